@@ -1,0 +1,279 @@
+package config
+
+import (
+	"github.com/prometheus/common/model"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// Config is the whole file. The zero value of every field is safe: an empty
+// file observes nothing and acts on nothing.
+type Config struct {
+	// Mode is the ceiling for every target and every rule: observe (default), suggest or auto.
+	Mode incident.Mode `yaml:"mode,omitempty"`
+	// Prometheus is a Prometheus-compatible server. Without it only rules with source local load.
+	Prometheus *Prometheus `yaml:"prometheus,omitempty"`
+	// Targets are the workloads that are watched.
+	Targets []Target `yaml:"targets,omitempty"`
+	// Thresholds are the rules. Omitted, the runbook's metrics table is used as shipped (see DefaultThresholds).
+	Thresholds []Threshold `yaml:"thresholds,omitempty"`
+	// EvaluationInterval is how often the thresholds are judged. Default 15s.
+	EvaluationInterval model.Duration `yaml:"evaluation_interval,omitempty"`
+	// Receivers are the ways of telling people.
+	Receivers Receivers `yaml:"receivers,omitempty"`
+	// Budget bounds how much may be done in a sliding window.
+	Budget Budget `yaml:"budget,omitempty"`
+	// Guards holds the numbers of the guards that have no budget.
+	Guards Guards `yaml:"guards,omitempty"`
+	// JobTemplates are the vetted Job manifests that the job action may run, by name.
+	JobTemplates map[string]JobTemplate `yaml:"job_templates,omitempty"`
+
+	// File is the path the configuration was read from; Hash is the SHA-256 of its bytes in hex.
+	File string `yaml:"-"`
+	Hash string `yaml:"-"`
+}
+
+// Prometheus is how a Prometheus-compatible server is asked.
+type Prometheus struct {
+	URL             string         `yaml:"url"`
+	Timeout         model.Duration `yaml:"timeout,omitempty"` // default 10s
+	BearerTokenFile string         `yaml:"bearer_token_file,omitempty"`
+	CAFile          string         `yaml:"ca_file,omitempty"`
+}
+
+// Target is one workload and how it is looked at.
+type Target struct {
+	// Name is the value of the label `target` on everything seen of it.
+	Name string `yaml:"name"`
+	// Mode is how far watchdog may go on this target. Default observe: each target opts in.
+	Mode incident.Mode `yaml:"mode,omitempty"`
+	// Workload is kind/name, for instance deployment/agent-system. Only deployments may be acted upon.
+	Workload  string  `yaml:"workload"`
+	Namespace string  `yaml:"namespace"`
+	Service   string  `yaml:"service,omitempty"` // the Service whose ready endpoints are counted
+	Probes    []Probe `yaml:"probes,omitempty"`
+}
+
+// Probe is one way of looking. Exactly one kind is set:
+//
+//   - health: { url: "http://…/health", interval: 15s }
+type Probe struct {
+	Health *HealthProbe `yaml:"health,omitempty"`
+	SLA    *SLAProbe    `yaml:"sla,omitempty"`
+	Agents *AgentsProbe `yaml:"agents,omitempty"`
+	HTTP   *HTTPProbe   `yaml:"http,omitempty"`
+	TCP    *TCPProbe    `yaml:"tcp,omitempty"`
+}
+
+// Look is what all probes share.
+type Look struct {
+	// Name is the value of the label `probe`. Default: the kind. Unique within a target.
+	Name     string         `yaml:"name,omitempty"`
+	Interval model.Duration `yaml:"interval,omitempty"` // default 15s; sla 30s
+	Timeout  model.Duration `yaml:"timeout,omitempty"`  // default 5s, at most Interval
+	// Failures of the last Window looks make the probe bad (default 3 of 5);
+	// Successes in a row make it good again (default 3).
+	Failures  int `yaml:"failures,omitempty"`
+	Window    int `yaml:"window,omitempty"`
+	Successes int `yaml:"successes,omitempty"`
+}
+
+// HTTPClient is what all probes over HTTP share. Redirects are not followed.
+type HTTPClient struct {
+	URL                string            `yaml:"url"`
+	CAFile             string            `yaml:"ca_file,omitempty"`
+	InsecureSkipVerify bool              `yaml:"insecure_skip_verify,omitempty"`
+	Headers            map[string]string `yaml:"headers,omitempty"`
+	BearerTokenFile    string            `yaml:"bearer_token_file,omitempty"`
+}
+
+// HealthProbe reads the health document of runbook 2.1.
+type HealthProbe struct {
+	Look       `yaml:",inline"`
+	HTTPClient `yaml:",inline"`
+	// MaxSkew is how far the document's timestamp may be from now before it counts as stale. Default 60s.
+	MaxSkew model.Duration `yaml:"max_skew,omitempty"`
+	// Version is the release that is expected; empty: any.
+	Version string `yaml:"version,omitempty"`
+}
+
+// SLAProbe reads /metrics/sla, the application's own account of its service level.
+type SLAProbe struct {
+	Look       `yaml:",inline"`
+	HTTPClient `yaml:",inline"`
+}
+
+// AgentsProbe reads /api/v2/agents/status.
+type AgentsProbe struct {
+	Look       `yaml:",inline"`
+	HTTPClient `yaml:",inline"`
+}
+
+// HTTPProbe is a plain request.
+type HTTPProbe struct {
+	Look       `yaml:",inline"`
+	HTTPClient `yaml:",inline"`
+	Method     string `yaml:"method,omitempty"` // default GET
+	// Statuses are the acceptable status codes. Default: any 2xx. An external API
+	// without a key may declare [200, 401]: reachable (runbook map, defect 8).
+	Statuses []int `yaml:"statuses,omitempty"`
+	// MaxDuration is the longest acceptable answer time; 0: only Timeout bounds it.
+	MaxDuration model.Duration `yaml:"max_duration,omitempty"`
+}
+
+// TCPProbe opens a connection.
+type TCPProbe struct {
+	Look    `yaml:",inline"`
+	Address string `yaml:"address"` // host:port
+}
+
+// Threshold is one rule. Metric names a row of the built-in table, or Expr
+// gives a PromQL expression whose value is compared, one series per `target`.
+type Threshold struct {
+	// Name is the rule's name; default Metric. Unique.
+	Name   string `yaml:"name,omitempty"`
+	Metric string `yaml:"metric,omitempty"`
+	Expr   string `yaml:"expr,omitempty"`
+	// Source is local (the embedded engine over the probes' samples, default) or prometheus.
+	Source string `yaml:"source,omitempty"`
+	// Targets limits the rule to the named targets; empty: all.
+	Targets []string `yaml:"targets,omitempty"`
+	// Above or Below is the bound: 500ms, 0.1%, 80%, 2. Exactly one.
+	Above *Quantity `yaml:"above,omitempty"`
+	Below *Quantity `yaml:"below,omitempty"`
+	// ClearBelow (for Above) or ClearAbove (for Below) is the bound of recovery. Default: the bound itself.
+	ClearBelow *Quantity `yaml:"clear_below,omitempty"`
+	ClearAbove *Quantity `yaml:"clear_above,omitempty"`
+	// For is how long the condition must hold; ClearFor how long recovery must.
+	For      model.Duration `yaml:"for"`
+	ClearFor model.Duration `yaml:"clear_for,omitempty"`
+	// Window is the range of the built-in expression ($window in Expr). Default 5m.
+	Window model.Duration `yaml:"window,omitempty"`
+	// MinRate (requests per second) and MinRequests (in the window) are traffic
+	// floors: below them the rule says NO_DATA.
+	MinRate     float64           `yaml:"min_rate,omitempty"`
+	MinRequests float64           `yaml:"min_requests,omitempty"`
+	Severity    incident.Severity `yaml:"severity"`
+	// Mode is how far watchdog may go because of this rule. Default observe: each rule opts in.
+	Mode   incident.Mode `yaml:"mode,omitempty"`
+	Ladder []Rung        `yaml:"ladder"`
+	// SingleSource waives the second source of evidence that restart and
+	// rollback need (INV-11). The text says why and goes into the audit record.
+	SingleSource string `yaml:"single_source,omitempty"`
+}
+
+// Rung is one step of a ladder: a bare word (capture, restart, page) or one
+// action with options: {scale: {by: 25%, max: 20, lease: 2h}}.
+type Rung struct {
+	// Action is set by the decoder: capture, scale, restart, rollback, job, page.
+	Action  string      `yaml:"-"`
+	Options RungOptions `yaml:"-"`
+}
+
+// RungOptions are the options of a rung; which apply depends on its action.
+type RungOptions struct {
+	// Settle is how long after the action's rollout the effect is judged at the
+	// earliest (default 30s), Verify at the latest (default 5m).
+	Settle model.Duration `yaml:"settle,omitempty"`
+	Verify model.Duration `yaml:"verify,omitempty"`
+	// Attempts is how often the rung may be tried in one incident. Default 1.
+	Attempts int           `yaml:"attempts,omitempty"`
+	Mode     incident.Mode `yaml:"mode,omitempty"` // default: the rule's
+
+	// scale: By is a percentage of the replicas now ("25%", rounded up) or a
+	// number; AtLeast an absolute floor; Max the cap; Lease how long it stays.
+	By      string         `yaml:"by,omitempty"`
+	AtLeast int            `yaml:"at_least,omitempty"`
+	Max     int            `yaml:"max,omitempty"`
+	Lease   model.Duration `yaml:"lease,omitempty"`
+
+	// rollback: OnlyIf is "suspect_deploy" (default and only value).
+	OnlyIf string `yaml:"only_if,omitempty"`
+
+	// job: Template names an entry of job_templates.
+	Template string `yaml:"template,omitempty"`
+}
+
+// JobTemplate is a vetted Job manifest.
+type JobTemplate struct {
+	File string `yaml:"file"` // a batch/v1 Job in YAML, relative to the configuration file
+}
+
+// Receivers are the ways of telling people; each is optional.
+type Receivers struct {
+	PagerDuty  *PagerDuty  `yaml:"pagerduty,omitempty"`
+	Slack      *Slack      `yaml:"slack,omitempty"`
+	Statuspage *Statuspage `yaml:"statuspage,omitempty"`
+}
+
+// PagerDuty is an Events API v2 integration.
+type PagerDuty struct {
+	URL            string              `yaml:"url,omitempty"` // default https://events.pagerduty.com
+	RoutingKeyFile string              `yaml:"routing_key_file"`
+	Severities     []incident.Severity `yaml:"severities,omitempty"` // default P0, P1; every other severity once a person must act
+}
+
+// Slack posts one message per incident and edits it in place.
+type Slack struct {
+	URL        string              `yaml:"url,omitempty"` // default https://slack.com/api/
+	TokenFile  string              `yaml:"token_file"`
+	Channel    string              `yaml:"channel"`
+	Severities []incident.Severity `yaml:"severities,omitempty"` // default all
+}
+
+// Statuspage publishes an incident on the public status page.
+type Statuspage struct {
+	URL         string `yaml:"url,omitempty"` // default https://api.statuspage.io
+	PageID      string `yaml:"page_id"`
+	TokenFile   string `yaml:"token_file"`
+	ComponentID string `yaml:"component_id,omitempty"`
+	// Publish is off (default; watchdog only says what it would post) or auto.
+	Publish    string              `yaml:"publish,omitempty"`
+	Severities []incident.Severity `yaml:"severities,omitempty"` // default P0, P1
+	// HoldDown is how long a state must last before it is published. Default 30s.
+	HoldDown model.Duration `yaml:"hold_down,omitempty"`
+}
+
+// Rate is a count in a sliding window, written 3/1h.
+type Rate struct {
+	Count int
+	Per   model.Duration
+}
+
+// Budget bounds ops in a sliding window, over all rules (INV-17).
+type Budget struct {
+	PerTarget    Rate `yaml:"per_target,omitempty"`    // default 3/1h
+	PerNamespace Rate `yaml:"per_namespace,omitempty"` // default 5/1h
+	Cluster      Rate `yaml:"cluster,omitempty"`       // default 10/1h
+	Concurrent   int  `yaml:"concurrent,omitempty"`    // ops in flight at once; default 2
+	// MaxUnhealthy is the share of watched targets in breach above which nothing
+	// of class restart or higher is done (INV-14). Default 30%, and always at least one target.
+	MaxUnhealthy Quantity `yaml:"max_unhealthy,omitempty"`
+}
+
+// Guards holds the guards' numbers.
+type Guards struct {
+	// Cooldown after an op on a target before the next one. Default 5m.
+	Cooldown model.Duration `yaml:"cooldown,omitempty"`
+	// AvailabilityFloor is the share of desired replicas that must stay ready in
+	// an action's worst case. Default 50%.
+	AvailabilityFloor Quantity `yaml:"availability_floor,omitempty"`
+	// SuspectWindow is how long after a rollout a breach is blamed on it. Default 30m.
+	SuspectWindow model.Duration `yaml:"suspect_window,omitempty"`
+	// GoodAfter is how long a revision must have been healthy to be a rollback target. Default 10m.
+	GoodAfter model.Duration `yaml:"good_after,omitempty"`
+	// HumanChange is how long watchdog keeps its hands off after a person changed the workload. Default 10m.
+	HumanChange model.Duration `yaml:"human_change,omitempty"`
+	// WaitLimit is how long a rung may be refused with "wait" before a person is paged. Default 10m.
+	WaitLimit model.Duration `yaml:"wait_limit,omitempty"`
+	// MaxReplicas caps every scale action. Default 50.
+	MaxReplicas int `yaml:"max_replicas,omitempty"`
+}
+
+// Quantity is a bound with its unit: seconds for durations (500ms), a ratio for
+// percentages (0.1% is 0.001), else a plain number.
+type Quantity struct {
+	Value float64
+	Unit  string // "seconds", "ratio" or ""
+	Text  string // as written
+}

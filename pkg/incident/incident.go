@@ -1,0 +1,367 @@
+// Package incident is the pure core of watchdog: what an incident is, what an
+// operation on a target is, and the one function that moves an incident on.
+//
+// It owns the order of things: Step takes an incident and an event and returns
+// the incident that follows and the effects to perform. It leaves everything
+// that touches the world to others: rules judge, remediate plans, engine
+// performs effects and stores the result.
+//
+// Its one rule: no clock, no I/O, no goroutine, no dependency but the standard
+// library. Time arrives in events. The same Step runs live, in simulation and
+// in replay.
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Target identifies one workload. UID is what tells a workload from another
+// that was later given the same name.
+type Target struct {
+	// Name is how the configuration calls the target.
+	Name      string `json:"name"`
+	Namespace string `json:"namespace"`
+	// Kind is the lower-case Kubernetes kind: "deployment".
+	Kind string `json:"kind"`
+	// Workload is the object's name.
+	Workload string `json:"workload"`
+	UID      string `json:"uid,omitempty"`
+}
+
+// String returns namespace/kind/name, the form used in logs and messages.
+func (t Target) String() string { return t.Namespace + "/" + t.Kind + "/" + t.Workload }
+
+// Severity says how fast a person must answer; P0 is the worst.
+type Severity string
+
+// The severities of the runbook's response matrix (section 4.1).
+const (
+	P0 Severity = "P0"
+	P1 Severity = "P1"
+	P2 Severity = "P2"
+	P3 Severity = "P3"
+)
+
+// Worse reports whether s asks for a faster answer than t.
+func (s Severity) Worse(t Severity) bool { return s != "" && (t == "" || s < t) }
+
+// Mode is how far watchdog may go. Modes are ordered: the effective mode of a
+// rung is the lowest of the configuration's, the target's, the rule's and its own.
+type Mode string
+
+// Modes from the most careful to the freest.
+const (
+	Observe Mode = "observe" // look, judge and tell; say what would have been done
+	Suggest Mode = "suggest" // the same, and put the plan before a person
+	Auto    Mode = "auto"    // act inside the guardrails
+)
+
+var modeOrder = []Mode{Observe, Suggest, Auto}
+
+// Lowest returns the most careful of the given modes; an empty or unknown mode
+// counts as Observe.
+func Lowest(modes ...Mode) Mode {
+	low := len(modeOrder) - 1
+	for _, m := range modes {
+		low = min(low, max(0, slices.Index(modeOrder, m)))
+	}
+	return modeOrder[low]
+}
+
+// Verdict is what a rule says of a target at one moment. Only Breach may lead
+// to an action (INV-08); "could not look" is never "looks fine".
+type Verdict string
+
+// The six verdicts.
+const (
+	OK       Verdict = "OK"
+	Breach   Verdict = "BREACH"
+	NoData   Verdict = "NO_DATA"  // nothing to judge by: no series, or too little traffic
+	Stale    Verdict = "STALE"    // the newest sample is too old
+	Error    Verdict = "ERROR"    // the query or the look itself failed
+	Conflict Verdict = "CONFLICT" // sources contradict each other
+)
+
+// Unknown reports whether v is neither good nor bad.
+func (v Verdict) Unknown() bool { return v != OK && v != Breach }
+
+// Class is how much an action can hurt (SAFETY section 3).
+type Class int
+
+// Action classes, from harmless to destructive.
+const (
+	C0 Class = iota // observe
+	C1              // notify
+	C2              // additive: scale up
+	C3              // restart
+	C4              // rollback
+	C5              // subtractive: scale down
+)
+
+// Rung is one step of a ladder.
+type Rung struct {
+	// Action names it: capture, scale, restart, rollback, job, page.
+	Action string `json:"action"`
+	Class  Class  `json:"class"`
+	// Settle is how long the world is left alone after the action's rollout is
+	// complete, before its effect is judged.
+	Settle time.Duration `json:"settle,omitempty"`
+	// Verify is how long after the action the condition may still hold before
+	// the verdict is "no effect".
+	Verify time.Duration `json:"verify,omitempty"`
+	// Attempts is how often the rung may be tried in one incident; 0 means once.
+	Attempts int `json:"attempts,omitempty"`
+	// Index is the rung's place in the configured ladder, by which remediate
+	// finds its options.
+	Index int `json:"index"`
+}
+
+// Alert is one rule's condition on the incident's target.
+type Alert struct {
+	Rule     string   `json:"rule"`
+	Severity Severity `json:"severity"`
+	// Firing is the rule's state after `for` and the clear condition; Verdict is
+	// what the last evaluation alone said.
+	Firing  bool    `json:"firing"`
+	Verdict Verdict `json:"verdict"`
+	// Reason explains an unknown verdict, or sums up a breach.
+	Reason string `json:"reason,omitempty"`
+	// Value and Bound are in Unit (seconds, ratio, or a plain number).
+	Value       float64   `json:"value"`
+	Bound       float64   `json:"bound"`
+	Above       bool      `json:"above"` // breach when Value > Bound; else when Value < Bound
+	Unit        string    `json:"unit,omitempty"`
+	Source      string    `json:"source,omitempty"` // which kind of source judged: probe, app, kubernetes, prometheus
+	ActiveAt    time.Time `json:"activeAt,omitzero"`
+	EvaluatedAt time.Time `json:"evaluatedAt,omitzero"`
+	Ladder      []Rung    `json:"ladder,omitempty"`
+	// Next is the index of the next rung to try. It never goes down (INV-21).
+	Next int `json:"next"`
+	// Tries counts the attempts made on rung Next.
+	Tries int `json:"tries,omitempty"`
+}
+
+// Worse reports whether value is further on the wrong side of the bound than
+// before by more than the given factor of the distance to the bound.
+func (a Alert) Worse(before, value, factor float64) bool {
+	if a.Above {
+		return value > a.Bound && value-a.Bound > (before-a.Bound)*factor
+	}
+	return value < a.Bound && a.Bound-value > (a.Bound-before)*factor
+}
+
+// Phase is where an incident stands.
+type Phase string
+
+// Phases of an incident.
+const (
+	Open       Phase = "open"       // firing; the next rung is sought
+	Acting     Phase = "acting"     // an op is reserved or being sent
+	Verifying  Phase = "verifying"  // an op was applied; its effect is awaited
+	Suppressed Phase = "suppressed" // a person holds the target
+	Frozen     Phase = "frozen"     // watchdog cannot see, or too much is broken at once
+	Escalated  Phase = "escalated"  // a person must act; watchdog only watches
+	Resolved   Phase = "resolved"   // no rule fires any more
+)
+
+// Effect verdicts of an op.
+const (
+	Helped   = "helped"
+	NoEffect = "no effect"
+	Harmed   = "harmed"
+	Unclear  = "unknown"
+	Aborted  = "aborted" // nothing was written
+)
+
+// Plan is an intended action as a value: it can be shown, hashed and audited
+// before anything is done.
+type Plan struct {
+	Action  string `json:"action"`
+	Class   Class  `json:"class"`
+	Target  Target `json:"target"`
+	Summary string `json:"summary"` // "scale agent-system/deployment/agent-system from 3 to 4 replicas"
+	// Object is what is written: the target itself, its HPA, or a Job.
+	Object Object `json:"object"`
+	// Patch is a JSON merge patch of Object without identity; Create is a whole
+	// object instead. Exactly one is set for actions that write.
+	Patch  []byte `json:"patch,omitempty"`
+	Create []byte `json:"create,omitempty"`
+	// Inverse is the merge patch that undoes Patch; empty if there is none.
+	Inverse []byte `json:"inverse,omitempty"`
+	// Field, Before and After name what changes, for people and for leases:
+	// a lease is reverted only while Field still holds After.
+	Field  string `json:"field,omitempty"`
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
+	// Lease is how long the change may stay before it is reverted; 0 for ever.
+	Lease time.Duration `json:"lease,omitempty"`
+	// Price is the number of pods disturbed at worst.
+	Price int `json:"price"`
+	// Hash binds audit and approval to exactly this plan.
+	Hash string `json:"hash"`
+}
+
+// Object is the address of the one object that a plan writes, with the
+// precondition under which it may be written (INV-03).
+type Object struct {
+	Group           string `json:"group,omitempty"`
+	Version         string `json:"version"`
+	Resource        string `json:"resource"` // plural: deployments
+	Namespace       string `json:"namespace"`
+	Name            string `json:"name"`
+	UID             string `json:"uid,omitempty"`
+	ResourceVersion string `json:"resourceVersion,omitempty"`
+}
+
+// OpPhase is how far one op has come.
+type OpPhase string
+
+// Phases of an op, in order.
+const (
+	Reserving OpPhase = "reserving" // asked the ledger; nothing durable yet
+	Intent    OpPhase = "intent"    // in the ledger: the durable intent (INV-37)
+	Evidenced OpPhase = "evidenced" // evidence taken
+	Sent      OpPhase = "sent"      // checked and handed to the API server
+	InDoubt   OpPhase = "in doubt"  // outcome unknown: the target must be read
+	Settling  OpPhase = "settling"  // applied; effect awaited
+	Finished  OpPhase = "finished"  // judged; still to be taken out of the ledger
+)
+
+// Op is one action on one target.
+type Op struct {
+	ID       string  `json:"id"`
+	Incident string  `json:"incident"`
+	Rule     string  `json:"rule"`
+	Rung     int     `json:"rung"`
+	Plan     Plan    `json:"plan"`
+	Phase    OpPhase `json:"phase"`
+	// PlannedAt is when it was decided, SentAt when it was last handed to the API
+	// server, AppliedAt when that answered yes, RolledAt when the workload's
+	// rollout was complete afterwards.
+	PlannedAt time.Time     `json:"plannedAt"`
+	SentAt    time.Time     `json:"sentAt,omitzero"`
+	AppliedAt time.Time     `json:"appliedAt,omitzero"`
+	RolledAt  time.Time     `json:"rolledAt,omitzero"`
+	Settle    time.Duration `json:"settle,omitempty"`
+	Verify    time.Duration `json:"verify,omitempty"`
+	ValueThen float64       `json:"valueThen"` // the rule's value when planned
+	ReadyThen int           `json:"readyThen"` // ready replicas when planned
+	Evidence  string        `json:"evidence,omitempty"`
+	Sends     int           `json:"sends,omitempty"`
+	// Verdict, Reason and Hold say how a finished op ended.
+	Verdict string `json:"verdict,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Hold    Hold   `json:"hold,omitempty"`
+	// Config is the hash of the configuration the op started under (INV-46).
+	Config string `json:"config,omitempty"`
+}
+
+// Attempt is a finished op.
+type Attempt struct {
+	OpID    string    `json:"opId"`
+	Action  string    `json:"action"`
+	Summary string    `json:"summary"`
+	At      time.Time `json:"at"`
+	EndedAt time.Time `json:"endedAt"`
+	Verdict string    `json:"verdict"`
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// Answer is what one guard said of one plan, with its number.
+type Answer struct {
+	Guard string `json:"guard"`
+	// Hold is empty when the guard lets the plan pass.
+	Hold Hold `json:"hold,omitempty"`
+	// Reason is always given, with the numbers compared: "2 of 3 ops used in 1h".
+	Reason string `json:"reason"`
+	// RetryAt is when asking again makes sense; zero: at the next evaluation.
+	RetryAt time.Time `json:"retryAt,omitzero"`
+}
+
+// Hold says what a refusal means for the ladder.
+type Hold string
+
+// Holds, by what follows from them.
+const (
+	Wait     Hold = "wait"     // not now; ask again
+	Skip     Hold = "skip"     // this rung cannot help here; take the next one
+	Freeze   Hold = "freeze"   // watchdog itself cannot be trusted to act now
+	Suppress Hold = "suppress" // a person said no
+	HandOver Hold = "handover" // a person must decide
+	Advise   Hold = "advise"   // the mode allows no action: the plan is only told
+)
+
+// Entry is one line of an incident's timeline.
+type Entry struct {
+	At   time.Time `json:"at"`
+	What string    `json:"what"` // opened, held, planned, acted, verdict, told, resolved, …
+	Text string    `json:"text"`
+}
+
+// TimelineLimit bounds the timeline kept on the incident; the audit record has all.
+const TimelineLimit = 120
+
+// Receipt says how far a receiver has been told.
+type Receipt struct {
+	Ref    string    `json:"ref,omitempty"`    // the receiver's own id: a Slack timestamp, a Statuspage id
+	Digest string    `json:"digest,omitempty"` // hash of what was last told
+	State  string    `json:"state,omitempty"`  // what it was told: triggered, resolved, …
+	At     time.Time `json:"at,omitzero"`
+	Error  string    `json:"error,omitempty"`
+}
+
+// Incident is one target in trouble and everything done about it.
+type Incident struct {
+	ID       string    `json:"id"`
+	Target   Target    `json:"target"`
+	Phase    Phase     `json:"phase"`
+	Severity Severity  `json:"severity"` // rises by itself, is lowered only by a person
+	Alerts   []Alert   `json:"alerts"`
+	Lead     string    `json:"lead"` // the rule whose ladder is worked
+	Op       *Op       `json:"op,omitempty"`
+	Attempts []Attempt `json:"attempts,omitempty"`
+	// Answers are the guards' answers to the last plan, and Considered that plan.
+	Answers    []Answer `json:"answers,omitempty"`
+	Considered string   `json:"considered,omitempty"`
+	// HeldSince is when the current rung was first refused with Wait.
+	HeldSince time.Time `json:"heldSince,omitzero"`
+	// Paged is set once a person must act; it is what makes receivers page.
+	Paged      bool               `json:"paged,omitempty"`
+	PageReason string             `json:"pageReason,omitempty"`
+	OpenedAt   time.Time          `json:"openedAt"`
+	UpdatedAt  time.Time          `json:"updatedAt"`
+	ResolvedAt time.Time          `json:"resolvedAt,omitzero"`
+	NextAt     time.Time          `json:"nextAt,omitzero"`
+	Timeline   []Entry            `json:"timeline,omitempty"`
+	Dropped    int                `json:"dropped,omitempty"` // timeline entries that no longer fit
+	Receipts   map[string]Receipt `json:"receipts,omitempty"`
+}
+
+// Alert returns the alert of the given rule.
+func (i Incident) Alert(rule string) (Alert, bool) {
+	for _, a := range i.Alerts {
+		if a.Rule == rule {
+			return a, true
+		}
+	}
+	return Alert{}, false
+}
+
+// Title is the one line that names the incident to a person.
+func (i Incident) Title() string {
+	a, _ := i.Alert(i.Lead)
+	names := []string{i.Lead}
+	for _, o := range i.Alerts {
+		if o.Rule != i.Lead && o.Firing {
+			names = append(names, o.Rule)
+		}
+	}
+	t := fmt.Sprintf("%s: %s", i.Target.Name, strings.Join(names, ", "))
+	if a.Reason != "" {
+		t += " (" + a.Reason + ")"
+	}
+	return t
+}

@@ -1,0 +1,232 @@
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Rate is a count in a sliding window.
+type Rate struct {
+	Count int
+	Per   time.Duration
+}
+
+// Limits are what the ledger holds every reservation to (INV-17).
+type Limits struct {
+	PerTarget    Rate
+	PerNamespace Rate
+	Cluster      Rate
+	Concurrent   int
+	Cooldown     time.Duration
+}
+
+// Ledger is the one object that every op is reserved in, by compare-and-swap.
+// It holds the kill switch too, so that a reservation and a hold cannot miss
+// each other.
+type Ledger struct {
+	// Hold is the kill switch: set by a person, it stops every new op.
+	Hold *Mark `json:"hold,omitempty"`
+	// Ops are the ops in flight, at most one per target (INV-01). An entry is the
+	// durable intent of its op.
+	Ops []Op `json:"ops,omitempty"`
+	// Spent are the ops of the longest window, for budgets and cooldowns.
+	Spent []Spent `json:"spent,omitempty"`
+	// Leases are changes that will be reverted.
+	Leases []Lease `json:"leases,omitempty"`
+}
+
+// Mark is a person's word with its reason.
+type Mark struct {
+	By     string    `json:"by,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	At     time.Time `json:"at,omitzero"`
+}
+
+// Spent is one op that used budget.
+type Spent struct {
+	Op        string    `json:"op"`
+	Incident  string    `json:"incident,omitempty"`
+	Target    string    `json:"target"`
+	Namespace string    `json:"namespace"`
+	Action    string    `json:"action"`
+	At        time.Time `json:"at"`
+	EndedAt   time.Time `json:"endedAt,omitzero"`
+}
+
+// Lease is a change of ours that will be reverted at ExpiresAt if the field
+// still holds what we wrote.
+type Lease struct {
+	Op        string    `json:"op"`
+	Incident  string    `json:"incident"`
+	Plan      Plan      `json:"plan"`
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// RevertAction is the action of an op that undoes a lease. It is not a new
+// remedy: it uses no budget and waits for no cooldown, but it is single-flight
+// like every other op.
+const RevertAction = "revert"
+
+// InFlight returns the op in flight on the target.
+func (l Ledger) InFlight(target Target) (Op, bool) {
+	for _, op := range l.Ops {
+		if op.Plan.Target.String() == target.String() {
+			return op, true
+		}
+	}
+	return Op{}, false
+}
+
+// Check answers whether op may be reserved now: one Answer per limit, each with
+// its numbers.
+func (l Ledger) Check(op Op, now time.Time, lim Limits) []Answer {
+	t := op.Plan.Target
+	answers := []Answer{l.checkHold(), l.checkSingleFlight(op)}
+	if op.Plan.Action == RevertAction {
+		return answers
+	}
+	return append(answers,
+		l.checkCooldown(op, now, lim.Cooldown),
+		l.checkConcurrent(op, lim.Concurrent),
+		l.checkRate("budget per target", lim.PerTarget, now, func(s Spent) bool { return s.Op != op.ID && s.Target == t.String() }),
+		l.checkRate("budget per namespace", lim.PerNamespace, now, func(s Spent) bool { return s.Op != op.ID && s.Namespace == t.Namespace }),
+		l.checkRate("budget of the cluster", lim.Cluster, now, func(s Spent) bool { return s.Op != op.ID }),
+	)
+}
+
+// Reserve returns the ledger with op in it, or the answer that refuses it. The
+// caller writes the result with compare-and-swap; only then is op an intent.
+func (l Ledger) Reserve(op Op, now time.Time, lim Limits) (Ledger, *Answer) {
+	if i := slices.IndexFunc(l.Ops, func(o Op) bool { return o.ID == op.ID }); i >= 0 {
+		return l, nil
+	}
+	for _, a := range l.Check(op, now, lim) {
+		if a.Hold != "" {
+			return l, &a
+		}
+	}
+	longest := max(lim.PerTarget.Per, lim.PerNamespace.Per, lim.Cluster.Per, lim.Cooldown)
+	next := l
+	op.Phase = Intent
+	next.Ops = append(slices.Clone(l.Ops), op)
+	next.Spent = slices.DeleteFunc(slices.Clone(l.Spent), func(s Spent) bool { return now.Sub(s.At) > longest+time.Hour })
+	if op.Plan.Action != RevertAction {
+		next.Spent = append(next.Spent, Spent{Op: op.ID, Incident: op.Incident, Target: op.Plan.Target.String(), Namespace: op.Plan.Target.Namespace, Action: op.Plan.Action, At: now})
+	}
+	return next, nil
+}
+
+// Release takes the op out of flight and, if it changed something that must be
+// undone one day, turns it into a lease. An aborted op gives its budget back,
+// because nothing was written; any other outcome keeps it spent.
+func (l Ledger) Release(op Op, verdict string, now time.Time) Ledger {
+	next := l
+	next.Ops = slices.DeleteFunc(slices.Clone(l.Ops), func(o Op) bool { return o.ID == op.ID })
+	next.Spent = slices.Clone(l.Spent)
+	if verdict == Aborted {
+		next.Spent = slices.DeleteFunc(next.Spent, func(s Spent) bool { return s.Op == op.ID })
+		return next
+	}
+	for i := range next.Spent {
+		if next.Spent[i].Op == op.ID {
+			next.Spent[i].EndedAt = now
+		}
+	}
+	return next.withLease(op, verdict, now)
+}
+
+// withLease records the lease of an applied op; a plan without lease or inverse
+// has none. What did harm expires at once.
+func (l Ledger) withLease(op Op, verdict string, now time.Time) Ledger {
+	if op.Plan.Lease <= 0 || len(op.Plan.Inverse) == 0 || slices.ContainsFunc(l.Leases, func(x Lease) bool { return x.Op == op.ID }) {
+		return l
+	}
+	expires := op.AppliedAt.Add(op.Plan.Lease)
+	if verdict == Harmed {
+		expires = now
+	}
+	next := l
+	next.Leases = append(slices.Clone(l.Leases), Lease{Op: op.ID, Incident: op.Incident, Plan: op.Plan, ExpiresAt: expires})
+	return next
+}
+
+// WithoutLease forgets the lease of the given op.
+func (l Ledger) WithoutLease(opID string) Ledger {
+	next := l
+	next.Leases = slices.DeleteFunc(slices.Clone(l.Leases), func(x Lease) bool { return x.Op == opID })
+	return next
+}
+
+func (l Ledger) checkHold() Answer {
+	if l.Hold == nil {
+		return Answer{Guard: "kill switch", Reason: "not set"}
+	}
+	return Answer{Guard: "kill switch", Hold: Suppress, Reason: fmt.Sprintf("everything is on hold since %s by %s: %s; lift it with `watchdog resume --all`",
+		l.Hold.At.UTC().Format(time.RFC3339), or(l.Hold.By, "somebody"), or(l.Hold.Reason, "no reason given"))}
+}
+
+func (l Ledger) checkSingleFlight(op Op) Answer {
+	if other, busy := l.InFlight(op.Plan.Target); busy && other.ID != op.ID {
+		return Answer{Guard: "single flight", Hold: Wait, Reason: fmt.Sprintf("op %s (%s) is in flight on %s", other.ID, other.Plan.Action, op.Plan.Target)}
+	}
+	return Answer{Guard: "single flight", Reason: "0 other ops in flight on the target"}
+}
+
+// checkCooldown looks at the target's other incidents only: within one incident
+// settling and verifying keep the rungs apart.
+func (l Ledger) checkCooldown(op Op, now time.Time, cooldown time.Duration) Answer {
+	last := time.Time{}
+	for _, s := range l.Spent {
+		if s.Target == op.Plan.Target.String() && s.Incident != op.Incident && !s.EndedAt.IsZero() && s.EndedAt.After(last) {
+			last = s.EndedAt
+		}
+	}
+	if last.IsZero() {
+		return Answer{Guard: "cooldown", Reason: fmt.Sprintf("no op for another incident on the target yet; cooldown is %s", cooldown)}
+	}
+	since := now.Sub(last)
+	if since < cooldown {
+		return Answer{Guard: "cooldown", Hold: Wait, RetryAt: last.Add(cooldown),
+			Reason: fmt.Sprintf("the last op for another incident on the target ended %s ago; cooldown is %s", since.Round(time.Second), cooldown)}
+	}
+	return Answer{Guard: "cooldown", Reason: fmt.Sprintf("the last op for another incident on the target ended %s ago; cooldown is %s", since.Round(time.Second), cooldown)}
+}
+
+func (l Ledger) checkConcurrent(op Op, limit int) Answer {
+	n := 0
+	for _, o := range l.Ops {
+		if o.ID != op.ID && o.Plan.Action != RevertAction {
+			n++
+		}
+	}
+	a := Answer{Guard: "concurrent ops", Reason: fmt.Sprintf("%d of %d ops in flight in the cluster", n, limit)}
+	if n >= limit {
+		a.Hold = Wait
+	}
+	return a
+}
+
+func (l Ledger) checkRate(name string, r Rate, now time.Time, counts func(Spent) bool) Answer {
+	n, oldest := 0, now
+	for _, s := range l.Spent {
+		if counts(s) && now.Sub(s.At) < r.Per {
+			n++
+			if s.At.Before(oldest) {
+				oldest = s.At
+			}
+		}
+	}
+	a := Answer{Guard: name, Reason: fmt.Sprintf("%d of %d ops used in %s", n, r.Count, r.Per)}
+	if n >= r.Count {
+		a.Hold, a.RetryAt = Wait, oldest.Add(r.Per)
+	}
+	return a
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

@@ -1,0 +1,303 @@
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Policy are the numbers of the core itself.
+type Policy struct {
+	// WaitLimit is how long a rung may be refused with Wait, or the sources may
+	// stay blind, before a person is paged.
+	WaitLimit time.Duration
+	// StopLoss is how many ops without measured improvement end the ladder (INV-21).
+	StopLoss int
+	// Retry is how long to wait before asking again when nobody said how long.
+	Retry time.Duration
+	// Late is how long after it was sent a write may still land at the API server.
+	Late time.Duration
+	// Sends bounds how often one op is sent.
+	Sends int
+}
+
+// DefaultPolicy returns the numbers used in production. Late is above the API
+// server's own request timeout of one minute.
+func DefaultPolicy() Policy {
+	return Policy{WaitLimit: 10 * time.Minute, StopLoss: 2, Retry: 5 * time.Second, Late: 70 * time.Second, Sends: 5}
+}
+
+// New returns an incident on the target with nothing seen yet; the first Tick opens it.
+func New(id string, target Target, at time.Time) Incident {
+	return Incident{ID: id, Target: target, Phase: Open, OpenedAt: at, UpdatedAt: at}
+}
+
+// Step moves an incident on by one event. It is total and deterministic: every
+// event is answered in every state, and an event that does not fit the state
+// changes nothing.
+func Step(i Incident, e Event, p Policy) (Incident, []Effect) {
+	s := &step{i: i.clone(), at: e.at(), p: p}
+	if s.i.Phase == Resolved && s.i.Op == nil {
+		return i, nil
+	}
+	switch e := e.(type) {
+	case Tick:
+		s.tick(e)
+	case Considered:
+		s.considered(e)
+	case Reserved:
+		s.reserved()
+	case Refused:
+		s.refused(e)
+	case Captured:
+		s.captured(e)
+	case Rechecked:
+		s.rechecked(e)
+	case Acted:
+		s.acted(e)
+	case Found:
+		s.found(e)
+	case Released:
+		s.released()
+	}
+	return s.i, s.effects
+}
+
+// Adopt gives the incident back the op that the ledger holds for it, after a
+// crash between the ledger's write and the incident's.
+func Adopt(i Incident, op Op, at time.Time) Incident {
+	if i.Op != nil {
+		return i
+	}
+	s := &step{i: i.clone(), at: at}
+	op.Phase = InDoubt
+	s.i.Op, s.i.Phase = &op, Acting
+	s.note("adopted", fmt.Sprintf("op %s stands in the ledger: looking whether it was applied", op.ID))
+	return s.i
+}
+
+// step is one call of Step: the incident being changed and the effects so far.
+type step struct {
+	i       Incident
+	at      time.Time
+	p       Policy
+	effects []Effect
+}
+
+func (s *step) do(e Effect) { s.effects = append(s.effects, e) }
+
+func (s *step) note(what, text string) {
+	s.i.Timeline = append(s.i.Timeline, Entry{At: s.at, What: what, Text: text})
+	if n := len(s.i.Timeline) - TimelineLimit; n > 0 {
+		// The first entries say how it began; they stay.
+		s.i.Timeline = slices.Delete(s.i.Timeline, 10, 10+n)
+		s.i.Dropped += n
+	}
+	s.i.UpdatedAt = s.at
+}
+
+func (s *step) enter(p Phase) {
+	if s.i.Phase != p {
+		s.i.Phase, s.i.UpdatedAt = p, s.at
+	}
+}
+
+func (s *step) tick(e Tick) {
+	s.merge(e.Alerts)
+	switch {
+	case s.i.Op != nil:
+		s.resume(e)
+	case s.quiet():
+		s.resolve()
+	case s.i.Phase == Escalated || s.at.Before(s.i.NextAt):
+	default:
+		s.climb()
+	}
+}
+
+// merge takes over what the rules say now and keeps how far each ladder has been
+// worked. A rule that is gone no longer fires: that is said, never silent.
+func (s *step) merge(now []Alert) {
+	for _, a := range now {
+		k := slices.IndexFunc(s.i.Alerts, func(o Alert) bool { return o.Rule == a.Rule })
+		if k < 0 {
+			if a.Firing {
+				s.i.Alerts = append(s.i.Alerts, a)
+				s.note("firing", fmt.Sprintf("%s: %s", a.Rule, a.Reason))
+				s.raise(a)
+			}
+			continue
+		}
+		old := s.i.Alerts[k]
+		a.Next, a.Tries = old.Next, old.Tries
+		s.i.Alerts[k] = a
+		switch {
+		case a.Firing && !old.Firing:
+			s.note("firing", fmt.Sprintf("%s again: %s", a.Rule, a.Reason))
+			s.raise(a)
+		case !a.Firing && old.Firing:
+			s.note("cleared", fmt.Sprintf("%s: %s", a.Rule, a.Reason))
+		case a.Firing && a.Verdict.Unknown() != old.Verdict.Unknown():
+			s.note("verdict", fmt.Sprintf("%s is %s: %s", a.Rule, a.Verdict, a.Reason))
+		}
+	}
+	for k, a := range s.i.Alerts {
+		if a.Firing && !slices.ContainsFunc(now, func(n Alert) bool { return n.Rule == a.Rule }) {
+			s.i.Alerts[k].Firing, s.i.Alerts[k].Verdict, s.i.Alerts[k].Reason = false, NoData, "the rule was removed from the configuration"
+			s.note("removed", fmt.Sprintf("%s was removed from the configuration", a.Rule))
+		}
+	}
+	s.lead()
+}
+
+// raise lets the severity rise; only a person lowers it.
+func (s *step) raise(a Alert) {
+	if a.Severity.Worse(s.i.Severity) {
+		if s.i.Severity != "" {
+			s.note("severity", fmt.Sprintf("raised from %s to %s by %s", s.i.Severity, a.Severity, a.Rule))
+		}
+		s.i.Severity = a.Severity
+	}
+}
+
+// lead picks the rule whose ladder is worked: the worst severity among those in
+// breach, then the one that fired first. While an op runs the lead stays.
+func (s *step) lead() {
+	if s.i.Op != nil {
+		return
+	}
+	best := -1
+	for k, a := range s.i.Alerts {
+		if !a.Firing || a.Verdict != Breach {
+			continue
+		}
+		if best < 0 || before(a, s.i.Alerts[best]) {
+			best = k
+		}
+	}
+	if best >= 0 {
+		s.i.Lead = s.i.Alerts[best].Rule
+		return
+	}
+	if s.i.Lead == "" && len(s.i.Alerts) > 0 {
+		s.i.Lead = s.i.Alerts[0].Rule
+	}
+}
+
+func before(a, b Alert) bool {
+	switch {
+	case a.Severity != b.Severity:
+		return a.Severity.Worse(b.Severity)
+	case !a.ActiveAt.Equal(b.ActiveAt):
+		return a.ActiveAt.Before(b.ActiveAt)
+	}
+	return a.Rule < b.Rule
+}
+
+// leading returns the index of the lead among the alerts, or -1.
+func (s *step) leading() int {
+	return slices.IndexFunc(s.i.Alerts, func(a Alert) bool { return a.Rule == s.i.Lead })
+}
+
+// quiet reports whether no rule fires any more. Unknown is not quiet: a rule
+// that cannot see keeps firing until it has seen the recovery.
+func (s *step) quiet() bool {
+	return !slices.ContainsFunc(s.i.Alerts, func(a Alert) bool { return a.Firing })
+}
+
+func (s *step) resolve() {
+	s.enter(Resolved)
+	s.i.ResolvedAt, s.i.NextAt, s.i.HeldSince = s.at, time.Time{}, time.Time{}
+	s.note("resolved", fmt.Sprintf("no rule fires any more, %s after the incident opened", s.at.Sub(s.i.OpenedAt).Round(time.Second)))
+}
+
+// climb takes the lead's next rung.
+func (s *step) climb() {
+	k := s.leading()
+	if k < 0 {
+		return
+	}
+	lead := s.i.Alerts[k]
+	if lead.Verdict != Breach {
+		s.unseen(lead)
+		return
+	}
+	if n := s.useless(); s.p.StopLoss > 0 && n >= s.p.StopLoss {
+		s.escalate(fmt.Sprintf("stop-loss: %d of at most %d actions brought no improvement", n, s.p.StopLoss), true)
+		return
+	}
+	if lead.Next >= len(lead.Ladder) {
+		s.escalate(fmt.Sprintf("the ladder of %s is exhausted after %d rungs", lead.Rule, len(lead.Ladder)), true)
+		return
+	}
+	switch lead.Ladder[lead.Next].Action {
+	case "page":
+		s.escalate("the ladder of "+lead.Rule+" says page", true)
+	case "capture":
+		s.enter(Acting)
+		s.do(Capture)
+	default:
+		s.do(Consider)
+	}
+}
+
+// unseen waits for a lead that is firing but not in breach at this moment: it
+// recovers, or it cannot be seen. Blindness that lasts is told to a person.
+func (s *step) unseen(lead Alert) {
+	if lead.Verdict == OK {
+		s.enter(Verifying)
+		s.i.HeldSince = time.Time{}
+		return
+	}
+	s.enter(Frozen)
+	s.waiting(fmt.Sprintf("%s is %s: %s", lead.Rule, lead.Verdict, lead.Reason))
+}
+
+// waiting starts or checks the clock of a hold; after WaitLimit a person is
+// paged, and the incident goes on waiting.
+func (s *step) waiting(reason string) {
+	if s.i.HeldSince.IsZero() {
+		s.i.HeldSince = s.at
+	}
+	if waited := s.at.Sub(s.i.HeldSince); waited >= s.p.WaitLimit && !s.i.Paged {
+		s.page(fmt.Sprintf("held for %s: %s", waited.Round(time.Second), reason))
+	}
+}
+
+func (s *step) page(reason string) {
+	s.i.Paged, s.i.PageReason = true, reason
+	s.note("paged", reason)
+}
+
+// escalate hands the incident to a person for good: watchdog only watches.
+func (s *step) escalate(reason string, page bool) {
+	s.enter(Escalated)
+	s.i.NextAt, s.i.HeldSince = time.Time{}, time.Time{}
+	if page {
+		s.page(reason)
+		return
+	}
+	s.note("handed over", reason)
+}
+
+// useless counts the ops that were applied and brought nothing.
+func (s *step) useless() int {
+	n := 0
+	for _, a := range s.i.Attempts {
+		if a.Verdict == NoEffect || a.Verdict == Unclear || a.Verdict == Harmed {
+			n++
+		}
+	}
+	return n
+}
+
+func (i Incident) clone() Incident {
+	i.Alerts = slices.Clone(i.Alerts)
+	i.Attempts = slices.Clone(i.Attempts)
+	i.Timeline = slices.Clone(i.Timeline)
+	if i.Op != nil {
+		op := *i.Op
+		i.Op = &op
+	}
+	return i
+}

@@ -1,0 +1,315 @@
+package incident
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+var (
+	t0     = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	target = Target{Name: "shop", Namespace: "shop", Kind: "deployment", Workload: "shop", UID: "u1"}
+)
+
+// story drives Step by hand and keeps the clock.
+type story struct {
+	t       *testing.T
+	inc     Incident
+	at      time.Time
+	policy  Policy
+	effects []Effect
+}
+
+func tell(t *testing.T, alerts ...Alert) *story {
+	t.Helper()
+	s := &story{t: t, inc: New("i1", target, t0), at: t0, policy: DefaultPolicy()}
+	s.tick(Rollout{Known: true, Done: true, Ready: 3}, alerts...)
+	return s
+}
+
+func (s *story) step(e Event) *story {
+	s.inc, s.effects = Step(s.inc, e, s.policy)
+	return s
+}
+
+func (s *story) tick(r Rollout, alerts ...Alert) *story {
+	for i := range alerts {
+		alerts[i].EvaluatedAt = s.at
+	}
+	return s.step(Tick{At: s.at, Alerts: alerts, Rollout: r})
+}
+
+func (s *story) after(d time.Duration) *story { s.at = s.at.Add(d); return s }
+
+func (s *story) want(phase Phase, effects ...Effect) *story {
+	s.t.Helper()
+	if s.inc.Phase != phase || fmt.Sprint(s.effects) != fmt.Sprint(effects) {
+		s.t.Fatalf("phase %s, effects %v; want %s, %v\ntimeline: %v", s.inc.Phase, s.effects, phase, effects, s.inc.Timeline)
+	}
+	return s
+}
+
+// run takes an op from plan to settled with nothing in the way.
+func (s *story) run(action string, class Class) *story {
+	s.t.Helper()
+	s.step(Considered{At: s.at, OpID: action + "1", Ready: 3, Plan: Plan{Action: action, Class: class, Target: target, Summary: action + " it", Lease: time.Hour, Inverse: []byte("{}")}}).want(Acting, Reserve)
+	s.step(Reserved{At: s.at})
+	if class >= C3 {
+		s.want(Acting, Capture).step(Captured{At: s.at, Ref: "evidence/1"})
+	}
+	s.want(Acting, Recheck).step(Rechecked{At: s.at, Plan: Plan{Object: Object{UID: "u1", ResourceVersion: "7"}}}).want(Acting, Act)
+	return s.step(Acted{At: s.at, Outcome: Applied}).want(Verifying)
+}
+
+func breach(rule string, sev Severity, value float64, actions ...string) Alert {
+	a := Alert{Rule: rule, Severity: sev, Firing: true, Verdict: Breach, Value: value, Bound: 1, Above: true, Reason: fmt.Sprintf("%v > 1", value), ActiveAt: t0}
+	for i, act := range actions {
+		a.Ladder = append(a.Ladder, Rung{Action: act, Index: i, Settle: 10 * time.Second, Verify: time.Minute})
+	}
+	return a
+}
+
+func with(a Alert, v Verdict, firing bool) Alert { a.Verdict, a.Firing = v, firing; return a }
+
+var steady = Rollout{Known: true, Done: true, Ready: 3}
+
+func TestABadReleaseIsRolledBackAndResolved(t *testing.T) {
+	a := breach("errors", P1, 5, "capture", "rollback", "page")
+	s := tell(t, a).want(Acting, Capture)
+	s.step(Captured{At: s.at, Ref: "evidence/0"}).want(Open, Consider)
+	s.run("rollback", C4)
+	s.after(2*time.Second).tick(steady, a).want(Verifying)
+	s.after(11*time.Second).tick(steady, with(a, OK, true)).want(Verifying, Release)
+	s.step(Released{At: s.at}).want(Verifying)
+	if got := s.inc.Attempts[0].Verdict; got != Helped {
+		t.Fatalf("verdict %q, want helped", got)
+	}
+	s.after(time.Minute).tick(steady, with(a, OK, false)).want(Resolved)
+	if s.inc.Paged {
+		t.Fatal("a fix that helped paged a person")
+	}
+}
+
+func TestOnlyBreachLeadsToAnAction_INV08(t *testing.T) {
+	for _, v := range []Verdict{OK, NoData, Stale, Error, Conflict} {
+		a := with(breach("errors", P1, 5, "restart", "page"), v, true)
+		s := tell(t, a)
+		if len(s.effects) != 0 {
+			t.Errorf("verdict %s led to %v", v, s.effects)
+		}
+	}
+}
+
+func TestBlindnessIsToldAfterTheWaitLimitAndNeverActedOn(t *testing.T) {
+	a := with(breach("errors", P1, 5, "restart"), NoData, true)
+	s := tell(t, a).want(Frozen)
+	for range 9 {
+		s.after(time.Minute).tick(steady, a).want(Frozen)
+	}
+	if s.inc.Paged {
+		t.Fatal("paged too early")
+	}
+	s.after(time.Minute).tick(steady, a).want(Frozen)
+	if !s.inc.Paged {
+		t.Fatal("nobody was told that watchdog is blind")
+	}
+	s.after(time.Second).tick(steady, with(a, Breach, true)).want(Frozen, Consider)
+}
+
+func TestAColdStartIsNotARecovery(t *testing.T) {
+	a := breach("errors", P1, 5, "restart")
+	s := tell(t, a).want(Open, Consider)
+	s.after(time.Second).tick(steady, with(a, NoData, true)).want(Frozen)
+	s.after(time.Hour).tick(steady, with(a, NoData, true)).want(Frozen)
+}
+
+func TestHoldsMeanWhatTheySay(t *testing.T) {
+	for _, tc := range []struct {
+		hold  Hold
+		phase Phase
+		paged bool
+		next  []Effect
+	}{
+		{Wait, Open, false, nil},
+		{Skip, Open, false, []Effect{Consider}},
+		{Freeze, Frozen, false, nil},
+		{Suppress, Suppressed, false, nil},
+		{HandOver, Escalated, true, nil},
+		{Advise, Escalated, false, nil},
+	} {
+		t.Run(string(tc.hold), func(t *testing.T) {
+			s := tell(t, breach("errors", P1, 5, "restart", "rollback", "page")).want(Open, Consider)
+			s.step(Considered{At: s.at, OpID: "o", Hold: tc.hold, Reason: "because", Plan: Plan{Summary: "restart it"}}).want(tc.phase, tc.next...)
+			if s.inc.Op != nil {
+				t.Error("a refused plan left an op")
+			}
+			if s.inc.Paged != tc.paged {
+				t.Errorf("paged %v, want %v", s.inc.Paged, tc.paged)
+			}
+		})
+	}
+}
+
+func TestAWaitLongerThanTheLimitPagesAtOnce(t *testing.T) {
+	s := tell(t, breach("errors", P1, 5, "restart")).want(Open, Consider)
+	s.step(Considered{At: s.at, Hold: Wait, Reason: "3 of 3 ops used", RetryAt: s.at.Add(time.Hour)}).want(Escalated)
+	if !s.inc.Paged {
+		t.Fatal("not paged")
+	}
+}
+
+func TestAHoldIsAskedAgainAndThenActedOn(t *testing.T) {
+	a := breach("errors", P1, 5, "restart")
+	s := tell(t, a)
+	s.step(Considered{At: s.at, Hold: Suppress, Reason: "held by alice"}).want(Suppressed)
+	s.after(time.Second).tick(steady, a).want(Suppressed)
+	s.after(5*time.Second).tick(steady, a).want(Suppressed, Consider)
+	s.run("restart", C3)
+}
+
+func TestNoAnswerIsResolvedByReadingNeverByResending_INV06(t *testing.T) {
+	a := breach("errors", P1, 5, "scale")
+	s := tell(t, a)
+	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "scale", Class: C2, Target: target}}).step(Reserved{At: s.at}).step(Rechecked{At: s.at}).want(Acting, Act)
+	s.step(Acted{At: s.at, Outcome: Unknown, Reason: "timeout"}).want(Acting)
+	s.after(2*time.Second).tick(steady, a).want(Acting, Find)
+	s.step(Found{At: s.at, Known: true, Applied: true}).want(Verifying)
+	if s.inc.Op.ID != "o1" || s.inc.Op.Sends != 1 {
+		t.Fatalf("op %+v", s.inc.Op)
+	}
+}
+
+func TestAnInDoubtOpIsNotLetGoWhileItsWriteMayStillLand(t *testing.T) {
+	a := breach("errors", P1, 5, "scale")
+	s := tell(t, a)
+	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "scale", Class: C2, Target: target}}).step(Reserved{At: s.at}).step(Rechecked{At: s.at}).step(Acted{At: s.at, Outcome: Unknown})
+	s.after(2*time.Second).tick(steady, a).step(Found{At: s.at, Known: true}).want(Acting, Recheck)
+	s.step(Rechecked{At: s.at, Hold: Suppress, Reason: "held"}).want(Acting)
+	if s.inc.Op == nil || s.inc.Op.Phase != InDoubt {
+		t.Fatalf("let go: %+v", s.inc.Op)
+	}
+	s.after(80*time.Second).tick(steady, a).step(Found{At: s.at, Known: true}).step(Rechecked{At: s.at, Hold: Suppress, Reason: "held"}).want(Acting, Release)
+	s.step(Released{At: s.at}).want(Suppressed)
+}
+
+func TestRecoveredBetweenDecisionAndWriteMeansNoWrite_F71(t *testing.T) {
+	a := breach("errors", P1, 5, "restart")
+	s := tell(t, a)
+	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "restart", Class: C3, Target: target}}).step(Reserved{At: s.at}).step(Captured{At: s.at, Ref: "e"})
+	s.step(Rechecked{At: s.at, Hold: Wait, Reason: "the condition no longer holds"}).want(Acting, Release)
+	s.step(Released{At: s.at}).want(Open)
+	if got := s.inc.Attempts[0].Verdict; got != Aborted {
+		t.Fatalf("verdict %q", got)
+	}
+}
+
+func TestADeniedWriteIsTriedOnceAndTold_F17(t *testing.T) {
+	a := breach("errors", P1, 5, "restart")
+	s := tell(t, a)
+	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "scale", Class: C2, Target: target}}).step(Reserved{At: s.at}).step(Rechecked{At: s.at})
+	s.step(Acted{At: s.at, Outcome: Denied, Reason: "forbidden"}).want(Acting, Release).step(Released{At: s.at}).want(Escalated)
+	if !s.inc.Paged || !strings.Contains(s.inc.PageReason, "forbidden") {
+		t.Fatalf("paged %v: %q", s.inc.Paged, s.inc.PageReason)
+	}
+	s.after(time.Hour).tick(steady, a).want(Escalated)
+}
+
+func TestStopLossEndsTheLadder_INV21(t *testing.T) {
+	a := breach("errors", P1, 5, "scale", "restart", "rollback", "page")
+	s := tell(t, a)
+	for _, act := range []string{"scale", "restart"} {
+		s.run(act, C2).after(time.Second).tick(steady, a).after(2*time.Minute).tick(steady, a).want(Verifying, Release)
+		s.step(Released{At: s.at}).after(time.Second).tick(steady, a)
+	}
+	s.want(Escalated)
+	if !strings.Contains(s.inc.PageReason, "stop-loss: 2 of at most 2") {
+		t.Fatal(s.inc.PageReason)
+	}
+}
+
+func TestARungIsTriedAsOftenAsItSaysAndNeverAgain_INV21(t *testing.T) {
+	a := breach("errors", P1, 5, "scale", "page")
+	s := tell(t, a).run("scale", C2)
+	s.after(time.Second).tick(steady, a).after(15*time.Second).tick(steady, with(a, OK, true)).step(Released{At: s.at})
+	s.after(time.Second).tick(steady, a).want(Escalated)
+}
+
+func TestHarmHandsOverToAPerson(t *testing.T) {
+	a := breach("errors", P1, 5, "scale", "restart")
+	s := tell(t, a).run("scale", C2)
+	worse := a
+	worse.Value = 20
+	s.after(time.Second).tick(steady, worse).after(2*time.Minute).tick(steady, worse).step(Released{At: s.at}).want(Escalated)
+	if got := s.inc.Attempts[0].Verdict; got != Harmed {
+		t.Fatalf("verdict %q", got)
+	}
+}
+
+func TestHelpedIsNeverSaidWhileTheConditionHolds(t *testing.T) {
+	a := breach("errors", P1, 5, "scale")
+	s := tell(t, a).run("scale", C2)
+	for range 60 {
+		s.after(time.Second).tick(steady, a)
+		if s.inc.Op != nil && s.inc.Op.Verdict == Helped {
+			t.Fatal("helped while in breach")
+		}
+	}
+}
+
+func TestSeverityRisesByItselfAndNeverFalls(t *testing.T) {
+	a, b := breach("latency", P2, 5, "page"), breach("errors", P0, 5, "page")
+	s := tell(t, a)
+	if s.inc.Severity != P2 {
+		t.Fatal(s.inc.Severity)
+	}
+	s.after(time.Second).tick(steady, a, b)
+	s.after(time.Second).tick(steady, a, with(b, OK, false))
+	if s.inc.Severity != P0 {
+		t.Fatalf("severity %s, want P0", s.inc.Severity)
+	}
+}
+
+func TestARemovedRuleIsSaidAndDoesNotFire(t *testing.T) {
+	s := tell(t, breach("errors", P1, 5, "restart"))
+	s.after(time.Second).tick(steady).want(Resolved)
+	if got := s.inc.Timeline[len(s.inc.Timeline)-2].Text; !strings.Contains(got, "removed from the configuration") {
+		t.Fatal(got)
+	}
+}
+
+func TestAnEventThatDoesNotFitChangesNothing(t *testing.T) {
+	s := tell(t, breach("errors", P1, 5, "restart")).want(Open, Consider)
+	for _, e := range []Event{Reserved{At: t0}, Refused{At: t0}, Captured{At: t0}, Rechecked{At: t0}, Acted{At: t0, Outcome: Applied}, Found{At: t0, Known: true, Applied: true}, Released{At: t0}} {
+		s.step(e).want(Open)
+		if s.inc.Op != nil {
+			t.Fatalf("%T made an op", e)
+		}
+	}
+}
+
+func TestAnOpKnownOnlyToTheLedgerIsLookedForFirst_F32(t *testing.T) {
+	a := breach("errors", P1, 5, "restart")
+	s := tell(t, a)
+	s.inc = Adopt(s.inc, Op{ID: "o9", Rule: "errors", Plan: Plan{Action: "restart", Class: C3, Target: target}, Phase: Intent}, s.at)
+	s.tick(steady, a).want(Acting, Find)
+	s.step(Found{At: s.at, Known: true, Applied: false}).want(Acting, Capture)
+}
+
+func TestTheTimelineIsBoundedAndKeepsItsBeginning(t *testing.T) {
+	a := breach("errors", P1, 5, "page")
+	s := tell(t, a)
+	for i := range 500 {
+		v := Breach
+		if i%2 == 0 {
+			v = NoData
+		}
+		s.after(time.Second).tick(steady, with(a, v, true))
+	}
+	if n := len(s.inc.Timeline); n != TimelineLimit {
+		t.Fatalf("%d entries", n)
+	}
+	if s.inc.Timeline[0].What != "firing" || s.inc.Dropped == 0 {
+		t.Fatalf("%+v, dropped %d", s.inc.Timeline[0], s.inc.Dropped)
+	}
+}

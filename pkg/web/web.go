@@ -1,0 +1,167 @@
+// Package web is watchdog's HTTP surface: its own health, its metrics, and a
+// read-only view of what it sees and does.
+//
+// It owns routes, methods and encodings. It leaves every answer to functions it
+// is handed and decides nothing.
+//
+// Its one rule: liveness depends on nothing outside the process (INV-54).
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// Options are what the pages are made of.
+type Options struct {
+	Logger   *slog.Logger
+	Gatherer prometheus.Gatherer
+	// Ready returns nil once the configuration is loaded and the leader is known;
+	// else an error that says what is missing.
+	Ready func() error
+	// Reload loads the configuration again; an error means that the old one stays.
+	Reload func() error
+	// Incidents returns the incidents in memory, newest first; an error when this
+	// replica does not lead, naming the one that does.
+	Incidents func() ([]incident.Incident, error)
+	// Targets returns what is seen of each target now; it must encode as JSON.
+	Targets func() any
+	// Profiling serves /debug/pprof.
+	Profiling bool
+}
+
+// Limits of the server. Nothing that watchdog serves needs more.
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 15 * time.Second
+	writeTimeout  = 60 * time.Second
+	idleTimeout   = 60 * time.Second
+	maxHeader     = 16 << 10
+	stopTimeout   = 3 * time.Second
+)
+
+// Handler returns all routes.
+func Handler(o Options) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "watchdog is alive") })
+	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
+		if err := o.Ready(); err != nil {
+			text(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+		text(w, http.StatusOK, "watchdog is ready")
+	})
+	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, _ *http.Request) {
+		if err := o.Reload(); err != nil {
+			text(w, http.StatusInternalServerError, "the old configuration stays:\n"+err.Error())
+			return
+		}
+		text(w, http.StatusOK, "configuration loaded")
+	})
+	mux.HandleFunc("GET /api/v1/targets", func(w http.ResponseWriter, _ *http.Request) { data(w, o.Targets()) })
+	mux.HandleFunc("GET /api/v1/incidents", func(w http.ResponseWriter, _ *http.Request) {
+		all, err := o.Incidents()
+		if err != nil {
+			fail(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+		data(w, all)
+	})
+	mux.HandleFunc("GET /api/v1/incidents/{id}", func(w http.ResponseWriter, r *http.Request) {
+		all, err := o.Incidents()
+		if err != nil {
+			fail(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+		for _, i := range all {
+			if i.ID == r.PathValue("id") {
+				data(w, i)
+				return
+			}
+		}
+		fail(w, http.StatusNotFound, fmt.Sprintf("no incident %q", r.PathValue("id")))
+	})
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		text(w, http.StatusOK, "watchdog\n\n/metrics\n/-/healthy\n/-/ready\n/-/reload (POST)\n/api/v1/targets\n/api/v1/incidents\n/api/v1/incidents/{id}\n")
+	})
+	if o.Profiling {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	}
+	return recovered(o.Logger, mux)
+}
+
+// Serve listens on address until ctx ends. configFile is an exporter-toolkit web
+// configuration (TLS, basic auth); empty for plain HTTP.
+func Serve(ctx context.Context, o Options, address, configFile string) error {
+	srv := &http.Server{
+		Handler: Handler(o), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() {
+		systemd := false
+		failed <- toolkit.ListenAndServe(srv, &toolkit.FlagConfig{WebListenAddresses: &[]string{address}, WebSystemdSocket: &systemd, WebConfigFile: &configFile}, o.Logger)
+	}()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve HTTP on %s: %w", address, err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := srv.Shutdown(stop); err != nil {
+		return errors.Join(srv.Close(), fmt.Errorf("stop HTTP server: %w", err))
+	}
+	return nil
+}
+
+// recovered keeps a panic in one request from ending the process (INV-52).
+func recovered(l *slog.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				l.Error("panic while serving a request", "path", r.URL.Path, "panic", p)
+				fail(w, http.StatusInternalServerError, "internal error; the log has the details")
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func text(w http.ResponseWriter, status int, s string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintln(w, s)
+}
+
+// data and fail use the envelope of Prometheus' HTTP API.
+func data(w http.ResponseWriter, v any) {
+	write(w, http.StatusOK, map[string]any{"status": "success", "data": v})
+}
+
+func fail(w http.ResponseWriter, status int, reason string) {
+	write(w, status, map[string]any{"status": "error", "error": reason})
+}
+
+func write(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
