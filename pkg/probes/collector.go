@@ -1,0 +1,150 @@
+package probes
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
+)
+
+// SamplesCollector returns a collector for the samples of the last looks, with
+// target and probe labels and under the same names as in the local store. A
+// look older than two intervals is left out: better no value than an old one.
+func (s *Scheduler) SamplesCollector() prometheus.Collector {
+	described := map[model.LabelValue]*prometheus.Desc{}
+	for _, known := range knownSamples() {
+		described[model.LabelValue(known.name)] = describe(known.name, known.help, known.labels)
+	}
+	return &samplesCollector{scheduler: s, described: described}
+}
+
+type samplesCollector struct {
+	scheduler *Scheduler
+	described map[model.LabelValue]*prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (c *samplesCollector) Describe(out chan<- *prometheus.Desc) {
+	for _, name := range slices.Sorted(maps.Keys(c.described)) {
+		out <- c.described[name]
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *samplesCollector) Collect(out chan<- prometheus.Metric) {
+	now := time.Now()
+	for _, sl := range c.scheduler.each("") {
+		for _, sample := range sl.recent(now) {
+			if metric, err := c.metric(sample); err == nil {
+				out <- metric
+			}
+		}
+	}
+}
+
+// recent returns the last samples, each series once: a repeated one would
+// spoil the whole scrape.
+func (sl *slot) recent(now time.Time) []*model.Sample {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	if now.Sub(sl.status.At) > 2*sl.entry.Interval {
+		return nil
+	}
+	seen := make(map[model.Fingerprint]bool, len(sl.samples))
+	return slices.DeleteFunc(slices.Clone(sl.samples), func(sample *model.Sample) bool {
+		print := sample.Metric.Fingerprint()
+		defer func() { seen[print] = true }()
+		return seen[print]
+	})
+}
+
+func (c *samplesCollector) metric(sample *model.Sample) (prometheus.Metric, error) {
+	name := sample.Metric[model.MetricNameLabel]
+	names := labelNames(sample.Metric)
+	desc, ok := c.described[name]
+	if !ok {
+		desc = describe(string(name), "A sample of a probe.", names)
+	}
+	values := make([]string, len(names))
+	for i, label := range names {
+		values[i] = string(sample.Metric[model.LabelName(label)])
+	}
+	kind := prometheus.GaugeValue
+	if strings.HasSuffix(string(name), "_total") {
+		kind = prometheus.CounterValue
+	}
+	return prometheus.NewConstMetric(desc, kind, float64(sample.Value), values...)
+}
+
+func labelNames(metric model.Metric) []string {
+	names := make([]string, 0, len(metric))
+	for label := range metric {
+		if label != model.MetricNameLabel {
+			names = append(names, string(label))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func describe(name, help string, labels []string) *prometheus.Desc {
+	labels = slices.Clone(labels)
+	for _, added := range []string{"target", "probe"} {
+		if !slices.Contains(labels, added) {
+			labels = append(labels, added)
+		}
+	}
+	slices.Sort(labels)
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+// knownSample is the name of a sample, its help and the labels it has besides
+// target and probe.
+type knownSample struct {
+	name   string
+	help   string
+	labels []string
+}
+
+func knownSamples() []knownSample {
+	known := func(name, help string, labels ...string) knownSample { return knownSample{name, help, labels} }
+	return []knownSample{
+		known("probe_success", "1 if the last look was ok, 0 if bad; absent when unknown."),
+		known("probe_duration_seconds", "How long the last look took; absent when unknown."),
+		known("watchdog_probe_unknown", "1 if the last look could not be made or understood."),
+		known("watchdog_probe_healthy", "1 or 0 by N-of-M looks; absent when unknown."),
+
+		known("watchdog_dependency_up", "1 or 0 as the health document says of a check.", "check"),
+		known("watchdog_health_uptime_seconds", "Uptime as the health document says."),
+		known("watchdog_health_info", "Version as the health document says.", "version"),
+		known("watchdog_health_timestamp_skew_seconds", "Distance of the health document's timestamp from now."),
+		known("watchdog_health_restarts_total", "Starts of processes noticed in the health document's uptime."),
+		known("watchdog_health_version_mismatch", "1 if the version is not the expected one."),
+
+		known("watchdog_sla_uptime_ratio", "Uptime by the application's own account."),
+		known("watchdog_sla_response_time_seconds", "Response time by the application's own account.", "quantile"),
+		known("watchdog_sla_error_ratio", "Share of errors by the application's own account."),
+		known("watchdog_sla_requests", "Requests in the window by the application's own account."),
+		known("watchdog_sla_window_seconds", "Window of the application's own account."),
+
+		known("watchdog_agents_active", "Agents that are active."),
+		known("watchdog_agents_desired", "Agents that should be active."),
+
+		known("watchdog_workload_replicas_desired", "Pods wanted."),
+		known("watchdog_workload_replicas_ready", "Pods ready."),
+		known("watchdog_workload_replicas_updated", "Pods of the newest revision."),
+		known("watchdog_workload_replicas_unavailable", "Pods wanted but not available."),
+		known("watchdog_workload_ready_ratio", "Ready by wanted pods; absent when none is wanted."),
+		known("watchdog_workload_rollout_in_progress", "1 while the controller moves pods."),
+		known("watchdog_workload_restarts_total", "Restarts of the containers of the pods that exist."),
+		known("watchdog_workload_waiting_pods", "Pods with a waiting container, by its reason.", "reason"),
+		known("watchdog_workload_crash_looping_pods", "Pods of the newest revision that cannot start: crash loop, image or configuration."),
+		known("watchdog_workload_endpoints_ready", "Ready endpoints of the Service."),
+		known("watchdog_workload_hpa_at_max", "1 if the autoscaler is at its maximum."),
+		known("watchdog_workload_cpu_usage_ratio", "CPU used by limit, else by request."),
+		known("watchdog_workload_memory_usage_ratio", "Memory used by limit, else by request."),
+	}
+}

@@ -1,0 +1,42 @@
+// Package probes looks: a moment in, samples out.
+//
+// It owns the ways of looking at a target (one file per kind: health, sla,
+// agents, http, tcp, kubernetes), when each look happens (Scheduler) and how
+// single looks are smoothed (Damper). It leaves judging to rules, which read
+// the samples, and the reading of the cluster to whoever hands in a
+// WorkloadFunc.
+//
+// Its one rule: "could not look" is never "looks fine" and never "looks bad".
+// A look that could not be made or not be understood is Unknown.
+//
+// # What a look means
+//
+//	what happened                                             health  sla, agents  http         tcp
+//	connected / answered as asked                             OK      OK           OK           OK
+//	connection refused                                        Bad     Bad          Bad          Bad
+//	no answer in time (connect, handshake, headers or body)   Bad     Bad          Bad          Bad
+//	connection reset or closed before the answer ended        Bad     Bad          Bad          -
+//	HTTP 5xx, whatever the body says                          Bad     Bad          by statuses  -
+//	HTTP 4xx                                                  Unknown Unknown      by statuses  -
+//	HTTP 3xx (never followed)                                 Unknown Unknown      Unknown or OK by statuses
+//	2xx with status other than "healthy"                      Bad     -            -            -
+//	2xx slower than max_duration                              -       -            Bad          -
+//	HTML, invalid JSON, missing field, absurd number          Unknown Unknown      -            -
+//	body larger than 1 MiB, nested deeper than 32             Unknown Unknown      -            -
+//	timestamp too far from now                                Unknown Unknown      -            -
+//	name does not resolve, or not in time                     Unknown Unknown      Unknown      Unknown
+//	certificate wrong, not TLS, closed in the TLS handshake   Unknown Unknown      Unknown      -
+//	address that may not be asked (see below)                 Unknown Unknown      Unknown      Unknown
+//	token or CA file unreadable                               Unknown Unknown      Unknown      -
+//	no route, no local port, no file descriptor, any other    Unknown Unknown      Unknown      Unknown
+//
+// A wrong certificate is Unknown because it says nothing of the service behind
+// it. The http kind calls any status that is not in its list Bad, except a
+// redirect. It stops reading a body at 1 MiB without complaint.
+//
+// Link-local, metadata, unspecified, multicast and broadcast addresses are
+// refused after resolution, in whatever notation they come; loopback and
+// private ones are allowed. Proxies from the environment are ignored: a proxy
+// would resolve the name where this check cannot see it. Every look opens a
+// connection of its own, so that it may reach any endpoint of a Service.
+package probes

@@ -1,0 +1,154 @@
+package probes
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/prometheus/common/model"
+)
+
+// slot is an entry in the scheduler: its place in the turns and its last look.
+type slot struct {
+	entry Entry
+
+	// Guarded by the Scheduler's mutex.
+	next time.Time // the next turn
+	due  time.Time // the turn being served
+	busy business
+
+	mu      sync.Mutex
+	gone    bool
+	begun   uint64     // looks begun
+	shown   uint64     // the look that status and samples come from
+	stamped model.Time // of the last samples
+	damper  *Damper
+	status  Status
+	samples []*model.Sample
+}
+
+// business is why a slot cannot take its turn; the words are label values.
+type business string
+
+const (
+	idle             business = ""
+	waitingForWorker business = "waiting"
+	running          business = "running"
+)
+
+func newSlot(entry Entry, first time.Time) *slot {
+	return &slot{
+		entry:  entry,
+		next:   first,
+		damper: NewDamper(entry.Damping),
+		status: Status{Target: entry.Target, Probe: entry.Name, Kind: entry.Kind, Detail: "not looked at yet"},
+	}
+}
+
+func (sl *slot) forget() {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	sl.gone = true
+}
+
+func (sl *slot) last() Status {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	return sl.status
+}
+
+// begin returns the number of a new look.
+func (sl *slot) begin() uint64 {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	sl.begun++
+	return sl.begun
+}
+
+// look looks once. A look that is cut off because ctx ended saw nothing and
+// leaves no trace; one that exceeds its own timeout is the probe's to judge.
+func (s *Scheduler) look(ctx context.Context, sl *slot, counts bool) Status {
+	number, at := sl.begin(), time.Now()
+	bounded, cancel := context.WithTimeout(ctx, sl.entry.Timeout)
+	result := ask(bounded, s.opts.Logger, sl.entry, at)
+	cancel()
+	took := time.Since(at)
+	if ctx.Err() != nil {
+		return Status{}
+	}
+	s.metrics.looks.WithLabelValues(sl.entry.Kind, result.State.String()).Inc()
+	s.metrics.duration.WithLabelValues(sl.entry.Kind).Observe(took.Seconds())
+	return s.record(sl, number, Status{
+		Target: sl.entry.Target, Probe: sl.entry.Name, Kind: sl.entry.Kind,
+		State: result.State, Detail: result.Detail, Facts: result.Facts, At: at, Duration: took,
+	}, result.Samples, counts)
+}
+
+// ask runs the probe. A probe that panics has not looked; the others go on.
+func ask(ctx context.Context, logger *slog.Logger, entry Entry, at time.Time) (result Result) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			logger.Error("probe panicked", "target", entry.Target, "probe", entry.Name, "reason", reason, "stack", string(debug.Stack()))
+			result = Result{Detail: oneLine(fmt.Sprintf("probe panicked: %v", reason))}
+		}
+	}()
+	result, err := entry.Probe(ctx, at)
+	if err != nil {
+		result.State, result.Detail = Unknown, oneLine(err.Error())
+	}
+	return result
+}
+
+// record makes a look the last one and hands its samples on, in the order in
+// which looks began: a slow look must not overwrite a newer one.
+func (s *Scheduler) record(sl *slot, number uint64, seen Status, samples []*model.Sample, counts bool) Status {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	before := sl.damper.State()
+	seen.Damped = before
+	if sl.gone || number < sl.shown {
+		return seen
+	}
+	if counts {
+		seen.Damped = sl.damper.Add(seen.State)
+	}
+	samples = sl.entry.labelled(append(samples, common(seen, seen.At)...))
+	sl.stamp(samples, model.TimeFromUnixNano(seen.At.UnixNano()))
+	sl.shown, sl.status, sl.samples = number, seen, samples
+	s.opts.Append(samples)
+	if seen.Damped != before {
+		s.opts.Logger.Info("probe state changed", "target", seen.Target, "probe", seen.Probe,
+			"from", before.String(), "to", seen.Damped.String(), "detail", seen.Detail)
+	}
+	return seen
+}
+
+// stamp keeps a second look within one millisecond: a series holds one sample
+// per millisecond. A clock that was set back is left alone.
+func (sl *slot) stamp(samples []*model.Sample, at model.Time) {
+	if at <= sl.stamped && sl.stamped-at < model.Time(time.Second/time.Millisecond) {
+		at = sl.stamped + 1
+	}
+	sl.stamped = at
+	for _, sample := range samples {
+		sample.Timestamp = at
+	}
+}
+
+// common are the samples that every look leaves. What is unknown has no value:
+// neither success nor duration, for a quick failure to look is no quick answer.
+func common(seen Status, at time.Time) []*model.Sample {
+	samples := []*model.Sample{newSample(at, "watchdog_probe_unknown", truth(seen.State == Unknown))}
+	if seen.State != Unknown {
+		samples = append(samples,
+			newSample(at, "probe_success", truth(seen.State == OK)),
+			newSample(at, "probe_duration_seconds", seen.Duration.Seconds()))
+	}
+	if seen.Damped != Unknown {
+		samples = append(samples, newSample(at, "watchdog_probe_healthy", truth(seen.Damped == OK)))
+	}
+	return samples
+}

@@ -1,0 +1,133 @@
+package probes
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+)
+
+// badError is a failure that speaks against the service itself. Every other
+// error only says that nothing is known.
+type badError struct{ reason string }
+
+func (e *badError) Error() string { return e.reason }
+
+// outcome turns a failed look into its result.
+func outcome(err error) (Result, error) {
+	if bad, ok := errors.AsType[*badError](err); ok {
+		return Result{State: Bad, Detail: oneLine(bad.reason)}, nil
+	}
+	return Result{}, err
+}
+
+// phase is how far a look had come; it decides what a timeout means.
+type phase int32
+
+const (
+	connecting phase = iota
+	resolving
+	handshaking
+	waiting
+	reading
+)
+
+func (p phase) String() string {
+	switch p {
+	case resolving:
+		return "resolving the name"
+	case handshaking:
+		return "in the TLS handshake"
+	case waiting:
+		return "waiting for the answer"
+	case reading:
+		return "reading the body"
+	default:
+		return "connecting"
+	}
+}
+
+// classify says what an error of the transport means, in the terms of the
+// table in the package documentation. What is not known to speak against the
+// service stays unknown.
+func classify(what string, during phase, err error) error {
+	// The address is in what already, without credentials and query.
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err
+	}
+	var (
+		dns         *net.DNSError
+		certificate *tls.CertificateVerificationError
+		record      tls.RecordHeaderError
+	)
+	switch {
+	case errors.Is(err, errForbiddenAddress):
+		return fmt.Errorf("%s: %w: point the probe elsewhere", what, err)
+	case errors.As(err, &dns):
+		return fmt.Errorf("%s: name does not resolve: %w", what, err)
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("%s: interrupted while %s: %w", what, during, err)
+	case errors.As(err, &certificate):
+		return fmt.Errorf("%s: wrong certificate: %w: check ca_file and the certificate", what, err)
+	case errors.As(err, &record):
+		return fmt.Errorf("%s: the server does not speak TLS: use http://", what)
+	case isTimeout(err) && during == resolving:
+		return fmt.Errorf("%s: name does not resolve in time: %w", what, err)
+	case isTimeout(err):
+		return &badError{fmt.Sprintf("%s: no answer in time, %s", what, during)}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return &badError{what + ": connection refused"}
+	case during != handshaking && isClosed(err):
+		return &badError{fmt.Sprintf("%s: connection closed by the server, %s", what, during)}
+	}
+	return fmt.Errorf("%s: %s: %w", what, during, err)
+}
+
+func isTimeout(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
+}
+
+func isClosed(err error) bool {
+	for _, closed := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, closed) {
+			return true
+		}
+	}
+	return false
+}
+
+// refuseStatus says what a status means to a probe that wants a document; nil
+// for 2xx.
+func refuseStatus(what string, got answer) error {
+	switch {
+	case got.status >= 500:
+		return &badError{fmt.Sprintf("%s: status %s", what, statusText(got.status))}
+	case got.status >= 200 && got.status < 300:
+		return nil
+	case got.status >= 300 && got.status < 400:
+		return redirected(what, got)
+	case got.status == http.StatusUnauthorized || got.status == http.StatusForbidden:
+		return fmt.Errorf("%s: status %s: check the probe's credentials", what, statusText(got.status))
+	default:
+		return fmt.Errorf("%s: status %s: check the probe's url", what, statusText(got.status))
+	}
+}
+
+func redirected(what string, got answer) error {
+	return fmt.Errorf("%s: status %s to %q, not followed: put the final address into the probe's url",
+		what, statusText(got.status), clip(got.location, 100))
+}
+
+func statusText(code int) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", code, http.StatusText(code)))
+}

@@ -1,0 +1,321 @@
+package probes
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
+)
+
+// Options are a Scheduler's.
+type Options struct {
+	Logger     *slog.Logger          // nil: silent
+	Registerer prometheus.Registerer // nil: metrics are kept to itself
+	// Workers is how many looks run at once as a rule (default 32). While looks
+	// have to wait because all of those are busy, more are added, up to
+	// MaxInFlight (default 256).
+	Workers     int
+	MaxInFlight int
+	// Append takes the samples of one look. It is called from many goroutines
+	// at once and must be quick; per probe, calls come in the order of the looks.
+	Append func([]*model.Sample)
+}
+
+// patience is how long a look waits for one of the Workers before one more is added.
+const patience = 100 * time.Millisecond
+
+// Scheduler gives every entry its turn once per interval. One goroutine keeps
+// the turns; workers look, and end when there is nothing left to look at.
+type Scheduler struct {
+	opts    Options
+	metrics *metrics
+	wake    chan struct{}
+	outside chan struct{} // bounds the looks of LookNow
+
+	mu      sync.Mutex
+	slots   map[key]*slot
+	turns   turns
+	ready   []*slot // whose turn has come, first come first served
+	working int
+	running bool
+	workers sync.WaitGroup
+}
+
+// NewScheduler returns a Scheduler without entries. It fails if the metrics
+// cannot be registered.
+func NewScheduler(opts Options) (*Scheduler, error) {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Append == nil {
+		opts.Append = func([]*model.Sample) {}
+	}
+	if opts.Workers <= 0 {
+		opts.Workers = 32
+	}
+	if opts.MaxInFlight <= 0 {
+		opts.MaxInFlight = 256
+	}
+	opts.MaxInFlight = max(opts.MaxInFlight, opts.Workers)
+	metrics, err := newMetrics(opts.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("register probe metrics: %w", err)
+	}
+	return &Scheduler{
+		opts:    opts,
+		metrics: metrics,
+		wake:    make(chan struct{}, 1),
+		outside: make(chan struct{}, opts.Workers),
+		slots:   map[key]*slot{},
+	}, nil
+}
+
+// Set replaces the entries. Entries that are the same as before keep their
+// turn, their state and their Probe; what is gone or changed is forgotten, and
+// the outcome of its running look with it. An error changes nothing.
+func (s *Scheduler) Set(entries []Entry) error {
+	wanted, err := check(entries)
+	if err != nil {
+		return fmt.Errorf("set probes: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, old := range s.slots {
+		if entry, ok := wanted[k]; ok && entry.same(old.entry) {
+			delete(wanted, k)
+			continue
+		}
+		old.forget()
+		delete(s.slots, k)
+	}
+	stays := func(sl *slot) bool { return s.slots[sl.entry.key()] == sl }
+	s.ready = slices.DeleteFunc(s.ready, func(sl *slot) bool { return !stays(sl) })
+	s.turns = slices.DeleteFunc(s.turns, func(sl *slot) bool { return !stays(sl) })
+	now := time.Now()
+	for k, entry := range wanted {
+		s.slots[k] = newSlot(entry, firstTurn(entry, now))
+		s.turns = append(s.turns, s.slots[k])
+	}
+	heap.Init(&s.turns)
+	s.metrics.entries.Set(float64(len(s.slots)))
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func check(entries []Entry) (map[key]Entry, error) {
+	var errs []error
+	wanted := make(map[key]Entry, len(entries))
+	for _, entry := range entries {
+		entry = entry.withDefaults()
+		if _, twice := wanted[entry.key()]; twice {
+			errs = append(errs, fmt.Errorf("probe %q of target %q is there twice", entry.Name, entry.Target))
+		}
+		errs = append(errs, entry.validate())
+		wanted[entry.key()] = entry
+	}
+	return wanted, errors.Join(errs...)
+}
+
+// Run looks until ctx ends, then waits for the looks in flight, which end soon
+// because their context has ended. What they found is dropped. It returns nil,
+// or an error at once if it runs already.
+func (s *Scheduler) Run(ctx context.Context) error {
+	if !s.enter() {
+		return errors.New("run probes: they run already")
+	}
+	defer s.leave()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.wake:
+		case <-timer.C:
+		}
+		timer.Reset(s.turn(ctx, time.Now()))
+	}
+}
+
+func (s *Scheduler) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running {
+		return false
+	}
+	s.running = true
+	return true
+}
+
+func (s *Scheduler) leave() {
+	s.workers.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, waiting := range s.ready {
+		waiting.busy = idle
+	}
+	s.ready, s.running = nil, false
+}
+
+// turn gives every entry whose time has come its turn and returns how long
+// nothing needs to be done.
+func (s *Scheduler) turn(ctx context.Context, now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.turns) > 0 && !s.turns[0].next.After(now) {
+		s.queue(s.turns[0])
+		s.advance(s.turns[0], now)
+		heap.Fix(&s.turns, 0)
+	}
+	s.staff(ctx, now)
+	sleep := time.Hour
+	if len(s.turns) > 0 {
+		sleep = s.turns[0].next.Sub(now)
+	}
+	if len(s.ready) > 0 {
+		// Past patience only a worker that ends can help, and it helps itself.
+		if wait := s.ready[0].due.Add(patience).Sub(now); wait > 0 {
+			sleep = min(sleep, wait)
+		}
+	}
+	return sleep
+}
+
+func (s *Scheduler) queue(sl *slot) {
+	if sl.busy != idle {
+		s.metrics.skipped.WithLabelValues(string(sl.busy)).Inc()
+		return
+	}
+	sl.busy, sl.due = waitingForWorker, sl.next
+	s.ready = append(s.ready, sl)
+}
+
+// advance sets the next turn, leaving out those that were slept through.
+func (s *Scheduler) advance(sl *slot, now time.Time) {
+	missed := now.Sub(sl.next) / sl.entry.Interval
+	s.metrics.skipped.WithLabelValues("late").Add(float64(missed))
+	sl.next = sl.next.Add((missed + 1) * sl.entry.Interval)
+}
+
+// staff starts workers for looks that wait: freely up to Workers, beyond that
+// only for those that have waited too long.
+func (s *Scheduler) staff(ctx context.Context, now time.Time) {
+	for len(s.ready) > 0 && s.working < s.opts.MaxInFlight {
+		if s.working >= s.opts.Workers && now.Sub(s.ready[0].due) < patience {
+			return
+		}
+		s.working++
+		s.metrics.inFlight.Set(float64(s.working))
+		first := s.take()
+		s.workers.Go(func() {
+			for sl := first; sl != nil; sl = s.release(ctx, sl) {
+				s.metrics.delay.Observe(time.Since(sl.due).Seconds())
+				s.look(ctx, sl, true)
+			}
+		})
+	}
+}
+
+func (s *Scheduler) take() *slot {
+	sl := s.ready[0]
+	s.ready[0] = nil
+	s.ready = s.ready[1:]
+	sl.busy = running
+	return sl
+}
+
+// release ends a look and returns what its worker looks at next, if anything.
+func (s *Scheduler) release(ctx context.Context, done *slot) *slot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	done.busy = idle
+	if len(s.ready) > 0 && ctx.Err() == nil {
+		return s.take()
+	}
+	s.working--
+	s.metrics.inFlight.Set(float64(s.working))
+	return nil
+}
+
+// Status is the last look at one entry.
+type Status struct {
+	Target string `json:"target"`
+	Probe  string `json:"probe"`
+	Kind   string `json:"kind"`
+	// State is the last look's, Damped what N-of-M makes of the last ones.
+	State  State             `json:"state"`
+	Damped State             `json:"damped"`
+	Detail string            `json:"detail"`
+	Facts  map[string]string `json:"facts,omitempty"`
+	// At is when the look began; zero: not looked at yet.
+	At       time.Time     `json:"at,omitzero"`
+	Duration time.Duration `json:"duration,omitempty"`
+}
+
+// States returns the last state of every entry, by target and probe.
+func (s *Scheduler) States() []Status {
+	slots := s.each("")
+	states := make([]Status, len(slots))
+	for i, sl := range slots {
+		states[i] = sl.last()
+	}
+	return states
+}
+
+// each returns the slots of a target, or all, in order.
+func (s *Scheduler) each(target string) []*slot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var slots []*slot
+	for _, sl := range s.slots {
+		if target == "" || sl.entry.Target == target {
+			slots = append(slots, sl)
+		}
+	}
+	slices.SortFunc(slots, func(a, b *slot) int {
+		return cmp.Or(cmp.Compare(a.entry.Target, b.entry.Target), cmp.Compare(a.entry.Name, b.entry.Name))
+	})
+	return slots
+}
+
+// LookNow performs all probes of one target at once, appends their samples and
+// returns what they saw. These looks are evidence of this moment: they leave
+// the damped states alone, which are made of looks an interval apart. It fails
+// if the target has no probes or ctx ends first.
+func (s *Scheduler) LookNow(ctx context.Context, target string) ([]Status, error) {
+	var slots []*slot
+	if target != "" {
+		slots = s.each(target)
+	}
+	if len(slots) == 0 {
+		return nil, fmt.Errorf("look at %q now: it has no probes", target)
+	}
+	seen := make([]Status, len(slots))
+	var looks sync.WaitGroup
+	for i, sl := range slots {
+		looks.Go(func() {
+			select {
+			case s.outside <- struct{}{}:
+				seen[i] = s.look(ctx, sl, false)
+				<-s.outside
+			case <-ctx.Done():
+			}
+		})
+	}
+	looks.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("look at %q now: %w", target, err)
+	}
+	return seen, nil
+}
