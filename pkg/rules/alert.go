@@ -1,0 +1,45 @@
+package rules
+
+import (
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// Alert is one rule's condition on one target, as it stands now.
+type Alert struct {
+	Rule     string     `json:"rule"`
+	Target   string     `json:"target"`
+	Severity string     `json:"severity"`
+	State    AlertState `json:"state"`
+	Verdict  Verdict    `json:"verdict"`
+	// Reason explains an unknown verdict, or puts value and bound side by side.
+	Reason string `json:"reason"`
+	// Value is the last one judged; Value and Bound are in Unit.
+	Value       float64   `json:"value"`
+	Bound       float64   `json:"bound"`
+	Above       bool      `json:"above"`
+	Unit        string    `json:"unit,omitempty"`
+	SourceKind  string    `json:"sourceKind,omitempty"`
+	ActiveAt    time.Time `json:"activeAt,omitzero"`
+	FiredAt     time.Time `json:"firedAt,omitzero"`
+	EvaluatedAt time.Time `json:"evaluatedAt,omitzero"`
+	// LastDataAt is the last evaluation that had a value to judge.
+	LastDataAt time.Time         `json:"lastDataAt,omitzero"`
+	Labels     map[string]string `json:"labels,omitempty"`
+}
+
+// alert is the public form of a cell.
+func (c *cell) alert() Alert { return c.rule.alert(c.target, c.state) }
+
+func (c *compiled) alert(target string, s State) Alert {
+	a := Alert{
+		Rule: c.Name, Target: target, Severity: c.Severity, State: s.State, Verdict: s.Verdict, Reason: c.Reason(s),
+		Value: s.Value, Bound: c.Bound, Above: c.Above, Unit: c.Unit, SourceKind: c.SourceKind,
+		ActiveAt: s.ActiveAt, FiredAt: s.FiredAt, EvaluatedAt: s.EvaluatedAt, LastDataAt: s.LastDataAt,
+		Labels: map[string]string{},
+	}
+	s.Labels.Range(func(l labels.Label) { a.Labels[l.Name] = l.Value })
+	a.Labels["alertname"], a.Labels[targetLabel], a.Labels["severity"] = c.Name, target, c.Severity
+	return a
+}

@@ -1,0 +1,115 @@
+package rules
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+)
+
+// runbook is the six thresholds of the runbook with their floors.
+func runbook(targets []string) []Rule {
+	row := func(metric string, bound, clear float64, floor ...FloorSpec) Rule {
+		b, _ := LookupBuiltin(metric)
+		r, err := b.Apply(Rule{Name: metric, Severity: "P2", Bound: bound, Clear: clear, For: 5 * time.Minute, ClearFor: 10 * time.Minute, Targets: targets, Floor: floor})
+		if err != nil {
+			panic(err)
+		}
+		return r
+	}
+	return []Rule{
+		row("response_time", .5, .4, MinRate(1)),
+		row("error_rate", .001, .0005, MinRequests(1000, 5*time.Minute)),
+		row("cpu", .8, .65),
+		row("memory", .85, .75),
+		row("ready_replicas", .9, .9),
+		row("active_agents", 2, 2),
+	}
+}
+
+// filled returns a store with 10 minutes of samples of n targets and the time of
+// the last one.
+func filled(n int) (*Store, []string, time.Time) {
+	now := start
+	s := storeAt(&now, StoreOptions{})
+	var targets []string
+	var batch []*model.Sample
+	for i := range n {
+		target := "t" + strconv.Itoa(i)
+		targets = append(targets, target)
+		add := func(name string, v float64, pairs ...string) {
+			batch = append(batch, one(now, v, name, append([]string{"target", target, "namespace", "prod"}, pairs...)...))
+		}
+		add("watchdog_sla_response_time_seconds", .3, "quantile", "0.95")
+		add("watchdog_sla_response_time_seconds", .4, "quantile", "0.99")
+		add("watchdog_sla_error_ratio", .0001)
+		add("watchdog_sla_requests", 6000)
+		add("watchdog_sla_window_seconds", 60)
+		add("watchdog_workload_cpu_usage_ratio", .4)
+		add("watchdog_workload_memory_usage_ratio", .5)
+		add("watchdog_workload_ready_ratio", 1)
+		add("watchdog_agents_active", 3)
+	}
+	for range 40 {
+		now = now.Add(15 * time.Second)
+		for _, p := range batch {
+			p.Timestamp += 15_000
+		}
+		s.Append(batch)
+	}
+	return s, targets, now
+}
+
+// judgeOver returns a judge of the runbook's thresholds over the store.
+func judgeOver(tb testing.TB, s *Store, targets []string) (*Judge, *source) {
+	tb.Helper()
+	j := NewJudge(Options{Local: NewLocal(s, LocalOptions{})})
+	if _, err := j.Set(runbook(targets)); err != nil {
+		tb.Fatal(err)
+	}
+	return j, j.source(Local)
+}
+
+// BenchmarkJudge is one full round over six thresholds.
+func BenchmarkJudge(b *testing.B) {
+	for _, n := range []int{100, 1000, 10_000} {
+		b.Run(fmt.Sprintf("targets=%d", n), func(b *testing.B) {
+			s, targets, now := filled(n)
+			j, src := judgeOver(b, s, targets)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := j.evaluate(b.Context(), memoize(src.ask), j.of(Local), nil, now); err != nil {
+					b.Fatal(err)
+				}
+				j.selfCheck(src, nil)
+			}
+			b.StopTimer()
+			for _, a := range j.AlertsOf("t0") {
+				if a.Verdict != OK {
+					b.Fatalf("%s is %s: %s", a.Rule, a.Verdict, a.Reason)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkAppended is the evaluation of some targets among many, as new
+// samples cause it.
+func BenchmarkAppended(b *testing.B) {
+	for _, n := range []int{100, 10_000} {
+		s, targets, now := filled(n)
+		j, src := judgeOver(b, s, targets)
+		for _, some := range []int{1, 30} {
+			b.Run(fmt.Sprintf("targets=%d/of=%d", some, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := j.evaluate(b.Context(), memoize(src.ask), j.of(Local), targets[:some], now); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+)
+
+// goodRounds is how many rounds without fault close the breaker.
+const goodRounds = 2
+
+// breaker says whether a source can be trusted (INV-13).
+type breaker struct {
+	open   bool
+	reason string
+	good   int
+	dark   int // alerts without data when it opened
+}
+
+// selfCheck compares what a round showed with the round before. An alert whose
+// data went away counts, unless another rule says that its target is in
+// trouble: an application that is down explains its own silence. Too little
+// traffic is no loss of sight.
+func (j *Judge) selfCheck(s *source, fault error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	had, dark := 0, 0
+	var lost []*cell
+	for _, c := range j.rules {
+		if c.Source != s.name {
+			continue
+		}
+		for _, cell := range c.cells {
+			data := !cell.state.Verdict.Unknown() || cell.state.Quiet
+			gone := !data && !j.troubled(cell)
+			if cell.seen && (data || gone) {
+				had++
+			}
+			if cell.seen && gone {
+				lost = append(lost, cell)
+			}
+			cell.lost = cell.lost && !data
+			if cell.lost && gone {
+				dark++
+			}
+			cell.seen = data
+		}
+	}
+	was := s.breaker.open
+	s.breaker.step(fault, had, lost, dark)
+	if was && !s.breaker.open {
+		j.restoreSight(s)
+	}
+	j.report(s, was)
+}
+
+// troubled reports whether some rule says BREACH of the cell's target.
+func (j *Judge) troubled(c *cell) bool {
+	return slices.ContainsFunc(j.byTarget[c.target], func(o *cell) bool { return o.state.Verdict == Breach })
+}
+
+// step moves the breaker on by one round.
+func (b *breaker) step(fault error, had int, lost []*cell, dark int) {
+	trip := 2*len(lost) > had
+	switch {
+	case trip:
+		for _, c := range lost {
+			c.lost = true
+		}
+		b.reason = fmt.Sprintf("%d of %d alerts lost their data in one round, for instance %s on %s", len(lost), had, lost[0].rule.Name, lost[0].target)
+		b.dark, b.open, b.good = dark+len(lost), true, 0
+	case fault != nil:
+		b.reason = fault.Error()
+		b.open, b.good = true, 0
+	case b.open && b.dark > 0 && 2*dark > b.dark:
+		b.good = 0
+	case b.open:
+		if b.good++; b.good >= goodRounds {
+			*b = breaker{}
+		}
+	}
+}
+
+// restoreSight forgets what the closed breaker held against single alerts.
+func (j *Judge) restoreSight(s *source) {
+	for _, c := range j.rules {
+		if c.Source == s.name {
+			for _, cell := range c.cells {
+				cell.lost = false
+			}
+		}
+	}
+}
+
+func (j *Judge) report(s *source, was bool) {
+	gauge := j.metrics.blind.WithLabelValues(s.name)
+	gauge.Set(0)
+	if s.breaker.open {
+		gauge.Set(1)
+	}
+	switch {
+	case s.breaker.open && !was:
+		j.log.Warn("monitoring is blind", "source", s.name, "reason", s.breaker.reason)
+	case was && !s.breaker.open:
+		j.log.Info("monitoring sees again", "source", s.name)
+	}
+}

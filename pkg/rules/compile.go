@@ -1,0 +1,81 @@
+package rules
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+// compiled is a rule ready to be asked.
+type compiled struct {
+	Rule
+	value  string
+	floors []string
+	fresh  []string
+	// narrowable: the questions may be limited to some targets.
+	narrowable bool
+	index      map[string]int // target → position in Targets and cells
+	cells      []*cell
+	series     ruleMetrics
+}
+
+// cell is one alert: a rule on a target.
+type cell struct {
+	rule   *compiled
+	target string
+	state  State
+	// seen: the last round had data; lost: the data went away when the breaker opened.
+	seen bool
+	lost bool
+}
+
+// compile checks a rule and prepares its questions.
+func compile(r Rule) (*compiled, error) {
+	r = r.withDefaults()
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	c := &compiled{Rule: r, value: r.expand(r.Expr), narrowable: r.Source == Local}
+	var selectors []string
+	parse := func(expr string) error {
+		tree, err := newParser().ParseExpr(expr)
+		if err != nil {
+			return fmt.Errorf("rule %q: expr %s: %w", r.Name, brief(expr), err)
+		}
+		if tree.Type() != parser.ValueTypeVector {
+			return fmt.Errorf("rule %q: %w", r.Name, wrongType(expr, string(tree.Type())))
+		}
+		c.narrowable = c.narrowable && byTarget(tree)
+		selectors = append(selectors, needed(tree)...)
+		return nil
+	}
+	if err := parse(c.value); err != nil {
+		return nil, err
+	}
+	for _, f := range r.Floor {
+		expr := r.expand(f.Expr)
+		if err := parse(expr); err != nil {
+			return nil, err
+		}
+		c.floors = append(c.floors, expr)
+	}
+	slices.Sort(selectors)
+	for _, s := range slices.Compact(selectors) {
+		c.fresh = append(c.fresh, freshness(s, r.EverySeries))
+	}
+	c.index = make(map[string]int, len(r.Targets))
+	c.cells = make([]*cell, len(r.Targets))
+	for i, t := range r.Targets {
+		c.index[t] = i
+		c.cells[i] = &cell{rule: c, target: t, state: State{State: Inactive}}
+	}
+	return c, nil
+}
+
+// judgesAlike reports whether two rules differ at most in their targets.
+func judgesAlike(a, b Rule) bool {
+	a.Targets, b.Targets = nil, nil
+	return reflect.DeepEqual(a, b)
+}

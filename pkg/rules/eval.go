@@ -1,0 +1,158 @@
+package rules
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// patience is how many times `for` (or `clear_for`) an unfinished count
+// survives without data before it is given up.
+const patience = 4
+
+// Observation is what the questions of one evaluation gave for one target.
+type Observation struct {
+	// Unknown is the verdict when there is nothing to judge; empty: judge Value.
+	Unknown Verdict
+	// Reason explains Unknown.
+	Reason string
+	// Quiet says that the source is seen, but there is too little traffic.
+	Quiet  bool
+	Value  float64
+	Labels labels.Labels
+}
+
+// State is one alert between evaluations. The zero value is an alert never
+// evaluated.
+type State struct {
+	State   AlertState
+	Verdict Verdict
+	// Value is the last one judged; it is kept while the verdict is unknown.
+	Value  float64
+	Labels labels.Labels
+	// Unknown explains an unknown verdict; Quiet is Observation.Quiet.
+	Unknown string
+	Quiet   bool
+	// ActiveAt is the first breach, FiredAt when the alert began to fire,
+	// ClearSince the first value on the clear side while it fires.
+	ActiveAt   time.Time
+	FiredAt    time.Time
+	ClearSince time.Time
+	// Held and ClearHeld are how long the breach or the clear side was seen:
+	// the sum of the times between evaluations that both saw it.
+	Held      time.Duration
+	ClearHeld time.Duration
+	// EvaluatedAt is the last evaluation, LastDataAt the last with a judged value.
+	EvaluatedAt time.Time
+	LastDataAt  time.Time
+}
+
+// Eval moves one alert on. It is pure: the same arguments give the same result,
+// live, in replay and in a backtest. An unknown observation changes nothing but
+// the verdict; only when data stays away for four times For (or ClearFor) an
+// unfinished count is given up. It never fires and never clears an alert.
+func Eval(r *Rule, prev State, o Observation, at time.Time) State {
+	next := look(r, prev, o, at)
+	if next.Verdict.Unknown() {
+		return wait(r, next, at)
+	}
+	if next.State == Firing {
+		return calm(r, prev, next, at)
+	}
+	return rise(r, prev, next, at)
+}
+
+// look is what the observation alone says; the state does not move.
+func look(r *Rule, s State, o Observation, at time.Time) State {
+	if s.State == "" {
+		s.State = Inactive
+	}
+	if o.Unknown == "" && !finite(o.Value) {
+		o = Observation{Unknown: Error, Reason: fmt.Sprintf("the value is %v", o.Value)}
+	}
+	s.EvaluatedAt = at
+	s.Verdict, s.Unknown, s.Quiet = o.Unknown, o.Reason, o.Quiet
+	if o.Unknown != "" {
+		return s
+	}
+	s.Value, s.Labels, s.LastDataAt = o.Value, o.Labels, at
+	s.Verdict, s.Quiet = OK, false
+	if r.breached(o.Value) {
+		s.Verdict = Breach
+	}
+	return s
+}
+
+// wait is an evaluation without data.
+func wait(r *Rule, s State, at time.Time) State {
+	blind := at.Sub(s.LastDataAt)
+	if s.State == Pending && blind > patience*r.For {
+		s = inactive(s)
+	}
+	if s.State == Firing && blind > patience*r.ClearFor {
+		s.ClearSince, s.ClearHeld = time.Time{}, 0
+	}
+	return s
+}
+
+// rise counts towards firing.
+func rise(r *Rule, prev, next State, at time.Time) State {
+	if next.Verdict != Breach {
+		return inactive(next)
+	}
+	if next.State != Pending {
+		next.State, next.ActiveAt, next.Held = Pending, at, 0
+	} else if prev.Verdict == Breach {
+		next.Held += seen(r, prev, at)
+	}
+	if next.Held >= r.For {
+		next.State, next.FiredAt = Firing, at
+	}
+	return next
+}
+
+// calm counts towards the end of a firing alert.
+func calm(r *Rule, prev, next State, at time.Time) State {
+	switch {
+	case next.Verdict == Breach:
+		if prev.Verdict == Breach {
+			next.Held += seen(r, prev, at)
+		}
+		next.ClearSince, next.ClearHeld = time.Time{}, 0
+		return next
+	case !r.cleared(next.Value):
+		next.ClearSince, next.ClearHeld = time.Time{}, 0
+		return next
+	case next.ClearSince.IsZero():
+		next.ClearSince, next.ClearHeld = at, 0
+	case !prev.Verdict.Unknown():
+		next.ClearHeld += seen(r, prev, at)
+	}
+	if next.ClearHeld >= r.ClearFor {
+		return inactive(next)
+	}
+	return next
+}
+
+// seen is the time since the previous evaluation, as far as it may count: not
+// when the clock went back, and not when nobody looked for too long.
+func seen(r *Rule, prev State, at time.Time) time.Duration {
+	d := at.Sub(prev.EvaluatedAt)
+	if d < 0 || d > r.Staleness {
+		return 0
+	}
+	return d
+}
+
+func inactive(s State) State {
+	s.State = Inactive
+	s.ActiveAt, s.FiredAt, s.ClearSince = time.Time{}, time.Time{}, time.Time{}
+	s.Held, s.ClearHeld = 0, 0
+	return s
+}
+
+// changed reports whether people or the engine should hear of the step.
+func changed(prev, next State) bool {
+	return prev.State != next.State || prev.Verdict != next.Verdict
+}

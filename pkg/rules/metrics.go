@@ -1,0 +1,96 @@
+package rules
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+const namespace = "watchdog"
+
+// storeMetrics describe the sample store.
+type storeMetrics struct {
+	series  prometheus.Gauge
+	samples prometheus.Counter
+	refused *prometheus.CounterVec
+}
+
+func newStoreMetrics(reg prometheus.Registerer) *storeMetrics {
+	f := promauto.With(reg)
+	return &storeMetrics{
+		series:  f.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "store_series", Help: "Series held by the embedded sample store."}),
+		samples: f.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "store_samples_total", Help: "Samples offered to the embedded sample store."}),
+		refused: f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "store_samples_refused_total", Help: "Samples the embedded sample store refused, by reason."}, []string{"reason"}),
+	}
+}
+
+// metrics describe the judging.
+type metrics struct {
+	evaluations *prometheus.CounterVec
+	failures    *prometheus.CounterVec
+	duration    *prometheus.HistogramVec
+	rounds      *prometheus.HistogramVec
+	missed      *prometheus.CounterVec
+	alerts      *prometheus.GaugeVec
+	blind       *prometheus.GaugeVec
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	f := promauto.With(reg)
+	buckets := []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	return &metrics{
+		evaluations: f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "rule_evaluations_total", Help: "Evaluations of a rule, each over one or more targets."}, []string{"rule"}),
+		failures:    f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "rule_evaluation_failures_total", Help: "Evaluations of a rule whose question failed."}, []string{"rule"}),
+		duration:    f.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "rule_evaluation_duration_seconds", Help: "Time one evaluation of one rule takes.", Buckets: buckets}, []string{"source"}),
+		rounds:      f.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "rule_round_duration_seconds", Help: "Time one round over all rules of a source takes.", Buckets: buckets}, []string{"source"}),
+		missed:      f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "rule_rounds_missed_total", Help: "Rounds that could not start in time because the one before took too long."}, []string{"source"}),
+		alerts:      f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "alerts", Help: "Alerts that are pending or firing, by rule."}, []string{"rule", "state"}),
+		blind:       f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "monitoring_blind", Help: "1 while watchdog cannot trust what it sees through a source."}, []string{"source"}),
+	}
+}
+
+// ruleMetrics are the metrics of one rule, looked up once.
+type ruleMetrics struct {
+	evaluations, failures prometheus.Counter
+	duration              prometheus.Observer
+	pending, firing       prometheus.Gauge
+}
+
+func (m *metrics) of(r Rule) ruleMetrics {
+	return ruleMetrics{
+		evaluations: m.evaluations.WithLabelValues(r.Name),
+		failures:    m.failures.WithLabelValues(r.Name),
+		duration:    m.duration.WithLabelValues(r.Source),
+		pending:     m.alerts.WithLabelValues(r.Name, string(Pending)),
+		firing:      m.alerts.WithLabelValues(r.Name, string(Firing)),
+	}
+}
+
+// forget takes a removed rule out of the metrics.
+func (m *metrics) forget(rule string) {
+	m.evaluations.DeleteLabelValues(rule)
+	m.failures.DeleteLabelValues(rule)
+	m.alerts.DeletePartialMatch(prometheus.Labels{"rule": rule})
+}
+
+// move counts an alert from one state to another.
+func (m ruleMetrics) move(from, to AlertState) {
+	if from == to {
+		return
+	}
+	if g := m.gauge(from); g != nil {
+		g.Dec()
+	}
+	if g := m.gauge(to); g != nil {
+		g.Inc()
+	}
+}
+
+func (m ruleMetrics) gauge(s AlertState) prometheus.Gauge {
+	switch s {
+	case Pending:
+		return m.pending
+	case Firing:
+		return m.firing
+	}
+	return nil
+}

@@ -1,0 +1,220 @@
+package rules
+
+import (
+	"context"
+	"slices"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/util/annotations"
+)
+
+// Querier returns a reader of the samples between mint and maxt, in
+// milliseconds, both included.
+func (s *Store) Querier(mint, maxt int64) (storage.Querier, error) {
+	return &querier{store: s, mint: mint, maxt: maxt}, nil
+}
+
+type querier struct {
+	store      *Store
+	mint, maxt int64
+}
+
+// Select returns the series that match. What it returns is a snapshot: it does
+// not change while the store goes on.
+func (q *querier) Select(_ context.Context, sortSeries bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+	mint, maxt := q.mint, q.maxt
+	if hints != nil {
+		mint, maxt = hints.Start, hints.End
+	}
+	set := &seriesSet{at: -1}
+	q.store.mu.RLock()
+	for candidates, rest := range q.store.candidates(matchers) {
+		set.series = slices.Grow(set.series, len(candidates))
+		for _, sr := range candidates {
+			if !matches(sr, rest) {
+				continue
+			}
+			if live := between(sr.samples, mint, maxt); len(live) > 0 {
+				set.series = append(set.series, view{sr.lset, live})
+			}
+		}
+	}
+	q.store.mu.RUnlock()
+	if sortSeries {
+		slices.SortFunc(set.series, func(a, b view) int { return labels.Compare(a.lset, b.lset) })
+	}
+	return set
+}
+
+// candidates yields lists of series that contain every match, each with the
+// matchers that are still to be checked.
+func (s *Store) candidates(matchers []*labels.Matcher) func(yield func([]*series, []*labels.Matcher) bool) {
+	return func(yield func([]*series, []*labels.Matcher) bool) {
+		names, rest := listed(model.MetricNameLabel, matchers)
+		if names == nil {
+			for _, f := range s.byName {
+				if !yield(f.all, matchers) {
+					return
+				}
+			}
+			return
+		}
+		targets, left := listed(targetLabel, rest)
+		for _, name := range names {
+			f := s.byName[name]
+			if f == nil {
+				continue
+			}
+			if targets == nil {
+				if !yield(f.all, rest) {
+					return
+				}
+				continue
+			}
+			for _, t := range targets {
+				if !yield(f.byTarget[t], left) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// listed returns the values that the first usable matcher on the label allows,
+// and the other matchers; nil when none of them lists its values.
+func listed(label string, matchers []*labels.Matcher) (values []string, rest []*labels.Matcher) {
+	for i, m := range matchers {
+		if m.Name != label {
+			continue
+		}
+		switch m.Type {
+		case labels.MatchEqual:
+			values = []string{m.Value}
+		case labels.MatchRegexp:
+			values = slices.Clone(m.SetMatches())
+			slices.Sort(values)
+			values = slices.Compact(values)
+		}
+		if len(values) > 0 {
+			return values, slices.Concat(matchers[:i], matchers[i+1:])
+		}
+	}
+	return nil, matchers
+}
+
+func matches(sr *series, matchers []*labels.Matcher) bool {
+	for _, m := range matchers {
+		if !m.Matches(sr.lset.Get(m.Name)) {
+			return false
+		}
+	}
+	return true
+}
+
+// LabelValues returns the sorted values of a label over the matching series.
+func (q *querier) LabelValues(ctx context.Context, name string, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	return q.distinct(ctx, hints, matchers, func(l labels.Labels, add func(string)) {
+		if v := l.Get(name); v != "" {
+			add(v)
+		}
+	}), nil, nil
+}
+
+// LabelNames returns the sorted label names of the matching series.
+func (q *querier) LabelNames(ctx context.Context, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	return q.distinct(ctx, hints, matchers, func(l labels.Labels, add func(string)) {
+		l.Range(func(l labels.Label) { add(l.Name) })
+	}), nil, nil
+}
+
+func (q *querier) distinct(ctx context.Context, hints *storage.LabelHints, matchers []*labels.Matcher, each func(labels.Labels, func(string))) []string {
+	var found []string
+	for set := q.Select(ctx, false, nil, matchers...); set.Next(); {
+		each(set.At().Labels(), func(v string) { found = append(found, v) })
+	}
+	slices.Sort(found)
+	found = slices.Compact(found)
+	if hints != nil && hints.Limit > 0 {
+		found = found[:min(len(found), hints.Limit)]
+	}
+	return found
+}
+
+// Close does nothing: a querier holds nothing.
+func (*querier) Close() error { return nil }
+
+// seriesSet walks over a snapshot.
+type seriesSet struct {
+	series []view
+	at     int
+}
+
+func (s *seriesSet) Next() bool                      { s.at++; return s.at < len(s.series) }
+func (s *seriesSet) At() storage.Series              { return &s.series[s.at] }
+func (*seriesSet) Err() error                        { return nil }
+func (*seriesSet) Warnings() annotations.Annotations { return nil }
+
+// view is a series as it was when selected.
+type view struct {
+	lset    labels.Labels
+	samples []sample
+}
+
+func (v *view) Labels() labels.Labels { return v.lset }
+
+func (v *view) Iterator(reuse chunkenc.Iterator) chunkenc.Iterator {
+	it, ok := reuse.(*iterator)
+	if !ok {
+		it = &iterator{}
+	}
+	it.samples, it.at = v.samples, -1
+	return it
+}
+
+// millis is a time in milliseconds since the epoch. The alias also keeps vet
+// from taking Seek below for that of io.Seeker.
+type millis = int64
+
+// iterator walks over the samples of one series.
+type iterator struct {
+	samples []sample
+	at      int
+}
+
+func (i *iterator) Next() chunkenc.ValueType {
+	i.at++
+	return i.kind()
+}
+
+func (i *iterator) Seek(t millis) chunkenc.ValueType {
+	i.at = max(i.at, 0)
+	if i.at < len(i.samples) && i.samples[i.at].t < t {
+		i.at = len(i.samples) - len(between(i.samples[i.at:], t, int64(^uint64(0)>>1)))
+	}
+	return i.kind()
+}
+
+func (i *iterator) kind() chunkenc.ValueType {
+	if i.at >= len(i.samples) {
+		i.at = len(i.samples)
+		return chunkenc.ValNone
+	}
+	return chunkenc.ValFloat
+}
+
+func (i *iterator) At() (int64, float64) { return i.samples[i.at].t, i.samples[i.at].v }
+func (i *iterator) AtT() int64           { return i.samples[i.at].t }
+func (*iterator) AtST() int64            { return 0 }
+func (*iterator) Err() error             { return nil }
+
+func (i *iterator) AtHistogram(*histogram.Histogram) (int64, *histogram.Histogram) {
+	return i.AtT(), nil
+}
+
+func (i *iterator) AtFloatHistogram(*histogram.FloatHistogram) (int64, *histogram.FloatHistogram) {
+	return i.AtT(), nil
+}

@@ -1,0 +1,112 @@
+package rules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
+)
+
+// ErrSource marks errors that say something about the source as a whole (it
+// cannot be reached, times out, answers nonsense), not about one expression.
+var ErrSource = errors.New("source unusable")
+
+// ErrPartial marks answers that came with a warning: part of the data is missing.
+var ErrPartial = errors.New("partial")
+
+// Point is the value of one series at the moment asked for.
+type Point struct {
+	Labels labels.Labels
+	Value  float64
+	// Histogram is set when the series is a histogram; Value is then meaningless.
+	Histogram bool
+}
+
+// QueryFunc evaluates a PromQL expression that gives an instant vector. The
+// error wraps ErrPartial when data is missing, and ErrSource when the source
+// itself is at fault.
+type QueryFunc func(ctx context.Context, expr string, at time.Time) ([]Point, error)
+
+// LocalOptions bound queries of the embedded engine. The zero value is usable.
+type LocalOptions struct {
+	Logger *slog.Logger
+	// Lookback is how long after its last sample a series is still seen. Default 5m.
+	Lookback time.Duration
+	// Timeout of one query. Default 10s.
+	Timeout time.Duration
+	// MaxSamples one query may load. Default 50,000,000, Prometheus' own.
+	MaxSamples int
+}
+
+// NewLocal returns a QueryFunc of the embedded PromQL engine over q.
+func NewLocal(q storage.Queryable, opts LocalOptions) QueryFunc {
+	if opts.Lookback <= 0 {
+		opts.Lookback = 5 * time.Minute
+	}
+	if opts.Timeout <= 0 {
+		opts.Timeout = 10 * time.Second
+	}
+	if opts.MaxSamples <= 0 {
+		opts.MaxSamples = 50_000_000
+	}
+	engine := promql.NewEngine(promql.EngineOpts{
+		Logger:                   opts.Logger,
+		MaxSamples:               opts.MaxSamples,
+		Timeout:                  opts.Timeout,
+		LookbackDelta:            opts.Lookback,
+		NoStepSubqueryIntervalFn: func(int64) int64 { return (15 * time.Second).Milliseconds() },
+		EnableAtModifier:         true,
+		EnableNegativeOffset:     true,
+		Parser:                   newParser(),
+	})
+	return func(ctx context.Context, expr string, at time.Time) ([]Point, error) {
+		return askEngine(ctx, engine, q, expr, at)
+	}
+}
+
+func askEngine(ctx context.Context, engine *promql.Engine, q storage.Queryable, expr string, at time.Time) ([]Point, error) {
+	query, err := engine.NewInstantQuery(ctx, q, nil, expr, at)
+	if err != nil {
+		return nil, fmt.Errorf("evaluate %s: %w", brief(expr), err)
+	}
+	defer query.Close()
+	result := query.Exec(ctx)
+	if result.Err != nil {
+		return nil, fmt.Errorf("evaluate %s: %w", brief(expr), result.Err)
+	}
+	if warnings, _ := result.Warnings.AsStrings(expr, 0, 0); len(warnings) > 0 {
+		return nil, fmt.Errorf("evaluate %s: %w: %s", brief(expr), ErrPartial, strings.Join(warnings, "; "))
+	}
+	vector, ok := result.Value.(promql.Vector)
+	if !ok {
+		return nil, wrongType(expr, string(result.Value.Type()))
+	}
+	points := make([]Point, len(vector))
+	for i, s := range vector {
+		points[i] = Point{Labels: s.Metric, Value: s.F, Histogram: s.H != nil}
+	}
+	return points, nil
+}
+
+func wrongType(expr, got string) error {
+	return fmt.Errorf("evaluate %s: the result is a %s, an instant vector with one value per target is needed", brief(expr), got)
+}
+
+// brief shortens an expression for messages.
+func brief(expr string) string {
+	const limit = 120
+	expr = strings.Join(strings.Fields(expr), " ")
+	if len(expr) > limit {
+		return fmt.Sprintf("%.*s…", limit, expr)
+	}
+	return expr
+}
+
+func newParser() parser.Parser { return parser.NewParser(parser.Options{}) }

@@ -1,0 +1,248 @@
+package rules
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/api"
+	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
+)
+
+// Bounds of a remote source.
+const (
+	maxResponse = 8 << 20
+	maxToken    = 64 << 10
+	// maxClockSkew is how far the moment of an answer may be from the moment asked for.
+	maxClockSkew = 30 * time.Second
+)
+
+// RemoteOptions say how a Prometheus-compatible server is asked.
+type RemoteOptions struct {
+	URL string
+	// Timeout of one query. Default 10s.
+	Timeout time.Duration
+	// BearerTokenFile is read anew for every request, so that it may be rotated.
+	BearerTokenFile string
+	// CAFile replaces the system's certificate authorities.
+	CAFile string
+}
+
+// NewRemote returns a QueryFunc of a Prometheus-compatible HTTP API. Of one
+// expression at most one query is in flight; others wait for their turn. An
+// answer larger than 8 MiB, with warnings, or not a vector is an error.
+// Redirects are not followed.
+func NewRemote(opts RemoteOptions) (QueryFunc, error) {
+	if opts.Timeout <= 0 {
+		opts.Timeout = 10 * time.Second
+	}
+	u, err := url.Parse(opts.URL)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, fmt.Errorf("prometheus url %q: must be http://host or https://host", opts.URL)
+	}
+	transport, err := newTransport(opts.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	return newRemote(opts, transport)
+}
+
+func newRemote(opts RemoteOptions, transport http.RoundTripper) (QueryFunc, error) {
+	client, err := api.NewClient(api.Config{Address: opts.URL, Client: &http.Client{
+		Transport:     &bounded{next: transport, tokenFile: opts.BearerTokenFile},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("make prometheus client: %w", err)
+	}
+	r := &remote{api: promv1.NewAPI(client), timeout: opts.Timeout, turns: map[string]*turn{}}
+	return r.query, nil
+}
+
+func newTransport(caFile string) (http.RoundTripper, error) {
+	t := &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		MaxIdleConns:           4,
+		MaxConnsPerHost:        8,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    5 * time.Second,
+		ForceAttemptHTTP2:      true,
+		MaxResponseHeaderBytes: 64 << 10,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+	if caFile == "" {
+		return t, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("read prometheus ca_file: %w", err)
+	}
+	t.TLSClientConfig.RootCAs = x509.NewCertPool()
+	if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read prometheus ca_file %s: no certificate in PEM form", caFile)
+	}
+	return t, nil
+}
+
+// bounded adds the token to each request and cuts off too large answers.
+type bounded struct {
+	next      http.RoundTripper
+	tokenFile string
+}
+
+func (b *bounded) RoundTrip(req *http.Request) (*http.Response, error) {
+	if b.tokenFile != "" {
+		token, err := readToken(b.tokenFile)
+		if err != nil {
+			return nil, err
+		}
+		req = req.Clone(req.Context())
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := b.next.RoundTrip(req)
+	if err == nil {
+		resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxResponse}
+	}
+	return resp, err
+}
+
+func readToken(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", fmt.Errorf("read bearer_token_file: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxToken+1))
+	if err != nil {
+		return "", fmt.Errorf("read bearer_token_file: %w", err)
+	}
+	if len(data) > maxToken {
+		return "", fmt.Errorf("read bearer_token_file %s: larger than 64 KiB", file)
+	}
+	return strings.TrimSpace(string(data)), nil
+}
+
+// boundedBody fails instead of ending early, as half an answer must not pass
+// for a whole one.
+type boundedBody struct {
+	io.ReadCloser
+	left int
+}
+
+var errTooLarge = errors.New("answer larger than 8 MiB")
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.left < 0 {
+		return 0, errTooLarge
+	}
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left+1)])
+	if b.left -= n; b.left < 0 {
+		return n, errTooLarge
+	}
+	return n, err
+}
+
+// remote is one server and the queries under way.
+type remote struct {
+	api     promv1.API
+	timeout time.Duration
+
+	mu    sync.Mutex
+	turns map[string]*turn
+}
+
+// turn is the right to ask one expression; users counts who holds or awaits it.
+type turn struct {
+	held  chan struct{}
+	users int
+}
+
+func (r *remote) query(ctx context.Context, expr string, at time.Time) ([]Point, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	release, err := r.take(ctx, expr)
+	if err != nil {
+		return nil, fmt.Errorf("ask prometheus for %s: %w: the previous query is still under way: %w", brief(expr), ErrSource, err)
+	}
+	defer release()
+	value, warnings, _, err := r.api.Query(ctx, expr, at, promv1.WithTimeout(r.timeout))
+	if err != nil {
+		return nil, remoteError(expr, err)
+	}
+	if len(warnings) > 0 {
+		return nil, fmt.Errorf("ask prometheus for %s: %w: %.200s", brief(expr), ErrPartial, strings.Join(warnings, "; "))
+	}
+	vector, ok := value.(model.Vector)
+	if !ok {
+		return nil, wrongType(expr, typeName(value))
+	}
+	return remotePoints(expr, vector, at)
+}
+
+func typeName(v model.Value) string {
+	if v == nil {
+		return "none"
+	}
+	return v.Type().String()
+}
+
+// take waits for the turn to ask expr.
+func (r *remote) take(ctx context.Context, expr string) (release func(), err error) {
+	r.mu.Lock()
+	t := r.turns[expr]
+	if t == nil {
+		t = &turn{held: make(chan struct{}, 1)}
+		r.turns[expr] = t
+	}
+	t.users++
+	r.mu.Unlock()
+	leave := func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if t.users--; t.users == 0 {
+			delete(r.turns, expr)
+		}
+	}
+	select {
+	case t.held <- struct{}{}:
+		return func() { <-t.held; leave() }, nil
+	case <-ctx.Done():
+		leave()
+		return nil, ctx.Err()
+	}
+}
+
+// remoteError tells a server in trouble from an expression it does not like.
+func remoteError(expr string, err error) error {
+	var e *promv1.Error
+	if errors.As(err, &e) && (e.Type == promv1.ErrBadData || e.Type == promv1.ErrExec) {
+		return fmt.Errorf("ask prometheus for %s: %s: %.200s", brief(expr), e.Type, e.Msg)
+	}
+	return fmt.Errorf("ask prometheus for %s: %w: %w", brief(expr), ErrSource, err)
+}
+
+// remotePoints converts a vector. Every value must be of the moment asked for.
+func remotePoints(expr string, vector model.Vector, at time.Time) ([]Point, error) {
+	points := make([]Point, 0, len(vector))
+	for _, s := range vector {
+		if s == nil {
+			return nil, fmt.Errorf("ask prometheus for %s: %w: the answer has an empty sample", brief(expr), ErrSource)
+		}
+		if s.Histogram == nil && s.Timestamp.Time().Sub(at).Abs() > maxClockSkew {
+			return nil, fmt.Errorf("ask prometheus for %s: %w: asked for %s, answered for %s", brief(expr), ErrSource,
+				at.UTC().Format(time.RFC3339), s.Timestamp.Time().UTC().Format(time.RFC3339))
+		}
+		points = append(points, Point{Labels: labelsOf(s.Metric), Value: float64(s.Value), Histogram: s.Histogram != nil})
+	}
+	return points, nil
+}

@@ -1,0 +1,214 @@
+package rules
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// concurrency is how many rules of one source are evaluated at once.
+const concurrency = 2
+
+// source is one way of asking, with its own rounds, so that one that hangs does
+// not hold up the other.
+type source struct {
+	name string
+	ask  QueryFunc
+	// kick asks for a round now; wake says that there are pokes.
+	kick, wake chan struct{}
+
+	// Below is guarded by Judge.mu.
+	poked   map[string]struct{}
+	due     map[*cell]time.Time // when a pending alert's `for` will be complete
+	breaker breaker
+}
+
+func newSource(name string, ask QueryFunc) *source {
+	return &source{
+		name: name, ask: ask,
+		kick: make(chan struct{}, 1), wake: make(chan struct{}, 1),
+		poked: map[string]struct{}{}, due: map[*cell]time.Time{},
+	}
+}
+
+// poke makes a channel of size one ready, if it is not.
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// news collects the targets to tell of.
+type news map[string]struct{}
+
+func (n news) list() []string {
+	l := make([]string, 0, len(n))
+	for t := range n {
+		l = append(l, t)
+	}
+	slices.Sort(l)
+	return l
+}
+
+// round evaluates every rule of the source once and returns the targets with news.
+func (j *Judge) round(ctx context.Context, s *source) news {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, j.interval)
+	defer cancel()
+	found, err := j.evaluate(ctx, memoize(s.ask), j.of(s.name), nil, start)
+	if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		j.selfCheck(s, err)
+	}
+	j.metrics.rounds.WithLabelValues(s.name).Observe(time.Since(start).Seconds())
+	return found
+}
+
+// evaluate asks the rules' questions and moves their alerts on; targets nil
+// means all. The error joins the failures that concern the source itself.
+func (j *Judge) evaluate(ctx context.Context, ask QueryFunc, rules []*compiled, targets []string, at time.Time) (news, error) {
+	var (
+		mu    sync.Mutex
+		found = news{}
+		fault error
+		g     errgroup.Group
+	)
+	g.SetLimit(concurrency)
+	for _, c := range rules {
+		index := c.scope(targets)
+		if len(index) == 0 {
+			continue
+		}
+		g.Go(func() error {
+			seen, err := c.ask(ctx, ask, index, targets != nil, at)
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return nil
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if errors.Is(err, ErrSource) && fault == nil {
+				fault = err
+			}
+			j.apply(c, index, seen, at, found)
+			return nil
+		})
+	}
+	_ = g.Wait() // the functions return no errors
+	return found, fault
+}
+
+// scope returns the rule's targets among the given ones, each with a position.
+func (c *compiled) scope(targets []string) map[string]int {
+	if targets == nil || len(targets) > maxScope {
+		return c.index
+	}
+	index := make(map[string]int, len(targets))
+	for _, t := range targets {
+		if _, ok := c.index[t]; ok {
+			index[t] = len(index)
+		}
+	}
+	return index
+}
+
+// ask observes the targets in index; if some is set they are few among many, and
+// the questions are narrowed to them where that gives the same answers.
+func (c *compiled) ask(ctx context.Context, ask QueryFunc, index map[string]int, some bool, at time.Time) ([]Observation, error) {
+	start := time.Now()
+	if some && c.narrowable && len(index) <= maxScope {
+		ask = narrowed(ask, index)
+	}
+	seen, err := c.observe(ctx, ask, index, at)
+	c.series.evaluations.Inc()
+	if err != nil {
+		c.series.failures.Inc()
+	}
+	c.series.duration.Observe(time.Since(start).Seconds())
+	return seen, err
+}
+
+// narrowed limits every question to the targets in index.
+func narrowed(ask QueryFunc, index map[string]int) QueryFunc {
+	targets := make([]string, 0, len(index))
+	for t := range index {
+		targets = append(targets, t)
+	}
+	slices.Sort(targets)
+	return func(ctx context.Context, expr string, at time.Time) ([]Point, error) {
+		expr, err := narrow(expr, targets)
+		if err != nil {
+			return nil, err
+		}
+		return ask(ctx, expr, at)
+	}
+}
+
+// apply moves the alerts of one rule on.
+func (j *Judge) apply(c *compiled, index map[string]int, seen []Observation, at time.Time, found news) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !slices.Contains(j.rules, c) {
+		return // replaced while it was asked
+	}
+	s := j.source(c.Source)
+	for target, i := range index {
+		cell := c.cells[c.index[target]]
+		prev := cell.state
+		cell.state = Eval(&c.Rule, prev, seen[i], at)
+		s.plan(cell, j.interval)
+		c.series.move(prev.State, cell.state.State)
+		if changed(prev, cell.state) {
+			found[target] = struct{}{}
+			j.tell(cell, prev)
+		} else if cell.state.State == Firing {
+			found[target] = struct{}{}
+		}
+	}
+}
+
+// plan notes when a pending alert's `for` will be complete, if that is before
+// the next round, so that it fires then and not at the round.
+func (s *source) plan(c *cell, interval time.Duration) {
+	left := c.rule.For - c.state.Held
+	if c.state.State == Pending && c.state.Verdict == Breach && left <= min(interval, c.rule.Staleness) {
+		s.due[c] = c.state.EvaluatedAt.Add(left)
+		return
+	}
+	delete(s.due, c)
+}
+
+// tell logs a step of one alert.
+func (j *Judge) tell(c *cell, prev State) {
+	if prev.State == c.state.State {
+		j.log.Debug("verdict changed", "rule", c.rule.Name, "target", c.target, "verdict", c.state.Verdict, "reason", c.rule.Reason(c.state))
+		return
+	}
+	j.log.Info("alert "+string(c.state.State), "rule", c.rule.Name, "target", c.target, "was", prev.State, "reason", c.rule.Reason(c.state))
+}
+
+// memoize answers the same question of one round once, as rules share floors
+// and selectors.
+func memoize(ask QueryFunc) QueryFunc {
+	type answer struct {
+		once   sync.Once
+		points []Point
+		err    error
+	}
+	var mu sync.Mutex
+	known := map[string]*answer{}
+	return func(ctx context.Context, expr string, at time.Time) ([]Point, error) {
+		mu.Lock()
+		a := known[expr]
+		if a == nil {
+			a = &answer{}
+			known[expr] = a
+		}
+		mu.Unlock()
+		a.once.Do(func() { a.points, a.err = ask(ctx, expr, at) })
+		return a.points, a.err
+	}
+}

@@ -1,0 +1,134 @@
+package rules
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+// maxScope is how many targets one narrowed query may name: up to 256 the
+// engine's matcher lists its values, which the store's index needs.
+const maxScope = 200
+
+// narrow returns expr with every selector limited to the given targets. The
+// names go into the syntax tree as values of matchers, never into text, so no
+// name can change the expression (SEC-17).
+func narrow(expr string, targets []string) (string, error) {
+	tree, err := newParser().ParseExpr(expr)
+	if err != nil {
+		return "", fmt.Errorf("parse %s: %w", brief(expr), err)
+	}
+	m, err := targetMatcher(targets)
+	if err != nil {
+		return "", err
+	}
+	each(tree, func(n parser.Node) {
+		if s, ok := n.(*parser.VectorSelector); ok {
+			s.LabelMatchers = append(slices.Clone(s.LabelMatchers), m)
+		}
+	})
+	return tree.String(), nil
+}
+
+func targetMatcher(targets []string) (*labels.Matcher, error) {
+	if len(targets) == 1 {
+		return labels.NewMatcher(labels.MatchEqual, targetLabel, targets[0])
+	}
+	quoted := make([]string, len(targets))
+	for i, t := range targets {
+		quoted[i] = regexp.QuoteMeta(t)
+	}
+	m, err := labels.NewMatcher(labels.MatchRegexp, targetLabel, strings.Join(quoted, "|"))
+	if err != nil {
+		return nil, fmt.Errorf("match %d targets: %w", len(targets), err)
+	}
+	return m, nil
+}
+
+// each calls f for n and everything below it.
+func each(n parser.Node, f func(parser.Node)) {
+	f(n)
+	for _, c := range parser.Children(n) {
+		each(c, f)
+	}
+}
+
+// byTarget reports whether each target's value depends on that target's series
+// alone, so that asking for some targets gives what asking for all gives.
+func byTarget(tree parser.Expr) bool {
+	ok := true
+	each(tree, func(n parser.Node) {
+		switch n := n.(type) {
+		case *parser.AggregateExpr:
+			ok = ok && slices.Contains(n.Grouping, targetLabel) != n.Without
+		case *parser.BinaryExpr:
+			if m := n.VectorMatching; m != nil {
+				ok = ok && slices.Contains(m.MatchingLabels, targetLabel) == m.On
+			}
+		case *parser.Call:
+			ok = ok && keepsTarget(n)
+		}
+	})
+	return ok
+}
+
+func keepsTarget(c *parser.Call) bool {
+	switch c.Func.Name {
+	case "scalar", "absent", "absent_over_time", "info":
+		return false
+	case "label_replace", "label_join":
+		dst, literal := c.Args[1].(*parser.StringLiteral)
+		return literal && dst.Val != targetLabel
+	}
+	return true
+}
+
+// needed returns the selectors that a value cannot do without, each without
+// offset or range, as text. Left out are those whose absence has a meaning
+// (absent, the right side of unless, the arms of or) and those that look at
+// another time (offset, @), of which freshness says nothing.
+func needed(n parser.Node) []string {
+	switch n := n.(type) {
+	case *parser.VectorSelector:
+		if n.OriginalOffset != 0 || n.Timestamp != nil || n.StartOrEnd != 0 {
+			return nil
+		}
+		return []string{n.String()}
+	case *parser.SubqueryExpr:
+		if n.OriginalOffset != 0 || n.Timestamp != nil || n.StartOrEnd != 0 {
+			return nil
+		}
+	case *parser.MatrixSelector:
+		return needed(n.VectorSelector)
+	case *parser.Call:
+		if strings.HasPrefix(n.Func.Name, "absent") {
+			return nil
+		}
+	case *parser.BinaryExpr:
+		if n.Op == parser.LUNLESS {
+			return needed(n.LHS)
+		}
+		if n.Op == parser.LOR {
+			return nil
+		}
+	}
+	var found []string
+	for _, c := range parser.Children(n) {
+		found = append(found, needed(c)...)
+	}
+	return found
+}
+
+// freshness returns the expression for the time of the newest sample of a
+// selector per target: of the newest of its series, or of the oldest when every
+// series counts.
+func freshness(selector string, every bool) string {
+	if every {
+		return "min by (target) (timestamp(" + selector + "))"
+	}
+	return "max by (target) (timestamp(" + selector + "))"
+}

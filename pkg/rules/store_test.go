@@ -1,0 +1,185 @@
+package rules
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/common/model"
+)
+
+func ask(t *testing.T, q QueryFunc, expr string, at time.Time) map[string]float64 {
+	t.Helper()
+	points, err := q(t.Context(), expr, at)
+	if err != nil {
+		t.Fatalf("%s: %v", expr, err)
+	}
+	got := map[string]float64{}
+	for _, p := range points {
+		got[p.Labels.Get("target")] = p.Value
+	}
+	return got
+}
+
+func TestTheEngineSeesWhatWasAppended(t *testing.T) {
+	now := start
+	s := storeAt(&now, StoreOptions{})
+	for range 20 {
+		now = now.Add(15 * time.Second)
+		s.Append([]*model.Sample{one(now, float64(now.Unix()-start.Unix()), "x", "target", "a"), one(now, 1, "x", "target", "b"), one(now, 7, "y", "target", "a")})
+	}
+	q := NewLocal(s, LocalOptions{})
+	for expr, want := range map[string]map[string]float64{
+		`x`:                              {"a": 300, "b": 1},
+		`x{target="a"}`:                  {"a": 300},
+		`x{target=~"a|c"}`:               {"a": 300},
+		`x{target!="a"}`:                 {"b": 1},
+		`x offset 1m`:                    {"a": 240, "b": 1},
+		`avg_over_time(x[1m])`:           {"a": (255 + 270 + 285 + 300) / 4., "b": 1},
+		`count_over_time(x[2h])`:         {"a": 20, "b": 20},
+		`{__name__=~"y|z"}`:              {"a": 7},
+		`{target="a", __name__!="x"}`:    {"a": 7},
+		`max by (target) (timestamp(x))`: {"a": float64(now.Unix()), "b": float64(now.Unix())},
+	} {
+		if d := cmp.Diff(want, ask(t, q, expr, now)); d != "" {
+			t.Errorf("%s: %s", expr, d)
+		}
+	}
+	if got := ask(t, q, `x`, now.Add(5*time.Minute+time.Second)); len(got) != 0 {
+		t.Errorf("after the lookback still there: %v", got)
+	}
+}
+
+func TestWhatTheStoreCannotHoldIsRefusedAndCounted(t *testing.T) {
+	now := start
+	reg := prometheus.NewRegistry()
+	s := storeAt(&now, StoreOptions{MaxSeries: 1, Registerer: reg})
+	s.Append([]*model.Sample{one(now, 1, "x", "target", "a")})
+	histogram := one(now.Add(time.Second), 0, "x", "target", "a")
+	histogram.Histogram = &model.SampleHistogram{}
+	nameless := one(now, 1, "x")
+	delete(nameless.Metric, model.MetricNameLabel)
+	for reason, p := range map[string]*model.Sample{
+		"too_many_series": one(now, 1, "x", "target", "b"),
+		"duplicate":       one(now, 1, "x", "target", "a"),
+		"out_of_order":    one(now.Add(-time.Second), 1, "x", "target", "a"),
+		"future":          one(now.Add(31*time.Second), 1, "x", "target", "a"),
+		"too_old":         one(now.Add(-3*time.Hour), 1, "x", "target", "a"),
+		"histogram":       histogram,
+		"invalid":         nameless,
+	} {
+		s.Append([]*model.Sample{p})
+		if n := testutil.ToFloat64(s.metrics.refused.WithLabelValues(reason)); n != 1 {
+			t.Errorf("%s: refused %v, want 1", reason, n)
+		}
+	}
+	s.Append([]*model.Sample{nil})
+	if s.Len() != 1 {
+		t.Errorf("%d series, want 1", s.Len())
+	}
+	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
+		t.Errorf("lint: %v %v", problems, err)
+	}
+}
+
+func TestTheStoreForgetsSilentSeriesAndOldSamples(t *testing.T) {
+	now := start
+	s := storeAt(&now, StoreOptions{Retention: 10 * time.Minute, MaxSamples: 20})
+	s.Append([]*model.Sample{one(now, 1, "gone", "target", "a"), one(now, 1, "x", "target", "gone")})
+	for range 60 {
+		now = now.Add(15 * time.Second)
+		s.Append([]*model.Sample{one(now, 1, "x", "target", "a")})
+	}
+	if s.Len() != 1 {
+		t.Errorf("%d series, want 1", s.Len())
+	}
+	if got := ask(t, NewLocal(s, LocalOptions{}), `count_over_time(x[2h])`, now); got["a"] != 20 {
+		t.Errorf("%v samples kept, want 20", got["a"])
+	}
+	s.Forget("a")
+	if s.Len() != 0 || len(s.byID) != 0 || len(s.byName) != 0 {
+		t.Errorf("after Forget: %d series, %d ids, %d names", s.Len(), len(s.byID), len(s.byName))
+	}
+}
+
+func TestAppendTellsWhichTargetsGotSamples(t *testing.T) {
+	now := start
+	s := storeAt(&now, StoreOptions{})
+	var told []string
+	s.OnAppend(func(targets []string) { told = targets })
+	s.Append([]*model.Sample{one(now, 1, "x", "target", "b"), one(now, 1, "y", "target", "b"), one(now, 1, "x", "target", "a"), one(now, 1, "x")})
+	if d := cmp.Diff([]string{"a", "b"}, told); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestReadersAndWritersDoNotDisturbEachOther(t *testing.T) {
+	s := NewStore(StoreOptions{MaxSamples: 8, MaxSeries: 64})
+	q := NewLocal(s, LocalOptions{})
+	base := time.Now().Add(-time.Minute)
+	var wg sync.WaitGroup
+	for w := range 2 {
+		wg.Go(func() {
+			for i := range 300 {
+				s.Append([]*model.Sample{one(base.Add(time.Duration(i)*time.Millisecond), 1, "x", "target", strconv.Itoa(w))})
+				if i%100 == 0 {
+					s.Forget("0")
+				}
+			}
+		})
+		wg.Go(func() {
+			for range 100 {
+				points, err := q(context.Background(), `sum by (target) (avg_over_time(x[5m]))`, time.Now())
+				if err != nil || slices.ContainsFunc(points, func(p Point) bool { return p.Value != 1 }) {
+					t.Errorf("read %v, %v", points, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestLabelsAreListed(t *testing.T) {
+	now := start
+	s := storeAt(&now, StoreOptions{})
+	s.Append([]*model.Sample{one(now, 1, "x", "target", "b"), one(now, 1, "x", "target", "a", "check", "db")})
+	q, err := s.Querier(math.MinInt64, math.MaxInt64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, _, _ := q.LabelValues(t.Context(), "target", nil)
+	names, _, _ := q.LabelNames(t.Context(), nil)
+	if d := cmp.Diff([][]string{{"a", "b"}, {"__name__", "check", "target"}}, [][]string{values, names}); d != "" {
+		t.Error(d)
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	for _, series := range []int{100, 10_000} {
+		b.Run(fmt.Sprintf("series=%d", series), func(b *testing.B) {
+			now := start
+			s := storeAt(&now, StoreOptions{})
+			batch := make([]*model.Sample, series)
+			for i := range batch {
+				batch[i] = one(now, 1, "watchdog_sla_requests", "target", "t"+strconv.Itoa(i), "probe", "sla", "namespace", "prod")
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				now = now.Add(15 * time.Second)
+				for _, p := range batch {
+					p.Timestamp += 15_000
+				}
+				s.Append(batch)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(series), "ns/sample")
+		})
+	}
+}
