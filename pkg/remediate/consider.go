@@ -1,0 +1,99 @@
+package remediate
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// Consider plans the rung's action from the facts and asks every guard. It
+// returns the plan (zero if none could be made) and every answer, also those of
+// guards after the first that holds, each with its number.
+//
+// The guards are asked even if no plan could be made: a ladder never goes back
+// down, so a rung must not be skipped while a person holds the target or
+// watchdog cannot see.
+func Consider(f Facts) (incident.Plan, []incident.Answer) {
+	plan, answer := planFor(f)
+	if answer.Hold != "" {
+		plan = incident.Plan{Action: f.Rung.Action, Class: ClassOf(f.Rung.Action), Target: target(f)}
+		return incident.Plan{}, append([]incident.Answer{answer}, ask(guards(), f, plan)...)
+	}
+	return plan, append([]incident.Answer{answer}, ask(guards(), f, plan)...)
+}
+
+// planFor returns the rung's plan, or the answer that says why there is none.
+func planFor(f Facts) (incident.Plan, incident.Answer) {
+	action, ok := actionFor(f.Rung.Action)
+	if !ok {
+		return incident.Plan{}, answer("plan", incident.HandOver, "there is no action called %q; watchdog knows capture, scale, restart, rollback, job and page", f.Rung.Action)
+	}
+	plan, refusal := action.Plan(f)
+	if refusal != nil {
+		refusal.Guard = "plan"
+		return incident.Plan{}, *refusal
+	}
+	plan.Action, plan.Class, plan.Target = action.Name(), action.Class(), target(f)
+	plan.Hash = Hash(plan)
+	return plan, answer("plan", "", "%s; it disturbs %d pods at worst", plan.Summary, plan.Price)
+}
+
+// target is the incident's target with the uid that was just read.
+func target(f Facts) incident.Target {
+	t := f.Incident.Target
+	if t.Workload == "" {
+		return f.Workload.Target
+	}
+	t.UID = f.Workload.Target.UID
+	return t
+}
+
+// Held returns the weightiest hold among the answers (Suppress, Freeze,
+// HandOver, Skip, Advise, Wait; "" when nothing holds), a one-line reason, and
+// the latest RetryAt of the answers that say Wait.
+//
+// Skip outweighs Advise, so that what a person is advised is an action that
+// could be taken.
+func Held(answers []incident.Answer) (hold incident.Hold, reason string, retryAt time.Time) {
+	var worst incident.Answer
+	for _, a := range answers {
+		if a.Hold == incident.Wait && a.RetryAt.After(retryAt) {
+			retryAt = a.RetryAt
+		}
+		if w := cmp.Compare(weight(a.Hold), weight(worst.Hold)); w > 0 || w == 0 && a.Hold == incident.Wait && a.RetryAt.After(worst.RetryAt) {
+			worst = a
+		}
+	}
+	if worst.Hold == "" {
+		return "", "", time.Time{}
+	}
+	return worst.Hold, oneLine(worst.Guard + ": " + worst.Reason), retryAt
+}
+
+// weight orders holds; one that is not known weighs most, because it cannot be
+// understood.
+func weight(h incident.Hold) int {
+	order := []incident.Hold{"", incident.Wait, incident.Advise, incident.Skip, incident.HandOver, incident.Freeze, incident.Suppress}
+	if i := slices.Index(order, h); i >= 0 {
+		return i
+	}
+	return len(order)
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// answer is what one guard says. With an empty hold it lets the plan pass.
+func answer(guard string, hold incident.Hold, format string, args ...any) incident.Answer {
+	return incident.Answer{Guard: guard, Hold: hold, Reason: fmt.Sprintf(format, args...)}
+}
+
+// pass and hold leave the guard's name to the list of guards.
+func pass(format string, args ...any) incident.Answer { return answer("", "", format, args...) }
+
+func hold(h incident.Hold, format string, args ...any) incident.Answer {
+	return answer("", h, format, args...)
+}

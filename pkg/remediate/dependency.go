@@ -1,0 +1,28 @@
+package remediate
+
+import (
+	"strings"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// dependencyDown answers if the health document knows something outside the
+// workload to be down: whatever is done to the workload cannot repair that, and
+// costs the capacity that is left.
+func dependencyDown(f Facts, action string) *incident.Answer {
+	var down []string
+	for _, d := range f.Dependencies {
+		if d.Known && !d.Up {
+			down = append(down, "checks."+strings.TrimPrefix(d.Check, "checks."))
+		}
+	}
+	if len(down) == 0 {
+		return nil
+	}
+	verb := "is"
+	if len(down) > 1 {
+		verb = "are"
+	}
+	a := hold(incident.Skip, "%s %s unhealthy (%d of %d dependencies): a %s of the app cannot repair it", strings.Join(down, ", "), verb, len(down), len(f.Dependencies), action)
+	return &a
+}

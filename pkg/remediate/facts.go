@@ -1,0 +1,105 @@
+package remediate
+
+import (
+	"encoding/json"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// Facts are everything a plan and its guards may look at: read once, fresh,
+// handed over as values.
+type Facts struct {
+	Now      time.Time
+	OpID     string // the op that the plan is for
+	Incident incident.Incident
+	Alert    incident.Alert // the leading alert
+	Rung     incident.Rung
+	Options  Options
+	// Mode is the effective mode and ModeWhy which of configuration, target, rule or rung set it.
+	Mode     incident.Mode
+	ModeWhy  string
+	Workload Workload
+	Ledger   incident.Ledger
+	Limits   incident.Limits
+	Signals  []Signal
+	// Dependencies are the health document's checks of things that are not the workload.
+	Dependencies []Dependency
+	// Watched targets, and how many of them are in breach now.
+	Watched   int
+	Unhealthy int
+	// Blind says why watchdog cannot trust what it sees; empty: it can.
+	Blind string
+	// Records are what is known of the workload's revisions.
+	Records  []Record
+	Settings Settings
+	// Installation names this installation of watchdog, for the claim on a target (INV-29).
+	Installation string
+}
+
+// Options are the rung's options.
+type Options struct {
+	By      string // "25%" or "2"
+	AtLeast int
+	Max     int
+	Lease   time.Duration
+	// Job is the vetted manifest as JSON, JobName its name in the configuration.
+	Job     json.RawMessage
+	JobName string
+	// SingleSource waives the second source of evidence and says why (INV-11).
+	SingleSource string
+}
+
+// Settings are the guards' numbers.
+type Settings struct {
+	AvailabilityFloor float64 // share of desired replicas, 0…1
+	MaxUnhealthy      float64 // share of watched targets, 0…1
+	SuspectWindow     time.Duration
+	GoodAfter         time.Duration
+	HumanChange       time.Duration
+	MaxReplicas       int
+	// StaleAfter is how old the leading alert's evaluation may be (INV-12).
+	StaleAfter time.Duration
+}
+
+// Signal is what one kind of source says of the target.
+type Signal struct {
+	Source string // probe, app, kubernetes, prometheus
+	Bad    bool
+	Known  bool // false: the source cannot tell
+	Detail string
+	At     time.Time
+}
+
+// Dependency is one entry of the health document's checks.
+type Dependency struct {
+	Check string
+	Up    bool
+	Known bool
+}
+
+// Record is what watchdog remembers of one revision of a workload.
+type Record struct {
+	UID          string    `json:"uid"` // of the ReplicaSet
+	Number       int64     `json:"number"`
+	SeenAt       time.Time `json:"seenAt"`
+	HealthySince time.Time `json:"healthySince,omitzero"`
+	GoodAt       time.Time `json:"goodAt,omitzero"`       // when it had been healthy long enough
+	RolledBackAt time.Time `json:"rolledBackAt,omitzero"` // when watchdog rolled it back
+	RestoredBy   string    `json:"restoredBy,omitempty"`  // op of a rollback that made this revision current
+}
+
+// Annotations that watchdog reads and writes on workloads.
+const (
+	// OpAnnotation carries the id of the last op that wrote the object (INV-02, INV-06).
+	OpAnnotation = "watchdog.io/op"
+	// ClaimAnnotation names the installation that manages the workload (INV-29).
+	ClaimAnnotation = "watchdog.io/managed-by"
+	// HoldAnnotation on a workload or its namespace forbids every op (INV-25);
+	// its value is the reason. `kubectl annotate deployment/x watchdog.io/hold=why` works with watchdog down.
+	HoldAnnotation = "watchdog.io/hold"
+	// NoRollbackAnnotation on a workload forbids rollback (INV-34).
+	NoRollbackAnnotation = "watchdog.io/no-rollback"
+	// RestartedAtAnnotation on the pod template is what kubectl rollout restart writes.
+	RestartedAtAnnotation = "kubectl.kubernetes.io/restartedAt"
+)

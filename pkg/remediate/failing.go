@@ -1,0 +1,109 @@
+package remediate
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// startupTime is how long a pod may take to become ready before watchdog stops
+// believing that it will.
+const startupTime = 3 * time.Minute
+
+// crashes is how many restarts of a pod that is not ready count as a crash loop
+// even in the moments when its container runs.
+const crashes = 3
+
+// podsOf returns the pods of the revision that are not going away.
+func podsOf(w Workload, revision Revision) []Pod {
+	var pods []Pod
+	for _, p := range w.Pods {
+		if p.Revision == revision.UID && !p.Terminating {
+			pods = append(pods, p)
+		}
+	}
+	return pods
+}
+
+// failure names why the pod cannot become ready by itself; "" if it may.
+func failure(p Pod) string {
+	switch p.Waiting {
+	case "CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName",
+		"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError":
+		return p.Waiting
+	}
+	switch {
+	case !p.Scheduled:
+		return "unschedulable"
+	case !p.Ready && p.Restarts >= crashes:
+		return fmt.Sprintf("%d restarts", p.Restarts)
+	}
+	return ""
+}
+
+// failures counts the pods of the revision that cannot become ready, and names
+// the reasons in order.
+func failures(w Workload, revision Revision) (count, of int, reasons []string) {
+	pods := podsOf(w, revision)
+	for _, p := range pods {
+		if why := failure(p); why != "" {
+			count++
+			if p.LastExit != "" {
+				why += ", " + p.LastExit
+			}
+			reasons = append(reasons, why)
+		}
+	}
+	slices.Sort(reasons)
+	return count, len(pods), slices.Compact(reasons)
+}
+
+// unready counts the pods of the revision that are not ready.
+func unready(w Workload, revision Revision) int {
+	n := 0
+	for _, p := range podsOf(w, revision) {
+		if !p.Ready {
+			n++
+		}
+	}
+	return n
+}
+
+// stuck reports whether none of the revision's pods that are not ready can be
+// expected to become ready: each fails, or had startupTime for it. A revision
+// without any pod is stuck once it is that old.
+func stuck(f Facts, revision Revision) bool {
+	pods := podsOf(f.Workload, revision)
+	waiting := false
+	for _, p := range pods {
+		if p.Ready {
+			continue
+		}
+		old := !p.StartedAt.IsZero() && f.Now.Sub(p.StartedAt) >= startupTime
+		if failure(p) == "" && !old {
+			return false
+		}
+		waiting = true
+	}
+	if len(pods) == 0 {
+		return !revision.CreatedAt.IsZero() && f.Now.Sub(revision.CreatedAt) >= startupTime
+	}
+	return waiting
+}
+
+// failingPods answers if pods of the current revision fail in a way that more of
+// them, or new ones of the same revision, would only repeat.
+func failingPods(f Facts, why string) *incident.Answer {
+	current, ok := currentRevision(f.Workload)
+	if !ok {
+		return nil
+	}
+	n, of, reasons := failures(f.Workload, current)
+	if n == 0 {
+		return nil
+	}
+	a := hold(incident.Skip, "%d of %d pods of revision %s fail (%s): %s", n, of, describe(current), list(reasons), why)
+	return &a
+}

@@ -1,0 +1,11 @@
+package remediate
+
+import "watchdog.io/watchdog/pkg/incident"
+
+// seeing: while watchdog cannot trust what it sees it only tells (INV-13).
+func seeing(f Facts, _ incident.Plan) incident.Answer {
+	if f.Blind != "" {
+		return hold(incident.Freeze, "watchdog cannot trust what it sees: %s", f.Blind)
+	}
+	return pass("0 reasons to distrust what is seen")
+}

@@ -1,0 +1,18 @@
+package remediate
+
+import "watchdog.io/watchdog/pkg/incident"
+
+// oursToManage: two installations never manage the same target (INV-29).
+func oursToManage(f Facts, _ incident.Plan) incident.Answer {
+	claimed := f.Workload.Annotations[ClaimAnnotation]
+	if h := f.Workload.HPA; h != nil && claimed == "" {
+		claimed = h.Annotations[ClaimAnnotation]
+	}
+	switch claimed {
+	case "":
+		return pass("0 other installations claim the workload")
+	case f.Installation:
+		return pass("claimed by this installation, %s", quote(claimed))
+	}
+	return hold(incident.HandOver, "%s=%s: another installation manages %s, this one is %s", ClaimAnnotation, quote(claimed), f.Workload.Target, quote(f.Installation))
+}

@@ -1,0 +1,60 @@
+package remediate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// corroborated: two different kinds of source must say bad before anything is
+// disturbed (INV-11), unless the rule waives that. A webhook is no source (INV-16).
+func corroborated(f Facts, _ incident.Plan) incident.Answer {
+	bad, good := witnesses(f.Signals, f.Now, f.Settings.StaleAfter)
+	said := fmt.Sprintf("%d of 2 sources say bad (%s)", len(bad), orNone(bad))
+	if len(good) > 0 {
+		said += fmt.Sprintf("; against it %d say good (%s)", len(good), strings.Join(good, ", "))
+	}
+	switch {
+	case len(bad) >= 2:
+		return pass("%s", said)
+	case f.Options.SingleSource != "":
+		return pass("%s; the second source is waived by the rule: %s", said, quote(f.Options.SingleSource))
+	}
+	return hold(incident.Wait, "%s", said)
+}
+
+// witnesses returns the kinds of source that say bad now, and those that only say
+// good. What is old, not known, or of a kind that does not look itself, is no witness.
+func witnesses(signals []Signal, now time.Time, staleAfter time.Duration) (bad, good []string) {
+	for _, kind := range []string{"app", "kubernetes", "probe", "prometheus"} {
+		var details []string
+		seen := false
+		for _, s := range signals {
+			if s.Source != kind || !s.Known || !fresh(s.At, now, staleAfter) {
+				continue
+			}
+			seen = true
+			if s.Bad {
+				details = append(details, s.Detail)
+			}
+		}
+		switch {
+		case len(details) > 0:
+			slices.Sort(details)
+			bad = append(bad, strings.TrimSuffix(kind+": "+list(slices.Compact(details)), ": "))
+		case seen:
+			good = append(good, kind)
+		}
+	}
+	return bad, good
+}
+
+func orNone(items []string) string {
+	if len(items) == 0 {
+		return "none"
+	}
+	return strings.Join(items, ", ")
+}

@@ -1,0 +1,23 @@
+package remediate
+
+import (
+	"fmt"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// disruptionAllowed: a PodDisruptionBudget that allows nothing is a word of the
+// application's owner, although rolling updates do not have to ask it (F-24).
+func disruptionAllowed(f Facts, p incident.Plan) incident.Answer {
+	lowest := ""
+	for _, b := range f.Workload.Budgets {
+		if b.Allowed > 0 {
+			continue
+		}
+		if !takesNoReady(f, p) {
+			return hold(incident.Wait, "PodDisruptionBudget %s allows %d disruptions now", b.Name, b.Allowed)
+		}
+		lowest = fmt.Sprintf("; %s allows %d, but the rollback takes none of the %d ready pods", b.Name, b.Allowed, f.Workload.Ready)
+	}
+	return pass("%d PodDisruptionBudgets looked at%s", len(f.Workload.Budgets), lowest)
+}

@@ -1,0 +1,68 @@
+package remediate
+
+import (
+	"fmt"
+	"math"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// aboveFloor: in the worst case of the action enough replicas stay ready, and
+// never less than one (INV-19).
+func aboveFloor(f Facts, p incident.Plan) incident.Answer {
+	w := f.Workload
+	need := floorOf(f)
+	worst, how := worstCase(f, p)
+	numbers := fmt.Sprintf("%d of %d replicas are ready, %d at worst (%s), %d must stay", w.Ready, w.Desired, worst, how, need)
+	best := max(0, w.Desired-w.MaxUnavailable)
+	if w.Recreate {
+		best = 0
+	}
+	switch {
+	case worst >= need:
+		return pass("%s", numbers)
+	case takesNoReady(f, p):
+		return pass("below the floor already, and a rolling rollback makes it no worse: %s", numbers)
+	case best < need:
+		return hold(incident.Skip, "the strategy never leaves enough: %s", numbers)
+	}
+	return hold(incident.Wait, "too few are ready now: %s", numbers)
+}
+
+// floorOf is the number of replicas that must stay ready.
+func floorOf(f Facts) int {
+	share := f.Settings.AvailabilityFloor
+	if math.IsNaN(share) || share > 1 {
+		share = 1
+	}
+	// The epsilon keeps 0.1 × 30 at three.
+	return max(1, int(math.Ceil(share*float64(f.Workload.Desired)-1e-9)))
+}
+
+// worstCase is how few replicas may be ready while the action is under way. A
+// rolling update takes ready pods only down to desired − maxUnavailable, and the
+// pods of a failing revision first; where pods are all alike that cannot be
+// relied upon, and maxUnavailable is counted against what is ready.
+func worstCase(f Facts, p incident.Plan) (int, string) {
+	w := f.Workload
+	switch {
+	case w.Recreate:
+		return 0, "strategy Recreate"
+	case p.Action == "rollback" && currentDown(f):
+		return min(w.Ready, max(0, w.Desired-w.MaxUnavailable)), fmt.Sprintf("maxUnavailable %d, pods that are not ready go first", w.MaxUnavailable)
+	}
+	return w.Ready - min(w.Ready, max(0, w.MaxUnavailable)), fmt.Sprintf("maxUnavailable %d", w.MaxUnavailable)
+}
+
+// currentDown reports whether pods of the current revision are not ready.
+func currentDown(f Facts) bool {
+	current, ok := currentRevision(f.Workload)
+	return ok && (f.Workload.Ready == 0 || unready(f.Workload, current) > 0)
+}
+
+// takesNoReady reports whether the plan is a rollback of a workload that is down
+// already, so that no ready pod is lost by it.
+func takesNoReady(f Facts, p incident.Plan) bool {
+	worst, _ := worstCase(f, p)
+	return p.Action == "rollback" && currentDown(f) && worst == f.Workload.Ready
+}

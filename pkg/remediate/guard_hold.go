@@ -1,0 +1,21 @@
+package remediate
+
+import "watchdog.io/watchdog/pkg/incident"
+
+// noHold: a person's annotation on the workload, its namespace or its autoscaler
+// forbids every op (INV-25). An empty value is a hold too.
+func noHold(f Facts, _ incident.Plan) incident.Answer {
+	w := f.Workload
+	if v, ok := w.Annotations[HoldAnnotation]; ok {
+		return hold(incident.Suppress, "%s carries %s=%s; remove the annotation to let watchdog act", w.Target, HoldAnnotation, quote(v))
+	}
+	if v, ok := w.NamespaceAnnotations[HoldAnnotation]; ok {
+		return hold(incident.Suppress, "the namespace %s carries %s=%s; remove the annotation to let watchdog act", w.Target.Namespace, HoldAnnotation, quote(v))
+	}
+	if w.HPA != nil {
+		if v, ok := w.HPA.Annotations[HoldAnnotation]; ok {
+			return hold(incident.Suppress, "HPA %s carries %s=%s; remove the annotation to let watchdog act", w.HPA.Name, HoldAnnotation, quote(v))
+		}
+	}
+	return pass("0 annotations %s on the workload and its namespace", HoldAnnotation)
+}

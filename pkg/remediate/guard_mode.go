@@ -1,0 +1,21 @@
+package remediate
+
+import (
+	"cmp"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// modeAllows: only mode auto acts; every other mode tells what would be done
+// (INV-47, INV-48).
+func modeAllows(f Facts, p incident.Plan) incident.Answer {
+	why := cmp.Or(f.ModeWhy, "not set by anything")
+	mode := incident.Lowest(f.Mode)
+	if mode == incident.Auto {
+		return pass("mode auto (%s)", why)
+	}
+	if p.Summary == "" {
+		return hold(incident.Advise, "mode %s (%s): would have planned a %s", mode, why, p.Action)
+	}
+	return hold(incident.Advise, "mode %s (%s): would have done: %s", mode, why, p.Summary)
+}

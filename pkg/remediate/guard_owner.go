@@ -1,0 +1,48 @@
+package remediate
+
+import (
+	"strings"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// ownField: fields that another controller owns are left to it, because it would
+// undo the write, and so disturb the pods twice (INV-27, INV-28). An autoscaler's
+// replicas are no such case: scale writes the autoscaler.
+func ownField(f Facts, p incident.Plan) incident.Answer {
+	if !writesWorkload(p) {
+		return besides(p)
+	}
+	if o := f.Workload.Owner; o != "" {
+		return hold(incident.Skip, "%s owns the workload and would undo a %s; instead: %s", o, p.Action, nativeRoute(o))
+	}
+	h := f.Workload.HPA
+	if h == nil {
+		return pass("0 other controllers own replicas or template")
+	}
+	if keda, ok := strings.CutPrefix(h.Name, "keda-hpa-"); ok && p.Object.Resource == "horizontalpodautoscalers" {
+		return hold(incident.Skip, "KEDA owns HPA %s; instead: raise minReplicaCount of ScaledObject %s", h.Name, keda)
+	}
+	if id, ok := h.Annotations["argocd.argoproj.io/tracking-id"]; ok && p.Object.Resource == "horizontalpodautoscalers" {
+		return hold(incident.Skip, "Argo CD (%s) owns HPA %s; instead: raise minReplicas in Git", clip(id), h.Name)
+	}
+	return pass("HPA %s owns the replicas (%d to %d); the plan writes %s", h.Name, h.Min, h.Max, p.Object.Resource)
+}
+
+// nativeRoute is what a person does where the owner decides.
+func nativeRoute(owner string) string {
+	o := strings.ToLower(owner)
+	switch {
+	case strings.HasPrefix(o, "argo cd"):
+		return "change it in Git, or `argocd app rollback`"
+	case strings.HasPrefix(o, "flux"):
+		return "change it in Git, or `flux suspend` first"
+	case strings.HasPrefix(o, "rollout"), strings.HasPrefix(o, "argo rollouts"):
+		return "`kubectl argo rollouts undo`, `restart` or `set`"
+	case strings.HasPrefix(o, "flagger"), strings.HasPrefix(o, "canary"):
+		return "the canary's own rollback"
+	case strings.HasPrefix(o, "olm"), strings.HasPrefix(o, "clusterserviceversion"), strings.HasPrefix(o, "operator"):
+		return "the operator's Subscription and its custom resource"
+	}
+	return "change it where that owner reads it from"
+}

@@ -1,0 +1,14 @@
+package remediate
+
+import "watchdog.io/watchdog/pkg/incident"
+
+// notPaused: a paused Deployment takes no new template; whoever paused it decides.
+func notPaused(f Facts, p incident.Plan) incident.Answer {
+	switch {
+	case !writesWorkload(p):
+		return besides(p)
+	case f.Workload.Paused:
+		return hold(incident.Skip, "spec.paused is true: a %s would wait until somebody resumes the deployment", p.Action)
+	}
+	return pass("spec.paused is false")
+}

@@ -1,0 +1,29 @@
+package remediate
+
+import (
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// clockSkew is how far in the future a moment may lie before it is not believed (INV-09).
+const clockSkew = 30 * time.Second
+
+// fresh reports whether something seen at a moment may still be used.
+func fresh(at, now time.Time, limit time.Duration) bool {
+	age := now.Sub(at)
+	return !at.IsZero() && age <= limit && age >= -clockSkew
+}
+
+// freshEvidence: the leading alert was judged a short while ago (INV-09, INV-12).
+func freshEvidence(f Facts, _ incident.Plan) incident.Answer {
+	at, limit := f.Alert.EvaluatedAt, f.Settings.StaleAfter
+	if at.IsZero() {
+		return hold(incident.Freeze, "%s was never evaluated; at most %s old is wanted", f.Alert.Rule, limit)
+	}
+	age := f.Now.Sub(at).Round(time.Millisecond)
+	if !fresh(at, f.Now, limit) {
+		return hold(incident.Freeze, "%s was evaluated %s ago; at most %s old, and at most %s ahead, is wanted", f.Alert.Rule, age, limit, clockSkew)
+	}
+	return pass("%s was evaluated %s ago, at most %s is wanted", f.Alert.Rule, age, limit)
+}

@@ -1,0 +1,75 @@
+package remediate
+
+import (
+	"fmt"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// guard is one question that must be answered before anything is done.
+type guard struct {
+	name string
+	// from is the lowest class of action that the guard is asked of.
+	from incident.Class
+	// ask always gives a reason, with the numbers compared. It never changes the plan.
+	ask func(Facts, incident.Plan) incident.Answer
+}
+
+// guards returns every guard in the order in which the answers are told. The
+// ledger's own limits come before them.
+func guards() []guard {
+	return []guard{
+		{"target", incident.C0, sameTarget},
+		{"hold", incident.C2, noHold},
+		{"mode", incident.C2, modeAllows},
+		{"claim", incident.C2, oursToManage},
+		{"verdict", incident.C2, inBreach},
+		{"stale evidence", incident.C2, freshEvidence},
+		{"blind", incident.C2, seeing},
+		{"max unhealthy", incident.C3, fewUnhealthy},
+		{"corroboration", incident.C3, corroborated},
+		{"other owner", incident.C2, ownField},
+		{"human change", incident.C2, noHumanChange},
+		{"paused", incident.C2, notPaused},
+		{"rollout", incident.C2, noRollout},
+		{"availability floor", incident.C3, aboveFloor},
+		{"disruption budget", incident.C3, disruptionAllowed},
+	}
+}
+
+// revertGuards returns the guards of undoing a lease. Going back to what a person
+// had set needs no proof of trouble; a person's word and another's claim still count.
+func revertGuards() []guard {
+	return []guard{
+		{"target", incident.C0, sameTarget},
+		{"hold", incident.C2, noHold},
+		{"mode", incident.C2, modeAllows},
+		{"claim", incident.C2, oursToManage},
+		{"blind", incident.C2, seeing},
+		{"other owner", incident.C2, ownField},
+	}
+}
+
+// ask returns the ledger's answers and those of the guards.
+func ask(list []guard, f Facts, p incident.Plan) []incident.Answer {
+	answers := ledgerAnswers(f, p)
+	for _, g := range list {
+		a := pass("asked from class C%d on; %s is C%d", g.from, p.Action, p.Class)
+		if p.Class >= g.from {
+			a = g.ask(f, p)
+		}
+		a.Guard, a.Reason = g.name, oneLine(a.Reason)
+		answers = append(answers, a)
+	}
+	return answers
+}
+
+// writesWorkload reports whether the plan changes the workload: a job only runs beside it.
+func writesWorkload(p incident.Plan) bool { return p.Action != "job" && p.Class >= incident.C2 }
+
+func besides(p incident.Plan) incident.Answer {
+	return pass("a %s changes 0 fields of the workload", p.Action)
+}
+
+// quote shows text that came from the cluster: bounded, on one line.
+func quote(s string) string { return fmt.Sprintf("%q", clip(s)) }

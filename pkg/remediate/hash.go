@@ -1,0 +1,45 @@
+package remediate
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// Hash returns the SHA-256 in hex that binds audit and approval to exactly this
+// plan: its action, the object with its uid, and everything that would be
+// written. The resourceVersion is left out, because it changes with every status
+// update and says nothing of what will be done.
+func Hash(p incident.Plan) string {
+	p.Object.ResourceVersion = ""
+	b, err := json.Marshal(struct {
+		Action  string          `json:"action"`
+		Object  incident.Object `json:"object"`
+		Target  string          `json:"target"`
+		Patch   any             `json:"patch"`
+		Create  any             `json:"create"`
+		Inverse any             `json:"inverse"`
+		Lease   time.Duration   `json:"lease"`
+	}{p.Action, p.Object, p.Target.String() + " " + p.Target.UID, canonical(p.Patch), canonical(p.Create), canonical(p.Inverse), p.Lease})
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// canonical makes documents equal that differ only in spacing or order of keys;
+// what is not JSON stands for itself.
+func canonical(doc []byte) any {
+	if len(doc) == 0 {
+		return nil
+	}
+	v, err := decodeNumbers(doc)
+	if err != nil {
+		return string(doc)
+	}
+	return v
+}

@@ -1,0 +1,110 @@
+package remediate
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// maxRecords bounds what is remembered of one workload's revisions.
+const maxRecords = 50
+
+// Observe updates the revision records from a workload read. healthy means that
+// no rule is in breach and the rollout is complete. changed says whether next
+// must be written. Records of revisions that no longer exist are forgotten; a
+// read without any revision changes nothing, because it proves nothing.
+//
+// A known revision that becomes current again under a higher number was restored
+// by a rollback, ours or a person's: the record says by what, and the revision
+// that ours left is marked as rolled back. Being healthy for GoodAfter anew clears that mark.
+func Observe(records []Record, w Workload, healthy bool, now time.Time, s Settings) (next []Record, changed bool) {
+	current, ok := currentRevision(w)
+	if !ok || w.Observed < w.Generation {
+		return records, false
+	}
+	next = restored(slices.Clone(records), current, w, now)
+	next = followed(next, w, now)
+	for i := range next {
+		judgeRecord(&next[i], next[i].UID == current.UID && healthy && !w.RolloutInProgress(), now, s.GoodAfter)
+	}
+	slices.SortFunc(next, func(a, b Record) int { return cmp.Compare(b.Number, a.Number) })
+	next = next[:min(len(next), maxRecords)]
+	if slices.EqualFunc(next, records, sameRecord) {
+		return records, false
+	}
+	return next, true
+}
+
+// restored marks a rollback that happened since the last look.
+func restored(records []Record, current Revision, w Workload, now time.Time) []Record {
+	newest := -1
+	for i, r := range records {
+		if newest < 0 || r.Number > records[newest].Number {
+			newest = i
+		}
+	}
+	for i, r := range records {
+		if r.UID != current.UID || i == newest || current.Number <= records[newest].Number {
+			continue
+		}
+		by, ours := restorer(w)
+		records[i].RestoredBy = by
+		if ours {
+			records[newest].RolledBackAt = now
+		}
+	}
+	return records
+}
+
+// restorer names what wrote the template last: our op, or another field manager.
+func restorer(w Workload) (by string, ours bool) {
+	var last Manager
+	for _, m := range w.Managers {
+		if m.Template && (last.Name == "" || m.At.After(last.At)) {
+			last = m
+		}
+	}
+	if op := w.Annotations[OpAnnotation]; op != "" && (last.Name == "watchdog" || last.Name == "") {
+		return "op " + clip(op), true
+	}
+	return clip(cmp.Or(last.Name, "somebody")), false
+}
+
+// followed gives every ReplicaSet a record with its present number, and no other.
+func followed(records []Record, w Workload, now time.Time) []Record {
+	var next []Record
+	for _, r := range w.Revisions {
+		if r.UID == "" {
+			continue
+		}
+		rec, ok := record(records, r.UID)
+		if !ok {
+			rec = Record{UID: r.UID, SeenAt: now}
+		}
+		rec.Number = r.Number
+		next = append(next, rec)
+	}
+	return next
+}
+
+// judgeRecord follows how long a revision has been healthy while it was current.
+func judgeRecord(r *Record, healthy bool, now time.Time, goodAfter time.Duration) {
+	switch {
+	case !healthy:
+		r.HealthySince = time.Time{}
+		return
+	case r.HealthySince.IsZero() || r.HealthySince.After(now):
+		r.HealthySince = now
+	}
+	if now.Sub(r.HealthySince) < goodAfter {
+		return
+	}
+	if r.GoodAt.IsZero() || r.HealthySince.After(r.RolledBackAt) && !r.RolledBackAt.IsZero() {
+		r.GoodAt, r.RolledBackAt = now, time.Time{}
+	}
+}
+
+func sameRecord(a, b Record) bool {
+	return a.UID == b.UID && a.Number == b.Number && a.RestoredBy == b.RestoredBy && a.SeenAt.Equal(b.SeenAt) &&
+		a.HealthySince.Equal(b.HealthySince) && a.GoodAt.Equal(b.GoodAt) && a.RolledBackAt.Equal(b.RolledBackAt)
+}

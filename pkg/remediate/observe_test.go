@@ -1,0 +1,128 @@
+package remediate
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestARevisionBecomesGoodByBeingHealthyForLongEnough(t *testing.T) {
+	f := facts("rollback")
+	w, s, now := f.Workload, f.Settings, f.Now
+	var records []Record
+	look := func(after time.Duration, healthy, wantChanged bool) Record {
+		t.Helper()
+		next, changed := Observe(records, w, healthy, now.Add(after), s)
+		if changed != wantChanged || !changed && cmp.Diff(records, next) != "" {
+			t.Fatalf("after %s: changed is %v: %s", after, changed, cmp.Diff(records, next))
+		}
+		records = next
+		r, _ := record(records, "u-4")
+		return r
+	}
+	look(0, false, true) // three revisions seen
+	look(time.Minute, false, false)
+	look(2*time.Minute, true, true)
+	look(3*time.Minute, true, false)
+	if r := look(4*time.Minute, false, true); !r.HealthySince.IsZero() {
+		t.Errorf("unhealthy since %s", r.HealthySince)
+	}
+	look(5*time.Minute, true, true)
+	if r := look(15*time.Minute-time.Second, true, false); !r.GoodAt.IsZero() {
+		t.Error("good too early")
+	}
+	if r := look(15*time.Minute, true, true); !r.GoodAt.Equal(now.Add(15 * time.Minute)) {
+		t.Errorf("good at %s", r.GoodAt)
+	}
+	if r := look(16*time.Minute, false, true); r.GoodAt.IsZero() {
+		t.Error("a later breach takes away what was proven")
+	}
+	look(17*time.Minute, true, true)
+	// A clock that went back proves nothing.
+	if r := look(-time.Hour, true, true); !r.HealthySince.Equal(now.Add(-time.Hour)) {
+		t.Errorf("healthy since %s", r.HealthySince)
+	}
+	if r, _ := record(records, "u-3"); !r.GoodAt.IsZero() || !r.HealthySince.IsZero() {
+		t.Errorf("a revision that does not run became good: %+v", r)
+	}
+}
+
+func TestARolloutInProgressIsNotHealthy(t *testing.T) {
+	f := facts("rollback")
+	f.Workload.Available = 3
+	next, _ := Observe(nil, f.Workload, true, f.Now, f.Settings)
+	if r, _ := record(next, "u-4"); !r.HealthySince.IsZero() {
+		t.Error("healthy in the middle of a rollout")
+	}
+}
+
+// F-15: an empty list is no proof that everything is gone.
+func TestAReadWithoutRevisionsForgetsNothing(t *testing.T) {
+	f := facts("rollback")
+	f.Workload.Revisions = nil
+	if next, changed := Observe(f.Records, f.Workload, true, f.Now, f.Settings); changed || len(next) != 3 {
+		t.Errorf("changed %v to %+v", changed, next)
+	}
+}
+
+func TestRevisionsThatAreGoneAreForgotten(t *testing.T) {
+	f := facts("rollback")
+	f.Workload.Revisions = f.Workload.Revisions[:2]
+	if next, changed := Observe(f.Records, f.Workload, false, f.Now, f.Settings); !changed || len(next) != 2 {
+		t.Errorf("changed %v to %+v", changed, next)
+	}
+}
+
+// rolledBack is the workload after revision 3 was restored: it now has number 5.
+func rolledBack(manager string) Facts {
+	f := facts("rollback")
+	r := f.Workload.Revisions
+	restored := r[1]
+	restored.Number = 5
+	f.Workload.Revisions = []Revision{restored, r[0], r[2]}
+	f.Workload.Template = restored.Template
+	f.Workload.Pods = pods(4, "u-3")
+	f.Workload.Annotations = map[string]string{OpAnnotation: "op-9"}
+	f.Workload.Managers = []Manager{{Name: manager, At: f.Now, Template: true}}
+	return f
+}
+
+func TestARollbackOfOursIsRemembered(t *testing.T) {
+	f := rolledBack("watchdog")
+	next, changed := Observe(f.Records, f.Workload, false, f.Now, f.Settings)
+	restored, _ := record(next, "u-3")
+	left, _ := record(next, "u-4")
+	if !changed || restored.RestoredBy != "op op-9" || restored.Number != 5 || !left.RolledBackAt.Equal(f.Now) || f.Records[0].RolledBackAt.Equal(f.Now) {
+		t.Errorf("changed %v: restored %+v, left %+v", changed, restored, left)
+	}
+	if again, changed := Observe(next, f.Workload, false, f.Now.Add(time.Minute), f.Settings); changed {
+		t.Errorf("seen twice: %s", cmp.Diff(next, again))
+	}
+	// INV-33: neither forth again, nor further back.
+	f.Records = next
+	_, answers := Consider(f)
+	if h, reason, _ := Held(answers); h != "handover" {
+		t.Errorf("%s: %s", h, reason)
+	}
+}
+
+func TestARollbackByAPersonIsRememberedButCondemnsNothing(t *testing.T) {
+	f := rolledBack("kubectl-rollout")
+	next, _ := Observe(f.Records, f.Workload, false, f.Now, f.Settings)
+	restored, _ := record(next, "u-3")
+	left, _ := record(next, "u-4")
+	if restored.RestoredBy != "kubectl-rollout" || !left.RolledBackAt.IsZero() {
+		t.Errorf("restored %+v, left %+v", restored, left)
+	}
+}
+
+func TestARevisionThatProvesItselfAnewIsGoodAgain(t *testing.T) {
+	f := facts("rollback")
+	f.Records[0].RolledBackAt = f.Now.Add(-time.Hour)
+	next, _ := Observe(f.Records, f.Workload, true, f.Now, f.Settings)
+	next, _ = Observe(next, f.Workload, true, f.Now.Add(10*time.Minute), f.Settings)
+	if r, _ := record(next, "u-4"); !r.RolledBackAt.IsZero() || r.GoodAt.IsZero() {
+		t.Errorf("%+v", r)
+	}
+}

@@ -1,0 +1,61 @@
+package remediate
+
+import (
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// Recheck is asked on a fresh read immediately before the write. It asks the same
+// guards, and in addition whether the plan still fits: planned again from the
+// fresh facts it must be the same plan, on the same object (uid), from the same
+// Before value. It returns the plan with the fresh resourceVersion, or, if it no
+// longer fits, as it was.
+//
+// Facts.OpID must be the op's id, and Facts.Rung and Options those it was planned with.
+func Recheck(f Facts, planned incident.Plan) (incident.Plan, []incident.Answer) {
+	if planned.Action == incident.RevertAction {
+		return recheckRevert(f, planned)
+	}
+	f.Rung.Action = planned.Action
+	again, fits := refit(f, planned)
+	if fits.Hold != "" {
+		return planned, append([]incident.Answer{fits}, ask(guards(), f, planned)...)
+	}
+	planned.Object = again.Object
+	return planned, append([]incident.Answer{fits}, ask(guards(), f, planned)...)
+}
+
+// refit plans again as of the moment of the first plan and compares.
+func refit(f Facts, planned incident.Plan) (incident.Plan, incident.Answer) {
+	then := f
+	if at, err := time.Parse(time.RFC3339, planned.After); err == nil && planned.Action == "restart" {
+		then.Now = at
+	}
+	again, a := planFor(then)
+	a.Guard = "still fits"
+	switch {
+	case a.Hold != "":
+	case planned.Object.UID != again.Object.UID || planned.Target.UID != again.Target.UID:
+		a.Hold = incident.HandOver
+		a.Reason = "planned for uid " + planned.Object.UID + ", now it is uid " + again.Object.UID
+	case planned.Before != again.Before || planned.Field != again.Field:
+		a = answer(a.Guard, incident.Wait, "%s was %s when planned, now %s is %s: decided anew", planned.Field, planned.Before, again.Field, again.Before)
+	case Hash(planned) != Hash(again):
+		a = answer(a.Guard, incident.Wait, "the workload changed since: planned again, the change would be to %s, not %s (hash %.12s, was %.12s)", again.After, planned.After, Hash(again), Hash(planned))
+	default:
+		a = answer(a.Guard, "", "%s is still %s; resourceVersion %s, was %s when planned", planned.Field, planned.Before, again.Object.ResourceVersion, planned.Object.ResourceVersion)
+	}
+	return again, a
+}
+
+// recheckRevert asks again whether what a lease wrote still stands.
+func recheckRevert(f Facts, planned incident.Plan) (incident.Plan, []incident.Answer) {
+	f.Incident.Target = anyUID(planned.Target)
+	object, a := stillHolds(f, planned.Object, planned.Field, planned.Before, planned.Target)
+	a.Guard = "still fits"
+	if a.Hold == "" {
+		planned.Object = object
+	}
+	return planned, append([]incident.Answer{a}, ask(revertGuards(), f, planned)...)
+}

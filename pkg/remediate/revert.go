@@ -1,0 +1,95 @@
+package remediate
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// Revert plans the undoing of a lease, and asks the guards that concern it:
+// kill switch, single flight, target, hold, mode, claim, blind and other owner. It is planned
+// only while the field still holds what the lease's op wrote; otherwise an answer
+// says Skip and who changed it, and the lease is to be forgotten: whoever came
+// later wins.
+func Revert(f Facts, lease incident.Lease) (incident.Plan, []incident.Answer) {
+	was := lease.Plan
+	f.Incident.Target = anyUID(was.Target)
+	plan := incident.Plan{Action: incident.RevertAction, Class: was.Class, Target: was.Target}
+	back, err := fieldValue(was.Inverse, was.Field)
+	after, errAfter := strconv.Atoi(was.After)
+	var a incident.Answer
+	var object incident.Object
+	if err != nil || errAfter != nil {
+		a = hold(incident.HandOver, "op %s of %s left no inverse that can be read: %s is to be set back by hand", lease.Op, was.Target, was.Field)
+	} else {
+		object, a = stillHolds(f, was.Object, was.Field, was.After, was.Target)
+	}
+	a.Guard = "lease"
+	if a.Hold != "" {
+		return incident.Plan{}, []incident.Answer{a}
+	}
+	plan.Object, plan.Patch = object, was.Inverse
+	plan.Field, plan.Before, plan.After = was.Field, was.After, strconv.Itoa(back)
+	plan.Price = max(0, after-back)
+	plan.Summary = fmt.Sprintf("set %s of %s %s back from %s to %d: the lease of op %s ended %s", was.Field, object.Resource, object.Name, was.After, back, lease.Op, lease.ExpiresAt.UTC().Format(time.RFC3339))
+	plan.Hash = Hash(plan)
+	return plan, append([]incident.Answer{a}, ask(revertGuards(), f, plan)...)
+}
+
+// anyUID leaves the question of identity to stillHolds: an autoscaler outlives
+// the workload that it scales.
+func anyUID(t incident.Target) incident.Target {
+	t.UID = ""
+	return t
+}
+
+// stillHolds answers whether the field of the object still holds the value, and
+// returns the object as it is now.
+func stillHolds(f Facts, object incident.Object, field, value string, target incident.Target) (incident.Object, incident.Answer) {
+	w := f.Workload
+	now := leverOf(w)
+	if w.Target.UID == "" {
+		return object, hold(incident.Wait, "%s could not be identified: the read gave no uid", target)
+	}
+	if field == replicasField && w.HPA != nil {
+		return object, hold(incident.Skip, "HPA %s now owns spec.replicas of %s: it is left to it", w.HPA.Name, target)
+	}
+	if now.field != field {
+		return object, hold(incident.Skip, "%s %s, whose %s was %s, is gone: there is nothing to set back", object.Resource, object.Name, field, value)
+	}
+	if now.object.UID != object.UID || now.object.Name != object.Name {
+		return object, hold(incident.Skip, "%s %s is another object now (uid %s, was %s): it is left as it is", object.Resource, object.Name, now.object.UID, object.UID)
+	}
+	if have := strconv.Itoa(now.value); have != value {
+		return object, hold(incident.Skip, "%s of %s %s is %s, not the %s that watchdog wrote: %s; it is left as it is", field, object.Resource, object.Name, have, value, changedBy(f, field))
+	}
+	return now.object, pass("%s of %s %s still is %s", field, object.Resource, object.Name, value)
+}
+
+// changedBy names who wrote the field last, as far as the object tells.
+func changedBy(f Facts, field string) string {
+	annotations := f.Workload.Annotations
+	if field == minReplicasField {
+		annotations = f.Workload.HPA.Annotations
+	}
+	var last Manager
+	for _, m := range f.Workload.Managers {
+		if field == replicasField && m.Replicas && m.At.After(last.At) {
+			last = m
+		}
+	}
+	if last.Name == "" || last.Name == "watchdog" {
+		return "last written by " + cmp.Or(quoteNonEmpty("op", annotations[OpAnnotation]), "somebody unknown")
+	}
+	return fmt.Sprintf("%s changed it %s ago", last.Name, f.Now.Sub(last.At).Round(time.Second))
+}
+
+func quoteNonEmpty(what, s string) string {
+	if s == "" {
+		return ""
+	}
+	return what + " " + clip(s)
+}

@@ -1,0 +1,109 @@
+package remediate
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// currentRevision returns the revision of the workload's template: the one with
+// the same template, else the one with the highest number once the controller
+// has seen the newest generation. Numbers alone would not do: a rollback gives an
+// old ReplicaSet the highest number, and it keeps its uid.
+func currentRevision(w Workload) (Revision, bool) {
+	var same, highest Revision
+	for _, r := range w.Revisions {
+		if r.UID == "" {
+			continue
+		}
+		if equalTemplates(r.Template, w.Template, false) && r.Number >= same.Number {
+			same = r
+		}
+		if r.Number >= highest.Number {
+			highest = r
+		}
+	}
+	switch {
+	case same.UID != "":
+		return same, true
+	case w.Observed >= w.Generation && highest.UID != "":
+		return highest, true
+	}
+	return Revision{}, false
+}
+
+// sameRelease reports whether two revisions differ in nothing but restarts.
+// Each restart makes a revision of its own, and neither proves nor
+// introduces anything.
+func sameRelease(a, b Revision) bool {
+	return a.UID == b.UID || equalTemplates(a.Template, b.Template, true)
+}
+
+// releasedAt returns when the revision's release first came up: its ReplicaSet's
+// creation, or that of the oldest revision which differs from it only by restarts.
+// If a creation time is missing, the time it was first seen stands in.
+func releasedAt(f Facts, current Revision) time.Time {
+	var first time.Time
+	for _, r := range f.Workload.Revisions {
+		if !sameRelease(r, current) {
+			continue
+		}
+		at := r.CreatedAt
+		if rec, ok := record(f.Records, r.UID); ok && at.IsZero() {
+			at = rec.SeenAt
+		}
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first
+}
+
+func record(records []Record, uid string) (Record, bool) {
+	for _, r := range records {
+		if r.UID == uid {
+			return r, true
+		}
+	}
+	return Record{}, false
+}
+
+// describe names a revision for people: "3 (agent-system:v2.1.5)".
+func describe(r Revision) string {
+	images := make([]string, 0, len(r.Images))
+	for _, i := range r.Images {
+		images = append(images, shortImage(i))
+	}
+	if len(images) == 0 {
+		return fmt.Sprint(r.Number)
+	}
+	return fmt.Sprintf("%d (%s)", r.Number, strings.Join(images, ", "))
+}
+
+// shortImage drops registry and path, and all but the beginning of a digest.
+func shortImage(image string) string {
+	s := image[strings.LastIndex(image, "/")+1:]
+	if name, digest, ok := strings.Cut(s, "@"); ok {
+		s = name + "@" + digest[:min(len(digest), len("sha256:")+12)]
+	}
+	return s
+}
+
+// list joins what a sentence enumerates, bounded.
+func list(items []string) string {
+	const limit = 5
+	if len(items) > limit {
+		return fmt.Sprintf("%s and %d more", strings.Join(items[:limit], "; "), len(items)-limit)
+	}
+	return strings.Join(items, "; ")
+}
+
+// equalTemplates compares two pod templates by content, with restarts set aside
+// if asked to. Templates that cannot be read are equal to nothing.
+func equalTemplates(a, b json.RawMessage, ignoreRestarts bool) bool {
+	x, errX := canonicalTemplate(a, ignoreRestarts)
+	y, errY := canonicalTemplate(b, ignoreRestarts)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}

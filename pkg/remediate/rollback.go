@@ -1,0 +1,148 @@
+package remediate
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// rollback gives the workload the template of the newest revision that watchdog
+// itself has seen healthy for long enough (INV-31). It has no inverse: going back
+// to what broke is a person's decision.
+type rollback struct{}
+
+func (rollback) Name() string          { return "rollback" }
+func (rollback) Class() incident.Class { return incident.C4 }
+
+func (rollback) Plan(f Facts) (incident.Plan, *incident.Answer) {
+	if a := unfit(f, "rollback"); a != nil {
+		return incident.Plan{}, a
+	}
+	w := f.Workload
+	if reason, forbidden := w.Annotations[NoRollbackAnnotation]; forbidden {
+		return refuse(incident.Skip, "the annotation %s=%q forbids rollback", NoRollbackAnnotation, clip(reason))
+	}
+	current, ok := currentRevision(w)
+	if !ok {
+		return refuse(incident.Wait, "none of the %d ReplicaSets has the template of generation %d (observed %d): the controller has not caught up", len(w.Revisions), w.Generation, w.Observed)
+	}
+	for _, check := range []func(Facts, Revision) *incident.Answer{onceOnly, notRestored, suspect} {
+		if a := check(f, current); a != nil {
+			return incident.Plan{}, a
+		}
+	}
+	if a := dependencyDown(f, "rollback"); a != nil {
+		return incident.Plan{}, a
+	}
+	to, rec, refusal := lastGood(f, current)
+	if refusal != nil {
+		return incident.Plan{}, refusal
+	}
+	patch, err := templatePatch(w.Template, to.Template)
+	if err != nil {
+		return refuse(incident.HandOver, "plan rollback of %s to revision %s: %v", w.Target, describe(to), err)
+	}
+	return incident.Plan{
+		Summary: fmt.Sprintf("roll back %s from revision %s to revision %s, known good since %s", w.Target, describe(current), describe(to), rec.GoodAt.UTC().Format(time.RFC3339)),
+		Object:  deployment(w), Patch: patch,
+		Field: "revision", Before: describe(current), After: describe(to),
+		Price: w.Desired + w.MaxSurge,
+	}, nil
+}
+
+// onceOnly: at most one rollback per incident (INV-33).
+func onceOnly(f Facts, _ Revision) *incident.Answer {
+	n := 0
+	for _, a := range f.Incident.Attempts {
+		if a.Action == "rollback" && a.Verdict != incident.Aborted {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	a := hold(incident.HandOver, "%d of 1 rollbacks made in this incident", n)
+	return &a
+}
+
+// notRestored: never roll back a rollback (INV-33). A restart in between does not
+// make it another release.
+func notRestored(f Facts, current Revision) *incident.Answer {
+	for _, r := range f.Workload.Revisions {
+		rec, ok := record(f.Records, r.UID)
+		if ok && rec.RestoredBy != "" && sameRelease(r, current) {
+			a := hold(incident.HandOver, "revision %s was itself restored by a rollback (%s): a rollback is never rolled back", describe(current), clip(rec.RestoredBy))
+			return &a
+		}
+	}
+	return nil
+}
+
+// suspect: the breach must have begun soon after the release came up (INV-32).
+func suspect(f Facts, current Revision) *incident.Answer {
+	released, began := releasedAt(f, current), f.Alert.ActiveAt
+	var a incident.Answer
+	switch after := began.Sub(released); {
+	case released.IsZero() || began.IsZero():
+		a = hold(incident.Skip, "the deploy is no suspect: when revision %s came up or when the breach began is not known", describe(current))
+	case after < 0:
+		a = hold(incident.Skip, "the deploy is no suspect: the breach began %s before revision %s", (-after).Round(time.Second), describe(current))
+	case after > f.Settings.SuspectWindow:
+		a = hold(incident.Skip, "the deploy is no suspect: the breach began %s after revision %s, more than %s", after.Round(time.Second), describe(current), f.Settings.SuspectWindow)
+	default:
+		return nil
+	}
+	return &a
+}
+
+// lastGood returns the newest revision to go back to, or what is known of each.
+func lastGood(f Facts, current Revision) (Revision, Record, *incident.Answer) {
+	revisions := slices.SortedFunc(slices.Values(f.Workload.Revisions), func(a, b Revision) int { return int(b.Number - a.Number) })
+	var known []string
+	for _, r := range revisions {
+		if r.UID == current.UID {
+			continue
+		}
+		rec, why := goodness(f, r, current)
+		if why == "" {
+			return r, rec, nil
+		}
+		known = append(known, fmt.Sprintf("%s %s", describe(r), why))
+	}
+	a := hold(incident.HandOver, "there is no revision to go back to from %s: no other revision exists", describe(current))
+	if len(known) > 0 {
+		a = hold(incident.HandOver, "none of %d other revisions is known to be good: %s", len(known), list(known))
+	}
+	return Revision{}, Record{}, &a
+}
+
+// goodness returns the record of a revision that may be gone back to, or why not.
+func goodness(f Facts, r, current Revision) (Record, string) {
+	if sameRelease(r, current) {
+		return Record{}, "differs from the current one by restarts only"
+	}
+	for _, other := range f.Workload.Revisions {
+		if rec, ok := record(f.Records, other.UID); ok && !rec.RolledBackAt.IsZero() && sameRelease(other, r) {
+			return Record{}, "was rolled back itself at " + rec.RolledBackAt.UTC().Format(time.RFC3339)
+		}
+	}
+	rec, ok := record(f.Records, r.UID)
+	switch {
+	case !ok:
+		return Record{}, "was never seen running"
+	case rec.GoodAt.IsZero():
+		return Record{}, fmt.Sprintf("was never seen healthy for %s", f.Settings.GoodAfter)
+	}
+	return rec, ""
+}
+
+// clip bounds text that came from an annotation.
+func clip(s string) string {
+	const limit = 200
+	if r := []rune(s); len(r) > limit {
+		return string(r[:limit]) + "…"
+	}
+	return s
+}
