@@ -1,0 +1,62 @@
+# watchdog: `make help` lists the targets.
+SHELL   := /bin/bash
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GOFLAGS_RELEASE := -trimpath -ldflags "-s -w -X github.com/prometheus/common/version.Version=$(VERSION)"
+# The same flags for everything that shares Kubernetes packages: the build cache is shared too.
+KUBE    := k8s.io/component-base/version
+TESTBED_LDFLAGS := -s -w -X $(KUBE).gitVersion=v1.37.2 -X $(KUBE).gitMajor=1 -X $(KUBE).gitMinor=37 -X $(KUBE).gitTreeState=clean
+TESTBED_SOURCES := $(shell find testbed -name '*.go' -o -name 'go.mod' -o -name 'go.sum' 2>/dev/null)
+SOURCES := $(shell find cmd pkg internal examples -name '*.go' 2>/dev/null) go.mod go.sum
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: bin/watchdog ## build bin/watchdog
+
+bin/watchdog: $(SOURCES)
+	CGO_ENABLED=0 go build $(GOFLAGS_RELEASE) -o $@ ./cmd/watchdog
+
+bin/agent-system bin/load: $(SOURCES)
+	CGO_ENABLED=0 go build -trimpath -o $@ ./examples/$(notdir $@)
+
+bin/demo: $(SOURCES)
+	CGO_ENABLED=0 go build -trimpath -o $@ ./internal/demo/cmd/demo
+
+bin/testbed: $(TESTBED_SOURCES)
+	@hack/slow "building the testbed: Kubernetes itself, once (11 to 22 minutes on two cores, a minute afterwards)" \
+	  env -C testbed CGO_ENABLED=0 go build -trimpath -ldflags "$(TESTBED_LDFLAGS)" -o ../bin/testbed .
+
+testbed: bin/testbed ## build bin/testbed, the Kubernetes control plane for tests and demo
+
+demo: hack-need bin/watchdog bin/agent-system bin/load bin/demo bin/testbed ## watch watchdog roll back a bad release; SCENARIO=overload|crash|slow|agents|dependency|hold for others
+	@bin/demo $(if $(SCENARIO),-scenario $(SCENARIO))
+
+test: unit integration ## everything that CI runs
+
+unit: hack-need ## unit tests: race detector, random order
+	go test -race -shuffle=on ./...
+
+integration: hack-need bin/watchdog bin/agent-system bin/load bin/testbed ## tests on a real Kubernetes control plane
+	go test -tags integration -count=1 -timeout 45m -v ./test/...
+
+check: ## gofmt, vet, go.mod, chart, configurations
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }
+	go vet ./...
+	go vet -tags integration ./test/...
+	go mod tidy -diff
+
+bench: ## the figures in docs/figures.md
+	go test -run '^$$' -bench . -benchmem ./pkg/... | tee bin/bench.txt
+
+image: ## a container image from scratch, with docker or podman
+	$$(command -v podman || command -v docker || { echo "image: neither podman nor docker is installed" >&2; echo false; }) build -t watchdog:$(VERSION) --build-arg VERSION=$(VERSION) .
+
+clean: ## remove what was built
+	rm -rf bin
+
+hack-need:
+	@hack/need
+
+.PHONY: help build testbed demo test unit integration check bench image clean hack-need

@@ -1,0 +1,224 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"watchdog.io/watchdog/pkg/audit"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
+)
+
+// Limits on single contacts with the world.
+const (
+	writeTimeout   = 15 * time.Second
+	captureTimeout = 10 * time.Second
+	swapAttempts   = 8
+)
+
+// do performs one effect and returns its event. An error means that the effect
+// has no result yet: it will be asked for again.
+func (e *Engine) do(ctx context.Context, effect incident.Effect, setup *Setup, ts TargetSetup, inc incident.Incident) (incident.Event, error) {
+	switch effect {
+	case incident.Consider:
+		return e.consider(ctx, setup, ts, inc)
+	case incident.Reserve:
+		return e.reserve(ctx, setup, inc)
+	case incident.Capture:
+		return e.capture(ctx, inc)
+	case incident.Recheck:
+		return e.recheck(ctx, setup, ts, inc)
+	case incident.Act:
+		return e.act(ctx, inc)
+	case incident.Find:
+		return e.find(ctx, inc)
+	case incident.Release:
+		return e.release(ctx, inc)
+	}
+	return nil, fmt.Errorf("unknown effect %q", effect)
+}
+
+func (e *Engine) consider(ctx context.Context, setup *Setup, ts TargetSetup, inc incident.Incident) (incident.Event, error) {
+	id := e.o.NewID()
+	facts, err := e.facts(ctx, setup, ts, inc, id, setup.View(ts.Target.Name))
+	if err != nil {
+		return incident.Considered{At: e.o.Now(), OpID: id, Hold: incident.Freeze, Reason: err.Error()}, nil
+	}
+	plan, answers := remediate.Consider(facts)
+	hold, reason, retryAt := remediate.Held(answers)
+	e.metrics.answered(answers)
+	return incident.Considered{At: e.o.Now(), OpID: id, Plan: plan, Ready: facts.Workload.Ready, Config: setup.Config, Answers: answers, Hold: hold, Reason: reason, RetryAt: retryAt}, nil
+}
+
+// recheck looks again at everything a moment before the write (INV-12).
+func (e *Engine) recheck(ctx context.Context, setup *Setup, ts TargetSetup, inc incident.Incident) (incident.Event, error) {
+	view, err := setup.Fresh(ctx, ts.Target.Name)
+	if err == nil {
+		var facts remediate.Facts
+		if facts, err = e.facts(ctx, setup, ts, inc, inc.Op.ID, view); err == nil {
+			plan, answers := remediate.Recheck(facts, inc.Op.Plan)
+			hold, reason, retryAt := remediate.Held(answers)
+			e.metrics.answered(answers)
+			return incident.Rechecked{At: e.o.Now(), Plan: plan, Answers: answers, Hold: hold, Reason: reason, RetryAt: retryAt}, nil
+		}
+	}
+	return incident.Rechecked{At: e.o.Now(), Hold: incident.Freeze, Reason: err.Error()}, nil
+}
+
+// facts reads everything a plan and its guards may look at.
+func (e *Engine) facts(ctx context.Context, setup *Setup, ts TargetSetup, inc incident.Incident, opID string, view View) (remediate.Facts, error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	w, err := e.o.Cluster.Workload(ctx, ts.Target, ts.Service)
+	if err != nil {
+		return remediate.Facts{}, err
+	}
+	ledger, _, err := e.o.Store.Ledger(ctx)
+	if err != nil {
+		return remediate.Facts{}, fmt.Errorf("read ledger: %w", err)
+	}
+	records, _, err := e.o.Store.Records(ctx, ts.Target.Namespace)
+	if err != nil {
+		return remediate.Facts{}, fmt.Errorf("read revision records: %w", err)
+	}
+	rule, index := inc.Lead, 0
+	if inc.Op != nil {
+		rule, index = inc.Op.Rule, inc.Op.Rung
+	}
+	alert, _ := inc.Alert(rule)
+	for _, a := range view.Alerts {
+		if a.Rule == rule {
+			a.Next, a.Tries = alert.Next, alert.Tries
+			alert = a
+		}
+	}
+	if inc.Op == nil {
+		index = alert.Next
+	}
+	world := setup.World()
+	f := remediate.Facts{
+		Now: e.o.Now(), OpID: opID, Incident: inc, Alert: alert, Workload: w, Ledger: ledger, Limits: setup.Limits,
+		Signals: view.Signals, Dependencies: setup.Dependencies(ctx, ts.Target.Name), Watched: world.Watched, Unhealthy: world.Unhealthy, Blind: world.Blind,
+		Records: records[ts.Target.String()], Settings: setup.Settings, Installation: setup.Installation,
+	}
+	if index < len(alert.Ladder) {
+		f.Rung = alert.Ladder[index]
+		r := setup.Rung(ts.Target.Name, rule, index)
+		f.Options, f.Mode, f.ModeWhy = r.Options, r.Mode, r.ModeWhy
+	}
+	return f, nil
+}
+
+// swap changes the ledger by compare-and-swap, reading it anew after each loss.
+func (e *Engine) swap(ctx context.Context, change func(incident.Ledger) (incident.Ledger, error)) error {
+	for range swapAttempts {
+		l, version, err := e.o.Store.Ledger(ctx)
+		if err != nil {
+			return fmt.Errorf("read ledger: %w", err)
+		}
+		next, err := change(l)
+		if err != nil {
+			return err
+		}
+		_, err = e.o.Store.SwapLedger(ctx, next, version)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			return fmt.Errorf("write ledger: %w", err)
+		}
+	}
+	return fmt.Errorf("write ledger: lost %d times in a row to other writers", swapAttempts)
+}
+
+// refusal carries a ledger's answer through swap.
+type refusal struct{ answer incident.Answer }
+
+func (r refusal) Error() string { return r.answer.Reason }
+
+func (e *Engine) reserve(ctx context.Context, setup *Setup, inc incident.Incident) (incident.Event, error) {
+	err := e.swap(ctx, func(l incident.Ledger) (incident.Ledger, error) {
+		next, no := l.Reserve(*inc.Op, e.o.Now(), setup.Limits)
+		if no != nil {
+			return l, refusal{*no}
+		}
+		return next, nil
+	})
+	var no refusal
+	if errors.As(err, &no) {
+		e.metrics.answered([]incident.Answer{no.answer})
+		return incident.Refused{At: e.o.Now(), Answer: no.answer}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return incident.Reserved{At: e.o.Now()}, nil
+}
+
+func (e *Engine) capture(ctx context.Context, inc incident.Incident) (incident.Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, captureTimeout)
+	defer cancel()
+	name := inc.ID
+	if inc.Op != nil {
+		name += "-" + inc.Op.ID
+	}
+	ref, gap, err := e.o.Cluster.Capture(ctx, inc.Target, name)
+	if err != nil {
+		// Evidence is owed, not a condition, for actions that keep a service alive: the gap is recorded.
+		gap = strings.TrimPrefix(gap+"; "+err.Error(), "; ")
+	}
+	return incident.Captured{At: e.o.Now(), Ref: ref, Gap: gap}, nil
+}
+
+// act records and sends. What cannot be recorded is not done.
+func (e *Engine) act(ctx context.Context, inc incident.Incident) (incident.Event, error) {
+	op := *inc.Op
+	data, _ := json.Marshal(map[string]any{"plan": op.Plan, "answers": inc.Answers, "config": op.Config, "evidence": op.Evidence})
+	rec := audit.Record{At: e.o.Now(), Kind: "act", Incident: inc.ID, Op: op.ID, Target: op.Plan.Target.String(), Actor: "watchdog", Text: op.Plan.Summary, Plan: op.Plan.Hash, Data: data}
+	if err := e.o.Audit(rec); err != nil {
+		return incident.Acted{At: e.o.Now(), Outcome: incident.Unsent, Reason: "not recorded, so not done: " + err.Error()}, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return incident.Acted{At: e.o.Now(), Outcome: incident.Unsent, Reason: "this replica no longer leads"}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	outcome, err := e.o.Cluster.Write(ctx, op.ID, op.Plan)
+	reason := ""
+	if err != nil {
+		reason = err.Error()
+	}
+	e.metrics.ops.WithLabelValues(op.Plan.Action, string(outcome)).Inc()
+	rec.At, rec.Kind, rec.Text, rec.Data = e.o.Now(), "outcome", strings.TrimSuffix(string(outcome)+": "+reason, ": "), nil
+	if err := e.o.Audit(rec); err != nil {
+		e.o.Logger.Error("outcome of an op not recorded; nothing more is done until it can be", "op", op.ID, "outcome", outcome, "err", err)
+	}
+	return incident.Acted{At: e.o.Now(), Outcome: outcome, Reason: reason}, nil
+}
+
+func (e *Engine) find(ctx context.Context, inc incident.Incident) (incident.Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	applied, err := e.o.Cluster.Find(ctx, inc.Op.ID, inc.Op.Plan)
+	if err != nil {
+		e.o.Logger.Warn("outcome of an op is still in doubt", "op", inc.Op.ID, "target", inc.Target.String(), "err", err)
+	}
+	return incident.Found{At: e.o.Now(), Known: err == nil, Applied: applied}, nil
+}
+
+func (e *Engine) release(ctx context.Context, inc incident.Incident) (incident.Event, error) {
+	op := *inc.Op
+	err := e.swap(ctx, func(l incident.Ledger) (incident.Ledger, error) { return l.Release(op, op.Verdict, e.o.Now()), nil })
+	if err != nil {
+		return nil, err
+	}
+	if op.Verdict != incident.Aborted {
+		e.metrics.verdicts.WithLabelValues(op.Plan.Action, op.Verdict).Inc()
+	}
+	e.Wake(leasesKey)
+	return incident.Released{At: e.o.Now()}, nil
+}

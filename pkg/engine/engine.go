@@ -1,0 +1,366 @@
+// Package engine is the shell around the pure core: it keeps the incidents,
+// performs the effects that the core asks for, and brings their results back as
+// events.
+//
+// It owns the queue, the order "store, then do", and the op protocol's contact
+// with the world. It leaves every decision to incident.Step and to remediate.
+//
+// Its one rule: the queue holds names of targets that are due, never events;
+// one worker at a time has a target, and it reads what is true now.
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/util/workqueue"
+
+	"watchdog.io/watchdog/pkg/audit"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
+)
+
+// Cluster is how the engine reads a workload and performs an op's one write.
+type Cluster interface {
+	// Workload reads the target afresh (a quorum read, no cache).
+	Workload(ctx context.Context, target incident.Target, service string) (remediate.Workload, error)
+	// Write sends exactly one conditional request that carries opID.
+	Write(ctx context.Context, opID string, plan incident.Plan) (incident.Outcome, error)
+	// Find reports whether the object that the plan writes carries opID.
+	Find(ctx context.Context, opID string, plan incident.Plan) (bool, error)
+	// Capture takes evidence and returns where it is and what could not be had.
+	Capture(ctx context.Context, target incident.Target, name string) (ref, gap string, err error)
+}
+
+// Stored is an incident with the version under which it may be replaced.
+type Stored struct {
+	Incident incident.Incident
+	Version  string
+}
+
+// Store keeps incidents, the ledger and the revision records. Every write is a
+// compare-and-swap on the version read; ErrConflict says that it lost.
+type Store interface {
+	Incidents(ctx context.Context) ([]Stored, error)
+	SaveIncident(ctx context.Context, inc incident.Incident, version string) (string, error)
+	DeleteIncident(ctx context.Context, id string) error
+	Ledger(ctx context.Context) (incident.Ledger, string, error)
+	SwapLedger(ctx context.Context, l incident.Ledger, version string) (string, error)
+	Records(ctx context.Context, namespace string) (map[string][]remediate.Record, string, error)
+	SwapRecords(ctx context.Context, namespace string, records map[string][]remediate.Record, version string) (string, error)
+}
+
+// ErrConflict is returned by a Store whose object was changed by somebody else.
+var ErrConflict = fmt.Errorf("changed by somebody else since it was read")
+
+// View is everything that is known of one target without asking the cluster.
+type View struct {
+	Alerts  []incident.Alert // one per rule that watches the target, with its ladder
+	Signals []remediate.Signal
+	Rollout incident.Rollout
+	// Revision is the UID of the newest ReplicaSet.
+	Revision string
+}
+
+// World is what one pass of the engine must know of all targets.
+type World struct {
+	Watched   int
+	Unhealthy int
+	Blind     string
+}
+
+// Rung is how one rung of one rule is set up for one target.
+type Rung struct {
+	Options remediate.Options
+	Mode    incident.Mode
+	ModeWhy string
+}
+
+// Options are the engine's edges. All are required but Observed and Now.
+type Options struct {
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Cluster    Cluster
+	Store      Store
+	Audit      func(audit.Record) error
+	// Tell hands the complete incident to the receivers; it never blocks.
+	Tell func(incident.Incident)
+	// Observed is told of each new timeline entry: for Kubernetes Events and the log.
+	Observed func(incident.Incident, incident.Entry)
+	// Restored is told of the incidents found at start, before anything is judged.
+	Restored func([]incident.Incident)
+	NewID    func() string
+	Now      func() time.Time
+	Policy   incident.Policy
+	Workers  int
+}
+
+// Setup is what a configuration decides. It is replaced as a whole by a reload.
+type Setup struct {
+	Config string // hash of the configuration
+	// Targets by name, with the Service whose endpoints are counted.
+	Targets map[string]TargetSetup
+	// View and World are asked at each step; Fresh looks and judges at this moment.
+	View  func(target string) View
+	Fresh func(ctx context.Context, target string) (View, error)
+	World func() World
+	// Dependencies returns the health document's checks.
+	Dependencies func(ctx context.Context, target string) []remediate.Dependency
+	// Rung returns how a rung is set up.
+	Rung         func(target, rule string, index int) Rung
+	Settings     remediate.Settings
+	Limits       incident.Limits
+	Policy       incident.Policy
+	Installation string
+}
+
+// TargetSetup is one target of the configuration.
+type TargetSetup struct {
+	Target  incident.Target
+	Service string
+	// Mode is the lower of the configuration's and the target's, and ModeWhy whose
+	// it is: it decides whether leases are reverted.
+	Mode    incident.Mode
+	ModeWhy string
+}
+
+// Engine works incidents.
+type Engine struct {
+	o       Options
+	queue   workqueue.TypedRateLimitingInterface[string]
+	metrics *metrics
+
+	mu       sync.Mutex
+	setup    *Setup
+	live     map[string]*entry                      // by target name: the incident being worked
+	closed   map[string]*entry                      // by incident id: resolved ones that are kept
+	receipts map[string]map[string]incident.Receipt // by incident id: deliveries not yet written down
+	health   map[string]revisionState
+}
+
+// entry is one incident in memory. Only the worker that holds its target changes it.
+type entry struct {
+	inc     incident.Incident
+	version string
+	saved   int // timeline entries already recorded
+}
+
+// keepClosed is how many resolved incidents stay in the store.
+const keepClosed = 200
+
+// New returns an engine that has not read anything yet.
+func New(o Options) *Engine {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Observed == nil {
+		o.Observed = func(incident.Incident, incident.Entry) {}
+	}
+	if o.Restored == nil {
+		o.Restored = func([]incident.Incident) {}
+	}
+	o.Workers = cmp.Or(o.Workers, 4)
+	return &Engine{
+		o: o, metrics: newMetrics(o.Registerer),
+		live: map[string]*entry{}, closed: map[string]*entry{}, receipts: map[string]map[string]incident.Receipt{}, health: map[string]revisionState{},
+	}
+}
+
+// Use installs a configuration. Incidents, cooldowns and ops in flight survive it.
+func (e *Engine) Use(s *Setup) {
+	e.mu.Lock()
+	e.setup = s
+	e.mu.Unlock()
+	for name := range s.Targets {
+		e.Wake(name)
+	}
+}
+
+// Wake says that something may have changed for the named targets. It never blocks.
+func (e *Engine) Wake(targets ...string) {
+	e.mu.Lock()
+	q := e.queue
+	e.mu.Unlock()
+	if q == nil {
+		return
+	}
+	for _, t := range targets {
+		q.Add(t)
+	}
+}
+
+// Delivered takes a receiver's receipt; the worker of the incident's target writes it down.
+func (e *Engine) Delivered(id, receiver string, r incident.Receipt) {
+	e.mu.Lock()
+	if e.receipts[id] == nil {
+		e.receipts[id] = map[string]incident.Receipt{}
+	}
+	e.receipts[id][receiver] = r
+	target := ""
+	for name, en := range e.live {
+		if en.inc.ID == id {
+			target = name
+		}
+	}
+	q := e.queue
+	e.mu.Unlock()
+	if q == nil {
+		return
+	}
+	if target != "" {
+		q.Add(target)
+		return
+	}
+	q.Add(closedKey + id)
+}
+
+// Incidents returns all incidents in memory, newest first.
+func (e *Engine) Incidents() []incident.Incident {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all []incident.Incident
+	for _, m := range []map[string]*entry{e.live, e.closed} {
+		for _, en := range m {
+			all = append(all, en.inc)
+		}
+	}
+	slices.SortFunc(all, func(a, b incident.Incident) int { return b.OpenedAt.Compare(a.OpenedAt) })
+	return all
+}
+
+// Run works until ctx ends, as the leader. It returns an error only if the
+// store could not be read at the start.
+func (e *Engine) Run(ctx context.Context) error {
+	if err := e.load(ctx); err != nil {
+		return err
+	}
+	q := workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](200*time.Millisecond, 30*time.Second))
+	e.mu.Lock()
+	e.queue = q
+	names := slices.Collect(maps.Keys(e.live))
+	if e.setup != nil {
+		names = append(names, slices.Collect(maps.Keys(e.setup.Targets))...)
+	}
+	e.mu.Unlock()
+	for _, n := range names {
+		q.Add(n)
+	}
+	q.Add(leasesKey)
+	q.Add(revisionsKey)
+
+	var g errgroup.Group
+	for range e.o.Workers {
+		g.Go(func() error { e.work(ctx, q); return nil })
+	}
+	<-ctx.Done()
+	e.mu.Lock()
+	e.queue = nil
+	e.mu.Unlock()
+	q.ShutDown()
+	return g.Wait()
+}
+
+// Names in the queue that are not targets. A target's name cannot hold a slash.
+const (
+	leasesKey    = "/leases"
+	revisionsKey = "/revisions"
+	closedKey    = "/closed/"
+)
+
+func (e *Engine) work(ctx context.Context, q workqueue.TypedRateLimitingInterface[string]) {
+	for {
+		name, stop := q.Get()
+		if stop {
+			return
+		}
+		next, err := e.due(ctx, name)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			e.o.Logger.Warn("step not finished; it will be tried again", "name", name, "err", err)
+			q.AddRateLimited(name)
+		default:
+			q.Forget(name)
+			if next > 0 {
+				q.AddAfter(name, next)
+			}
+		}
+		q.Done(name)
+	}
+}
+
+// due works one name and returns when it is due again; 0: when woken.
+func (e *Engine) due(ctx context.Context, name string) (next time.Duration, err error) {
+	defer func() {
+		// A panic in a decision must not take the daemon and its pages down (INV-52).
+		if r := recover(); r != nil {
+			e.metrics.panics.Inc()
+			err = fmt.Errorf("panic while working %s: %v", name, r)
+		}
+	}()
+	switch {
+	case ctx.Err() != nil:
+		return 0, nil
+	case name == leasesKey:
+		return e.leases(ctx)
+	case name == revisionsKey:
+		return e.revisions(ctx)
+	case strings.HasPrefix(name, closedKey):
+		return 0, e.writeReceipts(ctx, strings.TrimPrefix(name, closedKey))
+	}
+	return e.target(ctx, name)
+}
+
+// load reads what earlier leaders left, and gives incidents the ops that only the ledger knows of.
+func (e *Engine) load(ctx context.Context) error {
+	stored, err := e.o.Store.Incidents(ctx)
+	if err != nil {
+		return fmt.Errorf("read incidents: %w", err)
+	}
+	ledger, _, err := e.o.Store.Ledger(ctx)
+	if err != nil {
+		return fmt.Errorf("read ledger: %w", err)
+	}
+	live, closed := map[string]*entry{}, map[string]*entry{}
+	for _, s := range stored {
+		en := &entry{inc: s.Incident, version: s.Version, saved: len(s.Incident.Timeline) + s.Incident.Dropped}
+		if s.Incident.Phase == incident.Resolved && s.Incident.Op == nil {
+			closed[s.Incident.ID] = en
+			continue
+		}
+		live[s.Incident.Target.Name] = en
+	}
+	for _, op := range ledger.Ops {
+		if op.Plan.Action == incident.RevertAction {
+			continue
+		}
+		en := live[op.Plan.Target.Name]
+		if en == nil || en.inc.ID != op.Incident {
+			if en = closed[op.Incident]; en == nil {
+				en = &entry{inc: incident.New(op.Incident, op.Plan.Target, e.o.Now())}
+			}
+			delete(closed, op.Incident)
+			live[op.Plan.Target.Name] = en
+		}
+		en.inc = incident.Adopt(en.inc, op, e.o.Now())
+	}
+	e.mu.Lock()
+	e.live, e.closed = live, closed
+	var open []incident.Incident
+	for _, en := range live {
+		open = append(open, en.inc)
+	}
+	e.mu.Unlock()
+	e.o.Restored(open)
+	e.o.Logger.Info("state read", "open", len(live), "resolved", len(closed), "ops", len(ledger.Ops), "leases", len(ledger.Leases))
+	return nil
+}

@@ -1,0 +1,149 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"watchdog.io/watchdog/pkg/audit"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
+)
+
+const leaseLook = 5 * time.Second
+
+// leases reverts what has expired. A lease is kept while an incident is open on
+// its target: capacity is not taken away in the middle of trouble.
+func (e *Engine) leases(ctx context.Context) (time.Duration, error) {
+	setup, _ := e.held("")
+	if setup == nil {
+		return leaseLook, nil
+	}
+	ledger, _, err := e.o.Store.Ledger(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read ledger: %w", err)
+	}
+	e.metrics.leases.Set(float64(len(ledger.Leases)))
+	next := leaseLook
+	for _, l := range ledger.Leases {
+		if wait := l.ExpiresAt.Sub(e.o.Now()); wait > 0 {
+			next = min(next, max(wait, 50*time.Millisecond))
+			continue
+		}
+		if e.busy(l.Plan.Target.Name, l.Incident) {
+			continue
+		}
+		if err := e.revert(ctx, setup, ledger, l); err != nil {
+			return 0, fmt.Errorf("revert %s: %w", l.Plan.Summary, err)
+		}
+	}
+	return next, nil
+}
+
+// busy reports whether an incident is being worked on the target. The lease's
+// own incident, once it is a person's, does not keep a harmful change alive.
+func (e *Engine) busy(target, own string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	en := e.live[target]
+	return en != nil && !(en.inc.ID == own && en.inc.Phase == incident.Escalated)
+}
+
+// revert undoes one change by the op protocol. Its op id follows from the
+// lease's, so that a successor after a crash finds the same op.
+func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledger, l incident.Lease) error {
+	id := l.Op + "r"
+	ts := setup.Targets[l.Plan.Target.Name]
+	ts.Target = l.Plan.Target
+	if _, mine := find(ledger, id); mine {
+		if applied, err := e.o.Cluster.Find(ctx, id, l.Plan); err != nil {
+			return err
+		} else if applied {
+			return e.ended(ctx, l, id, "reverted", fmt.Sprintf("%s is back from %s to %s: the lease of %s ended", l.Plan.Field, l.Plan.After, l.Plan.Before, l.Plan.Lease))
+		}
+	}
+	w, err := e.o.Cluster.Workload(ctx, ts.Target, ts.Service)
+	if err != nil {
+		return err
+	}
+	plan, answers := remediate.Revert(remediate.Facts{Now: e.o.Now(), OpID: id, Mode: ts.Mode, ModeWhy: ts.ModeWhy, Workload: w, Ledger: ledger, Limits: setup.Limits, Settings: setup.Settings, Installation: setup.Installation}, l)
+	hold, reason, _ := remediate.Held(answers)
+	switch hold {
+	case "":
+	case incident.Skip, incident.HandOver:
+		return e.ended(ctx, l, id, "yielded", "the lease ended and nothing was reverted: "+reason)
+	default:
+		e.o.Logger.Info("lease not reverted yet", "op", l.Op, "reason", reason)
+		return nil
+	}
+	op := incident.Op{ID: id, Incident: l.Incident, Plan: plan, PlannedAt: e.o.Now()}
+	if err := e.swap(ctx, func(cur incident.Ledger) (incident.Ledger, error) {
+		next, no := cur.Reserve(op, e.o.Now(), setup.Limits)
+		if no != nil {
+			return cur, refusal{*no}
+		}
+		return next, nil
+	}); err != nil {
+		return err
+	}
+	if err := e.o.Audit(audit.Record{At: e.o.Now(), Kind: "act", Incident: l.Incident, Op: id, Target: plan.Target.String(), Actor: "watchdog", Text: plan.Summary, Plan: plan.Hash}); err != nil {
+		return fmt.Errorf("not recorded, so not done: %w", err)
+	}
+	ctxw, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	outcome, err := e.o.Cluster.Write(ctxw, id, plan)
+	e.metrics.ops.WithLabelValues(incident.RevertAction, string(outcome)).Inc()
+	if outcome == incident.Applied {
+		return e.ended(ctx, l, id, "reverted", plan.Summary+": the lease ended")
+	}
+	if outcome == incident.Conflicted {
+		return nil // read again at the next look; the op stays the same
+	}
+	return fmt.Errorf("%s: %w", outcome, err)
+}
+
+// ended takes lease and revert op out of the ledger and tells it on the incident.
+func (e *Engine) ended(ctx context.Context, l incident.Lease, revertID, what, text string) error {
+	if err := e.swap(ctx, func(cur incident.Ledger) (incident.Ledger, error) {
+		return cur.Release(incident.Op{ID: revertID}, incident.Aborted, e.o.Now()).WithoutLease(l.Op), nil
+	}); err != nil {
+		return err
+	}
+	if err := e.o.Audit(audit.Record{At: e.o.Now(), Kind: "lease", Incident: l.Incident, Op: l.Op, Target: l.Plan.Target.String(), Actor: "watchdog", Text: text}); err != nil {
+		return err
+	}
+	e.o.Logger.Info("lease ended", "op", l.Op, "target", l.Plan.Target.String(), "what", what, "text", text)
+	return e.annotate(ctx, l.Incident, incident.Entry{At: e.o.Now(), What: what, Text: text})
+}
+
+// annotate adds an entry to an incident that is already resolved.
+func (e *Engine) annotate(ctx context.Context, id string, entry incident.Entry) error {
+	e.mu.Lock()
+	en := e.closed[id]
+	e.mu.Unlock()
+	if en == nil {
+		return nil
+	}
+	inc := en.inc
+	inc.Timeline = append(append([]incident.Entry{}, inc.Timeline...), entry)
+	inc.UpdatedAt = entry.At
+	version, err := e.o.Store.SaveIncident(ctx, inc, en.version)
+	if err != nil {
+		return fmt.Errorf("store incident %s: %w", id, err)
+	}
+	e.mu.Lock()
+	en.inc, en.version, en.saved = inc, version, en.saved+1
+	e.mu.Unlock()
+	e.o.Observed(inc, entry)
+	e.o.Tell(inc)
+	return nil
+}
+
+func find(l incident.Ledger, id string) (incident.Op, bool) {
+	for _, op := range l.Ops {
+		if op.ID == id {
+			return op, true
+		}
+	}
+	return incident.Op{}, false
+}

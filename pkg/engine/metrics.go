@@ -1,0 +1,51 @@
+package engine
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+type metrics struct {
+	open     *prometheus.GaugeVec
+	ops      *prometheus.CounterVec
+	verdicts *prometheus.CounterVec
+	holds    *prometheus.CounterVec
+	leases   prometheus.Gauge
+	panics   prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	f := promauto.With(r)
+	m := &metrics{
+		open:     f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "incidents", Help: "Incidents that are not resolved, by phase."}, []string{"phase"}),
+		ops:      f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "ops_total", Help: "Writes sent for ops, by action and outcome."}, []string{"action", "outcome"}),
+		verdicts: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "op_verdicts_total", Help: "Applied ops, by action and verdict on their effect."}, []string{"action", "verdict"}),
+		holds:    f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "plans_held_total", Help: "Plans that a guard held, by guard and kind of hold."}, []string{"guard", "hold"}),
+		leases:   f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "leases", Help: "Changes that will be reverted when their lease ends."}),
+		panics:   f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "panics_recovered_total", Help: "Panics recovered while working an incident; each is a bug."}),
+	}
+	m.incidents(nil)
+	return m
+}
+
+func (m *metrics) incidents(live map[string]*entry) {
+	for _, p := range []incident.Phase{incident.Open, incident.Acting, incident.Verifying, incident.Suppressed, incident.Frozen, incident.Escalated} {
+		n := 0
+		for _, en := range live {
+			if en.inc.Phase == p {
+				n++
+			}
+		}
+		m.open.WithLabelValues(string(p)).Set(float64(n))
+	}
+}
+
+func (m *metrics) answered(answers []incident.Answer) {
+	for _, a := range answers {
+		if a.Hold != "" {
+			m.holds.WithLabelValues(a.Guard, string(a.Hold)).Inc()
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
+)
+
+const revisionLook = 2 * time.Second
+
+// revisionState is what decides whether a revision's record may have to change.
+type revisionState struct {
+	uid     string
+	healthy bool
+	due     time.Time // when the present healthy stretch has lasted long enough; zero once written
+}
+
+// revisions keeps the record of which revisions were good, so that a rollback
+// has somewhere to go (INV-31). The cluster is read and written only when a
+// revision appeared, became healthy or unhealthy, or has been healthy long enough.
+func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
+	setup, _ := e.held("")
+	if setup == nil {
+		return revisionLook, nil
+	}
+	var errs []error
+	for name, ts := range setup.Targets {
+		view := setup.View(name)
+		if ts.Target.Kind != "deployment" || !view.Rollout.Known || view.Revision == "" {
+			continue
+		}
+		now := revisionState{uid: view.Revision, healthy: healthy(view)}
+		e.mu.Lock()
+		last, seen := e.health[name]
+		e.mu.Unlock()
+		due := seen && !last.due.IsZero() && !e.o.Now().Before(last.due)
+		if seen && !due && last.uid == now.uid && last.healthy == now.healthy {
+			continue
+		}
+		if err := e.observe(ctx, setup, ts, now.healthy); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			continue
+		}
+		if now.healthy && !due {
+			now.due = e.o.Now().Add(setup.Settings.GoodAfter)
+		}
+		e.mu.Lock()
+		e.health[name] = now
+		e.mu.Unlock()
+	}
+	if err := errors.Join(errs...); err != nil {
+		e.o.Logger.Warn("revision records not brought up to date; tried again", "err", err)
+	}
+	return revisionLook, nil
+}
+
+// healthy: the rollout is complete and every rule that can see says OK.
+func healthy(v View) bool {
+	if !v.Rollout.Done {
+		return false
+	}
+	seen := false
+	for _, a := range v.Alerts {
+		if a.Firing || a.Verdict == incident.Breach {
+			return false
+		}
+		seen = seen || a.Verdict == incident.OK
+	}
+	return seen
+}
+
+func (e *Engine) observe(ctx context.Context, setup *Setup, ts TargetSetup, healthy bool) error {
+	w, err := e.o.Cluster.Workload(ctx, ts.Target, ts.Service)
+	if err != nil {
+		return err
+	}
+	for range swapAttempts {
+		all, version, err := e.o.Store.Records(ctx, ts.Target.Namespace)
+		if err != nil {
+			return fmt.Errorf("read revision records: %w", err)
+		}
+		next, changed := remediate.Observe(all[ts.Target.String()], w, healthy, e.o.Now(), setup.Settings)
+		if !changed {
+			return nil
+		}
+		if all == nil {
+			all = map[string][]remediate.Record{}
+		}
+		all[ts.Target.String()] = next
+		if _, err = e.o.Store.SwapRecords(ctx, ts.Target.Namespace, all, version); err == nil || !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+	return fmt.Errorf("write revision records: lost %d times in a row to other writers", swapAttempts)
+}

@@ -1,0 +1,248 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"watchdog.io/watchdog/pkg/audit"
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// How soon an incident is looked at again when nothing else wakes it.
+const (
+	lookAgain    = 5 * time.Second
+	lookSettling = time.Second
+)
+
+// maxEffects bounds one pass: a ladder has few rungs, and a pass that does not
+// come to rest is a bug that must not spin.
+const maxEffects = 100
+
+// target moves the incident of one target as far as it goes at this moment.
+func (e *Engine) target(ctx context.Context, name string) (time.Duration, error) {
+	setup, en := e.held(name)
+	if setup == nil {
+		return lookAgain, nil
+	}
+	ts, known := setup.Targets[name]
+	view := View{}
+	if known {
+		view = setup.View(name)
+	}
+	if en == nil {
+		if !slices.ContainsFunc(view.Alerts, func(a incident.Alert) bool { return a.Firing }) {
+			return 0, nil
+		}
+		en = &entry{inc: incident.New(e.o.NewID(), ts.Target, e.o.Now())}
+	}
+	before := en.inc.UpdatedAt
+	e.takeReceipts(en)
+
+	inc, effects := incident.Step(en.inc, incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: view.Rollout}, e.policy(setup))
+	if en.version == "" {
+		// Opened: it is in the store before anything is done about it.
+		if err := e.put(ctx, name, en, inc); err != nil {
+			return 0, err
+		}
+	}
+	inc, err := e.perform(ctx, name, setup, ts, en, inc, effects)
+	switch {
+	case err != nil:
+	case !inc.UpdatedAt.Equal(before) || !same(inc, en.inc):
+		err = e.put(ctx, name, en, inc)
+	default:
+		e.mu.Lock()
+		en.inc = inc
+		e.mu.Unlock()
+	}
+	return e.next(inc), err
+}
+
+// perform does what the core asked for, one effect after the other, and returns
+// how far the incident came, also with an error.
+func (e *Engine) perform(ctx context.Context, name string, setup *Setup, ts TargetSetup, en *entry, inc incident.Incident, effects []incident.Effect) (incident.Incident, error) {
+	for range maxEffects {
+		if len(effects) == 0 || ctx.Err() != nil {
+			return inc, nil
+		}
+		if effects[0] == incident.Act {
+			// The incident knows that the op is being sent before it is sent.
+			if err := e.put(ctx, name, en, inc); err != nil {
+				return inc, err
+			}
+		}
+		event, err := e.do(ctx, effects[0], setup, ts, inc)
+		if err != nil {
+			return inc, err
+		}
+		var more []incident.Effect
+		inc, more = incident.Step(inc, event, e.policy(setup))
+		effects = append(effects[1:], more...)
+	}
+	return inc, fmt.Errorf("incident %s did not come to rest after %d effects", inc.ID, maxEffects)
+}
+
+func (e *Engine) policy(s *Setup) incident.Policy {
+	if s.Policy != (incident.Policy{}) {
+		return s.Policy
+	}
+	return e.o.Policy
+}
+
+// held returns the present setup and the target's incident.
+func (e *Engine) held(name string) (*Setup, *entry) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.setup, e.live[name]
+}
+
+// put records what is new, stores the incident and hands it to the receivers, in
+// this order: what cannot be recorded is not told as done.
+func (e *Engine) put(ctx context.Context, name string, en *entry, inc incident.Incident) error {
+	if err := e.record(en, inc); err != nil {
+		return err
+	}
+	version, err := e.o.Store.SaveIncident(ctx, inc, en.version)
+	if errors.Is(err, ErrConflict) {
+		// Somebody else wrote it: another leader, or a person. Read again and start over.
+		return e.reload(ctx, name, inc.ID)
+	}
+	if err != nil {
+		return fmt.Errorf("store incident %s: %w", inc.ID, err)
+	}
+	e.mu.Lock()
+	en.inc, en.version = inc, version
+	if inc.Phase == incident.Resolved && inc.Op == nil {
+		delete(e.live, name)
+		e.closed[inc.ID] = en
+	} else {
+		e.live[name] = en
+	}
+	e.metrics.incidents(e.live)
+	e.mu.Unlock()
+	e.o.Tell(inc)
+	if inc.Phase == incident.Resolved {
+		e.retire(ctx)
+	}
+	return nil
+}
+
+// record appends the timeline's new entries to the audit record.
+func (e *Engine) record(en *entry, inc incident.Incident) error {
+	total := len(inc.Timeline) + inc.Dropped
+	fresh := inc.Timeline[len(inc.Timeline)-min(len(inc.Timeline), max(0, total-en.saved)):]
+	for _, t := range fresh {
+		if err := e.o.Audit(audit.Record{At: t.At, Kind: t.What, Incident: inc.ID, Target: inc.Target.String(), Actor: "watchdog", Text: t.Text}); err != nil {
+			return fmt.Errorf("record %q of incident %s: %w", t.What, inc.ID, err)
+		}
+		en.saved++
+		e.o.Observed(inc, t)
+	}
+	return nil
+}
+
+func (e *Engine) reload(ctx context.Context, name, id string) error {
+	stored, err := e.o.Store.Incidents(ctx)
+	if err != nil {
+		return fmt.Errorf("read incidents after a conflict: %w", err)
+	}
+	for _, s := range stored {
+		if s.Incident.ID == id {
+			e.mu.Lock()
+			e.live[name] = &entry{inc: s.Incident, version: s.Version, saved: len(s.Incident.Timeline) + s.Incident.Dropped}
+			e.mu.Unlock()
+		}
+	}
+	return fmt.Errorf("incident %s: %w; read again", id, ErrConflict)
+}
+
+// retire deletes the oldest resolved incidents beyond keepClosed.
+func (e *Engine) retire(ctx context.Context) {
+	e.mu.Lock()
+	var old []*entry
+	if len(e.closed) > keepClosed {
+		old = slices.SortedFunc(maps.Values(e.closed), func(a, b *entry) int { return a.inc.ResolvedAt.Compare(b.inc.ResolvedAt) })[:len(e.closed)-keepClosed]
+	}
+	e.mu.Unlock()
+	for _, en := range old {
+		if err := e.o.Store.DeleteIncident(ctx, en.inc.ID); err != nil {
+			e.o.Logger.Warn("old incident not deleted; tried again later", "incident", en.inc.ID, "err", err)
+			return
+		}
+		e.mu.Lock()
+		delete(e.closed, en.inc.ID)
+		e.mu.Unlock()
+	}
+}
+
+// takeReceipts moves deliveries into the incident.
+func (e *Engine) takeReceipts(en *entry) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	fresh := e.receipts[en.inc.ID]
+	if len(fresh) == 0 {
+		return
+	}
+	delete(e.receipts, en.inc.ID)
+	inc := en.inc
+	inc.Receipts = maps.Clone(inc.Receipts)
+	if inc.Receipts == nil {
+		inc.Receipts = map[string]incident.Receipt{}
+	}
+	maps.Copy(inc.Receipts, fresh)
+	inc.UpdatedAt = e.o.Now()
+	en.inc = inc
+}
+
+// writeReceipts stores deliveries for an incident that is already resolved.
+func (e *Engine) writeReceipts(ctx context.Context, id string) error {
+	e.mu.Lock()
+	en := e.closed[id]
+	e.mu.Unlock()
+	if en == nil {
+		return nil
+	}
+	e.takeReceipts(en)
+	version, err := e.o.Store.SaveIncident(ctx, en.inc, en.version)
+	if err != nil && !errors.Is(err, ErrConflict) {
+		return fmt.Errorf("store receipts of incident %s: %w", id, err)
+	}
+	if err == nil {
+		e.mu.Lock()
+		en.version = version
+		e.mu.Unlock()
+	}
+	return nil
+}
+
+// next says when an incident must be looked at again even if nothing wakes it.
+func (e *Engine) next(inc incident.Incident) time.Duration {
+	switch {
+	case inc.Phase == incident.Resolved && inc.Op == nil:
+		return 0
+	case inc.Op != nil && inc.Op.Phase == incident.Settling:
+		return lookSettling
+	case !inc.NextAt.IsZero():
+		return min(lookAgain, max(50*time.Millisecond, inc.NextAt.Sub(e.o.Now())))
+	}
+	return lookAgain
+}
+
+// same reports whether two states differ in nothing that must be stored. The
+// value of an alert changes with every look and is not worth a write.
+func same(a, b incident.Incident) bool {
+	if a.Phase != b.Phase || a.Severity != b.Severity || a.Lead != b.Lead || a.Paged != b.Paged || !a.HeldSince.Equal(b.HeldSince) ||
+		len(a.Timeline) != len(b.Timeline) || a.Dropped != b.Dropped || len(a.Attempts) != len(b.Attempts) || len(a.Alerts) != len(b.Alerts) || (a.Op == nil) != (b.Op == nil) {
+		return false
+	}
+	if a.Op != nil && (a.Op.ID != b.Op.ID || a.Op.Phase != b.Op.Phase || !a.Op.RolledAt.Equal(b.Op.RolledAt)) {
+		return false
+	}
+	return slices.EqualFunc(a.Alerts, b.Alerts, func(x, y incident.Alert) bool {
+		return x.Rule == y.Rule && x.Next == y.Next && x.Tries == y.Tries && x.Firing == y.Firing && x.Verdict == y.Verdict
+	})
+}

@@ -1,0 +1,290 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"watchdog.io/watchdog/pkg/audit"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
+)
+
+// world is one small cluster: a deployment, watchdog's own objects, and a hidden
+// cause of trouble. It is the test's stand-in for the API server; the integration
+// tests use a real one.
+type world struct {
+	mu        sync.Mutex
+	replicas  int
+	version   int // resourceVersion
+	op        string
+	template  string
+	revisions []remediate.Revision
+	writes    []string // op ids whose write was accepted
+	sick      func(w *world) bool
+	human     string // hold annotation
+	manager   []remediate.Manager
+
+	objects map[string]string // name → JSON
+	rv      map[string]int
+
+	// Faults.
+	loseReply  int // answer the next n writes with "unknown" although applied
+	dropWrite  int // answer the next n writes with "unknown" without applying
+	auditFails bool
+	audits     []audit.Record
+	told       map[string]incident.Incident
+	opened     map[string]bool
+	conflicts  int
+}
+
+func newWorld() *world {
+	return &world{
+		replicas: 3, version: 1, template: "good", objects: map[string]string{}, rv: map[string]int{}, told: map[string]incident.Incident{}, opened: map[string]bool{},
+		sick:      func(*world) bool { return false },
+		revisions: []remediate.Revision{{Number: 1, UID: "rs-good", Name: "shop-1", CreatedAt: time.Now().Add(-time.Hour), Template: tmpl("good"), Images: []string{"shop:good"}}},
+	}
+}
+
+func tmpl(image string) json.RawMessage {
+	return json.RawMessage(fmt.Sprintf(`{"spec":{"containers":[{"name":"shop","image":"shop:%s"}]}}`, image))
+}
+
+var shop = incident.Target{Name: "shop", Namespace: "shop", Kind: "deployment", Workload: "shop", UID: ""}
+
+func (w *world) Workload(context.Context, incident.Target, string) (remediate.Workload, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := shop
+	t.UID = "uid-1"
+	ann := map[string]string{remediate.OpAnnotation: w.op}
+	if w.human != "" {
+		ann[remediate.HoldAnnotation] = w.human
+	}
+	return remediate.Workload{
+		Target: t, ResourceVersion: fmt.Sprint(w.version), Generation: 1, Observed: 1, Desired: w.replicas, Ready: w.replicas, Updated: w.replicas, Available: w.replicas,
+		MaxUnavailable: 0, MaxSurge: 1, Annotations: ann, Template: tmpl(w.template), Revisions: w.revisions, EndpointsReady: w.replicas, Managers: w.manager, ReadAt: time.Now(),
+	}, nil
+}
+
+func (w *world) Write(_ context.Context, opID string, p incident.Plan) (incident.Outcome, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.dropWrite > 0 {
+		w.dropWrite--
+		return incident.Unknown, errors.New("connection reset before the request left")
+	}
+	if p.Object.ResourceVersion != fmt.Sprint(w.version) || p.Object.UID != "uid-1" {
+		w.conflicts++
+		return incident.Conflicted, fmt.Errorf("the object has version %d, not %s", w.version, p.Object.ResourceVersion)
+	}
+	var patch struct {
+		Spec struct {
+			Replicas *int
+			Template json.RawMessage
+		}
+	}
+	if err := json.Unmarshal(p.Patch, &patch); err != nil {
+		return incident.Denied, err
+	}
+	if patch.Spec.Replicas != nil {
+		w.replicas = *patch.Spec.Replicas
+	}
+	if p.Action == "rollback" {
+		w.template = "good"
+	}
+	w.version++
+	w.op = opID
+	w.writes = append(w.writes, opID)
+	if w.loseReply > 0 {
+		w.loseReply--
+		return incident.Unknown, errors.New("timeout")
+	}
+	return incident.Applied, nil
+}
+
+func (w *world) Find(_ context.Context, opID string, _ incident.Plan) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.op == opID, nil
+}
+
+func (w *world) Capture(context.Context, incident.Target, string) (string, string, error) {
+	return "evidence/x", "", nil
+}
+
+func (w *world) get(name string, into any) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s, ok := w.objects[name]; ok {
+		_ = json.Unmarshal([]byte(s), into)
+		return fmt.Sprint(w.rv[name])
+	}
+	return ""
+}
+
+func (w *world) put(name string, v any, version string) (string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.objects[name]; ok != (version != "") || ok && fmt.Sprint(w.rv[name]) != version {
+		return "", ErrConflict
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	w.objects[name] = string(b)
+	w.rv[name]++
+	return fmt.Sprint(w.rv[name]), nil
+}
+
+func (w *world) Incidents(context.Context) ([]Stored, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []Stored
+	for name, s := range w.objects {
+		var i incident.Incident
+		if name[0] == 'i' && json.Unmarshal([]byte(s), &i) == nil {
+			all = append(all, Stored{Incident: i, Version: fmt.Sprint(w.rv[name])})
+		}
+	}
+	return all, nil
+}
+
+func (w *world) SaveIncident(_ context.Context, i incident.Incident, version string) (string, error) {
+	return w.put("i/"+i.ID, i, version)
+}
+
+func (w *world) DeleteIncident(context.Context, string) error { return nil }
+
+func (w *world) Ledger(context.Context) (incident.Ledger, string, error) {
+	var l incident.Ledger
+	v := w.get("ledger", &l)
+	return l, v, nil
+}
+
+func (w *world) SwapLedger(_ context.Context, l incident.Ledger, version string) (string, error) {
+	return w.put("ledger", l, version)
+}
+
+func (w *world) Records(context.Context, string) (map[string][]remediate.Record, string, error) {
+	r := map[string][]remediate.Record{}
+	v := w.get("records", &r)
+	return r, v, nil
+}
+
+func (w *world) SwapRecords(_ context.Context, _ string, r map[string][]remediate.Record, version string) (string, error) {
+	return w.put("records", r, version)
+}
+
+// stage is a world with a rule over it and an engine that works it.
+type stage struct {
+	*world
+	ladder  []string
+	mode    incident.Mode
+	firing  bool
+	active  time.Time
+	limits  incident.Limits
+	engine  *Engine
+	options func(action string) remediate.Options
+}
+
+func newStage(w *world, ladder ...string) *stage {
+	s := &stage{world: w, ladder: ladder, mode: incident.Auto, limits: incident.Limits{
+		PerTarget: incident.Rate{Count: 3, Per: time.Hour}, PerNamespace: incident.Rate{Count: 5, Per: time.Hour}, Cluster: incident.Rate{Count: 10, Per: time.Hour}, Concurrent: 2, Cooldown: 5 * time.Minute,
+	}, options: func(string) remediate.Options {
+		return remediate.Options{By: "1", Max: 10, Lease: 10 * time.Minute, SingleSource: "one rule in this test"}
+	}}
+	return s
+}
+
+// alerts is the rule: it fires while the world is sick, and clears at once.
+func (s *stage) alerts() []incident.Alert {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := incident.Alert{Rule: "errors", Severity: incident.P1, Verdict: incident.OK, Value: 0, Bound: 1, Above: true, Source: "app", EvaluatedAt: time.Now(), Reason: "0 < 1"}
+	for i, act := range s.ladder {
+		a.Ladder = append(a.Ladder, incident.Rung{Action: act, Class: remediate.ClassOf(act), Index: i, Settle: 10 * time.Second, Verify: time.Minute})
+	}
+	if s.sick(s.world) {
+		if !s.firing {
+			s.active = time.Now()
+		}
+		a.Firing, a.Verdict, a.Value, a.Reason, a.ActiveAt = true, incident.Breach, 5, "5 > 1", s.active
+	}
+	s.firing = a.Firing
+	return []incident.Alert{a}
+}
+
+func (s *stage) view(string) View {
+	alerts := s.alerts()
+	bad := alerts[0].Firing
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return View{Alerts: alerts, Rollout: incident.Rollout{Known: true, Done: true, Ready: s.replicas}, Revision: "rs-" + s.template,
+		Signals: []remediate.Signal{{Source: "app", Known: true, Bad: bad, At: time.Now()}, {Source: "probe", Known: true, Bad: bad, At: time.Now()}}}
+}
+
+var opIDs atomic.Int64
+
+// start builds a new engine over the same world: what a restart does.
+func (s *stage) start(ctx context.Context, done chan<- error) {
+	s.engine = New(Options{
+		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Cluster: s.world, Store: s.world,
+		Audit: func(r audit.Record) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.auditFails {
+				return errors.New("disk full")
+			}
+			s.audits = append(s.audits, r)
+			return nil
+		},
+		Tell: func(i incident.Incident) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.told[i.ID] = i
+			s.opened[i.ID] = true
+		},
+		NewID:  func() string { return fmt.Sprintf("id%04d", opIDs.Add(1)) },
+		Policy: incident.DefaultPolicy(),
+	})
+	s.engine.Use(&Setup{
+		Config: "c1", Targets: map[string]TargetSetup{"shop": {Target: shop, Mode: incident.Auto, ModeWhy: "the test"}}, View: s.view, World: func() World { return World{Watched: 1, Unhealthy: 1} },
+		Fresh:        func(context.Context, string) (View, error) { return s.view("shop"), nil },
+		Dependencies: func(context.Context, string) []remediate.Dependency { return nil },
+		Rung: func(_, _ string, i int) Rung {
+			return Rung{Options: s.options(s.ladder[i]), Mode: s.mode, ModeWhy: "the test"}
+		},
+		Settings: remediate.Settings{AvailabilityFloor: 0.5, MaxUnhealthy: 0.3, SuspectWindow: 30 * time.Minute, GoodAfter: time.Minute, HumanChange: 10 * time.Minute, MaxReplicas: 50, StaleAfter: 30 * time.Second},
+		Limits:   s.limits, Installation: "watchdog",
+	})
+	go func() { done <- s.engine.Run(ctx) }()
+}
+
+// only returns the one incident that was ever told.
+func (s *stage) only() incident.Incident {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.told) != 1 {
+		return incident.Incident{ID: fmt.Sprintf("%d incidents", len(s.told))}
+	}
+	for _, i := range s.told {
+		return i
+	}
+	return incident.Incident{}
+}
+
+func (s *stage) accepted() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.writes)
+}
