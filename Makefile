@@ -18,7 +18,7 @@ build: bin/watchdog ## build bin/watchdog
 bin/watchdog: $(SOURCES)
 	CGO_ENABLED=0 go build $(GOFLAGS_RELEASE) -o $@ ./cmd/watchdog
 
-bin/agent-system bin/load: $(SOURCES)
+bin/agent-system: $(SOURCES)
 	CGO_ENABLED=0 go build -trimpath -o $@ ./examples/$(notdir $@)
 
 bin/demo: $(SOURCES)
@@ -30,7 +30,7 @@ bin/testbed: $(TESTBED_SOURCES)
 
 testbed: bin/testbed ## build bin/testbed, the Kubernetes control plane for tests and demo
 
-demo: hack-need bin/watchdog bin/agent-system bin/load bin/demo bin/testbed ## watch watchdog roll back a bad release; SCENARIO=overload|crash|slow|agents|dependency|hold for others
+demo: hack-need bin/watchdog bin/agent-system bin/demo bin/testbed ## watch watchdog roll back a bad release; SCENARIO=overload|crash|slow|agents|dependency|hold for others
 	@bin/demo $(if $(SCENARIO),-scenario $(SCENARIO))
 
 test: unit integration ## everything that CI runs
@@ -38,7 +38,7 @@ test: unit integration ## everything that CI runs
 unit: hack-need ## unit tests: race detector, random order
 	go test -race -shuffle=on ./...
 
-integration: hack-need bin/watchdog bin/agent-system bin/load bin/testbed ## tests on a real Kubernetes control plane
+integration: hack-need bin/watchdog bin/agent-system bin/testbed ## tests on a real Kubernetes control plane
 	go test -tags integration -count=1 -timeout 45m -v ./test/...
 
 check: ## gofmt, vet, go.mod, chart, configurations

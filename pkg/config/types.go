@@ -31,6 +31,8 @@ type Config struct {
 	// File is the path the configuration was read from; Hash is the SHA-256 of its bytes in hex.
 	File string `yaml:"-"`
 	Hash string `yaml:"-"`
+
+	warnings []Problem
 }
 
 // Prometheus is how a Prometheus-compatible server is asked.
@@ -238,6 +240,7 @@ type Statuspage struct {
 type Rate struct {
 	Count int
 	Per   model.Duration
+	set   bool // also a count of 0 may be meant
 }
 
 // Budget bounds ops in a sliding window, over all rules (INV-17).

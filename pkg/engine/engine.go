@@ -154,6 +154,10 @@ type entry struct {
 	saved   int // timeline entries already recorded
 }
 
+// tellAgain is how long after its end an incident is handed to the receivers
+// again by a new leader.
+const tellAgain = 24 * time.Hour
+
 // keepClosed is how many resolved incidents stay in the store.
 const keepClosed = 200
 
@@ -359,8 +363,19 @@ func (e *Engine) load(ctx context.Context) error {
 	for _, en := range live {
 		open = append(open, en.inc)
 	}
+	var recent []incident.Incident
+	for _, en := range closed {
+		if e.o.Now().Sub(en.inc.ResolvedAt) < tellAgain {
+			recent = append(recent, en.inc)
+		}
+	}
 	e.mu.Unlock()
 	e.o.Restored(open)
+	// A predecessor may have ended before everybody was told. Receivers that were
+	// told compare receipts and stay silent.
+	for _, i := range append(open, recent...) {
+		e.o.Tell(i)
+	}
 	e.o.Logger.Info("state read", "open", len(live), "resolved", len(closed), "ops", len(ledger.Ops), "leases", len(ledger.Leases))
 	return nil
 }

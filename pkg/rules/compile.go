@@ -79,3 +79,9 @@ func judgesAlike(a, b Rule) bool {
 	a.Targets, b.Targets = nil, nil
 	return reflect.DeepEqual(a, b)
 }
+
+// Check returns why the rule would not load, or nil. It needs no source.
+func Check(r Rule) error {
+	_, err := compile(r)
+	return err
+}

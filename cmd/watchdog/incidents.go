@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/kube"
+)
+
+func newIncidents() *cobra.Command {
+	f := cluster{}
+	open := false
+	c := &cobra.Command{
+		Use:     "incidents",
+		Short:   "List incidents, newest first",
+		Example: "  watchdog incidents\n  watchdog incidents --open\n  watchdog incidents show 01k3…",
+		Args:    exactly(0, "no arguments; one incident: watchdog incidents show ID"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			all, err := f.incidents(c)
+			if err != nil {
+				return err
+			}
+			if open {
+				all = slices.DeleteFunc(all, func(i incident.Incident) bool { return i.Phase == incident.Resolved })
+			}
+			if f.output == "json" {
+				return printJSON(c.OutOrStdout(), all)
+			}
+			return table(c.OutOrStdout(), all, time.Now())
+		},
+	}
+	f.register(c)
+	f.registerOutput(c)
+	c.Flags().BoolVar(&open, "open", false, "only those that are not resolved")
+	c.AddCommand(newShow())
+	return c
+}
+
+func newShow() *cobra.Command {
+	f := cluster{}
+	c := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show one incident: what was seen, done, and why",
+		Long:  "Show prints one incident. ID may be a unique beginning of the id, or a target's name for its newest incident.",
+		Args:  exactly(1, "one ID"),
+		RunE: func(c *cobra.Command, args []string) error {
+			inc, err := f.incident(c, args[0])
+			if err != nil {
+				return err
+			}
+			if f.output == "json" {
+				return printJSON(c.OutOrStdout(), inc)
+			}
+			story(c.OutOrStdout(), inc)
+			return nil
+		},
+	}
+	f.register(c)
+	f.registerOutput(c)
+	return c
+}
+
+func newWhy() *cobra.Command {
+	f := cluster{}
+	c := &cobra.Command{
+		Use:   "why ID",
+		Short: "Say why watchdog did or did not act: every guard with its number",
+		Long:  "Why prints the last plan of an incident and what each guard said of it. ID may be a unique beginning of the id, or a target's name for its newest incident.",
+		Args:  exactly(1, "one ID"),
+		RunE: func(c *cobra.Command, args []string) error {
+			inc, err := f.incident(c, args[0])
+			if err != nil {
+				return err
+			}
+			if f.output == "json" {
+				return printJSON(c.OutOrStdout(), map[string]any{"incident": inc.ID, "phase": inc.Phase, "plan": inc.Considered, "answers": inc.Answers, "attempts": inc.Attempts, "pageReason": inc.PageReason})
+			}
+			return why(c.OutOrStdout(), inc)
+		},
+	}
+	f.register(c)
+	f.registerOutput(c)
+	return c
+}
+
+func (f *cluster) incidents(c *cobra.Command) ([]incident.Incident, error) {
+	_, store, err := f.store()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := bounded(c)
+	defer cancel()
+	return list(ctx, store)
+}
+
+func list(ctx context.Context, store *kube.Store) ([]incident.Incident, error) {
+	stored, err := store.Incidents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]incident.Incident, 0, len(stored))
+	for _, s := range stored {
+		all = append(all, s.Incident)
+	}
+	slices.SortFunc(all, func(a, b incident.Incident) int { return b.OpenedAt.Compare(a.OpenedAt) })
+	return all, nil
+}
+
+func (f *cluster) incident(c *cobra.Command, id string) (incident.Incident, error) {
+	all, err := f.incidents(c)
+	if err != nil {
+		return incident.Incident{}, err
+	}
+	return pick(all, id)
+}
+
+// pick finds one incident by id, by a unique beginning of it, or the newest of a target.
+func pick(all []incident.Incident, id string) (incident.Incident, error) {
+	var hits []incident.Incident
+	for _, i := range all {
+		switch {
+		case i.ID == id:
+			return i, nil
+		case strings.HasPrefix(i.ID, strings.ToLower(id)):
+			hits = append(hits, i)
+		}
+	}
+	if len(hits) == 1 {
+		return hits[0], nil
+	}
+	if len(hits) > 1 {
+		return incident.Incident{}, fmt.Errorf("%d incidents begin with %q; give more of the id", len(hits), id)
+	}
+	for _, i := range all {
+		if i.Target.Name == id || i.Target.Workload == id {
+			return i, nil
+		}
+	}
+	return incident.Incident{}, fmt.Errorf("no incident %q; `watchdog incidents` lists them", id)
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func table(w io.Writer, all []incident.Incident, now time.Time) error {
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(w, "no incidents")
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tSEVERITY\tPHASE\tTARGET\tRULE\tAGE\tLAST")
+	for _, i := range all {
+		last := ""
+		if n := len(i.Timeline); n > 0 {
+			last = cut(i.Timeline[n-1].Text, 70)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.Severity, i.Phase, i.Target.Name, i.Lead, age(now.Sub(i.OpenedAt)), last)
+	}
+	return t.Flush()
+}
+
+// story prints an incident so that it explains itself.
+func story(w io.Writer, i incident.Incident) {
+	fmt.Fprintf(w, "%s  %s  %s\n%s\n\n", i.ID, i.Severity, i.Phase, i.Title())
+	fmt.Fprintf(w, "target    %s (%s)\n", i.Target.Name, i.Target)
+	fmt.Fprintf(w, "opened    %s\n", i.OpenedAt.UTC().Format(time.RFC3339))
+	if !i.ResolvedAt.IsZero() {
+		fmt.Fprintf(w, "resolved  %s, after %s\n", i.ResolvedAt.UTC().Format(time.RFC3339), age(i.ResolvedAt.Sub(i.OpenedAt)))
+	}
+	if i.Paged {
+		fmt.Fprintf(w, "a person  %s\n", i.PageReason)
+	}
+	for _, a := range i.Alerts {
+		state := "cleared"
+		if a.Firing {
+			state = "firing"
+		}
+		fmt.Fprintf(w, "rule      %s (%s, %s): %s\n", a.Rule, a.Severity, state, a.Reason)
+	}
+	for _, a := range i.Attempts {
+		fmt.Fprintf(w, "action    %s: %s (%s)\n", a.Summary, a.Verdict, a.Reason)
+	}
+	for name, r := range i.Receipts {
+		line := strings.TrimSpace(r.State + " " + r.Ref)
+		if r.Error != "" {
+			line += ": " + r.Error
+		}
+		fmt.Fprintf(w, "told      %s: %s\n", name, line)
+	}
+	fmt.Fprintln(w)
+	for k, e := range i.Timeline {
+		if k == 10 && i.Dropped > 0 {
+			fmt.Fprintf(w, "          … %d entries are only in the audit record\n", i.Dropped)
+		}
+		fmt.Fprintf(w, "%s  %8s  %-11s %s\n", e.At.UTC().Format("15:04:05"), "+"+age(e.At.Sub(i.OpenedAt)), e.What, e.Text)
+	}
+}
+
+func why(w io.Writer, i incident.Incident) error {
+	fmt.Fprintf(w, "%s  %s  %s\n\n", i.ID, i.Phase, i.Title())
+	for _, a := range i.Attempts {
+		fmt.Fprintf(w, "done: %s: %s (%s)\n", a.Summary, a.Verdict, a.Reason)
+	}
+	if i.PageReason != "" {
+		fmt.Fprintf(w, "a person was asked: %s\n", i.PageReason)
+	}
+	if len(i.Answers) == 0 {
+		_, err := fmt.Fprintln(w, "no action has been considered yet")
+		return err
+	}
+	fmt.Fprintf(w, "last considered: %s\n\n", orDash(i.Considered))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "GUARD\tANSWER\tREASON")
+	for _, a := range i.Answers {
+		answer := "pass"
+		if a.Hold != "" {
+			answer = string(a.Hold)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\n", a.Guard, answer, a.Reason)
+	}
+	return t.Flush()
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func cut(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return s
+}
+
+// age is a span as kubectl shows it: the two largest units.
+func age(d time.Duration) string {
+	d = max(0, d)
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd%02dh", int(d.Hours())/24, int(d.Hours())%24)
+}

@@ -1,0 +1,79 @@
+// Command watchdog watches services on Kubernetes, fixes what can be fixed
+// inside guardrails, proves the fix, and tells the right people.
+//
+// It owns flags, signals and exit codes. Nothing else in the program may exit.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	exitFailed  = 1 // it could not be done, or the answer is no
+	exitMisused = 2 // a flag or argument is wrong
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	code := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// run executes one command line and returns the exit code.
+func run(ctx context.Context, args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(root.ErrOrStderr(), "watchdog:", err)
+	var misuse misused
+	if errors.As(err, &misuse) {
+		return exitMisused
+	}
+	return exitFailed
+}
+
+// misused marks an error of the person who typed the command.
+type misused struct{ error }
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "watchdog",
+		Short: "Watch services on Kubernetes, fix what can be fixed inside guardrails, and say why",
+		Long: `watchdog watches services on Kubernetes, judges what it sees by rules in PromQL,
+and on a breach works a ladder of remedies: scale, restart, rollback, page.
+Every action passes guards, is recorded before it is done, and is verified after.
+
+In the cluster:   watchdog run
+Before a change:  watchdog check watchdog.yaml
+On call:          watchdog status, watchdog incidents, watchdog why, watchdog hold, watchdog resume`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return misused{fmt.Errorf("%w\nsee %q", err, c.CommandPath()+" --help")}
+	})
+	root.AddCommand(newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newHold(), newResume(), newVersion())
+	return root
+}
+
+// exactly is cobra's argument check with our exit code.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return misused{fmt.Errorf("%s takes %s\nsee %q", c.CommandPath(), what, c.CommandPath()+" --help")}
+		}
+		return nil
+	}
+}

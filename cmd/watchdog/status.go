@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+func newStatus() *cobra.Command {
+	f := cluster{}
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show who leads, what is on hold, what is in flight and what is open",
+		Args:  exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			client, store, err := f.store()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := bounded(c)
+			defer cancel()
+			ledger, _, err := store.Ledger(ctx)
+			if err != nil {
+				return err
+			}
+			all, err := list(ctx, store)
+			if err != nil {
+				return err
+			}
+			leader, err := client.Leader(ctx, f.namespace)
+			if err != nil {
+				leader = "unknown: " + err.Error()
+			}
+			if f.output == "json" {
+				return printJSON(c.OutOrStdout(), map[string]any{"leader": leader, "ledger": ledger, "incidents": all})
+			}
+			return status(c.OutOrStdout(), leader, ledger, all, time.Now())
+		},
+	}
+	f.register(c)
+	f.registerOutput(c)
+	return c
+}
+
+func status(w io.Writer, leader string, l incident.Ledger, all []incident.Incident, now time.Time) error {
+	fmt.Fprintf(w, "leader      %s\n", orDash(leader))
+	hold := "not set"
+	if l.Hold != nil {
+		hold = fmt.Sprintf("SET %s by %s: %s", age(now.Sub(l.Hold.At))+" ago", orDash(l.Hold.By), l.Hold.Reason)
+	}
+	fmt.Fprintf(w, "kill switch %s\n", hold)
+	used := 0
+	for _, s := range l.Spent {
+		if now.Sub(s.At) < time.Hour {
+			used++
+		}
+	}
+	fmt.Fprintf(w, "ops         %d in flight, %d in the last hour\n", len(l.Ops), used)
+	for _, op := range l.Ops {
+		fmt.Fprintf(w, "            %s (since %s)\n", op.Plan.Summary, age(now.Sub(op.PlannedAt)))
+	}
+	for _, x := range l.Leases {
+		fmt.Fprintf(w, "lease       %s: back in %s\n", x.Plan.Summary, age(x.ExpiresAt.Sub(now)))
+	}
+	open := all[:0:0]
+	for _, i := range all {
+		if i.Phase != incident.Resolved {
+			open = append(open, i)
+		}
+	}
+	fmt.Fprintf(w, "incidents   %d open, %d resolved\n\n", len(open), len(all)-len(open))
+	return table(w, open, now)
+}

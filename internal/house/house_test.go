@@ -1,0 +1,193 @@
+// Package house holds the rules of the repository that a compiler does not
+// check, as ordinary tests with their reasons.
+package house
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "watchdog.io/watchdog/"
+
+// mayImport is the direction of the flow (docs/architecture.md): each package
+// and the packages of ours that it may import.
+var mayImport = map[string][]string{
+	"pkg/incident":  {},
+	"pkg/config":    {"pkg/incident"}, // the words of severities and modes
+	"pkg/probes":    {"pkg/config"},
+	"pkg/rules":     {},
+	"pkg/diagnose":  {},
+	"pkg/audit":     {},
+	"pkg/remediate": {"pkg/incident"},
+	"pkg/notify":    {"pkg/incident", "pkg/config"},
+	"pkg/kube":      {"pkg/incident", "pkg/remediate"},
+	"pkg/engine":    {"pkg/incident", "pkg/remediate", "pkg/audit"},
+	"pkg/web":       {"pkg/incident"},
+	"pkg/app":       {"pkg/audit", "pkg/config", "pkg/diagnose", "pkg/engine", "pkg/incident", "pkg/kube", "pkg/notify", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/web"},
+	"cmd/watchdog":  {"pkg/app", "pkg/config", "pkg/incident", "pkg/kube"},
+}
+
+// mayUse limits what a package may take from outside the standard library.
+var mayUse = map[string][]string{
+	"pkg/incident": {}, // the core is pure: explored, simulated and replayed as it is
+	"pkg/audit":    {}, // must stay trivially correct
+	"pkg/diagnose": {},
+}
+
+// forbidden imports, each with its reason.
+var forbidden = map[string]string{
+	"k8s.io/client-go/kubernetes":                        "use the narrow typed clients: the whole clientset adds 19 MiB to the binary",
+	"k8s.io/client-go/informers":                         "it imports the whole clientset",
+	"github.com/prometheus/prometheus/config":            "it drags three cloud SDKs into the binary",
+	"github.com/prometheus/prometheus/tsdb":              "it drags three cloud SDKs into the binary",
+	"github.com/prometheus/prometheus/rules":             "it drags three cloud SDKs into the binary",
+	"github.com/prometheus/prometheus/promql/promqltest": "tests only",
+	"github.com/stretchr/testify":                        "use go-cmp and the standard library",
+	"os/exec":                                            "the daemon runs no programs (SEC-18)",
+}
+
+type source struct {
+	pkg     string // folder from the root
+	file    string
+	imports []string
+	doc     string
+}
+
+func sources(t *testing.T, tests bool, roots ...string) []source {
+	t.Helper()
+	var all []source
+	for _, root := range roots {
+		err := filepath.WalkDir(filepath.Join("../..", root), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") != tests {
+				return err
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly|parser.ParseComments)
+			if err != nil {
+				return err
+			}
+			rel, err := filepath.Rel("../..", path)
+			if err != nil {
+				return err
+			}
+			s := source{pkg: filepath.ToSlash(filepath.Dir(rel)), file: filepath.ToSlash(rel)}
+			if f.Doc != nil {
+				s.doc = f.Doc.Text()
+			}
+			for _, i := range f.Imports {
+				s.imports = append(s.imports, unquote(i))
+			}
+			all = append(all, s)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(all) == 0 {
+		t.Fatal("no sources found")
+	}
+	return all
+}
+
+func unquote(i *ast.ImportSpec) string {
+	s, err := strconv.Unquote(i.Path.Value)
+	if err != nil {
+		return i.Path.Value
+	}
+	return s
+}
+
+func TestImportsPointOnlyAtWhatComesEarlierInTheFlow(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range sources(t, false, "pkg", "cmd") {
+		allowed, known := mayImport[s.pkg]
+		if !known {
+			t.Errorf("%s: package %s is not in the table; add it with what it may import", s.file, s.pkg)
+			continue
+		}
+		seen[s.pkg] = true
+		for _, i := range s.imports {
+			if ours, is := strings.CutPrefix(i, module); is && !slices.Contains(allowed, ours) {
+				t.Errorf("%s imports %s; %s may import only %v", s.file, ours, s.pkg, allowed)
+			}
+			if outside, limited := mayUse[s.pkg]; limited && strings.Contains(strings.Split(i, "/")[0], ".") && !strings.HasPrefix(i, module) && !slices.Contains(outside, i) {
+				t.Errorf("%s imports %s; %s uses the standard library only", s.file, i, s.pkg)
+			}
+		}
+	}
+	for p := range mayImport {
+		if !seen[p] {
+			t.Errorf("the table names %s, which does not exist", p)
+		}
+	}
+}
+
+func TestNothingShippedImportsWhatItMustNot(t *testing.T) {
+	for _, s := range sources(t, false, "pkg", "cmd") {
+		for _, i := range s.imports {
+			if why, bad := forbidden[i]; bad {
+				t.Errorf("%s imports %s: %s", s.file, i, why)
+			}
+		}
+	}
+}
+
+// TestOnlyOnePackageMayWriteToTheCluster holds INV-03: the typed clients and the
+// dynamic client, which can write without a precondition, are known to one package.
+func TestOnlyOnePackageMayWriteToTheCluster(t *testing.T) {
+	for _, s := range sources(t, false, "pkg", "cmd") {
+		for _, i := range s.imports {
+			if s.pkg != "pkg/kube" && (strings.HasPrefix(i, "k8s.io/client-go/kubernetes") || strings.HasPrefix(i, "k8s.io/client-go/dynamic") || i == "k8s.io/client-go/rest") {
+				t.Errorf("%s imports %s; only pkg/kube may hold a client that writes", s.file, i)
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItOwns(t *testing.T) {
+	docs := map[string]string{}
+	for _, s := range sources(t, false, "pkg", "cmd", "internal", "examples") {
+		docs[s.pkg] += s.doc
+	}
+	for pkg, doc := range docs {
+		switch {
+		case doc == "":
+			t.Errorf("%s has no package comment", pkg)
+		case strings.HasPrefix(pkg, "pkg/") && (!strings.Contains(doc, "owns") || !strings.Contains(doc, "one rule")):
+			t.Errorf("the package comment of %s does not say what it owns and its one rule", pkg)
+		}
+	}
+}
+
+func TestTestsDoNotSleep(t *testing.T) {
+	for _, root := range []string{"pkg", "cmd", "internal", "examples", "test"} {
+		err := filepath.WalkDir(filepath.Join("../..", root), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "house_test.go") {
+				return err
+			}
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			text := string(b)
+			if strings.Contains(text, "t.Skip") {
+				t.Errorf("%s skips; a test runs or it is no test", path)
+			}
+			if strings.Contains(text, "time.Sleep(") && !strings.Contains(text, "testing/synctest") {
+				t.Errorf("%s sleeps on the real clock; use testing/synctest or wait for the event", path)
+			}
+			return nil
+		})
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,294 @@
+// Package app builds watchdog from a configuration, runs it and reloads it.
+//
+// It owns the graph: which part hands what to which. It is the only package that
+// sees everything, and it holds the adapters between packages that must not know
+// each other. It leaves all behaviour to the parts.
+//
+// Its one rule: building is the validation. Everything that can fail is built
+// beside what runs; only then is anything swapped, so a bad configuration
+// changes nothing.
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/common/version"
+	"golang.org/x/sync/errgroup"
+
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+
+	"watchdog.io/watchdog/pkg/audit"
+	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/kube"
+	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/probes"
+	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/web"
+)
+
+// Options are the flags of `watchdog run`.
+type Options struct {
+	ConfigFile string
+	DataDir    string
+	Listen     string
+	WebConfig  string
+	Kubeconfig string
+	// Namespace is where watchdog keeps its own objects; Identity names this replica.
+	Namespace string
+	Identity  string
+	Lead      kube.LeadOptions
+	Profiling bool
+	Logger    *slog.Logger
+}
+
+// App is the running program.
+type App struct {
+	o        Options
+	interval time.Duration // between evaluations; fixed for the life of the process
+	registry *prometheus.Registry
+	client   *kube.Client
+	cluster  *cluster
+	watcher  *kube.Watcher
+	samples  *rules.Store
+	local    rules.QueryFunc
+	looks    *probes.Scheduler
+	judge    *rules.Judge
+	log      *audit.Log
+	outbox   *notify.Outbox
+	engine   *engine.Engine
+	metrics  *metrics
+	views    views
+
+	reloading sync.Mutex
+	built     atomic.Pointer[built]
+	leader    atomic.Pointer[string]
+	leading   atomic.Bool
+}
+
+// Run builds everything and works until ctx ends.
+func Run(ctx context.Context, o Options) error {
+	cfg, err := config.Load(o.ConfigFile)
+	if err != nil {
+		return err
+	}
+	a, err := newApp(o, time.Duration(cfg.EvaluationInterval))
+	if err != nil {
+		return err
+	}
+	defer a.log.Close()
+	for _, w := range cfg.Warnings() {
+		o.Logger.Warn("configuration", "warning", w.String())
+	}
+	if err := a.use(cfg); err != nil {
+		return err
+	}
+	return a.run(ctx)
+}
+
+func newApp(o Options, interval time.Duration) (*App, error) {
+	a := &App{o: o, interval: interval, registry: prometheus.NewRegistry()}
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("watchdog"))
+	a.metrics = newMetrics(a.registry)
+	var err error
+	if a.client, err = kube.Connect(o.Kubeconfig, ""); err != nil {
+		return nil, err
+	}
+	if a.log, err = audit.Open(filepath.Join(o.DataDir, "audit")); err != nil {
+		return nil, err
+	}
+	if a.watcher, err = kube.NewWatcher(a.client, kube.WatcherOptions{Logger: o.Logger.With("component", "watch"), Registerer: a.registry}); err != nil {
+		return nil, err
+	}
+	a.samples = rules.NewStore(rules.StoreOptions{Registerer: a.registry})
+	a.local = rules.NewLocal(a.samples, rules.LocalOptions{Logger: o.Logger.With("component", "promql")})
+	a.looks, err = probes.NewScheduler(probes.Options{Logger: o.Logger.With("component", "probes"), Registerer: a.registry, Append: a.samples.Append})
+	if err != nil {
+		return nil, err
+	}
+	a.registry.MustRegister(a.looks.SamplesCollector())
+	a.judge = rules.NewJudge(rules.Options{Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: a.remote, Interval: interval})
+	a.samples.OnAppend(a.judge.Appended)
+	a.outbox, err = notify.NewOutbox(notify.OutboxOptions{
+		Dir: filepath.Join(o.DataDir, "outbox"), Logger: o.Logger.With("component", "notify"), Registerer: a.registry,
+		Delivered: func(id, receiver string, r incident.Receipt) { a.engine.Delivered(id, receiver, r) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.cluster = newCluster(a)
+	store := kube.NewStore(a.client, o.Namespace)
+	events := kube.NewEvents(a.client, o.Logger.With("component", "events"))
+	a.engine = engine.New(engine.Options{
+		Logger: o.Logger.With("component", "engine"), Registerer: a.registry, Cluster: a.cluster, Store: engineStore{store},
+		Audit: func(r audit.Record) error { _, err := a.log.Append(r); return err },
+		Tell:  a.outbox.Tell,
+		Observed: func(inc incident.Incident, e incident.Entry) {
+			o.Logger.Info(e.Text, "incident", inc.ID, "target", inc.Target.String(), "what", e.What, "phase", inc.Phase, "severity", inc.Severity)
+			events.Tell(inc, e)
+		},
+		Restored: a.restore,
+		NewID:    func() string { return strings.ToLower(ulid.Make().String()) },
+		Policy:   incident.DefaultPolicy(),
+	})
+	return a, nil
+}
+
+// run starts the long-lived parts; each ends with ctx.
+func (a *App) run(ctx context.Context) error {
+	// The leader's work and the outbox outlive the signal by a moment, on contexts
+	// of their own: an op that is being sent gets its answer, and what is queued is told.
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return web.Serve(ctx, a.pages(), a.o.Listen, a.o.WebConfig) })
+	g.Go(func() error { return a.watcher.Run(ctx) })
+	g.Go(func() error { return a.looks.Run(ctx) })
+	g.Go(func() error {
+		a.judge.Run(ctx, func(targets []string) { a.views.forget(); a.engine.Wake(targets...) })
+		return nil
+	})
+	g.Go(func() error { return a.outbox.Run(ctx) })
+	g.Go(func() error { return a.lead(ctx) })
+	g.Go(func() error { return a.watchConfig(ctx) })
+	a.o.Logger.Info("watchdog runs", "version", version.Version, "config", a.o.ConfigFile, "targets", len(a.built.Load().cfg.Targets), "mode", a.built.Load().cfg.Mode)
+	err := g.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// lead works as the leader whenever this replica holds the lease.
+func (a *App) lead(ctx context.Context) error {
+	o := a.o.Lead
+	o.Namespace, o.Identity = a.o.Namespace, a.o.Identity
+	o.Logger = a.o.Logger.With("component", "lease")
+	o.NewLeader = func(id string) { a.leader.Store(&id) }
+	return kube.Lead(ctx, a.client, o, func(ctx context.Context) {
+		a.o.Logger.Info("this replica leads", "identity", a.o.Identity)
+		a.leading.Store(true)
+		a.metrics.leader.Set(1)
+		defer a.metrics.leader.Set(0)
+		defer a.leading.Store(false)
+		for ctx.Err() == nil {
+			err := a.engine.Run(ctx)
+			if err == nil {
+				return
+			}
+			a.o.Logger.Error("cannot work as the leader yet; tried again", "err", err)
+			a.metrics.blocked.Inc()
+			select {
+			case <-ctx.Done():
+			case <-time.After(retryLead):
+			}
+		}
+	})
+}
+
+// retryLead is how long a new leader waits after the API server did not give it its state.
+const retryLead = 2 * time.Second
+
+// restore seeds the rules with the alerts of open incidents: a cold start is not a recovery.
+func (a *App) restore(open []incident.Incident) {
+	var alerts []rules.Alert
+	for _, i := range open {
+		for _, x := range i.Alerts {
+			if x.Firing {
+				alerts = append(alerts, rules.Alert{Rule: x.Rule, Target: i.Target.Name, Severity: string(x.Severity), State: rules.Firing, Verdict: rules.NoData, Value: x.Value, ActiveAt: x.ActiveAt, FiredAt: x.ActiveAt})
+			}
+		}
+	}
+	a.judge.Restore(alerts)
+	a.views.forget()
+}
+
+func (a *App) pages() web.Options {
+	return web.Options{
+		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling,
+		Ready: func() error {
+			if a.leader.Load() == nil {
+				return errors.New("no leader is known yet")
+			}
+			return nil
+		},
+		Incidents: func() ([]incident.Incident, error) {
+			if !a.leading.Load() {
+				who := "nobody yet"
+				if l := a.leader.Load(); l != nil {
+					who = *l
+				}
+				return nil, fmt.Errorf("this replica (%s) follows; the leader is %s", a.o.Identity, who)
+			}
+			return a.engine.Incidents(), nil
+		},
+		Targets: func() any {
+			return map[string]any{"probes": a.looks.States(), "alerts": a.judge.Alerts()}
+		},
+	}
+}
+
+// Reload reads the configuration again. On an error the running one stays, whole.
+func (a *App) Reload() error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	cfg, err := config.Load(a.o.ConfigFile)
+	if err == nil {
+		if b := a.built.Load(); b != nil && b.cfg.Hash == cfg.Hash {
+			return nil
+		}
+		err = a.use(cfg)
+	}
+	a.metrics.reloaded(err)
+	if err != nil {
+		a.o.Logger.Error("configuration not loaded; the old one stays", "file", a.o.ConfigFile, "err", err)
+		return err
+	}
+	a.o.Logger.Info("configuration loaded", "file", a.o.ConfigFile, "hash", cfg.Hash[:12], "targets", len(cfg.Targets))
+	return nil
+}
+
+// use builds a configuration and, if everything can be built, swaps it in.
+func (a *App) use(cfg *config.Config) error {
+	b, err := build(cfg, a)
+	if err != nil {
+		return err
+	}
+	if time.Duration(cfg.EvaluationInterval) != a.interval {
+		return fmt.Errorf("%s: evaluation_interval cannot change from %s to %s while watchdog runs; restart it", cfg.File, a.interval, cfg.EvaluationInterval)
+	}
+	// The views read what is built; it is there before anything is judged by it.
+	old := a.built.Swap(b)
+	if _, err := a.judge.Set(b.rules); err != nil {
+		a.built.Store(old)
+		return err
+	}
+	if err := a.looks.Set(b.looks); err != nil {
+		a.built.Store(old)
+		return err
+	}
+	a.watcher.Watch(b.workloads)
+	a.outbox.Replace(b.notifiers)
+	a.views.forget()
+	a.engine.Use(b.setup)
+	a.metrics.configured(cfg)
+	_, err = a.log.Append(audit.Record{At: time.Now(), Kind: "config", Actor: "watchdog", Text: fmt.Sprintf("configuration %s in use: mode %s, %d targets, %d rules", cmp.Or(cfg.Hash, "-"), cfg.Mode, len(cfg.Targets), len(cfg.Thresholds))})
+	return err
+}
+
+// Check builds everything that can be built without a cluster, and throws it away.
+func Check(cfg *config.Config) error {
+	_, err := build(cfg, nil)
+	return err
+}

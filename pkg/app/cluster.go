@@ -1,0 +1,131 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"watchdog.io/watchdog/pkg/diagnose"
+	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/kube"
+	"watchdog.io/watchdog/pkg/probes"
+	"watchdog.io/watchdog/pkg/remediate"
+)
+
+// cluster is the engine's view of pkg/kube.
+type cluster struct {
+	reader *kube.Reader
+	writer *kube.Writer
+	dir    string // evidence
+}
+
+func newCluster(a *App) *cluster {
+	return &cluster{reader: kube.NewReader(a.client), writer: kube.NewWriter(a.client, a.o.Namespace), dir: filepath.Join(a.o.DataDir, "evidence")}
+}
+
+func (c *cluster) Workload(ctx context.Context, t incident.Target, service string) (remediate.Workload, error) {
+	return c.reader.Workload(ctx, t, service)
+}
+
+func (c *cluster) Write(ctx context.Context, opID string, plan incident.Plan) (incident.Outcome, error) {
+	return c.writer.Write(ctx, opID, plan)
+}
+
+func (c *cluster) Find(ctx context.Context, opID string, plan incident.Plan) (bool, error) {
+	return c.writer.Find(ctx, opID, plan)
+}
+
+// keepEvidence is how many bundles stay in the data directory.
+const keepEvidence = 50
+
+// Capture writes an evidence bundle into the data directory, redacted, one file
+// per thing captured, readable by this account only (SEC-22).
+func (c *cluster) Capture(ctx context.Context, t incident.Target, name string) (ref, gap string, err error) {
+	redact := diagnose.Redactor()
+	b, err := c.reader.Capture(ctx, t, kube.CaptureOptions{Redact: func(b []byte) []byte { return []byte(redact(string(b))) }})
+	if err != nil {
+		return "", "", err
+	}
+	dir := filepath.Join(c.dir, name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", "", fmt.Errorf("store evidence: %w", err)
+	}
+	size := 0
+	for file, content := range b.Files {
+		size += len(content)
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), content, 0o600); err != nil {
+			return "", "", fmt.Errorf("store evidence: %w", err)
+		}
+	}
+	c.prune()
+	return fmt.Sprintf("evidence/%s (%d files, %d KiB)", name, len(b.Files), (size+1023)/1024), strings.Join(b.Gaps, "; "), nil
+}
+
+// prune keeps the newest bundles; names begin with a time-ordered id.
+func (c *cluster) prune() {
+	all, err := os.ReadDir(c.dir)
+	if err != nil {
+		return
+	}
+	for _, e := range all[:max(0, len(all)-keepEvidence)] {
+		_ = os.RemoveAll(filepath.Join(c.dir, e.Name()))
+	}
+}
+
+// workload adapts the watcher to the kubernetes probe.
+func (a *App) workload(namespace, kind, name string) (probes.Workload, error) {
+	s, err := a.watcher.State(namespace, kind, name)
+	if err != nil {
+		return probes.Workload{}, err
+	}
+	w := probes.Workload{
+		Desired: s.Desired, Ready: s.Ready, Updated: s.Updated, Unavailable: s.Unavailable, RolloutInProgress: s.RolloutInProgress, Restarts: s.Restarts,
+		Waiting: s.Waiting, NewestWaiting: s.NewestWaiting, EndpointsReady: s.EndpointsReady, HasEndpoints: s.HasEndpoints,
+		CPUUsageRatio: s.CPUUsageRatio, MemoryUsageRatio: s.MemoryUsageRatio, ObservedAt: s.ObservedAt,
+	}
+	if s.HPA != nil {
+		w.HPA = &probes.HPA{Min: s.HPA.Min, Max: s.HPA.Max, Current: s.HPA.Current}
+	}
+	return w, nil
+}
+
+// engineStore adapts the custom-resource store to the engine's own words.
+type engineStore struct{ *kube.Store }
+
+func (s engineStore) Incidents(ctx context.Context) ([]engine.Stored, error) {
+	all, err := s.Store.Incidents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]engine.Stored, 0, len(all))
+	for _, x := range all {
+		out = append(out, engine.Stored{Incident: x.Incident, Version: x.Version})
+	}
+	return out, nil
+}
+
+func (s engineStore) SaveIncident(ctx context.Context, inc incident.Incident, version string) (string, error) {
+	v, err := s.Store.SaveIncident(ctx, inc, version)
+	return v, conflict(err)
+}
+
+func (s engineStore) SwapLedger(ctx context.Context, l incident.Ledger, version string) (string, error) {
+	v, err := s.Store.SwapLedger(ctx, l, version)
+	return v, conflict(err)
+}
+
+func (s engineStore) SwapRecords(ctx context.Context, namespace string, records map[string][]remediate.Record, version string) (string, error) {
+	v, err := s.Store.SwapRecords(ctx, namespace, records, version)
+	return v, conflict(err)
+}
+
+func conflict(err error) error {
+	if errors.Is(err, kube.ErrConflict) {
+		return engine.ErrConflict
+	}
+	return err
+}

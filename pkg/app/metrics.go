@@ -1,0 +1,42 @@
+package app
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"watchdog.io/watchdog/pkg/config"
+)
+
+type metrics struct {
+	leader   prometheus.Gauge
+	blocked  prometheus.Counter
+	loaded   prometheus.Gauge
+	loadedAt prometheus.Gauge
+	targets  prometheus.Gauge
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	f := promauto.With(r)
+	gauge := func(name, help string) prometheus.Gauge {
+		return f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: name, Help: help})
+	}
+	return &metrics{
+		leader:   gauge("leader", "1 if this replica leads."),
+		blocked:  f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "leader_start_failures_total", Help: "Times the leader could not read its state from the API server."}),
+		loaded:   gauge("config_last_reload_successful", "1 if the last attempt to load the configuration succeeded."),
+		loadedAt: gauge("config_last_reload_success_timestamp_seconds", "When a configuration was last loaded."),
+		targets:  gauge("targets", "Targets of the configuration in use."),
+	}
+}
+
+func (m *metrics) reloaded(err error) {
+	if err != nil {
+		m.loaded.Set(0)
+	}
+}
+
+func (m *metrics) configured(c *config.Config) {
+	m.loaded.Set(1)
+	m.loadedAt.SetToCurrentTime()
+	m.targets.Set(float64(len(c.Targets)))
+}

@@ -1,0 +1,183 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/probes"
+	"watchdog.io/watchdog/pkg/remediate"
+	"watchdog.io/watchdog/pkg/rules"
+)
+
+// views indexes what the probes and the rules say by target, for as long as it
+// is true: until the next evaluation, and for a moment at most.
+type views struct {
+	mu     sync.Mutex
+	at     time.Time
+	alerts map[string][]rules.Alert
+	looks  map[string][]probes.Status
+	world  engine.World
+}
+
+// viewAge is how old an index may be. Probes report without telling, so it is short.
+const viewAge = 250 * time.Millisecond
+
+func (v *views) forget() {
+	v.mu.Lock()
+	v.at = time.Time{}
+	v.mu.Unlock()
+}
+
+// remote asks the configured Prometheus-compatible server.
+func (a *App) remote(ctx context.Context, expr string, at time.Time) ([]rules.Point, error) {
+	b := a.built.Load()
+	if b == nil || b.remote == nil {
+		return nil, fmt.Errorf("%w: no prometheus: block in the configuration", rules.ErrSource)
+	}
+	return b.remote(ctx, expr, at)
+}
+
+// seen returns what is known of one target.
+func (a *App) seen(target string) ([]rules.Alert, []probes.Status, engine.World) {
+	a.views.mu.Lock()
+	defer a.views.mu.Unlock()
+	v := &a.views
+	if time.Since(v.at) > viewAge {
+		v.alerts, v.looks = map[string][]rules.Alert{}, map[string][]probes.Status{}
+		bad := map[string]bool{}
+		for _, x := range a.judge.Alerts() {
+			v.alerts[x.Target] = append(v.alerts[x.Target], x)
+			if x.State == rules.Firing && x.Verdict == rules.Breach {
+				bad[x.Target] = true
+			}
+		}
+		for _, s := range a.looks.States() {
+			v.looks[s.Target] = append(v.looks[s.Target], s)
+		}
+		v.world = engine.World{Unhealthy: len(bad)}
+		if b := a.built.Load(); b != nil {
+			v.world.Watched = len(b.cfg.Targets)
+		}
+		if blind, why := a.judge.Blind(); blind {
+			v.world.Blind = why
+		}
+		v.at = time.Now()
+	}
+	return v.alerts[target], v.looks[target], v.world
+}
+
+func (a *App) world() engine.World {
+	_, _, w := a.seen("")
+	return w
+}
+
+// view is what the engine sees of a target.
+func (a *App) view(target string) engine.View {
+	alerts, looks, _ := a.seen(target)
+	return a.assemble(target, alerts, looks)
+}
+
+// fresh looks and judges at this moment (INV-12).
+func (a *App) fresh(ctx context.Context, target string) (engine.View, error) {
+	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
+	defer cancel()
+	if _, err := a.looks.LookNow(ctx, target); err != nil {
+		return engine.View{}, fmt.Errorf("look again at %s before acting: %w", target, err)
+	}
+	alerts, err := a.judge.EvalNow(ctx, target)
+	if err != nil {
+		return engine.View{}, fmt.Errorf("judge %s again before acting: %w", target, err)
+	}
+	_, looks, _ := a.seen(target)
+	return a.assemble(target, alerts, looks), nil
+}
+
+// freshTimeout bounds the last look before an act.
+const freshTimeout = 8 * time.Second
+
+func (a *App) assemble(target string, alerts []rules.Alert, looks []probes.Status) engine.View {
+	b := a.built.Load()
+	v := engine.View{Signals: signals(alerts, looks)}
+	for _, x := range alerts {
+		v.Alerts = append(v.Alerts, incident.Alert{
+			Rule: x.Rule, Severity: incident.Severity(x.Severity), Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict), Reason: x.Reason,
+			Value: x.Value, Bound: x.Bound, Above: x.Above, Unit: x.Unit, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Ladder: b.ladders[x.Rule],
+		})
+	}
+	if ts, ok := b.setup.Targets[target]; ok {
+		if s, err := a.watcher.State(ts.Target.Namespace, ts.Target.Kind, ts.Target.Workload); err == nil {
+			v.Rollout = incident.Rollout{Known: true, Done: !s.RolloutInProgress && s.Ready >= s.Desired, Ready: s.Ready}
+			v.Revision = s.Revision
+		}
+	}
+	return v
+}
+
+// signals says what each kind of source makes of the target (INV-11): what
+// watchdog's own probes see, what the application says of its users' traffic,
+// what Kubernetes reports, and what Prometheus measured.
+func signals(alerts []rules.Alert, looks []probes.Status) []remediate.Signal {
+	var all []remediate.Signal
+	for _, kind := range []string{"probe", "kubernetes"} {
+		s := remediate.Signal{Source: kind}
+		for _, l := range looks {
+			if sourceOf(l.Kind) != kind || l.Damped == probes.Unknown {
+				continue
+			}
+			s.Known = true
+			if l.At.After(s.At) {
+				s.At = l.At
+			}
+			if l.Damped == probes.Bad && !s.Bad {
+				s.Bad, s.Detail = true, l.Probe+": "+l.Detail
+			}
+		}
+		all = append(all, s)
+	}
+	for _, kind := range []string{"app", "prometheus"} {
+		s := remediate.Signal{Source: kind}
+		for _, x := range alerts {
+			if x.SourceKind != kind || incident.Verdict(x.Verdict).Unknown() {
+				continue
+			}
+			s.Known = true
+			if x.EvaluatedAt.After(s.At) {
+				s.At = x.EvaluatedAt
+			}
+			if x.Verdict == rules.Breach && !s.Bad {
+				s.Bad, s.Detail = true, x.Rule+": "+x.Reason
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// sourceOf maps a probe's kind to its kind of source. sla and agents are read by
+// a probe, but what they say is the application's word: rules judge it.
+func sourceOf(kind string) string {
+	switch kind {
+	case "kubernetes":
+		return "kubernetes"
+	case "sla", "agents":
+		return ""
+	}
+	return "probe"
+}
+
+// dependencies asks the samples for the health document's checks of the target.
+func (a *App) dependencies(ctx context.Context, target string) []remediate.Dependency {
+	points, err := a.local(ctx, fmt.Sprintf("watchdog_dependency_up{target=%q,check!=\"agents\"}", target), time.Now())
+	if err != nil {
+		return nil
+	}
+	var all []remediate.Dependency
+	for _, p := range points {
+		all = append(all, remediate.Dependency{Check: p.Labels.Get("check"), Up: p.Value == 1, Known: true})
+	}
+	return all
+}

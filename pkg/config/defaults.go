@@ -1,0 +1,352 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+func orDuration(v *model.Duration, d time.Duration) {
+	if *v == 0 {
+		*v = model.Duration(d)
+	}
+}
+
+func orInt(v *int, d int) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+func orMode(v *incident.Mode) {
+	if *v == "" {
+		*v = incident.Observe
+	}
+}
+
+// setDefaults fills what the file leaves open. Modes stay at observe: nothing is
+// acted on that did not opt in (INV-48).
+func (c *Config) setDefaults() {
+	orMode(&c.Mode)
+	orDuration(&c.EvaluationInterval, 15*time.Second)
+	if c.Prometheus != nil {
+		orDuration(&c.Prometheus.Timeout, 10*time.Second)
+	}
+	for i := range c.Targets {
+		c.Targets[i].setDefaults()
+	}
+	if c.Thresholds == nil {
+		c.Thresholds = DefaultThresholds()
+	}
+	for i := range c.Thresholds {
+		c.Thresholds[i].setDefaults()
+	}
+	c.Budget.setDefaults()
+	c.Guards.setDefaults()
+	c.Receivers.setDefaults()
+}
+
+func (t *Target) setDefaults() {
+	orMode(&t.Mode)
+	for i := range t.Probes {
+		p := &t.Probes[i]
+		look := p.Look()
+		if look == nil {
+			continue
+		}
+		every := 15 * time.Second
+		if p.SLA != nil {
+			every = 30 * time.Second
+		}
+		orDuration(&look.Interval, every)
+		orDuration(&look.Timeout, min(5*time.Second, time.Duration(look.Interval)))
+		orInt(&look.Failures, 3)
+		orInt(&look.Window, max(5, look.Failures))
+		orInt(&look.Successes, 3)
+		if look.Name == "" {
+			look.Name = p.Kind()
+		}
+		if p.Health != nil {
+			orDuration(&p.Health.MaxSkew, time.Minute)
+		}
+		if p.HTTP != nil && p.HTTP.Method == "" {
+			p.HTTP.Method = "GET"
+		}
+	}
+}
+
+// Look returns what the probe shares with all others; nil if no kind is set.
+func (p *Probe) Look() *Look {
+	switch {
+	case p.Health != nil:
+		return &p.Health.Look
+	case p.SLA != nil:
+		return &p.SLA.Look
+	case p.Agents != nil:
+		return &p.Agents.Look
+	case p.HTTP != nil:
+		return &p.HTTP.Look
+	case p.TCP != nil:
+		return &p.TCP.Look
+	}
+	return nil
+}
+
+// Kind returns health, sla, agents, http or tcp; empty if no kind is set.
+func (p *Probe) Kind() string {
+	switch {
+	case p.Health != nil:
+		return "health"
+	case p.SLA != nil:
+		return "sla"
+	case p.Agents != nil:
+		return "agents"
+	case p.HTTP != nil:
+		return "http"
+	case p.TCP != nil:
+		return "tcp"
+	}
+	return ""
+}
+
+// Client returns the HTTP options of the probe; nil for a probe without HTTP.
+func (p *Probe) Client() *HTTPClient {
+	switch {
+	case p.Health != nil:
+		return &p.Health.HTTPClient
+	case p.SLA != nil:
+		return &p.SLA.HTTPClient
+	case p.Agents != nil:
+		return &p.Agents.HTTPClient
+	case p.HTTP != nil:
+		return &p.HTTP.HTTPClient
+	}
+	return nil
+}
+
+// setDefaults completes a rule whose metric is a row of the shipped table: what
+// the file does not say is as shipped.
+func (t *Threshold) setDefaults() {
+	if row, ok := shipped(t.Metric); ok {
+		t.inherit(row)
+	}
+	if t.Name == "" {
+		t.Name = t.Metric
+	}
+	if t.Source == "" {
+		t.Source = "local"
+	}
+	orMode(&t.Mode)
+	orDuration(&t.Window, 5*time.Minute)
+	for i := range t.Ladder {
+		o := &t.Ladder[i].Options
+		orDuration(&o.Settle, 30*time.Second)
+		orDuration(&o.Verify, 5*time.Minute)
+		orInt(&o.Attempts, 1)
+		if t.Ladder[i].Action == "scale" {
+			orDuration(&o.Lease, 2*time.Hour)
+		}
+		if t.Ladder[i].Action == "rollback" && o.OnlyIf == "" {
+			o.OnlyIf = "suspect_deploy"
+		}
+	}
+}
+
+func (t *Threshold) inherit(row Threshold) {
+	if t.Above == nil && t.Below == nil {
+		t.Above, t.Below = row.Above, row.Below
+		if t.ClearBelow == nil && t.ClearAbove == nil {
+			t.ClearBelow, t.ClearAbove = row.ClearBelow, row.ClearAbove
+		}
+	}
+	if t.For == 0 {
+		t.For = row.For
+	}
+	if t.ClearFor == 0 {
+		t.ClearFor = row.ClearFor
+	}
+	if t.Window == 0 {
+		t.Window = row.Window
+	}
+	if t.MinRate == 0 && t.MinRequests == 0 {
+		t.MinRate, t.MinRequests = row.MinRate, row.MinRequests
+	}
+	if t.Severity == "" {
+		t.Severity = row.Severity
+	}
+	if t.Ladder == nil {
+		t.Ladder = row.Ladder
+	}
+	if t.SingleSource == "" {
+		t.SingleSource = row.SingleSource
+	}
+}
+
+func (b *Budget) setDefaults() {
+	for _, r := range []struct {
+		rate  *Rate
+		count int
+	}{{&b.PerTarget, 3}, {&b.PerNamespace, 5}, {&b.Cluster, 10}} {
+		if !r.rate.set {
+			*r.rate = Rate{Count: r.count, Per: model.Duration(time.Hour), set: true}
+		}
+	}
+	orInt(&b.Concurrent, 2)
+	if b.MaxUnhealthy.Text == "" {
+		b.MaxUnhealthy = mustQuantity("30%")
+	}
+}
+
+func (g *Guards) setDefaults() {
+	orDuration(&g.Cooldown, 5*time.Minute)
+	orDuration(&g.SuspectWindow, 30*time.Minute)
+	orDuration(&g.GoodAfter, 10*time.Minute)
+	orDuration(&g.HumanChange, 10*time.Minute)
+	orDuration(&g.WaitLimit, 10*time.Minute)
+	orInt(&g.MaxReplicas, 50)
+	if g.AvailabilityFloor.Text == "" {
+		g.AvailabilityFloor = mustQuantity("50%")
+	}
+}
+
+func (r *Receivers) setDefaults() {
+	urgent := []incident.Severity{incident.P0, incident.P1}
+	if p := r.PagerDuty; p != nil {
+		orURL(&p.URL, "https://events.pagerduty.com")
+		if p.Severities == nil {
+			p.Severities = urgent
+		}
+	}
+	if s := r.Slack; s != nil {
+		orURL(&s.URL, "https://slack.com/api/")
+		if s.Severities == nil {
+			s.Severities = []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}
+		}
+	}
+	if s := r.Statuspage; s != nil {
+		orURL(&s.URL, "https://api.statuspage.io")
+		orDuration(&s.HoldDown, 30*time.Second)
+		if s.Publish == "" {
+			s.Publish = "off"
+		}
+		if s.Severities == nil {
+			s.Severities = urgent
+		}
+	}
+}
+
+func orURL(v *string, d string) {
+	if *v == "" {
+		*v = d
+	}
+}
+
+// mustQuantity is for texts of this package.
+func mustQuantity(s string) Quantity {
+	q, err := ParseQuantity(s)
+	if err != nil {
+		return Quantity{}
+	}
+	return q
+}
+
+// row is one line of the shipped table in the words of the file.
+type row struct {
+	metric               string
+	above, below         string
+	clear                string
+	wait, clearFor, over time.Duration // for, clear_for, window
+	minRate, minRequests float64
+	severity             incident.Severity
+	single               string
+	ladder               []string
+}
+
+// table is the runbook's metrics table (2.2) with the windows, clear conditions
+// and floors that it lacks, and three rules of our own below it.
+func table() []row {
+	m := time.Minute
+	return []row{
+		{metric: "response_time", above: "500ms", clear: "400ms", wait: 5 * m, clearFor: 10 * m, over: m, minRate: 1, severity: incident.P2, ladder: []string{"capture", "scale", "rollback", "page"}},
+		{metric: "error_rate", above: "0.1%", clear: "0.05%", wait: 5 * m, clearFor: 10 * m, over: 5 * m, minRequests: 1000, severity: incident.P1, ladder: []string{"capture", "rollback", "page"}},
+		{metric: "cpu", above: "80%", clear: "65%", wait: 10 * m, clearFor: 15 * m, over: 5 * m, severity: incident.P3, ladder: []string{"scale", "page"}},
+		{metric: "memory", above: "85%", clear: "75%", wait: 10 * m, clearFor: 10 * m, over: 5 * m, severity: incident.P2, ladder: []string{"capture", "restart", "page"}},
+		{metric: "active_agents", below: "2", clear: "2", wait: 2 * m, clearFor: 5 * m, over: m, severity: incident.P1, ladder: []string{"capture", "restart", "rollback", "page"}},
+		{metric: "health", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P1, ladder: []string{"capture", "rollback", "page"}},
+		{metric: "crash_looping", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P1, single: "a crash loop is the kubelet's own report", ladder: []string{"capture", "rollback", "page"}},
+		{metric: "dependency", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P1, ladder: []string{"capture", "page"}},
+		{metric: "ready_replicas", below: "100%", clear: "100%", wait: 10 * m, clearFor: 5 * m, over: m, severity: incident.P2, ladder: []string{"capture", "page"}},
+	}
+}
+
+// DefaultThresholds returns the rules that are used when a file has none: the
+// runbook's metrics table and three rules of our own. All are in mode observe.
+// Disk is missing on purpose: where it is measured differs from cluster to
+// cluster, so that row needs an expr (see configs/prometheus.yaml).
+func DefaultThresholds() []Threshold {
+	var all []Threshold
+	for _, r := range table() {
+		if r.metric != "ready_replicas" {
+			all = append(all, r.threshold())
+		}
+	}
+	return all
+}
+
+func shipped(metric string) (Threshold, bool) {
+	rows := table()
+	i := slices.IndexFunc(rows, func(r row) bool { return r.metric == metric })
+	if i < 0 {
+		return Threshold{}, false
+	}
+	return rows[i].threshold(), true
+}
+
+// Metrics returns the names that `metric:` may have.
+func Metrics() []string {
+	var names []string
+	for _, r := range table() {
+		names = append(names, r.metric)
+	}
+	return names
+}
+
+func (r row) threshold() Threshold {
+	t := Threshold{Metric: r.metric, For: model.Duration(r.wait), ClearFor: model.Duration(r.clearFor), Window: model.Duration(r.over), MinRate: r.minRate, MinRequests: r.minRequests, Severity: r.severity, SingleSource: r.single}
+	clear := mustQuantity(r.clear)
+	if r.above != "" {
+		q := mustQuantity(r.above)
+		t.Above, t.ClearBelow = &q, &clear
+	} else {
+		q := mustQuantity(r.below)
+		t.Below, t.ClearAbove = &q, &clear
+	}
+	for _, a := range r.ladder {
+		rung := Rung{Action: a}
+		if a == "scale" {
+			rung.Options = RungOptions{By: "25%", Max: 20, Lease: model.Duration(2 * time.Hour)}
+		}
+		t.Ladder = append(t.Ladder, rung)
+	}
+	return t
+}
+
+// unitOf is the unit that a metric's bound must have.
+func unitOf(metric string) string {
+	switch metric {
+	case "response_time":
+		return "seconds"
+	case "error_rate", "cpu", "memory", "disk", "ready_replicas":
+		return "ratio"
+	}
+	return ""
+}
+
+// example is a bound in the unit.
+func example(unit string) string {
+	return strings.TrimSpace(map[string]string{"seconds": "500ms", "ratio": "80%"}[unit] + " ")
+}

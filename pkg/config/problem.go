@@ -1,0 +1,65 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Problem is one thing that is wrong in a file, with its place.
+type Problem struct {
+	File    string `json:"file"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Path    string `json:"path,omitempty"` // thresholds[0].ladder[2]
+	Message string `json:"message"`
+}
+
+// String returns file:line:column: path: message.
+func (p Problem) String() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
+	}
+	b.WriteString(": ")
+	if p.Path != "" {
+		b.WriteString(p.Path + ": ")
+	}
+	return b.String() + p.Message
+}
+
+// Errors are all problems of a file, in the order of its lines.
+type Errors []Problem
+
+// Error returns one problem per line.
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i, p := range e {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Excerpt returns the problems with the lines of the file around them, for a terminal.
+func (e Errors) Excerpt(source []byte) string {
+	lines := strings.Split(string(source), "\n")
+	var b strings.Builder
+	for _, p := range e {
+		fmt.Fprintln(&b, p)
+		if p.Line < 1 || p.Line > len(lines) {
+			continue
+		}
+		for n := max(1, p.Line-1); n <= min(len(lines), p.Line+1); n++ {
+			mark := " "
+			if n == p.Line {
+				mark = ">"
+			}
+			fmt.Fprintf(&b, "  %s %4d | %s\n", mark, n, lines[n-1])
+			if n == p.Line {
+				fmt.Fprintf(&b, "         | %s^\n", strings.Repeat(" ", max(0, p.Column-1)))
+			}
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}

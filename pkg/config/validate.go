@@ -1,0 +1,452 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// validator collects problems with their places.
+type validator struct {
+	file     string
+	root     *yaml.Node
+	problems Errors
+	warnings []Problem
+}
+
+// at is a place in the document: keys and indexes.
+type at []any
+
+func (a at) key(k any) at { return append(slices.Clone(a), k) }
+
+func (a at) String() string {
+	var b strings.Builder
+	for _, k := range a {
+		switch k := k.(type) {
+		case int:
+			fmt.Fprintf(&b, "[%d]", k)
+		default:
+			if b.Len() > 0 {
+				b.WriteByte('.')
+			}
+			fmt.Fprint(&b, k)
+		}
+	}
+	return b.String()
+}
+
+// node finds the deepest node of the document on the way to a.
+func (v *validator) node(a at) *yaml.Node {
+	n := v.root
+	if len(n.Content) > 0 {
+		n = n.Content[0]
+	}
+	for _, k := range a {
+		var next *yaml.Node
+		switch k := k.(type) {
+		case int:
+			if n.Kind == yaml.SequenceNode && k < len(n.Content) {
+				next = n.Content[k]
+			}
+		case string:
+			for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+				if n.Content[i].Value == k {
+					next = n.Content[i+1]
+				}
+			}
+		}
+		if next == nil {
+			return n
+		}
+		n = next
+	}
+	return n
+}
+
+func (v *validator) problem(a at, format string, args ...any) Problem {
+	n := v.node(a)
+	return Problem{File: v.file, Line: n.Line, Column: n.Column, Path: a.String(), Message: fmt.Sprintf(format, args...)}
+}
+
+func (v *validator) fail(a at, format string, args ...any) {
+	v.problems = append(v.problems, v.problem(a, format, args...))
+}
+
+func (v *validator) warn(a at, format string, args ...any) {
+	v.warnings = append(v.warnings, v.problem(a, format, args...))
+}
+
+var (
+	nameShape = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
+	ruleShape = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_.-]{0,62}$`)
+)
+
+func (v *validator) config(c *Config) {
+	v.mode(at{"mode"}, c.Mode)
+	v.span(at{"evaluation_interval"}, time.Duration(c.EvaluationInterval), time.Second, time.Hour)
+	if c.Prometheus != nil {
+		v.url(at{"prometheus", "url"}, c.Prometheus.URL)
+	}
+	targets := map[string]bool{}
+	for i := range c.Targets {
+		a := at{"targets", i}
+		if name := c.Targets[i].Name; targets[name] {
+			v.fail(a.key("name"), "target %q is there twice; names are unique", name)
+		}
+		targets[c.Targets[i].Name] = true
+		v.target(a, &c.Targets[i])
+	}
+	rules := map[string]bool{}
+	for i := range c.Thresholds {
+		a := at{"thresholds", i}
+		if name := c.Thresholds[i].Name; rules[name] && name != "" {
+			v.fail(a.key("name"), "rule %q is there twice; give the second a name of its own", name)
+		}
+		rules[c.Thresholds[i].Name] = true
+		v.threshold(a, &c.Thresholds[i], c, targets)
+	}
+	for name, j := range c.JobTemplates {
+		v.job(at{"job_templates", name}, name, j)
+	}
+	v.receivers(c)
+	v.budget(c.Budget)
+	v.guards(c.Guards)
+	if len(c.Targets) == 0 {
+		v.warn(at{"targets"}, "no targets: nothing is watched")
+	}
+}
+
+func (v *validator) mode(a at, m incident.Mode) {
+	switch m {
+	case "", incident.Observe, incident.Suggest, incident.Auto:
+	case "approve":
+		v.fail(a, "approve needs approvals, which this version does not have; use suggest")
+	default:
+		v.fail(a, "unknown mode %q; use observe, suggest or auto", m)
+	}
+}
+
+func (v *validator) span(a at, d, least, most time.Duration) {
+	if d < least || d > most {
+		v.fail(a, "%s is not between %s and %s", d, least, most)
+	}
+}
+
+func (v *validator) url(a at, text string) {
+	u, err := url.Parse(text)
+	switch {
+	case text == "":
+		v.fail(a, "a URL is required: http://host:port/path")
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		v.fail(a, "%q is no URL of a server; write http://host:port/path or https://…", text)
+	case u.User != nil:
+		v.fail(a, "the URL carries credentials; use bearer_token_file or headers")
+	}
+}
+
+func (v *validator) target(a at, t *Target) {
+	if !nameShape.MatchString(t.Name) {
+		v.fail(a.key("name"), "%q is no name of a target; use lower-case letters, digits, - and ., at most 63", t.Name)
+	}
+	v.mode(a.key("mode"), t.Mode)
+	kind, name, ok := strings.Cut(t.Workload, "/")
+	switch {
+	case !ok || name == "":
+		v.fail(a.key("workload"), "%q is no workload; write kind/name: deployment/%s", t.Workload, or(t.Name, "shop"))
+	case kind == "deployment":
+	case kind == "statefulset" || kind == "daemonset":
+		if t.Mode != incident.Observe {
+			v.fail(a.key("workload"), "only deployments can be acted upon; a %s can be watched with mode: observe", kind)
+		}
+	default:
+		v.fail(a.key("workload"), "unknown kind %q; use deployment, statefulset or daemonset", kind)
+	}
+	if t.Namespace == "" {
+		v.fail(a.key("namespace"), "the namespace of the workload is required")
+	}
+	names := map[string]bool{}
+	for i := range t.Probes {
+		v.probe(a.key("probes").key(i), &t.Probes[i], names)
+	}
+}
+
+func (v *validator) probe(a at, p *Probe, names map[string]bool) {
+	kinds := 0
+	for _, set := range []bool{p.Health != nil, p.SLA != nil, p.Agents != nil, p.HTTP != nil, p.TCP != nil} {
+		if set {
+			kinds++
+		}
+	}
+	if kinds != 1 {
+		v.fail(a, "a probe is exactly one of health, sla, agents, http, tcp; here are %d", kinds)
+		return
+	}
+	a = a.key(p.Kind())
+	look := p.Look()
+	if names[look.Name] {
+		v.fail(a.key("name"), "the target has two probes named %q; give one a name of its own", look.Name)
+	}
+	names[look.Name] = true
+	if !nameShape.MatchString(look.Name) || look.Name == "kubernetes" {
+		v.fail(a.key("name"), "%q cannot be the name of a probe; use lower-case letters, digits and -; kubernetes is taken", look.Name)
+	}
+	v.span(a.key("interval"), time.Duration(look.Interval), 100*time.Millisecond, time.Hour)
+	if look.Timeout > look.Interval {
+		v.fail(a.key("timeout"), "the timeout %s is longer than the interval %s", look.Timeout, look.Interval)
+	}
+	if look.Failures < 1 || look.Window < look.Failures || look.Successes < 1 || look.Window > 100 {
+		v.fail(a, "failures %d of window %d, successes %d: write 1 ≤ failures ≤ window ≤ 100 and successes ≥ 1", look.Failures, look.Window, look.Successes)
+	}
+	if c := p.Client(); c != nil {
+		v.url(a.key("url"), c.URL)
+	}
+	if p.HTTP != nil {
+		for i, s := range p.HTTP.Statuses {
+			if s < 100 || s > 599 {
+				v.fail(a.key("statuses").key(i), "%d is no HTTP status", s)
+			}
+		}
+	}
+	if p.TCP != nil {
+		if host, port, err := net.SplitHostPort(p.TCP.Address); err != nil || host == "" || port == "" {
+			v.fail(a.key("address"), "%q is no address; write host:port", p.TCP.Address)
+		}
+	}
+}
+
+func (v *validator) threshold(a at, t *Threshold, c *Config, targets map[string]bool) {
+	if !ruleShape.MatchString(t.Name) {
+		v.fail(a.key("name"), "a rule needs a name: letters, digits, _, - and ., at most 63")
+	}
+	v.subject(a, t, c)
+	v.bound(a, t)
+	if t.For <= 0 {
+		v.fail(a.key("for"), "for is required: how long the condition must hold (runbook defect 16)")
+	}
+	if t.Severity == "" {
+		v.fail(a.key("severity"), "severity is required: P0, P1, P2 or P3")
+	} else {
+		v.severities(a.key("severity"), []incident.Severity{t.Severity})
+	}
+	v.mode(a.key("mode"), t.Mode)
+	for i, name := range t.Targets {
+		if !targets[name] {
+			v.fail(a.key("targets").key(i), "there is no target %q", name)
+		}
+	}
+	if (t.Metric == "response_time" || t.Metric == "error_rate") && t.MinRate <= 0 && t.MinRequests <= 0 {
+		v.fail(a, "%s needs a traffic floor: min_rate or min_requests (runbook defect 16)", t.Metric)
+	}
+	v.ladder(a.key("ladder"), t, c)
+}
+
+// subject: a metric of the table, or an expression.
+func (v *validator) subject(a at, t *Threshold, c *Config) {
+	switch {
+	case t.Metric == "" && t.Expr == "":
+		v.fail(a, "a rule needs metric or expr; metrics are %s, disk", strings.Join(Metrics(), ", "))
+	case t.Metric == "disk" && t.Expr == "":
+		v.fail(a.key("metric"), "disk needs an expr with source: prometheus, because where it is measured differs; configs/prometheus.yaml has one")
+	case t.Metric != "" && t.Metric != "disk" && !slices.Contains(Metrics(), t.Metric):
+		v.fail(a.key("metric"), "unknown metric %q; there are %s, disk; or give a name and an expr", t.Metric, strings.Join(Metrics(), ", "))
+	}
+	switch t.Source {
+	case "local":
+		if t.Metric == "disk" {
+			v.fail(a.key("source"), "disk is measured by Prometheus; write source: prometheus")
+		}
+	case "prometheus":
+		if c.Prometheus == nil {
+			v.fail(a.key("source"), "source prometheus needs a prometheus: block with its url")
+		}
+	default:
+		v.fail(a.key("source"), "unknown source %q; use local or prometheus", t.Source)
+	}
+}
+
+func (v *validator) bound(a at, t *Threshold) {
+	switch {
+	case t.Above == nil && t.Below == nil:
+		v.fail(a, "a rule needs a bound: above or below")
+		return
+	case t.Above != nil && t.Below != nil:
+		v.fail(a, "above and below are both given; a rule has one bound")
+		return
+	case t.Above != nil && t.ClearAbove != nil:
+		v.fail(a.key("clear_above"), "a rule with above clears below: write clear_below")
+		return
+	case t.Below != nil && t.ClearBelow != nil:
+		v.fail(a.key("clear_below"), "a rule with below clears above: write clear_above")
+		return
+	}
+	key, bound, clearKey, clear := "above", t.Above, "clear_below", t.ClearBelow
+	if t.Below != nil {
+		key, bound, clearKey, clear = "below", t.Below, "clear_above", t.ClearAbove
+	}
+	if t.Metric != "" {
+		unit := unitOf(t.Metric)
+		for k, q := range map[string]*Quantity{key: bound, clearKey: clear} {
+			if q != nil && q.Unit != unit && !(unit == "ratio" && q.Unit == "" && q.Value == 0) {
+				v.fail(a.key(k), "%s is compared with %q; write it as %s", t.Metric, q.Text, or(example(unit), "a plain number: 2"))
+			}
+		}
+	}
+	if clear != nil && (key == "above" && clear.Value > bound.Value || key == "below" && clear.Value < bound.Value) {
+		v.fail(a.key(clearKey), "%s is on the wrong side of %s %s: the rule would clear while it is in breach", clear.Text, key, bound.Text)
+	}
+}
+
+func (v *validator) ladder(a at, t *Threshold, c *Config) {
+	if len(t.Ladder) == 0 {
+		v.fail(a, "a ladder is required; the smallest is [page]")
+	}
+	for i, r := range t.Ladder {
+		here := a.key(i)
+		o := r.Options
+		v.mode(here, o.Mode)
+		if r.Action == "page" && i != len(t.Ladder)-1 {
+			v.fail(here, "page is the last rung: after it a person decides")
+		}
+		switch r.Action {
+		case "scale":
+			v.scale(here, o)
+		case "restart":
+			if t.Metric == "error_rate" {
+				v.fail(here, "never restart on errors alone: it hides the cause and loses the evidence; use rollback, or page")
+			}
+		case "rollback":
+			if o.OnlyIf != "suspect_deploy" {
+				v.fail(here, "only_if %q: the only condition is suspect_deploy, and it always holds", o.OnlyIf)
+			}
+		case "job":
+			if _, ok := c.JobTemplates[o.Template]; !ok {
+				v.fail(here, "there is no job template %q in job_templates", o.Template)
+			}
+		}
+		if o.Attempts < 1 || o.Attempts > 10 {
+			v.fail(here, "attempts %d: use 1 to 10", o.Attempts)
+		}
+		if o.Verify < o.Settle {
+			v.fail(here, "verify %s is shorter than settle %s: no effect could ever be seen", o.Verify, o.Settle)
+		}
+	}
+}
+
+var byShape = regexp.MustCompile(`^[1-9][0-9]{0,3}%?$`)
+
+func (v *validator) scale(a at, o RungOptions) {
+	if o.By == "" && o.AtLeast == 0 {
+		v.fail(a, "scale needs by (25%% or 2) or at_least (5)")
+	}
+	if o.By != "" && !byShape.MatchString(o.By) {
+		v.fail(a, "by %q: write a share of the present replicas (25%%) or a number (2)", o.By)
+	}
+	if o.Max < 1 {
+		v.fail(a, "scale needs max: the most replicas it may ever ask for")
+	}
+	if o.AtLeast < 0 || o.AtLeast > o.Max && o.Max > 0 {
+		v.fail(a, "at_least %d is not between 1 and max %d", o.AtLeast, o.Max)
+	}
+}
+
+func (v *validator) job(a at, name string, j JobTemplate) {
+	if !nameShape.MatchString(name) || len(name) > 40 {
+		v.fail(a, "%q is no name of a job template; use lower-case letters, digits and -, at most 40", name)
+	}
+	path := j.File
+	if path != "" && !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(v.file), path)
+	}
+	if _, err := os.Stat(path); err != nil || path == "" {
+		v.fail(a.key("file"), "the manifest %q cannot be read", j.File)
+	}
+}
+
+func (v *validator) severities(a at, all []incident.Severity) {
+	for _, s := range all {
+		if s != incident.P0 && s != incident.P1 && s != incident.P2 && s != incident.P3 {
+			v.fail(a, "unknown severity %q; use P0, P1, P2 or P3", s)
+		}
+	}
+}
+
+func (v *validator) receivers(c *Config) {
+	a := at{"receivers"}
+	told := map[incident.Severity]bool{}
+	hear := func(here at, url string, severities []incident.Severity) {
+		v.url(here.key("url"), url)
+		v.severities(here.key("severities"), severities)
+		for _, s := range severities {
+			told[s] = true
+		}
+	}
+	if p := c.Receivers.PagerDuty; p != nil {
+		hear(a.key("pagerduty"), p.URL, p.Severities)
+		v.secret(a.key("pagerduty").key("routing_key_file"), p.RoutingKeyFile)
+	}
+	if s := c.Receivers.Slack; s != nil {
+		hear(a.key("slack"), s.URL, s.Severities)
+		v.secret(a.key("slack").key("token_file"), s.TokenFile)
+		if s.Channel == "" {
+			v.fail(a.key("slack").key("channel"), "a channel is required: \"#incidents\"")
+		}
+	}
+	if s := c.Receivers.Statuspage; s != nil {
+		here := a.key("statuspage")
+		v.url(here.key("url"), s.URL)
+		v.severities(here.key("severities"), s.Severities)
+		v.secret(here.key("token_file"), s.TokenFile)
+		if s.PageID == "" {
+			v.fail(here.key("page_id"), "the page's id is required")
+		}
+		if s.Publish != "off" && s.Publish != "auto" {
+			v.fail(here.key("publish"), "unknown value %q; use off or auto", s.Publish)
+		}
+	}
+	for i, t := range c.Thresholds {
+		if t.Severity != "" && !told[t.Severity] && c.Receivers.PagerDuty == nil {
+			v.warn(at{"thresholds", i, "severity"}, "nobody is told of %s incidents: no receiver takes them", t.Severity)
+		}
+	}
+}
+
+func (v *validator) secret(a at, file string) {
+	if file == "" {
+		v.fail(a, "the file that holds the secret is required; secrets do not belong into the configuration")
+	}
+}
+
+func (v *validator) budget(b Budget) {
+	if b.Concurrent < 1 {
+		v.fail(at{"budget", "concurrent"}, "%d: at least 1", b.Concurrent)
+	}
+	if b.MaxUnhealthy.Unit != "ratio" || b.MaxUnhealthy.Value > 1 {
+		v.fail(at{"budget", "max_unhealthy"}, "%q: write a share of the watched targets: 30%%", b.MaxUnhealthy.Text)
+	}
+}
+
+func (v *validator) guards(g Guards) {
+	if g.AvailabilityFloor.Unit != "ratio" || g.AvailabilityFloor.Value > 1 {
+		v.fail(at{"guards", "availability_floor"}, "%q: write a share of the desired replicas: 50%%", g.AvailabilityFloor.Text)
+	}
+	if g.MaxReplicas < 1 {
+		v.fail(at{"guards", "max_replicas"}, "%d: at least 1", g.MaxReplicas)
+	}
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

@@ -1,0 +1,120 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v4"
+)
+
+// UnmarshalYAML reads 500ms, 0.1%, 80% or 2.
+func (q *Quantity) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind != yaml.ScalarNode {
+		return errors.New("a quantity is one value: 500ms, 0.1%, 80% or 2")
+	}
+	v, err := ParseQuantity(n.Value)
+	if err == nil {
+		*q = v
+	}
+	return err
+}
+
+// ParseQuantity reads a quantity: a duration (seconds), a percentage (ratio) or a number.
+func ParseQuantity(text string) (Quantity, error) {
+	s := strings.TrimSpace(text)
+	q := Quantity{Text: s}
+	var err error
+	switch {
+	case strings.HasSuffix(s, "%"):
+		q.Unit = "ratio"
+		q.Value, err = strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(s, "%")), 64)
+		q.Value /= 100
+	case strings.HasSuffix(s, "s") || strings.HasSuffix(s, "m") || strings.HasSuffix(s, "h"):
+		var d time.Duration
+		d, err = time.ParseDuration(s)
+		q.Unit, q.Value = "seconds", d.Seconds()
+	default:
+		q.Value, err = strconv.ParseFloat(s, 64)
+	}
+	if err != nil || q.Value != q.Value || q.Value < 0 || q.Value > 1e18 {
+		return Quantity{}, fmt.Errorf("%q is no quantity; write a duration (500ms), a percentage (0.1%%) or a number (2)", text)
+	}
+	return q, nil
+}
+
+// MarshalYAML writes the quantity as it was written.
+func (q Quantity) MarshalYAML() (any, error) { return q.Text, nil }
+
+// UnmarshalYAML reads 3/1h.
+func (r *Rate) UnmarshalYAML(n *yaml.Node) error {
+	count, per, ok := strings.Cut(n.Value, "/")
+	c, err := strconv.Atoi(strings.TrimSpace(count))
+	d, err2 := model.ParseDuration(strings.TrimSpace(per))
+	if n.Kind != yaml.ScalarNode || !ok || err != nil || err2 != nil || c < 0 || d <= 0 {
+		return fmt.Errorf("%q is no rate; write a count and a window: 3/1h", n.Value)
+	}
+	*r = Rate{Count: c, Per: d, set: true}
+	return nil
+}
+
+// String returns the rate as it is written in a file.
+func (r Rate) String() string { return fmt.Sprintf("%d/%s", r.Count, r.Per) }
+
+// MarshalYAML writes the rate as String does.
+func (r Rate) MarshalYAML() (any, error) { return r.String(), nil }
+
+// rungFields are the options that each action takes, besides those that all take.
+var rungFields = map[string][]string{
+	"capture":  {},
+	"scale":    {"by", "at_least", "max", "lease", "settle", "verify", "attempts", "mode"},
+	"restart":  {"settle", "verify", "attempts", "mode"},
+	"rollback": {"only_if", "settle", "verify", "mode"},
+	"job":      {"template", "settle", "verify", "attempts", "mode"},
+	"page":     {},
+}
+
+// Actions returns the names of all actions.
+func Actions() []string { return slices.Sorted(maps.Keys(rungFields)) }
+
+// UnmarshalYAML reads a bare word or one action with its options.
+func (r *Rung) UnmarshalYAML(n *yaml.Node) error {
+	options := &yaml.Node{}
+	switch {
+	case n.Kind == yaml.ScalarNode:
+		r.Action = n.Value
+	case n.Kind == yaml.MappingNode && len(n.Content) == 2:
+		r.Action, options = n.Content[0].Value, n.Content[1]
+	default:
+		return errors.New("a rung is one action: restart, or one with options: scale: {by: 25%, max: 20}")
+	}
+	fields, known := rungFields[r.Action]
+	if !known {
+		return fmt.Errorf("unknown action %q; there are %s", r.Action, strings.Join(Actions(), ", "))
+	}
+	if options.Kind == yaml.ScalarNode && (options.Tag == "!!null" || options.Value == "") {
+		return nil
+	}
+	if options.Kind != 0 && options.Kind != yaml.MappingNode {
+		return fmt.Errorf("options of %s: a mapping belongs here: %s: {…}", r.Action, r.Action)
+	}
+	for i := 0; i+1 < len(options.Content); i += 2 {
+		if f := options.Content[i].Value; !slices.Contains(fields, f) {
+			if len(fields) == 0 {
+				return fmt.Errorf("%s takes no options, but %q is given", r.Action, f)
+			}
+			return fmt.Errorf("%s has no option %q; it takes %s", r.Action, f, strings.Join(fields, ", "))
+		}
+	}
+	if options.Kind == yaml.MappingNode {
+		if err := options.Decode(&r.Options); err != nil {
+			return fmt.Errorf("options of %s: %s", r.Action, plain(err.Error()))
+		}
+	}
+	return nil
+}

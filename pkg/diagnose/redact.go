@@ -1,0 +1,52 @@
+// Package diagnose prepares what is shown to people about a workload in trouble.
+//
+// It owns redaction. It leaves collecting to kube.
+//
+// Its one rule: what looks like a secret does not leave it.
+package diagnose
+
+import "regexp"
+
+// pattern is one form of secret and what is written in its place.
+type pattern struct {
+	re *regexp.Regexp
+	to string
+}
+
+// patterns in the order in which they are applied: the specific before the general.
+func patterns() []pattern {
+	p := func(re, to string) pattern { return pattern{regexp.MustCompile(re), to} }
+	return []pattern{
+		p(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`, "<redacted private key>"),
+		p(`(?i)(authorization["']?\s*[:=]\s*["']?)(basic|bearer|oauth|token|aws4-hmac-sha256)?\s*[^\s"',;]+`, "${1}<redacted>"),
+		p(`(?i)\b(bearer|oauth)\s+[a-z0-9._~+/=-]{8,}`, "$1 <redacted>"),
+		p(`\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(\.[A-Za-z0-9_-]*)?`, "<redacted JWT>"),
+		p(`\b(AKIA|ASIA|AGPA|AROA|AIDA)[A-Z0-9]{16}\b`, "<redacted AWS key id>"),
+		p(`\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}`, "<redacted GitHub token>"),
+		p(`\bxox[abprs]-[A-Za-z0-9-]{8,}|\bxapp-[A-Za-z0-9-]{8,}`, "<redacted Slack token>"),
+		p(`\bsk-[A-Za-z0-9_-]{16,}`, "<redacted API key>"),
+		p(`\bAIza[A-Za-z0-9_-]{30,}`, "<redacted API key>"),
+		p(`([a-z][a-z0-9+.-]*://)[^\s/:@"']*:[^\s@"']+@`, "${1}<redacted>@"),
+		p(`(?i)((?:[a-z0-9]+[_-])*(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)(?:[_-][a-z0-9]+)*["']?\s*[:=]\s*["']?)[^\s"',;&}]+`, "${1}<redacted>"),
+	}
+}
+
+// Redact replaces what looks like a secret: private keys, tokens, passwords in
+// key=value form and in URLs. It errs on the side of taking too much.
+func Redact(text string) string {
+	for _, p := range patterns() {
+		text = p.re.ReplaceAllString(text, p.to)
+	}
+	return text
+}
+
+// Redactor returns a Redact that compiles its patterns once, for large texts.
+func Redactor() func(string) string {
+	all := patterns()
+	return func(text string) string {
+		for _, p := range all {
+			text = p.re.ReplaceAllString(text, p.to)
+		}
+		return text
+	}
+}

@@ -1,0 +1,42 @@
+package diagnose
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestSecretsDoNotLeave_SEC22(t *testing.T) {
+	for _, tc := range []struct{ text, canary string }{
+		{"Authorization: Bearer CANARY12345678", "CANARY"},
+		{`{"authorization":"Basic Q0FOQVJZOng="}`, "Q0FOQVJZ"},
+		{"calling with bearer CANARY.token.value12", "CANARY"},
+		{"DATABASE_URL=postgres://app:CANARY@db:5432/x", "CANARY"},
+		{"dial redis://:CANARY@redis:6379", "CANARY"},
+		{"PASSWORD=CANARY", "CANARY"},
+		{`db_password: "CANARY"`, "CANARY"},
+		{`"api_key":"CANARY"`, "CANARY"},
+		{"JWT_SECRET=CANARY next", "CANARY"},
+		{"aws_access_key_id=AKIAIOSFODNN7CANARY1", "AKIAIOSFODNN7"},
+		{"token ghp_CANARYCANARYCANARYCANARY12", "CANARY"},
+		{"slack xoxb-1234-CANARY", "CANARY"},
+		{"key sk-CANARYCANARYCANARY", "CANARY"},
+		{"eyJhbGciOi.eyJDQU5BUlki.c2lnbmF0dXJl", "eyJDQU5BUlki"},
+		{"-----BEGIN RSA PRIVATE KEY-----\nCANARY\n-----END RSA PRIVATE KEY-----", "CANARY"},
+		{"-----BEGIN PRIVATE KEY-----\nCANARY cut off", "CANARY"},
+	} {
+		if got := Redact(tc.text); strings.Contains(got, tc.canary) || !strings.Contains(got, "redacted") {
+			t.Errorf("%q became %q", tc.text, got)
+		}
+	}
+}
+
+func TestOrdinaryLinesStay(t *testing.T) {
+	for _, s := range []string{
+		"ERROR database connection refused: dial tcp 10.0.0.1:5432", "GET /health 200 12ms", "token bucket is empty", "agent-system v2.1.5 starting on 127.244.0.3",
+		"http://agent-system-service.agent-system/health",
+	} {
+		if got := Redact(s); got != s {
+			t.Errorf("%q became %q", s, got)
+		}
+	}
+}

@@ -1,0 +1,193 @@
+package kube
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// leaseName is the Lease that the leader holds in watchdog's namespace.
+const leaseName = "watchdog"
+
+// LeadOptions say how to stand for leader.
+type LeadOptions struct {
+	// Namespace of the lease, and Identity of this replica in it.
+	Namespace string
+	Identity  string
+	// LeaseDuration is how long followers wait before they take over (default
+	// 15s), RenewDeadline how long after the last renewal the leader may act
+	// (default 10s), RetryPeriod the pause between tries (default 2s).
+	LeaseDuration time.Duration
+	RenewDeadline time.Duration
+	RetryPeriod   time.Duration
+	// NewLeader is told who leads, this replica included. Optional.
+	NewLeader func(identity string)
+	Logger    *slog.Logger
+}
+
+// Lead stands for leader until ctx ends, and calls work while this replica
+// leads; work's context ends when the lease is lost or ctx ends. The lease is
+// given up only after work has returned. While this replica does not lead, or
+// is not sure to, the client refuses mutating requests (INV-05).
+func Lead(ctx context.Context, c *Client, o LeadOptions, work func(ctx context.Context)) error {
+	o.LeaseDuration, o.RenewDeadline, o.RetryPeriod = cmp.Or(o.LeaseDuration, 15*time.Second), cmp.Or(o.RenewDeadline, 10*time.Second), cmp.Or(o.RetryPeriod, 2*time.Second)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Fence(ctx)
+	for ctx.Err() == nil {
+		if err := c.term(ctx, o, work); err != nil {
+			return fmt.Errorf("stand for leader as %s by lease %s/%s: %w", o.Identity, o.Namespace, leaseName, err)
+		}
+	}
+	return nil
+}
+
+// term is one candidacy, and one leadership if it succeeds.
+type term struct {
+	mu     sync.Mutex
+	ending bool
+	done   chan struct{} // closed when work has returned; nil before it starts
+}
+
+func (c *Client) term(ctx context.Context, o LeadOptions, work func(ctx context.Context)) error {
+	// The election outlives ctx until work has returned, and is ended by stop.
+	election, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	t := &term{}
+	defer context.AfterFunc(ctx, func() { t.drain(); stop() })()
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Name: leaseName, Lock: c.lock(o), ReleaseOnCancel: true,
+		LeaseDuration: o.LeaseDuration, RenewDeadline: o.RenewDeadline, RetryPeriod: o.RetryPeriod,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(leading context.Context) {
+				defer stop()
+				o.Logger.Info("this replica leads", "identity", o.Identity)
+				t.run(ctx, leading, work)
+			},
+			OnStoppedLeading: func() { c.Fence(ctx) },
+			OnNewLeader: func(id string) {
+				if o.NewLeader != nil {
+					o.NewLeader(id)
+				}
+			},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	elector.Run(election)
+	if ctx.Err() == nil {
+		o.Logger.Warn("this replica does not lead any more", "identity", o.Identity)
+	}
+	t.drain()
+	return nil
+}
+
+// run calls work unless the term is ending already.
+func (t *term) run(ctx, leading context.Context, work func(context.Context)) {
+	t.mu.Lock()
+	if t.ending {
+		t.mu.Unlock()
+		return
+	}
+	t.done = make(chan struct{})
+	t.mu.Unlock()
+	defer close(t.done)
+	leading, cancel := context.WithCancel(leading)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	work(leading)
+}
+
+// drain lets no work begin any more and waits for what has begun.
+func (t *term) drain() {
+	t.mu.Lock()
+	t.ending = true
+	done := t.done
+	t.mu.Unlock()
+	if done != nil {
+		<-done
+	}
+}
+
+func (c *Client) lock(o LeadOptions) resourcelock.Interface {
+	return &guardedLock{
+		Interface: &resourcelock.LeaseLock{
+			LeaseMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: leaseName}, Client: c.leases,
+			LockConfig: resourcelock.ResourceLockConfig{Identity: o.Identity},
+		},
+		fence: c.fence, deadline: o.RenewDeadline,
+	}
+}
+
+// guardedLock opens the fence with each renewal, counted from before the request
+// was sent, and gives up only a lease that is ours.
+type guardedLock struct {
+	resourcelock.Interface
+	fence    *fence
+	deadline time.Duration
+	holder   string // as last read or written; used by the elector's goroutine only
+}
+
+func (l *guardedLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	r, raw, err := l.Interface.Get(ctx)
+	if err == nil {
+		l.holder = r.HolderIdentity
+	}
+	return r, raw, err
+}
+
+func (l *guardedLock) Create(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
+	return l.noted(r, func() error { return l.Interface.Create(ctx, r) })
+}
+
+func (l *guardedLock) Update(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
+	if r.HolderIdentity == "" {
+		l.fence.extend(time.Time{})
+		if l.holder != l.Identity() {
+			return errors.New("the lease is not given up: it is somebody else's by now")
+		}
+	}
+	return l.noted(r, func() error { return l.Interface.Update(ctx, r) })
+}
+
+func (l *guardedLock) noted(r resourcelock.LeaderElectionRecord, send func() error) error {
+	at := time.Now()
+	if err := send(); err != nil {
+		return err
+	}
+	l.holder = r.HolderIdentity
+	if r.HolderIdentity == l.Identity() {
+		l.fence.extend(at.Add(l.deadline))
+	}
+	return nil
+}
+
+// Leader returns the identity of the replica that leads, or "nobody" with why.
+func (c *Client) Leader(ctx context.Context, namespace string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	l, err := c.leases.Leases(namespace).Get(ctx, leaseName, metav1.GetOptions{})
+	if err != nil {
+		return "", explain(request{"get", "leases.coordination.k8s.io", namespace, leaseName}, err)
+	}
+	s := l.Spec
+	if s.HolderIdentity == nil || *s.HolderIdentity == "" {
+		return "nobody: the lease is free", nil
+	}
+	if s.RenewTime != nil && s.LeaseDurationSeconds != nil {
+		if ends := s.RenewTime.Add(time.Duration(*s.LeaseDurationSeconds) * time.Second); time.Now().After(ends) {
+			return fmt.Sprintf("nobody: the lease of %s ended %s", *s.HolderIdentity, ends.UTC().Format(time.RFC3339)), nil
+		}
+	}
+	return *s.HolderIdentity, nil
+}

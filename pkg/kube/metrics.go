@@ -1,0 +1,31 @@
+package kube
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	watchErrors *prometheus.CounterVec
+	usageErrors prometheus.Counter
+}
+
+// newMetrics registers the watcher's metrics; silence answers how long the
+// quietest watch has been silent, in seconds.
+func newMetrics(r prometheus.Registerer, silence func() float64) (*metrics, error) {
+	m := &metrics{
+		watchErrors: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "kube", Name: "watch_errors_total", Help: "Lists and watches that ended with an error, by resource."}, []string{"resource"}),
+		usageErrors: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "kube", Name: "usage_errors_total", Help: "Reads of the metrics API that failed."}),
+	}
+	oldest := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Subsystem: "kube", Name: "watch_silence_seconds", Help: "Time since the API server was last heard on the watch that has been silent the longest."}, silence)
+	if r == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.watchErrors, m.usageErrors, oldest} {
+		if err := r.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics of the watcher: %w", err)
+		}
+	}
+	return m, nil
+}

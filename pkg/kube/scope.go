@@ -1,0 +1,191 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+)
+
+// Names of the indexes by which a workload's belongings are found.
+const (
+	byOwner   = "owner"   // UID of the controller
+	byService = "service" // name of the Service
+	byTarget  = "target"  // kind/name of what an autoscaler scales
+)
+
+// informer is one resource of one namespace in memory.
+type informer struct {
+	cache.SharedIndexInformer
+	request request
+	heard   *heard
+}
+
+// scope is one namespace in memory.
+type scope struct {
+	c         *Client
+	namespace string
+	log       *slog.Logger
+	metrics   *metrics
+	usage     *usage
+	ctx       context.Context
+	stop      context.CancelFunc
+
+	mu        sync.Mutex
+	informers map[string]*informer // by resource
+}
+
+func newScope(c *Client, namespace string, log *slog.Logger, m *metrics) *scope {
+	return &scope{c: c, namespace: namespace, log: log, metrics: m, informers: map[string]*informer{}, usage: newUsage(c, namespace, log, m)}
+}
+
+// run follows the usage of the namespace's pods; the informers run beside it.
+func (s *scope) run(ctx context.Context) { s.usage.run(ctx) }
+
+// need adds the informers that the kinds ask for and returns the new ones.
+func (s *scope) need(kinds map[string]bool) []*informer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var added []*informer
+	add := func(group, resource string, client rest.Interface, example runtime.Object, indexers cache.Indexers) {
+		if s.informers[resource] != nil {
+			return
+		}
+		i := s.inform(request{"list", strings.TrimSuffix(resource+"."+group, "."), s.namespace, ""}, resource, client, example, indexers)
+		s.informers[resource] = i
+		added = append(added, i)
+	}
+	owner := cache.Indexers{byOwner: ownerIndex}
+	add("", "pods", s.c.watches.core, &corev1.Pod{}, owner)
+	add("discovery.k8s.io", "endpointslices", s.c.watches.discovery, &discoveryv1.EndpointSlice{}, cache.Indexers{byService: serviceIndex})
+	add("autoscaling", "horizontalpodautoscalers", s.c.watches.autoscaling, &autoscalingv2.HorizontalPodAutoscaler{}, cache.Indexers{byTarget: targetIndex})
+	if kinds["deployment"] {
+		add("apps", "deployments", s.c.watches.apps, &appsv1.Deployment{}, cache.Indexers{})
+		add("apps", "replicasets", s.c.watches.apps, &appsv1.ReplicaSet{}, owner)
+	}
+	if kinds["statefulset"] {
+		add("apps", "statefulsets", s.c.watches.apps, &appsv1.StatefulSet{}, cache.Indexers{})
+	}
+	if kinds["daemonset"] {
+		add("apps", "daemonsets", s.c.watches.apps, &appsv1.DaemonSet{}, cache.Indexers{})
+	}
+	return added
+}
+
+func (s *scope) inform(r request, resource string, client rest.Interface, example runtime.Object, indexers cache.Indexers) *informer {
+	h := &heard{}
+	i := &informer{request: r, heard: h, SharedIndexInformer: cache.NewSharedIndexInformer(&stream{client: client, resource: resource, namespace: s.namespace, heard: h}, example, 0, indexers)}
+	// Neither can fail before the informer runs.
+	_ = i.SetTransform(trim)
+	_ = i.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
+		if ctx.Err() != nil {
+			return
+		}
+		s.metrics.watchErrors.WithLabelValues(resource).Inc()
+		err = explain(r, err)
+		if _, before := h.last(); before == nil {
+			s.log.Warn("watch interrupted; it is tried again", "resource", resource, "err", err)
+		}
+		h.failed(err)
+	})
+	return i
+}
+
+// store returns a synced informer's store, or why it cannot be relied upon.
+func (s *scope) store(resource string) (cache.Indexer, time.Time, error) {
+	s.mu.Lock()
+	i := s.informers[resource]
+	s.mu.Unlock()
+	if i == nil {
+		return nil, time.Time{}, fmt.Errorf("%s in namespace %s are not watched (yet)", resource, s.namespace)
+	}
+	at, err := i.heard.last()
+	switch {
+	case !i.HasSynced() && err != nil:
+		return nil, at, err
+	case !i.HasSynced():
+		return nil, at, fmt.Errorf("%s: not answered yet", i.request)
+	}
+	return i.GetIndexer(), at, nil
+}
+
+// oldest is when the quietest watch was last heard; zero if none was yet.
+func (s *scope) oldest() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var oldest time.Time
+	for _, i := range s.informers {
+		if at, _ := i.heard.last(); oldest.IsZero() || at.Before(oldest) && !at.IsZero() {
+			oldest = at
+		}
+	}
+	return oldest
+}
+
+func ownerIndex(o any) ([]string, error) {
+	m, ok := o.(metav1.Object)
+	if !ok {
+		return nil, nil
+	}
+	if uid := controllerOf(m); uid != "" {
+		return []string{uid}, nil
+	}
+	return nil, nil
+}
+
+func serviceIndex(o any) ([]string, error) {
+	if e, ok := o.(*discoveryv1.EndpointSlice); ok && e.Labels[discoveryv1.LabelServiceName] != "" {
+		return []string{e.Labels[discoveryv1.LabelServiceName]}, nil
+	}
+	return nil, nil
+}
+
+func targetIndex(o any) ([]string, error) {
+	if h, ok := o.(*autoscalingv2.HorizontalPodAutoscaler); ok && strings.HasPrefix(h.Spec.ScaleTargetRef.APIVersion, "apps/") {
+		return []string{strings.ToLower(h.Spec.ScaleTargetRef.Kind) + "/" + h.Spec.ScaleTargetRef.Name}, nil
+	}
+	return nil, nil
+}
+
+// trim keeps of an object only what a state is made of: memory is paid per pod.
+func trim(o any) (any, error) {
+	m, ok := o.(metav1.Object)
+	if !ok {
+		return o, nil
+	}
+	m.SetManagedFields(nil)
+	switch x := o.(type) {
+	case *corev1.Pod:
+		x.Annotations, x.Labels = nil, nil
+		x.Spec = corev1.PodSpec{NodeName: x.Spec.NodeName, Containers: resourcesOf(x.Spec.Containers)}
+	case *appsv1.ReplicaSet:
+		x.Annotations = map[string]string{revisionAnnotation: x.Annotations[revisionAnnotation]}
+		x.Spec = appsv1.ReplicaSetSpec{Replicas: x.Spec.Replicas}
+	case *appsv1.Deployment:
+		x.Annotations, x.Spec.Template = nil, corev1.PodTemplateSpec{}
+	case *appsv1.StatefulSet:
+		x.Annotations, x.Spec.Template, x.Spec.VolumeClaimTemplates = nil, corev1.PodTemplateSpec{}, nil
+	case *appsv1.DaemonSet:
+		x.Annotations, x.Spec.Template = nil, corev1.PodTemplateSpec{}
+	}
+	return o, nil
+}
+
+func resourcesOf(all []corev1.Container) []corev1.Container {
+	kept := make([]corev1.Container, 0, len(all))
+	for _, c := range all {
+		kept = append(kept, corev1.Container{Name: c.Name, Resources: c.Resources})
+	}
+	return kept
+}

@@ -1,0 +1,193 @@
+package kube
+
+import (
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"watchdog.io/watchdog/pkg/remediate"
+)
+
+// WorkloadState is what the watches last said of a workload and its pods.
+type WorkloadState struct {
+	Desired     int
+	Ready       int
+	Updated     int
+	Unavailable int
+	// RolloutInProgress: the controller has not seen the newest template, or pods
+	// of it are missing, not available, or too many.
+	RolloutInProgress bool
+	// Restarts of all containers of the pods that exist.
+	Restarts int
+	// Waiting is the number of pods by the reason a container waits, those of the
+	// newest revision that cannot start are counted by NewestWaiting.
+	Waiting       map[string]int
+	NewestWaiting int
+	// EndpointsReady counts the ready endpoints of the Service, if HasEndpoints.
+	EndpointsReady int
+	HasEndpoints   bool
+	HPA            *HPAState
+	// CPUUsageRatio and MemoryUsageRatio are usage by limit, or by request where
+	// there is no limit; nil if not known.
+	CPUUsageRatio    *float64
+	MemoryUsageRatio *float64
+	// ObservedAt is when the API server was last heard on the quietest of the
+	// watches that this was read from.
+	ObservedAt time.Time
+	// Revision is the UID of the newest ReplicaSet of a Deployment, and
+	// RevisionNumber its number.
+	Revision       string
+	RevisionNumber int64
+}
+
+// HPAState is the autoscaler of a workload, in pods.
+type HPAState struct{ Min, Max, Current int }
+
+// view collects what one state is read from, with the age of the oldest part.
+type view struct {
+	s   *scope
+	at  time.Time
+	err error
+}
+
+// find returns the objects of one index value.
+func find[T any](v *view, resource, index, value string) []T {
+	store, at, err := v.s.store(resource)
+	if v.err != nil {
+		return nil
+	}
+	if err != nil {
+		v.err = err
+		return nil
+	}
+	if v.at.IsZero() || at.Before(v.at) {
+		v.at = at
+	}
+	objects, err := store.ByIndex(index, value)
+	if err != nil {
+		v.err = fmt.Errorf("find %s: %w", resource, err)
+		return nil
+	}
+	found := make([]T, 0, len(objects))
+	for _, o := range objects {
+		if x, ok := o.(T); ok {
+			found = append(found, x)
+		}
+	}
+	return found
+}
+
+// state puts together what is known of one workload. It costs as much as the
+// workload has pods and ReplicaSets, however many others there are.
+func (s *scope) state(x Watched, now time.Time) (WorkloadState, error) {
+	v := &view{s: s}
+	w, uid, err := s.object(v, x)
+	if err != nil {
+		return WorkloadState{}, err
+	}
+	st := WorkloadState{Desired: w.Desired, Ready: w.Ready, Updated: w.Updated, Unavailable: w.Unavailable, Waiting: map[string]int{}}
+	owners := []string{uid}
+	if x.Kind == "deployment" {
+		for _, rs := range find[*appsv1.ReplicaSet](v, "replicasets", byOwner, uid) {
+			owners = append(owners, string(rs.UID))
+			if n := revisionNumber(rs); n >= st.RevisionNumber {
+				st.Revision, st.RevisionNumber = string(rs.UID), n
+			}
+		}
+	}
+	var pods []*corev1.Pod
+	for _, o := range owners {
+		pods = append(pods, find[*corev1.Pod](v, "pods", byOwner, o)...)
+	}
+	for _, h := range find[*autoscalingv2.HorizontalPodAutoscaler](v, "horizontalpodautoscalers", byTarget, x.Kind+"/"+x.Name) {
+		st.HPA = &HPAState{Min: minReplicas(h), Max: int(h.Spec.MaxReplicas), Current: int(h.Status.CurrentReplicas)}
+	}
+	if x.Service != "" {
+		st.HasEndpoints = true
+		st.EndpointsReady = readyEndpoints(find[*discoveryv1.EndpointSlice](v, "endpointslices", byService, x.Service))
+	}
+	if v.err != nil {
+		return WorkloadState{}, v.err
+	}
+	pods = alive(pods)
+	st.count(pods)
+	w.Pods = make([]remediate.Pod, len(pods))
+	st.RolloutInProgress = w.RolloutInProgress()
+	st.CPUUsageRatio, st.MemoryUsageRatio = s.usage.ratios(pods, now)
+	st.ObservedAt = v.at
+	if silent := now.Sub(v.at); silent > StaleAfter {
+		return st, fmt.Errorf("read %s/%s/%s: stale: the API server has been silent for %s: check the network to it and its load", x.Namespace, x.Kind, x.Name, silent.Round(time.Second))
+	}
+	return st, nil
+}
+
+// object reads the workload itself.
+func (s *scope) object(v *view, x Watched) (remediate.Workload, string, error) {
+	resource, err := resourceOf(x.Kind)
+	if err != nil {
+		return remediate.Workload{}, "", err
+	}
+	store, at, err := s.store(resource)
+	if err != nil {
+		return remediate.Workload{}, "", err
+	}
+	v.at = at
+	o, exists, err := store.GetByKey(x.Namespace + "/" + x.Name)
+	if err != nil || !exists {
+		return remediate.Workload{}, "", explain(request{"get", resource + ".apps", x.Namespace, x.Name}, apierrors.NewNotFound(schema.GroupResource{Group: "apps", Resource: resource}, x.Name))
+	}
+	switch d := o.(type) {
+	case *appsv1.Deployment:
+		w := deployment(d)
+		w.Generation = d.Generation
+		return w, string(d.UID), nil
+	case *appsv1.StatefulSet:
+		w := statefulSet(d)
+		w.Generation = d.Generation
+		return w, string(d.UID), nil
+	case *appsv1.DaemonSet:
+		w := daemonSet(d)
+		w.Generation = d.Generation
+		return w, string(d.UID), nil
+	}
+	return remediate.Workload{}, "", fmt.Errorf("read %s/%s/%s: a %T is in the store", x.Namespace, x.Kind, x.Name, o)
+}
+
+func alive(pods []*corev1.Pod) []*corev1.Pod {
+	var kept []*corev1.Pod
+	for _, p := range pods {
+		if !ended(p) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// count adds what the pods' containers say.
+func (st *WorkloadState) count(pods []*corev1.Pod) {
+	for _, p := range pods {
+		st.Restarts += restarts(p)
+		reason := waiting(p)
+		if reason == "" {
+			continue
+		}
+		st.Waiting[reason]++
+		if cannotStart(reason) && (st.Revision == "" || controllerOf(p) == st.Revision) {
+			st.NewestWaiting++
+		}
+	}
+}
+
+func cannotStart(reason string) bool {
+	switch reason {
+	case "CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerError", "CreateContainerConfigError", "RunContainerError":
+		return true
+	}
+	return false
+}

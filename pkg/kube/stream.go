@@ -1,0 +1,109 @@
+package kube
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+)
+
+// A watch is asked for anew after watchFor. The API server sends a bookmark two
+// seconds before that, which proves that a quiet stream still delivers; a stream
+// that has stalled is cut after watchCut (F-12).
+const (
+	watchFor = 30 * time.Second
+	watchCut = watchFor + 5*time.Second
+)
+
+// heard is when the API server was last heard on one stream.
+type heard struct {
+	mu  sync.Mutex
+	at  time.Time
+	err error // why it cannot be heard; nil after each word
+}
+
+func (h *heard) now() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.at, h.err = time.Now(), nil
+}
+
+func (h *heard) failed(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = err
+}
+
+func (h *heard) last() (time.Time, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.at, h.err
+}
+
+// stream lists and watches one resource of one namespace, and notes each word
+// from the API server.
+type stream struct {
+	client    rest.Interface
+	resource  string
+	namespace string
+	heard     *heard
+}
+
+// IsWatchListSemanticsUnSupported keeps the reflector to list, then watch: the
+// two verbs that the chart grants for it.
+func (s *stream) IsWatchListSemanticsUnSupported() bool { return true }
+
+func (s *stream) List(o metav1.ListOptions) (runtime.Object, error) {
+	return s.ListWithContext(context.Background(), o)
+}
+
+func (s *stream) Watch(o metav1.ListOptions) (watch.Interface, error) {
+	return s.WatchWithContext(context.Background(), o)
+}
+
+func (s *stream) ListWithContext(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*requestTimeout)
+	defer cancel()
+	list, err := s.client.Get().Namespace(s.namespace).Resource(s.resource).VersionedParams(&o, metav1.ParameterCodec).Do(ctx).Get()
+	if err != nil {
+		return nil, err
+	}
+	s.heard.now()
+	return list, nil
+}
+
+func (s *stream) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	seconds := int64(watchFor / time.Second)
+	o.Watch, o.TimeoutSeconds, o.AllowWatchBookmarks = true, &seconds, true
+	ctx, cancel := context.WithTimeout(ctx, watchCut)
+	w, err := s.client.Get().Namespace(s.namespace).Resource(s.resource).VersionedParams(&o, metav1.ParameterCodec).Watch(ctx)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return listening{watch.Filter(w, s.listen), cancel}, nil
+}
+
+// listen notes an event. Opening a watch proves nothing: a stalled path may
+// accept it and deliver nothing.
+func (s *stream) listen(e watch.Event) (watch.Event, bool) {
+	if e.Type != watch.Error {
+		s.heard.now()
+	}
+	return e, true
+}
+
+// listening frees the request's context with the watch.
+type listening struct {
+	watch.Interface
+	cancel context.CancelFunc
+}
+
+func (l listening) Stop() {
+	l.cancel()
+	l.Interface.Stop()
+}

@@ -1,0 +1,26 @@
+package kube
+
+import (
+	"log/slog"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func resourceGroup() schema.GroupResource {
+	return schema.GroupResource{Group: "apps", Resource: "deployments"}
+}
+
+func inc(action string) incident.Incident {
+	i := incident.New("01k3", shopCart, time.Now())
+	i.Op = &incident.Op{ID: "op1", Plan: incident.Plan{Action: action}}
+	return i
+}
+
+func entry(what string) incident.Entry {
+	return incident.Entry{At: time.Now(), What: what, Text: what}
+}

@@ -1,0 +1,44 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"watchdog.io/watchdog/pkg/config"
+)
+
+// attemptTimeout bounds one request to a receiver.
+const attemptTimeout = 10 * time.Second
+
+// httpClient follows no redirects: a token must not travel to another host.
+func httpClient() *http.Client {
+	return &http.Client{Timeout: attemptTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// FromConfig builds the configured receivers. All errors are returned at once.
+func FromConfig(c config.Receivers) ([]Notifier, error) {
+	var all []Notifier
+	var errs []error
+	add := func(name string, n Notifier, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("receiver %s: %w", name, err))
+			return
+		}
+		all = append(all, n)
+	}
+	if c.PagerDuty != nil {
+		n, err := newPagerDuty(c.PagerDuty)
+		add("pagerduty", n, err)
+	}
+	if c.Slack != nil {
+		n, err := newSlack(c.Slack)
+		add("slack", n, err)
+	}
+	if c.Statuspage != nil {
+		n, err := newStatuspage(c.Statuspage)
+		add("statuspage", n, err)
+	}
+	return all, errors.Join(errs...)
+}

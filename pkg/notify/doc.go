@@ -1,0 +1,76 @@
+// Package notify tells people about incidents.
+//
+// It owns receivers, one file each, and the outbox that stands between them and
+// the engine: a queue per receiver, with retries, on disk. It leaves to the
+// engine what an incident is, and it cannot change one.
+//
+// Its one rule: telling is level-triggered. A receiver is handed the whole
+// incident as it is now and the receipt of what it was told before, and brings
+// the other side up to date; nothing depends on how often that happens.
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// Notifier is one receiver. Notify brings it up to date with the incident and
+// returns the receipt to remember; an unchanged receipt means that there was
+// nothing to tell. An error of type *Failure says whether trying again makes
+// sense; any other error does.
+type Notifier interface {
+	Name() string
+	Notify(ctx context.Context, inc incident.Incident, prev incident.Receipt) (incident.Receipt, error)
+}
+
+// Failure is a refusal by the other side.
+type Failure struct {
+	Err error
+	// Final: the same message will be refused again.
+	Final bool
+	// After is how long the other side asked to wait; 0: it did not say.
+	After time.Duration
+}
+
+// Error returns what was tried and what happened.
+func (f *Failure) Error() string { return f.Err.Error() }
+
+// Unwrap returns the cause.
+func (f *Failure) Unwrap() error { return f.Err }
+
+// Secret is a file with one secret. It is read at each use, so that it can be
+// rotated, and prints as <redacted>.
+type Secret struct{ file string }
+
+// NewSecret returns the secret in the file. A file that is not there is an error now, not at three in the morning.
+func NewSecret(file string) (Secret, error) {
+	s := Secret{file: file}
+	_, err := s.read()
+	return s, err
+}
+
+// maxSecret is far above any token.
+const maxSecret = 64 << 10
+
+func (s Secret) read() (string, error) {
+	b, err := os.ReadFile(s.file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("secret file %s does not exist; is the Secret mounted?", s.file)
+	case err != nil:
+		return "", fmt.Errorf("secret file %s: %w", s.file, err)
+	case len(b) > maxSecret || strings.TrimSpace(string(b)) == "":
+		return "", fmt.Errorf("secret file %s is empty or larger than %d KiB", s.file, maxSecret>>10)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// String never shows the secret.
+func (Secret) String() string { return "<redacted>" }

@@ -1,0 +1,115 @@
+package notify
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// headline is the incident in one line: how bad, what, and where it stands.
+func headline(i incident.Incident) string {
+	return fmt.Sprintf("%s %s: %s", i.Severity, status(i), i.Title())
+}
+
+// status is the incident's phase in the words of somebody who was just woken.
+func status(i incident.Incident) string {
+	switch i.Phase {
+	case incident.Resolved:
+		return "resolved"
+	case incident.Escalated:
+		return "needs a person"
+	case incident.Suppressed:
+		return "on hold"
+	case incident.Frozen:
+		return "frozen"
+	case incident.Verifying:
+		return "verifying"
+	case incident.Acting:
+		return "acting"
+	}
+	return "open"
+}
+
+// next says what watchdog will do, or what it wants of the reader.
+func next(i incident.Incident) string {
+	switch i.Phase {
+	case incident.Resolved:
+		return fmt.Sprintf("Over after %s. Nothing is asked of you.", i.ResolvedAt.Sub(i.OpenedAt).Round(time.Second))
+	case incident.Escalated:
+		return "watchdog does nothing more here. Please take over."
+	case incident.Suppressed:
+		return "A person holds this. watchdog only watches; `watchdog resume` lifts the hold."
+	case incident.Frozen:
+		return "watchdog does not act while it cannot trust what it sees."
+	case incident.Verifying:
+		return "watchdog waits whether it helped."
+	}
+	return "watchdog works on it."
+}
+
+// actions are the finished attempts, one line each.
+func actions(i incident.Incident) []string {
+	var all []string
+	for _, a := range i.Attempts {
+		all = append(all, fmt.Sprintf("%s: %s", a.Summary, a.Verdict))
+	}
+	if i.Op != nil && !i.Op.AppliedAt.IsZero() {
+		all = append(all, i.Op.Plan.Summary+": waiting for its effect")
+	}
+	return all
+}
+
+// reason is why nothing (more) was done.
+func reason(i incident.Incident) string {
+	if i.PageReason != "" && i.Phase != incident.Resolved {
+		return i.PageReason
+	}
+	if i.Phase == incident.Resolved || i.Op != nil {
+		return ""
+	}
+	for _, a := range i.Answers {
+		if a.Hold != "" {
+			return a.Guard + ": " + a.Reason
+		}
+	}
+	return ""
+}
+
+// wanted reports whether a receiver that takes these severities hears of i.
+func wanted(i incident.Incident, severities []incident.Severity) bool {
+	return slices.Contains(severities, i.Severity)
+}
+
+// digest is a fingerprint of what a receiver would show.
+func digest(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}
+
+// cut shortens text to n runes.
+func cut(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return s
+}
+
+// oneLine takes control characters out of foreign text.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+}

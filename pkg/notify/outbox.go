@@ -1,0 +1,419 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// Limits of the outbox.
+const (
+	maxQueued    = 10_000 // incidents that wait for one receiver
+	drainTimeout = 5 * time.Second
+	firstRetry   = time.Second
+	lastRetry    = time.Minute
+)
+
+// OutboxOptions are the outbox's edges.
+type OutboxOptions struct {
+	Dir        string // for what waits; survives a restart of the process
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	// Delivered takes each new receipt.
+	Delivered func(incidentID, receiver string, r incident.Receipt)
+}
+
+// Outbox holds, per receiver, the newest state of each incident that it has not
+// been told yet. Receivers do not wait for each other (INV-43).
+type Outbox struct {
+	o       OutboxOptions
+	metrics *metrics
+
+	mu      sync.Mutex
+	lanes   map[string]*lane
+	running context.Context
+	wg      sync.WaitGroup
+}
+
+// lane is the queue of one receiver.
+type lane struct {
+	out    *Outbox
+	name   string
+	wake   chan struct{}
+	cancel context.CancelFunc
+
+	mu       sync.Mutex
+	notifier Notifier
+	waiting  map[string]incident.Incident // by id
+	order    []string
+	receipts map[string]incident.Receipt // newest per incident, until it is resolved and told
+	notFor   map[string]time.Time        // not before
+	fails    map[string]int
+}
+
+// NewOutbox returns an outbox with what an earlier process left in its folder.
+func NewOutbox(o OutboxOptions) (*Outbox, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("outbox: %w", err)
+	}
+	return &Outbox{o: o, metrics: newMetrics(o.Registerer), lanes: map[string]*lane{}}, nil
+}
+
+// Replace installs the receivers of a configuration. One that stays keeps its queue.
+func (x *Outbox) Replace(all []Notifier) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	keep := map[string]bool{}
+	for _, n := range all {
+		keep[n.Name()] = true
+		l := x.lanes[n.Name()]
+		if l == nil {
+			l = x.newLane(n.Name())
+			x.lanes[n.Name()] = l
+			x.start(l)
+		}
+		l.mu.Lock()
+		l.notifier = n
+		l.mu.Unlock()
+		l.poke()
+	}
+	for name, l := range x.lanes {
+		if !keep[name] {
+			if l.cancel != nil {
+				l.cancel()
+			}
+			delete(x.lanes, name)
+			x.metrics.queue.DeleteLabelValues(name)
+		}
+	}
+}
+
+// Tell queues the incident for every receiver. It never blocks.
+func (x *Outbox) Tell(i incident.Incident) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, l := range x.lanes {
+		l.put(i)
+	}
+}
+
+// Pending returns how many incidents wait per receiver.
+func (x *Outbox) Pending() map[string]int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	n := map[string]int{}
+	for name, l := range x.lanes {
+		l.mu.Lock()
+		n[name] = len(l.order)
+		l.mu.Unlock()
+	}
+	return n
+}
+
+// Run delivers until ctx ends, and then for a bounded time what is still queued.
+func (x *Outbox) Run(ctx context.Context) error {
+	deliver, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	x.mu.Lock()
+	x.running = deliver
+	for _, l := range x.lanes {
+		x.start(l)
+	}
+	x.mu.Unlock()
+	<-ctx.Done()
+	x.drain()
+	cancel()
+	x.mu.Lock()
+	x.running = nil
+	x.mu.Unlock()
+	x.wg.Wait()
+	return nil
+}
+
+// drain gives the receivers a moment to take what waits.
+func (x *Outbox) drain() {
+	limit := time.NewTimer(drainTimeout)
+	defer limit.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		waiting := 0
+		x.mu.Lock()
+		for _, l := range x.lanes {
+			waiting += l.ready()
+		}
+		x.mu.Unlock()
+		if waiting == 0 {
+			return
+		}
+		select {
+		case <-limit.C:
+			x.o.Logger.Warn("stopped with messages not delivered; they are kept and the next leader tells them", "waiting", waiting)
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (x *Outbox) newLane(name string) *lane {
+	l := &lane{out: x, name: name, wake: make(chan struct{}, 1), waiting: map[string]incident.Incident{}, receipts: map[string]incident.Receipt{}, notFor: map[string]time.Time{}, fails: map[string]int{}}
+	l.restore()
+	return l
+}
+
+func (x *Outbox) start(l *lane) {
+	if x.running == nil || l.cancel != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(x.running)
+	l.cancel = cancel
+	x.wg.Go(func() { l.run(ctx) })
+}
+
+func (l *lane) poke() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *lane) put(i incident.Incident) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, queued := l.waiting[i.ID]; !queued {
+		if len(l.order) >= maxQueued {
+			l.drop()
+		}
+		l.order = append(l.order, i.ID)
+	}
+	l.waiting[i.ID] = i
+	// News is told at once even while an older message waits for its retry, unless the other side asked for quiet.
+	if l.fails[i.ID] == 0 {
+		delete(l.notFor, i.ID)
+	}
+	l.out.metrics.queue.WithLabelValues(l.name).Set(float64(len(l.order)))
+	l.poke()
+}
+
+// drop makes room: a resolved incident that was never told goes first.
+func (l *lane) drop() {
+	k := max(0, slices.IndexFunc(l.order, func(id string) bool { return l.waiting[id].Phase == incident.Resolved }))
+	delete(l.waiting, l.order[k])
+	l.order = slices.Delete(l.order, k, k+1)
+	l.out.metrics.sent.WithLabelValues(l.name, "dropped").Inc()
+}
+
+// ready counts what could be sent now.
+func (l *lane) ready() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, id := range l.order {
+		if time.Now().After(l.notFor[id]) {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *lane) run(ctx context.Context) {
+	for {
+		id, wait := l.next()
+		if id != "" {
+			l.deliver(ctx, id)
+			if ctx.Err() != nil {
+				return
+			}
+			continue
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-l.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// next returns the incident that is due, or how long to wait for one.
+func (l *lane) next() (string, time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	wait := time.Hour
+	for _, id := range l.order {
+		d := time.Until(l.notFor[id])
+		if d <= 0 {
+			return id, 0
+		}
+		wait = min(wait, d)
+	}
+	return "", wait
+}
+
+func (l *lane) deliver(ctx context.Context, id string) {
+	l.mu.Lock()
+	i, n := l.waiting[id], l.notifier
+	prev := l.newest(i)
+	l.mu.Unlock()
+	if err := l.save(); err != nil {
+		l.out.o.Logger.Error("outbox not on disk; telling goes on from memory", "receiver", l.name, "err", err)
+	}
+	once, cancel := context.WithTimeout(ctx, attemptTimeout)
+	receipt, err := n.Notify(once, i, prev)
+	cancel()
+	if ctx.Err() != nil && err != nil {
+		return
+	}
+	l.settle(i, prev, receipt, err)
+}
+
+// newest is the later of our receipt and the one on the incident, which may come
+// from another replica.
+func (l *lane) newest(i incident.Incident) incident.Receipt {
+	mine, theirs := l.receipts[i.ID], i.Receipts[l.name]
+	if theirs.At.After(mine.At) {
+		return theirs
+	}
+	return mine
+}
+
+// settle books the result of one attempt.
+func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err error) {
+	l.mu.Lock()
+	var f *Failure
+	retry := err != nil && !(errors.As(err, &f) && f.Final)
+	changed := receipt != prev
+	switch {
+	case retry:
+		l.fails[i.ID]++
+		l.notFor[i.ID] = time.Now().Add(pause(f, l.fails[i.ID]))
+		if f != nil && f.After > 0 && l.fails[i.ID] == 1 {
+			l.fails[i.ID] = 0 // the other side, or a hold-down, asked to wait: no failure
+		}
+	default:
+		delete(l.fails, i.ID)
+		delete(l.notFor, i.ID)
+		if l.waiting[i.ID].UpdatedAt.Equal(i.UpdatedAt) {
+			delete(l.waiting, i.ID)
+			l.order = slices.DeleteFunc(l.order, func(id string) bool { return id == i.ID })
+		}
+		if err != nil {
+			receipt.Error, changed = cut(err.Error(), 300), true
+			receipt.Digest = prev.Digest
+			changed = prev.Error != receipt.Error
+		}
+		if changed {
+			receipt.At = time.Now().UTC().Truncate(time.Millisecond)
+			l.receipts[i.ID] = receipt
+		}
+		if i.Phase == incident.Resolved && l.waiting[i.ID].ID == "" {
+			delete(l.receipts, i.ID)
+		}
+	}
+	m := l.out.metrics
+	m.queue.WithLabelValues(l.name).Set(float64(len(l.order)))
+	l.mu.Unlock()
+	if saveErr := l.save(); saveErr != nil {
+		l.out.o.Logger.Error("outbox not on disk; telling goes on from memory", "receiver", l.name, "err", saveErr)
+	}
+	switch {
+	case retry && f != nil && f.After > 0:
+		l.out.o.Logger.Debug("told later", "receiver", l.name, "incident", i.ID, "reason", err)
+	case retry:
+		m.sent.WithLabelValues(l.name, "retry").Inc()
+		l.out.o.Logger.Warn("not told; tried again", "receiver", l.name, "incident", i.ID, "err", err)
+	case err != nil:
+		m.sent.WithLabelValues(l.name, "refused").Inc()
+		l.out.o.Logger.Error("refused; not tried again until the incident changes", "receiver", l.name, "incident", i.ID, "err", err)
+	case changed:
+		m.sent.WithLabelValues(l.name, "ok").Inc()
+		m.success.WithLabelValues(l.name).SetToCurrentTime()
+	}
+	if !retry && changed {
+		l.out.o.Delivered(i.ID, l.name, receipt)
+	}
+}
+
+// pause before the next try: what the other side asked for, else doubling with jitter.
+func pause(f *Failure, fails int) time.Duration {
+	if f != nil && f.After > 0 {
+		return f.After
+	}
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval, b.Multiplier = firstRetry, lastRetry, 2
+	d := firstRetry
+	for range min(fails, 10) {
+		d = b.NextBackOff()
+	}
+	return d
+}
+
+// saved is a lane on disk.
+type saved struct {
+	Waiting  []incident.Incident         `json:"waiting"`
+	Receipts map[string]incident.Receipt `json:"receipts"`
+}
+
+func (l *lane) path() string {
+	return filepath.Join(l.out.o.Dir, strings.ReplaceAll(l.name, "/", "_")+".json")
+}
+
+// save writes the lane beside the old file and swaps it in, so that a crash
+// leaves one of the two.
+func (l *lane) save() error {
+	l.mu.Lock()
+	s := saved{Receipts: l.receipts}
+	for _, id := range l.order {
+		s.Waiting = append(s.Waiting, l.waiting[id])
+	}
+	b, err := json.Marshal(s)
+	l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	tmp := l.path() + ".new"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp, l.path())
+}
+
+func (l *lane) restore() {
+	b, err := os.ReadFile(l.path())
+	if err != nil {
+		return
+	}
+	var s saved
+	if err := json.Unmarshal(b, &s); err != nil {
+		l.out.o.Logger.Warn("outbox of an earlier process cannot be read; the incidents themselves are told again", "file", l.path(), "err", err)
+		return
+	}
+	for _, i := range s.Waiting {
+		l.waiting[i.ID] = i
+		l.order = append(l.order, i.ID)
+	}
+	if s.Receipts != nil {
+		l.receipts = s.Receipts
+	}
+}

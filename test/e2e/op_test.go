@@ -1,0 +1,147 @@
+//go:build integration
+
+package e2e
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"watchdog.io/watchdog/internal/demo"
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// quickLease makes a takeover cost seconds.
+var quickLease = []string{"leaderElection.leaseDuration=3s", "leaderElection.renewDeadline=2s", "leaderElection.retryPeriod=500ms"}
+
+func contextForCleanup() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	context.AfterFunc(ctx, cancel)
+	return ctx
+}
+
+// broken starts a scene whose agents are dead, so that a restart is due.
+func broken(t *testing.T, name string, set ...string) *demo.Scene {
+	t.Helper()
+	s := stage(t, name)
+	install(t, s, "agents", set...)
+	if err := s.Fault("agents"); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// install puts watchdog into the scene with one of the demo's configurations, sped up.
+func install(t *testing.T, s *demo.Scene, config string, set ...string) {
+	t.Helper()
+	text, err := s.Config(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	installText(t, s, text, set...)
+}
+
+func installText(t *testing.T, s *demo.Scene, text string, set ...string) {
+	t.Helper()
+	text = strings.ReplaceAll(text, "for: 10s", "for: 3s")
+	if err := s.InstallWatchdog(within(t, 2*time.Minute), text, append(slices.Clone(quickLease), set...)...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func finished(i incident.Incident) bool { return i.Phase == incident.Resolved }
+
+// TestKillNineBetweenIntentAndAct_F32: the intent is in the ledger, the write
+// never lands, the leader dies. The follower finishes the same op, once.
+func TestKillNineBetweenIntentAndAct_F32(t *testing.T) {
+	s := broken(t, "kill-before")
+	dead := ""
+	g := putGate(t, s, func(n int) bool {
+		if n > 1 {
+			return true
+		}
+		dead = leader(t, s)
+		kill9(t, s, dead)
+		return false
+	})
+	inc, err := s.WaitIncident(within(t, 2*time.Minute), "resolved after the takeover", finished)
+	if err != nil {
+		t.Fatal(err)
+	}
+	oneEffect(t, s, inc)
+	if g.times() < 2 {
+		t.Errorf("the write was asked %d times, want the first denied and one more", g.times())
+	}
+	if now := leader(t, s); now == dead {
+		t.Errorf("%s was killed and still leads", dead)
+	}
+}
+
+// TestKillNineAfterActBeforeReply_F33: the write lands, the leader dies before
+// the answer. The follower reads the op's id on the target and goes on.
+func TestKillNineAfterActBeforeReply_F33(t *testing.T) {
+	s := broken(t, "kill-after")
+	g := putGate(t, s, func(n int) bool {
+		if n == 1 {
+			kill9(t, s, leader(t, s))
+		}
+		return true
+	})
+	inc, err := s.WaitIncident(within(t, 2*time.Minute), "resolved after the takeover", finished)
+	if err != nil {
+		t.Fatal(err)
+	}
+	oneEffect(t, s, inc)
+	if g.times() != 1 {
+		t.Errorf("the write was sent %d times, want once", g.times())
+	}
+}
+
+func oneEffect(t *testing.T, s *demo.Scene, inc incident.Incident) {
+	t.Helper()
+	wantEffects(t, s, 1)
+	var done []incident.Attempt
+	for _, a := range inc.Attempts {
+		if a.Verdict != incident.Aborted {
+			done = append(done, a)
+		}
+	}
+	if len(done) != 1 || done[0].Verdict != incident.Helped {
+		t.Errorf("attempts %+v, want one that helped", inc.Attempts)
+	}
+	if n := len(s.Receivers.PagerDutyIncidents()); n != 1 {
+		t.Errorf("%d incidents at PagerDuty, want one", n)
+	}
+	if n := len(s.Receivers.SlackMessages()); n != 1 {
+		t.Errorf("%d Slack messages, want one", n)
+	}
+	all, err := s.Incidents(t.Context())
+	if err != nil || len(all) != 1 {
+		t.Errorf("%d incidents (%v), want one", len(all), err)
+	}
+}
+
+// TestAGracefulStopHandsOver: SIGTERM, as in a rolling update of watchdog itself.
+func TestAGracefulStopHandsOver_F42(t *testing.T) {
+	s := stage(t, "handover")
+	install(t, s, "agents", "leaderElection.leaseDuration=60s", "leaderElection.renewDeadline=40s", "leaderElection.retryPeriod=500ms")
+	first := leader(t, s)
+	start := time.Now()
+	if _, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "delete", "pod", first, "--wait=true"); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > 12*time.Second {
+		t.Errorf("the stop took %s, want at most 10 s", took)
+	}
+	if err := s.Fault("agents"); err != nil {
+		t.Fatal(err)
+	}
+	// The lease lasts a minute: only a released one lets the follower act in time.
+	inc, err := s.WaitIncident(within(t, 40*time.Second), "resolved by the follower", finished)
+	if err != nil {
+		t.Fatal(err)
+	}
+	oneEffect(t, s, inc)
+}

@@ -1,0 +1,87 @@
+//go:build integration
+
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"watchdog.io/watchdog/internal/demo"
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// TestDemoScenarios plays every story of the demo and asks the witnesses.
+func TestDemoScenarios(t *testing.T) {
+	want := map[string]struct {
+		effects   int // accepted writes to the application
+		pages     int // incidents ever triggered at PagerDuty
+		published bool
+		check     func(t *testing.T, p demo.Played)
+	}{
+		"release":    {effects: 1, pages: 1, published: true, check: verdicts("rollback", incident.Helped)},
+		"crash":      {effects: 1, pages: 1, published: true, check: verdicts("rollback", incident.Helped)},
+		"slow":       {effects: 2, check: verdicts("scale", incident.NoEffect, "rollback", incident.Helped)},
+		"overload":   {effects: 2, check: verdicts("scale", incident.Helped)}, // the second gives the lease back
+		"agents":     {effects: 1, pages: 1, published: true, check: verdicts("restart", incident.Helped)},
+		"dependency": {effects: 0, pages: 1, published: true, check: says("checks.database")},
+		"hold":       {effects: 0, pages: 1, published: true, check: says("migration in progress")},
+	}
+	for _, sc := range demo.Scenarios() {
+		t.Run(sc.Name, func(t *testing.T) {
+			s := stage(t, sc.Name)
+			p, err := demo.Play(t.Context(), s, sc, func(f string, a ...any) { t.Logf(f, a...) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := want[sc.Name]
+			w.check(t, p)
+			wantEffects(t, s, w.effects)
+			if n := len(s.Receivers.PagerDutyIncidents()); n != w.pages {
+				t.Errorf("%d incidents at PagerDuty, want %d", n, w.pages)
+			}
+			if n := len(s.Receivers.SlackMessages()); n != 1 {
+				t.Errorf("%d Slack messages, want one that is edited", n)
+			}
+			if n := len(s.Receivers.StatuspageIncidents()); (n == 1) != w.published {
+				t.Errorf("%d incidents on the status page, want published=%v", n, w.published)
+			}
+			if sc.Name == "release" {
+				if took := p.EndedAt.Sub(p.BrokenAt); took > time.Minute {
+					t.Errorf("from the release to the verified rollback: %s, want at most a minute", took)
+				}
+			}
+			t.Logf("%s: %s after the break", p.Incident.Phase, p.EndedAt.Sub(p.BrokenAt).Round(100*time.Millisecond))
+		})
+	}
+}
+
+// verdicts asks that exactly the given actions were tried, with the given verdicts.
+func verdicts(pairs ...string) func(*testing.T, demo.Played) {
+	return func(t *testing.T, p demo.Played) {
+		t.Helper()
+		var got []string
+		for _, a := range p.Incident.Attempts {
+			if a.Verdict != incident.Aborted {
+				got = append(got, a.Action, a.Verdict)
+			}
+		}
+		if fmt.Sprint(got) != fmt.Sprint(pairs) {
+			t.Errorf("attempts %q, want %q", got, pairs)
+		}
+	}
+}
+
+// says asks that the incident explains why nothing was done.
+func says(text string) func(*testing.T, demo.Played) {
+	return func(t *testing.T, p demo.Played) {
+		t.Helper()
+		for _, e := range p.Incident.Timeline {
+			if strings.Contains(e.Text, text) {
+				return
+			}
+		}
+		t.Errorf("the timeline does not say %q: %+v", text, p.Incident.Timeline)
+	}
+}
