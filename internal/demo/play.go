@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
+	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/remediate"
 )
@@ -69,6 +70,30 @@ func Play(ctx context.Context, s *Scene, sc Scenario, say func(format string, ar
 		}
 	}
 	return p, nil
+}
+
+// Told waits until every receiver that was told of a resolved incident has been
+// told of its end.
+func (s *Scene) Told(ctx context.Context, inc incident.Incident) error {
+	if inc.Phase != incident.Resolved {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	err := s.Receivers.WaitFor(ctx, func(recorders.Snapshot) bool {
+		for _, side := range []map[string]recorders.Incident{s.Receivers.PagerDutyIncidents(), s.Receivers.StatuspageIncidents()} {
+			for _, i := range side {
+				if i.State != "resolved" {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return fmt.Errorf("the incident is resolved, but not everybody was told: %w; PagerDuty %v, status page %v", err, s.Receivers.PagerDutyIncidents(), s.Receivers.StatuspageIncidents())
+	}
+	return nil
 }
 
 var ledgersResource = schema.GroupVersionResource{Group: "watchdog.io", Version: "v1alpha1", Resource: "ledgers"}

@@ -127,8 +127,10 @@ type Alert struct {
 	// what the last evaluation alone said.
 	Firing  bool    `json:"firing"`
 	Verdict Verdict `json:"verdict"`
-	// Reason explains an unknown verdict, or sums up a breach.
+	// Reason explains an unknown verdict, or sums up a breach; Was is what it said
+	// when the rule fired.
 	Reason string `json:"reason,omitempty"`
+	Was    string `json:"was,omitempty"`
 	// Value and Bound are in Unit (seconds, ratio, or a plain number).
 	Value       float64   `json:"value"`
 	Bound       float64   `json:"bound"`
@@ -338,7 +340,13 @@ type Incident struct {
 	Timeline   []Entry            `json:"timeline,omitempty"`
 	Dropped    int                `json:"dropped,omitempty"` // timeline entries that no longer fit
 	Receipts   map[string]Receipt `json:"receipts,omitempty"`
+	// Evidence is where the newest bundle is, taken at EvidenceAt.
+	Evidence   string    `json:"evidence,omitempty"`
+	EvidenceAt time.Time `json:"evidenceAt,omitzero"`
 }
+
+// evidenceAge is how old evidence may be to serve for the next action too.
+const evidenceAge = time.Minute
 
 // Alert returns the alert of the given rule.
 func (i Incident) Alert(rule string) (Alert, bool) {
@@ -360,8 +368,8 @@ func (i Incident) Title() string {
 		}
 	}
 	t := fmt.Sprintf("%s: %s", i.Target.Name, strings.Join(names, ", "))
-	if a.Reason != "" {
-		t += " (" + a.Reason + ")"
+	if a.Was != "" {
+		t += " (" + a.Was + ")"
 	}
 	return t
 }

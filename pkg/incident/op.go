@@ -126,11 +126,18 @@ func (s *step) reserved() {
 
 // prepare takes evidence before anything that destroys it (class C3 and above).
 func (s *step) prepare() {
-	if s.i.Op.Plan.Class >= C3 && s.i.Op.Evidence == "" {
-		s.do(Capture)
+	op := s.i.Op
+	if op.Plan.Class < C3 || op.Evidence != "" {
+		s.do(Recheck)
 		return
 	}
-	s.do(Recheck)
+	if s.i.Evidence != "" && s.at.Sub(s.i.EvidenceAt) < evidenceAge {
+		// What the ladder's own capture rung took a moment ago is evidence enough.
+		op.Evidence, op.Phase = s.i.Evidence, Evidenced
+		s.do(Recheck)
+		return
+	}
+	s.do(Capture)
 }
 
 func (s *step) refused(e Refused) {
@@ -144,7 +151,10 @@ func (s *step) refused(e Refused) {
 }
 
 func (s *step) captured(e Captured) {
-	text := "evidence: " + e.Ref
+	if e.Ref != "" {
+		s.i.Evidence, s.i.EvidenceAt = e.Ref, s.at
+	}
+	text := e.Ref
 	if e.Gap != "" {
 		text += "; missing: " + e.Gap
 	}

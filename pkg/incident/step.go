@@ -122,6 +122,7 @@ func (s *step) merge(now []Alert) {
 		k := slices.IndexFunc(s.i.Alerts, func(o Alert) bool { return o.Rule == a.Rule })
 		if k < 0 {
 			if a.Firing {
+				a.Was = a.Reason
 				s.i.Alerts = append(s.i.Alerts, a)
 				s.note("firing", fmt.Sprintf("%s: %s", a.Rule, a.Reason))
 				s.raise(a)
@@ -129,7 +130,10 @@ func (s *step) merge(now []Alert) {
 			continue
 		}
 		old := s.i.Alerts[k]
-		a.Next, a.Tries = old.Next, old.Tries
+		a.Next, a.Tries, a.Was = old.Next, old.Tries, old.Was
+		if a.Firing && !old.Firing {
+			a.Was = a.Reason
+		}
 		s.i.Alerts[k] = a
 		switch {
 		case a.Firing && !old.Firing:

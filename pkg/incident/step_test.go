@@ -78,7 +78,9 @@ func TestABadReleaseIsRolledBackAndResolved(t *testing.T) {
 	a := breach("errors", P1, 5, "capture", "rollback", "page")
 	s := tell(t, a).want(Acting, Capture)
 	s.step(Captured{At: s.at, Ref: "evidence/0"}).want(Open, Consider)
-	s.run("rollback", C4)
+	// The capture rung's evidence is fresh: it is not taken twice.
+	s.step(Considered{At: s.at, OpID: "rollback1", Ready: 3, Plan: Plan{Action: "rollback", Class: C4, Target: target, Summary: "rollback it"}}).want(Acting, Reserve)
+	s.step(Reserved{At: s.at}).want(Acting, Recheck).step(Rechecked{At: s.at}).want(Acting, Act).step(Acted{At: s.at, Outcome: Applied}).want(Verifying)
 	s.after(2*time.Second).tick(steady, a).want(Verifying)
 	s.after(11*time.Second).tick(steady, with(a, OK, true)).want(Verifying, Release)
 	s.step(Released{At: s.at}).want(Verifying)

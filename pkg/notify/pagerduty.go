@@ -80,7 +80,7 @@ func payload(i incident.Incident) *pagerduty.V2Payload {
 	if a := actions(i); len(a) > 0 {
 		details["done"] = a
 	}
-	return &pagerduty.V2Payload{Summary: cut(oneLine(headline(i)), maxSummary), Source: i.Target.String(), Severity: level, Timestamp: i.OpenedAt.UTC().Format("2006-01-02T15:04:05.000Z"),
+	return &pagerduty.V2Payload{Summary: cut(oneLine(string(i.Severity)+" "+i.Title()), maxSummary), Source: i.Target.String(), Severity: level, Timestamp: i.OpenedAt.UTC().Format("2006-01-02T15:04:05.000Z"),
 		Component: i.Target.Workload, Group: i.Target.Namespace, Class: i.Lead, Details: details}
 }
 

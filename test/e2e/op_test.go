@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"watchdog.io/watchdog/internal/demo"
 	"watchdog.io/watchdog/pkg/incident"
 )
@@ -64,6 +66,11 @@ func TestKillNineBetweenIntentAndAct_F32(t *testing.T) {
 		}
 		dead = leader(t, s)
 		kill9(t, s, dead)
+		// Its node is gone too: nobody comes back under its name.
+		now := int64(0)
+		if err := tb.Kube.CoreV1().Pods(s.Watchdog).Delete(context.Background(), dead, metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
+			t.Error(err)
+		}
 		return false
 	})
 	inc, err := s.WaitIncident(within(t, 2*time.Minute), "resolved after the takeover", finished)

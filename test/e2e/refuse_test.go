@@ -84,8 +84,8 @@ func TestShouldNotAct(t *testing.T) {
 			},
 		},
 		{
-			name: "one-source", config: "crash", brk: release("v2.2.1"), phase: incident.Open, says: "1 of 2",
-			edit: func(c string) string { return dropLine(c, "single_source:") }, before: good,
+			name: "one-source", config: "agents", brk: fault("agents"), phase: incident.Open, says: "1 of 2",
+			edit: func(c string) string { return dropLine(dropLine(c, "- health:"), "- http:") },
 		},
 		{
 			name: "no-budget", config: "agents", brk: fault("agents"), phase: incident.Escalated, says: "0 of 0",

@@ -87,6 +87,9 @@ func run(ctx context.Context, name string, keep bool) (err error) {
 		return err
 	}
 	t.say("the story ends %s after it began: the incident is %s", played.EndedAt.Sub(played.BrokenAt).Round(time.Second), played.Incident.Phase)
+	if err := scene.Told(ctx, played.Incident); err != nil {
+		return err
+	}
 	cancel()
 	for _, args := range [][]string{{"incidents", "show", played.Incident.ID}, {"why", played.Incident.ID}, {"status"}} {
 		args = append(args, "-n", scene.Watchdog)
