@@ -37,10 +37,10 @@ type Config struct {
 
 // Prometheus is how a Prometheus-compatible server is asked.
 type Prometheus struct {
-	URL             string         `yaml:"url"`
-	Timeout         model.Duration `yaml:"timeout,omitempty"` // default 10s
-	BearerTokenFile string         `yaml:"bearer_token_file,omitempty"`
-	CAFile          string         `yaml:"ca_file,omitempty"`
+	URL             string         `yaml:"url"`                         // base URL, as Grafana would be given it
+	Timeout         model.Duration `yaml:"timeout,omitempty"`           // default 10s
+	BearerTokenFile string         `yaml:"bearer_token_file,omitempty"` // file with a bearer token
+	CAFile          string         `yaml:"ca_file,omitempty"`           // file with the certificate authorities to trust instead of the system's
 }
 
 // Target is one workload and how it is looked at.
@@ -51,42 +51,40 @@ type Target struct {
 	Mode incident.Mode `yaml:"mode,omitempty"`
 	// Workload is kind/name, for instance deployment/agent-system. Only deployments may be acted upon.
 	Workload  string  `yaml:"workload"`
-	Namespace string  `yaml:"namespace"`
+	Namespace string  `yaml:"namespace"`         // the namespace of the workload
 	Service   string  `yaml:"service,omitempty"` // the Service whose ready endpoints are counted
-	Probes    []Probe `yaml:"probes,omitempty"`
+	Probes    []Probe `yaml:"probes,omitempty"`  // how it is looked at over the network; the workload's state in Kubernetes is always looked at
 }
 
 // Probe is one way of looking. Exactly one kind is set:
 //
 //   - health: { url: "http://…/health", interval: 15s }
 type Probe struct {
-	Health *HealthProbe `yaml:"health,omitempty"`
-	SLA    *SLAProbe    `yaml:"sla,omitempty"`
-	Agents *AgentsProbe `yaml:"agents,omitempty"`
-	HTTP   *HTTPProbe   `yaml:"http,omitempty"`
-	TCP    *TCPProbe    `yaml:"tcp,omitempty"`
+	Health *HealthProbe `yaml:"health,omitempty"` // the health document of runbook 2.1
+	SLA    *SLAProbe    `yaml:"sla,omitempty"`    // the application's own service level, /metrics/sla
+	Agents *AgentsProbe `yaml:"agents,omitempty"` // the agents' status, /api/v2/agents/status
+	HTTP   *HTTPProbe   `yaml:"http,omitempty"`   // any other request
+	TCP    *TCPProbe    `yaml:"tcp,omitempty"`    // a connection
 }
 
 // Look is what all probes share.
 type Look struct {
 	// Name is the value of the label `probe`. Default: the kind. Unique within a target.
-	Name     string         `yaml:"name,omitempty"`
-	Interval model.Duration `yaml:"interval,omitempty"` // default 15s; sla 30s
-	Timeout  model.Duration `yaml:"timeout,omitempty"`  // default 5s, at most Interval
-	// Failures of the last Window looks make the probe bad (default 3 of 5);
-	// Successes in a row make it good again (default 3).
-	Failures  int `yaml:"failures,omitempty"`
-	Window    int `yaml:"window,omitempty"`
-	Successes int `yaml:"successes,omitempty"`
+	Name      string         `yaml:"name,omitempty"`
+	Interval  model.Duration `yaml:"interval,omitempty"`  // default 15s; sla 30s
+	Timeout   model.Duration `yaml:"timeout,omitempty"`   // default 5s, at most Interval
+	Failures  int            `yaml:"failures,omitempty"`  // this many bad looks of the last window make the probe bad; default 3
+	Window    int            `yaml:"window,omitempty"`    // how many of the last looks count; default 5
+	Successes int            `yaml:"successes,omitempty"` // this many good looks in a row make it good again; default 3
 }
 
 // HTTPClient is what all probes over HTTP share. Redirects are not followed.
 type HTTPClient struct {
-	URL                string            `yaml:"url"`
-	CAFile             string            `yaml:"ca_file,omitempty"`
-	InsecureSkipVerify bool              `yaml:"insecure_skip_verify,omitempty"`
-	Headers            map[string]string `yaml:"headers,omitempty"`
-	BearerTokenFile    string            `yaml:"bearer_token_file,omitempty"`
+	URL                string            `yaml:"url"`                            // http or https; credentials in it are refused
+	CAFile             string            `yaml:"ca_file,omitempty"`              // file with the certificate authorities to trust instead of the system's
+	InsecureSkipVerify bool              `yaml:"insecure_skip_verify,omitempty"` // accept any certificate
+	Headers            map[string]string `yaml:"headers,omitempty"`              // further request headers
+	BearerTokenFile    string            `yaml:"bearer_token_file,omitempty"`    // file with a bearer token, read at each look
 }
 
 // HealthProbe reads the health document of runbook 2.1.
@@ -134,31 +132,26 @@ type TCPProbe struct {
 type Threshold struct {
 	// Name is the rule's name; default Metric. Unique.
 	Name   string `yaml:"name,omitempty"`
-	Metric string `yaml:"metric,omitempty"`
-	Expr   string `yaml:"expr,omitempty"`
+	Metric string `yaml:"metric,omitempty"` // a row of the shipped table; what is not given here is as shipped
+	Expr   string `yaml:"expr,omitempty"`   // PromQL with one value per label target, instead of a metric's own expression
 	// Source is local (the embedded engine over the probes' samples, default) or prometheus.
 	Source string `yaml:"source,omitempty"`
 	// Targets limits the rule to the named targets; empty: all.
-	Targets []string `yaml:"targets,omitempty"`
-	// Above or Below is the bound: 500ms, 0.1%, 80%, 2. Exactly one.
-	Above *Quantity `yaml:"above,omitempty"`
-	Below *Quantity `yaml:"below,omitempty"`
-	// ClearBelow (for Above) or ClearAbove (for Below) is the bound of recovery. Default: the bound itself.
-	ClearBelow *Quantity `yaml:"clear_below,omitempty"`
-	ClearAbove *Quantity `yaml:"clear_above,omitempty"`
-	// For is how long the condition must hold; ClearFor how long recovery must.
-	For      model.Duration `yaml:"for"`
-	ClearFor model.Duration `yaml:"clear_for,omitempty"`
+	Targets    []string       `yaml:"targets,omitempty"`
+	Above      *Quantity      `yaml:"above,omitempty"`       // the rule is in breach above this: 500ms, 0.1%, 80%, 2; exactly one of above and below
+	Below      *Quantity      `yaml:"below,omitempty"`       // the rule is in breach below this
+	ClearBelow *Quantity      `yaml:"clear_below,omitempty"` // with above: the bound of recovery; default the bound itself
+	ClearAbove *Quantity      `yaml:"clear_above,omitempty"` // with below: the bound of recovery; default the bound itself
+	For        model.Duration `yaml:"for"`                   // how long the condition must hold
+	ClearFor   model.Duration `yaml:"clear_for,omitempty"`   // how long recovery must last
 	// Window is the range of the built-in expression ($window in Expr). Default 5m.
-	Window model.Duration `yaml:"window,omitempty"`
-	// MinRate (requests per second) and MinRequests (in the window) are traffic
-	// floors: below them the rule says NO_DATA.
-	MinRate     float64           `yaml:"min_rate,omitempty"`
-	MinRequests float64           `yaml:"min_requests,omitempty"`
-	Severity    incident.Severity `yaml:"severity"`
+	Window      model.Duration    `yaml:"window,omitempty"`
+	MinRate     float64           `yaml:"min_rate,omitempty"`     // requests per second below which the rule says NO_DATA
+	MinRequests float64           `yaml:"min_requests,omitempty"` // requests in the window below which the rule says NO_DATA
+	Severity    incident.Severity `yaml:"severity"`               // how fast a person must answer
 	// Mode is how far watchdog may go because of this rule. Default observe: each rule opts in.
 	Mode   incident.Mode `yaml:"mode,omitempty"`
-	Ladder []Rung        `yaml:"ladder"`
+	Ladder []Rung        `yaml:"ladder"` // the remedies, mildest first; page is the last
 	// SingleSource waives the second source of evidence that restart and
 	// rollback need (INV-11). The text says why and goes into the audit record.
 	SingleSource string `yaml:"single_source,omitempty"`
@@ -174,20 +167,16 @@ type Rung struct {
 
 // RungOptions are the options of a rung; which apply depends on its action.
 type RungOptions struct {
-	// Settle is how long after the action's rollout the effect is judged at the
-	// earliest (default 30s), Verify at the latest (default 5m).
-	Settle model.Duration `yaml:"settle,omitempty"`
-	Verify model.Duration `yaml:"verify,omitempty"`
+	Settle model.Duration `yaml:"settle,omitempty"` // how long after the action's rollout its effect is judged at the earliest; default 30s
+	Verify model.Duration `yaml:"verify,omitempty"` // how long after the action its effect is judged at the latest; default 5m
 	// Attempts is how often the rung may be tried in one incident. Default 1.
 	Attempts int           `yaml:"attempts,omitempty"`
 	Mode     incident.Mode `yaml:"mode,omitempty"` // default: the rule's
 
-	// scale: By is a percentage of the replicas now ("25%", rounded up) or a
-	// number; AtLeast an absolute floor; Max the cap; Lease how long it stays.
-	By      string         `yaml:"by,omitempty"`
-	AtLeast int            `yaml:"at_least,omitempty"`
-	Max     int            `yaml:"max,omitempty"`
-	Lease   model.Duration `yaml:"lease,omitempty"`
+	By      string         `yaml:"by,omitempty"`       // scale: a share of the present replicas ("25%", rounded up) or a number
+	AtLeast int            `yaml:"at_least,omitempty"` // scale: an absolute number; never lowers
+	Max     int            `yaml:"max,omitempty"`      // scale: the most replicas it may ask for
+	Lease   model.Duration `yaml:"lease,omitempty"`    // scale: how long it stays before it is taken back; default 2h
 
 	// rollback: OnlyIf is "suspect_deploy" (default and only value).
 	OnlyIf string `yaml:"only_if,omitempty"`
@@ -203,32 +192,32 @@ type JobTemplate struct {
 
 // Receivers are the ways of telling people; each is optional.
 type Receivers struct {
-	PagerDuty  *PagerDuty  `yaml:"pagerduty,omitempty"`
-	Slack      *Slack      `yaml:"slack,omitempty"`
-	Statuspage *Statuspage `yaml:"statuspage,omitempty"`
+	PagerDuty  *PagerDuty  `yaml:"pagerduty,omitempty"`  // page people
+	Slack      *Slack      `yaml:"slack,omitempty"`      // tell the team
+	Statuspage *Statuspage `yaml:"statuspage,omitempty"` // tell the public
 }
 
 // PagerDuty is an Events API v2 integration.
 type PagerDuty struct {
-	URL            string              `yaml:"url,omitempty"` // default https://events.pagerduty.com
-	RoutingKeyFile string              `yaml:"routing_key_file"`
+	URL            string              `yaml:"url,omitempty"`        // default https://events.pagerduty.com
+	RoutingKeyFile string              `yaml:"routing_key_file"`     // file with the integration key of the service
 	Severities     []incident.Severity `yaml:"severities,omitempty"` // default P0, P1; every other severity once a person must act
 }
 
 // Slack posts one message per incident and edits it in place.
 type Slack struct {
-	URL        string              `yaml:"url,omitempty"` // default https://slack.com/api/
-	TokenFile  string              `yaml:"token_file"`
-	Channel    string              `yaml:"channel"`
+	URL        string              `yaml:"url,omitempty"`        // default https://slack.com/api/
+	TokenFile  string              `yaml:"token_file"`           // file with a bot token (xoxb-…) that may write to the channel
+	Channel    string              `yaml:"channel"`              // name or id of the channel
 	Severities []incident.Severity `yaml:"severities,omitempty"` // default all
 }
 
 // Statuspage publishes an incident on the public status page.
 type Statuspage struct {
-	URL         string `yaml:"url,omitempty"` // default https://api.statuspage.io
-	PageID      string `yaml:"page_id"`
-	TokenFile   string `yaml:"token_file"`
-	ComponentID string `yaml:"component_id,omitempty"`
+	URL         string `yaml:"url,omitempty"`          // default https://api.statuspage.io
+	PageID      string `yaml:"page_id"`                // id of the page
+	TokenFile   string `yaml:"token_file"`             // file with an API key
+	ComponentID string `yaml:"component_id,omitempty"` // component whose status follows the incident
 	// Publish is off (default; watchdog only says what it would post) or auto.
 	Publish    string              `yaml:"publish,omitempty"`
 	Severities []incident.Severity `yaml:"severities,omitempty"` // default P0, P1
@@ -245,9 +234,9 @@ type Rate struct {
 
 // Budget bounds ops in a sliding window, over all rules (INV-17).
 type Budget struct {
-	PerTarget    Rate `yaml:"per_target,omitempty"`    // default 3/1h
-	PerNamespace Rate `yaml:"per_namespace,omitempty"` // default 5/1h
-	Cluster      Rate `yaml:"cluster,omitempty"`       // default 10/1h
+	PerTarget    Rate `yaml:"per_target,omitempty"`    // ops on one target; default 3/1h
+	PerNamespace Rate `yaml:"per_namespace,omitempty"` // ops in one namespace; default 5/1h
+	Cluster      Rate `yaml:"cluster,omitempty"`       // ops in the cluster; default 10/1h
 	Concurrent   int  `yaml:"concurrent,omitempty"`    // ops in flight at once; default 2
 	// MaxUnhealthy is the share of watched targets in breach above which nothing
 	// of class restart or higher is done (INV-14). Default 30%, and always at least one target.

@@ -1,0 +1,272 @@
+package config
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write docs/configuration.md and configs/watchdog.schema.json anew")
+
+const (
+	referenceFile = "../../docs/configuration.md"
+	schemaFile    = "../../configs/watchdog.schema.json"
+)
+
+// shape is what the sources say of the file's structs: fields, YAML keys, comments.
+type shape struct {
+	structs map[string][]field
+	docs    map[string]string
+}
+
+type field struct {
+	key, kind, doc string
+	inline         bool
+}
+
+func readShape(t *testing.T) shape {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), "types.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := shape{map[string][]field{}, map[string]string{}}
+	for _, d := range f.Decls {
+		g, ok := d.(*ast.GenDecl)
+		if !ok || g.Tok != token.TYPE {
+			continue
+		}
+		for _, spec := range g.Specs {
+			ts := spec.(*ast.TypeSpec)
+			st, ok := ts.Type.(*ast.StructType)
+			if !ok {
+				continue
+			}
+			s.docs[ts.Name.Name] = strings.TrimSpace(g.Doc.Text())
+			s.structs[ts.Name.Name] = fields(st)
+		}
+	}
+	return s
+}
+
+func fields(st *ast.StructType) []field {
+	var all []field
+	for _, f := range st.Fields.List {
+		if f.Tag == nil {
+			continue
+		}
+		key, options, _ := strings.Cut(reflect.StructTag(strings.Trim(f.Tag.Value, "`")).Get("yaml"), ",")
+		if key == "-" {
+			continue
+		}
+		doc := strings.Join(strings.Fields(f.Doc.Text()), " ")
+		if d := strings.TrimSpace(f.Comment.Text()); d != "" {
+			doc = d
+		}
+		all = append(all, field{key: key, kind: kindOf(f.Type), doc: doc, inline: strings.Contains(options, "inline")})
+	}
+	return all
+}
+
+func kindOf(e ast.Expr) string {
+	switch x := e.(type) {
+	case *ast.StarExpr:
+		return kindOf(x.X)
+	case *ast.ArrayType:
+		return "list of " + kindOf(x.Elt)
+	case *ast.MapType:
+		return "map of " + kindOf(x.Value)
+	case *ast.SelectorExpr:
+		return x.Sel.Name
+	case *ast.Ident:
+		return x.Name
+	}
+	return "?"
+}
+
+// words of the file for Go's types.
+var words = map[string]string{"string": "text", "int": "number", "float64": "number", "bool": "true or false", "Duration": "duration: 5m", "Quantity": "quantity: 500ms, 0.1%, 2", "Rate": "rate: 3/1h", "Mode": "observe, suggest or auto", "Severity": "P0, P1, P2 or P3"}
+
+func (s shape) word(kind string) string {
+	for _, of := range []string{"list of ", "map of "} {
+		if rest, ok := strings.CutPrefix(kind, of); ok {
+			return of + s.word(rest)
+		}
+	}
+	if w, ok := words[kind]; ok {
+		return w
+	}
+	return fmt.Sprintf("[%s](#%s)", strings.ToLower(kind), strings.ToLower(kind))
+}
+
+// order in which a reader meets the parts of a file.
+var order = []string{"Config", "Prometheus", "Target", "Probe", "Look", "HTTPClient", "HealthProbe", "SLAProbe", "AgentsProbe", "HTTPProbe", "TCPProbe", "Threshold", "Rung", "RungOptions", "JobTemplate", "Receivers", "PagerDuty", "Slack", "Statuspage", "Budget", "Guards"}
+
+func (s shape) reference() string {
+	var b strings.Builder
+	b.WriteString(`# Configuration
+
+One YAML file. ` + "`watchdog check FILE`" + ` says everything that is wrong with one, with line and what would be right;
+` + "`configs/`" + ` has an example per feature; ` + "`configs/watchdog.schema.json`" + ` is the JSON schema for editors. The running daemon loads a
+changed file by itself, on SIGHUP and on ` + "`POST /-/reload`" + `; a file with an error changes nothing. Only ` + "`evaluation_interval`" + ` needs a
+restart.
+
+Unknown fields are errors. Secrets are never in the file: ` + "`*_file`" + ` options name files that are read at each use. Nothing in
+the file is expanded from the environment.
+
+This page is generated from the comments in ` + "`pkg/config/types.go`" + ` (` + "`go test ./pkg/config -run Reference -update`" + `).
+
+`)
+	for _, name := range order {
+		b.WriteString("## " + name + "\n\n")
+		doc := strings.ReplaceAll(s.docs[name], "\n", " ")
+		if name == "Probe" || name == "Rung" {
+			doc = s.docs[name]
+		}
+		b.WriteString(strings.TrimSpace(doc) + "\n\n")
+		if name == "Rung" {
+			b.WriteString("The options of each action are in [rungoptions](#rungoptions).\n\n")
+			continue
+		}
+		b.WriteString("| option | value | meaning |\n|---|---|---|\n")
+		for _, f := range s.structs[name] {
+			if f.inline {
+				fmt.Fprintf(&b, "| | | and all options of [%s](#%s) |\n", strings.ToLower(f.kind), strings.ToLower(f.kind))
+				continue
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.key, s.word(f.kind), strings.ReplaceAll(f.doc, "|", "\\|"))
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString(shippedTable())
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+func shippedTable() string {
+	var b strings.Builder
+	b.WriteString("## Shipped rules\n\nUsed when a file has no `thresholds:`, and completed from by a threshold that names a `metric`. All are in mode observe.\n\n| metric | breach | for | clears | for | window | floor | severity | ladder |\n|---|---|---|---|---|---|---|---|---|\n")
+	for _, r := range table() {
+		bound, clear := "> "+r.above, "≤ "+r.clear
+		if r.below != "" {
+			bound, clear = "< "+r.below, "≥ "+r.clear
+		}
+		floor := "-"
+		if r.minRate > 0 {
+			floor = fmt.Sprintf("%v requests/s", r.minRate)
+		}
+		if r.minRequests > 0 {
+			floor = fmt.Sprintf("%v requests", r.minRequests)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.metric, bound, r.wait, clear, r.clearFor, r.over, floor, r.severity, strings.Join(r.ladder, " → "))
+	}
+	b.WriteString("\n`ready_replicas` is not used by default. `disk` is the runbook's sixth row: it needs an `expr` over Prometheus, because where it is measured\ndiffers (configs/prometheus.yaml).\n")
+	return b.String()
+}
+
+// schema is a JSON schema (draft 7) of the file, for editors.
+func (s shape) schema() string {
+	var b strings.Builder
+	b.WriteString("{\n  \"$schema\": \"http://json-schema.org/draft-07/schema#\",\n  \"title\": \"watchdog configuration\",\n  \"$ref\": \"#/definitions/Config\",\n  \"definitions\": {\n")
+	b.WriteString("    \"Duration\": {\"type\": \"string\", \"pattern\": \"^([0-9]+(ms|[smhdwy]))+$|^0$\"},\n")
+	b.WriteString("    \"Quantity\": {\"type\": [\"string\", \"number\"]},\n    \"Rate\": {\"type\": \"string\", \"pattern\": \"^[0-9]+/\"},\n")
+	b.WriteString("    \"Mode\": {\"enum\": [\"observe\", \"suggest\", \"auto\"]},\n    \"Severity\": {\"enum\": [\"P0\", \"P1\", \"P2\", \"P3\"]},\n")
+	b.WriteString("    \"Rung\": {\"anyOf\": [{\"enum\": [\"" + strings.Join(Actions(), "\", \"") + "\"]}, {\"type\": \"object\", \"minProperties\": 1, \"maxProperties\": 1, \"additionalProperties\": false, \"properties\": {")
+	for i, a := range Actions() {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%q: {\"anyOf\": [{\"$ref\": \"#/definitions/RungOptions\"}, {\"type\": \"null\"}]}", a)
+	}
+	b.WriteString("}}]}")
+	for _, name := range order {
+		if name == "Rung" || name == "Look" || name == "HTTPClient" {
+			continue
+		}
+		fmt.Fprintf(&b, ",\n    %q: {\"type\": \"object\", \"additionalProperties\": false, \"properties\": {", name)
+		for i, f := range s.flat(name) {
+			if i > 0 {
+				b.WriteString(",")
+			}
+			fmt.Fprintf(&b, "\n      %q: %s", f.key, schemaOf(f.kind))
+		}
+		b.WriteString("\n    }}")
+	}
+	b.WriteString("\n  }\n}\n")
+	return b.String()
+}
+
+func (s shape) flat(name string) []field {
+	var all []field
+	for _, f := range s.structs[name] {
+		if f.inline {
+			all = append(all, s.flat(f.kind)...)
+			continue
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+func schemaOf(kind string) string {
+	if rest, ok := strings.CutPrefix(kind, "list of "); ok {
+		return fmt.Sprintf(`{"type": "array", "items": %s}`, schemaOf(rest))
+	}
+	if rest, ok := strings.CutPrefix(kind, "map of "); ok {
+		return fmt.Sprintf(`{"type": "object", "additionalProperties": %s}`, schemaOf(rest))
+	}
+	switch kind {
+	case "string":
+		return `{"type": "string"}`
+	case "int":
+		return `{"type": "integer"}`
+	case "float64":
+		return `{"type": "number"}`
+	case "bool":
+		return `{"type": "boolean"}`
+	}
+	return fmt.Sprintf(`{"$ref": "#/definitions/%s"}`, kind)
+}
+
+func TestReferenceIsCurrent(t *testing.T) {
+	s := readShape(t)
+	for name := range s.structs {
+		if name != "Quantity" && name != "Rate" && !contains(order, name) {
+			t.Errorf("%s has no section in docs/configuration.md; add it to order", name)
+		}
+	}
+	for file, want := range map[string]string{referenceFile: s.reference(), schemaFile: s.schema()} {
+		if *update {
+			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := os.ReadFile(file); err != nil || string(got) != want {
+			t.Errorf("%s is not what the sources say; run go test ./pkg/config -run Reference -update", file)
+		}
+	}
+}
+
+func TestEveryOptionIsExplained(t *testing.T) {
+	for name, fields := range readShape(t).structs {
+		for _, f := range fields {
+			if f.doc == "" && !f.inline && name != "Receivers" && name != "Probe" {
+				t.Errorf("%s.%s has no comment in types.go", name, f.key)
+			}
+		}
+	}
+}
+
+func contains(all []string, s string) bool {
+	for _, a := range all {
+		if a == s {
+			return true
+		}
+	}
+	return false
+}
