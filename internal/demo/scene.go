@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -35,6 +36,8 @@ type Scene struct {
 	Root      string // of the repository
 	Receivers *recorders.Recorder
 	Load      *Load
+	// Values are further values of watchdog's chart.
+	Values map[string]any
 
 	faults string
 	server *http.Server
@@ -139,7 +142,9 @@ func (s *Scene) InstallWatchdog(ctx context.Context, config string, set ...strin
 		return err
 	}
 	defer os.Remove(values.Name())
-	if err := json.NewEncoder(values).Encode(map[string]any{"config": json.RawMessage(mustYAMLToJSON(config))}); err != nil {
+	all := map[string]any{"config": json.RawMessage(mustYAMLToJSON(config))}
+	maps.Copy(all, s.Values)
+	if err := json.NewEncoder(values).Encode(all); err != nil {
 		return err
 	}
 	values.Close()

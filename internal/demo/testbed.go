@@ -131,9 +131,11 @@ func (t *Testbed) exec(ctx context.Context, stdin, program string, args ...strin
 
 // image is one entry of the testbed's catalogue.
 type image struct {
-	Exec   []string          `json:"exec"`
+	Exec   []string          `json:"exec,omitempty"`
 	Env    map[string]string `json:"env,omitempty"`
 	Chroot bool              `json:"chroot,omitempty"`
+	Sleep  string            `json:"sleep,omitempty"`
+	Exit   *int              `json:"exit,omitempty"`
 }
 
 // writeCatalogue "pushes" the releases of the example application, and watchdog.
@@ -152,6 +154,7 @@ func writeCatalogue(path, bin string) error {
 		"agent-system:v2.2.2": app("2.2.2", "FAULT", "slow"),
 		"agent-system:v2.2.3": app("2.2.3", "FAULT", "never-ready"),
 		"agent-system:v2.2.4": app("2.2.4", "FAULT", "leak"),
+		"tools:v1":            {Sleep: "500ms", Exit: new(int)},
 		"watchdog:dev":        {Exec: []string{filepath.Join(bin, "watchdog")}, Chroot: true},
 	}, "", "  ")
 	if err != nil {

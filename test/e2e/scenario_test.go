@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/internal/demo"
+	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/incident"
 )
 
@@ -38,15 +39,7 @@ func TestDemoScenarios(t *testing.T) {
 			w := want[sc.Name]
 			w.check(t, p)
 			wantEffects(t, s, w.effects)
-			if n := len(s.Receivers.PagerDutyIncidents()); n != w.pages {
-				t.Errorf("%d incidents at PagerDuty, want %d", n, w.pages)
-			}
-			if n := len(s.Receivers.SlackMessages()); n != 1 {
-				t.Errorf("%d Slack messages, want one that is edited", n)
-			}
-			if n := len(s.Receivers.StatuspageIncidents()); (n == 1) != w.published {
-				t.Errorf("%d incidents on the status page, want published=%v", n, w.published)
-			}
+			told(t, s, w.pages, w.published)
 			if sc.Name == "release" {
 				if took := p.EndedAt.Sub(p.BrokenAt); took > time.Minute {
 					t.Errorf("from the release to the verified rollback: %s, want at most a minute", took)
@@ -54,6 +47,22 @@ func TestDemoScenarios(t *testing.T) {
 			}
 			t.Logf("%s: %s after the break", p.Incident.Phase, p.EndedAt.Sub(p.BrokenAt).Round(100*time.Millisecond))
 		})
+	}
+}
+
+// told asks each receiver what it has, once it has had the time to hear of it.
+func told(t *testing.T, s *demo.Scene, pages int, published bool) {
+	t.Helper()
+	posts := 0
+	if published {
+		posts = 1
+	}
+	err := s.Receivers.WaitFor(within(t, 15*time.Second), func(recorders.Snapshot) bool {
+		return len(s.Receivers.PagerDutyIncidents()) == pages && len(s.Receivers.SlackMessages()) == 1 && len(s.Receivers.StatuspageIncidents()) == posts
+	})
+	if err != nil {
+		t.Errorf("%d incidents at PagerDuty, want %d; %d Slack messages, want one that is edited; %d incidents on the status page, want %d",
+			len(s.Receivers.PagerDutyIncidents()), pages, len(s.Receivers.SlackMessages()), len(s.Receivers.StatuspageIncidents()), posts)
 	}
 }
 

@@ -1,0 +1,424 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
+
+	"watchdog.io/watchdog/internal/recorders"
+	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+var t0 = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func trouble() incident.Incident {
+	i := incident.New("01inc", incident.Target{Name: "shop", Namespace: "shop-prod", Kind: "deployment", Workload: "shop"}, t0)
+	i.Severity, i.Lead = incident.P1, "error_rate"
+	i.Alerts = []incident.Alert{{Rule: "error_rate", Severity: incident.P1, Firing: true, Verdict: incident.Breach, Was: "error rate 31% > 5% for 10s", Reason: "error rate 33% > 5%"}}
+	i.Timeline = []incident.Entry{{At: t0, What: "firing", Text: "error_rate: error rate 31% > 5% for 10s"}}
+	return i
+}
+
+func over(i incident.Incident) incident.Incident {
+	i.Phase, i.ResolvedAt = incident.Resolved, t0.Add(time.Minute)
+	i.Timeline = append(i.Timeline, incident.Entry{At: i.ResolvedAt, What: "resolved", Text: "no rule fires any more"})
+	return i
+}
+
+// sides starts the three receivers and returns the notifiers for them.
+func sides(t *testing.T) (*recorders.Recorder, []Notifier) {
+	t.Helper()
+	rec := recorders.New(recorders.Options{})
+	srv := httptest.NewServer(rec)
+	t.Cleanup(srv.Close)
+	secret := func(text string) string {
+		f := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(f, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	all := []incident.Severity{incident.P0, incident.P1}
+	ns, err := FromConfig(config.Receivers{
+		PagerDuty:  &config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: secret(strings.Repeat("k", 32)), Severities: all},
+		Slack:      &config.Slack{URL: srv.URL + "/slack/api/", TokenFile: secret("xoxb-1"), Channel: "#incidents", Severities: all},
+		Statuspage: &config.Statuspage{URL: srv.URL + "/statuspage", PageID: "p1", TokenFile: secret("sp"), Publish: "auto", HoldDown: model.Duration(time.Second), Severities: all},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec, ns
+}
+
+func tell(t *testing.T, n Notifier, i incident.Incident, prev incident.Receipt) incident.Receipt {
+	t.Helper()
+	r, err := n.Notify(t.Context(), i, prev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestOneIncidentEverywhereFromBeginningToEnd_INV42(t *testing.T) {
+	rec, ns := sides(t)
+	for _, n := range ns {
+		i := trouble()
+		r := tell(t, n, i, incident.Receipt{})
+		if again := tell(t, n, i, r); again != r {
+			t.Errorf("%s: told twice of the same", n.Name())
+		}
+		helped := i
+		helped.Attempts = []incident.Attempt{{Action: "rollback", Summary: "roll back", Verdict: incident.Helped, EndedAt: t0}}
+		helped.Phase = incident.Verifying
+		r = tell(t, n, helped, r)
+		r = tell(t, n, over(helped), r)
+		if again := tell(t, n, over(helped), r); again != r {
+			t.Errorf("%s: told twice of the end", n.Name())
+		}
+	}
+	for name, side := range map[string]map[string]recorders.Incident{"PagerDuty": rec.PagerDutyIncidents(), "status page": rec.StatuspageIncidents()} {
+		if len(side) != 1 {
+			t.Errorf("%s has %d incidents", name, len(side))
+		}
+		for _, x := range side {
+			if x.State != "resolved" {
+				t.Errorf("%s: %+v", name, x)
+			}
+		}
+	}
+	if m := rec.SlackMessages(); len(m) != 1 {
+		t.Errorf("%d Slack messages", len(m))
+	}
+}
+
+func TestASeverityThatIsNotTakenIsNotToldUnlessAPersonMustAct(t *testing.T) {
+	rec, ns := sides(t)
+	i := trouble()
+	i.Severity = incident.P3
+	for _, n := range ns {
+		tell(t, n, i, incident.Receipt{})
+	}
+	if n := len(rec.Snapshot().Requests); n != 0 {
+		t.Fatalf("%d messages", n)
+	}
+	i.Paged, i.PageReason = true, "the ladder is exhausted"
+	for _, n := range ns {
+		tell(t, n, i, incident.Receipt{})
+	}
+	if len(rec.PagerDutyIncidents()) != 1 || len(rec.SlackMessages()) != 1 || len(rec.StatuspageIncidents()) != 0 {
+		t.Errorf("%+v", rec.Snapshot().Requests)
+	}
+}
+
+func TestThePublicReadsNoInternalName_INV44(t *testing.T) {
+	rec, ns := sides(t)
+	i := trouble()
+	i.Target.Name = "<!channel> CANARY"
+	for _, n := range ns {
+		if n.Name() == "statuspage" {
+			r := tell(t, n, i, incident.Receipt{})
+			tell(t, n, over(i), r)
+		}
+	}
+	for _, q := range rec.Snapshot().Requests {
+		for _, word := range []string{"CANARY", "shop", "error_rate", "v2."} {
+			if strings.Contains(string(q.Body), word) {
+				t.Errorf("published %q: %s", word, q.Body)
+			}
+		}
+	}
+}
+
+func TestUnconfirmedTroubleIsNotPublished_INV44(t *testing.T) {
+	rec, ns := sides(t)
+	i := trouble()
+	i.Phase = incident.Frozen
+	for _, n := range ns {
+		if n.Name() == "statuspage" {
+			tell(t, n, i, incident.Receipt{})
+			// Nor is what has not lasted.
+			fresh := trouble()
+			fresh.OpenedAt = time.Now()
+			var f *Failure
+			if _, err := n.Notify(t.Context(), fresh, incident.Receipt{}); !errors.As(err, &f) || f.After <= 0 || f.Final {
+				t.Errorf("%v", err)
+			}
+		}
+	}
+	if n := len(rec.Snapshot().Requests); n != 0 {
+		t.Errorf("%d messages", n)
+	}
+}
+
+func TestSlackTextMentionsNobody_SEC20(t *testing.T) {
+	i := trouble()
+	i.Alerts[0].Was = "<!channel> @here <http://evil|click> & more\x1b[0m"
+	text, body := slackText(i)
+	for _, bad := range []string{"<!channel>", "@here", "<http", "\x1b"} {
+		if strings.Contains(text+body, bad) {
+			t.Errorf("%q in %q", bad, body)
+		}
+	}
+	if len(body) > 3000 {
+		t.Errorf("%d bytes", len(body))
+	}
+}
+
+func TestAQuietIncidentIsNotEdited(t *testing.T) {
+	rec, ns := sides(t)
+	i := trouble()
+	for _, n := range ns {
+		r := tell(t, n, i, incident.Receipt{})
+		i.Alerts[0].Reason, i.UpdatedAt = "error rate 35% > 5%", t0.Add(time.Hour)
+		tell(t, n, i, r)
+	}
+	if n := len(rec.Snapshot().Requests); n != 3 {
+		t.Errorf("%d messages for one state", n)
+	}
+}
+
+func TestAMissingSecretIsAnErrorAtStart(t *testing.T) {
+	_, err := FromConfig(config.Receivers{Slack: &config.Slack{TokenFile: "/nowhere", Channel: "#a"}, PagerDuty: &config.PagerDuty{RoutingKeyFile: "/nowhere"}})
+	if err == nil || !strings.Contains(err.Error(), "receiver slack: secret file /nowhere does not exist") || !strings.Contains(err.Error(), "receiver pagerduty") {
+		t.Fatal(err)
+	}
+}
+
+func TestSecretsPrintAsRedacted_SEC21(t *testing.T) {
+	s := Secret{file: "/f"}
+	for _, text := range []string{fmt.Sprint(s), fmt.Sprintf("%s", s), s.String()} {
+		if text != "<redacted>" {
+			t.Errorf("%q", text)
+		}
+	}
+	if b, _ := json.Marshal(s); strings.Contains(string(b), "/f") {
+		t.Errorf("%s", b)
+	}
+}
+
+func TestEachWayOfFailingIsToldApart(t *testing.T) {
+	rec, ns := sides(t)
+	for _, n := range ns {
+		for mode, final := range map[recorders.Mode]bool{recorders.Limited: false, recorders.Broken: false, recorders.Reset: false, recorders.Applied500: false} {
+			rec.Set(n.Name(), mode)
+			_, err := n.Notify(t.Context(), trouble(), incident.Receipt{})
+			var f *Failure
+			if err == nil || errors.As(err, &f) && f.Final != final {
+				t.Errorf("%s %q: %v", n.Name(), mode, err)
+			}
+			rec.Set(n.Name(), recorders.OK)
+		}
+	}
+	if n := len(rec.PagerDutyIncidents()); n != 1 {
+		t.Errorf("%d incidents at PagerDuty after an answer was lost (F-91)", n)
+	}
+}
+
+// fake is a receiver in memory, for the outbox.
+type fake struct {
+	name string
+	do   func(context.Context, incident.Incident) error
+
+	mu   sync.Mutex
+	told []incident.Incident
+}
+
+var _ Notifier = (*fake)(nil)
+
+func (f *fake) Name() string { return f.name }
+
+func (f *fake) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
+	if f.do != nil {
+		if err := f.do(ctx, i); err != nil {
+			return prev, err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told = append(f.told, i)
+	return incident.Receipt{Ref: "r", Digest: string(i.Phase)}, nil
+}
+
+func (f *fake) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.told)
+}
+
+func outbox(t *testing.T, dir string, delivered func(string, string, incident.Receipt), ns ...Notifier) *Outbox {
+	t.Helper()
+	if delivered == nil {
+		delivered = func(string, string, incident.Receipt) {}
+	}
+	x, err := NewOutbox(OutboxOptions{Dir: dir, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Delivered: delivered})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.Replace(ns)
+	return x
+}
+
+// running runs the outbox until the returned function is called.
+func running(t *testing.T, x *Outbox) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := x.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+func TestAHungReceiverDelaysNobody_INV43(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hung := &fake{name: "hung", do: func(ctx context.Context, _ incident.Incident) error { <-ctx.Done(); return ctx.Err() }}
+		good := &fake{name: "good"}
+		x := outbox(t, t.TempDir(), nil, hung, good)
+		stop := running(t, x)
+		for n := range 100 {
+			i := trouble()
+			i.ID = fmt.Sprint(n)
+			x.Tell(i)
+		}
+		synctest.Wait()
+		if good.count() != 100 {
+			t.Errorf("%d told", good.count())
+		}
+		start := time.Now()
+		stop()
+		if took := time.Since(start); took > 6*time.Second {
+			t.Errorf("stopping took %s", took)
+		}
+	})
+}
+
+func TestOnlyTheNewestStateIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := true
+		f := &fake{name: "f", do: func(context.Context, incident.Incident) error {
+			if down {
+				return errors.New("down")
+			}
+			return nil
+		}}
+		x := outbox(t, t.TempDir(), nil, f)
+		defer running(t, x)()
+		i := trouble()
+		for n := range 50 {
+			i.UpdatedAt = t0.Add(time.Duration(n) * time.Second)
+			x.Tell(i)
+			time.Sleep(100 * time.Millisecond)
+		}
+		i = over(i)
+		i.UpdatedAt = t0.Add(time.Hour)
+		x.Tell(i)
+		synctest.Wait()
+		down = false
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if f.count() != 1 || f.told[0].Phase != incident.Resolved {
+			t.Errorf("%d told", f.count())
+		}
+		if x.Pending()["f"] != 0 {
+			t.Errorf("%v", x.Pending())
+		}
+	})
+}
+
+func TestTheOtherSideIsGivenTheTimeItAsksFor_F90(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tries []time.Duration
+		start := time.Now()
+		f := &fake{name: "f", do: func(context.Context, incident.Incident) error {
+			tries = append(tries, time.Since(start))
+			if len(tries) == 1 {
+				return &Failure{Err: errors.New("429"), After: 30 * time.Second}
+			}
+			return nil
+		}}
+		x := outbox(t, t.TempDir(), nil, f)
+		defer running(t, x)()
+		x.Tell(trouble())
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(tries) != 2 || tries[1] < 30*time.Second || tries[1] > 31*time.Second {
+			t.Errorf("tries at %v", tries)
+		}
+	})
+}
+
+func TestARefusalIsNotRepeatedAndIsOnTheReceipt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		f := &fake{name: "f", do: func(context.Context, incident.Incident) error {
+			tries++
+			return &Failure{Err: errors.New("channel_not_found"), Final: true}
+		}}
+		var got incident.Receipt
+		x := outbox(t, t.TempDir(), func(_, _ string, r incident.Receipt) { got = r }, f)
+		defer running(t, x)()
+		x.Tell(trouble())
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if tries != 1 || got.Error != "channel_not_found" {
+			t.Errorf("%d tries, receipt %+v", tries, got)
+		}
+	})
+}
+
+func TestWhatWaitsSurvivesARestart_F34(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		down := &fake{name: "f", do: func(context.Context, incident.Incident) error { return errors.New("down") }}
+		x := outbox(t, dir, nil, down)
+		stop := running(t, x)
+		x.Tell(trouble())
+		time.Sleep(time.Second)
+		stop()
+		up := &fake{name: "f"}
+		y := outbox(t, dir, nil, up)
+		defer running(t, y)()
+		time.Sleep(2 * time.Minute)
+		if up.count() != 1 {
+			t.Errorf("%d told after the restart", up.count())
+		}
+	})
+}
+
+func TestAReceiptFromAnotherReplicaIsBelieved(t *testing.T) {
+	rec, ns := sides(t)
+	i := trouble()
+	receipts := map[string]incident.Receipt{}
+	for _, n := range ns {
+		r := tell(t, n, i, incident.Receipt{})
+		r.At = t0
+		receipts[n.Name()] = r
+	}
+	before := len(rec.Snapshot().Requests)
+	i.Receipts = receipts
+	got := make(chan struct{}, 8)
+	x := outbox(t, t.TempDir(), func(string, string, incident.Receipt) { got <- struct{}{} }, ns...)
+	stop := running(t, x)
+	x.Tell(i)
+	stop()
+	if after := len(rec.Snapshot().Requests); after != before {
+		t.Errorf("%d messages became %d: the successor told it all again", before, after)
+	}
+}
