@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -311,9 +312,10 @@ func TestAHungReceiverDelaysNobody_INV43(t *testing.T) {
 
 func TestOnlyTheNewestStateIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		f := &fake{name: "f", do: func(context.Context, incident.Incident) error {
-			if down {
+			if down.Load() {
 				return errors.New("down")
 			}
 			return nil
@@ -330,7 +332,7 @@ func TestOnlyTheNewestStateIsTold(t *testing.T) {
 		i.UpdatedAt = t0.Add(time.Hour)
 		x.Tell(i)
 		synctest.Wait()
-		down = false
+		down.Store(false)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if f.count() != 1 || f.told[0].Phase != incident.Resolved {
