@@ -1,70 +1,66 @@
 // Package recorders is PagerDuty, Slack and Statuspage for tests and the demo:
 // servers on loopback that speak the vendors' protocols, keep what they are
 // told, and can be made to fail in the ways the real ones do.
+//
+// It owns what the other side would have seen and leaves to the tests what should
+// have been seen. Its one rule: what the vendor would refuse is refused here too,
+// so that a test cannot pass on a message that nobody would ever have read.
 package recorders
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
-// Mode is how a receiver answers.
-type Mode string
-
-// Modes.
+// The receivers, as Request.Receiver names them.
 const (
-	OK         Mode = ""
-	Limited    Mode = "429"         // too many requests, Retry-After 1
-	Broken     Mode = "500"         // refused with a server error
-	Applied500 Mode = "applied-500" // taken, but answered with a server error
-	Hang       Mode = "hang"        // never answered
-	Reset      Mode = "reset"       // connection cut
+	PagerDuty  = "pagerduty"
+	Slack      = "slack"
+	Statuspage = "statuspage"
 )
 
-// Options of a Recorder.
+// Options of a Recorder; the zero value is fit for use.
 type Options struct {
-	// OnRequest, if set, is told of each request that was recorded.
+	// OnRequest, if set, is told of each request that was recorded, possibly by
+	// several goroutines at once.
 	OnRequest func(Request)
+	// SlowBy is how long a slow receiver takes to answer; 0 means 3 s.
+	SlowBy time.Duration
 }
 
-// Request is one message that arrived.
+// Request is one message that arrived and was understood.
 type Request struct {
 	At       time.Time       `json:"at"`
 	Receiver string          `json:"receiver"` // pagerduty, slack, statuspage
-	Action   string          `json:"action"`   // trigger, resolve, post, update, create
-	Key      string          `json:"key"`      // dedup key, message timestamp, incident id
+	Action   string          `json:"action"`   // PagerDuty: trigger, acknowledge, resolve; Slack: post, reply, update; Statuspage: the incident's status, or component
+	Key      string          `json:"key"`      // dedup key, message timestamp, incident or component id
 	Summary  string          `json:"summary"`
-	Body     json.RawMessage `json:"body"`
+	Body     json.RawMessage `json:"body"` // as sent; for Slack the fields without the token, as JSON
 }
 
-// Snapshot is everything that arrived so far.
-type Snapshot struct{ Requests []Request }
-
-// Incident is one incident as the other side shows it.
-type Incident struct {
-	Key     string
-	State   string
-	Summary string
-	Updates int
-}
-
-// Recorder is all three receivers, under /pagerduty, /slack and /statuspage.
+// Recorder is all three receivers, under /pagerduty, /slack/api and /statuspage.
+// GET /recorded lists what arrived, POST /mode changes how a receiver answers.
 type Recorder struct {
 	o   Options
 	mux *http.ServeMux
 
-	mu    sync.Mutex
-	all   []Request
-	modes map[string]Mode
-	news  chan struct{}
-	ids   int
+	mu        sync.Mutex
+	all       []Request
+	attempts  map[string]int
+	modes     map[string]Mode
+	served    map[string]time.Time // when a receiver that is limited last took a request
+	news      chan struct{}        // closed by each arrival
+	moded     chan struct{}        // closed by each change of a mode
+	nextID    int
+	lastStamp int
 }
 
 // maxRequests bounds the memory of a recorder, maxBody one request.
@@ -73,231 +69,137 @@ const (
 	maxBody     = 1 << 20
 )
 
-// New returns a recorder that has seen nothing.
+// New returns a recorder that has seen nothing and answers as it should.
 func New(o Options) *Recorder {
-	r := &Recorder{o: o, mux: http.NewServeMux(), modes: map[string]Mode{}, news: make(chan struct{})}
+	if o.SlowBy <= 0 {
+		o.SlowBy = 3 * time.Second
+	}
+	r := &Recorder{o: o, mux: http.NewServeMux(), attempts: map[string]int{}, modes: map[string]Mode{}, served: map[string]time.Time{},
+		news: make(chan struct{}), moded: make(chan struct{})}
 	r.mux.HandleFunc("POST /pagerduty/v2/enqueue", r.pagerDuty)
 	r.mux.HandleFunc("POST /slack/api/{method}", r.slack)
-	r.mux.HandleFunc("POST /statuspage/v1/pages/{page}/incidents", r.statuspage)
-	r.mux.HandleFunc("PATCH /statuspage/v1/pages/{page}/incidents/{id}", r.statuspage)
-	r.mux.HandleFunc("GET /recorded", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, r.Snapshot().Requests) })
+	r.mux.HandleFunc("POST /statuspage/v1/pages/{page}/incidents", r.statuspageIncident)
+	r.mux.HandleFunc("PATCH /statuspage/v1/pages/{page}/incidents/{id}", r.statuspageIncident)
+	r.mux.HandleFunc("PATCH /statuspage/v1/pages/{page}/components/{id}", r.statuspageComponent)
+	r.mux.HandleFunc("GET /recorded", r.recorded)
+	r.mux.HandleFunc("POST /mode", r.setMode)
 	return r
 }
 
+// ServeHTTP is all receivers.
 func (r *Recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.mux.ServeHTTP(w, req) }
 
-// Set changes how a receiver answers from now on.
-func (r *Recorder) Set(receiver string, m Mode) {
+// Attempts returns how many well-formed requests reached a receiver, also those
+// that it refused because of its mode.
+func (r *Recorder) Attempts(receiver string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.modes[receiver] = m
+	return r.attempts[receiver]
 }
 
-// Snapshot returns what arrived so far.
-func (r *Recorder) Snapshot() Snapshot {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return Snapshot{Requests: append([]Request(nil), r.all...)}
-}
-
-// WaitFor returns once ok says so of what has arrived.
+// WaitFor returns once ok says so of what has arrived; it asks again at each
+// arrival. Its error says what had arrived by then.
 func (r *Recorder) WaitFor(ctx context.Context, ok func(Snapshot) bool) error {
 	for {
 		r.mu.Lock()
 		news := r.news
 		r.mu.Unlock()
-		if ok(r.Snapshot()) {
+		s := r.Snapshot()
+		if ok(s) {
 			return nil
 		}
 		select {
 		case <-news:
 		case <-ctx.Done():
-			return ctx.Err()
+			return fmt.Errorf("wait for receivers: %w; %s", ctx.Err(), s)
 		}
 	}
 }
 
-// PagerDutyIncidents returns the incidents there, one per dedup key.
-func (r *Recorder) PagerDutyIncidents() map[string]Incident {
-	return r.fold("pagerduty", map[string]string{"trigger": "triggered", "resolve": "resolved", "acknowledge": "acknowledged"})
+// apply is the part of taking a request that needs the other requests: it fills
+// in the key, or returns why the vendor would refuse it. It runs under the lock.
+type apply func(q *Request) *refusal
+
+// refusal is a vendor's way of saying no.
+type refusal struct {
+	status int
+	body   any
 }
 
-// SlackMessages returns the messages in the channel, one per timestamp, as last edited.
-func (r *Recorder) SlackMessages() map[string]Incident {
-	return r.fold("slack", map[string]string{"post": "posted", "update": "edited"})
-}
-
-// StatuspageIncidents returns the incidents on the page, with the last status.
-func (r *Recorder) StatuspageIncidents() map[string]Incident { return r.fold("statuspage", nil) }
-
-func (r *Recorder) fold(receiver string, states map[string]string) map[string]Incident {
-	all := map[string]Incident{}
-	for _, q := range r.Snapshot().Requests {
-		if q.Receiver != receiver {
-			continue
-		}
-		i := all[q.Key]
-		i.Key, i.Summary, i.State = q.Key, q.Summary, q.Action
-		if s, ok := states[q.Action]; ok {
-			i.State = s
-		}
-		i.Updates++
-		all[q.Key] = i
+// take counts a request, treats it as the receiver's mode says and records it. It
+// says whether it is to be answered as usual; if not, it has answered.
+func (r *Recorder) take(w http.ResponseWriter, req *http.Request, q *Request, do apply) bool {
+	mode, moded, no := r.enter(q, do)
+	if no != nil {
+		answer(w, no.status, no.body)
+		return false
 	}
-	return all
+	if mode.takes() && r.o.OnRequest != nil {
+		r.o.OnRequest(*q)
+	}
+	return r.behave(w, req, q.Receiver, mode, moded)
 }
 
-// take records a request and says whether it is to be answered as usual.
-func (r *Recorder) take(w http.ResponseWriter, req *http.Request, q Request) bool {
-	r.mu.Lock()
-	mode := r.modes[q.Receiver]
-	if mode == OK || mode == Applied500 {
-		q.At = time.Now()
-		if len(r.all) < maxRequests {
-			r.all = append(r.all, q)
-		}
-		close(r.news)
-		r.news = make(chan struct{})
-	}
-	r.mu.Unlock()
-	switch mode {
-	case OK:
-		if r.o.OnRequest != nil {
-			r.o.OnRequest(q)
-		}
-		return true
-	case Limited:
-		w.Header().Set("Retry-After", "1")
-		w.WriteHeader(http.StatusTooManyRequests)
-	case Hang:
-		<-req.Context().Done()
-	case Reset:
-		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-			conn.Close()
-		}
-	default:
-		w.WriteHeader(http.StatusInternalServerError)
-	}
-	return false
-}
-
-func (r *Recorder) id() string {
+// enter records the request if the mode lets it in, in one step with finding the mode.
+func (r *Recorder) enter(q *Request, do apply) (Mode, <-chan struct{}, *refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ids++
-	return fmt.Sprintf("%d", r.ids)
+	r.attempts[q.Receiver]++
+	q.At = time.Now()
+	mode := r.effective(q.Receiver, q.At)
+	if !mode.takes() {
+		return mode, r.moded, nil
+	}
+	if len(r.all) >= maxRequests {
+		return mode, r.moded, &refusal{http.StatusInsufficientStorage, map[string]string{"error": fmt.Sprintf("the recorder holds %d requests and takes no more", maxRequests)}}
+	}
+	if no := do(q); no != nil {
+		return mode, r.moded, no
+	}
+	r.all = append(r.all, *q)
+	close(r.news)
+	r.news = make(chan struct{})
+	return mode, r.moded, nil
 }
 
-// pagerDuty is the Events API v2.
-func (r *Recorder) pagerDuty(w http.ResponseWriter, req *http.Request) {
-	b, err := body(req)
-	var e struct {
-		RoutingKey string `json:"routing_key"`
-		Action     string `json:"event_action"`
-		DedupKey   string `json:"dedup_key"`
-		Payload    *struct{ Summary, Source, Severity string }
-	}
-	if err == nil {
-		err = json.Unmarshal(b, &e)
-	}
-	switch {
-	case err != nil:
-	case len(e.RoutingKey) != 32:
-		err = fmt.Errorf("routing_key is missing or has not 32 characters")
-	case e.Action == "trigger" && (e.Payload == nil || e.Payload.Summary == "" || e.Payload.Source == "" || !strings.Contains("critical error warning info", e.Payload.Severity)):
-		err = fmt.Errorf("payload needs summary, source and severity")
-	case e.Action == "resolve" && e.DedupKey == "":
-		err = fmt.Errorf("resolve needs dedup_key")
-	case !strings.Contains("trigger acknowledge resolve", e.Action) || e.Action == "":
-		err = fmt.Errorf("unknown event_action %q", e.Action)
-	}
-	if err != nil {
-		answer(w, http.StatusBadRequest, map[string]any{"status": "invalid event", "message": "Event object is invalid", "errors": []string{err.Error()}})
-		return
-	}
-	q := Request{Receiver: "pagerduty", Action: e.Action, Key: e.DedupKey, Body: b}
-	if e.Payload != nil {
-		q.Summary = e.Payload.Summary
-	}
-	if r.take(w, req, q) {
-		answer(w, http.StatusAccepted, map[string]any{"status": "success", "message": "Event processed", "dedup_key": e.DedupKey})
-	}
+// knows reports whether a receiver was told of the key; the lock must be held.
+func (r *Recorder) knows(receiver, key string, actions ...string) bool {
+	return slices.ContainsFunc(r.all, func(q Request) bool {
+		return q.Receiver == receiver && q.Key == key && (len(actions) == 0 || slices.Contains(actions, q.Action))
+	})
 }
 
-// slack is chat.postMessage and chat.update, as a form or as JSON.
-func (r *Recorder) slack(w http.ResponseWriter, req *http.Request) {
-	b, err := body(req)
-	if err != nil {
-		answer(w, http.StatusBadRequest, map[string]any{"ok": false, "error": "invalid_body"})
-		return
-	}
-	values := map[string]string{}
-	if strings.HasPrefix(req.Header.Get("Content-Type"), "application/json") {
-		raw := map[string]any{}
-		_ = json.Unmarshal(b, &raw)
-		for k, v := range raw {
-			values[k] = fmt.Sprint(v)
-		}
-	} else if form, err := url.ParseQuery(string(b)); err == nil {
-		for k := range form {
-			values[k] = form.Get(k)
-		}
-	}
-	if !strings.HasPrefix(req.Header.Get("Authorization"), "Bearer xoxb-") && !strings.HasPrefix(values["token"], "xoxb-") {
-		answer(w, http.StatusOK, map[string]any{"ok": false, "error": "not_authed"})
-		return
-	}
-	q := Request{Receiver: "slack", Summary: values["text"], Key: values["ts"]}
-	q.Body, _ = json.Marshal(values)
-	switch req.PathValue("method") {
-	case "chat.postMessage":
-		q.Action, q.Key = "post", fmt.Sprintf("1700000000.%06s", r.id())
-	case "chat.update":
-		q.Action = "update"
-	default:
-		answer(w, http.StatusOK, map[string]any{"ok": false, "error": "unknown_method"})
-		return
-	}
-	if values["channel"] == "" || q.Key == "" {
-		answer(w, http.StatusOK, map[string]any{"ok": false, "error": "channel_not_found"})
-		return
-	}
-	if r.take(w, req, q) {
-		answer(w, http.StatusOK, map[string]any{"ok": true, "channel": "C0DEMO", "ts": q.Key, "text": q.Summary})
-	}
+// id returns a new identifier; the lock must be held.
+func (r *Recorder) id(prefix string) string {
+	r.nextID++
+	return fmt.Sprintf("%s%d", prefix, r.nextID)
 }
 
-// statuspage is creating and updating incidents of a page.
-func (r *Recorder) statuspage(w http.ResponseWriter, req *http.Request) {
-	b, err := body(req)
-	var e struct {
-		Incident struct{ Name, Status, Body string }
+func (r *Recorder) recorded(w http.ResponseWriter, _ *http.Request) {
+	all := r.Snapshot().Requests
+	if all == nil {
+		all = []Request{}
 	}
-	if err == nil {
-		err = json.Unmarshal(b, &e)
-	}
-	switch {
-	case !strings.HasPrefix(req.Header.Get("Authorization"), "OAuth "):
-		answer(w, http.StatusUnauthorized, map[string]any{"error": "Could not authenticate"})
-		return
-	case err != nil || !strings.HasPrefix(req.Header.Get("Content-Type"), "application/json"):
-		answer(w, http.StatusUnprocessableEntity, map[string]any{"error": []string{"name can't be blank"}})
-		return
-	}
-	q := Request{Receiver: "statuspage", Action: e.Incident.Status, Key: req.PathValue("id"), Summary: e.Incident.Body, Body: b}
-	status := http.StatusOK
-	if q.Key == "" {
-		q.Key, status = "sp"+r.id(), http.StatusCreated
-	}
-	if r.take(w, req, q) {
-		answer(w, status, map[string]any{"id": q.Key, "status": e.Incident.Status, "name": e.Incident.Name})
-	}
+	answer(w, http.StatusOK, all)
 }
 
-func body(req *http.Request) ([]byte, error) { return io.ReadAll(io.LimitReader(req.Body, maxBody)) }
+var errTooLong = errors.New("body: larger than 1 MiB")
+
+func body(req *http.Request) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(req.Body, maxBody+1))
+	if err == nil && len(b) > maxBody {
+		err = errTooLong
+	}
+	return b, err
+}
+
+func isJSON(req *http.Request) bool {
+	return strings.HasPrefix(req.Header.Get("Content-Type"), "application/json")
+}
 
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
+	// The client may be gone, and nobody else would want to know.
 	_ = json.NewEncoder(w).Encode(v)
 }

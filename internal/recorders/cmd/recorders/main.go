@@ -1,0 +1,73 @@
+// Command recorders stands in for PagerDuty, Slack and Statuspage on one
+// address, and prints what arrives.
+//
+//	recorders -listen 127.0.0.1:9099 -print
+//	curl -X POST '127.0.0.1:9099/mode?receiver=slack&mode=429'
+//	curl 127.0.0.1:9099/recorded
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"watchdog.io/watchdog/internal/recorders"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "recorders:", err)
+		os.Exit(1)
+	}
+}
+
+// endTimeout is how long requests that are being answered may take at the end.
+const endTimeout = time.Second
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("recorders", flag.ContinueOnError)
+	listen := flags.String("listen", "127.0.0.1:9099", "`address` to listen on")
+	show := flags.Bool("print", false, "print a line for each arrival")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
+		return err
+	}
+	o := recorders.Options{}
+	lines := make(chan recorders.Request, 100)
+	if *show {
+		o.OnRequest = func(q recorders.Request) { lines <- q }
+	}
+	l, err := net.Listen("tcp", *listen)
+	if err != nil {
+		return err
+	}
+	base := "http://" + l.Addr().String()
+	fmt.Fprintf(out, "slack %s/slack/api/  pagerduty %s/pagerduty  statuspage %s/statuspage\n", base, base, base)
+	srv := &http.Server{Handler: recorders.New(o), ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	for {
+		select {
+		case q := <-lines:
+			fmt.Fprintln(out, q.At.Format(time.TimeOnly), q)
+		case err := <-failed:
+			return err
+		case <-ctx.Done():
+			end, cancel := context.WithTimeout(context.Background(), endTimeout)
+			defer cancel()
+			return srv.Shutdown(end)
+		}
+	}
+}
