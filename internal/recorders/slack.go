@@ -28,7 +28,7 @@ func (r *Recorder) slack(w http.ResponseWriter, req *http.Request) {
 	var do apply
 	switch req.PathValue("method") {
 	case "chat.postMessage":
-		do = r.slackPost(fields, channel)
+		do = r.slackPost(fields)
 	case "chat.update":
 		do = r.slackUpdate(fields, channel)
 	default:
@@ -49,7 +49,7 @@ func (r *Recorder) slack(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-func (r *Recorder) slackPost(fields map[string]string, channel string) apply {
+func (r *Recorder) slackPost(fields map[string]string) apply {
 	return func(q *Request) *refusal {
 		q.Action = "post"
 		if thread := fields["thread_ts"]; thread != "" {

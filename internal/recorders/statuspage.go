@@ -1,6 +1,7 @@
 package recorders
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -65,17 +66,13 @@ func (r *Recorder) statuspageCreate(q *Request) *refusal {
 	return nil
 }
 
+// statuspageUpdate keeps the status that an update does not name.
 func (r *Recorder) statuspageUpdate(q *Request) *refusal {
-	if !slices.ContainsFunc(r.all, func(o Request) bool {
-		return o.Receiver == Statuspage && o.Key == q.Key && o.Action != componentAction
-	}) {
+	i, known := Snapshot{r.all}.StatuspageIncidents()[q.Key]
+	if !known {
 		return &refusal{http.StatusNotFound, map[string]any{"error": "Incident not found"}}
 	}
-	for _, o := range r.all {
-		if q.Action == "" || o.Receiver == Statuspage && o.Key == q.Key && o.Action == "resolved" && q.Action != "resolved" {
-			return &refusal{http.StatusUnprocessableEntity, map[string]any{"error": []string{"status is missing, or the incident is resolved already"}}}
-		}
-	}
+	q.Action = cmp.Or(q.Action, i.State)
 	return nil
 }
 

@@ -94,7 +94,7 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 	outcome, err := e.o.Cluster.Write(ctxw, id, plan)
 	e.metrics.ops.WithLabelValues(incident.RevertAction, string(outcome)).Inc()
 	if outcome == incident.Applied {
-		return e.ended(ctx, l, id, "reverted", plan.Summary+": the lease ended")
+		return e.ended(ctx, l, id, "reverted", plan.Summary)
 	}
 	if outcome == incident.Conflicted {
 		return nil // read again at the next look; the op stays the same

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -45,9 +46,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	o := recorders.Options{}
-	lines := make(chan recorders.Request, 100)
 	if *show {
-		o.OnRequest = func(q recorders.Request) { lines <- q }
+		var mu sync.Mutex
+		o.OnRequest = func(q recorders.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			fmt.Fprintln(out, q.At.Format(time.TimeOnly), q)
+		}
 	}
 	l, err := net.Listen("tcp", *listen)
 	if err != nil {
@@ -58,16 +63,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	srv := &http.Server{Handler: recorders.New(o), ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
-	for {
-		select {
-		case q := <-lines:
-			fmt.Fprintln(out, q.At.Format(time.TimeOnly), q)
-		case err := <-failed:
-			return err
-		case <-ctx.Done():
-			end, cancel := context.WithTimeout(context.Background(), endTimeout)
-			defer cancel()
-			return srv.Shutdown(end)
-		}
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
 	}
+	end, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	return srv.Shutdown(end)
 }

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"watchdog": func() { os.Exit(run(context.Background(), os.Args[1:])) }})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/script"})
+}
+
+var t0 = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func sample() incident.Incident {
+	i := incident.New("01abc", incident.Target{Name: "shop", Namespace: "shop", Kind: "deployment", Workload: "shop"}, t0)
+	i.Severity, i.Lead, i.Phase = incident.P1, "error_rate", incident.Escalated
+	i.Alerts = []incident.Alert{{Rule: "error_rate", Severity: incident.P1, Firing: true, Was: "error rate 31% > 5%", Reason: "error rate 33% > 5%"}}
+	i.Paged, i.PageReason = true, "the ladder of error_rate is exhausted after 2 rungs"
+	i.Considered = "roll back shop/deployment/shop"
+	i.Answers = []incident.Answer{{Guard: "cooldown", Reason: "no op yet"}, {Guard: "hold", Hold: incident.Suppress, Reason: "held by alice"}}
+	i.Timeline = []incident.Entry{{At: t0, What: "firing", Text: "error_rate: error rate 31% > 5%"}, {At: t0.Add(90 * time.Second), What: "paged", Text: i.PageReason}}
+	return i
+}
+
+func TestAnIncidentExplainsItself(t *testing.T) {
+	var b bytes.Buffer
+	story(&b, sample())
+	for _, want := range []string{"01abc  P1  escalated", "shop: error_rate (error rate 31% > 5%)", "a person  the ladder of error_rate is exhausted", "12:01:30      +90s  paged"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}
+
+func TestWhyShowsEveryGuardWithItsReason(t *testing.T) {
+	var b bytes.Buffer
+	if err := why(&b, sample()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"last considered: roll back shop/deployment/shop", "cooldown  pass      no op yet", "hold      suppress  held by alice"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}
+
+func TestStatusShowsWhatStopsAndWhatIsOpen(t *testing.T) {
+	l := incident.Ledger{Hold: &incident.Mark{By: "alice", Reason: "move", At: t0}, Leases: []incident.Lease{{Plan: incident.Plan{Summary: "scale shop from 3 to 4"}, ExpiresAt: t0.Add(time.Hour)}}}
+	var b bytes.Buffer
+	if err := status(&b, "watchdog-0", l, []incident.Incident{sample()}, t0.Add(10*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"leader      watchdog-0", "kill switch SET 10m00s ago by alice: move", "lease       scale shop from 3 to 4: back in 50m00s", "incidents   1 open, 0 resolved", "01abc"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}
+
+func TestAnIncidentIsFoundByBeginningOrTarget(t *testing.T) {
+	a, b := sample(), sample()
+	b.ID, b.Target.Name = "01abd", "cart"
+	all := []incident.Incident{a, b}
+	for id, want := range map[string]string{"01abc": "01abc", "01ABD": "01abd", "cart": "01abd", "shop": "01abc"} {
+		if got, err := pick(all, id); err != nil || got.ID != want {
+			t.Errorf("%s: %s, %v", id, got.ID, err)
+		}
+	}
+	for id, want := range map[string]string{"01ab": "2 incidents begin with", "zz": "no incident"} {
+		if _, err := pick(all, id); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+}

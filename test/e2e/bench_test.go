@@ -1,0 +1,163 @@
+//go:build integration
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"watchdog.io/watchdog/internal/demo"
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// runs is how often the way from detection to action is measured.
+const runs = 50
+
+// BenchmarkDetectionToAction measures, on the real control plane, the time from
+// the moment that completes `for` to the conditional write in the API server's
+// audit log: planning, guards, ledger, evidence, recheck, record and write.
+//
+//	go test -tags integration -run '^$' -bench DetectionToAction -benchtime 1x ./test/e2e
+func BenchmarkDetectionToAction(b *testing.B) {
+	s := benchScene(b, "latency", func(text string) string {
+		return strings.NewReplacer("for: 10s", "for: 1s", "clear_for: 5s", "clear_for: 1s", "settle: 3s", "settle: 100ms", "cooldown: 30s", "cooldown: 1ms", "interval: 1s, timeout: 1s", "interval: 200ms, timeout: 200ms").Replace(text) +
+			"budget: { per_target: 1000/1h, per_namespace: 1000/1h, cluster: 1000/1h }\n"
+	})
+	measured := map[string]bool{}
+	for b.Loop() {
+		var took []time.Duration
+		for n := range runs {
+			if err := s.Fault("agents"); err != nil {
+				b.Fatal(err)
+			}
+			inc, err := s.WaitIncident(b.Context(), fmt.Sprintf("resolved, run %d", n), func(i incident.Incident) bool {
+				return i.Phase == incident.Resolved && len(i.Attempts) > 0 && i.Attempts[0].Verdict == incident.Helped && len(i.Attempts) == 1 && !measured[i.ID]
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			measured[inc.ID] = true
+			took = append(took, written(b, s, inc).Sub(inc.Alerts[0].ActiveAt.Add(time.Second)))
+			if err := s.Fault(""); err != nil {
+				b.Fatal(err)
+			}
+		}
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)/2].Milliseconds()), "p50-ms")
+		b.ReportMetric(float64(took[(len(took)*99+99)/100-1].Milliseconds()), "p99-ms")
+		b.ReportMetric(float64(took[len(took)-1].Milliseconds()), "max-ms")
+	}
+}
+
+// written is when the API server received the incident's first write.
+func written(b *testing.B, s *demo.Scene, inc incident.Incident) time.Time {
+	b.Helper()
+	raw, err := os.ReadFile(filepath.Join(tb.Dir, "audit.log"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for l := range strings.Lines(string(raw)) {
+		if !strings.Contains(l, inc.Attempts[0].OpID) || !strings.Contains(l, `"resource":"deployments"`) {
+			continue
+		}
+		var r request
+		if json.Unmarshal([]byte(l), &r) == nil && r.mutates() && r.ResponseStatus.Code < 300 {
+			return r.Received
+		}
+	}
+	b.Fatalf("no write of op %s in the audit log", inc.Attempts[0].OpID)
+	return time.Time{}
+}
+
+// BenchmarkMemory reports the resident memory of the leader: idle with one
+// target, and with a thousand targets that are probed every 15 seconds.
+//
+//	go test -tags integration -run '^$' -bench Memory -benchtime 1x ./test/e2e
+func BenchmarkMemory(b *testing.B) {
+	for _, targets := range []int{1, 1000} {
+		b.Run(fmt.Sprintf("targets=%d", targets), func(b *testing.B) {
+			s := benchScene(b, fmt.Sprintf("memory-%d", targets), func(text string) string { return manyTargets(text, targets) })
+			for b.Loop() {
+				// Two rounds of probes and several of rules.
+				<-time.After(35 * time.Second)
+				pid := pidOf(s, leaderOf(b, s))
+				rss, cpu := usage(b, pid)
+				b.ReportMetric(rss, "MiB-RSS")
+				b.ReportMetric(cpu, "CPU-s")
+			}
+		})
+	}
+}
+
+// manyTargets repeats the target under other names, at everyday intervals.
+func manyTargets(text string, n int) string {
+	head, rest, _ := strings.Cut(text, "  - name: agent-system\n")
+	target, tail, _ := strings.Cut(rest, "guards:\n")
+	target = strings.NewReplacer("interval: 1s, timeout: 1s", "interval: 15s, timeout: 5s").Replace(target)
+	var b strings.Builder
+	b.WriteString(strings.Replace(head, "evaluation_interval: 1s", "evaluation_interval: 15s", 1))
+	for i := range n {
+		fmt.Fprintf(&b, "  - name: agent-system-%d\n%s", i, target)
+	}
+	guards, _, _ := strings.Cut(tail, "thresholds:")
+	return b.String() + "guards:\n" + guards // and the shipped rules
+}
+
+func benchScene(b *testing.B, name string, edit func(string) string) *demo.Scene {
+	b.Helper()
+	s, err := demo.NewScene(b.Context(), tb, root, "bench-"+name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		s.Close()
+		_, _ = s.Run(contextForCleanup(), "", "helm", "uninstall", "watchdog", "-n", s.Watchdog)
+	})
+	text, err := s.Config("agents")
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := s.InstallWatchdog(b.Context(), edit(text)); err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+func leaderOf(b *testing.B, s *demo.Scene) string {
+	b.Helper()
+	out, err := s.Run(b.Context(), "", "kubectl", "-n", s.Watchdog, "get", "lease", "watchdog", "-o", "jsonpath={.spec.holderIdentity}")
+	if err != nil {
+		b.Fatal(err)
+	}
+	return strings.TrimSpace(out)
+}
+
+// usage reads resident memory in MiB and CPU time in seconds of a process.
+func usage(b *testing.B, pid int) (rss, cpu float64) {
+	b.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for l := range strings.Lines(string(status)) {
+		if v, ok := strings.CutPrefix(l, "VmRSS:"); ok {
+			kib, _ := strconv.ParseFloat(strings.Fields(v)[0], 64)
+			rss = kib / 1024
+		}
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	f := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	user, _ := strconv.ParseFloat(f[11], 64)
+	system, _ := strconv.ParseFloat(f[12], 64)
+	return rss, (user + system) / 100
+}
