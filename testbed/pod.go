@@ -29,6 +29,7 @@ type pod struct {
 	containers []*container
 	stopping   time.Time // when the pod was first seen terminating
 	sent       *v1.PodStatus
+	sentAt     time.Time
 	root       string // private roots of the containers, and volumes
 	refused    string // a field that is not simulated: the pod fails loudly
 	ended      bool

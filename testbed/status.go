@@ -6,6 +6,7 @@ import (
 	"context"
 	"log"
 	"reflect"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -108,7 +109,7 @@ func condition(st *v1.PodStatus, o *v1.Pod, kind v1.PodConditionType, ok bool, r
 
 // report sends the status if it says anything new.
 func (p *pod) report(o *v1.Pod, st *v1.PodStatus) {
-	if p.sent != nil && reflect.DeepEqual(timeless(p.sent), timeless(st)) {
+	if p.sent != nil && reflect.DeepEqual(timeless(p.sent), timeless(st)) && !p.contradicted(o, st) {
 		return
 	}
 	pods := p.k.kube.CoreV1().Pods(o.Namespace)
@@ -125,10 +126,25 @@ func (p *pod) report(o *v1.Pod, st *v1.PodStatus) {
 	})
 	switch {
 	case err == nil:
-		p.sent = st
+		p.sent, p.sentAt = st, time.Now()
 	case !apierrors.IsNotFound(err):
 		log.Printf("status of pod %s/%s: %v", o.Namespace, o.Name, err)
 	}
+}
+
+// contradicted reports whether somebody else says otherwise of the pod's
+// readiness: the node controller does, after the node was not heard of.
+func (p *pod) contradicted(o *v1.Pod, st *v1.PodStatus) bool {
+	return time.Since(p.sentAt) > time.Second && isReady(&o.Status) != isReady(st)
+}
+
+func isReady(st *v1.PodStatus) bool {
+	for _, c := range st.Conditions {
+		if c.Type == v1.PodReady {
+			return c.Status == v1.ConditionTrue
+		}
+	}
+	return false
 }
 
 // timeless leaves out what changes without news.

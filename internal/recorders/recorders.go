@@ -57,7 +57,7 @@ type Recorder struct {
 	attempts  map[string]int
 	modes     map[string]Mode
 	served    map[string]time.Time // when a receiver that is limited last took a request
-	news      chan struct{}        // closed by each arrival
+	news      chan struct{}        // closed by each attempt
 	moded     chan struct{}        // closed by each change of a mode
 	nextID    int
 	lastStamp int
@@ -98,7 +98,7 @@ func (r *Recorder) Attempts(receiver string) int {
 }
 
 // WaitFor returns once ok says so of what has arrived; it asks again at each
-// arrival. Its error says what had arrived by then.
+// arrival, and at each attempt. Its error says what had arrived by then.
 func (r *Recorder) WaitFor(ctx context.Context, ok func(Snapshot) bool) error {
 	for {
 		r.mu.Lock()
@@ -145,6 +145,8 @@ func (r *Recorder) enter(q *Request, do apply) (Mode, <-chan struct{}, *refusal)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.attempts[q.Receiver]++
+	close(r.news) // whoever waits looks only after this function's unlock
+	r.news = make(chan struct{})
 	q.At = time.Now()
 	mode := r.effective(q.Receiver, q.At)
 	if !mode.takes() {
@@ -157,8 +159,6 @@ func (r *Recorder) enter(q *Request, do apply) (Mode, <-chan struct{}, *refusal)
 		return mode, r.moded, no
 	}
 	r.all = append(r.all, *q)
-	close(r.news)
-	r.news = make(chan struct{})
 	return mode, r.moded, nil
 }
 

@@ -136,8 +136,9 @@ func TestWithoutTheAPIServerNothingIsDoneAndTheWorkGoesOnAfterwards_F09(t *testi
 	if err := s.Fault("agents"); err != nil {
 		t.Fatal(err)
 	}
-	// Longer than for, than the lease, and than any of watchdog's time-outs.
-	<-time.After(25 * time.Second)
+	// Longer than for and than the lease; shorter than the time after which the
+	// node controller would take the node for dead, which is another story.
+	<-time.After(8 * time.Second)
 	apiserver(t, syscall.SIGCONT)
 	resumed = true
 	inc, err := s.WaitIncident(within(t, 2*time.Minute), "resolved once the API server is back", finished)
