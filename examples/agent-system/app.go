@@ -2,19 +2,19 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log"
 	"math/rand/v2"
 	"net/http"
 	"net/http/pprof"
 	"os"
-	"strings"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -25,9 +25,10 @@ type app struct {
 	started  time.Time
 	slot     chan struct{}
 	waiting  atomic.Int64
+	done     atomic.Int64 // tasks that agents finished
 	sla      *window
 	stopping atomic.Bool
-	file     atomic.Pointer[string] // the fault that FAULT_FILE asks for
+	injected injected
 	leaked   [][]byte
 	quiet    sync.Map // log line → when it was last written
 
@@ -38,6 +39,7 @@ type app struct {
 
 func newApp(s settings) *app {
 	a := &app{settings: s, started: time.Now(), slot: make(chan struct{}, s.slots), sla: &window{span: s.window}, registry: prometheus.NewRegistry()}
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	f := promauto.With(a.registry)
 	a.requests = f.NewCounterVec(prometheus.CounterOpts{Name: "http_requests_total", Help: "Requests to /work by status code."}, []string{"code"})
 	a.took = f.NewHistogram(prometheus.HistogramOpts{Name: "http_request_duration_seconds", Help: "Time to answer /work.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 10)})
@@ -46,60 +48,46 @@ func newApp(s settings) *app {
 	return a
 }
 
-// has reports whether a fault is in force: by release, or by the fault file. What
-// the file takes away does not come back to processes that were running then,
-// except for things outside the process, which come back when the file is empty.
+// has reports whether a fault is in force, by release or since the start.
 func (a *app) has(kind string) bool {
-	if a.fault == kind && time.Now().After(a.faultFrom) {
-		return true
-	}
-	f := a.file.Load()
-	return f != nil && *f == kind
+	return a.faults.has(kind) && time.Since(a.started) >= a.faultFrom || a.injected.has(kind)
 }
+
+// lookInterval is how often the fault file is read and memory leaked.
+const lookInterval = 250 * time.Millisecond
 
 // live follows the fault file and leaks memory, if the release is one that does.
 func (a *app) live(ctx context.Context) {
-	tick := time.NewTicker(250 * time.Millisecond)
+	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
 	for {
+		a.readFault()
+		a.leakSome()
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		a.readFault()
-		if a.has("leak") {
-			b := make([]byte, a.leak<<20/4)
-			for i := 0; i < len(b); i += 4096 {
-				b[i] = 1
-			}
-			a.leaked = append(a.leaked, b)
-		}
 	}
 }
 
-func (a *app) readFault() {
-	if a.faultFile == "" {
+// leakSome takes a tick's share of memory and touches it, so that it is resident.
+func (a *app) leakSome() {
+	share := a.leak << 20 / int(time.Second/lookInterval)
+	if !a.has(faultLeak) || share <= 0 || (len(a.leaked)+1)*share > a.leakMax<<20 {
 		return
 	}
-	info, err := os.Stat(a.faultFile)
-	if err != nil {
-		return
+	const page = 4096
+	b := make([]byte, share)
+	for i := 0; i < len(b); i += page {
+		b[i] = 1
 	}
-	b, err := os.ReadFile(a.faultFile)
-	if err != nil {
-		return
-	}
-	kind := strings.TrimSpace(string(b))
-	if kind == "agents" && info.ModTime().Before(a.started) {
-		kind = "" // agents died in the processes of that time; new ones start fresh
-	}
-	a.file.Store(&kind)
+	a.leaked = append(a.leaked, b)
 }
 
 func (a *app) activeAgents() int {
-	if a.has("agents") {
-		return 1
+	if a.has(faultAgents) {
+		return min(1, a.agents)
 	}
 	return a.agents
 }
@@ -107,56 +95,38 @@ func (a *app) activeAgents() int {
 func (a *app) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", a.health)
-	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
-		if a.has("never-ready") || a.stopping.Load() {
-			http.Error(w, "migrations pending", http.StatusServiceUnavailable)
-		}
-	})
+	mux.HandleFunc("GET /ready", a.ready)
 	mux.HandleFunc("GET /live", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("GET /work", a.work)
+	mux.HandleFunc("/work", a.work)
 	mux.HandleFunc("GET /metrics/sla", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, a.sla.document(time.Now())) })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /api/v2/agents/status", a.agentsStatus)
 	mux.HandleFunc("GET /api/v2/metrics", a.metrics)
+	mux.HandleFunc("POST /admin/fault", a.admin)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
 }
 
-// checks are the health document's, as the runbook's section 2.1 has them.
-type checks struct {
-	Database     string `json:"database"`
-	Redis        string `json:"redis"`
-	Agents       string `json:"agents"`
-	ExternalAPIs string `json:"external_apis"`
-}
-
-type healthDocument struct {
-	Status    string `json:"status"`
-	Timestamp string `json:"timestamp"`
-	Version   string `json:"version"`
-	Uptime    int    `json:"uptime"`
-	Checks    checks `json:"checks"`
-}
-
-// health answers 200 also when degraded: the trap that the runbook walks into.
-func (a *app) health(w http.ResponseWriter, _ *http.Request) {
-	word := func(bad bool) string {
-		if bad {
-			return "unhealthy"
-		}
-		return "healthy"
+func (a *app) ready(w http.ResponseWriter, _ *http.Request) {
+	switch {
+	case a.has(faultNeverReady):
+		http.Error(w, "migrations pending", http.StatusServiceUnavailable)
+	case a.stopping.Load():
+		http.Error(w, "stopping", http.StatusServiceUnavailable)
+	case time.Since(a.started) < a.startup:
+		http.Error(w, "starting", http.StatusServiceUnavailable)
 	}
-	d := healthDocument{Status: "healthy", Timestamp: time.Now().UTC().Format(time.RFC3339), Version: a.version, Uptime: int(time.Since(a.started).Seconds()),
-		Checks: checks{Database: word(a.has("database")), Redis: word(a.has("redis")), Agents: word(a.activeAgents() < 2), ExternalAPIs: word(a.has("external"))}}
-	if d.Checks != (checks{"healthy", "healthy", "healthy", "healthy"}) || a.sla.errorShare(time.Now()) > 0.05 {
-		d.Status = "degraded"
-	}
-	reply(w, http.StatusOK, d)
 }
 
-// slowService is what one request takes in a slow release.
+// slowService is what one request takes at least in a slow release.
 const slowService = 400 * time.Millisecond
+
+// statusClientGone is what proxies log for a client that did not wait.
+const statusClientGone = 499
 
 // work is one unit of work. A replica has a few slots, each unit holds one for
 // its service time, and requests queue for them: capacity is real.
@@ -164,77 +134,68 @@ func (a *app) work(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	status := a.serve(r.Context())
 	took := time.Since(start)
-	a.sla.add(time.Now(), took, status >= 500)
+	a.requests.WithLabelValues(strconv.Itoa(status)).Inc()
+	if status == statusClientGone {
+		return // nobody was served well or badly
+	}
+	a.sla.add(took, status >= 500)
 	a.took.Observe(took.Seconds())
-	a.requests.WithLabelValues(fmt.Sprint(status)).Inc()
 	w.WriteHeader(status)
 	fmt.Fprintln(w, a.version, os.Getenv("HOSTNAME"))
 }
 
 func (a *app) serve(ctx context.Context) int {
+	if status := a.takeSlot(ctx); status != http.StatusOK {
+		return status
+	}
+	defer func() { <-a.slot }()
+	time.Sleep(a.serviceTime())
+	switch {
+	case a.has(faultErrors) && rand.Float64() < a.errorRate:
+		a.complain("ERROR panic recovered in scheduler: assignment to entry in nil map")
+		return http.StatusInternalServerError
+	case a.has(faultDatabase) && rand.Float64() < 0.3:
+		a.complain("ERROR database connection refused: dial tcp 10.20.0.5:5432")
+		return http.StatusInternalServerError
+	}
+	a.done.Add(1)
+	return http.StatusOK
+}
+
+// takeSlot waits for one, if the queue has room.
+func (a *app) takeSlot(ctx context.Context) int {
+	select {
+	case a.slot <- struct{}{}:
+		return http.StatusOK
+	default:
+	}
+	defer a.waiting.Add(-1)
 	if a.waiting.Add(1) > int64(a.queue) {
-		a.waiting.Add(-1)
-		a.complain("ERROR queue is full")
+		a.complain("ERROR queue is full, request refused")
 		return http.StatusServiceUnavailable
 	}
 	select {
 	case a.slot <- struct{}{}:
+		return http.StatusOK
 	case <-ctx.Done():
-		a.waiting.Add(-1)
-		return http.StatusServiceUnavailable
+		return statusClientGone
 	}
-	a.waiting.Add(-1)
-	defer func() { <-a.slot }()
-	service := a.service
-	if a.has("slow") {
-		service = max(service, slowService)
+}
+
+func (a *app) serviceTime() time.Duration {
+	if a.has(faultSlow) {
+		return max(a.service, slowService)
 	}
-	time.Sleep(service)
-	switch {
-	case a.has("errors") && rand.Float64() < a.errorRate:
-		a.complain("ERROR panic recovered in scheduler: assignment to entry in nil map")
-		return http.StatusInternalServerError
-	case a.has("database") && rand.Float64() < 0.3:
-		a.complain("ERROR database connection refused: dial tcp 10.20.0.5:5432")
-		return http.StatusInternalServerError
-	}
-	return http.StatusOK
+	return a.service
 }
 
 // complain logs a line at most once a second.
 func (a *app) complain(line string) {
 	now := time.Now()
-	if last, ok := a.quiet.Load(line); ok && now.Sub(last.(time.Time)) < time.Second {
+	last, again := a.quiet.Swap(line, now)
+	if again && now.Sub(last.(time.Time)) < time.Second {
+		a.quiet.Store(line, last)
 		return
 	}
-	a.quiet.Store(line, now)
 	log.Print(line)
-}
-
-func (a *app) agentsStatus(w http.ResponseWriter, _ *http.Request) {
-	type agent struct {
-		ID       string `json:"id"`
-		Status   string `json:"status"`
-		LastSeen string `json:"last_seen"`
-	}
-	agents := []agent{}
-	for i := range a.agents {
-		g := agent{ID: fmt.Sprintf("agent-%d", i+1), Status: "healthy", LastSeen: time.Now().UTC().Format(time.RFC3339)}
-		if i >= a.activeAgents() {
-			g.Status, g.LastSeen = "lost", a.started.UTC().Format(time.RFC3339)
-		}
-		agents = append(agents, g)
-	}
-	reply(w, http.StatusOK, map[string]any{"agents": agents, "active": a.activeAgents(), "desired": a.agents})
-}
-
-func (a *app) metrics(w http.ResponseWriter, _ *http.Request) {
-	d := a.sla.document(time.Now())
-	reply(w, http.StatusOK, map[string]any{"version": a.version, "requests": d.Requests, "waiting": a.waiting.Load(), "agents": map[string]any{"active": a.activeAgents(), "desired": a.agents}})
-}
-
-func reply(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v)
 }

@@ -1,17 +1,19 @@
 // Command agent-system is the application that the examples, the demo and the
 // tests of watchdog watch: a small web service that does work, tells how it is,
 // and can be released in good and in bad versions. README.md lists them.
+//
+// Its one rule: no fault is pretended. A slow release waits, one that leaks takes
+// memory, one that crashes exits.
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -19,64 +21,51 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := run(ctx); err != nil {
+	s, err := fromEnv(os.Getenv)
+	if err == nil {
+		err = run(ctx, s)
+	}
+	if err != nil {
 		log.Fatal("FATAL ", err)
 	}
-}
-
-// settings is the release: what the image's environment says.
-type settings struct {
-	version   string
-	slots     int
-	queue     int
-	service   time.Duration
-	errorRate float64 // share of failing requests
-	leak      int     // MiB per second
-	window    time.Duration
-	agents    int
-	fault     string
-	faultFile string
-	faultFrom time.Time
-}
-
-func fromEnv() settings {
-	s := settings{
-		version: cmp.Or(os.Getenv("VERSION"), "2.2.0"), slots: number("SLOTS", 2), queue: number("QUEUE", 200), service: time.Duration(number("SERVICE_MS", 20)) * time.Millisecond,
-		errorRate: float64(number("ERROR_RATE", 30)) / 100, leak: number("LEAK_MB_PER_S", 20), window: span("SLA_WINDOW", time.Minute), agents: number("AGENTS", 3),
-		fault: os.Getenv("FAULT"), faultFile: os.Getenv("FAULT_FILE"), faultFrom: time.Now().Add(span("FAULT_AFTER", 0)),
-	}
-	return s
-}
-
-func number(name string, otherwise int) int {
-	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
-		return n
-	}
-	return otherwise
-}
-
-func span(name string, otherwise time.Duration) time.Duration {
-	if d, err := time.ParseDuration(os.Getenv(name)); err == nil {
-		return d
-	}
-	return otherwise
 }
 
 // crashAfter is how far a release with FAULT=crash comes.
 const crashAfter = 300 * time.Millisecond
 
-func run(ctx context.Context) error {
-	s := fromEnv()
+var errCrash = errors.New("cannot migrate: column agents.lease_epoch does not exist (schema v7, found v6)")
+
+func run(ctx context.Context, s settings) error {
 	log.Printf("INFO agent-system %s starting", s.version)
-	if s.fault == "crash" {
-		time.Sleep(crashAfter)
-		return errors.New("cannot migrate: column agents.lease_epoch does not exist (schema v7, found v6)")
+	if s.faults.has(faultCrash) {
+		select {
+		case <-time.After(crashAfter):
+			return errCrash
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	l, err := net.Listen("tcp", s.listen)
+	if err != nil {
+		return err
 	}
 	a := newApp(s)
 	go a.live(ctx)
-	srv := &http.Server{Addr: os.Getenv("LISTEN_HOST") + ":8080", Handler: a.routes(), ReadHeaderTimeout: 5 * time.Second}
+	log.Printf("INFO listening on %s", l.Addr())
+	return serve(ctx, l, a)
+}
+
+// The end of a process: for drainTime it says that it is not ready and goes on
+// serving, so that nobody is sent to it any more; then it finishes what it has.
+const (
+	drainTime = 500 * time.Millisecond
+	endTime   = 3 * time.Second
+)
+
+func serve(ctx context.Context, l net.Listener, a *app) error {
+	srv := &http.Server{Handler: a.routes(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	failed := make(chan error, 1)
-	go func() { failed <- srv.ListenAndServe() }()
+	go func() { failed <- srv.Serve(l) }()
 	select {
 	case err := <-failed:
 		return err
@@ -84,7 +73,13 @@ func run(ctx context.Context) error {
 	}
 	log.Print("INFO stopping")
 	a.stopping.Store(true)
-	end, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	end, cancel := context.WithTimeout(context.Background(), endTime)
 	defer cancel()
-	return srv.Shutdown(end)
+	time.Sleep(drainTime)
+	if err := srv.Shutdown(end); err != nil {
+		// Stopping is not failing: what is still asked for gets no answer.
+		log.Print("WARN stopped with requests unanswered")
+		return srv.Close()
+	}
+	return nil
 }

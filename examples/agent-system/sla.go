@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -23,21 +24,22 @@ type served struct {
 // maxServed bounds the memory of a window.
 const maxServed = 100_000
 
-func (w *window) add(at time.Time, took time.Duration, bad bool) {
+// add stamps the request under the lock, so that the list is in order of time.
+func (w *window) add(took time.Duration, bad bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.all = append(w.all, served{at, took, bad})
+	w.all = append(w.all, served{time.Now(), took, bad})
 	if len(w.all) > maxServed {
 		w.all = slices.Clone(w.all[maxServed/2:])
 	}
 }
 
-// recent returns the requests of the last span.
+// recent forgets what is older than the span and returns a copy of the rest.
 func (w *window) recent(now time.Time) []served {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	i, _ := slices.BinarySearchFunc(w.all, now.Add(-w.span), func(s served, t time.Time) int { return s.at.Compare(t) })
-	w.all = slices.Clone(w.all[i:])
+	w.all = slices.Delete(w.all, 0, i)
 	return slices.Clone(w.all)
 }
 
@@ -60,7 +62,7 @@ type responseTime struct {
 
 func (w *window) document(now time.Time) slaDocument {
 	all := w.recent(now)
-	d := slaDocument{Timestamp: now.UTC().Format(time.RFC3339), WindowSeconds: w.span.Seconds(), Requests: len(all), UptimePercent: 100}
+	d := slaDocument{Timestamp: stamp(now), WindowSeconds: w.span.Seconds(), Requests: len(all), UptimePercent: 100}
 	if len(all) == 0 {
 		return d
 	}
@@ -81,13 +83,25 @@ func (w *window) document(now time.Time) slaDocument {
 
 // quantile is the nearest-rank quantile in milliseconds.
 func quantile(sorted []time.Duration, q float64) *float64 {
-	ms := float64(sorted[min(len(sorted)-1, int(q*float64(len(sorted))))].Microseconds()) / 1000
+	rank := int(math.Ceil(q * float64(len(sorted))))
+	ms := float64(sorted[max(rank, 1)-1].Microseconds()) / 1000
 	return &ms
 }
 
+// fewRequests is what says nothing about a share of errors.
+const fewRequests = 10
+
+// errorShare is the share of recent requests that failed, 0 while there are few.
 func (w *window) errorShare(now time.Time) float64 {
-	if d := w.document(now); d.ErrorRate != nil && d.Requests >= 10 {
-		return *d.ErrorRate / 100
+	all := w.recent(now)
+	if len(all) < fewRequests {
+		return 0
 	}
-	return 0
+	bad := 0
+	for _, s := range all {
+		if s.bad {
+			bad++
+		}
+	}
+	return float64(bad) / float64(len(all))
 }

@@ -2,14 +2,12 @@ package config
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -17,6 +15,9 @@ import (
 
 // maxFile is the largest configuration that is read: ten thousand targets fit.
 const maxFile = 8 << 20
+
+// maxProblems is how many problems of one file are told.
+const maxProblems = 100
 
 // Load reads and checks a file. The error is of type Errors when the file could
 // be read and something in it is wrong.
@@ -57,15 +58,15 @@ func Parse(name string, text []byte) (*Config, error) {
 		if err := strict.Decode(c); err != nil {
 			v.problems = decodeErrors(name, root, err)
 		}
+		for _, p := range v.problems {
+			v.unread.add(p.Path)
+		}
 	}
-	// What could not be decoded is zero, and would only be reported a second time.
-	if len(v.problems) == 0 {
-		c.setDefaults()
-		v.config(c)
-	}
+	v.zeroes(root, nil)
+	c.setDefaults()
+	v.config(c)
 	if len(v.problems) > 0 {
-		slices.SortStableFunc(v.problems, func(a, b Problem) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column) })
-		return nil, Errors(v.problems)
+		return nil, v.problems.inOrder()
 	}
 	c.warnings = v.warnings
 	return c, nil
@@ -81,13 +82,13 @@ func decodeErrors(file string, root *yaml.Node, err error) Errors {
 	var one *yaml.LoadError
 	switch {
 	case errors.As(err, &many):
-		for _, e := range many.Errors {
+		for _, e := range many.Errors[:min(len(many.Errors), maxProblems+1)] {
 			all = append(all, problemOf(file, root, e))
 		}
 	case errors.As(err, &one):
 		all = append(all, problemOf(file, root, one))
 	default:
-		all = append(all, Problem{File: file, Message: strings.TrimPrefix(err.Error(), "yaml: ")})
+		all = append(all, Problem{File: file, Message: plain(err.Error())})
 	}
 	return all
 }
@@ -96,21 +97,6 @@ func problemOf(file string, root *yaml.Node, e *yaml.LoadError) Problem {
 	p := Problem{File: file, Line: e.Mark.Line, Column: max(1, e.Mark.Column), Message: plain(e.Message)}
 	p.Path = pathAt(root, e.Mark.Line, e.Mark.Column)
 	return p
-}
-
-// plain puts the YAML library's words into those of somebody who writes a configuration.
-func plain(s string) string {
-	s = strings.TrimPrefix(s, "yaml: ")
-	if i := strings.Index(s, " not found in type "); i >= 0 && strings.HasPrefix(s, "field ") {
-		return "unknown field " + strings.TrimPrefix(s[:i], "field ") + "; see docs/configuration.md"
-	}
-	for _, r := range [][2]string{{"cannot construct ", "cannot read "}, {"!!str ", "the text "}, {"!!int ", "the number "}, {"!!float ", "the number "}, {"!!bool ", ""}, {"!!seq", "a list"}, {"!!map", "a mapping"}, {"!!null", "nothing"}} {
-		s = strings.ReplaceAll(s, r[0], r[1])
-	}
-	if i := strings.Index(s, " into "); i >= 0 {
-		s = s[:i] + "; another kind of value belongs here"
-	}
-	return s
 }
 
 // pathAt names the place in the document that begins at the line and column.

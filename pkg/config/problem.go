@@ -1,8 +1,11 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode"
 )
 
 // Problem is one thing that is wrong in a file, with its place.
@@ -40,6 +43,15 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// inOrder sorts by place and keeps the first maxProblems.
+func (e Errors) inOrder() Errors {
+	slices.SortStableFunc(e, func(a, b Problem) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column, cmp.Compare(a.Path, b.Path)) })
+	if len(e) > maxProblems {
+		e = append(e[:maxProblems:maxProblems], Problem{File: e[0].File, Message: fmt.Sprintf("and more; the first %d are shown", maxProblems)})
+	}
+	return e
+}
+
 // Excerpt returns the problems with the lines of the file around them, for a terminal.
 func (e Errors) Excerpt(source []byte) string {
 	lines := strings.Split(string(source), "\n")
@@ -54,12 +66,26 @@ func (e Errors) Excerpt(source []byte) string {
 			if n == p.Line {
 				mark = ">"
 			}
-			fmt.Fprintf(&b, "  %s %4d | %s\n", mark, n, lines[n-1])
+			line := printable(lines[n-1])
+			fmt.Fprintf(&b, "  %s %4d | %s\n", mark, n, line)
 			if n == p.Line {
-				fmt.Fprintf(&b, "         | %s^\n", strings.Repeat(" ", max(0, p.Column-1)))
+				fmt.Fprintf(&b, "         | %s^\n", strings.Repeat(" ", min(max(0, p.Column-1), len(line))))
 			}
 		}
 		b.WriteString("\n")
 	}
 	return b.String()
+}
+
+// printable keeps a line of a file from steering the terminal it is shown on.
+func printable(line string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\r':
+			return -1
+		case unicode.IsPrint(r):
+			return r
+		}
+		return ' '
+	}, line)
 }

@@ -2,12 +2,15 @@ package config
 
 import (
 	"fmt"
+	"maps"
+	"math"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +23,7 @@ import (
 type validator struct {
 	file     string
 	root     *yaml.Node
+	unread   unread
 	problems Errors
 	warnings []Problem
 }
@@ -45,40 +49,58 @@ func (a at) String() string {
 	return b.String()
 }
 
-// node finds the deepest node of the document on the way to a.
-func (v *validator) node(a at) *yaml.Node {
-	n := v.root
+// node finds the deepest node of the document on the way to a, and whether it is a's own.
+func (v *validator) node(a at) (n *yaml.Node, own bool) {
+	n = v.root
 	if len(n.Content) > 0 {
 		n = n.Content[0]
 	}
 	for _, k := range a {
-		var next *yaml.Node
-		switch k := k.(type) {
-		case int:
-			if n.Kind == yaml.SequenceNode && k < len(n.Content) {
-				next = n.Content[k]
-			}
-		case string:
-			for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
-				if n.Content[i].Value == k {
-					next = n.Content[i+1]
-				}
-			}
-		}
+		next := child(n, k)
 		if next == nil {
-			return n
+			return n, false
 		}
 		n = next
+		// The place of what an alias stands for, where it can be mended.
+		if n.Kind == yaml.AliasNode && n.Alias != nil {
+			n = n.Alias
+		}
 	}
-	return n
+	return n, true
+}
+
+// child returns the element or the value of the key; nil if there is none.
+func child(n *yaml.Node, k any) *yaml.Node {
+	switch k := k.(type) {
+	case int:
+		if n.Kind == yaml.SequenceNode && k < len(n.Content) {
+			return n.Content[k]
+		}
+	case string:
+		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == k {
+				return n.Content[i+1]
+			}
+		}
+	}
+	return nil
 }
 
 func (v *validator) problem(a at, format string, args ...any) Problem {
-	n := v.node(a)
+	n, _ := v.node(a)
 	return Problem{File: v.file, Line: n.Line, Column: n.Column, Path: a.String(), Message: fmt.Sprintf(format, args...)}
 }
 
+// fail reports what is wrong at a, unless decoding has already complained there.
 func (v *validator) fail(a at, format string, args ...any) {
+	if len(v.problems) > maxProblems {
+		return
+	}
+	if len(v.unread) > 0 {
+		if _, own := v.node(a); v.unread.echoes(a.String(), own) {
+			return
+		}
+	}
 	v.problems = append(v.problems, v.problem(a, format, args...))
 }
 
@@ -88,8 +110,14 @@ func (v *validator) warn(a at, format string, args ...any) {
 
 var (
 	nameShape = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
-	ruleShape = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_.-]{0,62}$`)
+	// kubeShape and labelShape are what Kubernetes allows: DNS subdomains and DNS labels.
+	kubeShape  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+	labelShape = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	ruleShape  = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_.-]{0,62}$`)
 )
+
+// methods are those a probe may use.
+var methods = []string{"GET", "HEAD", "OPTIONS", "POST"}
 
 func (v *validator) config(c *Config) {
 	v.mode(at{"mode"}, c.Mode)
@@ -115,8 +143,8 @@ func (v *validator) config(c *Config) {
 		rules[c.Thresholds[i].Name] = true
 		v.threshold(a, &c.Thresholds[i], c, targets)
 	}
-	for name, j := range c.JobTemplates {
-		v.job(at{"job_templates", name}, name, j)
+	for _, name := range slices.Sorted(maps.Keys(c.JobTemplates)) {
+		v.job(at{"job_templates", name}, name, c.JobTemplates[name])
 	}
 	v.receivers(c)
 	v.budget(c.Budget)
@@ -171,8 +199,17 @@ func (v *validator) target(a at, t *Target) {
 	default:
 		v.fail(a.key("workload"), "unknown kind %q; use deployment, statefulset or daemonset", kind)
 	}
-	if t.Namespace == "" {
+	if ok && name != "" && !kubeShape.MatchString(name) {
+		v.fail(a.key("workload"), "%q cannot be the name of a %s; Kubernetes' names have lower-case letters, digits, - and .", name, kind)
+	}
+	switch {
+	case t.Namespace == "":
 		v.fail(a.key("namespace"), "the namespace of the workload is required")
+	case !labelShape.MatchString(t.Namespace):
+		v.fail(a.key("namespace"), "%q cannot be the name of a namespace; use lower-case letters, digits and -, at most 63", t.Namespace)
+	}
+	if t.Service != "" && !labelShape.MatchString(t.Service) {
+		v.fail(a.key("service"), "%q cannot be the name of a Service; use lower-case letters, digits and -, at most 63", t.Service)
 	}
 	names := map[string]bool{}
 	for i := range t.Probes {
@@ -211,6 +248,9 @@ func (v *validator) probe(a at, p *Probe, names map[string]bool) {
 		v.url(a.key("url"), c.URL)
 	}
 	if p.HTTP != nil {
+		if !slices.Contains(methods, p.HTTP.Method) {
+			v.fail(a.key("method"), "unknown method %q; use %s", p.HTTP.Method, strings.Join(methods, ", "))
+		}
 		for i, s := range p.HTTP.Statuses {
 			if s < 100 || s > 599 {
 				v.fail(a.key("statuses").key(i), "%d is no HTTP status", s)
@@ -218,8 +258,9 @@ func (v *validator) probe(a at, p *Probe, names map[string]bool) {
 		}
 	}
 	if p.TCP != nil {
-		if host, port, err := net.SplitHostPort(p.TCP.Address); err != nil || host == "" || port == "" {
-			v.fail(a.key("address"), "%q is no address; write host:port", p.TCP.Address)
+		host, port, err := net.SplitHostPort(p.TCP.Address)
+		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
+			v.fail(a.key("address"), "%q is no address; write host:port, for instance postgres.shop:5432", p.TCP.Address)
 		}
 	}
 }
@@ -240,12 +281,17 @@ func (v *validator) threshold(a at, t *Threshold, c *Config, targets map[string]
 	}
 	v.mode(a.key("mode"), t.Mode)
 	for i, name := range t.Targets {
-		if !targets[name] {
+		if !targets[name] && !v.unread.covers("targets") {
 			v.fail(a.key("targets").key(i), "there is no target %q", name)
 		}
 	}
 	if (t.Metric == "response_time" || t.Metric == "error_rate") && t.MinRate <= 0 && t.MinRequests <= 0 {
 		v.fail(a, "%s needs a traffic floor: min_rate or min_requests (runbook defect 16)", t.Metric)
+	}
+	for key, floor := range map[string]float64{"min_rate": t.MinRate, "min_requests": t.MinRequests} {
+		if !(floor >= 0) || math.IsInf(floor, 0) {
+			v.fail(a.key(key), "%v is no floor; write a number above 0, for instance 1", floor)
+		}
 	}
 	v.ladder(a.key("ladder"), t, c)
 }
@@ -266,7 +312,7 @@ func (v *validator) subject(a at, t *Threshold, c *Config) {
 			v.fail(a.key("source"), "disk is measured by Prometheus; write source: prometheus")
 		}
 	case "prometheus":
-		if c.Prometheus == nil {
+		if c.Prometheus == nil && !v.unread.covers("prometheus") {
 			v.fail(a.key("source"), "source prometheus needs a prometheus: block with its url")
 		}
 	default:
@@ -329,7 +375,7 @@ func (v *validator) ladder(a at, t *Threshold, c *Config) {
 				v.fail(here, "only_if %q: the only condition is suspect_deploy, and it always holds", o.OnlyIf)
 			}
 		case "job":
-			if _, ok := c.JobTemplates[o.Template]; !ok {
+			if _, ok := c.JobTemplates[o.Template]; !ok && !v.unread.covers("job_templates") {
 				v.fail(here, "there is no job template %q in job_templates", o.Template)
 			}
 		}
@@ -413,10 +459,23 @@ func (v *validator) receivers(c *Config) {
 			v.fail(here.key("publish"), "unknown value %q; use off or auto", s.Publish)
 		}
 	}
+	if c.Receivers.PagerDuty == nil {
+		v.unheard(c, told)
+	}
+}
+
+// unheard warns once of each severity that no receiver takes.
+func (v *validator) unheard(c *Config, told map[incident.Severity]bool) {
 	for i, t := range c.Thresholds {
-		if t.Severity != "" && !told[t.Severity] && c.Receivers.PagerDuty == nil {
-			v.warn(at{"thresholds", i, "severity"}, "nobody is told of %s incidents: no receiver takes them", t.Severity)
+		if t.Severity == "" || told[t.Severity] {
+			continue
 		}
+		told[t.Severity] = true
+		place := at{"thresholds", i, "severity"}
+		if _, own := v.node(place); !own {
+			place = at{"receivers"}
+		}
+		v.warn(place, "nobody is told of %s incidents: no receiver takes them", t.Severity)
 	}
 }
 

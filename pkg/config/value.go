@@ -93,6 +93,9 @@ func (r *Rung) UnmarshalYAML(n *yaml.Node) error {
 	default:
 		return errors.New("a rung is one action: restart, or one with options: scale: {by: 25%, max: 20}")
 	}
+	if options.Kind == yaml.AliasNode {
+		options = options.Alias
+	}
 	fields, known := rungFields[r.Action]
 	if !known {
 		return fmt.Errorf("unknown action %q; there are %s", r.Action, strings.Join(Actions(), ", "))
@@ -103,18 +106,31 @@ func (r *Rung) UnmarshalYAML(n *yaml.Node) error {
 	if options.Kind != 0 && options.Kind != yaml.MappingNode {
 		return fmt.Errorf("options of %s: a mapping belongs here: %s: {…}", r.Action, r.Action)
 	}
-	for i := 0; i+1 < len(options.Content); i += 2 {
-		if f := options.Content[i].Value; !slices.Contains(fields, f) {
-			if len(fields) == 0 {
-				return fmt.Errorf("%s takes no options, but %q is given", r.Action, f)
-			}
-			return fmt.Errorf("%s has no option %q; it takes %s", r.Action, f, strings.Join(fields, ", "))
-		}
+	if err := optionsOf(r.Action, fields, options); err != nil {
+		return err
 	}
-	if options.Kind == yaml.MappingNode {
-		if err := options.Decode(&r.Options); err != nil {
-			return fmt.Errorf("options of %s: %s", r.Action, plain(err.Error()))
+	if options.Kind != yaml.MappingNode {
+		return nil
+	}
+	return options.Decode(&r.Options)
+}
+
+// optionsOf reports options that the action does not take, each at its own place.
+func optionsOf(action string, fields []string, options *yaml.Node) error {
+	var wrong []*yaml.LoadError
+	for i := 0; i+1 < len(options.Content); i += 2 {
+		key := options.Content[i]
+		if slices.Contains(fields, key.Value) {
+			continue
 		}
+		text := fmt.Sprintf("%s has no option %q; it takes %s", action, key.Value, strings.Join(fields, ", "))
+		if len(fields) == 0 {
+			text = fmt.Sprintf("%s takes no options, but %q is given", action, key.Value)
+		}
+		wrong = append(wrong, yaml.NewLoadError(yaml.ConstructorStage, text, yaml.Mark{Line: key.Line, Column: key.Column}, nil))
+	}
+	if len(wrong) > 0 {
+		return &yaml.LoadErrors{Errors: wrong}
 	}
 	return nil
 }

@@ -40,9 +40,7 @@ func (e *Engine) target(ctx context.Context, name string) (time.Duration, error)
 		en = &entry{inc: incident.New(e.o.NewID(), ts.Target, e.o.Now())}
 	}
 	before := en.inc.UpdatedAt
-	e.takeReceipts(en)
-
-	inc, effects := incident.Step(en.inc, incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: view.Rollout}, e.policy(setup))
+	inc, effects := incident.Step(e.withReceipts(en.inc), incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: view.Rollout}, e.policy(setup))
 	if en.version == "" {
 		// Opened: it is in the store before anything is done about it.
 		if err := e.put(ctx, name, en, inc); err != nil {
@@ -70,7 +68,9 @@ func (e *Engine) perform(ctx context.Context, name string, setup *Setup, ts Targ
 			return inc, nil
 		}
 		if effects[0] == incident.Act {
-			// The incident knows that the op is being sent before it is sent.
+			// The incident knows that the op is being sent before it is sent, and what
+			// the receivers have been told by now: a successor tells them nothing twice.
+			inc = e.withReceipts(inc)
 			if err := e.put(ctx, name, en, inc); err != nil {
 				return inc, err
 			}
@@ -104,9 +104,13 @@ func (e *Engine) held(name string) (*Setup, *entry) {
 // this order: what cannot be recorded is not told as done.
 func (e *Engine) put(ctx context.Context, name string, en *entry, inc incident.Incident) error {
 	if err := e.record(en, inc); err != nil {
+		e.keepReceipts(inc)
 		return err
 	}
 	version, err := e.o.Store.SaveIncident(ctx, inc, en.version)
+	if err != nil {
+		e.keepReceipts(inc)
+	}
 	if errors.Is(err, ErrConflict) {
 		// Somebody else wrote it: another leader, or a person. Read again and start over.
 		return e.reload(ctx, name, inc.ID)
@@ -179,23 +183,38 @@ func (e *Engine) retire(ctx context.Context) {
 	}
 }
 
-// takeReceipts moves deliveries into the incident.
-func (e *Engine) takeReceipts(en *entry) {
+// withReceipts returns the incident with the deliveries that came in since it
+// was last written.
+func (e *Engine) withReceipts(inc incident.Incident) incident.Incident {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	fresh := e.receipts[en.inc.ID]
+	fresh := e.receipts[inc.ID]
 	if len(fresh) == 0 {
-		return
+		return inc
 	}
-	delete(e.receipts, en.inc.ID)
-	inc := en.inc
+	delete(e.receipts, inc.ID)
 	inc.Receipts = maps.Clone(inc.Receipts)
 	if inc.Receipts == nil {
 		inc.Receipts = map[string]incident.Receipt{}
 	}
 	maps.Copy(inc.Receipts, fresh)
 	inc.UpdatedAt = e.o.Now()
-	en.inc = inc
+	return inc
+}
+
+// keepReceipts puts an incident's receipts back for the next write, after one
+// that failed.
+func (e *Engine) keepReceipts(inc incident.Incident) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.receipts[inc.ID] == nil {
+		e.receipts[inc.ID] = map[string]incident.Receipt{}
+	}
+	for name, r := range inc.Receipts {
+		if _, newer := e.receipts[inc.ID][name]; !newer {
+			e.receipts[inc.ID][name] = r
+		}
+	}
 }
 
 // writeReceipts stores deliveries for an incident that is already resolved.
@@ -206,14 +225,14 @@ func (e *Engine) writeReceipts(ctx context.Context, id string) error {
 	if en == nil {
 		return nil
 	}
-	e.takeReceipts(en)
-	version, err := e.o.Store.SaveIncident(ctx, en.inc, en.version)
+	inc := e.withReceipts(en.inc)
+	version, err := e.o.Store.SaveIncident(ctx, inc, en.version)
 	if err != nil && !errors.Is(err, ErrConflict) {
 		return fmt.Errorf("store receipts of incident %s: %w", id, err)
 	}
 	if err == nil {
 		e.mu.Lock()
-		en.version = version
+		en.inc, en.version = inc, version
 		e.mu.Unlock()
 	}
 	return nil

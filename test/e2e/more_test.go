@@ -259,7 +259,7 @@ func TestTheSameRuleOverPrometheus_F60(t *testing.T) {
 	s := stage(t, "prometheus")
 	url, stop := startPrometheus(t, s)
 	text := config(t, s, "release")
-	text = replaced(t, text, "guards:", "prometheus: { url: \""+url+"\" }\nguards:", "metric: error_rate\n", "name: errors\n    source: prometheus\n    expr: |\n      label_replace(sum(rate(http_requests_total{code=\"500\"}[10s])) / sum(rate(http_requests_total[10s])), \"target\", \"agent-system\", \"\", \"\")\n")
+	text = replaced(t, text, "guards:", "prometheus: { url: \""+url+"\" }\nguards:", "metric: error_rate\n", "name: errors\n    source: prometheus\n    expr: |\n      label_replace((sum(rate(http_requests_total{code=\"500\"}[10s])) or vector(0)) / sum(rate(http_requests_total[10s])), \"target\", \"agent-system\", \"\", \"\")\n")
 	text = dropLine(text, "min_requests:")
 	target, err := s.URL(t.Context(), "/work")
 	if err != nil {
@@ -408,7 +408,7 @@ func TestOldIncidentsAreForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "watchdog.io/v1alpha1", "kind": "Incident", "metadata": map[string]any{"name": id},
-			"spec": map[string]any{"target": inc.Target.String(), "openedAt": old.Format(time.RFC3339)}, "status": status}}
+			"spec": map[string]any{"target": map[string]any{"name": "agent-system", "namespace": s.Namespace, "kind": "deployment", "workload": "agent-system"}, "openedAt": old.Format(time.RFC3339)}, "status": status}}
 		if _, err := resource.Create(t.Context(), o, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
