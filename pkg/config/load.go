@@ -48,8 +48,9 @@ func Parse(name string, text []byte) (*Config, error) {
 	if err := dec.Decode(root); err != nil && !errors.Is(err, io.EOF) {
 		return nil, decodeErrors(name, root, err)
 	}
-	if err := dec.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		return nil, Errors{{File: name, Message: "more than one YAML document; a configuration is one"}}
+	second := &yaml.Node{}
+	if err := dec.Decode(second); !errors.Is(err, io.EOF) {
+		return nil, Errors{{File: name, Line: max(1, second.Line), Column: max(1, second.Column), Message: "more than one YAML document; a configuration is one"}}
 	}
 	v := &validator{file: name, root: root}
 	if len(root.Content) > 0 {

@@ -18,6 +18,9 @@ func plain(s string) string {
 	if strings.HasPrefix(s, "not a valid duration string") || strings.Contains(s, " in duration ") || s == "empty duration string" {
 		return s + "; write a duration with its unit: 15s, 5m, 2h"
 	}
+	if s == "found character that cannot start any token" {
+		return s + "; YAML is indented with spaces, never with tabs"
+	}
 	for _, r := range [][2]string{{"cannot construct ", "cannot read "}, {"!!str ", "the text "}, {"!!int ", "the number "}, {"!!float ", "the number "}, {"!!bool ", ""}, {"!!seq", "a list"}, {"!!map", "a mapping"}, {"!!null", "nothing"}} {
 		s = strings.ReplaceAll(s, r[0], r[1])
 	}
@@ -44,7 +47,7 @@ func belongs(typeName string) string {
 		{reflect.TypeFor[int](), "a whole number belongs here"},
 		{reflect.TypeFor[float64](), "a number belongs here"},
 		{reflect.TypeFor[bool](), "true or false belongs here"},
-		{reflect.TypeFor[string](), "a text belongs here"},
+		{reflect.TypeFor[string](), "a single value belongs here"},
 		{reflect.TypeFor[model.Duration](), "a duration belongs here: 15s, 5m, 2h"},
 		{reflect.TypeFor[incident.Mode](), "observe, suggest or auto belongs here"},
 		{reflect.TypeFor[incident.Severity](), "P0, P1, P2 or P3 belongs here"},

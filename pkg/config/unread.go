@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -73,13 +74,23 @@ func (v *validator) zeroes(n *yaml.Node, a at) {
 			switch {
 			case key == "headers", key == "clear_for" && !hasKey(n, "metric"):
 			case value.Kind == yaml.ScalarNode && slices.Contains(notZero, key) && isZero(value.Value):
-				v.fail(here, "%s is read as not given, so a default would be used; leave %s out, or write the smallest value that is meant", value.Value, key)
+				v.fail(here, "%s", whyNotZero(key, value.Value))
 				v.unread.add(here.String())
 			default:
 				v.zeroes(value, here)
 			}
 		}
 	}
+}
+
+func whyNotZero(key, given string) string {
+	switch key {
+	case "for":
+		return given + " would judge by a single look; write how long the condition must hold, for instance 5m (runbook defect 16)"
+	case "min_rate", "min_requests":
+		return given + " is no traffic floor: one failed request of one would be a breach; write at least 1, or leave it out (runbook defect 16)"
+	}
+	return fmt.Sprintf("%s is read as not given, so a default would be used; leave %s out, or write the smallest value that is meant", given, key)
 }
 
 // hasKey reports whether the mapping gives the key.

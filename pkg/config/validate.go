@@ -277,7 +277,7 @@ func (v *validator) threshold(a at, t *Threshold, c *Config, targets map[string]
 	if t.Severity == "" {
 		v.fail(a.key("severity"), "severity is required: P0, P1, P2 or P3")
 	} else {
-		v.severities(a.key("severity"), []incident.Severity{t.Severity})
+		v.severity(a.key("severity"), t.Severity)
 	}
 	v.mode(a.key("mode"), t.Mode)
 	for i, name := range t.Targets {
@@ -285,7 +285,7 @@ func (v *validator) threshold(a at, t *Threshold, c *Config, targets map[string]
 			v.fail(a.key("targets").key(i), "there is no target %q", name)
 		}
 	}
-	if (t.Metric == "response_time" || t.Metric == "error_rate") && t.MinRate <= 0 && t.MinRequests <= 0 {
+	if (t.Metric == "response_time" || t.Metric == "error_rate") && t.MinRate == 0 && t.MinRequests == 0 {
 		v.fail(a, "%s needs a traffic floor: min_rate or min_requests (runbook defect 16)", t.Metric)
 	}
 	for key, floor := range map[string]float64{"min_rate": t.MinRate, "min_requests": t.MinRequests} {
@@ -304,11 +304,16 @@ func (v *validator) subject(a at, t *Threshold, c *Config) {
 	case t.Metric == "disk" && t.Expr == "":
 		v.fail(a.key("metric"), "disk needs an expr with source: prometheus, because where it is measured differs; configs/prometheus.yaml has one")
 	case t.Metric != "" && t.Metric != "disk" && !slices.Contains(Metrics(), t.Metric):
-		v.fail(a.key("metric"), "unknown metric %q; there are %s, disk; or give a name and an expr", t.Metric, strings.Join(Metrics(), ", "))
+		known := append(Metrics(), "disk")
+		if near := nearest(t.Metric, known); near != "" {
+			v.fail(a.key("metric"), "unknown metric %q; did you mean %s?", t.Metric, near)
+			break
+		}
+		v.fail(a.key("metric"), "unknown metric %q; there are %s; or give a name and an expr", t.Metric, strings.Join(known, ", "))
 	}
 	switch t.Source {
 	case "local":
-		if t.Metric == "disk" {
+		if t.Metric == "disk" && t.Expr != "" {
 			v.fail(a.key("source"), "disk is measured by Prometheus; write source: prometheus")
 		}
 	case "prometheus":
@@ -339,15 +344,18 @@ func (v *validator) bound(a at, t *Threshold) {
 	if t.Below != nil {
 		key, bound, clearKey, clear = "below", t.Below, "clear_above", t.ClearAbove
 	}
-	if t.Metric != "" {
+	if t.Metric == "disk" || slices.Contains(Metrics(), t.Metric) {
 		unit := unitOf(t.Metric)
 		for k, q := range map[string]*Quantity{key: bound, clearKey: clear} {
-			if q != nil && q.Unit != unit && !(unit == "ratio" && q.Unit == "" && q.Value == 0) {
+			if q != nil && q.Text != "" && q.Unit != unit && !(unit == "ratio" && q.Unit == "" && q.Value == 0) {
 				v.fail(a.key(k), "%s is compared with %q; write it as %s", t.Metric, q.Text, or(example(unit), "a plain number: 2"))
 			}
 		}
 	}
-	if clear != nil && (key == "above" && clear.Value > bound.Value || key == "below" && clear.Value < bound.Value) {
+	if clear == nil || clear.Text == "" || bound.Text == "" {
+		return
+	}
+	if (key == "above" && clear.Value > bound.Value || key == "below" && clear.Value < bound.Value) {
 		v.fail(a.key(clearKey), "%s is on the wrong side of %s %s: the rule would clear while it is in breach", clear.Text, key, bound.Text)
 	}
 }
@@ -359,31 +367,32 @@ func (v *validator) ladder(a at, t *Threshold, c *Config) {
 	for i, r := range t.Ladder {
 		here := a.key(i)
 		o := r.Options
-		v.mode(here, o.Mode)
+		option := func(key string) at { return here.key(r.Action).key(key) }
+		v.mode(option("mode"), o.Mode)
 		if r.Action == "page" && i != len(t.Ladder)-1 {
 			v.fail(here, "page is the last rung: after it a person decides")
 		}
 		switch r.Action {
 		case "scale":
-			v.scale(here, o)
+			v.scale(here.key(r.Action), o)
 		case "restart":
 			if t.Metric == "error_rate" {
 				v.fail(here, "never restart on errors alone: it hides the cause and loses the evidence; use rollback, or page")
 			}
 		case "rollback":
 			if o.OnlyIf != "suspect_deploy" {
-				v.fail(here, "only_if %q: the only condition is suspect_deploy, and it always holds", o.OnlyIf)
+				v.fail(option("only_if"), "only_if %q: the only condition is suspect_deploy, and it always holds", o.OnlyIf)
 			}
 		case "job":
 			if _, ok := c.JobTemplates[o.Template]; !ok && !v.unread.covers("job_templates") {
-				v.fail(here, "there is no job template %q in job_templates", o.Template)
+				v.fail(option("template"), "there is no job template %q in job_templates", o.Template)
 			}
 		}
 		if o.Attempts < 1 || o.Attempts > 10 {
-			v.fail(here, "attempts %d: use 1 to 10", o.Attempts)
+			v.fail(option("attempts"), "attempts %d: use 1 to 10", o.Attempts)
 		}
 		if o.Verify < o.Settle {
-			v.fail(here, "verify %s is shorter than settle %s: no effect could ever be seen", o.Verify, o.Settle)
+			v.fail(option("verify"), "verify %s is shorter than settle %s: no effect could ever be seen", o.Verify, o.Settle)
 		}
 	}
 }
@@ -395,13 +404,13 @@ func (v *validator) scale(a at, o RungOptions) {
 		v.fail(a, "scale needs by (25%% or 2) or at_least (5)")
 	}
 	if o.By != "" && !byShape.MatchString(o.By) {
-		v.fail(a, "by %q: write a share of the present replicas (25%%) or a number (2)", o.By)
+		v.fail(a.key("by"), "by %q: write a share of the present replicas (25%%) or a number (2)", o.By)
 	}
 	if o.Max < 1 {
-		v.fail(a, "scale needs max: the most replicas it may ever ask for")
+		v.fail(a.key("max"), "scale needs max: the most replicas it may ever ask for")
 	}
 	if o.AtLeast < 0 || o.AtLeast > o.Max && o.Max > 0 {
-		v.fail(a, "at_least %d is not between 1 and max %d", o.AtLeast, o.Max)
+		v.fail(a.key("at_least"), "at_least %d is not between 1 and max %d", o.AtLeast, o.Max)
 	}
 }
 
@@ -414,15 +423,19 @@ func (v *validator) job(a at, name string, j JobTemplate) {
 		path = filepath.Join(filepath.Dir(v.file), path)
 	}
 	if _, err := os.Stat(path); err != nil || path == "" {
-		v.fail(a.key("file"), "the manifest %q cannot be read", j.File)
+		v.fail(a.key("file"), "the manifest %q cannot be read; it is looked for beside the configuration file", j.File)
 	}
 }
 
 func (v *validator) severities(a at, all []incident.Severity) {
-	for _, s := range all {
-		if s != incident.P0 && s != incident.P1 && s != incident.P2 && s != incident.P3 {
-			v.fail(a, "unknown severity %q; use P0, P1, P2 or P3", s)
-		}
+	for i, s := range all {
+		v.severity(a.key(i), s)
+	}
+}
+
+func (v *validator) severity(a at, s incident.Severity) {
+	if s != incident.P0 && s != incident.P1 && s != incident.P2 && s != incident.P3 {
+		v.fail(a, "unknown severity %q; use P0, P1, P2 or P3", s)
 	}
 }
 

@@ -251,3 +251,67 @@ func TestAPanicInAStepEndsOnlyThatStep_INV52(t *testing.T) {
 		}
 	})
 }
+
+func TestOnlyTheActItselfUnrecordedIsNotDoneEither_INV37(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(newWorld(), "scale", "page")
+		s.auditFailsOn = "act"
+		s.sick = sickWhile(func(w *world) bool { return w.replicas < 4 })
+		play(t, s, 2*time.Minute)
+		if got := s.accepted(); len(got) != 0 {
+			t.Fatalf("written without a record: %v", got)
+		}
+	})
+}
+
+func TestAnOpThatOnlyTheLedgerKnowsIsFinished_F32(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(newWorld(), "scale", "page")
+		s.sick = sickWhile(func(w *world) bool { return w.replicas < 4 })
+		// A leader reserved, and died before it wrote the incident: the incident is not even there.
+		op := incident.Op{ID: "dead", Incident: "idead", Rule: "errors", PlannedAt: time.Now(), Verify: time.Minute, Settle: time.Second,
+			Plan: incident.Plan{Action: "scale", Class: incident.C2, Target: shop, Object: incident.Object{Group: "apps", Version: "v1", Resource: "deployments", Namespace: "shop", Name: "shop", UID: "uid-1"}}}
+		l, _ := incident.Ledger{}.Reserve(op, time.Now(), s.limits)
+		if _, err := s.SwapLedger(t.Context(), l, ""); err != nil {
+			t.Fatal(err)
+		}
+		play(t, s, 5*time.Minute)
+		if got, _, _ := s.Ledger(t.Context()); len(got.Ops) != 0 {
+			t.Fatalf("left in flight: %+v", got.Ops)
+		}
+		if got := s.accepted(); len(got) > 1 {
+			t.Fatalf("writes %v", got)
+		}
+	})
+}
+
+func TestARestartSeedsTheRulesWithWhatWasFiring(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(newWorld(), "scale", "page")
+		s.sick = sickWhile(func(*world) bool { return true })
+		play(t, s, time.Minute)
+		play(t, s, time.Second)
+		if len(s.restored) != 1 || !s.restored[0].Alerts[0].Firing {
+			t.Fatalf("%+v", s.restored)
+		}
+	})
+}
+
+func TestALostReplyToAReversalIsOneEffect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(newWorld(), "scale", "page")
+		rush := time.Now().Add(5 * time.Minute)
+		s.sick = sickWhile(func(w *world) bool { return w.replicas < 4 && time.Now().Before(rush) })
+		play(t, s, 9*time.Minute)
+		s.mu.Lock()
+		s.loseReply = 1
+		s.mu.Unlock()
+		play(t, s, 5*time.Minute)
+		if got := s.accepted(); len(got) != 2 || s.replicas != 3 {
+			t.Fatalf("writes %v, %d replicas", got, s.replicas)
+		}
+		if !s.audited("reverted") {
+			t.Error("the record does not say that the lease was reverted")
+		}
+	})
+}

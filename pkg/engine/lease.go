@@ -109,7 +109,7 @@ func (e *Engine) ended(ctx context.Context, l incident.Lease, revertID, what, te
 	}); err != nil {
 		return err
 	}
-	if err := e.o.Audit(audit.Record{At: e.o.Now(), Kind: "lease", Incident: l.Incident, Op: l.Op, Target: l.Plan.Target.String(), Actor: "watchdog", Text: text}); err != nil {
+	if err := e.o.Audit(audit.Record{At: e.o.Now(), Kind: what, Incident: l.Incident, Op: l.Op, Target: l.Plan.Target.String(), Actor: "watchdog", Text: text}); err != nil {
 		return err
 	}
 	e.o.Logger.Info("lease ended", "op", l.Op, "target", l.Plan.Target.String(), "what", what, "text", text)

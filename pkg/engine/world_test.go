@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,13 +38,15 @@ type world struct {
 	rv      map[string]int
 
 	// Faults.
-	loseReply  int // answer the next n writes with "unknown" although applied
-	dropWrite  int // answer the next n writes with "unknown" without applying
-	auditFails bool
-	audits     []audit.Record
-	told       map[string]incident.Incident
-	opened     map[string]bool
-	conflicts  int
+	loseReply    int // answer the next n writes with "unknown" although applied
+	dropWrite    int // answer the next n writes with "unknown" without applying
+	auditFails   bool
+	auditFailsOn string
+	restored     []incident.Incident
+	audits       []audit.Record
+	told         map[string]incident.Incident
+	opened       map[string]bool
+	conflicts    int
 }
 
 func newWorld() *world {
@@ -242,7 +245,7 @@ func (s *stage) start(ctx context.Context, done chan<- error) {
 		Audit: func(r audit.Record) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			if s.auditFails {
+			if s.auditFails || r.Kind == s.auditFailsOn {
 				return errors.New("disk full")
 			}
 			s.audits = append(s.audits, r)
@@ -254,8 +257,9 @@ func (s *stage) start(ctx context.Context, done chan<- error) {
 			s.told[i.ID] = i
 			s.opened[i.ID] = true
 		},
-		NewID:  func() string { return fmt.Sprintf("id%04d", opIDs.Add(1)) },
-		Policy: incident.DefaultPolicy(),
+		Restored: func(open []incident.Incident) { s.restored = open },
+		NewID:    func() string { return fmt.Sprintf("id%04d", opIDs.Add(1)) },
+		Policy:   incident.DefaultPolicy(),
 	})
 	s.engine.Use(&Setup{
 		Config: "c1", Targets: map[string]TargetSetup{"shop": {Target: shop, Mode: incident.Auto, ModeWhy: "the test"}}, View: s.view, World: func() World { return World{Watched: 1, Unhealthy: 1} },
@@ -287,4 +291,11 @@ func (s *stage) accepted() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.writes)
+}
+
+// audited reports whether a record says the word.
+func (s *stage) audited(word string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.audits, func(r audit.Record) bool { return strings.Contains(r.Kind+" "+r.Text, word) })
 }

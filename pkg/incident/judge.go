@@ -32,7 +32,7 @@ func (s *step) settle(e Tick) {
 //   - unknown: at the deadline the rule cannot see.
 func judge(op Op, i Incident, e Tick, at time.Time) (verdict, reason string) {
 	a, ok := i.Alert(op.Rule)
-	settled := !op.RolledAt.IsZero() && !at.Before(op.RolledAt.Add(op.Settle)) && a.EvaluatedAt.After(op.RolledAt.Add(op.Settle))
+	settled := !op.RolledAt.IsZero() && a.EvaluatedAt.After(op.RolledAt.Add(op.Settle))
 	late := !at.Before(op.AppliedAt.Add(op.Verify))
 	took := at.Sub(op.AppliedAt).Round(time.Second)
 	switch {
