@@ -200,10 +200,6 @@ func (l *lane) put(i incident.Incident) {
 		l.order = append(l.order, i.ID)
 	}
 	l.waiting[i.ID] = i
-	// News is told at once even while an older message waits for its retry, unless the other side asked for quiet.
-	if l.fails[i.ID] == 0 {
-		delete(l.notFor, i.ID)
-	}
 	l.out.metrics.queue.WithLabelValues(l.name).Set(float64(len(l.order)))
 	l.poke()
 }
@@ -302,10 +298,8 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 	switch {
 	case retry:
 		l.fails[i.ID]++
+		// News of the incident waits too: the other side, or a hold-down, asked for quiet.
 		l.notFor[i.ID] = time.Now().Add(pause(f, l.fails[i.ID]))
-		if f != nil && f.After > 0 && l.fails[i.ID] == 1 {
-			l.fails[i.ID] = 0 // the other side, or a hold-down, asked to wait: no failure
-		}
 	default:
 		delete(l.fails, i.ID)
 		delete(l.notFor, i.ID)

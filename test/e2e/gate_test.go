@@ -40,8 +40,14 @@ type gate struct {
 	on    func(n int) (allow bool) // n counts from 1
 }
 
-// put installs the gate for the scene's namespace.
+// putGate puts the gate before the scene's deployment.
 func putGate(t *testing.T, s *demo.Scene, on func(n int) bool) *gate {
+	t.Helper()
+	return putGateBefore(t, s, admission.Rule{APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"}}, on)
+}
+
+// putGateBefore puts the gate before objects of the scene's namespace.
+func putGateBefore(t *testing.T, s *demo.Scene, what admission.Rule, on func(n int) bool) *gate {
 	t.Helper()
 	g := &gate{on: on}
 	cert, pemCert := selfSigned(t)
@@ -57,7 +63,7 @@ func putGate(t *testing.T, s *demo.Scene, on func(n int) bool) *gate {
 	name := "gate-" + s.Name
 	hook := &admission.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: name}, Webhooks: []admission.ValidatingWebhook{{
 		Name: "gate.watchdog.test", ClientConfig: admission.WebhookClientConfig{URL: &url, CABundle: pemCert},
-		Rules:             []admission.RuleWithOperations{{Operations: []admission.OperationType{admission.Update}, Rule: admission.Rule{APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"}}}},
+		Rules:             []admission.RuleWithOperations{{Operations: []admission.OperationType{admission.Update, admission.Create}, Rule: what}},
 		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": s.Namespace}},
 		MatchConditions:   []admission.MatchCondition{{Name: "watchdog", Expression: "request.userInfo.username == 'system:serviceaccount:" + s.Watchdog + ":watchdog'"}},
 		FailurePolicy:     &fail, SideEffects: &none, AdmissionReviewVersions: []string{"v1"}, TimeoutSeconds: &timeout,

@@ -51,13 +51,7 @@ func config(t *testing.T, s *demo.Scene, name string) string {
 // minimum is raised, under a lease, and given back.
 func TestScalingGoesThroughTheAutoscaler_INV27(t *testing.T) {
 	s := stage(t, "hpa")
-	hpa, err := os.ReadFile(filepath.Join(root, "examples", "agent-system", "manifests", "hpa.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Run(t.Context(), strings.ReplaceAll(string(hpa), "namespace: agent-system", "namespace: "+s.Namespace), "kubectl", "apply", "-f", "-"); err != nil {
-		t.Fatal(err)
-	}
+	autoscaled(t, s)
 	text := replaced(t, config(t, s, "agents"), "- restart: { settle: 3s, verify: 60s }", "- scale: { by: 1, max: 8, lease: 8s, settle: 1s, verify: 4s }")
 	installText(t, s, text)
 	if err := s.Fault("agents"); err != nil {
@@ -81,13 +75,26 @@ func TestScalingGoesThroughTheAutoscaler_INV27(t *testing.T) {
 	}
 }
 
+// autoscaled applies the example's autoscaler.
+func autoscaled(t *testing.T, s *demo.Scene) {
+	t.Helper()
+	hpa, err := os.ReadFile(filepath.Join(root, "examples", "agent-system", "manifests", "hpa.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Run(t.Context(), strings.ReplaceAll(string(hpa), "namespace: agent-system", "namespace: "+s.Namespace), "kubectl", "apply", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const jobManifest = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: clean}\nspec:\n  activeDeadlineSeconds: 60\n  backoffLimit: 0\n  template:\n    spec:\n      restartPolicy: Never\n      containers: [{name: clean, image: \"tools:v1\"}]\n"
+
 // TestAJobIsRunOnce: the job rung creates one vetted Job and waits for its effect.
 func TestAJobIsRunOnce(t *testing.T) {
 	s := stage(t, "job")
 	text := replaced(t, config(t, s, "agents"), "- restart: { settle: 3s, verify: 60s }", "- job: { template: clean, settle: 1s, verify: 5s }") +
 		"job_templates:\n  clean: { file: clean.yaml }\n"
-	manifest := "apiVersion: batch/v1\nkind: Job\nmetadata: {name: clean}\nspec:\n  activeDeadlineSeconds: 60\n  backoffLimit: 0\n  template:\n    spec:\n      restartPolicy: Never\n      containers: [{name: clean, image: \"tools:v1\"}]\n"
-	s.Values = map[string]any{"extraFiles": map[string]any{"clean.yaml": manifest}}
+	s.Values = map[string]any{"extraFiles": map[string]any{"clean.yaml": jobManifest}}
 	installText(t, s, text, "actions.job=true")
 	if err := s.Fault("agents"); err != nil {
 		t.Fatal(err)

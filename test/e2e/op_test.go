@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	admission "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"watchdog.io/watchdog/internal/demo"
@@ -103,6 +104,47 @@ func TestKillNineAfterActBeforeReply_F33(t *testing.T) {
 	oneEffect(t, s, inc)
 	if g.times() != 1 {
 		t.Errorf("the write was sent %d times, want once", g.times())
+	}
+}
+
+// TestKillNineAfterActOfOtherLevers_F33: the same where the object written is not
+// the workload: the autoscaler's minimum, and a Job.
+func TestKillNineAfterActOfOtherLevers_F33(t *testing.T) {
+	for _, tc := range []struct {
+		name, rung string
+		prepare    func(t *testing.T, s *demo.Scene)
+		what       admission.Rule
+	}{
+		{"kill-hpa", "- scale: { by: 1, max: 8, lease: 1h, settle: 1s, verify: 8s }", autoscaled, admission.Rule{APIGroups: []string{"autoscaling"}, APIVersions: []string{"*"}, Resources: []string{"horizontalpodautoscalers"}}},
+		{"kill-job", "- job: { template: clean, settle: 1s, verify: 8s }", func(*testing.T, *demo.Scene) {}, admission.Rule{APIGroups: []string{"batch"}, APIVersions: []string{"v1"}, Resources: []string{"jobs"}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := stage(t, tc.name)
+			tc.prepare(t, s)
+			text := replaced(t, config(t, s, "agents"), "- restart: { settle: 3s, verify: 60s }", tc.rung) + "job_templates:\n  clean: { file: clean.yaml }\n"
+			s.Values = map[string]any{"extraFiles": map[string]any{"clean.yaml": jobManifest}}
+			installText(t, s, text, "actions.job=true")
+			g := putGateBefore(t, s, tc.what, func(n int) bool {
+				if n == 1 {
+					kill9(t, s, leader(t, s))
+				}
+				return true
+			})
+			if err := s.Fault("agents"); err != nil {
+				t.Fatal(err)
+			}
+			inc, err := s.WaitIncident(within(t, 2*time.Minute), "judged by the successor", func(i incident.Incident) bool { return len(i.Attempts) > 0 })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if inc.Attempts[0].Verdict == incident.Aborted {
+				t.Errorf("the op that had been applied was given up: %+v", inc.Attempts)
+			}
+			wantEffects(t, s, 1)
+			if g.times() != 1 {
+				t.Errorf("the write was sent %d times, want once", g.times())
+			}
+		})
 	}
 }
 
