@@ -203,6 +203,21 @@ func TestLatencyFallsWithCapacity(t *testing.T) {
 	})
 }
 
+func TestQuantilesAreNearestRank(t *testing.T) {
+	var took []time.Duration
+	for ms := range 10 {
+		took = append(took, time.Duration(ms+1)*time.Millisecond)
+	}
+	for q, want := range map[float64]float64{0.5: 5, 0.95: 10, 0.99: 10} {
+		if got := *quantile(took, q); got != want {
+			t.Errorf("quantile %v of 1 to 10 ms is %v ms, want %v", q, got, want)
+		}
+	}
+	if got := *quantile(took[:1], 0.5); got != 1 {
+		t.Errorf("the median of one is %v", got)
+	}
+}
+
 func TestAFullQueueRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		if diff := cmp.Diff(map[int]int{200: 7, 503: 3}, together(release(t, "QUEUE", "5"), 10)); diff != "" {
