@@ -20,7 +20,8 @@ func (k *kubelet) serveAPI() error {
 	mux.HandleFunc("GET /containerLogs/{ns}/{pod}/{container}", func(w http.ResponseWriter, r *http.Request) {
 		b, err := k.logs(r)
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusNotFound)
+			// kubectl shows the words of a 400, and not those of a 404.
+			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
 		_, _ = w.Write(b)

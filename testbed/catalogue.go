@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -14,10 +15,10 @@ import (
 type image struct {
 	Exec      []string          `json:"exec"`      // program and leading arguments; empty: no process
 	Env       map[string]string `json:"env"`       // the image's environment
-	PullDelay string            `json:"pullDelay"` // time to "pull"
-	Sleep     string            `json:"sleep"`     // no process: run that long …
+	PullDelay span              `json:"pullDelay"` // time to "pull"
+	Sleep     span              `json:"sleep"`     // no process: run that long …
 	Exit      *int              `json:"exit"`      // … then exit with this code
-	ReadyIn   string            `json:"readyIn"`   // no process: ready after that long; "never"
+	ReadyIn   span              `json:"readyIn"`   // no process: ready after that long; "never"
 	Chroot    bool              `json:"chroot"`    // run in a private root with the pod's volumes
 }
 
@@ -32,7 +33,9 @@ func (c catalogue) lookup(ref string) (image, error) {
 		return image{}, err
 	}
 	m := map[string]image{}
-	if err := json.Unmarshal(b, &m); err != nil {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&m); err != nil {
 		return image{}, fmt.Errorf("catalogue %s: %w", c.path, err)
 	}
 	im, ok := m[ref]
@@ -45,11 +48,25 @@ func (c catalogue) lookup(ref string) (image, error) {
 	return im, nil
 }
 
-// span reads a duration of the catalogue; what cannot be read is zero.
-func span(s string) time.Duration {
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		return 0
+// never is the span that does not end.
+const never = span(1<<63 - 1)
+
+// span is a duration as the catalogue writes it: "1.5s", "never", or nothing.
+type span time.Duration
+
+func (s *span) UnmarshalText(b []byte) error {
+	switch string(b) {
+	case "":
+		*s = 0
+		return nil
+	case "never":
+		*s = never
+		return nil
 	}
-	return d
+	d, err := time.ParseDuration(string(b))
+	*s = span(d)
+	return err
 }
+
+// over reports whether the span is over for what ran that long.
+func (s span) over(ran time.Duration) bool { return s != never && ran >= time.Duration(s) }

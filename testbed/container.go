@@ -3,7 +3,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,7 +86,7 @@ func (c *container) pullAndStart() {
 		return
 	}
 	if c.pulledAt.IsZero() {
-		c.pulledAt = time.Now().Add(span(im.PullDelay))
+		c.pulledAt = time.Now().Add(time.Duration(im.PullDelay))
 		c.p.event(v1.EventTypeNormal, "Pulling", "Pulling image %q", c.spec.Image)
 	}
 	if time.Now().Before(c.pulledAt) {
@@ -128,6 +130,11 @@ func (c *container) start(im image) error {
 	if len(im.Exec) == 0 {
 		return nil
 	}
+	if !im.Chroot {
+		if m := c.ownMount(); m != "" {
+			return fmt.Errorf("volumeMount %s: only an image marked chroot in the catalogue has volumes", m)
+		}
+	}
 	root, err := c.layVolumes()
 	if err != nil {
 		return err
@@ -145,13 +152,14 @@ func (c *container) start(im image) error {
 		}
 		attr.Chroot = root
 		argv[0] = "/bin/" + filepath.Base(argv[0])
-		if uid := c.runAsUser(); uid > 0 {
-			attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
+		if attr.Credential, err = c.credential(); err != nil {
+			return err
 		}
 	} else if im.Chroot {
 		dir = root
-		argv = rewritePaths(argv, root, c.spec.VolumeMounts)
-		env = rewritePaths(env, root, c.spec.VolumeMounts)
+		for i := range argv[1:] {
+			argv[1+i] = relocate(argv[1+i], root, c.spec.VolumeMounts)
+		}
 	}
 	log, err := c.openLog()
 	if err != nil {
@@ -179,16 +187,6 @@ func exitCode(s *os.ProcessState) int {
 		return 128 + int(w.Signal())
 	}
 	return s.ExitCode()
-}
-
-func (c *container) runAsUser() int64 {
-	if s := c.spec.SecurityContext; s != nil && s.RunAsUser != nil {
-		return *s.RunAsUser
-	}
-	if s := c.p.obj.Spec.SecurityContext; s != nil && s.RunAsUser != nil {
-		return *s.RunAsUser
-	}
-	return 0
 }
 
 // reap takes notice of a process that ended.
@@ -220,18 +218,21 @@ func (c *container) signal(s syscall.Signal) {
 	}
 }
 
-// openLog keeps the log of the previous run, for kubectl logs --previous.
+// openLog opens a log of this run alone, and keeps that of the run before for
+// kubectl logs --previous. A pod that only has the name of an earlier one starts afresh.
 func (c *container) openLog() (*os.File, error) {
 	path := c.logPath()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
-	if c.last.Terminated != nil {
-		if err := os.Rename(path, path+".previous"); err != nil && !os.IsNotExist(err) {
-			return nil, err
-		}
+	keep := func() error { return os.Rename(path, path+".previous") }
+	if c.last.Terminated == nil {
+		keep = func() error { return os.Remove(path + ".previous") }
 	}
-	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err := keep(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o644)
 }
 
 func (c *container) logPath() string {

@@ -3,7 +3,7 @@
 package main
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	v1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // environment is what the container's program sees: the node's, the image's and
@@ -26,12 +25,6 @@ func (c *container) environment(im image, root string) ([]string, error) {
 		"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/", "HOSTNAME": c.p.obj.Name, "LISTEN_HOST": local(c.p.ip),
 		"KUBERNETES_SERVICE_HOST": server.Hostname(), "KUBERNETES_SERVICE_PORT": server.Port(),
 	}
-	if im.Chroot && !c.p.k.root {
-		env["TESTBED_ROOT"] = root
-		if f := filepath.Join(root, "kubeconfig"); exists(f) {
-			env["KUBECONFIG"] = f
-		}
-	}
 	maps.Copy(env, im.Env)
 	for _, from := range c.spec.EnvFrom {
 		if err := c.envFrom(env, from); err != nil {
@@ -39,11 +32,22 @@ func (c *container) environment(im image, root string) ([]string, error) {
 		}
 	}
 	for _, e := range c.spec.Env {
-		v, err := c.value(e)
+		v, ok, err := c.value(e)
 		if err != nil {
 			return nil, fmt.Errorf("env %s: %w", e.Name, err)
 		}
-		env[e.Name] = expand(v, env)
+		if ok {
+			env[e.Name] = expand(v, env)
+		}
+	}
+	if im.Chroot && !c.p.k.root {
+		for name, value := range env {
+			env[name] = relocate(value, root, c.spec.VolumeMounts)
+		}
+		env["TESTBED_ROOT"] = root
+		if f := filepath.Join(root, "kubeconfig"); exists(f) {
+			env["KUBECONFIG"] = f
+		}
 	}
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(env)) {
@@ -53,53 +57,57 @@ func (c *container) environment(im image, root string) ([]string, error) {
 }
 
 func (c *container) envFrom(env map[string]string, from v1.EnvFromSource) error {
-	ns := c.p.obj.Namespace
+	var (
+		data map[string][]byte
+		err  error
+	)
 	switch {
 	case from.ConfigMapRef != nil:
-		o, err := c.p.k.kube.CoreV1().ConfigMaps(ns).Get(context.Background(), from.ConfigMapRef.Name, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		for k, v := range o.Data {
-			env[from.Prefix+k] = v
-		}
+		data, err = c.p.configMap(from.ConfigMapRef.Name, nil, from.ConfigMapRef.Optional)
 	case from.SecretRef != nil:
-		o, err := c.p.k.kube.CoreV1().Secrets(ns).Get(context.Background(), from.SecretRef.Name, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		for k, v := range o.Data {
-			env[from.Prefix+k] = string(v)
-		}
+		data, err = c.p.secret(from.SecretRef.Name, nil, from.SecretRef.Optional)
+	}
+	if err != nil {
+		return fmt.Errorf("envFrom: %w", err)
+	}
+	for k, v := range data {
+		env[from.Prefix+k] = string(v)
 	}
 	return nil
 }
 
-// value resolves one variable; a source that is not simulated is an error.
-func (c *container) value(e v1.EnvVar) (string, error) {
+// value resolves one variable, and reports whether it is there at all: an
+// optional one may be missing. A source that is not simulated is an error.
+func (c *container) value(e v1.EnvVar) (value string, ok bool, err error) {
 	if e.ValueFrom == nil {
-		return e.Value, nil
+		return e.Value, true, nil
 	}
-	ns, ctx := c.p.obj.Namespace, context.Background()
 	switch s := e.ValueFrom; {
 	case s.FieldRef != nil:
-		return c.field(s.FieldRef.FieldPath)
+		value, err = c.field(s.FieldRef.FieldPath)
+		return value, true, err
 	case s.ResourceFieldRef != nil:
-		return c.resource(s.ResourceFieldRef.Resource)
+		value, err = c.resource(s.ResourceFieldRef)
+		return value, true, err
 	case s.SecretKeyRef != nil:
-		o, err := c.p.k.kube.CoreV1().Secrets(ns).Get(ctx, s.SecretKeyRef.Name, metav1.GetOptions{})
-		if err != nil {
-			return "", err
-		}
-		return string(o.Data[s.SecretKeyRef.Key]), nil
+		data, err := c.p.secret(s.SecretKeyRef.Name, nil, s.SecretKeyRef.Optional)
+		return keyOf(data, s.SecretKeyRef.Name, s.SecretKeyRef.Key, s.SecretKeyRef.Optional, err)
 	case s.ConfigMapKeyRef != nil:
-		o, err := c.p.k.kube.CoreV1().ConfigMaps(ns).Get(ctx, s.ConfigMapKeyRef.Name, metav1.GetOptions{})
-		if err != nil {
-			return "", err
-		}
-		return o.Data[s.ConfigMapKeyRef.Key], nil
+		data, err := c.p.configMap(s.ConfigMapKeyRef.Name, nil, s.ConfigMapKeyRef.Optional)
+		return keyOf(data, s.ConfigMapKeyRef.Name, s.ConfigMapKeyRef.Key, s.ConfigMapKeyRef.Optional, err)
 	}
-	return "", fmt.Errorf("not simulated by the testbed: %v", e.ValueFrom)
+	return "", false, errors.New("valueFrom is not simulated by the testbed")
+}
+
+func keyOf(data map[string][]byte, name, key string, optional *bool, err error) (string, bool, error) {
+	if err != nil {
+		return "", false, err
+	}
+	b, ok := data[key]
+	if !ok && !isTrue(optional) {
+		return "", false, fmt.Errorf("key %s is not in %s", key, name)
+	}
+	return string(b), ok, nil
 }
 
 func (c *container) field(path string) (string, error) {
@@ -121,19 +129,19 @@ func (c *container) field(path string) (string, error) {
 	return "", fmt.Errorf("not simulated by the testbed: fieldRef %s", path)
 }
 
-func (c *container) resource(name string) (string, error) {
-	switch name {
-	case "limits.memory":
-		q := c.spec.Resources.Limits.Memory()
-		return fmt.Sprint(q.Value()), nil
-	case "requests.memory":
-		q := c.spec.Resources.Requests.Memory()
-		return fmt.Sprint(q.Value()), nil
-	case "limits.cpu":
-		q := c.spec.Resources.Limits.Cpu()
-		return fmt.Sprint(q.Value()), nil
+// resource is one of the container's own limits and requests; one that is not
+// set, which a kubelet replaces by the node's size, is an error here.
+func (c *container) resource(r *v1.ResourceFieldSelector) (string, error) {
+	list, name, ok := c.spec.Resources.Limits, "", false
+	if name, ok = strings.CutPrefix(r.Resource, "limits."); !ok {
+		list = c.spec.Resources.Requests
+		name, ok = strings.CutPrefix(r.Resource, "requests.")
 	}
-	return "", fmt.Errorf("not simulated by the testbed: resourceFieldRef %s", name)
+	q, set := list[v1.ResourceName(name)]
+	if !ok || !set || !r.Divisor.IsZero() && r.Divisor.Value() != 1 || r.ContainerName != "" && r.ContainerName != c.spec.Name {
+		return "", fmt.Errorf("not simulated by the testbed: resourceFieldRef %s, unset, of another container, or with a divisor", r.Resource)
+	}
+	return fmt.Sprint(q.Value()), nil
 }
 
 // argv is the catalogue's program, then the pod's command without its first
@@ -181,19 +189,4 @@ func expand(s string, vars map[string]string) string {
 			s = s[i+1:]
 		}
 	}
-}
-
-// rewritePaths makes a program that should run in a private root, but cannot,
-// find its volumes: words that begin with a mount path get the root before it.
-func rewritePaths(words []string, root string, mounts []v1.VolumeMount) []string {
-	out := slices.Clone(words)
-	for i, w := range out {
-		for _, m := range mounts {
-			out[i] = strings.ReplaceAll(out[i], "="+m.MountPath, "="+filepath.Join(root, m.MountPath))
-			if strings.HasPrefix(w, m.MountPath) {
-				out[i] = filepath.Join(root, w)
-			}
-		}
-	}
-	return out
 }

@@ -100,7 +100,10 @@ func runKubelet(args []string) error {
 	if err := startProxy(ctx, factory, k.hosts); err != nil {
 		return err
 	}
-	volumes := k.watchVolumes(factory)
+	volumes, err := k.watchVolumes(factory)
+	if err != nil {
+		return err
+	}
 	factory.Start(ctx.Done())
 	factory.WaitForCacheSync(ctx.Done())
 	go volumes(ctx)

@@ -6,19 +6,21 @@
 package main
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 
-	"github.com/spf13/cobra"
 	helm "helm.sh/helm/v4/pkg/cmd"
+	helmkube "helm.sh/helm/v4/pkg/kube"
+	_ "k8s.io/client-go/plugin/pkg/client/auth"
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
 	_ "k8s.io/component-base/metrics/prometheus/version"
 	kubectl "k8s.io/kubectl/pkg/cmd"
+	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllers "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
@@ -52,7 +54,7 @@ func run(name string, args []string) int {
 	case "kube-scheduler":
 		return cli.Run(scheduler.NewSchedulerCommand())
 	case "kubectl":
-		return cli.Run(kubectl.NewDefaultKubectlCommand())
+		return runKubectl()
 	case "helm":
 		return runHelm(args)
 	case "etcd":
@@ -74,14 +76,28 @@ func failed(err error) int {
 	return 1
 }
 
+// runKubectl reports errors as kubectl's own main does.
+func runKubectl() int {
+	if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
+		// Prints the error and ends the process with kubectl's exit code.
+		kubectlutil.CheckErr(err)
+	}
+	return 0
+}
+
+// runHelm runs helm as its own main does, with its exit codes.
 func runHelm(args []string) int {
-	var cmd *cobra.Command
+	// Otherwise the field manager would be named after this binary.
+	helmkube.ManagedFieldsManager = "helm"
 	cmd, err := helm.NewRootCmd(os.Stdout, args, helm.SetupLogging)
 	if err != nil {
 		slog.Warn("helm", "err", err)
 		return 1
 	}
-	if err := cmd.ExecuteContext(context.Background()); err != nil {
+	if err := cmd.Execute(); err != nil {
+		if c, ok := errors.AsType[helm.CommandError](err); ok {
+			return c.ExitCode
+		}
 		return 1
 	}
 	return 0

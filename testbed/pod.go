@@ -20,7 +20,9 @@ import (
 // guards what others read.
 type pod struct {
 	k    *kubelet
-	ip   string // as the API knows it: 10.244.x.y
+	lay  sync.Mutex // one hand at a time lays volumes
+	ip   string     // as the API knows it: 10.244.x.y
+	born *v1.Pod    // as first seen: what never changes is read from it without the lock
 	kick chan struct{}
 	end  chan struct{}
 
@@ -36,7 +38,7 @@ type pod struct {
 }
 
 func newPod(k *kubelet, o *v1.Pod, ip string) *pod {
-	p := &pod{k: k, ip: ip, obj: o, kick: make(chan struct{}, 1), end: make(chan struct{}), root: filepath.Join(k.dir, "roots", string(o.UID)), refused: unsupported(o)}
+	p := &pod{k: k, ip: ip, born: o, obj: o, kick: make(chan struct{}, 1), end: make(chan struct{}), root: filepath.Join(k.dir, "roots", string(o.UID)), refused: unsupported(o)}
 	for i := range o.Spec.Containers {
 		p.containers = append(p.containers, newContainer(p, &o.Spec.Containers[i]))
 	}
@@ -93,6 +95,9 @@ func (p *pod) terminate() bool {
 	if p.stopping.IsZero() {
 		p.stopping = time.Now()
 		for _, c := range p.containers {
+			if c.cmd != nil {
+				p.event(v1.EventTypeNormal, "Killing", "Stopping container %s", c.spec.Name)
+			}
 			c.signal(syscall.SIGTERM)
 		}
 	}
@@ -141,48 +146,4 @@ func (p *pod) destroy() {
 
 func (p *pod) event(kind, reason, format string, args ...any) {
 	p.k.events.Eventf(p.obj, kind, reason, format, args...)
-}
-
-// unsupported names the first field of the pod that is not simulated. A test
-// that passes because a field was ignored is worse than none.
-func unsupported(o *v1.Pod) string {
-	switch {
-	case len(o.Spec.InitContainers) > 0:
-		return "initContainers"
-	case len(o.Spec.EphemeralContainers) > 0:
-		return "ephemeralContainers"
-	case o.Spec.HostNetwork:
-		return "hostNetwork"
-	}
-	for _, c := range o.Spec.Containers {
-		switch {
-		case c.Lifecycle != nil:
-			return "lifecycle hooks of container " + c.Name
-		case c.StartupProbe != nil:
-			return "startupProbe of container " + c.Name
-		case c.WorkingDir != "":
-			return "workingDir of container " + c.Name
-		case c.TTY || c.Stdin:
-			return "tty and stdin of container " + c.Name
-		}
-		for kind, probe := range map[string]*v1.Probe{"readinessProbe": c.ReadinessProbe, "livenessProbe": c.LivenessProbe} {
-			if probe == nil {
-				continue
-			}
-			switch h := probe.HTTPGet; {
-			case probe.Exec != nil || probe.GRPC != nil:
-				return "exec or gRPC " + kind + " of container " + c.Name
-			case h != nil && h.Scheme != "" && h.Scheme != v1.URISchemeHTTP:
-				return "HTTPS " + kind + " of container " + c.Name
-			case h != nil && (len(h.HTTPHeaders) > 0 || h.Host != ""):
-				return "headers or host of the " + kind + " of container " + c.Name
-			}
-		}
-	}
-	for _, v := range o.Spec.Volumes {
-		if v.ConfigMap == nil && v.Secret == nil && v.EmptyDir == nil && v.Projected == nil {
-			return "volume " + v.Name + ": only configMap, secret, emptyDir and projected"
-		}
-	}
-	return ""
 }

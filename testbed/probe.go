@@ -114,12 +114,12 @@ func (c *container) judgeLiveness(l *v1.Probe, err error) {
 // pretend is the life of a container without a process.
 func (c *container) pretend(im image) {
 	ran := time.Since(c.state.Running.StartedAt.Time)
-	if im.Exit != nil && ran >= span(im.Sleep) {
+	if im.Exit != nil && im.Sleep.over(ran) {
 		c.exited = make(chan int, 1)
 		c.exited <- *im.Exit
 		return
 	}
-	c.ready = im.ReadyIn != "never" && ran >= span(im.ReadyIn)
+	c.ready = im.ReadyIn.over(ran)
 }
 
 // look returns one performance of the probe, with everything it needs copied

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -141,11 +142,19 @@ func (p *proxy) endpoints(s *v1.Service, port v1.ServicePort) []string {
 	return all
 }
 
+// acceptPause keeps a door that cannot accept from spinning.
+const acceptPause = 50 * time.Millisecond
+
 func (d *door) accept() {
 	for {
 		c, err := d.l.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if err != nil {
+			// Out of files, say: the door stays, its Service still exists.
+			time.Sleep(acceptPause)
+			continue
 		}
 		go d.forward(c.(*net.TCPConn))
 	}

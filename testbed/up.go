@@ -51,6 +51,17 @@ func up(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	if *images == "" {
+		return errors.New("no image catalogue: name one with --images")
+	}
+	if _, err := os.Stat(*images); err != nil {
+		return fmt.Errorf("image catalogue: %w", err)
+	}
+	// Programs are named relative to the catalogue, and start in another folder.
+	catalogue, err := filepath.Abs(*images)
+	if err != nil {
+		return err
+	}
 	c, err := prepare(*dir, *port)
 	if err != nil {
 		return err
@@ -59,7 +70,7 @@ func up(args []string) error {
 	if os.Geteuid() != 0 {
 		c.say("not root: pods are not chrooted and run as you")
 	}
-	if err := c.startAll(ctx, *images, *lean, *slow, *backoff); err != nil {
+	if err := c.startAll(ctx, catalogue, *lean, *slow, *backoff); err != nil {
 		if ctx.Err() != nil {
 			return errors.New("stopped before it was ready")
 		}
@@ -104,6 +115,10 @@ func prepare(dir string, port int) (*plane, error) {
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "etcd")); err == nil {
+		// Its keys would be replaced and its pods' processes are gone: it cannot go on.
+		return nil, fmt.Errorf("%s holds the state of an earlier testbed: give an empty folder", dir)
 	}
 	if port == 0 {
 		if port, err = freePort(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -26,8 +27,8 @@ type shape struct {
 }
 
 type field struct {
-	key, kind, doc string
-	inline         bool
+	key, kind, doc   string
+	inline, required bool
 }
 
 func readShape(t *testing.T) shape {
@@ -69,7 +70,13 @@ func fields(st *ast.StructType) []field {
 		if d := strings.TrimSpace(f.Comment.Text()); d != "" {
 			doc = d
 		}
-		all = append(all, field{key: key, kind: kindOf(f.Type), doc: doc, inline: strings.Contains(options, "inline")})
+		// A reader of the file does not know Go's name of the field.
+		if len(f.Names) == 1 {
+			for _, verb := range []string{" is ", " are "} {
+				doc = strings.TrimPrefix(doc, f.Names[0].Name+verb)
+			}
+		}
+		all = append(all, field{key: key, kind: kindOf(f.Type), doc: doc, inline: strings.Contains(options, "inline"), required: !strings.Contains(options, "omitempty") && options != "inline"})
 	}
 	return all
 }
@@ -118,11 +125,12 @@ changed file by itself, on SIGHUP and on ` + "`POST /-/reload`" + `; a file with
 restart.
 
 Unknown fields are errors. Secrets are never in the file: ` + "`*_file`" + ` options name files that are read at each use. Nothing in
-the file is expanded from the environment.
+the file is expanded from the environment. A 0 where none can be meant is an error, too: leave the option out for its default.
 
 This page is generated from the comments in ` + "`pkg/config/types.go`" + ` (` + "`go test ./pkg/config -run Reference -update`" + `).
 
 `)
+	all := defaults()
 	for _, name := range order {
 		b.WriteString("## " + name + "\n\n")
 		doc := strings.ReplaceAll(s.docs[name], "\n", " ")
@@ -134,18 +142,28 @@ This page is generated from the comments in ` + "`pkg/config/types.go`" + ` (` +
 			b.WriteString("The options of each action are in [rungoptions](#rungoptions).\n\n")
 			continue
 		}
-		b.WriteString("| option | value | meaning |\n|---|---|---|\n")
+		b.WriteString("| option | value | default | meaning |\n|---|---|---|---|\n")
 		for _, f := range s.structs[name] {
 			if f.inline {
-				fmt.Fprintf(&b, "| | | and all options of [%s](#%s) |\n", strings.ToLower(f.kind), strings.ToLower(f.kind))
+				fmt.Fprintf(&b, "| | | | and all options of [%s](#%s) |\n", strings.ToLower(f.kind), strings.ToLower(f.kind))
 				continue
 			}
-			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.key, s.word(f.kind), strings.ReplaceAll(f.doc, "|", "\\|"))
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.key, s.word(f.kind), defaultOf(all, name, f), strings.ReplaceAll(meaning(all, name, f), "|", "\\|"))
 		}
 		b.WriteString("\n")
 	}
 	b.WriteString(shippedTable())
 	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+// meaning is the comment without the default, which has its own column.
+func meaning(all map[string]string, name string, f field) string {
+	d := all[name+"."+f.key]
+	if d == "" {
+		return f.doc
+	}
+	clause := regexp.MustCompile(`(?i)(^|\.|;) ?default ` + regexp.QuoteMeta(d) + `(\.|;|$)`)
+	return clause.ReplaceAllString(f.doc, "$2")
 }
 
 func shippedTable() string {
@@ -169,70 +187,6 @@ func shippedTable() string {
 	return b.String()
 }
 
-// schema is a JSON schema (draft 7) of the file, for editors.
-func (s shape) schema() string {
-	var b strings.Builder
-	b.WriteString("{\n  \"$schema\": \"http://json-schema.org/draft-07/schema#\",\n  \"title\": \"watchdog configuration\",\n  \"$ref\": \"#/definitions/Config\",\n  \"definitions\": {\n")
-	b.WriteString("    \"Duration\": {\"type\": \"string\", \"pattern\": \"^([0-9]+(ms|[smhdwy]))+$|^0$\"},\n")
-	b.WriteString("    \"Quantity\": {\"type\": [\"string\", \"number\"]},\n    \"Rate\": {\"type\": \"string\", \"pattern\": \"^[0-9]+/\"},\n")
-	b.WriteString("    \"Mode\": {\"enum\": [\"observe\", \"suggest\", \"auto\"]},\n    \"Severity\": {\"enum\": [\"P0\", \"P1\", \"P2\", \"P3\"]},\n")
-	b.WriteString("    \"Rung\": {\"anyOf\": [{\"enum\": [\"" + strings.Join(Actions(), "\", \"") + "\"]}, {\"type\": \"object\", \"minProperties\": 1, \"maxProperties\": 1, \"additionalProperties\": false, \"properties\": {")
-	for i, a := range Actions() {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "%q: {\"anyOf\": [{\"$ref\": \"#/definitions/RungOptions\"}, {\"type\": \"null\"}]}", a)
-	}
-	b.WriteString("}}]}")
-	for _, name := range order {
-		if name == "Rung" || name == "Look" || name == "HTTPClient" {
-			continue
-		}
-		fmt.Fprintf(&b, ",\n    %q: {\"type\": \"object\", \"additionalProperties\": false, \"properties\": {", name)
-		for i, f := range s.flat(name) {
-			if i > 0 {
-				b.WriteString(",")
-			}
-			fmt.Fprintf(&b, "\n      %q: %s", f.key, schemaOf(f.kind))
-		}
-		b.WriteString("\n    }}")
-	}
-	b.WriteString("\n  }\n}\n")
-	return b.String()
-}
-
-func (s shape) flat(name string) []field {
-	var all []field
-	for _, f := range s.structs[name] {
-		if f.inline {
-			all = append(all, s.flat(f.kind)...)
-			continue
-		}
-		all = append(all, f)
-	}
-	return all
-}
-
-func schemaOf(kind string) string {
-	if rest, ok := strings.CutPrefix(kind, "list of "); ok {
-		return fmt.Sprintf(`{"type": "array", "items": %s}`, schemaOf(rest))
-	}
-	if rest, ok := strings.CutPrefix(kind, "map of "); ok {
-		return fmt.Sprintf(`{"type": "object", "additionalProperties": %s}`, schemaOf(rest))
-	}
-	switch kind {
-	case "string":
-		return `{"type": "string"}`
-	case "int":
-		return `{"type": "integer"}`
-	case "float64":
-		return `{"type": "number"}`
-	case "bool":
-		return `{"type": "boolean"}`
-	}
-	return fmt.Sprintf(`{"$ref": "#/definitions/%s"}`, kind)
-}
-
 func TestReferenceIsCurrent(t *testing.T) {
 	s := readShape(t)
 	for name := range s.structs {
@@ -248,6 +202,18 @@ func TestReferenceIsCurrent(t *testing.T) {
 		}
 		if got, err := os.ReadFile(file); err != nil || string(got) != want {
 			t.Errorf("%s is not what the sources say; run go test ./pkg/config -run Reference -update", file)
+		}
+	}
+}
+
+func TestAStatedDefaultIsTheRealOne(t *testing.T) {
+	real := defaults()
+	for name, fields := range readShape(t).structs {
+		for _, f := range fields {
+			_, stated, ok := strings.Cut(strings.ToLower(f.doc), "default ")
+			if d := real[name+"."+f.key]; ok && d != "" && !strings.HasPrefix(stated, strings.ToLower(d)) {
+				t.Errorf("%s.%s: types.go says %q, the code uses %s", name, f.key, f.doc, d)
+			}
 		}
 	}
 }

@@ -38,7 +38,7 @@ type Config struct {
 // Prometheus is how a Prometheus-compatible server is asked.
 type Prometheus struct {
 	URL             string         `yaml:"url"`                         // base URL, as Grafana would be given it
-	Timeout         model.Duration `yaml:"timeout,omitempty"`           // default 10s
+	Timeout         model.Duration `yaml:"timeout,omitempty"`           // how long one query may take; default 10s
 	BearerTokenFile string         `yaml:"bearer_token_file,omitempty"` // file with a bearer token
 	CAFile          string         `yaml:"ca_file,omitempty"`           // file with the certificate authorities to trust instead of the system's
 }
@@ -71,8 +71,8 @@ type Probe struct {
 type Look struct {
 	// Name is the value of the label `probe`. Default: the kind. Unique within a target.
 	Name      string         `yaml:"name,omitempty"`
-	Interval  model.Duration `yaml:"interval,omitempty"`  // default 15s; sla 30s
-	Timeout   model.Duration `yaml:"timeout,omitempty"`   // default 5s, at most Interval
+	Interval  model.Duration `yaml:"interval,omitempty"`  // how often it looks; default 15s; sla 30s
+	Timeout   model.Duration `yaml:"timeout,omitempty"`   // how long one look may take, at most interval; default 5s
 	Failures  int            `yaml:"failures,omitempty"`  // this many bad looks of the last window make the probe bad; default 3
 	Window    int            `yaml:"window,omitempty"`    // how many of the last looks count; default 5
 	Successes int            `yaml:"successes,omitempty"` // this many good looks in a row make it good again; default 3
@@ -91,7 +91,7 @@ type HTTPClient struct {
 type HealthProbe struct {
 	Look       `yaml:",inline"`
 	HTTPClient `yaml:",inline"`
-	// MaxSkew is how far the document's timestamp may be from now before it counts as stale. Default 60s.
+	// MaxSkew is how far the document's timestamp may be from now before it counts as stale. Default 1m.
 	MaxSkew model.Duration `yaml:"max_skew,omitempty"`
 	// Version is the release that is expected; empty: any.
 	Version string `yaml:"version,omitempty"`
@@ -113,11 +113,11 @@ type AgentsProbe struct {
 type HTTPProbe struct {
 	Look       `yaml:",inline"`
 	HTTPClient `yaml:",inline"`
-	Method     string `yaml:"method,omitempty"` // default GET
+	Method     string `yaml:"method,omitempty"` // GET, HEAD, OPTIONS or POST; default GET
 	// Statuses are the acceptable status codes. Default: any 2xx. An external API
 	// without a key may declare [200, 401]: reachable (runbook map, defect 8).
 	Statuses []int `yaml:"statuses,omitempty"`
-	// MaxDuration is the longest acceptable answer time; 0: only Timeout bounds it.
+	// MaxDuration is the longest acceptable answer time; without it only the timeout bounds it.
 	MaxDuration model.Duration `yaml:"max_duration,omitempty"`
 }
 
@@ -130,7 +130,7 @@ type TCPProbe struct {
 // Threshold is one rule. Metric names a row of the built-in table, or Expr
 // gives a PromQL expression whose value is compared, one series per `target`.
 type Threshold struct {
-	// Name is the rule's name; default Metric. Unique.
+	// Name is the rule's name; default the metric. Unique.
 	Name   string `yaml:"name,omitempty"`
 	Metric string `yaml:"metric,omitempty"` // a row of the shipped table; what is not given here is as shipped
 	Expr   string `yaml:"expr,omitempty"`   // PromQL with one value per label target, instead of a metric's own expression
@@ -144,7 +144,7 @@ type Threshold struct {
 	ClearAbove *Quantity      `yaml:"clear_above,omitempty"` // with below: the bound of recovery; default the bound itself
 	For        model.Duration `yaml:"for"`                   // how long the condition must hold
 	ClearFor   model.Duration `yaml:"clear_for,omitempty"`   // how long recovery must last
-	// Window is the range of the built-in expression ($window in Expr). Default 5m.
+	// Window is the range of the built-in expression ($window in expr). Default 5m.
 	Window      model.Duration    `yaml:"window,omitempty"`
 	MinRate     float64           `yaml:"min_rate,omitempty"`     // requests per second below which the rule says NO_DATA
 	MinRequests float64           `yaml:"min_requests,omitempty"` // requests in the window below which the rule says NO_DATA
@@ -171,17 +171,17 @@ type RungOptions struct {
 	Verify model.Duration `yaml:"verify,omitempty"` // how long after the action its effect is judged at the latest; default 5m
 	// Attempts is how often the rung may be tried in one incident. Default 1.
 	Attempts int           `yaml:"attempts,omitempty"`
-	Mode     incident.Mode `yaml:"mode,omitempty"` // default: the rule's
+	Mode     incident.Mode `yaml:"mode,omitempty"` // how far watchdog may go with this rung; default: the rule's
 
 	By      string         `yaml:"by,omitempty"`       // scale: a share of the present replicas ("25%", rounded up) or a number
 	AtLeast int            `yaml:"at_least,omitempty"` // scale: an absolute number; never lowers
 	Max     int            `yaml:"max,omitempty"`      // scale: the most replicas it may ask for
 	Lease   model.Duration `yaml:"lease,omitempty"`    // scale: how long it stays before it is taken back; default 2h
 
-	// rollback: OnlyIf is "suspect_deploy" (default and only value).
+	// OnlyIf is the condition of a rollback. Default suspect_deploy, the only value: a rollout not long before.
 	OnlyIf string `yaml:"only_if,omitempty"`
 
-	// job: Template names an entry of job_templates.
+	// Template is the name of an entry of job_templates, for job.
 	Template string `yaml:"template,omitempty"`
 }
 
@@ -199,28 +199,28 @@ type Receivers struct {
 
 // PagerDuty is an Events API v2 integration.
 type PagerDuty struct {
-	URL            string              `yaml:"url,omitempty"`        // default https://events.pagerduty.com
+	URL            string              `yaml:"url,omitempty"`        // base URL; default https://events.pagerduty.com
 	RoutingKeyFile string              `yaml:"routing_key_file"`     // file with the integration key of the service
-	Severities     []incident.Severity `yaml:"severities,omitempty"` // default P0, P1; every other severity once a person must act
+	Severities     []incident.Severity `yaml:"severities,omitempty"` // which incidents are paged; default P0, P1; every other severity once a person must act
 }
 
 // Slack posts one message per incident and edits it in place.
 type Slack struct {
-	URL        string              `yaml:"url,omitempty"`        // default https://slack.com/api/
+	URL        string              `yaml:"url,omitempty"`        // base URL; default https://slack.com/api/
 	TokenFile  string              `yaml:"token_file"`           // file with a bot token (xoxb-…) that may write to the channel
 	Channel    string              `yaml:"channel"`              // name or id of the channel
-	Severities []incident.Severity `yaml:"severities,omitempty"` // default all
+	Severities []incident.Severity `yaml:"severities,omitempty"` // which incidents it is told of; default P0, P1, P2, P3
 }
 
 // Statuspage publishes an incident on the public status page.
 type Statuspage struct {
-	URL         string `yaml:"url,omitempty"`          // default https://api.statuspage.io
+	URL         string `yaml:"url,omitempty"`          // base URL; default https://api.statuspage.io
 	PageID      string `yaml:"page_id"`                // id of the page
 	TokenFile   string `yaml:"token_file"`             // file with an API key
 	ComponentID string `yaml:"component_id,omitempty"` // component whose status follows the incident
 	// Publish is off (default; watchdog only says what it would post) or auto.
 	Publish    string              `yaml:"publish,omitempty"`
-	Severities []incident.Severity `yaml:"severities,omitempty"` // default P0, P1
+	Severities []incident.Severity `yaml:"severities,omitempty"` // which incidents are published; default P0, P1
 	// HoldDown is how long a state must last before it is published. Default 30s.
 	HoldDown model.Duration `yaml:"hold_down,omitempty"`
 }

@@ -19,8 +19,9 @@ func (u *unread) add(path string) {
 	if i := strings.Index(path, ".ladder["); i >= 0 {
 		path = path[:i+len(".ladder")]
 	}
-	if strings.HasSuffix(path, "]") {
-		path = path[:strings.LastIndex(path, "[")]
+	// A key of the file may end so as well; then there may be no bracket before it.
+	if i := strings.LastIndex(path, "["); i >= 0 && strings.HasSuffix(path, "]") {
+		path = path[:i]
 	}
 	*u = append(*u, path)
 }

@@ -285,9 +285,6 @@ func (v *validator) threshold(a at, t *Threshold, c *Config, targets map[string]
 			v.fail(a.key("targets").key(i), "there is no target %q", name)
 		}
 	}
-	if (t.Metric == "response_time" || t.Metric == "error_rate") && t.MinRate == 0 && t.MinRequests == 0 {
-		v.fail(a, "%s needs a traffic floor: min_rate or min_requests (runbook defect 16)", t.Metric)
-	}
 	for key, floor := range map[string]float64{"min_rate": t.MinRate, "min_requests": t.MinRequests} {
 		if !(floor >= 0) || math.IsInf(floor, 0) {
 			v.fail(a.key(key), "%v is no floor; write a number above 0, for instance 1", floor)
@@ -355,7 +352,7 @@ func (v *validator) bound(a at, t *Threshold) {
 	if clear == nil || clear.Text == "" || bound.Text == "" {
 		return
 	}
-	if (key == "above" && clear.Value > bound.Value || key == "below" && clear.Value < bound.Value) {
+	if key == "above" && clear.Value > bound.Value || key == "below" && clear.Value < bound.Value {
 		v.fail(a.key(clearKey), "%s is on the wrong side of %s %s: the rule would clear while it is in breach", clear.Text, key, bound.Text)
 	}
 }
