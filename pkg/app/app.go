@@ -177,7 +177,6 @@ func (a *App) lead(ctx context.Context) error {
 	o.Logger = a.o.Logger.With("component", "lease")
 	o.NewLeader = func(id string) { a.leader.Store(&id) }
 	return kube.Lead(ctx, a.client, o, func(ctx context.Context) {
-		a.o.Logger.Info("this replica leads", "identity", a.o.Identity)
 		a.leading.Store(true)
 		a.metrics.leader.Set(1)
 		defer a.metrics.leader.Set(0)

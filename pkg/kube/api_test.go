@@ -39,7 +39,7 @@ func newAPI(t *testing.T) (*api, *Client) {
 	a := &api{t: t, objects: map[string]map[string]any{}, version: 100}
 	a.server = httptest.NewServer(a)
 	t.Cleanup(a.server.Close)
-	c, err := connect(&rest.Config{Host: a.server.URL})
+	c, err := connect(&rest.Config{Host: a.server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json", AcceptContentTypes: "application/json"}})
 	if err != nil {
 		t.Fatal(err)
 	}

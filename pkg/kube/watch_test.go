@@ -157,7 +157,11 @@ func TestAForbiddenWatchIsSaidAsSuch(t *testing.T) {
 }
 
 func TestWithoutAMetricsAPIUsageIsNotKnown(t *testing.T) {
-	_, c := newAPI(t)
+	a, c := newAPI(t)
+	a.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		http.NotFound(w, r)
+		return true
+	}
 	m, _ := newMetrics(nil, nil)
 	u := newUsage(c, "shop", discard(), m)
 	u.refresh(t.Context())
