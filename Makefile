@@ -47,8 +47,9 @@ check: ## gofmt, vet, go.mod, chart, configurations
 	go vet -tags integration ./test/...
 	go mod tidy -diff
 
-bench: ## the figures in docs/figures.md
+bench: bin/watchdog bin/agent-system bin/testbed ## the figures in docs/figures.md
 	go test -run '^$$' -bench . -benchmem ./pkg/... | tee bin/bench.txt
+	go test -tags integration -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/e2e | tee -a bin/bench.txt
 
 image: ## a container image from scratch, with docker or podman
 	$$(command -v podman || command -v docker || { echo "image: neither podman nor docker is installed" >&2; echo false; }) build -t watchdog:$(VERSION) --build-arg VERSION=$(VERSION) .

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -62,14 +63,17 @@ func requests(t *testing.T, s *demo.Scene) []request {
 		prefix = "system:serviceaccount:" + s.Watchdog + ":"
 	}
 	var all []request
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 16<<20)
-	for lines.Scan() {
-		if !strings.Contains(lines.Text(), prefix) {
+	lines := bufio.NewReader(f)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			break // a line without an end is still being written
+		}
+		if !bytes.Contains(line, []byte(prefix)) {
 			continue
 		}
 		var r request
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+		if err := json.Unmarshal(line, &r); err != nil {
 			t.Fatalf("audit log: %v", err)
 		}
 		if strings.HasPrefix(r.User.Username, prefix) && r.Stage == "ResponseComplete" {

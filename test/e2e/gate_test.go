@@ -40,10 +40,12 @@ type gate struct {
 	on    func(n int) (allow bool) // n counts from 1
 }
 
+var deployments = admission.Rule{APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"}}
+
 // putGate puts the gate before the scene's deployment.
 func putGate(t *testing.T, s *demo.Scene, on func(n int) bool) *gate {
 	t.Helper()
-	return putGateBefore(t, s, admission.Rule{APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"}}, on)
+	return putGateBefore(t, s, deployments, on)
 }
 
 // putGateBefore puts the gate before objects of the scene's namespace.
@@ -121,13 +123,54 @@ func selfSigned(t *testing.T) (tls.Certificate, []byte) {
 // kill9 sends SIGKILL to the process of a watchdog pod, as the kernel would.
 func kill9(t *testing.T, s *demo.Scene, pod string) {
 	t.Helper()
+	signal(t, s, pod, syscall.SIGKILL)
+}
+
+func signal(t *testing.T, s *demo.Scene, pod string, sig syscall.Signal) {
+	t.Helper()
 	pid := pidOf(s, pod)
 	if pid == 0 {
 		t.Errorf("no process of pod %s found", pod)
 		return
 	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(pid, sig); err != nil {
 		t.Error(err)
+	}
+}
+
+// killUnanswered puts a gate that stops the leader's process while its first
+// write is on its way into the store. The write lands, nobody reads the reply,
+// and the function it returns kills the process once the audit log has the
+// write. (Killed in the gate itself, the API server would drop the request with
+// its connection.)
+func killUnanswered(t *testing.T, s *demo.Scene, what admission.Rule) (g *gate, kill func()) {
+	t.Helper()
+	stopped := make(chan string, 1)
+	g = putGateBefore(t, s, what, func(n int) bool {
+		if n == 1 {
+			pod := leader(t, s)
+			signal(t, s, pod, syscall.SIGSTOP)
+			stopped <- pod
+		}
+		return true
+	})
+	return g, func() {
+		t.Helper()
+		ctx := within(t, time.Minute)
+		select {
+		case pod := <-stopped:
+			tick := time.NewTicker(20 * time.Millisecond)
+			defer tick.Stop()
+			for len(effects(t, s)) == 0 && ctx.Err() == nil {
+				<-tick.C
+			}
+			kill9(t, s, pod)
+			if ctx.Err() != nil {
+				t.Fatal("the write that the gate let through did not land")
+			}
+		case <-ctx.Done():
+			t.Fatal("the gate was never asked")
+		}
 	}
 }
 

@@ -91,12 +91,8 @@ func TestKillNineBetweenIntentAndAct_F32(t *testing.T) {
 // the answer. The follower reads the op's id on the target and goes on.
 func TestKillNineAfterActBeforeReply_F33(t *testing.T) {
 	s := broken(t, "kill-after")
-	g := putGate(t, s, func(n int) bool {
-		if n == 1 {
-			kill9(t, s, leader(t, s))
-		}
-		return true
-	})
+	g, kill := killUnanswered(t, s, deployments)
+	kill()
 	inc, err := s.WaitIncident(within(t, 2*time.Minute), "resolved after the takeover", finished)
 	if err != nil {
 		t.Fatal(err)
@@ -124,15 +120,11 @@ func TestKillNineAfterActOfOtherLevers_F33(t *testing.T) {
 			text := replaced(t, config(t, s, "agents"), "- restart: { settle: 3s, verify: 60s }", tc.rung) + "job_templates:\n  clean: { file: clean.yaml }\n"
 			s.Values = map[string]any{"extraFiles": map[string]any{"clean.yaml": jobManifest}}
 			installText(t, s, text, "actions.job=true")
-			g := putGateBefore(t, s, tc.what, func(n int) bool {
-				if n == 1 {
-					kill9(t, s, leader(t, s))
-				}
-				return true
-			})
+			g, kill := killUnanswered(t, s, tc.what)
 			if err := s.Fault("agents"); err != nil {
 				t.Fatal(err)
 			}
+			kill()
 			inc, err := s.WaitIncident(within(t, 2*time.Minute), "judged by the successor", func(i incident.Incident) bool { return len(i.Attempts) > 0 })
 			if err != nil {
 				t.Fatal(err)
