@@ -71,7 +71,7 @@ type App struct {
 	outbox   *notify.Outbox
 	engine   *engine.Engine
 	metrics  *metrics
-	views    views
+	whole    world
 
 	reloading sync.Mutex
 	built     atomic.Pointer[built]
@@ -156,7 +156,7 @@ func (a *App) run(ctx context.Context) error {
 	g.Go(func() error { return a.watcher.Run(ctx) })
 	g.Go(func() error { return a.looks.Run(ctx) })
 	g.Go(func() error {
-		a.judge.Run(ctx, func(targets []string) { a.views.forget(); a.engine.Wake(targets...) })
+		a.judge.Run(ctx, func(targets []string) { a.engine.Wake(targets...) })
 		return nil
 	})
 	g.Go(func() error { return a.outbox.Run(ctx) })
@@ -210,7 +210,6 @@ func (a *App) restore(open []incident.Incident) {
 		}
 	}
 	a.judge.Restore(alerts)
-	a.views.forget()
 }
 
 func (a *App) pages() web.Options {
@@ -258,6 +257,19 @@ func (a *App) Reload() error {
 	return nil
 }
 
+// minRetention is how long samples are kept at least.
+const minRetention = 15 * time.Minute
+
+// retention is as long as some rule looks back, and a little longer: a sample may
+// be a minute old before it is asked for.
+func retention(all []rules.Rule) time.Duration {
+	d := minRetention
+	for _, r := range all {
+		d = max(d, r.Reach()+time.Minute)
+	}
+	return d
+}
+
 // use builds a configuration and, if everything can be built, swaps it in.
 func (a *App) use(cfg *config.Config) error {
 	b, err := build(cfg, a)
@@ -277,9 +289,9 @@ func (a *App) use(cfg *config.Config) error {
 		a.built.Store(old)
 		return err
 	}
+	a.samples.Retain(retention(b.rules))
 	a.watcher.Watch(b.workloads)
 	a.outbox.Replace(b.notifiers)
-	a.views.forget()
 	a.engine.Use(b.setup)
 	a.metrics.configured(cfg)
 	_, err = a.log.Append(audit.Record{At: time.Now(), Kind: "config", Actor: "watchdog", Text: fmt.Sprintf("configuration %s in use: mode %s, %d targets, %d rules", cmp.Or(cfg.Hash, "-"), cfg.Mode, len(cfg.Targets), len(cfg.Thresholds))})

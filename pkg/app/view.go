@@ -13,23 +13,15 @@ import (
 	"watchdog.io/watchdog/pkg/rules"
 )
 
-// views indexes what the probes and the rules say by target, for as long as it
-// is true: until the next evaluation, and for a moment at most.
-type views struct {
-	mu     sync.Mutex
-	at     time.Time
-	alerts map[string][]rules.Alert
-	looks  map[string][]probes.Status
-	world  engine.World
-}
+// worldAge is how old the picture of all targets may be.
+const worldAge = 250 * time.Millisecond
 
-// viewAge is how old an index may be. Probes report without telling, so it is short.
-const viewAge = 250 * time.Millisecond
-
-func (v *views) forget() {
-	v.mu.Lock()
-	v.at = time.Time{}
-	v.mu.Unlock()
+// world says how many targets are in trouble. It is asked once a target and step,
+// so the answer is kept for a moment.
+type world struct {
+	mu   sync.Mutex
+	at   time.Time
+	seen engine.World
 }
 
 // remote asks the configured Prometheus-compatible server.
@@ -41,44 +33,26 @@ func (a *App) remote(ctx context.Context, expr string, at time.Time) ([]rules.Po
 	return b.remote(ctx, expr, at)
 }
 
-// seen returns what is known of one target.
-func (a *App) seen(target string) ([]rules.Alert, []probes.Status, engine.World) {
-	a.views.mu.Lock()
-	defer a.views.mu.Unlock()
-	v := &a.views
-	if time.Since(v.at) > viewAge {
-		v.alerts, v.looks = map[string][]rules.Alert{}, map[string][]probes.Status{}
-		bad := map[string]bool{}
-		for _, x := range a.judge.Alerts() {
-			v.alerts[x.Target] = append(v.alerts[x.Target], x)
-			if x.State == rules.Firing && x.Verdict == rules.Breach {
-				bad[x.Target] = true
-			}
-		}
-		for _, s := range a.looks.States() {
-			v.looks[s.Target] = append(v.looks[s.Target], s)
-		}
-		v.world = engine.World{Unhealthy: len(bad)}
+func (a *App) world() engine.World {
+	w := &a.whole
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if time.Since(w.at) > worldAge {
+		w.seen = engine.World{Unhealthy: a.judge.Unhealthy()}
 		if b := a.built.Load(); b != nil {
-			v.world.Watched = len(b.cfg.Targets)
+			w.seen.Watched = len(b.cfg.Targets)
 		}
 		if blind, why := a.judge.Blind(); blind {
-			v.world.Blind = why
+			w.seen.Blind = why
 		}
-		v.at = time.Now()
+		w.at = time.Now()
 	}
-	return v.alerts[target], v.looks[target], v.world
-}
-
-func (a *App) world() engine.World {
-	_, _, w := a.seen("")
-	return w
+	return w.seen
 }
 
 // view is what the engine sees of a target.
 func (a *App) view(target string) engine.View {
-	alerts, looks, _ := a.seen(target)
-	return a.assemble(target, alerts, looks)
+	return a.assemble(target, a.judge.AlertsOf(target), a.looks.StatesOf(target))
 }
 
 // fresh looks and judges at this moment (INV-12).
@@ -92,8 +66,7 @@ func (a *App) fresh(ctx context.Context, target string) (engine.View, error) {
 	if err != nil {
 		return engine.View{}, fmt.Errorf("judge %s again before acting: %w", target, err)
 	}
-	_, looks, _ := a.seen(target)
-	return a.assemble(target, alerts, looks), nil
+	return a.assemble(target, alerts, a.looks.StatesOf(target)), nil
 }
 
 // freshTimeout bounds the last look before an act.

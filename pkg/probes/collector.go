@@ -14,16 +14,16 @@ import (
 // target and probe labels and under the same names as in the local store. A
 // look older than two intervals is left out: better no value than an old one.
 func (s *Scheduler) SamplesCollector() prometheus.Collector {
-	described := map[model.LabelValue]*prometheus.Desc{}
+	described := map[string]*prometheus.Desc{}
 	for _, known := range knownSamples() {
-		described[model.LabelValue(known.name)] = describe(known.name, known.help, known.labels)
+		described[known.name] = describe(known.name, known.help, known.labels)
 	}
 	return &samplesCollector{scheduler: s, described: described}
 }
 
 type samplesCollector struct {
 	scheduler *Scheduler
-	described map[model.LabelValue]*prometheus.Desc
+	described map[string]*prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
@@ -36,58 +36,69 @@ func (c *samplesCollector) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *samplesCollector) Collect(out chan<- prometheus.Metric) {
 	now := time.Now()
-	for _, sl := range c.scheduler.each("") {
-		for _, sample := range sl.recent(now) {
-			if metric, err := c.metric(sample); err == nil {
+	for _, sl := range c.scheduler.all() {
+		for _, r := range sl.recent(now) {
+			if metric, err := c.metric(r); err == nil {
 				out <- metric
 			}
 		}
 	}
 }
 
-// recent returns the last samples, each series once: a repeated one would
-// spoil the whole scrape.
-func (sl *slot) recent(now time.Time) []*model.Sample {
+// kept is a sample as a slot keeps it: a model.Sample takes three times the room.
+type kept struct {
+	name   string
+	labels []string // name, value, name, value, …, by name
+	value  float64
+}
+
+// keepAll keeps each series once: a repeated one would spoil the whole scrape.
+func keepAll(samples []*model.Sample) []kept {
+	all := make([]kept, 0, len(samples))
+	seen := make(map[model.Fingerprint]bool, len(samples))
+	for _, s := range samples {
+		if print := s.Metric.Fingerprint(); !seen[print] {
+			seen[print] = true
+			all = append(all, keep(s))
+		}
+	}
+	return all
+}
+
+func keep(s *model.Sample) kept {
+	r := kept{name: string(s.Metric[model.MetricNameLabel]), labels: make([]string, 0, 2*(len(s.Metric)-1)), value: float64(s.Value)}
+	for _, label := range slices.Sorted(maps.Keys(s.Metric)) {
+		if label != model.MetricNameLabel {
+			r.labels = append(r.labels, string(label), string(s.Metric[label]))
+		}
+	}
+	return r
+}
+
+// recent returns the last samples.
+func (sl *slot) recent(now time.Time) []kept {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
 	if now.Sub(sl.status.At) > 2*sl.entry.Interval {
 		return nil
 	}
-	seen := make(map[model.Fingerprint]bool, len(sl.samples))
-	return slices.DeleteFunc(slices.Clone(sl.samples), func(sample *model.Sample) bool {
-		print := sample.Metric.Fingerprint()
-		defer func() { seen[print] = true }()
-		return seen[print]
-	})
+	return sl.kept
 }
 
-func (c *samplesCollector) metric(sample *model.Sample) (prometheus.Metric, error) {
-	name := sample.Metric[model.MetricNameLabel]
-	names := labelNames(sample.Metric)
-	desc, ok := c.described[name]
-	if !ok {
-		desc = describe(string(name), "A sample of a probe.", names)
+func (c *samplesCollector) metric(r kept) (prometheus.Metric, error) {
+	var names, values []string
+	for i := 0; i < len(r.labels); i += 2 {
+		names, values = append(names, r.labels[i]), append(values, r.labels[i+1])
 	}
-	values := make([]string, len(names))
-	for i, label := range names {
-		values[i] = string(sample.Metric[model.LabelName(label)])
+	desc, ok := c.described[r.name]
+	if !ok {
+		desc = describe(r.name, "A sample of a probe.", names)
 	}
 	kind := prometheus.GaugeValue
-	if strings.HasSuffix(string(name), "_total") {
+	if strings.HasSuffix(r.name, "_total") {
 		kind = prometheus.CounterValue
 	}
-	return prometheus.NewConstMetric(desc, kind, float64(sample.Value), values...)
-}
-
-func labelNames(metric model.Metric) []string {
-	names := make([]string, 0, len(metric))
-	for label := range metric {
-		if label != model.MetricNameLabel {
-			names = append(names, string(label))
-		}
-	}
-	slices.Sort(names)
-	return names
+	return prometheus.NewConstMetric(desc, kind, r.value, values...)
 }
 
 func describe(name, help string, labels []string) *prometheus.Desc {

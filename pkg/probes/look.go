@@ -27,7 +27,7 @@ type slot struct {
 	stamped model.Time // of the last samples
 	damper  *Damper
 	status  Status
-	samples []*model.Sample
+	kept    []kept
 }
 
 // business is why a slot cannot take its turn; the words are label values.
@@ -117,7 +117,7 @@ func (s *Scheduler) record(sl *slot, number uint64, seen Status, samples []*mode
 	}
 	samples = sl.entry.labelled(append(samples, common(seen, seen.At)...))
 	sl.stamp(samples, model.TimeFromUnixNano(seen.At.UnixNano()))
-	sl.shown, sl.status, sl.samples = number, seen, samples
+	sl.shown, sl.status, sl.kept = number, seen, keepAll(samples)
 	s.opts.Append(samples)
 	if seen.Damped != before {
 		s.opts.Logger.Info("probe state changed", "target", seen.Target, "probe", seen.Probe,

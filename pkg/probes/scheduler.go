@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -42,6 +43,7 @@ type Scheduler struct {
 
 	mu      sync.Mutex
 	slots   map[key]*slot
+	targets map[string][]*slot // by target, each in the order of the names
 	turns   turns
 	ready   []*slot // whose turn has come, first come first served
 	working int
@@ -105,6 +107,13 @@ func (s *Scheduler) Set(entries []Entry) error {
 		s.turns = append(s.turns, s.slots[k])
 	}
 	heap.Init(&s.turns)
+	s.targets = map[string][]*slot{}
+	for _, sl := range s.slots {
+		s.targets[sl.entry.Target] = append(s.targets[sl.entry.Target], sl)
+	}
+	for _, of := range s.targets {
+		slices.SortFunc(of, func(a, b *slot) int { return cmp.Compare(a.entry.Name, b.entry.Name) })
+	}
 	s.metrics.entries.Set(float64(len(s.slots)))
 	select {
 	case s.wake <- struct{}{}:
@@ -264,8 +273,12 @@ type Status struct {
 }
 
 // States returns the last state of every entry, by target and probe.
-func (s *Scheduler) States() []Status {
-	slots := s.each("")
+func (s *Scheduler) States() []Status { return lasts(s.all()) }
+
+// StatesOf returns the last states of one target's entries, by probe.
+func (s *Scheduler) StatesOf(target string) []Status { return lasts(s.of(target)) }
+
+func lasts(slots []*slot) []Status {
 	states := make([]Status, len(slots))
 	for i, sl := range slots {
 		states[i] = sl.last()
@@ -273,20 +286,23 @@ func (s *Scheduler) States() []Status {
 	return states
 }
 
-// each returns the slots of a target, or all, in order.
-func (s *Scheduler) each(target string) []*slot {
+// all returns every slot, by target and probe.
+func (s *Scheduler) all() []*slot {
+	s.mu.Lock()
+	targets := s.targets
+	s.mu.Unlock()
+	var slots []*slot
+	for _, t := range slices.Sorted(maps.Keys(targets)) {
+		slots = append(slots, targets[t]...)
+	}
+	return slots
+}
+
+// of returns the slots of a target. Set makes new lists and leaves old ones alone.
+func (s *Scheduler) of(target string) []*slot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var slots []*slot
-	for _, sl := range s.slots {
-		if target == "" || sl.entry.Target == target {
-			slots = append(slots, sl)
-		}
-	}
-	slices.SortFunc(slots, func(a, b *slot) int {
-		return cmp.Or(cmp.Compare(a.entry.Target, b.entry.Target), cmp.Compare(a.entry.Name, b.entry.Name))
-	})
-	return slots
+	return s.targets[target]
 }
 
 // LookNow performs all probes of one target at once, appends their samples and
@@ -294,10 +310,7 @@ func (s *Scheduler) each(target string) []*slot {
 // the damped states alone, which are made of looks an interval apart. It fails
 // if the target has no probes or ctx ends first.
 func (s *Scheduler) LookNow(ctx context.Context, target string) ([]Status, error) {
-	var slots []*slot
-	if target != "" {
-		slots = s.each(target)
-	}
+	slots := s.of(target)
 	if len(slots) == 0 {
 		return nil, fmt.Errorf("look at %q now: it has no probes", target)
 	}

@@ -231,17 +231,17 @@ func (j *Judge) AlertsOf(target string) []Alert {
 	return all
 }
 
-// Breaching returns how many targets some rule says BREACH of, and how many are
-// judged at all.
-func (j *Judge) Breaching() (targets, of int) {
+// Unhealthy returns of how many targets some rule fires on what it sees.
+func (j *Judge) Unhealthy() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	targets := 0
 	for _, cells := range j.byTarget {
-		if slices.ContainsFunc(cells, func(c *cell) bool { return c.state.Verdict == Breach }) {
+		if slices.ContainsFunc(cells, func(c *cell) bool { return c.state.State == Firing && c.state.Verdict == Breach }) {
 			targets++
 		}
 	}
-	return targets, len(j.byTarget)
+	return targets
 }
 
 // Blind reports whether what the rules say cannot be trusted now, and why: more

@@ -357,18 +357,25 @@ func TestLookingNowMovesNoAlert(t *testing.T) {
 	})
 }
 
-func TestBreachingCountsTargets(t *testing.T) {
+func TestUnhealthyCountsTargetsThatFire(t *testing.T) {
 	runWorld(t, Options{}, []Rule{level("x", "a", "b"), level("y", "a")}, func(w *world) {
 		w.put("x", "a", 11)
 		w.put("y", "a", 11)
-		if n, of := w.judge.Breaching(); n != 1 || of != 2 {
-			t.Errorf("%d of %d, want 1 of 2", n, of)
+		if n := w.judge.Unhealthy(); n != 0 {
+			t.Errorf("%d unhealthy while pending, want none", n)
 		}
 		if n := len(w.judge.Alerts()); n != 3 {
 			t.Errorf("%d alerts, want 3", n)
 		}
 		if n := testutil.ToFloat64(w.judge.metrics.alerts.WithLabelValues("x", "pending")); n != 1 {
 			t.Errorf("%v pending, want 1", n)
+		}
+		w.after(30 * time.Second)
+		w.put("x", "a", 11)
+		w.put("y", "a", 11)
+		w.put("x", "b", 1)
+		if n := w.judge.Unhealthy(); n != 1 {
+			t.Errorf("%d unhealthy, want the one target both rules fire on", n)
 		}
 	})
 }

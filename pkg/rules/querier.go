@@ -38,8 +38,8 @@ func (q *querier) Select(_ context.Context, sortSeries bool, hints *storage.Sele
 			if !matches(sr, rest) {
 				continue
 			}
-			if live := between(sr.samples, mint, maxt); len(live) > 0 {
-				set.series = append(set.series, view{sr.lset, live})
+			if live := sr.between(mint, maxt); len(live) > 0 {
+				set.series = append(set.series, view{sr.lset, mint, maxt, live})
 			}
 		}
 	}
@@ -160,8 +160,9 @@ func (*seriesSet) Warnings() annotations.Annotations { return nil }
 
 // view is a series as it was when selected.
 type view struct {
-	lset    labels.Labels
-	samples []sample
+	lset       labels.Labels
+	mint, maxt int64
+	chunks     []*chunkenc.XORChunk
 }
 
 func (v *view) Labels() labels.Labels { return v.lset }
@@ -171,7 +172,7 @@ func (v *view) Iterator(reuse chunkenc.Iterator) chunkenc.Iterator {
 	if !ok {
 		it = &iterator{}
 	}
-	it.samples, it.at = v.samples, -1
+	*it = iterator{rest: v.chunks, mint: v.mint, maxt: v.maxt, in: it.in}
 	return it
 }
 
@@ -179,37 +180,64 @@ func (v *view) Iterator(reuse chunkenc.Iterator) chunkenc.Iterator {
 // from taking Seek below for that of io.Seeker.
 type millis = int64
 
-// iterator walks over the samples of one series.
+// iterator walks over the samples of one series between two times.
 type iterator struct {
-	samples []sample
-	at      int
+	rest       []*chunkenc.XORChunk // not begun yet
+	in         chunkenc.Iterator    // of the present chunk, if open
+	open       bool
+	mint, maxt int64
+	err        error
 }
 
 func (i *iterator) Next() chunkenc.ValueType {
-	i.at++
-	return i.kind()
+	if i.open {
+		if i.in.Next() != chunkenc.ValNone {
+			return i.bounded()
+		}
+		i.end()
+	}
+	return i.Seek(i.mint)
 }
 
 func (i *iterator) Seek(t millis) chunkenc.ValueType {
-	i.at = max(i.at, 0)
-	if i.at < len(i.samples) && i.samples[i.at].t < t {
-		i.at = len(i.samples) - len(between(i.samples[i.at:], t, int64(^uint64(0)>>1)))
+	for t = max(t, i.mint); i.open || i.begin(); i.end() {
+		if i.in.Seek(t) != chunkenc.ValNone {
+			return i.bounded()
+		}
 	}
-	return i.kind()
+	return chunkenc.ValNone
 }
 
-func (i *iterator) kind() chunkenc.ValueType {
-	if i.at >= len(i.samples) {
-		i.at = len(i.samples)
+// begin opens the next chunk.
+func (i *iterator) begin() bool {
+	if len(i.rest) == 0 {
+		return false
+	}
+	i.in, i.rest, i.open = i.rest[0].Iterator(i.in), i.rest[1:], true
+	return true
+}
+
+// end leaves the present chunk.
+func (i *iterator) end() {
+	i.open = false
+	if i.err = i.in.Err(); i.err != nil {
+		i.rest = nil
+	}
+}
+
+// bounded ends the walk at the first sample beyond maxt.
+func (i *iterator) bounded() chunkenc.ValueType {
+	if i.in.AtT() > i.maxt {
+		i.open, i.rest = false, nil
 		return chunkenc.ValNone
 	}
 	return chunkenc.ValFloat
 }
 
-func (i *iterator) At() (int64, float64) { return i.samples[i.at].t, i.samples[i.at].v }
-func (i *iterator) AtT() int64           { return i.samples[i.at].t }
+func (i *iterator) At() (int64, float64) { return i.in.At() }
+func (i *iterator) AtT() int64           { return i.in.AtT() }
 func (*iterator) AtST() int64            { return 0 }
-func (*iterator) Err() error             { return nil }
+func (i *iterator) Err() error           { return i.err }
 
 func (i *iterator) AtHistogram(*histogram.Histogram) (int64, *histogram.Histogram) {
 	return i.AtT(), nil

@@ -34,6 +34,9 @@ type Point struct {
 // itself is at fault.
 type QueryFunc func(ctx context.Context, expr string, at time.Time) ([]Point, error)
 
+// lookback is how long after its last sample a series is still seen, as in Prometheus.
+const lookback = 5 * time.Minute
+
 // LocalOptions bound queries of the embedded engine. The zero value is usable.
 type LocalOptions struct {
 	Logger *slog.Logger
@@ -48,7 +51,7 @@ type LocalOptions struct {
 // NewLocal returns a QueryFunc of the embedded PromQL engine over q.
 func NewLocal(q storage.Queryable, opts LocalOptions) QueryFunc {
 	if opts.Lookback <= 0 {
-		opts.Lookback = 5 * time.Minute
+		opts.Lookback = lookback
 	}
 	if opts.Timeout <= 0 {
 		opts.Timeout = 10 * time.Second

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -121,6 +122,37 @@ func needed(n parser.Node) []string {
 		found = append(found, needed(c)...)
 	}
 	return found
+}
+
+// Reach returns how far back the rule's expressions look into the samples.
+func (r Rule) Reach() time.Duration {
+	furthest := time.Duration(0)
+	exprs := []string{r.Expr}
+	for _, f := range r.Floor {
+		exprs = append(exprs, f.Expr)
+	}
+	for _, e := range exprs {
+		if tree, err := newParser().ParseExpr(r.expand(e)); err == nil {
+			furthest = max(furthest, reach(tree))
+		}
+	}
+	return furthest
+}
+
+func reach(n parser.Node) time.Duration {
+	own, furthest := time.Duration(0), time.Duration(0)
+	switch n := n.(type) {
+	case *parser.VectorSelector:
+		own = max(0, n.OriginalOffset) + lookback
+	case *parser.MatrixSelector:
+		own = n.Range
+	case *parser.SubqueryExpr:
+		own = n.Range + max(0, n.OriginalOffset)
+	}
+	for _, c := range parser.Children(n) {
+		furthest = max(furthest, reach(c))
+	}
+	return own + furthest
 }
 
 // freshness returns the expression for the time of the newest sample of a

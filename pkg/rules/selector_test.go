@@ -3,6 +3,7 @@ package rules
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/prometheus/model/labels"
@@ -129,4 +130,18 @@ func FuzzLabelMatcherInjection(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestReachIsHowFarBackARuleLooks(t *testing.T) {
+	for expr, want := range map[string]time.Duration{
+		`x`:            5 * time.Minute,
+		`x offset 1h`:  65 * time.Minute,
+		`rate(x[30m])`: 35 * time.Minute,
+		`x > on () max_over_time(rate(x[10m] offset 1h)[2h:1m])`: 195 * time.Minute,
+		`avg_over_time(x[$window])`:                              12 * time.Minute,
+	} {
+		if got := (Rule{Expr: "vector(1)", Window: 7 * time.Minute, Floor: []FloorSpec{{Expr: expr}}}).Reach(); got != want {
+			t.Errorf("%s: %s, want %s", expr, got, want)
+		}
+	}
 }

@@ -1,53 +1,76 @@
 package rules
 
 import (
-	"sort"
+	"slices"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
 )
 
-// sample is one point of a series: milliseconds since the epoch, and a value.
-type sample struct {
-	t int64
-	v float64
+// chunkSamples is how many samples a chunk holds, as in Prometheus: long enough
+// to pay for its head, short enough to read one sample of it quickly.
+const chunkSamples = 120
+
+// chunk is a run of samples of one series: about 3 bytes each where the value
+// seldom changes, 16 uncompressed.
+type chunk struct {
+	from, to int64 // milliseconds since the epoch
+	data     *chunkenc.XORChunk
 }
 
-// series holds the samples of one label set, oldest first. Elements once
-// written are never overwritten: a reader may keep a slice of samples without
-// holding the store's lock, as appending only writes beyond its length.
+// series holds the samples of one label set, oldest first. Only the last chunk
+// changes.
 type series struct {
-	lset    labels.Labels
-	id      model.Fingerprint
-	name    string
-	target  string
-	samples []sample
+	lset   labels.Labels
+	id     model.Fingerprint
+	name   string
+	target string
+	chunks []chunk // never empty
+	count  int
+	app    chunkenc.Appender // of the last chunk
 }
 
 // last returns the time of the newest sample.
-func (s *series) last() int64 { return s.samples[len(s.samples)-1].t }
+func (s *series) last() int64 { return s.chunks[len(s.chunks)-1].to }
 
-// push appends a sample and forgets what is older than oldest or beyond limit.
-func (s *series) push(p sample, oldest int64, limit int) {
-	live := s.samples
-	drop := max(0, len(live)+1-limit)
-	for drop < len(live) && live[drop].t < oldest {
-		drop++
+// push appends a sample, and forgets whole chunks that are older than oldest or
+// not needed to have limit samples.
+func (s *series) push(t int64, v float64, oldest int64, limit int) {
+	size := min(chunkSamples, max(1, limit/4))
+	if n := len(s.chunks); n == 0 || s.chunks[n-1].data.NumSamples() >= size {
+		if n > 0 {
+			s.chunks[n-1].data.Compact()
+		}
+		c := chunk{from: t, data: chunkenc.NewXORChunk()}
+		s.app, _ = c.data.Appender() // fails only on a chunk that cannot be read
+		s.chunks = append(s.chunks, c)
 	}
-	live = live[drop:]
-	if len(live) == cap(live) {
-		grown := make([]sample, len(live), min(limit, len(live)+len(live)/2)+16)
-		copy(grown, live)
-		live = grown
+	s.app.Append(0, t, v)
+	s.chunks[len(s.chunks)-1].to = t
+	s.count++
+	for len(s.chunks) > 1 && (s.chunks[0].to < oldest || s.count-s.chunks[0].data.NumSamples() >= limit) {
+		s.count -= s.chunks[0].data.NumSamples()
+		s.chunks = slices.Delete(s.chunks, 0, 1)
 	}
-	s.samples = append(live, p)
 }
 
-// between returns the samples with mint <= t <= maxt.
-func between(all []sample, mint, maxt int64) []sample {
-	lo := sort.Search(len(all), func(i int) bool { return all[i].t >= mint })
-	hi := lo + sort.Search(len(all)-lo, func(i int) bool { return all[lo+i].t > maxt })
-	return all[lo:hi]
+// between returns the chunks that hold samples with mint <= t <= maxt, the last
+// one as a copy: what is returned does not change while the series goes on.
+func (s *series) between(mint, maxt int64) []*chunkenc.XORChunk {
+	var found []*chunkenc.XORChunk
+	for i, c := range s.chunks {
+		if c.to < mint || c.from > maxt {
+			continue
+		}
+		if i == len(s.chunks)-1 {
+			still := &chunkenc.XORChunk{}
+			still.Reset(slices.Clone(c.data.Bytes()))
+			c.data = still
+		}
+		found = append(found, c.data)
+	}
+	return found
 }
 
 // labelsOf turns a metric into sorted labels.

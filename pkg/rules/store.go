@@ -27,9 +27,9 @@ const gcInterval = time.Minute
 
 // StoreOptions bound a Store. The zero value is usable.
 type StoreOptions struct {
-	// Retention is how long samples and silent series are kept. Default 2h.
+	// Retention is how long samples and silent series are kept; see Retain. Default 2h.
 	Retention time.Duration
-	// MaxSamples is how many samples one series keeps. Default 600.
+	// MaxSamples is how many samples one series keeps, and up to a quarter more. Default 7,200.
 	MaxSamples int
 	// MaxSeries is how many series are kept; samples of further ones are refused and counted. Default 500,000.
 	MaxSeries int
@@ -66,7 +66,7 @@ func NewStore(opts StoreOptions) *Store {
 		opts.Retention = 2 * time.Hour
 	}
 	if opts.MaxSamples <= 0 {
-		opts.MaxSamples = 600
+		opts.MaxSamples = 7200
 	}
 	if opts.MaxSeries <= 0 {
 		opts.MaxSeries = 500_000
@@ -81,6 +81,13 @@ func NewStore(opts StoreOptions) *Store {
 		byName:  map[string]*family{},
 		lastGC:  opts.Now(),
 	}
+}
+
+// Retain sets how long samples are kept: as long as the furthest Rule.Reach.
+func (s *Store) Retain(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opts.Retention = d
 }
 
 // OnAppend sets the function that is told, after each Append, which targets got
@@ -151,7 +158,7 @@ func (s *Store) append(p *model.Sample, now time.Time) (*series, string) {
 		}
 		return nil, "out_of_order"
 	}
-	sr.push(sample{t, float64(p.Value)}, oldest, s.opts.MaxSamples)
+	sr.push(t, float64(p.Value), oldest, s.opts.MaxSamples)
 	return sr, ""
 }
 

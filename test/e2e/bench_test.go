@@ -85,8 +85,8 @@ func BenchmarkMemory(b *testing.B) {
 		b.Run(fmt.Sprintf("targets=%d", targets), func(b *testing.B) {
 			s := benchScene(b, fmt.Sprintf("memory-%d", targets), func(text string) string { return manyTargets(text, targets) })
 			for b.Loop() {
-				// Two rounds of probes and several of rules.
-				<-time.After(35 * time.Second)
+				// Several rounds of probes and rules.
+				<-time.After(100 * time.Second)
 				pid := pidOf(s, leaderOf(b, s))
 				rss, cpu := usage(b, pid)
 				b.ReportMetric(rss, "MiB-RSS")
