@@ -48,7 +48,7 @@ check: ## gofmt, vet, go.mod, chart, configurations
 	go mod tidy -diff
 
 bench: bin/watchdog bin/agent-system bin/testbed ## the figures in docs/figures.md
-	go test -run '^$$' -bench . -benchmem ./pkg/... | tee bin/bench.txt
+	go test -cpu 1 -run '^$$' -bench . -benchmem ./pkg/... | tee bin/bench.txt
 	go test -tags integration -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/e2e | tee -a bin/bench.txt
 
 image: ## a container image from scratch, with docker or podman
