@@ -145,6 +145,7 @@ type Engine struct {
 	closed   map[string]*entry                      // by incident id: resolved ones that are kept
 	receipts map[string]map[string]incident.Receipt // by incident id: deliveries not yet written down
 	health   map[string]revisionState
+	adopted  map[string]incident.Op // by target name: ops of strays, for the target's worker
 }
 
 // entry is one incident in memory. Only the worker that holds its target changes it.
@@ -152,6 +153,8 @@ type entry struct {
 	inc     incident.Incident
 	version string
 	saved   int // timeline entries already recorded
+	// unsaved: inc is ahead of what is stored, because storing it failed.
+	unsaved bool
 }
 
 // tellAgain is how long after its end an incident is handed to the receivers
@@ -175,7 +178,7 @@ func New(o Options) *Engine {
 	o.Workers = cmp.Or(o.Workers, 4)
 	return &Engine{
 		o: o, metrics: newMetrics(o.Registerer),
-		live: map[string]*entry{}, closed: map[string]*entry{}, receipts: map[string]map[string]incident.Receipt{}, health: map[string]revisionState{},
+		live: map[string]*entry{}, closed: map[string]*entry{}, receipts: map[string]map[string]incident.Receipt{}, health: map[string]revisionState{}, adopted: map[string]incident.Op{},
 	}
 }
 
@@ -250,16 +253,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	q := workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](200*time.Millisecond, 30*time.Second))
 	e.mu.Lock()
 	e.queue = q
-	names := slices.Collect(maps.Keys(e.live))
-	if e.setup != nil {
-		names = append(names, slices.Collect(maps.Keys(e.setup.Targets))...)
-	}
 	e.mu.Unlock()
-	for _, n := range names {
+	for _, n := range e.Names() {
 		q.Add(n)
 	}
-	q.Add(leasesKey)
-	q.Add(revisionsKey)
 
 	var g errgroup.Group
 	for range e.o.Workers {
@@ -273,10 +270,37 @@ func (e *Engine) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
+// Load reads what earlier leaders left. Load, Names and Pass are the parts of
+// Run, for a caller who brings the clock and the order: the simulator.
+func (e *Engine) Load(ctx context.Context) error { return e.load(ctx) }
+
+// Names returns everything that a new leader must work, in order.
+func (e *Engine) Names() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	names := map[string]bool{}
+	for n := range e.live {
+		names[n] = true
+	}
+	if e.setup != nil {
+		for n := range e.setup.Targets {
+			names[n] = true
+		}
+	}
+	return append(slices.Sorted(maps.Keys(names)), leasesKey, revisionsKey, straysKey)
+}
+
+// Pass works one name once and returns when it is due again; 0: when woken. No
+// other Pass of the same name may run at the same time.
+func (e *Engine) Pass(ctx context.Context, name string) (time.Duration, error) {
+	return e.due(ctx, name)
+}
+
 // Names in the queue that are not targets. A target's name cannot hold a slash.
 const (
 	leasesKey    = "/leases"
 	revisionsKey = "/revisions"
+	straysKey    = "/strays"
 	closedKey    = "/closed/"
 )
 
@@ -318,6 +342,8 @@ func (e *Engine) due(ctx context.Context, name string) (next time.Duration, err 
 		return e.leases(ctx)
 	case name == revisionsKey:
 		return e.revisions(ctx)
+	case name == straysKey:
+		return e.strays(ctx)
 	case strings.HasPrefix(name, closedKey):
 		return 0, e.writeReceipts(ctx, strings.TrimPrefix(name, closedKey))
 	}
@@ -341,6 +367,9 @@ func (e *Engine) load(ctx context.Context) error {
 			closed[s.Incident.ID] = en
 			continue
 		}
+		if other := live[s.Incident.Target.Name]; other != nil && !olderWork(en.inc, other.inc) {
+			continue // a stray; see strays
+		}
 		live[s.Incident.Target.Name] = en
 	}
 	for _, op := range ledger.Ops {
@@ -348,7 +377,7 @@ func (e *Engine) load(ctx context.Context) error {
 			continue
 		}
 		en := live[op.Plan.Target.Name]
-		if en == nil || en.inc.ID != op.Incident {
+		if en == nil {
 			if en = closed[op.Incident]; en == nil {
 				en = &entry{inc: incident.New(op.Incident, op.Plan.Target, e.o.Now())}
 			}

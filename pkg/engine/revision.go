@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
@@ -28,7 +30,8 @@ func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 		return revisionLook, nil
 	}
 	var errs []error
-	for name, ts := range setup.Targets {
+	for _, name := range slices.Sorted(maps.Keys(setup.Targets)) {
+		ts := setup.Targets[name]
 		view := setup.View(name)
 		if ts.Target.Kind != "deployment" || !view.Rollout.Known || view.Revision == "" {
 			continue

@@ -40,21 +40,30 @@ func (e *Engine) target(ctx context.Context, name string) (time.Duration, error)
 		en = &entry{inc: incident.New(e.o.NewID(), ts.Target, e.o.Now())}
 	}
 	before := en.inc.UpdatedAt
-	inc, effects := incident.Step(e.withReceipts(en.inc), incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: view.Rollout}, e.policy(setup))
+	now, err := e.adopt(ctx, name, en.inc)
+	if err != nil {
+		return 0, err
+	}
+	inc, effects := incident.Step(e.withReceipts(now), incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: view.Rollout}, e.policy(setup))
 	if en.version == "" {
 		// Opened: it is in the store before anything is done about it.
 		if err := e.put(ctx, name, en, inc); err != nil {
 			return 0, err
 		}
 	}
-	inc, err := e.perform(ctx, name, setup, ts, en, inc, effects)
-	switch {
-	case err != nil:
-	case !inc.UpdatedAt.Equal(before) || !same(inc, en.inc):
+	inc, err = e.perform(ctx, name, setup, ts, en, inc, effects)
+	if err == nil && (en.unsaved || !inc.UpdatedAt.Equal(before) || !same(inc, en.inc)) {
 		err = e.put(ctx, name, en, inc)
-	default:
+	} else if err == nil {
 		e.mu.Lock()
 		en.inc = inc
+		e.mu.Unlock()
+	}
+	if err != nil {
+		// How far it came is not forgotten: the ledger may know an op by now that
+		// the stored incident does not. It is stored with the next step.
+		e.mu.Lock()
+		en.inc, en.unsaved = inc, true
 		e.mu.Unlock()
 	}
 	return e.next(inc), err
@@ -119,7 +128,7 @@ func (e *Engine) put(ctx context.Context, name string, en *entry, inc incident.I
 		return fmt.Errorf("store incident %s: %w", inc.ID, err)
 	}
 	e.mu.Lock()
-	en.inc, en.version = inc, version
+	en.inc, en.version, en.unsaved = inc, version, false
 	if inc.Phase == incident.Resolved && inc.Op == nil {
 		delete(e.live, name)
 		e.closed[inc.ID] = en
@@ -154,8 +163,17 @@ func (e *Engine) reload(ctx context.Context, name, id string) error {
 	if err != nil {
 		return fmt.Errorf("read incidents after a conflict: %w", err)
 	}
+	ledger, _, err := e.o.Store.Ledger(ctx)
+	if err != nil {
+		return fmt.Errorf("read ledger after a conflict: %w", err)
+	}
 	for _, s := range stored {
 		if s.Incident.ID == id {
+			for _, op := range ledger.Ops {
+				if op.Incident == id && op.Plan.Action != incident.RevertAction {
+					s.Incident = incident.Adopt(s.Incident, op, e.o.Now())
+				}
+			}
 			e.mu.Lock()
 			e.live[name] = &entry{inc: s.Incident, version: s.Version, saved: len(s.Incident.Timeline) + s.Incident.Dropped}
 			e.mu.Unlock()

@@ -110,7 +110,7 @@ func (l Ledger) Reserve(op Op, now time.Time, lim Limits) (Ledger, *Answer) {
 	next := l
 	op.Phase = Intent
 	next.Ops = append(slices.Clone(l.Ops), op)
-	next.Spent = slices.DeleteFunc(slices.Clone(l.Spent), func(s Spent) bool { return now.Sub(s.At) > longest+time.Hour })
+	next.Spent = slices.DeleteFunc(slices.Clone(l.Spent), func(s Spent) bool { return !s.EndedAt.IsZero() && now.Sub(s.At) > longest+time.Hour })
 	if op.Plan.Action != RevertAction {
 		next.Spent = append(next.Spent, Spent{Op: op.ID, Incident: op.Incident, Target: op.Plan.Target.String(), Namespace: op.Plan.Target.Namespace, Action: op.Plan.Action, At: now})
 	}
@@ -131,6 +131,10 @@ func (l Ledger) Release(op Op, verdict string, now time.Time) Ledger {
 	for i := range next.Spent {
 		if next.Spent[i].Op == op.ID {
 			next.Spent[i].EndedAt = now
+			// The window is over effects: one that came late counts from then on.
+			if op.AppliedAt.After(next.Spent[i].At) {
+				next.Spent[i].At = op.AppliedAt
+			}
 		}
 	}
 	return next.withLease(op, verdict, now)
@@ -210,7 +214,7 @@ func (l Ledger) checkConcurrent(op Op, limit int) Answer {
 func (l Ledger) checkRate(name string, r Rate, now time.Time, counts func(Spent) bool) Answer {
 	n, oldest := 0, now
 	for _, s := range l.Spent {
-		if counts(s) && now.Sub(s.At) < r.Per {
+		if counts(s) && (s.EndedAt.IsZero() || now.Sub(s.At) < r.Per) {
 			n++
 			if s.At.Before(oldest) {
 				oldest = s.At

@@ -76,6 +76,20 @@ func Adopt(i Incident, op Op, at time.Time) Incident {
 	return s.i
 }
 
+// Supersede ends an incident that a replica opened which no longer led: another
+// incident on the same target goes on. An op of it must have been adopted there.
+func Supersede(i Incident, by string, at time.Time) Incident {
+	s := &step{i: i.clone(), at: at}
+	for k := range s.i.Alerts {
+		s.i.Alerts[k].Firing = false
+	}
+	s.i.Op = nil
+	s.enter(Resolved)
+	s.i.ResolvedAt, s.i.NextAt, s.i.HeldSince = at, time.Time{}, time.Time{}
+	s.note("superseded", "incident "+by+" is about the same target and goes on")
+	return s.i
+}
+
 // step is one call of Step: the incident being changed and the effects so far.
 type step struct {
 	i       Incident

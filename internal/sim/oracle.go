@@ -1,0 +1,319 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"watchdog.io/watchdog/pkg/audit"
+	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// effect is one write that the API server accepted.
+type effect struct {
+	at, sent time.Time
+	by       int
+	op       string
+	plan     incident.Plan
+	app      *app
+	cause    string // the truth at that moment
+	well     time.Time
+	before   int
+	from, to int // templates
+}
+
+func (e effect) revert() bool { return e.plan.Action == incident.RevertAction }
+
+// Violation is one broken invariant.
+type Violation struct {
+	Invariant string
+	At        time.Duration
+	Text      string
+}
+
+// oracle holds the invariants against what happens. It knows what the API server
+// accepted and when, and believes nothing that watchdog says of itself.
+type oracle struct {
+	w          *World
+	violations []Violation
+
+	effects  []effect
+	byOp     map[string]int
+	reserved map[string]incident.Op // every op that was ever in the ledger
+	audit    map[string]bool        // ops with a record of the act
+	holds    map[*app]time.Time
+	edits    map[*app]time.Time
+	claims   map[*app]time.Time
+	kill     time.Time // since when the kill switch is set; zero: it is not
+	opened   map[string]time.Time
+	last     map[string]incident.Incident // as last stored
+	tolds    map[string]incident.Incident // as last told
+	pages    map[string]bool
+	restored map[*app]map[int]bool // releases that a rollback of ours restored
+}
+
+func newOracle(w *World) *oracle {
+	return &oracle{w: w, byOp: map[string]int{}, reserved: map[string]incident.Op{}, audit: map[string]bool{}, holds: map[*app]time.Time{}, edits: map[*app]time.Time{}, claims: map[*app]time.Time{},
+		opened: map[string]time.Time{}, last: map[string]incident.Incident{}, tolds: map[string]incident.Incident{}, pages: map[string]bool{}, restored: map[*app]map[int]bool{}}
+}
+
+func (o *oracle) violate(invariant, format string, args ...any) {
+	v := Violation{invariant, o.w.clock.now.Sub(epoch), fmt.Sprintf(format, args...)}
+	o.w.say("VIOLATION of %s: %s", v.Invariant, v.Text)
+	o.violations = append(o.violations, v)
+}
+
+func (o *oracle) held(a *app)    { o.holds[a] = o.w.clock.now }
+func (o *oracle) unheld(a *app)  { delete(o.holds, a) }
+func (o *oracle) edited(a *app)  { o.edits[a] = o.w.clock.now }
+func (o *oracle) claimed(a *app) { o.claims[a] = o.w.clock.now }
+func (o *oracle) switched(on bool) {
+	o.kill = time.Time{}
+	if on {
+		o.kill = o.w.clock.now
+	}
+}
+
+// ledger looks at each ledger that was committed.
+func (o *oracle) ledger(l incident.Ledger) {
+	flying := map[string]string{}
+	for _, op := range l.Ops {
+		t := op.Plan.Target.String()
+		if other, two := flying[t]; two {
+			o.violate("INV-01", "ops %s and %s are in flight on %s at once", other, op.ID, t)
+		}
+		flying[t] = op.ID
+		if _, known := o.reserved[op.ID]; !known {
+			o.reserved[op.ID] = op
+			if !o.kill.IsZero() {
+				o.violate("INV-25", "op %s was reserved after the kill switch was set", op.ID)
+			}
+		}
+	}
+}
+
+// looked keeps the last look before a write.
+func (o *oracle) looked(r *replica, target string, v engine.View, blind string) {
+	r.looked[target] = look{at: o.w.clock.now, view: v, blind: blind}
+}
+
+// sent looks at what a replica does at the moment it sends.
+func (o *oracle) sent(r *replica, opID string, p incident.Plan) {
+	op, known := o.reserved[opID]
+	if !known {
+		o.violate("INV-37", "op %s (%s) is sent and was never in the ledger", opID, p.Summary)
+	}
+	if !o.audit[opID] {
+		o.violate("INV-38", "op %s (%s) is sent and the audit record does not know it", opID, p.Summary)
+	}
+	if o.w.scenario.Policy.Mode != incident.Auto {
+		o.violate("INV-47", "op %s (%s) is sent in mode %s", opID, p.Summary, o.w.scenario.Policy.Mode)
+	}
+	if p.Action == incident.RevertAction {
+		return
+	}
+	l, ok := r.looked[p.Target.Name]
+	if !ok {
+		o.violate("INV-12", "op %s (%s) is sent without a fresh look", opID, p.Summary)
+		return
+	}
+	if age := o.w.clock.now.Sub(l.at); age > 10*time.Second && !r.stalled {
+		o.violate("INV-12", "op %s (%s) is sent %s after the last look", opID, p.Summary, age)
+	}
+	o.evidence(op, p, l)
+	if !o.kill.IsZero() && o.kill.Before(l.at) {
+		o.violate("INV-25", "op %s (%s) is sent, and the kill switch was set before the last look", opID, p.Summary)
+	}
+}
+
+// evidence holds the last look against what an action needs.
+func (o *oracle) evidence(op incident.Op, p incident.Plan, l look) {
+	breach := false
+	for _, a := range l.view.Alerts {
+		if a.Rule == op.Rule && a.Verdict == incident.Breach {
+			breach = true
+		}
+	}
+	if !breach {
+		o.violate("INV-08", "op %s (%s) is sent, and %s was not in BREACH at the last look", op.ID, p.Summary, op.Rule)
+	}
+	if l.blind != "" {
+		o.violate("INV-13", "op %s (%s) is sent while blind: %s", op.ID, p.Summary, l.blind)
+	}
+	if p.Class < incident.C3 {
+		return
+	}
+	bad := 0
+	for _, s := range l.view.Signals {
+		if s.Known && s.Bad {
+			bad++
+		}
+	}
+	k := o.w.scenario.Policy.rule(op.Rule)
+	if bad < 2 && (k < 0 || o.w.scenario.Policy.Rules[k].SingleSource == "") {
+		o.violate("INV-11", "op %s (%s) is sent, and %d sources said bad", op.ID, p.Summary, bad)
+	}
+}
+
+// effect looks at each accepted write.
+func (o *oracle) effect(e effect) {
+	o.byOp[e.op]++
+	if n := o.byOp[e.op]; n > 1 {
+		o.violate("INV-02", "op %s (%s) took effect %d times", e.op, e.plan.Summary, n)
+	}
+	if at, on := o.holds[e.app]; on {
+		o.violate("INV-25", "%s is accepted %s after a person put a hold on %s", e.plan.Summary, e.at.Sub(at).Round(time.Second), e.app.name)
+	}
+	if at, on := o.claims[e.app]; on {
+		o.violate("INV-29", "%s is accepted %s after another installation claimed %s", e.plan.Summary, e.at.Sub(at).Round(time.Second), e.app.name)
+	}
+	if e.app.spec.Owner != "" {
+		o.violate("INV-27", "%s is accepted, and %s owns it", e.plan.Summary, e.app.spec.Owner)
+	}
+	op := o.reserved[e.op]
+	if at, on := o.edits[e.app]; on && !e.revert() && at.After(o.opened[op.Incident]) && e.at.Sub(at) < o.w.scenario.Policy.Settings.HumanChange-time.Second && !o.opened[op.Incident].IsZero() {
+		o.violate("INV-26", "%s is accepted %s after somebody changed %s, while the incident was open", e.plan.Summary, e.at.Sub(at).Round(time.Second), e.app.name)
+	}
+	o.effects = append(o.effects, e)
+	if !e.revert() {
+		o.budget(e)
+	}
+	switch e.plan.Action {
+	case "scale":
+		if e.app.replicas <= e.before || e.app.replicas > o.w.scenario.Policy.Settings.MaxReplicas {
+			o.violate("INV-20", "%s took %s from %d to %d replicas", e.plan.Summary, e.app.name, e.before, e.app.replicas)
+		}
+	case "rollback":
+		o.rollback(e, op)
+	}
+}
+
+// budget counts sliding windows, on the API server's clock.
+func (o *oracle) budget(e effect) {
+	lim := o.w.scenario.Policy.Limits
+	for _, b := range []struct {
+		what string
+		rate incident.Rate
+		same func(effect) bool
+	}{
+		{"target", lim.PerTarget, func(x effect) bool { return x.app == e.app }},
+		{"namespace", lim.PerNamespace, func(x effect) bool { return x.app.spec.Namespace == e.app.spec.Namespace }},
+		{"cluster", lim.Cluster, func(effect) bool { return true }},
+	} {
+		n := 0
+		for k := len(o.effects) - 1; k >= 0; k-- {
+			x := o.effects[k]
+			// A write that was long under way counts from when it was sent.
+			if e.sent.Sub(x.at) >= b.rate.Per-time.Minute {
+				break
+			}
+			if !x.revert() && b.same(x) {
+				n++
+			}
+		}
+		if n > b.rate.Count {
+			o.violate("INV-17", "%d effects per %s within %s, at most %d are allowed (%s)", n, b.what, b.rate.Per, b.rate.Count, e.plan.Summary)
+		}
+	}
+}
+
+func (o *oracle) rollback(e effect, op incident.Op) {
+	a := e.app
+	to, from := a.templates[e.to].release, a.templates[e.from].release
+	if r := a.releases[to]; r.crash || r.errors > 0 || r.latency > 0 {
+		o.violate("INV-31", "%s goes back to release v%d, which was never good", e.plan.Summary, to)
+	}
+	if o.restored[a][from] {
+		o.violate("INV-33", "%s rolls back release v%d, which a rollback had restored", e.plan.Summary, from)
+	}
+	if o.restored[a] == nil {
+		o.restored[a] = map[int]bool{}
+	}
+	o.restored[a][to] = true
+	n := 0
+	for _, x := range o.effects {
+		if x.plan.Action == "rollback" && o.reserved[x.op].Incident == op.Incident {
+			n++
+		}
+	}
+	if n > 1 {
+		o.violate("INV-33", "%d rollbacks in incident %s", n, op.Incident)
+	}
+}
+
+func (o *oracle) audited(r audit.Record) {
+	if r.Kind == "act" {
+		o.audit[r.Op] = true
+	}
+}
+
+// incident looks at each incident that was stored.
+func (o *oracle) incident(i incident.Incident) {
+	was, known := o.last[i.ID]
+	if !known {
+		o.opened[i.ID] = o.w.clock.now
+		o.w.score.opened(i)
+	}
+	o.last[i.ID] = i
+	for _, a := range i.Alerts {
+		if b, ok := was.Alert(a.Rule); ok && a.Next < b.Next {
+			o.violate("INV-21", "the ladder of %s went back from rung %d to %d in incident %s", a.Rule, b.Next, a.Next, i.ID)
+		}
+	}
+	if known && was.Phase == incident.Resolved && was.Op == nil && i.Phase != incident.Resolved {
+		o.violate("INV-40", "incident %s came back from resolved to %s", i.ID, i.Phase)
+	}
+	useless := 0
+	for _, t := range i.Attempts {
+		if t.Verdict == incident.NoEffect || t.Verdict == incident.Unclear || t.Verdict == incident.Harmed {
+			useless++
+		}
+	}
+	if limit := o.w.scenario.Policy.Core.StopLoss; useless > limit {
+		o.violate("INV-21", "%d actions without improvement in incident %s, the stop-loss is %d", useless, i.ID, limit)
+	}
+	for k := len(was.Attempts); k < len(i.Attempts); k++ {
+		o.w.score.judged(i, i.Attempts[k])
+	}
+}
+
+func (o *oracle) told(i incident.Incident) {
+	o.tolds[i.ID] = i
+	if i.Paged && !o.pages[i.ID] {
+		o.pages[i.ID] = true
+		o.w.say("a person is paged for %s: %s", i.ID, i.PageReason)
+		o.w.score.paged(i)
+		o.w.call(i)
+	}
+}
+
+// settled is how long an op or an incident may take without faults.
+const settled = 20 * time.Minute
+
+// end looks at what is left when faults have stopped for long enough.
+func (o *oracle) end() {
+	l, _ := o.w.readLedger()
+	for _, op := range l.Ops {
+		if o.w.clock.now.Sub(op.PlannedAt) < settled {
+			continue
+		}
+		o.violate("INV-40", "op %s (%s) is still in flight %s after it was planned", op.ID, op.Plan.Summary, o.w.clock.now.Sub(op.PlannedAt).Round(time.Second))
+	}
+	for _, s := range o.w.incidents {
+		i := s.value.(incident.Incident)
+		switch {
+		case o.w.clock.now.Sub(o.opened[i.ID]) < settled:
+			continue
+		case i.Phase == incident.Resolved || i.Phase == incident.Escalated || i.Phase == incident.Suppressed || i.Paged:
+		case strings.HasPrefix(string(i.Phase), string(incident.Verifying)) && i.Op == nil:
+			// It waits for the end of a recovery.
+		default:
+			o.violate("INV-40", "incident %s on %s is still %s, and nobody was paged", i.ID, i.Target.Name, i.Phase)
+		}
+		told, ok := o.tolds[i.ID]
+		if !ok || told.Phase != i.Phase {
+			o.violate("INV-42", "incident %s is %s, and receivers last heard %q", i.ID, i.Phase, told.Phase)
+		}
+	}
+}

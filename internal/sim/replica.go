@@ -1,0 +1,256 @@
+package sim
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"time"
+
+	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
+)
+
+var nan = math.NaN()
+
+// The lease, as the chart sets it.
+const (
+	leaseDuration = 15 * time.Second
+	renewDeadline = 10 * time.Second
+	restartDelay  = 5 * time.Second
+)
+
+// replica is one pod of watchdog.
+type replica struct {
+	w       *World
+	id      int
+	up      bool
+	life    int
+	skew    time.Duration
+	sight   *sight
+	engine  *engine.Engine // while it believes that it leads
+	cancel  context.CancelFunc
+	ctx     context.Context
+	due     map[string]time.Time
+	stalled bool // it hung since its last look: ages do not count, fences do
+
+	readLedger time.Time
+	looked     map[string]look
+}
+
+// look is the last fresh look at a target before a write.
+type look struct {
+	at      time.Time
+	view    engine.View
+	blind   string
+	replica int
+}
+
+func (r *replica) now() time.Time { return r.w.clock.now.Add(r.skew) }
+
+// start brings the process up: it sees, and stands for election.
+func (w *World) start(r *replica) {
+	r.up, r.life = true, r.life+1
+	r.sight, r.looked = newSight(w, r), map[string]look{}
+	life := r.life
+	var round func()
+	round = func() {
+		if !r.up || r.life != life {
+			return
+		}
+		woken := r.sight.round()
+		w.clock.after(interval, r.id, round)
+		for _, t := range woken {
+			w.pass(r, life, t)
+		}
+	}
+	w.clock.after(w.span(interval), r.id, round)
+	if w.lead < 0 {
+		w.clock.after(w.span(time.Second), r.id, func() { w.elect(r, life) })
+	}
+}
+
+// elect makes the replica the leader if nobody is.
+func (w *World) elect(r *replica, life int) {
+	if w.lead >= 0 || !r.up || r.life != life {
+		return
+	}
+	w.lead = r.id
+	w.say("%s leads", w.replicaName(r.id))
+	w.takeOver(r, life)
+}
+
+// takeOver starts a leader's work: from what is stored.
+func (w *World) takeOver(r *replica, life int) {
+	l := &link{w: w, r: r, life: life}
+	ctx, cancel := context.WithCancel(context.Background())
+	r.ctx, r.cancel = ctx, cancel
+	r.due = map[string]time.Time{}
+	e := engine.New(engine.Options{
+		Logger: slog.New(slog.DiscardHandler), Cluster: l, Store: l, Audit: l.record,
+		Tell: func(i incident.Incident) {
+			if l.alive() {
+				w.oracle.told(i)
+			}
+		},
+		Restored: r.sight.restore, NewID: w.newID, Now: r.now, Policy: w.scenario.Policy.Core, Workers: 1,
+		Observed: func(i incident.Incident, t incident.Entry) {
+			if l.alive() {
+				w.say("%s on %s: %s: %s", i.ID, i.Target.Workload, t.What, t.Text)
+			}
+		},
+	})
+	e.Use(w.setup(r))
+	r.engine = e
+	if err := e.Load(ctx); err != nil {
+		w.say("%s could not read what is stored: %v", w.replicaName(r.id), err)
+		if r.up && r.life == life {
+			w.resign(r)
+			w.clock.after(2*time.Second, r.id, func() { w.elect(r, life) })
+		}
+		return
+	}
+	for _, n := range e.Names() {
+		w.pass(r, life, n)
+	}
+}
+
+// setup is what the configuration becomes for one replica.
+func (w *World) setup(r *replica) *engine.Setup {
+	p := w.scenario.Policy
+	s := &engine.Setup{
+		Config: "sim", Targets: map[string]engine.TargetSetup{}, View: func(t string) engine.View { return r.sight.view(t) },
+		Fresh: func(_ context.Context, t string) (engine.View, error) {
+			if w.chance(w.scenario.Faults.Slow) {
+				w.clock.wait(r.id, w.span(8*time.Second))
+			}
+			return r.sight.fresh(t), nil
+		},
+		World: func() engine.World { return r.sight.world() },
+		Dependencies: func(_ context.Context, t string) []remediate.Dependency {
+			a := w.byName[t]
+			if a == nil || w.monitor(a, w.clock.now) != "" {
+				return nil
+			}
+			return []remediate.Dependency{{Check: "database", Known: true, Up: !a.on(Dependency)}}
+		},
+		Rung: p.rung, Settings: p.Settings, Limits: p.Limits, Policy: p.Core, Installation: installation,
+	}
+	for _, a := range w.apps {
+		s.Targets[a.name] = engine.TargetSetup{Target: a.target(), Mode: p.Mode, ModeWhy: "the scenario"}
+	}
+	return s
+}
+
+// pass works one name, and again when it is due.
+func (w *World) pass(r *replica, life int, name string) {
+	if !r.up || r.life != life || r.engine == nil || r.ctx.Err() != nil || w.clock.waiting[r.id] {
+		return
+	}
+	e := r.engine
+	r.stalled = false
+	w.score.Passes++
+	next, err := e.Pass(r.ctx, name)
+	if !r.up || r.life != life || r.engine != e {
+		return
+	}
+	if err != nil {
+		next = 500*time.Millisecond + w.span(2*time.Second)
+	}
+	if next <= 0 {
+		delete(r.due, name)
+		return
+	}
+	at := w.clock.now.Add(next)
+	r.due[name] = at
+	w.clock.at(at, r.id, func() {
+		if r.due[name].Equal(at) && r.engine == e {
+			w.pass(r, life, name)
+		}
+	})
+}
+
+// resign ends the leader's work in this process; the process lives on.
+func (w *World) resign(r *replica) {
+	if r.cancel != nil {
+		r.cancel()
+	}
+	r.engine = nil
+	if w.lead == r.id {
+		w.lead = -1
+	}
+}
+
+// kill is kill -9. Its pod comes back; another replica leads once the lease is out.
+func (w *World) kill(r *replica, why string) {
+	if !r.up {
+		return
+	}
+	w.say("%s is %s", w.replicaName(r.id), why)
+	r.up = false
+	led := w.lead == r.id
+	if r.cancel != nil {
+		r.cancel()
+	}
+	r.engine = nil
+	w.clock.after(restartDelay+w.span(10*time.Second), -1, func() { w.start(r) })
+	if led {
+		w.clock.after(w.span(leaseDuration), -1, func() {
+			if w.lead == r.id {
+				w.lead = -1
+			}
+			w.succeed(r)
+		})
+	}
+}
+
+// succeed lets another replica lead, or the same one if there is no other.
+func (w *World) succeed(last *replica) {
+	for k := range w.replicas {
+		next := w.replicas[(last.id+1+k)%len(w.replicas)]
+		if next.up {
+			life := next.life
+			w.clock.after(w.span(2*time.Second), next.id, func() { w.elect(next, life) })
+			return
+		}
+	}
+}
+
+// usurp is a lease that is lost without a sign: another leads, and the old leader
+// believes for some time that it still does.
+func (w *World) usurp() {
+	if w.lead < 0 || len(w.replicas) < 2 {
+		return
+	}
+	old := w.replicas[w.lead]
+	for k := range w.replicas {
+		next := w.replicas[(old.id+1+k)%len(w.replicas)]
+		if next == old || !next.up {
+			continue
+		}
+		w.say("%s loses the lease without noticing", w.replicaName(old.id))
+		w.lead = -1
+		zombie := old.engine
+		w.clock.after(w.span(renewDeadline), -1, func() {
+			if old.engine == zombie && w.lead != old.id {
+				w.resign(old)
+			}
+		})
+		life := next.life
+		w.clock.after(w.span(time.Second), next.id, func() { w.elect(next, life) })
+		return
+	}
+}
+
+// handOver is a graceful stop.
+func (w *World) handOver() {
+	if w.lead < 0 {
+		return
+	}
+	old := w.replicas[w.lead]
+	w.say("%s stops and hands over", w.replicaName(old.id))
+	w.resign(old)
+	old.up = false
+	w.clock.after(restartDelay, -1, func() { w.start(old) })
+	w.succeed(old)
+}

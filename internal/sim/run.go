@@ -1,0 +1,137 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// calm is how long a world goes on without faults after the scenario, so that
+// what was begun can end.
+const calm = 30 * time.Minute
+
+// Result is what became of one run.
+type Result struct {
+	Scenario   *Scenario
+	Score      Score
+	Violations []Violation
+}
+
+// Run plays a scenario. trace, if not nil, hears everything that happens.
+func Run(s *Scenario, trace func(at time.Duration, text string)) Result {
+	w := &World{scenario: s, clock: newClock(), dice: rand.New(rand.NewPCG(s.Seed, 1)), byName: map[string]*app{}, namespaces: map[string]map[string]string{}, lead: -1, records: map[string]*stored{}, incidents: map[string]*stored{}}
+	if trace != nil {
+		w.trace = func(at time.Time, text string) { trace(at.Sub(epoch), text) }
+	}
+	w.oracle, w.score = newOracle(w), newScore(w)
+	for _, t := range s.Targets {
+		a := newApp(w, t)
+		w.apps = append(w.apps, a)
+		w.byName[t.Name] = a
+	}
+	for k := range s.Replicas {
+		w.replicas = append(w.replicas, &replica{w: w, id: k})
+	}
+	for _, r := range w.replicas {
+		w.clock.after(w.span(2*time.Second), -1, func() { w.start(r) })
+	}
+	for _, h := range s.Happens {
+		w.clock.after(h.At, -1, func() { w.happen(h) })
+	}
+	w.clock.run(epoch.Add(s.Length))
+	quiet := *s
+	quiet.Faults = Faults{}
+	w.scenario = &quiet
+	w.say("no more faults from here")
+	w.clock.run(epoch.Add(s.Length + calm))
+	w.oracle.end()
+	w.score.end()
+	return Result{Scenario: s, Score: w.score.Score, Violations: w.oracle.violations}
+}
+
+// Story plays a scenario again and returns what happened, a line each.
+func Story(s *Scenario) string {
+	var b strings.Builder
+	Run(s, func(at time.Duration, text string) {
+		fmt.Fprintf(&b, "%9s  %s\n", at.Round(100*time.Millisecond), text)
+	})
+	return b.String()
+}
+
+// Shrink drops from a scenario whatever is not needed for it to fail: faults,
+// happenings, targets, replicas. fails must say of the scenario given that it does.
+func Shrink(s *Scenario, fails func(*Scenario) bool) *Scenario {
+	for {
+		smaller := shrinkOnce(s, fails)
+		if smaller == nil {
+			return s
+		}
+		s = smaller
+	}
+}
+
+func shrinkOnce(s *Scenario, fails func(*Scenario) bool) *Scenario {
+	for _, try := range []func(*Scenario, int) bool{
+		func(c *Scenario, k int) bool { return c.Faults.drop(k) },
+		func(c *Scenario, k int) bool {
+			if k > 0 || c.Replicas < 2 {
+				return false
+			}
+			c.Replicas--
+			return true
+		},
+		func(c *Scenario, k int) bool {
+			// Halves first, then single ones.
+			n := len(c.Happens)
+			switch {
+			case n > 3 && k == 0:
+				c.Happens = c.Happens[n/2:]
+			case n > 3 && k == 1:
+				c.Happens = c.Happens[:n/2]
+			case n > 0 && k-2 < n && k >= 2 || n > 0 && n <= 3 && k < n:
+				at := k
+				if n > 3 {
+					at = k - 2
+				}
+				c.Happens = append(append([]Happening{}, c.Happens[:at]...), c.Happens[at+1:]...)
+			default:
+				return k < 2 && n > 3
+			}
+			return true
+		},
+		func(c *Scenario, k int) bool {
+			if k >= len(c.Targets) || len(c.Targets) < 2 {
+				return false
+			}
+			c.Targets = append(append([]Target{}, c.Targets[:k]...), c.Targets[k+1:]...)
+			return true
+		},
+	} {
+		for k := 0; ; k++ {
+			c := *s
+			if !try(&c, k) {
+				break
+			}
+			if fails(&c) {
+				return &c
+			}
+		}
+	}
+	return nil
+}
+
+// drop sets the k-th fault that is possible to never; false: there is none.
+func (f *Faults) drop(k int) bool {
+	for _, p := range []*float64{&f.Kill, &f.Stall, &f.Slow, &f.Error, &f.Stale, &f.Lost, &f.Late, &f.Reply, &f.Twice, &f.Disk} {
+		if *p == 0 {
+			continue
+		}
+		if k == 0 {
+			*p = 0
+			return true
+		}
+		k--
+	}
+	return false
+}

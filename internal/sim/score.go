@@ -1,0 +1,219 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
+)
+
+// The patience of the score.
+const (
+	// recovered is how long a target must have been well before an action on it
+	// counts as harm: probes look every 5 s, and the last look is at most 10 s old.
+	recovered = 20 * time.Second
+	// unanswered is how long trouble may last without an action or a page.
+	unanswered = 10 * time.Minute
+)
+
+// Score compares what was done with the truth.
+type Score struct {
+	Incidents int
+	Effects   int
+	Reverts   int
+	// Harmful are disruptive actions on a target that was well; Needless are
+	// actions that could not end the cause; Useful could.
+	Harmful  int
+	Needless int
+	Useful   int
+	// Late are writes that landed long after they were sent, on a target that had
+	// become well: no precondition can know that.
+	Late int
+	// Episodes could have been cured by the policy with healthy monitoring and
+	// nobody in the way; Missed are those in which nothing was done and nobody told.
+	Episodes int
+	Missed   int
+	// Cured ended after an action that cures them.
+	Cured int
+	// Acted sums the time from the beginning of a cause to the first useful action.
+	Acted time.Duration
+	// Verdicts on effects, and how many are right by the truth.
+	Verdicts int
+	Right    int
+	Pages    int
+	Passes   int
+}
+
+// Add sums two scores.
+func (s Score) Add(o Score) Score {
+	s.Incidents += o.Incidents
+	s.Effects += o.Effects
+	s.Reverts += o.Reverts
+	s.Harmful += o.Harmful
+	s.Needless += o.Needless
+	s.Useful += o.Useful
+	s.Late += o.Late
+	s.Episodes += o.Episodes
+	s.Missed += o.Missed
+	s.Cured += o.Cured
+	s.Acted += o.Acted
+	s.Verdicts += o.Verdicts
+	s.Right += o.Right
+	s.Pages += o.Pages
+	s.Passes += o.Passes
+	return s
+}
+
+// score watches one world.
+type score struct {
+	w *World
+	Score
+	open map[*app]map[string]*episode
+	// byOp is what each effect met.
+	byOp map[string]effect
+}
+
+// episode is one cause on one target from beginning to end.
+type episode struct {
+	app     *app
+	at      time.Time
+	cause   string
+	excused bool
+	acted   bool
+	paged   bool
+}
+
+func newScore(w *World) *score {
+	return &score{w: w, open: map[*app]map[string]*episode{}, byOp: map[string]effect{}}
+}
+
+func (s *score) began(a *app, cause string) {
+	if s.open[a] == nil {
+		s.open[a] = map[string]*episode{}
+	}
+	ep := &episode{app: a, at: s.w.clock.now, cause: cause, excused: len(s.open[a]) > 0 || !s.curable(a, cause) || s.w.attended(a)}
+	s.open[a][cause] = ep
+}
+
+// metricOf is what shows a cause first.
+var metricOf = map[string]string{BadRelease: "error_rate", CrashLoop: "crash_looping", Agents: "active_agents", Leak: "memory", Overload: "response_time"}
+
+// curable reports whether the policy may and can end the cause.
+func (s *score) curable(a *app, cause string) bool {
+	p := s.w.scenario.Policy
+	if p.Mode != incident.Auto || a.spec.Owner != "" || a.spec.Reverter > 0 || len(a.annotations) > 0 && a.annotations[remediate.HoldAnnotation] != "" {
+		return false
+	}
+	return slices.ContainsFunc(cures[cause], func(action string) bool { return p.has(metricOf[cause], action) })
+}
+
+// excuse marks what is open: something stands in the way.
+func (s *score) excuse(a *app) {
+	for _, ep := range s.open[a] {
+		ep.excused = true
+	}
+}
+
+func (s *score) ended(a *app, cause string) {
+	ep := s.open[a][cause]
+	if ep == nil {
+		return
+	}
+	delete(s.open[a], cause)
+	s.close(ep)
+}
+
+func (s *score) close(ep *episode) {
+	if ep.excused || s.w.clock.now.Sub(ep.at) < unanswered && !ep.acted {
+		return
+	}
+	s.Episodes++
+	if !ep.acted && !ep.paged {
+		s.Missed++
+		s.w.say("MISSED: %s of %s for %s, nothing was done and nobody told", ep.cause, ep.app.name, s.w.clock.now.Sub(ep.at).Round(time.Second))
+	}
+}
+
+func (s *score) opened(incident.Incident) { s.Incidents++ }
+
+func (s *score) paged(i incident.Incident) {
+	s.Pages++
+	for _, ep := range s.open[s.w.byName[i.Target.Workload]] {
+		ep.paged = true
+	}
+}
+
+func (s *score) effect(e effect) {
+	s.byOp[e.op] = e
+	if e.revert() {
+		s.Reverts++
+		return
+	}
+	s.Effects++
+	if e.cause == "" {
+		s.onWell(e)
+		return
+	}
+	useful := false
+	for cause, ep := range s.open[e.app] {
+		if slices.Contains(cures[cause], e.plan.Action) {
+			useful = true
+			if !ep.acted {
+				ep.acted = true
+				s.Cured++
+				s.Acted += e.at.Sub(ep.at)
+			}
+		}
+		ep.acted = ep.acted || useful
+	}
+	if useful {
+		s.Useful++
+	} else {
+		s.Needless++
+	}
+}
+
+// onWell is an action on a target that nothing is wrong with.
+func (s *score) onWell(e effect) {
+	switch {
+	case e.plan.Class < incident.C3:
+		s.Needless++
+	case e.sent.Sub(e.well) < recovered:
+		s.Needless++ // it became well while the decision was being carried out
+	case e.at.Sub(e.sent) > 10*time.Second && e.sent.Before(e.well):
+		s.Late++
+	default:
+		s.Harmful++
+		s.w.say("HARM: %s, and nothing was wrong with %s for %s", e.plan.Summary, e.app.name, e.sent.Sub(e.well).Round(time.Second))
+	}
+}
+
+// judged compares a verdict with the truth: whether what the action could cure is over.
+func (s *score) judged(i incident.Incident, t incident.Attempt) {
+	e, ok := s.byOp[t.OpID]
+	if !ok || t.Verdict == incident.Aborted {
+		return
+	}
+	s.Verdicts++
+	well := e.app.sick() == ""
+	right := well == (t.Verdict == incident.Helped)
+	if t.Verdict == incident.Unclear {
+		right = true // it says that it cannot tell
+	}
+	if right {
+		s.Right++
+	}
+	if a, ok := i.Alert(i.Lead); ok && t.Verdict == incident.Helped && a.Rule == s.w.oracle.reserved[t.OpID].Rule && a.Verdict == incident.Breach {
+		s.w.oracle.violate("W2", "op %s is said to have helped while %s is in BREACH", t.OpID, a.Rule)
+	}
+}
+
+// end closes what is still open.
+func (s *score) end() {
+	for _, a := range s.w.apps {
+		for _, ep := range s.open[a] {
+			s.close(ep)
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package sim
+
+import (
+	"time"
+
+	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
+	"watchdog.io/watchdog/pkg/rules"
+)
+
+// interval is how often probes look and rules are evaluated.
+const interval = 5 * time.Second
+
+// sight is what one replica sees: the state of every rule on every target. The
+// rules' own Eval moves it.
+type sight struct {
+	w      *World
+	r      *replica
+	states map[string][]rules.State // by target, in the order of the rules
+	views  map[string]engine.View   // what view made of them since the last evaluation
+	// blindRounds counts rounds in which most of what was seen before is gone.
+	blind string
+	calm  int
+}
+
+func newSight(w *World, r *replica) *sight {
+	return &sight{w: w, r: r, states: map[string][]rules.State{}, views: map[string]engine.View{}}
+}
+
+// restore is the cold start: what fired keeps firing until it was seen.
+func (s *sight) restore(open []incident.Incident) {
+	for _, i := range open {
+		for _, x := range i.Alerts {
+			k := s.w.scenario.Policy.rule(x.Rule)
+			if !x.Firing || k < 0 || s.w.byName[i.Target.Workload] == nil {
+				continue
+			}
+			st := s.of(i.Target.Name)
+			if st[k].State != rules.Firing {
+				delete(s.views, i.Target.Name)
+				st[k] = rules.State{State: rules.Firing, Verdict: rules.NoData, Unknown: "it fired before the restart and was not evaluated yet", Value: x.Value, ActiveAt: x.ActiveAt, FiredAt: x.ActiveAt}
+			}
+		}
+	}
+}
+
+func (s *sight) of(target string) []rules.State {
+	if s.states[target] == nil {
+		s.states[target] = make([]rules.State, len(s.w.scenario.Policy.Rules))
+	}
+	return s.states[target]
+}
+
+// observe is what a rule's questions give now.
+func (s *sight) observe(a *app, r *Rule) rules.Observation {
+	now := s.w.clock.now
+	switch m := s.w.monitor(a, now); {
+	case m == "blind":
+		return rules.Observation{Unknown: rules.NoData, Reason: "no sample"}
+	case m == "stale":
+		return rules.Observation{Unknown: rules.Stale, Reason: "the newest sample is too old"}
+	case m == "error":
+		return rules.Observation{Unknown: rules.Error, Reason: "HTTP 503"}
+	case m == "nan":
+		return rules.Observation{Value: nan}
+	case now.Before(a.lying) && r.SourceKind == "app":
+		return rules.Observation{Value: r.Bound + 1}
+	}
+	return rules.Observation{Value: a.value(r.Metric)}
+}
+
+// round evaluates every rule and returns the targets for which something changed.
+func (s *sight) round() []string {
+	var woken []string
+	gone, seen := 0, 0
+	for _, a := range s.w.apps {
+		states := s.of(a.name)
+		changed := false
+		for k := range s.w.scenario.Policy.Rules {
+			r := &s.w.scenario.Policy.Rules[k]
+			was := states[k]
+			states[k] = rules.Eval(&r.Rule, was, s.observe(a, r), s.r.now())
+			changed = changed || was.State != states[k].State || was.Verdict != states[k].Verdict
+			if was.Verdict == rules.OK || was.Verdict == rules.Breach {
+				seen++
+				if states[k].Verdict.Unknown() {
+					gone++
+				}
+			}
+		}
+		delete(s.views, a.name)
+		if changed {
+			woken = append(woken, a.name)
+		}
+	}
+	s.breaker(gone, seen)
+	return woken
+}
+
+// breaker is the rules' own: most of what was seen in the round before is gone.
+func (s *sight) breaker(gone, seen int) {
+	switch {
+	case seen >= 3 && gone*2 > seen:
+		s.blind, s.calm = "most series are gone", 0
+	case s.blind != "" && gone == 0 && seen > 0:
+		if s.calm++; s.calm >= 2 {
+			s.blind = ""
+		}
+	}
+}
+
+// view is what the engine is shown of a target.
+func (s *sight) view(target string) engine.View {
+	a := s.w.byName[target]
+	if a == nil {
+		return engine.View{}
+	}
+	v, ok := s.views[target]
+	if !ok {
+		v = s.judged(a)
+		s.views[target] = v
+	}
+	v.Rollout = incident.Rollout{Known: true, Done: a.rolling.IsZero() && a.ready >= a.replicas, Ready: a.ready}
+	v.Revision = a.revisions[len(a.revisions)-1].UID
+	return v
+}
+
+// judged is the part of a view that only an evaluation changes.
+func (s *sight) judged(a *app) engine.View {
+	v := engine.View{Alerts: make([]incident.Alert, 0, len(s.w.scenario.Policy.Rules))}
+	states := s.of(a.name)
+	app := remediate.Signal{Source: "app"}
+	for k := range s.w.scenario.Policy.Rules {
+		r := &s.w.scenario.Policy.Rules[k]
+		st := states[k]
+		v.Alerts = append(v.Alerts, incident.Alert{
+			Rule: r.Name, Severity: incident.Severity(r.Severity), Firing: st.State == rules.Firing, Verdict: incident.Verdict(st.Verdict), Reason: reason(&r.Rule, st), Value: st.Value, Bound: r.Bound,
+			Above: r.Above, Unit: r.Unit, Source: r.SourceKind, ActiveAt: st.ActiveAt, EvaluatedAt: st.EvaluatedAt, Ladder: r.Ladder,
+		})
+		if r.SourceKind == "app" && (st.Verdict == rules.OK || st.Verdict == rules.Breach) {
+			app.Known, app.At = true, st.EvaluatedAt
+			app.Bad = app.Bad || st.Verdict == rules.Breach
+		}
+	}
+	v.Signals = append(s.outside(a), app)
+	return v
+}
+
+// reason spares the text of what is well.
+func reason(r *rules.Rule, s rules.State) string {
+	if s.State == rules.Inactive && s.Verdict == rules.OK {
+		return "well"
+	}
+	return r.Reason(s)
+}
+
+// outside is what probes and Kubernetes say; they do not ask the application's numbers.
+func (s *sight) outside(a *app) []remediate.Signal {
+	now := s.w.clock.now
+	probe := remediate.Signal{Source: "probe", Known: s.w.monitor(a, now) == "", At: s.r.now()}
+	probe.Bad = a.value("error_rate") > 0.05 || a.value("response_time") > 0.5 || a.value("health") > 0
+	kube := remediate.Signal{Source: "kubernetes", Known: true, At: s.r.now(), Bad: a.on(CrashLoop) || a.on(Leak) || a.on(Overload)}
+	return []remediate.Signal{probe, kube}
+}
+
+// fresh looks again at one target at this moment.
+func (s *sight) fresh(target string) engine.View {
+	a := s.w.byName[target]
+	if a == nil {
+		return engine.View{}
+	}
+	states := s.of(target)
+	for k := range s.w.scenario.Policy.Rules {
+		r := &s.w.scenario.Policy.Rules[k]
+		states[k] = rules.Eval(&r.Rule, states[k], s.observe(a, r), s.r.now())
+	}
+	delete(s.views, target)
+	v := s.view(target)
+	s.w.oracle.looked(s.r, target, v, s.blind)
+	return v
+}
+
+// world counts what fires.
+func (s *sight) world() engine.World {
+	n := 0
+	for _, a := range s.w.apps {
+		for k, st := range s.of(a.name) {
+			_ = k
+			if st.State == rules.Firing && st.Verdict == rules.Breach {
+				n++
+				break
+			}
+		}
+	}
+	return engine.World{Watched: len(s.w.apps), Unhealthy: n, Blind: s.blind}
+}
+
+// monitor is how the monitoring of a target fails at a moment; empty: it does not.
+func (w *World) monitor(a *app, now time.Time) string {
+	for _, o := range w.outages {
+		if (o.target == "" || o.target == a.name) && !now.Before(o.from) && now.Before(o.until) {
+			return o.how
+		}
+	}
+	return ""
+}
+
+// outage is a time in which monitoring fails.
+type outage struct {
+	target      string // empty: all
+	how         string // blind, stale, error, nan
+	from, until time.Time
+}

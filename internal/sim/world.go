@@ -1,0 +1,158 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
+)
+
+// World is one simulated cluster with everybody in it.
+type World struct {
+	scenario   *Scenario
+	clock      *clock
+	dice       *rand.Rand
+	apps       []*app
+	byName     map[string]*app
+	namespaces map[string]map[string]string // annotations
+	replicas   []*replica
+	lead       int       // the replica that holds the lease; -1: nobody
+	down       time.Time // the API server answers nobody until then
+
+	// The API server's copies of watchdog's own objects.
+	incidents map[string]*stored
+	ledger    stored
+	records   map[string]*stored
+
+	outages []outage
+	ids     int
+	oracle  *oracle
+	score   *score
+	trace   func(at time.Time, text string)
+}
+
+// stored is one object of the API server.
+type stored struct {
+	version int
+	value   any
+}
+
+func (s *stored) is(version string) bool { return s.label() == version }
+
+func (s *stored) label() string {
+	if s.version == 0 {
+		return ""
+	}
+	return fmt.Sprint(s.version)
+}
+
+func (w *World) say(format string, args ...any) {
+	if w.trace != nil {
+		w.trace(w.clock.now, fmt.Sprintf(format, args...))
+	}
+}
+
+// chance is true with the given probability.
+func (w *World) chance(p float64) bool { return p > 0 && w.dice.Float64() < p }
+
+// span is a duration up to d.
+func (w *World) span(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return time.Duration(w.dice.Int64N(int64(d)))
+}
+
+// readLedger returns the ledger and its version.
+func (w *World) readLedger() (incident.Ledger, string) {
+	l, _ := w.ledger.value.(incident.Ledger)
+	return l, w.ledger.label()
+}
+
+// swapLedger is a compare-and-swap of the ledger.
+func (w *World) swapLedger(l incident.Ledger, version string) (string, error) {
+	if !w.ledger.is(version) {
+		return "", engine.ErrConflict
+	}
+	w.ledger = stored{w.ledger.version + 1, l}
+	w.oracle.ledger(l)
+	return w.ledger.label(), nil
+}
+
+// accept is the API server's side of an op's write: the precondition decides.
+func (w *World) accept(by int, sent time.Time, opID string, p incident.Plan) (incident.Outcome, error) {
+	a := w.byName[p.Object.Name]
+	if a == nil {
+		return incident.Denied, fmt.Errorf("%s %q not found", p.Object.Resource, p.Object.Name)
+	}
+	if p.Object.UID == "" || p.Object.ResourceVersion == "" {
+		w.oracle.violate("INV-03", "op %s was sent without a precondition", opID)
+	}
+	if p.Object.UID != a.uid || p.Object.ResourceVersion != fmt.Sprint(a.version) {
+		return incident.Conflicted, fmt.Errorf("the object has version %d, not %s", a.version, p.Object.ResourceVersion)
+	}
+	before := a.replicas
+	was := a.template
+	if err := a.apply("watchdog", p.Patch); err != nil {
+		return incident.Denied, err
+	}
+	a.op = opID
+	a.annotations[remediate.ClaimAnnotation] = installation
+	e := effect{at: w.clock.now, sent: sent, by: by, op: opID, plan: p, app: a, cause: a.sick(), well: a.well, before: before, from: was, to: a.template}
+	w.say("API server: %s (op %s of %s) is accepted; the truth: %s", p.Summary, opID, w.replicaName(by), orWell(e.cause))
+	w.oracle.effect(e)
+	w.score.effect(e)
+	if p.Action != incident.RevertAction {
+		a.cured(p.Action)
+	}
+	if a.spec.Reverter > 0 {
+		w.clock.after(a.spec.Reverter, -1, func() { w.revert(a, before, was) })
+	}
+	return incident.Applied, nil
+}
+
+// cured lets an action that cures take effect beyond what the object says.
+func (a *app) cured(action string) {
+	if action == "scale" {
+		a.w.clock.after(11*time.Second, -1, a.look)
+	}
+}
+
+// revert is another controller that undoes what it did not write.
+func (w *World) revert(a *app, replicas, tmpl int) {
+	if a.replicas == replicas && a.template == tmpl {
+		return
+	}
+	w.say("another controller sets %s back", a.name)
+	a.touch("other-controller", true, a.template != tmpl)
+	a.scale(replicas)
+	if a.template != tmpl {
+		a.roll(tmpl)
+	}
+}
+
+func (w *World) replicaName(i int) string {
+	if i < 0 {
+		return "nobody"
+	}
+	return "watchdog-" + string(rune('a'+i))
+}
+
+func orWell(cause string) string {
+	if cause == "" {
+		return "nothing is wrong"
+	}
+	return cause
+}
+
+// newID returns ids that sort by time, as the real ones do.
+func (w *World) newID() string {
+	w.ids++
+	return fmt.Sprintf("%06d", w.ids)
+}
+
+// installation is the name of the watchdog of the world.
+const installation = "watchdog"
