@@ -257,9 +257,10 @@ func (a *app) pass(cause string, d time.Duration) {
 
 // look lets overload follow load and replicas.
 func (a *app) look() {
-	if a.load > 0.9*float64(a.ready) {
+	switch share := a.load / math.Max(0.1, float64(a.ready)); {
+	case share > 1.09:
 		a.trouble(Overload)
-	} else {
+	default:
 		a.end(Overload)
 	}
 }

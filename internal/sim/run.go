@@ -61,15 +61,20 @@ func Story(s *Scenario) string {
 
 // Shrink drops from a scenario whatever is not needed for it to fail: faults,
 // happenings, targets, replicas. fails must say of the scenario given that it does.
+//
+// It gives up after some hundred tries: a story that is small enough beats the smallest.
 func Shrink(s *Scenario, fails func(*Scenario) bool) *Scenario {
+	tries := 0
 	for {
-		smaller := shrinkOnce(s, fails)
+		smaller := shrinkOnce(s, func(c *Scenario) bool { tries++; return tries < shrinkTries && fails(c) })
 		if smaller == nil {
 			return s
 		}
 		s = smaller
 	}
 }
+
+const shrinkTries = 400
 
 func shrinkOnce(s *Scenario, fails func(*Scenario) bool) *Scenario {
 	for _, try := range []func(*Scenario, int) bool{

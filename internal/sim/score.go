@@ -13,8 +13,9 @@ const (
 	// recovered is how long a target must have been well before an action on it
 	// counts as harm: probes look every 5 s, and the last look is at most 10 s old.
 	recovered = 20 * time.Second
-	// unanswered is how long trouble may last without an action or a page.
-	unanswered = 10 * time.Minute
+	// unanswered is how long trouble may last without an action or a page, beyond
+	// the policy's own WaitLimit.
+	unanswered = 4 * time.Minute
 )
 
 // Score compares what was done with the truth.
@@ -125,7 +126,7 @@ func (s *score) ended(a *app, cause string) {
 }
 
 func (s *score) close(ep *episode) {
-	if ep.excused || s.w.clock.now.Sub(ep.at) < unanswered && !ep.acted {
+	if ep.excused || s.w.clock.now.Sub(ep.at) < s.w.scenario.Policy.Core.WaitLimit+unanswered && !ep.acted {
 		return
 	}
 	s.Episodes++
@@ -203,9 +204,6 @@ func (s *score) judged(i incident.Incident, t incident.Attempt) {
 	}
 	if right {
 		s.Right++
-	}
-	if a, ok := i.Alert(i.Lead); ok && t.Verdict == incident.Helped && a.Rule == s.w.oracle.reserved[t.OpID].Rule && a.Verdict == incident.Breach {
-		s.w.oracle.violate("W2", "op %s is said to have helped while %s is in BREACH", t.OpID, a.Rule)
 	}
 }
 

@@ -44,9 +44,12 @@ func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 		if seen && !due && last.uid == now.uid && last.healthy == now.healthy {
 			continue
 		}
-		if err := e.observe(ctx, setup, ts, now.healthy); err != nil {
+		agreed, err := e.observe(ctx, setup, ts, now)
+		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
-			continue
+		}
+		if !agreed {
+			continue // read again at the next look
 		}
 		if now.healthy && !due {
 			now.due = e.o.Now().Add(setup.Settings.GoodAfter)
@@ -76,27 +79,33 @@ func healthy(v View) bool {
 	return seen
 }
 
-func (e *Engine) observe(ctx context.Context, setup *Setup, ts TargetSetup, healthy bool) error {
+// observe brings the target's revision records up to date. It does nothing, and
+// says so, unless what was judged and what is read now are the same revision: a
+// release must not inherit the good name of another.
+func (e *Engine) observe(ctx context.Context, setup *Setup, ts TargetSetup, seen revisionState) (agreed bool, err error) {
 	w, err := e.o.Cluster.Workload(ctx, ts.Target, ts.Service)
 	if err != nil {
-		return err
+		return false, err
+	}
+	if newest, ok := w.Newest(); !ok || newest.UID != seen.uid {
+		return false, nil
 	}
 	for range swapAttempts {
 		all, version, err := e.o.Store.Records(ctx, ts.Target.Namespace)
 		if err != nil {
-			return fmt.Errorf("read revision records: %w", err)
+			return false, fmt.Errorf("read revision records: %w", err)
 		}
-		next, changed := remediate.Observe(all[ts.Target.String()], w, healthy, e.o.Now(), setup.Settings)
+		next, changed := remediate.Observe(all[ts.Target.String()], w, seen.healthy, e.o.Now(), setup.Settings)
 		if !changed {
-			return nil
+			return true, nil
 		}
 		if all == nil {
 			all = map[string][]remediate.Record{}
 		}
 		all[ts.Target.String()] = next
 		if _, err = e.o.Store.SwapRecords(ctx, ts.Target.Namespace, all, version); err == nil || !errors.Is(err, ErrConflict) {
-			return err
+			return err == nil, err
 		}
 	}
-	return fmt.Errorf("write revision records: lost %d times in a row to other writers", swapAttempts)
+	return false, fmt.Errorf("write revision records: lost %d times in a row to other writers", swapAttempts)
 }

@@ -263,7 +263,7 @@ func (e *Engine) next(inc incident.Incident) time.Duration {
 		return 0
 	case inc.Op != nil && inc.Op.Phase == incident.Settling:
 		return lookSettling
-	case !inc.NextAt.IsZero():
+	case inc.NextAt.After(e.o.Now()):
 		return min(lookAgain, max(50*time.Millisecond, inc.NextAt.Sub(e.o.Now())))
 	}
 	return lookAgain
