@@ -119,8 +119,13 @@ func (l Ledger) Reserve(op Op, now time.Time, lim Limits) (Ledger, *Answer) {
 
 // Release takes the op out of flight and, if it changed something that must be
 // undone one day, turns it into a lease. An aborted op gives its budget back,
-// because nothing was written; any other outcome keeps it spent.
+// because nothing was written; any other outcome keeps it spent. One that is not
+// in flight was released before: a second release must not bring back a lease
+// that was reverted since.
 func (l Ledger) Release(op Op, verdict string, now time.Time) Ledger {
+	if !slices.ContainsFunc(l.Ops, func(o Op) bool { return o.ID == op.ID }) {
+		return l
+	}
 	next := l
 	next.Ops = slices.DeleteFunc(slices.Clone(l.Ops), func(o Op) bool { return o.ID == op.ID })
 	next.Spent = slices.Clone(l.Spent)

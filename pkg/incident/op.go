@@ -180,7 +180,7 @@ func (s *step) captured(e Captured) {
 // rechecked sends the op, or lets it be for the reason found a moment before.
 func (s *step) rechecked(e Rechecked) {
 	op := s.i.Op
-	if op == nil || op.Phase != Intent && op.Phase != Evidenced {
+	if op == nil || op.Phase != Intent && op.Phase != Evidenced || op.Plan.Class >= C3 && op.Evidence == "" {
 		return
 	}
 	if len(e.Answers) > 0 {

@@ -312,6 +312,7 @@ func (s *step) useless() int {
 func (i Incident) clone() Incident {
 	i.Alerts = slices.Clone(i.Alerts)
 	i.Attempts = slices.Clone(i.Attempts)
+	i.Answers = slices.Clone(i.Answers)
 	i.Timeline = slices.Clone(i.Timeline)
 	if i.Op != nil {
 		op := *i.Op
