@@ -59,8 +59,9 @@ type app struct {
 
 	// The truth.
 	releases []release
-	running  int       // template that serves
-	rolling  time.Time // when the present rollout is complete; zero: it is
+	running  int               // template that serves
+	came     map[int]time.Time // when a template first began to serve
+	rolling  time.Time         // when the present rollout is complete; zero: it is
 	ready    int
 	load     float64 // in replicas' worth of work
 	troubles map[string]time.Time
@@ -78,13 +79,14 @@ type template struct {
 
 func newApp(w *World, t Target) *app {
 	a := &app{w: w, name: t.Name, spec: t, uid: "uid-" + t.Name, version: 1, generation: 1, replicas: t.Replicas, ready: t.Replicas, annotations: map[string]string{},
-		releases: []release{{}}, load: 0.5 * float64(t.Replicas), troubles: map[string]time.Time{}, until: map[string]time.Time{}, well: epoch.Add(-time.Hour)}
+		releases: []release{{}}, load: 0.5 * float64(t.Replicas), came: map[int]time.Time{}, troubles: map[string]time.Time{}, until: map[string]time.Time{}, well: epoch.Add(-time.Hour)}
 	for k, v := range t.Annotations {
 		a.annotations[k] = v
 	}
 	a.template = a.templateOf(0, "")
 	a.running = a.template
 	a.addRevision(epoch.Add(-24 * time.Hour))
+	a.came[a.running] = epoch.Add(-24 * time.Hour)
 	a.managers = []remediate.Manager{{Name: "kubectl", At: epoch.Add(-24 * time.Hour), Replicas: true, Template: true}}
 	return a
 }
@@ -201,11 +203,16 @@ func (a *app) roll(t int) {
 	a.addRevision(a.w.clock.now)
 	if a.releases[a.templates[t].release].crash {
 		a.rolling = a.w.clock.now.Add(1000 * time.Hour)
+		a.came[t] = a.w.clock.now
 		a.trouble(CrashLoop)
 		return
 	}
 	done := a.w.clock.now.Add(a.spec.Rollout)
 	a.rolling = done
+	a.ready = min(a.ready, max(0, a.replicas-a.spec.MaxUnavailable))
+	if _, seen := a.came[t]; !seen {
+		a.came[t] = a.firstCame(t)
+	}
 	a.w.clock.at(done, -1, func() {
 		if !a.rolling.Equal(done) {
 			return // another rollout began
@@ -221,6 +228,16 @@ func (a *app) roll(t int) {
 		}
 		a.look()
 	})
+}
+
+// firstCame is when the release of a template came up, restarts aside.
+func (a *app) firstCame(t int) time.Time {
+	for k, at := range a.came {
+		if a.templates[k].release == a.templates[t].release {
+			return at
+		}
+	}
+	return a.w.clock.now
 }
 
 // trouble begins a cause; end ends it.
@@ -321,7 +338,7 @@ func (a *app) value(metric string) float64 {
 func (a *app) workload() remediate.Workload {
 	w := remediate.Workload{
 		Target: a.target(), ResourceVersion: fmt.Sprint(a.version), Generation: a.generation, Observed: a.generation, Desired: a.replicas,
-		Ready: a.ready, Updated: a.replicas, Available: a.ready, MaxSurge: 1, Paused: a.paused, Annotations: map[string]string{}, NamespaceAnnotations: a.w.namespaces[a.spec.Namespace],
+		Ready: a.ready, Updated: a.replicas, Available: a.ready, MaxSurge: 1, MaxUnavailable: a.spec.MaxUnavailable, Paused: a.paused, Annotations: map[string]string{}, NamespaceAnnotations: a.w.namespaces[a.spec.Namespace],
 		Template: a.templates[a.template].json, Owner: a.spec.Owner, Managers: a.managers, EndpointsReady: a.ready, ReadAt: a.w.clock.now,
 	}
 	w.Target.UID = a.uid

@@ -47,7 +47,6 @@ func (l *link) call(what string) error {
 	case l.w.chance(f.Stall):
 		d := 5*time.Second + l.w.span(80*time.Second)
 		l.w.say("%s hangs for %s before %s", l.w.replicaName(l.r.id), d.Round(time.Second), what)
-		l.r.stalled = true
 		l.w.clock.wait(l.r.id, d)
 	case l.w.chance(f.Slow):
 		l.w.clock.wait(l.r.id, l.w.span(3*time.Second))

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -19,8 +20,10 @@ type effect struct {
 	app      *app
 	cause    string // the truth at that moment
 	well     time.Time
-	before   int
-	from, to int // templates
+	before   int // replicas wanted
+	ready    int
+	moving   bool // a rollout was in progress
+	from, to int  // templates
 }
 
 func (e effect) revert() bool { return e.plan.Action == incident.RevertAction }
@@ -78,7 +81,11 @@ func (o *oracle) switched(on bool) {
 // ledger looks at each ledger that was committed.
 func (o *oracle) ledger(l incident.Ledger) {
 	flying := map[string]string{}
+	remedies := 0
 	for _, op := range l.Ops {
+		if op.Plan.Action != incident.RevertAction {
+			remedies++
+		}
 		t := op.Plan.Target.String()
 		if other, two := flying[t]; two {
 			o.violate("INV-01", "ops %s and %s are in flight on %s at once", other, op.ID, t)
@@ -91,11 +98,20 @@ func (o *oracle) ledger(l incident.Ledger) {
 			}
 		}
 	}
+	o.concurrent(remedies)
+}
+
+// concurrent is checked on each ledger that was committed, too.
+func (o *oracle) concurrent(remedies int) {
+	if limit := o.w.scenario.Policy.Limits.Concurrent; remedies > limit {
+		o.violate("INV-17", "%d ops are in flight at once, at most %d are allowed", remedies, limit)
+	}
 }
 
 // looked keeps the last look before a write.
 func (o *oracle) looked(r *replica, target string, v engine.View, blind string) {
-	r.looked[target] = look{at: o.w.clock.now, view: v, blind: blind}
+	w := r.sight.world()
+	r.looked[target] = look{at: o.w.clock.now, view: v, blind: blind, unhealthy: w.Unhealthy, watched: w.Watched}
 }
 
 // sent looks at what a replica does at the moment it sends.
@@ -118,7 +134,7 @@ func (o *oracle) sent(r *replica, opID string, p incident.Plan) {
 		o.violate("INV-12", "op %s (%s) is sent without a fresh look", opID, p.Summary)
 		return
 	}
-	if age := o.w.clock.now.Sub(l.at); age > 10*time.Second && !r.stalled {
+	if age := o.w.clock.now.Sub(l.at); age > 10*time.Second {
 		o.violate("INV-12", "op %s (%s) is sent %s after the last look", opID, p.Summary, age)
 	}
 	o.evidence(op, p, l)
@@ -143,6 +159,9 @@ func (o *oracle) evidence(op incident.Op, p incident.Plan, l look) {
 	}
 	if p.Class < incident.C3 {
 		return
+	}
+	if limit := max(1, o.w.scenario.Policy.Settings.MaxUnhealthy*float64(l.watched)); float64(l.unhealthy) > limit {
+		o.violate("INV-14", "op %s (%s) is sent while %d of %d targets are in breach", op.ID, p.Summary, l.unhealthy, l.watched)
 	}
 	bad := 0
 	for _, s := range l.view.Signals {
@@ -186,6 +205,24 @@ func (o *oracle) effect(e effect) {
 		}
 	case "rollback":
 		o.rollback(e, op)
+	case "restart":
+		o.restart(e)
+	case incident.RevertAction:
+		if have := fmt.Sprint(e.before); e.plan.Before != have {
+			o.violate("INV-26", "%s is accepted, and %s had %s replicas, not the %s of watchdog", e.plan.Summary, e.app.name, have, e.plan.Before)
+		}
+	}
+}
+
+// restart must leave enough, and nothing may be moving.
+func (o *oracle) restart(e effect) {
+	s := o.w.scenario.Policy.Settings
+	need := max(1, int(math.Ceil(s.AvailabilityFloor*float64(e.before)-1e-9)))
+	if worst := e.ready - e.app.spec.MaxUnavailable; worst < need {
+		o.violate("INV-19", "%s is accepted with %d of %d replicas ready and %d unavailable at worst; %d must stay", e.plan.Summary, e.ready, e.before, e.app.spec.MaxUnavailable, need)
+	}
+	if e.moving {
+		o.violate("INV-19", "%s is accepted while a rollout of %s is in progress", e.plan.Summary, e.app.name)
 	}
 }
 
@@ -224,6 +261,9 @@ func (o *oracle) rollback(e effect, op incident.Op) {
 	if r := a.releases[to]; r.crash || r.errors > 0 || r.latency > 0 {
 		o.violate("INV-31", "%s goes back to release v%d, which was never good", e.plan.Summary, to)
 	}
+	if came, began := a.came[e.from], o.alert(op).ActiveAt; !came.IsZero() && !began.IsZero() && (began.Sub(came) > o.w.scenario.Policy.Settings.SuspectWindow+time.Minute || came.Sub(began) > time.Minute) {
+		o.violate("INV-32", "%s: the breach began %s after the release", e.plan.Summary, began.Sub(came).Round(time.Second))
+	}
 	if o.restored[a][from] {
 		o.violate("INV-33", "%s rolls back release v%d, which a rollback had restored", e.plan.Summary, from)
 	}
@@ -240,6 +280,13 @@ func (o *oracle) rollback(e effect, op incident.Op) {
 	if n > 1 {
 		o.violate("INV-33", "%d rollbacks in incident %s", n, op.Incident)
 	}
+}
+
+// alert is the alert for which the op was planned.
+func (o *oracle) alert(op incident.Op) incident.Alert {
+	i := o.last[op.Incident]
+	a, _ := i.Alert(op.Rule)
+	return a
 }
 
 func (o *oracle) audited(r audit.Record) {
@@ -273,8 +320,45 @@ func (o *oracle) incident(i incident.Incident) {
 	if limit := o.w.scenario.Policy.Core.StopLoss; useless > limit {
 		o.violate("INV-21", "%d actions without improvement in incident %s, the stop-loss is %d", useless, i.ID, limit)
 	}
+	if was.Severity != "" && was.Severity.Worse(i.Severity) {
+		o.violate("INV-21", "the severity of incident %s fell from %s to %s by itself", i.ID, was.Severity, i.Severity)
+	}
+	o.rungs(i)
+	if i.Phase == incident.Resolved && was.Phase != incident.Resolved && !o.superseded(i) {
+		for _, a := range i.Alerts {
+			if a.Verdict.Unknown() && a.Verdict != "" && !a.Firing {
+				if b, ok := was.Alert(a.Rule); ok && b.Firing {
+					o.violate("INV-10", "incident %s is resolved by %s, which is %s", i.ID, a.Rule, a.Verdict)
+				}
+			}
+		}
+	}
 	for k := len(was.Attempts); k < len(i.Attempts); k++ {
 		o.w.score.judged(i, i.Attempts[k])
+	}
+}
+
+func (o *oracle) superseded(i incident.Incident) bool {
+	n := len(i.Timeline)
+	return n > 0 && i.Timeline[n-1].What == "superseded"
+}
+
+// rungs counts the attempts of each rung.
+func (o *oracle) rungs(i incident.Incident) {
+	type rung struct {
+		rule  string
+		index int
+	}
+	tries := map[rung]int{}
+	for _, t := range i.Attempts {
+		op, ok := o.reserved[t.OpID]
+		if !ok || t.Verdict == incident.Aborted || op.Incident != i.ID {
+			continue
+		}
+		r := rung{op.Rule, op.Rung}
+		if tries[r]++; tries[r] > 1 {
+			o.violate("INV-21", "rung %d of %s was taken %d times in incident %s, once is allowed", op.Rung+1, op.Rule, tries[r], i.ID)
+		}
 	}
 }
 
@@ -286,6 +370,22 @@ func (o *oracle) told(i incident.Incident) {
 		o.w.score.paged(i)
 		o.w.call(i)
 	}
+}
+
+// alone reports whether nothing keeps a lease from being taken back.
+func (o *oracle) alone(x incident.Lease) bool {
+	a := o.w.byName[x.Plan.Target.Workload]
+	_, held := o.holds[a]
+	_, claimed := o.claims[a]
+	if held || claimed || !o.kill.IsZero() || o.w.scenario.Policy.Mode != incident.Auto {
+		return false
+	}
+	for _, s := range o.w.incidents {
+		if i := s.value.(incident.Incident); i.Target.Workload == a.name && i.Phase != incident.Resolved {
+			return false
+		}
+	}
+	return true
 }
 
 // settled is how long an op or an incident may take without faults.
@@ -300,6 +400,11 @@ func (o *oracle) end() {
 		}
 		o.violate("INV-40", "op %s (%s) is still in flight %s after it was planned", op.ID, op.Plan.Summary, o.w.clock.now.Sub(op.PlannedAt).Round(time.Second))
 	}
+	for _, x := range l.Leases {
+		if late := o.w.clock.now.Sub(x.ExpiresAt); late > settled && o.w.byName[x.Plan.Target.Workload].spec.Owner == "" && o.alone(x) {
+			o.violate("INV-40", "the lease of op %s (%s) ended %s ago and still stands", x.Op, x.Plan.Summary, late.Round(time.Second))
+		}
+	}
 	for _, s := range o.w.incidents {
 		i := s.value.(incident.Incident)
 		switch {
@@ -310,6 +415,9 @@ func (o *oracle) end() {
 			// It waits for the end of a recovery.
 		default:
 			o.violate("INV-40", "incident %s on %s is still %s, and nobody was paged", i.ID, i.Target.Name, i.Phase)
+		}
+		if i.Phase == incident.Escalated && !i.Paged && o.w.scenario.Policy.Mode == incident.Auto {
+			o.violate("INV-42", "incident %s on %s is a person's, and nobody was paged", i.ID, i.Target.Name)
 		}
 		told, ok := o.tolds[i.ID]
 		if !ok || told.Phase != i.Phase {

@@ -22,17 +22,16 @@ const (
 
 // replica is one pod of watchdog.
 type replica struct {
-	w       *World
-	id      int
-	up      bool
-	life    int
-	skew    time.Duration
-	sight   *sight
-	engine  *engine.Engine // while it believes that it leads
-	cancel  context.CancelFunc
-	ctx     context.Context
-	due     map[string]time.Time
-	stalled bool // it hung since its last look: ages do not count, fences do
+	w      *World
+	id     int
+	up     bool
+	life   int
+	skew   time.Duration
+	sight  *sight
+	engine *engine.Engine // while it believes that it leads
+	cancel context.CancelFunc
+	ctx    context.Context
+	due    map[string]time.Time
 
 	readLedger time.Time
 	looked     map[string]look
@@ -40,10 +39,11 @@ type replica struct {
 
 // look is the last fresh look at a target before a write.
 type look struct {
-	at      time.Time
-	view    engine.View
-	blind   string
-	replica int
+	at        time.Time
+	view      engine.View
+	blind     string
+	unhealthy int
+	watched   int
 }
 
 func (r *replica) now() time.Time { return r.w.clock.now.Add(r.skew) }
@@ -148,7 +148,6 @@ func (w *World) pass(r *replica, life int, name string) {
 		return
 	}
 	e := r.engine
-	r.stalled = false
 	w.score.Passes++
 	next, err := e.Pass(r.ctx, name)
 	if !r.up || r.life != life || r.engine != e {

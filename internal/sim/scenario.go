@@ -27,8 +27,10 @@ type Target struct {
 	Name      string
 	Namespace string
 	Replicas  int
-	// Rollout is how long a rollout takes.
-	Rollout time.Duration
+	// Rollout is how long a rollout takes, and MaxUnavailable how many pods are
+	// missing meanwhile.
+	Rollout        time.Duration
+	MaxUnavailable int
 	// Owner is another controller that says so; Reverter one that does not, and
 	// sets back what it did not write after this time.
 	Owner       string

@@ -82,6 +82,7 @@ type episode struct {
 	cause   string
 	excused bool
 	acted   bool
+	cured   bool
 	paged   bool
 }
 
@@ -160,13 +161,13 @@ func (s *score) effect(e effect) {
 	for cause, ep := range s.open[e.app] {
 		if slices.Contains(cures[cause], e.plan.Action) {
 			useful = true
-			if !ep.acted {
-				ep.acted = true
+			if !ep.cured {
+				ep.cured = true
 				s.Cured++
 				s.Acted += e.at.Sub(ep.at)
 			}
 		}
-		ep.acted = ep.acted || useful
+		ep.acted = true // the ladder is being worked
 	}
 	if useful {
 		s.Useful++

@@ -79,8 +79,11 @@ func (s *sight) round() []string {
 		changed := false
 		for k := range s.w.scenario.Policy.Rules {
 			r := &s.w.scenario.Policy.Rules[k]
-			was := states[k]
-			states[k] = rules.Eval(&r.Rule, was, s.observe(a, r), s.r.now())
+			was, got := states[k], s.observe(a, r)
+			states[k] = rules.Eval(&r.Rule, was, got, s.r.now())
+			if got.Value != got.Value && !states[k].Verdict.Unknown() {
+				s.w.oracle.violate("INV-15", "%s of %s is NaN, and the verdict is %s", r.Name, a.name, states[k].Verdict)
+			}
 			changed = changed || was.State != states[k].State || was.Verdict != states[k].Verdict
 			if was.Verdict == rules.OK || was.Verdict == rules.Breach {
 				seen++

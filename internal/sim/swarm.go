@@ -22,6 +22,9 @@ func Swarm(seed uint64) *Scenario {
 	}
 	for k := range n {
 		t := Target{Name: fmt.Sprintf("app%d", k), Namespace: fmt.Sprintf("ns%d", d.IntN(3)), Replicas: 2 + d.IntN(5), Rollout: time.Duration(10+d.IntN(30)) * time.Second}
+		if d.chance(0.3) {
+			t.MaxUnavailable = 1 + d.IntN(2)
+		}
 		switch {
 		case d.chance(0.03):
 			t.Owner = "Argo CD application " + t.Name

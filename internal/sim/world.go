@@ -94,14 +94,14 @@ func (w *World) accept(by int, sent time.Time, opID string, p incident.Plan) (in
 	if p.Object.UID != a.uid || p.Object.ResourceVersion != fmt.Sprint(a.version) {
 		return incident.Conflicted, fmt.Errorf("the object has version %d, not %s", a.version, p.Object.ResourceVersion)
 	}
-	before := a.replicas
+	before, ready, moving := a.replicas, a.ready, !a.rolling.IsZero() && !a.on(CrashLoop)
 	was := a.template
 	if err := a.apply("watchdog", p.Patch); err != nil {
 		return incident.Denied, err
 	}
 	a.op = opID
 	a.annotations[remediate.ClaimAnnotation] = installation
-	e := effect{at: w.clock.now, sent: sent, by: by, op: opID, plan: p, app: a, cause: a.sick(), well: a.well, before: before, from: was, to: a.template}
+	e := effect{at: w.clock.now, sent: sent, by: by, op: opID, plan: p, app: a, cause: a.sick(), well: a.well, before: before, ready: ready, moving: moving, from: was, to: a.template}
 	w.say("API server: %s (op %s of %s) is accepted; the truth: %s", p.Summary, opID, w.replicaName(by), orWell(e.cause))
 	w.oracle.effect(e)
 	w.score.effect(e)

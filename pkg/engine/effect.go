@@ -18,6 +18,8 @@ const (
 	writeTimeout   = 15 * time.Second
 	captureTimeout = 10 * time.Second
 	swapAttempts   = 8
+	// maxLookAge is how old the last look may be when an op is sent (INV-12).
+	maxLookAge = 10 * time.Second
 )
 
 // do performs one effect and returns its event. An error means that the effect
@@ -56,6 +58,7 @@ func (e *Engine) consider(ctx context.Context, setup *Setup, ts TargetSetup, inc
 
 // recheck looks again at everything a moment before the write (INV-12).
 func (e *Engine) recheck(ctx context.Context, setup *Setup, ts TargetSetup, inc incident.Incident) (incident.Event, error) {
+	began := e.o.Now()
 	view, err := setup.Fresh(ctx, ts.Target.Name)
 	if err == nil {
 		var facts remediate.Facts
@@ -63,7 +66,7 @@ func (e *Engine) recheck(ctx context.Context, setup *Setup, ts TargetSetup, inc 
 			plan, answers := remediate.Recheck(facts, inc.Op.Plan)
 			hold, reason, retryAt := remediate.Held(answers)
 			e.metrics.answered(answers)
-			return incident.Rechecked{At: e.o.Now(), Plan: plan, Answers: answers, Hold: hold, Reason: reason, RetryAt: retryAt}, nil
+			return incident.Rechecked{At: e.o.Now(), Looked: began, Plan: plan, Answers: answers, Hold: hold, Reason: reason, RetryAt: retryAt}, nil
 		}
 	}
 	return incident.Rechecked{At: e.o.Now(), Hold: incident.Freeze, Reason: err.Error()}, nil
@@ -184,6 +187,9 @@ func (e *Engine) act(ctx context.Context, inc incident.Incident) (incident.Event
 	}
 	if err := ctx.Err(); err != nil {
 		return incident.Acted{At: e.o.Now(), Outcome: incident.Unsent, Reason: "this replica no longer leads"}, nil
+	}
+	if age := e.o.Now().Sub(op.LookedAt); age > maxLookAge || age < 0 {
+		return incident.Acted{At: e.o.Now(), Outcome: incident.Unsent, Reason: fmt.Sprintf("the last look at the target was %s ago, at most %s is allowed before a write", age.Round(time.Second), maxLookAge)}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()

@@ -55,6 +55,7 @@ type Captured struct {
 // a moment ago, or the reason to let it be.
 type Rechecked struct {
 	At      time.Time
+	Looked  time.Time // when the look began
 	Plan    Plan
 	Answers []Answer
 	Hold    Hold

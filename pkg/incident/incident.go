@@ -241,10 +241,11 @@ type Op struct {
 	Plan     Plan    `json:"plan"`
 	Phase    OpPhase `json:"phase"`
 	// PlannedAt is when it was decided, SentAt when it was last handed to the API
-	// server, AppliedAt when that answered yes, RolledAt when the workload's
+	// server (zero once nothing of it can be under way any more), AppliedAt when that answered yes, RolledAt when the workload's
 	// rollout was complete afterwards.
 	PlannedAt time.Time     `json:"plannedAt"`
 	SentAt    time.Time     `json:"sentAt,omitzero"`
+	LookedAt  time.Time     `json:"lookedAt,omitzero"` // when the last look before SentAt began
 	AppliedAt time.Time     `json:"appliedAt,omitzero"`
 	RolledAt  time.Time     `json:"rolledAt,omitzero"`
 	Settle    time.Duration `json:"settle,omitempty"`

@@ -194,16 +194,17 @@ func (s *step) rechecked(e Rechecked) {
 		return
 	}
 	op.Plan.Object = e.Plan.Object
-	op.Phase, op.SentAt = Sent, s.at
+	op.Phase, op.SentAt, op.LookedAt = Sent, s.at, e.Looked
 	op.Sends++
 	s.do(Act)
 }
 
 // abort ends an op that was not applied. One that was ever sent without an
-// answer may still land: it stays in doubt until it cannot any more.
+// answer may have landed since anybody looked: it stays in doubt until somebody
+// has looked after the last moment at which it could.
 func (s *step) abort(h Hold, reason string) {
 	op := s.i.Op
-	if op.Sends > 0 && s.at.Sub(op.SentAt) < s.p.Late {
+	if op.Sends > 0 && !op.SentAt.IsZero() {
 		op.Phase = InDoubt
 		s.i.NextAt = s.at.Add(s.p.Retry)
 		return
@@ -226,6 +227,11 @@ func (s *step) acted(e Acted) {
 		s.note("conflict", or(e.Reason, "the object changed before the write"))
 		s.do(Find)
 	case Denied:
+		if op.Sends > 1 {
+			// This request did nothing; an earlier one of the same op may still land.
+			s.abort(HandOver, e.Reason)
+			return
+		}
 		s.finish(Aborted, e.Reason)
 		op.Hold = HandOver
 	case Unsent:
@@ -260,6 +266,9 @@ func (s *step) found(e Found) {
 		// Not applied so far. The same op goes on with a fresh precondition: of this
 		// write and the one that may still be under way, at most one can land.
 		op.Phase = Evidenced
+		if s.at.Sub(op.SentAt) >= s.p.Late {
+			op.SentAt = time.Time{}
+		}
 		if op.Plan.Class >= C3 && op.Evidence == "" {
 			op.Phase = Intent
 		}

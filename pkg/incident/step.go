@@ -70,7 +70,8 @@ func Adopt(i Incident, op Op, at time.Time) Incident {
 		return i
 	}
 	s := &step{i: i.clone(), at: at}
-	op.Phase = InDoubt
+	// Whoever reserved it may be sending it at this moment.
+	op.Phase, op.Sends, op.SentAt = InDoubt, max(1, op.Sends), at
 	s.i.Op, s.i.Phase = &op, Acting
 	s.note("adopted", fmt.Sprintf("op %s stands in the ledger: looking whether it was applied", op.ID))
 	return s.i
