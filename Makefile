@@ -41,6 +41,9 @@ unit: hack-need ## unit tests: race detector, random order
 integration: hack-need bin/watchdog bin/agent-system bin/testbed ## tests on a real Kubernetes control plane
 	go test -tags integration -count=1 -timeout 45m -v ./test/...
 
+explore: ## every state of the op protocol: crashes, lost leases, late writes, people
+	go test -count=1 -timeout 10m -v ./internal/explore
+
 check: ## gofmt, vet, go.mod, chart, configurations
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }
 	go vet ./...
@@ -60,4 +63,4 @@ clean: ## remove what was built
 hack-need:
 	@hack/need
 
-.PHONY: help build testbed demo test unit integration check bench image clean hack-need
+.PHONY: help build testbed demo test unit integration explore check bench image clean hack-need

@@ -195,6 +195,35 @@ func TestAnInDoubtOpIsNotLetGoWhileItsWriteMayStillLand(t *testing.T) {
 	s.step(Released{At: s.at}).want(Suppressed)
 }
 
+// The explorer found this one: looked too early, ended too late.
+func TestWhatMayHaveLandedSinceTheLastLookIsLookedForAgain_INV06(t *testing.T) {
+	a := breach("errors", P1, 5, "scale")
+	s := tell(t, a)
+	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "scale", Class: C2, Target: target}}).step(Reserved{At: s.at}).step(Rechecked{At: s.at}).step(Acted{At: s.at, Outcome: Unknown})
+	s.after(69*time.Second).tick(steady, a).step(Found{At: s.at, Known: true}).want(Acting, Recheck)
+	s.after(2 * time.Second).step(Rechecked{At: s.at, Hold: Wait, Reason: "the workload changed"}).want(Acting)
+	s.after(6*time.Second).tick(steady, a).want(Acting, Find).step(Found{At: s.at, Known: true, Applied: true}).want(Verifying)
+}
+
+// The explorer found this one: the denial of a second request says nothing about the first.
+func TestADenialDoesNotEndAnOpWhoseEarlierWriteMayLand_INV17(t *testing.T) {
+	a := breach("errors", P1, 5, "scale")
+	s := tell(t, a)
+	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "scale", Class: C2, Target: target}}).step(Reserved{At: s.at}).step(Rechecked{At: s.at}).step(Acted{At: s.at, Outcome: Unknown})
+	s.after(2*time.Second).tick(steady, a).step(Found{At: s.at, Known: true}).step(Rechecked{At: s.at}).want(Acting, Act)
+	s.step(Acted{At: s.at, Outcome: Denied, Reason: "forbidden"}).want(Acting)
+	s.after(6*time.Second).tick(steady, a).want(Acting, Find).step(Found{At: s.at, Known: true, Applied: true}).want(Verifying)
+}
+
+// The explorer found this one: who reserved the op may send it after we looked.
+func TestAnAdoptedOpIsNotLetGoWhileItsOwnerMaySendIt_INV17(t *testing.T) {
+	a := breach("errors", P1, 5, "scale")
+	s := tell(t, a)
+	s.inc = Adopt(s.inc, Op{ID: "o9", Rule: "errors", Plan: Plan{Action: "scale", Class: C2, Target: target}, Phase: Intent}, s.at)
+	s.tick(steady, a).want(Acting, Find).step(Found{At: s.at, Known: true}).step(Rechecked{At: s.at, Hold: Wait, Reason: "recovered"}).want(Acting)
+	s.after(80*time.Second).tick(steady, a).want(Acting, Find).step(Found{At: s.at, Known: true}).step(Rechecked{At: s.at, Hold: Wait, Reason: "recovered"}).want(Acting, Release)
+}
+
 func TestRecoveredBetweenDecisionAndWriteMeansNoWrite_F71(t *testing.T) {
 	a := breach("errors", P1, 5, "restart")
 	s := tell(t, a)

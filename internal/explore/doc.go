@@ -1,0 +1,14 @@
+// Package explore visits every state that a few replicas of watchdog, the API
+// server and the people around them can get into, and holds the invariants of
+// docs/safety.md against each.
+//
+// It owns the world (targets, ledger and incidents as objects with versions,
+// writes that are late, lost or doubled, crashes, leases lost without notice,
+// people who hold, edit and stop) and the shell around the core, in the order of
+// pkg/engine, one step for each contact with the world. It leaves every decision
+// to pkg/incident: Step, Adopt, Reserve, Check and Release are called as they are.
+//
+// Its one rule: nothing is sampled. A state is left out only if it equals one
+// that was visited, after times are taken relative to now and cut off where no
+// decision can tell them apart any more, and replicas are taken without names.
+package explore
