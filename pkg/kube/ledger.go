@@ -59,6 +59,11 @@ func decodeLedger(o object) (incident.Ledger, error) {
 			return l, fmt.Errorf("decode status: %w", err)
 		}
 	}
+	for _, op := range l.Ops {
+		if op.ID == "" {
+			return l, fmt.Errorf("decode status: an op on %s has no id", op.Plan.Target)
+		}
+	}
 	var spec ledgerSpec
 	if len(o.Spec) > 0 {
 		if err := json.Unmarshal(o.Spec, &spec); err != nil {

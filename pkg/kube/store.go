@@ -85,13 +85,34 @@ func (s *Store) Incidents(ctx context.Context) ([]Stored, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read incident %s/%s: %w", s.namespace, list.Items[i].GetName(), err)
 		}
-		st := Stored{Version: o.Metadata.ResourceVersion}
-		if err := json.Unmarshal(o.Status, &st.Incident); err != nil {
-			return nil, fmt.Errorf("read incident %s/%s: decode status: %w; delete it or repair it", s.namespace, o.Metadata.Name, err)
+		st, err := decodeIncident(o)
+		if err != nil {
+			return nil, fmt.Errorf("read incident %s/%s: %w; delete it or repair it", s.namespace, o.Metadata.Name, err)
 		}
 		all = append(all, st)
 	}
 	return all, nil
+}
+
+// decodeIncident reads an incident, and refuses what no incident of ours can be:
+// it would be stored under another name, or climb a ladder from below its foot.
+func decodeIncident(o object) (Stored, error) {
+	st := Stored{Version: o.Metadata.ResourceVersion}
+	if err := json.Unmarshal(o.Status, &st.Incident); err != nil {
+		return st, fmt.Errorf("decode status: %w", err)
+	}
+	if st.Incident.ID != o.Metadata.Name {
+		return st, fmt.Errorf("decode status: its id is %q", st.Incident.ID)
+	}
+	for _, a := range st.Incident.Alerts {
+		if a.Next < 0 || a.Tries < 0 {
+			return st, fmt.Errorf("decode status: rule %s is at try %d of rung %d", a.Rule, a.Tries, a.Next)
+		}
+	}
+	if op := st.Incident.Op; op != nil && op.ID == "" {
+		return st, errors.New("decode status: its op has no id")
+	}
+	return st, nil
 }
 
 // SaveIncident creates the incident (empty version) or replaces what was stored

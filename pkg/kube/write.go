@@ -209,6 +209,9 @@ func (w *Writer) Find(ctx context.Context, opID string, plan incident.Plan) (boo
 	if err != nil {
 		return false, err
 	}
+	if opID == "" {
+		return false, errors.New("find an op without an id: every object that carries none would be taken for its effect")
+	}
 	raw, err := getRaw(ctx, client, o.Namespace, o.Resource, o.Name)
 	if apierrors.IsNotFound(err) {
 		return false, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -51,7 +52,8 @@ func (s *chat) Notify(ctx context.Context, i incident.Incident, prev incident.Re
 		return prev, err
 	}
 	api := slack.New(token, slack.OptionAPIURL(s.url), slack.OptionHTTPClient(httpClient()))
-	section := slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, body, false, false), nil, nil)
+	// Verbatim: else Slack itself makes links and mentions of what looks like them.
+	section := slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, body, false, true), nil, nil)
 	options := []slack.MsgOption{slack.MsgOptionText(text, false), slack.MsgOptionBlocks(section)}
 	channel, stamp, exists := strings.Cut(prev.Ref, "/")
 	if exists {
@@ -88,7 +90,7 @@ func slackText(i incident.Incident) (text, body string) {
 	for _, e := range lines {
 		fmt.Fprintf(&b, "`%s` %s\n", e.At.UTC().Format(time.TimeOnly), escape(cut(e.What+": "+e.Text, 240)))
 	}
-	fmt.Fprintf(&b, "\n`watchdog why %s`  ·  %s  ·  since %s UTC", i.ID, escape(i.Target.String()), i.OpenedAt.UTC().Format("2006-01-02 15:04:05"))
+	fmt.Fprintf(&b, "\n`watchdog why %s`  ·  %s  ·  since %s UTC", escape(i.ID), escape(i.Target.String()), i.OpenedAt.UTC().Format("2006-01-02 15:04:05"))
 	return cut(text, 300), cut(b.String(), maxSection)
 }
 
@@ -104,9 +106,13 @@ func icon(i incident.Incident) string {
 	return ":wrench:"
 }
 
+// everybody is how Slack addresses a whole channel, in whatever case.
+var everybody = regexp.MustCompile(`(?i)@(here|channel|everyone)`)
+
 // escape keeps foreign text from mentioning people or making links (SEC-20).
 func escape(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "@here", "@\u200bhere", "@channel", "@\u200bchannel", "@everyone", "@\u200beveryone").Replace(oneLine(s))
+	s = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(oneLine(s))
+	return everybody.ReplaceAllString(s, "@\u200b$1")
 }
 
 func slackError(i incident.Incident, err error) error {
