@@ -13,12 +13,22 @@ type pattern struct {
 	to string
 }
 
-// patterns in the order in which they are applied: the specific before the general.
+// name is what a secret is called, with what stands before and behind.
+const name = `(?:[a-z0-9]+[_-])*(?:authorization|password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)(?:[_-][a-z0-9]+)*`
+
+// patterns in the order in which they are applied. What is named comes before
+// what is only known by its form: the other way round, a form takes the name of
+// the next secret for its value and leaves the secret.
 func patterns() []pattern {
 	p := func(re, to string) pattern { return pattern{regexp.MustCompile(re), to} }
+	// In quoted JSON the quotes have backslashes. Several names may stand before one value.
+	named := name + `\\*["']?\s*[:=]\s*`
+	lead := `(?:` + named + `\\*["']?|--` + name + `\s+)`
+	scheme := `(?:basic|bearer|oauth|token|negotiate|digest|apikey|aws4-hmac-sha256)\s+`
 	return []pattern{
 		p(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`, "<redacted private key>"),
-		p(`(?i)(authorization["']?\s*[:=]\s*["']?)(basic|bearer|oauth|token|aws4-hmac-sha256)?\s*[^\s"',;]+`, "${1}<redacted>"),
+		p(`(?i)(`+lead+`(?:`+lead+`|`+scheme+`)*)[^\s"',;&}]+`, "${1}<redacted>"),
+		p(`(?i)(`+named+`)(?:"(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?|\\+["'].*?(?:\\+["']|$))`, `${1}"<redacted>"`),
 		p(`(?i)\b(bearer|oauth)\s+[a-z0-9._~+/=-]{8,}`, "$1 <redacted>"),
 		p(`\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(\.[A-Za-z0-9_-]*)?`, "<redacted JWT>"),
 		p(`\b(AKIA|ASIA|AGPA|AROA|AIDA)[A-Z0-9]{16}\b`, "<redacted AWS key id>"),
@@ -26,8 +36,7 @@ func patterns() []pattern {
 		p(`\bxox[abprs]-[A-Za-z0-9-]{8,}|\bxapp-[A-Za-z0-9-]{8,}`, "<redacted Slack token>"),
 		p(`\bsk-[A-Za-z0-9_-]{16,}`, "<redacted API key>"),
 		p(`\bAIza[A-Za-z0-9_-]{30,}`, "<redacted API key>"),
-		p(`([a-z][a-z0-9+.-]*://)[^\s/:@"']*:[^\s@"']+@`, "${1}<redacted>@"),
-		p(`(?i)((?:[a-z0-9]+[_-])*(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)(?:[_-][a-z0-9]+)*["']?\s*[:=]\s*["']?)[^\s"',;&}]+`, "${1}<redacted>"),
+		p(`([a-z][a-z0-9+.-]*://)[^\s/:@"']*:[^\s"']+@`, "${1}<redacted>@"),
 	}
 }
 
