@@ -44,6 +44,10 @@ integration: hack-need bin/watchdog bin/agent-system bin/testbed ## tests on a r
 explore: ## every state of the op protocol: crashes, lost leases, late writes, people
 	go test -count=1 -timeout 10m -v ./internal/explore
 
+FUZZTIME ?= 30s
+fuzz: ## every fuzz target for FUZZTIME (30s) each
+	@hack/fuzz $(FUZZTIME)
+
 check: ## gofmt, vet, go.mod, chart, configurations
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }
 	go vet ./...
@@ -63,4 +67,4 @@ clean: ## remove what was built
 hack-need:
 	@hack/need
 
-.PHONY: help build testbed demo test unit integration explore check bench image clean hack-need
+.PHONY: help build testbed demo test unit integration explore fuzz check bench image clean hack-need

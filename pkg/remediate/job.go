@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+
 	"watchdog.io/watchdog/pkg/incident"
 )
 
@@ -116,7 +118,9 @@ type container struct {
 // vetJob returns the manifest decoded, or everything that is wrong with it.
 func vetJob(raw json.RawMessage, namespace string) (map[string]any, error) {
 	var m manifest
-	if err := json.Unmarshal(raw, &m); err != nil {
+	// As the API server reads it: encoding/json would take "STDIN" for "stdin", and
+	// what is looked at would not be what runs.
+	if err := utiljson.Unmarshal(raw, &m); err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
 	}
 	v, err := decodeNumbers(raw)
@@ -157,6 +161,8 @@ func (m manifest) bounded() error {
 		wrong = append(wrong, fmt.Errorf("spec.backoffLimit is missing: Kubernetes takes 6, more than %d", maxBackoff))
 	case *b > maxBackoff:
 		wrong = append(wrong, fmt.Errorf("spec.backoffLimit is %d, more than %d", *b, maxBackoff))
+	case *b < 0:
+		wrong = append(wrong, fmt.Errorf("spec.backoffLimit is %d, less than 0", *b))
 	}
 	return errors.Join(wrong...)
 }
