@@ -24,7 +24,7 @@ type Report struct {
 // until enough incidents were seen or stop says so. What it returns does not
 // depend on the workers, but for the time it took.
 func Many(first uint64, incidents, workers int, scenario func(seed uint64) *Scenario) Report {
-	const batch = 64
+	batch := min(64, max(8, incidents/40)) // a world has some 40 incidents
 	begin := time.Now()
 	r := Report{Broken: map[string]int{}, First: map[string]uint64{}, Texts: map[string]string{}}
 	for r.Score.Incidents < incidents {
@@ -46,7 +46,7 @@ func Many(first uint64, incidents, workers int, scenario func(seed uint64) *Scen
 		for k, one := range results {
 			r.add(first+uint64(k), one)
 		}
-		first += batch
+		first += uint64(batch)
 	}
 	r.Took = time.Since(begin)
 	return r

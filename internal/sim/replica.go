@@ -153,6 +153,14 @@ func (w *World) pass(r *replica, life int, name string) {
 	if !r.up || r.life != life || r.engine != e {
 		return
 	}
+	if name == "/strays" {
+		// What it found is worked at once, as the engine's own queue would.
+		for _, n := range e.Names() {
+			if _, due := r.due[n]; !due && n != name {
+				w.clock.after(0, r.id, func() { w.pass(r, life, n) })
+			}
+		}
+	}
 	if err != nil {
 		next = 500*time.Millisecond + w.span(2*time.Second)
 	}

@@ -145,7 +145,8 @@ type Engine struct {
 	closed   map[string]*entry                      // by incident id: resolved ones that are kept
 	receipts map[string]map[string]incident.Receipt // by incident id: deliveries not yet written down
 	health   map[string]revisionState
-	adopted  map[string]incident.Op // by target name: ops of strays, for the target's worker
+	adopted  map[string]incident.Op // by target name: ops that only the ledger knows, for the target's worker
+	rivals   map[string]Stored      // by target name: strays with an op, for the target's worker
 }
 
 // entry is one incident in memory. Only the worker that holds its target changes it.
@@ -156,6 +157,13 @@ type entry struct {
 	// unsaved: inc is ahead of what is stored, because storing it failed.
 	unsaved bool
 }
+
+func newEntry(s Stored) *entry {
+	return &entry{inc: s.Incident, version: s.Version, saved: len(s.Incident.Timeline) + s.Incident.Dropped}
+}
+
+// over reports whether nothing is left to do about an incident.
+func over(i incident.Incident) bool { return i.Phase == incident.Resolved && i.Op == nil }
 
 // tellAgain is how long after its end an incident is handed to the receivers
 // again by a new leader.
@@ -178,7 +186,7 @@ func New(o Options) *Engine {
 	o.Workers = cmp.Or(o.Workers, 4)
 	return &Engine{
 		o: o, metrics: newMetrics(o.Registerer),
-		live: map[string]*entry{}, closed: map[string]*entry{}, receipts: map[string]map[string]incident.Receipt{}, health: map[string]revisionState{}, adopted: map[string]incident.Op{},
+		live: map[string]*entry{}, closed: map[string]*entry{}, receipts: map[string]map[string]incident.Receipt{}, health: map[string]revisionState{}, adopted: map[string]incident.Op{}, rivals: map[string]Stored{},
 	}
 }
 
@@ -360,10 +368,11 @@ func (e *Engine) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read ledger: %w", err)
 	}
-	live, closed := map[string]*entry{}, map[string]*entry{}
+	live, closed, own := map[string]*entry{}, map[string]*entry{}, map[string]*entry{}
 	for _, s := range stored {
-		en := &entry{inc: s.Incident, version: s.Version, saved: len(s.Incident.Timeline) + s.Incident.Dropped}
-		if s.Incident.Phase == incident.Resolved && s.Incident.Op == nil {
+		en := newEntry(s)
+		own[s.Incident.ID] = en
+		if over(s.Incident) {
 			closed[s.Incident.ID] = en
 			continue
 		}
@@ -376,24 +385,25 @@ func (e *Engine) load(ctx context.Context) error {
 		if op.Plan.Action == incident.RevertAction {
 			continue
 		}
-		en := live[op.Plan.Target.Name]
+		// The op's own incident goes on, and no other on the target: whoever sent
+		// the op may be at work on it still.
+		en := own[op.Incident]
 		if en == nil {
-			if en = closed[op.Incident]; en == nil {
-				en = &entry{inc: incident.New(op.Incident, op.Plan.Target, e.o.Now())}
-			}
-			delete(closed, op.Incident)
-			live[op.Plan.Target.Name] = en
+			en = &entry{inc: incident.New(op.Incident, op.Plan.Target, e.o.Now())}
 		}
+		delete(closed, op.Incident)
+		live[op.Plan.Target.Name] = en
 		en.inc = incident.Adopt(en.inc, op, e.o.Now())
 	}
 	e.mu.Lock()
 	e.live, e.closed = live, closed
 	var open []incident.Incident
-	for _, en := range live {
-		open = append(open, en.inc)
+	for _, name := range slices.Sorted(maps.Keys(live)) {
+		open = append(open, live[name].inc)
 	}
 	var recent []incident.Incident
-	for _, en := range closed {
+	for _, id := range slices.Sorted(maps.Keys(closed)) {
+		en := closed[id]
 		if e.o.Now().Sub(en.inc.ResolvedAt) < tellAgain {
 			recent = append(recent, en.inc)
 		}

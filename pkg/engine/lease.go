@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"watchdog.io/watchdog/pkg/audit"
@@ -11,6 +12,9 @@ import (
 )
 
 const leaseLook = 5 * time.Second
+
+// revertSuffix makes the id of a revert from that of the op whose lease it ends.
+const revertSuffix = "r"
 
 // leases reverts what has expired. A lease is kept while an incident is open on
 // its target: capacity is not taken away in the middle of trouble.
@@ -25,6 +29,16 @@ func (e *Engine) leases(ctx context.Context) (time.Duration, error) {
 	}
 	e.metrics.leases.Set(float64(len(ledger.Leases)))
 	next := leaseLook
+	for _, op := range ledger.Ops {
+		// A revert without its lease: whoever ended the lease did not know of it.
+		if lease, ok := strings.CutSuffix(op.ID, revertSuffix); ok && op.Plan.Action == incident.RevertAction && !ledger.Leased(lease) {
+			if err := e.swap(ctx, func(cur incident.Ledger) (incident.Ledger, error) {
+				return cur.Release(op, incident.Aborted, e.o.Now()), nil
+			}); err != nil {
+				return 0, err
+			}
+		}
+	}
 	for _, l := range ledger.Leases {
 		if wait := l.ExpiresAt.Sub(e.o.Now()); wait > 0 {
 			next = min(next, max(wait, 50*time.Millisecond))
@@ -52,7 +66,7 @@ func (e *Engine) busy(target, own string) bool {
 // revert undoes one change by the op protocol. Its op id follows from the
 // lease's, so that a successor after a crash finds the same op.
 func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledger, l incident.Lease) error {
-	id := l.Op + "r"
+	id := l.Op + revertSuffix
 	ts := setup.Targets[l.Plan.Target.Name]
 	ts.Target = l.Plan.Target
 	if _, mine := find(ledger, id); mine {
@@ -78,6 +92,9 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 	}
 	op := incident.Op{ID: id, Incident: l.Incident, Plan: plan, PlannedAt: e.o.Now()}
 	if err := e.swap(ctx, func(cur incident.Ledger) (incident.Ledger, error) {
+		if !cur.Leased(l.Op) {
+			return cur, fmt.Errorf("the lease of op %s was ended by somebody else", l.Op)
+		}
 		next, no := cur.Reserve(op, e.o.Now(), setup.Limits)
 		if no != nil {
 			return cur, refusal{*no}

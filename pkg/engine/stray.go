@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"watchdog.io/watchdog/pkg/audit"
@@ -13,30 +14,67 @@ import (
 // strayLook is how often the store is read for incidents that nobody works.
 const strayLook = time.Minute
 
-// strays finds incidents in the store that this leader does not know: a replica
-// that no longer led, and did not know it yet, opened them. The first on a target
-// is worked on; another on the same target ends, or its page would stay open for
-// ever.
+// strays finds what a replica left that no longer led and did not know it yet:
+// incidents in the store that this leader does not know, and ops in the ledger
+// that no incident works. The first incident on a target is worked on; another
+// ends, or its page would stay open for ever. One with an op never ends: it is
+// worked, and the other ends.
 func (e *Engine) strays(ctx context.Context) (time.Duration, error) {
 	stored, err := e.o.Store.Incidents(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("read incidents: %w", err)
 	}
+	ledger, _, err := e.o.Store.Ledger(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read ledger: %w", err)
+	}
 	for _, s := range stored {
-		if s.Incident.Phase == incident.Resolved && s.Incident.Op == nil {
+		if over(s.Incident) {
 			continue
 		}
 		by, fresh := e.worked(s)
 		switch {
 		case fresh:
+			e.o.Restored([]incident.Incident{s.Incident})
 			e.Wake(s.Incident.Target.Name)
-		case by != "":
+		case by == "":
+		case s.Incident.Op != nil || slices.ContainsFunc(ledger.Ops, func(o incident.Op) bool { return o.Incident == s.Incident.ID }):
+			e.mu.Lock()
+			e.rivals[s.Incident.Target.Name] = s
+			e.mu.Unlock()
+			e.Wake(s.Incident.Target.Name)
+		default:
 			if err := e.supersede(ctx, s, by); err != nil {
 				return 0, err
 			}
 		}
 	}
+	for _, op := range ledger.Ops {
+		if op.Plan.Action != incident.RevertAction && e.o.Now().Sub(op.PlannedAt) > strayLook/2 {
+			e.orphan(op)
+		}
+	}
 	return strayLook, nil
+}
+
+// orphan hands an op that no incident works to the worker of its target.
+func (e *Engine) orphan(op incident.Op) {
+	name := op.Plan.Target.Name
+	e.mu.Lock()
+	en := e.live[name]
+	switch {
+	case en == nil:
+		if en = e.closed[op.Incident]; en == nil {
+			en = &entry{inc: incident.New(op.Incident, op.Plan.Target, e.o.Now())}
+		}
+		delete(e.closed, op.Incident)
+		e.live[name] = en
+		e.adopted[name] = op
+	case en.inc.Op == nil && en.inc.ID == op.Incident:
+		e.adopted[name] = op
+	}
+	e.mu.Unlock()
+	e.Wake(name)
 }
 
 // worked returns the other incident that is worked on the stored one's target, or
@@ -50,7 +88,7 @@ func (e *Engine) worked(s Stored) (by string, fresh bool) {
 	}
 	en := e.live[name]
 	if en == nil {
-		e.live[name] = &entry{inc: s.Incident, version: s.Version, saved: len(s.Incident.Timeline) + s.Incident.Dropped}
+		e.live[name] = newEntry(s)
 		return "", true
 	}
 	if en.inc.ID == s.Incident.ID {
@@ -59,13 +97,8 @@ func (e *Engine) worked(s Stored) (by string, fresh bool) {
 	return en.inc.ID, false
 }
 
+// supersede ends a stray.
 func (e *Engine) supersede(ctx context.Context, s Stored, by string) error {
-	if s.Incident.Op != nil {
-		e.mu.Lock()
-		e.adopted[s.Incident.Target.Name] = *s.Incident.Op
-		e.mu.Unlock()
-		e.Wake(s.Incident.Target.Name)
-	}
 	inc := incident.Supersede(s.Incident, by, e.o.Now())
 	version, err := e.o.Store.SaveIncident(ctx, inc, s.Version)
 	if errors.Is(err, ErrConflict) {
@@ -79,11 +112,33 @@ func (e *Engine) supersede(ctx context.Context, s Stored, by string) error {
 		e.o.Logger.Warn("end of a superseded incident not recorded", "incident", inc.ID, "err", err)
 	}
 	e.mu.Lock()
-	e.closed[inc.ID] = &entry{inc: inc, version: version, saved: len(inc.Timeline) + inc.Dropped}
+	e.closed[inc.ID] = newEntry(Stored{inc, version})
 	e.mu.Unlock()
 	e.o.Observed(inc, last)
 	e.o.Tell(inc)
 	return nil
+}
+
+// rival lets the incident with an op be worked instead of the present one, which
+// has none. The worker of the target calls it; it returns the new entry.
+func (e *Engine) rival(ctx context.Context, name string, en *entry) (*entry, error) {
+	e.mu.Lock()
+	other, ok := e.rivals[name]
+	delete(e.rivals, name)
+	e.mu.Unlock()
+	if !ok || en == nil || en.inc.Op != nil || en.inc.ID == other.Incident.ID {
+		return nil, nil
+	}
+	if err := e.supersede(ctx, Stored{en.inc, en.version}, other.Incident.ID); err != nil {
+		return nil, err
+	}
+	next := newEntry(other)
+	e.o.Restored([]incident.Incident{other.Incident})
+	e.mu.Lock()
+	e.live[name] = next
+	e.mu.Unlock()
+	e.Wake(name)
+	return next, nil
 }
 
 // adopt gives the incident the op of a stray, if the ledger still has it.

@@ -33,6 +33,9 @@ func (e *Engine) target(ctx context.Context, name string) (time.Duration, error)
 	if known {
 		view = setup.View(name)
 	}
+	if next, err := e.rival(ctx, name, en); next != nil || err != nil {
+		return 50 * time.Millisecond, err // the other is worked at once
+	}
 	if en == nil {
 		if !slices.ContainsFunc(view.Alerts, func(a incident.Alert) bool { return a.Firing }) {
 			return 0, nil
@@ -40,6 +43,13 @@ func (e *Engine) target(ctx context.Context, name string) (time.Duration, error)
 		en = &entry{inc: incident.New(e.o.NewID(), ts.Target, e.o.Now())}
 	}
 	before := en.inc.UpdatedAt
+	if en.unsaved {
+		// Nothing new is begun before what was reached is stored: after a crash the
+		// ledger's op would belong to an incident that knows of another.
+		if err := e.put(ctx, name, en, en.inc); err != nil {
+			return 0, err
+		}
+	}
 	now, err := e.adopt(ctx, name, en.inc)
 	if err != nil {
 		return 0, err
@@ -76,9 +86,11 @@ func (e *Engine) perform(ctx context.Context, name string, setup *Setup, ts Targ
 		if len(effects) == 0 || ctx.Err() != nil {
 			return inc, nil
 		}
-		if effects[0] == incident.Act {
+		if effects[0] == incident.Act || effects[0] == incident.Release && inc.Op.Verdict == incident.Aborted {
 			// The incident knows that the op is being sent before it is sent, and what
 			// the receivers have been told by now: a successor tells them nothing twice.
+			// And an op is given up only by who still may: another leader that sends it
+			// has stored the incident since.
 			inc = e.withReceipts(inc)
 			if err := e.put(ctx, name, en, inc); err != nil {
 				return inc, err
@@ -175,7 +187,13 @@ func (e *Engine) reload(ctx context.Context, name, id string) error {
 				}
 			}
 			e.mu.Lock()
-			e.live[name] = &entry{inc: s.Incident, version: s.Version, saved: len(s.Incident.Timeline) + s.Incident.Dropped}
+			if over(s.Incident) {
+				// It was resolved, and only the answer was lost.
+				delete(e.live, name)
+				e.closed[id] = newEntry(s)
+			} else {
+				e.live[name] = newEntry(s)
+			}
 			e.mu.Unlock()
 		}
 	}

@@ -160,6 +160,11 @@ func (l Ledger) withLease(op Op, verdict string, now time.Time) Ledger {
 	return next
 }
 
+// Leased reports whether the given op has a lease.
+func (l Ledger) Leased(opID string) bool {
+	return slices.ContainsFunc(l.Leases, func(x Lease) bool { return x.Op == opID })
+}
+
 // WithoutLease forgets the lease of the given op.
 func (l Ledger) WithoutLease(opID string) Ledger {
 	next := l

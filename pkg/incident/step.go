@@ -146,6 +146,11 @@ func (s *step) merge(now []Alert) {
 		}
 		old := s.i.Alerts[k]
 		a.Next, a.Tries, a.Was = old.Next, old.Tries, old.Was
+		if old.Firing && !a.Firing && a.Verdict.Unknown() {
+			// A rule that cannot see has not seen the recovery: a judge that started
+			// blind does not know what fired before it (INV-10).
+			a.Firing, a.ActiveAt = true, old.ActiveAt
+		}
 		if a.Firing && !old.Firing {
 			a.Was = a.Reason
 		}
