@@ -1,0 +1,98 @@
+package house
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const invariants = 55
+
+var (
+	safetyRow = regexp.MustCompile(`^\| *(INV-[0-9]+) *\|([^|]*)\|([^|]*)\|$`)
+	testName  = regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Za-z0-9_]*)`")
+)
+
+// TestEveryPromiseNamesItsTests: docs/safety.md has each invariant once, and what
+// it says is held by a test is held by one that exists, or is said not to be held.
+func TestEveryPromiseNamesItsTests(t *testing.T) {
+	b, err := os.ReadFile("../../docs/safety.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exists, rows := testFunctions(t), map[string]int{}
+	for line := range strings.Lines(string(b)) {
+		line = strings.TrimSpace(line)
+		for _, m := range testName.FindAllStringSubmatch(line, -1) {
+			if !exists[m[1]] {
+				t.Errorf("no test is called %s: %.60s…", m[1], line)
+			}
+		}
+		if !strings.HasPrefix(line, "| INV-") {
+			continue
+		}
+		m := safetyRow.FindStringSubmatch(line)
+		if m == nil {
+			t.Errorf("a row has id, promise, held by: %s", line)
+			continue
+		}
+		rows[m[1]]++
+		if strings.TrimSpace(m[2]) == "" {
+			t.Errorf("%s promises nothing", m[1])
+		}
+		held := testName.MatchString(m[3])
+		_, missing, open := strings.Cut(strings.ToLower(m[3]), "not held yet:")
+		if !held && !open {
+			t.Errorf(`%s names no test and does not say "not held yet: …"`, m[1])
+		}
+		if open && strings.TrimSpace(missing) == "" {
+			t.Errorf("%s does not say what is missing", m[1])
+		}
+	}
+	for n := 1; n <= invariants; n++ {
+		id := fmt.Sprintf("INV-%02d", n)
+		if rows[id] != 1 {
+			t.Errorf("%s has %d rows, want 1", id, rows[id])
+		}
+		delete(rows, id)
+	}
+	for _, id := range slices.Sorted(maps.Keys(rows)) {
+		t.Errorf("there is no %s", id)
+	}
+}
+
+// testFunctions are the names of all tests, fuzz targets and benchmarks.
+func testFunctions(t *testing.T) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	for _, root := range []string{"pkg", "cmd", "internal", "examples", "test"} {
+		err := filepath.WalkDir(filepath.Join("../..", root), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			for _, decl := range f.Decls {
+				if fn, ok := decl.(*ast.FuncDecl); ok && fn.Recv == nil {
+					all[fn.Name.Name] = true
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
