@@ -33,6 +33,7 @@ testbed: bin/testbed ## build bin/testbed, the Kubernetes control plane for test
 demo: hack-need bin/watchdog bin/agent-system bin/demo bin/testbed ## watch watchdog roll back a bad release; SCENARIO=overload|crash|slow|agents|dependency|hold for others
 	@bin/demo $(if $(SCENARIO),-scenario $(SCENARIO))
 
+test: SIM_INCIDENTS = 20000
 test: unit explore sim integration ## everything that CI runs
 
 unit: hack-need ## unit tests: race detector, random order
@@ -44,8 +45,12 @@ integration: hack-need bin/watchdog bin/agent-system bin/testbed ## tests on a r
 explore: ## every state of the op protocol: crashes, lost leases, late writes, people
 	go test -count=1 -timeout 10m -v ./internal/explore
 
+SIM_INCIDENTS ?= 100000
 sim: ## 100,000 incidents in seeded worlds: every invariant, and the score against the truth
-	go test -count=1 -timeout 20m -v ./internal/sim
+	SIM_INCIDENTS=$(SIM_INCIDENTS) go test -count=1 -timeout 60m -v ./internal/sim
+
+mutants: ## safety bugs built in one at a time: the simulator must object to each
+	go test -count=1 -timeout 90m -v ./internal/mutants -args -all
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME (30s) each
@@ -70,4 +75,4 @@ clean: ## remove what was built
 hack-need:
 	@hack/need
 
-.PHONY: help build testbed demo test unit integration explore sim fuzz check bench image clean hack-need
+.PHONY: help build testbed demo test unit integration explore sim mutants fuzz check bench image clean hack-need

@@ -275,7 +275,7 @@ func (a *app) pass(cause string, d time.Duration) {
 // look lets overload follow load and replicas.
 func (a *app) look() {
 	switch share := a.load / math.Max(0.1, float64(a.ready)); {
-	case share > 1.09:
+	case share > 1.1: // where the error rate passes its threshold
 		a.trouble(Overload)
 	default:
 		a.end(Overload)

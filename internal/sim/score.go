@@ -15,7 +15,7 @@ const (
 	recovered = 20 * time.Second
 	// unanswered is how long trouble may last without an action or a page, beyond
 	// the policy's own WaitLimit.
-	unanswered = 4 * time.Minute
+	unanswered = 6 * time.Minute
 )
 
 // Score compares what was done with the truth.
@@ -94,8 +94,13 @@ func (s *score) began(a *app, cause string) {
 	if s.open[a] == nil {
 		s.open[a] = map[string]*episode{}
 	}
-	ep := &episode{app: a, at: s.w.clock.now, cause: cause, excused: len(s.open[a]) > 0 || !s.curable(a, cause) || s.w.attended(a)}
+	ep := &episode{app: a, at: s.w.clock.now, cause: cause, excused: len(s.open[a]) > 0 || !s.curable(a, cause) || s.w.attended(a) || s.blocked(a)}
 	s.open[a][cause] = ep
+}
+
+// blocked reports whether something stands in the way already.
+func (s *score) blocked(a *app) bool {
+	return s.w.monitor(a, s.w.clock.now) != "" || s.w.clock.now.Before(s.w.down) || !s.w.oracle.kill.IsZero()
 }
 
 // metricOf is what shows a cause first.

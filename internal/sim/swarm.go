@@ -80,7 +80,7 @@ func (d *draw) policy() *Policy {
 	p.Core.WaitLimit = time.Duration(pick(d, 3, 5, 10)) * time.Minute
 	p.Core.Retry = time.Duration(pick(d, 5, 10, 20)) * time.Second
 	wait, clear := time.Duration(pick(d, 10, 20, 60))*time.Second, time.Duration(pick(d, 10, 30, 60))*time.Second
-	p.add(threshold("error_rate", "P1", "app", 0.05, true, "ratio", wait, clear), "", pick(d, []string{"rollback", "page"}, []string{"capture", "restart", "rollback", "page"}, []string{"scale", "rollback", "restart", "page"})...)
+	p.add(threshold("error_rate", "P1", "app", 0.05, true, "ratio", wait, clear), "", pick(d, []string{"rollback", "page"}, []string{"capture", "restart", "rollback", "page"}, []string{"scale", "rollback", "restart", "page"}, []string{"rollback", "rollback", "page"})...)
 	p.add(threshold("response_time", "P2", "app", 0.5, true, "seconds", wait, clear), "", pick(d, []string{"scale", "page"}, []string{"scale", "rollback", "page"}, []string{"scale", "scale", "page"})...)
 	p.add(threshold("active_agents", "P1", "app", 2, false, "", wait, clear), "", pick(d, []string{"restart", "page"}, []string{"capture", "restart", "restart", "page"})...)
 	p.add(threshold("memory", "P2", "kubernetes", 0.9, true, "ratio", wait, clear), "the kubelet is the only witness", "restart", "page")

@@ -44,12 +44,13 @@ func restored(records []Record, current Revision, w Workload, now time.Time) []R
 		}
 	}
 	for i, r := range records {
-		if r.UID != current.UID || i == newest || current.Number <= records[newest].Number {
+		if r.UID != current.UID || current.Number <= records[newest].Number {
 			continue
 		}
 		by, ours := restorer(w)
 		records[i].RestoredBy = by
-		if ours {
+		// Its number rose, so it was restored, even if what came between was never seen.
+		if ours && i != newest {
 			records[newest].RolledBackAt = now
 		}
 	}

@@ -1,6 +1,7 @@
 package remediate
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -124,5 +125,19 @@ func TestARevisionThatProvesItselfAnewIsGoodAgain(t *testing.T) {
 	next, _ = Observe(next, f.Workload, true, f.Now.Add(10*time.Minute), f.Settings)
 	if r, _ := record(next, "u-4"); !r.RolledBackAt.IsZero() || r.GoodAt.IsZero() {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestARevisionIsRestoredThoughWhatCameBetweenWasNeverSeen: reads may fail for as
+// long as a bad release lives. Its successor is a rollback all the same.
+func TestARevisionIsRestoredThoughWhatCameBetweenWasNeverSeen(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	template := json.RawMessage(`{"spec":{"containers":[{"name":"app","image":"app:v1"}]}}`)
+	w := Workload{Generation: 3, Observed: 3, Desired: 1, Ready: 1, Updated: 1, Available: 1, Template: template,
+		Annotations: map[string]string{OpAnnotation: "op1"}, Managers: []Manager{{Name: "watchdog", At: now, Template: true}},
+		Revisions: []Revision{{Number: 4, UID: "rs1", Template: template}, {Number: 3, UID: "rs2"}}}
+	next, changed := Observe([]Record{{UID: "rs1", Number: 2, SeenAt: now.Add(-time.Hour), GoodAt: now.Add(-time.Hour)}}, w, false, now, Settings{GoodAfter: time.Minute})
+	if rec, ok := record(next, "rs1"); !changed || !ok || rec.RestoredBy != "op op1" {
+		t.Errorf("changed %t, records %+v", changed, next)
 	}
 }

@@ -1,0 +1,58 @@
+package mutants
+
+// mutant is one bug: in File, Old becomes New.
+type mutant struct {
+	Name, File, Old, New string
+}
+
+// mutants are bugs that a hurried change could bring, and the downgrades of the op
+// protocol.
+var mutants = []mutant{
+	// The op protocol.
+	{"a write is sent again without looking", "pkg/incident/op.go", "		op.Phase = InDoubt\n		s.do(Find)\n	case Finished:", "		op.Phase = Sent\n		s.do(Act)\n	case Finished:"},
+	{"a timeout counts as not applied", "pkg/engine/effect.go", "return incident.Found{At: e.o.Now(), Known: err == nil, Applied: applied}", "return incident.Found{At: e.o.Now(), Known: true, Applied: applied && false}"},
+	{"nothing is reserved before the act", "pkg/incident/op.go", "	s.note(\"planned\", e.Plan.Summary)\n	s.do(Reserve)", "	s.note(\"planned\", e.Plan.Summary)\n	s.i.Op.Phase = Intent\n	s.prepare()"},
+	{"the last look is left out", "pkg/incident/op.go", "	op := s.i.Op\n	if op.Plan.Class < C3 || op.Evidence != \"\" {\n		s.do(Recheck)", "	op := s.i.Op\n	if op.Plan.Class < C3 || op.Evidence != \"\" {\n		op.Phase = Sent\n		s.do(Act)"},
+	{"the last look may be old", "pkg/engine/effect.go", "age > maxLookAge || age < 0", "age < 0"},
+	{"an op is acted upon though it could not be recorded", "pkg/engine/effect.go", "	if err := e.o.Audit(rec); err != nil {\n		return incident.Acted", "	if err := e.o.Audit(rec); err != nil && rec.Op == \"\" {\n		return incident.Acted"},
+	{"a finished op stays in the ledger", "pkg/incident/op.go", "	case Finished:\n		s.do(Release)", "	case Finished:"},
+	{"two ops may be in flight on a target", "pkg/incident/ledger.go", "busy && other.ID != op.ID", "busy && other.ID == op.ID+\"x\""},
+	{"what was reached is forgotten when it cannot be stored", "pkg/engine/target.go", "		en.inc, en.unsaved = inc, true", "		_ = inc"},
+	{"what a stale leader left is not looked for", "pkg/engine/engine.go", "		return e.strays(ctx)", "		return strayLook, nil"},
+	{"ops of a predecessor are not adopted", "pkg/engine/engine.go", "		en.inc = incident.Adopt(en.inc, op, e.o.Now())\n	}\n	e.mu.Lock()", "	}\n	e.mu.Lock()"},
+	// Budgets.
+	{"one op more than the budget", "pkg/incident/ledger.go", "	if n >= r.Count {", "	if n > r.Count {"},
+	{"an applied op that did not help gives its budget back", "pkg/incident/ledger.go", "	if verdict == Aborted {\n		next.Spent", "	if verdict != Helped {\n		next.Spent"},
+	{"the limit on ops at once is not asked", "pkg/incident/ledger.go", "	if n >= limit {", "	if n >= limit+100 {"},
+	{"the kill switch is not asked", "pkg/incident/ledger.go", "	if l.Hold == nil {", "	if true {"},
+	// Guards.
+	{"a hold is not asked", "pkg/remediate/guard_hold.go", "w.Annotations[HoldAnnotation]; ok {", "w.Annotations[HoldAnnotation]; ok && v == \"\" {"},
+	{"the mode is not asked", "pkg/remediate/guard_mode.go", "	if mode == incident.Auto {", "	if mode != \"\" {"},
+	{"another installation's claim is not asked", "pkg/remediate/guard_claim.go", "	case f.Installation:", "	case f.Installation, claimed:"},
+	{"no data counts as breach", "pkg/remediate/guard_verdict.go", "	case a.Verdict != incident.Breach:", "	case a.Verdict == \"\":"},
+	{"blindness is not asked", "pkg/remediate/guard_blind.go", "	if f.Blind != \"\" {", "	if f.Blind == \"x\" {"},
+	{"a storm is not asked", "pkg/remediate/guard_unhealthy.go", "	if float64(f.Unhealthy) > limit {", "	if float64(f.Unhealthy) > 100*limit {"},
+	{"a storm stops at half, not at all", "pkg/remediate/guard_unhealthy.go", "	if float64(f.Unhealthy) > limit {", "	if float64(f.Unhealthy) > limit && f.Unhealthy < f.Watched {"},
+	{"one witness is enough", "pkg/remediate/guard_corroboration.go", "	case len(bad) >= 2:", "	case len(bad) >= 1:"},
+	{"other owners are not asked", "pkg/remediate/guard_owner.go", "o := f.Workload.Owner; o != \"\"", "o := f.Workload.Owner; o == \"x\""},
+	{"a person's change is overwritten", "pkg/remediate/guard_human.go", "		if m.At.Before(opened) ||", "		if m.At.Before(opened) || true ||"},
+	{"a rollout in progress is not asked", "pkg/remediate/guard_rollout.go", "	case !w.RolloutInProgress():", "	case true:"},
+	{"the availability floor is not asked", "pkg/remediate/guard_floor.go", "	case worst >= need:", "	case worst >= 0:"},
+	// Rollback.
+	{"a second rollback in one incident", "pkg/remediate/rollback.go", "	if n == 0 {\n		return nil", "	if n <= 5 {\n		return nil"},
+	{"a rollback is rolled back", "pkg/remediate/rollback.go", "if ok && rec.RestoredBy != \"\" &&", "if ok && rec.RestoredBy == \"x\" &&"},
+	{"back to a revision that was never good", "pkg/remediate/rollback.go", "	case rec.GoodAt.IsZero():", "	case rec.UID == \"\":"},
+	{"a deploy is suspect for ever", "pkg/remediate/rollback.go", "	case after > f.Settings.SuspectWindow:", "	case after > 1000*f.Settings.SuspectWindow:"},
+	// Ladder, scale, leases.
+	{"no stop-loss", "pkg/incident/step.go", "s.p.StopLoss > 0 && n >= s.p.StopLoss", "s.p.StopLoss > 0 && n >= 100*s.p.StopLoss"},
+	{"a rung is taken again and again", "pkg/incident/op.go", "		if s.i.Alerts[k].Tries >= max(1, a.Ladder[a.Next].Attempts) {", "		if s.i.Alerts[k].Tries >= 100 {"},
+	{"scale up lowers", "pkg/remediate/scale.go", "		want = max(want, now+more)", "		want = max(1, now-more)"},
+	{"scale knows no maximum", "pkg/remediate/scale.go", "	return l.plan(f, min(want, limit)), nil", "	return l.plan(f, want), nil"},
+	{"a lease takes back what a person set", "pkg/remediate/revert.go", "	if have := strconv.Itoa(now.value); have != value {", "	if have := strconv.Itoa(now.value); have == \"x\" {"},
+	{"leases never end", "pkg/engine/lease.go", "		if wait := l.ExpiresAt.Sub(e.o.Now()); wait > 0 {", "		if wait := l.ExpiresAt.Sub(e.o.Now()); wait > -100*time.Hour {"},
+	// Judging and telling.
+	{"NaN is no error", "pkg/rules/eval.go", "	if o.Unknown == \"\" && !finite(o.Value) {", "	if o.Unknown == \"never\" {"},
+	{"blindness clears an alert", "pkg/incident/step.go", "	return !slices.ContainsFunc(s.i.Alerts, func(a Alert) bool { return a.Firing })", "	return !slices.ContainsFunc(s.i.Alerts, func(a Alert) bool { return a.Firing && !a.Verdict.Unknown() })"},
+	{"nobody is paged at the end of the ladder", "pkg/incident/step.go", "	if page {\n		s.page(reason)", "	if page && reason == \"\" {\n		s.page(reason)"},
+	{"severity falls by itself", "pkg/incident/step.go", "	if a.Severity.Worse(s.i.Severity) {", "	if a.Severity != s.i.Severity {"},
+}
