@@ -83,9 +83,6 @@ func (l *link) Write(ctx context.Context, opID string, p incident.Plan) (inciden
 	l.w.oracle.sent(l.r, opID, p)
 	sent := l.w.clock.now
 	if err := l.call("writing op " + opID); err != nil {
-		if errors.Is(err, errDead) || errors.Is(err, errReset) {
-			return incident.Unknown, err
-		}
 		return incident.Unknown, err
 	}
 	f := l.w.scenario.Faults
@@ -188,7 +185,6 @@ func (l *link) Ledger(context.Context) (incident.Ledger, string, error) {
 		return incident.Ledger{}, "", err
 	}
 	ledger, version := l.w.readLedger()
-	l.r.readLedger = l.w.clock.now
 	return ledger, version, nil
 }
 

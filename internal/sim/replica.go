@@ -33,8 +33,7 @@ type replica struct {
 	ctx    context.Context
 	due    map[string]time.Time
 
-	readLedger time.Time
-	looked     map[string]look
+	looked map[string]look
 }
 
 // look is the last fresh look at a target before a write.

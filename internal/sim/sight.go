@@ -19,7 +19,8 @@ type sight struct {
 	r      *replica
 	states map[string][]rules.State // by target, in the order of the rules
 	views  map[string]engine.View   // what view made of them since the last evaluation
-	// blindRounds counts rounds in which most of what was seen before is gone.
+	// blind says why nothing that is seen can be trusted; calm counts the good
+	// rounds since.
 	blind string
 	calm  int
 }
@@ -188,8 +189,7 @@ func (s *sight) fresh(target string) engine.View {
 func (s *sight) world() engine.World {
 	n := 0
 	for _, a := range s.w.apps {
-		for k, st := range s.of(a.name) {
-			_ = k
+		for _, st := range s.of(a.name) {
 			if st.State == rules.Firing && st.Verdict == rules.Breach {
 				n++
 				break

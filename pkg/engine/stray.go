@@ -120,17 +120,17 @@ func (e *Engine) supersede(ctx context.Context, s Stored, by string) error {
 }
 
 // rival lets the incident with an op be worked instead of the present one, which
-// has none. The worker of the target calls it; it returns the new entry.
-func (e *Engine) rival(ctx context.Context, name string, en *entry) (*entry, error) {
+// has none. The worker of the target calls it.
+func (e *Engine) rival(ctx context.Context, name string, en *entry) (swapped bool, err error) {
 	e.mu.Lock()
 	other, ok := e.rivals[name]
 	delete(e.rivals, name)
 	e.mu.Unlock()
 	if !ok || en == nil || en.inc.Op != nil || en.inc.ID == other.Incident.ID {
-		return nil, nil
+		return false, nil
 	}
 	if err := e.supersede(ctx, Stored{en.inc, en.version}, other.Incident.ID); err != nil {
-		return nil, err
+		return false, err
 	}
 	next := newEntry(other)
 	e.o.Restored([]incident.Incident{other.Incident})
@@ -138,7 +138,7 @@ func (e *Engine) rival(ctx context.Context, name string, en *entry) (*entry, err
 	e.live[name] = next
 	e.mu.Unlock()
 	e.Wake(name)
-	return next, nil
+	return true, nil
 }
 
 // adopt gives the incident the op of a stray, if the ledger still has it.

@@ -33,7 +33,7 @@ func (e *Engine) target(ctx context.Context, name string) (time.Duration, error)
 	if known {
 		view = setup.View(name)
 	}
-	if next, err := e.rival(ctx, name, en); next != nil || err != nil {
+	if swapped, err := e.rival(ctx, name, en); swapped || err != nil {
 		return 50 * time.Millisecond, err // the other is worked at once
 	}
 	if en == nil {
