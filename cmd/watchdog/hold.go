@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/kube"
 )
 
 func newHold() *cobra.Command {
@@ -41,7 +45,7 @@ func newResume() *cobra.Command {
 	all := false
 	c := &cobra.Command{
 		Use:     "resume (NAMESPACE | NAMESPACE/DEPLOYMENT | --all)",
-		Short:   "Lift a hold",
+		Short:   "Lift a hold or a quarantine",
 		Example: "  watchdog resume shop/cart\n  watchdog resume --all",
 		RunE:    func(c *cobra.Command, args []string) error { return f.mark(c, args, all, "") },
 	}
@@ -80,12 +84,25 @@ func (f *cluster) mark(c *cobra.Command, args []string, all bool, reason string)
 		if reason != "" {
 			err = client.HoldTarget(ctx, namespace, kind, name, reason, whoami())
 		} else {
-			err = client.ResumeTarget(ctx, namespace, kind, name)
+			err = errors.Join(client.ResumeTarget(ctx, namespace, kind, name), lift(ctx, store, namespace, name))
 		}
 	}
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", what, verb)
+	return nil
+}
+
+// lift ends the quarantine of the workload, if there is one.
+func lift(ctx context.Context, store *kube.Store, namespace, name string) error {
+	ledger, _, err := store.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	target := incident.Target{Namespace: namespace, Kind: "deployment", Workload: name}.String()
+	if q, on := ledger.Quarantined(target); on {
+		return store.Lift(ctx, target, q.Op)
+	}
 	return nil
 }

@@ -57,14 +57,14 @@ Every action passes guards, is recorded before it is done, and is verified after
 
 In the cluster:   watchdog run
 Before a change:  watchdog check watchdog.yaml
-On call:          watchdog status, watchdog incidents, watchdog why, watchdog hold, watchdog resume`,
+On call:          watchdog status, watchdog incidents, watchdog why, watchdog hold, watchdog resume, watchdog undo`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return misused{fmt.Errorf("%w\nsee %q", err, c.CommandPath()+" --help")}
 	})
-	root.AddCommand(newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newHold(), newResume(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newHold(), newResume(), newUndo(), newVersion())
 	return root
 }
 

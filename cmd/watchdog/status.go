@@ -66,6 +66,11 @@ func status(w io.Writer, leader string, l incident.Ledger, all []incident.Incide
 	for _, x := range l.Leases {
 		fmt.Fprintf(w, "lease       %s: back in %s\n", x.Plan.Summary, age(x.ExpiresAt.Sub(now)))
 	}
+	for _, q := range l.Quarantines {
+		if _, on := l.Quarantined(q.Target); on {
+			fmt.Fprintf(w, "quarantine  %s: acted in %d incidents, left to people since %s\n", q.Target, q.Cycles, age(now.Sub(q.At)))
+		}
+	}
 	open := all[:0:0]
 	for _, i := range all {
 		if i.Phase != incident.Resolved {

@@ -220,7 +220,7 @@ func (m *machine) release(ledger uint32, op opKey) uint32 {
 		return r.ledger
 	}
 	full := m.unpackOp(op)
-	next := m.unpackLedger(*m.ledgers.get(ledger)).Release(full, full.Verdict, now)
+	next := m.unpackLedger(*m.ledgers.get(ledger)).Release(full, full.Verdict, now, m.lim)
 	r := ledgerResult{ledger: m.ledgers.id(m.packLedger(next))}
 	m.releases[call] = r
 	return r.ledger

@@ -189,12 +189,13 @@ func (b *built) makeSetup(a *App) *engine.Setup {
 		Settings: remediate.Settings{
 			AvailabilityFloor: c.Guards.AvailabilityFloor.Value, MaxUnhealthy: c.Budget.MaxUnhealthy.Value,
 			SuspectWindow: time.Duration(c.Guards.SuspectWindow), GoodAfter: time.Duration(c.Guards.GoodAfter),
-			HumanChange: time.Duration(c.Guards.HumanChange), MaxReplicas: c.Guards.MaxReplicas,
+			HumanChange: time.Duration(c.Guards.HumanChange), OwnChange: time.Duration(c.Guards.OwnChange), MaxReplicas: c.Guards.MaxReplicas,
 			StaleAfter: max(10*time.Second, 3*time.Duration(c.EvaluationInterval)),
 		},
 		Limits: incident.Limits{
 			PerTarget: rate(c.Budget.PerTarget), PerNamespace: rate(c.Budget.PerNamespace), Cluster: rate(c.Budget.Cluster),
 			Concurrent: c.Budget.Concurrent, Cooldown: time.Duration(c.Guards.Cooldown),
+			Quarantine: rate(c.Guards.Quarantine), Spread: time.Duration(c.Budget.Spread),
 		},
 		Policy: incident.DefaultPolicy(),
 	}

@@ -196,6 +196,7 @@ func (b *Budget) setDefaults() {
 		}
 	}
 	orInt(&b.Concurrent, 2)
+	orDuration(&b.Spread, 10*time.Second)
 	if b.MaxUnhealthy.Text == "" {
 		b.MaxUnhealthy = mustQuantity("30%")
 	}
@@ -206,6 +207,10 @@ func (g *Guards) setDefaults() {
 	orDuration(&g.SuspectWindow, 30*time.Minute)
 	orDuration(&g.GoodAfter, 10*time.Minute)
 	orDuration(&g.HumanChange, 10*time.Minute)
+	orDuration(&g.OwnChange, time.Hour)
+	if !g.Quarantine.set {
+		g.Quarantine = Rate{Count: 3, Per: model.Duration(6 * time.Hour), set: true}
+	}
 	orDuration(&g.WaitLimit, 10*time.Minute)
 	orInt(&g.MaxReplicas, 50)
 	if g.AvailabilityFloor.Text == "" {

@@ -238,14 +238,18 @@ type Budget struct {
 	PerNamespace Rate `yaml:"per_namespace,omitempty"` // ops in one namespace; default 5/1h
 	Cluster      Rate `yaml:"cluster,omitempty"`       // ops in the cluster; default 10/1h
 	Concurrent   int  `yaml:"concurrent,omitempty"`    // ops in flight at once; default 2
+	// Spread is the least time between the starts of two restarts or rollbacks,
+	// with up to half of it as jitter (INV-24). Default 10s.
+	Spread model.Duration `yaml:"spread,omitempty"`
 	// MaxUnhealthy is the share of watched targets in breach above which nothing
-	// of class restart or higher is done (INV-14). Default 30%, and always at least one target.
+	// is done (INV-14): a storm, told with one page. Default 30%, and always at least one target.
 	MaxUnhealthy Quantity `yaml:"max_unhealthy,omitempty"`
 }
 
 // Guards holds the guards' numbers.
 type Guards struct {
-	// Cooldown after an op on a target before the next one. Default 5m.
+	// Cooldown after an op on a target before the next incident's. It doubles with
+	// each incident within the window of quarantine. Default 5m.
 	Cooldown model.Duration `yaml:"cooldown,omitempty"`
 	// AvailabilityFloor is the share of desired replicas that must stay ready in
 	// an action's worst case. Default 50%.
@@ -256,6 +260,13 @@ type Guards struct {
 	GoodAfter model.Duration `yaml:"good_after,omitempty"`
 	// HumanChange is how long watchdog keeps its hands off after a person changed the workload. Default 10m.
 	HumanChange model.Duration `yaml:"human_change,omitempty"`
+	// OwnChange is how long watchdog remembers its own changes: what somebody undid
+	// is not done again, and no field goes back and forth (INV-23, INV-28). Default 1h.
+	OwnChange model.Duration `yaml:"own_change,omitempty"`
+	// Quarantine is in how many incidents watchdog may act on one target within a
+	// window; then the target is left to people until one of them lifts it with
+	// watchdog resume (INV-22). Default 3/6h.
+	Quarantine Rate `yaml:"quarantine,omitempty"`
 	// WaitLimit is how long a rung may be refused with "wait" before a person is paged. Default 10m.
 	WaitLimit model.Duration `yaml:"wait_limit,omitempty"`
 	// MaxReplicas caps every scale action. Default 50.

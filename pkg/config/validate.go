@@ -508,6 +508,9 @@ func (v *validator) guards(g Guards) {
 	if g.AvailabilityFloor.Unit != "ratio" || g.AvailabilityFloor.Value > 1 {
 		v.fail(at{"guards", "availability_floor"}, "%q: write a share of the desired replicas: 50%%", g.AvailabilityFloor.Text)
 	}
+	if g.Quarantine.Count < 1 || g.Quarantine.Per <= 0 {
+		v.fail(at{"guards", "quarantine"}, "%s: at least one incident in some time: 3/6h; to allow no action at all, use mode: observe", g.Quarantine)
+	}
 	if g.MaxReplicas < 1 {
 		v.fail(at{"guards", "max_replicas"}, "%d: at least 1", g.MaxReplicas)
 	}

@@ -39,7 +39,7 @@ func (e *Engine) do(ctx context.Context, effect incident.Effect, setup *Setup, t
 	case incident.Find:
 		return e.find(ctx, inc)
 	case incident.Release:
-		return e.release(ctx, inc)
+		return e.release(ctx, setup, inc)
 	}
 	return nil, fmt.Errorf("unknown effect %q", effect)
 }
@@ -216,9 +216,11 @@ func (e *Engine) find(ctx context.Context, inc incident.Incident) (incident.Even
 	return incident.Found{At: e.o.Now(), Known: err == nil, Applied: applied}, nil
 }
 
-func (e *Engine) release(ctx context.Context, inc incident.Incident) (incident.Event, error) {
+func (e *Engine) release(ctx context.Context, setup *Setup, inc incident.Incident) (incident.Event, error) {
 	op := *inc.Op
-	err := e.swap(ctx, func(l incident.Ledger) (incident.Ledger, error) { return l.Release(op, op.Verdict, e.o.Now()), nil })
+	err := e.swap(ctx, func(l incident.Ledger) (incident.Ledger, error) {
+		return l.Release(op, op.Verdict, e.o.Now(), setup.Limits), nil
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -368,6 +368,15 @@ func (e *Engine) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read ledger: %w", err)
 	}
+	if _, ahead := ledger.Sane(e.o.Now()); ahead {
+		e.o.Logger.Warn("the ledger holds times that lie ahead: a leader's clock was wrong; they count from now on")
+		if err := e.swap(ctx, func(l incident.Ledger) (incident.Ledger, error) {
+			ledger, _ = l.Sane(e.o.Now())
+			return ledger, nil
+		}); err != nil {
+			return err
+		}
+	}
 	live, closed, own := map[string]*entry{}, map[string]*entry{}, map[string]*entry{}
 	for _, s := range stored {
 		en := newEntry(s)

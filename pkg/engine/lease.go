@@ -16,6 +16,9 @@ const leaseLook = 5 * time.Second
 // revertSuffix makes the id of a revert from that of the op whose lease it ends.
 const revertSuffix = "r"
 
+// reverted is what an incident's timeline says of a lease that was taken back.
+const reverted = "reverted"
+
 // leases reverts what has expired. A lease is kept while an incident is open on
 // its target: capacity is not taken away in the middle of trouble.
 func (e *Engine) leases(ctx context.Context) (time.Duration, error) {
@@ -33,18 +36,19 @@ func (e *Engine) leases(ctx context.Context) (time.Duration, error) {
 		// A revert without its lease: whoever ended the lease did not know of it.
 		if lease, ok := strings.CutSuffix(op.ID, revertSuffix); ok && op.Plan.Action == incident.RevertAction && !ledger.Leased(lease) {
 			if err := e.swap(ctx, func(cur incident.Ledger) (incident.Ledger, error) {
-				return cur.Release(op, incident.Aborted, e.o.Now()), nil
+				return cur.Release(op, incident.Aborted, e.o.Now(), setup.Limits), nil
 			}); err != nil {
 				return 0, err
 			}
 		}
 	}
 	for _, l := range ledger.Leases {
-		if wait := l.ExpiresAt.Sub(e.o.Now()); wait > 0 {
+		_, undo := ledger.Undo[l.Op] // a person's word: neither the lease nor an incident keeps it
+		if wait := l.ExpiresAt.Sub(e.o.Now()); wait > 0 && !undo {
 			next = min(next, max(wait, 50*time.Millisecond))
 			continue
 		}
-		if e.busy(l.Plan.Target.Name, l.Incident) {
+		if !undo && e.busy(l.Plan.Target.Name, l.Incident) {
 			continue
 		}
 		if err := e.revert(ctx, setup, ledger, l); err != nil {
@@ -73,7 +77,7 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 		if applied, err := e.o.Cluster.Find(ctx, id, l.Plan); err != nil {
 			return err
 		} else if applied {
-			return e.ended(ctx, l, id, "reverted", fmt.Sprintf("%s is back from %s to %s: the lease of %s ended", l.Plan.Field, l.Plan.After, l.Plan.Before, l.Plan.Lease))
+			return e.ended(ctx, l, id, reverted, fmt.Sprintf("%s is back from %s to %s: %s", l.Plan.Field, l.Plan.After, l.Plan.Before, remediate.WhyReverted(ledger, l)))
 		}
 	}
 	w, err := e.o.Cluster.Workload(ctx, ts.Target, ts.Service)
@@ -111,7 +115,7 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 	outcome, err := e.o.Cluster.Write(ctxw, id, plan)
 	e.metrics.ops.WithLabelValues(incident.RevertAction, string(outcome)).Inc()
 	if outcome == incident.Applied {
-		return e.ended(ctx, l, id, "reverted", plan.Summary)
+		return e.ended(ctx, l, id, reverted, plan.Summary)
 	}
 	if outcome == incident.Conflicted {
 		return nil // read again at the next look; the op stays the same
@@ -122,7 +126,11 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 // ended takes lease and revert op out of the ledger and tells it on the incident.
 func (e *Engine) ended(ctx context.Context, l incident.Lease, revertID, what, text string) error {
 	if err := e.swap(ctx, func(cur incident.Ledger) (incident.Ledger, error) {
-		return cur.Release(incident.Op{ID: revertID}, incident.Aborted, e.o.Now()).WithoutLease(l.Op), nil
+		next := cur.Release(incident.Op{ID: revertID}, incident.Aborted, e.o.Now(), incident.Limits{}).WithoutLease(l.Op)
+		if what == reverted {
+			next = next.Reverted(l, revertID, e.o.Now())
+		}
+		return next, nil
 	}); err != nil {
 		return err
 	}

@@ -198,6 +198,8 @@ type Plan struct {
 	Field  string `json:"field,omitempty"`
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
+	// Was is the fingerprint of the pod template before, of plans that change it.
+	Was string `json:"was,omitempty"`
 	// Lease is how long the change may stay before it is reverted; 0 for ever.
 	Lease time.Duration `json:"lease,omitempty"`
 	// Price is the number of pods disturbed at worst.

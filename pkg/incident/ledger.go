@@ -18,7 +18,14 @@ type Limits struct {
 	PerNamespace Rate
 	Cluster      Rate
 	Concurrent   int
-	Cooldown     time.Duration
+	// Cooldown is the pause between incidents on one target; it doubles with each
+	// within the window of Quarantine.
+	Cooldown time.Duration
+	// Quarantine is in how many incidents watchdog may act on one target before it
+	// is left to people (INV-22). The zero value sets no limit.
+	Quarantine Rate
+	// Spread is the least time between the starts of two disruptive ops (INV-24).
+	Spread time.Duration
 }
 
 // Ledger is the one object that every op is reserved in, by compare-and-swap.
@@ -34,6 +41,14 @@ type Ledger struct {
 	Spent []Spent `json:"spent,omitempty"`
 	// Leases are changes that will be reverted.
 	Leases []Lease `json:"leases,omitempty"`
+	// Moves are the fields that watchdog changed lately.
+	Moves []Move `json:"moves,omitempty"`
+	// Quarantines are the targets that are left to people. Lifted is a person's
+	// word: by target, the op of the quarantine that they lift.
+	Quarantines []Quarantine      `json:"quarantines,omitempty"`
+	Lifted      map[string]string `json:"lifted,omitempty"`
+	// Undo is a person's word, too: the ops whose change is to be taken back now.
+	Undo map[string]Mark `json:"undo,omitempty"`
 }
 
 // Mark is a person's word with its reason.
@@ -50,8 +65,11 @@ type Spent struct {
 	Target    string    `json:"target"`
 	Namespace string    `json:"namespace"`
 	Action    string    `json:"action"`
+	Class     Class     `json:"class,omitempty"`
 	At        time.Time `json:"at"`
 	EndedAt   time.Time `json:"endedAt,omitzero"`
+	// Forgiven: a person lifted the quarantine that it led to.
+	Forgiven bool `json:"forgiven,omitempty"`
 }
 
 // Lease is a change of ours that will be reverted at ExpiresAt if the field
@@ -87,7 +105,9 @@ func (l Ledger) Check(op Op, now time.Time, lim Limits) []Answer {
 		return answers
 	}
 	return append(answers,
-		l.checkCooldown(op, now, lim.Cooldown),
+		l.checkQuarantine(op, now, lim.Quarantine),
+		l.checkCooldown(op, now, lim),
+		l.checkSpread(op, now, lim.Spread),
 		l.checkConcurrent(op, lim.Concurrent),
 		l.checkRate("budget per target", lim.PerTarget, now, func(s Spent) bool { return s.Op != op.ID && s.Target == t.String() }),
 		l.checkRate("budget per namespace", lim.PerNamespace, now, func(s Spent) bool { return s.Op != op.ID && s.Namespace == t.Namespace }),
@@ -106,13 +126,13 @@ func (l Ledger) Reserve(op Op, now time.Time, lim Limits) (Ledger, *Answer) {
 			return l, &a
 		}
 	}
-	longest := max(lim.PerTarget.Per, lim.PerNamespace.Per, lim.Cluster.Per, lim.Cooldown)
-	next := l
+	longest := max(lim.PerTarget.Per, lim.PerNamespace.Per, lim.Cluster.Per, lim.Cooldown, lim.Quarantine.Per)
+	next := l.lifted()
 	op.Phase = Intent
-	next.Ops = append(slices.Clone(l.Ops), op)
-	next.Spent = slices.DeleteFunc(slices.Clone(l.Spent), func(s Spent) bool { return !s.EndedAt.IsZero() && now.Sub(s.At) > longest+time.Hour })
+	next.Ops = append(slices.Clone(next.Ops), op)
+	next.Spent = slices.DeleteFunc(slices.Clone(next.Spent), func(s Spent) bool { return !s.EndedAt.IsZero() && now.Sub(s.At) > longest+time.Hour })
 	if op.Plan.Action != RevertAction {
-		next.Spent = append(next.Spent, Spent{Op: op.ID, Incident: op.Incident, Target: op.Plan.Target.String(), Namespace: op.Plan.Target.Namespace, Action: op.Plan.Action, At: now})
+		next.Spent = append(next.Spent, Spent{Op: op.ID, Incident: op.Incident, Target: op.Plan.Target.String(), Namespace: op.Plan.Target.Namespace, Action: op.Plan.Action, Class: op.Plan.Class, At: now})
 	}
 	return next, nil
 }
@@ -122,7 +142,7 @@ func (l Ledger) Reserve(op Op, now time.Time, lim Limits) (Ledger, *Answer) {
 // because nothing was written; any other outcome keeps it spent. One that is not
 // in flight was released before: a second release must not bring back a lease
 // that was reverted since.
-func (l Ledger) Release(op Op, verdict string, now time.Time) Ledger {
+func (l Ledger) Release(op Op, verdict string, now time.Time, lim Limits) Ledger {
 	if !slices.ContainsFunc(l.Ops, func(o Op) bool { return o.ID == op.ID }) {
 		return l
 	}
@@ -142,7 +162,16 @@ func (l Ledger) Release(op Op, verdict string, now time.Time) Ledger {
 			}
 		}
 	}
-	return next.withLease(op, verdict, now)
+	p := op.Plan
+	next = next.moved(Move{Op: op.ID, Object: p.Object.UID, Field: p.Field, From: p.Before, To: p.After, Was: p.Was, At: later(op.AppliedAt, op.PlannedAt)})
+	return next.recurred(op, lim.Quarantine, now).withLease(op, verdict, now)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // withLease records the lease of an applied op; a plan without lease or inverse
@@ -188,23 +217,29 @@ func (l Ledger) checkSingleFlight(op Op) Answer {
 }
 
 // checkCooldown looks at the target's other incidents only: within one incident
-// settling and verifying keep the rungs apart.
-func (l Ledger) checkCooldown(op Op, now time.Time, cooldown time.Duration) Answer {
-	last := time.Time{}
+// settling and verifying keep the rungs apart. The pause grows with each of them
+// (INV-22).
+func (l Ledger) checkCooldown(op Op, now time.Time, lim Limits) Answer {
+	last, target := time.Time{}, op.Plan.Target.String()
 	for _, s := range l.Spent {
-		if s.Target == op.Plan.Target.String() && s.Incident != op.Incident && !s.EndedAt.IsZero() && s.EndedAt.After(last) {
+		if s.Target == target && s.Incident != op.Incident && s.EndedAt.After(last) {
 			last = s.EndedAt
 		}
 	}
 	if last.IsZero() {
-		return Answer{Guard: "cooldown", Reason: fmt.Sprintf("no op for another incident on the target yet; cooldown is %s", cooldown)}
+		return Answer{Guard: "cooldown", Reason: fmt.Sprintf("no op for another incident on the target yet; cooldown is %s", lim.Cooldown)}
 	}
-	since := now.Sub(last)
-	if since < cooldown {
-		return Answer{Guard: "cooldown", Hold: Wait, RetryAt: last.Add(cooldown),
-			Reason: fmt.Sprintf("the last op for another incident on the target ended %s ago; cooldown is %s", since.Round(time.Second), cooldown)}
+	n := l.cycles(target, op.Incident, now, lim.Quarantine.Per)
+	need := pause(lim.Cooldown, n, lim.Quarantine.Per)
+	since := max(0, now.Sub(last))
+	a := Answer{Guard: "cooldown", Reason: fmt.Sprintf("the last op for another incident on the target ended %s ago; cooldown is %s", since.Round(time.Second), need)}
+	if n > 1 {
+		a.Reason += fmt.Sprintf(" after %d of them in %s", n, lim.Quarantine.Per)
 	}
-	return Answer{Guard: "cooldown", Reason: fmt.Sprintf("the last op for another incident on the target ended %s ago; cooldown is %s", since.Round(time.Second), cooldown)}
+	if since < need {
+		a.Hold, a.RetryAt = Wait, last.Add(need)
+	}
+	return a
 }
 
 func (l Ledger) checkConcurrent(op Op, limit int) Answer {

@@ -46,8 +46,8 @@ func (s *ledgerFuzz) once() {
 	case kind == 13 && len(s.released) > 0:
 		// A release whose answer was lost is asked for again.
 		old := s.released[int(s.byte())%len(s.released)]
-		if s.encoded(s.ledger.Release(old, old.Verdict, s.at)) != before {
-			s.t.Fatalf("released twice, op %s changes the ledger from\n%s to\n%s", old.ID, before, s.encoded(s.ledger.Release(old, old.Verdict, s.at)))
+		if s.encoded(s.ledger.Release(old, old.Verdict, s.at, s.limits)) != before {
+			s.t.Fatalf("released twice, op %s changes the ledger from\n%s to\n%s", old.ID, before, s.encoded(s.ledger.Release(old, old.Verdict, s.at, s.limits)))
 		}
 	case kind == 14:
 		s.ledger.Hold = pick(&s.stepFuzz, nil, &Mark{Reason: "stop"})
@@ -97,7 +97,7 @@ func (s *ledgerFuzz) release(op Op) {
 		}
 	}
 	before := s.encoded(s.ledger)
-	next := s.ledger.Release(op, op.Verdict, s.at)
+	next := s.ledger.Release(op, op.Verdict, s.at, s.limits)
 	if s.encoded(s.ledger) != before {
 		s.t.Fatalf("releasing changed the ledger it was given")
 	}

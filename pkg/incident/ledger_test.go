@@ -50,13 +50,13 @@ func TestBudgetsSlide_INV17(t *testing.T) {
 	l := Ledger{}
 	for k, id := range []string{"o1", "o2", "o3"} {
 		op := opOn(id, "i1", "a", "n")
-		l = reserve(t, l, op, t0.Add(time.Duration(k)*time.Minute)).Release(op, NoEffect, t0.Add(time.Duration(k)*time.Minute))
+		l = reserve(t, l, op, t0.Add(time.Duration(k)*time.Minute)).Release(op, NoEffect, t0.Add(time.Duration(k)*time.Minute), limits)
 	}
 	refused(t, l, opOn("o4", "i1", "a", "n"), t0.Add(10*time.Minute), "budget per target", "3 of 3 ops used in 1h")
 	reserve(t, l, opOn("o4", "i1", "a", "n"), t0.Add(61*time.Minute))
 	// An aborted op wrote nothing and costs nothing.
 	op := opOn("o5", "i1", "b", "n")
-	l = reserve(t, l, op, t0.Add(3*time.Minute)).Release(op, Aborted, t0.Add(3*time.Minute))
+	l = reserve(t, l, op, t0.Add(3*time.Minute)).Release(op, Aborted, t0.Add(3*time.Minute), limits)
 	if len(l.Spent) != 3 {
 		t.Fatalf("%d spent", len(l.Spent))
 	}
@@ -64,7 +64,7 @@ func TestBudgetsSlide_INV17(t *testing.T) {
 
 func TestCooldownIsBetweenIncidentsNotWithinOne(t *testing.T) {
 	op := opOn("o1", "i1", "a", "n")
-	l := reserve(t, Ledger{}, op, t0).Release(op, Helped, t0.Add(time.Minute))
+	l := reserve(t, Ledger{}, op, t0).Release(op, Helped, t0.Add(time.Minute), limits)
 	refused(t, l, opOn("o2", "i2", "a", "n"), t0.Add(2*time.Minute), "cooldown", "ended 1m0s ago; cooldown is 5m0s")
 	reserve(t, l, opOn("o2", "i1", "a", "n"), t0.Add(2*time.Minute))
 	reserve(t, l, opOn("o2", "i2", "a", "n"), t0.Add(7*time.Minute))
@@ -91,12 +91,12 @@ func TestAnAppliedChangeBecomesALeaseAndHarmEndsItAtOnce(t *testing.T) {
 	op := opOn("o1", "i1", "a", "n")
 	op.Plan.Lease, op.Plan.Inverse, op.AppliedAt = time.Hour, []byte("{}"), t0
 	for verdict, want := range map[string]time.Time{Helped: t0.Add(time.Hour), NoEffect: t0.Add(time.Hour), Harmed: t0.Add(time.Minute)} {
-		l := reserve(t, Ledger{}, op, t0).Release(op, verdict, t0.Add(time.Minute))
+		l := reserve(t, Ledger{}, op, t0).Release(op, verdict, t0.Add(time.Minute), limits)
 		if len(l.Leases) != 1 || !l.Leases[0].ExpiresAt.Equal(want) {
 			t.Errorf("%s: %+v", verdict, l.Leases)
 		}
 	}
-	if l := reserve(t, Ledger{}, op, t0).Release(op, Aborted, t0); len(l.Leases) != 0 {
+	if l := reserve(t, Ledger{}, op, t0).Release(op, Aborted, t0, limits); len(l.Leases) != 0 {
 		t.Errorf("aborted: %+v", l.Leases)
 	}
 }

@@ -20,7 +20,9 @@ const ledgerName = "watchdog"
 
 // ledgerSpec is the part of the ledger that people write.
 type ledgerSpec struct {
-	Hold json.RawMessage `json:"hold,omitempty"`
+	Hold   json.RawMessage          `json:"hold,omitempty"`
+	Lifted map[string]string        `json:"lifted,omitempty"`
+	Undo   map[string]incident.Mark `json:"undo,omitempty"`
 }
 
 // Ledger returns the ledger and the version for SwapLedger. A missing one is
@@ -70,7 +72,7 @@ func decodeLedger(o object) (incident.Ledger, error) {
 			return l, fmt.Errorf("decode spec: %w", err)
 		}
 	}
-	l.Hold = nil
+	l.Hold, l.Lifted, l.Undo = nil, spec.Lifted, spec.Undo
 	if len(spec.Hold) > 0 && string(spec.Hold) != "null" {
 		l.Hold = &incident.Mark{}
 		if json.Unmarshal(spec.Hold, l.Hold) != nil {
@@ -82,9 +84,9 @@ func decodeLedger(o object) (incident.Ledger, error) {
 }
 
 // SwapLedger replaces the ledger read under version and returns the new version,
-// or ErrConflict. The hold is not written: only HoldAll, ResumeAll and people do.
+// or ErrConflict. What people say in it is not written: only they do.
 func (s *Store) SwapLedger(ctx context.Context, l incident.Ledger, version string) (string, error) {
-	l.Hold = nil
+	l.Hold, l.Lifted, l.Undo = nil, nil, nil
 	status, err := encodeStatus(l, maxObject)
 	if err != nil {
 		return "", fmt.Errorf("store ledger: %w", err)
@@ -98,24 +100,34 @@ func (s *Store) SwapLedger(ctx context.Context, l incident.Ledger, version strin
 // HoldAll sets the kill switch. It takes effect with the write: a reservation
 // that read the ledger before loses its compare-and-swap (INV-25).
 func (s *Store) HoldAll(ctx context.Context, reason, by string) error {
-	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"hold": incident.Mark{By: by, Reason: reason, At: time.Now().UTC().Truncate(time.Second)}}})
-	if err != nil {
-		return fmt.Errorf("encode hold: %w", err)
-	}
-	return s.mark(ctx, patch)
+	return s.mark(ctx, map[string]any{"hold": incident.Mark{By: by, Reason: reason, At: time.Now().UTC().Truncate(time.Second)}})
+}
+
+// Lift ends the quarantine of the target that the given op completed.
+func (s *Store) Lift(ctx context.Context, target, op string) error {
+	return s.mark(ctx, map[string]any{"lifted": map[string]string{target: op}})
+}
+
+// Undo asks the leader to take back what the op changed, now.
+func (s *Store) Undo(ctx context.Context, op, reason, by string) error {
+	return s.mark(ctx, map[string]any{"undo": map[string]incident.Mark{op: {By: by, Reason: reason, At: time.Now().UTC().Truncate(time.Second)}}})
 }
 
 // ResumeAll lifts the kill switch.
 func (s *Store) ResumeAll(ctx context.Context) error {
-	return s.mark(ctx, []byte(`{"spec":{"hold":null}}`))
+	return s.mark(ctx, map[string]any{"hold": nil})
 }
 
 // mark patches the ledger's spec and nothing else, so it needs no version and
 // cannot lose to the daemon's writes.
-func (s *Store) mark(ctx context.Context, patch []byte) error {
+func (s *Store) mark(ctx context.Context, spec map[string]any) error {
+	patch, err := json.Marshal(map[string]any{"spec": spec})
+	if err != nil {
+		return fmt.Errorf("encode what the ledger is told: %w", err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	_, err := s.resource("ledgers").Patch(ctx, ledgerName, types.MergePatchType, patch, metav1.PatchOptions{})
+	_, err = s.resource("ledgers").Patch(ctx, ledgerName, types.MergePatchType, patch, metav1.PatchOptions{})
 	if apierrors.IsNotFound(err) {
 		if _, err := s.create(ctx, "ledgers", emptyLedger(nil)); err != nil && !errors.Is(err, ErrConflict) {
 			return err

@@ -57,7 +57,10 @@ type Settings struct {
 	SuspectWindow     time.Duration
 	GoodAfter         time.Duration
 	HumanChange       time.Duration
-	MaxReplicas       int
+	// OwnChange is how long watchdog's own changes are remembered: what somebody
+	// undid is not done again, and no field goes back and forth.
+	OwnChange   time.Duration
+	MaxReplicas int
 	// StaleAfter is how old the leading alert's evaluation may be (INV-12).
 	StaleAfter time.Duration
 }

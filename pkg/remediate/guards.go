@@ -30,6 +30,8 @@ func guards() []guard {
 		{"corroboration", incident.C3, corroborated},
 		{"other owner", incident.C2, ownField},
 		{"human change", incident.C2, noHumanChange},
+		{"control conflict", incident.C2, notUndone},
+		{"oscillation", incident.C2, notBackAndForth},
 		{"paused", incident.C2, notPaused},
 		{"rollout", incident.C2, noRollout},
 		{"availability floor", incident.C3, aboveFloor},

@@ -43,6 +43,7 @@ func (restart) Plan(f Facts) (incident.Plan, *incident.Answer) {
 		Object:  deployment(w), Patch: patch,
 		// The template's fingerprint makes a deploy between decision and write show.
 		Field: "restartedAt", Before: fmt.Sprintf("%s (template %s)", before, fingerprint(w.Template)), After: at,
+		Was:   fingerprint(w.Template),
 		Price: w.Desired + w.MaxSurge,
 	}, nil
 }

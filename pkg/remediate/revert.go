@@ -34,9 +34,17 @@ func Revert(f Facts, lease incident.Lease) (incident.Plan, []incident.Answer) {
 	plan.Object, plan.Patch = object, was.Inverse
 	plan.Field, plan.Before, plan.After = was.Field, was.After, strconv.Itoa(back)
 	plan.Price = max(0, after-back)
-	plan.Summary = fmt.Sprintf("set %s of %s %s back from %s to %d: the lease of op %s ended %s", was.Field, object.Resource, object.Name, was.After, back, lease.Op, lease.ExpiresAt.UTC().Format(time.RFC3339))
+	plan.Summary = fmt.Sprintf("set %s of %s %s back from %s to %d: %s", was.Field, object.Resource, object.Name, was.After, back, WhyReverted(f.Ledger, lease))
 	plan.Hash = Hash(plan)
 	return plan, append([]incident.Answer{a}, ask(revertGuards(), f, plan)...)
+}
+
+// WhyReverted says why the lease is taken back: a person's word, or its end.
+func WhyReverted(l incident.Ledger, lease incident.Lease) string {
+	if m, ok := l.Undo[lease.Op]; ok {
+		return fmt.Sprintf("%s asked for it (%s)", cmp.Or(m.By, "somebody"), cmp.Or(clip(m.Reason), "no reason given"))
+	}
+	return fmt.Sprintf("the lease of op %s ended %s", lease.Op, lease.ExpiresAt.UTC().Format(time.RFC3339))
 }
 
 // anyUID leaves the question of identity to stillHolds: an autoscaler outlives

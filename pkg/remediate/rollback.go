@@ -48,6 +48,7 @@ func (rollback) Plan(f Facts) (incident.Plan, *incident.Answer) {
 		Summary: fmt.Sprintf("roll back %s from revision %s to revision %s, known good since %s", w.Target, describe(current), describe(to), rec.GoodAt.UTC().Format(time.RFC3339)),
 		Object:  deployment(w), Patch: patch,
 		Field: "revision", Before: describe(current), After: describe(to),
+		Was:   fingerprint(w.Template),
 		Price: w.Desired + w.MaxSurge,
 	}, nil
 }

@@ -1,0 +1,73 @@
+package remediate
+
+import (
+	"strconv"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// notUndone: what watchdog changed and somebody set back is not done a second
+// time (INV-28). Whoever undid it, a controller or a person, will do so again, and
+// each round disturbs the pods twice.
+func notUndone(f Facts, p incident.Plan) incident.Answer {
+	if !writesWorkload(p) {
+		return besides(p)
+	}
+	newest, n := map[string]incident.Move{}, 0
+	for _, m := range ownMoves(f) {
+		// Restart and rollback change the same thing.
+		field := m.Field
+		if m.Was != "" {
+			field = "template"
+		}
+		newest[m.Object+field] = m
+		n++
+	}
+	for _, m := range newest {
+		if m.Revert || !undone(f.Workload, m) {
+			continue
+		}
+		return hold(incident.HandOver, "control conflict: watchdog changed %s from %s to %s %s ago (op %s), and it is back: %s; nothing is tried a second time within %s. Make the change where that controller takes it from",
+			m.Field, m.From, m.To, f.Now.Sub(m.At).Round(time.Second), m.Op, lastWriter(f.Workload, m), f.Settings.OwnChange)
+	}
+	return pass("0 of %d own changes within %s were undone", n, f.Settings.OwnChange)
+}
+
+// ownMoves are watchdog's changes to the workload or its autoscaler within OwnChange, oldest first.
+func ownMoves(f Facts) []incident.Move {
+	objects := map[string]bool{f.Workload.Target.UID: true}
+	if f.Workload.HPA != nil {
+		objects[f.Workload.HPA.UID] = true
+	}
+	var own []incident.Move
+	for _, m := range f.Ledger.Moves {
+		if objects[m.Object] && f.Now.Sub(m.At) < f.Settings.OwnChange {
+			own = append(own, m)
+		}
+	}
+	return own
+}
+
+// undone reports whether the field is as it was before the move.
+func undone(w Workload, m incident.Move) bool {
+	if m.Was != "" {
+		return fingerprint(w.Template) == m.Was
+	}
+	l := leverOf(w)
+	return l.field == m.Field && l.object.UID == m.Object && strconv.Itoa(l.value) == m.From
+}
+
+// lastWriter names who changed the workload last, watchdog aside.
+func lastWriter(w Workload, m incident.Move) string {
+	var last Manager
+	for _, x := range w.Managers {
+		if !machine(x.Name) && (m.Was != "" && x.Template || m.Was == "" && x.Replicas) && x.At.After(last.At) {
+			last = x
+		}
+	}
+	if last.Name == "" {
+		return "somebody unknown set it back"
+	}
+	return quote(last.Name) + " wrote it last"
+}
