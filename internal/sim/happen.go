@@ -2,9 +2,9 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
-	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/remediate"
 )
@@ -143,14 +143,33 @@ func (w *World) outage(a *app, how string, d time.Duration) {
 
 // setKillSwitch is `watchdog hold --all`: a compare-and-swap of the ledger.
 func (w *World) setKillSwitch(m *incident.Mark) {
-	for {
-		l, version := w.readLedger()
-		l.Hold = m
-		if _, err := w.swapLedger(l, version); err != engine.ErrConflict {
-			break
-		}
-	}
+	w.tellLedger(func(l *incident.Ledger) { l.Hold = m })
 	w.oracle.switched(m != nil)
+}
+
+// lift is `watchdog resume` for a target under quarantine.
+func (w *World) lift(a *app) {
+	l, _ := w.readLedger()
+	if q, on := l.Quarantined(a.target().String()); on {
+		w.say("a person lifts the quarantine of %s", a.name)
+		w.tellLedger(func(l *incident.Ledger) {
+			l.Lifted = maps.Clone(l.Lifted)
+			if l.Lifted == nil {
+				l.Lifted = map[string]string{}
+			}
+			l.Lifted[q.Target] = q.Op
+		})
+		w.oracle.lifted(a)
+	}
+}
+
+// tellLedger changes what people say in the ledger.
+func (w *World) tellLedger(change func(*incident.Ledger)) {
+	l, version := w.readLedger()
+	change(&l)
+	if _, err := w.swapLedger(l, version); err != nil {
+		panic(err) // nobody comes in between
+	}
 }
 
 // excuse marks a time in which not acting is no fault.
@@ -163,32 +182,45 @@ func (w *World) excuse(a *app) {
 }
 
 // call is the person who was paged: after some minutes they mend what is wrong,
-// and they stay until the incident is over.
+// and they stay until the incident is over. Who is called for watchdog's own
+// incident looks after everything.
 func (w *World) call(i incident.Incident) {
-	a := w.byName[i.Target.Workload]
-	if a == nil {
-		return
-	}
 	w.clock.after(time.Minute+w.span(5*time.Minute), -1, func() {
 		s := w.incidents[i.ID]
 		if s == nil || s.value.(incident.Incident).Phase == incident.Resolved {
 			return
 		}
-		if len(a.troubles) > 0 {
-			w.say("the person who was paged mends %s (%s)", a.name, a.sick())
-			w.deploy(a, release{})
-			a.load = 0.5 * float64(a.replicas)
-			a.look()
+		for _, a := range w.apps {
+			if concerns(i, a) {
+				w.mend(a)
+			}
 		}
 		w.call(i)
 	})
+}
+
+// mend is a person's work on one application: they end what is wrong, and lift
+// the quarantine that it led to.
+func (w *World) mend(a *app) {
+	if len(a.troubles) > 0 {
+		w.say("the person who was paged mends %s (%s)", a.name, a.sick())
+		w.deploy(a, release{})
+		a.load = 0.5 * float64(a.replicas)
+		a.look()
+	}
+	w.lift(a)
+}
+
+// concerns reports whether the incident is about the application.
+func concerns(i incident.Incident, a *app) bool {
+	return i.Target.Workload == a.name || i.Target.Name == incident.Self
 }
 
 // attended reports whether a person was called to the target and is still there.
 func (w *World) attended(a *app) bool {
 	for id := range w.oracle.pages {
 		if s := w.incidents[id]; s != nil {
-			if i := s.value.(incident.Incident); i.Target.Workload == a.name && i.Phase != incident.Resolved {
+			if i := s.value.(incident.Incident); concerns(i, a) && i.Phase != incident.Resolved {
 				return true
 			}
 		}

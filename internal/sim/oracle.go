@@ -21,6 +21,7 @@ type effect struct {
 	cause    string // the truth at that moment
 	well     time.Time
 	before   int // replicas wanted
+	after    int
 	ready    int
 	moving   bool // a rollout was in progress
 	from, to int  // templates
@@ -53,12 +54,14 @@ type oracle struct {
 	last     map[string]incident.Incident // as last stored
 	tolds    map[string]incident.Incident // as last told
 	pages    map[string]bool
-	restored map[*app]map[int]bool // releases that a rollback of ours restored
+	cycles   map[*app]cycles
+	undone   map[*app]map[bool]time.Time // of template or replicas: when another controller set back what watchdog wrote
+	restored map[*app]map[int]bool       // releases that a rollback of ours restored
 }
 
 func newOracle(w *World) *oracle {
 	return &oracle{w: w, byOp: map[string]int{}, reserved: map[string]incident.Op{}, audit: map[string]bool{}, holds: map[*app]time.Time{}, edits: map[*app]time.Time{}, claims: map[*app]time.Time{},
-		opened: map[string]time.Time{}, last: map[string]incident.Incident{}, tolds: map[string]incident.Incident{}, pages: map[string]bool{}, restored: map[*app]map[int]bool{}}
+		opened: map[string]time.Time{}, last: map[string]incident.Incident{}, tolds: map[string]incident.Incident{}, pages: map[string]bool{}, undone: map[*app]map[bool]time.Time{}, cycles: map[*app]cycles{}, restored: map[*app]map[int]bool{}}
 }
 
 func (o *oracle) violate(invariant, format string, args ...any) {
@@ -69,8 +72,9 @@ func (o *oracle) violate(invariant, format string, args ...any) {
 
 func (o *oracle) held(a *app)    { o.holds[a] = o.w.clock.now }
 func (o *oracle) unheld(a *app)  { delete(o.holds, a) }
-func (o *oracle) edited(a *app)  { o.edits[a] = o.w.clock.now }
+func (o *oracle) edited(a *app)  { o.edits[a] = o.w.clock.now; delete(o.undone, a) }
 func (o *oracle) claimed(a *app) { o.claims[a] = o.w.clock.now }
+func (o *oracle) lifted(a *app)  { delete(o.cycles, a) }
 func (o *oracle) switched(on bool) {
 	o.kill = time.Time{}
 	if on {
@@ -96,9 +100,26 @@ func (o *oracle) ledger(l incident.Ledger) {
 			if !o.kill.IsZero() {
 				o.violate("INV-25", "op %s was reserved after the kill switch was set", op.ID)
 			}
+			o.spread(l, op)
 		}
 	}
 	o.concurrent(remedies)
+}
+
+// spread looks at the start of a disruptive op, by the ledger's own times.
+func (o *oracle) spread(l incident.Ledger, op incident.Op) {
+	var own, last time.Time
+	for _, s := range l.Spent {
+		switch {
+		case s.Op == op.ID:
+			own = s.At
+		case s.Class >= incident.C3 && s.At.After(last):
+			last = s.At
+		}
+	}
+	if need := o.w.scenario.Policy.Limits.Spread; op.Plan.Class >= incident.C3 && op.Plan.Action != incident.RevertAction && !last.IsZero() && own.Sub(last) < need {
+		o.violate("INV-24", "op %s (%s) began %s after another, at least %s must lie between", op.ID, op.Plan.Summary, own.Sub(last).Round(time.Millisecond), need)
+	}
 }
 
 // concurrent is checked on each ledger that was committed, too.
@@ -197,6 +218,7 @@ func (o *oracle) effect(e effect) {
 	o.effects = append(o.effects, e)
 	if !e.revert() {
 		o.budget(e)
+		o.again(e, op)
 	}
 	switch e.plan.Action {
 	case "scale":
@@ -212,6 +234,52 @@ func (o *oracle) effect(e effect) {
 			o.violate("INV-26", "%s is accepted, and %s had %s replicas, not the %s of watchdog", e.plan.Summary, e.app.name, have, e.plan.Before)
 		}
 	}
+}
+
+// cycles are the incidents in which watchdog changed a target, with the time of
+// the last change, and the one that made their number complete.
+type cycles struct {
+	at       map[string]time.Time
+	complete string
+}
+
+// again is about what was done before: to the same target, and to the same field.
+func (o *oracle) again(e effect, op incident.Op) {
+	p, c := o.w.scenario.Policy, o.cycles[e.app]
+	if c.complete != "" && c.complete != op.Incident {
+		o.violate("INV-22", "%s is accepted in incident %s, and %s was to be left to people since incident %s", e.plan.Summary, op.Incident, e.app.name, c.complete)
+	}
+	if c.at == nil {
+		c.at = map[string]time.Time{}
+	}
+	c.at[op.Incident] = e.at
+	n := 0
+	for _, at := range c.at {
+		if e.at.Sub(at) < p.Limits.Quarantine.Per {
+			n++
+		}
+	}
+	if p.Limits.Quarantine.Count > 0 && n >= p.Limits.Quarantine.Count && c.complete == "" {
+		c.complete = op.Incident
+	}
+	o.cycles[e.app] = c
+
+	if at, yes := o.undone[e.app][e.to != e.from]; yes && e.sent.Sub(at) < p.Settings.OwnChange {
+		o.violate("INV-28", "%s is accepted %s after another controller set back what watchdog had done to %s", e.plan.Summary, e.at.Sub(at).Round(time.Second), e.app.name)
+	}
+	for _, x := range o.effects[:len(o.effects)-1] {
+		if e.plan.Action == "scale" && x.app == e.app && x.before != x.after && x.before == e.after && e.sent.Sub(x.at) < p.Settings.OwnChange {
+			o.violate("INV-23", "%s takes %s back to %d replicas, which watchdog itself had left %s before (%s)", e.plan.Summary, e.app.name, e.after, e.at.Sub(x.at).Round(time.Second), x.plan.Summary)
+		}
+	}
+}
+
+// undid is another controller that set back what watchdog wrote.
+func (o *oracle) undid(a *app, template bool) {
+	if o.undone[a] == nil {
+		o.undone[a] = map[bool]time.Time{}
+	}
+	o.undone[a][template] = o.w.clock.now
 }
 
 // restart must leave enough, and nothing may be moving.
@@ -388,6 +456,16 @@ func (o *oracle) alone(x incident.Lease) bool {
 	return true
 }
 
+// toldAsOne reports whether somebody was paged for what is bigger than one target.
+func (o *oracle) toldAsOne() bool {
+	for id := range o.pages {
+		if i := o.last[id]; i.Target.Name == incident.Self && i.Phase != incident.Resolved {
+			return true
+		}
+	}
+	return false
+}
+
 // settled is how long an op or an incident may take without faults.
 const settled = 20 * time.Minute
 
@@ -411,6 +489,7 @@ func (o *oracle) end() {
 		case o.w.clock.now.Sub(o.opened[i.ID]) < settled:
 			continue
 		case i.Phase == incident.Resolved || i.Phase == incident.Escalated || i.Phase == incident.Suppressed || i.Paged:
+		case i.Shared && o.toldAsOne():
 		case strings.HasPrefix(string(i.Phase), string(incident.Verifying)) && i.Op == nil:
 			// It waits for the end of a recovery.
 		default:

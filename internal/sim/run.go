@@ -94,14 +94,14 @@ func shrinkOnce(s *Scenario, fails func(*Scenario) bool) *Scenario {
 				c.Happens = c.Happens[n/2:]
 			case n > 3 && k == 1:
 				c.Happens = c.Happens[:n/2]
-			case n > 0 && k-2 < n && k >= 2 || n > 0 && n <= 3 && k < n:
+			case n > 3 && k-2 < n || n <= 3 && k < n:
 				at := k
 				if n > 3 {
 					at = k - 2
 				}
 				c.Happens = append(append([]Happening{}, c.Happens[:at]...), c.Happens[at+1:]...)
 			default:
-				return k < 2 && n > 3
+				return false
 			}
 			return true
 		},

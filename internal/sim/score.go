@@ -146,8 +146,12 @@ func (s *score) opened(incident.Incident) { s.Incidents++ }
 
 func (s *score) paged(i incident.Incident) {
 	s.Pages++
-	for _, ep := range s.open[s.w.byName[i.Target.Workload]] {
-		ep.paged = true
+	for _, a := range s.w.apps {
+		if concerns(i, a) {
+			for _, ep := range s.open[a] {
+				ep.paged = true
+			}
+		}
 	}
 }
 

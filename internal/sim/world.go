@@ -101,7 +101,7 @@ func (w *World) accept(by int, sent time.Time, opID string, p incident.Plan) (in
 	}
 	a.op = opID
 	a.annotations[remediate.ClaimAnnotation] = installation
-	e := effect{at: w.clock.now, sent: sent, by: by, op: opID, plan: p, app: a, cause: a.sick(), well: a.well, before: before, ready: ready, moving: moving, from: was, to: a.template}
+	e := effect{at: w.clock.now, sent: sent, by: by, op: opID, plan: p, app: a, cause: a.sick(), well: a.well, before: before, after: a.replicas, ready: ready, moving: moving, from: was, to: a.template}
 	w.say("API server: %s (op %s of %s) is accepted; the truth: %s", p.Summary, opID, w.replicaName(by), orWell(e.cause))
 	w.oracle.effect(e)
 	w.score.effect(e)
@@ -127,6 +127,7 @@ func (w *World) revert(a *app, replicas, tmpl int) {
 		return
 	}
 	w.say("another controller sets %s back", a.name)
+	w.oracle.undid(a, a.template != tmpl)
 	a.touch("other-controller", true, a.template != tmpl)
 	a.scale(replicas)
 	if a.template != tmpl {

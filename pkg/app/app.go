@@ -103,7 +103,10 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a := &App{o: o, interval: interval, registry: prometheus.NewRegistry()}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("watchdog"))
 	a.metrics = newMetrics(a.registry)
-	var err error
+	unfit, err := watchCrashes(o.DataDir, time.Now())
+	if err != nil {
+		return nil, err
+	}
 	if a.client, err = kube.Connect(o.Kubeconfig, ""); err != nil {
 		return nil, err
 	}
@@ -143,6 +146,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		Restored: a.restore,
 		NewID:    func() string { return strings.ToLower(ulid.Make().String()) },
 		Policy:   incident.DefaultPolicy(),
+		Unfit:    unfit,
 	})
 	return a, nil
 }

@@ -103,7 +103,7 @@ func (s engineStore) Incidents(ctx context.Context) ([]engine.Stored, error) {
 	}
 	out := make([]engine.Stored, 0, len(all))
 	for _, x := range all {
-		out = append(out, engine.Stored{Incident: x.Incident, Version: x.Version})
+		out = append(out, engine.Stored{Incident: x.Incident, Version: x.Version, Newer: x.Newer})
 	}
 	return out, nil
 }
@@ -121,6 +121,14 @@ func (s engineStore) SwapLedger(ctx context.Context, l incident.Ledger, version 
 func (s engineStore) SwapRecords(ctx context.Context, namespace string, records map[string][]remediate.Record, version string) (string, error) {
 	v, err := s.Store.SwapRecords(ctx, namespace, records, version)
 	return v, conflict(err)
+}
+
+func (s engineStore) Ledger(ctx context.Context) (incident.Ledger, string, error) {
+	l, version, err := s.Store.Ledger(ctx)
+	if errors.Is(err, kube.ErrNewer) {
+		err = fmt.Errorf("%w: %w", engine.ErrNewer, err)
+	}
+	return l, version, err
 }
 
 func conflict(err error) error {

@@ -78,7 +78,7 @@ func (a *App) assemble(target string, alerts []rules.Alert, looks []probes.Statu
 	for _, x := range alerts {
 		v.Alerts = append(v.Alerts, incident.Alert{
 			Rule: x.Rule, Severity: incident.Severity(x.Severity), Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict), Reason: x.Reason,
-			Value: x.Value, Bound: x.Bound, Above: x.Above, Unit: x.Unit, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Ladder: b.ladders[x.Rule],
+			Value: x.Value, Bound: x.Bound, Above: x.Above, Unit: x.Unit, Usual: x.Usual, Noise: x.Noise, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Ladder: b.ladders[x.Rule],
 		})
 	}
 	if ts, ok := b.setup.Targets[target]; ok {

@@ -12,6 +12,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -45,6 +46,8 @@ type Cluster interface {
 type Stored struct {
 	Incident incident.Incident
 	Version  string
+	// Newer: a newer watchdog stored it. Only its ID and Target are known.
+	Newer bool
 }
 
 // Store keeps incidents, the ledger and the revision records. Every write is a
@@ -58,6 +61,10 @@ type Store interface {
 	Records(ctx context.Context, namespace string) (map[string][]remediate.Record, string, error)
 	SwapRecords(ctx context.Context, namespace string, records map[string][]remediate.Record, version string) (string, error)
 }
+
+// ErrNewer is returned by a Store whose ledger was written by a newer watchdog:
+// nothing in it may be guessed at, and nothing written (INV-49).
+var ErrNewer = fmt.Errorf("written by a newer watchdog")
 
 // ErrConflict is returned by a Store whose object was changed by somebody else.
 var ErrConflict = fmt.Errorf("changed by somebody else since it was read")
@@ -96,6 +103,8 @@ type Options struct {
 	Tell func(incident.Incident)
 	// Observed is told of each new timeline entry: for Kubernetes Events and the log.
 	Observed func(incident.Incident, incident.Entry)
+	// Unfit says from the start why this process is not to be trusted; empty: it is.
+	Unfit string
 	// Restored is told of the incidents found at start, before anything is judged.
 	Restored func([]incident.Incident)
 	NewID    func() string
@@ -147,6 +156,8 @@ type Engine struct {
 	health   map[string]revisionState
 	adopted  map[string]incident.Op // by target name: ops that only the ledger knows, for the target's worker
 	rivals   map[string]Stored      // by target name: strays with an op, for the target's worker
+	foreign  map[string]bool        // names of targets that a newer watchdog works
+	sky      weather
 }
 
 // entry is one incident in memory. Only the worker that holds its target changes it.
@@ -187,6 +198,7 @@ func New(o Options) *Engine {
 	return &Engine{
 		o: o, metrics: newMetrics(o.Registerer),
 		live: map[string]*entry{}, closed: map[string]*entry{}, receipts: map[string]map[string]incident.Receipt{}, health: map[string]revisionState{}, adopted: map[string]incident.Op{}, rivals: map[string]Stored{},
+		sky: weather{unfit: o.Unfit},
 	}
 }
 
@@ -295,7 +307,8 @@ func (e *Engine) Names() []string {
 			names[n] = true
 		}
 	}
-	return append(slices.Sorted(maps.Keys(names)), leasesKey, revisionsKey, straysKey)
+	delete(names, Self)
+	return append(slices.Sorted(maps.Keys(names)), Self, leasesKey, revisionsKey, straysKey)
 }
 
 // Pass works one name once and returns when it is due again; 0: when woken. No
@@ -341,11 +354,14 @@ func (e *Engine) due(ctx context.Context, name string) (next time.Duration, err 
 		if r := recover(); r != nil {
 			e.metrics.panics.Inc()
 			err = fmt.Errorf("panic while working %s: %v", name, r)
+			e.distrust(fmt.Sprintf("a decision on %s panicked (%v): this is a bug; restart watchdog once it is understood", name, r))
 		}
 	}()
 	switch {
 	case ctx.Err() != nil:
 		return 0, nil
+	case name == Self:
+		return e.self(ctx)
 	case name == leasesKey:
 		return e.leases(ctx)
 	case name == revisionsKey:
@@ -364,7 +380,13 @@ func (e *Engine) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read incidents: %w", err)
 	}
+	stored = e.foreigners(stored)
 	ledger, _, err := e.o.Store.Ledger(ctx)
+	if errors.Is(err, ErrNewer) {
+		// It tells and does nothing: that needs no ledger.
+		e.distrust(err.Error())
+		ledger, err = incident.Ledger{}, nil
+	}
 	if err != nil {
 		return fmt.Errorf("read ledger: %w", err)
 	}
@@ -406,6 +428,7 @@ func (e *Engine) load(ctx context.Context) error {
 	}
 	e.mu.Lock()
 	e.live, e.closed = live, closed
+	e.resumeWeather(live)
 	var open []incident.Incident
 	for _, name := range slices.Sorted(maps.Keys(live)) {
 		open = append(open, live[name].inc)

@@ -246,8 +246,12 @@ func TestAPanicInAStepEndsOnlyThatStep_INV52(t *testing.T) {
 			return remediate.Options{By: "1", Max: 10, Lease: time.Hour}
 		}
 		play(t, s, time.Minute)
-		if got := s.accepted(); len(got) != 1 {
+		// The process lives on, does nothing more, and says so.
+		if got := s.accepted(); len(got) != 0 {
 			t.Fatalf("writes %v", got)
+		}
+		if own := s.about(Self); !own.Paged || !strings.Contains(own.Title(), "unfit") || !strings.Contains(own.Title(), "boom") {
+			t.Fatalf("watchdog's own incident: %+v", own)
 		}
 	})
 }

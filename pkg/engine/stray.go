@@ -24,6 +24,7 @@ func (e *Engine) strays(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read incidents: %w", err)
 	}
+	stored = e.foreigners(stored)
 	ledger, _, err := e.o.Store.Ledger(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("read ledger: %w", err)
@@ -112,7 +113,7 @@ func (e *Engine) supersede(ctx context.Context, s Stored, by string) error {
 		e.o.Logger.Warn("end of a superseded incident not recorded", "incident", inc.ID, "err", err)
 	}
 	e.mu.Lock()
-	e.closed[inc.ID] = newEntry(Stored{inc, version})
+	e.closed[inc.ID] = newEntry(Stored{Incident: inc, Version: version})
 	e.mu.Unlock()
 	e.o.Observed(inc, last)
 	e.o.Tell(inc)
@@ -129,7 +130,7 @@ func (e *Engine) rival(ctx context.Context, name string, en *entry) (swapped boo
 	if !ok || en == nil || en.inc.Op != nil || en.inc.ID == other.Incident.ID {
 		return false, nil
 	}
-	if err := e.supersede(ctx, Stored{en.inc, en.version}, other.Incident.ID); err != nil {
+	if err := e.supersede(ctx, Stored{Incident: en.inc, Version: en.version}, other.Incident.ID); err != nil {
 		return false, err
 	}
 	next := newEntry(other)

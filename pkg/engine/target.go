@@ -25,9 +25,25 @@ const maxEffects = 100
 // target moves the incident of one target as far as it goes at this moment.
 func (e *Engine) target(ctx context.Context, name string) (time.Duration, error) {
 	setup, en := e.held(name)
-	if setup == nil {
+	switch {
+	case setup == nil:
 		return lookAgain, nil
+	case e.left(name):
+		return 0, nil
 	}
+	return e.work1(ctx, name, setup, en, e.shared(e.forecast(setup)))
+}
+
+// left reports whether a newer watchdog works the target.
+func (e *Engine) left(name string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.foreign[name]
+}
+
+// work1 moves the incident of one target on, if it has one or needs one. shared
+// says what is wrong with more than this target.
+func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry, shared string) (time.Duration, error) {
 	ts, known := setup.Targets[name]
 	view := View{}
 	if known {
@@ -54,7 +70,7 @@ func (e *Engine) target(ctx context.Context, name string) (time.Duration, error)
 	if err != nil {
 		return 0, err
 	}
-	inc, effects := incident.Step(e.withReceipts(now), incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: view.Rollout}, e.policy(setup))
+	inc, effects := incident.Step(e.withReceipts(now), incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: view.Rollout, Shared: shared}, e.policy(setup))
 	if en.version == "" {
 		// Opened: it is in the store before anything is done about it.
 		if err := e.put(ctx, name, en, inc); err != nil {
@@ -291,7 +307,7 @@ func (e *Engine) next(inc incident.Incident) time.Duration {
 // value of an alert changes with every look and is not worth a write.
 func same(a, b incident.Incident) bool {
 	if a.Phase != b.Phase || a.Severity != b.Severity || a.Lead != b.Lead || a.Paged != b.Paged || !a.HeldSince.Equal(b.HeldSince) ||
-		len(a.Timeline) != len(b.Timeline) || a.Dropped != b.Dropped || len(a.Attempts) != len(b.Attempts) || len(a.Alerts) != len(b.Alerts) || (a.Op == nil) != (b.Op == nil) {
+		len(a.Timeline) != len(b.Timeline) || a.Dropped != b.Dropped || a.Shared != b.Shared || len(a.Attempts) != len(b.Attempts) || len(a.Alerts) != len(b.Alerts) || (a.Op == nil) != (b.Op == nil) {
 		return false
 	}
 	if a.Op != nil && (a.Op.ID != b.Op.ID || a.Op.Phase != b.Op.Phase || !a.Op.RolledAt.Equal(b.Op.RolledAt)) {

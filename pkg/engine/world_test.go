@@ -156,7 +156,7 @@ func (w *world) Incidents(context.Context) ([]Stored, error) {
 	for name, s := range w.objects {
 		var i incident.Incident
 		if name[0] == 'i' && json.Unmarshal([]byte(s), &i) == nil {
-			all = append(all, Stored{Incident: i, Version: fmt.Sprint(w.rv[name])})
+			all = append(all, Stored{Incident: i, Version: fmt.Sprint(w.rv[name]), Newer: i.Format > 1})
 		}
 	}
 	return all, nil
@@ -198,10 +198,12 @@ type stage struct {
 	limits  incident.Limits
 	engine  *Engine
 	options func(action string) remediate.Options
+	whole   World
+	unfit   string
 }
 
 func newStage(w *world, ladder ...string) *stage {
-	s := &stage{world: w, ladder: ladder, mode: incident.Auto, limits: incident.Limits{
+	s := &stage{world: w, ladder: ladder, whole: World{Watched: 1, Unhealthy: 1}, mode: incident.Auto, limits: incident.Limits{
 		PerTarget: incident.Rate{Count: 3, Per: time.Hour}, PerNamespace: incident.Rate{Count: 5, Per: time.Hour}, Cluster: incident.Rate{Count: 10, Per: time.Hour}, Concurrent: 2, Cooldown: 5 * time.Minute,
 	}, options: func(string) remediate.Options {
 		return remediate.Options{By: "1", Max: 10, Lease: 10 * time.Minute, SingleSource: "one rule in this test"}
@@ -260,18 +262,31 @@ func (s *stage) start(ctx context.Context, done chan<- error) {
 		Restored: func(open []incident.Incident) { s.restored = open },
 		NewID:    func() string { return fmt.Sprintf("id%04d", opIDs.Add(1)) },
 		Policy:   incident.DefaultPolicy(),
+		Unfit:    s.unfit,
 	})
 	s.engine.Use(&Setup{
-		Config: "c1", Targets: map[string]TargetSetup{"shop": {Target: shop, Mode: incident.Auto, ModeWhy: "the test"}}, View: s.view, World: func() World { return World{Watched: 1, Unhealthy: 1} },
+		Config: "c1", Targets: map[string]TargetSetup{"shop": {Target: shop, Mode: incident.Auto, ModeWhy: "the test"}}, View: s.view, World: func() World { return s.whole },
 		Fresh:        func(context.Context, string) (View, error) { return s.view("shop"), nil },
 		Dependencies: func(context.Context, string) []remediate.Dependency { return nil },
 		Rung: func(_, _ string, i int) Rung {
 			return Rung{Options: s.options(s.ladder[i]), Mode: s.mode, ModeWhy: "the test"}
 		},
-		Settings: remediate.Settings{AvailabilityFloor: 0.5, MaxUnhealthy: 0.3, SuspectWindow: 30 * time.Minute, GoodAfter: time.Minute, HumanChange: 10 * time.Minute, MaxReplicas: 50, StaleAfter: 30 * time.Second},
+		Settings: remediate.Settings{AvailabilityFloor: 0.5, MaxUnhealthy: 0.3, SuspectWindow: 30 * time.Minute, GoodAfter: time.Minute, HumanChange: 10 * time.Minute, OwnChange: time.Hour, MaxReplicas: 50, StaleAfter: 30 * time.Second},
 		Limits:   s.limits, Installation: "watchdog",
 	})
 	go func() { done <- s.engine.Run(ctx) }()
+}
+
+// about returns the incident last told on the named target.
+func (s *stage) about(name string) incident.Incident {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range s.told {
+		if i.Target.Name == name {
+			return i
+		}
+	}
+	return incident.Incident{}
 }
 
 // only returns the one incident that was ever told.

@@ -11,6 +11,10 @@ type Tick struct {
 	At time.Time
 	// Alerts are the rules' present views of the target, one per rule.
 	Alerts []Alert
+	// Shared says what is wrong with more than this target and told as an incident
+	// of its own: a storm, or that watchdog is blind. Nothing is done meanwhile, and
+	// nobody is paged a second time.
+	Shared string
 	// Rollout is what the workload does; Known is false if it could not be read.
 	Rollout Rollout
 }

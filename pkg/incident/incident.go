@@ -34,6 +34,11 @@ type Target struct {
 // String returns namespace/kind/name, the form used in logs and messages.
 func (t Target) String() string { return t.Namespace + "/" + t.Kind + "/" + t.Workload }
 
+// Self is the name of the target that stands for watchdog itself: what is wrong
+// with more than one target, or with watchdog, is an incident of its own, with
+// one page. No target of a configuration can have this name.
+const Self = "watchdog itself"
+
 // Severity says how fast a person must answer; P0 is the worst.
 type Severity string
 
@@ -132,10 +137,16 @@ type Alert struct {
 	Reason string `json:"reason,omitempty"`
 	Was    string `json:"was,omitempty"`
 	// Value and Bound are in Unit (seconds, ratio, or a plain number).
-	Value       float64   `json:"value"`
-	Bound       float64   `json:"bound"`
-	Above       bool      `json:"above"` // breach when Value > Bound; else when Value < Bound
-	Unit        string    `json:"unit,omitempty"`
+	Value float64 `json:"value"`
+	Bound float64 `json:"bound"`
+	Above bool    `json:"above"` // breach when Value > Bound; else when Value < Bound
+	Unit  string  `json:"unit,omitempty"`
+	// Usual and Noise are the median of the values before the alert fired and how
+	// far they strayed from it; zeros if too little was seen.
+	Usual float64 `json:"usual,omitempty"`
+	Noise float64 `json:"noise,omitempty"`
+	// Recent are the last values in breach, oldest first.
+	Recent      []float64 `json:"recent,omitempty"`
 	Source      string    `json:"source,omitempty"` // which kind of source judged: probe, app, kubernetes, prometheus
 	ActiveAt    time.Time `json:"activeAt,omitzero"`
 	EvaluatedAt time.Time `json:"evaluatedAt,omitzero"`
@@ -153,6 +164,14 @@ func (a Alert) Worse(before, value, factor float64) bool {
 		return value > a.Bound && value-a.Bound > (before-a.Bound)*factor
 	}
 	return value < a.Bound && a.Bound-value > (a.Bound-before)*factor
+}
+
+// gain is how far the value moved from before to now, towards the good side.
+func (a Alert) gain(before, now float64) float64 {
+	if a.Above {
+		return before - now
+	}
+	return now - before
 }
 
 // Phase is where an incident stands.
@@ -253,9 +272,15 @@ type Op struct {
 	Settle    time.Duration `json:"settle,omitempty"`
 	Verify    time.Duration `json:"verify,omitempty"`
 	ValueThen float64       `json:"valueThen"` // the rule's value when planned
-	ReadyThen int           `json:"readyThen"` // ready replicas when planned
-	Evidence  string        `json:"evidence,omitempty"`
-	Sends     int           `json:"sends,omitempty"`
+	// Before are the rule's values up to the plan, After those since the action had
+	// settled, oldest first; Well counts the looks among After that said OK.
+	Before    []float64 `json:"before,omitempty"`
+	After     []float64 `json:"after,omitempty"`
+	Well      int       `json:"well,omitempty"`
+	AfterAt   time.Time `json:"afterAt,omitzero"` // of the last look in After
+	ReadyThen int       `json:"readyThen"`        // ready replicas when planned
+	Evidence  string    `json:"evidence,omitempty"`
+	Sends     int       `json:"sends,omitempty"`
 	// Verdict, Reason and Hold say how a finished op ended.
 	Verdict string `json:"verdict,omitempty"`
 	Reason  string `json:"reason,omitempty"`
@@ -334,8 +359,12 @@ type Incident struct {
 	// HeldSince is when the current rung was first refused with Wait.
 	HeldSince time.Time `json:"heldSince,omitzero"`
 	// Paged is set once a person must act; it is what makes receivers page.
-	Paged      bool               `json:"paged,omitempty"`
-	PageReason string             `json:"pageReason,omitempty"`
+	Paged      bool   `json:"paged,omitempty"`
+	PageReason string `json:"pageReason,omitempty"`
+	// Shared: something bigger is the matter and told as an incident of its own.
+	Shared bool `json:"shared,omitempty"`
+	// Format is the version of what is stored (INV-49).
+	Format     int                `json:"format,omitempty"`
 	OpenedAt   time.Time          `json:"openedAt"`
 	UpdatedAt  time.Time          `json:"updatedAt"`
 	ResolvedAt time.Time          `json:"resolvedAt,omitzero"`

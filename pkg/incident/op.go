@@ -45,7 +45,7 @@ func (s *step) considered(e Considered) {
 	lead := s.i.Alerts[k]
 	rung := lead.Ladder[lead.Next]
 	s.i.Op = &Op{ID: e.OpID, Incident: s.i.ID, Rule: lead.Rule, Rung: lead.Next, Plan: e.Plan, Phase: Reserving, PlannedAt: s.at,
-		Settle: rung.Settle, Verify: rung.Verify, ValueThen: lead.Value, ReadyThen: e.Ready, Config: e.Config}
+		Settle: rung.Settle, Verify: rung.Verify, ValueThen: lead.Value, Before: lead.Recent, ReadyThen: e.Ready, Config: e.Config}
 	s.i.HeldSince = time.Time{}
 	s.enter(Acting)
 	s.note("planned", e.Plan.Summary)
@@ -311,6 +311,10 @@ func (s *step) released() {
 	case Harmed:
 		s.escalate("the action did harm: "+done.Reason, true)
 	case Unclear:
+		if a, _ := s.i.Alert(done.Rule); a.Verdict == OK {
+			s.enter(Verifying) // nobody is needed for what is over
+			break
+		}
 		s.escalate("the action's effect cannot be told: "+done.Reason, true)
 	}
 	s.lead()
@@ -319,11 +323,15 @@ func (s *step) released() {
 // worked counts the attempt on its own rule's ladder.
 func (s *step) worked(op Op) {
 	for k, a := range s.i.Alerts {
-		if a.Rule != op.Rule || a.Next != op.Rung || a.Next >= len(a.Ladder) {
+		if a.Rule != op.Rule || a.Next > op.Rung || op.Rung >= len(a.Ladder) {
 			continue
 		}
+		if a.Next < op.Rung {
+			// It was adopted: how far the ladder had been climbed was never stored.
+			s.i.Alerts[k].Next, s.i.Alerts[k].Tries = op.Rung, 0
+		}
 		s.i.Alerts[k].Tries++
-		if s.i.Alerts[k].Tries >= max(1, a.Ladder[a.Next].Attempts) {
+		if s.i.Alerts[k].Tries >= max(1, a.Ladder[op.Rung].Attempts) {
 			s.i.Alerts[k].Next++
 			s.i.Alerts[k].Tries = 0
 		}

@@ -19,12 +19,15 @@ type Policy struct {
 	Late time.Duration
 	// Sends bounds how often one op is sent.
 	Sends int
+	// Looks is how many evaluations after an action has settled its effect is
+	// judged by; less than one counts as one.
+	Looks int
 }
 
 // DefaultPolicy returns the numbers used in production. Late is above the API
 // server's own request timeout of one minute.
 func DefaultPolicy() Policy {
-	return Policy{WaitLimit: 10 * time.Minute, StopLoss: 2, Retry: 5 * time.Second, Late: 70 * time.Second, Sends: 5}
+	return Policy{WaitLimit: 10 * time.Minute, StopLoss: 2, Retry: 5 * time.Second, Late: 70 * time.Second, Sends: 5, Looks: 3}
 }
 
 // New returns an incident on the target with nothing seen yet; the first Tick opens it.
@@ -119,15 +122,26 @@ func (s *step) enter(p Phase) {
 
 func (s *step) tick(e Tick) {
 	s.merge(e.Alerts)
+	s.i.Shared = e.Shared != ""
 	switch {
 	case s.i.Op != nil:
 		s.resume(e)
 	case s.quiet():
 		s.resolve()
-	case s.i.Phase == Escalated || s.at.Before(s.i.NextAt):
+	case s.i.Phase == Escalated:
+	case e.Shared != "":
+		s.share(e.Shared)
+	case s.at.Before(s.i.NextAt):
 	default:
 		s.climb()
 	}
+}
+
+// share waits for the end of what is told elsewhere.
+func (s *step) share(what string) {
+	s.noteOnce("frozen", what)
+	s.enter(Frozen)
+	s.i.HeldSince = time.Time{}
 }
 
 // merge takes over what the rules say now and keeps how far each ladder has been
@@ -137,7 +151,7 @@ func (s *step) merge(now []Alert) {
 		k := slices.IndexFunc(s.i.Alerts, func(o Alert) bool { return o.Rule == a.Rule })
 		if k < 0 {
 			if a.Firing {
-				a.Was = a.Reason
+				a.Was, a.Recent = a.Reason, recent(nil, a)
 				s.i.Alerts = append(s.i.Alerts, a)
 				s.note("firing", fmt.Sprintf("%s: %s", a.Rule, a.Reason))
 				s.raise(a)
@@ -145,7 +159,13 @@ func (s *step) merge(now []Alert) {
 			continue
 		}
 		old := s.i.Alerts[k]
-		a.Next, a.Tries, a.Was = old.Next, old.Tries, old.Was
+		a.Next, a.Tries, a.Was, a.Recent = old.Next, old.Tries, old.Was, old.Recent
+		if a.Usual == 0 && a.Noise == 0 {
+			a.Usual, a.Noise = old.Usual, old.Noise // a judge that started since does not know them
+		}
+		if !a.EvaluatedAt.Equal(old.EvaluatedAt) {
+			a.Recent = recent(old.Recent, a)
+		}
 		if old.Firing && !a.Firing && a.Verdict.Unknown() {
 			// A rule that cannot see has not seen the recovery: a judge that started
 			// blind does not know what fired before it (INV-10).
@@ -172,6 +192,17 @@ func (s *step) merge(now []Alert) {
 		}
 	}
 	s.lead()
+}
+
+// keepRecent is how many values in breach are kept.
+const keepRecent = 8
+
+// recent adds the alert's value, if it is in breach.
+func recent(values []float64, a Alert) []float64 {
+	if !a.Firing || a.Verdict != Breach {
+		return values
+	}
+	return append(slices.Clone(values[max(0, len(values)-keepRecent+1):]), a.Value)
 }
 
 // raise lets the severity rise; only a person lowers it.

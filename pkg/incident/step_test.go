@@ -24,6 +24,7 @@ type story struct {
 func tell(t *testing.T, alerts ...Alert) *story {
 	t.Helper()
 	s := &story{t: t, inc: New("i1", target, t0), at: t0, policy: DefaultPolicy()}
+	s.policy.Looks = 1
 	s.tick(Rollout{Known: true, Done: true, Ready: 3}, alerts...)
 	return s
 }

@@ -73,7 +73,7 @@ func reasonFor(what string) (kind, reason string) {
 // an Event over the rate is dropped, and one that cannot be written is only logged.
 func (e *Events) Tell(inc incident.Incident, entry incident.Entry) {
 	kind, reason := reasonFor(entry.What)
-	if reason == "" || !e.limit.Allow() {
+	if reason == "" || inc.Target.Workload == "" || !e.limit.Allow() {
 		return
 	}
 	if rolledBack(inc, entry) {

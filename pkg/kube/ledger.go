@@ -56,6 +56,9 @@ func emptyLedger(status json.RawMessage) object {
 
 func decodeLedger(o object) (incident.Ledger, error) {
 	var l incident.Ledger
+	if n := formatOf(o.Status); n > format {
+		return l, fmt.Errorf("its format is %d, this watchdog knows %d: %w", n, format, ErrNewer)
+	}
 	if len(o.Status) > 0 {
 		if err := json.Unmarshal(o.Status, &l); err != nil {
 			return l, fmt.Errorf("decode status: %w", err)
@@ -86,7 +89,7 @@ func decodeLedger(o object) (incident.Ledger, error) {
 // SwapLedger replaces the ledger read under version and returns the new version,
 // or ErrConflict. What people say in it is not written: only they do.
 func (s *Store) SwapLedger(ctx context.Context, l incident.Ledger, version string) (string, error) {
-	l.Hold, l.Lifted, l.Undo = nil, nil, nil
+	l.Hold, l.Lifted, l.Undo, l.Format = nil, nil, nil, format
 	status, err := encodeStatus(l, maxObject)
 	if err != nil {
 		return "", fmt.Errorf("store ledger: %w", err)

@@ -44,6 +44,24 @@ func NewStore(c *Client, namespace string) *Store { return &Store{c: c, namespac
 type Stored struct {
 	Incident incident.Incident
 	Version  string
+	// Newer: a newer watchdog stored it. Only its ID and Target are known.
+	Newer bool
+}
+
+// format is the version of what is stored. One that is higher was written by a
+// newer watchdog and is not guessed at; objects without one are of the first.
+const format = 1
+
+// ErrNewer says that an object was written by a newer watchdog.
+var ErrNewer = errors.New("written by a newer watchdog")
+
+// formatOf reads nothing else of a status.
+func formatOf(status json.RawMessage) int {
+	var head struct {
+		Format int `json:"format"`
+	}
+	_ = json.Unmarshal(status, &head)
+	return head.Format
 }
 
 // object is one of watchdog's own objects. They have no status sub-resource, so
@@ -98,6 +116,14 @@ func (s *Store) Incidents(ctx context.Context) ([]Stored, error) {
 // it would be stored under another name, or climb a ladder from below its foot.
 func decodeIncident(o object) (Stored, error) {
 	st := Stored{Version: o.Metadata.ResourceVersion}
+	if formatOf(o.Status) > format {
+		var spec incidentSpec
+		if err := json.Unmarshal(o.Spec, &spec); err != nil {
+			return st, fmt.Errorf("decode spec: %w", err)
+		}
+		st.Newer, st.Incident = true, incident.Incident{ID: o.Metadata.Name, Target: spec.Target}
+		return st, nil
+	}
 	if err := json.Unmarshal(o.Status, &st.Incident); err != nil {
 		return st, fmt.Errorf("decode status: %w", err)
 	}
@@ -118,6 +144,7 @@ func decodeIncident(o object) (Stored, error) {
 // SaveIncident creates the incident (empty version) or replaces what was stored
 // under version. It returns the new version, or ErrConflict.
 func (s *Store) SaveIncident(ctx context.Context, inc incident.Incident, version string) (string, error) {
+	inc.Format = format
 	status, err := encodeStatus(inc, maxObject)
 	if err != nil {
 		return "", fmt.Errorf("store incident %s: %w", inc.ID, err)

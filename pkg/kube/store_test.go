@@ -18,6 +18,7 @@ func TestIncidentsSurviveAndAreReplacedOnlyUnderTheirVersion(t *testing.T) {
 	s := NewStore(c, "watchdog")
 	at := time.Date(2026, 1, 1, 12, 0, 0, 123e6, time.UTC)
 	inc := incident.New("01k3", shopCart, at)
+	inc.Format = format
 	inc.Alerts = []incident.Alert{{Rule: "error_rate", Value: 0.25, Ladder: []incident.Rung{{Action: "scale", Settle: time.Minute}}}}
 	inc.Op = &incident.Op{ID: "op1", Plan: incident.Plan{Patch: []byte(`{"spec":{"replicas":4}}`)}}
 	v1, err := s.SaveIncident(t.Context(), inc, "")

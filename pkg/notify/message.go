@@ -46,6 +46,9 @@ func next(i incident.Incident) string {
 	case incident.Suppressed:
 		return "A person holds this. watchdog only watches; `watchdog resume` lifts the hold."
 	case incident.Frozen:
+		if i.Shared {
+			return "More than this is the matter; it is told as an incident of its own. watchdog does nothing meanwhile."
+		}
 		return "watchdog does not act while it cannot trust what it sees."
 	case incident.Verifying:
 		return "watchdog waits whether it helped."

@@ -47,7 +47,7 @@ func (p *pagerDuty) Notify(ctx context.Context, i incident.Incident, prev incide
 		state = "resolved"
 	}
 	told := prev.State == "triggered"
-	if !told && (state == "resolved" || !wanted(i, p.takes) && !i.Paged) {
+	if !told && (state == "resolved" || i.Shared || !wanted(i, p.takes) && !i.Paged) {
 		return prev, nil
 	}
 	// The page is sent again when something changes that a person would act on.

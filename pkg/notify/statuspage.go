@@ -76,7 +76,7 @@ func publicState(i incident.Incident) string {
 func (s *statusPage) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
 	state := publicState(i)
 	posted := prev.Ref != ""
-	if state == "" || !posted && (state == "resolved" || !wanted(i, s.takes)) {
+	if state == "" || !posted && (state == "resolved" || i.Target.Name == incident.Self || !wanted(i, s.takes)) {
 		return prev, nil
 	}
 	if !s.publish {

@@ -28,8 +28,10 @@ type Facts struct {
 	// Watched targets, and how many of them are in breach now.
 	Watched   int
 	Unhealthy int
-	// Blind says why watchdog cannot trust what it sees; empty: it can.
+	// Blind says why watchdog cannot trust what it sees, or itself; empty: it can.
 	Blind string
+	// Storm says what is wrong with more than this target; empty: nothing.
+	Storm string
 	// Records are what is known of the workload's revisions.
 	Records  []Record
 	Settings Settings

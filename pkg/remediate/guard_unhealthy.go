@@ -5,13 +5,29 @@ import "watchdog.io/watchdog/pkg/incident"
 // fewUnhealthy: when too much looks broken, the observer is broken, or the cause
 // is shared and no restart repairs it. More breach never permits more (INV-14).
 func fewUnhealthy(f Facts, _ incident.Plan) incident.Answer {
-	limit := 1.0
-	// Written so that a share that is not a number leaves the limit at one.
-	if share := f.Settings.MaxUnhealthy * float64(f.Watched); share > 1 {
-		limit = share
-	}
+	limit := Believed(f.Settings, f.Watched)
 	if float64(f.Unhealthy) > limit {
 		return hold(incident.Freeze, "%d of %d watched targets are in breach, at most %.4g are believed: a shared cause, or watchdog's own", f.Unhealthy, f.Watched, limit)
 	}
 	return pass("%d of %d watched targets are in breach, at most %.4g are believed", f.Unhealthy, f.Watched, limit)
+}
+
+// Believed is how many of the watched targets may be in breach before it is no
+// longer believed: the share MaxUnhealthy of them, and always one.
+func Believed(s Settings, watched int) float64 {
+	limit := 1.0
+	// Written so that a share that is not a number leaves the limit at one.
+	if share := s.MaxUnhealthy * float64(watched); share > 1 {
+		limit = share
+	}
+	return limit
+}
+
+// noStorm: from the moment at which too much was broken until it was calm for a
+// while nothing new is begun, whatever the present number says.
+func noStorm(f Facts, _ incident.Plan) incident.Answer {
+	if f.Storm != "" {
+		return hold(incident.Freeze, "a storm is on, and not over before it is calm: %s", f.Storm)
+	}
+	return pass("0 storms")
 }

@@ -26,6 +26,7 @@ func guards() []guard {
 		{"verdict", incident.C2, inBreach},
 		{"stale evidence", incident.C2, freshEvidence},
 		{"blind", incident.C2, seeing},
+		{"storm", incident.C2, noStorm},
 		{"max unhealthy", incident.C3, fewUnhealthy},
 		{"corroboration", incident.C3, corroborated},
 		{"other owner", incident.C2, ownField},

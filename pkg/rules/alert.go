@@ -16,10 +16,13 @@ type Alert struct {
 	// Reason explains an unknown verdict, or puts value and bound side by side.
 	Reason string `json:"reason"`
 	// Value is the last one judged; Value and Bound are in Unit.
-	Value       float64   `json:"value"`
-	Bound       float64   `json:"bound"`
-	Above       bool      `json:"above"`
-	Unit        string    `json:"unit,omitempty"`
+	Value float64 `json:"value"`
+	Bound float64 `json:"bound"`
+	Above bool    `json:"above"`
+	Unit  string  `json:"unit,omitempty"`
+	// Usual and Noise are State's.
+	Usual       float64   `json:"usual,omitempty"`
+	Noise       float64   `json:"noise,omitempty"`
 	SourceKind  string    `json:"sourceKind,omitempty"`
 	ActiveAt    time.Time `json:"activeAt,omitzero"`
 	FiredAt     time.Time `json:"firedAt,omitzero"`
@@ -35,7 +38,7 @@ func (c *cell) alert() Alert { return c.rule.alert(c.target, c.state) }
 func (c *compiled) alert(target string, s State) Alert {
 	a := Alert{
 		Rule: c.Name, Target: target, Severity: c.Severity, State: s.State, Verdict: s.Verdict, Reason: c.Reason(s),
-		Value: s.Value, Bound: c.Bound, Above: c.Above, Unit: c.Unit, SourceKind: c.SourceKind,
+		Value: s.Value, Bound: c.Bound, Above: c.Above, Unit: c.Unit, SourceKind: c.SourceKind, Usual: s.Usual, Noise: s.Noise,
 		ActiveAt: s.ActiveAt, FiredAt: s.FiredAt, EvaluatedAt: s.EvaluatedAt, LastDataAt: s.LastDataAt,
 		Labels: map[string]string{},
 	}

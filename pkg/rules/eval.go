@@ -46,6 +46,10 @@ type State struct {
 	// EvaluatedAt is the last evaluation, LastDataAt the last with a judged value.
 	EvaluatedAt time.Time
 	LastDataAt  time.Time
+	// Usual and Noise are the median and the spread of the values before the alert
+	// fired; zeros if too little was seen.
+	Usual, Noise float64
+	well         history
 }
 
 // Eval moves one alert on. It is pure: the same arguments give the same result,
@@ -99,6 +103,7 @@ func wait(r *Rule, s State, at time.Time) State {
 // rise counts towards firing.
 func rise(r *Rule, prev, next State, at time.Time) State {
 	if next.Verdict != Breach {
+		next.well.add(next.Value, at)
 		return inactive(next)
 	}
 	if next.State != Pending {
@@ -108,6 +113,7 @@ func rise(r *Rule, prev, next State, at time.Time) State {
 	}
 	if next.Held >= r.For {
 		next.State, next.FiredAt = Firing, at
+		next.Usual, next.Noise = next.well.band()
 	}
 	return next
 }
