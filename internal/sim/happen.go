@@ -93,7 +93,6 @@ var happenings = map[string]func(w *World, h Happening, a *app){
 				r.skew += h.For
 			}
 		}
-		w.excuse(nil)
 	},
 }
 

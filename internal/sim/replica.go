@@ -26,7 +26,9 @@ type replica struct {
 	id     int
 	up     bool
 	life   int
+	// skew is how far the clock of its host is off, clock what the process makes of it.
 	skew   time.Duration
+	clock  *engine.Clock
 	sight  *sight
 	engine *engine.Engine // while it believes that it leads
 	cancel context.CancelFunc
@@ -45,11 +47,23 @@ type look struct {
 	watched   int
 }
 
-func (r *replica) now() time.Time { return r.w.clock.now.Add(r.skew) }
+func (r *replica) now() time.Time { return r.clock.Now() }
+
+// agree compares the process's clock with the API server's, if that answers.
+func (r *replica) agree(early bool) error {
+	if r.w.clock.now.Before(r.w.down) {
+		return errDown
+	}
+	_, err := r.clock.Agree(r.w.clock.now.Truncate(time.Second), early)
+	return err
+}
 
 // start brings the process up: it sees, and stands for election.
 func (w *World) start(r *replica) {
 	r.up, r.life = true, r.life+1
+	began := w.clock.now
+	r.clock = engine.NewClock(began.Add(r.skew), func() time.Duration { return w.clock.now.Sub(began) })
+	_ = r.agree(true)
 	r.sight, r.looked = newSight(w, r), map[string]look{}
 	life := r.life
 	var round func()
@@ -72,6 +86,11 @@ func (w *World) start(r *replica) {
 // elect makes the replica the leader if nobody is.
 func (w *World) elect(r *replica, life int) {
 	if w.lead >= 0 || !r.up || r.life != life {
+		return
+	}
+	if err := r.agree(false); err != nil {
+		w.kill(r, "ended: "+err.Error())
+		w.clock.after(time.Second, -1, func() { w.succeed(r) })
 		return
 	}
 	w.lead = r.id

@@ -136,6 +136,10 @@ func (d *draw) happenings(s *Scenario) []Happening {
 	for _, what := range []string{"kill", "lease lost", "hand over"} {
 		some(0.3, 20*time.Minute, func(at time.Duration) Happening { return Happening{At: at, What: what} })
 	}
+	some(0.15, time.Hour, func(at time.Duration) Happening {
+		year := 365 * 24 * time.Hour
+		return Happening{At: at, What: "clock jump", For: pick(d, -year, year, -time.Hour, time.Hour, d.between(-10*time.Second, 10*time.Second))}
+	})
 	some(0.03, 3*time.Hour, func(at time.Duration) Happening { return Happening{At: at, What: "claim", Target: one()} })
 	slices.SortStableFunc(all, func(a, b Happening) int { return int(a.At - b.At) })
 	return all

@@ -59,6 +59,7 @@ type Options struct {
 type App struct {
 	o        Options
 	interval time.Duration // between evaluations; fixed for the life of the process
+	clock    *engine.Clock
 	registry *prometheus.Registry
 	client   *kube.Client
 	cluster  *cluster
@@ -100,7 +101,7 @@ func Run(ctx context.Context, o Options) error {
 }
 
 func newApp(o Options, interval time.Duration) (*App, error) {
-	a := &App{o: o, interval: interval, registry: prometheus.NewRegistry()}
+	a := &App{o: o, interval: interval, clock: engine.HostClock(), registry: prometheus.NewRegistry()}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("watchdog"))
 	a.metrics = newMetrics(a.registry)
 	unfit, err := watchCrashes(o.DataDir, time.Now())
@@ -118,12 +119,12 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	}
 	a.samples = rules.NewStore(rules.StoreOptions{Registerer: a.registry})
 	a.local = rules.NewLocal(a.samples, rules.LocalOptions{Logger: o.Logger.With("component", "promql")})
-	a.looks, err = probes.NewScheduler(probes.Options{Logger: o.Logger.With("component", "probes"), Registerer: a.registry, Append: a.samples.Append})
+	a.looks, err = probes.NewScheduler(probes.Options{Logger: o.Logger.With("component", "probes"), Registerer: a.registry, Append: a.samples.Append, Now: a.clock.Now})
 	if err != nil {
 		return nil, err
 	}
 	a.registry.MustRegister(a.looks.SamplesCollector())
-	a.judge = rules.NewJudge(rules.Options{Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: a.remote, Interval: interval})
+	a.judge = rules.NewJudge(rules.Options{Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: a.remote, Interval: interval, Now: a.clock.Now})
 	a.samples.OnAppend(a.judge.Appended)
 	a.outbox, err = notify.NewOutbox(notify.OutboxOptions{
 		Dir: filepath.Join(o.DataDir, "outbox"), Logger: o.Logger.With("component", "notify"), Registerer: a.registry,
@@ -145,6 +146,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		},
 		Restored: a.restore,
 		NewID:    func() string { return strings.ToLower(ulid.Make().String()) },
+		Now:      a.clock.Now,
 		Policy:   incident.DefaultPolicy(),
 		Unfit:    unfit,
 	})
@@ -155,6 +157,9 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 func (a *App) run(ctx context.Context) error {
 	// The leader's work and the outbox outlive the signal by a moment, on contexts
 	// of their own: an op that is being sent gets its answer, and what is queued is told.
+	if err := a.agree(ctx, true); err != nil {
+		a.o.Logger.Warn("the API server's time is not known yet; the clock of this host is used until it is", "err", err)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return web.Serve(ctx, a.pages(), a.o.Listen, a.o.WebConfig) })
 	g.Go(func() error { return a.watcher.Run(ctx) })
@@ -180,7 +185,15 @@ func (a *App) lead(ctx context.Context) error {
 	o.Namespace, o.Identity = a.o.Namespace, a.o.Identity
 	o.Logger = a.o.Logger.With("component", "lease")
 	o.NewLeader = func(id string) { a.leader.Store(&id) }
-	return kube.Lead(ctx, a.client, o, func(ctx context.Context) {
+	wrong := make(chan error, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	err := kube.Lead(ctx, a.client, o, func(ctx context.Context) {
+		if err := a.agree(ctx, false); err != nil {
+			wrong <- err
+			cancel()
+			return
+		}
 		a.leading.Store(true)
 		a.metrics.leader.Set(1)
 		defer a.metrics.leader.Set(0)
@@ -198,7 +211,35 @@ func (a *App) lead(ctx context.Context) error {
 			}
 		}
 	})
+	select {
+	case err := <-wrong:
+		return err
+	default:
+		return err
+	}
 }
+
+// agree compares the clock with the API server's, once (INV-55).
+func (a *App) agree(ctx context.Context, early bool) error {
+	if a.clock.Agreed() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, agreeTimeout)
+	defer cancel()
+	server, err := a.client.ServerTime(ctx, a.o.Namespace)
+	if err != nil {
+		return err
+	}
+	off, err := a.clock.Agree(server, early)
+	a.metrics.skew.Set(off.Seconds())
+	if err == nil && off.Abs() > time.Minute {
+		a.o.Logger.Error("the clock of this host is wrong: watchdog uses the API server's time", "off", off.Round(time.Second))
+	}
+	return err
+}
+
+// agreeTimeout bounds the question for the API server's time.
+const agreeTimeout = 3 * time.Second
 
 // retryLead is how long a new leader waits after the API server did not give it its state.
 const retryLead = 2 * time.Second
@@ -298,7 +339,7 @@ func (a *App) use(cfg *config.Config) error {
 	a.outbox.Replace(b.notifiers)
 	a.engine.Use(b.setup)
 	a.metrics.configured(cfg)
-	_, err = a.log.Append(audit.Record{At: time.Now(), Kind: "config", Actor: "watchdog", Text: fmt.Sprintf("configuration %s in use: mode %s, %d targets, %d rules", cmp.Or(cfg.Hash, "-"), cfg.Mode, len(cfg.Targets), len(cfg.Thresholds))})
+	_, err = a.log.Append(audit.Record{At: a.clock.Now(), Kind: "config", Actor: "watchdog", Text: fmt.Sprintf("configuration %s in use: mode %s, %d targets, %d rules", cmp.Or(cfg.Hash, "-"), cfg.Mode, len(cfg.Targets), len(cfg.Thresholds))})
 	return err
 }
 

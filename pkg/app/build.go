@@ -48,7 +48,7 @@ func build(cfg *config.Config, a *App) (*built, error) {
 	}
 	if a != nil {
 		var e error
-		b.notifiers, e = notify.FromConfig(cfg.Receivers)
+		b.notifiers, e = notify.FromConfig(cfg.Receivers, a.clock.Now)
 		err = errors.Join(err, e)
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"watchdog.io/watchdog/pkg/diagnose"
 	"watchdog.io/watchdog/pkg/engine"
@@ -85,7 +86,7 @@ func (a *App) workload(namespace, kind, name string) (probes.Workload, error) {
 	w := probes.Workload{
 		Desired: s.Desired, Ready: s.Ready, Updated: s.Updated, Unavailable: s.Unavailable, RolloutInProgress: s.RolloutInProgress, Restarts: s.Restarts,
 		Waiting: s.Waiting, NewestWaiting: s.NewestWaiting, EndpointsReady: s.EndpointsReady, HasEndpoints: s.HasEndpoints,
-		CPUUsageRatio: s.CPUUsageRatio, MemoryUsageRatio: s.MemoryUsageRatio, ObservedAt: s.ObservedAt,
+		CPUUsageRatio: s.CPUUsageRatio, MemoryUsageRatio: s.MemoryUsageRatio, ObservedAt: a.clock.Now().Add(-time.Since(s.ObservedAt)),
 	}
 	if s.HPA != nil {
 		w.HPA = &probes.HPA{Min: s.HPA.Min, Max: s.HPA.Max, Current: s.HPA.Current}

@@ -13,6 +13,7 @@ type metrics struct {
 	loaded   prometheus.Gauge
 	loadedAt prometheus.Gauge
 	targets  prometheus.Gauge
+	skew     prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -26,6 +27,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		loaded:   gauge("config_last_reload_successful", "1 if the last attempt to load the configuration succeeded."),
 		loadedAt: gauge("config_last_reload_success_timestamp_seconds", "When a configuration was last loaded."),
 		targets:  gauge("targets", "Targets of the configuration in use."),
+		skew:     gauge("clock_skew_seconds", "How far the clock of this host was ahead of the API server's when the process began."),
 	}
 }
 

@@ -144,7 +144,7 @@ func sourceOf(kind string) string {
 
 // dependencies asks the samples for the health document's checks of the target.
 func (a *App) dependencies(ctx context.Context, target string) []remediate.Dependency {
-	points, err := a.local(ctx, fmt.Sprintf("watchdog_dependency_up{target=%q,check!=\"agents\"}", target), time.Now())
+	points, err := a.local(ctx, fmt.Sprintf("watchdog_dependency_up{target=%q,check!=\"agents\"}", target), a.clock.Now())
 	if err != nil {
 		return nil
 	}

@@ -65,7 +65,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if sent, ok := r.Context().Value(sentKey{}).(*atomic.Bool); ok {
 		sent.Store(true)
 	}
-	return t.next.RoundTrip(r)
+	answer, err := t.next.RoundTrip(r)
+	noteDate(r.Context(), answer)
+	return answer, err
 }
 
 // sentKey marks a context whose request notes that it left.

@@ -18,7 +18,7 @@ func httpClient() *http.Client {
 }
 
 // FromConfig builds the configured receivers. All errors are returned at once.
-func FromConfig(c config.Receivers) ([]Notifier, error) {
+func FromConfig(c config.Receivers, now func() time.Time) ([]Notifier, error) {
 	var all []Notifier
 	var errs []error
 	add := func(name string, n Notifier, err error) {
@@ -37,7 +37,7 @@ func FromConfig(c config.Receivers) ([]Notifier, error) {
 		add("slack", n, err)
 	}
 	if c.Statuspage != nil {
-		n, err := newStatuspage(c.Statuspage)
+		n, err := newStatuspage(c.Statuspage, now)
 		add("statuspage", n, err)
 	}
 	return all, errors.Join(errs...)

@@ -58,7 +58,7 @@ func sides(t *testing.T) (*recorders.Recorder, []Notifier) {
 		PagerDuty:  &config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: secret(strings.Repeat("k", 32)), Severities: all},
 		Slack:      &config.Slack{URL: srv.URL + "/slack/api/", TokenFile: secret("xoxb-1"), Channel: "#incidents", Severities: all},
 		Statuspage: &config.Statuspage{URL: srv.URL + "/statuspage", PageID: "p1", TokenFile: secret("sp"), Publish: "auto", HoldDown: model.Duration(time.Second), Severities: all},
-	})
+	}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestAQuietIncidentIsNotEdited(t *testing.T) {
 }
 
 func TestAMissingSecretIsAnErrorAtStart(t *testing.T) {
-	_, err := FromConfig(config.Receivers{Slack: &config.Slack{TokenFile: "/nowhere", Channel: "#a"}, PagerDuty: &config.PagerDuty{RoutingKeyFile: "/nowhere"}})
+	_, err := FromConfig(config.Receivers{Slack: &config.Slack{TokenFile: "/nowhere", Channel: "#a"}, PagerDuty: &config.PagerDuty{RoutingKeyFile: "/nowhere"}}, time.Now)
 	if err == nil || !strings.Contains(err.Error(), "receiver slack: secret file /nowhere does not exist") || !strings.Contains(err.Error(), "receiver pagerduty") {
 		t.Fatal(err)
 	}

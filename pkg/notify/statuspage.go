@@ -32,13 +32,13 @@ type statusPage struct {
 
 var _ Notifier = (*statusPage)(nil)
 
-func newStatuspage(c *config.Statuspage) (*statusPage, error) {
+func newStatuspage(c *config.Statuspage, now func() time.Time) (*statusPage, error) {
 	token, err := NewSecret(c.TokenFile)
 	if err != nil {
 		return nil, err
 	}
 	return &statusPage{client: httpClient(), url: strings.TrimSuffix(c.URL, "/"), page: c.PageID, component: c.ComponentID, token: token,
-		publish: c.Publish == "auto", takes: c.Severities, holdDown: time.Duration(c.HoldDown), now: time.Now}, nil
+		publish: c.Publish == "auto", takes: c.Severities, holdDown: time.Duration(c.HoldDown), now: now}, nil
 }
 
 func (*statusPage) Name() string { return "statuspage" }

@@ -35,7 +35,7 @@ func (c *samplesCollector) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *samplesCollector) Collect(out chan<- prometheus.Metric) {
-	now := time.Now()
+	now := c.scheduler.opts.Now()
 	for _, sl := range c.scheduler.all() {
 		for _, r := range sl.recent(now) {
 			if metric, err := c.metric(r); err == nil {

@@ -71,11 +71,11 @@ func (sl *slot) begin() uint64 {
 // look looks once. A look that is cut off because ctx ended saw nothing and
 // leaves no trace; one that exceeds its own timeout is the probe's to judge.
 func (s *Scheduler) look(ctx context.Context, sl *slot, counts bool) Status {
-	number, at := sl.begin(), time.Now()
+	number, at, began := sl.begin(), s.opts.Now(), time.Now()
 	bounded, cancel := context.WithTimeout(ctx, sl.entry.Timeout)
 	result := ask(bounded, s.opts.Logger, sl.entry, at)
 	cancel()
-	took := time.Since(at)
+	took := time.Since(began)
 	if ctx.Err() != nil {
 		return Status{}
 	}

@@ -28,6 +28,8 @@ type Options struct {
 	// Append takes the samples of one look. It is called from many goroutines
 	// at once and must be quick; per probe, calls come in the order of the looks.
 	Append func([]*model.Sample)
+	// Now is the time that looks and samples bear; default time.Now.
+	Now func() time.Time
 }
 
 // patience is how long a look waits for one of the Workers before one more is added.
@@ -59,6 +61,9 @@ func NewScheduler(opts Options) (*Scheduler, error) {
 	}
 	if opts.Append == nil {
 		opts.Append = func([]*model.Sample) {}
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
 	}
 	if opts.Workers <= 0 {
 		opts.Workers = 32
@@ -101,7 +106,7 @@ func (s *Scheduler) Set(entries []Entry) error {
 	stays := func(sl *slot) bool { return s.slots[sl.entry.key()] == sl }
 	s.ready = slices.DeleteFunc(s.ready, func(sl *slot) bool { return !stays(sl) })
 	s.turns = slices.DeleteFunc(s.turns, func(sl *slot) bool { return !stays(sl) })
-	now := time.Now()
+	now := s.opts.Now()
 	for k, entry := range wanted {
 		s.slots[k] = newSlot(entry, firstTurn(entry, now))
 		s.turns = append(s.turns, s.slots[k])
@@ -153,7 +158,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		case <-s.wake:
 		case <-timer.C:
 		}
-		timer.Reset(s.turn(ctx, time.Now()))
+		timer.Reset(s.turn(ctx, s.opts.Now()))
 	}
 }
 
@@ -229,7 +234,7 @@ func (s *Scheduler) staff(ctx context.Context, now time.Time) {
 		first := s.take()
 		s.workers.Go(func() {
 			for sl := first; sl != nil; sl = s.release(ctx, sl) {
-				s.metrics.delay.Observe(time.Since(sl.due).Seconds())
+				s.metrics.delay.Observe(s.opts.Now().Sub(sl.due).Seconds())
 				s.look(ctx, sl, true)
 			}
 		})

@@ -22,6 +22,8 @@ type Options struct {
 	Remote QueryFunc
 	// Interval between two rounds over all rules. Default 15s.
 	Interval time.Duration
+	// Now is the time; default time.Now.
+	Now func() time.Time
 }
 
 // Judge evaluates rules and holds the alerts. It is safe for concurrent use.
@@ -29,6 +31,7 @@ type Judge struct {
 	log      *slog.Logger
 	metrics  *metrics
 	interval time.Duration
+	now      func() time.Time
 	sources  []*source
 
 	mu       sync.Mutex
@@ -48,10 +51,14 @@ func NewJudge(opts Options) *Judge {
 	if opts.Interval <= 0 {
 		opts.Interval = 15 * time.Second
 	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
 	j := &Judge{
 		log:      opts.Logger,
 		metrics:  newMetrics(opts.Registerer),
 		interval: opts.Interval,
+		now:      opts.Now,
 		byTarget: map[string][]*cell{},
 		restored: map[key]Alert{},
 	}

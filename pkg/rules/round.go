@@ -60,7 +60,7 @@ func (j *Judge) round(ctx context.Context, s *source) news {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, j.interval)
 	defer cancel()
-	found, err := j.evaluate(ctx, memoize(s.ask), j.of(s.name), nil, start)
+	found, err := j.evaluate(ctx, memoize(s.ask), j.of(s.name), nil, j.now())
 	if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		j.selfCheck(s, err)
 	}

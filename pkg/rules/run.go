@@ -29,7 +29,7 @@ func (j *Judge) Run(ctx context.Context, notify func(targets []string)) {
 }
 
 func (j *Judge) loop(ctx context.Context, s *source, notify func([]string)) {
-	next := time.Now() // of the next round
+	next := j.now() // of the next round
 	tick, due, gather := time.NewTimer(0), stopped(), stopped()
 	defer tick.Stop()
 	defer due.Stop()
@@ -39,7 +39,7 @@ func (j *Judge) loop(ctx context.Context, s *source, notify func([]string)) {
 		if len(n) > 0 && ctx.Err() == nil {
 			notify(n.list())
 		}
-		arm(due, j.nextDue(s))
+		arm(due, j.nextDue(s), j.now())
 	}
 	for {
 		select {
@@ -50,7 +50,7 @@ func (j *Judge) loop(ctx context.Context, s *source, notify func([]string)) {
 		case <-tick.C:
 			tell(j.round(ctx, s))
 			next = j.align(s, next)
-			tick.Reset(time.Until(next))
+			tick.Reset(next.Sub(j.now()))
 		case <-s.wake:
 			gather.Reset(max(0, time.Until(last.Add(coalesce))))
 		case <-gather.C:
@@ -70,17 +70,17 @@ func stopped() *time.Timer {
 }
 
 // arm sets t to go off at the given time; never, if it is zero.
-func arm(t *time.Timer, at time.Time) {
+func arm(t *time.Timer, at, now time.Time) {
 	t.Stop()
 	if !at.IsZero() {
-		t.Reset(max(0, time.Until(at)))
+		t.Reset(max(0, at.Sub(now)))
 	}
 }
 
 // align returns the time of the round after the one due at planned, and counts
 // the rounds that were missed.
 func (j *Judge) align(s *source, planned time.Time) time.Time {
-	now := time.Now()
+	now := j.now()
 	next := now.Truncate(j.interval).Add(j.interval)
 	if missed := int64(next.Sub(planned)/j.interval) - 1; missed > 0 {
 		j.metrics.missed.WithLabelValues(s.name).Add(float64(missed))
@@ -132,7 +132,7 @@ func (j *Judge) nextDue(s *source) time.Time {
 func (j *Judge) takeDue(s *source) []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	now, targets := time.Now(), news{}
+	now, targets := j.now(), news{}
 	for c, at := range s.due {
 		if !at.After(now) {
 			targets[c.target] = struct{}{}
@@ -150,7 +150,7 @@ func (j *Judge) partial(ctx context.Context, s *source, targets []string) news {
 	ctx, cancel := context.WithTimeout(ctx, j.interval)
 	defer cancel()
 	// A failure of the source is for the rounds to judge.
-	found, _ := j.evaluate(ctx, memoize(s.ask), j.of(s.name), targets, time.Now())
+	found, _ := j.evaluate(ctx, memoize(s.ask), j.of(s.name), targets, j.now())
 	return found
 }
 
@@ -170,7 +170,7 @@ func (j *Judge) EvalNow(ctx context.Context, target string) ([]Alert, error) {
 	if len(cells) == 0 {
 		return nil, fmt.Errorf("judge target %q: no rule names it", target)
 	}
-	at := time.Now()
+	at := j.now()
 	alerts := make([]Alert, len(cells))
 	var g errgroup.Group
 	g.SetLimit(2 * concurrency)
