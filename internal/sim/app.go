@@ -24,6 +24,7 @@ const (
 	Dependency = "dependency"  // nothing done to the application cures it
 	Glitch     = "glitch"      // it passes by itself
 	External   = "external"    // a fault of the platform that hits many at once
+	Contention = "contention"  // a shared resource is short, and more replicas make it worse
 )
 
 // cures lists which actions can end which cause.
@@ -68,6 +69,7 @@ type app struct {
 	until    map[string]time.Time // of causes that pass by themselves
 	well     time.Time            // since when nothing is wrong; zero: something is
 	lying    time.Time            // until when the application's own numbers lie
+	enough   int                  // replicas from which on contention grows worse
 }
 
 // template is one pod template.
@@ -303,6 +305,9 @@ func (a *app) value(metric string) float64 {
 		if a.on(Dependency) || a.on(External) {
 			l += 1
 		}
+		if a.on(Contention) {
+			l += 0.6 + 3*math.Max(0, float64(a.ready-a.enough))
+		}
 		return l
 	case "active_agents":
 		if a.on(Agents) {
@@ -325,7 +330,7 @@ func (a *app) value(metric string) float64 {
 			return 1
 		}
 	case "health":
-		if a.on(Agents) || a.on(Dependency) || a.on(Glitch) || a.on(External) {
+		if a.on(Agents) || a.on(Dependency) || a.on(Contention) || a.on(Glitch) || a.on(External) {
 			return 1
 		}
 	case "ready_replicas":

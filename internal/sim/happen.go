@@ -24,6 +24,10 @@ var happenings = map[string]func(w *World, h Happening, a *app){
 		a.look()
 		w.clock.after(h.For, -1, func() { a.load = load; a.look() })
 	},
+	"contention": func(_ *World, h Happening, a *app) {
+		a.enough = a.replicas
+		a.pass(Contention, h.For)
+	},
 	"dependency down": func(_ *World, h Happening, a *app) { a.pass(Dependency, h.For) },
 	"glitch":          func(_ *World, h Happening, a *app) { a.pass(Glitch, h.For) },
 	"platform fault": func(w *World, h Happening, _ *app) {

@@ -138,19 +138,19 @@ func (l *link) Incidents(context.Context) ([]engine.Stored, error) {
 	var all []engine.Stored
 	for _, id := range slices.Sorted(maps.Keys(l.w.incidents)) {
 		s := l.w.incidents[id]
-		i := s.value.(incident.Incident)
-		if i.Phase != incident.Resolved {
+		if !s.reread && s.value.(incident.Incident).Phase != incident.Resolved {
 			// What is stored is text: what does not survive that is lost.
-			b, err := json.Marshal(i)
-			i = incident.Incident{}
+			b, err := json.Marshal(s.value)
+			var i incident.Incident
 			if err == nil {
 				err = json.Unmarshal(b, &i)
 			}
 			if err != nil {
 				return nil, err
 			}
+			s.value, s.reread = i, true
 		}
-		all = append(all, engine.Stored{Incident: i, Version: s.label()})
+		all = append(all, engine.Stored{Incident: s.value.(incident.Incident), Version: s.label()})
 	}
 	return all, nil
 }
@@ -166,7 +166,7 @@ func (l *link) SaveIncident(_ context.Context, i incident.Incident, version stri
 	if !s.is(version) {
 		return "", engine.ErrConflict
 	}
-	next := &stored{s.version + 1, i}
+	next := &stored{version: s.version + 1, value: i}
 	l.w.incidents[i.ID] = next
 	l.w.oracle.incident(i)
 	return next.label(), nil
@@ -217,7 +217,7 @@ func (l *link) SwapRecords(_ context.Context, namespace string, r map[string][]r
 	if !s.is(version) {
 		return "", engine.ErrConflict
 	}
-	next := &stored{s.version + 1, r}
+	next := &stored{version: s.version + 1, value: r}
 	l.w.records[namespace] = next
 	return next.label(), nil
 }

@@ -88,6 +88,7 @@ func (r Report) String() string {
 	line("missed", "%d of %d episodes that could be cured (%.3f %%)", s.Missed, s.Episodes, 100*float64(s.Missed)/float64(max(1, s.Episodes)))
 	line("time to act", "%s on average", (s.Acted / time.Duration(max(1, s.Cured))).Round(100*time.Millisecond))
 	line("verdicts on effects", "%d of %d right (%.1f %%)", s.Right, s.Verdicts, 100*float64(s.Right)/float64(max(1, s.Verdicts)))
+	line("  harm", "%d of %d changes that did harm were taken back", s.Undone, s.Harms)
 	line("pages", "%d", s.Pages)
 	for _, id := range slices.Sorted(maps.Keys(r.Broken)) {
 		line("BROKEN "+id, "%d times, first at seed %d: %s", r.Broken[id], r.First[id], r.Texts[id])

@@ -22,10 +22,10 @@ const (
 
 // replica is one pod of watchdog.
 type replica struct {
-	w      *World
-	id     int
-	up     bool
-	life   int
+	w    *World
+	id   int
+	up   bool
+	life int
 	// skew is how far the clock of its host is off, clock what the process makes of it.
 	skew   time.Duration
 	clock  *engine.Clock

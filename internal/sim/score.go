@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
@@ -42,8 +43,12 @@ type Score struct {
 	// Verdicts on effects, and how many are right by the truth.
 	Verdicts int
 	Right    int
-	Pages    int
-	Passes   int
+	// Harms are verdicts of harm on what has a lease, and Undone those that were
+	// taken back.
+	Harms  int
+	Undone int
+	Pages  int
+	Passes int
 }
 
 // Add sums two scores.
@@ -61,6 +66,8 @@ func (s Score) Add(o Score) Score {
 	s.Acted += o.Acted
 	s.Verdicts += o.Verdicts
 	s.Right += o.Right
+	s.Harms += o.Harms
+	s.Undone += o.Undone
 	s.Pages += o.Pages
 	s.Passes += o.Passes
 	return s
@@ -73,6 +80,8 @@ type score struct {
 	open map[*app]map[string]*episode
 	// byOp is what each effect met.
 	byOp map[string]effect
+	// harms are the ops with a lease that were found to have done harm.
+	harms map[string]bool
 }
 
 // episode is one cause on one target from beginning to end.
@@ -87,7 +96,7 @@ type episode struct {
 }
 
 func newScore(w *World) *score {
-	return &score{w: w, open: map[*app]map[string]*episode{}, byOp: map[string]effect{}}
+	return &score{w: w, open: map[*app]map[string]*episode{}, byOp: map[string]effect{}, harms: map[string]bool{}}
 }
 
 func (s *score) began(a *app, cause string) {
@@ -159,6 +168,9 @@ func (s *score) effect(e effect) {
 	s.byOp[e.op] = e
 	if e.revert() {
 		s.Reverts++
+		if s.harms[strings.TrimSuffix(e.op, "r")] {
+			s.Undone++
+		}
 		return
 	}
 	s.Effects++
@@ -205,6 +217,10 @@ func (s *score) judged(i incident.Incident, t incident.Attempt) {
 	e, ok := s.byOp[t.OpID]
 	if !ok || t.Verdict == incident.Aborted {
 		return
+	}
+	if t.Verdict == incident.Harmed && e.plan.Lease > 0 {
+		s.Harms++
+		s.harms[t.OpID] = true
 	}
 	s.Verdicts++
 	well := e.app.sick() == ""

@@ -110,7 +110,7 @@ func (d *draw) happenings(s *Scenario) []Happening {
 	begin := 11 * time.Minute
 	for _, t := range s.Targets {
 		for at := begin + d.between(0, 5*time.Minute); at < s.Length; at += d.between(2*time.Minute, 10*time.Minute) {
-			what := pick(d, "failing release", "failing release", "slow release", "crashing release", "good release", "dead agents", "dead agents", "memory leak", "overload", "overload", "dependency down", "glitch", "glitch")
+			what := pick(d, "failing release", "failing release", "slow release", "crashing release", "good release", "dead agents", "dead agents", "memory leak", "overload", "overload", "dependency down", "contention", "glitch", "glitch")
 			all = append(all, Happening{At: at, What: what, Target: t.Name, For: d.between(20*time.Second, 8*time.Minute), Times: 1 + 3*d.Float64()})
 		}
 	}

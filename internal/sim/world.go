@@ -38,6 +38,7 @@ type World struct {
 type stored struct {
 	version int
 	value   any
+	reread  bool // value was text in between
 }
 
 func (s *stored) is(version string) bool { return s.label() == version }
@@ -77,7 +78,7 @@ func (w *World) swapLedger(l incident.Ledger, version string) (string, error) {
 	if !w.ledger.is(version) {
 		return "", engine.ErrConflict
 	}
-	w.ledger = stored{w.ledger.version + 1, l}
+	w.ledger = stored{version: w.ledger.version + 1, value: l}
 	w.oracle.ledger(l)
 	return w.ledger.label(), nil
 }

@@ -111,6 +111,9 @@ func (e *Engine) self(ctx context.Context) (time.Duration, error) {
 	if setup == nil {
 		return selfLook, nil
 	}
+	if w := e.forecast(setup); en == nil && w.storm == "" && w.blind == "" && w.unfit == "" {
+		return selfLook, nil
+	}
 	view := e.selfView(setup)
 	if en == nil && !slices.ContainsFunc(view.Alerts, func(a incident.Alert) bool { return a.Firing }) {
 		return selfLook, nil
