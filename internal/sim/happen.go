@@ -113,6 +113,9 @@ func (w *World) happen(h Happening) {
 		panic(fmt.Sprintf("a scenario says %q, which is no happening", h.What))
 	}
 	w.say("%s %s", h.What, h.Target)
+	if h.Target == "" {
+		w.oracle.troubled = w.clock.now.Add(h.For)
+	}
 	switch {
 	case h.Target != "":
 		if a := w.byName[h.Target]; a != nil {

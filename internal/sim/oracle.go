@@ -55,6 +55,7 @@ type oracle struct {
 	tolds    map[string]incident.Incident // as last told
 	pages    map[string]bool
 	cycles   map[*app]cycles
+	troubled time.Time                   // when watchdog itself was last disturbed
 	undone   map[*app]map[bool]time.Time // of template or replicas: when another controller set back what watchdog wrote
 	restored map[*app]map[int]bool       // releases that a rollback of ours restored
 }
@@ -158,14 +159,14 @@ func (o *oracle) sent(r *replica, opID string, p incident.Plan) {
 	if age := o.w.clock.now.Sub(l.at); age > 10*time.Second {
 		o.violate("INV-12", "op %s (%s) is sent %s after the last look", opID, p.Summary, age)
 	}
-	o.evidence(op, p, l)
+	o.evidence(r, op, p, l)
 	if !o.kill.IsZero() && o.kill.Before(l.at) {
 		o.violate("INV-25", "op %s (%s) is sent, and the kill switch was set before the last look", opID, p.Summary)
 	}
 }
 
 // evidence holds the last look against what an action needs.
-func (o *oracle) evidence(op incident.Op, p incident.Plan, l look) {
+func (o *oracle) evidence(r *replica, op incident.Op, p incident.Plan, l look) {
 	breach := false
 	for _, a := range l.view.Alerts {
 		if a.Rule == op.Rule && a.Verdict == incident.Breach {
@@ -177,6 +178,9 @@ func (o *oracle) evidence(op incident.Op, p incident.Plan, l look) {
 	}
 	if l.blind != "" {
 		o.violate("INV-13", "op %s (%s) is sent while blind: %s", op.ID, p.Summary, l.blind)
+	}
+	if at := r.storm; !at.IsZero() && o.w.clock.now.Sub(at) < calmAfterStorm-10*time.Second {
+		o.violate("W3", "op %s (%s) is sent %s after too many targets were in breach", op.ID, p.Summary, o.w.clock.now.Sub(at).Round(time.Second))
 	}
 	if p.Class < incident.C3 {
 		return
@@ -252,6 +256,7 @@ func (o *oracle) again(e effect, op incident.Op) {
 	if c.at == nil {
 		c.at = map[string]time.Time{}
 	}
+	o.cooldown(e, op, c)
 	c.at[op.Incident] = e.at
 	n := 0
 	for _, at := range c.at {
@@ -273,6 +278,49 @@ func (o *oracle) again(e effect, op incident.Op) {
 		}
 	}
 }
+
+// cooldown is the pause between the incidents of one target; it doubles with each.
+func (o *oracle) cooldown(e effect, op incident.Op, c cycles) {
+	lim, n, last := o.w.scenario.Policy.Limits, 0, time.Time{}
+	for id, at := range c.at {
+		if id == op.Incident {
+			continue
+		}
+		if e.sent.Sub(at) < lim.Quarantine.Per {
+			n++
+		}
+		if at.After(last) {
+			last = at
+		}
+	}
+	need := lim.Cooldown
+	for k := 1; k < n && need < lim.Quarantine.Per; k++ {
+		need *= 2
+	}
+	need = max(lim.Cooldown, min(need, lim.Quarantine.Per))
+	if since := e.at.Sub(last); !last.IsZero() && since < need {
+		o.violate("INV-22", "%s is accepted %s after the last change for another incident; after %d of them the pause is %s", e.plan.Summary, since.Round(time.Second), n, need)
+	}
+}
+
+// harmed looks whether what did harm is taken back soon, where nothing is in the way.
+func (o *oracle) harmed(opID string) {
+	if o.w.scenario.Faults != (Faults{}) {
+		return
+	}
+	began := o.w.clock.now
+	o.w.clock.after(undoWithin, -1, func() {
+		l, _ := o.w.readLedger()
+		for _, x := range l.Leases {
+			if x.Op == opID && o.free(x) && !o.troubled.After(began) {
+				o.violate("W2", "%s did harm, and stands %s later", x.Plan.Summary, undoWithin)
+			}
+		}
+	})
+}
+
+// undoWithin is one evaluation and one look at the leases, and some.
+const undoWithin = 30 * time.Second
 
 // undid is another controller that set back what watchdog wrote.
 func (o *oracle) undid(a *app, template bool) {
@@ -440,12 +488,18 @@ func (o *oracle) told(i incident.Incident) {
 	}
 }
 
-// alone reports whether nothing keeps a lease from being taken back.
-func (o *oracle) alone(x incident.Lease) bool {
+// free reports whether no person or controller keeps a lease from being taken back.
+func (o *oracle) free(x incident.Lease) bool {
 	a := o.w.byName[x.Plan.Target.Workload]
 	_, held := o.holds[a]
 	_, claimed := o.claims[a]
-	if held || claimed || !o.kill.IsZero() || o.w.scenario.Policy.Mode != incident.Auto {
+	return !held && !claimed && o.kill.IsZero() && o.w.scenario.Policy.Mode == incident.Auto && a.spec.Owner == ""
+}
+
+// alone reports whether nothing keeps a lease from being taken back.
+func (o *oracle) alone(x incident.Lease) bool {
+	a := o.w.byName[x.Plan.Target.Workload]
+	if !o.free(x) {
 		return false
 	}
 	for _, s := range o.w.incidents {
@@ -465,6 +519,9 @@ func (o *oracle) toldAsOne() bool {
 	}
 	return false
 }
+
+// calmAfterStorm is how long watchdog waits after a storm.
+const calmAfterStorm = 5 * time.Minute
 
 // settled is how long an op or an incident may take without faults.
 const settled = 20 * time.Minute

@@ -36,6 +36,7 @@ type replica struct {
 	due    map[string]time.Time
 
 	looked map[string]look
+	storm  time.Time // when this leader last saw too many targets in breach
 }
 
 // look is the last fresh look at a target before a write.
@@ -103,7 +104,7 @@ func (w *World) takeOver(r *replica, life int) {
 	l := &link{w: w, r: r, life: life}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.ctx, r.cancel = ctx, cancel
-	r.due = map[string]time.Time{}
+	r.due, r.storm = map[string]time.Time{}, time.Time{}
 	e := engine.New(engine.Options{
 		Logger: slog.New(slog.DiscardHandler), Cluster: l, Store: l, Audit: l.record,
 		Tell: func(i incident.Incident) {

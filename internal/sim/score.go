@@ -221,6 +221,7 @@ func (s *score) judged(i incident.Incident, t incident.Attempt) {
 	if t.Verdict == incident.Harmed && e.plan.Lease > 0 {
 		s.Harms++
 		s.harms[t.OpID] = true
+		s.w.oracle.harmed(t.OpID)
 	}
 	s.Verdicts++
 	well := e.app.sick() == ""

@@ -196,6 +196,9 @@ func (s *sight) world() engine.World {
 			}
 		}
 	}
+	if float64(n) > max(1, s.w.scenario.Policy.Settings.MaxUnhealthy*float64(len(s.w.apps))) && s.r.engine != nil {
+		s.r.storm = s.w.clock.now
+	}
 	return engine.World{Watched: len(s.w.apps), Unhealthy: n, Blind: s.blind}
 }
 

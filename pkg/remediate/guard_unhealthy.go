@@ -3,11 +3,16 @@ package remediate
 import "watchdog.io/watchdog/pkg/incident"
 
 // fewUnhealthy: when too much looks broken, the observer is broken, or the cause
-// is shared and no restart repairs it. More breach never permits more (INV-14).
+// is shared and nothing done to one target repairs it. More breach never permits
+// more (INV-14), and after a storm nothing begins before it was calm for a while,
+// whatever the present number says.
 func fewUnhealthy(f Facts, _ incident.Plan) incident.Answer {
 	limit := Believed(f.Settings, f.Watched)
-	if float64(f.Unhealthy) > limit {
+	switch {
+	case float64(f.Unhealthy) > limit:
 		return hold(incident.Freeze, "%d of %d watched targets are in breach, at most %.4g are believed: a shared cause, or watchdog's own", f.Unhealthy, f.Watched, limit)
+	case f.Storm != "":
+		return hold(incident.Freeze, "a storm is on, and not over before it is calm: %s", f.Storm)
 	}
 	return pass("%d of %d watched targets are in breach, at most %.4g are believed", f.Unhealthy, f.Watched, limit)
 }
@@ -21,13 +26,4 @@ func Believed(s Settings, watched int) float64 {
 		limit = share
 	}
 	return limit
-}
-
-// noStorm: from the moment at which too much was broken until it was calm for a
-// while nothing new is begun, whatever the present number says.
-func noStorm(f Facts, _ incident.Plan) incident.Answer {
-	if f.Storm != "" {
-		return hold(incident.Freeze, "a storm is on, and not over before it is calm: %s", f.Storm)
-	}
-	return pass("0 storms")
 }
