@@ -145,8 +145,10 @@ type Alert struct {
 	// far they strayed from it; zeros if too little was seen.
 	Usual float64 `json:"usual,omitempty"`
 	Noise float64 `json:"noise,omitempty"`
-	// Recent are the last values in breach, oldest first.
+	// Recent are the last values in breach, oldest first; Streak counts the looks
+	// in breach since one said OK.
 	Recent      []float64 `json:"recent,omitempty"`
+	Streak      int       `json:"streak,omitempty"`
 	Source      string    `json:"source,omitempty"` // which kind of source judged: probe, app, kubernetes, prometheus
 	ActiveAt    time.Time `json:"activeAt,omitzero"`
 	EvaluatedAt time.Time `json:"evaluatedAt,omitzero"`
@@ -292,6 +294,7 @@ type Op struct {
 // Attempt is a finished op.
 type Attempt struct {
 	OpID    string    `json:"opId"`
+	Rule    string    `json:"rule,omitempty"`
 	Action  string    `json:"action"`
 	Summary string    `json:"summary"`
 	At      time.Time `json:"at"`

@@ -295,7 +295,7 @@ func (s *step) released() {
 	if op == nil || op.Phase != Finished {
 		return
 	}
-	s.i.Attempts = append(s.i.Attempts, Attempt{OpID: op.ID, Action: op.Plan.Action, Summary: op.Plan.Summary, At: op.PlannedAt, EndedAt: s.at, Verdict: op.Verdict, Reason: op.Reason})
+	s.i.Attempts = append(s.i.Attempts, Attempt{OpID: op.ID, Rule: op.Rule, Action: op.Plan.Action, Summary: op.Plan.Summary, At: op.PlannedAt, EndedAt: s.at, Verdict: op.Verdict, Reason: op.Reason})
 	done := *op
 	s.i.Op = nil
 	s.enter(Open)

@@ -159,12 +159,18 @@ func (s *step) merge(now []Alert) {
 			continue
 		}
 		old := s.i.Alerts[k]
-		a.Next, a.Tries, a.Was, a.Recent = old.Next, old.Tries, old.Was, old.Recent
+		a.Next, a.Tries, a.Was, a.Recent, a.Streak = old.Next, old.Tries, old.Was, old.Recent, old.Streak
 		if a.Usual == 0 && a.Noise == 0 {
 			a.Usual, a.Noise = old.Usual, old.Noise // a judge that started since does not know them
 		}
 		if !a.EvaluatedAt.Equal(old.EvaluatedAt) {
 			a.Recent = recent(old.Recent, a)
+			switch a.Verdict {
+			case Breach:
+				a.Streak++
+			case OK:
+				a.Streak = 0
+			}
 		}
 		if old.Firing && !a.Firing && a.Verdict.Unknown() {
 			// A rule that cannot see has not seen the recovery: a judge that started
@@ -277,6 +283,10 @@ func (s *step) climb() {
 		s.unseen(lead)
 		return
 	}
+	if s.helped(lead) && lead.Streak < s.p.Looks {
+		s.enter(Verifying) // it takes as many looks to say that it came back
+		return
+	}
 	if n := s.useless(); s.p.StopLoss > 0 && n >= s.p.StopLoss {
 		s.escalate(fmt.Sprintf("stop-loss: %d of at most %d actions brought no improvement", n, s.p.StopLoss), true)
 		return
@@ -294,6 +304,12 @@ func (s *step) climb() {
 	default:
 		s.do(Consider)
 	}
+}
+
+// helped reports whether the last action was for the alert and helped.
+func (s *step) helped(a Alert) bool {
+	n := len(s.i.Attempts)
+	return n > 0 && s.i.Attempts[n-1].Verdict == Helped && s.i.Attempts[n-1].Rule == a.Rule
 }
 
 // unseen waits for a lead that is firing but not in breach at this moment: it

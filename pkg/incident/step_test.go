@@ -345,3 +345,29 @@ func TestTheTimelineIsBoundedAndKeepsItsBeginning(t *testing.T) {
 		t.Fatalf("%+v, dropped %d", s.inc.Timeline[0], s.inc.Dropped)
 	}
 }
+
+// TestARelapseTakesAsManyLooksAsTheRecovery: one bad look after an action that
+// helped is noise, and takes nobody out of bed.
+func TestARelapseTakesAsManyLooksAsTheRecovery(t *testing.T) {
+	a := breach("errors", P1, 5, "scale", "page")
+	s := tell(t, a)
+	s.policy.Looks = 3
+	s.run("scale", C2)
+	s.tick(steady, a)
+	s.after(11 * time.Second)
+	for range 3 {
+		s.after(time.Second).tick(steady, with(a, OK, true))
+	}
+	s.want(Verifying, Release).step(Released{At: s.at})
+	for range 2 {
+		s.after(time.Second).tick(steady, a).want(Verifying)
+	}
+	s.after(time.Second).tick(steady, with(a, OK, true)).want(Verifying)
+	for range 2 {
+		s.after(time.Second).tick(steady, a).want(Verifying)
+	}
+	if s.inc.Paged {
+		t.Fatal("paged for two bad looks")
+	}
+	s.after(time.Second).tick(steady, a).want(Escalated)
+}
