@@ -191,6 +191,9 @@ func (w *World) excuse(a *app) {
 // and they stay until the incident is over. Who is called for watchdog's own
 // incident looks after everything.
 func (w *World) call(i incident.Incident) {
+	if w.scenario.Alone {
+		return
+	}
 	w.clock.after(time.Minute+w.span(5*time.Minute), -1, func() {
 		s := w.incidents[i.ID]
 		if s == nil || s.value.(incident.Incident).Phase == incident.Resolved {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math"
 	"time"
@@ -110,6 +111,9 @@ func (w *World) takeOver(r *replica, life int) {
 		Tell: func(i incident.Incident) {
 			if l.alive() {
 				w.oracle.told(i)
+				if w.tell != nil {
+					w.tell(l, i)
+				}
 			}
 		},
 		Restored: r.sight.restore, NewID: w.newID, Now: r.now, Policy: w.scenario.Policy.Core, Workers: 1,
@@ -194,6 +198,22 @@ func (w *World) pass(r *replica, life int, name string) {
 			w.pass(r, life, name)
 		}
 	})
+}
+
+// reload is a configuration that changed in nothing that matters here: the
+// process lives on, and so does what its rules know.
+func (w *World) reload(r *replica) {
+	if r.engine == nil {
+		return
+	}
+	w.reloads++
+	w.say("%s reads its configuration again", w.replicaName(r.id))
+	s := w.setup(r)
+	s.Config = fmt.Sprintf("sim-%d", w.reloads)
+	r.engine.Use(s)
+	for _, n := range r.engine.Names() {
+		w.pass(r, r.life, n)
+	}
 }
 
 // resign ends the leader's work in this process; the process lives on.

@@ -20,6 +20,20 @@ type Result struct {
 
 // Run plays a scenario. trace, if not nil, hears everything that happens.
 func Run(s *Scenario, trace func(at time.Duration, text string)) Result {
+	w := newWorld(s, trace)
+	w.clock.run(epoch.Add(s.Length))
+	quiet := *s
+	quiet.Faults = Faults{}
+	w.scenario = &quiet
+	w.say("no more faults from here")
+	w.clock.run(epoch.Add(s.Length + calm))
+	w.oracle.end()
+	w.score.end()
+	return Result{Scenario: s, Score: w.score.Score, Violations: w.oracle.violations}
+}
+
+// newWorld is the world of a scenario with everything due that happens in it.
+func newWorld(s *Scenario, trace func(at time.Duration, text string)) *World {
 	w := &World{scenario: s, clock: newClock(), dice: rand.New(rand.NewPCG(s.Seed, 1)), byName: map[string]*app{}, namespaces: map[string]map[string]string{}, lead: -1, records: map[string]*stored{}, incidents: map[string]*stored{}}
 	if trace != nil {
 		w.trace = func(at time.Time, text string) { trace(at.Sub(epoch), text) }
@@ -39,15 +53,7 @@ func Run(s *Scenario, trace func(at time.Duration, text string)) Result {
 	for _, h := range s.Happens {
 		w.clock.after(h.At, -1, func() { w.happen(h) })
 	}
-	w.clock.run(epoch.Add(s.Length))
-	quiet := *s
-	quiet.Faults = Faults{}
-	w.scenario = &quiet
-	w.say("no more faults from here")
-	w.clock.run(epoch.Add(s.Length + calm))
-	w.oracle.end()
-	w.score.end()
-	return Result{Scenario: s, Score: w.score.Score, Violations: w.oracle.violations}
+	return w
 }
 
 // Story plays a scenario again and returns what happened, a line each.

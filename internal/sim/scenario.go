@@ -20,6 +20,8 @@ type Scenario struct {
 	Policy   *Policy
 	Happens  []Happening
 	Faults   Faults
+	// Alone: whoever is paged does not come.
+	Alone bool
 }
 
 // Target is one simulated application.

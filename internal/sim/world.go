@@ -29,9 +29,12 @@ type World struct {
 
 	outages []outage
 	ids     int
+	reloads int
 	oracle  *oracle
 	score   *score
 	trace   func(at time.Time, text string)
+	// tell, if set, is the receivers of a replica: it is handed what the engine tells.
+	tell func(l *link, i incident.Incident)
 }
 
 // stored is one object of the API server.
