@@ -29,6 +29,8 @@ func patterns() []pattern {
 		p(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`, "<redacted private key>"),
 		p(`(?i)(`+lead+`(?:`+lead+`|`+scheme+`)*)[^\s"',;&}]+`, "${1}<redacted>"),
 		p(`(?i)(`+named+`)(?:"(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?|\\+["'].*?(?:\\+["']|$))`, `${1}"<redacted>"`),
+		// Before what may take the beginning of a URL for a token and leave the password.
+		p(`([a-z][a-z0-9+.-]*://)[^\s/:@"']*:[^\s"']+@`, "${1}<redacted>@"),
 		p(`(?i)\b(bearer|oauth)\s+[a-z0-9._~+/=-]{8,}`, "$1 <redacted>"),
 		p(`\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(\.[A-Za-z0-9_-]*)?`, "<redacted JWT>"),
 		p(`\b(AKIA|ASIA|AGPA|AROA|AIDA)[A-Z0-9]{16}\b`, "<redacted AWS key id>"),
@@ -36,7 +38,6 @@ func patterns() []pattern {
 		p(`\bxox[abprs]-[A-Za-z0-9-]{8,}|\bxapp-[A-Za-z0-9-]{8,}`, "<redacted Slack token>"),
 		p(`\bsk-[A-Za-z0-9_-]{16,}`, "<redacted API key>"),
 		p(`\bAIza[A-Za-z0-9_-]{30,}`, "<redacted API key>"),
-		p(`([a-z][a-z0-9+.-]*://)[^\s/:@"']*:[^\s"']+@`, "${1}<redacted>@"),
 	}
 }
 
