@@ -50,6 +50,9 @@ SIM_INCIDENTS ?= 100000
 sim: ## 100,000 incidents in seeded worlds: every invariant, and the score against the truth
 	SIM_INCIDENTS=$(SIM_INCIDENTS) go test -count=1 -timeout 60m -v ./internal/sim
 
+museum: ## accidents that other systems had, played against watchdog
+	go test -count=1 -v -run TestMuseum ./internal/sim -args -visits 20
+
 mutants: ## safety bugs built in one at a time: the simulator must object to each; TABLE=1 writes docs/mutants.md
 	@go test -count=1 -timeout 30m -v ./internal/mutants -args -all $(if $(TABLE),-table) | grep -Ev '^=== |^ +--- PASS'
 
@@ -76,4 +79,4 @@ clean: ## remove what was built
 hack-need:
 	@hack/need
 
-.PHONY: help build testbed demo test unit integration explore sim mutants fuzz check bench image clean hack-need
+.PHONY: help build testbed demo test unit integration explore sim museum mutants fuzz check bench image clean hack-need

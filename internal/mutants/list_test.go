@@ -51,7 +51,7 @@ var mutants = []mutant{
 	{"a target that keeps coming back is never left to people", "pkg/incident/recur.go", "	case on && q.Incident != op.Incident:", "	case on && q.Incident == \"x\":"},
 	{"the pause between incidents does not grow", "pkg/incident/recur.go", "		d *= 2", "		d += 0"},
 	{"there is no pause between incidents", "pkg/incident/ledger.go", "	if since < need {", "	if since < 0 {"},
-	{"what somebody undid is done again", "pkg/remediate/guard_conflict.go", "		if m.Revert || !undone(f.Workload, m) {", "		if m.Op != \"\" || m.Revert || !undone(f.Workload, m) {"},
+	{"what somebody undid is done again", "pkg/remediate/guard_conflict.go", "		if !undone(f.Workload, m) {", "		if m.Op != \"\" || !undone(f.Workload, m) {"},
 	{"a field goes to and fro", "pkg/remediate/guard_oscillation.go", "m.From != p.After {", "m.From != p.After+\"x\" {"},
 	{"disruptive ops begin at once", "pkg/incident/recur.go", "!last.IsZero() && since < need {", "!last.IsZero() && since < 0 {"},
 	{"a storm is over as soon as it is calm", "pkg/engine/self.go", "now.Sub(w.calmSince) >= stormCalm:", "now.Sub(w.calmSince) >= 0:"},

@@ -70,6 +70,9 @@ type app struct {
 	well     time.Time            // since when nothing is wrong; zero: something is
 	lying    time.Time            // until when the application's own numbers lie
 	enough   int                  // replicas from which on contention grows worse
+
+	made   int // how often the object was made anew
+	scaler *scaler
 }
 
 // template is one pod template.
@@ -84,6 +87,9 @@ func newApp(w *World, t Target) *app {
 		releases: []release{{}}, load: 0.5 * float64(t.Replicas), came: map[int]time.Time{}, troubles: map[string]time.Time{}, until: map[string]time.Time{}, well: epoch.Add(-time.Hour)}
 	for k, v := range t.Annotations {
 		a.annotations[k] = v
+	}
+	if t.Autoscaler.Max > 0 {
+		a.scaler = newScaler(a)
 	}
 	a.template = a.templateOf(0, "")
 	a.running = a.template
@@ -118,7 +124,7 @@ func (a *app) addRevision(at time.Time) {
 	for _, r := range a.revisions {
 		next = max(next, r.Number+1)
 	}
-	uid := fmt.Sprintf("rs-%s-%d", a.name, a.template)
+	uid := a.replicaSet(a.template)
 	if i := slices.IndexFunc(a.revisions, func(r remediate.Revision) bool { return r.UID == uid }); i >= 0 {
 		r := a.revisions[i]
 		r.Number = next
@@ -203,7 +209,7 @@ func (a *app) scale(n int) {
 func (a *app) roll(t int) {
 	a.template = t
 	a.addRevision(a.w.clock.now)
-	if a.releases[a.templates[t].release].crash {
+	if a.releases[a.templates[t].release].crash || a.w.clock.now.Before(a.w.mishaps.failing) {
 		a.rolling = a.w.clock.now.Add(1000 * time.Hour)
 		a.came[t] = a.w.clock.now
 		a.trouble(CrashLoop)
@@ -227,6 +233,9 @@ func (a *app) roll(t int) {
 			a.trouble(BadRelease)
 		} else {
 			a.end(BadRelease)
+		}
+		if a.spec.WarmUp > 0 {
+			a.pass(Glitch, a.spec.WarmUp)
 		}
 		a.look()
 	})
@@ -355,19 +364,29 @@ func (a *app) workload() remediate.Workload {
 	}
 	w.Revisions = slices.Clone(a.revisions)
 	slices.Reverse(w.Revisions)
-	old := fmt.Sprintf("rs-%s-%d", a.name, a.running)
+	old := a.replicaSet(a.running)
 	for i := range a.replicas {
 		w.Pods = append(w.Pods, remediate.Pod{Name: fmt.Sprintf("%s-%d", a.name, i), Revision: old, Ready: i < a.ready, Scheduled: true, StartedAt: epoch})
 	}
 	if !a.rolling.IsZero() {
 		w.Updated = 1
-		p := remediate.Pod{Name: a.name + "-new", Revision: fmt.Sprintf("rs-%s-%d", a.name, a.template), Scheduled: true, StartedAt: a.w.clock.now}
+		p := remediate.Pod{Name: a.name + "-new", Revision: a.replicaSet(a.template), Scheduled: true, StartedAt: a.w.clock.now}
 		if a.on(CrashLoop) {
 			p.Waiting, p.Restarts, p.LastExit = "CrashLoopBackOff", 4, "exit 1 (Error)"
 		}
 		w.Pods = append([]remediate.Pod{p}, w.Pods...)
 	}
+	w.HPA = a.scaler.shown()
+	a.w.mishaps.distort(&w)
 	return w
+}
+
+// replicaSet is the uid of a template's ReplicaSet.
+func (a *app) replicaSet(t int) string {
+	if a.made > 0 {
+		return fmt.Sprintf("rs-%s-%d-%d", a.name, a.made, t)
+	}
+	return fmt.Sprintf("rs-%s-%d", a.name, t)
 }
 
 // sick names what is wrong, worst first; empty: nothing.

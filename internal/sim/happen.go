@@ -101,14 +101,15 @@ var happenings = map[string]func(w *World, h Happening, a *app){
 }
 
 // global are the happenings that concern no single target.
-var global = map[string]bool{"platform fault": true, "kill switch": true, "api server down": true, "kill": true, "lease lost": true, "hand over": true, "clock jump": true}
+var global = map[string]bool{"platform fault": true, "kill switch": true, "api server down": true, "kill": true, "lease lost": true, "hand over": true, "clock jump": true,
+	"starts fail": true, "empty lists": true, "nodes unknown": true, "receiver hangs": true}
 
 // blindable are those that concern one target or all.
 var blindable = map[string]bool{"blind": true, "stale": true, "error": true, "nan": true}
 
 // happen does what a happening says.
 func (w *World) happen(h Happening) {
-	do := happenings[h.What]
+	do := word(h.What)
 	if do == nil {
 		panic(fmt.Sprintf("a scenario says %q, which is no happening", h.What))
 	}
@@ -199,8 +200,10 @@ func (w *World) call(i incident.Incident) {
 		if s == nil || s.value.(incident.Incident).Phase == incident.Resolved {
 			return
 		}
+		storm, _ := s.value.(incident.Incident).Alert("storm")
 		for _, a := range w.apps {
-			if concerns(i, a) {
+			// Whoever is called because monitoring is blind mends that, not the applications.
+			if concerns(i, a) && (i.Target.Name != incident.Self || storm.Firing) {
 				w.mend(a)
 			}
 		}

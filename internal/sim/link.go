@@ -120,14 +120,15 @@ func (l *link) Find(_ context.Context, opID string, p incident.Plan) (bool, erro
 	if err := l.call("looking for op " + opID); err != nil {
 		return false, err
 	}
-	a := l.w.byName[p.Object.Name]
-	return a != nil && a.op == opID, nil
+	a := l.w.written(p.Object)
+	return a != nil && a.carries(p.Object) == opID, nil
 }
 
-func (l *link) Capture(_ context.Context, _ incident.Target, name string) (string, string, error) {
+func (l *link) Capture(_ context.Context, t incident.Target, name string) (string, string, error) {
 	if err := l.call("taking evidence"); err != nil {
 		return "", "logs", err
 	}
+	l.w.mishaps.taken = append(l.w.mishaps.taken, evidence{t.Workload, l.w.clock.now})
 	return "evidence/" + name, "", nil
 }
 
@@ -136,6 +137,9 @@ func (l *link) Incidents(context.Context) ([]engine.Stored, error) {
 		return nil, err
 	}
 	var all []engine.Stored
+	if l.w.clock.now.Before(l.w.mishaps.empty) {
+		return all, nil
+	}
 	for _, id := range slices.Sorted(maps.Keys(l.w.incidents)) {
 		s := l.w.incidents[id]
 		if !s.reread && s.value.(incident.Incident).Phase != incident.Resolved {

@@ -20,7 +20,7 @@ type effect struct {
 	app      *app
 	cause    string // the truth at that moment
 	well     time.Time
-	before   int // replicas wanted
+	before   int // replicas wanted, or the autoscaler's minimum
 	after    int
 	ready    int
 	moving   bool // a rollout was in progress
@@ -58,6 +58,13 @@ type oracle struct {
 	troubled time.Time                   // when watchdog itself was last disturbed
 	undone   map[*app]map[bool]time.Time // of template or replicas: when another controller set back what watchdog wrote
 	restored map[*app]map[int]bool       // releases that a rollback of ours restored
+	calls    []call
+}
+
+// call is a person who was paged.
+type call struct {
+	at     time.Duration
+	target string
 }
 
 func newOracle(w *World) *oracle {
@@ -226,8 +233,8 @@ func (o *oracle) effect(e effect) {
 	}
 	switch e.plan.Action {
 	case "scale":
-		if e.app.replicas <= e.before || e.app.replicas > o.w.scenario.Policy.Settings.MaxReplicas {
-			o.violate("INV-20", "%s took %s from %d to %d replicas", e.plan.Summary, e.app.name, e.before, e.app.replicas)
+		if e.after <= e.before || e.after > o.w.scenario.Policy.Settings.MaxReplicas {
+			o.violate("INV-20", "%s took %s from %d to %d replicas", e.plan.Summary, e.app.name, e.before, e.after)
 		}
 	case "rollback":
 		o.rollback(e, op)
@@ -482,6 +489,7 @@ func (o *oracle) told(i incident.Incident) {
 	o.tolds[i.ID] = i
 	if i.Paged && !o.pages[i.ID] {
 		o.pages[i.ID] = true
+		o.calls = append(o.calls, call{o.w.clock.now.Sub(epoch), i.Target.Name})
 		o.w.say("a person is paged for %s: %s", i.ID, i.PageReason)
 		o.w.score.paged(i)
 		o.w.call(i)

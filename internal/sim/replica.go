@@ -110,7 +110,7 @@ func (w *World) takeOver(r *replica, life int) {
 		Logger: slog.New(slog.DiscardHandler), Cluster: l, Store: l, Audit: l.record,
 		Tell: func(i incident.Incident) {
 			if l.alive() {
-				w.oracle.told(i)
+				w.hear(i)
 				if w.tell != nil {
 					w.tell(l, i)
 				}

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
 )
 
 // calm is how long a world goes on without faults after the scenario, so that
@@ -20,6 +22,12 @@ type Result struct {
 
 // Run plays a scenario. trace, if not nil, hears everything that happens.
 func Run(s *Scenario, trace func(at time.Duration, text string)) Result {
+	w := play(s, trace)
+	return Result{Scenario: s, Score: w.score.Score, Violations: w.oracle.violations}
+}
+
+// play plays a scenario to its end and returns the world it leaves.
+func play(s *Scenario, trace func(at time.Duration, text string)) *World {
 	w := newWorld(s, trace)
 	w.clock.run(epoch.Add(s.Length))
 	quiet := *s
@@ -29,12 +37,12 @@ func Run(s *Scenario, trace func(at time.Duration, text string)) Result {
 	w.clock.run(epoch.Add(s.Length + calm))
 	w.oracle.end()
 	w.score.end()
-	return Result{Scenario: s, Score: w.score.Score, Violations: w.oracle.violations}
+	return w
 }
 
 // newWorld is the world of a scenario with everything due that happens in it.
 func newWorld(s *Scenario, trace func(at time.Duration, text string)) *World {
-	w := &World{scenario: s, clock: newClock(), dice: rand.New(rand.NewPCG(s.Seed, 1)), byName: map[string]*app{}, namespaces: map[string]map[string]string{}, lead: -1, records: map[string]*stored{}, incidents: map[string]*stored{}}
+	w := &World{scenario: s, clock: newClock(), dice: rand.New(rand.NewPCG(s.Seed, 1)), byName: map[string]*app{}, namespaces: map[string]map[string]string{}, lead: -1, records: map[string]*stored{}, incidents: map[string]*stored{}, unheard: map[string]incident.Incident{}}
 	if trace != nil {
 		w.trace = func(at time.Time, text string) { trace(at.Sub(epoch), text) }
 	}

@@ -32,13 +32,20 @@ type Target struct {
 	// Rollout is how long a rollout takes, and MaxUnavailable how many pods are
 	// missing meanwhile.
 	Rollout        time.Duration
-	MaxUnavailable int
+	MaxUnavailable int `yaml:"max_unavailable"`
+	// WarmUp is how long it answers badly after each rollout.
+	WarmUp time.Duration `yaml:"warm_up"`
+	// Autoscaler, if Max is set, decides about the replicas.
+	Autoscaler Autoscaler
 	// Owner is another controller that says so; Reverter one that does not, and
 	// sets back what it did not write after this time.
 	Owner       string
 	Reverter    time.Duration
 	Annotations map[string]string
 }
+
+// Autoscaler is a HorizontalPodAutoscaler.
+type Autoscaler struct{ Min, Max int }
 
 // Happening is one thing that happens from outside.
 type Happening struct {

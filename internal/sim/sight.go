@@ -164,7 +164,7 @@ func (s *sight) outside(a *app) []remediate.Signal {
 	now := s.w.clock.now
 	probe := remediate.Signal{Source: "probe", Known: s.w.monitor(a, now) == "", At: s.r.now()}
 	probe.Bad = a.value("error_rate") > 0.05 || a.value("response_time") > 0.5 || a.value("health") > 0
-	kube := remediate.Signal{Source: "kubernetes", Known: true, At: s.r.now(), Bad: a.on(CrashLoop) || a.on(Leak) || a.on(Overload)}
+	kube := remediate.Signal{Source: "kubernetes", Known: true, At: s.r.now(), Bad: a.on(CrashLoop) || a.on(Leak) || a.on(Overload) || now.Before(s.w.mishaps.unknown)}
 	return []remediate.Signal{probe, kube}
 }
 

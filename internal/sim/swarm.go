@@ -70,7 +70,7 @@ func (d *draw) faults() Faults {
 func (d *draw) policy() *Policy {
 	p := &Policy{Mode: incident.Auto, Core: incident.DefaultPolicy(),
 		Settings: remediate.Settings{AvailabilityFloor: pick(d, 0.5, 0.6, 0.3), MaxUnhealthy: pick(d, 0.3, 0.5, 0.9, 1), SuspectWindow: time.Duration(pick(d, 15, 30, 60)) * time.Minute, GoodAfter: time.Duration(pick(d, 2, 5, 10)) * time.Minute,
-			HumanChange: time.Duration(pick(d, 10, 30)) * time.Minute, OwnChange: time.Duration(pick(d, 10, 30, 60)) * time.Minute, MaxReplicas: pick(d, 8, 20, 50), StaleAfter: 15 * time.Second},
+			HumanChange: time.Duration(pick(d, 10, 30)) * time.Minute, OwnChange: time.Duration(pick(d, 10, 30, 60)) * time.Minute, StartupGrace: time.Duration(pick(d, 0, 2, 5)) * time.Minute, MaxReplicas: pick(d, 8, 20, 50), StaleAfter: 15 * time.Second},
 		Limits: incident.Limits{PerTarget: incident.Rate{Count: pick(d, 3, 6, 20), Per: time.Hour}, PerNamespace: incident.Rate{Count: pick(d, 5, 20, 60), Per: time.Hour},
 			Cluster: incident.Rate{Count: pick(d, 10, 40, 200), Per: time.Hour}, Concurrent: pick(d, 1, 2, 5), Cooldown: time.Duration(pick(d, 1, 5, 10)) * time.Minute,
 			Quarantine: pick(d, incident.Rate{}, incident.Rate{Count: 3, Per: 6 * time.Hour}, incident.Rate{Count: 5, Per: 2 * time.Hour}, incident.Rate{Count: 12, Per: time.Hour}), Spread: time.Duration(pick(d, 0, 10, 20)) * time.Second},

@@ -7,7 +7,6 @@ import (
 
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/remediate"
 )
 
 // World is one simulated cluster with everybody in it.
@@ -28,6 +27,8 @@ type World struct {
 	records   map[string]*stored
 
 	outages []outage
+	mishaps mishaps
+	unheard map[string]incident.Incident // the newest of what a hanging receiver was told
 	ids     int
 	reloads int
 	oracle  *oracle
@@ -88,32 +89,30 @@ func (w *World) swapLedger(l incident.Ledger, version string) (string, error) {
 
 // accept is the API server's side of an op's write: the precondition decides.
 func (w *World) accept(by int, sent time.Time, opID string, p incident.Plan) (incident.Outcome, error) {
-	a := w.byName[p.Object.Name]
+	a := w.written(p.Object)
 	if a == nil {
 		return incident.Denied, fmt.Errorf("%s %q not found", p.Object.Resource, p.Object.Name)
 	}
 	if p.Object.UID == "" || p.Object.ResourceVersion == "" {
 		w.oracle.violate("INV-03", "op %s was sent without a precondition", opID)
 	}
-	if p.Object.UID != a.uid || p.Object.ResourceVersion != fmt.Sprint(a.version) {
-		return incident.Conflicted, fmt.Errorf("the object has version %d, not %s", a.version, p.Object.ResourceVersion)
+	if uid, version := a.identity(p.Object); p.Object.UID != uid || p.Object.ResourceVersion != version {
+		return incident.Conflicted, fmt.Errorf("the object has uid %s and version %s, not %s and %s", uid, version, p.Object.UID, p.Object.ResourceVersion)
 	}
-	before, ready, moving := a.replicas, a.ready, !a.rolling.IsZero() && !a.on(CrashLoop)
-	was := a.template
-	if err := a.apply("watchdog", p.Patch); err != nil {
+	before, ready, moving := a.lever(p.Object), a.ready, !a.rolling.IsZero() && !a.on(CrashLoop)
+	was, count := a.template, a.replicas
+	if err := a.write(opID, p); err != nil {
 		return incident.Denied, err
 	}
-	a.op = opID
-	a.annotations[remediate.ClaimAnnotation] = installation
-	e := effect{at: w.clock.now, sent: sent, by: by, op: opID, plan: p, app: a, cause: a.sick(), well: a.well, before: before, after: a.replicas, ready: ready, moving: moving, from: was, to: a.template}
+	e := effect{at: w.clock.now, sent: sent, by: by, op: opID, plan: p, app: a, cause: a.sick(), well: a.well, before: before, after: a.lever(p.Object), ready: ready, moving: moving, from: was, to: a.template}
 	w.say("API server: %s (op %s of %s) is accepted; the truth: %s", p.Summary, opID, w.replicaName(by), orWell(e.cause))
 	w.oracle.effect(e)
 	w.score.effect(e)
 	if p.Action != incident.RevertAction {
 		a.cured(p.Action)
 	}
-	if a.spec.Reverter > 0 {
-		w.clock.after(a.spec.Reverter, -1, func() { w.revert(a, before, was) })
+	if a.spec.Reverter > 0 && a.scaler == nil {
+		w.clock.after(a.spec.Reverter, -1, func() { w.revert(a, count, was) })
 	}
 	return incident.Applied, nil
 }

@@ -189,7 +189,7 @@ func (b *built) makeSetup(a *App) *engine.Setup {
 		Settings: remediate.Settings{
 			AvailabilityFloor: c.Guards.AvailabilityFloor.Value, MaxUnhealthy: c.Budget.MaxUnhealthy.Value,
 			SuspectWindow: time.Duration(c.Guards.SuspectWindow), GoodAfter: time.Duration(c.Guards.GoodAfter),
-			HumanChange: time.Duration(c.Guards.HumanChange), OwnChange: time.Duration(c.Guards.OwnChange), MaxReplicas: c.Guards.MaxReplicas,
+			HumanChange: time.Duration(c.Guards.HumanChange), OwnChange: time.Duration(c.Guards.OwnChange), StartupGrace: time.Duration(c.Guards.StartupGrace), MaxReplicas: c.Guards.MaxReplicas,
 			StaleAfter: max(10*time.Second, 3*time.Duration(c.EvaluationInterval)),
 		},
 		Limits: incident.Limits{

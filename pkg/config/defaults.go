@@ -208,6 +208,7 @@ func (g *Guards) setDefaults() {
 	orDuration(&g.GoodAfter, 10*time.Minute)
 	orDuration(&g.HumanChange, 10*time.Minute)
 	orDuration(&g.OwnChange, time.Hour)
+	orDuration(&g.StartupGrace, 5*time.Minute)
 	if !g.Quarantine.set {
 		g.Quarantine = Rate{Count: 3, Per: model.Duration(6 * time.Hour), set: true}
 	}

@@ -263,6 +263,9 @@ type Guards struct {
 	// OwnChange is how long watchdog remembers its own changes: what somebody undid
 	// is not done again, and no field goes back and forth (INV-23, INV-28). Default 1h.
 	OwnChange model.Duration `yaml:"own_change,omitempty"`
+	// StartupGrace is how long after watchdog replaced pods a breach that began
+	// since then may be their start: nothing is replaced again (INV-10). Default 5m.
+	StartupGrace model.Duration `yaml:"startup_grace,omitempty"`
 	// Quarantine is in how many incidents watchdog may act on one target within a
 	// window; then the target is left to people until one of them lifts it with
 	// watchdog resume (INV-22). Default 3/6h.

@@ -54,7 +54,7 @@ func parent(path string) string {
 }
 
 // notZero are the options for which 0 means "not given".
-var notZero = []string{"attempts", "clear_for", "concurrent", "cooldown", "evaluation_interval", "failures", "for", "good_after", "hold_down", "human_change", "interval", "lease", "max", "max_replicas", "max_skew", "min_rate", "min_requests", "own_change", "settle", "spread", "successes", "suspect_window", "timeout", "verify", "wait_limit", "window"}
+var notZero = []string{"attempts", "clear_for", "concurrent", "cooldown", "evaluation_interval", "failures", "for", "good_after", "hold_down", "human_change", "interval", "lease", "max", "max_replicas", "max_skew", "min_rate", "min_requests", "own_change", "settle", "spread", "startup_grace", "successes", "suspect_window", "timeout", "verify", "wait_limit", "window"}
 
 // zeroes reports every 0 that would silently become a default: `concurrent: 0`
 // must not end up as two ops at once.

@@ -61,8 +61,11 @@ type Settings struct {
 	HumanChange       time.Duration
 	// OwnChange is how long watchdog's own changes are remembered: what somebody
 	// undid is not done again, and no field goes back and forth.
-	OwnChange   time.Duration
-	MaxReplicas int
+	OwnChange time.Duration
+	// StartupGrace is how long after watchdog replaced pods a new breach may be
+	// their start.
+	StartupGrace time.Duration
+	MaxReplicas  int
 	// StaleAfter is how old the leading alert's evaluation may be (INV-12).
 	StaleAfter time.Duration
 }

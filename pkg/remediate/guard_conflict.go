@@ -25,7 +25,7 @@ func notUndone(f Facts, p incident.Plan) incident.Answer {
 		n++
 	}
 	for _, m := range newest {
-		if m.Revert || !undone(f.Workload, m) {
+		if !undone(f.Workload, m) {
 			continue
 		}
 		return hold(incident.HandOver, "control conflict: watchdog changed %s from %s to %s %s ago (op %s), and it is back: %s; nothing is tried a second time within %s. Make the change where that controller takes it from",

@@ -77,3 +77,21 @@ func guardHold(answers []incident.Answer, guard string) incident.Hold {
 	}
 	return "not asked"
 }
+
+func TestTheStartAfterOurOwnRestartIsNoNewFault_INV10(t *testing.T) {
+	f, _ := acted(t, "restart")
+	f.Settings.StartupGrace = 15 * time.Minute
+	f.Workload.Template = template("agent-system:v2.2.0", RestartedAtAnnotation, "2026-03-01T12:00:00Z")
+	f.Workload.Revisions[0].Template = f.Workload.Template
+	_, answers := Consider(f)
+	checkHeld(t, answers, "settling", incident.Wait, "the breach began 10m0s after watchdog replaced the pods (op op-1)")
+	// The breach that the restart was for, and one that comes later, are none.
+	for _, began := range []time.Duration{-11 * time.Minute, 6 * time.Minute} {
+		g := f
+		g.Now = f.Now.Add(max(0, began))
+		g.Alert.ActiveAt, g.Alert.EvaluatedAt, g.Incident.OpenedAt = f.Now.Add(began), g.Now, g.Now
+		if _, answers := Consider(g); guardHold(answers, "settling") != "" {
+			t.Errorf("began %s: %+v", began, holding(answers))
+		}
+	}
+}

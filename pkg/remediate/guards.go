@@ -32,6 +32,7 @@ func guards() []guard {
 		{"human change", incident.C2, noHumanChange},
 		{"control conflict", incident.C2, notUndone},
 		{"oscillation", incident.C2, notBackAndForth},
+		{"settling", incident.C3, settledDown},
 		{"paused", incident.C2, notPaused},
 		{"rollout", incident.C2, noRollout},
 		{"availability floor", incident.C3, aboveFloor},

@@ -1,0 +1,23 @@
+package remediate
+
+import (
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// settledDown: what began shortly after watchdog replaced the pods may be their
+// start and not a new fault (INV-10). Replacing them again would begin it anew.
+func settledDown(f Facts, _ incident.Plan) incident.Answer {
+	grace := f.Settings.StartupGrace
+	for _, m := range ownMoves(f) {
+		began := f.Alert.ActiveAt.Sub(m.At)
+		if m.Was == "" || began < 0 || began >= grace || f.Now.Sub(m.At) >= grace {
+			continue
+		}
+		a := hold(incident.Wait, "the breach began %s after watchdog replaced the pods (op %s): for %s that may be their start", began.Round(time.Second), m.Op, grace)
+		a.RetryAt = m.At.Add(grace)
+		return a
+	}
+	return pass("the breach did not begin within %s after watchdog replaced the pods", grace)
+}
