@@ -32,9 +32,8 @@ type Move struct {
 	To     string `json:"to"`
 	// Was is the fingerprint of the pod template before the change, of those that
 	// change it.
-	Was    string    `json:"was,omitempty"`
-	At     time.Time `json:"at"`
-	Revert bool      `json:"revert,omitempty"`
+	Was string    `json:"was,omitempty"`
+	At  time.Time `json:"at"`
 }
 
 // Bounds of what is remembered. Guards look back less far.
@@ -155,7 +154,7 @@ func (l Ledger) moved(m Move) Ledger {
 // Reverted remembers that a lease was taken back by the op with the given id.
 func (l Ledger) Reverted(lease Lease, op string, now time.Time) Ledger {
 	p := lease.Plan
-	return l.moved(Move{Op: op, Object: p.Object.UID, Field: p.Field, From: p.After, To: p.Before, At: now, Revert: true})
+	return l.moved(Move{Op: op, Object: p.Object.UID, Field: p.Field, From: p.After, To: p.Before, At: now})
 }
 
 // Sane returns the ledger without times that lie ahead of now, and whether it
