@@ -38,6 +38,7 @@ var strict = flag.Bool("strict", false, "fail also for what is known not to be h
 func TestAThousandBouncesOverAnUnchangedWorld_INV07(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprintf("replicas=%d", seed+1), func(t *testing.T) {
+			t.Parallel()
 			s := unchanged(seed)
 			w := newWorld(s, nil)
 			terms := 0
