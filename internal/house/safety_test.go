@@ -96,3 +96,25 @@ func testFunctions(t *testing.T) map[string]bool {
 	}
 	return all
 }
+
+// TestEveryFuzzTargetHasACorpus: what was found or thought of once is tried in
+// every run of the tests, not only when the fuzzer comes upon it again.
+func TestEveryFuzzTargetHasACorpus(t *testing.T) {
+	n := 0
+	for _, s := range sources(t, true, "pkg", "internal") {
+		b, err := os.ReadFile(filepath.Join("../..", s.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`).FindAllStringSubmatch(string(b), -1) {
+			n++
+			inputs, err := os.ReadDir(filepath.Join("../..", s.pkg, "testdata", "fuzz", m[1]))
+			if err != nil || len(inputs) < 2 || len(inputs) > 20 {
+				t.Errorf("%s: %s has %d committed inputs in testdata/fuzz, want 2 to 20 (%v)", s.pkg, m[1], len(inputs), err)
+			}
+		}
+	}
+	if n < 12 {
+		t.Errorf("%d fuzz targets found, want at least 12", n)
+	}
+}
