@@ -62,6 +62,9 @@ func (r *replica) agree(early bool) error {
 
 // start brings the process up: it sees, and stands for election.
 func (w *World) start(r *replica) {
+	if r.up {
+		return // its pod came back already
+	}
 	r.up, r.life = true, r.life+1
 	began := w.clock.now
 	r.clock = engine.NewClock(began.Add(r.skew), func() time.Duration { return w.clock.now.Sub(began) })
@@ -290,7 +293,7 @@ func (w *World) usurp() {
 
 // handOver is a graceful stop.
 func (w *World) handOver() {
-	if w.lead < 0 {
+	if w.lead < 0 || !w.replicas[w.lead].up {
 		return
 	}
 	old := w.replicas[w.lead]

@@ -10,7 +10,7 @@ import (
 
 // TestSwarm plays worlds until SIM_INCIDENTS were seen, or a few.
 func TestSwarm(t *testing.T) {
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(1000)
 	incidents, err := strconv.Atoi(os.Getenv("SIM_INCIDENTS"))
 	if err != nil {
 		incidents = 300

@@ -28,6 +28,8 @@ func Swarm(seed uint64) *Scenario {
 		switch {
 		case d.chance(0.03):
 			t.Owner = "Argo CD application " + t.Name
+		case d.chance(0.15):
+			t.Autoscaler = Autoscaler{Min: t.Replicas, Max: t.Replicas + d.IntN(8)}
 		case d.chance(0.03):
 			t.Reverter = time.Duration(20+d.IntN(100)) * time.Second
 		}

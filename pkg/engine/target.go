@@ -313,6 +313,9 @@ func same(a, b incident.Incident) bool {
 	if a.Op != nil && (a.Op.ID != b.Op.ID || a.Op.Phase != b.Op.Phase || !a.Op.RolledAt.Equal(b.Op.RolledAt)) {
 		return false
 	}
+	if !maps.Equal(a.Receipts, b.Receipts) {
+		return false
+	}
 	return slices.EqualFunc(a.Alerts, b.Alerts, func(x, y incident.Alert) bool {
 		return x.Rule == y.Rule && x.Next == y.Next && x.Tries == y.Tries && x.Firing == y.Firing && x.Verdict == y.Verdict
 	})

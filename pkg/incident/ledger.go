@@ -164,9 +164,9 @@ func (l Ledger) Release(op Op, verdict string, now time.Time, lim Limits) Ledger
 			}
 		}
 	}
-	p := op.Plan
-	next = next.moved(Move{Op: op.ID, Object: p.Object.UID, Field: p.Field, From: p.Before, To: p.After, Was: p.Was, At: later(op.AppliedAt, op.PlannedAt)})
-	return next.recurred(op, lim.Quarantine, now).withLease(op, verdict, now)
+	p, at := op.Plan, later(op.AppliedAt, op.PlannedAt)
+	next = next.moved(Move{Op: op.ID, Object: p.Object.UID, Field: p.Field, From: p.Before, To: p.After, Was: p.Was, At: at})
+	return next.recurred(op, lim.Quarantine, at, now).withLease(op, verdict, now)
 }
 
 func later(a, b time.Time) time.Time {

@@ -71,6 +71,7 @@ func (s *step) held(h Hold, plan, reason string, retryAt time.Time) {
 	case Suppress:
 		s.noteOnce("held", text)
 		s.enter(Suppressed)
+		s.i.HeldSince = time.Time{} // a person's hold is no blindness to be told of
 		s.i.NextAt = s.at.Add(s.p.Retry)
 	case Freeze:
 		s.noteOnce("frozen", text)

@@ -86,14 +86,14 @@ func (l Ledger) checkQuarantine(op Op, now time.Time, r Rate) Answer {
 	return Answer{Guard: "quarantine", Reason: fmt.Sprintf("%d of %d incidents with an action on the target in %s", l.cycles(t, op.Incident, now, r.Per), r.Count, r.Per)}
 }
 
-// recurred sets the target under quarantine when the op's incident makes the
-// number of cycles complete.
-func (l Ledger) recurred(op Op, r Rate, now time.Time) Ledger {
+// recurred sets the target under quarantine when the op's incident made the
+// number of cycles complete at the moment of its effect.
+func (l Ledger) recurred(op Op, r Rate, at, now time.Time) Ledger {
 	t := op.Plan.Target.String()
 	if _, on := l.Quarantined(t); on || r.Count <= 0 {
 		return l
 	}
-	n := l.cycles(t, "", now, r.Per)
+	n := l.cycles(t, "", at, r.Per)
 	if n < r.Count {
 		return l
 	}

@@ -100,6 +100,7 @@ type step struct {
 	at      time.Time
 	p       Policy
 	effects []Effect
+	awaits  bool // a rule that fired before a restart was not evaluated since
 }
 
 func (s *step) do(e Effect) { s.effects = append(s.effects, e) }
@@ -126,6 +127,7 @@ func (s *step) tick(e Tick) {
 	switch {
 	case s.i.Op != nil:
 		s.resume(e)
+	case s.awaits:
 	case s.quiet():
 		s.resolve()
 	case s.i.Phase == Escalated:
@@ -159,6 +161,12 @@ func (s *step) merge(now []Alert) {
 			continue
 		}
 		old := s.i.Alerts[k]
+		if old.Firing && a.Firing && a.EvaluatedAt.IsZero() && !old.EvaluatedAt.IsZero() {
+			// Restored after a restart and not evaluated since: no news, and no time to act.
+			old.Ladder = a.Ladder
+			s.i.Alerts[k], s.awaits = old, true
+			continue
+		}
 		a.Next, a.Tries, a.Was, a.Recent, a.Streak = old.Next, old.Tries, old.Was, old.Recent, old.Streak
 		if a.Usual == 0 && a.Noise == 0 {
 			a.Usual, a.Noise = old.Usual, old.Noise // a judge that started since does not know them
