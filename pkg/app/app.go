@@ -305,9 +305,9 @@ func (a *App) Reload() error {
 // minRetention is how long samples are kept at least.
 const minRetention = 15 * time.Minute
 
-// retention is as long as some rule looks back, and a little longer: a sample may
+// Retention is as long as some rule looks back, and a little longer: a sample may
 // be a minute old before it is asked for.
-func retention(all []rules.Rule) time.Duration {
+func Retention(all []rules.Rule) time.Duration {
 	d := minRetention
 	for _, r := range all {
 		d = max(d, r.Reach()+time.Minute)
@@ -326,7 +326,7 @@ func (a *App) use(cfg *config.Config) error {
 	}
 	// The views read what is built; it is there before anything is judged by it.
 	old := a.built.Swap(b)
-	if _, err := a.judge.Set(b.rules); err != nil {
+	if _, err := a.judge.Set(b.Rules); err != nil {
 		a.built.Store(old)
 		return err
 	}
@@ -334,7 +334,7 @@ func (a *App) use(cfg *config.Config) error {
 		a.built.Store(old)
 		return err
 	}
-	a.samples.Retain(retention(b.rules))
+	a.samples.Retain(Retention(b.Rules))
 	a.watcher.Watch(b.workloads)
 	a.outbox.Replace(b.notifiers)
 	a.engine.Use(b.setup)

@@ -47,7 +47,7 @@ func TestTheLowestModeWinsAndItIsSaidWhoseItIs_INV48(t *testing.T) {
 		{"auto", "suggest", "auto", "", incident.Suggest, "target shop"},
 		{"auto", "auto", "auto", "", incident.Auto, "everything"},
 	} {
-		b := &built{cfg: &config.Config{Mode: tc.global, Targets: []config.Target{{Name: "shop", Mode: tc.target}},
+		b := &Policy{cfg: &config.Config{Mode: tc.global, Targets: []config.Target{{Name: "shop", Mode: tc.target}},
 			Thresholds: []config.Threshold{{Name: "cpu", Mode: tc.rule, Ladder: []config.Rung{{Action: "scale", Options: config.RungOptions{Mode: tc.rung}}}}}}}
 		if got := b.rung("shop", "cpu", 0); got.Mode != tc.want || got.ModeWhy != tc.who {
 			t.Errorf("%+v: %s by %q", tc, got.Mode, got.ModeWhy)
@@ -74,13 +74,13 @@ thresholds:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := b.rules[0]; !r.Above || r.Bound != 0.001 || r.Clear != 0.0005 || r.For != 5*time.Minute || len(r.Floor) != 1 || r.SourceKind != "app" || r.Targets[0] != "shop" {
+	if r := b.Rules[0]; !r.Above || r.Bound != 0.001 || r.Clear != 0.0005 || r.For != 5*time.Minute || len(r.Floor) != 1 || r.SourceKind != "app" || r.Targets[0] != "shop" {
 		t.Errorf("%+v", r)
 	}
-	if r := b.rules[1]; r.Above || r.Bound != 2 || r.Clear != 2 {
+	if r := b.Rules[1]; r.Above || r.Bound != 2 || r.Clear != 2 {
 		t.Errorf("%+v", r)
 	}
-	if r := b.rules[2]; r.Source != rules.Prometheus || r.SourceKind != "prometheus" {
+	if r := b.Rules[2]; r.Source != rules.Prometheus || r.SourceKind != "prometheus" {
 		t.Errorf("%+v", r)
 	}
 	if l := b.ladders["active_agents"]; len(l) != 4 || l[1].Action != "restart" || l[1].Class != incident.C3 {

@@ -1,46 +1,37 @@
 package app
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v4"
-
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
-	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/probes"
-	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
 // built is everything a configuration becomes.
 type built struct {
-	cfg       *config.Config
-	rules     []rules.Rule
+	*Policy
 	remote    rules.QueryFunc
 	looks     []probes.Entry
 	workloads []kube.Watched
 	notifiers []notify.Notifier
 	setup     *engine.Setup
-	ladders   map[string][]incident.Rung // by rule
-	services  map[string]string          // by namespace/kind/name
-	jobs      map[string]json.RawMessage
+	services  map[string]string // by namespace/kind/name
 }
 
 // build makes everything a configuration asks for. With a nil app it is the
 // check of a file: no cluster, no secrets.
 func build(cfg *config.Config, a *App) (*built, error) {
-	b := &built{cfg: cfg, ladders: map[string][]incident.Rung{}, services: map[string]string{}, jobs: map[string]json.RawMessage{}}
-	err := errors.Join(b.readJobs(), b.makeRules(), b.makeTargets(a))
+	b := &built{services: map[string]string{}}
+	var err error
+	b.Policy, err = NewPolicy(cfg)
+	err = errors.Join(err, b.makeTargets(a))
 	if cfg.Prometheus != nil {
 		var e error
 		b.remote, e = rules.NewRemote(rules.RemoteOptions{URL: cfg.Prometheus.URL, Timeout: time.Duration(cfg.Prometheus.Timeout), BearerTokenFile: cfg.Prometheus.BearerTokenFile, CAFile: cfg.Prometheus.CAFile})
@@ -55,85 +46,10 @@ func build(cfg *config.Config, a *App) (*built, error) {
 		return nil, err
 	}
 	if a != nil {
-		b.setup = b.makeSetup(a)
+		b.setup = b.Setup()
+		b.setup.Installation, b.setup.View, b.setup.Fresh, b.setup.World, b.setup.Dependencies = a.o.Namespace, a.view, a.fresh, a.world, a.dependencies
 	}
 	return b, nil
-}
-
-func (b *built) makeRules() error {
-	var errs []error
-	for _, t := range b.cfg.Thresholds {
-		r, err := rule(t, b.cfg)
-		if err == nil {
-			err = rules.Check(r)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: threshold %s: %w", b.cfg.File, t.Name, err))
-			continue
-		}
-		b.rules = append(b.rules, r)
-		b.ladders[t.Name] = ladder(t)
-	}
-	return errors.Join(errs...)
-}
-
-// rule turns a threshold of the file into a rule.
-func rule(t config.Threshold, cfg *config.Config) (rules.Rule, error) {
-	r := rules.Rule{
-		Name: t.Name, Severity: string(t.Severity), Expr: t.Expr, Window: time.Duration(t.Window), Source: t.Source,
-		For: time.Duration(t.For), ClearFor: time.Duration(t.ClearFor), Targets: t.Targets, Staleness: staleness(cfg),
-	}
-	if len(r.Targets) == 0 {
-		for _, target := range cfg.Targets {
-			r.Targets = append(r.Targets, target.Name)
-		}
-	}
-	bound, clear := t.Above, t.ClearBelow
-	if r.Above = t.Above != nil; !r.Above {
-		bound, clear = t.Below, t.ClearAbove
-	}
-	if bound == nil {
-		return r, errors.New("neither above nor below is given")
-	}
-	r.Bound, r.Clear, r.Unit = bound.Value, bound.Value, bound.Unit
-	if clear != nil {
-		r.Clear = clear.Value
-	}
-	if t.MinRate > 0 {
-		r.Floor = append(r.Floor, rules.MinRate(t.MinRate))
-	}
-	if t.MinRequests > 0 {
-		r.Floor = append(r.Floor, rules.MinRequests(t.MinRequests, time.Duration(t.Window)))
-	}
-	if row, ok := rules.LookupBuiltin(t.Metric); ok && t.Expr == "" {
-		return row.Apply(r)
-	}
-	if r.Source == rules.Prometheus {
-		r.SourceKind = "prometheus"
-	} else {
-		r.SourceKind = "app"
-	}
-	return r, nil
-}
-
-// staleness follows the slowest probe: three of its intervals.
-func staleness(cfg *config.Config) time.Duration {
-	slowest := 15 * time.Second
-	for _, t := range cfg.Targets {
-		for _, p := range t.Probes {
-			slowest = max(slowest, time.Duration(p.Look().Interval))
-		}
-	}
-	return 3 * slowest
-}
-
-// ladder turns a threshold's rungs into the core's.
-func ladder(t config.Threshold) []incident.Rung {
-	var l []incident.Rung
-	for i, r := range t.Ladder {
-		l = append(l, incident.Rung{Action: r.Action, Class: remediate.ClassOf(r.Action), Settle: time.Duration(r.Options.Settle), Verify: time.Duration(r.Options.Verify), Attempts: r.Options.Attempts, Index: i})
-	}
-	return l
 }
 
 func (b *built) makeTargets(a *App) error {
@@ -156,94 +72,4 @@ func (b *built) makeTargets(a *App) error {
 		b.looks = append(b.looks, entries...)
 	}
 	return errors.Join(errs...)
-}
-
-// readJobs reads the vetted Job manifests into JSON.
-func (b *built) readJobs() error {
-	var errs []error
-	for name, j := range b.cfg.JobTemplates {
-		path := j.File
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(filepath.Dir(b.cfg.File), path)
-		}
-		text, err := os.ReadFile(path)
-		var doc any
-		if err == nil {
-			err = yaml.Unmarshal(text, &doc)
-		}
-		if err == nil {
-			b.jobs[name], err = json.Marshal(doc)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: job_templates: %s: %w", b.cfg.File, name, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (b *built) makeSetup(a *App) *engine.Setup {
-	c := b.cfg
-	s := &engine.Setup{
-		Config: c.Hash, Targets: map[string]engine.TargetSetup{}, Rung: b.rung, Installation: a.o.Namespace,
-		View: a.view, Fresh: a.fresh, World: a.world, Dependencies: a.dependencies,
-		Settings: remediate.Settings{
-			AvailabilityFloor: c.Guards.AvailabilityFloor.Value, MaxUnhealthy: c.Budget.MaxUnhealthy.Value,
-			SuspectWindow: time.Duration(c.Guards.SuspectWindow), GoodAfter: time.Duration(c.Guards.GoodAfter),
-			HumanChange: time.Duration(c.Guards.HumanChange), OwnChange: time.Duration(c.Guards.OwnChange), StartupGrace: time.Duration(c.Guards.StartupGrace), MaxReplicas: c.Guards.MaxReplicas,
-			StaleAfter: max(10*time.Second, 3*time.Duration(c.EvaluationInterval)),
-		},
-		Limits: incident.Limits{
-			PerTarget: rate(c.Budget.PerTarget), PerNamespace: rate(c.Budget.PerNamespace), Cluster: rate(c.Budget.Cluster),
-			Concurrent: c.Budget.Concurrent, Cooldown: time.Duration(c.Guards.Cooldown),
-			Quarantine: rate(c.Guards.Quarantine), Spread: time.Duration(c.Budget.Spread),
-		},
-		Policy: incident.DefaultPolicy(),
-	}
-	s.Policy.WaitLimit = time.Duration(c.Guards.WaitLimit)
-	for _, t := range c.Targets {
-		kind, name, _ := strings.Cut(t.Workload, "/")
-		mode, who := lowest([]ceiling{{c.Mode, "the configuration's mode"}, {t.Mode, "target " + t.Name}})
-		s.Targets[t.Name] = engine.TargetSetup{Target: incident.Target{Name: t.Name, Namespace: t.Namespace, Kind: kind, Workload: name}, Service: t.Service, Mode: mode, ModeWhy: who}
-	}
-	return s
-}
-
-func rate(r config.Rate) incident.Rate {
-	return incident.Rate{Count: r.Count, Per: time.Duration(r.Per)}
-}
-
-// rung finds how one rung is set up: the lowest mode wins, and it is said whose it is.
-func (b *built) rung(target, rule string, index int) engine.Rung {
-	ti := slices.IndexFunc(b.cfg.Targets, func(t config.Target) bool { return t.Name == target })
-	ri := slices.IndexFunc(b.cfg.Thresholds, func(t config.Threshold) bool { return t.Name == rule })
-	if ti < 0 || ri < 0 || index >= len(b.cfg.Thresholds[ri].Ladder) {
-		return engine.Rung{Mode: incident.Observe, ModeWhy: "the configuration has no such rule, target or rung any more"}
-	}
-	t, r := b.cfg.Targets[ti], b.cfg.Thresholds[ri]
-	o := r.Ladder[index].Options
-	modes := []ceiling{{b.cfg.Mode, "the configuration's mode"}, {t.Mode, "target " + t.Name}, {r.Mode, "rule " + r.Name}}
-	if o.Mode != "" {
-		modes = append(modes, ceiling{o.Mode, fmt.Sprintf("rung %d of rule %s", index+1, r.Name)})
-	}
-	low, who := lowest(modes)
-	return engine.Rung{
-		Mode: low, ModeWhy: who,
-		Options: remediate.Options{By: o.By, AtLeast: o.AtLeast, Max: o.Max, Lease: time.Duration(o.Lease), Job: b.jobs[o.Template], JobName: o.Template, SingleSource: r.SingleSource},
-	}
-}
-
-// ceiling is a mode and who set it.
-type ceiling struct {
-	mode incident.Mode
-	who  string
-}
-
-func lowest(all []ceiling) (incident.Mode, string) {
-	low, who := incident.Auto, "everything"
-	for _, c := range all {
-		if l := incident.Lowest(low, c.mode); l != low {
-			low, who = l, c.who
-		}
-	}
-	return low, who
 }

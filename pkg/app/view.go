@@ -74,13 +74,7 @@ const freshTimeout = 8 * time.Second
 
 func (a *App) assemble(target string, alerts []rules.Alert, looks []probes.Status) engine.View {
 	b := a.built.Load()
-	v := engine.View{Signals: signals(alerts, looks)}
-	for _, x := range alerts {
-		v.Alerts = append(v.Alerts, incident.Alert{
-			Rule: x.Rule, Severity: incident.Severity(x.Severity), Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict), Reason: x.Reason,
-			Value: x.Value, Bound: x.Bound, Above: x.Above, Unit: x.Unit, Usual: x.Usual, Noise: x.Noise, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Ladder: b.ladders[x.Rule],
-		})
-	}
+	v := b.View(alerts, looks)
 	if ts, ok := b.setup.Targets[target]; ok {
 		if s, err := a.watcher.State(ts.Target.Namespace, ts.Target.Kind, ts.Target.Workload); err == nil {
 			v.Rollout = incident.Rollout{Known: true, Done: !s.RolloutInProgress && s.Ready >= s.Desired, Ready: s.Ready}
@@ -142,9 +136,13 @@ func sourceOf(kind string) string {
 	return "probe"
 }
 
-// dependencies asks the samples for the health document's checks of the target.
 func (a *App) dependencies(ctx context.Context, target string) []remediate.Dependency {
-	points, err := a.local(ctx, fmt.Sprintf("watchdog_dependency_up{target=%q,check!=\"agents\"}", target), a.clock.Now())
+	return Dependencies(ctx, a.local, target, a.clock.Now())
+}
+
+// Dependencies asks the samples for the health document's checks of the target.
+func Dependencies(ctx context.Context, ask rules.QueryFunc, target string, at time.Time) []remediate.Dependency {
+	points, err := ask(ctx, fmt.Sprintf("watchdog_dependency_up{target=%q,check!=\"agents\"}", target), at)
 	if err != nil {
 		return nil
 	}

@@ -50,7 +50,25 @@ func (c *Config) setDefaults() {
 	c.Receivers.setDefaults()
 }
 
+// Raise sets the ceiling, and the mode of each target and rule for which the
+// file gives none. Where it gives one, that stays. It is for asking what a policy
+// would do; what runs is what the file says.
+func (c *Config) Raise(m incident.Mode) {
+	c.Mode = m
+	for i := range c.Targets {
+		if c.Targets[i].open {
+			c.Targets[i].Mode = m
+		}
+	}
+	for i := range c.Thresholds {
+		if c.Thresholds[i].open {
+			c.Thresholds[i].Mode = m
+		}
+	}
+}
+
 func (t *Target) setDefaults() {
+	t.open = t.Mode == ""
 	orMode(&t.Mode)
 	for i := range t.Probes {
 		p := &t.Probes[i]
@@ -140,6 +158,7 @@ func (t *Threshold) setDefaults() {
 	if t.Source == "" {
 		t.Source = "local"
 	}
+	t.open = t.Mode == ""
 	orMode(&t.Mode)
 	orDuration(&t.Window, 5*time.Minute)
 	for i := range t.Ladder {

@@ -54,6 +54,7 @@ type Target struct {
 	Namespace string  `yaml:"namespace"`         // the namespace of the workload
 	Service   string  `yaml:"service,omitempty"` // the Service whose ready endpoints are counted
 	Probes    []Probe `yaml:"probes,omitempty"`  // how it is looked at over the network; the workload's state in Kubernetes is always looked at
+	open      bool    // the file gives no mode
 }
 
 // Probe is one way of looking. Exactly one kind is set:
@@ -155,6 +156,7 @@ type Threshold struct {
 	// SingleSource waives the second source of evidence that restart and
 	// rollback need (INV-11). The text says why and goes into the audit record.
 	SingleSource string `yaml:"single_source,omitempty"`
+	open         bool   // the file gives no mode
 }
 
 // Rung is one step of a ladder: a bare word (capture, restart, page) or one

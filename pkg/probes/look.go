@@ -115,7 +115,7 @@ func (s *Scheduler) record(sl *slot, number uint64, seen Status, samples []*mode
 	if counts {
 		seen.Damped = sl.damper.Add(seen.State)
 	}
-	samples = sl.entry.labelled(append(samples, common(seen, seen.At)...))
+	samples = sl.entry.Samples(seen, samples)
 	sl.stamp(samples, model.TimeFromUnixNano(seen.At.UnixNano()))
 	sl.shown, sl.status, sl.kept = number, seen, keepAll(samples)
 	s.opts.Append(samples)
@@ -136,6 +136,12 @@ func (sl *slot) stamp(samples []*model.Sample, at model.Time) {
 	for _, sample := range samples {
 		sample.Timestamp = at
 	}
+}
+
+// Samples are what a look leaves: what the probe saw and what every look leaves,
+// with the labels that tell one entry from another.
+func (e Entry) Samples(seen Status, of []*model.Sample) []*model.Sample {
+	return e.labelled(append(of, common(seen, seen.At)...))
 }
 
 // common are the samples that every look leaves. What is unknown has no value:

@@ -22,7 +22,8 @@ type Options struct {
 	Remote QueryFunc
 	// Interval between two rounds over all rules. Default 15s.
 	Interval time.Duration
-	// Now is the time; default time.Now.
+	// Now is the clock of the judgements. Default time.Now. Run waits by the real
+	// clock: who sets another one calls Round.
 	Now func() time.Time
 }
 

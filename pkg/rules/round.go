@@ -3,6 +3,7 @@ package rules
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -53,6 +54,16 @@ func (n news) list() []string {
 	}
 	slices.Sort(l)
 	return l
+}
+
+// Round evaluates every rule once, at this moment, and returns the targets whose
+// alerts changed or fire. It is what Run does at each interval.
+func (j *Judge) Round(ctx context.Context) []string {
+	all := news{}
+	for _, s := range j.sources {
+		maps.Copy(all, j.round(ctx, s))
+	}
+	return all.list()
 }
 
 // round evaluates every rule of the source once and returns the targets with news.
