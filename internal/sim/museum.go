@@ -177,7 +177,7 @@ func (x Exhibit) check() error {
 			return fmt.Errorf("%s at %s is after the end", h.What, h.At)
 		}
 	}
-	for _, t := range slices.Concat(x.Expect.Paged, sorted(x.Expect.On), sorted(x.Expect.Left)) {
+	for _, t := range slices.Concat(slices.DeleteFunc(slices.Clone(x.Expect.Paged), func(t string) bool { return t == incident.Self }), sorted(x.Expect.On), sorted(x.Expect.Left)) {
 		if !known(t) {
 			return fmt.Errorf("expect: there is no target %s", t)
 		}

@@ -38,6 +38,7 @@ type replica struct {
 
 	looked map[string]look
 	storm  time.Time // when this leader last saw too many targets in breach
+	cutOff *engine.CutOff
 }
 
 // look is the last fresh look at a target before a write.
@@ -69,6 +70,12 @@ func (w *World) start(r *replica) {
 	began := w.clock.now
 	r.clock = engine.NewClock(began.Add(r.skew), func() time.Duration { return w.clock.now.Sub(began) })
 	_ = r.agree(true)
+	alive := r.life
+	r.cutOff = engine.NewCutOff("watchdog", func(i incident.Incident) {
+		if r.up && r.life == alive {
+			w.hear(i)
+		}
+	})
 	r.sight, r.looked = newSight(w, r), map[string]look{}
 	life := r.life
 	var round func()
@@ -77,6 +84,7 @@ func (w *World) start(r *replica) {
 			return
 		}
 		woken := r.sight.round()
+		r.lookForLeader()
 		w.clock.after(interval, r.id, round)
 		for _, t := range woken {
 			w.pass(r, life, t)
@@ -86,6 +94,18 @@ func (w *World) start(r *replica) {
 	if w.lead < 0 {
 		w.clock.after(w.span(time.Second), r.id, func() { w.elect(r, life) })
 	}
+}
+
+// lookForLeader lets the replica speak for itself while nobody leads.
+func (r *replica) lookForLeader() {
+	why := ""
+	switch {
+	case r.w.clock.now.Before(r.w.down):
+		why = errDown.Error()
+	case r.w.lead < 0:
+		why = "the lease is free"
+	}
+	r.cutOff.Look(r.now(), why, nil)
 }
 
 // elect makes the replica the leader if nobody is.

@@ -71,6 +71,7 @@ type App struct {
 	log      *audit.Log
 	outbox   *notify.Outbox
 	engine   *engine.Engine
+	cutOff   *engine.CutOff
 	metrics  *metrics
 	whole    world
 
@@ -128,11 +129,18 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a.samples.OnAppend(a.judge.Appended)
 	a.outbox, err = notify.NewOutbox(notify.OutboxOptions{
 		Dir: filepath.Join(o.DataDir, "outbox"), Logger: o.Logger.With("component", "notify"), Registerer: a.registry,
-		Delivered: func(id, receiver string, r incident.Receipt) { a.engine.Delivered(id, receiver, r) },
+		Delivered: func(id, receiver string, r incident.Receipt) {
+			if id == a.cutOff.ID() {
+				a.cutOff.Delivered(receiver, r)
+				return
+			}
+			a.engine.Delivered(id, receiver, r)
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
+	a.cutOff = engine.NewCutOff(o.Namespace, a.outbox.Tell)
 	a.cluster = newCluster(a)
 	store := kube.NewStore(a.client, o.Namespace)
 	events := kube.NewEvents(a.client, o.Logger.With("component", "events"))
@@ -170,6 +178,7 @@ func (a *App) run(ctx context.Context) error {
 	})
 	g.Go(func() error { return a.outbox.Run(ctx) })
 	g.Go(func() error { return a.lead(ctx) })
+	g.Go(func() error { a.watchLeader(ctx); return nil })
 	g.Go(func() error { return a.watchConfig(ctx) })
 	a.o.Logger.Info("watchdog runs", "version", version.Version, "config", a.o.ConfigFile, "targets", len(a.built.Load().cfg.Targets), "mode", a.built.Load().cfg.Mode)
 	err := g.Wait()

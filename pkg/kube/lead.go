@@ -172,6 +172,22 @@ func (l *guardedLock) noted(r resourcelock.LeaderElectionRecord, send func() err
 	return nil
 }
 
+// Lease returns who holds the leader lease ("" for nobody) and when it was renewed
+// last, by the holder's clock: only that it changes tells that somebody leads.
+func (c *Client) Lease(ctx context.Context, namespace string) (holder string, renewed time.Time, err error) {
+	l, err := c.leases.Leases(namespace).Get(ctx, leaseName, metav1.GetOptions{})
+	if err != nil {
+		return "", time.Time{}, explain(request{"get", "leases.coordination.k8s.io", namespace, leaseName}, err)
+	}
+	if l.Spec.HolderIdentity != nil {
+		holder = *l.Spec.HolderIdentity
+	}
+	if l.Spec.RenewTime != nil {
+		renewed = l.Spec.RenewTime.Time
+	}
+	return holder, renewed, nil
+}
+
 // Leader returns the identity of the replica that leads, or "nobody" with why.
 func (c *Client) Leader(ctx context.Context, namespace string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)

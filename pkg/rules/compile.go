@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -29,6 +30,8 @@ type cell struct {
 	// seen: the last round had data; lost: the data went away when the breaker opened.
 	seen bool
 	lost bool
+	// restored is when a restart brought the alert back.
+	restored time.Time
 }
 
 // compile checks a rule and prepares its questions.

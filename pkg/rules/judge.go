@@ -208,6 +208,7 @@ func (j *Judge) seed(c *cell) {
 		return
 	}
 	c.rule.series.move(c.state.State, Firing)
+	c.restored = j.now()
 	c.state = awaiting(State{Value: a.Value, ActiveAt: a.ActiveAt, FiredAt: a.FiredAt}, "it fired before the restart and was not evaluated yet")
 }
 

@@ -307,8 +307,16 @@ func TestARestartIsNotARecovery(t *testing.T) {
 			{Rule: "later", Target: "a", State: Firing, FiredAt: fired},
 		})
 		w.is("x", "a", Firing, NoData)
+		// Before a look can have come in, that nothing is seen is no evaluation.
+		w.after(10 * time.Second)
+		if got := w.judge.AlertsOf("a")[0].EvaluatedAt; !got.IsZero() {
+			t.Errorf("evaluated at %s, before anybody looked", got)
+		}
 		w.after(time.Hour)
 		w.is("x", "a", Firing, NoData)
+		if w.judge.AlertsOf("a")[0].EvaluatedAt.IsZero() {
+			t.Error("never evaluated")
+		}
 		if _, err := w.judge.Set([]Rule{level("x", "a"), level("later", "a")}); err != nil {
 			t.Fatal(err)
 		}

@@ -169,6 +169,9 @@ func (j *Judge) apply(c *compiled, index map[string]int, seen []Observation, at 
 	for target, i := range index {
 		cell := c.cells[c.index[target]]
 		prev := cell.state
+		if seen[i].Unknown == NoData && cell.fresh(at) {
+			continue
+		}
 		cell.state = Eval(&c.Rule, prev, seen[i], at)
 		s.plan(cell, j.interval)
 		c.series.move(prev.State, cell.state.State)
@@ -179,6 +182,12 @@ func (j *Judge) apply(c *compiled, index map[string]int, seen []Observation, at 
 			found[target] = struct{}{}
 		}
 	}
+}
+
+// fresh reports whether the alert was brought back after a restart so shortly ago
+// that no look at its target need have come in: to see nothing says nothing yet.
+func (c *cell) fresh(at time.Time) bool {
+	return c.state.State == Firing && c.state.EvaluatedAt.IsZero() && at.Sub(c.restored) < c.rule.Staleness
 }
 
 // plan notes when a pending alert's `for` will be complete, if that is before

@@ -1,0 +1,65 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"watchdog.io/watchdog/pkg/rules"
+)
+
+const (
+	leaderLook    = 10 * time.Second
+	leaderTimeout = 5 * time.Second
+	// staleLease is how long a lease may stay as it is before it counts as nobody's.
+	staleLease = 30 * time.Second
+)
+
+// watchLeader looks whether somebody leads, and lets this replica speak for itself
+// if nobody does. It never ends by an error: it is what is left when all else fails.
+func (a *App) watchLeader(ctx context.Context) {
+	tick := time.NewTicker(leaderLook)
+	defer tick.Stop()
+	var last, changed time.Time
+	for {
+		holder, renewed, err := a.lease(ctx)
+		now := a.clock.Now()
+		if err == nil && !renewed.Equal(last) {
+			last, changed = renewed, now
+		}
+		why := ""
+		switch {
+		case err != nil:
+			why = err.Error()
+		case holder == "":
+			why = "the lease is free"
+		case now.Sub(changed) > staleLease:
+			why = fmt.Sprintf("%s holds the lease and has not renewed it for %s", holder, now.Sub(changed).Round(time.Second))
+		}
+		if ctx.Err() == nil {
+			a.cutOff.Look(now, why, a.firing())
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *App) lease(ctx context.Context) (string, time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, leaderTimeout)
+	defer cancel()
+	return a.client.Lease(ctx, a.o.Namespace)
+}
+
+// firing names what this replica sees in breach.
+func (a *App) firing() []string {
+	var all []string
+	for _, x := range a.judge.Alerts() {
+		if x.State == rules.Firing {
+			all = append(all, x.Target+": "+x.Rule)
+		}
+	}
+	return all
+}
