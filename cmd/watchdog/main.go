@@ -56,7 +56,7 @@ and on a breach works a ladder of remedies: scale, restart, rollback, page.
 Every action passes guards, is recorded before it is done, and is verified after.
 
 In the cluster:   watchdog run
-Before a change:  watchdog check watchdog.yaml
+Before a change:  watchdog check watchdog.yaml, watchdog simulate --config watchdog.yaml
 On call:          watchdog status, watchdog incidents, watchdog why, watchdog hold, watchdog resume, watchdog undo`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -64,7 +64,7 @@ On call:          watchdog status, watchdog incidents, watchdog why, watchdog ho
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return misused{fmt.Errorf("%w\nsee %q", err, c.CommandPath()+" --help")}
 	})
-	root.AddCommand(newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newHold(), newResume(), newUndo(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newSimulate(), newHold(), newResume(), newUndo(), newVersion())
 	return root
 }
 

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -100,7 +101,7 @@ func newApp(w *World, t Target) *app {
 }
 
 func (a *app) target() incident.Target {
-	return incident.Target{Name: a.name, Namespace: a.spec.Namespace, Kind: "deployment", Workload: a.name}
+	return incident.Target{Name: a.name, Namespace: a.spec.Namespace, Kind: cmp.Or(a.spec.Kind, "deployment"), Workload: a.name}
 }
 
 // templateOf returns the index of the template of a release.

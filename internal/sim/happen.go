@@ -192,7 +192,7 @@ func (w *World) excuse(a *app) {
 // and they stay until the incident is over. Who is called for watchdog's own
 // incident looks after everything.
 func (w *World) call(i incident.Incident) {
-	if w.scenario.Alone {
+	if own := w.scenario.Policy.Own; w.scenario.Alone || own != nil && own.Alone {
 		return
 	}
 	w.clock.after(time.Minute+w.span(5*time.Minute), -1, func() {

@@ -72,10 +72,10 @@ type exhibitPolicy struct {
 
 // Expect is what must come out.
 type Expect struct {
-	Effects Span            // in total; leases taken back are none
-	Actions map[string]Span // by action
-	On      map[string]Span // effects by target
-	Pages   Span            // incidents for which somebody was called
+	Effects Between            // in total; leases taken back are none
+	Actions map[string]Between // by action
+	On      map[string]Between // effects by target
+	Pages   Between            // incidents for which somebody was called
 	Paged   []string        // somebody heard of these, in a page of their own or in one for all
 	PagedBy time.Duration   `yaml:"paged_by"` // the latest moment for those
 	After   time.Duration   // the earliest moment for an effect
@@ -89,14 +89,14 @@ type Expect struct {
 	Size int
 }
 
-// Span is a number in a file: 0, 1-3 or 2- (two or more). The zero value is any.
-type Span struct {
+// Between is a number in a file: 0, 1-3 or 2- (two or more). The zero value is any.
+type Between struct {
 	set         bool
 	least, most int // most < 0: no limit
 }
 
 // UnmarshalYAML reads the forms of a span.
-func (s *Span) UnmarshalYAML(n *yaml.Node) error {
+func (s *Between) UnmarshalYAML(n *yaml.Node) error {
 	low, high, isRange := strings.Cut(n.Value, "-")
 	s.set, s.most = true, -1
 	if _, err := fmt.Sscan(low, &s.least); err != nil {
@@ -112,9 +112,9 @@ func (s *Span) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
-func (s Span) holds(n int) bool { return !s.set || n >= s.least && (s.most < 0 || n <= s.most) }
+func (s Between) holds(n int) bool { return !s.set || n >= s.least && (s.most < 0 || n <= s.most) }
 
-func (s Span) String() string {
+func (s Between) String() string {
 	switch {
 	case s.most < 0:
 		return fmt.Sprintf("at least %d", s.least)

@@ -479,8 +479,8 @@ func (o *oracle) rungs(i incident.Incident) {
 			continue
 		}
 		r := rung{op.Rule, op.Rung}
-		if tries[r]++; tries[r] > 1 {
-			o.violate("INV-21", "rung %d of %s was taken %d times in incident %s, once is allowed", op.Rung+1, op.Rule, tries[r], i.ID)
+		if tries[r]++; tries[r] > o.w.scenario.Policy.attempts(op.Rule, op.Rung) {
+			o.violate("INV-21", "rung %d of %s was taken %d times in incident %s", op.Rung+1, op.Rule, tries[r], i.ID)
 		}
 	}
 }
@@ -560,7 +560,8 @@ func (o *oracle) end() {
 		default:
 			o.violate("INV-40", "incident %s on %s is still %s, and nobody was paged", i.ID, i.Target.Name, i.Phase)
 		}
-		if i.Phase == incident.Escalated && !i.Paged && o.w.scenario.Policy.Mode == incident.Auto {
+		// A rule's own lower mode hands over without a page.
+		if i.Phase == incident.Escalated && !i.Paged && o.w.scenario.Policy.Mode == incident.Auto && o.w.scenario.Policy.Own == nil {
 			o.violate("INV-42", "incident %s on %s is a person's, and nobody was paged", i.ID, i.Target.Name)
 		}
 		told, ok := o.tolds[i.ID]

@@ -30,7 +30,7 @@ type replica struct {
 	// skew is how far the clock of its host is off, clock what the process makes of it.
 	skew   time.Duration
 	clock  *engine.Clock
-	sight  *sight
+	sight  eyes
 	engine *engine.Engine // while it believes that it leads
 	cancel context.CancelFunc
 	ctx    context.Context
@@ -76,7 +76,7 @@ func (w *World) start(r *replica) {
 			w.hear(i)
 		}
 	})
-	r.sight, r.looked = newSight(w, r), map[string]look{}
+	r.sight, r.looked = w.eyesOf(r), map[string]look{}
 	life := r.life
 	var round func()
 	round = func() {
@@ -85,12 +85,12 @@ func (w *World) start(r *replica) {
 		}
 		woken := r.sight.round()
 		r.lookForLeader()
-		w.clock.after(interval, r.id, round)
+		w.clock.after(r.sight.every(), r.id, round)
 		for _, t := range woken {
 			w.pass(r, life, t)
 		}
 	}
-	w.clock.after(w.span(interval), r.id, round)
+	w.clock.after(w.span(r.sight.every()), r.id, round)
 	if w.lead < 0 {
 		w.clock.after(w.span(time.Second), r.id, func() { w.elect(r, life) })
 	}
@@ -164,6 +164,9 @@ func (w *World) takeOver(r *replica, life int) {
 // setup is what the configuration becomes for one replica.
 func (w *World) setup(r *replica) *engine.Setup {
 	p := w.scenario.Policy
+	if p.Own != nil {
+		return p.Own.setup(w, r)
+	}
 	s := &engine.Setup{
 		Config: "sim", Targets: map[string]engine.TargetSetup{}, View: func(t string) engine.View { return r.sight.view(t) },
 		Fresh: func(_ context.Context, t string) (engine.View, error) {

@@ -37,6 +37,7 @@ type Target struct {
 	WarmUp time.Duration `yaml:"warm_up"`
 	// Autoscaler, if Max is set, decides about the replicas.
 	Autoscaler Autoscaler
+	Kind       string // default deployment
 	// Owner is another controller that says so; Reverter one that does not, and
 	// sets back what it did not write after this time.
 	Owner       string
@@ -78,6 +79,9 @@ type Policy struct {
 	Settings remediate.Settings
 	Limits   incident.Limits
 	Core     incident.Policy
+	// Own, if set, is a configuration file's policy. The fields above then hold
+	// what the oracle and the score must know of it.
+	Own *Own
 }
 
 // Rule is a threshold with its ladder.
@@ -105,6 +109,9 @@ func (p *Policy) rung(_, rule string, index int) engine.Rung {
 
 // has reports whether some rung of some rule takes the action.
 func (p *Policy) has(metric, action string) bool {
+	if p.Own != nil {
+		return p.Own.may(p, metric, action)
+	}
 	return slices.ContainsFunc(p.Rules, func(r Rule) bool {
 		return r.Metric == metric && slices.ContainsFunc(r.Ladder, func(x incident.Rung) bool { return x.Action == action })
 	})

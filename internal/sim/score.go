@@ -141,7 +141,7 @@ func (s *score) ended(a *app, cause string) {
 }
 
 func (s *score) close(ep *episode) {
-	if ep.excused || s.w.clock.now.Sub(ep.at) < s.w.scenario.Policy.Core.WaitLimit+unanswered && !ep.acted {
+	if ep.excused || s.w.clock.now.Sub(ep.at) < s.w.scenario.Policy.Core.WaitLimit+s.w.scenario.Policy.slow()+unanswered && !ep.acted {
 		return
 	}
 	s.Episodes++

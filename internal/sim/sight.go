@@ -25,6 +25,27 @@ type sight struct {
 	calm  int
 }
 
+// eyes are how a replica looks at the world and judges it.
+type eyes interface {
+	every() time.Duration
+	restore(open []incident.Incident)
+	round() []string // the targets for which something changed
+	view(target string) engine.View
+	fresh(target string) engine.View
+	world() engine.World
+}
+
+// eyesOf gives a replica the eyes of its policy: those of the rules' whole engine
+// for a configuration of somebody's own, else a short cut to Eval.
+func (w *World) eyesOf(r *replica) eyes {
+	if w.scenario.Policy.Own != nil {
+		return newLens(w, r)
+	}
+	return newSight(w, r)
+}
+
+func (s *sight) every() time.Duration { return interval }
+
 func newSight(w *World, r *replica) *sight {
 	return &sight{w: w, r: r, states: map[string][]rules.State{}, views: map[string]engine.View{}}
 }

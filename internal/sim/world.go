@@ -29,6 +29,10 @@ type World struct {
 	outages []outage
 	mishaps mishaps
 	unheard map[string]incident.Incident // the newest of what a hanging receiver was told
+	night   map[string]time.Time         // until when an application has next to no users, by name
+	// In a trial: when the failure begins, and what each rule saw of it.
+	began   time.Time
+	noticed map[string]*notice
 	ids     int
 	reloads int
 	oracle  *oracle
@@ -89,6 +93,9 @@ func (w *World) swapLedger(l incident.Ledger, version string) (string, error) {
 
 // accept is the API server's side of an op's write: the precondition decides.
 func (w *World) accept(by int, sent time.Time, opID string, p incident.Plan) (incident.Outcome, error) {
+	if p.Action == "job" {
+		return w.runJob(by, sent, opID, p)
+	}
 	a := w.written(p.Object)
 	if a == nil {
 		return incident.Denied, fmt.Errorf("%s %q not found", p.Object.Resource, p.Object.Name)

@@ -254,7 +254,10 @@ const agreeTimeout = 3 * time.Second
 const retryLead = 2 * time.Second
 
 // restore seeds the rules with the alerts of open incidents: a cold start is not a recovery.
-func (a *App) restore(open []incident.Incident) {
+func (a *App) restore(open []incident.Incident) { a.judge.Restore(Firing(open)) }
+
+// Firing returns the alerts that fire in the incidents.
+func Firing(open []incident.Incident) []rules.Alert {
 	var alerts []rules.Alert
 	for _, i := range open {
 		for _, x := range i.Alerts {
@@ -263,7 +266,7 @@ func (a *App) restore(open []incident.Incident) {
 			}
 		}
 	}
-	a.judge.Restore(alerts)
+	return alerts
 }
 
 func (a *App) pages() web.Options {

@@ -1,0 +1,450 @@
+package sim
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/rules"
+)
+
+// Trial is a policy of somebody's own and the targets it is tried on: the first
+// is the one that fails.
+type Trial struct {
+	Policy  *Policy
+	Targets []Target
+	Seed    uint64
+	// Story, if set, keeps what happened, line by line.
+	Story bool
+}
+
+// Grade sums up a verdict.
+type Grade string
+
+// The grades, best first.
+const (
+	Good     Grade = "good"
+	Needless Grade = "needless"
+	Missed   Grade = "missed"
+	Harmful  Grade = "harmful"
+)
+
+// Outcome is what became of one failure. Durations count from when it began.
+type Outcome struct {
+	Failure string `json:"failure"`
+	Target  string `json:"target"`
+	About   string `json:"about"`
+	Expect  string `json:"expect"`
+	// Rule is the one that fired first.
+	Rule       string `json:"rule,omitempty"`
+	FiredAfter Span   `json:"firedAfter,omitempty"`
+	// Actions were taken; Would is the one that a mode kept from being taken.
+	Actions []Action `json:"actions,omitempty"`
+	Would   string   `json:"would,omitempty"`
+	Mode    string   `json:"mode,omitempty"`
+	// Paged says that a person must act.
+	Paged      bool   `json:"paged"`
+	PagedAfter Span   `json:"pagedAfter,omitempty"`
+	Was        string `json:"was"` // "bad", or "well" if nothing ever was wrong
+	Well       bool   `json:"well"`
+	WellAfter  Span   `json:"wellAfter,omitempty"`
+	Grade      Grade  `json:"grade"`
+	Verdict    string `json:"verdict"`
+	Why        string `json:"why,omitempty"`
+	// Blocked is a rule with a remedy that would have helped and was not reached.
+	Blocked string   `json:"blocked,omitempty"`
+	Story   []string `json:"story,omitempty"`
+
+	metrics []string
+}
+
+// Action is one thing that was done.
+type Action struct {
+	After   Span   `json:"after"`
+	Action  string `json:"action"`
+	What    string `json:"what"` // in the past tense
+	Verdict string `json:"verdict,omitempty"`
+	Useful  bool   `json:"useful"`
+}
+
+// Span is a duration that reads 2m40s, also in JSON and YAML.
+type Span time.Duration
+
+// String rounds to the second.
+func (s Span) String() string { return time.Duration(s).Round(time.Second).String() }
+
+// MarshalText is String.
+func (s Span) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Findings are everything that a trial brought to light.
+type Findings struct {
+	Outcomes []Outcome `json:"outcomes"`
+	Hints    []string  `json:"hints,omitempty"`
+}
+
+// Count is how many outcomes have the grade.
+func (f Findings) Count(g Grade) int {
+	n := 0
+	for _, o := range f.Outcomes {
+		if o.Grade == g {
+			n++
+		}
+	}
+	return n
+}
+
+// Try plays the failures on some workers. What it returns does not depend on
+// their number. progress is told how many are done.
+func (t Trial) Try(failures []Failure, workers int, progress func(done int)) Findings {
+	// When the policy fires at a failing release decides when things get in its way.
+	first := t.play(Catalogue()[0], 0)
+	seen := usual(t.Policy.Settings.GoodAfter) + 3*time.Minute
+	if first.Rule != "" {
+		seen = usual(t.Policy.Settings.GoodAfter) + time.Duration(first.FiredAfter)
+	}
+	f := Findings{Outcomes: make([]Outcome, len(failures))}
+	next := make(chan int, len(failures))
+	for k := range failures {
+		next <- k
+	}
+	close(next)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	done := 0
+	for range workers {
+		wg.Go(func() {
+			for k := range next {
+				f.Outcomes[k] = t.play(failures[k], seen).Outcome
+				mu.Lock()
+				done++
+				progress(done)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	f.Hints = t.hints(f.Outcomes, first.silent)
+	return f
+}
+
+// played is one failure with what only advice needs.
+type played struct {
+	Outcome
+	silent map[string]string // rules that saw nothing before anything happened, and why
+}
+
+// notice is the most that a rule saw of the failing target.
+type notice struct {
+	held   time.Duration // how long a breach was seen
+	silent string        // why it saw nothing before the failure
+	fired  bool
+}
+
+// watched keeps what the rules made of the first target.
+func (w *World) watched(l *lens) {
+	if w.noticed == nil {
+		return
+	}
+	began := !w.clock.now.Before(w.began)
+	for _, a := range l.judge.AlertsOf(w.apps[0].name) {
+		n := w.noticed[a.Rule]
+		if n == nil {
+			n = &notice{}
+			w.noticed[a.Rule] = n
+		}
+		switch {
+		case !began && incident.Verdict(a.Verdict).Unknown():
+			n.silent = a.Reason
+		case !began:
+			n.silent = ""
+		case a.State == rules.Firing:
+			n.fired = true
+		case a.State == rules.Pending:
+			n.held = max(n.held, w.clock.now.Sub(a.ActiveAt))
+		}
+	}
+}
+
+// play lets one failure happen and waits for what becomes of it.
+func (t Trial) play(f Failure, seen time.Duration) played {
+	from := usual(t.Policy.Settings.GoodAfter)
+	if f.at > 0 {
+		from = f.at
+	}
+	s := &Scenario{Name: f.Name, Seed: t.Seed, Replicas: max(1, f.replicas), Targets: slices.Clone(t.Targets), Policy: t.Policy}
+	if f.spec != nil {
+		f.spec(&s.Targets[0])
+	}
+	s.Happens = f.happens(s.Targets[0].Name, from, seen)
+	out := Outcome{Failure: f.Name, Target: s.Targets[0].Name, About: f.About, Expect: f.Expect, metrics: f.Metrics}
+	var trace func(time.Duration, string)
+	if t.Story {
+		trace = func(at time.Duration, text string) {
+			out.Story = append(out.Story, fmt.Sprintf("%10s  %s", Span(at-from), text))
+		}
+	}
+	w := newWorld(s, trace)
+	w.noticed, w.began = map[string]*notice{}, epoch.Add(from)
+	w.night = map[string]time.Time{w.apps[0].name: epoch.Add(from + f.night)}
+	if f.night == 0 {
+		w.night = nil
+	}
+	w.clock.run(epoch.Add(from))
+	last := w.began
+	for _, h := range s.Happens {
+		last = later(last, epoch.Add(h.At))
+	}
+	until := later(w.began.Add(patience(t.Policy)), last.Add(f.night))
+	for w.clock.now.Before(until) && !w.settledSince(last) {
+		w.clock.run(w.clock.now.Add(time.Minute))
+	}
+	w.reckon(&out, f)
+	silent := map[string]string{}
+	for rule, n := range w.noticed {
+		if n.silent != "" {
+			silent[rule] = n.silent
+		}
+	}
+	return played{out, silent}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// rest is how long nothing must be wrong and nothing open before a play may end,
+// counted from the last happening too.
+const rest = 10 * time.Minute
+
+// settledSince reports whether nothing more is to be expected: everybody is well and no
+// incident is open, or every open incident is a person's.
+func (w *World) settledSince(last time.Time) bool {
+	now, a := w.clock.now, w.apps[0]
+	if now.Sub(last) < rest {
+		return false
+	}
+	open, theirs := false, true
+	for _, s := range w.incidents {
+		i := s.value.(incident.Incident)
+		if i.Target.Name != a.name || i.Phase == incident.Resolved {
+			continue
+		}
+		open = true
+		theirs = theirs && i.Phase == incident.Escalated && now.Sub(i.UpdatedAt) > rest
+	}
+	if open {
+		// A cause that ends by itself is waited for.
+		return theirs && (a.sick() == "" || len(a.until) == 0)
+	}
+	return a.sick() == "" && now.Sub(a.well) > rest && now.Sub(last) > w.scenario.Policy.slow()+rest
+}
+
+// slow is the longest that a rule takes from the beginning of trouble to firing.
+func (p *Policy) slow() time.Duration {
+	var d time.Duration
+	if p.Own == nil {
+		return d
+	}
+	for _, r := range p.Rules {
+		d = max(d, r.For+r.Window)
+	}
+	return d
+}
+
+// reckon draws up what became of a failure.
+func (w *World) reckon(o *Outcome, f Failure) {
+	a := w.apps[0]
+	since := func(at time.Time) Span { return Span(at.Sub(w.began)) }
+	verdicts := map[string]string{}
+	var handed, last string
+	for _, id := range slices.Sorted(maps.Keys(w.incidents)) {
+		i := w.incidents[id].value.(incident.Incident)
+		if i.Target.Name != a.name {
+			continue
+		}
+		for _, t := range i.Attempts {
+			verdicts[t.OpID] = t.Verdict
+		}
+		for _, e := range i.Timeline {
+			switch e.What {
+			case "firing":
+				if o.Rule == "" {
+					o.Rule, _, _ = strings.Cut(e.Text, ":")
+					o.Rule = strings.TrimSuffix(o.Rule, " again")
+					o.FiredAfter = since(e.At)
+				}
+			case "paged":
+				if !o.Paged {
+					o.Paged, o.PagedAfter, o.Why = true, since(e.At), e.Text
+				}
+			case "handed over":
+				handed = e.Text
+			case "held", "frozen", "skipped":
+				last = e.Text
+			}
+		}
+		if o.Paged && o.Blocked == "" {
+			o.Blocked = w.blocked(i)
+		}
+	}
+	o.Would, o.Mode = advised(handed)
+	if o.Why == "" || o.Why == pageWord(o.Why) && last != "" {
+		o.Why = strings.TrimSpace(strings.Join(slices.DeleteFunc([]string{o.Why, last}, func(s string) bool { return s == "" }), "; before that: "))
+	}
+	var useless []string
+	useful, strong := false, false
+	for _, e := range w.oracle.effects {
+		if e.app != a || e.revert() {
+			continue
+		}
+		x := Action{After: since(e.at), Action: e.plan.Action, What: did(e.plan), Verdict: verdicts[e.op], Useful: helps(e.plan.Action, e.cause)}
+		o.Actions = append(o.Actions, x)
+		useful = useful || x.Useful
+		strong = strong || e.plan.Class >= incident.C3
+		if !x.Useful {
+			useless = append(useless, x.What)
+		}
+	}
+	o.Was = "bad"
+	if a.sick() == "" {
+		o.Well = true
+		if o.WellAfter = since(a.well); a.well.Before(w.began) {
+			o.Was, o.WellAfter = "well", 0
+		}
+	}
+	w.grade(o, f, useful, strong, useless)
+}
+
+var pageRung = regexp.MustCompile(`^the ladder of .* (says page|is exhausted after \d+ rungs)$`)
+
+// pageWord is s if it says no more than that a ladder came to its end.
+func pageWord(s string) string { return pageRung.FindString(s) }
+
+var advice = regexp.MustCompile(`mode (\w+) \(([^)]*)\): would have (?:done: |planned a )(\w+)`)
+
+// advised reads from a timeline's entry what a mode kept from being done, and whose mode it is.
+func advised(text string) (would, mode string) {
+	m := advice.FindStringSubmatch(text)
+	if m == nil {
+		return "", ""
+	}
+	verb := map[string]string{"roll": "roll back", "rollback": "roll back", "run": "run a job", "job": "run a job"}[m[3]]
+	if verb == "" {
+		verb = m[3]
+	}
+	return "would " + verb, m[1] + ": " + m[2]
+}
+
+// blocked names a rule that would have taken a remedy that helps, had another
+// not been worked to its end first.
+func (w *World) blocked(i incident.Incident) string {
+	a := w.byName[i.Target.Workload]
+	p := w.scenario.Policy
+	for _, r := range p.Rules {
+		if r.Name == i.Lead || !slices.Contains(r.Targets, a.name) {
+			continue
+		}
+		n := w.noticed[r.Name]
+		if n == nil || !n.fired && n.held == 0 {
+			continue
+		}
+		for k, x := range r.Ladder {
+			if helps(x.Action, a.sick()) && p.Own.Setup().Rung(a.name, r.Name, k).Mode == incident.Auto && !slices.ContainsFunc(w.oracle.effects, func(e effect) bool { return e.app == a && e.plan.Action == x.Action }) && !tried(i, r.Name, x.Action) {
+				return fmt.Sprintf("%s takes the incident over and ends at its page; the %s of %s is never reached", i.Lead, x.Action, r.Name)
+			}
+		}
+	}
+	return ""
+}
+
+// tried reports whether the incident's timeline says that the lead's own ladder had
+// the same action and passed it by: then another rule's would have been passed by too.
+func tried(i incident.Incident, _, action string) bool {
+	lead, _ := i.Alert(i.Lead)
+	return slices.ContainsFunc(lead.Ladder, func(x incident.Rung) bool { return x.Action == action })
+}
+
+// helps reports whether an action can end one of the causes.
+func helps(action, causes string) bool {
+	for _, c := range strings.Split(causes, ", ") {
+		if slices.Contains(cures[c], action) {
+			return true
+		}
+	}
+	return false
+}
+
+// did is an action in the past tense.
+func did(p incident.Plan) string {
+	switch p.Action {
+	case "scale":
+		return "scaled " + p.Before + "→" + p.After
+	case "restart":
+		return "restarted"
+	case "rollback":
+		return "rolled back"
+	case "job":
+		return "ran a job"
+	}
+	return p.Action
+}
+
+// grade compares what became of a failure with what is expected.
+func (w *World) grade(o *Outcome, f Failure, useful, strong bool, useless []string) {
+	set := func(g Grade, format string, args ...any) { o.Grade, o.Verdict = g, fmt.Sprintf(format, args...) }
+	told := o.Paged || o.Would != ""
+	switch {
+	case len(w.oracle.violations) > 0:
+		v := w.oracle.violations[0]
+		set(Harmful, "harmful: %s", v.Invariant)
+		o.Why = v.Text
+	case w.score.Harmful > 0, strong && f.want >= mustNotAct && w.scenario.Policy.Mode == incident.Auto:
+		set(Harmful, "harmful: %s", strings.Join(useless, ", "))
+	case len(useless) > 0 && !useful:
+		set(Needless, "needless: %s", strings.Join(useless, ", "))
+	case f.want == mustRest && o.Paged:
+		set(Needless, "needless: a person was paged")
+	case f.want >= mustNotAct && o.Would != "":
+		set(Needless, "needless: %s", o.Would)
+	case f.want >= mustNotAct && o.Paged:
+		set(Good, "told")
+	case f.want >= mustNotAct:
+		set(Good, "nothing to do, nothing done")
+	case useful && o.Well && f.want == mustCure:
+		set(Good, "cured")
+		if len(useless) > 0 {
+			o.Verdict += ", after needlessly " + strings.Join(useless, ", ")
+		}
+		o.Why, o.Blocked = "", ""
+	case o.Rule == "":
+		set(Missed, "missed: %s", w.unseen())
+	case told:
+		set(Good, "told")
+	case useful && o.Well:
+		set(Good, "cured")
+	default:
+		set(Missed, "missed: %s fired, nothing followed", o.Rule)
+	}
+}
+
+// unseen says why no rule fired.
+func (w *World) unseen() string {
+	best := ""
+	for rule, n := range w.noticed {
+		if n.held > 0 && (best == "" || rule < best) {
+			best = rule
+		}
+	}
+	if best != "" {
+		return best + " saw it, not for long enough"
+	}
+	return "no rule saw it"
+}
