@@ -52,7 +52,7 @@ gives no mode; where the file gives a lower one, that still wins, and it is said
 Rules that ask Prometheus cannot be simulated; they are listed.
 
 Exit status: 0 nothing harmful and nothing missed, 1 something was or the file is
-not valid, 2 wrong usage.`,
+not valid, 2 wrong usage. With --incidents only harm counts.`,
 		Example: `  watchdog simulate --config watchdog.yaml --mode auto
   watchdog simulate --config watchdog.yaml --failure "bad release" --trace
   watchdog simulate --config watchdog.yaml --incidents 200 --seed 7
