@@ -76,13 +76,13 @@ type Expect struct {
 	Actions map[string]Between // by action
 	On      map[string]Between // effects by target
 	Pages   Between            // incidents for which somebody was called
-	Paged   []string        // somebody heard of these, in a page of their own or in one for all
-	PagedBy time.Duration   `yaml:"paged_by"` // the latest moment for those
-	After   time.Duration   // the earliest moment for an effect
-	Within  time.Duration   // mean time from the cause to the action that cures it
-	Apart   time.Duration   // between the starts of two actions that disturb pods
-	Left    map[string]int  // replicas at the end
-	Says    []string        // reasons that must be told on some incident
+	Paged   []string           // somebody heard of these, in a page of their own or in one for all
+	PagedBy time.Duration      `yaml:"paged_by"` // the latest moment for those
+	After   time.Duration      // the earliest moment for an effect
+	Within  time.Duration      // mean time from the cause to the action that cures it
+	Apart   time.Duration      // between the starts of two actions that disturb pods
+	Left    map[string]int     // replicas at the end
+	Says    []string           // reasons that must be told on some incident
 	// Evidence demands that it is taken before pods are disturbed.
 	Evidence bool
 	// Size is how many bytes the largest incident may have.

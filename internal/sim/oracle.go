@@ -213,7 +213,7 @@ func (o *oracle) effect(e effect) {
 	if n := o.byOp[e.op]; n > 1 {
 		o.violate("INV-02", "op %s (%s) took effect %d times", e.op, e.plan.Summary, n)
 	}
-	if at, on := o.holds[e.app]; on {
+	if at, on := o.holds[e.app]; on && o.fenced(e, at) {
 		o.violate("INV-25", "%s is accepted %s after a person put a hold on %s", e.plan.Summary, e.at.Sub(at).Round(time.Second), e.app.name)
 	}
 	if at, on := o.claims[e.app]; on {
@@ -223,7 +223,7 @@ func (o *oracle) effect(e effect) {
 		o.violate("INV-27", "%s is accepted, and %s owns it", e.plan.Summary, e.app.spec.Owner)
 	}
 	op := o.reserved[e.op]
-	if at, on := o.edits[e.app]; on && !e.revert() && at.After(o.opened[op.Incident]) && e.at.Sub(at) < o.w.scenario.Policy.Settings.HumanChange-time.Second && !o.opened[op.Incident].IsZero() {
+	if at, on := o.edits[e.app]; on && o.fenced(e, at) && !e.revert() && at.After(o.opened[op.Incident]) && e.at.Sub(at) < o.w.scenario.Policy.Settings.HumanChange-time.Second && !o.opened[op.Incident].IsZero() {
 		o.violate("INV-26", "%s is accepted %s after somebody changed %s, while the incident was open", e.plan.Summary, e.at.Sub(at).Round(time.Second), e.app.name)
 	}
 	o.effects = append(o.effects, e)
@@ -335,6 +335,17 @@ func (o *oracle) undid(a *app, template bool) {
 		o.undone[a] = map[bool]time.Time{}
 	}
 	o.undone[a][template] = o.w.clock.now
+}
+
+// fenced reports whether the write had to notice what happened to the application
+// at that time. The precondition of a write to an autoscaler is the autoscaler's:
+// of its application it knows what was true at the last look.
+func (o *oracle) fenced(e effect, at time.Time) bool {
+	if e.plan.Object.Resource != autoscalers {
+		return true
+	}
+	l, ok := o.w.replicas[e.by].looked[e.plan.Target.Name]
+	return o.w.scenario.Faults.Stale == 0 && ok && at.Before(l.at)
 }
 
 // restart must leave enough, and nothing may be moving.

@@ -107,7 +107,7 @@ func (w *World) accept(by int, sent time.Time, opID string, p incident.Plan) (in
 		return incident.Conflicted, fmt.Errorf("the object has uid %s and version %s, not %s and %s", uid, version, p.Object.UID, p.Object.ResourceVersion)
 	}
 	before, ready, moving := a.lever(p.Object), a.ready, !a.rolling.IsZero() && !a.on(CrashLoop)
-	was, count := a.template, a.replicas
+	was := a.template
 	if err := a.write(opID, p); err != nil {
 		return incident.Denied, err
 	}
@@ -119,7 +119,7 @@ func (w *World) accept(by int, sent time.Time, opID string, p incident.Plan) (in
 		a.cured(p.Action)
 	}
 	if a.spec.Reverter > 0 && a.scaler == nil {
-		w.clock.after(a.spec.Reverter, -1, func() { w.revert(a, count, was) })
+		w.clock.after(a.spec.Reverter, -1, func() { w.revert(e) })
 	}
 	return incident.Applied, nil
 }
@@ -131,17 +131,21 @@ func (a *app) cured(action string) {
 	}
 }
 
-// revert is another controller that undoes what it did not write.
-func (w *World) revert(a *app, replicas, tmpl int) {
-	if a.replicas == replicas && a.template == tmpl {
-		return
+// revert is another controller that undoes what it did not write, as far as it
+// still stands.
+func (w *World) revert(e effect) {
+	a := e.app
+	if e.from != e.to && a.template == e.to {
+		w.say("another controller sets the template of %s back", a.name)
+		w.oracle.undid(a, true)
+		a.touch("other-controller", true, true)
+		a.roll(e.from)
 	}
-	w.say("another controller sets %s back", a.name)
-	w.oracle.undid(a, a.template != tmpl)
-	a.touch("other-controller", true, a.template != tmpl)
-	a.scale(replicas)
-	if a.template != tmpl {
-		a.roll(tmpl)
+	if e.before != e.after && a.replicas == e.after {
+		w.say("another controller sets the replicas of %s back", a.name)
+		w.oracle.undid(a, false)
+		a.touch("other-controller", true, false)
+		a.scale(e.before)
 	}
 }
 

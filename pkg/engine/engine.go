@@ -156,6 +156,7 @@ type Engine struct {
 	health   map[string]revisionState
 	adopted  map[string]incident.Op // by target name: ops that only the ledger knows, for the target's worker
 	rivals   map[string]Stored      // by target name: strays with an op, for the target's worker
+	doubts   map[string]string      // by target name: the version of its incident that the store has
 	foreign  map[string]bool        // names of targets that a newer watchdog works
 	sky      weather
 }
@@ -197,7 +198,7 @@ func New(o Options) *Engine {
 	o.Workers = cmp.Or(o.Workers, 4)
 	return &Engine{
 		o: o, metrics: newMetrics(o.Registerer),
-		live: map[string]*entry{}, closed: map[string]*entry{}, receipts: map[string]map[string]incident.Receipt{}, health: map[string]revisionState{}, adopted: map[string]incident.Op{}, rivals: map[string]Stored{},
+		live: map[string]*entry{}, closed: map[string]*entry{}, receipts: map[string]map[string]incident.Receipt{}, health: map[string]revisionState{}, adopted: map[string]incident.Op{}, rivals: map[string]Stored{}, doubts: map[string]string{},
 		sky: weather{unfit: o.Unfit},
 	}
 }

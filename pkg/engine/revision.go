@@ -36,7 +36,8 @@ func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 		if ts.Target.Kind != "deployment" || !view.Rollout.Known || view.Revision == "" {
 			continue
 		}
-		now := revisionState{uid: view.Revision, healthy: healthy(view)}
+		looked := e.o.Now()
+		now := revisionState{uid: view.Revision, healthy: healthy(view, looked, setup.Settings.StaleAfter)}
 		e.mu.Lock()
 		last, seen := e.health[name]
 		e.mu.Unlock()
@@ -44,7 +45,7 @@ func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 		if seen && !due && last.uid == now.uid && last.healthy == now.healthy {
 			continue
 		}
-		agreed, err := e.observe(ctx, setup, ts, now)
+		agreed, err := e.observe(ctx, setup, ts, now, looked)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
@@ -52,7 +53,7 @@ func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 			continue // read again at the next look
 		}
 		if now.healthy && !due {
-			now.due = e.o.Now().Add(setup.Settings.GoodAfter)
+			now.due = looked.Add(setup.Settings.GoodAfter)
 		}
 		e.mu.Lock()
 		e.health[name] = now
@@ -64,14 +65,18 @@ func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 	return revisionLook, nil
 }
 
-// healthy: the rollout is complete and every rule that can see says OK.
-func healthy(v View) bool {
+// healthy: the rollout is complete and every rule that can see says OK, and said
+// so lately: what a process saw before it hung is no proof for the time since.
+func healthy(v View, now time.Time, fresh time.Duration) bool {
 	if !v.Rollout.Done {
 		return false
 	}
 	seen := false
 	for _, a := range v.Alerts {
 		if a.Firing || a.Verdict == incident.Breach {
+			return false
+		}
+		if a.Verdict == incident.OK && now.Sub(a.EvaluatedAt) > fresh {
 			return false
 		}
 		seen = seen || a.Verdict == incident.OK
@@ -82,7 +87,10 @@ func healthy(v View) bool {
 // observe brings the target's revision records up to date. It does nothing, and
 // says so, unless what was judged and what is read now are the same revision: a
 // release must not inherit the good name of another.
-func (e *Engine) observe(ctx context.Context, setup *Setup, ts TargetSetup, seen revisionState) (agreed bool, err error) {
+//
+// looked is when it was judged: reading may take long, and proves nothing of the
+// time that it takes.
+func (e *Engine) observe(ctx context.Context, setup *Setup, ts TargetSetup, seen revisionState, looked time.Time) (agreed bool, err error) {
 	w, err := e.o.Cluster.Workload(ctx, ts.Target, ts.Service)
 	if err != nil {
 		return false, err
@@ -95,7 +103,7 @@ func (e *Engine) observe(ctx context.Context, setup *Setup, ts TargetSetup, seen
 		if err != nil {
 			return false, fmt.Errorf("read revision records: %w", err)
 		}
-		next, changed := remediate.Observe(all[ts.Target.String()], w, seen.healthy, e.o.Now(), setup.Settings)
+		next, changed := remediate.Observe(all[ts.Target.String()], w, seen.healthy, looked, setup.Settings)
 		if !changed {
 			return true, nil
 		}

@@ -31,9 +31,13 @@ func (e *Engine) strays(ctx context.Context) (time.Duration, error) {
 	}
 	for _, s := range stored {
 		if over(s.Incident) {
+			e.doubt(s)
 			continue
 		}
 		by, fresh := e.worked(s)
+		if by == "" && !fresh {
+			e.doubt(s)
+		}
 		switch {
 		case fresh:
 			e.o.Restored([]incident.Incident{s.Incident})
@@ -56,6 +60,32 @@ func (e *Engine) strays(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	return strayLook, nil
+}
+
+// doubt notes that the store holds another version of an incident that is worked
+// here: a replica that no longer led and did not know it wrote it.
+func (e *Engine) doubt(s Stored) {
+	name := s.Incident.Target.Name
+	e.mu.Lock()
+	en := e.live[name]
+	doubt := en != nil && en.inc.ID == s.Incident.ID && en.version != "" && en.version != s.Version
+	if doubt {
+		e.doubts[name] = s.Version
+	}
+	e.mu.Unlock()
+	if doubt {
+		e.Wake(name)
+	}
+}
+
+// doubted reports whether the incident is to be read again. Its worker asks, so
+// that a version which it stored itself meanwhile is no reason.
+func (e *Engine) doubted(name string, en *entry) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	version, yes := e.doubts[name]
+	delete(e.doubts, name)
+	return yes && en != nil && !en.unsaved && en.version != version
 }
 
 // orphan hands an op that no incident works to the worker of its target.

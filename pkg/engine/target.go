@@ -49,6 +49,13 @@ func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry
 	if known {
 		view = setup.View(name)
 	}
+	if e.doubted(name, en) {
+		err := e.reload(ctx, name, en.inc.ID)
+		if errors.Is(err, ErrConflict) {
+			err = nil // that is how it says that all is to begin anew
+		}
+		return 50 * time.Millisecond, err
+	}
 	if swapped, err := e.rival(ctx, name, en); swapped || err != nil {
 		return 50 * time.Millisecond, err // the other is worked at once
 	}
@@ -204,13 +211,15 @@ func (e *Engine) reload(ctx context.Context, name, id string) error {
 			}
 			e.mu.Lock()
 			if over(s.Incident) {
-				// It was resolved, and only the answer was lost.
+				// It was resolved, and only the answer was lost; or another leader did
+				// it, and this one may have told an older state since.
 				delete(e.live, name)
 				e.closed[id] = newEntry(s)
 			} else {
 				e.live[name] = newEntry(s)
 			}
 			e.mu.Unlock()
+			e.o.Tell(s.Incident)
 		}
 	}
 	return fmt.Errorf("incident %s: %w; read again", id, ErrConflict)
