@@ -460,10 +460,9 @@ func (o *oracle) incident(i incident.Incident) {
 	o.rungs(i)
 	if i.Phase == incident.Resolved && was.Phase != incident.Resolved && !o.superseded(i) {
 		for _, a := range i.Alerts {
-			if a.Verdict.Unknown() && a.Verdict != "" && !a.Firing {
-				if b, ok := was.Alert(a.Rule); ok && b.Firing {
-					o.violate("INV-10", "incident %s is resolved by %s, which is %s", i.ID, a.Rule, a.Verdict)
-				}
+			b, _ := was.Alert(a.Rule)
+			if a.Firing || b.Firing && a.Verdict != "" && a.Verdict.Unknown() {
+				o.violate("INV-10", "incident %s is resolved, and %s is %s (firing: %v)", i.ID, a.Rule, a.Verdict, a.Firing)
 			}
 		}
 	}
