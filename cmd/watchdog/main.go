@@ -37,6 +37,11 @@ func run(ctx context.Context, args []string) int {
 		return 0
 	}
 	fmt.Fprintln(root.ErrOrStderr(), "watchdog:", err)
+	return exitCode(err)
+}
+
+// exitCode is what an error means to the shell.
+func exitCode(err error) int {
 	var misuse misused
 	if errors.As(err, &misuse) {
 		return exitMisused

@@ -67,8 +67,8 @@ not valid, 2 wrong usage. With --incidents only harm counts.`,
 	}
 	f := c.Flags()
 	f.StringVar(&s.file, "config", "", "configuration file")
-	f.StringSliceVar(&s.targets, "target", nil, "the target that fails; may be repeated (default: the first that may be acted upon)")
-	f.StringSliceVar(&s.failures, "failure", nil, "only failures of this name, or whose name begins so; may be repeated")
+	f.StringArrayVar(&s.targets, "target", nil, "the target that fails; may be repeated (default: the first that may be acted upon)")
+	f.StringArrayVar(&s.failures, "failure", nil, "only failures of this name, or whose name begins so; may be repeated")
 	f.StringVar(&s.mode, "mode", "", "play as if this were the ceiling: observe, suggest or auto (default: the file's)")
 	f.Uint64Var(&s.seed, "seed", 1, "the same seed gives the same story")
 	f.IntVar(&s.replicas, "replicas", 3, "pods of each target")
@@ -306,7 +306,7 @@ func teller(w io.Writer, all int) func(done int) {
 func (r tried) err() error {
 	f := sim.Findings{Outcomes: r.Outcomes}
 	if harmful, missed := f.Count(sim.Harmful), f.Count(sim.Missed); harmful+missed > 0 {
-		return fmt.Errorf("%d harmful, %d missed", harmful, missed)
+		return fmt.Errorf("of %d failures %d were missed and %d made worse", len(r.Outcomes), missed, harmful)
 	}
 	return nil
 }

@@ -3,95 +3,183 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"watchdog.io/watchdog/internal/sim"
 )
 
-// outcome is what `watchdog simulate -o json` says of one failure.
-type outcome struct {
-	Failure string
-	Actions []struct{ Action, Verdict string }
-	Paged   bool
-	Well    bool
-	Grade   string
-	Verdict string
+// simulate runs the command and returns what it says, and its exit code.
+func simulate(t *testing.T, args ...string) (tried, int) {
+	t.Helper()
+	text, code := simulateText(t, append(args, "-o", "json")...)
+	var r tried
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	return r, code
 }
 
-func simulated(t *testing.T, args ...string) (map[string]outcome, string) {
+func simulateText(t *testing.T, args ...string) (string, int) {
 	t.Helper()
 	var out bytes.Buffer
 	root := newRoot()
-	root.SetArgs(append([]string{"simulate", "-o", "json"}, args...))
 	root.SetOut(&out)
-	root.SetErr(&bytes.Buffer{})
-	_ = root.ExecuteContext(t.Context()) // its exit status is a test of its own
-	var r struct {
-		Outcomes []outcome
-		Hints    []string
+	root.SetErr(io.Discard)
+	root.SetArgs(append([]string{"simulate"}, args...))
+	err := root.ExecuteContext(t.Context())
+	if err != nil {
+		return out.String(), exitCode(err)
 	}
-	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
-		t.Fatalf("%v in\n%s", err, out.String())
-	}
-	by := map[string]outcome{}
-	for _, o := range r.Outcomes {
-		by[o.Failure] = o
-	}
-	return by, strings.Join(r.Hints, "\n")
+	return out.String(), 0
 }
 
-// did is the actions in short: "rollback helped".
-func (o outcome) did() string {
+func outcome(t *testing.T, r tried, failure string) sim.Outcome {
+	t.Helper()
+	for _, o := range r.Outcomes {
+		if o.Failure == failure {
+			return o
+		}
+	}
+	t.Fatalf("no outcome of %s", failure)
+	return sim.Outcome{}
+}
+
+func actions(o sim.Outcome) string {
 	var all []string
 	for _, a := range o.Actions {
-		all = append(all, a.Action+" "+a.Verdict)
+		all = append(all, a.Action)
 	}
-	return strings.Join(all, ", ")
+	return strings.Join(all, " ")
 }
 
-func TestSimulateTheShippedPolicy(t *testing.T) {
-	got, hints := simulated(t, "--config", "../../configs/watchdog.yaml", "--mode", "auto")
-	if len(got) < 15 {
-		t.Fatalf("%d failures", len(got))
+func policy(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "watchdog.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	for name, o := range got {
-		if o.Grade == "harmful" || o.Grade == "missed" {
-			t.Errorf("%s: %s", name, o.Verdict)
+	return file
+}
+
+// TestTheShippedRulesCureWhatTheyShouldAndLeaveTheRest plays the runbook's table as
+// shipped, allowed to act.
+func TestTheShippedRulesCureWhatTheyShouldAndLeaveTheRest(t *testing.T) {
+	r, code := simulate(t, "--config", "../../configs/minimal.yaml", "--mode", "auto")
+	if code != 0 || len(r.Outcomes) != len(sim.Catalogue()) {
+		t.Errorf("exit %d, %d outcomes", code, len(r.Outcomes))
+	}
+	for _, tc := range []struct {
+		failure, actions string
+		well, paged      bool
+	}{
+		{"crashing release", "rollback", true, false},
+		{"database down", "", false, true},
+		{"glitch", "", true, false},
+		{"database blip", "", true, false},
+		{"good release", "", true, false},
+		{"quiet night", "", true, false},
+		{"monitoring blind", "", true, false},
+		{"bad release, nothing good known", "", false, true},
+		{"bad release, Argo CD owns it", "", false, true},
+		{"bad release, held by a person", "", false, false},
+	} {
+		if o := outcome(t, r, tc.failure); actions(o) != tc.actions || o.Well != tc.well || o.Paged != tc.paged {
+			t.Errorf("%s: did %q, well %v, paged %v: %s (%s)", tc.failure, actions(o), o.Well, o.Paged, o.Verdict, o.Why)
 		}
 	}
-	if o := got["crashing release"]; o.did() != "rollback helped" || !o.Well || o.Paged {
-		t.Errorf("crashing release: %+v", o)
-	}
-	if o := got["overload"]; !strings.HasPrefix(o.did(), "scale helped") || !o.Well {
-		t.Errorf("overload: %+v", o)
-	}
-	if o := got["database down"]; o.did() != "" || !o.Paged {
-		t.Errorf("database down: %+v", o)
-	}
-	for _, name := range []string{"glitch", "database blip", "good release", "quiet night", "monitoring blind"} {
-		if o := got[name]; o.did() != "" || o.Paged {
-			t.Errorf("%s: %+v", name, o)
+	for _, failure := range []string{"bad release", "bad release, leader killed", "bad release, then blind"} {
+		if o := outcome(t, r, failure); actions(o) != "rollback" || !o.Well {
+			t.Errorf("%s: did %q, well %v: %s", failure, actions(o), o.Well, o.Why)
 		}
 	}
-	if !strings.Contains(hints, "mode suggest of rule memory kept it from acting") {
-		t.Errorf("hints: %s", hints)
+	if o := outcome(t, r, "overload"); !strings.HasPrefix(actions(o), "scale") || !o.Well || o.Paged {
+		t.Errorf("overload: did %q, well %v", actions(o), o.Well)
 	}
 }
 
-// TestSimulateObserves: a fresh file acts on nothing, and says what it would do.
-func TestSimulateObserves(t *testing.T) {
-	got, _ := simulated(t, "--config", "../../configs/minimal.yaml", "--failure", "crashing")
-	if o := got["crashing release"]; len(o.Actions) != 0 && o.Well {
-		t.Errorf("%+v", o)
+func TestObserveSaysWhatItWouldDoAndWhoseModeHeld(t *testing.T) {
+	r, code := simulate(t, "--config", "../../configs/minimal.yaml", "--failure", "bad release")
+	o := outcome(t, r, "bad release")
+	if code != 0 || actions(o) != "" || o.Would != "would roll back" || o.Mode != "observe: the configuration's mode" {
+		t.Errorf("exit %d, did %q, %q by %q", code, actions(o), o.Would, o.Mode)
+	}
+	// What the file says of a rule wins over --mode.
+	r, _ = simulate(t, "--config", "../../configs/watchdog.yaml", "--failure", "bad release", "--mode", "auto")
+	if o := outcome(t, r, "bad release"); o.Mode != "suggest: rule health" || o.Blocked == "" {
+		t.Errorf("%q by %q, blocked %q", o.Would, o.Mode, o.Blocked)
 	}
 }
 
-func TestASimulationIsTheSameForTheSameSeed(t *testing.T) {
-	args := []string{"--config", "../../configs/watchdog.yaml", "--mode", "auto", "--seed", "7", "--failure", "bad release"}
-	a, _ := simulated(t, args...)
-	b, _ := simulated(t, args...)
-	for name := range a {
-		if a[name].did() != b[name].did() || a[name].Verdict != b[name].Verdict {
-			t.Errorf("%s: %+v, then %+v", name, a[name], b[name])
+func TestWhatNoRuleLooksAtIsMissedAndSaidSo(t *testing.T) {
+	file := policy(t, `
+mode: auto
+targets:
+  - {name: shop, mode: auto, namespace: shop, workload: deployment/shop, probes: [{health: {url: "http://shop/health"}}]}
+thresholds:
+  - {metric: health, mode: auto}
+`)
+	r, code := simulate(t, "--config", file, "--failure", "memory leak")
+	if o := outcome(t, r, "memory leak"); code != exitFailed || o.Verdict != "missed: no rule saw it" {
+		t.Errorf("exit %d: %s", code, o.Verdict)
+	}
+	if !strings.Contains(strings.Join(r.Hints, "\n"), "no rule looks at memory: add `- metric: memory`") {
+		t.Errorf("hints: %q", r.Hints)
+	}
+}
+
+func TestTheSameSeedGivesTheSameStory(t *testing.T) {
+	args := []string{"--config", "../../configs/probes.yaml", "--mode", "auto", "--failure", "bad release, leader killed", "--failure", "flapping", "--trace", "-o", "json"}
+	one, _ := simulateText(t, args...)
+	two, _ := simulateText(t, args...)
+	if one != two || !strings.Contains(one, "killed") {
+		t.Errorf("two stories of one seed:\n%s\n%s", one, two)
+	}
+}
+
+func TestABrokenFileIsAnsweredAsCheckDoes(t *testing.T) {
+	file := policy(t, "mode: yolo\n")
+	got, code := simulateText(t, "--config", file)
+	var want bytes.Buffer
+	root := newRoot()
+	root.SetOut(&want)
+	root.SetErr(io.Discard)
+	root.SetArgs([]string{"check", file})
+	_ = root.ExecuteContext(t.Context()) // what it prints is compared
+	if got != want.String() || !strings.Contains(got, "unknown mode") || code != exitFailed {
+		t.Errorf("exit %d: %s, want %s", code, got, want.String())
+	}
+}
+
+func TestWhatCannotBeSimulatedIsSaid(t *testing.T) {
+	file := policy(t, `
+prometheus: {url: "http://prometheus:9090"}
+targets:
+  - {name: shop, namespace: shop, workload: deployment/shop}
+thresholds:
+  - {metric: crash_looping}
+  - {name: queue, source: prometheus, expr: "sum by (target) (queue)", above: 5, for: 1m, severity: P3, ladder: [page]}
+`)
+	text, code := simulateText(t, "--config", file, "--failure", "crashing release")
+	if code != 0 || !strings.Contains(text, "- queue asks Prometheus; not simulated") || !strings.Contains(text, "--mode auto plays the same") {
+		t.Errorf("exit %d:\n%s", code, text)
+	}
+}
+
+func TestRandomWorldsKeepEveryPromiseWithAPolicyOfOnesOwn(t *testing.T) {
+	text, code := simulateText(t, "--config", "../../configs/watchdog.yaml", "--mode", "auto", "--incidents", "10")
+	if code != 0 || !strings.Contains(text, "violations             0") {
+		t.Errorf("exit %d:\n%s", code, text)
+	}
+}
+
+func TestSimulateMisusedIsExit2(t *testing.T) {
+	for _, args := range [][]string{{}, {"--config", "x", "-o", "xml"}, {"--config", "x", "--mode", "yolo"}, {"--failure", "meteor"}, {"x"}, {"--config", "../../configs/minimal.yaml", "--target", "nobody"}} {
+		if _, code := simulateText(t, args...); code != exitMisused {
+			t.Errorf("%v: exit %d", args, code)
 		}
 	}
 }

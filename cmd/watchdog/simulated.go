@@ -108,7 +108,7 @@ func (r tried) why(w io.Writer) {
 	if len(order) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "\nWhy a person was needed")
+	fmt.Fprintln(w, "\nWhy not more, or why a page")
 	for _, text := range order {
 		fmt.Fprintf(w, "  %s:\n", said[text])
 		wrap(w, "      ", text)

@@ -94,8 +94,8 @@ func Catalogue() []Failure {
 	}
 }
 
-// cured by: which causes a failure has decides what helps, see cures. usual is how
-// long a world is calm before a failure, so that the present release is known good.
+// usual is how long a world is calm before a failure,
+// so that the present release is known good.
 func usual(goodAfter time.Duration) time.Duration {
 	return min(6*time.Hour, max(15*time.Minute, goodAfter+5*time.Minute)).Round(time.Minute)
 }

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"watchdog.io/watchdog/pkg/incident"
 )
 
 // hints are what a person who writes a policy can do about the outcomes.
@@ -18,20 +20,29 @@ func (t Trial) hints(all []Outcome, silent map[string]string) []string {
 	for _, rule := range slices.Sorted(maps.Keys(silent)) {
 		add("%s judges nothing even when all is well: %s%s", rule, silent[rule], t.probeFor(rule))
 	}
+	advised := map[string]bool{} // by the first metric: many failures show in the same
 	for _, o := range all {
-		if o.Grade != Missed || len(o.metrics) == 0 {
+		if o.Grade != Missed || len(o.metrics) == 0 || advised[o.metrics[0]] {
 			continue
 		}
-		if has := t.rulesOn(o.metrics); len(has) > 0 {
-			add("%s: %s looks at %s; lower its bound, its `for` or its window if this should be seen", o.Failure, strings.Join(has, ", "), strings.Join(o.metrics, " and "))
-		} else {
-			add("%s: no rule looks at %s: add `- metric: %s` to thresholds", o.Failure, strings.Join(o.metrics, " or "), o.metrics[0])
+		advised[o.metrics[0]] = true
+		same := named(all, func(x Outcome) bool { return x.Grade == Missed && len(x.metrics) > 0 && x.metrics[0] == o.metrics[0] })
+		has := t.rulesOn(o.metrics)
+		sees := slices.DeleteFunc(slices.Clone(has), func(rule string) bool { return silent[rule] != "" })
+		switch {
+		case len(has) == 0:
+			add("no rule looks at %s: add `- metric: %s` to thresholds (missed: %s)", strings.Join(o.metrics, " or "), o.metrics[0], same)
+		case len(sees) > 0:
+			add("%s did not fire: lower the bound, the `for` or the window if this should be seen (missed: %s)", strings.Join(sees, ", "), same)
 		}
 	}
 	for _, o := range all {
 		if o.Blocked != "" {
-			add("%s (here: %s). Give the other rule the worse severity or a shorter `for`, or put the action on both ladders", o.Blocked, o.Failure)
+			add("%s (%s)", o.Blocked, named(all, func(x Outcome) bool { return x.Blocked == o.Blocked }))
 		}
+	}
+	for _, o := range all {
+		t.late(o, add)
 	}
 	if lonely := named(all, func(o Outcome) bool { return strings.Contains(o.Why, "of 2 sources say bad") }); lonely != "" {
 		add("only one kind of witness saw %s, and a restart or rollback wants two: add an `http` probe with max_duration, or say in `single_source` why one is enough", lonely)
@@ -44,9 +55,34 @@ func (t Trial) hints(all []Outcome, silent map[string]string) []string {
 	}
 	for _, m := range slices.Sorted(maps.Keys(modes)) {
 		mode, who, _ := strings.Cut(m, ": ")
-		add("mode %s of %s kept it from acting on %s", mode, who, modes[m])
+		add("%s (%s) kept it from acting on %s", who, mode, modes[m])
 	}
 	return h
+}
+
+// late is about rules that still see what is over.
+func (t Trial) late(o Outcome, add func(string, ...any)) {
+	if !o.Well {
+		return
+	}
+	for _, x := range o.Actions {
+		k := t.Policy.rule(x.Rule)
+		if k < 0 || !x.Useful || x.Verdict != incident.NoEffect {
+			continue
+		}
+		r := t.Policy.Rules[k]
+		for _, g := range r.Ladder {
+			if g.Action == x.Action {
+				add("%s: the %s worked and is judged without effect, because the window of %s (%s) still holds the past when its verify (%s) ends; verify should be longer than the window and a rollout", r.Name, x.Action, r.Name, Span(r.Window), Span(g.Verify))
+			}
+		}
+	}
+	if m := pageRung.FindStringSubmatch(o.PageReason); m != nil && o.PagedAfter > o.WellAfter && o.Was == "bad" {
+		if k := t.Policy.rule(m[1]); k >= 0 {
+			r := t.Policy.Rules[k]
+			add("%s pages for what is over: its window (%s) still holds the past when its `for` (%s) ends; a shorter window or a longer `for` helps", r.Name, Span(r.Window), Span(r.For))
+		}
+	}
 }
 
 // named lists the failures for which is holds.

@@ -50,6 +50,7 @@ type Outcome struct {
 	// Paged says that a person must act.
 	Paged      bool   `json:"paged"`
 	PagedAfter Span   `json:"pagedAfter,omitempty"`
+	PageReason string `json:"pageReason,omitempty"`
 	Was        string `json:"was"` // "bad", or "well" if nothing ever was wrong
 	Well       bool   `json:"well"`
 	WellAfter  Span   `json:"wellAfter,omitempty"`
@@ -69,6 +70,7 @@ type Action struct {
 	Action  string `json:"action"`
 	What    string `json:"what"` // in the past tense
 	Verdict string `json:"verdict,omitempty"`
+	Rule    string `json:"rule"`
 	Useful  bool   `json:"useful"`
 }
 
@@ -80,6 +82,13 @@ func (s Span) String() string { return time.Duration(s).Round(time.Second).Strin
 
 // MarshalText is String.
 func (s Span) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (s *Span) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	*s = Span(d)
+	return err
+}
 
 // Findings are everything that a trial brought to light.
 type Findings struct {
@@ -283,21 +292,25 @@ func (w *World) reckon(o *Outcome, f Failure) {
 				}
 			case "paged":
 				if !o.Paged {
-					o.Paged, o.PagedAfter, o.Why = true, since(e.At), e.Text
+					o.Paged, o.PagedAfter, o.PageReason, o.Why = true, since(e.At), e.Text, e.Text
 				}
 			case "handed over":
 				handed = e.Text
 			case "held", "frozen", "skipped":
-				last = e.Text
+				last = plain(e.Text)
 			}
-		}
-		if o.Paged && o.Blocked == "" {
-			o.Blocked = w.blocked(i)
 		}
 	}
 	o.Would, o.Mode = advised(handed)
-	if o.Why == "" || o.Why == pageWord(o.Why) && last != "" {
-		o.Why = strings.TrimSpace(strings.Join(slices.DeleteFunc([]string{o.Why, last}, func(s string) bool { return s == "" }), "; before that: "))
+	var taker string // whose ladder ended it
+	if m := pageRung.FindStringSubmatch(o.Why); m != nil {
+		taker = m[1]
+	}
+	switch {
+	case o.Why == "":
+		o.Why = last
+	case taker != "" && last != "":
+		o.Why += "; before that: " + last
 	}
 	var useless []string
 	useful, strong := false, false
@@ -305,7 +318,7 @@ func (w *World) reckon(o *Outcome, f Failure) {
 		if e.app != a || e.revert() {
 			continue
 		}
-		x := Action{After: since(e.at), Action: e.plan.Action, What: did(e.plan), Verdict: verdicts[e.op], Useful: helps(e.plan.Action, e.cause)}
+		x := Action{After: since(e.at), Action: e.plan.Action, What: did(e.plan), Verdict: verdicts[e.op], Rule: w.oracle.reserved[e.op].Rule, Useful: helps(e.plan.Action, e.cause) || e.plan.Action == "scale" && a.load > busy*float64(e.before)}
 		o.Actions = append(o.Actions, x)
 		useful = useful || x.Useful
 		strong = strong || e.plan.Class >= incident.C3
@@ -320,13 +333,28 @@ func (w *World) reckon(o *Outcome, f Failure) {
 			o.Was, o.WellAfter = "well", 0
 		}
 	}
+	if f.want == mustCure && !useful {
+		o.Blocked = w.blocked(o, taker)
+	}
 	w.grade(o, f, useful, strong, useless)
 }
 
-var pageRung = regexp.MustCompile(`^the ladder of .* (says page|is exhausted after \d+ rungs)$`)
+// busy is the share of their capacity above which more replicas are no waste.
+const busy = 0.8
 
-// pageWord is s if it says no more than that a ladder came to its end.
-func pageWord(s string) string { return pageRung.FindString(s) }
+var pageRung = regexp.MustCompile(`^the ladder of (\S+) (?:says page|is exhausted after \d+ rungs)$`)
+
+// plain leaves the plan out of what a guard said of it.
+func plain(text string) string {
+	if rest, ok := strings.CutPrefix(text, "not done: "); ok {
+		for _, guard := range []string{": hold: ", ": other owner: ", ": corroboration: ", ": human change: ", ": cooldown: ", ": blind: ", ": max unhealthy: ", ": rollout: ", ": mode: "} {
+			if k := strings.Index(rest, guard); k >= 0 {
+				return rest[k+2:]
+			}
+		}
+	}
+	return strings.TrimPrefix(text, "plan: ")
+}
 
 var advice = regexp.MustCompile(`mode (\w+) \(([^)]*)\): would have (?:done: |planned a )(\w+)`)
 
@@ -343,33 +371,36 @@ func advised(text string) (would, mode string) {
 	return "would " + verb, m[1] + ": " + m[2]
 }
 
-// blocked names a rule that would have taken a remedy that helps, had another
-// not been worked to its end first.
-func (w *World) blocked(i incident.Incident) string {
-	a := w.byName[i.Target.Workload]
-	p := w.scenario.Policy
+// blocked says which rule would have taken a remedy that helps, had another rule
+// not come first: a ladder that ends, by its page or by its mode, ends the incident.
+func (w *World) blocked(o *Outcome, taker string) string {
+	_, by, advised := strings.Cut(o.Mode, "rule ")
+	if advised {
+		taker = by
+	}
+	a, p := w.apps[0], w.scenario.Policy
+	first := p.rule(taker)
+	if first < 0 {
+		return ""
+	}
 	for _, r := range p.Rules {
-		if r.Name == i.Lead || !slices.Contains(r.Targets, a.name) {
-			continue
-		}
 		n := w.noticed[r.Name]
-		if n == nil || !n.fired && n.held == 0 {
+		if r.Name == taker || n == nil || !n.fired && n.held == 0 {
 			continue
 		}
 		for k, x := range r.Ladder {
-			if helps(x.Action, a.sick()) && p.Own.Setup().Rung(a.name, r.Name, k).Mode == incident.Auto && !slices.ContainsFunc(w.oracle.effects, func(e effect) bool { return e.app == a && e.plan.Action == x.Action }) && !tried(i, r.Name, x.Action) {
-				return fmt.Sprintf("%s takes the incident over and ends at its page; the %s of %s is never reached", i.Lead, x.Action, r.Name)
+			if !helps(x.Action, a.sick()) || p.Own.Setup().Rung(a.name, r.Name, k).Mode != incident.Auto {
+				continue
+			}
+			if advised {
+				return fmt.Sprintf("%s comes first and only advises; the %s of %s is never reached", taker, x.Action, r.Name)
+			}
+			if !slices.ContainsFunc(p.Rules[first].Ladder, func(t incident.Rung) bool { return t.Action == x.Action }) {
+				return fmt.Sprintf("%s comes first and its ladder ends at the page; the %s of %s is never reached", taker, x.Action, r.Name)
 			}
 		}
 	}
 	return ""
-}
-
-// tried reports whether the incident's timeline says that the lead's own ladder had
-// the same action and passed it by: then another rule's would have been passed by too.
-func tried(i incident.Incident, _, action string) bool {
-	lead, _ := i.Alert(i.Lead)
-	return slices.ContainsFunc(lead.Ladder, func(x incident.Rung) bool { return x.Action == action })
 }
 
 // helps reports whether an action can end one of the causes.
@@ -418,12 +449,14 @@ func (w *World) grade(o *Outcome, f Failure, useful, strong bool, useless []stri
 		set(Good, "told")
 	case f.want >= mustNotAct:
 		set(Good, "nothing to do, nothing done")
+	case useful && o.Well && f.want == mustCure && o.Paged && o.PagedAfter > o.WellAfter:
+		set(Needless, "cured, then a needless page")
 	case useful && o.Well && f.want == mustCure:
 		set(Good, "cured")
 		if len(useless) > 0 {
 			o.Verdict += ", after needlessly " + strings.Join(useless, ", ")
 		}
-		o.Why, o.Blocked = "", ""
+		o.Why = ""
 	case o.Rule == "":
 		set(Missed, "missed: %s", w.unseen())
 	case told:
