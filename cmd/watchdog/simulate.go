@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -85,7 +86,8 @@ func (s *simulation) run(c *cobra.Command) error {
 		return misused{err}
 	}
 	if s.list {
-		return listFailures(c.OutOrStdout(), failures)
+		listFailures(c.OutOrStdout(), failures)
+		return nil
 	}
 	switch {
 	case !slices.Contains([]string{"table", "json", "yaml"}, s.output):
@@ -113,7 +115,7 @@ func (s *simulation) run(c *cobra.Command) error {
 		return misused{err}
 	}
 	if s.incidents > 0 {
-		return s.score(c.OutOrStdout(), cfg, policy, targets[0])
+		return s.score(c.OutOrStdout(), c.ErrOrStderr(), cfg, policy, targets[0])
 	}
 	r, err := s.try(c.ErrOrStderr(), cfg, policy, targets, failures)
 	if err != nil {
@@ -250,7 +252,7 @@ type tried struct {
 func (s *simulation) try(progress io.Writer, cfg *config.Config, p *app.Policy, targets []string, failures []sim.Failure) (tried, error) {
 	begin := time.Now()
 	r := tried{File: s.file, Mode: cfg.Mode, Seed: s.seed, raised: s.mode != ""}
-	tell := teller(progress, len(targets)*len(failures))
+	tell := teller(progress, fmt.Sprintf("of %d failures", len(targets)*len(failures)))
 	for k, victim := range targets {
 		t, remote := s.trial(cfg, p, victim)
 		r.NotSimulated = remote
@@ -282,7 +284,7 @@ func asks(remote []string) string {
 }
 
 // teller shows progress on a terminal once somebody had to wait for two seconds; -1 ends it.
-func teller(w io.Writer, all int) func(done int) {
+func teller(w io.Writer, what string) func(done int) {
 	begin := time.Now()
 	f, ok := w.(*os.File)
 	if ok {
@@ -295,7 +297,7 @@ func teller(w io.Writer, all int) func(done int) {
 		case !ok || done >= 0 && time.Since(begin) < 2*time.Second:
 		case done >= 0:
 			shown = true
-			fmt.Fprintf(w, "\r%d of %d failures played ", done, all)
+			fmt.Fprintf(w, "\r%d %s played ", done, what)
 		case shown:
 			fmt.Fprint(w, "\r\033[K")
 		}
@@ -312,12 +314,22 @@ func (r tried) err() error {
 }
 
 // score plays random worlds and prints how the policy did.
-func (s *simulation) score(w io.Writer, cfg *config.Config, p *app.Policy, victim string) error {
+func (s *simulation) score(w, progress io.Writer, cfg *config.Config, p *app.Policy, victim string) error {
 	t, remote := s.trial(cfg, p, victim)
 	if len(t.Policy.Rules) == 0 {
 		return fmt.Errorf("%s: nothing to simulate: %s", s.file, cmp.Or(asks(remote), "no rules"))
 	}
-	r := sim.Many(s.seed, s.incidents, runtime.GOMAXPROCS(0), t.Worlds)
+	tell := teller(progress, "worlds")
+	var mu sync.Mutex
+	worlds := 0
+	r := sim.Many(s.seed, s.incidents, runtime.GOMAXPROCS(0), func(seed uint64) *sim.Scenario {
+		mu.Lock()
+		defer mu.Unlock()
+		tell(worlds)
+		worlds++
+		return t.Worlds(seed)
+	})
+	tell(-1)
 	if s.output == "table" {
 		fmt.Fprint(w, r)
 		if len(remote) > 0 {

@@ -13,13 +13,12 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-func listFailures(w io.Writer, all []sim.Failure) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "FAILURE\tWHAT HAPPENS\tA CAREFUL OPERATOR EXPECTS")
+func listFailures(w io.Writer, all []sim.Failure) {
 	for _, f := range all {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", f.Name, f.About, f.Expect)
+		fmt.Fprintln(w, f.Name)
+		wrap(w, "    ", f.About)
+		wrap(w, "    ", "expected: "+f.Expect)
 	}
-	return t.Flush()
 }
 
 func (s *simulation) print(w io.Writer, r tried) error {
@@ -110,7 +109,7 @@ func (r tried) why(w io.Writer) {
 	}
 	fmt.Fprintln(w, "\nWhy not more, or why a page")
 	for _, text := range order {
-		fmt.Fprintf(w, "  %s:\n", said[text])
+		wrap(w, "  ", said[text]+":")
 		wrap(w, "      ", text)
 	}
 }

@@ -65,6 +65,7 @@ func (t Trial) late(o Outcome, add func(string, ...any)) {
 	if !o.Well {
 		return
 	}
+	judged := false
 	for _, x := range o.Actions {
 		k := t.Policy.rule(x.Rule)
 		if k < 0 || !x.Useful || x.Verdict != incident.NoEffect {
@@ -73,11 +74,12 @@ func (t Trial) late(o Outcome, add func(string, ...any)) {
 		r := t.Policy.Rules[k]
 		for _, g := range r.Ladder {
 			if g.Action == x.Action {
+				judged = true
 				add("%s: the %s worked and is judged without effect, because the window of %s (%s) still holds the past when its verify (%s) ends; verify should be longer than the window and a rollout", r.Name, x.Action, r.Name, Span(r.Window), Span(g.Verify))
 			}
 		}
 	}
-	if m := pageRung.FindStringSubmatch(o.PageReason); m != nil && o.PagedAfter > o.WellAfter && o.Was == "bad" {
+	if m := pageRung.FindStringSubmatch(o.PageReason); m != nil && !judged && o.PagedAfter > o.WellAfter && o.Was == "bad" {
 		if k := t.Policy.rule(m[1]); k >= 0 {
 			r := t.Policy.Rules[k]
 			add("%s pages for what is over: its window (%s) still holds the past when its `for` (%s) ends; a shorter window or a longer `for` helps", r.Name, Span(r.Window), Span(r.For))

@@ -266,7 +266,7 @@ func (a *app) sla(at time.Time, errors float64, latency time.Duration) []*model.
 	case a.w.clock.now.Before(a.lying):
 		errors, latency = 0.5, 3*time.Second
 	case a.w.clock.now.Before(a.w.night[a.name]):
-		rate, errors = 1/window.Seconds(), 0.5
+		rate, errors = 2/window.Seconds(), 0.5
 	}
 	return []*model.Sample{
 		sample(at, "watchdog_sla_uptime_ratio", 1-errors),

@@ -497,6 +497,9 @@ func (o *oracle) rungs(i incident.Incident) {
 
 func (o *oracle) told(i incident.Incident) {
 	o.tolds[i.ID] = i
+	if o.w.scenario.Policy.Own != nil && i.Phase == incident.Escalated {
+		o.w.score.heard(i) // a plan that a mode left to people is told, too
+	}
 	if i.Paged && !o.pages[i.ID] {
 		o.pages[i.ID] = true
 		o.calls = append(o.calls, call{o.w.clock.now.Sub(epoch), i.Target.Name})

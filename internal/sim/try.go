@@ -292,7 +292,7 @@ func (w *World) reckon(o *Outcome, f Failure) {
 				}
 			case "paged":
 				if !o.Paged {
-					o.Paged, o.PagedAfter, o.PageReason, o.Why = true, since(e.At), e.Text, e.Text
+					o.Paged, o.PagedAfter, o.PageReason, o.Why = true, since(e.At), e.Text, plain(e.Text)
 				}
 			case "handed over":
 				handed = e.Text
