@@ -23,7 +23,7 @@ func TestStateOfANewerVersionIsLeftAlone_INV49(t *testing.T) {
 	}
 	newer := fmt.Sprintf(`{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","metadata":{"name":"01zz","namespace":%q},
 		"spec":{"target":{"name":"agent-system","namespace":%q,"kind":"deployment","workload":"agent-system"},"openedAt":"2026-01-01T00:00:00Z"},
-		"status":{"format":2,"phase":{"of":"another kind"}}}`, s.Watchdog, s.Namespace)
+		"status":{"format":2,"phase":"hibernating","plans":{"of":"another kind"}}}`, s.Watchdog, s.Namespace)
 	for _, step := range []struct {
 		stdin string
 		args  []string
@@ -53,7 +53,7 @@ func TestStateOfANewerVersionIsLeftAlone_INV49(t *testing.T) {
 	}
 	told(t, s, 1, false)
 	wantEffects(t, s, 0)
-	if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "get", "incident", "01zz", "-o", "jsonpath={.status.phase.of}"); err != nil || strings.TrimSpace(out) != "another kind" {
+	if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "get", "incident", "01zz", "-o", "jsonpath={.status.phase} {.status.plans.of}"); err != nil || strings.TrimSpace(out) != "hibernating another kind" {
 		t.Errorf("the newer incident is now %q (%v)", out, err)
 	}
 }
