@@ -142,7 +142,7 @@ func (w *World) takeOver(r *replica, life int) {
 		Restored: r.sight.restore, NewID: w.newID, Now: r.now, Policy: w.scenario.Policy.Core, Workers: 1,
 		Observed: func(i incident.Incident, t incident.Entry) {
 			if l.alive() {
-				w.say("%s on %s: %s: %s", i.ID, i.Target.Workload, t.What, t.Text)
+				w.say("%s on %s: %s: %s", i.ID, i.Target.Name, t.What, t.Text)
 			}
 		},
 	})
