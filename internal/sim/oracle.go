@@ -277,7 +277,7 @@ func (o *oracle) again(e effect, op incident.Op) {
 	o.cycles[e.app] = c
 
 	if at, yes := o.undone[e.app][e.to != e.from]; yes && e.sent.Sub(at) < p.Settings.OwnChange {
-		o.violate("INV-28", "%s is accepted %s after another controller set back what watchdog had done to %s", e.plan.Summary, e.at.Sub(at).Round(time.Second), e.app.name)
+		o.violate("INV-28", "%s is accepted %s after a change of watchdog to %s that another controller set back", e.plan.Summary, e.at.Sub(at).Round(time.Second), e.app.name)
 	}
 	for _, x := range o.effects[:len(o.effects)-1] {
 		if e.plan.Action == "scale" && x.app == e.app && x.before != x.after && x.before == e.after && e.sent.Sub(x.at) < p.Settings.OwnChange {
@@ -329,12 +329,12 @@ func (o *oracle) harmed(opID string) {
 // undoWithin is one evaluation and one look at the leases, and some.
 const undoWithin = 30 * time.Second
 
-// undid is another controller that set back what watchdog wrote.
-func (o *oracle) undid(a *app, template bool) {
+// undid is another controller that set back what watchdog wrote at the given time.
+func (o *oracle) undid(a *app, template bool, ours time.Time) {
 	if o.undone[a] == nil {
 		o.undone[a] = map[bool]time.Time{}
 	}
-	o.undone[a][template] = o.w.clock.now
+	o.undone[a][template] = ours
 }
 
 // fenced reports whether the write had to notice what happened to the application

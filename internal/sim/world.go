@@ -137,13 +137,13 @@ func (w *World) revert(e effect) {
 	a := e.app
 	if e.from != e.to && a.template == e.to {
 		w.say("another controller sets the template of %s back", a.name)
-		w.oracle.undid(a, true)
+		w.oracle.undid(a, true, e.at)
 		a.touch("other-controller", true, true)
 		a.roll(e.from)
 	}
 	if e.before != e.after && a.replicas == e.after {
 		w.say("another controller sets the replicas of %s back", a.name)
-		w.oracle.undid(a, false)
+		w.oracle.undid(a, false, e.at)
 		a.touch("other-controller", true, false)
 		a.scale(e.before)
 	}
