@@ -182,7 +182,7 @@ func (s *simulation) trial(cfg *config.Config, p *app.Policy, victim string) (si
 		names = append(names, x.Name)
 		t.Targets = append(t.Targets, sim.Target{Name: x.Name, Namespace: x.Namespace, Kind: kind, Replicas: s.replicas, Rollout: 30 * time.Second})
 	}
-	own := &sim.Own{Setup: p.Setup, View: p.View, Dependencies: app.Dependencies, Firing: app.Firing, Probes: map[string][]sim.Probe{}, Interval: time.Duration(cfg.EvaluationInterval), Retention: app.Retention(p.Rules), Alone: true}
+	own := &sim.Own{Setup: p.Setup, View: p.View, Dependencies: app.Dependencies, Firing: app.Firing, Probes: map[string][]sim.Probe{}, Interval: time.Duration(cfg.EvaluationInterval), Retention: app.Retention(p.Rules, nil), Alone: true}
 	for _, x := range cfg.Targets {
 		if x.Name == victim {
 			add(x)

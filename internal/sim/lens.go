@@ -170,7 +170,7 @@ func (l *lens) fresh(target string) engine.View {
 }
 
 func (l *lens) world() engine.World {
-	w := engine.World{Watched: len(l.w.apps), Unhealthy: l.judge.Unhealthy()}
+	w := engine.World{Watched: len(l.w.apps), Unhealthy: len(l.judge.Unhealthy())}
 	if blind, why := l.judge.Blind(); blind {
 		w.Blind = why
 	}

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -68,6 +69,7 @@ type App struct {
 	local    rules.QueryFunc
 	looks    *probes.Scheduler
 	judge    *rules.Judge
+	groups   *rules.Groups
 	log      *audit.Log
 	outbox   *notify.Outbox
 	engine   *engine.Engine
@@ -126,6 +128,12 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	}
 	a.registry.MustRegister(a.looks.SamplesCollector())
 	a.judge = rules.NewJudge(rules.Options{Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: a.remote, Interval: interval, Now: a.clock.Now})
+	a.groups, err = rules.NewGroups(rules.GroupsOptions{
+		Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: a.remote, Append: a.samples.Append, Target: a.target, Interval: interval, Now: a.clock.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
 	a.samples.OnAppend(a.judge.Appended)
 	a.outbox, err = notify.NewOutbox(notify.OutboxOptions{
 		Dir: filepath.Join(o.DataDir, "outbox"), Logger: o.Logger.With("component", "notify"), Registerer: a.registry,
@@ -174,6 +182,10 @@ func (a *App) run(ctx context.Context) error {
 	g.Go(func() error { return a.looks.Run(ctx) })
 	g.Go(func() error {
 		a.judge.Run(ctx, func(targets []string) { a.engine.Wake(targets...) })
+		return nil
+	})
+	g.Go(func() error {
+		a.groups.Run(ctx, func(targets []string) { a.engine.Wake(targets...) })
 		return nil
 	})
 	g.Go(func() error { return a.outbox.Run(ctx) })
@@ -254,7 +266,11 @@ const agreeTimeout = 3 * time.Second
 const retryLead = 2 * time.Second
 
 // restore seeds the rules with the alerts of open incidents: a cold start is not a recovery.
-func (a *App) restore(open []incident.Incident) { a.judge.Restore(Firing(open)) }
+func (a *App) restore(open []incident.Incident) {
+	firing := Firing(open)
+	a.judge.Restore(firing)
+	a.groups.Restore(firing)
+}
 
 // Firing returns the alerts that fire in the incidents.
 func Firing(open []incident.Incident) []rules.Alert {
@@ -289,7 +305,7 @@ func (a *App) pages() web.Options {
 			return a.engine.Incidents(), nil
 		},
 		Targets: func() any {
-			return map[string]any{"probes": a.looks.States(), "alerts": a.judge.Alerts()}
+			return map[string]any{"probes": a.looks.States(), "alerts": slices.Concat(a.judge.Alerts(), a.groups.Alerts())}
 		},
 	}
 }
@@ -319,10 +335,15 @@ const minRetention = 15 * time.Minute
 
 // Retention is as long as some rule looks back, and a little longer: a sample may
 // be a minute old before it is asked for.
-func Retention(all []rules.Rule) time.Duration {
+func Retention(all []rules.Rule, groups []rules.Group) time.Duration {
 	d := minRetention
 	for _, r := range all {
 		d = max(d, r.Reach()+time.Minute)
+	}
+	for _, g := range groups {
+		if g.Source == rules.Local {
+			d = max(d, g.Reach()+time.Minute)
+		}
 	}
 	return d
 }
@@ -342,16 +363,20 @@ func (a *App) use(cfg *config.Config) error {
 		a.built.Store(old)
 		return err
 	}
+	if _, err := a.groups.Set(b.Groups); err != nil {
+		a.built.Store(old)
+		return err
+	}
 	if err := a.looks.Set(b.looks); err != nil {
 		a.built.Store(old)
 		return err
 	}
-	a.samples.Retain(Retention(b.Rules))
+	a.samples.Retain(Retention(b.Rules, b.Groups))
 	a.watcher.Watch(b.workloads)
 	a.outbox.Replace(b.notifiers)
 	a.engine.Use(b.setup)
 	a.metrics.configured(cfg)
-	_, err = a.log.Append(audit.Record{At: a.clock.Now(), Kind: "config", Actor: "watchdog", Text: fmt.Sprintf("configuration %s in use: mode %s, %d targets, %d rules", cmp.Or(cfg.Hash, "-"), cfg.Mode, len(cfg.Targets), len(cfg.Thresholds))})
+	_, err = a.log.Append(audit.Record{At: a.clock.Now(), Kind: "config", Actor: "watchdog", Text: fmt.Sprintf("configuration %s in use: mode %s, %d targets, %d thresholds, %d rule groups", cmp.Or(cfg.Hash, "-"), cfg.Mode, len(cfg.Targets), len(cfg.Thresholds), len(b.Groups))})
 	return err
 }
 

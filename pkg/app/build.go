@@ -22,6 +22,7 @@ type built struct {
 	workloads []kube.Watched
 	notifiers []notify.Notifier
 	setup     *engine.Setup
+	targetOf  rules.TargetFunc
 	services  map[string]string // by namespace/kind/name
 }
 
@@ -46,8 +47,11 @@ func build(cfg *config.Config, a *App) (*built, error) {
 		return nil, err
 	}
 	if a != nil {
+		b.targetOf = b.Target(a.watcher.OwnerOfPod)
+		b.AlertsOf = a.groups.AlertsOf
 		b.setup = b.Setup()
 		b.setup.Installation, b.setup.View, b.setup.Fresh, b.setup.World, b.setup.Dependencies = a.o.Namespace, a.view, a.fresh, a.world, a.dependencies
+		b.setup.Other = other
 	}
 	return b, nil
 }

@@ -23,16 +23,24 @@ import (
 // Policy is what follows from a configuration alone: what is judged, and what may
 // be done about it. The running program and the simulation share it.
 type Policy struct {
-	Rules   []rules.Rule
+	Rules []rules.Rule
+	// Groups are those of the rule files.
+	Groups []rules.Group
+	// AlertsOf returns the alerts of a target; the labels of a rule file's alert say
+	// by which route it is treated. Nil: there are none.
+	AlertsOf func(target string) []rules.Alert
+
 	cfg     *config.Config
-	ladders map[string][]incident.Rung // by rule
+	ladders map[string][]incident.Rung // by threshold
+	routes  [][]incident.Rung          // by route
+	named   map[string]bool            // alerts of rule files
 	jobs    map[string]json.RawMessage
 }
 
 // NewPolicy builds the policy of a configuration, or says everything that is wrong with it.
 func NewPolicy(cfg *config.Config) (*Policy, error) {
-	p := &Policy{cfg: cfg, ladders: map[string][]incident.Rung{}, jobs: map[string]json.RawMessage{}}
-	return p, errors.Join(p.readJobs(), p.makeRules())
+	p := &Policy{cfg: cfg, ladders: map[string][]incident.Rung{}, named: map[string]bool{}, jobs: map[string]json.RawMessage{}}
+	return p, errors.Join(p.readJobs(), p.makeRules(), p.readGroups())
 }
 
 // Ladder returns the rungs of a rule.
@@ -42,9 +50,13 @@ func (p *Policy) Ladder(rule string) []incident.Rung { return p.ladders[rule] }
 func (p *Policy) View(alerts []rules.Alert, looks []probes.Status) engine.View {
 	v := engine.View{Signals: signals(alerts, looks)}
 	for _, x := range alerts {
+		severity, ladder := incident.Severity(x.Severity), p.ladders[x.Rule]
+		if p.named[x.Rule] {
+			severity, ladder = p.treatment(x)
+		}
 		v.Alerts = append(v.Alerts, incident.Alert{
-			Rule: x.Rule, Severity: incident.Severity(x.Severity), Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict), Reason: x.Reason,
-			Value: x.Value, Bound: x.Bound, Above: x.Above, Unit: x.Unit, Usual: x.Usual, Noise: x.Noise, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Ladder: p.ladders[x.Rule],
+			Rule: x.Rule, Severity: severity, Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict), Reason: x.Reason,
+			Value: x.Value, Bound: x.Bound, Above: x.Above, Unit: x.Unit, Usual: x.Usual, Noise: x.Noise, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Ladder: ladder,
 		})
 	}
 	return v
@@ -62,7 +74,7 @@ func (p *Policy) makeRules() error {
 			continue
 		}
 		p.Rules = append(p.Rules, r)
-		p.ladders[t.Name] = ladder(t)
+		p.ladders[t.Name] = ladder(t.Ladder)
 	}
 	return errors.Join(errs...)
 }
@@ -117,10 +129,10 @@ func staleness(cfg *config.Config) time.Duration {
 	return 3 * slowest
 }
 
-// ladder turns a threshold's rungs into the core's.
-func ladder(t config.Threshold) []incident.Rung {
+// ladder turns the file's rungs into the core's.
+func ladder(rungs []config.Rung) []incident.Rung {
 	var l []incident.Rung
-	for i, r := range t.Ladder {
+	for i, r := range rungs {
 		l = append(l, incident.Rung{Action: r.Action, Class: remediate.ClassOf(r.Action), Settle: time.Duration(r.Options.Settle), Verify: time.Duration(r.Options.Verify), Attempts: r.Options.Attempts, Index: i})
 	}
 	return l
@@ -184,21 +196,41 @@ func rate(r config.Rate) incident.Rate {
 // rung finds how one rung is set up: the lowest mode wins, and it is said whose it is.
 func (p *Policy) rung(target, rule string, index int) engine.Rung {
 	ti := slices.IndexFunc(p.cfg.Targets, func(t config.Target) bool { return t.Name == target })
-	ri := slices.IndexFunc(p.cfg.Thresholds, func(t config.Threshold) bool { return t.Name == rule })
-	if ti < 0 || ri < 0 || index >= len(p.cfg.Thresholds[ri].Ladder) {
+	how, known := p.handling(target, rule)
+	if ti < 0 || !known || index >= len(how.ladder) {
 		return engine.Rung{Mode: incident.Observe, ModeWhy: "the configuration has no such rule, target or rung any more"}
 	}
-	t, r := p.cfg.Targets[ti], p.cfg.Thresholds[ri]
-	o := r.Ladder[index].Options
-	modes := []ceiling{{p.cfg.Mode, "the configuration's mode"}, {t.Mode, "target " + t.Name}, {r.Mode, "rule " + r.Name}}
+	t, o := p.cfg.Targets[ti], how.ladder[index].Options
+	modes := []ceiling{{p.cfg.Mode, "the configuration's mode"}, {t.Mode, "target " + t.Name}, {how.mode, how.who}}
 	if o.Mode != "" {
-		modes = append(modes, ceiling{o.Mode, fmt.Sprintf("rung %d of rule %s", index+1, r.Name)})
+		modes = append(modes, ceiling{o.Mode, fmt.Sprintf("rung %d of %s", index+1, how.who)})
 	}
 	low, who := lowest(modes)
 	return engine.Rung{
 		Mode: low, ModeWhy: who,
-		Options: remediate.Options{By: o.By, AtLeast: o.AtLeast, Max: o.Max, Lease: time.Duration(o.Lease), Job: p.jobs[o.Template], JobName: o.Template, SingleSource: r.SingleSource},
+		Options: remediate.Options{By: o.By, AtLeast: o.AtLeast, Max: o.Max, Lease: time.Duration(o.Lease), Job: p.jobs[o.Template], JobName: o.Template, SingleSource: how.singleSource},
 	}
+}
+
+// handling is what the file says is done about a rule's alerts.
+type handling struct {
+	ladder       []config.Rung
+	mode         incident.Mode
+	who          string // whose the mode is
+	singleSource string
+}
+
+// handling finds what is done about the alert of a rule on a target.
+func (p *Policy) handling(target, rule string) (handling, bool) {
+	if p.named[rule] {
+		return p.routed(target, rule)
+	}
+	i := slices.IndexFunc(p.cfg.Thresholds, func(t config.Threshold) bool { return t.Name == rule })
+	if i < 0 {
+		return handling{}, false
+	}
+	r := p.cfg.Thresholds[i]
+	return handling{r.Ladder, r.Mode, "rule " + r.Name, r.SingleSource}, true
 }
 
 // ceiling is a mode and who set it.

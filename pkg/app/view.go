@@ -3,8 +3,11 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
 
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
@@ -38,11 +41,20 @@ func (a *App) world() engine.World {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if time.Since(w.at) > worldAge {
-		w.seen = engine.World{Unhealthy: a.judge.Unhealthy()}
+		w.seen = engine.World{}
 		if b := a.built.Load(); b != nil {
 			w.seen.Watched = len(b.cfg.Targets)
+			bad := slices.Concat(a.judge.Unhealthy(), a.groups.Unhealthy())
+			slices.Sort(bad)
+			for _, t := range slices.Compact(bad) {
+				if _, watched := b.setup.Targets[t]; watched {
+					w.seen.Unhealthy++
+				}
+			}
 		}
 		if blind, why := a.judge.Blind(); blind {
+			w.seen.Blind = why
+		} else if blind, why := a.groups.Blind(); blind {
 			w.seen.Blind = why
 		}
 		w.at = time.Now()
@@ -52,7 +64,17 @@ func (a *App) world() engine.World {
 
 // view is what the engine sees of a target.
 func (a *App) view(target string) engine.View {
-	return a.assemble(target, a.judge.AlertsOf(target), a.looks.StatesOf(target))
+	return a.assemble(target, slices.Concat(a.judge.AlertsOf(target), a.groups.AlertsOf(target)), a.looks.StatesOf(target))
+}
+
+// target says which target an alert's labels mean.
+func (a *App) target(l labels.Labels) (string, bool) { return a.built.Load().targetOf(l) }
+
+// other is the setup of what alerts are about that concern no target: people are
+// told, and nothing is ever done.
+func other(name string) (engine.TargetSetup, bool) {
+	t, ok := unwatchedTarget(name)
+	return engine.TargetSetup{Target: t, Mode: incident.Observe, ModeWhy: "no target of the configuration is meant"}, ok
 }
 
 // fresh looks and judges at this moment (INV-12).
@@ -62,7 +84,12 @@ func (a *App) fresh(ctx context.Context, target string) (engine.View, error) {
 	if _, err := a.looks.LookNow(ctx, target); err != nil {
 		return engine.View{}, fmt.Errorf("look again at %s before acting: %w", target, err)
 	}
-	alerts, err := a.judge.EvalNow(ctx, target)
+	alerts, err := a.groups.EvalNow(ctx, target)
+	if err == nil && (len(alerts) == 0 || len(a.judge.AlertsOf(target)) > 0) {
+		var own []rules.Alert
+		own, err = a.judge.EvalNow(ctx, target)
+		alerts = append(own, alerts...)
+	}
 	if err != nil {
 		return engine.View{}, fmt.Errorf("judge %s again before acting: %w", target, err)
 	}

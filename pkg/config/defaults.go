@@ -45,6 +45,12 @@ func (c *Config) setDefaults() {
 	for i := range c.Thresholds {
 		c.Thresholds[i].setDefaults()
 	}
+	for i := range c.Routes {
+		r := &c.Routes[i]
+		r.open = r.Mode == ""
+		orMode(&r.Mode)
+		rungDefaults(r.Ladder)
+	}
 	c.Budget.setDefaults()
 	c.Guards.setDefaults()
 	c.Receivers.setDefaults()
@@ -63,6 +69,11 @@ func (c *Config) Raise(m incident.Mode) {
 	for i := range c.Thresholds {
 		if c.Thresholds[i].open {
 			c.Thresholds[i].Mode = m
+		}
+	}
+	for i := range c.Routes {
+		if c.Routes[i].open {
+			c.Routes[i].Mode = m
 		}
 	}
 }
@@ -161,15 +172,19 @@ func (t *Threshold) setDefaults() {
 	t.open = t.Mode == ""
 	orMode(&t.Mode)
 	orDuration(&t.Window, 5*time.Minute)
-	for i := range t.Ladder {
-		o := &t.Ladder[i].Options
+	rungDefaults(t.Ladder)
+}
+
+func rungDefaults(ladder []Rung) {
+	for i := range ladder {
+		o := &ladder[i].Options
 		orDuration(&o.Settle, 30*time.Second)
 		orDuration(&o.Verify, 5*time.Minute)
 		orInt(&o.Attempts, 1)
-		if t.Ladder[i].Action == "scale" {
+		if ladder[i].Action == "scale" {
 			orDuration(&o.Lease, 2*time.Hour)
 		}
-		if t.Ladder[i].Action == "rollback" && o.OnlyIf == "" {
+		if ladder[i].Action == "rollback" && o.OnlyIf == "" {
 			o.OnlyIf = "suspect_deploy"
 		}
 	}

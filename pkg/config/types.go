@@ -17,7 +17,13 @@ type Config struct {
 	Targets []Target `yaml:"targets,omitempty"`
 	// Thresholds are the rules. Omitted, the runbook's metrics table is used as shipped (see DefaultThresholds).
 	Thresholds []Threshold `yaml:"thresholds,omitempty"`
-	// EvaluationInterval is how often the thresholds are judged. Default 15s.
+	// RuleFiles are Prometheus rule files or PrometheusRule manifests, used as they are: paths or
+	// patterns, relative to this file. The embedded engine judges them over the probes' samples.
+	RuleFiles []string `yaml:"rule_files,omitempty"`
+	// Routes say what is done about the alerts of rule files: the first route whose matchers all match decides.
+	// An alert that no route matches, or whose route has no ladder, is only told.
+	Routes []Route `yaml:"routes,omitempty"`
+	// EvaluationInterval is how often the thresholds are judged, and groups of rule files that have no interval. Default 15s.
 	EvaluationInterval model.Duration `yaml:"evaluation_interval,omitempty"`
 	// Receivers are the ways of telling people.
 	Receivers Receivers `yaml:"receivers,omitempty"`
@@ -28,9 +34,12 @@ type Config struct {
 	// JobTemplates are the vetted Job manifests that the job action may run, by name.
 	JobTemplates map[string]JobTemplate `yaml:"job_templates,omitempty"`
 
-	// File is the path the configuration was read from; Hash is the SHA-256 of its bytes in hex.
+	// File is the path the configuration was read from; Hash is the SHA-256 in hex of
+	// its bytes and those of all files that it names.
 	File string `yaml:"-"`
 	Hash string `yaml:"-"`
+	// RuleTexts are the rule files that were found, in the order of the file.
+	RuleTexts []RuleText `yaml:"-"`
 
 	warnings []Problem
 }
@@ -41,6 +50,27 @@ type Prometheus struct {
 	Timeout         model.Duration `yaml:"timeout,omitempty"`           // how long one query may take; default 10s
 	BearerTokenFile string         `yaml:"bearer_token_file,omitempty"` // file with a bearer token
 	CAFile          string         `yaml:"ca_file,omitempty"`           // file with the certificate authorities to trust instead of the system's
+	// RuleFiles are rule files whose alerts are judged by asking this server, usually its own rule files.
+	// Their recording rules are left to the server.
+	RuleFiles []string `yaml:"rule_files,omitempty"`
+}
+
+// Route says what is done about alerts with certain labels.
+type Route struct {
+	// Matchers are on the alert's labels, written as in Alertmanager: severity="critical", team=~"a|b", env!="dev".
+	// All must match; without one, every alert does.
+	Matchers []string `yaml:"matchers,omitempty"`
+	// Severity is how fast a person must answer. Default: the alert's label severity, which may be P0 to P3, critical (P1),
+	// warning (P2), info or none (P3); P2 if it says nothing known.
+	Severity incident.Severity `yaml:"severity,omitempty"`
+	// Mode is how far watchdog may go because of these alerts. Default observe: each route opts in.
+	Mode   incident.Mode `yaml:"mode,omitempty"`
+	Ladder []Rung        `yaml:"ladder,omitempty"` // the remedies, mildest first; page is the last; without a ladder, the alert is only told
+	// SingleSource waives the second source of evidence that restart and
+	// rollback need (INV-11). The text says why and goes into the audit record.
+	SingleSource string `yaml:"single_source,omitempty"`
+	open         bool   // the file gives no mode
+	matchers     []*matcher
 }
 
 // Target is one workload and how it is looked at.

@@ -146,6 +146,10 @@ func (v *validator) config(c *Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.JobTemplates)) {
 		v.job(at{"job_templates", name}, name, c.JobTemplates[name])
 	}
+	v.ruleFiles(c)
+	for i := range c.Routes {
+		v.route(at{"routes", i}, &c.Routes[i], c)
+	}
 	v.receivers(c)
 	v.budget(c.Budget)
 	v.guards(c.Guards)
@@ -290,7 +294,10 @@ func (v *validator) threshold(a at, t *Threshold, c *Config, targets map[string]
 			v.fail(a.key(key), "%v is no floor; write a number above 0, for instance 1", floor)
 		}
 	}
-	v.ladder(a.key("ladder"), t, c)
+	if len(t.Ladder) == 0 {
+		v.fail(a.key("ladder"), "a ladder is required; the smallest is [page]")
+	}
+	v.ladder(a.key("ladder"), t.Ladder, t.Metric, c)
 }
 
 // subject: a metric of the table, or an expression.
@@ -357,23 +364,21 @@ func (v *validator) bound(a at, t *Threshold) {
 	}
 }
 
-func (v *validator) ladder(a at, t *Threshold, c *Config) {
-	if len(t.Ladder) == 0 {
-		v.fail(a, "a ladder is required; the smallest is [page]")
-	}
-	for i, r := range t.Ladder {
+// ladder checks the rungs of a rule on the given metric of the table, if any.
+func (v *validator) ladder(a at, ladder []Rung, metric string, c *Config) {
+	for i, r := range ladder {
 		here := a.key(i)
 		o := r.Options
 		option := func(key string) at { return here.key(r.Action).key(key) }
 		v.mode(option("mode"), o.Mode)
-		if r.Action == "page" && i != len(t.Ladder)-1 {
+		if r.Action == "page" && i != len(ladder)-1 {
 			v.fail(here, "page is the last rung: after it a person decides")
 		}
 		switch r.Action {
 		case "scale":
 			v.scale(here.key(r.Action), o)
 		case "restart":
-			if t.Metric == "error_rate" {
+			if metric == "error_rate" {
 				v.fail(here, "never restart on errors alone: it hides the cause and loses the evidence; use rollback, or page")
 			}
 		case "rollback":

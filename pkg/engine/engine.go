@@ -118,6 +118,9 @@ type Setup struct {
 	Config string // hash of the configuration
 	// Targets by name, with the Service whose endpoints are counted.
 	Targets map[string]TargetSetup
+	// Other answers for names that are no target and have alerts all the same; nil:
+	// there are none.
+	Other func(name string) (TargetSetup, bool)
 	// View and World are asked at each step; Fresh looks and judges at this moment.
 	View  func(target string) View
 	Fresh func(ctx context.Context, target string) (View, error)
@@ -140,6 +143,15 @@ type TargetSetup struct {
 	// it is: it decides whether leases are reverted.
 	Mode    incident.Mode
 	ModeWhy string
+}
+
+// target returns how a name is set up.
+func (s *Setup) target(name string) (TargetSetup, bool) {
+	ts, ok := s.Targets[name]
+	if !ok && s.Other != nil {
+		return s.Other(name)
+	}
+	return ts, ok
 }
 
 // Engine works incidents.

@@ -44,7 +44,7 @@ func (e *Engine) left(name string) bool {
 // work1 moves the incident of one target on, if it has one or needs one. shared
 // says what is wrong with more than this target.
 func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry, shared string) (time.Duration, error) {
-	ts, known := setup.Targets[name]
+	ts, known := setup.target(name)
 	view := View{}
 	if known {
 		view = setup.View(name)

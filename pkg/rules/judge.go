@@ -240,14 +240,14 @@ func (j *Judge) AlertsOf(target string) []Alert {
 	return all
 }
 
-// Unhealthy returns of how many targets some rule fires on what it sees.
-func (j *Judge) Unhealthy() int {
+// Unhealthy returns the targets of which some rule fires on what it sees, in no order.
+func (j *Judge) Unhealthy() []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	targets := 0
-	for _, cells := range j.byTarget {
+	var targets []string
+	for t, cells := range j.byTarget {
 		if slices.ContainsFunc(cells, func(c *cell) bool { return c.state.State == Firing && c.state.Verdict == Breach }) {
-			targets++
+			targets = append(targets, t)
 		}
 	}
 	return targets

@@ -369,7 +369,7 @@ func TestUnhealthyCountsTargetsThatFire(t *testing.T) {
 	runWorld(t, Options{}, []Rule{level("x", "a", "b"), level("y", "a")}, func(w *world) {
 		w.put("x", "a", 11)
 		w.put("y", "a", 11)
-		if n := w.judge.Unhealthy(); n != 0 {
+		if n := len(w.judge.Unhealthy()); n != 0 {
 			t.Errorf("%d unhealthy while pending, want none", n)
 		}
 		if n := len(w.judge.Alerts()); n != 3 {
@@ -382,7 +382,7 @@ func TestUnhealthyCountsTargetsThatFire(t *testing.T) {
 		w.put("x", "a", 11)
 		w.put("y", "a", 11)
 		w.put("x", "b", 1)
-		if n := w.judge.Unhealthy(); n != 1 {
+		if n := len(w.judge.Unhealthy()); n != 1 {
 			t.Errorf("%d unhealthy, want the one target both rules fire on", n)
 		}
 	})

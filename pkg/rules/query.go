@@ -21,6 +21,22 @@ var ErrSource = errors.New("source unusable")
 // ErrPartial marks answers that came with a warning: part of the data is missing.
 var ErrPartial = errors.New("partial")
 
+// errAnnotated marks an ErrPartial that only PromQL's own warnings led to: the
+// expression is doubtful, and the answer, which comes with it, whole.
+var errAnnotated = errors.New("warned")
+
+// tolerant takes answers with PromQL's own warnings as good, as Prometheus does
+// in rules.
+func tolerant(ask QueryFunc) QueryFunc {
+	return func(ctx context.Context, expr string, at time.Time) ([]Point, error) {
+		points, err := ask(ctx, expr, at)
+		if errors.Is(err, errAnnotated) {
+			err = nil
+		}
+		return points, err
+	}
+}
+
 // Point is the value of one series at the moment asked for.
 type Point struct {
 	Labels labels.Labels
@@ -31,7 +47,7 @@ type Point struct {
 
 // QueryFunc evaluates a PromQL expression that gives an instant vector. The
 // error wraps ErrPartial when data is missing, and ErrSource when the source
-// itself is at fault.
+// itself is at fault. Points beside an error are for the few who know that error.
 type QueryFunc func(ctx context.Context, expr string, at time.Time) ([]Point, error)
 
 // lookback is how long after its last sample a series is still seen, as in Prometheus.
@@ -84,9 +100,6 @@ func askEngine(ctx context.Context, engine *promql.Engine, q storage.Queryable, 
 	if result.Err != nil {
 		return nil, fmt.Errorf("evaluate %s: %w", brief(expr), result.Err)
 	}
-	if warnings, _ := result.Warnings.AsStrings(expr, 0, 0); len(warnings) > 0 {
-		return nil, fmt.Errorf("evaluate %s: %w: %s", brief(expr), ErrPartial, strings.Join(warnings, "; "))
-	}
 	vector, ok := result.Value.(promql.Vector)
 	if !ok {
 		return nil, wrongType(expr, string(result.Value.Type()))
@@ -94,6 +107,9 @@ func askEngine(ctx context.Context, engine *promql.Engine, q storage.Queryable, 
 	points := make([]Point, len(vector))
 	for i, s := range vector {
 		points[i] = Point{Labels: s.Metric, Value: s.F, Histogram: s.H != nil}
+	}
+	if warnings, _ := result.Warnings.AsStrings(expr, 0, 0); len(warnings) > 0 {
+		return points, fmt.Errorf("evaluate %s: %w: %w: %s", brief(expr), ErrPartial, errAnnotated, strings.Join(warnings, "; "))
 	}
 	return points, nil
 }

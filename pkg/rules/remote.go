@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -179,14 +180,18 @@ func (r *remote) query(ctx context.Context, expr string, at time.Time) ([]Point,
 	if err != nil {
 		return nil, remoteError(expr, err)
 	}
-	if len(warnings) > 0 {
-		return nil, fmt.Errorf("ask prometheus for %s: %w: %.200s", brief(expr), ErrPartial, strings.Join(warnings, "; "))
-	}
 	vector, ok := value.(model.Vector)
-	if !ok {
+	switch {
+	case len(warnings) > 0 && (!ok || slices.ContainsFunc(warnings, func(w string) bool { return !strings.HasPrefix(w, "PromQL ") })):
+		return nil, fmt.Errorf("ask prometheus for %s: %w: %.200s", brief(expr), ErrPartial, strings.Join(warnings, "; "))
+	case !ok:
 		return nil, wrongType(expr, typeName(value))
 	}
-	return remotePoints(expr, vector, at)
+	points, err := remotePoints(expr, vector, at)
+	if err == nil && len(warnings) > 0 {
+		err = fmt.Errorf("ask prometheus for %s: %w: %w: %.200s", brief(expr), ErrPartial, errAnnotated, strings.Join(warnings, "; "))
+	}
+	return points, err
 }
 
 func typeName(v model.Value) string {

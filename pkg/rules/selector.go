@@ -124,6 +124,23 @@ func needed(n parser.Node) []string {
 	return found
 }
 
+// metricOf returns the metric name that a selector asks for; "" if it names none.
+func metricOf(selector string) string {
+	tree, err := newParser().ParseExpr(selector)
+	if err != nil {
+		return ""
+	}
+	name := ""
+	if v, ok := tree.(*parser.VectorSelector); ok {
+		for _, m := range v.LabelMatchers {
+			if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+				name = m.Value
+			}
+		}
+	}
+	return name
+}
+
 // Reach returns how far back the rule's expressions look into the samples.
 func (r Rule) Reach() time.Duration {
 	furthest := time.Duration(0)

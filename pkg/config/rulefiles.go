@@ -1,0 +1,82 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// maxRuleFiles bounds how many rule files a configuration names.
+const maxRuleFiles = 1000
+
+// RuleText is one rule file.
+type RuleText struct {
+	Path   string
+	Source string // local or prometheus
+	Text   []byte
+}
+
+// ruleFiles reads the rule files that the configuration names.
+func (v *validator) ruleFiles(c *Config) {
+	v.patterns(at{"rule_files"}, c.RuleFiles, "local", c)
+	if c.Prometheus != nil {
+		v.patterns(at{"prometheus", "rule_files"}, c.Prometheus.RuleFiles, "prometheus", c)
+	}
+	if len(c.RuleTexts) > 0 {
+		sum := sha256.New()
+		sum.Write([]byte(c.Hash))
+		for _, t := range c.RuleTexts {
+			sum.Write([]byte(t.Source + "\x00" + t.Path + "\x00"))
+			one := sha256.Sum256(t.Text)
+			sum.Write(one[:])
+		}
+		c.Hash = hex.EncodeToString(sum.Sum(nil))
+	}
+}
+
+func (v *validator) patterns(a at, patterns []string, source string, c *Config) {
+	for i, p := range patterns {
+		path := p
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(v.file), path)
+		}
+		found, err := filepath.Glob(path)
+		switch {
+		case p == "" || err != nil:
+			v.fail(a.key(i), "%q is no path and no pattern; write rules/*.yaml", p)
+		case len(found) == 0:
+			v.fail(a.key(i), "no file matches %q; it is looked for beside the configuration file", p)
+		case len(found)+len(c.RuleTexts) > maxRuleFiles:
+			v.fail(a.key(i), "%q matches %d files; at most %d rule files are read", p, len(found), maxRuleFiles)
+			continue
+		}
+		for _, f := range found {
+			if slices.ContainsFunc(c.RuleTexts, func(t RuleText) bool { return t.Path == f && t.Source == source }) {
+				continue
+			}
+			text, err := readRegular(f)
+			if err != nil {
+				v.fail(a.key(i), "the rule file cannot be read: %v", err)
+				continue
+			}
+			c.RuleTexts = append(c.RuleTexts, RuleText{Path: f, Source: source, Text: text})
+		}
+	}
+}
+
+// readRegular reads a file of at most maxFile bytes and one more, so that a
+// larger one is noticed. A pipe or a device is no file.
+func readRegular(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if s, err := f.Stat(); err != nil || !s.Mode().IsRegular() {
+		return nil, &os.PathError{Op: "read", Path: path, Err: os.ErrInvalid}
+	}
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
+}
