@@ -26,13 +26,15 @@ var mayImport = map[string][]string{
 	"pkg/probes":    {"pkg/config"},
 	"pkg/rules":     {},
 	"pkg/diagnose":  {},
-	"pkg/audit":     {},
+	"pkg/disk":      {},
+	"pkg/audit":     {"pkg/disk"},
+	"pkg/hints":     {"pkg/disk"},
 	"pkg/remediate": {"pkg/incident"},
-	"pkg/notify":    {"pkg/incident", "pkg/config"},
+	"pkg/notify":    {"pkg/incident", "pkg/config", "pkg/disk"},
 	"pkg/kube":      {"pkg/incident", "pkg/remediate"},
 	"pkg/engine":    {"pkg/incident", "pkg/remediate", "pkg/audit"},
-	"pkg/web":       {"pkg/incident"},
-	"pkg/app":       {"pkg/audit", "pkg/config", "pkg/diagnose", "pkg/engine", "pkg/incident", "pkg/kube", "pkg/notify", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/web"},
+	"pkg/web":       {"pkg/incident", "pkg/hints"},
+	"pkg/app":       {"pkg/audit", "pkg/config", "pkg/diagnose", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/notify", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/web"},
 	"cmd/watchdog":  {"pkg/app", "pkg/config", "pkg/incident", "pkg/kube", "pkg/probes", "internal/sim"}, // simulate hands the policy to the simulator
 }
 
@@ -40,6 +42,7 @@ var mayImport = map[string][]string{
 var mayUse = map[string][]string{
 	"pkg/incident": {}, // the core is pure: explored, simulated and replayed as it is
 	"pkg/audit":    {}, // must stay trivially correct
+	"pkg/disk":     {},
 	"pkg/diagnose": {},
 }
 

@@ -22,8 +22,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
+
+	"watchdog.io/watchdog/pkg/disk"
 )
 
 // Record is one line of the log.
@@ -49,7 +50,6 @@ const (
 	maxFile    = 64 << 20 // rotated beyond this
 	keepFiles  = 8        // rotated files kept
 	maxRecord  = 1 << 20
-	dirMode    = 0o700
 	recordMode = 0o600
 )
 
@@ -62,7 +62,7 @@ type Log struct {
 
 	mu     sync.Mutex
 	file   file
-	lock   *os.File
+	lock   io.Closer
 	size   int64
 	seq    uint64
 	prev   string
@@ -81,23 +81,9 @@ type file interface {
 // crash leaves it, is cut off and kept beside the log. A folder that others may
 // write to is refused; so is a second writer.
 func Open(dir string) (*Log, error) {
-	if err := os.MkdirAll(dir, dirMode); err != nil {
-		return nil, fmt.Errorf("open audit log %s: %w", dir, err)
-	}
-	info, err := os.Stat(dir)
+	lock, err := disk.Claim(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open audit log %s: %w", dir, err)
-	}
-	if info.Mode().Perm()&0o022 != 0 {
-		return nil, fmt.Errorf("open audit log %s: the folder may be written by others (mode %04o); make it 0700", dir, info.Mode().Perm())
-	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, recordMode)
-	if err != nil {
-		return nil, fmt.Errorf("open audit log %s: %w", dir, err)
-	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("open audit log %s: another process writes to it: %w", dir, err)
 	}
 	l := &Log{dir: dir, lock: lock, open: func(path string) (file, error) {
 		return os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, recordMode)
@@ -220,15 +206,7 @@ func (l *Log) rotate() error {
 		return err
 	}
 	l.file, l.size = f, 0
-	return syncDir(l.dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return disk.SyncDir(l.dir)
 }
 
 // Close ends the log.

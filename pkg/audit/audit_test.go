@@ -92,7 +92,7 @@ func TestATornEndIsCutAtEveryByteAndKeptAside_F52(t *testing.T) {
 	two := len(whole) - len(bytes.SplitAfter(whole, []byte("\n"))[2])
 	for cut := two; cut < len(whole); cut++ {
 		dir := filepath.Join(t.TempDir(), "audit")
-		if err := os.MkdirAll(dir, dirMode); err != nil {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(dir, fileName), whole[:cut], recordMode); err != nil {
@@ -191,7 +191,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte("\n\n{"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		dir := filepath.Join(t.TempDir(), "audit")
-		_ = os.MkdirAll(dir, dirMode)
+		_ = os.MkdirAll(dir, 0o700)
 		_ = os.WriteFile(filepath.Join(dir, fileName), b, recordMode)
 		l, err := Open(dir)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"watchdog.io/watchdog/pkg/disk"
 	"watchdog.io/watchdog/pkg/incident"
 )
 
@@ -368,8 +370,7 @@ func (l *lane) path() string {
 	return filepath.Join(l.out.o.Dir, strings.ReplaceAll(l.name, "/", "_")+".json")
 }
 
-// save writes the lane beside the old file and swaps it in, so that a crash
-// leaves one of the two.
+// save puts the lane on disk; a crash leaves the old state or the new.
 func (l *lane) save() error {
 	l.mu.Lock()
 	s := saved{Receipts: l.receipts}
@@ -381,16 +382,10 @@ func (l *lane) save() error {
 	if err != nil {
 		return err
 	}
-	tmp := l.path() + ".new"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
+	return disk.Replace(l.path(), func(w io.Writer) error {
+		_, err := w.Write(b)
 		return err
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp, l.path())
+	})
 }
 
 func (l *lane) restore() {
