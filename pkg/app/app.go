@@ -100,6 +100,9 @@ func Run(ctx context.Context, o Options) error {
 	if err := a.use(cfg); err != nil {
 		return err
 	}
+	if err := a.resumeAlerts(); err != nil {
+		o.Logger.Warn("alerts that were pending begin their `for` again", "err", err)
+	}
 	return a.run(ctx)
 }
 
@@ -185,9 +188,11 @@ func (a *App) run(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error {
+		a.awaitOwners(ctx)
 		a.groups.Run(ctx, func(targets []string) { a.engine.Wake(targets...) })
 		return nil
 	})
+	g.Go(func() error { a.keepAlerts(ctx); return nil })
 	g.Go(func() error { return a.outbox.Run(ctx) })
 	g.Go(func() error { return a.lead(ctx) })
 	g.Go(func() error { a.watchLeader(ctx); return nil })

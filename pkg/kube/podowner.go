@@ -7,6 +7,37 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
+// OwnerOfPod returns the workload that a pod of a watched namespace belongs to,
+// by its controller, and a ReplicaSet's by its own. It answers from memory; false
+// says that nothing is known of the pod.
+func (w *Watcher) OwnerOfPod(namespace, pod string) (kind, name string, ok bool) {
+	w.mu.Lock()
+	s := w.scopes[namespace]
+	w.mu.Unlock()
+	if s == nil {
+		return "", "", false
+	}
+	return s.ownerOfPod(pod)
+}
+
+// Synced reports whether every watched namespace was read once, so that an owner
+// that OwnerOfPod does not know is none.
+func (w *Watcher) Synced() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.scopes {
+		for _, resource := range []string{"pods", "replicasets"} {
+			s.mu.Lock()
+			i := s.informers[resource]
+			s.mu.Unlock()
+			if i != nil && !i.HasSynced() {
+				return false
+			}
+		}
+	}
+	return w.ctx != nil
+}
+
 func (s *scope) ownerOfPod(pod string) (kind, name string, ok bool) {
 	ref := s.controllerRef("pods", pod)
 	if ref != nil && ref.Kind == "ReplicaSet" {

@@ -141,16 +141,3 @@ func (w *Watcher) silence() time.Duration {
 	}
 	return longest
 }
-
-// OwnerOfPod returns the workload that a pod of a watched namespace belongs to,
-// by its controller, and a ReplicaSet's by its own. It answers from memory; false
-// says that nothing is known of the pod.
-func (w *Watcher) OwnerOfPod(namespace, pod string) (kind, name string, ok bool) {
-	w.mu.Lock()
-	s := w.scopes[namespace]
-	w.mu.Unlock()
-	if s == nil {
-		return "", "", false
-	}
-	return s.ownerOfPod(pod)
-}

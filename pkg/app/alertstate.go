@@ -1,0 +1,68 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"watchdog.io/watchdog/pkg/disk"
+	"watchdog.io/watchdog/pkg/rules"
+)
+
+const (
+	alertsFile = "alerts.json"
+	// saveAlerts is how often pending and firing alerts are saved: so much of a
+	// `for` is lost at worst when the process is killed.
+	saveAlerts = 15 * time.Second
+)
+
+// keepAlerts saves the alerts now and then, and at the end.
+func (a *App) keepAlerts(ctx context.Context) {
+	tick := time.NewTicker(saveAlerts)
+	defer tick.Stop()
+	kept := true
+	for over := false; !over; {
+		select {
+		case <-ctx.Done():
+			over = true
+		case <-tick.C:
+		}
+		err := a.saveAlerts()
+		if err != nil && kept {
+			a.o.Logger.Warn("pending alerts cannot be saved: after a restart they would begin their `for` again", "err", err)
+		}
+		kept = err == nil
+	}
+}
+
+func (a *App) saveAlerts() error {
+	s := rules.Saved{At: a.clock.Now()}
+	a.judge.Save(&s)
+	a.groups.Save(&s)
+	return disk.Replace(filepath.Join(a.o.DataDir, alertsFile), func(w io.Writer) error { return json.NewEncoder(w).Encode(s) })
+}
+
+// resumeAlerts takes up the alerts that the process before saved. Without them,
+// or if they cannot be read, everything begins anew.
+func (a *App) resumeAlerts() error {
+	b, err := os.ReadFile(filepath.Join(a.o.DataDir, alertsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var s rules.Saved
+	if err == nil {
+		err = json.Unmarshal(b, &s)
+	}
+	if err != nil {
+		return fmt.Errorf("read the alerts of before the restart: %w", err)
+	}
+	a.judge.Resume(s)
+	a.groups.Resume(s)
+	return nil
+}

@@ -1,0 +1,122 @@
+package rules
+
+import (
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// outage is the longest restart after which pending alerts go on, as Prometheus'
+// --rules.alert.for-outage-tolerance.
+const outage = time.Hour
+
+// Saved are the alerts that are pending or fire, as they outlive the process: an
+// alert does not start its `for` again because watchdog was restarted.
+type Saved struct {
+	At         time.Time        `json:"at"`
+	Thresholds []SavedThreshold `json:"thresholds,omitempty"`
+	Instances  []SavedInstance  `json:"instances,omitempty"`
+}
+
+// SavedThreshold is the state of a threshold on a target.
+type SavedThreshold struct {
+	Rule   string `json:"rule"`
+	Target string `json:"target"`
+	State  State  `json:"state"`
+}
+
+// SavedInstance is an alert of a rule file, with what tells its rule.
+type SavedInstance struct {
+	Group    string        `json:"group"`
+	Alert    string        `json:"alert"`
+	Own      labels.Labels `json:"own"` // the rule's labels
+	Instance Instance      `json:"instance"`
+}
+
+// Save adds the thresholds' pending and firing alerts to what is saved.
+func (j *Judge) Save(s *Saved) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, r := range j.rules {
+		for _, c := range r.cells {
+			if c.state.State == Pending || c.state.State == Firing {
+				s.Thresholds = append(s.Thresholds, SavedThreshold{r.Name, c.target, c.state})
+			}
+		}
+	}
+}
+
+// Resume takes up what was saved before a restart, once, after the first Set. The
+// time without watchdog does not count towards anything.
+func (j *Judge) Resume(s Saved) {
+	if j.now().Sub(s.At) > outage {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, t := range s.Thresholds {
+		for _, c := range j.byTarget[t.Target] {
+			if c.rule.Name != t.Rule || c.state.State == Firing || t.State.State != Pending {
+				continue
+			}
+			c.rule.series.move(c.state.State, Pending)
+			c.state = t.State
+			// Nobody looked since, so what was seen last and what is seen next do not join.
+			c.state.Verdict, c.state.Unknown = NoData, "it was pending before the restart and was not evaluated yet"
+		}
+	}
+}
+
+// Save adds the rule files' pending and firing alerts to what is saved.
+func (g *Groups) Save(s *Saved) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, group := range g.groups {
+		for _, r := range group.rules {
+			for _, a := range r.active {
+				s.Instances = append(s.Instances, SavedInstance{group.key(), r.Alert, r.Labels, a})
+			}
+		}
+	}
+}
+
+// Resume takes up what was saved before a restart, once, after the first Set. A
+// pending alert waits as long as it had left; one that fired goes on until its
+// data says otherwise.
+func (g *Groups) Resume(s Saved) {
+	down := g.o.Now().Sub(s.At)
+	if down < 0 || down > outage {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, x := range s.Instances {
+		for _, group := range g.groups {
+			i := slices.IndexFunc(group.rules, func(r *ruleState) bool {
+				return r.Alert == x.Alert && r.Alert != "" && group.key() == x.Group && labels.Equal(r.Labels, x.Own)
+			})
+			if i >= 0 {
+				group.rules[i].resume(x.Instance, group.Source, down)
+			}
+		}
+	}
+}
+
+func (r *ruleState) resume(a Instance, source string, down time.Duration) {
+	if a.State == Pending {
+		a.ActiveAt = a.ActiveAt.Add(down)
+	}
+	a.Verdict, a.Reason = NoData, "it was "+string(a.State)+" before the restart and was not evaluated yet"
+	if r.active == nil {
+		r.active = map[uint64]Instance{}
+	}
+	r.active[a.Labels.Hash()] = a
+	var same []Instance
+	for _, o := range r.active {
+		if o.Target == a.Target {
+			same = append(same, o)
+		}
+	}
+	r.alerts[a.Target] = r.alert(source, same, time.Time{})
+}

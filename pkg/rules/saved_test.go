@@ -1,0 +1,123 @@
+package rules
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+)
+
+// save is what a process leaves to the next one, as the file holds it.
+func save(t *testing.T, at time.Time, parts ...interface{ Save(*Saved) }) Saved {
+	t.Helper()
+	s := Saved{At: at}
+	for _, p := range parts {
+		p.Save(&s)
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read Saved
+	if err := json.Unmarshal(b, &read); err != nil {
+		t.Fatal(err)
+	}
+	return read
+}
+
+// A pending alert has waited 15s of 30s; a minute without watchdog does not count.
+func TestARestartDoesNotStartForAgain(t *testing.T) {
+	b := newBench(t, queueFile)
+	b.step(queue("shop", 120))
+	b.step(queue("shop", 120))
+	s := save(t, b.now, b.groups)
+
+	next := newBench(t, queueFile)
+	next.now = b.now.Add(time.Minute)
+	next.groups.Resume(s)
+	next.want("shop", "QueueTooLong", Pending, NoData)
+	next.step(queue("shop", 120))
+	next.want("shop", "QueueTooLong", Firing, Breach)
+}
+
+func TestAnAlertThatFiredGoesOnAfterARestart(t *testing.T) {
+	b := newBench(t, queueFile)
+	for range 4 {
+		b.step(queue("shop", 120))
+	}
+	fired := b.want("shop", "QueueTooLong", Firing, Breach).FiredAt
+	s := save(t, b.now, b.groups)
+
+	next := newBench(t, queueFile)
+	next.now = b.now.Add(time.Minute)
+	next.groups.Resume(s)
+	next.groups.Restore([]Alert{{Rule: "QueueTooLong", Target: "shop", State: Firing}}) // as the incident says
+	next.step()
+	next.want("shop", "QueueTooLong", Firing, NoData)
+	next.step(queue("shop", 120))
+	if a := next.want("shop", "QueueTooLong", Firing, Breach); !a.FiredAt.Equal(fired) {
+		t.Errorf("fired at %s, want %s", a.FiredAt, fired)
+	}
+	next.step(queue("shop", 20))
+	next.want("shop", "QueueTooLong", Inactive, OK)
+}
+
+func TestWhatIsTooOldOrAnotherRulesIsNotTakenUp(t *testing.T) {
+	b := newBench(t, queueFile)
+	b.step(queue("shop", 120))
+	s := save(t, b.now, b.groups)
+	for name, c := range map[string]struct {
+		after time.Duration
+		file  string
+	}{
+		"after two hours": {2 * time.Hour, queueFile},
+		"from the future": {-time.Hour, queueFile},
+		"another rule":    {time.Minute, "groups: [{name: queue, rules: [{alert: Other, expr: queue_length > 100, for: 30s}]}]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			next := newBench(t, c.file)
+			next.now = b.now.Add(c.after)
+			next.groups.Resume(s)
+			if all := next.groups.Alerts(); len(all) != 0 {
+				t.Errorf("taken up: %+v", all)
+			}
+		})
+	}
+}
+
+func TestAThresholdsPendingAlertGoesOnAfterARestart(t *testing.T) {
+	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	store := storeAt(&now, StoreOptions{})
+	r := level("x", "a")
+	r.For, r.Staleness = time.Minute, 2*time.Minute
+	start := func() *Judge {
+		j := NewJudge(Options{Local: NewLocal(store, LocalOptions{}), Now: func() time.Time { return now }})
+		if _, err := j.Set([]Rule{r}); err != nil {
+			t.Fatal(err)
+		}
+		return j
+	}
+	look := func(j *Judge) Alert {
+		now = now.Add(15 * time.Second)
+		store.Append([]*model.Sample{one(now, 11, "x", "target", "a")})
+		j.Round(t.Context())
+		return j.AlertsOf("a")[0]
+	}
+	j := start()
+	for range 4 {
+		look(j)
+	}
+	s := save(t, now, j)
+	if len(s.Thresholds) != 1 || s.Thresholds[0].State.Held != 45*time.Second {
+		t.Fatalf("saved %+v", s)
+	}
+	j = start()
+	j.Resume(s)
+	if a := look(j); a.State != Pending {
+		t.Errorf("%+v, want pending: 45s of a minute were seen", a)
+	}
+	if a := look(j); a.State != Firing {
+		t.Errorf("%+v, want firing: 45s before and 15s after the restart", a)
+	}
+}
