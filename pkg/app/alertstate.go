@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"watchdog.io/watchdog/pkg/disk"
@@ -22,9 +23,21 @@ const (
 	saveAlerts = 15 * time.Second
 )
 
-// keepAlerts saves the alerts now and then, and at the end.
-func (a *App) keepAlerts(ctx context.Context) {
-	tick := time.NewTicker(saveAlerts)
+// keepState saves now and then, and at the end, what would be lost with the
+// process: alerts that are pending, and the events of objectives.
+func (a *App) keepState(ctx context.Context) {
+	var keeping sync.WaitGroup
+	keeping.Go(func() {
+		a.keep(ctx, saveAlerts, a.saveAlerts, "pending alerts cannot be saved: after a restart they would begin their `for` again")
+	})
+	keeping.Go(func() {
+		a.keep(ctx, saveEvents, a.saveEvents, "the events of objectives cannot be saved: after a restart their past would be missing")
+	})
+	keeping.Wait()
+}
+
+func (a *App) keep(ctx context.Context, every time.Duration, save func() error, lost string) {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	kept := true
 	for over := false; !over; {
@@ -33,9 +46,9 @@ func (a *App) keepAlerts(ctx context.Context) {
 			over = true
 		case <-tick.C:
 		}
-		err := a.saveAlerts()
+		err := save()
 		if err != nil && kept {
-			a.o.Logger.Warn("pending alerts cannot be saved: after a restart they would begin their `for` again", "err", err)
+			a.o.Logger.Warn(lost, "err", err)
 		}
 		kept = err == nil
 	}

@@ -103,6 +103,9 @@ func Run(ctx context.Context, o Options) error {
 	if err := a.resumeAlerts(); err != nil {
 		o.Logger.Warn("alerts that were pending begin their `for` again", "err", err)
 	}
+	if err := a.resumeEvents(); err != nil {
+		o.Logger.Warn("the error budgets begin anew", "err", err)
+	}
 	return a.run(ctx)
 }
 
@@ -132,7 +135,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a.registry.MustRegister(a.looks.SamplesCollector())
 	a.judge = rules.NewJudge(rules.Options{Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: a.remote, Interval: interval, Now: a.clock.Now})
 	a.groups, err = rules.NewGroups(rules.GroupsOptions{
-		Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: a.remote, Append: a.samples.Append, Target: a.target, Interval: interval, Now: a.clock.Now,
+		Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: a.remote, Append: a.samples.Append, Target: a.target, Severity: a.severity, Interval: interval, Now: a.clock.Now,
 	})
 	if err != nil {
 		return nil, err
@@ -192,7 +195,7 @@ func (a *App) run(ctx context.Context) error {
 		a.groups.Run(ctx, func(targets []string) { a.engine.Wake(targets...) })
 		return nil
 	})
-	g.Go(func() error { a.keepAlerts(ctx); return nil })
+	g.Go(func() error { a.keepState(ctx); return nil })
 	g.Go(func() error { return a.outbox.Run(ctx) })
 	g.Go(func() error { return a.lead(ctx) })
 	g.Go(func() error { a.watchLeader(ctx); return nil })
@@ -368,7 +371,7 @@ func (a *App) use(cfg *config.Config) error {
 		a.built.Store(old)
 		return err
 	}
-	if _, err := a.groups.Set(b.Groups); err != nil {
+	if _, err := a.groups.Set(slices.Concat(b.Groups, b.SLOs)); err != nil {
 		a.built.Store(old)
 		return err
 	}
@@ -376,7 +379,7 @@ func (a *App) use(cfg *config.Config) error {
 		a.built.Store(old)
 		return err
 	}
-	a.samples.Retain(Retention(b.Rules, b.Groups))
+	a.samples.Retain(Retention(b.Rules, b.Groups), kept(cfg))
 	a.watcher.Watch(b.workloads)
 	a.outbox.Replace(b.notifiers)
 	a.engine.Use(b.setup)

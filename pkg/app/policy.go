@@ -24,8 +24,9 @@ import (
 // be done about it. The running program and the simulation share it.
 type Policy struct {
 	Rules []rules.Rule
-	// Groups are those of the rule files.
+	// Groups are those of the rule files, SLOs the groups of the objectives.
 	Groups []rules.Group
+	SLOs   []rules.Group
 	// AlertsOf returns the alerts of a target; the labels of a rule file's alert say
 	// by which route it is treated. Nil: there are none.
 	AlertsOf func(target string) []rules.Alert
@@ -40,7 +41,7 @@ type Policy struct {
 // NewPolicy builds the policy of a configuration, or says everything that is wrong with it.
 func NewPolicy(cfg *config.Config) (*Policy, error) {
 	p := &Policy{cfg: cfg, ladders: map[string][]incident.Rung{}, named: map[string]bool{}, jobs: map[string]json.RawMessage{}}
-	return p, errors.Join(p.readJobs(), p.makeRules(), p.readGroups())
+	return p, errors.Join(p.readJobs(), p.makeRules(), p.readGroups(), p.makeSLOs())
 }
 
 // Ladder returns the rungs of a rule.

@@ -70,6 +70,9 @@ func (a *App) view(target string) engine.View {
 // target says which target an alert's labels mean.
 func (a *App) target(l labels.Labels) (string, bool) { return a.built.Load().targetOf(l) }
 
+// severity says how urgent an alert of a rule file is.
+func (a *App) severity(l map[string]string) string { return string(a.built.Load().cfg.SeverityOf(l)) }
+
 // other is the setup of what alerts are about that concern no target: people are
 // told, and nothing is ever done.
 func other(name string) (engine.TargetSetup, bool) {

@@ -51,6 +51,12 @@ func (c *Config) setDefaults() {
 		orMode(&r.Mode)
 		rungDefaults(r.Ladder)
 	}
+	for i := range c.SLOs {
+		c.SLOs[i].setDefaults()
+	}
+	if r := c.SelfReport; r != nil && r.Tolerance.Text == "" {
+		r.Tolerance = mustQuantity("5%")
+	}
 	c.Budget.setDefaults()
 	c.Guards.setDefaults()
 	c.Receivers.setDefaults()

@@ -23,6 +23,10 @@ type Config struct {
 	// Routes say what is done about the alerts of rule files: the first route whose matchers all match decides.
 	// An alert that no route matches, or whose route has no ladder, is only told.
 	Routes []Route `yaml:"routes,omitempty"`
+	// SLOs are service level objectives: burn-rate alerts, error budgets and `watchdog sla report`.
+	SLOs []SLO `yaml:"slos,omitempty"`
+	// SelfReport compares what applications say of themselves in /metrics/sla with what watchdog measures.
+	SelfReport *SelfReport `yaml:"self_report,omitempty"`
 	// EvaluationInterval is how often the thresholds are judged, and groups of rule files that have no interval. Default 15s.
 	EvaluationInterval model.Duration `yaml:"evaluation_interval,omitempty"`
 	// Receivers are the ways of telling people.
@@ -71,6 +75,31 @@ type Route struct {
 	SingleSource string `yaml:"single_source,omitempty"`
 	open         bool   // the file gives no mode
 	matchers     []*matcher
+}
+
+// SLO is a service level objective. It raises the alert ErrorBudgetBurn, with the labels slo, target, window and severity:
+// P1 when the budget burns 14.4 times too fast over 1h and 5m, P2 for 6 times over 6h and 30m, P3 for once over 3d and 6h.
+// Routes say what is done about it.
+type SLO struct {
+	Name string `yaml:"name"` // unique; the label slo
+	// Metric is what is promised: availability (share of time in which every probe is well), latency (share of time in which the
+	// application's 95th percentile is below max) or errors (share of requests that do not fail). Or give bad and all.
+	Metric    string         `yaml:"metric,omitempty"`
+	Objective Quantity       `yaml:"objective"`         // the share that must be good: 99.95%
+	Max       *Quantity      `yaml:"max,omitempty"`     // for latency: the bound, 500ms
+	Window    model.Duration `yaml:"window,omitempty"`  // the time for which it is promised; default 30d
+	Targets   []string       `yaml:"targets,omitempty"` // limits the objective to the named targets; empty: all
+	Bad       string         `yaml:"bad,omitempty"`     // PromQL for the bad events of the last minute, one value per label target
+	All       string         `yaml:"all,omitempty"`     // PromQL for all events of the last minute, one value per label target
+	// Source of bad and all: local (default) or prometheus.
+	Source string `yaml:"source,omitempty"`
+	// MinEvents is how many events the short window of an alert must hold, so that a handful of requests burns no budget. For errors, default 100.
+	MinEvents float64 `yaml:"min_events,omitempty"`
+}
+
+// SelfReport raises the alert SelfReportDiffers (P3), with the label what: uptime, errors or latency.
+type SelfReport struct {
+	Tolerance Quantity `yaml:"tolerance,omitempty"` // how far the two accounts may be apart; default 5%
 }
 
 // Target is one workload and how it is looked at.

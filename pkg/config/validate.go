@@ -150,6 +150,7 @@ func (v *validator) config(c *Config) {
 	for i := range c.Routes {
 		v.route(at{"routes", i}, &c.Routes[i], c)
 	}
+	v.slos(c, targets)
 	v.receivers(c)
 	v.budget(c.Budget)
 	v.guards(c.Guards)

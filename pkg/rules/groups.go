@@ -32,6 +32,9 @@ type GroupsOptions struct {
 	Append func([]*model.Sample)
 	// Target says which target an alert's labels mean.
 	Target TargetFunc
+	// Severity says how urgent an alert is by its labels; nil: nothing is known. Of
+	// alerts of one name and target the most urgent that fires is shown.
+	Severity func(labels map[string]string) string
 	// Interval of groups that have none. Default 15s, Prometheus' is 1m.
 	Interval time.Duration
 	// Staleness is the greatest age of a sample that may lead to an action. Default 2m.
@@ -78,6 +81,9 @@ func NewGroups(o GroupsOptions) (*Groups, error) {
 	}
 	if o.Append == nil {
 		o.Append = func([]*model.Sample) {}
+	}
+	if o.Severity == nil {
+		o.Severity = func(map[string]string) string { return "" }
 	}
 	o.Interval = cmp.Or(o.Interval, 15*time.Second)
 	o.Staleness = cmp.Or(o.Staleness, defaultStaleness)
@@ -300,6 +306,10 @@ func (g *Groups) alerting(r *ruleState, s *groupState, q *question) ([]string, e
 	if !slices.Contains(g.groups, s) {
 		return nil, nil // replaced while it was asked
 	}
+	for target, a := range shown {
+		a.Severity = g.o.Severity(a.Labels)
+		shown[target] = a
+	}
 	return r.commit(next, late, shown), nil
 }
 
@@ -432,7 +442,7 @@ func (g *Groups) AlertsOf(target string) []Alert {
 // in severity, as a rule, and the one that fires speaks.
 func worstByName(all []Alert) []Alert {
 	slices.SortStableFunc(all, func(a, b Alert) int {
-		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Rule, b.Rule), cmp.Compare(order(a), order(b)))
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Rule, b.Rule), cmp.Compare(order(a), order(b)), cmp.Compare(a.Severity, b.Severity))
 	})
 	return slices.CompactFunc(all, func(a, b Alert) bool { return a.Target == b.Target && a.Rule == b.Rule })
 }
@@ -524,6 +534,7 @@ func (g *Groups) EvalNow(ctx context.Context, target string) ([]Alert, error) {
 		if err != nil {
 			a.Verdict, a.Reason, a.EvaluatedAt = Error, err.Error(), at
 		}
+		a.Severity = g.o.Severity(a.Labels)
 		all = append(all, a)
 	}
 	return worstByName(all), nil

@@ -49,6 +49,11 @@ func (b *bench) load(file string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	b.use(parsed)
+}
+
+func (b *bench) use(parsed []Group) {
+	b.t.Helper()
 	if _, err := b.groups.Set(parsed); err != nil {
 		b.t.Fatal(err)
 	}

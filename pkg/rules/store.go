@@ -51,6 +51,7 @@ type Store struct {
 	byName   map[string]*family
 	count    int
 	lastGC   time.Time
+	longer   map[string]time.Duration // retention by metric name, if longer than the others'
 	onAppend func(targets []string)
 }
 
@@ -83,11 +84,20 @@ func NewStore(opts StoreOptions) *Store {
 	}
 }
 
-// Retain sets how long samples are kept: as long as the furthest Rule.Reach.
-func (s *Store) Retain(d time.Duration) {
+// Retain sets how long samples are kept: as long as the furthest Rule.Reach; and
+// by metric name those that are kept longer, which have no more than a sample a minute.
+func (s *Store) Retain(d time.Duration, longer map[string]time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.opts.Retention = d
+	s.opts.Retention, s.longer = d, longer
+}
+
+// kept is for how long and how many samples of a metric are kept.
+func (s *Store) kept(name string) (time.Duration, int) {
+	if d := s.longer[name]; d > s.opts.Retention {
+		return d, max(s.opts.MaxSamples, int(d/time.Minute)+chunkSamples)
+	}
+	return s.opts.Retention, s.opts.MaxSamples
 }
 
 // OnAppend sets the function that is told, after each Append, which targets got
@@ -139,7 +149,8 @@ func (s *Store) append(p *model.Sample, now time.Time) (*series, string) {
 	if p.Histogram != nil {
 		return nil, "histogram"
 	}
-	t, oldest := int64(p.Timestamp), now.Add(-s.opts.Retention).UnixMilli()
+	keep, most := s.kept(string(p.Metric[model.MetricNameLabel]))
+	t, oldest := int64(p.Timestamp), now.Add(-keep).UnixMilli()
 	if t > now.Add(futureLimit).UnixMilli() {
 		return nil, "future"
 	}
@@ -158,7 +169,7 @@ func (s *Store) append(p *model.Sample, now time.Time) (*series, string) {
 		}
 		return nil, "out_of_order"
 	}
-	sr.push(t, float64(p.Value), oldest, s.opts.MaxSamples)
+	sr.push(t, float64(p.Value), oldest, most)
 	return sr, ""
 }
 
@@ -209,8 +220,10 @@ func (s *Store) Forget(target string) {
 // collect drops the series that got no sample for the retention.
 func (s *Store) collect(now time.Time) {
 	s.lastGC = now
-	oldest := now.Add(-s.opts.Retention).UnixMilli()
-	s.drop(func(sr *series) bool { return sr.last() < oldest })
+	s.drop(func(sr *series) bool {
+		keep, _ := s.kept(sr.name)
+		return sr.last() < now.Add(-keep).UnixMilli()
+	})
 }
 
 // drop removes the series for which dead is true. The lists are made anew only

@@ -1,0 +1,92 @@
+package rules
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+)
+
+// dumped is one series in a file: a line of JSON.
+type dumped struct {
+	Metric model.Metric `json:"metric"`
+	// Chunks are XOR chunks as Prometheus writes them, oldest first.
+	Chunks [][]byte `json:"chunks"`
+}
+
+// maxDumpLine bounds one series of a file.
+const maxDumpLine = 16 << 20
+
+// Dump writes the series that are kept longer than others, so that a restart
+// does not forget an error budget.
+func (s *Store) Dump(w io.Writer) error {
+	out := json.NewEncoder(w)
+	for _, d := range s.longKept() {
+		if err := out.Encode(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) longKept() []dumped {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var all []dumped
+	for name := range s.longer {
+		f := s.byName[name]
+		if f == nil {
+			continue
+		}
+		for _, sr := range f.all {
+			d := dumped{Metric: metricOfLabels(sr)}
+			for _, c := range sr.between(sr.chunks[0].from, sr.last()) {
+				d.Chunks = append(d.Chunks, c.Bytes())
+			}
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+func metricOfLabels(sr *series) model.Metric { return sample(sr.lset, 0, time.Time{}).Metric }
+
+// Load takes up what Dump wrote. Samples that are too old, or older than what the
+// store has, are left out.
+func (s *Store) Load(r io.Reader) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxDumpLine)
+	for n := 1; lines.Scan(); n++ {
+		var d dumped
+		if err := json.Unmarshal(lines.Bytes(), &d); err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
+		for _, b := range d.Chunks {
+			samples, err := unpack(d.Metric, b)
+			if err != nil {
+				return fmt.Errorf("line %d: %w", n, err)
+			}
+			s.Append(samples)
+		}
+	}
+	return lines.Err()
+}
+
+// unpack reads the samples of a chunk. A chunk that was tampered with may not
+// claim more samples than its bytes can hold.
+func unpack(m model.Metric, b []byte) (samples []*model.Sample, err error) {
+	c, err := chunkenc.FromData(chunkenc.EncXOR, b)
+	if err != nil || len(b) < 2 {
+		return nil, fmt.Errorf("a chunk of %d bytes cannot be read", len(b))
+	}
+	it := c.Iterator(nil)
+	for it.Next() == chunkenc.ValFloat {
+		t, v := it.At()
+		samples = append(samples, &model.Sample{Metric: m, Timestamp: model.Time(t), Value: model.SampleValue(v)})
+	}
+	return samples, it.Err()
+}

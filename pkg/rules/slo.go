@@ -1,0 +1,218 @@
+package rules
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// SLO is a service level objective: which share of events must be good over a
+// window. It becomes groups of ordinary rules, see Groups.
+//
+// The burn rates and their windows are those of the Site Reliability Workbook,
+// chapter 5: a budget that burns 14.4 times too fast is spent in two days.
+type SLO struct {
+	Name string
+	// Objective is the share of good events, for instance 0.9995.
+	Objective float64
+	// Window is the time over which it is promised. Default 30d.
+	Window time.Duration
+	// Bad and All give, per label target, how many events of the last minute were
+	// bad and how many there were. Time counts as one event each minute.
+	Bad, All string
+	// MinEvents is how many events the short window of an alert must hold.
+	MinEvents float64
+	// Targets limits the objective to some targets, of source Local; empty: all.
+	Targets []string
+	Source  string
+	File    string
+}
+
+// minute is how often events are counted; slow is how often what looks back for
+// days is judged.
+const (
+	minute = time.Minute
+	slow   = 5 * minute
+)
+
+// Names of the series that an SLO is made of, all with the labels slo and target.
+const (
+	SLOBad    = "slo:events_bad:count1m"
+	SLOAll    = "slo:events:count1m"
+	SLOBudget = "slo:error_budget_remaining:ratio"
+)
+
+// BurnAlert is the name of the alerts that SLOs raise.
+const BurnAlert = "ErrorBudgetBurn"
+
+// burn is one pair of windows: the budget burns so many times too fast over
+// both, the long one to be sure and the short one to end soon.
+type burn struct {
+	rate        float64
+	long, short time.Duration
+	severity    string
+}
+
+var burns = []burn{
+	{14.4, time.Hour, 5 * time.Minute, "P1"},
+	{6, 6 * time.Hour, 30 * time.Minute, "P2"},
+	{1, 3 * 24 * time.Hour, 6 * time.Hour, "P3"},
+}
+
+// Groups returns the rules of the objective: events are recorded each minute, the
+// budget that is left, and an alert for each pair of windows. Over a Prometheus
+// source nothing can be recorded, so the alerts ask for the events themselves.
+func (s SLO) Groups() []Group {
+	fast := Group{Name: "slo " + s.Name, File: s.File, Source: s.Source, Interval: minute}
+	days := Group{Name: "slo " + s.Name + " over days", File: s.File, Source: s.Source, Interval: slow}
+	if s.Source != Prometheus {
+		own := labels.FromStrings("slo", s.Name)
+		fast.Rules = []GroupRule{{Record: SLOAll, Expr: s.only(s.All), Labels: own}, {Record: SLOBad, Expr: s.only(s.Bad), Labels: own}}
+		days.Rules = []GroupRule{{Record: SLOBudget, Expr: s.Remaining(s.Window), Labels: own}}
+	}
+	for _, b := range burns {
+		if b.short < slow+minute {
+			fast.Rules = append(fast.Rules, s.alert(b))
+		} else {
+			days.Rules = append(days.Rules, s.alert(b))
+		}
+	}
+	return []Group{fast, days}
+}
+
+// alert is the rule of one pair of windows.
+func (s SLO) alert(b burn) GroupRule {
+	limit := strconv.FormatFloat(b.rate*(1-s.Objective), 'g', 6, 64)
+	expr := fmt.Sprintf("%s > %s and %s > %s", s.Ratio(b.long), limit, s.Ratio(b.short), limit)
+	// Less than half of the long window says little about it: the first hours would
+	// pass for days.
+	expr += fmt.Sprintf(" and %s >= %d", s.Minutes(b.long), int(b.long/minute)/2)
+	if s.MinEvents > 0 {
+		expr += fmt.Sprintf(" and %s >= %g", s.sum(SLOAll, s.All, b.short), s.MinEvents)
+	}
+	return GroupRule{
+		Alert: BurnAlert, Expr: expr, For: 2 * minute,
+		Labels: labels.FromStrings("slo", s.Name, "severity", b.severity, "window", text(b.long)),
+		Annotations: labels.FromStrings("summary", fmt.Sprintf("%s of {{ $labels.target }} burns its error budget more than %g times too fast: {{ $value | humanizePercentage }} bad in %s, objective %s",
+			s.Name, b.rate, text(b.long), percent(s.Objective))),
+	}
+}
+
+// only limits an expression to the objective's targets.
+func (s SLO) only(expr string) string {
+	if len(s.Targets) == 0 {
+		return expr
+	}
+	narrowed, err := narrow(expr, s.Targets)
+	if err != nil {
+		return expr // Check has said so
+	}
+	return narrowed
+}
+
+// Ratio is PromQL for the share of bad events over a window, per target.
+func (s SLO) Ratio(over time.Duration) string {
+	return fmt.Sprintf("(%s / %s)", s.sum(SLOBad, s.Bad, over), s.sum(SLOAll, s.All, over))
+}
+
+// Remaining is PromQL for the share of the error budget that is left of a window;
+// below 0, more was spent than there was.
+func (s SLO) Remaining(over time.Duration) string {
+	return fmt.Sprintf("1 - %s / %s", s.Ratio(over), strconv.FormatFloat(1-s.Objective, 'g', 6, 64))
+}
+
+// sum is PromQL for the number of events over a window.
+func (s SLO) sum(recorded, expr string, over time.Duration) string {
+	if s.Source == Prometheus {
+		return fmt.Sprintf("sum by (target) (sum_over_time((%s)[%s:1m]))", expr, text(over))
+	}
+	return fmt.Sprintf("sum by (target) (sum_over_time(%s{slo=%q}[%s]))", recorded, s.Name, text(over))
+}
+
+// AllOver and BadOver are PromQL for how many events there were in a window, per
+// target, and how many of them were bad.
+func (s SLO) AllOver(window time.Duration) string { return s.sum(SLOAll, s.All, window) }
+
+// BadOver is described with AllOver.
+func (s SLO) BadOver(window time.Duration) string { return s.sum(SLOBad, s.Bad, window) }
+
+// Raw is the objective for a server that has the samples and not the recorded
+// events.
+func (s SLO) Raw() SLO {
+	s.All, s.Bad, s.Source = s.only(s.All), s.only(s.Bad), Prometheus
+	return s
+}
+
+// Minutes is PromQL for how many minutes of a window were counted, per target.
+func (s SLO) Minutes(over time.Duration) string {
+	if s.Source == Prometheus {
+		return fmt.Sprintf("max by (target) (count_over_time((%s)[%s:1m]))", s.All, text(over))
+	}
+	return fmt.Sprintf("max by (target) (count_over_time(%s{slo=%q}[%s]))", SLOAll, s.Name, text(over))
+}
+
+func text(d time.Duration) string { return model.Duration(d).String() }
+
+// percent prints a share with as many digits as it has.
+func percent(v float64) string {
+	return strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(v*100, 'f', 6, 64), "0"), ".") + "%"
+}
+
+// Check returns why the objective cannot be judged, or nil.
+func (s SLO) Check() error {
+	for what, expr := range map[string]string{"bad": s.Bad, "all": s.All} {
+		if _, err := newParser().ParseExpr(expr); err != nil {
+			return fmt.Errorf("slo %q: %s: %w", s.Name, what, err)
+		}
+	}
+	if s.Objective <= 0 || s.Objective >= 1 {
+		return fmt.Errorf("slo %q: the objective %s leaves no budget, or all", s.Name, percent(s.Objective))
+	}
+	return nil
+}
+
+// BuiltinSLO returns Bad and All of a named indicator. The application's own
+// count of requests weighs its share of errors; availability is judged by time.
+//
+//   - availability: the share of time in which all probes of the target were well
+//   - latency: the share of time in which the 95th percentile was below the bound
+//   - errors: the share of requests that did not fail
+func BuiltinSLO(metric string, bound time.Duration) (bad, all string, ok bool) {
+	const requests = `sum by (target) (avg_over_time(watchdog_sla_requests[1m]) / avg_over_time(watchdog_sla_window_seconds[1m])) * 60`
+	switch metric {
+	case "availability":
+		well := `min by (target) (avg_over_time(watchdog_probe_healthy[1m]))`
+		return "1 - " + well, "0 * " + well + " + 1", true
+	case "latency":
+		p95 := `max by (target) (avg_over_time(watchdog_sla_response_time_seconds{quantile="0.95"}[1m]))`
+		return p95 + " > bool " + strconv.FormatFloat(bound.Seconds(), 'g', -1, 64), "0 * " + p95 + " + 1", true
+	case "errors":
+		return `max by (target) (avg_over_time(watchdog_sla_error_ratio[1m])) * ` + requests, requests, true
+	}
+	return "", "", false
+}
+
+// SelfReport returns the group that compares what applications say of themselves
+// with what watchdog measures. tolerance is a share.
+func SelfReport(file string, tolerance float64) Group {
+	t := strconv.FormatFloat(tolerance, 'g', -1, 64)
+	rule := func(what, expr, text string) GroupRule {
+		return GroupRule{
+			Alert: "SelfReportDiffers", Expr: expr, For: 10 * minute,
+			Labels:      labels.FromStrings("severity", "P3", "what", what),
+			Annotations: labels.FromStrings("summary", text),
+		}
+	}
+	return Group{Name: "self report", File: file, Source: Local, Interval: minute, Rules: []GroupRule{
+		rule("uptime", `abs(min by (target) (watchdog_sla_uptime_ratio) - min by (target) (avg_over_time(watchdog_probe_healthy[5m]))) > `+t+` and on (target) min by (target) (watchdog_sla_window_seconds) <= 600`,
+			`the application says of its uptime something else than watchdog's probes, by {{ $value | humanizePercentage }}`),
+		rule("errors", `max by (target) (1 - avg_over_time(probe_success[5m])) - on (target) max by (target) (avg_over_time(watchdog_sla_error_ratio[5m])) > `+t,
+			`more of watchdog's looks fail than the application admits of its requests, by {{ $value | humanizePercentage }}`),
+		rule("latency", `min by (target) (quantile_over_time(0.5, probe_duration_seconds[5m])) > on (target) max by (target) (watchdog_sla_response_time_seconds{quantile="0.95"}) + 0.25`,
+			`half of watchdog's looks take longer ({{ $value | humanizeDuration }}) than the application says that 95 % of its requests do`),
+	}}
+}
