@@ -1,5 +1,5 @@
-// Package web is watchdog's HTTP surface: its own health, its metrics, and a
-// read-only view of what it sees and does.
+// Package web is watchdog's HTTP surface: its own health, its metrics, a read-only
+// view of what it sees and does, and the webhook that alerts come in by.
 //
 // It owns routes, methods and encodings. It leaves every answer to functions it
 // is handed and decides nothing.
@@ -38,6 +38,8 @@ type Options struct {
 	Incidents func() ([]incident.Incident, error)
 	// Targets returns what is seen of each target now; it must encode as JSON.
 	Targets func() any
+	// Alertmanager takes webhooks at AlertmanagerPath; nil: there is no such page.
+	Alertmanager http.Handler
 	// Profiling serves /debug/pprof.
 	Profiling bool
 }
@@ -97,6 +99,9 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		text(w, http.StatusOK, "watchdog\n\n/metrics\n/-/healthy\n/-/ready\n/-/reload (POST)\n/api/v1/targets\n/api/v1/incidents\n/api/v1/incidents/{id}\n")
 	})
+	if o.Alertmanager != nil {
+		mux.Handle("POST "+AlertmanagerPath, o.Alertmanager)
+	}
 	if o.Profiling {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -1,0 +1,262 @@
+package hints
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// ErrFull is returned when a new alert finds no room. What is held stays.
+var ErrFull = errors.New("no room for more firing alerts")
+
+// Limits of a Book; zero values mean the defaults.
+type Limits struct {
+	// Firing is how many firing alerts are held: 50,000. An Alertmanager that sends
+	// more is in a state in which one more alert tells nobody anything.
+	Firing int
+	// Bytes is how much they may take together: 64 MiB.
+	Bytes int
+	// Expire is after how long without a repetition a firing alert is lost: 12 h,
+	// three times Alertmanager's default repeat_interval.
+	Expire time.Duration
+	// Retain is for how long it is remembered that an alert is over, so that an echo
+	// of it is known as one: 48 h.
+	Retain time.Duration
+}
+
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		Firing: cmp.Or(l.Firing, 50_000), Bytes: cmp.Or(l.Bytes, 64<<20),
+		Expire: cmp.Or(l.Expire, 12*time.Hour), Retain: cmp.Or(l.Retain, 48*time.Hour),
+	}
+}
+
+const (
+	// rewriteAfter is how old the journal's word on when an alert was last seen may
+	// get. A repetition within that time costs no write.
+	rewriteAfter = time.Minute
+	// echoAfter: a sender that says "firing" again, this long after a first time that
+	// looked like an echo, means it. Alertmanager ends an alert when Prometheus is away
+	// for long, and the alert goes on afterwards with its old start.
+	echoAfter = 10 * time.Minute
+)
+
+// Hint is the present state of an alert.
+type Hint struct {
+	Alert
+	// State is Firing, Resolved or Lost.
+	State Status
+	// SeenAt is when a sender last said so, to the minute.
+	SeenAt time.Time
+}
+
+// Book is the present state of every alert that was heard of. Many may read it;
+// what changes it goes through a draft, one at a time.
+type Book struct {
+	limits Limits
+
+	mu      sync.RWMutex
+	entries map[Key]*entry // none is changed after it was put in
+	firing  int
+	bytes   int
+}
+
+// entry is what is known of one alert.
+type entry struct {
+	state   Status
+	start   time.Time
+	end     time.Time // when resolved
+	seen    time.Time // when a sender last said so
+	written time.Time // seen, as the journal has it
+	echo    time.Time // when it was first said to fire although it was over
+	line    []byte    // the record of it in the journal; with the alert while it fires
+}
+
+// record is an entry in the journal: one line of JSON.
+type record struct {
+	Key   Key       `json:"key"`
+	State Status    `json:"state"`
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end,omitzero"`
+	Seen  time.Time `json:"seen"`
+	Alert *Alert    `json:"alert,omitempty"` // only while it fires
+}
+
+// NewBook returns an empty book.
+func NewBook(l Limits) *Book {
+	return &Book{limits: l.withDefaults(), entries: map[Key]*entry{}}
+}
+
+// Firing returns the alerts that fire as far as anybody said, oldest first.
+func (b *Book) Firing() []Hint {
+	b.mu.RLock()
+	var lines [][]byte
+	for _, e := range b.entries {
+		if e.state == Firing {
+			lines = append(lines, e.line)
+		}
+	}
+	b.mu.RUnlock()
+	all := make([]Hint, 0, len(lines))
+	for _, l := range lines {
+		if h, err := firingHint(l); err == nil {
+			all = append(all, h)
+		}
+	}
+	slices.SortFunc(all, func(x, y Hint) int {
+		return cmp.Or(x.StartsAt.Compare(y.StartsAt), cmp.Compare(x.Fingerprint, y.Fingerprint))
+	})
+	return all
+}
+
+// State returns what is known of the alert, and false when it was never heard of
+// or is forgotten.
+func (b *Book) State(k Key) (Status, bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if e := b.entries[k]; e != nil {
+		return e.state, true
+	}
+	return "", false
+}
+
+// Counts returns how many alerts fire and of how many it is remembered that they
+// are over.
+func (b *Book) Counts() (firing, over int) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.firing, len(b.entries) - b.firing
+}
+
+func (b *Book) get(k Key) *entry {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.entries[k]
+}
+
+// size returns the firing alerts and their bytes.
+func (b *Book) size() (firing, bytes int) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.firing, b.bytes
+}
+
+// put replaces what is known of the alerts in changed.
+func (b *Book) put(changed map[Key]*entry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for k, e := range changed {
+		b.set(k, e)
+	}
+	if over := len(b.entries) - b.firing; over > b.limits.Firing {
+		b.forgetOldest(over - b.limits.Firing*9/10)
+	}
+}
+
+func (b *Book) set(k Key, e *entry) {
+	firing, bytes := weigh(b.entries[k], e)
+	b.firing, b.bytes = b.firing+firing, b.bytes+bytes
+	if e == nil {
+		delete(b.entries, k)
+		return
+	}
+	b.entries[k] = e
+}
+
+// weigh returns what putting e in the place of was adds.
+func weigh(was, e *entry) (firing, bytes int) {
+	if was != nil && was.state == Firing {
+		firing, bytes = -1, -len(was.line)
+	}
+	if e != nil && e.state == Firing {
+		firing, bytes = firing+1, bytes+len(e.line)
+	}
+	return firing, bytes
+}
+
+// forgetOldest drops n alerts that are over; their echoes would be taken for news.
+func (b *Book) forgetOldest(n int) {
+	over := make([]Key, 0, len(b.entries)-b.firing)
+	for k, e := range b.entries {
+		if e.state != Firing {
+			over = append(over, k)
+		}
+	}
+	slices.SortFunc(over, func(x, y Key) int { return b.entries[x].seen.Compare(b.entries[y].seen) })
+	for _, k := range over[:min(n, len(over))] {
+		b.set(k, nil)
+	}
+}
+
+// expire returns the alerts that fired and were not repeated for too long, which
+// are lost from now on, and forgets what has been over for long.
+func (b *Book) expire(now time.Time) []Hint {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var lost []Hint
+	for k, e := range b.entries {
+		switch silent := now.Sub(e.seen); {
+		case e.state == Firing && silent >= b.limits.Expire:
+			h, err := firingHint(e.line)
+			if err == nil {
+				h.State = Lost
+				lost = append(lost, h)
+			}
+			b.set(k, &entry{state: Lost, start: e.start, seen: e.seen, written: now, line: encode(record{Key: k, State: Lost, Start: e.start, Seen: e.seen})})
+		case e.state != Firing && silent >= b.limits.Expire+b.limits.Retain:
+			b.set(k, nil)
+		}
+	}
+	return lost
+}
+
+// lines returns the records of all that is known, for a snapshot.
+func (b *Book) lines() [][]byte {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	all := make([][]byte, 0, len(b.entries))
+	for _, e := range b.entries {
+		all = append(all, e.line)
+	}
+	return all
+}
+
+// restore takes a record of the journal. What is out of date by now was forgotten.
+func (b *Book) restore(line []byte, now time.Time) error {
+	var r record
+	if err := json.Unmarshal(line, &r); err != nil {
+		return fmt.Errorf("a record cannot be read: %w", err)
+	}
+	switch {
+	case r.State != Firing && r.State != Resolved && r.State != Lost:
+		return fmt.Errorf("a record of an alert that is %q", short(string(r.State), 20))
+	case (r.State == Firing) != (r.Alert != nil):
+		return fmt.Errorf("a record of a %s alert must have the alert if and only if it fires", r.State)
+	case r.Alert != nil && r.Alert.Key() != r.Key:
+		return errors.New("a record whose alert is another than its key says")
+	}
+	if r.Seen.After(now) {
+		r.Seen = now // the clock was ahead when it was written
+	}
+	e := &entry{state: r.State, start: r.Start, end: r.End, seen: r.Seen, written: r.Seen, line: slices.Clone(line)}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now.Sub(r.Seen) >= b.limits.Expire+b.limits.Retain {
+		e = nil
+	}
+	b.set(r.Key, e)
+	return nil
+}
+
+// firingHint reads the record of a firing alert.
+func firingHint(line []byte) (Hint, error) {
+	var r record
+	if err := json.Unmarshal(line, &r); err != nil {
+		return Hint{}, err
+	}
+	return Hint{Alert: *r.Alert, State: r.State, SeenAt: r.Seen}, nil
+}

@@ -1,0 +1,161 @@
+package hints
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/prometheus/common/model"
+)
+
+// Limits of one payload. What is beyond is refused whole, and the error says so:
+// half of a group taken and half dropped would be a silent loss.
+const (
+	maxAlerts     = 10_000         // as many as `max_alerts` should ever allow; one group of a large cluster
+	maxLabels     = 64             // Prometheus' own limit where people set one is 30 to 64
+	maxName       = 256            // bytes of a label's name
+	maxValue      = 1 << 10        // bytes of a label's value; what is longer is a text, not a label
+	maxAnnotation = 4 << 10        // bytes of an annotation; the rest is cut, for it is text for people
+	maxURL        = 2 << 10        // bytes; a longer generatorURL is left out, for half of one leads nowhere
+	maxWord       = 1 << 10        // bytes of receiver and group key; the rest is cut
+	maxAhead      = 24 * time.Hour // startsAt in the future: more is a sender whose clock is wrong
+)
+
+// Payload is one decoded request.
+type Payload struct {
+	Alerts []Alert
+	// Truncated is how many alerts of the group the sender left out (max_alerts).
+	// They are neither firing nor resolved by that: an absent alert says nothing.
+	Truncated uint64
+}
+
+// payload is version 4 of Alertmanager's webhook, and what Grafana makes of it:
+// version 1 with an orgId and further fields. Unknown fields are ignored.
+type payload struct {
+	Version         string  `json:"version"`
+	GroupKey        string  `json:"groupKey"`
+	TruncatedAlerts uint64  `json:"truncatedAlerts"`
+	Receiver        string  `json:"receiver"`
+	OrgID           *int64  `json:"orgId"`
+	Alerts          []alert `json:"alerts"`
+}
+
+type alert struct {
+	Status       Status    `json:"status"`
+	Labels       texts     `json:"labels"`
+	Annotations  texts     `json:"annotations"`
+	StartsAt     time.Time `json:"startsAt"`
+	EndsAt       time.Time `json:"endsAt"`
+	GeneratorURL string    `json:"generatorURL"`
+	Fingerprint  string    `json:"fingerprint"`
+}
+
+// texts is a model.LabelSet without its own decoder, which stops at the first
+// error and does not say where it is.
+type texts map[model.LabelName]model.LabelValue
+
+// Decode reads the body of a webhook that sender posted and that arrived at now.
+// Its error is one line for the sender, with nothing of the body unquoted.
+func Decode(body []byte, sender string, now time.Time) (Payload, error) {
+	if err := survey(body); err != nil {
+		return Payload{}, err
+	}
+	var p payload
+	if err := json.Unmarshal(body, &p); err != nil {
+		return Payload{}, fmt.Errorf("not an Alertmanager webhook: %s", short(err.Error(), 300))
+	}
+	grafana := p.Version == "1" && p.OrgID != nil
+	switch {
+	case p.Version != "4" && !grafana:
+		return Payload{}, fmt.Errorf("version %q of the payload is not known; send version 4 of Alertmanager's webhook (or Grafana's)", short(p.Version, 20))
+	case len(p.Alerts) == 0:
+		return Payload{}, errors.New("the payload has no alerts")
+	}
+	out := Payload{Truncated: p.TruncatedAlerts, Alerts: make([]Alert, 0, len(p.Alerts))}
+	receiver, group := short(p.Receiver, maxWord), short(p.GroupKey, maxWord)
+	for n, in := range p.Alerts {
+		a, err := in.check(now)
+		if err != nil {
+			return Payload{}, fmt.Errorf("alerts[%d]: %w", n, err)
+		}
+		a.Receiver, a.GroupKey, a.Sender, a.ReceivedAt = receiver, group, sender, now
+		out.Alerts = append(out.Alerts, a)
+	}
+	return out, nil
+}
+
+// check returns the alert as it is kept.
+func (in alert) check(now time.Time) (Alert, error) {
+	switch {
+	case in.Status != Firing && in.Status != Resolved:
+		return Alert{}, fmt.Errorf("status %q is neither firing nor resolved", short(string(in.Status), 20))
+	case len(in.Labels) == 0:
+		return Alert{}, errors.New("it has no labels, so nothing says which alert it is")
+	case len(in.Labels) > maxLabels:
+		return Alert{}, fmt.Errorf("it has %d labels; at most %d are taken", len(in.Labels), maxLabels)
+	case len(in.Annotations) > maxLabels:
+		return Alert{}, fmt.Errorf("it has %d annotations; at most %d are taken", len(in.Annotations), maxLabels)
+	case in.StartsAt.Unix() <= 0:
+		return Alert{}, errors.New("startsAt is missing, or before 1970")
+	case in.StartsAt.After(now.Add(maxAhead)):
+		return Alert{}, fmt.Errorf("startsAt %s is more than %s ahead of this host's clock (%s); compare the clocks", in.StartsAt.UTC().Format(time.RFC3339), maxAhead, now.UTC().Format(time.RFC3339))
+	}
+	for name, value := range in.Labels {
+		switch {
+		case name == "" || len(name) > maxName:
+			return Alert{}, fmt.Errorf("the name of a label has %d bytes; 1 to %d are taken", len(name), maxName)
+		case len(value) > maxValue:
+			return Alert{}, fmt.Errorf("label %q has %d bytes; at most %d are taken", short(string(name), 60), len(value), maxValue)
+		case strings.ContainsFunc(string(name)+string(value), unicode.IsControl):
+			return Alert{}, fmt.Errorf("label %q has a control character", short(string(name), 60))
+		}
+	}
+	for name, value := range in.Annotations {
+		switch {
+		case name == "" || len(name) > maxName:
+			return Alert{}, fmt.Errorf("the name of an annotation has %d bytes; 1 to %d are taken", len(name), maxName)
+		case strings.ContainsFunc(string(name), unicode.IsControl), strings.ContainsFunc(string(value), notText):
+			return Alert{}, fmt.Errorf("annotation %q has a control character", short(string(name), 60))
+		case len(value) > maxAnnotation:
+			in.Annotations[name] = model.LabelValue(short(string(value), maxAnnotation))
+		}
+	}
+	a := Alert{
+		Fingerprint: in.Fingerprint, Status: in.Status, Labels: model.LabelSet(in.Labels), Annotations: model.LabelSet(in.Annotations),
+		StartsAt: in.StartsAt.UTC(), GeneratorURL: in.GeneratorURL,
+	}
+	// While an alert fires it has no end, whatever the sender's clock makes of it.
+	if ended := in.EndsAt.Unix() > 0 && !in.EndsAt.After(now.Add(maxAhead)); ended && in.Status == Resolved {
+		a.EndsAt = in.EndsAt.UTC()
+	}
+	if !plainWord(a.Fingerprint) {
+		a.Fingerprint = a.Labels.Fingerprint().String()
+	}
+	if len(a.GeneratorURL) > maxURL || strings.ContainsFunc(a.GeneratorURL, unicode.IsControl) {
+		a.GeneratorURL = ""
+	}
+	return a, nil
+}
+
+func notText(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }
+
+// plainWord: a fingerprint that may go into a file name, a log and a URL.
+func plainWord(s string) bool {
+	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '-' || r == '_')
+	})
+}
+
+// short cuts s to n bytes, at the end of a character.
+func short(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n -= len("…"); n > 0 && !utf8.RuneStart(s[n]); n-- {
+	}
+	return s[:n] + "…"
+}

@@ -1,0 +1,92 @@
+package hints
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io"
+)
+
+// A frame is what one fsync made durable: a header of magic, length and CRC-32C
+// over length and content, and the content, which is records as lines of JSON.
+//
+// Its magic begins with a byte that no UTF-8 text has, so that nothing a sender
+// writes into a label looks like a frame. A commit is one frame, so that a crash in
+// the middle of a write can damage the last frame of a file and no other.
+const (
+	headerLen = 12
+	maxFrame  = 128 << 20 // content; a body of 16 MiB grows to less than 64 MiB
+)
+
+var (
+	magic      = [4]byte{0xf7, 'W', 'H', '1'}
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+)
+
+// errDamaged: a frame is not whole, or not what was written.
+var errDamaged = errors.New("damaged frame")
+
+// frame returns the frame whose content are these lines.
+func frame(lines [][]byte) []byte {
+	n := headerLen
+	for _, l := range lines {
+		n += len(l) + 1
+	}
+	b := make([]byte, headerLen, n)
+	for _, l := range lines {
+		b = append(append(b, l...), '\n')
+	}
+	copy(b, magic[:])
+	binary.LittleEndian.PutUint32(b[4:], uint32(n-headerLen))
+	binary.LittleEndian.PutUint32(b[8:], checksum(b[4:8], b[headerLen:]))
+	return b
+}
+
+func checksum(length, content []byte) uint32 {
+	return crc32.Update(crc32.Checksum(length, castagnoli), castagnoli, content)
+}
+
+// readFrame returns the content of the next frame: io.EOF at a clean end,
+// errDamaged when what is there is no whole frame.
+func readFrame(r io.Reader) ([]byte, error) {
+	var header [headerLen]byte
+	switch _, err := io.ReadFull(r, header[:]); {
+	case err == io.EOF:
+		return nil, io.EOF
+	case err == io.ErrUnexpectedEOF:
+		return nil, errDamaged
+	case err != nil:
+		return nil, err
+	}
+	n := binary.LittleEndian.Uint32(header[4:])
+	if !bytes.Equal(header[:4], magic[:]) || n > maxFrame {
+		return nil, errDamaged
+	}
+	// Grown while reading: a damaged length must not cost memory.
+	var content bytes.Buffer
+	switch _, err := io.CopyN(&content, r, int64(n)); {
+	case err == io.EOF:
+		return nil, errDamaged
+	case err != nil:
+		return nil, err
+	}
+	if checksum(header[4:8], content.Bytes()) != binary.LittleEndian.Uint32(header[8:]) {
+		return nil, errDamaged
+	}
+	return content.Bytes(), nil
+}
+
+// hasFrame reports whether a whole frame begins anywhere in b.
+func hasFrame(b []byte) bool {
+	for {
+		at := bytes.Index(b, magic[:])
+		if at < 0 {
+			return false
+		}
+		if _, err := readFrame(bytes.NewReader(b[at:])); err == nil {
+			return true
+		}
+		b = b[at+1:]
+	}
+}

@@ -1,0 +1,247 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"golang.org/x/sync/semaphore"
+
+	"watchdog.io/watchdog/pkg/hints"
+)
+
+// AlertmanagerPath is where Alertmanager and Grafana post.
+const AlertmanagerPath = "/webhook/alertmanager"
+
+// Limits of the webhook.
+const (
+	maxBody  = 16 << 20         // bytes; 10,000 alerts of 1.6 KiB
+	bodyTime = 10 * time.Second // for the body to arrive
+
+	// Bodies in flight, in bytes. A body costs some five times its size until its
+	// alerts are on disk; a large one and a thousand small ones fit.
+	maxBodies = 24 << 20
+	// minBody is what even the smallest request counts for, which bounds their number.
+	minBody = 16 << 10
+	// roomTime is how long a body waits for room before it is refused.
+	roomTime = time.Second
+)
+
+// AlertmanagerOptions are the edges of the webhook.
+type AlertmanagerOptions struct {
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	// Senders may post with a token. Client certificates and users of basic auth are
+	// those of WebConfig, the file that Serve was given. With neither, all are refused.
+	Senders   []Sender
+	WebConfig string
+	// Accept returns nil once the alerts are on disk: hints.Intake's.
+	Accept func(ctx context.Context, alerts []hints.Alert) error
+	// Forward says who leads; nil: this process accepts all by itself.
+	Forward *Forward
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// alertmanager takes version 4 of Alertmanager's webhook. It answers 2xx only for
+// what is on disk. Alertmanager repeats what was refused with 5xx, and nothing else
+// (not 429 either), until the next interval of the group: so everything that may
+// pass is 503, and everything that will not is 4xx.
+type alertmanager struct {
+	o       AlertmanagerOptions
+	senders senders
+	room    *semaphore.Weighted
+	metrics *webhookMetrics
+}
+
+// refusal is why a request is not accepted.
+type refusal struct {
+	status int
+	reason string        // label of the metric
+	text   string        // for the sender
+	retry  time.Duration // 0: sending it again changes nothing
+}
+
+func (r refusal) Error() string { return r.text }
+
+// Alertmanager returns the handler of AlertmanagerPath.
+func Alertmanager(o AlertmanagerOptions) http.Handler {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &alertmanager{o: o, senders: senders{tokens: o.Senders, webConfig: o.WebConfig}, room: semaphore.NewWeighted(maxBodies), metrics: newWebhookMetrics(o.Registerer)}
+}
+
+// ServeHTTP accepts, passes on, or refuses one webhook.
+func (h *alertmanager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	reason := "accepted"
+	defer func() {
+		h.metrics.requests.WithLabelValues(reason).Inc()
+		h.metrics.duration.Observe(time.Since(began).Seconds())
+	}()
+	said, err := h.take(w, r)
+	var no refusal
+	switch {
+	case errors.As(err, &no):
+		reason = no.reason
+		h.refuse(w, no)
+	case said.status != 0:
+		reason = "forwarded"
+		if said.retryAfter != "" {
+			w.Header().Set("Retry-After", said.retryAfter)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(said.status)
+		_, _ = w.Write(said.body)
+	default:
+		write(w, http.StatusOK, map[string]any{"status": "success"})
+	}
+}
+
+// take does the work of one request. Its error is a refusal; its answer is the
+// leader's when the request was passed on.
+func (h *alertmanager) take(w http.ResponseWriter, r *http.Request) (answer, error) {
+	sender, err := h.senders.of(r)
+	switch {
+	case errors.Is(err, errCannotTell):
+		h.o.Logger.Error("a webhook was refused because its sender's credentials cannot be checked", "err", err)
+		return answer{}, refusal{http.StatusServiceUnavailable, "credentials_unreadable", errCannotTell.Error(), 10 * time.Second}
+	case err != nil:
+		return answer{}, refusal{http.StatusUnauthorized, "unauthenticated", err.Error(), 0}
+	}
+	if err := acceptable(r); err != nil {
+		return answer{}, err
+	}
+	size := max(min(r.ContentLength, maxBody), minBody)
+	if r.ContentLength < 0 {
+		size = maxBody
+	}
+	wait, cancel := context.WithTimeout(r.Context(), roomTime)
+	err = h.room.Acquire(wait, size)
+	cancel()
+	if err != nil {
+		return answer{}, refusal{http.StatusServiceUnavailable, "busy", fmt.Sprintf("%d MiB of alerts are being accepted already", maxBodies>>20), time.Second}
+	}
+	defer h.room.Release(size)
+	body, err := read(w, r)
+	if err != nil {
+		return answer{}, err
+	}
+	if !h.o.Forward.leads() {
+		said, err := h.o.Forward.send(r, body)
+		if err != nil {
+			return answer{}, refusal{http.StatusServiceUnavailable, "no_leader", "this replica does not lead, and " + err.Error(), 2 * time.Second}
+		}
+		return said, nil
+	}
+	return answer{}, h.accept(r.Context(), body, sender)
+}
+
+// accept returns nil once the alerts in body are on disk.
+func (h *alertmanager) accept(ctx context.Context, body []byte, sender string) error {
+	p, err := hints.Decode(body, sender, h.o.Now())
+	if err != nil {
+		return refusal{http.StatusBadRequest, "malformed", err.Error(), 0}
+	}
+	h.metrics.truncated.Add(float64(p.Truncated))
+	switch err := h.o.Accept(ctx, p.Alerts); {
+	case err == nil:
+		return nil
+	case errors.Is(err, hints.ErrFull):
+		return refusal{http.StatusServiceUnavailable, "full", err.Error(), time.Minute}
+	case ctx.Err() != nil:
+		return refusal{http.StatusServiceUnavailable, "canceled", "the request ended before its alerts were on disk", time.Second}
+	default:
+		h.o.Logger.Debug("a webhook was refused", "sender", sender, "err", err)
+		return refusal{http.StatusServiceUnavailable, "unwritable", "alerts cannot be put on disk now; the log and watchdog_hints_journal_failures_total say more", 5 * time.Second}
+	}
+}
+
+// acceptable looks at what can be told without reading the body.
+func acceptable(r *http.Request) error {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case err != nil || kind != "application/json":
+		return refusal{http.StatusUnsupportedMediaType, "unsupported", "the Content-Type must be application/json", 0}
+	case r.Header.Get("Content-Encoding") != "" && r.Header.Get("Content-Encoding") != "identity":
+		// No sender of this protocol compresses, and a small body that becomes a huge one is an attack.
+		return refusal{http.StatusUnsupportedMediaType, "unsupported", "compressed bodies are not taken; send no Content-Encoding", 0}
+	case r.ContentLength > maxBody:
+		return tooLarge
+	}
+	return nil
+}
+
+var tooLarge = refusal{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body is larger than %d MiB; send fewer alerts at once (max_alerts)", maxBody>>20), 0}
+
+// read returns the body, if it arrives in time and is not too large.
+func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	conn := http.NewResponseController(w)
+	// A writer without a connection (a test's recorder) has no deadline to set.
+	_ = conn.SetReadDeadline(time.Now().Add(bodyTime))
+	limited := http.MaxBytesReader(w, r.Body, maxBody)
+	var body []byte
+	var err error
+	if r.ContentLength >= 0 {
+		body = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(limited, body)
+	} else {
+		body, err = io.ReadAll(limited)
+	}
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, tooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, refusal{http.StatusRequestTimeout, "slow", fmt.Sprintf("the body did not arrive within %s", bodyTime), 0}
+	case err != nil:
+		return nil, refusal{http.StatusBadRequest, "malformed", "the body ended before its time", 0}
+	}
+	// Or the server would take what is still to come on this connection for late.
+	_ = conn.SetReadDeadline(time.Time{})
+	return body, nil
+}
+
+func (h *alertmanager) refuse(w http.ResponseWriter, no refusal) {
+	switch {
+	case no.status == http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	case no.status == http.StatusUnsupportedMediaType:
+		w.Header().Set("Accept-Encoding", "identity")
+	case no.status == http.StatusRequestTimeout:
+		w.Header().Set("Connection", "close")
+	}
+	if no.retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(no.retry.Seconds())))
+	}
+	fail(w, no.status, no.text)
+}
+
+type webhookMetrics struct {
+	requests  *prometheus.CounterVec
+	duration  prometheus.Histogram
+	truncated prometheus.Counter
+}
+
+func newWebhookMetrics(r prometheus.Registerer) *webhookMetrics {
+	f := promauto.With(r)
+	m := &webhookMetrics{
+		requests:  f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook", Name: "requests_total", Help: "Webhooks of Alertmanager, by result: accepted (on disk), forwarded (the leader answered), or why they were refused."}, []string{"result"}),
+		duration:  f.NewHistogram(prometheus.HistogramOpts{Namespace: "watchdog", Subsystem: "webhook", Name: "request_duration_seconds", Help: "Time until a webhook of Alertmanager was answered.", Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
+		truncated: f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook", Name: "truncated_alerts_total", Help: "Alerts that senders left out of their webhooks (max_alerts); nothing is known of them."}),
+	}
+	for _, result := range []string{"accepted", "forwarded", "unauthenticated", "credentials_unreadable", "unsupported", "too_large", "busy", "slow", "malformed", "no_leader", "full", "unwritable", "canceled"} {
+		m.requests.WithLabelValues(result)
+	}
+	return m
+}

@@ -1,0 +1,86 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+const (
+	// forwardedHeader marks a webhook that another replica has passed on. It is not
+	// passed on again, so that two replicas which take each other for the leader do
+	// not send it to and fro.
+	forwardedHeader = "Watchdog-Forwarded"
+	forwardTimeout  = 10 * time.Second
+	maxAnswer       = 64 << 10
+)
+
+// Forward hands webhooks from a follower to the replica that leads.
+type Forward struct {
+	// Leader returns the base URL of the replica that leads, such as
+	// https://10.0.0.7:9095, and whether that is this one. An empty URL: nobody knows.
+	Leader func() (base string, self bool)
+	// Client reaches the other replicas. A certificate that they ask for is its own:
+	// one that the sender showed cannot be passed on, its Authorization header is.
+	Client *http.Client
+}
+
+// leads reports whether alerts are accepted here.
+func (f *Forward) leads() bool {
+	if f == nil {
+		return true
+	}
+	_, self := f.Leader()
+	return self
+}
+
+// answer is what the leader said to a webhook.
+type answer struct {
+	status     int
+	retryAfter string
+	body       []byte
+}
+
+// send passes the body on, with the credentials it came with. An error means that
+// nobody knows whether the leader has it; sent again it does no harm.
+func (f *Forward) send(r *http.Request, body []byte) (answer, error) {
+	if r.Header.Get(forwardedHeader) != "" {
+		return answer{}, errors.New("the replica that passed this on takes this one for the leader, which it is not")
+	}
+	base, _ := f.Leader()
+	if base == "" {
+		return answer{}, errors.New("no replica is known to lead")
+	}
+	to, err := url.JoinPath(base, AlertmanagerPath)
+	if err != nil {
+		return answer{}, fmt.Errorf("address of the leader: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), forwardTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set(forwardedHeader, "1")
+	if auth := r.Header.Get("Authorization"); auth != "" {
+		req.Header.Set("Authorization", auth)
+	}
+	client := *f.Client
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := client.Do(req)
+	if err != nil {
+		return answer{}, fmt.Errorf("the leader does not answer: %w", err)
+	}
+	defer resp.Body.Close()
+	said, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return answer{}, fmt.Errorf("the leader's answer: %w", err)
+	}
+	return answer{status: resp.StatusCode, retryAfter: resp.Header.Get("Retry-After"), body: said}, nil
+}

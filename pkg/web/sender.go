@@ -1,0 +1,103 @@
+package web
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Sender is one system that may post alerts with a bearer token.
+type Sender struct {
+	Name string
+	// TokenFile holds the token. It is read at every use, so that a token can be
+	// changed without a restart.
+	TokenFile string
+}
+
+var (
+	errUnknownSender = errors.New("no valid credentials; send the token in the header Authorization: Bearer TOKEN, or what the web configuration asks for")
+	errCannotTell    = errors.New("credentials cannot be checked now; the log says why")
+)
+
+// senders tells who posts. Without a proof nobody is let in: there is no anonymous
+// sender.
+type senders struct {
+	tokens    []Sender
+	webConfig string // exporter-toolkit's file; empty for none
+}
+
+// of returns the authenticated name of a request's sender. A client certificate and
+// basic auth were checked by the server (exporter-toolkit) before the request came
+// here; both must be in the web configuration to count.
+func (s senders) of(r *http.Request) (string, error) {
+	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		return "certificate " + r.TLS.VerifiedChains[0][0].Subject.CommonName, nil
+	}
+	scheme, credentials, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	switch strings.ToLower(scheme) {
+	case "bearer":
+		return s.byToken(strings.TrimSpace(credentials))
+	case "basic":
+		return s.byUser(r)
+	}
+	return "", errUnknownSender
+}
+
+// byToken compares with every token, in a time that does not tell which one it is
+// like, or how long it is.
+func (s senders) byToken(token string) (string, error) {
+	given := sha256.Sum256([]byte(token))
+	name, failed := "", error(nil)
+	for _, t := range s.tokens {
+		b, err := os.ReadFile(t.TokenFile)
+		if err != nil {
+			failed = fmt.Errorf("%w: token of sender %s: %w", errCannotTell, t.Name, err)
+			continue
+		}
+		want := strings.TrimSpace(string(b))
+		if want == "" {
+			failed = fmt.Errorf("%w: token of sender %s: %s is empty", errCannotTell, t.Name, t.TokenFile)
+			continue
+		}
+		hash := sha256.Sum256([]byte(want))
+		if subtle.ConstantTimeCompare(given[:], hash[:]) == 1 {
+			name = t.Name
+		}
+	}
+	switch {
+	case name != "":
+		return name, nil
+	case failed != nil:
+		return "", failed
+	}
+	return "", errUnknownSender
+}
+
+// byUser believes a user name only if the web configuration has that user: then the
+// server has compared the password, and let the request through.
+func (s senders) byUser(r *http.Request) (string, error) {
+	user, _, ok := r.BasicAuth()
+	if !ok || s.webConfig == "" {
+		return "", errUnknownSender
+	}
+	b, err := os.ReadFile(s.webConfig)
+	if err != nil {
+		return "", fmt.Errorf("%w: web configuration: %w", errCannotTell, err)
+	}
+	var c struct {
+		Users map[string]string `yaml:"basic_auth_users"`
+	}
+	if err := yaml.Unmarshal(b, &c); err != nil {
+		return "", fmt.Errorf("%w: web configuration %s: %w", errCannotTell, s.webConfig, err)
+	}
+	if _, known := c.Users[user]; !known {
+		return "", errUnknownSender
+	}
+	return "user " + user, nil
+}
