@@ -48,6 +48,7 @@ a file with an error changes nothing.`,
 	f.BoolVar(&o.Profiling, "web.enable-profiling", false, "serve /debug/pprof")
 	f.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the pod's own account)")
 	f.StringVar(&o.Namespace, "namespace", envOr("POD_NAMESPACE", "watchdog"), "namespace of watchdog's own objects (default $POD_NAMESPACE)")
+	f.StringVar(&o.Advertise, "advertise-url", "", "URL at which other replicas reach this one, to pass webhooks on to the leader: http://10.0.0.7:9095")
 	f.StringVar(&o.Identity, "identity", envOr("POD_NAME", hostname()), "name of this replica (default $POD_NAME)")
 	f.DurationVar(&o.Lead.LeaseDuration, "leader.lease-duration", o.Lead.LeaseDuration, "how long a follower waits before it takes over")
 	f.DurationVar(&o.Lead.RenewDeadline, "leader.renew-deadline", o.Lead.RenewDeadline, "how long the leader tries to renew before it stops acting")

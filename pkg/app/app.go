@@ -33,6 +33,7 @@ import (
 	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/notify"
@@ -48,9 +49,11 @@ type Options struct {
 	Listen     string
 	WebConfig  string
 	Kubeconfig string
-	// Namespace is where watchdog keeps its own objects; Identity names this replica.
+	// Namespace is where watchdog keeps its own objects; Identity names this replica,
+	// and Advertise is the URL at which the others reach it.
 	Namespace string
 	Identity  string
+	Advertise string
 	Lead      kube.LeadOptions
 	Profiling bool
 	Logger    *slog.Logger
@@ -70,6 +73,8 @@ type App struct {
 	looks    *probes.Scheduler
 	judge    *rules.Judge
 	groups   *rules.Groups
+	intake   *hints.Intake
+	outside  *outside
 	log      *audit.Log
 	outbox   *notify.Outbox
 	engine   *engine.Engine
@@ -94,6 +99,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer a.log.Close()
+	defer a.intake.Close()
 	for _, w := range cfg.Warnings() {
 		o.Logger.Warn("configuration", "warning", w.String())
 	}
@@ -141,6 +147,11 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		return nil, err
 	}
 	a.samples.OnAppend(a.judge.Appended)
+	a.outside = newOutside(a.clock.Now)
+	a.intake, err = hints.Open(hints.Options{Dir: filepath.Join(o.DataDir, "hints"), Logger: o.Logger.With("component", "webhook"), Registerer: a.registry, Now: a.clock.Now, Changed: a.heard})
+	if err != nil {
+		return nil, err
+	}
 	a.outbox, err = notify.NewOutbox(notify.OutboxOptions{
 		Dir: filepath.Join(o.DataDir, "outbox"), Logger: o.Logger.With("component", "notify"), Registerer: a.registry,
 		Delivered: func(id, receiver string, r incident.Receipt) {
@@ -195,6 +206,8 @@ func (a *App) run(ctx context.Context) error {
 		a.groups.Run(ctx, func(targets []string) { a.engine.Wake(targets...) })
 		return nil
 	})
+	a.heard(a.intake.Book().Firing())
+	g.Go(func() error { return a.intake.Run(ctx) })
 	g.Go(func() error { a.keepState(ctx); return nil })
 	g.Go(func() error { return a.outbox.Run(ctx) })
 	g.Go(func() error { return a.lead(ctx) })
@@ -211,7 +224,7 @@ func (a *App) run(ctx context.Context) error {
 // lead works as the leader whenever this replica holds the lease.
 func (a *App) lead(ctx context.Context) error {
 	o := a.o.Lead
-	o.Namespace, o.Identity = a.o.Namespace, a.o.Identity
+	o.Namespace, o.Identity = a.o.Namespace, kube.Identity(a.o.Identity, a.o.Advertise)
 	o.Logger = a.o.Logger.With("component", "lease")
 	o.NewLeader = func(id string) { a.leader.Store(&id) }
 	wrong := make(chan error, 1)
@@ -278,6 +291,7 @@ func (a *App) restore(open []incident.Incident) {
 	firing := Firing(open)
 	a.judge.Restore(firing)
 	a.groups.Restore(firing)
+	a.outside.restore(open)
 }
 
 // Firing returns the alerts that fire in the incidents.
@@ -295,7 +309,7 @@ func Firing(open []incident.Incident) []rules.Alert {
 
 func (a *App) pages() web.Options {
 	return web.Options{
-		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling,
+		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(),
 		Ready: func() error {
 			if a.leader.Load() == nil {
 				return errors.New("no leader is known yet")
@@ -306,7 +320,7 @@ func (a *App) pages() web.Options {
 			if !a.leading.Load() {
 				who := "nobody yet"
 				if l := a.leader.Load(); l != nil {
-					who = *l
+					who, _ = kube.Replica(*l)
 				}
 				return nil, fmt.Errorf("this replica (%s) follows; the leader is %s", a.o.Identity, who)
 			}
@@ -379,6 +393,7 @@ func (a *App) use(cfg *config.Config) error {
 		a.built.Store(old)
 		return err
 	}
+	a.outside.use(b.targetOf)
 	a.samples.Retain(Retention(b.Rules, b.Groups), kept(cfg))
 	a.watcher.Watch(b.workloads)
 	a.outbox.Replace(b.notifiers)

@@ -48,7 +48,7 @@ func build(cfg *config.Config, a *App) (*built, error) {
 	}
 	if a != nil {
 		b.targetOf = b.Target(a.watcher.OwnerOfPod)
-		b.AlertsOf = a.groups.AlertsOf
+		b.AlertsOf = a.routedAlerts
 		b.setup = b.Setup()
 		b.setup.Installation, b.setup.View, b.setup.Fresh, b.setup.World, b.setup.Dependencies = a.o.Namespace, a.view, a.fresh, a.world, a.dependencies
 		b.setup.Other = other

@@ -27,14 +27,14 @@ type Policy struct {
 	// Groups are those of the rule files, SLOs the groups of the objectives.
 	Groups []rules.Group
 	SLOs   []rules.Group
-	// AlertsOf returns the alerts of a target; the labels of a rule file's alert say
-	// by which route it is treated. Nil: there are none.
+	// AlertsOf returns the alerts of a target that are no thresholds': their labels
+	// say by which route they are treated. Nil: there are none.
 	AlertsOf func(target string) []rules.Alert
 
 	cfg     *config.Config
 	ladders map[string][]incident.Rung // by threshold
 	routes  [][]incident.Rung          // by route
-	named   map[string]bool            // alerts of rule files
+	named   map[string]bool            // alerts of rule files and objectives
 	jobs    map[string]json.RawMessage
 }
 
@@ -52,7 +52,7 @@ func (p *Policy) View(alerts []rules.Alert, looks []probes.Status) engine.View {
 	v := engine.View{Signals: signals(alerts, looks)}
 	for _, x := range alerts {
 		severity, ladder := incident.Severity(x.Severity), p.ladders[x.Rule]
-		if p.named[x.Rule] {
+		if p.named[x.Rule] || x.SourceKind == remediate.SourceAlertmanager {
 			severity, ladder = p.treatment(x)
 		}
 		v.Alerts = append(v.Alerts, incident.Alert{
@@ -223,12 +223,9 @@ type handling struct {
 
 // handling finds what is done about the alert of a rule on a target.
 func (p *Policy) handling(target, rule string) (handling, bool) {
-	if p.named[rule] {
-		return p.routed(target, rule)
-	}
 	i := slices.IndexFunc(p.cfg.Thresholds, func(t config.Threshold) bool { return t.Name == rule })
 	if i < 0 {
-		return handling{}, false
+		return p.routed(target, rule)
 	}
 	r := p.cfg.Thresholds[i]
 	return handling{r.Ladder, r.Mode, "rule " + r.Name, r.SingleSource}, true

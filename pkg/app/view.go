@@ -104,7 +104,7 @@ const freshTimeout = 8 * time.Second
 
 func (a *App) assemble(target string, alerts []rules.Alert, looks []probes.Status) engine.View {
 	b := a.built.Load()
-	v := b.View(alerts, looks)
+	v := b.View(append(alerts, a.hintsOn(target, alerts, looks)...), looks)
 	if ts, ok := b.setup.Targets[target]; ok {
 		if s, err := a.watcher.State(ts.Target.Namespace, ts.Target.Kind, ts.Target.Workload); err == nil {
 			v.Rollout = incident.Rollout{Known: true, Done: !s.RolloutInProgress && s.Ready >= s.Desired, Ready: s.Ready}

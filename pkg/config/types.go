@@ -13,6 +13,8 @@ type Config struct {
 	Mode incident.Mode `yaml:"mode,omitempty"`
 	// Prometheus is a Prometheus-compatible server. Without it only rules with source local load.
 	Prometheus *Prometheus `yaml:"prometheus,omitempty"`
+	// Alertmanager is who may post alerts to /webhook/alertmanager.
+	Alertmanager *Alertmanager `yaml:"alertmanager,omitempty"`
 	// Targets are the workloads that are watched.
 	Targets []Target `yaml:"targets,omitempty"`
 	// Thresholds are the rules. Omitted, the runbook's metrics table is used as shipped (see DefaultThresholds).
@@ -20,7 +22,7 @@ type Config struct {
 	// RuleFiles are Prometheus rule files or PrometheusRule manifests, used as they are: paths or
 	// patterns, relative to this file. The embedded engine judges them over the probes' samples.
 	RuleFiles []string `yaml:"rule_files,omitempty"`
-	// Routes say what is done about the alerts of rule files: the first route whose matchers all match decides.
+	// Routes say what is done about the alerts of rule files and of Alertmanager: the first route whose matchers all match decides.
 	// An alert that no route matches, or whose route has no ladder, is only told.
 	Routes []Route `yaml:"routes,omitempty"`
 	// SLOs are service level objectives: burn-rate alerts, error budgets and `watchdog sla report`.
@@ -57,6 +59,19 @@ type Prometheus struct {
 	// RuleFiles are rule files whose alerts are judged by asking this server, usually its own rule files.
 	// Their recording rules are left to the server.
 	RuleFiles []string `yaml:"rule_files,omitempty"`
+}
+
+// Alertmanager is the webhook for alerts of Alertmanager and Grafana. Such an alert is a hint: it opens an incident, tells and
+// pages as its route says, and nothing is done to a workload unless watchdog's own sources say bad, too.
+type Alertmanager struct {
+	// Senders are who may post, each with a bearer token. Users and client certificates of the web configuration may post, too; nobody else.
+	Senders []Sender `yaml:"senders,omitempty"`
+}
+
+// Sender is one system that may post alerts.
+type Sender struct {
+	Name      string `yaml:"name"`       // for the record
+	TokenFile string `yaml:"token_file"` // file with the bearer token, read at each use
 }
 
 // Route says what is done about alerts with certain labels.

@@ -151,6 +151,7 @@ func (v *validator) config(c *Config) {
 		v.route(at{"routes", i}, &c.Routes[i], c)
 	}
 	v.slos(c, targets)
+	v.senders(c)
 	v.receivers(c)
 	v.budget(c.Budget)
 	v.guards(c.Guards)
@@ -427,6 +428,24 @@ func (v *validator) job(a at, name string, j JobTemplate) {
 	}
 	if _, err := os.Stat(path); err != nil || path == "" {
 		v.fail(a.key("file"), "the manifest %q cannot be read; it is looked for beside the configuration file", j.File)
+	}
+}
+
+func (v *validator) senders(c *Config) {
+	if c.Alertmanager == nil {
+		return
+	}
+	names := map[string]bool{}
+	for i, s := range c.Alertmanager.Senders {
+		a := at{"alertmanager", "senders", i}
+		if !nameShape.MatchString(s.Name) {
+			v.fail(a.key("name"), "%q is no name of a sender; use lower-case letters, digits, - and ., at most 63", s.Name)
+		}
+		if names[s.Name] {
+			v.fail(a.key("name"), "sender %q is there twice; names are unique", s.Name)
+		}
+		names[s.Name] = true
+		v.secret(a.key("token_file"), s.TokenFile)
 	}
 }
 

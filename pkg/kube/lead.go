@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +17,24 @@ import (
 
 // leaseName is the Lease that the leader holds in watchdog's namespace.
 const leaseName = "watchdog"
+
+// addressMark stands between a replica's name and its address in the lease.
+const addressMark = "@"
+
+// Identity is how a replica is called in the lease: its name and, if it has one,
+// the URL at which others reach it.
+func Identity(name, address string) string {
+	if address == "" {
+		return name
+	}
+	return name + addressMark + address
+}
+
+// Replica takes an identity apart.
+func Replica(identity string) (name, address string) {
+	name, address, _ = strings.Cut(identity, addressMark)
+	return name, address
+}
 
 // LeadOptions say how to stand for leader.
 type LeadOptions struct {
@@ -188,7 +207,7 @@ func (c *Client) Lease(ctx context.Context, namespace string) (holder string, re
 	return holder, renewed, nil
 }
 
-// Leader returns the identity of the replica that leads, or "nobody" with why.
+// Leader returns the name of the replica that leads, or "nobody" with why.
 func (c *Client) Leader(ctx context.Context, namespace string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -200,10 +219,11 @@ func (c *Client) Leader(ctx context.Context, namespace string) (string, error) {
 	if s.HolderIdentity == nil || *s.HolderIdentity == "" {
 		return "nobody: the lease is free", nil
 	}
+	holder, _ := Replica(*s.HolderIdentity)
 	if s.RenewTime != nil && s.LeaseDurationSeconds != nil {
 		if ends := s.RenewTime.Add(time.Duration(*s.LeaseDurationSeconds) * time.Second); time.Now().After(ends) {
-			return fmt.Sprintf("nobody: the lease of %s ended %s", *s.HolderIdentity, ends.UTC().Format(time.RFC3339)), nil
+			return fmt.Sprintf("nobody: the lease of %s ended %s", holder, ends.UTC().Format(time.RFC3339)), nil
 		}
 	}
-	return *s.HolderIdentity, nil
+	return holder, nil
 }

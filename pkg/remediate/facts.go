@@ -70,6 +70,10 @@ type Settings struct {
 	StaleAfter time.Duration
 }
 
+// SourceAlertmanager is the source of an alert that another system told of. It is
+// a hint, and no witness (INV-16).
+const SourceAlertmanager = "alertmanager"
+
 // Signal is what one kind of source says of the target.
 type Signal struct {
 	Source string // probe, app, kubernetes, prometheus

@@ -27,6 +27,7 @@ func guards() []guard {
 		{"stale evidence", incident.C2, freshEvidence},
 		{"blind", incident.C2, seeing},
 		{"max unhealthy", incident.C2, fewUnhealthy},
+		{"hint", incident.C2, confirmed},
 		{"corroboration", incident.C3, corroborated},
 		{"other owner", incident.C2, ownField},
 		{"human change", incident.C2, noHumanChange},

@@ -90,6 +90,11 @@ func TestGuardsHold(t *testing.T) {
 		{"INV-11 one source twice", "rollback", func(f *Facts) { f.Signals[1].Source = "probe" }, "corroboration", incident.Wait, "1 of 2"},
 		{"F-68 the sources contradict", "restart", func(f *Facts) { f.Signals[1].Bad = false }, "corroboration", incident.Wait, "1 say good (prometheus)"},
 		{"INV-16 a webhook is no source", "restart", func(f *Facts) { f.Signals[0].Source = "alertmanager" }, "corroboration", incident.Wait, "1 of 2"},
+		{"INV-16 told from outside, and own eyes see nothing", "scale", func(f *Facts) {
+			f.Alert.Source = SourceAlertmanager
+			f.Signals[0].Bad, f.Signals[1].Bad = false, false
+		}, "hint", incident.Wait, "0 say bad and 2 say good"},
+		{"INV-16 told from outside, and nobody looks", "job", func(f *Facts) { f.Alert.Source, f.Signals = SourceAlertmanager, nil }, "hint", incident.Wait, "0 say bad and 0 say good (none)"},
 		{"the second source cannot tell", "restart", func(f *Facts) { f.Signals[0].Known = false }, "corroboration", incident.Wait, "1 of 2"},
 		{"the second source is old", "restart", func(f *Facts) { f.Signals[0].At = at(f, time.Minute) }, "corroboration", incident.Wait, "1 of 2"},
 		{"INV-27 Argo CD", "rollback", func(f *Facts) { f.Workload.Owner = "Argo CD application shop" }, "other owner", incident.Skip, "argocd app rollback"},
@@ -172,6 +177,7 @@ func TestGuardsLetPassAndSayWhy(t *testing.T) {
 		{"the contradiction is named", "restart", func(f *Facts) {
 			f.Signals = append(f.Signals, Signal{Source: "kubernetes", Known: true, At: f.Now})
 		}, "corroboration", "1 say good (kubernetes)"},
+		{"INV-16 own eyes see it, too", "scale", func(f *Facts) { f.Alert.Source, f.Signals = SourceAlertmanager, f.Signals[:1] }, "hint", "1 of watchdog's own sources say bad"},
 		{"one source is enough to scale", "scale", func(f *Facts) { f.Signals = nil }, "corroboration", "from class C3"},
 		{"a deploy before the incident is no meddling", "rollback", func(f *Facts) {}, "human change", "0 of 1"},
 		{"what was long ago in a long incident", "scale", func(f *Facts) {

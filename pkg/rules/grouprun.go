@@ -2,6 +2,7 @@ package rules
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,7 +39,7 @@ func (g *Groups) Run(ctx context.Context, notify func(targets []string)) {
 					return
 				}
 				defer func() { <-places }()
-				told := g.eval(ctx, s, g.turn(s, g.o.Now()))
+				told := g.eval(ctx, s, g.moment(s))
 				if len(told) > 0 && ctx.Err() == nil {
 					notify(told)
 				}
@@ -50,6 +51,22 @@ func (g *Groups) Run(ctx context.Context, notify func(targets []string)) {
 		}
 		timer.Reset(g.wait(g.o.Now()))
 	}
+}
+
+// Hurry evaluates the groups that have an alert of one of the names at once: what
+// another system told of is looked at without waiting for the next turn.
+func (g *Groups) Hurry(alerts []string) {
+	if len(alerts) == 0 {
+		return
+	}
+	g.mu.Lock()
+	for _, s := range g.groups {
+		if slices.ContainsFunc(s.rules, func(r *ruleState) bool { return r.Alert != "" && slices.Contains(alerts, r.Alert) }) {
+			s.hurried = true
+		}
+	}
+	g.mu.Unlock()
+	poke(g.changed)
 }
 
 // turn is the moment of the group's present turn: the same for every replica, so
@@ -65,8 +82,9 @@ func (g *Groups) due(now time.Time) []*groupState {
 	defer g.mu.Unlock()
 	var all []*groupState
 	for _, s := range g.groups {
-		if s.running || now.Before(s.next) && s.next.Sub(now) <= s.Interval {
-			continue // a turn that lies further ahead than one interval: the clock was set back
+		// A turn that lies further ahead than one interval: the clock was set back.
+		if s.running || !s.hurried && now.Before(s.next) && s.next.Sub(now) <= s.Interval {
+			continue
 		}
 		turn := g.turn(s, now)
 		if !s.at.IsZero() {
@@ -80,6 +98,19 @@ func (g *Groups) due(now time.Time) []*groupState {
 	return all
 }
 
+// moment is the one at which a group is evaluated now: its turn, or this instant
+// if it is in a hurry.
+func (g *Groups) moment(s *groupState) time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.o.Now()
+	if s.hurried {
+		s.hurried = false
+		return now
+	}
+	return g.turn(s, now)
+}
+
 // wait is the time to the next turn of a group that is not running.
 func (g *Groups) wait(now time.Time) time.Duration {
 	g.mu.Lock()
@@ -87,7 +118,11 @@ func (g *Groups) wait(now time.Time) time.Duration {
 	first := time.Hour
 	for _, s := range g.groups {
 		if !s.running {
-			first = min(first, max(0, s.next.Sub(now)))
+			left := max(0, s.next.Sub(now))
+			if s.hurried {
+				left = 0
+			}
+			first = min(first, left)
 		}
 	}
 	return first

@@ -65,6 +65,7 @@ type groupState struct {
 	at      time.Time // of the last one
 	took    time.Duration
 	running bool
+	hurried bool  // to be evaluated at once
 	fault   error // of the source, in the last evaluation
 }
 

@@ -40,9 +40,10 @@ const (
 type AlertmanagerOptions struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
-	// Senders may post with a token. Client certificates and users of basic auth are
-	// those of WebConfig, the file that Serve was given. With neither, all are refused.
-	Senders   []Sender
+	// Senders may post with a token; asked at each request, as a reload may change
+	// them. Client certificates and users of basic auth are those of WebConfig, the
+	// file that Serve was given. With neither, all are refused.
+	Senders   func() []Sender
 	WebConfig string
 	// Accept returns nil once the alerts are on disk: hints.Intake's.
 	Accept func(ctx context.Context, alerts []hints.Alert) error

@@ -28,7 +28,7 @@ var (
 // senders tells who posts. Without a proof nobody is let in: there is no anonymous
 // sender.
 type senders struct {
-	tokens    []Sender
+	tokens    func() []Sender
 	webConfig string // exporter-toolkit's file; empty for none
 }
 
@@ -54,7 +54,7 @@ func (s senders) of(r *http.Request) (string, error) {
 func (s senders) byToken(token string) (string, error) {
 	given := sha256.Sum256([]byte(token))
 	name, failed := "", error(nil)
-	for _, t := range s.tokens {
+	for _, t := range s.tokens() {
 		b, err := os.ReadFile(t.TokenFile)
 		if err != nil {
 			failed = fmt.Errorf("%w: token of sender %s: %w", errCannotTell, t.Name, err)

@@ -15,6 +15,7 @@ import (
 
 	"watchdog.io/watchdog/internal/demo"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/kube"
 )
 
 // runs is how often the way from detection to action is measured.
@@ -148,7 +149,8 @@ func leaderOf(b *testing.B, s *demo.Scene) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return strings.TrimSpace(out)
+	name, _ := kube.Replica(strings.TrimSpace(out))
+	return name
 }
 
 // usage reads resident memory in MiB and CPU time in seconds of a process.

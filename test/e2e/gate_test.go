@@ -29,6 +29,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"watchdog.io/watchdog/internal/demo"
+	"watchdog.io/watchdog/pkg/kube"
 )
 
 // gate stands inside the API server, as a validating admission webhook, and is
@@ -199,5 +200,6 @@ func leader(t *testing.T, s *demo.Scene) string {
 	if l.Spec.HolderIdentity == nil {
 		return ""
 	}
-	return *l.Spec.HolderIdentity
+	name, _ := kube.Replica(*l.Spec.HolderIdentity)
+	return name
 }

@@ -1,0 +1,20 @@
+package remediate
+
+import (
+	"strings"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// confirmed: what another system told of is a hint; watchdog must see for itself
+// that the target is in trouble (INV-16).
+func confirmed(f Facts, _ incident.Plan) incident.Answer {
+	if f.Alert.Source != SourceAlertmanager {
+		return pass("%s is watchdog's own rule", quote(f.Alert.Rule))
+	}
+	bad, good := witnesses(f.Signals, f.Now, f.Settings.StaleAfter)
+	if len(bad) == 0 {
+		return hold(incident.Wait, "%s was told from outside; of watchdog's own sources %d say bad and %d say good (%s)", quote(f.Alert.Rule), len(bad), len(good), orNone(good))
+	}
+	return pass("%s was told from outside; %d of watchdog's own sources say bad (%s)", quote(f.Alert.Rule), len(bad), strings.Join(bad, ", "))
+}
