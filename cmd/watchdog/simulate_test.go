@@ -77,7 +77,7 @@ func TestTheShippedRulesCureWhatTheyShouldAndLeaveTheRest(t *testing.T) {
 		well, paged      bool
 	}{
 		{"crashing release", "rollback", true, false},
-		{"database down", "", false, true},
+		{"database down", "", true, true}, // it ends by itself, after an hour
 		{"glitch", "", true, false},
 		{"database blip", "", true, false},
 		{"good release", "", true, false},
@@ -108,9 +108,17 @@ func TestObserveSaysWhatItWouldDoAndWhoseModeHeld(t *testing.T) {
 		t.Errorf("exit %d, did %q, %q by %q", code, actions(o), o.Would, o.Mode)
 	}
 	// What the file says of a rule wins over --mode.
-	r, _ = simulate(t, "--config", "../../configs/watchdog.yaml", "--failure", "bad release", "--mode", "auto")
-	if o := outcome(t, r, "bad release"); o.Mode != "suggest: rule health" || o.Blocked == "" {
-		t.Errorf("%q by %q, blocked %q", o.Would, o.Mode, o.Blocked)
+	r, _ = simulate(t, "--config", "../../configs/watchdog.yaml", "--failure", "memory leak", "--mode", "auto")
+	if o := outcome(t, r, "memory leak"); o.Mode != "suggest: rule memory" || actions(o) != "" {
+		t.Errorf("did %q, %q by %q", actions(o), o.Would, o.Mode)
+	}
+}
+
+// A rule that only advises does not keep another from acting.
+func TestTheShippedPolicyRollsABadReleaseBack(t *testing.T) {
+	r, _ := simulate(t, "--config", "../../configs/watchdog.yaml", "--failure", "bad release", "--mode", "auto")
+	if o := outcome(t, r, "bad release"); actions(o) != "rollback" || !o.Well || o.Paged {
+		t.Errorf("did %q, well %v, paged %v", actions(o), o.Well, o.Paged)
 	}
 }
 

@@ -25,6 +25,8 @@ type incKey struct {
 	target, slot, phase uint8
 	seen                bool // the rule's alert is known to it
 	lead                bool
+	ended, handedOver   bool
+	twinEnded, twinLead bool // of the second rule, if there is one; all else of it is the first's
 	next, tries         uint8
 	firing              bool
 	verdict             uint8
@@ -72,7 +74,11 @@ func (v vocabulary[T]) code(word T) uint8 {
 	panic("explore does not know the word " + strconv.Quote(string(word)))
 }
 
-const rule = "down"
+// The rules: rule has the ladder; twin fires with it, comes first, and is only told.
+const (
+	rule = "down"
+	twin = "told"
+)
 
 // now is the moment of every step; all times are counted from it.
 var now = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -163,10 +169,13 @@ func (m *machine) plan(target, rung, before, rv uint8) incident.Plan {
 }
 
 func (m *machine) pack(i incident.Incident, target, slot uint8) incKey {
-	k := incKey{target: target, slot: slot, phase: phases.code(i.Phase), lead: i.Lead != "", paged: i.Paged}
+	k := incKey{target: target, slot: slot, phase: phases.code(i.Phase), lead: i.Lead != "", twinLead: i.Lead == twin, paged: i.Paged, handedOver: i.HandedOver}
 	if len(i.Alerts) > 0 {
 		a := i.Alerts[0]
-		k.seen, k.next, k.tries, k.firing, k.verdict = true, uint8(a.Next), uint8(a.Tries), a.Firing, verdicts.code(a.Verdict)
+		k.seen, k.ended, k.next, k.tries, k.firing, k.verdict = true, a.Ended, uint8(a.Next), uint8(a.Tries), a.Firing, verdicts.code(a.Verdict)
+	}
+	if len(i.Alerts) > 1 {
+		k.twinEnded = i.Alerts[1].Ended
 	}
 	for _, a := range i.Attempts {
 		if a.Verdict == incident.NoEffect || a.Verdict == incident.Unclear || a.Verdict == incident.Harmed {
@@ -199,14 +208,20 @@ func (m *machine) pack(i incident.Incident, target, slot uint8) incKey {
 }
 
 func (m *machine) unpack(k incKey) incident.Incident {
-	i := incident.Incident{ID: incidentID(k.target, k.slot), Target: targetOf(k.target), Phase: phases[k.phase], Severity: incident.P1, Paged: k.paged}
+	i := incident.Incident{ID: incidentID(k.target, k.slot), Target: targetOf(k.target), Phase: phases[k.phase], Severity: incident.P1, Paged: k.paged, HandedOver: k.handedOver}
 	if k.lead {
 		i.Lead = rule
 	}
+	if k.twinLead {
+		i.Lead = twin
+	}
 	if k.seen {
-		a := m.alert(k.firing, k.verdict)
-		a.Next, a.Tries = int(k.next), int(k.tries)
-		i.Alerts = []incident.Alert{a}
+		i.Alerts = m.alerts(k.firing, k.verdict)
+		a := &i.Alerts[0]
+		a.Next, a.Tries, a.Ended = int(k.next), int(k.tries), k.ended
+		if m.Twin {
+			i.Alerts[1].Ended = k.twinEnded
+		}
 	}
 	for range k.useless {
 		i.Attempts = append(i.Attempts, incident.Attempt{Verdict: incident.NoEffect})
@@ -230,7 +245,17 @@ func (m *machine) unpack(k incKey) incident.Incident {
 	return i
 }
 
-// alert is the rule's view of a target.
+// alerts are the rules' view of a target.
+func (m *machine) alerts(firing bool, verdict uint8) []incident.Alert {
+	a := m.alert(firing, verdict)
+	if !m.Twin {
+		return []incident.Alert{a}
+	}
+	b := a
+	b.Rule, b.Severity, b.Ladder = twin, incident.P0, nil
+	return []incident.Alert{a, b}
+}
+
 func (m *machine) alert(firing bool, verdict uint8) incident.Alert {
 	a := incident.Alert{Rule: rule, Severity: incident.P1, Firing: firing, Verdict: verdicts[verdict], Bound: 5, Above: true, EvaluatedAt: now, Ladder: m.Ladder}
 	if a.Verdict == incident.Breach {

@@ -68,6 +68,8 @@ type Config struct {
 	// Ops is the ledger's budget: ops per target and in the cluster.
 	Ops    int
 	Ladder []incident.Rung
+	// Twin: a second rule fires with the first, comes before it, and is only told.
+	Twin bool
 	// Limit ends the exploration after so many states; 0: never. It is for tests
 	// that must be quick, and the result says that it was used.
 	Limit   int

@@ -18,11 +18,12 @@ func TestEveryState(t *testing.T) {
 		{Name: "2 replicas, a lease lost", Replicas: 2, Targets: 1, Budget: Budget{Leases: 1}, Ladder: restartThenPage},
 		{Name: "3 replicas, 3 crashes, a fault, a person", Replicas: 3, Targets: 1, Budget: Budget{Crashes: 3, Faults: 1, People: 1}, Ladder: restartThenPage},
 		{Name: "2 replicas, 2 targets, a crash, a person", Replicas: 2, Targets: 2, Budget: Budget{Crashes: 1, People: 1}, Ladder: restartThenPage},
+		{Name: "2 replicas, a second rule that is only told", Replicas: 2, Targets: 1, Budget: Budget{Crashes: 1, Faults: 1, People: 1, World: 1}, Ladder: restartThenPage, Twin: true},
 		{Name: "2 replicas, everything, the first states", Replicas: 2, Targets: 1, Budget: Budget{1, 1, 1, 1, 1}, Ladder: restartThenPage, Limit: 3_000_000},
 		{Name: "3 replicas, 2 leases lost, the first states", Replicas: 3, Targets: 1, Budget: Budget{Leases: 2, Faults: 1}, Ladder: restartThenPage, Limit: 2_000_000},
 	}
 	if raceDetector || testing.Short() {
-		all = []Config{{Name: "small", Replicas: 2, Targets: 1, Budget: Budget{Crashes: 1, Faults: 1}, Ladder: restartThenPage}}
+		all = []Config{{Name: "small", Replicas: 2, Targets: 1, Budget: Budget{Crashes: 1, Faults: 1}, Ladder: restartThenPage, Twin: true}}
 	}
 	states, seconds := 0, 0.0
 	for _, c := range all {
@@ -88,7 +89,7 @@ func TestANewFieldIsNoticed(t *testing.T) {
 	for _, v := range []struct {
 		of     any
 		fields int
-	}{{incident.Incident{}, 24}, {incident.Op{}, 25}, {incident.Alert{}, 20}, {incident.Ledger{}, 9}, {incident.Spent{}, 9}} {
+	}{{incident.Incident{}, 25}, {incident.Op{}, 25}, {incident.Alert{}, 21}, {incident.Ledger{}, 9}, {incident.Spent{}, 9}} {
 		if n := reflect.TypeOf(v.of).NumField(); n != v.fields {
 			t.Errorf("%T has %d fields, had %d", v.of, n, v.fields)
 		}
@@ -100,6 +101,12 @@ func TestKeysSurvive(t *testing.T) {
 	m := newMachine(Config{Targets: 1, Ops: 1, Ladder: restartThenPage}, newShared())
 	k := incKey{phase: phases.code(incident.Acting), seen: true, lead: true, next: 1, tries: 1, firing: true, verdict: verdicts.code(incident.Breach), useless: 1, held: 2, paged: true, nextIn: 1, evidence: true, last: 1,
 		op: opKey{id: 3, rung: 1, phase: opPhases.code(incident.Sent), before: 17, rv: 4, sends: 2, sent: 2, evidence: true}}
+	for _, more := range []func(){func() { k.ended = true }, func() { k.handedOver = true }, func() { m.Twin, k.twinEnded, k.twinLead = true, true, true }} {
+		if again := m.pack(m.unpack(k), 0, 0); again != k {
+			t.Errorf("an incident does not survive: %+v, was %+v", again, k)
+		}
+		more()
+	}
 	if again := m.pack(m.unpack(k), 0, 0); again != k {
 		t.Errorf("an incident does not survive: %+v, was %+v", again, k)
 	}

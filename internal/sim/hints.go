@@ -37,11 +37,6 @@ func (t Trial) hints(all []Outcome, silent map[string]string) []string {
 		}
 	}
 	for _, o := range all {
-		if o.Blocked != "" {
-			add("%s (%s)", o.Blocked, named(all, func(x Outcome) bool { return x.Blocked == o.Blocked }))
-		}
-	}
-	for _, o := range all {
 		t.late(o, add)
 	}
 	if lonely := named(all, func(o Outcome) bool { return strings.Contains(o.Why, "of 2 sources say bad") }); lonely != "" {

@@ -57,8 +57,6 @@ type Outcome struct {
 	Grade      Grade  `json:"grade"`
 	Verdict    string `json:"verdict"`
 	Why        string `json:"why,omitempty"`
-	// Blocked is a rule with a remedy that would have helped and was not reached.
-	Blocked string   `json:"blocked,omitempty"`
 	Story   []string `json:"story,omitempty"`
 
 	metrics []string
@@ -333,8 +331,8 @@ func (w *World) reckon(o *Outcome, f Failure) {
 			o.Was, o.WellAfter = "well", 0
 		}
 	}
-	if f.want == mustCure && !useful {
-		o.Blocked = w.blocked(o, taker)
+	if useful {
+		o.Would, o.Mode = "", "" // another rule did what this one only said
 	}
 	w.grade(o, f, useful, strong, useless)
 }
@@ -369,38 +367,6 @@ func advised(text string) (would, mode string) {
 		verb = m[3]
 	}
 	return "would " + verb, m[1] + ": " + m[2]
-}
-
-// blocked says which rule would have taken a remedy that helps, had another rule
-// not come first: a ladder that ends, by its page or by its mode, ends the incident.
-func (w *World) blocked(o *Outcome, taker string) string {
-	_, by, advised := strings.Cut(o.Mode, "rule ")
-	if advised {
-		taker = by
-	}
-	a, p := w.apps[0], w.scenario.Policy
-	first := p.rule(taker)
-	if first < 0 {
-		return ""
-	}
-	for _, r := range p.Rules {
-		n := w.noticed[r.Name]
-		if r.Name == taker || n == nil || !n.fired && n.held == 0 {
-			continue
-		}
-		for k, x := range r.Ladder {
-			if !helps(x.Action, a.sick()) || p.Own.Setup().Rung(a.name, r.Name, k).Mode != incident.Auto {
-				continue
-			}
-			if advised {
-				return fmt.Sprintf("%s comes first and only advises; the %s of %s is never reached", taker, x.Action, r.Name)
-			}
-			if !slices.ContainsFunc(p.Rules[first].Ladder, func(t incident.Rung) bool { return t.Action == x.Action }) {
-				return fmt.Sprintf("%s comes first and its ladder ends at the page; the %s of %s is never reached", taker, x.Action, r.Name)
-			}
-		}
-	}
-	return ""
 }
 
 // helps reports whether an action can end one of the causes.

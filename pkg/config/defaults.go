@@ -49,7 +49,7 @@ func (c *Config) setDefaults() {
 		r := &c.Routes[i]
 		r.open = r.Mode == ""
 		orMode(&r.Mode)
-		rungDefaults(r.Ladder)
+		rungDefaults(r.Ladder, 5*time.Minute)
 	}
 	for i := range c.SLOs {
 		c.SLOs[i].setDefaults()
@@ -178,14 +178,16 @@ func (t *Threshold) setDefaults() {
 	t.open = t.Mode == ""
 	orMode(&t.Mode)
 	orDuration(&t.Window, 5*time.Minute)
-	rungDefaults(t.Ladder)
+	rungDefaults(t.Ladder, time.Duration(t.Window))
 }
 
-func rungDefaults(ladder []Rung) {
+// rungDefaults completes a ladder. What a rule sees is as old as its window, so an
+// effect shows only once the window has passed.
+func rungDefaults(ladder []Rung, window time.Duration) {
 	for i := range ladder {
 		o := &ladder[i].Options
 		orDuration(&o.Settle, 30*time.Second)
-		orDuration(&o.Verify, 5*time.Minute)
+		orDuration(&o.Verify, max(5*time.Minute, 2*window))
 		orInt(&o.Attempts, 1)
 		if ladder[i].Action == "scale" {
 			orDuration(&o.Lease, 2*time.Hour)

@@ -244,7 +244,7 @@ type Rung struct {
 // RungOptions are the options of a rung; which apply depends on its action.
 type RungOptions struct {
 	Settle model.Duration `yaml:"settle,omitempty"` // how long after the action's rollout its effect is judged at the earliest; default 30s
-	Verify model.Duration `yaml:"verify,omitempty"` // how long after the action its effect is judged at the latest; default 5m
+	Verify model.Duration `yaml:"verify,omitempty"` // how long after the action its effect is judged at the latest; default 10m: twice the rule's window, at least 5m
 	// Attempts is how often the rung may be tried in one incident. Default 1.
 	Attempts int           `yaml:"attempts,omitempty"`
 	Mode     incident.Mode `yaml:"mode,omitempty"` // how far watchdog may go with this rung; default: the rule's

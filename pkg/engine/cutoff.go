@@ -67,7 +67,7 @@ func (c *CutOff) Look(now time.Time, why string, firing []string) {
 		if c.told != nil && c.told.PageReason == text {
 			return
 		}
-		i := incident.Incident{ID: c.id, Target: c.self, Phase: incident.Escalated, Severity: incident.P1, Lead: "cut_off", Paged: true, PageReason: text, OpenedAt: c.since, UpdatedAt: now,
+		i := incident.Incident{ID: c.id, Target: c.self, Phase: incident.Escalated, HandedOver: true, Severity: incident.P1, Lead: "cut_off", Paged: true, PageReason: text, OpenedAt: c.since, UpdatedAt: now,
 			Alerts:   []incident.Alert{{Rule: "cut_off", Severity: incident.P1, Firing: true, Verdict: incident.Breach, Reason: text, Was: why, ActiveAt: c.since, EvaluatedAt: now, Source: "watchdog"}},
 			Timeline: []incident.Entry{{At: now, What: "paged", Text: text}}, Receipts: maps.Clone(c.receipts)}
 		c.told = &i

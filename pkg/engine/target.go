@@ -316,7 +316,7 @@ func (e *Engine) next(inc incident.Incident) time.Duration {
 // value of an alert changes with every look and is not worth a write.
 func same(a, b incident.Incident) bool {
 	if a.Phase != b.Phase || a.Severity != b.Severity || a.Lead != b.Lead || a.Paged != b.Paged || !a.HeldSince.Equal(b.HeldSince) ||
-		len(a.Timeline) != len(b.Timeline) || a.Dropped != b.Dropped || a.Shared != b.Shared || len(a.Attempts) != len(b.Attempts) || len(a.Alerts) != len(b.Alerts) || (a.Op == nil) != (b.Op == nil) {
+		len(a.Timeline) != len(b.Timeline) || a.Dropped != b.Dropped || a.Shared != b.Shared || a.HandedOver != b.HandedOver || len(a.Attempts) != len(b.Attempts) || len(a.Alerts) != len(b.Alerts) || (a.Op == nil) != (b.Op == nil) {
 		return false
 	}
 	if a.Op != nil && (a.Op.ID != b.Op.ID || a.Op.Phase != b.Op.Phase || !a.Op.RolledAt.Equal(b.Op.RolledAt)) {
@@ -326,6 +326,6 @@ func same(a, b incident.Incident) bool {
 		return false
 	}
 	return slices.EqualFunc(a.Alerts, b.Alerts, func(x, y incident.Alert) bool {
-		return x.Rule == y.Rule && x.Next == y.Next && x.Tries == y.Tries && x.Firing == y.Firing && x.Verdict == y.Verdict
+		return x.Rule == y.Rule && x.Next == y.Next && x.Tries == y.Tries && x.Ended == y.Ended && x.Firing == y.Firing && x.Verdict == y.Verdict
 	})
 }

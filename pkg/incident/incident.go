@@ -157,6 +157,9 @@ type Alert struct {
 	Next int `json:"next"`
 	// Tries counts the attempts made on rung Next.
 	Tries int `json:"tries,omitempty"`
+	// Ended says that watchdog does no more because of this alert in this incident:
+	// its ladder is worked through, or only told. Other alerts' ladders go on.
+	Ended bool `json:"ended,omitempty"`
 }
 
 // Worse reports whether value is further on the wrong side of the bound than
@@ -186,7 +189,7 @@ const (
 	Verifying  Phase = "verifying"  // an op was applied; its effect is awaited
 	Suppressed Phase = "suppressed" // a person holds the target
 	Frozen     Phase = "frozen"     // watchdog cannot see, or too much is broken at once
-	Escalated  Phase = "escalated"  // a person must act; watchdog only watches
+	Escalated  Phase = "escalated"  // a person must act; watchdog only watches, unless something else fires
 	Resolved   Phase = "resolved"   // no rule fires any more
 )
 
@@ -364,6 +367,8 @@ type Incident struct {
 	// Paged is set once a person must act; it is what makes receivers page.
 	Paged      bool   `json:"paged,omitempty"`
 	PageReason string `json:"pageReason,omitempty"`
+	// HandedOver: the whole incident is a person's, whatever else fires.
+	HandedOver bool `json:"handedOver,omitempty"`
 	// Shared: something bigger is the matter and told as an incident of its own.
 	Shared bool `json:"shared,omitempty"`
 	// Format is the version of what is stored (INV-49).

@@ -34,7 +34,7 @@ func (s *step) resume(e Tick) {
 // considered takes a plan on, or follows what its refusal means.
 func (s *step) considered(e Considered) {
 	k := s.leading()
-	if s.i.Op != nil || k < 0 || s.i.Phase == Escalated || s.i.Alerts[k].Next >= len(s.i.Alerts[k].Ladder) {
+	if s.i.Op != nil || k < 0 || s.i.HandedOver || s.i.Alerts[k].Ended || s.i.Alerts[k].Next >= len(s.i.Alerts[k].Ladder) {
 		return
 	}
 	s.i.Answers, s.i.Considered = e.Answers, e.Plan.Summary
@@ -65,7 +65,7 @@ func (s *step) held(h Hold, plan, reason string, retryAt time.Time) {
 		s.i.HeldSince = time.Time{}
 		s.climb()
 	case Advise:
-		s.escalate(text, false)
+		s.end(text, false)
 	case HandOver:
 		s.escalate(text, true)
 	case Suppress:
@@ -96,7 +96,7 @@ func (s *step) wait(text, reason string, retryAt time.Time) {
 	}
 	s.waiting(reason)
 	if s.at.Sub(s.i.HeldSince) >= s.p.WaitLimit {
-		s.escalate("the rung could not be taken in time", false)
+		s.end("the rung could not be taken in time", false)
 	}
 }
 
@@ -300,12 +300,19 @@ func (s *step) released() {
 	done := *op
 	s.i.Op = nil
 	s.enter(Open)
-	if done.Verdict == Aborted {
+	if done.Verdict == Aborted && !s.i.HandedOver {
 		s.held(orHold(done.Hold), done.Plan.Summary, done.Reason, time.Time{})
 		return
 	}
 	s.note("verdict", fmt.Sprintf("%s: %s (%s)", done.Plan.Action, done.Verdict, done.Reason))
-	s.worked(done)
+	if done.Verdict != Aborted {
+		s.worked(done)
+	}
+	if s.i.HandedOver {
+		s.enter(Escalated) // the op came out of the ledger after a person had been asked
+		s.lead()
+		return
+	}
 	switch done.Verdict {
 	case Helped:
 		s.enter(Verifying)

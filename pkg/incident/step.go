@@ -130,7 +130,7 @@ func (s *step) tick(e Tick) {
 	case s.awaits:
 	case s.quiet():
 		s.resolve()
-	case s.i.Phase == Escalated:
+	case s.i.HandedOver:
 	case e.Shared != "":
 		s.share(e.Shared)
 	case s.at.Before(s.i.NextAt):
@@ -167,7 +167,7 @@ func (s *step) merge(now []Alert) {
 			s.i.Alerts[k], s.awaits = old, true
 			continue
 		}
-		a.Next, a.Tries, a.Was, a.Recent, a.Streak = old.Next, old.Tries, old.Was, old.Recent, old.Streak
+		a.Next, a.Tries, a.Ended, a.Was, a.Recent, a.Streak = old.Next, old.Tries, old.Ended, old.Was, old.Recent, old.Streak
 		if a.Usual == 0 && a.Noise == 0 {
 			a.Usual, a.Noise = old.Usual, old.Noise // a judge that started since does not know them
 		}
@@ -230,26 +230,46 @@ func (s *step) raise(a Alert) {
 }
 
 // lead picks the rule whose ladder is worked: the worst severity among those in
-// breach, then the one that fired first. While an op runs the lead stays.
+// breach, then the one that fired first. A rule whose ladder has ended leads only
+// if no other fires. While an op runs the lead stays.
 func (s *step) lead() {
 	if s.i.Op != nil {
 		return
 	}
-	best := -1
+	best, goes, done := -1, -1, -1 // in breach; firing at all; firing, and its ladder has ended
 	for k, a := range s.i.Alerts {
-		if !a.Firing || a.Verdict != Breach {
+		switch {
+		case !a.Firing:
 			continue
+		case a.Ended:
+			if done < 0 || a.Rule == s.i.Lead {
+				done = k
+			}
+			continue
+		case goes < 0 || a.Rule == s.i.Lead:
+			goes = k
 		}
-		if best < 0 || before(a, s.i.Alerts[best]) {
+		if a.Verdict == Breach && (best < 0 || before(a, s.i.Alerts[best])) {
 			best = k
 		}
 	}
-	if best >= 0 {
-		s.i.Lead = s.i.Alerts[best].Rule
-		return
-	}
-	if s.i.Lead == "" && len(s.i.Alerts) > 0 {
+	switch {
+	case best >= 0:
+		s.follow(s.i.Alerts[best].Rule)
+	case goes >= 0:
+		s.follow(s.i.Alerts[goes].Rule)
+	case done >= 0:
+		s.follow(s.i.Alerts[done].Rule)
+	case s.i.Lead == "" && len(s.i.Alerts) > 0:
 		s.i.Lead = s.i.Alerts[0].Rule
+	}
+}
+
+// follow makes a rule the lead. What the one before was told to wait for is not
+// its own.
+func (s *step) follow(rule string) {
+	if s.i.Lead != rule {
+		s.i.Lead, s.i.NextAt = rule, time.Time{}
 	}
 }
 
@@ -287,7 +307,15 @@ func (s *step) climb() {
 		return
 	}
 	lead := s.i.Alerts[k]
-	if lead.Verdict != Breach {
+	if lead.Ended {
+		s.enter(Escalated)
+		s.i.NextAt, s.i.HeldSince = time.Time{}, time.Time{}
+		return
+	}
+	if s.i.Phase == Escalated {
+		s.enter(Open) // another alert than those that have ended
+	}
+	if lead.Verdict != Breach && !(lead.Verdict == Conflict && lead.onlyTells()) {
 		s.unseen(lead)
 		return
 	}
@@ -299,13 +327,17 @@ func (s *step) climb() {
 		s.escalate(fmt.Sprintf("stop-loss: %d of at most %d actions brought no improvement", n, s.p.StopLoss), true)
 		return
 	}
+	if len(lead.Ladder) == 0 {
+		s.end(fmt.Sprintf("nothing is configured to be done about %s: it is only told", lead.Rule), false)
+		return
+	}
 	if lead.Next >= len(lead.Ladder) {
-		s.escalate(fmt.Sprintf("the ladder of %s is exhausted after %d rungs", lead.Rule, len(lead.Ladder)), true)
+		s.end(fmt.Sprintf("the ladder of %s is exhausted after %d rungs", lead.Rule, len(lead.Ladder)), true)
 		return
 	}
 	switch lead.Ladder[lead.Next].Action {
 	case "page":
-		s.escalate("the ladder of "+lead.Rule+" says page", true)
+		s.end("the ladder of "+lead.Rule+" says page", true)
 	case "capture":
 		s.enter(Acting)
 		s.do(Capture)
@@ -343,20 +375,46 @@ func (s *step) waiting(reason string) {
 	}
 }
 
+// page asks for a person. The first reason stands; a further one is told beside it.
 func (s *step) page(reason string) {
-	s.i.Paged, s.i.PageReason = true, reason
+	if !s.i.Paged {
+		s.i.Paged, s.i.PageReason = true, reason
+	}
 	s.note("paged", reason)
 }
 
-// escalate hands the incident to a person for good: watchdog only watches.
+// end ends the lead's ladder: watchdog does no more because of this alert, and goes
+// on with another that fires.
+func (s *step) end(reason string, page bool) {
+	if k := s.leading(); k >= 0 {
+		s.i.Alerts[k].Ended = true
+	}
+	s.i.NextAt, s.i.HeldSince = time.Time{}, time.Time{}
+	if page {
+		s.page(reason)
+	} else {
+		s.note("handed over", reason)
+	}
+	s.lead()
+	s.climb()
+}
+
+// escalate hands the whole incident to a person for good: what speaks against
+// acting here is the target, or what acting on it did, and not one rule's ladder.
 func (s *step) escalate(reason string, page bool) {
 	s.enter(Escalated)
+	s.i.HandedOver = true
 	s.i.NextAt, s.i.HeldSince = time.Time{}, time.Time{}
 	if page {
 		s.page(reason)
 		return
 	}
 	s.note("handed over", reason)
+}
+
+// onlyTells reports whether the next rung is for people: it needs no certainty.
+func (a Alert) onlyTells() bool {
+	return a.Next >= len(a.Ladder) || a.Ladder[a.Next].Action == "page" || a.Ladder[a.Next].Action == "capture"
 }
 
 // useless counts the ops that were applied and brought nothing.

@@ -195,7 +195,7 @@ func (s *stepFuzz) check(was, is Incident, e Event, effects []Effect) {
 	if is.Phase == Resolved && is.Op != nil {
 		bad("resolved with an op in flight (INV-40)")
 	}
-	if was.Phase == Escalated && was.Op == nil && is.Phase != Escalated && is.Phase != Resolved {
+	if was.HandedOver && (!is.HandedOver || was.Op == nil && is.Phase != Escalated && is.Phase != Resolved) {
 		bad("watchdog takes back what it handed to a person (INV-21)")
 	}
 	if was.Severity.Worse(is.Severity) {
@@ -206,6 +206,9 @@ func (s *stepFuzz) check(was, is Incident, e Event, effects []Effect) {
 	}
 	for _, a := range was.Alerts {
 		now, ok := is.Alert(a.Rule)
+		if ok && a.Ended && !now.Ended {
+			bad("the ladder of %s had ended and goes on (INV-21)", a.Rule)
+		}
 		if !ok || now.Next < a.Next || now.Next == a.Next && now.Tries < a.Tries || now.Next > len(now.Ladder) {
 			bad("the ladder of %s went from %d/%d to %d/%d (INV-21)", a.Rule, a.Next, a.Tries, now.Next, now.Tries)
 		}
@@ -268,6 +271,9 @@ func (s *stepFuzz) checkEffects(is Incident, e Event, effects []Effect, bad func
 				bad("C%d is sent without evidence", op.Plan.Class)
 			}
 		case Consider:
+			if lead, _ := is.Alert(is.Lead); lead.Ended || is.HandedOver {
+				bad("an action is sought that is a person's (INV-21)")
+			}
 			if lead, _ := is.Alert(is.Lead); lead.Verdict != Breach {
 				bad("an action is sought on the verdict %q (INV-08)", lead.Verdict)
 			}

@@ -385,3 +385,77 @@ func TestTheRungOfAnAdoptedOpCounts(t *testing.T) {
 		t.Fatalf("the next rung is %d, want the page (2)", got)
 	}
 }
+
+// The end of one rule's ladder is no end for the others: a rule that is only told
+// must not keep another from being worked.
+func TestTheEndOfALadderIsNotTheOthers(t *testing.T) {
+	for name, c := range map[string]struct {
+		first []string
+		hold  Hold
+		paged bool
+	}{
+		"it says page":              {[]string{"page"}, "", true},
+		"its mode allows no action": {[]string{"restart", "page"}, Advise, false},
+		"it is only told":           {nil, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			health, errs := breach("health", P1, 5, c.first...), breach("errors", P1, 5, "rollback", "page")
+			s := tell(t, health)
+			if c.hold != "" {
+				s.step(Considered{At: s.at, OpID: "o", Hold: c.hold, Reason: "mode observe", Plan: Plan{Summary: "restart it"}})
+			}
+			s.want(Escalated)
+			if s.inc.Paged != c.paged || s.inc.HandedOver {
+				t.Fatalf("paged %v, handed over %v", s.inc.Paged, s.inc.HandedOver)
+			}
+			s.after(time.Minute).tick(steady, health).want(Escalated)
+			s.after(time.Minute).tick(steady, health, errs).want(Open, Consider)
+			s.step(Considered{At: s.at, OpID: "o", Plan: Plan{Action: "rollback", Class: C4, Summary: "roll it back"}}).want(Acting, Reserve)
+			if s.inc.Lead != "errors" {
+				t.Errorf("%s leads", s.inc.Lead)
+			}
+		})
+	}
+}
+
+// What ends the whole incident ends every ladder.
+func TestWhatIsHandedOverIsForAllRules(t *testing.T) {
+	health, errs := breach("health", P1, 5, "restart", "page"), breach("errors", P1, 5, "rollback", "page")
+	s := tell(t, health)
+	s.step(Considered{At: s.at, OpID: "o", Hold: HandOver, Reason: "Argo CD owns it", Plan: Plan{Summary: "restart it"}}).want(Escalated)
+	s.after(time.Minute).tick(steady, health, errs).want(Escalated)
+	if !s.inc.HandedOver || !s.inc.Paged {
+		t.Errorf("handed over %v, paged %v", s.inc.HandedOver, s.inc.Paged)
+	}
+}
+
+// Every ladder has ended: watchdog only watches, and one page went out.
+func TestWhenAllLaddersHaveEndedAPersonMustAct(t *testing.T) {
+	a, b := breach("a", P1, 5, "page"), breach("b", P2, 5, "page")
+	s := tell(t, a, b).want(Escalated)
+	pages := 0
+	for _, e := range s.inc.Timeline {
+		if e.What == "paged" {
+			pages++
+		}
+	}
+	if !s.inc.Paged || pages != 2 || s.inc.PageReason != "the ladder of a says page" {
+		t.Errorf("paged %v for %q, %d lines", s.inc.Paged, s.inc.PageReason, pages)
+	}
+	b.Firing, b.Verdict = false, OK
+	s.after(time.Minute).tick(steady, a, b).want(Escalated)
+	a.Firing, a.Verdict = false, OK
+	s.after(time.Minute).tick(steady, a, b).want(Resolved)
+}
+
+// Sources that contradict each other are for people at once, and for nothing else.
+func TestAConflictIsToldAndNotActedUpon_INV08(t *testing.T) {
+	told := breach("told", P1, 5, "page")
+	told.Verdict = Conflict
+	if s := tell(t, told).want(Escalated); !s.inc.Paged {
+		t.Error("nobody was paged")
+	}
+	acts := breach("acts", P1, 5, "restart", "page")
+	acts.Verdict = Conflict
+	tell(t, acts).want(Frozen)
+}

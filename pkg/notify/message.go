@@ -51,9 +51,17 @@ func next(i incident.Incident) string {
 		}
 		return "watchdog does not act while it cannot trust what it sees."
 	case incident.Verifying:
-		return "watchdog waits whether it helped."
+		return also(i, "watchdog waits whether it helped.")
 	}
-	return "watchdog works on it."
+	return also(i, "watchdog works on it.")
+}
+
+// also adds that a person was asked for, although watchdog goes on.
+func also(i incident.Incident, what string) string {
+	if !i.Paged {
+		return what
+	}
+	return fmt.Sprintf("A person was paged (%s). Meanwhile %s goes on: %s", i.PageReason, i.Lead, what)
 }
 
 // actions are the finished attempts, one line each.
