@@ -63,6 +63,5 @@ var mutants = []mutant{
 	{"blindness clears an alert", "pkg/incident/step.go", "	return !slices.ContainsFunc(s.i.Alerts, func(a Alert) bool { return a.Firing })", "	return !slices.ContainsFunc(s.i.Alerts, func(a Alert) bool { return a.Firing && !a.Verdict.Unknown() })"},
 	{"nobody is paged at the end of the ladder", "pkg/incident/step.go", "	if page {\n		s.page(reason)\n	} else {", "	if page && reason == \"\" {\n		s.page(reason)\n	} else {"},
 	{"nobody is paged when all is handed over", "pkg/incident/step.go", "	if page {\n		s.page(reason)\n		return", "	if page && reason == \"\" {\n		s.page(reason)\n		return"},
-	{"the end of one ladder ends nothing", "pkg/incident/step.go", "		s.i.Alerts[k].Ended = true", "		_ = k"},
 	{"severity falls by itself", "pkg/incident/step.go", "	if a.Severity.Worse(s.i.Severity) {", "	if a.Severity != s.i.Severity {"},
 }
