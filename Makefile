@@ -29,6 +29,9 @@ bin/testbed: $(TESTBED_SOURCES)
 	@hack/slow "building the testbed: Kubernetes itself, once (11 to 22 minutes on two cores, a minute afterwards)" \
 	  env -C testbed CGO_ENABLED=0 go build -trimpath -ldflags "$(TESTBED_LDFLAGS)" -o ../bin/testbed .
 
+bin/alertmanager: hack/alertmanager test/tools/alertmanager/go.mod
+	@hack/slow "building Alertmanager (a minute on two cores)" hack/alertmanager $@
+
 testbed: bin/testbed ## build bin/testbed, the Kubernetes control plane for tests and demo
 
 demo: hack-need bin/watchdog bin/agent-system bin/demo bin/testbed ## watch watchdog roll back a bad release; SCENARIO=overload|crash|slow|agents|dependency|hold for others
@@ -39,7 +42,7 @@ test: unit fuzz explore sim mutants integration ## everything that CI runs
 unit: hack-need ## unit tests: race detector, random order
 	go test -race -shuffle=on ./...
 
-integration: hack-need bin/watchdog bin/agent-system bin/testbed ## tests on a real Kubernetes control plane
+integration: hack-need bin/watchdog bin/agent-system bin/testbed bin/alertmanager ## tests on a real Kubernetes control plane
 	go test -tags integration -count=1 -timeout 45m -v ./test/...
 
 explore: ## every state of the op protocol: crashes, lost leases, late writes, people

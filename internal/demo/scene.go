@@ -26,6 +26,9 @@ import (
 //go:embed config/*.yaml
 var configs embed.FS
 
+// WebhookToken is what a scene's watchdog takes alerts with.
+const WebhookToken = "demo-webhook-token"
+
 // Scene is one application with its own watchdog, load and receivers, in
 // namespaces of its own.
 type Scene struct {
@@ -115,6 +118,15 @@ func (s *Scene) URL(ctx context.Context, path string) (string, error) {
 	return fmt.Sprintf("http://127.%s:%d%s", strings.SplitN(svc.Spec.ClusterIP, ".", 2)[1], svc.Spec.Ports[0].Port, path), nil
 }
 
+// WatchdogURL is a path of watchdog's Service as it is reached from this machine.
+func (s *Scene) WatchdogURL(ctx context.Context, path string) (string, error) {
+	svc, err := s.Kube.CoreV1().Services(s.Watchdog).Get(ctx, "watchdog", metav1.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("http://127.%s:%d%s", strings.SplitN(svc.Spec.ClusterIP, ".", 2)[1], svc.Spec.Ports[0].Port, path), nil
+}
+
 // Config returns the scenario's configuration with the scene's names and addresses in it.
 func (s *Scene) Config(name string) (string, error) {
 	b, err := configs.ReadFile("config/" + name + ".yaml")
@@ -136,7 +148,7 @@ func (s *Scene) InstallWatchdog(ctx context.Context, config string, set ...strin
 	if _, err := s.Run(ctx, "", "kubectl", "label", "--overwrite", "namespace", s.Watchdog, "pod-security.kubernetes.io/enforce=restricted"); err != nil {
 		return err
 	}
-	_, _ = s.Run(ctx, "", "kubectl", "-n", s.Watchdog, "create", "secret", "generic", "receivers", "--from-literal=pagerduty="+strings.Repeat("0", 32), "--from-literal=slack=xoxb-demo", "--from-literal=statuspage=demo-token")
+	_, _ = s.Run(ctx, "", "kubectl", "-n", s.Watchdog, "create", "secret", "generic", "receivers", "--from-literal=pagerduty="+strings.Repeat("0", 32), "--from-literal=slack=xoxb-demo", "--from-literal=statuspage=demo-token", "--from-literal=alertmanager="+WebhookToken)
 	values, err := os.CreateTemp(s.Dir, "values-*.json")
 	if err != nil {
 		return err
@@ -151,7 +163,7 @@ func (s *Scene) InstallWatchdog(ctx context.Context, config string, set ...strin
 	args := []string{"helm", "upgrade", "--install", "watchdog", filepath.Join(s.Root, "deploy", "helm", "watchdog"), "-n", s.Watchdog, "-f", values.Name(), "--wait", "--timeout", "90s",
 		"--set", "image.repository=watchdog", "--set", "image.tag=dev", "--set", "fullnameOverride=watchdog", "--set", "listenAddress=$(POD_IP):9095",
 		"--set", "rbac.scope=namespaces", "--set", "rbac.namespaces={" + s.Namespace + "}"}
-	for _, kind := range []string{"pagerduty", "slack", "statuspage"} {
+	for _, kind := range []string{"alertmanager", "pagerduty", "slack", "statuspage"} {
 		args = append(args, "--set", "receivers."+kind+".existingSecret=receivers")
 	}
 	for _, v := range set {

@@ -67,6 +67,8 @@ func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 
 // healthy: the rollout is complete and every rule that can see says OK, and said
 // so lately: what a process saw before it hung is no proof for the time since.
+// Rules of rule files say nothing while all is well; then the target's own probes
+// must.
 func healthy(v View, now time.Time, fresh time.Duration) bool {
 	if !v.Rollout.Done {
 		return false
@@ -80,6 +82,9 @@ func healthy(v View, now time.Time, fresh time.Duration) bool {
 			return false
 		}
 		seen = seen || a.Verdict == incident.OK
+	}
+	for _, s := range v.Signals {
+		seen = seen || s.Source == "probe" && s.Known && !s.Bad && now.Sub(s.At) <= fresh
 	}
 	return seen
 }

@@ -31,7 +31,8 @@ type ruleState struct {
 	GroupRule
 	expr   string // a scalar is asked for as a vector
 	cond   *comparison
-	needed []string
+	needed []string // selectors without which the expression gives nothing
+	alive  []string // what must have data for silence to mean something
 
 	active   map[uint64]Instance
 	seeded   map[uint64]Instance // brought back after a restart, and not evaluated since
@@ -94,9 +95,9 @@ func (r *ruleState) see(q *question) (map[uint64]Instance, error) {
 }
 
 // missing returns how to tell what is seen of an alert that the expression gave
-// no more: the value under its condition, or else data of its target behind each
-// selector that the expression cannot do without. It asks only if there is such
-// an alert, and each question once.
+// no more: the value under its condition, or else data of its target in each metric
+// that the expression cannot do without. It asks only if there is such an alert,
+// and each question once.
 func (r *ruleState) missing(q *question) func(Instance) sight {
 	m := &missing{r: r, q: q, seen: map[string]targetsSeen{}}
 	return m.sight
@@ -133,7 +134,7 @@ func (m *missing) sight(a Instance) sight {
 			return sight{verdict: OK}
 		}
 	}
-	for _, sel := range m.r.needed {
+	for _, sel := range m.r.alive {
 		if m.err != nil {
 			break
 		}
@@ -302,6 +303,8 @@ func (r *ruleState) shown(source string, next map[uint64]Instance, ended map[str
 		e.Verdict, e.Reason = s.verdict, s.reason
 		if s.known {
 			e.Value = s.value
+		} else if r.cond != nil && s.verdict == OK {
+			e.Value = r.cond.bound // it is not worse than that; more is not known
 		}
 		all[target] = r.alert(source, []Instance{e.Instance}, at)
 	}
@@ -365,7 +368,7 @@ func (r *ruleState) reason(w Instance, firing int) string {
 		text = brief(r.Expr)
 	}
 	switch {
-	case w.Verdict == OK && r.cond != nil:
+	case w.Verdict == OK && r.cond != nil && w.Value != r.cond.bound:
 		return fmt.Sprintf("%s gives %s: %s holds no more", brief(r.cond.value), number(w.Value), brief(r.Expr))
 	case w.Verdict == OK:
 		return brief(r.Expr) + " gives nothing any more"

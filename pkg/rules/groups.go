@@ -182,6 +182,12 @@ func trace(groups []*groupState, source string) {
 	}
 	for _, r := range rules {
 		r.needed = sources(r.needed, recorded, map[string]bool{})
+		r.alive = nil
+		for _, sel := range r.needed {
+			r.alive = append(r.alive, alive(sel))
+		}
+		slices.Sort(r.alive)
+		r.alive = slices.Compact(r.alive)
 	}
 }
 

@@ -267,3 +267,32 @@ func TestTheLookBeforeAnActMovesNothing(t *testing.T) {
 	}
 	b.want("shop", "QueueTooLong", Firing, Breach)
 }
+
+// Without errors there is no series of errors: that is no blindness while the
+// metric counts other requests of the target.
+func TestNoErrorsIsARecovery(t *testing.T) {
+	b := newBench(t, `
+groups:
+  - name: errors
+    rules:
+      - {alert: Errors, expr: 'sum by (target) (rate(requests_total{code=~"5.."}[1m])) / sum by (target) (rate(requests_total[1m])) > 0.1'}
+`)
+	n := 0.0
+	requests := func(failing bool) {
+		n += 100
+		samples := []*model.Sample{one(b.now, n, "requests_total", "target", "shop", "pod", "new", "code", "200")}
+		if failing {
+			samples = append(samples, one(b.now, n, "requests_total", "target", "shop", "pod", "old", "code", "500"))
+		}
+		b.step(samples...)
+	}
+	for range 4 {
+		requests(true)
+	}
+	b.want("shop", "Errors", Firing, Breach)
+	b.step(one(b.now, staleMark(), "requests_total", "target", "shop", "pod", "old", "code", "500"))
+	for range 30 {
+		requests(false)
+	}
+	b.want("shop", "Errors", Inactive, OK)
+}

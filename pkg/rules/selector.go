@@ -141,6 +141,25 @@ func metricOf(selector string) string {
 	return name
 }
 
+// alive widens a selector to all that its metric says of the same objects: without
+// errors there is no series of errors, and no blindness either, as long as the
+// metric has others.
+func alive(selector string) string {
+	tree, err := newParser().ParseExpr(selector)
+	v, ok := tree.(*parser.VectorSelector)
+	if err != nil || !ok || metricOf(selector) == "" {
+		return selector
+	}
+	v.LabelMatchers = slices.DeleteFunc(slices.Clone(v.LabelMatchers), func(m *labels.Matcher) bool {
+		return m.Name != labels.MetricName && !slices.Contains(objects, m.Name)
+	})
+	return v.String()
+}
+
+// objects are the labels that say which objects a series is of, and not what
+// about them.
+var objects = append([]string{"job", "instance", "cluster"}, TargetLabels...)
+
 // Reach returns how far back the rule's expressions look into the samples.
 func (r Rule) Reach() time.Duration {
 	furthest := time.Duration(0)

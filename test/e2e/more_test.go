@@ -381,13 +381,16 @@ func listPods(t *testing.T, s *demo.Scene, file string, done <-chan struct{}) {
 	for {
 		pods, err := tb.Kube.CoreV1().Pods(s.Namespace).List(contextForCleanup(), metav1.ListOptions{})
 		if err == nil {
-			targets := []string{}
+			targets := []map[string]any{}
 			for _, p := range pods.Items {
 				if p.Status.PodIP != "" && p.DeletionTimestamp == nil {
-					targets = append(targets, "127."+strings.SplitN(p.Status.PodIP, ".", 2)[1]+":8080")
+					targets = append(targets, map[string]any{
+						"targets": []string{"127." + strings.SplitN(p.Status.PodIP, ".", 2)[1] + ":8080"},
+						"labels":  map[string]string{"namespace": s.Namespace, "deployment": "agent-system", "pod": p.Name},
+					})
 				}
 			}
-			b, _ := json.Marshal([]map[string]any{{"targets": targets}})
+			b, _ := json.Marshal(targets)
 			_ = os.WriteFile(file+".new", b, 0o644)
 			_ = os.Rename(file+".new", file)
 		}
