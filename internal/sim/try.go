@@ -48,16 +48,16 @@ type Outcome struct {
 	Would   string   `json:"would,omitempty"`
 	Mode    string   `json:"mode,omitempty"`
 	// Paged says that a person must act.
-	Paged      bool   `json:"paged"`
-	PagedAfter Span   `json:"pagedAfter,omitempty"`
-	PageReason string `json:"pageReason,omitempty"`
-	Was        string `json:"was"` // "bad", or "well" if nothing ever was wrong
-	Well       bool   `json:"well"`
-	WellAfter  Span   `json:"wellAfter,omitempty"`
-	Grade      Grade  `json:"grade"`
-	Verdict    string `json:"verdict"`
-	Why        string `json:"why,omitempty"`
-	Story   []string `json:"story,omitempty"`
+	Paged      bool     `json:"paged"`
+	PagedAfter Span     `json:"pagedAfter,omitempty"`
+	PageReason string   `json:"pageReason,omitempty"`
+	Was        string   `json:"was"` // "bad", or "well" if nothing ever was wrong
+	Well       bool     `json:"well"`
+	WellAfter  Span     `json:"wellAfter,omitempty"`
+	Grade      Grade    `json:"grade"`
+	Verdict    string   `json:"verdict"`
+	Why        string   `json:"why,omitempty"`
+	Story      []string `json:"story,omitempty"`
 
 	metrics []string
 }

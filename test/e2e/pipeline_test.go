@@ -84,7 +84,9 @@ func TestFromScrapeToResolved(t *testing.T) {
 	until(t, "the webhook to have taken the alert and its end", time.Minute, func() bool { return watched.accepted(t) >= 2 })
 
 	// What no target is on is told, and nothing is done about it.
-	other, err := s.WaitIncident(within(t, time.Minute), "about the disk", func(i incident.Incident) bool { return strings.HasPrefix(i.Target.Name, "not watched: NodeDiskFillsUp") })
+	other, err := s.WaitIncident(within(t, time.Minute), "about the disk", func(i incident.Incident) bool {
+		return strings.HasPrefix(i.Target.Name, "not watched: NodeDiskFillsUp")
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

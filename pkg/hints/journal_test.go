@@ -1,0 +1,321 @@
+package hints
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// replayed returns the lines of the journal in dir, and how much of it was torn.
+func replayed(t testing.TB, dir string) (lines []string, torn int, err error) {
+	t.Helper()
+	j, torn, err := openJournal(dir, time.Now, func(l []byte) error { lines = append(lines, string(l)); return nil })
+	if err == nil {
+		err = j.close()
+	}
+	return lines, torn, err
+}
+
+// written is a journal of n frames of two lines each; it returns the bytes of its
+// one segment.
+func written(t testing.TB, dir string, n int) []byte {
+	t.Helper()
+	j, _, err := openJournal(dir, time.Now, func([]byte) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		if err := j.append([][]byte{fmt.Appendf(nil, `{"n":%d}`, i), fmt.Appendf(nil, `{"n":"%d again"}`, i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(j.path(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestATornEndIsCutOffAtEveryByte_F52(t *testing.T) {
+	whole := written(t, filepath.Join(t.TempDir(), "j"), 4)
+	frameLen := len(whole) / 4
+	for cutAt := range len(whole) {
+		dir := filepath.Join(t.TempDir(), "j")
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, fmt.Sprintf(segmentName, 1))
+		if err := os.WriteFile(path, whole[:cutAt], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		lines, torn, err := replayed(t, dir)
+		if err != nil || len(lines) != cutAt/frameLen*2 || torn != cutAt%frameLen {
+			t.Fatalf("cut at %d of %d: %d lines, %d bytes torn, %v", cutAt, len(whole), len(lines), torn, err)
+		}
+		if kept, _ := os.ReadFile(filepath.Join(dir, "torn-000000000001")); len(kept) != torn {
+			t.Errorf("cut at %d: %d of %d torn bytes are kept", cutAt, len(kept), torn)
+		}
+		if again, torn, err := replayed(t, dir); err != nil || torn != 0 || !slices.Equal(again, lines) {
+			t.Fatalf("cut at %d, opened again: %d bytes torn, %v", cutAt, torn, err)
+		}
+	}
+}
+
+func TestADamagedMiddleIsAnErrorThatSaysWhatToDo_F52(t *testing.T) {
+	whole := written(t, filepath.Join(t.TempDir(), "j"), 4)
+	last := len(whole) - len(whole)/4
+	for at := range len(whole) {
+		dir := filepath.Join(t.TempDir(), "j")
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		b := slices.Clone(whole)
+		b[at] ^= 0x40
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf(segmentName, 1)), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		lines, torn, err := replayed(t, dir)
+		switch {
+		case at < last && (err == nil || !strings.Contains(err.Error(), "mv "+dir+" "+dir+".damaged")):
+			t.Fatalf("byte %d: %v", at, err)
+		case at >= last && (err != nil || len(lines) != 6 || torn == 0):
+			t.Fatalf("byte %d, in the last frame: %d lines, %d bytes torn, %v", at, len(lines), torn, err)
+		}
+	}
+}
+
+func TestAMissingSegmentAndADamagedSnapshotAreErrors(t *testing.T) {
+	for _, tc := range []struct {
+		name, want string
+		spoil      func(dir string) error
+	}{
+		{"a segment in the middle is gone", "segment-000000000002: the file is missing", func(dir string) error { return os.Remove(filepath.Join(dir, "segment-000000000002")) }},
+		{"a segment before the last is torn", "segment-000000000001: byte", func(dir string) error { return os.Truncate(filepath.Join(dir, "segment-000000000001"), 20) }},
+		{"a snapshot is torn", "snapshot-000000000001: damaged frame", func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "snapshot-000000000001"), []byte("x"), 0o600)
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "j")
+			j, _, err := openJournal(dir, time.Now, func([]byte) error { return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				if err := errors.Join(j.append([][]byte{[]byte("{}")}), j.roll()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(j.close(), tc.spoil(dir)); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := replayed(t, dir); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// TestACrashDuringCompactionLosesNothing stops between each two of its steps.
+func TestACrashDuringCompactionLosesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "j")
+	j, _, err := openJournal(dir, time.Now, func([]byte) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(text string) {
+		t.Helper()
+		if err := j.append([][]byte{[]byte(text)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// seen is what a process that starts now would read.
+	seen := func(when string, want ...string) {
+		t.Helper()
+		copied := filepath.Join(t.TempDir(), "copy")
+		if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(copied, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if lines, _, err := replayed(t, copied); err != nil || !slices.Equal(lines, want) {
+			t.Errorf("%s: %q, %v; want %q", when, lines, err, want)
+		}
+	}
+	add("a1")
+	add("b1")
+	add("a2")
+	through, err := j.begin()
+	if err != nil || through != 1 {
+		t.Fatal(through, err)
+	}
+	add("c1")
+	seen("the new segment is begun", "a1", "b1", "a2", "c1")
+	if err := os.WriteFile(filepath.Join(dir, "snapshot-000000000001.new"), []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	seen("half of the snapshot is written", "a1", "b1", "a2", "c1")
+	if err := writeSnapshotOnly(dir, "b1", "a2"); err != nil {
+		t.Fatal(err)
+	}
+	seen("the snapshot is there, and the old segment too", "b1", "a2", "c1")
+	if err := j.compact(through, [][]byte{[]byte("b1"), []byte("a2")}); err != nil {
+		t.Fatal(err)
+	}
+	seen("done", "b1", "a2", "c1")
+	if _, err := os.Stat(j.path(1)); !os.IsNotExist(err) {
+		t.Errorf("the old segment is left: %v", err)
+	}
+	add("d1")
+	if through, err = j.begin(); err != nil || through != 2 {
+		t.Fatal(through, err)
+	}
+	if err := j.compact(through, [][]byte{[]byte("d1")}); err != nil {
+		t.Fatal(err)
+	}
+	seen("done twice", "d1")
+	if err := j.close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func writeSnapshotOnly(dir string, lines ...string) error {
+	f, err := os.Create(filepath.Join(dir, "snapshot-000000000001"))
+	if err != nil {
+		return err
+	}
+	for _, l := range lines {
+		err = errors.Join(err, writeLines(f, [][]byte{[]byte(l)}))
+	}
+	return errors.Join(err, f.Close())
+}
+
+// sick is a file whose writes do what a full disk, or a broken one, does.
+type sick struct {
+	*os.File
+	half bool  // of what is written reaches the disk before the error
+	full error // of Write
+	sync error
+}
+
+func (s *sick) Write(b []byte) (int, error) {
+	if s.full == nil {
+		return s.File.Write(b)
+	}
+	if s.half {
+		n, _ := s.File.Write(b[:len(b)/2])
+		return n, s.full
+	}
+	return 0, s.full
+}
+
+func (s *sick) Sync() error { return errors.Join(s.sync, s.File.Sync()) }
+
+func TestWhatIsNotOnDiskIsRefusedAndTheJournalHealsWhenItCan_F50_F51(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		ill  sick
+	}{
+		{"a full disk", sick{full: syscall.ENOSPC}},
+		{"a disk that is full in the middle of a write", sick{full: syscall.ENOSPC, half: true}},
+		{"a sync that fails after a whole write", sick{sync: syscall.EIO}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir, now, ill := filepath.Join(t.TempDir(), "j"), t0, true
+			j, _, err := openJournal(dir, func() time.Time { return now }, func([]byte) error { return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := j.append([][]byte{[]byte("before")}); err != nil {
+				t.Fatal(err)
+			}
+			j.create = func(path string) (file, error) {
+				f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+				s := tc.ill
+				s.File = f
+				if !ill {
+					s = sick{File: f}
+				}
+				return &s, err
+			}
+			if err := j.roll(); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				if err := j.append([][]byte{[]byte("refused")}); !errors.Is(err, ErrNotWritable) || !strings.Contains(err.Error(), "free the disk") {
+					t.Errorf("while it is ill: %v", err)
+				}
+				now = now.Add(healEvery)
+			}
+			ill = false
+			if err := j.append([][]byte{[]byte("after")}); err != nil {
+				t.Errorf("when it is well again: %v", err)
+			}
+			if err := j.append([][]byte{[]byte("and on")}); err != nil {
+				t.Error(err)
+			}
+			if err := j.close(); err != nil {
+				t.Fatal(err)
+			}
+			if lines, torn, err := replayed(t, dir); err != nil || torn != 0 || !slices.Equal(lines, []string{"before", "after", "and on"}) {
+				t.Errorf("on disk: %q, %d torn, %v", lines, torn, err)
+			}
+		})
+	}
+}
+
+func TestBetweenTwoTriesToHealNothingIsTouched(t *testing.T) {
+	now, made := t0, 0
+	j, _, err := openJournal(filepath.Join(t.TempDir(), "j"), func() time.Time { return now }, func([]byte) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.create = func(string) (file, error) { made++; return nil, syscall.EROFS }
+	j.triedAt = now
+	_ = j.fail(syscall.EIO)
+	for range 100 {
+		if err := j.append([][]byte{[]byte("x")}); !errors.Is(err, ErrNotWritable) {
+			t.Fatal(err)
+		}
+	}
+	if made != 0 {
+		t.Errorf("%d files were tried within the same second", made)
+	}
+	now = now.Add(healEvery)
+	if err := j.append([][]byte{[]byte("x")}); !errors.Is(err, syscall.EROFS) || made != 1 {
+		t.Errorf("a second later: %v, %d files tried", err, made)
+	}
+}
+
+func TestSegmentsAreBoundedAndRead(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "j")
+	j, _, err := openJournal(dir, time.Now, func([]byte) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	big := []byte(strings.Repeat("x", maxSegment/2+1))
+	for range 3 {
+		if err := j.append([][]byte{big}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if j.segment != 2 {
+		t.Errorf("segment %d is open, want 2", j.segment)
+	}
+	if err := j.close(); err != nil {
+		t.Fatal(err)
+	}
+	if lines, _, err := replayed(t, dir); err != nil || len(lines) != 3 {
+		t.Errorf("%d lines, %v", len(lines), err)
+	}
+}
