@@ -32,17 +32,20 @@ bin/testbed: $(TESTBED_SOURCES)
 bin/alertmanager: hack/alertmanager test/tools/alertmanager/go.mod
 	@hack/slow "building Alertmanager (a minute on two cores)" hack/alertmanager $@
 
+bin/prometheus: hack/prometheus test/tools/prometheus/go.mod
+	@hack/slow "building Prometheus (5 minutes on two cores, once)" hack/prometheus $@
+
 testbed: bin/testbed ## build bin/testbed, the Kubernetes control plane for tests and demo
 
 demo: hack-need bin/watchdog bin/agent-system bin/demo bin/testbed ## watch watchdog roll back a bad release; SCENARIO=overload|crash|slow|agents|dependency|hold for others
 	@bin/demo $(if $(SCENARIO),-scenario $(SCENARIO))
 
-test: unit fuzz explore sim mutants integration ## everything that CI runs
+test: unit fuzz explore sim mutants differential integration ## everything that CI runs
 
 unit: hack-need ## unit tests: race detector, random order
 	go test -race -shuffle=on ./...
 
-integration: hack-need bin/watchdog bin/agent-system bin/testbed bin/alertmanager ## tests on a real Kubernetes control plane
+integration: hack-need bin/watchdog bin/agent-system bin/testbed bin/prometheus bin/alertmanager ## tests on a real Kubernetes control plane
 	go test -tags integration -count=1 -timeout 45m -v ./test/...
 
 explore: ## every state of the op protocol: crashes, lost leases, late writes, people
@@ -60,6 +63,9 @@ museum: ## accidents that other systems had, played against watchdog
 
 mutants: ## safety bugs built in one at a time: the simulator must object to each; TABLE=1 writes docs/mutants.md
 	@go test -count=1 -timeout 30m -v ./internal/mutants -args -all $(if $(TABLE),-table) | grep -Ev '^=== |^ +--- PASS'
+
+differential: ## rule files judged by watchdog and by Prometheus' own code: the same alerts at the same moments (more than 100,000 evaluations)
+	@DIFF_WORLDS=60 go test -count=1 -timeout 10m -v -run 'TestGroupsAgreeWithPrometheus$$' ./pkg/rules | grep -Ev '^=== |^ +--- PASS'
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME (30s) each, as many at once as there are cores
@@ -84,4 +90,4 @@ clean: ## remove what was built
 hack-need:
 	@hack/need
 
-.PHONY: help build testbed demo test unit integration explore sim sim-million museum mutants fuzz check bench image clean hack-need
+.PHONY: help build testbed demo test unit integration explore sim sim-million museum mutants differential fuzz check bench image clean hack-need

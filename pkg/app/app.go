@@ -208,6 +208,7 @@ func (a *App) run(ctx context.Context) error {
 	})
 	a.heard(a.intake.Book().Firing())
 	g.Go(func() error { return a.intake.Run(ctx) })
+	g.Go(func() error { a.writeAlerts(ctx); return nil })
 	g.Go(func() error { a.keepState(ctx); return nil })
 	g.Go(func() error { return a.outbox.Run(ctx) })
 	g.Go(func() error { return a.lead(ctx) })
@@ -309,7 +310,8 @@ func Firing(open []incident.Incident) []rules.Alert {
 
 func (a *App) pages() web.Options {
 	return web.Options{
-		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(),
+		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(), Rules: a.ruleGroups,
+		PromQL: &web.PromQL{Engine: rules.NewEngine(rules.LocalOptions{}), Queryable: a.samples, Parser: rules.NewParser(), Now: a.clock.Now, Version: version.Version},
 		Ready: func() error {
 			if a.leader.Load() == nil {
 				return errors.New("no leader is known yet")

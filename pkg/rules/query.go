@@ -64,8 +64,8 @@ type LocalOptions struct {
 	MaxSamples int
 }
 
-// NewLocal returns a QueryFunc of the embedded PromQL engine over q.
-func NewLocal(q storage.Queryable, opts LocalOptions) QueryFunc {
+// NewEngine returns an embedded PromQL engine.
+func NewEngine(opts LocalOptions) *promql.Engine {
 	if opts.Lookback <= 0 {
 		opts.Lookback = lookback
 	}
@@ -75,7 +75,7 @@ func NewLocal(q storage.Queryable, opts LocalOptions) QueryFunc {
 	if opts.MaxSamples <= 0 {
 		opts.MaxSamples = 50_000_000
 	}
-	engine := promql.NewEngine(promql.EngineOpts{
+	return promql.NewEngine(promql.EngineOpts{
 		Logger:                   opts.Logger,
 		MaxSamples:               opts.MaxSamples,
 		Timeout:                  opts.Timeout,
@@ -85,6 +85,11 @@ func NewLocal(q storage.Queryable, opts LocalOptions) QueryFunc {
 		EnableNegativeOffset:     true,
 		Parser:                   newParser(),
 	})
+}
+
+// NewLocal returns a QueryFunc of the embedded PromQL engine over q.
+func NewLocal(q storage.Queryable, opts LocalOptions) QueryFunc {
+	engine := NewEngine(opts)
 	return func(ctx context.Context, expr string, at time.Time) ([]Point, error) {
 		return askEngine(ctx, engine, q, expr, at)
 	}
@@ -127,5 +132,8 @@ func brief(expr string) string {
 	}
 	return expr
 }
+
+// NewParser returns the parser of all expressions.
+func NewParser() parser.Parser { return newParser() }
 
 func newParser() parser.Parser { return parser.NewParser(parser.Options{}) }

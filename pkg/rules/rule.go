@@ -120,6 +120,9 @@ func (r Rule) check() error {
 	return errors.Join(errs...)
 }
 
+// Text is the rule's expression with its window in it.
+func (r Rule) Text() string { return r.withDefaults().expand(r.Expr) }
+
 // expand replaces $window in expr.
 func (r Rule) expand(expr string) string {
 	return strings.ReplaceAll(expr, "$window", model.Duration(r.Window).String())

@@ -40,6 +40,10 @@ type Options struct {
 	Targets func() any
 	// Alertmanager takes webhooks at AlertmanagerPath; nil: there is no such page.
 	Alertmanager http.Handler
+	// PromQL answers questions over watchdog's own samples, and Rules what is judged,
+	// in the words of Prometheus' API; nil: there are no such pages.
+	PromQL *PromQL
+	Rules  func() []RuleGroup
 	// Profiling serves /debug/pprof.
 	Profiling bool
 }
@@ -97,8 +101,14 @@ func Handler(o Options) http.Handler {
 		fail(w, http.StatusNotFound, fmt.Sprintf("no incident %q", r.PathValue("id")))
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		text(w, http.StatusOK, "watchdog\n\n/metrics\n/-/healthy\n/-/ready\n/-/reload (POST)\n/api/v1/targets\n/api/v1/incidents\n/api/v1/incidents/{id}\n")
+		text(w, http.StatusOK, "watchdog\n\n/metrics\n/-/healthy\n/-/ready\n/-/reload (POST)\n/api/v1/targets\n/api/v1/incidents\n/api/v1/incidents/{id}\n/api/v1/rules\n/api/v1/alerts\n/api/v1/query\n/api/v1/query_range\n/webhook/alertmanager (POST)\n")
 	})
+	if o.PromQL != nil {
+		o.PromQL.register(mux)
+	}
+	if o.Rules != nil {
+		registerRules(mux, o.Rules)
+	}
 	if o.Alertmanager != nil {
 		mux.Handle("POST "+AlertmanagerPath, o.Alertmanager)
 	}

@@ -17,47 +17,35 @@ import (
 	"testing"
 	"time"
 
+	"go.yaml.in/yaml/v4"
+
 	"watchdog.io/watchdog/internal/demo"
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// pipelineRules is one rule file for Prometheus and for watchdog.
-const pipelineRules = `groups:
-  - name: agent-system
-    interval: 1s
-    rules:
-      - record: deployment:http_errors:ratio_rate10s
-        expr: |
-          sum by (namespace, deployment) (rate(http_requests_total{code=~"5.."}[10s]))
-            / sum by (namespace, deployment) (rate(http_requests_total[10s]))
-      - alert: AgentSystemErrors
-        expr: deployment:http_errors:ratio_rate10s > 0.05
-        for: 5s
-        labels: {severity: critical}
-        annotations:
-          summary: '{{ $value | humanizePercentage }} of the requests to {{ $labels.deployment }} fail'
-      - alert: NodeDiskFillsUp
-        expr: vector(1)
-        labels: {severity: warning, namespace: storage}
-        annotations: {summary: 'a disk that no target of watchdog is on'}
-`
+// tutorial returns the block of docs/prometheus.md that begins with the name of a
+// file, for the scene's own names and addresses.
+func tutorial(t *testing.T, s *demo.Scene, file string, pairs ...string) string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(root, "docs", "prometheus.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(page), "```yaml\n# "+file+"\n")
+	block, _, closed := strings.Cut(rest, "```")
+	if !ok || !closed {
+		t.Fatalf("docs/prometheus.md has no block %s", file)
+	}
+	block = strings.NewReplacer("namespace: agent-system", "namespace: "+s.Namespace, ".agent-system/", "."+s.Namespace+"/").Replace(block)
+	return replaced(t, block, pairs...)
+}
 
-// pipelineRoutes is what watchdog does about the alerts.
-const pipelineRoutes = `thresholds: []
-prometheus: { url: "PROMETHEUS", timeout: 5s, rule_files: [/etc/watchdog/rules.yaml] }
-alertmanager: { senders: [{ name: alertmanager, token_file: /etc/watchdog/secrets/alertmanager/alertmanager }] }
-routes:
-  - matchers: [alertname="AgentSystemErrors"]
-    mode: auto
-    ladder: [capture, {rollback: { settle: 3s, verify: 60s }}, page]
-`
-
-// TestFromScrapeToResolved: Prometheus scrapes the application, its rule fires,
+// TestFromScrapeToResolved follows docs/prometheus.md: Prometheus scrapes the application, its rule fires,
 // Alertmanager posts the alert, watchdog asks Prometheus by the same rule, rolls
 // the release back, sees the rule end, and Alertmanager says so, too.
 func TestFromScrapeToResolved(t *testing.T) {
 	s := stage(t, "pipeline")
-	watched := watchThrough(t, s, pipelineRules, pipelineRoutes)
+	watched := watchThrough(t, s)
 	good(t, s)
 	target, err := s.URL(t.Context(), "/work")
 	if err != nil {
@@ -82,6 +70,15 @@ func TestFromScrapeToResolved(t *testing.T) {
 	wantEffects(t, s, 1)
 	// Both the firing and the resolved notification were taken.
 	until(t, "the webhook to have taken the alert and its end", time.Minute, func() bool { return watched.accepted(t) >= 2 })
+
+	// watchdog speaks Prometheus' API itself.
+	api, err := s.WatchdogURL(t.Context(), "/api/v1/query?query=probe_success")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body := fetch(t, api); !strings.Contains(body, `"target":"agent-system"`) {
+		t.Errorf("GET %s: %s", api, body)
+	}
 
 	// What no target is on is told, and nothing is done about it.
 	other, err := s.WaitIncident(within(t, time.Minute), "about the disk", func(i incident.Incident) bool {
@@ -141,26 +138,41 @@ type monitoring struct {
 	alertmanager string
 }
 
-// watchThrough starts both and installs watchdog with the routes.
-func watchThrough(t *testing.T, s *demo.Scene, rules, routes string) *monitoring {
+// watchThrough starts both and installs watchdog, all as docs/prometheus.md says.
+func watchThrough(t *testing.T, s *demo.Scene) *monitoring {
 	t.Helper()
 	m := &monitoring{scene: s, prometheus: free(t), alertmanager: free(t)}
-	text := config(t, s, "release")
-	text = text[:strings.Index(text, "thresholds:")] + strings.ReplaceAll(routes, "PROMETHEUS", "http://"+m.prometheus)
-	s.Values = map[string]any{"extraFiles": map[string]any{"rules.yaml": rules}}
 	dir := t.TempDir()
+	rules := tutorial(t, s, "rules.yaml")
 	m.serve(t, dir, rules)
-	installText(t, s, text)
-	url, err := s.WatchdogURL(t.Context(), "/webhook/alertmanager")
+	values := tutorial(t, s, "values.yaml", "http://prometheus.monitoring:9090", "http://"+m.prometheus, "secrets/alertmanager/token", "secrets/alertmanager/alertmanager")
+	var doc struct {
+		Config map[string]any `yaml:"config"`
+	}
+	if err := yaml.Unmarshal([]byte(values), &doc); err != nil {
+		t.Fatal(err)
+	}
+	// The scene's receivers and short times are not the reader's.
+	var base map[string]any
+	text := config(t, s, "release")
+	if err := yaml.Unmarshal([]byte(text[:strings.Index(text, "thresholds:")]), &base); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"receivers", "guards", "evaluation_interval"} {
+		doc.Config[key] = base[key]
+	}
+	conf, err := yaml.Marshal(doc.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "alertmanager.yml"), fmt.Sprintf(`route: { receiver: watchdog, group_by: [alertname, namespace], group_wait: 1s, group_interval: 2s, repeat_interval: 1m }
-receivers:
-  - name: watchdog
-    webhook_configs:
-      - { url: %q, send_resolved: true, http_config: { authorization: { credentials: %q } } }
-`, url, demo.WebhookToken))
+	s.Values = map[string]any{"extraFiles": map[string]any{"rules.yaml": rules}}
+	installText(t, s, string(conf))
+	url, err := s.WatchdogURL(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "token"), demo.WebhookToken)
+	write(t, filepath.Join(dir, "alertmanager.yml"), tutorial(t, s, "alertmanager.yml", "http://watchdog.watchdog:9095", url))
 	process(t, dir, "alertmanager", "--config.file=alertmanager.yml", "--storage.path="+filepath.Join(dir, "am"), "--web.listen-address="+m.alertmanager, "--cluster.listen-address=")
 	ready(t, "http://"+m.alertmanager+"/-/ready")
 	return m
@@ -252,6 +264,20 @@ func process(t *testing.T, dir, name string, args ...string) {
 			t.Logf("%s:\n%s", name, strings.Join(lines[max(0, len(lines)-30):], "\n"))
 		}
 	})
+}
+
+func fetch(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
 
 func ready(t *testing.T, url string) {
