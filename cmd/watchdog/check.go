@@ -92,7 +92,7 @@ func show(c *cobra.Command, r checked, cfg *config.Config, all config.Errors) {
 	}
 	switch {
 	case r.Valid:
-		fmt.Fprintf(out, "%s: valid: %d targets, %d rules, mode %s\n", r.File, len(cfg.Targets), len(cfg.Thresholds), cfg.Mode)
+		fmt.Fprintf(out, "%s: valid: %d targets, %d rules, mode %s%s\n", r.File, len(cfg.Targets), len(cfg.Thresholds), cfg.Mode, more(cfg))
 	case len(all) > 0:
 		source, _ := os.ReadFile(r.File)
 		fmt.Fprint(out, all.Excerpt(source))
@@ -101,4 +101,18 @@ func show(c *cobra.Command, r checked, cfg *config.Config, all config.Errors) {
 			fmt.Fprintf(out, "%s: %s\n", p.File, p.Message)
 		}
 	}
+}
+
+// more counts what only some files have.
+func more(cfg *config.Config) string {
+	text := ""
+	for _, n := range []struct {
+		n    int
+		what string
+	}{{len(cfg.RuleTexts), "rule files"}, {len(cfg.Routes), "routes"}, {len(cfg.SLOs), "objectives"}} {
+		if n.n > 0 {
+			text += fmt.Sprintf(", %d %s", n.n, n.what)
+		}
+	}
+	return text
 }

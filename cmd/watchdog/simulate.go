@@ -50,7 +50,7 @@ A mode below auto only says what would have been done. --mode auto plays the pol
 as if the ceiling were auto, and with it every target and rule for which the file
 gives no mode; where the file gives a lower one, that still wins, and it is said.
 
-Rules that ask Prometheus cannot be simulated; they are listed.
+Rules that ask Prometheus, and rule files, cannot be simulated; they are listed.
 
 Exit status: 0 nothing harmful and nothing missed, 1 something was or the file is
 not valid, 2 wrong usage. With --incidents only harm counts.`,
@@ -212,7 +212,12 @@ func (s *simulation) trial(cfg *config.Config, p *app.Policy, victim string) (si
 		k := slices.IndexFunc(cfg.Thresholds, func(x config.Threshold) bool { return x.Name == r.Name })
 		t.Policy.Rules = append(t.Policy.Rules, sim.Rule{Rule: r, Metric: cfg.Thresholds[k].Metric, Ladder: p.Ladder(r.Name), SingleSource: cfg.Thresholds[k].SingleSource})
 	}
-	return t, remote
+	// What rule files and objectives look at is not played.
+	for _, g := range slices.Concat(p.Groups, p.SLOs) {
+		remote = append(remote, g.AlertNames()...)
+	}
+	slices.Sort(remote)
+	return t, slices.Compact(remote)
 }
 
 // looks are a target's probes as the simulated world answers them.
@@ -242,7 +247,7 @@ type tried struct {
 	Seed     uint64        `json:"seed"`
 	Outcomes []sim.Outcome `json:"outcomes"`
 	Hints    []string      `json:"hints,omitempty"`
-	// NotSimulated are rules that ask Prometheus.
+	// NotSimulated are rules that ask Prometheus, and alerts of rule files and objectives.
 	NotSimulated []string `json:"notSimulated,omitempty"`
 
 	raised bool
@@ -278,9 +283,9 @@ func asks(remote []string) string {
 	case 0:
 		return ""
 	case 1:
-		return remote[0] + " asks Prometheus; not simulated"
+		return remote[0] + " asks Prometheus, or is a rule file's; not simulated"
 	}
-	return strings.Join(remote, ", ") + " ask Prometheus; not simulated"
+	return strings.Join(remote, ", ") + " ask Prometheus, or are a rule file's; not simulated"
 }
 
 // teller shows progress on a terminal once somebody had to wait for two seconds; -1 ends it.
