@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -74,7 +75,14 @@ func FuzzReplay(f *testing.F) {
 		if err != nil {
 			return
 		}
+		left := 0
+		for _, content := range split(touched) {
+			left += headerLen + len(content)
+		}
 		for n, l := range lines {
+			if left == len(touched) && slices.Contains(all, l) {
+				continue // whole frames were taken out and no trace left: no crash does that
+			}
 			if (n >= len(all) || l != all[n]) && !bytes.Contains(with, magic[:]) {
 				t.Fatalf("line %d is %q, which was not written there", n, l)
 			}
