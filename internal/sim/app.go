@@ -85,7 +85,7 @@ type template struct {
 
 func newApp(w *World, t Target) *app {
 	a := &app{w: w, name: t.Name, spec: t, uid: "uid-" + t.Name, version: 1, generation: 1, replicas: t.Replicas, ready: t.Replicas, annotations: map[string]string{},
-		releases: []release{{}}, load: 0.5 * float64(t.Replicas), came: map[int]time.Time{}, troubles: map[string]time.Time{}, until: map[string]time.Time{}, well: epoch.Add(-time.Hour)}
+		releases: []release{{}}, load: 0.5 * float64(t.Replicas), came: map[int]time.Time{}, troubles: map[string]time.Time{}, until: map[string]time.Time{}, well: w.epoch.Add(-time.Hour)}
 	for k, v := range t.Annotations {
 		a.annotations[k] = v
 	}
@@ -94,9 +94,9 @@ func newApp(w *World, t Target) *app {
 	}
 	a.template = a.templateOf(0, "")
 	a.running = a.template
-	a.addRevision(epoch.Add(-24 * time.Hour))
-	a.came[a.running] = epoch.Add(-24 * time.Hour)
-	a.managers = []remediate.Manager{{Name: "kubectl", At: epoch.Add(-24 * time.Hour), Replicas: true, Template: true}}
+	a.addRevision(w.epoch.Add(-24 * time.Hour))
+	a.came[a.running] = w.epoch.Add(-24 * time.Hour)
+	a.managers = []remediate.Manager{{Name: "kubectl", At: w.epoch.Add(-24 * time.Hour), Replicas: true, Template: true}}
 	return a
 }
 
@@ -367,7 +367,7 @@ func (a *app) workload() remediate.Workload {
 	slices.Reverse(w.Revisions)
 	old := a.replicaSet(a.running)
 	for i := range a.replicas {
-		w.Pods = append(w.Pods, remediate.Pod{Name: fmt.Sprintf("%s-%d", a.name, i), Revision: old, Ready: i < a.ready, Scheduled: true, StartedAt: epoch})
+		w.Pods = append(w.Pods, remediate.Pod{Name: fmt.Sprintf("%s-%d", a.name, i), Revision: old, Ready: i < a.ready, Scheduled: true, StartedAt: a.w.epoch})
 	}
 	if !a.rolling.IsZero() {
 		w.Updated = 1

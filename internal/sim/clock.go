@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// epoch is when every simulated world begins.
+// epoch is when a simulated world begins that does not say otherwise.
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // event is something that will happen. Equal times keep the order of scheduling.
@@ -42,7 +42,7 @@ type clock struct {
 	waiting map[int]bool // replicas inside a call
 }
 
-func newClock() *clock { return &clock{now: epoch, waiting: map[int]bool{}} }
+func newClock(now time.Time) *clock { return &clock{now: now, waiting: map[int]bool{}} }
 
 // after schedules the world's own events, as of their replica or of the world (-1).
 func (c *clock) after(d time.Duration, by int, do func()) { c.at(c.now.Add(d), by, do) }

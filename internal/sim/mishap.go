@@ -119,6 +119,9 @@ func (m *mishaps) distort(w *remediate.Workload) {
 
 // hear is the receivers' end of what watchdog tells.
 func (w *World) hear(i incident.Incident) {
+	if p := w.past(); p != nil && p.Told != nil {
+		p.Told(w.clock.now, i)
+	}
 	if w.clock.now.Before(w.mishaps.deaf) {
 		w.unheard[i.ID] = i
 		return

@@ -364,7 +364,7 @@ func (x Expect) calls(w *World, wrong func(string, ...any)) {
 func (x Expect) rest(w *World, wrong func(string, ...any)) {
 	var last effect
 	for _, e := range w.oracle.effects {
-		if at := e.at.Sub(epoch); at < x.After {
+		if at := e.at.Sub(e.app.w.epoch); at < x.After {
 			wrong("%s after %s, want nothing before %s", e.plan.Summary, at.Round(time.Second), x.After)
 		}
 		if e.plan.Class < incident.C3 {

@@ -73,7 +73,7 @@ func newOracle(w *World) *oracle {
 }
 
 func (o *oracle) violate(invariant, format string, args ...any) {
-	v := Violation{invariant, o.w.clock.now.Sub(epoch), fmt.Sprintf(format, args...)}
+	v := Violation{invariant, o.w.clock.now.Sub(o.w.epoch), fmt.Sprintf(format, args...)}
 	o.w.say("VIOLATION of %s: %s", v.Invariant, v.Text)
 	o.violations = append(o.violations, v)
 }
@@ -209,6 +209,9 @@ func (o *oracle) evidence(r *replica, op incident.Op, p incident.Plan, l look) {
 
 // effect looks at each accepted write.
 func (o *oracle) effect(e effect) {
+	if p := o.w.past(); p != nil && p.Did != nil {
+		p.Did(e.at, e.op, e.plan)
+	}
 	o.byOp[e.op]++
 	if n := o.byOp[e.op]; n > 1 {
 		o.violate("INV-02", "op %s (%s) took effect %d times", e.op, e.plan.Summary, n)
@@ -502,7 +505,7 @@ func (o *oracle) told(i incident.Incident) {
 	}
 	if i.Paged && !o.pages[i.ID] {
 		o.pages[i.ID] = true
-		o.calls = append(o.calls, call{o.w.clock.now.Sub(epoch), i.Target.Name})
+		o.calls = append(o.calls, call{o.w.clock.now.Sub(o.w.epoch), i.Target.Name})
 		o.w.say("a person is paged for %s: %s", i.ID, i.PageReason)
 		o.w.score.paged(i)
 		o.w.call(i)

@@ -25,6 +25,10 @@ type Own struct {
 	Retention    time.Duration      // of samples
 	// Alone leaves everything to watchdog: nobody who is paged comes.
 	Alone bool
+	// Past, if set, is where the samples come from. Seeing is then told of the rules
+	// before they are used.
+	Past   *Past
+	Seeing func(Sight)
 }
 
 // Probe is one way in which a target is looked at over the network. Its workload
@@ -43,7 +47,6 @@ type Probe struct {
 // setup is what the configuration becomes for one replica.
 func (o *Own) setup(w *World, r *replica) *engine.Setup {
 	s := o.Setup()
-	l := r.sight.(*lens)
 	targets := map[string]engine.TargetSetup{}
 	for _, a := range w.apps {
 		t := s.Targets[a.name]
@@ -51,10 +54,16 @@ func (o *Own) setup(w *World, r *replica) *engine.Setup {
 		targets[a.name] = t
 	}
 	s.Targets, s.Installation = targets, installation
-	s.View, s.World = l.view, l.world
-	s.Fresh = func(_ context.Context, t string) (engine.View, error) { return l.fresh(t), nil }
+	s.View, s.World = r.sight.view, r.sight.world
+	s.Fresh = func(_ context.Context, t string) (engine.View, error) { return r.sight.fresh(t), nil }
 	s.Dependencies = func(ctx context.Context, t string) []remediate.Dependency {
-		return o.Dependencies(ctx, l.ask, t, r.now())
+		ask := rules.QueryFunc(nil)
+		if o.Past != nil {
+			ask = o.Past.Local
+		} else {
+			ask = r.sight.(*lens).ask
+		}
+		return o.Dependencies(ctx, ask, t, r.now())
 	}
 	return s
 }

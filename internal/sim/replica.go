@@ -90,7 +90,7 @@ func (w *World) start(r *replica) {
 			w.pass(r, life, t)
 		}
 	}
-	w.clock.after(w.span(r.sight.every()), r.id, round)
+	w.clock.after(r.sight.first(), r.id, round)
 	if w.lead < 0 {
 		w.clock.after(w.span(time.Second), r.id, func() { w.elect(r, life) })
 	}

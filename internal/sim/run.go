@@ -29,12 +29,12 @@ func Run(s *Scenario, trace func(at time.Duration, text string)) Result {
 // play plays a scenario to its end and returns the world it leaves.
 func play(s *Scenario, trace func(at time.Duration, text string)) *World {
 	w := newWorld(s, trace)
-	w.clock.run(epoch.Add(s.Length))
+	w.clock.run(w.epoch.Add(s.Length))
 	quiet := *s
 	quiet.Faults = Faults{}
 	w.scenario = &quiet
 	w.say("no more faults from here")
-	w.clock.run(epoch.Add(s.Length + calm))
+	w.clock.run(w.epoch.Add(s.Length + calm))
 	w.oracle.end()
 	w.score.end()
 	return w
@@ -42,9 +42,13 @@ func play(s *Scenario, trace func(at time.Duration, text string)) *World {
 
 // newWorld is the world of a scenario with everything due that happens in it.
 func newWorld(s *Scenario, trace func(at time.Duration, text string)) *World {
-	w := &World{scenario: s, clock: newClock(), dice: rand.New(rand.NewPCG(s.Seed, 1)), byName: map[string]*app{}, namespaces: map[string]map[string]string{}, lead: -1, records: map[string]*stored{}, incidents: map[string]*stored{}, unheard: map[string]incident.Incident{}}
+	begin := s.Begin
+	if begin.IsZero() {
+		begin = epoch
+	}
+	w := &World{scenario: s, epoch: begin, clock: newClock(begin), dice: rand.New(rand.NewPCG(s.Seed, 1)), byName: map[string]*app{}, namespaces: map[string]map[string]string{}, lead: -1, records: map[string]*stored{}, incidents: map[string]*stored{}, unheard: map[string]incident.Incident{}}
 	if trace != nil {
-		w.trace = func(at time.Time, text string) { trace(at.Sub(epoch), text) }
+		w.trace = func(at time.Time, text string) { trace(at.Sub(w.epoch), text) }
 	}
 	w.oracle, w.score = newOracle(w), newScore(w)
 	for _, t := range s.Targets {
@@ -56,12 +60,20 @@ func newWorld(s *Scenario, trace func(at time.Duration, text string)) *World {
 		w.replicas = append(w.replicas, &replica{w: w, id: k})
 	}
 	for _, r := range w.replicas {
-		w.clock.after(w.span(2*time.Second), -1, func() { w.start(r) })
+		w.clock.after(w.startsIn(), -1, func() { w.start(r) })
 	}
 	for _, h := range s.Happens {
 		w.clock.after(h.At, -1, func() { w.happen(h) })
 	}
 	return w
+}
+
+// startsIn is when a replica starts: of the past nothing may be missed.
+func (w *World) startsIn() time.Duration {
+	if w.past() != nil {
+		return 0
+	}
+	return w.span(2 * time.Second)
 }
 
 // Story plays a scenario again and returns what happened, a line each.

@@ -14,6 +14,7 @@ import (
 type Scenario struct {
 	Name     string
 	Seed     uint64
+	Begin    time.Time // default: epoch
 	Length   time.Duration
 	Replicas int
 	Targets  []Target

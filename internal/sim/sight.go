@@ -27,7 +27,8 @@ type sight struct {
 
 // eyes are how a replica looks at the world and judges it.
 type eyes interface {
-	every() time.Duration
+	first() time.Duration // until the first round
+	every() time.Duration // until the next one
 	restore(open []incident.Incident)
 	round() []string // the targets for which something changed
 	view(target string) engine.View
@@ -38,11 +39,16 @@ type eyes interface {
 // eyesOf gives a replica the eyes of its policy: those of the rules' whole engine
 // for a configuration of somebody's own, else a short cut to Eval.
 func (w *World) eyesOf(r *replica) eyes {
-	if w.scenario.Policy.Own != nil {
+	switch own := w.scenario.Policy.Own; {
+	case own != nil && own.Past != nil:
+		return newHindsight(w, r)
+	case own != nil:
 		return newLens(w, r)
 	}
 	return newSight(w, r)
 }
+
+func (s *sight) first() time.Duration { return s.w.span(s.every()) }
 
 func (s *sight) every() time.Duration { return interval }
 

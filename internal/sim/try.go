@@ -196,15 +196,15 @@ func (t Trial) play(f Failure, seen time.Duration) played {
 		}
 	}
 	w := newWorld(s, trace)
-	w.noticed, w.began = map[string]*notice{}, epoch.Add(from)
-	w.night = map[string]time.Time{w.apps[0].name: epoch.Add(from + f.night)}
+	w.noticed, w.began = map[string]*notice{}, w.epoch.Add(from)
+	w.night = map[string]time.Time{w.apps[0].name: w.epoch.Add(from + f.night)}
 	if f.night == 0 {
 		w.night = nil
 	}
-	w.clock.run(epoch.Add(from))
+	w.clock.run(w.epoch.Add(from))
 	last := w.began
 	for _, h := range s.Happens {
-		last = later(last, epoch.Add(h.At))
+		last = later(last, w.epoch.Add(h.At))
 	}
 	until := later(w.began.Add(patience(t.Policy)), last.Add(f.night))
 	for w.clock.now.Before(until) && !w.settledSince(last) {

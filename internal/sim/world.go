@@ -12,6 +12,7 @@ import (
 // World is one simulated cluster with everybody in it.
 type World struct {
 	scenario   *Scenario
+	epoch      time.Time // when it began
 	clock      *clock
 	dice       *rand.Rand
 	apps       []*app

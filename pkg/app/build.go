@@ -51,7 +51,7 @@ func build(cfg *config.Config, a *App) (*built, error) {
 		b.AlertsOf = a.routedAlerts
 		b.setup = b.Setup()
 		b.setup.Installation, b.setup.View, b.setup.Fresh, b.setup.World, b.setup.Dependencies = a.o.Namespace, a.view, a.fresh, a.world, a.dependencies
-		b.setup.Other = other
+		b.setup.Other = Other
 	}
 	return b, nil
 }

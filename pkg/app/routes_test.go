@@ -123,7 +123,7 @@ func TestLabelsAreToldToBeATargets(t *testing.T) {
 		if got != c.want || watched != c.watched {
 			t.Errorf("%s is %q, %v; want %q, %v", c.labels, got, watched, c.want, c.watched)
 		}
-		if other, ok := other(got); ok == watched || !watched && (other.Mode != incident.Observe || other.Target.Name != got) {
+		if other, ok := Other(got); ok == watched || !watched && (other.Mode != incident.Observe || other.Target.Name != got) {
 			t.Errorf("%s: %+v, %v", got, other, ok)
 		}
 	}

@@ -73,9 +73,9 @@ func (a *App) target(l labels.Labels) (string, bool) { return a.built.Load().tar
 // severity says how urgent an alert of a rule file is.
 func (a *App) severity(l map[string]string) string { return string(a.built.Load().cfg.SeverityOf(l)) }
 
-// other is the setup of what alerts are about that concern no target: people are
+// Other is the setup of what alerts are about that concern no target: people are
 // told, and nothing is ever done.
-func other(name string) (engine.TargetSetup, bool) {
+func Other(name string) (engine.TargetSetup, bool) {
 	t, ok := unwatchedTarget(name)
 	return engine.TargetSetup{Target: t, Mode: incident.Observe, ModeWhy: "no target of the configuration is meant"}, ok
 }

@@ -24,11 +24,13 @@ type expander struct {
 	at   time.Time
 	ask  QueryFunc
 	url  *url.URL
+
+	external map[string]string
 }
 
 // instance makes the alert that a series of the expression means.
 func (e *expander) instance(r *GroupRule, p Point) Instance {
-	data := template.AlertTemplateData(p.Labels.Map(), nil, e.url.String(), promql.Sample{Metric: p.Labels, F: p.Value, T: e.at.UnixMilli()})
+	data := template.AlertTemplateData(p.Labels.Map(), e.external, e.url.String(), promql.Sample{Metric: p.Labels, F: p.Value, T: e.at.UnixMilli()})
 	lb := labels.NewBuilder(p.Labels)
 	lb.Del(model.MetricNameLabel)
 	r.Labels.Range(func(l labels.Label) { lb.Set(l.Name, e.expand(l.Value, data)) })

@@ -128,6 +128,25 @@ func (g *Groups) wait(now time.Time) time.Duration {
 	return first
 }
 
+// Turns evaluates the groups whose turn it is, in the order of the files, and
+// returns the targets with news; Wait is the time until the next turn. They are
+// the parts of Run, for a caller who brings the clock.
+func (g *Groups) Turns(ctx context.Context) []string {
+	found := news{}
+	for _, s := range g.due(g.o.Now()) {
+		for _, t := range g.eval(ctx, s, g.moment(s)) {
+			found[t] = struct{}{}
+		}
+		g.mu.Lock()
+		s.running = false
+		g.mu.Unlock()
+	}
+	return found.list()
+}
+
+// Wait is the time until the next turn of a group; at most an hour.
+func (g *Groups) Wait() time.Duration { return g.wait(g.o.Now()) }
+
 // Round evaluates every group once, at the given moment, in the order of the
 // files, and returns the targets with news: for a caller who brings the clock.
 func (g *Groups) Round(ctx context.Context, at time.Time) []string {

@@ -39,9 +39,13 @@ type GroupsOptions struct {
 	Interval time.Duration
 	// Staleness is the greatest age of a sample that may lead to an action. Default 2m.
 	Staleness time.Duration
-	// ExternalURL is what $externalURL in templates means.
-	ExternalURL string
-	Now         func() time.Time
+	// ExternalURL is what $externalURL in templates means, ExternalLabels what
+	// $externalLabels does.
+	ExternalURL    string
+	ExternalLabels map[string]string
+	// AsPrometheus takes silence for recovery, as Prometheus does: for tests of rules.
+	AsPrometheus bool
+	Now          func() time.Time
 }
 
 // Groups evaluates the groups of Prometheus rule files and holds their alerts.
@@ -282,7 +286,7 @@ func (g *Groups) question(ctx context.Context, s *Group, r *ruleState, at time.T
 	ask := tolerant(g.asker(s.Source))
 	return &question{
 		ctx: ctx, ask: ask, at: at, offset: s.QueryOffset, target: g.o.Target, limit: g.o.Staleness,
-		expand: expander{ctx: ctx, rule: r.Alert, at: at, ask: ask, url: g.url},
+		expand: expander{ctx: ctx, rule: r.Alert, at: at, ask: ask, url: g.url, external: g.o.ExternalLabels},
 	}
 }
 
@@ -299,6 +303,9 @@ func (g *Groups) alerting(r *ruleState, s *groupState, q *question) ([]string, e
 	g.mu.Unlock()
 	// What may ask the source is done without the lock: nobody else writes these.
 	gone := r.missing(q)
+	if g.o.AsPrometheus {
+		gone = func(Instance) sight { return sight{verdict: OK} }
+	}
 	next, ended, err := advance(&r.GroupRule, s.Limit, active, now, gone, q.at)
 	if err != nil {
 		g.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -25,6 +26,9 @@ var ErrPartial = errors.New("partial")
 // expression is doubtful, and the answer, which comes with it, whole.
 var errAnnotated = errors.New("warned")
 
+// Warned reports that an answer is whole and PromQL has doubts about the expression.
+func Warned(err error) bool { return errors.Is(err, errAnnotated) }
+
 // tolerant takes answers with PromQL's own warnings as good, as Prometheus does
 // in rules.
 func tolerant(ask QueryFunc) QueryFunc {
@@ -41,8 +45,10 @@ func tolerant(ask QueryFunc) QueryFunc {
 type Point struct {
 	Labels labels.Labels
 	Value  float64
-	// Histogram is set when the series is a histogram; Value is then meaningless.
+	// Histogram is set when the series is a histogram; Value is then meaningless,
+	// and Native what it holds, if the embedded engine answered.
 	Histogram bool
+	Native    *histogram.FloatHistogram
 }
 
 // QueryFunc evaluates a PromQL expression that gives an instant vector. The
@@ -60,6 +66,8 @@ type LocalOptions struct {
 	Lookback time.Duration
 	// Timeout of one query. Default 10s.
 	Timeout time.Duration
+	// SubqueryInterval is the step of subqueries that give none. Default 15s.
+	SubqueryInterval time.Duration
 	// MaxSamples one query may load. Default 50,000,000, Prometheus' own.
 	MaxSamples int
 }
@@ -72,6 +80,9 @@ func NewEngine(opts LocalOptions) *promql.Engine {
 	if opts.Timeout <= 0 {
 		opts.Timeout = 10 * time.Second
 	}
+	if opts.SubqueryInterval <= 0 {
+		opts.SubqueryInterval = 15 * time.Second
+	}
 	if opts.MaxSamples <= 0 {
 		opts.MaxSamples = 50_000_000
 	}
@@ -80,7 +91,7 @@ func NewEngine(opts LocalOptions) *promql.Engine {
 		MaxSamples:               opts.MaxSamples,
 		Timeout:                  opts.Timeout,
 		LookbackDelta:            opts.Lookback,
-		NoStepSubqueryIntervalFn: func(int64) int64 { return (15 * time.Second).Milliseconds() },
+		NoStepSubqueryIntervalFn: func(int64) int64 { return opts.SubqueryInterval.Milliseconds() },
 		EnableAtModifier:         true,
 		EnableNegativeOffset:     true,
 		Parser:                   newParser(),
@@ -111,7 +122,7 @@ func askEngine(ctx context.Context, engine *promql.Engine, q storage.Queryable, 
 	}
 	points := make([]Point, len(vector))
 	for i, s := range vector {
-		points[i] = Point{Labels: s.Metric, Value: s.F, Histogram: s.H != nil}
+		points[i] = Point{Labels: s.Metric, Value: s.F, Histogram: s.H != nil, Native: s.H}
 	}
 	if warnings, _ := result.Warnings.AsStrings(expr, 0, 0); len(warnings) > 0 {
 		return points, fmt.Errorf("evaluate %s: %w: %w: %s", brief(expr), ErrPartial, errAnnotated, strings.Join(warnings, "; "))

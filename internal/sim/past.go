@@ -1,0 +1,203 @@
+package sim
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/probes"
+	"watchdog.io/watchdog/pkg/rules"
+)
+
+// Past is where a policy's samples come from when they are not the simulated
+// applications': what was measured once, or what a test says. The applications of
+// such a world are well and stand still; what watchdog does to them is done, and
+// changes nothing of what is measured.
+type Past struct {
+	Begin time.Time
+	// Local and Remote answer the rules of the two sources, as of the moment asked for.
+	Local, Remote rules.QueryFunc
+	// Append takes what recording rules write.
+	Append func([]*model.Sample)
+	// Groups are those of rule files and objectives, with their options' Target and Severity.
+	Groups   []rules.Group
+	Target   rules.TargetFunc
+	Severity func(labels map[string]string) string
+	// Lockstep evaluates every group at each interval of the policy, as promtool
+	// does, and not at turns of its own.
+	Lockstep    bool
+	ExternalURL string
+	// Looks says what probes saw of a target, for the guards. Nil: nothing is known.
+	Looks func(target string, at time.Time) []probes.Status
+	// Judged is told of the targets with news after each evaluation, Told of what the
+	// receivers hear, Did of each write that took effect. All may be nil.
+	Judged func(at time.Time, targets []string, s Sight)
+	Told   func(at time.Time, i incident.Incident)
+	Did    func(at time.Time, opID string, p incident.Plan)
+}
+
+// past is where the world's samples come from; nil: from its applications.
+func (w *World) past() *Past {
+	if own := w.scenario.Policy.Own; own != nil {
+		return own.Past
+	}
+	return nil
+}
+
+// Sight is what rules made of the samples.
+type Sight struct {
+	Judge  *rules.Judge
+	Groups *rules.Groups
+}
+
+// AlertsOf returns the alerts of a target, those of thresholds first.
+func (s Sight) AlertsOf(target string) []rules.Alert {
+	return append(s.Judge.AlertsOf(target), s.Groups.AlertsOf(target)...)
+}
+
+// hindsight are the eyes of a policy on what was measured.
+type hindsight struct {
+	Sight
+	w   *World
+	r   *replica
+	own *Own
+	// next is when the thresholds are judged again.
+	next time.Time
+}
+
+func newHindsight(w *World, r *replica) *hindsight {
+	own, p := w.scenario.Policy.Own, w.scenario.Policy.Own.Past
+	h := &hindsight{w: w, r: r, own: own, next: p.Begin}
+	h.Judge = rules.NewJudge(rules.Options{Local: p.Local, Remote: p.Remote, Interval: own.Interval, Now: r.now})
+	if _, err := h.Judge.Set(own.Rules); err != nil {
+		panic(err) // they were checked when the policy was built
+	}
+	var err error
+	h.Groups, err = rules.NewGroups(rules.GroupsOptions{Local: p.Local, Remote: p.Remote, Append: p.Append, Target: p.Target, Severity: p.Severity, Interval: own.Interval, ExternalURL: p.ExternalURL, Now: r.now})
+	if err == nil {
+		_, err = h.Groups.Set(p.Groups)
+	}
+	if err != nil {
+		panic(err)
+	}
+	if own.Seeing != nil {
+		own.Seeing(h.Sight)
+	}
+	return h
+}
+
+func (h *hindsight) first() time.Duration { return 0 }
+
+func (h *hindsight) every() time.Duration {
+	d := h.next.Sub(h.r.now())
+	if !h.own.Past.Lockstep {
+		d = min(d, h.Groups.Wait())
+	}
+	return max(d, time.Millisecond)
+}
+
+func (h *hindsight) round() []string {
+	ctx, now, p := context.Background(), h.r.now(), h.own.Past
+	var told []string
+	if turn := !now.Before(h.next); turn {
+		h.next = now.Truncate(h.own.Interval).Add(h.own.Interval)
+		if p.Lockstep {
+			told = h.Groups.Round(ctx, now)
+		}
+		told = append(told, h.Judge.Round(ctx)...)
+	}
+	if !p.Lockstep {
+		told = append(told, h.Groups.Turns(ctx)...)
+	}
+	told = unique(told)
+	if p.Judged != nil {
+		p.Judged(now, told, h.Sight)
+	}
+	return told
+}
+
+func unique(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (h *hindsight) looks(target string) []probes.Status {
+	if h.own.Past.Looks == nil {
+		return nil
+	}
+	return h.own.Past.Looks(target, h.r.now())
+}
+
+func (h *hindsight) assemble(target string, alerts []rules.Alert) engine.View {
+	v := h.own.View(alerts, h.looks(target))
+	if a := h.w.byName[target]; a != nil {
+		v = a.rolled(v)
+	}
+	return v
+}
+
+func (h *hindsight) view(target string) engine.View {
+	return h.assemble(target, h.AlertsOf(target))
+}
+
+func (h *hindsight) fresh(target string) engine.View {
+	ctx := context.Background()
+	// Errors are in the alerts' verdicts, or a target that no rule of that kind judges.
+	own, _ := h.Judge.EvalNow(ctx, target)
+	grouped, _ := h.Groups.EvalNow(ctx, target)
+	v := h.assemble(target, append(own, grouped...))
+	h.w.oracle.looked(h.r, target, v, h.world().Blind)
+	return v
+}
+
+func (h *hindsight) world() engine.World {
+	w := engine.World{Watched: len(h.w.apps)}
+	for _, t := range unique(append(h.Judge.Unhealthy(), h.Groups.Unhealthy()...)) {
+		if h.w.byName[t] != nil {
+			w.Unhealthy++
+		}
+	}
+	if blind, why := h.Judge.Blind(); blind {
+		w.Blind = why
+	} else if blind, why := h.Groups.Blind(); blind {
+		w.Blind = why
+	}
+	return w
+}
+
+func (h *hindsight) restore(open []incident.Incident) { h.Judge.Restore(h.own.Firing(open)) }
+
+// Life is a world of the past while it is lived through again.
+type Life struct{ w *World }
+
+// Relive begins a world of the past. Its policy must have an Own with a Past.
+func Relive(s *Scenario) *Life {
+	c := *s
+	c.Begin, c.Replicas, c.Alone = s.Policy.Own.Past.Begin, 1, true
+	return &Life{newWorld(&c, nil)}
+}
+
+// Until lets everything happen up to the given moment, and what is due at it.
+func (l *Life) Until(at time.Time) { l.w.clock.run(at) }
+
+// Incidents returns all that are stored, in the order of their ids.
+func (l *Life) Incidents() []incident.Incident {
+	var all []incident.Incident
+	for _, id := range sorted(l.w.incidents) {
+		all = append(all, l.w.incidents[id].value.(incident.Incident))
+	}
+	return all
+}
+
+// Ledger returns the ledger as it is.
+func (l *Life) Ledger() incident.Ledger {
+	ledger, _ := l.w.readLedger()
+	return ledger
+}
+
+// Violations are promises that watchdog broke; there should be none.
+func (l *Life) Violations() []Violation { return l.w.oracle.violations }
