@@ -64,8 +64,8 @@ museum: ## accidents that other systems had, played against watchdog
 mutants: ## safety bugs built in one at a time: the simulator must object to each; TABLE=1 writes docs/mutants.md
 	@go test -count=1 -timeout 30m -v ./internal/mutants -args -all $(if $(TABLE),-table) | grep -Ev '^=== |^ +--- PASS'
 
-differential: ## rule files judged by watchdog and by Prometheus' own code: the same alerts at the same moments (more than 100,000 evaluations)
-	@DIFF_WORLDS=60 go test -count=1 -timeout 10m -v -run 'TestGroupsAgreeWithPrometheus$$' ./pkg/rules | grep -Ev '^=== |^ +--- PASS'
+differential: ## rule files judged by watchdog and by Prometheus' own code, the backtest and the live rules: the same at the same moments
+	@DIFF_WORLDS=60 go test -count=1 -timeout 10m -v -run 'TestGroupsAgreeWithPrometheus$$|TestLiveAndBacktestAgree$$' ./pkg/rules ./internal/backtest | grep -Ev '^=== |^ +--- PASS'
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME (30s) each, as many at once as there are cores

@@ -67,11 +67,15 @@ type hindsight struct {
 	own *Own
 	// next is when the thresholds are judged again.
 	next time.Time
+	// whole is what world said at wholeAt.
+	whole   engine.World
+	wholeAt time.Time
+	views   map[string]engine.View // since the last round
 }
 
 func newHindsight(w *World, r *replica) *hindsight {
 	own, p := w.scenario.Policy.Own, w.scenario.Policy.Own.Past
-	h := &hindsight{w: w, r: r, own: own, next: p.Begin}
+	h := &hindsight{w: w, r: r, own: own, next: p.Begin, views: map[string]engine.View{}}
 	h.Judge = rules.NewJudge(rules.Options{Local: p.Local, Remote: p.Remote, Interval: own.Interval, Now: r.now})
 	if _, err := h.Judge.Set(own.Rules); err != nil {
 		panic(err) // they were checked when the policy was built
@@ -103,6 +107,8 @@ func (h *hindsight) every() time.Duration {
 func (h *hindsight) round() []string {
 	ctx, now, p := context.Background(), h.r.now(), h.own.Past
 	var told []string
+	h.wholeAt = time.Time{}
+	clear(h.views)
 	if turn := !now.Before(h.next); turn {
 		h.next = now.Truncate(h.own.Interval).Add(h.own.Interval)
 		if p.Lockstep {
@@ -132,8 +138,7 @@ func (h *hindsight) looks(target string) []probes.Status {
 	return h.own.Past.Looks(target, h.r.now())
 }
 
-func (h *hindsight) assemble(target string, alerts []rules.Alert) engine.View {
-	v := h.own.View(alerts, h.looks(target))
+func (h *hindsight) rolled(target string, v engine.View) engine.View {
 	if a := h.w.byName[target]; a != nil {
 		v = a.rolled(v)
 	}
@@ -141,7 +146,12 @@ func (h *hindsight) assemble(target string, alerts []rules.Alert) engine.View {
 }
 
 func (h *hindsight) view(target string) engine.View {
-	return h.assemble(target, h.AlertsOf(target))
+	v, known := h.views[target]
+	if !known {
+		v = h.own.View(h.AlertsOf(target), h.looks(target))
+		h.views[target] = v
+	}
+	return h.rolled(target, v)
 }
 
 func (h *hindsight) fresh(target string) engine.View {
@@ -149,12 +159,20 @@ func (h *hindsight) fresh(target string) engine.View {
 	// Errors are in the alerts' verdicts, or a target that no rule of that kind judges.
 	own, _ := h.Judge.EvalNow(ctx, target)
 	grouped, _ := h.Groups.EvalNow(ctx, target)
-	v := h.assemble(target, append(own, grouped...))
+	v := h.rolled(target, h.own.View(append(own, grouped...), h.looks(target)))
 	h.w.oracle.looked(h.r, target, v, h.world().Blind)
 	return v
 }
 
 func (h *hindsight) world() engine.World {
+	if now := h.r.now(); now.Equal(h.wholeAt) {
+		return h.whole
+	}
+	h.whole, h.wholeAt = h.count(), h.r.now()
+	return h.whole
+}
+
+func (h *hindsight) count() engine.World {
 	w := engine.World{Watched: len(h.w.apps)}
 	for _, t := range unique(append(h.Judge.Unhealthy(), h.Groups.Unhealthy()...)) {
 		if h.w.byName[t] != nil {

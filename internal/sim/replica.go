@@ -191,6 +191,10 @@ func (w *World) setup(r *replica) *engine.Setup {
 	return s
 }
 
+// idle is how often a world of the past looks after its revisions: nothing happens to
+// them by itself there.
+const idle = 2 * time.Minute
+
 // pass works one name, and again when it is due.
 func (w *World) pass(r *replica, life int, name string) {
 	if !r.up || r.life != life || r.engine == nil || r.ctx.Err() != nil || w.clock.waiting[r.id] {
@@ -212,6 +216,9 @@ func (w *World) pass(r *replica, life int, name string) {
 	}
 	if err != nil {
 		next = 500*time.Millisecond + w.span(2*time.Second)
+	}
+	if name == "/revisions" && w.past() != nil {
+		next = max(next, idle)
 	}
 	if next <= 0 {
 		delete(r.due, name)

@@ -33,16 +33,25 @@ type Alert struct {
 }
 
 // alert is the public form of a cell.
-func (c *cell) alert() Alert { return c.rule.alert(c.target, c.state) }
+func (c *cell) alert() Alert {
+	if c.shared == nil || !labels.Equal(c.labels, c.state.Labels) {
+		c.shared, c.labels = c.rule.labels(c.target, c.state), c.state.Labels
+	}
+	return c.rule.alert(c.target, c.state, c.shared)
+}
 
-func (c *compiled) alert(target string, s State) Alert {
-	a := Alert{
+func (c *compiled) labels(target string, s State) map[string]string {
+	m := map[string]string{}
+	s.Labels.Range(func(l labels.Label) { m[l.Name] = l.Value })
+	m["alertname"], m[targetLabel], m["severity"] = c.Name, target, c.Severity
+	return m
+}
+
+func (c *compiled) alert(target string, s State, l map[string]string) Alert {
+	return Alert{
 		Rule: c.Name, Target: target, Severity: c.Severity, State: s.State, Verdict: s.Verdict, Reason: c.Reason(s),
 		Value: s.Value, Bound: c.Bound, Above: c.Above, Unit: c.Unit, SourceKind: c.SourceKind, Usual: s.Usual, Noise: s.Noise,
 		ActiveAt: s.ActiveAt, FiredAt: s.FiredAt, EvaluatedAt: s.EvaluatedAt, LastDataAt: s.LastDataAt,
-		Labels: map[string]string{},
+		Labels: l,
 	}
-	s.Labels.Range(func(l labels.Label) { a.Labels[l.Name] = l.Value })
-	a.Labels["alertname"], a.Labels[targetLabel], a.Labels["severity"] = c.Name, target, c.Severity
-	return a
 }

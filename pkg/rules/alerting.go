@@ -101,6 +101,32 @@ func advance(r *GroupRule, limit int, active, now map[uint64]Instance, gone func
 	return next, ended, nil
 }
 
+// Condition is a comparison with a number at the top of an expression: Value is
+// PromQL of what is compared, and Holds says whether a value of it passes. It gives
+// what the whole expression would: a comparison only filters.
+type Condition struct {
+	Value string
+	Holds func(v float64) bool
+}
+
+// ConditionOf splits an expression; false if it ends in anything else.
+func ConditionOf(expr string) (Condition, bool) {
+	tree, err := newParser().ParseExpr(expr)
+	if err != nil {
+		return Condition{}, false
+	}
+	c := topComparison(tree)
+	if c == nil {
+		return Condition{}, false
+	}
+	holds := map[parser.ItemType]func(v float64) bool{
+		parser.GTR: func(v float64) bool { return v > c.bound }, parser.GTE: func(v float64) bool { return v >= c.bound },
+		parser.LSS: func(v float64) bool { return v < c.bound }, parser.LTE: func(v float64) bool { return v <= c.bound },
+		parser.EQLC: func(v float64) bool { return v == c.bound }, parser.NEQ: func(v float64) bool { return v != c.bound },
+	}[c.op]
+	return Condition{Value: c.value, Holds: holds}, holds != nil
+}
+
 // comparison is the condition at the top of an expression: what is compared, and
 // with which number. It tells a condition that ended from data that ended.
 type comparison struct {
@@ -108,6 +134,8 @@ type comparison struct {
 	bound float64
 	// above and below say on which side of the bound the condition holds; neither: == or !=.
 	above, below bool
+	// op compares what is compared with bound, in this order.
+	op parser.ItemType
 }
 
 // topComparison finds the comparison of an expression, nil if it ends in
@@ -124,16 +152,22 @@ func topComparison(tree parser.Expr) *comparison {
 	if !ok || !b.Op.IsComparisonOperator() || b.ReturnBool {
 		return nil
 	}
-	left, right, above, below := b.LHS, b.RHS, b.Op == parser.GTR || b.Op == parser.GTE, b.Op == parser.LSS || b.Op == parser.LTE
+	left, right, op := b.LHS, b.RHS, b.Op
 	if _, ok := literal(left); ok {
-		left, right, above, below = right, left, below, above
+		left, right = right, left
+		if turned, is := mirrored[op]; is {
+			op = turned
+		}
 	}
 	bound, ok := literal(right)
 	if !ok || left.Type() != parser.ValueTypeVector {
 		return nil
 	}
-	return &comparison{value: left.String(), bound: bound, above: above, below: below}
+	return &comparison{value: left.String(), bound: bound, above: op == parser.GTR || op == parser.GTE, below: op == parser.LSS || op == parser.LTE, op: op}
 }
+
+// mirrored are the comparisons that change when their sides do.
+var mirrored = map[parser.ItemType]parser.ItemType{parser.GTR: parser.LSS, parser.LSS: parser.GTR, parser.GTE: parser.LTE, parser.LTE: parser.GTE}
 
 // literal returns the number that an expression is.
 func literal(e parser.Expr) (float64, bool) {

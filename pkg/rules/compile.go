@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -32,6 +33,9 @@ type cell struct {
 	lost bool
 	// restored is when a restart brought the alert back.
 	restored time.Time
+	// shared is what alert last made of labels; nobody changes it.
+	shared map[string]string
+	labels labels.Labels
 }
 
 // compile checks a rule and prepares its questions.

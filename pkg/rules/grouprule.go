@@ -33,6 +33,8 @@ type ruleState struct {
 	cond   *comparison
 	needed []string // selectors without which the expression gives nothing
 	alive  []string // what must have data for silence to mean something
+	// renames: its own labels may say of which target its alerts are.
+	renames bool
 
 	active   map[uint64]Instance
 	seeded   map[uint64]Instance // brought back after a restart, and not evaluated since
@@ -50,6 +52,7 @@ func newRuleState(r GroupRule) (*ruleState, error) {
 		return nil, fmt.Errorf("rule %q: expr %s: %w", r.Alert+r.Record, brief(r.Expr), err)
 	}
 	s := &ruleState{GroupRule: r, expr: r.Expr, cond: topComparison(tree), alerts: map[string]Alert{}, ended: map[string]ending{}}
+	r.Labels.Range(func(l labels.Label) { s.renames = s.renames || slices.Contains(TargetLabels, l.Name) })
 	if tree.Type() == parser.ValueTypeScalar {
 		s.expr = "vector(" + r.Expr + ")"
 	}
@@ -154,7 +157,7 @@ func (m *missing) compare() {
 	m.err, m.values, m.targets = err, make(map[uint64]float64, len(points)), map[string]bool{}
 	for _, p := range points {
 		m.values[p.Labels.Hash()] = p.Value
-		t, _ := m.q.target(m.r.own(p.Labels))
+		t, _ := m.r.targetOf(m.q, p.Labels)
 		m.targets[t] = true
 	}
 }
@@ -169,12 +172,23 @@ func (m *missing) data(sel string) targetsSeen {
 	m.err = err
 	s.targets, s.vague = map[string]bool{}, len(points) > 0
 	for _, p := range points {
-		t, watched := m.q.target(m.r.own(p.Labels))
+		t, watched := m.r.targetOf(m.q, p.Labels)
 		s.targets[t] = true
 		s.vague = s.vague && !watched
 	}
 	m.seen[sel] = s
 	return s
+}
+
+// targetOf says of which target a series is, with the rule's own labels. What is
+// watched by the series' labels alone needs no others.
+func (r *ruleState) targetOf(q *question, series labels.Labels) (string, bool) {
+	if !r.renames {
+		if t, watched := q.target(series); watched {
+			return t, true
+		}
+	}
+	return q.target(r.own(series))
 }
 
 // own adds the rule's fixed labels to a series', as far as they decide on the target.
@@ -200,7 +214,7 @@ func (r *ruleState) fresh(q *question, now map[uint64]Instance) {
 		points, err := q.query("max by (" + targetLabels + ") (timestamp(" + sel + "))")
 		newest, any := map[string]float64{}, math.Inf(-1)
 		for _, p := range points {
-			t, _ := q.target(r.own(p.Labels))
+			t, _ := r.targetOf(q, p.Labels)
 			if old, ok := newest[t]; !ok || p.Value > old {
 				newest[t] = p.Value
 			}

@@ -44,6 +44,14 @@ type RemoteOptions struct {
 // answer larger than 8 MiB, with warnings, or not a vector is an error.
 // Redirects are not followed.
 func NewRemote(opts RemoteOptions) (QueryFunc, error) {
+	r, err := dial(opts)
+	if err != nil {
+		return nil, err
+	}
+	return r.query, nil
+}
+
+func dial(opts RemoteOptions) (*remote, error) {
 	if opts.Timeout <= 0 {
 		opts.Timeout = 10 * time.Second
 	}
@@ -58,7 +66,7 @@ func NewRemote(opts RemoteOptions) (QueryFunc, error) {
 	return newRemote(opts, transport)
 }
 
-func newRemote(opts RemoteOptions, transport http.RoundTripper) (QueryFunc, error) {
+func newRemote(opts RemoteOptions, transport http.RoundTripper) (*remote, error) {
 	client, err := api.NewClient(api.Config{Address: opts.URL, Client: &http.Client{
 		Transport:     &bounded{next: transport, tokenFile: opts.BearerTokenFile},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -66,8 +74,7 @@ func newRemote(opts RemoteOptions, transport http.RoundTripper) (QueryFunc, erro
 	if err != nil {
 		return nil, fmt.Errorf("make prometheus client: %w", err)
 	}
-	r := &remote{api: promv1.NewAPI(client), timeout: opts.Timeout, turns: map[string]*turn{}}
-	return r.query, nil
+	return &remote{api: promv1.NewAPI(client), timeout: opts.Timeout, turns: map[string]*turn{}}, nil
 }
 
 func newTransport(caFile string) (http.RoundTripper, error) {

@@ -208,11 +208,11 @@ func FuzzRemoteResponse(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		q, err := newRemote(RemoteOptions{URL: "http://prometheus", Timeout: time.Second}, canned(body))
+		server, err := newRemote(RemoteOptions{URL: "http://prometheus", Timeout: time.Second}, canned(body))
 		if err != nil {
 			t.Fatal(err)
 		}
-		seen, _ := c.observe(t.Context(), q, c.index, start)
+		seen, _ := c.observe(t.Context(), server.query, c.index, start)
 		s := Eval(&c.Rule, State{}, seen[0], start)
 		if !s.Verdict.Unknown() && !finite(s.Value) {
 			t.Errorf("%s of %v", s.Verdict, s.Value)

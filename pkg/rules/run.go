@@ -179,7 +179,7 @@ func (j *Judge) EvalNow(ctx context.Context, target string) ([]Alert, error) {
 			// The error is in the observation.
 			seen, _ := c.rule.ask(ctx, j.source(c.rule.Source).ask, map[string]int{target: 0}, true, at)
 			s := look(&c.rule.Rule, states[i], seen[0], at)
-			alerts[i] = c.rule.alert(target, s)
+			alerts[i] = c.rule.alert(target, s, c.rule.labels(target, s))
 			return nil
 		})
 	}

@@ -1,0 +1,168 @@
+package backtest
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"watchdog.io/watchdog/internal/history"
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// aDay is one day of a measured world, and a small policy.
+func aDay(t *testing.T) Options {
+	t.Helper()
+	// app1 has 30 % errors and more from 05:00 to 06:00, and says nothing from 07:00 to 07:30.
+	value := func(k int, at time.Time) (float64, bool) {
+		since, hour := at.Sub(t0).Seconds(), at.Sub(t0).Hours()
+		switch {
+		case k/3 == 1 && hour >= 7 && hour < 7.5:
+			return 0, false
+		case k%3 == 0:
+			return 0.5, true
+		case k == 4 && hour >= 5:
+			return 900 + min(since-5*3600, 3600)*6, true
+		case k%3 == 1:
+			return since * 0.05, true
+		}
+		return since * 10, true
+	}
+	dir := writeBlocks(t, t0, 1, time.Minute, shopSeries(4), value)
+	source, err := history.OpenBlocks(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := source.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return Options{Config: policyOf(t, 4, 1, 1), Source: source, Begin: t0.Add(time.Hour), End: t0.Add(24 * time.Hour)}
+}
+
+func played(t *testing.T, o Options) *Report {
+	t.Helper()
+	r, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestTheSameHistoryGivesTheSameReport(t *testing.T) {
+	var texts [2]bytes.Buffer
+	day := aDay(t)
+	for k := range texts {
+		r := played(t, day)
+		for _, write := range []func() error{func() error { return r.WriteText(&texts[k]) }, func() error { return r.WriteJSON(&texts[k]) }, func() error { return r.WriteHTML(&texts[k]) }} {
+			if err := write(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if !bytes.Equal(texts[0].Bytes(), texts[1].Bytes()) {
+		t.Errorf("%s\n\n%s", texts[0].Bytes(), texts[1].Bytes())
+	}
+}
+
+// The hour of errors is one incident of one target; the half hour of silence is time
+// in which nothing is known, and no incident.
+func TestReport(t *testing.T) {
+	r := played(t, aDay(t))
+	if len(r.Incidents) != 1 || r.Incidents[0].Target != "app1" || r.Incidents[0].Opened.Hour() != 5 || r.Incidents[0].Resolved.IsZero() || len(r.Pages) != 1 || r.Failures != 0 {
+		t.Fatalf("%+v, %+v, %d failures", r.Incidents, r.Pages, r.Failures)
+	}
+	rule := byRule(r)["t0"]
+	if silent := time.Duration(rule.Unknown); rule.Firings != 0 || silent < 25*time.Minute || silent > 40*time.Minute {
+		t.Errorf("%+v", rule)
+	}
+	if rule := byRule(r)["A0"]; rule.Firings != 1 || time.Duration(rule.Firing).Round(10*time.Minute) != time.Hour {
+		t.Errorf("%+v", rule)
+	}
+	for _, p := range r.Pages {
+		if p.At.Before(r.Begin) || p.At.After(r.End) || p.Severity == "" || p.Reason == "" {
+			t.Errorf("%+v", p)
+		}
+	}
+	var b strings.Builder
+	if err := r.WriteText(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"RULE ", "t0 ", "A0 ", "INCIDENTS", "restart", "PAGES", "per_target", "History goes on as it was"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the report does not say %q:\n%s", want, b.String())
+		}
+	}
+}
+
+func TestAssertions(t *testing.T) {
+	r := &Report{
+		Rules:   []Rule{{Rule: "errors", Firings: 3, Firing: Span(time.Hour), Unknown: Span(10 * time.Minute)}},
+		Pages:   []Page{{Severity: incident.P0, Target: "shop"}, {Severity: incident.P1, Target: "shop"}},
+		Actions: []Action{{Action: "restart", Target: "shop"}, {Action: "rollback", Target: "shop", Would: true}, {Action: incident.RevertAction}},
+		Guards:  []Guard{{Guard: "budget", Hold: incident.Wait, Count: 4}},
+	}
+	for text, want := range map[string]string{
+		"pages <= 2":                            "",
+		"pages < 2":                             "it is 2",
+		`pages{severity="P0"} == 0`:             "it is 1",
+		`pages{severity="P3"} == 0`:             "",
+		`actions == 1`:                          "",
+		`actions{action="rollback"} > 0`:        "it is 0",
+		`would{action="rollback"} == 1`:         "",
+		`firings{rule="errors"} != 3`:           "it is 3",
+		`firings{rule="erors"} == 0`:            `no rule is called "erors"`,
+		`unknown{rule="errors"} < 5m`:           "it is 10m0s",
+		`firing < 2h`:                           "",
+		`held{guard="budget",hold="wait"} >= 4`: "",
+		"failures == 0":                         "",
+		"incidents == 0":                        "",
+	} {
+		a, err := ParseAssertion(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := a.Check(r); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+	for _, text := range []string{"", "pages", "pages <= many", "pagers <= 1", `pages{rule="x"} == 1`, `pages{severity=P0} == 1`, "pages <= 5m"} {
+		if _, err := ParseAssertion(text); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+}
+
+func TestCompare(t *testing.T) {
+	old := &Report{Budget: []Budget{{Limit: "cluster", Of: 10}}, Rules: []Rule{{Rule: "a", Firings: 1}, {Rule: "gone", Firings: 2}}}
+	same := Compare(old, old)
+	if len(same.Differ) != 0 {
+		t.Errorf("%+v", same.Differ)
+	}
+	next := &Report{Budget: []Budget{{Limit: "cluster", Of: 10, Peak: 3}}, Rules: []Rule{{Rule: "a", Firings: 4}, {Rule: "new"}}, Pages: []Page{{Severity: incident.P1}}}
+	var b strings.Builder
+	if err := Compare(old, next).WriteText(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"firings of a", "rule gone", "rule new", "pages P1", "peak of budget cluster"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is missing:\n%s", want, b.String())
+		}
+	}
+}
+
+// Text of the history and the configuration cannot become markup.
+func TestHTMLIsEscaped(t *testing.T) {
+	r := &Report{Config: "<script>", End: t0.Add(time.Hour), Begin: t0, Incidents: []Incident{{ID: "1", Target: "<img src=x>", Rules: []string{"<b>"}, Opened: t0}}, Pages: []Page{{At: t0, Target: "<img src=x>", Reason: "</svg><script>"}}}
+	var b strings.Builder
+	if err := r.WriteHTML(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"<script>", "<img", "<b>&"} {
+		if strings.Contains(b.String(), bad) {
+			t.Errorf("%s is in the page", bad)
+		}
+	}
+}

@@ -1,0 +1,241 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"watchdog.io/watchdog/pkg/rules"
+)
+
+// window is how many steps are read at once.
+const window = 240
+
+// Ahead answers a question that comes again in equal steps out of ranges that it
+// reads ahead, the next one while the present one is used up. The answers are those
+// of the moments asked for; every other question is passed on.
+//
+// It is safe for concurrent use.
+type Ahead struct {
+	ask   rules.QueryFunc
+	over  rules.RangeFunc
+	until time.Time // nothing is read beyond
+
+	mu    sync.Mutex
+	asked map[turn]*question
+	// conditions are the expressions that end in a comparison; nil: it does not.
+	conditions map[string]*rules.Condition
+	places     chan struct{} // for readings in the background
+}
+
+// NewAhead reads ahead over a source up to the given moment.
+func NewAhead(ask rules.QueryFunc, over rules.RangeFunc, until time.Time) *Ahead {
+	return &Ahead{ask: ask, over: over, until: until, asked: map[turn]*question{}, conditions: map[string]*rules.Condition{}, places: make(chan struct{}, runtime.GOMAXPROCS(0))}
+}
+
+// turn tells the same question of several groups of rules apart: each group has a
+// share of its interval as its own moment.
+type turn struct {
+	expr string
+	nano int
+}
+
+// question is one expression and how it has been asked for so far.
+type question struct {
+	mu         sync.Mutex
+	last       time.Time
+	answer     []rules.Point // to last, if it was asked for alone
+	err        error
+	step       time.Duration // between the last two
+	never      bool          // it cannot be read ahead
+	alone      bool          // answer is there
+	steps      int           // of a window; fewer where answers are too large
+	page, next *page
+}
+
+// page is the answer to one question over a range.
+type page struct {
+	start   time.Time
+	step    time.Duration
+	columns [][]rules.Point
+	err     error
+	done    chan struct{}
+}
+
+// Query is a rules.QueryFunc. Expressions that compare the same with different
+// numbers share one reading.
+func (a *Ahead) Query(ctx context.Context, expr string, at time.Time) ([]rules.Point, error) {
+	a.mu.Lock()
+	c, known := a.conditions[expr]
+	if !known {
+		if x, ok := rules.ConditionOf(expr); ok {
+			c = &x
+		}
+		a.conditions[expr] = c
+	}
+	a.mu.Unlock()
+	if c == nil {
+		return a.query(ctx, expr, at)
+	}
+	points, err := a.query(ctx, c.Value, at)
+	var left []rules.Point
+	for _, p := range points {
+		if !p.Histogram && c.Holds(p.Value) {
+			left = append(left, p)
+		}
+	}
+	return left, err
+}
+
+func (a *Ahead) query(ctx context.Context, expr string, at time.Time) ([]rules.Point, error) {
+	a.mu.Lock()
+	k := turn{expr, at.Nanosecond()}
+	q := a.asked[k]
+	if q == nil {
+		q = &question{steps: window, never: fixed(expr)}
+		a.asked[k] = q
+	}
+	a.mu.Unlock()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.never {
+		return a.ask(ctx, expr, at)
+	}
+	if points, ok := q.page.at(at); ok {
+		q.last, q.alone, q.answer = at, false, nil
+		return points, nil
+	}
+	if q.next.covers(at) {
+		q.page, q.next = q.next, nil
+		return a.turn(ctx, expr, q, at)
+	}
+	if at.Equal(q.last) && q.alone {
+		return q.answer, q.err
+	}
+	step := at.Sub(q.last)
+	equal := !q.last.IsZero() && step > 0 && step == q.step && step%time.Millisecond == 0
+	q.last, q.step = at, step
+	if !equal {
+		return a.one(ctx, expr, q, at)
+	}
+	q.page, q.next = a.read(ctx, expr, q.steps, at, step), nil
+	return a.turn(ctx, expr, q, at)
+}
+
+// turn answers from a page that was just begun, and begins the one after it. When
+// it could not be read the moment is asked for alone.
+func (a *Ahead) turn(ctx context.Context, expr string, q *question, at time.Time) ([]rules.Point, error) {
+	q.last, q.alone, q.answer = at, false, nil
+	if points, ok := q.page.at(at); ok {
+		q.next = a.read(ctx, expr, q.steps, q.page.end(), q.page.step)
+		return points, nil
+	}
+	if q.page != nil {
+		q.shrink(q.page.err)
+		q.page = nil
+	}
+	return a.one(ctx, expr, q, at)
+}
+
+// one asks for a moment alone.
+func (a *Ahead) one(ctx context.Context, expr string, q *question, at time.Time) ([]rules.Point, error) {
+	q.answer, q.err = a.ask(ctx, expr, at)
+	q.alone = true
+	return q.answer, q.err
+}
+
+// fixed: the expression means the ends of the range that it is asked over.
+func fixed(expr string) bool { return strings.Contains(expr, "@") }
+
+// read begins to read a page; nil if there is nothing to read.
+func (a *Ahead) read(ctx context.Context, expr string, steps int, start time.Time, step time.Duration) *page {
+	end := start.Add(time.Duration(steps-1) * step)
+	if end.After(a.until) {
+		end = start.Add(a.until.Sub(start) / step * step)
+	}
+	if !end.After(start) {
+		return nil
+	}
+	p := &page{start: start, step: step, done: make(chan struct{})}
+	n := int(end.Sub(start)/step) + 1
+	p.columns = make([][]rules.Point, n)
+	ctx = context.WithoutCancel(ctx) // it outlives the evaluation that it is begun in
+	go func() {
+		defer close(p.done)
+		a.places <- struct{}{}
+		defer func() { <-a.places }()
+		lines, err := a.over(ctx, expr, start, end, step)
+		if p.err = err; err == nil {
+			p.fill(lines)
+		}
+	}()
+	return p
+}
+
+// fill turns series over time into answers at moments.
+func (p *page) fill(lines []rules.Line) {
+	counts, total := make([]int, len(p.columns)), 0
+	column := func(at int64) int {
+		k := int((at - p.start.UnixMilli()) / p.step.Milliseconds())
+		if k < 0 || k >= len(counts) {
+			return -1
+		}
+		return k
+	}
+	for _, l := range lines {
+		for _, d := range l.Points {
+			if k := column(d.At); k >= 0 {
+				counts[k]++
+				total++
+			}
+		}
+	}
+	room := make([]rules.Point, total)
+	for k, n := range counts {
+		p.columns[k], room = room[:0:n], room[n:]
+	}
+	for _, l := range lines {
+		for _, d := range l.Points {
+			if k := column(d.At); k >= 0 {
+				p.columns[k] = append(p.columns[k], rules.Point{Labels: l.Labels, Value: d.Value, Histogram: d.Histogram})
+			}
+		}
+	}
+}
+
+func (p *page) covers(at time.Time) bool {
+	if p == nil {
+		return false
+	}
+	d := at.Sub(p.start)
+	return d >= 0 && d%p.step == 0 && int(d/p.step) < len(p.columns)
+}
+
+// at returns the page's answer at a moment; false if it has none.
+func (p *page) at(at time.Time) ([]rules.Point, bool) {
+	if !p.covers(at) {
+		return nil, false
+	}
+	<-p.done
+	if p.err != nil {
+		return nil, false
+	}
+	return p.columns[int(at.Sub(p.start)/p.step)], true
+}
+
+// end is the first moment after the page.
+func (p *page) end() time.Time { return p.start.Add(time.Duration(len(p.columns)) * p.step) }
+
+// shrink halves the window of a question whose answers are too large.
+func (q *question) shrink(err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, rules.ErrTooLarge) && q.steps > 4:
+		q.steps /= 2
+	default:
+		q.never = true // each moment by itself gives each its own error
+	}
+}

@@ -1,0 +1,147 @@
+package history
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
+
+	"watchdog.io/watchdog/pkg/rules"
+)
+
+// Source is where the past is read from.
+type Source struct {
+	Name  string
+	Query rules.QueryFunc
+	Range rules.RangeFunc
+	// Raw gives the samples themselves, for expressions that need them beside what
+	// rules of this run have recorded.
+	Raw storage.Queryable
+	// Begin and End are what it is known to hold; zero: unknown.
+	Begin, End time.Time
+	Close      func() error
+}
+
+// From makes a source of samples.
+func From(name string, raw storage.Queryable) *Source {
+	o := rules.LocalOptions{Timeout: 2 * time.Minute}
+	return &Source{Name: name, Raw: raw, Query: rules.NewLocal(raw, o), Range: rules.NewLocalRange(raw, o), Close: func() error { return nil }}
+}
+
+// Past is a source together with what rules record while it is lived through again.
+type Past struct {
+	Local, Remote rules.QueryFunc
+	Append        func([]*model.Sample)
+}
+
+// Relive prepares a source to be asked from begin until until by the given groups.
+func (s *Source) Relive(groups []rules.Group, keep time.Duration, until time.Time) Past {
+	ahead := NewAhead(s.Query, s.Range, until)
+	p := Past{Local: ahead.Query, Remote: ahead.Query, Append: func([]*model.Sample) {}}
+	recorded := map[string]bool{}
+	for _, g := range groups {
+		for _, r := range g.Rules {
+			if r.Record != "" && g.Source == rules.Local {
+				recorded[r.Record] = true
+			}
+		}
+	}
+	if len(recorded) == 0 {
+		return p
+	}
+	var now atomic.Int64 // of the last recorded sample, in milliseconds
+	store := rules.NewStore(rules.StoreOptions{Now: func() time.Time { return time.UnixMilli(now.Load()) }, Retention: keep})
+	own := rules.NewLocal(store, rules.LocalOptions{})
+	both := rules.NewLocal(merged{store, s.Raw}, rules.LocalOptions{Timeout: 2 * time.Minute})
+	var mu sync.Mutex
+	kinds := map[string]reads{}
+	kind := func(expr string) reads {
+		mu.Lock()
+		defer mu.Unlock()
+		k, known := kinds[expr]
+		if !known {
+			k = readsOf(expr, recorded)
+			kinds[expr] = k
+		}
+		return k
+	}
+	p.Local = func(ctx context.Context, expr string, at time.Time) ([]rules.Point, error) {
+		switch kind(expr) {
+		case onlyRecorded:
+			return own(ctx, expr, at)
+		case mixed:
+			return both(ctx, expr, at)
+		}
+		return ahead.Query(ctx, expr, at)
+	}
+	p.Append = func(samples []*model.Sample) {
+		for _, x := range samples {
+			now.Store(max(now.Load(), int64(x.Timestamp)))
+		}
+		store.Append(samples)
+	}
+	return p
+}
+
+// reads says which samples an expression reads.
+type reads int
+
+const (
+	onlyMeasured reads = iota
+	onlyRecorded
+	mixed
+)
+
+func readsOf(expr string, recorded map[string]bool) reads {
+	tree, err := rules.NewParser().ParseExpr(expr)
+	if err != nil {
+		return onlyMeasured
+	}
+	own, others := false, false
+	parser.Inspect(tree, func(n parser.Node, _ []parser.Node) error {
+		if v, ok := n.(*parser.VectorSelector); ok {
+			name := v.Name
+			for _, m := range v.LabelMatchers {
+				if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
+					name = m.Value
+				}
+			}
+			switch {
+			case recorded[name]:
+				own = true
+			case name == "":
+				own, others = true, true // any name
+			default:
+				others = true
+			}
+		}
+		return nil
+	})
+	switch {
+	case own && others:
+		return mixed
+	case own:
+		return onlyRecorded
+	}
+	return onlyMeasured
+}
+
+// merged reads several places as one.
+type merged []storage.Queryable
+
+func (m merged) Querier(mint, maxt int64) (storage.Querier, error) {
+	var all []storage.Querier
+	for _, q := range m {
+		x, err := q.Querier(mint, maxt)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, x)
+	}
+	return storage.NewMergeQuerier(all, nil, storage.ChainedSeriesMerge), nil
+}
