@@ -34,8 +34,10 @@ var mayImport = map[string][]string{
 	"pkg/kube":      {"pkg/incident", "pkg/remediate"},
 	"pkg/engine":    {"pkg/incident", "pkg/remediate", "pkg/audit"},
 	"pkg/web":       {"pkg/incident", "pkg/hints"},
-	"pkg/app":       {"pkg/audit", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/notify", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/web"},
+	"pkg/app":       {"pkg/alertmanager", "pkg/audit", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/notify", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/web"},
 	"cmd/watchdog":  {"pkg/app", "pkg/config", "pkg/incident", "pkg/kube", "pkg/probes", "pkg/rules", "internal/backtest", "internal/history", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
+
+	"pkg/alertmanager": {},
 }
 
 // mayUse limits what a package may take from outside the standard library.
