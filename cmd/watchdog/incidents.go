@@ -213,6 +213,11 @@ func why(w io.Writer, i incident.Incident) error {
 	for _, a := range i.Attempts {
 		fmt.Fprintf(w, "done: %s: %s (%s)\n", a.Summary, a.Verdict, a.Reason)
 	}
+	for _, a := range i.Alerts {
+		if a.Firing && a.Silenced != "" {
+			fmt.Fprintf(w, "%s: %s\n", a.Rule, a.Silenced)
+		}
+	}
 	if i.PageReason != "" {
 		fmt.Fprintf(w, "a person was asked: %s\n", i.PageReason)
 	}

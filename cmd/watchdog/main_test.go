@@ -56,6 +56,16 @@ func TestWhyShowsEveryGuardWithItsReason(t *testing.T) {
 	}
 }
 
+func TestWhySaysWhoSilencedWhat(t *testing.T) {
+	var b bytes.Buffer
+	i := sample()
+	i.Alerts[0].Silenced = `silenced by 0d1a until 2026-01-01T13:00:00Z by eve "move"`
+	i.Answers = nil
+	if err := why(&b, i); err != nil || !strings.Contains(b.String(), `error_rate: silenced by 0d1a until 2026-01-01T13:00:00Z by eve "move"`) {
+		t.Errorf("%v:\n%s", err, b.String())
+	}
+}
+
 func TestStatusShowsWhatStopsAndWhatIsOpen(t *testing.T) {
 	l := incident.Ledger{Hold: &incident.Mark{By: "alice", Reason: "move", At: t0}, Leases: []incident.Lease{{Plan: incident.Plan{Summary: "scale shop from 3 to 4"}, ExpiresAt: t0.Add(time.Hour)}}}
 	var b bytes.Buffer

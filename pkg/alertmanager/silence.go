@@ -185,5 +185,5 @@ func (w Window) silence(author string, now time.Time) Silence {
 	if w.StartsAt.IsZero() {
 		w.StartsAt = now
 	}
-	return Silence{Matchers: w.Matchers, StartsAt: w.StartsAt.UTC(), EndsAt: w.EndsAt.UTC(), CreatedBy: author, Comment: w.Comment + mark(w.Key)}
+	return Silence{Matchers: w.Matchers, StartsAt: w.StartsAt, EndsAt: w.EndsAt, CreatedBy: author, Comment: w.Comment + mark(w.Key)}
 }

@@ -30,6 +30,7 @@ import (
 
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 
+	"watchdog.io/watchdog/pkg/alertmanager"
 	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
@@ -75,6 +76,7 @@ type App struct {
 	groups   *rules.Groups
 	intake   *hints.Intake
 	outside  *outside
+	silences *alertmanager.Watch
 	log      *audit.Log
 	outbox   *notify.Outbox
 	engine   *engine.Engine
@@ -148,6 +150,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	}
 	a.samples.OnAppend(a.judge.Appended)
 	a.outside = newOutside(a.clock.Now)
+	a.silences = alertmanager.NewWatch(alertmanager.WatchOptions{Logger: o.Logger.With("component", "silences"), Registerer: a.registry, Now: a.clock.Now})
 	a.intake, err = hints.Open(hints.Options{Dir: filepath.Join(o.DataDir, "hints"), Logger: o.Logger.With("component", "webhook"), Registerer: a.registry, Now: a.clock.Now, Changed: a.heard})
 	if err != nil {
 		return nil, err
@@ -211,7 +214,11 @@ func (a *App) run(ctx context.Context) error {
 	g.Go(func() error { a.writeAlerts(ctx); return nil })
 	g.Go(func() error { a.keepState(ctx); return nil })
 	g.Go(func() error { return a.outbox.Run(ctx) })
-	g.Go(func() error { return a.lead(ctx) })
+	g.Go(func() error { a.silences.Run(ctx); return nil })
+	g.Go(func() error {
+		a.silences.Await(ctx, firstSilences)
+		return a.lead(ctx)
+	})
 	g.Go(func() error { a.watchLeader(ctx); return nil })
 	g.Go(func() error { return a.watchConfig(ctx) })
 	a.o.Logger.Info("watchdog runs", "version", version.Version, "config", a.o.ConfigFile, "targets", len(a.built.Load().cfg.Targets), "mode", a.built.Load().cfg.Mode)
@@ -396,6 +403,7 @@ func (a *App) use(cfg *config.Config) error {
 		return err
 	}
 	a.outside.use(b.targetOf)
+	a.useSilences(b)
 	a.samples.Retain(Retention(b.Rules, b.Groups), kept(cfg))
 	a.watcher.Watch(b.workloads)
 	a.outbox.Replace(b.notifiers)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"watchdog.io/watchdog/pkg/alertmanager"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/kube"
@@ -23,7 +24,9 @@ type built struct {
 	notifiers []notify.Notifier
 	setup     *engine.Setup
 	targetOf  rules.TargetFunc
-	services  map[string]string // by namespace/kind/name
+	// alertmanager is whose silences are honoured; nil: nobody's.
+	alertmanager *alertmanager.Client
+	services     map[string]string // by namespace/kind/name
 }
 
 // build makes everything a configuration asks for. With a nil app it is the
@@ -42,6 +45,8 @@ func build(cfg *config.Config, a *App) (*built, error) {
 		var e error
 		b.notifiers, e = notify.FromConfig(cfg.Receivers, a.clock.Now)
 		err = errors.Join(err, e)
+		b.alertmanager, e = newAlertmanager(cfg.Alertmanager, a.o.Namespace, a.clock.Now)
+		err = errors.Join(err, e)
 	}
 	if err != nil {
 		return nil, err
@@ -49,6 +54,7 @@ func build(cfg *config.Config, a *App) (*built, error) {
 	if a != nil {
 		b.targetOf = b.Target(a.watcher.OwnerOfPod)
 		b.AlertsOf = a.routedAlerts
+		b.Silenced = func(x rules.Alert) string { return b.silencedBy(x, a.silences.Silenced) }
 		b.setup = b.Setup()
 		b.setup.Installation, b.setup.View, b.setup.Fresh, b.setup.World, b.setup.Dependencies = a.o.Namespace, a.view, a.fresh, a.world, a.dependencies
 		b.setup.Other = Other

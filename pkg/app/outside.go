@@ -219,10 +219,12 @@ func (o *outside) alert(target, name string, same []*told, seen []remediate.Sign
 	t := same[0]
 	a := rules.Alert{
 		Rule: name, Target: target, State: rules.Firing, Verdict: rules.Breach, Value: 1, Bound: 0.5, Above: true, SourceKind: remediate.SourceAlertmanager,
-		ActiveAt: t.StartsAt, FiredAt: t.StartsAt, EvaluatedAt: t.SeenAt, LastDataAt: t.SeenAt, Labels: map[string]string{},
+		ActiveAt: t.StartsAt, FiredAt: t.StartsAt, EvaluatedAt: t.SeenAt, LastDataAt: t.SeenAt, Labels: texts(t.Labels),
 	}
-	for k, v := range t.Labels {
-		a.Labels[string(k)] = string(v)
+	for _, other := range same[1:] {
+		if other.State == hints.Firing {
+			a.Others = append(a.Others, texts(other.Labels))
+		}
 	}
 	text := cmp.Or(string(t.Annotations["summary"]), string(t.Annotations["description"]), name)
 	switch t.State {
@@ -258,6 +260,14 @@ func (o *outside) weigh(a *rules.Alert, seen []remediate.Signal) {
 	if known {
 		a.Verdict, a.Reason = rules.Conflict, a.Reason+"; watchdog itself sees nothing bad"
 	}
+}
+
+func texts(set model.LabelSet) map[string]string {
+	m := map[string]string{}
+	for k, v := range set {
+		m[string(k)] = string(v)
+	}
+	return m
 }
 
 func weight(t *told) int {

@@ -30,6 +30,9 @@ type Policy struct {
 	// AlertsOf returns the alerts of a target that are no thresholds': their labels
 	// say by which route they are treated. Nil: there are none.
 	AlertsOf func(target string) []rules.Alert
+	// Silenced says by what an alert that fires is silenced; empty: by nothing. Nil:
+	// there are no silences.
+	Silenced func(rules.Alert) string
 
 	cfg     *config.Config
 	ladders map[string][]incident.Rung // by threshold
@@ -55,9 +58,13 @@ func (p *Policy) View(alerts []rules.Alert, looks []probes.Status) engine.View {
 		if p.named[x.Rule] || x.SourceKind == remediate.SourceAlertmanager {
 			severity, ladder = p.treatment(x)
 		}
+		silenced := ""
+		if p.Silenced != nil && x.State == rules.Firing {
+			silenced = p.Silenced(x)
+		}
 		v.Alerts = append(v.Alerts, incident.Alert{
 			Rule: x.Rule, Severity: severity, Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict), Reason: x.Reason,
-			Value: x.Value, Bound: x.Bound, Above: x.Above, Unit: x.Unit, Usual: x.Usual, Noise: x.Noise, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Ladder: ladder,
+			Value: x.Value, Bound: x.Bound, Above: x.Above, Unit: x.Unit, Usual: x.Usual, Noise: x.Noise, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Ladder: ladder, Silenced: silenced,
 		})
 	}
 	return v
@@ -180,6 +187,9 @@ func (p *Policy) Setup() *engine.Setup {
 			Quarantine: rate(c.Guards.Quarantine), Spread: time.Duration(c.Budget.Spread),
 		},
 		Policy: incident.DefaultPolicy(),
+	}
+	if am := c.Alertmanager; am != nil && am.Silences != nil {
+		s.Settings.RemediateSilenced = am.Silences.SilencedAlerts == "remediate"
 	}
 	s.Policy.WaitLimit = time.Duration(c.Guards.WaitLimit)
 	for _, t := range c.Targets {

@@ -36,6 +36,9 @@ func (c *Config) setDefaults() {
 	if c.Prometheus != nil {
 		orDuration(&c.Prometheus.Timeout, 10*time.Second)
 	}
+	if c.Alertmanager != nil && c.Alertmanager.Silences != nil {
+		c.Alertmanager.Silences.setDefaults()
+	}
 	for i := range c.Targets {
 		c.Targets[i].setDefaults()
 	}
@@ -60,6 +63,15 @@ func (c *Config) setDefaults() {
 	c.Budget.setDefaults()
 	c.Guards.setDefaults()
 	c.Receivers.setDefaults()
+}
+
+func (s *Silences) setDefaults() {
+	orDuration(&s.Interval, 30*time.Second)
+	orDuration(&s.Timeout, 5*time.Second)
+	orDuration(&s.Keep, 10*time.Minute)
+	if s.SilencedAlerts == "" {
+		s.SilencedAlerts = "observe"
+	}
 }
 
 // Raise sets the ceiling, and the mode of each target and rule for which the

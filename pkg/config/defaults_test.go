@@ -10,7 +10,7 @@ import (
 // nothing in it, by Struct.key.
 func defaults() map[string]string {
 	c := Config{
-		Prometheus: &Prometheus{},
+		Prometheus: &Prometheus{}, Alertmanager: &Alertmanager{Silences: &Silences{}},
 		Targets:    []Target{{Probes: []Probe{{Health: &HealthProbe{}}, {Agents: &AgentsProbe{}}, {HTTP: &HTTPProbe{}}, {TCP: &TCPProbe{}}}}},
 		Thresholds: []Threshold{{Ladder: []Rung{{Action: "scale"}, {Action: "rollback"}}}},
 		Receivers:  Receivers{PagerDuty: &PagerDuty{}, Slack: &Slack{}, Statuspage: &Statuspage{}},

@@ -13,7 +13,7 @@ type Config struct {
 	Mode incident.Mode `yaml:"mode,omitempty"`
 	// Prometheus is a Prometheus-compatible server. Without it only rules with source local load.
 	Prometheus *Prometheus `yaml:"prometheus,omitempty"`
-	// Alertmanager is who may post alerts to /webhook/alertmanager.
+	// Alertmanager is who may post alerts to /webhook/alertmanager, and whose silences are honoured.
 	Alertmanager *Alertmanager `yaml:"alertmanager,omitempty"`
 	// Targets are the workloads that are watched.
 	Targets []Target `yaml:"targets,omitempty"`
@@ -66,6 +66,27 @@ type Prometheus struct {
 type Alertmanager struct {
 	// Senders are who may post, each with a bearer token. Users and client certificates of the web configuration may post, too; nobody else.
 	Senders []Sender `yaml:"senders,omitempty"`
+	// Silences are read from an Alertmanager and honoured: see docs/silences.md.
+	Silences *Silences `yaml:"silences,omitempty"`
+}
+
+// Silences is the Alertmanager whose silences are honoured. While all that fires on a target is silenced, nobody is told that its incident
+// opened; the incident is there all the same, and people are told of it when the silence ends and something still fires.
+type Silences struct {
+	// URLs are the peers of one Alertmanager cluster: base URLs, at most 10. The first that answers is asked.
+	URLs            []string       `yaml:"urls"`
+	Interval        model.Duration `yaml:"interval,omitempty"`          // how often it is asked; default 30s
+	Timeout         model.Duration `yaml:"timeout,omitempty"`           // how long one request to one peer may take; default 5s
+	BearerTokenFile string         `yaml:"bearer_token_file,omitempty"` // file with a bearer token, read at each use
+	Username        string         `yaml:"username,omitempty"`          // for basic authentication
+	PasswordFile    string         `yaml:"password_file,omitempty"`     // file with the password of username, read at each use
+	CAFile          string         `yaml:"ca_file,omitempty"`           // file with the certificate authorities to trust instead of the system's
+	CertFile        string         `yaml:"cert_file,omitempty"`         // file with a client certificate
+	KeyFile         string         `yaml:"key_file,omitempty"`          // file with the key of cert_file
+	// Keep is how long what was last known counts while no peer answers. Then nothing is silenced. Default 10m.
+	Keep model.Duration `yaml:"keep,omitempty"`
+	// SilencedAlerts is what watchdog may do because of an alert that is silenced: observe, or remediate as if it were not. Default observe.
+	SilencedAlerts string `yaml:"silenced_alerts,omitempty"`
 }
 
 // Sender is one system that may post alerts.

@@ -152,6 +152,7 @@ func (v *validator) config(c *Config) {
 	}
 	v.slos(c, targets)
 	v.senders(c)
+	v.silences(c)
 	v.receivers(c)
 	v.budget(c.Budget)
 	v.guards(c.Guards)

@@ -145,6 +145,52 @@ func TestAHoldStopsEverythingUntilItIsLifted_INV25(t *testing.T) {
 	})
 }
 
+// A silence is a hold that ends by itself: nothing is done about the alert, nobody
+// is told, also not by a restart, and all of it follows when it ends.
+func TestASilencedAlertIsLeftAloneUntilTheSilenceEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(newWorld(), "scale", "page")
+		s.silenced = "silenced by 0d1a"
+		s.sick = sickWhile(func(w *world) bool { return w.replicas < 4 })
+		play(t, s, 30*time.Minute)
+		play(t, s, time.Minute)
+		i := s.only()
+		if got := s.accepted(); len(got) != 0 || i.Phase != incident.Suppressed || i.Silenced() != "silenced by 0d1a" || i.Paged {
+			t.Fatalf("writes %v, phase %s, silenced %q, paged %v", got, i.Phase, i.Silenced(), i.Paged)
+		}
+		if !s.audited("silenced by 0d1a; expire the silence") {
+			t.Error("the record does not say why nothing was done")
+		}
+		s.mu.Lock()
+		s.silenced = ""
+		s.mu.Unlock()
+		play(t, s, 2*time.Minute)
+		if got, i := s.accepted(), s.only(); len(got) != 1 || i.Silenced() != "" || i.Attempts[0].Verdict != incident.Helped {
+			t.Fatalf("writes %v after the silence ended; silenced %q", got, i.Silenced())
+		}
+	})
+}
+
+// The receivers are told of the end of a silence although nothing else changes.
+func TestTheEndOfASilenceIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(newWorld(), "page")
+		s.silenced = "silenced by 0d1a"
+		s.sick = sickWhile(func(*world) bool { return true })
+		play(t, s, time.Minute)
+		if i := s.only(); !i.Paged || i.Silenced() == "" || !s.audited("nobody is told while all that fires is silenced") {
+			t.Fatalf("paged %v, silenced %q", i.Paged, i.Silenced())
+		}
+		s.mu.Lock()
+		s.silenced = ""
+		s.mu.Unlock()
+		play(t, s, 10*time.Second)
+		if i := s.only(); !i.Paged || i.Silenced() != "" {
+			t.Fatalf("paged %v, silenced %q", i.Paged, i.Silenced())
+		}
+	})
+}
+
 func TestTheKillSwitchStopsEverything_F104(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(newWorld(), "scale", "page")

@@ -32,6 +32,7 @@ type world struct {
 	writes    []string // op ids whose write was accepted
 	sick      func(w *world) bool
 	human     string // hold annotation
+	silenced  string // what the rule's alert is silenced by
 	manager   []remediate.Manager
 
 	objects map[string]string // name → JSON
@@ -234,6 +235,9 @@ func (s *stage) view(string) View {
 	bad := alerts[0].Firing
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if bad {
+		alerts[0].Silenced = s.silenced
+	}
 	return View{Alerts: alerts, Rollout: incident.Rollout{Known: true, Done: true, Ready: s.replicas}, Revision: "rs-" + s.template,
 		Signals: []remediate.Signal{{Source: "app", Known: true, Bad: bad, At: time.Now()}, {Source: "probe", Known: true, Bad: bad, At: time.Now()}}}
 }

@@ -160,6 +160,9 @@ type Alert struct {
 	// Ended says that watchdog does no more because of this alert in this incident:
 	// its ladder is worked through, or only told. Other alerts' ladders go on.
 	Ended bool `json:"ended,omitempty"`
+	// Silenced says who told Alertmanager to be silent about it, and until when;
+	// empty: nobody did.
+	Silenced string `json:"silenced,omitempty"`
 }
 
 // Worse reports whether value is further on the wrong side of the bound than
@@ -396,6 +399,22 @@ func (i Incident) Alert(rule string) (Alert, bool) {
 		}
 	}
 	return Alert{}, false
+}
+
+// Silenced says why nobody is told that the incident opened: all that fires is
+// silenced. Empty: people are told.
+func (i Incident) Silenced() string {
+	why := ""
+	for _, a := range i.Alerts {
+		switch {
+		case !a.Firing:
+		case a.Silenced == "":
+			return ""
+		case why == "" || a.Rule == i.Lead:
+			why = a.Silenced
+		}
+	}
+	return why
 }
 
 // Title is the one line that names the incident to a person.

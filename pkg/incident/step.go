@@ -157,6 +157,7 @@ func (s *step) merge(now []Alert) {
 				s.i.Alerts = append(s.i.Alerts, a)
 				s.note("firing", fmt.Sprintf("%s: %s", a.Rule, a.Reason))
 				s.raise(a)
+				s.silenced(a, "")
 			}
 			continue
 		}
@@ -198,6 +199,7 @@ func (s *step) merge(now []Alert) {
 		case a.Firing && a.Verdict.Unknown() != old.Verdict.Unknown():
 			s.note("verdict", fmt.Sprintf("%s is %s: %s", a.Rule, a.Verdict, a.Reason))
 		}
+		s.silenced(a, old.Silenced)
 	}
 	for k, a := range s.i.Alerts {
 		if a.Firing && !slices.ContainsFunc(now, func(n Alert) bool { return n.Rule == a.Rule }) {
@@ -206,6 +208,17 @@ func (s *step) merge(now []Alert) {
 		}
 	}
 	s.lead()
+}
+
+// silenced notes that a silence began, changed or ended.
+func (s *step) silenced(a Alert, was string) {
+	switch {
+	case a.Silenced == was || !a.Firing:
+	case a.Silenced != "":
+		s.note("silenced", a.Rule+": "+a.Silenced)
+	default:
+		s.note("heard again", a.Rule+" is not silenced any more")
+	}
 }
 
 // keepRecent is how many values in breach are kept.
@@ -230,7 +243,7 @@ func (s *step) raise(a Alert) {
 }
 
 // lead picks the rule whose ladder is worked: the worst severity among those in
-// breach, then the one that fired first. A rule whose ladder has ended leads only
+// breach and not silenced, then the one that fired first. A rule whose ladder has ended leads only
 // if no other fires. While an op runs the lead stays.
 func (s *step) lead() {
 	if s.i.Op != nil {
@@ -275,6 +288,8 @@ func (s *step) follow(rule string) {
 
 func before(a, b Alert) bool {
 	switch {
+	case (a.Silenced == "") != (b.Silenced == ""):
+		return a.Silenced == "" // what people do not want to hear of hides nothing else
 	case a.Severity != b.Severity:
 		return a.Severity.Worse(b.Severity)
 	case !a.ActiveAt.Equal(b.ActiveAt):
@@ -379,6 +394,9 @@ func (s *step) waiting(reason string) {
 func (s *step) page(reason string) {
 	if !s.i.Paged {
 		s.i.Paged, s.i.PageReason = true, reason
+	}
+	if s.i.Silenced() != "" {
+		reason += "; nobody is told while all that fires is silenced"
 	}
 	s.note("paged", reason)
 }

@@ -459,3 +459,50 @@ func TestAConflictIsToldAndNotActedUpon_INV08(t *testing.T) {
 	acts.Verdict = Conflict
 	tell(t, acts).want(Frozen)
 }
+
+func silenced(a Alert, by string) Alert { a.Silenced = by; return a }
+
+// What people do not want to hear of keeps nothing else from being worked and told.
+func TestASilencedAlertHidesNoOther(t *testing.T) {
+	loud, quiet := breach("cpu", P2, 2, "scale", "page"), breach("errors", P1, 5, "rollback", "page")
+	s := tell(t, silenced(quiet, "silenced by a")).want(Open, Consider)
+	if s.inc.Lead != "errors" || s.inc.Silenced() != "silenced by a" {
+		t.Fatalf("lead %s, silenced %q", s.inc.Lead, s.inc.Silenced())
+	}
+	s.step(Considered{At: s.at, OpID: "1", Hold: Suppress, Reason: "silence: silenced by a"}).want(Suppressed)
+	s.after(time.Second).tick(Rollout{}, silenced(quiet, "silenced by a"), loud).want(Suppressed, Consider)
+	if s.inc.Lead != "cpu" || s.inc.Silenced() != "" {
+		t.Fatalf("lead %s, silenced %q: the other alert is not worked", s.inc.Lead, s.inc.Silenced())
+	}
+	s.after(time.Second).tick(Rollout{}, silenced(quiet, "silenced by a"), silenced(loud, "silenced by b"))
+	if s.inc.Lead != "errors" || s.inc.Silenced() != "silenced by a" {
+		t.Fatalf("lead %s, silenced %q", s.inc.Lead, s.inc.Silenced())
+	}
+	s.after(time.Second).tick(Rollout{}, quiet, loud)
+	if s.inc.Lead != "errors" || s.inc.Silenced() != "" {
+		t.Fatalf("lead %s, silenced %q", s.inc.Lead, s.inc.Silenced())
+	}
+	calm := quiet
+	calm.Firing, calm.Verdict = false, OK
+	s.after(time.Second).tick(Rollout{}, calm, silenced(loud, "silenced by b"))
+	if s.inc.Silenced() != "silenced by b" {
+		t.Error("what does not fire any more speaks against a silence")
+	}
+	var said []string
+	for _, e := range s.inc.Timeline {
+		if e.What == "silenced" || e.What == "heard again" {
+			said = append(said, e.Text)
+		}
+	}
+	want := "[errors: silenced by a cpu: silenced by b errors is not silenced any more cpu is not silenced any more cpu: silenced by b]"
+	if fmt.Sprint(said) != want {
+		t.Errorf("the timeline says %q, want %s", said, want)
+	}
+}
+
+func TestAPageWhileAllIsSilencedSaysSo(t *testing.T) {
+	s := tell(t, silenced(breach("errors", P1, 5, "page"), "silenced by a")).want(Escalated)
+	if last := s.inc.Timeline[len(s.inc.Timeline)-1].Text; !s.inc.Paged || strings.Contains(s.inc.PageReason, "silenced") || !strings.Contains(last, "nobody is told while") {
+		t.Errorf("paged %v: %s; %s", s.inc.Paged, s.inc.PageReason, last)
+	}
+}

@@ -44,6 +44,9 @@ func next(i incident.Incident) string {
 	case incident.Escalated:
 		return "watchdog does nothing more here. Please take over."
 	case incident.Suppressed:
+		if s := i.Silenced(); s != "" {
+			return "watchdog only watches: " + s + "."
+		}
 		return "A person holds this. watchdog only watches; `watchdog resume` lifts the hold."
 	case incident.Frozen:
 		if i.Shared {

@@ -424,3 +424,56 @@ func TestAReceiptFromAnotherReplicaIsBelieved(t *testing.T) {
 		t.Errorf("%d messages became %d: the successor told it all again", before, after)
 	}
 }
+
+// While all that fires is silenced, no receiver hears of the beginning; once it has
+// heard, it is kept up to date.
+func TestWhatIsSilencedIsToldWhenTheSilenceEnds(t *testing.T) {
+	hush := func(i incident.Incident, at time.Duration, by string) incident.Incident {
+		i.Alerts = append([]incident.Alert(nil), i.Alerts...)
+		i.Alerts[0].Silenced, i.UpdatedAt = by, t0.Add(at)
+		return i
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{name: "f"}
+		dir := t.TempDir()
+		x := outbox(t, dir, nil, f)
+		stop := running(t, x)
+		told := func(want int, when string) {
+			t.Helper()
+			synctest.Wait()
+			if f.count() != want || x.Pending()["f"] != 0 {
+				t.Errorf("%s: told %d times, want %d; %d wait", when, f.count(), want, x.Pending()["f"])
+			}
+		}
+		i := trouble()
+		x.Tell(hush(i, 0, "silenced by a"))
+		told(0, "silenced from the beginning")
+		i.Paged = true
+		x.Tell(hush(i, time.Minute, "silenced by a"))
+		told(0, "a person must act, and it is silenced")
+		stop()
+		x = outbox(t, dir, nil, f)
+		defer running(t, x)()
+		told(0, "after a restart")
+		x.Tell(hush(i, 2*time.Minute, ""))
+		told(1, "the silence is over")
+		x.Tell(hush(i, 3*time.Minute, "silenced by b"))
+		told(2, "silenced after it was told")
+		other := over(hush(i, 0, "silenced by a"))
+		other.ID, other.Alerts[0].Firing = "other", false
+		x.Tell(other)
+		told(3, "resolved: the receiver itself says nothing of what it never heard of")
+	})
+}
+
+func TestWhatWasNeverToldIsNotToldWhenItIsOver(t *testing.T) {
+	rec, ns := sides(t)
+	i := over(trouble())
+	i.Alerts[0].Firing, i.Paged = false, true
+	for _, n := range ns {
+		tell(t, n, i, incident.Receipt{})
+	}
+	if n := len(rec.Snapshot().Requests); n != 0 {
+		t.Errorf("%d messages about the end of what nobody heard of", n)
+	}
+}

@@ -272,6 +272,12 @@ func (l *lane) deliver(ctx context.Context, id string) {
 	if err := l.save(); err != nil {
 		l.out.o.Logger.Error("outbox not on disk; telling goes on from memory", "receiver", l.name, "err", err)
 	}
+	if unheard(i, prev) {
+		// It is told when the silence ends: the engine hands the incident on then.
+		l.out.metrics.sent.WithLabelValues(l.name, "silenced").Inc()
+		l.settle(i, prev, prev, nil)
+		return
+	}
 	once, cancel := context.WithTimeout(ctx, attemptTimeout)
 	receipt, err := n.Notify(once, i, prev)
 	cancel()
@@ -279,6 +285,12 @@ func (l *lane) deliver(ctx context.Context, id string) {
 		return
 	}
 	l.settle(i, prev, receipt, err)
+}
+
+// unheard reports whether an incident's beginning is kept from a receiver: all
+// that fires is silenced. What was once told is kept up to date.
+func unheard(i incident.Incident, prev incident.Receipt) bool {
+	return i.Silenced() != "" && prev.Ref == "" && prev.State == ""
 }
 
 // newest is the later of our receipt and the one on the incident, which may come

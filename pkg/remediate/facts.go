@@ -68,6 +68,8 @@ type Settings struct {
 	MaxReplicas  int
 	// StaleAfter is how old the leading alert's evaluation may be (INV-12).
 	StaleAfter time.Duration
+	// RemediateSilenced allows to act because of an alert that is silenced.
+	RemediateSilenced bool
 }
 
 // SourceAlertmanager is the source of an alert that another system told of. It is

@@ -21,6 +21,7 @@ func guards() []guard {
 	return []guard{
 		{"target", incident.C0, sameTarget},
 		{"hold", incident.C2, noHold},
+		{"silence", incident.C2, notSilenced},
 		{"mode", incident.C2, modeAllows},
 		{"claim", incident.C2, oursToManage},
 		{"verdict", incident.C2, inBreach},

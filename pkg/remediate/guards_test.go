@@ -66,6 +66,7 @@ func TestGuardsHold(t *testing.T) {
 			f.Workload.HPA = hpa()
 			f.Workload.HPA.Annotations = map[string]string{HoldAnnotation: "x"}
 		}, "hold", incident.Suppress, "HPA agent-system-hpa"},
+		{"INV-30 silenced", "scale", func(f *Facts) { f.Alert.Silenced = `silenced by 0d1a until 2026-01-01T13:00:00Z by eve "move"` }, "silence", incident.Suppress, `by eve "move"; expire the silence`},
 		{"INV-47 observe", "scale", func(f *Facts) { f.Mode = incident.Observe }, "mode", incident.Advise, "mode observe (set by rule error_rate): would have done: scale"},
 		{"suggest", "rollback", func(f *Facts) { f.Mode = incident.Suggest }, "mode", incident.Advise, "would have done: roll back"},
 		{"INV-48 no mode", "job", func(f *Facts) { f.Mode = "" }, "mode", incident.Advise, "mode observe"},
@@ -173,6 +174,8 @@ func TestGuardsLetPassAndSayWhy(t *testing.T) {
 		guard, text  string
 	}{
 		{"our own claim", "scale", func(f *Facts) { f.Workload.Annotations = map[string]string{ClaimAnnotation: "main"} }, "claim", "this installation"},
+		{"silenced, and allowed all the same", "restart", func(f *Facts) { f.Alert.Silenced, f.Settings.RemediateSilenced = "silenced by 0d1a", true }, "silence", "silenced by 0d1a; silenced_alerts: remediate"},
+		{"not silenced", "job", func(f *Facts) {}, "silence", "0 silences match"},
 		{"the waiver is recorded", "restart", func(f *Facts) { f.Signals, f.Options.SingleSource = nil, "only prometheus sees memory" }, "corroboration", "only prometheus sees memory"},
 		{"the contradiction is named", "restart", func(f *Facts) {
 			f.Signals = append(f.Signals, Signal{Source: "kubernetes", Known: true, At: f.Now})

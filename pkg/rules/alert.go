@@ -30,6 +30,8 @@ type Alert struct {
 	// LastDataAt is the last evaluation that had a value to judge.
 	LastDataAt time.Time         `json:"lastDataAt,omitzero"`
 	Labels     map[string]string `json:"labels,omitempty"`
+	// Others are the labels of further alerts of this name on the target that fire.
+	Others []map[string]string `json:"-"`
 }
 
 // alert is the public form of a cell.

@@ -353,6 +353,9 @@ func (r *ruleState) alert(source string, all []Instance, at time.Time) Alert {
 		}
 		if i.State == Firing {
 			firing++
+			if !labels.Equal(i.Labels, w.Labels) {
+				a.Others = append(a.Others, i.Labels.Map())
+			}
 		}
 	}
 	switch {

@@ -458,7 +458,18 @@ func worstByName(all []Alert) []Alert {
 	slices.SortStableFunc(all, func(a, b Alert) int {
 		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Rule, b.Rule), cmp.Compare(order(a), order(b)), cmp.Compare(a.Severity, b.Severity))
 	})
-	return slices.CompactFunc(all, func(a, b Alert) bool { return a.Target == b.Target && a.Rule == b.Rule })
+	var first []Alert
+	for _, a := range all {
+		n := len(first) - 1
+		if n < 0 || first[n].Target != a.Target || first[n].Rule != a.Rule {
+			first = append(first, a)
+			continue
+		}
+		if a.State == Firing {
+			first[n].Others = slices.Concat(first[n].Others, a.Others, []map[string]string{a.Labels})
+		}
+	}
+	return first
 }
 
 func order(a Alert) int {

@@ -3,6 +3,7 @@ package rules
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -295,4 +296,24 @@ groups:
 		requests(false)
 	}
 	b.want("shop", "Errors", Inactive, OK)
+}
+
+// A silence must cover every alert of a name: each one's labels are there.
+func TestTheLabelsOfAllThatFiresAreKnown(t *testing.T) {
+	b := newBench(t, queueFile+`
+      - alert: QueueTooLong
+        expr: queue_length > 200
+        labels: {severity: critical}
+`)
+	for range 4 {
+		b.step(queue("shop", 120, "queue", "a"), queue("shop", 250, "queue", "b"), queue("shop", 20, "queue", "c"))
+	}
+	a := b.want("shop", "QueueTooLong", Firing, Breach)
+	got := map[string]int{}
+	for _, set := range append(a.Others, a.Labels) {
+		got[set["queue"]+" "+set["severity"]]++
+	}
+	if fmt.Sprint(got) != "map[a warning:1 b critical:1 b warning:1]" {
+		t.Errorf("%v", got)
+	}
 }
