@@ -174,7 +174,7 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 func (c *Client) Silences(ctx context.Context) (silences []Silence, odd error, err error) {
 	var all []error
 	for _, peer := range c.peers {
-		silences, odd, err := c.silencesOf(ctx, peer)
+		silences, odd, err := c.silencesOf(ctx, peer, "?active=true&pending=true&expired=false")
 		if err == nil {
 			return silences, odd, nil
 		}
@@ -183,8 +183,9 @@ func (c *Client) Silences(ctx context.Context) (silences []Silence, odd error, e
 	return nil, nil, errors.Join(all...)
 }
 
-func (c *Client) silencesOf(ctx context.Context, peer string) (silences []Silence, odd error, err error) {
-	text, err := c.do(ctx, peer, http.MethodGet, "/api/v2/silences?active=true&pending=true&expired=false", nil)
+// silencesOf asks one peer. Before 0.34 all silences are given, whatever is asked for.
+func (c *Client) silencesOf(ctx context.Context, peer, which string) (silences []Silence, odd error, err error) {
+	text, err := c.do(ctx, peer, http.MethodGet, "/api/v2/silences"+which, nil)
 	if err != nil {
 		return nil, nil, err
 	}

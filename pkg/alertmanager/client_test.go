@@ -194,6 +194,39 @@ func TestAPeerThatIsGoneWithItsAnswer(t *testing.T) {
 	}
 }
 
+// News travels between peers for a moment: the newest word counts.
+func TestThePeersThatHaveNotHeardYet(t *testing.T) {
+	one, two := newCluster(), newCluster()
+	a, b := one.peer(t), two.peer(t)
+	c := client(t, a, b)
+	if _, err := client(t, a).Create(t.Context(), window(t)); err != nil {
+		t.Fatal(err)
+	}
+	stale, news := one.all["id-1"], one.all["id-1"]
+	later := noon.Add(time.Second)
+	news.EndsAt, news.Updated = noon, &later
+	two.all["id-1"] = news
+	if err := c.Expire(t.Context(), "maintenance/db"); err != nil || a.count(http.MethodDelete)+b.count(http.MethodDelete) != 0 {
+		t.Errorf("%v, %d requests to end what is over", err, a.count(http.MethodDelete)+b.count(http.MethodDelete))
+	}
+	// A peer that lists what it has forgotten by the time it is asked to end it.
+	delete(two.all, "id-1")
+	delete(one.all, "id-1")
+	a.reads = []func(http.ResponseWriter){func(w http.ResponseWriter) {
+		one.mu.Lock()
+		one.all["id-1"] = stale
+		one.mu.Unlock()
+		text, _ := a.apply(httptest.NewRequest(http.MethodGet, "/api/v2/silences", nil), nil)
+		one.mu.Lock()
+		delete(one.all, "id-1")
+		one.mu.Unlock()
+		_, _ = w.Write(text)
+	}}
+	if err := c.Expire(t.Context(), "maintenance/db"); err != nil || a.count(http.MethodDelete) != 1 {
+		t.Errorf("%v, %d requests", err, a.count(http.MethodDelete))
+	}
+}
+
 // Silences of people, of other installations and of other windows are left alone.
 func TestOnlyOwnSilencesAreTouched(t *testing.T) {
 	p := newCluster().peer(t)
