@@ -201,24 +201,7 @@ scrape_configs:
 // accepted is how many webhooks watchdog's replicas have put on disk.
 func (m *monitoring) accepted(t *testing.T) int {
 	t.Helper()
-	n := 0
-	for _, p := range pods(t, m.scene) {
-		resp, err := http.Get("http://" + p + ":9095/metrics")
-		if err != nil {
-			continue
-		}
-		body, _ := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		for l := range strings.Lines(string(body)) {
-			if v, ok := strings.CutPrefix(l, `watchdog_webhook_requests_total{result="accepted"} `); ok {
-				var x int
-				if _, err := fmt.Sscan(v, &x); err == nil {
-					n += x
-				}
-			}
-		}
-	}
-	return n
+	return total(t, m.scene, `watchdog_webhook_requests_total{result="accepted"} `)
 }
 
 // pods are the addresses of the scene's watchdogs.
@@ -244,7 +227,11 @@ func process(t *testing.T, dir, name string, args ...string) {
 			t.Fatalf("there is no %s: run make bin/%s or hack/need", name, name)
 		}
 	}
-	log, err := os.Create(filepath.Join(tb.Dir, "logs", filepath.Base(t.Name())+"-"+name+".log"))
+	logs := filepath.Join(tb.Dir, "logs")
+	if err := os.MkdirAll(logs, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.OpenFile(filepath.Join(logs, filepath.Base(t.Name())+"-"+name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
