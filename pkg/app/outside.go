@@ -223,7 +223,7 @@ func (o *outside) alert(target, name string, same []*told, seen []remediate.Sign
 	}
 	for _, other := range same[1:] {
 		if other.State == hints.Firing {
-			a.Others = append(a.Others, texts(other.Labels))
+			a.Others = append(a.Others, labels.FromMap(texts(other.Labels)))
 		}
 	}
 	text := cmp.Or(string(t.Annotations["summary"]), string(t.Annotations["description"]), name)

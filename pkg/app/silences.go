@@ -41,8 +41,11 @@ func (a *App) useSilences(b *built) {
 func (b *built) silencedBy(x rules.Alert, silenced func(map[string]string) (alertmanager.Silence, bool)) string {
 	first, ok := silenced(b.labelsOf(x, x.Labels))
 	for _, set := range x.Others {
-		s, also := silenced(b.labelsOf(x, set))
-		if ok = ok && also; ok && s.EndsAt.Before(first.EndsAt) {
+		if !ok {
+			break
+		}
+		var s alertmanager.Silence
+		if s, ok = silenced(b.labelsOf(x, set.Map())); s.EndsAt.Before(first.EndsAt) {
 			first = s
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/alertmanager/pkg/labels"
+	model "github.com/prometheus/prometheus/model/labels"
 
 	"watchdog.io/watchdog/pkg/alertmanager"
 	"watchdog.io/watchdog/pkg/hints"
@@ -41,7 +42,7 @@ func TestASilenceIsHeldAgainstTheLabelsOfAnAlert(t *testing.T) {
 	threshold := rules.Alert{Rule: "error_rate", Target: "shop", Severity: "P1", State: rules.Firing, Labels: map[string]string{"alertname": "error_rate", "target": "shop", "severity": "P1"}}
 	file := rules.Alert{Rule: "Down", Target: "shop", Severity: "P1", State: rules.Firing, Labels: map[string]string{"alertname": "Down", "namespace": "prod", "pod": "shop-1", "severity": "critical"}}
 	pods := file
-	pods.Others = []map[string]string{{"alertname": "Down", "namespace": "prod", "pod": "shop-2", "severity": "critical"}}
+	pods.Others = []model.Labels{model.FromStrings("alertname", "Down", "namespace", "prod", "pod", "shop-2", "severity", "critical")}
 	nobody := rules.Alert{Rule: "DiskFull", Target: "not watched: DiskFull", State: rules.Firing, Labels: map[string]string{"alertname": "DiskFull"}}
 	for _, c := range []struct {
 		name  string
@@ -122,7 +123,7 @@ func TestTheLabelsOfAllHintsAreKnown(t *testing.T) {
 	o.take([]hints.Hint{a, b, c})
 	c.State = hints.Lost
 	o.take([]hints.Hint{c})
-	if x := one(t, o, "shop", sick); len(x.Others) != 1 || x.Others[0]["queue"] == x.Labels["queue"] || x.Others[0]["queue"] == "c" {
+	if x := one(t, o, "shop", sick); len(x.Others) != 1 || x.Others[0].Get("queue") == x.Labels["queue"] || x.Others[0].Get("queue") == "c" {
 		t.Errorf("%v and %v", x.Labels, x.Others)
 	}
 }

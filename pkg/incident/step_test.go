@@ -506,3 +506,15 @@ func TestAPageWhileAllIsSilencedSaysSo(t *testing.T) {
 		t.Errorf("paged %v: %s; %s", s.inc.Paged, s.inc.PageReason, last)
 	}
 }
+
+// A new leader knows of a rule that was not evaluated yet little more than its
+// name: that no silence matches that is no news.
+func TestARestartDoesNotEndASilence(t *testing.T) {
+	quiet := breach("errors", P1, 5, "page")
+	s := tell(t, silenced(quiet, "silenced by a"))
+	quiet.Verdict, quiet.EvaluatedAt = NoData, time.Time{}
+	s.after(time.Second).step(Tick{At: s.at, Alerts: []Alert{quiet}})
+	if s.inc.Silenced() != "silenced by a" {
+		t.Errorf("silenced %q", s.inc.Silenced())
+	}
+}

@@ -44,8 +44,8 @@ func next(i incident.Incident) string {
 	case incident.Escalated:
 		return "watchdog does nothing more here. Please take over."
 	case incident.Suppressed:
-		if s := i.Silenced(); s != "" {
-			return "watchdog only watches: " + s + "."
+		if a, _ := i.Alert(i.Lead); a.Silenced != "" {
+			return fmt.Sprintf("watchdog only watches: %s is %s.", a.Rule, a.Silenced)
 		}
 		return "A person holds this. watchdog only watches; `watchdog resume` lifts the hold."
 	case incident.Frozen:

@@ -466,6 +466,19 @@ func TestWhatIsSilencedIsToldWhenTheSilenceEnds(t *testing.T) {
 	})
 }
 
+func TestWhatIsToldUnderASilenceSaysSo(t *testing.T) {
+	i := trouble()
+	i.Phase = incident.Suppressed
+	if got := next(i); !strings.Contains(got, "watchdog resume") {
+		t.Errorf("held: %s", got)
+	}
+	i.Alerts = append(i.Alerts, incident.Alert{Rule: "cpu", Firing: true, Ended: true})
+	i.Alerts[0].Silenced = "silenced by 0d1a"
+	if got := next(i); got != "watchdog only watches: error_rate is silenced by 0d1a." {
+		t.Error(got)
+	}
+}
+
 func TestWhatWasNeverToldIsNotToldWhenItIsOver(t *testing.T) {
 	rec, ns := sides(t)
 	i := over(trouble())

@@ -31,7 +31,7 @@ type Alert struct {
 	LastDataAt time.Time         `json:"lastDataAt,omitzero"`
 	Labels     map[string]string `json:"labels,omitempty"`
 	// Others are the labels of further alerts of this name on the target that fire.
-	Others []map[string]string `json:"-"`
+	Others []labels.Labels `json:"-"`
 }
 
 // alert is the public form of a cell.

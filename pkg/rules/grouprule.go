@@ -354,7 +354,7 @@ func (r *ruleState) alert(source string, all []Instance, at time.Time) Alert {
 		if i.State == Firing {
 			firing++
 			if !labels.Equal(i.Labels, w.Labels) {
-				a.Others = append(a.Others, i.Labels.Map())
+				a.Others = append(a.Others, i.Labels)
 			}
 		}
 	}

@@ -466,7 +466,7 @@ func worstByName(all []Alert) []Alert {
 			continue
 		}
 		if a.State == Firing {
-			first[n].Others = slices.Concat(first[n].Others, a.Others, []map[string]string{a.Labels})
+			first[n].Others = slices.Concat(first[n].Others, a.Others, []labels.Labels{labels.FromMap(a.Labels)})
 		}
 	}
 	return first

@@ -310,8 +310,8 @@ func TestTheLabelsOfAllThatFiresAreKnown(t *testing.T) {
 	}
 	a := b.want("shop", "QueueTooLong", Firing, Breach)
 	got := map[string]int{}
-	for _, set := range append(a.Others, a.Labels) {
-		got[set["queue"]+" "+set["severity"]]++
+	for _, set := range append(a.Others, labels.FromMap(a.Labels)) {
+		got[set.Get("queue")+" "+set.Get("severity")]++
 	}
 	if fmt.Sprint(got) != "map[a warning:1 b critical:1 b warning:1]" {
 		t.Errorf("%v", got)
