@@ -66,7 +66,7 @@ func Decode(body []byte, sender string, now time.Time) (Payload, error) {
 	}
 	var p payload
 	if err := json.Unmarshal(body, &p); err != nil {
-		return Payload{}, fmt.Errorf("not an Alertmanager webhook: %s", short(visible(err.Error()), 300))
+		return Payload{}, fmt.Errorf("not an Alertmanager webhook: %s", short(strings.Map(shown, err.Error()), 300))
 	}
 	grafana := p.Version == "1" && p.OrgID != nil
 	switch {
@@ -143,22 +143,20 @@ func (in alert) check(now time.Time) (Alert, error) {
 
 func notText(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }
 
+// shown replaces what a terminal would act on: errors of the decoder quote what was
+// posted, and not in all places escape it.
+func shown(r rune) rune {
+	if unicode.IsControl(r) {
+		return unicode.ReplacementChar
+	}
+	return r
+}
+
 // plainWord: a fingerprint that may go into a file name, a log and a URL.
 func plainWord(s string) bool {
 	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '-' || r == '_')
 	})
-}
-
-// visible is s with its control characters as blanks: encoding/json quotes some
-// errors' texts, and some not.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 // short cuts s to n bytes, at the end of a character.

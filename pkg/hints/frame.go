@@ -8,14 +8,17 @@ import (
 	"io"
 )
 
-// A frame is what one fsync made durable: a header of magic, length and CRC-32C
-// over length and content, and the content, which is records as lines of JSON.
+// A frame is what one fsync made durable: a header of magic, length, the frame's
+// place in the file, and CRC-32C over these two and the content; and the content,
+// which is records as lines of JSON.
+//
+// By its place a frame says whether one before it is missing.
 //
 // Its magic begins with a byte that no UTF-8 text has, so that nothing a sender
 // writes into a label looks like a frame. A commit is one frame, so that a crash in
 // the middle of a write can damage the last frame of a file and no other.
 const (
-	headerLen = 12
+	headerLen = 20
 	maxFrame  = 128 << 20 // content; a body of 16 MiB grows to less than 64 MiB
 )
 
@@ -27,8 +30,9 @@ var (
 // errDamaged: a frame is not whole, or not what was written.
 var errDamaged = errors.New("damaged frame")
 
-// frame returns the frame whose content are these lines.
-func frame(lines [][]byte) []byte {
+// frame returns the frame whose content are these lines, and which is to be at byte
+// at of its file.
+func frame(at int64, lines [][]byte) []byte {
 	n := headerLen
 	for _, l := range lines {
 		n += len(l) + 1
@@ -39,42 +43,43 @@ func frame(lines [][]byte) []byte {
 	}
 	copy(b, magic[:])
 	binary.LittleEndian.PutUint32(b[4:], uint32(n-headerLen))
-	binary.LittleEndian.PutUint32(b[8:], checksum(b[4:8], b[headerLen:]))
+	binary.LittleEndian.PutUint64(b[8:], uint64(at))
+	binary.LittleEndian.PutUint32(b[16:], checksum(b[4:16], b[headerLen:]))
 	return b
 }
 
-func checksum(length, content []byte) uint32 {
-	return crc32.Update(crc32.Checksum(length, castagnoli), castagnoli, content)
+func checksum(header, content []byte) uint32 {
+	return crc32.Update(crc32.Checksum(header, castagnoli), castagnoli, content)
 }
 
-// readFrame returns the content of the next frame: io.EOF at a clean end,
-// errDamaged when what is there is no whole frame.
-func readFrame(r io.Reader) ([]byte, error) {
+// readFrame returns the next frame, and the place it was written for: io.EOF at a
+// clean end, errDamaged when what is there is no whole frame.
+func readFrame(r io.Reader) (at int64, content []byte, err error) {
 	var header [headerLen]byte
 	switch _, err := io.ReadFull(r, header[:]); {
 	case err == io.EOF:
-		return nil, io.EOF
+		return 0, nil, io.EOF
 	case err == io.ErrUnexpectedEOF:
-		return nil, errDamaged
+		return 0, nil, errDamaged
 	case err != nil:
-		return nil, err
+		return 0, nil, err
 	}
 	n := binary.LittleEndian.Uint32(header[4:])
 	if !bytes.Equal(header[:4], magic[:]) || n > maxFrame {
-		return nil, errDamaged
+		return 0, nil, errDamaged
 	}
 	// Grown while reading: a damaged length must not cost memory.
-	var content bytes.Buffer
-	switch _, err := io.CopyN(&content, r, int64(n)); {
+	var b bytes.Buffer
+	switch _, err := io.CopyN(&b, r, int64(n)); {
 	case err == io.EOF:
-		return nil, errDamaged
+		return 0, nil, errDamaged
 	case err != nil:
-		return nil, err
+		return 0, nil, err
 	}
-	if checksum(header[4:8], content.Bytes()) != binary.LittleEndian.Uint32(header[8:]) {
-		return nil, errDamaged
+	if checksum(header[4:16], b.Bytes()) != binary.LittleEndian.Uint32(header[16:]) {
+		return 0, nil, errDamaged
 	}
-	return content.Bytes(), nil
+	return int64(binary.LittleEndian.Uint64(header[8:])), b.Bytes(), nil
 }
 
 // hasFrame reports whether a whole frame begins anywhere in b.
@@ -84,7 +89,7 @@ func hasFrame(b []byte) bool {
 		if at < 0 {
 			return false
 		}
-		if _, err := readFrame(bytes.NewReader(b[at:])); err == nil {
+		if _, _, err := readFrame(bytes.NewReader(b[at:])); err == nil {
 			return true
 		}
 		b = b[at+1:]

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -75,14 +74,7 @@ func FuzzReplay(f *testing.F) {
 		if err != nil {
 			return
 		}
-		left := 0
-		for _, content := range split(touched) {
-			left += headerLen + len(content)
-		}
 		for n, l := range lines {
-			if left == len(touched) && slices.Contains(all, l) {
-				continue // whole frames were taken out and no trace left: no crash does that
-			}
 			if (n >= len(all) || l != all[n]) && !bytes.Contains(with, magic[:]) {
 				t.Fatalf("line %d is %q, which was not written there", n, l)
 			}
@@ -97,7 +89,7 @@ func FuzzReplay(f *testing.F) {
 // split returns the contents of the frames in b.
 func split(b []byte) (contents [][]byte) {
 	for r := bytes.NewReader(b); ; {
-		content, err := readFrame(r)
+		_, content, err := readFrame(r)
 		if err != nil {
 			return contents
 		}

@@ -60,7 +60,7 @@ func (j *journal) append(lines [][]byte) error {
 	if err := j.heal(); err != nil {
 		return err
 	}
-	b := frame(lines)
+	b := frame(j.size, lines)
 	if len(b) > maxFrame {
 		return fmt.Errorf("%w: %d bytes at once; send fewer alerts in one request", ErrNotWritable, len(b))
 	}
@@ -167,15 +167,17 @@ func (j *journal) compact(through int, lines [][]byte) error {
 
 // writeLines writes frames of about a mebibyte.
 func writeLines(w io.Writer, lines [][]byte) error {
-	for len(lines) > 0 {
+	for at := int64(0); len(lines) > 0; {
 		n, size := 0, 0
 		for n < len(lines) && size < 1<<20 {
 			size += len(lines[n])
 			n++
 		}
-		if _, err := w.Write(frame(lines[:n])); err != nil {
+		b := frame(at, lines[:n])
+		if _, err := w.Write(b); err != nil {
 			return err
 		}
+		at += int64(len(b))
 		lines = lines[n:]
 	}
 	return nil

@@ -93,6 +93,25 @@ func TestADamagedMiddleIsAnErrorThatSaysWhatToDo_F52(t *testing.T) {
 	}
 }
 
+func TestAMissingFrameIsNoticed_F52(t *testing.T) {
+	whole := written(t, filepath.Join(t.TempDir(), "j"), 4)
+	frameLen := len(whole) / 4
+	for n := range 4 {
+		dir := filepath.Join(t.TempDir(), "j")
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		without := slices.Concat(whole[:n*frameLen], whole[(n+1)*frameLen:])
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf(segmentName, 1)), without, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		// Without the last one it is the journal as it was before.
+		if lines, _, err := replayed(t, dir); (err == nil) != (n == 3) {
+			t.Errorf("without frame %d: %q, %v", n, lines, err)
+		}
+	}
+}
+
 func TestAMissingSegmentAndADamagedSnapshotAreErrors(t *testing.T) {
 	for _, tc := range []struct {
 		name, want string
@@ -194,10 +213,11 @@ func writeSnapshotOnly(dir string, lines ...string) error {
 	if err != nil {
 		return err
 	}
-	for _, l := range lines {
-		err = errors.Join(err, writeLines(f, [][]byte{[]byte(l)}))
+	all := make([][]byte, len(lines))
+	for n, l := range lines {
+		all[n] = []byte(l)
 	}
-	return errors.Join(err, f.Close())
+	return errors.Join(writeLines(f, all), f.Close())
 }
 
 // sick is a file whose writes do what a full disk, or a broken one, does.

@@ -91,7 +91,10 @@ func replayFile(path string, take func([]byte) error) (whole int64, rest []byte,
 	defer f.Close()
 	in := bufio.NewReaderSize(f, 1<<20)
 	for {
-		content, err := readFrame(in)
+		at, content, err := readFrame(in)
+		if err == nil && at != whole {
+			err = errDamaged // what was before it is gone, or more than it
+		}
 		switch {
 		case err == io.EOF:
 			return whole, nil, nil
