@@ -34,6 +34,9 @@ const (
 	minBody = 16 << 10
 	// roomTime is how long a body waits for room before it is refused.
 	roomTime = time.Second
+	// lateTime is how long the server waits for what is left of a body that was
+	// refused unread; it answers after that.
+	lateTime = time.Second
 )
 
 // AlertmanagerOptions are the edges of the webhook.
@@ -112,6 +115,9 @@ func (h *alertmanager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // take does the work of one request. Its error is a refusal; its answer is the
 // leader's when the request was passed on.
 func (h *alertmanager) take(w http.ResponseWriter, r *http.Request) (answer, error) {
+	if r.Method != http.MethodPost {
+		return answer{}, refusal{http.StatusMethodNotAllowed, "unsupported", "alerts are posted", 0}
+	}
 	sender, err := h.senders.of(r)
 	switch {
 	case errors.Is(err, errCannotTell):
@@ -215,6 +221,8 @@ func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 func (h *alertmanager) refuse(w http.ResponseWriter, no refusal) {
 	switch {
+	case no.status == http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", http.MethodPost)
 	case no.status == http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	case no.status == http.StatusUnsupportedMediaType:
@@ -225,6 +233,8 @@ func (h *alertmanager) refuse(w http.ResponseWriter, no refusal) {
 	if no.retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(no.retry.Seconds())))
 	}
+	// A sender that was refused holds its connection no longer than that.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lateTime))
 	fail(w, no.status, no.text)
 }
 

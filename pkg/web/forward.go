@@ -82,5 +82,15 @@ func (f *Forward) send(r *http.Request, body []byte) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("the leader's answer: %w", err)
 	}
+	switch resp.StatusCode {
+	case http.StatusOK, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusServiceUnavailable:
+	case http.StatusUnauthorized:
+		// The sender is known here: by a certificate, which cannot be passed on, or by a
+		// token that the leader has not read yet. A 401 would end the sender's tries.
+		return answer{}, errors.New("the leader does not know the sender by the credentials that were passed on")
+	default:
+		// Nothing that this handler says: a leader of another version, or something in between.
+		return answer{}, fmt.Errorf("the leader answers %d", resp.StatusCode)
+	}
 	return answer{status: resp.StatusCode, retryAfter: resp.Header.Get("Retry-After"), body: said}, nil
 }

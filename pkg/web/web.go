@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/pprof"
 	"time"
@@ -110,7 +111,7 @@ func Handler(o Options) http.Handler {
 		registerRules(mux, o.Rules)
 	}
 	if o.Alertmanager != nil {
-		mux.Handle("POST "+AlertmanagerPath, o.Alertmanager)
+		mux.Handle(AlertmanagerPath, o.Alertmanager)
 	}
 	if o.Profiling {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -125,18 +126,26 @@ func Handler(o Options) http.Handler {
 // Serve listens on address until ctx ends. configFile is an exporter-toolkit web
 // configuration (TLS, basic auth); empty for plain HTTP.
 func Serve(ctx context.Context, o Options, address, configFile string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("serve HTTP on %s: %w", address, err)
+	}
+	return serveOn(ctx, o, l, configFile)
+}
+
+func serveOn(ctx context.Context, o Options, l net.Listener, configFile string) error {
+	defer l.Close()
 	srv := &http.Server{
 		Handler: Handler(o), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
 	go func() {
-		systemd := false
-		failed <- toolkit.ListenAndServe(srv, &toolkit.FlagConfig{WebListenAddresses: &[]string{address}, WebSystemdSocket: &systemd, WebConfigFile: &configFile}, o.Logger)
+		failed <- toolkit.Serve(l, srv, &toolkit.FlagConfig{WebConfigFile: &configFile}, o.Logger)
 	}()
 	select {
 	case err := <-failed:
-		return fmt.Errorf("serve HTTP on %s: %w", address, err)
+		return fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)
 	case <-ctx.Done():
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
