@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,9 +28,13 @@ const (
 	maxBody  = 16 << 20         // bytes; 10,000 alerts of 1.6 KiB
 	bodyTime = 10 * time.Second // for the body to arrive
 
-	// Bodies in flight, in bytes. A body costs some five times its size until its
-	// alerts are on disk; a large one and a thousand small ones fit.
+	// Bodies in flight, in bytes: a large one and a thousand small ones fit.
 	maxBodies = 24 << 20
+	// Members of bodies in flight, which are counted by their colons. Each costs some
+	// hundred bytes until its alert is on disk, so that five small bodies made of
+	// nothing else would cost more than all that watchdog is given. The largest body
+	// leaves room for small ones.
+	maxMembers = 500_000
 	// minBody is what even the smallest request counts for, which bounds their number.
 	minBody = 16 << 10
 	// roomTime is how long a body waits for room before it is refused.
@@ -63,7 +68,8 @@ type AlertmanagerOptions struct {
 type alertmanager struct {
 	o       AlertmanagerOptions
 	senders senders
-	room    *semaphore.Weighted
+	room    *semaphore.Weighted // for bodies
+	members *semaphore.Weighted
 	metrics *webhookMetrics
 }
 
@@ -82,7 +88,7 @@ func Alertmanager(o AlertmanagerOptions) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &alertmanager{o: o, senders: senders{tokens: o.Senders, webConfig: o.WebConfig}, room: semaphore.NewWeighted(maxBodies), metrics: newWebhookMetrics(o.Registerer)}
+	return &alertmanager{o: o, senders: senders{tokens: o.Senders, webConfig: o.WebConfig}, room: semaphore.NewWeighted(maxBodies), members: semaphore.NewWeighted(maxMembers), metrics: newWebhookMetrics(o.Registerer)}
 }
 
 // ServeHTTP accepts, passes on, or refuses one webhook.
@@ -133,13 +139,11 @@ func (h *alertmanager) take(w http.ResponseWriter, r *http.Request) (answer, err
 	if r.ContentLength < 0 {
 		size = maxBody
 	}
-	wait, cancel := context.WithTimeout(r.Context(), roomTime)
-	err = h.room.Acquire(wait, size)
-	cancel()
+	release, err := enter(r.Context(), h.room, size)
 	if err != nil {
-		return answer{}, refusal{http.StatusServiceUnavailable, "busy", fmt.Sprintf("%d MiB of alerts are being accepted already", maxBodies>>20), time.Second}
+		return answer{}, err
 	}
-	defer h.room.Release(size)
+	defer release()
 	body, err := read(w, r)
 	if err != nil {
 		return answer{}, err
@@ -154,8 +158,23 @@ func (h *alertmanager) take(w http.ResponseWriter, r *http.Request) (answer, err
 	return answer{}, h.accept(r.Context(), body, sender)
 }
 
+// enter waits for room for n, a while.
+func enter(ctx context.Context, room *semaphore.Weighted, n int64) (release func(), err error) {
+	wait, cancel := context.WithTimeout(ctx, roomTime)
+	defer cancel()
+	if err := room.Acquire(wait, n); err != nil {
+		return nil, refusal{http.StatusServiceUnavailable, "busy", "as many alerts as there is room for are being accepted already", time.Second}
+	}
+	return func() { room.Release(n) }, nil
+}
+
 // accept returns nil once the alerts in body are on disk.
 func (h *alertmanager) accept(ctx context.Context, body []byte, sender string) error {
+	release, err := enter(ctx, h.members, int64(min(bytes.Count(body, []byte(":")), maxMembers*9/10)))
+	if err != nil {
+		return err
+	}
+	defer release()
 	p, err := hints.Decode(body, sender, h.o.Now())
 	if err != nil {
 		return refusal{http.StatusBadRequest, "malformed", err.Error(), 0}

@@ -370,6 +370,41 @@ func TestBodiesInFlightAreBounded_F80(t *testing.T) {
 	})
 }
 
+// TestMembersInFlightAreBounded_F80: what costs memory is what a body is made of,
+// more than how long it is.
+func TestMembersInFlightAreBounded_F80(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		h := newHook(t, func(o *AlertmanagerOptions) {
+			o.Accept = func(context.Context, []hints.Alert) error { <-hold; return nil }
+		})
+		one := oneAlert[strings.Index(oneAlert, `{"status"`):strings.LastIndex(oneAlert, "]")]
+		one = strings.TrimSuffix(one, "}") + `,"annotations":{"a":"` + strings.Repeat(":", 4000) + `"}}`
+		dense := `{"version":"4","alerts":[` + strings.TrimSuffix(strings.Repeat(one+",", 150), ",") + "]}"
+		var wg sync.WaitGroup
+		codes := make([]int, 2)
+		for n, body := range []string{dense, oneAlert} { // the small one finds room beside it
+			wg.Go(func() {
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, post(body))
+				codes[n] = w.Code
+			})
+			synctest.Wait()
+		}
+		began := time.Now()
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, post(dense))
+		if w.Code != 503 || w.Header().Get("Retry-After") != "1" || time.Since(began) != roomTime || h.counted(t, "busy") != 1 {
+			t.Errorf("a second one: %d, Retry-After %q, after %s", w.Code, w.Header().Get("Retry-After"), time.Since(began))
+		}
+		close(hold)
+		wg.Wait()
+		if codes[0] != 200 || codes[1] != 200 {
+			t.Errorf("the first one and a small one: %v", codes)
+		}
+	})
+}
+
 // certified is a request that shows a certificate, and nothing else.
 func certified(r *http.Request) {
 	r.Header.Del("Authorization")

@@ -92,15 +92,22 @@ func serving(t testing.TB) *served {
 
 func (s *served) start() {
 	s.t.Helper()
-	s.cmd = exec.Command(os.Args[0])
-	s.cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GOMAXPROCS=") }), serveIn+"="+s.dir)
-	s.cmd.ExtraFiles, s.cmd.Stderr = []*os.File{s.file}, os.Stderr
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := s.cmd.Start(); err != nil {
+	cmd := exec.Command(os.Args[0])
+	// Memory is collected as in a container of the chart, which has 256 MiB.
+	cmd.Env = append(os.Environ(), serveIn+"="+s.dir, "GOGC=50", fmt.Sprint("GOMEMLIMIT=", 256<<20*9/10))
+	cmd.ExtraFiles = []*os.File{s.file}
+	s.run(cmd)
+}
+
+func (s *served) run(cmd *exec.Cmd) {
+	s.t.Helper()
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	cmd, ended := s.cmd, make(chan struct{})
-	s.ended = ended
+	ended := make(chan struct{})
+	s.cmd, s.ended = cmd, ended
 	go func() {
 		_ = cmd.Wait()
 		close(ended)
