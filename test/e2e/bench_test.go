@@ -3,13 +3,17 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -108,6 +112,84 @@ func BenchmarkMemory(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkWebhook floods the leader, as the chart installs it, with alerts on a
+// target that it watches, from many connections. The control plane shares the cores.
+//
+//	go test -tags integration -run '^$' -bench Webhook -benchtime 1x ./test/e2e
+func BenchmarkWebhook(b *testing.B) {
+	const connections, distinct, lasts = 64, 40_000, 30 * time.Second
+	s := benchScene(b, "webhook", func(text string) string {
+		return text[:strings.Index(text, "thresholds:")] + "thresholds: []\nalertmanager: { senders: [{ name: flood, token_file: /etc/watchdog/secrets/alertmanager/alertmanager }] }\n"
+	})
+	url, err := s.WatchdogURL(b.Context(), "/webhook/alertmanager")
+	if err != nil {
+		b.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}, Timeout: 20 * time.Second}
+	for b.Loop() {
+		var mu sync.Mutex
+		var all []time.Duration
+		refused := map[string]int{}
+		ctx, cancel := context.WithTimeout(b.Context(), lasts)
+		var senders sync.WaitGroup
+		for c := range connections {
+			senders.Go(func() {
+				for n := c; ctx.Err() == nil; n += connections {
+					began := time.Now()
+					said := postPod(client, url, n%distinct, n/distinct%2 == 1)
+					mu.Lock()
+					if said == "" {
+						all = append(all, time.Since(began))
+					} else {
+						refused[said]++
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		senders.Wait()
+		cancel()
+		rss, cpu := usage(b, pidOf(s, leaderOf(b, s)))
+		b.Logf("not accepted: %v", refused)
+		slices.Sort(all)
+		b.ReportMetric(float64(len(all))/lasts.Seconds(), "POST/s")
+		b.ReportMetric(float64(all[len(all)/2].Microseconds())/1000, "p50-ms")
+		b.ReportMetric(float64(all[(len(all)*99+99)/100-1].Microseconds())/1000, "p99-ms")
+		b.ReportMetric(rss, "MiB-RSS")
+		b.ReportMetric(cpu, "CPU-s")
+	}
+}
+
+// postPod tells of one pod of the target, as Alertmanager would; it returns why it
+// was not accepted.
+func postPod(client *http.Client, url string, n int, over bool) string {
+	status, end := "firing", "0001-01-01T00:00:00Z"
+	if over {
+		status, end = "resolved", time.Now().UTC().Format(time.RFC3339)
+	}
+	body := fmt.Sprintf(`{"version":"4","groupKey":"g","receiver":"w","status":%[1]q,"alerts":[{"status":%[1]q,"labels":{"alertname":"PodErrors","pod":"agent-system-6d5f7c9b8-x%[2]d","target":"agent-system","severity":"critical","cluster":"eu-1"},"annotations":{"summary":"31%% of the requests fail","runbook":"https://runbooks.example/pods"},"startsAt":%[3]q,"endsAt":%[4]q,"generatorURL":"http://prometheus.monitoring:9090/graph?g0.expr=up","fingerprint":"%016[2]x"}]}`,
+		status, n, began.Format(time.RFC3339), end)
+	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		return err.Error()
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+demo.WebhookToken)
+	resp, err := client.Do(req)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	said, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode == http.StatusOK {
+		return ""
+	}
+	return string(said)
+}
+
+// began is when the alerts of the flood are said to have begun.
+var began = time.Now().UTC().Add(-time.Minute)
 
 // manyTargets repeats the target under other names, at everyday intervals.
 func manyTargets(text string, n int) string {
