@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -24,7 +25,16 @@ const (
 	// maxUnwatched is how many incidents may be open about what is not watched; who
 	// may post alerts cannot open any number of them.
 	maxUnwatched = 100
+	// maxNames is how many names of alerts are told apart on one target; those beyond
+	// are taken together. An incident has to fit into an object of the API server, or
+	// whoever posts enough names would keep watchdog from working on that target.
+	maxNames = 20
+	// maxText and maxAlertName are bytes of what a sender says that go into an incident.
+	maxText, maxAlertName = 300, 200
 )
+
+// moreAlerts stands for what is taken together.
+const moreAlerts = "more alerts"
 
 // outside is what other systems say, by target. A hint opens and ends incidents;
 // what is done about it needs watchdog's own eyes.
@@ -35,6 +45,11 @@ type outside struct {
 	target   rules.TargetFunc
 	byTarget map[string]map[hints.Key]*told
 	where    map[hints.Key]string
+	// apart are the names that are told apart on each target: those that came first,
+	// for as long as anything is told of the target.
+	apart map[string][]string
+	// unheard is how many hints only an incident knows of.
+	unheard int
 }
 
 // told is one hint on its target.
@@ -44,7 +59,7 @@ type told struct {
 }
 
 func newOutside(now func() time.Time) *outside {
-	return &outside{now: now, byTarget: map[string]map[hints.Key]*told{}, where: map[hints.Key]string{}}
+	return &outside{now: now, byTarget: map[string]map[hints.Key]*told{}, where: map[hints.Key]string{}, apart: map[string][]string{}}
 }
 
 // use takes a new way to tell targets, and finds the place of each hint anew.
@@ -53,7 +68,7 @@ func (o *outside) use(target rules.TargetFunc) {
 	defer o.mu.Unlock()
 	o.target = target
 	old := o.byTarget
-	o.byTarget, o.where = map[string]map[hints.Key]*told{}, map[hints.Key]string{}
+	o.byTarget, o.where, o.unheard = map[string]map[hints.Key]*told{}, map[hints.Key]string{}, 0
 	for _, name := range slices.Sorted(maps.Keys(old)) {
 		for key, h := range old[name] {
 			if h.State == forgotten {
@@ -61,6 +76,11 @@ func (o *outside) use(target rules.TargetFunc) {
 				continue
 			}
 			o.place(o.find(h.Labels), key, h)
+		}
+	}
+	for target := range o.apart {
+		if o.byTarget[target] == nil {
+			delete(o.apart, target)
 		}
 	}
 }
@@ -84,7 +104,7 @@ func (o *outside) find(set model.LabelSet) string {
 		}
 	}
 	if n >= maxUnwatched {
-		return unwatched("more alerts", "")
+		return unwatched(moreAlerts, "")
 	}
 	return name
 }
@@ -93,7 +113,16 @@ func (o *outside) place(name string, key hints.Key, h *told) {
 	if o.byTarget[name] == nil {
 		o.byTarget[name] = map[hints.Key]*told{}
 	}
+	if was := o.byTarget[name][key]; was != nil && was.State == forgotten {
+		o.unheard--
+	}
+	if h.State == forgotten {
+		o.unheard++
+	}
 	o.byTarget[name][key], o.where[key] = h, name
+	if n := alertName(h.Hint); len(o.apart[name]) < maxNames && !slices.Contains(o.apart[name], n) {
+		o.apart[name] = append(o.apart[name], n)
+	}
 }
 
 // take takes changes over, and returns the targets and the names of the alerts
@@ -116,7 +145,7 @@ func (o *outside) take(changed []hints.Hint) (targets, names []string) {
 			t.endedAt = now
 		}
 		o.place(name, key, t)
-		o.settle(name, alertName(h), key)
+		o.settle(name, o.shownAs(name, h), key)
 		targets, names = append(targets, name), append(names, alertName(h))
 	}
 	o.forget(now)
@@ -159,6 +188,9 @@ func (o *outside) firing(target, rule string) bool {
 // awaited reports whether the end of an alert is that of one which only an
 // incident knows of.
 func (o *outside) awaited(h hints.Hint) bool {
+	if o.unheard == 0 {
+		return false
+	}
 	for _, t := range o.byTarget[o.find(h.Labels)] {
 		if t.State == forgotten && alertName(t.Hint) == alertName(h) {
 			return true
@@ -169,10 +201,14 @@ func (o *outside) awaited(h hints.Hint) bool {
 
 // settle drops what only an incident knew of, now that the alert was heard of.
 func (o *outside) settle(target, rule string, but hints.Key) {
+	if o.unheard == 0 {
+		return // and thousands of others need not be looked at
+	}
 	for key, t := range o.byTarget[target] {
 		if key != but && t.State == forgotten && alertName(t.Hint) == rule {
 			delete(o.byTarget[target], key)
 			delete(o.where, key)
+			o.unheard--
 		}
 	}
 }
@@ -188,22 +224,42 @@ func (o *outside) forget(now time.Time) {
 		}
 		if len(all) == 0 {
 			delete(o.byTarget, target)
+			delete(o.apart, target)
 		}
 	}
 }
 
 func alertName(h hints.Hint) string {
-	return cmp.Or(string(h.Labels[model.AlertNameLabel]), "alert without a name")
+	return cmp.Or(cut(string(h.Labels[model.AlertNameLabel]), maxAlertName), "alert without a name")
 }
 
-// alertsOf returns what other systems say of a target, one alert for each name,
-// weighed against what watchdog itself sees of it.
+// shownAs is the name under which an alert on a target is shown.
+func (o *outside) shownAs(target string, h hints.Hint) string {
+	if name := alertName(h); slices.Contains(o.apart[target], name) {
+		return name
+	}
+	return moreAlerts
+}
+
+// cut shortens s to n bytes, at the end of a character.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n -= len("…"); n > 0 && !utf8.RuneStart(s[n]); n-- {
+	}
+	return s[:n] + "…"
+}
+
+// alertsOf returns what other systems say of a target, one alert for each name as
+// far as names are told apart, weighed against what watchdog itself sees of it.
 func (o *outside) alertsOf(target string, seen []remediate.Signal) []rules.Alert {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	byName := map[string][]*told{}
 	for _, t := range o.byTarget[target] {
-		byName[alertName(t.Hint)] = append(byName[alertName(t.Hint)], t)
+		name := o.shownAs(target, t.Hint)
+		byName[name] = append(byName[name], t)
 	}
 	var all []rules.Alert
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
@@ -213,20 +269,29 @@ func (o *outside) alertsOf(target string, seen []remediate.Signal) []rules.Alert
 }
 
 func (o *outside) alert(target, name string, same []*told, seen []remediate.Signal) rules.Alert {
-	slices.SortFunc(same, func(a, b *told) int {
-		return cmp.Or(cmp.Compare(weight(a), weight(b)), a.StartsAt.Compare(b.StartsAt), cmp.Compare(a.Fingerprint, b.Fingerprint))
-	})
-	t := same[0]
+	t, firing := same[0], 0
+	for _, other := range same {
+		if other.State == hints.Firing {
+			firing++
+		}
+		if cmp.Or(cmp.Compare(weight(other), weight(t)), other.StartsAt.Compare(t.StartsAt), cmp.Compare(other.Fingerprint, t.Fingerprint)) < 0 {
+			t = other
+		}
+	}
 	a := rules.Alert{
 		Rule: name, Target: target, State: rules.Firing, Verdict: rules.Breach, Value: 1, Bound: 0.5, Above: true, SourceKind: remediate.SourceAlertmanager,
 		ActiveAt: t.StartsAt, FiredAt: t.StartsAt, EvaluatedAt: t.SeenAt, LastDataAt: t.SeenAt, Labels: texts(t.Labels),
 	}
-	for _, other := range same[1:] {
-		if other.State == hints.Firing {
+	for _, other := range same {
+		if other != t && other.State == hints.Firing {
 			a.Others = append(a.Others, labels.FromMap(texts(other.Labels)))
 		}
 	}
-	text := cmp.Or(string(t.Annotations["summary"]), string(t.Annotations["description"]), name)
+	if name == moreAlerts {
+		// Of all these only how bad they are is said; a route cannot mean one of them.
+		a.Labels = map[string]string{model.AlertNameLabel: moreAlerts, "severity": string(t.Labels["severity"])}
+	}
+	text := cut(cmp.Or(string(t.Annotations["summary"]), string(t.Annotations["description"]), alertName(t.Hint)), maxText)
 	switch t.State {
 	case hints.Resolved:
 		a.State, a.Verdict, a.Value, a.EvaluatedAt = rules.Inactive, rules.OK, 0, o.now()
@@ -238,8 +303,11 @@ func (o *outside) alert(target, name string, same []*told, seen []remediate.Sign
 		a.Verdict, a.Reason = rules.NoData, "it was told before the restart, and not repeated since"
 	default:
 		a.Reason = fmt.Sprintf("%s (told by %s)", text, cmp.Or(t.Sender, "Alertmanager"))
-		if n := len(same); n > 1 && same[1].State == hints.Firing {
-			a.Reason = fmt.Sprintf("%s (told by %s; %d alerts of this name)", text, cmp.Or(t.Sender, "Alertmanager"), n)
+		switch {
+		case name == moreAlerts:
+			a.Reason = fmt.Sprintf("%d alerts of further names fire, the first of them %s: %s (told by %s)", firing, alertName(t.Hint), text, cmp.Or(t.Sender, "Alertmanager"))
+		case firing > 1:
+			a.Reason = fmt.Sprintf("%s (told by %s; %d alerts of this name)", text, cmp.Or(t.Sender, "Alertmanager"), firing)
 		}
 		o.weigh(&a, seen)
 	}
@@ -270,6 +338,7 @@ func texts(set model.LabelSet) map[string]string {
 	return m
 }
 
-func weight(t *told) int {
-	return slices.Index([]hints.Status{hints.Firing, forgotten, hints.Lost, hints.Resolved}, t.State)
-}
+// byWeight: of several alerts of one name the first of these speaks.
+var byWeight = []hints.Status{hints.Firing, forgotten, hints.Lost, hints.Resolved}
+
+func weight(t *told) int { return slices.Index(byWeight, t.State) }

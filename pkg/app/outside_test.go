@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -151,6 +152,58 @@ func TestWhoMayPostCannotOpenAnyNumberOfIncidents_SEC32(t *testing.T) {
 	}
 	if a := o.alertsOf(targets[0], nil)[0]; a.Verdict != rules.Breach {
 		t.Errorf("%+v", a)
+	}
+}
+
+func TestWhoMayPostCannotMakeAnIncidentTooLargeToBeStored_SEC32(t *testing.T) {
+	o, now := listener(t)
+	o.take([]hints.Hint{hint(hints.Firing, "QueueLong", "target", "shop", "severity", "critical")})
+	var flood []hints.Hint
+	for i := range 10_000 {
+		h := hint(hints.Firing, fmt.Sprint("Evil", i, strings.Repeat("ä", 500)), "target", "shop")
+		h.Annotations["summary"] = model.LabelValue(strings.Repeat("<", 4000))
+		flood = append(flood, h)
+	}
+	o.take(flood)
+	names := func() (all []string) {
+		size := 0
+		for _, a := range o.alertsOf("shop", well) {
+			all = append(all, a.Rule)
+			size += len(a.Rule) + len(a.Reason)
+		}
+		if len(all) != maxNames+1 || size > 20_000 || !slices.Contains(all, "QueueLong") || !slices.Contains(all, moreAlerts) {
+			t.Errorf("%d alerts with %d bytes: %q", len(all), size, all)
+		}
+		return all
+	}
+	told := names()
+	for _, a := range o.alertsOf("shop", well) {
+		if a.Rule == moreAlerts && (!strings.HasPrefix(a.Reason, "9981 alerts of further names fire") || a.Labels["alertname"] != moreAlerts) {
+			t.Errorf("%q %v", a.Reason, a.Labels)
+		}
+	}
+	// Another replica, which knows the incident only, takes them up again.
+	other, _ := listener(t)
+	other.restore([]incident.Incident{{Target: incident.Target{Name: "shop"}, Alerts: []incident.Alert{{Rule: moreAlerts, Source: remediate.SourceAlertmanager, Firing: true}}}})
+	other.take(flood)
+	for i := range flood {
+		flood[i].State = hints.Resolved
+	}
+	other.take(flood)
+	for _, a := range other.alertsOf("shop", well) {
+		if a.State != rules.Inactive {
+			t.Errorf("all are over, and %s is %s: %s", a.Rule, a.State, a.Reason)
+		}
+	}
+	// New names instead of the old ones do not make it longer, a reload neither.
+	o.take(flood)
+	*now = now.Add(hintShown + time.Minute)
+	o.take([]hints.Hint{hint(hints.Firing, "Other", "target", "shop")})
+	o.use(o.target)
+	for _, a := range o.alertsOf("shop", well) {
+		if a.Rule != moreAlerts && !slices.Contains(told, a.Rule) {
+			t.Errorf("%s is told apart as well", a.Rule)
+		}
 	}
 }
 
