@@ -190,6 +190,7 @@ func (i *Intake) tell(news []Hint) {
 func (i *Intake) Run(ctx context.Context) error {
 	tick := time.NewTicker(expireEvery)
 	defer tick.Stop()
+	i.compact() // or a process that ends again and again would have ever more to read
 	for {
 		i.deliver()
 		select {

@@ -255,6 +255,23 @@ func TestTheJournalIsMadeShortWhileAlertsAreAccepted(t *testing.T) {
 	}
 }
 
+func TestALongJournalIsMadeShortAtTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := opened(t, filepath.Join(t.TempDir(), "j"))
+		accept(t, i, labelled(1, Firing))
+		i.journal.logged = 1 << 30 // as if much had been read
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = i.Run(ctx) })
+		synctest.Wait()
+		if got := testutil.ToFloat64(i.metrics.snapshots.WithLabelValues("ok")); got != 1 {
+			t.Errorf("%v snapshots before any time has passed", got)
+		}
+		cancel()
+		wg.Wait()
+	})
+}
+
 func TestStateThatIsNoStateIsNotGuessedAt_INV49(t *testing.T) {
 	key := labelled(1, Firing).Key().String()
 	for _, tc := range []struct{ name, line string }{
