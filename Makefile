@@ -77,7 +77,7 @@ check: ## gofmt, vet, go.mod, chart, configurations
 	go vet -tags integration ./test/...
 	go mod tidy -diff
 
-bench: bin/watchdog bin/agent-system bin/testbed ## the figures in docs/figures.md
+bench: bin/watchdog bin/agent-system bin/testbed bin/alertmanager ## the figures in docs/figures.md
 	go test -cpu 1 -run '^$$' -bench . -benchmem ./pkg/... | tee bin/bench.txt
 	go test -tags integration -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/e2e | tee -a bin/bench.txt
 
