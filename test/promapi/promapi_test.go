@@ -49,7 +49,8 @@ var questions = []string{
 func TestTheAPIAnswersAsPrometheusDoes(t *testing.T) {
 	end := time.Now().Add(-3 * time.Hour).Truncate(time.Hour)
 	samples := history(end)
-	theirs := promtool(t, samples)
+	_, blocks := recorded(t, samples)
+	theirs := serve(t, blocks)
 	ours := ours(t, samples)
 	differences := 0
 	for _, q := range questions {
@@ -92,8 +93,8 @@ func ours(t *testing.T, samples []*model.Sample) string {
 	return s.URL
 }
 
-// promtool puts the samples into the blocks of a Prometheus and starts it.
-func promtool(t *testing.T, samples []*model.Sample) string {
+// recorded writes the samples as OpenMetrics, and as blocks of a Prometheus.
+func recorded(t *testing.T, samples []*model.Sample) (recording, blocks string) {
 	t.Helper()
 	dir := t.TempDir()
 	f, err := os.Create(filepath.Join(dir, "history.om"))
@@ -115,6 +116,13 @@ func promtool(t *testing.T, samples []*model.Sample) string {
 	if out, err := exec.Command("promtool", "tsdb", "create-blocks-from", "openmetrics", f.Name(), filepath.Join(dir, "data")).CombinedOutput(); err != nil {
 		t.Fatalf("promtool (run hack/need): %v\n%s", err, out)
 	}
+	return f.Name(), filepath.Join(dir, "data")
+}
+
+// serve starts a Prometheus over a folder of blocks and returns its URL.
+func serve(t *testing.T, blocks string) string {
+	t.Helper()
+	dir := t.TempDir()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +132,7 @@ func promtool(t *testing.T, samples []*model.Sample) string {
 	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte("global: {}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("../../bin/prometheus", "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr)
+	cmd := exec.Command("../../bin/prometheus", "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+blocks, "--web.listen-address="+addr)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
