@@ -113,7 +113,7 @@ func TestAssertions(t *testing.T) {
 		`would{action="rollback"} == 1`:         "",
 		`firings{rule="errors"} != 3`:           "it is 3",
 		`firings{rule="erors"} == 0`:            `no rule is called "erors"`,
-		`unknown{rule="errors"} < 5m`:           "it is 10m0s",
+		`unknown{rule="errors"} < 5m`:           "it is 10m",
 		`firing < 2h`:                           "",
 		`held{guard="budget",hold="wait"} >= 4`: "",
 		"failures == 0":                         "",

@@ -111,6 +111,10 @@ func TestLiveAndBacktestAgree(t *testing.T) {
 			t.Fatal(err)
 		}
 		life.Until(end)
+		past.Wait()
+		if err := source.Close(); err != nil {
+			t.Fatal(err)
+		}
 
 		var slow lived
 		now, fed := t0, t0

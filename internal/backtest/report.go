@@ -8,6 +8,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"watchdog.io/watchdog/pkg/incident"
 )
 
@@ -31,18 +33,18 @@ type Report struct {
 	Budget    []Budget   `json:"budget"`
 }
 
-// Span is a duration that reads 2m40s, also in JSON.
+// Span is a duration that reads 2m40s or 3d, also in JSON.
 type Span time.Duration
 
 // String rounds to the second.
-func (s Span) String() string { return time.Duration(s).Round(time.Second).String() }
+func (s Span) String() string { return model.Duration(time.Duration(s).Round(time.Second)).String() }
 
 // MarshalText is String.
 func (s Span) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText reads what MarshalText writes.
 func (s *Span) UnmarshalText(text []byte) error {
-	d, err := time.ParseDuration(string(text))
+	d, err := model.ParseDuration(string(text))
 	*s = Span(d)
 	return err
 }
@@ -163,7 +165,7 @@ func days(d time.Duration) string {
 	if d >= 48*time.Hour && d%(24*time.Hour) == 0 {
 		return fmt.Sprintf("%d days", d/(24*time.Hour))
 	}
-	return d.String()
+	return Span(d).String()
 }
 
 // WriteText writes the report for a terminal.

@@ -41,6 +41,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	groups := slices.Concat(policy.Groups, policy.SLOs)
 	past := o.Source.Relive(groups, app.Retention(policy.Rules, groups), end)
+	defer past.Wait()
 	k := newKeeper(o.Config, policy, begin)
 	life, err := replay.New(replay.Options{
 		Config: o.Config, Begin: begin, Local: k.counted(past.Local), Remote: k.counted(past.Remote), Append: past.Append,

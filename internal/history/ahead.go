@@ -28,7 +28,8 @@ type Ahead struct {
 	asked map[turn]*question
 	// conditions are the expressions that end in a comparison; nil: it does not.
 	conditions map[string]*rules.Condition
-	places     chan struct{} // for readings in the background
+	under      sync.WaitGroup // readings under way
+	places     chan struct{}  // for readings in the background
 }
 
 // NewAhead reads ahead over a source up to the given moment.
@@ -105,7 +106,7 @@ func (a *Ahead) query(ctx context.Context, expr string, at time.Time) ([]rules.P
 		return a.ask(ctx, expr, at)
 	}
 	if points, ok := q.page.at(at); ok {
-		q.last, q.alone, q.answer = at, false, nil
+		q.last, q.step, q.alone, q.answer = at, q.page.step, false, nil
 		return points, nil
 	}
 	if q.next.covers(at) {
@@ -163,7 +164,7 @@ func (a *Ahead) read(ctx context.Context, expr string, steps int, start time.Tim
 	n := int(end.Sub(start)/step) + 1
 	p.columns = make([][]rules.Point, n)
 	ctx = context.WithoutCancel(ctx) // it outlives the evaluation that it is begun in
-	go func() {
+	a.under.Go(func() {
 		defer close(p.done)
 		a.places <- struct{}{}
 		defer func() { <-a.places }()
@@ -171,9 +172,12 @@ func (a *Ahead) read(ctx context.Context, expr string, steps int, start time.Tim
 		if p.err = err; err == nil {
 			p.fill(lines)
 		}
-	}()
+	})
 	return p
 }
+
+// Wait waits for what is being read: a source must not be closed before.
+func (a *Ahead) Wait() { a.under.Wait() }
 
 // fill turns series over time into answers at moments.
 func (p *page) fill(lines []rules.Line) {

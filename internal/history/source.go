@@ -37,12 +37,14 @@ func From(name string, raw storage.Queryable) *Source {
 type Past struct {
 	Local, Remote rules.QueryFunc
 	Append        func([]*model.Sample)
+	// Wait waits for what is being read ahead; the source can be closed then.
+	Wait func()
 }
 
 // Relive prepares a source to be asked from begin until until by the given groups.
 func (s *Source) Relive(groups []rules.Group, keep time.Duration, until time.Time) Past {
 	ahead := NewAhead(s.Query, s.Range, until)
-	p := Past{Local: ahead.Query, Remote: ahead.Query, Append: func([]*model.Sample) {}}
+	p := Past{Local: ahead.Query, Remote: ahead.Query, Append: func([]*model.Sample) {}, Wait: ahead.Wait}
 	recorded := map[string]bool{}
 	for _, g := range groups {
 		for _, r := range g.Rules {
