@@ -1,40 +1,85 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"watchdog.io/watchdog/internal/lint"
 	"watchdog.io/watchdog/pkg/app"
 	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/rules"
 )
 
+// checking are the flags of `watchdog check`.
+type checking struct {
+	output         string
+	strict, online bool
+	lints          bool
+	ignore         []string
+}
+
 func newCheck() *cobra.Command {
-	output := "text"
+	k := checking{output: "text"}
 	c := &cobra.Command{
 		Use:   "check FILE...",
-		Short: "Validate configuration files",
+		Short: "Validate configuration files, and find what is probably not meant",
 		Long: `Check reads each file as "watchdog run" would, and builds everything that can be
 built without a cluster: rules, probes, ladders. It prints every error with file,
 line and what would be right. Files of secrets are not read.
 
+A valid file is searched for what is probably not meant: a rule that no target
+matches, a ladder that can oscillate, a restart that waits for a second source that
+cannot come. Each finding has a name in parentheses; --ignore leaves it out, --lints
+lists them, --strict makes findings and warnings count as errors. --online asks the
+configured Prometheus whether it has the metrics that are asked of it.
+
 Exit status: 0 all files are valid, 1 one is not, 2 wrong usage.`,
-		Example: "  watchdog check watchdog.yaml\n  watchdog check -o json configs/*.yaml",
+		Example: "  watchdog check watchdog.yaml\n  watchdog check --strict --ignore no-pager watchdog.yaml\n  watchdog check -o json configs/*.yaml",
 		RunE: func(c *cobra.Command, args []string) error {
+			if k.lints {
+				for _, l := range append(slices.Clone(lint.Lints), lint.Online) {
+					fmt.Fprintf(c.OutOrStdout(), "%-16s %s\n", l.Name, l.About)
+				}
+				return nil
+			}
 			if len(args) == 0 {
 				return misused{errors.New("check takes at least one file")}
 			}
-			if output != "text" && output != "json" {
-				return misused{fmt.Errorf("--output %q: use text or json", output)}
+			if k.output != "text" && k.output != "json" {
+				return misused{fmt.Errorf("--output %q: use text or json", k.output)}
 			}
-			return check(c, args, output)
+			for _, name := range k.ignore {
+				if name != lint.Online.Name && !slices.ContainsFunc(lint.Lints, func(l lint.Lint) bool { return l.Name == name }) {
+					return misused{fmt.Errorf("--ignore %s: no lint is called that; --lints lists them", name)}
+				}
+			}
+			return k.run(c, args)
 		},
 	}
-	c.Flags().StringVarP(&output, "output", "o", output, "text or json")
+	f := c.Flags()
+	f.StringVarP(&k.output, "output", "o", k.output, "text or json")
+	f.BoolVar(&k.strict, "strict", false, "findings and warnings are errors")
+	f.BoolVar(&k.online, "online", false, "ask the configured Prometheus for the metrics")
+	f.StringSliceVar(&k.ignore, "ignore", nil, "leave out the findings of this name; may be repeated")
+	f.BoolVar(&k.lints, "lints", false, "list what is searched for")
 	return c
+}
+
+// check says what is wrong with files, and nothing else: for other commands that
+// need a valid one.
+func check(c *cobra.Command, files []string, output string) error {
+	k := checking{output: output}
+	for _, l := range lint.Lints {
+		k.ignore = append(k.ignore, l.Name)
+	}
+	return k.run(c, files)
 }
 
 // checked is one file's result in JSON.
@@ -43,17 +88,21 @@ type checked struct {
 	Valid    bool             `json:"valid"`
 	Problems []config.Problem `json:"problems"`
 	Warnings []config.Problem `json:"warnings"`
+	Findings []lint.Finding   `json:"findings"`
 }
 
-func check(c *cobra.Command, files []string, output string) error {
-	bad := 0
+func (k *checking) run(c *cobra.Command, files []string) error {
+	bad, doubtful := 0, 0
 	var results []checked
 	for _, f := range files {
-		r := checked{File: f, Problems: []config.Problem{}, Warnings: []config.Problem{}}
+		r := checked{File: f, Problems: []config.Problem{}, Warnings: []config.Problem{}, Findings: []lint.Finding{}}
 		cfg, err := config.Load(f)
 		if err == nil {
 			r.Warnings = append(r.Warnings, cfg.Warnings()...)
 			err = app.Check(cfg)
+		}
+		if err == nil {
+			r.Findings, err = k.findings(c.Context(), cfg)
 		}
 		var all config.Errors
 		switch {
@@ -66,13 +115,15 @@ func check(c *cobra.Command, files []string, output string) error {
 		}
 		if !r.Valid {
 			bad++
+		} else if len(r.Warnings)+len(r.Findings) > 0 {
+			doubtful++
 		}
 		results = append(results, r)
-		if output == "text" {
+		if k.output == "text" {
 			show(c, r, cfg, all)
 		}
 	}
-	if output == "json" {
+	if k.output == "json" {
 		enc := json.NewEncoder(c.OutOrStdout())
 		enc.SetIndent("", "  ")
 		if err := enc.Encode(results); err != nil {
@@ -82,13 +133,40 @@ func check(c *cobra.Command, files []string, output string) error {
 	if bad > 0 {
 		return fmt.Errorf("%d of %d files invalid", bad, len(files))
 	}
+	if k.strict && doubtful > 0 {
+		return fmt.Errorf("%d of %d files with findings, and --strict was given", doubtful, len(files))
+	}
 	return nil
+}
+
+// findings searches a valid configuration.
+func (k *checking) findings(ctx context.Context, cfg *config.Config) ([]lint.Finding, error) {
+	found, err := lint.Check(cfg, k.ignore)
+	if found == nil {
+		found = []lint.Finding{}
+	}
+	if err != nil || !k.online || slices.Contains(k.ignore, lint.Online.Name) {
+		return found, err
+	}
+	if cfg.Prometheus == nil {
+		return found, errors.New("--online: the file has no prometheus to ask")
+	}
+	p := cfg.Prometheus
+	ask, err := rules.NewRemote(rules.RemoteOptions{URL: p.URL, Timeout: time.Duration(p.Timeout), BearerTokenFile: p.BearerTokenFile, CAFile: p.CAFile})
+	if err != nil {
+		return found, err
+	}
+	more, err := lint.CheckOnline(ctx, cfg, ask, time.Now())
+	return append(found, more...), err
 }
 
 func show(c *cobra.Command, r checked, cfg *config.Config, all config.Errors) {
 	out := c.OutOrStdout()
 	for _, w := range r.Warnings {
 		fmt.Fprintf(out, "%s: warning\n", w)
+	}
+	for _, x := range r.Findings {
+		fmt.Fprintf(out, "%s: %s\n", r.File, x)
 	}
 	switch {
 	case r.Valid:

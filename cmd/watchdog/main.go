@@ -61,7 +61,7 @@ and on a breach works a ladder of remedies: scale, restart, rollback, page.
 Every action passes guards, is recorded before it is done, and is verified after.
 
 In the cluster:   watchdog run
-Before a change:  watchdog check watchdog.yaml, watchdog simulate --config watchdog.yaml
+Before a change:  watchdog check, watchdog test, watchdog simulate, watchdog backtest
 On call:          watchdog status, watchdog incidents, watchdog why, watchdog hold, watchdog resume, watchdog undo`,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"pkg/engine":    {"pkg/incident", "pkg/remediate", "pkg/audit"},
 	"pkg/web":       {"pkg/incident", "pkg/hints"},
 	"pkg/app":       {"pkg/alertmanager", "pkg/audit", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/notify", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/web"},
-	"cmd/watchdog":  {"pkg/app", "pkg/config", "pkg/incident", "pkg/kube", "pkg/probes", "pkg/rules", "internal/backtest", "internal/history", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
+	"cmd/watchdog":  {"pkg/app", "pkg/config", "pkg/incident", "pkg/kube", "pkg/probes", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
 
 	"pkg/alertmanager": {},
 }

@@ -1,0 +1,403 @@
+package lint
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"watchdog.io/watchdog/pkg/app"
+	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
+	"watchdog.io/watchdog/pkg/rules"
+)
+
+// Finding is one thing that is probably not meant.
+type Finding struct {
+	Lint    string `json:"lint"`
+	Where   string `json:"where"`   // threshold error_rate
+	Message string `json:"message"` // what is wrong, and what to do
+}
+
+// String is one line.
+func (f Finding) String() string { return fmt.Sprintf("%s: %s (%s)", f.Where, f.Message, f.Lint) }
+
+// Lint is one kind of finding.
+type Lint struct {
+	Name, About string
+	find        func(*checker)
+}
+
+// Lints are all that need no server, in order.
+var Lints = []Lint{
+	{"no-window", "an alert that one single sample can trip, and that leads to an action", (*checker).noWindow},
+	{"no-floor", "a share of requests that leads to an action, with no least number of requests", (*checker).noFloor},
+	{"oscillation", "a ladder whose end brings its beginning back", (*checker).oscillation},
+	{"no-target", "a rule that sees no target, or a route that no alert takes", (*checker).noTarget},
+	{"unknown-metric", "an expression over local samples that no probe and no rule writes", (*checker).unknownMetric},
+	{"no-pager", "a ladder that pages, or a rule of severity P0 or P1, and nobody is paged", (*checker).noPager},
+	{"single-source", "a restart or a rollback that one source of evidence decides, or that waits for a second one that cannot come", (*checker).singleSource},
+}
+
+// Online is the lint that asks the configured Prometheus.
+var Online = Lint{Name: "missing-metric", About: "a metric that the configured Prometheus does not have (--online)"}
+
+type checker struct {
+	cfg    *config.Config
+	policy *app.Policy
+	lint   string
+	found  []Finding
+}
+
+func (c *checker) add(where, format string, args ...any) {
+	c.found = append(c.found, Finding{c.lint, where, fmt.Sprintf(format, args...)})
+}
+
+// Check returns what is found in a valid configuration, but for lints of those names.
+func Check(cfg *config.Config, ignore []string) ([]Finding, error) {
+	policy, err := app.NewPolicy(cfg)
+	if err != nil {
+		return nil, err
+	}
+	c := &checker{cfg: cfg, policy: policy}
+	for _, l := range Lints {
+		if !slices.Contains(ignore, l.Name) {
+			c.lint = l.Name
+			l.find(c)
+		}
+	}
+	return c.found, nil
+}
+
+// acts reports whether a ladder writes anything.
+func acts(ladder []config.Rung) bool {
+	return slices.ContainsFunc(ladder, func(r config.Rung) bool { return remediate.ClassOf(r.Action) >= incident.C2 })
+}
+
+// destructive reports whether a ladder restarts, rolls back or does worse.
+func destructive(ladder []config.Rung) bool {
+	return slices.ContainsFunc(ladder, func(r config.Rung) bool { return remediate.ClassOf(r.Action) >= incident.C3 })
+}
+
+func (c *checker) threshold(name string) config.Threshold {
+	k := slices.IndexFunc(c.cfg.Thresholds, func(t config.Threshold) bool { return t.Name == name })
+	return c.cfg.Thresholds[k]
+}
+
+// noWindow looks at rule files: a threshold without `for` is not valid.
+func (c *checker) noWindow() {
+	for _, g := range c.policy.Groups {
+		for _, r := range g.Rules {
+			if r.Alert == "" || r.For > 0 || ranged(r.Expr) {
+				continue
+			}
+			if k := c.cfg.RouteOf(labelsOf(r)); k >= 0 && acts(c.cfg.Routes[k].Ladder) {
+				c.add(fmt.Sprintf("%s:%d", g.File, r.Line), "%s has no `for`, %s looks at no range, and routes[%d] acts on it: one sample decides; give `for`, or take a range as in avg_over_time(…[5m])", r.Alert, r.Expr, k)
+			}
+		}
+	}
+}
+
+// labelsOf are the labels that an alert has whatever its series is.
+func labelsOf(r rules.GroupRule) map[string]string {
+	l := r.Labels.Map()
+	l[model.AlertNameLabel] = r.Alert
+	return l
+}
+
+// ranged reports whether an expression looks at more than one sample of a series.
+func ranged(expr string) bool {
+	found := false
+	inspect(expr, func(n parser.Node) {
+		switch n.(type) {
+		case *parser.MatrixSelector, *parser.SubqueryExpr:
+			found = true
+		}
+	})
+	return found
+}
+
+func inspect(expr string, f func(parser.Node)) {
+	tree, err := rules.NewParser().ParseExpr(expr)
+	if err != nil {
+		return // whoever loads it says so
+	}
+	parser.Inspect(tree, func(n parser.Node, _ []parser.Node) error { f(n); return nil })
+}
+
+// ofRequests are the usual names of what counts requests.
+var ofRequests = regexp.MustCompile(`error|fail|success|request|http_|_5xx`)
+
+func (c *checker) noFloor() {
+	for _, r := range c.policy.Rules {
+		t := c.threshold(r.Name)
+		requests := slices.ContainsFunc(metrics(r.Text()), ofRequests.MatchString)
+		if r.Unit == "ratio" && requests && len(r.Floor) == 0 && acts(t.Ladder) {
+			c.add("threshold "+r.Name, "a share with no floor leads to an action: at night one failed request of two is 50%%; give min_rate or min_requests")
+		}
+	}
+}
+
+func (c *checker) oscillation() {
+	for _, t := range c.cfg.Thresholds {
+		bound, clear := t.Above, t.ClearBelow
+		if bound == nil {
+			bound, clear = t.Below, t.ClearAbove
+		}
+		for _, r := range t.Ladder {
+			if r.Action != "scale" || r.Options.Lease == 0 {
+				continue
+			}
+			lease := time.Duration(r.Options.Lease)
+			if again := time.Duration(t.For) + time.Duration(t.Window); lease <= again {
+				c.add("threshold "+t.Name, "the lease of scale (%s) is not longer than `for` and the window together (%s): it ends while the rule still sees the time before; give a longer lease", model.Duration(lease), model.Duration(again))
+			}
+			if bound != nil && (clear == nil || clear.Value == bound.Value) {
+				c.add("threshold "+t.Name, "scale is taken back when its lease ends, and recovery has the same bound as the breach (%s): it may go up and down for hours; give clear_below (or clear_above)", bound.Text)
+			}
+		}
+	}
+	if c.cfg.Guards.OwnChange == 0 {
+		c.add("guards.own_change", "0 lets watchdog do again what somebody undid")
+	}
+}
+
+// kinds are the probes that write a metric of watchdog's own, by its beginning.
+var kinds = []struct {
+	prefix string
+	kinds  []string // empty: every target has it
+}{
+	{"watchdog_sla_", []string{"sla"}},
+	{"watchdog_agents_", []string{"agents"}},
+	{"watchdog_health_", []string{"health"}},
+	{"watchdog_dependency_", []string{"health"}},
+	{"watchdog_workload_", nil},
+	{"watchdog_probe_", nil},
+	{"probe_", nil},
+	{"watchdog_slo_", nil},
+	{"ALERTS", nil},
+	{"watchdog_incident", nil},
+	{"up", nil},
+}
+
+// writers says which kinds of probes write a metric; false: none does.
+func writers(metric string) ([]string, bool) {
+	for _, k := range kinds {
+		if metric == k.prefix || strings.HasPrefix(metric, k.prefix) && strings.HasSuffix(k.prefix, "_") || k.prefix == "ALERTS" && strings.HasPrefix(metric, k.prefix) || k.prefix == "watchdog_incident" && strings.HasPrefix(metric, k.prefix) {
+			return k.kinds, true
+		}
+	}
+	return nil, false
+}
+
+// metrics are the names that an expression selects.
+func metrics(expr string) []string {
+	found := map[string]bool{}
+	inspect(expr, func(n parser.Node) {
+		v, ok := n.(*parser.VectorSelector)
+		if !ok {
+			return
+		}
+		name := v.Name
+		for _, m := range v.LabelMatchers {
+			if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
+				name = m.Value
+			}
+		}
+		if name != "" {
+			found[name] = true
+		}
+	})
+	return slices.Sorted(maps.Keys(found))
+}
+
+func (c *checker) noTarget() {
+	for _, r := range c.policy.Rules {
+		if r.Source != rules.Local {
+			continue
+		}
+		for _, m := range metrics(r.Text()) {
+			needs, known := writers(m)
+			if !known || len(needs) == 0 {
+				continue
+			}
+			seen := slices.ContainsFunc(c.cfg.Targets, func(t config.Target) bool {
+				return slices.Contains(r.Targets, t.Name) && slices.ContainsFunc(t.Probes, func(p config.Probe) bool { return slices.Contains(needs, p.Kind()) })
+			})
+			if !seen && len(r.Targets) > 0 {
+				c.add("threshold "+r.Name, "none of its targets has a probe %s, so there is never a %s: its verdict is NO_DATA for ever; add the probe, or remove the rule", strings.Join(needs, " or "), m)
+			}
+		}
+	}
+	c.routes()
+}
+
+// routes looks for routes that no alert of a rule file can take. Where alerts of
+// others are accepted, nobody knows which will come.
+func (c *checker) routes() {
+	if len(c.cfg.RuleTexts) == 0 && len(c.cfg.SLOs) == 0 || c.cfg.Alertmanager != nil && len(c.cfg.Alertmanager.Senders) > 0 {
+		return
+	}
+	taken := map[int]bool{}
+	for _, g := range slices.Concat(c.policy.Groups, c.policy.SLOs) {
+		for _, r := range g.Rules {
+			if r.Alert == "" {
+				continue
+			}
+			l := labelsOf(r)
+			for _, v := range l {
+				if strings.Contains(v, "{{") {
+					return // a template may give any label
+				}
+			}
+			taken[c.cfg.RouteOf(l)] = true
+		}
+	}
+	for k, r := range c.cfg.Routes {
+		if !taken[k] && !slices.ContainsFunc(r.Matchers, needsSeries) {
+			c.add(fmt.Sprintf("routes[%d]", k), "no alert of the rule files and objectives takes it (%s): the first route that fits wins; change the order or the matchers", strings.Join(r.Matchers, ", "))
+		}
+	}
+}
+
+// needsSeries: a matcher on a label that the series give, not the rule.
+func needsSeries(matcher string) bool {
+	name, _, _ := strings.Cut(matcher, "=")
+	name = strings.TrimRight(strings.TrimSpace(name), "!~ ")
+	return name != model.AlertNameLabel && name != "severity"
+}
+
+func (c *checker) unknownMetric() {
+	recorded := map[string]bool{}
+	for _, g := range slices.Concat(c.policy.Groups, c.policy.SLOs) {
+		for _, r := range g.Rules {
+			recorded[r.Record] = true
+		}
+	}
+	check := func(where, expr string) {
+		for _, m := range metrics(expr) {
+			if _, known := writers(m); !known && !recorded[m] {
+				c.add(where, "no probe of watchdog writes %s, so the embedded engine never sees it; `source: prometheus` (or prometheus.rule_files) asks your server", m)
+			}
+		}
+	}
+	for _, r := range c.policy.Rules {
+		if r.Source == rules.Local {
+			check("threshold "+r.Name, r.Text())
+		}
+	}
+	for _, g := range c.policy.Groups {
+		for _, r := range g.Rules {
+			if g.Source == rules.Local {
+				check(fmt.Sprintf("%s:%d", g.File, r.Line), r.Expr)
+			}
+		}
+	}
+}
+
+func (c *checker) noPager() {
+	if c.cfg.Receivers.PagerDuty != nil {
+		return
+	}
+	var who []string
+	for _, t := range c.cfg.Thresholds {
+		if t.Severity == incident.P0 || t.Severity == incident.P1 || slices.ContainsFunc(t.Ladder, func(r config.Rung) bool { return r.Action == "page" }) {
+			who = append(who, t.Name)
+		}
+	}
+	for k, r := range c.cfg.Routes {
+		if slices.ContainsFunc(r.Ladder, func(r config.Rung) bool { return r.Action == "page" }) {
+			who = append(who, fmt.Sprintf("routes[%d]", k))
+		}
+	}
+	if len(who) > 0 {
+		c.add("receivers", "nobody is paged: there is no pagerduty, and %s would page", strings.Join(who, ", "))
+	}
+}
+
+// singleSource looks for actions that need two kinds of witnesses (INV-11).
+func (c *checker) singleSource() {
+	witnesses := func(t config.Target, own string) []string {
+		all := map[string]bool{"kubernetes": true, own: true}
+		for _, p := range t.Probes {
+			switch p.Kind() {
+			case "sla", "agents":
+				all["app"] = true
+			default:
+				all["probe"] = true
+			}
+		}
+		delete(all, "")
+		return slices.Sorted(maps.Keys(all))
+	}
+	for _, r := range c.policy.Rules {
+		t := c.threshold(r.Name)
+		if !destructive(t.Ladder) {
+			continue
+		}
+		if r.SourceKind == "kubernetes" {
+			continue // what the kubelet says of its own pods
+		}
+		if t.SingleSource != "" {
+			c.add("threshold "+r.Name, "one source of evidence is enough to restart or roll back, as single_source says (%s); a second one protects against a source that lies", t.SingleSource)
+			continue
+		}
+		for _, x := range c.cfg.Targets {
+			if !slices.Contains(r.Targets, x.Name) {
+				continue
+			}
+			// What Kubernetes says of pods is bad only when they are: an application that
+			// answers badly while its pods are ready has no witness but itself.
+			if has := witnesses(x, r.SourceKind); !slices.Contains(has, "probe") {
+				c.add("threshold "+r.Name, "on target %s a restart or rollback waits for a second source of evidence, and there is only %s: add a probe (health, http or tcp), or say in single_source why one is enough", x.Name, strings.Join(has, " and "))
+			}
+		}
+	}
+}
+
+// CheckOnline asks the configured server for every metric that is asked of it.
+func CheckOnline(ctx context.Context, cfg *config.Config, ask rules.QueryFunc, now time.Time) ([]Finding, error) {
+	policy, err := app.NewPolicy(cfg)
+	if err != nil {
+		return nil, err
+	}
+	asked := map[string][]string{}
+	note := func(where, expr string) {
+		for _, m := range metrics(expr) {
+			if !slices.Contains(asked[m], where) {
+				asked[m] = append(asked[m], where)
+			}
+		}
+	}
+	for _, r := range policy.Rules {
+		if r.Source == rules.Prometheus {
+			note("threshold "+r.Name, r.Text())
+		}
+	}
+	for _, g := range slices.Concat(policy.Groups, policy.SLOs) {
+		for _, r := range g.Rules {
+			if g.Source == rules.Prometheus && r.Record == "" {
+				note(fmt.Sprintf("%s:%d", g.File, r.Line), r.Expr)
+			}
+		}
+	}
+	var found []Finding
+	for _, m := range slices.Sorted(maps.Keys(asked)) {
+		points, err := ask(ctx, fmt.Sprintf(`count(last_over_time({__name__=%q}[1h]))`, m), now)
+		if err != nil {
+			return found, err
+		}
+		if len(points) == 0 {
+			found = append(found, Finding{Online.Name, strings.Join(asked[m], ", "), fmt.Sprintf("the server has had no series %s in the last hour", m)})
+		}
+	}
+	return found, nil
+}

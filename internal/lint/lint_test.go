@@ -1,0 +1,120 @@
+package lint
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/rules"
+)
+
+const head = `
+mode: auto
+receivers: {pagerduty: {routing_key_file: /key}}
+targets:
+  - name: shop
+    namespace: shop
+    workload: deployment/shop
+    probes:
+      - health: {url: "http://shop/health"}
+      - sla: {url: "http://shop/metrics/sla"}
+`
+
+func load(t *testing.T, text string, files map[string]string) *config.Config {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "watchdog.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// Each lint finds what it is for, and nothing in what differs from that by a little.
+func TestLints(t *testing.T) {
+	good := `thresholds: [{name: a, expr: "max by (target) (avg_over_time(watchdog_sla_error_ratio[$window]))", above: 5%, clear_below: 2%, for: 1m, min_rate: 1, severity: P1, ladder: [rollback, page]}]`
+	with := func(old, new string) string {
+		if !strings.Contains(good, old) {
+			t.Fatalf("%q is not in %s", old, good)
+		}
+		return head + strings.Replace(good, old, new, 1)
+	}
+	file := func(routes string) string { return head + "thresholds: []\nrule_files: [r.yaml]\nroutes: " + routes }
+	for name, c := range map[string]struct{ text, want string }{
+		"all is well":          {head + good, ""},
+		"one sample decides":   {file(`[{matchers: ['alertname="A"'], ladder: [restart, page]}]`), "no-window"},
+		"one sample is told":   {file(`[{matchers: ['alertname="A"'], ladder: [page]}]`), ""},
+		"no floor":             {with("min_rate: 1, ", ""), "no-floor"},
+		"no floor, no action":  {strings.Replace(with("min_rate: 1, ", ""), "rollback, ", "", 1), ""},
+		"a short lease":        {with("[rollback,", "[{scale: {by: 1, max: 5, lease: 5m}},"), "oscillation"},
+		"a long lease":         {with("[rollback,", "[{scale: {by: 1, max: 5, lease: 2h}},"), ""},
+		"no room to recover":   {strings.Replace(with("[rollback,", "[{scale: {by: 1, max: 5, lease: 2h}},"), "clear_below: 2%, ", "", 1), "oscillation"},
+		"no such probe":        {with("watchdog_sla_error_ratio", "watchdog_agents_active"), "no-target"},
+		"nobody writes it":     {with("watchdog_sla_error_ratio", "errors"), "unknown-metric"},
+		"the server has it":    {strings.Replace(with("watchdog_sla_error_ratio", "errors"), "name: a,", "name: a, source: prometheus,", 1) + "\nprometheus: {url: 'http://p'}", ""},
+		"nobody is paged":      {strings.Replace(head+good, "receivers: {pagerduty: {routing_key_file: /key}}", "receivers: {slack: {token_file: /t, channel: c}}", 1), "no-pager"},
+		"no second source":     {strings.Replace(head+good, `      - health: {url: "http://shop/health"}`, "", 1), "single-source"},
+		"one source by choice": {with("severity: P1,", "severity: P1, single_source: the edge counts,"), "single-source"},
+		"a route for nobody":   {file(`[{matchers: ['alertname="A"'], ladder: [page]}, {matchers: ['severity="info"'], ladder: [page]}]`), "no-target"},
+		"routes for all":       {file(`[{matchers: ['alertname="A"'], ladder: [page]}, {matchers: ['namespace="x"'], ladder: [page]}]`), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := map[string]string{"r.yaml": `groups: [{name: g, rules: [{alert: A, expr: "probe_success == 0", labels: {severity: critical}}]}]`}
+			found, err := Check(load(t, c.text, files), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, f := range found {
+				names = append(names, f.Lint)
+				if f.Where == "" || f.Message == "" {
+					t.Errorf("%+v", f)
+				}
+			}
+			if want := strings.Fields(c.want); !slices.Equal(slices.Compact(names), want) {
+				t.Errorf("found %v, want %v: %v", names, want, found)
+			}
+			if c.want != "" {
+				if found, _ := Check(load(t, c.text, files), []string{c.want}); len(found) > 0 {
+					t.Errorf("ignored and found all the same: %v", found)
+				}
+			}
+		})
+	}
+}
+
+func TestOnline(t *testing.T) {
+	cfg := load(t, head+`
+prometheus: {url: "http://p"}
+thresholds:
+  - {name: a, source: prometheus, expr: "sum by (target) (rate(here[5m])) / sum by (target) (rate(gone[5m]))", above: 5%, for: 1m, severity: P1, ladder: [page]}
+`, nil)
+	ask := func(_ context.Context, expr string, _ time.Time) ([]rules.Point, error) {
+		if strings.Contains(expr, `"gone"`) {
+			return nil, nil
+		}
+		return []rules.Point{{Value: 1}}, nil
+	}
+	found, err := CheckOnline(t.Context(), cfg, ask, time.Now())
+	if err != nil || len(found) != 1 || !strings.Contains(found[0].Message, "gone") || found[0].Where != "threshold a" {
+		t.Errorf("%v, %v", found, err)
+	}
+	down := func(context.Context, string, time.Time) ([]rules.Point, error) { return nil, rules.ErrSource }
+	if _, err := CheckOnline(t.Context(), cfg, down, time.Now()); err == nil {
+		t.Error("a server that does not answer was no error")
+	}
+}
