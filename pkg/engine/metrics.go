@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
 )
 
 type metrics struct {
@@ -27,7 +28,28 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		panics:   f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "panics_recovered_total", Help: "Panics recovered while working an incident; each is a bug."}),
 	}
 	m.incidents(nil)
+	m.zeroes()
 	return m
+}
+
+// zeroes makes series of what has not happened yet: what begins at 1 has no increase.
+func (m *metrics) zeroes() {
+	for _, action := range []string{"scale", "restart", "rollback", "job", incident.RevertAction} {
+		for _, o := range []incident.Outcome{incident.Applied, incident.Conflicted, incident.Denied, incident.Unsent, incident.Unknown} {
+			m.ops.WithLabelValues(action, string(o))
+		}
+		if action == incident.RevertAction {
+			continue
+		}
+		for _, v := range []string{incident.Helped, incident.NoEffect, incident.Harmed, incident.Unclear} {
+			m.verdicts.WithLabelValues(action, v)
+		}
+	}
+	for _, guard := range remediate.GuardNames() {
+		for _, h := range []incident.Hold{incident.Wait, incident.Skip, incident.Freeze, incident.Suppress, incident.HandOver, incident.Advise} {
+			m.holds.WithLabelValues(guard, string(h))
+		}
+	}
 }
 
 func (m *metrics) incidents(live map[string]*entry) {

@@ -11,6 +11,14 @@ type metrics struct {
 	success *prometheus.GaugeVec
 }
 
+// zeroes makes series of what has not happened yet: what begins at 1 has no increase.
+func (m *metrics) zeroes(receiver string) {
+	for _, result := range []string{"ok", "retry", "refused", "dropped", "silenced"} {
+		m.sent.WithLabelValues(receiver, result)
+	}
+	m.queue.WithLabelValues(receiver)
+}
+
 func newMetrics(r prometheus.Registerer) *metrics {
 	f := promauto.With(r)
 	return &metrics{

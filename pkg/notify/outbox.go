@@ -84,6 +84,7 @@ func (x *Outbox) Replace(all []Notifier) {
 		l := x.lanes[n.Name()]
 		if l == nil {
 			l = x.newLane(n.Name())
+			x.metrics.zeroes(n.Name())
 			x.lanes[n.Name()] = l
 			x.start(l)
 		}

@@ -42,6 +42,15 @@ func guards() []guard {
 	}
 }
 
+// GuardNames are the names of the guards, but for those of the ledger.
+func GuardNames() []string {
+	var names []string
+	for _, g := range guards() {
+		names = append(names, g.name)
+	}
+	return names
+}
+
 // revertGuards returns the guards of undoing a lease. Going back to what a person
 // had set needs no proof of trouble; a person's word and another's claim still count.
 func revertGuards() []guard {

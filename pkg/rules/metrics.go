@@ -16,11 +16,15 @@ type storeMetrics struct {
 
 func newStoreMetrics(reg prometheus.Registerer) *storeMetrics {
 	f := promauto.With(reg)
-	return &storeMetrics{
+	m := &storeMetrics{
 		series:  f.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "store_series", Help: "Series held by the embedded sample store."}),
 		samples: f.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "store_samples_total", Help: "Samples offered to the embedded sample store."}),
 		refused: f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "store_samples_refused_total", Help: "Samples the embedded sample store refused, by reason."}, []string{"reason"}),
 	}
+	for _, reason := range []string{"invalid", "histogram", "future", "too_old", "too_many_series", "duplicate", "out_of_order"} {
+		m.refused.WithLabelValues(reason) // what begins at 1 has no increase
+	}
+	return m
 }
 
 // metrics describe the judging.
