@@ -70,7 +70,7 @@ type hindsight struct {
 	// whole is what world said at wholeAt.
 	whole   engine.World
 	wholeAt time.Time
-	views   map[string]engine.View // since the last round
+	views   map[string]engine.View // of targets without news since thresholds were judged
 }
 
 func newHindsight(w *World, r *replica) *hindsight {
@@ -108,8 +108,8 @@ func (h *hindsight) round() []string {
 	ctx, now, p := context.Background(), h.r.now(), h.own.Past
 	var told []string
 	h.wholeAt = time.Time{}
-	clear(h.views)
-	if turn := !now.Before(h.next); turn {
+	turn := !now.Before(h.next)
+	if turn {
 		h.next = now.Truncate(h.own.Interval).Add(h.own.Interval)
 		if p.Lockstep {
 			told = h.Groups.Round(ctx, now)
@@ -120,6 +120,12 @@ func (h *hindsight) round() []string {
 		told = append(told, h.Groups.Turns(ctx)...)
 	}
 	told = unique(told)
+	if turn {
+		clear(h.views)
+	}
+	for _, t := range told {
+		delete(h.views, t)
+	}
 	if p.Judged != nil {
 		p.Judged(now, told, h.Sight)
 	}

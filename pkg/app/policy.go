@@ -52,7 +52,7 @@ func (p *Policy) Ladder(rule string) []incident.Rung { return p.ladders[rule] }
 
 // View is what the engine is shown of a target, but for what only the cluster knows.
 func (p *Policy) View(alerts []rules.Alert, looks []probes.Status) engine.View {
-	v := engine.View{Signals: signals(alerts, looks)}
+	v := engine.View{Signals: signals(alerts, looks), Alerts: make([]incident.Alert, 0, len(alerts))}
 	for _, x := range alerts {
 		severity, ladder := incident.Severity(x.Severity), p.ladders[x.Rule]
 		if p.named[x.Rule] || x.SourceKind == remediate.SourceAlertmanager {

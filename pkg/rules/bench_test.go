@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 )
 
 // runbook is the six thresholds of the runbook with their floors.
@@ -111,5 +112,50 @@ func BenchmarkAppended(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkGroup compares one evaluation of an alerting rule by the loop of the groups
+// with the bare engine on the same expression, in turns. The goal is a ratio of 1.1.
+func BenchmarkGroup(b *testing.B) {
+	for _, c := range []struct {
+		name  string
+		bound string
+	}{{"quiet", "2"}, {"a-tenth-fires", "0.9"}} {
+		b.Run(c.name, func(b *testing.B) {
+			now := start
+			s := NewStore(StoreOptions{Now: func() time.Time { return now }})
+			for ; now.Before(start.Add(10 * time.Minute)); now = now.Add(15 * time.Second) {
+				var all []*model.Sample
+				for k := range 1000 {
+					all = append(all, &model.Sample{Metric: model.Metric{"__name__": "load", "target": model.LabelValue(fmt.Sprint("t", k))}, Value: model.SampleValue(float64(k%10+1) / 10), Timestamp: model.TimeFromUnixNano(now.UnixNano())})
+				}
+				s.Append(all)
+			}
+			expr := "avg by (target) (avg_over_time(load[5m])) > " + c.bound
+			ask := NewLocal(s, LocalOptions{})
+			g, err := NewGroups(GroupsOptions{Local: ask, Target: func(l labels.Labels) (string, bool) { return l.Get("target"), true }, Now: func() time.Time { return now }})
+			if err == nil {
+				_, err = g.Set([]Group{{Name: "g", File: "f", Source: Local, Rules: []GroupRule{{Alert: "A", Expr: expr}}}})
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			var bare, loop time.Duration
+			for b.Loop() {
+				now = now.Add(time.Millisecond)
+				t := time.Now()
+				if _, err := ask(b.Context(), expr, now); err != nil {
+					b.Fatal(err)
+				}
+				bare += time.Since(t)
+				t = time.Now()
+				g.Round(b.Context(), now)
+				loop += time.Since(t)
+			}
+			b.ReportMetric(float64(bare.Microseconds())/float64(b.N)/1000, "bare-ms")
+			b.ReportMetric(float64(loop.Microseconds())/float64(b.N)/1000, "group-ms")
+			b.ReportMetric(float64(loop)/float64(bare), "ratio")
+		})
 	}
 }

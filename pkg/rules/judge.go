@@ -233,7 +233,7 @@ func (j *Judge) Alerts() []Alert {
 func (j *Judge) AlertsOf(target string) []Alert {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	var all []Alert
+	all := make([]Alert, 0, len(j.byTarget[target]))
 	for _, c := range j.byTarget[target] {
 		all = append(all, c.alert())
 	}

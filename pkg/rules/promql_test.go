@@ -3,8 +3,13 @@ package rules
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,8 +20,8 @@ import (
 	"github.com/prometheus/prometheus/storage"
 )
 
-// foreign are the builtin files that load what the store does not hold. Those
-// marked "among others" have float cases too, but a file runs as a whole.
+// foreign are the builtin files that load what the store does not hold. The parts of
+// those marked "among others" that load floats alone run by themselves.
 var foreign = map[string]string{
 	"testdata/native_histograms.test": "native histograms",
 	"testdata/histograms.test":        "native histograms, among others",
@@ -35,12 +40,46 @@ var foreign = map[string]string{
 // PromQL over the store.
 func TestTheStoreAnswersAsPrometheusDoes(t *testing.T) {
 	engine := promqltest.NewTestEngine(t, false, 0, 50_000_000)
-	promqltest.RunBuiltinTestsWithStorage(&selective{t}, engine, func(t testing.TB) storage.Storage {
-		return &whole{Store: NewStore(StoreOptions{
-			Retention:  200 * 365 * 24 * time.Hour,
-			MaxSamples: 1 << 20,
-		})}
-	})
+	promqltest.RunBuiltinTestsWithStorage(&selective{t}, engine, wholeStore)
+}
+
+// TestTheStoreAnswersAsPrometheusDoesInPart runs the parts of the other files, from one
+// `clear` to the next, that have no histogram in them.
+func TestTheStoreAnswersAsPrometheusDoesInPart(t *testing.T) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/prometheus/prometheus").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(strings.TrimSpace(string(out)), "promql", "promqltest")
+	engine := promqltest.NewTestEngine(t, false, 0, 50_000_000)
+	ran, evals := 0, 0
+	for name, why := range foreign {
+		if !strings.HasSuffix(why, "among others") {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, part := range strings.Split(string(text), "\nclear") {
+			if strings.Contains(part, "{{") {
+				continue
+			}
+			t.Run(fmt.Sprint(filepath.Base(name), "/", k), func(t *testing.T) {
+				ran++
+				evals += strings.Count(part, "\neval ")
+				promqltest.RunTestWithStorage(t, part, engine, wholeStore)
+			})
+		}
+	}
+	t.Logf("%d parts with %d evaluations", ran, evals)
+	if evals < 400 {
+		t.Errorf("only %d evaluations were run", evals)
+	}
+}
+
+func wholeStore(testing.TB) storage.Storage {
+	return &whole{Store: NewStore(StoreOptions{Retention: 200 * 365 * 24 * time.Hour, MaxSamples: 1 << 20})}
 }
 
 // selective runs the files that the store is to pass.

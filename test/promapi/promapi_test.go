@@ -123,12 +123,7 @@ func recorded(t *testing.T, samples []*model.Sample) (recording, blocks string) 
 func serve(t *testing.T, blocks string) string {
 	t.Helper()
 	dir := t.TempDir()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
+	addr := address(t)
 	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte("global: {}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -155,6 +150,17 @@ func serve(t *testing.T, blocks string) string {
 			t.Fatal("Prometheus is not ready after 30s")
 		}
 	}
+}
+
+// address is one that nobody listens on.
+func address(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // ask returns the answer without what may differ: the order of a vector, advice
