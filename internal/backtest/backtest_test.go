@@ -2,12 +2,14 @@ package backtest
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"watchdog.io/watchdog/internal/history"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/rules"
 )
 
 // aDay is one day of a measured world, and a small policy.
@@ -63,6 +65,23 @@ func TestTheSameHistoryGivesTheSameReport(t *testing.T) {
 	}
 	if !bytes.Equal(texts[0].Bytes(), texts[1].Bytes()) {
 		t.Errorf("%s\n\n%s", texts[0].Bytes(), texts[1].Bytes())
+	}
+}
+
+// A history of another time, or one that cannot be read, is an error: every bound
+// would hold on nothing.
+func TestNothingIsNoResult(t *testing.T) {
+	o := aDay(t)
+	o.Begin, o.End = o.Begin.AddDate(-1, 0, 0), o.End.AddDate(-1, 0, 0)
+	if r, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "it holds 2026-09-01T00:00:00Z") {
+		t.Errorf("%+v, %v", r, err)
+	}
+	down := func(context.Context, string, time.Time) ([]rules.Point, error) { return nil, rules.ErrSource }
+	o.Source = &history.Source{Query: down, Range: func(context.Context, string, time.Time, time.Time, time.Duration) ([]rules.Line, error) {
+		return nil, rules.ErrSource
+	}}
+	if r, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "no question could be answered") {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"watchdog.io/watchdog/internal/history"
@@ -70,6 +71,14 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if v := life.Violations(); len(v) > 0 {
 		return nil, fmt.Errorf("watchdog broke a promise of its own, which is a bug: %s after %s: %s", v[0].Invariant, v[0].At, v[0].Text)
 	}
+	switch {
+	case k.seen.Load() || len(k.policy.Rules)+len(groups) == 0:
+	case k.failures > 0:
+		return nil, fmt.Errorf("no question could be answered, one of them: %s", k.failed)
+	default:
+		// Bounds would hold on nothing at all.
+		return nil, fmt.Errorf("the history has nothing that the rules ask for between %s and %s%s", begin.Format(time.RFC3339), end.Format(time.RFC3339), o.Source.Extent())
+	}
 	return k.report(o.Source.Name, end), nil
 }
 
@@ -91,6 +100,7 @@ type keeper struct {
 	mu        sync.Mutex // of what questions count: they are asked two at once
 	failures  int
 	failed    string
+	seen      atomic.Bool // some question had an answer
 }
 
 // alert is what is known of one rule on one target.
@@ -124,6 +134,9 @@ func (k *keeper) counted(ask rules.QueryFunc) rules.QueryFunc {
 				k.failed = text // one of them, the same each time
 			}
 			k.mu.Unlock()
+		}
+		if len(points) > 0 {
+			k.seen.Store(true)
 		}
 		return points, err
 	}

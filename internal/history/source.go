@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,14 @@ type Source struct {
 	// Begin and End are what it is known to hold; zero: unknown.
 	Begin, End time.Time
 	Close      func() error
+}
+
+// Extent says what the source holds, as far as that is known, in parentheses.
+func (s *Source) Extent() string {
+	if s.Begin.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf(" (it holds %s to %s)", s.Begin.Format(time.RFC3339), s.End.Format(time.RFC3339))
 }
 
 // From makes a source of samples.
