@@ -133,6 +133,12 @@ func serve(t *testing.T, blocks string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	ready(t, addr)
+	return "http://" + addr
+}
+
+func ready(t *testing.T, addr string) {
+	t.Helper()
 	tick, late := time.NewTicker(100*time.Millisecond), time.NewTimer(30*time.Second)
 	defer tick.Stop()
 	defer late.Stop()
@@ -141,7 +147,7 @@ func serve(t *testing.T, blocks string) string {
 		if err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
-				return "http://" + addr
+				return
 			}
 		}
 		select {

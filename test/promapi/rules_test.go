@@ -142,8 +142,8 @@ func raw(t *testing.T, url, selector string, at time.Time, back time.Duration) m
 	return all
 }
 
-// judging runs a Prometheus over an application for some time, and returns its URL
-// and the moments at which each group was evaluated.
+// judging runs a Prometheus over an application until it has judged for d, and returns
+// its URL and the moments at which each group was evaluated.
 func judging(t *testing.T, dir string, d time.Duration) (string, map[string][]time.Time) {
 	t.Helper()
 	began := time.Now()
@@ -174,12 +174,25 @@ func judging(t *testing.T, dir string, d time.Duration) (string, map[string][]ti
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	<-time.After(d)
 	url := "http://" + addr
+	ready(t, addr)
+	tick, late := time.NewTicker(time.Second), time.NewTimer(4*d)
+	defer tick.Stop()
+	defer late.Stop()
+	for enough := false; !enough; {
+		select {
+		case <-late.C:
+			t.Fatalf("Prometheus has not judged %d times in %s", int(d/time.Second), 4*d)
+		case <-tick.C:
+			for _, points := range raw(t, url, "turn_many", time.Now(), 10*d) {
+				enough = len(points) >= int(d/time.Second)
+			}
+		}
+	}
 	moments := map[string][]time.Time{}
 	for group, selector := range map[string]string{"live": "turn", "many": "turn_many"} {
 		seen := map[time.Time]bool{}
-		for _, points := range raw(t, url, selector, time.Now(), 2*d) {
+		for _, points := range raw(t, url, selector, time.Now(), 10*d) {
 			for _, p := range points {
 				seen[p.Timestamp.Time().UTC().Add(3*time.Second)] = true
 			}
