@@ -80,6 +80,7 @@ check: ## gofmt, vet, go.mod, chart, configurations
 bench: bin/watchdog bin/agent-system bin/testbed bin/alertmanager ## the figures in docs/figures.md
 	go test -cpu 1 -run '^$$' -bench . -benchmem ./pkg/... | tee bin/bench.txt
 	go test -tags integration -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/e2e | tee -a bin/bench.txt
+	GOGC=400 go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./internal/backtest | tee -a bin/bench.txt
 
 image: ## a container image from scratch, with docker or podman
 	$$(command -v podman || command -v docker || { echo "image: neither podman nor docker is installed" >&2; echo false; }) build -t watchdog:$(VERSION) --build-arg VERSION=$(VERSION) .

@@ -10,12 +10,9 @@ import (
 // Panel is one panel. In Queries, SEL stands for the selector of the chosen replicas.
 type Panel struct {
 	Title, About string
-	Kind         string // timeseries, stat or table
+	Kind         string // timeseries or stat
 	Unit         string // Grafana's name of the unit
 	Queries      []Query
-	// Quiet says why the panel rightly has no data while nothing happens; empty: it
-	// always has some.
-	Quiet string
 }
 
 // Query is one query of a panel with the legend of its series.
@@ -41,21 +38,21 @@ func Rows() []Row {
 			{Title: "Leaders", About: "Replicas that lead. Not 1 for longer than a change of leaders takes: nobody acts, or two believe that they do.", Kind: "stat", Unit: "short", Queries: one(`sum(watchdog_leader{SEL})`, "leaders")},
 			{Title: "Blind", About: "Sources that watchdog cannot trust at the moment. While there is one, nothing is done.", Kind: "stat", Unit: "short", Queries: one(`sum(max by (source) (watchdog_monitoring_blind{SEL}))`, "sources")},
 			{Title: "Incidents by phase", About: "Escalated: a person must act. Frozen: watchdog does not trust what it sees. Suppressed: a person holds the target.", Kind: "timeseries", Unit: "short", Queries: one(`max by (phase) (watchdog_incidents{SEL})`, "{{phase}}")},
-			{Title: "Alerts that fire", About: "Thresholds that fire, by rule, over all targets.", Kind: "timeseries", Unit: "short", Queries: one(`max by (rule) (watchdog_alerts{SEL, state="firing"}) > 0`, "{{rule}}"), Quiet: "no threshold fires"},
+			{Title: "Alerts that fire", About: "Thresholds that fire, by rule, over all targets.", Kind: "timeseries", Unit: "short", Queries: one(`max by (rule) (watchdog_alerts{SEL, state="firing"}) > 0`, "{{rule}}")},
 			{Title: "Unhealthy probes", About: "Probes of a target that are bad after damping.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (target) (1 - min by (target, probe) (watchdog_probe_healthy{SEL}))`, "{{target}}")},
 			{Title: "Ready by wanted pods", About: "Of each watched workload.", Kind: "timeseries", Unit: "percentunit", Queries: one(`min by (target) (watchdog_workload_ready_ratio{SEL})`, "{{target}}")},
 		}},
 		{"What watchdog did about it", []Panel{
-			{Title: "Writes by outcome", About: "Writes sent for actions, by action and outcome. Conflicted: somebody was faster, nothing was written.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (action, outcome) (increase(watchdog_ops_total{SEL}[$__rate_interval]))`, "{{action}} {{outcome}}"), Quiet: "nothing was done yet"},
-			{Title: "Verdicts on actions", About: "What watchdog made of the effect of its actions.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (action, verdict) (increase(watchdog_op_verdicts_total{SEL}[$__rate_interval]))`, "{{action}}: {{verdict}}"), Quiet: "nothing was done yet"},
-			{Title: "Guards that held", About: "Plans that a guard held, by guard and what it said. watchdog why ID has the number that decided.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (guard, hold) (increase(watchdog_plans_held_total{SEL}[$__rate_interval]))`, "{{guard}}: {{hold}}"), Quiet: "no guard held a plan yet"},
+			{Title: "Writes by outcome", About: "Writes sent for actions, by action and outcome. Conflicted: somebody was faster, nothing was written.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (action, outcome) (increase(watchdog_ops_total{SEL}[$__rate_interval]))`, "{{action}} {{outcome}}")},
+			{Title: "Verdicts on actions", About: "What watchdog made of the effect of its actions.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (action, verdict) (increase(watchdog_op_verdicts_total{SEL}[$__rate_interval]))`, "{{action}}: {{verdict}}")},
+			{Title: "Guards that held", About: "Plans that a guard held, by guard and what it said. watchdog why ID has the number that decided.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (guard, hold) (increase(watchdog_plans_held_total{SEL}[$__rate_interval]))`, "{{guard}}: {{hold}}")},
 			{Title: "Changes on lease", About: "Changes that will be taken back when their lease ends.", Kind: "timeseries", Unit: "short", Queries: one(`max(watchdog_leases{SEL})`, "leases")},
 		}},
 		{"Who was told", []Panel{
-			{Title: "Messages by receiver and result", About: "Attempts to tell a receiver. Retry and refused: look at the receiver.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (receiver, result) (increase(watchdog_notifications_total{SEL}[$__rate_interval]))`, "{{receiver}} {{result}}"), Quiet: "nobody was told anything yet"},
-			{Title: "Waiting to be told", About: "Incidents that a receiver has not been told of yet. It must come back to 0.", Kind: "timeseries", Unit: "short", Queries: one(`max by (receiver) (watchdog_notification_queue_length{SEL})`, "{{receiver}}"), Quiet: "no receiver is configured, or nobody was told anything yet"},
-			{Title: "Time since a receiver took a message", About: "Only a receiver that has something to take can refuse it: long is not wrong by itself.", Kind: "timeseries", Unit: "s", Queries: one(`time() - max by (receiver) (watchdog_notification_last_success_timestamp_seconds{SEL} > 0)`, "{{receiver}}"), Quiet: "no receiver took a message yet"},
-			{Title: "Alertmanager's webhooks", About: "Posts of Alertmanager and Grafana, by result. Anything but accepted and forwarded: docs/webhook.md.", Kind: "timeseries", Unit: "reqps", Queries: one(`sum by (result) (rate(watchdog_webhook_requests_total{SEL}[$__rate_interval]))`, "{{result}}"), Quiet: "no sender posts"},
+			{Title: "Messages by receiver and result", About: "Attempts to tell a receiver. Retry and refused: look at the receiver.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (receiver, result) (increase(watchdog_notifications_total{SEL}[$__rate_interval]))`, "{{receiver}} {{result}}")},
+			{Title: "Waiting to be told", About: "Incidents that a receiver has not been told of yet. It must come back to 0.", Kind: "timeseries", Unit: "short", Queries: one(`max by (receiver) (watchdog_notification_queue_length{SEL})`, "{{receiver}}")},
+			{Title: "Time since a receiver took a message", About: "Only a receiver that has something to take can refuse it: long is not wrong by itself.", Kind: "timeseries", Unit: "s", Queries: one(`time() - max by (receiver) (watchdog_notification_last_success_timestamp_seconds{SEL} > 0)`, "{{receiver}}")},
+			{Title: "Alertmanager's webhooks", About: "Posts of Alertmanager and Grafana, by result. Anything but accepted and forwarded: docs/webhook.md.", Kind: "timeseries", Unit: "reqps", Queries: one(`sum by (result) (rate(watchdog_webhook_requests_total{SEL}[$__rate_interval]))`, "{{result}}")},
 		}},
 		{"Can it see", []Panel{
 			{Title: "Looks that could not be made", About: "Probes of a target whose last look could not be made or understood: neither good nor bad.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (target) (max by (target, probe) (watchdog_probe_unknown{SEL}))`, "{{target}}")},

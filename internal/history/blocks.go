@@ -71,7 +71,7 @@ func (b blocks) Querier(mint, maxt int64) (storage.Querier, error) {
 	var all []storage.Querier
 	for _, x := range b {
 		if x.MinTime <= maxt && mint < x.MaxTime {
-			all = append(all, &blockQuerier{x, mint, maxt})
+			all = append(all, &blockQuerier{block: x, mint: mint, maxt: maxt})
 		}
 	}
 	return storage.NewMergeQuerier(all, nil, storage.ChainedSeriesMerge), nil
@@ -113,6 +113,7 @@ func openBlock(dir string) (*block, error) {
 }
 
 type blockQuerier struct {
+	unlisted
 	*block
 	mint, maxt int64
 }
@@ -184,15 +185,18 @@ func (q *blockQuerier) postings(ctx context.Context, matchers []*labels.Matcher)
 
 var errNotListed = errors.New("names and values of labels are not listed")
 
-func (*blockQuerier) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+// unlisted is the part of a storage.Querier that PromQL does not ask.
+type unlisted struct{}
+
+func (unlisted) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
 	return nil, nil, errNotListed
 }
 
-func (*blockQuerier) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+func (unlisted) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
 	return nil, nil, errNotListed
 }
 
-func (*blockQuerier) Close() error { return nil }
+func (unlisted) Close() error { return nil }
 
 type blockSeries struct {
 	all []storage.Series

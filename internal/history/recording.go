@@ -91,7 +91,7 @@ func parse(text []byte) (*recording, error) {
 		s.samples = append(s.samples, number{*at, v})
 	}
 	if len(r.series) == 0 {
-		return nil, errEmpty
+		return nil, errors.New("it has no samples with a time")
 	}
 	for _, s := range r.series {
 		slices.SortStableFunc(s.samples, func(a, b chunks.Sample) int { return cmp.Compare(a.T(), b.T()) })
@@ -101,12 +101,13 @@ func parse(text []byte) (*recording, error) {
 }
 
 func (r *recording) Querier(mint, maxt int64) (storage.Querier, error) {
-	return &recordingQuerier{serverQuerier{mint: mint, maxt: maxt}, r}, nil
+	return &recordingQuerier{r: r, mint: mint, maxt: maxt}, nil
 }
 
 type recordingQuerier struct {
-	serverQuerier
-	r *recording
+	unlisted
+	r          *recording
+	mint, maxt int64
 }
 
 func (q *recordingQuerier) Select(_ context.Context, _ bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {

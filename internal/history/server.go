@@ -2,7 +2,6 @@ package history
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunks"
-	"github.com/prometheus/prometheus/util/annotations"
 
 	"watchdog.io/watchdog/pkg/rules"
 )
@@ -41,10 +39,11 @@ type server struct{ over rules.RangeFunc }
 const sampling = 15 * time.Second
 
 func (s server) Querier(mint, maxt int64) (storage.Querier, error) {
-	return serverQuerier{s, mint, maxt}, nil
+	return serverQuerier{server: s, mint: mint, maxt: maxt}, nil
 }
 
 type serverQuerier struct {
+	unlisted
 	server
 	mint, maxt int64
 }
@@ -76,16 +75,3 @@ func (q serverQuerier) Select(ctx context.Context, sorted bool, _ *storage.Selec
 	}
 	return set
 }
-
-func (serverQuerier) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return nil, nil, errNotListed
-}
-
-func (serverQuerier) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return nil, nil, errNotListed
-}
-
-func (serverQuerier) Close() error { return nil }
-
-// errEmpty: a recording without samples.
-var errEmpty = errors.New("it has no samples with a time")

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
 
 	"watchdog.io/watchdog/pkg/rules"
@@ -109,30 +107,11 @@ const (
 )
 
 func readsOf(expr string, recorded map[string]bool) reads {
-	tree, err := rules.NewParser().ParseExpr(expr)
-	if err != nil {
-		return onlyMeasured
+	names, unnamed := rules.Metrics(expr)
+	own, others := unnamed, unnamed
+	for _, n := range names {
+		own, others = own || recorded[n], others || !recorded[n]
 	}
-	own, others := false, false
-	parser.Inspect(tree, func(n parser.Node, _ []parser.Node) error {
-		if v, ok := n.(*parser.VectorSelector); ok {
-			name := v.Name
-			for _, m := range v.LabelMatchers {
-				if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
-					name = m.Value
-				}
-			}
-			switch {
-			case recorded[name]:
-				own = true
-			case name == "":
-				own, others = true, true // any name
-			default:
-				others = true
-			}
-		}
-		return nil
-	})
 	switch {
 	case own && others:
 		return mixed

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"watchdog.io/watchdog/pkg/app"
@@ -200,23 +199,8 @@ func writers(metric string) ([]string, bool) {
 
 // metrics are the names that an expression selects.
 func metrics(expr string) []string {
-	found := map[string]bool{}
-	inspect(expr, func(n parser.Node) {
-		v, ok := n.(*parser.VectorSelector)
-		if !ok {
-			return
-		}
-		name := v.Name
-		for _, m := range v.LabelMatchers {
-			if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
-				name = m.Value
-			}
-		}
-		if name != "" {
-			found[name] = true
-		}
-	})
-	return slices.Sorted(maps.Keys(found))
+	names, _ := rules.Metrics(expr)
+	return names
 }
 
 func (c *checker) noTarget() {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -130,25 +131,40 @@ type ExpGuard struct {
 	Target string `yaml:"target"`
 	Guard  string `yaml:"guard"`
 	// Hold is pass, wait, skip, freeze, suppress, handover or advise.
-	Hold incident.Hold `yaml:"hold"`
-	// Reason is a regular expression.
-	Reason string `yaml:"reason,omitempty"`
+	Hold   incident.Hold `yaml:"hold"`
+	Reason Pattern       `yaml:"reason,omitempty"`
 }
 
 // ExpOp is an action that was taken since the start.
 type ExpOp struct {
-	Target  string `yaml:"target"`
-	Action  string `yaml:"action,omitempty"`
-	Summary string `yaml:"summary,omitempty"` // a regular expression
-	Rule    string `yaml:"rule,omitempty"`
-	Verdict string `yaml:"verdict,omitempty"`
+	Target  string  `yaml:"target"`
+	Action  string  `yaml:"action,omitempty"`
+	Summary Pattern `yaml:"summary,omitempty"`
+	Rule    string  `yaml:"rule,omitempty"`
+	Verdict string  `yaml:"verdict,omitempty"`
 }
 
 // ExpPage is a person who was paged since the start.
 type ExpPage struct {
 	Target   string            `yaml:"target"`
 	Severity incident.Severity `yaml:"severity,omitempty"`
-	Reason   string            `yaml:"reason,omitempty"` // a regular expression
+	Reason   Pattern           `yaml:"reason,omitempty"`
+}
+
+// Pattern is a regular expression (RE2) that has to fit somewhere in a text.
+type Pattern string
+
+// UnmarshalYAML refuses what is no regular expression, with its line.
+func (p *Pattern) UnmarshalYAML(n *yaml.Node) error {
+	if _, err := regexp.Compile(n.Value); err != nil {
+		return fmt.Errorf("line %d: %w", n.Line, err)
+	}
+	*p = Pattern(n.Value)
+	return nil
+}
+
+func (p Pattern) fits(text Pattern) bool {
+	return regexp.MustCompile(string(p)).MatchString(string(text))
 }
 
 // moment is a time in RFC 3339, or in seconds since 1970.

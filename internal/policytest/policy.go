@@ -3,12 +3,10 @@ package policytest
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v4"
 
 	"watchdog.io/watchdog/internal/replay"
@@ -55,7 +53,7 @@ func (f *File) policy(t *Test) failures {
 }
 
 func (f *File) begin(t *Test, p *played) error {
-	in, err := load(t.InputSeries, t.begin(), time.Duration(t.Interval), parser.Parser(newParser()))
+	in, err := load(t.InputSeries, t.begin(), time.Duration(t.Interval), newParser())
 	if err != nil {
 		return err
 	}
@@ -85,7 +83,7 @@ func (p *played) note(i incident.Incident) {
 	p.incidents[i.ID] = i
 	if i.Paged && !p.paged[i.ID] {
 		p.paged[i.ID] = true
-		p.pages = append(p.pages, ExpPage{Target: i.Target.Name, Severity: i.Severity, Reason: i.PageReason})
+		p.pages = append(p.pages, ExpPage{Target: i.Target.Name, Severity: i.Severity, Reason: Pattern(i.PageReason)})
 	}
 }
 
@@ -148,15 +146,9 @@ func (e ExpIncident) fits(got ExpIncident) bool {
 // either: what is not said is not looked at.
 func either[T ~string](want, got T) bool { return want == "" || want == got }
 
-// matches: the pattern fits somewhere in the text.
-func matches(pattern, text string) bool {
-	re, err := regexp.Compile(pattern)
-	return err == nil && re.MatchString(text)
-}
-
 // op is an action with the verdict on it, as far as there is one.
 func (p *played) op(d done) ExpOp {
-	out := ExpOp{Target: d.plan.Target.Name, Action: d.plan.Action, Summary: d.plan.Summary}
+	out := ExpOp{Target: d.plan.Target.Name, Action: d.plan.Action, Summary: Pattern(d.plan.Summary)}
 	for _, i := range p.incidents {
 		if i.Op != nil && i.Op.ID == d.id {
 			out.Rule = i.Op.Rule
@@ -171,11 +163,11 @@ func (p *played) op(d done) ExpOp {
 }
 
 func (e ExpOp) fits(got ExpOp) bool {
-	return e.Target == got.Target && either(e.Action, got.Action) && matches(e.Summary, got.Summary) && either(e.Rule, got.Rule) && either(e.Verdict, got.Verdict)
+	return e.Target == got.Target && either(e.Action, got.Action) && e.Summary.fits(got.Summary) && either(e.Rule, got.Rule) && either(e.Verdict, got.Verdict)
 }
 
 func (e ExpPage) fits(got ExpPage) bool {
-	return e.Target == got.Target && either(e.Severity, got.Severity) && matches(e.Reason, got.Reason)
+	return e.Target == got.Target && either(e.Severity, got.Severity) && e.Reason.fits(got.Reason)
 }
 
 // guard looks for what a guard said of the last plan for a target.
@@ -197,8 +189,8 @@ func (p *played) guard(all *failures, x PolicyTest, want ExpGuard) {
 			continue
 		}
 		hold := cmp.Or(a.Hold, "pass")
-		if !either(want.Hold, hold) || !matches(want.Reason, a.Reason) {
-			all.add(x.EvalTime, "exp_guards: %s on %q: want %s, and got:\n- {target: %s, guard: %s, hold: %s, reason: %q}", want.Guard, last.Considered, strings.TrimSpace(string(want.Hold)+" "+want.Reason), want.Target, a.Guard, hold, a.Reason)
+		if !either(want.Hold, hold) || !want.Reason.fits(Pattern(a.Reason)) {
+			all.add(x.EvalTime, "exp_guards: %s on %q: want %s, and got:\n- {target: %s, guard: %s, hold: %s, reason: %q}", want.Guard, last.Considered, strings.TrimSpace(string(want.Hold)+" "+string(want.Reason)), want.Target, a.Guard, hold, a.Reason)
 		}
 		return
 	}

@@ -100,14 +100,15 @@ func TestMistakes(t *testing.T) {
 		"config: watchdog.yaml\ntests: [{workloads: [{target: shp}]}]":           `no target "shp"`,
 		"config: watchdog.yaml\ntests: [{events: [{at: 1m, what: earthquake}]}]": `"earthquake" is none of`,
 		"config: watchdog.yaml\ntests: [{events: [{at: 1m, what: hold}]}]":       `no target ""`,
-		"config: nowhere.yaml":                                   "nowhere.yaml",
-		"rule_files: [nowhere.yaml]":                             "no file is called nowhere.yaml",
-		"tests: [{input_serie: []}]":                             "input_serie",
-		"tests: [{input_series: [{series: 'a{', values: '1'}]}]": "input_series[0]",
-		"tests: [{start_timestamp: yesterday}]":                  "want RFC 3339",
-		"tests: [{alert_rule_test: [{eval_time: 1m}]}]":          "misses the attribute alertname",
-		"config: watchdog.yaml\nmode: auto\ntests: {}":           "tests.yaml",
-		"config: watchdog.yaml\ntests: [{events: [{at: one}]}]":  "one",
+		"config: nowhere.yaml":                                     "nowhere.yaml",
+		"rule_files: [nowhere.yaml]":                               "no file is called nowhere.yaml",
+		"tests: [{input_serie: []}]":                               "input_serie",
+		"tests: [{input_series: [{series: 'a{', values: '1'}]}]":   "input_series[0]",
+		"tests: [{start_timestamp: yesterday}]":                    "want RFC 3339",
+		"tests: [{alert_rule_test: [{eval_time: 1m}]}]":            "misses the attribute alertname",
+		"config: watchdog.yaml\nmode: auto\ntests: {}":             "tests.yaml",
+		"config: watchdog.yaml\ntests: [{events: [{at: one}]}]":    "one",
+		"tests: [{watchdog_test: [{exp_ops: [{summary: '(3'}]}]}]": "line 1: error parsing regexp",
 	} {
 		r := Run(t.Context(), file(t, shop, text), nil)
 		var b strings.Builder

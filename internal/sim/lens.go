@@ -63,6 +63,8 @@ func (l *lens) add(e probes.Entry) {
 		last: probes.Status{Target: e.Target, Probe: e.Name, Kind: e.Kind, Detail: "not looked at yet"}})
 }
 
+func (l *lens) local() rules.QueryFunc { return l.ask }
+
 func (l *lens) first() time.Duration { return l.w.span(l.every()) }
 
 // every is the time between rounds: production judges at each interval and

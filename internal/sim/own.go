@@ -57,13 +57,8 @@ func (o *Own) setup(w *World, r *replica) *engine.Setup {
 	s.View, s.World = r.sight.view, r.sight.world
 	s.Fresh = func(_ context.Context, t string) (engine.View, error) { return r.sight.fresh(t), nil }
 	s.Dependencies = func(ctx context.Context, t string) []remediate.Dependency {
-		ask := rules.QueryFunc(nil)
-		if o.Past != nil {
-			ask = o.Past.Local
-		} else {
-			ask = r.sight.(*lens).ask
-		}
-		return o.Dependencies(ctx, ask, t, r.now())
+		// The eyes of a policy of one's own can all be asked in PromQL.
+		return o.Dependencies(ctx, r.sight.(interface{ local() rules.QueryFunc }).local(), t, r.now())
 	}
 	return s
 }

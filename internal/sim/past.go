@@ -29,8 +29,7 @@ type Past struct {
 	Severity func(labels map[string]string) string
 	// Lockstep evaluates every group at each interval of the policy, as promtool
 	// does, and not at turns of its own.
-	Lockstep    bool
-	ExternalURL string
+	Lockstep bool
 	// Looks says what probes saw of a target, for the guards. Nil: nothing is known.
 	Looks func(target string, at time.Time) []probes.Status
 	// Judged is told of the targets with news after each evaluation, Told of what the
@@ -81,7 +80,7 @@ func newHindsight(w *World, r *replica) *hindsight {
 		panic(err) // they were checked when the policy was built
 	}
 	var err error
-	h.Groups, err = rules.NewGroups(rules.GroupsOptions{Local: p.Local, Remote: p.Remote, Append: p.Append, Target: p.Target, Severity: p.Severity, Interval: own.Interval, ExternalURL: p.ExternalURL, Now: r.now})
+	h.Groups, err = rules.NewGroups(rules.GroupsOptions{Local: p.Local, Remote: p.Remote, Append: p.Append, Target: p.Target, Severity: p.Severity, Interval: own.Interval, Now: r.now})
 	if err == nil {
 		_, err = h.Groups.Set(p.Groups)
 	}
@@ -95,6 +94,8 @@ func newHindsight(w *World, r *replica) *hindsight {
 }
 
 func (h *hindsight) first() time.Duration { return 0 }
+
+func (h *hindsight) local() rules.QueryFunc { return h.own.Past.Local }
 
 func (h *hindsight) every() time.Duration {
 	d := h.next.Sub(h.r.now())
@@ -215,12 +216,6 @@ func (l *Life) Incidents() []incident.Incident {
 		all = append(all, l.w.incidents[id].value.(incident.Incident))
 	}
 	return all
-}
-
-// Ledger returns the ledger as it is.
-func (l *Life) Ledger() incident.Ledger {
-	ledger, _ := l.w.readLedger()
-	return ledger
 }
 
 // Violations are promises that watchdog broke; there should be none.

@@ -108,26 +108,35 @@ func NewLocal(q storage.Queryable, opts LocalOptions) QueryFunc {
 
 func askEngine(ctx context.Context, engine *promql.Engine, q storage.Queryable, expr string, at time.Time) ([]Point, error) {
 	query, err := engine.NewInstantQuery(ctx, q, nil, expr, at)
+	return execute(ctx, expr, query, err, func(vector promql.Vector) []Point {
+		points := make([]Point, len(vector))
+		for i, s := range vector {
+			points[i] = Point{Labels: s.Metric, Value: s.F, Histogram: s.H != nil, Native: s.H}
+		}
+		return points
+	})
+}
+
+// execute runs a query that was made, or not, and converts its answer of type T. With
+// PromQL's own warnings there is an answer and an error.
+func execute[T parser.Value, R any](ctx context.Context, expr string, query promql.Query, err error, convert func(T) R) (out R, _ error) {
 	if err != nil {
-		return nil, fmt.Errorf("evaluate %s: %w", brief(expr), err)
+		return out, fmt.Errorf("evaluate %s: %w", brief(expr), err)
 	}
 	defer query.Close()
 	result := query.Exec(ctx)
 	if result.Err != nil {
-		return nil, fmt.Errorf("evaluate %s: %w", brief(expr), result.Err)
+		return out, fmt.Errorf("evaluate %s: %w", brief(expr), result.Err)
 	}
-	vector, ok := result.Value.(promql.Vector)
+	value, ok := result.Value.(T)
 	if !ok {
-		return nil, wrongType(expr, string(result.Value.Type()))
+		return out, wrongType(expr, string(result.Value.Type()))
 	}
-	points := make([]Point, len(vector))
-	for i, s := range vector {
-		points[i] = Point{Labels: s.Metric, Value: s.F, Histogram: s.H != nil, Native: s.H}
-	}
+	out = convert(value)
 	if warnings, _ := result.Warnings.AsStrings(expr, 0, 0); len(warnings) > 0 {
-		return points, fmt.Errorf("evaluate %s: %w: %w: %s", brief(expr), ErrPartial, errAnnotated, strings.Join(warnings, "; "))
+		return out, fmt.Errorf("evaluate %s: %w: %w: %s", brief(expr), ErrPartial, errAnnotated, strings.Join(warnings, "; "))
 	}
-	return points, nil
+	return out, nil
 }
 
 func wrongType(expr, got string) error {

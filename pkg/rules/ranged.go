@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,37 +41,34 @@ func NewLocalRange(q storage.Queryable, opts LocalOptions) RangeFunc {
 	engine := NewEngine(opts)
 	return func(ctx context.Context, expr string, start, end time.Time, step time.Duration) ([]Line, error) {
 		query, err := engine.NewRangeQuery(ctx, q, nil, expr, start, end, step)
-		if err != nil {
-			return nil, fmt.Errorf("evaluate %s: %w", brief(expr), err)
-		}
-		defer query.Close()
-		result := query.Exec(ctx)
-		if result.Err != nil {
-			return nil, fmt.Errorf("evaluate %s: %w", brief(expr), result.Err)
-		}
-		matrix, ok := result.Value.(promql.Matrix)
-		if !ok {
-			return nil, wrongType(expr, string(result.Value.Type()))
-		}
-		lines := make([]Line, len(matrix))
-		for i, s := range matrix {
-			l := Line{Labels: s.Metric, Points: make([]Dot, 0, len(s.Floats)+len(s.Histograms))}
-			for _, p := range s.Floats {
-				l.Points = append(l.Points, Dot{At: p.T, Value: p.F})
+		return execute(ctx, expr, query, err, func(matrix promql.Matrix) []Line {
+			lines := make([]Line, len(matrix))
+			for i, s := range matrix {
+				l := newLine(s.Metric, len(s.Floats), len(s.Histograms))
+				for _, p := range s.Floats {
+					l.Points = append(l.Points, Dot{At: p.T, Value: p.F})
+				}
+				for _, p := range s.Histograms {
+					l.Points = append(l.Points, Dot{At: p.T, Histogram: true})
+				}
+				lines[i] = l.inOrder()
 			}
-			for _, p := range s.Histograms {
-				l.Points = append(l.Points, Dot{At: p.T, Histogram: true})
-			}
-			if len(s.Histograms) > 0 && len(s.Floats) > 0 {
-				slices.SortFunc(l.Points, func(a, b Dot) int { return int(a.At - b.At) })
-			}
-			lines[i] = l
-		}
-		if warnings, _ := result.Warnings.AsStrings(expr, 0, 0); len(warnings) > 0 {
-			return lines, fmt.Errorf("evaluate %s: %w: %w: %s", brief(expr), ErrPartial, errAnnotated, strings.Join(warnings, "; "))
-		}
-		return lines, nil
+			return lines
+		})
 	}
+}
+
+func newLine(l labels.Labels, floats, histograms int) Line {
+	return Line{Labels: l, Points: make([]Dot, 0, floats+histograms)}
+}
+
+// inOrder sorts the points: numbers and histograms come apart.
+func (l Line) inOrder() Line {
+	byTime := func(a, b Dot) int { return cmp.Compare(a.At, b.At) }
+	if !slices.IsSortedFunc(l.Points, byTime) {
+		slices.SortFunc(l.Points, byTime)
+	}
+	return l
 }
 
 // NewRemoteRange is NewRemote for ranges. An answer beyond 8 MiB is ErrTooLarge.
@@ -101,17 +99,14 @@ func (r *remote) queryRange(ctx context.Context, expr string, start, end time.Ti
 	}
 	lines := make([]Line, 0, len(matrix))
 	for _, s := range matrix {
-		l := Line{Labels: labelsOf(s.Metric), Points: make([]Dot, 0, len(s.Values)+len(s.Histograms))}
+		l := newLine(labelsOf(s.Metric), len(s.Values), len(s.Histograms))
 		for _, p := range s.Values {
 			l.Points = append(l.Points, Dot{At: int64(p.Timestamp), Value: float64(p.Value)})
 		}
 		for _, p := range s.Histograms {
 			l.Points = append(l.Points, Dot{At: int64(p.Timestamp), Histogram: true})
 		}
-		if len(s.Histograms) > 0 && len(s.Values) > 0 {
-			slices.SortFunc(l.Points, func(a, b Dot) int { return int(a.At - b.At) })
-		}
-		lines = append(lines, l)
+		lines = append(lines, l.inOrder())
 	}
 	if len(warnings) > 0 {
 		return lines, fmt.Errorf("ask prometheus for %s: %w: %w: %.200s", brief(expr), ErrPartial, errAnnotated, strings.Join(warnings, "; "))

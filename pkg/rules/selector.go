@@ -200,3 +200,30 @@ func freshness(selector string, every bool) string {
 	}
 	return "max by (target) (timestamp(" + selector + "))"
 }
+
+// Metrics returns the names of the metrics that an expression selects, in order, and
+// whether it also selects some by no fixed name.
+func Metrics(expr string) (names []string, unnamed bool) {
+	tree, err := newParser().ParseExpr(expr)
+	if err != nil {
+		return nil, false
+	}
+	parser.Inspect(tree, func(n parser.Node, _ []parser.Node) error {
+		if v, ok := n.(*parser.VectorSelector); ok {
+			name := v.Name
+			for _, m := range v.LabelMatchers {
+				if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+					name = m.Value
+				}
+			}
+			if name == "" {
+				unnamed = true
+			} else {
+				names = append(names, name)
+			}
+		}
+		return nil
+	})
+	slices.Sort(names)
+	return slices.Compact(names), unnamed
+}

@@ -107,9 +107,17 @@ func attempts(t *testing.T, s *demo.Scene) []request {
 	return all
 }
 
+// wantEffects holds that there were n effects and no more. The API server shows
+// a write to watches before its audit log has the line, so a line that is still
+// missing is waited for.
 func wantEffects(t *testing.T, s *demo.Scene, n int) []request {
 	t.Helper()
 	got := effects(t, s)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := within(t, 5*time.Second); len(got) < n && end.Err() == nil; got = effects(t, s) {
+		<-tick.C
+	}
 	if len(got) != n {
 		var lines []string
 		for _, r := range got {
