@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -35,7 +36,14 @@ func narrow(expr string, targets []string) (string, error) {
 	return tree.String(), nil
 }
 
+// targetMatcher refuses a name that is no UTF-8 or holds the sign for such a
+// fault: PromQL's text cannot say it.
 func targetMatcher(targets []string) (*labels.Matcher, error) {
+	for _, t := range targets {
+		if strings.ContainsRune(t, utf8.RuneError) {
+			return nil, fmt.Errorf("target %q: its name is not UTF-8, so no query can name it", t)
+		}
+	}
 	if len(targets) == 1 {
 		return labels.NewMatcher(labels.MatchEqual, targetLabel, targets[0])
 	}

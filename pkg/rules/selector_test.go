@@ -99,7 +99,7 @@ func FuzzLabelMatcherInjection(f *testing.F) {
 		for _, targets := range [][]string{{a}, {a, b}} {
 			text, err := narrow(expr, targets)
 			if err != nil {
-				continue // a name that is not UTF-8 cannot be in a pattern
+				continue // a name that is not UTF-8 cannot be in a query
 			}
 			tree, err := newParser().ParseExpr(text)
 			if err != nil {
