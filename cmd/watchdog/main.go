@@ -69,7 +69,7 @@ On call:          watchdog status, watchdog incidents, watchdog why, watchdog ho
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return misused{fmt.Errorf("%w\nsee %q", err, c.CommandPath()+" --help")}
 	})
-	root.AddCommand(newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newSimulate(), newTest(), newBacktest(), newSLA(), newHold(), newResume(), newUndo(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newSimulate(), newTest(), newBacktest(), newSLA(), newHold(), newResume(), newUndo(), newAck(), newVersion())
 	return root
 }
 

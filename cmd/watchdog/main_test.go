@@ -114,3 +114,17 @@ func TestAnIncidentIsFoundByBeginningOrTarget(t *testing.T) {
 		}
 	}
 }
+
+func TestAckFindsTheIncidentThatNeedsSomebody(t *testing.T) {
+	all := []incident.Incident{{ID: "01a1", Phase: incident.Escalated}, {ID: "01a2", Phase: incident.Open}, {ID: "01b1", Phase: incident.Resolved}}
+	for word, want := range map[string]string{"01A1": "01a1", "01a2": "01a2"} {
+		if got, err := acknowledgeable(all, word); err != nil || got.ID != want {
+			t.Errorf("%s: %s, %v", word, got.ID, err)
+		}
+	}
+	for word, want := range map[string]string{"01a": "2 incidents begin with", "01b": "nothing to take on", "02": "no incident begins with"} {
+		if _, err := acknowledgeable(all, word); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", word, err)
+		}
+	}
+}

@@ -22,7 +22,8 @@ const module = "watchdog.io/watchdog/"
 // and the packages of ours that it may import.
 var mayImport = map[string][]string{
 	"pkg/incident":  {},
-	"pkg/config":    {"pkg/incident"}, // the words of severities and modes
+	"pkg/calendar":  {},
+	"pkg/config":    {"pkg/calendar", "pkg/incident"}, // the words of severities and modes
 	"pkg/probes":    {"pkg/config"},
 	"pkg/rules":     {},
 	"pkg/diagnose":  {},
@@ -34,7 +35,7 @@ var mayImport = map[string][]string{
 	"pkg/kube":      {"pkg/incident", "pkg/remediate"},
 	"pkg/engine":    {"pkg/incident", "pkg/remediate", "pkg/audit"},
 	"pkg/web":       {"pkg/incident", "pkg/hints"},
-	"pkg/app":       {"pkg/alertmanager", "pkg/audit", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/notify", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/web"},
+	"pkg/app":       {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/notify", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/web"},
 	"cmd/watchdog":  {"pkg/app", "pkg/config", "pkg/incident", "pkg/kube", "pkg/probes", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
 
 	"pkg/alertmanager": {},

@@ -54,6 +54,7 @@ func (o *Own) setup(w *World, r *replica) *engine.Setup {
 		targets[a.name] = t
 	}
 	s.Targets, s.Installation = targets, installation
+	s.Policy.Response = nil // nobody there can answer
 	s.View, s.World = r.sight.view, r.sight.world
 	s.Fresh = func(_ context.Context, t string) (engine.View, error) { return r.sight.fresh(t), nil }
 	s.Dependencies = func(ctx context.Context, t string) []remediate.Dependency {

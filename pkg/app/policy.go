@@ -39,12 +39,14 @@ type Policy struct {
 	routes  [][]incident.Rung          // by route
 	named   map[string]bool            // alerts of rule files and objectives
 	jobs    map[string]json.RawMessage
+
+	response *response
 }
 
 // NewPolicy builds the policy of a configuration, or says everything that is wrong with it.
 func NewPolicy(cfg *config.Config) (*Policy, error) {
 	p := &Policy{cfg: cfg, ladders: map[string][]incident.Rung{}, named: map[string]bool{}, jobs: map[string]json.RawMessage{}}
-	return p, errors.Join(p.readJobs(), p.makeRules(), p.readGroups(), p.makeSLOs())
+	return p, errors.Join(p.readJobs(), p.makeResponse(), p.makeRules(), p.readGroups(), p.makeSLOs())
 }
 
 // Ladder returns the rungs of a rule.
@@ -188,6 +190,7 @@ func (p *Policy) Setup() *engine.Setup {
 		},
 		Policy: incident.DefaultPolicy(),
 	}
+	s.Policy.Response = p.response
 	if am := c.Alertmanager; am != nil && am.Silences != nil {
 		s.Settings.RemediateSilenced = am.Silences.SilencedAlerts == "remediate"
 	}

@@ -62,6 +62,7 @@ func (c *Config) setDefaults() {
 	}
 	c.Budget.setDefaults()
 	c.Guards.setDefaults()
+	c.setResponse()
 	c.Receivers.setDefaults()
 }
 

@@ -31,6 +31,11 @@ type Config struct {
 	SelfReport *SelfReport `yaml:"self_report,omitempty"`
 	// EvaluationInterval is how often the thresholds are judged, and groups of rule files that have no interval. Default 15s.
 	EvaluationInterval model.Duration `yaml:"evaluation_interval,omitempty"`
+	// Response says by when a person must acknowledge an incident. What it does not name is as in the runbook: P0 15m, P1 1h,
+	// P2 4h, P3 24h during weekdays.
+	Response []Response `yaml:"response,omitempty"`
+	// TimeIntervals are named times, written as in Alertmanager. One is there by itself: weekdays, Monday to Friday in UTC.
+	TimeIntervals []NamedTime `yaml:"time_intervals,omitempty"`
 	// Receivers are the ways of telling people.
 	Receivers Receivers `yaml:"receivers,omitempty"`
 	// Budget bounds how much may be done in a sliding window.
@@ -292,6 +297,36 @@ type Receivers struct {
 	PagerDuty  *PagerDuty  `yaml:"pagerduty,omitempty"`  // page people
 	Slack      *Slack      `yaml:"slack,omitempty"`      // tell the team
 	Statuspage *Statuspage `yaml:"statuspage,omitempty"` // tell the public
+}
+
+// Response is by when somebody must acknowledge an incident that a person was asked about (`watchdog ack`). A deadline that passes is told to all
+// receivers, and the next begins. For P0 the clock starts when the incident opens; otherwise once watchdog is at its wits' end.
+type Response struct {
+	Severity incident.Severity `yaml:"severity"`         // one row per severity
+	Within   model.Duration    `yaml:"within"`           // time for the acknowledgement, 1s to 30d
+	During   string            `yaml:"during,omitempty"` // a name of time_intervals: only that time counts; default: all time does
+}
+
+// NamedTime is a set of intervals with a name.
+type NamedTime struct {
+	Name          string         `yaml:"name"`           // by which others refer to it
+	TimeIntervals []TimeInterval `yaml:"time_intervals"` // the time that lies in at least one of them
+}
+
+// TimeInterval is a recurring time, as in Alertmanager: all that is given must fit.
+type TimeInterval struct {
+	Times       []TimeRange `yaml:"times,omitempty"`         // parts of the day; default: all of it
+	Weekdays    []string    `yaml:"weekdays,omitempty"`      // names or ranges: monday:friday
+	DaysOfMonth []string    `yaml:"days_of_month,omitempty"` // numbers or ranges; negative ones count from the end: 1:7, -1
+	Months      []string    `yaml:"months,omitempty"`        // names, numbers or ranges: may:august, 12
+	Years       []string    `yaml:"years,omitempty"`         // numbers or ranges: 2026:2028
+	Location    string      `yaml:"location,omitempty"`      // time zone: Europe/Berlin; default: UTC
+}
+
+// TimeRange is a part of the day, without its last minute.
+type TimeRange struct {
+	StartTime string `yaml:"start_time"` // HH:MM
+	EndTime   string `yaml:"end_time"`   // HH:MM, up to 24:00
 }
 
 // PagerDuty is an Events API v2 integration.

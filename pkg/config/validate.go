@@ -154,6 +154,7 @@ func (v *validator) config(c *Config) {
 	v.senders(c)
 	v.silences(c)
 	v.receivers(c)
+	v.response(c)
 	v.budget(c.Budget)
 	v.guards(c.Guards)
 	if len(c.Targets) == 0 {

@@ -77,7 +77,7 @@ func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry
 	if err != nil {
 		return 0, err
 	}
-	inc, effects := incident.Step(e.withReceipts(now), incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: view.Rollout, Shared: shared}, e.policy(setup))
+	inc, effects := incident.Step(e.withReceipts(now), incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: view.Rollout, Shared: shared, Acked: e.acked(ctx, en.inc)}, e.policy(setup))
 	if en.version == "" {
 		// Opened: it is in the store before anything is done about it.
 		if err := e.put(ctx, name, en, inc); err != nil {
@@ -306,10 +306,14 @@ func (e *Engine) next(inc incident.Incident) time.Duration {
 		return 0
 	case inc.Op != nil && inc.Op.Phase == incident.Settling:
 		return lookSettling
-	case inc.NextAt.After(e.o.Now()):
-		return min(lookAgain, max(50*time.Millisecond, inc.NextAt.Sub(e.o.Now())))
 	}
-	return lookAgain
+	soon := lookAgain
+	for _, at := range []time.Time{inc.NextAt, inc.AckBy} {
+		if at.After(e.o.Now()) {
+			soon = min(soon, max(50*time.Millisecond, at.Sub(e.o.Now())))
+		}
+	}
+	return soon
 }
 
 // same reports whether two states differ in nothing that must be stored. The

@@ -201,6 +201,8 @@ type stage struct {
 	options func(action string) remediate.Options
 	whole   World
 	unfit   string
+
+	response incident.Response
 }
 
 func newStage(w *world, ladder ...string) *stage {
@@ -268,7 +270,10 @@ func (s *stage) start(ctx context.Context, done chan<- error) {
 		Policy:   incident.DefaultPolicy(),
 		Unfit:    s.unfit,
 	})
+	policy := incident.DefaultPolicy()
+	policy.Response = s.response
 	s.engine.Use(&Setup{
+		Policy: policy,
 		Config: "c1", Targets: map[string]TargetSetup{"shop": {Target: shop, Mode: incident.Auto, ModeWhy: "the test"}}, View: s.view, World: func() World { return s.whole },
 		Fresh:        func(context.Context, string) (View, error) { return s.view("shop"), nil },
 		Dependencies: func(context.Context, string) []remediate.Dependency { return nil },

@@ -15,6 +15,8 @@ type Tick struct {
 	// of its own: a storm, or that watchdog is blind. Nothing is done meanwhile, and
 	// nobody is paged a second time.
 	Shared string
+	// Acked is the word of the person who took the incident on; zero: nobody did.
+	Acked Mark
 	// Rollout is what the workload does; Known is false if it could not be read.
 	Rollout Rollout
 }

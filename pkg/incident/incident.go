@@ -370,6 +370,13 @@ type Incident struct {
 	// Paged is set once a person must act; it is what makes receivers page.
 	Paged      bool   `json:"paged,omitempty"`
 	PageReason string `json:"pageReason,omitempty"`
+	// Acked is the word of the person who took the incident on. Until then AckBy is
+	// by when one must, for the severity AckFor, and Unanswered how many such
+	// deadlines have passed.
+	Acked      Mark      `json:"acked,omitzero"`
+	AckBy      time.Time `json:"ackBy,omitzero"`
+	AckFor     Severity  `json:"ackFor,omitempty"`
+	Unanswered int       `json:"unanswered,omitempty"`
 	// HandedOver: the whole incident is a person's, whatever else fires.
 	HandedOver bool `json:"handedOver,omitempty"`
 	// Shared: something bigger is the matter and told as an incident of its own.

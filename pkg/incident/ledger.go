@@ -49,6 +49,8 @@ type Ledger struct {
 	Lifted      map[string]string `json:"lifted,omitempty"`
 	// Undo is a person's word, too: the ops whose change is to be taken back now.
 	Undo map[string]Mark `json:"undo,omitempty"`
+	// Acked is who took an incident on, by the incident's id.
+	Acked map[string]Mark `json:"acked,omitempty"`
 	// Format is the version of what is stored (INV-49).
 	Format int `json:"format,omitempty"`
 }

@@ -22,6 +22,8 @@ type Policy struct {
 	// Looks is how many evaluations after an action has settled its effect is
 	// judged by; less than one counts as one.
 	Looks int
+	// Response is by when a person must answer; nil: there are no deadlines.
+	Response Response
 }
 
 // DefaultPolicy returns the numbers used in production. Late is above the API
@@ -137,6 +139,7 @@ func (s *step) tick(e Tick) {
 	default:
 		s.climb()
 	}
+	s.respond(e.Acked)
 }
 
 // share waits for the end of what is told elsewhere.

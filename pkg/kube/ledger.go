@@ -23,6 +23,7 @@ type ledgerSpec struct {
 	Hold   json.RawMessage          `json:"hold,omitempty"`
 	Lifted map[string]string        `json:"lifted,omitempty"`
 	Undo   map[string]incident.Mark `json:"undo,omitempty"`
+	Acked  map[string]incident.Mark `json:"acked,omitempty"`
 }
 
 // Ledger returns the ledger and the version for SwapLedger. A missing one is
@@ -75,7 +76,7 @@ func decodeLedger(o object) (incident.Ledger, error) {
 			return l, fmt.Errorf("decode spec: %w", err)
 		}
 	}
-	l.Hold, l.Lifted, l.Undo = nil, spec.Lifted, spec.Undo
+	l.Hold, l.Lifted, l.Undo, l.Acked = nil, spec.Lifted, spec.Undo, spec.Acked
 	if len(spec.Hold) > 0 && string(spec.Hold) != "null" {
 		l.Hold = &incident.Mark{}
 		if json.Unmarshal(spec.Hold, l.Hold) != nil {
@@ -89,7 +90,7 @@ func decodeLedger(o object) (incident.Ledger, error) {
 // SwapLedger replaces the ledger read under version and returns the new version,
 // or ErrConflict. What people say in it is not written: only they do.
 func (s *Store) SwapLedger(ctx context.Context, l incident.Ledger, version string) (string, error) {
-	l.Hold, l.Lifted, l.Undo, l.Format = nil, nil, nil, format
+	l.Hold, l.Lifted, l.Undo, l.Acked, l.Format = nil, nil, nil, nil, format
 	status, err := encodeStatus(l, maxObject)
 	if err != nil {
 		return "", fmt.Errorf("store ledger: %w", err)
@@ -114,6 +115,17 @@ func (s *Store) Lift(ctx context.Context, target, op string) error {
 // Undo asks the leader to take back what the op changed, now.
 func (s *Store) Undo(ctx context.Context, op, reason, by string) error {
 	return s.mark(ctx, map[string]any{"undo": map[string]incident.Mark{op: {By: by, Reason: reason, At: time.Now().UTC().Truncate(time.Second)}}})
+}
+
+// Ack says that a person took the incident on. The words on incidents that no
+// longer exist are taken out with it.
+func (s *Store) Ack(ctx context.Context, id, reason, by string, gone []string) error {
+	acked := map[string]any{}
+	for _, old := range gone {
+		acked[old] = nil
+	}
+	acked[id] = incident.Mark{By: by, Reason: reason, At: time.Now().UTC().Truncate(time.Second)}
+	return s.mark(ctx, map[string]any{"acked": acked})
 }
 
 // ResumeAll lifts the kill switch.

@@ -67,6 +67,23 @@ func also(i incident.Incident, what string) string {
 	return fmt.Sprintf("A person was paged (%s). Meanwhile %s goes on: %s", i.PageReason, i.Lead, what)
 }
 
+// answered says who took the incident on, or that nobody did in time.
+func answered(i incident.Incident) string {
+	switch {
+	case !i.Acked.At.IsZero() && i.Acked.By != "":
+		return "acknowledged by " + i.Acked.By
+	case !i.Acked.At.IsZero():
+		return "acknowledged"
+	case i.Phase == incident.Resolved:
+		return ""
+	case i.Unanswered > 0:
+		return fmt.Sprintf("Nobody has acknowledged this; deadlines missed: %d. `watchdog ack %s`", i.Unanswered, i.ID)
+	case !i.AckBy.IsZero():
+		return fmt.Sprintf("To be acknowledged by %s UTC: `watchdog ack %s`", i.AckBy.UTC().Format("15:04:05, 2 Jan"), i.ID)
+	}
+	return ""
+}
+
 // actions are the finished attempts, one line each.
 func actions(i incident.Incident) []string {
 	var all []string

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -488,5 +489,52 @@ func TestWhatWasNeverToldIsNotToldWhenItIsOver(t *testing.T) {
 	}
 	if n := len(rec.Snapshot().Requests); n != 0 {
 		t.Errorf("%d messages about the end of what nobody heard of", n)
+	}
+}
+
+func TestAnUnansweredIncidentIsToldAgainAndAnAcknowledgedOneIsPassedOn(t *testing.T) {
+	rec, ns := sides(t)
+	for _, n := range ns {
+		if n.Name() == "statuspage" {
+			continue // the public does not read who answers
+		}
+		i := trouble()
+		i.AckBy = t0.Add(time.Hour)
+		r := tell(t, n, i, incident.Receipt{})
+		i.Unanswered = 1
+		missed := tell(t, n, i, r)
+		if missed.Digest == r.Digest {
+			t.Errorf("%s: not told that nobody answered", n.Name())
+		}
+		i.Acked = incident.Mark{By: "alice <!channel>", At: t0}
+		taken := tell(t, n, i, missed)
+		if again := tell(t, n, i, taken); again != taken || taken == missed {
+			t.Errorf("%s: the acknowledgement was told %+v, then %+v", n.Name(), taken, again)
+		}
+		if r = tell(t, n, over(i), taken); n.Name() == "pagerduty" && (taken.State != "acknowledged" || r.State != "resolved") {
+			t.Errorf("PagerDuty was told %s, then %s", taken.State, r.State)
+		}
+	}
+	var told, shown []string
+	if err := rec.WaitFor(t.Context(), func(s recorders.Snapshot) bool {
+		for _, q := range s.Requests {
+			if q.Receiver == recorders.PagerDuty {
+				told = append(told, q.Action)
+			}
+			if q.Receiver == recorders.Slack {
+				shown = append(shown, string(q.Body))
+			}
+		}
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"trigger", "trigger", "acknowledge", "resolve"}; !slices.Equal(told, want) {
+		t.Errorf("PagerDuty got %v, want %v", told, want)
+	}
+	for k, want := range []string{"To be acknowledged by 13:00:00, 1 Jan UTC", "deadlines missed: 1", "acknowledged by alice", "acknowledged by alice"} {
+		if k >= len(shown) || !strings.Contains(shown[k], want) || strings.Contains(shown[k], "<!channel>") {
+			t.Errorf("message %d does not say %q; all are\n%s", k, want, strings.Join(shown, "\n"))
+		}
 	}
 }

@@ -43,15 +43,18 @@ const (
 
 func (p *pagerDuty) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
 	state := "triggered"
-	if i.Phase == incident.Resolved {
+	switch {
+	case i.Phase == incident.Resolved:
 		state = "resolved"
+	case !i.Acked.At.IsZero() && prev.State != "":
+		state = "acknowledged"
 	}
-	told := prev.State == "triggered"
+	told := prev.State == "triggered" || prev.State == "acknowledged"
 	if !told && (state == "resolved" || i.Shared || !wanted(i, p.takes) && !i.Paged) {
 		return prev, nil
 	}
 	// The page is sent again when something changes that a person would act on.
-	d := digest([]any{state, i.Severity, i.Lead, i.PageReason})
+	d := digest([]any{state, i.Severity, i.Lead, i.PageReason, i.Unanswered})
 	if prev.Digest == d {
 		return prev, nil
 	}
@@ -60,9 +63,12 @@ func (p *pagerDuty) Notify(ctx context.Context, i incident.Incident, prev incide
 		return prev, err
 	}
 	e := &pagerduty.V2Event{RoutingKey: key, DedupKey: i.ID, Action: "trigger", Client: "watchdog"}
-	if state == "resolved" {
+	switch state {
+	case "resolved":
 		e.Action = "resolve"
-	} else {
+	case "acknowledged":
+		e.Action = "acknowledge"
+	default:
 		e.Payload = payload(i)
 	}
 	if _, err := p.client.ManageEventWithContext(ctx, e); err != nil {
@@ -74,6 +80,9 @@ func (p *pagerDuty) Notify(ctx context.Context, i incident.Incident, prev incide
 func payload(i incident.Incident) *pagerduty.V2Payload {
 	level := map[incident.Severity]string{incident.P0: "critical", incident.P1: "error", incident.P2: "warning", incident.P3: "info"}[i.Severity]
 	details := map[string]any{"incident": i.ID, "phase": i.Phase, "target": i.Target.String(), "next": next(i), "why": "watchdog why " + i.ID}
+	if a := answered(i); a != "" {
+		details["answer"] = a
+	}
 	if r := reason(i); r != "" {
 		details["reason"] = cut(r, maxDetail)
 	}

@@ -79,6 +79,9 @@ func slackText(i incident.Incident) (text, body string) {
 	text = escape(headline(i))
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s *%s*\n%s\n", icon(i), text, escape(next(i)))
+	if a := answered(i); a != "" {
+		fmt.Fprintf(&b, "%s\n", escape(a))
+	}
 	for _, a := range actions(i) {
 		fmt.Fprintf(&b, "• %s\n", escape(a))
 	}

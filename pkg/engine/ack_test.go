@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// within lies between two looks that happen anyway.
+const within = time.Hour + 2500*time.Millisecond
+
+type hour struct{}
+
+func (hour) Due(_ incident.Severity, from time.Time) time.Time { return from.Add(within) }
+
+// alone runs an engine for d of virtual time that nobody wakes.
+func alone(t *testing.T, s *stage, d time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	s.start(ctx, done)
+	s.engine.Wake("shop")
+	time.Sleep(d)
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The leader ends at any moment of a deadline's time and another takes over: each
+// deadline is told once, and at most 2 s late.
+func TestADeadlineOutlivesItsLeader(t *testing.T) {
+	for _, cut := range []time.Duration{time.Second, 20 * time.Minute, within - 3*time.Second, within - time.Second, within + time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStage(newWorld(), "page")
+			s.response = hour{}
+			s.sick = sickWhile(func(*world) bool { return true })
+			began := time.Now()
+			alone(t, s, cut)
+			alone(t, s, 2*within+30*time.Minute-cut)
+			i := s.only()
+			paged, n := time.Time{}, 0
+			for _, e := range i.Timeline {
+				switch e.What {
+				case "paged":
+					paged = e.At
+				case "unanswered":
+					n++
+					if late := e.At.Sub(paged) - time.Duration(n)*within; late < 0 || late > 2*time.Second {
+						t.Errorf("cut after %s: deadline %d is told %s late", cut, n, late)
+					}
+				}
+			}
+			if n != 2 || i.Unanswered != 2 || paged.Sub(began) > 10*time.Second {
+				t.Errorf("cut after %s: %d deadlines told, %d counted, paged after %s", cut, n, i.Unanswered, paged.Sub(began))
+			}
+		})
+	}
+}
+
+// The word may come at the last moment: who is about to say that nobody answered
+// looks first.
+func TestAnAnswerAtTheLastMomentCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(newWorld(), "page")
+		s.response = hour{}
+		s.sick = sickWhile(func(*world) bool { return true })
+		play(t, s, time.Minute)
+		i := s.only()
+		go func() {
+			time.Sleep(time.Until(i.AckBy) - time.Millisecond)
+			l, version, err := s.Ledger(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			l.Acked = map[string]incident.Mark{i.ID: {By: "alice", At: time.Now()}}
+			if _, err := s.SwapLedger(t.Context(), l, version); err != nil {
+				t.Error(err)
+			}
+		}()
+		play(t, s, 3*time.Hour)
+		if i = s.only(); i.Acked.By != "alice" || i.Unanswered != 0 || !s.audited("by alice") {
+			t.Errorf("acknowledged by %q, %d unanswered", i.Acked.By, i.Unanswered)
+		}
+	})
+}

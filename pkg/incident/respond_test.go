@@ -1,0 +1,147 @@
+package incident
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+// hours is a Response without calendars.
+type hours map[Severity]time.Duration
+
+func (h *hours) Due(s Severity, from time.Time) time.Time { return from.Add((*h)[s]) }
+
+var runbook = &hours{P0: 15 * time.Minute, P1: time.Hour, P2: 4 * time.Hour, P3: 24 * time.Hour}
+
+// entries counts the timeline's entries of a kind.
+func entries(i Incident, what string) int {
+	n := 0
+	for _, e := range i.Timeline {
+		if e.What == what {
+			n++
+		}
+	}
+	return n
+}
+
+// paged is an alert that only a person can do something about.
+func paged(s Severity) Alert {
+	return Alert{Rule: "errors", Severity: s, Firing: true, Verdict: Breach, Value: 5, Bound: 1, Above: true, Reason: "5 > 1", Ladder: []Rung{{Action: "page"}}}
+}
+
+// await plays a tick at each of the moments, counted from the beginning, and
+// stores the incident between any two.
+func await(t *testing.T, a Alert, acked func(at time.Duration) Mark, moments ...time.Duration) Incident {
+	t.Helper()
+	p := DefaultPolicy()
+	p.Response = runbook
+	i := New("i1", target, t0)
+	for _, m := range moments {
+		a.EvaluatedAt = t0.Add(m)
+		i, _ = Step(i, Tick{At: t0.Add(m), Alerts: []Alert{a}, Rollout: Rollout{Known: true, Done: true, Ready: 3}, Acked: acked(m)}, p)
+		b, err := json.Marshal(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i = Incident{}
+		if err := json.Unmarshal(b, &i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return i
+}
+
+func nobody(time.Duration) Mark { return Mark{} }
+
+func TestADeadlinePassesOnceAndTheNextBegins(t *testing.T) {
+	for s, within := range *runbook {
+		i := await(t, paged(s), nobody, 0, within-1, within, within+1, 2*within-1)
+		if i.Unanswered != 1 || entries(i, "unanswered") != 1 || !i.AckBy.Equal(t0.Add(2*within)) {
+			t.Errorf("%s: %d unanswered, next %s, %+v", s, i.Unanswered, i.AckBy, i.Timeline)
+		}
+		if i = await(t, paged(s), nobody, 0, within-1); i.Unanswered != 0 || !i.AckBy.Equal(t0.Add(within)) {
+			t.Errorf("%s: %d unanswered before %s, which is the deadline", s, i.Unanswered, i.AckBy)
+		}
+		// Nobody led for three deadlines: that is said once.
+		if i = await(t, paged(s), nobody, 0, 3*within+time.Minute); i.Unanswered != 1 || !i.AckBy.Equal(t0.Add(4*within+time.Minute)) {
+			t.Errorf("%s: %d unanswered, next %s", s, i.Unanswered, i.AckBy)
+		}
+	}
+}
+
+func TestAnAcknowledgementCountsOnce(t *testing.T) {
+	by := func(at time.Duration) Mark {
+		switch {
+		case at >= 50*time.Minute:
+			return Mark{By: "bob", At: t0.Add(50 * time.Minute)}
+		case at >= 20*time.Minute:
+			return Mark{By: "alice", Reason: "on it", At: t0.Add(20 * time.Minute)}
+		}
+		return Mark{}
+	}
+	i := await(t, paged(P1), by, 0, 20*time.Minute, 50*time.Minute, 2*time.Hour, 9*time.Hour)
+	if i.Acked.By != "alice" || entries(i, "acknowledged") != 1 || i.Unanswered != 0 || !i.AckBy.IsZero() {
+		t.Errorf("acknowledged by %q, %d unanswered, %+v", i.Acked.By, i.Unanswered, i.Timeline)
+	}
+	if last := i.Timeline[len(i.Timeline)-1]; last.What != "acknowledged" || last.Text != "by alice: on it" {
+		t.Errorf("it says %q: %q", last.What, last.Text)
+	}
+}
+
+// The remedy under way puts the human step off, but for P0.
+func TestARemedyDelaysTheHumanStep(t *testing.T) {
+	for s, due := range map[Severity]bool{P0: true, P1: false} {
+		a := paged(s)
+		a.Ladder = []Rung{{Action: "restart", Class: C3}, {Action: "page"}}
+		if i := await(t, a, nobody, 0, time.Minute); i.Paged || i.AckBy.IsZero() == due {
+			t.Errorf("%s: paged %v, deadline %s", s, i.Paged, i.AckBy)
+		}
+	}
+}
+
+func TestAGraverSeverityMovesTheDeadlineOnlyForward(t *testing.T) {
+	p := DefaultPolicy()
+	p.Response = runbook
+	i := New("i1", target, t0)
+	tick := func(at time.Duration, alerts ...Alert) {
+		for k := range alerts {
+			alerts[k].EvaluatedAt = t0.Add(at)
+		}
+		i, _ = Step(i, Tick{At: t0.Add(at), Alerts: alerts, Rollout: Rollout{Known: true, Done: true}}, p)
+	}
+	worse := paged(P0)
+	worse.Rule = "down"
+	tick(0, paged(P1))
+	tick(10*time.Minute, paged(P1), worse)
+	if want := t0.Add(25 * time.Minute); !i.AckBy.Equal(want) {
+		t.Errorf("the deadline is %s, want %s", i.AckBy, want)
+	}
+	i = New("i2", target, t0)
+	tick(0, paged(P1))
+	tick(50*time.Minute, paged(P1), worse)
+	if want := t0.Add(time.Hour); !i.AckBy.Equal(want) {
+		t.Errorf("the deadline went back to %s, was %s", i.AckBy, want)
+	}
+}
+
+func TestWhatNobodyIsToldOfHasNoDeadline(t *testing.T) {
+	quiet := paged(P0)
+	quiet.Silenced = "silenced by 0d1a"
+	if i := await(t, quiet, nobody, 0, time.Minute, time.Hour); !i.AckBy.IsZero() || i.Unanswered != 0 {
+		t.Errorf("silenced: %s, %d", i.AckBy, i.Unanswered)
+	}
+	p := DefaultPolicy()
+	p.Response = runbook
+	i, _ := Step(New("i1", target, t0), Tick{At: t0, Alerts: []Alert{paged(P0)}, Shared: "a storm"}, p)
+	if !i.AckBy.IsZero() {
+		t.Errorf("told elsewhere, and due %s", i.AckBy)
+	}
+	over := paged(P1)
+	i = await(t, over, nobody, 0, time.Minute)
+	over.Firing, over.Verdict = false, OK
+	i, _ = Step(i, Tick{At: t0.Add(2 * time.Hour), Alerts: []Alert{over}}, p)
+	if i.Phase != Resolved || !i.AckBy.IsZero() || strings.Contains(i.Timeline[len(i.Timeline)-1].What, "unanswered") {
+		t.Errorf("%s, due %s", i.Phase, i.AckBy)
+	}
+}
