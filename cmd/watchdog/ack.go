@@ -2,10 +2,8 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,15 +14,16 @@ func newAck() *cobra.Command {
 	f := cluster{}
 	reason := ""
 	c := &cobra.Command{
-		Use:   "ack INCIDENT",
+		Use:   "ack ID",
 		Short: "Say that an incident is yours: nobody else is asked any more",
-		Long: `Ack takes an incident on. Its deadline for an answer ends, and every receiver is
+		Long: `Ack takes an incident on. Its deadline for an answer ends, and PagerDuty and Slack are
 told who has it. The first word counts. watchdog goes on as before: to make it
-keep its hands off, hold the workload.
+keep its hands off, hold the workload. ID may be a unique beginning of the id, or
+a target's name for its newest incident.
 
 The word is kept in watchdog's ledger, so it survives restarts.`,
 		Example: "  watchdog ack 01m869s2 --reason \"looking at the database\"",
-		Args:    exactly(1, "an incident, by the beginning of its id"),
+		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			_, store, err := f.store()
 			if err != nil {
@@ -32,13 +31,9 @@ The word is kept in watchdog's ledger, so it survives restarts.`,
 			}
 			ctx, cancel := bounded(c)
 			defer cancel()
-			stored, err := store.Incidents(ctx)
+			all, err := list(ctx, store)
 			if err != nil {
 				return err
-			}
-			all := make([]incident.Incident, len(stored))
-			for k, s := range stored {
-				all[k] = s.Incident
 			}
 			inc, err := acknowledgeable(all, args[0])
 			if err != nil {
@@ -69,22 +64,11 @@ The word is kept in watchdog's ledger, so it survives restarts.`,
 	return c
 }
 
-// acknowledgeable returns the one incident whose id begins with the word and that
-// still needs somebody.
+// acknowledgeable returns the incident that the word means, if it still needs somebody.
 func acknowledgeable(all []incident.Incident, word string) (incident.Incident, error) {
-	var found []incident.Incident
-	for _, i := range all {
-		if strings.HasPrefix(i.ID, strings.ToLower(word)) {
-			found = append(found, i)
-		}
+	inc, err := pick(all, word)
+	if err == nil && inc.Phase == incident.Resolved {
+		err = fmt.Errorf("incident %s is resolved: there is nothing to take on", inc.ID)
 	}
-	switch {
-	case len(found) == 0:
-		return incident.Incident{}, fmt.Errorf("no incident begins with %q; `watchdog incidents` lists them", word)
-	case len(found) > 1:
-		return incident.Incident{}, fmt.Errorf("%d incidents begin with %q: give more of the id", len(found), word)
-	case found[0].Phase == incident.Resolved:
-		return incident.Incident{}, errors.New("incident " + found[0].ID + " is resolved: there is nothing to take on")
-	}
-	return found[0], nil
+	return inc, err
 }

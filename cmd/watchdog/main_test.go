@@ -122,7 +122,7 @@ func TestAckFindsTheIncidentThatNeedsSomebody(t *testing.T) {
 			t.Errorf("%s: %s, %v", word, got.ID, err)
 		}
 	}
-	for word, want := range map[string]string{"01a": "2 incidents begin with", "01b": "nothing to take on", "02": "no incident begins with"} {
+	for word, want := range map[string]string{"01a": "2 incidents begin with", "01b": "nothing to take on", "02": `no incident "02"`} {
 		if _, err := acknowledgeable(all, word); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", word, err)
 		}

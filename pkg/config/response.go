@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -23,11 +24,7 @@ var responseTimes = []Response{
 // setResponse completes the response times by those of the runbook.
 func (c *Config) setResponse() {
 	for _, d := range responseTimes {
-		known := false
-		for _, r := range c.Response {
-			known = known || r.Severity == d.Severity
-		}
-		if !known {
+		if !slices.ContainsFunc(c.Response, func(r Response) bool { return r.Severity == d.Severity }) {
 			c.Response = append(c.Response, d)
 		}
 	}
@@ -74,9 +71,8 @@ func (v *validator) response(c *Config) {
 	told := map[incident.Severity]bool{}
 	for k, r := range c.Response {
 		a := at{"response", k}
-		if _, known := map[incident.Severity]bool{incident.P0: true, incident.P1: true, incident.P2: true, incident.P3: true}[r.Severity]; !known {
-			v.fail(a.key("severity"), "%q: use P0, P1, P2 or P3", r.Severity)
-		} else if told[r.Severity] {
+		v.severity(a.key("severity"), r.Severity)
+		if told[r.Severity] {
 			v.fail(a.key("severity"), "%s is there twice", r.Severity)
 		}
 		told[r.Severity] = true

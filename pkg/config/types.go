@@ -299,8 +299,8 @@ type Receivers struct {
 	Statuspage *Statuspage `yaml:"statuspage,omitempty"` // tell the public
 }
 
-// Response is by when somebody must acknowledge an incident that a person was asked about (`watchdog ack`). A deadline that passes is told to all
-// receivers, and the next begins. For P0 the clock starts when the incident opens; otherwise once watchdog is at its wits' end.
+// Response is by when somebody must acknowledge an incident that a person was asked about (`watchdog ack`). A deadline that passes is told to
+// PagerDuty and Slack, and the next begins. For P0 the clock starts when the incident opens; otherwise once watchdog asks for a person.
 type Response struct {
 	Severity incident.Severity `yaml:"severity"`         // one row per severity
 	Within   model.Duration    `yaml:"within"`           // time for the acknowledgement, 1s to 30d
