@@ -67,7 +67,7 @@ read, 2 wrong usage.`,
 	f.StringVar(&b.begin, "begin", "", "first moment, in RFC 3339 (default: --last before the end)")
 	f.StringVar(&b.end, "end", "", "last moment, in RFC 3339 (default: the end of the history, or now)")
 	f.StringVar(&b.last, "last", "1d", "how much of the history, if --begin is not given")
-	f.StringVar(&b.mode, "mode", "", "play as if this were the ceiling: observe, suggest or auto (default: the file's)")
+	f.StringVar(&b.mode, "mode", "", "play as if this were the ceiling: observe, suggest, approve or auto (default: the file's)")
 	f.StringArrayVar(&b.asserts, "assert", nil, "a bound that must hold, like 'pages <= 3'; may be repeated")
 	f.StringVar(&b.html, "html", "", "also write the report as one HTML page to this file")
 	f.StringVar(&b.token, "bearer-token-file", "", "file with a bearer token for a Prometheus in --from")
@@ -91,8 +91,8 @@ func (b *backtesting) run(c *cobra.Command, file string) error {
 		return misused{fmt.Errorf("--output %q: use text, json or html", b.output)}
 	case b.compare != "" && (b.output == "html" || b.html != ""):
 		return misused{errors.New("--compare has no HTML; write a report of each file")}
-	case !slices.Contains([]string{"", "observe", "suggest", "auto"}, b.mode):
-		return misused{fmt.Errorf("--mode %q: use observe, suggest or auto", b.mode)}
+	case !slices.Contains([]string{"", "observe", "suggest", "approve", "auto"}, b.mode):
+		return misused{fmt.Errorf("--mode %q: use observe, suggest, approve or auto", b.mode)}
 	}
 	cfg, err := b.load(file)
 	if err != nil {

@@ -182,6 +182,9 @@ func story(w io.Writer, i incident.Incident) {
 	if i.Paged {
 		fmt.Fprintf(w, "a person  %s\n", i.PageReason)
 	}
+	if r := i.Asked; r != nil {
+		fmt.Fprintf(w, "asked     %s, until %s: `%s`\n", r.Plan.Summary, r.Until.UTC().Format(time.RFC3339), i.ApproveCommand())
+	}
 	for _, a := range i.Alerts {
 		state := "cleared"
 		if a.Firing {
@@ -220,6 +223,9 @@ func why(w io.Writer, i incident.Incident) error {
 	}
 	if i.PageReason != "" {
 		fmt.Fprintf(w, "a person was asked: %s\n", i.PageReason)
+	}
+	if r := i.Asked; r != nil {
+		fmt.Fprintf(w, "a person's word is awaited until %s: `%s`, or `watchdog deny %s --reason WHY`\n", r.Until.UTC().Format(time.RFC3339), i.ApproveCommand(), i.ID)
 	}
 	if len(i.Answers) == 0 {
 		_, err := fmt.Fprintln(w, "no action has been considered yet")

@@ -70,7 +70,7 @@ not valid, 2 wrong usage. With --incidents only harm counts.`,
 	f.StringVar(&s.file, "config", "", "configuration file")
 	f.StringArrayVar(&s.targets, "target", nil, "the target that fails; may be repeated (default: the first that may be acted upon)")
 	f.StringArrayVar(&s.failures, "failure", nil, "only failures of this name, or whose name begins so; may be repeated")
-	f.StringVar(&s.mode, "mode", "", "play as if this were the ceiling: observe, suggest or auto (default: the file's)")
+	f.StringVar(&s.mode, "mode", "", "play as if this were the ceiling: observe, suggest, approve or auto (default: the file's)")
 	f.Uint64Var(&s.seed, "seed", 1, "the same seed gives the same story")
 	f.IntVar(&s.replicas, "replicas", 3, "pods of each target")
 	f.IntVar(&s.incidents, "incidents", 0, "instead of the catalogue, play random worlds until so many incidents were seen, and print the score")
@@ -92,8 +92,8 @@ func (s *simulation) run(c *cobra.Command) error {
 	switch {
 	case !slices.Contains([]string{"table", "json", "yaml"}, s.output):
 		return misused{fmt.Errorf("--output %q: use table, json or yaml", s.output)}
-	case !slices.Contains([]string{"", "observe", "suggest", "auto"}, s.mode):
-		return misused{fmt.Errorf("--mode %q: use observe, suggest or auto", s.mode)}
+	case !slices.Contains([]string{"", "observe", "suggest", "approve", "auto"}, s.mode):
+		return misused{fmt.Errorf("--mode %q: use observe, suggest, approve or auto", s.mode)}
 	case s.file == "":
 		return misused{errors.New("simulate needs --config FILE")}
 	case s.replicas < 1 || s.replicas > 100 || s.incidents < 0:

@@ -76,6 +76,9 @@ func status(w io.Writer, leader string, l incident.Ledger, all []incident.Incide
 		if i.Phase != incident.Resolved {
 			open = append(open, i)
 		}
+		if r := i.Asked; r != nil {
+			fmt.Fprintf(w, "asked       %s: `%s`, within %s\n", r.Plan.Summary, i.ApproveCommand(), age(r.Until.Sub(now)))
+		}
 	}
 	fmt.Fprintf(w, "incidents   %d open, %d resolved\n\n", len(open), len(all)-len(open))
 	return table(w, open, now)

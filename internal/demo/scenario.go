@@ -53,7 +53,7 @@ func Scenarios() []Scenario {
 		{
 			Name: "overload", About: "three times the users: more replicas help, and their lease ends when the rush is over",
 			Config: "overload", Workers: 8, Does: "sending more users than three replicas can serve",
-			Break: func(_ context.Context, s *Scene) error { s.Load.Add(120, 20*time.Millisecond); return nil },
+			Break: func(_ context.Context, s *Scene) error { s.Load.Add(200, 300*time.Millisecond); return nil },
 			Done:  helped, After: leaseEnds,
 		},
 		{

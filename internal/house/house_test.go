@@ -34,9 +34,10 @@ var mayImport = map[string][]string{
 	"pkg/notify":    {"pkg/incident", "pkg/config", "pkg/disk"},
 	"pkg/kube":      {"pkg/incident", "pkg/remediate"},
 	"pkg/engine":    {"pkg/incident", "pkg/remediate", "pkg/audit"},
+	"pkg/review":    {"pkg/incident"},
 	"pkg/web":       {"pkg/incident", "pkg/hints"},
 	"pkg/app":       {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/notify", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/web"},
-	"cmd/watchdog":  {"pkg/app", "pkg/config", "pkg/incident", "pkg/kube", "pkg/probes", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
+	"cmd/watchdog":  {"pkg/app", "pkg/calendar", "pkg/config", "pkg/incident", "pkg/kube", "pkg/notify", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
 
 	"pkg/alertmanager": {},
 }
@@ -44,6 +45,7 @@ var mayImport = map[string][]string{
 // mayUse limits what a package may take from outside the standard library.
 var mayUse = map[string][]string{
 	"pkg/incident": {}, // the core is pure: explored, simulated and replayed as it is
+	"pkg/review":   {},
 	"pkg/audit":    {}, // must stay trivially correct
 	"pkg/disk":     {},
 	"pkg/diagnose": {},

@@ -26,7 +26,9 @@ var mutants = []mutant{
 	{"the kill switch is not asked", "pkg/incident/ledger.go", "	if l.Hold == nil {", "	if true {"},
 	// Guards.
 	{"a hold is not asked", "pkg/remediate/guard_hold.go", "w.Annotations[HoldAnnotation]; ok {", "w.Annotations[HoldAnnotation]; ok && v == \"\" {"},
-	{"the mode is not asked", "pkg/remediate/guard_mode.go", "	if mode == incident.Auto {", "	if mode != \"\" {"},
+	{"the mode is not asked", "pkg/remediate/guard_mode.go", "	if mode == incident.Auto || mode == incident.Approve {", "	if mode != \"\" {"},
+	{"nobody's approval is awaited", "pkg/remediate/guard_approval.go", "	if incident.Lowest(f.Mode) != incident.Approve {", "	if f.Mode != \"\" {"},
+	{"any plan counts as approved", "pkg/remediate/guard_approval.go", "	case word.Plan != p.Hash:", "	case word.Plan == \"\":"},
 	{"another installation's claim is not asked", "pkg/remediate/guard_claim.go", "	case f.Installation:", "	case f.Installation, claimed:"},
 	{"no data counts as breach", "pkg/remediate/guard_verdict.go", "	case a.Verdict != incident.Breach:", "	case a.Verdict == \"\":"},
 	{"blindness is not asked", "pkg/remediate/guard_blind.go", "	if f.Blind != \"\" {", "	if f.Blind == \"x\" {"},

@@ -21,14 +21,15 @@ const (
 	Slow       Mode = "slow"        // taken, answered after Options.SlowBy
 	Hang       Mode = "hang"        // never answered; cut when the mode changes or the client leaves
 	Reset      Mode = "reset"       // connection cut
+	TooLarge   Mode = "413"         // bodies above 2 KiB are refused; webhook only
 	PerSecond  Mode = "1/s"         // one request a second, the others limited
 )
 
 func allModes() []Mode {
-	return []Mode{OK, Limited, Calm, Broken, Applied500, Slow, Hang, Reset, PerSecond}
+	return []Mode{OK, Limited, Calm, Broken, Applied500, Slow, Hang, Reset, TooLarge, PerSecond}
 }
 
-func (m Mode) takes() bool { return m == OK || m == Applied500 || m == Slow }
+func (m Mode) takes() bool { return m == OK || m == Applied500 || m == Slow || m == TooLarge }
 
 // Set changes how a receiver answers from now on, and cuts what hangs.
 func (r *Recorder) Set(receiver string, m Mode) {
@@ -46,7 +47,7 @@ func (r *Recorder) setMode(w http.ResponseWriter, req *http.Request) {
 	if m == "ok" {
 		m = OK
 	}
-	if receivers := []string{PagerDuty, Slack, Statuspage}; !slices.Contains(receivers, receiver) || !slices.Contains(allModes(), m) {
+	if receivers := []string{PagerDuty, Slack, Statuspage, Webhook}; !slices.Contains(receivers, receiver) || !slices.Contains(allModes(), m) {
 		answer(w, http.StatusBadRequest, map[string]string{"error": fmt.Sprintf("receiver=%q mode=%q; receiver is one of %v, mode ok or one of %v", receiver, m, receivers, allModes()[1:])})
 		return
 	}
@@ -73,7 +74,7 @@ func (r *Recorder) effective(receiver string, now time.Time) Mode {
 // behave answers as an ill receiver does, and reports whether it is a well one.
 func (r *Recorder) behave(w http.ResponseWriter, req *http.Request, receiver string, m Mode, moded <-chan struct{}) bool {
 	switch m {
-	case OK:
+	case OK, TooLarge:
 		return true
 	case Slow:
 		late := time.NewTimer(r.o.SlowBy)

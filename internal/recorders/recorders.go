@@ -1,4 +1,4 @@
-// Package recorders is PagerDuty, Slack and Statuspage for tests and the demo:
+// Package recorders is PagerDuty, Slack, Statuspage and whatever takes a webhook, for tests and the demo:
 // servers on loopback that speak the vendors' protocols, keep what they are
 // told, and can be made to fail in the ways the real ones do.
 //
@@ -25,6 +25,7 @@ const (
 	PagerDuty  = "pagerduty"
 	Slack      = "slack"
 	Statuspage = "statuspage"
+	Webhook    = "webhook"
 )
 
 // Options of a Recorder; the zero value is fit for use.
@@ -39,14 +40,14 @@ type Options struct {
 // Request is one message that arrived and was understood.
 type Request struct {
 	At       time.Time       `json:"at"`
-	Receiver string          `json:"receiver"` // pagerduty, slack, statuspage
+	Receiver string          `json:"receiver"` // pagerduty, slack, statuspage, webhook
 	Action   string          `json:"action"`   // PagerDuty: trigger, acknowledge, resolve; Slack: post, reply, update; Statuspage: the incident's status, or component
 	Key      string          `json:"key"`      // dedup key, message timestamp, incident or component id
 	Summary  string          `json:"summary"`
 	Body     json.RawMessage `json:"body"` // as sent; for Slack the fields without the token, as JSON
 }
 
-// Recorder is all three receivers, under /pagerduty, /slack/api and /statuspage.
+// Recorder is all receivers, under /pagerduty, /slack/api, /statuspage and /webhook/NAME.
 // GET /recorded lists what arrived, POST /mode changes how a receiver answers.
 type Recorder struct {
 	o   Options
@@ -81,6 +82,9 @@ func New(o Options) *Recorder {
 	r.mux.HandleFunc("POST /statuspage/v1/pages/{page}/incidents", r.statuspageIncident)
 	r.mux.HandleFunc("PATCH /statuspage/v1/pages/{page}/incidents/{id}", r.statuspageIncident)
 	r.mux.HandleFunc("PATCH /statuspage/v1/pages/{page}/components/{id}", r.statuspageComponent)
+	r.mux.HandleFunc("GET /statuspage/v1/pages/{page}", r.statuspageRead)
+	r.mux.HandleFunc("GET /statuspage/v1/pages/{page}/components/{id}", r.statuspageRead)
+	r.mux.HandleFunc("POST /webhook/{name}", r.webhook)
 	r.mux.HandleFunc("GET /recorded", r.recorded)
 	r.mux.HandleFunc("POST /mode", r.setMode)
 	return r

@@ -92,6 +92,15 @@ func (r *Recorder) statuspageComponent(w http.ResponseWriter, req *http.Request)
 	}
 }
 
+// statuspageRead is reading a page or a component; it is not recorded.
+func (r *Recorder) statuspageRead(w http.ResponseWriter, req *http.Request) {
+	if !strings.HasPrefix(req.Header.Get("Authorization"), "OAuth ") {
+		answer(w, http.StatusUnauthorized, map[string]any{"error": "Could not authenticate"})
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{"id": cmp.Or(req.PathValue("id"), req.PathValue("page"))})
+}
+
 // readStatuspage answers by itself what Statuspage would not look into.
 func readStatuspage(w http.ResponseWriter, req *http.Request) ([]byte, statuspageBody, bool) {
 	var e statuspageBody

@@ -216,10 +216,10 @@ func newPeople(t *testing.T) *people {
 		}
 	}
 	var err error
-	p.to, err = notify.FromConfig(config.Receivers{
+	p.to, err = notify.FromConfig(&config.Config{Receivers: config.Receivers{
 		PagerDuty: &config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: filepath.Join(dir, "pagerduty"), Severities: []incident.Severity{incident.P0, incident.P1}},
 		Slack:     &config.Slack{URL: srv.URL + "/slack/api/", TokenFile: filepath.Join(dir, "slack"), Channel: "#incidents", Severities: []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}},
-	}, time.Now)
+	}}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

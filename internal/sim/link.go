@@ -173,6 +173,7 @@ func (l *link) SaveIncident(_ context.Context, i incident.Incident, version stri
 	next := &stored{version: s.version + 1, value: i}
 	l.w.incidents[i.ID] = next
 	l.w.oracle.incident(i)
+	l.w.requested(i)
 	return next.label(), nil
 }
 

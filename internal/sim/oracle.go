@@ -44,8 +44,10 @@ type oracle struct {
 
 	effects  []effect
 	byOp     map[string]int
-	reserved map[string]incident.Op // every op that was ever in the ledger
-	audit    map[string]bool        // ops with a record of the act
+	reserved map[string]incident.Op       // every op that was ever in the ledger
+	approved map[string]incident.Approval // what people said, by op
+	asked    map[string]bool              // the requests that somebody has seen
+	audit    map[string]bool              // ops with a record of the act
 	holds    map[*app]time.Time
 	edits    map[*app]time.Time
 	claims   map[*app]time.Time
@@ -69,7 +71,7 @@ type call struct {
 
 func newOracle(w *World) *oracle {
 	return &oracle{w: w, byOp: map[string]int{}, reserved: map[string]incident.Op{}, audit: map[string]bool{}, holds: map[*app]time.Time{}, edits: map[*app]time.Time{}, claims: map[*app]time.Time{},
-		opened: map[string]time.Time{}, last: map[string]incident.Incident{}, tolds: map[string]incident.Incident{}, pages: map[string]bool{}, undone: map[*app]map[bool]time.Time{}, cycles: map[*app]cycles{}, restored: map[*app]map[int]bool{}}
+		approved: map[string]incident.Approval{}, asked: map[string]bool{}, opened: map[string]time.Time{}, last: map[string]incident.Incident{}, tolds: map[string]incident.Incident{}, pages: map[string]bool{}, undone: map[*app]map[bool]time.Time{}, cycles: map[*app]cycles{}, restored: map[*app]map[int]bool{}}
 }
 
 func (o *oracle) violate(invariant, format string, args ...any) {
@@ -152,7 +154,9 @@ func (o *oracle) sent(r *replica, opID string, p incident.Plan) {
 	if !o.audit[opID] {
 		o.violate("INV-38", "op %s (%s) is sent and the audit record does not know it", opID, p.Summary)
 	}
-	if o.w.scenario.Policy.Mode != incident.Auto {
+	switch o.w.scenario.Policy.Mode {
+	case incident.Auto, incident.Approve:
+	default:
 		o.violate("INV-47", "op %s (%s) is sent in mode %s", opID, p.Summary, o.w.scenario.Policy.Mode)
 	}
 	if p.Action == incident.RevertAction {
@@ -167,6 +171,11 @@ func (o *oracle) sent(r *replica, opID string, p incident.Plan) {
 		o.violate("INV-12", "op %s (%s) is sent %s after the last look", opID, p.Summary, age)
 	}
 	o.evidence(r, op, p, l)
+	// A revert belongs to the plan that was approved, with its lease.
+	word, said := o.approved[opID]
+	if yes := said && word.Plan == p.Hash && (!word.Denied || word.At.After(l.at)); o.w.scenario.Policy.Mode == incident.Approve && !yes {
+		o.violate("INV-47", "op %s (%s) is sent, and nobody approved its plan", opID, p.Summary)
+	}
 	if !o.kill.IsZero() && o.kill.Before(l.at) {
 		o.violate("INV-25", "op %s (%s) is sent, and the kill switch was set before the last look", opID, p.Summary)
 	}

@@ -113,6 +113,10 @@ func (w *World) elect(r *replica, life int) {
 	if w.lead >= 0 || !r.up || r.life != life {
 		return
 	}
+	if w.clock.now.Before(w.down) {
+		w.clock.after(2*time.Second, r.id, func() { w.elect(r, life) }) // the lease is at the API server
+		return
+	}
 	if err := r.agree(false); err != nil {
 		w.kill(r, "ended: "+err.Error())
 		w.clock.after(time.Second, -1, func() { w.succeed(r) })

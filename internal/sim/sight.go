@@ -167,7 +167,7 @@ func (s *sight) judged(a *app) engine.View {
 		st := states[k]
 		v.Alerts = append(v.Alerts, incident.Alert{
 			Rule: r.Name, Severity: incident.Severity(r.Severity), Firing: st.State == rules.Firing, Verdict: incident.Verdict(st.Verdict), Reason: reason(&r.Rule, st), Value: st.Value, Bound: r.Bound,
-			Above: r.Above, Unit: r.Unit, Usual: st.Usual, Noise: st.Noise, Source: r.SourceKind, ActiveAt: st.ActiveAt, EvaluatedAt: st.EvaluatedAt, Ladder: r.Ladder,
+			Above: r.Above, Unit: r.Unit, Usual: st.Usual, Noise: st.Noise, Recent: st.Rising, Source: r.SourceKind, ActiveAt: st.ActiveAt, EvaluatedAt: st.EvaluatedAt, Ladder: r.Ladder,
 		})
 		if r.SourceKind == "app" && (st.Verdict == rules.OK || st.Verdict == rules.Breach) {
 			app.Known, app.At = true, st.EvaluatedAt

@@ -79,6 +79,8 @@ func (d *draw) policy() *Policy {
 	}
 	if d.chance(0.05) {
 		p.Mode = pick(d, incident.Observe, incident.Suggest)
+	} else if p.Settings.AvailabilityFloor == 0.3 && p.Limits.Quarantine.Count == 12 {
+		p.Mode = incident.Approve // one world in twelve; no draw, so that every other stays what it was
 	}
 	p.Core.WaitLimit = time.Duration(pick(d, 3, 5, 10)) * time.Minute
 	p.Core.Retry = time.Duration(pick(d, 5, 10, 20)) * time.Second

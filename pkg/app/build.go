@@ -43,7 +43,7 @@ func build(cfg *config.Config, a *App) (*built, error) {
 	}
 	if a != nil {
 		var e error
-		b.notifiers, e = notify.FromConfig(cfg.Receivers, a.clock.Now)
+		b.notifiers, e = notify.FromConfig(cfg, a.clock.Now)
 		err = errors.Join(err, e)
 		b.alertmanager, e = newAlertmanager(cfg.Alertmanager, a.o.Namespace, a.clock.Now)
 		err = errors.Join(err, e)

@@ -14,6 +14,7 @@ type metrics struct {
 	loadedAt prometheus.Gauge
 	targets  prometheus.Gauge
 	skew     prometheus.Gauge
+	review   prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -27,6 +28,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		loaded:   gauge("config_last_reload_successful", "1 if the last attempt to load the configuration succeeded."),
 		loadedAt: gauge("config_last_reload_success_timestamp_seconds", "When a configuration was last loaded."),
 		targets:  gauge("targets", "Targets of the configuration in use."),
+		review:   gauge("runbook_review_by_timestamp_seconds", "The day by which the runbook is to be looked through again (runbook.review_by); 0: none is given."),
 		skew:     gauge("clock_skew_seconds", "How far the clock of this host was ahead of the API server's when the process began."),
 	}
 }
@@ -41,4 +43,9 @@ func (m *metrics) configured(c *config.Config) {
 	m.loaded.Set(1)
 	m.loadedAt.SetToCurrentTime()
 	m.targets.Set(float64(len(c.Targets)))
+	day := 0.0
+	if t := c.ReviewDay(); !t.IsZero() {
+		day = float64(t.Unix())
+	}
+	m.review.Set(day)
 }

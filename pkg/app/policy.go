@@ -66,7 +66,7 @@ func (p *Policy) View(alerts []rules.Alert, looks []probes.Status) engine.View {
 		}
 		v.Alerts = append(v.Alerts, incident.Alert{
 			Rule: x.Rule, Severity: severity, Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict), Reason: x.Reason,
-			Value: x.Value, Bound: x.Bound, Above: x.Above, Unit: x.Unit, Usual: x.Usual, Noise: x.Noise, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Ladder: ladder, Silenced: silenced,
+			Value: x.Value, Bound: x.Bound, Above: x.Above, Unit: x.Unit, Usual: x.Usual, Noise: x.Noise, Recent: x.Rising, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Ladder: ladder, Silenced: silenced,
 		})
 	}
 	return v
@@ -194,6 +194,7 @@ func (p *Policy) Setup() *engine.Setup {
 	if am := c.Alertmanager; am != nil && am.Silences != nil {
 		s.Settings.RemediateSilenced = am.Silences.SilencedAlerts == "remediate"
 	}
+	s.Policy.Approval = time.Duration(c.Guards.Approval)
 	s.Policy.WaitLimit = time.Duration(c.Guards.WaitLimit)
 	for _, t := range c.Targets {
 		kind, name, _ := strings.Cut(t.Workload, "/")

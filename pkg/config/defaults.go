@@ -267,6 +267,7 @@ func (g *Guards) setDefaults() {
 	if !g.Quarantine.set {
 		g.Quarantine = Rate{Count: 3, Per: model.Duration(6 * time.Hour), set: true}
 	}
+	orDuration(&g.Approval, incident.DefaultApproval)
 	orDuration(&g.WaitLimit, 10*time.Minute)
 	orInt(&g.MaxReplicas, 50)
 	if g.AvailabilityFloor.Text == "" {
@@ -286,6 +287,11 @@ func (r *Receivers) setDefaults() {
 		orURL(&s.URL, "https://slack.com/api/")
 		if s.Severities == nil {
 			s.Severities = []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}
+		}
+	}
+	for k := range r.Webhooks {
+		if r.Webhooks[k].Severities == nil {
+			r.Webhooks[k].Severities = []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}
 		}
 	}
 	if s := r.Statuspage; s != nil {

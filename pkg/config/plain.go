@@ -49,7 +49,7 @@ func belongs(typeName string) string {
 		{reflect.TypeFor[bool](), "true or false belongs here"},
 		{reflect.TypeFor[string](), "a single value belongs here"},
 		{reflect.TypeFor[model.Duration](), "a duration belongs here: 15s, 5m, 2h"},
-		{reflect.TypeFor[incident.Mode](), "observe, suggest or auto belongs here"},
+		{reflect.TypeFor[incident.Mode](), "observe, suggest, approve or auto belongs here"},
 		{reflect.TypeFor[incident.Severity](), "P0, P1, P2 or P3 belongs here"},
 	} {
 		if typeName == b.t.String() {

@@ -21,7 +21,7 @@ func (s shape) schema() string {
 		"Duration": object{"type": "string", "pattern": "^([0-9]+(ms|[smhdwy]))+$"},
 		"Quantity": object{"type": []any{"string", "number"}, "description": "500ms, 0.1%, 80% or 2"},
 		"Rate":     object{"type": "string", "pattern": "^[0-9]+/([0-9]+(ms|[smhdwy]))+$", "description": "a count in a sliding window: 3/1h"},
-		"Mode":     object{"enum": []any{"observe", "suggest", "auto"}},
+		"Mode":     object{"enum": []any{"observe", "suggest", "approve", "auto"}},
 		"Severity": object{"enum": []any{"P0", "P1", "P2", "P3"}},
 		"Rung":     s.rungSchema(),
 	}
@@ -149,7 +149,7 @@ func TestTheSchemaTakesWhatIsValid(t *testing.T) {
 func TestTheSchemaRefusesWhatHasTheWrongShape(t *testing.T) {
 	root := readSchema(t)
 	for _, slug := range []string{
-		"unknown-field", "an-unknown-field", "wrong-type", "approve", "unknown-severity", "unknown-action", "an-option-that-does-not-apply", "two-actions-in-a-rung",
+		"unknown-field", "an-unknown-field", "wrong-type", "unknown-mode", "unknown-severity", "unknown-action", "an-option-that-does-not-apply", "two-actions-in-a-rung",
 		"two-kinds-in-a-probe", "no-probe-in-a-probe", "a-misspelt-field-of-a-target", "no-namespace", "a-rate-that-is-none", "a-receiver-without-its-secret",
 		"a-section-that-is-no-mapping", "a-list-at-the-top", "targets-that-are-no-list", "a-duration-without-a-unit", "a-number-that-is-none", "neither-metric-nor-expression",
 	} {

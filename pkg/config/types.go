@@ -9,7 +9,7 @@ import (
 // Config is the whole file. The zero value of every field is safe: an empty
 // file observes nothing and acts on nothing.
 type Config struct {
-	// Mode is the ceiling for every target and every rule: observe (default), suggest or auto.
+	// Mode is the ceiling for every target and every rule: observe (default), suggest, approve or auto.
 	Mode incident.Mode `yaml:"mode,omitempty"`
 	// Prometheus is a Prometheus-compatible server. Without it only rules with source local load.
 	Prometheus *Prometheus `yaml:"prometheus,omitempty"`
@@ -38,6 +38,12 @@ type Config struct {
 	TimeIntervals []NamedTime `yaml:"time_intervals,omitempty"`
 	// Receivers are the ways of telling people.
 	Receivers Receivers `yaml:"receivers,omitempty"`
+	// Contacts are whom to call; every P0 and P1 message carries them.
+	Contacts []Contact `yaml:"contacts,omitempty"`
+	// Links are where to look; every P0 and P1 message carries them.
+	Links []Link `yaml:"links,omitempty"`
+	// Runbook is the document that people follow.
+	Runbook *Runbook `yaml:"runbook,omitempty"`
 	// Budget bounds how much may be done in a sliding window.
 	Budget Budget `yaml:"budget,omitempty"`
 	// Guards holds the numbers of the guards that have no budget.
@@ -297,6 +303,7 @@ type Receivers struct {
 	PagerDuty  *PagerDuty  `yaml:"pagerduty,omitempty"`  // page people
 	Slack      *Slack      `yaml:"slack,omitempty"`      // tell the team
 	Statuspage *Statuspage `yaml:"statuspage,omitempty"` // tell the public
+	Webhooks   []Webhook   `yaml:"webhooks,omitempty"`   // tell anything that takes a POST
 }
 
 // Response is by when somebody must acknowledge an incident that a person was asked about (`watchdog ack`). A deadline that passes is told to
@@ -329,6 +336,27 @@ type TimeRange struct {
 	EndTime   string `yaml:"end_time"`   // HH:MM, up to 24:00
 }
 
+// Contact is somebody to call.
+type Contact struct {
+	Name  string `yaml:"name"`            // of the person or the role: DevOps lead
+	Phone string `yaml:"phone,omitempty"` // at least one of phone, email and slack
+	Email string `yaml:"email,omitempty"` // mail address
+	Slack string `yaml:"slack,omitempty"` // channel or handle, as text
+}
+
+// Link is a page to look at.
+type Link struct {
+	Name string `yaml:"name"` // what it shows: dashboard
+	URL  string `yaml:"url"`  // http or https
+}
+
+// Runbook is the document that people follow.
+type Runbook struct {
+	URL string `yaml:"url,omitempty"` // where it is; a link on every P0 and P1 message
+	// ReviewBy is the day by which it is to be looked through again: 2026-12-19. It is the metric watchdog_runbook_review_by_timestamp_seconds.
+	ReviewBy string `yaml:"review_by,omitempty"`
+}
+
 // PagerDuty is an Events API v2 integration.
 type PagerDuty struct {
 	URL            string              `yaml:"url,omitempty"`        // base URL; default https://events.pagerduty.com
@@ -342,6 +370,21 @@ type Slack struct {
 	TokenFile  string              `yaml:"token_file"`           // file with a bot token (xoxb-…) that may write to the channel
 	Channel    string              `yaml:"channel"`              // name or id of the channel
 	Severities []incident.Severity `yaml:"severities,omitempty"` // which incidents it is told of; default P0, P1, P2, P3
+}
+
+// Webhook posts an incident to an HTTP service when it opens, when something changes that a person would act on, and when it is over. The
+// body is that of Alertmanager's webhook (version 4), or what a template makes of the same data: docs/receivers.md has recipes.
+type Webhook struct {
+	Name            string              `yaml:"name"`                        // of the receiver; unique
+	URL             string              `yaml:"url,omitempty"`               // where to post; exactly one of url and url_file
+	URLFile         string              `yaml:"url_file,omitempty"`          // file with the URL, if it is a secret
+	BearerTokenFile string              `yaml:"bearer_token_file,omitempty"` // file with a bearer token, read at each use
+	Headers         map[string]string   `yaml:"headers,omitempty"`           // further request headers; none of them a secret
+	Body            string              `yaml:"body,omitempty"`              // Go template with Alertmanager's functions and data; default: Alertmanager's JSON
+	ContentType     string              `yaml:"content_type,omitempty"`      // of the body; default application/json
+	CAFile          string              `yaml:"ca_file,omitempty"`           // file with the certificate authorities to trust instead of the system's
+	FallbackFor     string              `yaml:"fallback_for,omitempty"`      // told only of what this receiver did not take for 30s, or refused: pagerduty
+	Severities      []incident.Severity `yaml:"severities,omitempty"`        // which incidents are told; default P0, P1, P2, P3; every other severity once a person must act
 }
 
 // Statuspage publishes an incident on the public status page.
@@ -402,6 +445,8 @@ type Guards struct {
 	// window; then the target is left to people until one of them lifts it with
 	// watchdog resume (INV-22). Default 3/6h.
 	Quarantine Rate `yaml:"quarantine,omitempty"`
+	// Approval is how long a plan of mode approve waits for a person's word before the ladder ends with a page. Default 1h.
+	Approval model.Duration `yaml:"approval,omitempty"`
 	// WaitLimit is how long a rung may be refused with "wait" before a person is paged. Default 10m.
 	WaitLimit model.Duration `yaml:"wait_limit,omitempty"`
 	// MaxReplicas caps every scale action. Default 50.

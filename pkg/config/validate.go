@@ -155,6 +155,7 @@ func (v *validator) config(c *Config) {
 	v.silences(c)
 	v.receivers(c)
 	v.response(c)
+	v.about(c)
 	v.budget(c.Budget)
 	v.guards(c.Guards)
 	if len(c.Targets) == 0 {
@@ -164,11 +165,9 @@ func (v *validator) config(c *Config) {
 
 func (v *validator) mode(a at, m incident.Mode) {
 	switch m {
-	case "", incident.Observe, incident.Suggest, incident.Auto:
-	case "approve":
-		v.fail(a, "approve needs approvals, which this version does not have; use suggest")
+	case "", incident.Observe, incident.Suggest, incident.Approve, incident.Auto:
 	default:
-		v.fail(a, "unknown mode %q; use observe, suggest or auto", m)
+		v.fail(a, "unknown mode %q; use observe, suggest, approve or auto", m)
 	}
 }
 
@@ -484,6 +483,8 @@ func (v *validator) receivers(c *Config) {
 			v.fail(a.key("slack").key("channel"), "a channel is required: \"#incidents\"")
 		}
 	}
+	v.webhooks(a.key("webhooks"), c.Receivers.Webhooks, told)
+	v.fallbacks(a.key("webhooks"), c.Receivers)
 	if s := c.Receivers.Statuspage; s != nil {
 		here := a.key("statuspage")
 		v.url(here.key("url"), s.URL)
@@ -498,6 +499,61 @@ func (v *validator) receivers(c *Config) {
 	}
 	if c.Receivers.PagerDuty == nil {
 		v.unheard(c, told)
+	}
+}
+
+// reserved are the names of the receivers that have a block of their own.
+var reserved = []string{"pagerduty", "slack", "statuspage", "email"}
+
+func (v *validator) webhooks(a at, all []Webhook, told map[incident.Severity]bool) {
+	names := map[string]bool{}
+	for i, w := range all {
+		here := a.key(i)
+		switch {
+		case !nameShape.MatchString(w.Name):
+			v.fail(here.key("name"), "%q is no name of a receiver; use lower-case letters, digits, - and ., at most 63", w.Name)
+		case slices.Contains(reserved, w.Name):
+			v.fail(here.key("name"), "%q is the name of another kind of receiver", w.Name)
+		case names[w.Name]:
+			v.fail(here.key("name"), "receiver %q is there twice; names are unique", w.Name)
+		}
+		names[w.Name] = true
+		switch {
+		case w.URL == "" && w.URLFile == "" || w.URL != "" && w.URLFile != "":
+			v.fail(here, "a webhook needs exactly one of url and url_file")
+		case w.URL != "":
+			v.url(here.key("url"), w.URL)
+		}
+		for h := range w.Headers {
+			if strings.EqualFold(h, "Authorization") {
+				v.fail(here.key("headers"), "a secret does not belong into the configuration; use bearer_token_file, or url_file")
+			}
+		}
+		v.severities(here.key("severities"), w.Severities)
+		for _, s := range w.Severities {
+			told[s] = told[s] || w.FallbackFor == ""
+		}
+	}
+}
+
+// fallbacks checks that each stands in for a receiver that is there and none itself.
+func (v *validator) fallbacks(a at, r Receivers) {
+	var there []string
+	if r.PagerDuty != nil {
+		there = append(there, "pagerduty")
+	}
+	if r.Slack != nil {
+		there = append(there, "slack")
+	}
+	for _, w := range r.Webhooks {
+		if w.FallbackFor == "" {
+			there = append(there, w.Name)
+		}
+	}
+	for i, w := range r.Webhooks {
+		if w.FallbackFor != "" && !slices.Contains(there, w.FallbackFor) {
+			v.fail(a.key(i).key("fallback_for"), "%q is no receiver that can fail here; there is %s", w.FallbackFor, or(strings.Join(there, ", "), "none"))
+		}
 	}
 }
 
@@ -538,6 +594,7 @@ func (v *validator) guards(g Guards) {
 	if g.Quarantine.Count < 1 || g.Quarantine.Per <= 0 {
 		v.fail(at{"guards", "quarantine"}, "%s: at least one incident in some time: 3/6h; to allow no action at all, use mode: observe", g.Quarantine)
 	}
+	v.span(at{"guards", "approval"}, time.Duration(g.Approval), time.Minute, 7*24*time.Hour)
 	if g.MaxReplicas < 1 {
 		v.fail(at{"guards", "max_replicas"}, "%d: at least 1", g.MaxReplicas)
 	}

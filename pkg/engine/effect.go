@@ -45,12 +45,28 @@ func (e *Engine) do(ctx context.Context, effect incident.Effect, setup *Setup, t
 }
 
 func (e *Engine) consider(ctx context.Context, setup *Setup, ts TargetSetup, inc incident.Incident) (incident.Event, error) {
-	id := e.o.NewID()
+	id, asked := e.o.NewID(), false
+	if lead, ok := inc.Alert(inc.Lead); ok {
+		asked = inc.Asks(lead.Rule, lead.Next)
+	}
 	facts, err := e.facts(ctx, setup, ts, inc, id, setup.View(ts.Target.Name))
 	if err != nil {
 		return incident.Considered{At: e.o.Now(), OpID: id, Hold: incident.Freeze, Reason: err.Error()}, nil
 	}
-	plan, answers := remediate.Consider(facts)
+	var plan incident.Plan
+	var answers []incident.Answer
+	if asked {
+		again := facts
+		again.OpID = inc.Asked.Op
+		if plan, answers = remediate.Consider(again); plan.Hash == inc.Asked.Plan.Hash || plan.Hash == "" {
+			id = again.OpID
+		} else {
+			asked = false // the workload is not what it was: another plan, and so another request
+		}
+	}
+	if !asked {
+		plan, answers = remediate.Consider(facts)
+	}
 	hold, reason, retryAt := remediate.Held(answers)
 	e.metrics.answered(answers)
 	return incident.Considered{At: e.o.Now(), OpID: id, Plan: plan, Ready: facts.Workload.Ready, Config: setup.Config, Answers: answers, Hold: hold, Reason: reason, RetryAt: retryAt}, nil

@@ -61,10 +61,11 @@ type Mode string
 const (
 	Observe Mode = "observe" // look, judge and tell; say what would have been done
 	Suggest Mode = "suggest" // the same, and put the plan before a person
+	Approve Mode = "approve" // act inside the guardrails on a plan that a person approved
 	Auto    Mode = "auto"    // act inside the guardrails
 )
 
-var modeOrder = []Mode{Observe, Suggest, Auto}
+var modeOrder = []Mode{Observe, Suggest, Approve, Auto}
 
 // Lowest returns the most careful of the given modes; an empty or unknown mode
 // counts as Observe.
@@ -145,8 +146,9 @@ type Alert struct {
 	// far they strayed from it; zeros if too little was seen.
 	Usual float64 `json:"usual,omitempty"`
 	Noise float64 `json:"noise,omitempty"`
-	// Recent are the last values in breach, oldest first; Streak counts the looks
-	// in breach since one said OK.
+	// Recent are the last values in breach, oldest first: in what a rule says those
+	// until it fired, in an incident also those since. Streak counts the looks in
+	// breach since one said OK.
 	Recent      []float64 `json:"recent,omitempty"`
 	Streak      int       `json:"streak,omitempty"`
 	Source      string    `json:"source,omitempty"` // which kind of source judged: probe, app, kubernetes, prometheus
@@ -331,6 +333,7 @@ const (
 	Suppress Hold = "suppress" // a person said no
 	HandOver Hold = "handover" // a person must decide
 	Advise   Hold = "advise"   // the mode allows no action: the plan is only told
+	Ask      Hold = "ask"      // a person must approve exactly this plan
 )
 
 // Entry is one line of an incident's timeline.
@@ -362,6 +365,8 @@ type Incident struct {
 	Lead     string    `json:"lead"` // the rule whose ladder is worked
 	Op       *Op       `json:"op,omitempty"`
 	Attempts []Attempt `json:"attempts,omitempty"`
+	// Asked is the plan that waits for a person's approval; nil: none does.
+	Asked *Request `json:"asked,omitempty"`
 	// Answers are the guards' answers to the last plan, and Considered that plan.
 	Answers    []Answer `json:"answers,omitempty"`
 	Considered string   `json:"considered,omitempty"`

@@ -38,6 +38,11 @@ func (s *step) considered(e Considered) {
 		return
 	}
 	s.i.Answers, s.i.Considered = e.Answers, e.Plan.Summary
+	if e.Hold == Ask {
+		s.ask(e)
+		return
+	}
+	s.answered(e)
 	if e.Hold != "" {
 		s.held(e.Hold, e.Plan.Summary, e.Reason, e.RetryAt)
 		return

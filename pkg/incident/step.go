@@ -22,6 +22,8 @@ type Policy struct {
 	// Looks is how many evaluations after an action has settled its effect is
 	// judged by; less than one counts as one.
 	Looks int
+	// Approval is how long a plan waits for a person's approval; 0 counts as DefaultApproval.
+	Approval time.Duration
 	// Response is by when a person must answer; nil: there are no deadlines.
 	Response Response
 }
@@ -89,7 +91,7 @@ func Supersede(i Incident, by string, at time.Time) Incident {
 	for k := range s.i.Alerts {
 		s.i.Alerts[k].Firing = false
 	}
-	s.i.Op = nil
+	s.i.Op, s.i.Asked = nil, nil
 	s.enter(Resolved)
 	s.i.ResolvedAt, s.i.NextAt, s.i.HeldSince = at, time.Time{}, time.Time{}
 	s.note("superseded", "incident "+by+" is about the same target and goes on")
@@ -156,7 +158,7 @@ func (s *step) merge(now []Alert) {
 		k := slices.IndexFunc(s.i.Alerts, func(o Alert) bool { return o.Rule == a.Rule })
 		if k < 0 {
 			if a.Firing {
-				a.Was, a.Recent = a.Reason, recent(nil, a)
+				a.Was, a.Recent = a.Reason, rising(a)
 				s.i.Alerts = append(s.i.Alerts, a)
 				s.note("firing", fmt.Sprintf("%s: %s", a.Rule, a.Reason))
 				s.raise(a)
@@ -233,6 +235,15 @@ func recent(values []float64, a Alert) []float64 {
 		return values
 	}
 	return append(slices.Clone(values[max(0, len(values)-keepRecent+1):]), a.Value)
+}
+
+// rising are the values up to the moment at which the alert began to fire, this
+// one among them.
+func rising(a Alert) []float64 {
+	if n := len(a.Recent); n > 0 && a.Recent[n-1] == a.Value {
+		a.Recent = a.Recent[:n-1]
+	}
+	return recent(a.Recent, a)
 }
 
 // raise lets the severity rise; only a person lowers it.
@@ -314,7 +325,7 @@ func (s *step) quiet() bool {
 
 func (s *step) resolve() {
 	s.enter(Resolved)
-	s.i.ResolvedAt, s.i.NextAt, s.i.HeldSince = s.at, time.Time{}, time.Time{}
+	s.i.ResolvedAt, s.i.NextAt, s.i.HeldSince, s.i.Asked = s.at, time.Time{}, time.Time{}, nil
 	s.note("resolved", fmt.Sprintf("no rule fires any more, %s after the incident opened", s.at.Sub(s.i.OpenedAt).Round(time.Second)))
 }
 
@@ -410,6 +421,7 @@ func (s *step) end(reason string, page bool) {
 	if k := s.leading(); k >= 0 {
 		s.i.Alerts[k].Ended = true
 	}
+	s.i.Asked = nil
 	s.i.NextAt, s.i.HeldSince = time.Time{}, time.Time{}
 	if page {
 		s.page(reason)
@@ -424,7 +436,7 @@ func (s *step) end(reason string, page bool) {
 // acting here is the target, or what acting on it did, and not one rule's ladder.
 func (s *step) escalate(reason string, page bool) {
 	s.enter(Escalated)
-	s.i.HandedOver = true
+	s.i.HandedOver, s.i.Asked = true, nil
 	s.i.NextAt, s.i.HeldSince = time.Time{}, time.Time{}
 	if page {
 		s.page(reason)
@@ -457,6 +469,10 @@ func (i Incident) clone() Incident {
 	if i.Op != nil {
 		op := *i.Op
 		i.Op = &op
+	}
+	if i.Asked != nil {
+		r := *i.Asked
+		i.Asked = &r
 	}
 	return i
 }

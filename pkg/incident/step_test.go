@@ -518,3 +518,33 @@ func TestARestartDoesNotEndASilence(t *testing.T) {
 		t.Errorf("silenced %q", s.inc.Silenced())
 	}
 }
+
+// A breach is seen for some time before it fires, and a ladder may act the moment
+// it does: the values of that time are what the effect is held against.
+func TestTheTimeBeforeItFiredCountsForTheEffect(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		rising []float64
+		want   string
+	}{
+		{"one low value among many", []float64{0.30, 0.31, 0.29, 0.32, 0.30, 0.28, 0.31, 0.22}, NoEffect},
+		{"it grew all the while", []float64{0.05, 0.08, 0.11, 0.14, 0.17, 0.19, 0.21, 0.22}, NoEffect},
+		{"it was steady", []float64{0.22, 0.21, 0.22, 0.23, 0.22, 0.22, 0.21, 0.22}, Harmed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := breach("r", P1, 0.22, "scale", "page")
+			a.Recent, a.Bound = tt.rising, 0.04
+			s := tell(t, a).run("scale", C2)
+			a.Value = 0.36
+			for range 30 {
+				a.EvaluatedAt = s.at
+				if s.after(10*time.Second).tick(Rollout{Known: true, Done: true, Ready: 4}, a); s.inc.Op.Verdict != "" {
+					break
+				}
+			}
+			if op := s.inc.Op; op.Verdict != tt.want {
+				t.Fatalf("want %q, got %q: %s", tt.want, op.Verdict, op.Reason)
+			}
+		})
+	}
+}

@@ -18,7 +18,8 @@ func httpClient() *http.Client {
 }
 
 // FromConfig builds the configured receivers. All errors are returned at once.
-func FromConfig(c config.Receivers, now func() time.Time) ([]Notifier, error) {
+func FromConfig(cfg *config.Config, now func() time.Time) ([]Notifier, error) {
+	c, about := cfg.Receivers, newAbout(cfg)
 	var all []Notifier
 	var errs []error
 	add := func(name string, n Notifier, err error) {
@@ -29,12 +30,16 @@ func FromConfig(c config.Receivers, now func() time.Time) ([]Notifier, error) {
 		all = append(all, n)
 	}
 	if c.PagerDuty != nil {
-		n, err := newPagerDuty(c.PagerDuty)
+		n, err := newPagerDuty(c.PagerDuty, about)
 		add("pagerduty", n, err)
 	}
 	if c.Slack != nil {
-		n, err := newSlack(c.Slack)
+		n, err := newSlack(c.Slack, about)
 		add("slack", n, err)
+	}
+	for _, w := range c.Webhooks {
+		n, err := newHook(w, about)
+		add(w.Name, n, err)
 	}
 	if c.Statuspage != nil {
 		n, err := newStatuspage(c.Statuspage, now)

@@ -30,6 +30,15 @@ type Notifier interface {
 	Notify(ctx context.Context, inc incident.Incident, prev incident.Receipt) (incident.Receipt, error)
 }
 
+// Public is a receiver that the public reads: nothing is tried out on it.
+type Public interface {
+	Notifier
+	// What says what Reach shows.
+	What() string
+	// Reach tries whether it could be told, and changes nothing.
+	Reach(ctx context.Context) error
+}
+
 // Failure is a refusal by the other side.
 type Failure struct {
 	Err error

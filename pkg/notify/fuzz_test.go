@@ -44,7 +44,7 @@ func FuzzSlackText(f *testing.F) {
 	f.Add("error rate 31% > 5%", byte(0), byte(0))
 	f.Add("<!channel> <https://evil.test|the runbook> @here &lt;!here&gt;", byte(5), byte(1))
 	f.Fuzz(func(t *testing.T, text string, phase, severity byte) {
-		line, body := slackText(foreign(text, phase, severity))
+		line, body := slackText(foreign(text, phase, severity), about{})
 		if n := utf8.RuneCountInString(body); n > 3000 {
 			t.Fatalf("a body of %d characters", n)
 		}
@@ -74,7 +74,7 @@ func FuzzPageText(f *testing.F) {
 	f.Add("error rate 31% > 5%", byte(0), byte(0))
 	f.Add(strings.Repeat("é\n", 3000), byte(5), byte(1))
 	f.Fuzz(func(t *testing.T, text string, phase, severity byte) {
-		p := payload(foreign(text, phase, severity))
+		p := payload(foreign(text, phase, severity), about{})
 		if utf8.RuneCountInString(p.Summary) > maxSummary || strings.ContainsAny(p.Summary, "\r\n") || p.Summary == "" {
 			t.Fatalf("summary %q", p.Summary)
 		}

@@ -19,6 +19,9 @@ func headline(i incident.Incident) string {
 
 // status is the incident's phase in the words of somebody who was just woken.
 func status(i incident.Incident) string {
+	if i.Asked != nil {
+		return "needs approval"
+	}
 	switch i.Phase {
 	case incident.Resolved:
 		return "resolved"
@@ -38,6 +41,9 @@ func status(i incident.Incident) string {
 
 // next says what watchdog will do, or what it wants of the reader.
 func next(i incident.Incident) string {
+	if r := i.Asked; r != nil {
+		return fmt.Sprintf("watchdog asks to do this, until %s UTC: %s. To allow it: `%s`; to forbid it: `watchdog deny %s --reason WHY`", r.Until.UTC().Format("15:04, 2 Jan"), r.Plan.Summary, i.ApproveCommand(), i.ID)
+	}
 	switch i.Phase {
 	case incident.Resolved:
 		return fmt.Sprintf("Over after %s. Nothing is asked of you.", i.ResolvedAt.Sub(i.OpenedAt).Round(time.Second))
@@ -65,6 +71,14 @@ func also(i incident.Incident, what string) string {
 		return what
 	}
 	return fmt.Sprintf("A person was paged (%s). Meanwhile %s goes on: %s", i.PageReason, i.Lead, what)
+}
+
+// asked is the op that a person is asked to approve; "": none.
+func asked(i incident.Incident) string {
+	if i.Asked == nil {
+		return ""
+	}
+	return i.Asked.Op
 }
 
 // answered says who took the incident on, or that nobody did in time.

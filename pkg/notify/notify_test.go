@@ -55,11 +55,11 @@ func sides(t *testing.T) (*recorders.Recorder, []Notifier) {
 		return f
 	}
 	all := []incident.Severity{incident.P0, incident.P1}
-	ns, err := FromConfig(config.Receivers{
+	ns, err := FromConfig(&config.Config{Receivers: config.Receivers{
 		PagerDuty:  &config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: secret(strings.Repeat("k", 32)), Severities: all},
 		Slack:      &config.Slack{URL: srv.URL + "/slack/api/", TokenFile: secret("xoxb-1"), Channel: "#incidents", Severities: all},
 		Statuspage: &config.Statuspage{URL: srv.URL + "/statuspage", PageID: "p1", TokenFile: secret("sp"), Publish: "auto", HoldDown: model.Duration(time.Second), Severities: all},
-	}, time.Now)
+	}}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestUnconfirmedTroubleIsNotPublished_INV44(t *testing.T) {
 func TestSlackTextMentionsNobody_SEC20(t *testing.T) {
 	i := trouble()
 	i.Alerts[0].Was = "<!channel> @here <http://evil|click> & more\x1b[0m"
-	text, body := slackText(i)
+	text, body := slackText(i, about{})
 	for _, bad := range []string{"<!channel>", "@here", "<http", "\x1b"} {
 		if strings.Contains(text+body, bad) {
 			t.Errorf("%q in %q", bad, body)
@@ -194,7 +194,7 @@ func TestAQuietIncidentIsNotEdited(t *testing.T) {
 }
 
 func TestAMissingSecretIsAnErrorAtStart(t *testing.T) {
-	_, err := FromConfig(config.Receivers{Slack: &config.Slack{TokenFile: "/nowhere", Channel: "#a"}, PagerDuty: &config.PagerDuty{RoutingKeyFile: "/nowhere"}}, time.Now)
+	_, err := FromConfig(&config.Config{Receivers: config.Receivers{Slack: &config.Slack{TokenFile: "/nowhere", Channel: "#a"}, PagerDuty: &config.PagerDuty{RoutingKeyFile: "/nowhere"}}}, time.Now)
 	if err == nil || !strings.Contains(err.Error(), "receiver slack: secret file /nowhere does not exist") || !strings.Contains(err.Error(), "receiver pagerduty") {
 		t.Fatal(err)
 	}

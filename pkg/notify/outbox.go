@@ -64,6 +64,8 @@ type lane struct {
 	receipts map[string]incident.Receipt // newest per incident, until it is resolved and told
 	notFor   map[string]time.Time        // not before
 	fails    map[string]int
+	since    map[string]time.Time // since when what waits could not be told
+	refused  map[string]bool      // the newest state was refused for good
 }
 
 // NewOutbox returns an outbox with what an earlier process left in its folder.
@@ -172,7 +174,7 @@ func (x *Outbox) drain() {
 }
 
 func (x *Outbox) newLane(name string) *lane {
-	l := &lane{out: x, name: name, wake: make(chan struct{}, 1), waiting: map[string]incident.Incident{}, receipts: map[string]incident.Receipt{}, notFor: map[string]time.Time{}, fails: map[string]int{}}
+	l := &lane{out: x, name: name, wake: make(chan struct{}, 1), waiting: map[string]incident.Incident{}, receipts: map[string]incident.Receipt{}, notFor: map[string]time.Time{}, fails: map[string]int{}, since: map[string]time.Time{}, refused: map[string]bool{}}
 	l.restore()
 	return l
 }
@@ -203,6 +205,9 @@ func (l *lane) put(i incident.Incident) {
 		l.order = append(l.order, i.ID)
 	}
 	l.waiting[i.ID] = i
+	if l.since[i.ID].IsZero() {
+		l.since[i.ID] = time.Now()
+	}
 	l.out.metrics.queue.WithLabelValues(l.name).Set(float64(len(l.order)))
 	l.poke()
 }
@@ -211,6 +216,7 @@ func (l *lane) put(i incident.Incident) {
 func (l *lane) drop() {
 	k := max(0, slices.IndexFunc(l.order, func(id string) bool { return l.waiting[id].Phase == incident.Resolved }))
 	delete(l.waiting, l.order[k])
+	delete(l.since, l.order[k])
 	l.order = slices.Delete(l.order, k, k+1)
 	l.out.metrics.sent.WithLabelValues(l.name, "dropped").Inc()
 }
@@ -279,6 +285,13 @@ func (l *lane) deliver(ctx context.Context, id string) {
 		l.settle(i, prev, prev, nil)
 		return
 	}
+	if wait, leave := l.out.standsBy(n, i, prev); leave {
+		l.settle(i, prev, prev, nil)
+		return
+	} else if wait > 0 {
+		l.later(id, wait)
+		return
+	}
 	once, cancel := context.WithTimeout(ctx, attemptTimeout)
 	receipt, err := n.Notify(once, i, prev)
 	cancel()
@@ -318,9 +331,15 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 	default:
 		delete(l.fails, i.ID)
 		delete(l.notFor, i.ID)
+		delete(l.since, i.ID)
+		if delete(l.refused, i.ID); err != nil {
+			l.refused[i.ID] = true
+		}
 		if l.waiting[i.ID].UpdatedAt.Equal(i.UpdatedAt) {
 			delete(l.waiting, i.ID)
 			l.order = slices.DeleteFunc(l.order, func(id string) bool { return id == i.ID })
+		} else {
+			l.since[i.ID] = time.Now() // there is news already
 		}
 		if err != nil {
 			receipt.Error, changed = cut(err.Error(), 300), true
@@ -333,6 +352,7 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 		}
 		if i.Phase == incident.Resolved && l.waiting[i.ID].ID == "" {
 			delete(l.receipts, i.ID)
+			delete(l.refused, i.ID)
 		}
 	}
 	m := l.out.metrics
@@ -414,6 +434,7 @@ func (l *lane) restore() {
 	for _, i := range s.Waiting {
 		l.waiting[i.ID] = i
 		l.order = append(l.order, i.ID)
+		l.since[i.ID] = time.Now()
 	}
 	if s.Receipts != nil {
 		l.receipts = s.Receipts

@@ -19,18 +19,19 @@ type pagerDuty struct {
 	client *pagerduty.Client
 	key    Secret
 	takes  []incident.Severity
+	about  about
 }
 
 var _ Notifier = (*pagerDuty)(nil)
 
-func newPagerDuty(c *config.PagerDuty) (*pagerDuty, error) {
+func newPagerDuty(c *config.PagerDuty, about about) (*pagerDuty, error) {
 	key, err := NewSecret(c.RoutingKeyFile)
 	if err != nil {
 		return nil, err
 	}
 	client := pagerduty.NewClient("", pagerduty.WithV2EventsAPIEndpoint(c.URL))
 	client.HTTPClient = httpClient()
-	return &pagerDuty{client: client, key: key, takes: c.Severities}, nil
+	return &pagerDuty{client: client, key: key, takes: c.Severities, about: about}, nil
 }
 
 func (*pagerDuty) Name() string { return "pagerduty" }
@@ -54,7 +55,7 @@ func (p *pagerDuty) Notify(ctx context.Context, i incident.Incident, prev incide
 		return prev, nil
 	}
 	// The page is sent again when something changes that a person would act on.
-	d := digest([]any{state, i.Severity, i.Lead, i.PageReason, i.Unanswered})
+	d := digest([]any{state, i.Severity, i.Lead, i.PageReason, i.Unanswered, asked(i)})
 	if prev.Digest == d {
 		return prev, nil
 	}
@@ -69,7 +70,11 @@ func (p *pagerDuty) Notify(ctx context.Context, i incident.Incident, prev incide
 	case "acknowledged":
 		e.Action = "acknowledge"
 	default:
-		e.Payload = payload(i)
+		quick := p.about.of(i)
+		e.Payload = payload(i, quick)
+		for _, l := range quick.links {
+			e.Links = append(e.Links, map[string]string{"href": l.URL, "text": l.Name})
+		}
 	}
 	if _, err := p.client.ManageEventWithContext(ctx, e); err != nil {
 		return prev, pagerDutyError(i, err)
@@ -77,7 +82,7 @@ func (p *pagerDuty) Notify(ctx context.Context, i incident.Incident, prev incide
 	return incident.Receipt{Ref: i.ID, State: state, Digest: d}, nil
 }
 
-func payload(i incident.Incident) *pagerduty.V2Payload {
+func payload(i incident.Incident, quick about) *pagerduty.V2Payload {
 	level := map[incident.Severity]string{incident.P0: "critical", incident.P1: "error", incident.P2: "warning", incident.P3: "info"}[i.Severity]
 	details := map[string]any{"incident": i.ID, "phase": i.Phase, "target": i.Target.String(), "next": next(i), "why": "watchdog why " + i.ID}
 	if a := answered(i); a != "" {
@@ -85,6 +90,9 @@ func payload(i incident.Incident) *pagerduty.V2Payload {
 	}
 	if r := reason(i); r != "" {
 		details["reason"] = cut(r, maxDetail)
+	}
+	if len(quick.contacts) > 0 {
+		details["contacts"] = quick.contacts
 	}
 	if a := actions(i); len(a) > 0 {
 		details["done"] = a

@@ -20,11 +20,12 @@ type chat struct {
 	token   Secret
 	channel string
 	takes   []incident.Severity
+	about   about
 }
 
 var _ Notifier = (*chat)(nil)
 
-func newSlack(c *config.Slack) (*chat, error) {
+func newSlack(c *config.Slack, about about) (*chat, error) {
 	token, err := NewSecret(c.TokenFile)
 	if err != nil {
 		return nil, err
@@ -33,7 +34,7 @@ func newSlack(c *config.Slack) (*chat, error) {
 	if !strings.HasSuffix(url, "/") {
 		url += "/"
 	}
-	return &chat{url: url, token: token, channel: c.Channel, takes: c.Severities}, nil
+	return &chat{url: url, token: token, channel: c.Channel, takes: c.Severities, about: about}, nil
 }
 
 func (*chat) Name() string { return "slack" }
@@ -42,7 +43,7 @@ func (s *chat) Notify(ctx context.Context, i incident.Incident, prev incident.Re
 	if !wanted(i, s.takes) && !i.Paged && prev.Ref == "" || i.Phase == incident.Resolved && prev.Ref == "" {
 		return prev, nil
 	}
-	text, body := slackText(i)
+	text, body := slackText(i, s.about.of(i))
 	d := digest([]any{text, body})
 	if prev.Digest == d {
 		return prev, nil
@@ -75,7 +76,7 @@ const maxSection = 2900
 
 // slackText returns the fallback line and the message. It holds nothing that
 // changes without news, so that a quiet incident is not edited.
-func slackText(i incident.Incident) (text, body string) {
+func slackText(i incident.Incident, quick about) (text, body string) {
 	text = escape(headline(i))
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s *%s*\n%s\n", icon(i), text, escape(next(i)))
@@ -94,7 +95,32 @@ func slackText(i incident.Incident) (text, body string) {
 		fmt.Fprintf(&b, "`%s` %s\n", e.At.UTC().Format(time.TimeOnly), escape(cut(e.What+": "+e.Text, 240)))
 	}
 	fmt.Fprintf(&b, "\n`watchdog why %s`  ·  %s  ·  since %s UTC", escape(i.ID), escape(i.Target.String()), i.OpenedAt.UTC().Format("2006-01-02 15:04:05"))
-	return cut(text, 300), cut(b.String(), maxSection)
+	foot := quick.slack()
+	return cut(text, 300), cut(b.String(), maxSection-len([]rune(foot))) + foot
+}
+
+// maxQuick bounds the quick reference within a message.
+const maxQuick = 600
+
+// slack is the quick reference as Slack shows it: whole links only.
+func (a about) slack() string {
+	foot := ""
+	if len(a.contacts) > 0 {
+		foot = "\n" + cut(escape(strings.Join(a.contacts, "  ·  ")), maxQuick)
+	}
+	links := ""
+	for _, l := range a.links {
+		sep := "  ·  "
+		if links == "" {
+			sep = "\n"
+		}
+		one := fmt.Sprintf("%s<%s|%s>", sep, escapeURL(l.URL), escape(strings.ReplaceAll(l.Name, "|", "/")))
+		if len(links)+len(one) > maxQuick {
+			break
+		}
+		links += one
+	}
+	return foot + links
 }
 
 func icon(i incident.Incident) string {
@@ -116,6 +142,11 @@ var everybody = regexp.MustCompile(`(?i)@(here|channel|everyone)`)
 func escape(s string) string {
 	s = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(oneLine(s))
 	return everybody.ReplaceAllString(s, "@\u200b$1")
+}
+
+// escapeURL keeps a URL of the configuration within its link.
+func escapeURL(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "%3C", ">", "%3E", "|", "%7C").Replace(oneLine(s))
 }
 
 func slackError(i incident.Incident, err error) error {

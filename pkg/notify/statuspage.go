@@ -30,7 +30,7 @@ type statusPage struct {
 	now       func() time.Time
 }
 
-var _ Notifier = (*statusPage)(nil)
+var _ Public = (*statusPage)(nil)
 
 func newStatuspage(c *config.Statuspage, now func() time.Time) (*statusPage, error) {
 	token, err := NewSecret(c.TokenFile)
@@ -42,6 +42,23 @@ func newStatuspage(c *config.Statuspage, now func() time.Time) (*statusPage, err
 }
 
 func (*statusPage) Name() string { return "statuspage" }
+
+// What names the page.
+func (s *statusPage) What() string {
+	if !s.publish {
+		return "page " + s.page + " can be read with the token; publish is off"
+	}
+	return "page " + s.page + " can be read with the token"
+}
+
+// Reach reads the page's component, or the page.
+func (s *statusPage) Reach(ctx context.Context) error {
+	path := "/v1/pages/" + s.page
+	if s.component != "" {
+		path += "/components/" + s.component
+	}
+	return s.send(ctx, http.MethodGet, path, nil, &struct{}{})
+}
 
 // publicStates in the order in which they may follow each other: the public
 // never reads that a problem went from "monitoring" back to "investigating".
@@ -146,11 +163,15 @@ func (s *statusPage) send(ctx context.Context, method, path string, body, answer
 	if err != nil {
 		return err
 	}
-	b, err := json.Marshal(body)
-	if err != nil {
-		return err
+	var sent io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		sent = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, s.url+path, bytes.NewReader(b))
+	req, err := http.NewRequestWithContext(ctx, method, s.url+path, sent)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,11 @@ import (
 // down, so a rung must not be skipped while a person holds the target or
 // watchdog cannot see.
 func Consider(f Facts) (incident.Plan, []incident.Answer) {
-	plan, answer := planFor(f)
+	then := f
+	if r := f.Incident.Asked; r != nil && r.Op == f.OpID {
+		then = asOf(f, r.Plan) // the plan that was put before a person, if it still fits
+	}
+	plan, answer := planFor(then)
 	if answer.Hold != "" {
 		plan = incident.Plan{Action: f.Rung.Action, Class: ClassOf(f.Rung.Action), Target: target(f)}
 		return incident.Plan{}, append([]incident.Answer{answer}, ask(guards(), f, plan)...)
@@ -53,11 +57,11 @@ func target(f Facts) incident.Target {
 }
 
 // Held returns the weightiest hold among the answers (Suppress, Freeze,
-// HandOver, Skip, Advise, Wait; "" when nothing holds), a one-line reason, and
+// HandOver, Skip, Advise, Wait, Ask; "" when nothing holds), a one-line reason, and
 // the latest RetryAt of the answers that say Wait.
 //
 // Skip outweighs Advise, so that what a person is advised is an action that
-// could be taken.
+// could be taken; and a person is asked only when nothing else speaks against it.
 func Held(answers []incident.Answer) (hold incident.Hold, reason string, retryAt time.Time) {
 	var worst incident.Answer
 	for _, a := range answers {
@@ -77,7 +81,7 @@ func Held(answers []incident.Answer) (hold incident.Hold, reason string, retryAt
 // weight orders holds; one that is not known weighs most, because it cannot be
 // understood.
 func weight(h incident.Hold) int {
-	order := []incident.Hold{"", incident.Wait, incident.Advise, incident.Skip, incident.HandOver, incident.Freeze, incident.Suppress}
+	order := []incident.Hold{"", incident.Ask, incident.Wait, incident.Advise, incident.Skip, incident.HandOver, incident.Freeze, incident.Suppress}
 	if i := slices.Index(order, h); i >= 0 {
 		return i
 	}

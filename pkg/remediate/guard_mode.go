@@ -6,13 +6,13 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// modeAllows: only mode auto acts; every other mode tells what would be done
-// (INV-47, INV-48).
+// modeAllows: modes auto and approve act, of which the latter asks for a person's
+// word as well; every other mode tells what would be done (INV-47, INV-48).
 func modeAllows(f Facts, p incident.Plan) incident.Answer {
 	why := cmp.Or(f.ModeWhy, "not set by anything")
 	mode := incident.Lowest(f.Mode)
-	if mode == incident.Auto {
-		return pass("mode auto (%s)", why)
+	if mode == incident.Auto || mode == incident.Approve {
+		return pass("mode %s (%s)", mode, why)
 	}
 	if p.Summary == "" {
 		return hold(incident.Advise, "mode %s (%s): would have planned a %s", mode, why, p.Action)

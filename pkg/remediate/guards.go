@@ -23,6 +23,7 @@ func guards() []guard {
 		{"hold", incident.C2, noHold},
 		{"silence", incident.C2, notSilenced},
 		{"mode", incident.C2, modeAllows},
+		{incident.ApprovalGuard, incident.C2, approved},
 		{"claim", incident.C2, oursToManage},
 		{"verdict", incident.C2, inBreach},
 		{"stale evidence", incident.C2, freshEvidence},

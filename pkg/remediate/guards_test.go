@@ -69,6 +69,14 @@ func TestGuardsHold(t *testing.T) {
 		{"INV-30 silenced", "scale", func(f *Facts) { f.Alert.Silenced = `silenced by 0d1a until 2026-01-01T13:00:00Z by eve "move"` }, "silence", incident.Suppress, `by eve "move"; expire the silence`},
 		{"INV-47 observe", "scale", func(f *Facts) { f.Mode = incident.Observe }, "mode", incident.Advise, "mode observe (set by rule error_rate): would have done: scale"},
 		{"suggest", "rollback", func(f *Facts) { f.Mode = incident.Suggest }, "mode", incident.Advise, "would have done: roll back"},
+		{"approve, and nobody answered", "scale", func(f *Facts) { f.Mode = incident.Approve }, "approval", incident.Ask, "0 of 1 approvals of plan"},
+		{"approve, and the word is for another op", "restart", func(f *Facts) { approval(f, "restart", "op-0", false) }, "approval", incident.Ask, "0 of 1 approvals"},
+		{"approve, and the word is for another plan", "scale", func(f *Facts) { approval(f, "rollback", f.OpID, false) }, "approval", incident.Ask, "eve (now) approved plan"},
+		{"denied", "scale", func(f *Facts) { approval(f, "scale", f.OpID, true) }, "approval", incident.Skip, "denied by eve (now) at"},
+		{"approved when the request was over", "scale", func(f *Facts) {
+			approval(f, "scale", f.OpID, false)
+			f.Incident.Asked = &incident.Request{Op: f.OpID, Until: f.Now}
+		}, "approval", incident.Ask, "ended at"},
 		{"INV-48 no mode", "job", func(f *Facts) { f.Mode = "" }, "mode", incident.Advise, "mode observe"},
 		{"INV-29 another installation", "scale", func(f *Facts) { f.Workload.Annotations = map[string]string{ClaimAnnotation: "staging"} }, "claim", incident.HandOver, "staging"},
 		{"INV-29 another installation has the autoscaler", "scale", func(f *Facts) {
@@ -384,4 +392,47 @@ func randomFacts(r *rand.Rand) Facts {
 	}
 	f.Unhealthy = r.IntN(6)
 	return f
+}
+
+// approval makes the mode approve, and a person answer the plan of an action.
+func approval(f *Facts, action, op string, denied bool) {
+	f.Mode = incident.Approve
+	planned := facts(action)
+	planned.OpID = f.OpID
+	p, _ := Consider(planned)
+	f.Ledger.Approved = map[string]incident.Approval{op: {Mark: incident.Mark{By: "eve", Reason: "now"}, Plan: p.Hash, Denied: denied}}
+}
+
+// What was approved is done, also when time has passed: a restart writes the time
+// of the plan that was shown.
+func TestAnApprovedPlanPasses(t *testing.T) {
+	for _, action := range []string{"scale", "restart", "rollback", "job"} {
+		f := facts(action)
+		f.Mode = incident.Approve
+		p, answers := Consider(f)
+		if h, reason, _ := Held(answers); h != incident.Ask {
+			t.Fatalf("%s: held by %q %s before anybody answered", action, h, reason)
+		}
+		f.Incident.Asked = &incident.Request{Op: f.OpID, Plan: p, At: f.Now, Until: f.Now.Add(time.Hour)}
+		f.Ledger.Approved = map[string]incident.Approval{f.OpID: {Mark: incident.Mark{By: "eve"}, Plan: p.Hash}}
+		f.Now = f.Now.Add(3 * time.Second)
+		again, answers := Consider(f)
+		if h, reason, _ := Held(answers); h != "" || again.Hash != p.Hash {
+			t.Fatalf("%s: held by %q %s; plan %.12s, was %.12s", action, h, reason, again.Hash, p.Hash)
+		}
+		f.Incident.Asked = nil
+		if _, answers = Recheck(f, again); !passes(answers) {
+			t.Fatalf("%s: not sent: %+v", action, answers)
+		}
+		// A word that is taken back counts until the write.
+		f.Ledger.Approved[f.OpID] = incident.Approval{Plan: p.Hash, Denied: true}
+		if _, answers = Recheck(f, again); passes(answers) {
+			t.Fatalf("%s: sent, and it was denied meanwhile", action)
+		}
+	}
+}
+
+func passes(answers []incident.Answer) bool {
+	h, _, _ := Held(answers)
+	return h == ""
 }

@@ -28,11 +28,7 @@ func Recheck(f Facts, planned incident.Plan) (incident.Plan, []incident.Answer) 
 
 // refit plans again as of the moment of the first plan and compares.
 func refit(f Facts, planned incident.Plan) (incident.Plan, incident.Answer) {
-	then := f
-	if at, err := time.Parse(time.RFC3339, planned.After); err == nil && planned.Action == "restart" {
-		then.Now = at
-	}
-	again, a := planFor(then)
+	again, a := planFor(asOf(f, planned))
 	a.Guard = "still fits"
 	switch {
 	case a.Hold != "":
@@ -47,6 +43,14 @@ func refit(f Facts, planned incident.Plan) (incident.Plan, incident.Answer) {
 		a = answer(a.Guard, "", "%s is still %s; resourceVersion %s, was %s when planned", planned.Field, planned.Before, again.Object.ResourceVersion, planned.Object.ResourceVersion)
 	}
 	return again, a
+}
+
+// asOf gives the facts the moment of a plan that writes it: a restart does.
+func asOf(f Facts, planned incident.Plan) Facts {
+	if at, err := time.Parse(time.RFC3339, planned.After); err == nil && planned.Action == "restart" {
+		f.Now = at
+	}
+	return f
 }
 
 // recheckRevert asks again whether what a lease wrote still stands.

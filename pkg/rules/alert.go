@@ -20,9 +20,10 @@ type Alert struct {
 	Bound float64 `json:"bound"`
 	Above bool    `json:"above"`
 	Unit  string  `json:"unit,omitempty"`
-	// Usual and Noise are State's.
+	// Usual, Noise and Rising are State's.
 	Usual       float64   `json:"usual,omitempty"`
 	Noise       float64   `json:"noise,omitempty"`
+	Rising      []float64 `json:"rising,omitempty"`
 	SourceKind  string    `json:"sourceKind,omitempty"`
 	ActiveAt    time.Time `json:"activeAt,omitzero"`
 	FiredAt     time.Time `json:"firedAt,omitzero"`
@@ -52,7 +53,7 @@ func (c *compiled) labels(target string, s State) map[string]string {
 func (c *compiled) alert(target string, s State, l map[string]string) Alert {
 	return Alert{
 		Rule: c.Name, Target: target, Severity: c.Severity, State: s.State, Verdict: s.Verdict, Reason: c.Reason(s),
-		Value: s.Value, Bound: c.Bound, Above: c.Above, Unit: c.Unit, SourceKind: c.SourceKind, Usual: s.Usual, Noise: s.Noise,
+		Value: s.Value, Bound: c.Bound, Above: c.Above, Unit: c.Unit, SourceKind: c.SourceKind, Usual: s.Usual, Noise: s.Noise, Rising: s.Rising,
 		ActiveAt: s.ActiveAt, FiredAt: s.FiredAt, EvaluatedAt: s.EvaluatedAt, LastDataAt: s.LastDataAt,
 		Labels: l,
 	}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -50,7 +51,13 @@ type State struct {
 	// fired; zeros if too little was seen.
 	Usual, Noise float64
 	well         history
+	// Rising are the last values in breach until the alert fired, oldest first: by
+	// them an effect is told from what would have come anyway.
+	Rising []float64
 }
+
+// keepRising is how many values are kept of a breach that becomes an alert.
+const keepRising = 8
 
 // Eval moves one alert on. It is pure: the same arguments give the same result,
 // live, in replay and in a backtest. An unknown observation changes nothing but
@@ -106,6 +113,7 @@ func rise(r *Rule, prev, next State, at time.Time) State {
 		next.well.add(next.Value, at)
 		return inactive(next)
 	}
+	next.Rising = append(slices.Clone(prev.Rising[max(0, len(prev.Rising)-keepRising+1):]), next.Value)
 	if next.State != Pending {
 		next.State, next.ActiveAt, next.Held = Pending, at, 0
 	} else if prev.Verdict == Breach {
@@ -154,7 +162,7 @@ func seen(r *Rule, prev State, at time.Time) time.Duration {
 func inactive(s State) State {
 	s.State = Inactive
 	s.ActiveAt, s.FiredAt, s.ClearSince = time.Time{}, time.Time{}, time.Time{}
-	s.Held, s.ClearHeld = 0, 0
+	s.Held, s.ClearHeld, s.Rising = 0, 0, nil
 	return s
 }
 

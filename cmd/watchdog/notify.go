@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/spf13/cobra"
+
+	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/notify"
+)
+
+func newNotify() *cobra.Command {
+	c := &cobra.Command{Use: "notify", Short: "Prove that people can be told", Args: exactly(0, "a sub-command")}
+	c.AddCommand(newNotifyTest())
+	return c
+}
+
+func newNotifyTest() *cobra.Command {
+	file, only, severity := "", "", string(incident.P3)
+	c := &cobra.Command{
+		Use:   "test --config FILE",
+		Short: "Send a test through each receiver, and take it back",
+		Long: `Test opens an incident that says it is a test at each receiver of a configuration,
+and resolves it at once. It needs the secrets that the file names, so it is best run
+where watchdog runs. Nothing is posted on a public status page: of that, only
+whether the page can be read with the token is tried.
+
+PagerDuty pages whoever is on call for the service: by --severity its urgency is
+that of an incident of watchdog's.
+
+Exit status: 0 every receiver took it, 1 one did not, 2 wrong usage.`,
+		Example: `  kubectl exec -n watchdog deploy/watchdog -- watchdog notify test --config /etc/watchdog/watchdog.yaml
+  watchdog notify test --config watchdog.yaml --receiver slack`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			s := incident.Severity(strings.ToUpper(severity))
+			if file == "" || !slices.Contains([]incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}, s) {
+				return misused{errors.New("--config FILE is required; --severity is P0, P1, P2 or P3")}
+			}
+			cfg, err := config.Load(file)
+			if err != nil {
+				return err
+			}
+			all, err := notify.FromConfig(cfg, time.Now)
+			if err != nil {
+				return err
+			}
+			var names []string
+			for _, n := range all {
+				names = append(names, n.Name())
+			}
+			if only != "" {
+				all = slices.DeleteFunc(all, func(n notify.Notifier) bool { return n.Name() != only })
+			}
+			if len(all) == 0 {
+				return fmt.Errorf("%s: no receiver %q; there are: %s", file, only, orDash(strings.Join(names, ", ")))
+			}
+			return tryAll(c.Context(), c.OutOrStdout(), all, rehearsal(s, whoami(), time.Now()))
+		},
+	}
+	c.Flags().StringVar(&file, "config", "", "configuration file")
+	c.Flags().StringVar(&only, "receiver", "", "only this one")
+	c.Flags().StringVar(&severity, "severity", severity, "of the test")
+	return c
+}
+
+// rehearsal is an incident about nothing, that needs a person so that every
+// receiver takes it.
+func rehearsal(s incident.Severity, by string, now time.Time) incident.Incident {
+	text := "this is a test by " + by + ": nothing is wrong, and nothing is to be done"
+	return incident.Incident{
+		ID: "test-" + strings.ToLower(ulid.Make().String()), Target: incident.Target{Name: "TEST", Namespace: "watchdog", Kind: "test", Workload: "notify"}, Phase: incident.Escalated, Severity: s, Lead: "notify test",
+		Alerts: []incident.Alert{{Rule: "notify test", Severity: s, Firing: true, Verdict: incident.Breach, Reason: text, Was: text, ActiveAt: now, EvaluatedAt: now}}, Paged: true, PageReason: text, OpenedAt: now, UpdatedAt: now,
+		Timeline: []incident.Entry{{At: now, What: "test", Text: text}},
+	}
+}
+
+// tryAll tells each receiver of the incident and of its end, and says how it went.
+func tryAll(ctx context.Context, w io.Writer, all []notify.Notifier, open incident.Incident) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "RECEIVER\tRESULT\tTOOK\tDETAIL")
+	failed := 0
+	for _, n := range all {
+		began := time.Now()
+		detail, err := tryOne(ctx, n, open)
+		result := "ok"
+		if err != nil {
+			result, detail = "FAILED", strings.Join(strings.Fields(err.Error()), " ")
+			failed++
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", n.Name(), result, time.Since(began).Round(time.Millisecond), detail)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d receivers did not take the test", failed, len(all))
+	}
+	return nil
+}
+
+// tryTimeout bounds the test of one receiver.
+const tryTimeout = 20 * time.Second
+
+func tryOne(ctx context.Context, n notify.Notifier, open incident.Incident) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	if p, public := n.(notify.Public); public {
+		return "nothing was posted: " + p.What(), p.Reach(ctx)
+	}
+	r, err := n.Notify(ctx, open, incident.Receipt{})
+	if err != nil {
+		return "", err
+	}
+	r.At = time.Now()
+	over := open
+	over.Phase, over.ResolvedAt = incident.Resolved, time.Now()
+	over.Alerts = slices.Clone(open.Alerts)
+	over.Alerts[0].Firing = false
+	end, err := n.Notify(ctx, over, r)
+	if err != nil {
+		return "", fmt.Errorf("opened as %s, and not resolved: %w", orDash(r.Ref), err)
+	}
+	return strings.TrimSpace("opened and resolved " + end.Ref), nil
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v4"
+
+	"watchdog.io/watchdog/pkg/calendar"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/review"
+	"watchdog.io/watchdog/pkg/rules"
+)
+
+type reviewing struct {
+	cluster
+	notes, format     string
+	check             bool
+	url, query, token string
+	bound             float64
+}
+
+func newReview() *cobra.Command {
+	r := reviewing{}
+	c := &cobra.Command{
+		Use:   "review ID",
+		Short: "Write the post-incident review of an incident from its record",
+		Long: `Review fills in the runbook's review (8.2): when it began, was detected, acted upon,
+acknowledged, mitigated and over; what the rules saw; the timeline; what was done
+with its verdict, and what was not, with the reason; who was told. Each time names
+the row of the timeline it comes from, and the same record gives the same bytes.
+
+What only people know comes from --notes, a YAML file:
+
+  root_cause: ...
+  impact: ...
+  lessons: ...
+  action_items:
+    - { what: alert on pool size, owner: alice, due: 2026-01-31 }
+
+With --url and --query, the HTML shows the signal over the incident.
+
+Exit status: 0 written, 1 could not be, or with --check a part is missing that a P0
+or P1 must have, 2 wrong usage.`,
+		Example: `  watchdog review 01m869s2 > review.md
+  watchdog review 01m869s2 --notes notes.yaml --check
+  watchdog review 01m869s2 -o html --url http://prometheus:9090 --query 'job:latency:p95{target="cart"}' --bound 0.5 > review.html`,
+		Args: exactly(1, "one ID"),
+		RunE: func(c *cobra.Command, args []string) error { return r.run(c, args[0]) },
+	}
+	r.register(c)
+	f := c.Flags()
+	f.StringVarP(&r.format, "output", "o", "markdown", "markdown, html or json")
+	f.StringVar(&r.notes, "notes", "", "YAML file with root_cause, impact, lessons and action_items")
+	f.BoolVar(&r.check, "check", false, "exit 1 and say what is missing, instead of writing the review of a P0 or P1 that is not complete")
+	f.StringVar(&r.url, "url", "", "base URL of watchdog or of a Prometheus that has the signal")
+	f.StringVar(&r.query, "query", "", "PromQL for the signal, one series")
+	f.StringVar(&r.token, "bearer-token-file", "", "file with a bearer token for --url")
+	f.Float64Var(&r.bound, "bound", math.NaN(), "draw a line here: beyond it was bad")
+	f.Lookup("bound").DefValue = "none"
+	return c
+}
+
+func (r *reviewing) run(c *cobra.Command, id string) error {
+	if r.format != "markdown" && r.format != "html" && r.format != "json" {
+		return misused{fmt.Errorf("--output %q: use markdown, html or json", r.format)}
+	}
+	if (r.url == "") != (r.query == "") {
+		return misused{errors.New("--url and --query go together")}
+	}
+	notes, err := readNotes(r.notes)
+	if err != nil {
+		return err
+	}
+	inc, err := r.incident(c, id)
+	if err != nil {
+		return err
+	}
+	v := review.Of(inc, notes, fiveDays)
+	if missing := v.Missing(); r.check && v.Required() && len(missing) > 0 {
+		return fmt.Errorf("the review of %s (%s) is not complete; missing: %s", inc.ID, inc.Severity, strings.Join(missing, "; "))
+	}
+	if r.url != "" {
+		if v.Picture, err = r.picture(c, v, inc); err != nil {
+			return err
+		}
+	}
+	switch r.format {
+	case "json":
+		return printJSON(c.OutOrStdout(), v)
+	case "html":
+		return v.HTML(c.OutOrStdout())
+	}
+	return v.Markdown(c.OutOrStdout())
+}
+
+func readNotes(file string) (review.Notes, error) {
+	var n review.Notes
+	if file == "" {
+		return n, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return n, fmt.Errorf("read --notes: %w", err)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(&n); err != nil {
+		return n, fmt.Errorf("read --notes %s: %w", file, err)
+	}
+	return n, nil
+}
+
+// fiveDays is when the review of what ended then is due: five working days later.
+func fiveDays(end time.Time) time.Time {
+	week, err := calendar.New([]calendar.Interval{{Weekdays: []string{"monday:friday"}}})
+	if err != nil {
+		panic(err) // a constant
+	}
+	return week.After(end, 5*24*time.Hour)
+}
+
+// picturePoints bounds a picture.
+const picturePoints = 600
+
+// picture asks for the signal from a little before the incident to a little after it.
+func (r *reviewing) picture(c *cobra.Command, v review.Review, inc incident.Incident) (*review.Picture, error) {
+	ask, err := rules.NewRemoteRange(rules.RemoteOptions{URL: r.url, Timeout: commandTimeout, BearerTokenFile: r.token})
+	if err != nil {
+		return nil, err
+	}
+	from, to := v.Marks[0].At, v.Ended
+	if to.IsZero() {
+		to = inc.UpdatedAt
+	}
+	margin := max(5*time.Minute, to.Sub(from)/5)
+	from, to = from.Add(-margin), to.Add(margin)
+	step := max(5*time.Second, (to.Sub(from) / picturePoints).Truncate(time.Second))
+	lines, err := ask(c.Context(), r.query, from, to, step)
+	if err != nil {
+		return nil, err
+	}
+	if len(lines) != 1 {
+		return nil, fmt.Errorf("--query gives %d series between %s and %s; a picture needs one", len(lines), from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
+	}
+	p := &review.Picture{Name: r.query, Bound: r.bound}
+	for _, d := range lines[0].Points {
+		if !d.Histogram && !math.IsNaN(d.Value) && !math.IsInf(d.Value, 0) {
+			p.Points = append(p.Points, review.Point{At: time.UnixMilli(d.At), Value: d.Value})
+		}
+	}
+	return p, nil
+}

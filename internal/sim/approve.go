@@ -1,0 +1,50 @@
+package sim
+
+import (
+	"hash/fnv"
+	"maps"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// requested is the person who is asked to approve a plan. What they do follows from
+// the op's id alone, so that stories without approvals stay what they are: most say
+// yes within minutes; some say no, take it back, mean another plan or never answer.
+func (w *World) requested(i incident.Incident) {
+	r := i.Asked
+	if r == nil || w.oracle.asked[r.Op] {
+		return
+	}
+	w.oracle.asked[r.Op] = true
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(r.Op))
+	dice := h.Sum32()
+	wait := time.Duration(1+dice%150) * time.Second
+	say := func(after time.Duration, a incident.Approval) {
+		w.clock.after(after, -1, func() {
+			a.At = w.clock.now
+			w.say("a person answers the request of op %s: denied %t, plan %.12s", r.Op, a.Denied, a.Plan)
+			w.tellLedger(func(l *incident.Ledger) {
+				l.Approved = maps.Clone(l.Approved)
+				if l.Approved == nil {
+					l.Approved = map[string]incident.Approval{}
+				}
+				l.Approved[r.Op] = a
+			})
+			w.oracle.approved[r.Op] = a
+		})
+	}
+	yes := incident.Approval{Mark: incident.Mark{By: "somebody"}, Plan: r.Plan.Hash}
+	switch n := dice / 150 % 10; {
+	case n < 6:
+		say(wait, yes)
+	case n == 6:
+		say(wait, incident.Approval{Mark: yes.Mark, Plan: r.Plan.Hash, Denied: true})
+	case n == 7:
+		say(wait, incident.Approval{Mark: yes.Mark, Plan: "another plan"})
+	case n == 8:
+		say(wait, yes)
+		say(wait+2*time.Second, incident.Approval{Mark: yes.Mark, Plan: r.Plan.Hash, Denied: true})
+	}
+}

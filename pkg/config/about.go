@@ -1,0 +1,58 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// ReviewDay is the day by which the runbook is to be looked through again, as its
+// beginning in UTC. Zero: none is given.
+func (c *Config) ReviewDay() time.Time {
+	if c.Runbook == nil {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.DateOnly, c.Runbook.ReviewBy)
+	if err != nil {
+		return time.Time{} // refused when it was loaded
+	}
+	return t
+}
+
+// Limits of the quick reference: all of it goes onto a page.
+const (
+	maxContacts = 20
+	maxLinks    = 20
+)
+
+func (v *validator) about(c *Config) {
+	if n := len(c.Contacts); n > maxContacts {
+		v.fail(at{"contacts"}, "%d contacts: at most %d fit on a page", n, maxContacts)
+	}
+	for i, x := range c.Contacts {
+		a := at{"contacts", i}
+		if strings.TrimSpace(x.Name) == "" {
+			v.fail(a.key("name"), "a contact needs a name: of the person or the role")
+		}
+		if x.Phone == "" && x.Email == "" && x.Slack == "" {
+			v.fail(a, "%s cannot be reached: give phone, email or slack", or(x.Name, "this contact"))
+		}
+	}
+	if n := len(c.Links); n > maxLinks {
+		v.fail(at{"links"}, "%d links: at most %d fit on a page", n, maxLinks)
+	}
+	for i, l := range c.Links {
+		a := at{"links", i}
+		if strings.TrimSpace(l.Name) == "" {
+			v.fail(a.key("name"), "a link needs a name: what it shows")
+		}
+		v.url(a.key("url"), l.URL)
+	}
+	if r := c.Runbook; r != nil {
+		if r.URL != "" {
+			v.url(at{"runbook", "url"}, r.URL)
+		}
+		if _, err := time.Parse(time.DateOnly, r.ReviewBy); r.ReviewBy != "" && err != nil {
+			v.fail(at{"runbook", "review_by"}, "%q is no day; write 2026-12-19", r.ReviewBy)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package incident
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+)
+
+// Request is a plan that waits for a person's approval. It is for this one op: the
+// op that goes on has the request's id, so that an approval is used at most once.
+type Request struct {
+	Op   string `json:"op"`
+	Rule string `json:"rule"`
+	Rung int    `json:"rung"`
+	// Plan is what was shown to the person; its Hash is what they approve.
+	Plan  Plan      `json:"plan"`
+	At    time.Time `json:"at"`
+	Until time.Time `json:"until"`
+	// Why is what still speaks against it: that nobody has answered, or that an
+	// answer does not fit.
+	Why string `json:"why,omitempty"`
+}
+
+// Approval is a person's word on a request.
+type Approval struct {
+	Mark
+	// Plan is the hash of the plan that the word is about.
+	Plan   string `json:"plan"`
+	Denied bool   `json:"denied,omitempty"`
+}
+
+// DefaultApproval is how long a request waits when the policy does not say.
+const DefaultApproval = time.Hour
+
+// Asks reports whether the request is for the given rung of a rule.
+func (i Incident) Asks(rule string, rung int) bool {
+	return i.Asked != nil && i.Asked.Rule == rule && i.Asked.Rung == rung
+}
+
+// ApproveCommand is what a person types to say yes to what is asked.
+func (i Incident) ApproveCommand() string {
+	if i.Asked == nil {
+		return ""
+	}
+	return fmt.Sprintf("watchdog approve %s --plan %.12s", i.ID, i.Asked.Plan.Hash)
+}
+
+// ask puts a plan before a person, once. Another plan for the same rung is
+// another request: what was approved before does not count for it.
+func (s *step) ask(e Considered) {
+	lead := s.i.Alerts[s.leading()]
+	s.i.HeldSince = time.Time{}
+	switch r := s.i.Asked; {
+	case !s.i.Asks(lead.Rule, lead.Next) || r.Op != e.OpID || r.Plan.Hash != e.Plan.Hash:
+		until := s.at.Add(cmp.Or(s.p.Approval, DefaultApproval))
+		s.i.Asked = &Request{Op: e.OpID, Rule: lead.Rule, Rung: lead.Next, Plan: e.Plan, At: s.at, Until: until, Why: e.Reason}
+		text := fmt.Sprintf("approval is needed until %s: %s (plan %.12s)", until.UTC().Format("2006-01-02 15:04:05"), e.Plan.Summary, e.Plan.Hash)
+		if s.i.Paged {
+			s.note("asked", text)
+		} else {
+			s.page(text)
+		}
+	case !s.at.Before(r.Until):
+		s.i.Asked = nil
+		s.end(fmt.Sprintf("not done: %s: nobody approved it within %s", e.Plan.Summary, r.Until.Sub(r.At)), true)
+		return
+	case r.Why != e.Reason:
+		r.Why = e.Reason
+		s.note("not approved", e.Reason)
+	}
+	s.enter(Open)
+	s.i.NextAt = s.at.Add(s.p.Retry)
+}
+
+// answered ends a request: a person has said yes or no, or the plan is no longer one
+// to ask about. What only waits a moment keeps it.
+func (s *step) answered(e Considered) {
+	r := s.i.Asked
+	if r == nil || e.Hold == Wait || e.Hold == Freeze || e.Hold == Suppress {
+		return
+	}
+	s.i.Asked = nil
+	for _, a := range e.Answers {
+		if a.Guard == ApprovalGuard && e.Hold == "" {
+			s.note("approved", a.Reason)
+		}
+	}
+}
+
+// ApprovalGuard is the name of the guard that wants a person's word.
+const ApprovalGuard = "approval"

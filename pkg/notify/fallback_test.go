@@ -1,0 +1,73 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// standIn is a fake that is a fallback for the receiver named primary.
+type standIn struct{ *fake }
+
+func (standIn) FallbackFor() string { return "primary" }
+
+// TestAFallbackIsToldWhenThePrimaryIsDead_INV42 plays each way in which a receiver
+// can fail to take a page, and counts from the decision.
+func TestAFallbackIsToldWhenThePrimaryIsDead_INV42(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		do     func(context.Context, incident.Incident) error
+		within time.Duration // 0: never
+	}{
+		{"takes it", func(context.Context, incident.Incident) error { return nil }, 0},
+		{"takes it in the end", func() func(context.Context, incident.Incident) error {
+			n := 0
+			return func(context.Context, incident.Incident) error {
+				if n++; n < 4 {
+					return errors.New("down")
+				}
+				return nil
+			}
+		}(), 0},
+		{"is down", func(context.Context, incident.Incident) error { return errors.New("down") }, time.Minute},
+		{"hangs", func(ctx context.Context, _ incident.Incident) error { <-ctx.Done(); return ctx.Err() }, time.Minute},
+		{"refuses", func(context.Context, incident.Incident) error { return &Failure{Err: errors.New("no"), Final: true} }, time.Minute},
+		{"asks for an hour", func(context.Context, incident.Incident) error {
+			return &Failure{Err: errors.New("429"), After: time.Hour}
+		}, time.Minute},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var at time.Duration
+			begin := time.Now()
+			spare := standIn{&fake{name: "spare", do: func(context.Context, incident.Incident) error {
+				if at == 0 {
+					at = time.Since(begin)
+				}
+				return nil
+			}}}
+			x := outbox(t, t.TempDir(), nil, &fake{name: "primary", do: tc.do}, spare)
+			defer running(t, x)()
+			i := trouble()
+			i.UpdatedAt = t0
+			x.Tell(i)
+			time.Sleep(10 * time.Minute)
+			synctest.Wait()
+			if tc.within == 0 && spare.count() > 0 || tc.within > 0 && (spare.count() != 1 || at > tc.within) {
+				t.Errorf("a primary that %s: the fallback was told %d times, first after %s", tc.name, spare.count(), at)
+			}
+			// Who was told of the beginning hears of the end, and nobody else does.
+			i = over(i)
+			i.UpdatedAt = t0.Add(time.Hour)
+			x.Tell(i)
+			time.Sleep(10 * time.Minute)
+			synctest.Wait()
+			if want := map[bool]int{true: 2}[tc.within > 0]; spare.count() != want {
+				t.Errorf("a primary that %s: %d messages after the end, want %d", tc.name, spare.count(), want)
+			}
+		})
+	}
+}
