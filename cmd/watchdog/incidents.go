@@ -14,6 +14,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
+	"watchdog.io/watchdog/pkg/people"
 )
 
 func newIncidents() *cobra.Command {
@@ -120,32 +121,7 @@ func (f *cluster) incident(c *cobra.Command, id string) (incident.Incident, erro
 	if err != nil {
 		return incident.Incident{}, err
 	}
-	return pick(all, id)
-}
-
-// pick finds one incident by id, by a unique beginning of it, or the newest of a target.
-func pick(all []incident.Incident, id string) (incident.Incident, error) {
-	var hits []incident.Incident
-	for _, i := range all {
-		switch {
-		case i.ID == id:
-			return i, nil
-		case strings.HasPrefix(i.ID, strings.ToLower(id)):
-			hits = append(hits, i)
-		}
-	}
-	if len(hits) == 1 {
-		return hits[0], nil
-	}
-	if len(hits) > 1 {
-		return incident.Incident{}, fmt.Errorf("%d incidents begin with %q; give more of the id", len(hits), id)
-	}
-	for _, i := range all {
-		if i.Target.Name == id || i.Target.Workload == id {
-			return i, nil
-		}
-	}
-	return incident.Incident{}, fmt.Errorf("no incident %q; `watchdog incidents` lists them", id)
+	return people.Pick(all, id)
 }
 
 func printJSON(w io.Writer, v any) error {

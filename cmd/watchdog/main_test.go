@@ -98,33 +98,3 @@ func TestUndoFindsWhatHasALease(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func TestAnIncidentIsFoundByBeginningOrTarget(t *testing.T) {
-	a, b := sample(), sample()
-	b.ID, b.Target.Name = "01abd", "cart"
-	all := []incident.Incident{a, b}
-	for id, want := range map[string]string{"01abc": "01abc", "01ABD": "01abd", "cart": "01abd", "shop": "01abc"} {
-		if got, err := pick(all, id); err != nil || got.ID != want {
-			t.Errorf("%s: %s, %v", id, got.ID, err)
-		}
-	}
-	for id, want := range map[string]string{"01ab": "2 incidents begin with", "zz": "no incident"} {
-		if _, err := pick(all, id); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", id, err)
-		}
-	}
-}
-
-func TestAckFindsTheIncidentThatNeedsSomebody(t *testing.T) {
-	all := []incident.Incident{{ID: "01a1", Phase: incident.Escalated}, {ID: "01a2", Phase: incident.Open}, {ID: "01b1", Phase: incident.Resolved}}
-	for word, want := range map[string]string{"01A1": "01a1", "01a2": "01a2"} {
-		if got, err := acknowledgeable(all, word); err != nil || got.ID != want {
-			t.Errorf("%s: %s, %v", word, got.ID, err)
-		}
-	}
-	for word, want := range map[string]string{"01a": "2 incidents begin with", "01b": "nothing to take on", "02": `no incident "02"`} {
-		if _, err := acknowledgeable(all, word); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", word, err)
-		}
-	}
-}

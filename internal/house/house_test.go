@@ -35,9 +35,10 @@ var mayImport = map[string][]string{
 	"pkg/kube":      {"pkg/incident", "pkg/remediate"},
 	"pkg/engine":    {"pkg/incident", "pkg/remediate", "pkg/audit"},
 	"pkg/review":    {"pkg/incident"},
+	"pkg/people":    {"pkg/incident"},
 	"pkg/web":       {"pkg/incident", "pkg/hints"},
-	"pkg/app":       {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/notify", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/web"},
-	"cmd/watchdog":  {"pkg/app", "pkg/calendar", "pkg/config", "pkg/incident", "pkg/kube", "pkg/notify", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
+	"pkg/app":       {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/web"},
+	"cmd/watchdog":  {"pkg/app", "pkg/calendar", "pkg/config", "pkg/incident", "pkg/kube", "pkg/notify", "pkg/people", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
 
 	"pkg/alertmanager": {},
 }
@@ -46,6 +47,7 @@ var mayImport = map[string][]string{
 var mayUse = map[string][]string{
 	"pkg/incident": {}, // the core is pure: explored, simulated and replayed as it is
 	"pkg/review":   {},
+	"pkg/people":   {},
 	"pkg/audit":    {}, // must stay trivially correct
 	"pkg/disk":     {},
 	"pkg/diagnose": {},

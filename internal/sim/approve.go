@@ -28,9 +28,9 @@ func (w *World) requested(i incident.Incident) {
 			w.tellLedger(func(l *incident.Ledger) {
 				l.Approved = maps.Clone(l.Approved)
 				if l.Approved == nil {
-					l.Approved = map[string]incident.Approval{}
+					l.Approved = map[string]map[string]incident.Approval{}
 				}
-				l.Approved[r.Op] = a
+				l.Approved[r.Op] = map[string]incident.Approval{a.By: a}
 			})
 			w.oracle.approved[r.Op] = a
 		})

@@ -223,7 +223,7 @@ func (p *Policy) rung(target, rule string, index int) engine.Rung {
 	low, who := lowest(modes)
 	return engine.Rung{
 		Mode: low, ModeWhy: who,
-		Options: remediate.Options{By: o.By, AtLeast: o.AtLeast, Max: o.Max, Lease: time.Duration(o.Lease), Job: p.jobs[o.Template], JobName: o.Template, SingleSource: how.singleSource},
+		Options: remediate.Options{By: o.By, AtLeast: o.AtLeast, Max: o.Max, Lease: time.Duration(o.Lease), Job: p.jobs[o.Template], JobName: o.Template, SingleSource: how.singleSource, Approvals: o.Approvals, CoolOff: time.Duration(o.CoolOff)},
 	}
 }
 

@@ -202,6 +202,9 @@ func rungDefaults(ladder []Rung, window time.Duration) {
 		orDuration(&o.Settle, 30*time.Second)
 		orDuration(&o.Verify, max(5*time.Minute, 2*window))
 		orInt(&o.Attempts, 1)
+		if o.Mode == "" && (o.Approvals > 0 || o.CoolOff > 0) {
+			o.Mode = incident.Approve
+		}
 		if ladder[i].Action == "scale" {
 			orDuration(&o.Lease, 2*time.Hour)
 		}

@@ -281,6 +281,12 @@ type RungOptions struct {
 	Attempts int           `yaml:"attempts,omitempty"`
 	Mode     incident.Mode `yaml:"mode,omitempty"` // how far watchdog may go with this rung; default: the rule's
 
+	// Approvals is how many people must say yes to the plan; the rung's mode is then approve. With two or more, accounts of
+	// programs do not count. Default 1.
+	Approvals int `yaml:"approvals,omitempty"`
+	// CoolOff is how long an approved plan still waits for somebody who objects (`watchdog deny`). Default: not at all.
+	CoolOff model.Duration `yaml:"cool_off,omitempty"`
+
 	By      string         `yaml:"by,omitempty"`       // scale: a share of the present replicas ("25%", rounded up) or a number
 	AtLeast int            `yaml:"at_least,omitempty"` // scale: an absolute number; never lowers
 	Max     int            `yaml:"max,omitempty"`      // scale: the most replicas it may ask for

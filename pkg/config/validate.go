@@ -393,6 +393,15 @@ func (v *validator) ladder(a at, ladder []Rung, metric string, c *Config) {
 				v.fail(option("template"), "there is no job template %q in job_templates", o.Template)
 			}
 		}
+		if (o.Approvals != 0 || o.CoolOff != 0) && o.Mode != incident.Approve && o.Mode != "" {
+			v.fail(option("mode"), "mode %s asks nobody: approvals and cool_off need mode approve", o.Mode)
+		}
+		if o.Approvals < 0 || o.Approvals > 10 {
+			v.fail(option("approvals"), "approvals %d: use 1 to 10", o.Approvals)
+		}
+		if o.CoolOff != 0 {
+			v.span(option("cool_off"), time.Duration(o.CoolOff), time.Second, 5*time.Minute)
+		}
 		if o.Attempts < 1 || o.Attempts > 10 {
 			v.fail(option("attempts"), "attempts %d: use 1 to 10", o.Attempts)
 		}

@@ -72,10 +72,10 @@ func (r Rate) MarshalYAML() (any, error) { return r.String(), nil }
 // rungFields are the options that each action takes, besides those that all take.
 var rungFields = map[string][]string{
 	"capture":  {},
-	"scale":    {"by", "at_least", "max", "lease", "settle", "verify", "attempts", "mode"},
-	"restart":  {"settle", "verify", "attempts", "mode"},
-	"rollback": {"only_if", "settle", "verify", "mode"},
-	"job":      {"template", "settle", "verify", "attempts", "mode"},
+	"scale":    {"by", "at_least", "max", "lease", "settle", "verify", "attempts", "mode", "approvals", "cool_off"},
+	"restart":  {"settle", "verify", "attempts", "mode", "approvals", "cool_off"},
+	"rollback": {"only_if", "settle", "verify", "mode", "approvals", "cool_off"},
+	"job":      {"template", "settle", "verify", "attempts", "mode", "approvals", "cool_off"},
 	"page":     {},
 }
 

@@ -69,7 +69,7 @@ func (e *Engine) consider(ctx context.Context, setup *Setup, ts TargetSetup, inc
 	}
 	hold, reason, retryAt := remediate.Held(answers)
 	e.metrics.answered(answers)
-	return incident.Considered{At: e.o.Now(), OpID: id, Plan: plan, Ready: facts.Workload.Ready, Config: setup.Config, Answers: answers, Hold: hold, Reason: reason, RetryAt: retryAt}, nil
+	return incident.Considered{At: e.o.Now(), OpID: id, Plan: plan, Ready: facts.Workload.Ready, Config: setup.Config, Answers: answers, Hold: hold, Reason: reason, RetryAt: retryAt, Quorum: facts.Options.Approvals, CoolOff: facts.Options.CoolOff}, nil
 }
 
 // recheck looks again at everything a moment before the write (INV-12).

@@ -3,6 +3,7 @@ package incident
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,14 @@ type Request struct {
 	Plan  Plan      `json:"plan"`
 	At    time.Time `json:"at"`
 	Until time.Time `json:"until"`
+	// By is who asked for the action; they do not approve it. Quorum is how many
+	// people must say yes, and CoolOff how long it then still waits for a no.
+	By      string        `json:"by,omitempty"`
+	Quorum  int           `json:"quorum,omitempty"`
+	CoolOff time.Duration `json:"coolOff,omitempty"`
+	// ReadyAt is since when as many have said yes: the cool-off counts from when
+	// watchdog saw it, whatever time the words bear.
+	ReadyAt time.Time `json:"readyAt,omitzero"`
 	// Why is what still speaks against it: that nobody has answered, or that an
 	// answer does not fit.
 	Why string `json:"why,omitempty"`
@@ -53,7 +62,7 @@ func (s *step) ask(e Considered) {
 	switch r := s.i.Asked; {
 	case !s.i.Asks(lead.Rule, lead.Next) || r.Op != e.OpID || r.Plan.Hash != e.Plan.Hash:
 		until := s.at.Add(cmp.Or(s.p.Approval, DefaultApproval))
-		s.i.Asked = &Request{Op: e.OpID, Rule: lead.Rule, Rung: lead.Next, Plan: e.Plan, At: s.at, Until: until, Why: e.Reason}
+		s.i.Asked = &Request{Op: e.OpID, Rule: lead.Rule, Rung: lead.Next, Plan: e.Plan, At: s.at, Until: until, Quorum: max(1, e.Quorum), CoolOff: e.CoolOff, Why: e.Reason}
 		text := fmt.Sprintf("approval is needed until %s: %s (plan %.12s)", until.UTC().Format("2006-01-02 15:04:05"), e.Plan.Summary, e.Plan.Hash)
 		if s.i.Paged {
 			s.note("asked", text)
@@ -68,6 +77,7 @@ func (s *step) ask(e Considered) {
 		r.Why = e.Reason
 		s.note("not approved", e.Reason)
 	}
+	s.i.Asked.ReadyAt = time.Time{}
 	s.enter(Open)
 	s.i.NextAt = s.at.Add(s.p.Retry)
 }
@@ -76,6 +86,9 @@ func (s *step) ask(e Considered) {
 // to ask about. What only waits a moment keeps it.
 func (s *step) answered(e Considered) {
 	r := s.i.Asked
+	if r != nil && r.ReadyAt.IsZero() && slices.ContainsFunc(e.Answers, func(a Answer) bool { return a.Guard == ApprovalGuard && a.Hold == Wait }) {
+		r.ReadyAt = s.at
+	}
 	if r == nil || e.Hold == Wait || e.Hold == Freeze || e.Hold == Suppress {
 		return
 	}

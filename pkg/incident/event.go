@@ -15,8 +15,8 @@ type Tick struct {
 	// of its own: a storm, or that watchdog is blind. Nothing is done meanwhile, and
 	// nobody is paged a second time.
 	Shared string
-	// Acked is the word of the person who took the incident on; zero: nobody did.
-	Acked Mark
+	// Words are what people have said of the incident.
+	Words Words
 	// Rollout is what the workload does; Known is false if it could not be read.
 	Rollout Rollout
 }
@@ -39,6 +39,10 @@ type Considered struct {
 	Hold    Hold // empty: the plan may go on
 	Reason  string
 	RetryAt time.Time
+	// Quorum is how many people must approve the plan, and CoolOff how long it then
+	// still waits for somebody who objects; of rungs that ask.
+	Quorum  int
+	CoolOff time.Duration
 }
 
 // Reserved says that the op is in the ledger: its intent is durable.

@@ -297,6 +297,8 @@ type Op struct {
 	Hold    Hold   `json:"hold,omitempty"`
 	// Config is the hash of the configuration the op started under (INV-46).
 	Config string `json:"config,omitempty"`
+	// By is who asked for it, of an op that needed approval; empty: watchdog did.
+	By string `json:"by,omitempty"`
 }
 
 // Attempt is a finished op.
@@ -382,6 +384,10 @@ type Incident struct {
 	AckBy      time.Time `json:"ackBy,omitzero"`
 	AckFor     Severity  `json:"ackFor,omitempty"`
 	Unanswered int       `json:"unanswered,omitempty"`
+	// Graded is the last word of a person on the severity, and Noted the notes that
+	// were taken over.
+	Graded Grade    `json:"graded,omitzero"`
+	Noted  []string `json:"noted,omitempty"`
 	// HandedOver: the whole incident is a person's, whatever else fires.
 	HandedOver bool `json:"handedOver,omitempty"`
 	// Shared: something bigger is the matter and told as an incident of its own.

@@ -51,8 +51,13 @@ type Ledger struct {
 	Undo map[string]Mark `json:"undo,omitempty"`
 	// Acked is who took an incident on, by the incident's id.
 	Acked map[string]Mark `json:"acked,omitempty"`
-	// Approved is a person's word on a plan, by the id of the op that asked for it.
-	Approved map[string]Approval `json:"approved,omitempty"`
+	// Graded is how grave a person says an incident is, and Notes what people wrote
+	// down about it, each under an id of its own; both by the incident's id.
+	Graded map[string]Grade           `json:"graded,omitempty"`
+	Notes  map[string]map[string]Note `json:"notes,omitempty"`
+	// Approved is what people say of a plan, by the id of the op that asked for it
+	// and by who says it, so that nobody counts twice.
+	Approved map[string]map[string]Approval `json:"approved,omitempty"`
 	// Format is the version of what is stored (INV-49).
 	Format int `json:"format,omitempty"`
 }

@@ -42,6 +42,10 @@ func (s *step) considered(e Considered) {
 		s.ask(e)
 		return
 	}
+	by := ""
+	if s.i.Asked != nil {
+		by = s.i.Asked.By
+	}
 	s.answered(e)
 	if e.Hold != "" {
 		s.held(e.Hold, e.Plan.Summary, e.Reason, e.RetryAt)
@@ -50,7 +54,7 @@ func (s *step) considered(e Considered) {
 	lead := s.i.Alerts[k]
 	rung := lead.Ladder[lead.Next]
 	s.i.Op = &Op{ID: e.OpID, Incident: s.i.ID, Rule: lead.Rule, Rung: lead.Next, Plan: e.Plan, Phase: Reserving, PlannedAt: s.at,
-		Settle: rung.Settle, Verify: rung.Verify, ValueThen: lead.Value, Before: lead.Recent, ReadyThen: e.Ready, Config: e.Config}
+		Settle: rung.Settle, Verify: rung.Verify, ValueThen: lead.Value, Before: lead.Recent, ReadyThen: e.Ready, Config: e.Config, By: by}
 	s.i.HeldSince = time.Time{}
 	s.enter(Acting)
 	s.note("planned", e.Plan.Summary)

@@ -1,7 +1,6 @@
 package incident
 
 import (
-	"cmp"
 	"fmt"
 	"time"
 )
@@ -23,15 +22,7 @@ func (i Incident) Awaited() bool {
 // stored, so that restarts and changes of leader neither lose nor repeat it; only
 // a graver severity moves it, and only to an earlier time. One that passes is
 // told, and the next begins.
-func (s *step) respond(acked Mark) {
-	if s.i.Acked.At.IsZero() && !acked.At.IsZero() {
-		s.i.Acked, s.i.AckBy, s.i.AckFor = acked, time.Time{}, ""
-		text := "by " + cmp.Or(acked.By, "somebody")
-		if acked.Reason != "" {
-			text += ": " + acked.Reason
-		}
-		s.note("acknowledged", text)
-	}
+func (s *step) respond() {
 	if s.p.Response == nil || !s.i.Awaited() {
 		s.i.AckBy, s.i.AckFor = time.Time{}, ""
 		return

@@ -39,7 +39,7 @@ func await(t *testing.T, a Alert, acked func(at time.Duration) Mark, moments ...
 	i := New("i1", target, t0)
 	for _, m := range moments {
 		a.EvaluatedAt = t0.Add(m)
-		i, _ = Step(i, Tick{At: t0.Add(m), Alerts: []Alert{a}, Rollout: Rollout{Known: true, Done: true, Ready: 3}, Acked: acked(m)}, p)
+		i, _ = Step(i, Tick{At: t0.Add(m), Alerts: []Alert{a}, Rollout: Rollout{Known: true, Done: true, Ready: 3}, Words: Words{Acked: acked(m)}}, p)
 		b, err := json.Marshal(i)
 		if err != nil {
 			t.Fatal(err)

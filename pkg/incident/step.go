@@ -127,6 +127,7 @@ func (s *step) enter(p Phase) {
 
 func (s *step) tick(e Tick) {
 	s.merge(e.Alerts)
+	s.listen(e.Words)
 	s.i.Shared = e.Shared != ""
 	switch {
 	case s.i.Op != nil:
@@ -141,7 +142,7 @@ func (s *step) tick(e Tick) {
 	default:
 		s.climb()
 	}
-	s.respond(e.Acked)
+	s.respond()
 }
 
 // share waits for the end of what is told elsewhere.
@@ -466,6 +467,7 @@ func (i Incident) clone() Incident {
 	i.Attempts = slices.Clone(i.Attempts)
 	i.Answers = slices.Clone(i.Answers)
 	i.Timeline = slices.Clone(i.Timeline)
+	i.Noted = slices.Clone(i.Noted)
 	if i.Op != nil {
 		op := *i.Op
 		i.Op = &op

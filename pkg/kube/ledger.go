@@ -20,11 +20,13 @@ const ledgerName = "watchdog"
 
 // ledgerSpec is the part of the ledger that people write.
 type ledgerSpec struct {
-	Hold     json.RawMessage              `json:"hold,omitempty"`
-	Lifted   map[string]string            `json:"lifted,omitempty"`
-	Undo     map[string]incident.Mark     `json:"undo,omitempty"`
-	Acked    map[string]incident.Mark     `json:"acked,omitempty"`
-	Approved map[string]incident.Approval `json:"approved,omitempty"`
+	Hold     json.RawMessage                         `json:"hold,omitempty"`
+	Lifted   map[string]string                       `json:"lifted,omitempty"`
+	Undo     map[string]incident.Mark                `json:"undo,omitempty"`
+	Acked    map[string]incident.Mark                `json:"acked,omitempty"`
+	Graded   map[string]incident.Grade               `json:"graded,omitempty"`
+	Notes    map[string]map[string]incident.Note     `json:"notes,omitempty"`
+	Approved map[string]map[string]incident.Approval `json:"approved,omitempty"`
 }
 
 // Ledger returns the ledger and the version for SwapLedger. A missing one is
@@ -77,7 +79,7 @@ func decodeLedger(o object) (incident.Ledger, error) {
 			return l, fmt.Errorf("decode spec: %w", err)
 		}
 	}
-	l.Hold, l.Lifted, l.Undo, l.Acked, l.Approved = nil, spec.Lifted, spec.Undo, spec.Acked, spec.Approved
+	l.Hold, l.Lifted, l.Undo, l.Acked, l.Graded, l.Notes, l.Approved = nil, spec.Lifted, spec.Undo, spec.Acked, spec.Graded, spec.Notes, spec.Approved
 	if len(spec.Hold) > 0 && string(spec.Hold) != "null" {
 		l.Hold = &incident.Mark{}
 		if json.Unmarshal(spec.Hold, l.Hold) != nil {
@@ -91,7 +93,7 @@ func decodeLedger(o object) (incident.Ledger, error) {
 // SwapLedger replaces the ledger read under version and returns the new version,
 // or ErrConflict. What people say in it is not written: only they do.
 func (s *Store) SwapLedger(ctx context.Context, l incident.Ledger, version string) (string, error) {
-	l.Hold, l.Lifted, l.Undo, l.Acked, l.Approved, l.Format = nil, nil, nil, nil, nil, format
+	l.Hold, l.Lifted, l.Undo, l.Acked, l.Graded, l.Notes, l.Approved, l.Format = nil, nil, nil, nil, nil, nil, nil, format
 	status, err := encodeStatus(l, maxObject)
 	if err != nil {
 		return "", fmt.Errorf("store ledger: %w", err)
@@ -116,34 +118,6 @@ func (s *Store) Lift(ctx context.Context, target, op string) error {
 // Undo asks the leader to take back what the op changed, now.
 func (s *Store) Undo(ctx context.Context, op, reason, by string) error {
 	return s.mark(ctx, map[string]any{"undo": map[string]incident.Mark{op: {By: by, Reason: reason, At: time.Now().UTC().Truncate(time.Second)}}})
-}
-
-// Ack says that a person took the incident on. The words on incidents that no
-// longer exist are taken out with it.
-func (s *Store) Ack(ctx context.Context, id, reason, by string, gone []string) error {
-	acked := map[string]any{}
-	for _, old := range gone {
-		acked[old] = nil
-	}
-	acked[id] = incident.Mark{By: by, Reason: reason, At: time.Now().UTC().Truncate(time.Second)}
-	return s.mark(ctx, map[string]any{"acked": acked})
-}
-
-// Approve writes a person's word on the request of the given op, and the incident is
-// theirs unless somebody took it on before. The words on requests that no longer
-// exist are taken out with it.
-func (s *Store) Approve(ctx context.Context, op, id string, word incident.Approval, acked bool, gone []string) error {
-	word.At = time.Now().UTC().Truncate(time.Second)
-	approved := map[string]any{}
-	for _, old := range gone {
-		approved[old] = nil
-	}
-	approved[op] = word
-	spec := map[string]any{"approved": approved}
-	if !acked {
-		spec["acked"] = map[string]any{id: word.Mark}
-	}
-	return s.mark(ctx, spec)
 }
 
 // ResumeAll lifts the kill switch.

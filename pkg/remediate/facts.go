@@ -50,6 +50,10 @@ type Options struct {
 	JobName string
 	// SingleSource waives the second source of evidence and says why (INV-11).
 	SingleSource string
+	// Approvals is how many people must say yes in mode approve, and CoolOff how long
+	// it then still waits for a no.
+	Approvals int
+	CoolOff   time.Duration
 }
 
 // Settings are the guards' numbers.

@@ -2,35 +2,95 @@ package remediate
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// approved: in mode approve a person has said yes to exactly this plan, for exactly
-// this op. It is asked again a moment before the write, so that a plan that changed
-// since and a word that was taken back both count.
+// approved: in mode approve people have said yes to exactly this plan, for exactly
+// this op: as many of them as the rung wants, none of them who asked for it, and
+// nobody no. It is asked again a moment before the write, so that a plan that
+// changed since and a word that was taken back both count.
 func approved(f Facts, p incident.Plan) incident.Answer {
 	if incident.Lowest(f.Mode) != incident.Approve {
 		return pass("mode %s asks for no approval", incident.Lowest(f.Mode))
 	}
-	word, said := f.Ledger.Approved[f.OpID]
-	who := cmp.Or(word.By, "somebody")
-	if word.Reason != "" {
-		who += " (" + word.Reason + ")"
+	if p.Hash == "" {
+		return hold(incident.Ask, "there is no plan that could be approved")
+	}
+	words := f.Ledger.Approved[f.OpID]
+	need, yes, latest := max(1, f.Options.Approvals), []string{}, time.Time{}
+	var but []string
+	for _, who := range slices.Sorted(maps.Keys(words)) {
+		word := words[who]
+		name := spoken(who, word)
+		switch {
+		case word.Denied:
+			return hold(incident.Skip, "denied by %s at %s", name, word.At.UTC().Format(time.RFC3339))
+		case word.Plan != p.Hash:
+			but = append(but, fmt.Sprintf("%s approved plan %.12s, and this is plan %.12s", name, word.Plan, p.Hash))
+		case who == requester(f):
+			but = append(but, name+" asked for it, and does not count")
+		case need > 1 && strings.HasPrefix(who, "system:serviceaccount:"):
+			but = append(but, name+" is no person, and does not count")
+		default:
+			yes, latest = append(yes, name), newer(latest, word.At)
+		}
+	}
+	count := fmt.Sprintf("%d of %d approvals of plan %.12s", len(yes), need, p.Hash)
+	if len(yes) > 0 {
+		count += ": by " + strings.Join(yes, " and ")
 	}
 	r := f.Incident.Asked
-	switch {
-	case p.Hash == "":
-		return hold(incident.Ask, "there is no plan that could be approved")
-	case r != nil && r.Op == f.OpID && !f.Now.Before(r.Until):
-		return hold(incident.Ask, "the request for approval of plan %.12s ended at %s", p.Hash, r.Until.UTC().Format(time.RFC3339))
-	case !said:
-		return hold(incident.Ask, "mode approve (%s): 0 of 1 approvals of plan %.12s", cmp.Or(f.ModeWhy, "not set by anything"), p.Hash)
-	case word.Denied:
-		return hold(incident.Skip, "denied by %s at %s", who, word.At.UTC().Format(time.RFC3339))
-	case word.Plan != p.Hash:
-		return hold(incident.Ask, "%s approved plan %.12s, and this is plan %.12s", who, word.Plan, p.Hash)
+	over := r != nil && r.Op == f.OpID && !f.Now.Before(r.Until)
+	cool := time.Time{}
+	if begun := f.Incident.Op != nil && f.Incident.Op.ID == f.OpID; f.Options.CoolOff > 0 && !begun {
+		cool = f.Now.Add(f.Options.CoolOff)
+		if r != nil && r.Op == f.OpID && !r.ReadyAt.IsZero() {
+			cool = r.ReadyAt.Add(f.Options.CoolOff)
+		}
 	}
-	return pass("1 of 1 approvals of plan %.12s: by %s at %s", p.Hash, who, word.At.UTC().Format(time.RFC3339))
+	switch {
+	case over && (len(yes) < need || !latest.Before(r.Until)):
+		return hold(incident.Ask, "the request for approval of plan %.12s ended at %s", p.Hash, r.Until.UTC().Format(time.RFC3339))
+	case len(yes) < need && len(but) > 0:
+		return hold(incident.Ask, "%s; %s", strings.Join(but, "; "), count)
+	case len(yes) < need:
+		return hold(incident.Ask, "mode approve (%s): %s", cmp.Or(f.ModeWhy, "not set by anything"), count)
+	case f.Now.Before(cool):
+		a := hold(incident.Wait, "%s; it waits until %s for somebody who objects", count, cool.UTC().Format(time.RFC3339))
+		a.RetryAt = cool
+		return a
+	}
+	return pass("%s at %s", count, latest.UTC().Format(time.RFC3339))
+}
+
+// requester is who asked for the action; empty: watchdog itself did.
+func requester(f Facts) string {
+	switch {
+	case f.Incident.Op != nil && f.Incident.Op.ID == f.OpID:
+		return f.Incident.Op.By
+	case f.Incident.Asked != nil && f.Incident.Asked.Op == f.OpID:
+		return f.Incident.Asked.By
+	}
+	return ""
+}
+
+func spoken(who string, word incident.Approval) string {
+	name := cmp.Or(who, word.By, "somebody")
+	if word.Reason != "" {
+		name += " (" + word.Reason + ")"
+	}
+	return name
+}
+
+func newer(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

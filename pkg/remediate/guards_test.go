@@ -76,6 +76,9 @@ func TestGuardsHold(t *testing.T) {
 		{"approved when the request was over", "scale", func(f *Facts) {
 			approval(f, "scale", f.OpID, false)
 			f.Incident.Asked = &incident.Request{Op: f.OpID, Until: f.Now}
+			word := f.Ledger.Approved[f.OpID]["eve"]
+			word.At = f.Now
+			f.Ledger.Approved[f.OpID]["eve"] = word
 		}, "approval", incident.Ask, "ended at"},
 		{"INV-48 no mode", "job", func(f *Facts) { f.Mode = "" }, "mode", incident.Advise, "mode observe"},
 		{"INV-29 another installation", "scale", func(f *Facts) { f.Workload.Annotations = map[string]string{ClaimAnnotation: "staging"} }, "claim", incident.HandOver, "staging"},
@@ -400,7 +403,7 @@ func approval(f *Facts, action, op string, denied bool) {
 	planned := facts(action)
 	planned.OpID = f.OpID
 	p, _ := Consider(planned)
-	f.Ledger.Approved = map[string]incident.Approval{op: {Mark: incident.Mark{By: "eve", Reason: "now"}, Plan: p.Hash, Denied: denied}}
+	f.Ledger.Approved = map[string]map[string]incident.Approval{op: {"eve": {Mark: incident.Mark{By: "eve", Reason: "now"}, Plan: p.Hash, Denied: denied}}}
 }
 
 // What was approved is done, also when time has passed: a restart writes the time
@@ -414,7 +417,7 @@ func TestAnApprovedPlanPasses(t *testing.T) {
 			t.Fatalf("%s: held by %q %s before anybody answered", action, h, reason)
 		}
 		f.Incident.Asked = &incident.Request{Op: f.OpID, Plan: p, At: f.Now, Until: f.Now.Add(time.Hour)}
-		f.Ledger.Approved = map[string]incident.Approval{f.OpID: {Mark: incident.Mark{By: "eve"}, Plan: p.Hash}}
+		f.Ledger.Approved = map[string]map[string]incident.Approval{f.OpID: {"eve": {Mark: incident.Mark{By: "eve"}, Plan: p.Hash}}}
 		f.Now = f.Now.Add(3 * time.Second)
 		again, answers := Consider(f)
 		if h, reason, _ := Held(answers); h != "" || again.Hash != p.Hash {
@@ -425,7 +428,7 @@ func TestAnApprovedPlanPasses(t *testing.T) {
 			t.Fatalf("%s: not sent: %+v", action, answers)
 		}
 		// A word that is taken back counts until the write.
-		f.Ledger.Approved[f.OpID] = incident.Approval{Plan: p.Hash, Denied: true}
+		f.Ledger.Approved[f.OpID] = map[string]incident.Approval{"bob": {Plan: p.Hash, Denied: true}}
 		if _, answers = Recheck(f, again); passes(answers) {
 			t.Fatalf("%s: sent, and it was denied meanwhile", action)
 		}
@@ -435,4 +438,60 @@ func TestAnApprovedPlanPasses(t *testing.T) {
 func passes(answers []incident.Answer) bool {
 	h, _, _ := Held(answers)
 	return h == ""
+}
+
+// A rung may want several people, who are people, none of whom asked for it, and
+// time for an objection (SEC-08).
+func TestAQuorumApproves_SEC08(t *testing.T) {
+	type say struct {
+		who    string
+		denied bool
+	}
+	for _, tt := range []struct {
+		name string
+		by   string
+		said []say
+		hold incident.Hold
+		want string
+	}{
+		{"nobody", "", nil, incident.Ask, "0 of 2 approvals"},
+		{"one", "", []say{{"alice", false}}, incident.Ask, "1 of 2 approvals of plan"},
+		{"two", "", []say{{"alice", false}, {"bob", false}}, incident.Wait, "2 of 2 approvals of plan"},
+		{"one and a program", "", []say{{"alice", false}, {"system:serviceaccount:ci:deployer", false}}, incident.Ask, "is no person, and does not count; 1 of 2"},
+		{"one and who asked for it", "bob", []say{{"alice", false}, {"bob", false}}, incident.Ask, "bob (why not) asked for it, and does not count; 1 of 2"},
+		{"three, of whom one asked", "bob", []say{{"alice", false}, {"bob", false}, {"eve", false}}, incident.Wait, "2 of 2"},
+		{"two, and one objects", "", []say{{"alice", false}, {"bob", false}, {"eve", true}}, incident.Skip, "denied by eve"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := facts("restart")
+			f.Mode, f.Options.Approvals, f.Options.CoolOff = incident.Approve, 2, time.Minute
+			p, _ := Consider(f)
+			f.Incident.Asked = &incident.Request{Op: f.OpID, Plan: p, At: f.Now, Until: f.Now.Add(time.Hour), By: tt.by}
+			words := map[string]incident.Approval{}
+			for _, s := range tt.said {
+				words[s.who] = incident.Approval{Mark: incident.Mark{By: s.who, Reason: "why not"}, Plan: p.Hash, Denied: s.denied}
+			}
+			f.Ledger.Approved = map[string]map[string]incident.Approval{f.OpID: words}
+			_, answers := Consider(f)
+			hold, reason, retry := Held(answers)
+			if hold != tt.hold || !strings.Contains(reason, tt.want) {
+				t.Fatalf("%s: %s; want %s: %s", hold, reason, tt.hold, tt.want)
+			}
+			if hold != incident.Wait {
+				return
+			}
+			if !retry.Equal(f.Now.Add(time.Minute)) {
+				t.Errorf("asked again at %s", retry)
+			}
+			f.Incident.Asked.ReadyAt = f.Now
+			f.Now = f.Now.Add(time.Minute - 1)
+			if a := approved(f, p); a.Hold != incident.Wait {
+				t.Errorf("done before the cool-off was over: %+v", a)
+			}
+			f.Now = f.Now.Add(1)
+			if a := approved(f, p); a.Hold != "" {
+				t.Errorf("not done after the cool-off: %+v", a)
+			}
+		})
+	}
 }

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/people"
+)
+
+// say writes a person's word about an incident, under the name by which the API
+// server knows them.
+func (f *cluster) say(c *cobra.Command, w people.Word) error {
+	client, store, err := f.store()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := bounded(c)
+	defer cancel()
+	all, err := list(ctx, store)
+	if err != nil {
+		return err
+	}
+	ledger, _, err := store.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	if w.By, err = client.WhoAmI(ctx); err != nil {
+		return fmt.Errorf("nothing was written: %w", err)
+	}
+	w.At = time.Now()
+	s, text, err := people.Weigh(all, ledger, w)
+	if err != nil {
+		return err
+	}
+	if err := store.Say(ctx, s); err != nil {
+		return err
+	}
+	fmt.Fprintln(c.OutOrStdout(), text)
+	return nil
+}
+
+func newAck() *cobra.Command {
+	f, reason := cluster{}, ""
+	c := &cobra.Command{
+		Use:   "ack ID",
+		Short: "Say that an incident is yours: nobody else is asked any more",
+		Long: `Ack takes an incident on. Its deadline for an answer ends, and PagerDuty and Slack are
+told who has it. The first word counts. watchdog goes on as before: to make it
+keep its hands off, hold the workload. ID may be a unique beginning of the id, or
+a target's name for its newest incident.
+
+The word is kept in watchdog's ledger, so it survives restarts.`,
+		Example: "  watchdog ack 01m869s2 --reason \"looking at the database\"",
+		Args:    exactly(1, "one ID"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return f.say(c, people.Word{Verb: people.Ack, Incident: args[0], Reason: reason})
+		},
+	}
+	f.register(c)
+	c.Flags().StringVar(&reason, "reason", "", "what you are doing about it; shown with the incident")
+	return c
+}
+
+func newDeny() *cobra.Command {
+	f, plan, reason := cluster{}, "", ""
+	c := &cobra.Command{
+		Use:     "deny ID --reason WHY",
+		Short:   "Forbid a plan that watchdog asks about (mode approve)",
+		Long:    "Deny forbids the plan that an incident asks about. watchdog goes on with the ladder's next rung.",
+		Example: "  watchdog deny 01m869s2 --reason \"the database is the cause\"",
+		Args:    exactly(1, "one ID"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if reason == "" {
+				return misused{errors.New("deny needs --reason: the next person will ask")}
+			}
+			return f.say(c, people.Word{Verb: people.Deny, Incident: args[0], Plan: plan, Reason: reason})
+		},
+	}
+	f.register(c)
+	c.Flags().StringVar(&plan, "plan", "", "beginning of the plan's hash; default: whatever is asked now")
+	c.Flags().StringVar(&reason, "reason", "", "why; shown with the incident")
+	return c
+}
+
+func newSeverity() *cobra.Command {
+	f, reason := cluster{}, ""
+	c := &cobra.Command{
+		Use:   "severity ID (P0 | P1 | P2 | P3) --reason WHY",
+		Short: "Say how grave an incident is",
+		Long: `Severity raises or lowers the severity of an open incident. watchdog itself only
+raises it, when a graver rule fires. The deadline for an answer follows: a graver
+severity moves it to an earlier time, never to a later one.`,
+		Example: "  watchdog severity 01m869s2 P3 --reason \"only the staging shop\"",
+		Args:    exactly(2, "one ID and one severity"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return f.say(c, people.Word{Verb: people.Grade, Incident: args[0], To: incident.Severity(strings.ToUpper(args[1])), Reason: reason})
+		},
+	}
+	f.register(c)
+	c.Flags().StringVar(&reason, "reason", "", "why; shown with the incident")
+	return c
+}
+
+func newNote() *cobra.Command {
+	f, as := cluster{}, ""
+	c := &cobra.Command{
+		Use:   "note ID TEXT",
+		Short: "Write something down on an incident's timeline",
+		Long: `Note adds a line to the timeline of an open incident, and so to its review.
+--as hypothesis says what may be the cause, --as decision what is to be done: the
+phases of a response wait for them (docs/response.md).`,
+		Example: "  watchdog note 01m869s2 --as hypothesis \"the release of 14:02 dropped an index\"",
+		Args:    exactly(2, "one ID and one text"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return f.say(c, people.Word{Verb: people.Note, Incident: args[0], As: as, Reason: args[1]})
+		},
+	}
+	f.register(c)
+	c.Flags().StringVar(&as, "as", "", "hypothesis or decision")
+	return c
+}

@@ -1,0 +1,35 @@
+package engine
+
+import (
+	"context"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// heard takes over what people say in the ledger, and wakes the incidents that it
+// is news for.
+func (e *Engine) heard(l incident.Ledger) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.said = incident.Ledger{Acked: l.Acked, Graded: l.Graded, Notes: l.Notes, Approved: l.Approved}
+	for name, en := range e.live {
+		waits := en.inc.Asked != nil && len(l.Approved[en.inc.Asked.Op]) > 0
+		if e.queue != nil && (waits || en.inc.News(l.Words(en.inc.ID))) {
+			e.queue.Add(name)
+		}
+	}
+}
+
+// words returns what people have said of the incident. When a deadline has come
+// the ledger is asked first: nobody is told that no one answered while the answer
+// stands there.
+func (e *Engine) words(ctx context.Context, inc incident.Incident) incident.Words {
+	if !inc.AckBy.IsZero() && !e.o.Now().Before(inc.AckBy) {
+		if ledger, _, err := e.o.Store.Ledger(ctx); err == nil {
+			e.heard(ledger)
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.said.Words(inc.ID)
+}

@@ -1,0 +1,111 @@
+package incident
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Words are what people have said of one incident. They stand in the ledger, and
+// the incident takes each over once.
+type Words struct {
+	// Acked is who took the incident on; zero: nobody did.
+	Acked Mark
+	// Graded is how grave a person says it is; zero: nobody did.
+	Graded Grade
+	// Notes are what people wrote down, by the note's id.
+	Notes map[string]Note
+}
+
+// Grade is a person's word on the severity: only a person lowers one.
+type Grade struct {
+	Mark
+	To Severity `json:"to"`
+}
+
+// Note is what a person wrote down; Reason is its text.
+type Note struct {
+	Mark
+	As string `json:"as,omitempty"`
+}
+
+// What a note can be; "" is a plain one.
+const (
+	Hypothesis = "hypothesis" // what may be the cause
+	Decision   = "decision"   // what is to be done: a hotfix, a rollback
+)
+
+// maxNotes bounds the notes that one incident takes over.
+const maxNotes = 50
+
+// Words returns what people have said of the incident.
+func (l Ledger) Words(id string) Words {
+	return Words{Acked: l.Acked[id], Graded: l.Graded[id], Notes: l.Notes[id]}
+}
+
+// Saying is what is written into the ledger at once; empty parts say nothing. Who
+// says it is in each word. Gone are words that nobody waits for any more.
+type Saying struct {
+	Acked    map[string]Mark                // by incident
+	Graded   map[string]Grade               // by incident
+	Notes    map[string]map[string]Note     // by incident and note
+	Approved map[string]map[string]Approval // by op and person
+	Gone     Gone
+}
+
+// Gone are the keys of words that are taken out of the ledger.
+type Gone struct {
+	Incidents []string // of acknowledgements, grades and notes
+	Ops       []string // of approvals
+}
+
+// News reports whether there is something in the words that i has not taken over.
+func (i Incident) News(w Words) bool {
+	if i.Acked.At.IsZero() && !w.Acked.At.IsZero() || i.regraded(w.Graded) {
+		return true
+	}
+	return len(i.Noted) < maxNotes && slices.ContainsFunc(slices.Collect(maps.Keys(w.Notes)), func(id string) bool { return !slices.Contains(i.Noted, id) })
+}
+
+func (i Incident) regraded(g Grade) bool {
+	return slices.Contains([]Severity{P0, P1, P2, P3}, g.To) && g.At.After(i.Graded.At)
+}
+
+// listen takes over what people have said.
+func (s *step) listen(w Words) {
+	if s.i.Acked.At.IsZero() && !w.Acked.At.IsZero() {
+		s.i.Acked, s.i.AckBy, s.i.AckFor = w.Acked, time.Time{}, ""
+		s.note("acknowledged", w.Acked.text())
+	}
+	if s.i.regraded(w.Graded) {
+		was := s.i.Severity
+		s.i.Graded, s.i.Severity = w.Graded, w.Graded.To
+		s.note("severity", fmt.Sprintf("set from %s to %s %s", was, w.Graded.To, w.Graded.text()))
+	}
+	ids := slices.SortedFunc(maps.Keys(w.Notes), func(a, b string) int {
+		return cmp.Or(w.Notes[a].At.Compare(w.Notes[b].At), strings.Compare(a, b))
+	})
+	for _, id := range ids {
+		if n := w.Notes[id]; len(s.i.Noted) < maxNotes && !slices.Contains(s.i.Noted, id) {
+			s.i.Noted = append(slices.Clone(s.i.Noted), id)
+			s.note(cmp.Or(n.As, "note"), n.text())
+		}
+	}
+}
+
+// text is who said what.
+func (m Mark) text() string {
+	text := "by " + cmp.Or(m.By, "somebody")
+	if m.Reason != "" {
+		text += ": " + m.Reason
+	}
+	return text
+}
+
+// Said reports whether the timeline has an entry of the kind.
+func (i Incident) Said(what string) bool {
+	return slices.ContainsFunc(i.Timeline, func(e Entry) bool { return e.What == what })
+}

@@ -1,0 +1,265 @@
+// Package people is what a person can say to watchdog about an incident: that it
+// is theirs, yes or no to a plan, how grave it is, and what they found.
+//
+// It owns which word is taken, from whom, and the reason when it is not. It leaves
+// to others how a word arrives (command line, HTTP, Slack, PagerDuty), who the
+// person is, and what follows from the word: it is written into the ledger, and
+// the core takes it from there.
+//
+// Its one rule: every refusal says why, and a word that is refused changes nothing.
+package people
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// Verb is a kind of word.
+type Verb string
+
+// The verbs.
+const (
+	Ack     Verb = "ack"     // the incident is mine
+	Approve Verb = "approve" // yes to exactly this plan
+	Deny    Verb = "deny"    // no to what is asked
+	Grade   Verb = "grade"   // it is as grave as To says
+	Note    Verb = "note"    // Reason, as a hypothesis, a decision or plainly
+)
+
+// Word is what one person says of one incident.
+type Word struct {
+	Verb Verb
+	// Incident is the id, a unique beginning of it, or the name of a target for its
+	// newest incident.
+	Incident string
+	// By is the authenticated name of the person: the API server's for them.
+	By     string
+	Reason string
+	// Plan is the beginning of the hash of the plan that is approved or denied.
+	Plan string
+	To   incident.Severity
+	As   string // kind of a note
+	// ID tells a note from others; the same one twice is one note.
+	ID string
+	At time.Time
+}
+
+// Refused is a word that is not taken. It changes nothing.
+type Refused struct{ Reason string }
+
+// Error returns the reason.
+func (r *Refused) Error() string { return r.Reason }
+
+func refuse(format string, args ...any) error { return &Refused{fmt.Sprintf(format, args...)} }
+
+// least is how much of a hash names a plan.
+const least = 6
+
+// maxText bounds what a person says, in bytes.
+const maxText = 1024
+
+// Weigh decides on a word: what is to be written into the ledger for it, and one
+// line that tells the person what came of it. It is pure.
+func Weigh(all []incident.Incident, l incident.Ledger, w Word) (incident.Saying, string, error) {
+	none := incident.Saying{}
+	if w.By == "" {
+		return none, "", refuse("who says this is not known")
+	}
+	if len(w.Reason) > maxText {
+		return none, "", refuse("the text is longer than %d bytes", maxText)
+	}
+	inc, err := Pick(all, w.Incident)
+	if err != nil {
+		return none, "", err
+	}
+	s := incident.Saying{Gone: gone(all, l)}
+	mark := incident.Mark{By: w.By, Reason: w.Reason, At: w.At.UTC().Truncate(time.Second)}
+	switch w.Verb {
+	case Ack:
+		return ack(s, inc, l, mark)
+	case Approve, Deny:
+		return answer(s, inc, l, w, mark)
+	case Grade:
+		return grade(s, inc, w.To, mark)
+	case Note:
+		return note(s, inc, l, w, mark)
+	}
+	return none, "", refuse("%q is no word of a person's: use ack, approve, deny, grade or note", w.Verb)
+}
+
+func ack(s incident.Saying, inc incident.Incident, l incident.Ledger, m incident.Mark) (incident.Saying, string, error) {
+	if inc.Phase == incident.Resolved {
+		return s, "", refuse("incident %s is resolved: there is nothing to take on", inc.ID)
+	}
+	if had := taken(inc, l); !had.At.IsZero() {
+		return s, "", refuse("%s was acknowledged by %s at %s", inc.ID, cmp.Or(had.By, "somebody"), had.At.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	s.Acked = map[string]incident.Mark{inc.ID: m}
+	return s, fmt.Sprintf("%s %s: yours", inc.ID, inc.Title()), nil
+}
+
+// taken is who took the incident on, as far as anybody has written it down.
+func taken(inc incident.Incident, l incident.Ledger) incident.Mark {
+	if !inc.Acked.At.IsZero() {
+		return inc.Acked
+	}
+	return l.Acked[inc.ID]
+}
+
+// answer is a yes or no to what an incident asks. Who answers has taken it on.
+func answer(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word, m incident.Mark) (incident.Saying, string, error) {
+	r, err := Request(inc, l)
+	if err != nil {
+		return s, "", err
+	}
+	verb := map[Verb]string{Approve: "approved", Deny: "denied"}[w.Verb]
+	plan := strings.ToLower(w.Plan)
+	switch had, said := l.Approved[r.Op][w.By]; {
+	case w.Verb == Approve && len(plan) < least:
+		return s, "", refuse("not approved: name the plan by at least %d characters of its hash: %.12s", least, r.Plan.Hash)
+	case plan != "" && !strings.HasPrefix(r.Plan.Hash, plan):
+		return s, "", refuse("not %s: the plan is %.12s now, and not %.12q: %s", verb, r.Plan.Hash, w.Plan, r.Plan.Summary)
+	case !w.At.Before(r.Until):
+		return s, "", refuse("not %s: the request ended at %s", verb, r.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
+	case w.Verb == Approve && w.By == r.By:
+		return s, "", refuse("not approved: %s asked for this, and somebody else has to approve it", w.By)
+	case w.Verb == Approve && said && had.Plan == r.Plan.Hash:
+		return s, "", refuse("%s approved this at %s; that counts once", w.By, had.At.UTC().Format("15:04:05 UTC"))
+	}
+	s.Approved = map[string]map[string]incident.Approval{r.Op: {w.By: {Mark: m, Plan: r.Plan.Hash, Denied: w.Verb == Deny}}}
+	if taken(inc, l).At.IsZero() {
+		s.Acked = map[string]incident.Mark{inc.ID: m}
+	}
+	text := fmt.Sprintf("%s by %s: %s", verb, w.By, r.Plan.Summary)
+	if w.Verb == Approve && r.Quorum > 1 {
+		n := 1
+		for who, a := range l.Approved[r.Op] {
+			if who != w.By && !a.Denied && a.Plan == r.Plan.Hash {
+				n++
+			}
+		}
+		text += fmt.Sprintf(" (%d of %d)", n, r.Quorum)
+	}
+	return s, text, nil
+}
+
+// Request returns what the incident asks, if it still waits for an answer. A no may
+// follow a yes; a yes does not follow a no.
+func Request(inc incident.Incident, l incident.Ledger) (incident.Request, error) {
+	r := inc.Asked
+	if r == nil {
+		return incident.Request{}, refuse("incident %s (%s) asks for no approval; `watchdog why %s` says where it stands", inc.ID, inc.Phase, inc.ID)
+	}
+	for who, a := range l.Approved[r.Op] {
+		if a.Denied {
+			return incident.Request{}, refuse("this was denied by %s at %s; watchdog does not ask for it again in this incident", who, a.At.UTC().Format("15:04:05 UTC"))
+		}
+	}
+	return *r, nil
+}
+
+func grade(s incident.Saying, inc incident.Incident, to incident.Severity, m incident.Mark) (incident.Saying, string, error) {
+	switch {
+	case !slices.Contains([]incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}, to):
+		return s, "", refuse("%q is no severity: use P0, P1, P2 or P3", to)
+	case inc.Phase == incident.Resolved:
+		return s, "", refuse("incident %s is resolved: its severity stays %s", inc.ID, inc.Severity)
+	case inc.Severity == to:
+		return s, "", refuse("incident %s is a %s", inc.ID, to)
+	case m.Reason == "":
+		return s, "", refuse("a severity is changed with a reason: the next person will ask")
+	}
+	s.Graded = map[string]incident.Grade{inc.ID: {Mark: m, To: to}}
+	return s, fmt.Sprintf("%s %s: from %s to %s", inc.ID, inc.Title(), inc.Severity, to), nil
+}
+
+// maxNotes is how many notes of one incident wait in the ledger.
+const maxNotes = 20
+
+func note(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word, m incident.Mark) (incident.Saying, string, error) {
+	switch {
+	case !slices.Contains([]string{"", incident.Hypothesis, incident.Decision}, w.As):
+		return s, "", refuse("a note is a hypothesis, a decision, or neither; not %q", w.As)
+	case strings.TrimSpace(w.Reason) == "":
+		return s, "", refuse("the note is empty")
+	case inc.Phase == incident.Resolved:
+		return s, "", refuse("incident %s is resolved: write it into its review", inc.ID)
+	}
+	notes := map[string]incident.Note{cmp.Or(w.ID, m.At.Format("20060102T150405")+"-"+w.By): {Mark: m, As: w.As}}
+	waiting := 0
+	for id := range l.Notes[inc.ID] {
+		if waiting++; slices.Contains(inc.Noted, id) {
+			waiting--
+		}
+	}
+	if waiting >= maxNotes {
+		return s, "", refuse("%d notes of %s wait to be taken over: is watchdog down?", waiting, inc.ID)
+	}
+	s.Notes = map[string]map[string]incident.Note{inc.ID: notes}
+	return s, fmt.Sprintf("%s %s: noted", inc.ID, inc.Title()), nil
+}
+
+// Pick finds the incident that a person means: by its id, a unique beginning of
+// it, or the name of a target or workload, whose newest it then is.
+func Pick(all []incident.Incident, word string) (incident.Incident, error) {
+	var begin, of []incident.Incident
+	for _, i := range all {
+		switch {
+		case i.ID == word:
+			return i, nil
+		case word != "" && strings.HasPrefix(i.ID, strings.ToLower(word)):
+			begin = append(begin, i)
+		case word == "":
+		case i.Target.Name == word || i.Target.Workload == word:
+			of = append(of, i)
+		}
+	}
+	switch {
+	case len(begin) == 1:
+		return begin[0], nil
+	case len(begin) > 1:
+		return incident.Incident{}, refuse("%d incidents begin with %q; give more of the id", len(begin), word)
+	case len(of) > 0:
+		return slices.MaxFunc(of, func(a, b incident.Incident) int { return a.OpenedAt.Compare(b.OpenedAt) }), nil
+	}
+	return incident.Incident{}, refuse("no incident %q; `watchdog incidents` lists them", word)
+}
+
+// gone are the words in the ledger that nobody waits for any more.
+func gone(all []incident.Incident, l incident.Ledger) incident.Gone {
+	var g incident.Gone
+	known := func(id string) bool {
+		return slices.ContainsFunc(all, func(i incident.Incident) bool { return i.ID == id })
+	}
+	ids := map[string]bool{}
+	for id := range l.Acked {
+		ids[id] = true
+	}
+	for id := range l.Graded {
+		ids[id] = true
+	}
+	for id := range l.Notes {
+		ids[id] = true
+	}
+	for id := range ids {
+		if !known(id) {
+			g.Incidents = append(g.Incidents, id)
+		}
+	}
+	for op := range l.Approved {
+		waits := func(i incident.Incident) bool {
+			return i.Asked != nil && i.Asked.Op == op || i.Op != nil && i.Op.ID == op
+		}
+		if !slices.ContainsFunc(all, waits) && !slices.ContainsFunc(l.Ops, func(o incident.Op) bool { return o.ID == op }) {
+			g.Ops = append(g.Ops, op)
+		}
+	}
+	slices.Sort(g.Incidents)
+	slices.Sort(g.Ops)
+	return g
+}

@@ -1,0 +1,155 @@
+package people
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+var (
+	now = time.Date(2026, 3, 6, 1, 20, 0, 0, time.UTC)
+	yes = incident.Approval{Mark: incident.Mark{By: "bob", At: now.Add(-time.Minute)}, Plan: hash}
+)
+
+const hash = "3f9a1c77d0e2aaaaaaaaaaaaaaaaaaaa"
+
+func asking(by string) incident.Incident {
+	return incident.Incident{
+		ID: "01a1", Target: incident.Target{Name: "shop", Workload: "web"}, Phase: incident.Open, Severity: incident.P1, Lead: "errors", OpenedAt: now.Add(-time.Hour),
+		Asked: &incident.Request{Op: "op1", Plan: incident.Plan{Summary: "roll back shop", Hash: hash}, Until: now.Add(time.Minute), By: by, Quorum: 2},
+	}
+}
+
+func incidents() []incident.Incident {
+	return []incident.Incident{
+		asking(""),
+		{ID: "01a2", Target: incident.Target{Name: "cart"}, Phase: incident.Escalated, Severity: incident.P2, OpenedAt: now},
+		{ID: "01b1", Target: incident.Target{Name: "cart"}, Phase: incident.Resolved, Severity: incident.P2, OpenedAt: now.Add(-2 * time.Hour)},
+	}
+}
+
+func TestAWordIsTaken(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		word   Word
+		ledger incident.Ledger
+		says   string // JSON of what is written
+		text   string
+	}{
+		{"ack", Word{Verb: Ack, Incident: "01a2", Reason: "on it"}, incident.Ledger{}, `{"Acked":{"01a2":{"by":"alice","reason":"on it","at":"2026-03-06T01:20:00Z"}}}`, "yours"},
+		{"ack by target", Word{Verb: Ack, Incident: "cart"}, incident.Ledger{}, `{"Acked":{"01a2":{"by":"alice","at":"2026-03-06T01:20:00Z"}}}`, "yours"},
+		{"a yes takes the incident on", Word{Verb: Approve, Incident: "01A1", Plan: "3F9A1C"}, incident.Ledger{}, `{"Acked":{"01a1":{"by":"alice","at":"2026-03-06T01:20:00Z"}},"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`, "(1 of 2)"},
+		{"the second yes", Word{Verb: Approve, Incident: "01a1", Plan: hash}, incident.Ledger{Acked: map[string]incident.Mark{"01a1": yes.Mark}, Approved: map[string]map[string]incident.Approval{"op1": {"bob": yes}}}, `{"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`, "(2 of 2)"},
+		{"a no after one's own yes", Word{Verb: Deny, Incident: "01a1"}, incident.Ledger{Acked: map[string]incident.Mark{"01a1": yes.Mark}, Approved: map[string]map[string]incident.Approval{"op1": {"alice": yes}}}, `{"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `","denied":true}}}}`, "denied by alice"},
+		{"severity", Word{Verb: Grade, Incident: "01a2", To: incident.P3, Reason: "staging"}, incident.Ledger{}, `{"Graded":{"01a2":{"by":"alice","reason":"staging","at":"2026-03-06T01:20:00Z","to":"P3"}}}`, "from P2 to P3"},
+		{"note", Word{Verb: Note, Incident: "01a2", As: incident.Hypothesis, Reason: "an index", ID: "n1"}, incident.Ledger{}, `{"Notes":{"01a2":{"n1":{"by":"alice","reason":"an index","at":"2026-03-06T01:20:00Z","as":"hypothesis"}}}}`, "noted"},
+		{"what nobody waits for goes", Word{Verb: Ack, Incident: "01a2"}, incident.Ledger{Acked: map[string]incident.Mark{"00": {}}, Approved: map[string]map[string]incident.Approval{"op0": {}, "op1": {}}}, `{"Acked":{"01a2":{"by":"alice","at":"2026-03-06T01:20:00Z"}},"Gone":{"Incidents":["00"],"Ops":["op0"]}}`, "yours"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.word.By, tt.word.At = "alice", now
+			s, text, err := Weigh(incidents(), tt.ledger, tt.word)
+			if err != nil || !strings.Contains(text, tt.text) {
+				t.Fatalf("%q, %v; want %q", text, err, tt.text)
+			}
+			var got any
+			b, _ := json.Marshal(s)
+			if err := json.Unmarshal(b, &got); err != nil {
+				t.Fatal(err)
+			}
+			said(got)
+			var want any
+			if err := json.Unmarshal([]byte(tt.says), &want); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("written: %v\nwant:    %v (%v)", got, want, err)
+			}
+		})
+	}
+}
+
+// said takes out what says nothing.
+func said(v any) bool {
+	m, ok := v.(map[string]any)
+	for k, x := range m {
+		if !said(x) {
+			delete(m, k)
+		}
+	}
+	return v != nil && (!ok || len(m) > 0)
+}
+
+func TestARefusalSaysWhyAndWritesNothing(t *testing.T) {
+	denied := yes
+	denied.Denied = true
+	for _, tt := range []struct {
+		word   Word
+		ledger incident.Ledger
+		want   string
+	}{
+		{Word{Verb: Ack, Incident: "01b1"}, incident.Ledger{}, "resolved: there is nothing to take on"},
+		{Word{Verb: Ack, Incident: "01a2"}, incident.Ledger{Acked: map[string]incident.Mark{"01a2": yes.Mark}}, "acknowledged by bob at 2026-03-06 01:19:00 UTC"},
+		{Word{Verb: Ack, Incident: "01a"}, incident.Ledger{}, "2 incidents begin with"},
+		{Word{Verb: Ack, Incident: "zz"}, incident.Ledger{}, `no incident "zz"`},
+		{Word{Verb: Ack, Incident: ""}, incident.Ledger{}, `no incident ""`},
+		{Word{Verb: Approve, Incident: "01a1"}, incident.Ledger{}, "name the plan by at least 6 characters"},
+		{Word{Verb: Approve, Incident: "01a1", Plan: "3f9a1"}, incident.Ledger{}, "name the plan by at least 6"},
+		{Word{Verb: Approve, Incident: "01a1", Plan: "0123456789"}, incident.Ledger{}, "the plan is 3f9a1c77d0e2 now"},
+		{Word{Verb: Approve, Incident: "01a1", Plan: hash, At: now.Add(time.Minute)}, incident.Ledger{}, "the request ended at 2026-03-06 01:21:00"},
+		{Word{Verb: Approve, Incident: "01a1", Plan: hash}, incident.Ledger{Approved: map[string]map[string]incident.Approval{"op1": {"alice": yes}}}, "that counts once"},
+		{Word{Verb: Approve, Incident: "01a1", Plan: hash}, incident.Ledger{Approved: map[string]map[string]incident.Approval{"op1": {"bob": denied}}}, "denied by bob"},
+		{Word{Verb: Approve, Incident: "01a2", Plan: hash}, incident.Ledger{}, "asks for no approval"},
+		{Word{Verb: Deny, Incident: "01a2"}, incident.Ledger{}, "asks for no approval"},
+		{Word{Verb: Grade, Incident: "01a2", To: "P9", Reason: "x"}, incident.Ledger{}, "no severity"},
+		{Word{Verb: Grade, Incident: "01a2", To: incident.P1}, incident.Ledger{}, "with a reason"},
+		{Word{Verb: Grade, Incident: "01a2", To: incident.P2, Reason: "x"}, incident.Ledger{}, "is a P2"},
+		{Word{Verb: Grade, Incident: "01b1", To: incident.P1, Reason: "x"}, incident.Ledger{}, "stays P2"},
+		{Word{Verb: Note, Incident: "01a2", Reason: " "}, incident.Ledger{}, "empty"},
+		{Word{Verb: Note, Incident: "01a2", Reason: "x", As: "gossip"}, incident.Ledger{}, "not \"gossip\""},
+		{Word{Verb: Note, Incident: "01b1", Reason: "x"}, incident.Ledger{}, "into its review"},
+		{Word{Verb: Note, Incident: "01a2", Reason: strings.Repeat("x", 1025)}, incident.Ledger{}, "longer than 1024"},
+		{Word{Verb: "sing", Incident: "01a2"}, incident.Ledger{}, "no word"},
+	} {
+		if tt.word.By = "alice"; tt.word.At.IsZero() {
+			tt.word.At = now
+		}
+		_, text, err := Weigh(incidents(), tt.ledger, tt.word)
+		var r *Refused
+		if !errors.As(err, &r) || !strings.Contains(err.Error(), tt.want) || text != "" {
+			t.Errorf("%+v: %v, %q; want %q", tt.word, err, text, tt.want)
+		}
+	}
+	if _, _, err := Weigh(incidents(), incident.Ledger{}, Word{Verb: Ack, Incident: "01a2"}); err == nil || !strings.Contains(err.Error(), "not known") {
+		t.Errorf("nobody said it, and it counts: %v", err)
+	}
+}
+
+// Whoever asked for an action does not approve it (SEC-08).
+func TestWhoAskedDoesNotApprove_SEC08(t *testing.T) {
+	all := []incident.Incident{asking("alice")}
+	if _, _, err := Weigh(all, incident.Ledger{}, Word{Verb: Approve, Incident: "01a1", Plan: hash, By: "alice", At: now}); err == nil || !strings.Contains(err.Error(), "somebody else") {
+		t.Errorf("%v", err)
+	}
+	if _, _, err := Weigh(all, incident.Ledger{}, Word{Verb: Approve, Incident: "01a1", Plan: hash, By: "bob", At: now}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNotesThatNobodyTakesOverDoNotPileUp(t *testing.T) {
+	l := incident.Ledger{Notes: map[string]map[string]incident.Note{"01a2": {}}}
+	for n := range maxNotes {
+		l.Notes["01a2"][fmt.Sprint(n)] = incident.Note{}
+	}
+	w := Word{Verb: Note, Incident: "01a2", Reason: "x", By: "alice", At: now}
+	if _, _, err := Weigh(incidents(), l, w); err == nil || !strings.Contains(err.Error(), "is watchdog down") {
+		t.Error(err)
+	}
+	all := incidents()
+	all[1].Noted = []string{"0"}
+	if _, _, err := Weigh(all, l, w); err != nil {
+		t.Error(err)
+	}
+}
