@@ -406,6 +406,7 @@ func (a *App) use(cfg *config.Config) error {
 	a.useSilences(b)
 	a.samples.Retain(Retention(b.Rules, b.Groups), kept(cfg))
 	a.watcher.Watch(b.workloads)
+	a.outbox.Escalate(notify.Steps(cfg))
 	a.outbox.Replace(b.notifiers)
 	a.engine.Use(b.setup)
 	a.metrics.configured(cfg)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -13,10 +14,17 @@ import (
 // weekdays is the calendar that is there without being defined.
 const weekdays = "weekdays"
 
+// phases are those of the runbook (4.2).
+var phases = []ResponsePhase{
+	{Name: "stabilise", Within: model.Duration(15 * time.Minute), Needs: []string{string(incident.NeedsEvidence)}},
+	{Name: "investigate", Within: model.Duration(time.Hour), Needs: []string{string(incident.NeedsHypothesis)}},
+	{Name: "decide", Within: model.Duration(2 * time.Hour), Needs: []string{string(incident.NeedsDecision)}},
+}
+
 // responseTimes are the runbook's response times.
 var responseTimes = []Response{
-	{Severity: incident.P0, Within: model.Duration(15 * time.Minute)},
-	{Severity: incident.P1, Within: model.Duration(time.Hour)},
+	{Severity: incident.P0, Within: model.Duration(15 * time.Minute), Phases: phases},
+	{Severity: incident.P1, Within: model.Duration(time.Hour), Phases: phases},
 	{Severity: incident.P2, Within: model.Duration(4 * time.Hour)},
 	{Severity: incident.P3, Within: model.Duration(24 * time.Hour), During: weekdays},
 }
@@ -24,6 +32,18 @@ var responseTimes = []Response{
 // setResponse completes the response times by those of the runbook.
 func (c *Config) setResponse() {
 	for _, d := range responseTimes {
+		for k := range c.Response {
+			r := &c.Response[k]
+			if r.Severity == d.Severity && r.Within == 0 {
+				r.Within = d.Within
+				if r.During == "" {
+					r.During = d.During
+				}
+			}
+			if r.Severity == d.Severity && r.Phases == nil {
+				r.Phases = d.Phases
+			}
+		}
 		if !slices.ContainsFunc(c.Response, func(r Response) bool { return r.Severity == d.Severity }) {
 			c.Response = append(c.Response, d)
 		}
@@ -77,8 +97,80 @@ func (v *validator) response(c *Config) {
 		}
 		told[r.Severity] = true
 		v.span(a.key("within"), time.Duration(r.Within), time.Second, 30*24*time.Hour)
-		if r.During != "" && !names[r.During] {
-			v.fail(a.key("during"), "no time interval is called %q", r.During)
+		v.during(a, r.During, names)
+		v.steps(a, r, c, names)
+		v.phases(a, r.Phases)
+	}
+}
+
+func (v *validator) during(a at, name string, names map[string]bool) {
+	if name != "" && !names[name] {
+		v.fail(a.key("during"), "no time interval is called %q", name)
+	}
+}
+
+// steps checks an escalation: who is named must be there.
+func (v *validator) steps(a at, r Response, c *Config, names map[string]bool) {
+	receivers := c.Receivers.Names()
+	for k, s := range r.Steps {
+		here := a.key("steps").key(k)
+		for i, name := range s.Receivers {
+			if !slices.Contains(receivers, name) && !v.unread.covers("receivers") {
+				v.fail(here.key("receivers").key(i), "there is no receiver %q; there are: %s", name, or(strings.Join(receivers, ", "), "none"))
+			}
+		}
+		for i, name := range s.Contacts {
+			if !slices.ContainsFunc(c.Contacts, func(x Contact) bool { return x.Name == name }) && !v.unread.covers("contacts") {
+				v.fail(here.key("contacts").key(i), "no contact is called %q", name)
+			}
+		}
+		if len(s.Receivers) == 0 && len(s.Contacts) == 0 && k > 0 {
+			v.fail(here, "asks nobody: name receivers or contacts")
+		}
+		if s.Within != 0 {
+			v.span(here.key("within"), time.Duration(s.Within), time.Second, 30*24*time.Hour)
+		}
+		v.during(here, s.During, names)
+	}
+	if r.Repeat != nil && (*r.Repeat < 0 || *r.Repeat > 100) {
+		v.fail(a.key("repeat"), "repeat %d: use 0 to 100", *r.Repeat)
+	}
+}
+
+func (v *validator) phases(a at, all []ResponsePhase) {
+	var last time.Duration
+	for k, p := range all {
+		here := a.key("phases").key(k)
+		if p.Name == "" {
+			v.fail(here.key("name"), "each phase has a name")
+		}
+		v.span(here.key("within"), time.Duration(p.Within), time.Second, 30*24*time.Hour)
+		if d := time.Duration(p.Within); d <= last {
+			v.fail(here.key("within"), "%s ends no later than the phase before: the time counts from when a person was first needed", p.Within)
+		}
+		last = time.Duration(p.Within)
+		if len(p.Needs) == 0 {
+			v.fail(here.key("needs"), "a phase that needs nothing is none")
+		}
+		for i, n := range p.Needs {
+			if !slices.Contains(incident.Needs(), incident.Need(n)) {
+				v.fail(here.key("needs").key(i), "%q is nothing that watchdog can see; use acknowledged, evidence, hypothesis or decision", n)
+			}
 		}
 	}
+}
+
+// Names returns the names of all receivers.
+func (r Receivers) Names() []string {
+	var all []string
+	for name, there := range map[string]bool{"pagerduty": r.PagerDuty != nil, "slack": r.Slack != nil, "statuspage": r.Statuspage != nil} {
+		if there {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	for _, w := range r.Webhooks {
+		all = append(all, w.Name)
+	}
+	return all
 }

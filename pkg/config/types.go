@@ -316,8 +316,33 @@ type Receivers struct {
 // PagerDuty and Slack, and the next begins. For P0 the clock starts when the incident opens; otherwise once watchdog asks for a person.
 type Response struct {
 	Severity incident.Severity `yaml:"severity"`         // one row per severity
-	Within   model.Duration    `yaml:"within"`           // time for the acknowledgement, 1s to 30d
+	Within   model.Duration    `yaml:"within,omitempty"` // time for the acknowledgement, 1s to 30d; default: the runbook's
 	During   string            `yaml:"during,omitempty"` // a name of time_intervals: only that time counts; default: all time does
+	// Steps are who is asked: the first at once, each further one when a deadline or a phase ended without what was due. Without
+	// steps everybody is told at once, and again at each deadline.
+	Steps []Step `yaml:"steps,omitempty"`
+	// Repeat is how many deadlines follow that of the last step. Default: they go on without end.
+	Repeat *int `yaml:"repeat,omitempty"`
+	// Phases are what the response must have brought by when. Default for P0 and P1 as in the runbook (4.2): stabilise within 15m
+	// with evidence, investigate within 1h with a hypothesis, decide within 2h with a decision. An empty list: none.
+	Phases []ResponsePhase `yaml:"phases,omitempty"`
+}
+
+// Step is one step of an escalation.
+type Step struct {
+	Receivers []string       `yaml:"receivers,omitempty"` // names of receivers that are told from this step on, and not before: pagerduty, slack, or a name of a webhook
+	Contacts  []string       `yaml:"contacts,omitempty"`  // names of contacts whom the message says to call
+	Within    model.Duration `yaml:"within,omitempty"`    // time for an acknowledgement from this step on; default: the severity's
+	During    string         `yaml:"during,omitempty"`    // a name of time_intervals: only that time counts; default: the severity's
+}
+
+// ResponsePhase is a part of the response to an incident.
+type ResponsePhase struct {
+	Name   string         `yaml:"name"`   // stabilise
+	Within model.Duration `yaml:"within"` // ends so long after a person was first needed, 1s to 30d
+	// Needs are what it must have brought, or further people are asked: acknowledged, evidence (captured, or an action applied),
+	// hypothesis, decision (`watchdog note --as`; an action that helped is a decision, too).
+	Needs []string `yaml:"needs"`
 }
 
 // NamedTime is a set of intervals with a name.

@@ -322,7 +322,7 @@ func (e *Engine) Names() []string {
 		}
 	}
 	delete(names, Self)
-	return append(slices.Sorted(maps.Keys(names)), Self, leasesKey, revisionsKey, straysKey)
+	return append(slices.Sorted(maps.Keys(names)), Self, leasesKey, revisionsKey, straysKey, recoveryKey)
 }
 
 // Pass works one name once and returns when it is due again; 0: when woken. No
@@ -336,6 +336,7 @@ const (
 	leasesKey    = "/leases"
 	revisionsKey = "/revisions"
 	straysKey    = "/strays"
+	recoveryKey  = "/recovery"
 	closedKey    = "/closed/"
 )
 
@@ -382,6 +383,8 @@ func (e *Engine) due(ctx context.Context, name string) (next time.Duration, err 
 		return e.revisions(ctx)
 	case name == straysKey:
 		return e.strays(ctx)
+	case name == recoveryKey:
+		return e.recoveries(ctx)
 	case strings.HasPrefix(name, closedKey):
 		return 0, e.writeReceipts(ctx, strings.TrimPrefix(name, closedKey))
 	}

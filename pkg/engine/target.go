@@ -63,7 +63,7 @@ func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry
 		if !slices.ContainsFunc(view.Alerts, func(a incident.Alert) bool { return a.Firing }) {
 			return 0, nil
 		}
-		en = &entry{inc: incident.New(e.o.NewID(), ts.Target, e.o.Now())}
+		en = &entry{inc: e.relapse(incident.New(e.o.NewID(), ts.Target, e.o.Now()))}
 	}
 	before := en.inc.UpdatedAt
 	if en.unsaved {
@@ -308,7 +308,7 @@ func (e *Engine) next(inc incident.Incident) time.Duration {
 		return lookSettling
 	}
 	soon := lookAgain
-	for _, at := range []time.Time{inc.NextAt, inc.AckBy} {
+	for _, at := range []time.Time{inc.NextAt, inc.AckBy, inc.PhaseBy} {
 		if at.After(e.o.Now()) {
 			soon = min(soon, max(50*time.Millisecond, at.Sub(e.o.Now())))
 		}

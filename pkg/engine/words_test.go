@@ -14,7 +14,14 @@ const within = time.Hour + 2500*time.Millisecond
 
 type hour struct{}
 
-func (hour) Due(_ incident.Severity, from time.Time) time.Time { return from.Add(within) }
+func (hour) Due(_ incident.Severity, _ int, from time.Time) time.Time { return from.Add(within) }
+
+// half lies between two looks, too.
+const half = 30*time.Minute + 1500*time.Millisecond
+
+func (hour) Phases(incident.Severity) []incident.Stage {
+	return []incident.Stage{{Name: "investigate", Within: half, Needs: []incident.Need{incident.NeedsHypothesis}}}
+}
 
 // alone runs an engine for d of virtual time that nobody wakes.
 func alone(t *testing.T, s *stage, d time.Duration) {
@@ -31,9 +38,9 @@ func alone(t *testing.T, s *stage, d time.Duration) {
 }
 
 // The leader ends at any moment of a deadline's time and another takes over: each
-// deadline is told once, and at most 2 s late.
+// deadline and phase is told once, and at most 2 s late.
 func TestADeadlineOutlivesItsLeader(t *testing.T) {
-	for _, cut := range []time.Duration{time.Second, 20 * time.Minute, within - 3*time.Second, within - time.Second, within + time.Second} {
+	for _, cut := range []time.Duration{time.Second, 20 * time.Minute, half - time.Second, half + time.Second, within - 3*time.Second, within - time.Second, within + time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStage(newWorld(), "page")
 			s.response = hour{}
@@ -42,17 +49,25 @@ func TestADeadlineOutlivesItsLeader(t *testing.T) {
 			alone(t, s, cut)
 			alone(t, s, 2*within+30*time.Minute-cut)
 			i := s.only()
-			paged, n := time.Time{}, 0
+			paged, n, phases := time.Time{}, 0, 0
 			for _, e := range i.Timeline {
 				switch e.What {
 				case "paged":
 					paged = e.At
+				case "overdue":
+					phases++
+					if late := e.At.Sub(paged) - half; late < 0 || late > 2*time.Second {
+						t.Errorf("cut after %s: the phase is told %s late", cut, late)
+					}
 				case "unanswered":
 					n++
 					if late := e.At.Sub(paged) - time.Duration(n)*within; late < 0 || late > 2*time.Second {
 						t.Errorf("cut after %s: deadline %d is told %s late", cut, n, late)
 					}
 				}
+			}
+			if phases != 1 || i.Step != 3 {
+				t.Errorf("cut after %s: %d phases told, step %d", cut, phases, i.Step)
 			}
 			if n != 2 || i.Unanswered != 2 || paged.Sub(began) > 10*time.Second {
 				t.Errorf("cut after %s: %d deadlines told, %d counted, paged after %s", cut, n, i.Unanswered, paged.Sub(began))

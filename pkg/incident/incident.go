@@ -384,23 +384,38 @@ type Incident struct {
 	AckBy      time.Time `json:"ackBy,omitzero"`
 	AckFor     Severity  `json:"ackFor,omitempty"`
 	Unanswered int       `json:"unanswered,omitempty"`
-	// Graded is the last word of a person on the severity, and Noted the notes that
-	// were taken over.
+	// Step is how many times further people were asked, because a deadline or a phase
+	// ended without what was due.
+	Step int `json:"step,omitempty"`
+	// NeededAt is when a person was first needed: from then on the phases of the
+	// response count. Stage is how many of them have ended, Overdue how many of those
+	// without what they had to bring, and PhaseBy when the present one ends.
+	NeededAt time.Time `json:"neededAt,omitzero"`
+	Stage    int       `json:"stage,omitempty"`
+	Overdue  int       `json:"overdue,omitempty"`
+	PhaseBy  time.Time `json:"phaseBy,omitzero"`
+	// Graded is the last word of a person on the severity, Noted the ids of the notes
+	// that were taken over, and Found the kinds of them.
 	Graded Grade    `json:"graded,omitzero"`
 	Noted  []string `json:"noted,omitempty"`
+	Found  []string `json:"found,omitempty"`
 	// HandedOver: the whole incident is a person's, whatever else fires.
 	HandedOver bool `json:"handedOver,omitempty"`
 	// Shared: something bigger is the matter and told as an incident of its own.
 	Shared bool `json:"shared,omitempty"`
 	// Format is the version of what is stored (INV-49).
-	Format     int                `json:"format,omitempty"`
-	OpenedAt   time.Time          `json:"openedAt"`
-	UpdatedAt  time.Time          `json:"updatedAt"`
-	ResolvedAt time.Time          `json:"resolvedAt,omitzero"`
-	NextAt     time.Time          `json:"nextAt,omitzero"`
-	Timeline   []Entry            `json:"timeline,omitempty"`
-	Dropped    int                `json:"dropped,omitempty"` // timeline entries that no longer fit
-	Receipts   map[string]Receipt `json:"receipts,omitempty"`
+	Format     int       `json:"format,omitempty"`
+	OpenedAt   time.Time `json:"openedAt"`
+	UpdatedAt  time.Time `json:"updatedAt"`
+	ResolvedAt time.Time `json:"resolvedAt,omitzero"`
+	// RelapseOf is the incident that ended a short time before on the same target, and
+	// Recovery how the watch after the end went: lasting, or relapsed.
+	RelapseOf string             `json:"relapseOf,omitempty"`
+	Recovery  string             `json:"recovery,omitempty"`
+	NextAt    time.Time          `json:"nextAt,omitzero"`
+	Timeline  []Entry            `json:"timeline,omitempty"`
+	Dropped   int                `json:"dropped,omitempty"` // timeline entries that no longer fit
+	Receipts  map[string]Receipt `json:"receipts,omitempty"`
 	// Evidence is where the newest bundle is, taken at EvidenceAt.
 	Evidence   string    `json:"evidence,omitempty"`
 	EvidenceAt time.Time `json:"evidenceAt,omitzero"`

@@ -2,43 +2,154 @@ package incident
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
-// Response is by when a person must say that the incident is theirs.
+// Response is by when people must answer.
 type Response interface {
-	// Due returns the deadline for an incident of the severity that a person was
-	// asked about at the given time. Zero: there is none.
-	Due(s Severity, from time.Time) time.Time
+	// Due returns the deadline for an acknowledgement of an incident of the severity:
+	// of the first asking (step 0) or a later one, that began at the given time. Zero:
+	// there is none.
+	Due(s Severity, step int, from time.Time) time.Time
+	// Phases returns what the response to such an incident must have brought by when,
+	// in the order of their times.
+	Phases(s Severity) []Stage
+}
+
+// Stage is a phase of a response (runbook 4.2): what must be there that long after
+// a person was first needed.
+type Stage struct {
+	Name   string
+	Within time.Duration
+	Needs  []Need
+}
+
+// Need is something that a phase must have brought.
+type Need string
+
+// The needs, and what meets them.
+const (
+	NeedsAnswer     Need = "acknowledged" // somebody has taken the incident on
+	NeedsEvidence   Need = "evidence"     // evidence was captured, or an action applied, or somebody has taken it on
+	NeedsHypothesis Need = "hypothesis"   // a person wrote one down
+	NeedsDecision   Need = "decision"     // a person wrote one down, or an action helped
+)
+
+// Needs are all of them.
+func Needs() []Need { return []Need{NeedsAnswer, NeedsEvidence, NeedsHypothesis, NeedsDecision} }
+
+// met reports whether the incident has what is needed.
+func (n Need) met(i Incident) bool {
+	switch n {
+	case NeedsAnswer:
+		return !i.Acked.At.IsZero()
+	case NeedsEvidence:
+		return i.Evidence != "" || len(i.Attempts) > 0 || !i.Acked.At.IsZero()
+	case NeedsHypothesis:
+		return slices.Contains(i.Found, Hypothesis)
+	case NeedsDecision:
+		return slices.Contains(i.Found, Decision) || slices.ContainsFunc(i.Attempts, func(a Attempt) bool { return a.Verdict == Helped })
+	}
+	return false
 }
 
 // Awaited reports whether a person was asked and none has said yet that the
 // incident is theirs. A remedy under way puts the human step off, but for P0.
-func (i Incident) Awaited() bool {
-	return (i.Paged || i.Severity == P0) && i.Acked.At.IsZero() && i.Phase != Resolved && !i.Shared && i.Silenced() == ""
+func (i Incident) Awaited() bool { return i.needed() && i.Acked.At.IsZero() }
+
+// needed reports whether the incident is for people, and one that they are told of.
+func (i Incident) needed() bool {
+	return (i.Paged || i.Severity == P0) && i.Phase != Resolved && !i.Shared && i.Silenced() == ""
 }
 
-// respond keeps the clock of the acknowledgement. A deadline is set once and
-// stored, so that restarts and changes of leader neither lose nor repeat it; only
-// a graver severity moves it, and only to an earlier time. One that passes is
-// told, and the next begins.
+// respond keeps the clocks of the response. A deadline is set once and stored, so
+// that restarts and changes of leader neither lose nor repeat it; only a graver
+// severity moves it, and only to an earlier time. One that passes is told, the
+// next begins, and the next people are asked.
 func (s *step) respond() {
-	if s.p.Response == nil || !s.i.Awaited() {
-		s.i.AckBy, s.i.AckFor = time.Time{}, ""
+	if s.p.Response == nil {
+		s.i.AckBy, s.i.AckFor, s.i.PhaseBy = time.Time{}, "", time.Time{}
 		return
 	}
+	missed := s.answer()
+	if s.phase() || missed {
+		s.i.Step++
+	}
+}
+
+// answer keeps the clock of the acknowledgement, and reports whether a deadline
+// has passed.
+func (s *step) answer() bool {
+	if !s.i.Awaited() {
+		s.i.AckBy, s.i.AckFor = time.Time{}, ""
+		return false
+	}
 	if s.i.AckFor != s.i.Severity {
-		due := s.p.Response.Due(s.i.Severity, s.at)
+		due := s.p.Response.Due(s.i.Severity, s.i.Unanswered, s.at)
 		if s.i.AckBy.IsZero() || !due.IsZero() && due.Before(s.i.AckBy) {
 			s.i.AckBy = due
 		}
 		s.i.AckFor = s.i.Severity
 	}
 	if s.i.AckBy.IsZero() || s.at.Before(s.i.AckBy) {
-		return
+		return false
 	}
 	s.i.Unanswered++
 	due := s.i.AckBy
-	s.i.AckBy = s.p.Response.Due(s.i.Severity, s.at)
-	s.note("unanswered", fmt.Sprintf("nobody acknowledged this %s by %s, deadline %d; the next is %s", s.i.Severity, due.UTC().Format("2006-01-02 15:04:05"), s.i.Unanswered, s.i.AckBy.UTC().Format("2006-01-02 15:04:05")))
+	s.i.AckBy = s.p.Response.Due(s.i.Severity, s.i.Unanswered, s.at)
+	text := fmt.Sprintf("nobody acknowledged this %s by %s, deadline %d; ", s.i.Severity, due.UTC().Format("2006-01-02 15:04:05"), s.i.Unanswered)
+	if s.i.AckBy.IsZero() {
+		text += "it was the last"
+	} else {
+		text += "the next is " + s.i.AckBy.UTC().Format("2006-01-02 15:04:05")
+	}
+	s.note("unanswered", text)
+	return true
+}
+
+// phase keeps the clock of the phases, and reports whether one has ended without
+// what it must bring.
+func (s *step) phase() bool {
+	s.i.PhaseBy = time.Time{}
+	if !s.i.needed() {
+		return false
+	}
+	if s.i.NeededAt.IsZero() {
+		s.i.NeededAt = s.at
+	}
+	overdue := false
+	all := s.p.Response.Phases(s.i.Severity)
+	for s.i.Stage < len(all) {
+		p := all[s.i.Stage]
+		if end := s.i.NeededAt.Add(p.Within); s.at.Before(end) {
+			s.i.PhaseBy = end
+			break
+		}
+		s.i.Stage++
+		var open []string
+		for _, n := range p.Needs {
+			if !n.met(s.i) {
+				open = append(open, string(n))
+			}
+		}
+		if len(open) > 0 {
+			overdue = true
+			s.i.Overdue++
+			s.note("overdue", fmt.Sprintf("phase %s ended after %s without: %s; %s", p.Name, p.Within, strings.Join(open, ", "), how(Need(open[0]), s.i.ID)))
+		}
+	}
+	return overdue
+}
+
+// how says what a person does to meet a need.
+func how(n Need, id string) string {
+	switch n {
+	case NeedsHypothesis:
+		return fmt.Sprintf("`watchdog note %s --as hypothesis TEXT` says what may be the cause", id)
+	case NeedsDecision:
+		return fmt.Sprintf("`watchdog note %s --as decision TEXT` says what is to be done: a hotfix, or a rollback", id)
+	}
+	return fmt.Sprintf("`watchdog ack %s` takes it on", id)
 }

@@ -10,7 +10,9 @@ import (
 // hours is a Response without calendars.
 type hours map[Severity]time.Duration
 
-func (h *hours) Due(s Severity, from time.Time) time.Time { return from.Add((*h)[s]) }
+func (h *hours) Due(s Severity, _ int, from time.Time) time.Time { return from.Add((*h)[s]) }
+
+func (*hours) Phases(Severity) []Stage { return nil }
 
 var runbook = &hours{P0: 15 * time.Minute, P1: time.Hour, P2: 4 * time.Hour, P3: 24 * time.Hour}
 
@@ -143,5 +145,121 @@ func TestWhatNobodyIsToldOfHasNoDeadline(t *testing.T) {
 	i, _ = Step(i, Tick{At: t0.Add(2 * time.Hour), Alerts: []Alert{over}}, p)
 	if i.Phase != Resolved || !i.AckBy.IsZero() || strings.Contains(i.Timeline[len(i.Timeline)-1].What, "unanswered") {
 		t.Errorf("%s, due %s", i.Phase, i.AckBy)
+	}
+}
+
+// manned is a Response with phases, and with one further deadline for P1 alone.
+type manned struct{ hours }
+
+func (m *manned) Due(s Severity, step int, from time.Time) time.Time {
+	if step > 1 {
+		return time.Time{}
+	}
+	return from.Add(m.hours[s])
+}
+
+func (*manned) Phases(Severity) []Stage {
+	return []Stage{{"stabilise", 15 * time.Minute, []Need{NeedsEvidence}}, {"investigate", time.Hour, []Need{NeedsAnswer, NeedsHypothesis}}, {"decide", 2 * time.Hour, []Need{NeedsDecision}}}
+}
+
+func TestAPhaseThatBringsNothingAsksFurtherPeople(t *testing.T) {
+	alice := Mark{By: "alice", At: t0.Add(5 * time.Minute)}
+	idea := map[string]Note{"n1": {Mark: Mark{By: "alice", Reason: "an index", At: t0.Add(30 * time.Minute)}, As: Hypothesis}}
+	fix := map[string]Note{"n1": idea["n1"], "n2": {Mark: Mark{By: "alice", Reason: "roll back", At: t0.Add(90 * time.Minute)}, As: Decision}, "n3": {Mark: Mark{By: "bob", Reason: "at the desk"}}}
+	for _, tt := range []struct {
+		name    string
+		words   Words
+		steps   int
+		overdue []string
+	}{
+		{"nobody", Words{}, 3, []string{"stabilise ended after 15m0s without: evidence;", "investigate ended after 1h0m0s without: acknowledged, hypothesis;", "decide ended after 2h0m0s without: decision;"}},
+		{"taken on, and nothing found", Words{Acked: alice}, 2, []string{"investigate ended after 1h0m0s without: hypothesis; `watchdog note i1 --as hypothesis TEXT`", "decide ended after"}},
+		{"a hypothesis", Words{Acked: alice, Notes: idea}, 1, []string{"decide ended after 2h0m0s without: decision; `watchdog note i1 --as decision TEXT`"}},
+		{"a decision", Words{Acked: alice, Notes: fix}, 0, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, i := DefaultPolicy(), New("i1", target, t0)
+			p.Response = &manned{*runbook}
+			for at := time.Duration(0); at <= 3*time.Hour; at += 5 * time.Minute {
+				a := paged(P1)
+				a.EvaluatedAt = t0.Add(at)
+				w := Words{Notes: map[string]Note{}}
+				if !tt.words.Acked.At.IsZero() && !tt.words.Acked.At.After(t0.Add(at)) {
+					w.Acked = tt.words.Acked
+				}
+				for id, n := range tt.words.Notes {
+					if !n.At.After(t0.Add(at)) {
+						w.Notes[id] = n
+					}
+				}
+				i, _ = Step(i, Tick{At: t0.Add(at), Alerts: []Alert{a}, Rollout: Rollout{Known: true, Done: true, Ready: 3}, Words: w}, p)
+				b, err := json.Marshal(i)
+				if err != nil {
+					t.Fatal(err)
+				}
+				i = Incident{}
+				if err := json.Unmarshal(b, &i); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var told []string
+			for _, e := range i.Timeline {
+				if e.What == "overdue" {
+					told = append(told, e.Text)
+				}
+			}
+			if len(told) != len(tt.overdue) || i.Step != tt.steps || i.Overdue != len(told) {
+				t.Fatalf("step %d, want %d; overdue %q, want %q", i.Step, tt.steps, told, tt.overdue)
+			}
+			for k := range told {
+				if !strings.Contains(told[k], tt.overdue[k]) {
+					t.Errorf("%q, want %q", told[k], tt.overdue[k])
+				}
+			}
+			if n := entries(i, Hypothesis) + entries(i, Decision) + entries(i, "note"); n != len(tt.words.Notes) {
+				t.Errorf("%d notes on the timeline, want %d", n, len(tt.words.Notes))
+			}
+			// Without end was not asked for: two deadlines, and no more.
+			if tt.words.Acked.At.IsZero() && (i.Unanswered != 2 || !i.AckBy.IsZero() || !i.PhaseBy.IsZero()) {
+				t.Errorf("%d unanswered, next %s, phase %s", i.Unanswered, i.AckBy, i.PhaseBy)
+			}
+		})
+	}
+}
+
+func TestOnlyAPersonLowersASeverity(t *testing.T) {
+	p, i := DefaultPolicy(), New("i1", target, t0)
+	at := time.Duration(0)
+	tick := func(w Words, alerts ...Alert) {
+		at += time.Minute
+		for k := range alerts {
+			alerts[k].EvaluatedAt = t0.Add(at)
+		}
+		i, _ = Step(i, Tick{At: t0.Add(at), Alerts: alerts, Rollout: Rollout{Known: true, Done: true}, Words: w}, p)
+	}
+	calm := func(a Alert) Alert { a.Firing, a.Verdict = false, OK; return a }
+	other := paged(P3)
+	other.Rule = "other"
+	low := Words{Graded: Grade{Mark: Mark{By: "alice", Reason: "staging", At: t0.Add(time.Minute)}, To: P3}}
+	tick(Words{}, paged(P1), other)
+	tick(low, paged(P1), other)
+	if i.Severity != P3 || i.Timeline[len(i.Timeline)-1].Text != "set from P1 to P3 by alice: staging" {
+		t.Fatalf("%s %+v", i.Severity, i.Timeline[len(i.Timeline)-1])
+	}
+	// What alice has judged raises it no more; what is new does.
+	tick(low, calm(paged(P1)), other)
+	tick(low, paged(P1), other)
+	if i.Severity != P3 || entries(i, "severity") != 1 {
+		t.Fatalf("%s %+v", i.Severity, i.Timeline)
+	}
+	worse := paged(P0)
+	worse.Rule = "down"
+	tick(low, paged(P1), other, worse)
+	if i.Severity != P0 {
+		t.Fatalf("a new rule of P0 fires, and it is a %s", i.Severity)
+	}
+	tick(Words{Graded: Grade{Mark: Mark{By: "eve", At: t0.Add(time.Hour)}, To: "P9"}}, paged(P1), other, worse)
+	if i.Severity != P0 {
+		t.Fatalf("%q is no severity", i.Severity)
 	}
 }

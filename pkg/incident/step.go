@@ -98,6 +98,22 @@ func Supersede(i Incident, by string, at time.Time) Incident {
 	return s.i
 }
 
+// Relapsed says of a new incident that its target was in trouble a short time ago.
+func Relapsed(i Incident, of string, ago time.Duration) Incident {
+	s := &step{i: i.clone(), at: i.OpenedAt}
+	s.i.RelapseOf = of
+	s.note("relapse", fmt.Sprintf("incident %s on the same target was over for %s only", of, ago.Round(time.Second)))
+	return s.i
+}
+
+// Recovered says of an incident that is over whether that lasted.
+func Recovered(i Incident, verdict, text string, at time.Time) Incident {
+	s := &step{i: i.clone(), at: at}
+	s.i.Recovery = verdict
+	s.note("recovery", verdict+": "+text)
+	return s.i
+}
+
 // step is one call of Step: the incident being changed and the effects so far.
 type step struct {
 	i       Incident
@@ -199,7 +215,9 @@ func (s *step) merge(now []Alert) {
 		switch {
 		case a.Firing && !old.Firing:
 			s.note("firing", fmt.Sprintf("%s again: %s", a.Rule, a.Reason))
-			s.raise(a)
+			if s.i.Graded.At.IsZero() {
+				s.raise(a) // else a person has judged this rule, too
+			}
 		case !a.Firing && old.Firing:
 			s.note("cleared", fmt.Sprintf("%s: %s", a.Rule, a.Reason))
 		case a.Firing && a.Verdict.Unknown() != old.Verdict.Unknown():

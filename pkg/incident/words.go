@@ -91,6 +91,9 @@ func (s *step) listen(w Words) {
 	for _, id := range ids {
 		if n := w.Notes[id]; len(s.i.Noted) < maxNotes && !slices.Contains(s.i.Noted, id) {
 			s.i.Noted = append(slices.Clone(s.i.Noted), id)
+			if n.As != "" && !slices.Contains(s.i.Found, n.As) {
+				s.i.Found = append(slices.Clone(s.i.Found), n.As)
+			}
 			s.note(cmp.Or(n.As, "note"), n.text())
 		}
 	}
@@ -103,9 +106,4 @@ func (m Mark) text() string {
 		text += ": " + m.Reason
 	}
 	return text
-}
-
-// Said reports whether the timeline has an entry of the kind.
-func (i Incident) Said(what string) bool {
-	return slices.ContainsFunc(i.Timeline, func(e Entry) bool { return e.What == what })
 }

@@ -12,13 +12,16 @@ import (
 type about struct {
 	contacts []string // one line each
 	links    []config.Link
+	// steps are the lines of whom to call, by severity and step of its escalation.
+	steps map[incident.Severity][][]string
 }
 
 func newAbout(c *config.Config) about {
-	a := about{links: slices.Clone(c.Links)}
+	a := about{links: slices.Clone(c.Links), steps: map[incident.Severity][][]string{}}
 	if c.Runbook != nil && c.Runbook.URL != "" {
 		a.links = append([]config.Link{{Name: "runbook", URL: c.Runbook.URL}}, a.links...)
 	}
+	lines := map[string]string{}
 	for _, x := range c.Contacts {
 		var ways []string
 		for _, w := range []string{x.Phone, x.Email, x.Slack} {
@@ -26,16 +29,43 @@ func newAbout(c *config.Config) about {
 				ways = append(ways, w)
 			}
 		}
-		a.contacts = append(a.contacts, x.Name+": "+strings.Join(ways, ", "))
+		lines[x.Name] = x.Name + ": " + strings.Join(ways, ", ")
+		a.contacts = append(a.contacts, lines[x.Name])
+	}
+	for _, r := range c.Response {
+		for _, s := range r.Steps {
+			var call []string
+			for _, name := range s.Contacts {
+				call = append(call, lines[name])
+			}
+			a.steps[r.Severity] = append(a.steps[r.Severity], call)
+		}
 	}
 	return a
 }
 
-// of is what belongs onto a message about the incident: all of it for P0 and P1,
-// while it goes on.
+// of is what belongs onto a message about the incident while it goes on: whom the
+// escalation asks by now, first; and for P0 and P1 everybody, and the links.
 func (a about) of(i incident.Incident) about {
-	if i.Phase == incident.Resolved || i.Severity != incident.P0 && i.Severity != incident.P1 {
+	if i.Phase == incident.Resolved {
 		return about{}
 	}
-	return a
+	var call about
+	if steps := a.steps[i.Severity]; i.Acked.At.IsZero() && len(steps) > 0 {
+		for _, line := range slices.Concat(steps[:min(len(steps), i.Step+1)]...) {
+			if line = "Call " + line; !slices.Contains(call.contacts, line) {
+				call.contacts = append(call.contacts, line)
+			}
+		}
+	}
+	if i.Severity != incident.P0 && i.Severity != incident.P1 {
+		return call
+	}
+	for _, line := range a.contacts {
+		if !slices.Contains(call.contacts, "Call "+line) {
+			call.contacts = append(call.contacts, line)
+		}
+	}
+	call.links = a.links
+	return call
 }

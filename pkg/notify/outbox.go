@@ -48,6 +48,7 @@ type Outbox struct {
 	lanes   map[string]*lane
 	running context.Context
 	wg      sync.WaitGroup
+	from    func(receiver string, s incident.Severity) int
 }
 
 // lane is the queue of one receiver.
@@ -282,6 +283,10 @@ func (l *lane) deliver(ctx context.Context, id string) {
 	if unheard(i, prev) {
 		// It is told when the silence ends: the engine hands the incident on then.
 		l.out.metrics.sent.WithLabelValues(l.name, "silenced").Inc()
+		l.settle(i, prev, prev, nil)
+		return
+	}
+	if l.out.early(l.name, i, prev) {
 		l.settle(i, prev, prev, nil)
 		return
 	}

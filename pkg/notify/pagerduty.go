@@ -55,7 +55,7 @@ func (p *pagerDuty) Notify(ctx context.Context, i incident.Incident, prev incide
 		return prev, nil
 	}
 	// The page is sent again when something changes that a person would act on.
-	d := digest([]any{state, i.Severity, i.Lead, i.PageReason, i.Unanswered, asked(i)})
+	d := digest([]any{state, i.Severity, i.Lead, i.PageReason, i.Unanswered, i.Step, asked(i)})
 	if prev.Digest == d {
 		return prev, nil
 	}

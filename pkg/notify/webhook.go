@@ -98,7 +98,7 @@ func (h *hook) Notify(ctx context.Context, i incident.Incident, prev incident.Re
 		return prev, nil
 	}
 	// Told again when something changes that a person would act on.
-	d := digest([]any{state, i.Severity, i.Lead, i.PageReason, i.Unanswered, i.Acked.By, asked(i)})
+	d := digest([]any{state, i.Severity, i.Lead, i.PageReason, i.Unanswered, i.Step, i.Acked.By, asked(i)})
 	if prev.Digest == d {
 		return prev, nil
 	}

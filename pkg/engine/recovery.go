@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+const (
+	// recoveryWatch is how long a target is watched after an incident that people were
+	// needed for (runbook 4.2: monitor_recovery for 3600 s).
+	recoveryWatch = time.Hour
+	recoveryLook  = 30 * time.Second
+)
+
+// relapse opens a new incident as a relapse of one that ended a short time ago.
+func (e *Engine) relapse(inc incident.Incident) incident.Incident {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var last incident.Incident
+	for _, en := range e.closed {
+		if o := en.inc; o.Target.Name == inc.Target.Name && o.ResolvedAt.After(last.ResolvedAt) {
+			last = o
+		}
+	}
+	if ago := inc.OpenedAt.Sub(last.ResolvedAt); last.ID != "" && ago < recoveryWatch {
+		return incident.Relapsed(inc, last.ID, ago)
+	}
+	return inc
+}
+
+// recoveries says of incidents that people were needed for whether the target
+// stayed well for the time of the watch.
+func (e *Engine) recoveries(ctx context.Context) (time.Duration, error) {
+	setup, _ := e.held("")
+	if setup == nil || e.policy(setup).Response == nil {
+		return recoveryLook, nil // nobody is there to be told
+	}
+	e.mu.Lock()
+	var due []*entry
+	for _, id := range slices.Sorted(maps.Keys(e.closed)) {
+		if en := e.closed[id]; en.inc.Paged && en.inc.Recovery == "" && e.o.Now().Sub(en.inc.ResolvedAt) < tellAgain {
+			due = append(due, en)
+		}
+	}
+	e.mu.Unlock()
+	for _, en := range due {
+		verdict, text := e.recovery(en.inc)
+		if verdict == "" {
+			continue
+		}
+		if err := e.closing(ctx, en, incident.Recovered(en.inc, verdict, text, e.o.Now())); err != nil {
+			return recoveryLook, err
+		}
+	}
+	return recoveryLook, nil
+}
+
+// recovery is the verdict on an incident that is over; empty while it is too early.
+func (e *Engine) recovery(i incident.Incident) (verdict, text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, m := range []map[string]*entry{e.live, e.closed} {
+		for _, id := range slices.Sorted(maps.Keys(m)) {
+			o := m[id].inc
+			if after := o.OpenedAt.Sub(i.ResolvedAt); o.RelapseOf == i.ID {
+				return "relapsed", fmt.Sprintf("incident %s opened on the same target %s after this one was over", o.ID, after.Round(time.Second))
+			}
+		}
+	}
+	if e.o.Now().Sub(i.ResolvedAt) < recoveryWatch {
+		return "", ""
+	}
+	return "lasting", fmt.Sprintf("no relapse within %s", recoveryWatch)
+}
+
+// closing records and stores a word about an incident that is over.
+func (e *Engine) closing(ctx context.Context, en *entry, inc incident.Incident) error {
+	if err := e.record(en, inc); err != nil {
+		return err
+	}
+	version, err := e.o.Store.SaveIncident(ctx, inc, en.version)
+	switch {
+	case errors.Is(err, ErrConflict):
+		return nil // another leader's, or a receipt that came in between; the next look says it
+	case err != nil:
+		return fmt.Errorf("store the recovery of incident %s: %w", inc.ID, err)
+	}
+	e.mu.Lock()
+	en.inc, en.version = inc, version
+	e.mu.Unlock()
+	e.o.Tell(inc)
+	return nil
+}
