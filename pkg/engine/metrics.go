@@ -15,6 +15,9 @@ type metrics struct {
 	holds    *prometheus.CounterVec
 	leases   prometheus.Gauge
 	panics   prometheus.Counter
+	response *prometheus.HistogramVec
+	missed   *prometheus.CounterVec
+	overdue  *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -26,6 +29,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		holds:    f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "plans_held_total", Help: "Plans that a guard held, by guard and kind of hold."}, []string{"guard", "hold"}),
 		leases:   f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "leases", Help: "Changes that will be reverted when their lease ends."}),
 		panics:   f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "panics_recovered_total", Help: "Panics recovered while working an incident; each is a bug."}),
+		response: f.NewHistogramVec(prometheus.HistogramOpts{Namespace: "watchdog", Name: "response_seconds", Help: "Time from when a person was first needed to the acknowledgement, by severity.",
+			Buckets: []float64{60, 300, 900, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 24 * 3600}}, []string{"severity"}),
+		missed:  f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "response_deadlines_missed_total", Help: "Deadlines for an acknowledgement that passed, by severity."}, []string{"severity"}),
+		overdue: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "response_phases_overdue_total", Help: "Phases of a response that ended without what they had to bring, by severity."}, []string{"severity"}),
 	}
 	m.incidents(nil)
 	m.zeroes()
@@ -45,6 +52,11 @@ func (m *metrics) zeroes() {
 			m.verdicts.WithLabelValues(action, v)
 		}
 	}
+	for _, s := range []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3} {
+		m.response.WithLabelValues(string(s))
+		m.missed.WithLabelValues(string(s))
+		m.overdue.WithLabelValues(string(s))
+	}
 	for _, guard := range remediate.GuardNames() {
 		for _, h := range []incident.Hold{incident.Wait, incident.Skip, incident.Freeze, incident.Suppress, incident.HandOver, incident.Advise} {
 			m.holds.WithLabelValues(guard, string(h))
@@ -61,6 +73,21 @@ func (m *metrics) incidents(live map[string]*entry) {
 			}
 		}
 		m.open.WithLabelValues(string(p)).Set(float64(n))
+	}
+}
+
+// responded counts what a new entry of the timeline says of the response.
+func (m *metrics) responded(i incident.Incident, e incident.Entry) {
+	severity := string(i.Severity)
+	switch e.What {
+	case "acknowledged":
+		if !i.NeededAt.IsZero() {
+			m.response.WithLabelValues(severity).Observe(max(0, e.At.Sub(i.NeededAt).Seconds()))
+		}
+	case "unanswered":
+		m.missed.WithLabelValues(severity).Inc()
+	case "overdue":
+		m.overdue.WithLabelValues(severity).Inc()
 	}
 }
 

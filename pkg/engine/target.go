@@ -188,6 +188,7 @@ func (e *Engine) record(en *entry, inc incident.Incident) error {
 			return fmt.Errorf("record %q of incident %s: %w", t.What, inc.ID, err)
 		}
 		en.saved++
+		e.metrics.responded(inc, t)
 		e.o.Observed(inc, t)
 	}
 	return nil
