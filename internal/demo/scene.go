@@ -137,7 +137,12 @@ func (s *Scene) Config(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return strings.NewReplacer("NAMESPACE", s.Namespace, "RECEIVERS", "http://"+s.server.Addr).Replace(string(base) + string(b)), nil
+	return s.Addressed(string(base) + string(b)), nil
+}
+
+// Addressed puts the scene's names and addresses into a configuration.
+func (s *Scene) Addressed(text string) string {
+	return strings.NewReplacer("NAMESPACE", s.Namespace, "RECEIVERS", "http://"+s.server.Addr).Replace(text)
 }
 
 // InstallWatchdog installs watchdog by its chart with the given configuration;
