@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"text/template"
 	"time"
@@ -122,14 +123,15 @@ func start(t *testing.T, authority *recorders.Authority) *exim {
 	t.Cleanup(func() { must(t, s.delivered.Close()) })
 	must(t, s.delivered.Add(filepath.Join(dir, "mail", "new")))
 	// -d says on stderr when it listens.
-	cmd := exec.CommandContext(t.Context(), eximPath, "-C", file, "-bdf", "-d-all+process_info")
+	cmd := exec.Command(eximPath, "-C", file, "-bdf", "-d-all+process_info")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StderrPipe()
 	must(t, err)
 	cmd.Stdout = os.Stderr
 	must(t, cmd.Start())
 	t.Cleanup(func() {
-		// Its context has ended it by now, or it ended by itself.
-		_ = cmd.Process.Kill()
+		// With all that it started: they would write into a folder that is being removed.
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		_ = cmd.Wait()
 	})
 	lines := bufio.NewScanner(out)
