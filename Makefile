@@ -45,7 +45,7 @@ test: unit fuzz explore sim mutants differential integration ## everything that 
 unit: hack-need ## unit tests: race detector, random order
 	go test -race -shuffle=on ./...
 
-integration: hack-need bin/watchdog bin/agent-system bin/testbed bin/prometheus bin/alertmanager ## tests on a real Kubernetes control plane
+integration: hack-need-exim4 bin/watchdog bin/agent-system bin/testbed bin/prometheus bin/alertmanager ## tests on a real Kubernetes control plane
 	go test -tags integration -count=1 -timeout 45m -v ./test/...
 
 explore: ## every state of the op protocol: crashes, lost leases, late writes, people
@@ -91,4 +91,7 @@ clean: ## remove what was built
 hack-need:
 	@hack/need
 
-.PHONY: help build testbed demo test unit integration explore sim sim-million museum mutants differential fuzz check bench image clean hack-need
+hack-need-exim4:
+	@hack/need exim4
+
+.PHONY: help build testbed demo test unit integration explore sim sim-million museum mutants differential fuzz check bench image clean hack-need hack-need-exim4

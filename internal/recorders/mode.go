@@ -21,15 +21,19 @@ const (
 	Slow       Mode = "slow"        // taken, answered after Options.SlowBy
 	Hang       Mode = "hang"        // never answered; cut when the mode changes or the client leaves
 	Reset      Mode = "reset"       // connection cut
-	TooLarge   Mode = "413"         // bodies above 2 KiB are refused; webhook only
+	TooLarge   Mode = "413"         // bodies above 2 KiB are refused for their size; webhook, PagerDuty and e-mail only
 	PerSecond  Mode = "1/s"         // one request a second, the others limited
+	Refused    Mode = "400"         // refused for good
+	Expired    Mode = "expired-tls" // the certificate of the whole server is not valid any more; see TLS
 )
 
 func allModes() []Mode {
-	return []Mode{OK, Limited, Calm, Broken, Applied500, Slow, Hang, Reset, TooLarge, PerSecond}
+	return []Mode{OK, Limited, Calm, Broken, Applied500, Slow, Hang, Reset, TooLarge, PerSecond, Refused, Expired}
 }
 
-func (m Mode) takes() bool { return m == OK || m == Applied500 || m == Slow || m == TooLarge }
+func (m Mode) takes() bool {
+	return m == OK || m == Applied500 || m == Slow || m == TooLarge || m == Expired
+}
 
 // Set changes how a receiver answers from now on, and cuts what hangs.
 func (r *Recorder) Set(receiver string, m Mode) {
@@ -47,7 +51,7 @@ func (r *Recorder) setMode(w http.ResponseWriter, req *http.Request) {
 	if m == "ok" {
 		m = OK
 	}
-	if receivers := []string{PagerDuty, Slack, Statuspage, Webhook}; !slices.Contains(receivers, receiver) || !slices.Contains(allModes(), m) {
+	if receivers := []string{PagerDuty, Slack, Statuspage, Webhook, Email}; !slices.Contains(receivers, receiver) || !slices.Contains(allModes(), m) {
 		answer(w, http.StatusBadRequest, map[string]string{"error": fmt.Sprintf("receiver=%q mode=%q; receiver is one of %v, mode ok or one of %v", receiver, m, receivers, allModes()[1:])})
 		return
 	}
@@ -74,7 +78,7 @@ func (r *Recorder) effective(receiver string, now time.Time) Mode {
 // behave answers as an ill receiver does, and reports whether it is a well one.
 func (r *Recorder) behave(w http.ResponseWriter, req *http.Request, receiver string, m Mode, moded <-chan struct{}) bool {
 	switch m {
-	case OK, TooLarge:
+	case OK, TooLarge, Expired:
 		return true
 	case Slow:
 		late := time.NewTimer(r.o.SlowBy)
@@ -96,6 +100,12 @@ func (r *Recorder) behave(w http.ResponseWriter, req *http.Request, receiver str
 		w.Header().Set("Retry-After", "1")
 		status, _ := strconv.Atoi(string(m))
 		answer(w, status, sorry(receiver, "rate limit exceeded"))
+	case Refused:
+		status := http.StatusBadRequest
+		if receiver == Slack {
+			status = http.StatusOK // Slack's way of saying no
+		}
+		answer(w, status, sorry(receiver, "refused"))
 	default:
 		answer(w, http.StatusInternalServerError, sorry(receiver, "internal error"))
 	}

@@ -55,8 +55,35 @@ func (r *Recorder) pagerDuty(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
+// pagerDutyChange is POST /v2/change/enqueue.
+func (r *Recorder) pagerDutyChange(w http.ResponseWriter, req *http.Request) {
+	b, err := body(req)
+	var e pagerDutyEvent
+	if err == nil {
+		err = json.Unmarshal(b, &e)
+	}
+	switch p := e.Payload; {
+	case err != nil:
+	case len(e.RoutingKey) != 32:
+		err = errors.New("'routing_key' is missing or has not 32 characters")
+	case p == nil || p.Summary == "" || len([]rune(p.Summary)) > maxPagerDutySummary:
+		err = errors.New("'payload.summary' is missing or longer than 1024 characters")
+	}
+	if err != nil {
+		answer(w, http.StatusBadRequest, map[string]any{"status": "invalid event", "message": "Change event object is invalid", "errors": []string{err.Error()}})
+		return
+	}
+	q := &Request{Receiver: PagerDuty, Action: "change", Summary: e.Payload.Summary, Body: b}
+	if r.take(w, req, q, func(*Request) *refusal { return nil }) {
+		answer(w, http.StatusAccepted, map[string]any{"status": "success", "message": "Change event processed"})
+	}
+}
+
 // giveDedupKey makes up the key of a trigger that has none, as PagerDuty does.
 func (r *Recorder) giveDedupKey(q *Request) *refusal {
+	if r.modes[PagerDuty] == TooLarge && len(q.Body) > smallBody {
+		return &refusal{http.StatusBadRequest, map[string]any{"status": "invalid event", "message": "Event object is invalid", "errors": []string{"the event is larger than it may be"}}}
+	}
 	if q.Key == "" {
 		q.Key = r.id("pd-")
 	}

@@ -1,4 +1,4 @@
-// Package recorders is PagerDuty, Slack, Statuspage and whatever takes a webhook, for tests and the demo:
+// Package recorders is PagerDuty, Slack, Statuspage, a mail server and whatever takes a webhook, for tests and the demo:
 // servers on loopback that speak the vendors' protocols, keep what they are
 // told, and can be made to fail in the ways the real ones do.
 //
@@ -26,6 +26,7 @@ const (
 	Slack      = "slack"
 	Statuspage = "statuspage"
 	Webhook    = "webhook"
+	Email      = "email"
 )
 
 // Options of a Recorder; the zero value is fit for use.
@@ -40,14 +41,14 @@ type Options struct {
 // Request is one message that arrived and was understood.
 type Request struct {
 	At       time.Time       `json:"at"`
-	Receiver string          `json:"receiver"` // pagerduty, slack, statuspage, webhook
-	Action   string          `json:"action"`   // PagerDuty: trigger, acknowledge, resolve; Slack: post, reply, update; Statuspage: the incident's status, or component
-	Key      string          `json:"key"`      // dedup key, message timestamp, incident or component id
+	Receiver string          `json:"receiver"` // pagerduty, slack, statuspage, webhook, email
+	Action   string          `json:"action"`   // PagerDuty: trigger, acknowledge, resolve, change; Slack: post, reply, update; Statuspage: the incident's status, or component; e-mail: mail
+	Key      string          `json:"key"`      // dedup key, message timestamp, incident or component id, Message-ID
 	Summary  string          `json:"summary"`
-	Body     json.RawMessage `json:"body"` // as sent; for Slack the fields without the token, as JSON
+	Body     json.RawMessage `json:"body"` // as sent; for Slack the fields without the token, as JSON; a mail as one JSON string
 }
 
-// Recorder is all receivers, under /pagerduty, /slack/api, /statuspage and /webhook/NAME.
+// Recorder is all receivers, under /pagerduty, /slack/api, /statuspage and /webhook/NAME, and by ServeSMTP.
 // GET /recorded lists what arrived, POST /mode changes how a receiver answers.
 type Recorder struct {
 	o   Options
@@ -78,6 +79,7 @@ func New(o Options) *Recorder {
 	r := &Recorder{o: o, mux: http.NewServeMux(), attempts: map[string]int{}, modes: map[string]Mode{}, served: map[string]time.Time{},
 		news: make(chan struct{}), moded: make(chan struct{})}
 	r.mux.HandleFunc("POST /pagerduty/v2/enqueue", r.pagerDuty)
+	r.mux.HandleFunc("POST /pagerduty/v2/change/enqueue", r.pagerDutyChange)
 	r.mux.HandleFunc("POST /slack/api/{method}", r.slack)
 	r.mux.HandleFunc("POST /statuspage/v1/pages/{page}/incidents", r.statuspageIncident)
 	r.mux.HandleFunc("PATCH /statuspage/v1/pages/{page}/incidents/{id}", r.statuspageIncident)

@@ -297,6 +297,15 @@ func (r *Receivers) setDefaults() {
 			r.Webhooks[k].Severities = []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}
 		}
 	}
+	for k := range r.Emails {
+		e := &r.Emails[k]
+		if e.TLS == "" {
+			e.TLS = "starttls"
+		}
+		if e.Severities == nil {
+			e.Severities = []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}
+		}
+	}
 	if s := r.Statuspage; s != nil {
 		orURL(&s.URL, "https://api.statuspage.io")
 		orDuration(&s.HoldDown, 30*time.Second)

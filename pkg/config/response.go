@@ -172,5 +172,8 @@ func (r Receivers) Names() []string {
 	for _, w := range r.Webhooks {
 		all = append(all, w.Name)
 	}
+	for _, e := range r.Emails {
+		all = append(all, e.Name)
+	}
 	return all
 }

@@ -310,6 +310,7 @@ type Receivers struct {
 	Slack      *Slack      `yaml:"slack,omitempty"`      // tell the team
 	Statuspage *Statuspage `yaml:"statuspage,omitempty"` // tell the public
 	Webhooks   []Webhook   `yaml:"webhooks,omitempty"`   // tell anything that takes a POST
+	Emails     []Email     `yaml:"emails,omitempty"`     // tell people by mail
 }
 
 // Response is by when somebody must acknowledge an incident that a person was asked about (`watchdog ack`). A deadline that passes is told to
@@ -330,7 +331,7 @@ type Response struct {
 
 // Step is one step of an escalation.
 type Step struct {
-	Receivers []string       `yaml:"receivers,omitempty"` // names of receivers that are told from this step on, and not before: pagerduty, slack, or a name of a webhook
+	Receivers []string       `yaml:"receivers,omitempty"` // names of receivers that are told from this step on, and not before: pagerduty, slack, or the name of a webhook or of an e-mail
 	Contacts  []string       `yaml:"contacts,omitempty"`  // names of contacts whom the message says to call
 	Within    model.Duration `yaml:"within,omitempty"`    // time for an acknowledgement from this step on; default: the severity's
 	During    string         `yaml:"during,omitempty"`    // a name of time_intervals: only that time counts; default: the severity's
@@ -393,6 +394,8 @@ type PagerDuty struct {
 	URL            string              `yaml:"url,omitempty"`        // base URL; default https://events.pagerduty.com
 	RoutingKeyFile string              `yaml:"routing_key_file"`     // file with the integration key of the service
 	Severities     []incident.Severity `yaml:"severities,omitempty"` // which incidents are paged; default P0, P1; every other severity once a person must act
+	// ChangeEvents tells PagerDuty of each new rollout of a watched Deployment, so that it is shown beside incidents. Nobody is paged.
+	ChangeEvents bool `yaml:"change_events,omitempty"`
 }
 
 // Slack posts one message per incident and edits it in place.
@@ -416,6 +419,26 @@ type Webhook struct {
 	CAFile          string              `yaml:"ca_file,omitempty"`           // file with the certificate authorities to trust instead of the system's
 	FallbackFor     string              `yaml:"fallback_for,omitempty"`      // told only of what this receiver did not take for 30s, or refused: pagerduty
 	Severities      []incident.Severity `yaml:"severities,omitempty"`        // which incidents are told; default P0, P1, P2, P3; every other severity once a person must act
+}
+
+// Email sends an incident by SMTP when it opens, when something changes that a person would act on, and when it is over: one thread per incident.
+type Email struct {
+	Name      string   `yaml:"name"`      // of the receiver; unique
+	Smarthost string   `yaml:"smarthost"` // the server that takes the mail, host:port
+	From      string   `yaml:"from"`      // sender: watchdog <watchdog@example.com>
+	To        []string `yaml:"to"`        // recipients
+	// TLS is starttls (default; a server that does not offer it is sent nothing), implicit (usual on port 465), none (for loopback only) or
+	// none-over-the-network (any host; mail and addresses can be read and changed on the way, and no password is sent).
+	TLS          string              `yaml:"tls,omitempty"`
+	Username     string              `yaml:"username,omitempty"`      // for SMTP AUTH; default: none
+	PasswordFile string              `yaml:"password_file,omitempty"` // file with the password, read at each use
+	CAFile       string              `yaml:"ca_file,omitempty"`       // file with the certificate authorities to trust instead of the system's
+	Hello        string              `yaml:"hello,omitempty"`         // name to say in EHLO; default: the host's name
+	Subject      string              `yaml:"subject,omitempty"`       // Go template with Alertmanager's functions and data; default: one subject for the whole thread
+	HTML         string              `yaml:"html,omitempty"`          // Go template of the HTML part; what it fills in is escaped
+	Text         string              `yaml:"text,omitempty"`          // Go template of the text part
+	FallbackFor  string              `yaml:"fallback_for,omitempty"`  // told only of what this receiver did not take for 30s, or refused: pagerduty
+	Severities   []incident.Severity `yaml:"severities,omitempty"`    // which incidents are told; default P0, P1, P2, P3; every other severity once a person must act
 }
 
 // Statuspage publishes an incident on the public status page.

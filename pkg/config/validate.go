@@ -492,8 +492,10 @@ func (v *validator) receivers(c *Config) {
 			v.fail(a.key("slack").key("channel"), "a channel is required: \"#incidents\"")
 		}
 	}
-	v.webhooks(a.key("webhooks"), c.Receivers.Webhooks, told)
-	v.fallbacks(a.key("webhooks"), c.Receivers)
+	names := map[string]bool{}
+	v.webhooks(a.key("webhooks"), c.Receivers.Webhooks, names, told)
+	v.emails(a.key("emails"), c.Receivers.Emails, names, told)
+	v.fallbacks(a, c.Receivers)
 	if s := c.Receivers.Statuspage; s != nil {
 		here := a.key("statuspage")
 		v.url(here.key("url"), s.URL)
@@ -514,19 +516,23 @@ func (v *validator) receivers(c *Config) {
 // reserved are the names of the receivers that have a block of their own.
 var reserved = []string{"pagerduty", "slack", "statuspage", "email"}
 
-func (v *validator) webhooks(a at, all []Webhook, told map[incident.Severity]bool) {
-	names := map[string]bool{}
+// named checks the name of a receiver of which there may be several.
+func (v *validator) named(here at, name string, names map[string]bool) {
+	switch {
+	case !nameShape.MatchString(name):
+		v.fail(here.key("name"), "%q is no name of a receiver; use lower-case letters, digits, - and ., at most 63", name)
+	case slices.Contains(reserved, name):
+		v.fail(here.key("name"), "%q is the name of another kind of receiver", name)
+	case names[name]:
+		v.fail(here.key("name"), "receiver %q is there twice; names are unique", name)
+	}
+	names[name] = true
+}
+
+func (v *validator) webhooks(a at, all []Webhook, names map[string]bool, told map[incident.Severity]bool) {
 	for i, w := range all {
 		here := a.key(i)
-		switch {
-		case !nameShape.MatchString(w.Name):
-			v.fail(here.key("name"), "%q is no name of a receiver; use lower-case letters, digits, - and ., at most 63", w.Name)
-		case slices.Contains(reserved, w.Name):
-			v.fail(here.key("name"), "%q is the name of another kind of receiver", w.Name)
-		case names[w.Name]:
-			v.fail(here.key("name"), "receiver %q is there twice; names are unique", w.Name)
-		}
-		names[w.Name] = true
+		v.named(here, w.Name, names)
 		switch {
 		case w.URL == "" && w.URLFile == "" || w.URL != "" && w.URLFile != "":
 			v.fail(here, "a webhook needs exactly one of url and url_file")
@@ -541,27 +547,6 @@ func (v *validator) webhooks(a at, all []Webhook, told map[incident.Severity]boo
 		v.severities(here.key("severities"), w.Severities)
 		for _, s := range w.Severities {
 			told[s] = told[s] || w.FallbackFor == ""
-		}
-	}
-}
-
-// fallbacks checks that each stands in for a receiver that is there and none itself.
-func (v *validator) fallbacks(a at, r Receivers) {
-	var there []string
-	if r.PagerDuty != nil {
-		there = append(there, "pagerduty")
-	}
-	if r.Slack != nil {
-		there = append(there, "slack")
-	}
-	for _, w := range r.Webhooks {
-		if w.FallbackFor == "" {
-			there = append(there, w.Name)
-		}
-	}
-	for i, w := range r.Webhooks {
-		if w.FallbackFor != "" && !slices.Contains(there, w.FallbackFor) {
-			v.fail(a.key(i).key("fallback_for"), "%q is no receiver that can fail here; there is %s", w.FallbackFor, or(strings.Join(there, ", "), "none"))
 		}
 	}
 }

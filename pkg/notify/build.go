@@ -41,6 +41,10 @@ func FromConfig(cfg *config.Config, now func() time.Time) ([]Notifier, error) {
 		n, err := newHook(w, about)
 		add(w.Name, n, err)
 	}
+	for _, e := range c.Emails {
+		n, err := newEmail(e, about, now)
+		add(e.Name, n, err)
+	}
 	if c.Statuspage != nil {
 		n, err := newStatuspage(c.Statuspage, now)
 		add("statuspage", n, err)

@@ -126,6 +126,20 @@ func reason(i incident.Incident) string {
 	return ""
 }
 
+// firing is the incident's state in Alertmanager's words.
+func firing(i incident.Incident) string {
+	if i.Phase == incident.Resolved {
+		return "resolved"
+	}
+	return "firing"
+}
+
+// news is a fingerprint of what a person would act on; while it stays the same,
+// whoever was told is not told again.
+func news(i incident.Incident) string {
+	return digest([]any{firing(i), i.Severity, i.Lead, i.PageReason, i.Unanswered, i.Step, i.Acked.By, asked(i)})
+}
+
 // wanted reports whether a receiver that takes these severities hears of i.
 func wanted(i incident.Incident, severities []incident.Severity) bool {
 	return slices.Contains(severities, i.Severity)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	htmltemplate "html/template"
+	"io"
 	"text/template"
 	"text/template/parse"
 	"time"
@@ -15,8 +17,9 @@ import (
 // bounded is a template of the user's with Alertmanager's functions, that can
 // neither run for ever nor write without end.
 type bounded struct {
-	t     *template.Template
 	limit time.Duration
+	// fill executes a copy that asks alive at each turn of a loop.
+	fill func(w io.Writer, data any, alive func() (string, error)) error
 }
 
 // Limits of one execution.
@@ -27,15 +30,41 @@ const (
 
 // parseBody reads a template, with the functions of Alertmanager's.
 func parseBody(text string) (*bounded, error) {
-	t, err := template.New("body").Option("missingkey=zero").Funcs(template.FuncMap(amtemplate.DefaultFuncs)).Funcs(template.FuncMap{alive: func() (string, error) { return "", nil }}).Parse(text)
+	t, err := template.New("body").Option("missingkey=zero").Funcs(template.FuncMap(amtemplate.DefaultFuncs)).Funcs(template.FuncMap{alive: forever}).Parse(text)
 	if err != nil {
 		return nil, err
 	}
 	for _, one := range t.Templates() {
 		watch(one.Tree, one.Root)
 	}
-	return &bounded{t, templateTime}, nil
+	return &bounded{templateTime, func(w io.Writer, data any, ask func() (string, error)) error {
+		c, err := t.Clone()
+		if err != nil {
+			return err
+		}
+		return c.Funcs(template.FuncMap{alive: ask}).Execute(w, data)
+	}}, nil
 }
+
+// parseHTML is parseBody for a page: what is filled in is escaped for its place.
+func parseHTML(text string) (*bounded, error) {
+	t, err := htmltemplate.New("body").Option("missingkey=zero").Funcs(htmltemplate.FuncMap(amtemplate.DefaultFuncs)).Funcs(htmltemplate.FuncMap{alive: forever}).Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range t.Templates() {
+		watch(one.Tree, one.Tree.Root)
+	}
+	return &bounded{templateTime, func(w io.Writer, data any, ask func() (string, error)) error {
+		c, err := t.Clone()
+		if err != nil {
+			return err
+		}
+		return c.Funcs(htmltemplate.FuncMap{alive: ask}).Execute(w, data)
+	}}, nil
+}
+
+func forever() (string, error) { return "", nil }
 
 // alive is called at each turn of a loop, and fails when the time is over: an
 // empty loop over a large number would else never give the processor back.
@@ -60,7 +89,8 @@ func watch(tree *parse.Tree, n parse.Node) {
 		branch(&n.BranchNode)
 	case *parse.RangeNode:
 		branch(&n.BranchNode)
-		call := template.Must(template.New("").Funcs(template.FuncMap{alive: func() string { return "" }}).Parse("{{" + alive + "}}"))
+		// A condition, not a value: nothing is written, whatever place of a page this is.
+		call := template.Must(template.New("").Funcs(template.FuncMap{alive: forever}).Parse("{{if " + alive + "}}{{end}}"))
 		n.List.Nodes = append([]parse.Node{call.Root.Nodes[0]}, n.List.Nodes...)
 	}
 }
@@ -73,18 +103,13 @@ func (b *bounded) execute(ctx context.Context, data any) (text string, err error
 		}
 	}()
 	until := time.Now().Add(b.limit)
-	t, err := b.t.Clone()
-	if err != nil {
-		return "", err
-	}
-	t.Funcs(template.FuncMap{alive: func() (string, error) {
+	var w limited
+	err = b.fill(&w, data, func() (string, error) {
 		if time.Now().After(until) {
 			return "", fmt.Errorf("it takes longer than %s", b.limit)
 		}
 		return "", ctx.Err()
-	}})
-	var w limited
-	err = t.Execute(&w, data)
+	})
 	return w.String(), err
 }
 

@@ -64,13 +64,9 @@ func newHook(c config.Webhook, about about) (*hook, error) {
 	if c.CAFile == "" {
 		return h, nil
 	}
-	pem, err := os.ReadFile(c.CAFile)
+	pool, err := authorities(c.CAFile)
 	if err != nil {
-		return nil, fmt.Errorf("ca_file: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca_file %s: no certificate in it", c.CAFile)
+		return nil, err
 	}
 	h.client.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
 	return h, nil
@@ -90,15 +86,11 @@ type message struct {
 }
 
 func (h *hook) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
-	state := "firing"
-	if i.Phase == incident.Resolved {
-		state = "resolved"
-	}
+	state := firing(i)
 	if prev.State == "" && (state == "resolved" || i.Shared || !wanted(i, h.takes) && !i.Paged) {
 		return prev, nil
 	}
-	// Told again when something changes that a person would act on.
-	d := digest([]any{state, i.Severity, i.Lead, i.PageReason, i.Unanswered, i.Step, i.Acked.By, asked(i)})
+	d := news(i)
 	if prev.Digest == d {
 		return prev, nil
 	}
@@ -171,6 +163,19 @@ func (h *hook) send(ctx context.Context, i incident.Incident, state string, limi
 		f.After = time.Duration(n) * time.Second
 	}
 	return resp.StatusCode, f
+}
+
+// authorities reads the certificate authorities of a ca_file.
+func authorities(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("ca_file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca_file %s: no certificate in it", file)
+	}
+	return pool, nil
 }
 
 // hide takes a URL from a file out of an error: it is a secret.

@@ -1,0 +1,63 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// standIn is a receiver that may stand in for another.
+type standIn struct {
+	name, fallbackFor string
+	place             at
+}
+
+// standIns are the receivers that can fail or stand in, in the order of the file.
+func (r Receivers) standIns(a at) []standIn {
+	var all []standIn
+	if r.PagerDuty != nil {
+		all = append(all, standIn{name: "pagerduty"})
+	}
+	if r.Slack != nil {
+		all = append(all, standIn{name: "slack"})
+	}
+	for i, w := range r.Webhooks {
+		all = append(all, standIn{w.Name, w.FallbackFor, a.key("webhooks").key(i).key("fallback_for")})
+	}
+	for i, e := range r.Emails {
+		all = append(all, standIn{e.Name, e.FallbackFor, a.key("emails").key(i).key("fallback_for")})
+	}
+	return all
+}
+
+// fallbacks checks that each stands in for a receiver that is there, and that no
+// two wait for each other.
+func (v *validator) fallbacks(a at, r Receivers) {
+	all := r.standIns(a)
+	next := map[string]string{}
+	for _, s := range all {
+		next[s.name] = s.fallbackFor
+	}
+	for _, s := range all {
+		if s.fallbackFor == "" {
+			continue
+		}
+		if _, there := next[s.fallbackFor]; !there || s.fallbackFor == s.name {
+			var others []string
+			for _, o := range all {
+				if o.name != s.name {
+					others = append(others, o.name)
+				}
+			}
+			v.fail(s.place, "%q is no receiver that can fail here; there is %s", s.fallbackFor, or(strings.Join(others, ", "), "none"))
+			continue
+		}
+		path := []string{s.name}
+		for at := s.fallbackFor; at != "" && !slices.Contains(path, at); at = next[at] {
+			path = append(path, at)
+		}
+		if next[path[len(path)-1]] == s.name {
+			v.fail(s.place, "%s: each waits for another, and nobody would be told", strings.Join(append(path, s.name), " stands in for "))
+			return // one of its members says it all
+		}
+	}
+}

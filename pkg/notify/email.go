@@ -1,0 +1,267 @@
+package notify
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	netmail "net/mail"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/prometheus/alertmanager/template"
+	"github.com/wneessen/go-mail"
+
+	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// letter sends an incident as mail: one thread per incident, so that its end is
+// found beside its beginning.
+type letter struct {
+	name     string
+	fallback string
+	from     *netmail.Address
+	to       []*netmail.Address
+	takes    []incident.Severity
+	about    about
+	now      func() time.Time
+	post     smarthost
+	subject  *bounded // nil: one subject for the whole thread
+	html     *bounded
+	text     *bounded
+	plain    *bounded // of ours: what goes out when one of the user's fails
+}
+
+var _ Fallback = (*letter)(nil)
+
+var (
+	//go:embed email.txt
+	emailText string
+	//go:embed email.html
+	emailHTML string
+)
+
+func newEmail(c config.Email, about about, now func() time.Time) (*letter, error) {
+	post, err := newSmarthost(c)
+	if err != nil {
+		return nil, err
+	}
+	l := &letter{name: c.Name, fallback: c.FallbackFor, takes: c.Severities, about: about, now: now, post: post}
+	if l.from, err = netmail.ParseAddress(c.From); err != nil {
+		return nil, fmt.Errorf("from: %w", err)
+	}
+	for _, a := range c.To {
+		to, err := netmail.ParseAddress(a)
+		if err != nil {
+			return nil, fmt.Errorf("to: %w", err)
+		}
+		l.to = append(l.to, to)
+	}
+	for _, p := range []struct {
+		name, text, ours string
+		parse            func(string) (*bounded, error)
+		to               **bounded
+	}{{"subject", c.Subject, "", parseBody, &l.subject}, {"html", c.HTML, emailHTML, parseHTML, &l.html}, {"text", c.Text, emailText, parseBody, &l.text}, {"text", "", emailText, parseBody, &l.plain}} {
+		if p.text == "" {
+			p.text = p.ours
+		}
+		if p.text == "" {
+			continue
+		}
+		if *p.to, err = p.parse(p.text); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	return l, nil
+}
+
+func (l *letter) Name() string { return l.name }
+
+// FallbackFor names the receiver that this one stands in for.
+func (l *letter) FallbackFor() string { return l.fallback }
+
+func (l *letter) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
+	state := firing(i)
+	if prev.State == "" && (state == "resolved" || i.Shared || !wanted(i, l.takes) && !i.Paged) {
+		return prev, nil
+	}
+	d := news(i)
+	if prev.Digest == d {
+		return prev, nil
+	}
+	m, subject := l.write(ctx, i, prev, maxText)
+	missed, err := l.post.send(ctx, l.from.Address, l.to, m)
+	if tooLarge(err) {
+		m, subject = l.write(ctx, i, prev, maxTextShort)
+		missed, err = l.post.send(ctx, l.from.Address, l.to, m)
+	}
+	if err != nil {
+		return prev, mailError(l.name, i, err)
+	}
+	if prev.Ref != "" {
+		subject = prev.Ref
+	}
+	return incident.Receipt{Ref: subject, State: state, Digest: d, Error: missed}, nil
+}
+
+// mailData is what a template of a mail sees: Alertmanager's data, and the incident
+// in the words of the other receivers.
+type mailData struct {
+	*template.Data
+	Headline string
+	Next     string // what is asked of the reader
+	Answer   string // who took it on, or by when somebody has to
+	Did      []string
+	Reason   string
+	Timeline []mailEntry
+	Contacts []string
+	Links    []config.Link
+	Target   string
+	OpenedAt time.Time
+	ID       string
+	Note     string // what was left out of this mail, and why
+}
+
+type mailEntry struct {
+	At   time.Time
+	Text string
+}
+
+func (l *letter) data(i incident.Incident, limit int) mailData {
+	text := func(s string) string { return cut(visible(s), limit) }
+	quick := l.about.of(i)
+	d := mailData{Data: hookData(l.name, i, quick, firing(i), limit), Headline: text(headline(i)), Next: text(next(i)), Answer: text(answered(i)), Reason: text(reason(i)),
+		Contacts: quick.contacts, Links: quick.links, Target: text(i.Target.String()), OpenedAt: i.OpenedAt.UTC(), ID: text(i.ID)}
+	for _, kv := range []template.KV{d.GroupLabels, d.CommonLabels, d.CommonAnnotations} {
+		clean(kv)
+	}
+	for _, a := range d.Alerts {
+		clean(a.Labels)
+		clean(a.Annotations)
+	}
+	for _, a := range actions(i) {
+		d.Did = append(d.Did, text(a))
+	}
+	lines := i.Timeline[max(0, len(i.Timeline)-timelineLines):]
+	if limit <= maxTextShort {
+		d.Did, lines = d.Did[max(0, len(d.Did)-2):], lines[max(0, len(lines)-2):]
+		d.Note = "This mail is shortened: the mail server refused it for its size."
+	}
+	for _, e := range lines {
+		d.Timeline = append(d.Timeline, mailEntry{e.At.UTC(), cut(visible(e.What+": "+e.Text), min(limit, 240))})
+	}
+	return d
+}
+
+// maxSubject is what a telephone shows, and more.
+const maxSubject = 180
+
+// write makes the mail. What a template of the user's spoils is left out, and the
+// rest goes out all the same.
+func (l *letter) write(ctx context.Context, i incident.Incident, prev incident.Receipt, limit int) (*mail.Msg, string) {
+	data := l.data(i, limit)
+	short := limit <= maxTextShort
+	failed := func(part string, err error) {
+		data.Note = strings.TrimSpace(data.Note + " " + visible(fmt.Sprintf("The %s template of receiver %s failed: %v", part, l.name, err)))
+	}
+	first := subjectOf(string(i.Severity) + " " + i.Title())
+	subject := first
+	if prev.Ref != "" {
+		first = prev.Ref
+		subject = "Re: " + subjectOf(first)
+	}
+	if l.subject != nil && !short {
+		if s, err := l.subject.execute(ctx, data); err != nil {
+			failed("subject", err)
+		} else {
+			subject = subjectOf(strings.TrimSpace(s))
+		}
+	}
+	html, htmlErr := "", error(nil)
+	text, textErr := "", error(nil)
+	if !short {
+		if html, htmlErr = l.html.execute(ctx, data); htmlErr != nil {
+			failed("html", htmlErr)
+		}
+		if text, textErr = l.text.execute(ctx, data); textErr != nil {
+			failed("text", textErr)
+		}
+	}
+	if short || data.Note != "" {
+		html = ""
+		text, textErr = l.plain.execute(ctx, data)
+	}
+	if textErr != nil {
+		text = data.Headline + "\n" + data.Next + "\n"
+	}
+	m := mail.NewMsg(mail.WithNoDefaultUserAgent())
+	m.FromMailAddress(l.from)
+	m.ToMailAddress(l.to...)
+	m.SetDateWithValue(l.now())
+	m.Subject(subject)
+	m.SetGenHeader("Auto-Submitted", "auto-generated")
+	m.SetGenHeader(mail.HeaderXAutoResponseSuppress, "All")
+	m.SetGenHeader("X-Watchdog-Incident", word(i.ID))
+	if (i.Severity == incident.P0 || i.Severity == incident.P1) && i.Phase != incident.Resolved {
+		m.SetImportance(mail.ImportanceHigh)
+	}
+	root, own := l.ids(i, prev)
+	m.SetMessageIDWithValue(own)
+	if own != root {
+		m.SetGenHeader(mail.HeaderInReplyTo, "<"+root+">")
+		m.SetGenHeader(mail.HeaderReferences, "<"+root+">")
+	}
+	m.SetBodyString(mail.TypeTextPlain, text)
+	if html != "" {
+		m.AddAlternativeString(mail.TypeTextHTML, html)
+	}
+	return m, first
+}
+
+// subjectOf makes one line of text. What looks like an encoded word would be read as
+// one, line breaks and all.
+func subjectOf(s string) string {
+	return cut(strings.ReplaceAll(visible(s), "=?", "= ?"), maxSubject)
+}
+
+// ids are the Message-ID of the thread's first mail and of this one. The same news
+// after the same mail has the same id: what arrives twice because an answer was lost
+// is one mail for whoever looks at ids.
+func (l *letter) ids(i incident.Incident, prev incident.Receipt) (root, own string) {
+	_, domain, _ := strings.Cut(l.from.Address, "@")
+	root = fmt.Sprintf("watchdog.%s@%s", word(i.ID), domain)
+	if prev.State == "" {
+		return root, root
+	}
+	return root, fmt.Sprintf("watchdog.%s.%s@%s", word(i.ID), digest([]any{prev.Digest, prev.At, news(i)}), domain)
+}
+
+// word is text that can be part of a header as it is.
+func word(s string) string {
+	for _, r := range s {
+		if r > 'z' || r < '-' || r == '/' || r > '9' && r < 'A' || r > 'Z' && r < 'a' && r != '_' {
+			return digest(s)
+		}
+	}
+	if s == "" || len(s) > 64 {
+		return digest(s)
+	}
+	return s
+}
+
+func clean(kv template.KV) {
+	for k, v := range kv {
+		kv[k] = visible(v)
+	}
+}
+
+// visible takes out of foreign text what breaks a line or turns its direction.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar {
+			return ' '
+		}
+		return r
+	}, s)
+}
