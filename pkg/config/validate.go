@@ -156,6 +156,7 @@ func (v *validator) config(c *Config) {
 	v.receivers(c)
 	v.response(c)
 	v.about(c)
+	v.selfWatch(c)
 	v.budget(c.Budget)
 	v.guards(c.Guards)
 	if len(c.Targets) == 0 {
@@ -503,7 +504,7 @@ func (v *validator) receivers(c *Config) {
 }
 
 // reserved are the names of the receivers that have a block of their own.
-var reserved = []string{"pagerduty", "slack", "statuspage", "email"}
+var reserved = []string{"pagerduty", "slack", "statuspage", "email", "canary"}
 
 func (v *validator) webhooks(a at, all []Webhook, told map[incident.Severity]bool) {
 	names := map[string]bool{}
