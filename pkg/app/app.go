@@ -81,6 +81,7 @@ type App struct {
 	outbox   *notify.Outbox
 	engine   *engine.Engine
 	cutOff   *engine.CutOff
+	own      *selfWatch
 	metrics  *metrics
 	whole    world
 
@@ -158,24 +159,23 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a.outbox, err = notify.NewOutbox(notify.OutboxOptions{
 		Dir: filepath.Join(o.DataDir, "outbox"), Logger: o.Logger.With("component", "notify"), Registerer: a.registry,
 		Delivered: func(id, receiver string, r incident.Receipt) {
-			if id == a.cutOff.ID() {
-				a.cutOff.Delivered(receiver, r)
-				return
+			if !a.own.delivered(id, receiver, r) {
+				a.engine.Delivered(id, receiver, r)
 			}
-			a.engine.Delivered(id, receiver, r)
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.cutOff = engine.NewCutOff(o.Namespace, a.outbox.Tell)
+	a.own = newSelfWatch(a)
 	a.cluster = newCluster(a)
 	store := kube.NewStore(a.client, o.Namespace)
 	events := kube.NewEvents(a.client, o.Logger.With("component", "events"))
 	a.engine = engine.New(engine.Options{
-		Logger: o.Logger.With("component", "engine"), Registerer: a.registry, Cluster: a.cluster, Store: engineStore{store},
+		Logger: o.Logger.With("component", "engine"), Registerer: a.registry, Cluster: a.cluster, Store: engineStore{store, a.own.reached},
 		Audit: func(r audit.Record) error { _, err := a.log.Append(r); return err },
-		Tell:  a.outbox.Tell,
+		Tell:  a.own.tell,
 		Observed: func(inc incident.Incident, e incident.Entry) {
 			o.Logger.Info(e.Text, "incident", inc.ID, "target", inc.Target.String(), "what", e.What, "phase", inc.Phase, "severity", inc.Severity)
 			events.Tell(inc, e)
@@ -220,6 +220,7 @@ func (a *App) run(ctx context.Context) error {
 		return a.lead(ctx)
 	})
 	g.Go(func() error { a.watchLeader(ctx); return nil })
+	g.Go(func() error { return a.own.run(ctx) })
 	g.Go(func() error { return a.watchConfig(ctx) })
 	a.o.Logger.Info("watchdog runs", "version", version.Version, "config", a.o.ConfigFile, "targets", len(a.built.Load().cfg.Targets), "mode", a.built.Load().cfg.Mode)
 	err := g.Wait()
@@ -407,7 +408,8 @@ func (a *App) use(cfg *config.Config) error {
 	a.samples.Retain(Retention(b.Rules, b.Groups), kept(cfg))
 	a.watcher.Watch(b.workloads)
 	a.outbox.Escalate(notify.Steps(cfg))
-	a.outbox.Replace(b.notifiers)
+	a.outbox.Replace(append(b.notifiers, a.own.sink))
+	a.own.use(cfg, b)
 	a.engine.Use(b.setup)
 	a.metrics.configured(cfg)
 	_, err = a.log.Append(audit.Record{At: a.clock.Now(), Kind: "config", Actor: "watchdog", Text: fmt.Sprintf("configuration %s in use: mode %s, %d targets, %d thresholds, %d rule groups", cmp.Or(cfg.Hash, "-"), cfg.Mode, len(cfg.Targets), len(cfg.Thresholds), len(b.Groups))})

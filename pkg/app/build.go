@@ -13,6 +13,7 @@ import (
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/selfwatch"
 )
 
 // built is everything a configuration becomes.
@@ -26,6 +27,7 @@ type built struct {
 	targetOf  rules.TargetFunc
 	// alertmanager is whose silences are honoured; nil: nobody's.
 	alertmanager *alertmanager.Client
+	beat         *selfwatch.Beat   // nil: no heartbeat is sent
 	services     map[string]string // by namespace/kind/name
 }
 
@@ -45,6 +47,8 @@ func build(cfg *config.Config, a *App) (*built, error) {
 		var e error
 		b.notifiers, e = notify.FromConfig(cfg, a.clock.Now)
 		err = errors.Join(err, e)
+		b.beat, e = makeBeat(cfg.Heartbeat)
+		err = errors.Join(err, e)
 		b.alertmanager, e = newAlertmanager(cfg.Alertmanager, a.o.Namespace, a.clock.Now)
 		err = errors.Join(err, e)
 	}
@@ -58,6 +62,7 @@ func build(cfg *config.Config, a *App) (*built, error) {
 		b.setup = b.Setup()
 		b.setup.Installation, b.setup.View, b.setup.Fresh, b.setup.World, b.setup.Dependencies = a.o.Namespace, a.view, a.fresh, a.world, a.dependencies
 		b.setup.Other = Other
+		b.Rules, b.setup.Canary = append(b.Rules, canaryRule()), true
 	}
 	return b, nil
 }

@@ -95,7 +95,10 @@ func (a *App) workload(namespace, kind, name string) (probes.Workload, error) {
 }
 
 // engineStore adapts the custom-resource store to the engine's own words.
-type engineStore struct{ *kube.Store }
+type engineStore struct {
+	*kube.Store
+	reached func() // it answered
+}
 
 func (s engineStore) Incidents(ctx context.Context) ([]engine.Stored, error) {
 	all, err := s.Store.Incidents(ctx)
@@ -126,6 +129,9 @@ func (s engineStore) SwapRecords(ctx context.Context, namespace string, records 
 
 func (s engineStore) Ledger(ctx context.Context) (incident.Ledger, string, error) {
 	l, version, err := s.Store.Ledger(ctx)
+	if err == nil {
+		s.reached()
+	}
 	if errors.Is(err, kube.ErrNewer) {
 		err = fmt.Errorf("%w: %w", engine.ErrNewer, err)
 	}

@@ -37,7 +37,7 @@ func (a *App) watchLeader(ctx context.Context) {
 			why = fmt.Sprintf("%s holds the lease and has not renewed it for %s", holder, now.Sub(changed).Round(time.Second))
 		}
 		if ctx.Err() == nil {
-			a.cutOff.Look(now, why, a.firing())
+			a.cutOff.Look(now, a.andBlind(why), a.firing())
 		}
 		select {
 		case <-ctx.Done():

@@ -64,6 +64,7 @@ func (c *Config) setDefaults() {
 	c.Guards.setDefaults()
 	c.setResponse()
 	c.Receivers.setDefaults()
+	c.setSelfWatch()
 }
 
 func (s *Silences) setDefaults() {

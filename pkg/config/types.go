@@ -38,6 +38,10 @@ type Config struct {
 	TimeIntervals []NamedTime `yaml:"time_intervals,omitempty"`
 	// Receivers are the ways of telling people.
 	Receivers Receivers `yaml:"receivers,omitempty"`
+	// Heartbeat goes to a dead man's switch outside as long as watchdog can evaluate, act and page: see docs/self-watch.md.
+	Heartbeat *Heartbeat `yaml:"heartbeat,omitempty"`
+	// Canary is the alert by which watchdog tries itself out.
+	Canary Canary `yaml:"canary,omitempty"`
 	// Contacts are whom to call; every P0 and P1 message carries them.
 	Contacts []Contact `yaml:"contacts,omitempty"`
 	// Links are where to look; every P0 and P1 message carries them.
@@ -366,6 +370,20 @@ type TimeInterval struct {
 type TimeRange struct {
 	StartTime string `yaml:"start_time"` // HH:MM
 	EndTime   string `yaml:"end_time"`   // HH:MM, up to 24:00
+}
+
+// Heartbeat is a plain request at each interval, by the leader alone. Redirects are not followed.
+type Heartbeat struct {
+	URL      string         `yaml:"url,omitempty"`      // of the dead man's switch; exactly one of url and url_file
+	URLFile  string         `yaml:"url_file,omitempty"` // file with the URL, if it is a secret
+	Interval model.Duration `yaml:"interval,omitempty"` // how often it is sent; default 1m
+	Timeout  model.Duration `yaml:"timeout,omitempty"`  // how long one may take, at most interval; default 10s
+	Method   string         `yaml:"method,omitempty"`   // GET or POST; default GET
+}
+
+// Canary is an alert that watchdog makes to see whether alerts still get from a sample to a receiver. It reaches nobody.
+type Canary struct {
+	Interval model.Duration `yaml:"interval,omitempty"` // how often one flies; default 5m
 }
 
 // Contact is somebody to call.

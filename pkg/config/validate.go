@@ -156,6 +156,7 @@ func (v *validator) config(c *Config) {
 	v.receivers(c)
 	v.response(c)
 	v.about(c)
+	v.selfWatch(c)
 	v.budget(c.Budget)
 	v.guards(c.Guards)
 	if len(c.Targets) == 0 {
@@ -514,7 +515,7 @@ func (v *validator) receivers(c *Config) {
 }
 
 // reserved are the names of the receivers that have a block of their own.
-var reserved = []string{"pagerduty", "slack", "statuspage", "email"}
+var reserved = []string{"pagerduty", "slack", "statuspage", "email", "canary"}
 
 // named checks the name of a receiver of which there may be several.
 func (v *validator) named(here at, name string, names map[string]bool) {

@@ -11,8 +11,12 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// cutOffAfter is how long nobody may lead before a person hears of it.
-const cutOffAfter = 2 * time.Minute
+// cutOffAfter is how long nobody may lead before a person hears of it, and sightless
+// how long a replica that follows may see nothing.
+const (
+	cutOffAfter = 2 * time.Minute
+	sightless   = 5 * time.Minute
+)
 
 // maxNamed bounds how many targets a message names.
 const maxNamed = 10
@@ -21,10 +25,52 @@ const maxNamed = 10
 // reached, or the lease is nobody's. Then no incident can be stored and nothing
 // is done; each replica says so itself, under an id that all share, so that a pager
 // holds one incident (INV-45, F-09).
-type CutOff struct {
-	id   string
-	self incident.Target
-	tell func(incident.Incident)
+type CutOff struct{ voice }
+
+// NewCutOff returns the voice of one replica of the installation.
+func NewCutOff(installation string, tell func(incident.Incident)) *CutOff {
+	return &CutOff{newVoice("cut-off-"+installation, "cut_off", incident.P1, cutOffAfter, installation, tell)}
+}
+
+// Look takes what is known now: why nobody leads (empty: somebody does), and the
+// targets that this replica sees in breach, each with its rule.
+func (c *CutOff) Look(now time.Time, why string, firing []string) {
+	text := fmt.Sprintf("nobody leads watchdog (%s): nothing is done, and only what is urgent is told", why)
+	if len(firing) > 0 {
+		slices.Sort(firing)
+		text += "; in breach: " + strings.Join(firing[:min(len(firing), maxNamed)], ", ")
+		if more := len(firing) - maxNamed; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+	}
+	c.look(now, why, text)
+}
+
+// Sightless is the voice of a replica that follows and cannot see: if it had to take
+// over now, it would be blind. The leader's own blindness is told by its engine.
+type Sightless struct {
+	voice
+	replica string
+}
+
+// NewSightless returns the voice of one replica of the installation.
+func NewSightless(installation, replica string, tell func(incident.Incident)) *Sightless {
+	return &Sightless{newVoice("blind-"+installation+"-"+replica, "cannot_see", incident.P2, sightless, installation, tell), replica}
+}
+
+// Look takes why this replica cannot see; empty: it can, or it leads.
+func (s *Sightless) Look(now time.Time, why string) {
+	s.look(now, why, fmt.Sprintf("replica %s, which does not lead, cannot see: %s; if it had to take over now, nothing would be done", s.replica, why))
+}
+
+// voice tells, without a store, of something that lasts.
+type voice struct {
+	id       string
+	rule     string
+	severity incident.Severity
+	after    time.Duration
+	self     incident.Target
+	tell     func(incident.Incident)
 
 	mu       sync.Mutex
 	since    time.Time
@@ -32,52 +78,42 @@ type CutOff struct {
 	receipts map[string]incident.Receipt
 }
 
-// NewCutOff returns the voice of one replica of the installation.
-func NewCutOff(installation string, tell func(incident.Incident)) *CutOff {
-	return &CutOff{id: "cut-off-" + installation, self: incident.Target{Name: Self, Namespace: installation}, tell: tell, receipts: map[string]incident.Receipt{}}
+func newVoice(id, rule string, severity incident.Severity, after time.Duration, installation string, tell func(incident.Incident)) voice {
+	return voice{id: id, rule: rule, severity: severity, after: after, self: incident.Target{Name: Self, Namespace: installation}, tell: tell, receipts: map[string]incident.Receipt{}}
 }
 
 // ID is that of the incident that is told.
-func (c *CutOff) ID() string { return c.id }
+func (v *voice) ID() string { return v.id }
 
-// Look takes what is known now: why nobody leads (empty: somebody does), and the
-// targets that this replica sees in breach, each with its rule.
-func (c *CutOff) Look(now time.Time, why string, firing []string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// look takes why it is so now (empty: it is not), and how that is told.
+func (v *voice) look(now time.Time, why, text string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	switch {
-	case why == "" && c.told != nil:
-		i := *c.told
-		i.Phase, i.ResolvedAt, i.UpdatedAt, i.Receipts = incident.Resolved, now, now, maps.Clone(c.receipts)
-		c.since, c.told = time.Time{}, nil
-		c.tell(i)
+	case why == "" && v.told != nil:
+		i := *v.told
+		i.Phase, i.ResolvedAt, i.UpdatedAt, i.Receipts = incident.Resolved, now, now, maps.Clone(v.receipts)
+		v.since, v.told = time.Time{}, nil
+		v.tell(i)
 	case why == "":
-		c.since = time.Time{}
-	case c.since.IsZero() || now.Before(c.since):
-		c.since = now
-	case now.Sub(c.since) >= cutOffAfter:
-		text := fmt.Sprintf("nobody leads watchdog (%s): nothing is done, and only what is urgent is told", why)
-		if len(firing) > 0 {
-			slices.Sort(firing)
-			text += "; in breach: " + strings.Join(firing[:min(len(firing), maxNamed)], ", ")
-			if more := len(firing) - maxNamed; more > 0 {
-				text += fmt.Sprintf(" and %d more", more)
-			}
-		}
-		if c.told != nil && c.told.PageReason == text {
+		v.since = time.Time{}
+	case v.since.IsZero() || now.Before(v.since):
+		v.since = now
+	case now.Sub(v.since) >= v.after:
+		if v.told != nil && v.told.PageReason == text {
 			return
 		}
-		i := incident.Incident{ID: c.id, Target: c.self, Phase: incident.Escalated, HandedOver: true, Severity: incident.P1, Lead: "cut_off", Paged: true, PageReason: text, OpenedAt: c.since, UpdatedAt: now,
-			Alerts:   []incident.Alert{{Rule: "cut_off", Severity: incident.P1, Firing: true, Verdict: incident.Breach, Reason: text, Was: why, ActiveAt: c.since, EvaluatedAt: now, Source: "watchdog"}},
-			Timeline: []incident.Entry{{At: now, What: "paged", Text: text}}, Receipts: maps.Clone(c.receipts)}
-		c.told = &i
-		c.tell(i)
+		i := incident.Incident{ID: v.id, Target: v.self, Phase: incident.Escalated, HandedOver: true, Severity: v.severity, Lead: v.rule, Paged: v.severity == incident.P1, PageReason: text, OpenedAt: v.since, UpdatedAt: now,
+			Alerts:   []incident.Alert{{Rule: v.rule, Severity: v.severity, Firing: true, Verdict: incident.Breach, Reason: text, Was: why, ActiveAt: v.since, EvaluatedAt: now, Source: "watchdog"}},
+			Timeline: []incident.Entry{{At: now, What: "paged", Text: text}}, Receipts: maps.Clone(v.receipts)}
+		v.told = &i
+		v.tell(i)
 	}
 }
 
 // Delivered takes a receiver's receipt.
-func (c *CutOff) Delivered(receiver string, r incident.Receipt) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.receipts[receiver] = r
+func (v *voice) Delivered(receiver string, r incident.Receipt) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.receipts[receiver] = r
 }

@@ -133,6 +133,8 @@ type Setup struct {
 	Limits       incident.Limits
 	Policy       incident.Policy
 	Installation string
+	// Canary says that the rules have one for incident.Canary.
+	Canary bool
 }
 
 // TargetSetup is one target of the configuration.
@@ -172,6 +174,7 @@ type Engine struct {
 	doubts   map[string]string      // by target name: the version of its incident that the store has
 	foreign  map[string]bool        // names of targets that a newer watchdog works
 	sky      weather
+	flying   *incident.Incident // the canary's; nil: none is under way
 }
 
 // entry is one incident in memory. Only the worker that holds its target changes it.
@@ -288,7 +291,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Lock()
 	e.queue = q
 	e.mu.Unlock()
-	for _, n := range e.Names() {
+	for _, n := range append(e.Names(), incident.Canary) {
 		q.Add(n)
 	}
 
@@ -377,6 +380,8 @@ func (e *Engine) due(ctx context.Context, name string) (next time.Duration, err 
 		return 0, nil
 	case name == Self:
 		return e.self(ctx)
+	case name == incident.Canary:
+		return 0, e.canary()
 	case name == leasesKey:
 		return e.leases(ctx)
 	case name == revisionsKey:

@@ -32,6 +32,12 @@ type weather struct {
 	blindSince time.Time
 	// unfit says why watchdog does not trust itself any more; it ends with the process.
 	unfit string
+	// doubt says why watchdog does not trust itself until it is tried out again, and
+	// mute why it reaches nobody. Both are told from outside: see Doubt and Mute.
+	doubt      string
+	doubtSince time.Time
+	mute       string
+	muteSince  time.Time
 }
 
 // distrust makes this engine only watch from now on: what it would decide may be
@@ -83,7 +89,7 @@ func (e *Engine) forecast(setup *Setup) weather {
 }
 
 // frozen says why nothing may be done anywhere, for the guards.
-func (w weather) frozen() string { return cmp.Or(w.unfit, w.blind) }
+func (w weather) frozen() string { return cmp.Or(w.unfit, w.doubt, w.blind) }
 
 // shared says what is wrong with more than the target, once it is told as an
 // incident of its own.
@@ -111,7 +117,7 @@ func (e *Engine) self(ctx context.Context) (time.Duration, error) {
 	if setup == nil {
 		return selfLook, nil
 	}
-	if w := e.forecast(setup); en == nil && w.storm == "" && w.blind == "" && w.unfit == "" {
+	if w := e.forecast(setup); en == nil && cmp.Or(w.storm, w.blind, w.unfit, w.doubt, w.mute) == "" {
 		return selfLook, nil
 	}
 	view := e.selfView(setup)
@@ -140,6 +146,8 @@ func (e *Engine) selfView(setup *Setup) View {
 		rule("storm", w.storm, w.storm != "", w.stormSince),
 		rule("blind", w.blind, w.blind != "" && now.Sub(w.blindSince) >= blindFor, w.blindSince),
 		rule("unfit", w.unfit, w.unfit != "", now),
+		rule("canary", w.doubt, w.doubt != "", w.doubtSince),
+		rule("cannot_page", w.mute, w.mute != "", w.muteSince),
 	}}
 }
 

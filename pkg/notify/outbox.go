@@ -112,7 +112,9 @@ func (x *Outbox) Tell(i incident.Incident) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, l := range x.lanes {
-		l.put(i)
+		if !aside(i, l.name) {
+			l.put(i)
+		}
 	}
 }
 

@@ -23,10 +23,11 @@ type breaker struct {
 func (j *Judge) selfCheck(s *source, fault error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	s.judged = j.now()
 	had, dark := 0, 0
 	var lost []*cell
 	for _, c := range j.rules {
-		if c.Source != s.name {
+		if c.Source != s.name || c.Aside {
 			continue
 		}
 		for _, cell := range c.cells {

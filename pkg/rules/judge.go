@@ -212,14 +212,16 @@ func (j *Judge) seed(c *cell) {
 	c.state = awaiting(State{Value: a.Value, ActiveAt: a.ActiveAt, FiredAt: a.FiredAt}, "it fired before the restart and was not evaluated yet")
 }
 
-// Alerts returns every alert, inactive ones too, by target and rule.
+// Alerts returns every alert but those aside, inactive ones too, by target and rule.
 func (j *Judge) Alerts() []Alert {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var all []Alert
 	for _, cells := range j.byTarget {
 		for _, c := range cells {
-			all = append(all, c.alert())
+			if !c.rule.Aside {
+				all = append(all, c.alert())
+			}
 		}
 	}
 	slices.SortFunc(all, func(a, b Alert) int {
@@ -246,7 +248,7 @@ func (j *Judge) Unhealthy() []string {
 	defer j.mu.Unlock()
 	var targets []string
 	for t, cells := range j.byTarget {
-		if slices.ContainsFunc(cells, func(c *cell) bool { return c.state.State == Firing && c.state.Verdict == Breach }) {
+		if slices.ContainsFunc(cells, func(c *cell) bool { return c.state.State == Firing && c.state.Verdict == Breach && !c.rule.Aside }) {
 			targets = append(targets, t)
 		}
 	}

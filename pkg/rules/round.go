@@ -26,6 +26,7 @@ type source struct {
 	poked   map[string]struct{}
 	due     map[*cell]time.Time // when a pending alert's `for` will be complete
 	breaker breaker
+	judged  time.Time // when the last round ended
 }
 
 func newSource(name string, ask QueryFunc) *source {

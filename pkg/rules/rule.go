@@ -61,6 +61,9 @@ type Rule struct {
 	// EverySeries asks that each series of a target be fresh, not only one of
 	// them: for expressions that count series, where a silent one would be missed.
 	EverySeries bool
+	// Aside: its alerts are only for who asks for their target (AlertsOf). They do not
+	// say whether targets are well or whether watchdog sees.
+	Aside bool
 }
 
 // FloorSpec is a quantity that must be large enough for a rule's value to mean

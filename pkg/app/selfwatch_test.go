@@ -1,0 +1,310 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"watchdog.io/watchdog/pkg/audit"
+	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/remediate"
+	"watchdog.io/watchdog/pkg/rules"
+)
+
+// shelf is a store of incidents in memory.
+type shelf struct {
+	mu    sync.Mutex
+	saved map[string]incident.Incident
+}
+
+func (s *shelf) Incidents(context.Context) ([]engine.Stored, error) { return nil, nil }
+func (s *shelf) SaveIncident(_ context.Context, i incident.Incident, _ string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.saved[i.Target.Name] = i
+	return "1", nil
+}
+func (s *shelf) DeleteIncident(context.Context, string) error { return nil }
+func (s *shelf) Ledger(context.Context) (incident.Ledger, string, error) {
+	return incident.Ledger{}, "1", nil
+}
+func (s *shelf) SwapLedger(context.Context, incident.Ledger, string) (string, error) {
+	return "1", nil
+}
+func (s *shelf) Records(context.Context, string) (map[string][]remediate.Record, string, error) {
+	return nil, "", nil
+}
+func (s *shelf) SwapRecords(context.Context, string, map[string][]remediate.Record, string) (string, error) {
+	return "1", nil
+}
+
+// ear is a receiver that hears everything, or hangs.
+type ear struct {
+	notify.Notifier
+	name string
+	cut  func() bool
+
+	mu    sync.Mutex
+	heard []incident.Incident
+}
+
+func (e *ear) Name() string { return e.name }
+
+func (e *ear) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
+	if e.cut() {
+		<-ctx.Done()
+		return prev, ctx.Err()
+	}
+	e.mu.Lock()
+	e.heard = append(e.heard, i)
+	e.mu.Unlock()
+	if e.Notifier != nil {
+		return e.Notifier.Notify(ctx, i, prev)
+	}
+	return incident.Receipt{Ref: i.ID}, nil
+}
+
+// says returns the last incident heard about a target.
+func (e *ear) says(target string) (last incident.Incident) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, i := range e.heard {
+		if i.Target.Name == target {
+			last = i
+		}
+	}
+	return last
+}
+
+// chain is the real parts from a sample to a receiver, with a place to cut each link.
+type chain struct {
+	*App
+	cut   atomic.Value // the link that is cut
+	human *ear
+	shelf *shelf
+}
+
+func newChain(t *testing.T) *chain {
+	c := &chain{App: &App{o: Options{Namespace: "watchdog", Identity: "watchdog-0", Logger: slog.New(slog.DiscardHandler)}, interval: 15 * time.Second, clock: engine.HostClock(), registry: prometheus.NewRegistry()}, shelf: &shelf{saved: map[string]incident.Incident{}}}
+	c.cut.Store("")
+	is := func(link string) func() bool { return func() bool { return c.cut.Load() == link } }
+	c.human = &ear{name: "slack", cut: is("nobody")}
+	var err error
+	c.samples = rules.NewStore(rules.StoreOptions{Now: func() time.Time {
+		if is("samples")() {
+			return time.Now().Add(24 * time.Hour) // every sample is too old
+		}
+		return time.Now()
+	}})
+	c.local = rules.NewLocal(c.samples, rules.LocalOptions{})
+	c.judge = rules.NewJudge(rules.Options{Interval: c.interval, Local: func(ctx context.Context, expr string, at time.Time) ([]rules.Point, error) {
+		if is("judge")() {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return c.local(ctx, expr, at)
+	}})
+	c.samples.OnAppend(c.judge.Appended)
+	if c.groups, err = rules.NewGroups(rules.GroupsOptions{Local: c.local}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.judge.Set([]rules.Rule{canaryRule()}); err != nil {
+		t.Fatal(err)
+	}
+	c.outbox, err = notify.NewOutbox(notify.OutboxOptions{Dir: filepath.Join(t.TempDir(), "outbox"), Logger: c.o.Logger, Registerer: prometheus.NewRegistry(), Delivered: func(id, receiver string, r incident.Receipt) {
+		if !c.own.delivered(id, receiver, r) {
+			c.engine.Delivered(id, receiver, r)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.cutOff = engine.NewCutOff("watchdog", c.outbox.Tell)
+	c.own = newSelfWatch(c.App)
+	c.outbox.Replace([]notify.Notifier{c.human, &ear{name: notify.CanaryReceiver, Notifier: c.own.sink, cut: is("outbox")}})
+	id := 0
+	c.engine = engine.New(engine.Options{
+		Logger: c.o.Logger, Registerer: prometheus.NewRegistry(), Store: c.shelf, Tell: c.own.tell, Audit: func(audit.Record) error { return nil },
+		NewID: func() string { id++; return "i" + string(rune('a'+id)) }, Policy: incident.DefaultPolicy(),
+	})
+	policy, err := NewPolicy(&config.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.engine.Use(&engine.Setup{Installation: "watchdog", Canary: true, World: func() engine.World { return engine.World{} }, View: func(target string) engine.View {
+		for is("engine")() && target == incident.Canary {
+			time.Sleep(time.Second)
+		}
+		return policy.View(c.judge.AlertsOf(target), nil)
+	}})
+	return c
+}
+
+// run works until the test ends.
+func (c *chain) run(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	all.Go(func() {
+		c.judge.Run(ctx, func(targets []string) { c.engine.Wake(targets...) })
+	})
+	all.Go(func() {
+		if err := c.engine.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	all.Go(func() { _ = c.outbox.Run(ctx) })
+	all.Go(func() { _ = c.own.run(ctx) })
+	all.Go(func() { // the ledger answers, as it does every few seconds
+		for ctx.Err() == nil {
+			c.own.reached()
+			time.Sleep(5 * time.Second)
+		}
+	})
+	t.Cleanup(func() { c.cut.Store(""); stop(); all.Wait() })
+}
+
+func (c *chain) fitness() string {
+	reason, _ := c.own.fit()
+	return reason
+}
+
+func TestACanaryFliesFromASampleToAReceiver_W16(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChain(t)
+		c.run(t)
+		time.Sleep(time.Minute)
+		if c.fitness() != "canary" {
+			t.Errorf("a replica that does not lead is fit: %q", c.fitness())
+		}
+		c.leading.Store(true)
+		time.Sleep(time.Hour)
+		if r, why := c.own.fit(); r != "" {
+			t.Errorf("not fit: %s: %s", r, why)
+		}
+		if n := failures(c); n != "" {
+			t.Errorf("failed at %s", n)
+		}
+		if i := c.human.says(incident.Canary); i.ID != "" {
+			t.Errorf("a person was told: %+v", i)
+		}
+		if len(c.shelf.saved) != 0 {
+			t.Errorf("stored: %v", c.shelf.saved)
+		}
+		if x := c.judge.Alerts(); len(x) != 0 || len(c.judge.Unhealthy()) != 0 {
+			t.Errorf("it is shown: %v", x)
+		}
+	})
+}
+
+func TestEachLinkThatIsCutIsFoundWithinTwoIntervals_W16(t *testing.T) {
+	for _, link := range []string{"samples", "judge", "engine", "outbox"} {
+		t.Run(link, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newChain(t)
+				c.leading.Store(true)
+				c.run(t)
+				// Cut a moment after one arrived: the worst moment.
+				time.Sleep(20*time.Minute + 2*time.Second)
+				if r, why := c.own.fit(); r != "" {
+					t.Fatalf("not fit before: %s: %s", r, why)
+				}
+				c.cut.Store(link)
+				time.Sleep(2 * 5 * time.Minute)
+				if got := failures(c); got != link {
+					t.Errorf("found at %q", got)
+				}
+				if r := c.fitness(); r == "" {
+					t.Error("the heart beats on")
+				}
+				own := c.human.says(incident.Self)
+				if a, ok := own.Alert("canary"); !ok || !a.Firing || !own.Paged {
+					t.Errorf("nobody was told: %+v", own)
+				}
+				c.cut.Store("")
+				time.Sleep(3 * time.Minute)
+				if r, why := c.own.fit(); r != "" {
+					t.Errorf("it does not recover: %s: %s", r, why)
+				}
+				if own := c.human.says(incident.Self); own.Phase != incident.Resolved {
+					t.Errorf("watchdog's own incident is %s", own.Phase)
+				}
+			})
+		})
+	}
+}
+
+// failures names the links at which canaries were lost.
+func failures(c *chain) string {
+	families, _ := c.registry.Gather()
+	var all []string
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "watchdog_canary_failed_total" && m.GetCounter().GetValue() > 0 {
+				all = append(all, m.GetLabel()[0].GetValue())
+			}
+		}
+	}
+	return strings.Join(all, ",")
+}
+
+func TestWhenNobodyCanBePaged_INV45(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	old, fresh := now.Add(-muteFor), now.Add(-muteFor+time.Second)
+	for _, tc := range []struct {
+		name    string
+		pagers  []string
+		failing map[string]time.Time
+		mute    bool
+	}{
+		{"all is well", []string{"pagerduty"}, nil, false},
+		{"it fails for long", []string{"pagerduty"}, map[string]time.Time{"pagerduty": old}, true},
+		{"it fails, but not for long", []string{"pagerduty"}, map[string]time.Time{"pagerduty": fresh}, false},
+		{"one of two works", []string{"pagerduty", "phone"}, map[string]time.Time{"pagerduty": old}, false},
+		{"both fail", []string{"pagerduty", "phone"}, map[string]time.Time{"pagerduty": old, "phone": old}, true},
+		{"what fails pages nobody", []string{"pagerduty"}, map[string]time.Time{"slack": old}, false},
+		{"nobody was ever asked to page", nil, map[string]time.Time{"statuspage": old}, false},
+	} {
+		if why := unpaged(tc.pagers, tc.failing, now); (why != "") != tc.mute {
+			t.Errorf("%s: %q", tc.name, why)
+		}
+	}
+}
+
+func TestThatNobodyCanBePagedIsToldByWhoStillHears_INV45(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChain(t)
+		pager := &ear{name: "pagerduty", cut: func() bool { return c.cut.Load() == "pager" }}
+		all := []notify.Notifier{c.human, pager, c.own.sink}
+		c.outbox.Replace(all)
+		c.own.pagers = notify.Pagers(all)
+		c.leading.Store(true)
+		c.run(t)
+		time.Sleep(time.Minute)
+		c.cut.Store("pager")
+		c.outbox.Tell(incident.Incident{ID: "x", Target: incident.Target{Name: "shop"}, Severity: incident.P0, UpdatedAt: time.Now()})
+		time.Sleep(muteFor + 30*time.Second)
+		if testutil.ToFloat64(c.own.unpaged) != 1 || c.fitness() != "receivers" {
+			t.Errorf("not noticed: %q", c.fitness())
+		}
+		if a, ok := c.human.says(incident.Self).Alert("cannot_page"); !ok || !a.Firing {
+			t.Errorf("not told: %+v", c.human.says(incident.Self))
+		}
+		c.cut.Store("")
+		time.Sleep(3 * time.Minute)
+		if testutil.ToFloat64(c.own.unpaged) != 0 || c.fitness() != "" || c.human.says(incident.Self).Phase != incident.Resolved {
+			t.Errorf("not over: %q, %+v", c.fitness(), c.human.says(incident.Self))
+		}
+	})
+}

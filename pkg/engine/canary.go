@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// canary works the alert by which watchdog tries itself out: what the rules say goes
+// through the same Step and to the same receivers' outbox as any other. It is kept in
+// memory alone: a thing of no consequence every few minutes is no record.
+func (e *Engine) canary() error {
+	setup, _ := e.held("")
+	if setup == nil || !setup.Canary {
+		return nil
+	}
+	view := setup.View(incident.Canary)
+	for k := range view.Alerts {
+		// Whatever is silenced or routed, nothing is done about this one.
+		view.Alerts[k].Silenced, view.Alerts[k].Ladder = "", nil
+	}
+	e.mu.Lock()
+	now := e.flying
+	e.mu.Unlock()
+	if now == nil {
+		if !slices.ContainsFunc(view.Alerts, func(a incident.Alert) bool { return a.Firing }) {
+			return nil
+		}
+		i := incident.New("canary", incident.Target{Name: incident.Canary, Namespace: setup.Installation}, e.o.Now())
+		now = &i
+	}
+	policy := e.policy(setup)
+	policy.Response = nil // nobody is to answer
+	next, effects := incident.Step(*now, incident.Tick{At: e.o.Now(), Alerts: view.Alerts}, policy)
+	if len(effects) > 0 || next.Paged {
+		return fmt.Errorf("the canary asks for %v: it may ask for nothing", effects)
+	}
+	fresh := len(next.Timeline) != len(now.Timeline)
+	e.mu.Lock()
+	if e.flying = &next; over(next) {
+		e.flying = nil
+	}
+	e.mu.Unlock()
+	if fresh {
+		e.o.Tell(next)
+	}
+	return nil
+}
+
+// Doubt makes this engine only watch until it is called with "": an alert that was
+// made to try watchdog out did not arrive (PEERS W16).
+func (e *Engine) Doubt(why string) {
+	e.mu.Lock()
+	changed := e.sky.doubt != why
+	if e.sky.doubt == "" {
+		e.sky.doubtSince = e.o.Now()
+	}
+	e.sky.doubt = why
+	e.mu.Unlock()
+	if changed {
+		e.Wake(Self)
+	}
+}
+
+// Mute says why nobody can be paged, until it is called with "". Those who still hear
+// something are told with watchdog's own incident (INV-45).
+func (e *Engine) Mute(why string) {
+	e.mu.Lock()
+	changed := e.sky.mute != why
+	if e.sky.mute == "" {
+		e.sky.muteSince = e.o.Now()
+	}
+	e.sky.mute = why
+	e.mu.Unlock()
+	if changed {
+		e.Wake(Self)
+	}
+}
+
+// Unfit says why this process is not to be trusted; empty: it is.
+func (e *Engine) Unfit() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.sky.unfit
+}

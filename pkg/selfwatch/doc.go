@@ -1,0 +1,10 @@
+// Package selfwatch asks whether watchdog itself still works, and lets somebody
+// outside know as long as it does.
+//
+// It owns the canary, an alert that is made on purpose and must arrive, and the
+// heartbeat to a dead man's switch. What is looked at and who is told is handed to
+// it as functions.
+//
+// Its one rule: doubt is silence. The heartbeat is sent only while everything that
+// is asked says yes; an answer that does not come is a no.
+package selfwatch

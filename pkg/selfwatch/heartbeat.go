@@ -1,0 +1,192 @@
+package selfwatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Reasons for which a heartbeat is withheld.
+var Reasons = []string{"unfit", "blind", "evaluation", "store", "receivers", "canary"}
+
+// Beat is where a heartbeat goes, and how.
+type Beat struct {
+	// URL is asked for each time: it may be a secret that is rotated.
+	URL      func() (string, error)
+	Method   string
+	Interval time.Duration
+	Timeout  time.Duration
+}
+
+// HeartbeatOptions are the heartbeat's edges.
+type HeartbeatOptions struct {
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Transport  http.RoundTripper // default: http.DefaultTransport
+	// Leading says whether this replica leads: only the leader's heart beats.
+	Leading func() bool
+	// Fit says for which of Reasons, and in which words, watchdog is not fit; "": it is.
+	Fit func() (reason, why string)
+}
+
+// Heartbeat tells a dead man's switch that watchdog can evaluate, act and page. When
+// it ends, whoever is behind the switch is told by somebody else.
+type Heartbeat struct {
+	o        HeartbeatOptions
+	client   *http.Client
+	changed  chan struct{}
+	sent     *prometheus.CounterVec
+	success  prometheus.Gauge
+	withheld *prometheus.GaugeVec
+
+	mu   sync.Mutex
+	beat *Beat
+	said string // the reason that was logged last
+}
+
+// NewHeartbeat returns a heart that beats once it is told where to.
+func NewHeartbeat(o HeartbeatOptions) *Heartbeat {
+	f := promauto.With(o.Registerer)
+	h := &Heartbeat{
+		o: o, changed: make(chan struct{}, 1),
+		// A redirect is not followed: the URL is a secret, and an answer from elsewhere is none.
+		client:   &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		sent:     f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "heartbeats_total", Help: "Heartbeats, by result: ok, failed, or withheld: not sent."}, []string{"result"}),
+		success:  f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "heartbeat_last_success_timestamp_seconds", Help: "When the dead man's switch last took a heartbeat of this replica; 0: never."}),
+		withheld: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "heartbeat_withheld", Help: "1 while the leader sends no heartbeat, by the first reason: unfit, blind, evaluation, store, receivers, canary."}, []string{"reason"}),
+	}
+	for _, r := range []string{"ok", "failed", "withheld"} {
+		h.sent.WithLabelValues(r)
+	}
+	h.show("")
+	return h
+}
+
+// Use sets where the heartbeat goes; nil: nowhere.
+func (h *Heartbeat) Use(b *Beat) {
+	h.mu.Lock()
+	h.beat = b
+	h.mu.Unlock()
+	select {
+	case h.changed <- struct{}{}:
+	default:
+	}
+}
+
+// idle is how often a heart without a switch looks whether it is fit, for the metric.
+const idle = time.Minute
+
+// Run beats until ctx ends. Nothing waits for it.
+func (h *Heartbeat) Run(ctx context.Context) {
+	for {
+		select {
+		case <-h.changed: // is seen now
+		default:
+		}
+		h.mu.Lock()
+		b := h.beat
+		h.mu.Unlock()
+		wait := idle
+		if b != nil {
+			wait = b.Interval
+		}
+		next := time.NewTimer(wait)
+		h.once(ctx, b)
+		select {
+		case <-ctx.Done():
+			next.Stop()
+			return
+		case <-h.changed:
+		case <-next.C:
+		}
+		next.Stop()
+	}
+}
+
+// once sends a heartbeat, or says why not.
+func (h *Heartbeat) once(ctx context.Context, b *Beat) {
+	if !h.o.Leading() {
+		h.show("")
+		return
+	}
+	reason, why := h.o.Fit()
+	h.show(reason)
+	h.say(reason, why)
+	if b == nil {
+		return
+	}
+	if reason != "" {
+		h.sent.WithLabelValues("withheld").Inc()
+		return
+	}
+	if err := h.send(ctx, b); err != nil {
+		if ctx.Err() == nil {
+			h.sent.WithLabelValues("failed").Inc()
+			h.o.Logger.Warn("heartbeat not taken; the next one is sent in time", "interval", b.Interval, "err", err)
+		}
+		return
+	}
+	h.sent.WithLabelValues("ok").Inc()
+	h.success.SetToCurrentTime()
+}
+
+// show puts the reason on the metric.
+func (h *Heartbeat) show(reason string) {
+	for _, r := range Reasons {
+		v := 0.0
+		if r == reason {
+			v = 1
+		}
+		h.withheld.WithLabelValues(r).Set(v)
+	}
+}
+
+// say logs a reason once.
+func (h *Heartbeat) say(reason, why string) {
+	if reason == h.said {
+		return
+	}
+	if reason != "" {
+		h.o.Logger.Warn("no heartbeat is sent", "reason", reason, "why", why)
+	} else {
+		h.o.Logger.Info("heartbeats are sent again")
+	}
+	h.said = reason
+}
+
+func (h *Heartbeat) send(ctx context.Context, b *Beat) error {
+	ctx, cancel := context.WithTimeout(ctx, b.Timeout)
+	defer cancel()
+	to, err := b.URL()
+	if err != nil {
+		return fmt.Errorf("send heartbeat: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, b.Method, to, nil)
+	if err != nil {
+		return errors.New("send heartbeat: its URL cannot be parsed") // the error holds it
+	}
+	req.Header.Set("User-Agent", "watchdog")
+	resp, err := h.client.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // without the URL: whoever knows it can beat for us
+		}
+		return fmt.Errorf("send heartbeat to %s: %w", req.URL.Host, err)
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("send heartbeat to %s: it answers %s", req.URL.Host, resp.Status)
+	}
+	return nil
+}

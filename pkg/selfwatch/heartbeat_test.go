@@ -1,0 +1,174 @@
+package selfwatch
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+const secret = "https://hc.example/3f1c-secret"
+
+// dead is a dead man's switch in each of its moods.
+type dead struct {
+	mu   sync.Mutex
+	mood string
+	got  []time.Time
+}
+
+func (d *dead) RoundTrip(r *http.Request) (*http.Response, error) {
+	d.mu.Lock()
+	mood := d.mood
+	d.got = append(d.got, time.Now())
+	d.mu.Unlock()
+	answer := func(code int) (*http.Response, error) {
+		return &http.Response{StatusCode: code, Status: http.StatusText(code), Header: http.Header{"Location": {"https://elsewhere.example/"}}, Body: io.NopCloser(strings.NewReader("")), Request: r}, nil
+	}
+	switch mood {
+	case "hang":
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	case "reset":
+		return nil, errors.New("connection reset by peer")
+	case "redirect":
+		if r.URL.Host != "hc.example" {
+			return nil, errors.New("the redirect was followed")
+		}
+		return answer(302)
+	case "500":
+		return answer(500)
+	}
+	return answer(200)
+}
+
+func (d *dead) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.got)
+}
+
+// body is what a heart needs: a heart, whether it leads, and what is wrong with it.
+type body struct {
+	*Heartbeat
+	*dead
+	log bytes.Buffer
+
+	mu     sync.Mutex
+	leads  bool
+	reason string
+	asked  []time.Time
+}
+
+func newBody() *body {
+	b := &body{dead: &dead{}, leads: true}
+	b.Heartbeat = NewHeartbeat(HeartbeatOptions{
+		Logger: slog.New(slog.NewTextHandler(&b.log, nil)), Registerer: prometheus.NewRegistry(), Transport: b.dead,
+		Leading: func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.leads },
+		Fit: func() (string, string) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.asked = append(b.asked, time.Now())
+			return b.reason, "a reason"
+		},
+	})
+	b.Use(&Beat{URL: func() (string, error) { return secret, nil }, Method: "GET", Interval: time.Minute, Timeout: 10 * time.Second})
+	return b
+}
+
+func (b *body) set(reason string, leads bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reason, b.leads = reason, leads
+}
+
+func (b *body) run(t *testing.T) {
+	done := make(chan struct{})
+	ctx := t.Context()
+	go func() { b.Run(ctx); close(done) }()
+	t.Cleanup(func() { <-done })
+}
+
+func TestTheHeartBeatsOnlyWhileAllIsWell_INV45(t *testing.T) {
+	for _, reason := range append([]string{"", "follower"}, Reasons...) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBody()
+			b.run(t)
+			time.Sleep(10*time.Minute + time.Second)
+			before := b.count()
+			if before != 11 {
+				t.Errorf("%d beats in 10 minutes and a second", before)
+			}
+			leads := reason != "follower"
+			if leads {
+				b.set(reason, true)
+			} else {
+				b.set("canary", false)
+			}
+			time.Sleep(10 * time.Minute)
+			after := b.count() - before
+			if reason == "" && after != 10 || reason != "" && after != 0 {
+				t.Errorf("%q: %d beats", reason, after)
+			}
+			for _, r := range Reasons {
+				want := 0.0
+				if r == reason {
+					want = 1
+				}
+				if got := testutil.ToFloat64(b.withheld.WithLabelValues(r)); got != want {
+					t.Errorf("%q: withheld{reason=%q} is %v", reason, r, got)
+				}
+			}
+			if n := strings.Count(b.log.String(), "no heartbeat is sent"); reason != "" && leads && n != 1 {
+				t.Errorf("%q: logged %d times", reason, n)
+			}
+		})
+	}
+}
+
+func TestASwitchThatMisbehavesDelaysNothing_F98(t *testing.T) {
+	for _, mood := range []string{"hang", "reset", "redirect", "500"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBody()
+			b.mood = mood
+			b.run(t)
+			time.Sleep(10*time.Minute + time.Second)
+			// Each beat is due a minute after the one before, whatever became of that.
+			for k, at := range b.asked {
+				if k > 0 && at.Sub(b.asked[k-1]) != time.Minute {
+					t.Errorf("%s: %s between two beats", mood, at.Sub(b.asked[k-1]))
+				}
+			}
+			if len(b.asked) != 11 || b.count() != 11 {
+				t.Errorf("%s: %d beats, %d requests: one each, and no redirect is followed", mood, len(b.asked), b.count())
+			}
+			if n := testutil.ToFloat64(b.sent.WithLabelValues("failed")); n < 10 || testutil.ToFloat64(b.success) != 0 {
+				t.Errorf("%s: %v failed", mood, n)
+			}
+			if strings.Contains(b.log.String(), "secret") {
+				t.Errorf("%s: the URL is in the log: %s", mood, b.log.String())
+			}
+		})
+	}
+}
+
+func TestAHeartWithoutASwitchSaysAllTheSameWhetherItIsFit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBody()
+		b.Use(nil)
+		b.set("store", true)
+		b.run(t)
+		time.Sleep(time.Second)
+		if b.count() != 0 || testutil.ToFloat64(b.withheld.WithLabelValues("store")) != 1 {
+			t.Errorf("%d beats", b.count())
+		}
+	})
+}
