@@ -23,7 +23,7 @@ const module = "watchdog.io/watchdog/"
 var mayImport = map[string][]string{
 	"pkg/incident":    {},
 	"pkg/calendar":    {},
-	"pkg/config":      {"pkg/calendar", "pkg/incident"}, // the words of severities and modes
+	"pkg/config":      {"pkg/calendar", "pkg/incident", "pkg/maintenance"}, // the words of severities, modes and effects
 	"pkg/probes":      {"pkg/config"},
 	"pkg/maintenance": {},
 	"pkg/rules":       {},
@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"pkg/hints":       {"pkg/disk"},
 	"pkg/remediate":   {"pkg/incident"},
 	"pkg/notify":      {"pkg/incident", "pkg/config", "pkg/disk"},
-	"pkg/kube":        {"pkg/incident", "pkg/remediate"},
+	"pkg/kube":        {"pkg/incident", "pkg/maintenance", "pkg/remediate"},
 	"pkg/engine":      {"pkg/incident", "pkg/remediate", "pkg/audit"},
 	"pkg/review":      {"pkg/incident"},
 	"pkg/web":         {"pkg/incident", "pkg/hints"},

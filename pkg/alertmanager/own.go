@@ -29,6 +29,11 @@ type held struct {
 	at []string
 }
 
+// ownWindow reports whether this installation made the silence.
+func (c *Client) ownWindow(s Silence) bool {
+	return s.CreatedBy == c.author && c.author != "" && strings.Contains(s.Comment, markBegin)
+}
+
 // own looks at all peers for own silences with the key that are not over, those
 // that last longest first. seen are the peers that answered.
 func (c *Client) own(ctx context.Context, key string) (found []held, seen []string, err error) {

@@ -121,6 +121,7 @@ func (w *Watch) look(ctx context.Context, c *Client) {
 	if said != "" && said != w.odd {
 		w.o.Logger.Warn("some silences are not honoured", "err", odd)
 	}
+	silences = slices.DeleteFunc(silences, c.ownWindow) // what a window does here, the window itself says
 	slices.SortStableFunc(silences, func(a, b Silence) int { return b.EndsAt.Compare(a.EndsAt) })
 	w.silences, w.at, w.failing, w.odd = silences, w.o.Now(), false, said
 	w.metrics.success.Set(float64(w.at.Unix()))

@@ -36,6 +36,9 @@ type Config struct {
 	Response []Response `yaml:"response,omitempty"`
 	// TimeIntervals are named times, written as in Alertmanager. One is there by itself: weekdays, Monday to Friday in UTC.
 	TimeIntervals []NamedTime `yaml:"time_intervals,omitempty"`
+	// MaintenanceWindows are times that come again and again in which people work on targets; one that comes once is an object of the
+	// cluster: `watchdog maintenance start`.
+	MaintenanceWindows []MaintenanceWindow `yaml:"maintenance_windows,omitempty"`
 	// Receivers are the ways of telling people.
 	Receivers Receivers `yaml:"receivers,omitempty"`
 	// Contacts are whom to call; every P0 and P1 message carries them.
@@ -334,6 +337,31 @@ type TimeInterval struct {
 type TimeRange struct {
 	StartTime string `yaml:"start_time"` // HH:MM
 	EndTime   string `yaml:"end_time"`   // HH:MM, up to 24:00
+}
+
+// MaintenanceWindow is a recurring maintenance window. Targets are looked at and judged in it as ever; it has four effects, each by itself.
+// Of several windows on one target the strictest effect counts. docs/maintenance.md
+type MaintenanceWindow struct {
+	Name    string   `yaml:"name"`              // unique
+	During  string   `yaml:"during"`            // a name of time_intervals: when it is
+	Targets []string `yaml:"targets,omitempty"` // the targets that are worked on; empty: all
+	// Page is hold: nobody is told of what happens to the targets before the window is over, and then of what is still bad; or normal. Default normal.
+	Page string `yaml:"page,omitempty"`
+	// Remediate is what watchdog may do to the targets: off, nothing; safe_only, what adds and disturbs no pod; or normal. Default off.
+	Remediate string `yaml:"remediate,omitempty"`
+	// Deploy is required: the targets are deployed in such a window only; forbidden: not in this one; or any. Default any.
+	Deploy string `yaml:"deploy,omitempty"`
+	// SLA is exclude: the time does not count against error budgets; or include. Default include.
+	SLA     string      `yaml:"sla,omitempty"`
+	Silence bool        `yaml:"silence,omitempty"` // make a silence at the Alertmanager of alertmanager.silences, too
+	Public  *PublicNote `yaml:"public,omitempty"`  // what the public status page says of it; without it, nothing
+	Reason  string      `yaml:"reason,omitempty"`  // shown wherever the window is
+}
+
+// PublicNote is what the public is told of maintenance. Name nothing in it that is not public.
+type PublicNote struct {
+	Name string `yaml:"name"`           // the title: Database maintenance
+	Body string `yaml:"body,omitempty"` // the text
 }
 
 // Contact is somebody to call.
