@@ -37,8 +37,8 @@ var mayImport = map[string][]string{
 	"pkg/engine":      {"pkg/incident", "pkg/remediate", "pkg/audit"},
 	"pkg/review":      {"pkg/incident"},
 	"pkg/web":         {"pkg/incident", "pkg/hints"},
-	"pkg/app":         {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/notify", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/web"},
-	"cmd/watchdog":    {"pkg/app", "pkg/calendar", "pkg/config", "pkg/incident", "pkg/kube", "pkg/notify", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
+	"pkg/app":         {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/web"},
+	"cmd/watchdog":    {"pkg/app", "pkg/calendar", "pkg/config", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
 
 	"pkg/alertmanager": {},
 }

@@ -29,9 +29,9 @@ type held struct {
 	at []string
 }
 
-// ownWindow reports whether this installation made the silence.
-func (c *Client) ownWindow(s Silence) bool {
-	return s.CreatedBy == c.author && c.author != "" && strings.Contains(s.Comment, markBegin)
+// Own returns whether an installation with the author's name made a silence.
+func Own(author string) func(Silence) bool {
+	return func(s Silence) bool { return s.CreatedBy == author && strings.Contains(s.Comment, markBegin) }
 }
 
 // own looks at all peers for own silences with the key that are not over, those

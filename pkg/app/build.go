@@ -9,7 +9,9 @@ import (
 	"watchdog.io/watchdog/pkg/alertmanager"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
+	"watchdog.io/watchdog/pkg/maintenance"
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/rules"
@@ -27,6 +29,7 @@ type built struct {
 	// alertmanager is whose silences are honoured; nil: nobody's.
 	alertmanager *alertmanager.Client
 	services     map[string]string // by namespace/kind/name
+	windows      []maintenance.Window
 }
 
 // build makes everything a configuration asks for. With a nil app it is the
@@ -36,6 +39,9 @@ func build(cfg *config.Config, a *App) (*built, error) {
 	var err error
 	b.Policy, err = NewPolicy(cfg)
 	err = errors.Join(err, b.makeTargets(a))
+	var odd error
+	b.windows, odd = cfg.Windows()
+	err = errors.Join(err, odd)
 	if cfg.Prometheus != nil {
 		var e error
 		b.remote, e = rules.NewRemote(rules.RemoteOptions{URL: cfg.Prometheus.URL, Timeout: time.Duration(cfg.Prometheus.Timeout), BearerTokenFile: cfg.Prometheus.BearerTokenFile, CAFile: cfg.Prometheus.CAFile})
@@ -58,6 +64,7 @@ func build(cfg *config.Config, a *App) (*built, error) {
 		b.setup = b.Setup()
 		b.setup.Installation, b.setup.View, b.setup.Fresh, b.setup.World, b.setup.Dependencies = a.o.Namespace, a.view, a.fresh, a.world, a.dependencies
 		b.setup.Other = Other
+		b.setup.Own = func() []incident.Alert { return a.windows.alarms(a.heldBy) }
 	}
 	return b, nil
 }
