@@ -192,6 +192,9 @@ func why(w io.Writer, i incident.Incident) error {
 	for _, a := range i.Attempts {
 		fmt.Fprintf(w, "done: %s: %s (%s)\n", a.Summary, a.Verdict, a.Reason)
 	}
+	if m := i.Maintenance; m.Window != "" {
+		fmt.Fprintln(w, m.Window)
+	}
 	for _, a := range i.Alerts {
 		if a.Firing && a.Silenced != "" {
 			fmt.Fprintf(w, "%s: %s\n", a.Rule, a.Silenced)

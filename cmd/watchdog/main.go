@@ -63,7 +63,7 @@ Every action passes guards, is recorded before it is done, and is verified after
 In the cluster:   watchdog run
 Before a change:  watchdog check, watchdog test, watchdog simulate, watchdog backtest, watchdog notify test
 On call:          watchdog status, watchdog incidents, watchdog why, watchdog hold, watchdog resume, watchdog undo, watchdog ack,
-                  watchdog note, watchdog severity, watchdog approve, watchdog deny
+                  watchdog note, watchdog severity, watchdog approve, watchdog deny, watchdog maintenance
 Afterwards:       watchdog review, watchdog sla report`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -71,7 +71,7 @@ Afterwards:       watchdog review, watchdog sla report`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return misused{fmt.Errorf("%w\nsee %q", err, c.CommandPath()+" --help")}
 	})
-	root.AddCommand(newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newSimulate(), newTest(), newBacktest(), newSLA(), newHold(), newResume(), newUndo(), newAck(), newNote(), newSeverity(), newApprove(), newDeny(), newReview(), newNotify(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newSimulate(), newTest(), newBacktest(), newSLA(), newHold(), newResume(), newUndo(), newAck(), newNote(), newSeverity(), newApprove(), newDeny(), newReview(), newNotify(), newMaintenance(), newVersion())
 	return root
 }
 

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/maintenance"
 )
 
 func newStatus() *cobra.Command {
@@ -35,10 +38,14 @@ func newStatus() *cobra.Command {
 			if err != nil {
 				leader = "unknown: " + err.Error()
 			}
-			if f.output == "json" {
-				return printJSON(c.OutOrStdout(), map[string]any{"leader": leader, "ledger": ledger, "incidents": all})
+			windows, _, err := known(ctx, store, "", time.Now())
+			if err != nil {
+				fmt.Fprintln(c.ErrOrStderr(), "maintenance windows are not known:", err)
 			}
-			return status(c.OutOrStdout(), leader, ledger, all, time.Now())
+			if f.output == "json" {
+				return printJSON(c.OutOrStdout(), map[string]any{"leader": leader, "ledger": ledger, "incidents": all, "maintenance": windows})
+			}
+			return status(c.OutOrStdout(), leader, ledger, all, time.Now(), windows...)
 		},
 	}
 	f.register(c)
@@ -46,13 +53,18 @@ func newStatus() *cobra.Command {
 	return c
 }
 
-func status(w io.Writer, leader string, l incident.Ledger, all []incident.Incident, now time.Time) error {
+func status(w io.Writer, leader string, l incident.Ledger, all []incident.Incident, now time.Time, windows ...window) error {
 	fmt.Fprintf(w, "leader      %s\n", orDash(leader))
 	hold := "not set"
 	if l.Hold != nil {
 		hold = fmt.Sprintf("SET %s by %s: %s", age(now.Sub(l.Hold.At))+" ago", orDash(l.Hold.By), l.Hold.Reason)
 	}
 	fmt.Fprintf(w, "kill switch %s\n", hold)
+	for _, x := range windows {
+		if x.Phase != maintenance.Ended {
+			fmt.Fprintf(w, "maintenance %s: %s, %s to %s, %s: %s (%s)\n", x.Name, x.Phase, moment(x.From), moment(x.Until), cmp.Or(strings.Join(x.Targets, ", "), "all targets"), orDash(cmp.Or(x.Problem, x.Reason)), x.Effects)
+		}
+	}
 	used := 0
 	for _, s := range l.Spent {
 		if now.Sub(s.At) < time.Hour {

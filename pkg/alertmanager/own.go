@@ -29,6 +29,11 @@ type held struct {
 	at []string
 }
 
+// Own returns whether an installation with the author's name made a silence.
+func Own(author string) func(Silence) bool {
+	return func(s Silence) bool { return s.CreatedBy == author && strings.Contains(s.Comment, markBegin) }
+}
+
 // own looks at all peers for own silences with the key that are not over, those
 // that last longest first. seen are the peers that answered.
 func (c *Client) own(ctx context.Context, key string) (found []held, seen []string, err error) {

@@ -167,7 +167,9 @@ type Window struct {
 var keyShape = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._/-]{0,127}$`)
 
 // mark is the end of the comment of a silence with the key.
-func mark(key string) string { return " [watchdog " + key + "]" }
+func mark(key string) string { return markBegin + key + "]" }
+
+const markBegin = " [watchdog "
 
 func (w Window) check(now time.Time) error {
 	switch {

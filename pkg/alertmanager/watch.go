@@ -15,6 +15,8 @@ type WatchOptions struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Now        func() time.Time
+	// Ignore says which silences silence nothing; nil: each counts.
+	Ignore func(Silence) bool
 }
 
 // Watch knows which silences are in force. The zero of everything is silence about
@@ -120,6 +122,9 @@ func (w *Watch) look(ctx context.Context, c *Client) {
 	}
 	if said != "" && said != w.odd {
 		w.o.Logger.Warn("some silences are not honoured", "err", odd)
+	}
+	if w.o.Ignore != nil {
+		silences = slices.DeleteFunc(silences, w.o.Ignore)
 	}
 	slices.SortStableFunc(silences, func(a, b Silence) int { return b.EndsAt.Compare(a.EndsAt) })
 	w.silences, w.at, w.failing, w.odd = silences, w.o.Now(), false, said

@@ -96,6 +96,23 @@ func TestSilencesAreHonouredWhileTheyLast(t *testing.T) {
 	})
 }
 
+func TestASilenceThatIsIgnoredSilencesNothing(t *testing.T) {
+	own := Own("watchdog ops")
+	for name, c := range map[string]struct {
+		s    Silence
+		want bool
+	}{
+		"a window's":                {Silence{CreatedBy: "watchdog ops", Comment: "the database moves" + mark("maintenance/db")}, true},
+		"of another installation":   {Silence{CreatedBy: "watchdog dev", Comment: "x" + mark("maintenance/db")}, false},
+		"a person's of that name":   {Silence{CreatedBy: "watchdog ops", Comment: "by hand"}, false},
+		"a person's with that mark": {Silence{CreatedBy: "eve", Comment: "x" + mark("maintenance/db")}, false},
+	} {
+		if got := own(c.s); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func TestWhatWasLastKnownCountsForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, line, c, _, log := watching(t)

@@ -77,6 +77,8 @@ type App struct {
 	intake   *hints.Intake
 	outside  *outside
 	silences *alertmanager.Watch
+	windows  *windows
+	tender   *tender
 	log      *audit.Log
 	outbox   *notify.Outbox
 	engine   *engine.Engine
@@ -151,7 +153,10 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	}
 	a.samples.OnAppend(a.judge.Appended)
 	a.outside = newOutside(a.clock.Now)
-	a.silences = alertmanager.NewWatch(alertmanager.WatchOptions{Logger: o.Logger.With("component", "silences"), Registerer: a.registry, Now: a.clock.Now})
+	a.silences = alertmanager.NewWatch(alertmanager.WatchOptions{Logger: o.Logger.With("component", "silences"), Registerer: a.registry, Now: a.clock.Now, Ignore: alertmanager.Own(author(o.Namespace))})
+	a.windows = newWindows(o.Logger.With("component", "maintenance"), a.clock.Now)
+	a.registry.MustRegister(windowMetrics{a.windows})
+	a.tender = newTender(o.Logger.With("component", "maintenance"), a.clock.Now, a.windows)
 	a.intake, err = hints.Open(hints.Options{Dir: filepath.Join(o.DataDir, "hints"), Logger: o.Logger.With("component", "webhook"), Registerer: a.registry, Now: a.clock.Now, Changed: a.heard})
 	if err != nil {
 		return nil, err
@@ -186,6 +191,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		Policy:   incident.DefaultPolicy(),
 		Unfit:    unfit,
 	})
+	a.tender.incidents, a.tender.save = a.engine.Incidents, store.SaveWindowStatus
 	return a, nil
 }
 
@@ -215,8 +221,11 @@ func (a *App) run(ctx context.Context) error {
 	g.Go(func() error { a.keepState(ctx); return nil })
 	g.Go(func() error { return a.outbox.Run(ctx) })
 	g.Go(func() error { a.silences.Run(ctx); return nil })
+	g.Go(func() error { a.keepWindows(ctx); return nil })
+	g.Go(func() error { a.tendWindows(ctx); return nil })
 	g.Go(func() error {
 		a.silences.Await(ctx, firstSilences)
+		a.windows.await(ctx, firstWindows)
 		return a.lead(ctx)
 	})
 	g.Go(func() error { a.watchLeader(ctx); return nil })
@@ -405,6 +414,7 @@ func (a *App) use(cfg *config.Config) error {
 	}
 	a.outside.use(b.targetOf)
 	a.useSilences(b)
+	a.useWindows(b)
 	a.samples.Retain(Retention(b.Rules, b.Groups), kept(cfg))
 	a.watcher.Watch(b.workloads)
 	a.outbox.Escalate(notify.Steps(cfg))

@@ -9,7 +9,9 @@ import (
 	"watchdog.io/watchdog/pkg/alertmanager"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
+	"watchdog.io/watchdog/pkg/maintenance"
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/rules"
@@ -29,6 +31,7 @@ type built struct {
 	alertmanager *alertmanager.Client
 	beat         *selfwatch.Beat   // nil: no heartbeat is sent
 	services     map[string]string // by namespace/kind/name
+	windows      []maintenance.Window
 }
 
 // build makes everything a configuration asks for. With a nil app it is the
@@ -38,6 +41,9 @@ func build(cfg *config.Config, a *App) (*built, error) {
 	var err error
 	b.Policy, err = NewPolicy(cfg)
 	err = errors.Join(err, b.makeTargets(a))
+	var odd error
+	b.windows, odd = cfg.Windows()
+	err = errors.Join(err, odd)
 	if cfg.Prometheus != nil {
 		var e error
 		b.remote, e = rules.NewRemote(rules.RemoteOptions{URL: cfg.Prometheus.URL, Timeout: time.Duration(cfg.Prometheus.Timeout), BearerTokenFile: cfg.Prometheus.BearerTokenFile, CAFile: cfg.Prometheus.CAFile})
@@ -63,6 +69,7 @@ func build(cfg *config.Config, a *App) (*built, error) {
 		b.setup.Installation, b.setup.View, b.setup.Fresh, b.setup.World, b.setup.Dependencies = a.o.Namespace, a.view, a.fresh, a.world, a.dependencies
 		b.setup.Other = Other
 		b.Rules, b.setup.Canary = append(b.Rules, canaryRule()), true
+		b.setup.Own = func() []incident.Alert { return a.windows.alarms(a.heldBy) }
 	}
 	return b, nil
 }

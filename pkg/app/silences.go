@@ -22,9 +22,13 @@ func newAlertmanager(c *config.Alertmanager, installation string, now func() tim
 	s := c.Silences
 	return alertmanager.New(alertmanager.Options{
 		URLs: s.URLs, Timeout: time.Duration(s.Timeout), BearerTokenFile: s.BearerTokenFile, Username: s.Username, PasswordFile: s.PasswordFile,
-		CAFile: s.CAFile, CertFile: s.CertFile, KeyFile: s.KeyFile, Author: "watchdog " + installation, Now: now,
+		CAFile: s.CAFile, CertFile: s.CertFile, KeyFile: s.KeyFile, Author: author(installation), Now: now,
 	})
 }
+
+// author is by whom an installation's silences are made. They are those of maintenance
+// windows, and silence nothing here: what a window holds, the window itself says.
+func author(installation string) string { return "watchdog " + installation }
 
 // useSilences hands a configuration to the watch over the silences.
 func (a *App) useSilences(b *built) {

@@ -43,11 +43,15 @@ func (a *App) world() engine.World {
 	if time.Since(w.at) > worldAge {
 		w.seen = engine.World{}
 		if b := a.built.Load(); b != nil {
-			w.seen.Watched = len(b.cfg.Targets)
+			for t := range b.setup.Targets {
+				if !a.windows.expected(t) {
+					w.seen.Watched++
+				}
+			}
 			bad := slices.Concat(a.judge.Unhealthy(), a.groups.Unhealthy())
 			slices.Sort(bad)
 			for _, t := range slices.Compact(bad) {
-				if _, watched := b.setup.Targets[t]; watched {
+				if _, watched := b.setup.Targets[t]; watched && !a.windows.expected(t) {
 					w.seen.Unhealthy++
 				}
 			}
@@ -105,6 +109,7 @@ const freshTimeout = 8 * time.Second
 func (a *App) assemble(target string, alerts []rules.Alert, looks []probes.Status) engine.View {
 	b := a.built.Load()
 	v := b.View(append(alerts, a.hintsOn(target, alerts, looks)...), looks)
+	v.Maintenance, v.Suspended = a.windows.mean(target)
 	if ts, ok := b.setup.Targets[target]; ok {
 		if s, err := a.watcher.State(ts.Target.Namespace, ts.Target.Kind, ts.Target.Workload); err == nil {
 			v.Rollout = incident.Rollout{Known: true, Done: !s.RolloutInProgress && s.Ready >= s.Desired, Ready: s.Ready}

@@ -63,6 +63,9 @@ func (c *Config) setDefaults() {
 	c.Budget.setDefaults()
 	c.Guards.setDefaults()
 	c.setResponse()
+	for i := range c.MaintenanceWindows {
+		c.MaintenanceWindows[i].setDefaults()
+	}
 	c.Receivers.setDefaults()
 	c.setSelfWatch()
 }

@@ -36,6 +36,9 @@ type Config struct {
 	Response []Response `yaml:"response,omitempty"`
 	// TimeIntervals are named times, written as in Alertmanager. One is there by itself: weekdays, Monday to Friday in UTC.
 	TimeIntervals []NamedTime `yaml:"time_intervals,omitempty"`
+	// MaintenanceWindows are times that come again and again in which people work on targets; one that comes once is an object of the
+	// cluster: `watchdog maintenance start`.
+	MaintenanceWindows []MaintenanceWindow `yaml:"maintenance_windows,omitempty"`
 	// Receivers are the ways of telling people.
 	Receivers Receivers `yaml:"receivers,omitempty"`
 	// Heartbeat goes to a dead man's switch outside as long as watchdog can evaluate, act and page: see docs/self-watch.md.
@@ -384,6 +387,31 @@ type Heartbeat struct {
 // Canary is an alert that watchdog makes to see whether alerts still get from a sample to a receiver. It reaches nobody.
 type Canary struct {
 	Interval model.Duration `yaml:"interval,omitempty"` // how often one flies; default 5m
+}
+
+// MaintenanceWindow is a recurring maintenance window. Targets are looked at and judged in it as ever; it has four effects, each by itself.
+// Of several windows on one target the strictest effect counts. docs/maintenance.md
+type MaintenanceWindow struct {
+	Name    string   `yaml:"name"`              // unique
+	During  string   `yaml:"during"`            // a name of time_intervals: when it is
+	Targets []string `yaml:"targets,omitempty"` // the targets that are worked on; empty: all
+	// Page is hold: nobody is told of what happens to the targets before the window is over, and then of what is still bad; or normal. Default normal.
+	Page string `yaml:"page,omitempty"`
+	// Remediate is what watchdog may do to the targets: off, nothing; safe_only, what adds and disturbs no pod; or normal. Default off.
+	Remediate string `yaml:"remediate,omitempty"`
+	// Deploy is required: the targets are deployed in such a window only; forbidden: not in this one; or any. Default any.
+	Deploy string `yaml:"deploy,omitempty"`
+	// SLA is exclude: the time does not count against error budgets; or include. Default include.
+	SLA     string      `yaml:"sla,omitempty"`
+	Silence bool        `yaml:"silence,omitempty"` // make a silence at the Alertmanager of alertmanager.silences, too
+	Public  *PublicNote `yaml:"public,omitempty"`  // what the public status page says of it; without it, nothing
+	Reason  string      `yaml:"reason,omitempty"`  // shown wherever the window is
+}
+
+// PublicNote is what the public is told of maintenance. Name nothing in it that is not public.
+type PublicNote struct {
+	Name string `yaml:"name"`           // the title: Database maintenance
+	Body string `yaml:"body,omitempty"` // the text
 }
 
 // Contact is somebody to call.

@@ -155,6 +155,7 @@ func (v *validator) config(c *Config) {
 	v.silences(c)
 	v.receivers(c)
 	v.response(c)
+	v.maintenance(c, targets)
 	v.about(c)
 	v.selfWatch(c)
 	v.budget(c.Budget)

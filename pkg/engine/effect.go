@@ -122,7 +122,7 @@ func (e *Engine) facts(ctx context.Context, setup *Setup, ts TargetSetup, inc in
 	world := setup.World()
 	f := remediate.Facts{
 		Now: e.o.Now(), OpID: opID, Incident: inc, Alert: alert, Workload: w, Ledger: ledger, Limits: setup.Limits,
-		Signals: view.Signals, Dependencies: setup.Dependencies(ctx, ts.Target.Name), Watched: world.Watched, Unhealthy: world.Unhealthy, Blind: sky.frozen(), Storm: sky.storm,
+		Signals: view.Signals, Dependencies: setup.Dependencies(ctx, ts.Target.Name), Watched: world.Watched, Unhealthy: world.Unhealthy, Blind: sky.frozen(), Storm: sky.storm, Suspended: view.Suspended,
 		Records: records[ts.Target.String()], Settings: setup.Settings, Installation: setup.Installation,
 	}
 	if index < len(alert.Ladder) {

@@ -74,6 +74,10 @@ type View struct {
 	Alerts  []incident.Alert // one per rule that watches the target, with its ladder
 	Signals []remediate.Signal
 	Rollout incident.Rollout
+	// Maintenance is what maintenance windows mean for the target, and Suspended what
+	// they forbid watchdog to do to it.
+	Maintenance incident.Maintenance
+	Suspended   remediate.Suspension
 	// Revision is the UID of the newest ReplicaSet.
 	Revision string
 }
@@ -125,6 +129,9 @@ type Setup struct {
 	View  func(target string) View
 	Fresh func(ctx context.Context, target string) (View, error)
 	World func() World
+	// Own are further alerts on watchdog itself, those that do not fire among them;
+	// nil: there are none.
+	Own func() []incident.Alert
 	// Dependencies returns the health document's checks.
 	Dependencies func(ctx context.Context, target string) []remediate.Dependency
 	// Rung returns how a rung is set up.

@@ -85,7 +85,7 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 	if err != nil {
 		return err
 	}
-	plan, answers := remediate.Revert(remediate.Facts{Now: e.o.Now(), OpID: id, Mode: ts.Mode, ModeWhy: ts.ModeWhy, Workload: w, Ledger: ledger, Limits: setup.Limits, Settings: setup.Settings, Installation: setup.Installation}, l)
+	plan, answers := remediate.Revert(remediate.Facts{Now: e.o.Now(), OpID: id, Mode: ts.Mode, ModeWhy: ts.ModeWhy, Workload: w, Ledger: ledger, Limits: setup.Limits, Settings: setup.Settings, Installation: setup.Installation, Suspended: setup.View(ts.Target.Name).Suspended}, l)
 	hold, reason, _ := remediate.Held(answers)
 	switch hold {
 	case "":

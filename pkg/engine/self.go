@@ -117,9 +117,6 @@ func (e *Engine) self(ctx context.Context) (time.Duration, error) {
 	if setup == nil {
 		return selfLook, nil
 	}
-	if w := e.forecast(setup); en == nil && cmp.Or(w.storm, w.blind, w.unfit, w.doubt, w.mute) == "" {
-		return selfLook, nil
-	}
 	view := e.selfView(setup)
 	if en == nil && !slices.ContainsFunc(view.Alerts, func(a incident.Alert) bool { return a.Firing }) {
 		return selfLook, nil
@@ -142,13 +139,17 @@ func (e *Engine) selfView(setup *Setup) View {
 		}
 		return a
 	}
-	return View{Alerts: []incident.Alert{
+	view := View{Alerts: []incident.Alert{
 		rule("storm", w.storm, w.storm != "", w.stormSince),
 		rule("blind", w.blind, w.blind != "" && now.Sub(w.blindSince) >= blindFor, w.blindSince),
 		rule("unfit", w.unfit, w.unfit != "", now),
 		rule("canary", w.doubt, w.doubt != "", w.doubtSince),
 		rule("cannot_page", w.mute, w.mute != "", w.muteSince),
 	}}
+	if setup.Own != nil {
+		view.Alerts = append(view.Alerts, setup.Own()...)
+	}
+	return view
 }
 
 // resumeWeather lets a storm that an earlier leader saw go on until it is calm.

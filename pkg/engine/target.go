@@ -77,7 +77,7 @@ func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry
 	if err != nil {
 		return 0, err
 	}
-	inc, effects := incident.Step(e.withReceipts(now), incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: view.Rollout, Shared: shared, Words: e.words(ctx, en.inc)}, e.policy(setup))
+	inc, effects := incident.Step(e.withReceipts(now), incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: view.Rollout, Shared: shared, Words: e.words(ctx, en.inc), Maintenance: view.Maintenance}, e.policy(setup))
 	if en.version == "" {
 		// Opened: it is in the store before anything is done about it.
 		if err := e.put(ctx, name, en, inc); err != nil {

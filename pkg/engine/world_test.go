@@ -33,7 +33,12 @@ type world struct {
 	sick      func(w *world) bool
 	human     string // hold annotation
 	silenced  string // what the rule's alert is silenced by
-	manager   []remediate.Manager
+	// What maintenance windows say, and further alerts on watchdog itself.
+	maintenance incident.Maintenance
+	suspended   remediate.Suspension
+	own         []incident.Alert
+	looked      func() // before each look at the target
+	manager     []remediate.Manager
 
 	objects map[string]string // name → JSON
 	rv      map[string]int
@@ -240,8 +245,17 @@ func (s *stage) view(string) View {
 	if bad {
 		alerts[0].Silenced = s.silenced
 	}
-	return View{Alerts: alerts, Rollout: incident.Rollout{Known: true, Done: true, Ready: s.replicas}, Revision: "rs-" + s.template,
+	if bad && s.looked != nil {
+		s.looked()
+	}
+	return View{Alerts: alerts, Maintenance: s.maintenance, Suspended: s.suspended, Rollout: incident.Rollout{Known: true, Done: true, Ready: s.replicas}, Revision: "rs-" + s.template,
 		Signals: []remediate.Signal{{Source: "app", Known: true, Bad: bad, At: time.Now()}, {Source: "probe", Known: true, Bad: bad, At: time.Now()}}}
+}
+
+func (s *stage) further() []incident.Alert {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.own
 }
 
 var opIDs atomic.Int64
@@ -274,7 +288,7 @@ func (s *stage) start(ctx context.Context, done chan<- error) {
 	policy.Response = s.response
 	s.engine.Use(&Setup{
 		Policy: policy,
-		Config: "c1", Targets: map[string]TargetSetup{"shop": {Target: shop, Mode: incident.Auto, ModeWhy: "the test"}}, View: s.view, World: func() World { return s.whole },
+		Config: "c1", Targets: map[string]TargetSetup{"shop": {Target: shop, Mode: incident.Auto, ModeWhy: "the test"}}, View: s.view, World: func() World { return s.whole }, Own: s.further,
 		Fresh:        func(context.Context, string) (View, error) { return s.view("shop"), nil },
 		Dependencies: func(context.Context, string) []remediate.Dependency { return nil },
 		Rung: func(_, _ string, i int) Rung {

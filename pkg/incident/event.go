@@ -17,6 +17,8 @@ type Tick struct {
 	Shared string
 	// Words are what people have said of the incident.
 	Words Words
+	// Maintenance is what maintenance windows mean for the target now.
+	Maintenance Maintenance
 	// Rollout is what the workload does; Known is false if it could not be read.
 	Rollout Rollout
 }

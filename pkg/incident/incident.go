@@ -12,6 +12,7 @@
 package incident
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -403,6 +404,8 @@ type Incident struct {
 	HandedOver bool `json:"handedOver,omitempty"`
 	// Shared: something bigger is the matter and told as an incident of its own.
 	Shared bool `json:"shared,omitempty"`
+	// Maintenance is what maintenance windows mean for the target.
+	Maintenance Maintenance `json:"maintenance,omitzero"`
 	// Format is the version of what is stored (INV-49).
 	Format     int       `json:"format,omitempty"`
 	OpenedAt   time.Time `json:"openedAt"`
@@ -435,16 +438,17 @@ func (i Incident) Alert(rule string) (Alert, bool) {
 }
 
 // Silenced says why nobody is told that the incident opened: all that fires is
-// silenced. Empty: people are told.
+// silenced, or the target is in maintenance. Empty: people are told.
 func (i Incident) Silenced() string {
 	why := ""
 	for _, a := range i.Alerts {
+		silenced := cmp.Or(a.Silenced, i.Maintenance.Held)
 		switch {
 		case !a.Firing:
-		case a.Silenced == "":
+		case silenced == "":
 			return ""
 		case why == "" || a.Rule == i.Lead:
-			why = a.Silenced
+			why = silenced
 		}
 	}
 	return why

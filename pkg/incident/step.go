@@ -144,6 +144,7 @@ func (s *step) enter(p Phase) {
 func (s *step) tick(e Tick) {
 	s.merge(e.Alerts)
 	s.listen(e.Words)
+	s.maintained(e.Maintenance)
 	s.i.Shared = e.Shared != ""
 	switch {
 	case s.i.Op != nil:
@@ -428,7 +429,11 @@ func (s *step) page(reason string) {
 	if !s.i.Paged {
 		s.i.Paged, s.i.PageReason = true, reason
 	}
-	if s.i.Silenced() != "" {
+	switch {
+	case s.i.Silenced() == "":
+	case s.i.Maintenance.Held != "":
+		reason += "; nobody is told before maintenance is over"
+	default:
 		reason += "; nobody is told while all that fires is silenced"
 	}
 	s.note("paged", reason)

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -40,6 +41,9 @@ type WorkloadState struct {
 	// ObservedAt is when the API server was last heard on the quietest of the
 	// watches that this was read from.
 	ObservedAt time.Time
+	// Hold is what the hold annotation on the workload says, "it gives no reason" if
+	// that is empty; empty: there is none.
+	Hold string
 	// Revision is the UID of the newest ReplicaSet of a Deployment, and
 	// RevisionNumber its number.
 	Revision       string
@@ -92,6 +96,9 @@ func (s *scope) state(x Watched, now time.Time) (WorkloadState, error) {
 		return WorkloadState{}, err
 	}
 	st := WorkloadState{Desired: w.Desired, Ready: w.Ready, Updated: w.Updated, Unavailable: w.Unavailable, Waiting: map[string]int{}}
+	if why, held := w.Annotations[remediate.HoldAnnotation]; held {
+		st.Hold = cmp.Or(why, "it gives no reason")
+	}
 	owners := []string{uid}
 	if x.Kind == "deployment" {
 		for _, rs := range find[*appsv1.ReplicaSet](v, "replicasets", byOwner, uid) {

@@ -53,6 +53,9 @@ func next(i incident.Incident) string {
 		if a, _ := i.Alert(i.Lead); a.Silenced != "" {
 			return fmt.Sprintf("watchdog only watches: %s is %s.", a.Rule, a.Silenced)
 		}
+		if i.Maintenance.Window != "" && heldBy(i, "maintenance") {
+			return "watchdog keeps its hands off while people work on this."
+		}
 		return "A person holds this. watchdog only watches; `watchdog resume` lifts the hold."
 	case incident.Frozen:
 		if i.Shared {
@@ -96,6 +99,19 @@ func answered(i incident.Incident) string {
 		return fmt.Sprintf("To be acknowledged by %s UTC: `watchdog ack %s`", i.AckBy.UTC().Format("15:04:05, 2 Jan"), i.ID)
 	}
 	return ""
+}
+
+// maintained says by what window the target is in maintenance; "": by none.
+func maintained(i incident.Incident) string {
+	if i.Phase == incident.Resolved || i.Maintenance.Window == "" {
+		return ""
+	}
+	return "This is " + i.Maintenance.Window
+}
+
+// heldBy reports whether the guard held the plan that was last considered.
+func heldBy(i incident.Incident, guard string) bool {
+	return slices.ContainsFunc(i.Answers, func(a incident.Answer) bool { return a.Guard == guard && a.Hold != "" })
 }
 
 // actions are the finished attempts, one line each.

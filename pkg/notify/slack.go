@@ -80,6 +80,9 @@ func slackText(i incident.Incident, quick about) (text, body string) {
 	text = escape(headline(i))
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s *%s*\n%s\n", icon(i), text, escape(next(i)))
+	if m := maintained(i); m != "" {
+		fmt.Fprintf(&b, "%s\n", escape(m))
+	}
 	if a := answered(i); a != "" {
 		fmt.Fprintf(&b, "%s\n", escape(a))
 	}

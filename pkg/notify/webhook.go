@@ -200,7 +200,7 @@ func hookData(receiver string, i incident.Incident, quick about, state string, l
 	for _, l := range quick.links {
 		links = append(links, l.Name+": "+l.URL)
 	}
-	for name, v := range map[string]string{"contacts": strings.Join(quick.contacts, "; "), "links": strings.Join(links, "; "), "reason": reason(i), "answer": answered(i), "done": strings.Join(actions(i), "; ")} {
+	for name, v := range map[string]string{"contacts": strings.Join(quick.contacts, "; "), "links": strings.Join(links, "; "), "reason": reason(i), "answer": answered(i), "maintenance": maintained(i), "done": strings.Join(actions(i), "; ")} {
 		if v != "" {
 			notes[name] = text(v)
 		}

@@ -32,6 +32,8 @@ type Facts struct {
 	Blind string
 	// Storm says what is wrong with more than this target; empty: nothing.
 	Storm string
+	// Suspended is what maintenance windows forbid now.
+	Suspended Suspension
 	// Records are what is known of the workload's revisions.
 	Records  []Record
 	Settings Settings
@@ -74,6 +76,14 @@ type Settings struct {
 	StaleAfter time.Duration
 	// RemediateSilenced allows to act because of an alert that is silenced.
 	RemediateSilenced bool
+}
+
+// Suspension says from which class on actions are suspended, why and until when. The
+// zero value: none are.
+type Suspension struct {
+	From  incident.Class
+	Why   string    // "in maintenance until 03:00 UTC, 42m left, by alice: database upgrade"
+	Until time.Time // zero: not known
 }
 
 // SourceAlertmanager is the source of an alert that another system told of. It is

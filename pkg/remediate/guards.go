@@ -22,6 +22,7 @@ func guards() []guard {
 		{"target", incident.C0, sameTarget},
 		{"hold", incident.C2, noHold},
 		{"silence", incident.C2, notSilenced},
+		{"maintenance", incident.C2, notInMaintenance},
 		{"mode", incident.C2, modeAllows},
 		{incident.ApprovalGuard, incident.C2, approved},
 		{"claim", incident.C2, oursToManage},
@@ -58,6 +59,7 @@ func revertGuards() []guard {
 	return []guard{
 		{"target", incident.C0, sameTarget},
 		{"hold", incident.C2, noHold},
+		{"maintenance", incident.C2, notInMaintenance},
 		{"mode", incident.C2, modeAllows},
 		{"claim", incident.C2, oursToManage},
 		{"blind", incident.C2, seeing},

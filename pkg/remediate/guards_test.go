@@ -67,6 +67,11 @@ func TestGuardsHold(t *testing.T) {
 			f.Workload.HPA.Annotations = map[string]string{HoldAnnotation: "x"}
 		}, "hold", incident.Suppress, "HPA agent-system-hpa"},
 		{"INV-30 silenced", "scale", func(f *Facts) { f.Alert.Silenced = `silenced by 0d1a until 2026-01-01T13:00:00Z by eve "move"` }, "silence", incident.Suppress, `by eve "move"; expire the silence`},
+		{"INV-30 in maintenance", "scale", func(f *Facts) {
+			f.Suspended = Suspension{From: incident.C2, Why: "in maintenance until 03:00 UTC, 42m left, by alice: database upgrade"}
+		}, "maintenance", incident.Suppress, "in maintenance until 03:00 UTC, 42m left, by alice: database upgrade; actions of class C2 and above are suspended, scale is C2"},
+		{"INV-30 a job in maintenance", "job", func(f *Facts) { f.Suspended = Suspension{From: incident.C2, Why: "in maintenance"} }, "maintenance", incident.Suppress, "job is C2"},
+		{"INV-30 a restart where only safe actions may be", "restart", func(f *Facts) { f.Suspended = Suspension{From: incident.C3, Why: "in maintenance"} }, "maintenance", incident.Suppress, "class C3 and above are suspended, restart is C3"},
 		{"INV-47 observe", "scale", func(f *Facts) { f.Mode = incident.Observe }, "mode", incident.Advise, "mode observe (set by rule error_rate): would have done: scale"},
 		{"suggest", "rollback", func(f *Facts) { f.Mode = incident.Suggest }, "mode", incident.Advise, "would have done: roll back"},
 		{"approve, and nobody answered", "scale", func(f *Facts) { f.Mode = incident.Approve }, "approval", incident.Ask, "0 of 1 approvals of plan"},
@@ -187,6 +192,8 @@ func TestGuardsLetPassAndSayWhy(t *testing.T) {
 		{"our own claim", "scale", func(f *Facts) { f.Workload.Annotations = map[string]string{ClaimAnnotation: "main"} }, "claim", "this installation"},
 		{"silenced, and allowed all the same", "restart", func(f *Facts) { f.Alert.Silenced, f.Settings.RemediateSilenced = "silenced by 0d1a", true }, "silence", "silenced by 0d1a; silenced_alerts: remediate"},
 		{"not silenced", "job", func(f *Facts) {}, "silence", "0 silences match"},
+		{"in no maintenance", "restart", func(f *Facts) {}, "maintenance", "0 maintenance windows"},
+		{"only safe actions, and a scale is one", "scale", func(f *Facts) { f.Suspended = Suspension{From: incident.C3, Why: "in maintenance until 03:00 UTC"} }, "maintenance", "in maintenance until 03:00 UTC; actions of class C3 and above"},
 		{"the waiver is recorded", "restart", func(f *Facts) { f.Signals, f.Options.SingleSource = nil, "only prometheus sees memory" }, "corroboration", "only prometheus sees memory"},
 		{"the contradiction is named", "restart", func(f *Facts) {
 			f.Signals = append(f.Signals, Signal{Source: "kubernetes", Known: true, At: f.Now})

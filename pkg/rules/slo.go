@@ -44,6 +44,8 @@ const (
 	SLOBad    = "slo:events_bad:count1m"
 	SLOAll    = "slo:events:count1m"
 	SLOBudget = "slo:error_budget_remaining:ratio"
+	// SLOExcluded is 1, per label target, while the target's time does not count.
+	SLOExcluded = "watchdog_maintenance_excluded"
 )
 
 // BurnAlert is the name of the alerts that SLOs raise.
@@ -71,7 +73,7 @@ func (s SLO) Groups() []Group {
 	days := Group{Name: "slo " + s.Name + " over days", File: s.File, Source: s.Source, Interval: slow}
 	if s.Source != Prometheus {
 		own := labels.FromStrings("slo", s.Name)
-		fast.Rules = []GroupRule{{Record: SLOAll, Expr: s.only(s.All), Labels: own}, {Record: SLOBad, Expr: s.only(s.Bad), Labels: own}}
+		fast.Rules = []GroupRule{{Record: SLOAll, Expr: counted(s.only(s.All)), Labels: own}, {Record: SLOBad, Expr: counted(s.only(s.Bad)), Labels: own}}
 		days.Rules = []GroupRule{{Record: SLOBudget, Expr: s.Remaining(s.Window), Labels: own}}
 	}
 	for _, b := range burns {
@@ -114,6 +116,12 @@ func (s SLO) only(expr string) string {
 	return narrowed
 }
 
+// counted leaves out the events of minutes of which some part lay in a maintenance
+// window that is excluded. A server that has no such series leaves out nothing.
+func counted(expr string) string {
+	return fmt.Sprintf("(%s) unless on (target) (max by (target) (max_over_time(%s[1m])) == 1)", expr, SLOExcluded)
+}
+
 // Ratio is PromQL for the share of bad events over a window, per target.
 func (s SLO) Ratio(over time.Duration) string {
 	return fmt.Sprintf("(%s / %s)", s.sum(SLOBad, s.Bad, over), s.sum(SLOAll, s.All, over))
@@ -128,7 +136,7 @@ func (s SLO) Remaining(over time.Duration) string {
 // sum is PromQL for the number of events over a window.
 func (s SLO) sum(recorded, expr string, over time.Duration) string {
 	if s.Source == Prometheus {
-		return fmt.Sprintf("sum by (target) (sum_over_time((%s)[%s:1m]))", expr, text(over))
+		return fmt.Sprintf("sum by (target) (sum_over_time((%s)[%s:1m]))", counted(expr), text(over))
 	}
 	return fmt.Sprintf("sum by (target) (sum_over_time(%s{slo=%q}[%s]))", recorded, s.Name, text(over))
 }
@@ -150,7 +158,7 @@ func (s SLO) Raw() SLO {
 // Minutes is PromQL for how many minutes of a window were counted, per target.
 func (s SLO) Minutes(over time.Duration) string {
 	if s.Source == Prometheus {
-		return fmt.Sprintf("max by (target) (count_over_time((%s)[%s:1m]))", s.All, text(over))
+		return fmt.Sprintf("max by (target) (count_over_time((%s)[%s:1m]))", counted(s.All), text(over))
 	}
 	return fmt.Sprintf("max by (target) (count_over_time(%s{slo=%q}[%s]))", SLOAll, s.Name, text(over))
 }

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/kube"
+	"watchdog.io/watchdog/pkg/maintenance"
+)
+
+const momentHelp = "2026-03-01T01:00:00+01:00, \"2026-03-01 01:00\" in UTC, or 01:00, the next in UTC"
+
+// moment1 reads a moment as people write it.
+func moment1(text string, now time.Time) (time.Time, error) {
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t.UTC(), nil
+	}
+	if t, err := time.Parse("2006-01-02 15:04", text); err == nil {
+		return t, nil
+	}
+	if t, err := time.Parse("15:04", text); err == nil {
+		y, m, d := now.UTC().Date()
+		at := time.Date(y, m, d, t.Hour(), t.Minute(), 0, 0, time.UTC)
+		if !at.After(now) {
+			at = at.AddDate(0, 0, 1)
+		}
+		return at, nil
+	}
+	return time.Time{}, fmt.Errorf("%q is no time; write %s", text, momentHelp)
+}
+
+// starting are the flags of `watchdog maintenance start`.
+type starting struct {
+	cluster
+	file, at, reason, communicated string
+	length                         time.Duration
+	targets, standby               []string
+	page, remediate, deploy, sla   string
+	silence, override, dry         bool
+	publicName, publicBody         string
+}
+
+func newMaintenanceStart() *cobra.Command {
+	s := starting{}
+	c := &cobra.Command{
+		Use:   "start [NAME] --for DURATION --reason WHY",
+		Short: "Begin a maintenance window, or plan one",
+		Long: `Start makes a window of --for, from now or from --at on, on the given targets, else on
+all. Without the flags of the effects people are told as ever, watchdog keeps its
+hands off, deploys are not its business, and the time counts.
+
+First the runbook's checklist (7.1) is gone through. Its rows are: the window was made
+known (--communicated, where: a link to the message, or the status page's id), a backup
+of the last 24 hours, a rollback that was tested in the last 30 days, and somebody who
+stands by (--standby). Nothing tells of backups and rollbacks yet, so these two rows are
+not known. A row that is not met refuses the window; --override starts it all the same,
+and the window keeps which rows were not met, with who and why.`,
+		Example: "  watchdog maintenance start db --for 2h --target shop --page hold --reason \"database upgrade\" --communicated https://slack.example/p17 --standby bob --override\n" +
+			"  watchdog maintenance start --for 90m --at \"2026-03-01 01:00\" --remediate safe_only --sla exclude --reason move --override",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return misused{fmt.Errorf("%s takes one NAME at most", c.CommandPath())}
+			}
+			return nil
+		},
+		RunE: s.run,
+	}
+	s.register(c)
+	f := c.Flags()
+	f.DurationVar(&s.length, "for", 0, "how long: 2h")
+	f.StringVar(&s.at, "at", "", "when it begins: "+momentHelp+" (default: now)")
+	f.StringSliceVar(&s.targets, "target", nil, "targets that are worked on (default: all)")
+	f.StringVar(&s.reason, "reason", "", "why; shown wherever the window is")
+	f.StringVar(&s.page, "page", string(maintenance.PageNormal), "hold: nobody is told before the end; or normal")
+	f.StringVar(&s.remediate, "remediate", string(maintenance.RemediateOff), "what watchdog may do: off, safe_only or normal")
+	f.StringVar(&s.deploy, "deploy", string(maintenance.DeployAny), "deploys of the targets: required, forbidden or any")
+	f.StringVar(&s.sla, "sla", string(maintenance.SLAInclude), "exclude: the time does not count against error budgets; or include")
+	f.BoolVar(&s.silence, "silence", false, "make silences at Alertmanager, too")
+	f.StringVar(&s.publicName, "public-name", "", "what the public status page calls it; without it, the public is told nothing")
+	f.StringVar(&s.publicBody, "public-body", "", "what the public status page says of it")
+	f.StringVar(&s.communicated, "communicated", "", "where the window was made known")
+	f.StringSliceVar(&s.standby, "standby", nil, "who stands by: NAME,…")
+	f.BoolVar(&s.override, "override", false, "start it although rows of the checklist are not met")
+	f.BoolVar(&s.dry, "dry-run", false, "go through the checklist and start nothing")
+	f.StringVar(&s.file, "config", "", "configuration to check the names of the targets with")
+	return c
+}
+
+var windowShape = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+func (s *starting) run(c *cobra.Command, args []string) error {
+	now := time.Now().UTC().Truncate(time.Second)
+	name := "window-" + now.Format("20060102-150405")
+	if len(args) == 1 {
+		name = args[0]
+	}
+	spec, err := s.spec(name, now)
+	if err != nil {
+		return misused{err}
+	}
+	if err := s.known(); err != nil {
+		return err
+	}
+	rows := checklist(spec)
+	if err := printChecklist(c.OutOrStdout(), rows); err != nil {
+		return err
+	}
+	open := unmet(rows)
+	switch {
+	case len(open) > 0 && !s.override:
+		return fmt.Errorf("not started: %d of %d rows are not met; meet them, or start with --override, which is kept with the window", len(open), len(rows))
+	case s.dry:
+		return nil
+	}
+	spec.Override = open
+	client, store, err := s.store()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := bounded(c)
+	defer cancel()
+	if spec.By, err = client.WhoAmI(ctx); err != nil {
+		return fmt.Errorf("nothing was written: %w", err)
+	}
+	err = store.CreateWindow(ctx, name, spec)
+	if errors.Is(err, kube.ErrConflict) {
+		return fmt.Errorf("there is a maintenance window %s already; give this one another name, or extend that one", name)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.OutOrStdout(), "%s: from %s until %s, by %s: %s\nwhen the work is over: watchdog maintenance end %s\n", name, moment(spec.From), moment(spec.Until), spec.By, spec.Effects, name)
+	return nil
+}
+
+// spec is the window that the flags ask for.
+func (s *starting) spec(name string, now time.Time) (maintenance.Spec, error) {
+	spec := maintenance.Spec{
+		From: now, Targets: s.targets, Silence: s.silence, Reason: strings.TrimSpace(s.reason), Communicated: s.communicated, Standby: s.standby,
+		Effects: maintenance.Effects{Page: maintenance.Page(s.page), Remediate: maintenance.Remediate(s.remediate), Deploy: maintenance.Deploy(s.deploy), SLA: maintenance.SLA(s.sla)},
+	}
+	switch {
+	case !windowShape.MatchString(name):
+		return spec, fmt.Errorf("%q is no name of a window; use lower-case letters, digits and -, at most 63", name)
+	case s.length <= 0:
+		return spec, errors.New("start needs --for: how long the work takes, with time to go back")
+	case spec.Reason == "":
+		return spec, errors.New("start needs --reason: the next person will ask")
+	case s.publicBody != "" && s.publicName == "":
+		return spec, errors.New("--public-body needs --public-name")
+	}
+	if s.publicName != "" {
+		spec.Public = &maintenance.Public{Name: s.publicName, Body: s.publicBody}
+	}
+	if s.at != "" {
+		var err error
+		if spec.From, err = moment1(s.at, now); err != nil {
+			return spec, err
+		}
+	}
+	if spec.Until = spec.From.Add(s.length); !spec.Until.After(now) {
+		return spec, fmt.Errorf("the window would be over at %s already", moment(spec.Until))
+	}
+	_, err := spec.Window(name, maintenance.Status{})
+	return spec, err
+}
+
+// known checks the names of the targets, if there is something to check them with.
+func (s *starting) known() error {
+	if s.file == "" {
+		return nil
+	}
+	cfg, err := config.Load(s.file)
+	if err != nil {
+		return err
+	}
+	for _, t := range s.targets {
+		if !slices.ContainsFunc(cfg.Targets, func(x config.Target) bool { return x.Name == t }) {
+			return misused{fmt.Errorf("%s: there is no target %q", s.file, t)}
+		}
+	}
+	return nil
+}
+
+// row is one line of the checklist of runbook 7.1.
+type row struct{ Name, State, Why string }
+
+// The states of a row. Not known is not met.
+const (
+	met       = "met"
+	notMet    = "NOT MET"
+	notKnown  = "NOT KNOWN"
+	noReports = "nothing reports it to watchdog yet; look for yourself, and say what you found in --reason"
+)
+
+// checklist computes the rows of runbook 7.1.
+func checklist(s maintenance.Spec) []row {
+	said := func(name, value, how string) row {
+		if strings.TrimSpace(value) == "" {
+			return row{name, notMet, how}
+		}
+		return row{name, met, value}
+	}
+	return []row{
+		said("window communicated", s.Communicated, "say where it was made known: --communicated LINK"),
+		{"backup completed, at most 24h ago", notKnown, noReports},
+		{"rollback tested, at most 30d ago", notKnown, noReports},
+		said("team on standby", strings.Join(s.Standby, ", "), "say who stands by: --standby NAME"),
+	}
+}
+
+// unmet are the rows that are not met, in words.
+func unmet(rows []row) []string {
+	var all []string
+	for _, r := range rows {
+		if r.State != met {
+			all = append(all, r.Name+": "+strings.ToLower(r.State))
+		}
+	}
+	return all
+}
+
+func printChecklist(w io.Writer, rows []row) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, r := range rows {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", r.Name, r.State, r.Why)
+	}
+	return t.Flush()
+}

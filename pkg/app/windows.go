@@ -1,0 +1,266 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/kube"
+	"watchdog.io/watchdog/pkg/maintenance"
+	"watchdog.io/watchdog/pkg/remediate"
+	"watchdog.io/watchdog/pkg/rules"
+)
+
+const (
+	// lookAtWindows is how often the cluster is asked for maintenance windows.
+	lookAtWindows = 5 * time.Second
+	// firstWindows is how long a new process waits for them before it leads: what is
+	// held back would else be told.
+	firstWindows = 10 * time.Second
+)
+
+// windows knows the maintenance windows: those of the file, and those of the cluster
+// as they were last read. A window that is once ends by the clock, also while the API
+// server does not answer.
+type windows struct {
+	log    *slog.Logger
+	now    func() time.Time
+	looked chan struct{} // closed once the first look is over, well or not
+	once   sync.Once
+
+	mu       sync.Mutex
+	file     []maintenance.Window
+	stored   []kube.StoredWindow
+	cluster  []maintenance.Window
+	present  maintenance.Present
+	targets  []string
+	excluded map[string]bool // targets whose time was excluded since the process began
+	held     map[string]int  // by window: pages that it holds, as the leader knows
+	since    map[string]time.Time
+	failing  bool
+	odd      string
+}
+
+func newWindows(log *slog.Logger, now func() time.Time) *windows {
+	return &windows{log: log, now: now, looked: make(chan struct{}), excluded: map[string]bool{}, held: map[string]int{}, since: map[string]time.Time{}}
+}
+
+// use takes the windows and the targets of a configuration.
+func (w *windows) use(file []maintenance.Window, targets []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.file, w.targets, w.present = file, targets, maintenance.Present{}
+}
+
+// take takes what the cluster said. On an error, what was last known stays.
+func (w *windows) take(stored []kube.StoredWindow, odd, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	defer w.once.Do(func() { close(w.looked) })
+	if err != nil {
+		if !w.failing {
+			w.log.Warn("maintenance windows of the cluster are not read; those last known stay until they end", "known", len(w.cluster), "err", err)
+		}
+		w.failing = true
+		return
+	}
+	w.failing = false
+	if said := text(odd); said != w.odd {
+		if w.odd = said; said != "" {
+			w.log.Warn("some maintenance windows have no effect", "err", odd)
+		}
+	}
+	w.stored, w.cluster = stored, nil
+	for _, s := range stored {
+		if x, err := s.Spec.Window(s.Name, s.Status); err == nil {
+			w.cluster = append(w.cluster, x)
+		}
+	}
+	w.present = maintenance.Present{}
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// await returns when the cluster was asked for the first time, or after the given time.
+func (w *windows) await(ctx context.Context, most time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	select {
+	case <-ctx.Done():
+	case <-w.looked:
+	}
+}
+
+// all returns every window, and those stored as they were read.
+func (w *windows) all() (file, cluster []maintenance.Window, stored []kube.StoredWindow) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.file, w.cluster, w.stored
+}
+
+// active are the windows that are active now, and the configuration's targets.
+func (w *windows) active() (maintenance.Present, []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.presently(), w.targets
+}
+
+// presently is the present; w.mu is held.
+func (w *windows) presently() maintenance.Present {
+	if now := w.now(); !w.present.Holds(now) {
+		w.present = maintenance.At(slices.Concat(w.file, w.cluster), now)
+	}
+	return w.present
+}
+
+// of returns what the windows mean for a target.
+func (w *windows) of(target string) maintenance.State {
+	p, targets := w.active()
+	if len(p.Active) == 0 || !slices.Contains(targets, target) {
+		return maintenance.State{Remediate: maintenance.RemediateNormal} // what is no target is in no window
+	}
+	return p.Of(target)
+}
+
+// mean says what the windows mean for a target in the words of the core and of the guards.
+func (w *windows) mean(target string) (m incident.Maintenance, s remediate.Suspension) {
+	state := w.of(target)
+	if state.In != nil {
+		m.Window = state.In.String()
+	}
+	if state.Held != nil {
+		m.Held = state.Held.String()
+	}
+	if state.Suspended != nil {
+		s = remediate.Suspension{From: incident.C2, Why: state.Suspended.Left(w.now()), Until: state.Suspended.End}
+		if state.Remediate == maintenance.RemediateSafe {
+			s.From = incident.C3
+		}
+	}
+	return m, s
+}
+
+// expected reports whether trouble of a target is expected: nobody is told of it and
+// nothing is done. It says nothing of the others then.
+func (w *windows) expected(target string) bool {
+	s := w.of(target)
+	return s.Held != nil && s.Remediate == maintenance.RemediateOff
+}
+
+// samples say whose time is excluded from error budgets. One whose time no longer is
+// gets a 0, so that the last 1 is not taken for the present.
+func (w *windows) samples() []*model.Sample {
+	at := model.TimeFromUnixNano(w.now().UnixNano())
+	p, targets := w.active()
+	var all []*model.Sample
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, t := range targets {
+		out := p.Of(t).Excluded
+		if !out && !w.excluded[t] {
+			continue
+		}
+		w.excluded[t] = true
+		value := model.SampleValue(0)
+		if out {
+			value = 1
+		}
+		all = append(all, &model.Sample{Metric: model.Metric{model.MetricNameLabel: rules.SLOExcluded, "target": model.LabelValue(t)}, Value: value, Timestamp: at})
+	}
+	return all
+}
+
+// alarms are the alerts on windows that take longer than was meant, part of watchdog's
+// own incident. hold returns by what a target is kept on hold.
+func (w *windows) alarms(hold func(target string) string) []incident.Alert {
+	_, cluster, _ := w.all()
+	now := w.now()
+	found := maintenance.Check(cluster, now, hold)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	rule := func(name string, severity incident.Severity, text string, ladder ...incident.Rung) incident.Alert {
+		a := incident.Alert{Rule: name, Severity: severity, Verdict: incident.OK, Reason: "no more", Source: "watchdog", EvaluatedAt: now, Ladder: ladder}
+		if text == "" {
+			delete(w.since, name)
+			return a
+		}
+		if w.since[name].IsZero() {
+			w.since[name] = now
+		}
+		a.Firing, a.Verdict, a.Reason, a.ActiveAt = true, incident.Breach, text, w.since[name]
+		return a
+	}
+	return []incident.Alert{
+		rule("maintenance_ending", incident.P3, found.Ending),
+		rule("maintenance_overrun", incident.P2, found.Overrun, incident.Rung{Action: "page", Class: incident.C1}),
+		rule("still_in_maintenance", incident.P3, found.Still),
+	}
+}
+
+// keepWindows asks the cluster for its windows, and wakes the incidents of targets for
+// which something changed.
+func (a *App) keepWindows(ctx context.Context) {
+	store := kube.NewStore(a.client, a.o.Namespace)
+	tick := time.NewTicker(lookAtWindows)
+	defer tick.Stop()
+	was := ""
+	for ctx.Err() == nil {
+		stored, odd, err := store.Windows(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		a.windows.take(stored, odd, err)
+		a.samples.Append(a.windows.samples())
+		p, targets := a.windows.active()
+		is := ""
+		for _, n := range p.Active {
+			is += n.Name + n.String() + n.Effects.String()
+		}
+		if is != was {
+			a.engine.Wake(targets...)
+		}
+		was = is
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
+// heldBy says by what a target is kept on hold, as far as the watches know.
+func (a *App) heldBy(target string) string {
+	b := a.built.Load()
+	ts, ok := b.setup.Targets[target]
+	if !ok {
+		return ""
+	}
+	s, err := a.watcher.State(ts.Target.Namespace, ts.Target.Kind, ts.Target.Workload)
+	if err != nil {
+		return "" // what is not seen is not accused
+	}
+	return s.Hold
+}
+
+// useWindows hands the windows of a configuration over.
+func (a *App) useWindows(b *built) {
+	a.windows.use(b.windows, slices.Sorted(maps.Keys(b.setup.Targets)))
+	a.tender.use(silencerOf(b), b.setup.Targets)
+}
+
+// holds takes how many pages each window holds.
+func (w *windows) holds(held map[string]int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = held
+}
