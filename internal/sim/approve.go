@@ -30,12 +30,20 @@ func (w *World) requested(i incident.Incident) {
 				if l.Approved == nil {
 					l.Approved = map[string]map[string]incident.Approval{}
 				}
-				l.Approved[r.Op] = map[string]incident.Approval{a.By: a}
+				l.Approved[r.Op] = maps.Clone(l.Approved[r.Op])
+				if l.Approved[r.Op] == nil {
+					l.Approved[r.Op] = map[string]incident.Approval{}
+				}
+				l.Approved[r.Op][a.By] = a
 			})
-			w.oracle.approved[r.Op] = a
+			w.oracle.approved[r.Op] = append(w.oracle.approved[r.Op], a)
 		})
 	}
 	yes := incident.Approval{Mark: incident.Mark{By: "somebody"}, Plan: r.Plan.Hash}
+	if other := yes; r.Quorum > 1 {
+		other.By = [...]string{"somebody else", "somebody else", "somebody else", "system:serviceaccount:ci:bot", "somebody"}[dice/1500%5]
+		say(wait+time.Duration(dice/7500%40)*time.Second, other)
+	}
 	switch n := dice / 150 % 10; {
 	case n < 6:
 		say(wait, yes)

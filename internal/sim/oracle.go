@@ -44,10 +44,10 @@ type oracle struct {
 
 	effects  []effect
 	byOp     map[string]int
-	reserved map[string]incident.Op       // every op that was ever in the ledger
-	approved map[string]incident.Approval // what people said, by op
-	asked    map[string]bool              // the requests that somebody has seen
-	audit    map[string]bool              // ops with a record of the act
+	reserved map[string]incident.Op         // every op that was ever in the ledger
+	approved map[string][]incident.Approval // what people said, by op, as time went
+	asked    map[string]bool                // the requests that somebody has seen
+	audit    map[string]bool                // ops with a record of the act
 	holds    map[*app]time.Time
 	edits    map[*app]time.Time
 	claims   map[*app]time.Time
@@ -71,7 +71,7 @@ type call struct {
 
 func newOracle(w *World) *oracle {
 	return &oracle{w: w, byOp: map[string]int{}, reserved: map[string]incident.Op{}, audit: map[string]bool{}, holds: map[*app]time.Time{}, edits: map[*app]time.Time{}, claims: map[*app]time.Time{},
-		approved: map[string]incident.Approval{}, asked: map[string]bool{}, opened: map[string]time.Time{}, last: map[string]incident.Incident{}, tolds: map[string]incident.Incident{}, pages: map[string]bool{}, undone: map[*app]map[bool]time.Time{}, cycles: map[*app]cycles{}, restored: map[*app]map[int]bool{}}
+		approved: map[string][]incident.Approval{}, asked: map[string]bool{}, opened: map[string]time.Time{}, last: map[string]incident.Incident{}, tolds: map[string]incident.Incident{}, pages: map[string]bool{}, undone: map[*app]map[bool]time.Time{}, cycles: map[*app]cycles{}, restored: map[*app]map[int]bool{}}
 }
 
 func (o *oracle) violate(invariant, format string, args ...any) {
@@ -172,9 +172,8 @@ func (o *oracle) sent(r *replica, opID string, p incident.Plan) {
 	}
 	o.evidence(r, op, p, l)
 	// A revert belongs to the plan that was approved, with its lease.
-	word, said := o.approved[opID]
-	if yes := said && word.Plan == p.Hash && (!word.Denied || word.At.After(l.at)); o.w.scenario.Policy.Mode == incident.Approve && !yes {
-		o.violate("INV-47", "op %s (%s) is sent, and nobody approved its plan", opID, p.Summary)
+	if o.w.scenario.Policy.Mode == incident.Approve {
+		o.allowed(opID, p, l.at)
 	}
 	if !o.kill.IsZero() && o.kill.Before(l.at) {
 		o.violate("INV-25", "op %s (%s) is sent, and the kill switch was set before the last look", opID, p.Summary)
@@ -594,4 +593,41 @@ func (o *oracle) end() {
 			o.violate("INV-42", "incident %s is %s, and receivers last heard %q", i.ID, i.Phase, told.Phase)
 		}
 	}
+}
+
+// allowed holds that enough people had said yes to the plan by the time of the last
+// look, and nobody no, and that there was time to object.
+func (o *oracle) allowed(opID string, p incident.Plan, looked time.Time) {
+	options := o.w.scenario.Policy.Rules[0].Options[0]
+	words, since, need := map[string]incident.Approval{}, time.Time{}, max(1, options.Approvals)
+	for _, a := range o.approved[opID] {
+		if a.At.After(looked) {
+			continue
+		}
+		if words[a.By] = a; since.IsZero() && agreed(words, p.Hash, need > 1) >= need {
+			since = a.At
+		}
+	}
+	for who, a := range words {
+		if a.Denied {
+			o.violate("INV-47", "op %s (%s) is sent, and %s denied it", opID, p.Summary, who)
+		}
+	}
+	switch n := agreed(words, p.Hash, need > 1); {
+	case n < need:
+		o.violate("INV-47", "op %s (%s) is sent, and %d of %d people approved its plan", opID, p.Summary, n, need)
+	case looked.Sub(since) < options.CoolOff:
+		o.violate("INV-35", "op %s (%s) is sent %s after it was approved; %s are for whoever objects", opID, p.Summary, looked.Sub(since), options.CoolOff)
+	}
+}
+
+// agreed counts who said yes to the plan; a program counts only where one word is enough.
+func agreed(words map[string]incident.Approval, hash string, people bool) int {
+	n := 0
+	for who, a := range words {
+		if a.Plan == hash && !a.Denied && !(people && strings.HasPrefix(who, "system:")) {
+			n++
+		}
+	}
+	return n
 }

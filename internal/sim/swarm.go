@@ -90,6 +90,9 @@ func (d *draw) policy() *Policy {
 	p.add(threshold("active_agents", "P1", "app", 2, false, "", wait, clear), "", pick(d, []string{"restart", "page"}, []string{"capture", "restart", "restart", "page"})...)
 	p.add(threshold("memory", "P2", "kubernetes", 0.9, true, "ratio", wait, clear), "the kubelet is the only witness", "restart", "page")
 	p.add(threshold("crash_looping", "P1", "kubernetes", 0, true, "", wait, clear), "Kubernetes is the only witness", "rollback", "page")
+	if p.Mode == incident.Approve && p.Core.Retry == 10*time.Second {
+		p.interlock(2, 30*time.Second) // no draw either
+	}
 	return p
 }
 
@@ -105,6 +108,15 @@ func (p *Policy) add(r Rule, single string, actions ...string) {
 		r.Options = append(r.Options, remediate.Options{By: "50%", Max: 30, Lease: 20 * time.Minute})
 	}
 	p.Rules = append(p.Rules, r)
+}
+
+// interlock makes every rung wait for several people, and then for an objection.
+func (p *Policy) interlock(approvals int, coolOff time.Duration) {
+	for _, r := range p.Rules {
+		for k := range r.Options {
+			r.Options[k].Approvals, r.Options[k].CoolOff = approvals, coolOff
+		}
+	}
 }
 
 // happenings spreads trouble over the targets, and what else can happen over the run.
