@@ -181,6 +181,9 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		Logger: o.Logger.With("component", "engine"), Registerer: a.registry, Cluster: a.cluster, Store: engineStore{store, a.own.reached},
 		Audit: func(r audit.Record) error { _, err := a.log.Append(r); return err },
 		Tell:  a.own.tell,
+		Released: func(r engine.Release) {
+			a.outbox.Changed(notify.Change{Target: r.Target, Revision: r.Revision.Number, Images: r.Revision.Images, Cause: r.Revision.Annotations["kubernetes.io/change-cause"], At: r.At})
+		},
 		Observed: func(inc incident.Incident, e incident.Entry) {
 			o.Logger.Info(e.Text, "incident", inc.ID, "target", inc.Target.String(), "what", e.What, "phase", inc.Phase, "severity", inc.Severity)
 			events.Tell(inc, e)

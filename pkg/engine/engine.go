@@ -107,6 +107,8 @@ type Options struct {
 	Tell func(incident.Incident)
 	// Observed is told of each new timeline entry: for Kubernetes Events and the log.
 	Observed func(incident.Incident, incident.Entry)
+	// Released, if set, is told of each new rollout of a Deployment; it never blocks.
+	Released func(Release)
 	// Unfit says from the start why this process is not to be trusted; empty: it is.
 	Unfit string
 	// Restored is told of the incidents found at start, before anything is judged.

@@ -100,13 +100,23 @@ func (e *Engine) observe(ctx context.Context, setup *Setup, ts TargetSetup, seen
 	if err != nil {
 		return false, err
 	}
-	if newest, ok := w.Newest(); !ok || newest.UID != seen.uid {
+	newest, ok := w.Newest()
+	if !ok || newest.UID != seen.uid {
 		return false, nil
 	}
-	for range swapAttempts {
+	rollout := false
+	defer func() {
+		if agreed && rollout && e.o.Released != nil {
+			e.o.Released(Release{Target: ts.Target, Revision: newest, At: looked})
+		}
+	}()
+	for n := range swapAttempts {
 		all, version, err := e.o.Store.Records(ctx, ts.Target.Namespace)
 		if err != nil {
 			return false, fmt.Errorf("read revision records: %w", err)
+		}
+		if n == 0 {
+			rollout = e.rollout(ts.Target.Name, all[ts.Target.String()], newest.UID)
 		}
 		next, changed := remediate.Observe(all[ts.Target.String()], w, seen.healthy, looked, setup.Settings)
 		if !changed {
@@ -121,4 +131,23 @@ func (e *Engine) observe(ctx context.Context, setup *Setup, ts TargetSetup, seen
 		}
 	}
 	return false, fmt.Errorf("write revision records: lost %d times in a row to other writers", swapAttempts)
+}
+
+// Release is a new rollout of a target: the revision that became its newest.
+type Release struct {
+	Target   incident.Target
+	Revision remediate.Revision
+	At       time.Time
+}
+
+// rollout reports whether a revision is new: another than at the last look, or after
+// a start, one that the records of others do not hold. The first of all is not.
+func (e *Engine) rollout(target string, records []remediate.Record, uid string) bool {
+	e.mu.Lock()
+	last, seen := e.health[target]
+	e.mu.Unlock()
+	if seen {
+		return last.uid != uid
+	}
+	return len(records) > 0 && !slices.ContainsFunc(records, func(r remediate.Record) bool { return r.UID == uid })
 }

@@ -207,6 +207,7 @@ type stage struct {
 	whole   World
 	unfit   string
 
+	released []string // uids
 	response incident.Response
 }
 
@@ -278,6 +279,11 @@ func (s *stage) start(ctx context.Context, done chan<- error) {
 			defer s.mu.Unlock()
 			s.told[i.ID] = i
 			s.opened[i.ID] = true
+		},
+		Released: func(r Release) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.released = append(s.released, r.Revision.UID)
 		},
 		Restored: func(open []incident.Incident) { s.restored = open },
 		NewID:    func() string { return fmt.Sprintf("id%04d", opIDs.Add(1)) },

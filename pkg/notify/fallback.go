@@ -21,24 +21,56 @@ const fallbackAfter = 30 * time.Second
 // other receiver took it or does not want it, or for a while, because that one may
 // still take it. What the fallback was once told of, it hears to the end.
 func (x *Outbox) standsBy(n Notifier, i incident.Incident, prev incident.Receipt) (wait time.Duration, leave bool) {
-	f, ok := n.(Fallback)
-	if !ok || f.FallbackFor() == "" || prev.Ref != "" || prev.State != "" {
+	other := standsInFor(n)
+	if other == "" || told(prev) {
 		return 0, false
 	}
-	x.mu.Lock()
-	other := x.lanes[f.FallbackFor()]
-	x.mu.Unlock()
-	if other == nil {
-		return 0, false // nobody to stand by for
-	}
-	other.mu.Lock()
-	defer other.mu.Unlock()
-	since, waits := other.since[i.ID]
-	if !waits {
-		return 0, !other.refused[i.ID]
+	since, leave := x.waitsSince(other, i)
+	if leave || since.IsZero() {
+		return 0, leave
 	}
 	return max(0, fallbackAfter-time.Since(since)), false
 }
+
+// waitsSince is from when on a receiver fails to take an incident; zero: it has
+// refused it, or is not there. leave: it took it, or does not want it. The time of
+// one that is a fallback itself begins when its turn does.
+func (x *Outbox) waitsSince(name string, i incident.Incident) (since time.Time, leave bool) {
+	x.mu.Lock()
+	l := x.lanes[name]
+	x.mu.Unlock()
+	if l == nil {
+		return time.Time{}, false
+	}
+	l.mu.Lock()
+	since, waits := l.since[i.ID]
+	refused, n, prev := l.refused[i.ID], l.notifier, l.newest(i)
+	l.mu.Unlock()
+	if !waits {
+		return time.Time{}, !refused
+	}
+	if other := standsInFor(n); other != "" && !told(prev) {
+		first, leave := x.waitsSince(other, i)
+		if leave {
+			return time.Time{}, true
+		}
+		if turn := first.Add(fallbackAfter); !first.IsZero() && turn.After(since) {
+			return turn, false
+		}
+	}
+	return since, false
+}
+
+// standsInFor is the receiver that n is a fallback for; "": none.
+func standsInFor(n Notifier) string {
+	if f, ok := n.(Fallback); ok {
+		return f.FallbackFor()
+	}
+	return ""
+}
+
+// told reports whether a receiver was told of the incident at all.
+func told(r incident.Receipt) bool { return r.Ref != "" || r.State != "" }
 
 // later puts an incident off.
 func (l *lane) later(id string, d time.Duration) {

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"testing"
@@ -10,10 +11,13 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// standIn is a fake that is a fallback for the receiver named primary.
-type standIn struct{ *fake }
+// standIn is a fake that is a fallback for another receiver; the empty name is primary.
+type standIn struct {
+	*fake
+	other string
+}
 
-func (standIn) FallbackFor() string { return "primary" }
+func (s standIn) FallbackFor() string { return cmp.Or(s.other, "primary") }
 
 // TestAFallbackIsToldWhenThePrimaryIsDead_INV42 plays each way in which a receiver
 // can fail to take a page, and counts from the decision.
@@ -43,7 +47,7 @@ func TestAFallbackIsToldWhenThePrimaryIsDead_INV42(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var at time.Duration
 			begin := time.Now()
-			spare := standIn{&fake{name: "spare", do: func(context.Context, incident.Incident) error {
+			spare := standIn{fake: &fake{name: "spare", do: func(context.Context, incident.Incident) error {
 				if at == 0 {
 					at = time.Since(begin)
 				}
@@ -67,6 +71,49 @@ func TestAFallbackIsToldWhenThePrimaryIsDead_INV42(t *testing.T) {
 			synctest.Wait()
 			if want := map[bool]int{true: 2}[tc.within > 0]; spare.count() != want {
 				t.Errorf("a primary that %s: %d messages after the end, want %d", tc.name, spare.count(), want)
+			}
+		})
+	}
+}
+
+// TestAChainOfFallbacks: e-mail for a webhook for PagerDuty, each of which may be dead.
+func TestAChainOfFallbacks_INV42(t *testing.T) {
+	for _, tc := range []struct {
+		dead   []bool // primary, second
+		second bool   // is told
+		third  time.Duration
+	}{
+		{[]bool{false, false}, false, 0},
+		{[]bool{false, true}, false, 0},
+		{[]bool{true, false}, true, 0},
+		{[]bool{true, true}, false, 90 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			begin, at := time.Now(), time.Duration(0)
+			do := func(dead bool) func(context.Context, incident.Incident) error {
+				return func(context.Context, incident.Incident) error {
+					if dead {
+						return errors.New("down")
+					}
+					return nil
+				}
+			}
+			second := standIn{fake: &fake{name: "second", do: do(tc.dead[1])}}
+			third := standIn{fake: &fake{name: "third", do: func(context.Context, incident.Incident) error {
+				if at == 0 {
+					at = time.Since(begin)
+				}
+				return nil
+			}}, other: "second"}
+			x := outbox(t, t.TempDir(), nil, &fake{name: "primary", do: do(tc.dead[0])}, second, third)
+			defer running(t, x)()
+			for n := range 20 {
+				x.Tell(many(n))
+			}
+			time.Sleep(10 * time.Minute)
+			synctest.Wait()
+			if (second.count() == 20) != tc.second || (third.count() == 20) != (tc.third > 0) || at > tc.third {
+				t.Errorf("dead %v: the second was told %d times, the third %d, first after %s", tc.dead, second.count(), third.count(), at)
 			}
 		})
 	}

@@ -38,8 +38,10 @@ func trusting(m *testing.M) (int, error) {
 	if err := os.WriteFile(caFile, authority.PEM(), 0o600); err != nil {
 		return 1, err
 	}
-	if err := os.Setenv("SSL_CERT_FILE", caFile); err != nil {
-		return 1, err
+	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
+		if err := os.Setenv(name, map[string]string{"SSL_CERT_FILE": caFile, "SSL_CERT_DIR": dir}[name]); err != nil {
+			return 1, err
+		}
 	}
-	return m.Run(), os.Setenv("SSL_CERT_DIR", dir)
+	return m.Run(), nil
 }

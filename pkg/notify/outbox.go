@@ -2,22 +2,17 @@ package notify
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"watchdog.io/watchdog/pkg/disk"
 	"watchdog.io/watchdog/pkg/incident"
 )
 
@@ -49,6 +44,9 @@ type Outbox struct {
 	running context.Context
 	wg      sync.WaitGroup
 	from    func(receiver string, s incident.Severity) int
+
+	changes chan Change
+	keep    func(file string, b []byte) error // onDisk
 }
 
 // lane is the queue of one receiver.
@@ -67,6 +65,8 @@ type lane struct {
 	fails    map[string]int
 	since    map[string]time.Time // since when what waits could not be told
 	refused  map[string]bool      // the newest state was refused for good
+	unsaved  map[string]bool      // what the disk has of it is old
+	breaker  breaker
 }
 
 // NewOutbox returns an outbox with what an earlier process left in its folder.
@@ -74,7 +74,7 @@ func NewOutbox(o OutboxOptions) (*Outbox, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("outbox: %w", err)
 	}
-	return &Outbox{o: o, metrics: newMetrics(o.Registerer), lanes: map[string]*lane{}}, nil
+	return &Outbox{o: o, metrics: newMetrics(o.Registerer), lanes: map[string]*lane{}, changes: make(chan Change, maxChanges), keep: onDisk}, nil
 }
 
 // Replace installs the receivers of a configuration. One that stays keeps its queue.
@@ -103,6 +103,7 @@ func (x *Outbox) Replace(all []Notifier) {
 			}
 			delete(x.lanes, name)
 			x.metrics.queue.DeleteLabelValues(name)
+			x.metrics.open.DeleteLabelValues(name)
 		}
 	}
 }
@@ -141,6 +142,7 @@ func (x *Outbox) Run(ctx context.Context) error {
 		x.start(l)
 	}
 	x.mu.Unlock()
+	x.wg.Go(func() { x.tellChanges(ctx) })
 	<-ctx.Done()
 	x.drain()
 	cancel()
@@ -177,7 +179,7 @@ func (x *Outbox) drain() {
 }
 
 func (x *Outbox) newLane(name string) *lane {
-	l := &lane{out: x, name: name, wake: make(chan struct{}, 1), waiting: map[string]incident.Incident{}, receipts: map[string]incident.Receipt{}, notFor: map[string]time.Time{}, fails: map[string]int{}, since: map[string]time.Time{}, refused: map[string]bool{}}
+	l := &lane{out: x, name: name, wake: make(chan struct{}, 1), waiting: map[string]incident.Incident{}, receipts: map[string]incident.Receipt{}, notFor: map[string]time.Time{}, fails: map[string]int{}, since: map[string]time.Time{}, refused: map[string]bool{}, unsaved: map[string]bool{}}
 	l.restore()
 	return l
 }
@@ -208,6 +210,7 @@ func (l *lane) put(i incident.Incident) {
 		l.order = append(l.order, i.ID)
 	}
 	l.waiting[i.ID] = i
+	l.unsaved[i.ID] = true
 	if l.since[i.ID].IsZero() {
 		l.since[i.ID] = time.Now()
 	}
@@ -218,6 +221,7 @@ func (l *lane) put(i incident.Incident) {
 // drop makes room: a resolved incident that was never told goes first.
 func (l *lane) drop() {
 	k := max(0, slices.IndexFunc(l.order, func(id string) bool { return l.waiting[id].Phase == incident.Resolved }))
+	l.unsaved[l.order[k]] = true
 	delete(l.waiting, l.order[k])
 	delete(l.since, l.order[k])
 	l.order = slices.Delete(l.order, k, k+1)
@@ -228,6 +232,9 @@ func (l *lane) drop() {
 func (l *lane) ready() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if time.Until(l.breaker.quiet) > 0 {
+		return 0
+	}
 	n := 0
 	for _, id := range l.order {
 		if time.Now().After(l.notFor[id]) {
@@ -238,7 +245,9 @@ func (l *lane) ready() int {
 }
 
 func (l *lane) run(ctx context.Context) {
+	defer l.flush()
 	for {
+		l.flush() // what waits is on disk before anything is tried
 		id, wait := l.next()
 		if id != "" {
 			l.deliver(ctx, id)
@@ -263,13 +272,27 @@ func (l *lane) run(ctx context.Context) {
 func (l *lane) next() (string, time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	wait := time.Hour
+	if wait := time.Until(l.breaker.quiet); wait > 0 {
+		return "", wait
+	}
+	wait, due := time.Hour, ""
 	for _, id := range l.order {
 		d := time.Until(l.notFor[id])
-		if d <= 0 {
+		if d > 0 {
+			wait = min(wait, d)
+			continue
+		}
+		if !l.breaker.open() {
 			return id, 0
 		}
-		wait = min(wait, d)
+		// One is tried, and it is that which was tried least: if it is the message that
+		// the other side cannot bear, the others do not wait behind it.
+		if due == "" || l.fails[id] < l.fails[due] {
+			due = id
+		}
+	}
+	if due != "" {
+		return due, 0
 	}
 	return "", wait
 }
@@ -279,9 +302,6 @@ func (l *lane) deliver(ctx context.Context, id string) {
 	i, n := l.waiting[id], l.notifier
 	prev := l.newest(i)
 	l.mu.Unlock()
-	if err := l.save(); err != nil {
-		l.out.o.Logger.Error("outbox not on disk; telling goes on from memory", "receiver", l.name, "err", err)
-	}
 	if unheard(i, prev) {
 		// It is told when the silence ends: the engine hands the incident on then.
 		l.out.metrics.sent.WithLabelValues(l.name, "silenced").Inc()
@@ -335,6 +355,7 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 		l.fails[i.ID]++
 		// News of the incident waits too: the other side, or a hold-down, asked for quiet.
 		l.notFor[i.ID] = time.Now().Add(pause(f, l.fails[i.ID]))
+		l.breaker.failed(f, time.Now())
 	default:
 		delete(l.fails, i.ID)
 		delete(l.notFor, i.ID)
@@ -353,6 +374,9 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 			receipt.Digest = prev.Digest
 			changed = prev.Error != receipt.Error
 		}
+		if changed || err != nil {
+			l.breaker.answered()
+		}
 		if changed {
 			receipt.At = time.Now().UTC().Truncate(time.Millisecond)
 			l.receipts[i.ID] = receipt
@@ -361,13 +385,12 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 			delete(l.receipts, i.ID)
 			delete(l.refused, i.ID)
 		}
+		l.unsaved[i.ID] = true
 	}
 	m := l.out.metrics
 	m.queue.WithLabelValues(l.name).Set(float64(len(l.order)))
+	m.open.WithLabelValues(l.name).Set(l.breaker.gauge())
 	l.mu.Unlock()
-	if saveErr := l.save(); saveErr != nil {
-		l.out.o.Logger.Error("outbox not on disk; telling goes on from memory", "receiver", l.name, "err", saveErr)
-	}
 	switch {
 	case retry && f != nil && f.After > 0:
 		l.out.o.Logger.Debug("told later", "receiver", l.name, "incident", i.ID, "reason", err)
@@ -398,52 +421,4 @@ func pause(f *Failure, fails int) time.Duration {
 		d = b.NextBackOff()
 	}
 	return d
-}
-
-// saved is a lane on disk.
-type saved struct {
-	Waiting  []incident.Incident         `json:"waiting"`
-	Receipts map[string]incident.Receipt `json:"receipts"`
-}
-
-func (l *lane) path() string {
-	return filepath.Join(l.out.o.Dir, strings.ReplaceAll(l.name, "/", "_")+".json")
-}
-
-// save puts the lane on disk; a crash leaves the old state or the new.
-func (l *lane) save() error {
-	l.mu.Lock()
-	s := saved{Receipts: l.receipts}
-	for _, id := range l.order {
-		s.Waiting = append(s.Waiting, l.waiting[id])
-	}
-	b, err := json.Marshal(s)
-	l.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	return disk.Replace(l.path(), func(w io.Writer) error {
-		_, err := w.Write(b)
-		return err
-	})
-}
-
-func (l *lane) restore() {
-	b, err := os.ReadFile(l.path())
-	if err != nil {
-		return
-	}
-	var s saved
-	if err := json.Unmarshal(b, &s); err != nil {
-		l.out.o.Logger.Warn("outbox of an earlier process cannot be read; the incidents themselves are told again", "file", l.path(), "err", err)
-		return
-	}
-	for _, i := range s.Waiting {
-		l.waiting[i.ID] = i
-		l.order = append(l.order, i.ID)
-		l.since[i.ID] = time.Now()
-	}
-	if s.Receipts != nil {
-		l.receipts = s.Receipts
-	}
 }

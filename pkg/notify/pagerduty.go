@@ -2,9 +2,12 @@ package notify
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/PagerDuty/go-pagerduty"
 
@@ -16,10 +19,11 @@ import (
 // API v2. The dedup key is our incident's id, so that an event that arrives
 // twice is one incident there (INV-42).
 type pagerDuty struct {
-	client *pagerduty.Client
-	key    Secret
-	takes  []incident.Severity
-	about  about
+	url     string
+	key     Secret
+	takes   []incident.Severity
+	about   about
+	changes bool // it is told of rollouts
 }
 
 var _ Notifier = (*pagerDuty)(nil)
@@ -29,9 +33,31 @@ func newPagerDuty(c *config.PagerDuty, about about) (*pagerDuty, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := pagerduty.NewClient("", pagerduty.WithV2EventsAPIEndpoint(c.URL))
-	client.HTTPClient = httpClient()
-	return &pagerDuty{client: client, key: key, takes: c.Severities, about: about}, nil
+	return &pagerDuty{url: c.URL, key: key, takes: c.Severities, about: about, changes: c.ChangeEvents}, nil
+}
+
+// heeded is a client that remembers for how long the other side asked to be left
+// alone: the library does not pass that on.
+type heeded struct {
+	*http.Client
+	after time.Duration
+}
+
+func (h *heeded) Do(req *http.Request) (*http.Response, error) {
+	resp, err := h.Client.Do(req)
+	if err == nil {
+		if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
+			h.after = time.Duration(n) * time.Second
+		}
+	}
+	return resp, err
+}
+
+// client returns the vendor's client for one request.
+func (p *pagerDuty) client() (*pagerduty.Client, *heeded) {
+	c, h := pagerduty.NewClient("", pagerduty.WithV2EventsAPIEndpoint(p.url)), &heeded{Client: httpClient()}
+	c.HTTPClient = h
+	return c, h
 }
 
 func (*pagerDuty) Name() string { return "pagerduty" }
@@ -40,6 +66,7 @@ func (*pagerDuty) Name() string { return "pagerduty" }
 const (
 	maxSummary = 1024
 	maxDetail  = 4096
+	maxEvent   = 512 << 10
 )
 
 func (p *pagerDuty) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
@@ -76,8 +103,8 @@ func (p *pagerDuty) Notify(ctx context.Context, i incident.Incident, prev incide
 			e.Links = append(e.Links, map[string]string{"href": l.URL, "text": l.Name})
 		}
 	}
-	if _, err := p.client.ManageEventWithContext(ctx, e); err != nil {
-		return prev, pagerDutyError(i, err)
+	if err := p.send(ctx, i, e); err != nil {
+		return prev, err
 	}
 	return incident.Receipt{Ref: i.ID, State: state, Digest: d}, nil
 }
@@ -104,9 +131,54 @@ func payload(i incident.Incident, quick about) *pagerduty.V2Payload {
 		Component: i.Target.Workload, Group: i.Target.Namespace, Class: i.Lead, Details: details}
 }
 
+// send sends an event. One that is too large, or is refused as if it were, is sent
+// with the least that says what is the matter (F-92).
+func (p *pagerDuty) send(ctx context.Context, i incident.Incident, e *pagerduty.V2Event) error {
+	if b, err := json.Marshal(e); err != nil || len(b) > maxEvent {
+		shorten(i, e)
+	}
+	client, h := p.client()
+	_, err := client.ManageEventWithContext(ctx, e)
+	if err == nil {
+		return nil
+	}
+	f := pagerDutyError("of incident "+i.ID, err, h.after)
+	if !f.size || !shorten(i, e) {
+		return f.Failure
+	}
+	client, h = p.client()
+	if _, err = client.ManageEventWithContext(ctx, e); err != nil {
+		return pagerDutyError("of incident "+i.ID, err, h.after).Failure
+	}
+	return nil
+}
+
+// shorten leaves out of an event what may be long, and reports whether that changed it.
+func shorten(i incident.Incident, e *pagerduty.V2Event) bool {
+	if e.Payload == nil {
+		return false
+	}
+	p := *e.Payload
+	for _, s := range []*string{&p.Summary, &p.Source, &p.Component, &p.Group, &p.Class} {
+		*s = cut(*s, maxTextShort)
+	}
+	details := map[string]any{"incident": cut(i.ID, maxTextShort), "next": cut(next(i), maxTextShort), "why": "watchdog why " + cut(i.ID, maxTextShort), "shortened": "PagerDuty does not take the whole event"}
+	if d, ok := e.Payload.Details.(map[string]any); ok && d["shortened"] != nil {
+		return false
+	}
+	p.Details, e.Payload, e.Links = details, &p, nil
+	return true
+}
+
+// failed is a Failure of PagerDuty's, and whether the size may be the reason.
+type failed struct {
+	*Failure
+	size bool
+}
+
 // pagerDutyError tells a refusal that stays from one that passes. The library
 // answers with one of two types, whatever the body said.
-func pagerDutyError(i incident.Incident, err error) error {
+func pagerDutyError(what string, err error, after time.Duration) failed {
 	status := 0
 	var events pagerduty.EventsAPIV2Error
 	var api pagerduty.APIError
@@ -117,5 +189,9 @@ func pagerDutyError(i incident.Incident, err error) error {
 		status = api.StatusCode
 	}
 	final := status >= 400 && status < 500 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout
-	return &Failure{Err: fmt.Errorf("tell PagerDuty of incident %s: %w", i.ID, err), Final: final}
+	f := &Failure{Err: fmt.Errorf("tell PagerDuty %s: %w", what, err), Final: final}
+	if !final {
+		f.After = after
+	}
+	return failed{f, status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge}
 }

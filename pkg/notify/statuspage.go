@@ -104,7 +104,7 @@ func (s *statusPage) Notify(ctx context.Context, i incident.Incident, prev incid
 	}
 	// Damped: a state is published once it has lasted.
 	if age := s.now().Sub(since(i, state)); age < s.holdDown {
-		return prev, &Failure{Err: fmt.Errorf("status page: %s has lasted %s of %s", state, age.Round(time.Second), s.holdDown), After: s.holdDown - age}
+		return prev, &Failure{Err: fmt.Errorf("status page: %s has lasted %s of %s", state, age.Round(time.Second), s.holdDown), After: s.holdDown - age, Held: true}
 	}
 	method, path := http.MethodPost, "/v1/pages/"+s.page+"/incidents"
 	if posted {

@@ -1,0 +1,108 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+func many(n int) incident.Incident {
+	i := trouble()
+	i.ID = fmt.Sprintf("01inc%05d", n)
+	return i
+}
+
+func TestADeadReceiverIsTriedAtABoundedRate_INV43(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries, down := 0, true
+		f := &fake{name: "f", do: func(context.Context, incident.Incident) error {
+			tries++
+			if down {
+				return errors.New("down")
+			}
+			return nil
+		}}
+		x := outbox(t, t.TempDir(), nil, f)
+		defer running(t, x)()
+		open := func() float64 { return testutil.ToFloat64(x.metrics.open.WithLabelValues("f")) }
+		for n := range 500 {
+			x.Tell(many(n))
+		}
+		synctest.Wait()
+		if tries != breakAfter || open() != 1 {
+			t.Errorf("%d tries at once, open %v", tries, open())
+		}
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		// Half a minute apart in the end, less the jitter.
+		if tries > 70 {
+			t.Errorf("%d tries in ten minutes", tries)
+		}
+		down = false
+		time.Sleep(2 * lastProbe)
+		synctest.Wait()
+		if f.count() < 400 || open() != 0 {
+			t.Errorf("%d told a minute after it came back, open %v", f.count(), open())
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if f.count() != 500 || x.Pending()["f"] != 0 {
+			t.Errorf("%d told in the end, %v wait", f.count(), x.Pending())
+		}
+	})
+}
+
+func TestOneMessageThatCannotBeTakenHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bad := many(0)
+		f := &fake{name: "f", do: func(_ context.Context, i incident.Incident) error {
+			if i.ID == bad.ID {
+				return errors.New("500 for this one")
+			}
+			return nil
+		}}
+		x := outbox(t, t.TempDir(), nil, f)
+		defer running(t, x)()
+		x.Tell(bad)
+		time.Sleep(10 * time.Minute)
+		for n := range 20 {
+			x.Tell(many(n + 1))
+		}
+		time.Sleep(lastProbe)
+		synctest.Wait()
+		if f.count() != 20 {
+			t.Errorf("%d of 20 told", f.count())
+		}
+	})
+}
+
+// A hold-down is the incident's own and says nothing of the receiver; a limit is the
+// receiver's and holds for all.
+func TestAHoldDownIsNoFailureAndALimitIsForAll(t *testing.T) {
+	for _, held := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			asked := map[string]int{}
+			f := &fake{name: "f", do: func(_ context.Context, i incident.Incident) error {
+				asked[i.ID]++
+				return &Failure{Err: errors.New("later"), After: 40 * time.Second, Held: held}
+			}}
+			x := outbox(t, t.TempDir(), nil, f)
+			defer running(t, x)()
+			for n := range 20 {
+				x.Tell(many(n))
+			}
+			time.Sleep(30 * time.Second)
+			synctest.Wait()
+			if want := map[bool]int{true: 20, false: 1}[held]; len(asked) != want {
+				t.Errorf("held %v: %d asked, want %d", held, len(asked), want)
+			}
+		})
+	}
+}

@@ -1,0 +1,108 @@
+package notify
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"watchdog.io/watchdog/pkg/disk"
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// kept is what a lane has on disk of one incident, in a file of its own: the price
+// of a message does not grow with the number of those that wait.
+type kept struct {
+	ID       string             `json:"id"`
+	Incident *incident.Incident `json:"incident,omitempty"` // it waits
+	Receipt  *incident.Receipt  `json:"receipt,omitempty"`
+}
+
+func (l *lane) folder() string {
+	return filepath.Join(l.out.o.Dir, strings.ReplaceAll(l.name, "/", "_"))
+}
+
+// flush brings the disk up to date; a crash leaves the old state or the new.
+func (l *lane) flush() {
+	l.mu.Lock()
+	var all []kept
+	for _, id := range slices.Sorted(maps.Keys(l.unsaved)) {
+		k := kept{ID: id}
+		if i, waits := l.waiting[id]; waits {
+			k.Incident = &i
+		}
+		if r, told := l.receipts[id]; told {
+			k.Receipt = &r
+		}
+		all = append(all, k)
+	}
+	clear(l.unsaved)
+	l.mu.Unlock()
+	for n, k := range all {
+		if err := l.write(k); err != nil {
+			l.out.o.Logger.Error("outbox not on disk; telling goes on from memory", "receiver", l.name, "err", err)
+			l.mu.Lock()
+			for _, k := range all[n:] {
+				l.unsaved[k.ID] = true
+			}
+			l.mu.Unlock()
+			return
+		}
+	}
+}
+
+func (l *lane) write(k kept) error {
+	file := filepath.Join(l.folder(), word(k.ID)+".json")
+	if k.Incident == nil && k.Receipt == nil {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	b, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(l.folder(), 0o700); err != nil {
+		return err
+	}
+	return l.out.keep(file, b)
+}
+
+// onDisk writes a file so that it is whole after a crash, or not there.
+func onDisk(file string, b []byte) error {
+	return disk.Replace(file, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+// restore reads what an earlier process left, oldest incident first.
+func (l *lane) restore() {
+	files, _ := filepath.Glob(filepath.Join(l.folder(), "*.json"))
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		var k kept
+		if err == nil {
+			err = json.Unmarshal(b, &k)
+		}
+		if err != nil || k.ID == "" {
+			l.out.o.Logger.Warn("outbox of an earlier process cannot be read; the incidents themselves are told again", "file", file, "err", err)
+			continue
+		}
+		if k.Receipt != nil {
+			l.receipts[k.ID] = *k.Receipt
+		}
+		if k.Incident != nil {
+			l.waiting[k.ID] = *k.Incident
+			l.order = append(l.order, k.ID)
+			l.since[k.ID] = time.Now()
+		}
+	}
+}
