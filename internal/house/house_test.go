@@ -21,26 +21,26 @@ const module = "watchdog.io/watchdog/"
 // mayImport is the direction of the flow (docs/architecture.md): each package
 // and the packages of ours that it may import.
 var mayImport = map[string][]string{
-	"pkg/incident":    {},
-	"pkg/calendar":    {},
-	"pkg/config":      {"pkg/calendar", "pkg/incident", "pkg/maintenance"}, // the words of severities, modes and effects
-	"pkg/probes":      {"pkg/config"},
-	"pkg/maintenance": {},
-	"pkg/rules":       {},
-	"pkg/diagnose":    {},
-	"pkg/disk":        {},
-	"pkg/audit":       {"pkg/disk"},
-	"pkg/hints":       {"pkg/disk"},
-	"pkg/remediate":   {"pkg/incident"},
-	"pkg/notify":      {"pkg/incident", "pkg/config", "pkg/disk"},
-	"pkg/kube":        {"pkg/incident", "pkg/maintenance", "pkg/remediate"},
-	"pkg/engine":      {"pkg/incident", "pkg/remediate", "pkg/audit"},
-	"pkg/review":      {"pkg/incident"},
-	"pkg/web":         {"pkg/incident", "pkg/hints"},
-	"pkg/app":         {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/web"},
-	"cmd/watchdog":    {"pkg/app", "pkg/calendar", "pkg/config", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
+	"pkg/incident":  {},
+	"pkg/calendar":  {},
+	"pkg/config":    {"pkg/calendar", "pkg/incident", "pkg/maintenance"}, // the words of severities, modes and effects
+	"pkg/probes":    {"pkg/config"},
+	"pkg/rules":     {},
+	"pkg/diagnose":  {},
+	"pkg/disk":      {},
+	"pkg/audit":     {"pkg/disk"},
+	"pkg/hints":     {"pkg/disk"},
+	"pkg/remediate": {"pkg/incident"},
+	"pkg/notify":    {"pkg/incident", "pkg/config", "pkg/disk"},
+	"pkg/kube":      {"pkg/incident", "pkg/maintenance", "pkg/remediate"},
+	"pkg/engine":    {"pkg/incident", "pkg/remediate", "pkg/audit"},
+	"pkg/review":    {"pkg/incident"},
+	"pkg/web":       {"pkg/incident", "pkg/hints"},
+	"pkg/app":       {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/web"},
+	"cmd/watchdog":  {"pkg/app", "pkg/calendar", "pkg/config", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
 
 	"pkg/alertmanager": {},
+	"pkg/maintenance":  {},
 }
 
 // mayUse limits what a package may take from outside the standard library.
@@ -50,6 +50,8 @@ var mayUse = map[string][]string{
 	"pkg/audit":    {}, // must stay trivially correct
 	"pkg/disk":     {},
 	"pkg/diagnose": {},
+
+	"pkg/maintenance": {},
 }
 
 // forbidden imports, each with its reason.
