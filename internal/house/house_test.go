@@ -53,6 +53,8 @@ var mayUse = map[string][]string{
 	"pkg/audit":    {}, // must stay trivially correct
 	"pkg/disk":     {},
 	"pkg/diagnose": {},
+
+	"pkg/maintenance": {},
 }
 
 // forbidden imports, each with its reason.

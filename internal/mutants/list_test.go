@@ -26,7 +26,6 @@ var mutants = []mutant{
 	{"the kill switch is not asked", "pkg/incident/ledger.go", "	if l.Hold == nil {", "	if true {"},
 	// Guards.
 	{"a hold is not asked", "pkg/remediate/guard_hold.go", "w.Annotations[HoldAnnotation]; ok {", "w.Annotations[HoldAnnotation]; ok && v == \"\" {"},
-	{"maintenance is not asked", "pkg/remediate/guard_maintenance.go", "	case s.Why == \"\":", "	case s.Why != \"x\":"},
 	{"the mode is not asked", "pkg/remediate/guard_mode.go", "	if mode == incident.Auto || mode == incident.Approve {", "	if mode != \"\" {"},
 	{"nobody's approval is awaited", "pkg/remediate/guard_approval.go", "	if incident.Lowest(f.Mode) != incident.Approve {", "	if f.Mode != \"\" {"},
 	{"any plan counts as approved", "pkg/remediate/guard_approval.go", "	case word.Plan != p.Hash:", "	case word.Plan == \"\":"},

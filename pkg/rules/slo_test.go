@@ -171,3 +171,32 @@ func TestASelfReportThatDiffersIsAnAlert(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// Ten minutes of complete failure in a maintenance window whose time is excluded
+// spend nothing; what follows does, from the first minute on that has no part of it.
+func TestTheTimeOfAMaintenanceWindowSpendsNoBudget(t *testing.T) {
+	b := promise(t, errorsSLO())
+	excluded := func(n int, value, failing float64) {
+		for range n {
+			for range 3 { // watchdog says it more often than events are counted
+				b.step(one(b.now, value, SLOExcluded, "target", "shop"))
+			}
+			b.step(one(b.now, value, SLOExcluded, "target", "shop"), one(b.now, 1000, "watchdog_sla_requests", "target", "shop"), one(b.now, 60, "watchdog_sla_window_seconds", "target", "shop"),
+				one(b.now, failing, "watchdog_sla_error_ratio", "target", "shop"))
+		}
+	}
+	b.minutes(60, 1000, 0)
+	events, spent := b.value(`sum_over_time(`+SLOAll+`[3h])`), b.value(`sum_over_time(`+SLOBad+`[3h])`)
+	excluded(10, 1, 1)
+	if more, worse := b.value(`sum_over_time(`+SLOAll+`[3h])`)-events, b.value(`sum_over_time(`+SLOBad+`[3h])`)-spent; more > 1000 || worse > 0 {
+		t.Errorf("%v events counted in the window, %v of them bad", more, worse)
+	}
+	if v := b.value(SLOBudget); v != 1 {
+		t.Errorf("%v of the budget is left after the window", v)
+	}
+	// Each of these rounds counts a minute: of 20, those of the first minute are not counted.
+	excluded(5, 0, 1)
+	if worse := b.value(`sum_over_time(`+SLOBad+`[3h])`) - spent; math.Round(worse) != 17000 {
+		t.Errorf("%v bad events counted in the 5 minutes after the window, want 17000", worse)
+	}
+}
