@@ -105,6 +105,9 @@ type Options struct {
 	Observed func(incident.Incident, incident.Entry)
 	// Unfit says from the start why this process is not to be trusted; empty: it is.
 	Unfit string
+	// Keep says that an incident that is over must stay although newer ones push it
+	// out: up to twice keepClosed. Nil: none must.
+	Keep func(incident.Incident) bool
 	// Restored is told of the incidents found at start, before anything is judged.
 	Restored func([]incident.Incident)
 	NewID    func() string

@@ -34,6 +34,8 @@ svg { width: 100%; margin: 1rem 0 } .grid { stroke: #e6eaf0 } .side { text-ancho
 {{range .Marks}}<tr><td>{{.Name}}</td>{{if .At.IsZero}}<td colspan="3">{{.None}}</td>{{else}}<td class="t">{{when .At}}</td><td class="t">{{.After}}</td><td class="n">{{if .Row}}<a href="#row-{{.Row}}">[{{.Row}}]</a>{{end}}</td>{{end}}</tr>
 {{end}}</table>
 <p>What the rules saw:</p><ul>{{range .Measured}}<li>{{.}}</li>{{end}}</ul>
+<h2>What changed before</h2>
+<ul>{{range .Before}}<li>{{.}}</li>{{else}}<li>It is not known.</li>{{end}}</ul>
 <h2>Timeline</h2>
 <table>{{range .Rows}}{{if and $.Dropped (eq .N (add 11 $.Dropped))}}<tr><td></td><td colspan="3">… {{$.Dropped}} entries are only in the audit record</td></tr>{{end}}
 <tr id="row-{{.N}}"><td class="n">[{{.N}}]</td><td class="t">{{clock .At}}</td><td class="w">{{.What}}</td><td>{{.Text}}</td></tr>{{end}}

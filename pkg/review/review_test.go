@@ -93,6 +93,10 @@ func TestReviews(t *testing.T) {
 			for _, to := range []*bytes.Buffer{&b, &again} {
 				r := Of(tc.of, tc.notes, later)
 				r.Picture = tc.picture
+				if tc.name == "rolled-back" {
+					began := r.Marks[0].At
+					r.Remember([]Revision{{Number: 6, SeenAt: began.Add(-48 * time.Hour), GoodAt: began.Add(-47 * time.Hour), Images: []string{"registry.example/cart:1.4.0"}}, {Number: 7, SeenAt: began.Add(-46 * time.Second), RolledBackAt: at(95), Images: []string{"registry.example/cart:1.5.0 <b>"}}})
+				}
 				if err := write(r, to); err != nil {
 					t.Fatal(err)
 				}
