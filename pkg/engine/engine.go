@@ -293,6 +293,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	q := workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](200*time.Millisecond, 30*time.Second))
 	e.mu.Lock()
 	e.queue = q
+	e.flying = nil // one of the time before this replica led is not waited for
 	e.mu.Unlock()
 	for _, n := range append(e.Names(), incident.Canary) {
 		q.Add(n)
