@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
 
-	"watchdog.io/watchdog/pkg/calendar"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/review"
 	"watchdog.io/watchdog/pkg/rules"
@@ -36,7 +34,8 @@ acknowledged, mitigated and over; what the rules saw; the timeline; what was don
 with its verdict, and what was not, with the reason; who was told. Each time names
 the row of the timeline it comes from, and the same record gives the same bytes.
 
-What only people know comes from --notes, a YAML file:
+What only people know comes from --notes, a YAML file, or from what was stored with
+"watchdog review close":
 
   root_cause: ...
   impact: ...
@@ -48,7 +47,9 @@ With --url and --query, the HTML shows the signal over the incident.
 
 Exit status: 0 written, 1 could not be, or with --check a part is missing that a P0
 or P1 must have, 2 wrong usage.`,
-		Example: `  watchdog review 01m869s2 > review.md
+		Example: `  watchdog review list
+  watchdog review 01m869s2 > review.md
+  watchdog review close 01m869s2 --notes notes.yaml
   watchdog review 01m869s2 --notes notes.yaml --check
   watchdog review 01m869s2 -o html --url http://prometheus:9090 --query 'job:latency:p95{target="cart"}' --bound 0.5 > review.html`,
 		Args: exactly(1, "one ID"),
@@ -64,6 +65,7 @@ or P1 must have, 2 wrong usage.`,
 	f.StringVar(&r.token, "bearer-token-file", "", "file with a bearer token for --url")
 	f.Float64Var(&r.bound, "bound", math.NaN(), "draw a line here: beyond it was bad")
 	f.Lookup("bound").DefValue = "none"
+	c.AddCommand(newReviewList(), newReviewClose(), newReviewDone())
 	return c
 }
 
@@ -78,13 +80,18 @@ func (r *reviewing) run(c *cobra.Command, id string) error {
 	if err != nil {
 		return err
 	}
-	inc, err := r.incident(c, id)
+	client, store, err := r.store()
 	if err != nil {
 		return err
 	}
-	v := review.Of(inc, notes, fiveDays)
+	ctx, cancel := bounded(c)
+	defer cancel()
+	inc, v, _, err := reviewed(ctx, client, store, id, r.notes, notes)
+	if err != nil {
+		return err
+	}
 	if missing := v.Missing(); r.check && v.Required() && len(missing) > 0 {
-		return fmt.Errorf("the review of %s (%s) is not complete; missing: %s", inc.ID, inc.Severity, strings.Join(missing, "; "))
+		return &review.Incomplete{ID: inc.ID, Severity: inc.Severity, Missing: missing}
 	}
 	if r.url != "" {
 		if v.Picture, err = r.picture(c, v, inc); err != nil {
@@ -115,15 +122,6 @@ func readNotes(file string) (review.Notes, error) {
 		return n, fmt.Errorf("read --notes %s: %w", file, err)
 	}
 	return n, nil
-}
-
-// fiveDays is when the review of what ended then is due: five working days later.
-func fiveDays(end time.Time) time.Time {
-	week, err := calendar.New([]calendar.Interval{{Weekdays: []string{"monday:friday"}}})
-	if err != nil {
-		panic(err) // a constant
-	}
-	return week.After(end, 5*24*time.Hour)
 }
 
 // picturePoints bounds a picture.

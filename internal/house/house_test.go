@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"pkg/review":      {"pkg/incident"},
 	"pkg/people":      {"pkg/incident"},
 	"pkg/web":         {"pkg/incident", "pkg/hints"},
-	"pkg/app":         {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/selfwatch", "pkg/web"},
+	"pkg/app":         {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web"},
 	"cmd/watchdog":    {"pkg/app", "pkg/calendar", "pkg/config", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
 	"pkg/selfwatch":   {},
 	"pkg/maintenance": {},

@@ -84,6 +84,7 @@ type App struct {
 	engine   *engine.Engine
 	cutOff   *engine.CutOff
 	own      *selfWatch
+	reviews  *reviews
 	metrics  *metrics
 	whole    world
 
@@ -176,6 +177,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a.own = newSelfWatch(a)
 	a.cluster = newCluster(a)
 	store := kube.NewStore(a.client, o.Namespace)
+	a.reviews = newReviews(a.registry, store.Review)
 	events := kube.NewEvents(a.client, o.Logger.With("component", "events"))
 	a.engine = engine.New(engine.Options{
 		Logger: o.Logger.With("component", "engine"), Registerer: a.registry, Cluster: a.cluster, Store: engineStore{store, a.own.reached},
@@ -189,6 +191,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 			events.Tell(inc, e)
 		},
 		Restored: a.restore,
+		Keep:     a.reviews.keep,
 		NewID:    func() string { return strings.ToLower(ulid.Make().String()) },
 		Now:      a.clock.Now,
 		Policy:   incident.DefaultPolicy(),
@@ -233,6 +236,7 @@ func (a *App) run(ctx context.Context) error {
 	})
 	g.Go(func() error { a.watchLeader(ctx); return nil })
 	g.Go(func() error { return a.own.run(ctx) })
+	g.Go(func() error { a.watchReviews(ctx); return nil })
 	g.Go(func() error { return a.watchConfig(ctx) })
 	a.o.Logger.Info("watchdog runs", "version", version.Version, "config", a.o.ConfigFile, "targets", len(a.built.Load().cfg.Targets), "mode", a.built.Load().cfg.Mode)
 	err := g.Wait()

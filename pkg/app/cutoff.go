@@ -34,7 +34,8 @@ func (a *App) watchLeader(ctx context.Context) {
 		case holder == "":
 			why = "the lease is free"
 		case now.Sub(changed) > staleLease:
-			why = fmt.Sprintf("%s holds the lease and has not renewed it for %s", holder, now.Sub(changed).Round(time.Second))
+			// Since, not for how long: news is told again.
+			why = fmt.Sprintf("%s holds the lease and has not renewed it since %s UTC", holder, changed.UTC().Format("15:04:05"))
 		}
 		if ctx.Err() == nil {
 			a.cutOff.Look(now, a.andBlind(why), a.firing())

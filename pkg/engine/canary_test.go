@@ -1,11 +1,16 @@
 package engine
 
 import (
+	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/incident"
 )
 
@@ -72,5 +77,53 @@ func TestAFollowerThatCannotSeeSaysSo_INV45(t *testing.T) {
 	}
 	if i := told[0]; i.Paged || i.Severity != incident.P2 || !strings.Contains(i.PageReason, "watchdog-1, which does not lead, cannot see: prometheus: connection refused") {
 		t.Errorf("%+v", i)
+	}
+}
+
+func TestTheCanaryIsToldAndNeitherStoredNorRecorded_W16(t *testing.T) {
+	w := newWorld()
+	var told []incident.Incident
+	firing := true
+	e := New(Options{
+		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Cluster: w, Store: w, Policy: incident.DefaultPolicy(),
+		Audit: func(r audit.Record) error { t.Errorf("recorded: %+v", r); return nil },
+		Tell:  func(i incident.Incident) { told = append(told, i) },
+	})
+	setup := Setup{World: func() World { return World{} }, Dependencies: nil, View: func(name string) View {
+		a := incident.Alert{Rule: "canary", Severity: incident.P0, Verdict: incident.OK, EvaluatedAt: time.Now()}
+		if firing {
+			// However it is routed and silenced, it asks for nothing.
+			a.Firing, a.Verdict, a.Silenced, a.Ladder = true, incident.Breach, "by somebody", []incident.Rung{{Action: "restart", Class: incident.C3}, {Action: "page"}}
+		}
+		return View{Alerts: []incident.Alert{a}}
+	}}
+	pass := func(want int, phase incident.Phase) {
+		t.Helper()
+		if _, err := e.Pass(t.Context(), incident.Canary); err != nil {
+			t.Fatal(err)
+		}
+		if len(told) != want || want > 0 && told[want-1].Phase != phase {
+			t.Fatalf("told %d times, want %d: %+v", len(told), want, told)
+		}
+	}
+	e.Use(&setup)
+	pass(0, "") // the rules have none
+	setup.Canary = true
+	pass(1, incident.Escalated)
+	pass(1, incident.Escalated)
+	firing = false
+	pass(2, incident.Resolved)
+	pass(2, incident.Resolved)
+	firing = true
+	pass(3, incident.Escalated)
+	// Another leader worked meanwhile; what was under way then is not waited for.
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := e.Run(gone); err != nil {
+		t.Fatal(err)
+	}
+	pass(4, incident.Escalated)
+	if len(w.objects) != 0 || len(e.Incidents()) != 0 || told[0].Paged || told[0].Silenced() != "" {
+		t.Errorf("stored %v, shown %v, paged %v", w.objects, e.Incidents(), told[0].Paged)
 	}
 }

@@ -111,6 +111,9 @@ type Options struct {
 	Released func(Release)
 	// Unfit says from the start why this process is not to be trusted; empty: it is.
 	Unfit string
+	// Keep says that an incident that is over must stay although newer ones push it
+	// out: up to twice keepClosed. Nil: none must.
+	Keep func(incident.Incident) bool
 	// Restored is told of the incidents found at start, before anything is judged.
 	Restored func([]incident.Incident)
 	NewID    func() string
@@ -299,6 +302,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	q := workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](200*time.Millisecond, 30*time.Second))
 	e.mu.Lock()
 	e.queue = q
+	e.flying = nil // one of the time before this replica led is not waited for
 	e.mu.Unlock()
 	for _, n := range append(e.Names(), incident.Canary) {
 		q.Add(n)

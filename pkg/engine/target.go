@@ -226,12 +226,17 @@ func (e *Engine) reload(ctx context.Context, name, id string) error {
 	return fmt.Errorf("incident %s: %w; read again", id, ErrConflict)
 }
 
-// retire deletes the oldest resolved incidents beyond keepClosed.
+// retire deletes the oldest resolved incidents beyond keepClosed. What must be kept,
+// for its review, is deleted only beyond twice as many.
 func (e *Engine) retire(ctx context.Context) {
 	e.mu.Lock()
 	var old []*entry
-	if len(e.closed) > keepClosed {
-		old = slices.SortedFunc(maps.Values(e.closed), func(a, b *entry) int { return a.inc.ResolvedAt.Compare(b.inc.ResolvedAt) })[:len(e.closed)-keepClosed]
+	if n := len(e.closed) - keepClosed; n > 0 {
+		for k, en := range slices.SortedFunc(maps.Values(e.closed), func(a, b *entry) int { return a.inc.ResolvedAt.Compare(b.inc.ResolvedAt) }) {
+			if k < n && (k < n-keepClosed || e.o.Keep == nil || !e.o.Keep(en.inc)) {
+				old = append(old, en)
+			}
+		}
 	}
 	e.mu.Unlock()
 	for _, en := range old {

@@ -15,7 +15,7 @@ var page = template.Must(template.New("html").Funcs(functions).Parse(`<!doctype 
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2530; background: #fff }
 h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.1rem; margin: 1.8rem 0 .5rem; border-bottom: 1px solid #d8dee6; padding-bottom: .2rem }
 p.sub { color: #566; margin-top: 0 } b.severity { background: #b3261e; color: #fff; border-radius: .3rem; padding: .1rem .45rem; font-size: .85rem }
-b.P2, b.P3 { background: #8a6d00 } table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .25rem .6rem .25rem 0; vertical-align: top; border-bottom: 1px solid #eef1f5 }
+b.P2, b.P3 { background: #8a6d00 } table { border-collapse: collapse; width: 100% } table.facts th { width: 9rem } td, th { text-align: left; padding: .25rem .6rem .25rem 0; vertical-align: top; border-bottom: 1px solid #eef1f5 }
 th { color: #566; font-weight: 600 } td.n, td.t, span.n { color: #667; white-space: nowrap; font-variant-numeric: tabular-nums } td.w { white-space: nowrap; font-weight: 600 }
 .todo { color: #b3261e; font-style: italic } ul, ol { padding-left: 1.2rem } td, li, p { overflow-wrap: anywhere } a { color: #275ea3; text-decoration: none }
 svg { width: 100%; margin: 1rem 0 } .grid { stroke: #e6eaf0 } .side { text-anchor: end; font-size: 11px; fill: #667 } .foot { text-anchor: middle; font-size: 11px; fill: #667 }
@@ -23,7 +23,7 @@ svg { width: 100%; margin: 1rem 0 } .grid { stroke: #e6eaf0 } .side { text-ancho
 </style>
 <h1>Post-Incident Review - {{.Target}}</h1>
 <p class="sub"><b class="severity {{.Severity}}">{{.Severity}}</b> {{.Title}} · {{.ID}}</p>
-<table>
+<table class="facts">
 <tr><th>Date</th><td>{{day .Opened}}</td></tr>
 <tr><th>Duration</th><td>{{if .Ended.IsZero}}not over{{else}}{{.Duration}}{{end}}</td></tr>
 <tr><th>Impact</th><td>{{with .Impact}}{{.}}{{else}}<span class="todo">to be filled in</span>{{end}}</td></tr>
@@ -34,6 +34,8 @@ svg { width: 100%; margin: 1rem 0 } .grid { stroke: #e6eaf0 } .side { text-ancho
 {{range .Marks}}<tr><td>{{.Name}}</td>{{if .At.IsZero}}<td colspan="3">{{.None}}</td>{{else}}<td class="t">{{when .At}}</td><td class="t">{{.After}}</td><td class="n">{{if .Row}}<a href="#row-{{.Row}}">[{{.Row}}]</a>{{end}}</td>{{end}}</tr>
 {{end}}</table>
 <p>What the rules saw:</p><ul>{{range .Measured}}<li>{{.}}</li>{{end}}</ul>
+<h2>What changed before</h2>
+<ul>{{range .Before}}<li>{{.}}</li>{{else}}<li>It is not known.</li>{{end}}</ul>
 <h2>Timeline</h2>
 <table>{{range .Rows}}{{if and $.Dropped (eq .N (add 11 $.Dropped))}}<tr><td></td><td colspan="3">… {{$.Dropped}} entries are only in the audit record</td></tr>{{end}}
 <tr id="row-{{.N}}"><td class="n">[{{.N}}]</td><td class="t">{{clock .At}}</td><td class="w">{{.What}}</td><td>{{.Text}}</td></tr>{{end}}

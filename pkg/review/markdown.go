@@ -58,6 +58,10 @@ var markdown = template.Must(template.New("markdown").Funcs(functions).Funcs(tem
 What the rules saw:
 {{range .Measured}}- {{literal .}}
 {{end}}
+## What changed before
+{{range .Before}}- {{literal .}}
+{{else}}It is not known.
+{{end}}
 ## Timeline
 {{range .Rows}}{{if and $.Dropped (eq .N (add 11 $.Dropped))}}- … {{$.Dropped}} entries are only in the audit record
 {{end}}- [{{.N}}] {{clock .At}} UTC: **{{literal .What}}** {{literal .Text}}

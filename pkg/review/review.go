@@ -21,10 +21,10 @@ import (
 
 // Notes are what people add: why it happened, what it meant, what follows.
 type Notes struct {
-	RootCause   string   `yaml:"root_cause"`
-	Impact      string   `yaml:"impact"`
-	Lessons     string   `yaml:"lessons"`
-	ActionItems []Action `yaml:"action_items"`
+	RootCause   string   `yaml:"root_cause" json:"rootCause,omitempty"`
+	Impact      string   `yaml:"impact" json:"impact,omitempty"`
+	Lessons     string   `yaml:"lessons" json:"lessons,omitempty"`
+	ActionItems []Action `yaml:"action_items" json:"actionItems,omitempty"`
 }
 
 // Action is something to be done so that it does not happen again. Due is a day: 2026-01-31.
@@ -54,6 +54,8 @@ type Review struct {
 	Refused  []Row             `json:"refused"` // what was not done, and why
 	Last     []incident.Answer `json:"lastAnswers,omitempty"`
 	Told     []Told            `json:"told"`
+	// Before is what changed before, one line each; empty: it is not known.
+	Before []string `json:"before,omitempty"`
 	RootCause,
 	Impact,
 	Lessons string
@@ -63,6 +65,9 @@ type Review struct {
 	// Picture is the signal over the incident; nil: it is not known.
 	Picture *Picture `json:"-"`
 }
+
+// Remember tells the review which revisions of the workload are remembered.
+func (r *Review) Remember(all []Revision) { r.Before = r.before(all) }
 
 // Row is one entry of the timeline with its number.
 type Row struct {

@@ -93,6 +93,10 @@ func TestReviews(t *testing.T) {
 			for _, to := range []*bytes.Buffer{&b, &again} {
 				r := Of(tc.of, tc.notes, later)
 				r.Picture = tc.picture
+				if tc.name == "rolled-back" {
+					began := r.Marks[0].At
+					r.Remember([]Revision{{Number: 3, SeenAt: began.Add(-48 * time.Hour), GoodAt: began.Add(-47 * time.Hour), Images: []string{"registry.example/cart:1.4.0"}}, {Number: 4, SeenAt: began.Add(-46 * time.Second), RolledBackAt: at(95), Images: []string{"registry.example/cart:1.5.0 <b>"}}})
+				}
 				if err := write(r, to); err != nil {
 					t.Fatal(err)
 				}
@@ -205,6 +209,35 @@ func TestPictures(t *testing.T) {
 	for _, p := range []*Picture{nil, {}, {Points: []Point{{at(0), 1}}}} {
 		if r.Picture = p; r.SVG() != "" {
 			t.Error("a picture of nothing")
+		}
+	}
+}
+
+func TestNamesInAPictureHideNeitherOneAnotherNorTheSignal(t *testing.T) {
+	r := Of(rolledBack(), Notes{}, nil)
+	x := func(at time.Time) float64 { return at.Sub(r.Marks[0].At).Seconds() }
+	all, rows := r.labels(at(-100), at(1000), x)
+	if len(all) != len(r.Marks) || rows < 2 {
+		t.Fatalf("%d names in %d rows", len(all), rows)
+	}
+	for k, a := range all {
+		for _, b := range all[:k] {
+			if a.row == b.row && a.x < b.x+7*float64(len(b.Name)) && b.x < a.x+7*float64(len(a.Name)) {
+				t.Errorf("%s and %s are on one another", a.Name, b.Name)
+			}
+		}
+	}
+}
+
+func TestAxesHaveRoundSteps(t *testing.T) {
+	for span, want := range map[float64]float64{0.34: 0.1, 1: 0.2, 5: 1, 12: 2.5, 1000: 200, 0.002: 0.0005} {
+		if got := nice(span); math.Abs(got-want) > want/1e6 {
+			t.Errorf("%v: %v, want %v", span, got, want)
+		}
+	}
+	for d, want := range map[time.Duration]time.Duration{10 * time.Minute: 2 * time.Minute, time.Minute: 15 * time.Second, 30 * 24 * time.Hour: 5 * 24 * time.Hour} {
+		if got := stepOf(d); got != want {
+			t.Errorf("%s: %s, want %s", d, got, want)
 		}
 	}
 }

@@ -6,10 +6,11 @@ import (
 )
 
 func TestARuleAsideIsNeitherShownNorCounted(t *testing.T) {
-	aside := level("mark", "own")
+	aside := level("mark", "own", "own2")
 	aside.Aside, aside.For = true, 0
 	runWorld(t, Options{}, []Rule{aside, level("x", "a")}, func(w *world) {
 		w.put("mark", "own", 11)
+		w.put("mark", "own2", 1)
 		w.put("x", "a", 1)
 		w.after(time.Second)
 		if got := w.judge.AlertsOf("own"); len(got) != 1 || got[0].State != Firing {

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"watchdog.io/watchdog/pkg/app"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/kube"
+	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/review"
+)
+
+// reviewed reads an incident and what is kept of its review. Notes from a file win
+// over the kept ones. The version is for storing it again.
+func reviewed(ctx context.Context, client *kube.Client, store *kube.Store, word, file string, notes review.Notes) (incident.Incident, review.Review, string, error) {
+	fail := func(err error) (incident.Incident, review.Review, string, error) {
+		return incident.Incident{}, review.Review{}, "", err
+	}
+	all, err := list(ctx, store)
+	if err != nil {
+		return fail(err)
+	}
+	inc, err := people.Pick(all, word)
+	if err != nil {
+		return fail(err)
+	}
+	text, version, err := store.Review(ctx, inc.ID)
+	if err != nil {
+		return fail(err)
+	}
+	kept, err := review.Decode(inc.ID, text)
+	if err != nil {
+		return fail(err)
+	}
+	if kept != nil && file == "" {
+		notes = kept.Notes
+	}
+	v := review.Of(inc, notes, app.ReviewDue)
+	if kept != nil && len(kept.Before) > 0 {
+		v.Before = kept.Before
+		return inc, v, version, nil
+	}
+	records, _, err := store.Records(ctx, inc.Target.Namespace)
+	if err != nil {
+		return fail(err)
+	}
+	images := map[string][]string{}
+	if len(records[inc.Target.String()]) > 0 {
+		// What cannot be read any more is left out: the record says enough without.
+		if w, err := kube.NewReader(client).Workload(ctx, inc.Target, ""); err == nil {
+			for _, r := range w.Revisions {
+				images[r.UID] = r.Images
+			}
+		}
+	}
+	var revisions []review.Revision
+	for _, r := range records[inc.Target.String()] {
+		revisions = append(revisions, review.Revision{Number: r.Number, SeenAt: r.SeenAt, GoodAt: r.GoodAt, RolledBackAt: r.RolledBackAt, Images: images[r.UID]})
+	}
+	v.Remember(revisions)
+	return inc, v, version, nil
+}
+
+func newReviewClose() *cobra.Command {
+	f, file := cluster{}, ""
+	c := &cobra.Command{
+		Use:   "close ID",
+		Short: "Store what people found out, and end the review",
+		Long: `Close stores root cause, impact, lessons and action items in watchdog's namespace (the
+ledger review-<incident>), where they outlive the incident. A P0 or P1 whose
+required parts are missing is refused, and each is named. Closed again, what was
+stored is replaced.
+
+Exit status: 0 closed, 1 not complete or could not be stored, 2 wrong usage.`,
+		Example: "  watchdog review close 01m869s2 --notes notes.yaml",
+		Args:    exactly(1, "one ID"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if file == "" {
+				return misused{errors.New("--notes is required: a YAML file with root_cause, impact, lessons and action_items")}
+			}
+			notes, err := readNotes(file)
+			if err != nil {
+				return err
+			}
+			client, store, err := f.store()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := bounded(c)
+			defer cancel()
+			inc, v, version, err := reviewed(ctx, client, store, args[0], file, notes)
+			if err != nil {
+				return err
+			}
+			kept, err := v.Close(whoami(), time.Now().UTC().Truncate(time.Second))
+			if err != nil {
+				return err
+			}
+			if err := saveReview(ctx, store, inc.ID, kept, version); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s %s: review closed, %d action items\n", inc.ID, inc.Title(), len(kept.ActionItems))
+			return nil
+		},
+	}
+	f.register(c)
+	c.Flags().StringVar(&file, "notes", "", "YAML file with root_cause, impact, lessons and action_items")
+	return c
+}
+
+func saveReview(ctx context.Context, store *kube.Store, id string, k review.Kept, version string) error {
+	text, err := json.Marshal(k)
+	if err != nil {
+		return fmt.Errorf("encode the review of incident %s: %w", id, err)
+	}
+	err = store.SaveReview(ctx, id, text, version)
+	if errors.Is(err, kube.ErrConflict) {
+		return fmt.Errorf("store the review of incident %s: %w; try again", id, err)
+	}
+	return err
+}
+
+func newReviewDone() *cobra.Command {
+	f := cluster{}
+	c := &cobra.Command{
+		Use:     "done ID N",
+		Short:   "Say that an action item of a review is done",
+		Long:    "Done ticks action item N, as `watchdog review list` numbers it. ID may be a unique beginning of the incident's id.",
+		Example: "  watchdog review done 01m869s2 1",
+		Args:    exactly(2, "an ID and the number of an action item"),
+		RunE: func(c *cobra.Command, args []string) error {
+			n, err := strconv.Atoi(args[1])
+			if err != nil {
+				return misused{fmt.Errorf("%q is no number of an action item", args[1])}
+			}
+			_, store, err := f.store()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := bounded(c)
+			defer cancel()
+			id, kept, version, err := keptReview(ctx, store, args[0])
+			if err != nil {
+				return err
+			}
+			if err := kept.Tick(n); err != nil {
+				return fmt.Errorf("review of %s: %w", id, err)
+			}
+			if err := saveReview(ctx, store, id, *kept, version); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s: %s: done\n", id, kept.ActionItems[n-1].What)
+			return nil
+		},
+	}
+	f.register(c)
+	return c
+}
+
+// keptReview finds what is kept of a review, also of an incident that is deleted by now.
+func keptReview(ctx context.Context, store *kube.Store, word string) (string, *review.Kept, string, error) {
+	id := word
+	all, err := list(ctx, store)
+	if err != nil {
+		return "", nil, "", err
+	}
+	if inc, err := people.Pick(all, word); err == nil {
+		id = inc.ID
+	}
+	text, version, err := store.Review(ctx, id)
+	if err != nil {
+		return "", nil, "", err
+	}
+	kept, err := review.Decode(id, text)
+	if err == nil && kept == nil {
+		err = fmt.Errorf("the review of %s is not closed, so it has no action items yet: watchdog review close %s --notes FILE", id, id)
+	}
+	return id, kept, version, err
+}
+
+func newReviewList() *cobra.Command {
+	f := cluster{}
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List reviews: which are due, overdue and closed, and what is still to be done",
+		Long: `List shows each P0 and P1 that is over, and whatever else was reviewed: overdue ones
+first. A review is due five working days after the end. Below each, its action
+items that are not done. It needs the right to list ledgers.`,
+		Args: exactly(0, "no arguments; one review: watchdog review ID"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, store, err := f.store()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := bounded(c)
+			defer cancel()
+			all, err := list(ctx, store)
+			if err != nil {
+				return err
+			}
+			kept, err := store.Reviews(ctx)
+			if err != nil {
+				return err
+			}
+			lines, err := stand(all, kept, time.Now())
+			if err != nil {
+				return err
+			}
+			if f.output == "json" {
+				return printJSON(c.OutOrStdout(), lines)
+			}
+			return showReviews(c.OutOrStdout(), lines)
+		},
+	}
+	f.register(c)
+	f.registerOutput(c)
+	return c
+}
+
+// stand puts incidents and what is kept of reviews together.
+func stand(all []incident.Incident, kept map[string]json.RawMessage, now time.Time) ([]review.Line, error) {
+	lines := []review.Line{}
+	add := func(id string, i *incident.Incident) error {
+		k, err := review.Decode(id, kept[id])
+		if err != nil {
+			return err
+		}
+		if l, asked := review.Stand(id, i, k, app.ReviewDue, now); asked {
+			lines = append(lines, l)
+		}
+		return nil
+	}
+	for k := range all {
+		if err := add(all[k].ID, &all[k]); err != nil {
+			return nil, err
+		}
+	}
+	for id := range kept {
+		if slices.ContainsFunc(all, func(i incident.Incident) bool { return i.ID == id }) {
+			continue
+		}
+		if err := add(id, nil); err != nil {
+			return nil, err
+		}
+	}
+	review.Sort(lines)
+	return lines, nil
+}
+
+func showReviews(w io.Writer, lines []review.Line) error {
+	if len(lines) == 0 {
+		_, err := fmt.Fprintln(w, "no reviews: no P0 or P1 is over")
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tSEVERITY\tREVIEW\tDUE\tTO DO\tINCIDENT")
+	for _, l := range lines {
+		todo := "-"
+		if n := len(l.Items); n > 0 {
+			todo = fmt.Sprintf("%d, overdue %d", n, l.Late)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Severity, l.State, l.Due.UTC().Format(time.DateOnly), todo, cut(l.Title, 70))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, l := range lines {
+		for _, x := range l.Items {
+			late := ""
+			if x.Overdue {
+				late = ", overdue"
+			}
+			fmt.Fprintf(w, "%s %d: %s (%s, due %s%s)\n", l.ID, x.N, x.What, x.Owner, x.Due, late)
+		}
+	}
+	return nil
+}
