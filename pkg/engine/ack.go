@@ -12,6 +12,7 @@ func (e *Engine) heard(l incident.Ledger) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.acks = l.Acked
+	e.published(l.Public)
 	for name, en := range e.live {
 		if m, ok := l.Acked[en.inc.ID]; ok && !m.At.IsZero() && en.inc.Acked.At.IsZero() {
 			e.queue.Add(name)

@@ -166,6 +166,7 @@ type Engine struct {
 	closed   map[string]*entry                      // by incident id: resolved ones that are kept
 	receipts map[string]map[string]incident.Receipt // by incident id: deliveries not yet written down
 	acks     map[string]incident.Mark               // by incident id: who took it on
+	words    map[string]incident.PublicWord         // by incident id: a person's word on what the public reads
 	health   map[string]revisionState
 	adopted  map[string]incident.Op // by target name: ops that only the ledger knows, for the target's worker
 	rivals   map[string]Stored      // by target name: strays with an op, for the target's worker

@@ -32,6 +32,9 @@ type weather struct {
 	blindSince time.Time
 	// unfit says why watchdog does not trust itself any more; it ends with the process.
 	unfit string
+	// drift is where the public page does not say what is measured.
+	drift      string
+	driftSince time.Time
 }
 
 // distrust makes this engine only watch from now on: what it would decide may be
@@ -111,7 +114,7 @@ func (e *Engine) self(ctx context.Context) (time.Duration, error) {
 	if setup == nil {
 		return selfLook, nil
 	}
-	if w := e.forecast(setup); en == nil && w.storm == "" && w.blind == "" && w.unfit == "" {
+	if w := e.forecast(setup); en == nil && w.storm == "" && w.blind == "" && w.unfit == "" && w.drift == "" {
 		return selfLook, nil
 	}
 	view := e.selfView(setup)
@@ -140,6 +143,7 @@ func (e *Engine) selfView(setup *Setup) View {
 		rule("storm", w.storm, w.storm != "", w.stormSince),
 		rule("blind", w.blind, w.blind != "" && now.Sub(w.blindSince) >= blindFor, w.blindSince),
 		rule("unfit", w.unfit, w.unfit != "", now),
+		rule("drift", w.drift, w.drift != "", w.driftSince),
 	}}
 }
 

@@ -77,7 +77,7 @@ func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry
 	if err != nil {
 		return 0, err
 	}
-	inc, effects := incident.Step(e.withReceipts(now), incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: view.Rollout, Shared: shared, Acked: e.acked(ctx, en.inc)}, e.policy(setup))
+	inc, effects := incident.Step(e.withReceipts(now), incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: view.Rollout, Shared: shared, Acked: e.acked(ctx, en.inc), Public: e.word(en.inc.ID)}, e.policy(setup))
 	if en.version == "" {
 		// Opened: it is in the store before anything is done about it.
 		if err := e.put(ctx, name, en, inc); err != nil {
@@ -287,11 +287,18 @@ func (e *Engine) writeReceipts(ctx context.Context, id string) error {
 		return nil
 	}
 	inc := e.withReceipts(en.inc)
+	inc, spoken := inc.WithWord(e.word(id), e.o.Now())
+	if err := e.record(en, inc); err != nil {
+		return err
+	}
 	version, err := e.o.Store.SaveIncident(ctx, inc, en.version)
 	if err != nil && !errors.Is(err, ErrConflict) {
 		return fmt.Errorf("store receipts of incident %s: %w", id, err)
 	}
 	if err == nil {
+		if spoken {
+			e.o.Tell(inc)
+		}
 		e.mu.Lock()
 		en.inc, en.version = inc, version
 		e.mu.Unlock()

@@ -17,6 +17,8 @@ type Tick struct {
 	Shared string
 	// Acked is the word of the person who took the incident on; zero: nobody did.
 	Acked Mark
+	// Public is the word of a person on what the public reads; zero: nobody said anything.
+	Public PublicWord
 	// Rollout is what the workload does; Known is false if it could not be read.
 	Rollout Rollout
 }

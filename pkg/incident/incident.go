@@ -382,6 +382,8 @@ type Incident struct {
 	AckBy      time.Time `json:"ackBy,omitzero"`
 	AckFor     Severity  `json:"ackFor,omitempty"`
 	Unanswered int       `json:"unanswered,omitempty"`
+	// Public is a person's word on what the public reads.
+	Public PublicWord `json:"public,omitzero"`
 	// HandedOver: the whole incident is a person's, whatever else fires.
 	HandedOver bool `json:"handedOver,omitempty"`
 	// Shared: something bigger is the matter and told as an incident of its own.

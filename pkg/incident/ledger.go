@@ -51,6 +51,8 @@ type Ledger struct {
 	Undo map[string]Mark `json:"undo,omitempty"`
 	// Acked is who took an incident on, by the incident's id.
 	Acked map[string]Mark `json:"acked,omitempty"`
+	// Public is a person's word on what the public reads, by the incident's id.
+	Public map[string]PublicWord `json:"public,omitempty"`
 	// Approved is a person's word on a plan, by the id of the op that asked for it.
 	Approved map[string]Approval `json:"approved,omitempty"`
 	// Format is the version of what is stored (INV-49).

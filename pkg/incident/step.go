@@ -142,6 +142,7 @@ func (s *step) tick(e Tick) {
 		s.climb()
 	}
 	s.respond(e.Acked)
+	s.publish(e.Public)
 }
 
 // share waits for the end of what is told elsewhere.

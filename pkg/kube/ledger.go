@@ -20,11 +20,12 @@ const ledgerName = "watchdog"
 
 // ledgerSpec is the part of the ledger that people write.
 type ledgerSpec struct {
-	Hold     json.RawMessage              `json:"hold,omitempty"`
-	Lifted   map[string]string            `json:"lifted,omitempty"`
-	Undo     map[string]incident.Mark     `json:"undo,omitempty"`
-	Acked    map[string]incident.Mark     `json:"acked,omitempty"`
-	Approved map[string]incident.Approval `json:"approved,omitempty"`
+	Hold     json.RawMessage                `json:"hold,omitempty"`
+	Lifted   map[string]string              `json:"lifted,omitempty"`
+	Undo     map[string]incident.Mark       `json:"undo,omitempty"`
+	Acked    map[string]incident.Mark       `json:"acked,omitempty"`
+	Approved map[string]incident.Approval   `json:"approved,omitempty"`
+	Public   map[string]incident.PublicWord `json:"public,omitempty"`
 }
 
 // Ledger returns the ledger and the version for SwapLedger. A missing one is
@@ -77,7 +78,7 @@ func decodeLedger(o object) (incident.Ledger, error) {
 			return l, fmt.Errorf("decode spec: %w", err)
 		}
 	}
-	l.Hold, l.Lifted, l.Undo, l.Acked, l.Approved = nil, spec.Lifted, spec.Undo, spec.Acked, spec.Approved
+	l.Hold, l.Lifted, l.Undo, l.Acked, l.Approved, l.Public = nil, spec.Lifted, spec.Undo, spec.Acked, spec.Approved, spec.Public
 	if len(spec.Hold) > 0 && string(spec.Hold) != "null" {
 		l.Hold = &incident.Mark{}
 		if json.Unmarshal(spec.Hold, l.Hold) != nil {
@@ -91,7 +92,7 @@ func decodeLedger(o object) (incident.Ledger, error) {
 // SwapLedger replaces the ledger read under version and returns the new version,
 // or ErrConflict. What people say in it is not written: only they do.
 func (s *Store) SwapLedger(ctx context.Context, l incident.Ledger, version string) (string, error) {
-	l.Hold, l.Lifted, l.Undo, l.Acked, l.Approved, l.Format = nil, nil, nil, nil, nil, format
+	l.Hold, l.Lifted, l.Undo, l.Acked, l.Approved, l.Public, l.Format = nil, nil, nil, nil, nil, nil, format
 	status, err := encodeStatus(l, maxObject)
 	if err != nil {
 		return "", fmt.Errorf("store ledger: %w", err)
@@ -144,6 +145,21 @@ func (s *Store) Approve(ctx context.Context, op, id string, word incident.Approv
 		spec["acked"] = map[string]any{id: word.Mark}
 	}
 	return s.mark(ctx, spec)
+}
+
+// Publish writes a person's word on what the public reads of an incident. Every
+// part of it is written: a patch keeps of an earlier word what it does not name.
+func (s *Store) Publish(ctx context.Context, id string, word incident.PublicWord, gone []string) error {
+	public := map[string]any{}
+	for _, old := range gone {
+		public[old] = nil
+	}
+	w := map[string]any{"by": word.By, "reason": word.Reason, "at": time.Now().UTC().Truncate(time.Millisecond), "publish": word.Publish, "holdUntil": nil}
+	if !word.HoldUntil.IsZero() {
+		w["holdUntil"] = word.HoldUntil.UTC().Truncate(time.Second)
+	}
+	public[id] = w
+	return s.mark(ctx, map[string]any{"public": public})
 }
 
 // ResumeAll lifts the kill switch.

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/common/model"
+	"golang.org/x/time/rate"
 
 	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/config"
@@ -58,10 +58,15 @@ func sides(t *testing.T) (*recorders.Recorder, []Notifier) {
 	ns, err := FromConfig(&config.Config{Receivers: config.Receivers{
 		PagerDuty:  &config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: secret(strings.Repeat("k", 32)), Severities: all},
 		Slack:      &config.Slack{URL: srv.URL + "/slack/api/", TokenFile: secret("xoxb-1"), Channel: "#incidents", Severities: all},
-		Statuspage: &config.Statuspage{URL: srv.URL + "/statuspage", PageID: "p1", TokenFile: secret("sp"), Publish: "auto", HoldDown: model.Duration(time.Second), Severities: all},
+		Statuspage: &config.Statuspage{URL: srv.URL + "/statuspage", PageID: "p1", TokenFile: secret("sp"), Publish: "auto", Severities: all},
 	}}, time.Now)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, n := range ns {
+		if s, ok := n.(*statusPage); ok {
+			s.pace.limit.SetLimit(rate.Inf)
+		}
 	}
 	return rec, ns
 }
@@ -153,6 +158,7 @@ func TestUnconfirmedTroubleIsNotPublished_INV44(t *testing.T) {
 		if n.Name() == "statuspage" {
 			tell(t, n, i, incident.Receipt{})
 			// Nor is what has not lasted.
+			n.(*statusPage).damping.HoldDown = time.Second
 			fresh := trouble()
 			fresh.OpenedAt = time.Now()
 			var f *Failure
