@@ -215,6 +215,7 @@ func (a *App) run(ctx context.Context) error {
 	g.Go(func() error { a.keepState(ctx); return nil })
 	g.Go(func() error { return a.outbox.Run(ctx) })
 	g.Go(func() error { a.silences.Run(ctx); return nil })
+	g.Go(func() error { a.watchPage(ctx); return nil })
 	g.Go(func() error {
 		a.silences.Await(ctx, firstSilences)
 		return a.lead(ctx)

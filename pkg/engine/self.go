@@ -156,6 +156,9 @@ func (e *Engine) resumeWeather(live map[string]*entry) {
 	if a, ok := en.inc.Alert("storm"); ok && a.Firing {
 		e.sky.storm, e.sky.stormSince = a.Reason, a.ActiveAt
 	}
+	if a, ok := en.inc.Alert("drift"); ok && a.Firing {
+		e.sky.drift, e.sky.driftSince = a.Reason, a.ActiveAt // until the page is read again
+	}
 }
 
 // foreigners are the targets of incidents that a newer watchdog stored: they are
