@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -415,13 +416,15 @@ func TestAReceiptFromAnotherReplicaIsBelieved(t *testing.T) {
 	rec, ns := sides(t)
 	i := trouble()
 	receipts := map[string]incident.Receipt{}
-	for _, n := range ns {
-		r := tell(t, n, i, incident.Receipt{})
-		r.At = t0
-		receipts[n.Name()] = r
+	for range 2 { // the second time Slack hears of what the others were told
+		for _, n := range ns {
+			r := tell(t, n, i, receipts[n.Name()])
+			r.At = t0
+			receipts[n.Name()] = r
+		}
+		i.Receipts = maps.Clone(receipts)
 	}
 	before := len(rec.Snapshot().Requests)
-	i.Receipts = receipts
 	got := make(chan struct{}, 8)
 	x := outbox(t, t.TempDir(), func(string, string, incident.Receipt) { got <- struct{}{} }, ns...)
 	stop := running(t, x)

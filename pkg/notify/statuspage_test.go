@@ -333,7 +333,7 @@ func TestThePagesPaceIsKeptAndTheLatestIsTold_F94(t *testing.T) {
 		defer running(t, r.x)()
 		random := rand.New(rand.NewPCG(94, 94))
 		down := map[int]string{}
-		for n := range 600 {
+		for n := range 300 {
 			k := random.IntN(40)
 			if id := down[k]; id != "" {
 				r.end(id)
@@ -370,7 +370,7 @@ func TestThePagesPaceIsKeptAndTheLatestIsTold_F94(t *testing.T) {
 		if open != len(down) {
 			t.Errorf("%d entries are open, %d incidents", open, len(down))
 		}
-		t.Logf("600 changes of 40 components in 20 min: %d requests, %d of them told the public something; %d incidents go on, as many entries are open", len(d.at), posts, open)
+		t.Logf("300 changes of 40 components in 10 min: %d requests, %d of them told the public something; %d incidents go on, as many entries are open", len(d.at), posts, open)
 	})
 }
 
