@@ -178,6 +178,9 @@ func story(w io.Writer, i incident.Incident) {
 		}
 		fmt.Fprintf(w, "told      %s: %s\n", name, line)
 	}
+	if p := i.PublicLine(time.Now()); p != "" {
+		fmt.Fprintf(w, "public    %s\n", strings.TrimPrefix(p, "Status page: "))
+	}
 	fmt.Fprintln(w)
 	for k, e := range i.Timeline {
 		if k == 10 && i.Dropped > 0 {

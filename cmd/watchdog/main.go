@@ -71,7 +71,7 @@ Afterwards:       watchdog review, watchdog sla report`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return misused{fmt.Errorf("%w\nsee %q", err, c.CommandPath()+" --help")}
 	})
-	root.AddCommand(newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newSimulate(), newTest(), newBacktest(), newSLA(), newHold(), newResume(), newUndo(), newAck(), newNote(), newSeverity(), newApprove(), newDeny(), newReview(), newNotify(), newMaintenance(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newSimulate(), newTest(), newBacktest(), newSLA(), newHold(), newResume(), newUndo(), newAck(), newNote(), newSeverity(), newApprove(), newDeny(), newPublish(), newReview(), newNotify(), newMaintenance(), newVersion())
 	return root
 }
 

@@ -113,17 +113,6 @@ func (s Snapshot) StatuspageIncidents() map[string]Incident {
 	return all
 }
 
-// StatuspageComponents is as the Recorder's.
-func (s Snapshot) StatuspageComponents() map[string]string {
-	all := map[string]string{}
-	for _, q := range s.Of(Statuspage) {
-		for id, status := range componentsOf(q) {
-			all[id] = status
-		}
-	}
-	return all
-}
-
 // String says how much arrived, and what came last.
 func (s Snapshot) String() string {
 	const last = 5

@@ -19,6 +19,10 @@ type statuspageBody struct {
 		Status     string            `json:"status"`
 		Body       string            `json:"body"`
 		Components map[string]string `json:"components"`
+		IDs        []string          `json:"component_ids"`
+		Metadata   json.RawMessage   `json:"metadata"`
+		From       string            `json:"scheduled_for"`
+		Until      string            `json:"scheduled_until"`
 	} `json:"incident"`
 	Component struct {
 		Status string `json:"status"`
@@ -34,12 +38,19 @@ func (r *Recorder) statuspageIncident(w http.ResponseWriter, req *http.Request) 
 	i := e.Incident
 	create := req.PathValue("id") == ""
 	statuses := []string{"investigating", "identified", "monitoring", "resolved"}
+	planned := []string{"scheduled", "in_progress", "verifying", "completed"}
 	switch {
 	case create && i.Name == "":
 		unprocessable(w, "name can't be blank")
 		return
-	case i.Status != "" && !slices.Contains(statuses, i.Status):
+	case i.Status != "" && !slices.Contains(slices.Concat(statuses, planned), i.Status):
 		unprocessable(w, fmt.Sprintf("status %q is not one of %v", i.Status, statuses))
+		return
+	case create && slices.Contains(planned, i.Status) && (i.From == "" || i.Until == ""):
+		unprocessable(w, "scheduled_for and scheduled_until can't be blank")
+		return
+	case !holdsObjects(i.Metadata):
+		unprocessable(w, "metadata must be an object of objects")
 		return
 	}
 	for id, status := range i.Components {
@@ -92,15 +103,6 @@ func (r *Recorder) statuspageComponent(w http.ResponseWriter, req *http.Request)
 	}
 }
 
-// statuspageRead is reading a page or a component; it is not recorded.
-func (r *Recorder) statuspageRead(w http.ResponseWriter, req *http.Request) {
-	if !strings.HasPrefix(req.Header.Get("Authorization"), "OAuth ") {
-		answer(w, http.StatusUnauthorized, map[string]any{"error": "Could not authenticate"})
-		return
-	}
-	answer(w, http.StatusOK, map[string]any{"id": cmp.Or(req.PathValue("id"), req.PathValue("page"))})
-}
-
 // readStatuspage answers by itself what Statuspage would not look into.
 func readStatuspage(w http.ResponseWriter, req *http.Request) ([]byte, statuspageBody, bool) {
 	var e statuspageBody
@@ -133,14 +135,8 @@ func isComponentStatus(s string) bool {
 	return slices.Contains([]string{"operational", "under_maintenance", "degraded_performance", "partial_outage", "major_outage"}, s)
 }
 
-// componentsOf returns the components that a request sets.
-func componentsOf(q Request) map[string]string {
-	if q.Action == componentAction {
-		return map[string]string{q.Key: q.Summary}
-	}
-	var e statuspageBody
-	if json.Unmarshal(q.Body, &e) != nil {
-		return nil
-	}
-	return e.Incident.Components
+// holdsObjects reports whether all values of an object are objects themselves.
+func holdsObjects(meta json.RawMessage) bool {
+	var m map[string]map[string]any
+	return len(meta) == 0 || json.Unmarshal(meta, &m) == nil
 }

@@ -229,6 +229,7 @@ func (a *App) run(ctx context.Context) error {
 	g.Go(func() error { a.silences.Run(ctx); return nil })
 	g.Go(func() error { a.keepWindows(ctx); return nil })
 	g.Go(func() error { a.tendWindows(ctx); return nil })
+	g.Go(func() error { a.watchPage(ctx); return nil })
 	g.Go(func() error {
 		a.silences.Await(ctx, firstSilences)
 		a.windows.await(ctx, firstWindows)

@@ -313,6 +313,13 @@ func (r *Receivers) setDefaults() {
 	if s := r.Statuspage; s != nil {
 		orURL(&s.URL, "https://api.statuspage.io")
 		orDuration(&s.HoldDown, 30*time.Second)
+		orDuration(&s.ClearAfter, 5*time.Minute)
+		orDuration(&s.Spread, 5*time.Minute)
+		for k := range s.Components {
+			if s.Components[k].Name == "" {
+				s.Components[k].Name = "the service"
+			}
+		}
 		if s.Publish == "" {
 			s.Publish = "off"
 		}

@@ -492,12 +492,35 @@ type Statuspage struct {
 	URL         string `yaml:"url,omitempty"`          // base URL; default https://api.statuspage.io
 	PageID      string `yaml:"page_id"`                // id of the page
 	TokenFile   string `yaml:"token_file"`             // file with an API key
-	ComponentID string `yaml:"component_id,omitempty"` // component whose status follows the incident
-	// Publish is off (default; watchdog only says what it would post) or auto.
+	ComponentID string `yaml:"component_id,omitempty"` // component whose status follows the incidents of targets that have none of their own
+	// Components are the parts of the page that follow one target each.
+	Components []StatuspageComponent `yaml:"components,omitempty"`
+	// Publish is off (default; watchdog only says what it would post), ask (the first post of an incident waits for `watchdog publish ID`) or auto.
 	Publish    string              `yaml:"publish,omitempty"`
 	Severities []incident.Severity `yaml:"severities,omitempty"` // which incidents are published; default P0, P1
 	// HoldDown is how long a state must last before it is published. Default 30s.
 	HoldDown model.Duration `yaml:"hold_down,omitempty"`
+	// ClearAfter is how long an incident must be over before that is published. Default 5m.
+	ClearAfter model.Duration `yaml:"clear_after,omitempty"`
+	// Spread is the least time between two changes of what the page says of a component (INV-44). Default 5m.
+	Spread    model.Duration       `yaml:"spread,omitempty"`
+	Templates []StatuspageTemplate `yaml:"templates,omitempty"` // the texts; default: one prepared sentence per state
+}
+
+// StatuspageComponent is a part of the status page that follows a target.
+type StatuspageComponent struct {
+	Target string `yaml:"target"`         // name of the target; several may share a component
+	ID     string `yaml:"id"`             // the component's id at Statuspage
+	Name   string `yaml:"name,omitempty"` // what the public calls it: Checkout; default: the service
+}
+
+// StatuspageTemplate is what the public reads of a state. Beside plain words only {{ .Component }} and {{ .Since }} may stand in it.
+type StatuspageTemplate struct {
+	Severity  incident.Severity `yaml:"severity,omitempty"`  // whose text it is; default: any
+	State     string            `yaml:"state"`               // investigating, identified, monitoring or resolved
+	Name      string            `yaml:"name,omitempty"`      // title of the entry on the page, given once when it is posted; default Degraded service
+	Body      string            `yaml:"body,omitempty"`      // default: a prepared sentence
+	Automatic bool              `yaml:"automatic,omitempty"` // with `publish: ask`, post this without a person's word
 }
 
 // Rate is a count in a sliding window, written 3/1h.

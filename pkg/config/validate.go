@@ -503,12 +503,7 @@ func (v *validator) receivers(c *Config) {
 		v.url(here.key("url"), s.URL)
 		v.severities(here.key("severities"), s.Severities)
 		v.secret(here.key("token_file"), s.TokenFile)
-		if s.PageID == "" {
-			v.fail(here.key("page_id"), "the page's id is required")
-		}
-		if s.Publish != "off" && s.Publish != "auto" {
-			v.fail(here.key("publish"), "unknown value %q; use off or auto", s.Publish)
-		}
+		v.statuspage(here, s, c)
 	}
 	if c.Receivers.PagerDuty == nil {
 		v.unheard(c, told)

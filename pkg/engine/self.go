@@ -38,6 +38,9 @@ type weather struct {
 	doubtSince time.Time
 	mute       string
 	muteSince  time.Time
+	// drift is where the public page does not say what is measured.
+	drift      string
+	driftSince time.Time
 }
 
 // distrust makes this engine only watch from now on: what it would decide may be
@@ -145,6 +148,7 @@ func (e *Engine) selfView(setup *Setup) View {
 		rule("unfit", w.unfit, w.unfit != "", now),
 		rule("canary", w.doubt, w.doubt != "", w.doubtSince),
 		rule("cannot_page", w.mute, w.mute != "", w.muteSince),
+		rule("drift", w.drift, w.drift != "", w.driftSince),
 	}}
 	if setup.Own != nil {
 		view.Alerts = append(view.Alerts, setup.Own()...)
@@ -160,6 +164,9 @@ func (e *Engine) resumeWeather(live map[string]*entry) {
 	}
 	if a, ok := en.inc.Alert("storm"); ok && a.Firing {
 		e.sky.storm, e.sky.stormSince = a.Reason, a.ActiveAt
+	}
+	if a, ok := en.inc.Alert("drift"); ok && a.Firing {
+		e.sky.drift, e.sky.driftSince = a.Reason, a.ActiveAt // until the page is read again
 	}
 }
 

@@ -293,11 +293,18 @@ func (e *Engine) writeReceipts(ctx context.Context, id string) error {
 		return nil
 	}
 	inc := e.withReceipts(en.inc)
+	inc, spoken := inc.WithWord(e.word(id), e.o.Now())
+	if err := e.record(en, inc); err != nil {
+		return err
+	}
 	version, err := e.o.Store.SaveIncident(ctx, inc, en.version)
 	if err != nil && !errors.Is(err, ErrConflict) {
 		return fmt.Errorf("store receipts of incident %s: %w", id, err)
 	}
 	if err == nil {
+		if spoken {
+			e.o.Tell(inc)
+		}
 		e.mu.Lock()
 		en.inc, en.version = inc, version
 		e.mu.Unlock()

@@ -11,11 +11,17 @@ import (
 func (e *Engine) heard(l incident.Ledger) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.said = incident.Ledger{Acked: l.Acked, Graded: l.Graded, Notes: l.Notes, Approved: l.Approved}
+	e.said = incident.Ledger{Acked: l.Acked, Graded: l.Graded, Notes: l.Notes, Public: l.Public, Approved: l.Approved}
 	for name, en := range e.live {
 		waits := en.inc.Asked != nil && len(l.Approved[en.inc.Asked.Op]) > 0
 		if e.queue != nil && (waits || en.inc.News(l.Words(en.inc.ID))) {
 			e.queue.Add(name)
+		}
+	}
+	for id, en := range e.closed {
+		// A hold of the status page may outlast its incident.
+		if e.queue != nil && l.Public[id].At.After(en.inc.Public.At) {
+			e.queue.Add(closedKey + id)
 		}
 	}
 }

@@ -55,6 +55,8 @@ type Ledger struct {
 	// down about it, each under an id of its own; both by the incident's id.
 	Graded map[string]Grade           `json:"graded,omitempty"`
 	Notes  map[string]map[string]Note `json:"notes,omitempty"`
+	// Public is a person's word on what the public reads, by the incident's id.
+	Public map[string]PublicWord `json:"public,omitempty"`
 	// Approved is what people say of a plan, by the id of the op that asked for it
 	// and by who says it, so that nobody counts twice.
 	Approved map[string]map[string]Approval `json:"approved,omitempty"`

@@ -160,6 +160,7 @@ func (s *step) tick(e Tick) {
 		s.climb()
 	}
 	s.respond()
+	s.publish(e.Words.Public)
 }
 
 // share waits for the end of what is told elsewhere.

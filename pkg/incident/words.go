@@ -18,6 +18,8 @@ type Words struct {
 	Graded Grade
 	// Notes are what people wrote down, by the note's id.
 	Notes map[string]Note
+	// Public is what a person says of the status page; zero: nobody did.
+	Public PublicWord
 }
 
 // Grade is a person's word on the severity: only a person lowers one.
@@ -43,7 +45,7 @@ const maxNotes = 50
 
 // Words returns what people have said of the incident.
 func (l Ledger) Words(id string) Words {
-	return Words{Acked: l.Acked[id], Graded: l.Graded[id], Notes: l.Notes[id]}
+	return Words{Acked: l.Acked[id], Graded: l.Graded[id], Notes: l.Notes[id], Public: l.Public[id]}
 }
 
 // Saying is what is written into the ledger at once; empty parts say nothing. Who
@@ -64,7 +66,7 @@ type Gone struct {
 
 // News reports whether there is something in the words that i has not taken over.
 func (i Incident) News(w Words) bool {
-	if i.Acked.At.IsZero() && !w.Acked.At.IsZero() || i.regraded(w.Graded) {
+	if i.Acked.At.IsZero() && !w.Acked.At.IsZero() || i.regraded(w.Graded) || w.Public.At.After(i.Public.At) {
 		return true
 	}
 	return len(i.Noted) < maxNotes && slices.ContainsFunc(slices.Collect(maps.Keys(w.Notes)), func(id string) bool { return !slices.Contains(i.Noted, id) })

@@ -26,6 +26,7 @@ type ledgerSpec struct {
 	Acked    map[string]incident.Mark                `json:"acked,omitempty"`
 	Graded   map[string]incident.Grade               `json:"graded,omitempty"`
 	Notes    map[string]map[string]incident.Note     `json:"notes,omitempty"`
+	Public   map[string]incident.PublicWord          `json:"public,omitempty"`
 	Approved map[string]map[string]incident.Approval `json:"approved,omitempty"`
 }
 
@@ -79,7 +80,7 @@ func decodeLedger(o object) (incident.Ledger, error) {
 			return l, fmt.Errorf("decode spec: %w", err)
 		}
 	}
-	l.Hold, l.Lifted, l.Undo, l.Acked, l.Graded, l.Notes, l.Approved = nil, spec.Lifted, spec.Undo, spec.Acked, spec.Graded, spec.Notes, spec.Approved
+	l.Hold, l.Lifted, l.Undo, l.Acked, l.Graded, l.Notes, l.Public, l.Approved = nil, spec.Lifted, spec.Undo, spec.Acked, spec.Graded, spec.Notes, spec.Public, spec.Approved
 	if len(spec.Hold) > 0 && string(spec.Hold) != "null" {
 		l.Hold = &incident.Mark{}
 		if json.Unmarshal(spec.Hold, l.Hold) != nil {
@@ -93,7 +94,7 @@ func decodeLedger(o object) (incident.Ledger, error) {
 // SwapLedger replaces the ledger read under version and returns the new version,
 // or ErrConflict. What people say in it is not written: only they do.
 func (s *Store) SwapLedger(ctx context.Context, l incident.Ledger, version string) (string, error) {
-	l.Hold, l.Lifted, l.Undo, l.Acked, l.Graded, l.Notes, l.Approved, l.Format = nil, nil, nil, nil, nil, nil, nil, format
+	l.Hold, l.Lifted, l.Undo, l.Acked, l.Graded, l.Notes, l.Public, l.Approved, l.Format = nil, nil, nil, nil, nil, nil, nil, nil, format
 	status, err := encodeStatus(l, maxObject)
 	if err != nil {
 		return "", fmt.Errorf("store ledger: %w", err)

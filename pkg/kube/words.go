@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
 )
@@ -35,4 +36,19 @@ func (s *Store) Say(ctx context.Context, w incident.Saying) error {
 		}
 	}
 	return s.mark(ctx, spec)
+}
+
+// Publish writes a person's word on what the public reads of an incident. Every
+// part of it is written: a patch keeps of an earlier word what it does not name.
+func (s *Store) Publish(ctx context.Context, id string, word incident.PublicWord, gone []string) error {
+	public := map[string]any{}
+	for _, old := range gone {
+		public[old] = nil
+	}
+	w := map[string]any{"by": word.By, "reason": word.Reason, "at": time.Now().UTC().Truncate(time.Millisecond), "publish": word.Publish, "holdUntil": nil}
+	if !word.HoldUntil.IsZero() {
+		w["holdUntil"] = word.HoldUntil.UTC().Truncate(time.Second)
+	}
+	public[id] = w
+	return s.mark(ctx, map[string]any{"public": public})
 }

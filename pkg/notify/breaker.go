@@ -28,7 +28,7 @@ func (b *breaker) gauge() float64 {
 
 // failed books that a receiver did not take a message.
 func (b *breaker) failed(f *Failure, now time.Time) {
-	if f != nil && f.Held {
+	if f != nil && f.Own {
 		return // it was not tried
 	}
 	b.failures++

@@ -91,7 +91,7 @@ func TestAHoldDownIsNoFailureAndALimitIsForAll(t *testing.T) {
 			asked := map[string]int{}
 			f := &fake{name: "f", do: func(_ context.Context, i incident.Incident) error {
 				asked[i.ID]++
-				return &Failure{Err: errors.New("later"), After: 40 * time.Second, Held: held}
+				return &Failure{Err: errors.New("later"), After: 40 * time.Second, Own: held}
 			}}
 			x := outbox(t, t.TempDir(), nil, f)
 			defer running(t, x)()

@@ -46,8 +46,8 @@ type Failure struct {
 	Final bool
 	// After is how long the other side asked to wait; 0: it did not say.
 	After time.Duration
-	// Held: the other side was not asked; the incident itself is to wait.
-	Held bool
+	// Own: nobody refused; the receiver itself waits, and news of the incident ends that.
+	Own bool
 }
 
 // Error returns what was tried and what happened.

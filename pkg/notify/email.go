@@ -202,7 +202,7 @@ func (l *letter) write(ctx context.Context, i incident.Incident, prev incident.R
 	m.Subject(subject)
 	m.SetGenHeader("Auto-Submitted", "auto-generated")
 	m.SetGenHeader(mail.HeaderXAutoResponseSuppress, "All")
-	m.SetGenHeader("X-Watchdog-Incident", word(i.ID))
+	m.SetGenHeader("X-Watchdog-Incident", tame(i.ID))
 	if (i.Severity == incident.P0 || i.Severity == incident.P1) && i.Phase != incident.Resolved {
 		m.SetImportance(mail.ImportanceHigh)
 	}
@@ -230,15 +230,15 @@ func subjectOf(s string) string {
 // is one mail for whoever looks at ids.
 func (l *letter) ids(i incident.Incident, prev incident.Receipt) (root, own string) {
 	_, domain, _ := strings.Cut(l.from.Address, "@")
-	root = fmt.Sprintf("watchdog.%s@%s", word(i.ID), domain)
+	root = fmt.Sprintf("watchdog.%s@%s", tame(i.ID), domain)
 	if prev.State == "" {
 		return root, root
 	}
-	return root, fmt.Sprintf("watchdog.%s.%s@%s", word(i.ID), digest([]any{prev.Digest, prev.At, news(i)}), domain)
+	return root, fmt.Sprintf("watchdog.%s.%s@%s", tame(i.ID), digest([]any{prev.Digest, prev.At, news(i)}), domain)
 }
 
-// word is text that can be part of a header as it is.
-func word(s string) string {
+// tame is text that can be part of a header as it is.
+func tame(s string) string {
 	for _, r := range s {
 		if r > 'z' || r < '-' || r == '/' || r > '9' && r < 'A' || r > 'Z' && r < 'a' && r != '_' {
 			return digest(s)

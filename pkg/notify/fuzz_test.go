@@ -2,16 +2,10 @@ package notify
 
 import (
 	"encoding/json"
-	"errors"
-	"io"
-	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"watchdog.io/watchdog/pkg/incident"
@@ -87,63 +81,6 @@ func FuzzPageText(f *testing.F) {
 		}
 		if len(b) > 512<<10 {
 			t.Fatalf("an event of %d KiB", len(b)>>10)
-		}
-	})
-}
-
-// posted keeps what would have been sent, and says that it was taken.
-type posted struct{ bodies []string }
-
-func (p *posted) RoundTrip(r *http.Request) (*http.Response, error) {
-	b, err := io.ReadAll(r.Body)
-	p.bodies = append(p.bodies, string(b))
-	return &http.Response{StatusCode: http.StatusCreated, Body: io.NopCloser(strings.NewReader(`{"id":"sp1"}`)), Request: r}, err
-}
-
-// FuzzStatusPageText: the public reads the texts of this package and not one
-// word of an incident, and never that a problem went back a state (INV-44).
-func FuzzStatusPageText(f *testing.F) {
-	f.Add("internal-db-7.corp", []byte{0, 1, 2, 6})
-	f.Add("checkout", []byte{4, 5, 0, 2, 1, 6, 0})
-	file := filepath.Join(f.TempDir(), "token")
-	if err := os.WriteFile(file, []byte("sp"), 0o600); err != nil {
-		f.Fatal(err)
-	}
-	token, err := NewSecret(file)
-	if err != nil {
-		f.Fatal(err)
-	}
-	body := regexp.MustCompile(`^\{"incident":\{"body":"([A-Za-z.' ]+)",("component_ids":\["c1"\],"components":\{"c1":"(operational|major_outage|partial_outage|degraded_performance)"\},)?("name":"Degraded service",)?"status":"(investigating|identified|monitoring|resolved)"\}\}$`)
-	f.Fuzz(func(t *testing.T, text string, phases []byte) {
-		out := &posted{}
-		s := &statusPage{client: &http.Client{Transport: out}, url: "http://status.test", page: "p1", component: "c1", token: token, publish: true,
-			takes: []incident.Severity{incident.P0, incident.P1}, holdDown: time.Second, now: func() time.Time { return t0.Add(time.Hour) }}
-		receipt := incident.Receipt{}
-		for _, phase := range phases[:min(len(phases), 40)] {
-			i := foreign(text, phase, phase>>4)
-			if phase&8 != 0 {
-				i.Op = &incident.Op{AppliedAt: t0}
-			}
-			r, err := s.Notify(t.Context(), i, receipt)
-			if held := (*Failure)(nil); err != nil && !errors.As(err, &held) {
-				t.Fatal(err)
-			}
-			if i.Phase == incident.Frozen && r.State != receipt.State {
-				t.Fatalf("published %q while it cannot be seen", r.State)
-			}
-			receipt = r
-		}
-		last := -1
-		for _, b := range out.bodies {
-			m := body.FindStringSubmatch(b)
-			if m == nil {
-				t.Fatalf("published %s", b)
-			}
-			state := m[len(m)-1]
-			if m[1] != publicText(state) || slices.Index(publicStates, state) <= last {
-				t.Fatalf("published %s after %d others", b, len(out.bodies))
-			}
-			last = slices.Index(publicStates, state)
 		}
 	})
 }

@@ -58,7 +58,7 @@ func (l *lane) flush() {
 }
 
 func (l *lane) write(k kept) error {
-	file := filepath.Join(l.folder(), word(k.ID)+".json")
+	file := filepath.Join(l.folder(), tame(k.ID)+".json")
 	if k.Incident == nil && k.Receipt == nil {
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

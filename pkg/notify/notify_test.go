@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -18,7 +19,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/common/model"
+	"golang.org/x/time/rate"
 
 	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/config"
@@ -58,10 +59,15 @@ func sides(t *testing.T) (*recorders.Recorder, []Notifier) {
 	ns, err := FromConfig(&config.Config{Receivers: config.Receivers{
 		PagerDuty:  &config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: secret(strings.Repeat("k", 32)), Severities: all},
 		Slack:      &config.Slack{URL: srv.URL + "/slack/api/", TokenFile: secret("xoxb-1"), Channel: "#incidents", Severities: all},
-		Statuspage: &config.Statuspage{URL: srv.URL + "/statuspage", PageID: "p1", TokenFile: secret("sp"), Publish: "auto", HoldDown: model.Duration(time.Second), Severities: all},
+		Statuspage: &config.Statuspage{URL: srv.URL + "/statuspage", PageID: "p1", TokenFile: secret("sp"), Publish: "auto", Severities: all},
 	}}, time.Now)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, n := range ns {
+		if s, ok := n.(*statusPage); ok {
+			s.pace.limit.SetLimit(rate.Inf)
+		}
 	}
 	return rec, ns
 }
@@ -153,6 +159,7 @@ func TestUnconfirmedTroubleIsNotPublished_INV44(t *testing.T) {
 		if n.Name() == "statuspage" {
 			tell(t, n, i, incident.Receipt{})
 			// Nor is what has not lasted.
+			n.(*statusPage).damping.HoldDown = time.Second
 			fresh := trouble()
 			fresh.OpenedAt = time.Now()
 			var f *Failure
@@ -409,13 +416,15 @@ func TestAReceiptFromAnotherReplicaIsBelieved(t *testing.T) {
 	rec, ns := sides(t)
 	i := trouble()
 	receipts := map[string]incident.Receipt{}
-	for _, n := range ns {
-		r := tell(t, n, i, incident.Receipt{})
-		r.At = t0
-		receipts[n.Name()] = r
+	for range 2 { // the second time Slack hears of what the others were told
+		for _, n := range ns {
+			r := tell(t, n, i, receipts[n.Name()])
+			r.At = t0
+			receipts[n.Name()] = r
+		}
+		i.Receipts = maps.Clone(receipts)
 	}
 	before := len(rec.Snapshot().Requests)
-	i.Receipts = receipts
 	got := make(chan struct{}, 8)
 	x := outbox(t, t.TempDir(), func(string, string, incident.Receipt) { got <- struct{}{} }, ns...)
 	stop := running(t, x)

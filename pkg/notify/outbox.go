@@ -67,6 +67,7 @@ type lane struct {
 	refused  map[string]bool      // the newest state was refused for good
 	unsaved  map[string]bool      // what the disk has of it is old
 	breaker  breaker
+	own      map[string]bool // the wait is the receiver's own
 }
 
 // NewOutbox returns an outbox with what an earlier process left in its folder.
@@ -92,6 +93,9 @@ func (x *Outbox) Replace(all []Notifier) {
 			x.start(l)
 		}
 		l.mu.Lock()
+		if h, ok := n.(heir); ok {
+			h.inherit(l.notifier)
+		}
 		l.notifier = n
 		l.mu.Unlock()
 		l.poke()
@@ -107,6 +111,9 @@ func (x *Outbox) Replace(all []Notifier) {
 		}
 	}
 }
+
+// heir is a receiver that goes on with what its predecessor knows.
+type heir interface{ inherit(old Notifier) }
 
 // Tell queues the incident for every receiver. It never blocks.
 func (x *Outbox) Tell(i incident.Incident) {
@@ -179,7 +186,7 @@ func (x *Outbox) drain() {
 }
 
 func (x *Outbox) newLane(name string) *lane {
-	l := &lane{out: x, name: name, wake: make(chan struct{}, 1), waiting: map[string]incident.Incident{}, receipts: map[string]incident.Receipt{}, notFor: map[string]time.Time{}, fails: map[string]int{}, since: map[string]time.Time{}, refused: map[string]bool{}, unsaved: map[string]bool{}}
+	l := &lane{out: x, name: name, wake: make(chan struct{}, 1), waiting: map[string]incident.Incident{}, receipts: map[string]incident.Receipt{}, notFor: map[string]time.Time{}, fails: map[string]int{}, since: map[string]time.Time{}, refused: map[string]bool{}, own: map[string]bool{}, unsaved: map[string]bool{}}
 	l.restore()
 	return l
 }
@@ -208,6 +215,10 @@ func (l *lane) put(i incident.Incident) {
 			l.drop()
 		}
 		l.order = append(l.order, i.ID)
+	}
+	if l.own[i.ID] && !i.UpdatedAt.Equal(l.waiting[i.ID].UpdatedAt) {
+		delete(l.notFor, i.ID)
+		delete(l.own, i.ID)
 	}
 	l.waiting[i.ID] = i
 	l.unsaved[i.ID] = true
@@ -351,14 +362,20 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 	retry := err != nil && !(errors.As(err, &f) && f.Final)
 	changed := receipt != prev
 	switch {
+	case retry && f != nil && f.Own:
+		// Unless there is news already.
+		if l.waiting[i.ID].UpdatedAt.Equal(i.UpdatedAt) {
+			l.notFor[i.ID], l.own[i.ID] = time.Now().Add(f.After), true
+		}
 	case retry:
 		l.fails[i.ID]++
-		// News of the incident waits too: the other side, or a hold-down, asked for quiet.
+		// News of the incident waits too: the other side asked for quiet.
 		l.notFor[i.ID] = time.Now().Add(pause(f, l.fails[i.ID]))
 		l.breaker.failed(f, time.Now())
 	default:
 		delete(l.fails, i.ID)
 		delete(l.notFor, i.ID)
+		delete(l.own, i.ID)
 		delete(l.since, i.ID)
 		if delete(l.refused, i.ID); err != nil {
 			l.refused[i.ID] = true

@@ -86,6 +86,9 @@ func slackText(i incident.Incident, quick about) (text, body string) {
 	if a := answered(i); a != "" {
 		fmt.Fprintf(&b, "%s\n", escape(a))
 	}
+	if p := i.PublicLine(time.Now()); p != "" {
+		fmt.Fprintf(&b, "%s\n", escape(p))
+	}
 	for _, a := range actions(i) {
 		fmt.Fprintf(&b, "• %s\n", escape(a))
 	}

@@ -1,14 +1,10 @@
 package notify
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
+	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,17 +13,15 @@ import (
 )
 
 // statusPage publishes an incident at Statuspage. What the public reads comes
-// from the few texts below and never from an alert, a name or a log (INV-44, SEC-24).
+// from the configuration's texts and never from an alert, a name or a log (INV-44, SEC-24).
 type statusPage struct {
-	client    *http.Client
-	url       string
-	page      string
-	component string
-	token     Secret
-	publish   bool
-	takes     []incident.Severity
-	holdDown  time.Duration
-	now       func() time.Time
+	page
+	mode       string // off, ask, auto
+	takes      []incident.Severity
+	damping    damping
+	components components
+	words      words
+	mem        *memory
 }
 
 var _ Public = (*statusPage)(nil)
@@ -37,163 +31,222 @@ func newStatuspage(c *config.Statuspage, now func() time.Time) (*statusPage, err
 	if err != nil {
 		return nil, err
 	}
-	return &statusPage{client: httpClient(), url: strings.TrimSuffix(c.URL, "/"), page: c.PageID, component: c.ComponentID, token: token,
-		publish: c.Publish == "auto", takes: c.Severities, holdDown: time.Duration(c.HoldDown), now: now}, nil
+	words, err := newWords(c.Templates)
+	if err != nil {
+		return nil, err
+	}
+	return &statusPage{
+		page: page{client: httpClient(), url: strings.TrimSuffix(c.URL, "/"), id: c.PageID, token: token, now: now, pace: newPace()},
+		mode: c.Publish, takes: c.Severities, words: words, components: components{c.ComponentID, c.Components}, mem: newMemory(),
+		damping: damping{HoldDown: time.Duration(c.HoldDown), ClearAfter: time.Duration(c.ClearAfter), Spread: time.Duration(c.Spread)},
+	}, nil
 }
 
-func (*statusPage) Name() string { return "statuspage" }
+func (*statusPage) Name() string { return incident.PublicReceiver }
+
+// inherit goes on with what the receiver of the configuration before knows: a
+// reload neither forgets how long something has lasted nor doubles the pace.
+func (s *statusPage) inherit(old Notifier) {
+	if o, ok := old.(*statusPage); ok && o.id == s.id && o.url == s.url {
+		s.mem, s.pace = o.mem, o.pace
+	}
+}
 
 // What names the page.
 func (s *statusPage) What() string {
-	if !s.publish {
-		return "page " + s.page + " can be read with the token; publish is off"
+	if s.mode != "ask" && s.mode != "auto" {
+		return "page " + s.id + " can be read with the token; publish is off"
 	}
-	return "page " + s.page + " can be read with the token"
+	return "page " + s.id + " can be read with the token"
 }
 
 // Reach reads the page's component, or the page.
 func (s *statusPage) Reach(ctx context.Context) error {
-	path := "/v1/pages/" + s.page
-	if s.component != "" {
-		path += "/components/" + s.component
+	path := s.path()
+	if s.components.standard != "" {
+		path += "/components/" + s.components.standard
 	}
 	return s.send(ctx, http.MethodGet, path, nil, &struct{}{})
 }
 
-// publicStates in the order in which they may follow each other: the public
-// never reads that a problem went from "monitoring" back to "investigating".
-var publicStates = []string{"investigating", "identified", "monitoring", "resolved"}
-
-// publicText is all that is ever published.
-func publicText(state string) string {
-	return map[string]string{
-		"investigating": "We are seeing degraded service and are looking into it.",
-		"identified":    "We have found the likely cause and are applying a fix.",
-		"monitoring":    "A fix has been applied. We are watching the recovery.",
-		"resolved":      "The service has recovered.",
-	}[state]
-}
-
-// publicState is what the incident means for the public. Only confirmed trouble
-// is published: an incident whose rules cannot see says nothing.
-func publicState(i incident.Incident) string {
+// measured is what the incident means for the public. Only confirmed trouble
+// counts: an incident whose rules cannot see says nothing.
+func measured(i incident.Incident) publicState {
 	switch {
+	case i.Phase == incident.Resolved && unseen(i):
+		return publicState{}
 	case i.Phase == incident.Resolved:
-		return "resolved"
-	case i.Phase == incident.Frozen:
-		return ""
+		return publicState{resolved, operational}
+	case i.Phase == incident.Frozen, !slices.ContainsFunc(i.Alerts, func(a incident.Alert) bool { return a.Firing && !a.Verdict.Unknown() }):
+		return publicState{}
 	case i.Phase == incident.Verifying && slices.ContainsFunc(i.Attempts, func(a incident.Attempt) bool { return a.Verdict == incident.Helped }):
-		return "monitoring"
+		return publicState{"monitoring", impactOf(i)}
 	case i.Op != nil && !i.Op.AppliedAt.IsZero():
-		return "identified"
+		return publicState{"identified", impactOf(i)}
 	}
-	return "investigating"
+	return publicState{"investigating", impactOf(i)}
 }
 
-func (s *statusPage) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
-	state := publicState(i)
-	posted := prev.Ref != ""
-	if state == "" || !posted && (state == "resolved" || i.Target.Name == incident.Self || !wanted(i, s.takes)) {
-		return prev, nil
-	}
-	if !s.publish {
-		return incident.Receipt{State: "not published (publish: off): " + state, Digest: state}, nil
-	}
-	if slices.Index(publicStates, state) <= slices.Index(publicStates, prev.Digest) && posted {
-		return prev, nil
-	}
-	// Damped: a state is published once it has lasted.
-	if age := s.now().Sub(since(i, state)); age < s.holdDown {
-		return prev, &Failure{Err: fmt.Errorf("status page: %s has lasted %s of %s", state, age.Round(time.Second), s.holdDown), After: s.holdDown - age, Held: true}
-	}
-	method, path := http.MethodPost, "/v1/pages/"+s.page+"/incidents"
-	if posted {
-		method, path = http.MethodPatch, path+"/"+prev.Ref
-	}
-	body := map[string]any{"status": state, "body": publicText(state)}
-	if !posted {
-		body["name"] = "Degraded service"
-	}
-	if s.component != "" {
-		body["component_ids"] = []string{s.component}
-		body["components"] = map[string]string{s.component: componentStatus(i, state)}
-	}
-	var answer struct {
-		ID string `json:"id"`
-	}
-	if err := s.send(ctx, method, path, map[string]any{"incident": body}, &answer); err != nil {
-		return prev, err
-	}
-	if posted {
-		answer.ID = prev.Ref
-	}
-	return incident.Receipt{Ref: answer.ID, State: state, Digest: state}, nil
+// unseen reports whether the incident ended without a recovery that was seen: its
+// rule was taken away, or another incident took its place.
+func unseen(i incident.Incident) bool {
+	return slices.ContainsFunc(i.Timeline, func(e incident.Entry) bool {
+		return (e.What == "removed" || e.What == "superseded") && !e.At.Before(i.ResolvedAt)
+	})
 }
 
-// since is when the incident entered the public state.
-func since(i incident.Incident, state string) time.Time {
-	switch {
-	case state == "resolved":
-		return i.ResolvedAt
-	case state == "identified" && i.Op != nil:
-		return i.Op.AppliedAt
-	case state == "monitoring" && len(i.Attempts) > 0:
-		return i.Attempts[len(i.Attempts)-1].EndedAt
-	}
-	return i.OpenedAt
-}
-
-func componentStatus(i incident.Incident, state string) string {
-	switch {
-	case state == "resolved":
-		return "operational"
-	case i.Severity == incident.P0:
+func impactOf(i incident.Incident) string {
+	switch i.Severity {
+	case incident.P0:
 		return "major_outage"
-	case i.Severity == incident.P1:
+	case incident.P1:
 		return "partial_outage"
 	}
 	return "degraded_performance"
 }
 
-// maxAnswer bounds what is read of an answer.
-const maxAnswer = 1 << 20
+func (s *statusPage) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
+	now := s.now()
+	was, state, part := publishedIn(prev), measured(i), s.components.of(i.Target.Name)
+	if prev.Ref == "" && (i.Phase == incident.Resolved || i.Target.Name == incident.Self || !wanted(i, s.takes) && !i.Public.Publish) {
+		s.mem.forget(i.ID)
+		return prev, nil
+	}
+	if s.mode != "ask" && s.mode != "auto" {
+		if prev.Ref != "" || state.Status == "" {
+			return prev, nil
+		}
+		return incident.Receipt{State: "not published (publish: off): " + state.Status, Digest: state.Status}, nil
+	}
+	seen := s.mem.learn(i, state, part.ID, prev.Ref, was, now)
+	if seen.heir != "" && i.Phase == incident.Resolved && was.Status != resolved {
+		s.mem.forget(i.ID)
+		return incident.Receipt{Ref: prev.Ref, State: "goes on as incident " + seen.heir, Digest: published{publicState{resolved, was.Impact}, was.At}.String()}, nil
+	}
+	if prev.Ref == "" && state.Status != "" && seen.ref != "" {
+		// The trouble before is not over for the public: it goes on.
+		return incident.Receipt{Ref: seen.ref, State: seen.published.Status, Digest: seen.published.String()}, nil
+	}
+	d := decide(question{Measured: seen.history, Published: was, Changed: seen.changed, Damping: s.damping, Ask: s.mode == "ask", Automatic: s.automatic(i), Word: i.Public}, now)
+	switch {
+	case d.Post.Status != "":
+		r, err := s.post(ctx, i, prev, part, d.Post)
+		if err == nil {
+			s.mem.told(i.ID, part.ID, r)
+		}
+		return r, err
+	case d.Propose.Status != "" && prev.State != proposed+d.Propose.Status:
+		return incident.Receipt{State: proposed + d.Propose.Status, Digest: proposed + d.Propose.Status}, nil
+	case d.After > 0:
+		return prev, &Failure{Err: errors.New("status page: " + d.Why), After: d.After, Own: true}
+	case was.Status == resolved:
+		s.mem.forget(i.ID)
+	}
+	return prev, nil
+}
 
-func (s *statusPage) send(ctx context.Context, method, path string, body, answer any) error {
-	token, err := s.token.read()
+const proposed = incident.Proposed
+
+// automatic says of a state whether its text may be posted without a person's word.
+func (s *statusPage) automatic(i incident.Incident) func(publicState) bool {
+	return func(x publicState) bool { return s.words.of(i.Severity, x.Status).automatic }
+}
+
+// post brings the page to the state. It looks first: an answer that was lost may
+// have been a yes, and the public does not read the same thing twice.
+func (s *statusPage) post(ctx context.Context, i incident.Incident, prev incident.Receipt, part config.StatuspageComponent, next publicState) (incident.Receipt, error) {
+	there, err := s.unresolved(ctx)
 	if err != nil {
-		return err
+		return prev, err
 	}
-	var sent io.Reader
-	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
-			return err
+	k := slices.IndexFunc(there, func(p entry) bool {
+		if prev.Ref != "" {
+			return p.ID == prev.Ref
 		}
-		sent = bytes.NewReader(b)
+		return p.ours().Incident == i.ID
+	})
+	receipt := func(id, state string, x publicState) incident.Receipt {
+		return incident.Receipt{Ref: id, State: state, Digest: published{x, s.now()}.String()}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, s.url+path, sent)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "OAuth "+token)
-	// Without it Statuspage reads the body as a form (runbook defect 18).
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return fmt.Errorf("status page: %s %s: %w", method, path, err)
-	}
-	defer resp.Body.Close()
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if resp.StatusCode/100 != 2 {
-		f := &Failure{Err: fmt.Errorf("status page: %s %s: %s: %s", method, path, resp.Status, cut(oneLine(string(text)), 200))}
-		f.Final = resp.StatusCode/100 == 4 && resp.StatusCode != 420 && resp.StatusCode != http.StatusTooManyRequests
-		if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
-			f.After = time.Duration(n) * time.Second
+	if k < 0 && prev.Ref != "" {
+		// Over: by an answer that was lost, or by somebody's hand. It is not opened again.
+		state := resolved
+		if next.Status != resolved {
+			state = "resolved on the page by somebody else"
 		}
-		return f
+		return receipt(prev.Ref, state, publicState{resolved, operational}), nil
 	}
-	if err := json.Unmarshal(text, answer); err != nil {
-		return fmt.Errorf("status page: %s %s: answer: %w", method, path, err)
+	id := ""
+	if k >= 0 {
+		now := publicState{there[k].Status, there[k].ours().Impact}
+		if id = there[k].ID; now.rank() >= next.rank() && now.weight() >= next.weight() && there[k].ours().Incident == i.ID {
+			return receipt(id, now.Status, now), nil
+		}
+		next.Status = publicStates[max(next.rank(), now.rank())]
+		there = slices.Delete(there, k, k+1)
 	}
-	return nil
+	w := s.words.of(i.Severity, next.Status)
+	about := facts{Component: part.Name, Since: i.OpenedAt.UTC().Format("15:04 UTC")}
+	body := map[string]any{"status": next.Status, "body": w.body.fill(about), "metadata": metadata{ours{Incident: i.ID, Component: part.ID, Impact: next.Impact}}}
+	if id == "" {
+		body["name"] = w.name.fill(about)
+	}
+	if part.ID != "" {
+		if next.Status == resolved {
+			active, err := s.list(ctx, "active_maintenance")
+			if err != nil {
+				return prev, err
+			}
+			there = append(there, active...)
+		}
+		body["component_ids"] = []string{part.ID}
+		body["components"] = map[string]string{part.ID: ofComponent(part.ID, next.Impact, there)}
+	}
+	if id, err = s.put(ctx, id, body); err != nil {
+		return prev, err
+	}
+	return receipt(id, next.Status, next), nil
+}
+
+// ofComponent is the status of a component of which one incident says impact: the
+// worst of what all say that are not over. What people posted counts with the
+// component's status at present, so theirs is never made better than they see it.
+// It is always said, since Statuspage itself makes the components of what is
+// resolved operational.
+func ofComponent(id, impact string, others []entry) string {
+	for _, p := range others {
+		o := p.ours()
+		switch {
+		case p.Status == scheduled:
+		case o.Incident != "" && o.Component == id:
+			impact = worseImpact(impact, o.Impact)
+		case o.Incident != "":
+		default:
+			for _, c := range p.Components {
+				switch {
+				case c.ID != id:
+				case p.maintenance():
+					impact = worseImpact(impact, underMaintenance)
+				default:
+					impact = worseImpact(impact, c.Status)
+				}
+			}
+		}
+	}
+	return impact
+}
+
+// components are the parts of the page, by target.
+type components struct {
+	standard string
+	all      []config.StatuspageComponent
+}
+
+func (c components) of(target string) config.StatuspageComponent {
+	for _, x := range c.all {
+		if x.Target == target {
+			return x
+		}
+	}
+	return config.StatuspageComponent{ID: c.standard, Name: "the service"}
 }
