@@ -375,6 +375,10 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 	m := l.out.metrics
 	m.queue.WithLabelValues(l.name).Set(float64(len(l.order)))
 	l.mu.Unlock()
+	if retry && f != nil && f.Own {
+		l.out.o.Logger.Debug("told later", "receiver", l.name, "incident", i.ID, "reason", err)
+		return // nothing was told, and nothing is to be remembered
+	}
 	if saveErr := l.save(); saveErr != nil {
 		l.out.o.Logger.Error("outbox not on disk; telling goes on from memory", "receiver", l.name, "err", saveErr)
 	}
