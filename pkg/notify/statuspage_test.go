@@ -232,6 +232,20 @@ func TestAPersonsHoldWinsUntilItEnds(t *testing.T) {
 	})
 }
 
+func TestAHoldCountsForTroubleThatComesBack(t *testing.T) {
+	news(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, _ *statusPage) {
+		r.say("a", func(i *incident.Incident) { i.Public = incident.PublicWord{HoldUntil: time.Now().Add(time.Hour)} })
+		time.Sleep(time.Minute)
+		r.end("a")
+		time.Sleep(10 * time.Minute)
+		r.say("b", same)
+		time.Sleep(40 * time.Minute)
+		reads(t, rec, "held by the word on another", " ")
+		time.Sleep(10 * time.Minute)
+		reads(t, rec, "the hold is over", "investigating partial_outage")
+	})
+}
+
 func TestAReleaseEndsAHoldAtOnce(t *testing.T) {
 	news(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, _ *statusPage) {
 		r.say("a", func(i *incident.Incident) { i.Public = incident.PublicWord{HoldUntil: time.Now().Add(24 * time.Hour)} })
