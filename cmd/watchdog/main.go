@@ -63,7 +63,7 @@ Every action passes guards, is recorded before it is done, and is verified after
 In the cluster:   watchdog run
 Before a change:  watchdog check, watchdog test, watchdog simulate, watchdog backtest, watchdog notify test
 On call:          watchdog status, watchdog incidents, watchdog why, watchdog hold, watchdog resume, watchdog undo, watchdog ack,
-                  watchdog note, watchdog severity, watchdog approve, watchdog deny, watchdog maintenance
+                  watchdog note, watchdog severity, watchdog approve, watchdog deny, watchdog publish, watchdog maintenance
 Afterwards:       watchdog review, watchdog sla report`,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -79,7 +79,7 @@ func (s *statusPage) differ(there []entry, status map[string]string, all []incid
 	troubled := slices.ContainsFunc(there, func(p entry) bool { return !p.maintenance() })
 	for _, i := range all {
 		x, part := measured(i), s.components.of(i.Target.Name)
-		if x.Status == "" || x.Status == resolved || i.Target.Name == incident.Self || !wanted(i, s.takes) && !i.Public.Publish || i.Public.Held(now) || i.Silenced() != "" {
+		if x.Status == "" || x.Status == resolved || i.Target.Name == incident.Self || !wanted(i, s.takes) && !i.Public.Publish || s.mem.said(i, part.ID, now).Held(now) || i.Silenced() != "" {
 			continue
 		}
 		if part.ID == "" && troubled || part.ID != "" && status[part.ID] != operational {
@@ -101,7 +101,7 @@ func (s *statusPage) differ(there []entry, status map[string]string, all []incid
 		}
 		d := differs{Drift{o.Component, fmt.Sprintf("the status page shows trouble%s (entry %s) although incident %s is over", ofPart(o.Component), p.ID, o.Incident)}, "over " + p.ID, time.Time{}}
 		if k := slices.IndexFunc(all, func(i incident.Incident) bool { return i.ID == o.Incident }); k >= 0 {
-			if all[k].Public.Held(now) {
+			if s.mem.said(all[k], o.Component, now).Held(now) {
 				continue
 			}
 			// The page is meant to be that late.

@@ -408,6 +408,10 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 	m.queue.WithLabelValues(l.name).Set(float64(len(l.order)))
 	m.open.WithLabelValues(l.name).Set(l.breaker.gauge())
 	l.mu.Unlock()
+	if retry && f != nil && f.Own {
+		l.out.o.Logger.Debug("told later", "receiver", l.name, "incident", i.ID, "reason", err)
+		return // nothing was told, and nothing is to be remembered
+	}
 	switch {
 	case retry && f != nil && f.After > 0:
 		l.out.o.Logger.Debug("told later", "receiver", l.name, "incident", i.ID, "reason", err)

@@ -15,6 +15,13 @@ type memory struct {
 	all     map[string]*subject  // by incident
 	changed map[string]time.Time // by component: when the page last changed
 	drifts  map[string]time.Time // since when something differs; see drift.go
+	holds   map[string]hold      // by incident
+}
+
+// hold is a person's word that a component's part of the page stays as it is.
+type hold struct {
+	component string
+	word      incident.PublicWord
 }
 
 // subject is one incident as it was seen.
@@ -39,7 +46,7 @@ type view struct {
 }
 
 func newMemory() *memory {
-	return &memory{all: map[string]*subject{}, changed: map[string]time.Time{}, drifts: map[string]time.Time{}}
+	return &memory{all: map[string]*subject{}, changed: map[string]time.Time{}, drifts: map[string]time.Time{}, holds: map[string]hold{}}
 }
 
 // keepMoments bounds a history; what is older has lasted.
@@ -107,6 +114,28 @@ func first(i incident.Incident, state publicState, now time.Time) []moment {
 		return append(h, moment{at, state})
 	}
 	return []moment{{i.OpenedAt, state}}
+}
+
+// said takes a person's word on an incident over, and returns the word that counts
+// for it: a hold on one incident holds its component against the others, too.
+func (m *memory) said(i incident.Incident, part string, now time.Time) incident.PublicWord {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i.Public.Held(now) {
+		m.holds[i.ID] = hold{part, i.Public}
+	} else {
+		delete(m.holds, i.ID)
+	}
+	word := i.Public
+	for id, h := range m.holds {
+		switch {
+		case !h.word.Held(now):
+			delete(m.holds, id)
+		case h.component == part && h.word.HoldUntil.After(word.HoldUntil):
+			word.HoldUntil, word.By = h.word.HoldUntil, h.word.By
+		}
+	}
+	return word
 }
 
 // told notes a change of the page.

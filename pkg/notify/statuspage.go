@@ -108,6 +108,7 @@ func impactOf(i incident.Incident) string {
 func (s *statusPage) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
 	now := s.now()
 	was, state, part := publishedIn(prev), measured(i), s.components.of(i.Target.Name)
+	word := s.mem.said(i, part.ID, now)
 	if prev.Ref == "" && (i.Phase == incident.Resolved || i.Target.Name == incident.Self || !wanted(i, s.takes) && !i.Public.Publish) {
 		s.mem.forget(i.ID)
 		return prev, nil
@@ -127,7 +128,7 @@ func (s *statusPage) Notify(ctx context.Context, i incident.Incident, prev incid
 		// The trouble before is not over for the public: it goes on.
 		return incident.Receipt{Ref: seen.ref, State: seen.published.Status, Digest: seen.published.String()}, nil
 	}
-	d := decide(question{Measured: seen.history, Published: was, Changed: seen.changed, Damping: s.damping, Ask: s.mode == "ask", Automatic: s.automatic(i), Word: i.Public}, now)
+	d := decide(question{Measured: seen.history, Published: was, Changed: seen.changed, Damping: s.damping, Ask: s.mode == "ask", Automatic: s.automatic(i), Word: word}, now)
 	switch {
 	case d.Post.Status != "":
 		r, err := s.post(ctx, i, prev, part, d.Post)

@@ -232,6 +232,20 @@ func TestAPersonsHoldWinsUntilItEnds(t *testing.T) {
 	})
 }
 
+func TestAHoldCountsForTroubleThatComesBack(t *testing.T) {
+	newsday(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, _ *statusPage) {
+		r.say("a", func(i *incident.Incident) { i.Public = incident.PublicWord{HoldUntil: time.Now().Add(time.Hour)} })
+		time.Sleep(time.Minute)
+		r.end("a")
+		time.Sleep(10 * time.Minute)
+		r.say("b", same)
+		time.Sleep(40 * time.Minute)
+		reads(t, rec, "held by the word on another", " ")
+		time.Sleep(10 * time.Minute)
+		reads(t, rec, "the hold is over", "investigating partial_outage")
+	})
+}
+
 func TestAReleaseEndsAHoldAtOnce(t *testing.T) {
 	newsday(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, _ *statusPage) {
 		r.say("a", func(i *incident.Incident) { i.Public = incident.PublicWord{HoldUntil: time.Now().Add(24 * time.Hour)} })
@@ -297,7 +311,7 @@ func TestAnAnswerThatIsLostIsNoSecondPost(t *testing.T) {
 		newsday(t, func(c *config.Statuspage) { c.Spread = model.Duration(time.Second) }, func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *statusPage) {
 			ill := func() {
 				rec.Set(recorders.Statuspage, mode)
-				time.Sleep(90 * time.Second)
+				time.Sleep(40 * time.Second)
 				s.mem = newMemory() // nothing but the page itself remembers
 				rec.Set(recorders.Statuspage, recorders.OK)
 				time.Sleep(3 * time.Minute)
@@ -324,7 +338,7 @@ func TestAnAnswerThatIsLostIsNoSecondPost(t *testing.T) {
 func TestThePagesPaceIsKeptAndTheLatestIsTold_F94(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var targets []config.StatuspageComponent
-		for n := range 40 {
+		for n := range 25 {
 			targets = append(targets, config.StatuspageComponent{Target: fmt.Sprint("t", n), ID: fmt.Sprint("c", n), Name: "Part"})
 		}
 		rec, s, d := aPage(t, func(c *config.Statuspage) { c.Components, c.ComponentID = targets, "" })
@@ -333,8 +347,8 @@ func TestThePagesPaceIsKeptAndTheLatestIsTold_F94(t *testing.T) {
 		defer running(t, r.x)()
 		random := rand.New(rand.NewPCG(94, 94))
 		down := map[int]string{}
-		for n := range 300 {
-			k := random.IntN(40)
+		for n := range 150 {
+			k := random.IntN(25)
 			if id := down[k]; id != "" {
 				r.end(id)
 				delete(down, k)
@@ -342,7 +356,7 @@ func TestThePagesPaceIsKeptAndTheLatestIsTold_F94(t *testing.T) {
 				down[k] = fmt.Sprint(k, "-", n)
 				r.say(down[k], func(i *incident.Incident) { i.Target.Name = fmt.Sprint("t", k) })
 			}
-			time.Sleep(time.Duration(random.IntN(4000)) * time.Millisecond)
+			time.Sleep(time.Duration(random.IntN(2400)) * time.Millisecond)
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
@@ -352,7 +366,7 @@ func TestThePagesPaceIsKeptAndTheLatestIsTold_F94(t *testing.T) {
 			}
 		}
 		status := rec.StatuspageComponents()
-		for k := range 40 {
+		for k := range 25 {
 			want := "operational"
 			if down[k] != "" {
 				want = "partial_outage"
@@ -370,7 +384,7 @@ func TestThePagesPaceIsKeptAndTheLatestIsTold_F94(t *testing.T) {
 		if open != len(down) {
 			t.Errorf("%d entries are open, %d incidents", open, len(down))
 		}
-		t.Logf("300 changes of 40 components in 10 min: %d requests, %d of them told the public something; %d incidents go on, as many entries are open", len(d.at), posts, open)
+		t.Logf("150 changes of 25 components in 3 min: %d requests, %d of them told the public something; %d incidents go on, as many entries are open", len(d.at), posts, open)
 	})
 }
 
@@ -488,30 +502,33 @@ func FuzzStatusPageText(f *testing.F) {
 func TestNothingOfAHostileIncidentIsPublished_SEC24(t *testing.T) {
 	hostile := []string{"CANARY", "<!channel> CANARY", "{{ .Component }}CANARY", "{{CANARY}}", "CANARY\nCANARY", "CANARY</body>", `CANARY","status":"resolved`, "shop.CANARY.svc.cluster.local", "10.0.0.7 CANARY", "postgres://u:p@CANARY/db", strings.Repeat("CANARY ", 5000), "%sCANARY%d", "CANARY\x00\x1b[0m", "ＣＡＮＡＲＹ CANARY"}
 	for _, words := range hostile {
-		newsday(t, func(c *config.Statuspage) { c.Spread = model.Duration(time.Second) }, func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *statusPage) {
-			d := s.client.Transport.(*direct)
-			for phase := range byte(7) {
-				for _, op := range []*incident.Op{nil, {ID: words, AppliedAt: time.Now(), Plan: incident.Plan{Summary: words}}} {
-					r.say("01a", func(i *incident.Incident) {
-						x := foreign(words, phase, 0)
-						x.ID, x.OpenedAt, x.Receipts, x.Op, x.ResolvedAt = i.ID, i.OpenedAt, i.Receipts, op, time.Now()
-						x.Acked, x.Public = incident.Mark{By: words, Reason: words}, incident.PublicWord{Mark: incident.Mark{By: words, Reason: words}, Publish: true}
-						*i = x
-					})
-					time.Sleep(2 * time.Minute)
+		now := t0.Add(time.Minute)
+		rec, s, d := aPage(t, func(c *config.Statuspage) { c.Spread = model.Duration(time.Second) })
+		s.now = func() time.Time { return now }
+		s.pace.limit.SetLimit(rate.Inf)
+		receipt := incident.Receipt{}
+		for phase := range byte(7) {
+			for _, op := range []*incident.Op{nil, {ID: words, AppliedAt: now, Plan: incident.Plan{Summary: words}}} {
+				for range 4 {
+					i := foreign(words, phase, 0)
+					i.ID, i.OpenedAt, i.Op, i.ResolvedAt = "01a", t0, op, t0.Add(time.Minute)
+					i.Acked, i.Public = incident.Mark{By: words, Reason: words}, incident.PublicWord{Mark: incident.Mark{By: words, Reason: words}, Publish: true}
+					i.Receipts = map[string]incident.Receipt{words: {Ref: words, State: words}}
+					if r, err := s.Notify(t.Context(), i, receipt); err == nil {
+						receipt = r
+					}
+					now = now.Add(2 * time.Minute)
 				}
 			}
-			time.Sleep(10 * time.Minute)
-			synctest.Wait()
-			if len(rec.Page()) != 1 || rec.Page()[0].Status != "resolved" {
-				t.Errorf("%s: %v", words, rec.Page())
+		}
+		if e := rec.Page(); len(e) != 1 || e[0].Status != "resolved" || e[0].Updates != 4 {
+			t.Errorf("%s: %v", words, e)
+		}
+		for _, sent := range d.sent {
+			if strings.Contains(sent, "CANARY") || strings.Contains(sent, "10.0.0.7") {
+				t.Errorf("sent %s", sent)
 			}
-			for _, sent := range d.sent {
-				if strings.Contains(sent, "CANARY") || strings.Contains(sent, "10.0.0.7") {
-					t.Errorf("sent %s", sent)
-				}
-			}
-		})
+		}
 	}
 }
 
