@@ -34,10 +34,12 @@ import (
 	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/hear"
 	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/people"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/web"
@@ -83,6 +85,9 @@ type App struct {
 	cutOff   *engine.CutOff
 	metrics  *metrics
 	whole    world
+	desk     *people.Desk
+	access   *kube.Access
+	slack    *hear.Slack
 
 	reloading sync.Mutex
 	built     atomic.Pointer[built]
@@ -186,6 +191,9 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		Policy:   incident.DefaultPolicy(),
 		Unfit:    unfit,
 	})
+	if err := a.openDesk(); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 
@@ -215,6 +223,7 @@ func (a *App) run(ctx context.Context) error {
 	g.Go(func() error { a.keepState(ctx); return nil })
 	g.Go(func() error { return a.outbox.Run(ctx) })
 	g.Go(func() error { a.silences.Run(ctx); return nil })
+	g.Go(func() error { return a.slack.Run(ctx) })
 	g.Go(func() error {
 		a.silences.Await(ctx, firstSilences)
 		return a.lead(ctx)
@@ -317,7 +326,7 @@ func Firing(open []incident.Incident) []rules.Alert {
 
 func (a *App) pages() web.Options {
 	return web.Options{
-		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(), Rules: a.ruleGroups,
+		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(), Rules: a.ruleGroups, Words: a.ears(),
 		PromQL: &web.PromQL{Engine: rules.NewEngine(rules.LocalOptions{}), Queryable: a.samples, Parser: rules.NewParser(), Now: a.clock.Now, Version: version.Version},
 		Ready: func() error {
 			if a.leader.Load() == nil {

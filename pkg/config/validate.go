@@ -492,6 +492,7 @@ func (v *validator) receivers(c *Config) {
 			v.fail(a.key("slack").key("channel"), "a channel is required: \"#incidents\"")
 		}
 	}
+	v.words(a, c.Receivers)
 	v.webhooks(a.key("webhooks"), c.Receivers.Webhooks, told)
 	v.fallbacks(a.key("webhooks"), c.Receivers)
 	if s := c.Receivers.Statuspage; s != nil {
