@@ -226,7 +226,7 @@ func (s *Slack) say(ctx context.Context, set *SlackSettings, c click) string {
 	if !known {
 		// Their id is no name: it is on record as what it is.
 		w.By = "slack user " + c.user
-		return s.o.Desk.Refuse(w, fmt.Sprintf("Slack user %s is nobody that watchdog knows (receivers.slack.interaction.users)", c.user)).Error()
+		return "Refused: " + s.o.Desk.Refuse(w, fmt.Sprintf("Slack user %s is nobody that watchdog knows (receivers.slack.interaction.users)", c.user)).Error()
 	}
 	var text string
 	var err error
