@@ -28,8 +28,8 @@ type Click struct {
 	ID      string // action_ts; another one for another press
 }
 
-// payload is the interaction as Slack sends it, without what nobody here reads.
-func (c Click) payload() []byte {
+// Payload is the interaction as Slack sends it, without what nobody here reads.
+func (c Click) Payload() []byte {
 	b, err := json.Marshal(map[string]any{
 		"type": "block_actions", "api_app_id": "A0WATCHDOG", "team": map[string]string{"id": "T0SHOP", "domain": "shop"},
 		"user":      map[string]string{"id": c.User, "username": "root", "name": "root", "team_id": "T0SHOP"},
@@ -45,7 +45,7 @@ func (c Click) payload() []byte {
 
 // Request is the click as Slack posts it, signed at a moment.
 func (c Click) Request(ctx context.Context, to, secret string, at time.Time) (*http.Request, error) {
-	body := url.Values{"payload": {string(c.payload())}}.Encode()
+	body := url.Values{"payload": {string(c.Payload())}}.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -193,7 +193,7 @@ func (r *Recorder) ClickBySocket(ctx context.Context, c Click) error {
 		}
 		r.mu.Lock()
 		id := r.id("envelope-")
-		envelope, err := json.Marshal(map[string]any{"envelope_id": id, "type": "interactive", "accepts_response_payload": true, "payload": json.RawMessage(c.payload())})
+		envelope, err := json.Marshal(map[string]any{"envelope_id": id, "type": "interactive", "accepts_response_payload": true, "payload": json.RawMessage(c.Payload())})
 		if err == nil {
 			err = s.conn.WriteMessage(websocket.TextMessage, bytes.TrimSpace(envelope))
 		}
