@@ -139,6 +139,8 @@ func answer(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word,
 		return s, "", refuse("not %s: the request ended at %s", verb, r.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
 	case w.Verb == Approve && w.By == r.By:
 		return s, "", refuse("not approved: %s asked for this, and somebody else has to approve it", w.By)
+	case w.Verb == Approve && r.Quorum > 1 && strings.HasPrefix(w.By, "system:serviceaccount:"):
+		return s, "", refuse("not approved: %d people must say yes, and %s is a program", r.Quorum, w.By)
 	case w.Verb == Approve && said && had.Plan == r.Plan.Hash:
 		return s, "", refuse("%s approved this at %s; that counts once", w.By, had.At.UTC().Format("15:04:05 UTC"))
 	}
