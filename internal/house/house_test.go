@@ -31,16 +31,17 @@ var mayImport = map[string][]string{
 	"pkg/audit":       {"pkg/disk"},
 	"pkg/hints":       {"pkg/disk"},
 	"pkg/remediate":   {"pkg/incident"},
-	"pkg/notify":      {"pkg/incident", "pkg/config", "pkg/disk"},
-	"pkg/kube":        {"pkg/incident", "pkg/maintenance", "pkg/remediate"},
+	"pkg/notify":      {"pkg/incident", "pkg/config", "pkg/disk", "pkg/people"},
+	"pkg/kube":        {"pkg/incident", "pkg/people", "pkg/maintenance", "pkg/remediate"},
 	"pkg/engine":      {"pkg/incident", "pkg/remediate", "pkg/audit"},
 	"pkg/review":      {"pkg/incident"},
 	"pkg/people":      {"pkg/incident"},
 	"pkg/web":         {"pkg/incident", "pkg/hints"},
-	"pkg/app":         {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web"},
+	"pkg/app":         {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hear", "pkg/hints", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web"},
 	"cmd/watchdog":    {"pkg/app", "pkg/calendar", "pkg/config", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
 	"pkg/selfwatch":   {},
 	"pkg/maintenance": {},
+	"pkg/hear":        {"pkg/incident", "pkg/people"},
 
 	"pkg/alertmanager": {},
 }

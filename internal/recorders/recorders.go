@@ -42,8 +42,8 @@ type Options struct {
 type Request struct {
 	At       time.Time       `json:"at"`
 	Receiver string          `json:"receiver"` // pagerduty, slack, statuspage, webhook, email
-	Action   string          `json:"action"`   // PagerDuty: trigger, acknowledge, resolve, change; Slack: post, reply, update; Statuspage: the incident's status, or component; e-mail: mail
-	Key      string          `json:"key"`      // dedup key, message timestamp, incident or component id, Message-ID
+	Action   string          `json:"action"`   // PagerDuty: trigger, acknowledge, resolve, change; Slack: post, reply, update, ephemeral; Statuspage: the incident's status, or component; e-mail: mail
+	Key      string          `json:"key"`      // dedup key, message timestamp, the user of an ephemeral message, incident or component id, Message-ID
 	Summary  string          `json:"summary"`
 	Body     json.RawMessage `json:"body"` // as sent; for Slack the fields without the token, as JSON; a mail as one JSON string
 }
@@ -61,6 +61,7 @@ type Recorder struct {
 	served    map[string]time.Time // when a receiver that is limited last took a request
 	news      chan struct{}        // closed by each attempt
 	moded     chan struct{}        // closed by each change of a mode
+	sockets   []*socket
 	nextID    int
 	lastStamp int
 }
@@ -81,6 +82,7 @@ func New(o Options) *Recorder {
 	r.mux.HandleFunc("POST /pagerduty/v2/enqueue", r.pagerDuty)
 	r.mux.HandleFunc("POST /pagerduty/v2/change/enqueue", r.pagerDutyChange)
 	r.mux.HandleFunc("POST /slack/api/{method}", r.slack)
+	r.mux.HandleFunc("GET /slack/socket", r.socket)
 	r.mux.HandleFunc("POST /statuspage/v1/pages/{page}/incidents", r.statuspageIncident)
 	r.mux.HandleFunc("PATCH /statuspage/v1/pages/{page}/incidents/{id}", r.statuspageIncident)
 	r.mux.HandleFunc("PATCH /statuspage/v1/pages/{page}/components/{id}", r.statuspageComponent)

@@ -13,6 +13,10 @@ import (
 // slack is chat.postMessage and chat.update, as a form or as JSON. Slack says no
 // with status 200 and ok=false.
 func (r *Recorder) slack(w http.ResponseWriter, req *http.Request) {
+	if req.PathValue("method") == "apps.connections.open" {
+		r.openSocket(w, req)
+		return
+	}
 	fields, err := slackFields(req)
 	if err != nil {
 		answer(w, http.StatusOK, slackNo("invalid_arguments").body)
@@ -31,12 +35,18 @@ func (r *Recorder) slack(w http.ResponseWriter, req *http.Request) {
 		do = r.slackPost(fields)
 	case "chat.update":
 		do = r.slackUpdate(fields, channel)
+	case "chat.postEphemeral":
+		do = r.slackEphemeral(fields)
 	default:
 		answer(w, http.StatusOK, slackNo("unknown_method").body)
 		return
 	}
 	if fields["channel"] == "" {
 		answer(w, http.StatusOK, slackNo("channel_not_found").body)
+		return
+	}
+	if no := tooLong(fields); no != "" {
+		answer(w, http.StatusOK, slackNo(no).body)
 		return
 	}
 	if fields["text"] == "" && fields["blocks"] == "" && fields["attachments"] == "" {
@@ -75,6 +85,86 @@ func (r *Recorder) slackUpdate(fields map[string]string, channel string) apply {
 		}
 		return nil
 	}
+}
+
+// slackEphemeral is seen by one person, and by nobody later: it has no place among
+// the messages.
+func (r *Recorder) slackEphemeral(fields map[string]string) apply {
+	return func(q *Request) *refusal {
+		q.Action, q.Key = "ephemeral", fields["user"]
+		if fields["user"] == "" {
+			return slackNo("no_user")
+		}
+		return nil
+	}
+}
+
+// tooLong returns why Slack would refuse the blocks, "" if it would not: the limits
+// are those of its reference of Block Kit.
+func tooLong(fields map[string]string) string {
+	if fields["blocks"] == "" {
+		return ""
+	}
+	type object struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
+	var blocks []struct {
+		Type     string            `json:"type"`
+		Text     *object           `json:"text"`
+		Elements []json.RawMessage `json:"elements"`
+	}
+	if json.Unmarshal([]byte(fields["blocks"]), &blocks) != nil {
+		return "invalid_blocks_format"
+	}
+	over := func(s string, n int) bool { return len([]rune(s)) > n || s == "" }
+	bad := len(blocks) > 50
+	for _, b := range blocks {
+		switch b.Type {
+		case "header":
+			bad = bad || b.Text == nil || b.Text.Type != "plain_text" || over(b.Text.Text, 150)
+		case "section":
+			bad = bad || b.Text == nil || over(b.Text.Text, 3000)
+		case "context":
+			bad = bad || len(b.Elements) == 0 || len(b.Elements) > 10
+			for _, e := range b.Elements {
+				var text object
+				bad = bad || json.Unmarshal(e, &text) != nil || over(text.Text, 3000)
+			}
+		case "actions":
+			bad = bad || len(b.Elements) == 0 || len(b.Elements) > 25 || !buttonsFit(b.Elements)
+		}
+	}
+	if bad {
+		return "invalid_blocks"
+	}
+	return ""
+}
+
+func buttonsFit(elements []json.RawMessage) bool {
+	names := map[string]bool{}
+	for _, e := range elements {
+		var b struct {
+			Text struct {
+				Text string `json:"text"`
+			} `json:"text"`
+			ActionID string `json:"action_id"`
+			Value    string `json:"value"`
+			Confirm  *struct {
+				Title, Text, Confirm, Deny struct {
+					Text string `json:"text"`
+				}
+			} `json:"confirm"`
+		}
+		if json.Unmarshal(e, &b) != nil || names[b.ActionID] || b.Text.Text == "" || len([]rune(b.Text.Text)) > 75 || len(b.ActionID) > 255 || len(b.Value) > 2000 {
+			return false
+		}
+		names[b.ActionID] = true
+		if c := b.Confirm; c != nil && (len([]rune(c.Title.Text)) > 100 || len([]rune(c.Text.Text)) > 300 || len([]rune(c.Confirm.Text)) > 30 || len([]rune(c.Deny.Text)) > 30) {
+			return false
+		}
+	}
+	return true
 }
 
 func slackNo(reason string) *refusal {

@@ -91,6 +91,7 @@ func (s Snapshot) SlackMessages() map[string]Incident {
 	replies := map[string]bool{}
 	for _, q := range s.Of(Slack) {
 		switch {
+		case q.Action == "ephemeral":
 		case q.Action == "reply":
 			replies[q.Key] = true
 		case q.Action == "post":

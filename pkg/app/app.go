@@ -34,10 +34,12 @@ import (
 	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/hear"
 	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/people"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/web"
@@ -87,6 +89,9 @@ type App struct {
 	reviews  *reviews
 	metrics  *metrics
 	whole    world
+	desk     *people.Desk
+	access   *kube.Access
+	slack    *hear.Slack
 
 	reloading sync.Mutex
 	built     atomic.Pointer[built]
@@ -198,6 +203,9 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		Unfit:    unfit,
 	})
 	a.tender.incidents, a.tender.save = a.engine.Incidents, store.SaveWindowStatus
+	if err := a.openDesk(); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 
@@ -230,6 +238,7 @@ func (a *App) run(ctx context.Context) error {
 	g.Go(func() error { a.keepWindows(ctx); return nil })
 	g.Go(func() error { a.tendWindows(ctx); return nil })
 	g.Go(func() error { a.watchPage(ctx); return nil })
+	g.Go(func() error { return a.slack.Run(ctx) })
 	g.Go(func() error {
 		a.silences.Await(ctx, firstSilences)
 		a.windows.await(ctx, firstWindows)
@@ -335,7 +344,7 @@ func Firing(open []incident.Incident) []rules.Alert {
 
 func (a *App) pages() web.Options {
 	return web.Options{
-		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(), Rules: a.ruleGroups,
+		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(), Rules: a.ruleGroups, Words: a.ears(),
 		PromQL: &web.PromQL{Engine: rules.NewEngine(rules.LocalOptions{}), Queryable: a.samples, Parser: rules.NewParser(), Now: a.clock.Now, Version: version.Version},
 		Ready: func() error {
 			if a.leader.Load() == nil {

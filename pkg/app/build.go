@@ -26,6 +26,7 @@ type built struct {
 	workloads []kube.Watched
 	notifiers []notify.Notifier
 	setup     *engine.Setup
+	hears     hears
 	targetOf  rules.TargetFunc
 	// alertmanager is whose silences are honoured; nil: nobody's.
 	alertmanager *alertmanager.Client
@@ -61,6 +62,7 @@ func build(cfg *config.Config, a *App) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.hears = newHears(cfg)
 	if a != nil {
 		b.targetOf = b.Target(a.watcher.OwnerOfPod)
 		b.AlertsOf = a.routedAlerts

@@ -289,6 +289,9 @@ func (r *Receivers) setDefaults() {
 		if p.Severities == nil {
 			p.Severities = urgent
 		}
+		if p.Webhook != nil && p.Webhook.Acknowledge == "" {
+			p.Webhook.Acknowledge = "users"
+		}
 	}
 	if s := r.Slack; s != nil {
 		orURL(&s.URL, "https://slack.com/api/")

@@ -45,6 +45,8 @@ type Config struct {
 	Heartbeat *Heartbeat `yaml:"heartbeat,omitempty"`
 	// Canary is the alert by which watchdog tries itself out.
 	Canary Canary `yaml:"canary,omitempty"`
+	// API is watchdog's own HTTP API for people's words; off unless it is here.
+	API *API `yaml:"api,omitempty"`
 	// Contacts are whom to call; every P0 and P1 message carries them.
 	Contacts []Contact `yaml:"contacts,omitempty"`
 	// Links are where to look; every P0 and P1 message carries them.
@@ -441,7 +443,31 @@ type PagerDuty struct {
 	RoutingKeyFile string              `yaml:"routing_key_file"`     // file with the integration key of the service
 	Severities     []incident.Severity `yaml:"severities,omitempty"` // which incidents are paged; default P0, P1; every other severity once a person must act
 	// ChangeEvents tells PagerDuty of each new rollout of a watched Deployment, so that it is shown beside incidents. Nobody is paged.
-	ChangeEvents bool `yaml:"change_events,omitempty"`
+	ChangeEvents bool              `yaml:"change_events,omitempty"`
+	Webhook      *PagerDutyWebhook `yaml:"webhook,omitempty"` // what people say in PagerDuty
+}
+
+// PagerDutyWebhook takes PagerDuty's webhooks (version 3) at /webhook/pagerduty: an acknowledgement there is one here, and notes are
+// taken over. docs/response.md has the steps.
+type PagerDutyWebhook struct {
+	SecretFiles []string `yaml:"secret_files"`    // files with the secret of the subscription; two while it is changed
+	Users       []Person `yaml:"users,omitempty"` // who is who
+	// Acknowledge is who may take an incident on in PagerDuty: users (those listed, with the right to) or anybody whom PagerDuty knows. Default users.
+	Acknowledge string `yaml:"acknowledge,omitempty"`
+}
+
+// Person says who somebody is that Slack or PagerDuty knows by an id. What they may follows from Kubernetes' RBAC: docs/approvals.md.
+type Person struct {
+	ID     string   `yaml:"id"`               // of the user there: U0123ABCD in Slack, PLH1HKV in PagerDuty; never a name
+	User   string   `yaml:"user"`             // name of the user in Kubernetes' RBAC
+	Groups []string `yaml:"groups,omitempty"` // groups in Kubernetes' RBAC
+}
+
+// API lets people acknowledge, approve, deny, hold, grade and comment by HTTP. Callers send a Kubernetes token; RBAC says what they may: docs/api.md.
+type API struct {
+	Control bool `yaml:"control"` // true: it takes words
+	// Audiences are what tokens must be for, one of them; default: whatever the API server takes for itself.
+	Audiences []string `yaml:"audiences,omitempty"`
 }
 
 // Slack posts one message per incident and edits it in place.
@@ -450,6 +476,16 @@ type Slack struct {
 	TokenFile  string              `yaml:"token_file"`           // file with a bot token (xoxb-…) that may write to the channel
 	Channel    string              `yaml:"channel"`              // name or id of the channel
 	Severities []incident.Severity `yaml:"severities,omitempty"` // which incidents it is told of; default P0, P1, P2, P3
+	// Interaction puts buttons on the messages: acknowledge, approve, deny, hold, why.
+	Interaction *SlackInteraction `yaml:"interaction,omitempty"`
+}
+
+// SlackInteraction is how clicks on the buttons come back: by signed requests to /webhook/slack, by Socket Mode, or both. docs/slack.md
+// has the steps.
+type SlackInteraction struct {
+	SigningSecretFile string   `yaml:"signing_secret_file,omitempty"` // file with the app's signing secret: Slack posts clicks to /webhook/slack
+	AppTokenFile      string   `yaml:"app_token_file,omitempty"`      // file with an app-level token (xapp-…): Socket Mode, which needs no way in from outside
+	Users             []Person `yaml:"users"`                         // who is who; everybody else is refused
 }
 
 // Webhook posts an incident to an HTTP service when it opens, when something changes that a person would act on, and when it is over. The

@@ -494,6 +494,7 @@ func (v *validator) receivers(c *Config) {
 			v.fail(a.key("slack").key("channel"), "a channel is required: \"#incidents\"")
 		}
 	}
+	v.words(a, c.Receivers)
 	names := map[string]bool{}
 	v.webhooks(a.key("webhooks"), c.Receivers.Webhooks, names, told)
 	v.emails(a.key("emails"), c.Receivers.Emails, names, told)

@@ -354,6 +354,7 @@ type Receipt struct {
 	Ref    string    `json:"ref,omitempty"`    // the receiver's own id: a Slack timestamp, a Statuspage id
 	Digest string    `json:"digest,omitempty"` // hash of what was last told
 	State  string    `json:"state,omitempty"`  // what it was told: triggered, resolved, …
+	Told   int       `json:"told,omitempty"`   // how many entries of the timeline, of a receiver that tells them one by one
 	At     time.Time `json:"at,omitzero"`
 	Error  string    `json:"error,omitempty"`
 }

@@ -69,6 +69,8 @@ type Mark struct {
 	By     string    `json:"by,omitempty"`
 	Reason string    `json:"reason,omitempty"`
 	At     time.Time `json:"at,omitzero"`
+	// Via is how the word came, if not by command line: slack, pagerduty, api.
+	Via string `json:"via,omitempty"`
 }
 
 // Spent is one op that used budget.

@@ -104,6 +104,9 @@ func (s *step) listen(w Words) {
 // text is who said what.
 func (m Mark) text() string {
 	text := "by " + cmp.Or(m.By, "somebody")
+	if m.Via != "" {
+		text += " (" + m.Via + ")"
+	}
 	if m.Reason != "" {
 		text += ": " + m.Reason
 	}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	appsv1 "k8s.io/client-go/kubernetes/typed/apps/v1"
 	authenticationv1 "k8s.io/client-go/kubernetes/typed/authentication/v1"
+	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	autoscalingv2 "k8s.io/client-go/kubernetes/typed/autoscaling/v2"
 	batchv1 "k8s.io/client-go/kubernetes/typed/batch/v1"
 	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
@@ -47,6 +48,7 @@ type Client struct {
 	discovery   discoveryv1.DiscoveryV1Interface
 	leases      coordinationv1.CoordinationV1Interface
 	identity    authenticationv1.AuthenticationV1Interface
+	access      authorizationv1.AuthorizationV1Interface
 	dynamic     dynamic.Interface
 	watches     watchClients
 	fence       *fence
@@ -128,6 +130,7 @@ func (c *Client) makeRequests(cfg *rest.Config, h *http.Client) error {
 		func() (err error) { c.batch, err = batchv1.NewForConfigAndClient(cfg, h); return err },
 		func() (err error) { c.discovery, err = discoveryv1.NewForConfigAndClient(cfg, h); return err },
 		func() (err error) { c.identity, err = authenticationv1.NewForConfigAndClient(cfg, h); return err },
+		func() (err error) { c.access, err = authorizationv1.NewForConfigAndClient(cfg, h); return err },
 		func() (err error) { c.dynamic, err = dynamic.NewForConfigAndClient(cfg, h); return err },
 	)
 }

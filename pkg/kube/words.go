@@ -2,7 +2,13 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"watchdog.io/watchdog/pkg/incident"
 )
@@ -10,6 +16,27 @@ import (
 // Say writes people's words into the ledger. It is one patch that names nothing
 // else, so two people who speak at once are both heard.
 func (s *Store) Say(ctx context.Context, w incident.Saying) error {
+	return s.mark(ctx, spec(w))
+}
+
+// SayAt is Say on the ledger of one version, or ErrConflict: of two who say that an
+// incident is theirs, the second is told that it is not.
+func (s *Store) SayAt(ctx context.Context, w incident.Saying, version string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": version}, "spec": spec(w)})
+	if err != nil {
+		return fmt.Errorf("encode what the ledger is told: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	_, err = s.resource("ledgers").Patch(ctx, ledgerName, types.MergePatchType, patch, metav1.PatchOptions{})
+	if apierrors.IsConflict(err) {
+		return fmt.Errorf("patch ledgers %s/%s: %w", s.namespace, ledgerName, ErrConflict)
+	}
+	return explain(s.request("patch", "ledgers", ledgerName), err)
+}
+
+// spec is the part of the ledger's spec that the words are.
+func spec(w incident.Saying) map[string]any {
 	parts := map[string]map[string]any{"acked": {}, "graded": {}, "notes": {}, "approved": {}}
 	for _, id := range w.Gone.Incidents {
 		parts["acked"][id], parts["graded"][id], parts["notes"][id] = nil, nil, nil
@@ -29,13 +56,13 @@ func (s *Store) Say(ctx context.Context, w incident.Saying) error {
 	for op, a := range w.Approved {
 		parts["approved"][op] = a
 	}
-	spec := map[string]any{}
+	all := map[string]any{}
 	for name, p := range parts {
 		if len(p) > 0 {
-			spec[name] = p
+			all[name] = p
 		}
 	}
-	return s.mark(ctx, spec)
+	return all
 }
 
 // Publish writes a person's word on what the public reads of an incident. Every

@@ -143,7 +143,7 @@ func (l *letter) data(i incident.Incident, limit int) mailData {
 	for _, a := range actions(i) {
 		d.Did = append(d.Did, text(a))
 	}
-	lines := i.Timeline[max(0, len(i.Timeline)-timelineLines):]
+	lines := i.Timeline[max(0, len(i.Timeline)-mailLines):]
 	if limit <= maxTextShort {
 		d.Did, lines = d.Did[max(0, len(d.Did)-2):], lines[max(0, len(lines)-2):]
 		d.Note = "This mail is shortened: the mail server refused it for its size."
@@ -255,6 +255,9 @@ func clean(kv template.KV) {
 		kv[k] = visible(v)
 	}
 }
+
+// mailLines is how much of the timeline a mail shows.
+const mailLines = 8
 
 // visible takes out of foreign text what breaks a line or turns its direction.
 func visible(s string) string {

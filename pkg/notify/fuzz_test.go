@@ -38,19 +38,16 @@ func FuzzSlackText(f *testing.F) {
 	f.Add("error rate 31% > 5%", byte(0), byte(0))
 	f.Add("<!channel> <https://evil.test|the runbook> @here &lt;!here&gt;", byte(5), byte(1))
 	f.Fuzz(func(t *testing.T, text string, phase, severity byte) {
-		line, body := slackText(foreign(text, phase, severity), about{})
-		if n := utf8.RuneCountInString(body); n > 3000 {
-			t.Fatalf("a body of %d characters", n)
+		i := foreign(text, phase, severity)
+		if severity&16 != 0 {
+			i.Asked = &incident.Request{Op: text, Plan: incident.Plan{Summary: text, Hash: text, Field: text, Before: text, After: text, Object: incident.Object{Resource: text, Namespace: text, Name: text}}, Quorum: 2, Why: text}
 		}
-		if n := utf8.RuneCountInString(line); n > 300 || strings.ContainsAny(line, "\r\n") {
-			t.Fatalf("a line of %d characters: %q", n, line)
-		}
-		if n := strings.Count(body, "\n"); n > 20 {
-			t.Fatalf("%d lines: %q", n, body)
-		}
-		for _, s := range []string{line, body} {
-			if strings.ContainsAny(s, "<>") || mention.MatchString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' || r == 0x7f }) {
+		for _, s := range slackShown(t, i) {
+			if s == "" || strings.ContainsAny(s, "<>") || mention.MatchString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' || r == 0x7f }) {
 				t.Fatalf("markup from elsewhere: %q", s)
+			}
+			if n := strings.Count(s, "\n"); n > 20 {
+				t.Fatalf("%d lines: %q", n, s)
 			}
 			for at := strings.IndexByte(s, '&'); at >= 0; at = strings.IndexByte(s, '&') {
 				s = s[at:]

@@ -11,8 +11,8 @@ func TestAMessageSaysThatItsTargetIsInMaintenance(t *testing.T) {
 	i := incident.Incident{ID: "01a", Severity: incident.P1, Phase: incident.Suppressed, Lead: "errors", Alerts: []incident.Alert{{Rule: "errors", Firing: true}},
 		Maintenance: incident.Maintenance{Window: "in maintenance until 2026-03-01 12:42 UTC, by <alice>: move"},
 		Answers:     []incident.Answer{{Guard: "maintenance", Hold: incident.Suppress, Reason: "in maintenance"}}}
-	_, body := slackText(i, about{})
-	if !strings.Contains(body, "This is in maintenance until 2026-03-01 12:42 UTC, by &lt;alice&gt;: move\n") || !strings.Contains(body, "watchdog keeps its hands off while people work on this") {
+	_, body := slackTexts(i, about{})
+	if !strings.Contains(body, "This is in maintenance until 2026-03-01 12:42 UTC, by &lt;alice&gt;: move") || !strings.Contains(body, "watchdog keeps its hands off while people work on this") {
 		t.Errorf("Slack: %s", body)
 	}
 	details, _ := payload(i, about{}).Details.(map[string]any)

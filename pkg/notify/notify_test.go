@@ -176,14 +176,11 @@ func TestUnconfirmedTroubleIsNotPublished_INV44(t *testing.T) {
 func TestSlackTextMentionsNobody_SEC20(t *testing.T) {
 	i := trouble()
 	i.Alerts[0].Was = "<!channel> @here <http://evil|click> & more\x1b[0m"
-	text, body := slackText(i, about{})
+	text, body := slackTexts(i, about{})
 	for _, bad := range []string{"<!channel>", "@here", "<http", "\x1b"} {
 		if strings.Contains(text+body, bad) {
 			t.Errorf("%q in %q", bad, body)
 		}
-	}
-	if len(body) > 3000 {
-		t.Errorf("%d bytes", len(body))
 	}
 }
 

@@ -333,7 +333,7 @@ func (l *lane) deliver(ctx context.Context, id string) {
 	once, cancel := context.WithTimeout(ctx, attemptTimeout)
 	receipt, err := n.Notify(once, i, prev)
 	cancel()
-	if ctx.Err() != nil && err != nil {
+	if ctx.Err() != nil && err != nil && receipt == prev {
 		return
 	}
 	l.settle(i, prev, receipt, err)
@@ -361,6 +361,7 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 	var f *Failure
 	retry := err != nil && !(errors.As(err, &f) && f.Final)
 	changed := receipt != prev
+	progress := err != nil && changed // some of it was told before the rest failed
 	switch {
 	case retry && f != nil && f.Own:
 		// Unless there is news already.
@@ -368,6 +369,10 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 			l.notFor[i.ID], l.own[i.ID] = time.Now().Add(f.After), true
 		}
 	case retry:
+		if progress {
+			receipt.At = time.Now().UTC().Truncate(time.Millisecond)
+			l.receipts[i.ID] = receipt
+		}
 		l.fails[i.ID]++
 		// News of the incident waits too: the other side asked for quiet.
 		l.notFor[i.ID] = time.Now().Add(pause(f, l.fails[i.ID]))
@@ -387,9 +392,11 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 			l.since[i.ID] = time.Now() // there is news already
 		}
 		if err != nil {
-			receipt.Error, changed = cut(err.Error(), 300), true
-			receipt.Digest = prev.Digest
-			changed = prev.Error != receipt.Error
+			receipt.Error = cut(err.Error(), 300)
+			if !progress {
+				receipt.Digest = prev.Digest
+			}
+			changed = progress || prev.Error != receipt.Error
 		}
 		if changed || err != nil {
 			l.breaker.answered()
@@ -425,7 +432,7 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 		m.sent.WithLabelValues(l.name, "ok").Inc()
 		m.success.WithLabelValues(l.name).SetToCurrentTime()
 	}
-	if !retry && changed {
+	if changed {
 		l.out.o.Delivered(i.ID, l.name, receipt)
 	}
 }

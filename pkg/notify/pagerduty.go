@@ -86,6 +86,10 @@ func (p *pagerDuty) Notify(ctx context.Context, i incident.Incident, prev incide
 	if prev.Digest == d {
 		return prev, nil
 	}
+	if state == "acknowledged" && i.Acked.Via == "pagerduty" {
+		// It is from there: told back, it would be an event again.
+		return incident.Receipt{Ref: i.ID, State: state, Digest: d}, nil
+	}
 	key, err := p.key.read()
 	if err != nil {
 		return prev, err

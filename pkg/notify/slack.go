@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -14,13 +15,18 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// chat keeps one Slack message per incident, edited in place.
+// chat keeps one Slack message per incident, edited in place, with the timeline as
+// its thread.
 type chat struct {
 	url     string
 	token   Secret
 	channel string
 	takes   []incident.Severity
 	about   about
+	buttons bool // somebody hears them
+
+	mu        sync.Mutex
+	repliedAt time.Time
 }
 
 var _ Notifier = (*chat)(nil)
@@ -34,7 +40,7 @@ func newSlack(c *config.Slack, about about) (*chat, error) {
 	if !strings.HasSuffix(url, "/") {
 		url += "/"
 	}
-	return &chat{url: url, token: token, channel: c.Channel, takes: c.Severities, about: about}, nil
+	return &chat{url: url, token: token, channel: c.Channel, takes: c.Severities, about: about, buttons: c.Interaction != nil}, nil
 }
 
 func (*chat) Name() string { return "slack" }
@@ -43,90 +49,74 @@ func (s *chat) Notify(ctx context.Context, i incident.Incident, prev incident.Re
 	if !wanted(i, s.takes) && !i.Paged && prev.Ref == "" || i.Phase == incident.Resolved && prev.Ref == "" {
 		return prev, nil
 	}
-	text, body := slackText(i, s.about.of(i))
-	d := digest([]any{text, body})
-	if prev.Digest == d {
+	text, blocks := slackMessage(i, s.about.of(i), s.buttons)
+	d := digest([]any{text, blocks})
+	was := prev
+	if prev.Ref == "" {
+		// The first message says what has happened so far; its thread is what follows.
+		prev.Told = i.Dropped + len(i.Timeline)
+	}
+	thread, told := slackThread(i, prev.Told)
+	if prev.Digest == d && thread == "" {
 		return prev, nil
 	}
 	token, err := s.token.read()
 	if err != nil {
-		return prev, err
+		return was, err
 	}
 	api := slack.New(token, slack.OptionAPIURL(s.url), slack.OptionHTTPClient(httpClient()))
-	// Verbatim: else Slack itself makes links and mentions of what looks like them.
-	section := slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, body, false, true), nil, nil)
-	options := []slack.MsgOption{slack.MsgOptionText(text, false), slack.MsgOptionBlocks(section)}
-	channel, stamp, exists := strings.Cut(prev.Ref, "/")
-	if exists {
-		_, _, _, err = api.UpdateMessageContext(ctx, channel, stamp, options...)
-	} else {
-		channel, stamp, err = api.PostMessageContext(ctx, s.channel, options...)
+	now := prev
+	now.Error = ""
+	if prev.Digest != d {
+		options := []slack.MsgOption{slack.MsgOptionText(text, false), slack.MsgOptionBlocks(blocks...)}
+		channel, stamp, exists := strings.Cut(prev.Ref, "/")
+		if exists {
+			_, _, _, err = api.UpdateMessageContext(ctx, channel, stamp, options...)
+		} else {
+			channel, stamp, err = api.PostMessageContext(ctx, s.channel, options...)
+		}
+		if err != nil {
+			return was, slackError(i, err)
+		}
+		now = incident.Receipt{Ref: channel + "/" + stamp, State: status(i), Digest: d, Told: prev.Told}
 	}
-	if err != nil {
-		return prev, slackError(i, err)
+	// What was told so far is in the receipt, also when the thread has to wait.
+	if thread != "" {
+		if err := s.reply(ctx, api, i, now.Ref, thread); err != nil {
+			return now, err
+		}
 	}
-	return incident.Receipt{Ref: channel + "/" + stamp, State: status(i), Digest: d}, nil
+	now.Told = told
+	return now, nil
 }
 
-// timelineLines is how much of the timeline a message shows.
-const timelineLines = 8
+// replyPause is what Slack asks for between two messages to one channel.
+const replyPause = time.Second
 
-// maxSection is Slack's limit for the text of one block, less a margin.
-const maxSection = 2900
-
-// slackText returns the fallback line and the message. It holds nothing that
-// changes without news, so that a quiet incident is not edited.
-func slackText(i incident.Incident, quick about) (text, body string) {
-	text = escape(headline(i))
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s *%s*\n%s\n", icon(i), text, escape(next(i)))
-	if m := maintained(i); m != "" {
-		fmt.Fprintf(&b, "%s\n", escape(m))
+// reply adds to the thread under a message.
+func (s *chat) reply(ctx context.Context, api *slack.Client, i incident.Incident, ref, text string) error {
+	if wait := s.nextReply(); wait > 0 {
+		return &Failure{Err: fmt.Errorf("the thread of incident %s goes on in a moment: one message per %s", i.ID, replyPause), After: wait, Own: true}
 	}
-	if a := answered(i); a != "" {
-		fmt.Fprintf(&b, "%s\n", escape(a))
+	channel, stamp, _ := strings.Cut(ref, "/")
+	section := slack.NewSectionBlock(markdown(text), nil, nil)
+	if _, _, err := api.PostMessageContext(ctx, channel, slack.MsgOptionTS(stamp), slack.MsgOptionText(cut(strings.ReplaceAll(text, "\n", " "), 300), false), slack.MsgOptionBlocks(section)); err != nil {
+		return slackError(i, err)
 	}
-	if p := i.PublicLine(time.Now()); p != "" {
-		fmt.Fprintf(&b, "%s\n", escape(p))
-	}
-	for _, a := range actions(i) {
-		fmt.Fprintf(&b, "• %s\n", escape(a))
-	}
-	if r := reason(i); r != "" {
-		fmt.Fprintf(&b, "_Why:_ %s\n", escape(cut(r, 400)))
-	}
-	b.WriteString("\n")
-	lines := i.Timeline[max(0, len(i.Timeline)-timelineLines):]
-	for _, e := range lines {
-		fmt.Fprintf(&b, "`%s` %s\n", e.At.UTC().Format(time.TimeOnly), escape(cut(e.What+": "+e.Text, 240)))
-	}
-	fmt.Fprintf(&b, "\n`watchdog why %s`  ·  %s  ·  since %s UTC", escape(i.ID), escape(i.Target.String()), i.OpenedAt.UTC().Format("2006-01-02 15:04:05"))
-	foot := quick.slack()
-	return cut(text, 300), cut(b.String(), maxSection-len([]rune(foot))) + foot
+	return nil
 }
 
-// maxQuick bounds the quick reference within a message.
-const maxQuick = 600
-
-// slack is the quick reference as Slack shows it: whole links only.
-func (a about) slack() string {
-	foot := ""
-	if len(a.contacts) > 0 {
-		foot = "\n" + cut(escape(strings.Join(a.contacts, "  ·  ")), maxQuick)
+// nextReply takes the turn, or says how long to wait for it. What waits grows
+// together into one message meanwhile.
+func (s *chat) nextReply() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if wait := s.repliedAt.Add(replyPause).Sub(now); !s.repliedAt.IsZero() && wait > 0 {
+		return wait
 	}
-	links := ""
-	for _, l := range a.links {
-		sep := "  ·  "
-		if links == "" {
-			sep = "\n"
-		}
-		one := fmt.Sprintf("%s<%s|%s>", sep, escapeURL(l.URL), escape(strings.ReplaceAll(l.Name, "|", "/")))
-		if len(links)+len(one) > maxQuick {
-			break
-		}
-		links += one
-	}
-	return foot + links
+	s.repliedAt = now
+	return 0
 }
 
 func icon(i incident.Incident) string {

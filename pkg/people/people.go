@@ -1,8 +1,9 @@
 // Package people is what a person can say to watchdog about an incident: that it
 // is theirs, yes or no to a plan, how grave it is, and what they found.
 //
-// It owns which word is taken, from whom, and the reason when it is not. It leaves
-// to others how a word arrives (command line, HTTP, Slack, PagerDuty), who the
+// It owns which word is taken, from whom, and the reason when it is not: Weigh
+// decides, and a Desk does what is around it for words that do not come by command
+// line. It leaves to others how a word arrives (HTTP, Slack, PagerDuty), who the
 // person is, and what follows from the word: it is written into the ledger, and
 // the core takes it from there.
 //
@@ -46,16 +47,24 @@ type Word struct {
 	As   string // kind of a note
 	// ID tells a note from others; the same one twice is one note.
 	ID string
-	At time.Time
+	// Op is the request that is answered, if the person saw which one.
+	Op string
+	// Via is how the word came, if not by command line.
+	Via string
+	At  time.Time
 }
 
 // Refused is a word that is not taken. It changes nothing.
-type Refused struct{ Reason string }
+type Refused struct {
+	Reason string
+	// Forbidden: because of who says it, and not because of what.
+	Forbidden bool
+}
 
 // Error returns the reason.
 func (r *Refused) Error() string { return r.Reason }
 
-func refuse(format string, args ...any) error { return &Refused{fmt.Sprintf(format, args...)} }
+func refuse(format string, args ...any) error { return &Refused{Reason: fmt.Sprintf(format, args...)} }
 
 // least is how much of a hash names a plan.
 const least = 6
@@ -78,7 +87,7 @@ func Weigh(all []incident.Incident, l incident.Ledger, w Word) (incident.Saying,
 		return none, "", err
 	}
 	s := incident.Saying{Gone: gone(all, l)}
-	mark := incident.Mark{By: w.By, Reason: w.Reason, At: w.At.UTC().Truncate(time.Second)}
+	mark := incident.Mark{By: w.By, Reason: w.Reason, At: w.At.UTC().Truncate(time.Second), Via: w.Via}
 	switch w.Verb {
 	case Ack:
 		return ack(s, inc, l, mark)
@@ -122,12 +131,16 @@ func answer(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word,
 	switch had, said := l.Approved[r.Op][w.By]; {
 	case w.Verb == Approve && len(plan) < least:
 		return s, "", refuse("not approved: name the plan by at least %d characters of its hash: %.12s", least, r.Plan.Hash)
+	case w.Op != "" && w.Op != r.Op:
+		return s, "", refuse("not %s: that was another request; now it is about plan %.12s: %s", verb, r.Plan.Hash, r.Plan.Summary)
 	case plan != "" && !strings.HasPrefix(r.Plan.Hash, plan):
 		return s, "", refuse("not %s: the plan is %.12s now, and not %.12q: %s", verb, r.Plan.Hash, w.Plan, r.Plan.Summary)
 	case !w.At.Before(r.Until):
 		return s, "", refuse("not %s: the request ended at %s", verb, r.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
 	case w.Verb == Approve && w.By == r.By:
 		return s, "", refuse("not approved: %s asked for this, and somebody else has to approve it", w.By)
+	case w.Verb == Approve && r.Quorum > 1 && strings.HasPrefix(w.By, "system:serviceaccount:"):
+		return s, "", refuse("not approved: %d people must say yes, and %s is a program", r.Quorum, w.By)
 	case w.Verb == Approve && said && had.Plan == r.Plan.Hash:
 		return s, "", refuse("%s approved this at %s; that counts once", w.By, had.At.UTC().Format("15:04:05 UTC"))
 	}

@@ -133,6 +133,9 @@ func TestWhoAskedDoesNotApprove_SEC08(t *testing.T) {
 	if _, _, err := Weigh(all, incident.Ledger{}, Word{Verb: Approve, Incident: "01a1", Plan: hash, By: "alice", At: now}); err == nil || !strings.Contains(err.Error(), "somebody else") {
 		t.Errorf("%v", err)
 	}
+	if _, _, err := Weigh(all, incident.Ledger{}, Word{Verb: Approve, Incident: "01a1", Plan: hash, By: "system:serviceaccount:ci:bot", At: now}); err == nil || !strings.Contains(err.Error(), "is a program") {
+		t.Errorf("a program is one of two people: %v", err)
+	}
 	if _, _, err := Weigh(all, incident.Ledger{}, Word{Verb: Approve, Incident: "01a1", Plan: hash, By: "bob", At: now}); err != nil {
 		t.Error(err)
 	}

@@ -45,6 +45,8 @@ type Options struct {
 	// in the words of Prometheus' API; nil: there are no such pages.
 	PromQL *PromQL
 	Rules  func() []RuleGroup
+	// Words are the pages by which people's words come, by pattern.
+	Words map[string]http.Handler
 	// Profiling serves /debug/pprof.
 	Profiling bool
 }
@@ -102,7 +104,7 @@ func Handler(o Options) http.Handler {
 		fail(w, http.StatusNotFound, fmt.Sprintf("no incident %q", r.PathValue("id")))
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		text(w, http.StatusOK, "watchdog\n\n/metrics\n/-/healthy\n/-/ready\n/-/reload (POST)\n/api/v1/targets\n/api/v1/incidents\n/api/v1/incidents/{id}\n/api/v1/rules\n/api/v1/alerts\n/api/v1/query\n/api/v1/query_range\n/webhook/alertmanager (POST)\n")
+		text(w, http.StatusOK, "watchdog\n\n/metrics\n/-/healthy\n/-/ready\n/-/reload (POST)\n/api/v1/targets\n/api/v1/incidents\n/api/v1/incidents/{id}\n/api/v1/rules\n/api/v1/alerts\n/api/v1/query\n/api/v1/query_range\n/api/v1/openapi.json\n/api/v1/incidents/{id}/{ack,approve,deny,hold,severity,notes} (POST)\n/webhook/alertmanager (POST)\n/webhook/slack (POST)\n/webhook/pagerduty (POST)\n")
 	})
 	if o.PromQL != nil {
 		o.PromQL.register(mux)
@@ -113,6 +115,10 @@ func Handler(o Options) http.Handler {
 	if o.Alertmanager != nil {
 		mux.Handle(AlertmanagerPath, o.Alertmanager)
 	}
+	for pattern, h := range o.Words {
+		mux.Handle(pattern, h)
+	}
+	mux.HandleFunc("GET /api/v1/openapi.json", openAPI)
 	if o.Profiling {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

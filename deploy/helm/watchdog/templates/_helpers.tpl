@@ -119,3 +119,14 @@ README; nothing else is granted.
   verbs: [get, create]
 {{- end }}
 {{- end -}}
+
+{{/* "true" if HTTP callers are asked who they are. */}}
+{{- define "watchdog.control" -}}
+{{- if or .Values.api.control (dig "api" "control" false .Values.config) }}true{{ end -}}
+{{- end -}}
+
+{{/* "true" if people's words come other than by command line, so that it is asked what they may. */}}
+{{- define "watchdog.hears" -}}
+{{- $r := .Values.config.receivers | default dict -}}
+{{- if or (include "watchdog.control" .) (dig "slack" "interaction" "" $r) (dig "pagerduty" "webhook" "" $r) }}true{{ end -}}
+{{- end -}}

@@ -1,0 +1,232 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+
+	"watchdog.io/watchdog/internal/recorders"
+	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/web"
+)
+
+// wordCluster is a cluster in which there is one incident and one ledger, and alice may answer.
+type wordCluster struct {
+	mu      sync.Mutex
+	inc     incident.Incident
+	ledger  []byte
+	version int
+}
+
+func (c *wordCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	body, _ := io.ReadAll(r.Body)
+	w.Header().Set("Content-Type", "application/json")
+	const own = "/apis/watchdog.io/v1alpha1/namespaces/watchdog"
+	switch r.Method + " " + r.URL.Path {
+	case "GET " + own + "/incidents":
+		status, _ := json.Marshal(c.inc)
+		fmt.Fprintf(w, `{"kind":"IncidentList","apiVersion":"watchdog.io/v1alpha1","metadata":{"resourceVersion":"1"},"items":[{"kind":"Incident","apiVersion":"watchdog.io/v1alpha1","metadata":{"name":%q,"resourceVersion":"1"},"spec":{},"status":%s}]}`, c.inc.ID, status)
+	case "PATCH " + own + "/ledgers/watchdog":
+		var p struct {
+			Metadata struct{ ResourceVersion string }
+		}
+		_ = json.Unmarshal(body, &p)
+		if p.Metadata.ResourceVersion != fmt.Sprint(c.version) {
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Conflict","code":409}`)
+			return
+		}
+		c.version++
+		c.ledger, _ = jsonpatch.MergePatch(c.ledger, body)
+		fallthrough
+	case "GET " + own + "/ledgers/watchdog":
+		b, _ := jsonpatch.MergePatch(c.ledger, fmt.Appendf(nil, `{"metadata":{"resourceVersion":"%d"}}`, c.version))
+		_, _ = w.Write(b)
+	case "POST /apis/authorization.k8s.io/v1/namespaces/watchdog/localsubjectaccessreviews":
+		allowed := bytes.Contains(body, []byte("alice@example.com"))
+		fmt.Fprintf(w, `{"kind":"LocalSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":{"allowed":%v}}`, allowed)
+	case "POST /apis/authentication.k8s.io/v1/tokenreviews":
+		fmt.Fprintf(w, `{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","status":{"authenticated":%v,"user":{"username":"alice@example.com"}}}`, bytes.Contains(body, []byte("t-alice")))
+	default:
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`)
+	}
+}
+
+// spec is what people have written.
+func (c *wordCluster) spec(t *testing.T) (spec struct {
+	Acked    map[string]incident.Mark
+	Approved map[string]map[string]incident.Approval
+}) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var o struct{ Spec json.RawMessage }
+	if err := json.Unmarshal(c.ledger, &o); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(o.Spec, &spec); err != nil {
+		t.Fatal(err)
+	}
+	return spec
+}
+
+const wordConfig = `
+targets:
+  - { name: shop, namespace: shop, workload: deployment/shop, probes: [{ health: { url: "http://127.0.0.1:1/" } }] }
+api: { control: true }
+receivers:
+  slack:
+    url: %[1]s/slack/api/
+    token_file: %[2]s
+    channel: "#incidents"
+    interaction:
+      signing_secret_file: %[3]s
+      users:
+        - { id: U0ALICE, user: alice@example.com, groups: [sre] }
+        - { id: U0CAROL, user: carol@example.com }
+`
+
+// From the button on the recorded message to the word in the ledger and the record,
+// on a replica that follows (SEC-07, F-99).
+func TestAButtonOnTheMessageBecomesAWordInTheLedger(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	now := time.Now().UTC()
+	inc := incident.Incident{
+		ID: "01inc", Target: incident.Target{Name: "shop", Namespace: "shop", Kind: "deployment", Workload: "shop"}, Phase: incident.Open, Severity: incident.P1, Lead: "errors", OpenedAt: now, UpdatedAt: now, Paged: true,
+		Asked: &incident.Request{Op: "op1", Until: now.Add(time.Hour), Quorum: 1, Plan: incident.Plan{Action: "rollback", Summary: "roll back shop", Hash: strings.Repeat("3f9a", 8)}},
+	}
+	cluster := &wordCluster{inc: inc, version: 7, ledger: []byte(`{"kind":"Ledger","apiVersion":"watchdog.io/v1alpha1","metadata":{"name":"watchdog"},"spec":{}}`)}
+	api := httptest.NewServer(cluster)
+	defer api.Close()
+	slack := recorders.New(recorders.Options{})
+	there := httptest.NewServer(slack)
+	defer there.Close()
+
+	a, err := newApp(Options{
+		ConfigFile: file("watchdog.yaml", fmt.Sprintf(wordConfig, there.URL, file("token", "xoxb-1"), file("secret", "s3cret"))), DataDir: dir, Namespace: "watchdog", Identity: "w-1",
+		Kubeconfig: file("kubeconfig", fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":%q}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}],"users":[{"name":"c","user":{}}]}`, api.URL)),
+		Logger:     slog.New(slog.DiscardHandler),
+	}, 15*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.log.Close()
+	defer a.intake.Close()
+	cfg, err := config.Load(a.o.ConfigFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.use(cfg); err != nil {
+		t.Fatal(err)
+	}
+	a.client.Fence(t.Context()) // another replica leads
+	watchdog := httptest.NewServer(web.Handler(a.pages()))
+	defer watchdog.Close()
+
+	if _, err := a.built.Load().notifiers[0].Notify(t.Context(), inc, incident.Receipt{}); err != nil {
+		t.Fatal(err)
+	}
+	message := slack.Snapshot().Of(recorders.Slack)[0].Key
+	click := func(user string, verb people.Verb, id string) {
+		t.Helper()
+		c, err := slack.Snapshot().Button(message, people.Button{Verb: verb}.Action())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.User, c.ID = user, id
+		req, err := c.Request(t.Context(), watchdog.URL+"/webhook/slack", "s3cret", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.Body.Close(); resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s by %s: %d", verb, user, resp.StatusCode)
+		}
+	}
+	click("U0CAROL", people.Approve, "1")
+	click("U0EVE", people.Approve, "2")
+	if s := cluster.spec(t); len(s.Approved) != 0 || len(s.Acked) != 0 {
+		t.Fatalf("written for somebody who may not: %+v", s)
+	}
+	click("U0ALICE", people.Approve, "3")
+	s := cluster.spec(t)
+	if yes := s.Approved["op1"]["alice@example.com"]; yes.By != "alice@example.com" || yes.Plan != inc.Asked.Plan.Hash || yes.Denied || yes.Via != "slack" || s.Acked["01inc"].By != "alice@example.com" {
+		t.Errorf("%+v", s)
+	}
+
+	var told []string
+	for _, q := range slack.Snapshot().Of(recorders.Slack) {
+		if q.Action == "ephemeral" {
+			told = append(told, q.Key+" "+q.Summary)
+		}
+	}
+	if len(told) != 3 || !strings.Contains(told[0], "U0CAROL Refused: carol@example.com may not") || !strings.Contains(told[1], "U0EVE Refused: Slack user U0EVE is nobody") || !strings.Contains(told[2], "U0ALICE approved by alice@example.com") {
+		t.Errorf("%q", told)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "audit", "audit.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var record []string
+	for line := range strings.Lines(string(b)) {
+		var r struct {
+			Kind, Actor string
+			Data        struct{ Via, Verb, Outcome string }
+		}
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Kind == "word" {
+			record = append(record, r.Actor+" "+r.Data.Via+" "+r.Data.Verb+" "+r.Data.Outcome)
+		}
+	}
+	if want := []string{"carol@example.com slack approve forbidden", "slack user U0EVE slack approve forbidden", "alice@example.com slack approve taken"}; !slices.Equal(record, want) {
+		t.Errorf("on record: %q", record)
+	}
+
+	// By HTTP it is the same desk: what was said in Slack is known.
+	for token, want := range map[string]int{"t-alice": http.StatusConflict, "t-eve": http.StatusUnauthorized} {
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, watchdog.URL+"/api/v1/incidents/01inc/ack", strings.NewReader(`{}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.Body.Close(); resp.StatusCode != want {
+			t.Errorf("%s: %d, want %d", token, resp.StatusCode, want)
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package config
+
+import (
+	"regexp"
+	"strings"
+)
+
+// words checks how people's words come back from the receivers.
+func (v *validator) words(a at, r Receivers) {
+	if r.Slack != nil && r.Slack.Interaction != nil {
+		here, i := a.key("slack").key("interaction"), r.Slack.Interaction
+		if i.SigningSecretFile == "" && i.AppTokenFile == "" {
+			v.fail(here, "clicks need a way to come back: give signing_secret_file, app_token_file (Socket Mode), or both")
+		}
+		if len(i.Users) == 0 {
+			v.fail(here.key("users"), "nobody is listed, so every click would be refused")
+		}
+		v.persons(here.key("users"), i.Users)
+	}
+	if r.PagerDuty != nil && r.PagerDuty.Webhook != nil {
+		here, w := a.key("pagerduty").key("webhook"), r.PagerDuty.Webhook
+		if len(w.SecretFiles) == 0 {
+			v.fail(here.key("secret_files"), "the file that holds the subscription's secret is required")
+		}
+		for i, f := range w.SecretFiles {
+			v.secret(here.key("secret_files").key(i), f)
+		}
+		if w.Acknowledge != "users" && w.Acknowledge != "anybody" {
+			v.fail(here.key("acknowledge"), "unknown value %q; use users or anybody", w.Acknowledge)
+		}
+		v.persons(here.key("users"), w.Users)
+	}
+}
+
+// personID is the shape of ids at Slack and PagerDuty. A name has another.
+var personID = regexp.MustCompile(`^[A-Z0-9]{5,32}$`)
+
+func (v *validator) persons(a at, all []Person) {
+	ids := map[string]bool{}
+	for i, p := range all {
+		here := a.key(i)
+		switch {
+		case !personID.MatchString(p.ID):
+			v.fail(here.key("id"), "%q is no id of a user; a display name does not say who somebody is: copy the member ID (U0123ABCD)", p.ID)
+		case ids[p.ID]:
+			v.fail(here.key("id"), "%s is there twice", p.ID)
+		}
+		ids[p.ID] = true
+		switch {
+		case p.User == "" || len(p.User) > 253:
+			v.fail(here.key("user"), "the user's name in Kubernetes' RBAC is required, up to 253 characters: alice@example.com")
+		case strings.HasPrefix(p.User, "system:"):
+			v.fail(here.key("user"), "%q is no person; words are people's", p.User)
+		}
+		for k, g := range p.Groups {
+			if g == "" || strings.HasPrefix(g, "system:") {
+				v.fail(here.key("groups").key(k), "%q is a group that the API server itself hands out", g)
+			}
+		}
+	}
+}

@@ -1,0 +1,176 @@
+package hear
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/people"
+)
+
+// APIOptions are the edges of the HTTP API for words.
+type APIOptions struct {
+	Logger *slog.Logger
+	Desk   Desk
+	// Who returns whose bearer token it is; errors for which Unknown says so are the
+	// caller's, all others mean that it cannot be told now.
+	Who     func(ctx context.Context, token string) (people.Person, error)
+	Unknown func(error) bool
+	// On reports whether the API takes words.
+	On func() bool
+}
+
+// api takes words by HTTP.
+type api struct{ o APIOptions }
+
+// API returns the handlers of the API, by pattern.
+func API(o APIOptions) map[string]http.Handler {
+	a := api{o}
+	return map[string]http.Handler{
+		"POST /api/v1/incidents/{id}/ack":      a.word(people.Ack, "reason"),
+		"POST /api/v1/incidents/{id}/approve":  a.word(people.Approve, "plan", "op", "reason"),
+		"POST /api/v1/incidents/{id}/deny":     a.word(people.Deny, "plan", "op", "reason"),
+		"POST /api/v1/incidents/{id}/severity": a.word(people.Grade, "to", "reason"),
+		"POST /api/v1/incidents/{id}/notes":    a.word(people.Note, "text", "as", "id"),
+		"POST /api/v1/incidents/{id}/hold":     a.word(people.Hold, "reason"),
+	}
+}
+
+// said is the body of a request, of which each verb takes some members.
+type said struct {
+	Reason string `json:"reason"`
+	Plan   string `json:"plan"`
+	Op     string `json:"op"`
+	To     string `json:"to"`
+	As     string `json:"as"`
+	Text   string `json:"text"`
+	ID     string `json:"id"`
+}
+
+func (a api) word(verb people.Verb, members ...string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !a.o.On() {
+			fail(w, http.StatusNotFound, "words are not taken here: api.control is not set")
+			return
+		}
+		p, ok := a.who(w, r)
+		if !ok {
+			return
+		}
+		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+			fail(w, http.StatusUnsupportedMediaType, "the Content-Type must be application/json")
+			return
+		}
+		body, err := readBody(w, r, maxBody)
+		switch {
+		case errors.Is(err, errTooLarge):
+			fail(w, http.StatusRequestEntityTooLarge, err.Error())
+			return
+		case err != nil:
+			fail(w, http.StatusBadRequest, "the body ended before its time")
+			return
+		}
+		s, err := parseSaid(body, members)
+		if err != nil {
+			fail(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), wordTime)
+		defer cancel()
+		word := s.word(verb, r.PathValue("id"))
+		if word.ID != "" {
+			word.ID = "api-" + p.Name + "-" + short(word.ID, maxID) // nobody writes over another's note
+		}
+		text, err := a.o.Desk.Hear(ctx, p, word)
+		a.answer(w, text, err)
+	})
+}
+
+// who asks whose token it is. There is no other way to say who one is: not the
+// address, not a certificate of the network.
+func (a api) who(w http.ResponseWriter, r *http.Request) (people.Person, bool) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "bearer") || token == "" || len(token) > maxToken {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		fail(w, http.StatusUnauthorized, "send a Kubernetes token in the header Authorization: Bearer TOKEN")
+		return people.Person{}, false
+	}
+	p, err := a.o.Who(r.Context(), token)
+	switch {
+	case err == nil:
+		return p, true
+	case a.o.Unknown(err):
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+		fail(w, http.StatusUnauthorized, err.Error())
+	default:
+		a.o.Logger.Error("a word was refused because nobody can be asked whose token it is", "err", err)
+		fail(w, http.StatusServiceUnavailable, "the API server cannot be asked whose token this is")
+	}
+	return people.Person{}, false
+}
+
+// maxToken is above what an API server issues.
+const maxToken = 16 << 10
+
+// parseSaid reads a body: one JSON object with no other members, or nothing.
+func parseSaid(body []byte, members []string) (said, error) {
+	var s said
+	if len(bytes.TrimSpace(body)) == 0 {
+		return s, nil
+	}
+	var names map[string]json.RawMessage
+	d := json.NewDecoder(bytes.NewReader(body))
+	if err := d.Decode(&names); err != nil {
+		return s, fmt.Errorf("the body is no JSON object: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return s, errors.New("the body is more than one JSON object")
+	}
+	// encoding/json would take other cases of letters for the same name.
+	fields := map[string]*string{"reason": &s.Reason, "plan": &s.Plan, "op": &s.Op, "to": &s.To, "as": &s.As, "text": &s.Text, "id": &s.ID}
+	taken := map[string]*string{}
+	for _, m := range members {
+		taken[m] = fields[m]
+	}
+	for name, v := range names {
+		f := taken[name]
+		if f == nil {
+			return said{}, fmt.Errorf("%q is no member of this body; it takes %s", short(name, maxID), strings.Join(members, ", "))
+		}
+		if err := json.Unmarshal(v, f); err != nil || string(v) == "null" {
+			return said{}, fmt.Errorf("%q must be a text", name)
+		}
+	}
+	return s, nil
+}
+
+func (s said) word(verb people.Verb, id string) people.Word {
+	w := people.Word{Verb: verb, Incident: id, Reason: s.Reason, Plan: s.Plan, Op: s.Op, To: incident.Severity(strings.ToUpper(s.To)), As: s.As, ID: s.ID, Via: ViaAPI}
+	if verb == people.Note {
+		w.Reason = s.Text
+	}
+	return w
+}
+
+func (a api) answer(w http.ResponseWriter, text string, err error) {
+	no := (*people.Refused)(nil)
+	switch {
+	case err == nil:
+		answer(w, http.StatusOK, map[string]any{"status": "success", "data": map[string]string{"text": text}})
+	case errors.As(err, &no) && no.Forbidden:
+		fail(w, http.StatusForbidden, no.Reason)
+	case errors.As(err, &no):
+		fail(w, http.StatusConflict, no.Reason)
+	default:
+		a.o.Logger.Error("a word did not count", "err", err)
+		fail(w, http.StatusServiceUnavailable, "the word does not count: the API server cannot be asked or told")
+	}
+}

@@ -1,0 +1,94 @@
+// Package hear is how people's words reach watchdog other than by command line: the
+// buttons of its Slack messages, PagerDuty's webhooks, and its own HTTP API.
+//
+// It owns the proof that a request is from whom it says (a signature over its raw
+// body, a token), its freshness, and who the person is by a list that the
+// configuration holds. It leaves to people.Desk what they may and what becomes of
+// the word.
+//
+// Its one rule: a request that proves nothing changes nothing, and is told nothing
+// but that.
+package hear
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"watchdog.io/watchdog/pkg/people"
+)
+
+// Desk is where words are taken: *people.Desk.
+type Desk interface {
+	Hear(ctx context.Context, p people.Person, w people.Word) (string, error)
+	Refuse(w people.Word, why string) error
+	Why(ctx context.Context, id string) (string, error)
+}
+
+// The ways by which words come.
+const (
+	ViaSlack     = "slack"
+	ViaPagerDuty = "pagerduty"
+	ViaAPI       = "api"
+)
+
+// Limits of a request, in bytes; the vendors' are a few KiB.
+const (
+	maxVendorBody = 256 << 10
+	maxBody       = 16 << 10
+	bodyTime      = 5 * time.Second
+	wordTime      = 20 * time.Second
+)
+
+var errTooLarge = errors.New("the body is too large")
+
+// readBody returns the raw body, which is what was signed.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	// A writer without a connection (a test's recorder) has no deadline to set.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return nil, errTooLarge
+	}
+	return b, err
+}
+
+// Secrets returns a function that reads secrets from their files, at each use.
+func Secrets(files ...string) func() ([]string, error) {
+	return func() ([]string, error) {
+		var all []string
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				return nil, fmt.Errorf("secret file: %w", err)
+			}
+			s := strings.TrimSpace(string(b))
+			if s == "" {
+				return nil, fmt.Errorf("secret file %s is empty", f)
+			}
+			all = append(all, s)
+		}
+		return all, nil
+	}
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "2")
+	}
+	w.WriteHeader(status)
+	// The client may be gone, and nobody else would want to know.
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func fail(w http.ResponseWriter, status int, reason string) {
+	answer(w, status, map[string]any{"status": "error", "error": reason})
+}

@@ -1,0 +1,225 @@
+package hear
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"watchdog.io/watchdog/pkg/people"
+)
+
+// PagerDutyPath is where PagerDuty's webhooks (version 3) go.
+const PagerDutyPath = "/webhook/pagerduty"
+
+// PagerDutySettings are what the configuration says of PagerDuty's webhooks.
+type PagerDutySettings struct {
+	// Secrets are those of the webhook subscription, the old and the new one while it
+	// is changed.
+	Secrets func() ([]string, error)
+	// Users are the people by their PagerDuty ids. Anybody lets also people take an
+	// incident on who are not listed: PagerDuty knows them.
+	Users   map[string]people.Person
+	Anybody bool
+}
+
+// PagerDutyOptions are the edges of the ear for PagerDuty.
+type PagerDutyOptions struct {
+	Logger   *slog.Logger
+	Desk     Desk
+	Settings func() *PagerDutySettings // nil: PagerDuty is not heard
+	Now      func() time.Time
+}
+
+// pagerDuty takes webhooks of version 3.
+type pagerDuty struct {
+	o      PagerDutyOptions
+	events *once
+
+	mu     sync.Mutex
+	theirs map[string]string // our incidents by PagerDuty's ids, which a note is under
+}
+
+// PagerDuty returns the handler of PagerDutyPath.
+func PagerDuty(o PagerDutyOptions) http.Handler {
+	return &pagerDuty{o: o, events: newOnce(2*pagerDutyAge, maxSeen), theirs: map[string]string{}}
+}
+
+const (
+	// pagerDutyAge is how old an event may be: PagerDuty tries again for a while.
+	pagerDutyAge = time.Hour
+	pagerDutyOff = 5 * time.Minute // by how much its clock may be ahead
+	maxTheirs    = 1000
+)
+
+// event is the part of a webhook that matters.
+type event struct {
+	Event struct {
+		ID         string    `json:"id"`
+		Type       string    `json:"event_type"`
+		OccurredAt time.Time `json:"occurred_at"`
+		Agent      *agent    `json:"agent"`
+		Data       struct {
+			ID          string `json:"id"`
+			IncidentKey string `json:"incident_key"`
+			Content     string `json:"content"`
+			Incident    struct {
+				ID string `json:"id"`
+			} `json:"incident"`
+		} `json:"data"`
+	} `json:"event"`
+}
+
+// agent is who did it. Its summary is a name that they can change.
+type agent struct {
+	ID      string `json:"id"`
+	Summary string `json:"summary"`
+	Type    string `json:"type"`
+}
+
+// ServeHTTP takes one webhook.
+func (p *pagerDuty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	set := p.o.Settings()
+	if set == nil {
+		fail(w, http.StatusNotFound, "receivers.pagerduty.webhook is not set")
+		return
+	}
+	body, err := readBody(w, r, maxVendorBody)
+	if errors.Is(err, errTooLarge) {
+		fail(w, http.StatusRequestEntityTooLarge, err.Error())
+		return
+	}
+	secrets, e := set.Secrets()
+	if e != nil {
+		p.o.Logger.Error("a webhook of PagerDuty was refused because it cannot be checked", "err", e)
+		fail(w, http.StatusServiceUnavailable, "signatures cannot be checked now; the log says why")
+		return
+	}
+	if err != nil || !signed(secrets, versioned(r.Header.Get("X-PagerDuty-Signature"), "v1="), string(body)) {
+		fail(w, http.StatusUnauthorized, errForged.Error())
+		return
+	}
+	ev, err := parseEvent(body)
+	if err != nil {
+		fail(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	if ev.Event.Type == "pagey.ping" {
+		answer(w, http.StatusOK, map[string]any{"status": "success"})
+		return
+	}
+	now := p.o.Now()
+	if age := now.Sub(ev.Event.OccurredAt); age > pagerDutyAge || age < -pagerDutyOff {
+		fail(w, http.StatusUnauthorized, errForged.Error())
+		return
+	}
+	switch err := p.events.first(ev.Event.ID, now); {
+	case errors.Is(err, errBusy):
+		fail(w, http.StatusServiceUnavailable, err.Error())
+		return
+	case err != nil:
+		fail(w, http.StatusUnauthorized, err.Error())
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), wordTime)
+	defer cancel()
+	text, err := p.hear(ctx, set, ev)
+	no := (*people.Refused)(nil)
+	switch {
+	case err == nil, errors.As(err, &no):
+		// A refusal is final: PagerDuty has nothing to repeat, and switches off what fails.
+		if err != nil {
+			text = err.Error()
+		}
+		answer(w, http.StatusOK, map[string]any{"status": "success", "data": map[string]string{"text": text}})
+	default:
+		p.events.forget(ev.Event.ID)
+		p.o.Logger.Error("a word from PagerDuty did not count; it will send it again", "event", ev.Event.ID, "err", err)
+		fail(w, http.StatusServiceUnavailable, "the cluster could not be asked or told")
+	}
+}
+
+func parseEvent(body []byte) (event, error) {
+	var ev event
+	if err := json.Unmarshal(body, &ev); err != nil {
+		return ev, fmt.Errorf("not a webhook of version 3: %w", err)
+	}
+	e := ev.Event
+	if e.ID == "" || e.Type == "" || len(e.ID) > maxID || len(e.Data.IncidentKey) > maxKey || len(e.Data.ID) > maxID {
+		return ev, errors.New("not a webhook of version 3: event.id and event.event_type are needed")
+	}
+	return ev, nil
+}
+
+// maxKey is PagerDuty's own limit for a dedup key.
+const maxKey = 255
+
+// hear says the word that an event is. Events that are none are taken note of.
+func (p *pagerDuty) hear(ctx context.Context, set *PagerDutySettings, ev event) (string, error) {
+	e := ev.Event
+	key := p.ours(ev)
+	w := people.Word{Incident: key, Via: ViaPagerDuty, ID: "pd-" + e.ID}
+	switch e.Type {
+	case "incident.acknowledged":
+		w.Verb = people.Ack
+	case "incident.resolved":
+		w.Verb, w.Reason = people.Note, "resolved in PagerDuty"
+	case "incident.annotated":
+		w.Verb, w.Reason = people.Note, short(e.Data.Content, 1000)
+	default:
+		return "nothing follows from " + short(e.Type, maxID), nil
+	}
+	if key == "" {
+		return "no incident of watchdog's", nil
+	}
+	if e.Agent == nil || e.Agent.Type != "user_reference" || len(e.Agent.ID) > maxID {
+		// An integration: watchdog's own event comes back as one.
+		return "not said by a person", nil
+	}
+	who, known := set.Users[e.Agent.ID]
+	switch {
+	case known:
+	case set.Anybody && w.Verb == people.Ack:
+		who = people.Person{Stranger: true, Name: "pagerduty: " + short(e.Agent.Summary, 100) + " (" + e.Agent.ID + ")"}
+	default:
+		w.By = "pagerduty user " + e.Agent.ID
+		return "", p.o.Desk.Refuse(w, fmt.Sprintf("PagerDuty user %s is nobody that watchdog knows (receivers.pagerduty.webhook.users)", e.Agent.ID))
+	}
+	return p.o.Desk.Hear(ctx, who, w)
+}
+
+// ours returns the incident that an event is about. Only events of an incident name
+// it by our key; a note names PagerDuty's id, which those before told.
+func (p *pagerDuty) ours(ev event) string {
+	d := ev.Event.Data
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d.IncidentKey == "" {
+		return p.theirs[d.Incident.ID]
+	}
+	if len(p.theirs) >= maxTheirs {
+		clear(p.theirs)
+	}
+	p.theirs[d.ID] = d.IncidentKey
+	return d.IncidentKey
+}
+
+// short cuts a text to n bytes, at the end of a character, without control characters.
+func short(s string, n int) string {
+	text := []byte{}
+	for _, r := range s {
+		if r < ' ' || r == 0x7f {
+			r = ' '
+		}
+		c := string(r)
+		if len(text)+len(c) > n {
+			break
+		}
+		text = append(text, c...)
+	}
+	return string(text)
+}

@@ -1,0 +1,93 @@
+package hear
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+)
+
+// errForged is all that whoever cannot prove themselves is told.
+var errForged = errors.New("the signature, the time or the body is not right, or this came before")
+
+// errBusy says that more came within a short time than can be told apart.
+var errBusy = errors.New("too many requests within a few minutes to tell a repeated one; try again later")
+
+// signed reports whether one of the signatures is that of one of the secrets over
+// the parts. It takes the same time whichever it is, and however much of it fits.
+func signed(secrets, signatures []string, parts ...string) bool {
+	ok := false
+	for _, secret := range secrets {
+		m := hmac.New(sha256.New, []byte(secret))
+		for _, p := range parts {
+			m.Write([]byte(p))
+		}
+		sum := m.Sum(nil)
+		for _, s := range signatures {
+			given, err := hex.DecodeString(s)
+			if err == nil && hmac.Equal(sum, given) {
+				ok = true
+			}
+		}
+	}
+	return ok
+}
+
+// versioned returns what follows the version in each of a header's signatures.
+func versioned(header, version string) []string {
+	var all []string
+	for part := range strings.SplitSeq(header, ",") {
+		if s, ok := strings.CutPrefix(strings.TrimSpace(part), version); ok && len(all) < maxSignatures {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+const maxSignatures = 5
+
+// once remembers what came, for as long as it would be taken. Only what was proved
+// to be genuine is remembered, so strangers cannot fill it.
+type once struct {
+	keep time.Duration
+	most int
+
+	mu   sync.Mutex
+	seen map[string]time.Time
+}
+
+func newOnce(keep time.Duration, most int) *once {
+	return &once{keep: keep, most: most, seen: map[string]time.Time{}}
+}
+
+// first returns nil the first time that it is asked for the key. When it can
+// remember no more it takes nothing, rather than something twice.
+func (o *once) first(key string, now time.Time) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if at, ok := o.seen[key]; ok && now.Sub(at) < o.keep {
+		return errForged
+	}
+	if len(o.seen) >= o.most {
+		for k, at := range o.seen {
+			if now.Sub(at) >= o.keep {
+				delete(o.seen, k)
+			}
+		}
+		if len(o.seen) >= o.most {
+			return errBusy
+		}
+	}
+	o.seen[key] = now
+	return nil
+}
+
+// forget lets the key pass once more: what came could not be worked.
+func (o *once) forget(key string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.seen, key)
+}

@@ -1,0 +1,110 @@
+package hear
+
+import (
+	"context"
+	"io"
+	"log"
+	"net/http"
+	"time"
+
+	"github.com/slack-go/slack"
+	"github.com/slack-go/slack/socketmode"
+)
+
+// socketPoll is how often the settings are looked at, and how long the socket rests
+// after Slack refused it.
+const socketPoll = 5 * time.Second
+
+// Run keeps a socket open while the settings ask for one, until ctx ends. Every
+// replica does: Slack hands each click to one of them, and a click is not lost while
+// the leader changes.
+func (s *Slack) Run(ctx context.Context) error {
+	tick := time.NewTicker(socketPoll)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		if set := s.o.Settings(); set != nil && set.AppToken != nil {
+			s.connect(ctx, set)
+			s.o.Connected(false)
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// connect hears what comes by the socket until it fails for good, the settings
+// change, or ctx ends. What breaks is connected again by the library.
+func (s *Slack) connect(ctx context.Context, set *SlackSettings) {
+	app, err := set.AppToken()
+	if err != nil {
+		s.o.Logger.Error("clicks in Slack are not heard by socket", "err", err)
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	api := slack.New("", slack.OptionAppLevelToken(app[0]), slack.OptionAPIURL(set.URL), slack.OptionHTTPClient(&http.Client{Timeout: wordTime}))
+	client := socketmode.New(api, socketmode.OptionLog(log.New(io.Discard, "", 0)))
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		s.hear(ctx, cancel, client, set)
+	}()
+	err = client.RunContext(ctx)
+	gone := ctx.Err() != nil
+	cancel()
+	<-heard
+	if !gone {
+		s.o.Logger.Error("Slack refuses the socket: is app_token_file an app-level token with connections:write?", "err", err)
+	}
+}
+
+func (s *Slack) hear(ctx context.Context, cancel func(), client *socketmode.Client, set *SlackSettings) {
+	tick := time.NewTicker(socketPoll)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if s.o.Settings() != set {
+				cancel()
+				return
+			}
+		case e := <-client.Events:
+			switch e.Type {
+			case socketmode.EventTypeConnected:
+				s.o.Connected(true)
+			case socketmode.EventTypeConnectionError, socketmode.EventTypeDisconnect:
+				s.o.Connected(false)
+			case socketmode.EventTypeInteractive:
+				s.interact(ctx, client, set, e.Request)
+			case socketmode.EventTypeErrorBadMessage:
+				s.o.Logger.Warn("Slack sent something by the socket that is not understood")
+			}
+		}
+	}
+}
+
+// interact takes one envelope. It is acknowledged once there is room for it: Slack
+// sends another copy otherwise, and people see an error.
+func (s *Slack) interact(ctx context.Context, client *socketmode.Client, set *SlackSettings, r *socketmode.Request) {
+	if r == nil {
+		return
+	}
+	c, ok, err := parseClick(r.Payload)
+	if err != nil {
+		s.o.Logger.Warn("Slack sent a click by the socket that is not understood", "err", err)
+	}
+	if err := client.AckCtx(ctx, r.EnvelopeID, nil); err != nil {
+		return
+	}
+	if err == nil && ok {
+		go func() {
+			if !s.work(ctx, set, c) {
+				s.o.Logger.Warn("a click in Slack was dropped: there are too many at once", "user", c.user, "incident", c.button.Incident)
+			}
+		}()
+	}
+}

@@ -1,0 +1,229 @@
+package hear
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"watchdog.io/watchdog/internal/recorders"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/people"
+)
+
+const (
+	hash   = "3f9a1c77d0e2aaaaaaaaaaaaaaaaaaaa"
+	secret = "8f742231b10e8888abcd99yyyzzz85a5"
+)
+
+var t0 = time.Date(2026, 3, 6, 1, 20, 0, 0, time.UTC)
+
+// stage is a desk over a ledger in memory that is written by compare-and-swap, the
+// three ears before it, and Slack on the other side.
+type stage struct {
+	mu       sync.Mutex
+	now      time.Time
+	all      []incident.Incident
+	ledger   incident.Ledger
+	version  int
+	writes   int
+	holds    []string
+	down     error // what the API server says to everything
+	mayNot   map[string][]string
+	records  []people.Heard
+	counts   map[string]int
+	slack    *Slack
+	set      *SlackSettings
+	pd       *PagerDutySettings
+	recorder *recorders.Recorder
+	server   *httptest.Server // watchdog's
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	s := &stage{now: t0, version: 1, counts: map[string]int{}, recorder: recorders.New(recorders.Options{}), mayNot: map[string][]string{
+		"carol@example.com": {people.RightAnswer, people.RightHold},
+	}}
+	s.all = []incident.Incident{
+		{ID: "01a1", Target: incident.Target{Name: "shop", Namespace: "shop", Kind: "deployment", Workload: "web"}, Phase: incident.Open, Severity: incident.P1, Lead: "errors", OpenedAt: t0,
+			Asked: &incident.Request{Op: "op1", Plan: incident.Plan{Summary: "roll back shop", Hash: hash}, Until: t0.Add(time.Hour), Quorum: 1}, Answers: []incident.Answer{{Guard: "budget", Reason: "0 of 3"}, {Guard: "approval", Hold: incident.Ask, Reason: "nobody has answered"}}},
+		{ID: "01b2", Target: incident.Target{Name: "cart"}, Phase: incident.Resolved, Severity: incident.P2, OpenedAt: t0},
+	}
+	there := httptest.NewServer(s.recorder)
+	t.Cleanup(there.Close)
+	file := func(text string) func() ([]string, error) {
+		f := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(f, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return Secrets(f)
+	}
+	s.set = &SlackSettings{URL: there.URL + "/slack/api/", Token: file("xoxb-1"), SigningSecret: file(secret), Users: map[string]people.Person{
+		"U0ALICE": {Name: "alice@example.com"}, "U0BOB": {Name: "bob@example.com"}, "U0CAROL": {Name: "carol@example.com"},
+	}}
+	s.pd = &PagerDutySettings{Secrets: func() ([]string, error) { return []string{"old", "new"}, nil }, Users: map[string]people.Person{"PALICE": {Name: "alice@example.com"}}}
+	desk := people.NewDesk(people.DeskOptions{Incidents: s.incidents, Ledger: s.read, Say: s.say, Hold: s.hold, May: s.may, Record: s.record, Count: s.count, Now: s.clock})
+	logger := slog.New(slog.DiscardHandler)
+	s.slack = NewSlack(SlackOptions{Logger: logger, Desk: desk, Now: s.clock, Settings: func() *SlackSettings { return s.set }, Connected: func(bool) {}})
+	mux := http.NewServeMux()
+	mux.Handle("POST "+SlackPath, s.slack)
+	mux.Handle("POST "+PagerDutyPath, PagerDuty(PagerDutyOptions{Logger: logger, Desk: desk, Now: s.clock, Settings: func() *PagerDutySettings { return s.pd }}))
+	for pattern, h := range API(APIOptions{Logger: logger, Desk: desk, On: func() bool { return true }, Who: s.who, Unknown: func(err error) bool { return errors.Is(err, errNobody) }}) {
+		mux.Handle(pattern, h)
+	}
+	s.server = httptest.NewServer(mux)
+	t.Cleanup(s.server.Close)
+	return s
+}
+
+func (s *stage) clock() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
+}
+
+// locked is one look or change at a time.
+func (s *stage) locked(f func()) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down != nil {
+		return s.down
+	}
+	f()
+	return nil
+}
+
+func (s *stage) incidents(context.Context) (all []incident.Incident, err error) {
+	err = s.locked(func() { all = slices.Clone(s.all) })
+	return all, err
+}
+
+func (s *stage) read(context.Context) (l incident.Ledger, version string, err error) {
+	err = s.locked(func() {
+		l = s.ledger
+		l.Acked, l.Approved, version = maps.Clone(l.Acked), maps.Clone(l.Approved), strconv.Itoa(s.version)
+	})
+	return l, version, err
+}
+
+func (s *stage) say(_ context.Context, w incident.Saying, version string) (err error) {
+	if e := s.locked(func() {
+		if version != strconv.Itoa(s.version) {
+			err = people.ErrChanged
+			return
+		}
+		s.version++
+		s.writes++
+		l := &s.ledger
+		if l.Acked == nil {
+			l.Acked, l.Approved, l.Notes, l.Graded = map[string]incident.Mark{}, map[string]map[string]incident.Approval{}, map[string]map[string]incident.Note{}, map[string]incident.Grade{}
+		}
+		maps.Copy(l.Acked, w.Acked)
+		maps.Copy(l.Graded, w.Graded)
+		for op, by := range w.Approved {
+			l.Approved[op] = merged(l.Approved[op], by)
+		}
+		for id, n := range w.Notes {
+			l.Notes[id] = merged(l.Notes[id], n)
+		}
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
+func merged[V any](a, b map[string]V) map[string]V {
+	m := map[string]V{}
+	maps.Copy(m, a)
+	maps.Copy(m, b)
+	return m
+}
+
+func (s *stage) hold(_ context.Context, t incident.Target, reason, by string) error {
+	return s.locked(func() { s.holds = append(s.holds, t.String()+" by "+by+": "+reason) })
+}
+
+func (s *stage) may(_ context.Context, p people.Person, right string) (err error) {
+	if e := s.locked(func() {
+		if slices.Contains(s.mayNot[p.Name], right) {
+			err = &people.Refused{Reason: p.Name + " may not update incidents/" + right, Forbidden: true}
+		}
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
+func (s *stage) record(h people.Heard) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.records = append(s.records, h)
+	return nil
+}
+
+func (s *stage) count(via string, verb people.Verb, outcome string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts[via+" "+string(verb)+" "+outcome]++
+}
+
+var errNobody = errors.New("nobody's token")
+
+func (s *stage) who(_ context.Context, token string) (p people.Person, err error) {
+	if e := s.locked(func() {
+		name, ok := strings.CutPrefix(token, "token-of-")
+		if p.Name = name + "@example.com"; !ok {
+			err = errNobody
+		}
+	}); e != nil {
+		return p, e
+	}
+	return p, err
+}
+
+// press is a click of somebody on a button as notify makes them.
+func press(user string, verb people.Verb, id string) recorders.Click {
+	b := people.Button{Verb: verb, Incident: "01a1", Op: "op1", Plan: hash}
+	return recorders.Click{User: user, Action: b.Action(), Value: b.Value(), Channel: "C01234567", Message: "1.000001", ID: id}
+}
+
+// click posts it, signed, and returns the status.
+func (s *stage) click(t *testing.T, c recorders.Click) int {
+	t.Helper()
+	req, err := c.Request(t.Context(), s.server.URL+SlackPath, secret, s.clock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return send(t, req)
+}
+
+func send(t *testing.T, req *http.Request) int {
+	t.Helper()
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
+// told is what a user was told, in order, each by its beginning.
+func (s *stage) told(user string) []string {
+	var all []string
+	for _, q := range s.recorder.Snapshot().Of(recorders.Slack) {
+		if q.Action == "ephemeral" && q.Key == user {
+			all = append(all, q.Summary)
+		}
+	}
+	return all
+}

@@ -1,0 +1,136 @@
+package kube
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	authentication "k8s.io/api/authentication/v1"
+	authorization "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"watchdog.io/watchdog/pkg/people"
+)
+
+// ErrUnknown says that a token is nobody's.
+var ErrUnknown = errors.New("the API server does not know this token")
+
+// Access asks the API server who somebody is and what they may. What it answered
+// is believed for a moment: a yes for up to 10 s, a no for 1 s (SEC-03). That
+// nobody could be asked is never an answer.
+type Access struct {
+	c         *Client
+	namespace string
+	now       func() time.Time
+
+	mu      sync.Mutex
+	persons map[[sha256.Size]byte]known[people.Person]
+	rights  map[string]known[string]
+}
+
+// known is an answer of the API server's.
+type known[T any] struct {
+	what  T
+	no    error
+	until time.Time
+}
+
+const (
+	believeYes = 10 * time.Second
+	believeNo  = time.Second
+	maxKnown   = 1000 // answers of each kind that are kept
+)
+
+// NewAccess returns the access to watchdog's virtual resources in its namespace.
+func NewAccess(c *Client, namespace string, now func() time.Time) *Access {
+	return &Access{c: c, namespace: namespace, now: now, persons: map[[sha256.Size]byte]known[people.Person]{}, rights: map[string]known[string]{}}
+}
+
+// Who returns whose token it is, or ErrUnknown. The token must be for one of the
+// audiences; with none, for the API server itself. Any other error means that it
+// cannot be told now.
+func (a *Access) Who(ctx context.Context, token string, audiences []string) (people.Person, error) {
+	key := sha256.Sum256(fmt.Appendf(nil, "%q %q", audiences, token))
+	if k, ok := recall(a, a.persons, key); ok {
+		return k.what, k.no
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	r, err := a.c.identity.TokenReviews().Create(ctx, &authentication.TokenReview{Spec: authentication.TokenReviewSpec{Token: token, Audiences: audiences}}, metav1.CreateOptions{})
+	if err != nil {
+		return people.Person{}, explain(request{"create", "tokenreviews.authentication.k8s.io", "", ""}, err)
+	}
+	k := known[people.Person]{}
+	switch s := r.Status; {
+	case !s.Authenticated || s.User.Username == "":
+		k.no = ErrUnknown
+	case len(audiences) > 0 && !slices.ContainsFunc(s.Audiences, func(x string) bool { return slices.Contains(audiences, x) }):
+		// An authenticator that knows nothing of audiences answers without any.
+		k.no = fmt.Errorf("%w for the audience %s", ErrUnknown, strings.Join(audiences, ", "))
+	default:
+		k.what = people.Person{Name: s.User.Username, UID: s.User.UID, Groups: s.User.Groups, Extra: map[string][]string{}}
+		for name, v := range s.User.Extra {
+			k.what.Extra[name] = v
+		}
+	}
+	remember(a, a.persons, key, k)
+	return k.what, k.no
+}
+
+// May returns nil if the person may update the sub-resource of incidents in
+// watchdog's namespace, *people.Refused if not, and another error if that cannot
+// be told now.
+func (a *Access) May(ctx context.Context, p people.Person, right string) error {
+	key := fmt.Sprintf("%q %q %q %q %q", right, p.Name, p.UID, p.Groups, p.Extra)
+	if k, ok := recall(a, a.rights, key); ok {
+		return k.no
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	extra := map[string]authorization.ExtraValue{}
+	for name, v := range p.Extra {
+		extra[name] = v
+	}
+	review := &authorization.LocalSubjectAccessReview{
+		ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace},
+		Spec: authorization.SubjectAccessReviewSpec{
+			User: p.Name, UID: p.UID, Groups: p.Groups, Extra: extra,
+			ResourceAttributes: &authorization.ResourceAttributes{Namespace: a.namespace, Verb: "update", Group: group, Resource: "incidents", Subresource: right},
+		},
+	}
+	r, err := a.c.access.LocalSubjectAccessReviews(a.namespace).Create(ctx, review, metav1.CreateOptions{})
+	if err != nil {
+		return explain(request{"create", "localsubjectaccessreviews.authorization.k8s.io", a.namespace, ""}, err)
+	}
+	k := known[string]{}
+	if !r.Status.Allowed || r.Status.Denied {
+		k.no = &people.Refused{Forbidden: true, Reason: fmt.Sprintf("%s may not: it takes the verb update on incidents/%s of the group %s in namespace %s (a Role as in docs/approvals.md)", p.Name, right, group, a.namespace)}
+	}
+	remember(a, a.rights, key, k)
+	return k.no
+}
+
+func recall[K comparable, T any](a *Access, m map[K]known[T], key K) (known[T], bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	k, ok := m[key]
+	return k, ok && a.now().Before(k.until)
+}
+
+func remember[K comparable, T any](a *Access, m map[K]known[T], key K, k known[T]) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(m) >= maxKnown {
+		clear(m)
+	}
+	k.until = a.now().Add(believeYes)
+	if k.no != nil {
+		k.until = a.now().Add(believeNo)
+	}
+	m[key] = k
+}

@@ -1,0 +1,168 @@
+package kube
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	authentication "k8s.io/api/authentication/v1"
+	authorization "k8s.io/api/authorization/v1"
+	"k8s.io/client-go/rest"
+
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/people"
+)
+
+// guard is the part of an API server that says who somebody is and what they may.
+type guard struct {
+	*httptest.Server
+	tokens  map[string]string // name by token
+	allowed []string          // "alice ack"
+	// audience that tokens are for, if the authenticator knows of audiences.
+	audience string
+	down     bool
+	asked    []string
+}
+
+func newGuard(t *testing.T) (*guard, *Client) {
+	t.Helper()
+	g := &guard{tokens: map[string]string{"t-alice": "alice"}, allowed: []string{"alice ack"}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /apis/authentication.k8s.io/v1/tokenreviews", func(w http.ResponseWriter, r *http.Request) {
+		var v authentication.TokenReview
+		_ = json.NewDecoder(r.Body).Decode(&v)
+		g.asked = append(g.asked, "who "+v.Spec.Token)
+		name, ok := g.tokens[v.Spec.Token]
+		if len(v.Spec.Audiences) > 0 && g.audience != "" {
+			ok = ok && slices.Contains(v.Spec.Audiences, g.audience)
+			v.Status.Audiences = []string{g.audience}
+		}
+		v.Status.Authenticated, v.Status.User = ok, authentication.UserInfo{Username: name, UID: "u1", Groups: []string{"sre"}, Extra: map[string]authentication.ExtraValue{"scopes": {"a"}}}
+		g.say(w, v)
+	})
+	mux.HandleFunc("POST /apis/authorization.k8s.io/v1/namespaces/watchdog/localsubjectaccessreviews", func(w http.ResponseWriter, r *http.Request) {
+		var v authorization.LocalSubjectAccessReview
+		_ = json.NewDecoder(r.Body).Decode(&v)
+		a := v.Spec.ResourceAttributes
+		g.asked = append(g.asked, v.Spec.User+" "+a.Subresource)
+		v.Status.Allowed = slices.Contains(g.allowed, v.Spec.User+" "+a.Subresource) && a.Group == "watchdog.io" && a.Resource == "incidents" && a.Verb == "update" && a.Namespace == "watchdog" && a.Name == ""
+		g.say(w, v)
+	})
+	g.Server = httptest.NewServer(mux)
+	t.Cleanup(g.Close)
+	c, err := connect(&rest.Config{Host: g.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json", AcceptContentTypes: "application/json"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, c
+}
+
+func (g *guard) say(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	if g.down {
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","message":"etcd is away","code":500}`))
+		return
+	}
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func TestRightsAreAskedAndBelievedForAMoment_SEC03(t *testing.T) {
+	g, c := newGuard(t)
+	now := time.Now()
+	a := NewAccess(c, "watchdog", func() time.Time { return now })
+	alice, bob := people.Person{Name: "alice"}, people.Person{Name: "bob"}
+	var no *people.Refused
+	may := func(p people.Person, right string) error { return a.May(t.Context(), p, right) }
+	if err := may(alice, "ack"); err != nil {
+		t.Fatal(err)
+	}
+	if err := may(alice, "approval"); !errors.As(err, &no) || !no.Forbidden || !strings.Contains(err.Error(), "incidents/approval") {
+		t.Errorf("%v", err)
+	}
+	if err := may(bob, "ack"); !errors.As(err, &no) {
+		t.Errorf("%v", err)
+	}
+	if err := may(people.Person{Name: "alice", Groups: []string{"x"}}, "ack"); err != nil || len(g.asked) != 4 {
+		t.Errorf("%v; another set of groups is another question: %v", err, g.asked)
+	}
+	// Taken away: it is over within ten seconds. Given: it is there within one.
+	g.allowed = []string{"bob ack"}
+	now = now.Add(believeYes - time.Millisecond)
+	if err := may(alice, "ack"); err != nil {
+		t.Errorf("a yes is believed for %s: %v", believeYes, err)
+	}
+	if err := may(bob, "ack"); err != nil {
+		t.Errorf("a no is believed for %s only: %v", believeNo, err)
+	}
+	now = now.Add(2 * time.Millisecond)
+	if err := may(alice, "ack"); !errors.As(err, &no) {
+		t.Errorf("revoked %s ago, and still: %v", believeYes, err)
+	}
+	g.down = true
+	now = now.Add(believeYes)
+	if err := may(bob, "ack"); err == nil || errors.As(err, &no) {
+		t.Errorf("nobody could be asked, and the answer is %v", err)
+	}
+}
+
+func TestATokenIsSomebodys_SEC03(t *testing.T) {
+	g, c := newGuard(t)
+	now := time.Now()
+	a := NewAccess(c, "watchdog", func() time.Time { return now })
+	who := func(token string, audiences ...string) (people.Person, error) {
+		return a.Who(t.Context(), token, audiences)
+	}
+	p, err := who("t-alice")
+	if err != nil || p.Name != "alice" || p.UID != "u1" || !slices.Equal(p.Groups, []string{"sre"}) || !slices.Equal(p.Extra["scopes"], []string{"a"}) {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for range 3 {
+		if _, err := who("t-eve"); !errors.Is(err, ErrUnknown) {
+			t.Errorf("%v", err)
+		}
+	}
+	if len(g.asked) != 2 {
+		t.Errorf("asked %v", g.asked)
+	}
+	// An authenticator that leaves the audience out has not checked it.
+	if _, err := who("t-alice", "watchdog"); !errors.Is(err, ErrUnknown) {
+		t.Errorf("any token counts for the audience: %v", err)
+	}
+	now, g.audience = now.Add(time.Minute), "watchdog"
+	if p, err := who("t-alice", "watchdog"); err != nil || p.Name != "alice" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	g.down = true
+	if _, err := who("t-bob"); err == nil || errors.Is(err, ErrUnknown) {
+		t.Errorf("nobody could be asked, and the answer is %v", err)
+	}
+}
+
+// Two people say at once that an incident is theirs: the second has to read again.
+func TestAWordOnAnOldLedgerIsAConflict_SEC09(t *testing.T) {
+	_, c := newAPI(t)
+	s := NewStore(c, "watchdog")
+	_, version, err := s.Ledger(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	say := func(by string) error {
+		return s.SayAt(t.Context(), incident.Saying{Acked: map[string]incident.Mark{"01a1": {By: by, Via: "slack"}}}, version)
+	}
+	if err := say("alice"); err != nil {
+		t.Fatal(err)
+	}
+	if err := say("bob"); !errors.Is(err, ErrConflict) {
+		t.Errorf("%v", err)
+	}
+	l, _, err := s.Ledger(t.Context())
+	if err != nil || l.Acked["01a1"].By != "alice" || l.Acked["01a1"].Via != "slack" {
+		t.Errorf("%+v, %v", l.Acked, err)
+	}
+}
