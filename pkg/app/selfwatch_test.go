@@ -185,11 +185,13 @@ func TestACanaryFliesFromASampleToAReceiver_W16(t *testing.T) {
 		c := newChain(t)
 		c.run(t)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if c.fitness() != "canary" {
 			t.Errorf("a replica that does not lead is fit: %q", c.fitness())
 		}
 		c.leading.Store(true)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if r, why := c.own.fit(); r != "" {
 			t.Errorf("not fit: %s: %s", r, why)
 		}
@@ -217,11 +219,13 @@ func TestEachLinkThatIsCutIsFoundWithinTwoIntervals_W16(t *testing.T) {
 				c.run(t)
 				// Cut a moment after one arrived: the worst moment.
 				time.Sleep(20*time.Minute + 2*time.Second)
+				synctest.Wait()
 				if r, why := c.own.fit(); r != "" {
 					t.Fatalf("not fit before: %s: %s", r, why)
 				}
 				c.cut.Store(link)
 				time.Sleep(2 * 5 * time.Minute)
+				synctest.Wait()
 				if got := failures(c); got != link {
 					t.Errorf("found at %q", got)
 				}
@@ -234,6 +238,7 @@ func TestEachLinkThatIsCutIsFoundWithinTwoIntervals_W16(t *testing.T) {
 				}
 				c.cut.Store("")
 				time.Sleep(3 * time.Minute)
+				synctest.Wait()
 				if r, why := c.own.fit(); r != "" {
 					t.Errorf("it does not recover: %s: %s", r, why)
 				}
@@ -292,9 +297,11 @@ func TestThatNobodyCanBePagedIsToldByWhoStillHears_INV45(t *testing.T) {
 		c.leading.Store(true)
 		c.run(t)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		c.cut.Store("pager")
 		c.outbox.Tell(incident.Incident{ID: "x", Target: incident.Target{Name: "shop"}, Severity: incident.P0, UpdatedAt: time.Now()})
 		time.Sleep(muteFor + 30*time.Second)
+		synctest.Wait()
 		if testutil.ToFloat64(c.own.unpaged) != 1 || c.fitness() != "receivers" {
 			t.Errorf("not noticed: %q", c.fitness())
 		}
@@ -303,6 +310,7 @@ func TestThatNobodyCanBePagedIsToldByWhoStillHears_INV45(t *testing.T) {
 		}
 		c.cut.Store("")
 		time.Sleep(3 * time.Minute)
+		synctest.Wait()
 		if testutil.ToFloat64(c.own.unpaged) != 0 || c.fitness() != "" || c.human.says(incident.Self).Phase != incident.Resolved {
 			t.Errorf("not over: %q, %+v", c.fitness(), c.human.says(incident.Self))
 		}

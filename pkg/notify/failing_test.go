@@ -69,6 +69,7 @@ func TestWhichReceiversFail(t *testing.T) {
 			}
 			x.Tell(incident.Incident{ID: "a", UpdatedAt: began})
 			time.Sleep(5 * time.Minute)
+			synctest.Wait()
 			since, fails := x.Failing()["pagerduty"]
 			if fails != tc.fails || fails && since.Sub(began).Abs() > time.Second {
 				t.Errorf("%s: fails %v, since %s", tc.name, fails, since.Sub(began))
@@ -77,6 +78,7 @@ func TestWhichReceiversFail(t *testing.T) {
 			tc.m.well.Store(true)
 			x.Tell(incident.Incident{ID: "b", UpdatedAt: time.Now()})
 			time.Sleep(2 * time.Hour)
+			synctest.Wait()
 			if f := x.Failing(); len(f) != 0 {
 				t.Errorf("%s: still fails: %v", tc.name, f)
 			}

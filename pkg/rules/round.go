@@ -3,6 +3,7 @@ package rules
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -202,13 +203,17 @@ func (s *source) plan(c *cell, interval time.Duration) {
 	delete(s.due, c)
 }
 
-// tell logs a step of one alert.
+// tell logs a step of one alert; one aside is no news for the log.
 func (j *Judge) tell(c *cell, prev State) {
 	if prev.State == c.state.State {
 		j.log.Debug("verdict changed", "rule", c.rule.Name, "target", c.target, "verdict", c.state.Verdict, "reason", c.rule.Reason(c.state))
 		return
 	}
-	j.log.Info("alert "+string(c.state.State), "rule", c.rule.Name, "target", c.target, "was", prev.State, "reason", c.rule.Reason(c.state))
+	level := slog.LevelInfo
+	if c.rule.Aside {
+		level = slog.LevelDebug
+	}
+	j.log.Log(context.Background(), level, "alert "+string(c.state.State), "rule", c.rule.Name, "target", c.target, "was", prev.State, "reason", c.rule.Reason(c.state))
 }
 
 // memoize answers the same question of one round once, as rules share floors

@@ -103,6 +103,7 @@ func TestTheHeartBeatsOnlyWhileAllIsWell_INV45(t *testing.T) {
 			b := newBody()
 			b.run(t)
 			time.Sleep(10*time.Minute + time.Second)
+			synctest.Wait()
 			before := b.count()
 			if before != 11 {
 				t.Errorf("%d beats in 10 minutes and a second", before)
@@ -114,6 +115,7 @@ func TestTheHeartBeatsOnlyWhileAllIsWell_INV45(t *testing.T) {
 				b.set("canary", false)
 			}
 			time.Sleep(10 * time.Minute)
+			synctest.Wait()
 			after := b.count() - before
 			if reason == "" && after != 10 || reason != "" && after != 0 {
 				t.Errorf("%q: %d beats", reason, after)
@@ -141,6 +143,7 @@ func TestASwitchThatMisbehavesDelaysNothing_F98(t *testing.T) {
 			b.mood = mood
 			b.run(t)
 			time.Sleep(10*time.Minute + time.Second)
+			synctest.Wait()
 			// Each beat is due a minute after the one before, whatever became of that.
 			for k, at := range b.asked {
 				if k > 0 && at.Sub(b.asked[k-1]) != time.Minute {
@@ -167,6 +170,7 @@ func TestAHeartWithoutASwitchSaysAllTheSameWhetherItIsFit(t *testing.T) {
 		b.set("store", true)
 		b.run(t)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if b.count() != 0 || testutil.ToFloat64(b.withheld.WithLabelValues("store")) != 1 {
 			t.Errorf("%d beats", b.count())
 		}
