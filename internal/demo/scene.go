@@ -29,6 +29,9 @@ var configs embed.FS
 // WebhookToken is what a scene's watchdog takes alerts with.
 const WebhookToken = "demo-webhook-token"
 
+// SigningSecret is what Slack's clicks of a scene are signed with.
+const SigningSecret = "8f742231b10e8888abcd99yyyzzz85a5"
+
 // Scene is one application with its own watchdog, load and receivers, in
 // namespaces of its own.
 type Scene struct {
@@ -153,7 +156,7 @@ func (s *Scene) InstallWatchdog(ctx context.Context, config string, set ...strin
 	if _, err := s.Run(ctx, "", "kubectl", "label", "--overwrite", "namespace", s.Watchdog, "pod-security.kubernetes.io/enforce=restricted"); err != nil {
 		return err
 	}
-	_, _ = s.Run(ctx, "", "kubectl", "-n", s.Watchdog, "create", "secret", "generic", "receivers", "--from-literal=pagerduty="+strings.Repeat("0", 32), "--from-literal=slack=xoxb-demo", "--from-literal=statuspage=demo-token", "--from-literal=alertmanager="+WebhookToken)
+	_, _ = s.Run(ctx, "", "kubectl", "-n", s.Watchdog, "create", "secret", "generic", "receivers", "--from-literal=pagerduty="+strings.Repeat("0", 32), "--from-literal=slack=xoxb-demo", "--from-literal=statuspage=demo-token", "--from-literal=alertmanager="+WebhookToken, "--from-literal=signing="+SigningSecret)
 	values, err := os.CreateTemp(s.Dir, "values-*.json")
 	if err != nil {
 		return err

@@ -44,8 +44,12 @@ func (r request) mutates() bool {
 	return false
 }
 
-// own reports whether the request concerns watchdog's own records.
+// own reports whether the request concerns watchdog's own records, or is a question
+// in the shape of a write: who somebody is, and what they may.
 func (r request) own() bool {
+	if g := r.ObjectRef.APIGroup; g == "authentication.k8s.io" || g == "authorization.k8s.io" {
+		return true
+	}
 	return r.ObjectRef.APIGroup == "watchdog.io" || r.ObjectRef.Resource == "leases" || r.ObjectRef.Resource == "events"
 }
 
