@@ -52,6 +52,10 @@ func (s *statusPage) inherit(old Notifier) {
 	}
 }
 
+// patience is for the looks before a post, at the pace that the page allows; each
+// request alone is bounded by attemptTimeout.
+func (*statusPage) patience() time.Duration { return 4 * attemptTimeout }
+
 // What names the page.
 func (s *statusPage) What() string {
 	if s.mode != "ask" && s.mode != "auto" {

@@ -1,7 +1,9 @@
 package notify
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -312,7 +314,10 @@ func TestAnAnswerThatIsLostIsNoSecondPost(t *testing.T) {
 			ill := func() {
 				rec.Set(recorders.Statuspage, mode)
 				time.Sleep(40 * time.Second)
-				s.mem = newMemory() // nothing but the page itself remembers
+				s.mem.mu.Lock() // nothing but the page itself remembers
+				clear(s.mem.all)
+				clear(s.mem.changed)
+				s.mem.mu.Unlock()
 				rec.Set(recorders.Statuspage, recorders.OK)
 				time.Sleep(3 * time.Minute)
 			}
@@ -388,12 +393,43 @@ func TestThePagesPaceIsKeptAndTheLatestIsTold_F94(t *testing.T) {
 	})
 }
 
+// What waits by the receiver's own will gives way to news; what the other side asked for does not.
+func TestTheOthersQuietIsKeptAfterAnOwnWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tries []time.Duration
+		began := time.Now()
+		f := &fake{name: "f", do: func(context.Context, incident.Incident) error {
+			tries = append(tries, time.Since(began).Round(time.Second))
+			switch len(tries) {
+			case 1:
+				return &Failure{Err: errors.New("not yet"), After: time.Hour, Own: true}
+			case 2:
+				return &Failure{Err: errors.New("429"), After: time.Minute}
+			}
+			return nil
+		}}
+		x := outbox(t, t.TempDir(), nil, f)
+		defer running(t, x)()
+		i := trouble()
+		for range 4 {
+			x.Tell(i)
+			time.Sleep(20 * time.Second)
+			i.UpdatedAt = i.UpdatedAt.Add(time.Second)
+		}
+		synctest.Wait()
+		if want := []time.Duration{0, 20 * time.Second, 80 * time.Second}; !slices.Equal(tries[:min(len(tries), 3)], want) {
+			t.Errorf("tries at %v, want %v", tries, want)
+		}
+	})
+}
+
 func TestAReloadForgetsNothingOfThePage(t *testing.T) {
 	news(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *statusPage) {
 		r.say("a", same)
 		time.Sleep(20 * time.Second)
 		next := *s
 		next.mem, next.pace = newMemory(), newPace()
+		Inherit([]Notifier{&next}, []Notifier{s})
 		r.x.Replace([]Notifier{&next})
 		if next.mem != s.mem || next.pace != s.pace {
 			t.Error("it began anew")
@@ -572,4 +608,23 @@ func TestASeveritysOwnTextCountsForMore(t *testing.T) {
 			t.Errorf("%s: %s, want %s", s, got, want)
 		}
 	}
+}
+
+func TestThePageIsReadBack(t *testing.T) {
+	news(t, func(c *config.Statuspage) { c.HoldDown = model.Duration(time.Hour) }, func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *statusPage) {
+		r.say("a", same)
+		time.Sleep(10 * time.Minute)
+		r.mu.Lock()
+		all := []incident.Incident{r.is["a"]}
+		r.mu.Unlock()
+		d, err := s.Drifts(t.Context(), all)
+		if err != nil || len(d) != 1 || d[0].Component != "c1" || strings.Contains(d[0].Text, "publish") {
+			t.Errorf("%v %v", d, err)
+		}
+		time.Sleep(time.Hour)
+		reads(t, rec, "published", "investigating partial_outage")
+		if d, err = s.Drifts(t.Context(), all); err != nil || len(d) != 0 {
+			t.Errorf("%v %v", d, err)
+		}
+	})
 }
