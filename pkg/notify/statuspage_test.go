@@ -402,7 +402,7 @@ func TestTheOthersQuietIsKeptAfterAnOwnWait(t *testing.T) {
 			tries = append(tries, time.Since(began).Round(time.Second))
 			switch len(tries) {
 			case 1:
-				return &Failure{Err: errors.New("not yet"), After: time.Hour, Own: true}
+				return &Failure{Err: errors.New("not yet"), After: 15 * time.Second, Own: true}
 			case 2:
 				return &Failure{Err: errors.New("429"), After: time.Minute}
 			}
@@ -417,7 +417,7 @@ func TestTheOthersQuietIsKeptAfterAnOwnWait(t *testing.T) {
 			i.UpdatedAt = i.UpdatedAt.Add(time.Second)
 		}
 		synctest.Wait()
-		if want := []time.Duration{0, 20 * time.Second, 80 * time.Second}; !slices.Equal(tries[:min(len(tries), 3)], want) {
+		if want := []time.Duration{0, 15 * time.Second, 75 * time.Second}; !slices.Equal(tries[:min(len(tries), 3)], want) {
 			t.Errorf("tries at %v, want %v", tries, want)
 		}
 	})
@@ -625,6 +625,45 @@ func TestThePageIsReadBack(t *testing.T) {
 		reads(t, rec, "published", "investigating partial_outage")
 		if d, err = s.Drifts(t.Context(), all); err != nil || len(d) != 0 {
 			t.Errorf("%v %v", d, err)
+		}
+	})
+}
+
+func TestAPersonMayPublishWhatIsOfNoSeverity(t *testing.T) {
+	news(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, _ *statusPage) {
+		r.say("a", func(i *incident.Incident) { i.Severity = incident.P3 })
+		time.Sleep(10 * time.Minute)
+		reads(t, rec, "a P3", " ")
+		r.say("a", func(i *incident.Incident) { i.Public.Publish = true })
+		time.Sleep(5 * time.Second)
+		reads(t, rec, "a yes", "investigating degraded_performance")
+	})
+}
+
+func TestSlackShowsWhatIsProposedAndHowToSayYes(t *testing.T) {
+	i := trouble()
+	i.Receipts = map[string]incident.Receipt{incident.PublicReceiver: {State: proposed + "investigating"}}
+	if _, body := slackText(i, about{}); !strings.Contains(body, "\nStatus page: not posted; proposed is \"investigating\". To post it: `watchdog publish 01inc`\n") {
+		t.Error(body)
+	}
+	i.Phase = incident.Resolved
+	if _, body := slackText(i, about{}); strings.Contains(body, "Status page") {
+		t.Error(body)
+	}
+}
+
+// A token that may write no longer is refused for good, and that is on the receipt.
+func TestAPageThatRefusesIsNotAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, s, d := aPage(t, nil)
+		d.h = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "Could not authenticate", http.StatusUnauthorized) })
+		r := newNewsroom(t, s)
+		defer running(t, r.x)()
+		r.say("a", same)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if got := r.receipt("a"); !strings.Contains(got.Error, "401 Unauthorized: Could not authenticate") || len(d.sent) > 2 {
+			t.Errorf("%+v after %d requests", got, len(d.sent))
 		}
 	})
 }
