@@ -57,7 +57,7 @@ func TestEveryDriftIsFound_W15(t *testing.T) {
 						i.OpenedAt, i.ResolvedAt = now.Add(-lasted), now.Add(-lasted)
 						change(&i)
 						all := []incident.Incident{i}
-						s.mem = newMemory()
+						s.mem = newMemory(time.Now())
 						first := s.mem.lasting(s.differ(there, map[string]string{"c1": status, "c2": status}, all, now), now)
 						got := first
 						// What it cannot know the age of must be seen for as long.

@@ -428,14 +428,34 @@ func TestAReloadForgetsNothingOfThePage(t *testing.T) {
 		r.say("a", same)
 		time.Sleep(20 * time.Second)
 		next := *s
-		next.mem, next.pace = newMemory(), newPace()
+		next.mem, next.pace = newMemory(time.Now()), newPace()
 		Inherit([]Notifier{&next}, []Notifier{s})
 		r.x.Replace([]Notifier{&next})
 		if next.mem != s.mem || next.pace != s.pace {
 			t.Error("it began anew")
 		}
-		time.Sleep(12 * time.Second)
+		time.Sleep(15 * time.Second)
 		reads(t, rec, "after the reload", "investigating partial_outage")
+	})
+}
+
+func TestThePauseBetweenChangesOutlivesTheProcess_INV44(t *testing.T) {
+	news(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *statusPage) {
+		r.say("a", same)
+		time.Sleep(time.Minute)
+		r.end("a")
+		time.Sleep(5*time.Minute + 5*time.Second)
+		reads(t, rec, "over", "resolved operational")
+		s.mem.mu.Lock()
+		clear(s.mem.all)
+		clear(s.mem.changed)
+		s.mem.began = time.Now()
+		s.mem.mu.Unlock()
+		r.say("b", same)
+		time.Sleep(4 * time.Minute)
+		reads(t, rec, "a new process, a new incident", "resolved operational")
+		time.Sleep(2 * time.Minute)
+		reads(t, rec, "later", "resolved,investigating partial_outage")
 	})
 }
 
@@ -656,7 +676,9 @@ func TestSlackShowsWhatIsProposedAndHowToSayYes(t *testing.T) {
 func TestAPageThatRefusesIsNotAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, s, d := aPage(t, nil)
-		d.h = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "Could not authenticate", http.StatusUnauthorized) })
+		d.h = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "Could not authenticate", http.StatusUnauthorized)
+		})
 		r := newNewsroom(t, s)
 		defer running(t, r.x)()
 		r.say("a", same)
