@@ -21,6 +21,7 @@ type PageEntry struct {
 	Components []PageComponent `json:"components"`
 	From       string          `json:"scheduled_for,omitempty"`
 	Until      string          `json:"scheduled_until,omitempty"`
+	UpdatedAt  time.Time       `json:"updated_at"`
 	Updates    int             `json:"-"`
 }
 
@@ -56,7 +57,7 @@ func (s Snapshot) Page() []PageEntry {
 			k, all = len(all), append(all, PageEntry{ID: q.Key, Components: []PageComponent{}})
 		}
 		e, i := &all[k], b.Incident
-		e.Status, e.Updates = q.Action, e.Updates+1
+		e.Status, e.Updates, e.UpdatedAt = q.Action, e.Updates+1, q.At
 		e.Name, e.Body, e.From, e.Until = cmp.Or(i.Name, e.Name), cmp.Or(i.Body, e.Body), cmp.Or(i.From, e.From), cmp.Or(i.Until, e.Until)
 		if len(i.Metadata) > 0 {
 			e.Metadata = i.Metadata
@@ -124,6 +125,8 @@ func (r *Recorder) statuspageRead(w http.ResponseWriter, req *http.Request) {
 	of, listed := lists[req.PathValue("list")]
 	id := req.PathValue("id")
 	switch {
+	case strings.HasSuffix(req.URL.Path, "/incidents"):
+		answer(w, http.StatusOK, cutOut(s.Page(), func(PageEntry) bool { return true }, req))
 	case listed:
 		answer(w, http.StatusOK, cutOut(s.Page(), of, req))
 	case req.PathValue("list") != "":

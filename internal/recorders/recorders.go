@@ -89,6 +89,7 @@ func New(o Options) *Recorder {
 	r.mux.HandleFunc("GET /statuspage/v1/pages/{page}", r.statuspageRead)
 	r.mux.HandleFunc("GET /statuspage/v1/pages/{page}/components", r.statuspageRead)
 	r.mux.HandleFunc("GET /statuspage/v1/pages/{page}/components/{id}", r.statuspageRead)
+	r.mux.HandleFunc("GET /statuspage/v1/pages/{page}/incidents", r.statuspageRead)
 	r.mux.HandleFunc("GET /statuspage/v1/pages/{page}/incidents/{list}", r.statuspageRead)
 	r.mux.HandleFunc("POST /webhook/{name}", r.webhook)
 	r.mux.HandleFunc("GET /recorded", r.recorded)

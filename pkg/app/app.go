@@ -415,6 +415,9 @@ func (a *App) use(cfg *config.Config) error {
 	if time.Duration(cfg.EvaluationInterval) != a.interval {
 		return fmt.Errorf("%s: evaluation_interval cannot change from %s to %s while watchdog runs; restart it", cfg.File, a.interval, cfg.EvaluationInterval)
 	}
+	if old := a.built.Load(); old != nil {
+		notify.Inherit(b.notifiers, old.notifiers)
+	}
 	// The views read what is built; it is there before anything is judged by it.
 	old := a.built.Swap(b)
 	if _, err := a.judge.Set(b.Rules); err != nil {

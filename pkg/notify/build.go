@@ -51,3 +51,22 @@ func FromConfig(cfg *config.Config, now func() time.Time) ([]Notifier, error) {
 	}
 	return all, errors.Join(errs...)
 }
+
+// heir is a receiver that goes on with what its predecessor knows.
+type heir interface{ inherit(old Notifier) }
+
+// Inherit lets the receivers of a new configuration, which nobody uses yet, go on
+// with what those of the old one know.
+func Inherit(next, old []Notifier) {
+	for _, n := range next {
+		h, ok := n.(heir)
+		if !ok {
+			continue
+		}
+		for _, o := range old {
+			if o.Name() == n.Name() {
+				h.inherit(o)
+			}
+		}
+	}
+}

@@ -2,13 +2,9 @@ package notify
 
 import (
 	"encoding/json"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/prometheus/common/model"
-
-	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 )
@@ -61,7 +57,7 @@ func TestEveryDriftIsFound_W15(t *testing.T) {
 						i.OpenedAt, i.ResolvedAt = now.Add(-lasted), now.Add(-lasted)
 						change(&i)
 						all := []incident.Incident{i}
-						s.mem = newMemory()
+						s.mem = newMemory(time.Now())
 						first := s.mem.lasting(s.differ(there, map[string]string{"c1": status, "c2": status}, all, now), now)
 						got := first
 						// What it cannot know the age of must be seen for as long.
@@ -106,23 +102,4 @@ func TestADriftSaysWhatToDo(t *testing.T) {
 	if len(d) != 1 || d[0].Text != "the status page says operational of component c1 while incident 01inc on shop goes on since 12:00:00 UTC; nobody has said `watchdog publish 01inc`" {
 		t.Errorf("%v", d)
 	}
-}
-
-func TestThePageIsReadBack(t *testing.T) {
-	newsday(t, func(c *config.Statuspage) { c.HoldDown = model.Duration(time.Hour) }, func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *statusPage) {
-		r.say("a", same)
-		elapse(10 * time.Minute)
-		r.mu.Lock()
-		all := []incident.Incident{r.is["a"]}
-		r.mu.Unlock()
-		d, err := s.Drifts(t.Context(), all)
-		if err != nil || len(d) != 1 || d[0].Component != "c1" || strings.Contains(d[0].Text, "publish") {
-			t.Errorf("%v %v", d, err)
-		}
-		elapse(time.Hour)
-		reads(t, rec, "published", "investigating partial_outage")
-		if d, err = s.Drifts(t.Context(), all); err != nil || len(d) != 0 {
-			t.Errorf("%v %v", d, err)
-		}
-	})
 }

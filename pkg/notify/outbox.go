@@ -93,9 +93,6 @@ func (x *Outbox) Replace(all []Notifier) {
 			x.start(l)
 		}
 		l.mu.Lock()
-		if h, ok := n.(heir); ok {
-			h.inherit(l.notifier)
-		}
 		l.notifier = n
 		l.mu.Unlock()
 		l.poke()
@@ -112,8 +109,8 @@ func (x *Outbox) Replace(all []Notifier) {
 	}
 }
 
-// heir is a receiver that goes on with what its predecessor knows.
-type heir interface{ inherit(old Notifier) }
+// patient is a receiver that makes several requests at one attempt.
+type patient interface{ patience() time.Duration }
 
 // Tell queues the incident for every receiver. It never blocks.
 func (x *Outbox) Tell(i incident.Incident) {
@@ -225,7 +222,7 @@ func (l *lane) put(i incident.Incident) {
 	if l.since[i.ID].IsZero() {
 		l.since[i.ID] = time.Now()
 	}
-	l.out.metrics.queue.WithLabelValues(l.name).Set(float64(len(l.order)))
+	l.out.metrics.queue.WithLabelValues(l.name).Set(float64(len(l.order) - len(l.own)))
 	l.poke()
 }
 
@@ -234,6 +231,7 @@ func (l *lane) drop() {
 	k := max(0, slices.IndexFunc(l.order, func(id string) bool { return l.waiting[id].Phase == incident.Resolved }))
 	l.unsaved[l.order[k]] = true
 	delete(l.waiting, l.order[k])
+	delete(l.own, l.order[k])
 	delete(l.since, l.order[k])
 	l.order = slices.Delete(l.order, k, k+1)
 	l.out.metrics.sent.WithLabelValues(l.name, "dropped").Inc()
@@ -330,7 +328,11 @@ func (l *lane) deliver(ctx context.Context, id string) {
 		l.later(id, wait)
 		return
 	}
-	once, cancel := context.WithTimeout(ctx, attemptTimeout)
+	limit := attemptTimeout
+	if p, ok := n.(patient); ok {
+		limit = p.patience()
+	}
+	once, cancel := context.WithTimeout(ctx, limit)
 	receipt, err := n.Notify(once, i, prev)
 	cancel()
 	if ctx.Err() != nil && err != nil && receipt == prev {
@@ -362,6 +364,11 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 	retry := err != nil && !(errors.As(err, &f) && f.Final)
 	changed := receipt != prev
 	progress := err != nil && changed // some of it was told before the rest failed
+	if retry && progress {
+		// What was told is remembered, or it would be told again with the rest.
+		receipt.At = time.Now().UTC().Truncate(time.Millisecond)
+		l.receipts[i.ID], l.unsaved[i.ID] = receipt, true
+	}
 	switch {
 	case retry && f != nil && f.Own:
 		// Unless there is news already.
@@ -369,10 +376,7 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 			l.notFor[i.ID], l.own[i.ID] = time.Now().Add(f.After), true
 		}
 	case retry:
-		if progress {
-			receipt.At = time.Now().UTC().Truncate(time.Millisecond)
-			l.receipts[i.ID] = receipt
-		}
+		delete(l.own, i.ID)
 		l.fails[i.ID]++
 		// News of the incident waits too: the other side asked for quiet.
 		l.notFor[i.ID] = time.Now().Add(pause(f, l.fails[i.ID]))
@@ -412,10 +416,11 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 		l.unsaved[i.ID] = true
 	}
 	m := l.out.metrics
-	m.queue.WithLabelValues(l.name).Set(float64(len(l.order)))
+	// What a receiver itself puts off is not late.
+	m.queue.WithLabelValues(l.name).Set(float64(len(l.order) - len(l.own)))
 	m.open.WithLabelValues(l.name).Set(l.breaker.gauge())
 	l.mu.Unlock()
-	if retry && f != nil && f.Own {
+	if retry && f != nil && f.Own && !progress {
 		l.out.o.Logger.Debug("told later", "receiver", l.name, "incident", i.ID, "reason", err)
 		return // nothing was told, and nothing is to be remembered
 	}

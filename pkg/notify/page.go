@@ -76,6 +76,7 @@ type entry struct {
 	Status     string          `json:"status"`
 	RawMeta    json.RawMessage `json:"metadata"`
 	Components []component     `json:"components"`
+	UpdatedAt  time.Time       `json:"updated_at"`
 }
 
 // ours is the mark; zero: somebody else posted it.
@@ -119,6 +120,20 @@ func (p *page) list(ctx context.Context, what string) ([]entry, error) {
 }
 
 func (p *page) unresolved(ctx context.Context) ([]entry, error) { return p.list(ctx, "unresolved") }
+
+// lastly is when something of ours about the component last changed, as the page
+// itself remembers it.
+func (p *page) lastly(ctx context.Context, part string) (time.Time, error) {
+	var last time.Time
+	var newest []entry
+	err := p.send(ctx, http.MethodGet, fmt.Sprintf("%s/incidents?page=1&per_page=%d", p.path(), perPage), nil, &newest)
+	for _, e := range newest {
+		if o := e.ours(); o.Incident != "" && o.Component == part && e.UpdatedAt.After(last) {
+			last = e.UpdatedAt
+		}
+	}
+	return last, err
+}
 
 func (p *page) path() string { return "/v1/pages/" + p.id }
 

@@ -11,6 +11,7 @@ import (
 // other incidents mean for the same part of the page. It is rebuilt from the
 // incidents that a new leader hands on.
 type memory struct {
+	began   time.Time // what happened before is not remembered
 	mu      sync.Mutex
 	all     map[string]*subject  // by incident
 	changed map[string]time.Time // by component: when the page last changed
@@ -45,8 +46,8 @@ type view struct {
 	heir      string // the incident that goes on with the same entry of the page
 }
 
-func newMemory() *memory {
-	return &memory{all: map[string]*subject{}, changed: map[string]time.Time{}, drifts: map[string]time.Time{}, holds: map[string]hold{}}
+func newMemory(now time.Time) *memory {
+	return &memory{began: now, all: map[string]*subject{}, changed: map[string]time.Time{}, drifts: map[string]time.Time{}, holds: map[string]hold{}}
 }
 
 // keepMoments bounds a history; what is older has lasted.

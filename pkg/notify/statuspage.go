@@ -37,7 +37,7 @@ func newStatuspage(c *config.Statuspage, now func() time.Time) (*statusPage, err
 	}
 	return &statusPage{
 		page: page{client: httpClient(), url: strings.TrimSuffix(c.URL, "/"), id: c.PageID, token: token, now: now, pace: newPace()},
-		mode: c.Publish, takes: c.Severities, words: words, components: components{c.ComponentID, c.Components}, mem: newMemory(),
+		mode: c.Publish, takes: c.Severities, words: words, components: components{c.ComponentID, c.Components}, mem: newMemory(now()),
 		damping: damping{HoldDown: time.Duration(c.HoldDown), ClearAfter: time.Duration(c.ClearAfter), Spread: time.Duration(c.Spread)},
 	}, nil
 }
@@ -51,6 +51,10 @@ func (s *statusPage) inherit(old Notifier) {
 		s.mem, s.pace = o.mem, o.pace
 	}
 }
+
+// patience is for the looks before a post, at the pace that the page allows; each
+// request alone is bounded by attemptTimeout.
+func (*statusPage) patience() time.Duration { return 4 * attemptTimeout }
 
 // What names the page.
 func (s *statusPage) What() string {
@@ -185,6 +189,16 @@ func (s *statusPage) post(ctx context.Context, i incident.Incident, prev inciden
 		}
 		next.Status = publicStates[max(next.rank(), now.rank())]
 		there = slices.Delete(there, k, k+1)
+	}
+	if id == "" && s.now().Sub(s.mem.began) < s.damping.Spread {
+		// This process does not know what another one told the public a moment ago.
+		last, err := s.lastly(ctx, part.ID)
+		if err != nil {
+			return prev, err
+		}
+		if left := last.Add(s.damping.Spread).Sub(s.now()); left > 0 {
+			return prev, &Failure{Err: errors.New("status page: the page changed a moment ago"), After: left, Own: true}
+		}
 	}
 	w := s.words.of(i.Severity, next.Status)
 	about := facts{Component: part.Name, Since: i.OpenedAt.UTC().Format("15:04 UTC")}

@@ -1,7 +1,9 @@
 package notify
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -312,7 +314,10 @@ func TestAnAnswerThatIsLostIsNoSecondPost(t *testing.T) {
 			ill := func() {
 				rec.Set(recorders.Statuspage, mode)
 				time.Sleep(40 * time.Second)
-				s.mem = newMemory() // nothing but the page itself remembers
+				s.mem.mu.Lock() // nothing but the page itself remembers
+				clear(s.mem.all)
+				clear(s.mem.changed)
+				s.mem.mu.Unlock()
 				rec.Set(recorders.Statuspage, recorders.OK)
 				time.Sleep(3 * time.Minute)
 			}
@@ -388,18 +393,69 @@ func TestThePagesPaceIsKeptAndTheLatestIsTold_F94(t *testing.T) {
 	})
 }
 
+// What waits by the receiver's own will gives way to news; what the other side asked for does not.
+func TestTheOthersQuietIsKeptAfterAnOwnWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tries []time.Duration
+		began := time.Now()
+		f := &fake{name: "f", do: func(context.Context, incident.Incident) error {
+			tries = append(tries, time.Since(began).Round(time.Second))
+			switch len(tries) {
+			case 1:
+				return &Failure{Err: errors.New("not yet"), After: 15 * time.Second, Own: true}
+			case 2:
+				return &Failure{Err: errors.New("429"), After: time.Minute}
+			}
+			return nil
+		}}
+		x := outbox(t, t.TempDir(), nil, f)
+		defer running(t, x)()
+		i := trouble()
+		for range 4 {
+			x.Tell(i)
+			time.Sleep(20 * time.Second)
+			i.UpdatedAt = i.UpdatedAt.Add(time.Second)
+		}
+		synctest.Wait()
+		if want := []time.Duration{0, 15 * time.Second, 75 * time.Second}; !slices.Equal(tries[:min(len(tries), 3)], want) {
+			t.Errorf("tries at %v, want %v", tries, want)
+		}
+	})
+}
+
 func TestAReloadForgetsNothingOfThePage(t *testing.T) {
 	newsday(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *statusPage) {
 		r.say("a", same)
 		time.Sleep(20 * time.Second)
 		next := *s
-		next.mem, next.pace = newMemory(), newPace()
+		next.mem, next.pace = newMemory(time.Now()), newPace()
+		Inherit([]Notifier{&next}, []Notifier{s})
 		r.x.Replace([]Notifier{&next})
 		if next.mem != s.mem || next.pace != s.pace {
 			t.Error("it began anew")
 		}
-		time.Sleep(12 * time.Second)
+		time.Sleep(15 * time.Second)
 		reads(t, rec, "after the reload", "investigating partial_outage")
+	})
+}
+
+func TestThePauseBetweenChangesOutlivesTheProcess_INV44(t *testing.T) {
+	newsday(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *statusPage) {
+		r.say("a", same)
+		time.Sleep(time.Minute)
+		r.end("a")
+		time.Sleep(5*time.Minute + 5*time.Second)
+		reads(t, rec, "over", "resolved operational")
+		s.mem.mu.Lock()
+		clear(s.mem.all)
+		clear(s.mem.changed)
+		s.mem.began = time.Now()
+		s.mem.mu.Unlock()
+		r.say("b", same)
+		time.Sleep(4 * time.Minute)
+		reads(t, rec, "a new process, a new incident", "resolved operational")
+		time.Sleep(2 * time.Minute)
+		reads(t, rec, "later", "resolved,investigating partial_outage")
 	})
 }
 
@@ -574,5 +630,62 @@ func TestASeveritysOwnTextCountsForMore(t *testing.T) {
 	}
 }
 
-// elapse lets virtual time pass.
-func elapse(d time.Duration) { time.Sleep(d) }
+func TestThePageIsReadBack(t *testing.T) {
+	newsday(t, func(c *config.Statuspage) { c.HoldDown = model.Duration(time.Hour) }, func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *statusPage) {
+		r.say("a", same)
+		time.Sleep(10 * time.Minute)
+		r.mu.Lock()
+		all := []incident.Incident{r.is["a"]}
+		r.mu.Unlock()
+		d, err := s.Drifts(t.Context(), all)
+		if err != nil || len(d) != 1 || d[0].Component != "c1" || strings.Contains(d[0].Text, "publish") {
+			t.Errorf("%v %v", d, err)
+		}
+		time.Sleep(time.Hour)
+		reads(t, rec, "published", "investigating partial_outage")
+		if d, err = s.Drifts(t.Context(), all); err != nil || len(d) != 0 {
+			t.Errorf("%v %v", d, err)
+		}
+	})
+}
+
+func TestAPersonMayPublishWhatIsOfNoSeverity(t *testing.T) {
+	newsday(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, _ *statusPage) {
+		r.say("a", func(i *incident.Incident) { i.Severity = incident.P3 })
+		time.Sleep(10 * time.Minute)
+		reads(t, rec, "a P3", " ")
+		r.say("a", func(i *incident.Incident) { i.Public.Publish = true })
+		time.Sleep(5 * time.Second)
+		reads(t, rec, "a yes", "investigating degraded_performance")
+	})
+}
+
+func TestSlackShowsWhatIsProposedAndHowToSayYes(t *testing.T) {
+	i := trouble()
+	i.Receipts = map[string]incident.Receipt{incident.PublicReceiver: {State: proposed + "investigating"}}
+	if _, body := slackTexts(i, about{}); !strings.Contains(body, "\nStatus page: not posted; proposed is \"investigating\". To post it: `watchdog publish 01inc`\n") {
+		t.Error(body)
+	}
+	i.Phase = incident.Resolved
+	if _, body := slackTexts(i, about{}); strings.Contains(body, "Status page") {
+		t.Error(body)
+	}
+}
+
+// A token that may write no longer is refused for good, and that is on the receipt.
+func TestAPageThatRefusesIsNotAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, s, d := aPage(t, nil)
+		d.h = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "Could not authenticate", http.StatusUnauthorized)
+		})
+		r := newNewsroom(t, s)
+		defer running(t, r.x)()
+		r.say("a", same)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if got := r.receipt("a"); !strings.Contains(got.Error, "401 Unauthorized: Could not authenticate") || len(d.sent) > 2 {
+			t.Errorf("%+v after %d requests", got, len(d.sent))
+		}
+	})
+}
