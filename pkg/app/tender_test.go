@@ -351,6 +351,23 @@ func TestTheAccountOfAWindowOutlivesItsLeader(t *testing.T) {
 	}
 }
 
+// One window is over and another still holds the page: it was not delivered.
+func TestAPageThatAnotherWindowHoldsIsStillHeld(t *testing.T) {
+	i := incident.Incident{ID: "i1", Target: incident.Target{Name: "shop"}, Phase: incident.Open, Alerts: []incident.Alert{{Rule: "down", Firing: true}}, Maintenance: incident.Maintenance{Window: "w", Held: "w"}}
+	w := maintenance.Window{Name: "db", Effects: holdAll}
+	a := account(maintenance.Account{}, w, maintenance.Active, []incident.Incident{i})
+	if a = account(a, w, maintenance.Ended, []incident.Incident{i}); len(a.Held) != 1 || a.Delivered != 0 {
+		t.Errorf("%+v", a)
+	}
+	if b := account(maintenance.Account{}, w, maintenance.Ended, []incident.Incident{i}); b.All() != 0 {
+		t.Errorf("a window that is over takes on pages: %+v", b)
+	}
+	i.Maintenance = incident.Maintenance{}
+	if a = account(a, w, maintenance.Ended, []incident.Incident{i}); len(a.Held) != 0 || a.Delivered != 1 {
+		t.Errorf("%+v", a)
+	}
+}
+
 func TestAWindowThatMakesNoSenseSaysSo(t *testing.T) {
 	d := newWard(t)
 	d.stored["db"] = storedWindow("db", noon, noon.Add(-time.Hour), holdAll)
