@@ -63,7 +63,9 @@ func (p *peers) Extend(_ context.Context, key string, until time.Time) (alertman
 	if !ok {
 		return s, alertmanager.ErrNone
 	}
-	s.EndsAt = until
+	if until.After(s.EndsAt) {
+		s.EndsAt = until
+	}
 	p.byKey[key] = s
 	return s, nil
 }
@@ -205,6 +207,25 @@ func TestASilenceFollowsItsWindow(t *testing.T) {
 	d.after(time.Minute).after(time.Hour)
 	if d.peers.made != made || d.peers.calls != calls {
 		t.Error("a window that has ended is seen to again")
+	}
+}
+
+// Who ends a window's silence at Alertmanager wins, also over another leader.
+func TestASilenceThatAPersonEndedIsNotMadeAgain(t *testing.T) {
+	d := newWard(t)
+	d.stored["db"] = loud("db", 0, time.Hour, "shop")
+	d.after(time.Second)
+	clear(d.peers.byKey)
+	d.after(checkSilences).want("looked after", "")
+	d.lead()
+	d.after(time.Second).want("by another leader", "")
+	d.change("db", func(s *maintenance.Spec) { s.Until = s.Until.Add(time.Hour) }).after(checkSilences).want("extended", "")
+	if s := d.stored["db"].Status; !strings.Contains(s.Problem, "silence maintenance/db/targets is gone: somebody ended it") {
+		t.Errorf("%+v", s)
+	}
+	d.change("db", func(s *maintenance.Spec) { s.Ended = &maintenance.Word{At: d.clock.at} }).after(time.Second)
+	if s := d.stored["db"].Status; len(s.Silences) != 0 || s.Problem != "" {
+		t.Errorf("%+v", s)
 	}
 }
 
