@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -140,11 +141,11 @@ func (t *tender) tend(ctx context.Context) {
 		}
 		next.Pages = account(next.Pages, w, next.Phase, all)
 		held[w.Name] = len(next.Pages.Held)
-		ids, err1 := t.silence(ctx, w, "maintenance/"+w.Name, w.From, w.Until, wanted)
+		ids, err1 := t.silence(ctx, w, "maintenance/"+w.Name, w.From, w.Until, len(s.Status.Silences) > 0, wanted)
 		if len(ids) == 0 && len(s.Status.Silences) > 0 && err1 == nil {
 			err1 = t.expire(ctx, "maintenance/"+w.Name) // of a leader before this one, too
 		}
-		if err1 == nil {
+		if err1 == nil || len(ids) > 0 {
 			next.Silences = ids
 		}
 		state, err2 := t.publish(ctx, w, "maintenance/"+w.Name, next.Phase, w.From, w.Until, s.Status.Public)
@@ -163,7 +164,7 @@ func (t *tender) tend(ctx context.Context) {
 			continue
 		}
 		key := "maintenance/" + w.Name + "/" + begin.UTC().Format("20060102T150405Z")
-		_, err1 := t.silence(ctx, w, key, begin, end, wanted)
+		_, err1 := t.silence(ctx, w, key, begin, end, false, wanted)
 		_, err2 := t.publish(ctx, w, key, phase, begin, end, "")
 		if text := problem(err1, err2); text != "" {
 			t.log.Warn("maintenance window", "window", w.Name, "problem", text)
@@ -243,8 +244,9 @@ func unheard(i incident.Incident) bool {
 	return true
 }
 
-// silence sees to the silences of a window's span and returns their ids.
-func (t *tender) silence(ctx context.Context, w maintenance.Window, key string, begin, end time.Time, wanted map[string]bool) ([]string, error) {
+// silence sees to the silences of a window's span and returns their ids. There were
+// some before if a leader before this one has made them.
+func (t *tender) silence(ctx context.Context, w maintenance.Window, key string, begin, end time.Time, before bool, wanted map[string]bool) ([]string, error) {
 	now := t.now()
 	phase := w.PhaseAt(now)
 	if !w.Silence || phase != maintenance.Active && (phase != maintenance.Scheduled || begin.Sub(now) > silenceAhead) {
@@ -257,43 +259,53 @@ func (t *tender) silence(ctx context.Context, w maintenance.Window, key string, 
 		return nil, fmt.Errorf("no silence was made: the configuration has no alertmanager.silences")
 	}
 	var ids []string
+	var gone error
 	for name, m := range matchers(w, targets) {
 		key := key + "/" + name
 		wanted[key] = true
 		had, ok := t.made[key]
-		if ok && had.until.Equal(end) && now.Sub(had.at) < checkSilences || now.Before(t.later[key]) {
-			if ok {
-				ids = append(ids, had.id)
+		if !ok || !had.until.Equal(end) || now.Sub(had.at) >= checkSilences {
+			if now.Before(t.later[key]) {
+				continue
 			}
+			s, err := t.make(ctx, client, alertmanager.Window{Key: key, Comment: comment(w), Matchers: m, StartsAt: begin, EndsAt: end}, ok || before, now)
+			if err != nil && !errors.Is(err, alertmanager.ErrNone) {
+				t.later[key] = now.Add(tendAgain)
+				return nil, err
+			}
+			delete(t.later, key)
+			had = madeSilence{id: s.ID, until: end, at: now}
+			t.made[key] = had
+		}
+		if had.id == "" {
+			gone = fmt.Errorf("silence %s is gone: somebody ended it, or Alertmanager lost it; it is not made again", key)
 			continue
 		}
-		s, err := t.make(ctx, client, alertmanager.Window{Key: key, Comment: comment(w), Matchers: m, StartsAt: begin, EndsAt: end}, now)
-		if err != nil {
-			t.later[key] = now.Add(tendAgain)
-			return nil, err
-		}
-		delete(t.later, key)
-		t.made[key] = madeSilence{id: s.ID, until: end, at: now}
-		ids = append(ids, s.ID)
+		ids = append(ids, had.id)
 	}
 	slices.Sort(ids)
-	return ids, nil
+	return ids, gone
 }
 
-// make sees to it that one silence is there and ends with the window.
-func (t *tender) make(ctx context.Context, c silencer, w alertmanager.Window, now time.Time) (alertmanager.Silence, error) {
+// make sees to it that one silence is there and ends with the window. One that was there
+// before and is not any more was ended by somebody: that stands, and is ErrNone.
+func (t *tender) make(ctx context.Context, c silencer, w alertmanager.Window, before bool, now time.Time) (s alertmanager.Silence, err error) {
 	if !w.StartsAt.After(now) {
 		w.StartsAt = time.Time{}
 	}
-	s, err := c.Create(ctx, w)
+	if before {
+		s, err = c.Extend(ctx, w.Key, w.EndsAt)
+	} else {
+		s, err = c.Create(ctx, w)
+	}
 	switch late := s.EndsAt.Sub(w.EndsAt); {
 	case err != nil:
-		return s, err
-	case late < -time.Second:
+		return alertmanager.Silence{}, err
+	case late < -time.Second: // a leader before this one has made it, for a shorter time
 		return c.Extend(ctx, w.Key, w.EndsAt)
 	case late > time.Second: // the window was made shorter
 		if err := c.Expire(ctx, w.Key); err != nil {
-			return s, err
+			return alertmanager.Silence{}, err
 		}
 		return c.Create(ctx, w)
 	}

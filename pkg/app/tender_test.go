@@ -63,7 +63,9 @@ func (p *peers) Extend(_ context.Context, key string, until time.Time) (alertman
 	if !ok {
 		return s, alertmanager.ErrNone
 	}
-	s.EndsAt = until
+	if until.After(s.EndsAt) {
+		s.EndsAt = until
+	}
 	p.byKey[key] = s
 	return s, nil
 }
@@ -208,6 +210,25 @@ func TestASilenceFollowsItsWindow(t *testing.T) {
 	}
 }
 
+// Who ends a window's silence at Alertmanager wins, also over another leader.
+func TestASilenceThatAPersonEndedIsNotMadeAgain(t *testing.T) {
+	d := newWard(t)
+	d.stored["db"] = loud("db", 0, time.Hour, "shop")
+	d.after(time.Second)
+	clear(d.peers.byKey)
+	d.after(checkSilences).want("looked after", "")
+	d.lead()
+	d.after(time.Second).want("by another leader", "")
+	d.change("db", func(s *maintenance.Spec) { s.Until = s.Until.Add(time.Hour) }).after(checkSilences).want("extended", "")
+	if s := d.stored["db"].Status; !strings.Contains(s.Problem, "silence maintenance/db/targets is gone: somebody ended it") {
+		t.Errorf("%+v", s)
+	}
+	d.change("db", func(s *maintenance.Spec) { s.Ended = &maintenance.Word{At: d.clock.at} }).after(time.Second)
+	if s := d.stored["db"].Status; len(s.Silences) != 0 || s.Problem != "" {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestASilenceOfAWindowThatIsGoneIsEnded(t *testing.T) {
 	d := newWard(t)
 	d.stored["db"] = loud("db", 0, time.Hour, "shop")
@@ -348,6 +369,23 @@ func TestTheAccountOfAWindowOutlivesItsLeader(t *testing.T) {
 	}
 	if d.stored["db"].Status.Phase != maintenance.Overrun {
 		t.Error(d.stored["db"].Status.Phase)
+	}
+}
+
+// One window is over and another still holds the page: it was not delivered.
+func TestAPageThatAnotherWindowHoldsIsStillHeld(t *testing.T) {
+	i := incident.Incident{ID: "i1", Target: incident.Target{Name: "shop"}, Phase: incident.Open, Alerts: []incident.Alert{{Rule: "down", Firing: true}}, Maintenance: incident.Maintenance{Window: "w", Held: "w"}}
+	w := maintenance.Window{Name: "db", Effects: holdAll}
+	a := account(maintenance.Account{}, w, maintenance.Active, []incident.Incident{i})
+	if a = account(a, w, maintenance.Ended, []incident.Incident{i}); len(a.Held) != 1 || a.Delivered != 0 {
+		t.Errorf("%+v", a)
+	}
+	if b := account(maintenance.Account{}, w, maintenance.Ended, []incident.Incident{i}); b.All() != 0 {
+		t.Errorf("a window that is over takes on pages: %+v", b)
+	}
+	i.Maintenance = incident.Maintenance{}
+	if a = account(a, w, maintenance.Ended, []incident.Incident{i}); len(a.Held) != 0 || a.Delivered != 1 {
+		t.Errorf("%+v", a)
 	}
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -43,18 +44,8 @@ func (a *App) world() engine.World {
 	if time.Since(w.at) > worldAge {
 		w.seen = engine.World{}
 		if b := a.built.Load(); b != nil {
-			for t := range b.setup.Targets {
-				if !a.windows.expected(t) {
-					w.seen.Watched++
-				}
-			}
 			bad := slices.Concat(a.judge.Unhealthy(), a.groups.Unhealthy())
-			slices.Sort(bad)
-			for _, t := range slices.Compact(bad) {
-				if _, watched := b.setup.Targets[t]; watched && !a.windows.expected(t) {
-					w.seen.Unhealthy++
-				}
-			}
+			w.seen.Watched, w.seen.Unhealthy = trouble(slices.Collect(maps.Keys(b.setup.Targets)), bad, a.windows.expected)
 		}
 		if blind, why := a.judge.Blind(); blind {
 			w.seen.Blind = why
@@ -64,6 +55,24 @@ func (a *App) world() engine.World {
 		w.at = time.Now()
 	}
 	return w.seen
+}
+
+// trouble counts the targets, and those of them that are bad, but for those whose
+// trouble is expected.
+func trouble(targets, bad []string, expected func(string) bool) (watched, unhealthy int) {
+	sick := map[string]bool{}
+	for _, t := range bad {
+		sick[t] = true
+	}
+	for _, t := range targets {
+		if expected(t) {
+			continue
+		}
+		if watched++; sick[t] {
+			unhealthy++
+		}
+	}
+	return watched, unhealthy
 }
 
 // view is what the engine sees of a target.

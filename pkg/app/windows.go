@@ -39,7 +39,7 @@ type windows struct {
 	stored   []kube.StoredWindow
 	cluster  []maintenance.Window
 	present  maintenance.Present
-	targets  []string
+	targets  []string        // sorted
 	excluded map[string]bool // targets whose time was excluded since the process began
 	held     map[string]int  // by window: pages that it holds, as the leader knows
 	since    map[string]time.Time
@@ -127,7 +127,7 @@ func (w *windows) presently() maintenance.Present {
 // of returns what the windows mean for a target.
 func (w *windows) of(target string) maintenance.State {
 	p, targets := w.active()
-	if len(p.Active) == 0 || !slices.Contains(targets, target) {
+	if _, is := slices.BinarySearch(targets, target); !is || len(p.Active) == 0 {
 		return maintenance.State{Remediate: maintenance.RemediateNormal} // what is no target is in no window
 	}
 	return p.Of(target)

@@ -27,7 +27,7 @@ func (h *hand) now() time.Time { return h.at }
 
 func windowsOf(clock *hand, targets ...string) *windows {
 	w := newWindows(slog.New(slog.DiscardHandler), clock.now)
-	w.use(nil, targets)
+	w.use(nil, slices.Sorted(slices.Values(targets)))
 	return w
 }
 
@@ -279,5 +279,24 @@ func TestEveryHeldPageIsAccountedFor(t *testing.T) {
 	t.Logf("%d schedules: %d pages held, %d of them delivered and %d about what was well again; %d told at once", schedules, held, delivered, resolved, atOnce)
 	if held != delivered+resolved || delivered < 200 || resolved < 200 || atOnce < 200 {
 		t.Errorf("%d held, %d delivered, %d resolved, %d at once", held, delivered, resolved, atOnce)
+	}
+}
+
+// Half of everything is in a maintenance window: that is no storm, and hides none.
+func TestExpectedTroubleSaysNothingOfTheOthers(t *testing.T) {
+	clock := &hand{noon}
+	w := windowsOf(clock, "a", "b", "c", "d")
+	loose := holdAll
+	loose.Remediate = maintenance.RemediateNormal
+	w.take([]kube.StoredWindow{storedWindow("db", noon, noon.Add(time.Hour), holdAll, "a", "b"), storedWindow("web", noon, noon.Add(time.Hour), loose, "c")}, nil, nil)
+	targets := []string{"a", "b", "c", "d"}
+	for _, c := range []struct {
+		bad       []string
+		watched   int
+		unhealthy int
+	}{{nil, 2, 0}, {[]string{"a", "b"}, 2, 0}, {[]string{"a", "c", "d", "not watched: x"}, 2, 2}} {
+		if watched, unhealthy := trouble(targets, c.bad, w.expected); watched != c.watched || unhealthy != c.unhealthy {
+			t.Errorf("%v: %d of %d, want %d of %d", c.bad, unhealthy, watched, c.unhealthy, c.watched)
+		}
 	}
 }

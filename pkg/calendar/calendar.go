@@ -1,7 +1,7 @@
 // Package calendar counts time that matters: business hours, working days.
 //
-// It owns how far a deadline is when only part of the time counts. It leaves to
-// Alertmanager's library what an interval of time is.
+// It owns how far a deadline is when only part of the time counts, and when that part
+// begins and ends. It leaves to Alertmanager's library what an interval of time is.
 //
 // Its one rule: an interval means here what its text means in Alertmanager's file.
 package calendar

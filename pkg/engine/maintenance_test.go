@@ -83,3 +83,26 @@ func TestAWindowThatTakesTooLongIsWatchdogsOwnIncident(t *testing.T) {
 		}
 	})
 }
+
+// What a lease would take back in a window waits for its end.
+func TestALeaseIsNotTakenBackInMaintenance_INV30(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(newWorld(), "scale", "page")
+		rush := time.Now().Add(time.Minute)
+		s.sick = sickWhile(func(w *world) bool { return w.replicas < 4 && time.Now().Before(rush) })
+		play(t, s, 5*time.Minute)
+		if got := s.accepted(); len(got) != 1 || s.replicas != 4 {
+			t.Fatalf("writes %v, %d replicas", got, s.replicas)
+		}
+		s.suspended = remediate.Suspension{From: incident.C3, Why: "in maintenance"}
+		play(t, s, 20*time.Minute)
+		if got := s.accepted(); len(got) != 1 || s.replicas != 4 {
+			t.Fatalf("in the window: writes %v, %d replicas", got, s.replicas)
+		}
+		s.suspended = remediate.Suspension{}
+		play(t, s, 2*time.Minute)
+		if got := s.accepted(); len(got) != 2 || s.replicas != 3 {
+			t.Errorf("after it: writes %v, %d replicas", got, s.replicas)
+		}
+	})
+}

@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+
+	"watchdog.io/watchdog/pkg/remediate"
 )
 
 // Names of the indexes by which a workload's belongings are found.
@@ -173,11 +175,11 @@ func trim(o any) (any, error) {
 		x.Annotations = map[string]string{revisionAnnotation: x.Annotations[revisionAnnotation]}
 		x.Spec = appsv1.ReplicaSetSpec{Replicas: x.Spec.Replicas}
 	case *appsv1.Deployment:
-		x.Annotations, x.Spec.Template = nil, corev1.PodTemplateSpec{}
+		x.Annotations, x.Spec.Template = held(x.Annotations), corev1.PodTemplateSpec{}
 	case *appsv1.StatefulSet:
-		x.Annotations, x.Spec.Template, x.Spec.VolumeClaimTemplates = nil, corev1.PodTemplateSpec{}, nil
+		x.Annotations, x.Spec.Template, x.Spec.VolumeClaimTemplates = held(x.Annotations), corev1.PodTemplateSpec{}, nil
 	case *appsv1.DaemonSet:
-		x.Annotations, x.Spec.Template = nil, corev1.PodTemplateSpec{}
+		x.Annotations, x.Spec.Template = held(x.Annotations), corev1.PodTemplateSpec{}
 	}
 	return o, nil
 }
@@ -188,4 +190,12 @@ func resourcesOf(all []corev1.Container) []corev1.Container {
 		kept = append(kept, corev1.Container{Name: c.Name, Resources: c.Resources})
 	}
 	return kept
+}
+
+// held keeps the hold of a workload's annotations.
+func held(annotations map[string]string) map[string]string {
+	if why, ok := annotations[remediate.HoldAnnotation]; ok {
+		return map[string]string{remediate.HoldAnnotation: why}
+	}
+	return nil
 }

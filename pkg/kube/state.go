@@ -152,15 +152,15 @@ func (s *scope) object(v *view, x Watched) (remediate.Workload, string, error) {
 	switch d := o.(type) {
 	case *appsv1.Deployment:
 		w := deployment(d)
-		w.Generation = d.Generation
+		w.Generation, w.Annotations = d.Generation, d.Annotations
 		return w, string(d.UID), nil
 	case *appsv1.StatefulSet:
 		w := statefulSet(d)
-		w.Generation = d.Generation
+		w.Generation, w.Annotations = d.Generation, d.Annotations
 		return w, string(d.UID), nil
 	case *appsv1.DaemonSet:
 		w := daemonSet(d)
-		w.Generation = d.Generation
+		w.Generation, w.Annotations = d.Generation, d.Annotations
 		return w, string(d.UID), nil
 	}
 	return remediate.Workload{}, "", fmt.Errorf("read %s/%s/%s: a %T is in the store", x.Namespace, x.Kind, x.Name, o)

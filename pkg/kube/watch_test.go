@@ -13,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+
+	"watchdog.io/watchdog/pkg/remediate"
 )
 
 // watching runs a watcher over the shop until its informers are in step.
@@ -68,6 +70,13 @@ func TestAWatchedWorkloadIsAnsweredFromMemory(t *testing.T) {
 	shop(a)
 	pod := a.get("/api/v1/namespaces/shop/pods/a")
 	pod["spec"].(map[string]any)["containers"].([]any)[0].(map[string]any)["resources"] = map[string]any{"limits": map[string]any{"cpu": "1"}, "requests": map[string]any{"memory": "128Mi"}}
+	meta := a.get("/apis/apps/v1/namespaces/shop/deployments/cart")["metadata"].(map[string]any)
+	annotations, _ := meta["annotations"].(map[string]any)
+	if annotations == nil {
+		annotations = map[string]any{}
+	}
+	annotations[remediate.HoldAnnotation] = "migration"
+	meta["annotations"] = annotations
 	w := watching(t, a, c)
 	got, err := w.State("shop", "Deployment", "cart")
 	if err != nil {
@@ -80,7 +89,7 @@ func TestAWatchedWorkloadIsAnsweredFromMemory(t *testing.T) {
 	cpu, memory := 0.25, 0.5
 	want := WorkloadState{
 		Desired: 3, Ready: 2, Updated: 3, Unavailable: 1, RolloutInProgress: true, Restarts: 4, Waiting: map[string]int{"CrashLoopBackOff": 1}, NewestWaiting: 1,
-		EndpointsReady: 1, HasEndpoints: true, HPA: &HPAState{Min: 1, Max: 5, Current: 3}, CPUUsageRatio: &cpu, MemoryUsageRatio: &memory, Revision: "rs2", RevisionNumber: 10,
+		EndpointsReady: 1, HasEndpoints: true, HPA: &HPAState{Min: 1, Max: 5, Current: 3}, CPUUsageRatio: &cpu, MemoryUsageRatio: &memory, Revision: "rs2", RevisionNumber: 10, Hold: "migration",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
