@@ -38,7 +38,7 @@ told. --release ends a hold.`,
 			if err := p.check(); err != nil {
 				return err
 			}
-			_, store, err := f.store()
+			client, store, err := f.store()
 			if err != nil {
 				return err
 			}
@@ -59,6 +59,9 @@ told. --release ends a hold.`,
 			word, err := p.word(inc, ledger.Public[inc.ID], time.Now())
 			if err != nil {
 				return err
+			}
+			if word.By, err = client.WhoAmI(ctx); err != nil {
+				return fmt.Errorf("nothing was written: %w", err)
 			}
 			var gone []string
 			for id := range ledger.Public {
@@ -102,7 +105,7 @@ func (p publishing) check() error {
 // word is what is to be written, after an earlier word: who once said yes to
 // publishing has said so for the whole incident.
 func (p publishing) word(inc incident.Incident, before incident.PublicWord, now time.Time) (incident.PublicWord, error) {
-	w := incident.PublicWord{Mark: incident.Mark{By: whoami(), Reason: p.reason}, Publish: before.Publish}
+	w := incident.PublicWord{Mark: incident.Mark{Reason: p.reason}, Publish: before.Publish}
 	posted := inc.Receipts[incident.PublicReceiver].Ref != ""
 	switch {
 	case inc.Phase == incident.Resolved && !posted:

@@ -19,6 +19,7 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/maintenance"
+	"watchdog.io/watchdog/pkg/notify"
 )
 
 // silencer makes, extends and ends silences by key; each call may be repeated.
@@ -28,18 +29,10 @@ type silencer interface {
 	Expire(ctx context.Context, key string) error
 }
 
-// ScheduledMaintenance is what the public is told of a window.
-type ScheduledMaintenance struct {
-	Key         string // tells it from all others
-	Name, Body  string
-	From, Until time.Time
-	Components  []string
-}
-
 // publisher tells the public. Maintain brings the page up to date with the state
 // (scheduled, in_progress, completed); it may be called again with the same.
 type publisher interface {
-	Maintain(ctx context.Context, m ScheduledMaintenance, state string) error
+	Maintain(ctx context.Context, m notify.ScheduledMaintenance, state string) error
 }
 
 const (
@@ -62,10 +55,10 @@ type tender struct {
 	windows   *windows
 	incidents func() []incident.Incident
 	save      func(ctx context.Context, name, version string, st maintenance.Status) (string, error)
-	public    publisher // nil: nobody tells the public
 
 	mu      sync.Mutex
-	client  silencer // nil: there is no Alertmanager
+	public  publisher // nil: nobody tells the public
+	client  silencer  // nil: there is no Alertmanager
 	targets map[string]engine.TargetSetup
 
 	// Of the one goroutine that tends.
@@ -82,7 +75,7 @@ type madeSilence struct {
 }
 
 type toldPublic struct {
-	m     ScheduledMaintenance
+	m     notify.ScheduledMaintenance
 	state string
 }
 
@@ -90,11 +83,28 @@ func newTender(log *slog.Logger, now func() time.Time, w *windows) *tender {
 	return &tender{log: log, now: now, windows: w, made: map[string]madeSilence{}, told: map[string]toldPublic{}, pages: map[string]maintenance.Account{}, later: map[string]time.Time{}}
 }
 
-// use takes the Alertmanager and the targets of a configuration.
-func (t *tender) use(c silencer, targets map[string]engine.TargetSetup) {
+// use takes the Alertmanager, the public page and the targets of a configuration.
+func (t *tender) use(c silencer, p publisher, targets map[string]engine.TargetSetup) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.client, t.targets = c, targets
+	t.client, t.public, t.targets = c, p, targets
+}
+
+// publisherOf is the receiver that tells the public, nil without one.
+func publisherOf(all []notify.Notifier) publisher {
+	for _, n := range all {
+		if m, ok := n.(notify.Maintainer); ok {
+			return m
+		}
+	}
+	return nil
+}
+
+// page is whoever tells the public now.
+func (t *tender) page() publisher {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.public
 }
 
 // silencerOf is the Alertmanager of a configuration, nil without one.
@@ -397,7 +407,7 @@ func (t *tender) expire1(ctx context.Context, key string) error {
 // publish tells the public of a window's span, if that is news, and returns what it was
 // last told.
 func (t *tender) publish(ctx context.Context, w maintenance.Window, key string, phase maintenance.Phase, begin, end time.Time, was string) (string, error) {
-	if w.Public == nil || t.public == nil {
+	if w.Public == nil || t.page() == nil {
 		return was, nil
 	}
 	now := t.now()
@@ -405,7 +415,7 @@ func (t *tender) publish(ctx context.Context, w maintenance.Window, key string, 
 	if w.Recurs != nil && phase == maintenance.Scheduled && begin.Sub(now) > publicAhead {
 		return was, nil
 	}
-	next := toldPublic{ScheduledMaintenance{Key: key, Name: w.Public.Name, Body: w.Public.Body, From: begin, Until: end, Components: w.Targets}, state}
+	next := toldPublic{notify.ScheduledMaintenance{Key: key, Name: w.Public.Name, Body: w.Public.Body, From: begin, Until: end, Targets: w.Targets}, state}
 	had, told := t.told[key]
 	switch {
 	case told && same(had, next), now.Before(t.later["public/"+key]):
@@ -418,7 +428,7 @@ func (t *tender) publish(ctx context.Context, w maintenance.Window, key string, 
 
 func (t *tender) announce(ctx context.Context, next toldPublic, was string) (string, error) {
 	later := "public/" + next.m.Key
-	if err := t.public.Maintain(ctx, next.m, next.state); err != nil {
+	if err := t.page().Maintain(ctx, next.m, next.state); err != nil {
 		t.later[later] = t.now().Add(tendAgain)
 		return was, fmt.Errorf("the public was not told that it is %s: %w", next.state, err)
 	}
@@ -429,7 +439,7 @@ func (t *tender) announce(ctx context.Context, next toldPublic, was string) (str
 
 // same reports whether the public would be told the same.
 func same(a, b toldPublic) bool {
-	return a.state == b.state && a.m.Name == b.m.Name && a.m.Body == b.m.Body && a.m.From.Equal(b.m.From) && a.m.Until.Equal(b.m.Until) && slices.Equal(a.m.Components, b.m.Components)
+	return a.state == b.state && a.m.Name == b.m.Name && a.m.Body == b.m.Body && a.m.From.Equal(b.m.From) && a.m.Until.Equal(b.m.Until) && slices.Equal(a.m.Targets, b.m.Targets)
 }
 
 // over tells the public of the end of recurring windows, and forgets what is over.

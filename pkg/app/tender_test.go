@@ -17,6 +17,7 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/maintenance"
+	"watchdog.io/watchdog/pkg/notify"
 )
 
 // peers is an Alertmanager as its client shows it: silences by key.
@@ -84,7 +85,7 @@ type page struct {
 	down bool
 }
 
-func (p *page) Maintain(_ context.Context, m ScheduledMaintenance, state string) error {
+func (p *page) Maintain(_ context.Context, m notify.ScheduledMaintenance, state string) error {
 	if p.down {
 		return errors.New("500")
 	}
@@ -123,7 +124,7 @@ func (d *ward) lead() {
 	}
 	w.use(file, slices.Sorted(maps.Keys(targets)))
 	d.tender = newTender(slog.New(slog.DiscardHandler), d.clock.now, w)
-	d.use(d.peers, targets)
+	d.use(d.peers, nil, targets)
 	d.public = d.page
 	d.tender.incidents = func() []incident.Incident { return d.incidents }
 	d.save = func(_ context.Context, name, version string, st maintenance.Status) (string, error) {

@@ -255,7 +255,7 @@ func (a *App) heldBy(target string) string {
 // useWindows hands the windows of a configuration over.
 func (a *App) useWindows(b *built) {
 	a.windows.use(b.windows, slices.Sorted(maps.Keys(b.setup.Targets)))
-	a.tender.use(silencerOf(b), b.setup.Targets)
+	a.tender.use(silencerOf(b), publisherOf(b.notifiers), b.setup.Targets)
 }
 
 // holds takes how many pages each window holds.

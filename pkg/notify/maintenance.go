@@ -14,7 +14,8 @@ type ScheduledMaintenance struct {
 	Key         string // by which it is found again; the public never sees it
 	Name, Body  string
 	From, Until time.Time
-	Components  []string // the page's ids
+	Targets     []string // that are worked on; empty: all
+	Components  []string // the page's ids; empty: those of the targets
 }
 
 // States of a scheduled maintenance, in order.
@@ -53,6 +54,9 @@ func (s *statusPage) Maintain(ctx context.Context, m ScheduledMaintenance, state
 	rank := slices.Index(maintenanceStates, state)
 	if rank < 0 || m.Key == "" {
 		return fmt.Errorf("status page: maintenance %q: unknown state %q, or no key", m.Name, state)
+	}
+	if len(m.Components) == 0 {
+		m.Components = s.components.among(m.Targets)
 	}
 	var there []planned
 	for _, list := range []string{"scheduled", "active_maintenance"} {

@@ -265,3 +265,20 @@ func (c components) of(target string) config.StatuspageComponent {
 	}
 	return config.StatuspageComponent{ID: c.standard, Name: "the service"}
 }
+
+// among are the ids of the parts of the page that follow the targets; none named: all.
+func (c components) among(targets []string) []string {
+	if len(targets) == 0 {
+		for _, x := range c.all {
+			targets = append(targets, x.Target)
+		}
+		targets = append(targets, "") // the standard component's
+	}
+	var ids []string
+	for _, t := range targets {
+		if id := c.of(t).ID; id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}

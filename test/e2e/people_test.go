@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -143,13 +145,17 @@ func TestAPersonIsWokenAndAllowsTheRollback(t *testing.T) {
 
 	review := run("review", asked.ID)
 	for _, part := range []string{
-		"**unanswered** nobody acknowledged this P0", "**approved** 1 of 1 approvals of plan", "alice@example.com", "**hypothesis**", "**helped**", "| recovered | " + done.ResolvedAt.UTC().Format(time.DateTime), "statuspage", "slack",
+		"**unanswered** nobody acknowledged this P0", "**approved** 1 of 1 approvals of plan", `by alice\@example.com (slack)`, "**hypothesis**", "**helped**", "| recovered | " + done.ResolvedAt.UTC().Format(time.DateTime), "statuspage", "slack",
 	} {
 		if !strings.Contains(review, part) {
 			t.Errorf("the review lacks %q:\n%s", part, review)
 		}
 	}
-	if out, err := s.Testbed.Watchdog(t.Context(), "review", "close", asked.ID, "--notes", "/dev/null", "-n", s.Watchdog); err == nil || !strings.Contains(out, "root cause") {
+	notes := filepath.Join(t.TempDir(), "notes.yaml")
+	if err := os.WriteFile(notes, []byte("impact: a third of the requests failed for half a minute\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := s.Testbed.Watchdog(t.Context(), "review", "close", asked.ID, "--notes", notes, "-n", s.Watchdog); err == nil || !strings.Contains(out, "root cause") {
 		t.Errorf("a P0 was closed without its root cause: %v\n%s", err, out)
 	}
 }
