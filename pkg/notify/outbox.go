@@ -66,6 +66,7 @@ type lane struct {
 	refused  map[string]bool      // the newest state was refused for good
 	unsaved  map[string]bool      // what the disk has of it is old
 	breaker  breaker
+	flushed  time.Time // known to the lane's own goroutine only
 }
 
 // NewOutbox returns an outbox with what an earlier process left in its folder.
@@ -242,10 +243,15 @@ func (l *lane) ready() int {
 }
 
 func (l *lane) run(ctx context.Context) {
-	defer l.flush()
+	defer l.flush(0)
 	for {
-		l.flush() // what waits is on disk before anything is tried
 		id, wait := l.next()
+		switch {
+		case id == "":
+			l.flush(0)
+		case time.Since(l.flushed) >= flushTime:
+			l.flush(flushTime) // what waits is on disk before it is tried, unless much does
+		}
 		if id != "" {
 			l.deliver(ctx, id)
 			if ctx.Err() != nil {
