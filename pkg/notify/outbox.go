@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -285,13 +286,13 @@ func (l *lane) next() (string, time.Duration) {
 			wait = min(wait, d)
 			continue
 		}
-		if !l.breaker.open() {
-			return id, 0
-		}
-		// One is tried, and it is that which was tried least: if it is the message that
-		// the other side cannot bear, the others do not wait behind it.
-		if due == "" || l.fails[id] < l.fails[due] {
+		// What was tried least comes first, and of that what is worst: if some messages
+		// are such that the other side cannot bear them, the others do not wait behind them.
+		if due == "" || cmp.Or(cmp.Compare(l.fails[id], l.fails[due]), cmp.Compare(l.waiting[id].Severity, l.waiting[due].Severity)) < 0 {
 			due = id
+		}
+		if l.fails[due] == 0 && l.waiting[due].Severity == incident.P0 {
+			break
 		}
 	}
 	if due != "" {
@@ -398,6 +399,7 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 		l.out.o.Logger.Warn("not told; tried again", "receiver", l.name, "incident", i.ID, "err", err)
 	case err != nil:
 		m.sent.WithLabelValues(l.name, "refused").Inc()
+		l.out.hurry(l.name, i.ID)
 		l.out.o.Logger.Error("refused; not tried again until the incident changes", "receiver", l.name, "incident", i.ID, "err", err)
 	case changed:
 		m.sent.WithLabelValues(l.name, "ok").Inc()
