@@ -37,6 +37,17 @@ func (c *checker) noChannel() {
 	for _, t := range c.cfg.Thresholds {
 		used[t.Severity] = append(used[t.Severity], t.Name)
 	}
+	for _, g := range slices.Concat(c.policy.Groups, c.policy.SLOs) {
+		for _, r := range g.Rules {
+			// A template may give any severity.
+			if l := labelsOf(r); r.Alert != "" && !strings.Contains(l["severity"], "{{") {
+				s := c.cfg.SeverityOf(l)
+				if !slices.Contains(used[s], r.Alert) {
+					used[s] = append(used[s], r.Alert)
+				}
+			}
+		}
+	}
 	for _, s := range []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3} {
 		urgent := s == incident.P0 || s == incident.P1
 		switch names := strings.Join(used[s], ", "); {

@@ -75,6 +75,7 @@ func TestLints(t *testing.T) {
 		"P1 wakes nobody":      {receivers(`pagerduty: {routing_key_file: /key, severities: [P0]}, slack: {token_file: /t, channel: c}`), "no-channel"},
 		"P1 wakes one":         {receivers(`pagerduty: {routing_key_file: /key, severities: [P0]}, webhooks: [{name: jsm, url: "https://x", severities: [P1]}]`), ""},
 		"nobody hears of P3":   {strings.Replace(receivers(`pagerduty: {routing_key_file: /key}`), "severity: P1", "severity: P3", 1), "no-channel"},
+		"an alert for nobody":  {strings.Replace(file(`[{matchers: ['alertname="A"'], ladder: [page]}]`), "routing_key_file: /key", "routing_key_file: /key, severities: [P2]", 1), "no-channel"},
 		"a mail tells of P3":   {strings.Replace(receivers(`pagerduty: {routing_key_file: /key}, emails: [{name: m, smarthost: "h:25", from: a@b.example, to: [a@b.example]}]`), "severity: P1", "severity: P3", 1), ""},
 		"no second source":     {strings.Replace(head+good, `      - health: {url: "http://shop/health"}`, "", 1), "single-source"},
 		"one source by choice": {with("severity: P1,", "severity: P1, single_source: the edge counts,"), "single-source"},
