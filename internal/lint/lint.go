@@ -43,6 +43,7 @@ var Lints = []Lint{
 	{"no-target", "a rule that sees no target, or a route that no alert takes", (*checker).noTarget},
 	{"unknown-metric", "an expression over local samples that no probe and no rule writes", (*checker).unknownMetric},
 	{"no-pager", "a ladder that pages, or a rule of severity P0 or P1, and nobody is paged", (*checker).noPager},
+	{"no-channel", "a severity that no receiver takes, or of P0 and P1 none that pages", (*checker).noChannel},
 	{"single-source", "a restart or a rollback that one source of evidence decides, or that waits for a second one that cannot come", (*checker).singleSource},
 }
 
@@ -288,7 +289,7 @@ func (c *checker) unknownMetric() {
 }
 
 func (c *checker) noPager() {
-	if c.cfg.Receivers.PagerDuty != nil {
+	if c.cfg.Receivers.PagerDuty != nil || len(c.pagers("")) > 0 {
 		return
 	}
 	var who []string
@@ -303,7 +304,7 @@ func (c *checker) noPager() {
 		}
 	}
 	if len(who) > 0 {
-		c.add("receivers", "nobody is paged: there is no pagerduty, and %s would page", strings.Join(who, ", "))
+		c.add("receivers", "nobody is paged: there is no pagerduty and no webhook, and %s would page", strings.Join(who, ", "))
 	}
 }
 

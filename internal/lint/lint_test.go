@@ -53,6 +53,9 @@ func TestLints(t *testing.T) {
 		}
 		return head + strings.Replace(good, old, new, 1)
 	}
+	receivers := func(block string) string {
+		return strings.Replace(head+good, "receivers: {pagerduty: {routing_key_file: /key}}", "receivers: {"+block+"}", 1)
+	}
 	file := func(routes string) string { return head + "thresholds: []\nrule_files: [r.yaml]\nroutes: " + routes }
 	for name, c := range map[string]struct{ text, want string }{
 		"all is well":          {head + good, ""},
@@ -67,6 +70,13 @@ func TestLints(t *testing.T) {
 		"nobody writes it":     {with("watchdog_sla_error_ratio", "errors"), "unknown-metric"},
 		"the server has it":    {strings.Replace(with("watchdog_sla_error_ratio", "errors"), "name: a,", "name: a, source: prometheus,", 1) + "\nprometheus: {url: 'http://p'}", ""},
 		"nobody is paged":      {strings.Replace(head+good, "receivers: {pagerduty: {routing_key_file: /key}}", "receivers: {slack: {token_file: /t, channel: c}}", 1), "no-pager"},
+		"a webhook pages":      {receivers(`webhooks: [{name: jsm, url: "https://x"}]`), ""},
+		"a fallback alone":     {receivers(`slack: {token_file: /t, channel: c}, webhooks: [{name: jsm, url: "https://x", fallback_for: slack}]`), "no-pager"},
+		"P1 wakes nobody":      {receivers(`pagerduty: {routing_key_file: /key, severities: [P0]}, slack: {token_file: /t, channel: c}`), "no-channel"},
+		"P1 wakes one":         {receivers(`pagerduty: {routing_key_file: /key, severities: [P0]}, webhooks: [{name: jsm, url: "https://x", severities: [P1]}]`), ""},
+		"nobody hears of P3":   {strings.Replace(receivers(`pagerduty: {routing_key_file: /key}`), "severity: P1", "severity: P3", 1), "no-channel"},
+		"an alert for nobody":  {strings.Replace(file(`[{matchers: ['alertname="A"'], ladder: [page]}]`), "routing_key_file: /key", "routing_key_file: /key, severities: [P2]", 1), "no-channel"},
+		"a mail tells of P3":   {strings.Replace(receivers(`pagerduty: {routing_key_file: /key}, emails: [{name: m, smarthost: "h:25", from: a@b.example, to: [a@b.example]}]`), "severity: P1", "severity: P3", 1), ""},
 		"no second source":     {strings.Replace(head+good, `      - health: {url: "http://shop/health"}`, "", 1), "single-source"},
 		"one source by choice": {with("severity: P1,", "severity: P1, single_source: the edge counts,"), "single-source"},
 		"a route for nobody":   {file(`[{matchers: ['alertname="A"'], ladder: [page]}, {matchers: ['severity="info"'], ladder: [page]}]`), "no-target"},

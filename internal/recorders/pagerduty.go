@@ -39,6 +39,9 @@ func (r *Recorder) pagerDuty(w http.ResponseWriter, req *http.Request) {
 		err = json.Unmarshal(b, &e)
 	}
 	if err == nil && len(b) > maxPagerDutyEvent {
+		r.mu.Lock()
+		r.attempts[PagerDuty]++
+		r.mu.Unlock()
 		answer(w, http.StatusRequestEntityTooLarge, map[string]any{"status": "payload too large", "message": "the event is larger than 512 KB"})
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,10 +22,12 @@ func many(n int) incident.Incident {
 
 func TestADeadReceiverIsTriedAtABoundedRate_INV43(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tries, down := 0, true
+		tries := 0
+		var down atomic.Bool
+		down.Store(true)
 		f := &fake{name: "f", do: func(context.Context, incident.Incident) error {
 			tries++
-			if down {
+			if down.Load() {
 				return errors.New("down")
 			}
 			return nil
@@ -45,7 +48,7 @@ func TestADeadReceiverIsTriedAtABoundedRate_INV43(t *testing.T) {
 		if tries > 70 {
 			t.Errorf("%d tries in ten minutes", tries)
 		}
-		down = false
+		down.Store(false)
 		time.Sleep(2 * lastProbe)
 		synctest.Wait()
 		if f.count() < 400 || open() != 0 {
@@ -59,28 +62,37 @@ func TestADeadReceiverIsTriedAtABoundedRate_INV43(t *testing.T) {
 	})
 }
 
-func TestOneMessageThatCannotBeTakenHoldsUpNoOther(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		bad := many(0)
-		f := &fake{name: "f", do: func(_ context.Context, i incident.Incident) error {
-			if i.ID == bad.ID {
-				return errors.New("500 for this one")
+// Whether they were tried before, or are many and less urgent than what comes.
+func TestMessagesThatCannotBeTakenHoldUpNoOthers(t *testing.T) {
+	for _, tc := range []struct {
+		bad int
+		of  incident.Severity
+	}{{6, incident.P1}, {50, incident.P3}} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fake{name: "f", do: func(_ context.Context, i incident.Incident) error {
+				if i.ID < many(tc.bad).ID {
+					return errors.New("500 for this one")
+				}
+				return nil
+			}}
+			x := outbox(t, t.TempDir(), nil, f)
+			defer running(t, x)()
+			for n := range tc.bad {
+				i := many(n)
+				i.Severity = tc.of
+				x.Tell(i)
 			}
-			return nil
-		}}
-		x := outbox(t, t.TempDir(), nil, f)
-		defer running(t, x)()
-		x.Tell(bad)
-		time.Sleep(10 * time.Minute)
-		for n := range 20 {
-			x.Tell(many(n + 1))
-		}
-		time.Sleep(lastProbe)
-		synctest.Wait()
-		if f.count() != 20 {
-			t.Errorf("%d of 20 told", f.count())
-		}
-	})
+			time.Sleep(10 * time.Minute)
+			for n := range 20 {
+				x.Tell(many(tc.bad + n))
+			}
+			time.Sleep(lastProbe * 3 / 2) // with its jitter
+			synctest.Wait()
+			if f.count() != 20 {
+				t.Errorf("%d of %s: %d of 20 told", tc.bad, tc.of, f.count())
+			}
+		})
+	}
 }
 
 // A hold-down is the incident's own and says nothing of the receiver; a limit is the

@@ -128,7 +128,7 @@ func (p *pagerDuty) changed(ctx context.Context, c Change) error {
 		Summary: cut(c.String(), maxSummary), Source: c.Target.String(), Timestamp: c.At.UTC().Format("2006-01-02T15:04:05.000Z"), CustomDetails: details,
 	}})
 	if err != nil {
-		return pagerDutyError("of a change of "+c.Target.String(), err, h.after).Failure
+		return pagerDutyError("of a change of "+c.Target.String(), err, h).Failure
 	}
 	return nil
 }

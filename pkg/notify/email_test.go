@@ -201,7 +201,7 @@ func TestAMailThatIsRefused(t *testing.T) {
 		"a wrong password":             {server: recorders.SMTPOptions{User: "u", Password: "p"}, c: config.Email{Username: "u", PasswordFile: password("q")}, want: "535", final: true},
 		"no password":                  {server: recorders.SMTPOptions{User: "u", Password: "p"}, want: "530", final: true},
 		"a server without passwords":   {c: config.Email{Username: "u", PasswordFile: password("p")}, want: "does not support SMTP AUTH"},
-		"a server without STARTTLS":    {plain: true, want: "does not support STARTTLS"},
+		"a server without STARTTLS":    {plain: true, want: "does not offer STARTTLS"},
 		"STARTTLS where TLS is meant":  {c: config.Email{TLS: config.ImplicitTLS}, want: "first record does not look like a TLS handshake"},
 		"an unknown recipient":         {server: recorders.SMTPOptions{Unknown: []string{"oncall@example.com"}}, want: "recipient oncall@example.com: 550", final: true},
 		"one of two recipients":        {server: recorders.SMTPOptions{Unknown: []string{"a@example.com"}}, c: config.Email{To: []string{"a@example.com", "b@example.com"}}},

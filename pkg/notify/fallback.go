@@ -72,6 +72,20 @@ func standsInFor(n Notifier) string {
 // told reports whether a receiver was told of the incident at all.
 func told(r incident.Receipt) bool { return r.Ref != "" || r.State != "" }
 
+// hurry lets the fallbacks of a receiver look at an incident now: it was refused there.
+func (x *Outbox) hurry(name, id string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, l := range x.lanes {
+		l.mu.Lock()
+		if standsInFor(l.notifier) == name && l.fails[id] == 0 {
+			delete(l.notFor, id)
+			l.poke()
+		}
+		l.mu.Unlock()
+	}
+}
+
 // later puts an incident off.
 func (l *lane) later(id string, d time.Duration) {
 	l.mu.Lock()

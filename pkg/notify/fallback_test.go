@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,4 +118,59 @@ func TestAChainOfFallbacks_INV42(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A fallback that is busy with what it was told of before does not make its own
+// fallback believe that nobody took what is new.
+func TestABusyFallbackIsNotOneThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var primaryDead, secondHangs atomic.Bool
+		primaryDead.Store(true)
+		primary := &fake{name: "primary", do: func(context.Context, incident.Incident) error {
+			if primaryDead.Load() {
+				time.Sleep(time.Second) // its fallback has looked, and waits
+				return &Failure{Err: errors.New("no"), Final: true}
+			}
+			return nil
+		}}
+		second := standIn{fake: &fake{name: "second", do: func(ctx context.Context, _ incident.Incident) error {
+			if secondHangs.Load() {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		}}}
+		third := standIn{fake: &fake{name: "third"}, other: "second"}
+		x := outbox(t, t.TempDir(), nil, primary, second, third)
+		defer running(t, x)()
+		for n := range 4 {
+			x.Tell(many(n))
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if second.count() != 4 {
+			t.Errorf("the second was told of %d at once", second.count())
+		}
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if second.count() != 4 || third.count() != 0 {
+			t.Fatalf("the second was told of %d, the third of %d", second.count(), third.count())
+		}
+		primaryDead.Store(false)
+		secondHangs.Store(true)
+		for n := range 4 {
+			i := over(many(n))
+			i.UpdatedAt = t0.Add(time.Hour)
+			x.Tell(i)
+		}
+		time.Sleep(time.Second)
+		x.Tell(many(99))
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		for _, i := range third.told {
+			if i.ID == many(99).ID {
+				t.Error("the third was told of what the primary took")
+			}
+		}
+	})
 }

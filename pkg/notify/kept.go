@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"watchdog.io/watchdog/pkg/disk"
 	"watchdog.io/watchdog/pkg/incident"
 )
@@ -28,33 +30,53 @@ func (l *lane) folder() string {
 	return filepath.Join(l.out.o.Dir, strings.ReplaceAll(l.name, "/", "_"))
 }
 
-// flush brings the disk up to date; a crash leaves the old state or the new.
-func (l *lane) flush() {
+// Limits of writing: while many messages wait, the disk has half of the time.
+const (
+	flushTime    = 100 * time.Millisecond
+	flushWriters = 8 // a disk takes several writes in the time of one
+)
+
+// flush brings the disk up to date, or as far as the time allows; 0: all of it. A
+// crash leaves the old state of an incident or the new.
+func (l *lane) flush(limit time.Duration) {
 	l.mu.Lock()
-	var all []kept
-	for _, id := range slices.Sorted(maps.Keys(l.unsaved)) {
-		k := kept{ID: id}
-		if i, waits := l.waiting[id]; waits {
-			k.Incident = &i
-		}
-		if r, told := l.receipts[id]; told {
-			k.Receipt = &r
-		}
-		all = append(all, k)
-	}
-	clear(l.unsaved)
+	ids := slices.Sorted(maps.Keys(l.unsaved))
 	l.mu.Unlock()
-	for n, k := range all {
-		if err := l.write(k); err != nil {
+	began := time.Now()
+	for batch := range slices.Chunk(ids, flushWriters) {
+		if limit > 0 && time.Since(began) >= limit {
+			break
+		}
+		var g errgroup.Group
+		for _, id := range batch {
+			g.Go(func() error { return l.write(l.entry(id)) })
+		}
+		if err := g.Wait(); err != nil {
 			l.out.o.Logger.Error("outbox not on disk; telling goes on from memory", "receiver", l.name, "err", err)
 			l.mu.Lock()
-			for _, k := range all[n:] {
-				l.unsaved[k.ID] = true
+			for _, id := range batch {
+				l.unsaved[id] = true
 			}
 			l.mu.Unlock()
-			return
+			break
 		}
 	}
+	l.flushed = time.Now()
+}
+
+// entry is what is to be on disk of an incident now.
+func (l *lane) entry(id string) kept {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.unsaved, id)
+	k := kept{ID: id}
+	if i, waits := l.waiting[id]; waits {
+		k.Incident = &i
+	}
+	if r, told := l.receipts[id]; told {
+		k.Receipt = &r
+	}
+	return k
 }
 
 func (l *lane) write(k kept) error {

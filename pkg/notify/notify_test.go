@@ -265,7 +265,7 @@ func (f *fake) count() int {
 	return len(f.told)
 }
 
-func outbox(t *testing.T, dir string, delivered func(string, string, incident.Receipt), ns ...Notifier) *Outbox {
+func outbox(t testing.TB, dir string, delivered func(string, string, incident.Receipt), ns ...Notifier) *Outbox {
 	t.Helper()
 	if delivered == nil {
 		delivered = func(string, string, incident.Receipt) {}
@@ -279,7 +279,7 @@ func outbox(t *testing.T, dir string, delivered func(string, string, incident.Re
 }
 
 // running runs the outbox until the returned function is called.
-func running(t *testing.T, x *Outbox) (stop func()) {
+func running(t testing.TB, x *Outbox) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,6 +69,7 @@ type lane struct {
 	unsaved  map[string]bool      // what the disk has of it is old
 	breaker  breaker
 	own      map[string]bool // the wait is the receiver's own
+	flushed  time.Time       // known to the lane's own goroutine only
 }
 
 // NewOutbox returns an outbox with what an earlier process left in its folder.
@@ -254,10 +256,15 @@ func (l *lane) ready() int {
 }
 
 func (l *lane) run(ctx context.Context) {
-	defer l.flush()
+	defer l.flush(0)
 	for {
-		l.flush() // what waits is on disk before anything is tried
 		id, wait := l.next()
+		switch {
+		case id == "":
+			l.flush(0)
+		case time.Since(l.flushed) >= flushTime:
+			l.flush(flushTime) // what waits is on disk before it is tried, unless much does
+		}
 		if id != "" {
 			l.deliver(ctx, id)
 			if ctx.Err() != nil {
@@ -291,13 +298,13 @@ func (l *lane) next() (string, time.Duration) {
 			wait = min(wait, d)
 			continue
 		}
-		if !l.breaker.open() {
-			return id, 0
-		}
-		// One is tried, and it is that which was tried least: if it is the message that
-		// the other side cannot bear, the others do not wait behind it.
-		if due == "" || l.fails[id] < l.fails[due] {
+		// What was tried least comes first, and of that what is worst: if some messages
+		// are such that the other side cannot bear them, the others do not wait behind them.
+		if due == "" || cmp.Or(cmp.Compare(l.fails[id], l.fails[due]), cmp.Compare(l.waiting[id].Severity, l.waiting[due].Severity)) < 0 {
 			due = id
+		}
+		if l.fails[due] == 0 && l.waiting[due].Severity == incident.P0 {
+			break
 		}
 	}
 	if due != "" {
@@ -432,6 +439,7 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 		l.out.o.Logger.Warn("not told; tried again", "receiver", l.name, "incident", i.ID, "err", err)
 	case err != nil:
 		m.sent.WithLabelValues(l.name, "refused").Inc()
+		l.out.hurry(l.name, i.ID)
 		l.out.o.Logger.Error("refused; not tried again until the incident changes", "receiver", l.name, "incident", i.ID, "err", err)
 	case changed:
 		m.sent.WithLabelValues(l.name, "ok").Inc()

@@ -1,12 +1,15 @@
 package notify
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/PagerDuty/go-pagerduty"
@@ -36,20 +39,25 @@ func newPagerDuty(c *config.PagerDuty, about about) (*pagerDuty, error) {
 	return &pagerDuty{url: c.URL, key: key, takes: c.Severities, about: about, changes: c.ChangeEvents}, nil
 }
 
-// heeded is a client that remembers for how long the other side asked to be left
-// alone: the library does not pass that on.
+// heeded is a client that remembers why it was refused, and for how long the other
+// side asked to be left alone: the library passes on neither.
 type heeded struct {
 	*http.Client
+	said  string
 	after time.Duration
 }
 
 func (h *heeded) Do(req *http.Request) (*http.Response, error) {
 	resp, err := h.Client.Do(req)
-	if err == nil {
-		if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
-			h.after = time.Duration(n) * time.Second
-		}
+	if err != nil || resp.StatusCode/100 == 2 {
+		return resp, err
 	}
+	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
+		h.after = time.Duration(n) * time.Second
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	resp.Body.Close()
+	h.said, resp.Body = cut(oneLine(strings.TrimSpace(string(b))), 200), io.NopCloser(bytes.NewReader(b))
 	return resp, err
 }
 
@@ -146,13 +154,13 @@ func (p *pagerDuty) send(ctx context.Context, i incident.Incident, e *pagerduty.
 	if err == nil {
 		return nil
 	}
-	f := pagerDutyError("of incident "+i.ID, err, h.after)
+	f := pagerDutyError("of incident "+i.ID, err, h)
 	if !f.size || !shorten(i, e) {
 		return f.Failure
 	}
 	client, h = p.client()
 	if _, err = client.ManageEventWithContext(ctx, e); err != nil {
-		return pagerDutyError("of incident "+i.ID, err, h.after).Failure
+		return pagerDutyError("of incident "+i.ID, err, h).Failure
 	}
 	return nil
 }
@@ -182,7 +190,7 @@ type failed struct {
 
 // pagerDutyError tells a refusal that stays from one that passes. The library
 // answers with one of two types, whatever the body said.
-func pagerDutyError(what string, err error, after time.Duration) failed {
+func pagerDutyError(what string, err error, h *heeded) failed {
 	status := 0
 	var events pagerduty.EventsAPIV2Error
 	var api pagerduty.APIError
@@ -193,9 +201,12 @@ func pagerDutyError(what string, err error, after time.Duration) failed {
 		status = api.StatusCode
 	}
 	final := status >= 400 && status < 500 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout
+	if h.said != "" {
+		err = fmt.Errorf("%w: %s", err, h.said)
+	}
 	f := &Failure{Err: fmt.Errorf("tell PagerDuty %s: %w", what, err), Final: final}
 	if !final {
-		f.After = after
+		f.After = h.after
 	}
 	return failed{f, status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge}
 }

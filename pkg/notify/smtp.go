@@ -141,15 +141,20 @@ func (s smarthost) send(ctx context.Context, from string, to []*netmail.Address,
 	return missed, nil
 }
 
-// because says that time ran out where the library only says that a connection was closed.
+// because says which server it was, and that time ran out where the library only says
+// that a connection was closed.
 func (s smarthost) because(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("no answer in time (%w)", ctx.Err())
+	server := net.JoinHostPort(s.host, strconv.Itoa(s.port))
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: no answer in time (%w)", server, ctx.Err())
+	case strings.Contains(err.Error(), "does not support STARTTLS"):
+		return fmt.Errorf("%s does not offer STARTTLS, and nothing is sent to it in plain text", server)
 	}
-	return err
+	return fmt.Errorf("%s: %w", server, err)
 }
 
-// answer is the code with which a mail server refused; 0: it did not.
+// smtpCode is the code with which a mail server refused; 0: it did not.
 func smtpCode(err error) int {
 	var answer *textproto.Error
 	if errors.As(err, &answer) {

@@ -213,7 +213,7 @@ func TestRecipes(t *testing.T) {
 			if err := json.Unmarshal(q.Body, &v); err != nil || bytes.Contains(q.Body, []byte("template of receiver")) {
 				t.Errorf("%s: %v %s", w.Name, err, q.Body)
 			}
-			for _, key := range map[string][]string{"automation": {"version", "alerts"}, "teams": {"type", "attachments"}, "discord": {"embeds", "allowed_mentions"}, "ntfy": {"topic", "title", "message", "priority"}}[w.Name] {
+			for _, key := range map[string][]string{"automation": {"version", "alerts"}, "jsm": {"version", "status", "groupKey", "alerts", "commonLabels"}, "teams": {"type", "attachments"}, "discord": {"embeds", "allowed_mentions"}, "ntfy": {"topic", "title", "message", "priority"}}[w.Name] {
 				if v[key] == nil {
 					t.Errorf("%s: no %s in %s", w.Name, key, q.Body)
 				}
@@ -223,7 +223,7 @@ func TestRecipes(t *testing.T) {
 			t.Errorf("%s: %d messages", w.Name, len(all))
 		}
 	}
-	if len(seen) != 4 {
+	if len(seen) != 5 {
 		t.Errorf("recipes: %v", seen)
 	}
 }

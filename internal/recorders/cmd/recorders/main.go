@@ -1,7 +1,7 @@
 // Command recorders stands in for PagerDuty, Slack and Statuspage on one
-// address, and prints what arrives.
+// address and for a mail server without TLS on another, and prints what arrives.
 //
-//	recorders -listen 127.0.0.1:9099 -print
+//	recorders -listen 127.0.0.1:9099 -smtp 127.0.0.1:9025 -print
 //	curl -X POST '127.0.0.1:9099/mode?receiver=slack&mode=429'
 //	curl 127.0.0.1:9099/recorded
 package main
@@ -38,6 +38,7 @@ const endTimeout = time.Second
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("recorders", flag.ContinueOnError)
 	listen := flags.String("listen", "127.0.0.1:9099", "`address` to listen on")
+	smtp := flags.String("smtp", "", "`address` to take mails on; empty: none are")
 	show := flags.Bool("print", false, "print a line for each arrival")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -60,8 +61,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	base := "http://" + l.Addr().String()
 	fmt.Fprintf(out, "slack %s/slack/api/  pagerduty %s/pagerduty  statuspage %s/statuspage\n", base, base, base)
-	srv := &http.Server{Handler: recorders.New(o), ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
-	failed := make(chan error, 1)
+	rec := recorders.New(o)
+	failed := make(chan error, 2)
+	if *smtp != "" {
+		mails, err := net.Listen("tcp", *smtp)
+		if err != nil {
+			return err
+		}
+		defer mails.Close()
+		fmt.Fprintf(out, "mail %s\n", mails.Addr())
+		go func() { failed <- rec.ServeSMTP(mails, recorders.SMTPOptions{}) }()
+	}
+	srv := &http.Server{Handler: rec, ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	go func() { failed <- srv.Serve(l) }()
 	select {
 	case err := <-failed:

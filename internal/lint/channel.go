@@ -1,0 +1,61 @@
+package lint
+
+import (
+	"slices"
+	"strings"
+
+	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// pagers are the receivers that may wake somebody and take a severity from the
+// beginning; "": any. A webhook may; chat, e-mail and a public page do not.
+func (c *checker) pagers(s incident.Severity) []string {
+	var all []string
+	if p := c.cfg.Receivers.PagerDuty; p != nil && (s == "" || slices.Contains(p.Severities, s)) {
+		all = append(all, "pagerduty")
+	}
+	for _, w := range c.cfg.Receivers.Webhooks {
+		if w.FallbackFor == "" && (s == "" || slices.Contains(w.Severities, s)) {
+			all = append(all, w.Name)
+		}
+	}
+	return all
+}
+
+// hears reports whether anybody of ours is told of a severity from the beginning.
+func (c *checker) hears(s incident.Severity) bool {
+	r := c.cfg.Receivers
+	return len(c.pagers(s)) > 0 || r.Slack != nil && slices.Contains(r.Slack.Severities, s) ||
+		slices.ContainsFunc(r.Emails, func(e config.Email) bool { return e.FallbackFor == "" && slices.Contains(e.Severities, s) })
+}
+
+// noChannel looks for severities in use that resolve to nobody, or, where somebody
+// must come, to nobody who is woken.
+func (c *checker) noChannel() {
+	used := map[incident.Severity][]string{}
+	for _, t := range c.cfg.Thresholds {
+		used[t.Severity] = append(used[t.Severity], t.Name)
+	}
+	for _, g := range slices.Concat(c.policy.Groups, c.policy.SLOs) {
+		for _, r := range g.Rules {
+			// A template may give any severity.
+			if l := labelsOf(r); r.Alert != "" && !strings.Contains(l["severity"], "{{") {
+				s := c.cfg.SeverityOf(l)
+				if !slices.Contains(used[s], r.Alert) {
+					used[s] = append(used[s], r.Alert)
+				}
+			}
+		}
+	}
+	for _, s := range []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3} {
+		urgent := s == incident.P0 || s == incident.P1
+		switch names := strings.Join(used[s], ", "); {
+		case names == "":
+		case !c.hears(s):
+			c.add("receivers", "nobody hears of %s incidents (%s) until a person must act, and then only who is told of that; add %s to the severities of a receiver", s, names, s)
+		case urgent && len(c.pagers(s)) == 0 && len(c.pagers("")) > 0:
+			c.add("receivers", "%s incidents (%s) wake nobody until a person must act: %s does not take them; add %s to its severities", s, names, strings.Join(c.pagers(""), ", "), s)
+		}
+	}
+}
