@@ -46,7 +46,8 @@ func (r request) mutates() bool {
 
 // own reports whether the request concerns watchdog's own records.
 func (r request) own() bool {
-	return r.ObjectRef.APIGroup == "watchdog.io" || r.ObjectRef.Resource == "leases" || r.ObjectRef.Resource == "events"
+	// A review is a question that is asked with create.
+	return r.ObjectRef.APIGroup == "watchdog.io" || r.ObjectRef.Resource == "leases" || r.ObjectRef.Resource == "events" || r.ObjectRef.Resource == "localsubjectaccessreviews"
 }
 
 // requests reads what the scene's watchdog asked of the API server so far. An
