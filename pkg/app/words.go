@@ -117,7 +117,7 @@ func (a *App) openDesk() error {
 			err := client.HoldTarget(ctx, t.Namespace, t.Kind, t.Workload, reason, by)
 			if kube.Forbidden(err) {
 				// It never acts there itself, so it has no right to mark the workload.
-				return &people.Refused{Reason: fmt.Sprintf("watchdog may not mark %s (chart value actions); use `watchdog hold %s`", t, t)}
+				return &people.Refused{Reason: fmt.Sprintf("watchdog may not mark %s (chart value actions); use `watchdog hold %s/%s`", t, t.Namespace, t.Workload)}
 			}
 			return err
 		},

@@ -190,7 +190,7 @@ func (d *Desk) hold(ctx context.Context, all []incident.Incident, w Word) (strin
 	if err != nil {
 		return "", d.refuse(w, i.Target.String(), Declined, err)
 	}
-	text := fmt.Sprintf("%s is on hold: watchdog only watches. `watchdog resume %s` lifts it", i.Target, i.Target)
+	text := fmt.Sprintf("%s is on hold: watchdog only watches. `watchdog resume %s/%s` lifts it", i.Target, i.Target.Namespace, i.Target.Workload)
 	if err := d.o.Record(Heard{Word: w, Target: i.Target.String(), Outcome: Taken, Text: text}); err != nil {
 		return "", d.refuse(w, i.Target.String(), Failed, fmt.Errorf("what is said cannot be put on record, so it does not count: %w", err))
 	}
