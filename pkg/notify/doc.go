@@ -46,6 +46,9 @@ type Failure struct {
 	Final bool
 	// After is how long the other side asked to wait; 0: it did not say.
 	After time.Duration
+	// Told: the incident was told as it is; only what goes with it (a thread) is not.
+	// No fallback is needed.
+	Told bool
 }
 
 // Error returns what was tried and what happened.

@@ -333,11 +333,14 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 		l.fails[i.ID]++
 		// News of the incident waits too: the other side, or a hold-down, asked for quiet.
 		l.notFor[i.ID] = time.Now().Add(pause(f, l.fails[i.ID]))
+		if f != nil && f.Told {
+			delete(l.since, i.ID)
+		}
 	default:
 		delete(l.fails, i.ID)
 		delete(l.notFor, i.ID)
 		delete(l.since, i.ID)
-		if delete(l.refused, i.ID); err != nil {
+		if delete(l.refused, i.ID); err != nil && !f.Told {
 			l.refused[i.ID] = true
 		}
 		if l.waiting[i.ID].UpdatedAt.Equal(i.UpdatedAt) {
