@@ -156,7 +156,7 @@ func (s *Scene) InstallWatchdog(ctx context.Context, config string, set ...strin
 	if _, err := s.Run(ctx, "", "kubectl", "label", "--overwrite", "namespace", s.Watchdog, "pod-security.kubernetes.io/enforce=restricted"); err != nil {
 		return err
 	}
-	_, _ = s.Run(ctx, "", "kubectl", "-n", s.Watchdog, "create", "secret", "generic", "receivers", "--from-literal=pagerduty="+strings.Repeat("0", 32), "--from-literal=slack=xoxb-demo", "--from-literal=statuspage=demo-token", "--from-literal=alertmanager="+WebhookToken, "--from-literal=signing="+SigningSecret)
+	_, _ = s.Run(ctx, "", "kubectl", "-n", s.Watchdog, "create", "secret", "generic", "receivers", "--from-literal=pagerduty="+strings.Repeat("0", 32), "--from-literal=slack=xoxb-demo", "--from-literal=statuspage=demo-token", "--from-literal=alertmanager="+WebhookToken, "--from-literal=signing="+SigningSecret, "--from-literal=slack-app=xapp-demo")
 	values, err := os.CreateTemp(s.Dir, "values-*.json")
 	if err != nil {
 		return err

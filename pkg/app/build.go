@@ -57,12 +57,12 @@ func build(cfg *config.Config, a *App) (*built, error) {
 		b.beat, e = makeBeat(cfg.Heartbeat)
 		err = errors.Join(err, e)
 		b.alertmanager, e = newAlertmanager(cfg.Alertmanager, a.o.Namespace, a.clock.Now)
-		err = errors.Join(err, e)
+		b.hears = newHears(cfg)
+		err = errors.Join(err, e, b.hears.check())
 	}
 	if err != nil {
 		return nil, err
 	}
-	b.hears = newHears(cfg)
 	if a != nil {
 		b.targetOf = b.Target(a.watcher.OwnerOfPod)
 		b.AlertsOf = a.routedAlerts

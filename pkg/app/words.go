@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,6 +40,28 @@ func newHears(cfg *config.Config) hears {
 		h.pagerDuty = &hear.PagerDutySettings{Secrets: hear.Secrets(p.Webhook.SecretFiles...), Users: persons(p.Webhook.Users), Anybody: p.Webhook.Acknowledge == "anybody"}
 	}
 	return h
+}
+
+// check reads every secret once: one that is missing is an error now, not when
+// somebody clicks.
+func (h hears) check() error {
+	var errs []error
+	read := func(what string, secret func() ([]string, error)) {
+		if secret == nil {
+			return
+		}
+		if _, err := secret(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", what, err))
+		}
+	}
+	if h.slack != nil {
+		read("receivers.slack.interaction.signing_secret_file", h.slack.SigningSecret)
+		read("receivers.slack.interaction.app_token_file", h.slack.AppToken)
+	}
+	if h.pagerDuty != nil {
+		read("receivers.pagerduty.webhook.secret_files", h.pagerDuty.Secrets)
+	}
+	return errors.Join(errs...)
 }
 
 func slashed(url string) string {
@@ -91,7 +114,12 @@ func (a *App) openDesk() error {
 			return err
 		},
 		Hold: func(ctx context.Context, t incident.Target, reason, by string) error {
-			return client.HoldTarget(ctx, t.Namespace, t.Kind, t.Workload, reason, by)
+			err := client.HoldTarget(ctx, t.Namespace, t.Kind, t.Workload, reason, by)
+			if kube.Forbidden(err) {
+				// It never acts there itself, so it has no right to mark the workload.
+				return &people.Refused{Reason: fmt.Sprintf("watchdog may not mark %s (chart value actions); use `watchdog hold %s/%s`", t, t.Namespace, t.Workload)}
+			}
+			return err
 		},
 		May: func(ctx context.Context, p people.Person, right string) error { return a.access.May(ctx, p, right) },
 		Record: func(h people.Heard) error {
@@ -133,7 +161,11 @@ func (a *App) ears() map[string]http.Handler {
 	all := hear.API(hear.APIOptions{
 		Logger: logger, Desk: a.desk,
 		Who: func(ctx context.Context, token string) (people.Person, error) {
-			return a.access.Who(ctx, token, a.built.Load().hears.api.Audiences)
+			var audiences []string
+			if api := a.built.Load().hears.api; api != nil {
+				audiences = api.Audiences
+			}
+			return a.access.Who(ctx, token, audiences)
 		},
 		Unknown: func(err error) bool { return errors.Is(err, kube.ErrUnknown) },
 		On: func() bool {

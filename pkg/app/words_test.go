@@ -17,10 +17,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 
 	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/hear"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/people"
 	"watchdog.io/watchdog/pkg/web"
@@ -227,6 +229,54 @@ func TestAButtonOnTheMessageBecomesAWordInTheLedger(t *testing.T) {
 		}
 		if resp.Body.Close(); resp.StatusCode != want {
 			t.Errorf("%s: %d, want %d", token, resp.StatusCode, want)
+		}
+	}
+}
+
+// Every word that the API takes is described, and nothing else is.
+func TestTheDescriptionOfTheAPIIsComplete(t *testing.T) {
+	server := httptest.NewServer(web.Handler(web.Options{Logger: slog.New(slog.DiscardHandler), Gatherer: prometheus.NewRegistry()}))
+	defer server.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/api/v1/openapi.json", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var doc struct {
+		Paths map[string]map[string]any
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&doc); err != nil {
+		t.Fatal(err)
+	}
+	var described, taken []string
+	for path, verbs := range doc.Paths {
+		if verbs["post"] != nil {
+			described = append(described, "POST "+path)
+		}
+	}
+	for pattern := range hear.API(hear.APIOptions{}) {
+		taken = append(taken, pattern)
+	}
+	slices.Sort(described)
+	slices.Sort(taken)
+	if !slices.Equal(described, taken) {
+		t.Errorf("described: %v\ntaken: %v", described, taken)
+	}
+}
+
+func TestASecretOfAButtonThatIsMissingIsAnErrorAtStart(t *testing.T) {
+	cfg := &config.Config{Receivers: config.Receivers{
+		Slack:     &config.Slack{Interaction: &config.SlackInteraction{SigningSecretFile: "/nowhere/a", AppTokenFile: "/nowhere/b"}},
+		PagerDuty: &config.PagerDuty{Webhook: &config.PagerDutyWebhook{SecretFiles: []string{"/nowhere/c"}}},
+	}}
+	err := newHears(cfg).check()
+	for _, want := range []string{"signing_secret_file: secret file: open /nowhere/a", "app_token_file", "/nowhere/c"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %q", err, want)
 		}
 	}
 }

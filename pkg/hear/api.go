@@ -2,14 +2,17 @@ package hear
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"watchdog.io/watchdog/pkg/incident"
@@ -86,8 +89,9 @@ func (a api) word(verb people.Verb, members ...string) http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), wordTime)
 		defer cancel()
 		word := s.word(verb, r.PathValue("id"))
-		if word.ID != "" {
-			word.ID = "api-" + p.Name + "-" + short(word.ID, maxID) // nobody writes over another's note
+		if verb == people.Note {
+			// Nobody writes over another's note, nor over an own one by chance.
+			word.ID = "api-" + p.Name + "-" + cmp.Or(short(word.ID, maxID), strconv.FormatUint(rand.Uint64(), 36))
 		}
 		text, err := a.o.Desk.Hear(ctx, p, word)
 		a.answer(w, text, err)

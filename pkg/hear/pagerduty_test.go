@@ -76,6 +76,7 @@ func TestWhoOnlyPagerDutyKnows(t *testing.T) {
 		{"is refused", false, webhook("E1", "incident.acknowledged", "PEVE", pdIncident, t0), "", "pagerduty ack forbidden"},
 		{"takes it on if the configuration says so", true, webhook("E1", "incident.acknowledged", "PEVE", pdIncident, t0), "pagerduty: Tenex Engineer (PEVE)", "pagerduty ack taken"},
 		{"writes nothing down", true, webhook("E1", "incident.resolved", "PEVE", pdIncident, t0), "", "pagerduty note forbidden"},
+		{"a service is nobody", true, strings.Replace(webhook("E1", "incident.acknowledged", "PEVE", pdIncident, t0), "user_reference", "service_reference", 1), "", ""},
 		{"an integration is nobody", true, webhook("E1", "incident.acknowledged", "", pdIncident, t0), "", ""},
 	} {
 		s := newStage(t)

@@ -2,6 +2,7 @@ package hear
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -11,36 +12,40 @@ import (
 	"github.com/slack-go/slack/socketmode"
 )
 
-// socketPoll is how often the settings are looked at, and how long the socket rests
-// after Slack refused it.
-const socketPoll = 5 * time.Second
+const (
+	socketPoll = 5 * time.Second // how often the settings are looked at
+	socketRest = time.Minute     // after Slack refused the socket
+)
 
 // Run keeps a socket open while the settings ask for one, until ctx ends. Every
 // replica does: Slack hands each click to one of them, and a click is not lost while
 // the leader changes.
 func (s *Slack) Run(ctx context.Context) error {
-	tick := time.NewTicker(socketPoll)
-	defer tick.Stop()
 	for ctx.Err() == nil {
+		rest := socketPoll
 		if set := s.o.Settings(); set != nil && set.AppToken != nil {
-			s.connect(ctx, set)
+			if err := s.connect(ctx, set); err != nil {
+				s.o.Logger.Error("clicks in Slack are not heard by socket; it is tried again", "err", err)
+				rest = socketRest
+			}
 			s.o.Connected(false)
 		}
+		timer := time.NewTimer(rest)
 		select {
 		case <-ctx.Done():
-		case <-tick.C:
+		case <-timer.C:
 		}
+		timer.Stop()
 	}
 	return nil
 }
 
-// connect hears what comes by the socket until it fails for good, the settings
-// change, or ctx ends. What breaks is connected again by the library.
-func (s *Slack) connect(ctx context.Context, set *SlackSettings) {
+// connect hears what comes by the socket until the settings change or ctx ends. What
+// breaks is connected again by the library; an error is Slack's refusal.
+func (s *Slack) connect(ctx context.Context, set *SlackSettings) error {
 	app, err := set.AppToken()
 	if err != nil {
-		s.o.Logger.Error("clicks in Slack are not heard by socket", "err", err)
-		return
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -55,9 +60,10 @@ func (s *Slack) connect(ctx context.Context, set *SlackSettings) {
 	gone := ctx.Err() != nil
 	cancel()
 	<-heard
-	if !gone {
-		s.o.Logger.Error("Slack refuses the socket: is app_token_file an app-level token with connections:write?", "err", err)
+	if gone {
+		return nil
 	}
+	return fmt.Errorf("Slack refuses the socket: is app_token_file an app-level token (xapp-…) with connections:write? %w", err)
 }
 
 func (s *Slack) hear(ctx context.Context, cancel func(), client *socketmode.Client, set *SlackSettings) {

@@ -12,6 +12,7 @@ import (
 
 	authentication "k8s.io/api/authentication/v1"
 	authorization "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"watchdog.io/watchdog/pkg/people"
@@ -21,7 +22,7 @@ import (
 var ErrUnknown = errors.New("the API server does not know this token")
 
 // Access asks the API server who somebody is and what they may. What it answered
-// is believed for a moment: a yes for up to 10 s, a no for 1 s (SEC-03). That
+// is believed for a moment: a yes for a few seconds, a no for one (SEC-03). That
 // nobody could be asked is never an answer.
 type Access struct {
 	c         *Client
@@ -41,7 +42,7 @@ type known[T any] struct {
 }
 
 const (
-	believeYes = 10 * time.Second
+	believeYes = 8 * time.Second // a right that is taken away is gone within ten
 	believeNo  = time.Second
 	maxKnown   = 1000 // answers of each kind that are kept
 )
@@ -81,6 +82,9 @@ func (a *Access) Who(ctx context.Context, token string, audiences []string) (peo
 	remember(a, a.persons, key, k)
 	return k.what, k.no
 }
+
+// Forbidden reports whether an error is the API server's no to watchdog itself.
+func Forbidden(err error) bool { return apierrors.IsForbidden(err) }
 
 // May returns nil if the person may update the sub-resource of incidents in
 // watchdog's namespace, *people.Refused if not, and another error if that cannot

@@ -166,3 +166,14 @@ func TestAWordOnAnOldLedgerIsAConflict_SEC09(t *testing.T) {
 		t.Errorf("%+v, %v", l.Acked, err)
 	}
 }
+
+func TestWhatIsBelievedIsBounded(t *testing.T) {
+	_, c := newGuard(t)
+	a := NewAccess(c, "watchdog", time.Now)
+	for k := range maxKnown + 5 {
+		remember(a, a.rights, strings.Repeat("x", k), known[string]{})
+	}
+	if n := len(a.rights); n > maxKnown {
+		t.Errorf("%d answers are kept", n)
+	}
+}

@@ -48,6 +48,9 @@ type Failure struct {
 	After time.Duration
 	// Own: nobody refused; the receiver itself waits, and news of the incident ends that.
 	Own bool
+	// Told: the incident was told as it is; only what goes with it (a thread) is not.
+	// No fallback is needed.
+	Told bool
 }
 
 // Error returns what was tried and what happened.

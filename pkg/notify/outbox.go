@@ -371,6 +371,9 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 	retry := err != nil && !(errors.As(err, &f) && f.Final)
 	changed := receipt != prev
 	progress := err != nil && changed // some of it was told before the rest failed
+	if retry && f != nil && f.Told {
+		delete(l.since, i.ID)
+	}
 	if retry && progress {
 		// What was told is remembered, or it would be told again with the rest.
 		receipt.At = time.Now().UTC().Truncate(time.Millisecond)
@@ -393,7 +396,7 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 		delete(l.notFor, i.ID)
 		delete(l.own, i.ID)
 		delete(l.since, i.ID)
-		if delete(l.refused, i.ID); err != nil {
+		if delete(l.refused, i.ID); err != nil && !f.Told {
 			l.refused[i.ID] = true
 		}
 		if l.waiting[i.ID].UpdatedAt.Equal(i.UpdatedAt) {

@@ -96,12 +96,14 @@ const replyPause = time.Second
 // reply adds to the thread under a message.
 func (s *chat) reply(ctx context.Context, api *slack.Client, i incident.Incident, ref, text string) error {
 	if wait := s.nextReply(); wait > 0 {
-		return &Failure{Err: fmt.Errorf("the thread of incident %s goes on in a moment: one message per %s", i.ID, replyPause), After: wait, Own: true}
+		return &Failure{Err: fmt.Errorf("the thread of incident %s goes on in a moment: one message per %s", i.ID, replyPause), After: wait, Own: true, Told: true}
 	}
 	channel, stamp, _ := strings.Cut(ref, "/")
 	section := slack.NewSectionBlock(markdown(text), nil, nil)
 	if _, _, err := api.PostMessageContext(ctx, channel, slack.MsgOptionTS(stamp), slack.MsgOptionText(cut(strings.ReplaceAll(text, "\n", " "), 300), false), slack.MsgOptionBlocks(section)); err != nil {
-		return slackError(i, err)
+		f := slackError(i, err)
+		f.Told = true
+		return f
 	}
 	return nil
 }
@@ -145,7 +147,7 @@ func escapeURL(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "%3C", ">", "%3E", "|", "%7C").Replace(oneLine(s))
 }
 
-func slackError(i incident.Incident, err error) error {
+func slackError(i incident.Incident, err error) *Failure {
 	f := &Failure{Err: fmt.Errorf("tell Slack of incident %s: %w", i.ID, err)}
 	var limited *slack.RateLimitedError
 	var answer slack.SlackErrorResponse

@@ -199,7 +199,7 @@ func TestTheTimelineIsAThreadToldOnce(t *testing.T) {
 	i.Acked = incident.Mark{By: "alice", At: t0}
 	waits, err := n.Notify(t.Context(), i, r)
 	var f *Failure
-	if !errors.As(err, &f) || f.After <= 0 || f.After > time.Second || f.Final || waits.Told != 3 || waits.Digest == r.Digest {
+	if !errors.As(err, &f) || f.After <= 0 || f.After > time.Second || f.Final || !f.Told || waits.Told != 3 || waits.Digest == r.Digest {
 		t.Fatalf("%+v, %v", waits, err)
 	}
 	more("approved")
@@ -267,6 +267,37 @@ func TestAThreadThatFailsDoesNotRepeatTheMessage(t *testing.T) {
 			t.Errorf("kept %+v", kept)
 		}
 	})
+}
+
+// Whoever stands in for a receiver is not told because a thread waits for its turn.
+func TestAThreadThatWaitsIsNoReasonForTheFallback(t *testing.T) {
+	for name, f := range map[string]Failure{"waits": {After: time.Second, Told: true}, "is refused": {Final: true, Told: true}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				good := &waiting{f: f}
+				spare := standIn{fake: &fake{name: "spare"}}
+				x := outbox(t, t.TempDir(), nil, good, spare)
+				stop := running(t, x)
+				x.Tell(trouble())
+				time.Sleep(5 * time.Minute)
+				if n := spare.count(); n != 0 {
+					t.Errorf("the fallback was told %d times", n)
+				}
+				stop()
+			})
+		})
+	}
+}
+
+// waiting tells the incident and never its thread.
+type waiting struct{ f Failure }
+
+func (*waiting) Name() string { return "primary" }
+
+func (w *waiting) Notify(_ context.Context, _ incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
+	f := w.f
+	f.Err = errors.New("the thread has to wait")
+	return incident.Receipt{Ref: "C1/1", Digest: "d"}, &f
 }
 
 // An acknowledgement that came from PagerDuty is not told to PagerDuty.

@@ -107,8 +107,8 @@ func (d *Desk) Hear(ctx context.Context, p Person, w Word) (string, error) {
 	if w.By == "" {
 		return "", d.Refuse(w, "who says this is not known")
 	}
-	if len(w.By) > maxName {
-		return "", d.Refuse(w, fmt.Sprintf("a name is at most %d bytes long", maxName))
+	if len(w.By) > maxName || strings.ContainsFunc(w.By, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return "", d.Refuse(w, fmt.Sprintf("a name has at most %d bytes, none of them a control character", maxName))
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -190,12 +190,16 @@ func (d *Desk) hold(ctx context.Context, all []incident.Incident, w Word) (strin
 	if err != nil {
 		return "", d.refuse(w, i.Target.String(), Declined, err)
 	}
-	text := fmt.Sprintf("%s is on hold: watchdog only watches. `watchdog resume %s` lifts it", i.Target, i.Target)
+	text := fmt.Sprintf("%s is on hold: watchdog only watches. `watchdog resume %s/%s` lifts it", i.Target, i.Target.Namespace, i.Target.Workload)
 	if err := d.o.Record(Heard{Word: w, Target: i.Target.String(), Outcome: Taken, Text: text}); err != nil {
 		return "", d.refuse(w, i.Target.String(), Failed, fmt.Errorf("what is said cannot be put on record, so it does not count: %w", err))
 	}
 	if err := d.o.Hold(ctx, i.Target, cmp.Or(w.Reason, "said about incident "+i.ID), w.By); err != nil {
-		return "", d.refuse(w, i.Target.String(), Failed, err)
+		outcome := Failed
+		if r := (*Refused)(nil); errors.As(err, &r) {
+			outcome = Declined
+		}
+		return "", d.refuse(w, i.Target.String(), outcome, err)
 	}
 	d.o.Count(w.Via, w.Verb, Taken)
 	return text, nil

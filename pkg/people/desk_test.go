@@ -1,0 +1,112 @@
+package people
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// bench is what a desk stands on.
+type bench struct {
+	now     time.Time
+	listed  int
+	wrote   int
+	broken  error
+	records []Heard
+}
+
+func newBench() (*bench, *Desk) {
+	b := &bench{now: now}
+	return b, NewDesk(DeskOptions{
+		Incidents: func(context.Context) ([]incident.Incident, error) { b.listed++; return incidents(), nil },
+		Ledger:    func(context.Context) (incident.Ledger, string, error) { return incident.Ledger{}, "1", nil },
+		Say:       func(context.Context, incident.Saying, string) error { b.wrote++; return nil },
+		Hold:      func(context.Context, incident.Target, string, string) error { b.wrote++; return nil },
+		May:       func(context.Context, Person, string) error { return nil },
+		Record:    func(h Heard) error { b.records = append(b.records, h); return b.broken },
+		Count:     func(string, Verb, string) {},
+		Now:       func() time.Time { return b.now },
+	})
+}
+
+// Whoever only a vendor knows may take an incident on, and nothing else.
+func TestAStrangerMayOnlyTakeAnIncidentOn(t *testing.T) {
+	_, d := newBench()
+	p := Person{Name: "pagerduty: Eve", Stranger: true}
+	for _, w := range []Word{{Verb: Grade, To: incident.P0, Reason: "x"}, {Verb: Note, Reason: "x"}, {Verb: Approve, Plan: hash}, {Verb: Deny}, {Verb: Hold}} {
+		w.Incident = "01a1"
+		var no *Refused
+		if _, err := d.Hear(t.Context(), p, w); !errors.As(err, &no) || !no.Forbidden {
+			t.Errorf("%s: %v", w.Verb, err)
+		}
+	}
+	if text, err := d.Hear(t.Context(), p, Word{Verb: Ack, Incident: "01a1"}); err != nil || !strings.Contains(text, "yours") {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+func TestWhatCannotBeRecordedDoesNotCount(t *testing.T) {
+	b, d := newBench()
+	b.broken = errors.New("disk is full")
+	for _, verb := range []Verb{Ack, Hold} {
+		if _, err := d.Hear(t.Context(), Person{Name: "alice"}, Word{Verb: verb, Incident: "01a1"}); err == nil || !strings.Contains(err.Error(), "cannot be put on record") {
+			t.Errorf("%s: %v", verb, err)
+		}
+	}
+	if b.wrote != 0 {
+		t.Errorf("%d writes", b.wrote)
+	}
+}
+
+// A flood of words is none of requests for all incidents.
+func TestIncidentsAreListedOnceASecond(t *testing.T) {
+	b, d := newBench()
+	for k := range 30 {
+		_, _ = d.Hear(t.Context(), Person{Name: fmt.Sprint("p", k)}, Word{Verb: Ack, Incident: "01a2"})
+	}
+	if _, err := d.Why(t.Context(), "01a1"); err != nil || b.listed != 1 {
+		t.Errorf("listed %d times, %v", b.listed, err)
+	}
+	b.now = b.now.Add(fresh)
+	if _, err := d.Why(t.Context(), "01a1"); err != nil || b.listed != 2 {
+		t.Errorf("listed %d times, %v", b.listed, err)
+	}
+}
+
+func TestANameIsOne(t *testing.T) {
+	b, d := newBench()
+	for _, name := range []string{"", strings.Repeat("x", 254), "alice\nbob"} {
+		if _, err := d.Hear(t.Context(), Person{Name: name}, Word{Verb: Ack, Incident: "01a1"}); err == nil {
+			t.Errorf("%q counts", name)
+		}
+	}
+	if b.wrote != 0 || len(b.records) != 3 {
+		t.Errorf("%d writes, %+v", b.wrote, b.records)
+	}
+}
+
+func TestWhySaysFirstWhatHolds(t *testing.T) {
+	i := asking("")
+	i.Answers = []incident.Answer{{Guard: "budget", Reason: "0 of 3"}, {Guard: "approval", Hold: incident.Ask, Reason: "nobody yet"}}
+	if text := why(i); strings.Index(text, "approval (ask): nobody yet") > strings.Index(text, "budget (passes): 0 of 3") || !strings.Contains(text, "plan 3f9a1c77d0e2") {
+		t.Error(text)
+	}
+}
+
+func TestAButtonIsReadBackAsItWas(t *testing.T) {
+	for _, b := range []Button{{Ack, "01a1", "", ""}, {Approve, "01a1", "op1", hash}, {Deny, "01a1", "op1", hash}, {Hold, "01a1", "", ""}, {Why, "01a1", "", ""}} {
+		if got, ok := ParseButton(b.Action(), b.Value()); !ok || got != b {
+			t.Errorf("%+v became %+v, %v", b, got, ok)
+		}
+	}
+	for _, tt := range [][2]string{{"watchdog_approve", "01a1//"}, {"watchdog_approve", "01a1/op1/3f9"}, {"watchdog_deny", "01a1/op1/"}, {"watchdog_ack", "//"}, {"watchdog_ack", "01a1"}, {"ack", "01a1//"}, {"watchdog_grade", "01a1//"}, {"watchdog_ack", strings.Repeat("x", 600) + "//"}} {
+		if got, ok := ParseButton(tt[0], tt[1]); ok {
+			t.Errorf("%q is %+v", tt, got)
+		}
+	}
+}
