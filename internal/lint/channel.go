@@ -15,6 +15,11 @@ func (c *checker) pagers(s incident.Severity) []string {
 	if p := c.cfg.Receivers.PagerDuty; p != nil && (s == "" || slices.Contains(p.Severities, s)) {
 		all = append(all, "pagerduty")
 	}
+	for _, p := range c.cfg.Receivers.Pagers {
+		if s == "" || slices.Contains(p.Severities, s) {
+			all = append(all, p.Name)
+		}
+	}
 	for _, w := range c.cfg.Receivers.Webhooks {
 		if w.FallbackFor == "" && (s == "" || slices.Contains(w.Severities, s)) {
 			all = append(all, w.Name)

@@ -293,6 +293,12 @@ func (r *Receivers) setDefaults() {
 			p.Webhook.Acknowledge = "users"
 		}
 	}
+	for k := range r.Pagers {
+		orURL(&r.Pagers[k].URL, "https://events.pagerduty.com")
+		if r.Pagers[k].Severities == nil {
+			r.Pagers[k].Severities = urgent
+		}
+	}
 	if s := r.Slack; s != nil {
 		orURL(&s.URL, "https://slack.com/api/")
 		if s.Severities == nil {

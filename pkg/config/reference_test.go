@@ -113,7 +113,7 @@ func (s shape) word(kind string) string {
 }
 
 // order in which a reader meets the parts of a file.
-var order = []string{"Config", "Prometheus", "Alertmanager", "Sender", "Silences", "Target", "Probe", "Look", "HTTPClient", "HealthProbe", "SLAProbe", "AgentsProbe", "HTTPProbe", "TCPProbe", "Threshold", "SLO", "SelfReport", "Route", "Rung", "RungOptions", "JobTemplate", "Response", "Step", "ResponsePhase", "NamedTime", "TimeInterval", "TimeRange", "MaintenanceWindow", "PublicNote", "Heartbeat", "Canary", "Contact", "Link", "Runbook", "Receivers", "PagerDuty", "PagerDutyWebhook", "Slack", "SlackInteraction", "Person", "Webhook", "Email", "Statuspage", "API", "StatuspageComponent", "StatuspageTemplate", "Budget", "Guards"}
+var order = []string{"Config", "Prometheus", "Alertmanager", "Sender", "Silences", "Target", "Probe", "Look", "HTTPClient", "HealthProbe", "SLAProbe", "AgentsProbe", "HTTPProbe", "TCPProbe", "Threshold", "SLO", "SelfReport", "Route", "Rung", "RungOptions", "JobTemplate", "Response", "Step", "ResponsePhase", "NamedTime", "TimeInterval", "TimeRange", "MaintenanceWindow", "PublicNote", "Heartbeat", "Canary", "Contact", "Link", "Runbook", "Receivers", "PagerDuty", "Pager", "PagerDutyWebhook", "Slack", "SlackInteraction", "Person", "Webhook", "Email", "Statuspage", "API", "StatuspageComponent", "StatuspageTemplate", "Budget", "Guards"}
 
 func (s shape) reference() string {
 	var b strings.Builder

@@ -169,6 +169,9 @@ func (r Receivers) Names() []string {
 		}
 	}
 	slices.Sort(all)
+	for _, p := range r.Pagers {
+		all = append(all, p.Name)
+	}
 	for _, w := range r.Webhooks {
 		all = append(all, w.Name)
 	}

@@ -19,16 +19,17 @@ type RuleText struct {
 	Text   []byte
 }
 
-// ruleFiles reads the rule files that the configuration names.
+// ruleFiles reads the files that the configuration names: rules and templates.
 func (v *validator) ruleFiles(c *Config) {
 	v.patterns(at{"rule_files"}, c.RuleFiles, "local", c)
 	if c.Prometheus != nil {
 		v.patterns(at{"prometheus", "rule_files"}, c.Prometheus.RuleFiles, "prometheus", c)
 	}
-	if len(c.RuleTexts) > 0 {
+	v.templates(c)
+	if all := slices.Concat(c.RuleTexts, c.TemplateTexts); len(all) > 0 {
 		sum := sha256.New()
 		sum.Write([]byte(c.Hash))
-		for _, t := range c.RuleTexts {
+		for _, t := range all {
 			sum.Write([]byte(t.Source + "\x00" + t.Path + "\x00"))
 			one := sha256.Sum256(t.Text)
 			sum.Write(one[:])
@@ -63,6 +64,36 @@ func (v *validator) patterns(a at, patterns []string, source string, c *Config) 
 				continue
 			}
 			c.RuleTexts = append(c.RuleTexts, RuleText{Path: f, Source: source, Text: text})
+		}
+	}
+}
+
+// maxTemplates bounds how many files of templates a configuration names.
+const maxTemplates = 100
+
+func (v *validator) templates(c *Config) {
+	for i, p := range c.Templates {
+		a, path := at{"templates", i}, p
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(v.file), path)
+		}
+		found, err := filepath.Glob(path)
+		switch {
+		case p == "" || err != nil:
+			v.fail(a, "%q is no path and no pattern; write templates/*.tmpl", p)
+		case len(found) == 0:
+			v.fail(a, "no file matches %q; it is looked for beside the configuration file", p)
+		case len(found)+len(c.TemplateTexts) > maxTemplates:
+			v.fail(a, "%q matches %d files; at most %d files of templates are read", p, len(found), maxTemplates)
+			continue
+		}
+		for _, f := range found {
+			text, err := readRegular(f)
+			if err != nil {
+				v.fail(a, "the file cannot be read: %v", err)
+				continue
+			}
+			c.TemplateTexts = append(c.TemplateTexts, RuleText{Path: f, Source: "template", Text: text})
 		}
 	}
 }

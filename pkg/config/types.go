@@ -47,6 +47,9 @@ type Config struct {
 	Canary Canary `yaml:"canary,omitempty"`
 	// API is watchdog's own HTTP API for people's words; off unless it is here.
 	API *API `yaml:"api,omitempty"`
+	// Templates are files of Go templates as Alertmanager has them, with define: paths or patterns, relative to this file. What they define
+	// can be used in every template of a receiver.
+	Templates []string `yaml:"templates,omitempty"`
 	// Contacts are whom to call; every P0 and P1 message carries them.
 	Contacts []Contact `yaml:"contacts,omitempty"`
 	// Links are where to look; every P0 and P1 message carries them.
@@ -64,6 +67,8 @@ type Config struct {
 	// its bytes and those of all files that it names.
 	File string `yaml:"-"`
 	Hash string `yaml:"-"`
+	// TemplateTexts are the files of templates that were found, in the order of the file.
+	TemplateTexts []RuleText `yaml:"-"`
 	// RuleTexts are the rule files that were found, in the order of the file.
 	RuleTexts []RuleText `yaml:"-"`
 
@@ -316,6 +321,7 @@ type JobTemplate struct {
 // Receivers are the ways of telling people; each is optional.
 type Receivers struct {
 	PagerDuty  *PagerDuty  `yaml:"pagerduty,omitempty"`  // page people
+	Pagers     []Pager     `yaml:"pagers,omitempty"`     // page further people: other services of PagerDuty, for the steps of an escalation
 	Slack      *Slack      `yaml:"slack,omitempty"`      // tell the team
 	Statuspage *Statuspage `yaml:"statuspage,omitempty"` // tell the public
 	Webhooks   []Webhook   `yaml:"webhooks,omitempty"`   // tell anything that takes a POST
@@ -442,9 +448,17 @@ type PagerDuty struct {
 	URL            string              `yaml:"url,omitempty"`        // base URL; default https://events.pagerduty.com
 	RoutingKeyFile string              `yaml:"routing_key_file"`     // file with the integration key of the service
 	Severities     []incident.Severity `yaml:"severities,omitempty"` // which incidents are paged; default P0, P1; every other severity once a person must act
+	Description string            `yaml:"description,omitempty"` // Go template with Alertmanager's functions and data: the event's summary
+	Details     map[string]string `yaml:"details,omitempty"`     // further details of the event, each a Go template
 	// ChangeEvents tells PagerDuty of each new rollout of a watched Deployment, so that it is shown beside incidents. Nobody is paged.
 	ChangeEvents bool              `yaml:"change_events,omitempty"`
 	Webhook      *PagerDutyWebhook `yaml:"webhook,omitempty"` // what people say in PagerDuty
+}
+
+// Pager is a further service of PagerDuty.
+type Pager struct {
+	Name      string `yaml:"name"` // of the receiver; unique
+	PagerDuty `yaml:",inline"`
 }
 
 // PagerDutyWebhook takes PagerDuty's webhooks (version 3) at /webhook/pagerduty: an acknowledgement there is one here, and notes are
@@ -478,6 +492,8 @@ type Slack struct {
 	Severities []incident.Severity `yaml:"severities,omitempty"` // which incidents it is told of; default P0, P1, P2, P3
 	// Interaction puts buttons on the messages: acknowledge, approve, deny, hold, why.
 	Interaction *SlackInteraction `yaml:"interaction,omitempty"`
+	Title string `yaml:"title,omitempty"` // Go template with Alertmanager's functions and data, instead of the header
+	Text  string `yaml:"text,omitempty"`  // the same, in Slack's mrkdwn, instead of what is said below it; what comes from alerts is shown literally
 }
 
 // SlackInteraction is how clicks on the buttons come back: by signed requests to /webhook/slack, by Socket Mode, or both. docs/slack.md

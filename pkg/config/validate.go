@@ -496,6 +496,15 @@ func (v *validator) receivers(c *Config) {
 	}
 	v.words(a, c.Receivers)
 	names := map[string]bool{}
+	for k, p := range c.Receivers.Pagers {
+		here := a.key("pagers").key(k)
+		v.named(here, p.Name, names)
+		hear(here, p.URL, p.Severities)
+		v.secret(here.key("routing_key_file"), p.RoutingKeyFile)
+		if p.Webhook != nil {
+			v.fail(here.key("webhook"), "words of PagerDuty are taken for receivers.pagerduty: several services can share its webhook")
+		}
+	}
 	v.webhooks(a.key("webhooks"), c.Receivers.Webhooks, names, told)
 	v.emails(a.key("emails"), c.Receivers.Emails, names, told)
 	v.fallbacks(a, c.Receivers)
@@ -506,7 +515,7 @@ func (v *validator) receivers(c *Config) {
 		v.secret(here.key("token_file"), s.TokenFile)
 		v.statuspage(here, s, c)
 	}
-	if c.Receivers.PagerDuty == nil {
+	if c.Receivers.PagerDuty == nil && len(c.Receivers.Pagers) == 0 {
 		v.unheard(c, told)
 	}
 }

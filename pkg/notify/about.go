@@ -8,8 +8,10 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// about is the quick reference of the runbook: whom to call, and where to look.
+// about is what all receivers say: the quick reference of the runbook, whom to call
+// and where to look, and what the user's files of templates define.
 type about struct {
+	shared   []string     // texts of templates
 	contacts []string // one line each
 	links    []config.Link
 	// steps are the lines of whom to call, by severity and step of its escalation.
@@ -20,6 +22,9 @@ func newAbout(c *config.Config) about {
 	a := about{links: slices.Clone(c.Links), steps: map[incident.Severity][][]string{}}
 	if c.Runbook != nil && c.Runbook.URL != "" {
 		a.links = append([]config.Link{{Name: "runbook", URL: c.Runbook.URL}}, a.links...)
+	}
+	for _, t := range c.TemplateTexts {
+		a.shared = append(a.shared, string(t.Text))
 	}
 	lines := map[string]string{}
 	for _, x := range c.Contacts {

@@ -30,8 +30,12 @@ func FromConfig(cfg *config.Config, now func() time.Time) ([]Notifier, error) {
 		all = append(all, n)
 	}
 	if c.PagerDuty != nil {
-		n, err := newPagerDuty(c.PagerDuty, about)
-		add("pagerduty", n, err)
+		n, err := newPagerDuty(pagerDutyName, c.PagerDuty, about)
+		add(pagerDutyName, n, err)
+	}
+	for _, p := range c.Pagers {
+		n, err := newPagerDuty(p.Name, &p.PagerDuty, about)
+		add(p.Name, n, err)
 	}
 	if c.Slack != nil {
 		n, err := newSlack(c.Slack, about)

@@ -60,7 +60,7 @@ func newEmail(c config.Email, about about, now func() time.Time) (*letter, error
 	}
 	for _, p := range []struct {
 		name, text, ours string
-		parse            func(string) (*bounded, error)
+		parse            func(string, ...string) (*bounded, error)
 		to               **bounded
 	}{{"subject", c.Subject, "", parseBody, &l.subject}, {"html", c.HTML, emailHTML, parseHTML, &l.html}, {"text", c.Text, emailText, parseBody, &l.text}, {"text", "", emailText, parseBody, &l.plain}} {
 		if p.text == "" {
@@ -69,7 +69,7 @@ func newEmail(c config.Email, about about, now func() time.Time) (*letter, error
 		if p.text == "" {
 			continue
 		}
-		if *p.to, err = p.parse(p.text); err != nil {
+		if *p.to, err = p.parse(p.text, about.shared...); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
 	}

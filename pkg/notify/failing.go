@@ -56,10 +56,11 @@ func Pagers(all []Notifier) []string {
 	var named, others []string
 	for _, n := range all {
 		f, fallback := n.(Fallback)
+		_, pages := n.(*pagerDuty)
 		_, public := n.(Public)
 		switch {
 		case public || n.Name() == CanaryReceiver:
-		case n.Name() == pagerDutyName || fallback && f.FallbackFor() == pagerDutyName:
+		case pages || fallback && f.FallbackFor() == pagerDutyName:
 			named = append(named, n.Name())
 		default:
 			others = append(others, n.Name())

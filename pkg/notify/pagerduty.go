@@ -22,6 +22,9 @@ import (
 // API v2. The dedup key is our incident's id, so that an event that arrives
 // twice is one incident there (INV-42).
 type pagerDuty struct {
+	name    string
+	summary *bounded            // nil: ours
+	details map[string]*bounded // further ones
 	url     string
 	key     Secret
 	takes   []incident.Severity
@@ -31,12 +34,23 @@ type pagerDuty struct {
 
 var _ Notifier = (*pagerDuty)(nil)
 
-func newPagerDuty(c *config.PagerDuty, about about) (*pagerDuty, error) {
+func newPagerDuty(name string, c *config.PagerDuty, about about) (*pagerDuty, error) {
 	key, err := NewSecret(c.RoutingKeyFile)
 	if err != nil {
 		return nil, err
 	}
-	return &pagerDuty{url: c.URL, key: key, takes: c.Severities, about: about, changes: c.ChangeEvents}, nil
+	p := &pagerDuty{name: name, url: c.URL, key: key, takes: c.Severities, about: about, changes: c.ChangeEvents, details: map[string]*bounded{}}
+	if c.Description != "" {
+		if p.summary, err = parseBody(c.Description, about.shared...); err != nil {
+			return nil, fmt.Errorf("description: %w", err)
+		}
+	}
+	for name, text := range c.Details {
+		if p.details[name], err = parseBody(text, about.shared...); err != nil {
+			return nil, fmt.Errorf("details: %s: %w", name, err)
+		}
+	}
+	return p, nil
 }
 
 // heeded is a client that remembers why it was refused, and for how long the other
@@ -68,7 +82,7 @@ func (p *pagerDuty) client() (*pagerduty.Client, *heeded) {
 	return c, h
 }
 
-func (*pagerDuty) Name() string { return "pagerduty" }
+func (p *pagerDuty) Name() string { return p.name }
 
 // Limits of the Events API: a summary of 1,024 characters, an event of 512 KB.
 const (
@@ -111,6 +125,7 @@ func (p *pagerDuty) Notify(ctx context.Context, i incident.Incident, prev incide
 	default:
 		quick := p.about.of(i)
 		e.Payload = payload(i, quick)
+		p.dress(ctx, i, quick, e.Payload)
 		for _, l := range quick.links {
 			e.Links = append(e.Links, map[string]string{"href": l.URL, "text": l.Name})
 		}
@@ -119,6 +134,31 @@ func (p *pagerDuty) Notify(ctx context.Context, i incident.Incident, prev incide
 		return prev, err
 	}
 	return incident.Receipt{Ref: i.ID, State: state, Digest: d}, nil
+}
+
+// dress fills in the user's templates. One that fails leaves ours, and says so.
+func (p *pagerDuty) dress(ctx context.Context, i incident.Incident, quick about, to *pagerduty.V2Payload) {
+	if p.summary == nil && len(p.details) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, templateTime) // for all of them: the page has to leave in time
+	defer cancel()
+	data, details := hookData(p.name, i, quick, firing(i), maxText), to.Details.(map[string]any)
+	if p.summary != nil {
+		switch text, err := p.summary.execute(ctx, data); {
+		case err != nil:
+			details["template"] = cut(fmt.Sprintf("the description of receiver %s failed: %v", p.name, err), maxDetail)
+		case strings.TrimSpace(text) != "":
+			to.Summary = cut(oneLine(strings.TrimSpace(text)), maxSummary)
+		}
+	}
+	for name, t := range p.details {
+		text, err := t.execute(ctx, data)
+		if err != nil {
+			text = fmt.Sprintf("the template failed: %v", err)
+		}
+		details[name] = cut(text, maxDetail)
+	}
 }
 
 func payload(i incident.Incident, quick about) *pagerduty.V2Payload {

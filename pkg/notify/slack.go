@@ -24,6 +24,8 @@ type chat struct {
 	takes   []incident.Severity
 	about   about
 	buttons bool // somebody hears them
+	title   *bounded
+	body    *bounded
 
 	mu        sync.Mutex
 	repliedAt time.Time
@@ -40,7 +42,19 @@ func newSlack(c *config.Slack, about about) (*chat, error) {
 	if !strings.HasSuffix(url, "/") {
 		url += "/"
 	}
-	return &chat{url: url, token: token, channel: c.Channel, takes: c.Severities, about: about, buttons: c.Interaction != nil}, nil
+	s := &chat{url: url, token: token, channel: c.Channel, takes: c.Severities, about: about, buttons: c.Interaction != nil}
+	for _, t := range []struct {
+		name, text string
+		to         **bounded
+	}{{"title", c.Title, &s.title}, {"text", c.Text, &s.body}} {
+		if t.text == "" {
+			continue
+		}
+		if *t.to, err = parseBody(t.text, about.shared...); err != nil {
+			return nil, fmt.Errorf("%s: %w", t.name, err)
+		}
+	}
+	return s, nil
 }
 
 func (*chat) Name() string { return "slack" }
@@ -50,6 +64,7 @@ func (s *chat) Notify(ctx context.Context, i incident.Incident, prev incident.Re
 		return prev, nil
 	}
 	text, blocks := slackMessage(i, s.about.of(i), s.buttons)
+	s.dress(ctx, i, blocks)
 	d := digest([]any{text, blocks})
 	was := prev
 	if prev.Ref == "" {

@@ -28,9 +28,15 @@ const (
 	templateSize = 256 << 10
 )
 
-// parseBody reads a template, with the functions of Alertmanager's.
-func parseBody(text string) (*bounded, error) {
+// parseBody reads a template, with the functions of Alertmanager's and what the
+// shared texts define.
+func parseBody(text string, shared ...string) (*bounded, error) {
 	t, err := template.New("body").Option("missingkey=zero").Funcs(template.FuncMap(amtemplate.DefaultFuncs)).Funcs(template.FuncMap{alive: forever}).Parse(text)
+	for k, more := range shared {
+		if err == nil {
+			_, err = t.New(fmt.Sprint("shared ", k)).Parse(more)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +53,13 @@ func parseBody(text string) (*bounded, error) {
 }
 
 // parseHTML is parseBody for a page: what is filled in is escaped for its place.
-func parseHTML(text string) (*bounded, error) {
+func parseHTML(text string, shared ...string) (*bounded, error) {
 	t, err := htmltemplate.New("body").Option("missingkey=zero").Funcs(htmltemplate.FuncMap(amtemplate.DefaultFuncs)).Funcs(htmltemplate.FuncMap{alive: forever}).Parse(text)
+	for k, more := range shared {
+		if err == nil {
+			_, err = t.New(fmt.Sprint("shared ", k)).Parse(more)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

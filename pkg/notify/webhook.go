@@ -55,7 +55,7 @@ func newHook(c config.Webhook, about about) (*hook, error) {
 		*s.to = &secret
 	}
 	if c.Body != "" {
-		t, err := parseBody(c.Body)
+		t, err := parseBody(c.Body, about.shared...)
 		if err != nil {
 			return nil, fmt.Errorf("body: %w", err)
 		}

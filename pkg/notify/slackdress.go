@@ -1,0 +1,57 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/prometheus/alertmanager/template"
+	"github.com/slack-go/slack"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// dress puts the user's templates in the place of the header and of what is said
+// below it. What comes from alerts is escaped before, so that only the template
+// itself can mention people or make links. One that fails leaves our words, and says so.
+func (s *chat) dress(ctx context.Context, i incident.Incident, blocks []slack.Block) {
+	if s.title == nil && s.body == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, templateTime) // for both: the message has to leave in time
+	defer cancel()
+	data := hookData("slack", i, s.about.of(i), firing(i), maxText)
+	for _, kv := range []template.KV{data.GroupLabels, data.CommonLabels, data.CommonAnnotations} {
+		literally(kv)
+	}
+	for _, a := range data.Alerts {
+		literally(a.Labels)
+		literally(a.Annotations)
+	}
+	header, body := blocks[0].(*slack.HeaderBlock), blocks[1].(*slack.SectionBlock)
+	if s.title != nil {
+		if text, err := s.title.execute(ctx, data); err != nil {
+			body.Text.Text = failedTemplate(body.Text.Text, "title", err)
+		} else if text = strings.TrimSpace(oneLine(text)); text != "" {
+			header.Text.Text = cut(text, maxHeader)
+		}
+	}
+	if s.body != nil {
+		if text, err := s.body.execute(ctx, data); err != nil {
+			body.Text.Text = failedTemplate(body.Text.Text, "text", err)
+		} else if strings.TrimSpace(text) != "" {
+			body.Text.Text = cut(text, maxSection)
+		}
+	}
+}
+
+func literally(kv template.KV) {
+	for k, v := range kv {
+		kv[k] = escape(v)
+	}
+}
+
+func failedTemplate(body, which string, err error) string {
+	note := escape(cut(fmt.Sprintf("\n(the template %s of receiver slack failed: %v)", which, err), 300))
+	return cut(body, maxSection-len([]rune(note))) + note
+}
