@@ -445,11 +445,11 @@ type Runbook struct {
 
 // PagerDuty is an Events API v2 integration.
 type PagerDuty struct {
-	URL            string              `yaml:"url,omitempty"`        // base URL; default https://events.pagerduty.com
-	RoutingKeyFile string              `yaml:"routing_key_file"`     // file with the integration key of the service
-	Severities     []incident.Severity `yaml:"severities,omitempty"` // which incidents are paged; default P0, P1; every other severity once a person must act
-	Description string            `yaml:"description,omitempty"` // Go template with Alertmanager's functions and data: the event's summary
-	Details     map[string]string `yaml:"details,omitempty"`     // further details of the event, each a Go template
+	URL            string              `yaml:"url,omitempty"`         // base URL; default https://events.pagerduty.com
+	RoutingKeyFile string              `yaml:"routing_key_file"`      // file with the integration key of the service
+	Severities     []incident.Severity `yaml:"severities,omitempty"`  // which incidents are paged; default P0, P1; every other severity once a person must act
+	Description    string              `yaml:"description,omitempty"` // Go template with Alertmanager's functions and data: the event's summary
+	Details        map[string]string   `yaml:"details,omitempty"`     // further details of the event, each a Go template
 	// ChangeEvents tells PagerDuty of each new rollout of a watched Deployment, so that it is shown beside incidents. Nobody is paged.
 	ChangeEvents bool              `yaml:"change_events,omitempty"`
 	Webhook      *PagerDutyWebhook `yaml:"webhook,omitempty"` // what people say in PagerDuty
@@ -492,8 +492,8 @@ type Slack struct {
 	Severities []incident.Severity `yaml:"severities,omitempty"` // which incidents it is told of; default P0, P1, P2, P3
 	// Interaction puts buttons on the messages: acknowledge, approve, deny, hold, why.
 	Interaction *SlackInteraction `yaml:"interaction,omitempty"`
-	Title string `yaml:"title,omitempty"` // Go template with Alertmanager's functions and data, instead of the header
-	Text  string `yaml:"text,omitempty"`  // the same, in Slack's mrkdwn, instead of what is said below it; what comes from alerts is shown literally
+	Title       string            `yaml:"title,omitempty"` // Go template with Alertmanager's functions and data, instead of the header
+	Text        string            `yaml:"text,omitempty"`  // the same, in Slack's mrkdwn, instead of what is said below it; what comes from alerts is shown literally
 }
 
 // SlackInteraction is how clicks on the buttons come back: by signed requests to /webhook/slack, by Socket Mode, or both. docs/slack.md

@@ -11,7 +11,7 @@ import (
 // about is what all receivers say: the quick reference of the runbook, whom to call
 // and where to look, and what the user's files of templates define.
 type about struct {
-	shared   []string     // texts of templates
+	shared   []string // texts of templates
 	contacts []string // one line each
 	links    []config.Link
 	// steps are the lines of whom to call, by severity and step of its escalation.
