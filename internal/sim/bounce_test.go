@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -38,7 +39,7 @@ func TestAThousandBouncesOverAnUnchangedWorld_INV07(t *testing.T) {
 					terms++
 				}
 			}
-			people := newPeople(t)
+			people := newPeople(t, w)
 			w.tell = people.tell
 			w.clock.run(epoch.Add(s.Length))
 			settledAsMeant(t, w)
@@ -204,7 +205,7 @@ type lane struct {
 	receipts map[string]incident.Receipt
 }
 
-func newPeople(t *testing.T) *people {
+func newPeople(t *testing.T, w *World) *people {
 	t.Helper()
 	p := &people{t: t, rec: recorders.New(recorders.Options{}), lanes: map[laneKey]*lane{}}
 	srv := httptest.NewServer(p.rec)
@@ -219,7 +220,7 @@ func newPeople(t *testing.T) *people {
 	p.to, err = notify.FromConfig(&config.Config{Receivers: config.Receivers{
 		PagerDuty: &config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: filepath.Join(dir, "pagerduty"), Severities: []incident.Severity{incident.P0, incident.P1}},
 		Slack:     &config.Slack{URL: srv.URL + "/slack/api/", TokenFile: filepath.Join(dir, "slack"), Channel: "#incidents", Severities: []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}},
-	}}, time.Now)
+	}}, func() time.Time { return w.clock.now })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +260,16 @@ func (p *people) deliver(l *link, of *lane, n notify.Notifier, i incident.Incide
 		prev = theirs
 	}
 	next, err := n.Notify(context.Background(), i, prev)
-	if err != nil {
+	var f *notify.Failure
+	switch {
+	case errors.As(err, &f) && f.Told:
+		// The thread waits for its turn.
+		l.w.clock.after(f.After, -1, func() {
+			if l.alive() {
+				p.deliver(l, of, n, i)
+			}
+		})
+	case err != nil:
 		p.t.Errorf("tell %s of %s: %v", n.Name(), i.ID, err)
 	}
 	r := l.r

@@ -38,7 +38,7 @@ func FromConfig(cfg *config.Config, now func() time.Time) ([]Notifier, error) {
 		add(p.Name, n, err)
 	}
 	if c.Slack != nil {
-		n, err := newSlack(c.Slack, about)
+		n, err := newSlack(c.Slack, about, now)
 		add("slack", n, err)
 	}
 	for _, w := range c.Webhooks {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/config"
@@ -36,7 +37,7 @@ func dressed(t *testing.T, files, title, text string) *recorders.Recorder {
 			PagerDuty: &page, Pagers: []config.Pager{{Name: "lead", PagerDuty: page}},
 			Slack: &config.Slack{URL: srv.URL + "/slack/api", TokenFile: token, Channel: "#x", Severities: urgent, Title: title, Text: text},
 		},
-	}, nil)
+	}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func Pagers(all []Notifier) []string {
 		_, public := n.(Public)
 		switch {
 		case public || n.Name() == CanaryReceiver:
-		case pages || fallback && f.FallbackFor() == pagerDutyName:
+		case pages || n.Name() == pagerDutyName || fallback && f.FallbackFor() == pagerDutyName:
 			named = append(named, n.Name())
 		default:
 			others = append(others, n.Name())

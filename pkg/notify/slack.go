@@ -24,6 +24,7 @@ type chat struct {
 	takes   []incident.Severity
 	about   about
 	buttons bool // somebody hears them
+	now     func() time.Time
 	title   *bounded
 	body    *bounded
 
@@ -33,7 +34,7 @@ type chat struct {
 
 var _ Notifier = (*chat)(nil)
 
-func newSlack(c *config.Slack, about about) (*chat, error) {
+func newSlack(c *config.Slack, about about, now func() time.Time) (*chat, error) {
 	token, err := NewSecret(c.TokenFile)
 	if err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func newSlack(c *config.Slack, about about) (*chat, error) {
 	if !strings.HasSuffix(url, "/") {
 		url += "/"
 	}
-	s := &chat{url: url, token: token, channel: c.Channel, takes: c.Severities, about: about, buttons: c.Interaction != nil}
+	s := &chat{url: url, token: token, channel: c.Channel, takes: c.Severities, about: about, buttons: c.Interaction != nil, now: now}
 	for _, t := range []struct {
 		name, text string
 		to         **bounded
@@ -63,7 +64,7 @@ func (s *chat) Notify(ctx context.Context, i incident.Incident, prev incident.Re
 	if !wanted(i, s.takes) && !i.Paged && prev.Ref == "" || i.Phase == incident.Resolved && prev.Ref == "" {
 		return prev, nil
 	}
-	text, blocks := slackMessage(i, s.about.of(i), s.buttons)
+	text, blocks := slackMessage(i, s.about.of(i), s.buttons, s.now())
 	s.dress(ctx, i, blocks)
 	d := digest([]any{text, blocks})
 	was := prev
@@ -128,7 +129,7 @@ func (s *chat) reply(ctx context.Context, api *slack.Client, i incident.Incident
 func (s *chat) nextReply() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := s.now()
 	if wait := s.repliedAt.Add(replyPause).Sub(now); !s.repliedAt.IsZero() && wait > 0 {
 		return wait
 	}

@@ -25,7 +25,7 @@ import (
 
 // slackTexts are the fallback line and all that the blocks show.
 func slackTexts(i incident.Incident, quick about) (text, body string) {
-	text, blocks := slackMessage(i, quick, true)
+	text, blocks := slackMessage(i, quick, true, time.Now())
 	b, err := json.Marshal(blocks)
 	if err != nil {
 		return text, err.Error()
@@ -57,7 +57,7 @@ func collect(v any, all *[]string) {
 // slackShown is each text of a message and of its thread, within Slack's limits.
 func slackShown(t *testing.T, i incident.Incident) []string {
 	t.Helper()
-	line, blocks := slackMessage(i, about{}, true)
+	line, blocks := slackMessage(i, about{}, true, time.Now())
 	b, err := json.Marshal(blocks)
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func asks() incident.Incident {
 // buttons are the verbs of a message's buttons, each with what it carries.
 func buttons(t *testing.T, i incident.Incident, on bool) map[people.Verb]people.Button {
 	t.Helper()
-	_, blocks := slackMessage(i, about{}, on)
+	_, blocks := slackMessage(i, about{}, on, time.Now())
 	b, err := json.Marshal(blocks)
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +175,7 @@ func newChat(t *testing.T) (*recorders.Recorder, *chat) {
 	if err := os.WriteFile(file, []byte("xoxb-1"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	n, err := newSlack(&config.Slack{URL: srv.URL + "/slack/api", TokenFile: file, Channel: "#x", Severities: []incident.Severity{incident.P1}, Interaction: &config.SlackInteraction{}}, about{})
+	n, err := newSlack(&config.Slack{URL: srv.URL + "/slack/api", TokenFile: file, Channel: "#x", Severities: []incident.Severity{incident.P1}, Interaction: &config.SlackInteraction{}}, about{}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestTheTimelineIsAThreadToldOnce(t *testing.T) {
 		t.Errorf("%v, want %v", told, want)
 	}
 	// Another process with the receipt goes on where this one ended.
-	other := &chat{url: n.url, token: n.token, channel: n.channel, takes: n.takes, buttons: true}
+	other := &chat{url: n.url, token: n.token, channel: n.channel, takes: n.takes, buttons: true, now: time.Now}
 	if again := tell(t, other, i, r); again != r {
 		t.Errorf("told again after a restart: %+v", again)
 	}

@@ -22,10 +22,10 @@ const (
 
 // slackMessage returns the fallback line and the blocks. They hold nothing that
 // changes without news, so that a quiet incident is not edited.
-func slackMessage(i incident.Incident, quick about, buttons bool) (text string, blocks []slack.Block) {
+func slackMessage(i incident.Incident, quick about, buttons bool, now time.Time) (text string, blocks []slack.Block) {
 	blocks = append(blocks,
 		slack.NewHeaderBlock(slack.NewTextBlockObject(slack.PlainTextType, slackHeader(i), true, false)),
-		slack.NewSectionBlock(markdown(slackBody(i)), nil, nil))
+		slack.NewSectionBlock(markdown(slackBody(i, now)), nil, nil))
 	if i.Asked != nil {
 		blocks = append(blocks, slack.NewSectionBlock(markdown(slackPlan(*i.Asked)), nil, nil))
 	}
@@ -56,13 +56,13 @@ func slackHeader(i incident.Incident) string {
 }
 
 // slackBody is what is the matter, what comes next, what was done and why no more.
-func slackBody(i incident.Incident) string {
+func slackBody(i incident.Incident, now time.Time) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "*%s*\n%s\n", escape(cut(i.Title(), 600)), escape(cut(slackNext(i), 600)))
 	if a := answered(i); a != "" {
 		fmt.Fprintf(&b, "%s\n", escape(cut(a, 300)))
 	}
-	for _, line := range []string{maintained(i), i.PublicLine(time.Now())} {
+	for _, line := range []string{maintained(i), i.PublicLine(now)} {
 		if line != "" {
 			fmt.Fprintf(&b, "%s\n", escape(cut(line, 300)))
 		}
