@@ -23,7 +23,7 @@ func newIncidents() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "incidents",
 		Short:   "List incidents, newest first",
-		Example: "  watchdog incidents\n  watchdog incidents --open\n  watchdog incidents show 01k3…",
+		Example: "  watchdog incidents\n  watchdog incidents --open\n  watchdog incidents show 01m869s2",
 		Args:    exactly(0, "no arguments; one incident: watchdog incidents show ID"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			all, err := f.incidents(c)
@@ -51,8 +51,10 @@ func newShow() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show one incident: what was seen, done, and why",
-		Long:  "Show prints one incident. ID may be a unique beginning of the id, or a target's name for its newest incident.",
-		Args:  exactly(1, "one ID"),
+		Long: `Show prints one incident. ID may be a unique beginning of the id, or a target's name
+for its newest incident.`,
+		Example: "  watchdog incidents show 01m869s2\n  watchdog incidents show shop -o json",
+		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			inc, err := f.incident(c, args[0])
 			if err != nil {
@@ -75,8 +77,10 @@ func newWhy() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "why ID",
 		Short: "Say why watchdog did or did not act: every guard with its number",
-		Long:  "Why prints the last plan of an incident and what each guard said of it. ID may be a unique beginning of the id, or a target's name for its newest incident.",
-		Args:  exactly(1, "one ID"),
+		Long: `Why prints the last plan of an incident and what each guard said of it. ID may be a
+unique beginning of the id, or a target's name for its newest incident.`,
+		Example: "  watchdog why 01m869s2",
+		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			inc, err := f.incident(c, args[0])
 			if err != nil {

@@ -66,8 +66,8 @@ func (r *Refused) Error() string { return r.Reason }
 
 func refuse(format string, args ...any) error { return &Refused{Reason: fmt.Sprintf(format, args...)} }
 
-// least is how much of a hash names a plan.
-const least = 6
+// LeastOfPlan is how much of a hash names a plan.
+const LeastOfPlan = 6
 
 // maxText bounds what a person says, in bytes.
 const maxText = 1024
@@ -129,8 +129,8 @@ func answer(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word,
 	verb := map[Verb]string{Approve: "approved", Deny: "denied"}[w.Verb]
 	plan := strings.ToLower(w.Plan)
 	switch had, said := l.Approved[r.Op][w.By]; {
-	case w.Verb == Approve && len(plan) < least:
-		return s, "", refuse("not approved: name the plan by at least %d characters of its hash: %.12s", least, r.Plan.Hash)
+	case w.Verb == Approve && len(plan) < LeastOfPlan:
+		return s, "", refuse("not approved: name the plan by at least %d characters of its hash: %.12s", LeastOfPlan, r.Plan.Hash)
 	case w.Op != "" && w.Op != r.Op:
 		return s, "", refuse("not %s: that was another request; now it is about plan %.12s: %s", verb, r.Plan.Hash, r.Plan.Summary)
 	case plan != "" && !strings.HasPrefix(r.Plan.Hash, plan):
