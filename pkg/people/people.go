@@ -25,11 +25,11 @@ type Verb string
 
 // The verbs.
 const (
-	Ack     Verb = "ack"     // the incident is mine
-	Approve Verb = "approve" // yes to exactly this plan
-	Deny    Verb = "deny"    // no to what is asked
-	Grade   Verb = "grade"   // it is as grave as To says
-	Note    Verb = "note"    // Reason, as a hypothesis, a decision or plainly
+	Ack     Verb = "ack"      // the incident is mine
+	Approve Verb = "approve"  // yes to exactly this plan
+	Deny    Verb = "deny"     // no to what is asked
+	Grade   Verb = "severity" // it is as grave as To says
+	Note    Verb = "note"     // Reason, as a hypothesis, a decision or plainly
 )
 
 // Word is what one person says of one incident.
@@ -98,7 +98,7 @@ func Weigh(all []incident.Incident, l incident.Ledger, w Word) (incident.Saying,
 	case Note:
 		return note(s, inc, l, w, mark)
 	}
-	return none, "", refuse("%q is no word of a person's: use ack, approve, deny, grade or note", w.Verb)
+	return none, "", refuse("%q is no word of a person's: use ack, approve, deny, severity or note", w.Verb)
 }
 
 func ack(s incident.Saying, inc incident.Incident, l incident.Ledger, m incident.Mark) (incident.Saying, string, error) {
