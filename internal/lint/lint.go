@@ -289,8 +289,8 @@ func (c *checker) unknownMetric() {
 }
 
 func (c *checker) noPager() {
-	if c.cfg.Receivers.PagerDuty != nil || len(c.pagers("")) > 0 {
-		return
+	if len(c.pagers("")) > 0 || c.alone() {
+		return // of a file without receivers, noChannel says it
 	}
 	var who []string
 	for _, t := range c.cfg.Thresholds {

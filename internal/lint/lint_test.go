@@ -70,6 +70,7 @@ func TestLints(t *testing.T) {
 		"nobody writes it":     {with("watchdog_sla_error_ratio", "errors"), "unknown-metric"},
 		"the server has it":    {strings.Replace(with("watchdog_sla_error_ratio", "errors"), "name: a,", "name: a, source: prometheus,", 1) + "\nprometheus: {url: 'http://p'}", ""},
 		"nobody is paged":      {strings.Replace(head+good, "receivers: {pagerduty: {routing_key_file: /key}}", "receivers: {slack: {token_file: /t, channel: c}}", 1), "no-pager"},
+		"nobody at all":        {receivers(""), "no-channel"},
 		"a webhook pages":      {receivers(`webhooks: [{name: jsm, url: "https://x"}]`), ""},
 		"a fallback alone":     {receivers(`slack: {token_file: /t, channel: c}, webhooks: [{name: jsm, url: "https://x", fallback_for: slack}]`), "no-pager"},
 		"P1 wakes nobody":      {receivers(`pagerduty: {routing_key_file: /key, severities: [P0]}, slack: {token_file: /t, channel: c}`), "no-channel"},
