@@ -129,3 +129,24 @@ thresholds:
 		t.Error("a server that does not answer was no error")
 	}
 }
+
+func TestShippedRulesThatSeeNothingAreOneFinding(t *testing.T) {
+	found, err := Check(load(t, "targets: [{name: shop, namespace: shop, workload: deployment/shop}]", nil), []string{"single-source"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, f := range found {
+		if f.Lint == "no-target" {
+			n++
+			for _, want := range []string{"response_time", "error_rate", "active_agents", "no target has a probe agents, health, sla"} {
+				if !strings.Contains(f.Message, want) {
+					t.Errorf("no %q in %s", want, f.Message)
+				}
+			}
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d findings: %v", n, found)
+	}
+}

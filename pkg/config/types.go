@@ -19,6 +19,8 @@ type Config struct {
 	Targets []Target `yaml:"targets,omitempty"`
 	// Thresholds are the rules. Omitted, the runbook's metrics table is used as shipped (see DefaultThresholds).
 	Thresholds []Threshold `yaml:"thresholds,omitempty"`
+	// Shipped says that the file names no thresholds.
+	Shipped bool `yaml:"-"`
 	// RuleFiles are Prometheus rule files or PrometheusRule manifests, used as they are: paths or
 	// patterns, relative to this file. The embedded engine judges them over the probes' samples.
 	RuleFiles []string `yaml:"rule_files,omitempty"`
