@@ -13,7 +13,7 @@ import (
 func newApprove() *cobra.Command {
 	f, plan, reason := cluster{}, "", ""
 	c := &cobra.Command{
-		Use:   "approve ID --plan HASH",
+		Use:   "approve ID [--plan HASH]",
 		Short: "Allow a plan that watchdog asks about (mode approve)",
 		Long: `Approve allows one action, exactly as it was shown: --plan is the beginning of the
 plan's hash, at least 6 characters. Without it the plan is shown, and nothing is
@@ -23,12 +23,16 @@ action, so an approved plan may still be held, and watchdog says why.
 
 ID may be a unique beginning of the id, or a target's name for its newest incident.
 Who may patch ledgers in watchdog's namespace may approve; the name that is
-recorded is the one by which the API server knows you.`,
+recorded is the one by which the API server knows you. So it is with ack, deny, note,
+severity, publish and undo.`,
 		Example: "  watchdog approve 01m869s2\n  watchdog approve 01m869s2 --plan 3f9a1c77d0e2 --reason \"the release of 14:02 did it\"",
 		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if plan == "" {
 				return f.showPlan(c, args[0])
+			}
+			if len(plan) < people.LeastOfPlan {
+				return misused{fmt.Errorf("--plan %s: give at least %d characters of the hash", plan, people.LeastOfPlan)}
 			}
 			if err := f.say(c, people.Word{Verb: people.Approve, Incident: args[0], Plan: plan, Reason: reason}); err != nil {
 				return err

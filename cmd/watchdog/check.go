@@ -40,7 +40,7 @@ cannot come. Each finding has a name in parentheses; --ignore leaves it out, --l
 lists them, --strict makes findings and warnings count as errors. --online asks the
 configured Prometheus whether it has the metrics that are asked of it.
 
-Exit status: 0 all files are valid, 1 one is not, 2 wrong usage.`,
+Exit status: 0 all files are valid, 1 one is not (or, with --strict, has findings), 2 wrong usage.`,
 		Example: "  watchdog check watchdog.yaml\n  watchdog check --strict --ignore no-pager watchdog.yaml\n  watchdog check -o json configs/*.yaml",
 		RunE: func(c *cobra.Command, args []string) error {
 			if k.lints {
@@ -98,7 +98,11 @@ func (k *checking) run(c *cobra.Command, files []string) error {
 		r := checked{File: f, Problems: []config.Problem{}, Warnings: []config.Problem{}, Findings: []lint.Finding{}}
 		cfg, err := config.Load(f)
 		if err == nil {
-			r.Warnings = append(r.Warnings, cfg.Warnings()...)
+			for _, w := range cfg.Warnings() {
+				if w.Lint == "" {
+					r.Warnings = append(r.Warnings, w)
+				}
+			}
 			err = app.Check(cfg)
 		}
 		if err == nil {

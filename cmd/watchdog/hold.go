@@ -26,7 +26,7 @@ is down, and need only your own rights. Without this command:
 
   kubectl annotate deployment NAME watchdog.io/hold="why"
   kubectl -n watchdog patch ledger watchdog --type merge -p '{"spec":{"hold":{"reason":"why"}}}'`,
-		Example: "  watchdog hold shop/cart --reason \"migration until 15:00\"\n  watchdog hold --all --reason \"datacentre move\"",
+		Example: "  watchdog hold shop/cart --reason \"migration until 15:00\"\n  watchdog hold --all --reason \"data centre move\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			if strings.TrimSpace(reason) == "" {
 				return misused{errors.New("hold needs --reason: the next person will ask")}
@@ -54,10 +54,19 @@ func newResume() *cobra.Command {
 	return c
 }
 
+// named is the API server's name for the caller. A hold does not wait for it: without
+// an answer it is the name at the keyboard.
+func named(ctx context.Context, client *kube.Client) string {
+	if by, err := client.WhoAmI(ctx); err == nil && by != "" {
+		return by
+	}
+	return whoami()
+}
+
 // mark sets (reason given) or lifts (reason empty) a hold.
 func (f *cluster) mark(c *cobra.Command, args []string, all bool, reason string) error {
 	if all == (len(args) == 1) || len(args) > 1 {
-		return misused{fmt.Errorf("%s takes either one NAMESPACE or NAMESPACE/DEPLOYMENT, or --all", c.CommandPath())}
+		return misused{fmt.Errorf("%s takes either one NAMESPACE or NAMESPACE/DEPLOYMENT, or --all", spoken(c))}
 	}
 	client, store, err := f.store()
 	if err != nil {
@@ -71,7 +80,7 @@ func (f *cluster) mark(c *cobra.Command, args []string, all bool, reason string)
 	}
 	switch {
 	case all && reason != "":
-		err = store.HoldAll(ctx, reason, whoami())
+		err = store.HoldAll(ctx, reason, named(ctx, client))
 	case all:
 		err = store.ResumeAll(ctx)
 	default:
@@ -82,7 +91,7 @@ func (f *cluster) mark(c *cobra.Command, args []string, all bool, reason string)
 			kind = "deployment"
 		}
 		if reason != "" {
-			err = client.HoldTarget(ctx, namespace, kind, name, reason, whoami())
+			err = client.HoldTarget(ctx, namespace, kind, name, reason, named(ctx, client))
 		} else {
 			err = errors.Join(client.ResumeTarget(ctx, namespace, kind, name), lift(ctx, store, namespace, name))
 		}

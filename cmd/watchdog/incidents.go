@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -23,7 +25,7 @@ func newIncidents() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "incidents",
 		Short:   "List incidents, newest first",
-		Example: "  watchdog incidents\n  watchdog incidents --open\n  watchdog incidents show 01k3…",
+		Example: "  watchdog incidents\n  watchdog incidents --open\n  watchdog incidents show 01m869s2",
 		Args:    exactly(0, "no arguments; one incident: watchdog incidents show ID"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			all, err := f.incidents(c)
@@ -51,8 +53,10 @@ func newShow() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show one incident: what was seen, done, and why",
-		Long:  "Show prints one incident. ID may be a unique beginning of the id, or a target's name for its newest incident.",
-		Args:  exactly(1, "one ID"),
+		Long: `Show prints one incident. ID may be a unique beginning of the id, or a target's name
+for its newest incident.`,
+		Example: "  watchdog incidents show 01m869s2\n  watchdog incidents show shop -o json",
+		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			inc, err := f.incident(c, args[0])
 			if err != nil {
@@ -75,8 +79,10 @@ func newWhy() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "why ID",
 		Short: "Say why watchdog did or did not act: every guard with its number",
-		Long:  "Why prints the last plan of an incident and what each guard said of it. ID may be a unique beginning of the id, or a target's name for its newest incident.",
-		Args:  exactly(1, "one ID"),
+		Long: `Why prints the last plan of an incident and what each guard said of it. ID may be a
+unique beginning of the id, or a target's name for its newest incident.`,
+		Example: "  watchdog why 01m869s2",
+		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			inc, err := f.incident(c, args[0])
 			if err != nil {
@@ -136,15 +142,38 @@ func table(w io.Writer, all []incident.Incident, now time.Time) error {
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ID\tSEVERITY\tPHASE\tTARGET\tRULE\tAGE\tLAST")
+	fmt.Fprintln(t, "ID\tSEVERITY\tPHASE\tTARGET\tRULE\tAGE\tANSWER\tLAST")
 	for _, i := range all {
 		last := ""
 		if n := len(i.Timeline); n > 0 {
 			last = cut(i.Timeline[n-1].Text, 70)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.Severity, i.Phase, i.Target.Name, i.Lead, age(now.Sub(i.OpenedAt)), last)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.Severity, i.Phase, i.Target.Name, i.Lead, age(now.Sub(i.OpenedAt)), whose(i, now), last)
 	}
 	return t.Flush()
+}
+
+// whose says in a word who took an incident on, or how long that may still take.
+func whose(i incident.Incident, now time.Time) string {
+	switch {
+	case !i.Acked.At.IsZero():
+		return cmp.Or(i.Acked.By, "somebody")
+	case i.Phase == incident.Resolved:
+		return "-"
+	case i.Unanswered > 0:
+		return fmt.Sprintf("%d missed", i.Unanswered)
+	case !i.AckBy.IsZero():
+		return "due in " + age(i.AckBy.Sub(now))
+	}
+	return "-"
+}
+
+// because puts a reason behind what it is for.
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
 }
 
 // story prints an incident so that it explains itself.
@@ -157,6 +186,15 @@ func story(w io.Writer, i incident.Incident) {
 	}
 	if i.Paged {
 		fmt.Fprintf(w, "a person  %s\n", i.PageReason)
+	}
+	switch missed := fmt.Sprintf(" (%d missed)", i.Unanswered); {
+	case !i.Acked.At.IsZero():
+		fmt.Fprintf(w, "answer    acknowledged by %s at %s%s\n", cmp.Or(i.Acked.By, "somebody"), i.Acked.At.UTC().Format(time.RFC3339), because(i.Acked.Reason))
+	case i.Phase == incident.Resolved:
+	case !i.AckBy.IsZero():
+		fmt.Fprintf(w, "answer    to be acknowledged by %s: `watchdog ack %s`%s\n", i.AckBy.UTC().Format(time.RFC3339), i.ID, strings.TrimPrefix(missed, " (0 missed)"))
+	case i.Unanswered > 0:
+		fmt.Fprintf(w, "answer    nobody has acknowledged it: `watchdog ack %s`%s\n", i.ID, missed)
 	}
 	if r := i.Asked; r != nil {
 		fmt.Fprintf(w, "asked     %s, until %s: `%s`\n", r.Plan.Summary, r.Until.UTC().Format(time.RFC3339), i.ApproveCommand())
@@ -171,7 +209,8 @@ func story(w io.Writer, i incident.Incident) {
 	for _, a := range i.Attempts {
 		fmt.Fprintf(w, "action    %s: %s (%s)\n", a.Summary, a.Verdict, a.Reason)
 	}
-	for name, r := range i.Receipts {
+	for _, name := range slices.Sorted(maps.Keys(i.Receipts)) {
+		r := i.Receipts[name]
 		line := strings.TrimSpace(r.State + " " + r.Ref)
 		if r.Error != "" {
 			line += ": " + r.Error

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -64,22 +65,49 @@ In the cluster:   watchdog run
 Before a change:  watchdog check, watchdog test, watchdog simulate, watchdog backtest, watchdog notify test
 On call:          watchdog status, watchdog incidents, watchdog why, watchdog hold, watchdog resume, watchdog undo, watchdog ack,
                   watchdog note, watchdog severity, watchdog approve, watchdog deny, watchdog publish, watchdog maintenance
-Afterwards:       watchdog review, watchdog sla report`,
+Afterwards:       watchdog review, watchdog sla report
+
+Exit status: 0 done, 1 it could not be done or the answer is no, 2 wrong usage.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return misused{fmt.Errorf("%w\nsee %q", err, c.CommandPath()+" --help")}
 	})
-	root.AddCommand(newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newSimulate(), newTest(), newBacktest(), newSLA(), newHold(), newResume(), newUndo(), newAck(), newNote(), newSeverity(), newApprove(), newDeny(), newPublish(), newReview(), newNotify(), newMaintenance(), newVersion())
-	return root
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", `{{if and .Runnable (not (index .Annotations "group"))}}`, 1))
+	return group(root, newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newSimulate(), newTest(), newBacktest(), newSLA(), newHold(), newResume(), newUndo(), newAck(), newNote(), newSeverity(), newApprove(), newDeny(), newPublish(), newReview(), newNotify(), newMaintenance(), newVersion())
+}
+
+// group makes a command that does nothing without one of its own. A word that is none
+// of them is wrong usage: a script that mistypes "maintenance check" must not go on.
+func group(c *cobra.Command, subs ...*cobra.Command) *cobra.Command {
+	c.AddCommand(subs...)
+	c.Annotations = map[string]string{"group": "true"}
+	c.SuggestionsMinimumDistance = 2
+	c.Args = cobra.ArbitraryArgs
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		near := ""
+		if all := c.SuggestionsFor(args[0]); len(all) > 0 {
+			near = "; did you mean " + strings.Join(all, " or ") + "?"
+		}
+		return misused{fmt.Errorf("there is no command %q%s\nsee %q", c.CommandPath()+" "+args[0], near, c.CommandPath()+" --help")}
+	}
+	return c
+}
+
+// spoken is the command as an error names it, behind the program's own name.
+func spoken(c *cobra.Command) string {
+	return strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
 }
 
 // exactly is cobra's argument check with our exit code.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {
-			return misused{fmt.Errorf("%s takes %s\nsee %q", c.CommandPath(), what, c.CommandPath()+" --help")}
+			return misused{fmt.Errorf("%s takes %s\nsee %q", spoken(c), what, c.CommandPath()+" --help")}
 		}
 		return nil
 	}

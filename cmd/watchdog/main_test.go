@@ -44,6 +44,30 @@ func TestAnIncidentExplainsItself(t *testing.T) {
 	}
 }
 
+func TestWhoAnsweredIsShown(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		change       func(*incident.Incident)
+		word, answer string
+	}{
+		{"nobody is asked", func(*incident.Incident) {}, "-", ""},
+		{"due", func(i *incident.Incident) { i.AckBy = t0.Add(15 * time.Minute) }, "due in 15m00s", "answer    to be acknowledged by 2026-01-01T12:15:00Z: `watchdog ack 01abc`\n"},
+		{"missed", func(i *incident.Incident) { i.AckBy, i.Unanswered = t0.Add(time.Hour), 2 }, "2 missed", "`watchdog ack 01abc` (2 missed)\n"},
+		{"the last one missed", func(i *incident.Incident) { i.Unanswered = 3 }, "3 missed", "answer    nobody has acknowledged it: `watchdog ack 01abc` (3 missed)\n"},
+		{"taken", func(i *incident.Incident) {
+			i.Unanswered, i.Acked = 1, incident.Mark{By: "alice", At: t0, Reason: "the database"}
+		}, "alice", "answer    acknowledged by alice at 2026-01-01T12:00:00Z: the database\n"},
+		{"over", func(i *incident.Incident) { i.Phase, i.Unanswered = incident.Resolved, 1 }, "-", ""},
+	} {
+		i := sample()
+		c.change(&i)
+		var b bytes.Buffer
+		if story(&b, i); whose(i, t0) != c.word || !strings.Contains(b.String(), c.answer) || c.answer == "" && strings.Contains(b.String(), "answer") {
+			t.Errorf("%s: %q\n%s", c.name, whose(i, t0), b.String())
+		}
+	}
+}
+
 func TestWhyShowsEveryGuardWithItsReason(t *testing.T) {
 	var b bytes.Buffer
 	if err := why(&b, sample()); err != nil {

@@ -34,10 +34,9 @@ create and patch maintenancewindows in watchdog's namespace may do this; the nam
 is recorded is the one by which the API server knows you.
 
 Exit status: 0 done, or the answer is yes; 1 it could not be done, a row of the
-checklist is not met, or the answer is no; 2 a flag or argument is wrong.`,
+checklist is not met, or the answer is no; 2 wrong usage.`,
 	}
-	c.AddCommand(newMaintenanceList(), newMaintenanceStart(), newMaintenanceEnd(), newMaintenanceExtend(), newMaintenanceCheck())
-	return c
+	return group(c, newMaintenanceList(), newMaintenanceStart(), newMaintenanceEnd(), newMaintenanceExtend(), newMaintenanceCheck())
 }
 
 // window is one window as it is shown.
@@ -105,9 +104,10 @@ func effective(all []window) []maintenance.Window {
 func newMaintenanceList() *cobra.Command {
 	f, file, output, ended := cluster{}, "", "table", false
 	c := &cobra.Command{
-		Use:     "list",
-		Short:   "List maintenance windows",
-		Long:    "List shows the windows of the cluster and, with --config, when those of the configuration are or come next. Those that have ended are left out without --ended.",
+		Use:   "list",
+		Short: "List maintenance windows",
+		Long: `List shows the windows of the cluster and, with --config, when those of the
+configuration are or come next. Those that have ended are left out without --ended.`,
 		Example: "  watchdog maintenance list --config watchdog.yaml\n  watchdog maintenance list --ended -o yaml",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -190,9 +190,11 @@ func moment(t time.Time) string {
 func newMaintenanceEnd() *cobra.Command {
 	f, reason := cluster{}, ""
 	c := &cobra.Command{
-		Use:     "end NAME",
-		Short:   "Say that the work is over: the window's effects end now",
-		Long:    "End ends a window: pages that it holds are told if what they are about is still bad, its silences are ended, and watchdog acts again. A window that is not begun yet is called off.",
+		Use:   "end NAME",
+		Short: "Say that the work is over: the window's effects end now",
+		Long: `End ends a window: pages that it holds are told if what they are about is still bad,
+its silences are ended, and watchdog acts again. A window that has not begun yet is
+called off.`,
 		Example: "  watchdog maintenance end db --reason \"upgraded to 16.4\"",
 		Args:    exactly(1, "one NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -211,9 +213,11 @@ func newMaintenanceEnd() *cobra.Command {
 func newMaintenanceExtend() *cobra.Command {
 	f, reason, more, until := cluster{}, "", time.Duration(0), ""
 	c := &cobra.Command{
-		Use:     "extend NAME (--for DURATION | --until TIME) --reason WHY",
-		Short:   "Let a window end later",
-		Long:    "Extend moves the end of a window: --for is counted from its present end, or from now if that is past. Its silences follow. Past its first end, watchdog's own incident says that it goes on.",
+		Use:   "extend NAME (--for DURATION | --until TIME) --reason WHY",
+		Short: "Let a window end later",
+		Long: `Extend moves the end of a window: --for is counted from its present end, or from now
+if that is past. Its silences follow. Past its first end, watchdog's own incident says
+that it goes on.`,
 		Example: "  watchdog maintenance extend db --for 30m --reason \"the index takes longer\"",
 		Args:    exactly(1, "one NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -303,14 +307,19 @@ func newMaintenanceCheck() *cobra.Command {
 		Use:   "check (--deploy TARGET | TARGET) (--config FILE | --cluster-only)",
 		Short: "Ask what windows mean for a target now, or whether it may be deployed",
 		Long: `Check says what the windows that are active mean for a target. With --deploy it
-answers whether the target may be deployed now, for pipelines: exit status 0 if so, 1 if
-not or if it cannot be told, 2 if a flag is wrong.
+answers whether the target may be deployed now, for pipelines.
 
-Recurring windows are in the configuration; --cluster-only says that there are none.`,
+Recurring windows are in the configuration, and so are the names of the targets;
+--cluster-only says that there are no recurring windows.
+
+Exit status: 0 yes, 1 no or it cannot be told, 2 wrong usage.`,
 		Example: "  watchdog maintenance check --deploy shop --config watchdog.yaml && helm upgrade shop …",
 		RunE: func(c *cobra.Command, args []string) error {
 			if (file == "") != only || len(deploy)+len(args) == 0 || len(deploy) > 0 && len(args) > 0 {
 				return misused{errors.New("check takes targets, or --deploy with targets; and --config FILE or --cluster-only")}
+			}
+			if err := knownTargets(file, slices.Concat(deploy, args)); err != nil {
+				return err
 			}
 			_, store, err := f.store()
 			if err != nil {

@@ -64,11 +64,11 @@ of the last 24 hours, a rollback that was tested in the last 30 days, and somebo
 stands by (--standby). Nothing tells of backups and rollbacks yet, so these two rows are
 not known. A row that is not met refuses the window; --override starts it all the same,
 and the window keeps which rows were not met, with who and why.`,
-		Example: "  watchdog maintenance start db --for 2h --target shop --page hold --reason \"database upgrade\" --communicated https://slack.example/p17 --standby bob --override\n" +
+		Example: "  watchdog maintenance start db --for 2h --target shop --page hold --reason \"database upgrade\" --communicated https://chat.example.com/p17 --standby bob --override\n" +
 			"  watchdog maintenance start --for 90m --at \"2026-03-01 01:00\" --remediate safe_only --sla exclude --reason move --override",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return misused{fmt.Errorf("%s takes one NAME at most", c.CommandPath())}
+				return misused{fmt.Errorf("%s takes one NAME at most", spoken(c))}
 			}
 			return nil
 		},
@@ -107,7 +107,7 @@ func (s *starting) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return misused{err}
 	}
-	if err := s.known(); err != nil {
+	if err := knownTargets(s.file, s.targets); err != nil {
 		return err
 	}
 	rows := checklist(spec)
@@ -174,18 +174,19 @@ func (s *starting) spec(name string, now time.Time) (maintenance.Spec, error) {
 	return spec, err
 }
 
-// known checks the names of the targets, if there is something to check them with.
-func (s *starting) known() error {
-	if s.file == "" {
+// knownTargets checks names of targets, if there is something to check them with: a
+// name that is mistyped is in no window.
+func knownTargets(file string, targets []string) error {
+	if file == "" {
 		return nil
 	}
-	cfg, err := config.Load(s.file)
+	cfg, err := config.Load(file)
 	if err != nil {
 		return err
 	}
-	for _, t := range s.targets {
+	for _, t := range targets {
 		if !slices.ContainsFunc(cfg.Targets, func(x config.Target) bool { return x.Name == t }) {
-			return misused{fmt.Errorf("%s: there is no target %q", s.file, t)}
+			return misused{fmt.Errorf("%s: there is no target %q", file, t)}
 		}
 	}
 	return nil

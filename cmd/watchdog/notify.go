@@ -19,9 +19,7 @@ import (
 )
 
 func newNotify() *cobra.Command {
-	c := &cobra.Command{Use: "notify", Short: "Prove that people can be told", Args: exactly(0, "a sub-command")}
-	c.AddCommand(newNotifyTest())
-	return c
+	return group(&cobra.Command{Use: "notify", Short: "Prove that people can be told"}, newNotifyTest())
 }
 
 func newNotifyTest() *cobra.Command {
@@ -43,8 +41,11 @@ Exit status: 0 every receiver took it, 1 one did not, 2 wrong usage.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			s := incident.Severity(strings.ToUpper(severity))
-			if file == "" || !slices.Contains([]incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}, s) {
-				return misused{errors.New("--config FILE is required; --severity is P0, P1, P2 or P3")}
+			switch {
+			case file == "":
+				return misused{errors.New("--config FILE is required")}
+			case !slices.Contains(severities, s):
+				return misused{fmt.Errorf("--severity %q: use P0, P1, P2 or P3", severity)}
 			}
 			cfg, err := config.Load(file)
 			if err != nil {
@@ -62,25 +63,24 @@ Exit status: 0 every receiver took it, 1 one did not, 2 wrong usage.`,
 				all = slices.DeleteFunc(all, func(n notify.Notifier) bool { return n.Name() != only })
 			}
 			if len(all) == 0 {
-				return fmt.Errorf("%s: no receiver %q; there are: %s", file, only, orDash(strings.Join(names, ", ")))
+				return misused{fmt.Errorf("%s: there is no receiver %q; there are: %s", file, only, orDash(strings.Join(names, ", ")))}
 			}
 			return tryAll(c.Context(), c.OutOrStdout(), all, rehearsal(s, whoami(), time.Now()))
 		},
 	}
 	c.Flags().StringVar(&file, "config", "", "configuration file")
 	c.Flags().StringVar(&only, "receiver", "", "only this one")
-	c.Flags().StringVar(&severity, "severity", severity, "of the test")
+	c.Flags().StringVar(&severity, "severity", severity, "of the test: P0, P1, P2 or P3")
 	return c
 }
 
 // rehearsal is an incident about nothing, that needs a person so that every
 // receiver takes it.
 func rehearsal(s incident.Severity, by string, now time.Time) incident.Incident {
-	text := "this is a test by " + by + ": nothing is wrong, and nothing is to be done"
+	text := "this is a test by " + by
 	return incident.Incident{
-		ID: "test-" + strings.ToLower(ulid.Make().String()), Target: incident.Target{Name: "TEST", Namespace: "watchdog", Kind: "test", Workload: "notify"}, Phase: incident.Escalated, Severity: s, Lead: "notify test",
-		Alerts: []incident.Alert{{Rule: "notify test", Severity: s, Firing: true, Verdict: incident.Breach, Reason: text, Was: text, ActiveAt: now, EvaluatedAt: now}}, Paged: true, PageReason: text, OpenedAt: now, UpdatedAt: now,
-		Timeline: []incident.Entry{{At: now, What: "test", Text: text}},
+		ID: "test-" + strings.ToLower(ulid.Make().String()), Target: incident.Target{Name: "TEST", Namespace: "watchdog", Kind: notify.Rehearsal, Workload: "notify"}, Phase: incident.Escalated, Severity: s, Lead: "notify test",
+		Alerts: []incident.Alert{{Rule: "notify test", Severity: s, Firing: true, Verdict: incident.Breach, Reason: text, Was: text, ActiveAt: now, EvaluatedAt: now}}, Paged: true, OpenedAt: now, UpdatedAt: now,
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -50,7 +51,7 @@ receivers:
 		t.Errorf("PagerDuty %+v, Slack %+v", pd, posts)
 	}
 	for _, i := range pd {
-		if !strings.Contains(i.Summary, "this is a test") {
+		if !strings.Contains(i.Summary, "this is a test") || strings.Contains(fmt.Sprint(i), "take over") {
 			t.Errorf("%+v", i)
 		}
 	}
@@ -64,7 +65,7 @@ receivers:
 	if out, err = try("--receiver", "automation"); err != nil || strings.Contains(out, "slack") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if _, err = try("--receiver", "teams"); err == nil || !strings.Contains(err.Error(), `no receiver "teams"; there are: pagerduty, slack, automation, statuspage`) {
+	if _, err = try("--receiver", "teams"); err == nil || !strings.Contains(err.Error(), `there is no receiver "teams"; there are: pagerduty, slack, automation, statuspage`) {
 		t.Errorf("%v", err)
 	}
 	t.Log("\n" + out)

@@ -23,15 +23,16 @@ type publishing struct {
 func newPublish() *cobra.Command {
 	f, p := cluster{}, publishing{}
 	c := &cobra.Command{
-		Use:   "publish ID",
+		Use:   "publish ID [--hold-for DURATION | --hold-until TIME | --release]",
 		Short: "Let an incident be published on the status page, or hold the page as it is",
-		Long: `Publish says yes to what watchdog proposes for the public status page (receivers.
-statuspage.publish: ask). What follows in the same incident is posted by itself.
-The texts are those of the configuration, nothing of the incident is in them.
+		Long: `Publish says yes to what watchdog proposes for the public status page (publish: ask).
+What follows in the same incident is posted by itself. The texts are those of the
+configuration; nothing of the incident is in them.
 
 With --hold-until or --hold-for nothing about the incident changes on the page until
 then, neither a post nor its end, whatever is measured; then the latest state is
-told. --release ends a hold.`,
+told. --release ends a hold. ID may be a unique beginning of the id, or a target's
+name for its newest incident.`,
 		Example: "  watchdog publish 01m869s2\n  watchdog publish 01m869s2 --hold-for 2h --reason \"legal looks at the text\"\n  watchdog publish 01m869s2 --release",
 		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -78,7 +79,7 @@ told. --release ends a hold.`,
 	}
 	f.register(c)
 	c.Flags().StringVar(&p.reason, "reason", "", "why; shown with the incident, never to the public")
-	c.Flags().StringVar(&p.until, "hold-until", "", "leave the page as it is until this time: 15:04 (UTC) or 2026-01-31T15:04:00Z")
+	c.Flags().StringVar(&p.until, "hold-until", "", "leave the page as it is until this time: "+momentHelp)
 	c.Flags().DurationVar(&p.holdFor, "hold-for", 0, "leave the page as it is for so long")
 	c.Flags().BoolVar(&p.release, "release", false, "end a hold")
 	return c
@@ -118,30 +119,16 @@ func (p publishing) word(inc incident.Incident, before incident.PublicWord, now 
 		w.HoldUntil = now.Add(p.holdFor)
 		return w, nil
 	case p.until != "":
-		until, err := clock(p.until, now)
+		until, err := moment1(p.until, now)
+		if err != nil {
+			return w, misused{fmt.Errorf("--hold-until: %w", err)}
+		}
+		if !until.After(now) {
+			return w, misused{fmt.Errorf("--hold-until %s lies in the past", p.until)}
+		}
 		w.HoldUntil = until
-		return w, err
+		return w, nil
 	}
 	w.Publish = true
 	return w, nil
-}
-
-// clock reads a moment: an hour of today or tomorrow, or a date with it.
-func clock(text string, now time.Time) (time.Time, error) {
-	if at, err := time.Parse("15:04", text); err == nil {
-		now = now.UTC()
-		at = time.Date(now.Year(), now.Month(), now.Day(), at.Hour(), at.Minute(), 0, 0, time.UTC)
-		if !at.After(now) {
-			at = at.AddDate(0, 0, 1)
-		}
-		return at, nil
-	}
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return at, misused{fmt.Errorf("--hold-until %q: write 15:04 (UTC) or 2026-01-31T15:04:00Z", text)}
-	}
-	if !at.After(now) {
-		return at, misused{fmt.Errorf("--hold-until %s lies in the past", text)}
-	}
-	return at, nil
 }

@@ -102,7 +102,11 @@ Exit status: 0 closed, 1 not complete or could not be stored, 2 wrong usage.`,
 			if err != nil {
 				return err
 			}
-			kept, err := v.Close(whoami(), time.Now().UTC().Truncate(time.Second))
+			by, err := client.WhoAmI(ctx)
+			if err != nil {
+				return fmt.Errorf("nothing was written: %w", err)
+			}
+			kept, err := v.Close(by, time.Now().UTC().Truncate(time.Second))
 			if err != nil {
 				return err
 			}
@@ -133,9 +137,10 @@ func saveReview(ctx context.Context, store *kube.Store, id string, k review.Kept
 func newReviewDone() *cobra.Command {
 	f := cluster{}
 	c := &cobra.Command{
-		Use:     "done ID N",
-		Short:   "Say that an action item of a review is done",
-		Long:    "Done ticks action item N, as `watchdog review list` numbers it. ID may be a unique beginning of the incident's id.",
+		Use:   "done ID N",
+		Short: "Say that an action item of a review is done",
+		Long: `Done ticks action item N, as "watchdog review list" numbers it. ID may be a unique
+beginning of the incident's id.`,
 		Example: "  watchdog review done 01m869s2 1",
 		Args:    exactly(2, "an ID and the number of an action item"),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +45,9 @@ func (f *cluster) say(c *cobra.Command, w people.Word) error {
 	return nil
 }
 
+// severities are those that there are, gravest first.
+var severities = []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}
+
 func newAck() *cobra.Command {
 	f, reason := cluster{}, ""
 	c := &cobra.Command{
@@ -69,9 +73,11 @@ The word is kept in watchdog's ledger, so it survives restarts.`,
 func newDeny() *cobra.Command {
 	f, plan, reason := cluster{}, "", ""
 	c := &cobra.Command{
-		Use:     "deny ID --reason WHY",
-		Short:   "Forbid a plan that watchdog asks about (mode approve)",
-		Long:    "Deny forbids the plan that an incident asks about. watchdog goes on with the ladder's next rung.",
+		Use:   "deny ID --reason WHY",
+		Short: "Forbid a plan that watchdog asks about (mode approve)",
+		Long: `Deny forbids the plan that an incident asks about, also after an approval, until the
+write. watchdog goes on with the ladder's next rung. ID may be a unique beginning of
+the id, or a target's name for its newest incident.`,
 		Example: "  watchdog deny 01m869s2 --reason \"the database is the cause\"",
 		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -94,11 +100,19 @@ func newSeverity() *cobra.Command {
 		Short: "Say how grave an incident is",
 		Long: `Severity raises or lowers the severity of an open incident. watchdog itself only
 raises it, when a graver rule fires. The deadline for an answer follows: a graver
-severity moves it to an earlier time, never to a later one.`,
+severity moves it to an earlier time, never to a later one. A severity that a person
+lowered is not raised again by a rule that had fired before.`,
 		Example: "  watchdog severity 01m869s2 P3 --reason \"only the staging shop\"",
 		Args:    exactly(2, "one ID and one severity"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return f.say(c, people.Word{Verb: people.Grade, Incident: args[0], To: incident.Severity(strings.ToUpper(args[1])), Reason: reason})
+			to := incident.Severity(strings.ToUpper(args[1]))
+			switch {
+			case !slices.Contains(severities, to):
+				return misused{fmt.Errorf("%q is no severity: use P0, P1, P2 or P3", args[1])}
+			case strings.TrimSpace(reason) == "":
+				return misused{errors.New("severity needs --reason: the next person will ask")}
+			}
+			return f.say(c, people.Word{Verb: people.Grade, Incident: args[0], To: to, Reason: reason})
 		},
 	}
 	f.register(c)
@@ -114,9 +128,12 @@ func newNote() *cobra.Command {
 		Long: `Note adds a line to the timeline of an open incident, and so to its review.
 --as hypothesis says what may be the cause, --as decision what is to be done: the
 phases of a response wait for them (docs/response.md).`,
-		Example: "  watchdog note 01m869s2 --as hypothesis \"the release of 14:02 dropped an index\"",
+		Example: "  watchdog note 01m869s2 \"customers in Chile are not affected\"\n  watchdog note 01m869s2 --as hypothesis \"the release of 14:02 dropped an index\"",
 		Args:    exactly(2, "one ID and one text"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if as != "" && as != "hypothesis" && as != "decision" {
+				return misused{fmt.Errorf("--as %q: use hypothesis or decision, or leave it out", as)}
+			}
 			return f.say(c, people.Word{Verb: people.Note, Incident: args[0], As: as, Reason: args[1]})
 		},
 	}

@@ -21,9 +21,7 @@ import (
 )
 
 func newSLA() *cobra.Command {
-	c := &cobra.Command{Use: "sla", Short: "Service levels against what was promised"}
-	c.AddCommand(newSLAReport())
-	return c
+	return group(&cobra.Command{Use: "sla", Short: "Say what was kept of what was promised"}, newSLAReport())
 }
 
 // slaReport are the flags of `watchdog sla report`.
@@ -36,7 +34,7 @@ func newSLAReport() *cobra.Command {
 	r := slaReport{}
 	c := &cobra.Command{
 		Use:   "report --config FILE",
-		Short: "Uptime, latency and errors against their objectives, and the minutes of budget that are left",
+		Short: "Report uptime, latency and errors against their objectives, and the budget that is left",
 		Long: `Uptime, latency and errors against the objectives (slos:) of a configuration, per
 target, over a window, and how much of the error budget is left.
 

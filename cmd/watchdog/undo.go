@@ -30,7 +30,7 @@ again: watchdog never rolls back a rollback.`,
 			if strings.TrimSpace(reason) == "" {
 				return misused{errors.New("undo needs --reason: the next person will ask")}
 			}
-			_, store, err := f.store()
+			client, store, err := f.store()
 			if err != nil {
 				return err
 			}
@@ -44,8 +44,12 @@ again: watchdog never rolls back a rollback.`,
 			if err != nil {
 				return err
 			}
+			by, err := client.WhoAmI(ctx)
+			if err != nil {
+				return fmt.Errorf("nothing was written: %w", err)
+			}
 			for _, op := range ops {
-				if err := store.Undo(ctx, op.Op, reason, whoami()); err != nil {
+				if err := store.Undo(ctx, op.Op, reason, by); err != nil {
 					return err
 				}
 				fmt.Fprintf(c.OutOrStdout(), "%s: will be set back by the leader\n", op.Plan.Summary)

@@ -35,9 +35,19 @@ func (c *checker) hears(s incident.Severity) bool {
 		slices.ContainsFunc(r.Emails, func(e config.Email) bool { return e.FallbackFor == "" && slices.Contains(e.Severities, s) })
 }
 
+// alone reports whether there is nobody of ours to tell.
+func (c *checker) alone() bool {
+	r := c.cfg.Receivers
+	return len(c.pagers("")) == 0 && r.Slack == nil && len(r.Emails) == 0
+}
+
 // noChannel looks for severities in use that resolve to nobody, or, where somebody
 // must come, to nobody who is woken.
 func (c *checker) noChannel() {
+	if c.alone() {
+		c.add("receivers", "nobody is told of anything, and nobody is paged: there are no receivers (a status page does not count); docs/receivers.md has them")
+		return
+	}
 	used := map[incident.Severity][]string{}
 	for _, t := range c.cfg.Thresholds {
 		used[t.Severity] = append(used[t.Severity], t.Name)

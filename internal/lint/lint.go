@@ -205,6 +205,7 @@ func metrics(expr string) []string {
 }
 
 func (c *checker) noTarget() {
+	var idle, missing []string // of the shipped rules: one finding for all of them
 	for _, r := range c.policy.Rules {
 		if r.Source != rules.Local {
 			continue
@@ -217,10 +218,18 @@ func (c *checker) noTarget() {
 			seen := slices.ContainsFunc(c.cfg.Targets, func(t config.Target) bool {
 				return slices.Contains(r.Targets, t.Name) && slices.ContainsFunc(t.Probes, func(p config.Probe) bool { return slices.Contains(needs, p.Kind()) })
 			})
-			if !seen && len(r.Targets) > 0 {
+			switch {
+			case seen || len(r.Targets) == 0:
+			case c.cfg.Shipped:
+				idle, missing = append(idle, r.Name), append(missing, strings.Join(needs, " or "))
+			default:
 				c.add("threshold "+r.Name, "none of its targets has a probe %s, so there is never a %s: its verdict is NO_DATA for ever; add the probe, or remove the rule", strings.Join(needs, " or "), m)
 			}
 		}
+	}
+	if len(idle) > 0 {
+		slices.Sort(missing)
+		c.add("thresholds", "of the shipped rules %s see nothing: no target has a probe %s; add it where there is something to ask, or give thresholds of your own", strings.Join(idle, ", "), strings.Join(slices.Compact(missing), ", "))
 	}
 	c.routes()
 }
@@ -289,8 +298,8 @@ func (c *checker) unknownMetric() {
 }
 
 func (c *checker) noPager() {
-	if c.cfg.Receivers.PagerDuty != nil || len(c.pagers("")) > 0 {
-		return
+	if len(c.pagers("")) > 0 || c.alone() {
+		return // of a file without receivers, noChannel says it
 	}
 	var who []string
 	for _, t := range c.cfg.Thresholds {

@@ -70,6 +70,7 @@ func TestLints(t *testing.T) {
 		"nobody writes it":     {with("watchdog_sla_error_ratio", "errors"), "unknown-metric"},
 		"the server has it":    {strings.Replace(with("watchdog_sla_error_ratio", "errors"), "name: a,", "name: a, source: prometheus,", 1) + "\nprometheus: {url: 'http://p'}", ""},
 		"nobody is paged":      {strings.Replace(head+good, "receivers: {pagerduty: {routing_key_file: /key}}", "receivers: {slack: {token_file: /t, channel: c}}", 1), "no-pager"},
+		"nobody at all":        {receivers(""), "no-channel"},
 		"a webhook pages":      {receivers(`webhooks: [{name: jsm, url: "https://x"}]`), ""},
 		"a fallback alone":     {receivers(`slack: {token_file: /t, channel: c}, webhooks: [{name: jsm, url: "https://x", fallback_for: slack}]`), "no-pager"},
 		"P1 wakes nobody":      {receivers(`pagerduty: {routing_key_file: /key, severities: [P0]}, slack: {token_file: /t, channel: c}`), "no-channel"},
@@ -126,5 +127,26 @@ thresholds:
 	down := func(context.Context, string, time.Time) ([]rules.Point, error) { return nil, rules.ErrSource }
 	if _, err := CheckOnline(t.Context(), cfg, down, time.Now()); err == nil {
 		t.Error("a server that does not answer was no error")
+	}
+}
+
+func TestShippedRulesThatSeeNothingAreOneFinding(t *testing.T) {
+	found, err := Check(load(t, "targets: [{name: shop, namespace: shop, workload: deployment/shop}]", nil), []string{"single-source"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, f := range found {
+		if f.Lint == "no-target" {
+			n++
+			for _, want := range []string{"response_time", "error_rate", "active_agents", "no target has a probe agents, health, sla"} {
+				if !strings.Contains(f.Message, want) {
+					t.Errorf("no %q in %s", want, f.Message)
+				}
+			}
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d findings: %v", n, found)
 	}
 }

@@ -43,7 +43,7 @@ func (c *Config) setDefaults() {
 		c.Targets[i].setDefaults()
 	}
 	if c.Thresholds == nil {
-		c.Thresholds = DefaultThresholds()
+		c.Thresholds, c.Shipped = DefaultThresholds(), true
 	}
 	for i := range c.Thresholds {
 		c.Thresholds[i].setDefaults()

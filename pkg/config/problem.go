@@ -15,6 +15,7 @@ type Problem struct {
 	Column  int    `json:"column,omitempty"`
 	Path    string `json:"path,omitempty"` // thresholds[0].ladder[2]
 	Message string `json:"message"`
+	Lint    string `json:"-"` // of a warning: the lint of internal/lint that says the same, and more
 }
 
 // String returns file:line:column: path: message.

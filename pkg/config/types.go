@@ -19,6 +19,8 @@ type Config struct {
 	Targets []Target `yaml:"targets,omitempty"`
 	// Thresholds are the rules. Omitted, the runbook's metrics table is used as shipped (see DefaultThresholds).
 	Thresholds []Threshold `yaml:"thresholds,omitempty"`
+	// Shipped says that the file names no thresholds.
+	Shipped bool `yaml:"-"`
 	// RuleFiles are Prometheus rule files or PrometheusRule manifests, used as they are: paths or
 	// patterns, relative to this file. The embedded engine judges them over the probes' samples.
 	RuleFiles []string `yaml:"rule_files,omitempty"`
@@ -329,7 +331,7 @@ type Receivers struct {
 }
 
 // Response is by when somebody must acknowledge an incident that a person was asked about (`watchdog ack`). A deadline that passes is told to
-// PagerDuty and Slack, and the next begins. For P0 the clock starts when the incident opens; otherwise once watchdog asks for a person.
+// every receiver but the status page, and the next begins. For P0 the clock starts when the incident opens; otherwise once watchdog asks for a person.
 type Response struct {
 	Severity incident.Severity `yaml:"severity"`         // one row per severity
 	Within   model.Duration    `yaml:"within,omitempty"` // time for the acknowledgement, 1s to 30d; default: the runbook's
@@ -477,7 +479,7 @@ type Person struct {
 	Groups []string `yaml:"groups,omitempty"` // groups in Kubernetes' RBAC
 }
 
-// API lets people acknowledge, approve, deny, hold, grade and comment by HTTP. Callers send a Kubernetes token; RBAC says what they may: docs/api.md.
+// API lets people acknowledge, approve, deny, hold, change the severity and write notes by HTTP. Callers send a Kubernetes token; RBAC says what they may: docs/api.md.
 type API struct {
 	Control bool `yaml:"control"` // true: it takes words
 	// Audiences are what tokens must be for, one of them; default: whatever the API server takes for itself.
@@ -515,7 +517,7 @@ type Webhook struct {
 	Body            string              `yaml:"body,omitempty"`              // Go template with Alertmanager's functions and data; default: Alertmanager's JSON
 	ContentType     string              `yaml:"content_type,omitempty"`      // of the body; default application/json
 	CAFile          string              `yaml:"ca_file,omitempty"`           // file with the certificate authorities to trust instead of the system's
-	FallbackFor     string              `yaml:"fallback_for,omitempty"`      // told only of what this receiver did not take for 30s, or refused: pagerduty
+	FallbackFor     string              `yaml:"fallback_for,omitempty"`      // name of the receiver that it stands in for (pagerduty, slack, a webhook or an e-mail): told only of what that one did not take for 30s, or refused
 	Severities      []incident.Severity `yaml:"severities,omitempty"`        // which incidents are told; default P0, P1, P2, P3; every other severity once a person must act
 }
 
@@ -535,7 +537,7 @@ type Email struct {
 	Subject      string              `yaml:"subject,omitempty"`       // Go template with Alertmanager's functions and data; default: one subject for the whole thread
 	HTML         string              `yaml:"html,omitempty"`          // Go template of the HTML part; what it fills in is escaped
 	Text         string              `yaml:"text,omitempty"`          // Go template of the text part
-	FallbackFor  string              `yaml:"fallback_for,omitempty"`  // told only of what this receiver did not take for 30s, or refused: pagerduty
+	FallbackFor  string              `yaml:"fallback_for,omitempty"`  // name of the receiver that it stands in for (pagerduty, slack, a webhook or an e-mail): told only of what that one did not take for 30s, or refused
 	Severities   []incident.Severity `yaml:"severities,omitempty"`    // which incidents are told; default P0, P1, P2, P3; every other severity once a person must act
 }
 

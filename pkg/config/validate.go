@@ -104,8 +104,12 @@ func (v *validator) fail(a at, format string, args ...any) {
 	v.problems = append(v.problems, v.problem(a, format, args...))
 }
 
-func (v *validator) warn(a at, format string, args ...any) {
-	v.warnings = append(v.warnings, v.problem(a, format, args...))
+// warn adds a doubt that the log of the daemon shows, too; lint is its name in
+// `watchdog check`, which says it by that name only.
+func (v *validator) warn(a at, lint, format string, args ...any) {
+	p := v.problem(a, format, args...)
+	p.Lint = lint
+	v.warnings = append(v.warnings, p)
 }
 
 var (
@@ -161,7 +165,7 @@ func (v *validator) config(c *Config) {
 	v.budget(c.Budget)
 	v.guards(c.Guards)
 	if len(c.Targets) == 0 {
-		v.warn(at{"targets"}, "no targets: nothing is watched")
+		v.warn(at{"targets"}, "", "no targets: nothing is watched")
 	}
 }
 
@@ -569,7 +573,7 @@ func (v *validator) unheard(c *Config, told map[incident.Severity]bool) {
 		if _, own := v.node(place); !own {
 			place = at{"receivers"}
 		}
-		v.warn(place, "nobody is told of %s incidents: no receiver takes them", t.Severity)
+		v.warn(place, "no-channel", "nobody is told of %s incidents: no receiver takes them", t.Severity)
 	}
 }
 

@@ -63,7 +63,7 @@ func (s *step) ask(e Considered) {
 	case !s.i.Asks(lead.Rule, lead.Next) || r.Op != e.OpID || r.Plan.Hash != e.Plan.Hash:
 		until := s.at.Add(cmp.Or(s.p.Approval, DefaultApproval))
 		s.i.Asked = &Request{Op: e.OpID, Rule: lead.Rule, Rung: lead.Next, Plan: e.Plan, At: s.at, Until: until, Quorum: max(1, e.Quorum), CoolOff: e.CoolOff, Why: e.Reason}
-		text := fmt.Sprintf("approval is needed until %s: %s (plan %.12s)", until.UTC().Format("2006-01-02 15:04:05"), e.Plan.Summary, e.Plan.Hash)
+		text := fmt.Sprintf("approval is needed until %s: %s (plan %.12s)", until.UTC().Format("2006-01-02 15:04:05 UTC"), e.Plan.Summary, e.Plan.Hash)
 		if s.i.Paged {
 			s.note("asked", text)
 		} else {

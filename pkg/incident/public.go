@@ -25,7 +25,7 @@ func (w PublicWord) String() string {
 	what := "the hold is lifted"
 	switch {
 	case !w.HoldUntil.IsZero():
-		what = "nothing changes there until " + w.HoldUntil.UTC().Format("15:04:05, 2 Jan")
+		what = "nothing changes there until " + w.HoldUntil.UTC().Format("15:04:05 UTC, 2 Jan")
 	case w.Publish:
 		what = "to be published"
 	}

@@ -99,11 +99,11 @@ func (s *step) answer() bool {
 	s.i.Unanswered++
 	due := s.i.AckBy
 	s.i.AckBy = s.p.Response.Due(s.i.Severity, s.i.Unanswered, s.at)
-	text := fmt.Sprintf("nobody acknowledged this %s by %s, deadline %d; ", s.i.Severity, due.UTC().Format("2006-01-02 15:04:05"), s.i.Unanswered)
+	text := fmt.Sprintf("nobody acknowledged this %s by %s, deadline %d; ", s.i.Severity, due.UTC().Format("2006-01-02 15:04:05 UTC"), s.i.Unanswered)
 	if s.i.AckBy.IsZero() {
 		text += "it was the last"
 	} else {
-		text += "the next is " + s.i.AckBy.UTC().Format("2006-01-02 15:04:05")
+		text += "the next is " + s.i.AckBy.UTC().Format("2006-01-02 15:04:05 UTC")
 	}
 	s.note("unanswered", text)
 	return true

@@ -128,6 +128,25 @@ type mailEntry struct {
 	Text string
 }
 
+// mailPart is a part of a text; a command is shown as one.
+type mailPart struct {
+	Command bool
+	Text    string
+}
+
+// Parts takes the back quotes off the commands in a text of ours.
+func (mailData) Parts(s string) []mailPart {
+	all := strings.Split(s, "`")
+	if len(all)%2 == 0 {
+		return []mailPart{{Text: s}}
+	}
+	parts := make([]mailPart, len(all))
+	for k, text := range all {
+		parts[k] = mailPart{k%2 == 1, text}
+	}
+	return parts
+}
+
 func (l *letter) data(i incident.Incident, limit int) mailData {
 	text := func(s string) string { return cut(visible(s), limit) }
 	quick := l.about.of(i)

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/alertmanager/template"
+
 	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
@@ -393,3 +395,20 @@ func tags(t *testing.T, l *letter, i incident.Incident) string {
 var tag = regexp.MustCompile("<[^>]*>")
 
 func tagged(html string) string { return strings.Join(tag.FindAllString(html, -1), "") }
+
+// A command in a mail is shown as one, and a back quote that a stranger wrote as itself.
+func TestCommandsInAMailAreShownAsCommands(t *testing.T) {
+	l, err := newEmail(config.Email{Name: "m", Smarthost: "127.0.0.1:25", From: "w@example.com", To: []string{"o@example.com"}, TLS: "none"}, about{}, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for next, want := range map[string]string{
+		"hold it, or `watchdog ack <i>` now": `hold it, or <code style="font-family:monospace">watchdog ack &lt;i&gt;</code> now</p>`,
+		"one ` alone":                        "<p style=\"margin:0 0 12px\">one ` alone</p>",
+	} {
+		page, err := l.html.execute(t.Context(), mailData{Data: &template.Data{}, Next: next})
+		if err != nil || !strings.Contains(page, want) {
+			t.Errorf("%v: no %q in\n%s", err, want, page)
+		}
+	}
+}

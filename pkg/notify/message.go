@@ -12,6 +12,9 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
+// Rehearsal is the kind of the target of an incident that only tries receivers out.
+const Rehearsal = "test"
+
 // headline is the incident in one line: how bad, what, and where it stands.
 func headline(i incident.Incident) string {
 	return fmt.Sprintf("%s %s: %s", i.Severity, status(i), i.Title())
@@ -22,9 +25,13 @@ func status(i incident.Incident) string {
 	if i.Asked != nil {
 		return "needs approval"
 	}
-	switch i.Phase {
-	case incident.Resolved:
+	switch {
+	case i.Phase == incident.Resolved:
 		return "resolved"
+	case i.Target.Kind == Rehearsal:
+		return "test"
+	}
+	switch i.Phase {
 	case incident.Escalated:
 		return "needs a person"
 	case incident.Suppressed:
@@ -42,7 +49,10 @@ func status(i incident.Incident) string {
 // next says what watchdog will do, or what it wants of the reader.
 func next(i incident.Incident) string {
 	if r := i.Asked; r != nil {
-		return fmt.Sprintf("watchdog asks to do this, until %s UTC: %s. To allow it: `%s`; to forbid it: `watchdog deny %s --reason WHY`", r.Until.UTC().Format("15:04, 2 Jan"), r.Plan.Summary, i.ApproveCommand(), i.ID)
+		return fmt.Sprintf("watchdog asks to do this, until %s: %s. To allow it: `%s`; to forbid it: `watchdog deny %s --reason WHY`", r.Until.UTC().Format("15:04 UTC, 2 Jan"), r.Plan.Summary, i.ApproveCommand(), i.ID)
+	}
+	if i.Target.Kind == Rehearsal && i.Phase != incident.Resolved {
+		return "Nothing is wrong, and nothing is asked of you."
 	}
 	switch i.Phase {
 	case incident.Resolved:
@@ -96,7 +106,7 @@ func answered(i incident.Incident) string {
 	case i.Unanswered > 0:
 		return fmt.Sprintf("Nobody has acknowledged this; deadlines missed: %d. `watchdog ack %s`", i.Unanswered, i.ID)
 	case !i.AckBy.IsZero():
-		return fmt.Sprintf("To be acknowledged by %s UTC: `watchdog ack %s`", i.AckBy.UTC().Format("15:04:05, 2 Jan"), i.ID)
+		return fmt.Sprintf("To be acknowledged by %s: `watchdog ack %s`", i.AckBy.UTC().Format("15:04:05 UTC, 2 Jan"), i.ID)
 	}
 	return ""
 }

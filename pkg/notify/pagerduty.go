@@ -163,7 +163,7 @@ func (p *pagerDuty) dress(ctx context.Context, i incident.Incident, quick about,
 
 func payload(i incident.Incident, quick about) *pagerduty.V2Payload {
 	level := map[incident.Severity]string{incident.P0: "critical", incident.P1: "error", incident.P2: "warning", incident.P3: "info"}[i.Severity]
-	details := map[string]any{"incident": i.ID, "phase": i.Phase, "target": i.Target.String(), "next": next(i), "why": "watchdog why " + i.ID}
+	details := map[string]any{"incident": i.ID, "phase": status(i), "target": i.Target.String(), "next": next(i), "why": "watchdog why " + i.ID}
 	if m := maintained(i); m != "" {
 		details["maintenance"] = cut(oneLine(m), maxDetail)
 	}

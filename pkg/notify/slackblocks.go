@@ -83,7 +83,7 @@ func slackNext(i incident.Incident) string {
 	if i.Asked == nil {
 		return next(i)
 	}
-	return fmt.Sprintf("watchdog asks for your word until %s UTC. By hand: `%s`, or `watchdog deny %s --reason WHY`", i.Asked.Until.UTC().Format("15:04, 2 Jan"), i.ApproveCommand(), i.ID)
+	return fmt.Sprintf("watchdog asks for your word until %s. By hand: `%s`, or `watchdog deny %s --reason WHY`", i.Asked.Until.UTC().Format("15:04 UTC, 2 Jan"), i.ApproveCommand(), i.ID)
 }
 
 // slackPlan is what somebody has to know who says yes.

@@ -35,7 +35,7 @@ func ParseButton(action, value string) (Button, bool) {
 		return b, b.Incident != ""
 	case Approve, Deny:
 		// A button answers one request with one plan, and never whatever is asked now.
-		return b, b.Incident != "" && b.Op != "" && len(b.Plan) >= least
+		return b, b.Incident != "" && b.Op != "" && len(b.Plan) >= LeastOfPlan
 	}
 	return Button{}, false
 }

@@ -25,11 +25,11 @@ type Verb string
 
 // The verbs.
 const (
-	Ack     Verb = "ack"     // the incident is mine
-	Approve Verb = "approve" // yes to exactly this plan
-	Deny    Verb = "deny"    // no to what is asked
-	Grade   Verb = "grade"   // it is as grave as To says
-	Note    Verb = "note"    // Reason, as a hypothesis, a decision or plainly
+	Ack     Verb = "ack"      // the incident is mine
+	Approve Verb = "approve"  // yes to exactly this plan
+	Deny    Verb = "deny"     // no to what is asked
+	Grade   Verb = "severity" // it is as grave as To says
+	Note    Verb = "note"     // Reason, as a hypothesis, a decision or plainly
 )
 
 // Word is what one person says of one incident.
@@ -66,8 +66,8 @@ func (r *Refused) Error() string { return r.Reason }
 
 func refuse(format string, args ...any) error { return &Refused{Reason: fmt.Sprintf(format, args...)} }
 
-// least is how much of a hash names a plan.
-const least = 6
+// LeastOfPlan is how much of a hash names a plan.
+const LeastOfPlan = 6
 
 // maxText bounds what a person says, in bytes.
 const maxText = 1024
@@ -98,7 +98,7 @@ func Weigh(all []incident.Incident, l incident.Ledger, w Word) (incident.Saying,
 	case Note:
 		return note(s, inc, l, w, mark)
 	}
-	return none, "", refuse("%q is no word of a person's: use ack, approve, deny, grade or note", w.Verb)
+	return none, "", refuse("%q is no word of a person's: use ack, approve, deny, severity or note", w.Verb)
 }
 
 func ack(s incident.Saying, inc incident.Incident, l incident.Ledger, m incident.Mark) (incident.Saying, string, error) {
@@ -129,8 +129,8 @@ func answer(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word,
 	verb := map[Verb]string{Approve: "approved", Deny: "denied"}[w.Verb]
 	plan := strings.ToLower(w.Plan)
 	switch had, said := l.Approved[r.Op][w.By]; {
-	case w.Verb == Approve && len(plan) < least:
-		return s, "", refuse("not approved: name the plan by at least %d characters of its hash: %.12s", least, r.Plan.Hash)
+	case w.Verb == Approve && len(plan) < LeastOfPlan:
+		return s, "", refuse("not approved: name the plan by at least %d characters of its hash: %.12s", LeastOfPlan, r.Plan.Hash)
 	case w.Op != "" && w.Op != r.Op:
 		return s, "", refuse("not %s: that was another request; now it is about plan %.12s: %s", verb, r.Plan.Hash, r.Plan.Summary)
 	case plan != "" && !strings.HasPrefix(r.Plan.Hash, plan):

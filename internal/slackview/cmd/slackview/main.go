@@ -115,7 +115,7 @@ func over() []incident.Incident {
 func asking() []incident.Incident {
 	first := fresh("01m869s2", "shop", "error_rate", "31% > 5% for 1m", incident.P1, at("01:14:05"))
 	first.AckBy = at("02:14:20")
-	i := note(first, "01:14:20", "paged", "approval is needed until 2026-03-06 01:44:20: roll back shop/deployment/shop to revision 41 (plan 3f9a1c77d0e2)")
+	i := note(first, "01:14:20", "paged", "approval is needed until 2026-03-06 01:44:20 UTC: roll back shop/deployment/shop to revision 41 (plan 3f9a1c77d0e2)")
 	i = note(i, "01:14:52", "note", "by bob@example.com (api): checkout only, search is fine")
 	i.Paged, i.PageReason = true, "approval is needed"
 	i.Asked = &incident.Request{
