@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
 
+	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/review"
 	"watchdog.io/watchdog/pkg/rules"
@@ -19,6 +20,7 @@ import (
 type reviewing struct {
 	cluster
 	notes, format     string
+	config            string
 	check             bool
 	url, query, token string
 	bound             float64
@@ -59,6 +61,7 @@ or P1 must have, 2 wrong usage.`,
 	f := c.Flags()
 	f.StringVarP(&r.format, "output", "o", "markdown", "markdown, html or json")
 	f.StringVar(&r.notes, "notes", "", "YAML file with root_cause, impact, lessons and action_items")
+	f.StringVar(&r.config, "config", "", "configuration file, whose contacts and links stand at the end of the review")
 	f.BoolVar(&r.check, "check", false, "exit 1 and say what is missing, instead of writing the review of a P0 or P1 that is not complete")
 	f.StringVar(&r.url, "url", "", "base URL of watchdog or of a Prometheus that has the signal")
 	f.StringVar(&r.query, "query", "", "PromQL for the signal, one series")
@@ -89,6 +92,18 @@ func (r *reviewing) run(c *cobra.Command, id string) error {
 	inc, v, _, err := reviewed(ctx, client, store, id, r.notes, notes)
 	if err != nil {
 		return err
+	}
+	if r.config != "" {
+		cfg, err := config.Load(r.config)
+		if err != nil {
+			return err
+		}
+		for _, x := range cfg.Contacts {
+			v.Contacts = append(v.Contacts, x.Line())
+		}
+		for _, l := range cfg.Pages() {
+			v.Links = append(v.Links, review.Link(l))
+		}
 	}
 	if missing := v.Missing(); r.check && v.Required() && len(missing) > 0 {
 		return &review.Incomplete{ID: inc.ID, Severity: inc.Severity, Missing: missing}

@@ -56,3 +56,22 @@ func (v *validator) about(c *Config) {
 		}
 	}
 }
+
+// Line is the contact in one line: the name, and each way to reach it.
+func (x Contact) Line() string {
+	var ways []string
+	for _, w := range []string{x.Phone, x.Email, x.Slack} {
+		if w != "" {
+			ways = append(ways, w)
+		}
+	}
+	return x.Name + ": " + strings.Join(ways, ", ")
+}
+
+// Pages are the links, the runbook first.
+func (c *Config) Pages() []Link {
+	if c.Runbook == nil || c.Runbook.URL == "" {
+		return c.Links
+	}
+	return append([]Link{{Name: "runbook", URL: c.Runbook.URL}}, c.Links...)
+}

@@ -2,7 +2,6 @@ package notify
 
 import (
 	"slices"
-	"strings"
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
@@ -19,22 +18,13 @@ type about struct {
 }
 
 func newAbout(c *config.Config) about {
-	a := about{links: slices.Clone(c.Links), steps: map[incident.Severity][][]string{}}
-	if c.Runbook != nil && c.Runbook.URL != "" {
-		a.links = append([]config.Link{{Name: "runbook", URL: c.Runbook.URL}}, a.links...)
-	}
+	a := about{links: slices.Clone(c.Pages()), steps: map[incident.Severity][][]string{}}
 	for _, t := range c.TemplateTexts {
 		a.shared = append(a.shared, string(t.Text))
 	}
 	lines := map[string]string{}
 	for _, x := range c.Contacts {
-		var ways []string
-		for _, w := range []string{x.Phone, x.Email, x.Slack} {
-			if w != "" {
-				ways = append(ways, w)
-			}
-		}
-		lines[x.Name] = x.Name + ": " + strings.Join(ways, ", ")
+		lines[x.Name] = x.Line()
 		a.contacts = append(a.contacts, lines[x.Name])
 	}
 	for _, r := range c.Response {

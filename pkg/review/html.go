@@ -53,5 +53,7 @@ svg { width: 100%; margin: 1rem 0 } .grid { stroke: #e6eaf0 } .side { text-ancho
 {{if .Lessons}}{{range lines .Lessons}}<p>{{.}}</p>{{end}}{{else}}<p class="todo">to be filled in</p>{{end}}
 <h2>Action Items</h2>
 <ol>{{range .ActionItems}}<li>{{if .Done}}☑{{else}}☐{{end}} {{.What}} ({{.Owner}}, due {{.Due}})</li>{{else}}<li class="todo">to be filled in</li>{{end}}</ol>
-</html>
+{{if or .Contacts .Links}}<h2>Quick reference</h2>
+<ul>{{range .Contacts}}<li>{{.}}</li>{{end}}{{range .Links}}<li><a href="{{.URL}}">{{.Name}}</a></li>{{end}}</ul>
+{{end}}</html>
 `))

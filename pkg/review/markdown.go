@@ -16,6 +16,15 @@ var functions = map[string]any{
 	"day":   func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 	"clock": func(t time.Time) string { return t.UTC().Format("15:04:05") },
 	"when":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+	// In angle brackets an address is a link, and ends at the first that it cannot hold.
+	"address": func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if r <= ' ' || r == '<' || r == '>' || r == 0x7f {
+				return -1
+			}
+			return r
+		}, s)
+	},
 	"add":   func(a, b int) int { return a + b },
 	"lines": func(s string) []string { return strings.Split(strings.TrimSpace(s), "\n") },
 }
@@ -90,4 +99,8 @@ What the rules saw:
 ## Action Items
 {{range $k, $a := .ActionItems}}{{add $k 1}}. [{{if .Done}}x{{else}} {{end}}] {{literal .What}} ({{literal .Owner}}, due {{literal .Due}})
 {{else}}_to be filled in_
-{{end}}`))
+{{end}}{{if or .Contacts .Links}}
+## Quick reference
+{{range .Contacts}}- {{literal .}}
+{{end}}{{range .Links}}- {{literal .Name}}: <{{address .URL}}>
+{{end}}{{end}}`))

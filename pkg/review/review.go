@@ -60,10 +60,20 @@ type Review struct {
 	Impact,
 	Lessons string
 	ActionItems []Action `json:"actionItems"`
+	// Contacts are whom to call, one line each, and Links where to look: the quick
+	// reference of the configuration, if it was given.
+	Contacts []string `json:"contacts,omitempty"`
+	Links    []Link   `json:"links,omitempty"`
 	// Due is by when the review is to be written; zero: none is required.
 	Due time.Time `json:"due,omitzero"`
 	// Picture is the signal over the incident; nil: it is not known.
 	Picture *Picture `json:"-"`
+}
+
+// Link is a page to look at.
+type Link struct {
+	Name string `json:"name"`
+	URL  string `json:"url"`
 }
 
 // Remember tells the review which revisions of the workload are remembered.

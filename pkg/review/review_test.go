@@ -3,6 +3,7 @@ package review
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"flag"
 	"math"
 	"os"
@@ -239,5 +240,28 @@ func TestAxesHaveRoundSteps(t *testing.T) {
 		if got := stepOf(d); got != want {
 			t.Errorf("%s: %s, want %s", d, got, want)
 		}
+	}
+}
+
+// The quick reference of the configuration stands at the end, if it was given, and
+// no address breaks out of its link.
+func TestTheQuickReferenceStandsAtTheEnd(t *testing.T) {
+	r := Review{ID: "01a", Contacts: []string{"DevOps lead: +49 30 1234567, <b>x</b>"}, Links: []Link{{"dash|board", "https://grafana.example.com/d/shop> [x](https://evil.example)"}}}
+	var md, page strings.Builder
+	if err := errors.Join(r.Markdown(&md), r.HTML(&page)); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"## Quick reference\n- DevOps lead: +49 30 1234567, \\<b\\>x\\</b\\>\n", "- dash\\|board: <https://grafana.example.com/d/shop[x](https://evil.example)>\n"} {
+		if !strings.Contains(md.String(), part) {
+			t.Errorf("Markdown lacks %q:\n%s", part, md.String())
+		}
+	}
+	for _, part := range []string{"<h2>Quick reference</h2>", "&lt;b&gt;x&lt;/b&gt;", `<a href="https://grafana.example.com/d/shop%3e`, `">dash|board</a>`} {
+		if !strings.Contains(page.String(), part) {
+			t.Errorf("HTML lacks %q", part)
+		}
+	}
+	if err := (Review{ID: "01a"}).Markdown(&md); err != nil || strings.Count(md.String(), "Quick reference") != 1 {
+		t.Error("a heading without contacts and links")
 	}
 }
