@@ -286,30 +286,7 @@ func (e *Engine) keepReceipts(inc incident.Incident) {
 
 // writeReceipts stores deliveries for an incident that is already resolved.
 func (e *Engine) writeReceipts(ctx context.Context, id string) error {
-	e.mu.Lock()
-	en := e.closed[id]
-	e.mu.Unlock()
-	if en == nil {
-		return nil
-	}
-	inc := e.withReceipts(en.inc)
-	inc, spoken := inc.WithWord(e.word(id), e.o.Now())
-	if err := e.record(en, inc); err != nil {
-		return err
-	}
-	version, err := e.o.Store.SaveIncident(ctx, inc, en.version)
-	if err != nil && !errors.Is(err, ErrConflict) {
-		return fmt.Errorf("store receipts of incident %s: %w", id, err)
-	}
-	if err == nil {
-		if spoken {
-			e.o.Tell(inc)
-		}
-		e.mu.Lock()
-		en.inc, en.version = inc, version
-		e.mu.Unlock()
-	}
-	return nil
+	return e.amend(ctx, id, false, func(inc incident.Incident) (incident.Incident, bool) { return inc.WithWord(e.word(id), e.o.Now()) })
 }
 
 // next says when an incident must be looked at again even if nothing wakes it.
