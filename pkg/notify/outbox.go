@@ -44,7 +44,7 @@ type Outbox struct {
 	lanes   map[string]*lane
 	running context.Context
 	wg      sync.WaitGroup
-	from    func(receiver string, s incident.Severity) int
+	from    func(receiver string, s incident.Severity) (step int, named bool)
 
 	changes chan Change
 	keep    func(file string, b []byte) error // onDisk
@@ -324,14 +324,19 @@ func (l *lane) deliver(ctx context.Context, id string) {
 		l.settle(i, prev, prev, nil)
 		return
 	}
-	if l.out.early(l.name, i, prev) {
+	early, named := l.out.turn(l.name, i, prev)
+	if early && standsInFor(n) == "" {
 		l.settle(i, prev, prev, nil)
 		return
 	}
-	if wait, leave := l.out.standsBy(n, i, prev); leave {
+	// A fallback is told of what was not taken also before its step.
+	wait, leave := l.out.standsBy(n, i, prev)
+	switch {
+	case named: // as any other
+	case leave:
 		l.settle(i, prev, prev, nil)
 		return
-	} else if wait > 0 {
+	case wait > 0:
 		l.later(id, wait)
 		return
 	}
