@@ -319,6 +319,10 @@ func same(a, b incident.Incident) bool {
 	if !maps.Equal(a.Receipts, b.Receipts) {
 		return false
 	}
+	// A clock that runs is stored when it begins: a successor goes on with it.
+	if !a.AckBy.Equal(b.AckBy) || a.AckFor != b.AckFor || !a.NeededAt.Equal(b.NeededAt) || a.Stage != b.Stage || (a.Asked == nil) != (b.Asked == nil) || a.Asked != nil && !a.Asked.ReadyAt.Equal(b.Asked.ReadyAt) {
+		return false
+	}
 	return slices.EqualFunc(a.Alerts, b.Alerts, func(x, y incident.Alert) bool {
 		return x.Rule == y.Rule && x.Next == y.Next && x.Tries == y.Tries && x.Ended == y.Ended && x.Firing == y.Firing && x.Verdict == y.Verdict
 	})

@@ -102,3 +102,20 @@ func TestAnAnswerAtTheLastMomentCounts(t *testing.T) {
 		}
 	})
 }
+
+// A deadline that a new configuration brings begins with it, and not with the next
+// leader or the next news.
+func TestADeadlineOfANewConfigurationOutlivesItsLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(newWorld(), "page")
+		s.sick = sickWhile(func(*world) bool { return true })
+		alone(t, s, time.Minute)
+		s.response = hour{}
+		began := time.Now()
+		alone(t, s, 20*time.Minute)
+		alone(t, s, 20*time.Minute)
+		if i := s.stored(t)[0]; i.AckBy.IsZero() || i.AckBy.Sub(began) > within+lookAgain || i.NeededAt.Sub(began) > lookAgain {
+			t.Errorf("due %s after it was set, needed after %s", i.AckBy.Sub(began), i.NeededAt.Sub(began))
+		}
+	})
+}
