@@ -154,7 +154,7 @@ func answer(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word,
 		return s, "", refuse("not %s: the plan is %.12s now, and not %.12q: %s", verb, r.Plan.Hash, w.Plan, r.Plan.Summary)
 	case !w.At.Before(r.Until):
 		return s, "", refuse("not %s: the request ended at %s", verb, r.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
-	case w.Verb == Approve && w.By == r.By:
+	case w.Verb == Approve && strings.EqualFold(w.By, r.By):
 		return s, "", refuse("not approved: %s asked for this, and somebody else has to approve it", w.By)
 	case w.Verb == Approve && r.Quorum > 1 && strings.HasPrefix(w.By, "system:serviceaccount:"):
 		return s, "", refuse("not approved: %d people must say yes, and %s is a program", r.Quorum, w.By)
@@ -167,13 +167,13 @@ func answer(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word,
 	}
 	text := fmt.Sprintf("%s by %s: %s", verb, w.By, r.Plan.Summary)
 	if w.Verb == Approve && r.Quorum > 1 {
-		n := 1
+		names := map[string]bool{strings.ToLower(w.By): true}
 		for who, a := range l.Approved[r.Op] {
-			if who != w.By && !a.Denied && a.Plan == r.Plan.Hash {
-				n++
+			if !a.Denied && a.Plan == r.Plan.Hash {
+				names[strings.ToLower(who)] = true
 			}
 		}
-		text += fmt.Sprintf(" (%d of %d)", n, r.Quorum)
+		text += fmt.Sprintf(" (%d of %d)", len(names), r.Quorum)
 	}
 	return s, text, nil
 }

@@ -25,6 +25,7 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 	words := f.Ledger.Approved[f.OpID]
 	need, yes, latest := max(1, f.Options.Approvals), []string{}, time.Time{}
 	var but []string
+	seen := map[string]bool{}
 	for _, who := range slices.Sorted(maps.Keys(words)) {
 		word := words[who]
 		name := spoken(who, word)
@@ -33,12 +34,15 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 			return hold(incident.Skip, "denied by %s at %s", name, word.At.UTC().Format(time.RFC3339))
 		case word.Plan != p.Hash:
 			but = append(but, fmt.Sprintf("%s approved plan %.12s, and this is plan %.12s", name, word.Plan, p.Hash))
-		case who == requester(f):
+		case strings.EqualFold(who, requester(f)):
 			but = append(but, name+" asked for it, and does not count")
 		case need > 1 && strings.HasPrefix(who, "system:serviceaccount:"):
 			but = append(but, name+" is no person, and does not count")
+		case seen[strings.ToLower(who)]:
+			// A name of the configuration and one of an identity provider may differ in this alone.
+			but = append(but, name+" differs from another name in the case of its letters only, and does not count twice")
 		default:
-			yes, latest = append(yes, name), newer(latest, word.At)
+			yes, latest, seen[strings.ToLower(who)] = append(yes, name), newer(latest, word.At), true
 		}
 	}
 	count := fmt.Sprintf("%d of %d approvals of plan %.12s", len(yes), need, p.Hash)

@@ -466,6 +466,8 @@ func TestAQuorumApproves_SEC08(t *testing.T) {
 		{"two", "", []say{{"alice", false}, {"bob", false}}, incident.Wait, "2 of 2 approvals of plan"},
 		{"one and a program", "", []say{{"alice", false}, {"system:serviceaccount:ci:deployer", false}}, incident.Ask, "is no person, and does not count; 1 of 2"},
 		{"one and who asked for it", "bob", []say{{"alice", false}, {"bob", false}}, incident.Ask, "bob (why not) asked for it, and does not count; 1 of 2"},
+		{"one under two names", "", []say{{"alice@example.com", false}, {"Alice@example.com", false}}, incident.Ask, "does not count twice; 1 of 2"},
+		{"one and who asked for it, by another name", "Bob", []say{{"alice", false}, {"bob", false}}, incident.Ask, "asked for it, and does not count; 1 of 2"},
 		{"three, of whom one asked", "bob", []say{{"alice", false}, {"bob", false}, {"eve", false}}, incident.Wait, "2 of 2"},
 		{"two, and one objects", "", []say{{"alice", false}, {"bob", false}, {"eve", true}}, incident.Skip, "denied by eve"},
 	} {
