@@ -87,7 +87,10 @@ func (s *Store) Publish(ctx context.Context, id string, word incident.PublicWord
 	for _, old := range gone {
 		public[old] = nil
 	}
-	w := map[string]any{"by": word.By, "reason": word.Reason, "at": time.Now().UTC().Truncate(time.Millisecond), "publish": word.Publish, "holdUntil": nil}
+	if word.At.IsZero() {
+		word.At = time.Now().UTC().Truncate(time.Millisecond)
+	}
+	w := map[string]any{"by": word.By, "reason": word.Reason, "at": word.At, "publish": word.Publish, "holdUntil": nil}
 	if !word.HoldUntil.IsZero() {
 		w["holdUntil"] = word.HoldUntil.UTC().Truncate(time.Second)
 	}
