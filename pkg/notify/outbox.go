@@ -407,7 +407,7 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 		if l.waiting[i.ID].UpdatedAt.Equal(i.UpdatedAt) {
 			delete(l.waiting, i.ID)
 			l.order = slices.DeleteFunc(l.order, func(id string) bool { return id == i.ID })
-		} else {
+		} else if _, waits := l.waiting[i.ID]; waits {
 			l.since[i.ID] = time.Now() // there is news already
 		}
 		if err != nil {
