@@ -317,6 +317,7 @@ func (l *lane) deliver(ctx context.Context, id string) {
 	l.mu.Lock()
 	i, n := l.waiting[id], l.notifier
 	prev := l.newest(i)
+	ctx = withDoubt(ctx, l.fails[id] > 0)
 	l.mu.Unlock()
 	if unheard(i, prev) {
 		// It is told when the silence ends: the engine hands the incident on then.
@@ -392,7 +393,9 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 		}
 	case retry:
 		delete(l.own, i.ID)
-		l.fails[i.ID]++
+		if l.fails[i.ID]++; l.fails[i.ID] == 1 {
+			l.unsaved[i.ID] = true // the disk remembers that it is in doubt
+		}
 		// News of the incident waits too: the other side asked for quiet.
 		l.notFor[i.ID] = time.Now().Add(pause(f, l.fails[i.ID]))
 		l.breaker.failed(f, time.Now())
