@@ -94,7 +94,7 @@ func (s *step) answered(e Considered) {
 	}
 	s.i.Asked = nil
 	for _, a := range e.Answers {
-		if a.Guard == ApprovalGuard && e.Hold == "" {
+		if a.Guard == ApprovalGuard && e.Hold == "" && r.Op == e.OpID {
 			s.note("approved", a.Reason)
 		}
 	}
