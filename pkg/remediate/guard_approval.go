@@ -51,6 +51,7 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 	}
 	r := f.Incident.Asked
 	over := r != nil && r.Op == f.OpID && !f.Now.Before(r.Until)
+	late := over && f.Now.Sub(r.Until) > f.Options.CoolOff+lateUse
 	cool := time.Time{}
 	if begun := f.Incident.Op != nil && f.Incident.Op.ID == f.OpID; f.Options.CoolOff > 0 && !begun {
 		cool = f.Now.Add(f.Options.CoolOff)
@@ -61,6 +62,8 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 	switch {
 	case over && (len(yes) < need || !latest.Before(r.Until)):
 		return hold(incident.Ask, "the request for approval of plan %.12s ended at %s", p.Hash, r.Until.UTC().Format(time.RFC3339))
+	case late:
+		return hold(incident.Ask, "plan %.12s was approved, and could not be done until %s after %s, when the request ended: that is too late", p.Hash, lateUse+f.Options.CoolOff, r.Until.UTC().Format(time.RFC3339))
 	case len(yes) < need && len(but) > 0:
 		return hold(incident.Ask, "%s; %s", strings.Join(but, "; "), count)
 	case len(yes) < need:
@@ -72,6 +75,11 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 	}
 	return pass("%s at %s", count, latest.UTC().Format(time.RFC3339))
 }
+
+// lateUse is how long after the end of its request an approved plan may still be done:
+// what holds it for longer, a person's hold or the kill switch, makes it an old word.
+// It is longer than a rung may be refused with Wait.
+const lateUse = 15 * time.Minute
 
 // requester is who asked for the action; empty: watchdog itself did.
 func requester(f Facts) string {
