@@ -212,10 +212,17 @@ func (d *Desk) hold(ctx context.Context, all []incident.Incident, w Word) (strin
 }
 
 // Refuse puts on record that a word of somebody who is not known was refused, and
-// returns the refusal.
+// returns the refusal. Of many at once, the first beyond a person's pace is on record.
 func (d *Desk) Refuse(w Word, why string) error {
 	if w.At.IsZero() {
 		w.At = d.o.Now()
+	}
+	d.mu.Lock()
+	ok, first := d.paced(w.By, w.At)
+	d.mu.Unlock()
+	if !ok && !first {
+		d.o.Count(w.Via, w.Verb, Forbidden)
+		return &Refused{Reason: why, Forbidden: true}
 	}
 	return d.refuse(w, "", Forbidden, &Refused{Reason: why, Forbidden: true})
 }
