@@ -65,8 +65,9 @@ name for its newest incident.`,
 				return fmt.Errorf("nothing was written: %w", err)
 			}
 			var gone []string
-			for id := range ledger.Public {
-				if !slices.ContainsFunc(all, func(i incident.Incident) bool { return i.ID == id }) {
+			for id, old := range ledger.Public {
+				// One that is new may be about an incident that is newer than the list.
+				if time.Since(old.At) > time.Hour && !slices.ContainsFunc(all, func(i incident.Incident) bool { return i.ID == id }) {
 					gone = append(gone, id)
 				}
 			}
@@ -106,7 +107,13 @@ func (p publishing) check() error {
 // word is what is to be written, after an earlier word: who once said yes to
 // publishing has said so for the whole incident.
 func (p publishing) word(inc incident.Incident, before incident.PublicWord, now time.Time) (incident.PublicWord, error) {
-	w := incident.PublicWord{Mark: incident.Mark{Reason: p.reason}, Publish: before.Publish}
+	// The last word counts, and by its time it is known: also after one by a clock that was ahead.
+	w := incident.PublicWord{Mark: incident.Mark{Reason: p.reason, At: now.UTC().Truncate(time.Millisecond)}, Publish: before.Publish}
+	for _, at := range []time.Time{before.At, inc.Public.At} {
+		if !w.At.After(at) {
+			w.At = at.Add(time.Millisecond)
+		}
+	}
 	posted := inc.Receipts[incident.PublicReceiver].Ref != ""
 	switch {
 	case inc.Phase == incident.Resolved && !posted:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -13,6 +14,9 @@ const (
 	leaderTimeout = 5 * time.Second
 	// staleLease is how long a lease may stay as it is before it counts as nobody's.
 	staleLease = 30 * time.Second
+	// yieldAfter is how long another replica must lead until it has told what this one
+	// still keeps for the receivers.
+	yieldAfter = 30 * time.Second
 )
 
 // watchLeader looks whether somebody leads, and lets this replica speak for itself
@@ -21,6 +25,7 @@ func (a *App) watchLeader(ctx context.Context) {
 	tick := time.NewTicker(leaderLook)
 	defer tick.Stop()
 	var last, changed time.Time
+	var others yielding
 	for {
 		holder, renewed, err := a.lease(ctx)
 		now := a.clock.Now()
@@ -39,6 +44,9 @@ func (a *App) watchLeader(ctx context.Context) {
 		}
 		if ctx.Err() == nil {
 			a.cutOff.Look(now, a.andBlind(why), a.firing())
+			if others.look(now, holder, why == "" && holder != kube.Identity(a.o.Identity, a.o.Advertise) && !a.leading.Load()) {
+				a.outbox.Yield(a.own.voice)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -46,6 +54,26 @@ func (a *App) watchLeader(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// yielding is since when one other replica leads.
+type yielding struct {
+	holder string
+	since  time.Time
+}
+
+// look takes who leads, and whether that is known and another replica. It reports
+// whether that one has led for long enough.
+func (y *yielding) look(now time.Time, holder string, other bool) bool {
+	switch {
+	case !other:
+		*y = yielding{}
+	case y.holder != holder || now.Before(y.since):
+		*y = yielding{holder, now}
+	default:
+		return now.Sub(y.since) >= yieldAfter
+	}
+	return false
 }
 
 func (a *App) lease(ctx context.Context) (string, time.Time, error) {

@@ -120,6 +120,9 @@ func (w *selfWatch) tell(i incident.Incident) {
 	w.a.outbox.Tell(i)
 }
 
+// voice reports whether an incident is one that this replica tells of itself, whoever leads.
+func (w *selfWatch) voice(id string) bool { return id == w.a.cutOff.ID() || id == w.sightless.ID() }
+
 // delivered takes the receipts that are not the engine's.
 func (w *selfWatch) delivered(id, receiver string, r incident.Receipt) bool {
 	switch {

@@ -103,6 +103,9 @@ func (v *voice) look(now time.Time, why, text string) {
 		if v.told != nil && v.told.PageReason == text {
 			return
 		}
+		if v.told == nil {
+			v.receipts = map[string]incident.Receipt{} // of the last time, which is over
+		}
 		i := incident.Incident{ID: v.id, Target: v.self, Phase: incident.Escalated, HandedOver: true, Severity: v.severity, Lead: v.rule, Paged: v.severity == incident.P1, PageReason: text, OpenedAt: v.since, UpdatedAt: now,
 			Alerts:   []incident.Alert{{Rule: v.rule, Severity: v.severity, Firing: true, Verdict: incident.Breach, Reason: text, Was: why, ActiveAt: v.since, EvaluatedAt: now, Source: "watchdog"}},
 			Timeline: []incident.Entry{{At: now, What: "paged", Text: text}}, Receipts: maps.Clone(v.receipts)}

@@ -40,3 +40,22 @@ func TestWhenNobodyLeadsEachReplicaSaysSo_INV45(t *testing.T) {
 		t.Fatalf("told again: %+v", told[2:])
 	}
 }
+
+// The second time is told anew: whoever has a message of the first, and knows how that
+// ended, would only edit it.
+func TestTheSecondCutOffIsTold_INV45(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	var told []incident.Incident
+	c := NewCutOff("watchdog", func(i incident.Incident) { told = append(told, i) })
+	for range 2 {
+		c.Look(at, "connection refused", nil)
+		c.Look(at.Add(cutOffAfter), "connection refused", nil)
+		c.Delivered("slack", incident.Receipt{Ref: "C1/1", State: "needs a person"})
+		c.Look(at.Add(cutOffAfter+time.Minute), "", nil)
+		c.Delivered("slack", incident.Receipt{Ref: "C1/1", State: "resolved"})
+		at = at.Add(24 * time.Hour)
+	}
+	if len(told) != 4 || told[1].Receipts["slack"].Ref == "" || len(told[2].Receipts) != 0 || told[3].Receipts["slack"].Ref == "" {
+		t.Errorf("%+v", told)
+	}
+}

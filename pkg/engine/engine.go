@@ -187,6 +187,8 @@ type Engine struct {
 	foreign  map[string]bool        // names of targets that a newer watchdog works
 	sky      weather
 	flying   *incident.Incident // the canary's; nil: none is under way
+
+	amending sync.Mutex // held while something is added to an incident that is over
 }
 
 // entry is one incident in memory. Only the worker that holds its target changes it.

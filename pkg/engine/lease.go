@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -144,25 +145,17 @@ func (e *Engine) ended(ctx context.Context, l incident.Lease, revertID, what, te
 
 // annotate adds an entry to an incident that is already resolved.
 func (e *Engine) annotate(ctx context.Context, id string, entry incident.Entry) error {
-	e.mu.Lock()
-	en := e.closed[id]
-	e.mu.Unlock()
-	if en == nil {
-		return nil
+	var told incident.Incident
+	err := e.amend(ctx, id, true, func(inc incident.Incident) (incident.Incident, bool) {
+		inc.Timeline = append(slices.Clone(inc.Timeline), entry)
+		inc.UpdatedAt = entry.At
+		told = inc
+		return inc, true
+	})
+	if err == nil && told.ID != "" {
+		e.o.Observed(told, entry)
 	}
-	inc := en.inc
-	inc.Timeline = append(append([]incident.Entry{}, inc.Timeline...), entry)
-	inc.UpdatedAt = entry.At
-	version, err := e.o.Store.SaveIncident(ctx, inc, en.version)
-	if err != nil {
-		return fmt.Errorf("store incident %s: %w", id, err)
-	}
-	e.mu.Lock()
-	en.inc, en.version, en.saved = inc, version, en.saved+1
-	e.mu.Unlock()
-	e.o.Observed(inc, entry)
-	e.o.Tell(inc)
-	return nil
+	return err
 }
 
 func find(l incident.Ledger, id string) (incident.Op, bool) {

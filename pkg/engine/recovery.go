@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,19 +41,24 @@ func (e *Engine) recoveries(ctx context.Context) (time.Duration, error) {
 		return recoveryLook, nil // nobody is there to be told
 	}
 	e.mu.Lock()
-	var due []*entry
+	var due []incident.Incident
 	for _, id := range slices.Sorted(maps.Keys(e.closed)) {
 		if en := e.closed[id]; en.inc.Paged && en.inc.Recovery == "" && e.o.Now().Sub(en.inc.ResolvedAt) < tellAgain {
-			due = append(due, en)
+			due = append(due, en.inc)
 		}
 	}
 	e.mu.Unlock()
-	for _, en := range due {
-		verdict, text := e.recovery(en.inc)
+	for _, i := range due {
+		verdict, text := e.recovery(i)
 		if verdict == "" {
 			continue
 		}
-		if err := e.closing(ctx, en, incident.Recovered(en.inc, verdict, text, e.o.Now())); err != nil {
+		if err := e.amend(ctx, i.ID, false, func(i incident.Incident) (incident.Incident, bool) {
+			if i.Recovery != "" {
+				return i, false
+			}
+			return incident.Recovered(i, verdict, text, e.o.Now()), true
+		}); err != nil {
 			return recoveryLook, err
 		}
 	}
@@ -77,23 +81,4 @@ func (e *Engine) recovery(i incident.Incident) (verdict, text string) {
 		return "", ""
 	}
 	return "lasting", fmt.Sprintf("no relapse within %s", recoveryWatch)
-}
-
-// closing records and stores a word about an incident that is over.
-func (e *Engine) closing(ctx context.Context, en *entry, inc incident.Incident) error {
-	if err := e.record(en, inc); err != nil {
-		return err
-	}
-	version, err := e.o.Store.SaveIncident(ctx, inc, en.version)
-	switch {
-	case errors.Is(err, ErrConflict):
-		return nil // another leader's, or a receipt that came in between; the next look says it
-	case err != nil:
-		return fmt.Errorf("store the recovery of incident %s: %w", inc.ID, err)
-	}
-	e.mu.Lock()
-	en.inc, en.version = inc, version
-	e.mu.Unlock()
-	e.o.Tell(inc)
-	return nil
 }

@@ -286,30 +286,7 @@ func (e *Engine) keepReceipts(inc incident.Incident) {
 
 // writeReceipts stores deliveries for an incident that is already resolved.
 func (e *Engine) writeReceipts(ctx context.Context, id string) error {
-	e.mu.Lock()
-	en := e.closed[id]
-	e.mu.Unlock()
-	if en == nil {
-		return nil
-	}
-	inc := e.withReceipts(en.inc)
-	inc, spoken := inc.WithWord(e.word(id), e.o.Now())
-	if err := e.record(en, inc); err != nil {
-		return err
-	}
-	version, err := e.o.Store.SaveIncident(ctx, inc, en.version)
-	if err != nil && !errors.Is(err, ErrConflict) {
-		return fmt.Errorf("store receipts of incident %s: %w", id, err)
-	}
-	if err == nil {
-		if spoken {
-			e.o.Tell(inc)
-		}
-		e.mu.Lock()
-		en.inc, en.version = inc, version
-		e.mu.Unlock()
-	}
-	return nil
+	return e.amend(ctx, id, false, func(inc incident.Incident) (incident.Incident, bool) { return inc.WithWord(e.word(id), e.o.Now()) })
 }
 
 // next says when an incident must be looked at again even if nothing wakes it.
@@ -340,6 +317,10 @@ func same(a, b incident.Incident) bool {
 		return false
 	}
 	if !maps.Equal(a.Receipts, b.Receipts) {
+		return false
+	}
+	// A clock that runs is stored when it begins: a successor goes on with it.
+	if !a.AckBy.Equal(b.AckBy) || a.AckFor != b.AckFor || !a.NeededAt.Equal(b.NeededAt) || a.Stage != b.Stage || (a.Asked == nil) != (b.Asked == nil) || a.Asked != nil && !a.Asked.ReadyAt.Equal(b.Asked.ReadyAt) {
 		return false
 	}
 	return slices.EqualFunc(a.Alerts, b.Alerts, func(x, y incident.Alert) bool {

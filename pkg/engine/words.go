@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
 )
@@ -26,11 +27,12 @@ func (e *Engine) heard(l incident.Ledger) {
 	}
 }
 
-// words returns what people have said of the incident. When a deadline has come
-// the ledger is asked first: nobody is told that no one answered while the answer
+// words returns what people have said of the incident. When a deadline or the end of a
+// phase has come the ledger is asked first: nobody is told that no one answered while the answer
 // stands there.
 func (e *Engine) words(ctx context.Context, inc incident.Incident) incident.Words {
-	if !inc.AckBy.IsZero() && !e.o.Now().Before(inc.AckBy) {
+	due := func(at time.Time) bool { return !at.IsZero() && !e.o.Now().Before(at) }
+	if due(inc.AckBy) || due(inc.PhaseBy) {
 		if ledger, _, err := e.o.Store.Ledger(ctx); err == nil {
 			e.heard(ledger)
 		}

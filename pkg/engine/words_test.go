@@ -102,3 +102,46 @@ func TestAnAnswerAtTheLastMomentCounts(t *testing.T) {
 		}
 	})
 }
+
+// A deadline that a new configuration brings begins with it, and not with the next
+// leader or the next news.
+func TestADeadlineOfANewConfigurationOutlivesItsLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(newWorld(), "page")
+		s.sick = sickWhile(func(*world) bool { return true })
+		alone(t, s, time.Minute)
+		s.response = hour{}
+		began := time.Now()
+		alone(t, s, 20*time.Minute)
+		alone(t, s, 20*time.Minute)
+		if i := s.stored(t)[0]; i.AckBy.IsZero() || i.AckBy.Sub(began) > within+lookAgain || i.NeededAt.Sub(began) > lookAgain {
+			t.Errorf("due %s after it was set, needed after %s", i.AckBy.Sub(began), i.NeededAt.Sub(began))
+		}
+	})
+}
+
+// So may a note that a phase waits for.
+func TestANoteAtTheLastMomentCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(newWorld(), "page")
+		s.response = hour{}
+		s.sick = sickWhile(func(*world) bool { return true })
+		play(t, s, time.Minute)
+		i := s.only()
+		go func() {
+			time.Sleep(time.Until(i.PhaseBy) - time.Millisecond)
+			l, version, err := s.Ledger(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			l.Notes = map[string]map[string]incident.Note{i.ID: {"n1": {Mark: incident.Mark{By: "alice", At: time.Now()}, As: incident.Hypothesis}}}
+			if _, err := s.SwapLedger(t.Context(), l, version); err != nil {
+				t.Error(err)
+			}
+		}()
+		alone(t, s, half)
+		if i = s.only(); i.Overdue != 0 || i.Step != 0 || len(i.Noted) != 1 {
+			t.Errorf("%d overdue, step %d, notes %q", i.Overdue, i.Step, i.Noted)
+		}
+	})
+}

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/people"
@@ -32,11 +33,21 @@ type APIOptions struct {
 }
 
 // api takes words by HTTP.
-type api struct{ o APIOptions }
+type api struct {
+	o      APIOptions
+	asking chan struct{} // one for each token that is being asked about
+}
+
+// Limits of asking whose token it is. Strangers can make watchdog ask: those with a
+// word, who wait for the same API server, do not queue behind all of theirs.
+const (
+	maxAsking = 8
+	askTime   = 3 * time.Second
+)
 
 // API returns the handlers of the API, by pattern.
 func API(o APIOptions) map[string]http.Handler {
-	a := api{o}
+	a := api{o, make(chan struct{}, maxAsking)}
 	return map[string]http.Handler{
 		"POST /api/v1/incidents/{id}/ack":      a.word(people.Ack, "reason"),
 		"POST /api/v1/incidents/{id}/approve":  a.word(people.Approve, "plan", "op", "reason"),
@@ -107,7 +118,16 @@ func (a api) who(w http.ResponseWriter, r *http.Request) (people.Person, bool) {
 		fail(w, http.StatusUnauthorized, "send a Kubernetes token in the header Authorization: Bearer TOKEN")
 		return people.Person{}, false
 	}
+	turn, cancel := context.WithTimeout(r.Context(), askTime)
+	defer cancel()
+	select {
+	case a.asking <- struct{}{}:
+	case <-turn.Done():
+		fail(w, http.StatusServiceUnavailable, "too many want to be known at once; try again")
+		return people.Person{}, false
+	}
 	p, err := a.o.Who(r.Context(), token)
+	<-a.asking
 	switch {
 	case err == nil:
 		return p, true

@@ -71,7 +71,7 @@ func (s *step) ask(e Considered) {
 		}
 	case !s.at.Before(r.Until):
 		s.i.Asked = nil
-		s.end(fmt.Sprintf("not done: %s: nobody approved it within %s", e.Plan.Summary, r.Until.Sub(r.At)), true)
+		s.end(fmt.Sprintf("not done: %s: nobody approved it within %s (%s)", e.Plan.Summary, r.Until.Sub(r.At), e.Reason), true)
 		return
 	case r.Why != e.Reason:
 		r.Why = e.Reason
@@ -94,7 +94,7 @@ func (s *step) answered(e Considered) {
 	}
 	s.i.Asked = nil
 	for _, a := range e.Answers {
-		if a.Guard == ApprovalGuard && e.Hold == "" {
+		if a.Guard == ApprovalGuard && e.Hold == "" && r.Op == e.OpID {
 			s.note("approved", a.Reason)
 		}
 	}

@@ -43,6 +43,14 @@ func TestAPersonIsAskedOnceAndTheOpGoesOn(t *testing.T) {
 	}
 }
 
+// What another op needs no approval for is not what was asked: nobody approved that.
+func TestAnotherOpIsNoApproval(t *testing.T) {
+	i := askAll(t, asking{0, "o1", planA, Ask, "0 of 1"}, asking{time.Minute, "o2", planB, "", ""})
+	if i.Asked != nil || i.Op == nil || i.Op.ID != "o2" || entries(i, "approved") != 0 {
+		t.Fatalf("%+v %+v %+v", i.Asked, i.Op, i.Timeline)
+	}
+}
+
 func TestAnotherPlanIsAnotherRequest(t *testing.T) {
 	i := askAll(t, asking{0, "o1", planA, Ask, "0 of 1"}, asking{time.Minute, "o2", planB, Ask, "0 of 1"})
 	if i.Asked.Op != "o2" || i.Asked.Plan.Hash != planB.Hash || !i.Asked.At.Equal(t0.Add(time.Minute)) || entries(i, "paged") != 1 || entries(i, "asked") != 1 {

@@ -386,6 +386,9 @@ type Incident struct {
 	AckBy      time.Time `json:"ackBy,omitzero"`
 	AckFor     Severity  `json:"ackFor,omitempty"`
 	Unanswered int       `json:"unanswered,omitempty"`
+	// AckFrom is how many had passed when the severity rose to AckFor: a graver one has
+	// deadlines of its own.
+	AckFrom int `json:"ackFrom,omitempty"`
 	// Step is how many times further people were asked, because a deadline or a phase
 	// ended without what was due.
 	Step int `json:"step,omitempty"`

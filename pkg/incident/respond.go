@@ -87,7 +87,10 @@ func (s *step) answer() bool {
 		return false
 	}
 	if s.i.AckFor != s.i.Severity {
-		due := s.p.Response.Due(s.i.Severity, s.i.Unanswered, s.at)
+		if s.i.AckFor != "" && s.i.Severity.Worse(s.i.AckFor) {
+			s.i.AckFrom = s.i.Unanswered
+		}
+		due := s.p.Response.Due(s.i.Severity, s.i.Unanswered-s.i.AckFrom, s.at)
 		if s.i.AckBy.IsZero() || !due.IsZero() && due.Before(s.i.AckBy) {
 			s.i.AckBy = due
 		}
@@ -98,7 +101,7 @@ func (s *step) answer() bool {
 	}
 	s.i.Unanswered++
 	due := s.i.AckBy
-	s.i.AckBy = s.p.Response.Due(s.i.Severity, s.i.Unanswered, s.at)
+	s.i.AckBy = s.p.Response.Due(s.i.Severity, s.i.Unanswered-s.i.AckFrom, s.at)
 	text := fmt.Sprintf("nobody acknowledged this %s by %s, deadline %d; ", s.i.Severity, due.UTC().Format("2006-01-02 15:04:05 UTC"), s.i.Unanswered)
 	if s.i.AckBy.IsZero() {
 		text += "it was the last"

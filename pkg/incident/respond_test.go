@@ -263,3 +263,37 @@ func TestOnlyAPersonLowersASeverity(t *testing.T) {
 		t.Fatalf("%q is no severity", i.Severity)
 	}
 }
+
+// sparing asks twice about a P0, and about others as often as one likes.
+type sparing struct{ hours }
+
+func (r *sparing) Due(s Severity, step int, from time.Time) time.Time {
+	if s == P0 && step > 1 {
+		return time.Time{}
+	}
+	return r.hours.Due(s, step, from)
+}
+
+// Deadlines of a lower severity that passed use up none of a graver one.
+func TestAGraverSeverityHasAllItsDeadlines(t *testing.T) {
+	p := DefaultPolicy()
+	p.Response = &sparing{*runbook}
+	a, i := paged(P2), New("i1", target, t0)
+	tick := func(at time.Duration) {
+		a.EvaluatedAt = t0.Add(at)
+		i, _ = Step(i, Tick{At: t0.Add(at), Alerts: []Alert{a}}, p)
+	}
+	for h := range 13 {
+		tick(time.Duration(h) * time.Hour) // three deadlines of 4 h pass
+	}
+	if i.Unanswered != 3 {
+		t.Fatalf("%d unanswered", i.Unanswered)
+	}
+	i.Alerts[0].Firing, a.Severity = false, P0 // it fires anew, and is worse
+	for _, d := range []time.Duration{0, 15 * time.Minute, 30 * time.Minute, 45 * time.Minute} {
+		tick(12*time.Hour + time.Minute + d)
+	}
+	if i.Severity != P0 || i.Unanswered != 5 || !i.AckBy.IsZero() {
+		t.Errorf("%s: %d unanswered, next %s", i.Severity, i.Unanswered, i.AckBy)
+	}
+}

@@ -40,8 +40,8 @@ const (
 	Decision   = "decision"   // what is to be done: a hotfix, a rollback
 )
 
-// maxNotes bounds the notes that one incident takes over.
-const maxNotes = 50
+// MaxNotes bounds the notes that one incident takes over.
+const MaxNotes = 50
 
 // Words returns what people have said of the incident.
 func (l Ledger) Words(id string) Words {
@@ -62,6 +62,8 @@ type Saying struct {
 type Gone struct {
 	Incidents []string // of acknowledgements, grades and notes
 	Ops       []string // of approvals
+	// Notes of incidents that go on, each by incident: the incident has them.
+	Notes map[string][]string
 }
 
 // News reports whether there is something in the words that i has not taken over.
@@ -69,7 +71,7 @@ func (i Incident) News(w Words) bool {
 	if i.Acked.At.IsZero() && !w.Acked.At.IsZero() || i.regraded(w.Graded) || w.Public.At.After(i.Public.At) {
 		return true
 	}
-	return len(i.Noted) < maxNotes && slices.ContainsFunc(slices.Collect(maps.Keys(w.Notes)), func(id string) bool { return !slices.Contains(i.Noted, id) })
+	return len(i.Noted) < MaxNotes && slices.ContainsFunc(slices.Collect(maps.Keys(w.Notes)), func(id string) bool { return !slices.Contains(i.Noted, id) })
 }
 
 func (i Incident) regraded(g Grade) bool {
@@ -91,7 +93,7 @@ func (s *step) listen(w Words) {
 		return cmp.Or(w.Notes[a].At.Compare(w.Notes[b].At), strings.Compare(a, b))
 	})
 	for _, id := range ids {
-		if n := w.Notes[id]; len(s.i.Noted) < maxNotes && !slices.Contains(s.i.Noted, id) {
+		if n := w.Notes[id]; len(s.i.Noted) < MaxNotes && !slices.Contains(s.i.Noted, id) {
 			s.i.Noted = append(slices.Clone(s.i.Noted), id)
 			if n.As != "" && !slices.Contains(s.i.Found, n.As) {
 				s.i.Found = append(slices.Clone(s.i.Found), n.As)

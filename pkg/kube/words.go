@@ -50,8 +50,23 @@ func spec(w incident.Saying) map[string]any {
 	for id, g := range w.Graded {
 		parts["graded"][id] = g
 	}
-	for id, n := range w.Notes {
-		parts["notes"][id] = n
+	notes := map[string]map[string]any{}
+	note := func(id, k string, n any) {
+		if notes[id] == nil {
+			notes[id] = map[string]any{}
+			parts["notes"][id] = notes[id]
+		}
+		notes[id][k] = n
+	}
+	for id, all := range w.Gone.Notes {
+		for _, k := range all {
+			note(id, k, nil)
+		}
+	}
+	for id, all := range w.Notes {
+		for k, n := range all {
+			note(id, k, n)
+		}
 	}
 	for op, a := range w.Approved {
 		parts["approved"][op] = a
@@ -72,7 +87,10 @@ func (s *Store) Publish(ctx context.Context, id string, word incident.PublicWord
 	for _, old := range gone {
 		public[old] = nil
 	}
-	w := map[string]any{"by": word.By, "reason": word.Reason, "at": time.Now().UTC().Truncate(time.Millisecond), "publish": word.Publish, "holdUntil": nil}
+	if word.At.IsZero() {
+		word.At = time.Now().UTC().Truncate(time.Millisecond)
+	}
+	w := map[string]any{"by": word.By, "reason": word.Reason, "at": word.At, "publish": word.Publish, "holdUntil": nil}
 	if !word.HoldUntil.IsZero() {
 		w["holdUntil"] = word.HoldUntil.UTC().Truncate(time.Second)
 	}

@@ -249,11 +249,15 @@ func subjectOf(s string) string {
 // is one mail for whoever looks at ids.
 func (l *letter) ids(i incident.Incident, prev incident.Receipt) (root, own string) {
 	_, domain, _ := strings.Cut(l.from.Address, "@")
-	root = fmt.Sprintf("watchdog.%s@%s", tame(i.ID), domain)
+	thread := tame(i.ID)
+	if i.Target.Name == incident.Self {
+		thread += fmt.Sprintf(".%d", i.OpenedAt.Unix()) // what a replica tells of itself has one id each time
+	}
+	root = fmt.Sprintf("watchdog.%s@%s", thread, domain)
 	if prev.State == "" {
 		return root, root
 	}
-	return root, fmt.Sprintf("watchdog.%s.%s@%s", tame(i.ID), digest([]any{prev.Digest, prev.At, news(i)}), domain)
+	return root, fmt.Sprintf("watchdog.%s.%s@%s", thread, digest([]any{prev.Digest, prev.At, news(i)}), domain)
 }
 
 // tame is text that can be part of a header as it is.

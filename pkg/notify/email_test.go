@@ -412,3 +412,19 @@ func TestCommandsInAMailAreShownAsCommands(t *testing.T) {
 		}
 	}
 }
+
+// Mail servers throw away what has the Message-ID of another mail: what a replica says
+// of itself has the same id each time, and yet is news.
+func TestASecondCutOffIsAnotherMail_INV45(t *testing.T) {
+	l, err := newEmail(config.Email{Name: "mail", Smarthost: "127.0.0.1:25", From: "watchdog@example.com", To: []string{"ops@example.com"}}, about{}, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := incident.Incident{ID: "cut-off-watchdog", Target: incident.Target{Name: incident.Self}, OpenedAt: t0}
+	first, _ := l.ids(i, incident.Receipt{})
+	root, _ := l.ids(i, incident.Receipt{State: "firing"})
+	i.OpenedAt = t0.Add(time.Hour)
+	if second, _ := l.ids(i, incident.Receipt{}); second == first || root != first {
+		t.Errorf("%s, then %s; the first one's thread is %s", first, second, root)
+	}
+}

@@ -49,6 +49,9 @@ func (x *Outbox) waitsSince(name string, i incident.Incident) (since time.Time, 
 	if !waits {
 		return time.Time{}, !refused
 	}
+	if _, named := x.turn(name, i, prev); named {
+		return since, false // it is to be told itself
+	}
 	if other := standsInFor(n); other != "" && !told(prev) {
 		first, leave := x.waitsSince(other, i)
 		if leave {

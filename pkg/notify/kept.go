@@ -24,6 +24,7 @@ type kept struct {
 	ID       string             `json:"id"`
 	Incident *incident.Incident `json:"incident,omitempty"` // it waits
 	Receipt  *incident.Receipt  `json:"receipt,omitempty"`
+	Tried    bool               `json:"tried,omitempty"` // and failed: the other side may have it
 }
 
 func (l *lane) folder() string {
@@ -69,7 +70,7 @@ func (l *lane) entry(id string) kept {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.unsaved, id)
-	k := kept{ID: id}
+	k := kept{ID: id, Tried: l.fails[id] > 0}
 	if i, waits := l.waiting[id]; waits {
 		k.Incident = &i
 	}
@@ -125,6 +126,9 @@ func (l *lane) restore() {
 			l.waiting[k.ID] = *k.Incident
 			l.order = append(l.order, k.ID)
 			l.since[k.ID] = time.Now()
+			if k.Tried {
+				l.fails[k.ID] = 1
+			}
 		}
 	}
 }

@@ -44,7 +44,7 @@ type Outbox struct {
 	lanes   map[string]*lane
 	running context.Context
 	wg      sync.WaitGroup
-	from    func(receiver string, s incident.Severity) int
+	from    func(receiver string, s incident.Severity) (step int, named bool)
 
 	changes chan Change
 	keep    func(file string, b []byte) error // onDisk
@@ -317,6 +317,7 @@ func (l *lane) deliver(ctx context.Context, id string) {
 	l.mu.Lock()
 	i, n := l.waiting[id], l.notifier
 	prev := l.newest(i)
+	ctx = withDoubt(ctx, l.fails[id] > 0)
 	l.mu.Unlock()
 	if unheard(i, prev) {
 		// It is told when the silence ends: the engine hands the incident on then.
@@ -324,14 +325,19 @@ func (l *lane) deliver(ctx context.Context, id string) {
 		l.settle(i, prev, prev, nil)
 		return
 	}
-	if l.out.early(l.name, i, prev) {
+	early, named := l.out.turn(l.name, i, prev)
+	if early && standsInFor(n) == "" {
 		l.settle(i, prev, prev, nil)
 		return
 	}
-	if wait, leave := l.out.standsBy(n, i, prev); leave {
+	// A fallback is told of what was not taken also before its step.
+	wait, leave := l.out.standsBy(n, i, prev)
+	switch {
+	case named: // as any other
+	case leave:
 		l.settle(i, prev, prev, nil)
 		return
-	} else if wait > 0 {
+	case wait > 0:
 		l.later(id, wait)
 		return
 	}
@@ -387,7 +393,9 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 		}
 	case retry:
 		delete(l.own, i.ID)
-		l.fails[i.ID]++
+		if l.fails[i.ID]++; l.fails[i.ID] == 1 {
+			l.unsaved[i.ID] = true // the disk remembers that it is in doubt
+		}
 		// News of the incident waits too: the other side asked for quiet.
 		l.notFor[i.ID] = time.Now().Add(pause(f, l.fails[i.ID]))
 		l.breaker.failed(f, time.Now())
@@ -402,7 +410,7 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 		if l.waiting[i.ID].UpdatedAt.Equal(i.UpdatedAt) {
 			delete(l.waiting, i.ID)
 			l.order = slices.DeleteFunc(l.order, func(id string) bool { return id == i.ID })
-		} else {
+		} else if _, waits := l.waiting[i.ID]; waits {
 			l.since[i.ID] = time.Now() // there is news already
 		}
 		if err != nil {

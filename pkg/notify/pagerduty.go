@@ -100,7 +100,7 @@ func (p *pagerDuty) Notify(ctx context.Context, i incident.Incident, prev incide
 		state = "acknowledged"
 	}
 	told := prev.State == "triggered" || prev.State == "acknowledged"
-	if !told && (state == "resolved" || i.Shared || !wanted(i, p.takes) && !i.Paged) {
+	if !told && (state == "resolved" && !inDoubt(ctx) || i.Shared || !wanted(i, p.takes) && !i.Paged) {
 		return prev, nil
 	}
 	// The page is sent again when something changes that a person would act on.

@@ -111,6 +111,12 @@ func impactOf(i incident.Incident) string {
 
 func (s *statusPage) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
 	now := s.now()
+	if prev.Ref == "" && i.Phase == incident.Resolved && inDoubt(ctx) && (s.mode == "ask" || s.mode == "auto") {
+		var err error
+		if prev, err = s.lost(ctx, i, prev); err != nil {
+			return prev, err
+		}
+	}
 	was, state, part := publishedIn(prev), measured(i), s.components.of(i.Target.Name)
 	word := s.mem.said(i, part.ID, now)
 	if prev.Ref == "" && (i.Phase == incident.Resolved || i.Target.Name == incident.Self || !wanted(i, s.takes) && !i.Public.Publish) {
@@ -221,6 +227,21 @@ func (s *statusPage) post(ctx context.Context, i incident.Incident, prev inciden
 		return prev, err
 	}
 	return receipt(id, next.Status, next), nil
+}
+
+// lost looks on the page for a post about the incident whose answer was lost, and
+// returns its receipt, or prev if there is none.
+func (s *statusPage) lost(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
+	there, err := s.unresolved(ctx)
+	if err != nil {
+		return prev, err
+	}
+	k := slices.IndexFunc(there, func(p entry) bool { return p.ours().Incident == i.ID })
+	if k < 0 {
+		return prev, nil
+	}
+	x := publicState{there[k].Status, there[k].ours().Impact}
+	return incident.Receipt{Ref: there[k].ID, State: x.Status, Digest: published{x, there[k].UpdatedAt}.String()}, nil
 }
 
 // ofComponent is the status of a component of which one incident says impact: the

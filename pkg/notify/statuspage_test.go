@@ -338,6 +338,27 @@ func TestAnAnswerThatIsLostIsNoSecondPost(t *testing.T) {
 	}
 }
 
+// The public reads the end of what it has read, also if the answer to the post was
+// lost and the incident is over before it is tried again (F-91).
+func TestAPostWhoseAnswerWasLostIsEnded(t *testing.T) {
+	for _, mode := range []recorders.Mode{recorders.Applied500, recorders.Broken} {
+		newsday(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, _ *statusPage) {
+			rec.Set(recorders.Statuspage, mode)
+			r.say("a", same)
+			for began := time.Now(); len(rec.Page()) == 0 && time.Since(began) < 40*time.Second; {
+				time.Sleep(50 * time.Millisecond)
+			}
+			r.end("a")
+			rec.Set(recorders.Statuspage, recorders.OK)
+			time.Sleep(20 * time.Minute)
+			want := map[recorders.Mode]string{recorders.Applied500: "resolved operational", recorders.Broken: " operational"}[mode]
+			if got := onPage(rec); got != want && !(mode == recorders.Broken && len(rec.Page()) == 0) {
+				t.Errorf("%s: the page says %q, want %q", mode, got, want)
+			}
+		})
+	}
+}
+
 // One request a second, over all incidents; what could not be told in time is
 // told as it is by then (F-94).
 func TestThePagesPaceIsKeptAndTheLatestIsTold_F94(t *testing.T) {

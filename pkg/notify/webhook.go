@@ -7,10 +7,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	neturl "net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -157,7 +160,7 @@ func (h *hook) send(ctx context.Context, i incident.Incident, state string, limi
 	if resp.StatusCode/100 == 2 {
 		return resp.StatusCode, nil
 	}
-	f := &Failure{Err: fmt.Errorf("tell %s of incident %s: %s: %s", h.name, i.ID, resp.Status, cut(oneLine(string(text)), 200))}
+	f := &Failure{Err: fmt.Errorf("tell %s of incident %s: %s: %s", h.name, i.ID, resp.Status, cut(oneLine(h.without(string(text), req.URL)), 200))}
 	f.Final = resp.StatusCode/100 < 5 && resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusRequestTimeout
 	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
 		f.After = time.Duration(n) * time.Second
@@ -178,12 +181,42 @@ func authorities(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// hide takes a URL from a file out of an error: it is a secret.
+// hide takes a URL from a file out of an error: it is a secret. The client's own
+// errors hold it in other forms than the file's.
 func (h *hook) hide(err error, url string) error {
+	var u *neturl.Error
 	if h.urlFile == nil {
 		return err
 	}
+	if errors.As(err, &u) {
+		err = u.Err
+	}
 	return fmt.Errorf("%s", strings.ReplaceAll(err.Error(), url, "<redacted>"))
+}
+
+// secretPart is from how long on a part of a URL can be a secret.
+const secretPart = 6
+
+// without takes the parts of a URL from a file out of what the other side says: many
+// servers repeat what they do not find.
+func (h *hook) without(text string, u *neturl.URL) string {
+	if h.urlFile == nil {
+		return text
+	}
+	parts := []string{u.RequestURI(), u.RawQuery}
+	for _, form := range []string{u.Path, u.EscapedPath()} {
+		parts = append(append(parts, form), strings.Split(form, "/")...)
+	}
+	for name, values := range u.Query() {
+		parts = append(append(parts, name), values...)
+	}
+	slices.SortFunc(parts, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	for _, p := range parts {
+		if len(p) >= secretPart {
+			text = strings.ReplaceAll(text, p, "<redacted>")
+		}
+	}
+	return text
 }
 
 func quoted(s string) string {

@@ -227,3 +227,29 @@ func TestRecipes(t *testing.T) {
 		t.Errorf("recipes: %v", seen)
 	}
 }
+
+// A URL from a file is a secret in whatever form it comes back: in the client's
+// errors, which leave out a password and escape what is odd, and in what a server says.
+func TestAURLFromAFileIsInNoError_SEC21(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "Cannot POST "+r.URL.RequestURI(), http.StatusNotFound)
+	}))
+	defer srv.Close()
+	host := strings.TrimPrefix(srv.URL, "http://")
+	for _, url := range []string{
+		srv.URL + "/hooks/s3cr3t", srv.URL + "/hooks/s3cr3t?x=1", srv.URL + "/?key=s3cr3t",
+		"http://127.0.0.1:1/s3cr3t", "http://user:pass@127.0.0.1:1/s3cr3t", "HTTP://127.0.0.1:1/s3cr3t", "http://127.0.0.1:1/a b/s3cr3t", "http://" + host + "/\ts3cr3t", "://s3cr3t", "ftp://" + host + "/s3cr3t",
+	} {
+		file := filepath.Join(t.TempDir(), "url")
+		if err := os.WriteFile(file, []byte(url), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h, err := newHook(config.Webhook{Name: "teams", URLFile: file, Severities: []incident.Severity{incident.P1}}, about{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Notify(t.Context(), trouble(), incident.Receipt{}); err == nil || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
+}

@@ -112,8 +112,14 @@ func (d *Desk) Hear(ctx context.Context, p Person, w Word) (string, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.paced(w.By, w.At) {
-		return "", d.refuse(w, "", Declined, refuse("%s says too much at once; wait a moment", w.By))
+	if ok, first := d.paced(w.By, w.At); !ok {
+		err := refuse("%s says too much at once; wait a moment", w.By)
+		if !first {
+			// Once is on record: whoever has any account must not be able to fill it.
+			d.o.Count(w.Via, w.Verb, Declined)
+			return "", err
+		}
+		return "", d.refuse(w, "", Declined, err)
 	}
 	right, known := rights[w.Verb]
 	if p.Stranger && w.Verb != Ack {
@@ -206,10 +212,17 @@ func (d *Desk) hold(ctx context.Context, all []incident.Incident, w Word) (strin
 }
 
 // Refuse puts on record that a word of somebody who is not known was refused, and
-// returns the refusal.
+// returns the refusal. Of many at once, the first beyond a person's pace is on record.
 func (d *Desk) Refuse(w Word, why string) error {
 	if w.At.IsZero() {
 		w.At = d.o.Now()
+	}
+	d.mu.Lock()
+	ok, first := d.paced(w.By, w.At)
+	d.mu.Unlock()
+	if !ok && !first {
+		d.o.Count(w.Via, w.Verb, Forbidden)
+		return &Refused{Reason: why, Forbidden: true}
 	}
 	return d.refuse(w, "", Forbidden, &Refused{Reason: why, Forbidden: true})
 }
@@ -253,10 +266,12 @@ func (d *Desk) incidents(ctx context.Context, now time.Time) ([]incident.Inciden
 type pace struct {
 	left float64
 	at   time.Time
+	over bool // since the last word that was in the pace
 }
 
-// paced takes one word from the person's pace.
-func (d *Desk) paced(name string, now time.Time) bool {
+// paced takes one word from the person's pace, and says of one that is too much
+// whether it is the first.
+func (d *Desk) paced(name string, now time.Time) (ok, first bool) {
 	p := d.pace[name]
 	if p == nil {
 		if len(d.pace) >= maxPersons {
@@ -267,10 +282,12 @@ func (d *Desk) paced(name string, now time.Time) bool {
 	}
 	p.left, p.at = min(paceBurst, p.left+max(0, now.Sub(p.at).Seconds()/paceEvery.Seconds())), now
 	if p.left < 1 {
-		return false
+		first, p.over = !p.over, true
+		return false, first
 	}
 	p.left--
-	return true
+	p.over = false
+	return true, false
 }
 
 // why says where an incident stands, and what each guard answered.

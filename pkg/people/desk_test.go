@@ -110,3 +110,30 @@ func TestAButtonIsReadBackAsItWas(t *testing.T) {
 		}
 	}
 }
+
+// Whoever has any account cannot fill the record with what is refused.
+func TestAFloodOfWordsIsOnRecordOnce(t *testing.T) {
+	b, d := newBench()
+	for range 1000 {
+		_, _ = d.Hear(t.Context(), Person{Name: "eve"}, Word{Verb: "nonsense"})
+	}
+	if n := len(b.records); n != paceBurst+1 {
+		t.Errorf("%d records of 1000 words at once", n)
+	}
+	// Nor can whoever a vendor knows, and nobody else.
+	had := len(b.records)
+	for range 1000 {
+		_ = d.Refuse(Word{Verb: Ack, Incident: "01a1", By: "slack user U1"}, "nobody that watchdog knows")
+	}
+	if n := len(b.records) - had; n != paceBurst+1 {
+		t.Errorf("%d records of 1000 clicks", n)
+	}
+	had = len(b.records) - had
+	b.now = b.now.Add(paceEvery)
+	for range 10 {
+		_, _ = d.Hear(t.Context(), Person{Name: "eve"}, Word{Verb: "nonsense"})
+	}
+	if n := len(b.records) - had; n != paceBurst+3 {
+		t.Errorf("%d records a moment later", n)
+	}
+}

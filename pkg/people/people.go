@@ -12,6 +12,7 @@ package people
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -86,7 +87,10 @@ func Weigh(all []incident.Incident, l incident.Ledger, w Word) (incident.Saying,
 	if err != nil {
 		return none, "", err
 	}
-	s := incident.Saying{Gone: gone(all, l)}
+	s := incident.Saying{Gone: gone(all, l, w.At)}
+	if n := size(l); n > maxWords && (w.Verb == Note || n > 2*maxWords) {
+		return none, "", refuse("people's words in the ledger are %d KiB, and nobody takes them over: is watchdog down?", n>>10)
+	}
 	mark := incident.Mark{By: w.By, Reason: w.Reason, At: w.At.UTC().Truncate(time.Second), Via: w.Via}
 	switch w.Verb {
 	case Ack:
@@ -94,11 +98,24 @@ func Weigh(all []incident.Incident, l incident.Ledger, w Word) (incident.Saying,
 	case Approve, Deny:
 		return answer(s, inc, l, w, mark)
 	case Grade:
-		return grade(s, inc, w.To, mark)
+		return grade(s, inc, l, w.To, mark)
 	case Note:
 		return note(s, inc, l, w, mark)
 	}
 	return none, "", refuse("%q is no word of a person's: use ack, approve, deny, severity or note", w.Verb)
+}
+
+// maxWords bounds what people's words in the ledger are, in bytes: the ops in flight
+// stand in the same object, and a full one takes none.
+const maxWords = 256 << 10
+
+// size is how much people's words in the ledger are.
+func size(l incident.Ledger) int {
+	b, err := json.Marshal([]any{l.Acked, l.Graded, l.Notes, l.Approved})
+	if err != nil {
+		return 0
+	}
+	return len(b)
 }
 
 func ack(s incident.Saying, inc incident.Incident, l incident.Ledger, m incident.Mark) (incident.Saying, string, error) {
@@ -137,7 +154,7 @@ func answer(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word,
 		return s, "", refuse("not %s: the plan is %.12s now, and not %.12q: %s", verb, r.Plan.Hash, w.Plan, r.Plan.Summary)
 	case !w.At.Before(r.Until):
 		return s, "", refuse("not %s: the request ended at %s", verb, r.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
-	case w.Verb == Approve && w.By == r.By:
+	case w.Verb == Approve && strings.EqualFold(w.By, r.By):
 		return s, "", refuse("not approved: %s asked for this, and somebody else has to approve it", w.By)
 	case w.Verb == Approve && r.Quorum > 1 && strings.HasPrefix(w.By, "system:serviceaccount:"):
 		return s, "", refuse("not approved: %d people must say yes, and %s is a program", r.Quorum, w.By)
@@ -150,13 +167,13 @@ func answer(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word,
 	}
 	text := fmt.Sprintf("%s by %s: %s", verb, w.By, r.Plan.Summary)
 	if w.Verb == Approve && r.Quorum > 1 {
-		n := 1
+		names := map[string]bool{strings.ToLower(w.By): true}
 		for who, a := range l.Approved[r.Op] {
-			if who != w.By && !a.Denied && a.Plan == r.Plan.Hash {
-				n++
+			if !a.Denied && a.Plan == r.Plan.Hash {
+				names[strings.ToLower(who)] = true
 			}
 		}
-		text += fmt.Sprintf(" (%d of %d)", n, r.Quorum)
+		text += fmt.Sprintf(" (%d of %d)", len(names), r.Quorum)
 	}
 	return s, text, nil
 }
@@ -176,7 +193,7 @@ func Request(inc incident.Incident, l incident.Ledger) (incident.Request, error)
 	return *r, nil
 }
 
-func grade(s incident.Saying, inc incident.Incident, to incident.Severity, m incident.Mark) (incident.Saying, string, error) {
+func grade(s incident.Saying, inc incident.Incident, l incident.Ledger, to incident.Severity, m incident.Mark) (incident.Saying, string, error) {
 	switch {
 	case !slices.Contains([]incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}, to):
 		return s, "", refuse("%q is no severity: use P0, P1, P2 or P3", to)
@@ -186,6 +203,13 @@ func grade(s incident.Saying, inc incident.Incident, to incident.Severity, m inc
 		return s, "", refuse("incident %s is a %s", inc.ID, to)
 	case m.Reason == "":
 		return s, "", refuse("a severity is changed with a reason: the next person will ask")
+	}
+	// The last word counts, and by its time it is known. A word is the last because it
+	// is written last, also within one second, and after one by a clock that was ahead.
+	for _, before := range []time.Time{inc.Graded.At, l.Graded[inc.ID].At} {
+		if !m.At.After(before) {
+			m.At = before.Add(time.Second)
+		}
 	}
 	s.Graded = map[string]incident.Grade{inc.ID: {Mark: m, To: to}}
 	return s, fmt.Sprintf("%s %s: from %s to %s", inc.ID, inc.Title(), inc.Severity, to), nil
@@ -202,6 +226,8 @@ func note(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word, m
 		return s, "", refuse("the note is empty")
 	case inc.Phase == incident.Resolved:
 		return s, "", refuse("incident %s is resolved: write it into its review", inc.ID)
+	case len(inc.Noted) >= incident.MaxNotes:
+		return s, "", refuse("incident %s has %d notes, and takes no more: write it into its review", inc.ID, len(inc.Noted))
 	}
 	notes := map[string]incident.Note{cmp.Or(w.ID, m.At.Format("20060102T150405")+"-"+w.By): {Mark: m, As: w.As}}
 	waiting := 0
@@ -243,36 +269,66 @@ func Pick(all []incident.Incident, word string) (incident.Incident, error) {
 	return incident.Incident{}, refuse("no incident %q; `watchdog incidents` lists them", word)
 }
 
-// gone are the words in the ledger that nobody waits for any more.
-func gone(all []incident.Incident, l incident.Ledger) incident.Gone {
+// longAgo is how old a word must be to go because nothing is known of what it is
+// about: a list of incidents may be older than the newest of them.
+const longAgo = time.Hour
+
+// gone are the words in the ledger that nobody waits for any more: what an incident
+// has taken over, and all about incidents and requests that are over.
+func gone(all []incident.Incident, l incident.Ledger, now time.Time) incident.Gone {
 	var g incident.Gone
-	known := func(id string) bool {
-		return slices.ContainsFunc(all, func(i incident.Incident) bool { return i.ID == id })
+	old := func(at time.Time) bool { return now.Sub(at) > longAgo }
+	open := map[string]incident.Incident{}
+	for _, i := range all {
+		if i.Phase != incident.Resolved || i.Op != nil {
+			open[i.ID] = i
+		}
 	}
-	ids := map[string]bool{}
-	for id := range l.Acked {
-		ids[id] = true
+	last := map[string]time.Time{}
+	for id, m := range l.Acked {
+		last[id] = newer(last[id], m.At)
 	}
-	for id := range l.Graded {
-		ids[id] = true
+	for id, m := range l.Graded {
+		last[id] = newer(last[id], m.At)
 	}
-	for id := range l.Notes {
-		ids[id] = true
+	for id, notes := range l.Notes {
+		last[id] = newer(last[id], time.Time{})
+		for k, n := range notes {
+			last[id] = newer(last[id], n.At)
+			if slices.Contains(open[id].Noted, k) {
+				if g.Notes == nil {
+					g.Notes = map[string][]string{}
+				}
+				g.Notes[id] = append(g.Notes[id], k)
+			}
+		}
+		slices.Sort(g.Notes[id])
 	}
-	for id := range ids {
-		if !known(id) {
+	for id, at := range last {
+		if _, goes := open[id]; !goes && old(at) {
 			g.Incidents = append(g.Incidents, id)
 		}
 	}
-	for op := range l.Approved {
+	for op, words := range l.Approved {
+		at := time.Time{}
+		for _, a := range words {
+			at = newer(at, a.At)
+		}
 		waits := func(i incident.Incident) bool {
 			return i.Asked != nil && i.Asked.Op == op || i.Op != nil && i.Op.ID == op
 		}
-		if !slices.ContainsFunc(all, waits) && !slices.ContainsFunc(l.Ops, func(o incident.Op) bool { return o.ID == op }) {
+		if old(at) && !slices.ContainsFunc(all, waits) && !slices.ContainsFunc(l.Ops, func(o incident.Op) bool { return o.ID == op }) {
 			g.Ops = append(g.Ops, op)
 		}
 	}
 	slices.Sort(g.Incidents)
 	slices.Sort(g.Ops)
 	return g
+}
+
+func newer(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

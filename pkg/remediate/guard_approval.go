@@ -25,6 +25,7 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 	words := f.Ledger.Approved[f.OpID]
 	need, yes, latest := max(1, f.Options.Approvals), []string{}, time.Time{}
 	var but []string
+	seen := map[string]bool{}
 	for _, who := range slices.Sorted(maps.Keys(words)) {
 		word := words[who]
 		name := spoken(who, word)
@@ -33,12 +34,15 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 			return hold(incident.Skip, "denied by %s at %s", name, word.At.UTC().Format(time.RFC3339))
 		case word.Plan != p.Hash:
 			but = append(but, fmt.Sprintf("%s approved plan %.12s, and this is plan %.12s", name, word.Plan, p.Hash))
-		case who == requester(f):
+		case strings.EqualFold(who, requester(f)):
 			but = append(but, name+" asked for it, and does not count")
 		case need > 1 && strings.HasPrefix(who, "system:serviceaccount:"):
 			but = append(but, name+" is no person, and does not count")
+		case seen[strings.ToLower(who)]:
+			// A name of the configuration and one of an identity provider may differ in this alone.
+			but = append(but, name+" differs from another name in the case of its letters only, and does not count twice")
 		default:
-			yes, latest = append(yes, name), newer(latest, word.At)
+			yes, latest, seen[strings.ToLower(who)] = append(yes, name), newer(latest, word.At), true
 		}
 	}
 	count := fmt.Sprintf("%d of %d approvals of plan %.12s", len(yes), need, p.Hash)
@@ -47,6 +51,7 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 	}
 	r := f.Incident.Asked
 	over := r != nil && r.Op == f.OpID && !f.Now.Before(r.Until)
+	late := over && f.Now.Sub(r.Until) > f.Options.CoolOff+lateUse
 	cool := time.Time{}
 	if begun := f.Incident.Op != nil && f.Incident.Op.ID == f.OpID; f.Options.CoolOff > 0 && !begun {
 		cool = f.Now.Add(f.Options.CoolOff)
@@ -57,6 +62,8 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 	switch {
 	case over && (len(yes) < need || !latest.Before(r.Until)):
 		return hold(incident.Ask, "the request for approval of plan %.12s ended at %s", p.Hash, r.Until.UTC().Format(time.RFC3339))
+	case late:
+		return hold(incident.Ask, "plan %.12s was approved, and could not be done until %s after %s, when the request ended: that is too late", p.Hash, lateUse+f.Options.CoolOff, r.Until.UTC().Format(time.RFC3339))
 	case len(yes) < need && len(but) > 0:
 		return hold(incident.Ask, "%s; %s", strings.Join(but, "; "), count)
 	case len(yes) < need:
@@ -68,6 +75,11 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 	}
 	return pass("%s at %s", count, latest.UTC().Format(time.RFC3339))
 }
+
+// lateUse is how long after the end of its request an approved plan may still be done:
+// what holds it for longer, a person's hold or the kill switch, makes it an old word.
+// It is longer than a rung may be refused with Wait.
+const lateUse = 15 * time.Minute
 
 // requester is who asked for the action; empty: watchdog itself did.
 func requester(f Facts) string {

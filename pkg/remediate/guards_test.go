@@ -85,6 +85,13 @@ func TestGuardsHold(t *testing.T) {
 			word.At = f.Now
 			f.Ledger.Approved[f.OpID]["eve"] = word
 		}, "approval", incident.Ask, "ended at"},
+		{"approved in time, and held until long after", "scale", func(f *Facts) {
+			approval(f, "scale", f.OpID, false)
+			f.Incident.Asked = &incident.Request{Op: f.OpID, At: at(f, 2*time.Hour), Until: at(f, time.Hour)}
+			word := f.Ledger.Approved[f.OpID]["eve"]
+			word.At = at(f, 90*time.Minute)
+			f.Ledger.Approved[f.OpID]["eve"] = word
+		}, "approval", incident.Ask, "that is too late"},
 		{"INV-48 no mode", "job", func(f *Facts) { f.Mode = "" }, "mode", incident.Advise, "mode observe"},
 		{"INV-29 another installation", "scale", func(f *Facts) { f.Workload.Annotations = map[string]string{ClaimAnnotation: "staging"} }, "claim", incident.HandOver, "staging"},
 		{"INV-29 another installation has the autoscaler", "scale", func(f *Facts) {
@@ -447,6 +454,17 @@ func passes(answers []incident.Answer) bool {
 	return h == ""
 }
 
+// A word is not lost because something else holds the action for a moment.
+func TestAnApprovedPlanMayWait(t *testing.T) {
+	f := facts("scale")
+	approval(&f, "scale", f.OpID, false)
+	p, _ := Consider(f)
+	f.Incident.Asked = &incident.Request{Op: f.OpID, Plan: p, At: f.Now.Add(-time.Hour), Until: f.Now.Add(-lateUse)}
+	if a := approved(f, p); a.Hold != "" {
+		t.Errorf("%+v", a)
+	}
+}
+
 // A rung may want several people, who are people, none of whom asked for it, and
 // time for an objection (SEC-08).
 func TestAQuorumApproves_SEC08(t *testing.T) {
@@ -466,6 +484,8 @@ func TestAQuorumApproves_SEC08(t *testing.T) {
 		{"two", "", []say{{"alice", false}, {"bob", false}}, incident.Wait, "2 of 2 approvals of plan"},
 		{"one and a program", "", []say{{"alice", false}, {"system:serviceaccount:ci:deployer", false}}, incident.Ask, "is no person, and does not count; 1 of 2"},
 		{"one and who asked for it", "bob", []say{{"alice", false}, {"bob", false}}, incident.Ask, "bob (why not) asked for it, and does not count; 1 of 2"},
+		{"one under two names", "", []say{{"alice@example.com", false}, {"Alice@example.com", false}}, incident.Ask, "does not count twice; 1 of 2"},
+		{"one and who asked for it, by another name", "Bob", []say{{"alice", false}, {"bob", false}}, incident.Ask, "asked for it, and does not count; 1 of 2"},
 		{"three, of whom one asked", "bob", []say{{"alice", false}, {"bob", false}, {"eve", false}}, incident.Wait, "2 of 2"},
 		{"two, and one objects", "", []say{{"alice", false}, {"bob", false}, {"eve", true}}, incident.Skip, "denied by eve"},
 	} {

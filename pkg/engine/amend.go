@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// amend records, stores and, if it is news for them, tells the receivers what is
+// added to an incident that is over: deliveries that came in, a person's word, how
+// its recovery went, the end of a lease. Workers of different names do so, one at a
+// time. After a conflict it is done again on what is stored. onRecord: what is added
+// is one entry, and on record already.
+func (e *Engine) amend(ctx context.Context, id string, onRecord bool, change func(incident.Incident) (_ incident.Incident, news bool)) error {
+	e.amending.Lock()
+	defer e.amending.Unlock()
+	for range swapAttempts {
+		e.mu.Lock()
+		en := e.closed[id]
+		e.mu.Unlock()
+		if en == nil {
+			return nil
+		}
+		inc, news := change(e.withReceipts(en.inc))
+		version, err := "", error(nil)
+		if !onRecord {
+			err = e.record(en, inc)
+		}
+		if err == nil {
+			version, err = e.o.Store.SaveIncident(ctx, inc, en.version)
+		}
+		if err == nil {
+			e.mu.Lock()
+			if en.inc, en.version = inc, version; onRecord {
+				en.saved++
+			}
+			e.mu.Unlock()
+			if news {
+				e.o.Tell(inc)
+			}
+			return nil
+		}
+		e.keepReceipts(inc)
+		if !errors.Is(err, ErrConflict) {
+			return fmt.Errorf("store what is new of incident %s, which is over: %w", id, err)
+		}
+		if err := e.again(ctx, id); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("incident %s: %w %d times in a row", id, ErrConflict, swapAttempts)
+}
+
+// again reads an incident that is over from the store, or forgets it if it is not
+// there any more.
+func (e *Engine) again(ctx context.Context, id string) error {
+	stored, err := e.o.Store.Incidents(ctx)
+	if err != nil {
+		return fmt.Errorf("read incidents after a conflict: %w", err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	en := e.closed[id]
+	if en == nil {
+		return nil
+	}
+	for _, s := range stored {
+		if s.Incident.ID == id && !s.Newer {
+			next := newEntry(s)
+			next.saved = max(next.saved, en.saved) // what is on record stays there once
+			e.closed[id] = next
+			return nil
+		}
+	}
+	delete(e.closed, id)
+	delete(e.receipts, id)
+	return nil
+}
