@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/maintenance"
 )
 
@@ -25,17 +27,50 @@ func TestAMomentIsReadAsPeopleWriteIt(t *testing.T) {
 }
 
 func TestTheChecklistIsGoneThrough(t *testing.T) {
-	open := unmet(checklist(maintenance.Spec{Communicated: "https://slack.example/p1", Standby: []string{"bob", "eve"}}))
-	if len(open) != 2 || !strings.Contains(open[0], "backup") || !strings.Contains(open[1], "rollback") || !strings.Contains(open[0], "not known") {
-		t.Errorf("%q: what nothing tells of is not met", open)
+	helped := func(target, action, verdict string, ago time.Duration) incident.Incident {
+		return incident.Incident{ID: "01" + target, Target: incident.Target{Name: target}, Attempts: []incident.Attempt{{Action: action, Verdict: verdict, EndedAt: t0.Add(-ago)}}}
 	}
-	rows := checklist(maintenance.Spec{})
-	if open := unmet(rows); len(open) != 4 {
-		t.Errorf("%q", open)
-	}
-	var b bytes.Buffer
-	if err := printChecklist(&b, rows); err != nil || !strings.Contains(b.String(), "window communicated") || !strings.Contains(b.String(), "NOT KNOWN") {
-		t.Errorf("%v:\n%s", err, b.String())
+	day := 24 * time.Hour
+	good := proofs{now: t0, backups: []kube.CronSuccess{{Name: "shop/dump", At: t0.Add(-3 * time.Hour)}}, incidents: []incident.Incident{helped("shop", "rollback", incident.Helped, 2*day), helped("cart", "rollback", incident.Helped, 29*day)}}
+	spec := maintenance.Spec{Communicated: "https://slack.example/p1", Standby: []string{"bob", "eve"}, Targets: []string{"shop", "cart"}}
+	for name, tt := range map[string]struct {
+		change func(*maintenance.Spec, *proofs)
+		unmet  string
+		says   string
+	}{
+		"all is well":         {func(*maintenance.Spec, *proofs) {}, "", "shop/dump succeeded 3h0m0s ago"},
+		"nobody was told":     {func(s *maintenance.Spec, _ *proofs) { s.Communicated = " " }, "window communicated: not met", "--communicated LINK"},
+		"nobody stands by":    {func(s *maintenance.Spec, _ *proofs) { s.Standby = nil }, "team on standby: not met", "--standby NAME"},
+		"no CronJob is named": {func(_ *maintenance.Spec, p *proofs) { p.backups = nil }, "backup completed, at most 24h ago: not known", "--backup NAMESPACE/CRONJOB"},
+		"the backup is old": {func(_ *maintenance.Spec, p *proofs) {
+			p.backups = []kube.CronSuccess{{Name: "shop/dump", At: t0.Add(-day - time.Minute)}}
+		}, "backup completed, at most 24h ago: not met", "24h1m0s ago"},
+		"one never succeeded": {func(_ *maintenance.Spec, p *proofs) {
+			p.backups = append(slices.Clone(p.backups), kube.CronSuccess{Name: "cart/dump"})
+		}, "backup completed, at most 24h ago: not met", "cart/dump has never succeeded"},
+		"one from the future": {func(_ *maintenance.Spec, p *proofs) {
+			p.backups = []kube.CronSuccess{{Name: "shop/dump", At: t0.Add(time.Hour)}}
+		}, "backup completed, at most 24h ago: not met", "shop/dump"},
+		"no rollback of one": {func(s *maintenance.Spec, _ *proofs) { s.Targets = append(s.Targets, "web") }, "rollback tested, at most 30d ago: not met", "no rollback of web"},
+		"an old rollback": {func(_ *maintenance.Spec, p *proofs) {
+			p.incidents = []incident.Incident{helped("shop", "rollback", incident.Helped, day), helped("cart", "rollback", incident.Helped, 31*day)}
+		}, "rollback tested, at most 30d ago: not met", "no rollback of cart"},
+		"one that did not help": {func(s *maintenance.Spec, p *proofs) {
+			s.Targets, p.incidents = []string{"shop"}, []incident.Incident{helped("shop", "rollback", incident.NoEffect, day)}
+		}, "rollback tested, at most 30d ago: not met", "no rollback of shop"},
+		"it was a restart": {func(s *maintenance.Spec, p *proofs) {
+			s.Targets, p.incidents = []string{"shop"}, []incident.Incident{helped("shop", "restart", incident.Helped, day)}
+		}, "rollback tested, at most 30d ago: not met", "no rollback of shop"},
+		"all targets": {func(s *maintenance.Spec, _ *proofs) { s.Targets = nil }, "", "one of any target helped on"},
+	} {
+		s, p := spec, good
+		s.Targets = slices.Clone(spec.Targets)
+		tt.change(&s, &p)
+		rows := checklist(s, p)
+		var b bytes.Buffer
+		if err := printChecklist(&b, rows); err != nil || !strings.Contains(b.String(), tt.says) || strings.Join(unmet(rows), "; ") != tt.unmet {
+			t.Errorf("%s: not met is %q, want %q; it says (%v)\n%s", name, unmet(rows), tt.unmet, err, b.String())
+		}
 	}
 }
 

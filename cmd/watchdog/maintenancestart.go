@@ -3,11 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,7 +41,7 @@ type starting struct {
 	cluster
 	file, at, reason, communicated string
 	length                         time.Duration
-	targets, standby               []string
+	targets, standby, backups      []string
 	page, remediate, deploy, sla   string
 	silence, override, dry         bool
 	publicName, publicBody         string
@@ -59,12 +57,13 @@ all. Without the flags of the effects people are told as ever, watchdog keeps it
 hands off, deploys are not its business, and the time counts.
 
 First the runbook's checklist (7.1) is gone through. Its rows are: the window was made
-known (--communicated, where: a link to the message, or the status page's id), a backup
-of the last 24 hours, a rollback that was tested in the last 30 days, and somebody who
-stands by (--standby). Nothing tells of backups and rollbacks yet, so these two rows are
-not known. A row that is not met refuses the window; --override starts it all the same,
-and the window keeps which rows were not met, with who and why.`,
-		Example: "  watchdog maintenance start db --for 2h --target shop --page hold --reason \"database upgrade\" --communicated https://chat.example.com/p17 --standby bob --override\n" +
+known (--communicated, where: a link to the message, or the status page's id); a backup
+of the last 24 hours (--backup, the CronJobs that make it: when they last succeeded is
+read from the cluster, with your rights); a rollback of each target that helped in the
+last 30 days (watchdog's own incidents say so); and somebody who stands by (--standby).
+A row that is not met refuses the window; --override starts it all the same, and the
+window keeps which rows were not met, with who and why.`,
+		Example: "  watchdog maintenance start db --for 2h --target shop --page hold --reason \"database upgrade\" --communicated https://chat.example.com/p17 --backup shop/nightly-dump --standby bob\n" +
 			"  watchdog maintenance start --for 90m --at \"2026-03-01 01:00\" --remediate safe_only --sla exclude --reason move --override",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -88,6 +87,7 @@ and the window keeps which rows were not met, with who and why.`,
 	f.StringVar(&s.publicName, "public-name", "", "what the public status page calls it; without it, the public is told nothing")
 	f.StringVar(&s.publicBody, "public-body", "", "what the public status page says of it")
 	f.StringVar(&s.communicated, "communicated", "", "where the window was made known")
+	f.StringSliceVar(&s.backups, "backup", nil, "the CronJobs that back up what is worked on: NAMESPACE/CRONJOB,…")
 	f.StringSliceVar(&s.standby, "standby", nil, "who stands by: NAME,…")
 	f.BoolVar(&s.override, "override", false, "start it although rows of the checklist are not met")
 	f.BoolVar(&s.dry, "dry-run", false, "go through the checklist and start nothing")
@@ -110,7 +110,24 @@ func (s *starting) run(c *cobra.Command, args []string) error {
 	if err := knownTargets(s.file, s.targets); err != nil {
 		return err
 	}
-	rows := checklist(spec)
+	client, store, err := s.store()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := bounded(c)
+	defer cancel()
+	p := proofs{now: now}
+	if p.incidents, err = list(ctx, store); err != nil {
+		return err
+	}
+	for _, name := range s.backups {
+		b, err := client.CronSuccess(ctx, name)
+		if err != nil {
+			return err
+		}
+		p.backups = append(p.backups, b)
+	}
+	rows := checklist(spec, p)
 	if err := printChecklist(c.OutOrStdout(), rows); err != nil {
 		return err
 	}
@@ -122,12 +139,6 @@ func (s *starting) run(c *cobra.Command, args []string) error {
 		return nil
 	}
 	spec.Override = open
-	client, store, err := s.store()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := bounded(c)
-	defer cancel()
 	if spec.By, err = client.WhoAmI(ctx); err != nil {
 		return fmt.Errorf("nothing was written: %w", err)
 	}
@@ -190,50 +201,4 @@ func knownTargets(file string, targets []string) error {
 		}
 	}
 	return nil
-}
-
-// row is one line of the checklist of runbook 7.1.
-type row struct{ Name, State, Why string }
-
-// The states of a row. Not known is not met.
-const (
-	met       = "met"
-	notMet    = "NOT MET"
-	notKnown  = "NOT KNOWN"
-	noReports = "nothing reports it to watchdog yet; look for yourself, and say what you found in --reason"
-)
-
-// checklist computes the rows of runbook 7.1.
-func checklist(s maintenance.Spec) []row {
-	said := func(name, value, how string) row {
-		if strings.TrimSpace(value) == "" {
-			return row{name, notMet, how}
-		}
-		return row{name, met, value}
-	}
-	return []row{
-		said("window communicated", s.Communicated, "say where it was made known: --communicated LINK"),
-		{"backup completed, at most 24h ago", notKnown, noReports},
-		{"rollback tested, at most 30d ago", notKnown, noReports},
-		said("team on standby", strings.Join(s.Standby, ", "), "say who stands by: --standby NAME"),
-	}
-}
-
-// unmet are the rows that are not met, in words.
-func unmet(rows []row) []string {
-	var all []string
-	for _, r := range rows {
-		if r.State != met {
-			all = append(all, r.Name+": "+strings.ToLower(r.State))
-		}
-	}
-	return all
-}
-
-func printChecklist(w io.Writer, rows []row) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", r.Name, r.State, r.Why)
-	}
-	return t.Flush()
 }

@@ -89,10 +89,14 @@ func judge(op Op, i Incident, e Tick, at time.Time, p Policy) (verdict, reason s
 	return NoEffect, fmt.Sprintf("%s after the action %s still holds: %s", took, op.Rule, a.Reason)
 }
 
-// harmed reports whether the action made it worse: what grew before it would
-// have grown without it.
+// harmed reports whether the action made it worse: by more than the values strayed
+// before it, and what grew before it would have grown without it.
 func harmed(a Alert, op Op, then, now float64) bool {
-	if !a.Worse(then, now, harmFactor) || -a.gain(then, now) <= a.Noise {
+	noise := a.Noise
+	if len(op.Before) > 0 {
+		noise = max(noise, slices.Max(op.Before)-slices.Min(op.Before))
+	}
+	if !a.Worse(then, now, harmFactor) || -a.gain(then, now) <= noise {
 		return false
 	}
 	half := len(op.Before) / 2

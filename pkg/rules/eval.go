@@ -51,9 +51,10 @@ type State struct {
 	// fired; zeros if too little was seen.
 	Usual, Noise float64
 	well         history
-	// Rising are the last values in breach until the alert fired, oldest first: by
-	// them an effect is told from what would have come anyway.
-	Rising []float64
+	// Rising are values in breach until the alert fired, oldest first and spread over
+	// that time: by them an effect is told from what would have come anyway.
+	Rising   []float64
+	risingAt time.Time // of the last one
 }
 
 // keepRising is how many values are kept of a breach that becomes an alert.
@@ -113,7 +114,10 @@ func rise(r *Rule, prev, next State, at time.Time) State {
 		next.well.add(next.Value, at)
 		return inactive(next)
 	}
-	next.Rising = append(slices.Clone(prev.Rising[max(0, len(prev.Rising)-keepRising+1):]), next.Value)
+	if next.State != Pending || at.Sub(prev.risingAt) >= r.For/keepRising {
+		next.Rising = append(slices.Clone(prev.Rising[max(0, len(prev.Rising)-keepRising+1):]), next.Value)
+		next.risingAt = at
+	}
 	if next.State != Pending {
 		next.State, next.ActiveAt, next.Held = Pending, at, 0
 	} else if prev.Verdict == Breach {

@@ -196,3 +196,23 @@ func TestEvalIsAFunctionOfItsArguments(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// However often it is evaluated, what is kept of a breach spans the time until the
+// alert fires: a value that grew all the while is not shown as one that stood still.
+func TestWhatIsKeptOfABreachSpansItsTime(t *testing.T) {
+	for _, step := range []time.Duration{50 * time.Millisecond, time.Second, 15 * time.Second} {
+		r := latency()
+		s := State{}
+		at := start
+		for s.State != Firing {
+			at = at.Add(step)
+			s = Eval(&r, s, Observation{Value: 10 + at.Sub(start).Seconds()/r.For.Seconds()}, at)
+			if at.Sub(start) > time.Hour {
+				t.Fatal("it never fires")
+			}
+		}
+		if n := len(s.Rising); n < 2 || n > keepRising || s.Rising[n-1]-s.Rising[0] < 0.7 {
+			t.Errorf("every %s: %d values kept, %v; the value grew by 1", step, n, s.Rising)
+		}
+	}
+}

@@ -62,7 +62,7 @@ func TestAPersonApproves(t *testing.T) {
 			t.Errorf("the review (%v) lacks %q:\n%s", err, part, out)
 		}
 	}
-	if out, err := s.Testbed.Watchdog(t.Context(), "review", asked.ID, "--check", "-n", s.Watchdog); err == nil || !strings.Contains(out, "missing: root cause analysis; impact assessment; action items for prevention") {
+	if out, err := s.Testbed.Watchdog(t.Context(), "review", asked.ID, "--check", "-n", s.Watchdog); err == nil || !strings.Contains(out, "missing:\n  - root cause analysis\n  - impact assessment\n  - action items for prevention") {
 		t.Errorf("complete without a person's words: %v\n%s", err, out)
 	}
 }

@@ -28,7 +28,7 @@ func TestMaintenanceHoldsPagesAndHands_INV30(t *testing.T) {
 	if out, err := run("start", "db", "--for", "1h", "--target", "agent-system", "--page", "hold", "--silence", "--reason", "upgrade"); err == nil || !strings.Contains(out, "4 of 4 rows are not met") {
 		t.Errorf("started without the checklist: %v\n%s", err, out)
 	}
-	if out, err := run("start", "db", "--for", "1h", "--target", "agent-system", "--page", "hold", "--deploy", "forbidden", "--silence", "--reason", "upgrade", "--standby", "bob", "--override"); err != nil {
+	if out, err := run("start", "db", "--for", "1h", "--target", "agent-system", "--page", "hold", "--deploy", "forbidden", "--silence", "--reason", "upgrade", "--backup", s.Namespace+"/dump", "--standby", "bob", "--override"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	until(t, "both replicas to know of the window", 30*time.Second, func() bool {

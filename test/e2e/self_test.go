@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"watchdog.io/watchdog/internal/demo"
 	"watchdog.io/watchdog/pkg/incident"
 )
 
@@ -62,8 +63,14 @@ func TestStateOfANewerVersionIsLeftAlone_INV49(t *testing.T) {
 // person's word, although the leader is killed the moment after.
 func TestUndoSurvivesACrash(t *testing.T) {
 	s := stage(t, "undo")
-	installText(t, s, replaced(t, config(t, s, "agents"), "- restart: { settle: 3s, verify: 60s }", "- scale: { by: 1, max: 8, lease: 1h, settle: 1s, verify: 4s }"))
-	if err := s.Fault("agents"); err != nil {
+	installText(t, s, replaced(t, config(t, s, "release"), "- rollback: { settle: 3s, verify: 60s }", "- scale: { by: 1, max: 8, lease: 1h, settle: 1s, verify: 4s }"))
+	url, err := s.URL(t.Context(), "/work")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Load = demo.StartLoad(url, 4, 100*time.Millisecond)
+	// What more replicas neither cure nor, for a moment, seem to.
+	if err := s.Fault("errors"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.WaitIncident(within(t, time.Minute), "escalated", func(i incident.Incident) bool { return i.Phase == incident.Escalated }); err != nil {
