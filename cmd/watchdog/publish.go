@@ -86,6 +86,9 @@ name for its newest incident.`,
 	return c
 }
 
+// maxReason is what an incident takes over of one; words share an object with the ops in flight.
+const maxReason = 1024
+
 func (p publishing) check() error {
 	n := 0
 	for _, given := range []bool{p.until != "", p.holdFor != 0, p.release} {
@@ -96,6 +99,8 @@ func (p publishing) check() error {
 	switch {
 	case n > 1:
 		return misused{errors.New("--hold-until, --hold-for and --release exclude each other")}
+	case len(p.reason) > maxReason:
+		return misused{fmt.Errorf("--reason is longer than %d bytes", maxReason)}
 	case p.holdFor < 0:
 		return misused{fmt.Errorf("--hold-for %s lies in the past", p.holdFor)}
 	case n == 1 && !p.release && strings.TrimSpace(p.reason) == "":

@@ -37,6 +37,7 @@ func TestAWordToThePublic(t *testing.T) {
 		"over and never told":        {publishing{}, over, yes, true, time.Time{}, "is over and was never published"},
 		"over, the end is held":      {publishing{holdFor: time.Hour, reason: "r"}, told, yes, true, now.Add(time.Hour), ""},
 		"a hold without a reason":    {publishing{holdFor: time.Hour}, open, yes, true, time.Time{}, "a hold needs --reason"},
+		"a reason without end":       {publishing{reason: strings.Repeat("x", maxReason+1)}, open, yes, true, time.Time{}, "is longer than"},
 		"a hold and a release":       {publishing{holdFor: time.Hour, release: true, reason: "r"}, open, yes, true, time.Time{}, "exclude each other"},
 		"a hold that began too late": {publishing{holdFor: -time.Hour, reason: "r"}, open, yes, true, time.Time{}, "lies in the past"},
 	} {

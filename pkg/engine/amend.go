@@ -46,16 +46,16 @@ func (e *Engine) amend(ctx context.Context, id string, onRecord bool, change fun
 		if !errors.Is(err, ErrConflict) {
 			return fmt.Errorf("store what is new of incident %s, which is over: %w", id, err)
 		}
-		if err := e.again(ctx, id); err != nil {
+		if err := e.reread(ctx, id); err != nil {
 			return err
 		}
 	}
 	return fmt.Errorf("incident %s: %w %d times in a row", id, ErrConflict, swapAttempts)
 }
 
-// again reads an incident that is over from the store, or forgets it if it is not
+// reread reads an incident that is over from the store, or forgets it if it is not
 // there any more.
-func (e *Engine) again(ctx context.Context, id string) error {
+func (e *Engine) reread(ctx context.Context, id string) error {
 	stored, err := e.o.Store.Incidents(ctx)
 	if err != nil {
 		return fmt.Errorf("read incidents after a conflict: %w", err)

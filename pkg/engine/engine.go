@@ -187,6 +187,7 @@ type Engine struct {
 	foreign  map[string]bool        // names of targets that a newer watchdog works
 	sky      weather
 	flying   *incident.Incident // the canary's; nil: none is under way
+	again    map[string]bool    // by target name: the receivers are new, and are told although nothing is
 
 	amending sync.Mutex // held while something is added to an incident that is over
 }
@@ -233,14 +234,18 @@ func New(o Options) *Engine {
 	}
 }
 
-// Use installs a configuration. Incidents, cooldowns and ops in flight survive it.
+// Use installs a configuration. Incidents, cooldowns and ops in flight survive it, and
+// its receivers hear of the incidents that are open.
 func (e *Engine) Use(s *Setup) {
 	e.mu.Lock()
 	e.setup = s
-	e.mu.Unlock()
-	for name := range s.Targets {
-		e.Wake(name)
+	e.again = map[string]bool{}
+	for name := range e.live {
+		e.again[name] = true
 	}
+	names := slices.Collect(maps.Keys(e.again))
+	e.mu.Unlock()
+	e.Wake(slices.AppendSeq(names, maps.Keys(s.Targets))...)
 }
 
 // Wake says that something may have changed for the named targets. It never blocks.

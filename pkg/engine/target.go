@@ -98,8 +98,19 @@ func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry
 		e.mu.Lock()
 		en.inc, en.unsaved = inc, true
 		e.mu.Unlock()
+	} else if e.retell(name) {
+		e.o.Tell(inc)
 	}
 	return e.next(inc), err
+}
+
+// retell reports, once, whether the receivers have changed since they were last told.
+func (e *Engine) retell(name string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	yes := e.again[name]
+	delete(e.again, name)
+	return yes
 }
 
 // perform does what the core asked for, one effect after the other, and returns

@@ -49,6 +49,7 @@ func (i Incident) WithWord(w PublicWord, at time.Time) (Incident, bool) {
 		return i, false
 	}
 	s := &step{i: i.clone(), at: at}
+	w.Mark = w.Bounded()
 	s.i.Public = w
 	s.note("status page", w.String())
 	return s.i, true

@@ -297,3 +297,24 @@ func TestAGraverSeverityHasAllItsDeadlines(t *testing.T) {
 		t.Errorf("%s: %d unanswered, next %s", i.Severity, i.Unanswered, i.AckBy)
 	}
 }
+
+// Whatever is written into the ledger, by whatever: an incident takes over what is a
+// word, and can be stored afterwards. Only watchdog itself makes its own kinds of entries.
+func TestAWordThatIsNoneFillsNothing(t *testing.T) {
+	long := Mark{By: strings.Repeat("a", 1<<20), Reason: strings.Repeat("ä", 1<<20), Via: strings.Repeat("v", 1<<20), At: t0}
+	w := Words{Acked: long, Graded: Grade{Mark: long, To: P0}, Public: PublicWord{Mark: long}, Notes: map[string]Note{}}
+	for _, as := range []string{"", Hypothesis, "superseded", "resolved", strings.Repeat("x", 1<<20)} {
+		w.Notes[clip(as, 10)] = Note{Mark: long, As: as}
+	}
+	i, _ := Step(New("i1", target, t0), Tick{At: t0.Add(time.Second), Alerts: []Alert{paged(P1)}, Words: w}, DefaultPolicy())
+	b, err := json.Marshal(i)
+	if err != nil || len(b) > 64<<10 {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	if i.Acked.By == "" || i.Severity != P0 || entries(i, "note") != 4 || entries(i, Hypothesis) != 1 || entries(i, "superseded")+entries(i, "resolved") != 0 || len(i.Found) != 1 {
+		t.Errorf("%s %s, found %d: %d notes", i.Acked.By[:1], i.Severity, len(i.Found), entries(i, "note"))
+	}
+	if !strings.HasSuffix(i.Acked.Reason, "ä") || len(i.Acked.Reason) != maxReason {
+		t.Errorf("cut within a character: %d bytes", len(i.Acked.Reason))
+	}
+}

@@ -81,11 +81,12 @@ func (i Incident) regraded(g Grade) bool {
 // listen takes over what people have said.
 func (s *step) listen(w Words) {
 	if s.i.Acked.At.IsZero() && !w.Acked.At.IsZero() {
-		s.i.Acked, s.i.AckBy, s.i.AckFor = w.Acked, time.Time{}, ""
-		s.note("acknowledged", w.Acked.text())
+		s.i.Acked, s.i.AckBy, s.i.AckFor = w.Acked.Bounded(), time.Time{}, ""
+		s.note("acknowledged", s.i.Acked.text())
 	}
 	if s.i.regraded(w.Graded) {
 		was := s.i.Severity
+		w.Graded.Mark = w.Graded.Bounded()
 		s.i.Graded, s.i.Severity = w.Graded, w.Graded.To
 		s.note("severity", fmt.Sprintf("set from %s to %s %s", was, w.Graded.To, w.Graded.text()))
 	}
@@ -95,12 +96,36 @@ func (s *step) listen(w Words) {
 	for _, id := range ids {
 		if n := w.Notes[id]; len(s.i.Noted) < MaxNotes && !slices.Contains(s.i.Noted, id) {
 			s.i.Noted = append(slices.Clone(s.i.Noted), id)
+			if n.Mark = n.Bounded(); n.As != Hypothesis && n.As != Decision {
+				n.As = "" // other kinds of entries are watchdog's own
+			}
 			if n.As != "" && !slices.Contains(s.i.Found, n.As) {
 				s.i.Found = append(slices.Clone(s.i.Found), n.As)
 			}
 			s.note(cmp.Or(n.As, "note"), n.text())
 		}
 	}
+}
+
+// What of a person's word is taken over, in bytes. It may have been written by anything,
+// and an incident that is too large cannot be stored.
+const (
+	maxBy     = 253
+	maxReason = 1024
+)
+
+// Bounded is the word without what is too long to be one.
+func (m Mark) Bounded() Mark {
+	m.By, m.Reason, m.Via = clip(m.By, maxBy), clip(m.Reason, maxReason), clip(m.Via, maxBy)
+	return m
+}
+
+// clip cuts text to n bytes, at the end of a character.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "")
 }
 
 // text is who said what.

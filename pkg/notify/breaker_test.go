@@ -22,11 +22,11 @@ func many(n int) incident.Incident {
 
 func TestADeadReceiverIsTriedAtABoundedRate_INV43(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tries := 0
+		var tries atomic.Int64
 		var down atomic.Bool
 		down.Store(true)
 		f := &fake{name: "f", do: func(context.Context, incident.Incident) error {
-			tries++
+			tries.Add(1)
 			if down.Load() {
 				return errors.New("down")
 			}
@@ -39,14 +39,14 @@ func TestADeadReceiverIsTriedAtABoundedRate_INV43(t *testing.T) {
 			x.Tell(many(n))
 		}
 		synctest.Wait()
-		if tries != breakAfter || open() != 1 {
-			t.Errorf("%d tries at once, open %v", tries, open())
+		if tries.Load() != breakAfter || open() != 1 {
+			t.Errorf("%d tries at once, open %v", tries.Load(), open())
 		}
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		// Half a minute apart in the end, less the jitter.
-		if tries > 70 {
-			t.Errorf("%d tries in ten minutes", tries)
+		if tries.Load() > 70 {
+			t.Errorf("%d tries in ten minutes", tries.Load())
 		}
 		down.Store(false)
 		time.Sleep(2 * lastProbe)

@@ -210,9 +210,6 @@ func (l *lane) put(i incident.Incident) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, queued := l.waiting[i.ID]; !queued {
-		if len(l.order) >= maxQueued {
-			l.drop()
-		}
 		l.order = append(l.order, i.ID)
 	}
 	if l.own[i.ID] && !i.UpdatedAt.Equal(l.waiting[i.ID].UpdatedAt) {
@@ -224,19 +221,43 @@ func (l *lane) put(i incident.Incident) {
 	if l.since[i.ID].IsZero() {
 		l.since[i.ID] = time.Now()
 	}
+	if len(l.order) > maxQueued {
+		l.drop()
+	}
 	l.out.metrics.queue.WithLabelValues(l.name).Set(float64(len(l.order) - len(l.own)))
 	l.poke()
 }
 
-// drop makes room: a resolved incident that was never told goes first.
+// drop makes room: a resolved incident that was never told goes first, then the oldest
+// of the least severity.
 func (l *lane) drop() {
-	k := max(0, slices.IndexFunc(l.order, func(id string) bool { return l.waiting[id].Phase == incident.Resolved }))
-	l.unsaved[l.order[k]] = true
-	delete(l.waiting, l.order[k])
-	delete(l.own, l.order[k])
-	delete(l.since, l.order[k])
+	k, least := 0, 0
+	for n, id := range l.order {
+		i := l.waiting[id]
+		urgent := 1 + slices.Index([]incident.Severity{incident.P3, incident.P2, incident.P1, incident.P0}, i.Severity)
+		if i.Phase == incident.Resolved && !told(l.newest(i)) {
+			urgent = -1
+		}
+		if n == 0 || urgent < least {
+			k, least = n, urgent
+		}
+	}
+	id := l.order[k]
 	l.order = slices.Delete(l.order, k, k+1)
+	l.forget(id)
 	l.out.metrics.sent.WithLabelValues(l.name, "dropped").Inc()
+}
+
+// forget takes out what is known of an incident that does not wait any more, but for
+// what the receiver was told.
+func (l *lane) forget(id string) {
+	l.unsaved[id] = true
+	delete(l.waiting, id)
+	delete(l.own, id)
+	delete(l.since, id)
+	delete(l.notFor, id)
+	delete(l.fails, id)
+	delete(l.refused, id)
 }
 
 // ready counts what could be sent now.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -88,7 +89,15 @@ func (s *chat) Notify(ctx context.Context, i incident.Incident, prev incident.Re
 		channel, stamp, exists := strings.Cut(prev.Ref, "/")
 		if exists {
 			_, _, _, err = api.UpdateMessageContext(ctx, channel, stamp, options...)
-		} else {
+		}
+		switch {
+		case exists && messageGone(err) && i.Phase == incident.Resolved:
+			now.State, now.Digest, now.Told = status(i), d, told
+			return now, nil // nobody has it before their eyes
+		case exists && messageGone(err):
+			prev.Told, thread, told = i.Dropped+len(i.Timeline), "", i.Dropped+len(i.Timeline)
+			fallthrough
+		case !exists:
 			channel, stamp, err = api.PostMessageContext(ctx, s.channel, options...)
 		}
 		if err != nil {
@@ -161,6 +170,12 @@ func escape(s string) string {
 // escapeURL keeps a URL of the configuration within its link.
 func escapeURL(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "%3C", ">", "%3E", "|", "%7C").Replace(oneLine(s))
+}
+
+// messageGone: somebody deleted it, or Slack's settings forbid to edit one that is old.
+func messageGone(err error) bool {
+	var answer slack.SlackErrorResponse
+	return errors.As(err, &answer) && slices.Contains([]string{"message_not_found", "cant_update_message", "edit_window_closed"}, answer.Err)
 }
 
 func slackError(i incident.Incident, err error) *Failure {

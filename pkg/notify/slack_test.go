@@ -324,3 +324,35 @@ func TestPagerDutyIsNotToldWhatItSaid(t *testing.T) {
 		t.Errorf("%v, want %v", told, want)
 	}
 }
+
+// A message that somebody deleted cannot be edited: what comes then is a new message,
+// and not lost. Nobody needs one for the end alone.
+func TestAMessageThatIsGoneIsPostedAnew(t *testing.T) {
+	rec, ns := sides(t)
+	var s Notifier
+	for _, n := range ns {
+		if n.Name() == "slack" {
+			s = n
+		}
+	}
+	i := trouble()
+	first := tell(t, s, i, incident.Receipt{})
+	channel, _, _ := strings.Cut(first.Ref, "/")
+	gone := first
+	gone.Ref = channel + "/1.000001"
+	i.Paged, i.PageReason, i.Phase = true, "the ladder says page", incident.Escalated
+	i.Timeline = append(i.Timeline, incident.Entry{At: t0.Add(time.Minute), What: "paged", Text: "the ladder says page"})
+	again := tell(t, s, i, gone)
+	posts := 0
+	for _, q := range rec.Requests(recorders.Slack) {
+		if q.Action == "post" {
+			posts++
+		}
+	}
+	if posts != 2 || again.Ref == gone.Ref || again.Ref == first.Ref || again.Told != len(i.Timeline) || again.State != "needs a person" {
+		t.Errorf("%d posts, receipt %+v", posts, again)
+	}
+	if end := tell(t, s, over(i), gone); end.State != "resolved" || len(rec.Requests(recorders.Slack)) != 2 {
+		t.Errorf("the end: %+v, %d requests", end, len(rec.Requests(recorders.Slack)))
+	}
+}

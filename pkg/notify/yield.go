@@ -21,13 +21,7 @@ func (l *lane) yield(own func(id string) bool) {
 			continue
 		}
 		l.order = slices.DeleteFunc(l.order, func(o string) bool { return o == id })
-		l.unsaved[id] = true
-		delete(l.waiting, id)
-		delete(l.own, id)
-		delete(l.since, id)
-		delete(l.notFor, id)
-		delete(l.fails, id)
-		delete(l.refused, id)
+		l.forget(id)
 		l.out.metrics.sent.WithLabelValues(l.name, "yielded").Inc()
 	}
 	l.out.metrics.queue.WithLabelValues(l.name).Set(float64(len(l.order) - len(l.own)))
