@@ -8,6 +8,10 @@ import (
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"watchdog.io/watchdog/internal/demo"
 	"watchdog.io/watchdog/pkg/incident"
 )
@@ -25,10 +29,11 @@ func TestMaintenanceHoldsPagesAndHands_INV30(t *testing.T) {
 	run := func(args ...string) (string, error) {
 		return s.Testbed.Watchdog(t.Context(), append(append([]string{"maintenance"}, args...), "-n", s.Watchdog)...)
 	}
+	backedUp(t, s, "dump", 3*time.Hour)
 	if out, err := run("start", "db", "--for", "1h", "--target", "agent-system", "--page", "hold", "--silence", "--reason", "upgrade"); err == nil || !strings.Contains(out, "4 of 4 rows are not met") {
 		t.Errorf("started without the checklist: %v\n%s", err, out)
 	}
-	if out, err := run("start", "db", "--for", "1h", "--target", "agent-system", "--page", "hold", "--deploy", "forbidden", "--silence", "--reason", "upgrade", "--backup", s.Namespace+"/dump", "--standby", "bob", "--override"); err != nil {
+	if out, err := run("start", "db", "--for", "1h", "--target", "agent-system", "--page", "hold", "--deploy", "forbidden", "--silence", "--reason", "upgrade", "--backup", s.Namespace+"/dump", "--standby", "bob", "--override"); err != nil || !strings.Contains(out, s.Namespace+"/dump succeeded 3h0m0s ago") || !strings.Contains(out, "no rollback of agent-system was seen to help") {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	until(t, "both replicas to know of the window", 30*time.Second, func() bool {
@@ -106,4 +111,20 @@ func TestMaintenanceHoldsPagesAndHands_INV30(t *testing.T) {
 		out, err := run("list", "--ended")
 		return err == nil && strings.Contains(out, "ended") && strings.Contains(out, "0 (1 told, 0 well again)")
 	})
+}
+
+// backedUp makes a CronJob that last succeeded some time ago.
+func backedUp(t *testing.T, s *demo.Scene, name string, ago time.Duration) {
+	t.Helper()
+	jobs := tb.Kube.BatchV1().CronJobs(s.Namespace)
+	pod := corev1.PodTemplateSpec{Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "dump", Image: "dump:v1"}}}}
+	job, err := jobs.Create(t.Context(), &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: batchv1.CronJobSpec{Schedule: "0 0 1 1 *", JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: pod}}}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := metav1.NewTime(time.Now().Add(-ago))
+	job.Status.LastSuccessfulTime = &at
+	if _, err := jobs.UpdateStatus(t.Context(), job, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
 }
