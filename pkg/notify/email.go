@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	netmail "net/mail"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -134,17 +135,19 @@ type mailPart struct {
 	Text    string
 }
 
+// command is one of watchdog's in back quotes. What a stranger put between two back
+// quotes is none, and stays as it is.
+var command = regexp.MustCompile("`(watchdog [a-z]+ [^`]*)`")
+
 // Parts takes the back quotes off the commands in a text of ours.
 func (mailData) Parts(s string) []mailPart {
-	all := strings.Split(s, "`")
-	if len(all)%2 == 0 {
-		return []mailPart{{Text: s}}
+	var parts []mailPart
+	done := 0
+	for _, at := range command.FindAllStringSubmatchIndex(s, -1) {
+		parts = append(parts, mailPart{Text: s[done:at[0]]}, mailPart{true, s[at[2]:at[3]]})
+		done = at[1]
 	}
-	parts := make([]mailPart, len(all))
-	for k, text := range all {
-		parts[k] = mailPart{k%2 == 1, text}
-	}
-	return parts
+	return append(parts, mailPart{Text: s[done:]})
 }
 
 func (l *letter) data(i incident.Incident, limit int) mailData {
