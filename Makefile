@@ -4,7 +4,11 @@ SHELL   := /bin/bash
 .DEFAULT_GOAL := help
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-GOFLAGS_RELEASE := -trimpath -ldflags "-s -w -X github.com/prometheus/common/version.Version=$(VERSION)"
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+# One version and commit are one binary, byte for byte, wherever the tree lies: no paths (-trimpath), and no look at the state of
+# the work tree (-buildvcs=false). The same compiler is go.mod's toolchain.
+BUILDINFO := github.com/prometheus/common/version
+GOFLAGS_RELEASE := -trimpath -buildvcs=false -ldflags "-s -w -X $(BUILDINFO).Version=$(VERSION) -X $(BUILDINFO).Revision=$(COMMIT)"
 # The same flags for everything that shares Kubernetes packages: the build cache is shared too.
 KUBE    := k8s.io/component-base/version
 TESTBED_LDFLAGS := -s -w -X $(KUBE).gitVersion=v1.37.2 -X $(KUBE).gitMajor=1 -X $(KUBE).gitMinor=37 -X $(KUBE).gitTreeState=clean
@@ -40,9 +44,12 @@ testbed: bin/testbed ## build bin/testbed, the Kubernetes control plane for test
 demo: hack-need bin/watchdog bin/agent-system bin/demo bin/testbed ## watch watchdog roll back a bad release; SCENARIO=overload|crash|slow|agents|dependency|hold for others
 	@bin/demo $(if $(SCENARIO),-scenario $(SCENARIO))
 
-test: unit fuzz explore sim mutants differential integration ## everything that CI runs
+test: SIM_INCIDENTS = 25000
+test: unit fuzz explore sim differential integration ## everything that CI runs
 
-unit: hack-need ## unit tests: race detector, random order
+test-full: unit fuzz explore sim mutants differential integration reproducible ## the same with 100,000 simulated incidents, every mutant, and a second build of the release
+
+unit: hack-need ## unit tests: race detector, random order; make sim has those that play many worlds
 	go test -race -shuffle=on ./...
 
 integration: hack-need-exim4 bin/watchdog bin/agent-system bin/testbed bin/prometheus bin/alertmanager ## tests on a real Kubernetes control plane
@@ -51,9 +58,12 @@ integration: hack-need-exim4 bin/watchdog bin/agent-system bin/testbed bin/prome
 explore: ## every state of the op protocol: crashes, lost leases, late writes, people
 	go test -count=1 -timeout 10m -v ./internal/explore
 
+outside: ## what was found from outside, one file each (test/outside, docs/outside.md)
+	go test -count=1 -v -run TestOutside ./cmd/watchdog
+
 SIM_INCIDENTS ?= 100000
 sim: ## 100,000 incidents in seeded worlds: every invariant, and the score against the truth
-	SIM_INCIDENTS=$(SIM_INCIDENTS) go test -count=1 -timeout 60m -v ./internal/sim
+	SIM_INCIDENTS=$(SIM_INCIDENTS) go test -p 1 -count=1 -timeout 60m -v ./internal/sim ./cmd/watchdog
 
 sim-million: ## a million incidents; writes docs/sim-million.md (some 15 minutes)
 	SIM_INCIDENTS=1000000 SIM_REPORT=../../docs/sim-million.md SIM_COMMIT=$(VERSION) go test -count=1 -timeout 120m -v -run 'TestSwarm$$' ./internal/sim
@@ -62,7 +72,7 @@ museum: ## accidents that other systems had, played against watchdog
 	go test -count=1 -v -run TestMuseum ./internal/sim -args -visits 20
 
 mutants: ## safety bugs built in one at a time: the simulator must object to each; TABLE=1 writes docs/mutants.md
-	@go test -count=1 -timeout 30m -v ./internal/mutants -args -all $(if $(TABLE),-table) | grep -Ev '^=== |^ +--- PASS'
+	@go test -count=1 -timeout 90m -v ./internal/mutants -args -all $(if $(TABLE),-table) | grep -Ev '^=== |^ +--- PASS'
 
 differential: ## rule files judged by watchdog and by Prometheus' own code, the backtest and the live rules: the same at the same moments
 	@DIFF_WORLDS=60 go test -count=1 -timeout 10m -v -run 'TestGroupsAgreeWithPrometheus$$|TestLiveAndBacktestAgree$$' ./pkg/rules ./internal/backtest | grep -Ev '^=== |^ +--- PASS'
@@ -71,19 +81,46 @@ FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME (30s) each, as many at once as there are cores
 	@hack/fuzz $(FUZZTIME)
 
-check: ## gofmt, vet, go.mod, chart, configurations
+check: ## gofmt, vet, go.mod, the modules' sums
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }
 	go vet ./...
 	go vet -tags integration ./test/...
+	go vet -tags reproducible ./internal/supplychain
 	go mod tidy -diff
+	go mod verify
+
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+vuln: ## known vulnerabilities in code that is called; asks vuln.go.dev
+	go run $(GOVULNCHECK) ./...
+
+reproducible: ## the release built twice, in two folders and with two build caches: the same bytes (10 minutes on two cores)
+	go test -tags reproducible -count=1 -timeout 60m -v -run Release ./internal/supplychain
+
+# Documents carry the commit's date, and say who built: a workflow sets BUILDER and SOURCE to its own URIs.
+BUILDER ?= https://watchdog.io/watchdog/builder/local
+SOURCE  ?=
+SUPPLYCHAIN = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} go run ./internal/supplychain -version '$(VERSION)' -commit '$(COMMIT)' -flags '$(GOFLAGS_RELEASE)' -builder '$(BUILDER)' -source '$(SOURCE)'
+
+sbom: bin/watchdog ## bin/watchdog.cdx.json: the modules in bin/watchdog, as CycloneDX 1.6
+	$(SUPPLYCHAIN) sbom bin/watchdog > bin/watchdog.cdx.json
+
+release: ## bin/watchdog from a clean commit, its bill of materials, its provenance, and their sums
+	@test -z "$$(git status --porcelain)" || { echo "release: commit or remove these changes first:"; git status --short; exit 1; } >&2
+	rm -f bin/watchdog
+	@$(MAKE) --no-print-directory sbom
+	$(SUPPLYCHAIN) provenance bin/watchdog > bin/watchdog.intoto.json
+	cd bin && sha256sum watchdog watchdog.cdx.json watchdog.intoto.json | tee SHA256SUMS
 
 bench: bin/watchdog bin/agent-system bin/testbed bin/alertmanager ## the figures in docs/figures.md
 	go test -cpu 1 -run '^$$' -bench . -benchmem ./pkg/... | tee bin/bench.txt
 	go test -tags integration -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/e2e | tee -a bin/bench.txt
 	GOGC=400 go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./internal/backtest | tee -a bin/bench.txt
 
-image: ## a container image from scratch, with docker or podman
-	$$(command -v podman || command -v docker || { echo "image: neither podman nor docker is installed" >&2; echo false; }) build -t watchdog:$(VERSION) --build-arg VERSION=$(VERSION) .
+# The tag that the chart asks for.
+IMAGE := watchdog:$(shell awk '/^appVersion:/ {gsub(/"/, ""); print $$2}' deploy/helm/watchdog/Chart.yaml)
+image: ## a container image from scratch, with docker or podman, under the tag that the chart asks for
+	$$(command -v podman || command -v docker || { echo "image: neither podman nor docker is installed" >&2; echo false; }) build -t $(IMAGE) -t watchdog:$(VERSION) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) .
+	@echo "built $(IMAGE)"
 
 clean: ## remove what was built
 	rm -rf bin
@@ -94,4 +131,4 @@ hack-need:
 hack-need-exim4:
 	@hack/need exim4
 
-.PHONY: help build testbed demo test unit integration explore sim sim-million museum mutants differential fuzz check bench image clean hack-need hack-need-exim4
+.PHONY: help build testbed demo test test-full unit integration explore outside sim sim-million museum mutants differential fuzz check vuln reproducible sbom release bench image clean hack-need hack-need-exim4

@@ -2,6 +2,8 @@ module watchdog.io/watchdog
 
 go 1.26.0
 
+toolchain go1.26.8
+
 require (
 	github.com/PagerDuty/go-pagerduty v1.8.0
 	github.com/cenkalti/backoff/v5 v5.0.3

@@ -19,6 +19,7 @@ type image struct {
 	Sleep     span              `json:"sleep"`     // no process: run that long …
 	Exit      *int              `json:"exit"`      // … then exit with this code
 	ReadyIn   span              `json:"readyIn"`   // no process: ready after that long; "never"
+	StopIn    span              `json:"stopIn"`    // no process: goes on that long after SIGTERM; "never"
 	Chroot    bool              `json:"chroot"`    // run in a private root with the pod's volumes
 }
 

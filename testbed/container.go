@@ -29,7 +29,9 @@ type container struct {
 	pulledAt time.Time
 	pullErr  bool
 	retryAt  time.Time
-	oom      bool // killed for its memory limit
+	oom      bool   // killed for its memory limit
+	termed   bool   // was sent SIGTERM
+	told     string // the last Event of a failed creation
 
 	cmd    *exec.Cmd
 	exited chan int
@@ -77,7 +79,7 @@ func (c *container) backOff() {
 
 func (c *container) pullAndStart() {
 	if c.p.refused != "" {
-		c.fail("not simulated by the testbed: " + c.p.refused)
+		c.fail(errors.New("not simulated by the testbed: " + c.p.refused))
 		return
 	}
 	im, err := c.p.k.images.lookup(c.spec.Image)
@@ -93,25 +95,26 @@ func (c *container) pullAndStart() {
 		return
 	}
 	if err := c.start(im); err != nil {
-		c.fail(err.Error())
+		c.fail(err)
 		return
 	}
 	if c.last.Terminated != nil {
 		c.restarts++
 	}
 	c.state = v1.ContainerState{Running: &v1.ContainerStateRunning{StartedAt: metav1.Now()}}
-	c.ready, c.oom = false, false
+	c.ready, c.oom, c.told = false, false, ""
 	c.readiness.reset(c.spec.ReadinessProbe)
 	c.liveness.reset(c.spec.LivenessProbe)
 	c.p.event(v1.EventTypeNormal, "Started", "Started container %s", c.spec.Name)
 }
 
-func (c *container) fail(why string) {
+func (c *container) fail(err error) {
 	c.retryAt = time.Now().Add(2 * time.Second)
-	if w := c.state.Waiting; w == nil || w.Message != why {
-		c.p.event(v1.EventTypeWarning, "Failed", "Error: %s", why)
+	state, event, message := notCreated(err)
+	if c.told != message {
+		c.p.event(v1.EventTypeWarning, event, "%s", message)
 	}
-	c.state = waiting("CreateContainerError", why)
+	c.state, c.told = state, message
 }
 
 func (c *container) notPulled(err error) {
@@ -122,7 +125,7 @@ func (c *container) notPulled(err error) {
 		return
 	}
 	c.retryAt = time.Now().Add(time.Second)
-	c.state = waiting("ImagePullBackOff", fmt.Sprintf("Back-off pulling image %q", c.spec.Image))
+	c.state = waiting("ImagePullBackOff", fmt.Sprintf("Back-off pulling image %q: ErrImagePull: %v", c.spec.Image, err))
 }
 
 // start runs the image's program as a process group of its own.

@@ -91,21 +91,21 @@ func (c *container) value(e v1.EnvVar) (value string, ok bool, err error) {
 		return value, true, err
 	case s.SecretKeyRef != nil:
 		data, err := c.p.secret(s.SecretKeyRef.Name, nil, s.SecretKeyRef.Optional)
-		return keyOf(data, s.SecretKeyRef.Name, s.SecretKeyRef.Key, s.SecretKeyRef.Optional, err)
+		return c.keyOf(data, "Secret", s.SecretKeyRef.Name, s.SecretKeyRef.Key, s.SecretKeyRef.Optional, err)
 	case s.ConfigMapKeyRef != nil:
 		data, err := c.p.configMap(s.ConfigMapKeyRef.Name, nil, s.ConfigMapKeyRef.Optional)
-		return keyOf(data, s.ConfigMapKeyRef.Name, s.ConfigMapKeyRef.Key, s.ConfigMapKeyRef.Optional, err)
+		return c.keyOf(data, "ConfigMap", s.ConfigMapKeyRef.Name, s.ConfigMapKeyRef.Key, s.ConfigMapKeyRef.Optional, err)
 	}
 	return "", false, errors.New("valueFrom is not simulated by the testbed")
 }
 
-func keyOf(data map[string][]byte, name, key string, optional *bool, err error) (string, bool, error) {
+func (c *container) keyOf(data map[string][]byte, kind, name, key string, optional *bool, err error) (string, bool, error) {
 	if err != nil {
 		return "", false, err
 	}
 	b, ok := data[key]
 	if !ok && !isTrue(optional) {
-		return "", false, fmt.Errorf("key %s is not in %s", key, name)
+		return "", false, missingError(fmt.Sprintf("couldn't find key %s in %s %s/%s", key, kind, c.p.born.Namespace, name))
 	}
 	return string(b), ok, nil
 }
@@ -122,7 +122,7 @@ func (c *container) field(path string) (string, error) {
 		// The address that really answers: a manifest may listen on it on both kinds of cluster.
 		return local(c.p.ip), nil
 	case "spec.nodeName":
-		return nodeName, nil
+		return c.p.k.node, nil
 	case "spec.serviceAccountName":
 		return c.p.obj.Spec.ServiceAccountName, nil
 	}

@@ -27,7 +27,8 @@ import (
 	"k8s.io/client-go/tools/record"
 )
 
-const nodeName = "node-1"
+// firstNode is the node that serves Services and metrics for all.
+const firstNode = "node-1"
 
 // kubelet simulates one node: its pods are local processes.
 type kubelet struct {
@@ -35,6 +36,8 @@ type kubelet struct {
 	events  record.EventRecorder
 	images  catalogue
 	dir     string
+	node    string        // its name: node-N
+	number  int           // its N
 	server  string        // https://host:port of the API server
 	bind    bool          // bind unscheduled pods to this node
 	backoff time.Duration // first back-off of a crashing container
@@ -56,12 +59,20 @@ func runKubelet(args []string) error {
 	fs.StringVar(&k.server, "server", "", "API server")
 	fs.BoolVar(&k.bind, "bind", false, "bind pods without a scheduler")
 	fs.DurationVar(&k.backoff, "crash-backoff", time.Second, "first back-off of a crashing container")
+	fs.IntVar(&k.number, "node", 1, "number of the node")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
+	if k.number < 1 || k.number > maxNodes {
+		return fmt.Errorf("--node %d: want 1 to %d", k.number, maxNodes)
+	}
+	k.node = fmt.Sprintf("node-%d", k.number)
 	cfg, err := clientConfig(filepath.Join(k.dir, "kubelet.kubeconfig"))
 	if err != nil {
 		return err
+	}
+	if k.server == "" {
+		k.server = cfg.Host
 	}
 	if k.kube, err = kubernetes.NewForConfig(cfg); err != nil {
 		return err
@@ -77,7 +88,7 @@ func runKubelet(args []string) error {
 	}()
 	b := record.NewBroadcaster()
 	b.StartRecordingToSink(&typedv1.EventSinkImpl{Interface: k.kube.CoreV1().Events("")})
-	k.events = b.NewRecorder(scheme.Scheme, v1.EventSource{Component: "kubelet", Host: nodeName})
+	k.events = b.NewRecorder(scheme.Scheme, v1.EventSource{Component: "kubelet", Host: k.node})
 	if err := k.serveAPI(); err != nil {
 		return err
 	}
@@ -97,7 +108,7 @@ func runKubelet(args []string) error {
 		return err
 	}
 	k.hosts = newHosts()
-	if err := startProxy(ctx, factory, k.hosts); err != nil {
+	if err := startProxy(ctx, factory, k.hosts, k.first()); err != nil {
 		return err
 	}
 	volumes, err := k.watchVolumes(factory)
@@ -107,13 +118,26 @@ func runKubelet(args []string) error {
 	factory.Start(ctx.Done())
 	factory.WaitForCacheSync(ctx.Done())
 	go volumes(ctx)
-	if err := k.serveMetrics(ctx); err != nil {
-		return err
+	go k.sampleAll(ctx)
+	if k.first() {
+		go k.makeRoom(ctx, factory.Core().V1().Pods().Lister())
+		if err := k.serveMetrics(ctx); err != nil {
+			return err
+		}
 	}
 	k.heartbeats(ctx)
 	k.killAll()
 	return nil
 }
+
+// Each node has a range of its own within 10.244.0.0/16.
+const (
+	maxNodes    = 5
+	netsPerNode = 50
+)
+
+// first reports whether this node does what is done once per cluster.
+func (k *kubelet) first() bool { return k.node == firstNode }
 
 // local maps an address of the API (10.a.b.c) to the loopback address that
 // serves it (127.a.b.c): the API server refuses loopback addresses in endpoints.
@@ -127,10 +151,10 @@ func (k *kubelet) upsert(o *v1.Pod) {
 	case o.Spec.NodeName == "" && k.bind && o.DeletionTimestamp == nil:
 		go func() {
 			// A pod that was bound or deleted meanwhile refuses; that is fine.
-			_ = k.kube.CoreV1().Pods(o.Namespace).Bind(context.Background(), &v1.Binding{ObjectMeta: metav1.ObjectMeta{Name: o.Name, UID: o.UID}, Target: v1.ObjectReference{Kind: "Node", Name: nodeName}}, metav1.CreateOptions{})
+			_ = k.kube.CoreV1().Pods(o.Namespace).Bind(context.Background(), &v1.Binding{ObjectMeta: metav1.ObjectMeta{Name: o.Name, UID: o.UID}, Target: v1.ObjectReference{Kind: "Node", Name: k.node}}, metav1.CreateOptions{})
 		}()
 		return
-	case o.Spec.NodeName != nodeName:
+	case o.Spec.NodeName != k.node:
 		return
 	}
 	k.mu.Lock()
@@ -142,7 +166,7 @@ func (k *kubelet) upsert(o *v1.Pod) {
 			return
 		}
 		k.nextIP++
-		p = newPod(k, o, fmt.Sprintf("10.244.%d.%d", k.nextIP/250, k.nextIP%250+1))
+		p = newPod(k, o, fmt.Sprintf("10.244.%d.%d", (k.number-1)*netsPerNode+k.nextIP/250, k.nextIP%250+1))
 		k.pods[o.UID] = p
 		go p.run()
 	}

@@ -31,6 +31,7 @@ const help = `usage: testbed COMMAND
   up            start a control plane; prints KUBECONFIG=… when it is ready
   kubectl …     kubectl
   helm …        helm
+  keda          a stand-in for the KEDA operator, beside a running testbed
 
 and the components that up starts: etcd, kube-apiserver, kube-controller-manager,
 kube-scheduler, kubelet-sim`
@@ -63,6 +64,8 @@ func run(name string, args []string) int {
 		return failed(up(args))
 	case "kubelet-sim":
 		return failed(runKubelet(args))
+	case "keda":
+		return failed(runKeda(args))
 	}
 	fmt.Fprintf(os.Stderr, "testbed: unknown command %q\n%s\n", name, help)
 	return 2

@@ -36,7 +36,6 @@ type usage struct {
 
 // serveMetrics serves metrics.k8s.io from /proc and registers it for real.
 func (k *kubelet) serveMetrics(ctx context.Context) error {
-	go k.sampleAll(ctx)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /apis/"+metricsGroup, func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: metricsGroup,

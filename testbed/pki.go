@@ -37,7 +37,7 @@ var subjects = []subject{
 	{"admin", "admin", "system:masters", nil},
 	{"kcm", "system:kube-controller-manager", "", nil},
 	{"scheduler", "system:kube-scheduler", "", nil},
-	{"kubelet", "system:node:" + nodeName, "system:masters", []string{"127.0.0.1", "localhost"}},
+	{"kubelet", "system:node:" + firstNode, "system:masters", []string{"127.0.0.1", "localhost"}},
 	{"apiserver-kubelet", "kube-apiserver", "system:masters", nil},
 }
 

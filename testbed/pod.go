@@ -90,34 +90,6 @@ func (p *pod) run() {
 	}
 }
 
-// terminate stops the containers in order of politeness and reports when all are gone.
-func (p *pod) terminate() bool {
-	if p.stopping.IsZero() {
-		p.stopping = time.Now()
-		for _, c := range p.containers {
-			if c.cmd != nil {
-				p.event(v1.EventTypeNormal, "Killing", "Stopping container %s", c.spec.Name)
-			}
-			c.signal(syscall.SIGTERM)
-		}
-	}
-	grace := 30 * time.Second
-	if g := p.obj.DeletionGracePeriodSeconds; g != nil {
-		grace = time.Duration(*g) * time.Second
-	}
-	done := true
-	for _, c := range p.containers {
-		c.reap()
-		if c.cmd != nil {
-			done = false
-			if time.Since(p.stopping) > grace {
-				c.signal(syscall.SIGKILL)
-			}
-		}
-	}
-	return done
-}
-
 // remove takes the pod out of the API, as a kubelet does last.
 func (p *pod) remove(o *v1.Pod) bool {
 	now := int64(0)

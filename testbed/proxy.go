@@ -24,6 +24,7 @@ import (
 type proxy struct {
 	factory informers.SharedInformerFactory
 	hosts   *hosts
+	serves  bool // opens doors; else only keeps the hosts files
 	open    map[string]*door
 	mute    map[string]bool // addresses already complained about
 }
@@ -35,8 +36,8 @@ type door struct {
 	endpoints atomic.Pointer[[]string]
 }
 
-func startProxy(ctx context.Context, f informers.SharedInformerFactory, h *hosts) error {
-	p := &proxy{factory: f, hosts: h, open: map[string]*door{}, mute: map[string]bool{}}
+func startProxy(ctx context.Context, f informers.SharedInformerFactory, h *hosts, serves bool) error {
+	p := &proxy{factory: f, hosts: h, serves: serves, open: map[string]*door{}, mute: map[string]bool{}}
 	kick := make(chan struct{}, 1)
 	wake := func() {
 		select {
@@ -74,6 +75,9 @@ func (p *proxy) sync() {
 		return
 	}
 	p.hosts.set(services)
+	if !p.serves {
+		return
+	}
 	want := map[string][]string{}
 	for _, s := range services {
 		if s.Spec.ClusterIP == "" || s.Spec.ClusterIP == v1.ClusterIPNone || s.Spec.Type == v1.ServiceTypeExternalName || len(s.Spec.Selector) == 0 {

@@ -148,20 +148,29 @@ func TestWhatIsNotSimulatedFailsLoudly(t *testing.T) {
 	get := func() *v1.HTTPGetAction { return &v1.HTTPGetAction{Path: "/", Port: intstr.FromInt32(80)} }
 	seconds, yes := int64(1), true
 	for name, change := range map[string]func(*v1.PodSpec){
-		"init container":     func(s *v1.PodSpec) { s.InitContainers = s.Containers },
-		"host network":       func(s *v1.PodSpec) { s.HostNetwork = true },
-		"shared processes":   func(s *v1.PodSpec) { s.ShareProcessNamespace = &yes },
-		"pod deadline":       func(s *v1.PodSpec) { s.ActiveDeadlineSeconds = &seconds },
-		"readiness gate":     func(s *v1.PodSpec) { s.ReadinessGates = []v1.PodReadinessGate{{}} },
-		"host alias":         func(s *v1.PodSpec) { s.HostAliases = []v1.HostAlias{{}} },
-		"lifecycle":          func(s *v1.PodSpec) { s.Containers[0].Lifecycle = &v1.Lifecycle{} },
-		"startup probe":      func(s *v1.PodSpec) { s.Containers[0].StartupProbe = &v1.Probe{} },
-		"exec probe":         func(s *v1.PodSpec) { s.Containers[0].LivenessProbe.Exec = &v1.ExecAction{} },
-		"gRPC probe":         func(s *v1.PodSpec) { s.Containers[0].ReadinessProbe.GRPC = &v1.GRPCAction{} },
-		"HTTPS probe":        func(s *v1.PodSpec) { s.Containers[0].ReadinessProbe.HTTPGet.Scheme = v1.URISchemeHTTPS },
-		"probe header":       func(s *v1.PodSpec) { s.Containers[0].LivenessProbe.HTTPGet.HTTPHeaders = []v1.HTTPHeader{{}} },
-		"host port":          func(s *v1.PodSpec) { s.Containers[0].Ports = []v1.ContainerPort{{HostPort: 1}} },
-		"host path":          func(s *v1.PodSpec) { s.Volumes[0].VolumeSource = v1.VolumeSource{HostPath: &v1.HostPathVolumeSource{}} },
+		"init container":   func(s *v1.PodSpec) { s.InitContainers = s.Containers },
+		"host network":     func(s *v1.PodSpec) { s.HostNetwork = true },
+		"shared processes": func(s *v1.PodSpec) { s.ShareProcessNamespace = &yes },
+		"pod deadline":     func(s *v1.PodSpec) { s.ActiveDeadlineSeconds = &seconds },
+		"readiness gate":   func(s *v1.PodSpec) { s.ReadinessGates = []v1.PodReadinessGate{{}} },
+		"host alias":       func(s *v1.PodSpec) { s.HostAliases = []v1.HostAlias{{}} },
+		"lifecycle":        func(s *v1.PodSpec) { s.Containers[0].Lifecycle = &v1.Lifecycle{} },
+		"exec before stop": func(s *v1.PodSpec) {
+			s.Containers[0].Lifecycle = &v1.Lifecycle{PreStop: &v1.LifecycleHandler{Exec: &v1.ExecAction{}}}
+		},
+		"hook after start": func(s *v1.PodSpec) {
+			s.Containers[0].Lifecycle = &v1.Lifecycle{PostStart: &v1.LifecycleHandler{Sleep: &v1.SleepAction{Seconds: 1}}}
+		},
+		"startup probe": func(s *v1.PodSpec) { s.Containers[0].StartupProbe = &v1.Probe{} },
+		"exec probe":    func(s *v1.PodSpec) { s.Containers[0].LivenessProbe.Exec = &v1.ExecAction{} },
+		"gRPC probe":    func(s *v1.PodSpec) { s.Containers[0].ReadinessProbe.GRPC = &v1.GRPCAction{} },
+		"HTTPS probe":   func(s *v1.PodSpec) { s.Containers[0].ReadinessProbe.HTTPGet.Scheme = v1.URISchemeHTTPS },
+		"probe header":  func(s *v1.PodSpec) { s.Containers[0].LivenessProbe.HTTPGet.HTTPHeaders = []v1.HTTPHeader{{}} },
+		"host port":     func(s *v1.PodSpec) { s.Containers[0].Ports = []v1.ContainerPort{{HostPort: 1}} },
+		"host path":     func(s *v1.PodSpec) { s.Volumes[0].VolumeSource = v1.VolumeSource{HostPath: &v1.HostPathVolumeSource{}} },
+		"mounted claim": func(s *v1.PodSpec) {
+			s.Volumes[0].VolumeSource = v1.VolumeSource{PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{}}
+		},
 		"shared emptyDir":    func(s *v1.PodSpec) { s.Containers = append(s.Containers, s.Containers[0]) },
 		"emptyDir sub-path":  func(s *v1.PodSpec) { s.Containers[0].VolumeMounts[0].SubPath = "x" },
 		"sub-path expansion": func(s *v1.PodSpec) { s.Containers[0].VolumeMounts[0].SubPathExpr = "$(X)" },

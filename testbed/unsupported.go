@@ -47,7 +47,7 @@ func unsupported(o *v1.Pod) string {
 func ofContainer(c *v1.Container) []field {
 	of := " of container " + c.Name
 	fields := []field{
-		{c.Lifecycle != nil, "lifecycle hooks" + of},
+		{c.Lifecycle != nil && !sleepsOnly(c.Lifecycle), "lifecycle hooks other than preStop.sleep" + of},
 		{c.StartupProbe != nil, "startupProbe" + of},
 		{c.WorkingDir != "", "workingDir" + of},
 		{c.TTY || c.Stdin, "tty and stdin" + of},
@@ -61,6 +61,11 @@ func ofContainer(c *v1.Container) []field {
 		fields = append(fields, field{m.SubPathExpr != "" || m.MountPropagation != nil, "subPathExpr, mountPropagation of volumeMount " + m.Name + of})
 	}
 	return fields
+}
+
+// sleepsOnly reports whether the container asks for nothing but a sleep before SIGTERM.
+func sleepsOnly(l *v1.Lifecycle) bool {
+	return l.PostStart == nil && l.StopSignal == nil && l.PreStop != nil && l.PreStop.Sleep != nil
 }
 
 func ofProbe(p *v1.Probe, name string) []field {
@@ -83,8 +88,10 @@ func ofProbe(p *v1.Probe, name string) []field {
 }
 
 func ofVolume(v v1.Volume, o *v1.Pod) []field {
-	fields := []field{{v.ConfigMap == nil && v.Secret == nil && v.EmptyDir == nil && v.Projected == nil,
-		"volume " + v.Name + ": only configMap, secret, emptyDir and projected"}}
+	// What no container mounts a kubelet does not look at; the scheduler does.
+	claimed := v.PersistentVolumeClaim != nil && len(mountsOf(o, v.Name)) == 0
+	fields := []field{{v.ConfigMap == nil && v.Secret == nil && v.EmptyDir == nil && v.Projected == nil && !claimed,
+		"volume " + v.Name + ": only configMap, secret, emptyDir and projected, and a persistentVolumeClaim that is not mounted"}}
 	if v.EmptyDir != nil {
 		// Each mount has a folder of its own; nothing can be shared across private roots.
 		mounts := mountsOf(o, v.Name)

@@ -213,7 +213,7 @@ func apiReady(ctx context.Context, kube kubernetes.Interface) bool {
 }
 
 func nodeReady(ctx context.Context, kube kubernetes.Interface) bool {
-	n, err := kube.CoreV1().Nodes().Get(ctx, nodeName, metav1.GetOptions{})
+	n, err := kube.CoreV1().Nodes().Get(ctx, firstNode, metav1.GetOptions{})
 	if err != nil || len(n.Spec.Taints) > 0 {
 		return false
 	}

@@ -14,7 +14,6 @@ import (
 
 	authentication "k8s.io/api/authentication/v1"
 	v1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -37,7 +36,7 @@ func (c *container) layVolumes() (string, error) {
 			return "", fmt.Errorf("volumeMount %s: no such volume", m.Name)
 		}
 		if err := c.mount(root, m, v); err != nil {
-			return "", fmt.Errorf("volume %s: %w", m.Name, err)
+			return "", &mountError{m.Name, err}
 		}
 	}
 	return root, nil
@@ -192,7 +191,7 @@ func (p *pod) token(s *v1.ServiceAccountTokenProjection) (map[string][]byte, err
 func (p *pod) configMap(name string, items []v1.KeyToPath, optional *bool) (map[string][]byte, error) {
 	o, err := p.k.kube.CoreV1().ConfigMaps(p.born.Namespace).Get(context.Background(), name, metav1.GetOptions{})
 	if err != nil {
-		return nothingIf(optional, err)
+		return nothingIf(optional, missingObject("configmap", name, err))
 	}
 	files := maps.Clone(o.BinaryData)
 	if files == nil {
@@ -201,26 +200,26 @@ func (p *pod) configMap(name string, items []v1.KeyToPath, optional *bool) (map[
 	for k, v := range o.Data {
 		files[k] = []byte(v)
 	}
-	return choose(files, items, optional)
+	return choose(files, "config", items, optional)
 }
 
 func (p *pod) secret(name string, items []v1.KeyToPath, optional *bool) (map[string][]byte, error) {
 	o, err := p.k.kube.CoreV1().Secrets(p.born.Namespace).Get(context.Background(), name, metav1.GetOptions{})
 	if err != nil {
-		return nothingIf(optional, err)
+		return nothingIf(optional, missingObject("secret", name, err))
 	}
-	return choose(o.Data, items, optional)
+	return choose(o.Data, "secret", items, optional)
 }
 
 func nothingIf(optional *bool, err error) (map[string][]byte, error) {
-	if isTrue(optional) && apierrors.IsNotFound(err) {
+	if _, missing := errors.AsType[missingError](err); missing && isTrue(optional) {
 		return map[string][]byte{}, nil
 	}
 	return nil, err
 }
 
 // choose takes the items out of the object's keys; none means all.
-func choose(files map[string][]byte, items []v1.KeyToPath, optional *bool) (map[string][]byte, error) {
+func choose(files map[string][]byte, kind string, items []v1.KeyToPath, optional *bool) (map[string][]byte, error) {
 	if len(items) == 0 {
 		return files, nil
 	}
@@ -233,7 +232,7 @@ func choose(files map[string][]byte, items []v1.KeyToPath, optional *bool) (map[
 		case ok:
 			chosen[i.Path] = b
 		case !isTrue(optional):
-			return nil, fmt.Errorf("key %s is not there", i.Key)
+			return nil, missingError(fmt.Sprintf("references non-existent %s key: %s", kind, i.Key))
 		}
 	}
 	return chosen, nil

@@ -83,10 +83,19 @@ func printPlan(w io.Writer, r incident.Request) {
 	if len(p.Patch) > 0 {
 		fmt.Fprintf(w, "patch    %s\n", p.Patch)
 	}
+	if p.Revision != nil {
+		fmt.Fprintf(w, "template that of revision %s (ReplicaSet %s, SHA-256 %.12s…)\n", p.After, p.Revision.UID, p.Revision.Sum)
+		for _, c := range p.Changes {
+			fmt.Fprintf(w, "changes  %s\n", c)
+		}
+	}
 	if len(p.Create) > 0 {
 		fmt.Fprintf(w, "create   %s\n", p.Create)
 	}
-	if len(p.Inverse) > 0 {
+	switch {
+	case p.Back != nil:
+		fmt.Fprintf(w, "undo     the template of revision %s (ReplicaSet %s)\n", p.Before, p.Back.UID)
+	case len(p.Inverse) > 0:
 		fmt.Fprintf(w, "undo     %s\n", p.Inverse)
 	}
 	if p.Lease > 0 {

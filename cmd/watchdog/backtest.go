@@ -18,6 +18,7 @@ import (
 
 	"watchdog.io/watchdog/internal/backtest"
 	"watchdog.io/watchdog/internal/history"
+	"watchdog.io/watchdog/pkg/app"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/rules"
@@ -181,7 +182,11 @@ func (b *backtesting) open(cfg *config.Config) (*history.Source, error) {
 		if cfg.Prometheus == nil {
 			return nil, misused{fmt.Errorf("--from is needed: %s has no prometheus to ask", cfg.File)}
 		}
-		o.URL, o.BearerTokenFile, o.CAFile = cfg.Prometheus.URL, cmp.Or(b.token, cfg.Prometheus.BearerTokenFile), cmp.Or(b.ca, cfg.Prometheus.CAFile)
+		o = app.RemoteOptions(cfg.Prometheus)
+		o.Timeout, o.CAFile = b.timeout, cmp.Or(b.ca, o.CAFile)
+		if b.token != "" {
+			o.BearerTokenFile, o.HTTP.BasicAuth, o.HTTP.Authorization = b.token, nil, nil
+		}
 	}
 	if u, err := url.Parse(o.URL); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
 		return history.OpenServer(o)

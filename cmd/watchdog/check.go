@@ -32,7 +32,8 @@ func newCheck() *cobra.Command {
 		Short: "Validate configuration files, and find what is probably not meant",
 		Long: `Check reads each file as "watchdog run" would, and builds everything that can be
 built without a cluster: rules, probes, ladders. It prints every error with file,
-line and what would be right. Files of secrets are not read.
+line and what would be right. Files of secrets are not read. Values of the Helm chart
+are files, too: what is under config is checked, with extraFiles beside it.
 
 A valid file is searched for what is probably not meant: a rule that no target
 matches, a ladder that can oscillate, a restart that waits for a second source that
@@ -41,7 +42,9 @@ lists them, --strict makes findings and warnings count as errors. --online asks 
 configured Prometheus whether it has the metrics that are asked of it.
 
 Exit status: 0 all files are valid, 1 one is not (or, with --strict, has findings), 2 wrong usage.`,
-		Example: "  watchdog check watchdog.yaml\n  watchdog check --strict --ignore no-pager watchdog.yaml\n  watchdog check -o json configs/*.yaml",
+		Example: `  watchdog check values.yaml
+  watchdog check --strict --ignore no-pager watchdog.yaml
+  watchdog check -o json configs/*.yaml`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if k.lints {
 				for _, l := range append(slices.Clone(lint.Lints), lint.Online) {
@@ -95,37 +98,13 @@ func (k *checking) run(c *cobra.Command, files []string) error {
 	bad, doubtful := 0, 0
 	var results []checked
 	for _, f := range files {
-		r := checked{File: f, Problems: []config.Problem{}, Warnings: []config.Problem{}, Findings: []lint.Finding{}}
-		cfg, err := config.Load(f)
-		if err == nil {
-			for _, w := range cfg.Warnings() {
-				if w.Lint == "" {
-					r.Warnings = append(r.Warnings, w)
-				}
-			}
-			err = app.Check(cfg)
-		}
-		if err == nil {
-			r.Findings, err = k.findings(c.Context(), cfg)
-		}
-		var all config.Errors
-		switch {
-		case err == nil:
-			r.Valid = true
-		case errors.As(err, &all):
-			r.Problems = append(r.Problems, all...)
-		default:
-			r.Problems = append(r.Problems, config.Problem{File: f, Message: err.Error()})
-		}
+		r := k.file(c, f)
 		if !r.Valid {
 			bad++
 		} else if len(r.Warnings)+len(r.Findings) > 0 {
 			doubtful++
 		}
 		results = append(results, r)
-		if k.output == "text" {
-			show(c, r, cfg, all)
-		}
 	}
 	if k.output == "json" {
 		enc := json.NewEncoder(c.OutOrStdout())
@@ -143,6 +122,56 @@ func (k *checking) run(c *cobra.Command, files []string) error {
 	return nil
 }
 
+// file checks one file, and shows the result as text if that is asked for.
+func (k *checking) file(c *cobra.Command, f string) checked {
+	r := checked{File: f, Problems: []config.Problem{}, Warnings: []config.Problem{}, Findings: []lint.Finding{}}
+	values, err := openValues(f)
+	defer values.close()
+	read := f
+	if values != nil {
+		read = values.file
+	}
+	var cfg *config.Config
+	if err == nil {
+		cfg, err = config.Load(read)
+	}
+	if err == nil {
+		for _, w := range cfg.Warnings() {
+			if w.Lint == "" {
+				r.Warnings = append(r.Warnings, w)
+			}
+		}
+		err = app.Check(cfg)
+	}
+	if err == nil {
+		r.Findings, err = k.findings(c.Context(), cfg)
+	}
+	var all config.Errors
+	switch {
+	case err == nil:
+		r.Valid = true
+	case errors.As(err, &all):
+		r.Problems = append(r.Problems, all...)
+	default:
+		r.Problems = append(r.Problems, config.Problem{File: f, Message: cfg.Hide(err.Error())})
+	}
+	for _, list := range [][]config.Problem{r.Problems, r.Warnings} {
+		for i := range list {
+			list[i].File, list[i].Message = values.said(list[i].File), values.said(list[i].Message)
+		}
+	}
+	for i := range r.Findings {
+		r.Findings[i].Message = values.said(cfg.Hide(r.Findings[i].Message))
+	}
+	if k.output == "text" {
+		if len(all) > 0 {
+			all = r.Problems
+		}
+		show(c, r, cfg, all)
+	}
+	return r
+}
+
 // findings searches a valid configuration.
 func (k *checking) findings(ctx context.Context, cfg *config.Config) ([]lint.Finding, error) {
 	found, err := lint.Check(cfg, k.ignore)
@@ -155,8 +184,7 @@ func (k *checking) findings(ctx context.Context, cfg *config.Config) ([]lint.Fin
 	if cfg.Prometheus == nil {
 		return found, errors.New("--online: the file has no prometheus to ask")
 	}
-	p := cfg.Prometheus
-	ask, err := rules.NewRemote(rules.RemoteOptions{URL: p.URL, Timeout: time.Duration(p.Timeout), BearerTokenFile: p.BearerTokenFile, CAFile: p.CAFile})
+	ask, err := rules.NewRemote(app.RemoteOptions(cfg.Prometheus))
 	if err != nil {
 		return found, err
 	}

@@ -17,9 +17,11 @@ type cluster struct {
 	context    string
 	namespace  string
 	output     string
+	command    *cobra.Command
 }
 
 func (f *cluster) register(c *cobra.Command) {
+	f.command = c
 	c.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the pod's own account)")
 	c.Flags().StringVar(&f.context, "context", "", "kubeconfig context")
 	c.Flags().StringVarP(&f.namespace, "namespace", "n", "watchdog", "namespace that watchdog is installed in")
@@ -29,8 +31,20 @@ func (f *cluster) registerOutput(c *cobra.Command) {
 	c.Flags().StringVarP(&f.output, "output", "o", "table", "table or json")
 }
 
-// store connects and returns the client and watchdog's own objects.
+// store connects and returns the client and watchdog's own objects. A namespace
+// without any is an error: "no incidents" would read as "nothing is wrong".
 func (f *cluster) store() (*kube.Client, *kube.Store, error) {
+	client, store, err := f.connect()
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := bounded(f.command)
+	defer cancel()
+	return client, store, client.Installed(ctx, f.namespace)
+}
+
+// connect is store without the look for an installation.
+func (f *cluster) connect() (*kube.Client, *kube.Store, error) {
 	if f.output != "" && f.output != "table" && f.output != "json" {
 		return nil, nil, misused{fmt.Errorf("--output %q: use table or json", f.output)}
 	}
@@ -38,7 +52,7 @@ func (f *cluster) store() (*kube.Client, *kube.Store, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return client, kube.NewStore(client, f.namespace), nil
+	return client, kube.OpenStore(client, f.namespace), nil
 }
 
 // commandTimeout bounds every command but run.

@@ -84,14 +84,18 @@ unique beginning of the id, or a target's name for its newest incident.`,
 		Example: "  watchdog why 01m869s2",
 		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
-			inc, err := f.incident(c, args[0])
+			all, err := f.incidents(c)
+			if err != nil {
+				return err
+			}
+			inc, err := people.Pick(all, args[0])
 			if err != nil {
 				return err
 			}
 			if f.output == "json" {
 				return printJSON(c.OutOrStdout(), map[string]any{"incident": inc.ID, "phase": inc.Phase, "plan": inc.Considered, "answers": inc.Answers, "attempts": inc.Attempts, "pageReason": inc.PageReason})
 			}
-			return why(c.OutOrStdout(), inc)
+			return why(c.OutOrStdout(), inc, all...)
 		},
 	}
 	f.register(c)
@@ -229,7 +233,8 @@ func story(w io.Writer, i incident.Incident) {
 	}
 }
 
-func why(w io.Writer, i incident.Incident) error {
+// why explains an incident; all are those that are known, as what holds it may be told with another.
+func why(w io.Writer, i incident.Incident, all ...incident.Incident) error {
 	fmt.Fprintf(w, "%s  %s  %s\n\n", i.ID, i.Phase, i.Title())
 	for _, a := range i.Attempts {
 		fmt.Fprintf(w, "done: %s: %s (%s)\n", a.Summary, a.Verdict, a.Reason)
@@ -248,8 +253,12 @@ func why(w io.Writer, i incident.Incident) error {
 	if r := i.Asked; r != nil {
 		fmt.Fprintf(w, "a person's word is awaited until %s: `%s`, or `watchdog deny %s --reason WHY`\n", r.Until.UTC().Format(time.RFC3339), i.ApproveCommand(), i.ID)
 	}
+	held := heldBy(i, all)
+	if held != "" && len(i.Answers) > 0 {
+		fmt.Fprintln(w, held)
+	}
 	if len(i.Answers) == 0 {
-		_, err := fmt.Fprintln(w, "no action has been considered yet")
+		_, err := fmt.Fprintln(w, cmp.Or(held, "no action has been considered yet"))
 		return err
 	}
 	fmt.Fprintf(w, "last considered: %s\n\n", orDash(i.Considered))

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -33,7 +34,10 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := helpWanted(root, args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	if err == nil {
 		return 0
 	}
@@ -65,7 +69,7 @@ In the cluster:   watchdog run
 Before a change:  watchdog check, watchdog test, watchdog simulate, watchdog backtest, watchdog notify test
 On call:          watchdog status, watchdog incidents, watchdog why, watchdog hold, watchdog resume, watchdog undo, watchdog ack,
                   watchdog note, watchdog severity, watchdog approve, watchdog deny, watchdog publish, watchdog maintenance
-Afterwards:       watchdog review, watchdog sla report
+Afterwards:       watchdog review, watchdog sla report, watchdog audit
 
 Exit status: 0 done, 1 it could not be done or the answer is no, 2 wrong usage.`,
 		SilenceUsage:  true,
@@ -75,7 +79,7 @@ Exit status: 0 done, 1 it could not be done or the answer is no, 2 wrong usage.`
 		return misused{fmt.Errorf("%w\nsee %q", err, c.CommandPath()+" --help")}
 	})
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", `{{if and .Runnable (not (index .Annotations "group"))}}`, 1))
-	return group(root, newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newSimulate(), newTest(), newBacktest(), newSLA(), newHold(), newResume(), newUndo(), newAck(), newNote(), newSeverity(), newApprove(), newDeny(), newPublish(), newReview(), newNotify(), newMaintenance(), newVersion())
+	return group(root, newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newSimulate(), newTest(), newBacktest(), newSLA(), newHold(), newResume(), newUndo(), newAck(), newNote(), newSeverity(), newApprove(), newDeny(), newPublish(), newReview(), newAudit(), newNotify(), newMaintenance(), newVersion())
 }
 
 // group makes a command that does nothing without one of its own. A word that is none
@@ -89,13 +93,46 @@ func group(c *cobra.Command, subs ...*cobra.Command) *cobra.Command {
 		if len(args) == 0 {
 			return c.Help()
 		}
-		near := ""
-		if all := c.SuggestionsFor(args[0]); len(all) > 0 {
-			near = "; did you mean " + strings.Join(all, " or ") + "?"
-		}
-		return misused{fmt.Errorf("there is no command %q%s\nsee %q", c.CommandPath()+" "+args[0], near, c.CommandPath()+" --help")}
+		return noCommand(c, args[0])
 	}
 	return c
+}
+
+// noCommand is the error of a word that is no command of c. It never suggests to run
+// the daemon: somebody who mistypes at a terminal does not want to start it.
+func noCommand(c *cobra.Command, word string) error {
+	near := ""
+	all := slices.DeleteFunc(c.SuggestionsFor(word), func(s string) bool { return s == "run" })
+	if len(all) > 0 {
+		near = "; did you mean " + strings.Join(all, " or ") + "?"
+	}
+	return misused{fmt.Errorf("there is no command %q%s\nsee %q", c.CommandPath()+" "+word, near, c.CommandPath()+" --help")}
+}
+
+// helpWanted is the error of asking for help with a command that does not exist,
+// which the library answers with that of its parent and success.
+func helpWanted(root *cobra.Command, args []string) error {
+	wanted := false
+	if len(args) > 0 && args[0] == "help" {
+		args, wanted = args[1:], true
+	}
+	c, rest, err := root.Find(args)
+	if err != nil || c.Annotations["group"] == "" {
+		return nil // no group: its own flags and arguments are checked by itself
+	}
+	word := ""
+	for _, a := range rest {
+		switch {
+		case a == "-h" || a == "--help":
+			wanted = true
+		case word == "" && !strings.HasPrefix(a, "-"):
+			word = a
+		}
+	}
+	if !wanted || word == "" || word == "completion" || word == "help" {
+		return nil
+	}
+	return noCommand(c, word)
 }
 
 // spoken is the command as an error names it, behind the program's own name.

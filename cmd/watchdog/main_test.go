@@ -11,6 +11,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/kube"
+	"watchdog.io/watchdog/pkg/remediate"
 )
 
 func TestMain(m *testing.M) {
@@ -19,6 +21,11 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script"})
+}
+
+// TestOutside plays what was found from outside: one file each (docs/outside.md).
+func TestOutside(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "../../test/outside"})
 }
 
 var t0 = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -93,13 +100,31 @@ func TestWhySaysWhoSilencedWhat(t *testing.T) {
 func TestStatusShowsWhatStopsAndWhatIsOpen(t *testing.T) {
 	l := incident.Ledger{Hold: &incident.Mark{By: "alice", Reason: "move", At: t0}, Leases: []incident.Lease{{Plan: incident.Plan{Summary: "scale shop from 3 to 4"}, ExpiresAt: t0.Add(time.Hour)}}}
 	var b bytes.Buffer
-	if err := status(&b, "watchdog-0", l, []incident.Incident{sample()}, t0.Add(10*time.Minute)); err != nil {
+	if err := status(&b, "watchdog-0", l, nil, []incident.Incident{sample()}, t0.Add(10*time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"leader      watchdog-0", "kill switch SET 10m00s ago by alice: move", "lease       scale shop from 3 to 4: back in 50m00s", "incidents   1 open, 0 resolved", "01abc"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
+	}
+}
+
+// The first line: what runs is not what was installed.
+func TestStatusSaysFirstThatTheConfigurationIsRefused_A5(t *testing.T) {
+	own := incident.New("01own", incident.Target{Name: incident.Self, Namespace: "watchdog"}, t0)
+	own.Alerts = []incident.Alert{{Rule: incident.ConfigRefused, Firing: true, Severity: incident.P3, ActiveAt: t0, Reason: "targets[60].workload: only deployments"}}
+	var b bytes.Buffer
+	if err := status(&b, "watchdog-0", incident.Ledger{}, nil, []incident.Incident{sample(), own}, t0.Add(2*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if first, _, _ := strings.Cut(b.String(), "\n"); first != "config      REFUSED 2m00s ago: targets[60].workload: only deployments" {
+		t.Errorf("%s", b.String())
+	}
+	own.Alerts[0].Firing = false
+	b.Reset()
+	if err := status(&b, "watchdog-0", incident.Ledger{}, nil, []incident.Incident{own}, t0); err != nil || strings.Contains(b.String(), "REFUSED") {
+		t.Errorf("%v\n%s", err, b.String())
 	}
 }
 
@@ -120,5 +145,27 @@ func TestUndoFindsWhatHasALease(t *testing.T) {
 	}
 	if _, err := undoable(incident.Ledger{}, "01x"); err == nil || !strings.Contains(err.Error(), "no change of watchdog has a lease now") {
 		t.Error(err)
+	}
+}
+
+// A3, X103: what is on hold is shown, with its age and its end.
+func TestStatusShowsWhatIsOnHold_A3(t *testing.T) {
+	var b strings.Builder
+	l := incident.Ledger{Hold: &incident.Mark{By: "ada", Reason: "move", At: t0, Until: t0.Add(2 * time.Hour)}}
+	holds := []kube.HeldObject{
+		{Namespace: "shop", Kind: "deployment", Name: "cart", Hold: remediate.Hold{Reason: "migration (ada)", Since: t0, Until: t0.Add(3 * time.Hour)}},
+		{Namespace: "billing", Hold: remediate.Hold{Reason: "freeze"}},
+	}
+	if err := status(&b, "watchdog-0", l, holds, nil, t0.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"kill switch SET 60m00s ago by ada, ends in 60m00s: move", "hold        shop/deployment/cart: set 60m00s ago, ends in 2h00m: migration (ada)", "hold        billing: set at a time that is not known, without an end: freeze"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	b.Reset()
+	if err := status(&b, "watchdog-0", l, nil, nil, t0.Add(3*time.Hour)); err != nil || !strings.Contains(b.String(), "kill switch not set (the last one ended 60m00s ago)") {
+		t.Errorf("%s", b.String())
 	}
 }

@@ -119,7 +119,7 @@ func TestWindowsAreShown(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if err := status(&b, "watchdog-0", incident.Ledger{}, nil, t0, shown()...); err != nil || !strings.Contains(b.String(), "maintenance db: active, 2026-01-01 12:00 UTC to 2026-01-01 13:00 UTC, shop: move (page=hold remediate=off deploy=forbidden)") {
+	if err := status(&b, "watchdog-0", incident.Ledger{}, nil, nil, t0, shown()...); err != nil || !strings.Contains(b.String(), "maintenance db: active, 2026-01-01 12:00 UTC to 2026-01-01 13:00 UTC, shop: move (page=hold remediate=off deploy=forbidden)") {
 		t.Errorf("%v:\n%s", err, b.String())
 	}
 }

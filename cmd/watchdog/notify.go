@@ -77,7 +77,8 @@ Exit status: 0 every receiver took it, 1 one did not, 2 wrong usage.`,
 // rehearsal is an incident about nothing, that needs a person so that every
 // receiver takes it.
 func rehearsal(s incident.Severity, by string, now time.Time) incident.Incident {
-	text := "this is a test by " + by
+	// What alerts may hold, and a template must bear.
+	text := "this is a test by " + by + `, with a "quote", a back\slash` + "\nand a line break"
 	return incident.Incident{
 		ID: "test-" + strings.ToLower(ulid.Make().String()), Target: incident.Target{Name: "TEST", Namespace: "watchdog", Kind: notify.Rehearsal, Workload: "notify"}, Phase: incident.Escalated, Severity: s, Lead: "notify test",
 		Alerts: []incident.Alert{{Rule: "notify test", Severity: s, Firing: true, Verdict: incident.Breach, Reason: text, Was: text, ActiveAt: now, EvaluatedAt: now}}, Paged: true, OpenedAt: now, UpdatedAt: now,

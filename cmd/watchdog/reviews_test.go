@@ -62,6 +62,8 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		keep(o)
 	case strings.HasSuffix(r.URL.Path, "/selfsubjectreviews"):
 		answer(201, map[string]any{"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "status": map[string]any{"userInfo": map[string]any{"username": "alice"}}})
+	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/leases/watchdog"):
+		answer(200, map[string]any{"kind": "Lease", "apiVersion": "coordination.k8s.io/v1", "metadata": map[string]any{"name": "watchdog"}})
 	case r.Method == http.MethodGet && s.ledgers[name] != nil:
 		answer(200, s.ledgers[name])
 	case r.Method == http.MethodPatch && s.ledgers[name] != nil:

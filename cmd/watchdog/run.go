@@ -36,6 +36,9 @@ a file with an error changes nothing.`,
 			}
 			klog.SetSlogLogger(logger.With("component", "client-go"))
 			o.Logger = logger
+			if err := addresses(&o); err != nil {
+				return err
+			}
 			limitMemory(logger)
 			return app.Run(c.Context(), o)
 		},
@@ -43,12 +46,15 @@ a file with an error changes nothing.`,
 	f := c.Flags()
 	f.StringVar(&o.ConfigFile, "config.file", "/etc/watchdog/watchdog.yaml", "configuration file")
 	f.StringVar(&o.DataDir, "data-dir", "/var/lib/watchdog", "directory for the audit record, the outbox and evidence")
+	f.StringVar(&o.AuditKeys, "audit.key-file", "", "file with the keys that the audit record is sealed with, one per line, the newest first (default: plain hashes, which whoever can write the folder can make anew)")
 	f.StringVar(&o.Listen, "web.listen-address", ":9095", "address to serve metrics, health and the API on")
+	f.StringVar(&o.HealthListen, "web.health-listen-address", "", "address to serve /-/healthy and /-/ready on, without TLS and authentication, for the kubelet's probes (default: only on --web.listen-address)")
 	f.StringVar(&o.WebConfig, "web.config.file", "", "exporter-toolkit web configuration: TLS and basic auth")
 	f.BoolVar(&o.Profiling, "web.enable-profiling", false, "serve /debug/pprof")
 	f.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the pod's own account)")
 	f.StringVar(&o.Namespace, "namespace", envOr("POD_NAMESPACE", "watchdog"), "namespace of watchdog's own objects (default $POD_NAMESPACE)")
 	f.StringVar(&o.Advertise, "advertise-url", "", "URL at which other replicas reach this one, to pass webhooks on to the leader: http://10.0.0.7:9095")
+	f.StringVar(&o.Installation, "installation", os.Getenv("INSTALLATION"), "name of this release and of its Deployment, one per namespace (default $INSTALLATION)")
 	f.StringVar(&o.Identity, "identity", envOr("POD_NAME", hostname()), "name of this replica (default $POD_NAME)")
 	f.DurationVar(&o.Lead.LeaseDuration, "leader.lease-duration", o.Lead.LeaseDuration, "how long a follower waits before it takes over")
 	f.DurationVar(&o.Lead.RenewDeadline, "leader.renew-deadline", o.Lead.RenewDeadline, "how long the leader tries to renew before it stops acting")
@@ -56,6 +62,19 @@ a file with an error changes nothing.`,
 	f.StringVar(&level, "log.level", level, "debug, info, warn or error")
 	f.StringVar(&format, "log.format", format, "logfmt or json")
 	return c
+}
+
+// addresses puts the addresses of the flags right, or says what is wrong with them.
+func addresses(o *app.Options) error {
+	var err error
+	if o.Listen, err = listenAddress("web.listen-address", o.Listen); err != nil {
+		return err
+	}
+	if o.HealthListen, err = listenAddress("web.health-listen-address", o.HealthListen); err != nil {
+		return err
+	}
+	o.Advertise, err = advertisedURL(o.Advertise)
+	return err
 }
 
 func newLogger(c *cobra.Command, level, format string) (*slog.Logger, error) {

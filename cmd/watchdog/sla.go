@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -132,7 +133,8 @@ func (r *slaReport) asker(cfg *config.Config) (rules.QueryFunc, error) {
 		if cfg.Prometheus == nil {
 			return nil, misused{errors.New("--url is required: the configuration has no prometheus")}
 		}
-		o.URL, o.BearerTokenFile, o.CAFile = cfg.Prometheus.URL, cfg.Prometheus.BearerTokenFile, cfg.Prometheus.CAFile
+		o = app.RemoteOptions(cfg.Prometheus)
+		o.Timeout = r.timeout
 	}
 	return rules.NewRemote(o)
 }
@@ -182,13 +184,34 @@ func measure(ctx context.Context, ask rules.QueryFunc, o rules.SLO, window time.
 // budget.
 func (l *level) settle() {
 	l.Good, l.BudgetLeft = 1, 1
-	if l.Events > 0 {
+	if l.Events > 0 || number(l.Events) == nil || number(l.BadEvents) == nil {
 		l.Good = 1 - l.BadEvents/l.Events
 		share := min(1, l.Covered.Minutes()/l.Window.Minutes())
 		l.BudgetLeft = 1 - (1-l.Good)*share/(1-l.Objective)
 	}
 	l.MinutesLeft = l.BudgetLeft * (1 - l.Objective) * l.Window.Minutes()
-	l.Met = l.Good >= l.Objective
+	l.Met = number(l.Good) != nil && number(l.BadEvents) != nil && l.Good >= l.Objective
+}
+
+// number is v, or nil if it is none: then JSON has null for it, and nothing is met by it.
+func number(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
+
+// MarshalJSON writes null for what is no number.
+func (l level) MarshalJSON() ([]byte, error) {
+	type plain level
+	return json.Marshal(struct {
+		plain
+		Good        *float64 `json:"good"`
+		BadEvents   *float64 `json:"badEvents"`
+		Events      *float64 `json:"events"`
+		BudgetLeft  *float64 `json:"budgetLeft"`
+		MinutesLeft *float64 `json:"minutesLeft"`
+	}{plain(l), number(l.Good), number(l.BadEvents), number(l.Events), number(l.BudgetLeft), number(l.MinutesLeft)})
 }
 
 func printLevels(w io.Writer, all []level) error {
@@ -199,13 +222,19 @@ func printLevels(w io.Writer, all []level) error {
 		if !l.Met {
 			met = "NO"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s (%s min)\t%s\n", l.Target, l.SLO, share(l.Objective), share(l.Good), model.Duration(l.Window), model.Duration(l.Covered.Truncate(time.Minute)),
-			strconv.FormatFloat(l.BudgetLeft*100, 'f', 1, 64)+"%", strconv.FormatFloat(l.MinutesLeft, 'f', 1, 64), met)
+		left := "not a number"
+		if number(l.BudgetLeft) != nil {
+			left = fmt.Sprintf("%s%% (%s min)", strconv.FormatFloat(l.BudgetLeft*100, 'f', 1, 64), strconv.FormatFloat(l.MinutesLeft, 'f', 1, 64))
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Target, l.SLO, share(l.Objective), share(l.Good), model.Duration(l.Window), model.Duration(l.Covered.Truncate(time.Minute)), left, met)
 	}
 	return t.Flush()
 }
 
 // share prints a share so that 99.949 % does not read as 99.95 %.
 func share(v float64) string {
+	if number(v) == nil {
+		return "not a number"
+	}
 	return strconv.FormatFloat(math.Floor(v*100000)/1000, 'f', 3, 64) + "%"
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/maintenance"
 )
 
@@ -42,10 +43,14 @@ func newStatus() *cobra.Command {
 			if err != nil {
 				fmt.Fprintln(c.ErrOrStderr(), "maintenance windows are not known:", err)
 			}
-			if f.output == "json" {
-				return printJSON(c.OutOrStdout(), map[string]any{"leader": leader, "ledger": ledger, "incidents": all, "maintenance": windows})
+			holds, err := client.Holds(ctx, time.Now())
+			if err != nil {
+				fmt.Fprintln(c.ErrOrStderr(), "not all holds are known:", strings.ReplaceAll(err.Error(), "\n", "; "))
 			}
-			return status(c.OutOrStdout(), leader, ledger, all, time.Now(), windows...)
+			if f.output == "json" {
+				return printJSON(c.OutOrStdout(), map[string]any{"leader": leader, "ledger": ledger, "holds": holds, "incidents": all, "maintenance": windows})
+			}
+			return status(c.OutOrStdout(), leader, ledger, holds, all, time.Now(), windows...)
 		},
 	}
 	f.register(c)
@@ -53,13 +58,54 @@ func newStatus() *cobra.Command {
 	return c
 }
 
-func status(w io.Writer, leader string, l incident.Ledger, all []incident.Incident, now time.Time, windows ...window) error {
+// refused returns why the configuration was not loaded, and since when, as watchdog's
+// own incident has it.
+func refused(all []incident.Incident) (why string, since time.Time, is bool) {
+	for _, i := range all {
+		if i.Target.Name != incident.Self || i.Phase == incident.Resolved {
+			continue
+		}
+		if a, ok := i.Alert(incident.ConfigRefused); ok && a.Firing {
+			return a.Reason, a.ActiveAt, true
+		}
+	}
+	return "", time.Time{}, false
+}
+
+// holdLine is one hold with its age and its end.
+func holdLine(h kube.HeldObject, now time.Time) string {
+	what := h.Namespace
+	if h.Kind != "" {
+		what = h.Namespace + "/" + h.Kind + "/" + h.Name
+	}
+	since, until := "set at a time that is not known", "without an end"
+	if !h.Since.IsZero() {
+		since = "set " + age(now.Sub(h.Since)) + " ago"
+	}
+	if !h.Until.IsZero() {
+		until = "ends in " + age(h.Until.Sub(now))
+	}
+	return fmt.Sprintf("%s: %s, %s: %s", what, since, until, orDash(h.Reason))
+}
+
+func status(w io.Writer, leader string, l incident.Ledger, holds []kube.HeldObject, all []incident.Incident, now time.Time, windows ...window) error {
+	if a, at, is := refused(all); is {
+		fmt.Fprintf(w, "config      REFUSED %s ago: %s\n", age(now.Sub(at)), a)
+	}
 	fmt.Fprintf(w, "leader      %s\n", orDash(leader))
 	hold := "not set"
-	if l.Hold != nil {
-		hold = fmt.Sprintf("SET %s by %s: %s", age(now.Sub(l.Hold.At))+" ago", orDash(l.Hold.By), l.Hold.Reason)
+	switch m := l.Held(now); {
+	case m != nil && m.Until.IsZero():
+		hold = fmt.Sprintf("SET %s by %s: %s", age(now.Sub(m.At))+" ago", orDash(m.By), m.Reason)
+	case m != nil:
+		hold = fmt.Sprintf("SET %s ago by %s, ends in %s: %s", age(now.Sub(m.At)), orDash(m.By), age(m.Until.Sub(now)), m.Reason)
+	case l.Hold != nil:
+		hold = fmt.Sprintf("not set (the last one ended %s ago)", age(now.Sub(l.Hold.Until)))
 	}
 	fmt.Fprintf(w, "kill switch %s\n", hold)
+	for _, h := range holds {
+		fmt.Fprintf(w, "hold        %s\n", holdLine(h, now))
+	}
 	for _, x := range windows {
 		if x.Phase != maintenance.Ended {
 			fmt.Fprintf(w, "maintenance %s: %s, %s to %s, %s: %s (%s)\n", x.Name, x.Phase, moment(x.From), moment(x.Until), cmp.Or(strings.Join(x.Targets, ", "), "all targets"), orDash(cmp.Or(x.Problem, x.Reason)), x.Effects)

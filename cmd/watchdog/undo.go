@@ -23,7 +23,8 @@ change is set back only while the field still holds what watchdog wrote, and
 watchdog does not make it again within guards.own_change.
 
 A restart leaves nothing to take back. A rollback is taken back by deploying
-again: watchdog never rolls back a rollback.`,
+again: watchdog never rolls back a rollback. It takes its own back only where
+that cost ready pods or the endpoints of a Service.`,
 		Example: "  watchdog undo shop/cart --reason \"the extra replicas overload the database\"",
 		Args:    exactly(1, "an incident, an op, or NAMESPACE/DEPLOYMENT"),
 		RunE: func(c *cobra.Command, args []string) error {

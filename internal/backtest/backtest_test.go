@@ -3,6 +3,7 @@ package backtest
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,10 +87,11 @@ func TestNothingIsNoResult(t *testing.T) {
 }
 
 // The hour of errors is one incident of one target; the half hour of silence is time
-// in which nothing is known, and no incident.
+// in which nothing is known of it, and told as that (X11).
 func TestReport(t *testing.T) {
 	r := played(t, aDay(t))
-	if len(r.Incidents) != 1 || r.Incidents[0].Target != "app1" || r.Incidents[0].Opened.Hour() != 5 || r.Incidents[0].Resolved.IsZero() || len(r.Pages) != 1 || r.Failures != 0 {
+	if len(r.Incidents) != 2 || r.Incidents[0].Target != "app1" || r.Incidents[0].Opened.Hour() != 5 || r.Incidents[0].Resolved.IsZero() || len(r.Pages) != 2 || r.Failures != 0 ||
+		!slices.Equal(r.Incidents[1].Rules, []string{"unseen"}) || r.Incidents[1].Severity != "P3" || r.Incidents[1].Resolved.IsZero() {
 		t.Fatalf("%+v, %+v, %d failures", r.Incidents, r.Pages, r.Failures)
 	}
 	rule := byRule(r)["t0"]

@@ -170,7 +170,8 @@ func (s *Scene) InstallWatchdog(ctx context.Context, config string, set ...strin
 	values.Close()
 	args := []string{"helm", "upgrade", "--install", "watchdog", filepath.Join(s.Root, "deploy", "helm", "watchdog"), "-n", s.Watchdog, "-f", values.Name(), "--wait", "--timeout", "90s",
 		"--set", "image.repository=watchdog", "--set", "image.tag=dev", "--set", "fullnameOverride=watchdog", "--set", "listenAddress=$(POD_IP):9095",
-		"--set", "rbac.scope=namespaces", "--set", "rbac.namespaces={" + s.Namespace + "}"}
+		"--set", "rbac.scope=namespaces", "--set", "rbac.namespaces={" + s.Namespace + "}",
+		"--set", "actions.scale=true", "--set", "actions.restart=true", "--set", "actions.rollback=true"}
 	for _, kind := range []string{"alertmanager", "pagerduty", "slack", "statuspage"} {
 		args = append(args, "--set", "receivers."+kind+".existingSecret=receivers")
 	}

@@ -53,7 +53,7 @@ var (
 	phases   = words(incident.Open, incident.Acting, incident.Verifying, incident.Suppressed, incident.Frozen, incident.Escalated, incident.Resolved)
 	opPhases = words(incident.Reserving, incident.Intent, incident.Evidenced, incident.Sent, incident.InDoubt, incident.Settling, incident.Finished)
 	verdicts = words(incident.OK, incident.Breach, incident.NoData)
-	results  = words(incident.Helped, incident.NoEffect, incident.Harmed, incident.Unclear, incident.Aborted)
+	results  = words(incident.Helped, incident.NoEffect, incident.Harmed, incident.Unclear, incident.Aborted, incident.ByItself)
 	holds    = words(incident.Wait, incident.Skip, incident.Freeze, incident.Suppress, incident.HandOver, incident.Advise)
 	effects  = words(incident.Consider, incident.Reserve, incident.Capture, incident.Recheck, incident.Act, incident.Find, incident.Release)
 	outcomes = words(incident.Applied, incident.Conflicted, incident.Denied, incident.Unsent, incident.Unknown)
@@ -123,7 +123,7 @@ func (m *machine) packOp(op incident.Op) opKey {
 	case incident.Settling:
 		k.applied = age(op.AppliedAt, verifyUnits)
 		if !op.RolledAt.IsZero() {
-			k.rolled = 1 + age(op.RolledAt, settleUnits+1)
+			k.rolled = 1 + age(op.RolledAt, verifyUnits)
 		}
 		return k
 	case incident.Finished:
@@ -318,7 +318,7 @@ func older(k incKey) incKey {
 	if opPhases[k.op.phase] == incident.Settling {
 		k.op.applied = min(k.op.applied+1, verifyUnits)
 		if k.op.rolled > 0 {
-			k.op.rolled = min(k.op.rolled+1, 1+settleUnits+1)
+			k.op.rolled = min(k.op.rolled+1, 1+verifyUnits)
 		}
 	}
 	return k

@@ -94,7 +94,6 @@ const (
 	lateUnits   = flight + overlap
 	waitUnits   = 4
 	verifyUnits = 2
-	settleUnits = 0
 )
 
 // What the network and the fence promise, in units: a write arrives sooner than

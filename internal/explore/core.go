@@ -67,7 +67,7 @@ func (m *machine) event(k incKey, e eventKey) incident.Event {
 	}
 	switch e.kind {
 	case onTick:
-		return incident.Tick{At: now, Alerts: m.alerts(e.a > 0, e.b), Rollout: incident.Rollout{Known: true, Done: e.c == 0, Ready: 3}}
+		return incident.Tick{At: now, Alerts: m.alerts(e.a > 0, e.b), Rollout: incident.Rollout{Known: true, Done: e.c == 0, Ready: 3, Deadline: unit}}
 	case onConsidered:
 		return incident.Considered{At: now, OpID: text(e.a), Plan: m.plan(k.target, min(k.next, uint8(len(m.Ladder)-1)), e.b, 0), Ready: 3, Hold: holds[e.c], Reason: "held", RetryAt: retry}
 	case onReserved:

@@ -15,10 +15,13 @@ import (
 	"testing"
 )
 
-const invariants = 55
+const (
+	invariants   = 55
+	requirements = 39
+)
 
 var (
-	safetyRow = regexp.MustCompile(`^\| *(INV-[0-9]+) *\|([^|]*)\|([^|]*)\|$`)
+	safetyRow = regexp.MustCompile(`^\| *((?:INV|SEC)-[0-9]+) *\|([^|]*)\|([^|]*)\|$`)
 	testName  = regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Za-z0-9_]*)`")
 )
 
@@ -37,7 +40,7 @@ func TestEveryPromiseNamesItsTests(t *testing.T) {
 				t.Errorf("no test is called %s: %.60s…", m[1], line)
 			}
 		}
-		if !strings.HasPrefix(line, "| INV-") {
+		if !strings.HasPrefix(line, "| INV-") && !strings.HasPrefix(line, "| SEC-") {
 			continue
 		}
 		m := safetyRow.FindStringSubmatch(line)
@@ -58,15 +61,73 @@ func TestEveryPromiseNamesItsTests(t *testing.T) {
 			t.Errorf("%s does not say what is missing", m[1])
 		}
 	}
-	for n := 1; n <= invariants; n++ {
-		id := fmt.Sprintf("INV-%02d", n)
-		if rows[id] != 1 {
+	for prefix, last := range map[string]int{"INV": invariants, "SEC": requirements} {
+		for n := 1; n <= last; n++ {
+			id := fmt.Sprintf("%s-%02d", prefix, n)
+			if rows[id] != 1 {
+				t.Errorf("%s has %d rows, want 1", id, rows[id])
+			}
+			delete(rows, id)
+		}
+	}
+	// Those that came later have numbers with gaps.
+	for _, id := range slices.Sorted(maps.Keys(rows)) {
+		if id < "INV-56" || rows[id] != 1 {
 			t.Errorf("%s has %d rows, want 1", id, rows[id])
 		}
-		delete(rows, id)
 	}
-	for _, id := range slices.Sorted(maps.Keys(rows)) {
-		t.Errorf("there is no %s", id)
+}
+
+// TestEveryThreatNamesItsTests_SEC39: each threat of docs/threat-model.md names an actor
+// of the list above it, a control, and a test that exists or what is open.
+func TestEveryThreatNamesItsTests_SEC39(t *testing.T) {
+	b, err := os.ReadFile("../../docs/threat-model.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exists, section, actors, threats := testFunctions(t), "", map[string]int{}, 0
+	for line := range strings.Lines(string(b)) {
+		if title, ok := strings.CutPrefix(line, "## "); ok {
+			section = strings.TrimSpace(title)
+		}
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if !strings.HasPrefix(line, "| ") || cells[0] == " actor " || cells[0] == " threat " {
+			continue
+		}
+		for k := range cells {
+			cells[k] = strings.TrimSpace(cells[k])
+		}
+		switch section {
+		case "Who attacks":
+			actors[cells[0]] = 0
+		case "Threats":
+			threats++
+			if len(cells) != 4 || cells[2] == "" {
+				t.Errorf("a threat has an actor, a control and what holds it: %s", line)
+				continue
+			}
+			if _, known := actors[cells[1]]; !known {
+				t.Errorf("%q is no actor of the list: %s", cells[1], line)
+			}
+			actors[cells[1]]++
+			names := testName.FindAllStringSubmatch(cells[3], -1)
+			if len(names) == 0 && !strings.Contains(cells[3], "Open: ") {
+				t.Errorf("nothing holds it, and it is not said to be open: %s", line)
+			}
+			for _, m := range names {
+				if !exists[m[1]] {
+					t.Errorf("no test is called %s: %s", m[1], line)
+				}
+			}
+		}
+	}
+	for actor, n := range actors {
+		if n == 0 {
+			t.Errorf("no threat by %q", actor)
+		}
+	}
+	if threats < 15 {
+		t.Errorf("%d threats found: the table cannot be read", threats)
 	}
 }
 

@@ -50,6 +50,9 @@ func (c *checker) noChannel() {
 	}
 	used := map[incident.Severity][]string{}
 	for _, t := range c.cfg.Thresholds {
+		if t.Implicit() {
+			continue // whoever takes no such severity does not want to hear of it
+		}
 		used[t.Severity] = append(used[t.Severity], t.Name)
 	}
 	for _, g := range slices.Concat(c.policy.Groups, c.policy.SLOs) {

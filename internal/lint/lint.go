@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/alertmanager/pkg/labels"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -41,10 +42,18 @@ var Lints = []Lint{
 	{"no-floor", "a share of requests that leads to an action, with no least number of requests", (*checker).noFloor},
 	{"oscillation", "a ladder whose end brings its beginning back", (*checker).oscillation},
 	{"no-target", "a rule that sees no target, or a route that no alert takes", (*checker).noTarget},
+	{"same-name", "a route for an alert that is named like a threshold", (*checker).sameName},
+	{"no-target-label", "a route that acts on an alert whose expression drops every label that names a target", (*checker).noTargetLabel},
+	{"always-firing", "an alert of a rule file whose expression asks for no series", (*checker).alwaysFiring},
+	{"ignored-field", "a field of a rule file that only Thanos, Mimir or vmalert understand", (*checker).ignoredField},
 	{"unknown-metric", "an expression over local samples that no probe and no rule writes", (*checker).unknownMetric},
 	{"no-pager", "a ladder that pages, or a rule of severity P0 or P1, and nobody is paged", (*checker).noPager},
 	{"no-channel", "a severity that no receiver takes, or of P0 and P1 none that pages", (*checker).noChannel},
+	{"unknown-severity", "an alert of a rule file whose severity is no word that is known, and counts as P2", (*checker).unknownSeverity},
+	{"undefined-template", "a text of a receiver that calls a template which nobody defines", (*checker).undefinedTemplate},
+	{"short-verify", "an effect that is judged while the expression still sees the time before the action", (*checker).shortVerify},
 	{"single-source", "a restart or a rollback that one source of evidence decides, or that waits for a second one that cannot come", (*checker).singleSource},
+	{"open-file", "a file that everybody may write to, which `watchdog run` refuses, or a secret that everybody may read", (*checker).openFile},
 }
 
 // Online is the lint that asks the configured Prometheus.
@@ -96,11 +105,11 @@ func (c *checker) threshold(name string) config.Threshold {
 func (c *checker) noWindow() {
 	for _, g := range c.policy.Groups {
 		for _, r := range g.Rules {
-			if r.Alert == "" || r.For > 0 || ranged(r.Expr) {
+			if r.Alert == "" || r.For > 0 || c.looksBack(r.Expr, map[string]bool{}) {
 				continue
 			}
 			if k := c.cfg.RouteOf(labelsOf(r)); k >= 0 && acts(c.cfg.Routes[k].Ladder) {
-				c.add(fmt.Sprintf("%s:%d", g.File, r.Line), "%s has no `for`, %s looks at no range, and routes[%d] acts on it: one sample decides; give `for`, or take a range as in avg_over_time(…[5m])", r.Alert, r.Expr, k)
+				c.add(fmt.Sprintf("%s:%d", g.File, r.Line), "%s has no `for`, %s looks at no range, and routes[%d] acts on it: one sample decides; give `for`, or take a range as in avg_over_time(…[5m])", r.Alert, rules.Brief(r.Expr), k)
 			}
 		}
 	}
@@ -263,10 +272,11 @@ func (c *checker) routes() {
 }
 
 // needsSeries: a matcher on a label that the series give, not the rule.
-func needsSeries(matcher string) bool {
-	name, _, _ := strings.Cut(matcher, "=")
-	name = strings.TrimRight(strings.TrimSpace(name), "!~ ")
-	return name != model.AlertNameLabel && name != "severity"
+func needsSeries(text string) bool {
+	all, err := config.ParseMatchers(text)
+	return err == nil && slices.ContainsFunc(all, func(m *labels.Matcher) bool {
+		return m.Name != model.AlertNameLabel && m.Name != "severity"
+	})
 }
 
 func (c *checker) unknownMetric() {
@@ -276,25 +286,20 @@ func (c *checker) unknownMetric() {
 			recorded[r.Record] = true
 		}
 	}
-	check := func(where, expr string) {
-		for _, m := range metrics(expr) {
-			if _, known := writers(m); !known && !recorded[m] {
-				c.add(where, "no probe of watchdog writes %s, so the embedded engine never sees it; `source: prometheus` (or prometheus.rule_files) asks your server", m)
-			}
-		}
+	unknown := func(expr string) []string {
+		return slices.DeleteFunc(metrics(expr), func(m string) bool {
+			_, known := writers(m)
+			return known || recorded[m]
+		})
 	}
 	for _, r := range c.policy.Rules {
 		if r.Source == rules.Local {
-			check("threshold "+r.Name, r.Text())
-		}
-	}
-	for _, g := range c.policy.Groups {
-		for _, r := range g.Rules {
-			if g.Source == rules.Local {
-				check(fmt.Sprintf("%s:%d", g.File, r.Line), r.Expr)
+			for _, m := range unknown(r.Text()) {
+				c.add("threshold "+r.Name, "no probe of watchdog writes %s, so the embedded engine never sees it; `source: prometheus` asks your server", m)
 			}
 		}
 	}
+	c.unknownInFiles(unknown)
 }
 
 func (c *checker) noPager() {
@@ -337,7 +342,7 @@ func (c *checker) singleSource() {
 		if !destructive(t.Ladder) {
 			continue
 		}
-		if r.SourceKind == "kubernetes" {
+		if r.SourceKind == "kubernetes" && t.SingleSource != "" {
 			continue // what the kubelet says of its own pods
 		}
 		if t.SingleSource != "" {
@@ -350,7 +355,7 @@ func (c *checker) singleSource() {
 			}
 			// What Kubernetes says of pods is bad only when they are: an application that
 			// answers badly while its pods are ready has no witness but itself.
-			if has := witnesses(x, r.SourceKind); !slices.Contains(has, "probe") {
+			if has := witnesses(x, r.SourceKind); !slices.Contains(has, "probe") && (r.SourceKind != "kubernetes" || len(has) < 2) {
 				c.add("threshold "+r.Name, "on target %s a restart or rollback waits for a second source of evidence, and there is only %s: add a probe (health, http or tcp), or say in single_source why one is enough", x.Name, strings.Join(has, " and "))
 			}
 		}

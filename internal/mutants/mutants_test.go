@@ -3,7 +3,6 @@ package mutants
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -29,7 +28,7 @@ const (
 	// control is how many are seen without a mutant.
 	control = 2_000
 	// patience is how long one may take.
-	patience = 4 * time.Minute
+	patience = 8 * time.Minute
 )
 
 const document = "../../docs/mutants.md"
@@ -47,19 +46,31 @@ func TestEveryMutantIsCaught(t *testing.T) {
 	t.Run("mutant", func(t *testing.T) {
 		for k, m := range mutants {
 			t.Run(m.Name, func(t *testing.T) {
-				path := filepath.Join(root, m.File)
-				text, err := os.ReadFile(path)
-				if err != nil {
-					t.Fatal(err)
+				edits := []edit{{m.File, m.Old, m.New}}
+				if second, ok := seconds[m.Name]; ok {
+					edits = append(edits, second)
 				}
-				if n := strings.Count(string(text), m.Old); n != 1 {
-					t.Fatalf("%s has %d places for it, want 1: %q", m.File, n, m.Old)
+				changed := map[string]string{}
+				for _, e := range edits {
+					path := filepath.Join(root, e.File)
+					text, edited := changed[path]
+					if !edited {
+						original, err := os.ReadFile(path)
+						if err != nil {
+							t.Fatal(err)
+						}
+						text = string(original)
+					}
+					if n := strings.Count(text, e.Old); n != 1 {
+						t.Fatalf("%s has %d places for it, want 1: %q", e.File, n, e.Old)
+					}
+					changed[path] = strings.Replace(text, e.Old, e.New, 1)
 				}
 				if !*all {
 					return
 				}
 				t.Parallel()
-				caught[k] = hunt(t, root, overlay(t, path, strings.Replace(string(text), m.Old, m.New, 1)), budget)
+				caught[k] = hunt(t, root, overlay(t, changed), budget)
 				if len(caught[k].By) == 0 {
 					t.Errorf("nothing objected within %d worlds, %d incidents", caught[k].Worlds, caught[k].Incidents)
 				}
@@ -86,19 +97,26 @@ func TestEveryMutantIsCaught(t *testing.T) {
 	}
 }
 
-// overlay returns the build's overlay in which the file has another text.
-func overlay(t *testing.T, path, text string) string {
+// overlay returns the build's overlay in which files have another text.
+func overlay(t *testing.T, changed map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
-	changed, overlay := filepath.Join(dir, "mutant.go"), filepath.Join(dir, "overlay.json")
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{path: changed}})
+	file := filepath.Join(dir, "overlay.json")
+	replace := map[string]string{}
+	for path, text := range changed {
+		replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", len(replace)))
+		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := json.Marshal(map[string]any{"Replace": replace})
+	if err == nil {
+		err = os.WriteFile(file, b, 0o600)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.WriteFile(changed, []byte(text), 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	return overlay
+	return file
 }
 
 // hunt builds the harness, with the overlay if there is one, and lets it run. Its
@@ -152,8 +170,9 @@ func page(t *testing.T, rows string) string {
 
 Each bug is a few words exchanged in one file (`+"`internal/mutants/list_test.go`"+`). The simulator is built with one of them at a time and plays
 seeded worlds until something objects: an invariant of [safety.md](safety.md) that is broken; a disruptive action on a
-service that was well (harmful); too many curable episodes in which nothing was done and nobody told (missed). Without a
-bug nothing objects within %d incidents. The last two columns say how much was played until then, the world that objected included.
+service that was well (harmful); too many curable episodes without an action or a page (missed). Where two places prevent
+the same bug, it is built into both (`+"`seconds`"+`). Without a bug, nothing objects within %d incidents. The last two columns count
+the worlds and incidents played until something objected, that world included.
 
 %s, commit %s, %s %s/%s:
 

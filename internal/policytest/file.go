@@ -103,7 +103,7 @@ type Event struct {
 
 // events are the words for Event.What, and what the simulated world calls them.
 var events = map[string]string{
-	"release": "good release", "edit": "edit", "scale by hand": "scale by hand", "hold": "hold", "claim": "claim", "kill switch": "kill switch", "api server down": "api server down",
+	"release": "good release", "crashing release": "crashing release", "edit": "edit", "scale by hand": "scale by hand", "hold": "hold", "claim": "claim", "kill switch": "kill switch", "api server down": "api server down",
 }
 
 // PolicyTest says what watchdog has done up to a moment. What is left out is not
@@ -213,7 +213,7 @@ func Read(path string) (*File, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(out); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, config.HideIn(text, fmt.Errorf("%s: %w", path, err))
 	}
 	return out, out.resolve()
 }
@@ -296,7 +296,7 @@ func (f *File) check(t *Test) error {
 	for _, e := range t.Events {
 		switch {
 		case events[e.What] == "":
-			bad("events: %q is none of release, edit, scale by hand, hold, claim, kill switch, api server down", e.What)
+			bad("events: %q is none of release, crashing release, edit, scale by hand, hold, claim, kill switch, api server down", e.What)
 		case e.Target == "" && e.What != "kill switch" && e.What != "api server down", e.Target != "" && !known(e.Target):
 			bad("events: %s: %s has no target %q", e.What, f.Config, e.Target)
 		}

@@ -133,9 +133,12 @@ func later(a, b time.Time) time.Time {
 func (f *File) groups(t *Test, in *samples, ask rules.QueryFunc) (*rules.Groups, error) {
 	var all []rules.Group
 	for _, path := range f.RuleFiles {
-		groups, err := rules.ReadFile(path, rules.Local)
+		groups, err := rules.ReadFile(path, rules.Prometheus) // all functions that a server may have
 		if err != nil {
 			return nil, err
+		}
+		for i := range groups {
+			groups[i].Source = rules.Local
 		}
 		all = append(all, groups...)
 	}

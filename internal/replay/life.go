@@ -60,7 +60,7 @@ func New(o Options) (*sim.Life, error) {
 	if interval == 0 {
 		interval = time.Duration(o.Config.EvaluationInterval)
 	}
-	target := policy.Target(nobody)
+	target := policy.Target(nil).Target // of the past only names say whose a pod was
 	past := &sim.Past{
 		Begin: o.Begin, Local: o.Local, Remote: o.Remote, Append: o.Append, Groups: slices.Concat(policy.Groups, policy.SLOs), Target: target,
 		Severity: func(l map[string]string) string { return string(o.Config.SeverityOf(l)) }, Lockstep: o.Lockstep, Judged: o.Judged, Told: o.Told, Did: o.Did,
@@ -91,16 +91,6 @@ func New(o Options) (*sim.Life, error) {
 		s.Targets = append(s.Targets, sim.Target{Name: t.Name, Namespace: t.Namespace, Kind: kind, Replicas: w.Replicas, Owner: w.Owner, Annotations: w.Annotations, Rollout: 30 * time.Second})
 	}
 	return sim.Relive(s), nil
-}
-
-// nobody knows which workload a pod of the past belonged to, but by its name.
-func nobody(_, pod string) (kind, name string, ok bool) {
-	// A Deployment's pod is NAME-HASH-RANDOM.
-	parts := strings.Split(pod, "-")
-	if len(parts) < 3 {
-		return "", "", false
-	}
-	return "deployment", strings.Join(parts[:len(parts)-2], "-"), true
 }
 
 // seen are the metrics that say what probes saw: watchdog's own, which is damped,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -17,25 +18,34 @@ import (
 
 // Causes of trouble, as only the world knows them.
 const (
-	BadRelease = "bad release" // errors or latency came with the newest release; going back cures it
-	CrashLoop  = "crash loop"  // the newest release never comes up; going back cures it
-	Agents     = "dead agents" // new pods cure it
-	Leak       = "memory leak" // new pods cure it
-	Overload   = "overload"    // more replicas cure it
-	Dependency = "dependency"  // nothing done to the application cures it
-	Glitch     = "glitch"      // it passes by itself
-	External   = "external"    // a fault of the platform that hits many at once
-	Contention = "contention"  // a shared resource is short, and more replicas make it worse
+	BadRelease = "bad release"    // errors or latency came with the newest release; going back cures it
+	CrashLoop  = "crash loop"     // the newest release never comes up; going back cures it
+	NeverReady = "never ready"    // the newest release runs and never becomes ready; going back cures it
+	Agents     = "dead agents"    // new pods cure it
+	Leak       = "memory leak"    // new pods cure it
+	Overload   = "overload"       // more replicas cure it
+	Dependency = "dependency"     // nothing done to the application cures it
+	Glitch     = "glitch"         // it passes by itself
+	External   = "external"       // a fault of the platform that hits many at once
+	Switched   = "scaled to zero" // somebody took all pods away; only a person knows whether that is meant
+	Contention = "contention"     // a shared resource is short, and more replicas make it worse
 )
 
 // cures lists which actions can end which cause.
-var cures = map[string][]string{BadRelease: {"rollback"}, CrashLoop: {"rollback"}, Agents: {"restart", "rollback"}, Leak: {"restart", "rollback"}, Overload: {"scale"}}
+var cures = map[string][]string{BadRelease: {"rollback"}, CrashLoop: {"rollback"}, NeverReady: {"rollback"}, Agents: {"restart", "rollback"}, Leak: {"restart", "rollback"}, Overload: {"scale"}}
 
 // release is how one version of an application behaves.
 type release struct {
 	errors  float64       // share of requests that fail
 	latency time.Duration // added to each request
 	crash   bool          // its pods never become ready
+	// See rollouts.go: the version that its pods are labelled with, the object that
+	// it reads, and the release whose tag it shares, plus one.
+	label, config, tag int
+	unready            bool // its pods run, and never become ready
+	// hidden: its tag was moved by a release whose template differs in more, so that
+	// nobody can tell from the templates that the tag was moved.
+	hidden bool
 }
 
 // app is one application: what the API server holds of it, and the truth.
@@ -60,19 +70,41 @@ type app struct {
 	revisions []remediate.Revision // newest last
 
 	// The truth.
-	releases []release
-	running  int               // template that serves
-	came     map[int]time.Time // when a template first began to serve
-	rolling  time.Time         // when the present rollout is complete; zero: it is
-	ready    int
-	load     float64 // in replicas' worth of work
-	troubles map[string]time.Time
-	until    map[string]time.Time // of causes that pass by themselves
-	well     time.Time            // since when nothing is wrong; zero: something is
-	lying    time.Time            // until when the application's own numbers lie
-	enough   int                  // replicas from which on contention grows worse
+	releases  []release
+	running   int                  // template that serves
+	came      map[int]time.Time    // when a template first began to serve
+	rolling   time.Time            // when the present rollout is complete; zero: it is
+	rolledAt  time.Time            // when it began
+	cameAt    time.Time            // when the one before it began
+	movedAt   time.Time            // when pods last began to come or have come
+	over      map[string]time.Time // when a cause ended last
+	coming    []added
+	going     []leaving
+	lastReady time.Time         // when a pod last became ready
+	born      map[int]time.Time // when the pods of a template began
+	ready     int
+	load      float64 // in replicas' worth of work
+	troubles  map[string]time.Time
+	until     map[string]time.Time // of causes that pass by themselves
+	well      time.Time            // since when nothing is wrong; zero: something is
+	lying     time.Time            // until when the application's own numbers lie
+	enough    int                  // replicas from which on contention grows worse
 
-	made   int // how often the object was made anew
+	made   int // how often the object was made anew, and when last
+	madeAt time.Time
+	podGen int // how often its pods were replaced by others of the same template
+
+	// See rollouts.go.
+	fate            *rand.Rand
+	selector        int // the version that the Service selects; 0: any
+	moved           time.Time
+	labels, configs int
+	pruned          map[int]bool
+	again           int       // the old release that was deployed again, plus one
+	deleting        time.Time // since when the object is being deleted
+
+	past   []feeling
+	onePod bool // the leak is in one pod
 	scaler *scaler
 }
 
@@ -85,7 +117,7 @@ type template struct {
 
 func newApp(w *World, t Target) *app {
 	a := &app{w: w, name: t.Name, spec: t, uid: "uid-" + t.Name, version: 1, generation: 1, replicas: t.Replicas, ready: t.Replicas, annotations: map[string]string{},
-		releases: []release{{}}, load: 0.5 * float64(t.Replicas), came: map[int]time.Time{}, troubles: map[string]time.Time{}, until: map[string]time.Time{}, well: w.epoch.Add(-time.Hour)}
+		releases: []release{{}}, load: 0.5 * float64(t.Replicas), came: map[int]time.Time{}, troubles: map[string]time.Time{}, until: map[string]time.Time{}, well: w.epoch.Add(-time.Hour), fate: fateOf(w, t.Name), pruned: map[int]bool{}}
 	for k, v := range t.Annotations {
 		a.annotations[k] = v
 	}
@@ -96,7 +128,11 @@ func newApp(w *World, t Target) *app {
 	a.running = a.template
 	a.addRevision(w.epoch.Add(-24 * time.Hour))
 	a.came[a.running] = w.epoch.Add(-24 * time.Hour)
+	a.born = map[int]time.Time{a.running: w.epoch.Add(-24 * time.Hour)}
 	a.managers = []remediate.Manager{{Name: "kubectl", At: w.epoch.Add(-24 * time.Hour), Replicas: true, Template: true}}
+	if t.Rollouts.Redeployed {
+		a.redeployed()
+	}
 	return a
 }
 
@@ -109,11 +145,7 @@ func (a *app) templateOf(rel int, restarted string) int {
 	if i := slices.IndexFunc(a.templates, func(t template) bool { return t.release == rel && t.restarted == restarted }); i >= 0 {
 		return i
 	}
-	note := ""
-	if restarted != "" {
-		note = fmt.Sprintf(`"annotations":{%q:%q},`, remediate.RestartedAtAnnotation, restarted)
-	}
-	a.templates = append(a.templates, template{rel, restarted, json.RawMessage(fmt.Sprintf(`{"metadata":{%s"labels":{"app":%q}},"spec":{"containers":[{"image":"app:v%d","name":"app"}]}}`, note, a.name, rel))})
+	a.templates = append(a.templates, template{rel, restarted, a.manifest(rel, restarted)})
 	return len(a.templates) - 1
 }
 
@@ -132,7 +164,7 @@ func (a *app) addRevision(at time.Time) {
 		a.revisions = append(slices.Delete(slices.Clone(a.revisions), i, i+1), r)
 		return
 	}
-	a.revisions = append(slices.Clone(a.revisions), remediate.Revision{Number: next, Name: uid, UID: uid, CreatedAt: at, Template: t.json, Images: []string{fmt.Sprintf("app:v%d", t.release)}})
+	a.revisions = append(slices.Clone(a.revisions), remediate.Revision{Number: next, Name: uid, UID: uid, CreatedAt: at, Template: t.json, Images: []string{a.image(t.release)}})
 	if len(a.revisions) > 11 {
 		a.revisions = a.revisions[1:]
 	}
@@ -166,20 +198,16 @@ func (a *app) apply(manager string, patch []byte) error {
 	var doc struct {
 		Spec struct {
 			Replicas int
-			Template struct {
-				Metadata struct{ Annotations map[string]string }
-				Spec     struct{ Containers []struct{ Image string } }
-			}
+			Template json.RawMessage
 		}
 	}
 	if err := json.Unmarshal(after, &doc); err != nil {
 		return err
 	}
-	rel := 0
-	if _, err := fmt.Sscanf(doc.Spec.Template.Spec.Containers[0].Image, "app:v%d", &rel); err != nil {
+	t, err := a.templateFrom(doc.Spec.Template)
+	if err != nil {
 		return err
 	}
-	t := a.templateOf(rel, doc.Spec.Template.Metadata.Annotations[remediate.RestartedAtAnnotation])
 	changed := t != a.template
 	a.touch(manager, true, changed)
 	a.scale(doc.Spec.Replicas)
@@ -194,31 +222,38 @@ func (a *app) scale(n int) {
 	if n == a.replicas {
 		return
 	}
+	from := a.replicas
 	a.replicas = n
 	if n < a.ready {
 		a.ready = n
 	}
-	a.w.clock.after(10*time.Second, -1, func() {
-		if a.rolling.IsZero() {
-			a.ready = a.replicas
-		}
-		a.look()
-	})
+	a.resized(from)
+	a.look()
+	a.w.clock.after(max(10*time.Second, a.spec.Pods.starts(n > from)), -1, a.settle)
 }
 
 // roll starts the rollout of a template.
 func (a *app) roll(t int) {
+	a.pull(t)
 	a.template = t
 	a.addRevision(a.w.clock.now)
-	if a.releases[a.templates[t].release].crash || a.w.clock.now.Before(a.w.mishaps.failing) {
+	a.cameAt, a.rolledAt, a.movedAt = a.rolledAt, a.w.clock.now, a.w.clock.now
+	if a.startless(t) || a.releases[a.templates[t].release].crash || a.w.clock.now.Before(a.w.mishaps.failing) {
 		a.rolling = a.w.clock.now.Add(1000 * time.Hour)
 		a.came[t] = a.w.clock.now
 		a.trouble(CrashLoop)
 		return
 	}
-	done := a.w.clock.now.Add(a.spec.Rollout)
+	if a.releases[a.templates[t].release].unready {
+		a.rolling, a.came[t] = a.w.clock.now.Add(1000*time.Hour), a.w.clock.now
+		a.trouble(NeverReady)
+		return
+	}
+	done := a.w.clock.now.Add(a.spec.Rollout + a.spec.Pods.starts(false))
+	began := a.w.clock.now
 	a.rolling = done
 	a.ready = min(a.ready, max(0, a.replicas-a.spec.MaxUnavailable))
+	a.look()
 	if _, seen := a.came[t]; !seen {
 		a.came[t] = a.firstCame(t)
 	}
@@ -226,8 +261,12 @@ func (a *app) roll(t int) {
 		if !a.rolling.Equal(done) {
 			return // another rollout began
 		}
-		a.rolling, a.running, a.ready = time.Time{}, a.template, a.replicas
+		a.leave(a.replicas, a.replicaSet(a.running), a.born[a.running])
+		a.rolling, a.running, a.coming = time.Time{}, a.template, nil
+		a.born[a.running], a.movedAt = began, a.w.clock.now
+		a.ready, a.lastReady = a.arrived(), a.w.clock.now
 		a.end(CrashLoop)
+		a.end(NeverReady)
 		a.end(Agents)
 		a.end(Leak)
 		if r := a.releases[a.templates[a.running].release]; r.errors > 0 || r.latency > 0 {
@@ -239,6 +278,7 @@ func (a *app) roll(t int) {
 			a.pass(Glitch, a.spec.WarmUp)
 		}
 		a.look()
+		a.reach()
 	})
 }
 
@@ -266,6 +306,10 @@ func (a *app) end(cause string) {
 		return
 	}
 	delete(a.troubles, cause)
+	if a.over == nil {
+		a.over = map[string]time.Time{}
+	}
+	a.over[cause] = a.w.clock.now
 	a.w.score.ended(a, cause)
 	if len(a.troubles) == 0 {
 		a.well = a.w.clock.now
@@ -287,6 +331,8 @@ func (a *app) pass(cause string, d time.Duration) {
 // look lets overload follow load and replicas.
 func (a *app) look() {
 	switch share := a.load / math.Max(0.1, float64(a.ready)); {
+	case a.on(Switched):
+		a.end(Overload)
 	case share > 1.1: // where the error rate passes its threshold
 		a.trouble(Overload)
 	default:
@@ -308,6 +354,9 @@ func (a *app) value(metric string) float64 {
 		}
 		if a.on(Glitch) || a.on(External) {
 			e = math.Max(e, 0.3)
+		}
+		if a.on(Cutoff) {
+			e = 1
 		}
 		return math.Min(1, e+over/4)
 	case "response_time":
@@ -332,15 +381,13 @@ func (a *app) value(metric string) float64 {
 	case "cpu":
 		return math.Min(1, a.load/math.Max(0.1, float64(a.ready)))
 	case "crash_looping":
-		if a.on(CrashLoop) {
-			return 1
-		}
+		return float64(a.cannotStart())
 	case "dependency":
 		if a.on(Dependency) {
 			return 1
 		}
 	case "health":
-		if a.on(Agents) || a.on(Dependency) || a.on(Contention) || a.on(Glitch) || a.on(External) {
+		if a.on(Agents) || a.on(Dependency) || a.on(Contention) || a.on(Glitch) || a.on(External) || a.on(Cutoff) {
 			return 1
 		}
 	case "ready_replicas":
@@ -353,7 +400,7 @@ func (a *app) value(metric string) float64 {
 func (a *app) workload() remediate.Workload {
 	w := remediate.Workload{
 		Target: a.target(), ResourceVersion: fmt.Sprint(a.version), Generation: a.generation, Observed: a.generation, Desired: a.replicas,
-		Ready: a.ready, Updated: a.replicas, Available: a.ready, MaxSurge: 1, MaxUnavailable: a.spec.MaxUnavailable, Paused: a.paused, Annotations: map[string]string{}, NamespaceAnnotations: a.w.namespaces[a.spec.Namespace],
+		Ready: a.ready, Updated: a.replicas, Available: a.ready, MaxSurge: 1, MaxUnavailable: a.spec.MaxUnavailable, Paused: a.paused, ProgressDeadline: a.spec.Pods.deadline(), Stalled: a.stalled(), Annotations: map[string]string{}, NamespaceAnnotations: a.w.namespaces[a.spec.Namespace],
 		Template: a.templates[a.template].json, Owner: a.spec.Owner, Managers: a.managers, EndpointsReady: a.ready, ReadAt: a.w.clock.now,
 	}
 	w.Target.UID = a.uid
@@ -365,19 +412,12 @@ func (a *app) workload() remediate.Workload {
 	}
 	w.Revisions = slices.Clone(a.revisions)
 	slices.Reverse(w.Revisions)
-	old := a.replicaSet(a.running)
-	for i := range a.replicas {
-		w.Pods = append(w.Pods, remediate.Pod{Name: fmt.Sprintf("%s-%d", a.name, i), Revision: old, Ready: i < a.ready, Scheduled: true, StartedAt: a.w.epoch})
-	}
 	if !a.rolling.IsZero() {
 		w.Updated = 1
-		p := remediate.Pod{Name: a.name + "-new", Revision: a.replicaSet(a.template), Scheduled: true, StartedAt: a.w.clock.now}
-		if a.on(CrashLoop) {
-			p.Waiting, p.Restarts, p.LastExit = "CrashLoopBackOff", 4, "exit 1 (Error)"
-		}
-		w.Pods = append([]remediate.Pod{p}, w.Pods...)
 	}
+	w.Pods = a.pods()
 	w.HPA = a.scaler.shown()
+	w.Services, w.Deleting = a.serves(), a.deleting
 	a.w.mishaps.distort(&w)
 	return w
 }

@@ -32,6 +32,7 @@ func TestAThousandBouncesOverAnUnchangedWorld_INV07(t *testing.T) {
 		t.Run(fmt.Sprintf("replicas=%d", seed+1), func(t *testing.T) {
 			t.Parallel()
 			s := unchanged(seed)
+			s.Policy.Core.HoldLimit = 0 // its page would be news of these hours, and no bounce's
 			w := newWorld(s, nil)
 			terms := 0
 			w.trace = func(_ time.Time, text string) {

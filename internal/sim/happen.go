@@ -12,12 +12,14 @@ import (
 // happenings are the words of a scenario: what each does to the world.
 var happenings = map[string]func(w *World, h Happening, a *app){
 	// Trouble.
-	"failing release":  func(w *World, h Happening, a *app) { w.deploy(a, release{errors: max(0.2, h.Times)}) },
-	"slow release":     func(w *World, _ Happening, a *app) { w.deploy(a, release{latency: 2 * time.Second}) },
-	"crashing release": func(w *World, _ Happening, a *app) { w.deploy(a, release{crash: true}) },
-	"good release":     func(w *World, _ Happening, a *app) { w.deploy(a, release{}) },
-	"dead agents":      func(_ *World, _ Happening, a *app) { a.trouble(Agents) },
-	"memory leak":      func(_ *World, _ Happening, a *app) { a.trouble(Leak) },
+	"failing release":             func(w *World, h Happening, a *app) { w.deploy(a, release{errors: max(0.2, h.Times)}) },
+	"slow release":                func(w *World, _ Happening, a *app) { w.deploy(a, release{latency: 2 * time.Second}) },
+	"crashing release":            func(w *World, _ Happening, a *app) { w.deploy(a, release{crash: true}) },
+	"release that is never ready": func(w *World, _ Happening, a *app) { w.deploy(a, release{unready: true}) },
+	"good release":                func(w *World, _ Happening, a *app) { w.deploy(a, release{}) },
+	"dead agents":                 func(_ *World, _ Happening, a *app) { a.trouble(Agents) },
+	"memory leak":                 func(_ *World, _ Happening, a *app) { a.trouble(Leak) },
+	"memory leak in one pod":      func(_ *World, _ Happening, a *app) { a.onePod = true; a.trouble(Leak) },
 	"overload": func(w *World, h Happening, a *app) {
 		load := a.load
 		a.load = h.Times * float64(a.replicas)
@@ -89,8 +91,26 @@ var happenings = map[string]func(w *World, h Happening, a *app){
 			w.kill(w.replicas[w.lead], "killed")
 		}
 	},
+	"connection dies": func(w *World, _ Happening, _ *app) {
+		if w.pager != nil {
+			w.pager.cut()
+		}
+	},
 	"lease lost": func(w *World, _ Happening, _ *app) { w.usurp() },
-	"hand over":  func(w *World, _ Happening, _ *app) { w.handOver() },
+	"scaled to zero": func(_ *World, _ Happening, a *app) {
+		a.touch("kubectl-scale", true, false)
+		a.trouble(Switched)
+		a.scale(0)
+		a.look()
+	},
+	"node dies": func(_ *World, _ Happening, a *app) { a.nodeDies() },
+	"hand over": func(w *World, _ Happening, _ *app) { w.handOver() },
+	"reload": func(w *World, _ Happening, _ *app) {
+		if w.lead >= 0 {
+			w.reload(w.replicas[w.lead])
+		}
+	},
+	"pods replaced": func(_ *World, _ Happening, a *app) { a.podGen++ },
 	"clock jump": func(w *World, h Happening, _ *app) {
 		for _, r := range w.replicas {
 			if w.chance(0.5) || len(w.replicas) == 1 {
@@ -101,8 +121,8 @@ var happenings = map[string]func(w *World, h Happening, a *app){
 }
 
 // global are the happenings that concern no single target.
-var global = map[string]bool{"platform fault": true, "kill switch": true, "api server down": true, "kill": true, "lease lost": true, "hand over": true, "clock jump": true,
-	"starts fail": true, "empty lists": true, "nodes unknown": true, "receiver hangs": true}
+var global = map[string]bool{"platform fault": true, "kill switch": true, "api server down": true, "kill": true, "lease lost": true, "hand over": true, "clock jump": true, "reload": true,
+	"starts fail": true, "empty lists": true, "nodes unknown": true, "receiver hangs": true, "connection dies": true}
 
 // blindable are those that concern one target or all.
 var blindable = map[string]bool{"blind": true, "stale": true, "error": true, "nan": true}
@@ -133,8 +153,9 @@ func (w *World) happen(h Happening) {
 
 func (w *World) deploy(a *app, r release) {
 	a.touch("helm", true, true)
-	a.releases = append(a.releases, r)
+	a.releases = append(a.releases, a.dress(r))
 	a.end(CrashLoop)
+	a.end(NeverReady)
 	a.roll(a.templateOf(len(a.releases)-1, ""))
 	w.oracle.edited(a)
 }
@@ -214,10 +235,15 @@ func (w *World) call(i incident.Incident) {
 // mend is a person's work on one application: they end what is wrong, and lift
 // the quarantine that it led to.
 func (w *World) mend(a *app) {
-	if len(a.troubles) > 0 {
+	if len(a.troubles) > 0 && !a.mending() {
 		w.say("the person who was paged mends %s (%s)", a.name, a.sick())
 		w.deploy(a, release{})
+		if a.on(Switched) {
+			a.end(Switched)
+			a.scale(a.spec.Replicas)
+		}
 		a.load = 0.5 * float64(a.replicas)
+		a.selects(0)
 		a.look()
 	}
 	w.lift(a)

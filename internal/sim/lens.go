@@ -152,7 +152,7 @@ func (l *lens) view(target string) engine.View {
 
 // rolled adds what only the cluster knows.
 func (a *app) rolled(v engine.View) engine.View {
-	v.Rollout = incident.Rollout{Known: true, Done: a.rolling.IsZero() && a.ready >= a.replicas, Ready: a.ready}
+	v.Rollout, v.CPU = a.rollout(), a.cpu()
 	v.Revision = a.revisions[len(a.revisions)-1].UID
 	return v
 }
@@ -206,7 +206,7 @@ func (a *app) felt() (errors float64, latency time.Duration) {
 }
 
 // gone reports whether nobody answers.
-func (a *app) gone() bool { return a.replicas > 0 && a.ready == 0 || a.on(Glitch) }
+func (a *app) gone() bool { return a.on(Switched) || a.replicas > 0 && a.ready == 0 || a.on(Glitch) }
 
 func (a *app) took(kind string) time.Duration {
 	if kind != "http" {
@@ -219,6 +219,7 @@ func (a *app) took(kind string) time.Duration {
 // answer is what a probe over the network gets.
 func (a *app) answer(p Probe, at time.Time) probes.Result {
 	errors, latency := a.felt()
+	a.remember(errors, latency)
 	switch {
 	case p.Outside:
 		return state(p.Kind == "tcp" && a.on(Dependency), "connection refused")
@@ -231,7 +232,7 @@ func (a *app) answer(p Probe, at time.Time) probes.Result {
 		r.Samples = a.health(at)
 		return r
 	case "sla":
-		return probes.Result{State: probes.OK, Samples: a.sla(at, errors, latency)}
+		return probes.Result{State: probes.OK, Samples: a.sla(at, a.pastMinute().errors, a.pastMinute().latency)}
 	case "agents":
 		return probes.Result{State: probes.OK, Samples: []*model.Sample{sample(at, "watchdog_agents_active", a.value("active_agents")), sample(at, "watchdog_agents_desired", 3)}}
 	case "http":
@@ -285,14 +286,22 @@ func (a *app) sla(at time.Time, errors float64, latency time.Duration) []*model.
 
 // watched is what the informers hold of the workload.
 func (a *app) watched() probes.Workload {
-	cpu, memory := a.value("cpu"), a.value("memory")
 	w := probes.Workload{Desired: a.replicas, Ready: a.ready, Updated: a.replicas, Unavailable: max(0, a.replicas-a.ready), RolloutInProgress: !a.rolling.IsZero(),
-		EndpointsReady: a.ready, HasEndpoints: true, CPUUsageRatio: &cpu, MemoryUsageRatio: &memory}
+		EndpointsReady: a.ready, HasEndpoints: true, Usage: a.usage()}
+	if !a.on(CrashLoop) {
+		w.Stalled = a.stalled()
+	}
 	if w.RolloutInProgress {
 		w.Updated = 1
 	}
-	if a.on(CrashLoop) {
+	if a.replicas == 0 {
+		w.ScaledBy = a.managers[0].Name
+	}
+	switch n := a.cannotStart(); {
+	case a.on(CrashLoop):
 		w.Waiting, w.NewestWaiting, w.Restarts = map[string]int{"CrashLoopBackOff": 1}, 1, 4
+	case n > 0:
+		w.Waiting, w.NewestWaiting = map[string]int{"ImagePullBackOff": n}, n
 	}
 	return w
 }

@@ -23,7 +23,7 @@ func TestSimulatedProbesWriteTheSeriesOfTheRealOnes(t *testing.T) {
 	for d := range known {
 		all.WriteString(d.String())
 	}
-	w := &World{clock: newClock(epoch), byName: map[string]*app{}}
+	w := &World{scenario: &Scenario{}, clock: newClock(epoch), byName: map[string]*app{}}
 	a := newApp(w, Target{Name: "shop", Namespace: "shop", Replicas: 3})
 	for _, kind := range []string{"health", "sla", "agents"} {
 		r := a.answer(Probe{Kind: kind}, epoch.Add(time.Minute))

@@ -47,6 +47,7 @@ func (l *link) call(what string) error {
 	case l.w.chance(f.Stall):
 		d := 5*time.Second + l.w.span(80*time.Second)
 		l.w.say("%s hangs for %s before %s", l.w.replicaName(l.r.id), d.Round(time.Second), what)
+		l.w.oracle.suspended = l.w.clock.now.Add(d)
 		l.w.clock.wait(l.r.id, d)
 	case l.w.chance(f.Slow):
 		l.w.clock.wait(l.r.id, l.w.span(3*time.Second))
@@ -124,6 +125,14 @@ func (l *link) Find(_ context.Context, opID string, p incident.Plan) (bool, erro
 	return a != nil && a.carries(p.Object) == opID, nil
 }
 
+// Job: the jobs of this world are complete at once.
+func (l *link) Job(_ context.Context, o incident.Object) (incident.Rollout, error) {
+	if err := l.call("reading job " + o.Name); err != nil {
+		return incident.Rollout{}, err
+	}
+	return incident.Rollout{Known: true, Done: true}, nil
+}
+
 func (l *link) Capture(_ context.Context, t incident.Target, name string) (string, string, error) {
 	if err := l.call("taking evidence"); err != nil {
 		return "", "logs", err
@@ -136,14 +145,14 @@ func (l *link) Incidents(context.Context) ([]engine.Stored, error) {
 	if err := l.call("reading incidents"); err != nil {
 		return nil, err
 	}
-	var all []engine.Stored
 	if l.w.clock.now.Before(l.w.mishaps.empty) {
-		return all, nil
+		return nil, nil
 	}
+	all := make([]engine.Stored, 0, len(l.w.incidents))
 	for _, id := range slices.Sorted(maps.Keys(l.w.incidents)) {
 		s := l.w.incidents[id]
-		if !s.reread && s.value.(incident.Incident).Phase != incident.Resolved {
-			// What is stored is text: what does not survive that is lost.
+		if s.by != l && !s.reread && s.value.(incident.Incident).Phase != incident.Resolved {
+			// What another process stored is text: what does not survive that is lost.
 			b, err := json.Marshal(s.value)
 			var i incident.Incident
 			if err == nil {
@@ -170,7 +179,7 @@ func (l *link) SaveIncident(_ context.Context, i incident.Incident, version stri
 	if !s.is(version) {
 		return "", engine.ErrConflict
 	}
-	next := &stored{version: s.version + 1, value: i}
+	next := &stored{version: s.version + 1, value: i, by: l}
 	l.w.incidents[i.ID] = next
 	l.w.oracle.incident(i)
 	l.w.requested(i)

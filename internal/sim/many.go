@@ -76,13 +76,17 @@ func (r Report) String() string {
 	var b strings.Builder
 	s := r.Score
 	line := func(what, format string, args ...any) {
-		fmt.Fprintf(&b, "%-22s "+format+"\n", append([]any{what}, args...)...)
+		fmt.Fprintf(&b, "%-40s "+format+"\n", append([]any{what}, args...)...)
 	}
 	line("incidents", "%d in %d worlds, %d steps of the engine, %s (%.0f incidents/s)", s.Incidents, r.Runs, s.Passes, r.Took.Round(time.Second), float64(s.Incidents)/r.Took.Seconds())
 	line("violations", "%d", r.Violations())
 	line("actions", "%d, and %d leases taken back", s.Effects, s.Reverts)
 	line("  useful", "%d", s.Useful)
-	line("  needless", "%d", s.Needless)
+	line("  needless", "%d (%.1f %%)", s.Needless, 100*float64(s.Needless)/float64(max(1, s.Effects)))
+	for _, k := range slices.Sorted(maps.Keys(s.Rungs)) {
+		t := s.Rungs[k]
+		line("    "+k, "%d of %d (%.1f %%) needless", t.All-t.Useful, t.All, 100*float64(t.All-t.Useful)/float64(t.All))
+	}
 	line("  late", "%d landed long after they were sent", s.Late)
 	line("  harmful", "%d", s.Harmful)
 	line("missed", "%d of %d episodes that could be cured (%.3f %%)", s.Missed, s.Episodes, 100*float64(s.Missed)/float64(max(1, s.Episodes)))

@@ -45,7 +45,7 @@ var accidents = map[string]func(w *World, h Happening, a *app){
 	// Deleted and made again under the same name, with the same template.
 	"recreated": func(w *World, _ Happening, a *app) {
 		a.touch("kubectl", false, false)
-		a.made++
+		a.made, a.madeAt = a.made+1, w.clock.now
 		a.uid += "-anew"
 		a.op, a.annotations, a.revisions = "", map[string]string{}, nil
 		a.managers = []remediate.Manager{{Name: "kubectl", At: w.clock.now.Truncate(time.Second), Replicas: true, Template: true}}
@@ -87,6 +87,12 @@ var accidents = map[string]func(w *World, h Happening, a *app){
 // word is what a happening does; nil: there is no such word.
 func word(what string) func(w *World, h Happening, a *app) {
 	if do := happenings[what]; do != nil {
+		return do
+	}
+	if do := sourceWords[what]; do != nil {
+		return do
+	}
+	if do := ways[what]; do != nil {
 		return do
 	}
 	return accidents[what]
@@ -180,5 +186,9 @@ func (s *scaler) shown() *remediate.HPA {
 	if s == nil {
 		return nil
 	}
-	return &remediate.HPA{Name: s.app.name + "-hpa", UID: s.uid, ResourceVersion: label(s.version), Min: s.min, Max: s.app.spec.Autoscaler.Max, Current: s.app.replicas, Desired: s.want()}
+	owner := ""
+	if s.app.spec.Autoscaler.Keda {
+		owner = "ScaledObject " + s.app.name
+	}
+	return &remediate.HPA{Owner: owner, Name: s.app.name + "-hpa", UID: s.uid, ResourceVersion: label(s.version), Min: s.min, Max: s.app.spec.Autoscaler.Max, Current: s.app.replicas, Desired: s.want()}
 }

@@ -23,8 +23,11 @@ type effect struct {
 	before   int // replicas wanted, or the autoscaler's minimum
 	after    int
 	ready    int
+	served   int  // ready endpoints of its Service
 	moving   bool // a rollout was in progress
-	from, to int  // templates
+	// lastReady is when a pod had last become ready.
+	lastReady time.Time
+	from, to  int // templates
 }
 
 func (e effect) revert() bool { return e.plan.Action == incident.RevertAction }
@@ -57,10 +60,15 @@ type oracle struct {
 	tolds    map[string]incident.Incident // as last told
 	pages    map[string]bool
 	cycles   map[*app]cycles
-	troubled time.Time                   // when watchdog itself was last disturbed
-	undone   map[*app]map[bool]time.Time // of template or replicas: when another controller set back what watchdog wrote
-	restored map[*app]map[int]bool       // releases that a rollback of ours restored
-	calls    []call
+	troubled time.Time // when watchdog itself was last disturbed
+	// suspended is when a replica last went on after it had hung. Its probes hung, too: what
+	// they say rests on looks from before until they have looked often enough again.
+	suspended time.Time
+	undone    map[*app]map[bool]time.Time // of template or replicas: when another controller set back what watchdog wrote
+	restored  map[*app]map[int]bool       // releases that a rollback of ours restored
+	calls     []call
+	waits     map[string]time.Time // since when an incident is under a hold, by id
+	cures     map[*app]cure
 }
 
 // call is a person who was paged.
@@ -71,7 +79,7 @@ type call struct {
 
 func newOracle(w *World) *oracle {
 	return &oracle{w: w, byOp: map[string]int{}, reserved: map[string]incident.Op{}, audit: map[string]bool{}, holds: map[*app]time.Time{}, edits: map[*app]time.Time{}, claims: map[*app]time.Time{},
-		approved: map[string][]incident.Approval{}, asked: map[string]bool{}, opened: map[string]time.Time{}, last: map[string]incident.Incident{}, tolds: map[string]incident.Incident{}, pages: map[string]bool{}, undone: map[*app]map[bool]time.Time{}, cycles: map[*app]cycles{}, restored: map[*app]map[int]bool{}}
+		approved: map[string][]incident.Approval{}, asked: map[string]bool{}, opened: map[string]time.Time{}, last: map[string]incident.Incident{}, tolds: map[string]incident.Incident{}, pages: map[string]bool{}, undone: map[*app]map[bool]time.Time{}, cycles: map[*app]cycles{}, restored: map[*app]map[int]bool{}, waits: map[string]time.Time{}}
 }
 
 func (o *oracle) violate(invariant, format string, args ...any) {
@@ -200,7 +208,7 @@ func (o *oracle) evidence(r *replica, op incident.Op, p incident.Plan, l look) {
 	if p.Class < incident.C3 {
 		return
 	}
-	if limit := max(1, o.w.scenario.Policy.Settings.MaxUnhealthy*float64(l.watched)); float64(l.unhealthy) > limit {
+	if limit := believed(o.w.scenario.Policy, l.watched); float64(l.unhealthy) > limit {
 		o.violate("INV-14", "op %s (%s) is sent while %d of %d targets are in breach", op.ID, p.Summary, l.unhealthy, l.watched)
 	}
 	bad := 0
@@ -233,6 +241,7 @@ func (o *oracle) effect(e effect) {
 	if e.app.spec.Owner != "" {
 		o.violate("INV-27", "%s is accepted, and %s owns it", e.plan.Summary, e.app.spec.Owner)
 	}
+	o.beside(e)
 	op := o.reserved[e.op]
 	if at, on := o.edits[e.app]; on && o.fenced(e, at) && !e.revert() && at.After(o.opened[op.Incident]) && e.at.Sub(at) < o.w.scenario.Policy.Settings.HumanChange-time.Second && !o.opened[op.Incident].IsZero() {
 		o.violate("INV-26", "%s is accepted %s after somebody changed %s, while the incident was open", e.plan.Summary, e.at.Sub(at).Round(time.Second), e.app.name)
@@ -240,7 +249,11 @@ func (o *oracle) effect(e effect) {
 	o.effects = append(o.effects, e)
 	if !e.revert() {
 		o.budget(e)
+		o.pods(e)
 		o.again(e, op)
+	}
+	if e.plan.Class >= incident.C3 && !e.revert() {
+		o.disturbs(e, op)
 	}
 	switch e.plan.Action {
 	case "scale":
@@ -252,6 +265,9 @@ func (o *oracle) effect(e effect) {
 	case "restart":
 		o.restart(e)
 	case incident.RevertAction:
+		if e.plan.Is != "" {
+			break // it gives a template back
+		}
 		if have := fmt.Sprint(e.before); e.plan.Before != have {
 			o.violate("INV-26", "%s is accepted, and %s had %s replicas, not the %s of watchdog", e.plan.Summary, e.app.name, have, e.plan.Before)
 		}
@@ -263,6 +279,7 @@ func (o *oracle) effect(e effect) {
 type cycles struct {
 	at       map[string]time.Time
 	complete string
+	natural  map[string]bool // those whose trouble ended before anything could help
 }
 
 // again is about what was done before: to the same target, and to the same field.
@@ -277,8 +294,8 @@ func (o *oracle) again(e effect, op incident.Op) {
 	o.cooldown(e, op, c)
 	c.at[op.Incident] = e.at
 	n := 0
-	for _, at := range c.at {
-		if e.at.Sub(at) < p.Limits.Quarantine.Per {
+	for id, at := range c.at {
+		if e.at.Sub(at) < p.Limits.Quarantine.Per && (!c.natural[id] || id == op.Incident) {
 			n++
 		}
 	}
@@ -291,7 +308,7 @@ func (o *oracle) again(e effect, op incident.Op) {
 		o.violate("INV-28", "%s is accepted %s after a change of watchdog to %s that another controller set back", e.plan.Summary, e.at.Sub(at).Round(time.Second), e.app.name)
 	}
 	for _, x := range o.effects[:len(o.effects)-1] {
-		if e.plan.Action == "scale" && x.app == e.app && x.before != x.after && x.before == e.after && e.sent.Sub(x.at) < p.Settings.OwnChange {
+		if e.plan.Action == "scale" && x.app == e.app && x.plan.Object.UID == e.plan.Object.UID && x.before != x.after && x.before == e.after && e.sent.Sub(x.at) < p.Settings.OwnChange {
 			o.violate("INV-23", "%s takes %s back to %d replicas, which watchdog itself had left %s before (%s)", e.plan.Summary, e.app.name, e.after, e.at.Sub(x.at).Round(time.Second), x.plan.Summary)
 		}
 	}
@@ -304,7 +321,7 @@ func (o *oracle) cooldown(e effect, op incident.Op, c cycles) {
 		if id == op.Incident {
 			continue
 		}
-		if e.sent.Sub(at) < lim.Quarantine.Per {
+		if e.sent.Sub(at) < lim.Quarantine.Per && !c.natural[id] {
 			n++
 		}
 		if at.After(last) {
@@ -400,10 +417,27 @@ func (o *oracle) budget(e effect) {
 	}
 }
 
+// pods counts what effects disturbed, as budget does.
+func (o *oracle) pods(e effect) {
+	r := o.w.scenario.Policy.Limits.Pods
+	if r.Per <= 0 {
+		return
+	}
+	n, ops := 0, 0
+	for k := len(o.effects) - 1; k >= 0 && e.sent.Sub(o.effects[k].at) < r.Per-time.Minute; k-- {
+		if x := o.effects[k]; !x.revert() && x.plan.Price > 0 {
+			n, ops = n+x.plan.Price, ops+1
+		}
+	}
+	if n > r.Count && ops > 1 {
+		o.violate("INV-17", "%d ops disturb %d pods within %s, at most %d are allowed (%s)", ops, n, r.Per, r.Count, e.plan.Summary)
+	}
+}
+
 func (o *oracle) rollback(e effect, op incident.Op) {
 	a := e.app
 	to, from := a.templates[e.to].release, a.templates[e.from].release
-	if r := a.releases[to]; r.crash || r.errors > 0 || r.latency > 0 {
+	if r := a.releases[to]; !r.hidden && (r.crash || r.unready || r.errors > 0 || r.latency > 0) {
 		o.violate("INV-31", "%s goes back to release v%d, which was never good", e.plan.Summary, to)
 	}
 	if came, began := a.came[e.from], o.alert(op).ActiveAt; !came.IsZero() && !began.IsZero() && (began.Sub(came) > o.w.scenario.Policy.Settings.SuspectWindow+time.Minute || came.Sub(began) > time.Minute) {
@@ -448,6 +482,7 @@ func (o *oracle) incident(i incident.Incident) {
 		o.w.score.opened(i)
 	}
 	o.last[i.ID] = i
+	o.suppressed(i)
 	for _, a := range i.Alerts {
 		if b, ok := was.Alert(a.Rule); ok && a.Next < b.Next {
 			o.violate("INV-21", "the ladder of %s went back from rung %d to %d in incident %s", a.Rule, b.Next, a.Next, i.ID)
@@ -469,6 +504,7 @@ func (o *oracle) incident(i incident.Incident) {
 		o.violate("INV-21", "the severity of incident %s fell from %s to %s by itself", i.ID, was.Severity, i.Severity)
 	}
 	o.rungs(i)
+	o.spoken(i, was)
 	if i.Phase == incident.Resolved && was.Phase != incident.Resolved && !o.superseded(i) {
 		for _, a := range i.Alerts {
 			b, _ := was.Alert(a.Rule)
@@ -479,7 +515,10 @@ func (o *oracle) incident(i incident.Incident) {
 	}
 	for k := len(was.Attempts); k < len(i.Attempts); k++ {
 		o.w.score.judged(i, i.Attempts[k])
+		o.judgedEarly(i, i.Attempts[k])
+		o.helped(i, i.Attempts[k])
 	}
+	o.patient(was, i)
 }
 
 func (o *oracle) superseded(i incident.Incident) bool {
@@ -507,7 +546,12 @@ func (o *oracle) rungs(i incident.Incident) {
 }
 
 func (o *oracle) told(i incident.Incident) {
+	o.hears(i)
 	o.tolds[i.ID] = i
+	if o.w.pager != nil {
+		o.w.pager.told(i)
+	}
+	o.w.external.toldOf(i)
 	if o.w.scenario.Policy.Own != nil && i.Phase == incident.Escalated {
 		o.w.score.heard(i) // a plan that a mode left to people is told, too
 	}
@@ -515,7 +559,9 @@ func (o *oracle) told(i incident.Incident) {
 		o.pages[i.ID] = true
 		o.calls = append(o.calls, call{o.w.clock.now.Sub(o.w.epoch), i.Target.Name})
 		o.w.say("a person is paged for %s: %s", i.ID, i.PageReason)
+		o.sound(i)
 		o.w.score.paged(i)
+		o.woken(i)
 		o.w.call(i)
 	}
 }
@@ -574,6 +620,8 @@ func (o *oracle) end() {
 	}
 	for _, s := range o.w.incidents {
 		i := s.value.(incident.Incident)
+		o.forgotten(i)
+		o.lingering(i)
 		switch {
 		case o.w.clock.now.Sub(o.opened[i.ID]) < settled:
 			continue

@@ -68,7 +68,7 @@ func (o *Own) setup(w *World, r *replica) *engine.Setup {
 func (o *Own) may(p *Policy, metric, action string) bool {
 	for _, r := range p.Rules {
 		for k, x := range r.Ladder {
-			if r.Metric == metric && x.Action == action && slices.ContainsFunc(r.Targets, func(t string) bool { return o.Setup().Rung(t, r.Name, k).Mode == incident.Auto }) {
+			if r.Metric == metric && x.Action == action && slices.ContainsFunc(r.Targets, func(t string) bool { return o.Setup().Rung(t, incident.Alert{Rule: r.Name}, k).Mode == incident.Auto }) {
 				return true
 			}
 		}

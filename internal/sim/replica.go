@@ -77,6 +77,7 @@ func (w *World) start(r *replica) {
 		}
 	})
 	r.sight, r.looked = w.eyesOf(r), map[string]look{}
+	w.external.start(r)
 	life := r.life
 	var round func()
 	round = func() {
@@ -122,7 +123,7 @@ func (w *World) elect(r *replica, life int) {
 		w.clock.after(time.Second, -1, func() { w.succeed(r) })
 		return
 	}
-	w.lead = r.id
+	w.lead, w.led = r.id, w.clock.now
 	w.say("%s leads", w.replicaName(r.id))
 	w.takeOver(r, life)
 }
@@ -133,7 +134,8 @@ func (w *World) takeOver(r *replica, life int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.ctx, r.cancel = ctx, cancel
 	r.due, r.storm = map[string]time.Time{}, time.Time{}
-	e := engine.New(engine.Options{
+	var e *engine.Engine
+	e = engine.New(engine.Options{
 		Logger: slog.New(slog.DiscardHandler), Cluster: l, Store: l, Audit: l.record,
 		Tell: func(i incident.Incident) {
 			if l.alive() {
@@ -143,7 +145,7 @@ func (w *World) takeOver(r *replica, life int) {
 				}
 			}
 		},
-		Restored: r.sight.restore, NewID: w.newID, Now: r.now, Policy: w.scenario.Policy.Core, Workers: 1,
+		Restored: func(open []incident.Incident) { r.restored(open, e) }, NewID: w.newID, Now: r.now, Policy: w.scenario.Policy.Core, Workers: 1,
 		Observed: func(i incident.Incident, t incident.Entry) {
 			if l.alive() {
 				w.say("%s on %s: %s: %s", i.ID, i.Target.Name, t.What, t.Text)
@@ -162,6 +164,20 @@ func (w *World) takeOver(r *replica, life int) {
 	}
 	for _, n := range e.Names() {
 		w.pass(r, life, n)
+	}
+}
+
+// restored takes up what the stored incidents say.
+func (r *replica) restored(open []incident.Incident, e *engine.Engine) {
+	r.sight.restore(open)
+	if r.w.external != nil {
+		var resolved []incident.Incident
+		for _, i := range e.Incidents() {
+			if i.Phase == incident.Resolved {
+				resolved = append(resolved, i)
+			}
+		}
+		r.w.external.restore(r, open, resolved)
 	}
 }
 
@@ -188,6 +204,9 @@ func (w *World) setup(r *replica) *engine.Setup {
 			return []remediate.Dependency{{Check: "database", Known: true, Up: !a.on(Dependency)}}
 		},
 		Rung: p.rung, Settings: p.Settings, Limits: p.Limits, Policy: p.Core, Installation: installation,
+	}
+	if w.external != nil {
+		s.Other, s.Others = w.external.other, w.external.nodes[r.id].alerts.Unwatched
 	}
 	for _, a := range w.apps {
 		s.Targets[a.name] = engine.TargetSetup{Target: a.target(), Mode: p.Mode, ModeWhy: "the scenario"}
@@ -221,8 +240,11 @@ func (w *World) pass(r *replica, life int, name string) {
 	if err != nil {
 		next = 500*time.Millisecond + w.span(2*time.Second)
 	}
-	if name == "/revisions" && w.past() != nil {
+	switch {
+	case name == "/revisions" && w.past() != nil:
 		next = max(next, idle)
+	case name == "/revisions" || name == engine.Self:
+		next = max(next, interval) // what they look at changes no more often
 	}
 	if next <= 0 {
 		delete(r.due, name)
@@ -247,6 +269,7 @@ func (w *World) reload(r *replica) {
 	w.say("%s reads its configuration again", w.replicaName(r.id))
 	s := w.setup(r)
 	s.Config = fmt.Sprintf("sim-%d", w.reloads)
+	w.external.reload(r)
 	r.engine.Use(s)
 	for _, n := range r.engine.Names() {
 		w.pass(r, r.life, n)

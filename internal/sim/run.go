@@ -51,11 +51,14 @@ func newWorld(s *Scenario, trace func(at time.Duration, text string)) *World {
 		w.trace = func(at time.Time, text string) { trace(at.Sub(w.epoch), text) }
 	}
 	w.oracle, w.score = newOracle(w), newScore(w)
+	w.habits()
 	for _, t := range s.Targets {
 		a := newApp(w, t)
 		w.apps = append(w.apps, a)
 		w.byName[t.Name] = a
 	}
+	w.external = newAlertmanager(w)
+	w.sources = newSources(w)
 	for k := range s.Replicas {
 		w.replicas = append(w.replicas, &replica{w: w, id: k})
 	}
@@ -105,6 +108,7 @@ const shrinkTries = 400
 func shrinkOnce(s *Scenario, fails func(*Scenario) bool) *Scenario {
 	for _, try := range []func(*Scenario, int) bool{
 		func(c *Scenario, k int) bool { return c.Faults.drop(k) },
+		func(c *Scenario, k int) bool { return c.withoutSources(k) },
 		func(c *Scenario, k int) bool {
 			if k > 0 || c.Replicas < 2 {
 				return false
@@ -136,6 +140,13 @@ func shrinkOnce(s *Scenario, fails func(*Scenario) bool) *Scenario {
 				return false
 			}
 			c.Targets = append(append([]Target{}, c.Targets[:k]...), c.Targets[k+1:]...)
+			return true
+		},
+		func(c *Scenario, k int) bool {
+			if k >= len(c.External) {
+				return false
+			}
+			c.External = append(append([]ExternalAlert{}, c.External[:k]...), c.External[k+1:]...)
 			return true
 		},
 	} {

@@ -21,8 +21,14 @@ type Scenario struct {
 	Policy   *Policy
 	Happens  []Happening
 	Faults   Faults
+	Lag      Lag
+	// External are alerts that other systems send.
+	External []ExternalAlert
+	Sources  *Sources
 	// Alone: whoever is paged does not come.
 	Alone bool
+	// Habits are what people and their tools do in it.
+	Habits Habits
 }
 
 // Target is one simulated application.
@@ -34,6 +40,8 @@ type Target struct {
 	// missing meanwhile.
 	Rollout        time.Duration
 	MaxUnavailable int `yaml:"max_unavailable"`
+	// Pods are how its pods come and go.
+	Pods PodTraits
 	// WarmUp is how long it answers badly after each rollout.
 	WarmUp time.Duration `yaml:"warm_up"`
 	// Autoscaler, if Max is set, decides about the replicas.
@@ -44,10 +52,14 @@ type Target struct {
 	Owner       string
 	Reverter    time.Duration
 	Annotations map[string]string
+	Rollouts    Rollouts
 }
 
-// Autoscaler is a HorizontalPodAutoscaler.
-type Autoscaler struct{ Min, Max int }
+// Autoscaler is a HorizontalPodAutoscaler; Keda says that a ScaledObject made it.
+type Autoscaler struct {
+	Min, Max int
+	Keda     bool
+}
 
 // Happening is one thing that happens from outside.
 type Happening struct {
@@ -98,8 +110,8 @@ func (p *Policy) rule(name string) int {
 	return slices.IndexFunc(p.Rules, func(r Rule) bool { return r.Name == name })
 }
 
-func (p *Policy) rung(_, rule string, index int) engine.Rung {
-	k := p.rule(rule)
+func (p *Policy) rung(_ string, alert incident.Alert, index int) engine.Rung {
+	k := p.rule(alert.Rule)
 	if k < 0 || index >= len(p.Rules[k].Options) {
 		return engine.Rung{Mode: incident.Observe, ModeWhy: "the scenario has no such rung"}
 	}

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -49,7 +51,12 @@ type Score struct {
 	Undone int
 	Pages  int
 	Passes int
+	// Rungs are the actions by rule, rung and action.
+	Rungs map[string]Tally
 }
+
+// Tally is how many actions of one kind could end the cause, and how many there were.
+type Tally struct{ Useful, All int }
 
 // Add sums two scores.
 func (s Score) Add(o Score) Score {
@@ -70,6 +77,14 @@ func (s Score) Add(o Score) Score {
 	s.Undone += o.Undone
 	s.Pages += o.Pages
 	s.Passes += o.Passes
+	rungs := maps.Clone(s.Rungs)
+	if rungs == nil {
+		rungs = map[string]Tally{}
+	}
+	for k, t := range o.Rungs {
+		rungs[k] = Tally{rungs[k].Useful + t.Useful, rungs[k].All + t.All}
+	}
+	s.Rungs = rungs
 	return s
 }
 
@@ -113,7 +128,7 @@ func (s *score) blocked(a *app) bool {
 }
 
 // metricOf is what shows a cause first.
-var metricOf = map[string]string{BadRelease: "error_rate", CrashLoop: "crash_looping", Agents: "active_agents", Leak: "memory", Overload: "response_time"}
+var metricOf = map[string]string{BadRelease: "error_rate", CrashLoop: "crash_looping", NeverReady: "rollout_stalled", Agents: "active_agents", Leak: "memory", Overload: "response_time"}
 
 // curable reports whether the policy may and can end the cause.
 func (s *score) curable(a *app, cause string) bool {
@@ -141,7 +156,7 @@ func (s *score) ended(a *app, cause string) {
 }
 
 func (s *score) close(ep *episode) {
-	if ep.excused || s.w.clock.now.Sub(ep.at) < s.w.scenario.Policy.Core.WaitLimit+s.w.scenario.Policy.slow()+unanswered && !ep.acted {
+	if ep.excused || s.w.clock.now.Sub(ep.at) < s.w.scenario.Policy.Core.WaitLimit+s.w.scenario.Policy.slow()+s.w.scenario.Lag.behind()+unanswered && !ep.acted {
 		return
 	}
 	s.Episodes++
@@ -179,14 +194,16 @@ func (s *score) effect(e effect) {
 		return
 	}
 	s.Effects++
+	useful := s.Useful
+	defer func() { s.tally(e, s.Useful > useful) }()
 	if e.cause == "" {
 		s.onWell(e)
 		return
 	}
-	useful := false
+	ends := false
 	for cause, ep := range s.open[e.app] {
 		if slices.Contains(cures[cause], e.plan.Action) {
-			useful = true
+			ends = true
 			if !ep.cured {
 				ep.cured = true
 				s.Cured++
@@ -195,11 +212,25 @@ func (s *score) effect(e effect) {
 		}
 		ep.acted = true // the ladder is being worked
 	}
-	if useful {
+	if ends {
 		s.Useful++
 	} else {
 		s.Needless++
 	}
+}
+
+// tally counts an action for its rung.
+func (s *score) tally(e effect, useful bool) {
+	op := s.w.oracle.reserved[e.op]
+	k := fmt.Sprintf("%s, rung %d: %s", op.Rule, op.Rung+1, e.plan.Action)
+	if s.Rungs == nil {
+		s.Rungs = map[string]Tally{}
+	}
+	t := s.Rungs[k]
+	if t.All++; useful {
+		t.Useful++
+	}
+	s.Rungs[k] = t
 }
 
 // onWell is an action on a target that nothing is wrong with.
@@ -207,7 +238,7 @@ func (s *score) onWell(e effect) {
 	switch {
 	case e.plan.Class < incident.C3:
 		s.Needless++
-	case e.sent.Sub(e.well) < recovered:
+	case e.sent.Sub(e.well) < recovered+s.w.scenario.Lag.behind():
 		s.Needless++ // it became well while the decision was being carried out
 	case e.at.Sub(e.sent) > 10*time.Second && e.sent.Before(e.well):
 		s.Late++
@@ -230,7 +261,7 @@ func (s *score) judged(i incident.Incident, t incident.Attempt) {
 	}
 	s.Verdicts++
 	well := e.app.sick() == ""
-	right := well == (t.Verdict == incident.Helped)
+	right := well == (t.Verdict == incident.Helped || t.Verdict == incident.ByItself)
 	if t.Verdict == incident.Unclear {
 		right = true // it says that it cannot tell
 	}

@@ -18,6 +18,7 @@ type sight struct {
 	w      *World
 	r      *replica
 	states map[string][]rules.State // by target, in the order of the rules
+	past   map[seriesOf]*series     // if monitoring lags
 	views  map[string]engine.View   // what view made of them since the last evaluation
 	// blind says why nothing that is seen can be trusted; calm counts the good
 	// rounds since.
@@ -44,6 +45,8 @@ func (w *World) eyesOf(r *replica) eyes {
 		return newHindsight(w, r)
 	case own != nil:
 		return newLens(w, r)
+	case w.sources != nil:
+		return newSourced(w, r)
 	}
 	return newSight(w, r)
 }
@@ -53,7 +56,7 @@ func (s *sight) first() time.Duration { return s.w.span(s.every()) }
 func (s *sight) every() time.Duration { return interval }
 
 func newSight(w *World, r *replica) *sight {
-	return &sight{w: w, r: r, states: map[string][]rules.State{}, views: map[string]engine.View{}}
+	return &sight{w: w, r: r, states: map[string][]rules.State{}, views: map[string]engine.View{}, past: map[seriesOf]*series{}}
 }
 
 // restore is the cold start: what fired keeps firing until it was seen.
@@ -80,8 +83,8 @@ func (s *sight) of(target string) []rules.State {
 	return s.states[target]
 }
 
-// observe is what a rule's questions give now.
-func (s *sight) observe(a *app, r *Rule) rules.Observation {
+// observe is what a rule's questions give now; a glance looks even if no look is due.
+func (s *sight) observe(a *app, r *Rule, glance bool) rules.Observation {
 	now := s.w.clock.now
 	switch m := s.w.monitor(a, now); {
 	case m == "blind":
@@ -95,7 +98,7 @@ func (s *sight) observe(a *app, r *Rule) rules.Observation {
 	case now.Before(a.lying) && r.SourceKind == "app":
 		return rules.Observation{Value: r.Bound + 1}
 	}
-	return rules.Observation{Value: a.value(r.Metric)}
+	return rules.Observation{Value: s.lagged(a, r, now, glance)}
 }
 
 // round evaluates every rule and returns the targets for which something changed.
@@ -107,7 +110,7 @@ func (s *sight) round() []string {
 		changed := false
 		for k := range s.w.scenario.Policy.Rules {
 			r := &s.w.scenario.Policy.Rules[k]
-			was, got := states[k], s.observe(a, r)
+			was, got := states[k], s.observe(a, r, false)
 			states[k] = rules.Eval(&r.Rule, was, got, s.r.now())
 			if got.Value != got.Value && !states[k].Verdict.Unknown() {
 				s.w.oracle.violate("INV-15", "%s of %s is NaN, and the verdict is %s", r.Name, a.name, states[k].Verdict)
@@ -145,16 +148,16 @@ func (s *sight) breaker(gone, seen int) {
 func (s *sight) view(target string) engine.View {
 	a := s.w.byName[target]
 	if a == nil {
-		return engine.View{}
+		return s.w.external.seen(s.r, target, engine.View{})
 	}
 	v, ok := s.views[target]
 	if !ok {
 		v = s.judged(a)
 		s.views[target] = v
 	}
-	v.Rollout = incident.Rollout{Known: true, Done: a.rolling.IsZero() && a.ready >= a.replicas, Ready: a.ready}
+	v.Rollout, v.CPU = a.rollout(), a.cpu()
 	v.Revision = a.revisions[len(a.revisions)-1].UID
-	return v
+	return s.w.external.seen(s.r, target, v)
 }
 
 // judged is the part of a view that only an evaluation changes.
@@ -167,7 +170,7 @@ func (s *sight) judged(a *app) engine.View {
 		st := states[k]
 		v.Alerts = append(v.Alerts, incident.Alert{
 			Rule: r.Name, Severity: incident.Severity(r.Severity), Firing: st.State == rules.Firing, Verdict: incident.Verdict(st.Verdict), Reason: reason(&r.Rule, st), Value: st.Value, Bound: r.Bound,
-			Above: r.Above, Unit: r.Unit, Usual: st.Usual, Noise: st.Noise, Recent: st.Rising, Source: r.SourceKind, ActiveAt: st.ActiveAt, EvaluatedAt: st.EvaluatedAt, Ladder: r.Ladder,
+			Above: r.Above, Unit: r.Unit, Usual: st.Usual, Noise: st.Noise, Recent: st.Rising, Source: r.SourceKind, ActiveAt: st.ActiveAt, EvaluatedAt: st.EvaluatedAt, Lookback: r.Window + r.Staleness, Ladder: r.Ladder,
 		})
 		if r.SourceKind == "app" && (st.Verdict == rules.OK || st.Verdict == rules.Breach) {
 			app.Known, app.At = true, st.EvaluatedAt
@@ -191,8 +194,8 @@ func (s *sight) outside(a *app) []remediate.Signal {
 	now := s.w.clock.now
 	probe := remediate.Signal{Source: "probe", Known: s.w.monitor(a, now) == "", At: s.r.now()}
 	probe.Bad = a.value("error_rate") > 0.05 || a.value("response_time") > 0.5 || a.value("health") > 0
-	kube := remediate.Signal{Source: "kubernetes", Known: true, At: s.r.now(), Bad: a.on(CrashLoop) || a.on(Leak) || a.on(Overload) || now.Before(s.w.mishaps.unknown)}
-	return []remediate.Signal{probe, kube}
+	kube := remediate.Signal{Source: "kubernetes", Known: true, At: s.r.now(), Bad: a.cannotStart() > 0 || a.on(Leak) || a.on(Overload) || now.Before(s.w.mishaps.unknown)}
+	return append(make([]remediate.Signal, 0, 3), probe, kube) // and what the application says
 }
 
 // fresh looks again at one target at this moment.
@@ -204,7 +207,7 @@ func (s *sight) fresh(target string) engine.View {
 	states := s.of(target)
 	for k := range s.w.scenario.Policy.Rules {
 		r := &s.w.scenario.Policy.Rules[k]
-		states[k] = rules.Eval(&r.Rule, states[k], s.observe(a, r), s.r.now())
+		states[k] = rules.Eval(&r.Rule, states[k], s.observe(a, r, true), s.r.now())
 	}
 	delete(s.views, target)
 	v := s.view(target)
@@ -223,7 +226,7 @@ func (s *sight) world() engine.World {
 			}
 		}
 	}
-	if float64(n) > max(1, s.w.scenario.Policy.Settings.MaxUnhealthy*float64(len(s.w.apps))) && s.r.engine != nil {
+	if float64(n) > believed(s.w.scenario.Policy, len(s.w.apps)) && s.r.engine != nil {
 		s.r.storm = s.w.clock.now
 	}
 	return engine.World{Watched: len(s.w.apps), Unhealthy: n, Blind: s.blind}

@@ -13,7 +13,8 @@ import (
 
 // TestSwarm plays worlds until SIM_INCIDENTS were seen, or a few.
 func TestSwarm(t *testing.T) {
-	debug.SetGCPercent(1000)
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(2 << 30)
 	incidents, err := strconv.Atoi(os.Getenv("SIM_INCIDENTS"))
 	if err != nil {
 		incidents = 300

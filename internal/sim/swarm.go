@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -36,8 +37,14 @@ func Swarm(seed uint64) *Scenario {
 		s.Targets = append(s.Targets, t)
 	}
 	s.Policy = d.policy()
+	s.Lag = lag(seed, s.Policy)
 	s.Faults = d.faults()
 	s.Happens = d.happenings(s)
+	podTraits(seed, s)
+	s.Habits = habitsOf(s)
+	externals(s)
+	s.sourced()
+	fates(s)
 	return s
 }
 
@@ -82,7 +89,15 @@ func (d *draw) policy() *Policy {
 	} else if p.Settings.AvailabilityFloor == 0.3 && p.Limits.Quarantine.Count == 12 {
 		p.Mode = incident.Approve // one world in twelve; no draw, so that every other stays what it was
 	}
+	// No draws, so that every other stays what it was.
+	if p.Settings.GoodAfter == 10*time.Minute && p.Settings.MaxUnhealthy == 0.5 {
+		p.Settings.SuspectWindow = 5 * time.Minute // shorter than a release is looked at; no draw
+	}
+	if p.Settings.OutageTolerance = 3 * time.Minute; p.Settings.GoodAfter == 5*time.Minute {
+		p.Settings.StormFrom = 5
+	}
 	p.Core.WaitLimit = time.Duration(pick(d, 3, 5, 10)) * time.Minute
+	p.Core.HoldLimit = 2 * p.Core.WaitLimit
 	p.Core.Retry = time.Duration(pick(d, 5, 10, 20)) * time.Second
 	wait, clear := time.Duration(pick(d, 10, 20, 60))*time.Second, time.Duration(pick(d, 10, 30, 60))*time.Second
 	p.add(threshold("error_rate", "P1", "app", 0.05, true, "ratio", wait, clear), "", pick(d, []string{"rollback", "page"}, []string{"capture", "restart", "rollback", "page"}, []string{"scale", "rollback", "restart", "page"}, []string{"rollback", "rollback", "page"})...)
@@ -157,6 +172,10 @@ func (d *draw) happenings(s *Scenario) []Happening {
 		return Happening{At: at, What: "clock jump", For: pick(d, -year, year, -time.Hour, time.Hour, d.between(-10*time.Second, 10*time.Second))}
 	})
 	some(0.03, 3*time.Hour, func(at time.Duration) Happening { return Happening{At: at, What: "claim", Target: one()} })
-	slices.SortStableFunc(all, func(a, b Happening) int { return int(a.At - b.At) })
+	sortHappens(all)
 	return all
+}
+
+func sortHappens(all []Happening) {
+	slices.SortStableFunc(all, func(a, b Happening) int { return cmp.Compare(a.At, b.At) })
 }

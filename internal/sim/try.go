@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -359,7 +360,7 @@ var advice = regexp.MustCompile(`mode (\w+) \(([^)]*)\): would have (?:done: |pl
 // advised reads from a timeline's entry what a mode kept from being done, and whose mode it is.
 func advised(text string) (would, mode string) {
 	m := advice.FindStringSubmatch(text)
-	if m == nil {
+	if m == nil || strings.Contains(text, remediate.NotEvenAuto) {
 		return "", ""
 	}
 	verb := map[string]string{"roll": "roll back", "rollback": "roll back", "run": "run a job", "job": "run a job"}[m[3]]

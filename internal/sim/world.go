@@ -20,6 +20,7 @@ type World struct {
 	namespaces map[string]map[string]string // annotations
 	replicas   []*replica
 	lead       int       // the replica that holds the lease; -1: nobody
+	led        time.Time // since when it does
 	down       time.Time // the API server answers nobody until then
 
 	// The API server's copies of watchdog's own objects.
@@ -28,6 +29,7 @@ type World struct {
 	records   map[string]*stored
 
 	outages []outage
+	sources *sources // nil: there are none
 	mishaps mishaps
 	unheard map[string]incident.Incident // the newest of what a hanging receiver was told
 	night   map[string]time.Time         // until when an application has next to no users, by name
@@ -37,17 +39,21 @@ type World struct {
 	ids     int
 	reloads int
 	oracle  *oracle
-	score   *score
-	trace   func(at time.Time, text string)
+	// external are the alerts of other systems; nil: there are none.
+	external *alertmanager
+	score    *score
+	trace    func(at time.Time, text string)
 	// tell, if set, is the receivers of a replica: it is handed what the engine tells.
-	tell func(l *link, i incident.Incident)
+	tell  func(l *link, i incident.Incident)
+	pager *pager // nil: there is none
 }
 
 // stored is one object of the API server.
 type stored struct {
 	version int
 	value   any
-	reread  bool // value was text in between
+	by      *link // who stored it
+	reread  bool  // value was text in between
 }
 
 func (s *stored) is(version string) bool { return s.label() == version }
@@ -107,12 +113,12 @@ func (w *World) accept(by int, sent time.Time, opID string, p incident.Plan) (in
 	if uid, version := a.identity(p.Object); p.Object.UID != uid || p.Object.ResourceVersion != version {
 		return incident.Conflicted, fmt.Errorf("the object has uid %s and version %s, not %s and %s", uid, version, p.Object.UID, p.Object.ResourceVersion)
 	}
-	before, ready, moving := a.lever(p.Object), a.ready, !a.rolling.IsZero() && !a.on(CrashLoop)
+	before, ready, served, moving := a.lever(p.Object), a.ready, a.endpoints(), !a.rolling.IsZero() && !a.on(CrashLoop)
 	was := a.template
 	if err := a.write(opID, p); err != nil {
 		return incident.Denied, err
 	}
-	e := effect{at: w.clock.now, sent: sent, by: by, op: opID, plan: p, app: a, cause: a.sick(), well: a.well, before: before, after: a.lever(p.Object), ready: ready, moving: moving, from: was, to: a.template}
+	e := effect{at: w.clock.now, lastReady: a.lastReady, sent: sent, by: by, op: opID, plan: p, app: a, cause: a.sick(), well: a.well, before: before, after: a.lever(p.Object), ready: ready, served: served, moving: moving, from: was, to: a.template}
 	w.say("API server: %s (op %s of %s) is accepted; the truth: %s", p.Summary, opID, w.replicaName(by), orWell(e.cause))
 	w.oracle.effect(e)
 	w.score.effect(e)

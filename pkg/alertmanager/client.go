@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/prometheus/common/config"
+
+	"watchdog.io/watchdog/pkg/httpclient"
 )
 
 // Bounds of one request.
@@ -84,7 +86,7 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("alertmanager: %w", err)
 	}
 	var err error
-	if c.http, err = config.NewClientFromConfig(h, "alertmanager"); err != nil {
+	if c.http, err = config.NewClientFromConfig(h, "alertmanager", config.WithDialContextFunc(httpclient.Dialer{}.DialContext)); err != nil {
 		return nil, fmt.Errorf("alertmanager: %w", err)
 	}
 	return c, nil

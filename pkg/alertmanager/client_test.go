@@ -14,11 +14,13 @@ import (
 	"time"
 
 	"github.com/prometheus/alertmanager/pkg/labels"
+
+	"watchdog.io/watchdog/pkg/httpclient"
 )
 
 func client(t *testing.T, peers ...*peer) *Client {
 	t.Helper()
-	o := Options{Author: "watchdog ops", Timeout: 200 * time.Millisecond, Now: func() time.Time { return noon }}
+	o := Options{Author: "watchdog ops", Timeout: 5 * time.Second, Now: func() time.Time { return noon }}
 	for _, p := range peers {
 		o.URLs = append(o.URLs, p.url)
 	}
@@ -104,6 +106,9 @@ func TestALostAnswerLeavesOneSilence(t *testing.T) {
 		t.Run(string(f), func(t *testing.T) {
 			p := newCluster().peer(t)
 			c := client(t, p)
+			if f == hang || f == appliedHang {
+				c.timeout = 200 * time.Millisecond
+			}
 			p.writes = []fault{f}
 			if _, err := c.Create(t.Context(), window(t)); err != nil || len(p.alive()) != 1 {
 				t.Errorf("create: %v, %d silences", err, len(p.alive()))
@@ -449,4 +454,36 @@ func FuzzSilences(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAlertmanagerIsNotAskedAtAMetadataService_S20(t *testing.T) {
+	c, err := New(Options{URLs: []string{"http://169.254.169.254"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = c.Silences(t.Context())
+	if _, ok := errors.AsType[*httpclient.ForbiddenError](err); !ok {
+		t.Errorf("got %v", err)
+	}
+	if f, ok := errors.AsType[*failure](err); !ok || !f.unsent {
+		t.Errorf("%v: it certainly never reached anybody", err)
+	}
+}
+
+func TestATokenIsNotCarriedToAnotherHost_S20(t *testing.T) {
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") }))
+	t.Cleanup(other.Close)
+	s := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(s.Close)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := New(Options{URLs: []string{s.URL}, BearerTokenFile: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.Silences(t.Context()); err == nil || !strings.Contains(err.Error(), "307") {
+		t.Errorf("got %v", err)
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -64,13 +63,14 @@ func (a *App) saveAlerts() error {
 // resumeAlerts takes up the alerts that the process before saved. Without them,
 // or if they cannot be read, everything begins anew.
 func (a *App) resumeAlerts() error {
-	b, err := os.ReadFile(filepath.Join(a.o.DataDir, alertsFile))
+	f, err := disk.OpenPrivate(filepath.Join(a.o.DataDir, alertsFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	var s rules.Saved
 	if err == nil {
-		err = json.Unmarshal(b, &s)
+		err = json.NewDecoder(f).Decode(&s)
+		_ = f.Close() // it was only read
 	}
 	if err != nil {
 		return fmt.Errorf("read the alerts of before the restart: %w", err)

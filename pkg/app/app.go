@@ -50,17 +50,26 @@ type Options struct {
 	ConfigFile string
 	DataDir    string
 	Listen     string
-	WebConfig  string
-	Kubeconfig string
+	// HealthListen serves the health pages alone, without TLS and authentication. Empty: only Listen does.
+	HealthListen string
+	WebConfig    string
+	Kubeconfig   string
 	// Namespace is where watchdog keeps its own objects; Identity names this replica,
 	// and Advertise is the URL at which the others reach it.
 	Namespace string
 	Identity  string
 	Advertise string
-	Lead      kube.LeadOptions
+	// Installation is the name of this release and of its Deployment. Empty: it is not known.
+	Installation string
+	Lead         kube.LeadOptions
+	// AuditKeys is the file with the keys that the audit record is sealed with; empty: none.
+	AuditKeys string
 	Profiling bool
 	Logger    *slog.Logger
 }
+
+// auditDir is the folder of the audit record.
+func (o Options) auditDir() string { return filepath.Join(o.DataDir, "audit") }
 
 // App is the running program.
 type App struct {
@@ -77,11 +86,13 @@ type App struct {
 	judge    *rules.Judge
 	groups   *rules.Groups
 	intake   *hints.Intake
-	outside  *outside
+	external *hints.ExternalAlerts
 	silences *alertmanager.Watch
 	windows  *windows
+	holds    *holds
 	tender   *tender
 	log      *audit.Log
+	record   record
 	outbox   *notify.Outbox
 	engine   *engine.Engine
 	cutOff   *engine.CutOff
@@ -89,11 +100,16 @@ type App struct {
 	reviews  *reviews
 	metrics  *metrics
 	whole    world
+	inhibit  inhibitors
 	desk     *people.Desk
 	access   *kube.Access
 	slack    *hear.Slack
 
+	refusal   refusal
+	missing   missing
+	occupied  atomic.Pointer[string] // the other installation that the namespace belongs to
 	reloading sync.Mutex
+	warned    sync.Once // that credentials travel in plain HTTP
 	built     atomic.Pointer[built]
 	leader    atomic.Pointer[string]
 	leading   atomic.Bool
@@ -103,6 +119,9 @@ type App struct {
 func Run(ctx context.Context, o Options) error {
 	cfg, err := config.Load(o.ConfigFile)
 	if err != nil {
+		return err
+	}
+	if err := permitted(cfg, o); err != nil {
 		return err
 	}
 	a, err := newApp(o, time.Duration(cfg.EvaluationInterval))
@@ -126,10 +145,19 @@ func Run(ctx context.Context, o Options) error {
 	return a.run(ctx)
 }
 
+// newLooks returns the scheduler of the probes, whose samples go into the store as far as
+// there is room.
+func newLooks(l *slog.Logger, r prometheus.Registerer, s *rules.Store, now func() time.Time) (*probes.Scheduler, error) {
+	return probes.NewScheduler(probes.Options{Logger: l.With("component", "probes"), Registerer: r, Append: s.Append, Fits: s.Fits, Now: now})
+}
+
 func newApp(o Options, interval time.Duration) (*App, error) {
 	a := &App{o: o, interval: interval, clock: engine.HostClock(), registry: prometheus.NewRegistry()}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("watchdog"))
 	a.metrics = newMetrics(a.registry)
+	if err := makeDataDir(o.DataDir, inPod()); err != nil {
+		return nil, err
+	}
 	unfit, err := watchCrashes(o.DataDir, time.Now())
 	if err != nil {
 		return nil, err
@@ -137,7 +165,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	if a.client, err = kube.Connect(o.Kubeconfig, ""); err != nil {
 		return nil, err
 	}
-	if a.log, err = audit.Open(filepath.Join(o.DataDir, "audit")); err != nil {
+	if err := a.openRecord(); err != nil {
 		return nil, err
 	}
 	if a.watcher, err = kube.NewWatcher(a.client, kube.WatcherOptions{Logger: o.Logger.With("component", "watch"), Registerer: a.registry}); err != nil {
@@ -145,8 +173,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	}
 	a.samples = rules.NewStore(rules.StoreOptions{Registerer: a.registry})
 	a.local = rules.NewLocal(a.samples, rules.LocalOptions{Logger: o.Logger.With("component", "promql")})
-	a.looks, err = probes.NewScheduler(probes.Options{Logger: o.Logger.With("component", "probes"), Registerer: a.registry, Append: a.samples.Append, Now: a.clock.Now})
-	if err != nil {
+	if a.looks, err = newLooks(o.Logger, a.registry, a.samples, a.clock.Now); err != nil {
 		return nil, err
 	}
 	a.registry.MustRegister(a.looks.SamplesCollector())
@@ -158,10 +185,11 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		return nil, err
 	}
 	a.samples.OnAppend(a.judge.Appended)
-	a.outside = newOutside(a.clock.Now)
+	a.external = a.newExternal()
 	a.silences = alertmanager.NewWatch(alertmanager.WatchOptions{Logger: o.Logger.With("component", "silences"), Registerer: a.registry, Now: a.clock.Now, Ignore: alertmanager.Own(author(o.Namespace))})
 	a.windows = newWindows(o.Logger.With("component", "maintenance"), a.clock.Now)
 	a.registry.MustRegister(windowMetrics{a.windows})
+	a.holds = newHolds(a.registry, a.clock.Now)
 	a.tender = newTender(o.Logger.With("component", "maintenance"), a.clock.Now, a.windows)
 	a.intake, err = hints.Open(hints.Options{Dir: filepath.Join(o.DataDir, "hints"), Logger: o.Logger.With("component", "webhook"), Registerer: a.registry, Now: a.clock.Now, Changed: a.heard})
 	if err != nil {
@@ -182,10 +210,11 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a.own = newSelfWatch(a)
 	a.cluster = newCluster(a)
 	store := kube.NewStore(a.client, o.Namespace)
+	a.record.store = engineStore{store, a.own.reached, a.log.Tip}
 	a.reviews = newReviews(a.registry, store.Review)
 	events := kube.NewEvents(a.client, o.Logger.With("component", "events"))
 	a.engine = engine.New(engine.Options{
-		Logger: o.Logger.With("component", "engine"), Registerer: a.registry, Cluster: a.cluster, Store: engineStore{store, a.own.reached},
+		Logger: o.Logger.With("component", "engine"), Registerer: a.registry, Cluster: a.cluster, Store: a.record.store,
 		Audit: func(r audit.Record) error { _, err := a.log.Append(r); return err },
 		Tell:  a.own.tell,
 		Released: func(r engine.Release) {
@@ -193,14 +222,14 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		},
 		Observed: func(inc incident.Incident, e incident.Entry) {
 			o.Logger.Info(e.Text, "incident", inc.ID, "target", inc.Target.String(), "what", e.What, "phase", inc.Phase, "severity", inc.Severity)
-			events.Tell(inc, e)
+			events.Tell(a.onDeployment(inc), e)
 		},
 		Restored: a.restore,
 		Keep:     a.reviews.keep,
 		NewID:    func() string { return strings.ToLower(ulid.Make().String()) },
 		Now:      a.clock.Now,
 		Policy:   incident.DefaultPolicy(),
-		Unfit:    unfit,
+		Unfit:    cmp.Or(unfit, a.log.Damage()),
 	})
 	a.tender.incidents, a.tender.save = a.engine.Incidents, store.SaveWindowStatus
 	if err := a.openDesk(); err != nil {
@@ -217,7 +246,11 @@ func (a *App) run(ctx context.Context) error {
 		a.o.Logger.Warn("the API server's time is not known yet; the clock of this host is used until it is", "err", err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return web.Serve(ctx, a.pages(), a.o.Listen, a.o.WebConfig) })
+	pages := a.pages()
+	g.Go(func() error { return web.Serve(ctx, pages, a.o.Listen, a.o.WebConfig) })
+	if a.o.HealthListen != "" {
+		g.Go(func() error { return web.ServeHealth(ctx, pages, a.o.HealthListen) })
+	}
 	g.Go(func() error { return a.watcher.Run(ctx) })
 	g.Go(func() error { return a.looks.Run(ctx) })
 	g.Go(func() error {
@@ -226,6 +259,7 @@ func (a *App) run(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		a.awaitOwners(ctx)
+		a.placed(a.external.Synced())
 		a.groups.Run(ctx, func(targets []string) { a.engine.Wake(targets...) })
 		return nil
 	})
@@ -237,13 +271,15 @@ func (a *App) run(ctx context.Context) error {
 	g.Go(func() error { a.silences.Run(ctx); return nil })
 	g.Go(func() error { a.keepWindows(ctx); return nil })
 	g.Go(func() error { a.tendWindows(ctx); return nil })
+	g.Go(func() error { a.checkDefinition(ctx); return nil })
 	g.Go(func() error { a.watchPage(ctx); return nil })
 	g.Go(func() error { return a.slack.Run(ctx) })
 	g.Go(func() error {
 		a.silences.Await(ctx, firstSilences)
 		a.windows.await(ctx, firstWindows)
-		return a.lead(ctx)
+		return a.stand(ctx)
 	})
+	g.Go(func() error { a.keepRecord(ctx); return nil })
 	g.Go(func() error { a.watchLeader(ctx); return nil })
 	g.Go(func() error { return a.own.run(ctx) })
 	g.Go(func() error { a.watchReviews(ctx); return nil })
@@ -256,12 +292,31 @@ func (a *App) run(ctx context.Context) error {
 	return err
 }
 
+// stand lets this replica lead, but for times in which nothing can be recorded: then
+// another one is to.
+func (a *App) stand(ctx context.Context) error {
+	for ctx.Err() == nil {
+		writable, cancel, ok := a.record.await(ctx)
+		if !ok {
+			cancel()
+			return nil
+		}
+		err := a.lead(writable)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // lead works as the leader whenever this replica holds the lease.
 func (a *App) lead(ctx context.Context) error {
 	o := a.o.Lead
 	o.Namespace, o.Identity = a.o.Namespace, kube.Identity(a.o.Identity, a.o.Advertise)
 	o.Logger = a.o.Logger.With("component", "lease")
 	o.NewLeader = func(id string) { a.leader.Store(&id) }
+	o.Installation, o.Occupied = a.o.Installation, a.occupiedBy
 	wrong := make(chan error, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -276,7 +331,10 @@ func (a *App) lead(ctx context.Context) error {
 		defer a.metrics.leader.Set(0)
 		defer a.leading.Store(false)
 		for ctx.Err() == nil {
-			err := a.engine.Run(ctx)
+			err := a.checkRecord(ctx)
+			if err == nil {
+				err = a.engine.Run(ctx)
+			}
 			if err == nil {
 				return
 			}
@@ -326,7 +384,13 @@ func (a *App) restore(open []incident.Incident) {
 	firing := Firing(open)
 	a.judge.Restore(firing)
 	a.groups.Restore(firing)
-	a.outside.restore(open)
+	var resolved []incident.Incident
+	for _, i := range a.engine.Incidents() {
+		if i.Phase == incident.Resolved {
+			resolved = append(resolved, i)
+		}
+	}
+	a.external.Restore(open, resolved, a.intake.Book())
 }
 
 // Firing returns the alerts that fire in the incidents.
@@ -342,15 +406,23 @@ func Firing(open []incident.Incident) []rules.Alert {
 	return alerts
 }
 
+// askedSamples are how many samples one question to Prometheus' API may load: 16 bytes each,
+// and a few questions are answered at once.
+const askedSamples = 500_000
+
 func (a *App) pages() web.Options {
 	return web.Options{
-		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(), Rules: a.ruleGroups, Words: a.ears(),
-		PromQL: &web.PromQL{Engine: rules.NewEngine(rules.LocalOptions{}), Queryable: a.samples, Parser: rules.NewParser(), Now: a.clock.Now, Version: version.Version},
+		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(), Rules: a.ruleGroups, Words: a.ears(), Forward: a.forward(),
+		RefusedConnections: web.RefusedConnections(a.registry),
+		PromQL:             &web.PromQL{Engine: rules.NewEngine(rules.LocalOptions{MaxSamples: askedSamples}), Queryable: a.samples, Parser: rules.NewParser(), Now: a.clock.Now, Version: version.Version},
 		Ready: func() error {
+			if why := a.occupation(); why != "" {
+				return errors.New(why)
+			}
 			if a.leader.Load() == nil {
 				return errors.New("no leader is known yet")
 			}
-			return nil
+			return a.record.closed()
 		},
 		Incidents: func() ([]incident.Incident, error) {
 			if !a.leading.Load() {
@@ -374,14 +446,24 @@ func (a *App) Reload() error {
 	defer a.reloading.Unlock()
 	cfg, err := config.Load(a.o.ConfigFile)
 	if err == nil {
+		err = permitted(cfg, a.o)
+	}
+	if err == nil {
 		if b := a.built.Load(); b != nil && b.cfg.Hash == cfg.Hash {
+			a.metrics.reloaded(nil)
+			if a.refusal.take(nil, a.clock.Now()) {
+				a.o.Logger.Info("the configuration is the one in use again", "file", a.o.ConfigFile)
+			}
 			return nil
 		}
 		err = a.use(cfg)
 	}
 	a.metrics.reloaded(err)
+	news := a.refusal.take(err, a.clock.Now())
 	if err != nil {
-		a.o.Logger.Error("configuration not loaded; the old one stays", "file", a.o.ConfigFile, "err", err)
+		if news {
+			a.o.Logger.Error("configuration not loaded; the old one stays", "file", a.o.ConfigFile, "err", err)
+		}
 		return err
 	}
 	a.o.Logger.Info("configuration loaded", "file", a.o.ConfigFile, "hash", cfg.Hash[:12], "targets", len(cfg.Targets))
@@ -415,6 +497,9 @@ func (a *App) use(cfg *config.Config) error {
 	if time.Duration(cfg.EvaluationInterval) != a.interval {
 		return fmt.Errorf("%s: evaluation_interval cannot change from %s to %s while watchdog runs; restart it", cfg.File, a.interval, cfg.EvaluationInterval)
 	}
+	if err := a.recorded(cfg, b); err != nil {
+		return err
+	}
 	if old := a.built.Load(); old != nil {
 		notify.Inherit(b.notifiers, old.notifiers)
 	}
@@ -432,7 +517,7 @@ func (a *App) use(cfg *config.Config) error {
 		a.built.Store(old)
 		return err
 	}
-	a.outside.use(b.targetOf)
+	a.external.Use(b.targetOf)
 	a.useSilences(b)
 	a.useWindows(b)
 	a.samples.Retain(Retention(b.Rules, b.Groups), kept(cfg))
@@ -442,8 +527,7 @@ func (a *App) use(cfg *config.Config) error {
 	a.own.use(cfg, b)
 	a.engine.Use(b.setup)
 	a.metrics.configured(cfg)
-	_, err = a.log.Append(audit.Record{At: a.clock.Now(), Kind: "config", Actor: "watchdog", Text: fmt.Sprintf("configuration %s in use: mode %s, %d targets, %d thresholds, %d rule groups", cmp.Or(cfg.Hash, "-"), cfg.Mode, len(cfg.Targets), len(cfg.Thresholds), len(b.Groups))})
-	return err
+	return nil
 }
 
 // Check builds everything that can be built without a cluster, and throws it away.

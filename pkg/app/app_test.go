@@ -49,10 +49,10 @@ func TestTheLowestModeWinsAndItIsSaidWhoseItIs_INV48(t *testing.T) {
 	} {
 		b := &Policy{cfg: &config.Config{Mode: tc.global, Targets: []config.Target{{Name: "shop", Mode: tc.target}},
 			Thresholds: []config.Threshold{{Name: "cpu", Mode: tc.rule, Ladder: []config.Rung{{Action: "scale", Options: config.RungOptions{Mode: tc.rung}}}}}}}
-		if got := b.rung("shop", "cpu", 0); got.Mode != tc.want || got.ModeWhy != tc.who {
+		if got := b.rung("shop", incident.Alert{Rule: "cpu"}, 0); got.Mode != tc.want || got.ModeWhy != tc.who {
 			t.Errorf("%+v: %s by %q", tc, got.Mode, got.ModeWhy)
 		}
-		if got := b.rung("shop", "gone", 0); got.Mode != incident.Observe {
+		if got := b.rung("shop", incident.Alert{Rule: "gone"}, 0); got.Mode != incident.Observe {
 			t.Errorf("a rule that is gone: %s", got.Mode)
 		}
 	}

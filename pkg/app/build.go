@@ -1,14 +1,15 @@
 package app
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"watchdog.io/watchdog/pkg/alertmanager"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/maintenance"
@@ -27,7 +28,7 @@ type built struct {
 	notifiers []notify.Notifier
 	setup     *engine.Setup
 	hears     hears
-	targetOf  rules.TargetFunc
+	targetOf  *hints.Resolver
 	// alertmanager is whose silences are honoured; nil: nobody's.
 	alertmanager *alertmanager.Client
 	beat         *selfwatch.Beat   // nil: no heartbeat is sent
@@ -47,7 +48,7 @@ func build(cfg *config.Config, a *App) (*built, error) {
 	err = errors.Join(err, odd)
 	if cfg.Prometheus != nil {
 		var e error
-		b.remote, e = rules.NewRemote(rules.RemoteOptions{URL: cfg.Prometheus.URL, Timeout: time.Duration(cfg.Prometheus.Timeout), BearerTokenFile: cfg.Prometheus.BearerTokenFile, CAFile: cfg.Prometheus.CAFile})
+		b.remote, e = rules.NewRemote(RemoteOptions(cfg.Prometheus))
 		err = errors.Join(err, e)
 	}
 	if a != nil {
@@ -61,17 +62,21 @@ func build(cfg *config.Config, a *App) (*built, error) {
 		err = errors.Join(err, e, b.hears.check())
 	}
 	if err != nil {
-		return nil, err
+		return nil, cfg.HideIn(err)
 	}
 	if a != nil {
 		b.targetOf = b.Target(a.watcher.OwnerOfPod)
 		b.AlertsOf = a.routedAlerts
-		b.Silenced = func(x rules.Alert) string { return b.silencedBy(x, a.silences.Silenced) }
+		b.Silenced = func(x rules.Alert) string { return cmp.Or(a.inhibitedBy(b, x), b.silencedBy(x, a.silences.Silenced)) }
 		b.setup = b.Setup()
 		b.setup.Installation, b.setup.View, b.setup.Fresh, b.setup.World, b.setup.Dependencies = a.o.Namespace, a.view, a.fresh, a.world, a.dependencies
-		b.setup.Other = Other
+		b.setup.Other, b.setup.Others = Other, a.unwatched
 		b.Rules, b.setup.Canary = append(b.Rules, canaryRule()), true
-		b.setup.Own = func() []incident.Alert { return a.windows.alarms(a.heldBy) }
+		b.setup.Own = func() []incident.Alert {
+			now := a.clock.Now()
+			lost, since := a.intake.Damage()
+			return append(a.windows.alarms(a.heldBy), lostAlerts(lost, since, now), a.refusal.alarm(now), a.missing.alarm(cfg, now), a.holds.alarm(a.heldTargets, a.engine.Hold()))
+		}
 	}
 	return b, nil
 }

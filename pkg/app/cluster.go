@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/diagnose"
+	"watchdog.io/watchdog/pkg/disk"
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
@@ -32,12 +34,20 @@ func (c *cluster) Workload(ctx context.Context, t incident.Target, service strin
 	return c.reader.Workload(ctx, t, service)
 }
 
+func (c *cluster) References(ctx context.Context, namespace string, refs []remediate.Reference) []remediate.Reference {
+	return c.reader.References(ctx, namespace, refs)
+}
+
 func (c *cluster) Write(ctx context.Context, opID string, plan incident.Plan) (incident.Outcome, error) {
 	return c.writer.Write(ctx, opID, plan)
 }
 
 func (c *cluster) Find(ctx context.Context, opID string, plan incident.Plan) (bool, error) {
 	return c.writer.Find(ctx, opID, plan)
+}
+
+func (c *cluster) Job(ctx context.Context, o incident.Object) (incident.Rollout, error) {
+	return c.reader.Job(ctx, o)
 }
 
 // keepEvidence is how many bundles stay in the data directory.
@@ -52,7 +62,7 @@ func (c *cluster) Capture(ctx context.Context, t incident.Target, name string) (
 		return "", "", err
 	}
 	dir := filepath.Join(c.dir, name)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := errors.Join(disk.Private(c.dir), disk.Private(dir)); err != nil {
 		return "", "", fmt.Errorf("store evidence: %w", err)
 	}
 	size := 0
@@ -86,8 +96,12 @@ func (a *App) workload(namespace, kind, name string) (probes.Workload, error) {
 	w := probes.Workload{
 		Desired: s.Desired, Ready: s.Ready, Updated: s.Updated, Unavailable: s.Unavailable, RolloutInProgress: s.RolloutInProgress, Restarts: s.Restarts,
 		Waiting: s.Waiting, NewestWaiting: s.NewestWaiting, EndpointsReady: s.EndpointsReady, HasEndpoints: s.HasEndpoints,
-		CPUUsageRatio: s.CPUUsageRatio, MemoryUsageRatio: s.MemoryUsageRatio, ObservedAt: a.clock.Now().Add(-time.Since(s.ObservedAt)),
+		PodRestarts: s.PodRestarts, Stalled: s.NoProgress, ObservedAt: a.clock.Now().Add(-time.Since(s.ObservedAt)),
 	}
+	for _, u := range s.Usage {
+		w.Usage = append(w.Usage, probes.Usage(u))
+	}
+	w.ScaledBy = s.ScaledBy
 	if s.HPA != nil {
 		w.HPA = &probes.HPA{Min: s.HPA.Min, Max: s.HPA.Max, Current: s.HPA.Current}
 	}
@@ -98,6 +112,7 @@ func (a *App) workload(namespace, kind, name string) (probes.Workload, error) {
 type engineStore struct {
 	*kube.Store
 	reached func() // it answered
+	tip     func() audit.Tip
 }
 
 func (s engineStore) Incidents(ctx context.Context) ([]engine.Stored, error) {
@@ -117,7 +132,12 @@ func (s engineStore) SaveIncident(ctx context.Context, inc incident.Incident, ve
 	return v, conflict(err)
 }
 
+// SwapLedger notes in the ledger, too, how far the audit record has come: each op's
+// records are so anchored outside their folder, without a request of their own.
 func (s engineStore) SwapLedger(ctx context.Context, l incident.Ledger, version string) (string, error) {
+	if tip := s.tip(); tip.Seq > 0 {
+		l = l.WithAnchor(tip.Log, incident.Anchor{Seq: tip.Seq, Hash: tip.Hash, Key: tip.Key, At: time.Now().UTC().Truncate(time.Second)})
+	}
 	v, err := s.Store.SwapLedger(ctx, l, version)
 	return v, conflict(err)
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -22,9 +23,6 @@ const (
 // watchCrashes says why this process must not be trusted to act, if it crashed too
 // often lately, and arranges for its own last words to be kept.
 func watchCrashes(dir string, now time.Time) (unfit string, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("make the data directory: %w", err)
-	}
 	path := filepath.Join(dir, lastWords)
 	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
 		if err := os.Rename(path, filepath.Join(dir, "crash-"+info.ModTime().UTC().Format("20060102T150405.000")+".txt")); err != nil {
@@ -45,7 +43,7 @@ func watchCrashes(dir string, now time.Time) (unfit string, err error) {
 			n++
 		}
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return "", fmt.Errorf("prepare for the last words of a crash: %w", err)
 	}

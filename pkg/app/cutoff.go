@@ -32,10 +32,14 @@ func (a *App) watchLeader(ctx context.Context) {
 		if err == nil && !renewed.Equal(last) {
 			last, changed = renewed, now
 		}
-		why := ""
+		why, unrecorded := "", a.unrecorded()
 		switch {
+		case a.occupation() != "":
+			why = a.occupation()
 		case err != nil:
 			why = err.Error()
+		case holder == "" && unrecorded != "":
+			why = "this replica does not stand for it: " + unrecorded
 		case holder == "":
 			why = "the lease is free"
 		case now.Sub(changed) > staleLease:

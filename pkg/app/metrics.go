@@ -38,7 +38,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 func (m *metrics) reloaded(err error) {
 	if err != nil {
 		m.loaded.Set(0)
+		return
 	}
+	m.loaded.Set(1)
 }
 
 func (m *metrics) configured(c *config.Config) {

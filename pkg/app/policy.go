@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 	"go.yaml.in/yaml/v4"
 
 	"watchdog.io/watchdog/pkg/config"
@@ -37,6 +40,8 @@ type Policy struct {
 	cfg     *config.Config
 	ladders map[string][]incident.Rung // by threshold
 	routes  [][]incident.Rung          // by route
+	damping map[string]time.Duration   // by target: how long its probes go on saying bad when all is well
+	zero    map[string]bool            // thresholds about workloads scaled to zero
 	named   map[string]bool            // alerts of rule files and objectives
 	jobs    map[string]json.RawMessage
 
@@ -45,8 +50,8 @@ type Policy struct {
 
 // NewPolicy builds the policy of a configuration, or says everything that is wrong with it.
 func NewPolicy(cfg *config.Config) (*Policy, error) {
-	p := &Policy{cfg: cfg, ladders: map[string][]incident.Rung{}, named: map[string]bool{}, jobs: map[string]json.RawMessage{}}
-	return p, errors.Join(p.readJobs(), p.makeResponse(), p.makeRules(), p.readGroups(), p.makeSLOs())
+	p := &Policy{cfg: cfg, ladders: map[string][]incident.Rung{}, damping: dampings(cfg), named: map[string]bool{}, zero: map[string]bool{}, jobs: map[string]json.RawMessage{}}
+	return p, cfg.HideIn(errors.Join(p.readJobs(), p.makeResponse(), p.makeRules(), p.readGroups(), p.makeSLOs()))
 }
 
 // Ladder returns the rungs of a rule.
@@ -55,21 +60,62 @@ func (p *Policy) Ladder(rule string) []incident.Rung { return p.ladders[rule] }
 // View is what the engine is shown of a target, but for what only the cluster knows.
 func (p *Policy) View(alerts []rules.Alert, looks []probes.Status) engine.View {
 	v := engine.View{Signals: signals(alerts, looks), Alerts: make([]incident.Alert, 0, len(alerts))}
-	for _, x := range alerts {
-		severity, ladder := incident.Severity(x.Severity), p.ladders[x.Rule]
-		if p.named[x.Rule] || x.SourceKind == remediate.SourceAlertmanager {
-			severity, ladder = p.treatment(x)
+	for _, x := range unanswered(alerts, looks) {
+		if p.dropped(x) {
+			continue
 		}
+		how := p.handling(x)
+		x.Reason += p.worst(x, looks)
 		silenced := ""
 		if p.Silenced != nil && x.State == rules.Firing {
 			silenced = p.Silenced(x)
 		}
-		v.Alerts = append(v.Alerts, incident.Alert{
-			Rule: x.Rule, Severity: severity, Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict), Reason: x.Reason,
-			Value: x.Value, Bound: x.Bound, Above: x.Above, Unit: x.Unit, Usual: x.Usual, Noise: x.Noise, Recent: x.Rising, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Ladder: ladder, Silenced: silenced,
-		})
+		if p.zero[x.Rule] && x.State == rules.Firing {
+			x.Reason += whoScaled(looks)
+		}
+		v.Alerts = append(v.Alerts, described(incident.Alert{
+			Rule: x.Rule, Severity: how.severity, Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict), Reason: x.Reason,
+			Value: x.Value, Bound: x.Bound, Above: x.Above, Unit: x.Unit, Usual: x.Usual, Noise: x.Noise, Recent: x.Rising, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Lookback: p.lookback(x), Ladder: told(how.ladder, x), Silenced: silenced,
+		}, x))
 	}
 	return v
+}
+
+// elsewhere is how far an alert of Alertmanager is taken to look back: what is usual
+// for rules and for the pause between its notifications.
+const elsewhere = 5 * time.Minute
+
+func (p *Policy) lookback(x rules.Alert) time.Duration {
+	switch x.SourceKind {
+	case remediate.SourceAlertmanager:
+		return elsewhere
+	case "probe":
+		return max(x.Lookback, p.damping[x.Target])
+	}
+	return x.Lookback
+}
+
+// dampings are how long the probes of each target go on saying bad when all is well: a look
+// that is not due yet, and as many good ones as they want.
+func dampings(cfg *config.Config) map[string]time.Duration {
+	all := map[string]time.Duration{}
+	for _, t := range cfg.Targets {
+		for k := range t.Probes {
+			look := t.Probes[k].Look()
+			all[t.Name] = max(all[t.Name], time.Duration(look.Interval)*time.Duration(1+look.Successes))
+		}
+	}
+	return all
+}
+
+// whoScaled is what the look at the workload says of who scaled it to zero.
+func whoScaled(looks []probes.Status) string {
+	for _, l := range looks {
+		if l.Kind == "kubernetes" && strings.HasPrefix(l.Detail, "scaled to zero by ") {
+			return ": " + l.Detail
+		}
+	}
+	return ""
 }
 
 func (p *Policy) makeRules() error {
@@ -84,7 +130,8 @@ func (p *Policy) makeRules() error {
 			continue
 		}
 		p.Rules = append(p.Rules, r)
-		p.ladders[t.Name] = ladder(t.Ladder)
+		p.zero[t.Name] = t.Metric == "scaled_to_zero"
+		p.ladders[t.Name] = patient(ladder(t.Ladder), t.Ladder, rules.Span(r.Text()))
 	}
 	return errors.Join(errs...)
 }
@@ -93,7 +140,7 @@ func (p *Policy) makeRules() error {
 func rule(t config.Threshold, cfg *config.Config) (rules.Rule, error) {
 	r := rules.Rule{
 		Name: t.Name, Severity: string(t.Severity), Expr: t.Expr, Window: time.Duration(t.Window), Source: t.Source,
-		For: time.Duration(t.For), ClearFor: time.Duration(t.ClearFor), Targets: t.Targets, Staleness: staleness(cfg),
+		For: time.Duration(t.For), ClearFor: time.Duration(t.ClearFor), Targets: t.Targets, Staleness: staleness(cfg, t.Source),
 	}
 	if len(r.Targets) == 0 {
 		for _, target := range cfg.Targets {
@@ -128,8 +175,15 @@ func rule(t config.Threshold, cfg *config.Config) (rules.Rule, error) {
 	return r, nil
 }
 
-// staleness follows the slowest probe: three of its intervals.
-func staleness(cfg *config.Config) time.Duration {
+// staleness is how old a sample may be. Of watchdog's own it follows the slowest probe:
+// three of its intervals. How often a server scrapes is the server's business.
+func staleness(cfg *config.Config, source string) time.Duration {
+	if source == rules.Prometheus {
+		if cfg.Prometheus == nil {
+			return 0
+		}
+		return time.Duration(cfg.Prometheus.Staleness)
+	}
 	slowest := 15 * time.Second
 	for _, t := range cfg.Targets {
 		for _, p := range t.Probes {
@@ -164,11 +218,24 @@ func (p *Policy) readJobs() error {
 		if err == nil {
 			p.jobs[name], err = json.Marshal(doc)
 		}
+		if err == nil {
+			err = remediate.VetJob(p.jobs[name], p.namespaces(), j.Allow)
+		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: job_templates: %s: %w", p.cfg.File, name, err))
+			errs = append(errs, config.HideIn(text, fmt.Errorf("%s: job_templates: %s: %w", p.cfg.File, name, err)))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// namespaces are those of the targets.
+func (p *Policy) namespaces() []string {
+	var all []string
+	for _, t := range p.cfg.Targets {
+		all = append(all, t.Namespace)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Setup is what the file decides of an engine's setup; how to look at the world
@@ -178,13 +245,13 @@ func (p *Policy) Setup() *engine.Setup {
 	s := &engine.Setup{
 		Config: c.Hash, Targets: map[string]engine.TargetSetup{}, Rung: p.rung,
 		Settings: remediate.Settings{
-			AvailabilityFloor: c.Guards.AvailabilityFloor.Value, MaxUnhealthy: c.Budget.MaxUnhealthy.Value,
+			AvailabilityFloor: c.Guards.AvailabilityFloor.Value, MaxUnhealthy: c.Budget.MaxUnhealthy.Value, StormFrom: c.Budget.StormFrom, OutageTolerance: time.Duration(c.Guards.OutageTolerance),
 			SuspectWindow: time.Duration(c.Guards.SuspectWindow), GoodAfter: time.Duration(c.Guards.GoodAfter),
 			HumanChange: time.Duration(c.Guards.HumanChange), OwnChange: time.Duration(c.Guards.OwnChange), StartupGrace: time.Duration(c.Guards.StartupGrace), MaxReplicas: c.Guards.MaxReplicas,
 			StaleAfter: max(10*time.Second, 3*time.Duration(c.EvaluationInterval)),
 		},
 		Limits: incident.Limits{
-			PerTarget: rate(c.Budget.PerTarget), PerNamespace: rate(c.Budget.PerNamespace), Cluster: rate(c.Budget.Cluster),
+			PerTarget: rate(c.Budget.PerTarget), PerNamespace: rate(c.Budget.PerNamespace), Cluster: rate(c.Budget.Cluster), Pods: rate(c.Budget.Pods),
 			Concurrent: c.Budget.Concurrent, Cooldown: time.Duration(c.Guards.Cooldown),
 			Quarantine: rate(c.Guards.Quarantine), Spread: time.Duration(c.Budget.Spread),
 		},
@@ -196,6 +263,7 @@ func (p *Policy) Setup() *engine.Setup {
 	}
 	s.Policy.Approval = time.Duration(c.Guards.Approval)
 	s.Policy.WaitLimit = time.Duration(c.Guards.WaitLimit)
+	s.Policy.HoldLimit = time.Duration(c.Guards.HoldLimit)
 	for _, t := range c.Targets {
 		kind, name, _ := strings.Cut(t.Workload, "/")
 		mode, who := lowest([]ceiling{{c.Mode, "the configuration's mode"}, {t.Mode, "target " + t.Name}})
@@ -208,14 +276,16 @@ func rate(r config.Rate) incident.Rate {
 	return incident.Rate{Count: r.Count, Per: time.Duration(r.Per)}
 }
 
-// rung finds how one rung is set up: the lowest mode wins, and it is said whose it is.
-func (p *Policy) rung(target, rule string, index int) engine.Rung {
+// rung finds how one rung of an alert's ladder is set up: the lowest mode wins, and it is
+// said whose it is.
+func (p *Policy) rung(target string, alert incident.Alert, index int) engine.Rung {
 	ti := slices.IndexFunc(p.cfg.Targets, func(t config.Target) bool { return t.Name == target })
-	how, known := p.handling(target, rule)
-	if ti < 0 || !known || index >= len(how.ladder) {
+	x, known := p.alertOf(target, alert)
+	how := p.handling(x)
+	if ti < 0 || !known || index >= len(how.options) {
 		return engine.Rung{Mode: incident.Observe, ModeWhy: "the configuration has no such rule, target or rung any more"}
 	}
-	t, o := p.cfg.Targets[ti], how.ladder[index].Options
+	t, o := p.cfg.Targets[ti], how.options[index].Options
 	modes := []ceiling{{p.cfg.Mode, "the configuration's mode"}, {t.Mode, "target " + t.Name}, {how.mode, how.who}}
 	if o.Mode != "" {
 		modes = append(modes, ceiling{o.Mode, fmt.Sprintf("rung %d of %s", index+1, how.who)})
@@ -223,26 +293,54 @@ func (p *Policy) rung(target, rule string, index int) engine.Rung {
 	low, who := lowest(modes)
 	return engine.Rung{
 		Mode: low, ModeWhy: who,
-		Options: remediate.Options{By: o.By, AtLeast: o.AtLeast, Max: o.Max, Lease: time.Duration(o.Lease), Job: p.jobs[o.Template], JobName: o.Template, SingleSource: how.singleSource, Approvals: o.Approvals, CoolOff: time.Duration(o.CoolOff)},
+		Options: remediate.Options{By: o.By, AtLeast: o.AtLeast, Max: o.Max, Lease: time.Duration(o.Lease), Job: p.jobs[o.Template], JobName: o.Template, JobAllow: p.cfg.JobTemplates[o.Template].Allow, SingleSource: how.singleSource, Approvals: o.Approvals, CoolOff: time.Duration(o.CoolOff)},
 	}
 }
 
-// handling is what the file says is done about a rule's alerts.
+// handling is what the file says is done about an alert. All of it comes from one place:
+// the threshold that judged it, or the route that its labels match.
 type handling struct {
-	ladder       []config.Rung
+	severity     incident.Severity
+	ladder       []incident.Rung
+	options      []config.Rung // of the ladder, rung by rung
 	mode         incident.Mode
 	who          string // whose the mode is
 	singleSource string
 }
 
-// handling finds what is done about the alert of a rule on a target.
-func (p *Policy) handling(target, rule string) (handling, bool) {
-	i := slices.IndexFunc(p.cfg.Thresholds, func(t config.Threshold) bool { return t.Name == rule })
-	if i < 0 {
-		return p.routed(target, rule)
+// handling finds what is done about an alert. One that a threshold did not judge is only
+// ever its route's, whatever its name.
+func (p *Policy) handling(x rules.Alert) handling {
+	if p.routed(x) {
+		return p.route(x)
 	}
-	r := p.cfg.Thresholds[i]
-	return handling{r.Ladder, r.Mode, "rule " + r.Name, r.SingleSource}, true
+	i := p.threshold(x.Rule)
+	if i < 0 {
+		return handling{severity: incident.Severity(x.Severity)}
+	}
+	t := p.cfg.Thresholds[i]
+	return handling{incident.Severity(x.Severity), p.ladders[t.Name], t.Ladder, t.Mode, "rule " + t.Name, t.SingleSource}
+}
+
+// threshold is the index of the threshold of a name, or -1.
+func (p *Policy) threshold(name string) int {
+	return slices.IndexFunc(p.cfg.Thresholds, func(t config.Threshold) bool { return t.Name == name })
+}
+
+// alertOf finds what an incident's alert is now, and whether there still is such a one.
+func (p *Policy) alertOf(target string, a incident.Alert) (rules.Alert, bool) {
+	if a.Source != remediate.SourceAlertmanager && p.threshold(a.Rule) >= 0 {
+		return rules.Alert{Rule: a.Rule, Target: target}, true
+	}
+	if p.AlertsOf == nil {
+		return rules.Alert{}, false
+	}
+	all := p.AlertsOf(target)
+	i := slices.IndexFunc(all, func(x rules.Alert) bool { return x.Rule == a.Rule })
+	if i < 0 {
+		return rules.Alert{}, false
+	}
+	return all[i], true
 }
 
 // ceiling is a mode and who set it.
@@ -259,4 +357,17 @@ func lowest(all []ceiling) (incident.Mode, string) {
 		}
 	}
 	return low, who
+}
+
+// alertName is the name of an alert as its rule or sender gives it. Rule may say more:
+// alerts of one name and different severities are told apart.
+func alertName(x rules.Alert) string { return cmp.Or(x.Labels[model.AlertNameLabel], x.Rule) }
+
+// dropped reports whether an alert of a rule file is left aside, with all others of
+// its name on the target. Those of other systems were, before they came so far.
+func (p *Policy) dropped(x rules.Alert) bool {
+	if !p.named[alertName(x)] || x.Labels["severity"] == "" && len(p.cfg.Routes) == 0 || !p.cfg.Drops(x.Labels) {
+		return false
+	}
+	return !slices.ContainsFunc(x.Others, func(l labels.Labels) bool { return !p.cfg.Drops(l.Map()) })
 }

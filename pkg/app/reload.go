@@ -12,13 +12,18 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// quiet is how long the configuration's folder must be at rest before it is
-// read: an editor or the kubelet touches several files in a row (F-102).
-const quiet = 300 * time.Millisecond
+const (
+	// quiet is how long the configuration's folders must be at rest before they are
+	// read: an editor or the kubelet touches several files in a row (F-102).
+	quiet = 300 * time.Millisecond
+	// compare is how often all files are read and compared, for what no event tells of:
+	// network file systems, links, more folders than can be watched.
+	compare = 30 * time.Second
+)
 
-// watchConfig reloads on SIGHUP and when the file changes. The folder is
-// watched, not the file: a mounted ConfigMap changes by swapping a symlink
-// beside it, and editors replace files.
+// watchConfig reloads on SIGHUP and when a file that belongs to the configuration
+// changes. Folders are watched, not files: a mounted ConfigMap changes by swapping a
+// symlink beside it, and editors replace files.
 func (a *App) watchConfig(ctx context.Context) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
@@ -33,19 +38,70 @@ func (a *App) watchConfig(ctx context.Context) error {
 	}
 	settled := time.NewTimer(time.Hour)
 	settled.Stop()
+	tick := time.NewTicker(compare)
+	defer tick.Stop()
+	c := a.comparison()
 	for {
+		a.follow(w)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-hup:
 			// Reload logs and counts its own failure; the old configuration stays.
 			_ = a.Reload()
+			c.current()
 		case <-w.Events:
 			settled.Reset(quiet)
 		case err := <-w.Errors:
-			a.o.Logger.Warn("watching the configuration; SIGHUP and /-/reload still work", "err", err)
+			a.o.Logger.Warn("watching the configuration; files are compared every 30s, and SIGHUP and /-/reload still work", "err", err)
 		case <-settled.C:
 			_ = a.Reload()
+			c.current()
+		case <-tick.C:
+			c.look()
 		}
+	}
+}
+
+// follow watches the folders of all files that belong to the configuration in use. One
+// that cannot be watched is compared.
+func (a *App) follow(w *fsnotify.Watcher) {
+	b := a.built.Load()
+	if b == nil {
+		return
+	}
+	for _, dir := range b.cfg.Folders() {
+		_ = w.Add(dir) // once more does nothing
+	}
+}
+
+// comparison finds out what no event told of.
+type comparison struct {
+	sum     func() string // of the files of the configuration in use
+	refused func() bool   // the last reload failed
+	reload  func() error
+	last    string
+}
+
+func (a *App) comparison() *comparison {
+	c := &comparison{refused: a.refusal.stands, reload: a.Reload, sum: func() string {
+		if b := a.built.Load(); b != nil {
+			return b.cfg.Fingerprint()
+		}
+		return ""
+	}}
+	c.current()
+	return c
+}
+
+// current notes that what the files say now has been read.
+func (c *comparison) current() { c.last = c.sum() }
+
+// look reloads if a file has changed, and tries a refused configuration again: what
+// was wrong with it may have been a file that is there by now.
+func (c *comparison) look() {
+	if c.refused() || c.sum() != c.last {
+		_ = c.reload()
+		c.current()
 	}
 }

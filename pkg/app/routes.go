@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
-
-	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/hints"
+	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -24,15 +21,13 @@ func (p *Policy) readGroups() error {
 			errs = append(errs, err)
 			continue
 		}
+		for k := range groups {
+			groups[k].Staleness = max(minStaleness, staleness(p.cfg, groups[k].Source))
+		}
 		p.Groups = append(p.Groups, groups...)
 	}
 	for _, g := range p.Groups {
-		for _, name := range g.AlertNames() {
-			if _, taken := p.ladders[name]; taken {
-				errs = append(errs, fmt.Errorf("%s: group %q: the alert %s has the name of a threshold; rename one of them", g.File, g.Name, name))
-			}
-			p.named[name] = true
-		}
+		errs = append(errs, p.name(g))
 	}
 	for _, r := range p.cfg.Routes {
 		p.routes = append(p.routes, ladder(r.Ladder))
@@ -40,93 +35,56 @@ func (p *Policy) readGroups() error {
 	return errors.Join(errs...)
 }
 
-// treatment is how urgent an alert of a rule file is, and its ladder.
-func (p *Policy) treatment(x rules.Alert) (incident.Severity, []incident.Rung) {
-	i := p.cfg.RouteOf(x.Labels)
-	if i < 0 {
-		return p.cfg.SeverityOf(x.Labels), nil
+// name takes up the names of a group's alerts.
+func (p *Policy) name(g rules.Group) error {
+	var errs []error
+	for _, name := range g.AlertNames() {
+		if p.threshold(name) >= 0 {
+			errs = append(errs, fmt.Errorf("%s: group %q: the alert %s has the name of a threshold; rename one of them", g.File, g.Name, name))
+		}
+		p.named[name] = true
 	}
-	return p.cfg.SeverityOf(x.Labels), p.routes[i]
+	return errors.Join(errs...)
 }
 
-// routed finds what is done about an alert of a rule file, by its labels.
-func (p *Policy) routed(target, rule string) (handling, bool) {
-	if p.AlertsOf == nil {
-		return handling{}, false
-	}
-	all := p.AlertsOf(target)
-	a := slices.IndexFunc(all, func(x rules.Alert) bool { return x.Rule == rule })
-	if a < 0 {
-		return handling{}, false
-	}
-	i := p.cfg.RouteOf(all[a].Labels)
-	if i < 0 {
-		return handling{}, false
-	}
-	r := p.cfg.Routes[i]
-	return handling{r.Ladder, r.Mode, fmt.Sprintf("route %d", i+1), r.SingleSource}, true
+// routed reports whether a route decides about an alert: a rule file, an objective or
+// another system raised it.
+func (p *Policy) routed(x rules.Alert) bool {
+	return x.SourceKind == remediate.SourceAlertmanager || p.named[alertName(x)]
 }
 
-// PodOwner names the workload that a pod belongs to; false if it is not known.
-type PodOwner func(namespace, pod string) (kind, name string, ok bool)
+// route finds what is done about an alert by its labels.
+func (p *Policy) route(x rules.Alert) handling {
+	h := handling{severity: p.cfg.SeverityOf(x.Labels)}
+	if i := p.cfg.RouteOf(x.Labels); i >= 0 {
+		r := p.cfg.Routes[i]
+		h.ladder, h.options = patient(p.routes[i], r.Ladder, spanOf(x)), r.Ladder
+		h.mode, h.who, h.singleSource = r.Mode, fmt.Sprintf("route %d", i+1), r.SingleSource
+	}
+	return h
+}
 
-// Target returns how labels are told to be a target's: by the label target; by
-// namespace and deployment, statefulset or daemonset; by namespace and pod; by
-// namespace and service.
-func (p *Policy) Target(owner PodOwner) rules.TargetFunc {
-	names, workloads, services := map[string]bool{}, map[string]string{}, map[string]string{}
+// apart gives the alerts of other systems that are named like a threshold a name of
+// their own: an incident tells its alerts apart by name.
+func (p *Policy) apart(outside []rules.Alert) []rules.Alert {
+	for k, x := range outside {
+		if p.threshold(x.Rule) >= 0 {
+			outside[k].Rule = rules.ShownAs(x.Rule, "Alertmanager")
+		}
+	}
+	return outside
+}
+
+// Target returns how the labels of an alert are resolved to a target. owner may be nil.
+func (p *Policy) Target(owner hints.PodOwner) *hints.Resolver {
+	var all []hints.Workload
 	for _, t := range p.cfg.Targets {
-		names[t.Name] = true
-		workloads[t.Namespace+"/"+t.Workload] = t.Name
-		if t.Service != "" {
-			services[t.Namespace+"/"+t.Service] = t.Name
-		}
+		kind, name, _ := strings.Cut(t.Workload, "/")
+		all = append(all, hints.Workload{Target: t.Name, Namespace: t.Namespace, Kind: kind, Name: name, Service: t.Service})
 	}
-	return func(l labels.Labels) (string, bool) {
-		if t := l.Get("target"); names[t] {
-			return t, true
-		}
-		ns := l.Get("namespace")
-		if ns != "" {
-			for _, kind := range []string{"deployment", "statefulset", "daemonset"} {
-				if t := workloads[ns+"/"+kind+"/"+l.Get(kind)]; t != "" {
-					return t, true
-				}
-			}
-			if kind, name, ok := owner(ns, l.Get("pod")); ok {
-				if t := workloads[ns+"/"+kind+"/"+name]; t != "" {
-					return t, true
-				}
-			}
-			if t := services[ns+"/"+l.Get("service")]; t != "" {
-				return t, true
-			}
-		}
-		return unwatched(l.Get(model.AlertNameLabel), ns), false
-	}
-}
-
-// unwatchedMark begins the name of what is no target: no configured name has a space.
-const unwatchedMark = "not watched: "
-
-// unwatched names what alerts are about that concern no target: one incident
-// for each alert name and namespace.
-func unwatched(alert, namespace string) string {
-	name := unwatchedMark + alert
-	if namespace != "" {
-		name += " in " + namespace
-	}
-	return name
-}
-
-// unwatchedTarget is the target of an incident that is only told.
-func unwatchedTarget(name string) (incident.Target, bool) {
-	rest, ok := strings.CutPrefix(name, unwatchedMark)
-	if !ok {
-		return incident.Target{}, false
-	}
-	_, namespace, _ := strings.Cut(rest, " in ")
-	return incident.Target{Name: name, Namespace: namespace}, true
+	r := hints.NewResolver(all, owner)
+	r.Drops = p.cfg.Drops
+	return r
 }
 
 // ownersWait is how long the rule files wait for the cluster to say which pod is whose.

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -73,11 +74,11 @@ func TestARouteDecidesWhatIsDoneAboutAnAlert(t *testing.T) {
 			t.Errorf("%s: severity %s and %d rungs, want %s and %d", a.Rule, a.Severity, len(a.Ladder), want.severity, want.rungs)
 		}
 	}
-	if r := p.rung("shop", "Down", 1); r.Mode != incident.Auto || r.Options.SingleSource != "it is down" {
+	if r := p.rung("shop", incident.Alert{Rule: "Down"}, 1); r.Mode != incident.Auto || r.Options.SingleSource != "it is down" {
 		t.Errorf("restart of shop: %+v", r)
 	}
 	for what, r := range map[string]struct{ target, rule string }{"a target in observe": {"cart", "Down"}, "no route": {"shop", "Slow"}, "an alert that is gone": {"shop", "Gone"}} {
-		if got := p.rung(r.target, r.rule, 0); got.Mode != incident.Observe || got.ModeWhy == "" {
+		if got := p.rung(r.target, incident.Alert{Rule: r.rule}, 0); got.Mode != incident.Observe || got.ModeWhy == "" {
 			t.Errorf("%s: %+v", what, got)
 		}
 	}
@@ -97,7 +98,7 @@ func TestLabelsAreToldToBeATargets(t *testing.T) {
 		}
 		return "", "", false
 	}
-	target := p.Target(owner)
+	target := p.Target(owner).Target
 	for _, c := range []struct {
 		labels  string
 		want    string
@@ -135,3 +136,5 @@ func TestAnAlertAndAThresholdOfOneNameAreRefused(t *testing.T) {
 		t.Errorf("error: %v", err)
 	}
 }
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -171,6 +172,7 @@ func (w *selfWatch) look(ctx context.Context) {
 			blind = "" // its engine tells
 		} else {
 			w.a.engine.Mute("") // nobody else's engine works
+			blind = cmp.Or(blind, w.a.unrecorded())
 		}
 		w.sightless.Look(now, blind)
 	}
@@ -221,6 +223,7 @@ func (w *selfWatch) fit() (reason, why string) {
 		reason, why string
 	}{
 		{"unfit", w.a.engine.Unfit()},
+		{"record", w.a.unrecorded()},
 		{"evaluation", longer("the rules were last gone through %s ago", judged, limit)},
 		{"blind", w.a.world().Blind},
 		{"store", longer("the ledger was last read %s ago", heard, storeSilence)},
@@ -239,6 +242,14 @@ func longer(text string, d, limit time.Duration) string {
 		return ""
 	}
 	return fmt.Sprintf(text+", at most %s is well", d.Round(time.Second), limit)
+}
+
+// unrecorded says why nothing can be recorded; empty: it can.
+func (a *App) unrecorded() string {
+	if err := a.record.closed(); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // andBlind adds to why nobody leads that this replica cannot see either.

@@ -11,7 +11,6 @@ import (
 	model "github.com/prometheus/prometheus/model/labels"
 
 	"watchdog.io/watchdog/pkg/alertmanager"
-	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -113,17 +112,5 @@ func TestTheClientFollowsTheFile(t *testing.T) {
 	}
 	if c, err := newAlertmanager(p.cfg.Alertmanager, "ops", time.Now); c == nil || err != nil {
 		t.Errorf("%v %v", c, err)
-	}
-}
-
-// Of several hints of one name each one's labels are known.
-func TestTheLabelsOfAllHintsAreKnown(t *testing.T) {
-	o, _ := listener(t)
-	a, b, c := hint(hints.Firing, "QueueLong", "target", "shop", "queue", "a"), hint(hints.Firing, "QueueLong", "target", "shop", "queue", "b"), hint(hints.Firing, "QueueLong", "target", "shop", "queue", "c")
-	o.take([]hints.Hint{a, b, c})
-	c.State = hints.Lost
-	o.take([]hints.Hint{c})
-	if x := one(t, o, "shop", sick); len(x.Others) != 1 || x.Others[0].Get("queue") == x.Labels["queue"] || x.Others[0].Get("queue") == "c" {
-		t.Errorf("%v and %v", x.Labels, x.Others)
 	}
 }

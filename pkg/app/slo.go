@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -46,9 +45,7 @@ func (p *Policy) makeSLOs() error {
 		p.SLOs = append(p.SLOs, rules.SelfReport(p.cfg.File, r.Tolerance.Value))
 	}
 	for _, g := range p.SLOs {
-		for _, name := range g.AlertNames() {
-			p.named[name] = true
-		}
+		errs = append(errs, p.name(g))
 	}
 	return errors.Join(errs...)
 }
@@ -83,7 +80,7 @@ func (a *App) saveEvents() error {
 
 // resumeEvents takes up the events that the process before saved.
 func (a *App) resumeEvents() error {
-	f, err := os.Open(filepath.Join(a.o.DataDir, eventsFile))
+	f, err := disk.OpenPrivate(filepath.Join(a.o.DataDir, eventsFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

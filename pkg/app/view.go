@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/remediate"
@@ -81,7 +82,7 @@ func (a *App) view(target string) engine.View {
 }
 
 // target says which target an alert's labels mean.
-func (a *App) target(l labels.Labels) (string, bool) { return a.built.Load().targetOf(l) }
+func (a *App) target(l labels.Labels) (string, bool) { return a.built.Load().targetOf.Target(l) }
 
 // severity says how urgent an alert of a rule file is.
 func (a *App) severity(l map[string]string) string { return string(a.built.Load().cfg.SeverityOf(l)) }
@@ -89,7 +90,7 @@ func (a *App) severity(l map[string]string) string { return string(a.built.Load(
 // Other is the setup of what alerts are about that concern no target: people are
 // told, and nothing is ever done.
 func Other(name string) (engine.TargetSetup, bool) {
-	t, ok := unwatchedTarget(name)
+	t, ok := hints.Unwatched(name)
 	return engine.TargetSetup{Target: t, Mode: incident.Observe, ModeWhy: "no target of the configuration is meant"}, ok
 }
 
@@ -121,8 +122,8 @@ func (a *App) assemble(target string, alerts []rules.Alert, looks []probes.Statu
 	v.Maintenance, v.Suspended = a.windows.mean(target)
 	if ts, ok := b.setup.Targets[target]; ok {
 		if s, err := a.watcher.State(ts.Target.Namespace, ts.Target.Kind, ts.Target.Workload); err == nil {
-			v.Rollout = incident.Rollout{Known: true, Done: !s.RolloutInProgress && s.Ready >= s.Desired, Ready: s.Ready}
-			v.Revision = s.Revision
+			v.Rollout = incident.Rollout{Known: true, Done: !s.RolloutInProgress && s.Ready >= s.Desired, Ready: s.Ready, Replicas: s.Desired, LastReady: s.LastReady, Deadline: s.ProgressDeadline, Stalled: s.Stalled, Endpoints: s.Endpoints}
+			v.Revision, v.CPU, v.Op = s.Revision, busy(s.Usage), &s.Op
 		}
 	}
 	return v
@@ -147,25 +148,34 @@ func signals(alerts []rules.Alert, looks []probes.Status) []remediate.Signal {
 				s.Bad, s.Detail = true, l.Probe+": "+l.Detail
 			}
 		}
-		all = append(all, s)
+		all = append(all, judged(s, alerts))
 	}
 	for _, kind := range []string{"app", "prometheus"} {
-		s := remediate.Signal{Source: kind}
-		for _, x := range alerts {
-			if x.SourceKind != kind || incident.Verdict(x.Verdict).Unknown() {
-				continue
-			}
-			s.Known = true
-			if x.EvaluatedAt.After(s.At) {
-				s.At = x.EvaluatedAt
-			}
-			if x.Verdict == rules.Breach && !s.Bad {
-				s.Bad, s.Detail = true, x.Rule+": "+x.Reason
-			}
-		}
-		all = append(all, s)
+		all = append(all, judged(remediate.Signal{Source: kind}, alerts))
 	}
 	return all
+}
+
+// witnessed is how far a rule may look back to say what is bad now.
+const witnessed = 10 * time.Minute
+
+// judged adds what rules make of the source: one that is in breach says bad, also
+// where the look itself finds nothing wrong (memory near its limit).
+func judged(s remediate.Signal, alerts []rules.Alert) remediate.Signal {
+	looks := s.Source == "probe" || s.Source == "kubernetes"
+	for _, x := range alerts {
+		if x.SourceKind != s.Source || incident.Verdict(x.Verdict).Unknown() || looks && (x.Verdict != rules.Breach || x.Lookback > witnessed) {
+			continue
+		}
+		s.Known = true
+		if x.EvaluatedAt.After(s.At) {
+			s.At = x.EvaluatedAt
+		}
+		if x.Verdict == rules.Breach && !s.Bad {
+			s.Bad, s.Detail = true, x.Rule+": "+x.Reason
+		}
+	}
+	return s
 }
 
 // sourceOf maps a probe's kind to its kind of source. sla and agents are read by

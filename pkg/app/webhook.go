@@ -5,28 +5,60 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
 	"watchdog.io/watchdog/pkg/hints"
+	"watchdog.io/watchdog/pkg/httpclient"
+	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/web"
 )
 
+// newExternal returns the empty set of external alerts. It logs a sender that sends too
+// many once, and not for each alert.
+func (a *App) newExternal() *hints.ExternalAlerts {
+	x := hints.NewExternalAlerts(a.clock.Now)
+	x.Crowded = func(sender string) {
+		a.o.Logger.Warn("a sender has opened as many incidents about what is not watched as it may; its further alerts are told in one incident", "sender", sender)
+	}
+	promauto.With(a.registry).NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Subsystem: "hints", Name: "together", Help: "Firing alerts for unwatched targets that share one incident per sender, because the sender has opened as many incidents as it may."}, func() float64 { return float64(x.Together()) })
+	return x
+}
+
 // heard takes what other systems say over: the incidents that it is about are
 // worked, and rules of the same name look at once.
 func (a *App) heard(changed []hints.Hint) {
-	targets, names := a.outside.take(changed)
+	a.placed(a.external.Take(changed))
+}
+
+// placed works the targets of external alerts that changed.
+func (a *App) placed(targets, names []string) {
 	a.groups.Hurry(names)
 	a.engine.Wake(targets...)
 }
 
-// hintsOn returns what other systems say of a target, but for alerts that watchdog
-// judges itself under the same name.
+// unwatched are the names of what is not watched and has alerts.
+func (a *App) unwatched() []string {
+	all := a.external.Unwatched()
+	for _, x := range a.groups.Alerts() {
+		if _, other := hints.Unwatched(x.Target); other && x.State == rules.Firing && !slices.Contains(all, x.Target) {
+			all = append(all, x.Target)
+		}
+	}
+	return all
+}
+
+// hintsOn returns what other systems say of a target, but for alerts of rules that
+// watchdog evaluates itself.
 func (a *App) hintsOn(target string, own []rules.Alert, looks []probes.Status) []rules.Alert {
-	all := a.outside.alertsOf(target, signals(own, looks))
-	return slices.DeleteFunc(all, func(h rules.Alert) bool {
-		return slices.ContainsFunc(own, func(x rules.Alert) bool { return x.Rule == h.Rule })
-	})
+	p := a.built.Load().Policy
+	all := a.external.AlertsOf(target, signals(own, looks))
+	return p.apart(slices.DeleteFunc(all, func(h rules.Alert) bool {
+		return slices.ContainsFunc(own, func(x rules.Alert) bool { return p.routed(x) && alertName(x) == alertName(h) })
+	}))
 }
 
 // routedAlerts returns the alerts of a target that routes decide about.
@@ -48,7 +80,30 @@ func (a *App) webhook() http.Handler {
 			}
 			return all
 		},
-		Forward: &web.Forward{Leader: a.leaderAddress, Client: &http.Client{Timeout: forwardTimeout}},
+		Forward: a.forward(),
+	})
+}
+
+// lostAlerts is the alert on a damaged journal, part of watchdog's own incident: alerts
+// that were accepted may be missing, and no sender knows that it should repeat them.
+func lostAlerts(what string, since, now time.Time) incident.Alert {
+	a := incident.Alert{Rule: "alerts_lost", Severity: incident.P1, Verdict: incident.OK, Reason: "all accepted alerts are known, or had the time to be repeated", Source: "watchdog", EvaluatedAt: now, Ladder: []incident.Rung{{Action: "page", Class: incident.C1}}}
+	if what != "" {
+		a.Firing, a.Verdict, a.ActiveAt = true, incident.Breach, since
+		a.Reason = "the journal of accepted alerts is damaged, so alerts may be missing until their senders repeat them: " + what + ". Look at Alertmanager for what fires, and check the volume"
+	}
+	return a
+}
+
+// forward passes requests on to the replica that leads.
+func (a *App) forward() *web.Forward {
+	return &web.Forward{Leader: a.leaderAddress, Client: httpclient.New(toReplicas(a.o.WebConfig), forwardTimeout), Readable: a.readable}
+}
+
+// readable warns, once, that senders' credentials travel in plain HTTP.
+func (a *App) readable(leader string) {
+	a.warned.Do(func() {
+		a.o.Logger.Warn("senders' credentials are passed on to the leader in plain HTTP, and who can read the network can post alerts with them; let the replicas reach each other by TLS (chart value web.tls, or an https URL in --advertise-url)", "leader", leader)
 	})
 }
 

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -114,7 +116,7 @@ func (a *App) openDesk() error {
 			return err
 		},
 		Hold: func(ctx context.Context, t incident.Target, reason, by string) error {
-			err := client.HoldTarget(ctx, t.Namespace, t.Kind, t.Workload, reason, by)
+			err := client.HoldTarget(ctx, t.Namespace, t.Kind, t.Workload, reason, by, time.Time{})
 			if kube.Forbidden(err) {
 				// It never acts there itself, so it has no right to mark the workload.
 				return &people.Refused{Reason: fmt.Sprintf("watchdog may not mark %s (chart value actions); use `watchdog hold %s/%s`", t, t.Namespace, t.Workload)}
@@ -179,4 +181,17 @@ func (a *App) ears() map[string]http.Handler {
 		Settings: func() *hear.PagerDutySettings { return a.built.Load().hears.pagerDuty },
 	})
 	return all
+}
+
+// maxText bounds a text that somebody else wrote, in bytes.
+const maxText = 300
+
+// cut shortens s to n bytes, at the end of a character.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n -= len("…"); n > 0 && !utf8.RuneStart(s[n]); n-- {
+	}
+	return s[:n] + "…"
 }

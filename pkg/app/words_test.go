@@ -66,7 +66,7 @@ func (c *wordCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		allowed := bytes.Contains(body, []byte("alice@example.com"))
 		fmt.Fprintf(w, `{"kind":"LocalSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":{"allowed":%v}}`, allowed)
 	case "POST /apis/authentication.k8s.io/v1/tokenreviews":
-		fmt.Fprintf(w, `{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","status":{"authenticated":%v,"user":{"username":"alice@example.com"}}}`, bytes.Contains(body, []byte("t-alice")))
+		fmt.Fprintf(w, `{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","status":{"authenticated":%v,"audiences":["watchdog"],"user":{"username":"alice@example.com"}}}`, bytes.Contains(body, []byte("t-alice")) && bytes.Contains(body, []byte("watchdog")))
 	default:
 		w.WriteHeader(http.StatusNotFound)
 		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`)

@@ -2,23 +2,23 @@
 // and did.
 //
 // It owns one chain of records in one folder: each record carries the hash of
-// the one before, and is on disk before Append returns. It leaves meaning to
-// its writers and knows nothing of incidents or clusters.
+// the one before, and is on disk before Append returns. With a key the hashes
+// are HMACs, so that who can write the folder cannot write the chain anew. It
+// leaves meaning to its writers and knows nothing of incidents or clusters.
 //
-// Its one rule: a record that was not safely written does not exist. After a
-// failed write the log stays closed, because what cannot be recorded must not
-// be done.
+// Its one rule: a record that was not safely written does not exist. While the
+// disk takes nothing, Append fails, because what cannot be recorded must not be
+// done.
 package audit
 
 import (
 	"bufio"
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -31,7 +31,7 @@ import (
 type Record struct {
 	Seq      uint64          `json:"seq"`
 	At       time.Time       `json:"at"`
-	Kind     string          `json:"kind"` // act, outcome, lease, config, or what an incident's timeline says
+	Kind     string          `json:"kind"` // act, outcome, lease, config, log, or what an incident's timeline says
 	Incident string          `json:"incident,omitempty"`
 	Op       string          `json:"op,omitempty"`
 	Target   string          `json:"target,omitempty"`
@@ -53,21 +53,28 @@ const (
 	recordMode = 0o600
 )
 
-// ErrClosed is returned by Append after a write failed or the log was closed.
+// ErrClosed is returned by Append while records cannot be written, and after Close.
 var ErrClosed = errors.New("audit log is closed")
 
 // Log is the open record of one folder. It is safe for concurrent use.
 type Log struct {
-	dir string
+	dir    string
+	keys   Keys
+	damage string
 
 	mu     sync.Mutex
 	file   file
 	lock   io.Closer
-	size   int64
+	id     string // of the log, in the header of each file
+	size   int64  // of the file, as far as records were acknowledged
+	stale  bool   // the next record begins a new file
 	seq    uint64
 	prev   string
-	broken error
+	broken error // why nothing can be written now, and since when
+	since  time.Time
+	closed bool
 	open   func(path string) (file, error)
+	now    func() time.Time
 }
 
 // file is the little of *os.File that a log needs; tests break it.
@@ -77,15 +84,26 @@ type file interface {
 	Close() error
 }
 
-// Open opens the log in dir, creating it if need be. A torn last record, as a
-// crash leaves it, is cut off and kept beside the log. A folder that others may
-// write to is refused; so is a second writer.
-func Open(dir string) (*Log, error) {
+// Tip is the last record of a log: noted elsewhere, it shows that records were cut off.
+type Tip struct {
+	// Log identifies the log; Key is the id of the key that it is sealed with, empty
+	// without one.
+	Log  string `json:"log"`
+	Seq  uint64 `json:"seq"`
+	Hash string `json:"hash"`
+	Key  string `json:"key,omitempty"`
+}
+
+// Open opens the log in dir, creating it if need be, and reads all of it. A last
+// record without its end, as a crash leaves it, is cut off and kept beside the log.
+// Whatever else is not as it was written is left as it is, and Damage says it. A
+// folder that others may write to is refused; so is a second writer.
+func Open(dir string, keys Keys) (*Log, error) {
 	lock, err := disk.Claim(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open audit log %s: %w", dir, err)
 	}
-	l := &Log{dir: dir, lock: lock, open: func(path string) (file, error) {
+	l := &Log{dir: dir, keys: keys, lock: lock, now: time.Now, open: func(path string) (file, error) {
 		return os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, recordMode)
 	}}
 	if err := l.recover(); err != nil {
@@ -97,71 +115,107 @@ func Open(dir string) (*Log, error) {
 
 func (l *Log) path() string { return filepath.Join(l.dir, fileName) }
 
-// recover finds the end of the chain and cuts what a crash left behind it.
+// recover cuts what a crash left behind the last record, and finds the end of the chain.
 func (l *Log) recover() error {
-	b, err := os.ReadFile(l.path())
-	if err != nil && !os.IsNotExist(err) {
+	torn, err := cutTorn(l.path())
+	if err != nil {
 		return err
 	}
-	if len(b) == 0 {
-		l.seq, l.prev = l.lastOfRotated()
+	report, err := verify(os.DirFS(l.dir), l.keys, nil)
+	if err != nil {
+		return err
 	}
-	end := 0
-	for end < len(b) {
-		nl := bytes.IndexByte(b[end:], '\n')
-		if nl < 0 {
-			break
-		}
-		r, err := parse(b[end : end+nl])
-		if err != nil || end > 0 && (r.Prev != l.prev || r.Seq != l.seq+1) {
-			break
-		}
-		l.seq, l.prev = r.Seq, r.Hash
-		end += nl + 1
-	}
-	if end < len(b) {
-		aside := filepath.Join(l.dir, fmt.Sprintf("torn-%d", l.seq+1))
-		if err := os.WriteFile(aside, b[end:], recordMode); err != nil {
-			return err
-		}
-		if err := os.Truncate(l.path(), int64(end)); err != nil {
+	l.id, l.seq, l.prev = cmp.Or(report.Tip.Log, report.header.Log, newID()), report.Tip.Seq, report.Tip.Hash
+	if len(torn) > 0 {
+		if err := os.WriteFile(filepath.Join(l.dir, fmt.Sprintf("torn-%d", l.seq+1)), torn, recordMode); err != nil {
 			return err
 		}
 	}
-	l.size = int64(end)
+	if len(report.Faults) > 0 {
+		l.damage = l.damaged(report.Faults[0])
+	}
+	info, err := os.Stat(l.path())
+	if err == nil {
+		l.size = info.Size()
+	} else if !os.IsNotExist(err) {
+		return err
+	}
+	l.stale = l.size > 0 && (report.Broken || !report.header.is(l.keys.seal()))
 	l.file, err = l.open(l.path())
 	return err
 }
 
-// lastOfRotated continues the chain over a rotation that a crash interrupted.
-func (l *Log) lastOfRotated() (uint64, string) {
-	b, err := os.ReadFile(filepath.Join(l.dir, "audit.1.jsonl"))
-	if err != nil {
-		return 0, ""
+// cutTorn cuts a last record without its end off a file, and returns it.
+func cutTorn(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, recordMode)
+	if os.IsNotExist(err) {
+		return nil, nil
 	}
-	lines := bytes.Split(bytes.TrimRight(b, "\n"), []byte("\n"))
-	r, err := parse(lines[len(lines)-1])
 	if err != nil {
-		return 0, ""
+		return nil, err
 	}
-	return r.Seq, r.Hash
+	defer f.Close()
+	end, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
+	// A record is shorter than this, so its beginning is in here.
+	tail := make([]byte, min(end, maxRecord+1))
+	if _, err := f.ReadAt(tail, end-int64(len(tail))); err != nil {
+		return nil, err
+	}
+	n := len(tail)
+	for n > 0 && tail[n-1] != '\n' {
+		n--
+	}
+	if n == len(tail) {
+		return nil, nil
+	}
+	if n == 0 && end > int64(len(tail)) {
+		return nil, nil // no crash leaves that; whoever reads the file says so
+	}
+	if err := f.Truncate(end - int64(len(tail)-n)); err != nil {
+		return nil, err
+	}
+	return tail[n:], f.Sync()
 }
 
-// Append writes r, with its place in the chain, and returns once it is on disk.
-// After an error nothing can be appended any more.
+// Damage says what of the record is not as it was written; empty: nothing. It does not
+// change while the log is open.
+func (l *Log) Damage() string { return l.damage }
+
+// Append writes r, with its place in the chain, and returns once it is on disk. After
+// an error nothing of it counts, and the next Append tries the disk again.
 func (l *Log) Append(r Record) (Record, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.broken != nil {
-		return r, l.broken
+	if err := l.heal(); err != nil {
+		return r, err
 	}
-	if l.size > maxFile {
+	if err := l.begin(); err != nil {
+		return r, err
+	}
+	return l.write(r)
+}
+
+// begin starts a new file if it is time to.
+func (l *Log) begin() error {
+	if l.size > maxFile || l.stale {
 		if err := l.rotate(); err != nil {
-			return r, l.fail(err)
+			return l.fail(err)
 		}
 	}
+	if l.size > 0 {
+		return nil
+	}
+	_, err := l.write(l.header())
+	return err
+}
+
+// write puts one record on the disk. The lock is held.
+func (l *Log) write(r Record) (Record, error) {
 	r.Seq, r.Prev, r.At = l.seq+1, l.prev, r.At.UTC()
-	line, hash, err := seal(r)
+	line, hash, err := l.keys.seal().line(r)
 	if err != nil {
 		return r, err
 	}
@@ -172,7 +226,6 @@ func (l *Log) Append(r Record) (Record, error) {
 		return r, l.fail(err)
 	}
 	if err := l.file.Sync(); err != nil {
-		// What a failed fsync left on disk is unknown, also if a later one succeeds.
 		return r, l.fail(err)
 	}
 	r.Hash = hash
@@ -181,99 +234,203 @@ func (l *Log) Append(r Record) (Record, error) {
 }
 
 func (l *Log) fail(err error) error {
-	l.broken = fmt.Errorf("%w after record %d: %w; free the disk or replace the volume, then restart", ErrClosed, l.seq, err)
+	if l.broken == nil {
+		l.since = l.now()
+	}
+	l.broken = fmt.Errorf("%w after record %d: %w; free the disk or replace the volume", ErrClosed, l.seq, err)
 	_ = l.file.Close()
 	return l.broken
 }
 
-// rotate starts a new file; its first record continues the chain.
+// gapKind marks the record of a time in which nothing could be recorded.
+const gapKind = "gap"
+
+// heal tries the disk again after it failed. What was written of a record that was not
+// acknowledged is cut off: what a failed fsync left of it is unknown, and nobody was
+// told that it exists. A record of the gap shows that there is room.
+func (l *Log) heal() error {
+	switch {
+	case l.closed:
+		return ErrClosed
+	case l.broken == nil:
+		return nil
+	}
+	f, err := l.open(l.path())
+	if err != nil {
+		return l.broken
+	}
+	if err := errors.Join(os.Truncate(l.path(), l.size), f.Sync(), disk.SyncDir(l.dir)); err != nil {
+		_ = f.Close()
+		return l.broken
+	}
+	l.file = f
+	gap := Record{At: l.now(), Kind: gapKind, Actor: "watchdog", Text: fmt.Sprintf("nothing could be recorded since %s: %v", l.since.UTC().Format(time.RFC3339), l.broken)}
+	if err := l.begin(); err != nil {
+		return err
+	}
+	if _, err := l.write(gap); err != nil {
+		return err
+	}
+	l.broken = nil
+	return nil
+}
+
+// Try says why nothing can be recorded now; nil: as far as is known, records can be
+// written. A disk that failed is tried again.
+func (l *Log) Try() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.heal()
+}
+
+// Tip is the last record that was written; Seq is 0 before the first.
+func (l *Log) Tip() Tip {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Tip{Log: l.id, Seq: l.seq, Hash: l.prev, Key: l.keys.seal().Key}
+}
+
+// rotate starts a new file; its header continues the chain.
 func (l *Log) rotate() error {
 	if err := l.file.Close(); err != nil {
 		return err
 	}
-	name := func(n int) string { return filepath.Join(l.dir, fmt.Sprintf("audit.%d.jsonl", n)) }
-	_ = os.Remove(name(keepFiles))
+	_ = os.Remove(rotated(l.dir, keepFiles))
 	for n := keepFiles - 1; n >= 1; n-- {
-		if err := os.Rename(name(n), name(n+1)); err != nil && !os.IsNotExist(err) {
+		if err := os.Rename(rotated(l.dir, n), rotated(l.dir, n+1)); err != nil && !os.IsNotExist(err) {
 			return err
 		}
 	}
-	if err := os.Rename(l.path(), name(1)); err != nil {
+	if err := os.Rename(l.path(), rotated(l.dir, 1)); err != nil {
 		return err
 	}
+	l.size, l.stale = 0, false
 	f, err := l.open(l.path())
 	if err != nil {
 		return err
 	}
-	l.file, l.size = f, 0
+	l.file = f
 	return disk.SyncDir(l.dir)
+}
+
+func rotated(dir string, n int) string {
+	return filepath.Join(dir, fmt.Sprintf("audit.%d.jsonl", n))
+}
+
+// files are those of a log, the oldest first.
+func files(dir fs.FS) ([]string, error) {
+	var all []string
+	for n := keepFiles; n >= 0; n-- {
+		name := rotated("", n)
+		if n == 0 {
+			name = fileName
+		}
+		switch _, err := fs.Stat(dir, name); {
+		case err == nil:
+			all = append(all, name)
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // Close ends the log.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.broken != nil {
+	if l.closed {
 		return nil
 	}
-	l.broken = ErrClosed
+	l.closed = true
+	if l.broken != nil {
+		return l.lock.Close()
+	}
 	return errors.Join(l.file.Close(), l.lock.Close())
 }
 
-// seal returns the record's line and hash. The hash is SHA-256 over the record's
-// JSON without the hash itself.
-func seal(r Record) (line []byte, hash string, err error) {
-	r.Hash = ""
-	b, err := json.Marshal(r)
+// Read calls f for each record in the folder, in order, also where the chain is
+// broken, and leaves out what is no record.
+func Read(dir string, f func(Record) error) error {
+	folder := os.DirFS(dir)
+	all, err := files(folder)
 	if err != nil {
-		return nil, "", fmt.Errorf("audit record: %w", err)
+		return err
 	}
-	sum := sha256.Sum256(b)
-	r.Hash = hex.EncodeToString(sum[:])
-	b, err = json.Marshal(r)
-	return append(b, '\n'), r.Hash, err
-}
-
-// parse reads one line and checks its own hash, and that it is written exactly
-// as this package writes it.
-func parse(line []byte) (Record, error) {
-	var r Record
-	if err := json.Unmarshal(line, &r); err != nil {
-		return r, fmt.Errorf("not a record: %w", err)
-	}
-	again, hash, err := seal(r)
-	switch {
-	case err != nil:
-		return r, err
-	case hash != r.Hash:
-		return r, errors.New("its hash does not match its content")
-	case !bytes.Equal(bytes.TrimRight(again, "\n"), line):
-		return r, errors.New("it is not written as it was recorded")
-	}
-	return r, nil
-}
-
-// Verify reads a log and returns how many records it holds. The error names the
-// first record that was changed, removed, added or moved. That records are
-// missing at the end can only be told by comparing the last hash with one
-// noted elsewhere.
-func Verify(in io.Reader) (n int, last Record, err error) {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, maxRecord+1024)
-	for lines.Scan() {
-		r, err := parse(lines.Bytes())
-		switch {
-		case err != nil:
-			return n, last, fmt.Errorf("line %d: %w", n+1, err)
-		case n > 0 && r.Seq != last.Seq+1:
-			return n, last, fmt.Errorf("line %d: record %d follows record %d", n+1, r.Seq, last.Seq)
-		case n > 0 && r.Prev != last.Hash:
-			return n, last, fmt.Errorf("line %d: it does not follow the record before it", n+1)
+	for _, name := range all {
+		if err := lines(folder, name, func(line []byte, _ bool) error {
+			var r Record
+			if json.Unmarshal(line, &r) != nil {
+				return nil
+			}
+			return f(r)
+		}); err != nil && !errors.Is(err, errLong) {
+			return err
 		}
-		n, last = n+1, r
 	}
-	if err := lines.Err(); err != nil {
-		return n, last, fmt.Errorf("line %d: %w", n+1, err)
+	return nil
+}
+
+// Export writes the lines of all files in order, as they are on disk.
+func Export(dir string, w io.Writer) error {
+	folder := os.DirFS(dir)
+	all, err := files(folder)
+	if err != nil {
+		return err
 	}
-	return n, last, nil
+	if len(all) == 0 {
+		return errors.New("it holds no record")
+	}
+	for _, name := range all {
+		if err := lines(folder, name, func(line []byte, whole bool) error {
+			if !whole {
+				return nil
+			}
+			_, err := w.Write(append(line, '\n'))
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errLong = fmt.Errorf("a line is longer than %d bytes", maxRecord)
+
+// lines calls f for each line of a file; whole is false for a last one without its end.
+func lines(dir fs.FS, name string, f func(line []byte, whole bool) error) error {
+	in, err := dir.Open(name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	r := bufio.NewReaderSize(in, 1<<16)
+	var long []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			if long = append(long, part...); len(long) > maxRecord {
+				return fmt.Errorf("%s: %w", name, errLong)
+			}
+			continue
+		}
+		line := part
+		if len(long) > 0 {
+			line = append(long, part...)
+			long = nil
+		}
+		switch {
+		case err == nil:
+			if err := f(line[:len(line)-1], true); err != nil {
+				return err
+			}
+		case errors.Is(err, io.EOF):
+			if len(line) > 0 {
+				return f(line, false)
+			}
+			return nil
+		default:
+			return err
+		}
+	}
 }

@@ -57,11 +57,22 @@ func (c *Calendar) Contains(t time.Time) bool {
 		return true
 	}
 	for _, i := range c.in {
-		if i.ContainsTime(t.UTC()) {
+		if i.ContainsTime(byTheClock(&i, t)) {
 			return true
 		}
 	}
 	return false
+}
+
+// byTheClock is what the clock of the interval's zone shows, as a time without a zone,
+// and takes the zone from the interval: the library counts the days of a month by its
+// hours, and of a month with a change of the clock it loses one.
+func byTheClock(i *timeinterval.TimeInterval, t time.Time) time.Time {
+	if i.Location == nil {
+		return t.UTC()
+	}
+	t, i.Location = t.In(i.Location.Location), nil
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 }
 
 // After returns the moment at which d of the calendar's time has passed since

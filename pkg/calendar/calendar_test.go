@@ -110,3 +110,25 @@ func BenchmarkAfter(b *testing.B) {
 		c.After(from, 24*time.Hour)
 	}
 }
+
+// X41: in the month in which the clock goes forward, the last day was the one before it.
+func TestTheLastDayOfEachMonthIsItsLast_X41(t *testing.T) {
+	for _, zone := range []string{"Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"} {
+		for month := range 36 {
+			at, err := time.LoadLocation(zone)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := time.Date(2025, time.Month(month+2), 0, 12, 0, 0, 0, at)
+			for days, want := range map[string][3]bool{"-1": {false, true, false}, "-2:-1": {true, true, false}, "1": {false, false, true}} {
+				c, err := New([]Interval{{DaysOfMonth: []string{days}, Location: zone}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := [3]bool{c.Contains(last.AddDate(0, 0, -1)), c.Contains(last), c.Contains(last.AddDate(0, 0, 1))}; got != want {
+					t.Errorf("%s, %s, days %s around the last day: %v, want %v", zone, last.Format("January 2006"), days, got, want)
+				}
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ func TestAFreshFileActsOnNothing_INV48(t *testing.T) {
 	if c.Mode != incident.Observe || c.Targets[0].Mode != incident.Observe {
 		t.Errorf("mode %s, target %s", c.Mode, c.Targets[0].Mode)
 	}
-	if len(c.Thresholds) != 8 {
+	if len(c.Thresholds) != 15 {
 		t.Errorf("%d shipped rules", len(c.Thresholds))
 	}
 	for _, r := range c.Thresholds {
@@ -66,7 +67,7 @@ func TestAMetricTakesWhatIsNotGivenFromTheTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := c.Thresholds[0]
-	if r.Above.Value != 0.02 || r.ClearBelow != nil || time.Duration(r.For) != 5*time.Minute || r.MinRequests != 1000 || r.Ladder[1].Action != "rollback" || r.Name != "error_rate" {
+	if r.Above.Value != 0.02 || r.ClearBelow != nil || time.Duration(r.For) != 5*time.Minute || r.MinRequests != 400 || r.Ladder[1].Action != "rollback" || r.Name != "error_rate" {
 		t.Errorf("%+v", r)
 	}
 }
@@ -238,6 +239,7 @@ func TestNobodyIsToldIsSaidOncePerSeverity(t *testing.T) {
 	want := []string{
 		"x.yaml:1:1: receivers: nobody is told of P2 incidents: no receiver takes them",
 		"x.yaml:1:1: receivers: nobody is told of P1 incidents: no receiver takes them",
+		"x.yaml:1:1: receivers: nobody is told of P0 incidents: no receiver takes them",
 		"x.yaml:1:1: receivers: nobody is told of P3 incidents: no receiver takes them",
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -317,4 +319,18 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("said another time:\n%v\n%v", err, again)
 		}
 	})
+}
+
+// Without an audience, any ServiceAccount token of the cluster would do.
+func TestTokensAreMadeForWatchdogUnlessTheFileSaysForWhom_S22(t *testing.T) {
+	for text, want := range map[string][]string{
+		"api: { control: true }":                                   {"watchdog"},
+		"api: { control: true, audiences: [] }":                    {"watchdog"},
+		"api: { control: true, audiences: [watchdog, https://x] }": {"watchdog", "https://x"},
+	} {
+		c, err := Parse("w.yaml", []byte(text+"\n"))
+		if err != nil || !slices.Equal(c.API.Audiences, want) {
+			t.Errorf("%s: %+v, %v", text, c, err)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +29,9 @@ func orMode(v *incident.Mode) {
 	}
 }
 
+// DefaultAudience is what callers' tokens are made for unless api.audiences says otherwise.
+const DefaultAudience = "watchdog"
+
 // setDefaults fills what the file leaves open. Modes stay at observe: nothing is
 // acted on that did not opt in (INV-48).
 func (c *Config) setDefaults() {
@@ -35,6 +39,10 @@ func (c *Config) setDefaults() {
 	orDuration(&c.EvaluationInterval, 15*time.Second)
 	if c.Prometheus != nil {
 		orDuration(&c.Prometheus.Timeout, 10*time.Second)
+		if a := c.Prometheus.Authorization; a != nil {
+			a.Type = cmp.Or(a.Type, "Bearer")
+		}
+		orDuration(&c.Prometheus.Staleness, 5*time.Minute)
 	}
 	if c.Alertmanager != nil && c.Alertmanager.Silences != nil {
 		c.Alertmanager.Silences.setDefaults()
@@ -45,6 +53,7 @@ func (c *Config) setDefaults() {
 	if c.Thresholds == nil {
 		c.Thresholds, c.Shipped = DefaultThresholds(), true
 	}
+	c.addUnseen()
 	for i := range c.Thresholds {
 		c.Thresholds[i].setDefaults()
 	}
@@ -59,6 +68,9 @@ func (c *Config) setDefaults() {
 	}
 	if r := c.SelfReport; r != nil && r.Tolerance.Text == "" {
 		r.Tolerance = mustQuantity("5%")
+	}
+	if c.API != nil && len(c.API.Audiences) == 0 {
+		c.API.Audiences = []string{DefaultAudience}
 	}
 	c.Budget.setDefaults()
 	c.Guards.setDefaults()
@@ -100,6 +112,24 @@ func (c *Config) Raise(m incident.Mode) {
 		}
 	}
 }
+
+// unseen is the rule about what nobody can see.
+const unseen = "unseen"
+
+// addUnseen adds the rule about what nobody can see to every file that has none of its
+// own: a probe or a rule that gives no answer would go unnoticed.
+func (c *Config) addUnseen() {
+	if row, ok := shipped(unseen); ok && !slices.ContainsFunc(c.Thresholds, func(t Threshold) bool { return t.Metric == unseen || t.Name == unseen }) {
+		row.implicit = true
+		c.Thresholds = append(slices.Clip(c.Thresholds), row)
+	}
+}
+
+// Implicit reports whether the rule is there without being in the file.
+func (t Threshold) Implicit() bool { return t.implicit }
+
+// VerifyByDefault reports whether the file leaves it open how long an effect is awaited.
+func (o RungOptions) VerifyByDefault() bool { return o.open }
 
 func (t *Target) setDefaults() {
 	t.open = t.Mode == ""
@@ -204,6 +234,7 @@ func rungDefaults(ladder []Rung, window time.Duration) {
 	for i := range ladder {
 		o := &ladder[i].Options
 		orDuration(&o.Settle, 30*time.Second)
+		o.open = o.Verify == 0
 		orDuration(&o.Verify, max(5*time.Minute, 2*window))
 		orInt(&o.Attempts, 1)
 		if o.Mode == "" && (o.Approvals > 0 || o.CoolOff > 0) {
@@ -252,7 +283,7 @@ func (b *Budget) setDefaults() {
 	for _, r := range []struct {
 		rate  *Rate
 		count int
-	}{{&b.PerTarget, 3}, {&b.PerNamespace, 5}, {&b.Cluster, 10}} {
+	}{{&b.PerTarget, 3}, {&b.PerNamespace, 5}, {&b.Cluster, 10}, {&b.Pods, 200}} {
 		if !r.rate.set {
 			*r.rate = Rate{Count: r.count, Per: model.Duration(time.Hour), set: true}
 		}
@@ -262,6 +293,7 @@ func (b *Budget) setDefaults() {
 	if b.MaxUnhealthy.Text == "" {
 		b.MaxUnhealthy = mustQuantity("30%")
 	}
+	orInt(&b.StormFrom, 5)
 }
 
 func (g *Guards) setDefaults() {
@@ -276,6 +308,8 @@ func (g *Guards) setDefaults() {
 	}
 	orDuration(&g.Approval, incident.DefaultApproval)
 	orDuration(&g.WaitLimit, 10*time.Minute)
+	orDuration(&g.HoldLimit, incident.DefaultHoldLimit)
+	orDuration(&g.OutageTolerance, 3*time.Minute)
 	orInt(&g.MaxReplicas, 50)
 	if g.AvailabilityFloor.Text == "" {
 		g.AvailabilityFloor = mustQuantity("50%")
@@ -366,30 +400,38 @@ type row struct {
 }
 
 // table is the runbook's metrics table (2.2) with the windows, clear conditions
-// and floors that it lacks, and three rules of our own below it.
+// and floors that it lacks, its P0 (errors > 5 %, no agents, system down), and rules of
+// our own.
 func table() []row {
 	m := time.Minute
 	return []row{
 		{metric: "response_time", above: "500ms", clear: "400ms", wait: 5 * m, clearFor: 10 * m, over: m, minRate: 1, severity: incident.P2, ladder: []string{"capture", "scale", "rollback", "page"}},
-		{metric: "error_rate", above: "0.1%", clear: "0.05%", wait: 5 * m, clearFor: 10 * m, over: 5 * m, minRequests: 1000, severity: incident.P1, ladder: []string{"capture", "rollback", "page"}},
+		{metric: "error_rate", above: "0.1%", clear: "0.05%", wait: 5 * m, clearFor: 10 * m, over: 2 * m, minRequests: 400, severity: incident.P1, ladder: []string{"capture", "rollback", "page"}},
+		{metric: "error_rate_critical", above: "5%", clear: "1%", wait: 2 * m, clearFor: 10 * m, over: m, minRequests: 100, severity: incident.P0, ladder: []string{"capture", "rollback", "page"}},
 		{metric: "cpu", above: "80%", clear: "65%", wait: 10 * m, clearFor: 15 * m, over: 5 * m, severity: incident.P3, ladder: []string{"scale", "page"}},
-		{metric: "memory", above: "85%", clear: "75%", wait: 10 * m, clearFor: 10 * m, over: 5 * m, severity: incident.P2, ladder: []string{"capture", "restart", "page"}},
+		{metric: "memory", above: "85%", clear: "75%", wait: 10 * m, clearFor: 10 * m, over: 5 * m, severity: incident.P2, single: "memory is measured by the kubelet alone", ladder: []string{"capture", "restart", "page"}},
 		{metric: "active_agents", below: "2", clear: "2", wait: 2 * m, clearFor: 5 * m, over: m, severity: incident.P1, ladder: []string{"capture", "restart", "rollback", "page"}},
+		{metric: "no_agents", below: "1", clear: "1", wait: 2 * m, clearFor: 5 * m, over: m, severity: incident.P0, ladder: []string{"capture", "restart", "rollback", "page"}},
+		{metric: "system_down", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P0, ladder: []string{"capture", "rollback", "page"}},
 		{metric: "health", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P1, ladder: []string{"capture", "rollback", "page"}},
 		{metric: "crash_looping", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P1, single: "a crash loop is the kubelet's own report", ladder: []string{"capture", "rollback", "page"}},
+		{metric: "rollout_stalled", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P2, single: "that a rollout makes no progress is the Deployment controller's own report", ladder: []string{"capture", "rollback", "page"}},
+		{metric: "restarts", above: "5", clear: "2", wait: 15 * m, clearFor: 10 * m, over: 30 * m, severity: incident.P2, ladder: []string{"capture", "page"}},
 		{metric: "dependency", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P1, ladder: []string{"capture", "page"}},
+		{metric: unseen, above: "0", clear: "0", wait: 20 * m, clearFor: 2 * m, over: m, severity: incident.P3, ladder: []string{"page"}},
+		{metric: "scaled_to_zero", above: "0", clear: "0", wait: m, clearFor: m, over: m, severity: incident.P2, ladder: []string{"page"}},
 		{metric: "ready_replicas", below: "100%", clear: "100%", wait: 10 * m, clearFor: 5 * m, over: m, severity: incident.P2, ladder: []string{"capture", "page"}},
 	}
 }
 
 // DefaultThresholds returns the rules that are used when a file has none: the
-// runbook's metrics table and three rules of our own. All are in mode observe.
+// runbook's metrics table, its P0 and rules of our own. All are in mode observe.
 // Disk is missing on purpose: where it is measured differs from cluster to
 // cluster, so that row needs an expr (see configs/prometheus.yaml).
 func DefaultThresholds() []Threshold {
 	var all []Threshold
 	for _, r := range table() {
-		if r.metric != "ready_replicas" {
+		if r.metric != "ready_replicas" && r.metric != unseen {
 			all = append(all, r.threshold())
 		}
 	}
@@ -439,7 +481,7 @@ func unitOf(metric string) string {
 	switch metric {
 	case "response_time":
 		return "seconds"
-	case "error_rate", "cpu", "memory", "disk", "ready_replicas":
+	case "error_rate", "error_rate_critical", "cpu", "memory", "disk", "ready_replicas":
 		return "ratio"
 	}
 	return ""

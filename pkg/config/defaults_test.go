@@ -16,6 +16,7 @@ func defaults() map[string]string {
 		Receivers:  Receivers{PagerDuty: &PagerDuty{}, Slack: &Slack{}, Statuspage: &Statuspage{}},
 	}
 	c.setDefaults()
+	c.Thresholds = c.Thresholds[:1] // without what is added to every file
 	all := map[string]string{}
 	collect(reflect.ValueOf(c), all)
 	return all

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -36,10 +37,37 @@ func Load(path string) (*Config, error) {
 
 // Parse checks the text of a file called name: strict decoding, then defaults,
 // then everything that must hold. It returns all problems at once.
+// What they quote of the file has no secrets.
 func Parse(name string, text []byte) (*Config, error) {
 	if len(text) > maxFile {
 		return nil, Errors{{File: name, Message: fmt.Sprintf("the file is larger than %d MiB", maxFile>>20)}}
 	}
+	c, err := decode(name, text)
+	secrets := sync.OnceValue(func() *hider { return newHider(text, documents(text)) })
+	var all Errors
+	if errors.As(err, &all) {
+		secrets().problems(all)
+		return nil, all
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(c.warnings) > 0 {
+		secrets().problems(c.warnings)
+	}
+	c.secrets = secrets
+	return c, nil
+}
+
+// documents is what can be read of a file.
+func documents(text []byte) *yaml.Node {
+	root := &yaml.Node{}
+	_ = yaml.Unmarshal(text, root) // the error is said where the file is read
+	return root
+}
+
+// decode is Parse without hiding secrets.
+func decode(name string, text []byte) (*Config, error) {
 	c := &Config{File: name}
 	sum := sha256.Sum256(text)
 	c.Hash = hex.EncodeToString(sum[:])

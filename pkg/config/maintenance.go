@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -9,12 +10,13 @@ import (
 
 func (w *MaintenanceWindow) setDefaults() {
 	for value, otherwise := range map[*string]string{
-		&w.Page: string(maintenance.PageNormal), &w.Remediate: string(maintenance.RemediateOff), &w.Deploy: string(maintenance.DeployAny), &w.SLA: string(maintenance.SLAInclude),
+		&w.Page: string(maintenance.PageNormal), &w.Deploy: string(maintenance.DeployAny), &w.SLA: string(maintenance.SLAInclude),
 	} {
 		if *value == "" {
 			*value = otherwise
 		}
 	}
+	w.Remediate = cmp.Or(w.Remediate, Switch(maintenance.RemediateOff))
 }
 
 func (w *MaintenanceWindow) effects() maintenance.Effects {

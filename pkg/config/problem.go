@@ -54,8 +54,10 @@ func (e Errors) inOrder() Errors {
 }
 
 // Excerpt returns the problems with the lines of the file around them, for a terminal.
+// Secrets in these lines are hidden.
 func (e Errors) Excerpt(source []byte) string {
 	lines := strings.Split(string(source), "\n")
+	h := newHider(source, documents(source))
 	var b strings.Builder
 	for _, p := range e {
 		fmt.Fprintln(&b, p)
@@ -67,10 +69,10 @@ func (e Errors) Excerpt(source []byte) string {
 			if n == p.Line {
 				mark = ">"
 			}
-			line := printable(lines[n-1])
+			line := printable(apply(lines[n-1], h.spans(n)))
 			fmt.Fprintf(&b, "  %s %4d | %s\n", mark, n, line)
 			if n == p.Line {
-				fmt.Fprintf(&b, "         | %s^\n", strings.Repeat(" ", min(max(0, p.Column-1), len(line))))
+				fmt.Fprintf(&b, "         | %s^\n", strings.Repeat(" ", min(moved(max(0, p.Column-1), h.spans(n)), len(line))))
 			}
 		}
 		b.WriteString("\n")

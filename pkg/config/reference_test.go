@@ -98,7 +98,7 @@ func kindOf(e ast.Expr) string {
 }
 
 // words of the file for Go's types.
-var words = map[string]string{"string": "text", "int": "number", "float64": "number", "bool": "true or false", "Duration": "duration: 5m", "Quantity": "quantity: 500ms, 0.1%, 2", "Rate": "rate: 3/1h", "Mode": "observe, suggest, approve or auto", "Severity": "P0, P1, P2 or P3"}
+var words = map[string]string{"string": "text", "int": "number", "float64": "number", "bool": "true or false", "Duration": "duration: 5m", "Quantity": "quantity: 500ms, 0.1%, 2", "Rate": "rate: 3/1h", "Mode": "observe, suggest, approve or auto", "Severity": "P0, P1, P2 or P3", "Switch": "text"}
 
 func (s shape) word(kind string) string {
 	for _, of := range []string{"list of ", "map of "} {
@@ -113,7 +113,7 @@ func (s shape) word(kind string) string {
 }
 
 // order in which a reader meets the parts of a file.
-var order = []string{"Config", "Prometheus", "Alertmanager", "Sender", "Silences", "Target", "Probe", "Look", "HTTPClient", "HealthProbe", "SLAProbe", "AgentsProbe", "HTTPProbe", "TCPProbe", "Threshold", "SLO", "SelfReport", "Route", "Rung", "RungOptions", "JobTemplate", "Response", "Step", "ResponsePhase", "NamedTime", "TimeInterval", "TimeRange", "MaintenanceWindow", "PublicNote", "Heartbeat", "Canary", "Contact", "Link", "Runbook", "Receivers", "PagerDuty", "Pager", "PagerDutyWebhook", "Slack", "SlackInteraction", "Person", "Webhook", "Email", "Statuspage", "API", "StatuspageComponent", "StatuspageTemplate", "Budget", "Guards"}
+var order = []string{"Config", "Prometheus", "BasicAuth", "Authorization", "HTTPHeader", "TLSConfig", "Alertmanager", "Sender", "Silences", "Target", "Probe", "Look", "HTTPClient", "HealthProbe", "SLAProbe", "AgentsProbe", "HTTPProbe", "TCPProbe", "Threshold", "SLO", "SelfReport", "Route", "InhibitRule", "Rung", "RungOptions", "JobTemplate", "Response", "Step", "ResponsePhase", "NamedTime", "TimeInterval", "TimeRange", "MaintenanceWindow", "PublicNote", "Heartbeat", "Canary", "Contact", "Link", "Runbook", "Receivers", "PagerDuty", "Pager", "PagerDutyWebhook", "Slack", "SlackInteraction", "Person", "Webhook", "Email", "Statuspage", "API", "StatuspageComponent", "StatuspageTemplate", "Budget", "Guards"}
 
 func (s shape) reference() string {
 	var b strings.Builder
@@ -190,7 +190,7 @@ func shippedTable() string {
 func TestReferenceIsCurrent(t *testing.T) {
 	s := readShape(t)
 	for name := range s.structs {
-		if name != "Quantity" && name != "Rate" && !contains(order, name) {
+		if name != "Quantity" && name != "Rate" && name != "Switch" && !contains(order, name) {
 			t.Errorf("%s has no section in docs/configuration.md; add it to order", name)
 		}
 	}

@@ -2,11 +2,10 @@ package config
 
 import (
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/alertmanager/matcher/parse"
+	"github.com/prometheus/alertmanager/pkg/labels"
 
 	"watchdog.io/watchdog/pkg/incident"
 )
@@ -20,54 +19,42 @@ func (v *validator) route(a at, r *Route, c *Config) {
 		return
 	}
 	for i, text := range r.Matchers {
-		m, err := ParseMatcher(text)
+		m, err := ParseMatchers(text)
 		if err != nil {
 			v.fail(a.key("matchers").key(i), "%v", err)
 			continue
 		}
-		r.matchers = append(r.matchers, m)
+		r.matchers = append(r.matchers, m...)
 	}
 	if r.Severity != "" {
 		v.severity(a.key("severity"), r.Severity)
+	}
+	if r.Drop && (len(r.Ladder) > 0 || r.Severity != "" || r.SingleSource != "") {
+		v.fail(a.key("drop"), "a route that drops alerts takes no ladder, severity or single_source: nothing is done about them")
 	}
 	v.mode(a.key("mode"), r.Mode)
 	v.ladder(a.key("ladder"), r.Ladder, "", c)
 }
 
-// matcher is one condition on a label.
-type matcher = labels.Matcher
-
-var matcherShape = regexp.MustCompile(`^\s*("(?:[^"\\]|\\.)*"|[^\s=!~"{},]+)\s*(=~|!~|!=|=)\s*(.*?)\s*$`)
-
-// ParseMatcher reads one matcher of Alertmanager: a label's name, one of = != =~
-// !~, and a value that may stand in double quotes. Regular expressions match the
-// whole value; a label that an alert has not is empty.
-func ParseMatcher(text string) (*matcher, error) {
-	parts := matcherShape.FindStringSubmatch(text)
-	if parts == nil {
-		return nil, fmt.Errorf("%q is no matcher; write severity=\"critical\" or team=~\"a|b\"", text)
-	}
-	name, err := unquote(parts[1])
-	value, err2 := unquote(parts[3])
-	if err != nil || err2 != nil || name == "" {
-		return nil, fmt.Errorf("%q is no matcher: the quotes do not fit; write severity=\"critical\"", text)
-	}
-	kind := map[string]labels.MatchType{"=": labels.MatchEqual, "!=": labels.MatchNotEqual, "=~": labels.MatchRegexp, "!~": labels.MatchNotRegexp}[parts[2]]
-	m, err := labels.NewMatcher(kind, name, value)
+// ParseMatchers reads one item of `matchers` as Alertmanager does: one or more
+// conditions on labels, separated by commas, each a label's name, one of = != =~ !~,
+// and a value that may stand in double quotes. Regular expressions match the whole
+// value; a label that an alert does not have is empty. Where Alertmanager's classic and
+// its UTF-8 syntax disagree the classic one wins, as it does there.
+func ParseMatchers(text string) (labels.Matchers, error) {
+	m, err := labels.ParseMatchers(text)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no matcher: %w", text, err)
+		if utf8, err8 := parse.Matchers(text); err8 == nil {
+			m, err = utf8, nil
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("invalid matcher %q: %w; write severity=\"critical\" or team=~\"a|b\"", text, err)
+	case len(m) == 0:
+		return nil, fmt.Errorf("invalid matcher %q: it has no condition; write severity=\"critical\" or team=~\"a|b\"", text)
 	}
 	return m, nil
-}
-
-func unquote(s string) (string, error) {
-	if strings.HasPrefix(s, `"`) {
-		return strconv.Unquote(s)
-	}
-	if strings.ContainsRune(s, '"') {
-		return "", strconv.ErrSyntax
-	}
-	return s, nil
 }
 
 // Matches reports whether the alert with these labels is the route's.
@@ -90,21 +77,40 @@ func (c *Config) RouteOf(alert map[string]string) int {
 	return -1
 }
 
+// Drops reports whether the alert is left aside: its route says so, or its severity
+// is none and no route gives it another. kube-prometheus' Watchdog and InfoInhibitor
+// are such alerts: they fire all the time, for other programs.
+func (c *Config) Drops(alert map[string]string) bool {
+	if i := c.RouteOf(alert); i >= 0 && (c.Routes[i].Drop || c.Routes[i].Severity != "") {
+		return c.Routes[i].Drop
+	}
+	return strings.EqualFold(alert["severity"], "none")
+}
+
 // SeverityOf is how fast a person must answer an alert with these labels, by the
 // route that decides about it or by its label severity.
 func (c *Config) SeverityOf(alert map[string]string) incident.Severity {
 	if i := c.RouteOf(alert); i >= 0 && c.Routes[i].Severity != "" {
 		return c.Routes[i].Severity
 	}
-	switch s := incident.Severity(strings.ToUpper(alert["severity"])); s {
+	s, _ := SeverityWord(alert["severity"])
+	return s
+}
+
+// SeverityWord is the severity that the label of an alert means, and whether the word is
+// known. One that is not counts as P2.
+func SeverityWord(label string) (s incident.Severity, known bool) {
+	switch s := incident.Severity(strings.ToUpper(label)); s {
 	case incident.P0, incident.P1, incident.P2, incident.P3:
-		return s
+		return s, true
 	}
-	switch strings.ToLower(alert["severity"]) {
+	switch strings.ToLower(label) {
 	case "critical", "page", "emergency":
-		return incident.P1
+		return incident.P1, true
+	case "warning", "":
+		return incident.P2, true
 	case "info", "none", "notice":
-		return incident.P3
+		return incident.P3, true
 	}
-	return incident.P2
+	return incident.P2, false
 }

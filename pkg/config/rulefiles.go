@@ -19,14 +19,21 @@ type RuleText struct {
 	Text   []byte
 }
 
-// ruleFiles reads the files that the configuration names: rules and templates.
+// ruleFiles reads the files that the configuration names: rules and templates. The
+// hash is over them and over those that are read later, when it is built.
 func (v *validator) ruleFiles(c *Config) {
 	v.patterns(at{"rule_files"}, c.RuleFiles, "local", c)
 	if c.Prometheus != nil {
 		v.patterns(at{"prometheus", "rule_files"}, c.Prometheus.RuleFiles, "prometheus", c)
 	}
 	v.templates(c)
-	if all := slices.Concat(c.RuleTexts, c.TemplateTexts); len(all) > 0 {
+	all := slices.Concat(c.RuleTexts, c.TemplateTexts)
+	for _, f := range c.singles() {
+		// One that cannot be read is an error where it is used.
+		text, _ := readRegular(f)
+		all = append(all, RuleText{Path: f, Source: "file", Text: text})
+	}
+	if len(all) > 0 {
 		sum := sha256.New()
 		sum.Write([]byte(c.Hash))
 		for _, t := range all {

@@ -18,6 +18,7 @@ type object = map[string]any
 // schema is a JSON schema (draft 7) of the file, for editors.
 func (s shape) schema() string {
 	definitions := object{
+		"Switch":   object{"type": []any{"string", "boolean"}, "description": "a word; false is off"},
 		"Duration": object{"type": "string", "pattern": "^([0-9]+(ms|[smhdwy]))+$"},
 		"Quantity": object{"type": []any{"string", "number"}, "description": "500ms, 0.1%, 80% or 2"},
 		"Rate":     object{"type": "string", "pattern": "^[0-9]+/([0-9]+(ms|[smhdwy]))+$", "description": "a count in a sliding window: 3/1h"},
@@ -53,7 +54,7 @@ func (s shape) structSchema(name string) object {
 	}
 	o := object{"type": []any{"object", "null"}, "additionalProperties": false, "properties": properties, "description": strings.ReplaceAll(s.docs[name], "\n", " ")}
 	if len(required) > 0 {
-		o["required"], o["type"] = required, "object"
+		o["required"] = required
 	}
 	switch name {
 	case "Probe":

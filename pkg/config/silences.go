@@ -17,7 +17,7 @@ func (v *validator) silences(c *Config) {
 		v.fail(a.key("urls"), "%d URLs; give those of the Alertmanager's peers, 1 to %d: http://alertmanager:9093", n, maxPeers)
 	}
 	for i, u := range s.URLs {
-		v.url(a.key("urls").key(i), u)
+		v.url(a.key("urls").key(i), u, "use username with password_file", "bearer_token_file")
 		if slices.Contains(s.URLs[:i], u) {
 			v.fail(a.key("urls").key(i), "%s is there twice", u)
 		}

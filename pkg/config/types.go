@@ -1,6 +1,7 @@
 package config
 
 import (
+	"github.com/prometheus/alertmanager/pkg/labels"
 	"github.com/prometheus/common/model"
 
 	"watchdog.io/watchdog/pkg/incident"
@@ -27,6 +28,9 @@ type Config struct {
 	// Routes say what is done about the alerts of rule files and of Alertmanager: the first route whose matchers all match decides.
 	// An alert that no route matches, or whose route has no ladder, is only told.
 	Routes []Route `yaml:"routes,omitempty"`
+	// InhibitRules are Alertmanager's: while an alert fires that a rule's source_matchers match, nobody is told of those that its
+	// target_matchers match and that have the same labels in equal.
+	InhibitRules []InhibitRule `yaml:"inhibit_rules,omitempty"`
 	// SLOs are service level objectives: burn-rate alerts, error budgets and `watchdog sla report`.
 	SLOs []SLO `yaml:"slos,omitempty"`
 	// SelfReport compares what applications say of themselves in /metrics/sla with what watchdog measures.
@@ -75,17 +79,54 @@ type Config struct {
 	RuleTexts []RuleText `yaml:"-"`
 
 	warnings []Problem
+	secrets  func() *hider // what the file has that must not be shown; see Hide
 }
 
 // Prometheus is how a Prometheus-compatible server is asked.
 type Prometheus struct {
 	URL             string         `yaml:"url"`                         // base URL, as Grafana would be given it
 	Timeout         model.Duration `yaml:"timeout,omitempty"`           // how long one query may take; default 10s
-	BearerTokenFile string         `yaml:"bearer_token_file,omitempty"` // file with a bearer token
-	CAFile          string         `yaml:"ca_file,omitempty"`           // file with the certificate authorities to trust instead of the system's
+	BearerTokenFile string         `yaml:"bearer_token_file,omitempty"` // file with a bearer token, read at each use: short for authorization
+	CAFile          string         `yaml:"ca_file,omitempty"`           // file with the certificate authorities to trust instead of the system's: short for tls_config.ca_file
+	BasicAuth       *BasicAuth     `yaml:"basic_auth,omitempty"`        // user name and password
+	Authorization   *Authorization `yaml:"authorization,omitempty"`     // the Authorization header; at most one of this, basic_auth and bearer_token_file
+	// HTTPHeaders are further request headers by name, such as the tenant of Mimir: X-Scope-OrgID.
+	HTTPHeaders map[string]HTTPHeader `yaml:"http_headers,omitempty"`
+	TLSConfig   *TLSConfig            `yaml:"tls_config,omitempty"` // certificate authorities and client certificate
+	// Staleness is how old the newest sample may be for its value to count. Default 5m, which is how long Prometheus shows a series after its last
+	// sample (--query.lookback-delta): what is scraped every few minutes is fresh.
+	Staleness model.Duration `yaml:"staleness,omitempty"`
 	// RuleFiles are rule files whose alerts are judged by asking this server, usually its own rule files.
 	// Their recording rules are left to the server.
 	RuleFiles []string `yaml:"rule_files,omitempty"`
+}
+
+// BasicAuth is basic authentication, with the names of Prometheus' http_config.
+type BasicAuth struct {
+	Username     string `yaml:"username,omitempty"`      // the user name; exactly one of username and username_file
+	UsernameFile string `yaml:"username_file,omitempty"` // file with the user name, read at each use
+	PasswordFile string `yaml:"password_file"`           // file with the password, read at each use
+}
+
+// Authorization is the Authorization header, with the names of Prometheus' http_config.
+type Authorization struct {
+	Type            string `yaml:"type,omitempty"`   // the scheme; default Bearer
+	CredentialsFile string `yaml:"credentials_file"` // file with the credentials, read at each use
+}
+
+// HTTPHeader is one request header. It is sent once per value and per file.
+type HTTPHeader struct {
+	Values []string `yaml:"values,omitempty"` // values that are not secret
+	Files  []string `yaml:"files,omitempty"`  // files with a value each, read at each use
+}
+
+// TLSConfig is how a server is trusted and what it is shown, with the names of Prometheus' http_config.
+type TLSConfig struct {
+	CAFile             string `yaml:"ca_file,omitempty"`              // file with the certificate authorities to trust instead of the system's, read at each use
+	CertFile           string `yaml:"cert_file,omitempty"`            // file with a client certificate, read for each connection
+	KeyFile            string `yaml:"key_file,omitempty"`             // file with the key of cert_file
+	ServerName         string `yaml:"server_name,omitempty"`          // the name that the server's certificate must have; default the host of the URL
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify,omitempty"` // accept any certificate
 }
 
 // Alertmanager is the webhook for alerts of Alertmanager and Grafana. Such an alert is a hint: it opens an incident, tells and
@@ -124,20 +165,30 @@ type Sender struct {
 
 // Route says what is done about alerts with certain labels.
 type Route struct {
-	// Matchers are on the alert's labels, written as in Alertmanager: severity="critical", team=~"a|b", env!="dev".
+	// Matchers are on the alert's labels, written as in Alertmanager: severity="critical", team=~"a|b", env!="dev". One item may hold several, separated by commas.
 	// All must match; without one, every alert does.
 	Matchers []string `yaml:"matchers,omitempty"`
-	// Severity is how fast a person must answer. Default: the alert's label severity, which may be P0 to P3, critical (P1),
-	// warning (P2), info or none (P3); P2 if it says nothing known.
+	// Severity is how fast a person must answer. Default: the alert's label severity, which may be P0 to P3, critical, page or emergency
+	// (P1), warning (P2), info or notice (P3); P2 if it says nothing known. An alert with severity none is dropped unless its route gives a severity.
 	Severity incident.Severity `yaml:"severity,omitempty"`
 	// Mode is how far watchdog may go because of these alerts. Default observe: each route opts in.
 	Mode   incident.Mode `yaml:"mode,omitempty"`
 	Ladder []Rung        `yaml:"ladder,omitempty"` // the remedies, mildest first; page is the last; without a ladder, the alert is only told
+	// Drop leaves these alerts aside: they open no incident and nobody is told. They still inhibit others.
+	Drop bool `yaml:"drop,omitempty"`
 	// SingleSource waives the second source of evidence that restart and
 	// rollback need (INV-11). The text says why and goes into the audit record.
 	SingleSource string `yaml:"single_source,omitempty"`
 	open         bool   // the file gives no mode
-	matchers     []*matcher
+	matchers     labels.Matchers
+}
+
+// InhibitRule keeps alerts quiet while another one fires, as in Alertmanager. Of alerts of rule files, of Alertmanager and of thresholds.
+type InhibitRule struct {
+	SourceMatchers []string `yaml:"source_matchers"` // on the labels of the alert that fires, written as matchers of a route
+	TargetMatchers []string `yaml:"target_matchers"` // on the labels of those that are kept quiet
+	Equal          []string `yaml:"equal,omitempty"` // labels that must be the same in both; one that neither has is
+	source, target labels.Matchers
 }
 
 // SLO is a service level objective. It raises the alert ErrorBudgetBurn, with the labels slo, target, window and severity:
@@ -210,7 +261,8 @@ type HTTPClient struct {
 	BearerTokenFile    string            `yaml:"bearer_token_file,omitempty"`    // file with a bearer token, read at each look
 }
 
-// HealthProbe reads the health document of runbook 2.1.
+// HealthProbe reads the health document of runbook 2.1. An answer has at most 100 checks, and the names of checks and versions make at most 500
+// series within the retention: a look with further names is unknown.
 type HealthProbe struct {
 	Look       `yaml:",inline"`
 	HTTPClient `yaml:",inline"`
@@ -279,6 +331,7 @@ type Threshold struct {
 	// rollback need (INV-11). The text says why and goes into the audit record.
 	SingleSource string `yaml:"single_source,omitempty"`
 	open         bool   // the file gives no mode
+	implicit     bool   // the file does not have it
 }
 
 // Rung is one step of a ladder: a bare word (capture, restart, page) or one
@@ -292,7 +345,8 @@ type Rung struct {
 // RungOptions are the options of a rung; which apply depends on its action.
 type RungOptions struct {
 	Settle model.Duration `yaml:"settle,omitempty"` // how long after the action's rollout its effect is judged at the earliest; default 30s
-	Verify model.Duration `yaml:"verify,omitempty"` // how long after the action its effect is judged at the latest; default 10m: twice the rule's window, at least 5m
+	Verify model.Duration `yaml:"verify,omitempty"` // how long after the action's rollout is complete its effect is judged at the latest; default 10m: twice the rule's window or the longest range of its expression, at least 5m
+	open   bool           // the file gives no verify
 	// Attempts is how often the rung may be tried in one incident. Default 1.
 	Attempts int           `yaml:"attempts,omitempty"`
 	Mode     incident.Mode `yaml:"mode,omitempty"` // how far watchdog may go with this rung; default: the rule's
@@ -315,10 +369,15 @@ type RungOptions struct {
 	Template string `yaml:"template,omitempty"`
 }
 
-// JobTemplate is a vetted Job manifest.
+// JobTemplate is a vetted Job manifest: bounded in time and attempts, without literal secrets, unresolved variables and terminals. `watchdog check` and every start vet it. A Job that fails had no effect, and the next rung follows.
 type JobTemplate struct {
 	File string `yaml:"file"` // a batch/v1 Job in YAML, relative to the configuration file
+	// Allow lifts restrictions by name: privileged (also capabilities and privilege escalation), host (hostPath, hostNetwork, hostPID, hostIPC, hostPort), service_account (another than the namespace's default), parallel (more than one pod), shell (sh -c). Default: none.
+	Allow []string `yaml:"allow,omitempty"`
 }
+
+// JobAllowances are the values of Allow.
+var JobAllowances = []string{"privileged", "host", "service_account", "parallel", "shell"}
 
 // Receivers are the ways of telling people; each is optional.
 type Receivers struct {
@@ -408,7 +467,7 @@ type MaintenanceWindow struct {
 	// Page is hold: nobody is told of what happens to the targets before the window is over, and then of what is still bad; or normal. Default normal.
 	Page string `yaml:"page,omitempty"`
 	// Remediate is what watchdog may do to the targets: off, nothing; safe_only, what adds and disturbs no pod; or normal. Default off.
-	Remediate string `yaml:"remediate,omitempty"`
+	Remediate Switch `yaml:"remediate,omitempty"`
 	// Deploy is required: the targets are deployed in such a window only; forbidden: not in this one; or any. Default any.
 	Deploy string `yaml:"deploy,omitempty"`
 	// SLA is exclude: the time does not count against error budgets; or include. Default include.
@@ -482,7 +541,7 @@ type Person struct {
 // API lets people acknowledge, approve, deny, hold, change the severity and write notes by HTTP. Callers send a Kubernetes token; RBAC says what they may: docs/api.md.
 type API struct {
 	Control bool `yaml:"control"` // true: it takes words
-	// Audiences are what tokens must be for, one of them; default: whatever the API server takes for itself.
+	// Audiences are what tokens must be for, one of them. Default watchdog: a token that was made for the API server or for another program does not count.
 	Audiences []string `yaml:"audiences,omitempty"`
 }
 
@@ -550,7 +609,7 @@ type Statuspage struct {
 	// Components are the parts of the page that follow one target each.
 	Components []StatuspageComponent `yaml:"components,omitempty"`
 	// Publish is off (default; watchdog only says what it would post), ask (the first post of an incident waits for `watchdog publish ID`) or auto.
-	Publish    string              `yaml:"publish,omitempty"`
+	Publish    Switch              `yaml:"publish,omitempty"`
 	Severities []incident.Severity `yaml:"severities,omitempty"` // which incidents are published; default P0, P1
 	// HoldDown is how long a state must last before it is published. Default 30s.
 	HoldDown model.Duration `yaml:"hold_down,omitempty"`
@@ -589,13 +648,18 @@ type Budget struct {
 	PerTarget    Rate `yaml:"per_target,omitempty"`    // ops on one target; default 3/1h
 	PerNamespace Rate `yaml:"per_namespace,omitempty"` // ops in one namespace; default 5/1h
 	Cluster      Rate `yaml:"cluster,omitempty"`       // ops in the cluster; default 10/1h
-	Concurrent   int  `yaml:"concurrent,omitempty"`    // ops in flight at once; default 2
+	// Pods is how many pods ops may disturb in the cluster, each counted with what it
+	// disturbs at worst. One op that alone needs more may run when nothing else has used any. Default 200/1h.
+	Pods       Rate `yaml:"pods,omitempty"`
+	Concurrent int  `yaml:"concurrent,omitempty"` // ops in flight at once; default 2
 	// Spread is the least time between the starts of two restarts or rollbacks,
 	// with up to half of it as jitter (INV-24). Default 10s.
 	Spread model.Duration `yaml:"spread,omitempty"`
 	// MaxUnhealthy is the share of watched targets in breach above which nothing
-	// is done (INV-14): a storm, told with one page. Default 30%, and always at least one target.
+	// is done (INV-14): a storm, told with one page. Default 30%.
 	MaxUnhealthy Quantity `yaml:"max_unhealthy,omitempty"`
+	// StormFrom is how many targets must be in breach for a storm, whatever their share: of few targets a share says little. Default 5.
+	StormFrom int `yaml:"storm_from,omitempty"`
 }
 
 // Guards holds the guards' numbers.
@@ -626,6 +690,11 @@ type Guards struct {
 	Approval model.Duration `yaml:"approval,omitempty"`
 	// WaitLimit is how long a rung may be refused with "wait" before a person is paged. Default 10m.
 	WaitLimit model.Duration `yaml:"wait_limit,omitempty"`
+	// HoldLimit is how long what is in breach may stay under a hold or the kill switch before a person is paged. Default 30m.
+	HoldLimit model.Duration `yaml:"hold_limit,omitempty"`
+	// OutageTolerance is how long monitoring (a Prometheus that restarts, watchdog's own probes) may give nothing, on and off, before people are told. Nothing
+	// is done to a workload meanwhile. Default 3m.
+	OutageTolerance model.Duration `yaml:"outage_tolerance,omitempty"`
 	// MaxReplicas caps every scale action. Default 50.
 	MaxReplicas int `yaml:"max_replicas,omitempty"`
 }

@@ -54,7 +54,7 @@ func parent(path string) string {
 }
 
 // notZero are the options for which 0 means "not given".
-var notZero = []string{"attempts", "clear_for", "concurrent", "cooldown", "evaluation_interval", "failures", "for", "good_after", "hold_down", "human_change", "interval", "lease", "max", "max_replicas", "max_skew", "min_rate", "min_requests", "own_change", "settle", "spread", "startup_grace", "successes", "suspect_window", "timeout", "verify", "wait_limit", "window"}
+var notZero = []string{"attempts", "clear_for", "concurrent", "cooldown", "evaluation_interval", "failures", "for", "good_after", "hold_down", "hold_limit", "human_change", "interval", "lease", "max", "max_replicas", "max_skew", "min_rate", "min_requests", "own_change", "settle", "spread", "startup_grace", "successes", "suspect_window", "timeout", "verify", "wait_limit", "window"}
 
 // zeroes reports every 0 that would silently become a default: `concurrent: 0`
 // must not end up as two ops at once.
@@ -73,7 +73,7 @@ func (v *validator) zeroes(n *yaml.Node, a at) {
 			key, value := n.Content[i].Value, n.Content[i+1]
 			here := a.key(key)
 			switch {
-			case key == "headers", key == "clear_for" && !hasKey(n, "metric"):
+			case key == "headers", key == "http_headers", key == "clear_for" && !hasKey(n, "metric"):
 			case value.Kind == yaml.ScalarNode && slices.Contains(notZero, key) && isZero(value.Value):
 				v.fail(here, "%s", whyNotZero(key, value.Value))
 				v.unread.add(here.String())

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -127,7 +128,7 @@ func (v *validator) config(c *Config) {
 	v.mode(at{"mode"}, c.Mode)
 	v.span(at{"evaluation_interval"}, time.Duration(c.EvaluationInterval), time.Second, time.Hour)
 	if c.Prometheus != nil {
-		v.url(at{"prometheus", "url"}, c.Prometheus.URL)
+		v.prometheus(c.Prometheus)
 	}
 	targets := map[string]bool{}
 	for i := range c.Targets {
@@ -151,6 +152,9 @@ func (v *validator) config(c *Config) {
 		v.job(at{"job_templates", name}, name, c.JobTemplates[name])
 	}
 	v.ruleFiles(c)
+	for i := range c.InhibitRules {
+		v.inhibitRule(at{"inhibit_rules", i}, &c.InhibitRules[i], len(c.InhibitRules))
+	}
 	for i := range c.Routes {
 		v.route(at{"routes", i}, &c.Routes[i], c)
 	}
@@ -158,6 +162,7 @@ func (v *validator) config(c *Config) {
 	v.senders(c)
 	v.silences(c)
 	v.receivers(c)
+	v.api(c.API)
 	v.response(c)
 	v.maintenance(c, targets)
 	v.about(c)
@@ -183,7 +188,7 @@ func (v *validator) span(a at, d, least, most time.Duration) {
 	}
 }
 
-func (v *validator) url(a at, text string) {
+func (v *validator) url(a at, text string, instead ...string) {
 	u, err := url.Parse(text)
 	switch {
 	case text == "":
@@ -191,7 +196,7 @@ func (v *validator) url(a at, text string) {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		v.fail(a, "%q is no URL of a server; write http://host:port/path or https://…", text)
 	case u.User != nil:
-		v.fail(a, "the URL carries credentials; use bearer_token_file or headers")
+		v.fail(a, "the URL carries credentials, and they would be shown; %s", cmp.Or(strings.Join(instead, " or "), "leave them out"))
 	}
 }
 
@@ -258,7 +263,7 @@ func (v *validator) probe(a at, p *Probe, names map[string]bool) {
 		v.fail(a, "failures %d of window %d, successes %d: write 1 ≤ failures ≤ window ≤ 100 and successes ≥ 1", look.Failures, look.Window, look.Successes)
 	}
 	if c := p.Client(); c != nil {
-		v.url(a.key("url"), c.URL)
+		v.url(a.key("url"), c.URL, "use bearer_token_file", "headers")
 	}
 	if p.HTTP != nil {
 		if !slices.Contains(methods, p.HTTP.Method) {
@@ -445,6 +450,11 @@ func (v *validator) job(a at, name string, j JobTemplate) {
 	if _, err := os.Stat(path); err != nil || path == "" {
 		v.fail(a.key("file"), "the manifest %q cannot be read; it is looked for beside the configuration file", j.File)
 	}
+	for i, what := range j.Allow {
+		if !slices.Contains(JobAllowances, what) {
+			v.fail(a.key("allow").key(i), "unknown allowance %q; expected one of: %s", what, strings.Join(JobAllowances, ", "))
+		}
+	}
 }
 
 func (v *validator) senders(c *Config) {
@@ -548,7 +558,7 @@ func (v *validator) webhooks(a at, all []Webhook, names map[string]bool, told ma
 		case w.URL == "" && w.URLFile == "" || w.URL != "" && w.URLFile != "":
 			v.fail(here, "a webhook needs exactly one of url and url_file")
 		case w.URL != "":
-			v.url(here.key("url"), w.URL)
+			v.url(here.key("url"), w.URL, "use url_file", "bearer_token_file")
 		}
 		for h := range w.Headers {
 			if strings.EqualFold(h, "Authorization") {
@@ -589,6 +599,9 @@ func (v *validator) budget(b Budget) {
 	}
 	if b.MaxUnhealthy.Unit != "ratio" || b.MaxUnhealthy.Value > 1 {
 		v.fail(at{"budget", "max_unhealthy"}, "%q: write a share of the watched targets: 30%%", b.MaxUnhealthy.Text)
+	}
+	if b.StormFrom < 1 {
+		v.fail(at{"budget", "storm_from"}, "%d: write a number of targets, at least 1", b.StormFrom)
 	}
 }
 

@@ -134,3 +134,19 @@ func optionsOf(action string, fields []string, options *yaml.Node) error {
 	}
 	return nil
 }
+
+// Switch is one of several words, of which one is off. Helm reads an unquoted off as
+// false, as YAML 1.1 does, and hands that on: here it is off all the same.
+type Switch string
+
+// UnmarshalYAML reads a word, and false as off.
+func (s *Switch) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind != yaml.ScalarNode {
+		return errors.New("a single word belongs here")
+	}
+	*s = Switch(n.Value)
+	if off, err := strconv.ParseBool(n.Value); err == nil && !off && n.ShortTag() == "!!bool" {
+		*s = "off"
+	}
+	return nil
+}

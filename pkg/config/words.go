@@ -3,6 +3,7 @@ package config
 import (
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // words checks how people's words come back from the receivers.
@@ -29,6 +30,18 @@ func (v *validator) words(a at, r Receivers) {
 			v.fail(here.key("acknowledge"), "unknown value %q; use users or anybody", w.Acknowledge)
 		}
 		v.persons(here.key("users"), w.Users)
+	}
+}
+
+// api checks for whom callers' tokens must have been made.
+func (v *validator) api(a *API) {
+	if a == nil {
+		return
+	}
+	for i, name := range a.Audiences {
+		if name == "" || strings.ContainsFunc(name, unicode.IsSpace) {
+			v.fail(at{"api", "audiences", i}, "invalid audience %q: use a name without spaces, such as watchdog; leave the list out for that one", name)
+		}
 	}
 }
 

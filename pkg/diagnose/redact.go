@@ -42,21 +42,23 @@ func patterns() []pattern {
 }
 
 // Redact replaces what looks like a secret: private keys, tokens, passwords in
-// key=value form and in URLs. It errs on the side of taking too much.
-func Redact(text string) string {
-	for _, p := range patterns() {
-		text = p.re.ReplaceAllString(text, p.to)
-	}
-	return text
-}
+// key=value form and in URLs. It errs on the side of taking too much. A JSON document
+// stays one.
+func Redact(text string) string { return Redactor()(text) }
 
-// Redactor returns a Redact that compiles its patterns once, for large texts.
+// Redactor returns a Redact that compiles its patterns once, for many or large texts.
 func Redactor() func(string) string {
 	all := patterns()
-	return func(text string) string {
+	plain := func(text string) string {
 		for _, p := range all {
 			text = p.re.ReplaceAllString(text, p.to)
 		}
 		return text
+	}
+	return func(text string) string {
+		if doc, ok := document(text, plain); ok {
+			return doc
+		}
+		return plain(text)
 	}
 }

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -26,6 +27,27 @@ func TestSecretsDoNotLeave_SEC22(t *testing.T) {
 	} {
 		if got := Redact(tc.text); strings.Contains(got, tc.canary) || !strings.Contains(got, "redacted") {
 			t.Errorf("%q became %q", tc.text, got)
+		}
+	}
+}
+
+// X98: every pod has a projected token, whose name is no secret.
+func TestADocumentStaysOne_X98(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"sources":[{"serviceAccountToken":{"expirationSeconds":3607,"path":"token"}}]}`: `{"sources":[{"serviceAccountToken":{"expirationSeconds":3607,"path":"token"}}]}`,
+		`{"password":"CANARY","n":1}`:                            `{"n":1,"password":"<redacted>"}`,
+		`{"apiToken":12345}`:                                     `{"apiToken":"<redacted>"}`,
+		`{"automountServiceAccountToken":false,"tokens":null}`:   `{"automountServiceAccountToken":false,"tokens":null}`,
+		`{"args":["--password=CANARY","-v"],"a":"<b>&"}`:         `{"a":"<b>&","args":["--password=<redacted>","-v"]}`,
+		`["postgres://u:CANARY@db/x",18446744073709551615]`:      `["postgres://<redacted>@db/x",18446744073709551615]`,
+		"{\n  \"log\": \"{\\\"password\\\":\\\"CANARY\\\"}\"\n}": "{\n  \"log\": \"{\\\"password\\\":<redacted>\\\"}\"\n}",
+	} {
+		got := Redact(text)
+		if strings.Contains(got, "CANARY") || !json.Valid([]byte(got)) {
+			t.Errorf("%s became %s", text, got)
+		}
+		if !strings.Contains(text, "log") && got != want {
+			t.Errorf("%s became %s, want %s", text, got, want)
 		}
 	}
 }

@@ -27,15 +27,8 @@ const (
 // the folder if need be. A folder that others may write to is refused; so is a
 // second process.
 func Claim(dir string) (lock io.Closer, err error) {
-	if err := os.MkdirAll(dir, dirMode); err != nil {
+	if err := Private(dir); err != nil {
 		return nil, err
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return nil, err
-	}
-	if info.Mode().Perm()&0o022 != 0 {
-		return nil, fmt.Errorf("the folder may be written by others (mode %04o); make it 0700", info.Mode().Perm())
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, fileMode)
 	if err != nil {
@@ -52,7 +45,9 @@ func Claim(dir string) (lock io.Closer, err error) {
 // old content or the new. After an error the old content stays.
 func Replace(path string, write func(io.Writer) error) error {
 	tmp := path + unborn
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, fileMode)
+	// Made anew: a file that lies there may be somebody else's, or lead elsewhere.
+	_ = os.Remove(tmp)
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
 	if err != nil {
 		return err
 	}

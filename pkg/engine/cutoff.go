@@ -58,9 +58,10 @@ func NewSightless(installation, replica string, tell func(incident.Incident)) *S
 	return &Sightless{newVoice("blind-"+installation+"-"+replica, "cannot_see", incident.P2, sightless, installation, tell), replica}
 }
 
-// Look takes why this replica cannot see; empty: it can, or it leads.
+// Look takes why this replica cannot see or not record what it would do; empty: it can, or
+// it leads.
 func (s *Sightless) Look(now time.Time, why string) {
-	s.look(now, why, fmt.Sprintf("replica %s, which does not lead, cannot see: %s; if it had to take over now, nothing would be done", s.replica, why))
+	s.look(now, why, fmt.Sprintf("replica %s, which does not lead, could not take over: %s; if it had to now, nothing would be done", s.replica, why))
 }
 
 // voice tells, without a store, of something that lasts.

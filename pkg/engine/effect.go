@@ -35,7 +35,7 @@ func (e *Engine) do(ctx context.Context, effect incident.Effect, setup *Setup, t
 	case incident.Recheck:
 		return e.recheck(ctx, setup, ts, inc)
 	case incident.Act:
-		return e.act(ctx, inc)
+		return e.act(ctx, inc, ts)
 	case incident.Find:
 		return e.find(ctx, inc)
 	case incident.Release:
@@ -69,7 +69,7 @@ func (e *Engine) consider(ctx context.Context, setup *Setup, ts TargetSetup, inc
 	}
 	hold, reason, retryAt := remediate.Held(answers)
 	e.metrics.answered(answers)
-	return incident.Considered{At: e.o.Now(), OpID: id, Plan: plan, Ready: facts.Workload.Ready, Config: setup.Config, Answers: answers, Hold: hold, Reason: reason, RetryAt: retryAt, Quorum: facts.Options.Approvals, CoolOff: facts.Options.CoolOff}, nil
+	return incident.Considered{At: e.o.Now(), OpID: id, Plan: plan, Ready: facts.Workload.Ready, Endpoints: facts.Workload.Endpoints(), Config: setup.Config, Answers: answers, Hold: hold, Reason: reason, RetryAt: retryAt, Quorum: facts.Options.Approvals, CoolOff: facts.Options.CoolOff}, nil
 }
 
 // recheck looks again at everything a moment before the write (INV-12).
@@ -122,13 +122,16 @@ func (e *Engine) facts(ctx context.Context, setup *Setup, ts TargetSetup, inc in
 	world := setup.World()
 	f := remediate.Facts{
 		Now: e.o.Now(), OpID: opID, Incident: inc, Alert: alert, Workload: w, Ledger: ledger, Limits: setup.Limits,
-		Signals: view.Signals, Dependencies: setup.Dependencies(ctx, ts.Target.Name), Watched: world.Watched, Unhealthy: world.Unhealthy, Blind: sky.frozen(), Storm: sky.storm, Suspended: view.Suspended,
+		Signals: view.Signals, CPU: view.CPU, Dependencies: setup.Dependencies(ctx, ts.Target.Name), Watched: world.Watched, Unhealthy: world.Unhealthy, Blind: sky.frozen(), Storm: sky.storm, Suspended: view.Suspended,
 		Records: records[ts.Target.String()], Settings: setup.Settings, Installation: setup.Installation,
 	}
 	if index < len(alert.Ladder) {
 		f.Rung = alert.Ladder[index]
-		r := setup.Rung(ts.Target.Name, rule, index)
+		r := setup.Rung(ts.Target.Name, alert, index)
 		f.Options, f.Mode, f.ModeWhy = r.Options, r.Mode, r.ModeWhy
+	}
+	if needs := remediate.Needs(f); len(needs) > 0 {
+		f.References = e.o.Cluster.References(ctx, ts.Target.Namespace, needs)
 	}
 	return f, nil
 }
@@ -195,8 +198,13 @@ func (e *Engine) capture(ctx context.Context, inc incident.Incident) (incident.E
 }
 
 // act records and sends. What cannot be recorded is not done.
-func (e *Engine) act(ctx context.Context, inc incident.Incident) (incident.Event, error) {
+func (e *Engine) act(ctx context.Context, inc incident.Incident, ts TargetSetup) (incident.Event, error) {
 	op := *inc.Op
+	// Before the age of the last look is asked for: this may take its time.
+	plan, outcome, err := e.fill(ctx, op.Plan, ts.Service)
+	if err != nil {
+		return incident.Acted{At: e.o.Now(), Outcome: outcome, Reason: err.Error()}, nil
+	}
 	data, _ := json.Marshal(map[string]any{"plan": op.Plan, "answers": inc.Answers, "config": op.Config, "evidence": op.Evidence})
 	rec := audit.Record{At: e.o.Now(), Kind: "act", Incident: inc.ID, Op: op.ID, Target: op.Plan.Target.String(), Actor: "watchdog", Text: op.Plan.Summary, Plan: op.Plan.Hash, Data: data}
 	if err := e.o.Audit(rec); err != nil {
@@ -210,7 +218,7 @@ func (e *Engine) act(ctx context.Context, inc incident.Incident) (incident.Event
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	outcome, err := e.o.Cluster.Write(ctx, op.ID, op.Plan)
+	outcome, err = e.o.Cluster.Write(ctx, op.ID, plan)
 	reason := ""
 	if err != nil {
 		reason = err.Error()
@@ -221,6 +229,25 @@ func (e *Engine) act(ctx context.Context, inc incident.Incident) (incident.Event
 		e.o.Logger.Error("outcome of an op not recorded; nothing more is done until it can be", "op", op.ID, "outcome", outcome, "err", err)
 	}
 	return incident.Acted{At: e.o.Now(), Outcome: outcome, Reason: reason}, nil
+}
+
+// fill returns the plan as it is to be sent, with the pod template that it names. If
+// that is not there any more, the outcome says so: nothing is sent.
+func (e *Engine) fill(ctx context.Context, plan incident.Plan, service string) (incident.Plan, incident.Outcome, error) {
+	if plan.Revision == nil {
+		return plan, "", nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	w, err := e.o.Cluster.Workload(ctx, plan.Target, service)
+	if err != nil {
+		return plan, incident.Unsent, fmt.Errorf("read the pod template that is to be written: %w", err)
+	}
+	filled, err := remediate.Fill(plan, w)
+	if errors.Is(err, remediate.ErrMoved) {
+		return plan, incident.Conflicted, err
+	}
+	return filled, incident.Unsent, err
 }
 
 func (e *Engine) find(ctx context.Context, inc incident.Incident) (incident.Event, error) {

@@ -34,10 +34,15 @@ import (
 type Cluster interface {
 	// Workload reads the target afresh (a quorum read, no cache).
 	Workload(ctx context.Context, target incident.Target, service string) (remediate.Workload, error)
+	// References looks for objects of the namespace that a pod template refers to,
+	// and returns them with what was found.
+	References(ctx context.Context, namespace string, refs []remediate.Reference) []remediate.Reference
 	// Write sends exactly one conditional request that carries opID.
 	Write(ctx context.Context, opID string, plan incident.Plan) (incident.Outcome, error)
 	// Find reports whether the object that the plan writes carries opID.
 	Find(ctx context.Context, opID string, plan incident.Plan) (bool, error)
+	// Job reads what became of the Job that an op has made.
+	Job(ctx context.Context, o incident.Object) (incident.Rollout, error)
 	// Capture takes evidence and returns where it is and what could not be had.
 	Capture(ctx context.Context, target incident.Target, name string) (ref, gap string, err error)
 }
@@ -80,6 +85,11 @@ type View struct {
 	Suspended   remediate.Suspension
 	// Revision is the UID of the newest ReplicaSet.
 	Revision string
+	// Op is the id of the last op that the watches have seen on the workload; nil: they
+	// do not tell.
+	Op *string
+	// CPU is the share of its CPU that the workload uses; nil: not known.
+	CPU *float64
 }
 
 // World is what one pass of the engine must know of all targets.
@@ -112,7 +122,7 @@ type Options struct {
 	// Unfit says from the start why this process is not to be trusted; empty: it is.
 	Unfit string
 	// Keep says that an incident that is over must stay although newer ones push it
-	// out: up to twice keepClosed. Nil: none must.
+	// out: up to twice as many. Nil: none must.
 	Keep func(incident.Incident) bool
 	// Restored is told of the incidents found at start, before anything is judged.
 	Restored func([]incident.Incident)
@@ -130,6 +140,9 @@ type Setup struct {
 	// Other answers for names that are no target and have alerts all the same; nil:
 	// there are none.
 	Other func(name string) (TargetSetup, bool)
+	// Others are the names that Other answers for and that have alerts now: nobody
+	// else lists them for a new leader. Nil: there are none.
+	Others func() []string
 	// View and World are asked at each step; Fresh looks and judges at this moment.
 	View  func(target string) View
 	Fresh func(ctx context.Context, target string) (View, error)
@@ -140,7 +153,7 @@ type Setup struct {
 	// Dependencies returns the health document's checks.
 	Dependencies func(ctx context.Context, target string) []remediate.Dependency
 	// Rung returns how a rung is set up.
-	Rung         func(target, rule string, index int) Rung
+	Rung         func(target string, alert incident.Alert, index int) Rung
 	Settings     remediate.Settings
 	Limits       incident.Limits
 	Policy       incident.Policy
@@ -166,6 +179,13 @@ func (s *Setup) target(name string) (TargetSetup, bool) {
 		return s.Other(name)
 	}
 	return ts, ok
+}
+
+func (s *Setup) others() []string {
+	if s == nil || s.Others == nil {
+		return nil
+	}
+	return s.Others()
 }
 
 // Engine works incidents.
@@ -212,9 +232,6 @@ func over(i incident.Incident) bool { return i.Phase == incident.Resolved && i.O
 // again by a new leader.
 const tellAgain = 24 * time.Hour
 
-// keepClosed is how many resolved incidents stay in the store.
-const keepClosed = 200
-
 // New returns an engine that has not read anything yet.
 func New(o Options) *Engine {
 	if o.Now == nil {
@@ -245,7 +262,7 @@ func (e *Engine) Use(s *Setup) {
 	}
 	names := slices.Collect(maps.Keys(e.again))
 	e.mu.Unlock()
-	e.Wake(slices.AppendSeq(names, maps.Keys(s.Targets))...)
+	e.Wake(append(slices.AppendSeq(names, maps.Keys(s.Targets)), s.others()...)...)
 }
 
 // Wake says that something may have changed for the named targets. It never blocks.
@@ -334,8 +351,14 @@ func (e *Engine) Load(ctx context.Context) error { return e.load(ctx) }
 // Names returns everything that a new leader must work, in order.
 func (e *Engine) Names() []string {
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	setup := e.setup
+	e.mu.Unlock()
 	names := map[string]bool{}
+	for _, n := range setup.others() {
+		names[n] = true // alerts that nobody stored an incident for
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for n := range e.live {
 		names[n] = true
 	}
@@ -392,7 +415,7 @@ func (e *Engine) due(ctx context.Context, name string) (next time.Duration, err 
 		if r := recover(); r != nil {
 			e.metrics.panics.Inc()
 			err = fmt.Errorf("panic while working %s: %v", name, r)
-			e.distrust(fmt.Sprintf("a decision on %s panicked (%v): this is a bug; restart watchdog once it is understood", name, r))
+			e.Distrust(fmt.Sprintf("a decision on %s panicked (%v): this is a bug; restart watchdog once it is understood", name, r))
 		}
 	}()
 	switch {
@@ -426,7 +449,7 @@ func (e *Engine) load(ctx context.Context) error {
 	ledger, _, err := e.o.Store.Ledger(ctx)
 	if errors.Is(err, ErrNewer) {
 		// It tells and does nothing: that needs no ledger.
-		e.distrust(err.Error())
+		e.Distrust(err.Error())
 		ledger, err = incident.Ledger{}, nil
 	}
 	if err != nil {

@@ -109,18 +109,29 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 	}); err != nil {
 		return err
 	}
+	sent, outcome, err := e.fill(ctx, plan, ts.Service)
+	if outcome == incident.Conflicted {
+		return nil // read again at the next look; the op stays the same
+	}
+	if err != nil {
+		return err
+	}
 	if err := e.o.Audit(audit.Record{At: e.o.Now(), Kind: "act", Incident: l.Incident, Op: id, Target: plan.Target.String(), Actor: "watchdog", Text: plan.Summary, Plan: plan.Hash}); err != nil {
 		return fmt.Errorf("not recorded, so not done: %w", err)
 	}
 	ctxw, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	outcome, err := e.o.Cluster.Write(ctxw, id, plan)
+	outcome, err = e.o.Cluster.Write(ctxw, id, sent)
 	e.metrics.ops.WithLabelValues(incident.RevertAction, string(outcome)).Inc()
 	if outcome == incident.Applied {
 		return e.ended(ctx, l, id, reverted, plan.Summary)
 	}
-	if outcome == incident.Conflicted {
+	switch {
+	case outcome == incident.Conflicted:
 		return nil // read again at the next look; the op stays the same
+	case outcome == incident.Denied && plan.Is != "":
+		// An admission policy that refuses this template does so each time.
+		return e.ended(ctx, l, id, "yielded", fmt.Sprintf("the rollback was not taken back, and a person has to: %v", err))
 	}
 	return fmt.Errorf("%s: %w", outcome, err)
 }

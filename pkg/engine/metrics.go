@@ -18,6 +18,8 @@ type metrics struct {
 	response *prometheus.HistogramVec
 	missed   *prometheus.CounterVec
 	overdue  *prometheus.CounterVec
+	flaps    prometheus.Counter
+	gone     *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -34,6 +36,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		missed:  f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "response_deadlines_missed_total", Help: "Deadlines for an acknowledgement that passed, by severity."}, []string{"severity"}),
 		overdue: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "response_phases_overdue_total", Help: "Phases of a response that ended without what they had to bring, by severity."}, []string{"severity"}),
 	}
+	m.flaps = f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "incident_flaps_total", Help: "Times an alert of another system came back in an incident that was kept open for that, and nobody was paged again."})
+	m.gone = f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "incidents_deleted_total", Help: "Resolved incidents deleted because newer ones took their room, by what they were about (watched, unwatched) and their review (open; none: closed or not needed)."}, []string{"about", "review"})
 	m.incidents(nil)
 	m.zeroes()
 	return m
@@ -48,7 +52,7 @@ func (m *metrics) zeroes() {
 		if action == incident.RevertAction {
 			continue
 		}
-		for _, v := range []string{incident.Helped, incident.NoEffect, incident.Harmed, incident.Unclear} {
+		for _, v := range []string{incident.Helped, incident.ByItself, incident.NoEffect, incident.Harmed, incident.Unclear} {
 			m.verdicts.WithLabelValues(action, v)
 		}
 	}
@@ -56,6 +60,11 @@ func (m *metrics) zeroes() {
 		m.response.WithLabelValues(string(s))
 		m.missed.WithLabelValues(string(s))
 		m.overdue.WithLabelValues(string(s))
+	}
+	for _, about := range []string{"watched", "unwatched"} {
+		for _, review := range []string{"open", "none"} {
+			m.gone.WithLabelValues(about, review)
+		}
 	}
 	for _, guard := range remediate.GuardNames() {
 		for _, h := range []incident.Hold{incident.Wait, incident.Skip, incident.Freeze, incident.Suppress, incident.HandOver, incident.Advise} {
@@ -89,6 +98,18 @@ func (m *metrics) responded(i incident.Incident, e incident.Entry) {
 	case "overdue":
 		m.overdue.WithLabelValues(severity).Inc()
 	}
+}
+
+// deleted counts an incident that is deleted; kept: its review is open.
+func (m *metrics) deleted(i incident.Incident, kept bool) {
+	about, review := "unwatched", "none"
+	if i.Target.Watched() {
+		about = "watched"
+	}
+	if kept {
+		review = "open"
+	}
+	m.gone.WithLabelValues(about, review).Inc()
 }
 
 func (m *metrics) answered(answers []incident.Answer) {

@@ -27,6 +27,7 @@ func (e *Engine) relapse(inc incident.Incident) incident.Incident {
 			last = o
 		}
 	}
+	inc = incident.Following(inc, last)
 	if ago := inc.OpenedAt.Sub(last.ResolvedAt); last.ID != "" && ago < recoveryWatch {
 		return incident.Relapsed(inc, last.ID, ago)
 	}

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,7 +44,7 @@ func TestWhatWaitsForItsReviewIsKeptUpToABound(t *testing.T) {
 		}})
 		for n := range tc.all {
 			id := fmt.Sprint(n)
-			e.closed[id] = &entry{inc: incident.Incident{ID: id, Phase: incident.Resolved, ResolvedAt: time.Time{}.Add(time.Duration(n) * time.Hour)}}
+			e.closed[id] = &entry{inc: incident.Incident{ID: id, Target: shop, Phase: incident.Resolved, ResolvedAt: time.Time{}.Add(time.Duration(n) * time.Hour)}}
 		}
 		e.retire(t.Context())
 		if len(s.gone) != tc.gone || len(e.closed) != tc.all-tc.gone {
@@ -50,6 +52,55 @@ func TestWhatWaitsForItsReviewIsKeptUpToABound(t *testing.T) {
 		}
 		if s.gone[fmt.Sprint(tc.all-1)] {
 			t.Errorf("%s: the newest is gone", tc.name)
+		}
+	}
+}
+
+func TestWhatIsNotWatchedTakesNoRoomOfTheHistory_S07(t *testing.T) {
+	urgent := func(i incident.Incident) bool { return i.Severity == incident.P0 }
+	for _, tc := range []struct {
+		name           string
+		all            string // a letter for each resolved incident: target, self, unwatched, relapse of unwatched
+		severity       incident.Severity
+		targets, other int  // how many stay
+		first          bool // the first of those that are not watched stays
+	}{
+		{"few", strings.Repeat("tu", 100), incident.P2, 100, 100, true},
+		{"a flood", "su" + strings.Repeat("t", 199) + strings.Repeat("u", 300), incident.P2, 200, 100, false},
+		{"a flood that wants reviews", "su" + strings.Repeat("t", 199) + strings.Repeat("u", 300), incident.P0, 200, 200, false},
+		{"a flood of relapses", "su" + strings.Repeat("t", 199) + strings.Repeat("r", 300), incident.P2, 200, 100, true},
+		{"a flood of relapses that want reviews", "su" + strings.Repeat("t", 199) + strings.Repeat("r", 300), incident.P0, 200, 200, true},
+	} {
+		s := &shredder{newWorld(), map[string]bool{}}
+		e := New(Options{Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Store: s, Keep: urgent})
+		first := ""
+		for n, kind := range tc.all {
+			i := incident.Incident{ID: fmt.Sprint(n), Phase: incident.Resolved, Severity: incident.P2, ResolvedAt: time.Time{}.Add(time.Duration(n) * time.Second)}
+			switch kind {
+			case 't':
+				i.Target = shop
+			case 's':
+				i.Target = incident.Target{Name: Self, Namespace: "watchdog"}
+			default:
+				i.Target, i.Severity = incident.Target{Name: "not watched: Evil in prod", Namespace: "prod"}, tc.severity
+				if kind == 'r' {
+					i.RelapseOf = "another"
+				}
+				first = cmp.Or(first, i.ID)
+			}
+			e.closed[i.ID] = &entry{inc: i}
+		}
+		e.retire(t.Context())
+		targets, other := 0, 0
+		for _, en := range e.closed {
+			if en.inc.Target.Watched() {
+				targets++
+			} else {
+				other++
+			}
+		}
+		if targets != tc.targets || other != tc.other || s.gone[first] == tc.first {
+			t.Errorf("%s: %d incidents of targets stay, and %d of what is not watched; the first of those is gone: %v", tc.name, targets, other, s.gone[first])
 		}
 	}
 }

@@ -67,13 +67,14 @@ func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 
 // healthy: the rollout is complete and every rule that can see says OK, and said
 // so lately: what a process saw before it hung is no proof for the time since.
-// Rules of rule files say nothing while all is well; then the target's own probes
-// must.
+// Where rules would roll the target back, it takes one of them: that a disk has
+// room says nothing of a release. If none of them sees (rules of rule files say
+// nothing while all is well), the target's own probes must.
 func healthy(v View, now time.Time, fresh time.Duration) bool {
 	if !v.Rollout.Done {
 		return false
 	}
-	seen := false
+	seen, judges, sees := false, false, false
 	for _, a := range v.Alerts {
 		if a.Firing || a.Verdict == incident.Breach {
 			return false
@@ -82,7 +83,11 @@ func healthy(v View, now time.Time, fresh time.Duration) bool {
 			return false
 		}
 		seen = seen || a.Verdict == incident.OK
+		if slices.ContainsFunc(a.Ladder, func(r incident.Rung) bool { return r.Action == "rollback" }) {
+			judges, sees = true, sees || a.Verdict == incident.OK
+		}
 	}
+	seen = seen && (sees || !judges)
 	for _, s := range v.Signals {
 		seen = seen || s.Source == "probe" && s.Known && !s.Bad && now.Sub(s.At) <= fresh
 	}

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/remediate"
 )
 
@@ -35,4 +36,35 @@ func TestEachRolloutIsToldOnce(t *testing.T) {
 		roll("three", 3)
 		told("a rollout while it was down", "rs-two", "rs-three")
 	})
+}
+
+// INV-31: what makes a release a good one is what would roll it back, or the probes.
+func TestWhatHasNoPartInRollbacksMakesNoReleaseGood_INV31(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	rule := func(name string, v incident.Verdict, action string) incident.Alert {
+		return incident.Alert{Rule: name, Verdict: v, EvaluatedAt: now, Ladder: []incident.Rung{{Action: action}, {Action: "page"}}}
+	}
+	errors, disk := rule("error_rate", incident.OK, "rollback"), rule("disk", incident.OK, "page")
+	stale := errors
+	stale.Verdict = incident.Stale
+	probe := remediate.Signal{Source: "probe", Known: true, At: now}
+	unknown := remediate.Signal{Source: "probe", At: now}
+	for _, c := range []struct {
+		name    string
+		alerts  []incident.Alert
+		signal  remediate.Signal
+		healthy bool
+	}{
+		{"its error rate is well", []incident.Alert{errors, disk}, unknown, true},
+		{"only the disk is seen", []incident.Alert{stale, disk}, unknown, false},
+		{"only the disk is seen, and the probe sees", []incident.Alert{stale, disk}, probe, true},
+		{"nothing would roll it back, and the disk is seen", []incident.Alert{disk}, unknown, true},
+		{"nothing is seen", nil, unknown, false},
+		{"rules of rule files are silent, and the probe sees", nil, probe, true},
+	} {
+		v := View{Rollout: incident.Rollout{Known: true, Done: true}, Alerts: c.alerts, Signals: []remediate.Signal{c.signal}}
+		if got := healthy(v, now, time.Minute); got != c.healthy {
+			t.Errorf("%s: healthy %v, want %v", c.name, got, c.healthy)
+		}
+	}
 }

@@ -19,8 +19,6 @@ const (
 	selfLook = 2 * time.Second
 	// stormCalm is how long things must be calm before a storm is over.
 	stormCalm = 5 * time.Minute
-	// blindFor is how long blindness lasts before a person hears of it.
-	blindFor = 30 * time.Second
 )
 
 // weather is what concerns all targets at once.
@@ -28,8 +26,7 @@ type weather struct {
 	storm      string    // what the storm is; empty: none
 	stormSince time.Time // first seen
 	calmSince  time.Time // since when it would be over
-	blind      string
-	blindSince time.Time
+	blindness
 	// unfit says why watchdog does not trust itself any more; it ends with the process.
 	unfit string
 	// doubt says why watchdog does not trust itself until it is tried out again, and
@@ -43,9 +40,9 @@ type weather struct {
 	driftSince time.Time
 }
 
-// distrust makes this engine only watch from now on: what it would decide may be
+// Distrust makes this engine only watch from now on: what it would decide may be
 // wrong (INV-49, INV-52).
-func (e *Engine) distrust(why string) {
+func (e *Engine) Distrust(why string) {
 	e.mu.Lock()
 	fresh := e.sky.unfit == ""
 	e.sky.unfit = cmp.Or(e.sky.unfit, why)
@@ -76,18 +73,17 @@ func (e *Engine) forecast(setup *Setup) weather {
 			w.stormSince = now
 		}
 		w.calmSince = time.Time{}
-		w.storm = fmt.Sprintf("%d of %d watched targets are in breach, at most %.4g are believed: a shared cause, or watchdog's own eyes", world.Unhealthy, world.Watched, limit)
+		w.storm = w.stormText(world, limit)
 	case w.storm == "":
 	case w.calmSince.IsZero() || now.Before(w.calmSince):
 		w.calmSince = now
+		w.storm = w.stormText(world, limit)
 	case now.Sub(w.calmSince) >= stormCalm:
 		w.storm = ""
+	default:
+		w.storm = w.stormText(world, limit)
 	}
-	if w.blind = world.Blind; w.blind == "" {
-		w.blindSince = time.Time{}
-	} else if w.blindSince.IsZero() || now.Before(w.blindSince) {
-		w.blindSince = now
-	}
+	w.see(world.Blind, setup.Settings.OutageTolerance, now)
 	return *w
 }
 
@@ -101,7 +97,7 @@ func (e *Engine) shared(w weather) string {
 	switch {
 	case w.storm != "":
 		what = "storm: " + w.storm
-	case w.blind != "" && e.o.Now().Sub(w.blindSince) >= blindFor:
+	case w.blind != "" && w.toldBlind:
 		what = "blind: " + w.blind
 	default:
 		return ""
@@ -144,7 +140,7 @@ func (e *Engine) selfView(setup *Setup) View {
 	}
 	view := View{Alerts: []incident.Alert{
 		rule("storm", w.storm, w.storm != "", w.stormSince),
-		rule("blind", w.blind, w.blind != "" && now.Sub(w.blindSince) >= blindFor, w.blindSince),
+		rule("blind", w.blindText(), w.toldBlind, w.blindSince),
 		rule("unfit", w.unfit, w.unfit != "", now),
 		rule("canary", w.doubt, w.doubt != "", w.doubtSince),
 		rule("cannot_page", w.mute, w.mute != "", w.muteSince),
@@ -165,6 +161,9 @@ func (e *Engine) resumeWeather(live map[string]*entry) {
 	if a, ok := en.inc.Alert("storm"); ok && a.Firing {
 		e.sky.storm, e.sky.stormSince = a.Reason, a.ActiveAt
 	}
+	if a, ok := en.inc.Alert("blind"); ok && a.Firing {
+		e.sky.resumeBlind(a.Reason, a.ActiveAt)
+	}
 	if a, ok := en.inc.Alert("drift"); ok && a.Firing {
 		e.sky.drift, e.sky.driftSince = a.Reason, a.ActiveAt // until the page is read again
 	}
@@ -177,15 +176,14 @@ func (e *Engine) foreigners(all []Stored) (own []Stored) {
 	for _, s := range all {
 		if s.Newer {
 			foreign[s.Incident.Target.Name] = true
-			continue
 		}
-		own = append(own, s)
 	}
+	own = slices.DeleteFunc(all, func(s Stored) bool { return s.Newer })
 	e.mu.Lock()
 	e.foreign = foreign
 	e.mu.Unlock()
 	if len(foreign) > 0 {
-		e.distrust(fmt.Sprintf("a newer watchdog stored incidents (on %s): its state is not guessed at; run that version, or delete what it stored", oneOf(slices.Sorted(maps.Keys(foreign)))))
+		e.Distrust(fmt.Sprintf("a newer watchdog stored incidents (on %s): its state is not guessed at; run that version, or delete what it stored", oneOf(slices.Sorted(maps.Keys(foreign)))))
 	}
 	return own
 }

@@ -63,7 +63,12 @@ func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry
 		if !slices.ContainsFunc(view.Alerts, func(a incident.Alert) bool { return a.Firing }) {
 			return 0, nil
 		}
-		en = &entry{inc: e.relapse(incident.New(e.o.NewID(), ts.Target, e.o.Now()))}
+		inc := e.relapse(incident.New("", ts.Target, e.o.Now()))
+		if !slices.ContainsFunc(view.Alerts, func(a incident.Alert) bool { return a.Firing && !inc.Residual(a, e.o.Now()) }) {
+			return lookAgain, nil // what fires is what the last incident's action has ended
+		}
+		inc.ID = e.o.NewID()
+		en = &entry{inc: inc}
 	}
 	before := en.inc.UpdatedAt
 	if en.unsaved {
@@ -77,7 +82,10 @@ func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry
 	if err != nil {
 		return 0, err
 	}
-	inc, effects := incident.Step(e.withReceipts(now), incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: view.Rollout, Shared: shared, Words: e.words(ctx, en.inc), Maintenance: view.Maintenance}, e.policy(setup))
+	inc, effects := incident.Step(e.withReceipts(now), incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: e.progress(ctx, now, caughtUp(view, now.Op, e.o.Now())), Shared: shared, Words: e.words(ctx, en.inc), Maintenance: view.Maintenance}, e.policy(setup))
+	if !now.CalmSince.IsZero() && inc.CalmSince.IsZero() && inc.Phase != incident.Resolved {
+		e.metrics.flaps.Inc()
+	}
 	if en.version == "" {
 		// Opened: it is in the store before anything is done about it.
 		if err := e.put(ctx, name, en, inc); err != nil {
@@ -100,6 +108,9 @@ func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry
 		e.mu.Unlock()
 	} else if e.retell(name) {
 		e.o.Tell(inc)
+	}
+	if over(inc) && slices.ContainsFunc(view.Alerts, func(a incident.Alert) bool { return a.Firing }) {
+		return 50 * time.Millisecond, err // what fires is the next incident's
 	}
 	return e.next(inc), err
 }
@@ -237,30 +248,6 @@ func (e *Engine) reload(ctx context.Context, name, id string) error {
 	return fmt.Errorf("incident %s: %w; read again", id, ErrConflict)
 }
 
-// retire deletes the oldest resolved incidents beyond keepClosed. What must be kept,
-// for its review, is deleted only beyond twice as many.
-func (e *Engine) retire(ctx context.Context) {
-	e.mu.Lock()
-	var old []*entry
-	if n := len(e.closed) - keepClosed; n > 0 {
-		for k, en := range slices.SortedFunc(maps.Values(e.closed), func(a, b *entry) int { return a.inc.ResolvedAt.Compare(b.inc.ResolvedAt) }) {
-			if k < n && (k < n-keepClosed || e.o.Keep == nil || !e.o.Keep(en.inc)) {
-				old = append(old, en)
-			}
-		}
-	}
-	e.mu.Unlock()
-	for _, en := range old {
-		if err := e.o.Store.DeleteIncident(ctx, en.inc.ID); err != nil {
-			e.o.Logger.Warn("old incident not deleted; tried again later", "incident", en.inc.ID, "err", err)
-			return
-		}
-		e.mu.Lock()
-		delete(e.closed, en.inc.ID)
-		e.mu.Unlock()
-	}
-}
-
 // withReceipts returns the incident with the deliveries that came in since it
 // was last written.
 func (e *Engine) withReceipts(inc incident.Incident) incident.Incident {
@@ -320,7 +307,7 @@ func (e *Engine) next(inc incident.Incident) time.Duration {
 // same reports whether two states differ in nothing that must be stored. The
 // value of an alert changes with every look and is not worth a write.
 func same(a, b incident.Incident) bool {
-	if a.Phase != b.Phase || a.Severity != b.Severity || a.Lead != b.Lead || a.Paged != b.Paged || !a.HeldSince.Equal(b.HeldSince) ||
+	if a.Phase != b.Phase || a.Severity != b.Severity || a.Lead != b.Lead || a.Paged != b.Paged || !a.HeldSince.Equal(b.HeldSince) || !a.OnHoldSince.Equal(b.OnHoldSince) ||
 		len(a.Timeline) != len(b.Timeline) || a.Dropped != b.Dropped || a.Shared != b.Shared || a.HandedOver != b.HandedOver || len(a.Attempts) != len(b.Attempts) || len(a.Alerts) != len(b.Alerts) || (a.Op == nil) != (b.Op == nil) {
 		return false
 	}
@@ -335,6 +322,21 @@ func same(a, b incident.Incident) bool {
 		return false
 	}
 	return slices.EqualFunc(a.Alerts, b.Alerts, func(x, y incident.Alert) bool {
-		return x.Rule == y.Rule && x.Next == y.Next && x.Tries == y.Tries && x.Ended == y.Ended && x.Firing == y.Firing && x.Verdict == y.Verdict
+		return x.Rule == y.Rule && x.Next == y.Next && x.Tries == y.Tries && x.Ended == y.Ended && x.Firing == y.Firing && x.Verdict == y.Verdict && slices.Equal(x.Keys, y.Keys) && news(x) == news(y)
 	})
+}
+
+// progress is the workload's rollout, or that of the Job which an op has made. One that cannot be
+// read is waited for.
+func (e *Engine) progress(ctx context.Context, i incident.Incident, workload incident.Rollout) incident.Rollout {
+	if i.Op == nil || i.Op.Plan.Action != "job" || i.Op.Phase != incident.Settling {
+		return workload
+	}
+	r, err := e.o.Cluster.Job(ctx, i.Op.Plan.Object)
+	if err != nil {
+		e.o.Logger.Warn("Job not read", "incident", i.ID, "job", i.Op.Plan.Object.Namespace+"/"+i.Op.Plan.Object.Name, "err", err)
+		return incident.Rollout{OfJob: true}
+	}
+	r.OfJob = true
+	return r
 }

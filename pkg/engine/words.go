@@ -12,7 +12,7 @@ import (
 func (e *Engine) heard(l incident.Ledger) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.said = incident.Ledger{Acked: l.Acked, Graded: l.Graded, Notes: l.Notes, Public: l.Public, Approved: l.Approved}
+	e.said = incident.Ledger{Hold: l.Hold, Acked: l.Acked, Graded: l.Graded, Notes: l.Notes, Public: l.Public, Approved: l.Approved}
 	for name, en := range e.live {
 		waits := en.inc.Asked != nil && len(l.Approved[en.inc.Asked.Op]) > 0
 		if e.queue != nil && (waits || en.inc.News(l.Words(en.inc.ID))) {
@@ -25,6 +25,14 @@ func (e *Engine) heard(l incident.Ledger) {
 			e.queue.Add(closedKey + id)
 		}
 	}
+}
+
+// Hold returns the kill switch as it was last read, if it is set.
+func (e *Engine) Hold() *incident.Mark {
+	now := e.o.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.said.Held(now)
 }
 
 // words returns what people have said of the incident. When a deadline or the end of a

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,8 @@ import (
 type world struct {
 	mu        sync.Mutex
 	replicas  int
+	jobState  incident.Rollout
+	jobErr    error
 	version   int // resourceVersion
 	op        string
 	template  string
@@ -39,14 +42,18 @@ type world struct {
 	own         []incident.Alert
 	looked      func() // before each look at the target
 	manager     []remediate.Manager
+	services    func(w *world) []remediate.Service
 
 	objects map[string]string // name → JSON
 	rv      map[string]int
 
 	// Faults.
-	loseReply    int // answer the next n writes with "unknown" although applied
-	dropWrite    int // answer the next n writes with "unknown" without applying
+	loseReply    int    // answer the next n writes with "unknown" although applied
+	dropWrite    int    // answer the next n writes with "unknown" without applying
+	denies       string // the action whose writes are refused
+	denied       int
 	auditFails   bool
+	doubted      string // why it is doubted from before its first step on
 	auditFailsOn string
 	restored     []incident.Incident
 	audits       []audit.Record
@@ -78,10 +85,18 @@ func (w *world) Workload(context.Context, incident.Target, string) (remediate.Wo
 	if w.human != "" {
 		ann[remediate.HoldAnnotation] = w.human
 	}
+	var services []remediate.Service
+	if w.services != nil {
+		services = w.services(w)
+	}
 	return remediate.Workload{
-		Target: t, ResourceVersion: fmt.Sprint(w.version), Generation: 1, Observed: 1, Desired: w.replicas, Ready: w.replicas, Updated: w.replicas, Available: w.replicas,
+		Services: services, Target: t, ResourceVersion: fmt.Sprint(w.version), Generation: 1, Observed: 1, Desired: w.replicas, Ready: w.replicas, Updated: w.replicas, Available: w.replicas,
 		MaxUnavailable: 0, MaxSurge: 1, Annotations: ann, Template: tmpl(w.template), Revisions: w.revisions, EndpointsReady: w.replicas, Managers: w.manager, ReadAt: time.Now(),
 	}, nil
+}
+
+func (w *world) References(_ context.Context, _ string, refs []remediate.Reference) []remediate.Reference {
+	return refs
 }
 
 func (w *world) Write(_ context.Context, opID string, p incident.Plan) (incident.Outcome, error) {
@@ -90,6 +105,10 @@ func (w *world) Write(_ context.Context, opID string, p incident.Plan) (incident
 	if w.dropWrite > 0 {
 		w.dropWrite--
 		return incident.Unknown, errors.New("connection reset before the request left")
+	}
+	if w.denies != "" && p.Action == w.denies {
+		w.denied++
+		return incident.Denied, errors.New("an admission policy refuses it")
 	}
 	if p.Object.ResourceVersion != fmt.Sprint(w.version) || p.Object.UID != "uid-1" {
 		w.conflicts++
@@ -107,8 +126,8 @@ func (w *world) Write(_ context.Context, opID string, p incident.Plan) (incident
 	if patch.Spec.Replicas != nil {
 		w.replicas = *patch.Spec.Replicas
 	}
-	if p.Action == "rollback" {
-		w.template = "good"
+	if m := regexp.MustCompile(`"image":"shop:(\w+)"`).FindSubmatch(patch.Spec.Template); m != nil {
+		w.template = string(m[1])
 	}
 	w.version++
 	w.op = opID
@@ -124,6 +143,10 @@ func (w *world) Find(_ context.Context, opID string, _ incident.Plan) (bool, err
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.op == opID, nil
+}
+
+func (w *world) Job(context.Context, incident.Object) (incident.Rollout, error) {
+	return w.jobState, w.jobErr
 }
 
 func (w *world) Capture(context.Context, incident.Target, string) (string, string, error) {
@@ -249,7 +272,13 @@ func (s *stage) view(string) View {
 	if bad && s.looked != nil {
 		s.looked()
 	}
-	return View{Alerts: alerts, Maintenance: s.maintenance, Suspended: s.suspended, Rollout: incident.Rollout{Known: true, Done: true, Ready: s.replicas}, Revision: "rs-" + s.template,
+	ready := map[string]int{}
+	if s.services != nil {
+		for _, x := range s.services(s.world) {
+			ready[x.Name] = x.Ready
+		}
+	}
+	return View{Alerts: alerts, Maintenance: s.maintenance, Suspended: s.suspended, Rollout: incident.Rollout{Known: true, Done: true, Ready: s.replicas, Endpoints: ready}, Revision: "rs-" + s.template,
 		Signals: []remediate.Signal{{Source: "app", Known: true, Bad: bad, At: time.Now()}, {Source: "probe", Known: true, Bad: bad, At: time.Now()}}}
 }
 
@@ -297,12 +326,13 @@ func (s *stage) start(ctx context.Context, done chan<- error) {
 		Config: "c1", Targets: map[string]TargetSetup{"shop": {Target: shop, Mode: incident.Auto, ModeWhy: "the test"}}, View: s.view, World: func() World { return s.whole }, Own: s.further,
 		Fresh:        func(context.Context, string) (View, error) { return s.view("shop"), nil },
 		Dependencies: func(context.Context, string) []remediate.Dependency { return nil },
-		Rung: func(_, _ string, i int) Rung {
+		Rung: func(_ string, _ incident.Alert, i int) Rung {
 			return Rung{Options: s.options(s.ladder[i]), Mode: s.mode, ModeWhy: "the test"}
 		},
 		Settings: remediate.Settings{AvailabilityFloor: 0.5, MaxUnhealthy: 0.3, SuspectWindow: 30 * time.Minute, GoodAfter: time.Minute, HumanChange: 10 * time.Minute, OwnChange: time.Hour, MaxReplicas: 50, StaleAfter: 30 * time.Second},
 		Limits:   s.limits, Installation: "watchdog",
 	})
+	s.engine.Doubt(s.doubted)
 	go func() { done <- s.engine.Run(ctx) }()
 }
 

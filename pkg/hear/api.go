@@ -72,7 +72,7 @@ type said struct {
 func (a api) word(verb people.Verb, members ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !a.o.On() {
-			fail(w, http.StatusNotFound, "words are not taken here: api.control is not set")
+			failUnread(w, http.StatusNotFound, "words are not taken here: api.control is not set")
 			return
 		}
 		p, ok := a.who(w, r)
@@ -80,13 +80,13 @@ func (a api) word(verb people.Verb, members ...string) http.Handler {
 			return
 		}
 		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-			fail(w, http.StatusUnsupportedMediaType, "the Content-Type must be application/json")
+			failUnread(w, http.StatusUnsupportedMediaType, "the Content-Type must be application/json")
 			return
 		}
 		body, err := readBody(w, r, maxBody)
 		switch {
 		case errors.Is(err, errTooLarge):
-			fail(w, http.StatusRequestEntityTooLarge, err.Error())
+			failUnread(w, http.StatusRequestEntityTooLarge, err.Error())
 			return
 		case err != nil:
 			fail(w, http.StatusBadRequest, "the body ended before its time")
@@ -115,7 +115,7 @@ func (a api) who(w http.ResponseWriter, r *http.Request) (people.Person, bool) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "bearer") || token == "" || len(token) > maxToken {
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		fail(w, http.StatusUnauthorized, "send a Kubernetes token in the header Authorization: Bearer TOKEN")
+		failUnread(w, http.StatusUnauthorized, "send a Kubernetes token in the header Authorization: Bearer TOKEN")
 		return people.Person{}, false
 	}
 	turn, cancel := context.WithTimeout(r.Context(), askTime)
@@ -123,7 +123,7 @@ func (a api) who(w http.ResponseWriter, r *http.Request) (people.Person, bool) {
 	select {
 	case a.asking <- struct{}{}:
 	case <-turn.Done():
-		fail(w, http.StatusServiceUnavailable, "too many want to be known at once; try again")
+		failUnread(w, http.StatusServiceUnavailable, "too many want to be known at once; try again")
 		return people.Person{}, false
 	}
 	p, err := a.o.Who(r.Context(), token)
@@ -133,10 +133,10 @@ func (a api) who(w http.ResponseWriter, r *http.Request) (people.Person, bool) {
 		return p, true
 	case a.o.Unknown(err):
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-		fail(w, http.StatusUnauthorized, err.Error())
+		failUnread(w, http.StatusUnauthorized, err.Error())
 	default:
 		a.o.Logger.Error("a word was refused because nobody can be asked whose token it is", "err", err)
-		fail(w, http.StatusServiceUnavailable, "the API server cannot be asked whose token this is")
+		failUnread(w, http.StatusServiceUnavailable, "the API server cannot be asked whose token this is")
 	}
 	return people.Person{}, false
 }

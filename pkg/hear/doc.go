@@ -48,16 +48,36 @@ const (
 
 var errTooLarge = errors.New("the body is too large")
 
-// readBody returns the raw body, which is what was signed.
+// readBody returns the raw body, which is what was signed. One that is announced as
+// too large is not read.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	// A writer without a connection (a test's recorder) has no deadline to set.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	if r.ContentLength > limit {
 		return nil, errTooLarge
 	}
-	return b, err
+	conn := http.NewResponseController(w)
+	// A writer without a connection (a test's recorder) has no deadline to set.
+	_ = conn.SetReadDeadline(time.Now().Add(bodyTime))
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, errTooLarge
+	case err != nil:
+		return nil, err
+	}
+	// Else the server would take the connection for dead when the deadline has passed,
+	// and cancel the request in the middle of its work.
+	_ = conn.SetReadDeadline(time.Time{})
+	return b, nil
+}
+
+// failUnread refuses a request whose body was not read, and closes the connection:
+// else the server would wait for the body before and after it sends the answer.
+func failUnread(w http.ResponseWriter, status int, reason string) {
+	w.Header().Set("Connection", "close")
+	// A writer without a connection (a test's recorder) has no deadline to set.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+	fail(w, status, reason)
 }
 
 // Secrets returns a function that reads secrets from their files, at each use.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,21 +86,28 @@ type agent struct {
 func (p *pagerDuty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	set := p.o.Settings()
 	if set == nil {
-		fail(w, http.StatusNotFound, "receivers.pagerduty.webhook is not set")
+		failUnread(w, http.StatusNotFound, "receivers.pagerduty.webhook is not set")
+		return
+	}
+	// What the headers tell comes first: a stranger's body is not read. They hold no
+	// time; the event itself does.
+	signatures := versioned(r.Header.Get("X-PagerDuty-Signature"), "v1=")
+	if len(signatures) == 0 {
+		failUnread(w, http.StatusUnauthorized, errForged.Error())
+		return
+	}
+	secrets, err := set.Secrets()
+	if err != nil {
+		p.o.Logger.Error("a webhook of PagerDuty was refused because it cannot be checked", "err", err)
+		failUnread(w, http.StatusServiceUnavailable, "signatures cannot be checked now; the log says why")
 		return
 	}
 	body, err := readBody(w, r, maxVendorBody)
 	if errors.Is(err, errTooLarge) {
-		fail(w, http.StatusRequestEntityTooLarge, err.Error())
+		failUnread(w, http.StatusRequestEntityTooLarge, err.Error())
 		return
 	}
-	secrets, e := set.Secrets()
-	if e != nil {
-		p.o.Logger.Error("a webhook of PagerDuty was refused because it cannot be checked", "err", e)
-		fail(w, http.StatusServiceUnavailable, "signatures cannot be checked now; the log says why")
-		return
-	}
-	if err != nil || !signed(secrets, versioned(r.Header.Get("X-PagerDuty-Signature"), "v1="), string(body)) {
+	if err != nil || !signed(secrets, signatures, string(body)) {
 		fail(w, http.StatusUnauthorized, errForged.Error())
 		return
 	}
@@ -162,7 +170,8 @@ const maxKey = 255
 func (p *pagerDuty) hear(ctx context.Context, set *PagerDutySettings, ev event) (string, error) {
 	e := ev.Event
 	key := p.ours(ev)
-	w := people.Word{Incident: key, Via: ViaPagerDuty, ID: "pd-" + e.ID}
+	id, _, _ := strings.Cut(key, "/") // the rest is the severity of the page
+	w := people.Word{Incident: id, Key: key, Via: ViaPagerDuty, ID: "pd-" + e.ID}
 	switch e.Type {
 	case "incident.acknowledged":
 		w.Verb = people.Ack

@@ -42,6 +42,17 @@ func (s *stage) pagerDuty(t *testing.T, body string, secrets ...string) int {
 	return send(t, req)
 }
 
+// X40: the key says as how grave the incident was told. A word on a lesser page is late.
+func TestAnAcknowledgementOfALesserPageIsNone_X40(t *testing.T) {
+	for key, want := range map[string]int{"01a1/P1": 1, "01a1/P3": 0, "01a1": 1} {
+		s := newStage(t)
+		s.pagerDuty(t, webhook("E1", "incident.acknowledged", "PALICE", strings.ReplaceAll(pdIncident, `"incident_key":"01a1"`, `"incident_key":"`+key+`"`), t0), "new")
+		if len(s.ledger.Acked) != want {
+			t.Errorf("%s: %+v", key, s.ledger.Acked)
+		}
+	}
+}
+
 func TestAnAcknowledgementInPagerDutyIsOneHere(t *testing.T) {
 	s := newStage(t)
 	if got := s.pagerDuty(t, webhook("E1", "incident.acknowledged", "PALICE", pdIncident, t0), "new"); got != 200 {

@@ -36,11 +36,12 @@ func signed(secrets, signatures []string, parts ...string) bool {
 	return ok
 }
 
-// versioned returns what follows the version in each of a header's signatures.
+// versioned returns what follows the version in each of a header's signatures that
+// have the shape of one: without any, no body is worth reading.
 func versioned(header, version string) []string {
 	var all []string
 	for part := range strings.SplitSeq(header, ",") {
-		if s, ok := strings.CutPrefix(strings.TrimSpace(part), version); ok && len(all) < maxSignatures {
+		if s, ok := strings.CutPrefix(strings.TrimSpace(part), version); ok && isSum(s) && len(all) < maxSignatures {
 			all = append(all, s)
 		}
 	}
@@ -48,6 +49,12 @@ func versioned(header, version string) []string {
 }
 
 const maxSignatures = 5
+
+// isSum reports whether a text has the shape of a SHA-256 sum.
+func isSum(s string) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == sha256.Size
+}
 
 // once remembers what came, for as long as it would be taken. Only what was proved
 // to be genuine is remembered, so strangers cannot fill it.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"watchdog.io/watchdog/pkg/httpclient"
 	"watchdog.io/watchdog/pkg/people"
 )
 
@@ -70,27 +71,28 @@ const (
 func (s *Slack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	set := s.o.Settings()
 	if set == nil || set.SigningSecret == nil {
-		fail(w, http.StatusNotFound, "receivers.slack.interaction.signing_secret_file is not set")
+		failUnread(w, http.StatusNotFound, "receivers.slack.interaction.signing_secret_file is not set")
 		return
 	}
-	body, err := readBody(w, r, maxVendorBody)
-	if errors.Is(err, errTooLarge) {
-		fail(w, http.StatusRequestEntityTooLarge, err.Error())
-		return
-	}
-	if err != nil {
-		fail(w, http.StatusUnauthorized, errForged.Error())
+	// What the headers tell comes first: a stranger's body is not read.
+	signature := r.Header.Get("X-Slack-Signature")
+	stamp := r.Header.Get("X-Slack-Request-Timestamp")
+	if !slackFresh(signature, stamp, s.o.Now()) {
+		failUnread(w, http.StatusUnauthorized, errForged.Error())
 		return
 	}
 	secrets, err := set.SigningSecret()
 	if err != nil {
 		s.o.Logger.Error("a click in Slack was refused because it cannot be checked", "err", err)
-		fail(w, http.StatusServiceUnavailable, "signatures cannot be checked now; the log says why")
+		failUnread(w, http.StatusServiceUnavailable, "signatures cannot be checked now; the log says why")
 		return
 	}
-	signature := r.Header.Get("X-Slack-Signature")
-	stamp := r.Header.Get("X-Slack-Request-Timestamp")
-	if !slackSigned(secrets, signature, stamp, body, s.o.Now()) {
+	body, err := readBody(w, r, maxVendorBody)
+	if errors.Is(err, errTooLarge) {
+		failUnread(w, http.StatusRequestEntityTooLarge, err.Error())
+		return
+	}
+	if err != nil || !slackSigned(secrets, signature, stamp, body, s.o.Now()) {
 		fail(w, http.StatusUnauthorized, errForged.Error())
 		return
 	}
@@ -119,15 +121,21 @@ func (s *Slack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// slackSigned follows Slack's "Verifying requests": version 0, over the version, the
-// time and the raw body.
-func slackSigned(secrets []string, signature, stamp string, body []byte, now time.Time) bool {
+// slackFresh reports whether the headers can be those of a request that Slack signed
+// a moment ago: what can be told without the body.
+func slackFresh(signature, stamp string, now time.Time) bool {
 	at, err := strconv.ParseInt(stamp, 10, 64)
 	if err != nil || strconv.FormatInt(at, 10) != stamp || now.Sub(time.Unix(at, 0)).Abs() > slackAge {
 		return false
 	}
 	v0, ok := strings.CutPrefix(signature, "v0=")
-	return ok && signed(secrets, []string{v0}, "v0:", stamp, ":", string(body))
+	return ok && isSum(v0)
+}
+
+// slackSigned follows Slack's "Verifying requests": version 0, over the version, the
+// time and the raw body.
+func slackSigned(secrets []string, signature, stamp string, body []byte, now time.Time) bool {
+	return slackFresh(signature, stamp, now) && signed(secrets, []string{strings.TrimPrefix(signature, "v0=")}, "v0:", stamp, ":", string(body))
 }
 
 // click is one press of one button.
@@ -254,7 +262,7 @@ const maxTold = 2900
 func (s *Slack) tell(ctx context.Context, set *SlackSettings, c click, text string) {
 	token, err := set.Token()
 	if err == nil {
-		api := slack.New(token[0], slack.OptionAPIURL(set.URL), slack.OptionHTTPClient(&http.Client{Timeout: wordTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}))
+		api := slack.New(token[0], slack.OptionAPIURL(set.URL), slack.OptionHTTPClient(httpclient.New(nil, wordTime)))
 		r := []rune(text)
 		// Plain text: nothing in it is a link or a mention.
 		block := slack.NewSectionBlock(slack.NewTextBlockObject(slack.PlainTextType, string(r[:min(len(r), maxTold)]), false, false), nil, nil)

@@ -8,8 +8,11 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
+
+	"watchdog.io/watchdog/pkg/httpclient"
 )
 
 const (
@@ -49,8 +52,8 @@ func (s *Slack) connect(ctx context.Context, set *SlackSettings) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	api := slack.New("", slack.OptionAppLevelToken(app[0]), slack.OptionAPIURL(set.URL), slack.OptionHTTPClient(&http.Client{Timeout: wordTime}))
-	client := socketmode.New(api, socketmode.OptionLog(log.New(io.Discard, "", 0)))
+	api := slack.New("", slack.OptionAppLevelToken(app[0]), slack.OptionAPIURL(set.URL), slack.OptionHTTPClient(httpclient.New(nil, wordTime)))
+	client := socketmode.New(api, socketmode.OptionDialer(socketDialer()), socketmode.OptionLog(log.New(io.Discard, "", 0)))
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)
@@ -64,6 +67,15 @@ func (s *Slack) connect(ctx context.Context, set *SlackSettings) error {
 		return nil
 	}
 	return fmt.Errorf("Slack refuses the socket: is app_token_file an app-level token (xapp-…) with connections:write? %w", err)
+}
+
+// socketDialer connects to the address that Slack names for the socket. Otherwise it is as
+// the library's own: a message of Slack's greatest size must fit into one frame.
+func socketDialer() *websocket.Dialer {
+	return &websocket.Dialer{
+		Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 45 * time.Second, WriteBufferSize: 32 << 10,
+		NetDialContext: httpclient.Dialer{}.DialContext,
+	}
 }
 
 func (s *Slack) hear(ctx context.Context, cancel func(), client *socketmode.Client, set *SlackSettings) {

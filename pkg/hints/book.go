@@ -124,6 +124,20 @@ func (b *Book) State(k Key) (Status, bool) {
 	return "", false
 }
 
+// states are the states of all alerts, by identity.
+func (b *Book) states() map[string]Status {
+	if b == nil {
+		return map[string]Status{}
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	all := make(map[string]Status, len(b.entries))
+	for k, e := range b.entries {
+		all[identity(k)] = e.state
+	}
+	return all
+}
+
 // Counts returns how many alerts fire and of how many it is remembered that they
 // are over.
 func (b *Book) Counts() (firing, over int) {
@@ -259,4 +273,15 @@ func firingHint(line []byte) (Hint, error) {
 		return Hint{}, err
 	}
 	return Hint{Alert: *r.Alert, State: r.State, SeenAt: r.Seen}, nil
+}
+
+// Accept takes alerts over without a journal, and returns those whose state changed:
+// for a caller whose memory is the disk, the simulator.
+func (b *Book) Accept(alerts []Alert, now time.Time) ([]Hint, error) {
+	d := newDraft(b, now)
+	if err := d.takeAll(b, alerts); err != nil {
+		return nil, err
+	}
+	b.put(d.changed)
+	return d.news, nil
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// Limits of one payload. What is beyond is refused whole, and the error says so:
-// half of a group taken and half dropped would be a silent loss.
+// Limits of one payload. A text beyond them is cut; a body beyond them is refused
+// whole, and the error says so.
 const (
 	maxAlerts     = 10_000         // as many as `max_alerts` should ever allow; one group of a large cluster
-	maxLabels     = 64             // Prometheus' own limit where people set one is 30 to 64
+	maxLabels     = 64             // Prometheus' own limit where people set one is 30 to 64; the rest is left out
 	maxName       = 256            // bytes of a label's name
 	maxValue      = 1 << 10        // bytes of a label's value; what is longer is a text, not a label
 	maxAnnotation = 4 << 10        // bytes of an annotation; the rest is cut, for it is text for people
@@ -31,6 +31,8 @@ type Payload struct {
 	// Truncated is how many alerts of the group the sender left out (max_alerts).
 	// They are neither firing nor resolved by that: an absent alert says nothing.
 	Truncated uint64
+	// Odd is what had to be changed or left out.
+	Odd Odd
 }
 
 // payload is version 4 of Alertmanager's webhook, and what Grafana makes of it:
@@ -65,67 +67,68 @@ func Decode(body []byte, sender string, now time.Time) (Payload, error) {
 		return Payload{}, err
 	}
 	var p payload
-	if err := json.Unmarshal(body, &p); err != nil {
-		return Payload{}, fmt.Errorf("not an Alertmanager webhook: %s", short(strings.Map(shown, err.Error()), 300))
+	var odd Odd
+	malformed := json.Unmarshal(body, &p)
+	if malformed != nil {
+		malformed = fmt.Errorf("not an Alertmanager webhook: %s", short(strings.Map(shown, malformed.Error()), 300))
+		if readApart(body, &p, &odd) != nil {
+			return Payload{}, malformed
+		}
 	}
 	grafana := p.Version == "1" && p.OrgID != nil
 	switch {
 	case p.Version != "4" && !grafana:
 		return Payload{}, fmt.Errorf("version %q of the payload is not known; send version 4 of Alertmanager's webhook (or Grafana's)", short(p.Version, 20))
+	case len(p.Alerts) == 0 && malformed != nil:
+		return Payload{}, malformed
 	case len(p.Alerts) == 0:
 		return Payload{}, errors.New("the payload has no alerts")
 	}
 	out := Payload{Truncated: p.TruncatedAlerts, Alerts: make([]Alert, 0, len(p.Alerts))}
 	receiver, group := short(p.Receiver, maxWord), short(p.GroupKey, maxWord)
+	var unreadable error
 	for n, in := range p.Alerts {
-		a, err := in.check(now)
+		a, changed, err := in.check(now)
 		if err != nil {
-			return Payload{}, fmt.Errorf("alerts[%d]: %w", n, err)
+			odd.Dropped++
+			odd.note(n, err.Error())
+			if unreadable == nil {
+				unreadable = fmt.Errorf("alerts[%d]: %w", n, err)
+			}
+			continue
+		}
+		if len(changed) > 0 {
+			odd.Cleaned++
+			odd.note(n, changed[0])
 		}
 		a.Receiver, a.GroupKey, a.Sender, a.ReceivedAt = receiver, group, sender, now
 		out.Alerts = append(out.Alerts, a)
 	}
+	if len(out.Alerts) == 0 {
+		return Payload{}, unreadable
+	}
+	out.Odd = odd
 	return out, nil
 }
 
-// check returns the alert as it is kept.
-func (in alert) check(now time.Time) (Alert, error) {
+// check returns the alert as it is kept, and what of it was changed.
+func (in alert) check(now time.Time) (Alert, []string, error) {
 	switch {
 	case in.Status != Firing && in.Status != Resolved:
-		return Alert{}, fmt.Errorf("status %q is neither firing nor resolved", short(string(in.Status), 20))
-	case len(in.Labels) == 0:
-		return Alert{}, errors.New("it has no labels, so nothing says which alert it is")
-	case len(in.Labels) > maxLabels:
-		return Alert{}, fmt.Errorf("it has %d labels; at most %d are taken", len(in.Labels), maxLabels)
-	case len(in.Annotations) > maxLabels:
-		return Alert{}, fmt.Errorf("it has %d annotations; at most %d are taken", len(in.Annotations), maxLabels)
+		return Alert{}, nil, fmt.Errorf("status %q is neither firing nor resolved", oneLine(short(string(in.Status), 20)))
 	case in.StartsAt.Unix() <= 0:
-		return Alert{}, errors.New("startsAt is missing, or before 1970")
+		return Alert{}, nil, errors.New("startsAt is missing, or before 1970")
 	case in.StartsAt.After(now.Add(maxAhead)):
-		return Alert{}, fmt.Errorf("startsAt %s is more than %s ahead of this host's clock (%s); compare the clocks", in.StartsAt.UTC().Format(time.RFC3339), maxAhead, now.UTC().Format(time.RFC3339))
+		return Alert{}, nil, fmt.Errorf("startsAt %s is more than %s ahead of this host's clock (%s); compare the clocks", in.StartsAt.UTC().Format(time.RFC3339), maxAhead, now.UTC().Format(time.RFC3339))
 	}
-	for name, value := range in.Labels {
-		switch {
-		case name == "" || len(name) > maxName:
-			return Alert{}, fmt.Errorf("the name of a label has %d bytes; 1 to %d are taken", len(name), maxName)
-		case len(value) > maxValue:
-			return Alert{}, fmt.Errorf("label %q has %d bytes; at most %d are taken", short(string(name), 60), len(value), maxValue)
-		case strings.ContainsFunc(string(name)+string(value), unicode.IsControl):
-			return Alert{}, fmt.Errorf("label %q has a control character", short(string(name), 60))
-		}
+	labels, odd := in.Labels.clean("label", true)
+	if len(labels) == 0 {
+		return Alert{}, nil, errors.New("it has no labels, so nothing says which alert it is")
 	}
-	for name, value := range in.Annotations {
-		switch {
-		case name == "" || len(name) > maxName:
-			return Alert{}, fmt.Errorf("the name of an annotation has %d bytes; 1 to %d are taken", len(name), maxName)
-		case strings.ContainsFunc(string(name), unicode.IsControl), strings.ContainsFunc(string(value), notText):
-			return Alert{}, fmt.Errorf("annotation %q has a control character", short(string(name), 60))
-		case len(value) > maxAnnotation:
-			in.Annotations[name] = model.LabelValue(short(string(value), maxAnnotation))
-		}
-	}
+	annotations, more := in.Annotations.clean("annotation", false)
+	odd = append(odd, more...)
 	a := Alert{
-		Fingerprint: in.Fingerprint, Status: in.Status, Labels: model.LabelSet(in.Labels), Annotations: model.LabelSet(in.Annotations),
+		Fingerprint: in.Fingerprint, Status: in.Status, Labels: model.LabelSet(labels), Annotations: model.LabelSet(annotations),
 		StartsAt: in.StartsAt.UTC(), GeneratorURL: in.GeneratorURL,
 	}
 	// While an alert fires it has no end, whatever the sender's clock makes of it.
@@ -138,7 +141,7 @@ func (in alert) check(now time.Time) (Alert, error) {
 	if len(a.GeneratorURL) > maxURL || strings.ContainsFunc(a.GeneratorURL, unicode.IsControl) {
 		a.GeneratorURL = ""
 	}
-	return a, nil
+	return a, odd, nil
 }
 
 func notText(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }

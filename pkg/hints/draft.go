@@ -121,12 +121,15 @@ func (d *draft) takeResolved(k Key, was *entry, a Alert) outcome {
 	e := &entry{state: Resolved, start: a.StartsAt, end: end, seen: d.now}
 	switch {
 	case was == nil:
+		// Not heard here: another leader may have, and stored an incident.
 		d.set(k, was, e, nil)
+		d.news = append(d.news, Hint{Alert: a, State: Resolved, SeenAt: d.now})
 		return early
 	case was.state == Resolved && !a.StartsAt.After(was.start):
 		return duplicate
 	case was.state == Resolved:
 		d.set(k, was, e, nil)
+		d.news = append(d.news, Hint{Alert: a, State: Resolved, SeenAt: d.now})
 		return early
 	case a.StartsAt.Before(was.start) && end.Before(was.start):
 		return stale // it ended before what fires now began

@@ -1,6 +1,7 @@
 package hints
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -82,16 +83,35 @@ func readFrame(r io.Reader) (at int64, content []byte, err error) {
 	return int64(binary.LittleEndian.Uint64(header[8:])), b.Bytes(), nil
 }
 
+// findFrame returns the first whole frame that begins at byte from of the file or
+// later, and how many bytes were skipped for it: errDamaged when there is none. A frame
+// that was written for a place before the given one is older than what was read
+// already, and is skipped.
+func findFrame(f io.ReaderAt, from, place int64) (skipped, at int64, content []byte, err error) {
+	const most = 1<<63 - 1
+	in := bufio.NewReaderSize(io.NewSectionReader(f, from, most-from), 1<<16)
+	for ; ; skipped++ {
+		start, err := in.Peek(len(magic))
+		switch {
+		case err == io.EOF:
+			return 0, 0, nil, errDamaged
+		case err != nil:
+			return 0, 0, nil, err
+		}
+		if bytes.Equal(start, magic[:]) {
+			at, content, err := readFrame(io.NewSectionReader(f, from+skipped, most-from-skipped))
+			if err == nil && at >= place || err != nil && !errors.Is(err, errDamaged) {
+				return skipped, at, content, err
+			}
+		}
+		if _, err := in.Discard(1); err != nil {
+			return 0, 0, nil, err
+		}
+	}
+}
+
 // hasFrame reports whether a whole frame begins anywhere in b.
 func hasFrame(b []byte) bool {
-	for {
-		at := bytes.Index(b, magic[:])
-		if at < 0 {
-			return false
-		}
-		if _, _, err := readFrame(bytes.NewReader(b[at:])); err == nil {
-			return true
-		}
-		b = b[at+1:]
-	}
+	_, _, _, err := findFrame(bytes.NewReader(b), 0, 0)
+	return err == nil
 }

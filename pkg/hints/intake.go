@@ -42,6 +42,8 @@ type Intake struct {
 	book    *Book
 	journal *journal
 	metrics *metrics
+	damage  []damage  // found by Open
+	opened  time.Time // when Open was called
 
 	// turn is held by the one that changes book and journal.
 	turn chan struct{}
@@ -59,24 +61,27 @@ type request struct {
 	err    error
 }
 
-// Open reads the journal in o.Dir, which becomes this process's own until Close.
+// Open reads the journal in o.Dir, which becomes this process's own until Close. What
+// is damaged is left out and reported: see Damage.
 func Open(o Options) (*Intake, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	b := NewBook(o.Limits)
 	now := o.Now()
-	j, torn, err := openJournal(o.Dir, o.Now, func(line []byte) error { return b.restore(line, now) })
+	j, found, err := openJournal(o.Dir, o.Now, func(line []byte) error { return b.restore(line, now) })
 	if err != nil {
 		return nil, err
 	}
-	i := &Intake{o: o, book: b, journal: j, metrics: newMetrics(o.Registerer, b), turn: make(chan struct{}, 1), news: map[Key]Hint{}, poke: make(chan struct{}, 1)}
+	i := &Intake{o: o, book: b, journal: j, damage: found.damage, opened: now, metrics: newMetrics(o.Registerer, b), turn: make(chan struct{}, 1), news: map[Key]Hint{}, poke: make(chan struct{}, 1)}
 	firing, over := b.Counts()
 	o.Logger.Info("journal of accepted alerts read", "dir", o.Dir, "firing", firing, "over", over)
-	if torn > 0 {
-		i.metrics.torn.Add(float64(torn))
-		o.Logger.Warn("the end of the journal of accepted alerts was half written, as a crash leaves it; nothing of it had been acknowledged", "dir", o.Dir, "bytes", torn)
+	if found.torn > 0 {
+		i.metrics.torn.Add(float64(found.torn))
+		o.Logger.Warn("the end of the journal of accepted alerts was half written, as a crash leaves it; nothing of it had been acknowledged", "dir", o.Dir, "bytes", found.torn)
 	}
+	i.metrics.damaged.Add(float64(len(found.damage)))
+	logDamage(o.Logger, found.damage)
 	return i, nil
 }
 
@@ -227,7 +232,8 @@ func (i *Intake) expire() {
 	i.tell(lost)
 }
 
-// compact writes a snapshot when the journal has grown far beyond what it says. Only
+// compact writes a snapshot when the journal was damaged, so that the next start finds
+// a whole one, and when it has grown far beyond what it says. Only
 // its beginning takes the turn; alerts are accepted meanwhile.
 func (i *Intake) compact() {
 	i.turn <- struct{}{}
@@ -250,6 +256,10 @@ func (i *Intake) compact() {
 // snapshot returns what a snapshot is to hold, and the segment through which it
 // stands; 0 if none is needed yet.
 func (i *Intake) snapshot() (through int, lines [][]byte, err error) {
+	if i.journal.damaged {
+		through, err = i.journal.begin()
+		return through, i.book.lines(), err
+	}
 	if i.journal.logged < maxSegment {
 		return 0, nil, nil
 	}

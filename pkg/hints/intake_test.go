@@ -1,12 +1,14 @@
 package hints
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -270,6 +272,99 @@ func TestALongJournalIsMadeShortAtTheStart(t *testing.T) {
 		cancel()
 		wg.Wait()
 	})
+}
+
+// TestADamagedJournalIsSaidOnceAndMadeWhole_S24: three alerts, a flipped bit in the
+// frame of the second.
+func TestADamagedJournalIsSaidOnceAndMadeWhole_S24(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "j")
+	i := opened(t, dir)
+	var ends []int64
+	for n := range 3 {
+		accept(t, i, labelled(n, Firing))
+		ends = append(ends, i.journal.size)
+	}
+	if err := i.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := i.journal.path(1)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[ends[0]+40] ^= 4
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	now := t0
+	logged := func(o *Options) {
+		o.Logger, o.Now = slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return now }
+	}
+	i = opened(t, dir, logged)
+	if n := len(i.Book().Firing()); n != 2 {
+		t.Errorf("%d alerts fire, want the 2 that can be read", n)
+	}
+	if got := testutil.ToFloat64(i.metrics.damaged); got != 1 {
+		t.Errorf("%v damaged places are counted", got)
+	}
+	for _, want := range []string{"level=ERROR", "file=" + path, fmt.Sprintf("offset=%d bytes=%d", ends[0], ends[1]-ends[0]), "kept=" + filepath.Join(dir, "damaged-segment-000000000001")} {
+		if strings.Count(log.String(), want) != 1 {
+			t.Errorf("not once in the log: %s\n%s", want, &log)
+		}
+	}
+	if what, since := i.Damage(); !strings.Contains(what, fmt.Sprintf("byte %d: %d bytes cannot be read", ends[0], ends[1]-ends[0])) || since != t0 {
+		t.Errorf("%q since %s", what, since)
+	}
+	now = t0.Add(12 * time.Hour)
+	if what, _ := i.Damage(); what != "" {
+		t.Errorf("once every sender has repeated what fires: %q", what)
+	}
+	now = t0
+	accept(t, i, labelled(4, Firing))
+	i.compact()
+	if err := i.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log.Reset()
+	i = opened(t, dir, logged)
+	if what, _ := i.Damage(); what != "" || strings.Contains(log.String(), "ERROR") {
+		t.Errorf("the next start finds damage again: %q\n%s", what, &log)
+	}
+	if n := len(i.Book().Firing()); n != 3 {
+		t.Errorf("%d alerts fire after the next start, want 3", n)
+	}
+	if kept, err := os.ReadFile(filepath.Join(dir, "damaged-segment-000000000001")); err != nil || !bytes.Equal(kept, b) {
+		t.Errorf("the damaged file is not kept: %d bytes, %v", len(kept), err)
+	}
+}
+
+func TestADamagedSnapshotIsReplaced_S24(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "j")
+	i := opened(t, dir)
+	accept(t, i, labelled(1, Firing))
+	i.journal.logged = 1 << 30 // as if it were large
+	i.compact()
+	if err := i.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "segment-000000000002")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "snapshot-000000000001"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i = opened(t, dir)
+	if what, _ := i.Damage(); !strings.Contains(what, "snapshot-000000000001, byte 0") {
+		t.Errorf("%q", what)
+	}
+	i.compact()
+	if err := i.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if what, _ := opened(t, dir).Damage(); what != "" {
+		t.Errorf("the next start finds damage again: %q", what)
+	}
 }
 
 func TestStateThatIsNoStateIsNotGuessedAt_INV49(t *testing.T) {

@@ -36,6 +36,7 @@ type journal struct {
 	segment int   // number of the segment that is open
 	size    int64 // bytes of it that are on disk
 	logged  int64 // bytes of all segments since the snapshot
+	damaged bool  // something was missing at the start; a snapshot makes it whole
 	broken  error // why nothing can be written
 	triedAt time.Time
 	create  func(path string) (file, error)
@@ -141,7 +142,7 @@ func cut(path string, size int64) error {
 // begin closes the segment that is open, so that a snapshot can stand for all up to
 // it, and returns its number; 0 if there is nothing to stand for.
 func (j *journal) begin() (int, error) {
-	if err := j.heal(); err != nil || j.logged == 0 {
+	if err := j.heal(); err != nil || j.logged == 0 && !j.damaged {
 		return 0, err
 	}
 	if j.size > 0 {
@@ -162,6 +163,7 @@ func (j *journal) compact(through int, lines [][]byte) error {
 	if err != nil {
 		return fmt.Errorf("write a snapshot in %s: %w", j.dir, err)
 	}
+	j.damaged = false
 	return j.removeThrough(through)
 }
 

@@ -11,6 +11,7 @@ type metrics struct {
 	sync      prometheus.Histogram
 	failures  prometheus.Counter
 	torn      prometheus.Counter
+	damaged   prometheus.Counter
 	snapshots *prometheus.CounterVec
 }
 
@@ -25,6 +26,7 @@ func newMetrics(r prometheus.Registerer, b *Book) *metrics {
 		sync:      f.NewHistogram(prometheus.HistogramOpts{Namespace: "watchdog", Subsystem: "hints", Name: "journal_sync_duration_seconds", Help: "Time it takes to put accepted alerts on disk; one write and fsync for all requests that wait.", Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}}),
 		failures:  f.NewCounter(prometheus.CounterOpts(opts("journal_failures_total", "Times accepted alerts could not be put on disk; their senders were refused."))),
 		torn:      f.NewCounter(prometheus.CounterOpts(opts("journal_torn_bytes_total", "Bytes of frames that a crash left half written, cut off at the start."))),
+		damaged:   f.NewCounter(prometheus.CounterOpts(opts("journal_damaged_total", "Places of the journal that could not be read at the start: damaged or missing frames and files. The rest was used."))),
 		snapshots: f.NewCounterVec(prometheus.CounterOpts(opts("journal_snapshots_total", "Times the journal was made short, by result: ok, failed.")), []string{"result"}),
 	}
 	f.NewGaugeFunc(prometheus.GaugeOpts(opts("firing", "Alerts that fire as far as their senders say.")), func() float64 { n, _ := b.Counts(); return float64(n) })

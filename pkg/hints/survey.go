@@ -10,7 +10,7 @@ import (
 // body made to be expensive costs no more than its own bytes.
 const (
 	maxDepth   = 32      // the payload needs 4
-	maxMembers = 128     // of one object: the labels, with room to say that they are too many
+	maxMembers = 1024    // of one object: the labels, of which most are left out if they are so many
 	maxTotal   = 500_000 // members of all objects; 10,000 alerts with 15 labels and 10 annotations have 320,000
 )
 

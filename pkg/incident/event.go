@@ -28,19 +28,34 @@ type Rollout struct {
 	Known bool
 	Done  bool // every wanted pod is of the newest template and ready
 	Ready int
+	// Replicas are how many pods are wanted; 0: none, or not known.
+	Replicas int
+	// LastReady is when the youngest ready pod became ready; zero: not known.
+	LastReady time.Time
+	// Deadline is how long a rollout may make no progress; 0: not known.
+	Deadline time.Duration
+	// Stalled says why it will not be complete by itself; empty: it may be.
+	Stalled string
+	// Endpoints are the ready endpoints that are pods of the workload, by Service; a
+	// Service that is not among them has none. Nil: not known.
+	Endpoints map[string]int
+	// OfJob: it is that of the Job which the op has made, and not the workload's.
+	OfJob bool
 }
 
 // Considered is the answer to the effect Consider: a plan and what the guards say of it.
 type Considered struct {
-	At      time.Time
-	OpID    string
-	Plan    Plan
-	Ready   int
-	Config  string
-	Answers []Answer
-	Hold    Hold // empty: the plan may go on
-	Reason  string
-	RetryAt time.Time
+	At    time.Time
+	OpID  string
+	Plan  Plan
+	Ready int
+	// Endpoints are as in Rollout, when the plan was made.
+	Endpoints map[string]int
+	Config    string
+	Answers   []Answer
+	Hold      Hold // empty: the plan may go on
+	Reason    string
+	RetryAt   time.Time
 	// Quorum is how many people must approve the plan, and CoolOff how long it then
 	// still waits for somebody who objects; of rungs that ask.
 	Quorum  int

@@ -32,8 +32,18 @@ type Target struct {
 	UID      string `json:"uid,omitempty"`
 }
 
-// String returns namespace/kind/name, the form used in logs and messages.
-func (t Target) String() string { return t.Namespace + "/" + t.Kind + "/" + t.Workload }
+// String returns namespace/kind/name, the form used in logs and messages; of what is
+// no workload, its name.
+func (t Target) String() string {
+	if t.Kind == "" && t.Workload == "" {
+		return t.Name // of what is no workload only its name says anything
+	}
+	return t.Namespace + "/" + t.Kind + "/" + t.Workload
+}
+
+// Watched reports whether the target is one of the configuration, or watchdog itself.
+// All else is what alerts are about that name no target.
+func (t Target) Watched() bool { return t.Kind != "" || t.Workload != "" || t.Name == Self }
 
 // Self is the name of the target that stands for watchdog itself: what is wrong
 // with more than one target, or with watchdog, is an incident of its own, with
@@ -124,7 +134,12 @@ type Rung struct {
 	// Index is the rung's place in the configured ladder, by which remediate
 	// finds its options.
 	Index int `json:"index"`
+	// Why is said when the rung is taken, instead of that the ladder says so.
+	Why string `json:"why,omitempty"`
 }
+
+// SourceAlertmanager is the source of an alert that another system told of.
+const SourceAlertmanager = "alertmanager"
 
 // Alert is one rule's condition on the incident's target.
 type Alert struct {
@@ -152,10 +167,14 @@ type Alert struct {
 	// breach since one said OK.
 	Recent      []float64 `json:"recent,omitempty"`
 	Streak      int       `json:"streak,omitempty"`
-	Source      string    `json:"source,omitempty"` // which kind of source judged: probe, app, kubernetes, prometheus
+	Source      string    `json:"source,omitempty"` // which kind of source judged: probe, app, kubernetes, prometheus, or SourceAlertmanager
 	ActiveAt    time.Time `json:"activeAt,omitzero"`
 	EvaluatedAt time.Time `json:"evaluatedAt,omitzero"`
-	Ladder      []Rung    `json:"ladder,omitempty"`
+	// Lookback is how old the samples may be that the verdict rests on, and OKAt the
+	// last look that said OK since an action helped.
+	Lookback time.Duration `json:"lookback,omitempty"`
+	OKAt     time.Time     `json:"okAt,omitzero"`
+	Ladder   []Rung        `json:"ladder,omitempty"`
 	// Next is the index of the next rung to try. It never goes down (INV-21).
 	Next int `json:"next"`
 	// Tries counts the attempts made on rung Next.
@@ -163,6 +182,16 @@ type Alert struct {
 	// Ended says that watchdog does no more because of this alert in this incident:
 	// its ladder is worked through, or only told. Other alerts' ladders go on.
 	Ended bool `json:"ended,omitempty"`
+	// Labels, Annotations and Link are those of the alert that speaks, as far as they
+	// fit: what it is about, and where more is written. Link leads to its expression.
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Link        string            `json:"link,omitempty"`
+	// Keys identify the alerts of another system that this one stands for: a
+	// successor knows by them what it hears again, and the end of which.
+	Keys []string `json:"keys,omitempty"`
+	// Refused is why the last rung that was left out was: what helps a person most.
+	Refused string `json:"refused,omitempty"`
 	// Silenced says who told Alertmanager to be silent about it, and until when;
 	// empty: nobody did.
 	Silenced string `json:"silenced,omitempty"`
@@ -206,6 +235,8 @@ const (
 	Harmed   = "harmed"
 	Unclear  = "unknown"
 	Aborted  = "aborted" // nothing was written
+	// ByItself: what was wrong ended before the action could take effect.
+	ByItself = "recovered by itself"
 )
 
 // Plan is an intended action as a value: it can be shown, hashed and audited
@@ -218,18 +249,26 @@ type Plan struct {
 	// Object is what is written: the target itself, its HPA, or a Job.
 	Object Object `json:"object"`
 	// Patch is a JSON merge patch of Object without identity; Create is a whole
-	// object instead. Exactly one is set for actions that write.
-	Patch  []byte `json:"patch,omitempty"`
-	Create []byte `json:"create,omitempty"`
-	// Inverse is the merge patch that undoes Patch; empty if there is none.
-	Inverse []byte `json:"inverse,omitempty"`
+	// object instead; Revision says whose pod template is written. Exactly one is set
+	// for actions that write.
+	Patch    []byte    `json:"patch,omitempty"`
+	Create   []byte    `json:"create,omitempty"`
+	Revision *Template `json:"revision,omitempty"`
+	// Inverse is the merge patch that undoes Patch, and Back the pod template that undoes
+	// Revision; empty if there is none.
+	Inverse []byte    `json:"inverse,omitempty"`
+	Back    *Template `json:"back,omitempty"`
+	// Changes say what is written of a pod template, without the values that may be secret.
+	Changes []string `json:"changes,omitempty"`
 	// Field, Before and After name what changes, for people and for leases:
 	// a lease is reverted only while Field still holds After.
 	Field  string `json:"field,omitempty"`
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
-	// Was is the fingerprint of the pod template before, of plans that change it.
+	// Was is the fingerprint of the pod template before, of plans that change it, and
+	// Is the one after, of those that can be undone.
 	Was string `json:"was,omitempty"`
+	Is  string `json:"is,omitempty"`
 	// Lease is how long the change may stay before it is reverted; 0 for ever.
 	Lease time.Duration `json:"lease,omitempty"`
 	// Price is the number of pods disturbed at worst.
@@ -237,6 +276,21 @@ type Plan struct {
 	// Hash binds audit and approval to exactly this plan.
 	Hash string `json:"hash"`
 }
+
+// Template names the pod template of a revision. The template itself is read when it is
+// written: it may hold secrets, and plans are stored, shown and told.
+type Template struct {
+	// UID is that of the ReplicaSet, and Sum the SHA-256 in hex of the template.
+	UID string `json:"uid"`
+	Sum string `json:"sum"`
+}
+
+// Changeful reports whether the plan changes its object, which must then be named by
+// uid and resourceVersion.
+func (p Plan) Changeful() bool { return len(p.Patch) > 0 || p.Revision != nil }
+
+// Undoable reports whether the plan holds what undoes it.
+func (p Plan) Undoable() bool { return len(p.Inverse) > 0 || p.Back != nil }
 
 // Object is the address of the one object that a plan writes, with the
 // precondition under which it may be written (INV-03).
@@ -275,11 +329,15 @@ type Op struct {
 	// PlannedAt is when it was decided, SentAt when it was last handed to the API
 	// server (zero once nothing of it can be under way any more), AppliedAt when that answered yes, RolledAt when the workload's
 	// rollout was complete afterwards.
-	PlannedAt time.Time     `json:"plannedAt"`
-	SentAt    time.Time     `json:"sentAt,omitzero"`
-	LookedAt  time.Time     `json:"lookedAt,omitzero"` // when the last look before SentAt began
-	AppliedAt time.Time     `json:"appliedAt,omitzero"`
-	RolledAt  time.Time     `json:"rolledAt,omitzero"`
+	PlannedAt time.Time `json:"plannedAt"`
+	SentAt    time.Time `json:"sentAt,omitzero"`
+	LookedAt  time.Time `json:"lookedAt,omitzero"` // when the last look before SentAt began
+	AppliedAt time.Time `json:"appliedAt,omitzero"`
+	RolledAt  time.Time `json:"rolledAt,omitzero"`
+	// TookAt is when the first pod was ready that the action brought, and WellAt since when
+	// the rule says OK without a breach in between.
+	TookAt    time.Time     `json:"tookAt,omitzero"`
+	WellAt    time.Time     `json:"wellAt,omitzero"`
 	Settle    time.Duration `json:"settle,omitempty"`
 	Verify    time.Duration `json:"verify,omitempty"`
 	ValueThen float64       `json:"valueThen"` // the rule's value when planned
@@ -290,12 +348,19 @@ type Op struct {
 	Well      int       `json:"well,omitempty"`
 	AfterAt   time.Time `json:"afterAt,omitzero"` // of the last look in After
 	ReadyThen int       `json:"readyThen"`        // ready replicas when planned
-	Evidence  string    `json:"evidence,omitempty"`
-	Sends     int       `json:"sends,omitempty"`
+	// EndpointsThen are the ready endpoints by Service when planned; Fewer is since
+	// when there have been fewer of one of them, though the rollout is complete.
+	EndpointsThen map[string]int `json:"endpointsThen,omitempty"`
+	Fewer         time.Time      `json:"fewer,omitzero"`
+	Evidence      string         `json:"evidence,omitempty"`
+	Sends         int            `json:"sends,omitempty"`
 	// Verdict, Reason and Hold say how a finished op ended.
 	Verdict string `json:"verdict,omitempty"`
 	Reason  string `json:"reason,omitempty"`
 	Hold    Hold   `json:"hold,omitempty"`
+	// TakeBack: what the op did to pods and endpoints is harm, so that its inverse is
+	// due even if it has no lease.
+	TakeBack bool `json:"takeBack,omitempty"`
 	// Config is the hash of the configuration the op started under (INV-46).
 	Config string `json:"config,omitempty"`
 	// By is who asked for it, of an op that needed approval; empty: watchdog did.
@@ -351,12 +416,14 @@ const TimelineLimit = 120
 
 // Receipt says how far a receiver has been told.
 type Receipt struct {
-	Ref    string    `json:"ref,omitempty"`    // the receiver's own id: a Slack timestamp, a Statuspage id
-	Digest string    `json:"digest,omitempty"` // hash of what was last told
-	State  string    `json:"state,omitempty"`  // what it was told: triggered, resolved, …
-	Told   int       `json:"told,omitempty"`   // how many entries of the timeline, of a receiver that tells them one by one
-	At     time.Time `json:"at,omitzero"`
-	Error  string    `json:"error,omitempty"`
+	Ref    string `json:"ref,omitempty"`    // the receiver's own id: a Slack timestamp, a Statuspage id
+	Digest string `json:"digest,omitempty"` // hash of what was last told
+	State  string `json:"state,omitempty"`  // what it was told: triggered, resolved, …
+	// Severity is the gravest that it was told: a graver one has to ring again (INV-60).
+	Severity Severity  `json:"severity,omitempty"`
+	Told     int       `json:"told,omitempty"` // how many entries of the timeline, of a receiver that tells them one by one
+	At       time.Time `json:"at,omitzero"`
+	Error    string    `json:"error,omitempty"`
 }
 
 // Incident is one target in trouble and everything done about it.
@@ -369,6 +436,8 @@ type Incident struct {
 	Lead     string    `json:"lead"` // the rule whose ladder is worked
 	Op       *Op       `json:"op,omitempty"`
 	Attempts []Attempt `json:"attempts,omitempty"`
+	// Remedy is the last action that helped; what fires on samples from before it waits.
+	Remedy Remedy `json:"remedy,omitzero"`
 	// Asked is the plan that waits for a person's approval; nil: none does.
 	Asked *Request `json:"asked,omitempty"`
 	// Answers are the guards' answers to the last plan, and Considered that plan.
@@ -376,6 +445,8 @@ type Incident struct {
 	Considered string   `json:"considered,omitempty"`
 	// HeldSince is when the current rung was first refused with Wait.
 	HeldSince time.Time `json:"heldSince,omitzero"`
+	// OnHoldSince is when a person's hold was first in the way of an action.
+	OnHoldSince time.Time `json:"onHoldSince,omitzero"`
 	// Paged is set once a person must act; it is what makes receivers page.
 	Paged      bool   `json:"paged,omitempty"`
 	PageReason string `json:"pageReason,omitempty"`
@@ -389,6 +460,9 @@ type Incident struct {
 	// AckFrom is how many had passed when the severity rose to AckFor: a graver one has
 	// deadlines of its own.
 	AckFrom int `json:"ackFrom,omitempty"`
+	// AckedBefore is the last acknowledgement that counts no more, because the incident
+	// has become graver since.
+	AckedBefore Mark `json:"ackedBefore,omitzero"`
 	// Step is how many times further people were asked, because a deadline or a phase
 	// ended without what was due.
 	Step int `json:"step,omitempty"`
@@ -413,14 +487,18 @@ type Incident struct {
 	// Maintenance is what maintenance windows mean for the target.
 	Maintenance Maintenance `json:"maintenance,omitzero"`
 	// Format is the version of what is stored (INV-49).
-	Format     int       `json:"format,omitempty"`
-	OpenedAt   time.Time `json:"openedAt"`
+	Format   int       `json:"format,omitempty"`
+	OpenedAt time.Time `json:"openedAt"`
+	// BeganAt is when the first condition of the incident began to hold: before it fired.
+	BeganAt    time.Time `json:"beganAt,omitzero"`
 	UpdatedAt  time.Time `json:"updatedAt"`
 	ResolvedAt time.Time `json:"resolvedAt,omitzero"`
 	// RelapseOf is the incident that ended a short time before on the same target, and
 	// Recovery how the watch after the end went: lasting, or relapsed.
-	RelapseOf string             `json:"relapseOf,omitempty"`
-	Recovery  string             `json:"recovery,omitempty"`
+	RelapseOf string `json:"relapseOf,omitempty"`
+	Recovery  string `json:"recovery,omitempty"`
+	// CalmSince is since when nothing fires of a flapping incident that stays open.
+	CalmSince time.Time          `json:"calmSince,omitzero"`
 	NextAt    time.Time          `json:"nextAt,omitzero"`
 	Timeline  []Entry            `json:"timeline,omitempty"`
 	Dropped   int                `json:"dropped,omitempty"` // timeline entries that no longer fit

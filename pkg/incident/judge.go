@@ -3,6 +3,7 @@ package incident
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -17,18 +18,38 @@ const (
 	maxLooks = 20
 )
 
+// How long a rollout is waited for when nobody says its deadline, and at most.
+const (
+	usualDeadline = 10 * time.Minute
+	mostDeadline  = 30 * time.Minute
+)
+
 // settle waits for an applied op to take effect and judges it: the rule that
 // opened the incident looks again, at later moments.
 func (s *step) settle(e Tick) {
 	op := s.i.Op
-	if op.RolledAt.IsZero() && e.Rollout.Known && e.Rollout.Done {
+	if op.RolledAt.IsZero() && e.Rollout.Known && e.Rollout.Done && !op.undone(e.Rollout) {
 		op.RolledAt = s.at
-		s.note("rolled out", fmt.Sprintf("complete %s after the write; %d replicas ready", s.at.Sub(op.AppliedAt).Round(100*time.Millisecond), e.Rollout.Ready))
+		if took := s.at.Sub(op.AppliedAt).Round(100 * time.Millisecond); e.Rollout.OfJob {
+			s.note("job complete", fmt.Sprintf("Job %s is complete %s after it was made", op.Plan.Object.Name, took))
+		} else {
+			s.note("rolled out", fmt.Sprintf("complete %s after the write; %d replicas ready", took, e.Rollout.Ready))
+		}
 	}
+	op.took(e.Rollout, s.at)
 	if a, ok := s.i.Alert(op.Rule); ok {
 		op.look(a)
+		op.well(a)
+	}
+	if !s.at.Before(op.AppliedAt.Add(op.Verify)) && op.comes(e.Rollout, s.at) {
+		s.noteOnce("rolling out", fmt.Sprintf("%s after the write %s: nothing is judged until then, or until %s have passed",
+			s.at.Sub(op.AppliedAt).Round(time.Second), op.unfinished(e.Rollout), op.deadline(e.Rollout)))
+	}
+	if s.cutOff(e) {
+		return
 	}
 	if verdict, reason := judge(*op, s.i, e, s.at, s.p); verdict != "" {
+		op.TakeBack = verdict == Harmed && op.RolledAt.IsZero() // pods were lost by it
 		s.finish(verdict, reason)
 	}
 }
@@ -46,41 +67,122 @@ func (op *Op) look(a Alert) {
 	}
 }
 
+// took remembers when the action began to take effect: its first pod is ready. A rollback
+// may help before that, because it ends pods that fail.
+//
+// The pod says itself since when it is ready: this is known only a moment later, and what
+// it mended meanwhile has not ended by itself.
+func (op *Op) took(r Rollout, at time.Time) {
+	came := r.Known && !r.LastReady.Before(op.PlannedAt.Truncate(time.Second))
+	switch {
+	case !op.TookAt.IsZero():
+	case came && op.rolls() && r.LastReady.Before(at):
+		op.TookAt = r.LastReady
+	case came || !op.RolledAt.IsZero() || op.Plan.Action == "rollback" || !op.rolls():
+		op.TookAt = at
+	}
+}
+
+// well remembers since when the rule says OK. What it cannot see changes nothing.
+func (op *Op) well(a Alert) {
+	switch {
+	case a.Verdict == Breach:
+		op.WellAt = time.Time{}
+	case a.Verdict == OK && op.WellAt.IsZero():
+		op.WellAt = a.EvaluatedAt
+	}
+}
+
+// byItself reports whether the rule said OK before the action took effect, and ever since.
+func (op *Op) byItself() bool {
+	return !op.WellAt.IsZero() && op.Plan.Action != "rollback" && op.WellAt.Before(op.TookAt)
+}
+
+// rolls reports whether the action brings pods.
+func (op *Op) rolls() bool { return op.Plan.Action != "job" }
+
+// undone reports whether the workload wants fewer pods than the action asked for: somebody
+// has set them back, or the autoscaler that was told has not followed.
+func (op *Op) undone(r Rollout) bool {
+	want, err := strconv.Atoi(op.Plan.After)
+	return op.Plan.Action == "scale" && err == nil && r.Known && 0 < r.Replicas && r.Replicas < want
+}
+
+// unfinished says what of the action is not complete.
+func (op *Op) unfinished(r Rollout) string {
+	if r.OfJob {
+		return fmt.Sprintf("Job %s has not ended", op.Plan.Object.Name)
+	}
+	if op.undone(r) {
+		return fmt.Sprintf("%d replicas are wanted, not the %s that were asked for", r.Replicas, op.Plan.After)
+	}
+	return fmt.Sprintf("the rollout is not complete (%d replicas ready)", r.Ready)
+}
+
+// deadline is how long the action's rollout is waited for.
+func (op *Op) deadline(r Rollout) time.Duration {
+	d := r.Deadline
+	if d <= 0 {
+		d = usualDeadline
+	}
+	return max(op.Verify, min(d, mostDeadline))
+}
+
+// comes reports whether what the action brings is still to come: its rollout is neither
+// complete nor stalled nor undone, and its deadline has not passed (INV-63).
+func (op *Op) comes(r Rollout, at time.Time) bool {
+	return (op.rolls() || r.OfJob) && op.RolledAt.IsZero() && !(r.Known && r.Stalled != "") && !op.undone(r) && at.Before(op.AppliedAt.Add(op.deadline(r)))
+}
+
 // judge returns the verdict on an applied op, or "" while it is too early. It
 // compares the values before the action with those after it had settled, and
 // both with the noise of the time before the incident (median and 3 standard
 // deviations by the median absolute deviation).
 //
+// An effect has its time from the moment on at which the rollout is complete, and no verdict
+// is given before that: pods that are still starting prove nothing (INV-63).
+//
+//   - recovered by itself: the last looks all said OK, and they began to before the first
+//     pod of the action was ready.
 //   - helped: the last looks all said OK, and the value moved by more than noise;
 //     never while the condition still holds.
 //   - harmed: it is much further off than before, by more than noise, and was not
 //     growing before; or at the deadline fewer replicas are ready than before and
 //     the rollout is not complete.
-//   - no effect: at the deadline the condition still holds.
-//   - unknown: at the deadline the rule cannot see, or what changed is noise.
+//   - no effect: at the deadline the condition still holds, or the Job failed.
+//   - unknown: at the deadline the rule cannot see, or what changed is noise, or somebody had
+//     undone the action before its pods were there.
 func judge(op Op, i Incident, e Tick, at time.Time, p Policy) (verdict, reason string) {
 	a, ok := i.Alert(op.Rule)
 	looks := max(1, p.Looks)
 	then, now := middle(op.Before, op.ValueThen), middle(op.After[max(0, len(op.After)-looks):], a.Value)
 	took := at.Sub(op.AppliedAt).Round(time.Second)
-	late := !at.Before(op.AppliedAt.Add(op.Verify))
+	from := later(op.AppliedAt, op.RolledAt)
+	late := !at.Before(from.Add(op.Verify))
 	if ok && a.Verdict == OK && 0 < op.Well && op.Well < looks {
-		late = !at.Before(op.AppliedAt.Add(2 * op.Verify)) // it looks well: the last looks are waited for
+		late = !at.Before(from.Add(2 * op.Verify)) // it looks well: the last looks are waited for
 	}
+	late = late && !op.comes(e.Rollout, at)
 	moved := a.gain(then, now) > a.Noise || a.Noise == 0
 	switch {
+	case e.Rollout.OfJob && e.Rollout.Stalled != "":
+		return NoEffect, fmt.Sprintf("%s after it was made %s", took, e.Rollout.Stalled)
+	case ok && a.Verdict == OK && op.Well >= looks && op.byItself():
+		return ByItself, fmt.Sprintf("%s holds no more since %s before the first pod of the action was ready", op.Rule, op.TookAt.Sub(op.WellAt).Round(100*time.Millisecond))
 	case ok && a.Verdict == OK && op.Well >= looks && moved:
 		return Helped, fmt.Sprintf("%s holds no more %s after the action, in %d looks: %s", op.Rule, took, op.Well, a.Reason)
 	case ok && a.Verdict == Breach && len(op.After) >= looks && harmed(a, op, then, now):
 		return Harmed, fmt.Sprintf("%s after the action %s is much further off than before (%.4g, was %.4g): %s", took, op.Rule, now, then, a.Reason)
 	case !late:
 		return "", ""
-	case op.RolledAt.IsZero() && e.Rollout.Known && e.Rollout.Ready < op.ReadyThen:
+	case op.RolledAt.IsZero() && e.Rollout.Known && !e.Rollout.OfJob && e.Rollout.Ready < op.ReadyThen:
 		return Harmed, fmt.Sprintf("%s after the action the rollout is not complete and %d replicas are ready, %d before", took, e.Rollout.Ready, op.ReadyThen)
+	case op.RolledAt.IsZero() && op.undone(e.Rollout):
+		return Unclear, fmt.Sprintf("%s after the action %s: it had no time to help", took, op.unfinished(e.Rollout))
 	case !ok || a.Verdict.Unknown():
 		return Unclear, fmt.Sprintf("%s after the action %s is %s: %s", took, op.Rule, a.Verdict, a.Reason)
 	case a.Verdict == OK && op.RolledAt.IsZero():
-		return Unclear, fmt.Sprintf("%s after the action %s holds no more, but the rollout is not complete", took, op.Rule)
+		return Unclear, fmt.Sprintf("%s after the action %s holds no more, but %s", took, op.Rule, op.unfinished(e.Rollout))
 	case a.Verdict == OK && op.Well < looks:
 		return Unclear, fmt.Sprintf("%s after the action %s holds no more, but only in the last %d looks", took, op.Rule, op.Well)
 	case a.Verdict == OK:

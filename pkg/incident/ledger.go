@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -17,7 +18,10 @@ type Limits struct {
 	PerTarget    Rate
 	PerNamespace Rate
 	Cluster      Rate
-	Concurrent   int
+	// Pods bounds the pods that ops disturb in the cluster; without a window there is no
+	// limit. One op that alone needs more is allowed while nothing else has used any.
+	Pods       Rate
+	Concurrent int
 	// Cooldown is the pause between incidents on one target; it doubles with each
 	// within the window of Quarantine.
 	Cooldown time.Duration
@@ -60,8 +64,43 @@ type Ledger struct {
 	// Approved is what people say of a plan, by the id of the op that asked for it
 	// and by who says it, so that nobody counts twice.
 	Approved map[string]map[string]Approval `json:"approved,omitempty"`
+	// Anchors are the last records of the replicas' audit records, by log: where such a
+	// record ends before its anchor, something was cut off (SEC-26).
+	Anchors map[string]Anchor `json:"anchors,omitempty"`
 	// Format is the version of what is stored (INV-49).
 	Format int `json:"format,omitempty"`
+}
+
+// Anchor is the last record of an audit record when the ledger was written.
+type Anchor struct {
+	Seq  uint64 `json:"seq"`
+	Hash string `json:"hash"`
+	// Key is the id of the key that the record is sealed with, empty without one.
+	Key string    `json:"key,omitempty"`
+	At  time.Time `json:"at"`
+}
+
+// maxAnchors bounds the logs that are remembered: those of replicas that are gone
+// are of no use to anybody but a reader of the past.
+const maxAnchors = 8
+
+// WithAnchor returns the ledger with the anchor of a log, which replaces that log's earlier one.
+func (l Ledger) WithAnchor(log string, a Anchor) Ledger {
+	l.Anchors = maps.Clone(l.Anchors)
+	if l.Anchors == nil {
+		l.Anchors = map[string]Anchor{}
+	}
+	l.Anchors[log] = a
+	for len(l.Anchors) > maxAnchors {
+		oldest := ""
+		for name, x := range l.Anchors {
+			if name != log && (oldest == "" || x.At.Before(l.Anchors[oldest].At)) {
+				oldest = name
+			}
+		}
+		delete(l.Anchors, oldest)
+	}
+	return l
 }
 
 // Mark is a person's word with its reason.
@@ -71,6 +110,11 @@ type Mark struct {
 	At     time.Time `json:"at,omitzero"`
 	// Via is how the word came, if not by command line: slack, pagerduty, api.
 	Via string `json:"via,omitempty"`
+	// Severity is, of an acknowledgement, how grave the incident was that somebody took
+	// on: it is no answer to a graver one.
+	Severity Severity `json:"severity,omitempty"`
+	// Until is, of the kill switch, when it ends by itself; zero: when somebody lifts it.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Spent is one op that used budget.
@@ -81,10 +125,13 @@ type Spent struct {
 	Namespace string    `json:"namespace"`
 	Action    string    `json:"action"`
 	Class     Class     `json:"class,omitempty"`
+	Pods      int       `json:"pods,omitempty"` // disturbed at worst
 	At        time.Time `json:"at"`
 	EndedAt   time.Time `json:"endedAt,omitzero"`
 	// Forgiven: a person lifted the quarantine that it led to.
 	Forgiven bool `json:"forgiven,omitempty"`
+	// ByItself: what it was done for ended before it could help. It counts for no quarantine.
+	ByItself bool `json:"byItself,omitempty"`
 }
 
 // Lease is a change of ours that will be reverted at ExpiresAt if the field
@@ -115,7 +162,7 @@ func (l Ledger) InFlight(target Target) (Op, bool) {
 // its numbers.
 func (l Ledger) Check(op Op, now time.Time, lim Limits) []Answer {
 	t := op.Plan.Target
-	answers := []Answer{l.checkHold(), l.checkSingleFlight(op)}
+	answers := []Answer{l.checkHold(now), l.checkSingleFlight(op)}
 	if op.Plan.Action == RevertAction {
 		return answers
 	}
@@ -127,6 +174,7 @@ func (l Ledger) Check(op Op, now time.Time, lim Limits) []Answer {
 		l.checkRate("budget per target", lim.PerTarget, now, func(s Spent) bool { return s.Op != op.ID && s.Target == t.String() }),
 		l.checkRate("budget per namespace", lim.PerNamespace, now, func(s Spent) bool { return s.Op != op.ID && s.Namespace == t.Namespace }),
 		l.checkRate("budget of the cluster", lim.Cluster, now, func(s Spent) bool { return s.Op != op.ID }),
+		l.checkPods(op, lim.Pods, now),
 	)
 }
 
@@ -141,13 +189,13 @@ func (l Ledger) Reserve(op Op, now time.Time, lim Limits) (Ledger, *Answer) {
 			return l, &a
 		}
 	}
-	longest := max(lim.PerTarget.Per, lim.PerNamespace.Per, lim.Cluster.Per, lim.Cooldown, lim.Quarantine.Per)
+	longest := max(lim.PerTarget.Per, lim.PerNamespace.Per, lim.Cluster.Per, lim.Pods.Per, lim.Cooldown, lim.Quarantine.Per)
 	next := l.lifted()
 	op.Phase = Intent
 	next.Ops = append(slices.Clone(next.Ops), op)
 	next.Spent = slices.DeleteFunc(slices.Clone(next.Spent), func(s Spent) bool { return !s.EndedAt.IsZero() && now.Sub(s.At) > longest+time.Hour })
 	if op.Plan.Action != RevertAction {
-		next.Spent = append(next.Spent, Spent{Op: op.ID, Incident: op.Incident, Target: op.Plan.Target.String(), Namespace: op.Plan.Target.Namespace, Action: op.Plan.Action, Class: op.Plan.Class, At: now})
+		next.Spent = append(next.Spent, Spent{Op: op.ID, Incident: op.Incident, Target: op.Plan.Target.String(), Namespace: op.Plan.Target.Namespace, Action: op.Plan.Action, Class: op.Plan.Class, Pods: op.Plan.Price, At: now})
 	}
 	return next, nil
 }
@@ -170,7 +218,7 @@ func (l Ledger) Release(op Op, verdict string, now time.Time, lim Limits) Ledger
 	}
 	for i := range next.Spent {
 		if next.Spent[i].Op == op.ID {
-			next.Spent[i].EndedAt = now
+			next.Spent[i].EndedAt, next.Spent[i].ByItself = now, verdict == ByItself
 			// The window is over effects: one that came late counts from then on.
 			if op.AppliedAt.After(next.Spent[i].At) {
 				next.Spent[i].At = op.AppliedAt
@@ -190,9 +238,9 @@ func later(a, b time.Time) time.Time {
 }
 
 // withLease records the lease of an applied op; a plan without lease or inverse
-// has none. What did harm expires at once.
+// has none. What did harm expires at once, also if it was to stay for ever.
 func (l Ledger) withLease(op Op, verdict string, now time.Time) Ledger {
-	if op.Plan.Lease <= 0 || len(op.Plan.Inverse) == 0 || slices.ContainsFunc(l.Leases, func(x Lease) bool { return x.Op == op.ID }) {
+	if op.Plan.Lease <= 0 && !(verdict == Harmed && op.TakeBack) || !op.Plan.Undoable() || slices.ContainsFunc(l.Leases, func(x Lease) bool { return x.Op == op.ID }) {
 		return l
 	}
 	expires := op.AppliedAt.Add(op.Plan.Lease)
@@ -216,8 +264,16 @@ func (l Ledger) WithoutLease(opID string) Ledger {
 	return next
 }
 
-func (l Ledger) checkHold() Answer {
-	if l.Hold == nil {
+// Held returns the kill switch, if it is set and has not ended.
+func (l Ledger) Held(now time.Time) *Mark {
+	if l.Hold != nil && !l.Hold.Until.IsZero() && !now.Before(l.Hold.Until) {
+		return nil
+	}
+	return l.Hold
+}
+
+func (l Ledger) checkHold(now time.Time) Answer {
+	if l.Held(now) == nil {
 		return Answer{Guard: "kill switch", Reason: "not set"}
 	}
 	return Answer{Guard: "kill switch", Hold: Suppress, Reason: fmt.Sprintf("everything is on hold since %s by %s: %s; lift it with `watchdog resume --all`",
@@ -284,6 +340,41 @@ func (l Ledger) checkRate(name string, r Rate, now time.Time, counts func(Spent)
 	a := Answer{Guard: name, Reason: fmt.Sprintf("%d of %d ops used in %s", n, r.Count, r.Per)}
 	if n >= r.Count {
 		a.Hold, a.RetryAt = Wait, oldest.Add(r.Per)
+	}
+	return a
+}
+
+// checkPods counts the pods that ops disturb, at worst. What one op disturbs is never
+// forbidden for its size alone: then a large workload could never be helped.
+func (l Ledger) checkPods(op Op, r Rate, now time.Time) Answer {
+	a := Answer{Guard: "budget of pods"}
+	if r.Per <= 0 {
+		a.Reason = "no limit on pods is set"
+		return a
+	}
+	var used []Spent
+	n := 0
+	for _, s := range l.Spent {
+		if s.Op != op.ID && s.Pods > 0 && (s.EndedAt.IsZero() || now.Sub(s.At) < r.Per) {
+			n += s.Pods
+			used = append(used, s)
+		}
+	}
+	a.Reason = fmt.Sprintf("%d of %d pods disturbed in %s, and %d more by this", n, r.Count, r.Per, op.Plan.Price)
+	switch {
+	case op.Plan.Price <= 0 || n+op.Plan.Price <= r.Count:
+		return a
+	case n == 0 && r.Count > 0:
+		a.Reason += "; it is larger than the budget, and the first"
+		return a
+	}
+	a.Hold = Wait
+	slices.SortFunc(used, func(x, y Spent) int { return x.At.Compare(y.At) })
+	for _, s := range used {
+		n -= s.Pods
+		if a.RetryAt = s.At.Add(r.Per); n+op.Plan.Price <= r.Count {
+			break
+		}
 	}
 	return a
 }

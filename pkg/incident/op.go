@@ -54,7 +54,7 @@ func (s *step) considered(e Considered) {
 	lead := s.i.Alerts[k]
 	rung := lead.Ladder[lead.Next]
 	s.i.Op = &Op{ID: e.OpID, Incident: s.i.ID, Rule: lead.Rule, Rung: lead.Next, Plan: e.Plan, Phase: Reserving, PlannedAt: s.at,
-		Settle: rung.Settle, Verify: rung.Verify, ValueThen: lead.Value, Before: lead.Recent, ReadyThen: e.Ready, Config: e.Config, By: by}
+		Settle: rung.Settle, Verify: rung.Verify, ValueThen: lead.Value, Before: lead.Recent, ReadyThen: e.Ready, EndpointsThen: e.Endpoints, Config: e.Config, By: by}
 	s.i.HeldSince = time.Time{}
 	s.enter(Acting)
 	s.note("planned", e.Plan.Summary)
@@ -71,6 +71,12 @@ func (s *step) held(h Hold, plan, reason string, retryAt time.Time) {
 	case Skip:
 		s.note("skipped", text)
 		s.advance()
+		if k := s.leading(); k >= 0 {
+			s.i.Alerts[k].Refused = reason
+			if plan != "" {
+				s.i.Alerts[k].Refused += " (not done: " + plan + ")"
+			}
+		}
 		s.i.HeldSince = time.Time{}
 		s.climb()
 	case Advise:
@@ -82,6 +88,7 @@ func (s *step) held(h Hold, plan, reason string, retryAt time.Time) {
 		s.enter(Suppressed)
 		s.i.HeldSince = time.Time{} // a person's hold is no blindness to be told of
 		s.i.NextAt = s.at.Add(s.p.Retry)
+		s.onHold(reason)
 	case Freeze:
 		s.noteOnce("frozen", text)
 		s.enter(Frozen)
@@ -130,7 +137,7 @@ func (s *step) reserved() {
 	if s.i.Op == nil || s.i.Op.Phase != Reserving {
 		return
 	}
-	s.i.Op.Phase = Intent
+	s.i.Op.Phase, s.i.OnHoldSince = Intent, time.Time{}
 	s.prepare()
 }
 
@@ -323,12 +330,14 @@ func (s *step) released() {
 		return
 	}
 	switch done.Verdict {
-	case Helped:
+	case Helped, ByItself:
+		s.remedied(done)
 		s.enter(Verifying)
 	case Harmed:
 		s.escalate("the action did harm: "+done.Reason, true)
 	case Unclear:
 		if a, _ := s.i.Alert(done.Rule); a.Verdict == OK {
+			s.remedied(done)
 			s.enter(Verifying) // nobody is needed for what is over
 			break
 		}

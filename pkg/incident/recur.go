@@ -43,11 +43,11 @@ const (
 )
 
 // cycles are the incidents other than the given one in which ops changed the
-// target within the window, and were not forgiven by a person.
+// target within the window, were not forgiven by a person, and did not end by themselves.
 func (l Ledger) cycles(target, but string, now time.Time, window time.Duration) int {
 	seen := map[string]bool{}
 	for _, s := range l.Spent {
-		if s.Target == target && s.Incident != but && !s.EndedAt.IsZero() && !s.Forgiven && now.Sub(s.EndedAt) < window {
+		if s.Target == target && s.Incident != but && !s.EndedAt.IsZero() && !s.Forgiven && !s.ByItself && now.Sub(s.EndedAt) < window {
 			seen[s.Incident] = true
 		}
 	}
@@ -154,7 +154,7 @@ func (l Ledger) moved(m Move) Ledger {
 // Reverted remembers that a lease was taken back by the op with the given id.
 func (l Ledger) Reverted(lease Lease, op string, now time.Time) Ledger {
 	p := lease.Plan
-	return l.moved(Move{Op: op, Object: p.Object.UID, Field: p.Field, From: p.After, To: p.Before, At: now})
+	return l.moved(Move{Op: op, Object: p.Object.UID, Field: p.Field, From: p.After, To: p.Before, Was: p.Is, At: now})
 }
 
 // Sane returns the ledger without times that lie ahead of now, and whether it

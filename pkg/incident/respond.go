@@ -50,7 +50,7 @@ func (n Need) met(i Incident) bool {
 	case NeedsHypothesis:
 		return slices.Contains(i.Found, Hypothesis)
 	case NeedsDecision:
-		return slices.Contains(i.Found, Decision) || slices.ContainsFunc(i.Attempts, func(a Attempt) bool { return a.Verdict == Helped })
+		return slices.Contains(i.Found, Decision) || slices.ContainsFunc(i.Attempts, func(a Attempt) bool { return a.Verdict == Helped || a.Verdict == ByItself })
 	}
 	return false
 }
@@ -110,6 +110,46 @@ func (s *step) answer() bool {
 	}
 	s.note("unanswered", text)
 	return true
+}
+
+// AnsweredBy reports whether an acknowledgement counts for the incident as it is now:
+// one of a lesser severity does not, nor does one that stopped to count before.
+func (i Incident) AnsweredBy(m Mark) bool {
+	before := i.AckedBefore
+	switch {
+	case m.At.IsZero(), known(m.Severity) && i.Severity.Worse(m.Severity):
+		return false
+	case !before.At.IsZero() && m.At.Equal(before.At) && m.By == before.By && (!known(m.Severity) || m.Severity == before.Severity):
+		return false // the same word
+	}
+	return true
+}
+
+func known(s Severity) bool { return s == P0 || s == P1 || s == P2 || s == P3 }
+
+// graver follows a change of the severity. Who acknowledged a lesser one has not
+// answered to this (INV-60): people are asked again, and the clocks of the response
+// begin anew.
+func (s *step) graver(was Severity) {
+	if !s.i.Severity.Worse(was) || was == "" {
+		return
+	}
+	had := s.i.Acked
+	if !known(had.Severity) {
+		had.Severity = was // stored by an older version
+	}
+	void := !had.At.IsZero() && s.i.Severity.Worse(had.Severity)
+	if void {
+		s.i.AckedBefore, s.i.Acked = had, Mark{}
+		s.i.AckBy, s.i.AckFor, s.i.AckFrom = time.Time{}, "", s.i.Unanswered
+		s.note("unacknowledged", fmt.Sprintf("%s acknowledged this as %s; it is %s now and needs a new acknowledgement", or(had.By, "somebody"), had.Severity, s.i.Severity))
+	}
+	if void || s.i.Stage > 0 {
+		s.i.Stage = 0
+		if !s.i.NeededAt.IsZero() {
+			s.i.NeededAt = s.at
+		}
+	}
 }
 
 // phase keeps the clock of the phases, and reports whether one has ended without

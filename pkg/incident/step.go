@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -11,6 +12,9 @@ type Policy struct {
 	// WaitLimit is how long a rung may be refused with Wait, or the sources may
 	// stay blind, before a person is paged.
 	WaitLimit time.Duration
+	// HoldLimit is how long what is in breach may stay under a person's hold before a
+	// person is paged; 0: for ever.
+	HoldLimit time.Duration
 	// StopLoss is how many ops without measured improvement end the ladder (INV-21).
 	StopLoss int
 	// Retry is how long to wait before asking again when nobody said how long.
@@ -28,10 +32,13 @@ type Policy struct {
 	Response Response
 }
 
+// DefaultHoldLimit is how long a breach under a hold is nobody else's.
+const DefaultHoldLimit = 30 * time.Minute
+
 // DefaultPolicy returns the numbers used in production. Late is above the API
 // server's own request timeout of one minute.
 func DefaultPolicy() Policy {
-	return Policy{WaitLimit: 10 * time.Minute, StopLoss: 2, Retry: 5 * time.Second, Late: 70 * time.Second, Sends: 5, Looks: 3}
+	return Policy{WaitLimit: 10 * time.Minute, HoldLimit: DefaultHoldLimit, StopLoss: 2, Retry: 5 * time.Second, Late: 70 * time.Second, Sends: 5, Looks: 3}
 }
 
 // New returns an incident on the target with nothing seen yet; the first Tick opens it.
@@ -93,7 +100,7 @@ func Supersede(i Incident, by string, at time.Time) Incident {
 	}
 	s.i.Op, s.i.Asked = nil, nil
 	s.enter(Resolved)
-	s.i.ResolvedAt, s.i.NextAt, s.i.HeldSince = at, time.Time{}, time.Time{}
+	s.i.ResolvedAt, s.i.NextAt, s.i.HeldSince, s.i.CalmSince = at, time.Time{}, time.Time{}, time.Time{}
 	s.note("superseded", "incident "+by+" is about the same target and goes on")
 	return s.i
 }
@@ -142,16 +149,24 @@ func (s *step) enter(p Phase) {
 }
 
 func (s *step) tick(e Tick) {
-	s.merge(e.Alerts)
+	told := s.i.Silenced() == "" && !s.i.Shared
+	displaced := s.displaced(e.Alerts)
+	if !displaced {
+		s.merge(e.Alerts)
+	}
 	s.listen(e.Words)
 	s.maintained(e.Maintenance)
 	s.i.Shared = e.Shared != ""
+	if !s.quiet() {
+		s.i.CalmSince = time.Time{}
+	}
 	switch {
+	case displaced:
 	case s.i.Op != nil:
 		s.resume(e)
 	case s.awaits:
 	case s.quiet():
-		s.resolve()
+		s.over(told)
 	case s.i.HandedOver:
 	case e.Shared != "":
 		s.share(e.Shared)
@@ -180,7 +195,9 @@ func (s *step) merge(now []Alert) {
 				a.Was, a.Recent = a.Reason, rising(a)
 				s.i.Alerts = append(s.i.Alerts, a)
 				s.note("firing", fmt.Sprintf("%s: %s", a.Rule, a.Reason))
-				s.raise(a)
+				if !s.residual(a) {
+					s.raise(a)
+				}
 				s.silenced(a, "")
 			}
 			continue
@@ -192,7 +209,8 @@ func (s *step) merge(now []Alert) {
 			s.i.Alerts[k], s.awaits = old, true
 			continue
 		}
-		a.Next, a.Tries, a.Ended, a.Was, a.Recent, a.Streak = old.Next, old.Tries, old.Ended, old.Was, old.Recent, old.Streak
+		a.Refused = old.Refused
+		a.Next, a.Tries, a.Ended, a.Was, a.Recent, a.Streak, a.OKAt = old.Next, old.Tries, old.Ended, old.Was, old.Recent, old.Streak, old.OKAt
 		if a.Usual == 0 && a.Noise == 0 {
 			a.Usual, a.Noise = old.Usual, old.Noise // a judge that started since does not know them
 		}
@@ -203,6 +221,9 @@ func (s *step) merge(now []Alert) {
 				a.Streak++
 			case OK:
 				a.Streak = 0
+				if !s.i.Remedy.At.IsZero() {
+					a.OKAt = a.EvaluatedAt
+				}
 			}
 		}
 		if old.Firing && !a.Firing && a.Verdict.Unknown() {
@@ -213,11 +234,14 @@ func (s *step) merge(now []Alert) {
 		if a.Firing && !old.Firing {
 			a.Was = a.Reason
 		}
+		if !a.Firing && a.ActiveAt.IsZero() {
+			a.ActiveAt = old.ActiveAt // when it held last
+		}
 		s.i.Alerts[k] = a
 		switch {
 		case a.Firing && !old.Firing:
 			s.note("firing", fmt.Sprintf("%s again: %s", a.Rule, a.Reason))
-			if s.i.Graded.At.IsZero() {
+			if s.i.Graded.At.IsZero() && !s.residual(a) {
 				s.raise(a) // else a person has judged this rule, too
 			}
 		case !a.Firing && old.Firing:
@@ -233,6 +257,8 @@ func (s *step) merge(now []Alert) {
 			s.note("removed", fmt.Sprintf("%s was removed from the configuration", a.Rule))
 		}
 	}
+	s.began()
+	s.raiseAfterRemedy()
 	s.lead()
 }
 
@@ -270,10 +296,12 @@ func rising(a Alert) []float64 {
 // raise lets the severity rise; only a person lowers it.
 func (s *step) raise(a Alert) {
 	if a.Severity.Worse(s.i.Severity) {
-		if s.i.Severity != "" {
-			s.note("severity", fmt.Sprintf("raised from %s to %s by %s", s.i.Severity, a.Severity, a.Rule))
+		was := s.i.Severity
+		if was != "" {
+			s.note("severity", fmt.Sprintf("raised from %s to %s by %s", was, a.Severity, a.Rule))
 		}
 		s.i.Severity = a.Severity
+		s.graver(was)
 	}
 }
 
@@ -284,7 +312,7 @@ func (s *step) lead() {
 	if s.i.Op != nil {
 		return
 	}
-	best, goes, done := -1, -1, -1 // in breach; firing at all; firing, and its ladder has ended
+	best, goes, done, past := -1, -1, -1, -1 // in breach; firing at all; firing, and its ladder has ended; on samples from before a remedy
 	for k, a := range s.i.Alerts {
 		switch {
 		case !a.Firing:
@@ -292,6 +320,11 @@ func (s *step) lead() {
 		case a.Ended:
 			if done < 0 || a.Rule == s.i.Lead {
 				done = k
+			}
+			continue
+		case s.residual(a):
+			if past < 0 || a.Rule == s.i.Lead {
+				past = k
 			}
 			continue
 		case goes < 0 || a.Rule == s.i.Lead:
@@ -308,6 +341,8 @@ func (s *step) lead() {
 		s.follow(s.i.Alerts[goes].Rule)
 	case done >= 0:
 		s.follow(s.i.Alerts[done].Rule)
+	case past >= 0:
+		s.follow(s.i.Alerts[past].Rule)
 	case s.i.Lead == "" && len(s.i.Alerts) > 0:
 		s.i.Lead = s.i.Alerts[0].Rule
 	}
@@ -346,7 +381,7 @@ func (s *step) quiet() bool {
 
 func (s *step) resolve() {
 	s.enter(Resolved)
-	s.i.ResolvedAt, s.i.NextAt, s.i.HeldSince, s.i.Asked = s.at, time.Time{}, time.Time{}, nil
+	s.i.ResolvedAt, s.i.NextAt, s.i.HeldSince, s.i.CalmSince, s.i.Asked = s.at, time.Time{}, time.Time{}, time.Time{}, nil
 	s.note("resolved", fmt.Sprintf("no rule fires any more, %s after the incident opened", s.at.Sub(s.i.OpenedAt).Round(time.Second)))
 }
 
@@ -365,6 +400,11 @@ func (s *step) climb() {
 	if s.i.Phase == Escalated {
 		s.enter(Open) // another alert than those that have ended
 	}
+	if s.residual(lead) {
+		s.enter(Verifying) // it sees what the remedy has ended
+		s.i.HeldSince = time.Time{}
+		return
+	}
 	if lead.Verdict != Breach && !(lead.Verdict == Conflict && lead.onlyTells()) {
 		s.unseen(lead)
 		return
@@ -382,12 +422,12 @@ func (s *step) climb() {
 		return
 	}
 	if lead.Next >= len(lead.Ladder) {
-		s.end(fmt.Sprintf("the ladder of %s is exhausted after %d rungs", lead.Rule, len(lead.Ladder)), true)
+		s.end(s.because(lead, fmt.Sprintf("the ladder of %s is exhausted after %d rungs", lead.Rule, len(lead.Ladder))), true)
 		return
 	}
-	switch lead.Ladder[lead.Next].Action {
+	switch next := lead.Ladder[lead.Next]; next.Action {
 	case "page":
-		s.end("the ladder of "+lead.Rule+" says page", true)
+		s.end(s.because(lead, cmp.Or(next.Why, "the ladder of "+lead.Rule+" says page")), true)
 	case "capture":
 		s.enter(Acting)
 		s.do(Capture)
@@ -396,10 +436,24 @@ func (s *step) climb() {
 	}
 }
 
+// because puts what a person can use before the rule of the ladder: why the last rung
+// was left out, or else what came of the last action.
+func (s *step) because(lead Alert, rule string) string {
+	if lead.Refused != "" {
+		return lead.Refused + "; " + rule
+	}
+	for _, a := range slices.Backward(s.i.Attempts) {
+		if a.Rule == lead.Rule {
+			return fmt.Sprintf("%s: %s; %s", a.Summary, a.Verdict, rule)
+		}
+	}
+	return rule
+}
+
 // helped reports whether the last action was for the alert and helped.
 func (s *step) helped(a Alert) bool {
 	n := len(s.i.Attempts)
-	return n > 0 && s.i.Attempts[n-1].Verdict == Helped && s.i.Attempts[n-1].Rule == a.Rule
+	return n > 0 && (s.i.Attempts[n-1].Verdict == Helped || s.i.Attempts[n-1].Verdict == ByItself) && s.i.Attempts[n-1].Rule == a.Rule
 }
 
 // unseen waits for a lead that is firing but not in breach at this moment: it

@@ -379,7 +379,8 @@ func TestTheRungOfAnAdoptedOpCounts(t *testing.T) {
 	s := tell(t, a).want(Acting, Capture)
 	s.inc = Adopt(s.inc, Op{ID: "op1", Incident: "i1", Rule: "errors", Rung: 1, Plan: Plan{Action: "restart", Class: C3, Target: target}, Settle: 10 * time.Second, Verify: time.Minute}, s.at)
 	s.tick(steady, a).want(Acting, Find).step(Found{At: s.at, Known: true, Applied: true}).want(Verifying)
-	s.after(2*time.Minute).tick(steady, a).want(Verifying, Release)
+	s.after(2*time.Minute).tick(steady, a).want(Verifying)
+	s.after(time.Minute).tick(steady, a).want(Verifying, Release)
 	s.step(Released{At: s.at})
 	if got := s.inc.Alerts[0].Next; got != 2 {
 		t.Fatalf("the next rung is %d, want the page (2)", got)

@@ -68,27 +68,32 @@ type Gone struct {
 
 // News reports whether there is something in the words that i has not taken over.
 func (i Incident) News(w Words) bool {
-	if i.Acked.At.IsZero() && !w.Acked.At.IsZero() || i.regraded(w.Graded) || w.Public.At.After(i.Public.At) {
+	if i.Acked.At.IsZero() && i.AnsweredBy(w.Acked) || i.regraded(w.Graded) || w.Public.At.After(i.Public.At) {
 		return true
 	}
 	return len(i.Noted) < MaxNotes && slices.ContainsFunc(slices.Collect(maps.Keys(w.Notes)), func(id string) bool { return !slices.Contains(i.Noted, id) })
 }
 
 func (i Incident) regraded(g Grade) bool {
-	return slices.Contains([]Severity{P0, P1, P2, P3}, g.To) && g.At.After(i.Graded.At)
+	return known(g.To) && g.At.After(i.Graded.At)
 }
 
 // listen takes over what people have said.
 func (s *step) listen(w Words) {
-	if s.i.Acked.At.IsZero() && !w.Acked.At.IsZero() {
+	// In the order in which they were said: an acknowledgement is of what it was then.
+	first := !w.Graded.At.IsZero() && !w.Acked.At.Before(w.Graded.At)
+	if first {
+		s.regrade(w.Graded)
+	}
+	if s.i.Acked.At.IsZero() && s.i.AnsweredBy(w.Acked) {
 		s.i.Acked, s.i.AckBy, s.i.AckFor = w.Acked.Bounded(), time.Time{}, ""
+		if !known(s.i.Acked.Severity) {
+			s.i.Acked.Severity = s.i.Severity
+		}
 		s.note("acknowledged", s.i.Acked.text())
 	}
-	if s.i.regraded(w.Graded) {
-		was := s.i.Severity
-		w.Graded.Mark = w.Graded.Bounded()
-		s.i.Graded, s.i.Severity = w.Graded, w.Graded.To
-		s.note("severity", fmt.Sprintf("set from %s to %s %s", was, w.Graded.To, w.Graded.text()))
+	if !first {
+		s.regrade(w.Graded)
 	}
 	ids := slices.SortedFunc(maps.Keys(w.Notes), func(a, b string) int {
 		return cmp.Or(w.Notes[a].At.Compare(w.Notes[b].At), strings.Compare(a, b))
@@ -105,6 +110,26 @@ func (s *step) listen(w Words) {
 			s.note(cmp.Or(n.As, "note"), n.text())
 		}
 	}
+}
+
+// regrade takes over what a person says of the severity.
+func (s *step) regrade(g Grade) {
+	if !s.i.regraded(g) {
+		return
+	}
+	was := s.i.Severity
+	g.Mark = g.Bounded()
+	s.i.Graded, s.i.Severity = g, g.To
+	s.note("severity", fmt.Sprintf("set from %s to %s %s", was, g.To, g.text()))
+	s.graver(was)
+}
+
+// SeverityBy is how grave the incident is once the word of a person is taken over.
+func (i Incident) SeverityBy(g Grade) Severity {
+	if i.regraded(g) {
+		return g.To
+	}
+	return i.Severity
 }
 
 // What of a person's word is taken over, in bytes. It may have been written by anything,

@@ -53,9 +53,12 @@ func NewAccess(c *Client, namespace string, now func() time.Time) *Access {
 }
 
 // Who returns whose token it is, or ErrUnknown. The token must be for one of the
-// audiences; with none, for the API server itself. Any other error means that it
-// cannot be told now.
+// audiences, of which there must be one: else a token that any pod of the cluster was
+// given for the API server would do. Any other error means that it cannot be told now.
 func (a *Access) Who(ctx context.Context, token string, audiences []string) (people.Person, error) {
+	if len(audiences) == 0 {
+		return people.Person{}, errors.New("no audience is known that tokens must be for")
+	}
 	key := sha256.Sum256(fmt.Appendf(nil, "%q %q", audiences, token))
 	if k, ok := recall(a, a.persons, key); ok {
 		return k.what, k.no
@@ -68,11 +71,9 @@ func (a *Access) Who(ctx context.Context, token string, audiences []string) (peo
 	}
 	k := known[people.Person]{}
 	switch s := r.Status; {
-	case !s.Authenticated || s.User.Username == "":
-		k.no = ErrUnknown
-	case len(audiences) > 0 && !slices.ContainsFunc(s.Audiences, func(x string) bool { return slices.Contains(audiences, x) }):
+	case !s.Authenticated || s.User.Username == "", !slices.ContainsFunc(s.Audiences, func(x string) bool { return slices.Contains(audiences, x) }):
 		// An authenticator that knows nothing of audiences answers without any.
-		k.no = fmt.Errorf("%w for the audience %s", ErrUnknown, strings.Join(audiences, ", "))
+		k.no = fmt.Errorf("%w for the audience %s; make one for it: kubectl create token NAME --audience %s", ErrUnknown, strings.Join(audiences, " or "), audiences[0])
 	default:
 		k.what = people.Person{Name: s.User.Username, UID: s.User.UID, Groups: s.User.Groups, Extra: map[string][]string{}}
 		for name, v := range s.User.Extra {

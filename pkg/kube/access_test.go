@@ -115,9 +115,8 @@ func TestATokenIsSomebodys_SEC03(t *testing.T) {
 	g, c := newGuard(t)
 	now := time.Now()
 	a := NewAccess(c, "watchdog", func() time.Time { return now })
-	who := func(token string, audiences ...string) (people.Person, error) {
-		return a.Who(t.Context(), token, audiences)
-	}
+	who := func(token string) (people.Person, error) { return a.Who(t.Context(), token, []string{"watchdog"}) }
+	g.audience = "watchdog"
 	p, err := who("t-alice")
 	if err != nil || p.Name != "alice" || p.UID != "u1" || !slices.Equal(p.Groups, []string{"sre"}) || !slices.Equal(p.Extra["scopes"], []string{"a"}) {
 		t.Errorf("%+v, %v", p, err)
@@ -130,17 +129,38 @@ func TestATokenIsSomebodys_SEC03(t *testing.T) {
 	if len(g.asked) != 2 {
 		t.Errorf("asked %v", g.asked)
 	}
-	// An authenticator that leaves the audience out has not checked it.
-	if _, err := who("t-alice", "watchdog"); !errors.Is(err, ErrUnknown) {
-		t.Errorf("any token counts for the audience: %v", err)
-	}
-	now, g.audience = now.Add(time.Minute), "watchdog"
-	if p, err := who("t-alice", "watchdog"); err != nil || p.Name != "alice" {
-		t.Errorf("%+v, %v", p, err)
-	}
 	g.down = true
 	if _, err := who("t-bob"); err == nil || errors.Is(err, ErrUnknown) {
 		t.Errorf("nobody could be asked, and the answer is %v", err)
+	}
+}
+
+func TestATokenForAnotherAudienceIsNobodys_S22(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		made      string // the audience of the token; "": the authenticator knows of none
+		audiences []string
+		says      string // "": it is alice's
+	}{
+		{"for watchdog", "watchdog", []string{"watchdog"}, ""},
+		{"for one of several", "https://kubernetes.default.svc", []string{"watchdog", "https://kubernetes.default.svc"}, ""},
+		{"for the API server", "https://kubernetes.default.svc", []string{"watchdog"}, "kubectl create token NAME --audience watchdog"},
+		{"for another program", "vault", []string{"watchdog", "ops"}, "for the audience watchdog or ops; make one for it: kubectl create token NAME --audience watchdog"},
+		{"an authenticator that leaves the audience out has not checked it", "", []string{"watchdog"}, "kubectl create token NAME --audience watchdog"},
+	} {
+		g, c := newGuard(t)
+		g.audience = tt.made
+		p, err := NewAccess(c, "watchdog", time.Now).Who(t.Context(), "t-alice", tt.audiences)
+		switch {
+		case tt.says == "" && (err != nil || p.Name != "alice"):
+			t.Errorf("%s: %+v, %v", tt.name, p, err)
+		case tt.says != "" && (!errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), tt.says)):
+			t.Errorf("%s: %+v, %v", tt.name, p, err)
+		}
+	}
+	g, c := newGuard(t)
+	if p, err := NewAccess(c, "watchdog", time.Now).Who(t.Context(), "t-alice", nil); err == nil || errors.Is(err, ErrUnknown) || len(g.asked) != 0 {
+		t.Errorf("without an audience: %+v, %v, asked %v", p, err, g.asked)
 	}
 }
 

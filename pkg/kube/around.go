@@ -26,10 +26,14 @@ func (r *Reader) hpa(ctx context.Context, target incident.Target) (*remediate.HP
 	slices.SortFunc(list.Items, func(a, b autoscalingv2.HorizontalPodAutoscaler) int { return strings.Compare(a.Name, b.Name) })
 	for i := range list.Items {
 		if h := &list.Items[i]; scales(h, target.Kind, target.Workload) {
-			return &remediate.HPA{
+			found := &remediate.HPA{
 				Name: h.Name, UID: string(h.UID), ResourceVersion: h.ResourceVersion, Min: minReplicas(h), Max: int(h.Spec.MaxReplicas),
-				Current: int(h.Status.CurrentReplicas), Desired: int(h.Status.DesiredReplicas), Annotations: h.Annotations,
-			}, nil
+				Current: int(h.Status.CurrentReplicas), Desired: int(h.Status.DesiredReplicas), Annotations: h.Annotations, Owner: ownerOfAutoscaler(h.ObjectMeta),
+			}
+			if h.DeletionTimestamp != nil {
+				found.Deleting = h.DeletionTimestamp.Time
+			}
+			return found, nil
 		}
 	}
 	return nil, nil

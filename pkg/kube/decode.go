@@ -48,6 +48,9 @@ func decodeWorkload(kind string, raw []byte) (remediate.Workload, *metav1.LabelS
 	}
 	w.Target.UID, w.ResourceVersion, w.Generation = string(meta.UID), meta.ResourceVersion, meta.Generation
 	w.Annotations, w.Labels = meta.Annotations, meta.Labels
+	if meta.DeletionTimestamp != nil {
+		w.Deleting, w.Finalizers = meta.DeletionTimestamp.Time, meta.Finalizers
+	}
 	w.Managers = managers(meta.ManagedFields)
 	w.Owner = owner(meta, w.Managers)
 	return w, selector, nil
@@ -57,7 +60,8 @@ func deployment(d *appsv1.Deployment) remediate.Workload {
 	w := remediate.Workload{
 		Observed: d.Status.ObservedGeneration, Desired: replicas(d.Spec.Replicas), Ready: int(d.Status.ReadyReplicas), Updated: int(d.Status.UpdatedReplicas),
 		Available: int(d.Status.AvailableReplicas), Unavailable: int(d.Status.UnavailableReplicas), Paused: d.Spec.Paused,
-		Recreate: d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType,
+		Recreate:        d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType,
+		DeclaredStartup: declaredStartup(d.Spec.Template.Spec, d.Spec.MinReadySeconds), ProgressDeadline: progressDeadline(d), Stalled: stalled(d),
 	}
 	if !w.Recreate {
 		w.MaxUnavailable, w.MaxSurge = rolling(d.Spec.Strategy.RollingUpdate, w.Desired)
@@ -70,6 +74,7 @@ func statefulSet(s *appsv1.StatefulSet) remediate.Workload {
 	return remediate.Workload{
 		Observed: s.Status.ObservedGeneration, Desired: desired, Ready: int(s.Status.ReadyReplicas), Updated: int(s.Status.UpdatedReplicas),
 		Available: int(s.Status.AvailableReplicas), Unavailable: max(0, desired-int(s.Status.AvailableReplicas)), MaxUnavailable: 1,
+		DeclaredStartup: declaredStartup(s.Spec.Template.Spec, s.Spec.MinReadySeconds),
 	}
 }
 
@@ -77,6 +82,7 @@ func daemonSet(d *appsv1.DaemonSet) remediate.Workload {
 	return remediate.Workload{
 		Observed: d.Status.ObservedGeneration, Desired: int(d.Status.DesiredNumberScheduled), Ready: int(d.Status.NumberReady), Updated: int(d.Status.UpdatedNumberScheduled),
 		Available: int(d.Status.NumberAvailable), Unavailable: int(d.Status.NumberUnavailable), MaxUnavailable: 1,
+		DeclaredStartup: declaredStartup(d.Spec.Template.Spec, d.Spec.MinReadySeconds),
 	}
 }
 

@@ -89,10 +89,22 @@ func (e *Events) Tell(inc incident.Incident, entry incident.Entry) {
 		defer func() { <-e.busy }()
 		ctx, cancel := context.WithTimeout(context.Background(), eventTimeout)
 		defer cancel()
+		if inc.Target.Name == incident.Self {
+			e.identify(ctx, ev)
+		}
 		if _, err := e.c.core.Events(ev.Namespace).Create(ctx, ev, metav1.CreateOptions{FieldManager: FieldManager}); err != nil {
 			e.log.Debug("event not written", "err", explain(request{"create", "events", ev.Namespace, ev.Name}, err))
 		}
 	}()
+}
+
+// identify adds the uid of watchdog's own Deployment: `kubectl describe` shows only
+// Events with it. Without the right to look the Event goes without.
+func (e *Events) identify(ctx context.Context, ev *corev1.Event) {
+	o := &ev.InvolvedObject
+	if d, err := e.c.apps.Deployments(o.Namespace).Get(ctx, o.Name, metav1.GetOptions{}); err == nil {
+		o.UID = d.UID
+	}
 }
 
 func rolledBack(inc incident.Incident, entry incident.Entry) bool {

@@ -49,8 +49,9 @@ type bundle struct {
 	b      Bundle
 }
 
-func (b *bundle) file(name string, content []byte) {
-	content = b.redact(clip(content))
+func (b *bundle) file(name string, content []byte) { b.keep(name, b.redact(clip(content))) }
+
+func (b *bundle) keep(name string, content []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.b.Files[name] = content
@@ -62,7 +63,13 @@ func (b *bundle) json(name string, v any) {
 		b.gap("%s: encode: %v", name, err)
 		return
 	}
-	b.file(name, content)
+	// Redacted whole, as half a document is none; one that is cut says so in its name.
+	content = b.redact(content)
+	if len(content) > captureBytes {
+		b.gap("%s: cut after %d of %d bytes", name, captureBytes, len(content))
+		name, content = name+".cut", clip(content)
+	}
+	b.keep(name, content)
 }
 
 func (b *bundle) gap(format string, args ...any) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
@@ -38,6 +39,8 @@ func explain(r request, err error) error {
 		return fmt.Errorf("%s: given up, because watchdog stops or no longer needs it: %w", r, err)
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("%s: not found: create it, or correct the name in watchdog's configuration: %w", r, err)
+	case refusedByAdmission(err):
+		return fmt.Errorf("%s: an admission policy or webhook refuses it; no right is missing: make this change by hand, or change the policy (watchdog's own: chart value admissionPolicy): %w", r, err)
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("%s: forbidden: grant the verb %q on %q in namespace %q (chart values rbac and actions): %w", r, r.verb, r.resource, r.namespace, err)
 	case apierrors.IsUnauthorized(err):
@@ -52,4 +55,15 @@ func explain(r request, err error) error {
 		return fmt.Errorf("%s: no answer from the API server: check its address and the network to it: %w", r, err)
 	}
 	return fmt.Errorf("%s: %w", r, err)
+}
+
+// refusedByAdmission tells a policy's or a webhook's refusal from a missing right: the
+// API server answers both with 403.
+func refusedByAdmission(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	said := status.Status().Message
+	return strings.Contains(said, "ValidatingAdmissionPolicy") || strings.Contains(said, "admission webhook")
 }

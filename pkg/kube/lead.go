@@ -47,6 +47,13 @@ type LeadOptions struct {
 	LeaseDuration time.Duration
 	RenewDeadline time.Duration
 	RetryPeriod   time.Duration
+	// Installation names the release that this replica belongs to. While the lease
+	// belongs to another one, this replica does not stand for it: two installations
+	// in one namespace would share one ledger and its incidents. Empty: not compared.
+	Installation string
+	// Occupied is told which other installation the lease belongs to, and "" once it
+	// does no more. Optional.
+	Occupied func(installation string)
 	// NewLeader is told who leads, this replica included. Optional.
 	NewLeader func(identity string)
 	Logger    *slog.Logger
@@ -139,12 +146,13 @@ func (t *term) drain() {
 }
 
 func (c *Client) lock(o LeadOptions) resourcelock.Interface {
+	by := &occupation{own: o.Installation, report: o.Occupied}
 	return &guardedLock{
 		Interface: &resourcelock.LeaseLock{
-			LeaseMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: leaseName}, Client: c.leases,
-			LockConfig: resourcelock.ResourceLockConfig{Identity: o.Identity},
+			LeaseMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: leaseName}, Client: observed{c.leases, by.look},
+			LockConfig: resourcelock.ResourceLockConfig{Identity: o.Identity}, Labels: by.labels(),
 		},
-		fence: c.fence, deadline: o.RenewDeadline,
+		fence: c.fence, deadline: o.RenewDeadline, by: by, retry: o.RetryPeriod,
 	}
 }
 
@@ -155,14 +163,30 @@ type guardedLock struct {
 	fence    *fence
 	deadline time.Duration
 	holder   string // as last read or written; used by the elector's goroutine only
+	by       *occupation
+	retry    time.Duration
 }
 
+// Get waits as long as the lease belongs to another installation: it is not ours to
+// stand for, also while nobody holds it.
 func (l *guardedLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
-	r, raw, err := l.Interface.Get(ctx)
-	if err == nil {
-		l.holder = r.HolderIdentity
+	for {
+		r, raw, err := l.Interface.Get(ctx)
+		if err == nil {
+			l.holder = r.HolderIdentity
+			other := l.by.other()
+			l.by.tell(other)
+			if other != "" && l.holder != l.Identity() {
+				select {
+				case <-ctx.Done():
+					return nil, nil, ctx.Err()
+				case <-time.After(l.retry):
+				}
+				continue
+			}
+		}
+		return r, raw, err
 	}
-	return r, raw, err
 }
 
 func (l *guardedLock) Create(ctx context.Context, r resourcelock.LeaderElectionRecord) error {

@@ -9,7 +9,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/remediate"
@@ -32,9 +31,12 @@ type ledgerSpec struct {
 
 // Ledger returns the ledger and the version for SwapLedger. A missing one is
 // created, empty, so that a person always finds something to put a hold on; who
-// may not create gets an empty one with version "".
+// may not create gets an empty one with version "", and so does a store of OpenStore.
 func (s *Store) Ledger(ctx context.Context) (incident.Ledger, string, error) {
 	o, err := s.get(ctx, "ledgers", ledgerName)
+	if apierrors.IsNotFound(err) && s.reading {
+		return incident.Ledger{}, "", nil
+	}
 	if apierrors.IsNotFound(err) {
 		version, err := s.create(ctx, "ledgers", emptyLedger(nil))
 		switch {
@@ -107,8 +109,14 @@ func (s *Store) SwapLedger(ctx context.Context, l incident.Ledger, version strin
 
 // HoldAll sets the kill switch. It takes effect with the write: a reservation
 // that read the ledger before loses its compare-and-swap (INV-25).
-func (s *Store) HoldAll(ctx context.Context, reason, by string) error {
-	return s.mark(ctx, map[string]any{"hold": incident.Mark{By: by, Reason: reason, At: time.Now().UTC().Truncate(time.Second)}})
+// It ends by itself at until, if that is not zero.
+func (s *Store) HoldAll(ctx context.Context, reason, by string, until time.Time) error {
+	// Every part is written: a patch keeps of an earlier hold what it does not name.
+	hold := map[string]any{"by": by, "reason": reason, "at": time.Now().UTC().Truncate(time.Second), "until": nil}
+	if !until.IsZero() {
+		hold["until"] = until.UTC().Truncate(time.Second)
+	}
+	return s.mark(ctx, map[string]any{"hold": hold})
 }
 
 // Lift ends the quarantine of the target that the given op completed.
@@ -135,12 +143,12 @@ func (s *Store) mark(ctx context.Context, spec map[string]any) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	_, err = s.resource("ledgers").Patch(ctx, ledgerName, types.MergePatchType, patch, metav1.PatchOptions{})
+	err = s.say(ctx, ledgerName, patch)
 	if apierrors.IsNotFound(err) {
 		if _, err := s.create(ctx, "ledgers", emptyLedger(nil)); err != nil && !errors.Is(err, ErrConflict) {
 			return err
 		}
-		_, err = s.resource("ledgers").Patch(ctx, ledgerName, types.MergePatchType, patch, metav1.PatchOptions{})
+		err = s.say(ctx, ledgerName, patch)
 	}
 	return explain(s.request("patch", "ledgers", ledgerName), err)
 }

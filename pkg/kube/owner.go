@@ -104,3 +104,18 @@ func managers(fields []metav1.ManagedFieldsEntry) []remediate.Manager {
 	slices.SortStableFunc(all, func(a, b remediate.Manager) int { return b.At.Compare(a.At) })
 	return all
 }
+
+// ownerOfAutoscaler names the controller that would undo a change of an autoscaler.
+// KEDA's copies the labels of its ScaledObject, those of other controllers among
+// them, and may have any name: what made it says so by its owner reference.
+func ownerOfAutoscaler(meta metav1.ObjectMeta) string {
+	for _, ref := range meta.OwnerReferences {
+		if ref.Kind == "ScaledObject" {
+			return "ScaledObject " + ref.Name
+		}
+	}
+	if name := meta.Labels["scaledobject.keda.sh/name"]; name != "" {
+		return "ScaledObject " + name
+	}
+	return owner(meta, nil)
+}

@@ -2,14 +2,16 @@ package kube
 
 import (
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 )
 
-// OwnerOfPod returns the workload that a pod of a watched namespace belongs to,
-// by its controller, and a ReplicaSet's by its own. It answers from memory; false
-// says that nothing is known of the pod.
+// OwnerOfPod returns the workload that a pod of a watched namespace belongs to, or
+// belonged to before it was deleted in the last hour, by its controller, and a
+// ReplicaSet's by its own. It answers from memory; false says that nothing is known
+// of the pod.
 func (w *Watcher) OwnerOfPod(namespace, pod string) (kind, name string, ok bool) {
 	w.mu.Lock()
 	s := w.scopes[namespace]
@@ -49,7 +51,8 @@ func (s *scope) ownerOfPod(pod string) (kind, name string, ok bool) {
 	return strings.ToLower(ref.Kind), ref.Name, true
 }
 
-// controllerRef is the controller of an object in memory; nil if there is none.
+// controllerRef is the controller of an object in memory, or of one that was deleted
+// a short time ago; nil if there is none.
 func (s *scope) controllerRef(resource, name string) *metav1.OwnerReference {
 	store, _, err := s.store(resource)
 	if err != nil {
@@ -58,7 +61,7 @@ func (s *scope) controllerRef(resource, name string) *metav1.OwnerReference {
 	o, there, err := store.GetByKey(cache.NewObjectName(s.namespace, name).String())
 	m, isObject := o.(metav1.Object)
 	if err != nil || !there || !isObject {
-		return nil
+		return s.departed.controllerOf(resource+"/"+name, time.Now())
 	}
 	return metav1.GetControllerOf(m)
 }

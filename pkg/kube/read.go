@@ -42,6 +42,8 @@ func (r *Reader) Workload(ctx context.Context, target incident.Target, service s
 	g.Go(func() error { return r.namespace(ctx, &w) })
 	g.Go(func() (err error) { w.HPA, err = r.hpa(ctx, w.Target); return err })
 	g.Go(func() (err error) { w.Budgets, err = r.budgets(ctx, w.Target.Namespace, w.Template); return err })
+	var selected selecting
+	g.Go(func() (err error) { selected, err = r.services(ctx, w.Target.Namespace, w.Template); return err })
 	if service != "" {
 		g.Go(func() (err error) { w.EndpointsReady, err = r.endpoints(ctx, target.Namespace, service); return err })
 	}
@@ -49,6 +51,7 @@ func (r *Reader) Workload(ctx context.Context, target incident.Target, service s
 		return remediate.Workload{}, err
 	}
 	w.Pods = podsOf(pods, w.Revisions)
+	w.Services, w.NoServices = selected.counted(pods), selected.unknown
 	w.ReadAt = time.Now()
 	return w, nil
 }

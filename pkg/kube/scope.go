@@ -24,6 +24,7 @@ import (
 const (
 	byOwner   = "owner"   // UID of the controller
 	byService = "service" // name of the Service
+	byPod     = "pod"     // name of a pod among the endpoints
 	byTarget  = "target"  // kind/name of what an autoscaler scales
 )
 
@@ -46,6 +47,7 @@ type scope struct {
 
 	mu        sync.Mutex
 	informers map[string]*informer // by resource
+	departed  departed             // whose deleted pods were
 }
 
 func newScope(c *Client, namespace string, log *slog.Logger, m *metrics) *scope {
@@ -65,12 +67,15 @@ func (s *scope) need(kinds map[string]bool) []*informer {
 			return
 		}
 		i := s.inform(request{"list", strings.TrimSuffix(resource+"."+group, "."), s.namespace, ""}, resource, client, example, indexers)
+		if resource == "pods" || resource == "replicasets" {
+			s.departed.watch(i, resource)
+		}
 		s.informers[resource] = i
 		added = append(added, i)
 	}
 	owner := cache.Indexers{byOwner: ownerIndex}
 	add("", "pods", s.c.watches.core, &corev1.Pod{}, owner)
-	add("discovery.k8s.io", "endpointslices", s.c.watches.discovery, &discoveryv1.EndpointSlice{}, cache.Indexers{byService: serviceIndex})
+	add("discovery.k8s.io", "endpointslices", s.c.watches.discovery, &discoveryv1.EndpointSlice{}, cache.Indexers{byService: serviceIndex, byPod: endpointPods})
 	add("autoscaling", "horizontalpodautoscalers", s.c.watches.autoscaling, &autoscalingv2.HorizontalPodAutoscaler{}, cache.Indexers{byTarget: targetIndex})
 	if kinds["deployment"] {
 		add("apps", "deployments", s.c.watches.apps, &appsv1.Deployment{}, cache.Indexers{})
@@ -166,7 +171,13 @@ func trim(o any) (any, error) {
 	if !ok {
 		return o, nil
 	}
+	by := scaledBy(o, m)
 	m.SetManagedFields(nil)
+	defer func() {
+		if by != "" {
+			m.SetAnnotations(merged(m.GetAnnotations(), scaledByAnnotation, by))
+		}
+	}()
 	switch x := o.(type) {
 	case *corev1.Pod:
 		x.Annotations, x.Labels = nil, nil
@@ -175,11 +186,11 @@ func trim(o any) (any, error) {
 		x.Annotations = map[string]string{revisionAnnotation: x.Annotations[revisionAnnotation]}
 		x.Spec = appsv1.ReplicaSetSpec{Replicas: x.Spec.Replicas}
 	case *appsv1.Deployment:
-		x.Annotations, x.Spec.Template = held(x.Annotations), corev1.PodTemplateSpec{}
+		x.Annotations, x.Spec.Template = held(x.Annotations), probesOf(x.Spec.Template)
 	case *appsv1.StatefulSet:
-		x.Annotations, x.Spec.Template, x.Spec.VolumeClaimTemplates = held(x.Annotations), corev1.PodTemplateSpec{}, nil
+		x.Annotations, x.Spec.Template, x.Spec.VolumeClaimTemplates = held(x.Annotations), probesOf(x.Spec.Template), nil
 	case *appsv1.DaemonSet:
-		x.Annotations, x.Spec.Template = held(x.Annotations), corev1.PodTemplateSpec{}
+		x.Annotations, x.Spec.Template = held(x.Annotations), probesOf(x.Spec.Template)
 	}
 	return o, nil
 }
@@ -192,10 +203,16 @@ func resourcesOf(all []corev1.Container) []corev1.Container {
 	return kept
 }
 
-// held keeps the hold of a workload's annotations.
+// held keeps of a workload's annotations the hold and the last op.
 func held(annotations map[string]string) map[string]string {
-	if why, ok := annotations[remediate.HoldAnnotation]; ok {
-		return map[string]string{remediate.HoldAnnotation: why}
+	var kept map[string]string
+	for _, name := range []string{remediate.HoldAnnotation, remediate.HoldSinceAnnotation, remediate.HoldUntilAnnotation, remediate.OpAnnotation} {
+		if v, ok := annotations[name]; ok {
+			if kept == nil {
+				kept = map[string]string{}
+			}
+			kept[name] = v
+		}
 	}
-	return nil
+	return kept
 }

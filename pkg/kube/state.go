@@ -33,21 +33,38 @@ type WorkloadState struct {
 	// EndpointsReady counts the ready endpoints of the Service, if HasEndpoints.
 	EndpointsReady int
 	HasEndpoints   bool
-	HPA            *HPAState
-	// CPUUsageRatio and MemoryUsageRatio are usage by limit, or by request where
-	// there is no limit; nil if not known.
-	CPUUsageRatio    *float64
-	MemoryUsageRatio *float64
+	// Endpoints counts the ready endpoints that are pods of the workload, by Service,
+	// of every Service that has some.
+	Endpoints map[string]int
+	HPA       *HPAState
+	// PodRestarts are the restarts by pod's uid.
+	PodRestarts map[string]int
+	// NoProgress is Stalled as far as the Deployment's own conditions say it.
+	NoProgress string
+	// Usage is by limit, or by request where there is no limit, of each container.
+	Usage []ContainerUsage
 	// ObservedAt is when the API server was last heard on the quietest of the
 	// watches that this was read from.
 	ObservedAt time.Time
 	// Hold is what the hold annotation on the workload says, "it gives no reason" if
 	// that is empty; empty: there is none.
 	Hold string
+	// HoldSince is when the hold was set; zero: not known.
+	HoldSince time.Time
 	// Revision is the UID of the newest ReplicaSet of a Deployment, and
 	// RevisionNumber its number.
 	Revision       string
 	RevisionNumber int64
+	// ScaledBy says who wrote the number of replicas last, and when, if that is zero.
+	ScaledBy string
+	// Op is the id of the last op that wrote the workload.
+	Op string
+	// LastReady is when the youngest ready pod became ready.
+	LastReady time.Time
+	// ProgressDeadline and Stalled are the Deployment's, as remediate.Workload has them; pods
+	// of the newest revision that cannot start stall it, too.
+	ProgressDeadline time.Duration
+	Stalled          string
 }
 
 // HPAState is the autoscaler of a workload, in pods.
@@ -96,8 +113,9 @@ func (s *scope) state(x Watched, now time.Time) (WorkloadState, error) {
 		return WorkloadState{}, err
 	}
 	st := WorkloadState{Desired: w.Desired, Ready: w.Ready, Updated: w.Updated, Unavailable: w.Unavailable, Waiting: map[string]int{}}
-	if why, held := w.Annotations[remediate.HoldAnnotation]; held {
-		st.Hold = cmp.Or(why, "it gives no reason")
+	st.Op, st.ScaledBy = w.Annotations[remediate.OpAnnotation], w.Annotations[scaledByAnnotation]
+	if h, held := remediate.HoldOf(w.Annotations, now); held {
+		st.Hold, st.HoldSince = cmp.Or(h.Reason, "it gives no reason"), h.Since
 	}
 	owners := []string{uid}
 	if x.Kind == "deployment" {
@@ -119,14 +137,26 @@ func (s *scope) state(x Watched, now time.Time) (WorkloadState, error) {
 		st.HasEndpoints = true
 		st.EndpointsReady = readyEndpoints(find[*discoveryv1.EndpointSlice](v, "endpointslices", byService, x.Service))
 	}
+	pods = alive(pods)
+	st.Endpoints = v.endpoints(pods)
 	if v.err != nil {
 		return WorkloadState{}, v.err
 	}
-	pods = alive(pods)
-	st.count(pods)
 	w.Pods = make([]remediate.Pod, len(pods))
+	for k, p := range pods {
+		w.Pods[k] = describePod(p)
+		if at := w.Pods[k].ReadyAt; !w.Pods[k].Terminating && at.After(st.LastReady) {
+			st.LastReady = at
+		}
+	}
+	st.count(pods, w, now)
 	st.RolloutInProgress = w.RolloutInProgress()
-	st.CPUUsageRatio, st.MemoryUsageRatio = s.usage.ratios(pods, now)
+	st.ProgressDeadline, st.Stalled = w.ProgressDeadline, w.Stalled
+	if st.Stalled == "" && st.NewestWaiting > 0 {
+		st.Stalled = fmt.Sprintf("%d pods of the newest revision cannot start", st.NewestWaiting)
+	}
+	st.NoProgress = w.Stalled
+	st.Usage = s.usage.containers(pods, now)
 	st.ObservedAt = v.at
 	if silent := now.Sub(v.at); silent > StaleAfter {
 		return st, fmt.Errorf("read %s/%s/%s: stale: the API server has been silent for %s: check the network to it and its load", x.Namespace, x.Kind, x.Name, silent.Round(time.Second))
@@ -176,16 +206,21 @@ func alive(pods []*corev1.Pod) []*corev1.Pod {
 	return kept
 }
 
-// count adds what the pods' containers say.
-func (st *WorkloadState) count(pods []*corev1.Pod) {
-	for _, p := range pods {
+// count adds what the pods' containers say. Of a pod that is being deleted nothing is
+// expected any more, and one that waits for a registry may for as long as it takes to start.
+func (st *WorkloadState) count(pods []*corev1.Pod, w remediate.Workload, now time.Time) {
+	for k, p := range pods {
 		st.Restarts += restarts(p)
-		reason := waiting(p)
-		if reason == "" {
+		if st.PodRestarts == nil {
+			st.PodRestarts = map[string]int{}
+		}
+		st.PodRestarts[string(p.UID)] = restarts(p)
+		reason := w.Pods[k].Waiting
+		if reason == "" || w.Pods[k].Terminating {
 			continue
 		}
 		st.Waiting[reason]++
-		if cannotStart(reason) && (st.Revision == "" || controllerOf(p) == st.Revision) {
+		if cannotStart(reason) && remediate.Failure(w.Pods[k], now, remediate.StartupTime(w, nil)) != "" && (st.Revision == "" || controllerOf(p) == st.Revision) {
 			st.NewestWaiting++
 		}
 	}

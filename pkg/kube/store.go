@@ -35,10 +35,17 @@ const (
 type Store struct {
 	c         *Client
 	namespace string
+	reading   bool // a missing ledger is not created
 }
 
-// NewStore returns a store over the namespace that watchdog is installed in.
+// NewStore returns the daemon's store over the namespace that watchdog is installed in.
 func NewStore(c *Client, namespace string) *Store { return &Store{c: c, namespace: namespace} }
+
+// OpenStore returns a store for people's commands: what reads does not write, so a
+// missing ledger is an empty one.
+func OpenStore(c *Client, namespace string) *Store {
+	return &Store{c: c, namespace: namespace, reading: true}
+}
 
 // Stored is an incident with the version under which it may be replaced.
 type Stored struct {

@@ -2,6 +2,8 @@ package kube
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -73,7 +75,7 @@ func TestAHoldAndAReservationCannotMissEachOther(t *testing.T) { // INV-25
 	if err != nil || version == "" {
 		t.Fatalf("a missing ledger is made: %q, %v", version, err)
 	}
-	if err := s.HoldAll(t.Context(), "datacentre move", "ada"); err != nil {
+	if err := s.HoldAll(t.Context(), "datacentre move", "ada", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	l.Ops = append(l.Ops, incident.Op{ID: "op1"})
@@ -111,7 +113,7 @@ func TestAnythingWrittenAsAHoldIsAHold(t *testing.T) {
 func TestAHoldWorksBeforeTheDaemonHasEverRun(t *testing.T) {
 	_, c := newAPI(t)
 	s := NewStore(c, "watchdog")
-	if err := s.HoldAll(t.Context(), "why", ""); err != nil {
+	if err := s.HoldAll(t.Context(), "why", "", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if l, _, err := s.Ledger(t.Context()); err != nil || l.Hold == nil {
@@ -163,22 +165,29 @@ func TestTargetsAreHeldByOneAnnotationAndNothingElse(t *testing.T) {
 		m, _ := a.get(path)["metadata"].(map[string]any)["annotations"].(map[string]any)
 		return m
 	}
-	if err := errors.Join(c.HoldTarget(t.Context(), "shop", "deployment", "cart", "migration", "ada"), c.HoldTarget(t.Context(), "shop", "", "", "freeze", "")); err != nil {
+	if err := errors.Join(c.HoldTarget(t.Context(), "shop", "deployment", "cart", "migration", "ada", time.Time{}), c.HoldTarget(t.Context(), "shop", "", "", "freeze", "", time.Time{})); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(map[string]any{"keep": "me", "watchdog.io/hold": "migration (ada)"}, annotations(cartPath)); d != "" {
+	got := maps.Clone(annotations(cartPath))
+	if since, err := time.Parse(time.RFC3339, fmt.Sprint(got["watchdog.io/hold-since"])); err != nil || time.Since(since).Abs() > time.Minute {
+		t.Errorf("since %v", got["watchdog.io/hold-since"])
+	}
+	delete(got, "watchdog.io/hold-since")
+	if d := cmp.Diff(map[string]any{"keep": "me", "watchdog.io/hold": "migration (ada)"}, got); d != "" {
 		t.Error(d)
 	}
 	if got := annotations("/api/v1/namespaces/shop")["watchdog.io/hold"]; got != "freeze" {
 		t.Errorf("namespace: %v", got)
 	}
-	if err := c.ResumeTarget(t.Context(), "shop", "deployment", "cart"); err != nil {
-		t.Fatal(err)
+	for _, held := range []bool{true, false} {
+		if was, err := c.ResumeTarget(t.Context(), "shop", "deployment", "cart"); err != nil || was != held {
+			t.Fatalf("was on hold: %t, %v", was, err)
+		}
 	}
 	if d := cmp.Diff(map[string]any{"keep": "me"}, annotations(cartPath)); d != "" {
 		t.Error(d)
 	}
-	if err := c.HoldTarget(t.Context(), "shop", "deployment", "gone", "x", ""); err == nil || !strings.Contains(err.Error(), "not found") {
+	if err := c.HoldTarget(t.Context(), "shop", "deployment", "gone", "x", "", time.Time{}); err == nil || !strings.Contains(err.Error(), "not found") {
 		t.Errorf("got %v", err)
 	}
 }

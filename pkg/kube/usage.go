@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -97,35 +98,39 @@ func (u *usage) read(ctx context.Context) (map[string]map[string]corev1.Resource
 	return pods, nil
 }
 
-// ratios returns the pods' usage by what they may use, for CPU and memory.
-func (u *usage) ratios(pods []*corev1.Pod, now time.Time) (cpu, memory *float64) {
+// ContainerUsage is what one container uses of what it may use; NaN: not known.
+type ContainerUsage struct {
+	Pod, Container string
+	CPU, Memory    float64
+}
+
+// containers returns what each container of the pods uses of what it may use.
+func (u *usage) containers(pods []*corev1.Pod, now time.Time) []ContainerUsage {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.at.IsZero() || now.Sub(u.at) > usageMaxAge {
-		return nil, nil
-	}
-	return u.ratio(pods, corev1.ResourceCPU), u.ratio(pods, corev1.ResourceMemory)
-}
-
-// ratio sums over the containers that have both a measurement and a bound.
-func (u *usage) ratio(pods []*corev1.Pod, name corev1.ResourceName) *float64 {
-	used, bound := 0.0, 0.0
-	for _, p := range pods {
-		for _, c := range p.Spec.Containers {
-			measured, ok := u.pods[p.Name][c.Name][name]
-			limit := limitOf(c, name)
-			if !ok || limit == nil || limit.IsZero() {
-				continue
-			}
-			used += measured.AsApproximateFloat64()
-			bound += limit.AsApproximateFloat64()
-		}
-	}
-	if bound == 0 {
 		return nil
 	}
-	ratio := used / bound
-	return &ratio
+	var all []ContainerUsage
+	for _, p := range pods {
+		for _, c := range p.Spec.Containers {
+			x := ContainerUsage{p.Name, c.Name, u.ratio(p, c, corev1.ResourceCPU), u.ratio(p, c, corev1.ResourceMemory)}
+			if !math.IsNaN(x.CPU) || !math.IsNaN(x.Memory) {
+				all = append(all, x)
+			}
+		}
+	}
+	return all
+}
+
+// ratio is NaN for a container without a measurement or without a bound.
+func (u *usage) ratio(p *corev1.Pod, c corev1.Container, name corev1.ResourceName) float64 {
+	measured, ok := u.pods[p.Name][c.Name][name]
+	limit := limitOf(c, name)
+	if !ok || limit == nil || limit.IsZero() {
+		return math.NaN()
+	}
+	return measured.AsApproximateFloat64() / limit.AsApproximateFloat64()
 }
 
 func limitOf(c corev1.Container, name corev1.ResourceName) *resource.Quantity {

@@ -10,7 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
@@ -86,10 +88,11 @@ func TestAWatchedWorkloadIsAnsweredFromMemory(t *testing.T) {
 		t.Errorf("observed at %s", got.ObservedAt)
 	}
 	got.ObservedAt = time.Time{}
-	cpu, memory := 0.25, 0.5
+	usage := got.Usage // see TestUsageIsByContainer_X95
 	want := WorkloadState{
 		Desired: 3, Ready: 2, Updated: 3, Unavailable: 1, RolloutInProgress: true, Restarts: 4, Waiting: map[string]int{"CrashLoopBackOff": 1}, NewestWaiting: 1,
-		EndpointsReady: 1, HasEndpoints: true, HPA: &HPAState{Min: 1, Max: 5, Current: 3}, CPUUsageRatio: &cpu, MemoryUsageRatio: &memory, Revision: "rs2", RevisionNumber: 10, Hold: "migration",
+		EndpointsReady: 1, HasEndpoints: true, Endpoints: map[string]int{"cart": 1}, HPA: &HPAState{Min: 1, Max: 5, Current: 3}, Usage: usage, PodRestarts: got.PodRestarts, Revision: "rs2", RevisionNumber: 10, Hold: "migration",
+		ProgressDeadline: 10 * time.Minute, Stalled: "1 pods of the newest revision cannot start",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -174,8 +177,8 @@ func TestWithoutAMetricsAPIUsageIsNotKnown(t *testing.T) {
 	m, _ := newMetrics(nil, nil)
 	u := newUsage(c, "shop", discard(), m)
 	u.refresh(t.Context())
-	if cpu, memory := u.ratios(nil, time.Now()); cpu != nil || memory != nil || u.absent == "" {
-		t.Errorf("got %v, %v", cpu, memory)
+	if got := u.containers(nil, time.Now()); got != nil || u.absent == "" {
+		t.Errorf("got %v", got)
 	}
 }
 
@@ -207,5 +210,25 @@ func TestEventsAreWrittenOnTheTargetAndOverTheRateDropped(t *testing.T) {
 	e.Tell(inc("restart"), entry("acted"))
 	if len(arrived) != 0 {
 		t.Error("an event over the rate was written")
+	}
+}
+
+func TestUsageIsByContainer_X95(t *testing.T) {
+	u := &usage{at: time.Now(), pods: map[string]map[string]corev1.ResourceList{
+		"a": {"app": {corev1.ResourceMemory: resource.MustParse("990Mi")}},
+		"b": {"app": {corev1.ResourceMemory: resource.MustParse("310Mi")}},
+	}}
+	var pods []*corev1.Pod
+	for _, name := range []string{"a", "b", "unmeasured"} {
+		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1000Mi")}}}, {Name: "unbounded"}}}}
+		p.Name = name
+		pods = append(pods, p)
+	}
+	got := u.containers(pods, time.Now())
+	if len(got) != 2 || got[0].Pod != "a" || got[0].Memory != .99 || got[1].Memory != .31 || got[0].CPU == got[0].CPU {
+		t.Errorf("%+v", got)
+	}
+	if got := u.containers(pods, time.Now().Add(2*usageMaxAge)); got != nil {
+		t.Errorf("old: %+v", got)
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"watchdog.io/watchdog/pkg/incident"
 )
@@ -28,7 +26,7 @@ func (s *Store) SayAt(ctx context.Context, w incident.Saying, version string) er
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	_, err = s.resource("ledgers").Patch(ctx, ledgerName, types.MergePatchType, patch, metav1.PatchOptions{})
+	err = s.say(ctx, ledgerName, patch)
 	if apierrors.IsConflict(err) {
 		return fmt.Errorf("patch ledgers %s/%s: %w", s.namespace, ledgerName, ErrConflict)
 	}
@@ -45,10 +43,10 @@ func spec(w incident.Saying) map[string]any {
 		parts["approved"][op] = nil
 	}
 	for id, m := range w.Acked {
-		parts["acked"][id] = m
+		parts["acked"][id] = whole(m, nil)
 	}
 	for id, g := range w.Graded {
-		parts["graded"][id] = g
+		parts["graded"][id] = whole(g.Mark, map[string]any{"to": g.To})
 	}
 	notes := map[string]map[string]any{}
 	note := func(id, k string, n any) {
@@ -78,6 +76,24 @@ func spec(w incident.Saying) map[string]any {
 		}
 	}
 	return all
+}
+
+// whole is a word that may follow another one of its kind: a patch keeps of that what it
+// does not name.
+func whole(m incident.Mark, more map[string]any) map[string]any {
+	w := map[string]any{"at": m.At}
+	for k, v := range map[string]string{"by": m.By, "reason": m.Reason, "via": m.Via} {
+		if w[k] = v; v == "" {
+			w[k] = nil
+		}
+	}
+	if m.Severity != "" {
+		w["severity"] = m.Severity
+	}
+	for k, v := range more {
+		w[k] = v
+	}
+	return w
 }
 
 // Publish writes a person's word on what the public reads of an incident. Every

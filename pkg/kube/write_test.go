@@ -246,6 +246,16 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	if want := `patch deployments.apps shop/cart: forbidden: grant the verb "patch" on "deployments.apps" in namespace "shop"`; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v", err)
 	}
+	for _, said := range []string{
+		`deployments.apps "cart" is forbidden: ValidatingAdmissionPolicy 'watchdog.ops.workloads' with binding 'b' denied request: an image of another repository`,
+		`admission webhook "gate" denied the request: frozen`,
+	} {
+		a.answer = func(w http.ResponseWriter, _ *http.Request) bool { refuse(w, 403, "Forbidden", said); return true }
+		o, err := NewWriter(c, "w").Write(t.Context(), "op1", plan)
+		if want := `patch deployments.apps shop/cart: an admission policy or webhook refuses it; no right is missing: make this change by hand`; o != incident.Denied || err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), said) {
+			t.Errorf("%s: got %v", o, err)
+		}
+	}
 	a.server.Close()
 	_, err = NewWriter(c, "w").Find(t.Context(), "op1", plan)
 	if err == nil || !strings.Contains(err.Error(), "no answer from the API server: check its address") {

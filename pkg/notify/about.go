@@ -40,12 +40,13 @@ func newAbout(c *config.Config) about {
 }
 
 // of is what belongs onto a message about the incident while it goes on: whom the
-// escalation asks by now, first; and for P0 and P1 everybody, and the links.
+// escalation asks by now, first; for P0 and P1 everybody, and the links. The links of
+// what fires belong onto every message.
 func (a about) of(i incident.Incident) about {
 	if i.Phase == incident.Resolved {
 		return about{}
 	}
-	var call about
+	call := about{links: alertLinks(i)}
 	if steps := a.steps[i.Severity]; i.Acked.At.IsZero() && len(steps) > 0 {
 		for _, line := range slices.Concat(steps[:min(len(steps), i.Step+1)]...) {
 			if line = "Call " + line; !slices.Contains(call.contacts, line) {
@@ -61,6 +62,6 @@ func (a about) of(i incident.Incident) about {
 			call.contacts = append(call.contacts, line)
 		}
 	}
-	call.links = a.links
+	call.links = slices.Concat(call.links, a.links)
 	return call
 }

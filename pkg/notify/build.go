@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/httpclient"
 )
 
 // attemptTimeout bounds one request to a receiver.
@@ -14,7 +15,7 @@ const attemptTimeout = 10 * time.Second
 
 // httpClient follows no redirects: a token must not travel to another host.
 func httpClient() *http.Client {
-	return &http.Client{Timeout: attemptTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return httpclient.New(nil, attemptTimeout)
 }
 
 // FromConfig builds the configured receivers. All errors are returned at once.

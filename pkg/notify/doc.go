@@ -63,10 +63,15 @@ func (f *Failure) Unwrap() error { return f.Err }
 // rotated, and prints as <redacted>.
 type Secret struct{ file string }
 
-// NewSecret returns the secret in the file. A file that is not there is an error now, not at three in the morning.
+// NewSecret returns the secret in the file. A file that cannot be a secret is an error
+// now. One that does not exist is an error at each use only: without it watchdog still
+// watches and tells everybody else, and says what is missing (pkg/app, missing).
 func NewSecret(file string) (Secret, error) {
 	s := Secret{file: file}
 	_, err := s.read()
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
 	return s, err
 }
 
@@ -77,7 +82,7 @@ func (s Secret) read() (string, error) {
 	b, err := os.ReadFile(s.file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("secret file %s does not exist; is the Secret mounted?", s.file)
+		return "", fmt.Errorf("secret file %s: %w; is the Secret there, with this key?", s.file, fs.ErrNotExist)
 	case err != nil:
 		return "", fmt.Errorf("secret file %s: %w", s.file, err)
 	case len(b) > maxSecret || strings.TrimSpace(string(b)) == "":

@@ -44,7 +44,7 @@ func TestAPageWhoseAnswerWasLostIsResolved_INV42(t *testing.T) {
 		i.UpdatedAt = t0.Add(time.Hour)
 		x.Tell(i)
 		l.deliver(t.Context(), "01inc")
-		if got := rec.PagerDutyIncidents()["01inc"]; got.State != "resolved" {
+		if got := rec.PagerDutyIncidents()["01inc/P1"]; got.State != "resolved" {
 			t.Errorf("restart %v: at PagerDuty it is %+v %+v", restart, got, rec.PagerDutyIncidents())
 		}
 	}

@@ -100,10 +100,10 @@ func (l *letter) Notify(ctx context.Context, i incident.Incident, prev incident.
 	if err != nil {
 		return prev, mailError(l.name, i, err)
 	}
-	if prev.Ref != "" {
+	if prev.Ref != "" && !rings(i, prev) {
 		subject = prev.Ref
 	}
-	return incident.Receipt{Ref: subject, State: state, Digest: d, Error: missed}, nil
+	return incident.Receipt{Ref: subject, State: state, Digest: d, Error: missed, Severity: graver(prev.Severity, i.Severity)}, nil
 }
 
 // mailData is what a template of a mail sees: Alertmanager's data, and the incident
@@ -189,7 +189,12 @@ func (l *letter) write(ctx context.Context, i incident.Incident, prev incident.R
 	}
 	first := subjectOf(string(i.Severity) + " " + i.Title())
 	subject := first
-	if prev.Ref != "" {
+	switch {
+	case prev.Ref != "" && rings(i, prev):
+		// A subject of its own: "Re: P2 …" is read tomorrow.
+		first = subjectOf(fmt.Sprintf("%s (was %s) %s", i.Severity, prev.Severity, i.Title()))
+		subject = first
+	case prev.Ref != "":
 		first = prev.Ref
 		subject = "Re: " + subjectOf(first)
 	}

@@ -160,7 +160,7 @@ func TestAMailThreadPerIncident(t *testing.T) {
 			t.Errorf("mail %d: %v", k, h)
 		}
 		for name, body := range map[string]string{"text": text, "html": unescape.UnescapeString(html)} {
-			want := []string{"P1 open: shop", "watchdog works on it", "roll back shop to revision 4: no effect", "error rate 31%", "12:00:00", "watchdog why 01inc", "+49 30 1234567", "https://grafana.example.com/d/x?a=1"}
+			want := []string{"P1 open: shop", "watchdog is investigating", "roll back shop to revision 4: no effect", "error rate 31%", "12:00:00", "watchdog why 01inc", "+49 30 1234567", "https://grafana.example.com/d/x?a=1"}
 			if k == 2 {
 				want = []string{"P1 resolved: shop", "Over after 1m0s. Nothing is asked of you."}
 			}

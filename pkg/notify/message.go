@@ -30,6 +30,8 @@ func status(i incident.Incident) string {
 		return "resolved"
 	case i.Target.Kind == Rehearsal:
 		return "test"
+	case !i.CalmSince.IsZero():
+		return "recovering"
 	}
 	switch i.Phase {
 	case incident.Escalated:
@@ -39,11 +41,21 @@ func status(i incident.Incident) string {
 	case incident.Frozen:
 		return "frozen"
 	case incident.Verifying:
+		if !tried(i) {
+			return "recovering"
+		}
 		return "verifying"
 	case incident.Acting:
-		return "acting"
+		if i.Op != nil {
+			return "acting"
+		}
 	}
 	return "open"
+}
+
+// tried reports whether something was done whose effect there is to wait for.
+func tried(i incident.Incident) bool {
+	return len(i.Attempts) > 0 || i.Op != nil && !i.Op.AppliedAt.IsZero()
 }
 
 // next says what watchdog will do, or what it wants of the reader.
@@ -53,6 +65,9 @@ func next(i incident.Incident) string {
 	}
 	if i.Target.Kind == Rehearsal && i.Phase != incident.Resolved {
 		return "Nothing is wrong, and nothing is asked of you."
+	}
+	if !i.CalmSince.IsZero() {
+		return fmt.Sprintf("Nothing fires any more. It came back before, so this stays open until it has been calm for %s.", incident.FlapCalm)
 	}
 	switch i.Phase {
 	case incident.Resolved:
@@ -66,6 +81,9 @@ func next(i incident.Incident) string {
 		if i.Maintenance.Window != "" && heldBy(i, "maintenance") {
 			return "watchdog keeps its hands off while people work on this."
 		}
+		if i.Paged {
+			return "A person holds this, and it is still in breach. watchdog only watches; please look, or lift the hold with `watchdog resume`."
+		}
 		return "A person holds this. watchdog only watches; `watchdog resume` lifts the hold."
 	case incident.Frozen:
 		if i.Shared {
@@ -73,9 +91,15 @@ func next(i incident.Incident) string {
 		}
 		return "watchdog does not act while it cannot trust what it sees."
 	case incident.Verifying:
+		if !tried(i) {
+			return also(i, "It is recovering: nothing was done, and watchdog waits until it is over.")
+		}
 		return also(i, "watchdog waits whether it helped.")
 	}
-	return also(i, "watchdog works on it.")
+	if i.Op != nil {
+		return also(i, "watchdog works on it: "+i.Op.Plan.Summary+".")
+	}
+	return also(i, "watchdog is investigating; nothing is under way.")
 }
 
 // also adds that a person was asked for, although watchdog goes on.
@@ -105,10 +129,23 @@ func answered(i incident.Incident) string {
 		return ""
 	case i.Unanswered > 0:
 		return fmt.Sprintf("Nobody has acknowledged this; deadlines missed: %d. `watchdog ack %s`", i.Unanswered, i.ID)
+	case !i.AckBy.IsZero() && !i.AckedBefore.At.IsZero():
+		return fmt.Sprintf("%s; to be acknowledged by %s: `watchdog ack %s`", outgrown(i), i.AckBy.UTC().Format("15:04:05 UTC, 2 Jan"), i.ID)
+	case !i.AckedBefore.At.IsZero():
+		return fmt.Sprintf("%s: `watchdog ack %s`", outgrown(i), i.ID)
 	case !i.AckBy.IsZero():
 		return fmt.Sprintf("To be acknowledged by %s: `watchdog ack %s`", i.AckBy.UTC().Format("15:04:05 UTC, 2 Jan"), i.ID)
 	}
 	return ""
+}
+
+// outgrown says whose acknowledgement counts no more, because the incident is graver now.
+func outgrown(i incident.Incident) string {
+	who := "Somebody"
+	if i.AckedBefore.By != "" {
+		who = i.AckedBefore.By
+	}
+	return fmt.Sprintf("%s acknowledged this as %s; it is %s now and needs a new acknowledgement", who, i.AckedBefore.Severity, i.Severity)
 }
 
 // maintained says by what window the target is in maintenance; "": by none.

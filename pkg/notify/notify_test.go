@@ -197,10 +197,25 @@ func TestAQuietIncidentIsNotEdited(t *testing.T) {
 	}
 }
 
-func TestAMissingSecretIsAnErrorAtStart(t *testing.T) {
-	_, err := FromConfig(&config.Config{Receivers: config.Receivers{Slack: &config.Slack{TokenFile: "/nowhere", Channel: "#a"}, PagerDuty: &config.PagerDuty{RoutingKeyFile: "/nowhere"}}}, time.Now)
-	if err == nil || !strings.Contains(err.Error(), "receiver slack: secret file /nowhere does not exist") || !strings.Contains(err.Error(), "receiver pagerduty") {
+// A Secret that is gone must not end all watching at the next restart; pkg/app tells of it.
+func TestAMissingSecretIsAnErrorAtEachUse(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	cfg := &config.Config{Receivers: config.Receivers{Slack: &config.Slack{TokenFile: file, Channel: "#a"}}}
+	if _, err := FromConfig(cfg, time.Now); err != nil {
 		t.Fatal(err)
+	}
+	secret, err := NewSecret(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := secret.read(); err == nil || !strings.Contains(err.Error(), "secret file "+file+": file does not exist; is the Secret there, with this key?") {
+		t.Error(err)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := FromConfig(cfg, time.Now); err == nil || !strings.Contains(err.Error(), "receiver slack: secret file "+file+" is empty") {
+		t.Errorf("an empty one is no error at start: %v", err)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"watchdog.io/watchdog/pkg/disk"
 	"watchdog.io/watchdog/pkg/incident"
 )
 
@@ -74,8 +74,8 @@ type lane struct {
 
 // NewOutbox returns an outbox with what an earlier process left in its folder.
 func NewOutbox(o OutboxOptions) (*Outbox, error) {
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("outbox: %w", err)
+	if err := disk.Private(o.Dir); err != nil {
+		return nil, fmt.Errorf("open the outbox: %w", err)
 	}
 	return &Outbox{o: o, metrics: newMetrics(o.Registerer), lanes: map[string]*lane{}, changes: make(chan Change, maxChanges), keep: onDisk}, nil
 }

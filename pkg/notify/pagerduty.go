@@ -19,8 +19,8 @@ import (
 )
 
 // pagerDuty keeps one incident at PagerDuty per incident of ours, by the Events
-// API v2. The dedup key is our incident's id, so that an event that arrives
-// twice is one incident there (INV-42).
+// API v2. The dedup key is our incident's id and severity, so that an event that
+// arrives twice is one incident there (INV-42), and a graver severity rings (INV-60).
 type pagerDuty struct {
 	name    string
 	summary *bounded            // nil: ours
@@ -92,48 +92,32 @@ const (
 )
 
 func (p *pagerDuty) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
-	state := "triggered"
-	switch {
-	case i.Phase == incident.Resolved:
-		state = "resolved"
-	case !i.Acked.At.IsZero() && prev.State != "":
-		state = "acknowledged"
-	}
-	told := prev.State == "triggered" || prev.State == "acknowledged"
-	if !told && (state == "resolved" && !inDoubt(ctx) || i.Shared || !wanted(i, p.takes) && !i.Paged) {
-		return prev, nil
-	}
-	// The page is sent again when something changes that a person would act on.
-	d := digest([]any{state, i.Severity, i.Lead, i.PageReason, i.Unanswered, i.Step, asked(i)})
-	if prev.Digest == d {
-		return prev, nil
-	}
-	if state == "acknowledged" && i.Acked.Via == "pagerduty" {
-		// It is from there: told back, it would be an event again.
-		return incident.Receipt{Ref: i.ID, State: state, Digest: d}, nil
+	events, next := Pager(i, prev, p.takes, inDoubt(ctx))
+	if len(events) == 0 {
+		return next, nil
 	}
 	key, err := p.key.read()
 	if err != nil {
 		return prev, err
 	}
-	e := &pagerduty.V2Event{RoutingKey: key, DedupKey: i.ID, Action: "trigger", Client: "watchdog"}
-	switch state {
-	case "resolved":
-		e.Action = "resolve"
-	case "acknowledged":
-		e.Action = "acknowledge"
-	default:
-		quick := p.about.of(i)
-		e.Payload = payload(i, quick)
-		p.dress(ctx, i, quick, e.Payload)
-		for _, l := range quick.links {
-			e.Links = append(e.Links, map[string]string{"href": l.URL, "text": l.Name})
+	for _, x := range events {
+		e := &pagerduty.V2Event{RoutingKey: key, DedupKey: x.Key, Action: x.Action, Client: "watchdog"}
+		if x.Action == "trigger" {
+			quick := p.about.of(i)
+			e.Payload = payload(i, quick)
+			if x.Key != prev.Ref && prev.Ref != "" {
+				e.Payload.Details.(map[string]any)["page_before"] = prev.Ref
+			}
+			p.dress(ctx, i, quick, e.Payload)
+			for _, l := range quick.links {
+				e.Links = append(e.Links, map[string]string{"href": l.URL, "text": l.Name})
+			}
+		}
+		if err := p.send(ctx, i, e); err != nil {
+			return prev, err
 		}
 	}
-	if err := p.send(ctx, i, e); err != nil {
-		return prev, err
-	}
-	return incident.Receipt{Ref: i.ID, State: state, Digest: d}, nil
+	return next, nil
 }
 
 // dress fills in the user's templates. One that fails leaves ours, and says so.
@@ -175,6 +159,9 @@ func payload(i incident.Incident, quick about) *pagerduty.V2Payload {
 	}
 	if len(quick.contacts) > 0 {
 		details["contacts"] = quick.contacts
+	}
+	if all := alertDetails(i); len(all) > 0 {
+		details["alerts"] = all
 	}
 	if a := actions(i); len(a) > 0 {
 		details["done"] = a

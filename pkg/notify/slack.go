@@ -74,7 +74,9 @@ func (s *chat) Notify(ctx context.Context, i incident.Incident, prev incident.Re
 		prev.Told = i.Dropped + len(i.Timeline)
 	}
 	thread, told := slackThread(i, prev.Told)
-	if prev.Digest == d && thread == "" {
+	// An edit of the message notifies nobody (INV-60).
+	call := prev.Ref != "" && rings(i, prev)
+	if prev.Digest == d && thread == "" && !call {
 		return prev, nil
 	}
 	token, err := s.token.read()
@@ -98,34 +100,55 @@ func (s *chat) Notify(ctx context.Context, i incident.Incident, prev incident.Re
 			prev.Told, thread, told = i.Dropped+len(i.Timeline), "", i.Dropped+len(i.Timeline)
 			fallthrough
 		case !exists:
+			call = false // a new message notifies by itself
 			channel, stamp, err = api.PostMessageContext(ctx, s.channel, options...)
 		}
 		if err != nil {
 			return was, slackError(i, err)
 		}
-		now = incident.Receipt{Ref: channel + "/" + stamp, State: status(i), Digest: d, Told: prev.Told}
+		now = incident.Receipt{Ref: channel + "/" + stamp, State: status(i), Digest: d, Told: prev.Told, Severity: prev.Severity}
+		if !call {
+			now.Severity = graver(prev.Severity, i.Severity)
+		}
 	}
 	// What was told so far is in the receipt, also when the thread has to wait.
+	if call {
+		thread = strings.TrimSuffix(slackCall(i)+"\n"+thread, "\n")
+	}
 	if thread != "" {
-		if err := s.reply(ctx, api, i, now.Ref, thread); err != nil {
+		if err := s.reply(ctx, api, i, now.Ref, thread, call); err != nil {
 			return now, err
 		}
 	}
-	now.Told = told
+	now.Told, now.Severity = told, graver(prev.Severity, i.Severity)
 	return now, nil
 }
 
 // replyPause is what Slack asks for between two messages to one channel.
 const replyPause = time.Second
 
-// reply adds to the thread under a message.
-func (s *chat) reply(ctx context.Context, api *slack.Client, i incident.Incident, ref, text string) error {
+// slackCall is what the whole channel is told of an incident that has become graver.
+func slackCall(i incident.Incident) string {
+	text := fmt.Sprintf(":rotating_light: *This is %s now.* %s", i.Severity, escape(cut(i.Title(), 300)))
+	if a := answered(i); a != "" {
+		text += "\n" + escape(cut(a, 300))
+	}
+	return text
+}
+
+// reply adds to the thread under a message, and with call also shows it as a new
+// message in the channel.
+func (s *chat) reply(ctx context.Context, api *slack.Client, i incident.Incident, ref, text string, call bool) error {
 	if wait := s.nextReply(); wait > 0 {
 		return &Failure{Err: fmt.Errorf("the thread of incident %s goes on in a moment: one message per %s", i.ID, replyPause), After: wait, Own: true, Told: true}
 	}
 	channel, stamp, _ := strings.Cut(ref, "/")
 	section := slack.NewSectionBlock(markdown(text), nil, nil)
-	if _, _, err := api.PostMessageContext(ctx, channel, slack.MsgOptionTS(stamp), slack.MsgOptionText(cut(strings.ReplaceAll(text, "\n", " "), 300), false), slack.MsgOptionBlocks(section)); err != nil {
+	options := []slack.MsgOption{slack.MsgOptionTS(stamp), slack.MsgOptionText(cutMarkup(strings.ReplaceAll(text, "\n", " "), 300), false), slack.MsgOptionBlocks(section)}
+	if call {
+		options = append(options, slack.MsgOptionBroadcast())
+	}
+	if _, _, err := api.PostMessageContext(ctx, channel, options...); err != nil {
 		f := slackError(i, err)
 		f.Told = true
 		return f
@@ -154,6 +177,8 @@ func icon(i incident.Incident) string {
 		return ":rotating_light:"
 	case i.Phase == incident.Suppressed || i.Phase == incident.Frozen:
 		return ":double_vertical_bar:"
+	case i.Op == nil && !tried(i):
+		return ":mag:"
 	}
 	return ":wrench:"
 }

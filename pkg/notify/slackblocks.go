@@ -35,11 +35,11 @@ func slackMessage(i incident.Incident, quick about, buttons bool, now time.Time)
 		}
 	}
 	place := fmt.Sprintf("`watchdog why %s`  ·  %s  ·  since %s UTC", escape(i.ID), escape(i.Target.String()), i.OpenedAt.UTC().Format("2006-01-02 15:04:05"))
-	notes := []slack.MixedElement{markdown(cut(place, maxQuick))}
+	notes := []slack.MixedElement{markdown(cutMarkup(place, maxQuick))}
 	for _, line := range quick.slack() {
 		notes = append(notes, markdown(line))
 	}
-	return cut(escape(headline(i)), 300), append(blocks, slack.NewContextBlock("", notes...))
+	return cutMarkup(escape(headline(i)), 300), append(blocks, slack.NewContextBlock("", notes...))
 }
 
 // markdown is verbatim: else Slack itself makes links and mentions of what looks
@@ -59,6 +59,13 @@ func slackHeader(i incident.Incident) string {
 func slackBody(i incident.Incident, now time.Time) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "*%s*\n%s\n", escape(cut(i.Title(), 600)), escape(cut(slackNext(i), 600)))
+	if all := alertsShown(i); len(all) > 0 && i.Phase != incident.Resolved {
+		for _, line := range []string{object(all[0]), oneLine(description(all[0]))} {
+			if line != "" {
+				fmt.Fprintf(&b, "%s\n", escape(cut(line, 400)))
+			}
+		}
+	}
 	if a := answered(i); a != "" {
 		fmt.Fprintf(&b, "%s\n", escape(cut(a, 300)))
 	}
@@ -75,7 +82,7 @@ func slackBody(i incident.Incident, now time.Time) string {
 	if r := reason(i); r != "" && i.Asked == nil {
 		fmt.Fprintf(&b, "_Why:_ %s\n", escape(cut(r, 400)))
 	}
-	return cut(strings.TrimSuffix(b.String(), "\n"), maxSection)
+	return cutMarkup(strings.TrimSuffix(b.String(), "\n"), maxSection)
 }
 
 // slackNext leaves to the plan's own section what is asked.
@@ -98,7 +105,9 @@ func slackPlan(r incident.Request) string {
 	facts := []string{fmt.Sprintf("disturbs %d pods at worst", p.Price)}
 	if p.Lease > 0 {
 		facts = append(facts, fmt.Sprintf("taken back after %s", p.Lease))
-	} else if len(p.Inverse) > 0 {
+	} else if p.Is != "" {
+		facts = append(facts, "taken back if it costs pods or endpoints")
+	} else if p.Undoable() {
 		facts = append(facts, "can be undone")
 	}
 	if r.Quorum > 1 {
@@ -111,7 +120,7 @@ func slackPlan(r incident.Request) string {
 	if r.Why != "" {
 		lines = append(lines, "_"+escape(cut(strings.ReplaceAll(r.Why, "_", " "), 400))+"_")
 	}
-	return cut(strings.Join(lines, "\n"), maxSection)
+	return cutMarkup(strings.Join(lines, "\n"), maxSection)
 }
 
 // slackButtons are the words that make sense now.
@@ -150,14 +159,14 @@ func confirm(title, text, yes string) *slack.ConfirmationBlockObject {
 	plain := func(s string) *slack.TextBlockObject {
 		return slack.NewTextBlockObject(slack.PlainTextType, s, false, false)
 	}
-	return slack.NewConfirmationBlockObject(plain(title), markdown(cut(text, maxConfirm)), plain(yes), plain("Cancel"))
+	return slack.NewConfirmationBlockObject(plain(title), markdown(cutMarkup(text, maxConfirm)), plain(yes), plain("Cancel"))
 }
 
 // slack is the quick reference as Slack shows it: whole links only.
 func (a about) slack() []string {
 	var lines []string
 	if len(a.contacts) > 0 {
-		lines = append(lines, cut(escape(strings.Join(a.contacts, "  ·  ")), maxQuick))
+		lines = append(lines, cutMarkup(escape(strings.Join(a.contacts, "  ·  ")), maxQuick))
 	}
 	links := ""
 	for _, l := range a.links {
@@ -193,7 +202,7 @@ func slackThread(i incident.Incident, told int) (string, int) {
 	if n := len(lines) - threadLines; n > 0 {
 		lines = append(lines[:threadLines], fmt.Sprintf("and %d more: `watchdog why %s`", n, escape(i.ID)))
 	}
-	return cut(strings.Join(lines, "\n"), maxSection), all
+	return cutMarkup(strings.Join(lines, "\n"), maxSection), all
 }
 
 // quiet are the kinds of entries that are only of use in the whole record.

@@ -40,7 +40,7 @@ func (s *chat) dress(ctx context.Context, i incident.Incident, blocks []slack.Bl
 		if text, err := s.body.execute(ctx, data); err != nil {
 			body.Text.Text = failedTemplate(body.Text.Text, "text", err)
 		} else if strings.TrimSpace(text) != "" {
-			body.Text.Text = cut(text, maxSection)
+			body.Text.Text = cutMarkup(text, maxSection)
 		}
 	}
 }
@@ -53,5 +53,5 @@ func literally(kv template.KV) {
 
 func failedTemplate(body, which string, err error) string {
 	note := escape(cut(fmt.Sprintf("\n(the template %s of receiver slack failed: %v)", which, err), 300))
-	return cut(body, maxSection-len([]rune(note))) + note
+	return cutMarkup(body, maxSection-len([]rune(note))) + note
 }

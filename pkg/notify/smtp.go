@@ -14,6 +14,7 @@ import (
 	"github.com/wneessen/go-mail"
 
 	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/httpclient"
 	"watchdog.io/watchdog/pkg/incident"
 )
 
@@ -56,7 +57,7 @@ func newSmarthost(c config.Email) (smarthost, error) {
 func (s smarthost) client(ctx context.Context) (*mail.Client, func(), error) {
 	stop := func() {}
 	dial := func(_ context.Context, network, address string) (net.Conn, error) {
-		raw, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		raw, err := httpclient.Dialer{}.DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}

@@ -37,7 +37,7 @@ func newStatuspage(c *config.Statuspage, now func() time.Time) (*statusPage, err
 	}
 	return &statusPage{
 		page: page{client: httpClient(), url: strings.TrimSuffix(c.URL, "/"), id: c.PageID, token: token, now: now, pace: newPace()},
-		mode: c.Publish, takes: c.Severities, words: words, components: components{c.ComponentID, c.Components}, mem: newMemory(now()),
+		mode: string(c.Publish), takes: c.Severities, words: words, components: components{c.ComponentID, c.Components}, mem: newMemory(now()),
 		damping: damping{HoldDown: time.Duration(c.HoldDown), ClearAfter: time.Duration(c.ClearAfter), Spread: time.Duration(c.Spread)},
 	}, nil
 }
@@ -91,6 +91,31 @@ func measured(i incident.Incident) publicState {
 	return publicState{"investigating", impactOf(i)}
 }
 
+// confirmed are the alerts of sources of watchdog's own that fired in the incident. Whoever
+// may post alerts must not be able to tell the public (INV-44, S06): without any of these, the
+// first post waits for a person.
+func confirmed(i incident.Incident) []incident.Alert {
+	return slices.DeleteFunc(slices.Clone(i.Alerts), func(a incident.Alert) bool {
+		return a.Source == incident.SourceAlertmanager || !a.Firing && a.Was == ""
+	})
+}
+
+// ownSeverity is the incident's severity without what others said of it, unless a person
+// has graded it.
+func ownSeverity(i incident.Incident) incident.Severity {
+	own := confirmed(i)
+	if len(own) == 0 || len(own) == len(i.Alerts) || !i.Graded.At.IsZero() {
+		return i.Severity
+	}
+	worst := own[0].Severity
+	for _, a := range own[1:] {
+		if a.Severity.Worse(worst) {
+			worst = a.Severity
+		}
+	}
+	return worst
+}
+
 // unseen reports whether the incident ended without a recovery that was seen: its
 // rule was taken away, or another incident took its place.
 func unseen(i incident.Incident) bool {
@@ -117,6 +142,7 @@ func (s *statusPage) Notify(ctx context.Context, i incident.Incident, prev incid
 			return prev, err
 		}
 	}
+	i.Severity = ownSeverity(i)
 	was, state, part := publishedIn(prev), measured(i), s.components.of(i.Target.Name)
 	word := s.mem.said(i, part.ID, now)
 	if prev.Ref == "" && (i.Phase == incident.Resolved || i.Target.Name == incident.Self || !wanted(i, s.takes) && !i.Public.Publish) {
@@ -138,7 +164,11 @@ func (s *statusPage) Notify(ctx context.Context, i incident.Incident, prev incid
 		// The trouble before is not over for the public: it goes on.
 		return incident.Receipt{Ref: seen.ref, State: seen.published.Status, Digest: seen.published.String()}, nil
 	}
-	d := decide(question{Measured: seen.history, Published: was, Changed: seen.changed, Damping: s.damping, Ask: s.mode == "ask", Automatic: s.automatic(i), Word: word}, now)
+	q := question{Measured: seen.history, Published: was, Changed: seen.changed, Damping: s.damping, Ask: s.mode == "ask", Automatic: s.automatic(i), Word: word}
+	if len(confirmed(i)) == 0 {
+		q.Ask, q.Automatic = true, nil
+	}
+	d := decide(q, now)
 	switch {
 	case d.Post.Status != "":
 		r, err := s.post(ctx, i, prev, part, d.Post)

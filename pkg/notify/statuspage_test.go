@@ -710,3 +710,27 @@ func TestAPageThatRefusesIsNotAskedAgain(t *testing.T) {
 		}
 	})
 }
+
+// S06, INV-44: whoever may post alerts does not tell the public.
+func TestThePublicHearsOnlyOfWhatWatchdogItselfSees_S06(t *testing.T) {
+	alert := func(rule, source string, s incident.Severity) incident.Alert {
+		return incident.Alert{Rule: rule, Severity: s, Firing: true, Verdict: incident.Breach, Reason: "bad", Was: "bad", Source: source}
+	}
+	forged, seen := alert("Forged", incident.SourceAlertmanager, incident.P0), alert("errors", "app", incident.P1)
+	newsday(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, _ *statusPage) {
+		r.say("a", func(i *incident.Incident) { i.Severity, i.Alerts = incident.P0, []incident.Alert{forged} })
+		time.Sleep(time.Hour)
+		reads(t, rec, "nobody but the sender says so", " ")
+		if got := r.receipt("a"); got.State != "proposed: investigating" {
+			t.Errorf("%+v", got)
+		}
+		r.say("a", func(i *incident.Incident) { i.Public = incident.PublicWord{Publish: true} })
+		time.Sleep(time.Minute)
+		reads(t, rec, "a person says so", "investigating major_outage")
+	})
+	newsday(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, _ *statusPage) {
+		r.say("b", func(i *incident.Incident) { i.Severity, i.Alerts = incident.P0, []incident.Alert{forged, seen} })
+		time.Sleep(time.Hour)
+		reads(t, rec, "watchdog sees less than the sender says", "investigating partial_outage")
+	})
+}

@@ -3,6 +3,7 @@ package notify
 import (
 	"bytes"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
@@ -31,12 +32,7 @@ const (
 // parseBody reads a template, with the functions of Alertmanager's and what the
 // shared texts define.
 func parseBody(text string, shared ...string) (*bounded, error) {
-	t, err := template.New("body").Option("missingkey=zero").Funcs(template.FuncMap(amtemplate.DefaultFuncs)).Funcs(template.FuncMap{alive: forever}).Parse(text)
-	for k, more := range shared {
-		if err == nil {
-			_, err = t.New(fmt.Sprint("shared ", k)).Parse(more)
-		}
-	}
+	t, err := parseText(text, shared...)
 	if err != nil {
 		return nil, err
 	}
@@ -52,9 +48,32 @@ func parseBody(text string, shared ...string) (*bounded, error) {
 	}}, nil
 }
 
+// parseText reads a template beside the names that Alertmanager has by default, which
+// any file of the user's may define anew.
+func parseText(text string, shared ...string) (*template.Template, error) {
+	t := template.New("body").Option("missingkey=zero").Funcs(template.FuncMap(amtemplate.DefaultFuncs)).Funcs(template.FuncMap{alive: forever})
+	_, err := t.New("alertmanager").Parse(alertmanagerNames)
+	if err == nil {
+		_, err = t.Parse(text)
+	}
+	for k, more := range shared {
+		if err == nil {
+			_, err = t.New(fmt.Sprint("shared ", k)).Parse(more)
+		}
+	}
+	return t, err
+}
+
+//go:embed alertmanager.tmpl
+var alertmanagerNames string
+
 // parseHTML is parseBody for a page: what is filled in is escaped for its place.
 func parseHTML(text string, shared ...string) (*bounded, error) {
-	t, err := htmltemplate.New("body").Option("missingkey=zero").Funcs(htmltemplate.FuncMap(amtemplate.DefaultFuncs)).Funcs(htmltemplate.FuncMap{alive: forever}).Parse(text)
+	t := htmltemplate.New("body").Option("missingkey=zero").Funcs(htmltemplate.FuncMap(amtemplate.DefaultFuncs)).Funcs(htmltemplate.FuncMap{alive: forever})
+	_, err := t.New("alertmanager").Parse(alertmanagerNames)
+	if err == nil {
+		_, err = t.Parse(text)
+	}
 	for k, more := range shared {
 		if err == nil {
 			_, err = t.New(fmt.Sprint("shared ", k)).Parse(more)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -21,6 +20,7 @@ import (
 	"github.com/prometheus/alertmanager/template"
 
 	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/httpclient"
 	"watchdog.io/watchdog/pkg/incident"
 )
 
@@ -71,7 +71,7 @@ func newHook(c config.Webhook, about about) (*hook, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.client.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
+	h.client.Transport = httpclient.NewTransport(httpclient.Options{RootCAs: pool})
 	return h, nil
 }
 
@@ -105,7 +105,7 @@ func (h *hook) Notify(ctx context.Context, i incident.Incident, prev incident.Re
 	if err != nil {
 		return prev, err
 	}
-	return incident.Receipt{Ref: i.ID, State: state, Digest: d}, nil
+	return incident.Receipt{Ref: i.ID, State: state, Digest: d, Severity: graver(prev.Severity, i.Severity)}, nil
 }
 
 // Limits of one text in a body: at first, and after the body was refused for its size.
@@ -123,6 +123,9 @@ func (h *hook) send(ctx context.Context, i incident.Incident, state string, limi
 	}
 	if h.body != nil {
 		text, err := h.body.execute(ctx, data)
+		if err == nil && strings.Contains(h.contentType, "json") && !json.Valid([]byte(text)) {
+			err = errors.New("what it makes is no JSON: a text needs toJson, or a quote in it ends the string")
+		}
 		if err != nil {
 			// A page without its dress goes out all the same.
 			text = fmt.Sprintf(`{"text":%s}`, quoted(fmt.Sprintf("%s\n%s\n(the body template of receiver %s failed: %v)", headline(i), next(i), h.name, err)))
@@ -246,8 +249,26 @@ func hookData(receiver string, i incident.Incident, quick about, state string, l
 		} else {
 			x.EndsAt = cmp.Or(i.ResolvedAt, a.EvaluatedAt)
 		}
+		if limit > maxTextShort {
+			x.GeneratorURL = a.Link
+			if o := object(a); o != "" {
+				x.Annotations["labels"] = text(o)
+			}
+			for k, v := range a.Labels {
+				if _, ours := x.Labels[k]; !ours {
+					x.Labels[k] = text(v)
+				}
+			}
+			for k, v := range a.Annotations {
+				if _, ours := x.Annotations[k]; !ours {
+					x.Annotations[k] = text(v)
+				}
+			}
+		}
 		for k, v := range common {
-			x.Labels[k] = v
+			if _, own := x.Labels[k]; !own || v != "" {
+				x.Labels[k] = v
+			}
 		}
 		for k, v := range notes {
 			x.Annotations[k] = v

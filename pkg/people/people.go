@@ -12,6 +12,7 @@ package people
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -50,6 +51,8 @@ type Word struct {
 	ID string
 	// Op is the request that is answered, if the person saw which one.
 	Op string
+	// Key is the page that is acknowledged, by its dedup key, if the word came from there.
+	Key string
 	// Via is how the word came, if not by command line.
 	Via string
 	At  time.Time
@@ -87,9 +90,15 @@ func Weigh(all []incident.Incident, l incident.Ledger, w Word) (incident.Saying,
 	if err != nil {
 		return none, "", err
 	}
+	inc.Severity = inc.SeverityBy(l.Graded[inc.ID])
 	s := incident.Saying{Gone: gone(all, l, w.At)}
 	if n := size(l); n > maxWords && (w.Verb == Note || n > 2*maxWords) {
 		return none, "", refuse("people's words in the ledger are %d KiB, and nobody takes them over: is watchdog down?", n>>10)
+	}
+	if w.Verb == Ack {
+		if err := outgrown(inc, w); err != nil {
+			return none, "", err
+		}
 	}
 	mark := incident.Mark{By: w.By, Reason: w.Reason, At: w.At.UTC().Truncate(time.Second), Via: w.Via}
 	switch w.Verb {
@@ -125,6 +134,7 @@ func ack(s incident.Saying, inc incident.Incident, l incident.Ledger, m incident
 	if had := taken(inc, l); !had.At.IsZero() {
 		return s, "", refuse("%s was acknowledged by %s at %s", inc.ID, cmp.Or(had.By, "somebody"), had.At.UTC().Format("2006-01-02 15:04:05 UTC"))
 	}
+	m.Severity = inc.Severity
 	s.Acked = map[string]incident.Mark{inc.ID: m}
 	return s, fmt.Sprintf("%s %s: yours", inc.ID, inc.Title()), nil
 }
@@ -134,7 +144,25 @@ func taken(inc incident.Incident, l incident.Ledger) incident.Mark {
 	if !inc.Acked.At.IsZero() {
 		return inc.Acked
 	}
-	return l.Acked[inc.ID]
+	if m := l.Acked[inc.ID]; inc.AnsweredBy(m) {
+		return m
+	}
+	return incident.Mark{}
+}
+
+// outgrown refuses an acknowledgement of an incident that has become graver since the
+// person was told of it: what they saw is not what they would take on.
+func outgrown(inc incident.Incident, w Word) error {
+	shown := inc.Severity
+	if _, of, ok := strings.Cut(w.Key, "/"); ok {
+		shown = incident.Severity(of)
+	} else if r := inc.Receipts[w.Via]; r.Severity != "" {
+		shown = r.Severity
+	}
+	if inc.Phase == incident.Resolved || !inc.Severity.Worse(shown) {
+		return nil
+	}
+	return refuse("%s was told as %s, and is %s now: look again, and acknowledge that", inc.ID, shown, inc.Severity)
 }
 
 // answer is a yes or no to what an incident asks. Who answers has taken it on.
@@ -162,7 +190,8 @@ func answer(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word,
 		return s, "", refuse("%s approved this at %s; that counts once", w.By, had.At.UTC().Format("15:04:05 UTC"))
 	}
 	s.Approved = map[string]map[string]incident.Approval{r.Op: {w.By: {Mark: m, Plan: r.Plan.Hash, Denied: w.Verb == Deny}}}
-	if taken(inc, l).At.IsZero() {
+	if taken(inc, l).At.IsZero() && outgrown(inc, w) == nil {
+		m.Severity = inc.Severity
 		s.Acked = map[string]incident.Mark{inc.ID: m}
 	}
 	text := fmt.Sprintf("%s by %s: %s", verb, w.By, r.Plan.Summary)
@@ -229,7 +258,7 @@ func note(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word, m
 	case len(inc.Noted) >= incident.MaxNotes:
 		return s, "", refuse("incident %s has %d notes, and takes no more: write it into its review", inc.ID, len(inc.Noted))
 	}
-	notes := map[string]incident.Note{cmp.Or(w.ID, m.At.Format("20060102T150405")+"-"+w.By): {Mark: m, As: w.As}}
+	notes := map[string]incident.Note{cmp.Or(w.ID, noteID(w)): {Mark: m, As: w.As}}
 	waiting := 0
 	for id := range l.Notes[inc.ID] {
 		if waiting++; slices.Contains(inc.Noted, id) {
@@ -241,6 +270,13 @@ func note(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word, m
 	}
 	s.Notes = map[string]map[string]incident.Note{inc.ID: notes}
 	return s, fmt.Sprintf("%s %s: noted", inc.ID, inc.Title()), nil
+}
+
+// noteID is the id of a note that has none of its own. Two that say something else are
+// two, also when one person writes them within one second.
+func noteID(w Word) string {
+	sum := sha256.Sum256([]byte(w.By + "\x00" + w.As + "\x00" + w.Reason))
+	return fmt.Sprintf("%s-%x", w.At.UTC().Format("20060102T150405.000000000"), sum[:6])
 }
 
 // Pick finds the incident that a person means: by its id, a unique beginning of

@@ -29,7 +29,7 @@ func asking(by string) incident.Incident {
 func incidents() []incident.Incident {
 	return []incident.Incident{
 		asking(""),
-		{ID: "01a2", Target: incident.Target{Name: "cart"}, Phase: incident.Escalated, Severity: incident.P2, OpenedAt: now},
+		{ID: "01a2", Target: incident.Target{Name: "cart"}, Phase: incident.Escalated, Severity: incident.P2, OpenedAt: now, Receipts: map[string]incident.Receipt{"slack": {Ref: "c/1", Severity: incident.P3}}},
 		{ID: "01b1", Target: incident.Target{Name: "cart"}, Phase: incident.Resolved, Severity: incident.P2, OpenedAt: now.Add(-2 * time.Hour)},
 	}
 }
@@ -42,14 +42,16 @@ func TestAWordIsTaken(t *testing.T) {
 		says   string // JSON of what is written
 		text   string
 	}{
-		{"ack", Word{Verb: Ack, Incident: "01a2", Reason: "on it"}, incident.Ledger{}, `{"Acked":{"01a2":{"by":"alice","reason":"on it","at":"2026-03-06T01:20:00Z"}}}`, "yours"},
-		{"ack by target", Word{Verb: Ack, Incident: "cart"}, incident.Ledger{}, `{"Acked":{"01a2":{"by":"alice","at":"2026-03-06T01:20:00Z"}}}`, "yours"},
-		{"a yes takes the incident on", Word{Verb: Approve, Incident: "01A1", Plan: "3F9A1C"}, incident.Ledger{}, `{"Acked":{"01a1":{"by":"alice","at":"2026-03-06T01:20:00Z"}},"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`, "(1 of 2)"},
+		{"ack", Word{Verb: Ack, Incident: "01a2", Reason: "on it"}, incident.Ledger{}, `{"Acked":{"01a2":{"by":"alice","reason":"on it","at":"2026-03-06T01:20:00Z","severity":"P2"}}}`, "yours"},
+		{"ack of a graver severity than before (X40)", Word{Verb: Ack, Incident: "01a2"}, incident.Ledger{Acked: map[string]incident.Mark{"01a2": {By: "bob", At: now, Severity: incident.P3}}}, `{"Acked":{"01a2":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P2"}}}`, "yours"},
+		{"ack of the page as it is", Word{Verb: Ack, Incident: "01a2", Via: "pagerduty", Key: "01a2/P2"}, incident.Ledger{}, `{"Acked":{"01a2":{"by":"alice","at":"2026-03-06T01:20:00Z","via":"pagerduty","severity":"P2"}}}`, "yours"},
+		{"ack by target", Word{Verb: Ack, Incident: "cart"}, incident.Ledger{}, `{"Acked":{"01a2":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P2"}}}`, "yours"},
+		{"a yes takes the incident on", Word{Verb: Approve, Incident: "01A1", Plan: "3F9A1C"}, incident.Ledger{}, `{"Acked":{"01a1":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P1"}},"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`, "(1 of 2)"},
 		{"the second yes", Word{Verb: Approve, Incident: "01a1", Plan: hash}, incident.Ledger{Acked: map[string]incident.Mark{"01a1": yes.Mark}, Approved: map[string]map[string]incident.Approval{"op1": {"bob": yes}}}, `{"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`, "(2 of 2)"},
 		{"a no after one's own yes", Word{Verb: Deny, Incident: "01a1"}, incident.Ledger{Acked: map[string]incident.Mark{"01a1": yes.Mark}, Approved: map[string]map[string]incident.Approval{"op1": {"alice": yes}}}, `{"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `","denied":true}}}}`, "denied by alice"},
 		{"severity", Word{Verb: Grade, Incident: "01a2", To: incident.P3, Reason: "staging"}, incident.Ledger{}, `{"Graded":{"01a2":{"by":"alice","reason":"staging","at":"2026-03-06T01:20:00Z","to":"P3"}}}`, "from P2 to P3"},
 		{"note", Word{Verb: Note, Incident: "01a2", As: incident.Hypothesis, Reason: "an index", ID: "n1"}, incident.Ledger{}, `{"Notes":{"01a2":{"n1":{"by":"alice","reason":"an index","at":"2026-03-06T01:20:00Z","as":"hypothesis"}}}}`, "noted"},
-		{"what nobody waits for goes", Word{Verb: Ack, Incident: "01a2"}, incident.Ledger{Acked: map[string]incident.Mark{"00": {}}, Approved: map[string]map[string]incident.Approval{"op0": {}, "op1": {}}}, `{"Acked":{"01a2":{"by":"alice","at":"2026-03-06T01:20:00Z"}},"Gone":{"Incidents":["00"],"Ops":["op0"]}}`, "yours"},
+		{"what nobody waits for goes", Word{Verb: Ack, Incident: "01a2"}, incident.Ledger{Acked: map[string]incident.Mark{"00": {}}, Approved: map[string]map[string]incident.Approval{"op0": {}, "op1": {}}}, `{"Acked":{"01a2":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P2"}},"Gone":{"Incidents":["00"],"Ops":["op0"]}}`, "yours"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.word.By, tt.word.At = "alice", now
@@ -93,6 +95,8 @@ func TestARefusalSaysWhyAndWritesNothing(t *testing.T) {
 		{Word{Verb: Ack, Incident: "01b1"}, incident.Ledger{}, "resolved: there is nothing to take on"},
 		{Word{Verb: Ack, Incident: "01a2"}, incident.Ledger{Acked: map[string]incident.Mark{"01a2": yes.Mark}}, "acknowledged by bob at 2026-03-06 01:19:00 UTC"},
 		{Word{Verb: Ack, Incident: "01a"}, incident.Ledger{}, "2 incidents begin with"},
+		{Word{Verb: Ack, Incident: "01a2", Via: "pagerduty", Key: "01a2/P3"}, incident.Ledger{}, "told as P3, and is P2 now"}, // X40
+		{Word{Verb: Ack, Incident: "01a2", Via: "slack"}, incident.Ledger{}, "told as P3, and is P2 now"},
 		{Word{Verb: Ack, Incident: "zz"}, incident.Ledger{}, `no incident "zz"`},
 		{Word{Verb: Ack, Incident: ""}, incident.Ledger{}, `no incident ""`},
 		{Word{Verb: Approve, Incident: "01a1"}, incident.Ledger{}, "name the plan by at least 6 characters"},
@@ -154,5 +158,33 @@ func TestNotesThatNobodyTakesOverDoNotPileUp(t *testing.T) {
 	all[1].Noted = []string{"0"}
 	if _, _, err := Weigh(all, l, w); err != nil {
 		t.Error(err)
+	}
+}
+
+// X90: of two notes of one person within a second the first was overwritten, and both
+// were said to be noted.
+func TestEachWordHasAnIDOfItsOwn_X90(t *testing.T) {
+	ids := map[string]bool{}
+	for _, w := range []Word{
+		{As: incident.Hypothesis, Reason: "an index"}, {As: incident.Decision, Reason: "an index"}, {Reason: "an index"}, {Reason: "a lock"},
+		{Reason: "an index", By: "bob"}, {Reason: "an index", At: now.Add(time.Millisecond)},
+	} {
+		w.Verb, w.Incident = Note, "01a2"
+		if w.By == "" {
+			w.By = "alice"
+		}
+		if w.At.IsZero() {
+			w.At = now
+		}
+		s, _, err := Weigh(incidents(), incident.Ledger{}, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id := range s.Notes["01a2"] {
+			ids[id] = true
+		}
+	}
+	if len(ids) != 6 {
+		t.Errorf("6 words have %d ids: %v", len(ids), ids)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/httpclient"
 )
 
 const (
@@ -32,7 +33,7 @@ type client struct {
 	conf   config.HTTPClient
 	method string
 	url    *url.URL
-	dialer *net.Dialer
+	dialer httpclient.Dialer
 
 	mu   sync.Mutex
 	ca   []byte // the bytes that http was built with

@@ -24,19 +24,21 @@
 //	HTML, invalid JSON, missing field, absurd number          Unknown Unknown      -            -
 //	body larger than 1 MiB, nested deeper than 32             Unknown Unknown      -            -
 //	timestamp too far from now                                Unknown Unknown      -            -
+//	new names for which the store has no room (Options.Fits)  Unknown -            -            -
 //	name does not resolve, or not in time                     Unknown Unknown      Unknown      Unknown
+//	certificate expired, or not yet valid                     Bad     Bad          Bad          -
 //	certificate wrong, not TLS, closed in the TLS handshake   Unknown Unknown      Unknown      -
 //	address that may not be asked (see below)                 Unknown Unknown      Unknown      Unknown
 //	token or CA file unreadable                               Unknown Unknown      Unknown      -
 //	no route, no local port, no file descriptor, any other    Unknown Unknown      Unknown      Unknown
 //
-// A wrong certificate is Unknown because it says nothing of the service behind
-// it. The http kind calls any status that is not in its list Bad, except a
+// An expired certificate is Bad: users cannot come in. Any other wrong certificate
+// is Unknown, as it may be the probe that does not trust it. The http kind calls any status that is not in its list Bad, except a
 // redirect. It stops reading a body at 1 MiB without complaint.
 //
-// Link-local, metadata, unspecified, multicast and broadcast addresses are
-// refused after resolution, in whatever notation they come; loopback and
-// private ones are allowed. Proxies from the environment are ignored: a proxy
+// pkg/httpclient refuses link-local, metadata, unspecified, multicast and
+// broadcast addresses after resolution, in whatever notation they come;
+// loopback and private ones are allowed. Proxies from the environment are ignored: a proxy
 // would resolve the name where this check cannot see it. Every look opens a
 // connection of its own, so that it may reach any endpoint of a Service.
 package probes

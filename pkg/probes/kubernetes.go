@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -38,9 +37,16 @@ type Workload struct {
 	EndpointsReady int
 	HasEndpoints   bool
 	HPA            *HPA
-	// CPUUsageRatio and MemoryUsageRatio are usage by limit, else request; nil: not known.
-	CPUUsageRatio    *float64
-	MemoryUsageRatio *float64
+	// ScaledBy says who wrote the number of replicas last, and when, of a workload that is
+	// scaled to zero; empty: not known.
+	ScaledBy string
+	taken    bool // scaled to zero, and by no autoscaler
+	// Usage is what each container uses; the worst decides.
+	Usage []Usage
+	// PodRestarts are the restarts by pod, of pods that exist now.
+	PodRestarts map[string]int
+	// Stalled says why the controller gave up on the rollout; empty: it did not.
+	Stalled string
 	// ObservedAt is when this was last known to be what the API server holds
 	// (not when the object last changed). Zero: not checked.
 	ObservedAt time.Time
@@ -63,6 +69,7 @@ func NewKubernetes(namespace, workload string, read WorkloadFunc) (Probe, error)
 	}
 	kind = strings.ToLower(kind)
 	what := namespace + "/" + kind + "/" + name
+	restarts := &restartCounter{}
 	return func(_ context.Context, at time.Time) (Result, error) {
 		seen, err := read(namespace, kind, name)
 		if err != nil {
@@ -72,8 +79,12 @@ func NewKubernetes(namespace, workload string, read WorkloadFunc) (Probe, error)
 			return Result{}, fmt.Errorf("read %s: stale: last in step with the API server %s ago: check the connection to it",
 				what, age.Round(time.Second))
 		}
+		// A DaemonSet has as many pods as there are nodes for it; an autoscaler, or what drives
+		// one, may take all pods away and give them back.
+		seen.taken = seen.Desired == 0 && seen.HPA == nil && kind != "daemonset"
 		state, detail := seen.judge()
-		return Result{State: state, Detail: detail, Samples: seen.samples(at)}, nil
+		samples := append(seen.samples(at), newSample(at, "watchdog_workload_restarts_total", restarts.count(seen)))
+		return Result{State: state, Detail: detail, Samples: samples, Usage: seen.Usage}, nil
 	}, nil
 }
 
@@ -93,6 +104,9 @@ func (w Workload) judge() (State, string) {
 	if w.RolloutInProgress {
 		line += ", rollout in progress"
 	}
+	if w.Stalled != "" {
+		line += ", the rollout has stalled (" + w.Stalled + ")"
+	}
 	switch {
 	case w.NewestWaiting > 0:
 		return Bad, oneLine(fmt.Sprintf("%s, %d pods cannot start (%s)", line, w.NewestWaiting, w.reasons()))
@@ -101,7 +115,7 @@ func (w Workload) judge() (State, string) {
 	case w.Desired > 0 && w.HasEndpoints && w.EndpointsReady == 0:
 		return Bad, line + ", the Service has no ready endpoint"
 	case w.Desired == 0:
-		return OK, "scaled to zero"
+		return OK, oneLine(strings.TrimSuffix("scaled to zero by "+w.ScaledBy, " by "))
 	}
 	return OK, line
 }
@@ -117,7 +131,9 @@ func (w Workload) samples(at time.Time) []*model.Sample {
 		newSample(at, "watchdog_workload_replicas_updated", float64(w.Updated)),
 		newSample(at, "watchdog_workload_replicas_unavailable", float64(w.Unavailable)),
 		newSample(at, "watchdog_workload_rollout_in_progress", truth(w.RolloutInProgress)),
-		newSample(at, "watchdog_workload_restarts_total", float64(w.Restarts)),
+		newSample(at, "watchdog_workload_restarts", float64(w.Restarts)),
+		newSample(at, "watchdog_workload_rollout_stalled", truth(w.Stalled != "")),
+		newSample(at, "watchdog_workload_scaled_to_zero", truth(w.taken)),
 		newSample(at, "watchdog_workload_crash_looping_pods", float64(w.NewestWaiting)),
 	}
 	add := func(name string, value float64, labels ...string) {
@@ -130,7 +146,7 @@ func (w Workload) samples(at time.Time) []*model.Sample {
 		if i == maxReasons {
 			break
 		}
-		add("watchdog_workload_waiting_pods", float64(w.Waiting[reason]), "reason", reason)
+		add("watchdog_workload_waiting_pods", float64(w.Waiting[reason]), "reason", clip(reason, maxName))
 	}
 	if w.HasEndpoints {
 		add("watchdog_workload_endpoints_ready", float64(w.EndpointsReady))
@@ -138,15 +154,11 @@ func (w Workload) samples(at time.Time) []*model.Sample {
 	if w.HPA != nil {
 		add("watchdog_workload_hpa_at_max", truth(w.HPA.Current >= w.HPA.Max))
 	}
-	if plausible(w.CPUUsageRatio) {
-		add("watchdog_workload_cpu_usage_ratio", *w.CPUUsageRatio)
+	if u, known := Worst(w.Usage, CPU); known {
+		add("watchdog_workload_cpu_usage_ratio", CPU(u))
 	}
-	if plausible(w.MemoryUsageRatio) {
-		add("watchdog_workload_memory_usage_ratio", *w.MemoryUsageRatio)
+	if u, known := Worst(w.Usage, Memory); known {
+		add("watchdog_workload_memory_usage_ratio", Memory(u))
 	}
 	return samples
-}
-
-func plausible(ratio *float64) bool {
-	return ratio != nil && *ratio >= 0 && !math.IsInf(*ratio, 1)
 }

@@ -25,6 +25,7 @@ type slot struct {
 	begun   uint64     // looks begun
 	shown   uint64     // the look that status and samples come from
 	stamped model.Time // of the last samples
+	warned  bool       // of new names for which there is no room
 	damper  *Damper
 	status  Status
 	kept    []kept
@@ -83,7 +84,7 @@ func (s *Scheduler) look(ctx context.Context, sl *slot, counts bool) Status {
 	s.metrics.duration.WithLabelValues(sl.entry.Kind).Observe(took.Seconds())
 	return s.record(sl, number, Status{
 		Target: sl.entry.Target, Probe: sl.entry.Name, Kind: sl.entry.Kind,
-		State: result.State, Detail: result.Detail, Facts: result.Facts, At: at, Duration: took,
+		State: result.State, Detail: result.Detail, Facts: result.Facts, Usage: result.Usage, At: at, Duration: took,
 	}, result.Samples, counts)
 }
 
@@ -97,8 +98,9 @@ func ask(ctx context.Context, logger *slog.Logger, entry Entry, at time.Time) (r
 	}()
 	result, err := entry.Probe(ctx, at)
 	if err != nil {
-		result.State, result.Detail = Unknown, oneLine(err.Error())
+		result.State, result.Detail = Unknown, err.Error()
 	}
+	result.Detail = oneLine(result.Detail)
 	return result
 }
 
@@ -112,6 +114,7 @@ func (s *Scheduler) record(sl *slot, number uint64, seen Status, samples []*mode
 	if sl.gone || number < sl.shown {
 		return seen
 	}
+	seen, samples = s.fit(sl, seen, samples)
 	if counts {
 		seen.Damped = sl.damper.Add(seen.State)
 	}
@@ -124,6 +127,28 @@ func (s *Scheduler) record(sl *slot, number uint64, seen Status, samples []*mode
 			"from", before.String(), "to", seen.Damped.String(), "detail", seen.Detail)
 	}
 	return seen
+}
+
+// fit leaves out samples for which there is no room. An answer whose names are new each
+// time is not understood: it is Unknown, unless it is Bad for another reason.
+func (s *Scheduler) fit(sl *slot, seen Status, samples []*model.Sample) (Status, []*model.Sample) {
+	fit, err := s.opts.Fits(sl.entry.labelled(samples))
+	if err == nil {
+		return seen, fit
+	}
+	detail := err.Error()
+	if seen.State != OK {
+		detail = clip(seen.Detail, maxDetail/2) + "; " + detail
+	}
+	if seen.State == OK {
+		seen.State = Unknown
+	}
+	seen.Detail = oneLine(detail)
+	if !sl.warned {
+		sl.warned = true
+		s.opts.Logger.Warn("an application uses new names in each answer; they are not stored", "target", seen.Target, "probe", seen.Probe, "err", err)
+	}
+	return seen, fit
 }
 
 // stamp keeps a second look within one millisecond: a series holds one sample

@@ -3,6 +3,7 @@ package probes
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,9 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+	"time"
+
+	"watchdog.io/watchdog/pkg/httpclient"
 )
 
 // badError is a failure that speaks against the service itself. Every other
@@ -62,17 +66,20 @@ func classify(what string, during phase, err error) error {
 		err = wrapped.Err
 	}
 	var (
+		forbidden   *httpclient.ForbiddenError
 		dns         *net.DNSError
 		certificate *tls.CertificateVerificationError
 		record      tls.RecordHeaderError
 	)
 	switch {
-	case errors.Is(err, errForbiddenAddress):
-		return fmt.Errorf("%s: %w: point the probe elsewhere", what, err)
+	case errors.As(err, &forbidden):
+		return fmt.Errorf("%s: %w", what, forbidden)
 	case errors.As(err, &dns):
 		return fmt.Errorf("%s: name does not resolve: %w", what, err)
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: interrupted while %s: %w", what, during, err)
+	case expired(err):
+		return &badError{fmt.Sprintf("%s: the certificate has expired or is not yet valid: users cannot come in: %s", what, certificateText(err))}
 	case errors.As(err, &certificate):
 		return fmt.Errorf("%s: wrong certificate: %w: check ca_file and the certificate", what, err)
 	case errors.As(err, &record):
@@ -87,6 +94,22 @@ func classify(what string, during phase, err error) error {
 		return &badError{fmt.Sprintf("%s: connection closed by the server, %s", what, during)}
 	}
 	return fmt.Errorf("%s: %s: %w", what, during, err)
+}
+
+// expired reports whether the certificate was refused for its dates alone: then users are
+// refused as well, whatever the service behind it does (X11). Any other fault of a
+// certificate may be one of the probe's own trust.
+func expired(err error) bool {
+	invalid, ok := errors.AsType[x509.CertificateInvalidError](err)
+	return ok && invalid.Reason == x509.Expired
+}
+
+func certificateText(err error) string {
+	invalid, ok := errors.AsType[x509.CertificateInvalidError](err)
+	if !ok || invalid.Cert == nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("valid from %s to %s", invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339))
 }
 
 func isTimeout(err error) bool {

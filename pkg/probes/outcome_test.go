@@ -2,8 +2,14 @@ package probes
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -176,6 +182,51 @@ func lookOnce(t *testing.T, probe Probe, at time.Time, patience time.Duration) (
 		return Unknown, err.Error()
 	}
 	return result.State, result.Detail
+}
+
+// TestAnExpiredCertificateIsBad_X11: users cannot come in, whatever the service behind it does.
+func TestAnExpiredCertificateIsBad_X11(t *testing.T) {
+	now := time.Now()
+	for _, row := range []struct {
+		name        string
+		from, until time.Time
+		want        State
+	}{
+		{"valid", now.Add(-time.Hour), now.Add(time.Hour), OK},
+		{"expired", now.Add(-2 * time.Hour), now.Add(-time.Hour), Bad},
+		{"not yet valid", now.Add(time.Hour), now.Add(2 * time.Hour), Bad},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			of := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: row.from, NotAfter: row.until, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+			der, err := x509.CreateCertificate(rand.Reader, of, of, key.Public(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+			server.StartTLS()
+			defer server.Close()
+			file := filepath.Join(t.TempDir(), "ca.pem")
+			if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			probe, err := NewHTTP(config.HTTPProbe{HTTPClient: config.HTTPClient{URL: server.URL, CAFile: file}}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, err := probe(t.Context(), now)
+			if err != nil || result.State != row.want {
+				t.Errorf("%s (%s), %v", result.State, result.Detail, err)
+			}
+			if row.want == Bad && !strings.Contains(result.Detail, "the certificate has expired or is not yet valid") {
+				t.Error(result.Detail)
+			}
+		})
+	}
 }
 
 // serveTLS serves with a certificate for 127.0.0.1 and example.com only.

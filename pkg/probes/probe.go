@@ -64,6 +64,8 @@ type Result struct {
 	Samples []*model.Sample
 	// Facts are things worth knowing that are no numbers: version, status_code.
 	Facts map[string]string
+	// Usage is what containers use, of a probe that knows.
+	Usage []Usage
 }
 
 // newSample returns one sample; labels are name, value, name, value, …

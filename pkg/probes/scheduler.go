@@ -28,6 +28,9 @@ type Options struct {
 	// Append takes the samples of one look. It is called from many goroutines
 	// at once and must be quick; per probe, calls come in the order of the looks.
 	Append func([]*model.Sample)
+	// Fits returns the samples of one look for which there is room. An error says that the
+	// application has used too many names. nil: all fit. It must be quick.
+	Fits func([]*model.Sample) ([]*model.Sample, error)
 	// Now is the time that looks and samples bear; default time.Now.
 	Now func() time.Time
 }
@@ -61,6 +64,9 @@ func NewScheduler(opts Options) (*Scheduler, error) {
 	}
 	if opts.Append == nil {
 		opts.Append = func([]*model.Sample) {}
+	}
+	if opts.Fits == nil {
+		opts.Fits = func(all []*model.Sample) ([]*model.Sample, error) { return all, nil }
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -272,6 +278,7 @@ type Status struct {
 	Damped State             `json:"damped"`
 	Detail string            `json:"detail"`
 	Facts  map[string]string `json:"facts,omitempty"`
+	Usage  []Usage           `json:"-"`
 	// At is when the look began; zero: not looked at yet.
 	At       time.Time     `json:"at,omitzero"`
 	Duration time.Duration `json:"duration,omitempty"`

@@ -449,10 +449,10 @@ func TestEverySampleIsKnown(t *testing.T) {
 	samples := judge.judge(doc, at).Samples
 	samples = append(samples, sla.samples(at)...)
 	samples = append(samples, Workload{
-		Desired: 1, Waiting: map[string]int{"x": 1}, HasEndpoints: true, HPA: &HPA{}, CPUUsageRatio: &share, MemoryUsageRatio: &share,
+		Desired: 1, Waiting: map[string]int{"x": 1}, HasEndpoints: true, HPA: &HPA{}, Usage: []Usage{{"p", "c", share, share}},
 	}.samples(at)...)
 	samples = append(samples, common(Status{State: OK, Damped: OK}, at)...)
-	samples = append(samples, newSample(at, "watchdog_agents_active", 1), newSample(at, "watchdog_agents_desired", 1))
+	samples = append(samples, newSample(at, "watchdog_agents_active", 1), newSample(at, "watchdog_agents_desired", 1), newSample(at, "watchdog_workload_restarts_total", 1))
 	for _, sample := range samples {
 		name := string(sample.Metric[model.MetricNameLabel])
 		if labels, ok := known[name]; !ok || labels != labelNames(sample) {

@@ -75,8 +75,25 @@ func Held(answers []incident.Answer) (hold incident.Hold, reason string, retryAt
 	if worst.Hold == "" {
 		return "", "", time.Time{}
 	}
-	return worst.Hold, oneLine(worst.Guard + ": " + worst.Reason), retryAt
+	reason = worst.Guard + ": " + worst.Reason
+	if worst.Hold == incident.Advise {
+		reason += unpromised(answers)
+	}
+	return worst.Hold, oneLine(reason), retryAt
 }
+
+// unpromised says why mode auto would not do either what is advised.
+func unpromised(answers []incident.Answer) string {
+	for _, a := range answers {
+		if a.Hold == incident.Wait {
+			return "; " + NotEvenAuto + ": " + a.Guard + ": " + a.Reason
+		}
+	}
+	return ""
+}
+
+// NotEvenAuto marks advice that mode auto would not follow at that moment.
+const NotEvenAuto = "mode auto would wait, too"
 
 // weight orders holds; one that is not known weighs most, because it cannot be
 // understood.

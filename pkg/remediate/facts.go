@@ -23,6 +23,8 @@ type Facts struct {
 	Ledger   incident.Ledger
 	Limits   incident.Limits
 	Signals  []Signal
+	// CPU is the share of its CPU that the workload uses; nil: not known.
+	CPU *float64
 	// Dependencies are the health document's checks of things that are not the workload.
 	Dependencies []Dependency
 	// Watched targets, and how many of them are in breach now.
@@ -35,8 +37,10 @@ type Facts struct {
 	// Suspended is what maintenance windows forbid now.
 	Suspended Suspension
 	// Records are what is known of the workload's revisions.
-	Records  []Record
-	Settings Settings
+	Records []Record
+	// References are what the template needs that the rung would bring up, looked at.
+	References []Reference
+	Settings   Settings
 	// Installation names this installation of watchdog, for the claim on a target (INV-29).
 	Installation string
 }
@@ -50,6 +54,8 @@ type Options struct {
 	// Job is the vetted manifest as JSON, JobName its name in the configuration.
 	Job     json.RawMessage
 	JobName string
+	// JobAllow are the allowances of the template (JobAllowances).
+	JobAllow []string
 	// SingleSource waives the second source of evidence and says why (INV-11).
 	SingleSource string
 	// Approvals is how many people must say yes in mode approve, and CoolOff how long
@@ -62,9 +68,14 @@ type Options struct {
 type Settings struct {
 	AvailabilityFloor float64 // share of desired replicas, 0…1
 	MaxUnhealthy      float64 // share of watched targets, 0…1
-	SuspectWindow     time.Duration
-	GoodAfter         time.Duration
-	HumanChange       time.Duration
+	// StormFrom is how many targets must be in breach at the least for a storm,
+	// whatever their share.
+	StormFrom int
+	// OutageTolerance is how long monitoring may give nothing before people are told.
+	OutageTolerance time.Duration
+	SuspectWindow   time.Duration
+	GoodAfter       time.Duration
+	HumanChange     time.Duration
 	// OwnChange is how long watchdog's own changes are remembered: what somebody
 	// undid is not done again, and no field goes back and forth.
 	OwnChange time.Duration
@@ -88,7 +99,7 @@ type Suspension struct {
 
 // SourceAlertmanager is the source of an alert that another system told of. It is
 // a hint, and no witness (INV-16).
-const SourceAlertmanager = "alertmanager"
+const SourceAlertmanager = incident.SourceAlertmanager
 
 // Signal is what one kind of source says of the target.
 type Signal struct {
@@ -114,7 +125,10 @@ type Record struct {
 	HealthySince time.Time `json:"healthySince,omitzero"`
 	GoodAt       time.Time `json:"goodAt,omitzero"`       // when it had been healthy long enough
 	RolledBackAt time.Time `json:"rolledBackAt,omitzero"` // when watchdog rolled it back
-	RestoredBy   string    `json:"restoredBy,omitempty"`  // op of a rollback that made this revision current
+	// Startup is what its pods took to become ready when it was first seen complete.
+	Startup    time.Duration `json:"startup,omitempty"`
+	RestoredBy string        `json:"restoredBy,omitempty"` // op of a rollback that made this revision current
+	CurrentAt  time.Time     `json:"currentAt,omitzero"`   // when it last became the current one
 }
 
 // Annotations that watchdog reads and writes on workloads.

@@ -3,14 +3,9 @@ package remediate
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
 )
-
-// startupTime is how long a pod may take to become ready before watchdog stops
-// believing that it will.
-const startupTime = 3 * time.Minute
 
 // crashes is how many restarts of a pod that is not ready count as a crash loop
 // even in the moments when its container runs.
@@ -27,28 +22,14 @@ func podsOf(w Workload, revision Revision) []Pod {
 	return pods
 }
 
-// failure names why the pod cannot become ready by itself; "" if it may.
-func failure(p Pod) string {
-	switch p.Waiting {
-	case "CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName",
-		"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError":
-		return p.Waiting
-	}
-	switch {
-	case !p.Scheduled:
-		return "unschedulable"
-	case !p.Ready && p.Restarts >= crashes:
-		return fmt.Sprintf("%d restarts", p.Restarts)
-	}
-	return ""
-}
+func manyRestarts(p Pod) string { return fmt.Sprintf("%d restarts", p.Restarts) }
 
 // failures counts the pods of the revision that cannot become ready, and names
 // the reasons in order.
-func failures(w Workload, revision Revision) (count, of int, reasons []string) {
-	pods := podsOf(w, revision)
+func failures(f Facts, revision Revision) (count, of int, reasons []string) {
+	pods, long := podsOf(f.Workload, revision), startup(f)
 	for _, p := range pods {
-		if why := failure(p); why != "" {
+		if why := Failure(p, f.Now, long); why != "" {
 			count++
 			if p.LastExit != "" {
 				why += ", " + p.LastExit
@@ -72,23 +53,24 @@ func unready(w Workload, revision Revision) int {
 }
 
 // stuck reports whether none of the revision's pods that are not ready can be
-// expected to become ready: each fails, or had startupTime for it. A revision
-// without any pod is stuck once it is that old.
+// expected to become ready: each fails, or had the workload's start-up time for it. A
+// revision without any pod is stuck once it is that old.
 func stuck(f Facts, revision Revision) bool {
-	pods := podsOf(f.Workload, revision)
+	pods, long := podsOf(f.Workload, revision), startup(f)
 	waiting := false
 	for _, p := range pods {
 		if p.Ready {
 			continue
 		}
-		old := !p.StartedAt.IsZero() && f.Now.Sub(p.StartedAt) >= startupTime
-		if failure(p) == "" && !old {
+		old := !p.StartedAt.IsZero() && f.Now.Sub(p.StartedAt) >= long
+		if Failure(p, f.Now, long) == "" && !old {
 			return false
 		}
 		waiting = true
 	}
 	if len(pods) == 0 {
-		return !revision.CreatedAt.IsZero() && f.Now.Sub(revision.CreatedAt) >= startupTime
+		at := currentSince(f.Records, revision)
+		return !at.IsZero() && f.Now.Sub(at) >= long
 	}
 	return waiting
 }
@@ -100,7 +82,7 @@ func failingPods(f Facts, why string) *incident.Answer {
 	if !ok {
 		return nil
 	}
-	n, of, reasons := failures(f.Workload, current)
+	n, of, reasons := failures(f, current)
 	if n == 0 {
 		return nil
 	}

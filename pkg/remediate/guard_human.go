@@ -1,6 +1,7 @@
 package remediate
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -21,9 +22,23 @@ func noHumanChange(f Facts, _ incident.Plan) incident.Answer {
 		if m.At.Before(opened) || window > 0 && f.Now.Sub(m.At) >= window {
 			continue
 		}
-		return hold(incident.HandOver, "%s changed %s %s ago, after the incident opened; hands off for %s", m.Name, fieldsOf(m), f.Now.Sub(m.At).Round(time.Second), window)
+		return hold(incident.HandOver, "%s changed %s %s; hands off for %s", m.Name, fieldsOf(m), sinceOpened(f, m.At), window)
 	}
 	return pass("0 of %d managers changed replicas or template since the incident opened, within %s", n, window)
+}
+
+// sinceOpened says when something happened, by the incident. The API server's clock
+// and this one's differ, and its times are whole seconds: it may lie ahead of now, or
+// a moment before the incident.
+func sinceOpened(f Facts, at time.Time) string {
+	if before := f.Incident.OpenedAt.Sub(at).Round(time.Second); before > 0 {
+		return fmt.Sprintf("%s before the incident opened", before)
+	}
+	after := at.Sub(f.Incident.OpenedAt).Round(time.Second)
+	if ago := f.Now.Sub(at).Round(time.Second); ago > 0 {
+		return fmt.Sprintf("%s ago, %s after the incident opened", ago, after)
+	}
+	return fmt.Sprintf("a moment ago, %s after the incident opened", after)
 }
 
 // machine reports whether the field manager is Kubernetes' own controller or watchdog.

@@ -26,6 +26,12 @@ func ownField(f Facts, p incident.Plan) incident.Answer {
 	if id, ok := h.Annotations["argocd.argoproj.io/tracking-id"]; ok && p.Object.Resource == "horizontalpodautoscalers" {
 		return hold(incident.Skip, "Argo CD (%s) owns HPA %s; instead: raise minReplicas in Git", clip(id), h.Name)
 	}
+	if h.Owner != "" && p.Object.Resource == "horizontalpodautoscalers" {
+		if name, ok := strings.CutPrefix(h.Owner, "ScaledObject "); ok {
+			return hold(incident.Skip, "KEDA owns HPA %s through ScaledObject %s and would undo a %s; instead: raise minReplicaCount of ScaledObject %s", h.Name, name, p.Action, name)
+		}
+		return hold(incident.Skip, "%s owns HPA %s and would undo a %s; instead: %s", h.Owner, h.Name, p.Action, nativeRoute(h.Owner))
+	}
 	return pass("HPA %s owns the replicas (%d to %d); the plan writes %s", h.Name, h.Min, h.Max, p.Object.Resource)
 }
 

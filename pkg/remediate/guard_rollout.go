@@ -11,7 +11,10 @@ import (
 // which a rollback ends, and pods that were lost long after the rollout was complete.
 func noRollout(f Facts, p incident.Plan) incident.Answer {
 	w := f.Workload
-	numbers := fmt.Sprintf("generation %d observed of %d; of %d replicas %d are updated, %d available, %d pods exist", w.Observed, w.Generation, w.Desired, w.Updated, w.Available, len(w.Pods))
+	numbers := fmt.Sprintf("generation %d observed of %d; of %d replicas %d are updated, %d available, %d pods exist", w.Observed, w.Generation, w.Desired, w.Updated, w.Available, w.living())
+	if n := len(w.Pods) - w.living(); n > 0 {
+		numbers += fmt.Sprintf(" and %d are terminating", n)
+	}
 	switch {
 	case !writesWorkload(p):
 		return besides(p)
@@ -22,19 +25,27 @@ func noRollout(f Facts, p incident.Plan) incident.Answer {
 	if !ok || w.Observed < w.Generation {
 		return hold(incident.Wait, "the controller has not seen the newest generation: %s", numbers)
 	}
-	failing, of, reasons := failures(w, current)
+	failing, of, reasons := failures(f, current)
 	switch {
+	case p.Action == "rollback" && onlyNodes(w, current, reasons):
+		return hold(incident.Wait, "a rollout is in progress, and what it waits for is no fault of the release: %d of %d pods of revision %s found no node (%s); %s", failing, of, describe(current), list(reasons), numbers)
 	case p.Action == "rollback" && failing > 0:
 		return pass("the rollout in progress is the suspect: %d of %d pods of revision %s fail (%s); %s", failing, of, describe(current), list(reasons), numbers)
 	case p.Action == "rollback" && stuck(f, current):
-		return pass("the rollout in progress is the suspect: %d of %d pods of revision %s are not ready after %s; %s", unready(w, current), of, describe(current), startupTime, numbers)
+		return pass("the rollout in progress is the suspect: %d of %d pods of revision %s are not ready after %s; %s", unready(w, current), of, describe(current), startup(f), numbers)
 	case p.Action != "rollback" && allMoved(w, current) && stuck(f, current):
-		return pass("no rollout: all %d pods are of revision %s, %d are not ready after %s; %s", of, describe(current), unready(w, current), startupTime, numbers)
+		return pass("no rollout: all %d pods are of revision %s, %d are not ready after %s; %s", of, describe(current), unready(w, current), startup(f), numbers)
 	}
 	return hold(incident.Wait, "a rollout is in progress: %s", numbers)
 }
 
 // allMoved reports whether every pod is of the revision and no more are to come.
 func allMoved(w Workload, current Revision) bool {
-	return w.Updated >= w.Desired && len(podsOf(w, current)) == len(w.Pods) && len(w.Pods) == w.Desired
+	return w.Updated >= w.Desired && len(podsOf(w, current)) == w.living() && w.living() == w.Desired
+}
+
+// onlyNodes reports whether the pods of the revision fail for want of a node alone while
+// others of it are ready: that is no fault of the release.
+func onlyNodes(w Workload, current Revision, reasons []string) bool {
+	return len(reasons) == 1 && reasons[0] == unschedulable && len(podsOf(w, current)) > unready(w, current)
 }

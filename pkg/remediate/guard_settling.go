@@ -7,9 +7,13 @@ import (
 )
 
 // settledDown: what began shortly after watchdog replaced the pods may be their
-// start and not a new fault (INV-10). Replacing them again would begin it anew.
+// start and not a new fault (INV-10). Replacing them again would begin it anew. Pods that
+// take longer to start than the configured time have as long as they take.
 func settledDown(f Facts, _ incident.Plan) incident.Answer {
 	grace := f.Settings.StartupGrace
+	if grace > 0 {
+		grace = max(grace, StartupTime(f.Workload, f.Records))
+	}
 	for _, m := range ownMoves(f) {
 		began := f.Alert.ActiveAt.Sub(m.At)
 		if m.Was == "" || began < 0 || began >= grace || f.Now.Sub(m.At) >= grace {

@@ -15,7 +15,7 @@ func sameTarget(f Facts, p incident.Plan) incident.Answer {
 		return hold(incident.HandOver, "%s was deleted and made anew: its uid was %s, now it is %s", want, want.UID, have.UID)
 	case f.Workload.NamespaceTerminating:
 		return hold(incident.HandOver, "the namespace %s is terminating", have.Namespace)
-	case len(p.Patch) > 0 && (p.Object.UID == "" || p.Object.ResourceVersion == ""):
+	case p.Changeful() && (p.Object.UID == "" || p.Object.ResourceVersion == ""):
 		return hold(incident.HandOver, "%s %s has uid %q and resourceVersion %q: it cannot be written conditionally", p.Object.Resource, p.Object.Name, p.Object.UID, p.Object.ResourceVersion)
 	}
 	return pass("%s has uid %s", have, have.UID)

@@ -18,11 +18,13 @@ func fewUnhealthy(f Facts, _ incident.Plan) incident.Answer {
 }
 
 // Believed is how many of the watched targets may be in breach before it is no
-// longer believed: the share MaxUnhealthy of them, and always one.
+// longer believed: the share MaxUnhealthy of them, and always as many as are fewer
+// than StormFrom. Of few targets a share says little: two of three services may well be
+// down at once.
 func Believed(s Settings, watched int) float64 {
-	limit := 1.0
+	limit := max(1, float64(s.StormFrom-1))
 	// Written so that a share that is not a number leaves the limit at one.
-	if share := s.MaxUnhealthy * float64(watched); share > 1 {
+	if share := s.MaxUnhealthy * float64(watched); share > limit {
 		limit = share
 	}
 	return limit

@@ -20,6 +20,7 @@ type guard struct {
 func guards() []guard {
 	return []guard{
 		{"target", incident.C0, sameTarget},
+		{"deletion", incident.C2, notDeleted},
 		{"hold", incident.C2, noHold},
 		{"silence", incident.C2, notSilenced},
 		{"maintenance", incident.C2, notInMaintenance},
@@ -39,6 +40,8 @@ func guards() []guard {
 		{"settling", incident.C3, settledDown},
 		{"paused", incident.C2, notPaused},
 		{"rollout", incident.C2, noRollout},
+		{"service selector", incident.C4, stillSelected},
+		{"references", incident.C4, referencesThere},
 		{"availability floor", incident.C3, aboveFloor},
 		{"disruption budget", incident.C3, disruptionAllowed},
 	}
@@ -58,6 +61,7 @@ func GuardNames() []string {
 func revertGuards() []guard {
 	return []guard{
 		{"target", incident.C0, sameTarget},
+		{"deletion", incident.C2, notDeleted},
 		{"hold", incident.C2, noHold},
 		{"maintenance", incident.C2, notInMaintenance},
 		{"mode", incident.C2, modeAllows},

@@ -134,7 +134,7 @@ func TestGuardsHold(t *testing.T) {
 		}, "other owner", incident.Skip, "Git"},
 		{"INV-26 a person edits", "rollback", func(f *Facts) {
 			f.Workload.Managers = append(f.Workload.Managers, Manager{Name: "kubectl-edit", At: at(f, 40*time.Second), Template: true})
-		}, "human change", incident.HandOver, "kubectl-edit changed spec.template 40s ago, after the incident opened"},
+		}, "human change", incident.HandOver, "kubectl-edit changed spec.template 40s ago, 4m20s after the incident opened; hands off for 10m0s"},
 		{"INV-26 a person scales", "job", func(f *Facts) {
 			f.Workload.Managers = append(f.Workload.Managers, Manager{Name: "kubectl", At: at(f, 5*time.Minute), Replicas: true})
 		}, "human change", incident.HandOver, "spec.replicas 5m0s ago"},
@@ -322,7 +322,7 @@ func TestHeldTakesTheWeightiestAndTheLatestRetry(t *testing.T) {
 		{[]incident.Answer{of("")}, "", "", time.Time{}},
 		{[]incident.Answer{w(late), w(early)}, incident.Wait, "w: wait 13:00", late},
 		{[]incident.Answer{w(early), w(late)}, incident.Wait, "w: wait 13:00", late},
-		{[]incident.Answer{of(incident.Advise), w(late)}, incident.Advise, "g: two lines", late},
+		{[]incident.Answer{of(incident.Advise), w(late)}, incident.Advise, "g: two lines; mode auto would wait, too: w: wait 13:00", late},
 		{[]incident.Answer{of(incident.Advise), of(incident.Skip)}, incident.Skip, "g: two lines", time.Time{}},
 		{[]incident.Answer{of(incident.HandOver), of(incident.Skip)}, incident.HandOver, "g: two lines", time.Time{}},
 		{[]incident.Answer{of(incident.HandOver), of(incident.Freeze)}, incident.Freeze, "g: two lines", time.Time{}},

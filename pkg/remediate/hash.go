@@ -23,7 +23,10 @@ func Hash(p incident.Plan) string {
 		Create  any             `json:"create"`
 		Inverse any             `json:"inverse"`
 		Lease   time.Duration   `json:"lease"`
-	}{p.Action, p.Object, p.Target.String() + " " + p.Target.UID, canonical(p.Patch), canonical(p.Create), canonical(p.Inverse), p.Lease})
+		// Left out where there is none, so that plans of earlier versions keep their hash.
+		Revision *incident.Template `json:"revision,omitempty"`
+		Back     *incident.Template `json:"back,omitempty"`
+	}{p.Action, p.Object, p.Target.String() + " " + p.Target.UID, canonical(p.Patch), canonical(p.Create), canonical(p.Inverse), p.Lease, p.Revision, p.Back})
 	if err != nil {
 		return ""
 	}

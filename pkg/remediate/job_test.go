@@ -68,6 +68,17 @@ func TestJobRefuses(t *testing.T) {
 		{"another namespace", replace(`"name":"x"`, `"namespace":"kube-system"`), "kube-system"},
 		{"no Job", replace(`"kind":"Job"`, `"kind":"CronJob"`), "batch/v1 CronJob"},
 		{"no containers", json.RawMessage(`{"apiVersion":"batch/v1","kind":"Job","spec":{}}`), "0 containers"},
+		{"X96: privileged", replace(`"name":"clean",`, `"name":"clean","securityContext":{"privileged":true},`), "container clean is privileged (job_templates: allow: [privileged]"},
+		{"X96: escalation", replace(`"name":"clean",`, `"name":"clean","securityContext":{"allowPrivilegeEscalation":true},`), "allows privilege escalation"},
+		{"X96: a capability", replace(`"name":"clean",`, `"name":"clean","securityContext":{"capabilities":{"add":["SYS_ADMIN"]}},`), "adds the capabilities SYS_ADMIN"},
+		{"X96: a folder of the node", replace(`"containers"`, `"volumes":[{"name":"v","hostPath":{"path":"/"}}],"containers"`), "the volume v is the node's folder / (job_templates: allow: [host]"},
+		{"X96: the node's network", replace(`"containers"`, `"hostNetwork":true,"containers"`), "it uses hostNetwork"},
+		{"X96: a port of the node", replace(`"name":"clean",`, `"name":"clean","ports":[{"hostPort":22}],`), "takes the node's port 22"},
+		{"X96: another account", replace(`"containers"`, `"serviceAccountName":"cluster-admin","containers"`), "runs as the service account cluster-admin"},
+		{"X96: another account by its old name", replace(`"containers"`, `"serviceAccount":"cluster-admin","containers"`), "runs as the service account cluster-admin"},
+		{"X96: many pods", replace(`"backoffLimit":1,`, `"backoffLimit":1,"parallelism":1000,`), "spec.parallelism is 1000"},
+		{"X96: a shell", replace(`"args":["--url=$(URL)"]`, `"command":["/bin/bash","-ec","rm -rf /x"]`), "container clean runs a shell (/bin/bash -ec)"},
+		{"X96: a shell by env", replace(`"args":["--url=$(URL)"]`, `"command":["/usr/bin/env","sh"],"args":["-c","x"]`), "runs a shell"},
 		{"nothing", nil, "read manifest"},
 		{"null", json.RawMessage(`null`), "no object"},
 		{"two documents", append(goodJob(), goodJob()...), "read manifest"},
@@ -83,6 +94,20 @@ func TestJobRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// X96: what a template may do beyond the ordinary is allowed by name, and nothing else
+// with it.
+func TestJobRunsWithWhatItsTemplateIsAllowed(t *testing.T) {
+	f := facts("job")
+	f.Options.Job = json.RawMessage(strings.Replace(string(goodJob()), `"containers":[{"name":"clean",`, `"serviceAccountName":"cleaner","containers":[{"name":"clean","command":["sh","-c","x"],`, 1))
+	f.Options.JobAllow = []string{AllowShell}
+	_, answers := Consider(f)
+	checkHeld(t, answers, "plan", incident.Skip, "service account cleaner")
+	f.Options.JobAllow = []string{AllowShell, AllowServiceAccount}
+	if p, answers := Consider(f); p.Object.Resource != "jobs" || len(holding(answers)) > 0 {
+		t.Errorf("%+v %v", p.Object, holding(answers))
 	}
 }
 

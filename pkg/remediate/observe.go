@@ -23,8 +23,11 @@ func Observe(records []Record, w Workload, healthy bool, now time.Time, s Settin
 		return records, false
 	}
 	next = restored(slices.Clone(records), current, w, now)
-	next = followed(next, w, now)
+	next = followed(next, current, w, now)
 	for i := range next {
+		if next[i].UID == current.UID && next[i].Startup == 0 && !w.RolloutInProgress() {
+			next[i].Startup = observedStartup(podsOf(w, current))
+		}
 		judgeRecord(&next[i], next[i].UID == current.UID && healthy && !w.RolloutInProgress(), now, s.GoodAfter)
 	}
 	slices.SortFunc(next, func(a, b Record) int { return cmp.Compare(b.Number, a.Number) })
@@ -48,7 +51,10 @@ func restored(records []Record, current Revision, w Workload, now time.Time) []R
 			continue
 		}
 		by, ours := restorer(w)
-		records[i].RestoredBy = by
+		records[i].RestoredBy, records[i].CurrentAt = by, now
+		if at := templateWritten(w, records[newest].CurrentAt, now); !at.IsZero() {
+			records[i].CurrentAt = at
+		}
 		// Its number rose, so it was restored, even if what came between was never seen.
 		if ours && i != newest {
 			records[newest].RolledBackAt = now
@@ -71,8 +77,23 @@ func restorer(w Workload) (by string, ours bool) {
 	return clip(cmp.Or(last.Name, "somebody")), false
 }
 
+// templateWritten is when the template was last written, as far as the object tells;
+// zero if that is not after the moment given, or lies ahead.
+func templateWritten(w Workload, after, now time.Time) time.Time {
+	var last time.Time
+	for _, m := range w.Managers {
+		if m.Template && m.At.After(last) {
+			last = m.At
+		}
+	}
+	if !last.After(after) || last.After(now) {
+		return time.Time{}
+	}
+	return last
+}
+
 // followed gives every ReplicaSet a record with its present number, and no other.
-func followed(records []Record, w Workload, now time.Time) []Record {
+func followed(records []Record, current Revision, w Workload, now time.Time) []Record {
 	var next []Record
 	for _, r := range w.Revisions {
 		if r.UID == "" {
@@ -81,6 +102,10 @@ func followed(records []Record, w Workload, now time.Time) []Record {
 		rec, ok := record(records, r.UID)
 		if !ok {
 			rec = Record{UID: r.UID, SeenAt: now}
+			if r.UID == current.UID {
+				// Its ReplicaSet may be older than the deploy that made it the present one.
+				rec.CurrentAt = templateWritten(w, r.CreatedAt, now)
+			}
 		}
 		rec.Number = r.Number
 		next = append(next, rec)
@@ -106,6 +131,6 @@ func judgeRecord(r *Record, healthy bool, now time.Time, goodAfter time.Duration
 }
 
 func sameRecord(a, b Record) bool {
-	return a.UID == b.UID && a.Number == b.Number && a.RestoredBy == b.RestoredBy && a.SeenAt.Equal(b.SeenAt) &&
+	return a.UID == b.UID && a.Number == b.Number && a.RestoredBy == b.RestoredBy && a.Startup == b.Startup && a.CurrentAt.Equal(b.CurrentAt) && a.SeenAt.Equal(b.SeenAt) &&
 		a.HealthySince.Equal(b.HealthySince) && a.GoodAt.Equal(b.GoodAt) && a.RolledBackAt.Equal(b.RolledBackAt)
 }

@@ -56,6 +56,12 @@ func asOf(f Facts, planned incident.Plan) Facts {
 // recheckRevert asks again whether what a lease wrote still stands.
 func recheckRevert(f Facts, planned incident.Plan) (incident.Plan, []incident.Answer) {
 	f.Incident.Target = anyUID(planned.Target)
+	if planned.Is != "" {
+		object, a := stillStands(f, planned.Object, planned.Was, planned.Before)
+		a.Guard = "still fits"
+		planned.Object = object
+		return planned, append([]incident.Answer{a}, ask(revertGuards(), f, planned)...)
+	}
 	object, a := stillHolds(f, planned.Object, planned.Field, planned.Before, planned.Target)
 	a.Guard = "still fits"
 	if a.Hold == "" {

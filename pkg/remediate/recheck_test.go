@@ -42,7 +42,7 @@ func TestRecheckBindsThePlanToTheFreshRead(t *testing.T) {
 			t.Errorf("%s: held: %s", action, reason)
 		}
 		want := map[string]string{"scale": "1002", "restart": "1002", "rollback": "1002", "hpa": "56"}[action]
-		if got.Object.ResourceVersion != want || got.Hash != p.Hash || string(got.Patch) != string(p.Patch) {
+		if got.Object.ResourceVersion != want || got.Hash != p.Hash || string(filled(t, got, f.Workload).Patch) != string(filled(t, p, f.Workload).Patch) {
 			t.Errorf("%s: resourceVersion %q, want %q; %+v", action, got.Object.ResourceVersion, want, got)
 		}
 	}

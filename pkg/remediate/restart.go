@@ -23,10 +23,19 @@ func (restart) Plan(f Facts) (incident.Plan, *incident.Answer) {
 	if w.Recreate {
 		return refuse(incident.Skip, "the strategy of %s is Recreate: a restart stops all %d replicas at once", w.Target, w.Desired)
 	}
+	if a := wouldHang(f); a != nil {
+		return incident.Plan{}, a
+	}
 	if a := dependencyDown(f, "restart"); a != nil {
 		return incident.Plan{}, a
 	}
 	if a := failingPods(f, "Kubernetes restarts them already, another restart changes nothing"); a != nil {
+		return incident.Plan{}, a
+	}
+	if a := capacity(f, "restart"); a != nil {
+		return incident.Plan{}, a
+	}
+	if a := freshRelease(f, "restart"); a != nil {
 		return incident.Plan{}, a
 	}
 	at := f.Now.UTC().Format(time.RFC3339)

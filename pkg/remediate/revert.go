@@ -17,6 +17,9 @@ import (
 func Revert(f Facts, lease incident.Lease) (incident.Plan, []incident.Answer) {
 	was := lease.Plan
 	f.Incident.Target = anyUID(was.Target)
+	if was.Is != "" {
+		return revertTemplate(f, lease)
+	}
 	plan := incident.Plan{Action: incident.RevertAction, Class: was.Class, Target: was.Target}
 	back, err := fieldValue(was.Inverse, was.Field)
 	after, errAfter := strconv.Atoi(was.After)
@@ -43,6 +46,9 @@ func Revert(f Facts, lease incident.Lease) (incident.Plan, []incident.Answer) {
 func WhyReverted(l incident.Ledger, lease incident.Lease) string {
 	if m, ok := l.Undo[lease.Op]; ok {
 		return fmt.Sprintf("%s asked for it (%s)", cmp.Or(m.By, "somebody"), cmp.Or(clip(m.Reason), "no reason given"))
+	}
+	if lease.Plan.Lease == 0 {
+		return fmt.Sprintf("op %s did harm", lease.Op)
 	}
 	return fmt.Sprintf("the lease of op %s ended %s", lease.Op, lease.ExpiresAt.UTC().Format(time.RFC3339))
 }
@@ -92,7 +98,7 @@ func changedBy(f Facts, field string) string {
 	if last.Name == "" || last.Name == "watchdog" {
 		return "last written by " + cmp.Or(quoteNonEmpty("op", annotations[OpAnnotation]), "somebody unknown")
 	}
-	return fmt.Sprintf("%s changed it %s ago", last.Name, f.Now.Sub(last.At).Round(time.Second))
+	return fmt.Sprintf("%s changed it %s ago", last.Name, max(0, f.Now.Sub(last.At)).Round(time.Second))
 }
 
 func quoteNonEmpty(what, s string) string {

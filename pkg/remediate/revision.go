@@ -2,8 +2,10 @@ package remediate
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -41,24 +43,38 @@ func sameRelease(a, b Revision) bool {
 	return a.UID == b.UID || equalTemplates(a.Template, b.Template, true)
 }
 
-// releasedAt returns when the revision's release first came up: its ReplicaSet's
-// creation, or that of the oldest revision which differs from it only by restarts.
-// If a creation time is missing, the time it was first seen stands in.
+// releasedAt returns when the revision's release last became the present one: the
+// first of the revisions, without another release in between, that differ from it
+// only by restarts.
 func releasedAt(f Facts, current Revision) time.Time {
 	var first time.Time
-	for _, r := range f.Workload.Revisions {
-		if !sameRelease(r, current) {
+	newestFirst := slices.SortedFunc(slices.Values(f.Workload.Revisions), func(a, b Revision) int { return cmp.Compare(b.Number, a.Number) })
+	for _, r := range newestFirst {
+		switch {
+		case r.Number > current.Number:
 			continue
+		case !sameRelease(r, current):
+			return first
 		}
-		at := r.CreatedAt
-		if rec, ok := record(f.Records, r.UID); ok && at.IsZero() {
-			at = rec.SeenAt
-		}
-		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+		if at := currentSince(f.Records, r); !at.IsZero() && (first.IsZero() || at.Before(first)) {
 			first = at
 		}
 	}
 	return first
+}
+
+// currentSince is when the revision last became the present one. Its ReplicaSet
+// may be much older: who deploys an old template again gets the old ReplicaSet. If
+// nothing was recorded, its creation stands in, or when it was first seen.
+func currentSince(records []Record, r Revision) time.Time {
+	rec, _ := record(records, r.UID)
+	switch {
+	case rec.CurrentAt.After(r.CreatedAt):
+		return rec.CurrentAt
+	case !r.CreatedAt.IsZero():
+		return r.CreatedAt
+	}
+	return rec.SeenAt
 }
 
 func record(records []Record, uid string) (Record, bool) {

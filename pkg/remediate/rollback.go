@@ -3,14 +3,16 @@ package remediate
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
 )
 
 // rollback gives the workload the template of the newest revision that watchdog
-// itself has seen healthy for long enough (INV-31). It has no inverse: going back
-// to what broke is a person's decision.
+// itself has seen healthy for long enough (INV-31). Its inverse goes to what broke
+// and so has no lease: it is for a rollback that itself took pods or endpoints away,
+// and no second rollback (INV-33, INV-56).
 type rollback struct{}
 
 func (rollback) Name() string          { return "rollback" }
@@ -33,6 +35,9 @@ func (rollback) Plan(f Facts) (incident.Plan, *incident.Answer) {
 			return incident.Plan{}, a
 		}
 	}
+	if a := capacity(f, "rollback"); a != nil {
+		return incident.Plan{}, a
+	}
 	if a := dependencyDown(f, "rollback"); a != nil {
 		return incident.Plan{}, a
 	}
@@ -40,15 +45,18 @@ func (rollback) Plan(f Facts) (incident.Plan, *incident.Answer) {
 	if refusal != nil {
 		return incident.Plan{}, refusal
 	}
-	patch, err := templatePatch(w.Template, to.Template)
+	_, err := templatePatch(w.Template, to.Template)
+	if err == nil {
+		_, err = templatePatch(to.Template, w.Template)
+	}
 	if err != nil {
 		return refuse(incident.HandOver, "plan rollback of %s to revision %s: %v", w.Target, describe(to), err)
 	}
 	return incident.Plan{
 		Summary: fmt.Sprintf("roll back %s from revision %s to revision %s, known good since %s", w.Target, describe(current), describe(to), rec.GoodAt.UTC().Format(time.RFC3339)),
-		Object:  deployment(w), Patch: patch,
+		Object:  deployment(w), Revision: templateOf(to), Back: templateOf(current), Changes: changes(w.Template, to.Template),
 		Field: "revision", Before: describe(current), After: describe(to),
-		Was:   fingerprint(w.Template),
+		Was: fingerprint(w.Template), Is: fingerprint(to.Template),
 		Price: w.Desired + w.MaxSurge,
 	}, nil
 }
@@ -69,22 +77,51 @@ func onceOnly(f Facts, _ Revision) *incident.Answer {
 }
 
 // notRestored: never roll back a rollback (INV-33). A restart in between does not
-// make it another release.
+// make it another release. Of what others deployed again nobody can tell whether
+// they went back or only ran a pipeline anew, so that it is a person's. A release
+// that has been the present one for long is no suspect, whatever brought it.
 func notRestored(f Facts, current Revision) *incident.Answer {
+	if f.Alert.ActiveAt.Sub(releasedAt(f, current)) > f.Settings.SuspectWindow {
+		return nil
+	}
 	for _, r := range f.Workload.Revisions {
 		rec, ok := record(f.Records, r.UID)
-		if ok && rec.RestoredBy != "" && sameRelease(r, current) {
-			a := hold(incident.HandOver, "revision %s was itself restored by a rollback (%s): a rollback is never rolled back", describe(current), clip(rec.RestoredBy))
-			return &a
+		if !ok || rec.RestoredBy == "" || !sameRelease(r, current) {
+			continue
 		}
+		a := hold(incident.HandOver, "revision %s is an older one that %s made the present one again: that may be a rollback, and a rollback is never rolled back", describe(current), clip(rec.RestoredBy))
+		switch {
+		case strings.HasPrefix(rec.RestoredBy, "op "):
+			a = hold(incident.HandOver, "revision %s was itself restored by a rollback (%s): a rollback is never rolled back", describe(current), clip(rec.RestoredBy))
+		case !rec.RolledBackAt.IsZero():
+			a = hold(incident.HandOver, "revision %s was rolled back by watchdog at %s, and %s deployed it again: it is not rolled back a second time", describe(current), rec.RolledBackAt.UTC().Format(time.RFC3339), clip(rec.RestoredBy))
+		}
+		return &a
 	}
 	return nil
 }
 
-// suspect: the breach must have begun soon after the release came up (INV-32).
+// destination is the revision that a rollback would go back to, and the present one.
+func destination(f Facts) (to, current Revision, refusal *incident.Answer) {
+	current, ok := currentRevision(f.Workload)
+	if !ok {
+		a := hold(incident.Wait, "the present revision is not known")
+		return Revision{}, Revision{}, &a
+	}
+	to, _, refusal = lastGood(f, current)
+	return to, current, refusal
+}
+
+// suspect: the breach must have begun soon after the release came up (INV-32). One that
+// began only after watchdog's own restart points at the restart, whose revision is no
+// release (INV-63).
 func suspect(f Facts, current Revision) *incident.Answer {
 	released, began := releasedAt(f, current), f.Alert.ActiveAt
 	var a incident.Answer
+	if m, own := restartedBy(f); own && began.After(m.At) {
+		a = hold(incident.Skip, "the deploy is no suspect: the breach began %s after watchdog itself restarted the pods (op %s), and revision %s is of that restart", began.Sub(m.At).Round(time.Second), m.Op, describe(current))
+		return &a
+	}
 	switch after := began.Sub(released); {
 	case released.IsZero() || began.IsZero():
 		a = hold(incident.Skip, "the deploy is no suspect: when revision %s came up or when the breach began is not known", describe(current))
@@ -93,9 +130,36 @@ func suspect(f Facts, current Revision) *incident.Answer {
 	case after > f.Settings.SuspectWindow:
 		a = hold(incident.Skip, "the deploy is no suspect: the breach began %s after revision %s, more than %s", after.Round(time.Second), describe(current), f.Settings.SuspectWindow)
 	default:
-		return nil
+		// A rule that looks back sees a breach that much too late.
+		rec, good := knownGood(f, current)
+		if !good || !rec.GoodAt.Before(began.Add(-f.Alert.Lookback)) {
+			return nil
+		}
+		a = hold(incident.Skip, "the deploy is no suspect: revision %s was seen healthy for %s, and the breach began %s after that", describe(current), f.Settings.GoodAfter, began.Sub(rec.GoodAt).Round(time.Second))
 	}
 	return &a
+}
+
+// knownGood returns the record that says that the revision's release was seen healthy for
+// long enough and was not rolled back since. A restart in between does not make it another.
+func knownGood(f Facts, current Revision) (Record, bool) {
+	for _, r := range f.Workload.Revisions {
+		if rec, ok := record(f.Records, r.UID); ok && !rec.GoodAt.IsZero() && rec.RolledBackAt.IsZero() && sameRelease(r, current) {
+			return rec, true
+		}
+	}
+	return Record{}, false
+}
+
+// restartedBy returns watchdog's own restart, if the present template is of it.
+func restartedBy(f Facts) (incident.Move, bool) {
+	at := templateAnnotation(f.Workload.Template, RestartedAtAnnotation)
+	for _, m := range f.Ledger.Moves {
+		if at != "" && m.Object == f.Workload.Target.UID && m.Field == "restartedAt" && m.To == at {
+			return m, true
+		}
+	}
+	return incident.Move{}, false
 }
 
 // lastGood returns the newest revision to go back to, or what is known of each.
@@ -124,9 +188,17 @@ func goodness(f Facts, r, current Revision) (Record, string) {
 	if sameRelease(r, current) {
 		return Record{}, "differs from the current one by restarts only"
 	}
+	if startsTheSame(r, current) {
+		return Record{}, "differs from the current one in annotations and dates only: the same images would be started again"
+	}
 	for _, other := range f.Workload.Revisions {
 		if rec, ok := record(f.Records, other.UID); ok && !rec.RolledBackAt.IsZero() && sameRelease(other, r) {
 			return Record{}, "was rolled back itself at " + rec.RolledBackAt.UTC().Format(time.RFC3339)
+		}
+	}
+	for _, other := range f.Workload.Revisions {
+		if newer, ok := record(f.Records, other.UID); other.Number > r.Number && !sameRelease(other, r) && startsTheSame(other, r) && (!ok || newer.GoodAt.IsZero() || !newer.RolledBackAt.IsZero()) {
+			return Record{}, fmt.Sprintf("would start what revision %s started since, which is not known to be good", describe(other))
 		}
 	}
 	rec, ok := record(f.Records, r.UID)

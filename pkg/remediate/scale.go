@@ -37,6 +37,9 @@ func (scale) Plan(f Facts) (incident.Plan, *incident.Answer) {
 	if a := dependencyDown(f, "scale"); a != nil {
 		return incident.Plan{}, a
 	}
+	if a := freshRelease(f, "scale"); a != nil {
+		return incident.Plan{}, a
+	}
 	l := leverOf(f.Workload)
 	want, err := wanted(l.now, f.Options)
 	if err != nil {

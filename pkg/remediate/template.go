@@ -121,14 +121,22 @@ func unwrapTemplate(object []byte) ([]byte, error) {
 	return canonicalTemplate(o.Spec.Template, false)
 }
 
-// fingerprint is a short name of a template's content.
-func fingerprint(template json.RawMessage) string {
+// sum is the SHA-256 in hex of a template's content; empty if it cannot be read.
+func sum(template json.RawMessage) string {
 	b, err := canonicalTemplate(template, false)
 	if err != nil {
-		return "unreadable"
+		return ""
 	}
 	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:6])
+	return hex.EncodeToString(sum[:])
+}
+
+// fingerprint is a short name of a template's content.
+func fingerprint(template json.RawMessage) string {
+	if s := sum(template); s != "" {
+		return s[:12]
+	}
+	return "unreadable"
 }
 
 // templateAnnotation returns an annotation of the pod template.

@@ -31,6 +31,10 @@ type Workload struct {
 	Labels               map[string]string
 	NamespaceAnnotations map[string]string
 	NamespaceTerminating bool
+	// Deleting is since when the object is being deleted, and Finalizers what keeps
+	// it until then; zero: it is not.
+	Deleting   time.Time
+	Finalizers []string
 	// Template is spec.template as the API server holds it.
 	Template json.RawMessage
 	// Revisions are the ReplicaSets of the workload, newest first.
@@ -46,15 +50,39 @@ type Workload struct {
 	Pods []Pod
 	// Budgets are the PodDisruptionBudgets that select the pods.
 	Budgets []Budget
+	// Services are those of the namespace whose selector matches the labels of the
+	// present template, whichever the configuration names; NoServices says why they
+	// could not be read.
+	Services   []Service
+	NoServices string
 	// EndpointsReady counts the ready endpoints of the configured Service; -1 without one.
 	EndpointsReady int
-	ReadAt         time.Time
+	// DeclaredStartup is how long the template's probes and minReadySeconds let a pod take.
+	DeclaredStartup time.Duration
+	// ProgressDeadline is how long a rollout may make no progress; 0: the kind has none.
+	ProgressDeadline time.Duration
+	// Stalled says why the controller cannot bring the pods that are wanted: the deadline
+	// has passed, or a quota forbids them. Empty: it can, as far as it says.
+	Stalled string
+	ReadAt  time.Time
 }
 
 // RolloutInProgress reports whether the controller is still moving pods to the
 // newest template or the wanted number.
 func (w Workload) RolloutInProgress() bool {
-	return w.Observed < w.Generation || w.Updated < w.Desired || w.Available < w.Desired || len(w.Pods) > w.Desired
+	return w.Observed < w.Generation || w.Updated < w.Desired || w.Available < w.Desired || w.living() > w.Desired
+}
+
+// living is the number of pods that are not being deleted. One that is may stay for long,
+// on a node that is gone for ever, and takes no part in a rollout any more.
+func (w Workload) living() int {
+	n := 0
+	for _, p := range w.Pods {
+		if !p.Terminating {
+			n++
+		}
+	}
+	return n
 }
 
 // Newest returns the revision of the current template.
@@ -90,6 +118,19 @@ type HPA struct {
 	Current         int
 	Desired         int
 	Annotations     map[string]string
+	// Owner is the controller that wrote it and would write it again: "ScaledObject
+	// shop". Empty: none is known.
+	Owner string
+	// Deleting is since when it is being deleted; zero: it is not.
+	Deleting time.Time
+}
+
+// Service is a Service that selects the workload's pods.
+type Service struct {
+	Name     string
+	Selector map[string]string
+	// Ready counts its ready endpoints that are pods of the workload.
+	Ready int
 }
 
 // Manager is one field manager's last write.
@@ -107,10 +148,14 @@ type Pod struct {
 	Ready    bool
 	Restarts int
 	// Waiting is the reason of a waiting container: CrashLoopBackOff, ImagePullBackOff, …
+	// WaitingFor is what the kubelet says of it.
 	Waiting     string
+	WaitingFor  string
 	Terminating bool
 	Scheduled   bool
+	CreatedAt   time.Time
 	StartedAt   time.Time
+	ReadyAt     time.Time // since when it is ready
 	// LastExit describes the last termination: "exit 1 (Error)", "exit 137 (OOMKilled)".
 	LastExit string
 	Node     string

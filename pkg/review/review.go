@@ -184,6 +184,9 @@ func (r Review) row(fits func(incident.Entry) bool) int {
 // marks are the moments of the response, counted from when the condition began to hold.
 func (r Review) marks(i incident.Incident) []Mark {
 	began := i.OpenedAt
+	if !i.BeganAt.IsZero() && i.BeganAt.Before(began) {
+		began = i.BeganAt
+	}
 	for _, a := range i.Alerts {
 		if !a.ActiveAt.IsZero() && a.ActiveAt.Before(began) {
 			began = a.ActiveAt
@@ -235,7 +238,7 @@ func (r Review) marks(i incident.Incident) []Mark {
 		mark("detected", i.OpenedAt, first("firing"), ""),
 		mark("first action", acted, actedRow, "nothing was done"),
 		mark("a person was asked", at(paged), paged, needed),
-		mark("acknowledged", i.Acked.At, first("acknowledged"), unanswered),
+		mark("acknowledged", cmp.Or(i.AckedBefore.At, i.Acked.At), first("acknowledged"), unanswered),
 		mark("mitigated", helped, helpedRow, "no action helped"),
 		mark("recovered", i.ResolvedAt, first("resolved"), "not yet"),
 	}

@@ -21,18 +21,27 @@ type Alert struct {
 	Above bool    `json:"above"`
 	Unit  string  `json:"unit,omitempty"`
 	// Usual, Noise and Rising are State's.
-	Usual       float64   `json:"usual,omitempty"`
-	Noise       float64   `json:"noise,omitempty"`
-	Rising      []float64 `json:"rising,omitempty"`
-	SourceKind  string    `json:"sourceKind,omitempty"`
-	ActiveAt    time.Time `json:"activeAt,omitzero"`
-	FiredAt     time.Time `json:"firedAt,omitzero"`
-	EvaluatedAt time.Time `json:"evaluatedAt,omitzero"`
+	Usual      float64   `json:"usual,omitempty"`
+	Noise      float64   `json:"noise,omitempty"`
+	Rising     []float64 `json:"rising,omitempty"`
+	SourceKind string    `json:"sourceKind,omitempty"`
+	// Lookback is how old the samples may be that the value rests on.
+	Lookback    time.Duration `json:"lookback,omitempty"`
+	ActiveAt    time.Time     `json:"activeAt,omitzero"`
+	FiredAt     time.Time     `json:"firedAt,omitzero"`
+	EvaluatedAt time.Time     `json:"evaluatedAt,omitzero"`
 	// LastDataAt is the last evaluation that had a value to judge.
 	LastDataAt time.Time         `json:"lastDataAt,omitzero"`
 	Labels     map[string]string `json:"labels,omitempty"`
+	// Span is how far back the expression looks: so long may the past hold it up after its end.
+	Span time.Duration `json:"-"`
 	// Others are the labels of further alerts of this name on the target that fire.
 	Others []labels.Labels `json:"-"`
+	// Annotations are the alert's, and Link leads to where its expression is shown.
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Link        string            `json:"link,omitempty"`
+	// Keys identify the alerts of another system that this one stands for.
+	Keys []string `json:"-"`
 }
 
 // alert is the public form of a cell.
@@ -53,8 +62,8 @@ func (c *compiled) labels(target string, s State) map[string]string {
 func (c *compiled) alert(target string, s State, l map[string]string) Alert {
 	return Alert{
 		Rule: c.Name, Target: target, Severity: c.Severity, State: s.State, Verdict: s.Verdict, Reason: c.Reason(s),
-		Value: s.Value, Bound: c.Bound, Above: c.Above, Unit: c.Unit, SourceKind: c.SourceKind, Usual: s.Usual, Noise: s.Noise, Rising: s.Rising,
+		Value: s.Value, Bound: c.Bound, Above: c.Above, Unit: c.Unit, SourceKind: c.SourceKind, Lookback: c.lookback, Usual: s.Usual, Noise: s.Noise, Rising: s.Rising,
 		ActiveAt: s.ActiveAt, FiredAt: s.FiredAt, EvaluatedAt: s.EvaluatedAt, LastDataAt: s.LastDataAt,
-		Labels: l,
+		Labels: l, Span: c.span,
 	}
 }

@@ -32,18 +32,19 @@ func (j *Judge) selfCheck(s *source, fault error) {
 		}
 		for _, cell := range c.cells {
 			data := !cell.state.Verdict.Unknown() || cell.state.Quiet
-			gone := !data && !j.troubled(cell)
+			late := cell.late(s.judged)
+			gone := !data && !late && !j.troubled(cell)
 			if cell.seen && (data || gone) {
 				had++
 			}
 			if cell.seen && gone {
 				lost = append(lost, cell)
 			}
-			cell.lost = cell.lost && !data
+			cell.lost = cell.lost && !data && !late
 			if cell.lost && gone {
 				dark++
 			}
-			cell.seen = data
+			cell.seen = data || cell.seen && late
 		}
 	}
 	was := s.breaker.open

@@ -21,8 +21,8 @@ type Builtin struct {
 	Above bool
 	// SourceKind is who speaks: probe, app or kubernetes.
 	SourceKind string
-	// EverySeries is Rule.EverySeries.
-	EverySeries bool
+	// EverySeries, Aside and Unseen are Rule's.
+	EverySeries, Aside, Unseen bool
 }
 
 // LookupBuiltin returns the row of the table named metric.
@@ -57,6 +57,8 @@ func builtins() []Builtin {
 			Expr: `max by (target) (avg_over_time(watchdog_sla_response_time_seconds{quantile="0.95"}[$window]))`},
 		{Metric: "error_rate", What: "error rate", Unit: "ratio", Above: true, SourceKind: "app",
 			Expr: `max by (target) (avg_over_time(watchdog_sla_error_ratio[$window]))`},
+		{Metric: "error_rate_critical", What: "error rate", Unit: "ratio", Above: true, SourceKind: "app",
+			Expr: `max by (target) (avg_over_time(watchdog_sla_error_ratio[$window]))`},
 		{Metric: "cpu", What: "cpu", Unit: "ratio", Above: true, SourceKind: "kubernetes",
 			Expr: `max by (target) (avg_over_time(watchdog_workload_cpu_usage_ratio[$window]))`},
 		{Metric: "memory", What: "memory", Unit: "ratio", Above: true, SourceKind: "kubernetes",
@@ -65,14 +67,29 @@ func builtins() []Builtin {
 			Hint: `max by (target) (label_replace(kubelet_volume_stats_used_bytes / kubelet_volume_stats_capacity_bytes, "target", "$1", "persistentvolumeclaim", "data-(.+)"))`},
 		{Metric: "active_agents", What: "active agents", Above: false, SourceKind: "app",
 			Expr: `min by (target) (watchdog_agents_active)`},
+		{Metric: "no_agents", What: "active agents", Above: false, SourceKind: "app",
+			Expr: `min by (target) (watchdog_agents_active)`},
 		{Metric: "health", What: "failing probes", Above: true, SourceKind: "probe", EverySeries: true,
 			Expr: `sum by (target) (1 - watchdog_probe_healthy)`},
 		{Metric: "ready_replicas", What: "ready replicas", Unit: "ratio", Above: false, SourceKind: "kubernetes",
 			Expr: `min by (target) (watchdog_workload_ready_ratio)`},
 		{Metric: "crash_looping", What: "crash-looping pods", Above: true, SourceKind: "kubernetes",
 			Expr: `max by (target) (watchdog_workload_crash_looping_pods)`},
+		{Metric: "scaled_to_zero", What: "scaled to zero", Above: true, SourceKind: "kubernetes",
+			Expr: `max by (target) (watchdog_workload_scaled_to_zero)`},
+		{Metric: "system_down", What: "two probes fail and nothing is ready", Above: true, SourceKind: "probe",
+			Expr: `(sum by (target) (1 - watchdog_probe_healthy) >= bool 2)` +
+				` * on (target) ((min by (target) (watchdog_workload_endpoints_ready) or min by (target) (watchdog_workload_replicas_ready)) * on (target) min by (target) (watchdog_workload_replicas_ready) == bool 0)` +
+				` * on (target) (min by (target) (watchdog_workload_replicas_desired) > bool 0)`},
+		{Metric: "rollout_stalled", What: "stalled rollout", Above: true, SourceKind: "kubernetes",
+			Expr: `max by (target) (watchdog_workload_rollout_stalled)`},
+		{Metric: "restarts", What: "restarts", Above: true, SourceKind: "kubernetes",
+			Expr: `max by (target) (increase(watchdog_workload_restarts_total[$window]))`},
 		{Metric: "dependency", What: "dependencies down", Above: true, SourceKind: "app", EverySeries: true,
 			Expr: `sum by (target) (1 - watchdog_dependency_up{check!="agents"})`},
+		// What cannot be seen says nothing of the target: it is no trouble that counts.
+		{Metric: "unseen", What: "probes and rules without an answer", Above: true, SourceKind: "watchdog", Aside: true, Unseen: true,
+			Expr: `sum by (target) (watchdog_probe_unknown)`},
 	}
 }
 
@@ -81,7 +98,7 @@ func (b Builtin) Apply(r Rule) (Rule, error) {
 	if b.Expr == "" {
 		return r, fmt.Errorf("metric %s has no built-in expression: give expr with one value per label target, for instance %s", b.Metric, b.Hint)
 	}
-	r.Expr, r.What, r.Unit, r.Above, r.EverySeries = b.Expr, b.What, b.Unit, b.Above, b.EverySeries
+	r.Expr, r.What, r.Unit, r.Above, r.EverySeries, r.Aside, r.Unseen = b.Expr, b.What, b.Unit, b.Above, b.EverySeries, b.Aside, b.Unseen
 	if r.SourceKind == "" {
 		r.SourceKind = b.SourceKind
 	}

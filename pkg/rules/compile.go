@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -15,11 +16,16 @@ type compiled struct {
 	Rule
 	value  string
 	floors []string
-	fresh  []string
+	// needed are the selectors of all expressions, and fresh the questions for their newest samples.
+	needed   []string
+	fresh    []string
+	lookback time.Duration // of the value, with the greatest age of a sample
 	// narrowable: the questions may be limited to some targets.
 	narrowable bool
+	span       time.Duration  // how far the expression looks back
 	index      map[string]int // target → position in Targets and cells
 	cells      []*cell
+	failing    atomic.Bool // its questions could not be answered last time
 	series     ruleMetrics
 }
 
@@ -31,6 +37,8 @@ type cell struct {
 	// seen: the last round had data; lost: the data went away when the breaker opened.
 	seen bool
 	lost bool
+	// samples is how far apart the samples of a server's series are.
+	samples spacing
 	// restored is when a restart brought the alert back.
 	restored time.Time
 	// shared is what alert last made of labels; nobody changes it.
@@ -45,16 +53,21 @@ func compile(r Rule) (*compiled, error) {
 		return nil, err
 	}
 	c := &compiled{Rule: r, value: r.expand(r.Expr), narrowable: r.Source == Local}
+	c.span = Span(c.value)
 	var selectors []string
 	parse := func(expr string) error {
 		tree, err := newParser().ParseExpr(expr)
 		if err != nil {
 			return fmt.Errorf("rule %q: expr %s: %w", r.Name, brief(expr), err)
 		}
+		if err := experimental(tree, r.Source); err != nil {
+			return fmt.Errorf("rule %q: expr %s: %w", r.Name, brief(expr), err)
+		}
 		if tree.Type() != parser.ValueTypeVector {
 			return fmt.Errorf("rule %q: %w", r.Name, wrongType(expr, string(tree.Type())))
 		}
 		c.narrowable = c.narrowable && byTarget(tree)
+		c.lookback = max(c.lookback, looksBackTo(tree)+r.Staleness)
 		selectors = append(selectors, needed(tree)...)
 		return nil
 	}
@@ -69,7 +82,8 @@ func compile(r Rule) (*compiled, error) {
 		c.floors = append(c.floors, expr)
 	}
 	slices.Sort(selectors)
-	for _, s := range slices.Compact(selectors) {
+	c.needed = slices.Compact(selectors)
+	for _, s := range c.needed {
 		c.fresh = append(c.fresh, freshness(s, r.EverySeries))
 	}
 	c.index = make(map[string]int, len(r.Targets))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 )
 
@@ -86,6 +87,9 @@ func unpack(m model.Metric, b []byte) (samples []*model.Sample, err error) {
 	it := c.Iterator(nil)
 	for it.Next() == chunkenc.ValFloat {
 		t, v := it.At()
+		if !finite(v) && !value.IsStaleNaN(v) {
+			continue // written before X15: it would spoil every sum that it is in
+		}
 		samples = append(samples, &model.Sample{Metric: m, Timestamp: model.Time(t), Value: model.SampleValue(v)})
 	}
 	return samples, it.Err()

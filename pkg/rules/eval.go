@@ -19,7 +19,12 @@ type Observation struct {
 	// Reason explains Unknown.
 	Reason string
 	// Quiet says that the source is seen, but there is too little traffic.
-	Quiet  bool
+	Quiet bool
+	// Silent says that there is no series, and that what writes such series is up and
+	// read: they are there only while something is bad.
+	Silent bool
+	// Newest is when the newest sample was taken; zero: not known.
+	Newest time.Time
 	Value  float64
 	Labels labels.Labels
 }
@@ -35,6 +40,9 @@ type State struct {
 	// Unknown explains an unknown verdict; Quiet is Observation.Quiet.
 	Unknown string
 	Quiet   bool
+	// Silent: the verdict is OK because the series is written no more; Value is then the
+	// clear bound, as it is not worse than that.
+	Silent bool
 	// ActiveAt is the first breach, FiredAt when the alert began to fire,
 	// ClearSince the first value on the clear side while it fires.
 	ActiveAt   time.Time
@@ -83,7 +91,11 @@ func look(r *Rule, s State, o Observation, at time.Time) State {
 	if o.Unknown == "" && !finite(o.Value) {
 		o = Observation{Unknown: Error, Reason: fmt.Sprintf("the value is %v", o.Value)}
 	}
-	s.EvaluatedAt = at
+	s.EvaluatedAt, s.Silent = at, false
+	if o.Silent && (s.State != Inactive || !s.LastDataAt.IsZero()) {
+		s.Value, s.LastDataAt, s.Verdict, s.Unknown, s.Quiet, s.Silent = r.Clear, at, OK, "", false, true
+		return s
+	}
 	s.Verdict, s.Unknown, s.Quiet = o.Unknown, o.Reason, o.Quiet
 	if o.Unknown != "" {
 		return s
@@ -111,7 +123,9 @@ func wait(r *Rule, s State, at time.Time) State {
 // rise counts towards firing.
 func rise(r *Rule, prev, next State, at time.Time) State {
 	if next.Verdict != Breach {
-		next.well.add(next.Value, at)
+		if !next.Silent {
+			next.well.add(next.Value, at)
+		}
 		return inactive(next)
 	}
 	if next.State != Pending || at.Sub(prev.risingAt) >= r.For/keepRising {

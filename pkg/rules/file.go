@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +25,9 @@ const maxRuleFile = 8 << 20
 type Group struct {
 	Name string
 	File string
+	// Manifest is the namespace and name of the PrometheusRule that holds the group, in
+	// a file of several; empty otherwise.
+	Manifest string
 	// Source is Local or Prometheus. Of a Prometheus source only the alerting rules
 	// are evaluated: its recording rules are the server's own work.
 	Source string
@@ -37,6 +39,12 @@ type Group struct {
 	// gives more fails, and its alerts are forgotten, as in Prometheus.
 	Limit int
 	Rules []GroupRule
+	// Ignored are the fields of the file that only siblings of Prometheus understand;
+	// the first group of a file or manifest has them all.
+	Ignored []Ignored
+	// Staleness is the greatest age of a sample that may lead to an action. Default 2m; of
+	// groups that ask a server 5m, for as long as that shows a series.
+	Staleness time.Duration
 }
 
 // GroupRule is an alerting or a recording rule of a group. Labels hold the
@@ -55,8 +63,8 @@ type GroupRule struct {
 	Line int
 }
 
-// ReadFile reads a Prometheus rule file, or a PrometheusRule manifest of the
-// Prometheus Operator. The error joins everything that is wrong with it, each
+// ReadFile reads a Prometheus rule file, or PrometheusRule manifests of the
+// Prometheus Operator: one, several documents, or a List. The error joins everything that is wrong with it, each
 // with file, line, column, group and rule; of a file with an error nothing is
 // returned.
 func ReadFile(path, source string) ([]Group, error) {
@@ -77,21 +85,44 @@ func ParseFile(path string, text []byte, source string) ([]Group, error) {
 	if len(text) > maxRuleFile {
 		return nil, fmt.Errorf("%s: the rule file is larger than %d MiB", path, maxRuleFile>>20)
 	}
-	if err := oneDocument(path, text); err != nil {
+	parts, err := sections(path, text)
+	if err != nil {
 		return nil, err
 	}
-	text, above, left, err := manifest(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	parsed, errs := rulefmt.Parse(text, false, model.UTF8Validation, newParser(), slog.New(slog.DiscardHandler))
-	if len(errs) > 0 {
-		for i, e := range errs {
-			errs[i] = fmt.Errorf("%s:%w", path, placed{e, above, left})
+	var groups []Group
+	var errs []error
+	for _, part := range parts {
+		more, bad := part.parse(path, source)
+		for i := range more {
+			if len(parts) > 1 {
+				more[i].Manifest = part.manifest
+			}
+			if slices.ContainsFunc(groups, func(g Group) bool { return g.key() == more[i].key() }) {
+				bad = append(bad, fmt.Errorf("%s:%d: duplicate group %q in the PrometheusRule %s", path, part.root.Line, more[i].Name, part.manifest))
+			}
 		}
+		groups, errs = append(groups, more...), append(errs, bad...)
+	}
+	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	lines := ruleLines(text)
+	if errs := checkGroups(groups); len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return groups, nil
+}
+
+// parse reads the section's groups.
+func (s section) parse(path, source string) ([]Group, []error) {
+	ignored, unknown := s.unknown(path)
+	parsed, errs := rulefmt.Parse(s.text, true, model.UTF8Validation, newParser(), slog.New(slog.DiscardHandler))
+	for i, e := range errs {
+		errs[i] = fmt.Errorf("%s:%w", path, placed{e, s.above, s.left})
+	}
+	if errs = append(unknown, errs...); len(errs) > 0 {
+		return nil, errs
+	}
+	lines := ruleLines(s.text)
 	groups := make([]Group, 0, len(parsed.Groups))
 	for gi, g := range parsed.Groups {
 		next := Group{Name: g.Name, File: path, Source: source, Interval: time.Duration(g.Interval), Limit: g.Limit}
@@ -101,17 +132,17 @@ func ParseFile(path string, text []byte, source string) ([]Group, error) {
 		for ri, r := range g.Rules {
 			rule := GroupRule{
 				Record: r.Record, Alert: r.Alert, Expr: r.Expr, For: time.Duration(r.For), KeepFiringFor: time.Duration(r.KeepFiringFor),
-				Labels: mergedLabels(g.Labels, r.Labels), Annotations: labels.FromMap(r.Annotations),
+				Labels: labels.FromMap(merged(g.Labels, r.Labels)), Annotations: labels.FromMap(r.Annotations),
 			}
 			if gi < len(lines) && ri < len(lines[gi]) {
-				rule.Line = lines[gi][ri] + above
+				rule.Line = lines[gi][ri] + s.above
 			}
 			next.Rules = append(next.Rules, rule)
 		}
 		groups = append(groups, next)
 	}
-	if errs := checkGroups(groups); len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	if len(groups) > 0 {
+		groups[0].Ignored = ignored
 	}
 	return groups, nil
 }
@@ -129,61 +160,15 @@ func checkGroups(groups []Group) []error {
 				bad("could not parse expression: %w", err)
 				continue
 			}
+			if err := experimental(tree, g.Source); err != nil {
+				bad("%w", err)
+			}
 			if t := tree.Type(); t != parser.ValueTypeVector && t != parser.ValueTypeScalar {
 				bad("the expression gives a %s; a rule needs a vector or a scalar", t)
 			}
 		}
 	}
 	return errs
-}
-
-// oneDocument refuses a file with a second document: Prometheus would not read it.
-func oneDocument(path string, text []byte) error {
-	dec := yaml.NewDecoder(bytes.NewReader(text))
-	var n yaml.Node
-	if err := dec.Decode(&n); err != nil {
-		return nil // rulefmt says what is wrong, with its place
-	}
-	var second yaml.Node
-	if err := dec.Decode(&second); err == nil {
-		return fmt.Errorf("%s:%d:%d: more than one YAML document; a rule file is one", path, max(1, second.Line), max(1, second.Column))
-	}
-	return nil
-}
-
-// manifest takes the rules out of a PrometheusRule manifest; any other text is
-// returned as it is. above and left are by how many lines and columns the rules'
-// text begins later than the file's.
-func manifest(text []byte) (rules []byte, above, left int, err error) {
-	var doc struct {
-		Kind string    `yaml:"kind"`
-		Spec yaml.Node `yaml:"spec"`
-	}
-	if yaml.Unmarshal(text, &doc) != nil || doc.Kind == "" {
-		return text, 0, 0, nil
-	}
-	if doc.Kind != "PrometheusRule" {
-		return nil, 0, 0, fmt.Errorf("the manifest is a %s; a rule file is a Prometheus rule file or a PrometheusRule", doc.Kind)
-	}
-	if doc.Spec.Kind != yaml.MappingNode {
-		return nil, 0, 0, errors.New("the PrometheusRule has no spec")
-	}
-	if doc.Spec.Style&yaml.FlowStyle != 0 {
-		out, err := yaml.Marshal(&doc.Spec)
-		return out, 0, 0, err
-	}
-	// The lines of the spec as they stand, so that places in them can be named.
-	lines := strings.SplitAfter(string(text), "\n")
-	from, indent := doc.Spec.Line-1, doc.Spec.Column-1
-	to := from
-	for to < len(lines) && (blank(lines[to]) || indented(lines[to], indent)) {
-		to++
-	}
-	var b strings.Builder
-	for _, l := range lines[from:to] {
-		b.WriteString(l[min(indent, len(l)-len(strings.TrimLeft(l, " "))):])
-	}
-	return []byte(b.String()), from, indent, nil
 }
 
 func blank(line string) bool {
@@ -240,15 +225,6 @@ func ruleLines(text []byte) [][]int {
 		}
 	}
 	return lines
-}
-
-// mergedLabels are a group's labels with the rule's own over them.
-func mergedLabels(group, rule map[string]string) labels.Labels {
-	b := labels.NewBuilder(labels.FromMap(group))
-	for k, v := range rule {
-		b.Set(k, v)
-	}
-	return b.Labels()
 }
 
 // Reach returns how far back the group's expressions look into the samples.

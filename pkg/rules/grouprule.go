@@ -21,7 +21,8 @@ import (
 type TargetFunc func(labels.Labels) (target string, watched bool)
 
 // TargetLabels are the labels that say of which target a series is.
-var TargetLabels = []string{targetLabel, "namespace", "deployment", "statefulset", "daemonset", "pod", "service"}
+var TargetLabels = []string{targetLabel, "namespace", "deployment", "statefulset", "daemonset", "pod", "service",
+	"exported_namespace", "exported_deployment", "exported_statefulset", "exported_daemonset", "exported_pod", "exported_service"}
 
 var targetLabels = strings.Join(TargetLabels, ", ")
 
@@ -33,8 +34,12 @@ type ruleState struct {
 	cond   *comparison
 	needed []string // selectors without which the expression gives nothing
 	alive  []string // what must have data for silence to mean something
+	reach  time.Duration
+	span   time.Duration // how far the expression looks back
 	// renames: its own labels may say of which target its alerts are.
 	renames bool
+	// title is the name under which its alerts are told apart: see showNames.
+	title string
 
 	active   map[uint64]Instance
 	seeded   map[uint64]Instance // brought back after a restart, and not evaluated since
@@ -51,11 +56,12 @@ func newRuleState(r GroupRule) (*ruleState, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rule %q: expr %s: %w", r.Alert+r.Record, brief(r.Expr), err)
 	}
-	s := &ruleState{GroupRule: r, expr: r.Expr, cond: topComparison(tree), alerts: map[string]Alert{}, ended: map[string]ending{}}
+	s := &ruleState{GroupRule: r, title: r.Alert, expr: r.Expr, cond: topComparison(tree), alerts: map[string]Alert{}, ended: map[string]ending{}}
 	r.Labels.Range(func(l labels.Label) { s.renames = s.renames || slices.Contains(TargetLabels, l.Name) })
 	if tree.Type() == parser.ValueTypeScalar {
 		s.expr = "vector(" + r.Expr + ")"
 	}
+	s.reach = looksBackTo(tree)
 	s.needed = slices.Compact(slices.Sorted(slices.Values(needed(tree))))
 	return s, nil
 }
@@ -102,7 +108,7 @@ func (r *ruleState) see(q *question) (map[uint64]Instance, error) {
 // that the expression cannot do without. It asks only if there is such an alert,
 // and each question once.
 func (r *ruleState) missing(q *question) func(Instance) sight {
-	m := &missing{r: r, q: q, seen: map[string]targetsSeen{}}
+	m := &missing{r: r, q: q, seen: map[string]targetsSeen{}, up: map[string]bool{}}
 	return m.sight
 }
 
@@ -114,6 +120,7 @@ type missing struct {
 	asked   bool
 	err     error
 	seen    map[string]targetsSeen // by selector
+	up      map[string]bool        // by selector of up
 }
 
 // targetsSeen are the targets that a selector has data of.
@@ -141,7 +148,7 @@ func (m *missing) sight(a Instance) sight {
 		if m.err != nil {
 			break
 		}
-		if s := m.data(sel); m.err == nil && !s.vague && !s.targets[a.Target] && (a.Watched || len(s.targets) == 0) {
+		if s := m.data(sel); m.err == nil && !s.vague && !s.targets[a.Target] && (a.Watched || len(s.targets) == 0) && !m.silent(sel, a) && m.err == nil {
 			return sight{verdict: NoData, reason: fmt.Sprintf("no data for %s: that says nothing of recovery", brief(sel))}
 		}
 	}
@@ -343,8 +350,8 @@ func (r *ruleState) commit(next map[uint64]Instance, ended map[string]ending, sh
 func (r *ruleState) alert(source string, all []Instance, at time.Time) Alert {
 	w := worst(all, r.cond)
 	a := Alert{
-		Rule: r.Alert, Target: w.Target, State: w.State, Verdict: w.Verdict, SourceKind: sourceKind(source),
-		ActiveAt: w.ActiveAt, FiredAt: w.FiredAt, EvaluatedAt: at, LastDataAt: at, Labels: w.Labels.Map(),
+		Rule: r.title, Target: w.Target, State: w.State, Verdict: w.Verdict, SourceKind: sourceKind(source),
+		ActiveAt: w.ActiveAt, FiredAt: w.FiredAt, EvaluatedAt: at, LastDataAt: at, Labels: w.Labels.Map(), Annotations: w.Annotations.Map(), Span: r.span, Lookback: r.reach + defaultStaleness,
 	}
 	firing := 0
 	for _, i := range all {

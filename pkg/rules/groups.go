@@ -37,7 +37,8 @@ type GroupsOptions struct {
 	Severity func(labels map[string]string) string
 	// Interval of groups that have none. Default 15s, Prometheus' is 1m.
 	Interval time.Duration
-	// Staleness is the greatest age of a sample that may lead to an action. Default 2m.
+	// Staleness is the greatest age of a sample that may lead to an action, of groups that
+	// have none of their own. Default: by their source.
 	Staleness time.Duration
 	// ExternalURL is what $externalURL in templates means, ExternalLabels what
 	// $externalLabels does.
@@ -74,7 +75,12 @@ type groupState struct {
 }
 
 // key of a group, as Prometheus writes it in metrics.
-func (g *Group) key() string { return g.File + ";" + g.Name }
+func (g *Group) key() string {
+	if g.Manifest != "" {
+		return g.File + ";" + g.Manifest + ";" + g.Name
+	}
+	return g.File + ";" + g.Name
+}
 
 // NewGroups returns Groups without rules.
 func NewGroups(o GroupsOptions) (*Groups, error) {
@@ -91,7 +97,6 @@ func NewGroups(o GroupsOptions) (*Groups, error) {
 		o.Severity = func(map[string]string) string { return "" }
 	}
 	o.Interval = cmp.Or(o.Interval, 15*time.Second)
-	o.Staleness = cmp.Or(o.Staleness, defaultStaleness)
 	u, err := url.Parse(o.ExternalURL)
 	if err != nil {
 		return nil, fmt.Errorf("external URL %q: %w", o.ExternalURL, err)
@@ -163,8 +168,32 @@ func (g *Groups) compile(groups []Group) ([]*groupState, error) {
 	}
 	for _, source := range []string{Local, Prometheus} {
 		trace(next, source)
+		spans(next, source)
 	}
+	showNames(next)
 	return next, errors.Join(errs...)
+}
+
+// showNames tells rules of one name and different severities apart: the first keeps
+// the name, another severity stands behind it. Each has a ladder and a severity of its
+// own; as one alert the milder would hide the worse, or its ladder be taken for it.
+func showNames(groups []*groupState) {
+	first := map[string]string{}
+	for _, s := range groups {
+		for _, r := range s.rules {
+			severity := r.Labels.Get("severity")
+			if known, named := first[r.Alert]; !named {
+				first[r.Alert] = severity
+			} else if severity != known {
+				r.title = ShownAs(r.Alert, severity)
+			}
+		}
+	}
+}
+
+// ShownAs is the name of an alert that is told apart from others of its name by its severity.
+func ShownAs(alert, severity string) string {
+	return fmt.Sprintf("%s (%s)", alert, cmp.Or(severity, "no severity"))
 }
 
 // trace replaces, in what the rules of a source need, recorded series by what
@@ -223,6 +252,10 @@ func (g *groupState) inherit(old *ruleState) bool {
 		if r.name() == old.name() && labels.Equal(r.Labels, old.Labels) && r.active == nil && r.recorded == nil {
 			r.active, r.seeded, r.recorded = maps.Clone(old.active), maps.Clone(old.seeded), maps.Clone(old.recorded)
 			r.alerts, r.ended = maps.Clone(old.alerts), maps.Clone(old.ended)
+			for target, a := range r.alerts {
+				a.Rule = r.title
+				r.alerts[target] = a
+			}
 			r.err, r.at, r.took = old.err, old.at, old.took
 			return true
 		}
@@ -263,7 +296,7 @@ func (g *Groups) eval(ctx context.Context, s *groupState, at time.Time) []string
 		}
 		if err != nil {
 			failures++
-			g.o.Logger.Warn("rule not evaluated", "group", s.Name, "file", s.File, "rule", r.name(), "err", err)
+			g.unevaluated(s, r, err)
 			if errors.Is(err, ErrSource) && fault == nil {
 				fault = err
 			}
@@ -285,7 +318,7 @@ func (g *Groups) eval(ctx context.Context, s *groupState, at time.Time) []string
 func (g *Groups) question(ctx context.Context, s *Group, r *ruleState, at time.Time) *question {
 	ask := tolerant(g.asker(s.Source))
 	return &question{
-		ctx: ctx, ask: ask, at: at, offset: s.QueryOffset, target: g.o.Target, limit: g.o.Staleness,
+		ctx: ctx, ask: ask, at: at, offset: s.QueryOffset, target: g.o.Target, limit: cmp.Or(s.Staleness, g.o.Staleness, stalenessOf(s.Source)),
 		expand: expander{ctx: ctx, rule: r.Alert, at: at, ask: ask, url: g.url, external: g.o.ExternalLabels},
 	}
 }
@@ -415,7 +448,7 @@ func (g *Groups) Restore(alerts []Alert) {
 // seed gives a rule the alerts that were brought back for it.
 func (g *Groups) seed(r *ruleState) {
 	for k, a := range g.restored {
-		if r.Alert != k.rule {
+		if r.Alert == "" || r.title != k.rule {
 			continue
 		}
 		delete(g.restored, k)
@@ -452,8 +485,8 @@ func (g *Groups) AlertsOf(target string) []Alert {
 	return worstByName(all)
 }
 
-// worstByName keeps one alert of each name and target: rules of one name differ
-// in severity, as a rule, and the one that fires speaks.
+// worstByName keeps one alert of each name and target: of several rules the one that
+// fires speaks.
 func worstByName(all []Alert) []Alert {
 	slices.SortStableFunc(all, func(a, b Alert) int {
 		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Rule, b.Rule), cmp.Compare(order(a), order(b)), cmp.Compare(a.Severity, b.Severity))

@@ -308,12 +308,48 @@ func TestTheLabelsOfAllThatFiresAreKnown(t *testing.T) {
 	for range 4 {
 		b.step(queue("shop", 120, "queue", "a"), queue("shop", 250, "queue", "b"), queue("shop", 20, "queue", "c"))
 	}
-	a := b.want("shop", "QueueTooLong", Firing, Breach)
-	got := map[string]int{}
-	for _, set := range append(a.Others, labels.FromMap(a.Labels)) {
-		got[set.Get("queue")+" "+set.Get("severity")]++
+	for name, want := range map[string]string{"QueueTooLong": "map[a warning:1 b warning:1]", "QueueTooLong (critical)": "map[b critical:1]"} {
+		a := b.want("shop", name, Firing, Breach)
+		got := map[string]int{}
+		for _, set := range append(a.Others, labels.FromMap(a.Labels)) {
+			got[set.Get("queue")+" "+set.Get("severity")]++
+		}
+		if fmt.Sprint(got) != want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
-	if fmt.Sprint(got) != "map[a warning:1 b critical:1 b warning:1]" {
-		t.Errorf("%v", got)
+}
+
+// TestTwoRulesOfOneNameAreTwoAlerts_X70: each has its severity and its ladder. As one
+// alert the warning, which fires first, would hide the critical one.
+func TestTwoRulesOfOneNameAreTwoAlerts_X70(t *testing.T) {
+	const file = queueFile + `
+      - alert: QueueTooLong
+        expr: queue_length > 200
+        labels: {severity: critical}
+      - alert: QueueTooLong
+        expr: queue_length > 300
+        labels: {severity: critical, team: other}
+`
+	b := newBench(t, file)
+	for range 4 {
+		b.step(queue("shop", 120, "queue", "a"))
+	}
+	b.want("shop", "QueueTooLong", Firing, Breach)
+	for range 4 {
+		b.step(queue("shop", 350, "queue", "a"))
+	}
+	var got []string
+	for _, a := range b.groups.AlertsOf("shop") {
+		got = append(got, a.Rule+" "+a.Labels["severity"]+" "+a.Labels["alertname"]+" "+string(a.State))
+	}
+	if want := "[QueueTooLong warning QueueTooLong firing QueueTooLong (critical) critical QueueTooLong firing]"; fmt.Sprint(got) != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+	// After a restart each goes on as what it was.
+	next := newBench(t, file)
+	next.groups.Restore(b.groups.AlertsOf("shop"))
+	for _, name := range []string{"QueueTooLong", "QueueTooLong (critical)"} {
+		next.want("shop", name, Firing, NoData)
 	}
 }

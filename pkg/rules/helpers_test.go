@@ -1,9 +1,11 @@
 package rules
 
 import (
+	"math"
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/value"
 )
 
 // one makes a sample; pairs are label names and values, the first the metric name.
@@ -20,3 +22,10 @@ func storeAt(now *time.Time, opts StoreOptions) *Store {
 	opts.Now = func() time.Time { return *now }
 	return NewStore(opts)
 }
+
+// endMark is the value with which a series ends.
+func endMark() float64 { return math.Float64frombits(value.StaleNaN) }
+
+func nan() float64 { return math.NaN() }
+
+func samplesOf(all ...*model.Sample) []*model.Sample { return all }

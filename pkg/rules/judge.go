@@ -145,7 +145,7 @@ func (c *compiled) inherit(old *cell) bool {
 	}
 	switch {
 	case judgesAlike(c.Rule, old.rule.Rule):
-		c.cells[i].state, c.cells[i].seen, c.cells[i].lost = old.state, old.seen, old.lost
+		c.cells[i].state, c.cells[i].seen, c.cells[i].lost, c.cells[i].samples = old.state, old.seen, old.lost, old.samples
 	case old.state.State == Firing:
 		c.cells[i].state = awaiting(old.state, "the rule changed and was not evaluated yet")
 	}

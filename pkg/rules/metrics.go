@@ -21,7 +21,7 @@ func newStoreMetrics(reg prometheus.Registerer) *storeMetrics {
 		samples: f.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "store_samples_total", Help: "Samples offered to the embedded sample store."}),
 		refused: f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "store_samples_refused_total", Help: "Samples the embedded sample store refused, by reason."}, []string{"reason"}),
 	}
-	for _, reason := range []string{"invalid", "histogram", "future", "too_old", "too_many_series", "duplicate", "out_of_order"} {
+	for _, reason := range []string{"invalid", "histogram", "future", "too_old", "too_many_series", tooManyNames, "duplicate", "out_of_order"} {
 		m.refused.WithLabelValues(reason) // what begins at 1 has no increase
 	}
 	return m

@@ -42,6 +42,7 @@ type answers struct {
 	floors  [][]reading
 	fresh   [][]float64 // seconds since the epoch by position; NaN: none
 	global  []float64   // the same for series without the label target
+	silent  []bool      // by selector: what writes it is up; nil: nobody wanted to know
 }
 
 func (a *answers) gather(ctx context.Context, ask QueryFunc, c *compiled, at time.Time) error {
@@ -63,7 +64,7 @@ func (a *answers) gather(ctx context.Context, ask QueryFunc, c *compiled, at tim
 		}
 		a.addFresh(points)
 	}
-	return nil
+	return a.silence(ctx, ask, c, at)
 }
 
 // sort files points by target.
@@ -104,7 +105,7 @@ func (a *answers) addFresh(points []Point) {
 func (a *answers) judge(c *compiled, i int, at time.Time) Observation {
 	v := a.value[i]
 	if v.n == 0 {
-		return Observation{Unknown: NoData, Reason: a.absent(c)}
+		return Observation{Unknown: NoData, Reason: a.absent(c), Silent: a.quiet(i)}
 	}
 	if reason := v.fault(); reason != "" {
 		return Observation{Unknown: Error, Reason: c.What + ": " + reason}
@@ -122,7 +123,7 @@ func (a *answers) judge(c *compiled, i int, at time.Time) Observation {
 			return o
 		}
 	}
-	return Observation{Value: v.value, Labels: v.labels}
+	return Observation{Value: v.value, Labels: v.labels, Newest: a.newest(i)}
 }
 
 func (a *answers) absent(c *compiled) string {

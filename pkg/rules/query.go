@@ -143,7 +143,9 @@ func wrongType(expr, got string) error {
 	return fmt.Errorf("evaluate %s: the result is a %s, an instant vector with one value per target is needed", brief(expr), got)
 }
 
-// brief shortens an expression for messages.
+// Brief shortens an expression to one line of a message.
+func Brief(expr string) string { return brief(expr) }
+
 func brief(expr string) string {
 	const limit = 120
 	expr = strings.Join(strings.Fields(expr), " ")
@@ -153,7 +155,34 @@ func brief(expr string) string {
 	return expr
 }
 
-// NewParser returns the parser of all expressions.
+// NewParser returns the parser of all expressions. It takes Prometheus' experimental
+// functions, too: whether they may be used depends on who evaluates (see experimental).
 func NewParser() parser.Parser { return newParser() }
 
-func newParser() parser.Parser { return parser.NewParser(parser.Options{}) }
+func newParser() parser.Parser {
+	return parser.NewParser(parser.Options{EnableExperimentalFunctions: true})
+}
+
+// experimental returns why an expression cannot be used with a source: the embedded
+// engine takes no experimental functions, as they may change in any release of
+// Prometheus; a server knows itself which of them it was started with.
+func experimental(tree parser.Expr, source string) error {
+	if source == Prometheus {
+		return nil
+	}
+	var err error
+	parser.Inspect(tree, func(n parser.Node, _ []parser.Node) error {
+		switch n := n.(type) {
+		case *parser.Call:
+			if n.Func.Experimental {
+				err = fmt.Errorf("the function %s is experimental; the embedded engine does not take it, ask your server (source: prometheus, or prometheus.rule_files)", n.Func.Name)
+			}
+		case *parser.AggregateExpr:
+			if n.Op.IsExperimentalAggregator() {
+				err = fmt.Errorf("the aggregation %s is experimental; the embedded engine does not take it, ask your server (source: prometheus, or prometheus.rule_files)", n.Op)
+			}
+		}
+		return nil
+	})
+	return err
+}

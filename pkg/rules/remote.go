@@ -1,8 +1,8 @@
 package rules
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -17,7 +17,10 @@ import (
 
 	"github.com/prometheus/client_golang/api"
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
+
+	"watchdog.io/watchdog/pkg/httpclient"
 )
 
 // Bounds of a remote source.
@@ -37,6 +40,11 @@ type RemoteOptions struct {
 	BearerTokenFile string
 	// CAFile replaces the system's certificate authorities.
 	CAFile string
+	// HTTP says further how watchdog identifies itself: BasicAuth, Authorization and
+	// HTTPHeaders with values or files, and TLSConfig. The rest of it is not used.
+	HTTP config.HTTPClientConfig
+	// Transport replaces the one that is made from the options: for a server that is simulated.
+	Transport http.RoundTripper
 }
 
 // NewRemote returns a QueryFunc of a Prometheus-compatible HTTP API. Of one
@@ -59,47 +67,44 @@ func dial(opts RemoteOptions) (*remote, error) {
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, fmt.Errorf("prometheus url %q: must be http://host or https://host", opts.URL)
 	}
-	transport, err := newTransport(opts.CAFile)
-	if err != nil {
-		return nil, err
+	transport := opts.Transport
+	if transport == nil {
+		if transport, err = newTransport(opts); err != nil {
+			return nil, err
+		}
 	}
 	return newRemote(opts, transport)
 }
 
 func newRemote(opts RemoteOptions, transport http.RoundTripper) (*remote, error) {
-	client, err := api.NewClient(api.Config{Address: opts.URL, Client: &http.Client{
-		Transport:     &bounded{next: transport, tokenFile: opts.BearerTokenFile},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}})
+	transport, err := authenticated(opts.HTTP, transport)
+	if err != nil {
+		return nil, err
+	}
+	client, err := api.NewClient(api.Config{Address: opts.URL, Client: httpclient.New(&bounded{next: transport, tokenFile: opts.BearerTokenFile}, 0)})
 	if err != nil {
 		return nil, fmt.Errorf("make prometheus client: %w", err)
 	}
-	return &remote{api: promv1.NewAPI(client), timeout: opts.Timeout, turns: map[string]*turn{}}, nil
+	return &remote{api: promv1.NewAPI(complete{client}), timeout: opts.Timeout, turns: map[string]*turn{}}, nil
 }
 
-func newTransport(caFile string) (http.RoundTripper, error) {
-	t := &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		MaxIdleConns:           4,
-		MaxConnsPerHost:        8,
-		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    5 * time.Second,
-		ForceAttemptHTTP2:      true,
-		MaxResponseHeaderBytes: 64 << 10,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-	}
-	if caFile == "" {
-		return t, nil
-	}
-	pem, err := os.ReadFile(caFile)
+func newTransport(opts RemoteOptions) (http.RoundTripper, error) {
+	t := httpclient.NewTransport(httpclient.Options{MaxConnsPerHost: 8, MaxIdleConnsPerHost: 4})
+	settings := opts.HTTP.TLSConfig
+	settings.CAFile = cmp.Or(opts.CAFile, settings.CAFile)
+	return secured(settings, t)
+}
+
+func authorities(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read prometheus ca_file: %w", err)
 	}
-	t.TLSClientConfig.RootCAs = x509.NewCertPool()
-	if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read prometheus ca_file %s: no certificate in PEM form", caFile)
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read prometheus ca_file %s: no certificate in PEM form", file)
 	}
-	return t, nil
+	return pool, nil
 }
 
 // bounded adds the token to each request and cuts off too large answers.
@@ -236,6 +241,9 @@ func (r *remote) take(ctx context.Context, expr string) (release func(), err err
 
 // remoteError tells a server in trouble from an expression it does not like.
 func remoteError(expr string, err error) error {
+	if errors.Is(err, ErrPartial) {
+		return fmt.Errorf("ask prometheus for %s: %w", brief(expr), err)
+	}
 	var e *promv1.Error
 	if errors.As(err, &e) && (e.Type == promv1.ErrBadData || e.Type == promv1.ErrExec) {
 		return fmt.Errorf("ask prometheus for %s: %s: %.200s", brief(expr), e.Type, e.Msg)

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+
+	"watchdog.io/watchdog/pkg/httpclient"
 )
 
 // prometheusOver serves the query API from a local QueryFunc.
@@ -221,4 +223,15 @@ func FuzzRemoteResponse(f *testing.F) {
 			t.Errorf("%s made the alert %s", s.Verdict, s.State)
 		}
 	})
+}
+
+func TestPrometheusIsNotAskedAtAMetadataService_S20(t *testing.T) {
+	ca, _, _ := newCertificate(t, t.TempDir(), "ca")
+	for name, o := range map[string]RemoteOptions{"plain": {}, "with a ca_file": {CAFile: ca}} {
+		o.URL, o.Timeout = "http://169.254.169.254", 5*time.Second
+		_, err := remoteOf(t, o)(t.Context(), "up", start)
+		if _, ok := errors.AsType[*httpclient.ForbiddenError](err); !ok {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
 }

@@ -91,16 +91,22 @@ func (j *Judge) evaluate(ctx context.Context, ask QueryFunc, rules []*compiled, 
 		g     errgroup.Group
 	)
 	g.SetLimit(concurrency)
-	for _, c := range rules {
+	// What nobody can see shows once the others have been looked at.
+	last := slices.DeleteFunc(slices.Clone(rules), func(c *compiled) bool { return !c.Unseen })
+	for k, c := range slices.Concat(slices.DeleteFunc(slices.Clone(rules), func(c *compiled) bool { return c.Unseen }), last) {
 		index := c.scope(targets)
 		if len(index) == 0 {
 			continue
+		}
+		if k >= len(rules)-len(last) {
+			_ = g.Wait()
 		}
 		g.Go(func() error {
 			seen, err := c.ask(ctx, ask, index, targets != nil, at)
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return nil
 			}
+			j.unanswered(c, err)
 			mu.Lock()
 			defer mu.Unlock()
 			if errors.Is(err, ErrSource) && fault == nil {
@@ -168,9 +174,13 @@ func (j *Judge) apply(c *compiled, index map[string]int, seen []Observation, at 
 		return // replaced while it was asked
 	}
 	s := j.source(c.Source)
+	if c.Unseen {
+		seen = j.withUnseen(c, index, seen)
+	}
 	for target, i := range index {
 		cell := c.cells[c.index[target]]
 		prev := cell.state
+		cell.samples.saw(seen[i], at)
 		if seen[i].Unknown == NoData && cell.fresh(at) {
 			continue
 		}

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -55,8 +56,9 @@ type Rule struct {
 	// Targets are the expected targets. One without a series is NO_DATA; series
 	// of other targets are ignored.
 	Targets []string
-	// Staleness is the greatest age of the newest sample used. Default 2m. It is
-	// also the longest time between two breaches that counts towards For.
+	// Staleness is the greatest age of the newest sample used. Default 2m; of a rule that
+	// asks a server 5m, for as long as that shows a series (X10). It is also the longest
+	// time between two breaches that counts towards For.
 	Staleness time.Duration
 	// EverySeries asks that each series of a target be fresh, not only one of
 	// them: for expressions that count series, where a silent one would be missed.
@@ -64,6 +66,8 @@ type Rule struct {
 	// Aside: its alerts are only for who asks for their target (AlertsOf). They do not
 	// say whether targets are well or whether watchdog sees.
 	Aside bool
+	// Unseen adds to the value how many other rules of the target have lost their data.
+	Unseen bool
 }
 
 // FloorSpec is a quantity that must be large enough for a rule's value to mean
@@ -86,9 +90,7 @@ func (r Rule) withDefaults() Rule {
 	if r.Window <= 0 {
 		r.Window = 5 * time.Minute
 	}
-	if r.Staleness <= 0 {
-		r.Staleness = defaultStaleness
-	}
+	r.Staleness = cmp.Or(max(0, r.Staleness), stalenessOf(r.Source))
 	if r.What == "" {
 		r.What = r.Name
 	}

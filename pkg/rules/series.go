@@ -26,6 +26,7 @@ type series struct {
 	id     model.Fingerprint
 	name   string
 	target string
+	share  *share
 	chunks []chunk // never empty
 	count  int
 	app    chunkenc.Appender // of the last chunk

@@ -73,7 +73,7 @@ func (s SLO) Groups() []Group {
 	days := Group{Name: "slo " + s.Name + " over days", File: s.File, Source: s.Source, Interval: slow}
 	if s.Source != Prometheus {
 		own := labels.FromStrings("slo", s.Name)
-		fast.Rules = []GroupRule{{Record: SLOAll, Expr: counted(s.only(s.All)), Labels: own}, {Record: SLOBad, Expr: counted(s.only(s.Bad)), Labels: own}}
+		fast.Rules = []GroupRule{{Record: SLOAll, Expr: s.counted(s.only(s.All)), Labels: own}, {Record: SLOBad, Expr: s.counted(s.only(s.Bad)), Labels: own}}
 		days.Rules = []GroupRule{{Record: SLOBudget, Expr: s.Remaining(s.Window), Labels: own}}
 	}
 	for _, b := range burns {
@@ -117,10 +117,16 @@ func (s SLO) only(expr string) string {
 }
 
 // counted leaves out the events of minutes of which some part lay in a maintenance
-// window that is excluded. A server that has no such series leaves out nothing.
-func counted(expr string) string {
-	return fmt.Sprintf("(%s) unless on (target) (max by (target) (max_over_time(%s[1m])) == 1)", expr, SLOExcluded)
+// window that is excluded. A server that has no such series leaves out nothing. A minute
+// in which either number is none (a quantile of no requests is NaN) is in neither sum: one
+// such minute would make a sum NaN for as long as its window reaches (X15).
+func (s SLO) counted(expr string) string {
+	return fmt.Sprintf("(%s) unless on (target) (max by (target) (max_over_time(%s[1m])) == 1) unless on (target) (%s) unless on (target) (%s)", expr, SLOExcluded, noNumber(s.only(s.All)), noNumber(s.only(s.Bad)))
 }
+
+// noNumber is PromQL for the series of an expression whose value is NaN or infinite: only
+// a number times zero is zero.
+func noNumber(expr string) string { return fmt.Sprintf("0 * (%s) != 0", expr) }
 
 // Ratio is PromQL for the share of bad events over a window, per target.
 func (s SLO) Ratio(over time.Duration) string {
@@ -136,7 +142,7 @@ func (s SLO) Remaining(over time.Duration) string {
 // sum is PromQL for the number of events over a window.
 func (s SLO) sum(recorded, expr string, over time.Duration) string {
 	if s.Source == Prometheus {
-		return fmt.Sprintf("sum by (target) (sum_over_time((%s)[%s:1m]))", counted(expr), text(over))
+		return fmt.Sprintf("sum by (target) (sum_over_time((%s)[%s:1m]))", s.counted(expr), text(over))
 	}
 	return fmt.Sprintf("sum by (target) (sum_over_time(%s{slo=%q}[%s]))", recorded, s.Name, text(over))
 }
@@ -158,7 +164,7 @@ func (s SLO) Raw() SLO {
 // Minutes is PromQL for how many minutes of a window were counted, per target.
 func (s SLO) Minutes(over time.Duration) string {
 	if s.Source == Prometheus {
-		return fmt.Sprintf("max by (target) (count_over_time((%s)[%s:1m]))", counted(s.All), text(over))
+		return fmt.Sprintf("max by (target) (count_over_time((%s)[%s:1m]))", s.counted(s.All), text(over))
 	}
 	return fmt.Sprintf("max by (target) (count_over_time(%s{slo=%q}[%s]))", SLOAll, s.Name, text(over))
 }
@@ -173,7 +179,11 @@ func percent(v float64) string {
 // Check returns why the objective cannot be judged, or nil.
 func (s SLO) Check() error {
 	for what, expr := range map[string]string{"bad": s.Bad, "all": s.All} {
-		if _, err := newParser().ParseExpr(expr); err != nil {
+		tree, err := newParser().ParseExpr(expr)
+		if err == nil {
+			err = experimental(tree, s.Source)
+		}
+		if err != nil {
 			return fmt.Errorf("slo %q: %s: %w", s.Name, what, err)
 		}
 	}

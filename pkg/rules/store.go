@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ const futureLimit = 30 * time.Second
 // Bounds of one sample's labels.
 const (
 	maxLabels     = 64
+	maxLabelValue = 1 << 10
 	maxLabelBytes = 16 << 10
 )
 
@@ -31,7 +33,8 @@ type StoreOptions struct {
 	Retention time.Duration
 	// MaxSamples is how many samples one series keeps, and up to a quarter more. Default 7,200.
 	MaxSamples int
-	// MaxSeries is how many series are kept; samples of further ones are refused and counted. Default 500,000.
+	// MaxSeries is how many series are kept; samples of further ones are refused and counted.
+	// Default: as many as take half of the process' memory limit, at most 500,000.
 	MaxSeries int
 	// Registerer receives the store's metrics; nil: none.
 	Registerer prometheus.Registerer
@@ -50,6 +53,7 @@ type Store struct {
 	byID     map[model.Fingerprint][]*series // more than one only on a hash collision
 	byName   map[string]*family
 	count    int
+	shares   map[shareKey]*share
 	lastGC   time.Time
 	longer   map[string]time.Duration // retention by metric name, if longer than the others'
 	onAppend func(targets []string)
@@ -70,7 +74,7 @@ func NewStore(opts StoreOptions) *Store {
 		opts.MaxSamples = 7200
 	}
 	if opts.MaxSeries <= 0 {
-		opts.MaxSeries = 500_000
+		opts.MaxSeries = maxSeriesWithin(debug.SetMemoryLimit(-1))
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -80,6 +84,7 @@ func NewStore(opts StoreOptions) *Store {
 		metrics: newStoreMetrics(opts.Registerer),
 		byID:    map[model.Fingerprint][]*series{},
 		byName:  map[string]*family{},
+		shares:  map[shareKey]*share{},
 		lastGC:  opts.Now(),
 	}
 }
@@ -110,8 +115,8 @@ func (s *Store) OnAppend(f func(targets []string)) {
 
 // Append stores the samples. A sample that is older than the newest of its
 // series, more than 30s ahead of the clock, older than the retention, a
-// histogram, without a name or beyond the bound on series is refused and
-// counted by reason in watchdog_store_samples_refused_total.
+// histogram, without a name, with a label value beyond 1 KiB or beyond a bound
+// on series (MaxSeries, MaxSeriesPerProbe) is refused and counted by reason in watchdog_store_samples_refused_total.
 func (s *Store) Append(samples []*model.Sample) {
 	now := s.opts.Now()
 	var targets []string
@@ -159,8 +164,8 @@ func (s *Store) append(p *model.Sample, now time.Time) (*series, string) {
 	}
 	sr := s.find(p.Metric)
 	if sr == nil {
-		if s.count >= s.opts.MaxSeries {
-			return nil, "too_many_series"
+		if reason := s.full(p.Metric, 0); reason != "" {
+			return nil, reason
 		}
 		sr = s.create(p.Metric)
 	} else if t <= sr.last() {
@@ -180,6 +185,9 @@ func sound(m model.Metric) bool {
 	}
 	size := 0
 	for name, value := range m {
+		if len(value) > maxLabelValue {
+			return false
+		}
 		size += len(name) + len(value)
 	}
 	return size <= maxLabelBytes
@@ -196,7 +204,7 @@ func (s *Store) find(m model.Metric) *series {
 
 func (s *Store) create(m model.Metric) *series {
 	lset := labelsOf(m)
-	sr := &series{lset: lset, id: m.FastFingerprint(), name: lset.Get(model.MetricNameLabel), target: lset.Get(targetLabel)}
+	sr := &series{lset: lset, id: m.FastFingerprint(), name: lset.Get(model.MetricNameLabel), target: lset.Get(targetLabel), share: s.join(m)}
 	f := s.byName[sr.name]
 	if f == nil {
 		f = &family{byTarget: map[string][]*series{}}
@@ -259,6 +267,7 @@ func (s *Store) unlink(f *family, sr *series) {
 	} else {
 		delete(s.byID, sr.id)
 	}
+	s.leave(sr.share)
 	s.count--
 }
 

@@ -13,10 +13,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"watchdog.io/watchdog/pkg/httpclient"
 )
 
 // Reasons for which a heartbeat is withheld.
-var Reasons = []string{"unfit", "blind", "evaluation", "store", "receivers", "canary"}
+var Reasons = []string{"unfit", "record", "blind", "evaluation", "store", "receivers", "canary"}
 
 // Beat is where a heartbeat goes, and how.
 type Beat struct {
@@ -31,7 +33,7 @@ type Beat struct {
 type HeartbeatOptions struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
-	Transport  http.RoundTripper // default: http.DefaultTransport
+	Transport  http.RoundTripper // default: the one that clients share
 	// Leading says whether this replica leads: only the leader's heart beats.
 	Leading func() bool
 	// Fit says for which of Reasons, and in which words, watchdog is not fit; "": it is.
@@ -59,7 +61,7 @@ func NewHeartbeat(o HeartbeatOptions) *Heartbeat {
 	h := &Heartbeat{
 		o: o, changed: make(chan struct{}, 1),
 		// A redirect is not followed: the URL is a secret, and an answer from elsewhere is none.
-		client:   &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		client:   httpclient.New(o.Transport, 0),
 		sent:     f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "heartbeats_total", Help: "Heartbeats, by result: ok, failed, or withheld: not sent."}, []string{"result"}),
 		success:  f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "heartbeat_last_success_timestamp_seconds", Help: "When the dead man's switch last took a heartbeat of this replica; 0: never."}),
 		withheld: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "heartbeat_withheld", Help: "1 while the leader sends no heartbeat, by the first reason: unfit, blind, evaluation, store, receivers, canary."}, []string{"reason"}),
@@ -85,8 +87,13 @@ func (h *Heartbeat) Use(b *Beat) {
 // idle is how often a heart without a switch looks whether it is fit, for the metric.
 const idle = time.Minute
 
+// tryAgain is how soon a heartbeat that was not taken is sent again, at the latest: the
+// next one in turn may come too late for the switch.
+const tryAgain = 15 * time.Second
+
 // Run beats until ctx ends. Nothing waits for it.
 func (h *Heartbeat) Run(ctx context.Context) {
+	var due time.Time // of the next one in turn
 	for {
 		select {
 		case <-h.changed: // is seen now
@@ -99,44 +106,53 @@ func (h *Heartbeat) Run(ctx context.Context) {
 		if b != nil {
 			wait = b.Interval
 		}
+		if now := time.Now(); !now.Before(due) || due.Sub(now) > wait {
+			due = now.Add(wait)
+		}
+		taken := h.once(ctx, b)
+		wait = max(0, time.Until(due))
+		if !taken {
+			wait = min(wait, tryAgain, b.Interval/4)
+		}
 		next := time.NewTimer(wait)
-		h.once(ctx, b)
 		select {
 		case <-ctx.Done():
 			next.Stop()
 			return
 		case <-h.changed:
+			due = time.Time{}
 		case <-next.C:
 		}
 		next.Stop()
 	}
 }
 
-// once sends a heartbeat, or says why not.
-func (h *Heartbeat) once(ctx context.Context, b *Beat) {
+// once sends a heartbeat, or says why not. It reports false of one that was not taken.
+func (h *Heartbeat) once(ctx context.Context, b *Beat) bool {
 	if !h.o.Leading() {
 		h.show("")
-		return
+		return true
 	}
 	reason, why := h.o.Fit()
 	h.show(reason)
 	h.say(reason, why)
 	if b == nil {
-		return
+		return true
 	}
 	if reason != "" {
 		h.sent.WithLabelValues("withheld").Inc()
-		return
+		return true
 	}
 	if err := h.send(ctx, b); err != nil {
 		if ctx.Err() == nil {
 			h.sent.WithLabelValues("failed").Inc()
-			h.o.Logger.Warn("heartbeat not taken; the next one is sent in time", "interval", b.Interval, "err", err)
+			h.o.Logger.Warn("heartbeat not taken; it is sent again before the next one", "interval", b.Interval, "err", err)
 		}
-		return
+		return false
 	}
 	h.sent.WithLabelValues("ok").Inc()
 	h.success.SetToCurrentTime()
+	return true
 }
 
 // show puts the reason on the metric.

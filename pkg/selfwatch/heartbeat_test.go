@@ -14,6 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"watchdog.io/watchdog/pkg/httpclient"
 )
 
 const secret = "https://hc.example/3f1c-secret"
@@ -48,6 +50,12 @@ func (d *dead) RoundTrip(r *http.Request) (*http.Response, error) {
 		return answer(500)
 	}
 	return answer(200)
+}
+
+func (d *dead) become(mood string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mood = mood
 }
 
 func (d *dead) count() int {
@@ -144,14 +152,20 @@ func TestASwitchThatMisbehavesDelaysNothing_F98(t *testing.T) {
 			b.run(t)
 			time.Sleep(10*time.Minute + time.Second)
 			synctest.Wait()
-			// Each beat is due a minute after the one before, whatever became of that.
+			// Each beat is due a minute after the one before, whatever became of that, and
+			// is tried again in between (X101).
+			inTurn, last := 0, b.asked[0]
 			for k, at := range b.asked {
-				if k > 0 && at.Sub(b.asked[k-1]) != time.Minute {
-					t.Errorf("%s: %s between two beats", mood, at.Sub(b.asked[k-1]))
+				if at.Sub(b.asked[0])%time.Minute == 0 {
+					inTurn++
 				}
+				if k > 0 && (at.Sub(last) > 25*time.Second || at.Sub(last) < 5*time.Second) {
+					t.Errorf("%s: %s between two tries", mood, at.Sub(last))
+				}
+				last = at
 			}
-			if len(b.asked) != 11 || b.count() != 11 {
-				t.Errorf("%s: %d beats, %d requests: one each, and no redirect is followed", mood, len(b.asked), b.count())
+			if inTurn != 11 || b.count() != len(b.asked) {
+				t.Errorf("%s: %d beats in turn, %d tries, %d requests: one each, and no redirect is followed", mood, inTurn, len(b.asked), b.count())
 			}
 			if n := testutil.ToFloat64(b.sent.WithLabelValues("failed")); n < 10 || testutil.ToFloat64(b.success) != 0 {
 				t.Errorf("%s: %v failed", mood, n)
@@ -161,6 +175,27 @@ func TestASwitchThatMisbehavesDelaysNothing_F98(t *testing.T) {
 			}
 		})
 	}
+}
+
+// X101: the way to the switch is lost for a moment; the switch must not miss a beat for it.
+func TestAMissedHeartbeatIsSentAgainBeforeTheNextOne_X101(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBody()
+		b.mood = "reset"
+		b.run(t)
+		time.Sleep(time.Second)
+		b.become("")
+		time.Sleep(19 * time.Second)
+		synctest.Wait()
+		if n := testutil.ToFloat64(b.sent.WithLabelValues("ok")); n != 1 {
+			t.Errorf("%v heartbeats taken 20s after one that was not", n)
+		}
+		time.Sleep(41 * time.Second)
+		synctest.Wait()
+		if n := b.count(); n != 3 {
+			t.Errorf("%d requests in the first minute and a second, want the one that failed, its repetition and the next in turn", n)
+		}
+	})
 }
 
 func TestAHeartWithoutASwitchSaysAllTheSameWhetherItIsFit(t *testing.T) {
@@ -175,4 +210,12 @@ func TestAHeartWithoutASwitchSaysAllTheSameWhetherItIsFit(t *testing.T) {
 			t.Errorf("%d beats", b.count())
 		}
 	})
+}
+
+func TestAHeartbeatIsNotSentToAMetadataService_S20(t *testing.T) {
+	h := NewHeartbeat(HeartbeatOptions{Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+	err := h.send(t.Context(), &Beat{URL: func() (string, error) { return "http://169.254.169.254/secret", nil }, Method: "GET", Timeout: 5 * time.Second})
+	if _, ok := errors.AsType[*httpclient.ForbiddenError](err); !ok || strings.Contains(err.Error(), "secret") {
+		t.Errorf("got %v", err)
+	}
 }

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -71,6 +73,11 @@ type alertmanager struct {
 	room    *semaphore.Weighted // for bodies
 	members *semaphore.Weighted
 	metrics *webhookMetrics
+
+	oddities struct {
+		sync.Mutex
+		logged map[string]bool
+	}
 }
 
 // refusal is why a request is not accepted.
@@ -88,7 +95,9 @@ func Alertmanager(o AlertmanagerOptions) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &alertmanager{o: o, senders: senders{tokens: o.Senders, webConfig: o.WebConfig}, room: semaphore.NewWeighted(maxBodies), members: semaphore.NewWeighted(maxMembers), metrics: newWebhookMetrics(o.Registerer)}
+	h := &alertmanager{o: o, senders: senders{tokens: o.Senders, webConfig: o.WebConfig}, room: semaphore.NewWeighted(maxBodies), members: semaphore.NewWeighted(maxMembers), metrics: newWebhookMetrics(o.Registerer)}
+	h.oddities.logged = map[string]bool{}
+	return h
 }
 
 // ServeHTTP accepts, passes on, or refuses one webhook.
@@ -149,7 +158,7 @@ func (h *alertmanager) take(w http.ResponseWriter, r *http.Request) (answer, err
 		return answer{}, err
 	}
 	if !h.o.Forward.leads() {
-		said, err := h.o.Forward.send(r, body)
+		said, err := h.o.Forward.send(r, h.senders.credentials(r), body)
 		if err != nil {
 			return answer{}, refusal{http.StatusServiceUnavailable, "no_leader", "this replica does not lead, and " + err.Error(), 2 * time.Second}
 		}
@@ -180,6 +189,7 @@ func (h *alertmanager) accept(ctx context.Context, body []byte, sender string) e
 		return refusal{http.StatusBadRequest, "malformed", err.Error(), 0}
 	}
 	h.metrics.truncated.Add(float64(p.Truncated))
+	h.odd(sender, p.Odd)
 	switch err := h.o.Accept(ctx, p.Alerts); {
 	case err == nil:
 		return nil
@@ -190,6 +200,26 @@ func (h *alertmanager) accept(ctx context.Context, body []byte, sender string) e
 	default:
 		h.o.Logger.Debug("a webhook was refused", "sender", sender, "err", err)
 		return refusal{http.StatusServiceUnavailable, "unwritable", "alerts cannot be put on disk now; the log and watchdog_hints_journal_failures_total say more", 5 * time.Second}
+	}
+}
+
+// maxOddities bounds the oddities that are remembered, so that each is logged once.
+const maxOddities = 200
+
+// odd counts what was unusual about alerts, and logs each kind of it once.
+func (h *alertmanager) odd(sender string, o hints.Odd) {
+	h.metrics.odd.WithLabelValues("cleaned").Add(float64(o.Cleaned))
+	h.metrics.odd.WithLabelValues("dropped").Add(float64(o.Dropped))
+	h.oddities.Lock()
+	defer h.oddities.Unlock()
+	for _, text := range o.Texts {
+		_, what, _ := strings.Cut(text, ": ") // which alert of its group it was is by chance
+		key := sender + ": " + what
+		if h.oddities.logged[key] || len(h.oddities.logged) >= maxOddities {
+			continue
+		}
+		h.oddities.logged[key] = true
+		h.o.Logger.Warn("an alert of a webhook was changed or left out; the others of its group were taken", "sender", sender, "what", text)
 	}
 }
 
@@ -261,6 +291,7 @@ type webhookMetrics struct {
 	requests  *prometheus.CounterVec
 	duration  prometheus.Histogram
 	truncated prometheus.Counter
+	odd       *prometheus.CounterVec
 }
 
 func newWebhookMetrics(r prometheus.Registerer) *webhookMetrics {
@@ -269,6 +300,10 @@ func newWebhookMetrics(r prometheus.Registerer) *webhookMetrics {
 		requests:  f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook", Name: "requests_total", Help: "Webhooks of Alertmanager, by result: accepted (on disk), forwarded (the leader answered), or why they were refused."}, []string{"result"}),
 		duration:  f.NewHistogram(prometheus.HistogramOpts{Namespace: "watchdog", Subsystem: "webhook", Name: "request_duration_seconds", Help: "Time until a webhook of Alertmanager was answered.", Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
 		truncated: f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook", Name: "truncated_alerts_total", Help: "Alerts that senders left out of their webhooks (max_alerts); nothing is known of them."}),
+		odd:       f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook", Name: "odd_alerts_total", Help: "Alerts that could not be taken as they were: cleaned (control characters removed, long texts cut) or dropped (nobody can read them). The others of their group were taken."}, []string{"result"}),
+	}
+	for _, result := range []string{"cleaned", "dropped"} {
+		m.odd.WithLabelValues(result)
 	}
 	for _, result := range []string{"accepted", "forwarded", "unauthenticated", "credentials_unreadable", "unsupported", "too_large", "busy", "slow", "malformed", "no_leader", "full", "unwritable", "canceled"} {
 		m.requests.WithLabelValues(result)

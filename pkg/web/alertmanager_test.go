@@ -471,7 +471,7 @@ func TestNobodyIsSentToAnotherPageOrMethod(t *testing.T) {
 		t.Errorf("GET: %d, Allow %q", w.Code, w.Header().Get("Allow"))
 	}
 	w = httptest.NewRecorder()
-	h.ServeHTTP(w, post(oneAlert, func(r *http.Request) { r.URL.Path += "/" }))
+	h.ServeHTTP(w, post(oneAlert, func(r *http.Request) { r.URL.Path += "/x" }))
 	if w.Code != 404 {
 		t.Errorf("a page below: %d", w.Code)
 	}

@@ -28,6 +28,9 @@ type Forward struct {
 	// Client reaches the other replicas. A certificate that they ask for is its own:
 	// one that the sender showed cannot be passed on, its Authorization header is.
 	Client *http.Client
+	// Readable is told when the credentials of a sender or a user are passed on to a leader
+	// in plain HTTP; nil: nobody is.
+	Readable func(leader string)
 }
 
 // leads reports whether alerts are accepted here.
@@ -46,9 +49,9 @@ type answer struct {
 	body       []byte
 }
 
-// send passes the body on, with the credentials it came with. An error means that
+// send passes the body on, with the sender's credentials. An error means that
 // nobody knows whether the leader has it; sent again it does no harm.
-func (f *Forward) send(r *http.Request, body []byte) (answer, error) {
+func (f *Forward) send(r *http.Request, authorization string, body []byte) (answer, error) {
 	if r.Header.Get(forwardedHeader) != "" {
 		return answer{}, errors.New("the replica that passed this on takes this one for the leader, which it is not")
 	}
@@ -68,8 +71,11 @@ func (f *Forward) send(r *http.Request, body []byte) (answer, error) {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set(forwardedHeader, "1")
-	if auth := r.Header.Get("Authorization"); auth != "" {
-		req.Header.Set("Authorization", auth)
+	if authorization != "" {
+		req.Header.Set("Authorization", authorization)
+		if readable(base) {
+			f.warn(base)
+		}
 	}
 	client := *f.Client
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

@@ -87,18 +87,32 @@ func failed(err error) error {
 // register adds the routes. GET and POST mean the same, as clients with long
 // queries post them.
 func (a *PromQL) register(mux *http.ServeMux) {
+	asked := make(seats, maxAsked)
 	for path, answer := range map[string]func(*http.Request) (any, annotations.Annotations, error){
 		"/api/v1/query": a.query, "/api/v1/query_range": a.queryRange, "/api/v1/series": a.series, "/api/v1/labels": a.labelNames,
 		"/api/v1/label/{name}/values": a.labelValues, "/api/v1/metadata": a.metadata, "/api/v1/status/buildinfo": a.buildInfo, "/api/v1/format_query": a.format,
 	} {
 		h := func(w http.ResponseWriter, r *http.Request) {
 			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-			data, notes, err := answer(r)
+			data, notes, err := a.inTurn(r, asked, answer)
 			respond(w, r.FormValue("query"), data, notes, err)
 		}
 		mux.HandleFunc("GET "+path, h)
 		mux.HandleFunc("POST "+path, h)
 	}
+}
+
+// inTurn answers a question that may be asked, when there is room for it.
+func (a *PromQL) inTurn(r *http.Request, asked seats, answer func(*http.Request) (any, annotations.Annotations, error)) (any, annotations.Annotations, error) {
+	if err := admit(r.FormValue("query")); err != nil {
+		return nil, nil, err
+	}
+	back, err := asked.take(r.Context())
+	if err != nil {
+		return nil, nil, err
+	}
+	defer back()
+	return answer(r)
 }
 
 func respond(w http.ResponseWriter, query string, data any, notes annotations.Annotations, err error) {
@@ -137,7 +151,7 @@ func (a *PromQL) query(r *http.Request) (any, annotations.Annotations, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return a.run(r, func(ctx context.Context, o promql.QueryOpts) (promql.Query, error) {
+	return a.run(r, 0, func(ctx context.Context, o promql.QueryOpts) (promql.Query, error) {
 		return a.Engine.NewInstantQuery(ctx, a.Queryable, o, r.FormValue("query"), at)
 	})
 }
@@ -151,7 +165,7 @@ func (a *PromQL) queryRange(r *http.Request) (any, annotations.Annotations, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	step, err := span(r.FormValue("step"))
+	step, err := seconds(r.FormValue("step"))
 	switch {
 	case err != nil:
 		return nil, nil, invalid("step", err)
@@ -166,20 +180,20 @@ func (a *PromQL) queryRange(r *http.Request) (any, annotations.Annotations, erro
 	case end.Sub(start)/step > maxPoints:
 		return nil, nil, apiError{badData, fmt.Errorf("exceeded maximum resolution of %s points per timeseries. Try decreasing the query resolution (?step=XX)", "11,000")}
 	}
-	return a.run(r, func(ctx context.Context, o promql.QueryOpts) (promql.Query, error) {
+	return a.run(r, end.Sub(start), func(ctx context.Context, o promql.QueryOpts) (promql.Query, error) {
 		return a.Engine.NewRangeQuery(ctx, a.Queryable, o, r.FormValue("query"), start, end, step)
 	})
 }
 
-// run makes and executes a query under the request's own limits.
-func (a *PromQL) run(r *http.Request, make func(context.Context, promql.QueryOpts) (promql.Query, error)) (any, annotations.Annotations, error) {
+// run makes and executes a query over a span under the request's own limits.
+func (a *PromQL) run(r *http.Request, span time.Duration, make func(context.Context, promql.QueryOpts) (promql.Query, error)) (any, annotations.Annotations, error) {
 	limit, err := limitOf(r)
 	if err != nil {
 		return nil, nil, err
 	}
 	ctx := r.Context()
 	if text := r.FormValue("timeout"); text != "" {
-		d, err := span(text)
+		d, err := seconds(text)
 		if err != nil {
 			return nil, nil, invalid("timeout", err)
 		}
@@ -189,7 +203,7 @@ func (a *PromQL) run(r *http.Request, make func(context.Context, promql.QueryOpt
 	}
 	lookback := time.Duration(0)
 	if text := r.FormValue("lookback_delta"); text != "" {
-		if lookback, err = span(text); err != nil {
+		if lookback, err = seconds(text); err != nil {
 			return nil, nil, apiError{badData, fmt.Errorf("error parsing lookback delta duration: %w", err)}
 		}
 	}
@@ -198,6 +212,11 @@ func (a *PromQL) run(r *http.Request, make func(context.Context, promql.QueryOpt
 		return nil, nil, invalid("query", err)
 	}
 	defer q.Close()
+	if s, ok := q.Statement().(*parser.EvalStmt); ok {
+		if err := affordable(s.Expr, span); err != nil {
+			return nil, nil, err
+		}
+	}
 	got := q.Exec(ctx)
 	if got.Err != nil {
 		if ctx.Err() != nil && r.Context().Err() == nil {
@@ -379,8 +398,8 @@ func (a *PromQL) timeOf(r *http.Request, param string, otherwise time.Time) (tim
 	return time.Time{}, invalid(param, fmt.Errorf("cannot parse %q to a valid timestamp", text))
 }
 
-// span reads a duration: seconds, or 5m.
-func span(text string) (time.Duration, error) {
+// seconds reads a duration: a number of them, or 5m.
+func seconds(text string) (time.Duration, error) {
 	if f, err := strconv.ParseFloat(text, 64); err == nil {
 		if d := f * float64(time.Second); math.Abs(d) < math.MaxInt64 {
 			return time.Duration(d), nil

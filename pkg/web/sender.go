@@ -39,6 +39,19 @@ func (s senders) of(r *http.Request) (string, error) {
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 		return "certificate " + r.TLS.VerifiedChains[0][0].Subject.CommonName, nil
 	}
+	return s.byHeader(r)
+}
+
+// credentials returns the Authorization header of a request if it proves a sender, or
+// nothing: beside a certificate there may be a person's token, which nobody else is to get.
+func (s senders) credentials(r *http.Request) string {
+	if _, err := s.byHeader(r); err != nil {
+		return ""
+	}
+	return r.Header.Get("Authorization")
+}
+
+func (s senders) byHeader(r *http.Request) (string, error) {
 	scheme, credentials, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch strings.ToLower(scheme) {
 	case "bearer":

@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,6 +38,8 @@ type Options struct {
 	// Incidents returns the incidents in memory, newest first; an error when this
 	// replica does not lead, naming the one that does.
 	Incidents func() ([]incident.Incident, error)
+	// Forward says who leads: a follower asks it for incidents. Nil: nobody is asked.
+	Forward *Forward
 	// Targets returns what is seen of each target now; it must encode as JSON.
 	Targets func() any
 	// Alertmanager takes webhooks at AlertmanagerPath; nil: there is no such page.
@@ -47,11 +50,14 @@ type Options struct {
 	Rules  func() []RuleGroup
 	// Words are the pages by which people's words come, by pattern.
 	Words map[string]http.Handler
+	// RefusedConnections counts connections beyond the limits; nil: they are not counted.
+	RefusedConnections *prometheus.CounterVec
 	// Profiling serves /debug/pprof.
 	Profiling bool
 }
 
-// Limits of the server. Nothing that watchdog serves needs more.
+// Limits of the server. Nothing that watchdog serves needs more. An answer may take
+// longer than its request: a word waits up to 20 s for the API server, a profile takes 30 s.
 const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 15 * time.Second
@@ -65,14 +71,7 @@ const (
 func Handler(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "watchdog is alive") })
-	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
-		if err := o.Ready(); err != nil {
-			text(w, http.StatusServiceUnavailable, err.Error())
-			return
-		}
-		text(w, http.StatusOK, "watchdog is ready")
-	})
+	registerHealth(mux, o)
 	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, _ *http.Request) {
 		if err := o.Reload(); err != nil {
 			text(w, http.StatusInternalServerError, "the old configuration stays:\n"+err.Error())
@@ -81,15 +80,15 @@ func Handler(o Options) http.Handler {
 		text(w, http.StatusOK, "configuration loaded")
 	})
 	mux.HandleFunc("GET /api/v1/targets", func(w http.ResponseWriter, _ *http.Request) { data(w, o.Targets()) })
-	mux.HandleFunc("GET /api/v1/incidents", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /api/v1/incidents", o.Forward.led(func(w http.ResponseWriter, _ *http.Request) {
 		all, err := o.Incidents()
 		if err != nil {
 			fail(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
 		data(w, all)
-	})
-	mux.HandleFunc("GET /api/v1/incidents/{id}", func(w http.ResponseWriter, r *http.Request) {
+	}))
+	mux.HandleFunc("GET /api/v1/incidents/{id}", o.Forward.led(func(w http.ResponseWriter, r *http.Request) {
 		all, err := o.Incidents()
 		if err != nil {
 			fail(w, http.StatusServiceUnavailable, err.Error())
@@ -102,7 +101,7 @@ func Handler(o Options) http.Handler {
 			}
 		}
 		fail(w, http.StatusNotFound, fmt.Sprintf("no incident %q", r.PathValue("id")))
-	})
+	}))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		text(w, http.StatusOK, "watchdog\n\n/metrics\n/-/healthy\n/-/ready\n/-/reload (POST)\n/api/v1/targets\n/api/v1/incidents\n/api/v1/incidents/{id}\n/api/v1/rules\n/api/v1/alerts\n/api/v1/query\n/api/v1/query_range\n/api/v1/openapi.json\n/api/v1/incidents/{id}/{ack,approve,deny,hold,severity,notes} (POST)\n/webhook/alertmanager (POST)\n/webhook/slack (POST)\n/webhook/pagerduty (POST)\n")
 	})
@@ -114,9 +113,13 @@ func Handler(o Options) http.Handler {
 	}
 	if o.Alertmanager != nil {
 		mux.Handle(AlertmanagerPath, o.Alertmanager)
+		mux.Handle(AlertmanagerPath+"/{$}", o.Alertmanager)
 	}
 	for pattern, h := range o.Words {
 		mux.Handle(pattern, h)
+		if strings.Contains(pattern, " /webhook/") {
+			mux.Handle(pattern+"/{$}", h)
+		}
 	}
 	mux.HandleFunc("GET /api/v1/openapi.json", openAPI)
 	if o.Profiling {
@@ -140,11 +143,19 @@ func Serve(ctx context.Context, o Options, address, configFile string) error {
 }
 
 func serveOn(ctx context.Context, o Options, l net.Listener, configFile string) error {
+	return serve(ctx, o, bound(l, "web", o), Handler(o), configFile)
+}
+
+func serve(ctx context.Context, o Options, l net.Listener, h http.Handler, configFile string) error {
 	defer l.Close()
 	srv := &http.Server{
-		Handler: Handler(o), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
+		Protocols: new(http.Protocols),
 	}
+	// An HTTP/2 connection carries hundreds of requests at once, which the limits on
+	// connections would not bound.
+	srv.Protocols.SetHTTP1(true)
 	failed := make(chan error, 1)
 	go func() {
 		failed <- toolkit.Serve(l, srv, &toolkit.FlagConfig{WebConfigFile: &configFile}, o.Logger)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,7 @@ func TestBouncingWatchdogOverAnUnchangedWorldDoesNothing_INV07(t *testing.T) {
 	s := stage(t, "bounce")
 	text := replaced(t, config(t, s, "release"), "- rollback: { settle: 3s, verify: 60s }", "- scale: { by: 1, max: 8, lease: 1h, settle: 1s, verify: 4s }")
 	installText(t, s, text)
+	good(t, s)
 	url, err := s.URL(t.Context(), "/work")
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +54,12 @@ func TestBouncingWatchdogOverAnUnchangedWorldDoesNothing_INV07(t *testing.T) {
 	awaitSettled(t, s, "")
 	before, err := s.Deployment(t.Context())
 	if err != nil {
+		t.Fatal(err)
+	}
+	// The thread says it last: there is a pause between two messages to one channel.
+	if err := s.Receivers.WaitFor(within(t, 20*time.Second), func(all recorders.Snapshot) bool {
+		return slices.ContainsFunc(all.Requests, func(q recorders.Request) bool { return strings.Contains(q.String(), "*paged*") })
+	}); err != nil {
 		t.Fatal(err)
 	}
 	wrote, heard := len(attempts(t, s)), len(s.Receivers.Snapshot().Requests)

@@ -54,6 +54,7 @@ func TestScalingGoesThroughTheAutoscaler_INV27(t *testing.T) {
 	autoscaled(t, s)
 	text := replaced(t, config(t, s, "agents"), "- restart: { settle: 3s, verify: 60s }", "- scale: { by: 1, max: 8, lease: 8s, settle: 1s, verify: 4s }")
 	installText(t, s, text)
+	good(t, s)
 	if err := s.Fault("agents"); err != nil {
 		t.Fatal(err)
 	}

@@ -120,6 +120,7 @@ func TestKillNineAfterActOfOtherLevers_F33(t *testing.T) {
 			text := replaced(t, config(t, s, "agents"), "- restart: { settle: 3s, verify: 60s }", tc.rung) + "job_templates:\n  clean: { file: clean.yaml }\n"
 			s.Values = map[string]any{"extraFiles": map[string]any{"clean.yaml": jobManifest}}
 			installText(t, s, text, "actions.job=true")
+			good(t, s)
 			g, kill := killUnanswered(t, s, tc.what)
 			if err := s.Fault("agents"); err != nil {
 				t.Fatal(err)

@@ -218,7 +218,11 @@ func hypothesis(t *testing.T, s *demo.Scene, i incident.Incident) {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
-	token, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "create", "token", "chatops")
+	theirs, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "create", "token", "chatops")
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "create", "token", "chatops", "--audience", "watchdog")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,6 +250,9 @@ func hypothesis(t *testing.T, s *demo.Scene, i incident.Incident) {
 	}
 	if code, text := say("approve", token, fmt.Sprintf(`{"plan":%q}`, i.Asked.Plan.Hash)); code != http.StatusForbidden || !strings.Contains(text, "incidents/approval") {
 		t.Errorf("who may only comment approves: HTTP %d %s", code, text)
+	}
+	if code, text := say("notes", theirs, `{"text":"x"}`); code != http.StatusUnauthorized || !strings.Contains(text, "--audience watchdog") {
+		t.Errorf("a token for the API server (S22): HTTP %d %s", code, text)
 	}
 	if code, text := say("ack", "x"+token, `{}`); code != http.StatusUnauthorized {
 		t.Errorf("an unknown token: HTTP %d %s", code, text)

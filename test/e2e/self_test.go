@@ -64,6 +64,7 @@ func TestStateOfANewerVersionIsLeftAlone_INV49(t *testing.T) {
 func TestUndoSurvivesACrash(t *testing.T) {
 	s := stage(t, "undo")
 	installText(t, s, replaced(t, config(t, s, "release"), "- rollback: { settle: 3s, verify: 60s }", "- scale: { by: 1, max: 8, lease: 1h, settle: 1s, verify: 4s }"))
+	good(t, s)
 	url, err := s.URL(t.Context(), "/work")
 	if err != nil {
 		t.Fatal(err)

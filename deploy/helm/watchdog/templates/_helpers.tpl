@@ -22,14 +22,38 @@ app.kubernetes.io/name: {{ include "watchdog.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{- define "watchdog.labels" -}}
+{{/*
+Labels as one mapping, so that no key is there twice: of the arguments behind the
+root the later ones win. Nothing replaces the labels that selectors are made of.
+*/}}
+{{- define "watchdog.merged" -}}
+{{- $root := first . -}}
+{{- $all := dict -}}
+{{- range rest . -}}{{- $all = mergeOverwrite $all (deepCopy (default dict .)) -}}{{- end -}}
+{{- toYaml (mergeOverwrite $all (include "watchdog.selectorLabels" $root | fromYaml)) -}}
+{{- end -}}
+
+{{- define "watchdog.ownLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{ include "watchdog.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- end -}}
+
+{{- define "watchdog.labels" -}}
+{{- include "watchdog.merged" (list . (include "watchdog.ownLabels" . | fromYaml) .Values.commonLabels) -}}
+{{- end -}}
+
+{{/* The same with more labels: a list of the root and the labels. */}}
+{{- define "watchdog.labelsAnd" -}}
+{{- $root := first . -}}
+{{- include "watchdog.merged" (list $root (include "watchdog.ownLabels" $root | fromYaml) $root.Values.commonLabels (index . 1)) -}}
+{{- end -}}
+
+{{/* What is at a path of a mapping, as JSON; nothing if a part of the path is missing or empty. */}}
+{{- define "watchdog.at" -}}
+{{- $v := first . -}}
+{{- range rest . -}}{{- if kindIs "map" $v -}}{{- $v = index $v . -}}{{- else -}}{{- $v = "" -}}{{- end -}}{{- end -}}
+{{- if $v -}}{{- toJson $v -}}{{- end -}}
 {{- end -}}
 
 {{- define "watchdog.serviceAccountName" -}}
@@ -50,15 +74,77 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
+{{/* The scheme that the pages are served with. */}}
+{{- define "watchdog.scheme" -}}
+{{- if and .Values.web.existingSecret .Values.web.tls -}}https{{- else -}}http{{- end -}}
+{{- end -}}
+
+{{/* The address that the health pages alone are served on: the host of listenAddress, another port. It asks for no password, and who fills the other port stops no probe. */}}
+{{- define "watchdog.healthAddress" -}}
+{{- if eq (include "watchdog.port" .) (toString (int .Values.web.healthPort)) -}}
+{{- fail (printf "web.healthPort is %d, which is the port of listenAddress too: set another" (int .Values.web.healthPort)) -}}
+{{- end -}}
+{{- printf "%s:%d" (regexReplaceAll ":[0-9]+$" .Values.listenAddress "") (int .Values.web.healthPort) -}}
+{{- end -}}
+
+{{/* A probe: what the values say of it, and the page that is asked. A list of the root, the values and the path. */}}
+{{- define "watchdog.probe" -}}
+{{- $get := dict "path" (index . 2) "port" "health" -}}
+{{- $probe := deepCopy (default dict (index . 1)) -}}
+{{- $_ := set $probe "httpGet" (mergeOverwrite $get (default dict $probe.httpGet)) -}}
+{{- toYaml $probe -}}
+{{- end -}}
+
+{{/*
+The pod's security context. OpenShift's SCC restricted-v2 gives each namespace a
+range of ids of its own and refuses pods that ask for others.
+*/}}
+{{- define "watchdog.podSecurityContext" -}}
+{{- $c := deepCopy (default dict .Values.podSecurityContext) -}}
+{{- $adapt := .Values.openshift.adaptSecurityContext -}}
+{{- if or (eq $adapt "force") (and (eq $adapt "auto") (.Capabilities.APIVersions.Has "security.openshift.io/v1")) -}}
+{{- $c = omit $c "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- end -}}
+{{- toYaml $c -}}
+{{- end -}}
+
+{{/* The files in /etc/watchdog/secrets: volumes, and where they are mounted. */}}
+{{- define "watchdog.secretVolumes" -}}
+{{- range $receiver, $r := .Values.receivers }}
+{{- if and $r $r.existingSecret }}
+- name: secret-{{ $receiver }}
+  secret: { secretName: {{ $r.existingSecret }}, defaultMode: 0440, optional: true }
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "watchdog.secretMounts" -}}
+{{- range $receiver, $r := .Values.receivers }}
+{{- if and $r $r.existingSecret }}
+- { name: secret-{{ $receiver }}, mountPath: /etc/watchdog/secrets/{{ $receiver }}, readOnly: true }
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The configuration and what lies beside it. */}}
+{{- define "watchdog.files" -}}
+watchdog.yaml: |
+  {{- toYaml (.Values.config | default dict) | nindent 2 }}
+{{- range $name, $content := .Values.extraFiles }}
+{{ $name | quote }}: |
+  {{- $content | nindent 2 }}
+{{- end }}
+{{- end -}}
+
 {{- define "watchdog.port" -}}
 {{- regexFind "[0-9]+$" .Values.listenAddress -}}
 {{- end -}}
 
 {{/* The namespaces that rights are granted in, as a JSON list. */}}
 {{- define "watchdog.namespaces" -}}
-{{- $all := .Values.rbac.namespaces -}}
+{{- $all := .Values.rbac.namespaces | default list -}}
 {{- if not $all -}}
-{{- range .Values.config.targets }}{{ $all = append $all .namespace }}{{ end -}}
+{{- range (.Values.config | default dict).targets }}{{ if .namespace }}{{ $all = append $all .namespace }}{{ end }}{{ end -}}
 {{- end -}}
 {{- $all | uniq | sortAlpha | toJson -}}
 {{- end -}}
@@ -67,7 +153,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "watchdog.kinds" -}}
 {{- $all := list "deployments" -}}
 {{- range .Values.rbac.kinds }}{{ $all = append $all (printf "%ss" .) }}{{ end -}}
-{{- range .Values.config.targets }}{{ $all = append $all (printf "%ss" (first (splitList "/" (lower (toString .workload))))) }}{{ end -}}
+{{- range (.Values.config | default dict).targets }}{{ if .workload }}{{ $all = append $all (printf "%ss" (first (splitList "/" (lower (toString .workload))))) }}{{ end }}{{ end -}}
 {{- $all | uniq | sortAlpha | toJson -}}
 {{- end -}}
 
@@ -77,7 +163,7 @@ README; nothing else is granted.
 */}}
 {{- define "watchdog.targetRules" -}}
 {{- $kinds := include "watchdog.kinds" . | fromJsonArray -}}
-{{- $act := .Values.actions -}}
+{{- $act := .Values.actions | default dict -}}
 - apiGroups: [apps]
   resources: {{ $kinds | toJson }}
   verbs: [get, list, watch]
@@ -101,6 +187,12 @@ README; nothing else is granted.
 - apiGroups: [""]
   resources: [events]
   verbs: [list, create]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [configmaps, persistentvolumeclaims, serviceaccounts]
+  verbs: [get]
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [list, watch]
@@ -122,11 +214,11 @@ README; nothing else is granted.
 
 {{/* "true" if HTTP callers are asked who they are. */}}
 {{- define "watchdog.control" -}}
-{{- if or .Values.api.control (dig "api" "control" false .Values.config) }}true{{ end -}}
+{{- if or (include "watchdog.at" (list .Values "api" "control")) (include "watchdog.at" (list .Values.config "api" "control")) }}true{{ end -}}
 {{- end -}}
 
 {{/* "true" if people's words come other than by command line, so that it is asked what they may. */}}
 {{- define "watchdog.hears" -}}
-{{- $r := .Values.config.receivers | default dict -}}
-{{- if or (include "watchdog.control" .) (dig "slack" "interaction" "" $r) (dig "pagerduty" "webhook" "" $r) }}true{{ end -}}
+{{- $c := .Values.config -}}
+{{- if or (include "watchdog.control" .) (include "watchdog.at" (list $c "receivers" "slack" "interaction")) (include "watchdog.at" (list $c "receivers" "pagerduty" "webhook")) }}true{{ end -}}
 {{- end -}}

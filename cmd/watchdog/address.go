@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// listenAddress is host:port as the net package wants it. A pod's address is put
+// before a port without brackets, which an IPv6 address needs.
+func listenAddress(flag, text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	host, port, err := splitAddress(text)
+	if err != nil {
+		return "", misused{fmt.Errorf("--%s %q: %w; write :9095, 10.0.0.7:9095 or [fd00::5]:9095", flag, text, err)}
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// advertisedURL is the URL at which other replicas reach this one. One that cannot
+// be asked is refused: followers would answer every webhook with 503.
+func advertisedURL(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	bad := func(why string) (string, error) {
+		return "", misused{fmt.Errorf("--advertise-url %q: %s; write http://10.0.0.7:9095 or http://[fd00::5]:9095", text, why)}
+	}
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok || scheme != "http" && scheme != "https" {
+		return bad("it must begin with http:// or https://")
+	}
+	authority, path, _ := strings.Cut(rest, "/")
+	if path != "" || strings.ContainsAny(rest, "?#@") {
+		return bad("it must be a host and a port, and nothing else")
+	}
+	host, port, err := splitAddress(authority)
+	switch {
+	case err != nil:
+		return bad(err.Error())
+	case host == "":
+		return bad("there is no host in it: is $(POD_IP) known?")
+	case !strings.Contains(host, ":") && !hostName.MatchString(host):
+		return bad(fmt.Sprintf("%q is not a host", host))
+	case unspecified(host):
+		return bad("no other host reaches this one there")
+	}
+	u := url.URL{Scheme: scheme, Host: net.JoinHostPort(host, port)}
+	if _, err := url.Parse(u.String()); err != nil {
+		return bad("it is not a URL")
+	}
+	return u.String(), nil
+}
+
+var hostName = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?$`)
+
+func unspecified(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsUnspecified()
+}
+
+// splitAddress is net.SplitHostPort that also takes an IPv6 address without brackets
+// before the last colon.
+func splitAddress(text string) (host, port string, err error) {
+	host, port, err = net.SplitHostPort(text)
+	if i := strings.LastIndex(text, ":"); err != nil && i >= 0 {
+		if a, e := netip.ParseAddr(text[:i]); e == nil && a.Is6() {
+			host, port, err = text[:i], text[i+1:], nil
+		}
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("no host and port: %w", err)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return "", "", fmt.Errorf("%q is not a port", port)
+	}
+	return host, port, nil
+}

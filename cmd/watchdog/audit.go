@@ -1,0 +1,251 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"watchdog.io/watchdog/pkg/audit"
+)
+
+// auditDir is where the daemon of the chart keeps its record.
+const auditDir = "/var/lib/watchdog/audit"
+
+func newAudit() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "audit",
+		Short: "Verify and read the record of what watchdog decided and did",
+		Long: `The audit record is a folder of files, one JSON record per line, each with the hash
+of the one before it. These commands need no cluster and change nothing; a daemon may
+write to the folder meanwhile. In the cluster:
+
+  kubectl -n watchdog exec deploy/watchdog -- watchdog audit verify`,
+	}, newAuditVerify(), newAuditShow(), newAuditExport())
+}
+
+func newAuditVerify() *cobra.Command {
+	var keyFile, output string
+	var anchors []string
+	c := &cobra.Command{
+		Use:   "verify [FOLDER]",
+		Short: "Say whether the record is as it was written",
+		Long: `Verify reads the whole record and names each file that is not as it was written: a
+record that was changed, removed, added, moved, or rewritten without the key. The record
+alone cannot show that its newest entries were deleted. To check for that, pass --anchor
+with an entry from the ledger (kubectl -n watchdog get ledger watchdog -o
+jsonpath='{.status.anchors}') or from the daemon's log ("audit record").
+
+Exit status: 0 it is as it was written, 1 it is not, or cannot be read, 2 wrong usage.`,
+		Args: oneFolder,
+		RunE: func(c *cobra.Command, args []string) error {
+			if output != "text" && output != "json" {
+				return misused{fmt.Errorf("--output %q: use text or json", output)}
+			}
+			keys, err := auditKeys(keyFile)
+			if err != nil {
+				return err
+			}
+			tips, err := parseAnchors(anchors)
+			if err != nil {
+				return misused{err}
+			}
+			dir := folder(args)
+			if _, err := os.Stat(dir); err != nil {
+				return fmt.Errorf("verify the audit record: %w", err)
+			}
+			r, err := audit.VerifyFolder(dir, keys, tips...)
+			if err != nil {
+				return fmt.Errorf("verify the audit record in %s: %w", dir, err)
+			}
+			if output == "json" {
+				if err := printJSON(c.OutOrStdout(), r); err != nil {
+					return err
+				}
+			} else {
+				printReport(c.OutOrStdout(), dir, r)
+			}
+			if n := len(r.Faults); n > 0 {
+				return fmt.Errorf("the audit record in %s is not as it was written: %d %s; keep a copy of the folder before anything else is done with it",
+					dir, n, plural(n, "fault", "faults"))
+			}
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&keyFile, "key-file", "", "file with the keys that the record is sealed with, as the daemon's --audit.key-file")
+	f.StringArrayVar(&anchors, "anchor", nil, "a record that was noted elsewhere, as LOG:SEQUENCE:HASH; may be given again")
+	f.StringVarP(&output, "output", "o", "text", "text or json")
+	return c
+}
+
+// printReport is what a person reads of a report.
+func printReport(w io.Writer, dir string, r audit.Report) {
+	for _, x := range r.Faults {
+		fmt.Fprintf(w, "%s\n", x)
+	}
+	if r.Records == 0 {
+		fmt.Fprintf(w, "%s holds no record\n", dir)
+		return
+	}
+	fmt.Fprintf(w, "%d records in %d %s, from %s to %s\n",
+		r.Records, r.Files, plural(r.Files, "file", "files"), r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
+	switch {
+	case r.Sealed == 0:
+		fmt.Fprintln(w, "none is sealed with a key: whoever can write the folder can make all of them anew")
+	case r.Sealed < r.Records:
+		fmt.Fprintf(w, "%d are sealed with a key, and %d older ones are not\n", r.Sealed, r.Records-r.Sealed)
+	default:
+		fmt.Fprintf(w, "all are sealed with a key (%s now)\n", r.Tip.Key)
+	}
+	fmt.Fprintf(w, "the last one: %s:%d:%s\n", r.Tip.Log, r.Tip.Seq, r.Tip.Hash)
+}
+
+func newAuditShow() *cobra.Command {
+	var want audit.Record
+	var since time.Duration
+	var output string
+	c := &cobra.Command{
+		Use:   "show [FOLDER]",
+		Short: "Print records, the oldest first",
+		Args:  oneFolder,
+		RunE: func(c *cobra.Command, args []string) error {
+			if output != "text" && output != "json" {
+				return misused{fmt.Errorf("--output %q: use text or json", output)}
+			}
+			after := time.Time{}
+			if since > 0 {
+				after = time.Now().Add(-since)
+			}
+			return readRecords(folder(args), func(r audit.Record) error {
+				switch {
+				case want.Incident != "" && r.Incident != want.Incident, want.Kind != "" && r.Kind != want.Kind,
+					want.Op != "" && r.Op != want.Op, r.At.Before(after):
+					return nil
+				case want.Target != "" && !strings.Contains(r.Target, want.Target):
+					return nil
+				case output == "json":
+					return json.NewEncoder(c.OutOrStdout()).Encode(r)
+				}
+				_, err := fmt.Fprintln(c.OutOrStdout(), recordLine(r))
+				return err
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&want.Incident, "incident", "", "only records of this incident")
+	f.StringVar(&want.Target, "target", "", "only records of targets with this in namespace/kind/name")
+	f.StringVar(&want.Kind, "kind", "", "only records of this kind: act, outcome, word, config, paged, …")
+	f.StringVar(&want.Op, "op", "", "only records of this op")
+	f.DurationVar(&since, "since", 0, "only records of this time until now: 2h")
+	f.StringVarP(&output, "output", "o", "text", "text or json")
+	return c
+}
+
+// recordLine is a record on one line.
+func recordLine(r audit.Record) string {
+	parts := []string{r.At.UTC().Format(time.RFC3339), fmt.Sprint(r.Seq), r.Kind}
+	for _, x := range []struct{ name, value string }{
+		{"incident", r.Incident}, {"op", r.Op}, {"target", r.Target}, {"by", r.Actor}, {"plan", r.Plan},
+	} {
+		if x.value != "" && (x.name != "by" || x.value != "watchdog") {
+			parts = append(parts, x.name+"="+plainWord(x.value))
+		}
+	}
+	return strings.Join(append(parts, plainWord(r.Text)), "  ")
+}
+
+// plainWord keeps a text on its line, and control characters from a terminal.
+func plainWord(s string) string {
+	q := strconv.Quote(s)
+	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+}
+
+func newAuditExport() *cobra.Command {
+	var keyFile string
+	c := &cobra.Command{
+		Use:   "export [FOLDER]",
+		Short: "Write all records to the standard output, and say whether they are as they were written",
+		Long: `Export writes the records of all files in order, one JSON object per line, as they are
+on disk: the output can be kept elsewhere, and verified again in a folder as audit.jsonl.
+It is written also if the record is not as it was written; the exit status is 1 then.`,
+		Args: oneFolder,
+		RunE: func(c *cobra.Command, args []string) error {
+			keys, err := auditKeys(keyFile)
+			if err != nil {
+				return err
+			}
+			dir := folder(args)
+			if err := audit.Export(dir, c.OutOrStdout()); err != nil {
+				return fmt.Errorf("export the audit record in %s: %w", dir, err)
+			}
+			r, err := audit.VerifyFolder(dir, keys)
+			if err == nil && len(r.Faults) > 0 {
+				err = fmt.Errorf("the audit record in %s is not as it was written: %s", dir, r.Faults[0])
+			}
+			return err
+		},
+	}
+	c.Flags().StringVar(&keyFile, "key-file", "", "file with the keys that the record is sealed with, as the daemon's --audit.key-file")
+	return c
+}
+
+func readRecords(dir string, f func(audit.Record) error) error {
+	if _, err := os.Stat(dir); err != nil {
+		return fmt.Errorf("read the audit record: %w", err)
+	}
+	if err := audit.Read(dir, f); err != nil {
+		return fmt.Errorf("read the audit record in %s: %w", dir, err)
+	}
+	return nil
+}
+
+func oneFolder(_ *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return misused{errors.New("at most one folder")}
+	}
+	return nil
+}
+
+func folder(args []string) string {
+	if len(args) == 1 {
+		return args[0]
+	}
+	return auditDir
+}
+
+func auditKeys(path string) (audit.Keys, error) {
+	if path == "" {
+		return nil, nil
+	}
+	return audit.ReadKeys(path)
+}
+
+func parseAnchors(all []string) ([]audit.Tip, error) {
+	var tips []audit.Tip
+	for _, text := range all {
+		parts := strings.Split(text, ":")
+		if len(parts) != 3 {
+			return nil, fmt.Errorf("--anchor %s: write LOG:SEQUENCE:HASH", text)
+		}
+		seq, err := strconv.ParseUint(parts[1], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("--anchor %s: invalid record number %q", text, parts[1])
+		}
+		tips = append(tips, audit.Tip{Log: parts[0], Seq: seq, Hash: parts[2]})
+	}
+	return tips, nil
+}
+
+func plural(n int, one, more string) string {
+	if n == 1 {
+		return one
+	}
+	return more
+}

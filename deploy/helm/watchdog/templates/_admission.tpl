@@ -1,0 +1,127 @@
+{{/*
+"true" if the admission policies are installed. A chart that is rendered without a cluster knows of no kind at all, not
+even of Pods; the Kubernetes versions that the chart is for have the API.
+*/}}
+{{- define "watchdog.admission" -}}
+{{- $has := .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy" -}}
+{{- if and .Values.admissionPolicy.enabled (or $has (not (.Capabilities.APIVersions.Has "v1/Pod"))) }}true{{ end -}}
+{{- end -}}
+
+{{/* The name of a policy. It is the cluster's; no namespace holds a dot, so no two releases share it. */}}
+{{- define "watchdog.policyName" -}}
+{{- printf "%s.%s.%s" (include "watchdog.fullname" (first .)) (first .).Release.Namespace (last .) -}}
+{{- end -}}
+
+{{/* Head of a policy: what is the same in each. A list of the root and the policy's name. */}}
+{{- define "watchdog.policyHead" -}}
+{{- $root := first . -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: {{ include "watchdog.policyName" . }}
+  labels: {{- include "watchdog.labels" $root | nindent 4 }}
+spec:
+  failurePolicy: Fail
+  matchConditions:
+    - name: watchdog
+      expression: request.userInfo.username == 'system:serviceaccount:{{ $root.Release.Namespace }}:{{ include "watchdog.serviceAccountName" $root }}'
+{{- end -}}
+
+{{/* The binding of a policy without parameters. */}}
+{{- define "watchdog.policyBinding" -}}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ include "watchdog.policyName" . }}
+  labels: {{- include "watchdog.labels" (first .) | nindent 4 }}
+spec:
+  policyName: {{ include "watchdog.policyName" . }}
+  validationActions: [Deny, Audit]
+{{- end -}}
+
+{{/*
+CEL: two mappings are the same but for some keys. A list of the new one, the old one, and the keys. What a later
+Kubernetes adds counts as different, too.
+*/}}
+{{- define "watchdog.sameBut" -}}
+{{- $new := index . 0 -}}{{- $old := index . 1 -}}
+{{- $but := list -}}{{- range index . 2 -}}{{- $but = append $but (squote .) -}}{{- end -}}
+{{- $but = printf "[%s]" (join ", " $but) -}}
+(dyn({{ $new }}).all(k, k in {{ $but }} || k in dyn({{ $old }}) && dyn({{ $new }})[k] == dyn({{ $old }})[k]) && dyn({{ $old }}).all(k, k in {{ $but }} || k in dyn({{ $new }})))
+{{- end -}}
+
+{{/* CEL: two names are the same, or are but for the hash that kustomize appends. */}}
+{{- define "watchdog.sameName" -}}
+{{- $a := first . -}}{{- $b := last . -}}
+{{- $hash := squote "-[2456789bcdfghkmt]{10}$" -}}
+({{ $a }} == {{ $b }} || {{ $a }}.matches({{ $hash }}) && {{ $b }}.matches({{ $hash }}) && {{ $a }}.substring(0, size({{ $a }}) - 10) == {{ $b }}.substring(0, size({{ $b }}) - 10))
+{{- end -}}
+
+{{/*
+Validations of the metadata of what watchdog patches: nothing but its own annotations. A list of the root, and "true" if
+people hold the object through watchdog: by Slack, PagerDuty or HTTP. Then a hold may begin, and not end.
+*/}}
+{{- define "watchdog.ownMetadata" -}}
+{{- $root := first . -}}
+{{- $own := list "watchdog.io/op" "watchdog.io/managed-by" -}}
+{{- if last . }}{{ $own = concat $own (list "watchdog.io/hold" "watchdog.io/hold-since" "watchdog.io/hold-until") }}{{ end -}}
+- expression: >-
+    {{ include "watchdog.sameBut" (list "object.metadata" "oldObject.metadata" (list "annotations" "generation" "managedFields" "resourceVersion")) }}
+  reason: Forbidden
+  message: watchdog does not change labels, finalizers, owners or other metadata of what it repairs.
+- expression: >-
+    {{ include "watchdog.sameBut" (list "object.metadata.?annotations.orValue({})" "oldObject.metadata.?annotations.orValue({})" $own) }}
+  reason: Forbidden
+  message: "watchdog sets the annotations {{ join ", " $own }} of what it repairs, and changes no other."
+{{- if last . }}
+- expression: >-
+    (!('watchdog.io/hold' in oldObject.metadata.?annotations.orValue({})) || 'watchdog.io/hold' in object.metadata.?annotations.orValue({}))
+    && (!('watchdog.io/hold-until' in object.metadata.?annotations.orValue({})) || object.metadata.?annotations[?'watchdog.io/hold-until'] == oldObject.metadata.?annotations[?'watchdog.io/hold-until'])
+  reason: Forbidden
+  message: "through watchdog a person begins a hold; it ends by the person's own rights (watchdog resume)."
+{{- end }}
+- expression: >-
+    object.metadata.?annotations[?'watchdog.io/managed-by'] == optional.of('{{ $root.Release.Namespace }}')
+    || object.metadata.?annotations[?'watchdog.io/managed-by'] == oldObject.metadata.?annotations[?'watchdog.io/managed-by']
+  reason: Forbidden
+  message: watchdog claims what it repairs for its own namespace, {{ $root.Release.Namespace }}, and for no other.
+{{- end -}}
+
+{{/* CEL: a number of replicas stays, or is one that a scale may give. A list of the root, the new and the old number. */}}
+{{- define "watchdog.mayScale" -}}
+{{- $new := index . 1 -}}{{- $old := index . 2 -}}
+{{- if include "watchdog.at" (list (first .).Values "actions" "scale") -}}
+{{ $new }} == {{ $old }} || {{ $new }} >= 1 && ({{ $new }} <= {{ $old }} || {{ $new }} <= {{ include "watchdog.maxReplicas" (first .) }})
+{{- else -}}
+{{ $new }} == {{ $old }}
+{{- end -}}
+{{- end -}}
+
+{{/* guards.max_replicas, with its default. */}}
+{{- define "watchdog.maxReplicas" -}}
+{{- include "watchdog.at" (list .Values.config "guards" "max_replicas") | default 50 | int -}}
+{{- end -}}
+
+{{/* What of a Job template's name is in the names of its Jobs: see jobName in pkg/remediate. */}}
+{{- define "watchdog.jobName" -}}
+{{- regexReplaceAll "[^a-z0-9-]" (lower .) "-" | trimAll "-" | trunc 45 | trimAll "-" -}}
+{{- end -}}
+
+{{/*
+The Job templates whose manifests the chart has, as a JSON list: the name of each, the names of its Jobs as a regular
+expression, the template of its pods, whether it may run several. Of others it is not known what they run.
+*/}}
+{{- define "watchdog.jobTemplates" -}}
+{{- $all := list -}}
+{{- if include "watchdog.at" (list .Values "actions" "job") -}}
+{{- $files := .Values.extraFiles | default dict -}}
+{{- range $name, $t := (.Values.config | default dict).job_templates -}}
+{{- with include "watchdog.at" (list (fromYaml (index $files (base (toString (default dict $t).file)) | default "")) "spec" "template") -}}
+{{- $safe := include "watchdog.jobName" $name -}}
+{{- $all = append $all (dict "name" ($safe | default "job") "names" (printf "^watchdog-%s[a-z0-9]{8}$" (ternary "" (print $safe "-") (empty $safe))) "template" (fromJson .) "parallel" (has "parallel" (default list $t.allow))) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $all -}}
+{{- end -}}

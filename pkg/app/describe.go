@@ -1,0 +1,84 @@
+package app
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"watchdog.io/watchdog/pkg/hints"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
+	"watchdog.io/watchdog/pkg/rules"
+)
+
+// Bounds of what an incident keeps of an alert's labels and annotations: it has to
+// fit into an object of the API server, whatever a sender writes.
+const (
+	maxKeptLabels, maxKeptLabel, maxKeptLabelBytes          = 30, 200, 2 << 10
+	maxKeptAnnotations, maxKeptAnnotation, maxKeptNoteBytes = 12, 600, 3 << 10
+	maxKeptURL                                              = 1 << 10
+)
+
+var (
+	labelsFirst      = []string{"alertname", "severity", "namespace", "target", "deployment", "statefulset", "daemonset", "pod", "container", "service", "node", "persistentvolumeclaim", "job", "instance", "cluster"}
+	annotationsFirst = []string{"summary", "description", "message", "runbook_url", "dashboard", "dashboard_url", "dashboardURL", "panelURL"}
+)
+
+// fitting keeps what fits of a map, what says most first, then by name. A link that
+// would have to be cut is left out, for half of one leads nowhere.
+func fitting(m map[string]string, first []string, most, each, bytes int) map[string]string {
+	if len(m) == 0 {
+		return nil
+	}
+	out := map[string]string{}
+	for _, n := range hints.Ordered(m, first) {
+		v, limit := m[n], each
+		if link := strings.HasPrefix(v, "https://") || strings.HasPrefix(v, "http://"); link {
+			if limit = maxKeptURL; len(v) > limit {
+				continue
+			}
+		}
+		v = cut(v, limit)
+		if bytes -= len(n) + len(v); bytes < 0 || len(out) == most || len(n) > each {
+			continue
+		}
+		out[n] = v
+	}
+	return out
+}
+
+// described adds to an alert of an incident what it is about, for people.
+func described(a incident.Alert, x rules.Alert) incident.Alert {
+	a.Labels = fitting(x.Labels, labelsFirst, maxKeptLabels, maxKeptLabel, maxKeptLabelBytes)
+	a.Annotations = fitting(x.Annotations, annotationsFirst, maxKeptAnnotations, maxKeptAnnotation, maxKeptNoteBytes)
+	if len(x.Link) <= maxKeptURL {
+		a.Link = x.Link
+	}
+	a.Keys = x.Keys
+	return a
+}
+
+// told is the ladder of an alert that means no target: nothing can be done about it
+// but to call a person, at once and with the reason.
+func told(ladder []incident.Rung, x rules.Alert) []incident.Rung {
+	if _, unwatched := hints.Unwatched(x.Target); !unwatched || !slices.ContainsFunc(ladder, func(r incident.Rung) bool { return r.Action != "page" && r.Action != "capture" }) {
+		return ladder
+	}
+	var said []string
+	for _, n := range rules.TargetLabels {
+		if v := x.Labels[n]; v != "" {
+			said = append(said, fmt.Sprintf("%s=%q", n, cut(v, 80)))
+		}
+	}
+	by := "its labels"
+	if len(said) > 0 {
+		by = strings.Join(said, ", ")
+	}
+	acts := make([]string, 0, len(ladder))
+	for _, r := range ladder {
+		if r.Action != "page" {
+			acts = append(acts, r.Action)
+		}
+	}
+	return []incident.Rung{{Action: "page", Class: remediate.ClassOf("page"), Why: fmt.Sprintf("no target is meant by %s, so %s cannot be done", by, strings.Join(acts, ", "))}}
+}

@@ -1,0 +1,48 @@
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// FlapCalm is how long a flapping incident stays open after its last alert ended. It is
+// shorter than package hints remembers the end of an alert, so that one which comes back
+// in that time is known by the name that the incident has for it.
+const FlapCalm = 10 * time.Minute
+
+// Flapping reports whether an incident resolves only after a calm: it is not the first
+// on its target within an hour, other systems alone tell of it, and nothing was done
+// about it.
+func (i Incident) Flapping() bool {
+	return i.RelapseOf != "" && len(i.Attempts) == 0 && !slices.ContainsFunc(i.Alerts, Alert.own)
+}
+
+// own reports whether watchdog itself sees what the alert says.
+func (a Alert) own() bool { return a.Source != SourceAlertmanager }
+
+// over resolves an incident in which nothing fires any more: at once, or when a
+// flapping one has been calm. One that nobody was told of has no page to spare.
+func (s *step) over(told bool) {
+	switch {
+	case !s.i.Flapping() || s.i.CalmSince.IsZero() && !told:
+		s.resolve()
+	case s.i.CalmSince.IsZero():
+		s.i.CalmSince, s.i.UpdatedAt = s.at, s.at
+		if !slices.ContainsFunc(s.i.Timeline, func(e Entry) bool { return e.What == "flapping" }) {
+			s.note("flapping", fmt.Sprintf("nothing fires any more, but it came back after incident %s: this one stays open until it has been calm for %s", s.i.RelapseOf, FlapCalm))
+		}
+	case s.at.Sub(s.i.CalmSince) >= FlapCalm:
+		s.resolve()
+	}
+}
+
+// displaced resolves an incident that waits for a calm once watchdog itself sees
+// something wrong: that is an incident of its own, which calls people and is worked.
+func (s *step) displaced(now []Alert) bool {
+	if s.i.CalmSince.IsZero() || s.i.Op != nil || !slices.ContainsFunc(now, func(a Alert) bool { return a.Firing && a.own() }) {
+		return false
+	}
+	s.resolve()
+	return true
+}

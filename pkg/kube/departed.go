@@ -1,0 +1,85 @@
+package kube
+
+import (
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/cache"
+)
+
+const (
+	// departedFor is how long it is remembered whose a deleted pod was. Alerts often
+	// name one: increase(...[15m]) and evictions are about pods that are gone.
+	departedFor = time.Hour
+	// maxDeparted bounds the memory in one namespace.
+	maxDeparted = 20_000
+)
+
+// departed remembers the controllers of deleted objects for a while.
+type departed struct {
+	mu  sync.Mutex
+	all map[string]departure // by resource/name
+}
+
+type departure struct {
+	at  time.Time
+	ref metav1.OwnerReference
+}
+
+// watch remembers what an informer sees deleted.
+func (d *departed) watch(i cache.SharedIndexInformer, resource string) {
+	// It cannot fail before the informer runs.
+	_, _ = i.AddEventHandler(cache.ResourceEventHandlerFuncs{DeleteFunc: func(o any) { d.deleted(resource, o, time.Now()) }})
+}
+
+// deleted takes what an informer hands over when an object is gone.
+func (d *departed) deleted(resource string, o any, now time.Time) {
+	if unknown, ok := o.(cache.DeletedFinalStateUnknown); ok {
+		o = unknown.Obj
+	}
+	m, ok := o.(metav1.Object)
+	if !ok {
+		return
+	}
+	if ref := metav1.GetControllerOf(m); ref != nil {
+		d.add(resource+"/"+m.GetName(), *ref, now)
+	}
+}
+
+func (d *departed) add(key string, ref metav1.OwnerReference, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.all == nil {
+		d.all = map[string]departure{}
+	}
+	if len(d.all) >= maxDeparted {
+		// First what is too old, then the older half.
+		for _, age := range []time.Duration{departedFor, departedFor / 2, departedFor / 8, 0} {
+			for k, x := range d.all {
+				if now.Sub(x.at) >= age {
+					delete(d.all, k)
+				}
+			}
+			if len(d.all) < maxDeparted {
+				break
+			}
+		}
+	}
+	d.all[key] = departure{now, ref}
+}
+
+// controllerOf returns whose the object was; nil if that is not known any more.
+func (d *departed) controllerOf(key string, now time.Time) *metav1.OwnerReference {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	x, known := d.all[key]
+	if !known {
+		return nil
+	}
+	if now.Sub(x.at) >= departedFor {
+		delete(d.all, key)
+		return nil
+	}
+	return &x.ref
+}

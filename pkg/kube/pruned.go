@@ -1,0 +1,104 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// ErrOldDefinition says that the cluster's CustomResourceDefinition is older than this
+// watchdog: what it does not know the API server drops, and answers yes.
+var ErrOldDefinition = errors.New("the CustomResourceDefinition ledgers.watchdog.io is older than this watchdog: Helm does not upgrade it; apply the chart's crds/ (docs: Upgrading, in the chart's README)")
+
+// say patches what people write in a ledger. It is refused rather than dropped in part:
+// a word of which the API server kept nothing was said to nobody.
+func (s *Store) say(ctx context.Context, name string, patch []byte) error {
+	u, err := s.resource("ledgers").Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldValidation: metav1.FieldValidationStrict})
+	if err != nil {
+		if unknownField(err) {
+			return fmt.Errorf("nothing was written: %w (%w)", ErrOldDefinition, err)
+		}
+		return err
+	}
+	// A server that does not know the option, or a webhook in between, may have dropped it.
+	var want any
+	if err := json.Unmarshal(patch, &want); err != nil {
+		return fmt.Errorf("encode what the ledger is told: %w", err)
+	}
+	if gone := dropped("", want, u.Object); len(gone) > 0 {
+		return fmt.Errorf("the API server dropped %s: %w", strings.Join(gone, ", "), ErrOldDefinition)
+	}
+	return nil
+}
+
+func unknownField(err error) bool {
+	return (apierrors.IsBadRequest(err) || apierrors.IsInvalid(err)) && strings.Contains(err.Error(), "unknown field")
+}
+
+// dropped are the fields of a merge patch that the object has not.
+func dropped(path string, want, have any) []string {
+	fields, ok := want.(map[string]any)
+	if !ok {
+		return nil
+	}
+	o, _ := have.(map[string]any)
+	var gone []string
+	for name, v := range fields {
+		at := strings.TrimPrefix(path+"."+name, ".")
+		switch there, is := o[name]; {
+		case v == nil || path == "" && name != "spec":
+		case !is && !empty(v):
+			gone = append(gone, at)
+		case is:
+			gone = append(gone, dropped(at, v, there)...)
+		}
+	}
+	slices.Sort(gone)
+	return gone
+}
+
+// empty reports whether nothing is left of a part of a patch once it is applied.
+func empty(v any) bool {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return v == nil
+	}
+	for _, x := range m {
+		if !empty(x) {
+			return false
+		}
+	}
+	return true
+}
+
+// everyWord has every field that people write.
+const everyWord = `{"spec":{
+	"hold":{"reason":"x","by":"x","at":"2026-01-01T00:00:00Z","until":"2026-01-01T00:00:00Z"},"lifted":{"x":"x"},
+	"undo":{"x":{"reason":"x","by":"x","at":"2026-01-01T00:00:00Z"}},
+	"acked":{"x":{"reason":"x","by":"x","at":"2026-01-01T00:00:00Z","via":"x","severity":"P1"}},
+	"public":{"x":{"publish":true,"holdUntil":"2026-01-01T00:00:00Z","reason":"x","by":"x","at":"2026-01-01T00:00:00Z"}},
+	"graded":{"x":{"to":"P1","reason":"x","by":"x","at":"2026-01-01T00:00:00Z","via":"x"}},
+	"notes":{"x":{"x":{"as":"decision","reason":"x","by":"x","at":"2026-01-01T00:00:00Z","via":"x"}}},
+	"approved":{"x":{"x":{"plan":"x","denied":true,"reason":"x","by":"x","at":"2026-01-01T00:00:00Z","via":"x"}}}}}`
+
+// CheckDefinition asks the API server, without a write, whether it would keep everything
+// that people may write into the ledger. ErrOldDefinition says that it would not.
+func (s *Store) CheckDefinition(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	_, err := s.resource("ledgers").Patch(ctx, ledgerName, types.MergePatchType, []byte(everyWord), metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
+	switch {
+	case err == nil || apierrors.IsNotFound(err):
+		return nil // no ledger yet: the next start asks again
+	case unknownField(err):
+		return fmt.Errorf("%w (%w)", ErrOldDefinition, err)
+	}
+	return explain(s.request("patch", "ledgers", ledgerName), err)
+}

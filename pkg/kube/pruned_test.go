@@ -1,0 +1,122 @@
+package kube
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+const thisLedger = "/apis/watchdog.io/v1alpha1/namespaces/watchdog/ledgers/watchdog"
+
+// X54: an old definition drops what it does not know, and the answer is yes.
+func TestAWordThatAnOldDefinitionDropsIsNotSaid_X54(t *testing.T) {
+	word := incident.Saying{Acked: map[string]incident.Mark{"a": {By: "alice", At: time.Now(), Severity: incident.P1}}, Notes: map[string]map[string]incident.Note{"a": {"n": {As: "decision"}}}}
+	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request) bool{
+		"strict validation refuses it": func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPatch || r.URL.Query().Get("fieldValidation") != "Strict" {
+				return false
+			}
+			refuse(w, http.StatusBadRequest, "BadRequest", `strict decoding error: unknown field "spec.acked.a.severity"`)
+			return true
+		},
+		"the field is dropped without a word": func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPatch {
+				reply(w, http.StatusOK, map[string]any{"apiVersion": "watchdog.io/v1alpha1", "kind": "Ledger", "metadata": map[string]any{"name": "watchdog"}, "spec": map[string]any{"acked": map[string]any{"a": map[string]any{"by": "alice", "at": "2026-01-01T00:00:00Z"}}}})
+			}
+			return r.Method == http.MethodPatch
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, c := newAPI(t)
+			a.put(thisLedger, `{"apiVersion":"watchdog.io/v1alpha1","kind":"Ledger","spec":{}}`)
+			a.answer = answer
+			s := NewStore(c, "watchdog")
+			for what, err := range map[string]error{"say": s.Say(t.Context(), word), "say at": s.SayAt(t.Context(), word, "101"), "hold": s.HoldAll(t.Context(), "why", "ada", time.Now().Add(time.Hour))} {
+				if !errors.Is(err, ErrOldDefinition) {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			if strings.HasPrefix(name, "strict") {
+				if err := s.CheckDefinition(t.Context()); !errors.Is(err, ErrOldDefinition) {
+					t.Errorf("at the start: %v", err)
+				}
+			}
+		})
+	}
+	_, c := newAPI(t)
+	s := NewStore(c, "watchdog")
+	if err := errors.Join(s.CheckDefinition(t.Context()), s.Say(t.Context(), word), s.HoldAll(t.Context(), "why", "", time.Time{}), s.ResumeAll(t.Context()), s.Say(t.Context(), incident.Saying{Gone: incident.Gone{Incidents: []string{"a"}}})); err != nil {
+		t.Errorf("a definition that knows all: %v", err)
+	}
+}
+
+// What CheckDefinition asks for is what the shipped definition has.
+func TestTheShippedDefinitionKnowsEveryWord_X54(t *testing.T) {
+	b, err := os.ReadFile("../../deploy/helm/watchdog/crds/ledgers.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range []string{"hold:", "until:", "lifted:", "undo:", "acked:", "severity:", "public:", "holdUntil:", "publish:", "graded:", "to:", "notes:", "as:", "approved:", "plan:", "denied:", "via:"} {
+		if !strings.Contains(string(b), "  "+field) {
+			t.Errorf("the shipped definition has no %s", field)
+		}
+		if !strings.Contains(everyWord, `"`+strings.TrimSuffix(field, ":")+`"`) {
+			t.Errorf("the check does not ask for %s", field)
+		}
+	}
+}
+
+// X103: the kill switch may have an end, and nothing of the last one stays in the next.
+func TestTheKillSwitchEndsByItself_X103(t *testing.T) {
+	_, c := newAPI(t)
+	s := NewStore(c, "watchdog")
+	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	if err := s.HoldAll(t.Context(), "why", "ada", until); err != nil {
+		t.Fatal(err)
+	}
+	l, _, err := s.Ledger(t.Context())
+	if err != nil || l.Held(until.Add(-time.Second)) == nil || l.Held(until) != nil {
+		t.Fatalf("%+v, %v", l.Hold, err)
+	}
+	op := incident.Op{ID: "o", Plan: incident.Plan{Target: incident.Target{Name: "shop"}}}
+	for at, want := range map[time.Time]incident.Hold{until.Add(-time.Second): incident.Suppress, until: ""} {
+		if a := l.Check(op, at, incident.Limits{})[0]; a.Guard != "kill switch" || a.Hold != want {
+			t.Errorf("%+v", a)
+		}
+	}
+	if err := s.HoldAll(t.Context(), "why", "ada", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if l, _, err = s.Ledger(t.Context()); err != nil || !l.Hold.Until.IsZero() {
+		t.Errorf("%+v, %v", l.Hold, err)
+	}
+}
+
+// A3, X103: what is on hold is found, with its age and end.
+func TestHoldsAreFound_A3(t *testing.T) {
+	a, c := newAPI(t)
+	a.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		list := map[string]string{"/api/v1/namespaces": `{"metadata":{"name":"billing","annotations":{"watchdog.io/hold":"freeze"}}},{"metadata":{"name":"shop"}}`,
+			"/apis/apps/v1/deployments":  `{"metadata":{"namespace":"shop","name":"cart","annotations":{"watchdog.io/hold":"why (ada)","watchdog.io/hold-since":"2026-03-06T10:00:00Z","watchdog.io/hold-until":"2026-03-06T13:00:00Z"}}},{"metadata":{"namespace":"shop","name":"old","annotations":{"watchdog.io/hold":"why","watchdog.io/hold-until":"2026-03-06T11:00:00Z"}}}`,
+			"/apis/apps/v1/statefulsets": ``}[r.URL.Path]
+		if r.URL.Path == "/apis/apps/v1/daemonsets" {
+			refuse(w, http.StatusForbidden, "Forbidden", "no")
+			return true
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"kind":"NamespaceList","apiVersion":"v1","metadata":{},"items":[` + list + `]}`))
+		return true
+	}
+	all, err := c.Holds(t.Context(), time.Date(2026, 3, 6, 12, 0, 0, 0, time.UTC))
+	if err == nil || !strings.Contains(err.Error(), "daemonsets") {
+		t.Errorf("%v", err)
+	}
+	if len(all) != 2 || all[0].Namespace != "billing" || all[0].Kind != "" || all[1].Name != "cart" || all[1].Since.Hour() != 10 || all[1].Until.Hour() != 13 {
+		t.Errorf("%+v", all)
+	}
+}

@@ -1,0 +1,133 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+
+	"watchdog.io/watchdog/pkg/remediate"
+)
+
+// selecting is what a read says of the Services that select a template's pods.
+type selecting struct {
+	services []remediate.Service
+	slices   []discoveryv1.EndpointSlice
+	unknown  string
+}
+
+// services reads the Services whose selector matches the labels of the template,
+// with their endpoints. That they may not be read is told and no error: what does
+// not depend on them goes on.
+func (r *Reader) services(ctx context.Context, namespace string, template json.RawMessage) (selecting, error) {
+	var t corev1.PodTemplateSpec
+	if err := json.Unmarshal(template, &t); err != nil {
+		return selecting{}, fmt.Errorf("read pod template: %w", err)
+	}
+	list, err := r.c.core.Services(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		err = explain(request{"list", "services", namespace, ""}, err)
+		if apierrors.IsForbidden(err) {
+			return selecting{unknown: err.Error()}, nil
+		}
+		return selecting{}, err
+	}
+	var found selecting
+	var names []string
+	for _, s := range list.Items {
+		// One without a selector has endpoints that somebody else writes.
+		if len(s.Spec.Selector) == 0 || s.Spec.Type == corev1.ServiceTypeExternalName || !labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(t.Labels)) {
+			continue
+		}
+		found.services = append(found.services, remediate.Service{Name: s.Name, Selector: s.Spec.Selector})
+		names = append(names, s.Name)
+	}
+	slices.SortFunc(found.services, func(a, b remediate.Service) int { return strings.Compare(a.Name, b.Name) })
+	if len(names) == 0 {
+		return found, nil
+	}
+	of, err := labels.NewRequirement(discoveryv1.LabelServiceName, selection.In, names)
+	if err != nil {
+		return selecting{}, fmt.Errorf("select endpointslices of %s: %w", strings.Join(names, ", "), err)
+	}
+	all, err := r.c.discovery.EndpointSlices(namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.NewSelector().Add(*of).String()})
+	if err != nil {
+		return selecting{}, explain(request{"list", "endpointslices.discovery.k8s.io", namespace, ""}, err)
+	}
+	found.slices = all.Items
+	return found, nil
+}
+
+// counted returns the Services with the ready endpoints that are the pods given.
+func (s selecting) counted(pods []corev1.Pod) []remediate.Service {
+	ours := map[string]bool{}
+	for _, p := range pods {
+		ours[p.Name] = true
+	}
+	all := make([]*discoveryv1.EndpointSlice, 0, len(s.slices))
+	for i := range s.slices {
+		all = append(all, &s.slices[i])
+	}
+	ready := readyPods(all, ours)
+	for i := range s.services {
+		s.services[i].Ready = ready[s.services[i].Name]
+	}
+	return s.services
+}
+
+// readyPods counts, by Service, the pods among ours that are ready endpoints.
+func readyPods(all []*discoveryv1.EndpointSlice, ours map[string]bool) map[string]int {
+	seen, ready := map[[2]string]bool{}, map[string]int{}
+	for _, s := range all {
+		service := s.Labels[discoveryv1.LabelServiceName]
+		for _, e := range s.Endpoints {
+			if service == "" || e.Conditions.Ready != nil && !*e.Conditions.Ready || e.TargetRef == nil || e.TargetRef.Kind != "Pod" || !ours[e.TargetRef.Name] {
+				continue
+			}
+			if key := [2]string{service, e.TargetRef.Name}; !seen[key] {
+				seen[key] = true
+				ready[service]++
+			}
+		}
+	}
+	return ready
+}
+
+// endpointPods indexes an EndpointSlice by the pods among its endpoints.
+func endpointPods(o any) ([]string, error) {
+	s, ok := o.(*discoveryv1.EndpointSlice)
+	if !ok {
+		return nil, nil
+	}
+	var names []string
+	for _, e := range s.Endpoints {
+		if e.TargetRef != nil && e.TargetRef.Kind == "Pod" {
+			names = append(names, e.TargetRef.Name)
+		}
+	}
+	return names, nil
+}
+
+// endpoints counts the ready endpoints that are the pods given, by Service, from memory.
+func (v *view) endpoints(pods []*corev1.Pod) map[string]int {
+	ours, seen := map[string]bool{}, map[*discoveryv1.EndpointSlice]bool{}
+	var all []*discoveryv1.EndpointSlice
+	for _, p := range pods {
+		ours[p.Name] = true
+		for _, s := range find[*discoveryv1.EndpointSlice](v, "endpointslices", byPod, p.Name) {
+			if !seen[s] {
+				seen[s] = true
+				all = append(all, s)
+			}
+		}
+	}
+	return readyPods(all, ours)
+}

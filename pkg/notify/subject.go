@@ -1,0 +1,112 @@
+package notify
+
+import (
+	"cmp"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+const (
+	maxObject      = 400 // runes of the labels of one alert
+	maxDescription = 600 // runes of what an alert says about itself
+	maxAlertLinks  = 6
+)
+
+// saidElsewhere are labels that every message has in other words.
+var saidElsewhere = []string{"alertname", "severity", "target", "prometheus", "endpoint"}
+
+// alertsShown are the alerts whose details are worth telling: the lead first.
+func alertsShown(i incident.Incident) []incident.Alert {
+	var all []incident.Alert
+	for _, a := range i.Alerts {
+		switch {
+		case a.Rule == i.Lead:
+			all = slices.Insert(all, 0, a)
+		case a.Firing:
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// object is what an alert is about, by its labels: which volume, which pod.
+func object(a incident.Alert) string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(a.Labels)) {
+		if v := a.Labels[name]; v != "" && !slices.Contains(saidElsewhere, name) {
+			all = append(all, oneLine(name+"="+v))
+		}
+	}
+	return cut(strings.Join(all, ", "), maxObject)
+}
+
+// description is what the alert says about itself beyond its summary.
+func description(a incident.Alert) string {
+	text := strings.TrimSpace(cmp.Or(a.Annotations["description"], a.Annotations["message"]))
+	if text == "" || a.Was != "" && strings.HasPrefix(a.Was, text) {
+		return ""
+	}
+	return cut(text, maxDescription)
+}
+
+// linkNames are annotations that hold a link, and what it leads to.
+var linkNames = []struct{ annotation, name string }{
+	{"runbook_url", "Runbook"}, {"runbook", "Runbook"}, {"dashboard", "Dashboard"}, {"dashboard_url", "Dashboard"}, {"dashboardURL", "Dashboard"}, {"panelURL", "Panel"},
+}
+
+// alertLinks are the links of what fires. Only whole links to the web are kept: an
+// alert's author writes them, and people click on them.
+func alertLinks(i incident.Incident) []config.Link {
+	var all []config.Link
+	add := func(name, text string) {
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || strings.ContainsAny(text, " <>|\"\n") {
+			return
+		}
+		if len(all) < maxAlertLinks && !slices.ContainsFunc(all, func(l config.Link) bool { return l.URL == text }) {
+			all = append(all, config.Link{Name: name, URL: text})
+		}
+	}
+	for k, a := range alertsShown(i) {
+		of := ""
+		if k > 0 {
+			of = " of " + a.Rule
+		}
+		for _, l := range linkNames {
+			add(l.name+of, a.Annotations[l.annotation])
+		}
+		add("Expression"+of, a.Link)
+	}
+	return all
+}
+
+// detail is one alert as a receiver with fields shows it.
+func detail(a incident.Alert) map[string]string {
+	d := map[string]string{"alert": a.Rule}
+	if o := object(a); o != "" {
+		d["labels"] = o
+	}
+	if text := description(a); text != "" {
+		d["description"] = text
+	}
+	if len(d) == 1 {
+		return nil
+	}
+	return d
+}
+
+// alertDetails are those of the first alerts that have any.
+func alertDetails(i incident.Incident) []map[string]string {
+	var all []map[string]string
+	for _, a := range alertsShown(i) {
+		if d := detail(a); d != nil && len(all) < maxAlertLinks {
+			all = append(all, d)
+		}
+	}
+	return all
+}

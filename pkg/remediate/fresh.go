@@ -1,0 +1,78 @@
+package remediate
+
+import (
+	"slices"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// busyCPU is the share of their CPU above which pods are short of capacity. That they use
+// less proves nothing: threads, connections and disks run short, too.
+const busyCPU = 0.9
+
+// capacity answers if the pods are busy, and that speaks against the action: new pods, or
+// those of an older release, do not make up for capacity that is short. Where nobody knows
+// how busy the pods are, and for a restart that nothing but a person follows, it has no answer.
+func capacity(f Facts, action string) *incident.Answer {
+	if f.CPU == nil {
+		return nil
+	}
+	if *f.CPU < busyCPU || risen(f) {
+		return nil
+	}
+	if action == "rollback" || action == "restart" && rollbackFollows(f) {
+		a := hold(incident.Skip, "the pods use %.0f %% of their CPU, and the breach did not begin as the release came up: what is short is capacity, and a %s adds none", 100**f.CPU, action)
+		return &a
+	}
+	return nil
+}
+
+// risen reports whether the breach began while the present release was coming up.
+func risen(f Facts) bool {
+	current, ok := currentRevision(f.Workload)
+	if !ok {
+		return false
+	}
+	released := releasedAt(f, current)
+	after := f.Alert.ActiveAt.Sub(released)
+	return !released.IsZero() && after >= 0 && after <= startup(f)
+}
+
+// freshRelease answers if the breach began while a new release was coming up: new pods of
+// it, or more of them, only repeat what it does. A rollback is what the ladder then has.
+//
+// Where it is known how busy the pods are, that decides about more of them.
+func freshRelease(f Facts, action string) *incident.Answer {
+	current, ok := currentRevision(f.Workload)
+	if !ok || suspect(f, current) != nil || notRestored(f, current) != nil || onceOnly(f, current) != nil {
+		return nil
+	}
+	after := f.Alert.ActiveAt.Sub(releasedAt(f, current))
+	if after > startup(f) {
+		return nil
+	}
+	// A rule that looks back leaves a release a suspect for longer. That is reason enough to go
+	// back, and none to withhold pods from a release that was seen healthy.
+	if rec, good := knownGood(f, current); good && rec.GoodAt.Before(f.Alert.ActiveAt) {
+		return nil
+	}
+	idle := action == "scale" && f.CPU != nil
+	if idle && *f.CPU >= busyCPU || !idle && !rollbackFollows(f) {
+		return nil
+	}
+	a := hold(incident.Skip, "the breach began %s after revision %s came up, which nobody has seen healthy for %s: a %s only gives more of the same release", after.Round(time.Second), describe(current), f.Settings.GoodAfter, action)
+	return &a
+}
+
+// rollbackFollows reports whether the ladder has a rollback above the present rung, to
+// a revision that is known to be good.
+func rollbackFollows(f Facts) bool {
+	later := f.Alert.Ladder[min(len(f.Alert.Ladder), f.Alert.Next+1):]
+	if !slices.ContainsFunc(later, func(r incident.Rung) bool { return r.Action == "rollback" }) {
+		return false
+	}
+	current, _ := currentRevision(f.Workload)
+	_, _, refusal := lastGood(f, current)
+	return refusal == nil
+}

@@ -1,0 +1,26 @@
+package remediate
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// notDeleted: what is being deleted is not written (INV-67). It stays readable for
+// as long as a finalizer keeps it, and a write would be lost with it or, worse, start pods anew.
+func notDeleted(f Facts, p incident.Plan) incident.Answer {
+	w := f.Workload
+	if !w.Deleting.IsZero() {
+		why := ""
+		if len(w.Finalizers) > 0 {
+			why = fmt.Sprintf(" (it is kept by %s)", quote(strings.Join(w.Finalizers, ", ")))
+		}
+		return hold(incident.HandOver, "%s is being deleted since %s%s: nothing is written to it any more", w.Target, w.Deleting.UTC().Format(time.RFC3339), why)
+	}
+	if h := w.HPA; h != nil && !h.Deleting.IsZero() && p.Object.Resource == "horizontalpodautoscalers" {
+		return hold(incident.Skip, "HPA %s is being deleted since %s: nothing is written to it any more", h.Name, h.Deleting.UTC().Format(time.RFC3339))
+	}
+	return pass("no deletion of %s has begun", w.Target)
+}

@@ -1,0 +1,86 @@
+package remediate
+
+import (
+	"fmt"
+	"slices"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// referencesThere: what the pods of the revision that a rollback goes back to need
+// for their start must be there still (INV-31, INV-66). Tools that give each release a
+// ConfigMap of its own prune the old ones.
+//
+// Secrets are never read. One that the present revision names too, and with which
+// a pod of it has started, is there; of any other nobody can tell.
+func referencesThere(f Facts, p incident.Plan) incident.Answer {
+	if p.Action != "rollback" {
+		return pass("a %s refers to nothing that the pods do not refer to already", p.Action)
+	}
+	to, current, refusal := destination(f)
+	if refusal != nil || !p.Changeful() {
+		return pass("there is no revision to go back to")
+	}
+	needs, err := References(to.Template)
+	if err != nil {
+		return hold(incident.HandOver, "what revision %s refers to cannot be read: %v", describe(to), err)
+	}
+	for _, n := range needs {
+		if why := lacks(f, n, current); why != "" {
+			return hold(incident.HandOver, "the pods of revision %s need %s, %s", describe(to), n, why)
+		}
+	}
+	return pass("%d of %d objects that the pods of revision %s need are there", len(needs), len(needs), describe(to))
+}
+
+// lacks says why an object cannot be relied upon; "" if it can.
+func lacks(f Facts, n Reference, current Revision) string {
+	if n.Kind == secret {
+		used, err := References(current.Template)
+		if err == nil && started(f.Workload, current) && slices.ContainsFunc(used, func(u Reference) bool { return u.Kind == secret && u.Name == n.Name && covers(u.Keys, n.Keys) }) {
+			return ""
+		}
+		return fmt.Sprintf("which cannot be checked: watchdog reads no Secrets, and no pod of the present revision has started with it. If it is there, `kubectl -n %s rollout undo deployment/%s`", f.Workload.Target.Namespace, f.Workload.Target.Workload)
+	}
+	k := slices.IndexFunc(f.References, func(r Reference) bool { return r.Kind == n.Kind && r.Name == n.Name })
+	switch {
+	case k < 0:
+		return "which was not looked for"
+	case f.References[k].Unknown != "":
+		return "which could not be looked for: " + f.References[k].Unknown
+	case f.References[k].Gone:
+		return "which is gone: they would not start"
+	case len(f.References[k].MissingKeys) > 0:
+		return fmt.Sprintf("which has no key %s: they would not start", list(f.References[k].MissingKeys))
+	}
+	return ""
+}
+
+// covers reports whether all the keys wanted are among those used; an object used
+// as a whole proves none of its keys.
+func covers(used, wanted []string) bool {
+	return !slices.ContainsFunc(wanted, func(k string) bool { return !slices.Contains(used, k) })
+}
+
+// started reports whether the containers of some pod of the revision were started,
+// so that everything that it refers to was there.
+func started(w Workload, r Revision) bool {
+	return slices.ContainsFunc(podsOf(w, r), func(p Pod) bool {
+		return p.Ready || p.Waiting == "CrashLoopBackOff" || p.Scheduled && p.Waiting == "" && !p.StartedAt.IsZero()
+	})
+}
+
+// Needs are the objects that must be looked for before the rung can be considered.
+func Needs(f Facts) []Reference {
+	var needs []Reference
+	switch f.Rung.Action {
+	case "rollback":
+		if to, _, refusal := destination(f); refusal == nil {
+			needs, _ = References(to.Template)
+		}
+	case "restart":
+		needs, _ = References(f.Workload.Template)
+		needs = slices.DeleteFunc(needs, func(r Reference) bool { return r.Kind != volumeClaim })
+	}
+	return slices.DeleteFunc(needs, func(r Reference) bool { return r.Kind == secret })
+}

@@ -1,0 +1,244 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"watchdog.io/watchdog/pkg/hints"
+)
+
+// crowd is a listener to which addresses connect.
+type crowd struct {
+	net.Listener
+	from chan string
+}
+
+func (c crowd) Accept() (net.Conn, error) {
+	from, ok := <-c.from
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return &caller{from: from}, nil
+}
+
+// caller is a connection from an address.
+type caller struct {
+	net.Conn
+	from   string
+	closed int
+}
+
+func (c *caller) RemoteAddr() net.Addr {
+	a, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(c.from, "40000"))
+	if err != nil {
+		panic(err)
+	}
+	return a
+}
+
+func (c *caller) Close() error { c.closed++; return nil }
+
+func TestOpenConnectionsAreBoundedPerAddressAndTogether_S11(t *testing.T) {
+	// "+" connects and is let in, "!" connects and is refused, "-" closes one of the address.
+	for _, tt := range []struct{ name, story string }{
+		{"each address has its share", "+10.0.0.1 +10.0.0.1 !10.0.0.1 !10.0.0.1 +10.0.0.2"},
+		{"and all together the limit", "+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 !10.0.0.3 !10.0.0.4"},
+		{"a closed connection makes room for its address", "+10.0.0.1 +10.0.0.1 !10.0.0.1 -10.0.0.1 +10.0.0.1 !10.0.0.1"},
+		{"and for others", "+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 !10.0.0.4 -10.0.0.1 +10.0.0.4 !10.0.0.5"},
+		{"a refused connection takes no room", "+10.0.0.1 +10.0.0.1 !10.0.0.1 !10.0.0.1 !10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 !10.0.0.5"},
+		{"one address has one share, however it is written", "+10.0.0.1 +::ffff:10.0.0.1 !::ffff:10.0.0.1"},
+		{"addresses of IPv6 are told apart", "+fd00::1 +fd00::1 !fd00::1 +fd00::2"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			from := make(chan string, 1)
+			refused := RefusedConnections(prometheus.NewRegistry())
+			b := bound(crowd{from: from}, "web", Options{Logger: slog.New(slog.DiscardHandler), RefusedConnections: refused})
+			b.most, b.share = 5, 2
+			// One goroutine accepts; what it does not hand over was refused.
+			accepted := make(chan net.Conn)
+			go func() {
+				defer close(accepted)
+				for {
+					c, err := b.Accept()
+					if err != nil {
+						return
+					}
+					accepted <- c
+				}
+			}()
+			open, refusals := map[string][]net.Conn{}, 0
+			for _, step := range strings.Fields(tt.story) {
+				address := step[1:]
+				switch step[0] {
+				case '+':
+					from <- address
+					open[address] = append(open[address], <-accepted)
+				case '!':
+					from <- address
+					refusals++
+				case '-':
+					c := open[address][0]
+					open[address] = open[address][1:]
+					// Both net/http and its TLS layer may close; it is one connection all the same.
+					_, _ = c.Close(), c.Close()
+				}
+			}
+			close(from)
+			for c := range accepted {
+				t.Errorf("let in: %s", c.RemoteAddr())
+			}
+			if got := testutil.ToFloat64(refused.WithLabelValues("web", allTaken)) + testutil.ToFloat64(refused.WithLabelValues("web", shareTaken)); got != float64(refusals) {
+				t.Errorf("%v were counted, want %d", got, refusals)
+			}
+		})
+	}
+}
+
+func TestRefusedConnectionsAreLoggedOnceAMinute_S11(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		from := make(chan string)
+		b := bound(crowd{from: from}, "web", Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		b.share = 0
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_, _ = b.Accept()
+		}()
+		for range 3 {
+			for range 500 {
+				from <- "10.0.0.1"
+			}
+			time.Sleep(refusalsQuiet)
+		}
+		close(from)
+		<-ended
+		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+		if len(lines) != 3 || !strings.Contains(lines[0], "refused=1") || !strings.Contains(lines[1], "address=10.0.0.1 refused=500") {
+			t.Errorf("logged:\n%s", log.String())
+		}
+	})
+}
+
+// One address opens as many slow connections as it can, to both listeners. Whoever else
+// has to be answered is, at once: Alertmanager, Prometheus, the kubelet.
+func TestSlowConnectionsOfOneAddressLeaveRoomForOthers_S11(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	registry, logger := prometheus.NewRegistry(), slog.New(slog.DiscardHandler)
+	o := Options{Logger: logger, Gatherer: registry, Ready: func() error { return nil }, RefusedConnections: RefusedConnections(registry)}
+	o.Alertmanager = Alertmanager(AlertmanagerOptions{
+		Logger: logger, Registerer: registry, Accept: func(context.Context, []hints.Alert) error { return nil },
+		Senders: func() []Sender { return []Sender{{Name: "am", TokenFile: token}} },
+	})
+	start := func(serve func(net.Listener) error) (string, chan error) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- serve(l) }()
+		return l.Addr().String(), done
+	}
+	pages, ended := start(func(l net.Listener) error { return serveOn(ctx, o, l, "") })
+	health, endedToo := start(func(l net.Listener) error { return serveHealthOn(ctx, o, l) })
+	defer func() {
+		cancel()
+		<-ended
+		<-endedToo
+	}()
+	stranger := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	for _, address := range []string{pages, health} {
+		for range maxConnections + 50 {
+			c, err := stranger.DialContext(ctx, "tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			// A refused connection may be closed already.
+			_, _ = io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: watchdog\r\nX-Slow: ")
+		}
+	}
+	honest := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}
+	client := &http.Client{Transport: &http.Transport{DialContext: honest.DialContext, DisableKeepAlives: true}}
+	ask := func(who, method, url, body string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer secret")
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Errorf("%s is not answered: %v", who, err)
+			return
+		}
+		defer resp.Body.Close()
+		if b, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
+			t.Errorf("%s is answered %d %s", who, resp.StatusCode, b)
+		}
+	}
+	ask("Prometheus", http.MethodGet, "http://"+pages+"/metrics", "")
+	ask("the kubelet", http.MethodGet, "http://"+pages+"/-/ready", "")
+	ask("the kubelet at the port for health", http.MethodGet, "http://"+health+"/-/healthy", "")
+	ask("Alertmanager", http.MethodPost, "http://"+pages+AlertmanagerPath, fmt.Sprintf(`{"version":"4","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"x"},"startsAt":%q}]}`, time.Now().Format(time.RFC3339)))
+	for _, listener := range []string{"web", "health"} {
+		if testutil.ToFloat64(o.RefusedConnections.WithLabelValues(listener, shareTaken)) == 0 {
+			t.Errorf("%s: the stranger has all %d connections", listener, maxConnections+50)
+		}
+	}
+}
+
+// One connection of HTTP/2 would carry hundreds of slow requests.
+func TestAConnectionIsOneRequestAtATimeAlsoWithTLS_S11(t *testing.T) {
+	dir, ours := t.TempDir(), authority(t)
+	ours.issue(t, dir, "server")
+	config := filepath.Join(dir, "web.yaml")
+	if err := os.WriteFile(config, []byte("tls_server_config: { cert_file: server.pem, key_file: server-key.pem }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- serveOn(ctx, Options{Logger: slog.New(slog.DiscardHandler)}, l, config) }()
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ours.pool}, ForceAttemptHTTP2: true}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+l.Addr().String()+"/-/healthy", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	transport.CloseIdleConnections()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if resp.Proto != "HTTP/1.1" || resp.StatusCode != http.StatusOK {
+		t.Errorf("answered %d by %s", resp.StatusCode, resp.Proto)
+	}
+}
