@@ -16,6 +16,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/app"
 	"watchdog.io/watchdog/pkg/kube"
+	"watchdog.io/watchdog/pkg/redact"
 )
 
 func newRun() *cobra.Command {
@@ -34,6 +35,8 @@ a file with an error changes nothing.`,
 			if err != nil {
 				return misused{err}
 			}
+			o.Secrets = &redact.Known{}
+			logger = slog.New(redact.Handler(logger.Handler(), o.Secrets))
 			klog.SetSlogLogger(logger.With("component", "client-go"))
 			o.Logger = logger
 			if err := addresses(&o); err != nil {
@@ -47,9 +50,9 @@ a file with an error changes nothing.`,
 	f.StringVar(&o.ConfigFile, "config.file", "/etc/watchdog/watchdog.yaml", "configuration file")
 	f.StringVar(&o.DataDir, "data-dir", "/var/lib/watchdog", "directory for the audit record, the outbox and evidence")
 	f.StringVar(&o.AuditKeys, "audit.key-file", "", "file with the keys that the audit record is sealed with, one per line, the newest first (default: plain hashes, which whoever can write the folder can make anew)")
-	f.StringVar(&o.Listen, "web.listen-address", ":9095", "address to serve metrics, health and the API on")
-	f.StringVar(&o.HealthListen, "web.health-listen-address", "", "address to serve /-/healthy and /-/ready on, without TLS and authentication, for the kubelet's probes (default: only on --web.listen-address)")
-	f.StringVar(&o.WebConfig, "web.config.file", "", "exporter-toolkit web configuration: TLS and basic auth")
+	f.StringVar(&o.Listen, "web.listen-address", ":9095", "address to serve the API and the webhooks on: reads need a token (docs/api.md)")
+	f.StringVar(&o.MetricsListen, "web.metrics-listen-address", ":9096", "address to serve /metrics, /-/healthy and /-/ready on, without TLS and authentication, for Prometheus and the kubelet's probes")
+	f.StringVar(&o.WebConfig, "web.config.file", "", "exporter-toolkit web configuration of --web.listen-address: TLS and basic auth")
 	f.BoolVar(&o.Profiling, "web.enable-profiling", false, "serve /debug/pprof")
 	f.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the pod's own account)")
 	f.StringVar(&o.Namespace, "namespace", envOr("POD_NAMESPACE", "watchdog"), "namespace of watchdog's own objects (default $POD_NAMESPACE)")
@@ -70,7 +73,7 @@ func addresses(o *app.Options) error {
 	if o.Listen, err = listenAddress("web.listen-address", o.Listen); err != nil {
 		return err
 	}
-	if o.HealthListen, err = listenAddress("web.health-listen-address", o.HealthListen); err != nil {
+	if o.MetricsListen, err = listenAddress("web.metrics-listen-address", o.MetricsListen); err != nil {
 		return err
 	}
 	o.Advertise, err = advertisedURL(o.Advertise)

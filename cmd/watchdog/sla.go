@@ -48,7 +48,8 @@ Exit status: 0 every objective is met, 1 one is not, or it could not be asked,
 2 wrong usage.`,
 		Example: `  watchdog sla report --config watchdog.yaml
   kubectl port-forward -n watchdog deploy/watchdog 9095 &
-  watchdog sla report --config watchdog.yaml --url http://localhost:9095
+  kubectl create token NAME -n watchdog --audience watchdog > token
+  watchdog sla report --config watchdog.yaml --url http://localhost:9095 --bearer-token-file token
   watchdog sla report --config watchdog.yaml --window 7d -o json`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error { return r.run(c) },

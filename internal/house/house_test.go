@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"pkg/config":      {"pkg/calendar", "pkg/incident", "pkg/maintenance"}, // the words of severities and modes
 	"pkg/probes":      {"pkg/config", "pkg/httpclient"},
 	"pkg/rules":       {"pkg/httpclient"},
-	"pkg/diagnose":    {},
+	"pkg/redact":      {},
 	"pkg/disk":        {},
 	"pkg/audit":       {"pkg/disk"},
 	"pkg/hints":       {"pkg/disk", "pkg/incident", "pkg/remediate", "pkg/rules"}, // an external alert becomes an alert on a target, beside those of rules
@@ -37,8 +37,8 @@ var mayImport = map[string][]string{
 	"pkg/review":      {"pkg/incident"},
 	"pkg/people":      {"pkg/incident"},
 	"pkg/web":         {"pkg/incident", "pkg/hints"},
-	"pkg/app":         {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/diagnose", "pkg/disk", "pkg/engine", "pkg/hear", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web"},
-	"cmd/watchdog":    {"pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
+	"pkg/app":         {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/hear", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web"},
+	"cmd/watchdog":    {"pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
 	"pkg/httpclient":  {},
 	"pkg/selfwatch":   {"pkg/httpclient"},
 	"pkg/maintenance": {},
@@ -54,7 +54,7 @@ var mayUse = map[string][]string{
 	"pkg/people":   {},
 	"pkg/audit":    {}, // must stay trivially correct
 	"pkg/disk":     {},
-	"pkg/diagnose": {},
+	"pkg/redact":   {},
 
 	"pkg/maintenance": {},
 	"pkg/httpclient":  {},

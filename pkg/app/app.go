@@ -41,6 +41,7 @@ import (
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/people"
 	"watchdog.io/watchdog/pkg/probes"
+	"watchdog.io/watchdog/pkg/redact"
 	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/web"
 )
@@ -50,10 +51,10 @@ type Options struct {
 	ConfigFile string
 	DataDir    string
 	Listen     string
-	// HealthListen serves the health pages alone, without TLS and authentication. Empty: only Listen does.
-	HealthListen string
-	WebConfig    string
-	Kubeconfig   string
+	// MetricsListen serves the health pages and the metrics, without TLS and authentication.
+	MetricsListen string
+	WebConfig     string
+	Kubeconfig    string
 	// Namespace is where watchdog keeps its own objects; Identity names this replica,
 	// and Advertise is the URL at which the others reach it.
 	Namespace string
@@ -66,6 +67,9 @@ type Options struct {
 	AuditKeys string
 	Profiling bool
 	Logger    *slog.Logger
+	// Secrets are those that this process has read, which are hidden in all that leaves it;
+	// nil: a new set.
+	Secrets *redact.Known
 }
 
 // auditDir is the folder of the audit record.
@@ -103,6 +107,8 @@ type App struct {
 	inhibit  inhibitors
 	desk     *people.Desk
 	access   *kube.Access
+	gate     *web.Gate
+	stored   stored
 	slack    *hear.Slack
 
 	refusal   refusal
@@ -123,6 +129,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	if err := permitted(cfg, o); err != nil {
 		return err
+	}
+	if o.Secrets == nil {
+		o.Secrets = &redact.Known{}
 	}
 	a, err := newApp(o, time.Duration(cfg.EvaluationInterval))
 	if err != nil {
@@ -210,17 +219,18 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a.own = newSelfWatch(a)
 	a.cluster = newCluster(a)
 	store := kube.NewStore(a.client, o.Namespace)
-	a.record.store = engineStore{store, a.own.reached, a.log.Tip}
+	a.record.store = engineStore{store, a.own.reached, a.log.Tip, a.clean}
 	a.reviews = newReviews(a.registry, store.Review)
 	events := kube.NewEvents(a.client, o.Logger.With("component", "events"))
 	a.engine = engine.New(engine.Options{
 		Logger: o.Logger.With("component", "engine"), Registerer: a.registry, Cluster: a.cluster, Store: a.record.store,
-		Audit: func(r audit.Record) error { _, err := a.log.Append(r); return err },
+		Audit: a.noted,
 		Tell:  a.own.tell,
 		Released: func(r engine.Release) {
 			a.outbox.Changed(notify.Change{Target: r.Target, Revision: r.Revision.Number, Images: r.Revision.Images, Cause: r.Revision.Annotations["kubernetes.io/change-cause"], At: r.At})
 		},
 		Observed: func(inc incident.Incident, e incident.Entry) {
+			inc, e.Text = a.clean(inc), a.o.Secrets.Text(e.Text)
 			o.Logger.Info(e.Text, "incident", inc.ID, "target", inc.Target.String(), "what", e.What, "phase", inc.Phase, "severity", inc.Severity)
 			events.Tell(a.onDeployment(inc), e)
 		},
@@ -233,6 +243,9 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	})
 	a.tender.incidents, a.tender.save = a.engine.Incidents, store.SaveWindowStatus
 	if err := a.openDesk(); err != nil {
+		return nil, err
+	}
+	if err := a.openGate(); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -248,9 +261,7 @@ func (a *App) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	pages := a.pages()
 	g.Go(func() error { return web.Serve(ctx, pages, a.o.Listen, a.o.WebConfig) })
-	if a.o.HealthListen != "" {
-		g.Go(func() error { return web.ServeHealth(ctx, pages, a.o.HealthListen) })
-	}
+	g.Go(func() error { return web.ServeMetrics(ctx, pages, a.o.MetricsListen) })
 	g.Go(func() error { return a.watcher.Run(ctx) })
 	g.Go(func() error { return a.looks.Run(ctx) })
 	g.Go(func() error {
@@ -284,6 +295,7 @@ func (a *App) run(ctx context.Context) error {
 	g.Go(func() error { return a.own.run(ctx) })
 	g.Go(func() error { a.watchReviews(ctx); return nil })
 	g.Go(func() error { return a.watchConfig(ctx) })
+	g.Go(func() error { a.keepSecrets(ctx); return nil })
 	a.o.Logger.Info("watchdog runs", "version", version.Version, "config", a.o.ConfigFile, "targets", len(a.built.Load().cfg.Targets), "mode", a.built.Load().cfg.Mode)
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -412,7 +424,7 @@ const askedSamples = 500_000
 
 func (a *App) pages() web.Options {
 	return web.Options{
-		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(), Rules: a.ruleGroups, Words: a.ears(), Forward: a.forward(),
+		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(), Rules: a.ruleGroups, Words: a.ears(),
 		RefusedConnections: web.RefusedConnections(a.registry),
 		PromQL:             &web.PromQL{Engine: rules.NewEngine(rules.LocalOptions{MaxSamples: askedSamples}), Queryable: a.samples, Parser: rules.NewParser(), Now: a.clock.Now, Version: version.Version},
 		Ready: func() error {
@@ -424,16 +436,7 @@ func (a *App) pages() web.Options {
 			}
 			return a.record.closed()
 		},
-		Incidents: func() ([]incident.Incident, error) {
-			if !a.leading.Load() {
-				who := "nobody yet"
-				if l := a.leader.Load(); l != nil {
-					who, _ = kube.Replica(*l)
-				}
-				return nil, fmt.Errorf("this replica (%s) follows; the leader is %s", a.o.Identity, who)
-			}
-			return a.engine.Incidents(), nil
-		},
+		Incidents: a.incidents, Gate: a.gate, Hosts: a.hosts, Hide: a.o.Secrets.Text,
 		Targets: func() any {
 			return map[string]any{"probes": a.looks.States(), "alerts": slices.Concat(a.judge.Alerts(), a.groups.Alerts())}
 		},
@@ -490,6 +493,7 @@ func Retention(all []rules.Rule, groups []rules.Group) time.Duration {
 
 // use builds a configuration and, if everything can be built, swaps it in.
 func (a *App) use(cfg *config.Config) error {
+	a.readSecrets(cfg)
 	b, err := build(cfg, a)
 	if err != nil {
 		return err

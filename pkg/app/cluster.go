@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/audit"
-	"watchdog.io/watchdog/pkg/diagnose"
 	"watchdog.io/watchdog/pkg/disk"
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/probes"
+	"watchdog.io/watchdog/pkg/redact"
 	"watchdog.io/watchdog/pkg/remediate"
 )
 
@@ -24,10 +24,11 @@ type cluster struct {
 	reader *kube.Reader
 	writer *kube.Writer
 	dir    string // evidence
+	known  *redact.Known
 }
 
 func newCluster(a *App) *cluster {
-	return &cluster{reader: kube.NewReader(a.client), writer: kube.NewWriter(a.client, a.o.Namespace), dir: filepath.Join(a.o.DataDir, "evidence")}
+	return &cluster{reader: kube.NewReader(a.client), writer: kube.NewWriter(a.client, a.o.Namespace), dir: filepath.Join(a.o.DataDir, "evidence"), known: a.o.Secrets}
 }
 
 func (c *cluster) Workload(ctx context.Context, t incident.Target, service string) (remediate.Workload, error) {
@@ -56,8 +57,8 @@ const keepEvidence = 50
 // Capture writes an evidence bundle into the data directory, redacted, one file
 // per thing captured, readable by this account only (SEC-22).
 func (c *cluster) Capture(ctx context.Context, t incident.Target, name string) (ref, gap string, err error) {
-	redact := diagnose.Redactor()
-	b, err := c.reader.Capture(ctx, t, kube.CaptureOptions{Redact: func(b []byte) []byte { return []byte(redact(string(b))) }})
+	patterns := redact.Patterns()
+	b, err := c.reader.Capture(ctx, t, kube.CaptureOptions{Redact: func(b []byte) []byte { return []byte(c.known.Text(patterns(string(b)))) }})
 	if err != nil {
 		return "", "", err
 	}
@@ -113,6 +114,7 @@ type engineStore struct {
 	*kube.Store
 	reached func() // it answered
 	tip     func() audit.Tip
+	clean   func(incident.Incident) incident.Incident // hides secrets
 }
 
 func (s engineStore) Incidents(ctx context.Context) ([]engine.Stored, error) {
@@ -128,7 +130,7 @@ func (s engineStore) Incidents(ctx context.Context) ([]engine.Stored, error) {
 }
 
 func (s engineStore) SaveIncident(ctx context.Context, inc incident.Incident, version string) (string, error) {
-	v, err := s.Store.SaveIncident(ctx, inc, version)
+	v, err := s.Store.SaveIncident(ctx, s.clean(inc), version)
 	return v, conflict(err)
 }
 

@@ -178,6 +178,6 @@ func (a *App) checkRecord(ctx context.Context) error {
 
 // recorded records that a configuration is taken up.
 func (a *App) recorded(cfg *config.Config, b *built) error {
-	_, err := a.log.Append(audit.Record{At: a.clock.Now(), Kind: "config", Actor: "watchdog", Text: fmt.Sprintf("configuration %s is taken up: mode %s, %d targets, %d thresholds, %d rule groups", cmp.Or(cfg.Hash, "-"), cfg.Mode, len(cfg.Targets), len(cfg.Thresholds), len(b.Groups))})
+	err := a.noted(audit.Record{At: a.clock.Now(), Kind: "config", Actor: "watchdog", Text: fmt.Sprintf("configuration %s is taken up: mode %s, %d targets, %d thresholds, %d rule groups", cmp.Or(cfg.Hash, "-"), cfg.Mode, len(cfg.Targets), len(cfg.Thresholds), len(b.Groups))})
 	return err
 }

@@ -118,7 +118,7 @@ func (w *selfWatch) tell(i incident.Incident) {
 	if i.Target.Name == incident.Canary && i.Phase != incident.Resolved {
 		w.canary.Stepped()
 	}
-	w.a.outbox.Tell(i)
+	w.a.outbox.Tell(w.a.clean(i))
 }
 
 // voice reports whether an incident is one that this replica tells of itself, whoever leads.

@@ -91,23 +91,24 @@ func (a *App) openDesk() error {
 		return err
 	}
 	store := kube.NewStore(client, a.o.Namespace)
+	a.stored.list = func(ctx context.Context) ([]incident.Incident, error) {
+		stored, err := store.Incidents(ctx)
+		var all []incident.Incident
+		for _, s := range stored {
+			if !s.Newer {
+				all = append(all, s.Incident)
+			}
+		}
+		return all, err
+	}
 	a.access = kube.NewAccess(client, a.o.Namespace, a.clock.Now)
 	f := promauto.With(a.registry)
 	words := f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "words_total", Help: "People's words by the way they came (slack, pagerduty, api), what was said, and what became of them: taken, refused, forbidden, failed."}, []string{"via", "verb", "outcome"})
 	socket := f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "slack_socket_connected", Help: "1 while clicks in Slack are heard by Socket Mode."})
 	logger := a.o.Logger.With("component", "desk")
 	a.desk = people.NewDesk(people.DeskOptions{
-		Incidents: func(ctx context.Context) ([]incident.Incident, error) {
-			stored, err := store.Incidents(ctx)
-			var all []incident.Incident
-			for _, s := range stored {
-				if !s.Newer {
-					all = append(all, s.Incident)
-				}
-			}
-			return all, err
-		},
-		Ledger: store.Ledger,
+		Incidents: a.stored.list,
+		Ledger:    store.Ledger,
 		Say: func(ctx context.Context, s incident.Saying, version string) error {
 			err := store.SayAt(ctx, s, version)
 			if errors.Is(err, kube.ErrConflict) {
@@ -126,7 +127,7 @@ func (a *App) openDesk() error {
 		May: func(ctx context.Context, p people.Person, right string) error { return a.access.May(ctx, p, right) },
 		Record: func(h people.Heard) error {
 			logger.Info("heard", "via", h.Word.Via, "by", h.Word.By, "verb", h.Word.Verb, "incident", h.Word.Incident, "outcome", h.Outcome, "text", h.Text)
-			_, err := a.log.Append(heard(h))
+			err := a.noted(heard(h))
 			if err != nil {
 				logger.Error("what a person said is not on record", "err", err)
 			}
@@ -163,17 +164,10 @@ func (a *App) ears() map[string]http.Handler {
 	all := hear.API(hear.APIOptions{
 		Logger: logger, Desk: a.desk,
 		Who: func(ctx context.Context, token string) (people.Person, error) {
-			var audiences []string
-			if api := a.built.Load().hears.api; api != nil {
-				audiences = api.Audiences
-			}
-			return a.access.Who(ctx, token, audiences)
+			return a.access.Who(ctx, token, a.built.Load().hears.api.Audiences)
 		},
 		Unknown: func(err error) bool { return errors.Is(err, kube.ErrUnknown) },
-		On: func() bool {
-			api := a.built.Load().hears.api
-			return api != nil && api.Control
-		},
+		On:      func() bool { return a.built.Load().hears.api.Control },
 	})
 	all["POST "+hear.SlackPath] = a.slack
 	all["POST "+hear.PagerDutyPath] = hear.PagerDuty(hear.PagerDutyOptions{

@@ -69,9 +69,13 @@ func (c *Config) setDefaults() {
 	if r := c.SelfReport; r != nil && r.Tolerance.Text == "" {
 		r.Tolerance = mustQuantity("5%")
 	}
-	if c.API != nil && len(c.API.Audiences) == 0 {
+	if c.API == nil {
+		c.API = &API{}
+	}
+	if len(c.API.Audiences) == 0 {
 		c.API.Audiences = []string{DefaultAudience}
 	}
+	c.API.Read = cmp.Or(c.API.Read, ReadAuthorized)
 	c.Budget.setDefaults()
 	c.Guards.setDefaults()
 	c.setResponse()

@@ -215,3 +215,24 @@ func FuzzHide(f *testing.F) {
 		}
 	})
 }
+
+// What is under a name that looks like a secret's is known, to be hidden wherever it comes back.
+func TestInlinedSecretsAreKnown_SEC21(t *testing.T) {
+	c, err := Parse("watchdog.yaml", []byte(`
+prometheus: { url: "http://prometheus/", http_headers: { X-Scope-OrgID: { files: [/etc/tenant] } } }
+targets:
+  - name: shop
+    namespace: shop
+    workload: deployment/shop
+    probes: [{ http: { name: front, url: "http://shop/", headers: { X-Api-Key: inlined-key, Accept: text/html } } }]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.InlinedSecrets(); len(got) != 1 || got[0] != "inlined-key" {
+		t.Errorf("%q", got)
+	}
+	if got := c.SecretFiles(); len(got) != 1 || got["prometheus.http_headers.X-Scope-OrgID.files[0]"] != "/etc/tenant" {
+		t.Errorf("%v", got)
+	}
+}

@@ -14,6 +14,43 @@ func (c *Config) SecretFiles() map[string]string {
 	return all
 }
 
+var httpHeader = reflect.TypeFor[HTTPHeader]()
+
+// InlinedSecrets are the texts under names that look like those of secrets, as of a header
+// X-Api-Key. They belong into files, and are there all the same.
+func (c *Config) InlinedSecrets() []string {
+	var all []string
+	inlined(reflect.ValueOf(c).Elem(), false, &all)
+	return all
+}
+
+func inlined(v reflect.Value, secret bool, all *[]string) {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			inlined(v.Elem(), secret, all)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			inlined(v.Index(i), secret, all)
+		}
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			inlined(v.MapIndex(k), secret || k.Kind() == reflect.String && secretKey(k.String()), all)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() {
+				inlined(v.Field(i), secret, all)
+			}
+		}
+	case reflect.String:
+		if secret {
+			*all = append(*all, v.String())
+		}
+	}
+}
+
 func secretFiles(v reflect.Value, path string, all map[string]string) {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
@@ -45,7 +82,7 @@ func secretFiles(v reflect.Value, path string, all map[string]string) {
 				}
 				continue
 			}
-			if files, ok := v.Field(i).Interface().([]string); ok && strings.HasSuffix(key, "_files") && key != "rule_files" {
+			if files, ok := v.Field(i).Interface().([]string); ok && (strings.HasSuffix(key, "_files") && key != "rule_files" || v.Type() == httpHeader && key == "files") {
 				for k, file := range files {
 					all[fmt.Sprintf("%s[%d]", here, k)] = file
 				}

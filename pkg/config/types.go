@@ -538,11 +538,16 @@ type Person struct {
 	Groups []string `yaml:"groups,omitempty"` // groups in Kubernetes' RBAC
 }
 
-// API lets people acknowledge, approve, deny, hold, change the severity and write notes by HTTP. Callers send a Kubernetes token; RBAC says what they may: docs/api.md.
+// API says who may read what watchdog sees and does, and lets people acknowledge, approve, deny, hold, change the severity and write notes by HTTP. Callers send a Kubernetes token; RBAC says what they may: docs/api.md.
 type API struct {
 	Control bool `yaml:"control"` // true: it takes words
 	// Audiences are what tokens must be for, one of them. Default watchdog: a token that was made for the API server or for another program does not count.
 	Audiences []string `yaml:"audiences,omitempty"`
+	// Read says who may read: authorized, whom RBAC lets get incidents in watchdog's namespace, and who has a token of read_token_files; or anybody who reaches the port.
+	Read           string   `yaml:"read,omitempty"`             // default authorized
+	ReadTokenFiles []string `yaml:"read_token_files,omitempty"` // files with one token each that may read and nothing else: for Grafana, which has no Kubernetes token. Read at each use
+	// Hosts are more names by which browsers may read without a token. Known are addresses, localhost, and names inside a cluster.
+	Hosts []string `yaml:"hosts,omitempty"`
 }
 
 // Slack posts one message per incident and edits it in place.

@@ -33,7 +33,13 @@ func (v *validator) words(a at, r Receivers) {
 	}
 }
 
-// api checks for whom callers' tokens must have been made.
+// Who may read: API.Read.
+const (
+	ReadAuthorized = "authorized"
+	ReadAnybody    = "anybody"
+)
+
+// api checks for whom callers' tokens must have been made, and who may read.
 func (v *validator) api(a *API) {
 	if a == nil {
 		return
@@ -41,6 +47,17 @@ func (v *validator) api(a *API) {
 	for i, name := range a.Audiences {
 		if name == "" || strings.ContainsFunc(name, unicode.IsSpace) {
 			v.fail(at{"api", "audiences", i}, "invalid audience %q: use a name without spaces, such as watchdog; leave the list out for that one", name)
+		}
+	}
+	if a.Read != ReadAuthorized && a.Read != ReadAnybody {
+		v.fail(at{"api", "read"}, "unknown value %q; use authorized or anybody", a.Read)
+	}
+	for i, file := range a.ReadTokenFiles {
+		v.secret(at{"api", "read_token_files", i}, file)
+	}
+	for i, name := range a.Hosts {
+		if name == "" || strings.ContainsAny(name, "/:@ *") {
+			v.fail(at{"api", "hosts", i}, "invalid name %q: use the name alone that stands in the URL, without port and path: watchdog.example.com", name)
 		}
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/people"
@@ -33,21 +32,11 @@ type APIOptions struct {
 }
 
 // api takes words by HTTP.
-type api struct {
-	o      APIOptions
-	asking chan struct{} // one for each token that is being asked about
-}
-
-// Limits of asking whose token it is. Strangers can make watchdog ask: those with a
-// word, who wait for the same API server, do not queue behind all of theirs.
-const (
-	maxAsking = 8
-	askTime   = 3 * time.Second
-)
+type api struct{ o APIOptions }
 
 // API returns the handlers of the API, by pattern.
 func API(o APIOptions) map[string]http.Handler {
-	a := api{o, make(chan struct{}, maxAsking)}
+	a := api{o}
 	return map[string]http.Handler{
 		"POST /api/v1/incidents/{id}/ack":      a.word(people.Ack, "reason"),
 		"POST /api/v1/incidents/{id}/approve":  a.word(people.Approve, "plan", "op", "reason"),
@@ -118,16 +107,7 @@ func (a api) who(w http.ResponseWriter, r *http.Request) (people.Person, bool) {
 		failUnread(w, http.StatusUnauthorized, "send a Kubernetes token in the header Authorization: Bearer TOKEN")
 		return people.Person{}, false
 	}
-	turn, cancel := context.WithTimeout(r.Context(), askTime)
-	defer cancel()
-	select {
-	case a.asking <- struct{}{}:
-	case <-turn.Done():
-		failUnread(w, http.StatusServiceUnavailable, "too many want to be known at once; try again")
-		return people.Person{}, false
-	}
 	p, err := a.o.Who(r.Context(), token)
-	<-a.asking
 	switch {
 	case err == nil:
 		return p, true

@@ -1,20 +1,12 @@
 package hear
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/people"
@@ -134,40 +126,4 @@ func TestAnyChangeOfTheRequestVoidsTheButton_SEC07(t *testing.T) {
 			t.Errorf("%s changed, and the word counts: %+v", name, s.ledger)
 		}
 	}
-}
-
-// A flood of tokens that are nobody's takes no more than a few questions at a time
-// from whoever else asks the API server.
-func TestAFloodOfTokensIsNoneOfQuestions(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var now, most atomic.Int64
-		h := API(APIOptions{Logger: slog.New(slog.DiscardHandler), On: func() bool { return true }, Unknown: func(error) bool { return true }, Who: func(context.Context, string) (people.Person, error) {
-			if n := now.Add(1); n > most.Load() {
-				most.Store(n)
-			}
-			time.Sleep(time.Second)
-			now.Add(-1)
-			return people.Person{}, errors.New("nobody's")
-		}})["POST /api/v1/incidents/{id}/ack"]
-		var all sync.WaitGroup
-		var unknown, later atomic.Int64
-		for n := range 500 {
-			all.Go(func() {
-				r := httptest.NewRequest(http.MethodPost, "/api/v1/incidents/01a1/ack", strings.NewReader("{}"))
-				r.Header.Set("Authorization", "Bearer "+strconv.Itoa(n))
-				w := httptest.NewRecorder()
-				h.ServeHTTP(w, r)
-				switch w.Code {
-				case http.StatusUnauthorized:
-					unknown.Add(1)
-				case http.StatusServiceUnavailable:
-					later.Add(1)
-				}
-			})
-		}
-		all.Wait()
-		if most.Load() != maxAsking || unknown.Load() < 3*maxAsking || unknown.Load()+later.Load() != 500 {
-			t.Errorf("%d questions at once, %d answered, %d told to come later", most.Load(), unknown.Load(), later.Load())
-		}
-	})
 }

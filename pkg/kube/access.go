@@ -28,6 +28,8 @@ type Access struct {
 	c         *Client
 	namespace string
 	now       func() time.Time
+	review    func(context.Context, *authentication.TokenReview, metav1.CreateOptions) (*authentication.TokenReview, error)
+	asking    chan struct{} // one for each token that is being asked about
 
 	mu      sync.Mutex
 	persons map[[sha256.Size]byte]known[people.Person]
@@ -45,11 +47,19 @@ const (
 	believeYes = 8 * time.Second // a right that is taken away is gone within ten
 	believeNo  = time.Second
 	maxKnown   = 1000 // answers of each kind that are kept
+
+	// Strangers can make watchdog ask whose their tokens are: those who are known, who wait
+	// for the same API server, do not queue behind all of theirs.
+	maxAsking = 8
+	askTime   = 3 * time.Second
 )
+
+// errBusy says that too many unknown tokens are being asked about.
+var errBusy = fmt.Errorf("%d tokens are being asked about, and none was answered within %s", maxAsking, askTime)
 
 // NewAccess returns the access to watchdog's virtual resources in its namespace.
 func NewAccess(c *Client, namespace string, now func() time.Time) *Access {
-	return &Access{c: c, namespace: namespace, now: now, persons: map[[sha256.Size]byte]known[people.Person]{}, rights: map[string]known[string]{}}
+	return &Access{c: c, namespace: namespace, now: now, review: c.identity.TokenReviews().Create, asking: make(chan struct{}, maxAsking), persons: map[[sha256.Size]byte]known[people.Person]{}, rights: map[string]known[string]{}}
 }
 
 // Who returns whose token it is, or ErrUnknown. The token must be for one of the
@@ -63,9 +73,14 @@ func (a *Access) Who(ctx context.Context, token string, audiences []string) (peo
 	if k, ok := recall(a, a.persons, key); ok {
 		return k.what, k.no
 	}
+	back, err := a.turn(ctx)
+	if err != nil {
+		return people.Person{}, err
+	}
+	defer back()
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	r, err := a.c.identity.TokenReviews().Create(ctx, &authentication.TokenReview{Spec: authentication.TokenReviewSpec{Token: token, Audiences: audiences}}, metav1.CreateOptions{})
+	r, err := a.review(ctx, &authentication.TokenReview{Spec: authentication.TokenReviewSpec{Token: token, Audiences: audiences}}, metav1.CreateOptions{})
 	if err != nil {
 		return people.Person{}, explain(request{"create", "tokenreviews.authentication.k8s.io", "", ""}, err)
 	}
@@ -84,6 +99,18 @@ func (a *Access) Who(ctx context.Context, token string, audiences []string) (peo
 	return k.what, k.no
 }
 
+// turn waits until few enough tokens are being asked about.
+func (a *Access) turn(ctx context.Context) (back func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	select {
+	case a.asking <- struct{}{}:
+		return func() { <-a.asking }, nil
+	case <-ctx.Done():
+		return nil, errBusy
+	}
+}
+
 // Forbidden reports whether an error is the API server's no to watchdog itself.
 func Forbidden(err error) bool { return apierrors.IsForbidden(err) }
 
@@ -91,7 +118,25 @@ func Forbidden(err error) bool { return apierrors.IsForbidden(err) }
 // watchdog's namespace, *people.Refused if not, and another error if that cannot
 // be told now.
 func (a *Access) May(ctx context.Context, p people.Person, right string) error {
-	key := fmt.Sprintf("%q %q %q %q %q", right, p.Name, p.UID, p.Groups, p.Extra)
+	return a.allowed(ctx, p, authorization.ResourceAttributes{Verb: "update", Resource: "incidents", Subresource: right}, "docs/approvals.md")
+}
+
+// MayRead is May for what watchdog shows: the right to get incidents.
+func (a *Access) MayRead(ctx context.Context, p people.Person) error {
+	return a.allowed(ctx, p, authorization.ResourceAttributes{Verb: "get", Resource: "incidents"}, "docs/api.md")
+}
+
+// MayReload is May for loading the configuration again. The resource exists in RBAC only.
+func (a *Access) MayReload(ctx context.Context, p people.Person) error {
+	return a.allowed(ctx, p, authorization.ResourceAttributes{Verb: "update", Resource: "configurations"}, "docs/api.md")
+}
+
+// allowed asks for a right on what of watchdog's is in its namespace. doc describes the
+// Role that grants it.
+func (a *Access) allowed(ctx context.Context, p people.Person, right authorization.ResourceAttributes, doc string) error {
+	right.Namespace, right.Group = a.namespace, group
+	on := strings.TrimSuffix(right.Resource+"/"+right.Subresource, "/")
+	key := fmt.Sprintf("%q %q %q %q %q %q", right.Verb, on, p.Name, p.UID, p.Groups, p.Extra)
 	if k, ok := recall(a, a.rights, key); ok {
 		return k.no
 	}
@@ -103,10 +148,7 @@ func (a *Access) May(ctx context.Context, p people.Person, right string) error {
 	}
 	review := &authorization.LocalSubjectAccessReview{
 		ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace},
-		Spec: authorization.SubjectAccessReviewSpec{
-			User: p.Name, UID: p.UID, Groups: p.Groups, Extra: extra,
-			ResourceAttributes: &authorization.ResourceAttributes{Namespace: a.namespace, Verb: "update", Group: group, Resource: "incidents", Subresource: right},
-		},
+		Spec:       authorization.SubjectAccessReviewSpec{User: p.Name, UID: p.UID, Groups: p.Groups, Extra: extra, ResourceAttributes: &right},
 	}
 	r, err := a.c.access.LocalSubjectAccessReviews(a.namespace).Create(ctx, review, metav1.CreateOptions{})
 	if err != nil {
@@ -114,7 +156,7 @@ func (a *Access) May(ctx context.Context, p people.Person, right string) error {
 	}
 	k := known[string]{}
 	if !r.Status.Allowed || r.Status.Denied {
-		k.no = &people.Refused{Forbidden: true, Reason: fmt.Sprintf("%s may not: it takes the verb update on incidents/%s of the group %s in namespace %s (a Role as in docs/approvals.md)", p.Name, right, group, a.namespace)}
+		k.no = &people.Refused{Forbidden: true, Reason: fmt.Sprintf("%s may not: it takes the verb %s on %s of the group %s in namespace %s (a Role as in %s)", p.Name, right.Verb, on, group, a.namespace, doc)}
 	}
 	remember(a, a.rights, key, k)
 	return k.no

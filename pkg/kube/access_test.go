@@ -1,17 +1,23 @@
 package kube
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	authentication "k8s.io/api/authentication/v1"
 	authorization "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"watchdog.io/watchdog/pkg/incident"
@@ -133,6 +139,50 @@ func TestATokenIsSomebodys_SEC03(t *testing.T) {
 	if _, err := who("t-bob"); err == nil || errors.Is(err, ErrUnknown) {
 		t.Errorf("nobody could be asked, and the answer is %v", err)
 	}
+}
+
+// A flood of tokens that are nobody's takes no more than a few questions at a time from
+// whoever else asks the API server, and does not hold up those who are known.
+func TestAFloodOfTokensIsNoneOfQuestions_S04_SEC29(t *testing.T) {
+	_, c := newGuard(t)
+	synctest.Test(t, func(t *testing.T) {
+		var now, most atomic.Int64
+		a := NewAccess(c, "watchdog", time.Now)
+		a.review = func(_ context.Context, r *authentication.TokenReview, _ metav1.CreateOptions) (*authentication.TokenReview, error) {
+			most.Store(max(most.Load(), now.Add(1)))
+			time.Sleep(time.Second)
+			now.Add(-1)
+			if r.Spec.Token == "alice" {
+				r.Status = authentication.TokenReviewStatus{Authenticated: true, Audiences: r.Spec.Audiences, User: authentication.UserInfo{Username: "alice"}}
+			}
+			return r, nil
+		}
+		who := func(token string) error { _, err := a.Who(t.Context(), token, []string{"watchdog"}); return err }
+		if err := who("alice"); err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		var unknown, later atomic.Int64
+		for n := range 500 {
+			all.Go(func() {
+				switch err := who(strconv.Itoa(n)); {
+				case errors.Is(err, ErrUnknown):
+					unknown.Add(1)
+				case errors.Is(err, errBusy):
+					later.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		began := time.Now()
+		if err := who("alice"); err != nil || time.Since(began) != 0 {
+			t.Errorf("who is known waited %s for tokens that are nobody's: %v", time.Since(began), err)
+		}
+		all.Wait()
+		if most.Load() != maxAsking || unknown.Load() < 3*maxAsking || unknown.Load()+later.Load() != 500 {
+			t.Errorf("%d questions at once, %d answered, %d told to come later", most.Load(), unknown.Load(), later.Load())
+		}
+	})
 }
 
 func TestATokenForAnotherAudienceIsNobodys_S22(t *testing.T) {

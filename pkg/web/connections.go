@@ -33,7 +33,7 @@ const (
 // RefusedConnections returns the counter of refused connections, for
 // [Options.RefusedConnections].
 func RefusedConnections(r prometheus.Registerer) *prometheus.CounterVec {
-	return promauto.With(r).NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "http", Name: "refused_connections_total", Help: "Connections that were closed unread because too many were open, by listener (web, health) and reason: all (512 on this listener), address (128 from one remote address)."}, []string{"listener", "reason"})
+	return promauto.With(r).NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "http", Name: "refused_connections_total", Help: "Connections that were closed unread because too many were open, by listener (web, metrics) and reason: all (512 on this listener), address (128 from one remote address)."}, []string{"listener", "reason"})
 }
 
 // bounded is a listener with a limit on open connections, and one on those from one

@@ -159,7 +159,7 @@ func TestSlowConnectionsOfOneAddressLeaveRoomForOthers_S11(t *testing.T) {
 		return l.Addr().String(), done
 	}
 	pages, ended := start(func(l net.Listener) error { return serveOn(ctx, o, l, "") })
-	health, endedToo := start(func(l net.Listener) error { return serveHealthOn(ctx, o, l) })
+	health, endedToo := start(func(l net.Listener) error { return serveMetricsOn(ctx, o, l) })
 	defer func() {
 		cancel()
 		<-ended
@@ -201,7 +201,7 @@ func TestSlowConnectionsOfOneAddressLeaveRoomForOthers_S11(t *testing.T) {
 	ask("the kubelet", http.MethodGet, "http://"+pages+"/-/ready", "")
 	ask("the kubelet at the port for health", http.MethodGet, "http://"+health+"/-/healthy", "")
 	ask("Alertmanager", http.MethodPost, "http://"+pages+AlertmanagerPath, fmt.Sprintf(`{"version":"4","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"x"},"startsAt":%q}]}`, time.Now().Format(time.RFC3339)))
-	for _, listener := range []string{"web", "health"} {
+	for _, listener := range []string{"web", "metrics"} {
 		if testutil.ToFloat64(o.RefusedConnections.WithLabelValues(listener, shareTaken)) == 0 {
 			t.Errorf("%s: the stranger has all %d connections", listener, maxConnections+50)
 		}

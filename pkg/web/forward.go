@@ -28,8 +28,8 @@ type Forward struct {
 	// Client reaches the other replicas. A certificate that they ask for is its own:
 	// one that the sender showed cannot be passed on, its Authorization header is.
 	Client *http.Client
-	// Readable is told when the credentials of a sender or a user are passed on to a leader
-	// in plain HTTP; nil: nobody is.
+	// Readable is told when the credentials of a sender are passed on to a leader in plain
+	// HTTP; nil: nobody is.
 	Readable func(leader string)
 }
 
@@ -47,6 +47,12 @@ type answer struct {
 	status     int
 	retryAfter string
 	body       []byte
+}
+
+// readable reports whether others on the network can read what is sent to a replica.
+func readable(base string) bool {
+	u, err := url.Parse(base)
+	return err != nil || u.Scheme != "https"
 }
 
 // send passes the body on, with the sender's credentials. An error means that
@@ -73,8 +79,8 @@ func (f *Forward) send(r *http.Request, authorization string, body []byte) (answ
 	req.Header.Set(forwardedHeader, "1")
 	if authorization != "" {
 		req.Header.Set("Authorization", authorization)
-		if readable(base) {
-			f.warn(base)
+		if f.Readable != nil && readable(base) {
+			f.Readable(base)
 		}
 	}
 	client := *f.Client

@@ -20,14 +20,19 @@ import (
 // empty is a source without samples; the differential test of test/promapi has one with.
 func empty(t *testing.T) http.Handler {
 	t.Helper()
-	p := parser.NewParser(parser.Options{})
-	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1000, Timeout: time.Second, Parser: p})
-	nothing := storage.QueryableFunc(func(int64, int64) (storage.Querier, error) { return storage.NoopQuerier(), nil })
-	return Handler(Options{Gatherer: prometheus.NewRegistry(), PromQL: &PromQL{Engine: engine, Queryable: nothing, Parser: p, Now: time.Now}, Rules: func() []RuleGroup {
+	return Handler(Options{Gatherer: prometheus.NewRegistry(), PromQL: nothing(), Rules: func() []RuleGroup {
 		return []RuleGroup{{Name: "g", File: "f", Rules: []Rule{
 			{Name: "A", Type: "alerting", State: "firing", Alerts: []Alert{{State: "firing", Value: Value(1.5)}}}, {Name: "r", Type: "recording"},
 		}}}
 	}})
+}
+
+// nothing answers questions over no samples.
+func nothing() *PromQL {
+	p := parser.NewParser(parser.Options{})
+	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1000, Timeout: time.Second, Parser: p})
+	none := storage.QueryableFunc(func(int64, int64) (storage.Querier, error) { return storage.NoopQuerier(), nil })
+	return &PromQL{Engine: engine, Queryable: none, Parser: p, Now: time.Now}
 }
 
 func get(t *testing.T, h http.Handler, path string) (int, map[string]any) {

@@ -124,6 +124,44 @@ func TestWhoMayPostThroughARealServer(t *testing.T) {
 	}
 }
 
+// A certificate is replaced before it ends, and nobody restarts watchdog for that.
+func TestACertificateIsReadAgain_SEC01(t *testing.T) {
+	dir := t.TempDir()
+	before, after := authority(t), authority(t)
+	before.issue(t, dir, "server")
+	config := filepath.Join(dir, "web.yaml")
+	if err := os.WriteFile(config, []byte("tls_server_config: { cert_file: server.pem, key_file: server-key.pem }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- serveOn(ctx, Options{Logger: slog.New(slog.DiscardHandler), Gatherer: prometheus.NewRegistry()}, l, config)
+	}()
+	reached := func(by *ca) error {
+		c, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{RootCAs: by.pool})
+		if err == nil {
+			_ = c.Close()
+		}
+		return err
+	}
+	if err := reached(before); err != nil || reached(after) == nil {
+		t.Errorf("at the start: %v", err)
+	}
+	after.issue(t, dir, "server")
+	if err := reached(after); err != nil || reached(before) == nil {
+		t.Errorf("after the certificate was replaced: %v", err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func bearer(token string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
 }

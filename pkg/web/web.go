@@ -35,11 +35,13 @@ type Options struct {
 	Ready func() error
 	// Reload loads the configuration again; an error means that the old one stays.
 	Reload func() error
-	// Incidents returns the incidents in memory, newest first; an error when this
-	// replica does not lead, naming the one that does.
-	Incidents func() ([]incident.Incident, error)
-	// Forward says who leads: a follower asks it for incidents. Nil: nobody is asked.
-	Forward *Forward
+	// Incidents returns the incidents, newest first.
+	Incidents func(context.Context) ([]incident.Incident, error)
+	// Gate says who may read, and reload; nil: everybody.
+	Gate *Gate
+	// Hosts are names by which the metrics may be read beside those that cannot be a
+	// stranger's; nil: there are no others.
+	Hosts func() []string
 	// Targets returns what is seen of each target now; it must encode as JSON.
 	Targets func() any
 	// Alertmanager takes webhooks at AlertmanagerPath; nil: there is no such page.
@@ -52,6 +54,8 @@ type Options struct {
 	Words map[string]http.Handler
 	// RefusedConnections counts connections beyond the limits; nil: they are not counted.
 	RefusedConnections *prometheus.CounterVec
+	// Hide takes secrets out of an answer; nil: nothing does.
+	Hide func(string) string
 	// Profiling serves /debug/pprof.
 	Profiling bool
 }
@@ -67,29 +71,55 @@ const (
 	stopTimeout   = 3 * time.Second
 )
 
-// Handler returns all routes.
+// Handler returns all routes. Health and what tells nothing is open; all that says
+// something of the cluster is behind the gate; what posts words and alerts asks for its own
+// proof.
 func Handler(o Options) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
 	registerHealth(mux, o)
-	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, _ *http.Request) {
+	mux.Handle("POST /-/reload", o.Gate.reload(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if err := o.Reload(); err != nil {
 			text(w, http.StatusInternalServerError, "the old configuration stays:\n"+err.Error())
 			return
 		}
 		text(w, http.StatusOK, "configuration loaded")
+	})))
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		text(w, http.StatusOK, "watchdog\n\n/metrics\n/-/healthy\n/-/ready\n/-/reload (POST)\n/api/v1/targets\n/api/v1/incidents\n/api/v1/incidents/{id}\n/api/v1/rules\n/api/v1/alerts\n/api/v1/query\n/api/v1/query_range\n/api/v1/openapi.json\n/api/v1/incidents/{id}/{ack,approve,deny,hold,severity,notes} (POST)\n/webhook/alertmanager (POST)\n/webhook/slack (POST)\n/webhook/pagerduty (POST)\n")
 	})
+	mux.HandleFunc("GET /api/v1/openapi.json", openAPI)
+	if o.Alertmanager != nil {
+		mux.Handle(AlertmanagerPath, o.Alertmanager)
+		mux.Handle(AlertmanagerPath+"/{$}", o.Alertmanager)
+	}
+	for pattern, h := range o.Words {
+		mux.Handle(pattern, h)
+		if strings.Contains(pattern, " /webhook/") {
+			mux.Handle(pattern+"/{$}", h)
+		}
+	}
+	gated := o.Gate.read(reads(o))
+	mux.Handle("GET /metrics", gated)
+	mux.Handle("/api/v1/", gated)
+	mux.Handle("/debug/pprof/", gated)
+	return recovered(o.Logger, strangersPages(hiding(o.Hide, mux)))
+}
+
+// reads are the pages behind the gate.
+func reads(o Options) http.Handler {
+	mux := http.NewServeMux()
+	registerMetrics(mux, o)
 	mux.HandleFunc("GET /api/v1/targets", func(w http.ResponseWriter, _ *http.Request) { data(w, o.Targets()) })
-	mux.HandleFunc("GET /api/v1/incidents", o.Forward.led(func(w http.ResponseWriter, _ *http.Request) {
-		all, err := o.Incidents()
+	mux.HandleFunc("GET /api/v1/incidents", func(w http.ResponseWriter, r *http.Request) {
+		all, err := o.Incidents(r.Context())
 		if err != nil {
 			fail(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
 		data(w, all)
-	}))
-	mux.HandleFunc("GET /api/v1/incidents/{id}", o.Forward.led(func(w http.ResponseWriter, r *http.Request) {
-		all, err := o.Incidents()
+	})
+	mux.HandleFunc("GET /api/v1/incidents/{id}", func(w http.ResponseWriter, r *http.Request) {
+		all, err := o.Incidents(r.Context())
 		if err != nil {
 			fail(w, http.StatusServiceUnavailable, err.Error())
 			return
@@ -101,9 +131,6 @@ func Handler(o Options) http.Handler {
 			}
 		}
 		fail(w, http.StatusNotFound, fmt.Sprintf("no incident %q", r.PathValue("id")))
-	}))
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		text(w, http.StatusOK, "watchdog\n\n/metrics\n/-/healthy\n/-/ready\n/-/reload (POST)\n/api/v1/targets\n/api/v1/incidents\n/api/v1/incidents/{id}\n/api/v1/rules\n/api/v1/alerts\n/api/v1/query\n/api/v1/query_range\n/api/v1/openapi.json\n/api/v1/incidents/{id}/{ack,approve,deny,hold,severity,notes} (POST)\n/webhook/alertmanager (POST)\n/webhook/slack (POST)\n/webhook/pagerduty (POST)\n")
 	})
 	if o.PromQL != nil {
 		o.PromQL.register(mux)
@@ -111,17 +138,6 @@ func Handler(o Options) http.Handler {
 	if o.Rules != nil {
 		registerRules(mux, o.Rules)
 	}
-	if o.Alertmanager != nil {
-		mux.Handle(AlertmanagerPath, o.Alertmanager)
-		mux.Handle(AlertmanagerPath+"/{$}", o.Alertmanager)
-	}
-	for pattern, h := range o.Words {
-		mux.Handle(pattern, h)
-		if strings.Contains(pattern, " /webhook/") {
-			mux.Handle(pattern+"/{$}", h)
-		}
-	}
-	mux.HandleFunc("GET /api/v1/openapi.json", openAPI)
 	if o.Profiling {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -129,7 +145,11 @@ func Handler(o Options) http.Handler {
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	}
-	return recovered(o.Logger, mux)
+	return mux
+}
+
+func registerMetrics(mux *http.ServeMux, o Options) {
+	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
 }
 
 // Serve listens on address until ctx ends. configFile is an exporter-toolkit web

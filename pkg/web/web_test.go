@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -15,11 +16,11 @@ import (
 )
 
 func TestEveryRouteSaysWhatItKnows(t *testing.T) {
-	ready, reload, leads := error(nil), error(nil), error(nil)
+	ready, reload, stored := error(nil), error(nil), error(nil)
 	o := Options{
 		Logger: slog.New(slog.DiscardHandler), Gatherer: prometheus.NewRegistry(),
 		Ready: func() error { return ready }, Reload: func() error { return reload },
-		Incidents: func() ([]incident.Incident, error) { return []incident.Incident{{ID: "i1"}}, leads },
+		Incidents: func(context.Context) ([]incident.Incident, error) { return []incident.Incident{{ID: "i1"}}, stored },
 		Targets:   func() any { return []string{"shop"} },
 	}
 	h := Handler(o)
@@ -38,7 +39,7 @@ func TestEveryRouteSaysWhatItKnows(t *testing.T) {
 		{"incidents", "GET", "/api/v1/incidents", nil, 200, `"id":"i1"`},
 		{"one incident", "GET", "/api/v1/incidents/i1", nil, 200, `"status":"success"`},
 		{"an unknown incident", "GET", "/api/v1/incidents/nope", nil, 404, `no incident \"nope\"`},
-		{"a follower names the leader", "GET", "/api/v1/incidents", func() { leads = errors.New("watchdog-0 leads") }, 503, "watchdog-0 leads"},
+		{"the API server is away", "GET", "/api/v1/incidents", func() { stored = errors.New("list incidents: timed out") }, 503, "list incidents: timed out"},
 		{"targets", "GET", "/api/v1/targets", nil, 200, "shop"},
 		{"no profiles unless asked for", "GET", "/debug/pprof/", nil, 404, ""},
 	} {

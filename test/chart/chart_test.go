@@ -175,7 +175,7 @@ func TestANullAnywhereIsNoPanic_X56(t *testing.T) {
 		path, doc, _ := strings.Cut(l, "\x00")
 		// With everything that can be switched on, but for what the path is in.
 		var all string
-		for _, on := range []string{"serviceMonitor: {enabled: true}\n", "prometheusRule: {enabled: true}\n", "networkPolicy: {enabled: true}\n", "dashboards: {enabled: true}\n", "check: {enabled: true}\n", "web: {existingSecret: web}\n"} {
+		for _, on := range []string{"serviceMonitor: {enabled: true}\n", "prometheusRule: {enabled: true}\n", "dashboards: {enabled: true}\n", "check: {enabled: true}\n", "web: {existingSecret: web}\n"} {
 			if key, _, _ := strings.Cut(path, "."); !strings.HasPrefix(on, key+":") {
 				all += on
 			}
@@ -321,20 +321,19 @@ func TestOpenShiftGivesTheIDs_X62(t *testing.T) {
 // With passwords or TLS on the pages the kubelet asks a port that has neither, and
 // what others are told follows.
 func TestProbesAndScrapesWithAWebConfiguration_X53(t *testing.T) {
-	const monitor = "serviceMonitor: { enabled: true, basicAuth: { username: { name: s, key: u }, password: { name: s, key: p } }, tlsConfig: { serverName: watchdog.ops.svc } }\n"
 	plain := container(t, render(t, shop))
-	if at(plain, "readinessProbe", "httpGet", "port") != "health" || slices.ContainsFunc(args(plain), func(a string) bool { return strings.HasPrefix(a, "--web.config") }) {
+	if at(plain, "readinessProbe", "httpGet", "port") != "metrics" || slices.ContainsFunc(args(plain), func(a string) bool { return strings.HasPrefix(a, "--web.config") }) {
 		t.Errorf("without a web configuration: %v", plain)
 	}
-	for name, tc := range map[string]struct{ values, health, url, scheme string }{
-		"neither (S11)": {"web: {}\n", "--web.health-listen-address=:9096", "--advertise-url=http://$(POD_IP):9095", "http"},
-		"passwords":     {"web: { existingSecret: web }\n", "--web.health-listen-address=:9096", "--advertise-url=http://$(POD_IP):9095", "http"},
-		"TLS":           {"web: { existingSecret: web, tls: true, healthPort: 9999 }\nlistenAddress: \"$(POD_IP):9443\"\n", "--web.health-listen-address=$(POD_IP):9999", "--advertise-url=https://$(POD_IP):9443", "https"},
+	for name, tc := range map[string]struct{ values, metrics, url string }{
+		"neither (S11)": {"web: {}\n", "--web.metrics-listen-address=:9096", "--advertise-url=http://$(POD_IP):9095"},
+		"passwords":     {"web: { existingSecret: web }\n", "--web.metrics-listen-address=:9096", "--advertise-url=http://$(POD_IP):9095"},
+		"TLS":           {"web: { existingSecret: web, tls: true, metricsPort: 9999 }\nlistenAddress: \"$(POD_IP):9443\"\n", "--web.metrics-listen-address=$(POD_IP):9999", "--advertise-url=https://$(POD_IP):9443"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			all := render(t, shop+tc.values+monitor+"networkPolicy: {enabled: true}\n")
+			all := render(t, shop+tc.values+"serviceMonitor: { enabled: true }\n")
 			c := container(t, all)
-			for _, want := range []string{tc.health, tc.url} {
+			for _, want := range []string{tc.metrics, tc.url} {
 				if !slices.Contains(args(c), want) {
 					t.Errorf("no %s in %v", want, args(c))
 				}
@@ -343,22 +342,96 @@ func TestProbesAndScrapesWithAWebConfiguration_X53(t *testing.T) {
 				t.Errorf("the web configuration is read: %v", got)
 			}
 			for probe, path := range map[string]string{"readinessProbe": "/-/ready", "livenessProbe": "/-/healthy"} {
-				if at(c, probe, "httpGet", "port") != "health" || at(c, probe, "httpGet", "path") != path {
+				if at(c, probe, "httpGet", "port") != "metrics" || at(c, probe, "httpGet", "path") != path {
 					t.Errorf("%s: %v", probe, at(c, probe))
 				}
 			}
 			e := at(find(t, all, "ServiceMonitor", "wd-watchdog"), "spec", "endpoints", 0)
-			if at(e, "scheme") != tc.scheme || at(e, "basicAuth", "password", "key") != "p" || at(e, "tlsConfig", "serverName") != "watchdog.ops.svc" {
+			if at(e, "port") != "metrics" || at(e, "scheme") != nil || at(find(t, all, "Service", "wd-watchdog"), "spec", "ports", 1, "targetPort") != "metrics" {
 				t.Errorf("scraped by %v", e)
-			}
-			if ports := at(find(t, all, "NetworkPolicy", "wd-watchdog"), "spec", "ingress", 0, "ports").([]any); len(ports) != 2 {
-				t.Errorf("the kubelet may reach %v", ports)
 			}
 		})
 	}
 	c := container(t, render(t, shop+"readinessProbe: { httpGet: { port: 8443, scheme: HTTPS } }\n"))
 	if at(c, "readinessProbe", "httpGet", "port") != 8443 || at(c, "readinessProbe", "httpGet", "path") != "/-/ready" || at(c, "readinessProbe", "periodSeconds") != 5 {
 		t.Errorf("a probe that is set: %v", at(c, "readinessProbe"))
+	}
+}
+
+// Closed by default: its own replicas, Alertmanager and Prometheus come in, and what the
+// configuration names is where it goes.
+func TestTheNetworkLetsInAndOutWhatIsNeeded_S04_SEC14(t *testing.T) {
+	const named = `
+config:
+  targets:
+    - { name: shop, namespace: shop, workload: deployment/shop, probes: [{ http: { name: front, url: "http://shop.front/" } }, { http: { name: outside, url: "http://status.example.com:8080/x" } }] }
+  prometheus: { url: "http://prometheus-operated.monitoring.svc:9090" }
+  receivers:
+    slack: { token_file: /t, channel: "#c" }
+    webhooks: [{ name: v6, url: "https://[fd00::5]:8443/x" }, { name: here, url: "http://bridge:5000/" }, { name: plain, url: "http://hooks.example.net/" }]
+    emails: [{ name: m, smarthost: "mail.example.com:587", from: a@example.com, to: [b@example.com] }]
+`
+	spec := at(find(t, render(t, named), "NetworkPolicy", "wd-watchdog"), "spec")
+	in, out := at(spec, "ingress").([]any), at(spec, "egress").([]any)
+	if len(in) != 2 || at(in[0], "ports", 0, "port") != "http" || at(in[1], "ports", 0, "port") != "metrics" {
+		t.Fatalf("lets in %v", in)
+	}
+	for _, from := range []any{at(in[0], "from"), at(in[1], "from")} {
+		if from == nil || len(from.([]any)) == 0 {
+			t.Errorf("everybody comes in: %v", in)
+		}
+	}
+	if at(in[0], "from", 0, "podSelector", "matchLabels", "app.kubernetes.io/instance") != "wd" {
+		t.Errorf("its own replicas do not: %v", in[0])
+	}
+	var namespaces, outside []string
+	for _, rule := range out {
+		for _, v := range list(at(rule, "to", 0, "namespaceSelector", "matchExpressions", 0, "values")) {
+			namespaces = append(namespaces, fmt.Sprint(v))
+		}
+		if at(rule, "to", 0, "ipBlock") != nil {
+			if at(rule, "to", 0, "ipBlock", "except", 0) != "169.254.0.0/16" {
+				t.Errorf("metadata services are reached: %v", rule)
+			}
+			for _, p := range list(at(rule, "ports")) {
+				outside = append(outside, fmt.Sprint(at(p, "port")))
+			}
+		}
+	}
+	slices.Sort(outside)
+	if want := []string{"front", "monitoring", "ops", "shop"}; !slices.Equal(namespaces, want) {
+		t.Errorf("namespaces %v, want %v", namespaces, want)
+	}
+	// 80 is hooks.example.net's, and shop.front's, which might be a host outside.
+	if want := []string{"587", "80", "8080", "8443"}; !slices.Equal(outside, want) {
+		t.Errorf("ports outside %v, want %v", outside, want)
+	}
+	if got := at(find(t, render(t, named+"networkPolicy: { restrictEgress: false, metricsFrom: [] }\n"), "NetworkPolicy", "wd-watchdog"), "spec"); at(got, "egress") != nil || len(list(at(got, "policyTypes"))) != 1 || len(list(at(got, "ingress"))) != 1 {
+		t.Errorf("open ways out, no scrapes: %v", got)
+	}
+	if slices.ContainsFunc(render(t, shop+"networkPolicy: { enabled: false }\n"), func(o object) bool { return o["kind"] == "NetworkPolicy" }) {
+		t.Error("there although it is off")
+	}
+}
+
+func list(v any) []any {
+	l, _ := v.([]any)
+	return l
+}
+
+// Whose a reader's token is can be asked by default, and left out where no right may be
+// cluster-wide.
+func TestReadersAreAskedForTheirToken_S04(t *testing.T) {
+	asks := func(values string) bool {
+		return slices.ContainsFunc(render(t, shop+values), func(o object) bool {
+			return o["kind"] == "ClusterRole" && slices.ContainsFunc(list(o["rules"]), func(r any) bool { return at(r, "resources", 0) == "tokenreviews" })
+		})
+	}
+	if !asks("") || asks("rbac: { tokenReviews: false }\n") {
+		t.Errorf("tokenreviews: by default %t, switched off %t", asks(""), asks("rbac: { tokenReviews: false }\n"))
+	}
+	if rules := list(at(find(t, render(t, shop), "Role", "wd-watchdog-reader"), "rules")); len(rules) != 1 || !slices.Contains(list(at(rules[0], "verbs")), any("get")) {
+		t.Errorf("a reader may %v", rules)
 	}
 }
 
@@ -378,10 +451,10 @@ func TestTheInstallationIsNamed_X52(t *testing.T) {
 
 // Two listeners on one port would end the pods at their start, again and again.
 func TestTheHealthPortIsNotThatOfThePages_S11(t *testing.T) {
-	if _, err := helm(t, "listenAddress: \"$(POD_IP):9096\"\n"); err == nil || !strings.Contains(err.Error(), "web.healthPort is 9096") {
+	if _, err := helm(t, "listenAddress: \"$(POD_IP):9096\"\n"); err == nil || !strings.Contains(err.Error(), "web.metricsPort is 9096") {
 		t.Errorf("%v", err)
 	}
-	if _, err := helm(t, "listenAddress: \":9096\"\nweb: { healthPort: 9097 }\n"); err != nil {
+	if _, err := helm(t, "listenAddress: \":9096\"\nweb: { metricsPort: 9097 }\n"); err != nil {
 		t.Error(err)
 	}
 }

@@ -37,7 +37,7 @@ func TestTheDashboardShowsAnIncident(t *testing.T) {
 	dir, addr := t.TempDir(), free(t)
 	var targets []string
 	for _, ip := range pods(t, s) {
-		targets = append(targets, fmt.Sprintf("%q", ip+":9095"))
+		targets = append(targets, fmt.Sprintf("%q", ip+":9096"))
 	}
 	write(t, filepath.Join(dir, "prometheus.yml"), fmt.Sprintf(`global: { scrape_interval: 1s }
 scrape_configs:
@@ -111,7 +111,7 @@ func documented(t *testing.T, s *demo.Scene) {
 		known[m[1]] = true
 	}
 	for _, ip := range pods(t, s) {
-		for _, m := range typed.FindAllStringSubmatch(fetch(t, "http://"+ip+":9095/metrics"), -1) {
+		for _, m := range typed.FindAllStringSubmatch(fetch(t, "http://"+ip+":9096/metrics"), -1) {
 			if name := m[1]; !known[name] && !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") && !strings.HasPrefix(name, "promhttp_") {
 				t.Errorf("docs/metrics.md does not have %s", name)
 				known[name] = true

@@ -246,7 +246,7 @@ func awaitMetric(t *testing.T, s *demo.Scene, name string, value float64) {
 
 // scrape reads one metric without labels from a watchdog pod.
 func scrape(podIP, name string) (float64, bool) {
-	resp, err := http.Get("http://127." + strings.SplitN(podIP, ".", 2)[1] + ":9095/metrics")
+	resp, err := http.Get("http://127." + strings.SplitN(podIP, ".", 2)[1] + ":9096/metrics")
 	if err != nil {
 		return 0, false
 	}
@@ -317,7 +317,7 @@ func awaitMetricAtLeast(t *testing.T, s *demo.Scene, prefix string, value float6
 
 // scrapeMax is the greatest value of a metric's series.
 func scrapeMax(podIP, name string) (float64, bool) {
-	resp, err := http.Get("http://127." + strings.SplitN(podIP, ".", 2)[1] + ":9095/metrics")
+	resp, err := http.Get("http://127." + strings.SplitN(podIP, ".", 2)[1] + ":9096/metrics")
 	if err != nil {
 		return 0, false
 	}

@@ -76,7 +76,7 @@ func TestFromScrapeToResolved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body := fetch(t, api); !strings.Contains(body, `"target":"agent-system"`) {
+	if body := fetch(t, api, reader(t, s)); !strings.Contains(body, `"target":"agent-system"`) {
 		t.Errorf("GET %s: %s", api, body)
 	}
 
@@ -253,9 +253,9 @@ func process(t *testing.T, dir, name string, args ...string) {
 	})
 }
 
-func fetch(t *testing.T, url string) string {
+func fetch(t *testing.T, url string, client ...*http.Client) string {
 	t.Helper()
-	resp, err := http.Get(url)
+	resp, err := append(client, http.DefaultClient)[0].Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}

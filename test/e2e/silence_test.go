@@ -249,7 +249,7 @@ func total(t *testing.T, s *demo.Scene, name string) int {
 	t.Helper()
 	n := 0
 	for _, p := range pods(t, s) {
-		resp, err := http.Get("http://" + p + ":9095/metrics")
+		resp, err := http.Get("http://" + p + ":9096/metrics")
 		if err != nil {
 			continue
 		}

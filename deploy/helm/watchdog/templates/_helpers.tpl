@@ -79,17 +79,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and .Values.web.existingSecret .Values.web.tls -}}https{{- else -}}http{{- end -}}
 {{- end -}}
 
-{{/* The address that the health pages alone are served on: the host of listenAddress, another port. It asks for no password, and who fills the other port stops no probe. */}}
-{{- define "watchdog.healthAddress" -}}
-{{- if eq (include "watchdog.port" .) (toString (int .Values.web.healthPort)) -}}
-{{- fail (printf "web.healthPort is %d, which is the port of listenAddress too: set another" (int .Values.web.healthPort)) -}}
+{{/* The address that metrics and health are served on: the host of listenAddress, another port. It asks for no password, and who fills the other port stops no probe. */}}
+{{- define "watchdog.metricsAddress" -}}
+{{- if eq (include "watchdog.port" .) (toString (int .Values.web.metricsPort)) -}}
+{{- fail (printf "web.metricsPort is %d, which is the port of listenAddress too: set another" (int .Values.web.metricsPort)) -}}
 {{- end -}}
-{{- printf "%s:%d" (regexReplaceAll ":[0-9]+$" .Values.listenAddress "") (int .Values.web.healthPort) -}}
+{{- printf "%s:%d" (regexReplaceAll ":[0-9]+$" .Values.listenAddress "") (int .Values.web.metricsPort) -}}
 {{- end -}}
 
 {{/* A probe: what the values say of it, and the page that is asked. A list of the root, the values and the path. */}}
 {{- define "watchdog.probe" -}}
-{{- $get := dict "path" (index . 2) "port" "health" -}}
+{{- $get := dict "path" (index . 2) "port" "metrics" -}}
 {{- $probe := deepCopy (default dict (index . 1)) -}}
 {{- $_ := set $probe "httpGet" (mergeOverwrite $get (default dict $probe.httpGet)) -}}
 {{- toYaml $probe -}}
@@ -138,6 +138,41 @@ watchdog.yaml: |
 
 {{- define "watchdog.port" -}}
 {{- regexFind "[0-9]+$" .Values.listenAddress -}}
+{{- end -}}
+
+{{/*
+Where the configuration says that watchdog connects to, as JSON: namespaces of targets and
+of Services in URLs, and TCP ports of all other hosts. Of a name with two labels nobody can
+tell whether it is a Service or a host outside, so it counts as both.
+*/}}
+{{- define "watchdog.destinations" -}}
+{{- $namespaces := list .Release.Namespace -}}
+{{- range (.Values.config | default dict).targets }}{{ if .namespace }}{{ $namespaces = append $namespaces .namespace }}{{ end }}{{ end -}}
+{{- $ports := list -}}
+{{- $text := toYaml (.Values.config | default dict) -}}
+{{- $found := list -}}
+{{- range regexFindAll "[a-z][a-z0-9+.-]*://[^/?#\\s\"']+" $text -1 -}}
+{{- $scheme := regexFind "^[^:]+" . -}}
+{{- $at := regexReplaceAll "^.*@" (regexReplaceAll "^[^:]+://" . "") "" -}}
+{{- if not (regexMatch ":[0-9]+$" $at) -}}{{- $at = printf "%s:%s" $at (ternary "443" "80" (hasSuffix "s" $scheme)) -}}{{- end -}}
+{{- $found = append $found $at -}}
+{{- end -}}
+{{- $found = concat $found (regexFindAll "[A-Za-z0-9][-A-Za-z0-9]*(\\.[-A-Za-z0-9]+)+:[0-9]{2,5}\\b" $text -1) -}}
+{{- range $found | uniq -}}
+{{- $port := regexFind "[0-9]+$" . | int -}}
+{{- $host := regexReplaceAll ":[0-9]+$" . "" | lower -}}
+{{- $labels := splitList "." (trimSuffix "." $host) -}}
+{{- $service := regexFind "[-a-z0-9]+\\.svc(\\.|$)" $host -}}
+{{- if $service -}}
+{{- $namespaces = append $namespaces (first (splitList "." $service)) -}}
+{{- else if gt (len $labels) 1 -}}
+{{- if eq (len $labels) 2 -}}{{- $namespaces = append $namespaces (index $labels 1) -}}{{- end -}}
+{{- if and (ne $port 443) (le $port 65535) -}}{{- $ports = append $ports $port -}}{{- end -}}
+{{- else if contains "[" $host -}}
+{{- if ne $port 443 -}}{{- $ports = append $ports $port -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- dict "namespaces" ($namespaces | uniq | sortAlpha) "ports" ($ports | uniq) | toJson -}}
 {{- end -}}
 
 {{/* The namespaces that rights are granted in, as a JSON list. */}}
@@ -212,12 +247,12 @@ README; nothing else is granted.
 {{- end }}
 {{- end -}}
 
-{{/* "true" if HTTP callers are asked who they are. */}}
+{{/* "true" if people's words come by HTTP. */}}
 {{- define "watchdog.control" -}}
-{{- if or (include "watchdog.at" (list .Values "api" "control")) (include "watchdog.at" (list .Values.config "api" "control")) }}true{{ end -}}
+{{- if include "watchdog.at" (list .Values.config "api" "control") }}true{{ end -}}
 {{- end -}}
 
-{{/* "true" if people's words come other than by command line, so that it is asked what they may. */}}
+{{/* "true" if people's words come other than by command line. */}}
 {{- define "watchdog.hears" -}}
 {{- $c := .Values.config -}}
 {{- if or (include "watchdog.control" .) (include "watchdog.at" (list $c "receivers" "slack" "interaction")) (include "watchdog.at" (list $c "receivers" "pagerduty" "webhook")) }}true{{ end -}}

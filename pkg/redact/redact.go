@@ -1,9 +1,11 @@
-// Package diagnose prepares what is shown to people about a workload in trouble.
+// Package redact takes secrets out of what leaves the process: what looks like one, for
+// evidence, which is other people's text; and those that this process has read itself, for
+// everything.
 //
-// It owns redaction. It leaves collecting to kube.
+// It leaves collecting to kube, and applying to app.
 //
-// Its one rule: what looks like a secret does not leave it.
-package diagnose
+// Its one rule: a secret does not leave it.
+package redact
 
 import "regexp"
 
@@ -41,13 +43,13 @@ func patterns() []pattern {
 	}
 }
 
-// Redact replaces what looks like a secret: private keys, tokens, passwords in
+// Text replaces what looks like a secret: private keys, tokens, passwords in
 // key=value form and in URLs. It errs on the side of taking too much. A JSON document
 // stays one.
-func Redact(text string) string { return Redactor()(text) }
+func Text(text string) string { return Patterns()(text) }
 
-// Redactor returns a Redact that compiles its patterns once, for many or large texts.
-func Redactor() func(string) string {
+// Patterns returns a Text that compiles its patterns once, for many or large texts.
+func Patterns() func(string) string {
 	all := patterns()
 	plain := func(text string) string {
 		for _, p := range all {

@@ -1,4 +1,4 @@
-package diagnose
+package redact
 
 import (
 	"encoding/json"
@@ -25,7 +25,7 @@ func TestSecretsDoNotLeave_SEC22(t *testing.T) {
 		{"-----BEGIN RSA PRIVATE KEY-----\nCANARY\n-----END RSA PRIVATE KEY-----", "CANARY"},
 		{"-----BEGIN PRIVATE KEY-----\nCANARY cut off", "CANARY"},
 	} {
-		if got := Redact(tc.text); strings.Contains(got, tc.canary) || !strings.Contains(got, "redacted") {
+		if got := Text(tc.text); strings.Contains(got, tc.canary) || !strings.Contains(got, "redacted") {
 			t.Errorf("%q became %q", tc.text, got)
 		}
 	}
@@ -42,7 +42,7 @@ func TestADocumentStaysOne_X98(t *testing.T) {
 		`["postgres://u:CANARY@db/x",18446744073709551615]`:      `["postgres://<redacted>@db/x",18446744073709551615]`,
 		"{\n  \"log\": \"{\\\"password\\\":\\\"CANARY\\\"}\"\n}": "{\n  \"log\": \"{\\\"password\\\":<redacted>\\\"}\"\n}",
 	} {
-		got := Redact(text)
+		got := Text(text)
 		if strings.Contains(got, "CANARY") || !json.Valid([]byte(got)) {
 			t.Errorf("%s became %s", text, got)
 		}
@@ -57,7 +57,7 @@ func TestOrdinaryLinesStay(t *testing.T) {
 		"ERROR database connection refused: dial tcp 10.0.0.1:5432", "GET /health 200 12ms", "token bucket is empty", "agent-system v2.1.5 starting on 127.244.0.3",
 		"http://agent-system-service.agent-system/health",
 	} {
-		if got := Redact(s); got != s {
+		if got := Text(s); got != s {
 			t.Errorf("%q became %q", s, got)
 		}
 	}

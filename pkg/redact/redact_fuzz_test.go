@@ -1,4 +1,4 @@
-package diagnose
+package redact
 
 import (
 	"strings"
@@ -26,15 +26,15 @@ func FuzzRedact(f *testing.F) {
 		}
 		secret := secrets()[int(shape)%len(secrets())]
 		text := before + strings.ReplaceAll(all[int(form)%len(all)], "SECRET", secret) + " " + after
-		got := Redact(text)
+		got := Text(text)
 		if strings.Contains(got, "ZQ") {
 			t.Fatalf("%q became %q", text, got)
 		}
-		if again := Redact(got); strings.Contains(again, "ZQ") || strings.Count(again, "redacted") < 1 {
+		if again := Text(got); strings.Contains(again, "ZQ") || strings.Count(again, "redacted") < 1 {
 			t.Fatalf("once more, %q became %q", got, again)
 		}
-		if same := Redactor()(text); same != got {
-			t.Fatalf("Redact %q, Redactor %q", got, same)
+		if same := Patterns()(text); same != got {
+			t.Fatalf("Text %q, Patterns %q", got, same)
 		}
 	})
 }

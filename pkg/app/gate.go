@@ -1,0 +1,84 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/kube"
+	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/web"
+)
+
+// openGate makes what says who may read, on every replica. It has a client of its own: a
+// flood of unknown tokens takes nothing from the share of requests of people's words.
+func (a *App) openGate() error {
+	client, err := kube.Connect(a.o.Kubeconfig, "")
+	if err != nil {
+		return err
+	}
+	access := kube.NewAccess(client, a.o.Namespace, a.clock.Now)
+	a.gate = web.NewGate(web.GateOptions{
+		Logger: a.o.Logger.With("component", "web"), Registerer: a.registry, WebConfig: a.o.WebConfig,
+		Settings: func() web.GateSettings {
+			api := a.built.Load().hears.api
+			return web.GateSettings{Open: api.Read == config.ReadAnybody, TokenFiles: api.ReadTokenFiles, Hosts: a.hosts()}
+		},
+		Who: func(ctx context.Context, token string) (people.Person, error) {
+			return access.Who(ctx, token, a.built.Load().hears.api.Audiences)
+		},
+		Unknown: func(err error) bool { return errors.Is(err, kube.ErrUnknown) },
+		MayRead: access.MayRead, MayReload: access.MayReload,
+	})
+	return nil
+}
+
+// hosts are the names by which browsers may read: the configuration's, and this
+// release's Service in its namespace, as other namespaces write it.
+func (a *App) hosts() []string {
+	all := a.built.Load().hears.api.Hosts
+	if a.o.Installation == "" {
+		return all
+	}
+	return append(slices.Clone(all), a.o.Installation+"."+a.o.Namespace)
+}
+
+// stored are the incidents as the API server has them, for a replica that does not lead.
+type stored struct {
+	mu   sync.Mutex
+	at   time.Time
+	all  []incident.Incident
+	list func(context.Context) ([]incident.Incident, error)
+}
+
+// storedAge is how old the answer of a replica that does not lead may be: it asks the API
+// server no more often than that, however many read.
+const storedAge = 2 * time.Second
+
+// incidents are the incidents, newest first: from memory where this replica leads, else
+// as the leader has stored them. Nothing that a reader sends is passed on to the leader.
+func (a *App) incidents(ctx context.Context) ([]incident.Incident, error) {
+	if a.leading.Load() {
+		return a.engine.Incidents(), nil
+	}
+	return a.stored.read(ctx, a.clock.Now())
+}
+
+func (s *stored) read(ctx context.Context, now time.Time) ([]incident.Incident, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all != nil && now.Sub(s.at) < storedAge {
+		return s.all, nil
+	}
+	all, err := s.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(all, func(x, y incident.Incident) int { return y.OpenedAt.Compare(x.OpenedAt) })
+	s.all, s.at = append([]incident.Incident{}, all...), now
+	return s.all, nil
+}
