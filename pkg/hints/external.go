@@ -415,11 +415,12 @@ func (o *ExternalAlerts) keepNames(i incident.Incident) {
 }
 
 // ended drops what ended while another replica led: the alerts of incidents that are
-// resolved, and of flapping ones that wait for a calm.
+// resolved, and of flapping ones that wait for a calm. What was accepted after a calm
+// began is no part of it, also if the replica died of that and the calm went on to its end.
 func (o *ExternalAlerts) ended(all []incident.Incident) {
 	clear(o.over)
 	for _, i := range all {
-		at := cmp.Or(i.ResolvedAt, i.CalmSince)
+		at := cmp.Or(i.CalmSince, i.ResolvedAt)
 		for _, a := range i.Alerts {
 			for _, id := range a.Keys {
 				if a.Source == remediate.SourceAlertmanager && !a.Firing && at.After(o.over[id]) {

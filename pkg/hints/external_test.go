@@ -272,6 +272,11 @@ func TestASuccessorDoesNotHearAgainWhatIsCalm_S07(t *testing.T) {
 	if a := theOne(t, o, waits.Target.Name, nil); a.State != rules.Firing {
 		t.Errorf("it fires once more, and is %s", a.State)
 	}
+	waits.Phase, waits.ResolvedAt = incident.Resolved, noon.Add(9*time.Minute)
+	o.Restore(nil, []incident.Incident{waits}, nil)
+	if a := theOne(t, o, waits.Target.Name, nil); a.State != rules.Firing {
+		t.Errorf("it came back during the calm, which another leader knew nothing of, and is %s", a.State)
+	}
 }
 
 func TestWhoMayPostCannotMakeAnIncidentTooLargeToBeStored_SEC32(t *testing.T) {
