@@ -85,6 +85,8 @@ type externalAlert struct {
 	// accepted is when each replica first had on its disk that it fires, since it last
 	// came back: what another one has accepted, a leader does not know.
 	accepted map[int]time.Time
+	// said are the incidents in which a leader that had accepted it said so since then.
+	said map[string]bool
 }
 
 func newAlertmanager(w *World) *alertmanager {
@@ -155,7 +157,7 @@ func (m *alertmanager) owner(r *replica) hints.PodOwner {
 }
 
 func (m *alertmanager) begin(a *externalAlert) {
-	a.began, a.accepted = m.w.clock.now, map[int]time.Time{}
+	a.began, a.accepted, a.said = m.w.clock.now, map[int]time.Time{}, map[string]bool{}
 	a.labels = map[string]string{"alertname": a.name, "severity": "critical"}
 	if app := m.w.byName[a.Target]; app != nil {
 		a.labels["namespace"] = app.spec.Namespace
@@ -198,7 +200,8 @@ func (m *alertmanager) fire(a *externalAlert) {
 
 func (m *alertmanager) comeBack(a *externalAlert) {
 	a.back++
-	a.began, a.ended, a.accepted = m.w.clock.now, time.Time{}, map[int]time.Time{}
+	a.began, a.ended = m.w.clock.now, time.Time{}
+	a.accepted, a.said = map[int]time.Time{}, map[string]bool{}
 	a.told = slices.DeleteFunc(a.told, func(id string) bool { return !m.open(id) })
 	m.w.say("external alert %s comes back", a.name)
 	m.fire(a)
@@ -380,7 +383,22 @@ func (m *alertmanager) toldOf(i incident.Incident) {
 	}
 	for _, x := range i.Alerts {
 		a := m.byName[x.Rule]
-		if a == nil || !x.Firing || slices.Contains(a.told, i.ID) {
+		if a == nil {
+			continue
+		}
+		_, accepted := a.accepted[m.w.lead]
+		switch {
+		case !accepted && !x.Firing:
+			delete(a.said, i.ID) // that was the end before, for all that this leader knows
+		case accepted && x.Firing && a.ended.IsZero():
+			for id := range a.said {
+				if id != i.ID && m.w.incidents[id] != nil {
+					m.w.oracle.violate("INV-57", "alert %s fires, and is told in incident %s on %s after %s", a.name, i.ID, i.Target.Name, id)
+				}
+			}
+			a.said[i.ID] = true
+		}
+		if !x.Firing || slices.Contains(a.told, i.ID) {
 			continue
 		}
 		// What nobody holds any more, as hundreds of incidents ended since, cannot be known to be over.
