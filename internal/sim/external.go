@@ -82,6 +82,11 @@ type externalAlert struct {
 	// were over when it last came back.
 	told []string
 	back int // how often it has come back
+	// accepted is when each replica first had on its disk that it fires, since it last
+	// came back: what another one has accepted, a leader does not know.
+	accepted map[int]time.Time
+	// said are the incidents in which a leader that had accepted it said so since then.
+	said map[string]bool
 }
 
 func newAlertmanager(w *World) *alertmanager {
@@ -152,7 +157,7 @@ func (m *alertmanager) owner(r *replica) hints.PodOwner {
 }
 
 func (m *alertmanager) begin(a *externalAlert) {
-	a.began = m.w.clock.now
+	a.began, a.accepted, a.said = m.w.clock.now, map[int]time.Time{}, map[string]bool{}
 	a.labels = map[string]string{"alertname": a.name, "severity": "critical"}
 	if app := m.w.byName[a.Target]; app != nil {
 		a.labels["namespace"] = app.spec.Namespace
@@ -196,6 +201,7 @@ func (m *alertmanager) fire(a *externalAlert) {
 func (m *alertmanager) comeBack(a *externalAlert) {
 	a.back++
 	a.began, a.ended = m.w.clock.now, time.Time{}
+	a.accepted, a.said = map[int]time.Time{}, map[string]bool{}
 	a.told = slices.DeleteFunc(a.told, func(id string) bool { return !m.open(id) })
 	m.w.say("external alert %s comes back", a.name)
 	m.fire(a)
@@ -241,6 +247,9 @@ func (m *alertmanager) post(a *externalAlert, status string, episode int) {
 		return
 	}
 	m.w.say("%s accepts that alert %s is %s", m.w.replicaName(r.id), a.name, status)
+	if _, known := a.accepted[r.id]; !known && status == "firing" {
+		a.accepted[r.id] = m.w.clock.now
+	}
 	if a.Dies || a.Kill > 0 && m.dice.Float64() < a.Kill {
 		a.Dies = false
 		m.w.kill(r, "killed after it accepted an alert")
@@ -374,7 +383,22 @@ func (m *alertmanager) toldOf(i incident.Incident) {
 	}
 	for _, x := range i.Alerts {
 		a := m.byName[x.Rule]
-		if a == nil || !x.Firing || slices.Contains(a.told, i.ID) {
+		if a == nil {
+			continue
+		}
+		_, accepted := a.accepted[m.w.lead]
+		switch {
+		case !accepted && !x.Firing:
+			delete(a.said, i.ID) // that was the end before, for all that this leader knows
+		case accepted && x.Firing && a.ended.IsZero():
+			for id := range a.said {
+				if id != i.ID && m.w.incidents[id] != nil {
+					m.w.oracle.violate("INV-57", "alert %s fires, and is told in incident %s on %s after %s", a.name, i.ID, i.Target.Name, id)
+				}
+			}
+			a.said[i.ID] = true
+		}
+		if !x.Firing || slices.Contains(a.told, i.ID) {
 			continue
 		}
 		// What nobody holds any more, as hundreds of incidents ended since, cannot be known to be over.
@@ -407,15 +431,15 @@ func (m *alertmanager) check() {
 			live[id] = i
 		}
 	}
-	for _, h := range m.nodes[m.w.lead].book.Firing() {
-		a := m.byName[string(h.Labels["alertname"])]
-		if a == nil || now.Sub(h.ReceivedAt) < undisturbed || !a.ended.IsZero() {
+	for _, a := range m.all {
+		at, accepted := a.accepted[m.w.lead]
+		if !accepted || now.Sub(at) < undisturbed || !a.ended.IsZero() {
 			continue
 		}
 		fires := slices.ContainsFunc(a.told, func(id string) bool { x, _ := live[id].Alert(a.name); return x.Firing })
 		switch {
 		case len(a.told) == 0:
-			m.w.oracle.violate("INV-57", "alert %s was accepted %s ago and fires, and nobody was told", a.name, now.Sub(h.ReceivedAt).Round(time.Second))
+			m.w.oracle.violate("INV-57", "alert %s was accepted %s ago and fires, and nobody was told", a.name, now.Sub(at).Round(time.Second))
 		case !fires:
 			m.w.oracle.violate("INV-57", "alert %s fires, and no incident that is open says so", a.name)
 		}

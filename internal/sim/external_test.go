@@ -85,3 +85,50 @@ func once(t *testing.T, w *World) {
 		t.Errorf("told in %d incidents, with %d pages and %d ends", len(a.told), pages, ends)
 	}
 }
+
+// TestAnAlertThatComesBackIsToldInTwoIncidents_S07 lets an alert fire for two minutes, six
+// times with three minutes between: the first incident is over with it, and the second one
+// goes on until it is calm for good, whatever becomes of the process.
+func TestAnAlertThatComesBackIsToldInTwoIncidents_S07(t *testing.T) {
+	at := func(m int) time.Duration { return time.Duration(m) * time.Minute }
+	for _, names := range []string{"deployment", "nothing"} {
+		for _, c := range []struct {
+			what    string
+			kill    float64
+			happens []Happening
+		}{
+			{what: "nothing happens"},
+			{what: "the process dies each time it accepts something", kill: 1},
+			{what: "a change of leader in a calm", happens: []Happening{{At: at(23), What: "lease lost"}}},
+			{what: "a change of leader while it fires", happens: []Happening{{At: at(26), What: "lease lost"}}},
+			{what: "a change of leader in the last calm, and back after it", happens: []Happening{{At: at(43), What: "lease lost"}, {At: at(56), What: "lease lost"}}},
+		} {
+			t.Run(names+": "+c.what, func(t *testing.T) {
+				p := (&draw{rand.New(rand.NewPCG(1, 2))}).policy()
+				p.Mode = incident.Auto
+				s := &Scenario{Name: t.Name(), Seed: 7, Length: at(70), Replicas: 2, Policy: p, Targets: []Target{{Name: "shop", Namespace: "prod", Replicas: 3, Rollout: 20 * time.Second}, {Name: "cart", Namespace: "prod", Replicas: 3, Rollout: 20 * time.Second}},
+					Happens: c.happens, External: []ExternalAlert{{At: at(15), For: at(2), Pause: at(3), Flaps: 5, Names: names, Target: "shop", Repeat: at(5), Kill: c.kill}}}
+				if c.kill > 0 {
+					s.Replicas = 1 // else what one has heard last is on its disk alone
+				}
+				w := play(s, nil)
+				for _, v := range w.oracle.violations {
+					t.Errorf("at %s: %s: %s", v.At, v.Invariant, v.Text)
+				}
+				a, told, ends := w.external.all[0], 0, 0
+				for _, i := range w.oracle.tolds {
+					if _, ours := i.Alert(a.name); ours {
+						told++
+						if i.Phase == incident.Resolved && !i.ResolvedAt.Before(a.ended.Add(incident.FlapCalm)) == (i.RelapseOf != "") {
+							ends++
+						}
+					}
+				}
+				if pages := len(w.oracle.calls); a.back != 5 || told != 2 || pages != 2 || ends != 2 {
+					t.Errorf("it came back %d times; told in %d incidents, with %d pages and %d ends", a.back, told, pages, ends)
+					t.Log(Story(s))
+				}
+			})
+		}
+	}
+}

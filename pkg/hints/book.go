@@ -124,16 +124,21 @@ func (b *Book) State(k Key) (Status, bool) {
 	return "", false
 }
 
-// states are the states of all alerts, by identity.
-func (b *Book) states() map[string]Status {
+// ends are when the alerts ended that are over, by identity.
+func (b *Book) ends() map[string]time.Time {
 	if b == nil {
-		return map[string]Status{}
+		return map[string]time.Time{}
 	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	all := make(map[string]Status, len(b.entries))
+	all := make(map[string]time.Time, len(b.entries)-b.firing)
 	for k, e := range b.entries {
-		all[identity(k)] = e.state
+		if e.state == Resolved {
+			all[identity(k)] = e.end
+			if e.start.After(e.end) {
+				all[identity(k)] = e.start // no alert ends before it began
+			}
+		}
 	}
 	return all
 }

@@ -354,13 +354,14 @@ func (o *ExternalAlerts) Take(changed []Hint) (targets, names []string) {
 const forgotten Status = "forgotten"
 
 // Restore takes up the external alerts of open incidents: until they are heard of
-// again, nothing is known of them. What the book has heard the end of is over, and
-// so is what ended in an incident that is resolved: another leader has heard that.
+// again, nothing is known of them. What the book has heard the end of is over, unless
+// it came back since then, and so is what ended in an incident that is resolved: another
+// leader has heard that.
 func (o *ExternalAlerts) Restore(open, resolved []incident.Incident, book *Book) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.ended(slices.Concat(resolved, open))
-	var states map[string]Status
+	var ends map[string]time.Time
 	for _, i := range open {
 		for _, a := range i.Alerts {
 			if a.Source != remediate.SourceAlertmanager || !a.Firing {
@@ -372,13 +373,14 @@ func (o *ExternalAlerts) Restore(open, resolved []incident.Incident, book *Book)
 				}
 				continue
 			}
-			if states == nil {
-				states = book.states()
+			if ends == nil {
+				ends = book.ends()
 			}
 			for _, id := range a.Keys {
-				switch _, known := o.where[id]; {
+				_, known := o.where[id]
+				switch end, over := ends[id]; {
 				case known:
-				case states[id] == Resolved:
+				case over && !end.Before(a.ActiveAt):
 					o.remember(i.Target.Name, id, a, Resolved)
 				default:
 					o.remember(i.Target.Name, id, a, forgotten)
@@ -415,11 +417,12 @@ func (o *ExternalAlerts) keepNames(i incident.Incident) {
 }
 
 // ended drops what ended while another replica led: the alerts of incidents that are
-// resolved, and of flapping ones that wait for a calm.
+// resolved, and of flapping ones that wait for a calm. What was accepted after a calm
+// began is no part of it, also if the replica died of that and the calm went on to its end.
 func (o *ExternalAlerts) ended(all []incident.Incident) {
 	clear(o.over)
 	for _, i := range all {
-		at := cmp.Or(i.ResolvedAt, i.CalmSince)
+		at := cmp.Or(i.CalmSince, i.ResolvedAt)
 		for _, a := range i.Alerts {
 			for _, id := range a.Keys {
 				if a.Source == remediate.SourceAlertmanager && !a.Firing && at.After(o.over[id]) {
@@ -555,7 +558,8 @@ type keyed struct {
 // maxKeys bounds the identities that are stored with an incident, for each name.
 const maxKeys = 50
 
-// keysOf are the identities of the alerts in order, first of those that are not over.
+// keysOf are the identities of the alerts in order, without those that are over as long
+// as others are not: a successor would wait for ends that were heard already.
 func keysOf(all []keyed) []string {
 	var ids, over []string
 	for _, x := range all {
@@ -567,9 +571,10 @@ func keysOf(all []keyed) []string {
 			ids = append(ids, x.id)
 		}
 	}
+	if len(ids) == 0 {
+		ids = over
+	}
 	slices.Sort(ids)
-	slices.Sort(over)
-	ids = append(ids, over...)
 	return ids[:min(len(ids), maxKeys)]
 }
 

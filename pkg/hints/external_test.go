@@ -272,6 +272,11 @@ func TestASuccessorDoesNotHearAgainWhatIsCalm_S07(t *testing.T) {
 	if a := theOne(t, o, waits.Target.Name, nil); a.State != rules.Firing {
 		t.Errorf("it fires once more, and is %s", a.State)
 	}
+	waits.Phase, waits.ResolvedAt = incident.Resolved, noon.Add(9*time.Minute)
+	o.Restore(nil, []incident.Incident{waits}, nil)
+	if a := theOne(t, o, waits.Target.Name, nil); a.State != rules.Firing {
+		t.Errorf("it came back during the calm, which another leader knew nothing of, and is %s", a.State)
+	}
 }
 
 func TestWhoMayPostCannotMakeAnIncidentTooLargeToBeStored_SEC32(t *testing.T) {
@@ -451,6 +456,41 @@ func TestAnEndThatWasAcceptedIsNotLost_X01(t *testing.T) {
 	next.Restore([]incident.Incident{open}, nil, book)
 	if x := theOne(t, next, "shop", seenBad); x.State != rules.Inactive || x.Verdict != rules.OK {
 		t.Errorf("%+v", x)
+	}
+}
+
+// TestAnEndBeforeItCameBackIsNoEnd_S07: this replica heard that the alert was over, and
+// another one that it fires again.
+func TestAnEndBeforeItCameBackIsNoEnd_S07(t *testing.T) {
+	a, b := hint(Firing, "Down", "namespace", "prod", "pod", "strange-1"), hint(Firing, "Down", "namespace", "prod", "pod", "strange-2")
+	book := NewBook(Limits{})
+	for _, s := range []Status{Firing, Resolved} {
+		for _, x := range []Alert{a.Alert, b.Alert} {
+			if x.Status = s; s == Resolved {
+				x.EndsAt = noon.Add(-5 * time.Minute)
+			}
+			if _, err := book.Accept([]Alert{x}, noon); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	first := NewExternalAlerts(func() time.Time { return noon })
+	first.Use(NewResolver(shop, func(string, string) (string, string, bool) { return "deployment", "shop", true }))
+	first.Synced()
+	first.Take([]Hint{a, b})
+	a.State, b.State = Resolved, Resolved
+	first.Take([]Hint{a, b})
+	b.State, b.StartsAt = Firing, noon.Add(-time.Minute)
+	first.Take([]Hint{b})
+	next, _ := listener(t)
+	next.Restore([]incident.Incident{incidentOf(first, "shop", incident.Open)}, nil, book)
+	if x := theOne(t, next, "shop", seenBad); x.State != rules.Firing || x.Verdict != rules.NoData {
+		t.Errorf("it came back a minute ago, and ended four minutes before: %s, %s", x.State, x.Verdict)
+	}
+	b.State = Resolved
+	next.Take([]Hint{b})
+	if x := theOne(t, next, "shop", seenBad); x.State != rules.Inactive {
+		t.Errorf("the one that came back is over, and the other one was over before: %s, %s", x.State, x.Verdict)
 	}
 }
 

@@ -35,7 +35,7 @@ func TestAnAlertThatComesBackGoesOnInItsIncident_S07(t *testing.T) {
 	}
 	s.after(time.Minute).tick(steady, with(a, OK, false)).want(Escalated)
 	s.after(FlapCalm).tick(steady, with(a, OK, false)).want(Resolved)
-	if !s.inc.CalmSince.IsZero() || s.inc.ResolvedAt.IsZero() {
+	if d := s.inc.ResolvedAt.Sub(s.inc.CalmSince); d != FlapCalm {
 		t.Errorf("calm since %s, resolved at %s", s.inc.CalmSince, s.inc.ResolvedAt)
 	}
 }

@@ -497,7 +497,8 @@ type Incident struct {
 	// Recovery how the watch after the end went: lasting, or relapsed.
 	RelapseOf string `json:"relapseOf,omitempty"`
 	Recovery  string `json:"recovery,omitempty"`
-	// CalmSince is since when nothing fires of a flapping incident that stays open.
+	// CalmSince is since when nothing fires of a flapping incident that stays open. It is
+	// kept when that is over: an alert that another replica accepted since then is news.
 	CalmSince time.Time          `json:"calmSince,omitzero"`
 	NextAt    time.Time          `json:"nextAt,omitzero"`
 	Timeline  []Entry            `json:"timeline,omitempty"`

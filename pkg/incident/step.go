@@ -381,7 +381,7 @@ func (s *step) quiet() bool {
 
 func (s *step) resolve() {
 	s.enter(Resolved)
-	s.i.ResolvedAt, s.i.NextAt, s.i.HeldSince, s.i.CalmSince, s.i.Asked = s.at, time.Time{}, time.Time{}, time.Time{}, nil
+	s.i.ResolvedAt, s.i.NextAt, s.i.HeldSince, s.i.Asked = s.at, time.Time{}, time.Time{}, nil
 	s.note("resolved", fmt.Sprintf("no rule fires any more, %s after the incident opened", s.at.Sub(s.i.OpenedAt).Round(time.Second)))
 }
 

@@ -66,7 +66,7 @@ func next(i incident.Incident) string {
 	if i.Target.Kind == Rehearsal && i.Phase != incident.Resolved {
 		return "Nothing is wrong, and nothing is asked of you."
 	}
-	if !i.CalmSince.IsZero() {
+	if !i.CalmSince.IsZero() && i.Phase != incident.Resolved {
 		return fmt.Sprintf("Nothing fires any more. It came back before, so this stays open until it has been calm for %s.", incident.FlapCalm)
 	}
 	switch i.Phase {

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"testing"
+	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
 )
@@ -22,6 +23,7 @@ func TestReceiversSayOnlyWhatIsSo_A4(t *testing.T) {
 		{"an action is on its way", incident.Incident{Phase: incident.Acting, Op: op}, "acting", ":wrench:", "watchdog works on it: restart shop."},
 		{"it recovers by itself", incident.Incident{Phase: incident.Verifying}, "recovering", ":mag:", "It is recovering: nothing was done, and watchdog waits until it is over."},
 		{"it flaps, and is calm (S07)", incident.Incident{Phase: incident.Escalated, Paged: true, CalmSince: t0}, "recovering", ":rotating_light:", "Nothing fires any more. It came back before, so this stays open until it has been calm for 10m0s."},
+		{"it flapped, and is over (S07)", incident.Incident{Phase: incident.Resolved, Paged: true, OpenedAt: t0.Add(-time.Hour), CalmSince: t0.Add(-incident.FlapCalm), ResolvedAt: t0}, "resolved", ":white_check_mark:", "Over after 1h0m0s. Nothing is asked of you."},
 		{"after an action", incident.Incident{Phase: incident.Verifying, Attempts: done}, "verifying", ":wrench:", "watchdog waits whether it helped."},
 		{"just opened", incident.Incident{Phase: incident.Open}, "open", ":mag:", "watchdog is investigating; nothing is under way."},
 	} {
