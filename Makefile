@@ -53,7 +53,7 @@ unit: hack-need ## unit tests: race detector, random order; make sim has those t
 	go test -race -shuffle=on ./...
 
 integration: hack-need-exim4 bin/watchdog bin/agent-system bin/testbed bin/prometheus bin/alertmanager ## tests on a real Kubernetes control plane
-	go test -tags integration -count=1 -timeout 45m -v ./test/...
+	go test -tags integration -count=1 -timeout 45m -v ./test/... | hack/failures
 
 explore: ## every state of the op protocol: crashes, lost leases, late writes, people
 	go test -count=1 -timeout 10m -v ./internal/explore

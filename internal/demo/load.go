@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"sync"
@@ -23,8 +24,8 @@ type Load struct {
 }
 
 // StartLoad sends requests to url from the given number of workers, each
-// pausing think between two requests. Every request is a new connection,
-// because the testbed balances connections.
+// pausing think between two requests, more or less: users do not march in step.
+// Every request is a new connection, because the testbed balances connections.
 func StartLoad(url string, workers int, think time.Duration) *Load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &Load{url: url, ctx: ctx, cancel: cancel, client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}}
@@ -36,12 +37,13 @@ func StartLoad(url string, workers int, think time.Duration) *Load {
 func (l *Load) Add(workers int, think time.Duration) {
 	for range workers {
 		l.wg.Go(func() {
-			for l.ctx.Err() == nil {
-				l.request()
+			for {
 				select {
-				case <-time.After(think):
+				case <-time.After(rand.N(2 * think)):
 				case <-l.ctx.Done():
+					return
 				}
+				l.request()
 			}
 		})
 	}

@@ -1,9 +1,11 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,10 +17,11 @@ import (
 	"watchdog.io/watchdog/pkg/remediate"
 )
 
-// Limits of one story, from the break to its end.
+// Limits of one story, from the break to its end. They end what does not come, on a slow
+// machine as well.
 const (
-	storyTimeout   = 3 * time.Minute
-	prepareTimeout = 2 * time.Minute
+	storyTimeout   = 6 * time.Minute
+	prepareTimeout = 5 * time.Minute
 )
 
 // Played is what came of a scenario.
@@ -37,8 +40,14 @@ func Play(ctx context.Context, s *Scene, sc Scenario, say func(format string, ar
 	if err != nil {
 		return p, err
 	}
+	if len(sc.Env) > 0 {
+		say("the application runs with %s", strings.Join(sc.Env, " "))
+		if err := s.SetEnv(prepare, sc.Env...); err != nil {
+			return p, err
+		}
+	}
 	say("users arrive: %d at a time", sc.Workers)
-	s.Load = StartLoad(url, sc.Workers, everydayThink)
+	s.Load = StartLoad(url, sc.Workers, cmp.Or(sc.Think, everydayThink))
 	config, err := s.Config(sc.Config)
 	if err != nil {
 		return p, err
@@ -78,7 +87,7 @@ func (s *Scene) Told(ctx context.Context, inc incident.Incident) error {
 	if inc.Phase != incident.Resolved {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	err := s.Receivers.WaitFor(ctx, func(recorders.Snapshot) bool {
 		for _, side := range []map[string]recorders.Incident{s.Receivers.PagerDutyIncidents(), s.Receivers.StatuspageIncidents()} {

@@ -17,8 +17,11 @@ type Scenario struct {
 	About string
 	// Config names the file under config/.
 	Config string
-	// Workers is the everyday load.
+	// Env is what the application is told beside its release, as NAME=value.
+	Env []string
+	// Workers is the everyday load; each pauses Think between two requests, or everydayThink.
 	Workers int
+	Think   time.Duration
 	// Before prepares the scene once watchdog runs; Break starts the trouble.
 	Before func(ctx context.Context, s *Scene) error
 	Break  func(ctx context.Context, s *Scene) error
@@ -31,6 +34,18 @@ type Scenario struct {
 
 // everydayThink is the pause of one worker between two requests.
 const everydayThink = 100 * time.Millisecond
+
+// The rush of the overload story. A replica serves 2 requests at a time, each for
+// rushService: 20 a second, whatever the machine. Three replicas serve 60 a second, so
+// that 420 users wait 420/60 s - userThink = 2 s each; six serve 120, and nobody waits:
+// the users ask for 420/(userThink + rushService) = 82 a second. So few requests keep
+// no machine busy, and the figures lie far from the rule's 1 s and 700 ms.
+const (
+	rushService = 100 * time.Millisecond
+	userThink   = 5 * time.Second
+	usualUsers  = 60
+	rushUsers   = 7 * usualUsers
+)
 
 // Scenarios returns all stories, the demo's own first.
 func Scenarios() []Scenario {
@@ -51,12 +66,16 @@ func Scenarios() []Scenario {
 			Before: goodRevisionKnown, Break: ship("v2.2.2"), Done: resolved, After: runs("agent-system:v2.1.5", 0),
 		},
 		{
-			Name: "overload", About: "three times the users: more replicas help, and their lease ends when the rush is over",
-			Config: "overload", Workers: 8, Does: "sending more users than three replicas can serve",
+			Name: "overload", About: "seven times the users: more replicas help, and their lease ends when the rush is over",
+			Config: "overload", Env: []string{fmt.Sprint("SERVICE_MS=", rushService.Milliseconds())},
+			Workers: usualUsers, Think: userThink, Does: "sending seven times the users, which is more than three replicas can serve",
 			// More of a release that nobody has seen do well would be no remedy.
 			Before: goodRevisionKnown,
-			Break:  func(_ context.Context, s *Scene) error { s.Load.Add(200, 300*time.Millisecond); return nil },
-			Done:   helped, After: leaseEnds,
+			Break: func(_ context.Context, s *Scene) error {
+				s.Load.Add(rushUsers-usualUsers, userThink)
+				return nil
+			},
+			Done: helped, After: leaseEnds,
 		},
 		{
 			Name: "agents", About: "fewer than two agents are left: a rolling restart brings them back",
@@ -142,7 +161,7 @@ func leaseEnds(ctx context.Context, s *Scene, _ incident.Incident) error {
 		return fmt.Errorf("%d replicas after scaling up, want more than 3", *d.Spec.Replicas)
 	}
 	s.Load.Stop()
-	s.Load = StartLoad(s.Load.url, 8, everydayThink)
+	s.Load = StartLoad(s.Load.url, usualUsers, userThink)
 	return s.WaitDeployment(ctx, "the lease to end and 3 replicas to be back", func(d *appsv1.Deployment) bool { return *d.Spec.Replicas == 3 })
 }
 

@@ -95,7 +95,13 @@ func (s *Scene) installApp(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err := s.Run(ctx, "", "kubectl", "-n", s.Namespace, "set", "env", "deployment/agent-system", "FAULT_FILE="+s.faults); err != nil {
+	return s.SetEnv(ctx, "FAULT_FILE="+s.faults)
+}
+
+// SetEnv gives the application settings beside its release's, and waits until
+// its three replicas run with them.
+func (s *Scene) SetEnv(ctx context.Context, set ...string) error {
+	if _, err := s.Run(ctx, "", append([]string{"kubectl", "-n", s.Namespace, "set", "env", "deployment/agent-system"}, set...)...); err != nil {
 		return err
 	}
 	return s.RolledOut(ctx, 3)
@@ -168,7 +174,7 @@ func (s *Scene) InstallWatchdog(ctx context.Context, config string, set ...strin
 		return err
 	}
 	values.Close()
-	args := []string{"helm", "upgrade", "--install", "watchdog", filepath.Join(s.Root, "deploy", "helm", "watchdog"), "-n", s.Watchdog, "-f", values.Name(), "--wait", "--timeout", "90s",
+	args := []string{"helm", "upgrade", "--install", "watchdog", filepath.Join(s.Root, "deploy", "helm", "watchdog"), "-n", s.Watchdog, "-f", values.Name(), "--wait", "--timeout", "3m",
 		"--set", "image.repository=watchdog", "--set", "image.tag=dev", "--set", "fullnameOverride=watchdog", "--set", "listenAddress=$(POD_IP):9095",
 		"--set", "rbac.scope=namespaces", "--set", "rbac.namespaces={" + s.Namespace + "}",
 		"--set", "actions.scale=true", "--set", "actions.restart=true", "--set", "actions.rollback=true"}

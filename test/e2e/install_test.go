@@ -75,7 +75,7 @@ func eventually(t *testing.T, d time.Duration, what string, ask func(ctx context
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("%s: not within %s; last:\n%s", what, d, said)
+			t.Fatalf("%s: not within %s; last:\n%s", what, patience*d, said)
 		}
 	}
 }

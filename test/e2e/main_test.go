@@ -57,7 +57,7 @@ func run(m *testing.M) (int, error) {
 // stage is a scene of this test alone: the application in its good release.
 func stage(t *testing.T, name string) *demo.Scene {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience*2*time.Minute)
 	defer cancel()
 	s, err := demo.NewScene(ctx, tb, root, name)
 	if err != nil {
@@ -69,7 +69,7 @@ func stage(t *testing.T, name string) *demo.Scene {
 
 // strike takes the scene down again and, if the test failed, shows what watchdog logged.
 func strike(t *testing.T, s *demo.Scene) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience*time.Minute)
 	defer cancel()
 	if t.Failed() {
 		tail(t, s)
@@ -98,10 +98,14 @@ func tail(t *testing.T, s *demo.Scene) {
 	}
 }
 
+// patience is how much slower than where the limits were written the machine may be.
+// A limit only ends a wait for what does not come; it is no claim about speed.
+const patience = 3
+
 // within bounds one wait of a test.
 func within(t *testing.T, d time.Duration) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), d)
+	ctx, cancel := context.WithTimeout(t.Context(), patience*d)
 	t.Cleanup(cancel)
 	return ctx
 }

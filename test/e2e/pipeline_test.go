@@ -288,7 +288,7 @@ func until(t *testing.T, what string, limit time.Duration, ok func() bool) {
 	for !ok() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("waited %s for %s", limit, what)
+			t.Fatalf("waited %s for %s", patience*limit, what)
 		case <-tick.C:
 		}
 	}

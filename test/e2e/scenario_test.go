@@ -61,9 +61,18 @@ func told(t *testing.T, s *demo.Scene, pages int, published bool) {
 		return len(s.Receivers.PagerDutyIncidents()) == pages && len(s.Receivers.SlackMessages()) == 1 && len(s.Receivers.StatuspageIncidents()) == posts
 	})
 	if err != nil {
-		t.Errorf("%d incidents at PagerDuty, want %d; %d Slack messages, want one that is edited; %d incidents on the status page, want %d",
-			len(s.Receivers.PagerDutyIncidents()), pages, len(s.Receivers.SlackMessages()), len(s.Receivers.StatuspageIncidents()), posts)
+		t.Errorf("%d incidents at PagerDuty, want %d; %d Slack messages, want one that is edited; %d incidents on the status page, want %d. What came:\n%s",
+			len(s.Receivers.PagerDutyIncidents()), pages, len(s.Receivers.SlackMessages()), len(s.Receivers.StatuspageIncidents()), posts, strings.Join(came(s), "\n"))
 	}
+}
+
+// came is everything that the scene's receivers got, a line each.
+func came(s *demo.Scene) []string {
+	var all []string
+	for _, q := range s.Receivers.Snapshot().Requests {
+		all = append(all, q.String())
+	}
+	return all
 }
 
 // verdicts asks that exactly the given actions were tried, with the given verdicts.
@@ -77,7 +86,7 @@ func verdicts(pairs ...string) func(*testing.T, demo.Played) {
 			}
 		}
 		if fmt.Sprint(got) != fmt.Sprint(pairs) {
-			t.Errorf("attempts %q, want %q", got, pairs)
+			t.Errorf("attempts %q, want %q: %+v", got, pairs, p.Incident.Attempts)
 		}
 	}
 }

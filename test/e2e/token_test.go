@@ -87,7 +87,7 @@ func TestTheStolenTokenIsWorthLittle_S03_SEC10(t *testing.T) {
 			t.Errorf("%s: refused, and it does not say %q: %v", a.name, a.says, err)
 		default:
 			refused++
-			t.Logf("refused: %-42s %v", a.name, err)
+			t.Logf("refused: %-42s %s", a.name, gist(err))
 		}
 	}
 	for _, a := range theft() {
@@ -134,6 +134,24 @@ func TestTheStolenTokenIsWorthLittle_S03_SEC10(t *testing.T) {
 	}
 	witnessed(t, s, refused)
 	wellTyped(t, s)
+}
+
+// gist is what a refusal says of its reason, in a few words: what was asked for and by
+// whom is the same in all of them.
+func gist(err error) string {
+	text := err.Error()
+	for _, before := range []string{" denied request: ", " is forbidden: "} {
+		if _, after, ok := strings.Cut(text, before); ok {
+			text = after
+			break
+		}
+	}
+	const enough = 90
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	if r := []rune(text); len(r) > enough {
+		text = string(r[:enough]) + "…"
+	}
+	return text
 }
 
 // witnessed: the API server's own record names each refusal by a policy, and holds no
