@@ -143,6 +143,46 @@ func TestADecisionThatIsLeftOutIsMissed(t *testing.T) {
 	}
 }
 
+// TestALogThatSaysItHoldsDecisionsHoldsThem: all of an incident's are taken out.
+func TestALogThatSaysItHoldsDecisionsHoldsThem(t *testing.T) {
+	lines := slices.DeleteFunc(told().records, func(r audit.Record) bool { return r.Kind == Kind })
+	for _, c := range []struct {
+		data          json.RawMessage
+		differ, count int
+	}{{Begun(), len(lines), 0}, {nil, 0, len(lines)}} {
+		got := play(slices.Concat([]audit.Record{{Seq: 1, Kind: "config", Actor: "watchdog", Data: c.data}}, lines))
+		if len(got.Differences) != c.differ || got.Without != c.count {
+			t.Errorf("config %s: %q", c.data, got.Summary())
+		}
+	}
+}
+
+// TestAnEarlierVersionMayWriteInBetween: its lines have no decisions, and are no difference.
+func TestAnEarlierVersionMayWriteInBetween(t *testing.T) {
+	all := told().records
+	line := all[1]
+	line.Text = "something else"
+	mixed := slices.Concat([]audit.Record{{Seq: 1, Kind: "config", Actor: "watchdog", Data: Begun()}}, all, []audit.Record{{Kind: "config", Actor: "watchdog"}, line})
+	if got := play(mixed); len(got.Differences) > 0 || got.Without != 1 {
+		t.Errorf("%q", got.Summary())
+	}
+}
+
+func TestWhatARecordUnfoldsToIsBounded(t *testing.T) {
+	s := begin()
+	a := s.alert(5)
+	a.Reason = strings.Repeat("x", 100<<10)
+	s.tick(0, a)
+	s.write()
+	forged := s.records[0]
+	forged.Seq = uint64(len(s.records)) + 1
+	forged.Data = fmt.Appendf(nil, `{"format":1,"steps":[{"after":"%s","given":{"tick":{"Alerts":[%s]}},"got":{"phase":"open","state":""}}]}`, s.scribe.state, strings.TrimSuffix(strings.Repeat("[0,1],", 100), ","))
+	got := play(append(s.records, forged))
+	if len(got.Differences) != 1 || !strings.Contains(got.Differences[0].What, "it unfolds to more than") {
+		t.Errorf("%.200q", got.Differences)
+	}
+}
+
 // TestWhatCannotBeWrittenDownIsDecidedAllTheSame: the record says that it is missing.
 func TestWhatCannotBeWrittenDownIsDecidedAllTheSame(t *testing.T) {
 	for name, spoil := range map[string]func(a *incident.Alert){

@@ -193,7 +193,7 @@ func TestADecisionThatWasChangedIsFound_SEC40(t *testing.T) {
 		"the incident that a decision is about": {once(func(r *audit.Record) bool {
 			r.Incident += map[bool]string{true: "x"}[r.Kind == decision.Kind]
 			return false
-		}), ""},
+		}), "it is about another incident"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			forged, changed := forge(t, dir, key, c.change)
