@@ -174,7 +174,7 @@ func TestADecisionThatWasChangedIsFound_SEC40(t *testing.T) {
 		"what a guard said":           {inDecision(`"guard":"mode"`, `"guard":"mode","hold":"advise"`), "the guards' answers mean something else"},
 		"what the plan writes":        {inDecision(`"inverse":"`, `"inverse":"AAAA`), "the plan's hash is another one"},
 		"how the write was answered":  {inDecision(`"Outcome":"unknown"`, `"Outcome":"applied"`), "gave something else"},
-		"a deadline":                  {inDecision(`"dues":{`, `"dues":{"P1 9 x":"2000-01-01T00:00:00Z"},"stages":{`), ""},
+		"a deadline":                  {inDecision(`"P1 1 `, `"P1 7 `), "which was not asked for then"},
 		"what the timeline says":      {inText("verdict", "scale: no effect"), "gives something else"},
 		"with what it was done": {once(func(r *audit.Record) bool {
 			if r.Kind == "act" {
