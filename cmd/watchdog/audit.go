@@ -27,7 +27,7 @@ of the one before it. These commands need no cluster and change nothing; a daemo
 write to the folder meanwhile. In the cluster:
 
   kubectl -n watchdog exec deploy/watchdog -- watchdog audit verify`,
-	}, newAuditVerify(), newAuditShow(), newAuditExport())
+	}, newAuditVerify(), newAuditShow(), newAuditExport(), newAuditReplay())
 }
 
 func newAuditVerify() *cobra.Command {
@@ -45,24 +45,10 @@ jsonpath='{.status.anchors}') or from the daemon's log ("audit record").
 Exit status: 0 it is as it was written, 1 it is not, or cannot be read, 2 wrong usage.`,
 		Args: oneFolder,
 		RunE: func(c *cobra.Command, args []string) error {
-			if output != "text" && output != "json" {
-				return misused{fmt.Errorf("--output %q: use text or json", output)}
-			}
-			keys, err := auditKeys(keyFile)
+			dir := folder(args)
+			r, err := verifyRecord(dir, keyFile, anchors, output)
 			if err != nil {
 				return err
-			}
-			tips, err := parseAnchors(anchors)
-			if err != nil {
-				return misused{err}
-			}
-			dir := folder(args)
-			if _, err := os.Stat(dir); err != nil {
-				return fmt.Errorf("verify the audit record: %w", err)
-			}
-			r, err := audit.VerifyFolder(dir, keys, tips...)
-			if err != nil {
-				return fmt.Errorf("verify the audit record in %s: %w", dir, err)
 			}
 			if output == "json" {
 				if err := printJSON(c.OutOrStdout(), r); err != nil {
@@ -71,18 +57,52 @@ Exit status: 0 it is as it was written, 1 it is not, or cannot be read, 2 wrong 
 			} else {
 				printReport(c.OutOrStdout(), dir, r)
 			}
-			if n := len(r.Faults); n > 0 {
-				return fmt.Errorf("the audit record in %s is not as it was written: %d %s; keep a copy of the folder before anything else is done with it",
-					dir, n, plural(n, "fault", "faults"))
-			}
-			return nil
+			return faulty(dir, r)
 		},
 	}
-	f := c.Flags()
-	f.StringVar(&keyFile, "key-file", "", "file with the keys that the record is sealed with, as the daemon's --audit.key-file")
-	f.StringArrayVar(&anchors, "anchor", nil, "a record that was noted elsewhere, as LOG:SEQUENCE:HASH; may be given again")
-	f.StringVarP(&output, "output", "o", "text", "text or json")
+	verifyFlags(c, &keyFile, &anchors, &output)
 	return c
+}
+
+// verifyFlags are those of the commands that verify.
+func verifyFlags(c *cobra.Command, keyFile *string, anchors *[]string, output *string) {
+	f := c.Flags()
+	f.StringVar(keyFile, "key-file", "", "file with the keys that the record is sealed with, as the daemon's --audit.key-file")
+	f.StringArrayVar(anchors, "anchor", nil, "a record that was noted elsewhere, as LOG:SEQUENCE:HASH; may be given again")
+	f.StringVarP(output, "output", "o", "text", "text or json")
+}
+
+// verifyRecord reads the whole record in a folder or file, and reports what is not as it was written.
+func verifyRecord(dir, keyFile string, anchors []string, output string) (audit.Report, error) {
+	if output != "text" && output != "json" {
+		return audit.Report{}, misused{fmt.Errorf("--output %q: use text or json", output)}
+	}
+	keys, err := auditKeys(keyFile)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	tips, err := parseAnchors(anchors)
+	if err != nil {
+		return audit.Report{}, misused{err}
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return audit.Report{}, fmt.Errorf("verify the audit record: %w", err)
+	}
+	r, err := audit.VerifyFolder(dir, keys, tips...)
+	if err != nil {
+		return audit.Report{}, fmt.Errorf("verify the audit record in %s: %w", dir, err)
+	}
+	return r, nil
+}
+
+// faulty is the error of a record that is not as it was written.
+func faulty(dir string, r audit.Report) error {
+	n := len(r.Faults)
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("the audit record in %s is not as it was written: %d %s; keep a copy of the folder before anything else is done with it",
+		dir, n, plural(n, "fault", "faults"))
 }
 
 // printReport is what a person reads of a report.

@@ -33,12 +33,13 @@ var mayImport = map[string][]string{
 	"pkg/remediate":   {"pkg/incident"},
 	"pkg/notify":      {"pkg/incident", "pkg/config", "pkg/disk", "pkg/httpclient", "pkg/people"},
 	"pkg/kube":        {"pkg/incident", "pkg/people", "pkg/maintenance", "pkg/remediate"},
-	"pkg/engine":      {"pkg/incident", "pkg/remediate", "pkg/audit"},
+	"pkg/decision":    {"pkg/audit", "pkg/incident", "pkg/remediate"}, // the guards' answers are weighed again
+	"pkg/engine":      {"pkg/incident", "pkg/remediate", "pkg/audit", "pkg/decision"},
 	"pkg/review":      {"pkg/incident"},
 	"pkg/people":      {"pkg/incident"},
 	"pkg/web":         {"pkg/incident", "pkg/hints"},
-	"pkg/app":         {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/hear", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web"},
-	"cmd/watchdog":    {"pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
+	"pkg/app":         {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/hear", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web"},
+	"cmd/watchdog":    {"pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
 	"pkg/httpclient":  {},
 	"pkg/selfwatch":   {"pkg/httpclient"},
 	"pkg/maintenance": {},

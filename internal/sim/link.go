@@ -245,5 +245,8 @@ func (l *link) record(r audit.Record) error {
 		return errors.New("no space left on device")
 	}
 	l.w.oracle.audited(r)
+	if l.w.recorded != nil {
+		l.w.recorded(l.r, r)
+	}
 	return nil
 }

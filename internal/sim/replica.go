@@ -136,7 +136,7 @@ func (w *World) takeOver(r *replica, life int) {
 	r.due, r.storm = map[string]time.Time{}, time.Time{}
 	var e *engine.Engine
 	e = engine.New(engine.Options{
-		Logger: slog.New(slog.DiscardHandler), Cluster: l, Store: l, Audit: l.record,
+		Logger: slog.New(slog.DiscardHandler), Cluster: l, Store: l, Audit: l.record, NoDecisions: w.recorded == nil,
 		Tell: func(i incident.Incident) {
 			if l.alive() {
 				w.hear(i)

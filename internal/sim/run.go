@@ -29,6 +29,13 @@ func Run(s *Scenario, trace func(at time.Duration, text string)) Result {
 // play plays a scenario to its end and returns the world it leaves.
 func play(s *Scenario, trace func(at time.Duration, text string)) *World {
 	w := newWorld(s, trace)
+	w.run()
+	return w
+}
+
+// run plays the world's scenario to its end.
+func (w *World) run() {
+	s := w.scenario
 	w.clock.run(w.epoch.Add(s.Length))
 	quiet := *s
 	quiet.Faults = Faults{}
@@ -37,7 +44,6 @@ func play(s *Scenario, trace func(at time.Duration, text string)) *World {
 	w.clock.run(w.epoch.Add(s.Length + calm))
 	w.oracle.end()
 	w.score.end()
-	return w
 }
 
 // newWorld is the world of a scenario with everything due that happens in it.

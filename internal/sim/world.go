@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 )
@@ -46,6 +47,8 @@ type World struct {
 	// tell, if set, is the receivers of a replica: it is handed what the engine tells.
 	tell  func(l *link, i incident.Incident)
 	pager *pager // nil: there is none
+	// recorded, if set, gets the audit record of each replica, with its decisions.
+	recorded func(r *replica, x audit.Record)
 }
 
 // stored is one object of the API server.

@@ -13,6 +13,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/decision"
 	"watchdog.io/watchdog/pkg/engine"
 )
 
@@ -178,6 +179,5 @@ func (a *App) checkRecord(ctx context.Context) error {
 
 // recorded records that a configuration is taken up.
 func (a *App) recorded(cfg *config.Config, b *built) error {
-	err := a.noted(audit.Record{At: a.clock.Now(), Kind: "config", Actor: "watchdog", Text: fmt.Sprintf("configuration %s is taken up: mode %s, %d targets, %d thresholds, %d rule groups", cmp.Or(cfg.Hash, "-"), cfg.Mode, len(cfg.Targets), len(cfg.Thresholds), len(b.Groups))})
-	return err
+	return a.noted(audit.Record{At: a.clock.Now(), Kind: "config", Actor: "watchdog", Text: fmt.Sprintf("configuration %s is taken up: mode %s, %d targets, %d thresholds, %d rule groups", cmp.Or(cfg.Hash, "-"), cfg.Mode, len(cfg.Targets), len(cfg.Thresholds), len(b.Groups)), Data: decision.Begun()})
 }

@@ -8,6 +8,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/redact"
 )
@@ -37,6 +38,12 @@ func (a *App) keepSecrets(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// cleanView hides secrets in what the engine sees, so that what it decides on is what is
+// recorded.
+func (a *App) cleanView(v *engine.View) {
+	v.Alerts, v.Signals = redact.Value(a.o.Secrets, v.Alerts), redact.Value(a.o.Secrets, v.Signals)
 }
 
 // noted appends to the audit record.

@@ -119,6 +119,7 @@ const freshTimeout = 8 * time.Second
 func (a *App) assemble(target string, alerts []rules.Alert, looks []probes.Status) engine.View {
 	b := a.built.Load()
 	v := b.View(append(alerts, a.hintsOn(target, alerts, looks)...), looks)
+	a.cleanView(&v)
 	v.Maintenance, v.Suspended = a.windows.mean(target)
 	if ts, ok := b.setup.Targets[target]; ok {
 		if s, err := a.watcher.State(ts.Target.Namespace, ts.Target.Kind, ts.Target.Workload); err == nil {

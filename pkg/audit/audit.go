@@ -349,10 +349,28 @@ func (l *Log) Close() error {
 	return errors.Join(l.file.Close(), l.lock.Close())
 }
 
-// Read calls f for each record in the folder, in order, also where the chain is
-// broken, and leaves out what is no record.
-func Read(dir string, f func(Record) error) error {
-	folder := os.DirFS(dir)
+// oneFile is a folder that holds one file of records, whatever its name: an export.
+type oneFile string
+
+func (o oneFile) Open(name string) (fs.File, error) {
+	if name != fileName {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return os.Open(string(o))
+}
+
+// at is the log in a folder, or in a file alone.
+func at(path string) fs.FS {
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		return oneFile(path)
+	}
+	return os.DirFS(path)
+}
+
+// Read calls f for each record in the folder, or the file, in order, also where the chain
+// is broken, and leaves out what is no record.
+func Read(path string, f func(Record) error) error {
+	folder := at(path)
 	all, err := files(folder)
 	if err != nil {
 		return err

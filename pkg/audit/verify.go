@@ -46,13 +46,13 @@ func (f Fault) String() string {
 // errFault ends the reading of a file.
 var errFault = errors.New("fault")
 
-// VerifyFolder reads the log in dir from its first record to its last, and reports
-// each file that is not as it was written. That records are missing at the end can only
+// VerifyFolder reads the log in dir, or in one file, from its first record to its last, and
+// reports each file that is not as it was written. That records are missing at the end can only
 // be told by tips that were noted elsewhere. The error is of the reading.
 //
 // A running daemon may write meanwhile: a last record without its end is not looked at.
 func VerifyFolder(dir string, keys Keys, tips ...Tip) (Report, error) {
-	return verifyAll(os.DirFS(dir), keys, tips)
+	return verifyAll(at(dir), keys, tips)
 }
 
 func verifyAll(dir fs.FS, keys Keys, tips []Tip) (Report, error) {

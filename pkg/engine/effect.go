@@ -2,13 +2,13 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"watchdog.io/watchdog/pkg/audit"
+	"watchdog.io/watchdog/pkg/decision"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/remediate"
 )
@@ -205,8 +205,7 @@ func (e *Engine) act(ctx context.Context, inc incident.Incident, ts TargetSetup)
 	if err != nil {
 		return incident.Acted{At: e.o.Now(), Outcome: outcome, Reason: err.Error()}, nil
 	}
-	data, _ := json.Marshal(map[string]any{"plan": op.Plan, "answers": inc.Answers, "config": op.Config, "evidence": op.Evidence})
-	rec := audit.Record{At: e.o.Now(), Kind: "act", Incident: inc.ID, Op: op.ID, Target: op.Plan.Target.String(), Actor: "watchdog", Text: op.Plan.Summary, Plan: op.Plan.Hash, Data: data}
+	rec := audit.Record{At: e.o.Now(), Kind: "act", Incident: inc.ID, Op: op.ID, Target: op.Plan.Target.String(), Actor: "watchdog", Text: op.Plan.Summary, Plan: op.Plan.Hash, Data: decision.Act(inc)}
 	if err := e.o.Audit(rec); err != nil {
 		return incident.Acted{At: e.o.Now(), Outcome: incident.Unsent, Reason: "not recorded, so not done: " + err.Error()}, nil
 	}

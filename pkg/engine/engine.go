@@ -26,6 +26,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 
 	"watchdog.io/watchdog/pkg/audit"
+	"watchdog.io/watchdog/pkg/decision"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/remediate"
 )
@@ -113,6 +114,9 @@ type Options struct {
 	Cluster    Cluster
 	Store      Store
 	Audit      func(audit.Record) error
+	// NoDecisions: the audit record does not get what `watchdog audit replay` needs. For
+	// simulations of many worlds, whose record nobody reads.
+	NoDecisions bool
 	// Tell hands the complete incident to the receivers; it never blocks.
 	Tell func(incident.Incident)
 	// Observed is told of each new timeline entry: for Kubernetes Events and the log.
@@ -219,6 +223,7 @@ type entry struct {
 	saved   int // timeline entries already recorded
 	// unsaved: inc is ahead of what is stored, because storing it failed.
 	unsaved bool
+	scribe  *decision.Scribe // nil: decisions are not written down
 }
 
 func newEntry(s Stored) *entry {

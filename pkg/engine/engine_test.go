@@ -27,6 +27,7 @@ func play(t *testing.T, s *stage, d time.Duration) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
+	replay(t, s) // whatever a story is about, its decisions are replayed
 }
 
 func sickWhile(ok func(w *world) bool) func(w *world) bool { return ok }

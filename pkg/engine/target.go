@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/audit"
+	"watchdog.io/watchdog/pkg/decision"
 	"watchdog.io/watchdog/pkg/incident"
 )
 
@@ -82,7 +83,10 @@ func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry
 	if err != nil {
 		return 0, err
 	}
-	inc, effects := incident.Step(e.withReceipts(now), incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: e.progress(ctx, now, caughtUp(view, now.Op, e.o.Now())), Shared: shared, Words: e.words(ctx, en.inc), Maintenance: view.Maintenance}, e.policy(setup))
+	if !e.o.NoDecisions && en.scribe == nil {
+		en.scribe = &decision.Scribe{}
+	}
+	inc, effects := en.scribe.Step(e.withReceipts(now), incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: e.progress(ctx, now, caughtUp(view, now.Op, e.o.Now())), Shared: shared, Words: e.words(ctx, en.inc), Maintenance: view.Maintenance}, e.policy(setup))
 	if !now.CalmSince.IsZero() && inc.CalmSince.IsZero() && inc.Phase != incident.Resolved {
 		e.metrics.flaps.Inc()
 	}
@@ -146,7 +150,7 @@ func (e *Engine) perform(ctx context.Context, name string, setup *Setup, ts Targ
 			return inc, err
 		}
 		var more []incident.Effect
-		inc, more = incident.Step(inc, event, e.policy(setup))
+		inc, more = en.scribe.Step(inc, event, e.policy(setup))
 		effects = append(effects[1:], more...)
 	}
 	return inc, fmt.Errorf("incident %s did not come to rest after %d effects", inc.ID, maxEffects)
@@ -188,7 +192,7 @@ func (e *Engine) put(ctx context.Context, name string, en *entry, inc incident.I
 	en.inc, en.version, en.unsaved = inc, version, false
 	if inc.Phase == incident.Resolved && inc.Op == nil {
 		delete(e.live, name)
-		e.closed[inc.ID] = en
+		e.closed[inc.ID], en.scribe = en, nil
 	} else {
 		e.live[name] = en
 	}
@@ -201,8 +205,14 @@ func (e *Engine) put(ctx context.Context, name string, en *entry, inc incident.I
 	return nil
 }
 
-// record appends the timeline's new entries to the audit record.
+// record appends to the audit record what was decided, and the timeline's new entries.
 func (e *Engine) record(en *entry, inc incident.Incident) error {
+	if r, news := en.scribe.Pending(inc); news {
+		if err := e.o.Audit(r); err != nil {
+			return fmt.Errorf("record the decisions on incident %s: %w", inc.ID, err)
+		}
+		en.scribe.Written()
+	}
 	total := len(inc.Timeline) + inc.Dropped
 	fresh := inc.Timeline[len(inc.Timeline)-min(len(inc.Timeline), max(0, total-en.saved)):]
 	for _, t := range fresh {

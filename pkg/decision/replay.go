@@ -1,0 +1,448 @@
+package decision
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"watchdog.io/watchdog/pkg/audit"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
+)
+
+// Difference is a place where the record says something else than the core does.
+type Difference struct {
+	Seq      uint64 `json:"seq"` // of the record
+	Incident string `json:"incident"`
+	What     string `json:"what"`
+	Wanted   string `json:"wanted,omitempty"` // what the record says
+	Got      string `json:"got,omitempty"`    // what the core says
+}
+
+// String is the difference on one line.
+func (d Difference) String() string {
+	s := fmt.Sprintf("record %d, incident %s: %s", d.Seq, d.Incident, d.What)
+	if d.Wanted != "" || d.Got != "" {
+		s += fmt.Sprintf(": recorded %q, replayed %q", d.Wanted, d.Got)
+	}
+	return s
+}
+
+// Report is what replaying a record found.
+type Report struct {
+	Decisions   int          `json:"decisions"` // replayed
+	Incidents   int          `json:"incidents"` // of those
+	Differences []Difference `json:"differences,omitempty"`
+	// Without are records on incidents behind which no decision stands that could be
+	// replayed: earlier versions wrote none.
+	Without int `json:"without"`
+	// Foreign are the records of decisions in other formats, by format.
+	Foreign map[int]int `json:"foreign,omitempty"`
+	// Left are decisions that could not be replayed, by the reason.
+	Left map[string]int `json:"left,omitempty"`
+}
+
+// Replay asks the core again. Hand it the records of a log in their order.
+type Replay struct {
+	Report
+	first   uint64 // number of the first record
+	written bool   // the process that writes says that it records decisions
+	threads map[string]*thread
+}
+
+// thread is one incident's decisions.
+type thread struct {
+	counted bool
+	writes  bool           // its decisions are recorded
+	given   map[string]any // nil: unknown
+	sum     string
+	lost    string            // why what goes on from the last decision cannot be replayed
+	said    []incident.Entry  // what decisions added to the timeline, and is to follow on record
+	after   incident.Incident // after the last decision
+}
+
+// lose says why what goes on from here cannot be replayed.
+func (t *thread) lose(why string) {
+	t.given, t.said, t.after, t.lost = nil, nil, incident.Incident{}, why
+}
+
+// begun is a configuration's record's data: whoever wrote it records decisions.
+type begun struct {
+	Decisions int `json:"decisions"`
+}
+
+// Begun is the data of the record of a configuration that is taken up.
+func Begun() json.RawMessage { b, _ := json.Marshal(begun{Format}); return b }
+
+// outside are the lines of a timeline that no Step gives: what is done to an incident
+// between Steps, or once it is over.
+var outside = []string{"adopted", "superseded", "relapse", "recovery", "status page", "reverted", "yielded"}
+
+// Add takes the next record.
+func (p *Replay) Add(r audit.Record) {
+	if p.threads == nil {
+		p.threads, p.first = map[string]*thread{}, r.Seq
+	}
+	switch {
+	case r.Kind == "config":
+		var b begun
+		p.written = json.Unmarshal(r.Data, &b) == nil && b.Decisions > 0
+		for _, t := range p.threads {
+			t.writes = t.writes && p.written
+		}
+	case r.Incident == "" || r.Actor != "watchdog" || r.Kind == "outcome":
+	case r.Kind == Kind:
+		p.decisions(r)
+	case r.Kind == "act":
+		p.act(r)
+	default:
+		p.line(r)
+	}
+}
+
+func (p *Replay) thread(id string) *thread {
+	if p.threads[id] == nil {
+		p.threads[id] = &thread{}
+	}
+	return p.threads[id]
+}
+
+func (p *Replay) differs(r audit.Record, what, wanted, got string) {
+	p.Differences = append(p.Differences, Difference{r.Seq, r.Incident, what, wanted, got})
+}
+
+// leave counts decisions that cannot be replayed.
+func (p *Replay) leave(t *thread, why string) {
+	if p.Left == nil {
+		p.Left = map[string]int{}
+	}
+	p.Left[why]++
+	t.lose(why)
+}
+
+// decisions replays those of one record.
+func (p *Replay) decisions(r audit.Record) {
+	t := p.thread(r.Incident)
+	t.writes = true
+	var format struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(r.Data, &format); err != nil || format.Format <= 0 {
+		p.differs(r, fmt.Sprintf("it holds no decision that can be read: %v", errors.Join(err, fmt.Errorf("format %d", format.Format))), "", "")
+		t.lose("an earlier record of the incident cannot be read")
+		return
+	}
+	if format.Format != Format {
+		if p.Foreign == nil {
+			p.Foreign = map[int]int{}
+		}
+		p.Foreign[format.Format]++
+		t.lose("an earlier record of the incident is in another format")
+		return
+	}
+	var d data
+	dec := json.NewDecoder(bytes.NewReader(r.Data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&d); err != nil {
+		p.differs(r, fmt.Sprintf("it holds no decision that can be read: %v", err), "", "")
+		t.lose("an earlier record of the incident cannot be read")
+		return
+	}
+	for n, x := range d.Steps {
+		p.step(r, t, fmt.Sprintf("decision %d of %d", n+1, len(d.Steps)), x)
+	}
+}
+
+// step replays one.
+func (p *Replay) step(r audit.Record, t *thread, name string, x step) {
+	fail := func(what, wanted, got string) {
+		p.differs(r, name+": "+what, wanted, got)
+		t.lose("it goes on from a decision that differs")
+	}
+	switch {
+	case x.Left != "":
+		p.leave(t, x.Left)
+		t.sum = ""
+		return
+	case x.Full && x.After == "":
+		t.said = nil // another process begins: what the last one still had to write is lost
+	case t.lost != "" && !x.Full:
+		p.leave(t, t.lost)
+		return
+	case t.lost != "":
+	case t.sum == "" && p.first > 1:
+		if !x.Full {
+			p.leave(t, "it goes on from a decision in a file that is gone")
+			return
+		}
+	case x.After != t.sum:
+		fail("it goes on from another state than the decision before it gave", x.After, t.sum)
+		return
+	}
+	given, err := t.unfold(x)
+	if err != nil {
+		fail(fmt.Sprintf("what it was given cannot be read: %v", err), "", "")
+		return
+	}
+	q, err := question(given)
+	if err != nil {
+		fail(fmt.Sprintf("what it was given cannot be read: %v", err), "", "")
+		return
+	}
+	t.lost = ""
+	if p.Decisions++; !t.counted {
+		t.counted = true
+		p.Incidents++
+	}
+	if q.state.ID != r.Incident || q.state.Target.String() != r.Target {
+		fail("it is about another incident", r.Incident+" on "+r.Target, q.state.ID+" on "+q.state.Target.String())
+		return
+	}
+	if what, wanted, got := weighed(q.event); what != "" {
+		fail(what, wanted, got)
+		return
+	}
+	next, effects, err := q.ask()
+	if err != nil {
+		fail(err.Error(), x.Got.String(), "")
+		return
+	}
+	after, err := tree(reduced(next))
+	if err != nil {
+		fail(fmt.Sprintf("the state after it cannot be written: %v", err), "", "")
+		return
+	}
+	got := outcomeOf(next, effects, sum(after))
+	if wanted, is := x.Got.String(), got.String(); wanted != is {
+		fail("the "+q.name+" gave something else", wanted, is)
+		return
+	}
+	if x.Got.State != got.State {
+		fail("the "+q.name+" gave another state", x.Got.State, got.State+": "+last(next, entries(q.state)))
+		return
+	}
+	t.given, t.sum, t.after = maps.Clone(given), got.State, next
+	t.given[itsState] = after
+	t.said = append(t.said, next.Timeline[len(next.Timeline)-min(len(next.Timeline), entries(next)-entries(q.state)):]...)
+	if next.Phase == incident.Resolved && next.Op == nil {
+		t.given = nil // nothing goes on from it but a full one
+	}
+}
+
+// last is what a Step said.
+func last(i incident.Incident, before int) string {
+	var said []string
+	for _, e := range i.Timeline[len(i.Timeline)-min(len(i.Timeline), max(0, entries(i)-before)):] {
+		said = append(said, e.What+": "+e.Text)
+	}
+	if len(said) == 0 {
+		return "it adds nothing to the timeline"
+	}
+	return strings.Join(said, "; ")
+}
+
+// unfold is what the Step was given, in full.
+func (t *thread) unfold(x step) (map[string]any, error) {
+	v, err := parse(x.Given)
+	if err != nil {
+		return nil, err
+	}
+	if !x.Full {
+		if t.given == nil {
+			return nil, errors.New("it says what has changed since a state that no record gives")
+		}
+		if v, err = apply(t.given, v); err != nil {
+			return nil, err
+		}
+	}
+	given, is := v.(map[string]any)
+	switch {
+	case !is:
+		return nil, errors.New("it is no object")
+	case !fits(given):
+		return nil, fmt.Errorf("it unfolds to more than %d bytes", maxSize)
+	}
+	return given, nil
+}
+
+// asked is one question to the core.
+type asked struct {
+	name   string
+	state  incident.Incident
+	event  incident.Event
+	policy incident.Policy
+	answer *response
+}
+
+func question(given map[string]any) (q asked, err error) {
+	q.name, _ = given[itsKind].(string)
+	for name := range given {
+		if !slices.Contains([]string{itsKind, itsState, itsPolicy, itsAsked, itsTick, itsEvent}, name) {
+			return q, fmt.Errorf("a Step is not given %.40q", name)
+		}
+	}
+	if q.state, err = as[incident.Incident](given[itsState]); err != nil {
+		return q, fmt.Errorf("its state: %w", err)
+	}
+	if q.policy, err = as[incident.Policy](given[itsPolicy]); err != nil {
+		return q, fmt.Errorf("its policy: %w", err)
+	}
+	if v, is := given[itsAsked]; is {
+		r, err := as[response](v)
+		if err != nil {
+			return q, fmt.Errorf("its deadlines: %w", err)
+		}
+		q.answer = &r
+		q.policy.Response = q.answer
+	}
+	event := given[itsEvent]
+	if q.name == itsTick {
+		event = given[itsTick]
+	}
+	if event == nil {
+		return q, errors.New("it has no event")
+	}
+	if q.event, err = eventOf(q.name, event); err != nil {
+		return q, fmt.Errorf("its event: %w", err)
+	}
+	return q, nil
+}
+
+// ask asks the core. What a forged record holds may be nothing that the core ever sees.
+func (q asked) ask() (next incident.Incident, effects []incident.Effect, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the core panicked on its %s: %v", q.name, r)
+		}
+	}()
+	next, effects = incident.Step(q.state, q.event, q.policy)
+	if q.answer != nil && len(q.answer.unknown) > 0 {
+		err = fmt.Errorf("the %s asked for %s, which was not asked for then", q.name, q.answer.unknown[0])
+	}
+	return next, effects, err
+}
+
+// weighed holds what an event says of the guards' answers, and of a plan, against them.
+func weighed(e incident.Event) (what, wanted, got string) {
+	check := func(plan incident.Plan, answers []incident.Answer, h incident.Hold, reason string, retryAt time.Time) {
+		if hash := remediate.Hash(plan); plan.Hash != "" && plan.Hash != hash {
+			what, wanted, got = "the plan's hash is another one", plan.Hash, hash
+		}
+		if len(answers) == 0 {
+			return // the target could not be read
+		}
+		hold, why, at := remediate.Held(answers)
+		if hold != h || why != reason || !at.Equal(retryAt) {
+			say := func(h incident.Hold, reason string, at time.Time) string {
+				if h == "" {
+					return "pass"
+				}
+				return fmt.Sprintf("%s: %s (again at %s)", h, reason, at.UTC().Format(time.RFC3339))
+			}
+			what, wanted, got = "the guards' answers mean something else", say(h, reason, retryAt), say(hold, why, at)
+		}
+	}
+	switch e := e.(type) {
+	case incident.Considered:
+		check(e.Plan, e.Answers, e.Hold, e.Reason, e.RetryAt)
+	case incident.Rechecked:
+		check(e.Plan, e.Answers, e.Hold, e.Reason, e.RetryAt)
+	}
+	return what, wanted, got
+}
+
+// act holds the record of an action against the op that was decided.
+func (p *Replay) act(r audit.Record) {
+	t := p.threads[r.Incident]
+	var op *incident.Op
+	if t != nil && t.after.Op != nil && t.after.Op.ID == r.Op {
+		op = t.after.Op
+	}
+	switch {
+	case op == nil && len(r.Data) == 0:
+		// The end of a lease: no Step decides it.
+	case t == nil || !t.writes:
+		p.undecided(r)
+	case t.lost != "":
+		p.Without++
+	case op == nil || op.Phase != incident.Sent:
+		p.differs(r, "no decision before it sends op "+r.Op, r.Text, "")
+	case op.Plan.Hash != r.Plan || op.Plan.Summary != r.Text || remediate.Hash(op.Plan) != r.Plan:
+		p.differs(r, "another plan was decided", fmt.Sprintf("%s (%.12s)", r.Text, r.Plan), fmt.Sprintf("%s (%.12s)", op.Plan.Summary, op.Plan.Hash))
+	case !bytes.Equal(r.Data, Act(t.after)):
+		p.differs(r, "it was not decided so: the plan, the answers, the configuration or the evidence is another one", "", "")
+	}
+}
+
+// undecided counts a record behind which no decision stands, or names it if there must be one.
+func (p *Replay) undecided(r audit.Record) {
+	if p.written {
+		p.differs(r, "no decision before it gives that", r.Kind+": "+r.Text, "")
+		return
+	}
+	p.Without++
+}
+
+// line holds a line of an incident's timeline against what the decisions gave.
+func (p *Replay) line(r audit.Record) {
+	t := p.threads[r.Incident]
+	switch {
+	case t != nil && len(t.said) > 0 && t.said[0].What == r.Kind && t.said[0].Text == r.Text && t.said[0].At.Equal(r.At):
+		t.said = t.said[1:]
+	case slices.Contains(outside, r.Kind):
+	case t == nil || !t.writes:
+		p.undecided(r)
+	case t.lost != "":
+		p.Without++
+	case len(t.said) == 0:
+		p.differs(r, "no decision before it gives that", r.Kind+": "+r.Text, "")
+	default:
+		want := t.said[0]
+		p.differs(r, "the decision before it gives something else", line(r.At, r.Kind, r.Text), line(want.At, want.What, want.Text))
+		if want.What == r.Kind {
+			t.said = t.said[1:]
+		}
+	}
+}
+
+func line(at time.Time, what, text string) string {
+	return at.UTC().Format(time.RFC3339Nano) + " " + what + ": " + text
+}
+
+// Summary is the report in one line for each thing that it counts.
+func (r Report) Summary() []string {
+	all := []string{}
+	count := fmt.Sprintf("%s of %s replayed: ", many(r.Decisions, "decision"), many(r.Incidents, "incident"))
+	switch n := len(r.Differences); n {
+	case 0:
+		if r.Decisions == 0 {
+			all = append(all, "no decision was replayed")
+			break
+		}
+		all = append(all, count+"all the same")
+	default:
+		all = append(all, count+many(n, "difference"))
+	}
+	for _, f := range slices.Sorted(maps.Keys(r.Foreign)) {
+		all = append(all, fmt.Sprintf("%s of decisions not replayed, this version cannot: format %d, and it knows %d", many(r.Foreign[f], "record"), f, Format))
+	}
+	for _, why := range slices.Sorted(maps.Keys(r.Left)) {
+		all = append(all, fmt.Sprintf("%s not replayed: %s", many(r.Left[why], "decision"), why))
+	}
+	if r.Without > 0 {
+		all = append(all, fmt.Sprintf("%s on incidents without a decision that can be replayed: earlier versions wrote none", many(r.Without, "record")))
+	}
+	return all
+}
+
+func many(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
