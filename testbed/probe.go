@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"syscall"
 	"time"
 
@@ -130,7 +131,8 @@ func (c *container) look(r *v1.Probe) func() error {
 	switch {
 	case r.HTTPGet != nil:
 		url := fmt.Sprintf("http://%s:%d%s", host, c.port(r.HTTPGet.Port), r.HTTPGet.Path)
-		return func() error { return getOK(url, timeout) }
+		headers := slices.Clone(r.HTTPGet.HTTPHeaders)
+		return func() error { return getOK(url, headers, timeout) }
 	case r.TCPSocket != nil:
 		addr := fmt.Sprintf("%s:%d", host, c.port(r.TCPSocket.Port))
 		return func() error {
@@ -153,9 +155,16 @@ func (c *container) port(p intstr.IntOrString) int32 {
 	return p.IntVal
 }
 
-func getOK(url string, timeout time.Duration) error {
+func getOK(url string, headers []v1.HTTPHeader, timeout time.Duration) error {
 	client := http.Client{Timeout: timeout, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Get(url)
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	for _, h := range headers {
+		req.Header.Add(h.Name, h.Value)
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}

@@ -165,9 +165,11 @@ func TestWhatIsNotSimulatedFailsLoudly(t *testing.T) {
 		"exec probe":    func(s *v1.PodSpec) { s.Containers[0].LivenessProbe.Exec = &v1.ExecAction{} },
 		"gRPC probe":    func(s *v1.PodSpec) { s.Containers[0].ReadinessProbe.GRPC = &v1.GRPCAction{} },
 		"HTTPS probe":   func(s *v1.PodSpec) { s.Containers[0].ReadinessProbe.HTTPGet.Scheme = v1.URISchemeHTTPS },
-		"probe header":  func(s *v1.PodSpec) { s.Containers[0].LivenessProbe.HTTPGet.HTTPHeaders = []v1.HTTPHeader{{}} },
-		"host port":     func(s *v1.PodSpec) { s.Containers[0].Ports = []v1.ContainerPort{{HostPort: 1}} },
-		"host path":     func(s *v1.PodSpec) { s.Volumes[0].VolumeSource = v1.VolumeSource{HostPath: &v1.HostPathVolumeSource{}} },
+		"probe host": func(s *v1.PodSpec) {
+			s.Containers[0].LivenessProbe.HTTPGet.HTTPHeaders = []v1.HTTPHeader{{Name: "Host", Value: "x"}}
+		},
+		"host port": func(s *v1.PodSpec) { s.Containers[0].Ports = []v1.ContainerPort{{HostPort: 1}} },
+		"host path": func(s *v1.PodSpec) { s.Volumes[0].VolumeSource = v1.VolumeSource{HostPath: &v1.HostPathVolumeSource{}} },
 		"mounted claim": func(s *v1.PodSpec) {
 			s.Volumes[0].VolumeSource = v1.VolumeSource{PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{}}
 		},

@@ -4,6 +4,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 
 	v1 "k8s.io/api/core/v1"
 )
@@ -79,7 +80,7 @@ func ofProbe(p *v1.Probe, name string) []field {
 	if h := p.HTTPGet; h != nil {
 		fields = append(fields,
 			field{h.Scheme != "" && h.Scheme != v1.URISchemeHTTP, "HTTPS " + name},
-			field{len(h.HTTPHeaders) > 0 || h.Host != "", "headers or host of the " + name})
+			field{h.Host != "" || slices.ContainsFunc(h.HTTPHeaders, func(h v1.HTTPHeader) bool { return strings.EqualFold(h.Name, "host") }), "host of the " + name})
 	}
 	if t := p.TCPSocket; t != nil {
 		fields = append(fields, field{t.Host != "", "host of the " + name})

@@ -540,7 +540,7 @@ type Person struct {
 
 // API says who may read what watchdog sees and does, and lets people acknowledge, approve, deny, hold, change the severity and write notes by HTTP. Callers send a Kubernetes token; RBAC says what they may: docs/api.md.
 type API struct {
-	Control bool `yaml:"control"` // true: it takes words
+	Control bool `yaml:"control,omitempty"` // true: it takes words
 	// Audiences are what tokens must be for, one of them. Default watchdog: a token that was made for the API server or for another program does not count.
 	Audiences []string `yaml:"audiences,omitempty"`
 	// Read says who may read: authorized, whom RBAC lets get incidents in watchdog's namespace, and who has a token of read_token_files; or anybody who reaches the port.

@@ -71,7 +71,7 @@ func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry
 		inc.ID = e.o.NewID()
 		en = &entry{inc: inc}
 	}
-	before := en.inc.UpdatedAt
+	before, was := en.inc.UpdatedAt, en.inc.Phase
 	if en.unsaved {
 		// Nothing new is begun before what was reached is stored: after a crash the
 		// ledger's op would belong to an incident that knows of another.
@@ -112,6 +112,9 @@ func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry
 		e.mu.Unlock()
 	} else if e.retell(name) {
 		e.o.Tell(inc)
+	}
+	if inc.Phase == incident.Escalated && was != incident.Escalated {
+		e.Wake(leasesKey) // a change that did harm is a person's now, and no longer kept for the incident
 	}
 	if over(inc) && slices.ContainsFunc(view.Alerts, func(a incident.Alert) bool { return a.Firing }) {
 		return 50 * time.Millisecond, err // what fires is the next incident's

@@ -109,7 +109,7 @@ func TestNoPlantedSecretLeavesTheProcess_SEC21(t *testing.T) {
 		t.Fatal(err)
 	}
 	inc, err := s.WaitIncident(within(t, 90*time.Second), "that a person was to be told of", func(i incident.Incident) bool {
-		return i.Target.Name == "agent-system" && len(i.Attempts) > 0 && !i.Attempts[0].ActedAt.IsZero()
+		return i.Target.Name == "agent-system" && len(i.Attempts) > 0
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +213,7 @@ api: { read_token_files: [/etc/watchdog/secrets/planted/reader] }
 heartbeat: { url_file: /etc/watchdog/secrets/planted/heartbeat, interval: 10s }
 receivers:
   pagerduty:  { url: "ECHO/pagerduty", routing_key_file: /etc/watchdog/secrets/planted/pagerduty, webhook: { secret_files: [/etc/watchdog/secrets/planted/pagerduty-webhook], acknowledge: anybody } }
-  slack:      { url: "ECHO/slack/api/", token_file: /etc/watchdog/secrets/planted/slack, channel: "#incidents", interaction: { signing_secret_file: /etc/watchdog/secrets/planted/signing } }
+  slack:      { url: "ECHO/slack/api/", token_file: /etc/watchdog/secrets/planted/slack, channel: "#incidents", interaction: { signing_secret_file: /etc/watchdog/secrets/planted/signing, users: [{ id: U0CANARY1, user: alice@example.com }] } }
   statuspage: { url: "ECHO/statuspage", page_id: demo, token_file: /etc/watchdog/secrets/planted/statuspage, publish: auto, hold_down: 2s, clear_after: 1s, spread: 1s }
   webhooks:
     - { name: hook, url_file: /etc/watchdog/secrets/planted/hook }
