@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"pkg/engine":      {"pkg/incident", "pkg/remediate", "pkg/audit", "pkg/decision"},
 	"pkg/review":      {"pkg/incident"},
 	"pkg/people":      {"pkg/incident"},
-	"pkg/web":         {"pkg/incident", "pkg/hints"},
+	"pkg/web":         {"pkg/incident", "pkg/hints", "pkg/people"},
 	"pkg/app":         {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/hear", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web"},
 	"cmd/watchdog":    {"pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
 	"pkg/httpclient":  {},

@@ -1,8 +1,8 @@
-// Package redact takes secrets out of what leaves the process: what looks like one, for
-// evidence, which is other people's text; and those that this process has read itself, for
-// everything.
+// Package redact takes secrets out of what leaves the process.
 //
-// It leaves collecting to kube, and applying to app.
+// It owns redaction: of what looks like a secret, for evidence, which is other people's
+// text; and of the secrets that this process has read itself, for everything. It leaves
+// collecting to kube, and applying to app.
 //
 // Its one rule: a secret does not leave it.
 package redact
