@@ -205,7 +205,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		return nil, err
 	}
 	a.outbox, err = notify.NewOutbox(notify.OutboxOptions{
-		Dir: filepath.Join(o.DataDir, "outbox"), Logger: o.Logger.With("component", "notify"), Registerer: a.registry,
+		Dir: filepath.Join(o.DataDir, "outbox"), Logger: o.Logger.With("component", "notify"), Registerer: a.registry, Hide: o.Secrets.Text,
 		Delivered: func(id, receiver string, r incident.Receipt) {
 			if !a.own.delivered(id, receiver, r) {
 				a.engine.Delivered(id, receiver, r)

@@ -114,6 +114,7 @@ func (r *Reader) Capture(ctx context.Context, target incident.Target, o CaptureO
 	}
 	for i := range w.Revisions {
 		w.Revisions[i].Template = redactTemplate(w.Revisions[i].Template)
+		w.Revisions[i].Annotations = rolloutAnnotations(w.Revisions[i].Annotations)
 	}
 	b.json("revisions.json", w.Revisions)
 	w.Template, w.Annotations, w.Revisions = nil, nil, nil

@@ -94,6 +94,18 @@ func redactArguments(all []string) {
 // flagName is a flag in full. -pSECRET is one letter and its value.
 var flagName = regexp.MustCompile(`^(-[A-Za-z0-9]|--?[a-z][a-z0-9]*([._-][a-z0-9]+)*)$`)
 
+// rolloutAnnotations are those that say what a revision is. Others are copied from the
+// Deployment's, and may hold anything.
+func rolloutAnnotations(all map[string]string) map[string]string {
+	kept := map[string]string{}
+	for k, v := range all {
+		if strings.HasPrefix(k, "deployment.kubernetes.io/") || k == "kubernetes.io/change-cause" {
+			kept[k] = v
+		}
+	}
+	return kept
+}
+
 func hideValues(m map[string]string) {
 	for k := range m {
 		m[k] = redacted

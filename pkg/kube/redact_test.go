@@ -60,3 +60,11 @@ func FuzzRedactArguments(f *testing.F) {
 		}
 	})
 }
+
+// A ReplicaSet has copies of its Deployment's annotations, which may hold anything.
+func TestARevisionInABundleHasNoAnnotationsOfOthers_SEC22(t *testing.T) {
+	got := rolloutAnnotations(map[string]string{"deployment.kubernetes.io/revision": "7", "kubernetes.io/change-cause": "v2.2.0", "example.com/api-token": "s3cret"})
+	if len(got) != 2 || got["deployment.kubernetes.io/revision"] != "7" || got["kubernetes.io/change-cause"] != "v2.2.0" {
+		t.Errorf("%v", got)
+	}
+}

@@ -95,6 +95,9 @@ func (l *lane) write(k kept) error {
 	if err := os.MkdirAll(l.folder(), 0o700); err != nil {
 		return err
 	}
+	if hide := l.out.o.Hide; hide != nil {
+		b = []byte(hide(string(b)))
+	}
 	return l.out.keep(file, b)
 }
 

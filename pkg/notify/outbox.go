@@ -32,6 +32,9 @@ type OutboxOptions struct {
 	Registerer prometheus.Registerer
 	// Delivered takes each new receipt.
 	Delivered func(incidentID, receiver string, r incident.Receipt)
+	// Hide takes secrets out of what is kept: a receiver may answer with what it was sent.
+	// nil: nothing does.
+	Hide func(string) string
 }
 
 // Outbox holds, per receiver, the newest state of each incident that it has not

@@ -109,7 +109,7 @@ func TestNoPlantedSecretLeavesTheProcess_SEC21(t *testing.T) {
 		t.Fatal(err)
 	}
 	inc, err := s.WaitIncident(within(t, 90*time.Second), "that a person was to be told of", func(i incident.Incident) bool {
-		return i.Target.Name == "agent-system" && len(i.Attempts) > 0
+		return i.Target.Name == "agent-system" && i.Paged // nothing is done while Prometheus cannot be asked
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -174,9 +174,10 @@ func TestNoPlantedSecretLeavesTheProcess_SEC21(t *testing.T) {
 		t.Errorf("the data folders were not found: %v", kinds)
 	}
 	e.mu.Lock()
-	// PagerDuty's events carry the routing key, as its protocol has it.
+	// PagerDuty's and Slack's protocols have the secret in the body, too.
+	protocol := strings.NewReplacer(`"routing_key":"`+planted["file pagerduty"]+`"`, "", "token="+planted["file slack"], "")
 	for i, b := range e.bodies {
-		outputs[fmt.Sprintf("message %d", i)] = strings.ReplaceAll(b, `"routing_key":"`+planted["file pagerduty"]+`"`, "")
+		outputs[fmt.Sprintf("message %d", i)] = protocol.Replace(b)
 	}
 	e.mu.Unlock()
 	for _, where := range slices.Sorted(maps.Keys(planted)) {
