@@ -85,6 +85,9 @@ type externalAlert struct {
 	// accepted is when each replica first had on its disk that it fires, since it last
 	// came back: what another one has accepted, a leader does not know.
 	accepted map[int]time.Time
+	// over are the replicas that have the end of this episode on their disks. One may have
+	// that of an earlier episode, which is no end of this one.
+	over map[int]bool
 	// said are the incidents in which a leader that had accepted it said so since then.
 	said map[string]bool
 }
@@ -157,7 +160,7 @@ func (m *alertmanager) owner(r *replica) hints.PodOwner {
 }
 
 func (m *alertmanager) begin(a *externalAlert) {
-	a.began, a.accepted, a.said = m.w.clock.now, map[int]time.Time{}, map[string]bool{}
+	a.began, a.accepted, a.over, a.said = m.w.clock.now, map[int]time.Time{}, map[int]bool{}, map[string]bool{}
 	a.labels = map[string]string{"alertname": a.name, "severity": "critical"}
 	if app := m.w.byName[a.Target]; app != nil {
 		a.labels["namespace"] = app.spec.Namespace
@@ -201,7 +204,7 @@ func (m *alertmanager) fire(a *externalAlert) {
 func (m *alertmanager) comeBack(a *externalAlert) {
 	a.back++
 	a.began, a.ended = m.w.clock.now, time.Time{}
-	a.accepted, a.said = map[int]time.Time{}, map[string]bool{}
+	a.accepted, a.over, a.said = map[int]time.Time{}, map[int]bool{}, map[string]bool{}
 	a.told = slices.DeleteFunc(a.told, func(id string) bool { return !m.open(id) })
 	m.w.say("external alert %s comes back", a.name)
 	m.fire(a)
@@ -249,6 +252,9 @@ func (m *alertmanager) post(a *externalAlert, status string, episode int) {
 	m.w.say("%s accepts that alert %s is %s", m.w.replicaName(r.id), a.name, status)
 	if _, known := a.accepted[r.id]; !known && status == "firing" {
 		a.accepted[r.id] = m.w.clock.now
+	}
+	if status == "resolved" {
+		a.over[r.id] = true
 	}
 	if a.Dies || a.Kill > 0 && m.dice.Float64() < a.Kill {
 		a.Dies = false
@@ -451,7 +457,7 @@ func (m *alertmanager) check() {
 		if a.ended.IsZero() || now.Sub(a.ended) < 2*undisturbed {
 			continue
 		}
-		if state, _ := m.nodes[m.w.lead].book.State(m.key(a)); state != hints.Resolved {
+		if state, _ := m.nodes[m.w.lead].book.State(m.key(a)); state != hints.Resolved || !a.over[m.w.lead] {
 			continue
 		}
 		for _, id := range a.told {
