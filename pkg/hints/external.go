@@ -69,7 +69,7 @@ type ExternalAlerts struct {
 	// aside are alerts that fire and are dropped by the configuration.
 	aside map[string]Hint
 	// over is when alerts ended that another leader has heard the end of.
-	over map[string]time.Time
+	over map[string]ending
 }
 
 // told is one alert on its target.
@@ -97,7 +97,7 @@ func identity(k Key) string { return k.String()[:32] }
 
 // NewExternalAlerts returns an empty set of alerts.
 func NewExternalAlerts(now func() time.Time) *ExternalAlerts {
-	return &ExternalAlerts{now: now, byTarget: map[string]map[string]*told{}, where: map[string]string{}, apart: map[string]map[named]string{}, opener: map[string]string{}, waiting: map[string]Hint{}, over: map[string]time.Time{}, aside: map[string]Hint{}}
+	return &ExternalAlerts{now: now, byTarget: map[string]map[string]*told{}, where: map[string]string{}, apart: map[string]map[named]string{}, opener: map[string]string{}, waiting: map[string]Hint{}, over: map[string]ending{}, aside: map[string]Hint{}}
 }
 
 // Use takes the targets of a new configuration. An alert whose target is not
@@ -325,7 +325,7 @@ func (o *ExternalAlerts) Take(changed []Hint) (targets, names []string) {
 					o.aside[id] = h
 				}
 				continue
-			case known && !h.SeenAt.After(ended):
+			case known && ended.covers(h):
 				continue // this replica's disk does not know what another one has heard
 			case h.State != Firing && !o.awaited(h):
 				continue // the end of what was never heard of
@@ -416,6 +416,18 @@ func (o *ExternalAlerts) keepNames(i incident.Incident) {
 	}
 }
 
+// ending is the end of an alert that another leader has heard.
+type ending struct {
+	at    time.Time // when its incident was over, or calm
+	began time.Time // the last beginning that the incident knows; zero: it is not known
+}
+
+// covers reports whether what is on this replica's disk is over by that: it was accepted
+// before, and did not begin after all that the incident knows of.
+func (e ending) covers(h Hint) bool {
+	return !h.SeenAt.After(e.at) && (e.began.IsZero() || !h.StartsAt.After(e.began))
+}
+
 // ended drops what ended while another replica led: the alerts of incidents that are
 // resolved, and of flapping ones that wait for a calm. What was accepted after a calm
 // began is no part of it, also if the replica died of that and the calm went on to its end.
@@ -424,19 +436,23 @@ func (o *ExternalAlerts) ended(all []incident.Incident) {
 	for _, i := range all {
 		at := cmp.Or(i.CalmSince, i.ResolvedAt)
 		for _, a := range i.Alerts {
+			var last time.Time
+			if len(a.Keys) == 1 {
+				last = a.ActiveAt // of several it is that of the one which speaks
+			}
 			for _, id := range a.Keys {
-				if a.Source == remediate.SourceAlertmanager && !a.Firing && at.After(o.over[id]) {
-					o.over[id] = at
+				if a.Source == remediate.SourceAlertmanager && !a.Firing && at.After(o.over[id].at) {
+					o.over[id] = ending{at, last}
 				}
 			}
 		}
 	}
-	for id, at := range o.over {
-		if h, waits := o.waiting[id]; waits && !h.SeenAt.After(at) {
+	for id, end := range o.over {
+		if h, waits := o.waiting[id]; waits && end.covers(h) {
 			delete(o.waiting, id)
 		}
 		name, known := o.where[id]
-		if t := o.byTarget[name][id]; known && !t.SeenAt.After(at) {
+		if t := o.byTarget[name][id]; known && end.covers(t.Hint) {
 			delete(o.byTarget[name], id)
 			delete(o.where, id)
 			if t.State == forgotten {
@@ -609,7 +625,7 @@ func (o *ExternalAlerts) alert(target, name string, same []keyed, seen []remedia
 	case Resolved:
 		a.State, a.Verdict, a.Value, a.EvaluatedAt = rules.Inactive, rules.OK, 0, o.now()
 		a.Reason = fmt.Sprintf("%s says that it is over", cmp.Or(t.Sender, "Alertmanager"))
-		a.ActiveAt, a.FiredAt = time.Time{}, time.Time{}
+		a.FiredAt = time.Time{}
 	case Lost:
 		a.Verdict, a.Reason = rules.NoData, fmt.Sprintf("%s has not repeated it since %s: nobody knows whether it is over", cmp.Or(t.Sender, "Alertmanager"), t.SeenAt.UTC().Format(time.RFC3339))
 	case forgotten:

@@ -520,6 +520,33 @@ func TestWhatAnotherLeaderHasEndedStaysOver_X01(t *testing.T) {
 	}
 }
 
+// TestWhatCameBackBeforeAnEarlierEndWasToldIsNotOver_S07: this replica accepted that the
+// alert is back and died; the next leader knew the end of the episode before, and resolved
+// the incident.
+func TestWhatCameBackBeforeAnEarlierEndWasToldIsNotOver_S07(t *testing.T) {
+	earlier := hint(Firing, "Down", "target", "shop")
+	o, _ := listener(t)
+	o.Take([]Hint{earlier})
+	earlier.State = Resolved
+	o.Take([]Hint{earlier})
+	over := incidentOf(o, "shop", incident.Resolved)
+	back := hint(Firing, "Down", "target", "shop")
+	back.StartsAt = noon.Add(-2 * time.Minute)
+	for name, before := range map[string]bool{"taken up before it leads again": true, "and after that": false} {
+		next, _ := listener(t)
+		if before {
+			next.Take([]Hint{back})
+		}
+		next.Restore(nil, []incident.Incident{over}, nil)
+		if !before {
+			next.Take([]Hint{back})
+		}
+		if all := next.AlertsOf("shop", nil); len(all) != 1 || all[0].State != rules.Firing {
+			t.Errorf("%s: %+v", name, all)
+		}
+	}
+}
+
 // TestTheWorseOfTwoAlertsOfOneNameSpeaksForItself_X70: the earlier and milder one does
 // not hide it, and a successor calls each as the incident does.
 func TestTheWorseOfTwoAlertsOfOneNameSpeaksForItself_X70(t *testing.T) {
