@@ -1,3 +1,7 @@
+//go:build !race
+
+// It plays many worlds, which the race detector makes ten times slower; make sim runs it.
+
 package sim
 
 import (
