@@ -22,7 +22,7 @@ func TestTheNotesSayThatTokensTravelInPlainHTTP_S23(t *testing.T) {
 		warns        bool
 	}{
 		{"two replicas and a sender", senders, true},
-		{"two replicas and words by HTTP", "config: { api: { control: true } }\n", true},
+		{"two replicas and words by HTTP, which are passed on to nobody", "config: { api: { control: true } }\n", false},
 		{"two replicas and nobody's token", "config: { mode: observe }\n", false},
 		{"one replica", senders + "replicas: 1\n", false},
 		{"TLS", senders + "web: { existingSecret: web, tls: true }\n", false},
