@@ -63,7 +63,7 @@ outside: ## what was found from outside, one file each (test/outside, docs/outsi
 
 SIM_INCIDENTS ?= 100000
 sim: ## 100,000 incidents in seeded worlds: every invariant, and the score against the truth
-	SIM_INCIDENTS=$(SIM_INCIDENTS) go test -p 1 -count=1 -timeout 60m -v ./internal/sim ./cmd/watchdog
+	GOGC=400 SIM_INCIDENTS=$(SIM_INCIDENTS) go test -p 1 -count=1 -timeout 60m -v ./internal/sim ./cmd/watchdog
 
 sim-million: ## a million incidents; writes docs/sim-million.md (some 15 minutes)
 	SIM_INCIDENTS=1000000 SIM_REPORT=../../docs/sim-million.md SIM_COMMIT=$(VERSION) go test -count=1 -timeout 120m -v -run 'TestSwarm$$' ./internal/sim

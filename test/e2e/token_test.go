@@ -66,7 +66,7 @@ func TestTheStolenTokenIsWorthLittle_S03_SEC10(t *testing.T) {
 	s := stage(t, stolen)
 	rich(t, s)
 	s.Values = map[string]any{"extraFiles": map[string]any{"clean.yaml": jobManifest}}
-	installText(t, s, config(t, s, "agents")+"job_templates:\n  clean: { file: clean.yaml }\n", "actions.job=true")
+	installText(t, s, config(t, s, "agents")+"api: { control: true }\njob_templates:\n  clean: { file: clean.yaml }\n", "actions.job=true")
 	k := thief(t, s)
 	eventually(t, time.Minute, "the policies to be in force", func(ctx context.Context) (string, bool) {
 		err := patchIt("deployments", `{"spec":{"replicas":0}}`)(ctx, k, s, metav1.DryRunAll)
