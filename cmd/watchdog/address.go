@@ -45,7 +45,7 @@ func advertisedURL(text string) (string, error) {
 	case err != nil:
 		return bad(err.Error())
 	case host == "":
-		return bad("there is no host in it: is $(POD_IP) known?")
+		return bad("the host is missing; is $(POD_IP) set?")
 	case !strings.Contains(host, ":") && !hostName.MatchString(host):
 		return bad(fmt.Sprintf("%q is not a host", host))
 	case unspecified(host):

@@ -51,7 +51,7 @@ or cannot be read; 2 wrong usage.`,
 				return err
 			}
 			if n := len(p.Differences); n > 0 {
-				return errors.Join(faulty(dir, v), fmt.Errorf("replay of the audit record in %s: %d %s; either the record was changed by who has its key, or this watchdog decides otherwise than the one that wrote it: replay it with that one (the image of that time)",
+				return errors.Join(faulty(dir, v), fmt.Errorf("replay of the audit record in %s: %d %s; either somebody with its key changed the record, or another version wrote it: replay it with the image of that time",
 					dir, n, plural(n, "difference", "differences")))
 			}
 			return faulty(dir, v)

@@ -40,27 +40,28 @@ type Known struct {
 // Read reads the files again. What cannot be read is left out: an error is told where the
 // file is used.
 func (k *Known) Read(files ...string) {
-	if k == nil {
-		return
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.byFile == nil {
-		k.byFile = map[string][]string{}
-	}
-	news := false
-	for _, f := range files {
-		if text, err := small(f); err == nil {
-			news = k.learn(f, text, kept) || news
+	k.update(func() (news bool) {
+		for _, f := range files {
+			if text, err := small(f); err == nil {
+				news = k.learn(f, text, kept) || news
+			}
 		}
-	}
-	if news {
-		k.compile()
-	}
+		return news
+	})
 }
 
 // Add makes values known that are in no file of their own.
 func (k *Known) Add(values ...string) {
+	k.update(func() (news bool) {
+		for _, v := range values {
+			news = k.learn("", v, maxValues) || news
+		}
+		return news
+	})
+}
+
+// update makes the replacer anew if something was learned.
+func (k *Known) update(learn func() (news bool)) {
 	if k == nil {
 		return
 	}
@@ -69,11 +70,7 @@ func (k *Known) Add(values ...string) {
 	if k.byFile == nil {
 		k.byFile = map[string][]string{}
 	}
-	news := false
-	for _, v := range values {
-		news = k.learn("", v, maxValues) || news
-	}
-	if news {
+	if learn() {
 		k.compile()
 	}
 }

@@ -131,7 +131,7 @@ func (g *Gate) admit(r *http.Request, reads bool) *refusal {
 	case errors.As(err, &denied):
 		return &refusal{status: http.StatusForbidden, reason: noRight, text: denied.Reason}
 	}
-	g.o.Logger.Error("a request was refused because the API server cannot be asked what its sender may", "path", r.URL.Path, "err", err)
+	g.once("the API server cannot be asked what the sender of a request may; such requests are refused", err)
 	return &refusal{status: http.StatusServiceUnavailable, reason: noAnswer, text: "the API server cannot be asked what you may; try again"}
 }
 
@@ -171,7 +171,7 @@ func (g *Gate) who(r *http.Request, token string) (people.Person, *refusal) {
 	case g.o.Unknown(err):
 		return p, &refusal{status: http.StatusUnauthorized, reason: noProof, text: err.Error()}
 	}
-	g.o.Logger.Error("a request was refused because nobody can be asked whose token it is", "path", r.URL.Path, "err", err)
+	g.once("the API server cannot be asked whose token a request has; such requests are refused", err)
 	return p, &refusal{status: http.StatusServiceUnavailable, reason: noAnswer, text: "the API server cannot be asked whose token this is; a token of api.read_token_files needs no answer"}
 }
 

@@ -213,16 +213,8 @@ func press(t *testing.T, s *demo.Scene, c recorders.Click, secret string, at tim
 // may comment and nothing else.
 func hypothesis(t *testing.T, s *demo.Scene, i incident.Incident) {
 	t.Helper()
-	for _, args := range [][]string{{"create", "serviceaccount", "chatops"}, {"create", "rolebinding", "chatops", "--role=watchdog-responder", "--serviceaccount=" + s.Watchdog + ":chatops"}} {
-		if out, err := s.Run(t.Context(), "", append([]string{"kubectl", "-n", s.Watchdog}, args...)...); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-	}
+	token := account(t, s, "chatops", "watchdog-responder")
 	theirs, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "create", "token", "chatops")
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "create", "token", "chatops", "--audience", "watchdog")
 	if err != nil {
 		t.Fatal(err)
 	}
