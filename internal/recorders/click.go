@@ -216,11 +216,13 @@ func (r *Recorder) ClickBySocket(ctx context.Context, c Click) error {
 	}
 }
 
-// CutSockets breaks every connection of Socket Mode.
+// CutSockets breaks every connection of Socket Mode. None of them is open from then on:
+// what reads from one learns of its end only later.
 func (r *Recorder) CutSockets() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.sockets {
 		_ = s.conn.Close()
 	}
+	r.sockets = nil
 }
