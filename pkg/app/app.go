@@ -113,6 +113,7 @@ type App struct {
 
 	refusal   refusal
 	missing   missing
+	bounds    bounds
 	occupied  atomic.Pointer[string] // the other installation that the namespace belongs to
 	reloading sync.Mutex
 	warned    sync.Once // that credentials travel in plain HTTP

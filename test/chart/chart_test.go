@@ -435,6 +435,33 @@ func TestReadersAreAskedForTheirToken_S04(t *testing.T) {
 	}
 }
 
+// The token is the one that the kubelet projects and renews each hour: the chart makes none
+// that lives longer, and mounts none into the pod of the check, which asks nobody.
+func TestTheTokenIsProjected_SEC12(t *testing.T) {
+	all := render(t, "config: { targets: [] }\n")
+	if names := names(all, "Secret"); len(names) > 0 {
+		t.Errorf("the chart makes Secrets: %q; one of the type kubernetes.io/service-account-token never expires", names)
+	}
+	if at(find(t, all, "ServiceAccount", "watchdog"), "automountServiceAccountToken") != false {
+		t.Error("other pods of the account get its token, too")
+	}
+	if at(find(t, all, "Deployment", ""), "spec", "template", "spec", "automountServiceAccountToken") != true {
+		t.Error("the pod does not get the projected token")
+	}
+	for _, kind := range []string{"Deployment", "Job"} {
+		for _, volume := range list(at(find(t, all, kind, ""), "spec", "template", "spec", "volumes")) {
+			for _, source := range list(at(volume, "projected", "sources")) {
+				if at(source, "serviceAccountToken") != nil {
+					t.Errorf("%s asks for a token of its own: %v", kind, source)
+				}
+			}
+		}
+	}
+	if at(find(t, all, "Job", ""), "spec", "template", "spec", "automountServiceAccountToken") != false {
+		t.Error("the check gets a token")
+	}
+}
+
 // The lease carries the release's name, and the name of the Deployment is told.
 func TestTheInstallationIsNamed_X52(t *testing.T) {
 	all := render(t, shop)
