@@ -117,6 +117,20 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// What a mode kept from being done is known, and not read from a sentence in which names
+// stand, too.
+func TestANamespaceNamedLikeAnActionIsNone(t *testing.T) {
+	o := aDay(t)
+	for k := range o.Config.Targets {
+		t := &o.Config.Targets[k]
+		t.Namespace, t.Mode = "rollback-tests", incident.Suggest
+	}
+	r := played(t, o)
+	if n, wrong := r.count("restart", true), r.count("rollback", true); n != 1 || wrong != 0 {
+		t.Errorf("%d restarts and %d rollbacks would have been done, want one restart: %+v", n, wrong, r.Actions)
+	}
+}
+
 func TestAssertions(t *testing.T) {
 	r := &Report{
 		Rules:   []Rule{{Rule: "errors", Firings: 3, Firing: Span(time.Hour), Unknown: Span(10 * time.Minute)}},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -243,7 +242,7 @@ func (k *keeper) told(at time.Time, i incident.Incident) {
 		}
 		k.guards[h].Count++
 		if a.Hold == incident.Advise {
-			k.actions = append(k.actions, Action{At: at.UTC(), Incident: in.ID, Target: i.Target.Name, Action: plannedAction(a.Reason), Summary: cmp.Or(i.Considered, a.Reason), Would: true})
+			k.actions = append(k.actions, Action{At: at.UTC(), Incident: in.ID, Target: i.Target.Name, Action: i.ConsideredAction, Summary: cmp.Or(i.Considered, a.Reason), Would: true})
 		}
 	}
 	for _, t := range i.Attempts {
@@ -255,16 +254,6 @@ func (k *keeper) told(at time.Time, i incident.Incident) {
 		in.Paged = at.UTC()
 		k.pages = append(k.pages, Page{At: at.UTC(), Incident: in.ID, Target: i.Target.Name, Severity: i.Severity, Reason: i.PageReason})
 	}
-}
-
-// plannedAction reads which action a mode left to people.
-func plannedAction(reason string) string {
-	for _, w := range []struct{ word, action string }{{"roll back", "rollback"}, {"rollback", "rollback"}, {"restart", "restart"}, {"scale", "scale"}, {"job", "job"}} {
-		if strings.Contains(reason, w.word) {
-			return w.action
-		}
-	}
-	return "other"
 }
 
 func (k *keeper) did(at time.Time, id string, p incident.Plan) {

@@ -440,9 +440,11 @@ type Incident struct {
 	Remedy Remedy `json:"remedy,omitzero"`
 	// Asked is the plan that waits for a person's approval; nil: none does.
 	Asked *Request `json:"asked,omitempty"`
-	// Answers are the guards' answers to the last plan, and Considered that plan.
-	Answers    []Answer `json:"answers,omitempty"`
-	Considered string   `json:"considered,omitempty"`
+	// Answers are the guards' answers to the last rung, ConsideredAction is what that rung
+	// does, and Considered the plan that was made for it; empty: none could be made.
+	Answers          []Answer `json:"answers,omitempty"`
+	Considered       string   `json:"considered,omitempty"`
+	ConsideredAction string   `json:"consideredAction,omitempty"`
 	// HeldSince is when the current rung was first refused with Wait.
 	HeldSince time.Time `json:"heldSince,omitzero"`
 	// OnHoldSince is when a person's hold was first in the way of an action.

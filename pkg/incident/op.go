@@ -37,7 +37,9 @@ func (s *step) considered(e Considered) {
 	if s.i.Op != nil || k < 0 || s.i.HandedOver || s.i.Alerts[k].Ended || s.i.Alerts[k].Next >= len(s.i.Alerts[k].Ladder) {
 		return
 	}
-	s.i.Answers, s.i.Considered = e.Answers, e.Plan.Summary
+	lead := s.i.Alerts[k]
+	rung := lead.Ladder[lead.Next]
+	s.i.Answers, s.i.Considered, s.i.ConsideredAction = e.Answers, e.Plan.Summary, rung.Action
 	if e.Hold == Ask {
 		s.ask(e)
 		return
@@ -51,8 +53,6 @@ func (s *step) considered(e Considered) {
 		s.held(e.Hold, e.Plan.Summary, e.Reason, e.RetryAt)
 		return
 	}
-	lead := s.i.Alerts[k]
-	rung := lead.Ladder[lead.Next]
 	s.i.Op = &Op{ID: e.OpID, Incident: s.i.ID, Rule: lead.Rule, Rung: lead.Next, Plan: e.Plan, Phase: Reserving, PlannedAt: s.at,
 		Settle: rung.Settle, Verify: rung.Verify, ValueThen: lead.Value, Before: lead.Recent, ReadyThen: e.Ready, EndpointsThen: e.Endpoints, Config: e.Config, By: by}
 	s.i.HeldSince = time.Time{}
