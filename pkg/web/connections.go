@@ -1,10 +1,14 @@
 package web
 
 import (
+	"context"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,19 +30,22 @@ const (
 
 // The reasons for which a connection is refused.
 const (
-	allTaken   = "all"     // maxConnections are open
+	allTaken   = "all"     // maxConnections are open, and its address has as many as any
 	shareTaken = "address" // maxPerAddress are open from its address
+	madeRoom   = "evicted" // it was let in, and closed before its request was whole, for one of another address
 )
 
 // RefusedConnections returns the counter of refused connections, for
 // [Options.RefusedConnections].
 func RefusedConnections(r prometheus.Registerer) *prometheus.CounterVec {
-	return promauto.With(r).NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "http", Name: "refused_connections_total", Help: "Connections that were closed unread because too many were open, by listener (web, metrics) and reason: all (512 on this listener), address (128 from one remote address)."}, []string{"listener", "reason"})
+	return promauto.With(r).NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "http", Name: "refused_connections_total", Help: "Connections that were closed unanswered because too many were open, by listener (web, metrics) and reason: all (512 on this listener), address (128 from one remote address), evicted (its address had the most of 512, and another one had none or fewer)."}, []string{"listener", "reason"})
 }
 
 // bounded is a listener with a limit on open connections, and one on those from one
 // remote address. Connections beyond are closed at once: one that waits costs a
-// descriptor, and its client learns nothing.
+// descriptor, and its client learns nothing. When all are taken, room is made for an
+// address that has fewer than another: else a few addresses with slow requests would
+// keep out the kubelet, whose probes then end the process.
 type bounded struct {
 	net.Listener
 	name    string // label of the metric
@@ -48,17 +55,19 @@ type bounded struct {
 	refused *prometheus.CounterVec // nil: nobody counts
 
 	mu     sync.Mutex
-	open   int
+	open   map[*counted]bool
 	by     map[netip.Addr]int
+	seq    uint64
 	logged time.Time // when the last line was logged
 	silent int       // refusals since then
 }
 
 func bound(l net.Listener, name string, o Options) *bounded {
-	b := &bounded{Listener: l, name: name, most: maxConnections, share: maxPerAddress, logger: o.Logger, refused: o.RefusedConnections, by: map[netip.Addr]int{}}
+	b := &bounded{Listener: l, name: name, most: maxConnections, share: maxPerAddress, logger: o.Logger, refused: o.RefusedConnections, open: map[*counted]bool{}, by: map[netip.Addr]int{}}
 	if b.refused != nil {
-		b.refused.WithLabelValues(name, allTaken)
-		b.refused.WithLabelValues(name, shareTaken)
+		for _, reason := range []string{allTaken, shareTaken, madeRoom} {
+			b.refused.WithLabelValues(name, reason)
+		}
 	}
 	return b
 }
@@ -70,13 +79,17 @@ func (b *bounded) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		from := remote(c)
-		reason := b.enter(from)
+		in := &counted{Conn: c, b: b, from: remote(c)}
+		out, reason := b.enter(in)
+		if out != nil {
+			_ = out.Close()
+			b.refuse(out.from, madeRoom)
+		}
 		if reason == "" {
-			return &counted{Conn: c, leave: sync.OnceFunc(func() { b.leave(from) })}, nil
+			return in, nil
 		}
 		_ = c.Close()
-		b.refuse(from, reason)
+		b.refuse(in.from, reason)
 	}
 }
 
@@ -88,27 +101,50 @@ func remote(c net.Conn) netip.Addr {
 	return netip.Addr{}
 }
 
-// enter counts a connection, or returns the reason why there is no room for it.
-func (b *bounded) enter(from netip.Addr) (reason string) {
+// enter counts a connection, or returns the reason why there is no room for it. If another
+// one has to make room for it, that is closed by the caller.
+func (b *bounded) enter(in *counted) (out *counted, reason string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case b.by[from] >= b.share:
-		return shareTaken
-	case b.open >= b.most:
-		return allTaken
+	if b.by[in.from] >= b.share {
+		return nil, shareTaken
 	}
-	b.open++
-	b.by[from]++
-	return ""
+	if len(b.open) >= b.most {
+		if out = b.longest(b.by[in.from]); out == nil {
+			return nil, allTaken
+		}
+		b.forget(out)
+	}
+	b.seq++
+	in.seq = b.seq
+	b.open[in] = true
+	b.by[in.from]++
+	return out, ""
 }
 
-func (b *bounded) leave(from netip.Addr) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.open--
-	if b.by[from]--; b.by[from] == 0 {
-		delete(b.by, from)
+// longest is the connection that has waited longest for its request to be whole, of the
+// address that has the most and more than the given number; nil: there is none.
+func (b *bounded) longest(more int) (out *counted) {
+	for c := range b.open {
+		n := b.by[c.from]
+		if n <= more || c.busy.Load() {
+			continue
+		}
+		if out == nil || n > b.by[out.from] || n == b.by[out.from] && c.seq < out.seq {
+			out = c
+		}
+	}
+	return out
+}
+
+// forget gives a connection's room back, once.
+func (b *bounded) forget(c *counted) {
+	if !b.open[c] {
+		return
+	}
+	delete(b.open, c)
+	if b.by[c.from]--; b.by[c.from] == 0 {
+		delete(b.by, c.from)
 	}
 }
 
@@ -133,12 +169,19 @@ func (b *bounded) refuse(from netip.Addr, reason string) {
 // counted is a connection that makes room when it is closed.
 type counted struct {
 	net.Conn
-	leave func()
+	b    *bounded
+	from netip.Addr
+	seq  uint64      // in the order in which they came
+	busy atomic.Bool // a request that is whole is being answered
 }
 
-// Close closes the connection and gives its room back, once.
+// Close closes the connection and gives its room back.
 func (c *counted) Close() error {
-	defer c.leave()
+	defer func() {
+		c.b.mu.Lock()
+		defer c.b.mu.Unlock()
+		c.b.forget(c)
+	}()
 	return c.Conn.Close()
 }
 
@@ -149,4 +192,46 @@ func (c *counted) CloseWrite() error {
 		return w.CloseWrite()
 	}
 	return nil
+}
+
+// countedKey is where a request's context has its connection.
+type countedKey struct{}
+
+// withConnection is [http.Server.ConnContext].
+func withConnection(ctx context.Context, c net.Conn) context.Context {
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = t.NetConn() // of TLS
+	}
+	return context.WithValue(ctx, countedKey{}, c)
+}
+
+// whole marks connections whose request is whole, headers and body: they are not closed
+// to make room.
+func whole(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, ok := r.Context().Value(countedKey{}).(*counted)
+		if ok {
+			defer c.busy.Store(false)
+			if r.Body == http.NoBody {
+				c.busy.Store(true)
+			} else {
+				r.Body = &untilRead{ReadCloser: r.Body, c: c}
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// untilRead is the body of a request that is whole once it has been read.
+type untilRead struct {
+	io.ReadCloser
+	c *counted
+}
+
+func (u *untilRead) Read(p []byte) (int, error) {
+	n, err := u.ReadCloser.Read(p)
+	if err == io.EOF {
+		u.c.busy.Store(true)
+	}
+	return n, err
 }

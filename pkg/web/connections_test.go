@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -54,13 +55,19 @@ func (c *caller) RemoteAddr() net.Addr {
 func (c *caller) Close() error { c.closed++; return nil }
 
 func TestOpenConnectionsAreBoundedPerAddressAndTogether_S11(t *testing.T) {
-	// "+" connects and is let in, "!" connects and is refused, "-" closes one of the address.
+	// "+" connects and is let in, "!" connects and is refused, "-" closes the oldest of the
+	// address, "#" has it answer a request that is whole, and "^a/b" lets a in and closes the
+	// oldest of b that is not at that.
 	for _, tt := range []struct{ name, story string }{
 		{"each address has its share", "+10.0.0.1 +10.0.0.1 !10.0.0.1 !10.0.0.1 +10.0.0.2"},
-		{"and all together the limit", "+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 !10.0.0.3 !10.0.0.4"},
+		{"and all together the limit", "+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 !10.0.0.1 !10.0.0.2"},
+		{"an address with fewer is let in all the same", "+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 ^10.0.0.4/10.0.0.1 ^10.0.0.5/10.0.0.2 !10.0.0.1 !10.0.0.4"},
+		{"of those with as many the one that has waited longest goes", "+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 ^10.0.0.6/10.0.0.1 ^10.0.0.1/10.0.0.2"},
+		{"one that is being answered stays", "+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 #10.0.0.1 ^10.0.0.4/10.0.0.1 #10.0.0.2 ^10.0.0.5/10.0.0.2"},
+		{"and if all are, nobody else comes in", "+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 #10.0.0.1 #10.0.0.2 #10.0.0.3 #10.0.0.4 #10.0.0.5 !10.0.0.6"},
 		{"a closed connection makes room for its address", "+10.0.0.1 +10.0.0.1 !10.0.0.1 -10.0.0.1 +10.0.0.1 !10.0.0.1"},
-		{"and for others", "+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 !10.0.0.4 -10.0.0.1 +10.0.0.4 !10.0.0.5"},
-		{"a refused connection takes no room", "+10.0.0.1 +10.0.0.1 !10.0.0.1 !10.0.0.1 !10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 !10.0.0.5"},
+		{"and for others", "+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 !10.0.0.1 -10.0.0.1 +10.0.0.1"},
+		{"a refused connection takes no room", "+10.0.0.1 +10.0.0.1 !10.0.0.1 !10.0.0.1 !10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 ^10.0.0.5/10.0.0.1"},
 		{"one address has one share, however it is written", "+10.0.0.1 +::ffff:10.0.0.1 !::ffff:10.0.0.1"},
 		{"addresses of IPv6 are told apart", "+fd00::1 +fd00::1 !fd00::1 +fd00::2"},
 	} {
@@ -81,13 +88,28 @@ func TestOpenConnectionsAreBoundedPerAddressAndTogether_S11(t *testing.T) {
 					accepted <- c
 				}
 			}()
-			open, refusals := map[string][]net.Conn{}, 0
+			open, refusals, evictions := map[string][]*counted{}, 0, 0
+			arrives := func(address string) {
+				from <- address
+				open[address] = append(open[address], (<-accepted).(*counted))
+			}
 			for _, step := range strings.Fields(tt.story) {
 				address := step[1:]
 				switch step[0] {
 				case '+':
-					from <- address
-					open[address] = append(open[address], <-accepted)
+					arrives(address)
+				case '#':
+					open[address][0].busy.Store(true)
+				case '^':
+					address, other, _ := strings.Cut(address, "/")
+					arrives(address)
+					evictions++
+					k := slices.IndexFunc(open[other], func(c *counted) bool { return !c.busy.Load() })
+					if c := open[other][k]; c.Conn.(*caller).closed != 1 {
+						t.Errorf("%s: the oldest of %s is closed %d times", step, other, c.Conn.(*caller).closed)
+					}
+					_ = open[other][k].Close() // as net/http does
+					open[other] = slices.Delete(open[other], k, k+1)
 				case '!':
 					from <- address
 					refusals++
@@ -98,12 +120,22 @@ func TestOpenConnectionsAreBoundedPerAddressAndTogether_S11(t *testing.T) {
 					_, _ = c.Close(), c.Close()
 				}
 			}
+			for address, all := range open {
+				for _, c := range all {
+					if c.Conn.(*caller).closed > 0 {
+						t.Errorf("a connection of %s was closed", address)
+					}
+				}
+			}
 			close(from)
 			for c := range accepted {
 				t.Errorf("let in: %s", c.RemoteAddr())
 			}
 			if got := testutil.ToFloat64(refused.WithLabelValues("web", allTaken)) + testutil.ToFloat64(refused.WithLabelValues("web", shareTaken)); got != float64(refusals) {
 				t.Errorf("%v were counted, want %d", got, refusals)
+			}
+			if got := testutil.ToFloat64(refused.WithLabelValues("web", madeRoom)); got != float64(evictions) {
+				t.Errorf("%v evictions were counted, want %d", got, evictions)
 			}
 		})
 	}
@@ -135,9 +167,16 @@ func TestRefusedConnectionsAreLoggedOnceAMinute_S11(t *testing.T) {
 	})
 }
 
-// One address opens as many slow connections as it can, to both listeners. Whoever else
-// has to be answered is, at once: Alertmanager, Prometheus, the kubelet.
-func TestSlowConnectionsOfOneAddressLeaveRoomForOthers_S11(t *testing.T) {
+// One address, or so many that all connections are theirs, open as many slow connections
+// as they can, to both listeners. Whoever else has to be answered is, at once:
+// Alertmanager, Prometheus, the kubelet.
+func TestSlowConnectionsLeaveRoomForOthers_S11(t *testing.T) {
+	for _, addresses := range []int{1, 6} {
+		t.Run(fmt.Sprintf("of %d addresses", addresses), func(t *testing.T) { slowConnections(t, addresses) })
+	}
+}
+
+func slowConnections(t *testing.T, addresses int) {
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
@@ -165,9 +204,9 @@ func TestSlowConnectionsOfOneAddressLeaveRoomForOthers_S11(t *testing.T) {
 		<-ended
 		<-endedToo
 	}()
-	stranger := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
 	for _, address := range []string{pages, health} {
-		for range maxConnections + 50 {
+		for k := range maxConnections + 50 {
+			stranger := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+k%addresses))}}
 			c, err := stranger.DialContext(ctx, "tcp", address)
 			if err != nil {
 				t.Fatal(err)
@@ -201,9 +240,10 @@ func TestSlowConnectionsOfOneAddressLeaveRoomForOthers_S11(t *testing.T) {
 	ask("the kubelet", http.MethodGet, "http://"+pages+"/-/ready", "")
 	ask("the kubelet at the port for health", http.MethodGet, "http://"+health+"/-/healthy", "")
 	ask("Alertmanager", http.MethodPost, "http://"+pages+AlertmanagerPath, fmt.Sprintf(`{"version":"4","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"x"},"startsAt":%q}]}`, time.Now().Format(time.RFC3339)))
+	reason := map[int]string{1: shareTaken, 6: madeRoom}[addresses]
 	for _, listener := range []string{"web", "metrics"} {
-		if testutil.ToFloat64(o.RefusedConnections.WithLabelValues(listener, shareTaken)) == 0 {
-			t.Errorf("%s: the stranger has all %d connections", listener, maxConnections+50)
+		if testutil.ToFloat64(o.RefusedConnections.WithLabelValues(listener, reason)) == 0 {
+			t.Errorf("%s: the strangers have all %d connections", listener, maxConnections+50)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func BenchmarkEveryFloodAtOnce(b *testing.B) {
 			target += fmt.Sprintf("  - { name: evil-%d, mode: observe, namespace: NAMESPACE, workload: deployment/agent-system, probes: [{ health: { url: %q, interval: 1s } }, { sla: { url: %q, interval: 1s } }, { agents: { url: %q, interval: 1s } }] }\n",
 				n, evil.URL+"/health", evil.URL+"/sla", evil.URL+"/agents")
 		}
-		text = strings.NewReplacer("targets:\n", "targets:\n"+strings.ReplaceAll(target, "NAMESPACE", "agent-system-bench-floods"), "severity: P1", "severity: P0", "for: 10s", "for: 5s",
+		text = strings.NewReplacer("targets:\n", "targets:\n"+strings.ReplaceAll(target, "NAMESPACE", "agent-system-bench-floods"), "severity: P1", "severity: P0", "for: 10s", "for: 5s", "      - capture\n      - restart: { settle: 3s, verify: 60s }\n", "",
 			`channel: "#incidents" }`, `channel: "#incidents", interaction: { signing_secret_file: /etc/watchdog/secrets/slack/signing, users: [{ id: U0ALICE01, user: alice@example.com }] } }`).Replace(text)
 		return text + "alertmanager: { senders: [{ name: flood, token_file: /etc/watchdog/secrets/alertmanager/alertmanager }] }\n"
 	})
