@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,7 +33,7 @@ func TestTheAuditRecordIsReplayed_SEC40(t *testing.T) {
 	pending, _ := scribe.Pending(inc)
 	records := []audit.Record{{At: at, Kind: "config", Actor: "watchdog", Data: decision.Begun()}, pending}
 	for _, e := range inc.Timeline {
-		records = append(records, audit.Record{At: e.At, Kind: e.What, Incident: inc.ID, Target: inc.Target.String(), Actor: "watchdog", Text: e.Text})
+		records = append(records, audit.Record{At: e.At, Kind: string(e.Kind), Incident: inc.ID, Target: inc.Target.String(), Actor: "watchdog", Text: e.Text})
 	}
 	write := func(name string, change func(n int, r audit.Record) audit.Record) string {
 		dir := filepath.Join(folder, name)
@@ -65,7 +66,7 @@ func TestTheAuditRecordIsReplayed_SEC40(t *testing.T) {
 		return r
 	})
 	newer := write("newer", func(_ int, r audit.Record) audit.Record {
-		r.Data = bytes.Replace(r.Data, []byte(`"format":1`), []byte(`"format":99`), 1)
+		r.Data = bytes.Replace(r.Data, fmt.Appendf(nil, `"format":%d`, decision.Format), []byte(`"format":99`), 1)
 		return r
 	})
 	export := filepath.Join(folder, "export.jsonl")
@@ -89,7 +90,7 @@ func TestTheAuditRecordIsReplayed_SEC40(t *testing.T) {
 		{[]string{export, "--key-file", keyFile}, 0, []string{"1 decision of 1 incident replayed: all the same"}, "difference"},
 		{[]string{changed, "--key-file", keyFile}, 1, []string{`record 3, incident i1: decision 1 of 1: the tick gave something else: recorded "escalated", replayed`, "replay of the audit record in " + changed + ": 1 difference; either", "the image of that time"}, "all the same"},
 		{[]string{old, "--key-file", keyFile}, 0, []string{"no decision was replayed", "2 records on incidents without a decision"}, "all the same"},
-		{[]string{newer, "--key-file", keyFile}, 0, []string{"1 record of decisions not replayed, this version cannot: format 99, and it knows 1"}, "difference"},
+		{[]string{newer, "--key-file", keyFile}, 0, []string{"1 record of decisions not replayed, this version cannot: format 99, and it knows 2"}, "difference"},
 		{[]string{torn, "--key-file", keyFile}, 1, []string{"its hash does not match its content", "not as it was written"}, ""},
 		{[]string{good}, 1, []string{"which is not among the 0 keys given"}, ""},
 		{[]string{good, "--key-file", keyFile, "--anchor", "x"}, 2, []string{"LOG:SEQUENCE:HASH"}, ""},

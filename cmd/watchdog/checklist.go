@@ -84,7 +84,7 @@ func rolledBack(targets []string, p proofs) row {
 	newest := func(of string) (at time.Time, id string) {
 		for _, i := range p.incidents {
 			for _, a := range i.Attempts {
-				if (of == "" || i.Target.Name == of) && a.Action == "rollback" && a.Verdict == incident.Helped && a.EndedAt.After(at) {
+				if (of == "" || i.Target.Name == of) && a.Action == incident.ActionRollback && a.Verdict == incident.Helped && a.EndedAt.After(at) {
 					at, id = a.EndedAt, i.ID
 				}
 			}

@@ -229,7 +229,7 @@ func story(w io.Writer, i incident.Incident) {
 		if k == 10 && i.Dropped > 0 {
 			fmt.Fprintf(w, "          … %d entries are only in the audit record\n", i.Dropped)
 		}
-		fmt.Fprintf(w, "%s  %8s  %-11s %s\n", e.At.UTC().Format("15:04:05"), "+"+age(e.At.Sub(i.OpenedAt)), e.What, e.Text)
+		fmt.Fprintf(w, "%s  %8s  %-11s %s\n", e.At.UTC().Format("15:04:05"), "+"+age(e.At.Sub(i.OpenedAt)), e.Kind, e.Text)
 	}
 }
 

@@ -37,7 +37,7 @@ func sample() incident.Incident {
 	i.Paged, i.PageReason = true, "the ladder of error_rate is exhausted after 2 rungs"
 	i.Considered = "roll back shop/deployment/shop"
 	i.Answers = []incident.Answer{{Guard: "cooldown", Reason: "no op yet"}, {Guard: "hold", Hold: incident.Suppress, Reason: "held by alice"}}
-	i.Timeline = []incident.Entry{{At: t0, What: "firing", Text: "error_rate: error rate 31% > 5%"}, {At: t0.Add(90 * time.Second), What: "paged", Text: i.PageReason}}
+	i.Timeline = []incident.Entry{{At: t0, Kind: "firing", Text: "error_rate: error rate 31% > 5%"}, {At: t0.Add(90 * time.Second), Kind: "paged", Text: i.PageReason}}
 	return i
 }
 

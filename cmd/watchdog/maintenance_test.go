@@ -27,7 +27,7 @@ func TestAMomentIsReadAsPeopleWriteIt(t *testing.T) {
 }
 
 func TestTheChecklistIsGoneThrough(t *testing.T) {
-	helped := func(target, action, verdict string, ago time.Duration) incident.Incident {
+	helped := func(target string, action incident.Action, verdict incident.OpVerdict, ago time.Duration) incident.Incident {
 		return incident.Incident{ID: "01" + target, Target: incident.Target{Name: target}, Attempts: []incident.Attempt{{Action: action, Verdict: verdict, EndedAt: t0.Add(-ago)}}}
 	}
 	day := 24 * time.Hour

@@ -51,7 +51,7 @@ func outcome(t *testing.T, r tried, failure string) sim.Outcome {
 func actions(o sim.Outcome) string {
 	var all []string
 	for _, a := range o.Actions {
-		all = append(all, a.Action)
+		all = append(all, string(a.Action))
 	}
 	return strings.Join(all, " ")
 }

@@ -59,7 +59,7 @@ func done(o sim.Outcome) string {
 	for _, a := range o.Actions {
 		text := fmt.Sprintf("%s, %s", a.What, a.After)
 		if a.Verdict != "" {
-			text += " (" + strings.Replace(a.Verdict, "unknown", "effect unknown", 1) + ")"
+			text += " (" + strings.Replace(string(a.Verdict), "unknown", "effect unknown", 1) + ")"
 		}
 		all = append(all, text)
 	}

@@ -123,8 +123,8 @@ func (a Assertion) value(r *Report) (float64, error) {
 		}
 	case "actions", "would":
 		for _, x := range r.Actions {
-			if x.Would == (a.what == "would") && x.Action != incident.RevertAction {
-				add(1, "action", x.Action, "target", x.Target)
+			if x.Would == (a.what == "would") && x.Action != incident.ActionRevert {
+				add(1, "action", string(x.Action), "target", x.Target)
 			}
 		}
 	case "pages":

@@ -135,7 +135,7 @@ func TestAssertions(t *testing.T) {
 	r := &Report{
 		Rules:   []Rule{{Rule: "errors", Firings: 3, Firing: Span(time.Hour), Unknown: Span(10 * time.Minute)}},
 		Pages:   []Page{{Severity: incident.P0, Target: "shop"}, {Severity: incident.P1, Target: "shop"}},
-		Actions: []Action{{Action: "restart", Target: "shop"}, {Action: "rollback", Target: "shop", Would: true}, {Action: incident.RevertAction}},
+		Actions: []Action{{Action: "restart", Target: "shop"}, {Action: "rollback", Target: "shop", Would: true}, {Action: incident.ActionRevert}},
 		Guards:  []Guard{{Guard: "budget", Hold: incident.Wait, Count: 4}},
 	}
 	for text, want := range map[string]string{

@@ -41,8 +41,8 @@ func Compare(old, new *Report) *Comparison {
 		add(fmt.Sprintf("pages %s", s), old.pagesOf(s), new.pagesOf(s))
 	}
 	for _, a := range actionNames {
-		add(a+" done", old.count(a, false), new.count(a, false))
-		add(a+" left to people by a mode", old.count(a, true), new.count(a, true))
+		add(string(a)+" done", old.count(a, false), new.count(a, false))
+		add(string(a)+" left to people by a mode", old.count(a, true), new.count(a, true))
 	}
 	// A rule that only one of them has is a difference of its own.
 	a, b := byRule(old), byRule(new)

@@ -37,7 +37,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 func first[T any](all []T) []T { return all[:min(len(all), maxRows)] }
 
 type countRow struct {
-	Action      string
+	Action      incident.Action
 	Done, Would int
 }
 
@@ -141,7 +141,7 @@ func (r *Report) picture() template.HTML {
 			if a.Would {
 				class = "would"
 			}
-			fmt.Fprintf(&b, `<circle class="%s" cx="%.1f" cy="%d" r="4"><title>%s</title></circle>`, class, x(a.At), at+10, template.HTMLEscapeString(a.At.Format(time.RFC3339)+" "+a.Summary+" "+a.Verdict))
+			fmt.Fprintf(&b, `<circle class="%s" cx="%.1f" cy="%d" r="4"><title>%s</title></circle>`, class, x(a.At), at+10, template.HTMLEscapeString(a.At.Format(time.RFC3339)+" "+a.Summary+" "+string(a.Verdict)))
 		}
 	}
 	for _, p := range r.Pages {

@@ -76,14 +76,14 @@ type Incident struct {
 
 // Action is one thing that was done in the replay; Would: a mode kept it from being done.
 type Action struct {
-	At       time.Time `json:"at"`
-	Incident string    `json:"incident,omitempty"`
-	Target   string    `json:"target"`
-	Action   string    `json:"action"`
-	Rule     string    `json:"rule,omitempty"`
-	Summary  string    `json:"summary"`
-	Verdict  string    `json:"verdict,omitempty"`
-	Would    bool      `json:"would,omitempty"`
+	At       time.Time          `json:"at"`
+	Incident string             `json:"incident,omitempty"`
+	Target   string             `json:"target"`
+	Action   incident.Action    `json:"action"`
+	Rule     string             `json:"rule,omitempty"`
+	Summary  string             `json:"summary"`
+	Verdict  incident.OpVerdict `json:"verdict,omitempty"`
+	Would    bool               `json:"would,omitempty"`
 
 	namespace string
 }
@@ -123,7 +123,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 }
 
 // Count is how many actions of a kind were done, or would have been.
-func (r *Report) count(action string, would bool) int {
+func (r *Report) count(action incident.Action, would bool) int {
 	n := 0
 	for _, a := range r.Actions {
 		if a.Action == action && a.Would == would {
@@ -157,7 +157,7 @@ func (r *Report) hours() map[incident.Severity][24]int {
 
 var (
 	severities  = []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}
-	actionNames = []string{"scale", "restart", "rollback", "job", incident.RevertAction, "other"}
+	actionNames = []incident.Action{incident.ActionScale, incident.ActionRestart, incident.ActionRollback, incident.ActionJob, incident.ActionRevert}
 )
 
 // days is a length of time as people say it.
@@ -179,7 +179,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(t, "\nINCIDENTS\t%d\n", len(r.Incidents))
 	fmt.Fprintln(t, "\nACTION\tDONE\tLEFT TO PEOPLE BY A MODE")
 	for _, a := range actionNames {
-		if done, would := r.count(a, false), r.count(a, true); done+would > 0 || a == "scale" || a == "restart" || a == "rollback" {
+		if done, would := r.count(a, false), r.count(a, true); done+would > 0 || a == incident.ActionScale || a == incident.ActionRestart || a == incident.ActionRollback {
 			fmt.Fprintf(t, "%s\t%d\t%d\n", a, done, would)
 		}
 	}

@@ -313,7 +313,7 @@ func (k *keeper) budget() []Budget {
 		out := Budget{Limit: name, Of: rate.Count, Per: Span(rate.Per)}
 		recent := map[string][]time.Time{}
 		for _, a := range k.actions {
-			if a.Would || a.Action == incident.RevertAction {
+			if a.Would || a.Action == incident.ActionRevert {
 				continue
 			}
 			who := of(a)

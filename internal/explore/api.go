@@ -29,7 +29,7 @@ func (x *run) arrive(n, variant uint8) bool {
 	case again:
 		what += " and changes nothing: " + targetNames[g.target] + " carries this op already"
 	default:
-		what += " and is accepted: " + targetNames[g.target] + " gets its " + x.Ladder[g.rung].Action
+		what += " and is accepted: " + targetNames[g.target] + " gets its " + string(x.Ladder[g.rung].Action)
 		x.accept(g)
 		if variant&cures != 0 {
 			what += ", and that is the cure"

@@ -57,7 +57,7 @@ var (
 	holds    = words(incident.Wait, incident.Skip, incident.Freeze, incident.Suppress, incident.HandOver, incident.Advise)
 	effects  = words(incident.Consider, incident.Reserve, incident.Capture, incident.Recheck, incident.Act, incident.Find, incident.Release)
 	outcomes = words(incident.Applied, incident.Conflicted, incident.Denied, incident.Unsent, incident.Unknown)
-	lastWord = words("held", "frozen", "other")
+	lastWord = words(incident.KindHeld, incident.KindFrozen, "other")
 )
 
 type vocabulary[T ~string] []T
@@ -164,7 +164,7 @@ func (m *machine) unpackOp(k opKey) incident.Op {
 // the field that is changed does in production.
 func (m *machine) plan(target, rung, before, rv uint8) incident.Plan {
 	r := m.Ladder[rung]
-	return incident.Plan{Action: r.Action, Class: r.Class, Target: targetOf(target), Summary: r.Action + " " + targetNames[target], Before: text(before),
+	return incident.Plan{Action: r.Action, Class: r.Class, Target: targetOf(target), Summary: string(r.Action) + " " + targetNames[target], Before: text(before),
 		Object: incident.Object{Resource: "deployments", Name: targetNames[target], ResourceVersion: text(rv)}}
 }
 
@@ -190,9 +190,9 @@ func (m *machine) pack(i incident.Incident, target, slot uint8) incKey {
 	}
 	k.evidence = i.Evidence != "" && i.EvidenceAt.Equal(now)
 	if n := len(i.Timeline); n > 0 {
-		switch what := i.Timeline[n-1].What; what {
-		case "held", "frozen":
-			k.last = lastWord.code(what)
+		switch kind := i.Timeline[n-1].Kind; kind {
+		case incident.KindHeld, incident.KindFrozen:
+			k.last = lastWord.code(kind)
 		default:
 			k.last = lastWord.code("other")
 		}
@@ -236,7 +236,7 @@ func (m *machine) unpack(k incKey) incident.Incident {
 		i.Evidence, i.EvidenceAt = "evidence", now
 	}
 	if k.last > 0 {
-		i.Timeline = []incident.Entry{{What: lastWord[k.last]}}
+		i.Timeline = []incident.Entry{{Kind: lastWord[k.last]}}
 	}
 	if k.op.id != 0 {
 		op := m.unpackOp(k.op)

@@ -35,7 +35,7 @@ func (x *run) phrase(id uint32) string {
 	if k.op.id != 0 {
 		p += fmt.Sprintf(", op %d %s", k.op.id, opPhases[k.op.phase])
 		if opPhases[k.op.phase] == incident.Finished {
-			p += " (" + results[k.op.verdict] + ")"
+			p += " (" + string(results[k.op.verdict]) + ")"
 		}
 	}
 	if k.paged {

@@ -162,7 +162,7 @@ func (c *checker) oscillation() {
 			bound, clear = t.Below, t.ClearAbove
 		}
 		for _, r := range t.Ladder {
-			if r.Action != "scale" || r.Options.Lease == 0 {
+			if r.Action != incident.ActionScale || r.Options.Lease == 0 {
 				continue
 			}
 			lease := time.Duration(r.Options.Lease)
@@ -308,12 +308,12 @@ func (c *checker) noPager() {
 	}
 	var who []string
 	for _, t := range c.cfg.Thresholds {
-		if t.Severity == incident.P0 || t.Severity == incident.P1 || slices.ContainsFunc(t.Ladder, func(r config.Rung) bool { return r.Action == "page" }) {
+		if t.Severity == incident.P0 || t.Severity == incident.P1 || slices.ContainsFunc(t.Ladder, func(r config.Rung) bool { return r.Action == incident.ActionPage }) {
 			who = append(who, t.Name)
 		}
 	}
 	for k, r := range c.cfg.Routes {
-		if slices.ContainsFunc(r.Ladder, func(r config.Rung) bool { return r.Action == "page" }) {
+		if slices.ContainsFunc(r.Ladder, func(r config.Rung) bool { return r.Action == incident.ActionPage }) {
 			who = append(who, fmt.Sprintf("routes[%d]", k))
 		}
 	}

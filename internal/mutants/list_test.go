@@ -22,7 +22,7 @@ var mutants = []mutant{
 	// The op protocol.
 	{"a write is sent again without looking", "pkg/incident/op.go", "		op.Phase = InDoubt\n		s.do(Find)\n	case Finished:", "		op.Phase = Sent\n		s.do(Act)\n	case Finished:"},
 	{"a timeout counts as not applied", "pkg/engine/effect.go", "return incident.Found{At: e.o.Now(), Known: err == nil, Applied: applied}", "return incident.Found{At: e.o.Now(), Known: true, Applied: applied && false}"},
-	{"nothing is reserved before the act", "pkg/incident/op.go", "	s.note(\"planned\", e.Plan.Summary)\n	s.do(Reserve)", "	s.note(\"planned\", e.Plan.Summary)\n	s.i.Op.Phase = Intent\n	s.prepare()"},
+	{"nothing is reserved before the act", "pkg/incident/op.go", "	s.note(KindPlanned, e.Plan.Summary)\n	s.do(Reserve)", "	s.note(KindPlanned, e.Plan.Summary)\n	s.i.Op.Phase = Intent\n	s.prepare()"},
 	{"the last look is left out", "pkg/incident/op.go", "	op := s.i.Op\n	if op.Plan.Class < C3 || op.Evidence != \"\" {\n		s.do(Recheck)", "	op := s.i.Op\n	if op.Plan.Class < C3 || op.Evidence != \"\" {\n		op.Phase = Sent\n		s.do(Act)"},
 	{"the last look may be old", "pkg/engine/effect.go", "age > maxLookAge || age < 0", "age < 0"},
 	{"an op is acted upon though it could not be recorded", "pkg/engine/effect.go", "	if err := e.o.Audit(rec); err != nil {\n		return incident.Acted", "	if err := e.o.Audit(rec); err != nil && rec.Op == \"\" {\n		return incident.Acted"},

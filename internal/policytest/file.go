@@ -137,11 +137,11 @@ type ExpGuard struct {
 
 // ExpOp is an action that was taken since the start.
 type ExpOp struct {
-	Target  string  `yaml:"target"`
-	Action  string  `yaml:"action,omitempty"`
-	Summary Pattern `yaml:"summary,omitempty"`
-	Rule    string  `yaml:"rule,omitempty"`
-	Verdict string  `yaml:"verdict,omitempty"`
+	Target  string             `yaml:"target"`
+	Action  incident.Action    `yaml:"action,omitempty"`
+	Summary Pattern            `yaml:"summary,omitempty"`
+	Rule    string             `yaml:"rule,omitempty"`
+	Verdict incident.OpVerdict `yaml:"verdict,omitempty"`
 }
 
 // ExpPage is a person who was paged since the start.

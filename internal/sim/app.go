@@ -32,7 +32,10 @@ const (
 )
 
 // cures lists which actions can end which cause.
-var cures = map[string][]string{BadRelease: {"rollback"}, CrashLoop: {"rollback"}, NeverReady: {"rollback"}, Agents: {"restart", "rollback"}, Leak: {"restart", "rollback"}, Overload: {"scale"}}
+var cures = map[string][]incident.Action{
+	BadRelease: {incident.ActionRollback}, CrashLoop: {incident.ActionRollback}, NeverReady: {incident.ActionRollback},
+	Agents: {incident.ActionRestart, incident.ActionRollback}, Leak: {incident.ActionRestart, incident.ActionRollback}, Overload: {incident.ActionScale},
+}
 
 // release is how one version of an application behaves.
 type release struct {

@@ -186,9 +186,9 @@ const wakeful = 20 * time.Minute
 func pagedBefore(i incident.Incident) bool {
 	for k := len(i.Timeline) - 1; k >= 0; k-- {
 		switch e := i.Timeline[k]; {
-		case e.What == "paged":
+		case e.Kind == incident.KindPaged:
 			return false
-		case e.What == "verdict" && strings.Contains(e.Text, ": "+incident.Helped+" ("):
+		case e.Kind == incident.KindVerdict && e.Verdict == incident.Helped:
 			return true
 		}
 	}

@@ -60,7 +60,7 @@ type exhibitHappening struct {
 type exhibitPolicy struct {
 	Mode incident.Mode
 	// Ladders by rule; an empty one: there is no such rule.
-	Ladders map[string][]string
+	Ladders map[string][]incident.Action
 	// Scale replaces what every scale rung asks for.
 	Scale struct {
 		By      string
@@ -254,14 +254,14 @@ func (x exhibitPolicy) policy() *Policy {
 	for _, r := range []struct {
 		rule   Rule
 		single string
-		ladder []string
+		ladder []incident.Action
 	}{
-		{threshold("error_rate", "P1", "app", 0.05, true, "ratio", 2*time.Minute, clear), "", []string{"capture", "rollback", "page"}},
-		{threshold("response_time", "P1", "app", 0.5, true, "seconds", time.Minute, clear), "", []string{"capture", "scale", "rollback", "page"}},
-		{threshold("active_agents", "P1", "app", 2, false, "", 2*time.Minute, clear), "", []string{"capture", "restart", "rollback", "page"}},
-		{threshold("memory", "P2", "kubernetes", 0.9, true, "ratio", 2*time.Minute, clear), "the kubelet is the only witness", []string{"capture", "restart", "page"}},
-		{threshold("crash_looping", "P1", "kubernetes", 0, true, "", time.Minute, clear), "Kubernetes is the only witness", []string{"capture", "rollback", "page"}},
-		{threshold("dependency", "P1", "app", 0, true, "", time.Minute, clear), "", []string{"capture", "page"}},
+		{threshold("error_rate", "P1", "app", 0.05, true, "ratio", 2*time.Minute, clear), "", []incident.Action{"capture", "rollback", "page"}},
+		{threshold("response_time", "P1", "app", 0.5, true, "seconds", time.Minute, clear), "", []incident.Action{"capture", "scale", "rollback", "page"}},
+		{threshold("active_agents", "P1", "app", 2, false, "", 2*time.Minute, clear), "", []incident.Action{"capture", "restart", "rollback", "page"}},
+		{threshold("memory", "P2", "kubernetes", 0.9, true, "ratio", 2*time.Minute, clear), "the kubelet is the only witness", []incident.Action{"capture", "restart", "page"}},
+		{threshold("crash_looping", "P1", "kubernetes", 0, true, "", time.Minute, clear), "Kubernetes is the only witness", []incident.Action{"capture", "rollback", "page"}},
+		{threshold("dependency", "P1", "app", 0, true, "", time.Minute, clear), "", []incident.Action{"capture", "page"}},
 	} {
 		if own, given := x.Ladders[r.rule.Metric]; given {
 			r.ladder = own
@@ -301,7 +301,7 @@ func (x Exhibit) Play(seed uint64) Visit {
 	on := map[string]int{}
 	for _, e := range w.oracle.effects {
 		if !e.revert() {
-			v.Actions[e.plan.Action]++
+			v.Actions[string(e.plan.Action)]++
 			on[e.app.name]++
 		}
 	}

@@ -30,7 +30,7 @@ type effect struct {
 	from, to  int // templates
 }
 
-func (e effect) revert() bool { return e.plan.Action == incident.RevertAction }
+func (e effect) revert() bool { return e.plan.Action == incident.ActionRevert }
 
 // Violation is one broken invariant.
 type Violation struct {
@@ -105,7 +105,7 @@ func (o *oracle) ledger(l incident.Ledger) {
 	flying := map[string]string{}
 	remedies := 0
 	for _, op := range l.Ops {
-		if op.Plan.Action != incident.RevertAction {
+		if op.Plan.Action != incident.ActionRevert {
 			remedies++
 		}
 		t := op.Plan.Target.String()
@@ -135,7 +135,7 @@ func (o *oracle) spread(l incident.Ledger, op incident.Op) {
 			last = s.At
 		}
 	}
-	if need := o.w.scenario.Policy.Limits.Spread; op.Plan.Class >= incident.C3 && op.Plan.Action != incident.RevertAction && !last.IsZero() && own.Sub(last) < need {
+	if need := o.w.scenario.Policy.Limits.Spread; op.Plan.Class >= incident.C3 && op.Plan.Action != incident.ActionRevert && !last.IsZero() && own.Sub(last) < need {
 		o.violate("INV-24", "op %s (%s) began %s after another, at least %s must lie between", op.ID, op.Plan.Summary, own.Sub(last).Round(time.Millisecond), need)
 	}
 }
@@ -167,7 +167,7 @@ func (o *oracle) sent(r *replica, opID string, p incident.Plan) {
 	default:
 		o.violate("INV-47", "op %s (%s) is sent in mode %s", opID, p.Summary, o.w.scenario.Policy.Mode)
 	}
-	if p.Action == incident.RevertAction {
+	if p.Action == incident.ActionRevert {
 		return
 	}
 	l, ok := r.looked[p.Target.Name]
@@ -256,15 +256,15 @@ func (o *oracle) effect(e effect) {
 		o.disturbs(e, op)
 	}
 	switch e.plan.Action {
-	case "scale":
+	case incident.ActionScale:
 		if e.after <= e.before || e.after > o.w.scenario.Policy.Settings.MaxReplicas {
 			o.violate("INV-20", "%s took %s from %d to %d replicas", e.plan.Summary, e.app.name, e.before, e.after)
 		}
-	case "rollback":
+	case incident.ActionRollback:
 		o.rollback(e, op)
-	case "restart":
+	case incident.ActionRestart:
 		o.restart(e)
-	case incident.RevertAction:
+	case incident.ActionRevert:
 		if e.plan.Is != "" {
 			break // it gives a template back
 		}
@@ -308,7 +308,7 @@ func (o *oracle) again(e effect, op incident.Op) {
 		o.violate("INV-28", "%s is accepted %s after a change of watchdog to %s that another controller set back", e.plan.Summary, e.at.Sub(at).Round(time.Second), e.app.name)
 	}
 	for _, x := range o.effects[:len(o.effects)-1] {
-		if e.plan.Action == "scale" && x.app == e.app && x.plan.Object.UID == e.plan.Object.UID && x.before != x.after && x.before == e.after && e.sent.Sub(x.at) < p.Settings.OwnChange {
+		if e.plan.Action == incident.ActionScale && x.app == e.app && x.plan.Object.UID == e.plan.Object.UID && x.before != x.after && x.before == e.after && e.sent.Sub(x.at) < p.Settings.OwnChange {
 			o.violate("INV-23", "%s takes %s back to %d replicas, which watchdog itself had left %s before (%s)", e.plan.Summary, e.app.name, e.after, e.at.Sub(x.at).Round(time.Second), x.plan.Summary)
 		}
 	}
@@ -452,7 +452,7 @@ func (o *oracle) rollback(e effect, op incident.Op) {
 	o.restored[a][to] = true
 	n := 0
 	for _, x := range o.effects {
-		if x.plan.Action == "rollback" && o.reserved[x.op].Incident == op.Incident {
+		if x.plan.Action == incident.ActionRollback && o.reserved[x.op].Incident == op.Incident {
 			n++
 		}
 	}
@@ -523,7 +523,7 @@ func (o *oracle) incident(i incident.Incident) {
 
 func (o *oracle) superseded(i incident.Incident) bool {
 	n := len(i.Timeline)
-	return n > 0 && i.Timeline[n-1].What == "superseded"
+	return n > 0 && i.Timeline[n-1].Kind == incident.KindSuperseded
 }
 
 // rungs counts the attempts of each rung.
@@ -684,5 +684,5 @@ func agreed(words map[string]incident.Approval, hash string, people bool) int {
 // goes on. A replica that no longer led and did not know it may have reserved an op for it a
 // moment later: once the ledger shows that op, the incident goes on until it is finished.
 func superseded(i incident.Incident) bool {
-	return len(i.Timeline) > 0 && i.Timeline[len(i.Timeline)-1].What == "superseded"
+	return len(i.Timeline) > 0 && i.Timeline[len(i.Timeline)-1].Kind == incident.KindSuperseded
 }

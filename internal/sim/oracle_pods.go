@@ -17,12 +17,12 @@ const patientFor = 3 * time.Minute
 // judgedEarly looks at a verdict on an op whose pods are still to come (INV-63).
 func (o *oracle) judgedEarly(i incident.Incident, t incident.Attempt) {
 	e, ok := o.w.score.byOp[t.OpID]
-	if !ok || t.Verdict == incident.Aborted || e.revert() || e.plan.Action == "job" {
+	if !ok || t.Verdict == incident.Aborted || e.revert() || e.plan.Action == incident.ActionJob {
 		return
 	}
 	a, now := e.app, o.w.clock.now
 	if since := now.Sub(e.at); since < a.spec.Pods.deadline() && !a.madeAt.After(e.at) && a.stillRolls(e) {
-		o.violate("INV-63", "%s is judged %q in incident %s %s after it was accepted, and its pods are still to come: one takes %s to become ready", e.plan.Summary, t.Verdict, i.ID, since.Round(time.Second), a.spec.Pods.starts(e.plan.Action == "scale"))
+		o.violate("INV-63", "%s is judged %q in incident %s %s after it was accepted, and its pods are still to come: one takes %s to become ready", e.plan.Summary, t.Verdict, i.ID, since.Round(time.Second), a.spec.Pods.starts(e.plan.Action == incident.ActionScale))
 	}
 	o.byItself(i, t, e)
 	if c := o.cycles[e.app]; t.Verdict == incident.ByItself && !slices.ContainsFunc(i.Attempts, func(x incident.Attempt) bool { return x.Verdict != incident.ByItself && x.Verdict != incident.Aborted }) {
@@ -62,7 +62,7 @@ const plainly = 30 * time.Second
 func (o *oracle) byItself(i incident.Incident, t incident.Attempt, e effect) {
 	a, took := e.app, e.app.firstReady(e)
 	// Kubernetes gives times in seconds: a pod that became ready in the second of the write may be the write's.
-	if t.Verdict != incident.Helped || e.plan.Action == "rollback" || e.at.Sub(e.lastReady) < 2*time.Second || o.w.scenario.Faults != (Faults{}) || e.cause == "" || o.w.led.After(e.at) || a.lying.After(e.at) {
+	if t.Verdict != incident.Helped || e.plan.Action == incident.ActionRollback || e.at.Sub(e.lastReady) < 2*time.Second || o.w.scenario.Faults != (Faults{}) || e.cause == "" || o.w.led.After(e.at) || a.lying.After(e.at) {
 		return
 	}
 	last := time.Time{}
@@ -101,7 +101,7 @@ func (o *oracle) patient(was, i incident.Incident) {
 	now := o.w.clock.now
 	n := len(was.Timeline) + was.Dropped - i.Dropped
 	for _, t := range i.Timeline[max(0, min(n, len(i.Timeline))):] {
-		if t.What == "skipped" && strings.Contains(t.Text, " pods of revision ") && strings.Contains(t.Text, " fail (") && !a.on(CrashLoop) && now.Sub(a.over[CrashLoop]) > read && a.onlyWaits() {
+		if t.Kind == incident.KindSkipped && answered(i, incident.CodePodsFail) && !a.on(CrashLoop) && now.Sub(a.over[CrashLoop]) > read && a.onlyWaits() {
 			o.violate("INV-64", "incident %s skips a rung for good, and no pod of %s fails: they wait for a node or a registry (%s)", i.ID, a.name, t.Text)
 		}
 	}
@@ -134,12 +134,12 @@ func (o *oracle) disturbs(e effect, op incident.Op) {
 	if op.Rule == "crash_looping" && !strings.Contains(e.cause, CrashLoop) && a.waitedFor(e) {
 		o.violate("INV-64", "%s is accepted because of pods of %s that wait for a registry, for %s at most", e.plan.Summary, a.name, a.spec.Pods.Pull)
 	}
-	if e.plan.Action != "rollback" {
+	if e.plan.Action != incident.ActionRollback {
 		return
 	}
 	began := o.alert(op).ActiveAt
 	for _, x := range o.effects {
-		if x.app == a && x.plan.Action == "restart" && x.to == e.from && began.After(x.at) {
+		if x.app == a && x.plan.Action == incident.ActionRestart && x.to == e.from && began.After(x.at) {
 			o.violate("INV-63", "%s is accepted %s after %s, and the breach began only then: the revision is watchdog's own", e.plan.Summary, e.at.Sub(x.at).Round(time.Second), x.plan.Summary)
 		}
 	}

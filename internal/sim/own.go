@@ -65,7 +65,7 @@ func (o *Own) setup(w *World, r *replica) *engine.Setup {
 }
 
 // may reports whether some rule on the metric takes the action by itself.
-func (o *Own) may(p *Policy, metric, action string) bool {
+func (o *Own) may(p *Policy, metric string, action incident.Action) bool {
 	for _, r := range p.Rules {
 		for k, x := range r.Ladder {
 			if r.Metric == metric && x.Action == action && slices.ContainsFunc(r.Targets, func(t string) bool { return o.Setup().Rung(t, incident.Alert{Rule: r.Name}, k).Mode == incident.Auto }) {

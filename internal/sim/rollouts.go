@@ -304,7 +304,7 @@ func (o *oracle) beside(e effect) {
 	if e.plan.Object.Resource == autoscalers && a.spec.Autoscaler.Keda {
 		o.violate("INV-27", "%s is accepted, and a ScaledObject owns the autoscaler", e.plan.Summary)
 	}
-	if e.plan.Action == "rollback" {
+	if e.plan.Action == incident.ActionRollback {
 		if a.again == a.templates[e.to].release+1 {
 			a.again = 0
 		}
@@ -317,12 +317,12 @@ func (o *oracle) beside(e effect) {
 		}
 	}
 	// The last look may be ten seconds older than the write, and that may be long under way.
-	if e.plan.Action == "rollback" && a.selector != 0 && a.moved.Add(20*time.Second).Before(e.sent) && o.w.scenario.Faults.Stale == 0 {
+	if e.plan.Action == incident.ActionRollback && a.selector != 0 && a.moved.Add(20*time.Second).Before(e.sent) && o.w.scenario.Faults.Stale == 0 {
 		if from, to := a.releases[a.templates[e.from].release].label, a.releases[a.templates[e.to].release].label; from == a.selector && to != a.selector {
 			o.violate("INV-56", "%s goes back to pods of version v%d, and the Service selects v%d", e.plan.Summary, to, a.selector)
 		}
 	}
-	if label := a.releases[a.templates[e.from].release].label; e.plan.Action == "rollback" && a.selector == 0 && label != a.releases[a.templates[e.to].release].label {
+	if label := a.releases[a.templates[e.from].release].label; e.plan.Action == incident.ActionRollback && a.selector == 0 && label != a.releases[a.templates[e.to].release].label {
 		// The second step of the pipeline, which knows nothing of the rollback.
 		o.w.clock.after(a.spec.Rollout/2, -1, func() { a.selects(label) })
 	}
@@ -346,6 +346,11 @@ func (o *oracle) beside(e effect) {
 // takenBack is a rollout, the time to see its effect and to take it back.
 const takenBack = 3*time.Minute + 30*time.Second
 
+// answered reports whether an answer to the last rung gave that reason.
+func answered(i incident.Incident, code incident.Code) bool {
+	return slices.ContainsFunc(i.Answers, func(a incident.Answer) bool { return a.Code == code })
+}
+
 // spoken holds what is said of a release against the truth.
 func (o *oracle) spoken(i, was incident.Incident) {
 	a := o.w.byName[i.Target.Workload]
@@ -361,9 +366,10 @@ func (o *oracle) spoken(i, was incident.Incident) {
 			return !x.Firing || after >= time.Second && after < window
 		}
 		switch {
-		case strings.Contains(e.Text, "the deploy is no suspect") && strings.Contains(e.Text, " after revision ") && !slices.ContainsFunc(i.Alerts, func(x incident.Alert) bool { return !fits(x) }):
+		case e.Kind != incident.KindSkipped && e.Kind != incident.KindHandedOver:
+		case answered(i, incident.CodeBreachIsLater) && !slices.ContainsFunc(i.Alerts, func(x incident.Alert) bool { return !fits(x) }):
 			o.violate("INV-68", "of %s is said %q, and its release became the present one at %s", a.name, e.Text, since.UTC().Format(time.TimeOnly))
-		case strings.Contains(e.Text, "was itself restored by a rollback") && a.again == a.templates[a.template].release+1:
+		case answered(i, incident.CodeRestored) && a.again == a.templates[a.template].release+1:
 			o.violate("INV-69", "of %s is said %q, and the release was deployed again by a pipeline", a.name, e.Text)
 		}
 	}

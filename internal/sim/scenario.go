@@ -121,7 +121,7 @@ func (p *Policy) rung(_ string, alert incident.Alert, index int) engine.Rung {
 }
 
 // has reports whether some rung of some rule takes the action.
-func (p *Policy) has(metric, action string) bool {
+func (p *Policy) has(metric string, action incident.Action) bool {
 	if p.Own != nil {
 		return p.Own.may(p, metric, action)
 	}

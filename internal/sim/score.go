@@ -136,7 +136,7 @@ func (s *score) curable(a *app, cause string) bool {
 	if p.Mode != incident.Auto || a.spec.Owner != "" || a.spec.Reverter > 0 || len(a.annotations) > 0 && a.annotations[remediate.HoldAnnotation] != "" {
 		return false
 	}
-	return slices.ContainsFunc(cures[cause], func(action string) bool { return p.has(metricOf[cause], action) })
+	return slices.ContainsFunc(cures[cause], func(action incident.Action) bool { return p.has(metricOf[cause], action) })
 }
 
 // excuse marks what is open: something stands in the way.

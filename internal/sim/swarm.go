@@ -100,9 +100,9 @@ func (d *draw) policy() *Policy {
 	p.Core.HoldLimit = 2 * p.Core.WaitLimit
 	p.Core.Retry = time.Duration(pick(d, 5, 10, 20)) * time.Second
 	wait, clear := time.Duration(pick(d, 10, 20, 60))*time.Second, time.Duration(pick(d, 10, 30, 60))*time.Second
-	p.add(threshold("error_rate", "P1", "app", 0.05, true, "ratio", wait, clear), "", pick(d, []string{"rollback", "page"}, []string{"capture", "restart", "rollback", "page"}, []string{"scale", "rollback", "restart", "page"}, []string{"rollback", "rollback", "page"})...)
-	p.add(threshold("response_time", "P2", "app", 0.5, true, "seconds", wait, clear), "", pick(d, []string{"scale", "page"}, []string{"scale", "rollback", "page"}, []string{"scale", "scale", "page"})...)
-	p.add(threshold("active_agents", "P1", "app", 2, false, "", wait, clear), "", pick(d, []string{"restart", "page"}, []string{"capture", "restart", "restart", "page"})...)
+	p.add(threshold("error_rate", "P1", "app", 0.05, true, "ratio", wait, clear), "", pick(d, []incident.Action{"rollback", "page"}, []incident.Action{"capture", "restart", "rollback", "page"}, []incident.Action{"scale", "rollback", "restart", "page"}, []incident.Action{"rollback", "rollback", "page"})...)
+	p.add(threshold("response_time", "P2", "app", 0.5, true, "seconds", wait, clear), "", pick(d, []incident.Action{"scale", "page"}, []incident.Action{"scale", "rollback", "page"}, []incident.Action{"scale", "scale", "page"})...)
+	p.add(threshold("active_agents", "P1", "app", 2, false, "", wait, clear), "", pick(d, []incident.Action{"restart", "page"}, []incident.Action{"capture", "restart", "restart", "page"})...)
 	p.add(threshold("memory", "P2", "kubernetes", 0.9, true, "ratio", wait, clear), "the kubelet is the only witness", "restart", "page")
 	p.add(threshold("crash_looping", "P1", "kubernetes", 0, true, "", wait, clear), "Kubernetes is the only witness", "rollback", "page")
 	if p.Mode == incident.Approve && p.Core.Retry == 10*time.Second {
@@ -116,7 +116,7 @@ func threshold(metric, severity, source string, bound float64, above bool, unit 
 }
 
 // add gives a rule its ladder.
-func (p *Policy) add(r Rule, single string, actions ...string) {
+func (p *Policy) add(r Rule, single string, actions ...incident.Action) {
 	r.SingleSource = single
 	for k, a := range actions {
 		r.Ladder = append(r.Ladder, incident.Rung{Action: a, Class: remediate.ClassOf(a), Settle: 10 * time.Second, Verify: 2 * time.Minute, Index: k})

@@ -65,12 +65,12 @@ type Outcome struct {
 
 // Action is one thing that was done.
 type Action struct {
-	After   Span   `json:"after"`
-	Action  string `json:"action"`
-	What    string `json:"what"` // in the past tense
-	Verdict string `json:"verdict,omitempty"`
-	Rule    string `json:"rule"`
-	Useful  bool   `json:"useful"`
+	After   Span               `json:"after"`
+	Action  incident.Action    `json:"action"`
+	What    string             `json:"what"` // in the past tense
+	Verdict incident.OpVerdict `json:"verdict,omitempty"`
+	Rule    string             `json:"rule"`
+	Useful  bool               `json:"useful"`
 }
 
 // Span is a duration that reads 2m40s, also in JSON and YAML.
@@ -271,8 +271,8 @@ func (p *Policy) slow() time.Duration {
 func (w *World) reckon(o *Outcome, f Failure) {
 	a := w.apps[0]
 	since := func(at time.Time) Span { return Span(at.Sub(w.began)) }
-	verdicts := map[string]string{}
-	var handed, last string
+	verdicts := map[string]incident.OpVerdict{}
+	var last string
 	for _, id := range slices.Sorted(maps.Keys(w.incidents)) {
 		i := w.incidents[id].value.(incident.Incident)
 		if i.Target.Name != a.name {
@@ -281,26 +281,24 @@ func (w *World) reckon(o *Outcome, f Failure) {
 		for _, t := range i.Attempts {
 			verdicts[t.OpID] = t.Verdict
 		}
+		if would, mode := w.advised(i); would != "" {
+			o.Would, o.Mode = would, mode
+		}
 		for _, e := range i.Timeline {
-			switch e.What {
-			case "firing":
+			switch e.Kind {
+			case incident.KindFiring:
 				if o.Rule == "" {
-					o.Rule, _, _ = strings.Cut(e.Text, ":")
-					o.Rule = strings.TrimSuffix(o.Rule, " again")
-					o.FiredAfter = since(e.At)
+					o.Rule, o.FiredAfter = e.Rule, since(e.At)
 				}
-			case "paged":
+			case incident.KindPaged:
 				if !o.Paged {
 					o.Paged, o.PagedAfter, o.PageReason, o.Why = true, since(e.At), e.Text, plain(e.Text)
 				}
-			case "handed over":
-				handed = e.Text
-			case "held", "frozen", "skipped":
+			case incident.KindHeld, incident.KindFrozen, incident.KindSkipped:
 				last = plain(e.Text)
 			}
 		}
 	}
-	o.Would, o.Mode = advised(handed)
 	var taker string // whose ladder ended it
 	if m := pageRung.FindStringSubmatch(o.Why); m != nil {
 		taker = m[1]
@@ -317,7 +315,7 @@ func (w *World) reckon(o *Outcome, f Failure) {
 		if e.app != a || e.revert() {
 			continue
 		}
-		x := Action{After: since(e.at), Action: e.plan.Action, What: did(e.plan), Verdict: verdicts[e.op], Rule: w.oracle.reserved[e.op].Rule, Useful: helps(e.plan.Action, e.cause) || e.plan.Action == "scale" && a.load > busy*float64(e.before)}
+		x := Action{After: since(e.at), Action: e.plan.Action, What: did(e.plan), Verdict: verdicts[e.op], Rule: w.oracle.reserved[e.op].Rule, Useful: helps(e.plan.Action, e.cause) || e.plan.Action == incident.ActionScale && a.load > busy*float64(e.before)}
 		o.Actions = append(o.Actions, x)
 		useful = useful || x.Useful
 		strong = strong || e.plan.Class >= incident.C3
@@ -355,23 +353,31 @@ func plain(text string) string {
 	return strings.TrimPrefix(text, "plan: ")
 }
 
-var advice = regexp.MustCompile(`mode (\w+) \(([^)]*)\): would have (?:done: |planned a )(\w+)`)
-
-// advised reads from a timeline's entry what a mode kept from being done, and whose mode it is.
-func advised(text string) (would, mode string) {
-	m := advice.FindStringSubmatch(text)
-	if m == nil || strings.Contains(text, remediate.NotEvenAuto) {
-		return "", ""
+// advised is what a mode kept from being done, and whose mode it is.
+func (w *World) advised(i incident.Incident) (would, mode string) {
+	hold, _, _ := remediate.Held(i.Answers)
+	alert, known := i.Alert(i.ConsideredRule)
+	if hold != incident.Advise || !known || slices.ContainsFunc(i.Answers, func(a incident.Answer) bool { return a.Hold == incident.Wait }) {
+		return "", "" // mode auto would not have done it either
 	}
-	verb := map[string]string{"roll": "roll back", "rollback": "roll back", "run": "run a job", "job": "run a job"}[m[3]]
-	if verb == "" {
-		verb = m[3]
+	verb := string(i.ConsideredAction)
+	switch i.ConsideredAction {
+	case incident.ActionRollback:
+		verb = "roll back"
+	case incident.ActionJob:
+		verb = "run a job"
 	}
-	return "would " + verb, m[1] + ": " + m[2]
+	p := w.scenario.Policy
+	of := p.rung
+	if p.Own != nil {
+		of = p.Own.Setup().Rung
+	}
+	rung := of(i.Target.Name, alert, slices.IndexFunc(alert.Ladder, func(r incident.Rung) bool { return r.Action == i.ConsideredAction }))
+	return "would " + verb, string(rung.Mode) + ": " + rung.ModeWhy
 }
 
 // helps reports whether an action can end one of the causes.
-func helps(action, causes string) bool {
+func helps(action incident.Action, causes string) bool {
 	for _, c := range strings.Split(causes, ", ") {
 		if slices.Contains(cures[c], action) {
 			return true
@@ -383,16 +389,16 @@ func helps(action, causes string) bool {
 // did is an action in the past tense.
 func did(p incident.Plan) string {
 	switch p.Action {
-	case "scale":
+	case incident.ActionScale:
 		return "scaled " + p.Before + "→" + p.After
-	case "restart":
+	case incident.ActionRestart:
 		return "restarted"
-	case "rollback":
+	case incident.ActionRollback:
 		return "rolled back"
-	case "job":
+	case incident.ActionJob:
 		return "ran a job"
 	}
-	return p.Action
+	return string(p.Action)
 }
 
 // grade compares what became of a failure with what is expected.

@@ -103,7 +103,7 @@ func (w *World) swapLedger(l incident.Ledger, version string) (string, error) {
 
 // accept is the API server's side of an op's write: the precondition decides.
 func (w *World) accept(by int, sent time.Time, opID string, p incident.Plan) (incident.Outcome, error) {
-	if p.Action == "job" {
+	if p.Action == incident.ActionJob {
 		return w.runJob(by, sent, opID, p)
 	}
 	a := w.written(p.Object)
@@ -125,7 +125,7 @@ func (w *World) accept(by int, sent time.Time, opID string, p incident.Plan) (in
 	w.say("API server: %s (op %s of %s) is accepted; the truth: %s", p.Summary, opID, w.replicaName(by), orWell(e.cause))
 	w.oracle.effect(e)
 	w.score.effect(e)
-	if p.Action != incident.RevertAction {
+	if p.Action != incident.ActionRevert {
 		a.cured(p.Action)
 	}
 	if a.spec.Reverter > 0 && a.scaler == nil {
@@ -135,8 +135,8 @@ func (w *World) accept(by int, sent time.Time, opID string, p incident.Plan) (in
 }
 
 // cured lets an action that cures take effect beyond what the object says.
-func (a *app) cured(action string) {
-	if action == "scale" {
+func (a *app) cured(action incident.Action) {
+	if action == incident.ActionScale {
 		a.w.clock.after(11*time.Second, -1, a.look)
 	}
 }

@@ -232,7 +232,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		},
 		Observed: func(inc incident.Incident, e incident.Entry) {
 			inc, e.Text = a.clean(inc), a.o.Secrets.Text(e.Text)
-			o.Logger.Info(e.Text, "incident", inc.ID, "target", inc.Target.String(), "what", e.What, "phase", inc.Phase, "severity", inc.Severity)
+			o.Logger.Info(e.Text, "incident", inc.ID, "target", inc.Target.String(), "what", e.Kind, "phase", inc.Phase, "severity", inc.Severity)
 			events.Tell(a.onDeployment(inc), e)
 		},
 		Restored: a.restore,

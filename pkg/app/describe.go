@@ -61,7 +61,9 @@ func described(a incident.Alert, x rules.Alert) incident.Alert {
 // told is the ladder of an alert that means no target: nothing can be done about it
 // but to call a person, at once and with the reason.
 func told(ladder []incident.Rung, x rules.Alert) []incident.Rung {
-	if _, unwatched := hints.Unwatched(x.Target); !unwatched || !slices.ContainsFunc(ladder, func(r incident.Rung) bool { return r.Action != "page" && r.Action != "capture" }) {
+	if _, unwatched := hints.Unwatched(x.Target); !unwatched || !slices.ContainsFunc(ladder, func(r incident.Rung) bool {
+		return r.Action != incident.ActionPage && r.Action != incident.ActionCapture
+	}) {
 		return ladder
 	}
 	var said []string
@@ -76,9 +78,9 @@ func told(ladder []incident.Rung, x rules.Alert) []incident.Rung {
 	}
 	acts := make([]string, 0, len(ladder))
 	for _, r := range ladder {
-		if r.Action != "page" {
-			acts = append(acts, r.Action)
+		if r.Action != incident.ActionPage {
+			acts = append(acts, string(r.Action))
 		}
 	}
-	return []incident.Rung{{Action: "page", Class: remediate.ClassOf("page"), Why: fmt.Sprintf("no target is meant by %s, so %s cannot be done", by, strings.Join(acts, ", "))}}
+	return []incident.Rung{{Action: incident.ActionPage, Class: remediate.ClassOf("page"), Why: fmt.Sprintf("no target is meant by %s, so %s cannot be done", by, strings.Join(acts, ", "))}}
 }

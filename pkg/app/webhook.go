@@ -87,7 +87,7 @@ func (a *App) webhook() http.Handler {
 // lostAlerts is the alert on a damaged journal, part of watchdog's own incident: alerts
 // that were accepted may be missing, and no sender knows that it should repeat them.
 func lostAlerts(what string, since, now time.Time) incident.Alert {
-	a := incident.Alert{Rule: "alerts_lost", Severity: incident.P1, Verdict: incident.OK, Reason: "all accepted alerts are known, or had the time to be repeated", Source: "watchdog", EvaluatedAt: now, Ladder: []incident.Rung{{Action: "page", Class: incident.C1}}}
+	a := incident.Alert{Rule: "alerts_lost", Severity: incident.P1, Verdict: incident.OK, Reason: "all accepted alerts are known, or had the time to be repeated", Source: "watchdog", EvaluatedAt: now, Ladder: []incident.Rung{{Action: incident.ActionPage, Class: incident.C1}}}
 	if what != "" {
 		a.Firing, a.Verdict, a.ActiveAt = true, incident.Breach, since
 		a.Reason = "the journal of accepted alerts is damaged, so alerts may be missing until their senders repeat them: " + what + ". Look at Alertmanager for what fires, and check the volume"

@@ -203,7 +203,7 @@ func (w *windows) alarms(hold func(target string) string) []incident.Alert {
 	}
 	return []incident.Alert{
 		rule("maintenance_ending", incident.P3, found.Ending),
-		rule("maintenance_overrun", incident.P2, found.Overrun, incident.Rung{Action: "page", Class: incident.C1}),
+		rule("maintenance_overrun", incident.P2, found.Overrun, incident.Rung{Action: incident.ActionPage, Class: incident.C1}),
 		rule("still_in_maintenance", incident.P3, found.Still),
 	}
 }

@@ -244,10 +244,10 @@ func rungDefaults(ladder []Rung, window time.Duration) {
 		if o.Mode == "" && (o.Approvals > 0 || o.CoolOff > 0) {
 			o.Mode = incident.Approve
 		}
-		if ladder[i].Action == "scale" {
+		if ladder[i].Action == incident.ActionScale {
 			orDuration(&o.Lease, 2*time.Hour)
 		}
-		if ladder[i].Action == "rollback" && o.OnlyIf == "" {
+		if ladder[i].Action == incident.ActionRollback && o.OnlyIf == "" {
 			o.OnlyIf = "suspect_deploy"
 		}
 	}
@@ -471,7 +471,7 @@ func (r row) threshold() Threshold {
 		t.Below, t.ClearAbove = &q, &clear
 	}
 	for _, a := range r.ladder {
-		rung := Rung{Action: a}
+		rung := Rung{Action: incident.Action(a)}
 		if a == "scale" {
 			rung.Options = RungOptions{By: "25%", Max: 20, Lease: model.Duration(2 * time.Hour)}
 		}

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v4"
+
+	"watchdog.io/watchdog/pkg/incident"
 )
 
 type object = map[string]any
@@ -73,7 +75,7 @@ func (s shape) rungSchema() object {
 		bare = append(bare, action)
 		options := object{}
 		for _, f := range s.structs["RungOptions"] {
-			if slices.Contains(rungFields[action], f.key) {
+			if slices.Contains(rungFields[incident.Action(action)], f.key) {
 				options[f.key] = describe(schemaOf(f.kind), f.doc)
 			}
 		}

@@ -338,8 +338,8 @@ type Threshold struct {
 // action with options: {scale: {by: 25%, max: 20, lease: 2h}}.
 type Rung struct {
 	// Action is set by the decoder: capture, scale, restart, rollback, job, page.
-	Action  string      `yaml:"-"`
-	Options RungOptions `yaml:"-"`
+	Action  incident.Action `yaml:"-"`
+	Options RungOptions     `yaml:"-"`
 }
 
 // RungOptions are the options of a rung; which apply depends on its action.

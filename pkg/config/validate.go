@@ -383,14 +383,14 @@ func (v *validator) ladder(a at, ladder []Rung, metric string, c *Config) {
 	for i, r := range ladder {
 		here := a.key(i)
 		o := r.Options
-		option := func(key string) at { return here.key(r.Action).key(key) }
+		option := func(key string) at { return here.key(string(r.Action)).key(key) }
 		v.mode(option("mode"), o.Mode)
-		if r.Action == "page" && i != len(ladder)-1 {
+		if r.Action == incident.ActionPage && i != len(ladder)-1 {
 			v.fail(here, "page is the last rung: after it a person decides")
 		}
 		switch r.Action {
 		case "scale":
-			v.scale(here.key(r.Action), o)
+			v.scale(here.key(string(r.Action)), o)
 		case "restart":
 			if metric == "error_rate" {
 				v.fail(here, "never restart on errors alone: it hides the cause and loses the evidence; use rollback, or page")

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v4"
+
+	"watchdog.io/watchdog/pkg/incident"
 )
 
 // UnmarshalYAML reads 500ms, 0.1%, 80% or 2.
@@ -70,26 +71,33 @@ func (r Rate) String() string { return fmt.Sprintf("%d/%s", r.Count, r.Per) }
 func (r Rate) MarshalYAML() (any, error) { return r.String(), nil }
 
 // rungFields are the options that each action takes, besides those that all take.
-var rungFields = map[string][]string{
-	"capture":  {},
-	"scale":    {"by", "at_least", "max", "lease", "settle", "verify", "attempts", "mode", "approvals", "cool_off"},
-	"restart":  {"settle", "verify", "attempts", "mode", "approvals", "cool_off"},
-	"rollback": {"only_if", "settle", "verify", "mode", "approvals", "cool_off"},
-	"job":      {"template", "settle", "verify", "attempts", "mode", "approvals", "cool_off"},
-	"page":     {},
+var rungFields = map[incident.Action][]string{
+	incident.ActionCapture:  {},
+	incident.ActionScale:    {"by", "at_least", "max", "lease", "settle", "verify", "attempts", "mode", "approvals", "cool_off"},
+	incident.ActionRestart:  {"settle", "verify", "attempts", "mode", "approvals", "cool_off"},
+	incident.ActionRollback: {"only_if", "settle", "verify", "mode", "approvals", "cool_off"},
+	incident.ActionJob:      {"template", "settle", "verify", "attempts", "mode", "approvals", "cool_off"},
+	incident.ActionPage:     {},
 }
 
 // Actions returns the names of all actions.
-func Actions() []string { return slices.Sorted(maps.Keys(rungFields)) }
+func Actions() []string {
+	var all []string
+	for a := range rungFields {
+		all = append(all, string(a))
+	}
+	slices.Sort(all)
+	return all
+}
 
 // UnmarshalYAML reads a bare word or one action with its options.
 func (r *Rung) UnmarshalYAML(n *yaml.Node) error {
 	options := &yaml.Node{}
 	switch {
 	case n.Kind == yaml.ScalarNode:
-		r.Action = n.Value
+		r.Action = incident.Action(n.Value)
 	case n.Kind == yaml.MappingNode && len(n.Content) == 2:
-		r.Action, options = n.Content[0].Value, n.Content[1]
+		r.Action, options = incident.Action(n.Content[0].Value), n.Content[1]
 	default:
 		return errors.New("a rung is one action: restart, or one with options: scale: {by: 25%, max: 20}")
 	}
@@ -116,7 +124,7 @@ func (r *Rung) UnmarshalYAML(n *yaml.Node) error {
 }
 
 // optionsOf reports options that the action does not take, each at its own place.
-func optionsOf(action string, fields []string, options *yaml.Node) error {
+func optionsOf(action incident.Action, fields []string, options *yaml.Node) error {
 	var wrong []*yaml.LoadError
 	for i := 0; i+1 < len(options.Content); i += 2 {
 		key := options.Content[i]

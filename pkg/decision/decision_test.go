@@ -58,7 +58,7 @@ func (s *tale) write() {
 		s.scribe.Written()
 	}
 	for _, e := range s.inc.Timeline[s.saved:] {
-		add(audit.Record{At: e.At, Kind: e.What, Incident: s.inc.ID, Target: s.inc.Target.String(), Actor: "watchdog", Text: e.Text})
+		add(audit.Record{At: e.At, Kind: string(e.Kind), Incident: s.inc.ID, Target: s.inc.Target.String(), Actor: "watchdog", Text: e.Text})
 	}
 	s.saved = len(s.inc.Timeline)
 }
@@ -176,7 +176,7 @@ func TestWhatARecordUnfoldsToIsBounded(t *testing.T) {
 	s.write()
 	forged := s.records[0]
 	forged.Seq = uint64(len(s.records)) + 1
-	forged.Data = fmt.Appendf(nil, `{"format":1,"steps":[{"after":"%s","given":{"tick":{"Alerts":[%s]}},"got":{"phase":"open","state":""}}]}`, s.scribe.state, strings.TrimSuffix(strings.Repeat("[0,1],", 100), ","))
+	forged.Data = fmt.Appendf(nil, `{"format":%d,"steps":[{"after":"%s","given":{"tick":{"Alerts":[%s]}},"got":{"phase":"open","state":""}}]}`, Format, s.scribe.state, strings.TrimSuffix(strings.Repeat("[0,1],", 100), ","))
 	got := play(append(s.records, forged))
 	if len(got.Differences) != 1 || !strings.Contains(got.Differences[0].What, "it unfolds to more than") {
 		t.Errorf("%.200q", got.Differences)
@@ -279,8 +279,8 @@ func FuzzReplay(f *testing.F) {
 		}
 	}
 	f.Add([]byte(`{"format":2}`))
-	f.Add([]byte(`{"format":1,"steps":[{"left":"x"}]}`))
-	f.Add([]byte(`{"format":1,"steps":[{"full":true,"given":{"kind":"released","state":{"id":"i1","alerts":[{"rule":"a","next":-1,"firing":true,"verdict":"BREACH","ladder":[{}]}],"lead":"a"},"policy":{},"event":{}}}]}`))
+	f.Add([]byte(`{"format":2,"steps":[{"left":"x"}]}`))
+	f.Add([]byte(`{"format":2,"steps":[{"full":true,"given":{"kind":"released","state":{"id":"i1","alerts":[{"rule":"a","next":-1,"firing":true,"verdict":"BREACH","ladder":[{}]}],"lead":"a"},"policy":{},"event":{}}}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var p Replay
 		for _, r := range first {

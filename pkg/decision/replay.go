@@ -238,7 +238,7 @@ func (p *Replay) step(r audit.Record, t *thread, name string, x step) {
 func last(i incident.Incident, before int) string {
 	var said []string
 	for _, e := range i.Timeline[len(i.Timeline)-min(len(i.Timeline), max(0, entries(i)-before)):] {
-		said = append(said, e.What+": "+e.Text)
+		said = append(said, string(e.Kind)+": "+e.Text)
 	}
 	if len(said) == 0 {
 		return "it adds nothing to the timeline"
@@ -392,7 +392,7 @@ func (p *Replay) undecided(r audit.Record) {
 func (p *Replay) line(r audit.Record) {
 	t := p.threads[r.Incident]
 	switch {
-	case t != nil && len(t.said) > 0 && t.said[0].What == r.Kind && t.said[0].Text == r.Text && t.said[0].At.Equal(r.At):
+	case t != nil && len(t.said) > 0 && string(t.said[0].Kind) == r.Kind && t.said[0].Text == r.Text && t.said[0].At.Equal(r.At):
 		t.said = t.said[1:]
 	case slices.Contains(outside, r.Kind):
 	case t == nil || !t.writes:
@@ -403,8 +403,8 @@ func (p *Replay) line(r audit.Record) {
 		p.differs(r, "no decision before it gives that", r.Kind+": "+r.Text, "")
 	default:
 		want := t.said[0]
-		p.differs(r, "the decision before it gives something else", line(r.At, r.Kind, r.Text), line(want.At, want.What, want.Text))
-		if want.What == r.Kind {
+		p.differs(r, "the decision before it gives something else", line(r.At, r.Kind, r.Text), line(want.At, string(want.Kind), want.Text))
+		if string(want.Kind) == r.Kind {
 			t.said = t.said[1:]
 		}
 	}

@@ -110,13 +110,13 @@ func TestWhatIsOverIsAmendedByOneAtATime(t *testing.T) {
 			_, _ = e.due(t.Context(), closedKey+"a")
 		})
 		all.Go(func() { _, _ = e.due(t.Context(), recoveryKey) })
-		all.Go(func() { _ = e.annotate(t.Context(), "a", incident.Entry{At: time.Now(), What: reverted}) })
+		all.Go(func() { _ = e.annotate(t.Context(), "a", incident.Entry{At: time.Now(), Kind: incident.KindReverted}) })
 	}
 	all.Wait()
 	_, _ = e.due(t.Context(), closedKey+"a")
 	var stored incident.Incident
 	w.get("i/a", &stored)
-	if len(stored.Receipts) != 20 || len(notes(stored, reverted)) != 20 || len(notes(stored, "recovery")) != 1 {
-		t.Errorf("%d receipts, %d notes, %d verdicts", len(stored.Receipts), len(notes(stored, reverted)), len(notes(stored, "recovery")))
+	if len(stored.Receipts) != 20 || len(notes(stored, incident.KindReverted)) != 20 || len(notes(stored, "recovery")) != 1 {
+		t.Errorf("%d receipts, %d notes, %d verdicts", len(stored.Receipts), len(notes(stored, incident.KindReverted)), len(notes(stored, "recovery")))
 	}
 }

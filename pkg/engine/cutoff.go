@@ -109,7 +109,7 @@ func (v *voice) look(now time.Time, why, text string) {
 		}
 		i := incident.Incident{ID: v.id, Target: v.self, Phase: incident.Escalated, HandedOver: true, Severity: v.severity, Lead: v.rule, Paged: v.severity == incident.P1, PageReason: text, OpenedAt: v.since, UpdatedAt: now,
 			Alerts:   []incident.Alert{{Rule: v.rule, Severity: v.severity, Firing: true, Verdict: incident.Breach, Reason: text, Was: why, ActiveAt: v.since, EvaluatedAt: now, Source: "watchdog"}},
-			Timeline: []incident.Entry{{At: now, What: "paged", Text: text}}, Receipts: maps.Clone(v.receipts)}
+			Timeline: []incident.Entry{{At: now, Kind: incident.KindPaged, Text: text}}, Receipts: maps.Clone(v.receipts)}
 		v.told = &i
 		v.tell(i)
 	}

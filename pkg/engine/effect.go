@@ -222,7 +222,7 @@ func (e *Engine) act(ctx context.Context, inc incident.Incident, ts TargetSetup)
 	if err != nil {
 		reason = err.Error()
 	}
-	e.metrics.ops.WithLabelValues(op.Plan.Action, string(outcome)).Inc()
+	e.metrics.ops.WithLabelValues(string(op.Plan.Action), string(outcome)).Inc()
 	rec.At, rec.Kind, rec.Text, rec.Data = e.o.Now(), "outcome", strings.TrimSuffix(string(outcome)+": "+reason, ": "), nil
 	if err := e.o.Audit(rec); err != nil {
 		e.o.Logger.Error("outcome of an op not recorded; nothing more is done until it can be", "op", op.ID, "outcome", outcome, "err", err)
@@ -268,7 +268,7 @@ func (e *Engine) release(ctx context.Context, setup *Setup, inc incident.Inciden
 		return nil, err
 	}
 	if op.Verdict != incident.Aborted {
-		e.metrics.verdicts.WithLabelValues(op.Plan.Action, op.Verdict).Inc()
+		e.metrics.verdicts.WithLabelValues(string(op.Plan.Action), string(op.Verdict)).Inc()
 	}
 	e.Wake(leasesKey)
 	return incident.Released{At: e.o.Now()}, nil

@@ -483,7 +483,7 @@ func (e *Engine) load(ctx context.Context) error {
 		live[s.Incident.Target.Name] = en
 	}
 	for _, op := range ledger.Ops {
-		if op.Plan.Action == incident.RevertAction {
+		if op.Plan.Action == incident.ActionRevert {
 			continue
 		}
 		// The op's own incident goes on, and no other on the target: whoever sent

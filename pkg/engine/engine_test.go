@@ -286,7 +286,7 @@ func TestAPanicInAStepEndsOnlyThatStep_INV52(t *testing.T) {
 		s := newStage(newWorld(), "scale", "page")
 		s.sick = sickWhile(func(*world) bool { return true })
 		calls := 0
-		s.options = func(string) remediate.Options {
+		s.options = func(incident.Action) remediate.Options {
 			if calls++; calls == 1 {
 				panic("boom")
 			}

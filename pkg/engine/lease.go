@@ -17,9 +17,6 @@ const leaseLook = 5 * time.Second
 // revertSuffix makes the id of a revert from that of the op whose lease it ends.
 const revertSuffix = "r"
 
-// reverted is what an incident's timeline says of a lease that was taken back.
-const reverted = "reverted"
-
 // leases reverts what has expired. A lease is kept while an incident is open on
 // its target: capacity is not taken away in the middle of trouble.
 func (e *Engine) leases(ctx context.Context) (time.Duration, error) {
@@ -36,7 +33,7 @@ func (e *Engine) leases(ctx context.Context) (time.Duration, error) {
 	next := leaseLook
 	for _, op := range ledger.Ops {
 		// A revert without its lease: whoever ended the lease did not know of it.
-		if lease, ok := strings.CutSuffix(op.ID, revertSuffix); ok && op.Plan.Action == incident.RevertAction && !ledger.Leased(lease) {
+		if lease, ok := strings.CutSuffix(op.ID, revertSuffix); ok && op.Plan.Action == incident.ActionRevert && !ledger.Leased(lease) {
 			if err := e.swap(ctx, func(cur incident.Ledger) (incident.Ledger, error) {
 				return cur.Release(op, incident.Aborted, e.o.Now(), setup.Limits), nil
 			}); err != nil {
@@ -79,7 +76,7 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 		if applied, err := e.o.Cluster.Find(ctx, id, l.Plan); err != nil {
 			return err
 		} else if applied {
-			return e.ended(ctx, l, id, reverted, fmt.Sprintf("%s is back from %s to %s: %s", l.Plan.Field, l.Plan.After, l.Plan.Before, remediate.WhyReverted(ledger, l)))
+			return e.ended(ctx, l, id, incident.KindReverted, fmt.Sprintf("%s is back from %s to %s: %s", l.Plan.Field, l.Plan.After, l.Plan.Before, remediate.WhyReverted(ledger, l)))
 		}
 	}
 	w, err := e.o.Cluster.Workload(ctx, ts.Target, ts.Service)
@@ -91,7 +88,7 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 	switch hold {
 	case "":
 	case incident.Skip, incident.HandOver:
-		return e.ended(ctx, l, id, "yielded", "the lease ended and nothing was reverted: "+reason)
+		return e.ended(ctx, l, id, incident.KindYielded, "the lease ended and nothing was reverted: "+reason)
 	default:
 		e.o.Logger.Info("lease not reverted yet", "op", l.Op, "reason", reason)
 		return nil
@@ -122,36 +119,36 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 	ctxw, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	outcome, err = e.o.Cluster.Write(ctxw, id, sent)
-	e.metrics.ops.WithLabelValues(incident.RevertAction, string(outcome)).Inc()
+	e.metrics.ops.WithLabelValues(string(incident.ActionRevert), string(outcome)).Inc()
 	if outcome == incident.Applied {
-		return e.ended(ctx, l, id, reverted, plan.Summary)
+		return e.ended(ctx, l, id, incident.KindReverted, plan.Summary)
 	}
 	switch {
 	case outcome == incident.Conflicted:
 		return nil // read again at the next look; the op stays the same
 	case outcome == incident.Denied && plan.Is != "":
 		// An admission policy that refuses this template does so each time.
-		return e.ended(ctx, l, id, "yielded", fmt.Sprintf("the rollback was not taken back, and a person has to: %v", err))
+		return e.ended(ctx, l, id, incident.KindYielded, fmt.Sprintf("the rollback was not taken back, and a person has to: %v", err))
 	}
 	return fmt.Errorf("%s: %w", outcome, err)
 }
 
 // ended takes lease and revert op out of the ledger and tells it on the incident.
-func (e *Engine) ended(ctx context.Context, l incident.Lease, revertID, what, text string) error {
+func (e *Engine) ended(ctx context.Context, l incident.Lease, revertID string, what incident.Kind, text string) error {
 	if err := e.swap(ctx, func(cur incident.Ledger) (incident.Ledger, error) {
 		next := cur.Release(incident.Op{ID: revertID}, incident.Aborted, e.o.Now(), incident.Limits{}).WithoutLease(l.Op)
-		if what == reverted {
+		if what == incident.KindReverted {
 			next = next.Reverted(l, revertID, e.o.Now())
 		}
 		return next, nil
 	}); err != nil {
 		return err
 	}
-	if err := e.o.Audit(audit.Record{At: e.o.Now(), Kind: what, Incident: l.Incident, Op: l.Op, Target: l.Plan.Target.String(), Actor: "watchdog", Text: text}); err != nil {
+	if err := e.o.Audit(audit.Record{At: e.o.Now(), Kind: string(what), Incident: l.Incident, Op: l.Op, Target: l.Plan.Target.String(), Actor: "watchdog", Text: text}); err != nil {
 		return err
 	}
 	e.o.Logger.Info("lease ended", "op", l.Op, "target", l.Plan.Target.String(), "what", what, "text", text)
-	return e.annotate(ctx, l.Incident, incident.Entry{At: e.o.Now(), What: what, Text: text})
+	return e.annotate(ctx, l.Incident, incident.Entry{At: e.o.Now(), Kind: what, Text: text})
 }
 
 // annotate adds an entry to an incident that is already resolved.

@@ -47,7 +47,7 @@ func TestMaintenanceThatBeginsBeforeTheWriteCallsItOff_INV30(t *testing.T) {
 			}
 		}
 		play(t, s, time.Minute)
-		planned := slices.ContainsFunc(s.only().Timeline, func(e incident.Entry) bool { return e.What == "planned" })
+		planned := slices.ContainsFunc(s.only().Timeline, func(e incident.Entry) bool { return e.Kind == "planned" })
 		if got := s.accepted(); len(got) != 0 || !planned || !s.audited("in maintenance") {
 			t.Errorf("writes %v, planned %v", got, planned)
 		}

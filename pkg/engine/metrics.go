@@ -45,15 +45,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 
 // zeroes makes series of what has not happened yet: what begins at 1 has no increase.
 func (m *metrics) zeroes() {
-	for _, action := range []string{"scale", "restart", "rollback", "job", incident.RevertAction} {
+	for _, action := range []incident.Action{incident.ActionScale, incident.ActionRestart, incident.ActionRollback, incident.ActionJob, incident.ActionRevert} {
 		for _, o := range []incident.Outcome{incident.Applied, incident.Conflicted, incident.Denied, incident.Unsent, incident.Unknown} {
-			m.ops.WithLabelValues(action, string(o))
+			m.ops.WithLabelValues(string(action), string(o))
 		}
-		if action == incident.RevertAction {
+		if action == incident.ActionRevert {
 			continue
 		}
-		for _, v := range []string{incident.Helped, incident.ByItself, incident.NoEffect, incident.Harmed, incident.Unclear} {
-			m.verdicts.WithLabelValues(action, v)
+		for _, v := range []incident.OpVerdict{incident.Helped, incident.ByItself, incident.NoEffect, incident.Harmed, incident.Unclear} {
+			m.verdicts.WithLabelValues(string(action), string(v))
 		}
 	}
 	for _, s := range []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3} {
@@ -88,14 +88,14 @@ func (m *metrics) incidents(live map[string]*entry) {
 // responded counts what a new entry of the timeline says of the response.
 func (m *metrics) responded(i incident.Incident, e incident.Entry) {
 	severity := string(i.Severity)
-	switch e.What {
-	case "acknowledged":
+	switch e.Kind {
+	case incident.KindAcknowledged:
 		if !i.NeededAt.IsZero() {
 			m.response.WithLabelValues(severity).Observe(max(0, e.At.Sub(i.NeededAt).Seconds()))
 		}
-	case "unanswered":
+	case incident.KindUnanswered:
 		m.missed.WithLabelValues(severity).Inc()
-	case "overdue":
+	case incident.KindOverdue:
 		m.overdue.WithLabelValues(severity).Inc()
 	}
 }

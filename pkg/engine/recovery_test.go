@@ -10,9 +10,9 @@ import (
 )
 
 // notes are the timeline's texts of one kind.
-func notes(i incident.Incident, what string) (all []string) {
+func notes(i incident.Incident, kind incident.Kind) (all []string) {
 	for _, e := range i.Timeline {
-		if e.What == what {
+		if e.Kind == kind {
 			all = append(all, e.Text)
 		}
 	}

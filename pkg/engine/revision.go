@@ -83,7 +83,7 @@ func healthy(v View, now time.Time, fresh time.Duration) bool {
 			return false
 		}
 		seen = seen || a.Verdict == incident.OK
-		if slices.ContainsFunc(a.Ladder, func(r incident.Rung) bool { return r.Action == "rollback" }) {
+		if slices.ContainsFunc(a.Ladder, func(r incident.Rung) bool { return r.Action == incident.ActionRollback }) {
 			judges, sees = true, sees || a.Verdict == incident.OK
 		}
 	}

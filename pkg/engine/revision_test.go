@@ -41,7 +41,7 @@ func TestEachRolloutIsToldOnce(t *testing.T) {
 // INV-31: what makes a release a good one is what would roll it back, or the probes.
 func TestWhatHasNoPartInRollbacksMakesNoReleaseGood_INV31(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	rule := func(name string, v incident.Verdict, action string) incident.Alert {
+	rule := func(name string, v incident.Verdict, action incident.Action) incident.Alert {
 		return incident.Alert{Rule: name, Verdict: v, EvaluatedAt: now, Ladder: []incident.Rung{{Action: action}, {Action: "page"}}}
 	}
 	errors, disk := rule("error_rate", incident.OK, "rollback"), rule("disk", incident.OK, "page")

@@ -132,7 +132,7 @@ func (e *Engine) selfView(setup *Setup) View {
 	w, now := e.forecast(setup), e.o.Now()
 	rule := func(name, text string, firing bool, since time.Time) incident.Alert {
 		a := incident.Alert{Rule: name, Severity: incident.P1, Firing: firing, Verdict: incident.OK, Reason: "no more", Source: "watchdog", ActiveAt: since, EvaluatedAt: now,
-			Ladder: []incident.Rung{{Action: "page", Class: incident.C1}}}
+			Ladder: []incident.Rung{{Action: incident.ActionPage, Class: incident.C1}}}
 		if text != "" {
 			a.Verdict, a.Reason = incident.Breach, text
 		}

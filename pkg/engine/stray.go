@@ -55,7 +55,7 @@ func (e *Engine) strays(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	for _, op := range ledger.Ops {
-		if op.Plan.Action != incident.RevertAction && e.o.Now().Sub(op.PlannedAt) > strayLook/2 {
+		if op.Plan.Action != incident.ActionRevert && e.o.Now().Sub(op.PlannedAt) > strayLook/2 {
 			e.orphan(op)
 		}
 	}
@@ -139,7 +139,7 @@ func (e *Engine) supersede(ctx context.Context, s Stored, by string) error {
 		return fmt.Errorf("store incident %s: %w", inc.ID, err)
 	}
 	last := inc.Timeline[len(inc.Timeline)-1]
-	if err := e.o.Audit(audit.Record{At: last.At, Kind: last.What, Incident: inc.ID, Target: inc.Target.String(), Actor: "watchdog", Text: last.Text}); err != nil {
+	if err := e.o.Audit(audit.Record{At: last.At, Kind: string(last.Kind), Incident: inc.ID, Target: inc.Target.String(), Actor: "watchdog", Text: last.Text}); err != nil {
 		e.o.Logger.Warn("end of a superseded incident not recorded", "incident", inc.ID, "err", err)
 	}
 	e.mu.Lock()

@@ -57,7 +57,7 @@ func harmfulRollback(t *testing.T, s *stage) {
 func TestATakeBackThatAPolicyRefusesIsTriedOnce_S03(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		w.denies = incident.RevertAction
+		w.denies = incident.ActionRevert
 		s := newStage(w, "rollback", "page")
 		harmfulRollback(t, s)
 		i := s.only()

@@ -219,8 +219,8 @@ func (e *Engine) record(en *entry, inc incident.Incident) error {
 	total := len(inc.Timeline) + inc.Dropped
 	fresh := inc.Timeline[len(inc.Timeline)-min(len(inc.Timeline), max(0, total-en.saved)):]
 	for _, t := range fresh {
-		if err := e.o.Audit(audit.Record{At: t.At, Kind: t.What, Incident: inc.ID, Target: inc.Target.String(), Actor: "watchdog", Text: t.Text}); err != nil {
-			return fmt.Errorf("record %q of incident %s: %w", t.What, inc.ID, err)
+		if err := e.o.Audit(audit.Record{At: t.At, Kind: string(t.Kind), Incident: inc.ID, Target: inc.Target.String(), Actor: "watchdog", Text: t.Text}); err != nil {
+			return fmt.Errorf("record %q of incident %s: %w", t.Kind, inc.ID, err)
 		}
 		en.saved++
 		e.metrics.responded(inc, t)
@@ -241,7 +241,7 @@ func (e *Engine) reload(ctx context.Context, name, id string) error {
 	for _, s := range stored {
 		if s.Incident.ID == id {
 			for _, op := range ledger.Ops {
-				if op.Incident == id && op.Plan.Action != incident.RevertAction {
+				if op.Incident == id && op.Plan.Action != incident.ActionRevert {
 					s.Incident = incident.Adopt(s.Incident, op, e.o.Now())
 				}
 			}
@@ -342,7 +342,7 @@ func same(a, b incident.Incident) bool {
 // progress is the workload's rollout, or that of the Job which an op has made. One that cannot be
 // read is waited for.
 func (e *Engine) progress(ctx context.Context, i incident.Incident, workload incident.Rollout) incident.Rollout {
-	if i.Op == nil || i.Op.Plan.Action != "job" || i.Op.Phase != incident.Settling {
+	if i.Op == nil || i.Op.Plan.Action != incident.ActionJob || i.Op.Phase != incident.Settling {
 		return workload
 	}
 	r, err := e.o.Cluster.Job(ctx, i.Op.Plan.Object)

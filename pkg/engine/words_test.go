@@ -51,7 +51,7 @@ func TestADeadlineOutlivesItsLeader(t *testing.T) {
 			i := s.only()
 			paged, n, phases := time.Time{}, 0, 0
 			for _, e := range i.Timeline {
-				switch e.What {
+				switch e.Kind {
 				case "paged":
 					paged = e.At
 				case "overdue":

@@ -48,9 +48,9 @@ type world struct {
 	rv      map[string]int
 
 	// Faults.
-	loseReply    int    // answer the next n writes with "unknown" although applied
-	dropWrite    int    // answer the next n writes with "unknown" without applying
-	denies       string // the action whose writes are refused
+	loseReply    int             // answer the next n writes with "unknown" although applied
+	dropWrite    int             // answer the next n writes with "unknown" without applying
+	denies       incident.Action // the action whose writes are refused
 	denied       int
 	auditFails   bool
 	doubted      string // why it is doubted from before its first step on
@@ -220,13 +220,13 @@ func (w *world) SwapRecords(_ context.Context, _ string, r map[string][]remediat
 // stage is a world with a rule over it and an engine that works it.
 type stage struct {
 	*world
-	ladder  []string
+	ladder  []incident.Action
 	mode    incident.Mode
 	firing  bool
 	active  time.Time
 	limits  incident.Limits
 	engine  *Engine
-	options func(action string) remediate.Options
+	options func(action incident.Action) remediate.Options
 	whole   World
 	unfit   string
 
@@ -234,10 +234,10 @@ type stage struct {
 	response incident.Response
 }
 
-func newStage(w *world, ladder ...string) *stage {
+func newStage(w *world, ladder ...incident.Action) *stage {
 	s := &stage{world: w, ladder: ladder, whole: World{Watched: 1, Unhealthy: 1}, mode: incident.Auto, limits: incident.Limits{
 		PerTarget: incident.Rate{Count: 3, Per: time.Hour}, PerNamespace: incident.Rate{Count: 5, Per: time.Hour}, Cluster: incident.Rate{Count: 10, Per: time.Hour}, Concurrent: 2, Cooldown: 5 * time.Minute,
-	}, options: func(string) remediate.Options {
+	}, options: func(incident.Action) remediate.Options {
 		return remediate.Options{By: "1", Max: 10, Lease: 10 * time.Minute, SingleSource: "one rule in this test"}
 	}}
 	return s

@@ -65,7 +65,7 @@ func (s *step) ask(e Considered) {
 		s.i.Asked = &Request{Op: e.OpID, Rule: lead.Rule, Rung: lead.Next, Plan: e.Plan, At: s.at, Until: until, Quorum: max(1, e.Quorum), CoolOff: e.CoolOff, Why: e.Reason}
 		text := fmt.Sprintf("approval is needed until %s: %s (plan %.12s)", until.UTC().Format("2006-01-02 15:04:05 UTC"), e.Plan.Summary, e.Plan.Hash)
 		if s.i.Paged {
-			s.note("asked", text)
+			s.note(KindAsked, text)
 		} else {
 			s.page(text)
 		}
@@ -75,7 +75,7 @@ func (s *step) ask(e Considered) {
 		return
 	case r.Why != e.Reason:
 		r.Why = e.Reason
-		s.note("not approved", e.Reason)
+		s.note(KindDenied, e.Reason)
 	}
 	s.i.Asked.ReadyAt = time.Time{}
 	s.enter(Open)
@@ -95,7 +95,7 @@ func (s *step) answered(e Considered) {
 	s.i.Asked = nil
 	for _, a := range e.Answers {
 		if a.Guard == ApprovalGuard && e.Hold == "" && r.Op == e.OpID {
-			s.note("approved", a.Reason)
+			s.note(KindApproved, a.Reason)
 		}
 	}
 }

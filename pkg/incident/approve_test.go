@@ -63,7 +63,7 @@ func TestARequestEnds(t *testing.T) {
 		name string
 		then asking
 		kept bool
-		note string
+		note Kind
 	}{
 		{"nobody answers", asking{time.Hour, "o1", planA, Ask, "0 of 1"}, false, "paged"},
 		{"a moment before", asking{time.Hour - 1, "o1", planA, Ask, "0 of 1"}, true, "paged"},

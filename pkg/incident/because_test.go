@@ -11,13 +11,13 @@ func TestAPageSaysFirstWhatHelps_X97(t *testing.T) {
 	owner := "Argo CD application shop owns the workload and would undo a rollback; instead: change it in Git, or `argocd app rollback`"
 	for _, tt := range []struct {
 		name    string
-		ladder  []string
+		ladder  []Action
 		answers []Considered
 		want    string
 	}{
-		{"the last rung was left out", []string{"restart", "rollback", "page"}, []Considered{{Hold: Skip, Reason: "restart: it does not help here"}, {Hold: Skip, Reason: owner, Plan: Plan{Summary: "roll back shop"}}}, owner + " (not done: roll back shop); the ladder of errors says page"},
-		{"no rung is left", []string{"rollback"}, []Considered{{Hold: Skip, Reason: owner}}, owner + "; the ladder of errors is exhausted after 1 rungs"},
-		{"there was nothing to leave out", []string{"page"}, nil, "the ladder of errors says page"},
+		{"the last rung was left out", []Action{"restart", "rollback", "page"}, []Considered{{Hold: Skip, Reason: "restart: it does not help here"}, {Hold: Skip, Reason: owner, Plan: Plan{Summary: "roll back shop"}}}, owner + " (not done: roll back shop); the ladder of errors says page"},
+		{"no rung is left", []Action{"rollback"}, []Considered{{Hold: Skip, Reason: owner}}, owner + "; the ladder of errors is exhausted after 1 rungs"},
+		{"there was nothing to leave out", []Action{"page"}, nil, "the ladder of errors says page"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := breach("errors", P1, 5, tt.ladder...)

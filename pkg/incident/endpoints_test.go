@@ -91,7 +91,7 @@ func TestOnlyARollbackThatTookPodsOrEndpointsHasALease_X20(t *testing.T) {
 	op := opOn("o1", "i1", "a", "n")
 	op.Plan.Lease, op.Plan.Inverse, op.AppliedAt = 0, []byte("{}"), t0
 	for _, tc := range []struct {
-		verdict  string
+		verdict  OpVerdict
 		takeBack bool
 		leases   int
 	}{{Harmed, true, 1}, {Harmed, false, 0}, {NoEffect, true, 0}, {Helped, false, 0}} {

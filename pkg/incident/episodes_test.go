@@ -12,7 +12,7 @@ import (
 // is 0.5, trouble is 4, the bound is 1.
 type episode struct {
 	name  string
-	truth string
+	truth OpVerdict
 	// before and after give the value at a time from the action on, without noise.
 	before, after func(t time.Duration) float64
 	noise         float64 // standard deviation, around every value
@@ -66,7 +66,7 @@ func families() []episode {
 }
 
 // play returns the verdict that the core gives, and what the rule last said.
-func (ep episode) play(t *testing.T, above bool, dice *rand.Rand) (verdict string, last Verdict) {
+func (ep episode) play(t *testing.T, above bool, dice *rand.Rand) (verdict OpVerdict, last Verdict) {
 	t.Helper()
 	value := func(f func(time.Duration) float64, at time.Duration) float64 {
 		v := f(at) + ep.noise*dice.NormFloat64()

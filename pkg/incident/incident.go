@@ -121,7 +121,7 @@ const (
 // Rung is one step of a ladder.
 type Rung struct {
 	// Action names it: capture, scale, restart, rollback, job, page.
-	Action string `json:"action"`
+	Action Action `json:"action"`
 	Class  Class  `json:"class"`
 	// Settle is how long the world is left alone after the action's rollout is
 	// complete, before its effect is judged.
@@ -228,21 +228,24 @@ const (
 	Resolved   Phase = "resolved"   // no rule fires any more
 )
 
-// Effect verdicts of an op.
+// OpVerdict is what came of an op.
+type OpVerdict string
+
+// Verdicts of ops.
 const (
-	Helped   = "helped"
-	NoEffect = "no effect"
-	Harmed   = "harmed"
-	Unclear  = "unknown"
-	Aborted  = "aborted" // nothing was written
+	Helped   OpVerdict = "helped"
+	NoEffect OpVerdict = "no effect"
+	Harmed   OpVerdict = "harmed"
+	Unclear  OpVerdict = "unknown"
+	Aborted  OpVerdict = "aborted" // nothing was written
 	// ByItself: what was wrong ended before the action could take effect.
-	ByItself = "recovered by itself"
+	ByItself OpVerdict = "recovered by itself"
 )
 
 // Plan is an intended action as a value: it can be shown, hashed and audited
 // before anything is done.
 type Plan struct {
-	Action  string `json:"action"`
+	Action  Action `json:"action"`
 	Class   Class  `json:"class"`
 	Target  Target `json:"target"`
 	Summary string `json:"summary"` // "scale agent-system/deployment/agent-system from 3 to 4 replicas"
@@ -355,9 +358,9 @@ type Op struct {
 	Evidence      string         `json:"evidence,omitempty"`
 	Sends         int            `json:"sends,omitempty"`
 	// Verdict, Reason and Hold say how a finished op ended.
-	Verdict string `json:"verdict,omitempty"`
-	Reason  string `json:"reason,omitempty"`
-	Hold    Hold   `json:"hold,omitempty"`
+	Verdict OpVerdict `json:"verdict,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+	Hold    Hold      `json:"hold,omitempty"`
 	// TakeBack: what the op did to pods and endpoints is harm, so that its inverse is
 	// due even if it has no lease.
 	TakeBack bool `json:"takeBack,omitempty"`
@@ -371,11 +374,11 @@ type Op struct {
 type Attempt struct {
 	OpID    string    `json:"opId"`
 	Rule    string    `json:"rule,omitempty"`
-	Action  string    `json:"action"`
+	Action  Action    `json:"action"`
 	Summary string    `json:"summary"`
 	At      time.Time `json:"at"`
 	EndedAt time.Time `json:"endedAt"`
-	Verdict string    `json:"verdict"`
+	Verdict OpVerdict `json:"verdict"`
 	Reason  string    `json:"reason,omitempty"`
 }
 
@@ -386,9 +389,21 @@ type Answer struct {
 	Hold Hold `json:"hold,omitempty"`
 	// Reason is always given, with the numbers compared: "2 of 3 ops used in 1h".
 	Reason string `json:"reason"`
+	// Code names the reason where programs ask about it; else it is empty.
+	Code Code `json:"code,omitempty"`
 	// RetryAt is when asking again makes sense; zero: at the next evaluation.
 	RetryAt time.Time `json:"retryAt,omitzero"`
 }
+
+// Code names the reason of an answer.
+type Code string
+
+// The codes.
+const (
+	CodePodsFail      Code = "PodsFail"      // pods of the present revision fail, and more of them would, too
+	CodeBreachIsLater Code = "BreachIsLater" // the breach began too long after the release to be of it
+	CodeRestored      Code = "Restored"      // watchdog's own rollback made the release the present one
+)
 
 // Hold says what a refusal means for the ladder.
 type Hold string
@@ -403,16 +418,6 @@ const (
 	Advise   Hold = "advise"   // the mode allows no action: the plan is only told
 	Ask      Hold = "ask"      // a person must approve exactly this plan
 )
-
-// Entry is one line of an incident's timeline.
-type Entry struct {
-	At   time.Time `json:"at"`
-	What string    `json:"what"` // opened, held, planned, acted, verdict, told, resolved, …
-	Text string    `json:"text"`
-}
-
-// TimelineLimit bounds the timeline kept on the incident; the audit record has all.
-const TimelineLimit = 120
 
 // Receipt says how far a receiver has been told.
 type Receipt struct {
@@ -440,11 +445,13 @@ type Incident struct {
 	Remedy Remedy `json:"remedy,omitzero"`
 	// Asked is the plan that waits for a person's approval; nil: none does.
 	Asked *Request `json:"asked,omitempty"`
-	// Answers are the guards' answers to the last rung, ConsideredAction is what that rung
-	// does, and Considered the plan that was made for it; empty: none could be made.
+	// Answers are the guards' answers to the last rung, ConsideredRule and ConsideredAction
+	// are whose it is and what it does, and Considered is the plan that was made for it;
+	// empty: none could be made.
 	Answers          []Answer `json:"answers,omitempty"`
 	Considered       string   `json:"considered,omitempty"`
-	ConsideredAction string   `json:"consideredAction,omitempty"`
+	ConsideredRule   string   `json:"consideredRule,omitempty"`
+	ConsideredAction Action   `json:"consideredAction,omitempty"`
 	// HeldSince is when the current rung was first refused with Wait.
 	HeldSince time.Time `json:"heldSince,omitzero"`
 	// OnHoldSince is when a person's hold was first in the way of an action.

@@ -31,9 +31,9 @@ func (s *step) settle(e Tick) {
 	if op.RolledAt.IsZero() && e.Rollout.Known && e.Rollout.Done && !op.undone(e.Rollout) {
 		op.RolledAt = s.at
 		if took := s.at.Sub(op.AppliedAt).Round(100 * time.Millisecond); e.Rollout.OfJob {
-			s.note("job complete", fmt.Sprintf("Job %s is complete %s after it was made", op.Plan.Object.Name, took))
+			s.note(KindComplete, fmt.Sprintf("Job %s is complete %s after it was made", op.Plan.Object.Name, took))
 		} else {
-			s.note("rolled out", fmt.Sprintf("complete %s after the write; %d replicas ready", took, e.Rollout.Ready))
+			s.note(KindRolledOut, fmt.Sprintf("complete %s after the write; %d replicas ready", took, e.Rollout.Ready))
 		}
 	}
 	op.took(e.Rollout, s.at)
@@ -42,7 +42,7 @@ func (s *step) settle(e Tick) {
 		op.well(a)
 	}
 	if !s.at.Before(op.AppliedAt.Add(op.Verify)) && op.comes(e.Rollout, s.at) {
-		s.noteOnce("rolling out", fmt.Sprintf("%s after the write %s: nothing is judged until then, or until %s have passed",
+		s.noteOnce(KindRolling, fmt.Sprintf("%s after the write %s: nothing is judged until then, or until %s have passed",
 			s.at.Sub(op.AppliedAt).Round(time.Second), op.unfinished(e.Rollout), op.deadline(e.Rollout)))
 	}
 	if s.cutOff(e) {
@@ -78,7 +78,7 @@ func (op *Op) took(r Rollout, at time.Time) {
 	case !op.TookAt.IsZero():
 	case came && op.rolls() && r.LastReady.Before(at):
 		op.TookAt = r.LastReady
-	case came || !op.RolledAt.IsZero() || op.Plan.Action == "rollback" || !op.rolls():
+	case came || !op.RolledAt.IsZero() || op.Plan.Action == ActionRollback || !op.rolls():
 		op.TookAt = at
 	}
 }
@@ -95,17 +95,17 @@ func (op *Op) well(a Alert) {
 
 // byItself reports whether the rule said OK before the action took effect, and ever since.
 func (op *Op) byItself() bool {
-	return !op.WellAt.IsZero() && op.Plan.Action != "rollback" && op.WellAt.Before(op.TookAt)
+	return !op.WellAt.IsZero() && op.Plan.Action != ActionRollback && op.WellAt.Before(op.TookAt)
 }
 
 // rolls reports whether the action brings pods.
-func (op *Op) rolls() bool { return op.Plan.Action != "job" }
+func (op *Op) rolls() bool { return op.Plan.Action != ActionJob }
 
 // undone reports whether the workload wants fewer pods than the action asked for: somebody
 // has set them back, or the autoscaler that was told has not followed.
 func (op *Op) undone(r Rollout) bool {
 	want, err := strconv.Atoi(op.Plan.After)
-	return op.Plan.Action == "scale" && err == nil && r.Known && 0 < r.Replicas && r.Replicas < want
+	return op.Plan.Action == ActionScale && err == nil && r.Known && 0 < r.Replicas && r.Replicas < want
 }
 
 // unfinished says what of the action is not complete.
@@ -152,7 +152,7 @@ func (op *Op) comes(r Rollout, at time.Time) bool {
 //   - no effect: at the deadline the condition still holds, or the Job failed.
 //   - unknown: at the deadline the rule cannot see, or what changed is noise, or somebody had
 //     undone the action before its pods were there.
-func judge(op Op, i Incident, e Tick, at time.Time, p Policy) (verdict, reason string) {
+func judge(op Op, i Incident, e Tick, at time.Time, p Policy) (verdict OpVerdict, reason string) {
 	a, ok := i.Alert(op.Rule)
 	looks := max(1, p.Looks)
 	then, now := middle(op.Before, op.ValueThen), middle(op.After[max(0, len(op.After)-looks):], a.Value)

@@ -123,7 +123,7 @@ type Spent struct {
 	Incident  string    `json:"incident,omitempty"`
 	Target    string    `json:"target"`
 	Namespace string    `json:"namespace"`
-	Action    string    `json:"action"`
+	Action    Action    `json:"action"`
 	Class     Class     `json:"class,omitempty"`
 	Pods      int       `json:"pods,omitempty"` // disturbed at worst
 	At        time.Time `json:"at"`
@@ -143,11 +143,6 @@ type Lease struct {
 	ExpiresAt time.Time `json:"expiresAt"`
 }
 
-// RevertAction is the action of an op that undoes a lease. It is not a new
-// remedy: it uses no budget and waits for no cooldown, but it is single-flight
-// like every other op.
-const RevertAction = "revert"
-
 // InFlight returns the op in flight on the target.
 func (l Ledger) InFlight(target Target) (Op, bool) {
 	for _, op := range l.Ops {
@@ -163,7 +158,7 @@ func (l Ledger) InFlight(target Target) (Op, bool) {
 func (l Ledger) Check(op Op, now time.Time, lim Limits) []Answer {
 	t := op.Plan.Target
 	answers := []Answer{l.checkHold(now), l.checkSingleFlight(op)}
-	if op.Plan.Action == RevertAction {
+	if op.Plan.Action == ActionRevert {
 		return answers
 	}
 	return append(answers,
@@ -194,7 +189,7 @@ func (l Ledger) Reserve(op Op, now time.Time, lim Limits) (Ledger, *Answer) {
 	op.Phase = Intent
 	next.Ops = append(slices.Clone(next.Ops), op)
 	next.Spent = slices.DeleteFunc(slices.Clone(next.Spent), func(s Spent) bool { return !s.EndedAt.IsZero() && now.Sub(s.At) > longest+time.Hour })
-	if op.Plan.Action != RevertAction {
+	if op.Plan.Action != ActionRevert {
 		next.Spent = append(next.Spent, Spent{Op: op.ID, Incident: op.Incident, Target: op.Plan.Target.String(), Namespace: op.Plan.Target.Namespace, Action: op.Plan.Action, Class: op.Plan.Class, Pods: op.Plan.Price, At: now})
 	}
 	return next, nil
@@ -205,7 +200,7 @@ func (l Ledger) Reserve(op Op, now time.Time, lim Limits) (Ledger, *Answer) {
 // because nothing was written; any other outcome keeps it spent. One that is not
 // in flight was released before: a second release must not bring back a lease
 // that was reverted since.
-func (l Ledger) Release(op Op, verdict string, now time.Time, lim Limits) Ledger {
+func (l Ledger) Release(op Op, verdict OpVerdict, now time.Time, lim Limits) Ledger {
 	if !slices.ContainsFunc(l.Ops, func(o Op) bool { return o.ID == op.ID }) {
 		return l
 	}
@@ -239,7 +234,7 @@ func later(a, b time.Time) time.Time {
 
 // withLease records the lease of an applied op; a plan without lease or inverse
 // has none. What did harm expires at once, also if it was to stay for ever.
-func (l Ledger) withLease(op Op, verdict string, now time.Time) Ledger {
+func (l Ledger) withLease(op Op, verdict OpVerdict, now time.Time) Ledger {
 	if op.Plan.Lease <= 0 && !(verdict == Harmed && op.TakeBack) || !op.Plan.Undoable() || slices.ContainsFunc(l.Leases, func(x Lease) bool { return x.Op == op.ID }) {
 		return l
 	}
@@ -316,7 +311,7 @@ func (l Ledger) checkCooldown(op Op, now time.Time, lim Limits) Answer {
 func (l Ledger) checkConcurrent(op Op, limit int) Answer {
 	n := 0
 	for _, o := range l.Ops {
-		if o.ID != op.ID && o.Plan.Action != RevertAction {
+		if o.ID != op.ID && o.Plan.Action != ActionRevert {
 			n++
 		}
 	}

@@ -59,7 +59,7 @@ func (s *ledgerFuzz) once() {
 func (s *ledgerFuzz) reserve() {
 	s.ops++
 	workload := pick(&s.stepFuzz, "a", "b", "c")
-	op := Op{ID: fmt.Sprint("op", s.ops), Incident: pick(&s.stepFuzz, "i1", "i2"), Plan: Plan{Action: pick(&s.stepFuzz, "scale", "restart", RevertAction),
+	op := Op{ID: fmt.Sprint("op", s.ops), Incident: pick(&s.stepFuzz, "i1", "i2"), Plan: Plan{Action: pick(&s.stepFuzz, "scale", "restart", ActionRevert),
 		Target: Target{Namespace: pick(&s.stepFuzz, "one", "two"), Kind: "deployment", Workload: workload}}}
 	before := s.encoded(s.ledger)
 	next, no := s.ledger.Reserve(op, s.at, s.limits)
@@ -117,7 +117,7 @@ func (s *ledgerFuzz) check() {
 			s.t.Fatalf("two ops on %s (INV-01): %s", op.Plan.Target, s.encoded(s.ledger))
 		}
 		targets[op.Plan.Target.String()] = true
-		if op.Plan.Action != RevertAction {
+		if op.Plan.Action != ActionRevert {
 			flying++
 		}
 	}
@@ -130,7 +130,7 @@ func (s *ledgerFuzz) check() {
 func (s *ledgerFuzz) checkWindows() {
 	var effects []Op
 	for _, op := range s.released {
-		if op.Verdict != Aborted && op.Plan.Action != RevertAction {
+		if op.Verdict != Aborted && op.Plan.Action != ActionRevert {
 			effects = append(effects, op)
 		}
 	}

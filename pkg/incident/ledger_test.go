@@ -72,7 +72,7 @@ func TestCooldownIsBetweenIncidentsNotWithinOne(t *testing.T) {
 
 func TestTheKillSwitchStopsReversalsToo_INV25(t *testing.T) {
 	l := Ledger{Hold: &Mark{By: "alice", Reason: "move", At: t0}}
-	for _, action := range []string{"scale", RevertAction} {
+	for _, action := range []Action{ActionScale, ActionRevert} {
 		op := opOn("o1", "i1", "a", "n")
 		op.Plan.Action = action
 		refused(t, l, op, t0, "kill switch", "by alice: move")
@@ -81,7 +81,7 @@ func TestTheKillSwitchStopsReversalsToo_INV25(t *testing.T) {
 
 func TestAReversalCostsNothing(t *testing.T) {
 	op := opOn("o1", "i1", "a", "n")
-	op.Plan.Action = RevertAction
+	op.Plan.Action = ActionRevert
 	if l := reserve(t, Ledger{}, op, t0); len(l.Spent) != 0 || len(l.Ops) != 1 {
 		t.Fatalf("%+v", l)
 	}
@@ -90,7 +90,7 @@ func TestAReversalCostsNothing(t *testing.T) {
 func TestAnAppliedChangeBecomesALeaseAndHarmEndsItAtOnce(t *testing.T) {
 	op := opOn("o1", "i1", "a", "n")
 	op.Plan.Lease, op.Plan.Inverse, op.AppliedAt = time.Hour, []byte("{}"), t0
-	for verdict, want := range map[string]time.Time{Helped: t0.Add(time.Hour), NoEffect: t0.Add(time.Hour), Harmed: t0.Add(time.Minute)} {
+	for verdict, want := range map[OpVerdict]time.Time{Helped: t0.Add(time.Hour), NoEffect: t0.Add(time.Hour), Harmed: t0.Add(time.Minute)} {
 		l := reserve(t, Ledger{}, op, t0).Release(op, verdict, t0.Add(time.Minute), limits)
 		if len(l.Leases) != 1 || !l.Leases[0].ExpiresAt.Equal(want) {
 			t.Errorf("%s: %+v", verdict, l.Leases)

@@ -19,12 +19,12 @@ func (s *step) maintained(now Maintenance) {
 	}
 	switch {
 	case now.Held != "" && now.Held != was.Held:
-		s.note("maintenance", now.Held+"; nobody is told before it is over")
+		s.note(KindMaintenance, now.Held+"; nobody is told before it is over")
 	case now.Held == "" && was.Held != "":
-		s.note("heard again", "no maintenance window keeps people from being told any more")
+		s.note(KindHeard, "no maintenance window keeps people from being told any more")
 	case now.Window != "":
-		s.note("maintenance", now.Window)
+		s.note(KindMaintenance, now.Window)
 	default:
-		s.note("maintenance", "over")
+		s.note(KindMaintenance, "over")
 	}
 }

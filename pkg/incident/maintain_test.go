@@ -12,9 +12,9 @@ func opening(t *testing.T) *story {
 	return &story{t: t, inc: New("i1", target, t0), at: t0, policy: DefaultPolicy()}
 }
 
-func said(i Incident, what string) (all []string) {
+func said(i Incident, kind Kind) (all []string) {
 	for _, e := range i.Timeline {
-		if e.What == what {
+		if e.Kind == kind {
 			all = append(all, e.Text)
 		}
 	}

@@ -39,7 +39,7 @@ func (s *step) considered(e Considered) {
 	}
 	lead := s.i.Alerts[k]
 	rung := lead.Ladder[lead.Next]
-	s.i.Answers, s.i.Considered, s.i.ConsideredAction = e.Answers, e.Plan.Summary, rung.Action
+	s.i.Answers, s.i.Considered, s.i.ConsideredRule, s.i.ConsideredAction = e.Answers, e.Plan.Summary, lead.Rule, rung.Action
 	if e.Hold == Ask {
 		s.ask(e)
 		return
@@ -57,7 +57,7 @@ func (s *step) considered(e Considered) {
 		Settle: rung.Settle, Verify: rung.Verify, ValueThen: lead.Value, Before: lead.Recent, ReadyThen: e.Ready, EndpointsThen: e.Endpoints, Config: e.Config, By: by}
 	s.i.HeldSince = time.Time{}
 	s.enter(Acting)
-	s.note("planned", e.Plan.Summary)
+	s.note(KindPlanned, e.Plan.Summary)
 	s.do(Reserve)
 }
 
@@ -69,7 +69,7 @@ func (s *step) held(h Hold, plan, reason string, retryAt time.Time) {
 	}
 	switch h {
 	case Skip:
-		s.note("skipped", text)
+		s.note(KindSkipped, text)
 		s.advance()
 		if k := s.leading(); k >= 0 {
 			s.i.Alerts[k].Refused = reason
@@ -84,13 +84,13 @@ func (s *step) held(h Hold, plan, reason string, retryAt time.Time) {
 	case HandOver:
 		s.escalate(text, true)
 	case Suppress:
-		s.noteOnce("held", text)
+		s.noteOnce(KindHeld, text)
 		s.enter(Suppressed)
 		s.i.HeldSince = time.Time{} // a person's hold is no blindness to be told of
 		s.i.NextAt = s.at.Add(s.p.Retry)
 		s.onHold(reason)
 	case Freeze:
-		s.noteOnce("frozen", text)
+		s.noteOnce(KindFrozen, text)
 		s.enter(Frozen)
 		s.i.NextAt = s.at.Add(s.p.Retry)
 		s.waiting(reason)
@@ -104,7 +104,7 @@ func (s *step) wait(text, reason string, retryAt time.Time) {
 		s.escalate(fmt.Sprintf("%s; that is longer than a person should wait (%s)", text, s.p.WaitLimit), true)
 		return
 	}
-	s.noteOnce("held", text)
+	s.noteOnce(KindHeld, text)
 	s.enter(Open)
 	s.i.NextAt = s.at.Add(s.p.Retry)
 	if retryAt.After(s.i.NextAt) {
@@ -114,15 +114,6 @@ func (s *step) wait(text, reason string, retryAt time.Time) {
 	if s.at.Sub(s.i.HeldSince) >= s.p.WaitLimit {
 		s.end("the rung could not be taken in time", false)
 	}
-}
-
-// noteOnce keeps a repeated hold to one line of the timeline: the numbers in it
-// change with every look, the kind of hold does not.
-func (s *step) noteOnce(what, text string) {
-	if n := len(s.i.Timeline); n > 0 && s.i.Timeline[n-1].What == what {
-		return
-	}
-	s.note(what, text)
 }
 
 // advance leaves the lead's present rung for good.
@@ -179,15 +170,15 @@ func (s *step) captured(e Captured) {
 	case s.i.Op == nil:
 		// The ladder's own capture rung.
 		k := s.leading()
-		if k < 0 || s.i.Phase != Acting || s.i.Alerts[k].Next >= len(s.i.Alerts[k].Ladder) || s.i.Alerts[k].Ladder[s.i.Alerts[k].Next].Action != "capture" {
+		if k < 0 || s.i.Phase != Acting || s.i.Alerts[k].Next >= len(s.i.Alerts[k].Ladder) || s.i.Alerts[k].Ladder[s.i.Alerts[k].Next].Action != ActionCapture {
 			return
 		}
-		s.note("captured", text)
+		s.note(KindCaptured, text)
 		s.advance()
 		s.enter(Open)
 		s.climb()
 	case s.i.Op.Phase == Intent:
-		s.note("captured", text)
+		s.note(KindCaptured, text)
 		s.i.Op.Evidence = or(e.Ref, "none: "+e.Gap)
 		s.i.Op.Phase = Evidenced
 		s.do(Recheck)
@@ -241,7 +232,7 @@ func (s *step) acted(e Acted) {
 	case Conflicted:
 		// Even a conflict may be our own write, answered to a copy of the request.
 		op.Phase = InDoubt
-		s.note("conflict", or(e.Reason, "the object changed before the write"))
+		s.note(KindConflict, or(e.Reason, "the object changed before the write"))
 		s.do(Find)
 	case Denied:
 		if op.Sends > 1 {
@@ -257,7 +248,7 @@ func (s *step) acted(e Acted) {
 	default:
 		op.Phase = InDoubt
 		s.i.NextAt = s.at.Add(s.p.Retry / 5)
-		s.note("in doubt", fmt.Sprintf("no answer that proves anything to op %s: %s; the target will be read before anything else", op.ID, e.Reason))
+		s.note(KindInDoubt, fmt.Sprintf("no answer that proves anything to op %s: %s; the target will be read before anything else", op.ID, e.Reason))
 	}
 }
 
@@ -266,7 +257,7 @@ func (s *step) applied() {
 	op.Phase, op.AppliedAt = Settling, s.at
 	s.i.NextAt = time.Time{}
 	s.enter(Verifying)
-	s.note("acted", op.Plan.Summary)
+	s.note(KindActed, op.Plan.Summary)
 }
 
 func (s *step) found(e Found) {
@@ -299,7 +290,7 @@ func (s *step) found(e Found) {
 }
 
 // finish judges the op; it stays until the ledger has let it go.
-func (s *step) finish(verdict, reason string) {
+func (s *step) finish(verdict OpVerdict, reason string) {
 	op := s.i.Op
 	op.Phase, op.Verdict, op.Reason = Finished, verdict, reason
 	s.i.NextAt = time.Time{}
@@ -320,7 +311,7 @@ func (s *step) released() {
 		s.held(orHold(done.Hold), done.Plan.Summary, done.Reason, time.Time{})
 		return
 	}
-	s.note("verdict", fmt.Sprintf("%s: %s (%s)", done.Plan.Action, done.Verdict, done.Reason))
+	s.add(Entry{Kind: KindVerdict, Rule: done.Rule, Verdict: done.Verdict, Text: fmt.Sprintf("%s: %s (%s)", done.Plan.Action, done.Verdict, done.Reason)})
 	if done.Verdict != Aborted {
 		s.worked(done)
 	}

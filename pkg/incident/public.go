@@ -51,7 +51,7 @@ func (i Incident) WithWord(w PublicWord, at time.Time) (Incident, bool) {
 	s := &step{i: i.clone(), at: at}
 	w.Mark = w.Bounded()
 	s.i.Public = w
-	s.note("status page", w.String())
+	s.note(KindPublic, w.String())
 	return s.i, true
 }
 
@@ -64,13 +64,13 @@ func (s *step) publish(w PublicWord) {
 	}
 	last := told.At
 	for _, e := range slices.Backward(s.i.Timeline) {
-		if e.What == "update due" {
+		if e.Kind == KindUpdateDue {
 			last = later(last, e.At)
 			break
 		}
 	}
 	if s.at.Sub(last) >= UpdateEvery {
-		s.note("update due", fmt.Sprintf("the public was last told %s ago: write an update on the status page", s.at.Sub(told.At).Round(time.Minute)))
+		s.note(KindUpdateDue, fmt.Sprintf("the public was last told %s ago: write an update on the status page", s.at.Sub(told.At).Round(time.Minute)))
 	}
 }
 

@@ -25,7 +25,7 @@ func TestThePublicIsOwedAWordEveryHalfHour(t *testing.T) {
 		}
 		n := 0
 		for _, e := range i.Timeline {
-			if e.What == "update due" {
+			if e.Kind == "update due" {
 				n++
 				if want := t0.Add(time.Duration(n) * UpdateEvery); e.At != want {
 					t.Errorf("%s: reminded at %s, want %s", name, e.At, want)

@@ -108,7 +108,7 @@ func (s *step) answer() bool {
 	} else {
 		text += "the next is " + s.i.AckBy.UTC().Format("2006-01-02 15:04:05 UTC")
 	}
-	s.note("unanswered", text)
+	s.note(KindUnanswered, text)
 	return true
 }
 
@@ -142,7 +142,7 @@ func (s *step) graver(was Severity) {
 	if void {
 		s.i.AckedBefore, s.i.Acked = had, Mark{}
 		s.i.AckBy, s.i.AckFor, s.i.AckFrom = time.Time{}, "", s.i.Unanswered
-		s.note("unacknowledged", fmt.Sprintf("%s acknowledged this as %s; it is %s now and needs a new acknowledgement", or(had.By, "somebody"), had.Severity, s.i.Severity))
+		s.note(KindUnacknowledged, fmt.Sprintf("%s acknowledged this as %s; it is %s now and needs a new acknowledgement", or(had.By, "somebody"), had.Severity, s.i.Severity))
 	}
 	if void || s.i.Stage > 0 {
 		s.i.Stage = 0
@@ -180,7 +180,7 @@ func (s *step) phase() bool {
 		if len(open) > 0 {
 			overdue = true
 			s.i.Overdue++
-			s.note("overdue", fmt.Sprintf("phase %s ended after %s without: %s; %s", p.Name, p.Within, strings.Join(open, ", "), how(Need(open[0]), s.i.ID)))
+			s.note(KindOverdue, fmt.Sprintf("phase %s ended after %s without: %s; %s", p.Name, p.Within, strings.Join(open, ", "), how(Need(open[0]), s.i.ID)))
 		}
 	}
 	return overdue

@@ -17,10 +17,10 @@ func (*hours) Phases(Severity) []Stage { return nil }
 var runbook = &hours{P0: 15 * time.Minute, P1: time.Hour, P2: 4 * time.Hour, P3: 24 * time.Hour}
 
 // entries counts the timeline's entries of a kind.
-func entries(i Incident, what string) int {
+func entries(i Incident, kind Kind) int {
 	n := 0
 	for _, e := range i.Timeline {
-		if e.What == what {
+		if e.Kind == kind {
 			n++
 		}
 	}
@@ -86,8 +86,8 @@ func TestAnAcknowledgementCountsOnce(t *testing.T) {
 	if i.Acked.By != "alice" || entries(i, "acknowledged") != 1 || i.Unanswered != 0 || !i.AckBy.IsZero() {
 		t.Errorf("acknowledged by %q, %d unanswered, %+v", i.Acked.By, i.Unanswered, i.Timeline)
 	}
-	if last := i.Timeline[len(i.Timeline)-1]; last.What != "acknowledged" || last.Text != "by alice: on it" {
-		t.Errorf("it says %q: %q", last.What, last.Text)
+	if last := i.Timeline[len(i.Timeline)-1]; last.Kind != "acknowledged" || last.Text != "by alice: on it" {
+		t.Errorf("it says %q: %q", last.Kind, last.Text)
 	}
 }
 
@@ -143,7 +143,7 @@ func TestWhatNobodyIsToldOfHasNoDeadline(t *testing.T) {
 	i = await(t, over, nobody, 0, time.Minute)
 	over.Firing, over.Verdict = false, OK
 	i, _ = Step(i, Tick{At: t0.Add(2 * time.Hour), Alerts: []Alert{over}}, p)
-	if i.Phase != Resolved || !i.AckBy.IsZero() || strings.Contains(i.Timeline[len(i.Timeline)-1].What, "unanswered") {
+	if i.Phase != Resolved || !i.AckBy.IsZero() || i.Timeline[len(i.Timeline)-1].Kind == KindUnanswered {
 		t.Errorf("%s, due %s", i.Phase, i.AckBy)
 	}
 }
@@ -204,7 +204,7 @@ func TestAPhaseThatBringsNothingAsksFurtherPeople(t *testing.T) {
 			}
 			var told []string
 			for _, e := range i.Timeline {
-				if e.What == "overdue" {
+				if e.Kind == "overdue" {
 					told = append(told, e.Text)
 				}
 			}

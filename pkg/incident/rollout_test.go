@@ -24,7 +24,7 @@ func TestNoVerdictBeforeTheRolloutIsOver_X102(t *testing.T) {
 		}
 		n := 0
 		for _, e := range s.inc.Timeline {
-			if e.What == "rolling out" {
+			if e.Kind == "rolling out" {
 				n++
 			}
 		}
@@ -218,7 +218,7 @@ func TestAScaleThatWasSetBackHasNotHelped_W2(t *testing.T) {
 
 func TestWhatEndedByItselfLeadsToNoQuarantine_X105(t *testing.T) {
 	lim := Limits{PerTarget: Rate{20, time.Hour}, PerNamespace: Rate{20, time.Hour}, Cluster: Rate{20, time.Hour}, Concurrent: 2, Quarantine: Rate{3, 6 * time.Hour}}
-	for verdict, want := range map[string]bool{ByItself: false, Helped: true, NoEffect: true} {
+	for verdict, want := range map[OpVerdict]bool{ByItself: false, Helped: true, NoEffect: true} {
 		l, at := Ledger{}, t0
 		for _, id := range []string{"1", "2", "3"} {
 			op := Op{ID: id, Incident: "i" + id, Plan: Plan{Action: "scale", Class: C2, Target: target}, PlannedAt: at}

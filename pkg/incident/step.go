@@ -87,7 +87,7 @@ func Adopt(i Incident, op Op, at time.Time) Incident {
 	// Whoever reserved it may be sending it at this moment.
 	op.Phase, op.Sends, op.SentAt = InDoubt, max(1, op.Sends), at
 	s.i.Op, s.i.Phase = &op, Acting
-	s.note("adopted", fmt.Sprintf("op %s stands in the ledger: looking whether it was applied", op.ID))
+	s.note(KindAdopted, fmt.Sprintf("op %s stands in the ledger: looking whether it was applied", op.ID))
 	return s.i
 }
 
@@ -101,7 +101,7 @@ func Supersede(i Incident, by string, at time.Time) Incident {
 	s.i.Op, s.i.Asked = nil, nil
 	s.enter(Resolved)
 	s.i.ResolvedAt, s.i.NextAt, s.i.HeldSince, s.i.CalmSince = at, time.Time{}, time.Time{}, time.Time{}
-	s.note("superseded", "incident "+by+" is about the same target and goes on")
+	s.note(KindSuperseded, "incident "+by+" is about the same target and goes on")
 	return s.i
 }
 
@@ -109,7 +109,7 @@ func Supersede(i Incident, by string, at time.Time) Incident {
 func Relapsed(i Incident, of string, ago time.Duration) Incident {
 	s := &step{i: i.clone(), at: i.OpenedAt}
 	s.i.RelapseOf = of
-	s.note("relapse", fmt.Sprintf("incident %s on the same target was over for %s only", of, ago.Round(time.Second)))
+	s.note(KindRelapse, fmt.Sprintf("incident %s on the same target was over for %s only", of, ago.Round(time.Second)))
 	return s.i
 }
 
@@ -117,7 +117,7 @@ func Relapsed(i Incident, of string, ago time.Duration) Incident {
 func Recovered(i Incident, verdict, text string, at time.Time) Incident {
 	s := &step{i: i.clone(), at: at}
 	s.i.Recovery = verdict
-	s.note("recovery", verdict+": "+text)
+	s.note(KindRecovery, verdict+": "+text)
 	return s.i
 }
 
@@ -131,16 +131,6 @@ type step struct {
 }
 
 func (s *step) do(e Effect) { s.effects = append(s.effects, e) }
-
-func (s *step) note(what, text string) {
-	s.i.Timeline = append(s.i.Timeline, Entry{At: s.at, What: what, Text: text})
-	if n := len(s.i.Timeline) - TimelineLimit; n > 0 {
-		// The first entries say how it began; they stay.
-		s.i.Timeline = slices.Delete(s.i.Timeline, 10, 10+n)
-		s.i.Dropped += n
-	}
-	s.i.UpdatedAt = s.at
-}
 
 func (s *step) enter(p Phase) {
 	if s.i.Phase != p {
@@ -180,7 +170,7 @@ func (s *step) tick(e Tick) {
 
 // share waits for the end of what is told elsewhere.
 func (s *step) share(what string) {
-	s.noteOnce("frozen", what)
+	s.noteOnce(KindFrozen, what)
 	s.enter(Frozen)
 	s.i.HeldSince = time.Time{}
 }
@@ -194,7 +184,7 @@ func (s *step) merge(now []Alert) {
 			if a.Firing {
 				a.Was, a.Recent = a.Reason, rising(a)
 				s.i.Alerts = append(s.i.Alerts, a)
-				s.note("firing", fmt.Sprintf("%s: %s", a.Rule, a.Reason))
+				s.noteRule(KindFiring, a.Rule, fmt.Sprintf("%s: %s", a.Rule, a.Reason))
 				if !s.residual(a) {
 					s.raise(a)
 				}
@@ -240,21 +230,21 @@ func (s *step) merge(now []Alert) {
 		s.i.Alerts[k] = a
 		switch {
 		case a.Firing && !old.Firing:
-			s.note("firing", fmt.Sprintf("%s again: %s", a.Rule, a.Reason))
+			s.noteRule(KindFiring, a.Rule, fmt.Sprintf("%s again: %s", a.Rule, a.Reason))
 			if s.i.Graded.At.IsZero() && !s.residual(a) {
 				s.raise(a) // else a person has judged this rule, too
 			}
 		case !a.Firing && old.Firing:
-			s.note("cleared", fmt.Sprintf("%s: %s", a.Rule, a.Reason))
+			s.noteRule(KindCleared, a.Rule, fmt.Sprintf("%s: %s", a.Rule, a.Reason))
 		case a.Firing && a.Verdict.Unknown() != old.Verdict.Unknown():
-			s.note("verdict", fmt.Sprintf("%s is %s: %s", a.Rule, a.Verdict, a.Reason))
+			s.noteRule(KindVerdict, a.Rule, fmt.Sprintf("%s is %s: %s", a.Rule, a.Verdict, a.Reason))
 		}
 		s.silenced(a, old.Silenced)
 	}
 	for k, a := range s.i.Alerts {
 		if a.Firing && !slices.ContainsFunc(now, func(n Alert) bool { return n.Rule == a.Rule }) {
 			s.i.Alerts[k].Firing, s.i.Alerts[k].Verdict, s.i.Alerts[k].Reason = false, NoData, "the rule was removed from the configuration"
-			s.note("removed", fmt.Sprintf("%s was removed from the configuration", a.Rule))
+			s.noteRule(KindRemoved, a.Rule, fmt.Sprintf("%s was removed from the configuration", a.Rule))
 		}
 	}
 	s.began()
@@ -267,9 +257,9 @@ func (s *step) silenced(a Alert, was string) {
 	switch {
 	case a.Silenced == was || !a.Firing:
 	case a.Silenced != "":
-		s.note("silenced", a.Rule+": "+a.Silenced)
+		s.noteRule(KindSilenced, a.Rule, a.Rule+": "+a.Silenced)
 	default:
-		s.note("heard again", a.Rule+" is not silenced any more")
+		s.noteRule(KindHeard, a.Rule, a.Rule+" is not silenced any more")
 	}
 }
 
@@ -298,7 +288,7 @@ func (s *step) raise(a Alert) {
 	if a.Severity.Worse(s.i.Severity) {
 		was := s.i.Severity
 		if was != "" {
-			s.note("severity", fmt.Sprintf("raised from %s to %s by %s", was, a.Severity, a.Rule))
+			s.note(KindSeverity, fmt.Sprintf("raised from %s to %s by %s", was, a.Severity, a.Rule))
 		}
 		s.i.Severity = a.Severity
 		s.graver(was)
@@ -382,7 +372,7 @@ func (s *step) quiet() bool {
 func (s *step) resolve() {
 	s.enter(Resolved)
 	s.i.ResolvedAt, s.i.NextAt, s.i.HeldSince, s.i.Asked = s.at, time.Time{}, time.Time{}, nil
-	s.note("resolved", fmt.Sprintf("no rule fires any more, %s after the incident opened", s.at.Sub(s.i.OpenedAt).Round(time.Second)))
+	s.note(KindResolved, fmt.Sprintf("no rule fires any more, %s after the incident opened", s.at.Sub(s.i.OpenedAt).Round(time.Second)))
 }
 
 // climb takes the lead's next rung.
@@ -426,9 +416,9 @@ func (s *step) climb() {
 		return
 	}
 	switch next := lead.Ladder[lead.Next]; next.Action {
-	case "page":
+	case ActionPage:
 		s.end(s.because(lead, cmp.Or(next.Why, "the ladder of "+lead.Rule+" says page")), true)
-	case "capture":
+	case ActionCapture:
 		s.enter(Acting)
 		s.do(Capture)
 	default:
@@ -491,7 +481,7 @@ func (s *step) page(reason string) {
 	default:
 		reason += "; nobody is told while all that fires is silenced"
 	}
-	s.note("paged", reason)
+	s.note(KindPaged, reason)
 }
 
 // end ends the lead's ladder: watchdog does no more because of this alert, and goes
@@ -505,7 +495,7 @@ func (s *step) end(reason string, page bool) {
 	if page {
 		s.page(reason)
 	} else {
-		s.note("handed over", reason)
+		s.note(KindHandedOver, reason)
 	}
 	s.lead()
 	s.climb()
@@ -521,12 +511,12 @@ func (s *step) escalate(reason string, page bool) {
 		s.page(reason)
 		return
 	}
-	s.note("handed over", reason)
+	s.note(KindHandedOver, reason)
 }
 
 // onlyTells reports whether the next rung is for people: it needs no certainty.
 func (a Alert) onlyTells() bool {
-	return a.Next >= len(a.Ladder) || a.Ladder[a.Next].Action == "page" || a.Ladder[a.Next].Action == "capture"
+	return a.Next >= len(a.Ladder) || a.Ladder[a.Next].Action == ActionPage || a.Ladder[a.Next].Action == ActionCapture
 }
 
 // useless counts the ops that were applied and brought nothing.

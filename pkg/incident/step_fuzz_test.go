@@ -81,7 +81,7 @@ func (s *stepFuzz) adopted() Op {
 }
 
 func (s *stepFuzz) plan() Plan {
-	return Plan{Action: pick(s, "scale", "restart", "rollback"), Class: pick(s, C2, C3, C4), Target: target, Summary: "do it", Object: Object{UID: "u1", ResourceVersion: "7"}}
+	return Plan{Action: pick(s, ActionScale, ActionRestart, ActionRollback), Class: pick(s, C2, C3, C4), Target: target, Summary: "do it", Object: Object{UID: "u1", ResourceVersion: "7"}}
 }
 
 // tick: rules keep their ladders, and everything else about them changes.

@@ -52,9 +52,9 @@ func (s *story) want(phase Phase, effects ...Effect) *story {
 }
 
 // run takes an op from plan to settled with nothing in the way.
-func (s *story) run(action string, class Class) *story {
+func (s *story) run(action Action, class Class) *story {
 	s.t.Helper()
-	s.step(Considered{At: s.at, OpID: action + "1", Ready: 3, Plan: Plan{Action: action, Class: class, Target: target, Summary: action + " it", Lease: time.Hour, Inverse: []byte("{}")}}).want(Acting, Reserve)
+	s.step(Considered{At: s.at, OpID: string(action) + "1", Ready: 3, Plan: Plan{Action: action, Class: class, Target: target, Summary: string(action) + " it", Lease: time.Hour, Inverse: []byte("{}")}}).want(Acting, Reserve)
 	s.step(Reserved{At: s.at})
 	if class >= C3 {
 		s.want(Acting, Capture).step(Captured{At: s.at, Ref: "evidence/1"})
@@ -63,7 +63,7 @@ func (s *story) run(action string, class Class) *story {
 	return s.step(Acted{At: s.at, Outcome: Applied}).want(Verifying)
 }
 
-func breach(rule string, sev Severity, value float64, actions ...string) Alert {
+func breach(rule string, sev Severity, value float64, actions ...Action) Alert {
 	a := Alert{Rule: rule, Severity: sev, Firing: true, Verdict: Breach, Value: value, Bound: 1, Above: true, Reason: fmt.Sprintf("%v > 1", value), ActiveAt: t0}
 	for i, act := range actions {
 		a.Ladder = append(a.Ladder, Rung{Action: act, Index: i, Settle: 10 * time.Second, Verify: time.Minute})
@@ -250,7 +250,7 @@ func TestADeniedWriteIsTriedOnceAndTold_F17(t *testing.T) {
 func TestStopLossEndsTheLadder_INV21(t *testing.T) {
 	a := breach("errors", P1, 5, "scale", "restart", "rollback", "page")
 	s := tell(t, a)
-	for _, act := range []string{"scale", "restart"} {
+	for _, act := range []Action{"scale", "restart"} {
 		s.run(act, C2).after(time.Second).tick(steady, a).after(2*time.Minute).tick(steady, a).want(Verifying, Release)
 		s.step(Released{At: s.at}).after(time.Second).tick(steady, a)
 	}
@@ -341,7 +341,7 @@ func TestTheTimelineIsBoundedAndKeepsItsBeginning(t *testing.T) {
 	if n := len(s.inc.Timeline); n != TimelineLimit {
 		t.Fatalf("%d entries", n)
 	}
-	if s.inc.Timeline[0].What != "firing" || s.inc.Dropped == 0 {
+	if s.inc.Timeline[0].Kind != "firing" || s.inc.Dropped == 0 {
 		t.Fatalf("%+v, dropped %d", s.inc.Timeline[0], s.inc.Dropped)
 	}
 }
@@ -391,12 +391,12 @@ func TestTheRungOfAnAdoptedOpCounts(t *testing.T) {
 // must not keep another from being worked.
 func TestTheEndOfALadderIsNotTheOthers(t *testing.T) {
 	for name, c := range map[string]struct {
-		first []string
+		first []Action
 		hold  Hold
 		paged bool
 	}{
-		"it says page":              {[]string{"page"}, "", true},
-		"its mode allows no action": {[]string{"restart", "page"}, Advise, false},
+		"it says page":              {[]Action{"page"}, "", true},
+		"its mode allows no action": {[]Action{"restart", "page"}, Advise, false},
 		"it is only told":           {nil, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -436,7 +436,7 @@ func TestWhenAllLaddersHaveEndedAPersonMustAct(t *testing.T) {
 	s := tell(t, a, b).want(Escalated)
 	pages := 0
 	for _, e := range s.inc.Timeline {
-		if e.What == "paged" {
+		if e.Kind == "paged" {
 			pages++
 		}
 	}
@@ -491,7 +491,7 @@ func TestASilencedAlertHidesNoOther(t *testing.T) {
 	}
 	var said []string
 	for _, e := range s.inc.Timeline {
-		if e.What == "silenced" || e.What == "heard again" {
+		if e.Kind == "silenced" || e.Kind == "heard again" {
 			said = append(said, e.Text)
 		}
 	}
@@ -526,7 +526,7 @@ func TestTheTimeBeforeItFiredCountsForTheEffect(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		rising []float64
-		want   string
+		want   OpVerdict
 	}{
 		{"one low value among many", []float64{0.30, 0.31, 0.29, 0.32, 0.30, 0.28, 0.31, 0.22}, NoEffect},
 		{"it grew all the while", []float64{0.05, 0.08, 0.11, 0.14, 0.17, 0.19, 0.21, 0.22}, NoEffect},

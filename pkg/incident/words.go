@@ -90,7 +90,7 @@ func (s *step) listen(w Words) {
 		if !known(s.i.Acked.Severity) {
 			s.i.Acked.Severity = s.i.Severity
 		}
-		s.note("acknowledged", s.i.Acked.text())
+		s.note(KindAcknowledged, s.i.Acked.text())
 	}
 	if !first {
 		s.regrade(w.Graded)
@@ -107,7 +107,7 @@ func (s *step) listen(w Words) {
 			if n.As != "" && !slices.Contains(s.i.Found, n.As) {
 				s.i.Found = append(slices.Clone(s.i.Found), n.As)
 			}
-			s.note(cmp.Or(n.As, "note"), n.text())
+			s.note(cmp.Or(Kind(n.As), KindNote), n.text())
 		}
 	}
 }
@@ -120,7 +120,7 @@ func (s *step) regrade(g Grade) {
 	was := s.i.Severity
 	g.Mark = g.Bounded()
 	s.i.Graded, s.i.Severity = g, g.To
-	s.note("severity", fmt.Sprintf("set from %s to %s %s", was, g.To, g.text()))
+	s.note(KindSeverity, fmt.Sprintf("set from %s to %s %s", was, g.To, g.text()))
 	s.graver(was)
 }
 

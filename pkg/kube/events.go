@@ -45,25 +45,25 @@ func NewEvents(c *Client, log *slog.Logger) *Events {
 
 // reasonFor returns type and reason of an Event by what a timeline entry says;
 // entries of no interest to others have none.
-func reasonFor(what string) (kind, reason string) {
-	switch what {
-	case "firing":
+func reasonFor(about incident.Kind) (kind, reason string) {
+	switch about {
+	case incident.KindFiring:
 		return corev1.EventTypeWarning, "WatchdogFiring"
-	case "acted":
+	case incident.KindActed:
 		return corev1.EventTypeNormal, "WatchdogActed"
-	case "held":
+	case incident.KindHeld:
 		return corev1.EventTypeNormal, "WatchdogHeld"
-	case "frozen":
+	case incident.KindFrozen:
 		return corev1.EventTypeWarning, "WatchdogFrozen"
-	case "skipped":
+	case incident.KindSkipped:
 		return corev1.EventTypeNormal, "WatchdogSkipped"
-	case "handed over":
+	case incident.KindHandedOver:
 		return corev1.EventTypeWarning, "WatchdogHandedOver"
-	case "paged":
+	case incident.KindPaged:
 		return corev1.EventTypeWarning, "WatchdogPaged"
-	case "reverted":
+	case incident.KindReverted:
 		return corev1.EventTypeNormal, "WatchdogReverted"
-	case "resolved":
+	case incident.KindResolved:
 		return corev1.EventTypeNormal, "WatchdogResolved"
 	}
 	return "", ""
@@ -72,7 +72,7 @@ func reasonFor(what string) (kind, reason string) {
 // Tell writes an Event for a timeline entry in the background. It never blocks:
 // an Event over the rate is dropped, and one that cannot be written is only logged.
 func (e *Events) Tell(inc incident.Incident, entry incident.Entry) {
-	kind, reason := reasonFor(entry.What)
+	kind, reason := reasonFor(entry.Kind)
 	if reason == "" || inc.Target.Workload == "" || !e.limit.Allow() {
 		return
 	}
@@ -108,7 +108,7 @@ func (e *Events) identify(ctx context.Context, ev *corev1.Event) {
 }
 
 func rolledBack(inc incident.Incident, entry incident.Entry) bool {
-	return entry.What == "acted" && inc.Op != nil && inc.Op.Plan.Action == "rollback"
+	return entry.Kind == incident.KindActed && inc.Op != nil && inc.Op.Plan.Action == incident.ActionRollback
 }
 
 func (e *Events) event(inc incident.Incident, entry incident.Entry, kind, reason string) *corev1.Event {

@@ -118,7 +118,7 @@ func TestAnEventOnItsOwnDeploymentHasItsUID_A5(t *testing.T) {
 		return true
 	}
 	own := incident.New("01own", incident.Target{Name: incident.Self, Namespace: "ops", Kind: "deployment", Workload: "wd"}, time.Now())
-	NewEvents(c, discard()).Tell(own, incident.Entry{At: time.Now(), What: "firing", Text: "config_refused: the configuration was refused"})
+	NewEvents(c, discard()).Tell(own, incident.Entry{At: time.Now(), Kind: "firing", Text: "config_refused: the configuration was refused"})
 	var ev struct {
 		Type, Message  string
 		InvolvedObject map[string]string

@@ -15,12 +15,12 @@ func resourceGroup() schema.GroupResource {
 	return schema.GroupResource{Group: "apps", Resource: "deployments"}
 }
 
-func inc(action string) incident.Incident {
+func inc(action incident.Action) incident.Incident {
 	i := incident.New("01k3", shopCart, time.Now())
 	i.Op = &incident.Op{ID: "op1", Plan: incident.Plan{Action: action}}
 	return i
 }
 
-func entry(what string) incident.Entry {
-	return incident.Entry{At: time.Now(), What: what, Text: what}
+func entry(kind incident.Kind) incident.Entry {
+	return incident.Entry{At: time.Now(), Kind: kind, Text: string(kind)}
 }

@@ -171,7 +171,7 @@ func (l *letter) data(i incident.Incident, limit int) mailData {
 		d.Note = "This mail is shortened: the mail server refused it for its size."
 	}
 	for _, e := range lines {
-		d.Timeline = append(d.Timeline, mailEntry{e.At.UTC(), cut(visible(e.What+": "+e.Text), min(limit, 240))})
+		d.Timeline = append(d.Timeline, mailEntry{e.At.UTC(), cut(visible(string(e.Kind)+": "+e.Text), min(limit, 240))})
 	}
 	return d
 }

@@ -132,7 +132,7 @@ func TestAMailThreadPerIncident(t *testing.T) {
 	if again := tell(t, l, i, r); again != r {
 		t.Errorf("told twice of the same: %+v", again)
 	}
-	i.Timeline = append(i.Timeline, incident.Entry{At: t0, What: "held", Text: "cooldown"})
+	i.Timeline = append(i.Timeline, incident.Entry{At: t0, Kind: "held", Text: "cooldown"})
 	tell(t, l, i, r)
 	i.Unanswered = 1
 	r = tell(t, l, i, r)

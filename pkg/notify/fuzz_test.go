@@ -20,9 +20,9 @@ func foreign(text string, phase, severity byte) incident.Incident {
 	i.Target.Name, i.Target.Namespace, i.Target.Workload = text, text, text
 	i.Alerts[0].Rule, i.Alerts[0].Was, i.Alerts[0].Reason = text, text, text
 	i.Answers = []incident.Answer{{Guard: text, Hold: incident.Wait, Reason: text}}
-	i.Attempts = []incident.Attempt{{Summary: text, Verdict: text}, {Summary: text, Verdict: incident.Helped}}
+	i.Attempts = []incident.Attempt{{Summary: text, Verdict: incident.OpVerdict(text)}, {Summary: text, Verdict: incident.Helped}}
 	for range 12 {
-		i.Timeline = append(i.Timeline, incident.Entry{At: t0, What: text, Text: text})
+		i.Timeline = append(i.Timeline, incident.Entry{At: t0, Kind: incident.Kind(text), Text: text})
 	}
 	return i
 }

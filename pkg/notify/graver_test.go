@@ -20,7 +20,7 @@ func TestAGraverSeverityIsAPageOfItsOwn_INV60(t *testing.T) {
 	acked.Acked = alice
 	grave := minor
 	grave.Severity, grave.AckedBefore = incident.P0, alice
-	grave.Timeline = []incident.Entry{{What: "severity"}}
+	grave.Timeline = []incident.Entry{{Kind: "severity"}}
 	again := grave
 	again.Acked, again.AckedBefore = incident.Mark{By: "alice", At: t0, Severity: incident.P0}, incident.Mark{}
 	over := func(i incident.Incident) incident.Incident { i.Phase = incident.Resolved; return i }
@@ -73,7 +73,7 @@ func acknowledged() (was, now incident.Incident) {
 	now = was
 	now.Severity, now.AckedBefore, now.Acked, now.AckBy = incident.P0, was.Acked, incident.Mark{}, t0.Add(time.Hour)
 	now.UpdatedAt = was.UpdatedAt.Add(time.Minute)
-	now.Timeline = append(slices.Clone(was.Timeline), incident.Entry{At: t0, What: "severity", Text: "raised from P1 to P0 by down"})
+	now.Timeline = append(slices.Clone(was.Timeline), incident.Entry{At: t0, Kind: "severity", Text: "raised from P1 to P0 by down"})
 	return was, now
 }
 

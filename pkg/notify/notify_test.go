@@ -32,13 +32,13 @@ func trouble() incident.Incident {
 	i := incident.New("01inc", incident.Target{Name: "shop", Namespace: "shop-prod", Kind: "deployment", Workload: "shop"}, t0)
 	i.Severity, i.Lead = incident.P1, "error_rate"
 	i.Alerts = []incident.Alert{{Rule: "error_rate", Severity: incident.P1, Firing: true, Verdict: incident.Breach, Was: "error rate 31% > 5% for 10s", Reason: "error rate 33% > 5%"}}
-	i.Timeline = []incident.Entry{{At: t0, What: "firing", Text: "error_rate: error rate 31% > 5% for 10s"}}
+	i.Timeline = []incident.Entry{{At: t0, Kind: "firing", Text: "error_rate: error rate 31% > 5% for 10s"}}
 	return i
 }
 
 func over(i incident.Incident) incident.Incident {
 	i.Phase, i.ResolvedAt = incident.Resolved, t0.Add(time.Minute)
-	i.Timeline = append(i.Timeline, incident.Entry{At: i.ResolvedAt, What: "resolved", Text: "no rule fires any more"})
+	i.Timeline = append(i.Timeline, incident.Entry{At: i.ResolvedAt, Kind: "resolved", Text: "no rule fires any more"})
 	return i
 }
 

@@ -100,5 +100,5 @@ func rings(i incident.Incident, prev incident.Receipt) bool {
 
 // raised reports whether the severity may have changed since the incident began.
 func raised(i incident.Incident) bool {
-	return i.Dropped > 0 || slices.ContainsFunc(i.Timeline, func(e incident.Entry) bool { return e.What == "severity" })
+	return i.Dropped > 0 || slices.ContainsFunc(i.Timeline, func(e incident.Entry) bool { return e.Kind == incident.KindSeverity })
 }

@@ -186,8 +186,8 @@ func TestTheTimelineIsAThreadToldOnce(t *testing.T) {
 	rec, n := newChat(t)
 	i := asks()
 	r := tell(t, n, i, incident.Receipt{})
-	more := func(what string) {
-		i.Timeline = append(i.Timeline, incident.Entry{At: t0, What: what, Text: "text of " + what + " <!channel>"})
+	more := func(kind incident.Kind) {
+		i.Timeline = append(i.Timeline, incident.Entry{At: t0, Kind: kind, Text: "text of " + string(kind) + " <!channel>"})
 	}
 	more("asked")
 	more("held")
@@ -341,7 +341,7 @@ func TestAMessageThatIsGoneIsPostedAnew(t *testing.T) {
 	gone := first
 	gone.Ref = channel + "/1.000001"
 	i.Paged, i.PageReason, i.Phase = true, "the ladder says page", incident.Escalated
-	i.Timeline = append(i.Timeline, incident.Entry{At: t0.Add(time.Minute), What: "paged", Text: "the ladder says page"})
+	i.Timeline = append(i.Timeline, incident.Entry{At: t0.Add(time.Minute), Kind: "paged", Text: "the ladder says page"})
 	again := tell(t, s, i, gone)
 	posts := 0
 	for _, q := range rec.Requests(recorders.Slack) {

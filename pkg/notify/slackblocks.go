@@ -192,8 +192,8 @@ func slackThread(i incident.Incident, told int) (string, int) {
 	all := i.Dropped + len(i.Timeline)
 	var lines []string
 	for _, e := range i.Timeline[min(len(i.Timeline), max(0, told-i.Dropped)):] {
-		if !slices.Contains(quiet, e.What) {
-			lines = append(lines, fmt.Sprintf("`%s` *%s* %s", e.At.UTC().Format(time.TimeOnly), escape(cut(e.What, 40)), escape(cut(e.Text, 300))))
+		if !slices.Contains(quiet, e.Kind) {
+			lines = append(lines, fmt.Sprintf("`%s` *%s* %s", e.At.UTC().Format(time.TimeOnly), escape(cut(string(e.Kind), 40)), escape(cut(e.Text, 300))))
 		}
 	}
 	if told >= all || len(lines) == 0 {
@@ -206,7 +206,7 @@ func slackThread(i incident.Incident, told int) (string, int) {
 }
 
 // quiet are the kinds of entries that are only of use in the whole record.
-var quiet = []string{"held", "told"}
+var quiet = []incident.Kind{incident.KindHeld}
 
 // threadLines is how much of the timeline one message takes.
 const threadLines = 20

@@ -120,7 +120,7 @@ func ownSeverity(i incident.Incident) incident.Severity {
 // rule was taken away, or another incident took its place.
 func unseen(i incident.Incident) bool {
 	return slices.ContainsFunc(i.Timeline, func(e incident.Entry) bool {
-		return (e.What == "removed" || e.What == "superseded") && !e.At.Before(i.ResolvedAt)
+		return (e.Kind == incident.KindRemoved || e.Kind == incident.KindSuperseded) && !e.At.Before(i.ResolvedAt)
 	})
 }
 

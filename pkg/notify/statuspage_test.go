@@ -502,7 +502,7 @@ func TestWhatEndedUnseenIsNotCalledWell(t *testing.T) {
 		time.Sleep(time.Minute)
 		r.say("a", func(i *incident.Incident) {
 			i.Phase, i.ResolvedAt = incident.Resolved, time.Now()
-			i.Timeline = []incident.Entry{{At: time.Now(), What: "removed"}}
+			i.Timeline = []incident.Entry{{At: time.Now(), Kind: "removed"}}
 		})
 		time.Sleep(time.Hour)
 		reads(t, rec, "the rule was taken away", "investigating partial_outage")

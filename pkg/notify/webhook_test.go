@@ -57,7 +57,7 @@ func TestAWebhookIsToldWhatAPersonWouldActOn(t *testing.T) {
 		}
 	}
 	tell()
-	i.Timeline = append(i.Timeline, incident.Entry{What: "held"})
+	i.Timeline = append(i.Timeline, incident.Entry{Kind: "held"})
 	tell()
 	if n := len(r.Requests(recorders.Webhook)); n != 1 {
 		t.Fatalf("%d messages, want one for a line of the timeline too many", n)

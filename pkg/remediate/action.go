@@ -8,24 +8,24 @@ import (
 // it cannot help here; it decides nothing about whether now is the moment, which
 // is the guards' business.
 type Action interface {
-	Name() string
+	Name() incident.Action
 	Class() incident.Class
 	Plan(Facts) (incident.Plan, *incident.Answer)
 }
 
-func actionFor(name string) (Action, bool) {
+func actionFor(name incident.Action) (Action, bool) {
 	switch name {
-	case "capture":
+	case incident.ActionCapture:
 		return capture{}, true
-	case "page":
+	case incident.ActionPage:
 		return page{}, true
-	case "scale":
+	case incident.ActionScale:
 		return scale{}, true
-	case "restart":
+	case incident.ActionRestart:
 		return restart{}, true
-	case "rollback":
+	case incident.ActionRollback:
 		return rollback{}, true
-	case "job":
+	case incident.ActionJob:
 		return job{}, true
 	}
 	return nil, false
@@ -33,7 +33,7 @@ func actionFor(name string) (Action, bool) {
 
 // ClassOf returns how much the action can hurt. An action that is not known
 // gets the class that the guards are strictest with.
-func ClassOf(action string) incident.Class {
+func ClassOf(action incident.Action) incident.Class {
 	if a, ok := actionFor(action); ok {
 		return a.Class()
 	}
@@ -48,7 +48,7 @@ func refuse(h incident.Hold, format string, args ...any) (incident.Plan, *incide
 
 // unfit answers for every action that writes the workload: watchdog knows how to
 // write Deployments only, and one that is scaled to zero was switched off by somebody.
-func unfit(f Facts, action string) *incident.Answer {
+func unfit(f Facts, action incident.Action) *incident.Answer {
 	w := f.Workload
 	switch {
 	case w.Target.Kind != "deployment":

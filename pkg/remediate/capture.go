@@ -9,7 +9,7 @@ import (
 // capture takes evidence. It writes nothing, so nothing but its own bounds holds it.
 type capture struct{}
 
-func (capture) Name() string          { return "capture" }
+func (capture) Name() incident.Action { return incident.ActionCapture }
 func (capture) Class() incident.Class { return incident.C0 }
 
 func (capture) Plan(f Facts) (incident.Plan, *incident.Answer) {

@@ -9,7 +9,7 @@ import (
 // dependencyDown answers if the health document knows something outside the
 // workload to be down: whatever is done to the workload cannot repair that, and
 // costs the capacity that is left.
-func dependencyDown(f Facts, action string) *incident.Answer {
+func dependencyDown(f Facts, action incident.Action) *incident.Answer {
 	var down []string
 	for _, d := range f.Dependencies {
 		if d.Known && !d.Up {

@@ -34,7 +34,7 @@ func pods(n int, revision string) []Pod {
 
 // facts are those under which every action would be taken: revision 4 came up 15
 // minutes ago, ten minutes ago the errors began, five minutes ago the incident opened.
-func facts(action string) Facts {
+func facts(action incident.Action) Facts {
 	now := noon()
 	target := incident.Target{Name: "agent-system", Namespace: "shop", Kind: "deployment", Workload: "agent-system", UID: "u-deploy"}
 	rev := func(n int64, image string, age time.Duration) Revision {

@@ -87,5 +87,6 @@ func failingPods(f Facts, why string) *incident.Answer {
 		return nil
 	}
 	a := hold(incident.Skip, "%d of %d pods of revision %s fail (%s): %s", n, of, describe(current), list(reasons), why)
+	a.Code = incident.CodePodsFail
 	return &a
 }

@@ -14,14 +14,14 @@ const busyCPU = 0.9
 // capacity answers if the pods are busy, and that speaks against the action: new pods, or
 // those of an older release, do not make up for capacity that is short. Where nobody knows
 // how busy the pods are, and for a restart that nothing but a person follows, it has no answer.
-func capacity(f Facts, action string) *incident.Answer {
+func capacity(f Facts, action incident.Action) *incident.Answer {
 	if f.CPU == nil {
 		return nil
 	}
 	if *f.CPU < busyCPU || risen(f) {
 		return nil
 	}
-	if action == "rollback" || action == "restart" && rollbackFollows(f) {
+	if action == incident.ActionRollback || action == incident.ActionRestart && rollbackFollows(f) {
 		a := hold(incident.Skip, "the pods use %.0f %% of their CPU, and the breach did not begin as the release came up: what is short is capacity, and a %s adds none", 100**f.CPU, action)
 		return &a
 	}
@@ -43,7 +43,7 @@ func risen(f Facts) bool {
 // it, or more of them, only repeat what it does. A rollback is what the ladder then has.
 //
 // Where it is known how busy the pods are, that decides about more of them.
-func freshRelease(f Facts, action string) *incident.Answer {
+func freshRelease(f Facts, action incident.Action) *incident.Answer {
 	current, ok := currentRevision(f.Workload)
 	if !ok || suspect(f, current) != nil || notRestored(f, current) != nil || onceOnly(f, current) != nil {
 		return nil
@@ -57,7 +57,7 @@ func freshRelease(f Facts, action string) *incident.Answer {
 	if rec, good := knownGood(f, current); good && rec.GoodAt.Before(f.Alert.ActiveAt) {
 		return nil
 	}
-	idle := action == "scale" && f.CPU != nil
+	idle := action == incident.ActionScale && f.CPU != nil
 	if idle && *f.CPU >= busyCPU || !idle && !rollbackFollows(f) {
 		return nil
 	}
@@ -69,7 +69,7 @@ func freshRelease(f Facts, action string) *incident.Answer {
 // a revision that is known to be good.
 func rollbackFollows(f Facts) bool {
 	later := f.Alert.Ladder[min(len(f.Alert.Ladder), f.Alert.Next+1):]
-	if !slices.ContainsFunc(later, func(r incident.Rung) bool { return r.Action == "rollback" }) {
+	if !slices.ContainsFunc(later, func(r incident.Rung) bool { return r.Action == incident.ActionRollback }) {
 		return false
 	}
 	current, _ := currentRevision(f.Workload)

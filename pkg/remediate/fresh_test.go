@@ -8,7 +8,7 @@ import (
 )
 
 // freshly is a workload whose release came up a minute before the breach began.
-func freshly(action string, ladder ...string) Facts {
+func freshly(action incident.Action, ladder ...incident.Action) Facts {
 	f := facts(action)
 	f.Workload.Revisions[0].CreatedAt = f.Alert.ActiveAt.Add(-time.Minute)
 	for k, a := range ladder {
@@ -73,7 +73,7 @@ func TestHowBusyThePodsAreDecidesWhetherMoreOfThemHelp(t *testing.T) {
 	ladder := []incident.Rung{{Action: "scale"}, {Action: "restart", Index: 1}, {Action: "rollback", Index: 2}, {Action: "page", Index: 3}}
 	for _, c := range []struct {
 		name   string
-		action string
+		action incident.Action
 		cpu    *float64
 		change func(*Facts)
 		reason string

@@ -48,7 +48,7 @@ func worstCase(f Facts, p incident.Plan) (int, string) {
 	switch {
 	case w.Recreate:
 		return 0, "strategy Recreate"
-	case p.Action == "rollback" && currentDown(f):
+	case p.Action == incident.ActionRollback && currentDown(f):
 		return min(w.Ready, max(0, w.Desired-w.MaxUnavailable)), fmt.Sprintf("maxUnavailable %d, pods that are not ready go first", w.MaxUnavailable)
 	}
 	return w.Ready - min(w.Ready, max(0, w.MaxUnavailable)), fmt.Sprintf("maxUnavailable %d", w.MaxUnavailable)
@@ -64,5 +64,5 @@ func currentDown(f Facts) bool {
 // already, so that no ready pod is lost by it.
 func takesNoReady(f Facts, p incident.Plan) bool {
 	worst, _ := worstCase(f, p)
-	return p.Action == "rollback" && currentDown(f) && worst == f.Workload.Ready
+	return p.Action == incident.ActionRollback && currentDown(f) && worst == f.Workload.Ready
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // acted is the world ten minutes after the action's plan was carried out.
-func acted(t *testing.T, action string) (Facts, incident.Plan) {
+func acted(t *testing.T, action incident.Action) (Facts, incident.Plan) {
 	t.Helper()
 	f := facts(action)
 	f.Settings.OwnChange = time.Hour
@@ -23,7 +23,7 @@ func acted(t *testing.T, action string) (Facts, incident.Plan) {
 // TestWhatSomebodyUndidIsNotDoneAgain_INV28: facts of the workload are as before
 // the change, so somebody set it back.
 func TestWhatSomebodyUndidIsNotDoneAgain_INV28(t *testing.T) {
-	for _, action := range []string{"scale", "restart", "rollback"} {
+	for _, action := range []incident.Action{"scale", "restart", "rollback"} {
 		f, _ := acted(t, action)
 		f.Workload.Managers = append(f.Workload.Managers, Manager{Name: "argocd-controller", At: f.Now.Add(-12 * time.Minute), Replicas: true, Template: true})
 		_, answers := Consider(f)

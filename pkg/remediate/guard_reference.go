@@ -14,7 +14,7 @@ import (
 // Secrets are never read. One that the present revision names too, and with which
 // a pod of it has started, is there; of any other nobody can tell.
 func referencesThere(f Facts, p incident.Plan) incident.Answer {
-	if p.Action != "rollback" {
+	if p.Action != incident.ActionRollback {
 		return pass("a %s refers to nothing that the pods do not refer to already", p.Action)
 	}
 	to, current, refusal := destination(f)
@@ -74,11 +74,11 @@ func started(w Workload, r Revision) bool {
 func Needs(f Facts) []Reference {
 	var needs []Reference
 	switch f.Rung.Action {
-	case "rollback":
+	case incident.ActionRollback:
 		if to, _, refusal := destination(f); refusal == nil {
 			needs, _ = References(to.Template)
 		}
-	case "restart":
+	case incident.ActionRestart:
 		needs, _ = References(f.Workload.Template)
 		needs = slices.DeleteFunc(needs, func(r Reference) bool { return r.Kind != volumeClaim })
 	}

@@ -27,13 +27,13 @@ func noRollout(f Facts, p incident.Plan) incident.Answer {
 	}
 	failing, of, reasons := failures(f, current)
 	switch {
-	case p.Action == "rollback" && onlyNodes(w, current, reasons):
+	case p.Action == incident.ActionRollback && onlyNodes(w, current, reasons):
 		return hold(incident.Wait, "a rollout is in progress, and what it waits for is no fault of the release: %d of %d pods of revision %s found no node (%s); %s", failing, of, describe(current), list(reasons), numbers)
-	case p.Action == "rollback" && failing > 0:
+	case p.Action == incident.ActionRollback && failing > 0:
 		return pass("the rollout in progress is the suspect: %d of %d pods of revision %s fail (%s); %s", failing, of, describe(current), list(reasons), numbers)
-	case p.Action == "rollback" && stuck(f, current):
+	case p.Action == incident.ActionRollback && stuck(f, current):
 		return pass("the rollout in progress is the suspect: %d of %d pods of revision %s are not ready after %s; %s", unready(w, current), of, describe(current), startup(f), numbers)
-	case p.Action != "rollback" && allMoved(w, current) && stuck(f, current):
+	case p.Action != incident.ActionRollback && allMoved(w, current) && stuck(f, current):
 		return pass("no rollout: all %d pods are of revision %s, %d are not ready after %s; %s", of, describe(current), unready(w, current), startup(f), numbers)
 	}
 	return hold(incident.Wait, "a rollout is in progress: %s", numbers)

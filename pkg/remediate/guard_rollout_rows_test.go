@@ -125,7 +125,7 @@ func TestWhatIsLookedForDependsOnTheRung_X25(t *testing.T) {
 	f := facts("rollback")
 	spec := `,"envFrom":[{"configMapRef":{"name":"cfg"}},{"secretRef":{"name":"s"}}]}],"volumes":[{"name":"d","persistentVolumeClaim":{"claimName":"disk"}}]`
 	release(&f, withSpec("agent-system:v2.2.0", spec), withSpec("agent-system:v2.1.5", spec))
-	for action, want := range map[string]string{"rollback": "[ConfigMap cfg PersistentVolumeClaim disk]", "restart": "[PersistentVolumeClaim disk]", "scale": "[]"} {
+	for action, want := range map[incident.Action]string{"rollback": "[ConfigMap cfg PersistentVolumeClaim disk]", "restart": "[PersistentVolumeClaim disk]", "scale": "[]"} {
 		f.Rung.Action = action
 		if got := fmt.Sprint(Needs(f)); got != want {
 			t.Errorf("%s: %s, want %s", action, got, want)
@@ -134,7 +134,7 @@ func TestWhatIsLookedForDependsOnTheRung_X25(t *testing.T) {
 }
 
 func TestWhatIsBeingDeletedIsNotWritten_X27(t *testing.T) {
-	for _, action := range []string{"scale", "restart", "rollback", "job"} {
+	for _, action := range []incident.Action{"scale", "restart", "rollback", "job"} {
 		f := facts(action)
 		f.Workload.Deleting, f.Workload.Finalizers = f.Now.Add(-time.Minute), []string{"foregroundDeletion"}
 		_, answers := Consider(f)
@@ -249,7 +249,7 @@ func TestARollbackThatDidHarmIsTakenBack_X20(t *testing.T) {
 	if h, reason, _ := Held(answers); h != "" {
 		t.Fatalf("held: %s", reason)
 	}
-	if want := "take the rollback of shop/deployment/agent-system back, from revision 3 (agent-system:v2.1.5) to 4 (agent-system:v2.2.0) again: op " + opID + " did harm"; p.Summary != want || p.Action != incident.RevertAction {
+	if want := "take the rollback of shop/deployment/agent-system back, from revision 3 (agent-system:v2.1.5) to 4 (agent-system:v2.2.0) again: op " + opID + " did harm"; p.Summary != want || p.Action != incident.ActionRevert {
 		t.Errorf("%s: %q", p.Action, p.Summary)
 	}
 	hash := Hash(p)

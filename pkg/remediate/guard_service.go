@@ -13,7 +13,7 @@ import (
 // the revision that a rollback goes back to, or it would lose its endpoints
 // (INV-56). The labels of a pod come from its template, and a release may move a selector.
 func stillSelected(f Facts, p incident.Plan) incident.Answer {
-	if p.Action != "rollback" {
+	if p.Action != incident.ActionRollback {
 		return pass("a %s leaves the labels of the pods as they are", p.Action)
 	}
 	to, _, refusal := destination(f)

@@ -86,7 +86,9 @@ func ask(list []guard, f Facts, p incident.Plan) []incident.Answer {
 }
 
 // writesWorkload reports whether the plan changes the workload: a job only runs beside it.
-func writesWorkload(p incident.Plan) bool { return p.Action != "job" && p.Class >= incident.C2 }
+func writesWorkload(p incident.Plan) bool {
+	return p.Action != incident.ActionJob && p.Class >= incident.C2
+}
 
 func besides(p incident.Plan) incident.Answer {
 	return pass("a %s changes 0 fields of the workload", p.Action)

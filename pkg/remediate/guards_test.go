@@ -16,7 +16,7 @@ func containsFold(s, part string) bool {
 }
 
 func TestEveryActionPassesWhenNothingSpeaksAgainstIt(t *testing.T) {
-	for _, action := range []string{"capture", "scale", "restart", "rollback", "job"} {
+	for _, action := range []incident.Action{"capture", "scale", "restart", "rollback", "job"} {
 		p, answers := Consider(facts(action))
 		if h, reason, _ := Held(answers); h != "" || p.Summary == "" || p.Hash == "" || p.Class != ClassOf(action) {
 			t.Errorf("%s: held by %s %s: %+v", action, h, reason, p)
@@ -35,11 +35,12 @@ func TestGuardsHold(t *testing.T) {
 	}
 	const self = "shop/deployment/agent-system"
 	for _, tc := range []struct {
-		name, action string
-		change       func(*Facts)
-		guard        string
-		hold         incident.Hold
-		text         string
+		name   string
+		action incident.Action
+		change func(*Facts)
+		guard  string
+		hold   incident.Hold
+		text   string
 	}{
 		{"kill switch", "scale", func(f *Facts) { f.Ledger.Hold = &incident.Mark{By: "eve", Reason: "no"} }, "kill switch", incident.Suppress, "eve"},
 		{"INV-01 another op in flight", "scale", func(f *Facts) {
@@ -192,9 +193,10 @@ func crashing(f *Facts, n int) {
 
 func TestGuardsLetPassAndSayWhy(t *testing.T) {
 	for _, tc := range []struct {
-		name, action string
-		change       func(*Facts)
-		guard, text  string
+		name        string
+		action      incident.Action
+		change      func(*Facts)
+		guard, text string
 	}{
 		{"our own claim", "scale", func(f *Facts) { f.Workload.Annotations = map[string]string{ClaimAnnotation: "main"} }, "claim", "this installation"},
 		{"silenced, and allowed all the same", "restart", func(f *Facts) { f.Alert.Silenced, f.Settings.RemediateSilenced = "silenced by 0d1a", true }, "silence", "silenced by 0d1a; silenced_alerts: remediate"},
@@ -377,7 +379,7 @@ func TestEveryAnswerHasAReason(t *testing.T) {
 }
 
 func randomFacts(r *rand.Rand) Facts {
-	f := facts([]string{"capture", "page", "scale", "restart", "rollback", "job", "?"}[r.IntN(7)])
+	f := facts([]incident.Action{"capture", "page", "scale", "restart", "rollback", "job", "?"}[r.IntN(7)])
 	coin := func() bool { return r.IntN(4) == 0 }
 	w := &f.Workload
 	w.Desired, w.Ready, w.Updated, w.Available = r.IntN(6), r.IntN(6), r.IntN(6), r.IntN(6)
@@ -412,7 +414,7 @@ func randomFacts(r *rand.Rand) Facts {
 }
 
 // approval makes the mode approve, and a person answer the plan of an action.
-func approval(f *Facts, action, op string, denied bool) {
+func approval(f *Facts, action incident.Action, op string, denied bool) {
 	f.Mode = incident.Approve
 	planned := facts(action)
 	planned.OpID = f.OpID
@@ -423,7 +425,7 @@ func approval(f *Facts, action, op string, denied bool) {
 // What was approved is done, also when time has passed: a restart writes the time
 // of the plan that was shown.
 func TestAnApprovedPlanPasses(t *testing.T) {
-	for _, action := range []string{"scale", "restart", "rollback", "job"} {
+	for _, action := range []incident.Action{"scale", "restart", "rollback", "job"} {
 		f := facts(action)
 		f.Mode = incident.Approve
 		p, answers := Consider(f)

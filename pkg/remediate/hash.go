@@ -16,7 +16,7 @@ import (
 func Hash(p incident.Plan) string {
 	p.Object.ResourceVersion = ""
 	b, err := json.Marshal(struct {
-		Action  string          `json:"action"`
+		Action  incident.Action `json:"action"`
 		Object  incident.Object `json:"object"`
 		Target  string          `json:"target"`
 		Patch   any             `json:"patch"`

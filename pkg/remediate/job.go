@@ -17,7 +17,7 @@ const OpLabel = OpAnnotation
 // job runs a vetted manifest beside the target.
 type job struct{}
 
-func (job) Name() string          { return "job" }
+func (job) Name() incident.Action { return incident.ActionJob }
 func (job) Class() incident.Class { return incident.C2 }
 
 func (job) Plan(f Facts) (incident.Plan, *incident.Answer) {

@@ -5,7 +5,7 @@ import "watchdog.io/watchdog/pkg/incident"
 // page hands the incident to a person.
 type page struct{}
 
-func (page) Name() string          { return "page" }
+func (page) Name() incident.Action { return incident.ActionPage }
 func (page) Class() incident.Class { return incident.C1 }
 
 func (page) Plan(f Facts) (incident.Plan, *incident.Answer) {

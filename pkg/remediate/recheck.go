@@ -14,7 +14,7 @@ import (
 //
 // Facts.OpID must be the op's id, and Facts.Rung and Options those it was planned with.
 func Recheck(f Facts, planned incident.Plan) (incident.Plan, []incident.Answer) {
-	if planned.Action == incident.RevertAction {
+	if planned.Action == incident.ActionRevert {
 		return recheckRevert(f, planned)
 	}
 	f.Rung.Action = planned.Action
@@ -47,7 +47,7 @@ func refit(f Facts, planned incident.Plan) (incident.Plan, incident.Answer) {
 
 // asOf gives the facts the moment of a plan that writes it: a restart does.
 func asOf(f Facts, planned incident.Plan) Facts {
-	if at, err := time.Parse(time.RFC3339, planned.After); err == nil && planned.Action == "restart" {
+	if at, err := time.Parse(time.RFC3339, planned.After); err == nil && planned.Action == incident.ActionRestart {
 		f.Now = at
 	}
 	return f

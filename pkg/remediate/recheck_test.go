@@ -31,7 +31,7 @@ func TestRecheckBindsThePlanToTheFreshRead(t *testing.T) {
 		if action == "hpa" {
 			f.Workload.HPA = hpa()
 		} else {
-			f = facts(action)
+			f = facts(incident.Action(action))
 		}
 		// The op's own reservation must not use up what it was made from.
 		f.Limits.PerTarget.Count, f.Limits.Concurrent = 1, 1
@@ -50,10 +50,11 @@ func TestRecheckBindsThePlanToTheFreshRead(t *testing.T) {
 
 func TestRecheckRefuses(t *testing.T) {
 	for _, tc := range []struct {
-		name, action string
-		change       func(*Facts)
-		hold         incident.Hold
-		text         string
+		name   string
+		action incident.Action
+		change func(*Facts)
+		hold   incident.Hold
+		text   string
 	}{
 		{"F-105 replicas changed by others", "scale", func(f *Facts) {
 			f.Workload.Desired, f.Workload.Ready, f.Workload.Available, f.Workload.Updated = 3, 3, 3, 3

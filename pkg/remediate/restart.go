@@ -12,11 +12,11 @@ import (
 // rollout strategy, new pods first as far as that allows.
 type restart struct{}
 
-func (restart) Name() string          { return "restart" }
+func (restart) Name() incident.Action { return incident.ActionRestart }
 func (restart) Class() incident.Class { return incident.C3 }
 
 func (restart) Plan(f Facts) (incident.Plan, *incident.Answer) {
-	if a := unfit(f, "restart"); a != nil {
+	if a := unfit(f, incident.ActionRestart); a != nil {
 		return incident.Plan{}, a
 	}
 	w := f.Workload
@@ -26,16 +26,16 @@ func (restart) Plan(f Facts) (incident.Plan, *incident.Answer) {
 	if a := wouldHang(f); a != nil {
 		return incident.Plan{}, a
 	}
-	if a := dependencyDown(f, "restart"); a != nil {
+	if a := dependencyDown(f, incident.ActionRestart); a != nil {
 		return incident.Plan{}, a
 	}
 	if a := failingPods(f, "Kubernetes restarts them already, another restart changes nothing"); a != nil {
 		return incident.Plan{}, a
 	}
-	if a := capacity(f, "restart"); a != nil {
+	if a := capacity(f, incident.ActionRestart); a != nil {
 		return incident.Plan{}, a
 	}
-	if a := freshRelease(f, "restart"); a != nil {
+	if a := freshRelease(f, incident.ActionRestart); a != nil {
 		return incident.Plan{}, a
 	}
 	at := f.Now.UTC().Format(time.RFC3339)

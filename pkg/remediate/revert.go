@@ -20,7 +20,7 @@ func Revert(f Facts, lease incident.Lease) (incident.Plan, []incident.Answer) {
 	if was.Is != "" {
 		return revertTemplate(f, lease)
 	}
-	plan := incident.Plan{Action: incident.RevertAction, Class: was.Class, Target: was.Target}
+	plan := incident.Plan{Action: incident.ActionRevert, Class: was.Class, Target: was.Target}
 	back, err := fieldValue(was.Inverse, was.Field)
 	after, errAfter := strconv.Atoi(was.After)
 	var a incident.Answer

@@ -21,7 +21,7 @@ func revertTemplate(f Facts, lease incident.Lease) (incident.Plan, []incident.An
 		return incident.Plan{}, []incident.Answer{a}
 	}
 	plan := incident.Plan{
-		Action: incident.RevertAction, Class: was.Class, Target: was.Target, Object: object, Patch: was.Inverse, Revision: was.Back,
+		Action: incident.ActionRevert, Class: was.Class, Target: was.Target, Object: object, Patch: was.Inverse, Revision: was.Back,
 		Field: was.Field, Before: was.After, After: was.Before, Was: was.Is, Is: was.Was, Price: f.Workload.Desired + f.Workload.MaxSurge,
 		Summary: fmt.Sprintf("take the rollback of %s back, from revision %s to %s again: %s", was.Target, was.After, was.Before, WhyReverted(f.Ledger, lease)),
 	}

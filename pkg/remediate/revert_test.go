@@ -42,7 +42,7 @@ func TestRevertGoesBackToWhatWasBefore(t *testing.T) {
 		if autoscaled {
 			rv, patch, before, after = "77", `{"spec":{"minReplicas":2}}`, "5", "2"
 		}
-		if p.Action != incident.RevertAction || string(p.Patch) != patch || p.Before != before || p.After != after || p.Object.ResourceVersion != rv || p.Object.UID != lease.Plan.Object.UID || p.Hash != Hash(p) || p.Lease != 0 {
+		if p.Action != incident.ActionRevert || string(p.Patch) != patch || p.Before != before || p.After != after || p.Object.ResourceVersion != rv || p.Object.UID != lease.Plan.Object.UID || p.Hash != Hash(p) || p.Lease != 0 {
 			t.Errorf("plan %+v, patch %s", p, p.Patch)
 		}
 		f.Workload.ResourceVersion = "2002"

@@ -15,11 +15,11 @@ import (
 // and no second rollback (INV-33, INV-56).
 type rollback struct{}
 
-func (rollback) Name() string          { return "rollback" }
+func (rollback) Name() incident.Action { return incident.ActionRollback }
 func (rollback) Class() incident.Class { return incident.C4 }
 
 func (rollback) Plan(f Facts) (incident.Plan, *incident.Answer) {
-	if a := unfit(f, "rollback"); a != nil {
+	if a := unfit(f, incident.ActionRollback); a != nil {
 		return incident.Plan{}, a
 	}
 	w := f.Workload
@@ -35,10 +35,10 @@ func (rollback) Plan(f Facts) (incident.Plan, *incident.Answer) {
 			return incident.Plan{}, a
 		}
 	}
-	if a := capacity(f, "rollback"); a != nil {
+	if a := capacity(f, incident.ActionRollback); a != nil {
 		return incident.Plan{}, a
 	}
-	if a := dependencyDown(f, "rollback"); a != nil {
+	if a := dependencyDown(f, incident.ActionRollback); a != nil {
 		return incident.Plan{}, a
 	}
 	to, rec, refusal := lastGood(f, current)
@@ -65,7 +65,7 @@ func (rollback) Plan(f Facts) (incident.Plan, *incident.Answer) {
 func onceOnly(f Facts, _ Revision) *incident.Answer {
 	n := 0
 	for _, a := range f.Incident.Attempts {
-		if a.Action == "rollback" && a.Verdict != incident.Aborted {
+		if a.Action == incident.ActionRollback && a.Verdict != incident.Aborted {
 			n++
 		}
 	}
@@ -93,6 +93,7 @@ func notRestored(f Facts, current Revision) *incident.Answer {
 		switch {
 		case strings.HasPrefix(rec.RestoredBy, "op "):
 			a = hold(incident.HandOver, "revision %s was itself restored by a rollback (%s): a rollback is never rolled back", describe(current), clip(rec.RestoredBy))
+			a.Code = incident.CodeRestored
 		case !rec.RolledBackAt.IsZero():
 			a = hold(incident.HandOver, "revision %s was rolled back by watchdog at %s, and %s deployed it again: it is not rolled back a second time", describe(current), rec.RolledBackAt.UTC().Format(time.RFC3339), clip(rec.RestoredBy))
 		}
@@ -129,6 +130,7 @@ func suspect(f Facts, current Revision) *incident.Answer {
 		a = hold(incident.Skip, "the deploy is no suspect: the breach began %s before revision %s", (-after).Round(time.Second), describe(current))
 	case after > f.Settings.SuspectWindow:
 		a = hold(incident.Skip, "the deploy is no suspect: the breach began %s after revision %s, more than %s", after.Round(time.Second), describe(current), f.Settings.SuspectWindow)
+		a.Code = incident.CodeBreachIsLater
 	default:
 		// A rule that looks back sees a breach that much too late.
 		rec, good := knownGood(f, current)

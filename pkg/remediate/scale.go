@@ -24,20 +24,20 @@ const (
 // writes the autoscaler's minimum where an autoscaler owns the replicas (INV-27).
 type scale struct{}
 
-func (scale) Name() string          { return "scale" }
+func (scale) Name() incident.Action { return incident.ActionScale }
 func (scale) Class() incident.Class { return incident.C2 }
 
 func (scale) Plan(f Facts) (incident.Plan, *incident.Answer) {
-	if a := unfit(f, "scale"); a != nil {
+	if a := unfit(f, incident.ActionScale); a != nil {
 		return incident.Plan{}, a
 	}
 	if a := failingPods(f, "scaling adds load and fixes nothing"); a != nil {
 		return incident.Plan{}, a
 	}
-	if a := dependencyDown(f, "scale"); a != nil {
+	if a := dependencyDown(f, incident.ActionScale); a != nil {
 		return incident.Plan{}, a
 	}
-	if a := freshRelease(f, "scale"); a != nil {
+	if a := freshRelease(f, incident.ActionScale); a != nil {
 		return incident.Plan{}, a
 	}
 	l := leverOf(f.Workload)

@@ -102,7 +102,7 @@ func TestScaleRefuses(t *testing.T) {
 }
 
 func TestPausedIsSkipped(t *testing.T) {
-	for _, action := range []string{"scale", "restart", "rollback"} {
+	for _, action := range []incident.Action{"scale", "restart", "rollback"} {
 		f := facts(action)
 		f.Workload.Paused = true
 		_, answers := Consider(f)

@@ -77,8 +77,8 @@ func TestPodsWithoutANodeAreNoFaultOfTheRelease_X21(t *testing.T) {
 }
 
 func TestTerminatingPodsBlockNothing_X22(t *testing.T) {
-	for _, action := range []string{"scale", "restart", "rollback"} {
-		t.Run(action, func(t *testing.T) {
+	for _, action := range []incident.Action{"scale", "restart", "rollback"} {
+		t.Run(string(action), func(t *testing.T) {
 			f := facts(action)
 			for range 3 {
 				f.Workload.Pods = append(f.Workload.Pods, Pod{Name: "old", Revision: "u-3", Scheduled: true, Terminating: true, StartedAt: f.Now.Add(-time.Hour), Node: "gone"})
@@ -160,7 +160,7 @@ func TestWhatPodsTookIsRemembered_X102(t *testing.T) {
 }
 
 // restartedBefore is a workload whose pods watchdog restarted four minutes ago.
-func restartedBefore(action string) Facts {
+func restartedBefore(action incident.Action) Facts {
 	f := facts(action)
 	at := f.Now.Add(-4 * time.Minute)
 	stamp := at.UTC().Format(time.RFC3339)

@@ -38,7 +38,7 @@ svg { width: 100%; margin: 1rem 0 } .grid { stroke: #e6eaf0 } .side { text-ancho
 <ul>{{range .Before}}<li>{{.}}</li>{{else}}<li>It is not known.</li>{{end}}</ul>
 <h2>Timeline</h2>
 <table>{{range .Rows}}{{if and $.Dropped (eq .N (add 11 $.Dropped))}}<tr><td></td><td colspan="3">… {{$.Dropped}} entries are only in the audit record</td></tr>{{end}}
-<tr id="row-{{.N}}"><td class="n">[{{.N}}]</td><td class="t">{{clock .At}}</td><td class="w">{{.What}}</td><td>{{.Text}}</td></tr>{{end}}
+<tr id="row-{{.N}}"><td class="n">[{{.N}}]</td><td class="t">{{clock .At}}</td><td class="w">{{.Kind}}</td><td>{{.Text}}</td></tr>{{end}}
 </table>
 <h2>What was done</h2>
 <ul>{{range .Done}}<li>{{.Summary}}: <b>{{.Verdict}}</b>{{with .Reason}} ({{.}}){{end}}{{if .Row}} <a href="#row-{{.Row}}">[{{.Row}}]</a>{{end}}</li>{{else}}<li>Nothing was done.</li>{{end}}</ul>

@@ -73,10 +73,10 @@ What the rules saw:
 {{end}}
 ## Timeline
 {{range .Rows}}{{if and $.Dropped (eq .N (add 11 $.Dropped))}}- … {{$.Dropped}} entries are only in the audit record
-{{end}}- [{{.N}}] {{clock .At}} UTC: **{{literal .What}}** {{literal .Text}}
+{{end}}- [{{.N}}] {{clock .At}} UTC: **{{literal (print .Kind)}}** {{literal .Text}}
 {{end}}
 ## What was done
-{{range .Done}}- {{literal .Summary}}: **{{literal .Verdict}}**{{if .Reason}} ({{literal .Reason}}){{end}}{{if .Row}} [{{.Row}}]{{end}}
+{{range .Done}}- {{literal .Summary}}: **{{literal (print .Verdict)}}**{{if .Reason}} ({{literal .Reason}}){{end}}{{if .Row}} [{{.Row}}]{{end}}
 {{else}}Nothing was done.
 {{end}}
 ## What was not done, and why

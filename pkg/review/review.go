@@ -118,12 +118,12 @@ func Of(i incident.Incident, n Notes, due func(time.Time) time.Time) Review {
 			row += i.Dropped // the dropped ones stood here
 		}
 		r.Rows = append(r.Rows, Row{row, e})
-		if slices.Contains([]string{"held", "frozen", "skipped", "handed over", "not approved"}, e.What) {
+		if slices.Contains([]incident.Kind{incident.KindHeld, incident.KindFrozen, incident.KindSkipped, incident.KindHandedOver, incident.KindDenied}, e.Kind) {
 			r.Refused = append(r.Refused, Row{row, e})
 		}
 	}
 	for _, a := range i.Attempts {
-		r.Done = append(r.Done, Attempt{a, r.row(func(e incident.Entry) bool { return e.What == "verdict" && e.At.Equal(a.EndedAt) })})
+		r.Done = append(r.Done, Attempt{a, r.row(func(e incident.Entry) bool { return e.Kind == incident.KindVerdict && e.At.Equal(a.EndedAt) })})
 	}
 	for name, x := range i.Receipts {
 		r.Told = append(r.Told, Told{name, x})
@@ -192,7 +192,7 @@ func (r Review) marks(i incident.Incident) []Mark {
 			began = a.ActiveAt
 		}
 	}
-	first := func(what string) int { return r.row(func(e incident.Entry) bool { return e.What == what }) }
+	first := func(kind incident.Kind) int { return r.row(func(e incident.Entry) bool { return e.Kind == kind }) }
 	mark := func(name string, at time.Time, row int, none string) Mark {
 		m := Mark{Name: name, At: at, Row: row}
 		if at.IsZero() {
@@ -217,7 +217,9 @@ func (r Review) marks(i incident.Incident) []Mark {
 			return time.Time{}, 0
 		}
 		a := i.Attempts[k]
-		if row := r.row(func(e incident.Entry) bool { return e.What == "acted" && !e.At.Before(a.At) && !e.At.After(a.EndedAt) }); row > 0 {
+		if row := r.row(func(e incident.Entry) bool {
+			return e.Kind == incident.KindActed && !e.At.Before(a.At) && !e.At.After(a.EndedAt)
+		}); row > 0 {
 			return at(row), row
 		}
 		return a.At, 0

@@ -35,9 +35,9 @@ func rolledBack() incident.Incident {
 		Alerts:   []incident.Alert{{Rule: "error_rate", Severity: incident.P1, Was: "12% of 340 requests failed", Bound: 0.01, Above: true, Unit: "ratio", Recent: []float64{0.12, 0.31, 0.2}, Usual: 0.001, ActiveAt: at(0)}},
 		Attempts: []incident.Attempt{{OpID: "o1", Rule: "error_rate", Action: "rollback", Summary: "roll back shop/deployment/cart from revision 4 to 3", At: at(90), EndedAt: at(300), Verdict: incident.Helped, Reason: "0.31 → 0.002"}},
 		Acked:    incident.Mark{By: "alice", Reason: "looking", At: at(120)},
-		Timeline: []incident.Entry{{At: at(60), What: "firing", Text: "error_rate: 12% of 340 requests failed"}, {At: at(62), What: "held", Text: "not done: roll back: rollout: in progress, 2 of 4 are updated"},
-			{At: at(90), What: "planned", Text: "roll back"}, {At: at(92), What: "acted", Text: "roll back"}, {At: at(100), What: "paged", Text: "held for 10m"}, {At: at(120), What: "acknowledged", Text: "by alice: looking"},
-			{At: at(300), What: "verdict", Text: "rollback: helped"}, {At: at(400), What: "resolved", Text: "no rule fires any more"}},
+		Timeline: []incident.Entry{{At: at(60), Kind: "firing", Text: "error_rate: 12% of 340 requests failed"}, {At: at(62), Kind: "held", Text: "not done: roll back: rollout: in progress, 2 of 4 are updated"},
+			{At: at(90), Kind: "planned", Text: "roll back"}, {At: at(92), Kind: "acted", Text: "roll back"}, {At: at(100), Kind: "paged", Text: "held for 10m"}, {At: at(120), Kind: "acknowledged", Text: "by alice: looking"},
+			{At: at(300), Kind: "verdict", Text: "rollback: helped"}, {At: at(400), Kind: "resolved", Text: "no rule fires any more"}},
 		Receipts: map[string]incident.Receipt{"slack": {State: "resolved", At: at(401)}, "pagerduty": {State: "resolved", At: at(402)}},
 	}
 }
@@ -52,7 +52,7 @@ func unanswered() incident.Incident {
 		Receipts: map[string]incident.Receipt{"slack": {Error: "tell Slack: <nil>"}},
 	}
 	for k := range 14 {
-		i.Timeline = append(i.Timeline, incident.Entry{At: at(k * 60), What: "held", Text: "| a | b |\n- c <b>" + strings.Repeat("x", k)})
+		i.Timeline = append(i.Timeline, incident.Entry{At: at(k * 60), Kind: "held", Text: "| a | b |\n- c <b>" + strings.Repeat("x", k)})
 	}
 	return i
 }
@@ -60,7 +60,7 @@ func unanswered() incident.Incident {
 // own is an incident of watchdog itself that ended before anybody was asked.
 func own() incident.Incident {
 	return incident.Incident{ID: "01ccc", Target: incident.Target{Name: incident.Self}, Phase: incident.Resolved, Severity: incident.P2, Lead: "storm", OpenedAt: at(0), ResolvedAt: at(20),
-		Alerts: []incident.Alert{{Rule: "storm", Severity: incident.P2, Was: "8 of 10 targets are in breach"}}, Timeline: []incident.Entry{{At: at(0), What: "firing", Text: "storm"}, {At: at(20), What: "resolved", Text: "over"}}}
+		Alerts: []incident.Alert{{Rule: "storm", Severity: incident.P2, Was: "8 of 10 targets are in breach"}}, Timeline: []incident.Entry{{At: at(0), Kind: "firing", Text: "storm"}, {At: at(20), Kind: "resolved", Text: "over"}}}
 }
 
 func picture() *Picture {

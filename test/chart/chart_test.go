@@ -438,7 +438,7 @@ func TestReadersAreAskedForTheirToken_S04(t *testing.T) {
 // The token is the one that the kubelet projects and renews each hour: the chart makes none
 // that lives longer, and mounts none into the pod of the check, which asks nobody.
 func TestTheTokenIsProjected_SEC12(t *testing.T) {
-	all := render(t, "config: { targets: [] }\n")
+	all := render(t, "check: { enabled: true }\nconfig: { targets: [] }\n")
 	if names := names(all, "Secret"); len(names) > 0 {
 		t.Errorf("the chart makes Secrets: %q; one of the type kubernetes.io/service-account-token never expires", names)
 	}

@@ -35,7 +35,7 @@ func TestAPersonApproves(t *testing.T) {
 	}
 	if _, err := s.WaitIncident(within(t, time.Minute), "refuses the word", func(i incident.Incident) bool {
 		return slices.ContainsFunc(i.Timeline, func(e incident.Entry) bool {
-			return e.What == "not approved" && strings.Contains(e.Text, "eve approved plan 0123456789ab")
+			return e.Kind == "not approved" && strings.Contains(e.Text, "eve approved plan 0123456789ab")
 		})
 	}); err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestAPersonDenies(t *testing.T) {
 		t.Fatal(err)
 	}
 	if end.Asked != nil || !slices.ContainsFunc(end.Timeline, func(e incident.Entry) bool {
-		return e.What == "skipped" && strings.Contains(e.Text, "(the queue is being drained)")
+		return e.Kind == "skipped" && strings.Contains(e.Text, "(the queue is being drained)")
 	}) {
 		t.Errorf("%+v %+v", end.Asked, end.Timeline)
 	}

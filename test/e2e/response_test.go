@@ -42,7 +42,7 @@ receivers:
 	}
 	told := time.Time{}
 	for _, e := range late.Timeline {
-		if e.What == "unanswered" {
+		if e.Kind == "unanswered" {
 			told = e.At
 		}
 	}

@@ -21,11 +21,11 @@ func TestDemoScenarios(t *testing.T) {
 		published bool
 		check     func(t *testing.T, p demo.Played)
 	}{
-		"release":    {effects: 1, pages: 1, published: true, check: verdicts("rollback", incident.Helped)},
-		"crash":      {effects: 1, pages: 1, published: true, check: verdicts("rollback", incident.Helped)},
-		"slow":       {effects: 1, check: verdicts("rollback", incident.Helped)}, // more of a bad release is no remedy
-		"overload":   {effects: 2, check: verdicts("scale", incident.Helped)},    // the second gives the lease back
-		"agents":     {effects: 1, pages: 1, published: true, check: verdicts("restart", incident.Helped)},
+		"release":    {effects: 1, pages: 1, published: true, check: verdicts("rollback", "helped")},
+		"crash":      {effects: 1, pages: 1, published: true, check: verdicts("rollback", "helped")},
+		"slow":       {effects: 1, check: verdicts("rollback", "helped")}, // more of a bad release is no remedy
+		"overload":   {effects: 2, check: verdicts("scale", "helped")},    // the second gives the lease back
+		"agents":     {effects: 1, pages: 1, published: true, check: verdicts("restart", "helped")},
 		"dependency": {effects: 0, pages: 1, published: true, check: says("checks.database")},
 		"hold":       {effects: 0, pages: 1, published: true, check: says("migration in progress")},
 	}
@@ -82,7 +82,7 @@ func verdicts(pairs ...string) func(*testing.T, demo.Played) {
 		var got []string
 		for _, a := range p.Incident.Attempts {
 			if a.Verdict != incident.Aborted {
-				got = append(got, a.Action, a.Verdict)
+				got = append(got, string(a.Action), string(a.Verdict))
 			}
 		}
 		if fmt.Sprint(got) != fmt.Sprint(pairs) {

@@ -28,7 +28,7 @@ func trouble() incident.Incident {
 	i := incident.New("01inc", incident.Target{Name: "shop", Namespace: "shop-prod", Kind: "deployment", Workload: "shop"}, t0)
 	i.Severity, i.Lead, i.Paged, i.PageReason = incident.P1, "errors", true, "the ladder says page"
 	i.Alerts = []incident.Alert{{Rule: "errors", Severity: incident.P1, Firing: true, Was: "31% fail <b>é</b>\r\nBcc: everybody@example.com"}}
-	i.Timeline = []incident.Entry{{At: t0, What: "firing", Text: "errors: 31% fail"}}
+	i.Timeline = []incident.Entry{{At: t0, Kind: "firing", Text: "errors: 31% fail"}}
 	return i
 }
 

@@ -122,7 +122,7 @@ func (t teller) incidents(ctx context.Context, s *demo.Scene) {
 	for ctx.Err() == nil {
 		err := s.Follow(ctx, func(i incident.Incident) bool {
 			for _, e := range i.Timeline[min(seen[i.ID], len(i.Timeline)):] {
-				t.line("watchdog", "%s %s: %s", i.Severity, e.What, e.Text)
+				t.line("watchdog", "%s %s: %s", i.Severity, e.Kind, e.Text)
 			}
 			seen[i.ID] = len(i.Timeline)
 			return false

@@ -88,12 +88,12 @@ func fresh(id, target, rule, was string, s incident.Severity, opened time.Time) 
 	i := incident.New(id, incident.Target{Name: target, Namespace: target, Kind: "deployment", Workload: target}, opened)
 	i.Severity, i.Lead, i.Phase = s, rule, incident.Open
 	i.Alerts = []incident.Alert{{Rule: rule, Severity: s, Firing: true, Verdict: incident.Breach, Was: was, Reason: was}}
-	i.Timeline = []incident.Entry{{At: opened, What: "firing", Text: rule + ": " + was}}
+	i.Timeline = []incident.Entry{{At: opened, Kind: incident.KindFiring, Text: rule + ": " + was}}
 	return i
 }
 
-func note(i incident.Incident, clock, what, text string) incident.Incident {
-	i.Timeline = append(i.Timeline[:len(i.Timeline):len(i.Timeline)], incident.Entry{At: at(clock), What: what, Text: text})
+func note(i incident.Incident, clock string, kind incident.Kind, text string) incident.Incident {
+	i.Timeline = append(i.Timeline[:len(i.Timeline):len(i.Timeline)], incident.Entry{At: at(clock), Kind: kind, Text: text})
 	return i
 }
 
