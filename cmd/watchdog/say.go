@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,11 +11,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/people"
 )
 
-// say writes a person's word about an incident, under the name by which the API
-// server knows them.
+// say puts a person's word to the desk, under the name by which the API server knows
+// them. It is the desk that watchdog's replicas have, so that of two people who take an
+// incident on at the same moment one has it, whichever way they say it.
 func (f *cluster) say(c *cobra.Command, w people.Word) error {
 	client, store, err := f.store()
 	if err != nil {
@@ -22,27 +25,36 @@ func (f *cluster) say(c *cobra.Command, w people.Word) error {
 	}
 	ctx, cancel := bounded(c)
 	defer cancel()
-	all, err := list(ctx, store)
+	by, err := client.WhoAmI(ctx)
 	if err != nil {
-		return err
-	}
-	ledger, _, err := store.Ledger(ctx)
-	if err != nil {
-		return err
-	}
-	if w.By, err = client.WhoAmI(ctx); err != nil {
 		return fmt.Errorf("nothing was written: %w", err)
 	}
-	w.At = time.Now()
-	s, text, err := people.Weigh(all, ledger, w)
+	text, err := desk(store).Hear(ctx, people.Person{Name: by}, w)
 	if err != nil {
-		return err
-	}
-	if err := store.Say(ctx, s); err != nil {
 		return err
 	}
 	fmt.Fprintln(c.OutOrStdout(), text)
 	return nil
+}
+
+// desk writes with the rights of whoever runs the command: the API server decides at the
+// write what they may, and watchdog records the word once it has taken it over.
+func desk(store *kube.Store) *people.Desk {
+	return people.NewDesk(people.DeskOptions{
+		Incidents: func(ctx context.Context) ([]incident.Incident, error) { return list(ctx, store) },
+		Ledger:    store.Ledger,
+		Say: func(ctx context.Context, s incident.Saying, version string) error {
+			err := store.Say(ctx, s, version)
+			if errors.Is(err, kube.ErrConflict) {
+				return people.ErrChanged
+			}
+			return err
+		},
+		May:    func(context.Context, people.Person, string) error { return nil },
+		Record: func(people.Heard) error { return nil },
+		Count:  func(string, people.Verb, string) {},
+		Now:    time.Now,
+	})
 }
 
 // severities are those that there are, gravest first.

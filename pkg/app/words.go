@@ -110,7 +110,7 @@ func (a *App) openDesk() error {
 		Incidents: a.stored.list,
 		Ledger:    store.Ledger,
 		Say: func(ctx context.Context, s incident.Saying, version string) error {
-			err := store.SayAt(ctx, s, version)
+			err := store.Say(ctx, s, version)
 			if errors.Is(err, kube.ErrConflict) {
 				return people.ErrChanged
 			}

@@ -223,7 +223,7 @@ func TestAWordOnAnOldLedgerIsAConflict_SEC09(t *testing.T) {
 		t.Fatal(err)
 	}
 	say := func(by string) error {
-		return s.SayAt(t.Context(), incident.Saying{Acked: map[string]incident.Mark{"01a1": {By: by, Via: "slack"}}}, version)
+		return s.Say(t.Context(), incident.Saying{Acked: map[string]incident.Mark{"01a1": {By: by, Via: "slack"}}}, version)
 	}
 	if err := say("alice"); err != nil {
 		t.Fatal(err)

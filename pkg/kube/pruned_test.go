@@ -36,7 +36,7 @@ func TestAWordThatAnOldDefinitionDropsIsNotSaid_X54(t *testing.T) {
 			a.put(thisLedger, `{"apiVersion":"watchdog.io/v1alpha1","kind":"Ledger","spec":{}}`)
 			a.answer = answer
 			s := NewStore(c, "watchdog")
-			for what, err := range map[string]error{"say": s.Say(t.Context(), word), "say at": s.SayAt(t.Context(), word, "101"), "hold": s.HoldAll(t.Context(), "why", "ada", time.Now().Add(time.Hour))} {
+			for what, err := range map[string]error{"say": s.Say(t.Context(), word, "101"), "hold": s.HoldAll(t.Context(), "why", "ada", time.Now().Add(time.Hour))} {
 				if !errors.Is(err, ErrOldDefinition) {
 					t.Errorf("%s: %v", what, err)
 				}
@@ -48,9 +48,14 @@ func TestAWordThatAnOldDefinitionDropsIsNotSaid_X54(t *testing.T) {
 			}
 		})
 	}
-	_, c := newAPI(t)
+	a, c := newAPI(t)
+	a.put(thisLedger, `{"apiVersion":"watchdog.io/v1alpha1","kind":"Ledger","spec":{}}`)
 	s := NewStore(c, "watchdog")
-	if err := errors.Join(s.CheckDefinition(t.Context()), s.Say(t.Context(), word), s.HoldAll(t.Context(), "why", "", time.Time{}), s.ResumeAll(t.Context()), s.Say(t.Context(), incident.Saying{Gone: incident.Gone{Incidents: []string{"a"}}})); err != nil {
+	say := func(w incident.Saying) error {
+		_, version, err := s.Ledger(t.Context())
+		return errors.Join(err, s.Say(t.Context(), w, version))
+	}
+	if err := errors.Join(s.CheckDefinition(t.Context()), say(word), s.HoldAll(t.Context(), "why", "", time.Time{}), s.ResumeAll(t.Context()), say(incident.Saying{Gone: incident.Gone{Incidents: []string{"a"}}})); err != nil {
 		t.Errorf("a definition that knows all: %v", err)
 	}
 }

@@ -11,15 +11,9 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// Say writes people's words into the ledger. It is one patch that names nothing
-// else, so two people who speak at once are both heard.
-func (s *Store) Say(ctx context.Context, w incident.Saying) error {
-	return s.mark(ctx, spec(w))
-}
-
-// SayAt is Say on the ledger of one version, or ErrConflict: of two who say that an
-// incident is theirs, the second is told that it is not.
-func (s *Store) SayAt(ctx context.Context, w incident.Saying, version string) error {
+// Say writes people's words into the ledger of one version, or returns ErrConflict: of
+// two who say that an incident is theirs, the second is told that it is not.
+func (s *Store) Say(ctx context.Context, w incident.Saying, version string) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": version}, "spec": spec(w)})
 	if err != nil {
 		return fmt.Errorf("encode what the ledger is told: %w", err)
