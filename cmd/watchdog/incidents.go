@@ -17,6 +17,7 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 func newIncidents() *cobra.Command {
@@ -150,7 +151,7 @@ func table(w io.Writer, all []incident.Incident, now time.Time) error {
 	for _, i := range all {
 		last := ""
 		if n := len(i.Timeline); n > 0 {
-			last = cut(i.Timeline[n-1].Text, 70)
+			last = strutil.Shorten(i.Timeline[n-1].Text, 70)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.Severity, i.Phase, i.Target.Name, i.Lead, age(now.Sub(i.OpenedAt)), whose(i, now), last)
 	}
@@ -277,13 +278,6 @@ func why(w io.Writer, i incident.Incident, all ...incident.Incident) error {
 func orDash(s string) string {
 	if s == "" {
 		return "-"
-	}
-	return s
-}
-
-func cut(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
 	}
 	return s
 }

@@ -18,6 +18,7 @@ import (
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/people"
 	"watchdog.io/watchdog/pkg/review"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // reviewed reads an incident and what is kept of its review. Notes from a file win
@@ -274,7 +275,7 @@ func showReviews(w io.Writer, lines []review.Line) error {
 		if n := len(l.Items); n > 0 {
 			todo = fmt.Sprintf("%d, overdue %d", n, l.Late)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Severity, l.State, l.Due.UTC().Format(time.DateOnly), todo, cut(l.Title, 70))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Severity, l.State, l.Due.UTC().Format(time.DateOnly), todo, strutil.Shorten(l.Title, 70))
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 //go:embed report.html
@@ -121,7 +122,7 @@ func (r *Report) picture() template.HTML {
 	}
 	for _, t := range targets {
 		at, _ := y(t)
-		fmt.Fprintf(&b, `<text class="name" x="%d" y="%d">%s</text><line class="row" x1="%d" x2="%d" y1="%d" y2="%d"/>`, left-8, at+14, template.HTMLEscapeString(shorten(t, 28)), left, left+width, at+row-2, at+row-2)
+		fmt.Fprintf(&b, `<text class="name" x="%d" y="%d">%s</text><line class="row" x1="%d" x2="%d" y1="%d" y2="%d"/>`, left-8, at+14, template.HTMLEscapeString(strutil.Cut(t, 28)), left, left+width, at+row-2, at+row-2)
 	}
 	for _, i := range r.Incidents {
 		at, drawn := y(i.Target)

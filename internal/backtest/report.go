@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // Report is what a policy would have done. The same history and the same policy give
@@ -186,7 +187,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	if len(r.Guards) > 0 {
 		fmt.Fprintln(t, "\nHELD BY\tANSWER\tPLANS\tFOR EXAMPLE")
 		for _, g := range r.Guards {
-			fmt.Fprintf(t, "%s\t%s\t%d\t%s\n", g.Guard, g.Hold, g.Count, shorten(g.Example, 100))
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s\n", g.Guard, g.Hold, g.Count, strutil.Cut(g.Example, 100))
 		}
 	}
 	fmt.Fprintf(t, "\nPAGES\tCOUNT\tBY HOUR OF THE DAY (UTC, 0 to 23)\n")
@@ -218,11 +219,4 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	_, err := fmt.Fprintln(w, "\nHistory goes on as it was: no action cures anything here, so this is the most that the policy would have done.")
 	return err
-}
-
-func shorten(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
 }

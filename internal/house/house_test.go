@@ -23,29 +23,30 @@ const module = "watchdog.io/watchdog/"
 var mayImport = map[string][]string{
 	"pkg/incident":    {},
 	"pkg/calendar":    {},
+	"pkg/strutil":     {},
 	"pkg/config":      {"pkg/calendar", "pkg/incident", "pkg/maintenance"}, // the words of severities and modes
-	"pkg/probes":      {"pkg/config", "pkg/httpclient"},
+	"pkg/probes":      {"pkg/config", "pkg/httpclient", "pkg/strutil"},
 	"pkg/rules":       {"pkg/httpclient"},
 	"pkg/redact":      {},
 	"pkg/disk":        {},
 	"pkg/audit":       {"pkg/disk"},
-	"pkg/hints":       {"pkg/disk", "pkg/incident", "pkg/remediate", "pkg/rules"}, // an external alert becomes an alert on a target, beside those of rules
+	"pkg/hints":       {"pkg/disk", "pkg/incident", "pkg/remediate", "pkg/rules", "pkg/strutil"}, // an external alert becomes an alert on a target, beside those of rules
 	"pkg/remediate":   {"pkg/incident"},
-	"pkg/notify":      {"pkg/incident", "pkg/config", "pkg/disk", "pkg/httpclient", "pkg/people"},
-	"pkg/kube":        {"pkg/incident", "pkg/people", "pkg/maintenance", "pkg/remediate"},
+	"pkg/notify":      {"pkg/incident", "pkg/config", "pkg/disk", "pkg/httpclient", "pkg/people", "pkg/strutil"},
+	"pkg/kube":        {"pkg/incident", "pkg/people", "pkg/maintenance", "pkg/remediate", "pkg/strutil"},
 	"pkg/decision":    {"pkg/audit", "pkg/incident", "pkg/remediate"}, // the guards' answers are weighed again
 	"pkg/engine":      {"pkg/incident", "pkg/remediate", "pkg/audit", "pkg/decision"},
 	"pkg/review":      {"pkg/incident"},
 	"pkg/people":      {"pkg/incident"},
 	"pkg/web":         {"pkg/incident", "pkg/hints", "pkg/people"},
-	"pkg/app":         {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/hear", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web"},
-	"cmd/watchdog":    {"pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim"}, // simulate hands the policy to the simulator
+	"pkg/app":         {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/hear", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web", "pkg/strutil"},
+	"cmd/watchdog":    {"pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim", "pkg/strutil"}, // simulate hands the policy to the simulator
 	"pkg/httpclient":  {},
 	"pkg/selfwatch":   {"pkg/httpclient"},
 	"pkg/maintenance": {},
-	"pkg/hear":        {"pkg/httpclient", "pkg/incident", "pkg/people"},
+	"pkg/hear":        {"pkg/httpclient", "pkg/incident", "pkg/people", "pkg/strutil"},
 
-	"pkg/alertmanager": {"pkg/httpclient"},
+	"pkg/alertmanager": {"pkg/httpclient", "pkg/strutil"},
 }
 
 // mayUse limits what a package may take from outside the standard library.
@@ -55,6 +56,7 @@ var mayUse = map[string][]string{
 	"pkg/people":   {},
 	"pkg/audit":    {}, // must stay trivially correct
 	"pkg/disk":     {},
+	"pkg/strutil":  {},
 	"pkg/redact":   {},
 
 	"pkg/maintenance": {},

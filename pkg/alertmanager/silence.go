@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/prometheus/alertmanager/pkg/labels"
+
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // Silence is one silence as Alertmanager has it.
@@ -59,19 +59,7 @@ func (s Silence) String() string {
 const maxShown = 200
 
 // plain is foreign text for one line of a terminal.
-func plain(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	if r := []rune(s); len(r) > maxShown {
-		return string(r[:maxShown-1]) + "…"
-	}
-	return s
-}
+func plain(s string) string { return strutil.Shorten(strutil.Line(s), maxShown) }
 
 // wire is a silence in JSON.
 type wire struct {

@@ -9,6 +9,7 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // Bounds of what an incident keeps of an alert's labels and annotations: it has to
@@ -38,7 +39,7 @@ func fitting(m map[string]string, first []string, most, each, bytes int) map[str
 				continue
 			}
 		}
-		v = cut(v, limit)
+		v = strutil.Cut(v, limit)
 		if bytes -= len(n) + len(v); bytes < 0 || len(out) == most || len(n) > each {
 			continue
 		}
@@ -69,7 +70,7 @@ func told(ladder []incident.Rung, x rules.Alert) []incident.Rung {
 	var said []string
 	for _, n := range rules.TargetLabels {
 		if v := x.Labels[n]; v != "" {
-			said = append(said, fmt.Sprintf("%s=%q", n, cut(v, 80)))
+			said = append(said, fmt.Sprintf("%s=%q", n, strutil.Cut(v, 80)))
 		}
 	}
 	by := "its labels"

@@ -8,6 +8,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // refusedFor is how long a configuration must stay refused until people are told: a
@@ -70,8 +71,5 @@ func refusalText(err error) string {
 			text += fmt.Sprintf(" (and %d more; `watchdog check` lists all)", n)
 		}
 	}
-	if r := []rune(text); len(r) > maxRefusal {
-		text = string(r[:maxRefusal-1]) + "…"
-	}
-	return text
+	return strutil.Shorten(text, maxRefusal)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"time"
-	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -18,6 +17,7 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // hears is what a configuration says of how people's words come.
@@ -151,11 +151,11 @@ func (a *App) openDesk() error {
 // heard is a word as it stands on record, refused or not.
 func heard(h people.Heard) audit.Record {
 	// What was said is data: texts and hashes, all bounded.
-	data, err := json.Marshal(map[string]any{"via": h.Word.Via, "verb": h.Word.Verb, "outcome": h.Outcome, "reason": cut(h.Word.Reason, maxText), "op": cut(h.Word.Op, maxText), "to": h.Word.To, "as": h.Word.As})
+	data, err := json.Marshal(map[string]any{"via": h.Word.Via, "verb": h.Word.Verb, "outcome": h.Outcome, "reason": strutil.Cut(h.Word.Reason, maxText), "op": strutil.Cut(h.Word.Op, maxText), "to": h.Word.To, "as": h.Word.As})
 	if err != nil {
 		data = nil
 	}
-	return audit.Record{At: h.Word.At, Kind: "word", Incident: cut(h.Word.Incident, maxText), Op: cut(h.Word.Op, maxText), Target: h.Target, Actor: cut(h.Word.By, maxText), Plan: cut(h.Word.Plan, maxText), Text: cut(h.Text, maxText), Data: data}
+	return audit.Record{At: h.Word.At, Kind: "word", Incident: strutil.Cut(h.Word.Incident, maxText), Op: strutil.Cut(h.Word.Op, maxText), Target: h.Target, Actor: strutil.Cut(h.Word.By, maxText), Plan: strutil.Cut(h.Word.Plan, maxText), Text: strutil.Cut(h.Text, maxText), Data: data}
 }
 
 // ears are the pages by which words come.
@@ -179,13 +179,3 @@ func (a *App) ears() map[string]http.Handler {
 
 // maxText bounds a text that somebody else wrote, in bytes.
 const maxText = 300
-
-// cut shortens s to n bytes, at the end of a character.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n -= len("…"); n > 0 && !utf8.RuneStart(s[n]); n-- {
-	}
-	return s[:n] + "…"
-}

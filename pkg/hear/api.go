@@ -91,7 +91,7 @@ func (a api) word(verb people.Verb, members ...string) http.Handler {
 		word := s.word(verb, r.PathValue("id"))
 		if verb == people.Note {
 			// Nobody writes over another's note, nor over an own one by chance.
-			word.ID = "api-" + p.Name + "-" + cmp.Or(short(word.ID, maxID), strconv.FormatUint(rand.Uint64(), 36))
+			word.ID = "api-" + p.Name + "-" + cmp.Or(shown(word.ID, maxID), strconv.FormatUint(rand.Uint64(), 36))
 		}
 		text, err := a.o.Desk.Hear(ctx, p, word)
 		a.answer(w, text, err)
@@ -147,7 +147,7 @@ func parseSaid(body []byte, members []string) (said, error) {
 	for name, v := range names {
 		f := taken[name]
 		if f == nil {
-			return said{}, fmt.Errorf("%q is no member of this body; it takes %s", short(name, maxID), strings.Join(members, ", "))
+			return said{}, fmt.Errorf("%q is no member of this body; it takes %s", shown(name, maxID), strings.Join(members, ", "))
 		}
 		if err := json.Unmarshal(v, f); err != nil || string(v) == "null" {
 			return said{}, fmt.Errorf("%q must be a text", name)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // PagerDutyPath is where PagerDuty's webhooks (version 3) go.
@@ -178,9 +179,9 @@ func (p *pagerDuty) hear(ctx context.Context, set *PagerDutySettings, ev event) 
 	case "incident.resolved":
 		w.Verb, w.Reason = people.Note, "resolved in PagerDuty"
 	case "incident.annotated":
-		w.Verb, w.Reason = people.Note, short(e.Data.Content, 1000)
+		w.Verb, w.Reason = people.Note, shown(e.Data.Content, 1000)
 	default:
-		return "nothing follows from " + short(e.Type, maxID), nil
+		return "nothing follows from " + shown(e.Type, maxID), nil
 	}
 	if key == "" {
 		return "no incident of watchdog's", nil
@@ -193,7 +194,7 @@ func (p *pagerDuty) hear(ctx context.Context, set *PagerDutySettings, ev event) 
 	switch {
 	case known:
 	case set.Anybody && w.Verb == people.Ack:
-		who = people.Person{Stranger: true, Name: "pagerduty: " + short(e.Agent.Summary, 100) + " (" + e.Agent.ID + ")"}
+		who = people.Person{Stranger: true, Name: "pagerduty: " + shown(e.Agent.Summary, 100) + " (" + e.Agent.ID + ")"}
 	default:
 		w.By = "pagerduty user " + e.Agent.ID
 		return "", p.o.Desk.Refuse(w, fmt.Sprintf("PagerDuty user %s is nobody that watchdog knows (receivers.pagerduty.webhook.users)", e.Agent.ID))
@@ -217,18 +218,5 @@ func (p *pagerDuty) ours(ev event) string {
 	return d.IncidentKey
 }
 
-// short cuts a text to n bytes, at the end of a character, without control characters.
-func short(s string, n int) string {
-	text := []byte{}
-	for _, r := range s {
-		if r < ' ' || r == 0x7f {
-			r = ' '
-		}
-		c := string(r)
-		if len(text)+len(c) > n {
-			break
-		}
-		text = append(text, c...)
-	}
-	return string(text)
-}
+// shown is text of others in at most n bytes, without what steers a reader.
+func shown(s string, n int) string { return strutil.Cut(strutil.Visible(s), n) }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // ErrFull is returned when a new alert finds no room. What is held stays.
@@ -252,7 +254,7 @@ func (b *Book) restore(line []byte, now time.Time) error {
 	}
 	switch {
 	case r.State != Firing && r.State != Resolved && r.State != Lost:
-		return fmt.Errorf("a record of an alert that is %q", short(string(r.State), 20))
+		return fmt.Errorf("a record of an alert that is %q", strutil.Cut(string(r.State), 20))
 	case (r.State == Firing) != (r.Alert != nil):
 		return fmt.Errorf("a record of a %s alert must have the alert if and only if it fires", r.State)
 	case r.Alert != nil && r.Alert.Key() != r.Key:

@@ -7,9 +7,10 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
+
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // Limits of one payload. A text beyond them is cut; a body beyond them is refused
@@ -70,7 +71,7 @@ func Decode(body []byte, sender string, now time.Time) (Payload, error) {
 	var odd Odd
 	malformed := json.Unmarshal(body, &p)
 	if malformed != nil {
-		malformed = fmt.Errorf("not an Alertmanager webhook: %s", short(strings.Map(shown, malformed.Error()), 300))
+		malformed = fmt.Errorf("not an Alertmanager webhook: %s", strutil.Cut(strings.Map(shown, malformed.Error()), 300))
 		if readApart(body, &p, &odd) != nil {
 			return Payload{}, malformed
 		}
@@ -78,14 +79,14 @@ func Decode(body []byte, sender string, now time.Time) (Payload, error) {
 	grafana := p.Version == "1" && p.OrgID != nil
 	switch {
 	case p.Version != "4" && !grafana:
-		return Payload{}, fmt.Errorf("version %q of the payload is not known; send version 4 of Alertmanager's webhook (or Grafana's)", short(p.Version, 20))
+		return Payload{}, fmt.Errorf("version %q of the payload is not known; send version 4 of Alertmanager's webhook (or Grafana's)", strutil.Cut(p.Version, 20))
 	case len(p.Alerts) == 0 && malformed != nil:
 		return Payload{}, malformed
 	case len(p.Alerts) == 0:
 		return Payload{}, errors.New("the payload has no alerts")
 	}
 	out := Payload{Truncated: p.TruncatedAlerts, Alerts: make([]Alert, 0, len(p.Alerts))}
-	receiver, group := short(p.Receiver, maxWord), short(p.GroupKey, maxWord)
+	receiver, group := strutil.Cut(p.Receiver, maxWord), strutil.Cut(p.GroupKey, maxWord)
 	var unreadable error
 	for n, in := range p.Alerts {
 		a, changed, err := in.check(now)
@@ -115,7 +116,7 @@ func Decode(body []byte, sender string, now time.Time) (Payload, error) {
 func (in alert) check(now time.Time) (Alert, []string, error) {
 	switch {
 	case in.Status != Firing && in.Status != Resolved:
-		return Alert{}, nil, fmt.Errorf("status %q is neither firing nor resolved", oneLine(short(string(in.Status), 20)))
+		return Alert{}, nil, fmt.Errorf("status %q is neither firing nor resolved", oneLine(strutil.Cut(string(in.Status), 20)))
 	case in.StartsAt.Unix() <= 0:
 		return Alert{}, nil, errors.New("startsAt is missing, or before 1970")
 	case in.StartsAt.After(now.Add(maxAhead)):
@@ -160,14 +161,4 @@ func plainWord(s string) bool {
 	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '-' || r == '_')
 	})
-}
-
-// short cuts s to n bytes, at the end of a character.
-func short(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n -= len("…"); n > 0 && !utf8.RuneStart(s[n]); n-- {
-	}
-	return s[:n] + "…"
 }

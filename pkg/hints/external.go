@@ -15,6 +15,7 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 const (
@@ -85,7 +86,7 @@ const anySeverity = "?"
 
 // name is by what the alert is told apart from others on its target.
 func (t *told) name() named {
-	n := named{alertName(t.Hint), short(string(t.Labels["severity"]), maxSeverity)}
+	n := named{alertName(t.Hint), strutil.Cut(string(t.Labels["severity"]), maxSeverity)}
 	if t.older {
 		n.severity = anySeverity
 	}
@@ -210,7 +211,7 @@ func (o *ExternalAlerts) find(h Hint) string {
 
 // collective names what a sender's alerts are about that are taken together.
 func collective(sender string) string {
-	return unwatchedName(short(moreAlerts+" of "+cmp.Or(sender, "Alertmanager"), maxAlertName), "")
+	return unwatchedName(strutil.Cut(moreAlerts+" of "+cmp.Or(sender, "Alertmanager"), maxAlertName), "")
 }
 
 // Together returns how many alerts fire that are taken together because their senders
@@ -534,7 +535,7 @@ func (o *ExternalAlerts) forget(now time.Time) {
 }
 
 func alertName(h Hint) string {
-	return cmp.Or(short(string(h.Labels[model.AlertNameLabel]), maxAlertName), "alert without a name")
+	return cmp.Or(strutil.Cut(string(h.Labels[model.AlertNameLabel]), maxAlertName), "alert without a name")
 }
 
 // shownAs is the name under which an alert on a target is shown.
@@ -620,7 +621,7 @@ func (o *ExternalAlerts) alert(target, name string, same []keyed, seen []remedia
 		a.Labels = map[string]string{model.AlertNameLabel: moreAlerts, "severity": string(t.Labels["severity"])}
 		a.Annotations, a.Link = nil, ""
 	}
-	text := short(cmp.Or(string(t.Annotations["summary"]), string(t.Annotations["description"]), alertName(t.Hint)), maxText)
+	text := strutil.Cut(cmp.Or(string(t.Annotations["summary"]), string(t.Annotations["description"]), alertName(t.Hint)), maxText)
 	switch t.State {
 	case Resolved:
 		a.State, a.Verdict, a.Value, a.EvaluatedAt = rules.Inactive, rules.OK, 0, o.now()

@@ -12,6 +12,8 @@ import (
 	"unicode"
 
 	"github.com/prometheus/common/model"
+
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // maxOdd is how many oddities of one payload are described; the others are counted.
@@ -61,7 +63,7 @@ func marked(s string, n int) string {
 		return s
 	}
 	sum := sha256.Sum256([]byte(s))
-	return short(s, n-9) + " " + hex.EncodeToString(sum[:4])
+	return strutil.Cut(s, n-9) + " " + hex.EncodeToString(sum[:4])
 }
 
 // first are the names that are kept when there are too many.
@@ -85,13 +87,13 @@ func (t texts) clean(what string, isLabel bool) (texts, []string) {
 		if isLabel {
 			kept = marked(oneLine(value), maxValue)
 		} else {
-			kept = short(lines(value), maxAnnotation)
+			kept = strutil.Cut(lines(value), maxAnnotation)
 		}
 		switch {
 		case len(kept) < len(value) && len(value) > maxValue:
-			odd = append(odd, fmt.Sprintf("%s %q has %d bytes and was cut", what, short(n, 60), len(value)))
+			odd = append(odd, fmt.Sprintf("%s %q has %d bytes and was cut", what, strutil.Cut(n, 60), len(value)))
 		case n != string(name) || kept != value:
-			odd = append(odd, fmt.Sprintf("%s %q has control characters, which were removed", what, short(n, 60)))
+			odd = append(odd, fmt.Sprintf("%s %q has control characters, which were removed", what, strutil.Cut(n, 60)))
 		}
 		out[model.LabelName(n)] = model.LabelValue(kept)
 	}
@@ -169,7 +171,7 @@ func readApart(body []byte, p *payload, odd *Odd) error {
 		var a alert
 		if err := json.Unmarshal(raw, &a); err != nil {
 			odd.Dropped++
-			odd.note(n, short(strings.Map(shown, err.Error()), 200))
+			odd.note(n, strutil.Cut(strings.Map(shown, err.Error()), 200))
 			continue
 		}
 		p.Alerts = append(p.Alerts, a)

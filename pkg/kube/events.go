@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // Bounds of telling by Events: they are a courtesy to whoever runs kubectl
@@ -119,7 +120,7 @@ func (e *Events) event(inc incident.Incident, entry incident.Entry, kind, reason
 		InvolvedObject: corev1.ObjectReference{
 			APIVersion: "apps/v1", Kind: kindName(t.Kind), Namespace: t.Namespace, Name: t.Workload, UID: types.UID(t.UID),
 		},
-		Reason: reason, Type: kind, Message: cut(fmt.Sprintf("%s (incident %s)", entry.Text, inc.ID), eventMessage),
+		Reason: reason, Type: kind, Message: strutil.Shorten(fmt.Sprintf("%s (incident %s)", entry.Text, inc.ID), eventMessage),
 		Source: corev1.EventSource{Component: "watchdog"}, FirstTimestamp: at, LastTimestamp: at, Count: 1,
 		ReportingController: "watchdog.io/watchdog",
 	}
@@ -135,11 +136,4 @@ func kindName(kind string) string {
 		return "DaemonSet"
 	}
 	return kind
-}
-
-func cut(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return s
 }

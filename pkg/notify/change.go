@@ -10,6 +10,7 @@ import (
 	"github.com/PagerDuty/go-pagerduty"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // Change is a rollout of a watched workload, whoever made it.
@@ -30,7 +31,7 @@ func (c Change) String() string {
 	if c.Cause != "" {
 		s += " (" + c.Cause + ")"
 	}
-	return oneLine(s)
+	return strutil.Visible(s)
 }
 
 // changeTaker is a receiver that wants to hear of changes.
@@ -118,14 +119,14 @@ func (p *pagerDuty) changed(ctx context.Context, c Change) error {
 	}
 	details := map[string]any{"revision": c.Revision, "namespace": c.Target.Namespace, "workload": c.Target.Workload}
 	if len(c.Images) > 0 {
-		details["images"] = cut(strings.Join(c.Images, ", "), maxDetail)
+		details["images"] = strutil.Shorten(strings.Join(c.Images, ", "), maxDetail)
 	}
 	if c.Cause != "" {
-		details["cause"] = cut(oneLine(c.Cause), maxDetail)
+		details["cause"] = strutil.Shorten(strutil.Visible(c.Cause), maxDetail)
 	}
 	client, h := p.client()
 	_, err = client.CreateChangeEventWithContext(ctx, pagerduty.ChangeEvent{RoutingKey: key, Payload: pagerduty.ChangeEventPayload{
-		Summary: cut(c.String(), maxSummary), Source: c.Target.String(), Timestamp: c.At.UTC().Format("2006-01-02T15:04:05.000Z"), CustomDetails: details,
+		Summary: strutil.Shorten(c.String(), maxSummary), Source: c.Target.String(), Timestamp: c.At.UTC().Format("2006-01-02T15:04:05.000Z"), CustomDetails: details,
 	}})
 	if err != nil {
 		return pagerDutyError("of a change of "+c.Target.String(), err, h).Failure

@@ -8,13 +8,13 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/prometheus/alertmanager/template"
 	"github.com/wneessen/go-mail"
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // letter sends an incident as mail: one thread per incident, so that its end is
@@ -151,7 +151,7 @@ func (mailData) Parts(s string) []mailPart {
 }
 
 func (l *letter) data(i incident.Incident, limit int) mailData {
-	text := func(s string) string { return cut(visible(s), limit) }
+	text := func(s string) string { return strutil.Shorten(strutil.Visible(s), limit) }
 	quick := l.about.of(i)
 	d := mailData{Data: hookData(l.name, i, quick, firing(i), limit), Headline: text(headline(i)), Next: text(next(i)), Answer: text(answered(i)), Reason: text(reason(i)),
 		Contacts: quick.contacts, Links: quick.links, Target: text(i.Target.String()), OpenedAt: i.OpenedAt.UTC(), ID: text(i.ID)}
@@ -171,7 +171,7 @@ func (l *letter) data(i incident.Incident, limit int) mailData {
 		d.Note = "This mail is shortened: the mail server refused it for its size."
 	}
 	for _, e := range lines {
-		d.Timeline = append(d.Timeline, mailEntry{e.At.UTC(), cut(visible(string(e.Kind)+": "+e.Text), min(limit, 240))})
+		d.Timeline = append(d.Timeline, mailEntry{e.At.UTC(), strutil.Shorten(strutil.Visible(string(e.Kind)+": "+e.Text), min(limit, 240))})
 	}
 	return d
 }
@@ -185,7 +185,7 @@ func (l *letter) write(ctx context.Context, i incident.Incident, prev incident.R
 	data := l.data(i, limit)
 	short := limit <= maxTextShort
 	failed := func(part string, err error) {
-		data.Note = strings.TrimSpace(data.Note + " " + visible(fmt.Sprintf("The %s template of receiver %s failed: %v", part, l.name, err)))
+		data.Note = strings.TrimSpace(data.Note + " " + strutil.Visible(fmt.Sprintf("The %s template of receiver %s failed: %v", part, l.name, err)))
 	}
 	first := subjectOf(string(i.Severity) + " " + i.Title())
 	subject := first
@@ -249,7 +249,7 @@ func (l *letter) write(ctx context.Context, i incident.Incident, prev incident.R
 // subjectOf makes one line of text. What looks like an encoded word would be read as
 // one, line breaks and all.
 func subjectOf(s string) string {
-	return cut(strings.ReplaceAll(visible(s), "=?", "= ?"), maxSubject)
+	return strutil.Shorten(strings.ReplaceAll(strutil.Visible(s), "=?", "= ?"), maxSubject)
 }
 
 // ids are the Message-ID of the thread's first mail and of this one. The same news
@@ -283,19 +283,9 @@ func tame(s string) string {
 
 func clean(kv template.KV) {
 	for k, v := range kv {
-		kv[k] = visible(v)
+		kv[k] = strutil.Visible(v)
 	}
 }
 
 // mailLines is how much of the timeline a mail shows.
 const mailLines = 8
-
-// visible takes out of foreign text what breaks a line or turns its direction.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar {
-			return ' '
-		}
-		return r
-	}, s)
-}

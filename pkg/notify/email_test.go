@@ -23,6 +23,7 @@ import (
 	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // postOffice is a mail server, and a receiver that uses it.
@@ -345,7 +346,7 @@ func FuzzMail(f *testing.F) {
 	f.Add("\u202egnol\u2028"+strings.Repeat("é", 400)+"\xff\x85", byte(1), byte(2))
 	f.Fuzz(func(t *testing.T, text string, phase, severity byte) {
 		i := foreign(text, phase, severity)
-		m, _ := l.write(t.Context(), i, incident.Receipt{State: "firing", Ref: visible(text)}, maxText)
+		m, _ := l.write(t.Context(), i, incident.Receipt{State: "firing", Ref: strutil.Visible(text)}, maxText)
 		var b strings.Builder
 		if _, err := m.WriteTo(&b); err != nil {
 			t.Fatal(err)
@@ -367,10 +368,10 @@ func FuzzMail(f *testing.F) {
 			}
 		}
 		subject, err := new(mime.WordDecoder).DecodeHeader(header["Subject"][0])
-		if err != nil || subject != visible(subject) {
+		if err != nil || subject != strutil.Visible(subject) {
 			t.Fatalf("subject %q: %v", subject, err)
 		}
-		if strings.Count(plain, "\n") > 60 || visible(strings.ReplaceAll(plain, "\n", "")) != strings.ReplaceAll(plain, "\n", "") {
+		if strings.Count(plain, "\n") > 60 || strutil.Visible(strings.ReplaceAll(plain, "\n", "")) != strings.ReplaceAll(plain, "\n", "") {
 			t.Fatalf("text %q", plain)
 		}
 		if text == "" {

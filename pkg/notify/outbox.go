@@ -15,6 +15,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/disk"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // Limits of the outbox.
@@ -438,7 +439,7 @@ func (l *lane) settle(i incident.Incident, prev, receipt incident.Receipt, err e
 			l.since[i.ID] = time.Now() // there is news already
 		}
 		if err != nil {
-			receipt.Error = cut(err.Error(), 300)
+			receipt.Error = strutil.Shorten(err.Error(), 300)
 			if !progress {
 				receipt.Digest = prev.Digest
 			}

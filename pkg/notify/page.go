@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // page speaks Statuspage's API, no faster than it allows: one request a second
@@ -204,7 +206,7 @@ func (p *page) send(ctx context.Context, method, path string, body, answer any) 
 }
 
 func (p *page) refused(resp *http.Response, method, path string, text []byte) error {
-	f := &Failure{Err: fmt.Errorf("status page: %s %s: %s: %s", method, path, resp.Status, cut(oneLine(string(text)), 200))}
+	f := &Failure{Err: fmt.Errorf("status page: %s %s: %s: %s", method, path, resp.Status, strutil.Shorten(strutil.Visible(string(text)), 200))}
 	limited := resp.StatusCode == 420 || resp.StatusCode == http.StatusTooManyRequests
 	f.Final = resp.StatusCode/100 == 4 && !limited && resp.StatusCode != http.StatusRequestTimeout
 	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && n >= 0 {

@@ -16,6 +16,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // pagerDuty keeps one incident at PagerDuty per incident of ours, by the Events
@@ -71,7 +72,7 @@ func (h *heeded) Do(req *http.Request) (*http.Response, error) {
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	resp.Body.Close()
-	h.said, resp.Body = cut(oneLine(strings.TrimSpace(string(b))), 200), io.NopCloser(bytes.NewReader(b))
+	h.said, resp.Body = strutil.Shorten(strutil.Visible(strings.TrimSpace(string(b))), 200), io.NopCloser(bytes.NewReader(b))
 	return resp, err
 }
 
@@ -131,9 +132,9 @@ func (p *pagerDuty) dress(ctx context.Context, i incident.Incident, quick about,
 	if p.summary != nil {
 		switch text, err := p.summary.execute(ctx, data); {
 		case err != nil:
-			details["template"] = cut(fmt.Sprintf("the description of receiver %s failed: %v", p.name, err), maxDetail)
+			details["template"] = strutil.Shorten(fmt.Sprintf("the description of receiver %s failed: %v", p.name, err), maxDetail)
 		case strings.TrimSpace(text) != "":
-			to.Summary = cut(oneLine(strings.TrimSpace(text)), maxSummary)
+			to.Summary = strutil.Shorten(strutil.Visible(strings.TrimSpace(text)), maxSummary)
 		}
 	}
 	for name, t := range p.details {
@@ -141,7 +142,7 @@ func (p *pagerDuty) dress(ctx context.Context, i incident.Incident, quick about,
 		if err != nil {
 			text = fmt.Sprintf("the template failed: %v", err)
 		}
-		details[name] = cut(text, maxDetail)
+		details[name] = strutil.Shorten(text, maxDetail)
 	}
 }
 
@@ -149,13 +150,13 @@ func payload(i incident.Incident, quick about) *pagerduty.V2Payload {
 	level := map[incident.Severity]string{incident.P0: "critical", incident.P1: "error", incident.P2: "warning", incident.P3: "info"}[i.Severity]
 	details := map[string]any{"incident": i.ID, "phase": status(i), "target": i.Target.String(), "next": next(i), "why": "watchdog why " + i.ID}
 	if m := maintained(i); m != "" {
-		details["maintenance"] = cut(oneLine(m), maxDetail)
+		details["maintenance"] = strutil.Shorten(strutil.Visible(m), maxDetail)
 	}
 	if a := answered(i); a != "" {
 		details["answer"] = a
 	}
 	if r := reason(i); r != "" {
-		details["reason"] = cut(r, maxDetail)
+		details["reason"] = strutil.Shorten(r, maxDetail)
 	}
 	if len(quick.contacts) > 0 {
 		details["contacts"] = quick.contacts
@@ -166,7 +167,7 @@ func payload(i incident.Incident, quick about) *pagerduty.V2Payload {
 	if a := actions(i); len(a) > 0 {
 		details["done"] = a
 	}
-	return &pagerduty.V2Payload{Summary: cut(oneLine(string(i.Severity)+" "+i.Title()), maxSummary), Source: i.Target.String(), Severity: level, Timestamp: i.OpenedAt.UTC().Format("2006-01-02T15:04:05.000Z"),
+	return &pagerduty.V2Payload{Summary: strutil.Shorten(strutil.Visible(string(i.Severity)+" "+i.Title()), maxSummary), Source: i.Target.String(), Severity: level, Timestamp: i.OpenedAt.UTC().Format("2006-01-02T15:04:05.000Z"),
 		Component: i.Target.Workload, Group: i.Target.Namespace, Class: i.Lead, Details: details}
 }
 
@@ -199,9 +200,9 @@ func shorten(i incident.Incident, e *pagerduty.V2Event) bool {
 	}
 	p := *e.Payload
 	for _, s := range []*string{&p.Summary, &p.Source, &p.Component, &p.Group, &p.Class} {
-		*s = cut(*s, maxTextShort)
+		*s = strutil.Shorten(*s, maxTextShort)
 	}
-	details := map[string]any{"incident": cut(i.ID, maxTextShort), "next": cut(next(i), maxTextShort), "why": "watchdog why " + cut(i.ID, maxTextShort), "shortened": "PagerDuty does not take the whole event"}
+	details := map[string]any{"incident": strutil.Shorten(i.ID, maxTextShort), "next": strutil.Shorten(next(i), maxTextShort), "why": "watchdog why " + strutil.Shorten(i.ID, maxTextShort), "shortened": "PagerDuty does not take the whole event"}
 	if d, ok := e.Payload.Details.(map[string]any); ok && d["shortened"] != nil {
 		return false
 	}

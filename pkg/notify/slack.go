@@ -14,6 +14,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // chat keeps one Slack message per incident, edited in place, with the timeline as
@@ -129,9 +130,9 @@ const replyPause = time.Second
 
 // slackCall is what the whole channel is told of an incident that has become graver.
 func slackCall(i incident.Incident) string {
-	text := fmt.Sprintf(":rotating_light: *This is %s now.* %s", i.Severity, escape(cut(i.Title(), 300)))
+	text := fmt.Sprintf(":rotating_light: *This is %s now.* %s", i.Severity, escape(strutil.Shorten(i.Title(), 300)))
 	if a := answered(i); a != "" {
-		text += "\n" + escape(cut(a, 300))
+		text += "\n" + escape(strutil.Shorten(a, 300))
 	}
 	return text
 }
@@ -188,13 +189,13 @@ var everybody = regexp.MustCompile(`(?i)@(here|channel|everyone)`)
 
 // escape keeps foreign text from mentioning people or making links (SEC-20).
 func escape(s string) string {
-	s = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(oneLine(s))
+	s = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(strutil.Visible(s))
 	return everybody.ReplaceAllString(s, "@\u200b$1")
 }
 
 // escapeURL keeps a URL of the configuration within its link.
 func escapeURL(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "%3C", ">", "%3E", "|", "%7C").Replace(oneLine(s))
+	return strings.NewReplacer("&", "&amp;", "<", "%3C", ">", "%3E", "|", "%7C").Replace(strutil.Visible(s))
 }
 
 // messageGone: somebody deleted it, or Slack's settings forbid to edit one that is old.

@@ -10,6 +10,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // Slack's limits, less a margin for what cutting adds.
@@ -51,36 +52,36 @@ func markdown(text string) *slack.TextBlockObject {
 // slackHeader is plain text, in which nothing is a link or a mention. What could
 // look like markup in it is left out all the same.
 func slackHeader(i incident.Incident) string {
-	name := everybody.ReplaceAllString(strings.NewReplacer("&", " ", "<", " ", ">", " ", ":", " ").Replace(oneLine(i.Target.Name)), "@\u200b$1")
-	return cut(fmt.Sprintf("%s %s %s: %s", icon(i), i.Severity, status(i), name), maxHeader)
+	name := everybody.ReplaceAllString(strings.NewReplacer("&", " ", "<", " ", ">", " ", ":", " ").Replace(strutil.Visible(i.Target.Name)), "@\u200b$1")
+	return strutil.Shorten(fmt.Sprintf("%s %s %s: %s", icon(i), i.Severity, status(i), name), maxHeader)
 }
 
 // slackBody is what is the matter, what comes next, what was done and why no more.
 func slackBody(i incident.Incident, now time.Time) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "*%s*\n%s\n", escape(cut(i.Title(), 600)), escape(cut(slackNext(i), 600)))
+	fmt.Fprintf(&b, "*%s*\n%s\n", escape(strutil.Shorten(i.Title(), 600)), escape(strutil.Shorten(slackNext(i), 600)))
 	if all := alertsShown(i); len(all) > 0 && i.Phase != incident.Resolved {
-		for _, line := range []string{object(all[0]), oneLine(description(all[0]))} {
+		for _, line := range []string{object(all[0]), strutil.Visible(description(all[0]))} {
 			if line != "" {
-				fmt.Fprintf(&b, "%s\n", escape(cut(line, 400)))
+				fmt.Fprintf(&b, "%s\n", escape(strutil.Shorten(line, 400)))
 			}
 		}
 	}
 	if a := answered(i); a != "" {
-		fmt.Fprintf(&b, "%s\n", escape(cut(a, 300)))
+		fmt.Fprintf(&b, "%s\n", escape(strutil.Shorten(a, 300)))
 	}
 	for _, line := range []string{maintained(i), i.PublicLine(now)} {
 		if line != "" {
-			fmt.Fprintf(&b, "%s\n", escape(cut(line, 300)))
+			fmt.Fprintf(&b, "%s\n", escape(strutil.Shorten(line, 300)))
 		}
 	}
 	all := actions(i)
 	for _, a := range all[max(0, len(all)-5):] {
-		fmt.Fprintf(&b, "• %s\n", escape(cut(a, 200)))
+		fmt.Fprintf(&b, "• %s\n", escape(strutil.Shorten(a, 200)))
 	}
 	// Why it is asked is said beside the plan.
 	if r := reason(i); r != "" && i.Asked == nil {
-		fmt.Fprintf(&b, "_Why:_ %s\n", escape(cut(r, 400)))
+		fmt.Fprintf(&b, "_Why:_ %s\n", escape(strutil.Shorten(r, 400)))
 	}
 	return cutMarkup(strings.TrimSuffix(b.String(), "\n"), maxSection)
 }
@@ -96,12 +97,12 @@ func slackNext(i incident.Incident) string {
 // slackPlan is what somebody has to know who says yes.
 func slackPlan(r incident.Request) string {
 	p := r.Plan
-	lines := []string{fmt.Sprintf("*Plan* `%s`: %s", escape(fmt.Sprintf("%.12s", p.Hash)), escape(cut(p.Summary, 600)))}
+	lines := []string{fmt.Sprintf("*Plan* `%s`: %s", escape(fmt.Sprintf("%.12s", p.Hash)), escape(strutil.Shorten(p.Summary, 600)))}
 	object := fmt.Sprintf("%s %s/%s", p.Object.Resource, p.Object.Namespace, p.Object.Name)
 	if p.Field != "" {
-		object += fmt.Sprintf(": %s from %s to %s", p.Field, cut(p.Before, 100), cut(p.After, 100))
+		object += fmt.Sprintf(": %s from %s to %s", p.Field, strutil.Shorten(p.Before, 100), strutil.Shorten(p.After, 100))
 	}
-	lines = append(lines, escape(cut(object, 600)))
+	lines = append(lines, escape(strutil.Shorten(object, 600)))
 	facts := []string{fmt.Sprintf("disturbs %d pods at worst", p.Price)}
 	if p.Lease > 0 {
 		facts = append(facts, fmt.Sprintf("taken back after %s", p.Lease))
@@ -118,7 +119,7 @@ func slackPlan(r incident.Request) string {
 	}
 	lines = append(lines, strings.Join(facts, "  ·  "))
 	if r.Why != "" {
-		lines = append(lines, "_"+escape(cut(strings.ReplaceAll(r.Why, "_", " "), 400))+"_")
+		lines = append(lines, "_"+escape(strutil.Shorten(strings.ReplaceAll(r.Why, "_", " "), 400))+"_")
 	}
 	return cutMarkup(strings.Join(lines, "\n"), maxSection)
 }
@@ -139,7 +140,7 @@ func slackButtons(i incident.Incident) []slack.BlockElement {
 	if r := i.Asked; r != nil {
 		b.Op, b.Plan = r.Op, r.Plan.Hash
 		yes, no := button(people.Approve, "Approve", slack.StylePrimary), button(people.Deny, "Deny", slack.StyleDanger)
-		yes.Confirm = confirm("Approve this plan?", escape(cut(r.Plan.Summary, 200))+"\n"+escape(fmt.Sprintf("Plan %.12s", r.Plan.Hash)), "Approve")
+		yes.Confirm = confirm("Approve this plan?", escape(strutil.Shorten(r.Plan.Summary, 200))+"\n"+escape(fmt.Sprintf("Plan %.12s", r.Plan.Hash)), "Approve")
 		no.Confirm = confirm("Deny this plan?", "watchdog does not ask for it again in this incident.", "Deny")
 		all = append(all, yes, no)
 		b.Op, b.Plan = "", ""
@@ -193,7 +194,7 @@ func slackThread(i incident.Incident, told int) (string, int) {
 	var lines []string
 	for _, e := range i.Timeline[min(len(i.Timeline), max(0, told-i.Dropped)):] {
 		if !slices.Contains(quiet, e.Kind) {
-			lines = append(lines, fmt.Sprintf("`%s` *%s* %s", e.At.UTC().Format(time.TimeOnly), escape(cut(string(e.Kind), 40)), escape(cut(e.Text, 300))))
+			lines = append(lines, fmt.Sprintf("`%s` *%s* %s", e.At.UTC().Format(time.TimeOnly), escape(strutil.Shorten(string(e.Kind), 40)), escape(strutil.Shorten(e.Text, 300))))
 		}
 	}
 	if told >= all || len(lines) == 0 {

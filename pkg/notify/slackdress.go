@@ -9,6 +9,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // dress puts the user's templates in the place of the header and of what is said
@@ -32,8 +33,8 @@ func (s *chat) dress(ctx context.Context, i incident.Incident, blocks []slack.Bl
 	if s.title != nil {
 		if text, err := s.title.execute(ctx, data); err != nil {
 			body.Text.Text = failedTemplate(body.Text.Text, "title", err)
-		} else if text = strings.TrimSpace(oneLine(text)); text != "" {
-			header.Text.Text = cut(text, maxHeader)
+		} else if text = strings.TrimSpace(strutil.Visible(text)); text != "" {
+			header.Text.Text = strutil.Shorten(text, maxHeader)
 		}
 	}
 	if s.body != nil {
@@ -52,6 +53,6 @@ func literally(kv template.KV) {
 }
 
 func failedTemplate(body, which string, err error) string {
-	note := escape(cut(fmt.Sprintf("\n(the template %s of receiver slack failed: %v)", which, err), 300))
+	note := escape(strutil.Shorten(fmt.Sprintf("\n(the template %s of receiver slack failed: %v)", which, err), 300))
 	return cutMarkup(body, maxSection-len([]rune(note))) + note
 }

@@ -16,6 +16,7 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/httpclient"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // smarthost is the mail server of a receiver.
@@ -137,7 +138,7 @@ func (s smarthost) send(ctx context.Context, from string, to []*netmail.Address,
 	// It is taken; how the conversation ends changes nothing.
 	_ = conn.Quit()
 	if len(refused) > 0 {
-		missed = cut("not taken for "+strings.Join(refused, "; "), 300)
+		missed = strutil.Shorten("not taken for "+strings.Join(refused, "; "), 300)
 	}
 	return missed, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 const (
@@ -39,10 +40,10 @@ func object(a incident.Alert) string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(a.Labels)) {
 		if v := a.Labels[name]; v != "" && !slices.Contains(saidElsewhere, name) {
-			all = append(all, oneLine(name+"="+v))
+			all = append(all, strutil.Visible(name+"="+v))
 		}
 	}
-	return cut(strings.Join(all, ", "), maxObject)
+	return strutil.Shorten(strings.Join(all, ", "), maxObject)
 }
 
 // description is what the alert says about itself beyond its summary.
@@ -51,7 +52,7 @@ func description(a incident.Alert) string {
 	if text == "" || a.Was != "" && strings.HasPrefix(a.Was, text) {
 		return ""
 	}
-	return cut(text, maxDescription)
+	return strutil.Shorten(text, maxDescription)
 }
 
 // linkNames are annotations that hold a link, and what it leads to.

@@ -22,6 +22,7 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/httpclient"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // hook posts an incident to any HTTP service, in the shape of Alertmanager's
@@ -163,7 +164,7 @@ func (h *hook) send(ctx context.Context, i incident.Incident, state string, limi
 	if resp.StatusCode/100 == 2 {
 		return resp.StatusCode, nil
 	}
-	f := &Failure{Err: fmt.Errorf("tell %s of incident %s: %s: %s", h.name, i.ID, resp.Status, cut(oneLine(h.without(string(text), req.URL)), 200))}
+	f := &Failure{Err: fmt.Errorf("tell %s of incident %s: %s: %s", h.name, i.ID, resp.Status, strutil.Shorten(strutil.Visible(h.without(string(text), req.URL)), 200))}
 	f.Final = resp.StatusCode/100 < 5 && resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusRequestTimeout
 	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
 		f.After = time.Duration(n) * time.Second
@@ -229,7 +230,7 @@ func quoted(s string) string {
 
 // hookData is the incident in the words of Alertmanager: one alert per rule.
 func hookData(receiver string, i incident.Incident, quick about, state string, limit int) *template.Data {
-	text := func(s string) string { return cut(oneLine(s), limit) }
+	text := func(s string) string { return strutil.Shorten(strutil.Visible(s), limit) }
 	common := template.KV{"incident": i.ID, "target": i.Target.Name, "namespace": i.Target.Namespace, "workload": i.Target.Workload, "incident_severity": string(i.Severity)}
 	notes := template.KV{"headline": text(headline(i)), "next": text(next(i)), "phase": status(i), "why": "watchdog why " + i.ID}
 	var links []string

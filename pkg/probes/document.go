@@ -9,6 +9,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 const maxDepth = 32
@@ -48,7 +50,7 @@ func parseDocument(body []byte) (document, error) {
 		}
 		key, _ := name.(string)
 		if _, twice := fields[key]; twice {
-			return nil, fmt.Errorf("field %q appears twice", clip(key, 40))
+			return nil, fmt.Errorf("field %q appears twice", strutil.Cut(key, 40))
 		}
 		fields[key] = value
 	}
@@ -145,7 +147,7 @@ func (d document) time(name string) (time.Time, error) {
 	}
 	value, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("field %q is %q: want a time like 2023-11-20T01:30:00Z", name, clip(text, 40))
+		return time.Time{}, fmt.Errorf("field %q is %q: want a time like 2023-11-20T01:30:00Z", name, strutil.Cut(text, 40))
 	}
 	return value, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 const (
@@ -184,10 +185,10 @@ func (d healthDocument) dependencies(at time.Time) []*model.Sample {
 
 // summary is one line: status and whatever is not healthy.
 func (d healthDocument) summary() string {
-	parts := []string{clip(d.status, 40)}
+	parts := []string{strutil.Cut(d.status, 40)}
 	for _, name := range slices.Sorted(maps.Keys(d.checks)) {
 		if word := d.checks[name]; word != "healthy" {
-			parts = append(parts, clip(name, 40)+" "+clip(word, 40))
+			parts = append(parts, strutil.Cut(name, 40)+" "+strutil.Cut(word, 40))
 		}
 	}
 	return strings.Join(parts, ", ")

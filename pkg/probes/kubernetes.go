@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/common/model"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // WorkloadFunc reads a workload; kind is lower case. It answers from memory or
@@ -146,7 +148,7 @@ func (w Workload) samples(at time.Time) []*model.Sample {
 		if i == maxReasons {
 			break
 		}
-		add("watchdog_workload_waiting_pods", float64(w.Waiting[reason]), "reason", clip(reason, maxName))
+		add("watchdog_workload_waiting_pods", float64(w.Waiting[reason]), "reason", strutil.Cut(reason, maxName))
 	}
 	if w.HasEndpoints {
 		add("watchdog_workload_endpoints_ready", float64(w.EndpointsReady))

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // slot is an entry in the scheduler: its place in the turns and its last look.
@@ -138,7 +140,7 @@ func (s *Scheduler) fit(sl *slot, seen Status, samples []*model.Sample) (Status,
 	}
 	detail := err.Error()
 	if seen.State != OK {
-		detail = clip(seen.Detail, maxDetail/2) + "; " + detail
+		detail = strutil.Cut(seen.Detail, maxDetail/2) + "; " + detail
 	}
 	if seen.State == OK {
 		seen.State = Unknown

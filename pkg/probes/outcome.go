@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/httpclient"
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // badError is a failure that speaks against the service itself. Every other
@@ -148,7 +149,7 @@ func refuseStatus(what string, got answer) error {
 
 func redirected(what string, got answer) error {
 	return fmt.Errorf("%s: status %s to %q, not followed: put the final address into the probe's url",
-		what, statusText(got.status), clip(got.location, 100))
+		what, statusText(got.status), strutil.Cut(got.location, 100))
 }
 
 func statusText(code int) string {

@@ -3,11 +3,11 @@ package probes
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/prometheus/common/model"
+
+	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // Probe looks once. The samples carry metric name and labels but neither target
@@ -92,22 +92,4 @@ func truth(b bool) float64 {
 const maxDetail = 300
 
 // oneLine makes text from elsewhere fit for a log line and a chat message.
-func oneLine(text string) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, text)
-	return clip(strings.Join(strings.Fields(text), " "), maxDetail)
-}
-
-// clip cuts text to at most limit bytes, at a rune's boundary.
-func clip(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	const mark = "…"
-	return strings.ToValidUTF8(text[:limit-len(mark)], "") + mark
-}
+func oneLine(text string) string { return strutil.Cut(strutil.Line(text), maxDetail) }
