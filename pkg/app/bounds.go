@@ -78,10 +78,12 @@ func refusals(g prometheus.Gatherer) map[string]float64 {
 				continue
 			}
 			for _, m := range f.GetMetric() {
-				labels := m.GetLabel()
-				why := labels[len(labels)-1].GetValue()
-				if x.values == nil || slices.Contains(x.values, why) {
-					all[fmt.Sprintf("%s (%s, %s)", x.what, strings.ReplaceAll(why, "_", " "), x.metric)] += m.GetCounter().GetValue()
+				why := make([]string, 0, 2)
+				for _, l := range m.GetLabel() {
+					why = append(why, strings.ReplaceAll(l.GetValue(), "_", " "))
+				}
+				if x.values == nil || slices.Contains(x.values, m.GetLabel()[len(why)-1].GetValue()) {
+					all[fmt.Sprintf("%s (%s, %s)", x.what, strings.Join(why, ": "), x.metric)] += m.GetCounter().GetValue()
 				}
 			}
 		}

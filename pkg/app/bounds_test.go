@@ -39,7 +39,7 @@ func TestWhatIsBeyondABoundIsSaid_SEC29(t *testing.T) {
 	connections.WithLabelValues("web", "address").Inc()
 	webhooks.WithLabelValues("busy").Inc()
 	a = at(2 * boundsLook)
-	for _, want := range []string{"samples (too many names", "connections (address", "webhooks (busy"} {
+	for _, want := range []string{"samples (too many names", "connections (web: address", "webhooks (busy"} {
 		if !strings.Contains(a.Reason, want) {
 			t.Errorf("%q lacks %q", a.Reason, want)
 		}

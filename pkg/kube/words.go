@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,8 +13,15 @@ import (
 )
 
 // Say writes people's words into the ledger of one version, or returns ErrConflict: of
-// two who say that an incident is theirs, the second is told that it is not.
+// two who say that an incident is theirs, the second is told that it is not. A ledger
+// that was not there (version "") is made, to be read again.
 func (s *Store) Say(ctx context.Context, w incident.Saying, version string) error {
+	if version == "" {
+		if _, err := s.create(ctx, "ledgers", emptyLedger(nil)); err != nil && !errors.Is(err, ErrConflict) {
+			return err
+		}
+		return fmt.Errorf("ledgers %s/%s was not there: %w", s.namespace, ledgerName, ErrConflict)
+	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": version}, "spec": spec(w)})
 	if err != nil {
 		return fmt.Errorf("encode what the ledger is told: %w", err)

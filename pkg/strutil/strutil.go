@@ -2,7 +2,7 @@
 // terminal, an object.
 //
 // It owns how text is cut and how it becomes one line. Its one rule: what comes out is
-// valid UTF-8 if what went in was, and never longer.
+// valid UTF-8 if what went in was.
 package strutil
 
 import (
@@ -14,12 +14,12 @@ import (
 const mark = "…"
 
 // Cut shortens s to at most n bytes, at the end of a character; a mark says that it was
-// cut. n is at least 3, the length of the mark.
+// cut, and takes 3 of them.
 func Cut(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	for n -= len(mark); n > 0 && !utf8.RuneStart(s[n]); n-- {
+	for n = max(n, len(mark)) - len(mark); n > 0 && !utf8.RuneStart(s[n]); n-- {
 	}
 	return s[:n] + mark
 }
@@ -30,7 +30,7 @@ func Shorten(s string, n int) string {
 		return s
 	}
 	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + mark
+		return string(r[:max(n, 1)-1]) + mark
 	}
 	return s
 }

@@ -12,7 +12,7 @@ func TestCut(t *testing.T) {
 		n    int
 		want string
 	}{
-		{"", 3, ""}, {"abc", 3, "abc"}, {"abcd", 3, "…"}, {"abcdef", 5, "ab…"},
+		{"abcd", 0, "…"}, {"", 3, ""}, {"abc", 3, "abc"}, {"abcd", 3, "…"}, {"abcdef", 5, "ab…"},
 		{"äöü", 6, "äöü"}, {"äöü", 5, "ä…"}, {"aäö", 4, "a…"}, // never within a character
 	} {
 		if got := Cut(tt.s, tt.n); got != tt.want {
@@ -23,7 +23,7 @@ func TestCut(t *testing.T) {
 		s    string
 		n    int
 		want string
-	}{{"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"äöüß", 4, "äöüß"}, {"äöüß", 3, "äö…"}} {
+	}{{"abcd", 0, "…"}, {"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"äöüß", 4, "äöüß"}, {"äöüß", 3, "äö…"}} {
 		if got := Shorten(tt.s, tt.n); got != tt.want {
 			t.Errorf("%q in %d characters: %q, want %q", tt.s, tt.n, got, tt.want)
 		}

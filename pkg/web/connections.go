@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,22 +29,21 @@ const (
 
 // The reasons for which a connection is refused.
 const (
-	allTaken   = "all"     // maxConnections are open, and its address has as many as any
-	shareTaken = "address" // maxPerAddress are open from its address
-	madeRoom   = "evicted" // it was let in, and closed before its request was whole, for one of another address
+	allTaken   = "all"     // maxConnections are open, and none of them has to make room for it
+	shareTaken = "address" // maxPerAddress are open from its address, and all are being answered
+	madeRoom   = "evicted" // it was let in, and closed to make room for another one
 )
 
 // RefusedConnections returns the counter of refused connections, for
 // [Options.RefusedConnections].
 func RefusedConnections(r prometheus.Registerer) *prometheus.CounterVec {
-	return promauto.With(r).NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "http", Name: "refused_connections_total", Help: "Connections that were closed unanswered because too many were open, by listener (web, metrics) and reason: all (512 on this listener), address (128 from one remote address), evicted (its address had the most of 512, and another one had none or fewer)."}, []string{"listener", "reason"})
+	return promauto.With(r).NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "http", Name: "refused_connections_total", Help: "Connections that were closed unanswered because too many were open, by listener (web, metrics) and reason: all (512 on this listener), address (128 from one remote address), evicted (closed to make room for another one)."}, []string{"listener", "reason"})
 }
 
 // bounded is a listener with a limit on open connections, and one on those from one
-// remote address. Connections beyond are closed at once: one that waits costs a
-// descriptor, and its client learns nothing. When all are taken, room is made for an
-// address that has fewer than another: else a few addresses with slow requests would
-// keep out the kubelet, whose probes then end the process.
+// remote address. Beyond them one is closed at once: one that waits costs a descriptor,
+// and its client learns nothing. Which one makes room decides victim: else a few addresses
+// with slow requests would keep out the kubelet, whose probes then end the process.
 type bounded struct {
 	net.Listener
 	name    string // label of the metric
@@ -106,11 +104,11 @@ func remote(c net.Conn) netip.Addr {
 func (b *bounded) enter(in *counted) (out *counted, reason string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.by[in.from] >= b.share {
-		return nil, shareTaken
-	}
-	if len(b.open) >= b.most {
-		if out = b.longest(b.by[in.from]); out == nil {
+	full := b.by[in.from] >= b.share
+	if full || len(b.open) >= b.most {
+		if out = b.victim(in.from, full); out == nil && full {
+			return nil, shareTaken
+		} else if out == nil {
 			return nil, allTaken
 		}
 		b.forget(out)
@@ -122,19 +120,45 @@ func (b *bounded) enter(in *counted) (out *counted, reason string) {
 	return out, ""
 }
 
-// longest is the connection that has waited longest for its request to be whole, of the
-// address that has the most and more than the given number; nil: there is none.
-func (b *bounded) longest(more int) (out *counted) {
+// victim is the connection that makes room for one from an address; nil: none does. full
+// says that the address has its share.
+//
+// One that waits for a request comes first: of the address with the most, if that has more
+// than the newcomer's, or else of its own. One that is being answered makes room only for
+// an address that has less than half of what its own has: whoever sends whole requests
+// and reads no answers must not keep others out either.
+func (b *bounded) victim(from netip.Addr, full bool) *counted {
+	own := b.by[from]
+	var other, self, busy *counted
 	for c := range b.open {
 		n := b.by[c.from]
-		if n <= more || c.busy.Load() {
-			continue
-		}
-		if out == nil || n > b.by[out.from] || n == b.by[out.from] && c.seq < out.seq {
-			out = c
+		switch {
+		case !c.busy && c.from == from:
+			self = b.before(c, self)
+		case !c.busy && n > own:
+			other = b.before(c, other)
+		case c.busy && n >= 2*(own+1):
+			busy = b.before(c, busy)
 		}
 	}
-	return out
+	switch {
+	case full:
+		return self
+	case other != nil:
+		return other
+	case self != nil:
+		return self
+	}
+	return busy
+}
+
+// before is that of two whose address has more, or else the one that came to wait, or
+// to be answered, earlier.
+func (b *bounded) before(c, best *counted) *counted {
+	if best == nil || b.by[c.from] > b.by[best.from] || b.by[c.from] == b.by[best.from] && c.seq < best.seq {
+		return c
+	}
+	return best
 }
 
 // forget gives a connection's room back, once.
@@ -171,8 +195,26 @@ type counted struct {
 	net.Conn
 	b    *bounded
 	from netip.Addr
-	seq  uint64      // in the order in which they came
-	busy atomic.Bool // a request that is whole is being answered
+	// These are guarded by b.mu.
+	seq  uint64 // in the order in which they came, or were idle again
+	busy bool   // a request that is whole is being answered
+}
+
+// begin says that its request is whole. False: it had to make room a moment ago, and
+// nothing may be done that its client would not learn of.
+func (c *counted) begin() bool {
+	c.b.mu.Lock()
+	defer c.b.mu.Unlock()
+	c.busy = c.b.open[c]
+	return c.busy
+}
+
+// idle says that its answer is written to the end.
+func (c *counted) idle() {
+	c.b.mu.Lock()
+	defer c.b.mu.Unlock()
+	c.b.seq++
+	c.busy, c.seq = false, c.b.seq
 }
 
 // Close closes the connection and gives its room back.
@@ -197,26 +239,41 @@ func (c *counted) CloseWrite() error {
 // countedKey is where a request's context has its connection.
 type countedKey struct{}
 
-// withConnection is [http.Server.ConnContext].
-func withConnection(ctx context.Context, c net.Conn) context.Context {
+func countedOf(c net.Conn) (*counted, bool) {
 	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
 		c = t.NetConn() // of TLS
 	}
-	return context.WithValue(ctx, countedKey{}, c)
+	in, ok := c.(*counted)
+	return in, ok
 }
 
-// whole marks connections whose request is whole, headers and body: they are not closed
-// to make room.
+// withConnection is [http.Server.ConnContext].
+func withConnection(ctx context.Context, c net.Conn) context.Context {
+	if in, ok := countedOf(c); ok {
+		return context.WithValue(ctx, countedKey{}, in)
+	}
+	return ctx
+}
+
+// idleAgain is [http.Server.ConnState].
+func idleAgain(c net.Conn, s http.ConnState) {
+	if in, ok := countedOf(c); ok && s == http.StateIdle {
+		in.idle()
+	}
+}
+
+// whole marks connections whose request is whole, headers and body.
 func whole(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(countedKey{}).(*counted)
-		if ok {
-			defer c.busy.Store(false)
-			if r.Body == http.NoBody {
-				c.busy.Store(true)
-			} else {
-				r.Body = &untilRead{ReadCloser: r.Body, c: c}
-			}
+		switch {
+		case !ok:
+		case r.Body != http.NoBody:
+			// A copy: what the server does with a body that is not read depends on its own.
+			r = r.WithContext(r.Context())
+			r.Body = &untilRead{ReadCloser: r.Body, c: c}
+		case !c.begin():
+			panic(http.ErrAbortHandler)
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -230,8 +287,8 @@ type untilRead struct {
 
 func (u *untilRead) Read(p []byte) (int, error) {
 	n, err := u.ReadCloser.Read(p)
-	if err == io.EOF {
-		u.c.busy.Store(true)
+	if err == io.EOF && !u.c.begin() {
+		return n, net.ErrClosed
 	}
 	return n, err
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,11 +31,12 @@ type crowd struct {
 }
 
 func (c crowd) Accept() (net.Conn, error) {
-	from, ok := <-c.from
-	if !ok {
-		return nil, net.ErrClosed
+	for from := range c.from {
+		if from != "" { // else somebody waits until this is asked again
+			return &caller{from: from}, nil
+		}
 	}
-	return &caller{from: from}, nil
+	return nil, net.ErrClosed
 }
 
 // caller is a connection from an address.
@@ -56,23 +58,26 @@ func (c *caller) Close() error { c.closed++; return nil }
 
 func TestOpenConnectionsAreBoundedPerAddressAndTogether_S11(t *testing.T) {
 	// "+" connects and is let in, "!" connects and is refused, "-" closes the oldest of the
-	// address, "#" has it answer a request that is whole, and "^a/b" lets a in and closes the
-	// oldest of b that is not at that.
+	// address, "#" has the oldest that waits answer a request that is whole, "=" has the oldest
+	// that is at that be done with it, and "^a/b" lets a in and closes the oldest of b that
+	// waits, or if none does the oldest.
 	for _, tt := range []struct{ name, story string }{
-		{"each address has its share", "+10.0.0.1 +10.0.0.1 !10.0.0.1 !10.0.0.1 +10.0.0.2"},
-		{"and all together the limit", "+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 !10.0.0.1 !10.0.0.2"},
-		{"an address with fewer is let in all the same", "+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 ^10.0.0.4/10.0.0.1 ^10.0.0.5/10.0.0.2 !10.0.0.1 !10.0.0.4"},
+		{"a share that is being answered is a share", "+10.0.0.1 +10.0.0.1 #10.0.0.1 #10.0.0.1 !10.0.0.1 !10.0.0.1 +10.0.0.2"},
+		{"of a share that waits the oldest goes", "+10.0.0.1 +10.0.0.1 #10.0.0.1 ^10.0.0.1/10.0.0.1 ^10.0.0.1/10.0.0.1 +10.0.0.2"},
+		{"the same of all together", "+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 ^10.0.0.1/10.0.0.1 ^10.0.0.2/10.0.0.2"},
+		{"an address with fewer is let in", "+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 ^10.0.0.4/10.0.0.1 ^10.0.0.5/10.0.0.2 ^10.0.0.1/10.0.0.1"},
 		{"of those with as many the one that has waited longest goes", "+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 ^10.0.0.6/10.0.0.1 ^10.0.0.1/10.0.0.2"},
-		{"one that is being answered stays", "+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 #10.0.0.1 ^10.0.0.4/10.0.0.1 #10.0.0.2 ^10.0.0.5/10.0.0.2"},
-		{"and if all are, nobody else comes in", "+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 #10.0.0.1 #10.0.0.2 #10.0.0.3 #10.0.0.4 #10.0.0.5 !10.0.0.6"},
-		{"a closed connection makes room for its address", "+10.0.0.1 +10.0.0.1 !10.0.0.1 -10.0.0.1 +10.0.0.1 !10.0.0.1"},
-		{"and for others", "+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 !10.0.0.1 -10.0.0.1 +10.0.0.1"},
-		{"a refused connection takes no room", "+10.0.0.1 +10.0.0.1 !10.0.0.1 !10.0.0.1 !10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 ^10.0.0.5/10.0.0.1"},
-		{"one address has one share, however it is written", "+10.0.0.1 +::ffff:10.0.0.1 !::ffff:10.0.0.1"},
-		{"addresses of IPv6 are told apart", "+fd00::1 +fd00::1 !fd00::1 +fd00::2"},
+		{"who was answered a moment ago has not waited long", "+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 #10.0.0.1 =10.0.0.1 ^10.0.0.6/10.0.0.2"},
+		{"one that waits goes before one that is being answered", "+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 #10.0.0.1 ^10.0.0.4/10.0.0.1 #10.0.0.2 ^10.0.0.5/10.0.0.2"},
+		{"whoever reads no answers keeps nobody out", "+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 #10.0.0.1 #10.0.0.1 #10.0.0.2 #10.0.0.2 #10.0.0.3 ^10.0.0.4/10.0.0.1 #10.0.0.4 ^10.0.0.5/10.0.0.2"},
+		{"and if all are answered and have as many, nobody else comes in", "+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 #10.0.0.1 #10.0.0.2 #10.0.0.3 #10.0.0.4 #10.0.0.5 !10.0.0.6"},
+		{"a closed connection makes room", "+10.0.0.1 +10.0.0.1 #10.0.0.1 #10.0.0.1 !10.0.0.1 -10.0.0.1 +10.0.0.1 ^10.0.0.1/10.0.0.1"},
+		{"a refused connection takes no room", "+10.0.0.1 +10.0.0.1 #10.0.0.1 #10.0.0.1 !10.0.0.1 !10.0.0.1 !10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 ^10.0.0.5/10.0.0.2"},
+		{"one address has one share, however it is written", "+10.0.0.1 +::ffff:10.0.0.1 #10.0.0.1 #::ffff:10.0.0.1 !::ffff:10.0.0.1"},
+		{"addresses of IPv6 are told apart", "+fd00::1 +fd00::1 #fd00::1 #fd00::1 !fd00::1 +fd00::2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			from := make(chan string, 1)
+			from := make(chan string)
 			refused := RefusedConnections(prometheus.NewRegistry())
 			b := bound(crowd{from: from}, "web", Options{Logger: slog.New(slog.DiscardHandler), RefusedConnections: refused})
 			b.most, b.share = 5, 2
@@ -88,6 +93,7 @@ func TestOpenConnectionsAreBoundedPerAddressAndTogether_S11(t *testing.T) {
 					accepted <- c
 				}
 			}()
+			waits := func(c *counted) bool { return !c.busy }
 			open, refusals, evictions := map[string][]*counted{}, 0, 0
 			arrives := func(address string) {
 				from <- address
@@ -99,19 +105,24 @@ func TestOpenConnectionsAreBoundedPerAddressAndTogether_S11(t *testing.T) {
 				case '+':
 					arrives(address)
 				case '#':
-					open[address][0].busy.Store(true)
+					if c := open[address][max(0, slices.IndexFunc(open[address], waits))]; !c.begin() {
+						t.Errorf("%s: it is closed already", step)
+					}
+				case '=':
+					open[address][slices.IndexFunc(open[address], func(c *counted) bool { return c.busy })].idle()
 				case '^':
 					address, other, _ := strings.Cut(address, "/")
 					arrives(address)
 					evictions++
-					k := slices.IndexFunc(open[other], func(c *counted) bool { return !c.busy.Load() })
-					if c := open[other][k]; c.Conn.(*caller).closed != 1 {
+					k := max(0, slices.IndexFunc(open[other], waits))
+					if c := open[other][k]; c.Conn.(*caller).closed != 1 || c.begin() {
 						t.Errorf("%s: the oldest of %s is closed %d times", step, other, c.Conn.(*caller).closed)
 					}
 					_ = open[other][k].Close() // as net/http does
 					open[other] = slices.Delete(open[other], k, k+1)
 				case '!':
 					from <- address
+					from <- "" // it is refused
 					refusals++
 				case '-':
 					c := open[address][0]
@@ -240,11 +251,110 @@ func slowConnections(t *testing.T, addresses int) {
 	ask("the kubelet", http.MethodGet, "http://"+pages+"/-/ready", "")
 	ask("the kubelet at the port for health", http.MethodGet, "http://"+health+"/-/healthy", "")
 	ask("Alertmanager", http.MethodPost, "http://"+pages+AlertmanagerPath, fmt.Sprintf(`{"version":"4","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"x"},"startsAt":%q}]}`, time.Now().Format(time.RFC3339)))
-	reason := map[int]string{1: shareTaken, 6: madeRoom}[addresses]
 	for _, listener := range []string{"web", "metrics"} {
-		if testutil.ToFloat64(o.RefusedConnections.WithLabelValues(listener, reason)) == 0 {
+		if testutil.ToFloat64(o.RefusedConnections.WithLabelValues(listener, madeRoom)) == 0 {
 			t.Errorf("%s: the strangers have all %d connections", listener, maxConnections+50)
 		}
+	}
+}
+
+// Whole requests whose answers nobody reads, of so many addresses that all connections are
+// theirs: the kubelet is answered all the same.
+func TestAnswersThatNobodyReadsLeaveRoomForOthers_S11(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	registry := prometheus.NewRegistry()
+	o := Options{Logger: slog.New(slog.DiscardHandler), RefusedConnections: RefusedConnections(registry)}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Fewer than in earnest: each of them fills buffers of the kernel's.
+	b := bound(l, "metrics", o)
+	b.most, b.share = 24, 6
+	var writing sync.WaitGroup
+	writing.Add(b.most)
+	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/much" {
+			writing.Done()
+			for r.Context().Err() == nil {
+				if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+					return
+				}
+			}
+		}
+		text(w, http.StatusOK, "watchdog is alive")
+	})
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, o, b, answer, "") }()
+	var strangers []net.Conn
+	for k := range b.most {
+		stranger := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+k%4))}}
+		c, err := stranger.DialContext(ctx, "tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		strangers = append(strangers, c)
+		if _, err := io.WriteString(c, "GET /much HTTP/1.1\r\nHost: watchdog\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writing.Wait()
+	honest := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}
+	client := &http.Client{Transport: &http.Transport{DialContext: honest.DialContext, DisableKeepAlives: true}}
+	for range 10 {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+l.Addr().String()+"/-/healthy", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatalf("the kubelet is not answered: %v", err)
+		}
+		resp.Body.Close()
+	}
+	if n := testutil.ToFloat64(o.RefusedConnections.WithLabelValues("metrics", madeRoom)); n == 0 || n > 10 {
+		t.Errorf("%v connections made room, want 1 to 10", n)
+	}
+	for _, c := range strangers {
+		_ = c.Close()
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// A request that is refused before its body came is answered at once: the server knows
+// its own body, and asks for none.
+func TestARefusalWaitsForNoBody_S11(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Logger: slog.New(slog.DiscardHandler)}
+	refuse := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, o, bound(l, "web", o), refuse, "") }()
+	for _, header := range []string{"Expect: 100-continue\r\nContent-Length: 100\r\n", "Content-Length: 300000\r\n"} {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Less than the server waits for a body.
+		_ = c.SetDeadline(time.Now().Add(readTimeout / 2))
+		if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: watchdog\r\n"+header+"\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 12)
+		if _, err := io.ReadFull(c, b); err != nil || string(b) != "HTTP/1.1 401" {
+			t.Errorf("%q: %q, %v", header, b, err)
+		}
+		_ = c.Close()
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

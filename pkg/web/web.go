@@ -169,7 +169,7 @@ func serveOn(ctx context.Context, o Options, l net.Listener, configFile string) 
 func serve(ctx context.Context, o Options, l net.Listener, h http.Handler, configFile string) error {
 	defer l.Close()
 	srv := &http.Server{
-		Handler: whole(h), ConnContext: withConnection, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		Handler: whole(h), ConnContext: withConnection, ConnState: idleAgain, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 		Protocols: new(http.Protocols),
 	}
