@@ -274,7 +274,7 @@ func TestASecretOfAButtonThatIsMissingIsAnErrorAtStart(t *testing.T) {
 		PagerDuty: &config.PagerDuty{Webhook: &config.PagerDutyWebhook{SecretFiles: []string{"/nowhere/c"}}},
 	}}
 	err := newHears(cfg).check()
-	for _, want := range []string{"signing_secret_file: secret file: open /nowhere/a", "app_token_file", "/nowhere/c"} {
+	for _, want := range []string{"signing_secret_file: secret file /nowhere/a: file does not exist", "app_token_file", "/nowhere/c"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}

@@ -14,14 +14,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"strings"
 	"time"
 
 	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/secretfile"
 )
 
 // Desk is where words are taken: *people.Desk.
@@ -85,13 +83,9 @@ func Secrets(files ...string) func() ([]string, error) {
 	return func() ([]string, error) {
 		var all []string
 		for _, f := range files {
-			b, err := os.ReadFile(f)
+			s, err := secretfile.Read(f)
 			if err != nil {
-				return nil, fmt.Errorf("secret file: %w", err)
-			}
-			s := strings.TrimSpace(string(b))
-			if s == "" {
-				return nil, fmt.Errorf("secret file %s is empty", f)
+				return nil, err
 			}
 			all = append(all, s)
 		}

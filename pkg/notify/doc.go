@@ -12,13 +12,11 @@ package notify
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
-	"strings"
 	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/secretfile"
 )
 
 // Notifier is one receiver. Notify brings it up to date with the incident and
@@ -75,21 +73,7 @@ func NewSecret(file string) (Secret, error) {
 	return s, err
 }
 
-// maxSecret is far above any token.
-const maxSecret = 64 << 10
-
-func (s Secret) read() (string, error) {
-	b, err := os.ReadFile(s.file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("secret file %s: %w; is the Secret there, with this key?", s.file, fs.ErrNotExist)
-	case err != nil:
-		return "", fmt.Errorf("secret file %s: %w", s.file, err)
-	case len(b) > maxSecret || strings.TrimSpace(string(b)) == "":
-		return "", fmt.Errorf("secret file %s is empty or larger than %d KiB", s.file, maxSecret>>10)
-	}
-	return strings.TrimSpace(string(b)), nil
-}
+func (s Secret) read() (string, error) { return secretfile.Read(s.file) }
 
 // String never shows the secret.
 func (Secret) String() string { return "<redacted>" }

@@ -16,6 +16,7 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/httpclient"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/secretfile"
 	"watchdog.io/watchdog/pkg/strutil"
 )
 
@@ -47,7 +48,7 @@ func newSmarthost(c config.Email) (smarthost, error) {
 		s.password = &secret
 	}
 	if c.CAFile != "" {
-		if s.tls.RootCAs, err = authorities(c.CAFile); err != nil {
+		if s.tls.RootCAs, err = secretfile.Authorities(c.CAFile); err != nil {
 			return s, err
 		}
 	}

@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	neturl "net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +20,7 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/httpclient"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/secretfile"
 	"watchdog.io/watchdog/pkg/strutil"
 )
 
@@ -68,7 +67,7 @@ func newHook(c config.Webhook, about about) (*hook, error) {
 	if c.CAFile == "" {
 		return h, nil
 	}
-	pool, err := authorities(c.CAFile)
+	pool, err := secretfile.Authorities(c.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -170,19 +169,6 @@ func (h *hook) send(ctx context.Context, i incident.Incident, state string, limi
 		f.After = time.Duration(n) * time.Second
 	}
 	return resp.StatusCode, f
-}
-
-// authorities reads the certificate authorities of a ca_file.
-func authorities(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("ca_file: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca_file %s: no certificate in it", file)
-	}
-	return pool, nil
 }
 
 // hide takes a URL from a file out of an error: it is a secret. The client's own

@@ -20,6 +20,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/httpclient"
+	"watchdog.io/watchdog/pkg/secretfile"
 )
 
 const (
@@ -128,11 +129,11 @@ func (c *client) request(ctx context.Context) (*http.Request, error) {
 		request.Header.Set(name, value)
 	}
 	if c.conf.BearerTokenFile != "" {
-		token, err := readSmall(c.conf.BearerTokenFile)
+		token, err := secretfile.Read(c.conf.BearerTokenFile)
 		if err != nil {
-			return nil, fmt.Errorf("read bearer_token_file: %w", err)
+			return nil, fmt.Errorf("bearer_token_file: %w", err)
 		}
-		request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	return request, nil
 }

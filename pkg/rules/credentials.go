@@ -7,6 +7,8 @@ import (
 	"net/http"
 
 	"github.com/prometheus/common/config"
+
+	"watchdog.io/watchdog/pkg/secretfile"
 )
 
 // secretFile is a secret that is read anew for every request, so that it may be rotated.
@@ -60,7 +62,7 @@ func secured(c config.TLSConfig, t *http.Transport) (http.RoundTripper, error) {
 	if c.CAFile == "" {
 		return t, nil
 	}
-	pool, err := authorities(c.CAFile)
+	pool, err := secretfile.Authorities(c.CAFile)
 	if err != nil {
 		return nil, err
 	}

@@ -3,13 +3,11 @@ package rules
 import (
 	"cmp"
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +19,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"watchdog.io/watchdog/pkg/httpclient"
+	"watchdog.io/watchdog/pkg/secretfile"
 )
 
 // Bounds of a remote source.
@@ -95,18 +94,6 @@ func newTransport(opts RemoteOptions) (http.RoundTripper, error) {
 	return secured(settings, t)
 }
 
-func authorities(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read prometheus ca_file: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read prometheus ca_file %s: no certificate in PEM form", file)
-	}
-	return pool, nil
-}
-
 // bounded adds the token to each request and cuts off too large answers.
 type bounded struct {
 	next      http.RoundTripper
@@ -115,7 +102,7 @@ type bounded struct {
 
 func (b *bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	if b.tokenFile != "" {
-		token, err := readToken(b.tokenFile)
+		token, err := secretfile.Read(b.tokenFile)
 		if err != nil {
 			return nil, err
 		}
@@ -127,22 +114,6 @@ func (b *bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxResponse}
 	}
 	return resp, err
-}
-
-func readToken(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", fmt.Errorf("read bearer_token_file: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxToken+1))
-	if err != nil {
-		return "", fmt.Errorf("read bearer_token_file: %w", err)
-	}
-	if len(data) > maxToken {
-		return "", fmt.Errorf("read bearer_token_file %s: larger than 64 KiB", file)
-	}
-	return strings.TrimSpace(string(data)), nil
 }
 
 // boundedBody fails instead of ending early, as half an answer must not pass

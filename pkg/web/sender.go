@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"watchdog.io/watchdog/pkg/secretfile"
 )
 
 // Sender is one system that may post alerts with a bearer token.
@@ -68,14 +70,9 @@ func (s senders) byToken(token string) (string, error) {
 	given := sha256.Sum256([]byte(token))
 	name, failed := "", error(nil)
 	for _, t := range s.tokens() {
-		b, err := os.ReadFile(t.TokenFile)
+		want, err := secretfile.Read(t.TokenFile)
 		if err != nil {
 			failed = fmt.Errorf("%w: token of sender %s: %w", errCannotTell, t.Name, err)
-			continue
-		}
-		want := strings.TrimSpace(string(b))
-		if want == "" {
-			failed = fmt.Errorf("%w: token of sender %s: %s is empty", errCannotTell, t.Name, t.TokenFile)
 			continue
 		}
 		hash := sha256.Sum256([]byte(want))
