@@ -18,9 +18,9 @@ import (
 
 	"watchdog.io/watchdog/internal/backtest"
 	"watchdog.io/watchdog/internal/history"
-	"watchdog.io/watchdog/pkg/app"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -182,7 +182,7 @@ func (b *backtesting) open(cfg *config.Config) (*history.Source, error) {
 		if cfg.Prometheus == nil {
 			return nil, misused{fmt.Errorf("--from is needed: %s has no prometheus to ask", cfg.File)}
 		}
-		o = app.RemoteOptions(cfg.Prometheus)
+		o = policy.RemoteOptions(cfg.Prometheus)
 		o.Timeout, o.CAFile = b.timeout, cmp.Or(b.ca, o.CAFile)
 		if b.token != "" {
 			o.BearerTokenFile, o.HTTP.BasicAuth, o.HTTP.Authorization = b.token, nil, nil

@@ -14,6 +14,7 @@ import (
 	"watchdog.io/watchdog/internal/lint"
 	"watchdog.io/watchdog/pkg/app"
 	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -184,7 +185,7 @@ func (k *checking) findings(ctx context.Context, cfg *config.Config) ([]lint.Fin
 	if cfg.Prometheus == nil {
 		return found, errors.New("--online: the file has no prometheus to ask")
 	}
-	ask, err := rules.NewRemote(app.RemoteOptions(cfg.Prometheus))
+	ask, err := rules.NewRemote(policy.RemoteOptions(cfg.Prometheus))
 	if err != nil {
 		return found, err
 	}

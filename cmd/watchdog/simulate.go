@@ -16,9 +16,9 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"watchdog.io/watchdog/internal/sim"
-	"watchdog.io/watchdog/pkg/app"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
 )
 
@@ -106,7 +106,7 @@ func (s *simulation) run(c *cobra.Command) error {
 	if s.mode != "" {
 		cfg.Raise(incident.Mode(s.mode))
 	}
-	policy, err := app.NewPolicy(cfg)
+	policy, err := policy.New(cfg)
 	if err != nil {
 		return check(c, []string{s.file}, "text")
 	}
@@ -174,7 +174,7 @@ const company = 10
 
 // trial makes a configuration's policy into one that can be simulated, on the
 // victim and some of the other targets. It returns the rules that cannot be.
-func (s *simulation) trial(cfg *config.Config, p *app.Policy, victim string) (sim.Trial, []string) {
+func (s *simulation) trial(cfg *config.Config, p *policy.Policy, victim string) (sim.Trial, []string) {
 	t := sim.Trial{Seed: s.seed, Story: s.trace}
 	var names []string
 	add := func(x config.Target) {
@@ -182,7 +182,7 @@ func (s *simulation) trial(cfg *config.Config, p *app.Policy, victim string) (si
 		names = append(names, x.Name)
 		t.Targets = append(t.Targets, sim.Target{Name: x.Name, Namespace: x.Namespace, Kind: kind, Replicas: s.replicas, Rollout: 30 * time.Second})
 	}
-	own := &sim.Own{Setup: p.Setup, View: p.View, Dependencies: app.Dependencies, Firing: app.Firing, Probes: map[string][]sim.Probe{}, Interval: time.Duration(cfg.EvaluationInterval), Retention: app.Retention(p.Rules, nil), Alone: true}
+	own := &sim.Own{Setup: p.Setup, View: p.View, Dependencies: policy.Dependencies, Firing: policy.Firing, Probes: map[string][]sim.Probe{}, Interval: time.Duration(cfg.EvaluationInterval), Retention: policy.Retention(p.Rules, nil), Alone: true}
 	for _, x := range cfg.Targets {
 		if x.Name == victim {
 			add(x)
@@ -254,7 +254,7 @@ type tried struct {
 	took   time.Duration
 }
 
-func (s *simulation) try(progress io.Writer, cfg *config.Config, p *app.Policy, targets []string, failures []sim.Failure) (tried, error) {
+func (s *simulation) try(progress io.Writer, cfg *config.Config, p *policy.Policy, targets []string, failures []sim.Failure) (tried, error) {
 	begin := time.Now()
 	r := tried{File: s.file, Mode: cfg.Mode, Seed: s.seed, raised: s.mode != ""}
 	tell := teller(progress, fmt.Sprintf("of %d failures", len(targets)*len(failures)))
@@ -319,7 +319,7 @@ func (r tried) err() error {
 }
 
 // score plays random worlds and prints how the policy did.
-func (s *simulation) score(w, progress io.Writer, cfg *config.Config, p *app.Policy, victim string) error {
+func (s *simulation) score(w, progress io.Writer, cfg *config.Config, p *policy.Policy, victim string) error {
 	t, remote := s.trial(cfg, p, victim)
 	if len(t.Policy.Rules) == 0 {
 		return fmt.Errorf("%s: nothing to simulate: %s", s.file, cmp.Or(asks(remote), "no rules"))

@@ -56,7 +56,7 @@ func actions(o sim.Outcome) string {
 	return strings.Join(all, " ")
 }
 
-func policy(t *testing.T, text string) string {
+func policyFile(t *testing.T, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "watchdog.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -97,7 +97,7 @@ func TestTheShippedMemoryLadderRestarts_X91(t *testing.T) {
 }
 
 func TestWhatNoRuleLooksAtIsMissedAndSaidSo(t *testing.T) {
-	file := policy(t, `
+	file := policyFile(t, `
 mode: auto
 targets:
   - {name: shop, mode: auto, namespace: shop, workload: deployment/shop, probes: [{health: {url: "http://shop/health"}}]}
@@ -114,7 +114,7 @@ thresholds:
 }
 
 func TestABrokenFileIsAnsweredAsCheckDoes(t *testing.T) {
-	file := policy(t, "mode: yolo\n")
+	file := policyFile(t, "mode: yolo\n")
 	got, code := simulateText(t, "--config", file)
 	var want bytes.Buffer
 	root := newRoot()
@@ -128,7 +128,7 @@ func TestABrokenFileIsAnsweredAsCheckDoes(t *testing.T) {
 }
 
 func TestWhatCannotBeSimulatedIsSaid(t *testing.T) {
-	file := policy(t, `
+	file := policyFile(t, `
 prometheus: {url: "http://prometheus:9090"}
 targets:
   - {name: shop, namespace: shop, workload: deployment/shop}

@@ -16,8 +16,8 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/spf13/cobra"
 
-	"watchdog.io/watchdog/pkg/app"
 	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -107,7 +107,7 @@ func (r *slaReport) run(c *cobra.Command) error {
 		return err
 	}
 	var all []level
-	for _, o := range app.Objectives(cfg) {
+	for _, o := range policy.Objectives(cfg) {
 		levels, err := measure(c.Context(), ask, o, cmp.Or(window, o.Window))
 		if err != nil {
 			return err
@@ -134,7 +134,7 @@ func (r *slaReport) asker(cfg *config.Config) (rules.QueryFunc, error) {
 		if cfg.Prometheus == nil {
 			return nil, misused{errors.New("--url is required: the configuration has no prometheus")}
 		}
-		o = app.RemoteOptions(cfg.Prometheus)
+		o = policy.RemoteOptions(cfg.Prometheus)
 		o.Timeout = r.timeout
 	}
 	return rules.NewRemote(o)

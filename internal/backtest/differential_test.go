@@ -19,8 +19,8 @@ import (
 	"watchdog.io/watchdog/internal/history"
 	"watchdog.io/watchdog/internal/replay"
 	"watchdog.io/watchdog/internal/sim"
-	"watchdog.io/watchdog/pkg/app"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -97,7 +97,7 @@ func TestLiveAndBacktestAgree(t *testing.T) {
 			t.Fatal(err)
 		}
 		cfg := policyOf(t, targets, 4, 4)
-		policy, err := app.NewPolicy(cfg)
+		policy, err := policy.New(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}

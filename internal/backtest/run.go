@@ -13,9 +13,9 @@ import (
 	"watchdog.io/watchdog/internal/history"
 	"watchdog.io/watchdog/internal/replay"
 	"watchdog.io/watchdog/internal/sim"
-	"watchdog.io/watchdog/pkg/app"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -30,7 +30,7 @@ type Options struct {
 
 // Run plays the history between Begin and End to the policy.
 func Run(ctx context.Context, o Options) (*Report, error) {
-	policy, err := app.NewPolicy(o.Config)
+	compiled, err := policy.New(o.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -39,10 +39,10 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if !end.After(begin) {
 		return nil, fmt.Errorf("the end %s is not after the beginning %s", end.Format(time.RFC3339), begin.Format(time.RFC3339))
 	}
-	groups := slices.Concat(policy.Groups, policy.SLOs)
-	past := o.Source.Relive(groups, app.Retention(policy.Rules, groups), end)
+	groups := slices.Concat(compiled.Groups, compiled.SLOs)
+	past := o.Source.Relive(groups, policy.Retention(compiled.Rules, groups), end)
 	defer past.Wait()
-	k := newKeeper(o.Config, policy, begin)
+	k := newKeeper(o.Config, compiled, begin)
 	life, err := replay.New(replay.Options{
 		Config: o.Config, Begin: begin, Local: k.counted(past.Local), Remote: k.counted(past.Remote), Append: past.Append,
 		Judged: k.judged, Told: k.told, Did: k.did,
@@ -84,7 +84,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 // keeper keeps count while the past is lived through again.
 type keeper struct {
 	config *config.Config
-	policy *app.Policy
+	policy *policy.Policy
 	begin  time.Time
 	first  bool // the first evaluation was seen
 
@@ -115,7 +115,7 @@ type held struct {
 	hold  incident.Hold
 }
 
-func newKeeper(c *config.Config, p *app.Policy, begin time.Time) *keeper {
+func newKeeper(c *config.Config, p *policy.Policy, begin time.Time) *keeper {
 	return &keeper{
 		config: c, policy: p, begin: begin, rules: map[string]*Rule{}, alerts: map[string]map[string]*alert{}, incidents: map[string]*Incident{},
 		planned: map[string]map[string]bool{}, guards: map[held]*Guard{}, ops: map[string]int{},

@@ -40,8 +40,9 @@ var mayImport = map[string][]string{
 	"pkg/review":      {"pkg/incident"},
 	"pkg/people":      {"pkg/incident"},
 	"pkg/web":         {"pkg/incident", "pkg/hints", "pkg/people", "pkg/secretfile"},
-	"pkg/app":         {"pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/hear", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web", "pkg/strutil"},
-	"cmd/watchdog":    {"pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim", "pkg/strutil"}, // simulate hands the policy to the simulator
+	"pkg/policy":      {"pkg/calendar", "pkg/strutil", "pkg/config", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/probes", "pkg/remediate", "pkg/rules"},
+	"pkg/app":         {"pkg/policy", "pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/hear", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web", "pkg/strutil"},
+	"cmd/watchdog":    {"pkg/policy", "pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim", "pkg/strutil"}, // simulate hands the policy to the simulator
 	"pkg/httpclient":  {},
 	"pkg/selfwatch":   {"pkg/httpclient"},
 	"pkg/maintenance": {},

@@ -13,9 +13,9 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 
-	"watchdog.io/watchdog/pkg/app"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
 )
@@ -61,7 +61,7 @@ var Online = Lint{Name: "missing-metric", About: "a metric that the configured P
 
 type checker struct {
 	cfg    *config.Config
-	policy *app.Policy
+	policy *policy.Policy
 	lint   string
 	found  []Finding
 }
@@ -72,7 +72,7 @@ func (c *checker) add(where, format string, args ...any) {
 
 // Check returns what is found in a valid configuration, but for lints of those names.
 func Check(cfg *config.Config, ignore []string) ([]Finding, error) {
-	policy, err := app.NewPolicy(cfg)
+	policy, err := policy.New(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -364,7 +364,7 @@ func (c *checker) singleSource() {
 
 // CheckOnline asks the configured server for every metric that is asked of it.
 func CheckOnline(ctx context.Context, cfg *config.Config, ask rules.QueryFunc, now time.Time) ([]Finding, error) {
-	policy, err := app.NewPolicy(cfg)
+	policy, err := policy.New(cfg)
 	if err != nil {
 		return nil, err
 	}

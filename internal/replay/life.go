@@ -12,10 +12,10 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"watchdog.io/watchdog/internal/sim"
-	"watchdog.io/watchdog/pkg/app"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/rules"
 )
@@ -52,7 +52,7 @@ type Workload struct {
 
 // New builds the policy of a configuration and the world it is given.
 func New(o Options) (*sim.Life, error) {
-	policy, err := app.NewPolicy(o.Config)
+	compiled, err := policy.New(o.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -60,26 +60,26 @@ func New(o Options) (*sim.Life, error) {
 	if interval == 0 {
 		interval = time.Duration(o.Config.EvaluationInterval)
 	}
-	target := policy.Target(nil).Target // of the past only names say whose a pod was
+	target := compiled.Target(nil).Target // of the past only names say whose a pod was
 	past := &sim.Past{
-		Begin: o.Begin, Local: o.Local, Remote: o.Remote, Append: o.Append, Groups: slices.Concat(policy.Groups, policy.SLOs), Target: target,
+		Begin: o.Begin, Local: o.Local, Remote: o.Remote, Append: o.Append, Groups: slices.Concat(compiled.Groups, compiled.SLOs), Target: target,
 		Severity: func(l map[string]string) string { return string(o.Config.SeverityOf(l)) }, Lockstep: o.Lockstep, Judged: o.Judged, Told: o.Told, Did: o.Did,
 	}
 	past.Looks = looks(o.Config, o.Local, o.Remote, target)
 	own := &sim.Own{
 		Setup: func() *engine.Setup {
-			s := policy.Setup()
-			s.Other = app.Other
+			s := compiled.Setup()
+			s.Other = policy.Other
 			return s
 		},
-		View: policy.View, Dependencies: app.Dependencies, Firing: app.Firing, Rules: policy.Rules, Interval: interval, Alone: true, Past: past,
-		Seeing: func(s sim.Sight) { policy.AlertsOf = s.Groups.AlertsOf },
+		View: compiled.View, Dependencies: policy.Dependencies, Firing: policy.Firing, Rules: compiled.Rules, Interval: interval, Alone: true, Past: past,
+		Seeing: func(s sim.Sight) { compiled.AlertsOf = s.Groups.AlertsOf },
 	}
-	setup := policy.Setup()
+	setup := compiled.Setup()
 	p := &sim.Policy{Mode: o.Config.Mode, Settings: setup.Settings, Limits: setup.Limits, Core: setup.Policy, Own: own}
-	for _, r := range policy.Rules {
+	for _, r := range compiled.Rules {
 		k := slices.IndexFunc(o.Config.Thresholds, func(x config.Threshold) bool { return x.Name == r.Name })
-		p.Rules = append(p.Rules, sim.Rule{Rule: r, Metric: o.Config.Thresholds[k].Metric, Ladder: policy.Ladder(r.Name), SingleSource: o.Config.Thresholds[k].SingleSource})
+		p.Rules = append(p.Rules, sim.Rule{Rule: r, Metric: o.Config.Thresholds[k].Metric, Ladder: compiled.Ladder(r.Name), SingleSource: o.Config.Thresholds[k].SingleSource})
 	}
 	s := &sim.Scenario{Name: o.Config.File, Seed: 1, Policy: p, Happens: o.Happens}
 	for _, t := range o.Config.Targets {

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -59,7 +60,7 @@ func alertSeries(all []rules.Alert) []model.Metric {
 		for k, v := range x.Labels {
 			m[model.LabelName(k)] = model.LabelValue(v)
 		}
-		for k, v := range map[model.LabelName]string{model.MetricNameLabel: "ALERTS", model.AlertNameLabel: alertName(x), "alertstate": string(x.State), "target": x.Target, "verdict": string(x.Verdict)} {
+		for k, v := range map[model.LabelName]string{model.MetricNameLabel: "ALERTS", model.AlertNameLabel: policy.AlertName(x), "alertstate": string(x.State), "target": x.Target, "verdict": string(x.Verdict)} {
 			m[k] = model.LabelValue(v)
 		}
 		out = append(out, m)

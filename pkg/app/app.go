@@ -40,6 +40,7 @@ import (
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/redact"
 	"watchdog.io/watchdog/pkg/rules"
@@ -394,7 +395,7 @@ const retryLead = 2 * time.Second
 
 // restore seeds the rules with the alerts of open incidents: a cold start is not a recovery.
 func (a *App) restore(open []incident.Incident) {
-	firing := Firing(open)
+	firing := policy.Firing(open)
 	a.judge.Restore(firing)
 	a.groups.Restore(firing)
 	var resolved []incident.Incident
@@ -404,19 +405,6 @@ func (a *App) restore(open []incident.Incident) {
 		}
 	}
 	a.external.Restore(open, resolved, a.intake.Book())
-}
-
-// Firing returns the alerts that fire in the incidents.
-func Firing(open []incident.Incident) []rules.Alert {
-	var alerts []rules.Alert
-	for _, i := range open {
-		for _, x := range i.Alerts {
-			if x.Firing {
-				alerts = append(alerts, rules.Alert{Rule: x.Rule, Target: i.Target.Name, Severity: string(x.Severity), State: rules.Firing, Verdict: rules.NoData, Value: x.Value, ActiveAt: x.ActiveAt, FiredAt: x.ActiveAt})
-			}
-		}
-	}
-	return alerts
 }
 
 // askedSamples are how many samples one question to Prometheus' API may load: 16 bytes each,
@@ -474,24 +462,6 @@ func (a *App) Reload() error {
 	return nil
 }
 
-// minRetention is how long samples are kept at least.
-const minRetention = 15 * time.Minute
-
-// Retention is as long as some rule looks back, and a little longer: a sample may
-// be a minute old before it is asked for.
-func Retention(all []rules.Rule, groups []rules.Group) time.Duration {
-	d := minRetention
-	for _, r := range all {
-		d = max(d, r.Reach()+time.Minute)
-	}
-	for _, g := range groups {
-		if g.Source == rules.Local {
-			d = max(d, g.Reach()+time.Minute)
-		}
-	}
-	return d
-}
-
 // use builds a configuration and, if everything can be built, swaps it in.
 func (a *App) use(cfg *config.Config) error {
 	a.readSecrets(cfg)
@@ -525,7 +495,7 @@ func (a *App) use(cfg *config.Config) error {
 	a.external.Use(b.targetOf)
 	a.useSilences(b)
 	a.useWindows(b)
-	a.samples.Retain(Retention(b.Rules, b.Groups), kept(cfg))
+	a.samples.Retain(policy.Retention(b.Rules, b.Groups), policy.Kept(cfg))
 	a.watcher.Watch(b.workloads)
 	a.outbox.Escalate(notify.Steps(cfg))
 	a.outbox.Replace(append(b.notifiers, a.own.sink))

@@ -14,6 +14,7 @@ import (
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/maintenance"
 	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/selfwatch"
@@ -21,7 +22,8 @@ import (
 
 // built is everything a configuration becomes.
 type built struct {
-	*Policy
+	*policy.Policy
+	cfg       *config.Config
 	remote    rules.QueryFunc
 	looks     []probes.Entry
 	workloads []kube.Watched
@@ -39,16 +41,16 @@ type built struct {
 // build makes everything a configuration asks for. With a nil app it is the
 // check of a file: no cluster, no secrets.
 func build(cfg *config.Config, a *App) (*built, error) {
-	b := &built{services: map[string]string{}}
+	b := &built{cfg: cfg, services: map[string]string{}}
 	var err error
-	b.Policy, err = NewPolicy(cfg)
+	b.Policy, err = policy.New(cfg)
 	err = errors.Join(err, b.makeTargets(a))
 	var odd error
 	b.windows, odd = cfg.Windows()
 	err = errors.Join(err, odd)
 	if cfg.Prometheus != nil {
 		var e error
-		b.remote, e = rules.NewRemote(RemoteOptions(cfg.Prometheus))
+		b.remote, e = rules.NewRemote(policy.RemoteOptions(cfg.Prometheus))
 		err = errors.Join(err, e)
 	}
 	if a != nil {
@@ -70,7 +72,7 @@ func build(cfg *config.Config, a *App) (*built, error) {
 		b.Silenced = func(x rules.Alert) string { return cmp.Or(a.inhibitedBy(b, x), b.silencedBy(x, a.silences.Silenced)) }
 		b.setup = b.Setup()
 		b.setup.Installation, b.setup.View, b.setup.Fresh, b.setup.World, b.setup.Dependencies = a.o.Namespace, a.view, a.fresh, a.world, a.dependencies
-		b.setup.Other, b.setup.Others = Other, a.unwatched
+		b.setup.Other, b.setup.Others = policy.Other, a.unwatched
 		b.Rules, b.setup.Canary = append(b.Rules, canaryRule()), true
 		b.setup.Own = func() []incident.Alert {
 			now := a.clock.Now()

@@ -20,6 +20,7 @@ import (
 	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/remediate"
 )
 
@@ -43,7 +44,7 @@ type outsider struct {
 	t        *testing.T
 	book     *hints.Book
 	external *hints.ExternalAlerts
-	policy   *Policy
+	policy   *built
 	engine   *engine.Engine
 	registry *prometheus.Registry
 	stop     func()
@@ -205,7 +206,7 @@ func (o *outsider) lead() {
 		Restored: func(open []incident.Incident) { o.external.Restore(open, nil, o.book) },
 	})
 	setup := p.Setup()
-	setup.Other, setup.Others = Other, o.external.Unwatched
+	setup.Other, setup.Others = policy.Other, o.external.Unwatched
 	setup.World = func() engine.World { return engine.World{Watched: 1} }
 	setup.View = func(target string) engine.View {
 		v := p.View(o.external.AlertsOf(target, nil), nil)

@@ -12,6 +12,7 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/policy"
 )
 
 func TestADataFolderThatEverybodyMayWriteToIsRefusedOutsideOfPods_S21(t *testing.T) {
@@ -87,7 +88,7 @@ func TestAConfigurationThatEverybodyMayWriteToIsNotUsed_S21(t *testing.T) {
 		t.Errorf("the start went on: %v", err)
 	}
 	a := &App{o: o, clock: engine.HostClock(), metrics: newMetrics(prometheus.NewRegistry())}
-	a.built.Store(&built{Policy: &Policy{cfg: &config.Config{}}})
+	a.built.Store(&built{Policy: &policy.Policy{}, cfg: &config.Config{}})
 	if err := a.Reload(); err == nil || !strings.Contains(err.Error(), want) || !a.refusal.stands() {
 		t.Errorf("on a reload: %v", err)
 	}

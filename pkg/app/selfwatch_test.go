@@ -19,6 +19,7 @@ import (
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
 )
@@ -139,7 +140,7 @@ func newChain(t *testing.T) *chain {
 		Logger: c.o.Logger, Registerer: prometheus.NewRegistry(), Store: c.shelf, Tell: c.own.tell, Audit: func(audit.Record) error { return nil },
 		NewID: func() string { id++; return "i" + string(rune('a'+id)) }, Policy: incident.DefaultPolicy(),
 	})
-	policy, err := NewPolicy(&config.Config{})
+	compiled, err := policy.New(&config.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +148,7 @@ func newChain(t *testing.T) *chain {
 		for is("engine")() && target == incident.Canary {
 			time.Sleep(time.Second)
 		}
-		return policy.View(c.judge.AlertsOf(target), nil)
+		return compiled.View(c.judge.AlertsOf(target), nil)
 	}})
 	return c
 }

@@ -37,7 +37,8 @@ func TestASilenceIsHeldAgainstTheLabelsOfAnAlert(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &built{Policy: p, setup: p.Setup()}
+	b := p
+	b.setup = p.Setup()
 	threshold := rules.Alert{Rule: "error_rate", Target: "shop", Severity: "P1", State: rules.Firing, Labels: map[string]string{"alertname": "error_rate", "target": "shop", "severity": "P1"}}
 	file := rules.Alert{Rule: "Down", Target: "shop", Severity: "P1", State: rules.Firing, Labels: map[string]string{"alertname": "Down", "namespace": "prod", "pod": "shop-1", "severity": "critical"}}
 	pods := file

@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"watchdog.io/watchdog/pkg/engine"
-	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
@@ -87,13 +87,6 @@ func (a *App) target(l labels.Labels) (string, bool) { return a.built.Load().tar
 // severity says how urgent an alert of a rule file is.
 func (a *App) severity(l map[string]string) string { return string(a.built.Load().cfg.SeverityOf(l)) }
 
-// Other is the setup of what alerts are about that concern no target: people are
-// told, and nothing is ever done.
-func Other(name string) (engine.TargetSetup, bool) {
-	t, ok := hints.Unwatched(name)
-	return engine.TargetSetup{Target: t, Mode: incident.Observe, ModeWhy: "no target of the configuration is meant"}, ok
-}
-
 // fresh looks and judges at this moment (INV-12).
 func (a *App) fresh(ctx context.Context, target string) (engine.View, error) {
 	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
@@ -130,80 +123,6 @@ func (a *App) assemble(target string, alerts []rules.Alert, looks []probes.Statu
 	return v
 }
 
-// signals says what each kind of source makes of the target (INV-11): what
-// watchdog's own probes see, what the application says of its users' traffic,
-// what Kubernetes reports, and what Prometheus measured.
-func signals(alerts []rules.Alert, looks []probes.Status) []remediate.Signal {
-	var all []remediate.Signal
-	for _, kind := range []string{"probe", "kubernetes"} {
-		s := remediate.Signal{Source: kind}
-		for _, l := range looks {
-			if sourceOf(l.Kind) != kind || l.Damped == probes.Unknown {
-				continue
-			}
-			s.Known = true
-			if l.At.After(s.At) {
-				s.At = l.At
-			}
-			if l.Damped == probes.Bad && !s.Bad {
-				s.Bad, s.Detail = true, l.Probe+": "+l.Detail
-			}
-		}
-		all = append(all, judged(s, alerts))
-	}
-	for _, kind := range []string{"app", "prometheus"} {
-		all = append(all, judged(remediate.Signal{Source: kind}, alerts))
-	}
-	return all
-}
-
-// witnessed is how far a rule may look back to say what is bad now.
-const witnessed = 10 * time.Minute
-
-// judged adds what rules make of the source: one that is in breach says bad, also
-// where the look itself finds nothing wrong (memory near its limit).
-func judged(s remediate.Signal, alerts []rules.Alert) remediate.Signal {
-	looks := s.Source == "probe" || s.Source == "kubernetes"
-	for _, x := range alerts {
-		if x.SourceKind != s.Source || incident.Verdict(x.Verdict).Unknown() || looks && (x.Verdict != rules.Breach || x.Lookback > witnessed) {
-			continue
-		}
-		s.Known = true
-		if x.EvaluatedAt.After(s.At) {
-			s.At = x.EvaluatedAt
-		}
-		if x.Verdict == rules.Breach && !s.Bad {
-			s.Bad, s.Detail = true, x.Rule+": "+x.Reason
-		}
-	}
-	return s
-}
-
-// sourceOf maps a probe's kind to its kind of source. sla and agents are read by
-// a probe, but what they say is the application's word: rules judge it.
-func sourceOf(kind string) string {
-	switch kind {
-	case "kubernetes":
-		return "kubernetes"
-	case "sla", "agents":
-		return ""
-	}
-	return "probe"
-}
-
 func (a *App) dependencies(ctx context.Context, target string) []remediate.Dependency {
-	return Dependencies(ctx, a.local, target, a.clock.Now())
-}
-
-// Dependencies asks the samples for the health document's checks of the target.
-func Dependencies(ctx context.Context, ask rules.QueryFunc, target string, at time.Time) []remediate.Dependency {
-	points, err := ask(ctx, fmt.Sprintf("watchdog_dependency_up{target=%q,check!=\"agents\"}", target), at)
-	if err != nil {
-		return nil
-	}
-	var all []remediate.Dependency
-	for _, p := range points {
-		all = append(all, remediate.Dependency{Check: p.Labels.Get("check"), Up: p.Value == 1, Known: true})
-	}
-	return all
+	return policy.Dependencies(ctx, a.local, target, a.clock.Now())
 }

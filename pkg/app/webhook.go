@@ -12,6 +12,7 @@ import (
 	"watchdog.io/watchdog/pkg/httpclient"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
+	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/web"
@@ -54,11 +55,7 @@ func (a *App) unwatched() []string {
 // hintsOn returns what other systems say of a target, but for alerts of rules that
 // watchdog evaluates itself.
 func (a *App) hintsOn(target string, own []rules.Alert, looks []probes.Status) []rules.Alert {
-	p := a.built.Load().Policy
-	all := a.external.AlertsOf(target, signals(own, looks))
-	return p.apart(slices.DeleteFunc(all, func(h rules.Alert) bool {
-		return slices.ContainsFunc(own, func(x rules.Alert) bool { return p.routed(x) && alertName(x) == alertName(h) })
-	}))
+	return a.built.Load().External(a.external.AlertsOf(target, policy.Signals(own, looks)), own)
 }
 
 // routedAlerts returns the alerts of a target that routes decide about.

@@ -1,4 +1,9 @@
-package app
+// Package policy is what follows from a configuration alone: which rules there are, by
+// which ladder, mode and route an alert is treated, and what the engine is shown of a target.
+//
+// It owns the compiled configuration. Its one rule: it asks nobody and keeps nothing, so
+// that the daemon, the simulation and the backtest share it.
+package policy
 
 import (
 	"cmp"
@@ -48,8 +53,8 @@ type Policy struct {
 	response *response
 }
 
-// NewPolicy builds the policy of a configuration, or says everything that is wrong with it.
-func NewPolicy(cfg *config.Config) (*Policy, error) {
+// New builds the policy of a configuration, or says everything that is wrong with it.
+func New(cfg *config.Config) (*Policy, error) {
 	p := &Policy{cfg: cfg, ladders: map[string][]incident.Rung{}, damping: dampings(cfg), named: map[string]bool{}, zero: map[string]bool{}, jobs: map[string]json.RawMessage{}}
 	return p, cfg.HideIn(errors.Join(p.readJobs(), p.makeResponse(), p.makeRules(), p.readGroups(), p.makeSLOs()))
 }
@@ -59,7 +64,7 @@ func (p *Policy) Ladder(rule string) []incident.Rung { return p.ladders[rule] }
 
 // View is what the engine is shown of a target, but for what only the cluster knows.
 func (p *Policy) View(alerts []rules.Alert, looks []probes.Status) engine.View {
-	v := engine.View{Signals: signals(alerts, looks), Alerts: make([]incident.Alert, 0, len(alerts))}
+	v := engine.View{Signals: Signals(alerts, looks), Alerts: make([]incident.Alert, 0, len(alerts))}
 	for _, x := range unanswered(alerts, looks) {
 		if p.dropped(x) {
 			continue
@@ -359,14 +364,14 @@ func lowest(all []ceiling) (incident.Mode, string) {
 	return low, who
 }
 
-// alertName is the name of an alert as its rule or sender gives it. Rule may say more:
+// AlertName is the name of an alert as its rule or sender gives it. Rule may say more:
 // alerts of one name and different severities are told apart.
-func alertName(x rules.Alert) string { return cmp.Or(x.Labels[model.AlertNameLabel], x.Rule) }
+func AlertName(x rules.Alert) string { return cmp.Or(x.Labels[model.AlertNameLabel], x.Rule) }
 
 // dropped reports whether an alert of a rule file is left aside, with all others of
 // its name on the target. Those of other systems were, before they came so far.
 func (p *Policy) dropped(x rules.Alert) bool {
-	if !p.named[alertName(x)] || x.Labels["severity"] == "" && len(p.cfg.Routes) == 0 || !p.cfg.Drops(x.Labels) {
+	if !p.named[AlertName(x)] || x.Labels["severity"] == "" && len(p.cfg.Routes) == 0 || !p.cfg.Drops(x.Labels) {
 		return false
 	}
 	return !slices.ContainsFunc(x.Others, func(l labels.Labels) bool { return !p.cfg.Drops(l.Map()) })

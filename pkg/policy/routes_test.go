@@ -1,4 +1,4 @@
-package app
+package policy
 
 import (
 	"os"
@@ -51,7 +51,7 @@ func policyOf(t *testing.T, conf, ruleFile string) (*Policy, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewPolicy(cfg)
+	return New(cfg)
 }
 
 func TestARouteDecidesWhatIsDoneAboutAnAlert(t *testing.T) {

@@ -1,4 +1,4 @@
-package app
+package policy
 
 import (
 	"testing"
@@ -14,7 +14,7 @@ func TestAnAlertOfScaledToZeroSaysWhoseChangeItWas_X104(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPolicy(cfg)
+	p, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

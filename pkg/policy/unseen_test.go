@@ -1,4 +1,4 @@
-package app
+package policy
 
 import (
 	"strings"
@@ -25,7 +25,7 @@ routes: [{matchers: [severity="critical"], ladder: [rollback, page]}]
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPolicy(cfg)
+	p, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

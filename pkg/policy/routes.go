@@ -1,11 +1,10 @@
-package app
+package policy
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
-	"time"
 
 	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/remediate"
@@ -50,7 +49,7 @@ func (p *Policy) name(g rules.Group) error {
 // routed reports whether a route decides about an alert: a rule file, an objective or
 // another system raised it.
 func (p *Policy) routed(x rules.Alert) bool {
-	return x.SourceKind == remediate.SourceAlertmanager || p.named[alertName(x)]
+	return x.SourceKind == remediate.SourceAlertmanager || p.named[AlertName(x)]
 }
 
 // route finds what is done about an alert by its labels.
@@ -64,15 +63,19 @@ func (p *Policy) route(x rules.Alert) handling {
 	return h
 }
 
-// apart gives the alerts of other systems that are named like a threshold a name of
-// their own: an incident tells its alerts apart by name.
-func (p *Policy) apart(outside []rules.Alert) []rules.Alert {
-	for k, x := range outside {
+// External is what other systems say of a target, but for alerts of rules that watchdog
+// evaluates itself, which are among own. Those that are named like a threshold get a name
+// of their own: an incident tells its alerts apart by name.
+func (p *Policy) External(all, own []rules.Alert) []rules.Alert {
+	all = slices.DeleteFunc(all, func(h rules.Alert) bool {
+		return slices.ContainsFunc(own, func(x rules.Alert) bool { return p.routed(x) && AlertName(x) == AlertName(h) })
+	})
+	for k, x := range all {
 		if p.threshold(x.Rule) >= 0 {
-			outside[k].Rule = rules.ShownAs(x.Rule, "Alertmanager")
+			all[k].Rule = rules.ShownAs(x.Rule, "Alertmanager")
 		}
 	}
-	return outside
+	return all
 }
 
 // Target returns how the labels of an alert are resolved to a target. owner may be nil.
@@ -85,23 +88,4 @@ func (p *Policy) Target(owner hints.PodOwner) *hints.Resolver {
 	r := hints.NewResolver(all, owner)
 	r.Drops = p.cfg.Drops
 	return r
-}
-
-// ownersWait is how long the rule files wait for the cluster to say which pod is whose.
-const ownersWait = 30 * time.Second
-
-// awaitOwners waits until pods can be told to be a target's: an alert that names
-// a pod would else be taken for nobody's.
-func (a *App) awaitOwners(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, ownersWait)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for !a.watcher.Synced() {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package app
+package policy
 
 import (
 	"strings"
@@ -26,7 +26,7 @@ func TestARuleInBreachIsAWitness_X91(t *testing.T) {
 		"restarts half an hour back": {rules.Alert{Rule: "restarts", Verdict: rules.Breach, Lookback: 30 * time.Minute}, false},
 	} {
 		tt.alert.SourceKind, tt.alert.EvaluatedAt = "kubernetes", now
-		for _, s := range signals([]rules.Alert{tt.alert}, looks) {
+		for _, s := range Signals([]rules.Alert{tt.alert}, looks) {
 			if s.Source == "kubernetes" && (!s.Known || s.Bad != tt.bad) {
 				t.Errorf("%s: %+v", name, s)
 			}
@@ -40,7 +40,7 @@ func TestTheShippedMemoryRuleNamesThePodAndMayRestart_X91_X95(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPolicy(cfg)
+	p, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ targets:
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPolicy(cfg)
+	p, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package app
+package policy
 
 import (
 	"strings"
@@ -23,7 +23,7 @@ thresholds:
 	sent := func(target string) rules.Alert {
 		return rules.Alert{Rule: "memory", Target: target, State: rules.Firing, SourceKind: remediate.SourceAlertmanager, Labels: map[string]string{"alertname": "memory", "severity": "critical"}}
 	}
-	p.AlertsOf = func(target string) []rules.Alert { return p.apart([]rules.Alert{sent(target)}) }
+	p.AlertsOf = func(target string) []rules.Alert { return p.External([]rules.Alert{sent(target)}, nil) }
 	judged := rules.Alert{Rule: "memory", Target: "cart", Severity: "P1", State: rules.Firing, SourceKind: "app", Labels: map[string]string{"alertname": "memory", "severity": "P1"}}
 	for _, target := range []string{"shop", "cart"} {
 		v := p.View(append(p.AlertsOf(target), judged), nil)

@@ -1,15 +1,11 @@
-package app
+package policy
 
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"path/filepath"
 	"time"
 
 	"watchdog.io/watchdog/pkg/config"
-	"watchdog.io/watchdog/pkg/disk"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -50,8 +46,8 @@ func (p *Policy) makeSLOs() error {
 	return errors.Join(errs...)
 }
 
-// kept says for how long the events of objectives are kept.
-func kept(cfg *config.Config) map[string]time.Duration {
+// Kept says for how long the events of objectives are kept.
+func Kept(cfg *config.Config) map[string]time.Duration {
 	longest := time.Duration(0)
 	for _, o := range Objectives(cfg) {
 		if o.Source == rules.Local {
@@ -62,34 +58,4 @@ func kept(cfg *config.Config) map[string]time.Duration {
 		return nil
 	}
 	return map[string]time.Duration{rules.SLOBad: longest, rules.SLOAll: longest}
-}
-
-const (
-	eventsFile = "slo-events.jsonl"
-	// saveEvents is how often the events of objectives are saved: so much of an error
-	// budget's past is lost at worst when the process is killed.
-	saveEvents = 5 * time.Minute
-)
-
-func (a *App) saveEvents() error {
-	if kept(a.built.Load().cfg) == nil {
-		return nil
-	}
-	return disk.Replace(filepath.Join(a.o.DataDir, eventsFile), func(w io.Writer) error { return a.samples.Dump(w) })
-}
-
-// resumeEvents takes up the events that the process before saved.
-func (a *App) resumeEvents() error {
-	f, err := disk.OpenPrivate(filepath.Join(a.o.DataDir, eventsFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := a.samples.Load(f); err != nil {
-		return fmt.Errorf("read %s: %w", f.Name(), err)
-	}
-	return nil
 }
