@@ -21,32 +21,33 @@ const module = "watchdog.io/watchdog/"
 // mayImport is the direction of the flow (docs/architecture.md): each package
 // and the packages of ours that it may import.
 var mayImport = map[string][]string{
-	"pkg/incident":    {},
-	"pkg/calendar":    {},
-	"pkg/strutil":     {},
-	"pkg/secretfile":  {},
-	"pkg/config":      {"pkg/calendar", "pkg/incident", "pkg/maintenance"}, // the words of severities and modes
-	"pkg/probes":      {"pkg/config", "pkg/httpclient", "pkg/strutil", "pkg/secretfile"},
-	"pkg/rules":       {"pkg/httpclient", "pkg/secretfile"},
-	"pkg/redact":      {},
-	"pkg/disk":        {},
-	"pkg/audit":       {"pkg/disk"},
-	"pkg/hints":       {"pkg/disk", "pkg/incident", "pkg/remediate", "pkg/rules", "pkg/strutil"}, // an external alert becomes an alert on a target, beside those of rules
-	"pkg/remediate":   {"pkg/incident"},
-	"pkg/notify":      {"pkg/incident", "pkg/config", "pkg/disk", "pkg/httpclient", "pkg/people", "pkg/strutil", "pkg/secretfile"},
-	"pkg/kube":        {"pkg/incident", "pkg/people", "pkg/maintenance", "pkg/remediate", "pkg/strutil"},
-	"pkg/decision":    {"pkg/audit", "pkg/incident", "pkg/remediate"}, // the guards' answers are weighed again
-	"pkg/engine":      {"pkg/incident", "pkg/remediate", "pkg/audit", "pkg/decision"},
-	"pkg/review":      {"pkg/incident"},
-	"pkg/people":      {"pkg/incident"},
-	"pkg/web":         {"pkg/incident", "pkg/hints", "pkg/people", "pkg/secretfile"},
-	"pkg/policy":      {"pkg/calendar", "pkg/strutil", "pkg/config", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/probes", "pkg/remediate", "pkg/rules"},
-	"pkg/app":         {"pkg/policy", "pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/hear", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web", "pkg/strutil"},
-	"cmd/watchdog":    {"pkg/policy", "pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim", "pkg/strutil"}, // simulate hands the policy to the simulator
-	"pkg/httpclient":  {},
-	"pkg/selfwatch":   {"pkg/httpclient"},
-	"pkg/maintenance": {},
-	"pkg/hear":        {"pkg/httpclient", "pkg/incident", "pkg/people", "pkg/strutil", "pkg/secretfile"},
+	"pkg/incident":               {},
+	"pkg/calendar":               {},
+	"pkg/strutil":                {},
+	"pkg/secretfile":             {},
+	"pkg/config":                 {"pkg/calendar", "pkg/incident", "pkg/maintenance"}, // the words of severities and modes
+	"pkg/probes":                 {"pkg/config", "pkg/httpclient", "pkg/strutil", "pkg/secretfile"},
+	"pkg/rules":                  {"pkg/httpclient", "pkg/secretfile"},
+	"pkg/redact":                 {},
+	"pkg/disk":                   {},
+	"pkg/audit":                  {"pkg/disk"},
+	"pkg/hints":                  {"pkg/disk", "pkg/incident", "pkg/remediate", "pkg/rules", "pkg/strutil"}, // an external alert becomes an alert on a target, beside those of rules
+	"pkg/remediate":              {"pkg/incident"},
+	"pkg/notify":                 {"pkg/incident", "pkg/config", "pkg/disk", "pkg/httpclient", "pkg/people", "pkg/strutil", "pkg/secretfile"},
+	"pkg/kube":                   {"pkg/incident", "pkg/people", "pkg/maintenance", "pkg/remediate", "pkg/strutil"},
+	"pkg/decision":               {"pkg/audit", "pkg/incident", "pkg/remediate"}, // the guards' answers are weighed again
+	"pkg/engine":                 {"pkg/incident", "pkg/remediate", "pkg/audit", "pkg/decision"},
+	"pkg/review":                 {"pkg/incident"},
+	"pkg/people":                 {"pkg/incident"},
+	"pkg/web":                    {"pkg/incident", "pkg/hints", "pkg/people", "pkg/secretfile"},
+	"pkg/policy":                 {"pkg/calendar", "pkg/strutil", "pkg/config", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/probes", "pkg/remediate", "pkg/rules"},
+	"pkg/app":                    {"pkg/policy", "pkg/maintenance/controller", "pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/hear", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web", "pkg/strutil"},
+	"cmd/watchdog":               {"pkg/policy", "pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim", "pkg/strutil"}, // simulate hands the policy to the simulator
+	"pkg/httpclient":             {},
+	"pkg/selfwatch":              {"pkg/httpclient"},
+	"pkg/maintenance":            {},
+	"pkg/maintenance/controller": {"pkg/alertmanager", "pkg/engine", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/remediate", "pkg/rules", "pkg/strutil"},
+	"pkg/hear":                   {"pkg/httpclient", "pkg/incident", "pkg/people", "pkg/strutil", "pkg/secretfile"},
 
 	"pkg/alertmanager": {"pkg/httpclient", "pkg/strutil"},
 }

@@ -38,6 +38,7 @@ import (
 	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
+	"watchdog.io/watchdog/pkg/maintenance/controller"
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/people"
 	"watchdog.io/watchdog/pkg/policy"
@@ -78,39 +79,39 @@ func (o Options) auditDir() string { return filepath.Join(o.DataDir, "audit") }
 
 // App is the running program.
 type App struct {
-	o        Options
-	interval time.Duration // between evaluations; fixed for the life of the process
-	clock    *engine.Clock
-	registry *prometheus.Registry
-	client   *kube.Client
-	cluster  *cluster
-	watcher  *kube.Watcher
-	samples  *rules.Store
-	local    rules.QueryFunc
-	looks    *probes.Scheduler
-	judge    *rules.Judge
-	groups   *rules.Groups
-	intake   *hints.Intake
-	external *hints.ExternalAlerts
-	silences *alertmanager.Watch
-	windows  *windows
-	holds    *holds
-	tender   *tender
-	log      *audit.Log
-	record   record
-	outbox   *notify.Outbox
-	engine   *engine.Engine
-	cutOff   *engine.CutOff
-	own      *selfWatch
-	reviews  *reviews
-	metrics  *metrics
-	whole    world
-	inhibit  inhibitors
-	desk     *people.Desk
-	access   *kube.Access
-	gate     *web.Gate
-	stored   stored
-	slack    *hear.Slack
+	o           Options
+	interval    time.Duration // between evaluations; fixed for the life of the process
+	clock       *engine.Clock
+	registry    *prometheus.Registry
+	client      *kube.Client
+	cluster     *cluster
+	watcher     *kube.Watcher
+	samples     *rules.Store
+	local       rules.QueryFunc
+	looks       *probes.Scheduler
+	judge       *rules.Judge
+	groups      *rules.Groups
+	intake      *hints.Intake
+	external    *hints.ExternalAlerts
+	silences    *alertmanager.Watch
+	windows     *controller.Windows
+	holds       *holds
+	maintenance *controller.Controller
+	log         *audit.Log
+	record      record
+	outbox      *notify.Outbox
+	engine      *engine.Engine
+	cutOff      *engine.CutOff
+	own         *selfWatch
+	reviews     *reviews
+	metrics     *metrics
+	whole       world
+	inhibit     inhibitors
+	desk        *people.Desk
+	access      *kube.Access
+	gate        *web.Gate
+	stored      stored
+	slack       *hear.Slack
 
 	refusal   refusal
 	missing   missing
@@ -198,10 +199,10 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a.samples.OnAppend(a.judge.Appended)
 	a.external = a.newExternal()
 	a.silences = alertmanager.NewWatch(alertmanager.WatchOptions{Logger: o.Logger.With("component", "silences"), Registerer: a.registry, Now: a.clock.Now, Ignore: alertmanager.Own(author(o.Namespace))})
-	a.windows = newWindows(o.Logger.With("component", "maintenance"), a.clock.Now)
-	a.registry.MustRegister(windowMetrics{a.windows})
+	a.windows = controller.NewWindows(o.Logger.With("component", "maintenance"), a.clock.Now)
+	a.registry.MustRegister(controller.Metrics(a.windows))
 	a.holds = newHolds(a.registry, a.clock.Now)
-	a.tender = newTender(o.Logger.With("component", "maintenance"), a.clock.Now, a.windows)
+	a.maintenance = controller.New(o.Logger.With("component", "maintenance"), a.clock.Now, a.windows)
 	a.intake, err = hints.Open(hints.Options{Dir: filepath.Join(o.DataDir, "hints"), Logger: o.Logger.With("component", "webhook"), Registerer: a.registry, Now: a.clock.Now, Changed: a.heard})
 	if err != nil {
 		return nil, err
@@ -243,7 +244,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		Policy:   incident.DefaultPolicy(),
 		Unfit:    cmp.Or(unfit, a.log.Damage()),
 	})
-	a.tender.incidents, a.tender.save = a.engine.Incidents, store.SaveWindowStatus
+	a.maintenance.Serve(a.engine.Incidents, store.SaveWindowStatus)
 	if err := a.openDesk(); err != nil {
 		return nil, err
 	}
@@ -283,13 +284,13 @@ func (a *App) run(ctx context.Context) error {
 	g.Go(func() error { return a.outbox.Run(ctx) })
 	g.Go(func() error { a.silences.Run(ctx); return nil })
 	g.Go(func() error { a.keepWindows(ctx); return nil })
-	g.Go(func() error { a.tendWindows(ctx); return nil })
+	g.Go(func() error { a.maintain(ctx); return nil })
 	g.Go(func() error { a.checkDefinition(ctx); return nil })
 	g.Go(func() error { a.watchPage(ctx); return nil })
 	g.Go(func() error { return a.slack.Run(ctx) })
 	g.Go(func() error {
 		a.silences.Await(ctx, firstSilences)
-		a.windows.await(ctx, firstWindows)
+		a.windows.Await(ctx, controller.FirstLook)
 		return a.stand(ctx)
 	})
 	g.Go(func() error { a.keepRecord(ctx); return nil })

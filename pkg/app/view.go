@@ -46,7 +46,7 @@ func (a *App) world() engine.World {
 		w.seen = engine.World{}
 		if b := a.built.Load(); b != nil {
 			bad := slices.Concat(a.judge.Unhealthy(), a.groups.Unhealthy())
-			w.seen.Watched, w.seen.Unhealthy = trouble(slices.Collect(maps.Keys(b.setup.Targets)), bad, a.windows.expected)
+			w.seen.Watched, w.seen.Unhealthy = a.windows.Trouble(slices.Collect(maps.Keys(b.setup.Targets)), bad)
 		}
 		if blind, why := a.judge.Blind(); blind {
 			w.seen.Blind = why
@@ -56,24 +56,6 @@ func (a *App) world() engine.World {
 		w.at = time.Now()
 	}
 	return w.seen
-}
-
-// trouble counts the targets, and those of them that are bad, but for those whose
-// trouble is expected.
-func trouble(targets, bad []string, expected func(string) bool) (watched, unhealthy int) {
-	sick := map[string]bool{}
-	for _, t := range bad {
-		sick[t] = true
-	}
-	for _, t := range targets {
-		if expected(t) {
-			continue
-		}
-		if watched++; sick[t] {
-			unhealthy++
-		}
-	}
-	return watched, unhealthy
 }
 
 // view is what the engine sees of a target.
@@ -113,7 +95,7 @@ func (a *App) assemble(target string, alerts []rules.Alert, looks []probes.Statu
 	b := a.built.Load()
 	v := b.View(append(alerts, a.hintsOn(target, alerts, looks)...), looks)
 	a.cleanView(&v)
-	v.Maintenance, v.Suspended = a.windows.mean(target)
+	v.Maintenance, v.Suspended = a.windows.Mean(target)
 	if ts, ok := b.setup.Targets[target]; ok {
 		if s, err := a.watcher.State(ts.Target.Namespace, ts.Target.Kind, ts.Target.Workload); err == nil {
 			v.Rollout = incident.Rollout{Known: true, Done: !s.RolloutInProgress && s.Ready >= s.Desired, Ready: s.Ready, Replicas: s.Desired, LastReady: s.LastReady, Deadline: s.ProgressDeadline, Stalled: s.Stalled, Endpoints: s.Endpoints}

@@ -1,4 +1,4 @@
-package app
+package controller
 
 import (
 	"context"
@@ -93,9 +93,9 @@ func (p *page) Maintain(_ context.Context, m notify.ScheduledMaintenance, state 
 	return nil
 }
 
-// ward is a leader's tender over a cluster of its own.
+// ward is a leader over a cluster of its own.
 type ward struct {
-	*tender
+	*Controller
 	t         *testing.T
 	clock     *hand
 	stored    map[string]kube.StoredWindow
@@ -114,19 +114,19 @@ func newWard(t *testing.T) *ward {
 // lead begins with another leader, which knows nothing but what is stored.
 func (d *ward) lead() {
 	var file []maintenance.Window
-	if d.tender != nil {
+	if d.Controller != nil {
 		file = d.windows.file
 	}
-	w := newWindows(slog.New(slog.DiscardHandler), d.clock.now)
+	w := NewWindows(slog.New(slog.DiscardHandler), d.clock.now)
 	targets := map[string]engine.TargetSetup{}
 	for name, ns := range map[string]string{"shop": "shop", "cart": "shop", "mail": "post"} {
 		targets[name] = engine.TargetSetup{Target: incident.Target{Name: name, Namespace: ns}}
 	}
-	w.use(file, slices.Sorted(maps.Keys(targets)))
-	d.tender = newTender(slog.New(slog.DiscardHandler), d.clock.now, w)
-	d.use(d.peers, nil, targets)
+	w.Use(file, slices.Sorted(maps.Keys(targets)))
+	d.Controller = New(slog.New(slog.DiscardHandler), d.clock.now, w)
+	d.Use(d.peers, nil, targets)
 	d.public = d.page
-	d.tender.incidents = func() []incident.Incident { return d.incidents }
+	d.Controller.incidents = func() []incident.Incident { return d.incidents }
 	d.save = func(_ context.Context, name, version string, st maintenance.Status) (string, error) {
 		s := d.stored[name]
 		if s.Version != version {
@@ -141,8 +141,8 @@ func (d *ward) lead() {
 // after lets time pass, looks, and tends.
 func (d *ward) after(span time.Duration) *ward {
 	d.clock.at = d.clock.at.Add(span)
-	d.windows.take(slices.Collect(maps.Values(d.stored)), nil, nil)
-	d.tend(d.t.Context())
+	d.windows.Take(slices.Collect(maps.Values(d.stored)), nil, nil)
+	d.Reconcile(d.t.Context())
 	return d
 }
 
@@ -295,7 +295,7 @@ func recurring(t *testing.T) maintenance.Window {
 
 func TestEachTimeOfARecurringWindowIsItsOwn(t *testing.T) {
 	d := newWard(t)
-	d.windows.use([]maintenance.Window{recurring(t)}, []string{"shop"})
+	d.windows.Use([]maintenance.Window{recurring(t)}, []string{"shop"})
 	d.after(0).want("an hour before", "")
 	d.after(58*time.Minute).want("soon", `maintenance/nightly/20260301T130000Z/targets {target=~"shop"} until 14:00`)
 	d.after(30 * time.Minute)

@@ -1,10 +1,10 @@
-package app
+package controller
 
 import "github.com/prometheus/client_golang/prometheus"
 
 // windowMetrics are made from the windows at each scrape: a window that is over leaves
 // no series behind.
-type windowMetrics struct{ w *windows }
+type windowMetrics struct{ w *Windows }
 
 var (
 	activeDesc   = prometheus.NewDesc("watchdog_maintenance_active", "1 while the target is in the maintenance window.", []string{"window", "target"}, nil)
@@ -20,7 +20,7 @@ func (m windowMetrics) Describe(ch chan<- *prometheus.Desc) {
 }
 
 func (m windowMetrics) Collect(ch chan<- prometheus.Metric) {
-	p, targets := m.w.active()
+	p, targets := m.w.Active()
 	seen := map[string]bool{}
 	for _, n := range p.Active {
 		if seen[n.Name] {
@@ -49,3 +49,6 @@ func (m windowMetrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(excludedDesc, prometheus.GaugeValue, out, t)
 	}
 }
+
+// Metrics are the metrics of the windows.
+func Metrics(w *Windows) prometheus.Collector { return windowMetrics{w} }

@@ -1,4 +1,4 @@
-package app
+package controller
 
 import (
 	"errors"
@@ -23,11 +23,13 @@ import (
 // hand is a clock that a test moves.
 type hand struct{ at time.Time }
 
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
 func (h *hand) now() time.Time { return h.at }
 
-func windowsOf(clock *hand, targets ...string) *windows {
-	w := newWindows(slog.New(slog.DiscardHandler), clock.now)
-	w.use(nil, slices.Sorted(slices.Values(targets)))
+func windowsOf(clock *hand, targets ...string) *Windows {
+	w := NewWindows(slog.New(slog.DiscardHandler), clock.now)
+	w.Use(nil, slices.Sorted(slices.Values(targets)))
 	return w
 }
 
@@ -42,7 +44,7 @@ func TestWhatWindowsMeanForATarget(t *testing.T) {
 	w := windowsOf(clock, "shop", "cart")
 	safe := holdAll
 	safe.Remediate = maintenance.RemediateSafe
-	w.take([]kube.StoredWindow{storedWindow("db", noon.Add(-time.Hour), noon.Add(42*time.Minute), holdAll, "shop"), storedWindow("web", noon.Add(time.Hour), noon.Add(2*time.Hour), safe), storedWindow("bad", noon, noon, holdAll)}, nil, nil)
+	w.Take([]kube.StoredWindow{storedWindow("db", noon.Add(-time.Hour), noon.Add(42*time.Minute), holdAll, "shop"), storedWindow("web", noon.Add(time.Hour), noon.Add(2*time.Hour), safe), storedWindow("bad", noon, noon, holdAll)}, nil, nil)
 	const text = "in maintenance until 2026-03-01 12:42 UTC, by alice: move"
 	for _, c := range []struct {
 		name, target string
@@ -58,20 +60,20 @@ func TestWhatWindowsMeanForATarget(t *testing.T) {
 		{"watchdog itself, in a window of all", incident.Self, time.Hour, incident.Maintenance{}, remediate.Suspension{}, false},
 	} {
 		clock.at = noon.Add(c.after)
-		if m, s := w.mean(c.target); m != c.m || s != c.s || w.expected(c.target) != c.expected {
+		if m, s := w.Mean(c.target); m != c.m || s != c.s || w.Expected(c.target) != c.expected {
 			t.Errorf("%s: %+v, %+v", c.name, m, s)
 		}
 	}
 	clock.at = noon.Add(time.Hour)
-	if _, s := w.mean("cart"); s.From != incident.C3 || w.expected("cart") {
+	if _, s := w.Mean("cart"); s.From != incident.C3 || w.Expected("cart") {
 		t.Errorf("safe_only: %+v", s)
 	}
 	// While the API server does not answer, windows end by the clock.
-	w.take(nil, nil, errors.New("down"))
-	if _, s := w.mean("cart"); s.Why == "" {
+	w.Take(nil, nil, errors.New("down"))
+	if _, s := w.Mean("cart"); s.Why == "" {
 		t.Error("what was known is forgotten")
 	}
-	if clock.at = noon.Add(2 * time.Hour); w.expected("cart") {
+	if clock.at = noon.Add(2 * time.Hour); w.Expected("cart") {
 		t.Error("the window does not end")
 	}
 }
@@ -79,10 +81,10 @@ func TestWhatWindowsMeanForATarget(t *testing.T) {
 func TestExcludedTimeIsSaidAndThenTakenBack(t *testing.T) {
 	clock := &hand{noon}
 	w := windowsOf(clock, "shop", "cart")
-	w.take([]kube.StoredWindow{storedWindow("db", noon, noon.Add(time.Hour), holdAll, "shop")}, nil, nil)
+	w.Take([]kube.StoredWindow{storedWindow("db", noon, noon.Add(time.Hour), holdAll, "shop")}, nil, nil)
 	for _, want := range []string{"[1]", "[0]", "[0]"} {
 		var got []string
-		for _, s := range w.samples() {
+		for _, s := range w.Samples() {
 			got = append(got, s.Value.String())
 		}
 		if fmt.Sprint(got) != want {
@@ -95,7 +97,7 @@ func TestExcludedTimeIsSaidAndThenTakenBack(t *testing.T) {
 func TestWindowsAreMetrics(t *testing.T) {
 	clock := &hand{noon}
 	w := windowsOf(clock, "shop", "cart")
-	w.take([]kube.StoredWindow{storedWindow("db", noon, noon.Add(time.Hour), holdAll)}, nil, nil)
+	w.Take([]kube.StoredWindow{storedWindow("db", noon, noon.Add(time.Hour), holdAll)}, nil, nil)
 	w.holds(map[string]int{"db": 3})
 	r := prometheus.NewPedanticRegistry()
 	r.MustRegister(windowMetrics{w})
@@ -123,11 +125,11 @@ watchdog_maintenance_held_pages{window="db"} 3
 func TestAlarmsFireAndEnd(t *testing.T) {
 	clock := &hand{noon}
 	w := windowsOf(clock, "shop")
-	w.take([]kube.StoredWindow{storedWindow("db", noon, noon.Add(100*time.Minute), holdAll, "shop")}, nil, nil)
+	w.Take([]kube.StoredWindow{storedWindow("db", noon, noon.Add(100*time.Minute), holdAll, "shop")}, nil, nil)
 	firing := func(after time.Duration) string {
 		clock.at = noon.Add(after)
 		var all []string
-		for _, a := range w.alarms(func(string) string { return "" }) {
+		for _, a := range w.Alarms(func(string) string { return "" }) {
 			if a.Firing {
 				all = append(all, fmt.Sprintf("%s %s %d", a.Rule, a.Severity, len(a.Ladder)))
 			} else if a.Verdict != incident.OK || !a.ActiveAt.IsZero() {
@@ -146,7 +148,7 @@ func TestAlarmsFireAndEnd(t *testing.T) {
 	}
 	done := storedWindow("db", noon, noon.Add(100*time.Minute), holdAll, "shop")
 	done.Spec.Ended = &maintenance.Word{At: noon.Add(30 * time.Hour), By: "alice"}
-	w.take([]kube.StoredWindow{done}, nil, nil)
+	w.Take([]kube.StoredWindow{done}, nil, nil)
 	if got := firing(30 * time.Hour); got != "" {
 		t.Errorf("ended, and %s", got)
 	}
@@ -191,9 +193,9 @@ func TestEveryHeldPageIsAccountedFor(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.use([]maintenance.Window{{Name: "r", Recurs: c, Targets: targets[:2], Effects: maintenance.Effects{Page: maintenance.PageHold}}}, targets)
+			w.Use([]maintenance.Window{{Name: "r", Recurs: c, Targets: targets[:2], Effects: maintenance.Effects{Page: maintenance.PageHold}}}, targets)
 		}
-		w.take(stored, nil, nil)
+		w.Take(stored, nil, nil)
 		var outages []outage
 		for range 1 + rnd.IntN(6) {
 			from := time.Duration(rnd.IntN(240)) * time.Minute
@@ -221,7 +223,7 @@ func TestEveryHeldPageIsAccountedFor(t *testing.T) {
 				if bad {
 					a.Verdict = incident.Breach
 				}
-				means, _ := w.mean(x)
+				means, _ := w.Mean(x)
 				i, _ := incident.Step(all[open[x]], incident.Tick{At: clock.at, Alerts: []incident.Alert{a}, Maintenance: means}, policy)
 				if i.Phase == incident.Resolved {
 					delete(open, x)
@@ -288,14 +290,14 @@ func TestExpectedTroubleSaysNothingOfTheOthers(t *testing.T) {
 	w := windowsOf(clock, "a", "b", "c", "d")
 	loose := holdAll
 	loose.Remediate = maintenance.RemediateNormal
-	w.take([]kube.StoredWindow{storedWindow("db", noon, noon.Add(time.Hour), holdAll, "a", "b"), storedWindow("web", noon, noon.Add(time.Hour), loose, "c")}, nil, nil)
+	w.Take([]kube.StoredWindow{storedWindow("db", noon, noon.Add(time.Hour), holdAll, "a", "b"), storedWindow("web", noon, noon.Add(time.Hour), loose, "c")}, nil, nil)
 	targets := []string{"a", "b", "c", "d"}
 	for _, c := range []struct {
 		bad       []string
 		watched   int
 		unhealthy int
 	}{{nil, 2, 0}, {[]string{"a", "b"}, 2, 0}, {[]string{"a", "c", "d", "not watched: x"}, 2, 2}} {
-		if watched, unhealthy := trouble(targets, c.bad, w.expected); watched != c.watched || unhealthy != c.unhealthy {
+		if watched, unhealthy := w.Trouble(targets, c.bad); watched != c.watched || unhealthy != c.unhealthy {
 			t.Errorf("%v: %d of %d, want %d of %d", c.bad, unhealthy, watched, c.unhealthy, c.watched)
 		}
 	}

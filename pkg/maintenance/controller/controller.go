@@ -1,4 +1,10 @@
-package app
+// Package controller does what maintenance windows ask for in the world, and knows which
+// of them are in force.
+//
+// It owns the windows of the file and of the cluster, the silences that are made for them,
+// what the public is told of them, and the account of what was held. Its one rule: what a
+// window asked for ends with it, also if the process that did it is gone.
+package controller
 
 import (
 	"context"
@@ -22,16 +28,16 @@ import (
 	"watchdog.io/watchdog/pkg/notify"
 )
 
-// silencer makes, extends and ends silences by key; each call may be repeated.
-type silencer interface {
+// Silencer makes, extends and ends silences by key; each call may be repeated.
+type Silencer interface {
 	Create(ctx context.Context, w alertmanager.Window) (alertmanager.Silence, error)
 	Extend(ctx context.Context, key string, until time.Time) (alertmanager.Silence, error)
 	Expire(ctx context.Context, key string) error
 }
 
-// publisher tells the public. Maintain brings the page up to date with the state
+// Publisher tells the public. Maintain brings the page up to date with the state
 // (scheduled, in_progress, completed); it may be called again with the same.
-type publisher interface {
+type Publisher interface {
 	Maintain(ctx context.Context, m notify.ScheduledMaintenance, state string) error
 }
 
@@ -47,18 +53,18 @@ const (
 	checkSilences = 5 * time.Minute
 )
 
-// tender does, as the leader, what windows ask for in the world: silences, the public
+// Controller does, as the leader, what windows ask for in the world: silences, the public
 // page, and the account of what was held.
-type tender struct {
+type Controller struct {
 	log       *slog.Logger
 	now       func() time.Time
-	windows   *windows
+	windows   *Windows
 	incidents func() []incident.Incident
 	save      func(ctx context.Context, name, version string, st maintenance.Status) (string, error)
 
 	mu      sync.Mutex
-	public  publisher // nil: nobody tells the public
-	client  silencer  // nil: there is no Alertmanager
+	public  Publisher // nil: nobody tells the public
+	client  Silencer  // nil: there is no Alertmanager
 	targets map[string]engine.TargetSetup
 
 	// Of the one goroutine that tends.
@@ -79,60 +85,31 @@ type toldPublic struct {
 	state string
 }
 
-func newTender(log *slog.Logger, now func() time.Time, w *windows) *tender {
-	return &tender{log: log, now: now, windows: w, made: map[string]madeSilence{}, told: map[string]toldPublic{}, pages: map[string]maintenance.Account{}, later: map[string]time.Time{}}
+func New(log *slog.Logger, now func() time.Time, w *Windows) *Controller {
+	return &Controller{log: log, now: now, windows: w, made: map[string]madeSilence{}, told: map[string]toldPublic{}, pages: map[string]maintenance.Account{}, later: map[string]time.Time{}}
 }
 
-// use takes the Alertmanager, the public page and the targets of a configuration.
-func (t *tender) use(c silencer, p publisher, targets map[string]engine.TargetSetup) {
+// Serve says where the incidents are known and a window's status is saved.
+func (t *Controller) Serve(incidents func() []incident.Incident, save func(ctx context.Context, name, version string, st maintenance.Status) (string, error)) {
+	t.incidents, t.save = incidents, save
+}
+
+// Use takes the Alertmanager, the public page and the targets of a configuration.
+func (t *Controller) Use(c Silencer, p Publisher, targets map[string]engine.TargetSetup) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.client, t.public, t.targets = c, p, targets
 }
 
-// publisherOf is the receiver that tells the public, nil without one.
-func publisherOf(all []notify.Notifier) publisher {
-	for _, n := range all {
-		if m, ok := n.(notify.Maintainer); ok {
-			return m
-		}
-	}
-	return nil
-}
-
 // page is whoever tells the public now.
-func (t *tender) page() publisher {
+func (t *Controller) page() Publisher {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.public
 }
 
-// silencerOf is the Alertmanager of a configuration, nil without one.
-func silencerOf(b *built) silencer {
-	if b.alertmanager == nil {
-		return nil
-	}
-	return b.alertmanager
-}
-
-// tendWindows tends while this replica leads.
-func (a *App) tendWindows(ctx context.Context) {
-	tick := time.NewTicker(lookAtWindows)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if a.leading.Load() {
-			a.tender.tend(ctx)
-		}
-	}
-}
-
-// tend brings everything up to date once.
-func (t *tender) tend(ctx context.Context) {
+// Reconcile brings everything up to date once.
+func (t *Controller) Reconcile(ctx context.Context) {
 	file, _, stored := t.windows.all()
 	now, all := t.now(), t.incidents()
 	held := map[string]int{}
@@ -204,7 +181,7 @@ func problem(errs ...error) string {
 
 // store writes what changed of a window's status. Who loses to another writer does it
 // with the next look.
-func (t *tender) store(ctx context.Context, s kube.StoredWindow, next maintenance.Status) {
+func (t *Controller) store(ctx context.Context, s kube.StoredWindow, next maintenance.Status) {
 	was := s.Status
 	if was.Phase == next.Phase && was.First.Equal(next.First) && slices.Equal(was.Silences, next.Silences) && was.Public == next.Public && was.Problem == next.Problem && was.Pages.Equal(next.Pages) {
 		return
@@ -256,7 +233,7 @@ func unheard(i incident.Incident) bool {
 
 // silence sees to the silences of a window's span and returns their ids. There were
 // some before if a leader before this one has made them.
-func (t *tender) silence(ctx context.Context, w maintenance.Window, key string, begin, end time.Time, before bool, wanted map[string]bool) ([]string, error) {
+func (t *Controller) silence(ctx context.Context, w maintenance.Window, key string, begin, end time.Time, before bool, wanted map[string]bool) ([]string, error) {
 	now := t.now()
 	phase := w.PhaseAt(now)
 	if !w.Silence || phase != maintenance.Active && (phase != maintenance.Scheduled || begin.Sub(now) > silenceAhead) {
@@ -299,7 +276,7 @@ func (t *tender) silence(ctx context.Context, w maintenance.Window, key string, 
 
 // make sees to it that one silence is there and ends with the window. One that was there
 // before and is not any more was ended by somebody: that stands, and is ErrNone.
-func (t *tender) make(ctx context.Context, c silencer, w alertmanager.Window, before bool, now time.Time) (s alertmanager.Silence, err error) {
+func (t *Controller) make(ctx context.Context, c Silencer, w alertmanager.Window, before bool, now time.Time) (s alertmanager.Silence, err error) {
 	if !w.StartsAt.After(now) {
 		w.StartsAt = time.Time{}
 	}
@@ -377,7 +354,7 @@ func matchers(w maintenance.Window, targets map[string]engine.TargetSetup) map[s
 }
 
 // expire ends all silences of a window.
-func (t *tender) expire(ctx context.Context, key string) error {
+func (t *Controller) expire(ctx context.Context, key string) error {
 	for _, name := range silenceNames {
 		if err := t.expire1(ctx, key+"/"+name); err != nil {
 			return err
@@ -387,7 +364,7 @@ func (t *tender) expire(ctx context.Context, key string) error {
 	return nil
 }
 
-func (t *tender) expire1(ctx context.Context, key string) error {
+func (t *Controller) expire1(ctx context.Context, key string) error {
 	t.mu.Lock()
 	c := t.client
 	t.mu.Unlock()
@@ -406,7 +383,7 @@ func (t *tender) expire1(ctx context.Context, key string) error {
 
 // publish tells the public of a window's span, if that is news, and returns what it was
 // last told.
-func (t *tender) publish(ctx context.Context, w maintenance.Window, key string, phase maintenance.Phase, begin, end time.Time, was string) (string, error) {
+func (t *Controller) publish(ctx context.Context, w maintenance.Window, key string, phase maintenance.Phase, begin, end time.Time, was string) (string, error) {
 	if w.Public == nil || t.page() == nil {
 		return was, nil
 	}
@@ -426,7 +403,7 @@ func (t *tender) publish(ctx context.Context, w maintenance.Window, key string, 
 	return t.announce(ctx, next, was)
 }
 
-func (t *tender) announce(ctx context.Context, next toldPublic, was string) (string, error) {
+func (t *Controller) announce(ctx context.Context, next toldPublic, was string) (string, error) {
 	later := "public/" + next.m.Key
 	if err := t.page().Maintain(ctx, next.m, next.state); err != nil {
 		t.later[later] = t.now().Add(tendAgain)
@@ -443,7 +420,7 @@ func same(a, b toldPublic) bool {
 }
 
 // over tells the public of the end of recurring windows, and forgets what is over.
-func (t *tender) over(ctx context.Context, now time.Time) {
+func (t *Controller) over(ctx context.Context, now time.Time) {
 	for _, key := range slices.Sorted(maps.Keys(t.told)) {
 		had := t.told[key]
 		recurs := strings.Count(key, "/") > 1

@@ -1,9 +1,8 @@
-package app
+package controller
 
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -18,17 +17,17 @@ import (
 )
 
 const (
-	// lookAtWindows is how often the cluster is asked for maintenance windows.
-	lookAtWindows = 5 * time.Second
-	// firstWindows is how long a new process waits for them before it leads: what is
+	// Look is how often the cluster is asked for maintenance windows.
+	Look = 5 * time.Second
+	// FirstLook is how long a new process waits for them before it leads: what is
 	// held back would else be told.
-	firstWindows = 10 * time.Second
+	FirstLook = 10 * time.Second
 )
 
-// windows knows the maintenance windows: those of the file, and those of the cluster
+// Windows knows the maintenance windows: those of the file, and those of the cluster
 // as they were last read. A window that is once ends by the clock, also while the API
 // server does not answer.
-type windows struct {
+type Windows struct {
 	log    *slog.Logger
 	now    func() time.Time
 	looked chan struct{} // closed once the first look is over, well or not
@@ -47,19 +46,19 @@ type windows struct {
 	odd      string
 }
 
-func newWindows(log *slog.Logger, now func() time.Time) *windows {
-	return &windows{log: log, now: now, looked: make(chan struct{}), excluded: map[string]bool{}, held: map[string]int{}, since: map[string]time.Time{}}
+func NewWindows(log *slog.Logger, now func() time.Time) *Windows {
+	return &Windows{log: log, now: now, looked: make(chan struct{}), excluded: map[string]bool{}, held: map[string]int{}, since: map[string]time.Time{}}
 }
 
-// use takes the windows and the targets of a configuration.
-func (w *windows) use(file []maintenance.Window, targets []string) {
+// Use takes the windows and the targets of a configuration.
+func (w *Windows) Use(file []maintenance.Window, targets []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.file, w.targets, w.present = file, targets, maintenance.Present{}
 }
 
-// take takes what the cluster said. On an error, what was last known stays.
-func (w *windows) take(stored []kube.StoredWindow, odd, err error) {
+// Take takes what the cluster said. On an error, what was last known stays.
+func (w *Windows) Take(stored []kube.StoredWindow, odd, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	defer w.once.Do(func() { close(w.looked) })
@@ -92,8 +91,8 @@ func text(err error) string {
 	return err.Error()
 }
 
-// await returns when the cluster was asked for the first time, or after the given time.
-func (w *windows) await(ctx context.Context, most time.Duration) {
+// Await returns when the cluster was asked for the first time, or after the given time.
+func (w *Windows) Await(ctx context.Context, most time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	select {
@@ -103,21 +102,21 @@ func (w *windows) await(ctx context.Context, most time.Duration) {
 }
 
 // all returns every window, and those stored as they were read.
-func (w *windows) all() (file, cluster []maintenance.Window, stored []kube.StoredWindow) {
+func (w *Windows) all() (file, cluster []maintenance.Window, stored []kube.StoredWindow) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.file, w.cluster, w.stored
 }
 
-// active are the windows that are active now, and the configuration's targets.
-func (w *windows) active() (maintenance.Present, []string) {
+// Active are the windows that are active now, and the configuration's targets.
+func (w *Windows) Active() (maintenance.Present, []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.presently(), w.targets
 }
 
 // presently is the present; w.mu is held.
-func (w *windows) presently() maintenance.Present {
+func (w *Windows) presently() maintenance.Present {
 	if now := w.now(); !w.present.Holds(now) {
 		w.present = maintenance.At(slices.Concat(w.file, w.cluster), now)
 	}
@@ -125,16 +124,16 @@ func (w *windows) presently() maintenance.Present {
 }
 
 // of returns what the windows mean for a target.
-func (w *windows) of(target string) maintenance.State {
-	p, targets := w.active()
+func (w *Windows) of(target string) maintenance.State {
+	p, targets := w.Active()
 	if _, is := slices.BinarySearch(targets, target); !is || len(p.Active) == 0 {
 		return maintenance.State{Remediate: maintenance.RemediateNormal} // what is no target is in no window
 	}
 	return p.Of(target)
 }
 
-// mean says what the windows mean for a target in the words of the core and of the guards.
-func (w *windows) mean(target string) (m incident.Maintenance, s remediate.Suspension) {
+// Mean says what the windows mean for a target in the words of the core and of the guards.
+func (w *Windows) Mean(target string) (m incident.Maintenance, s remediate.Suspension) {
 	state := w.of(target)
 	if state.In != nil {
 		m.Window = state.In.String()
@@ -151,18 +150,18 @@ func (w *windows) mean(target string) (m incident.Maintenance, s remediate.Suspe
 	return m, s
 }
 
-// expected reports whether trouble of a target is expected: nobody is told of it and
+// Expected reports whether trouble of a target is expected: nobody is told of it and
 // nothing is done. It says nothing of the others then.
-func (w *windows) expected(target string) bool {
+func (w *Windows) Expected(target string) bool {
 	s := w.of(target)
 	return s.Held != nil && s.Remediate == maintenance.RemediateOff
 }
 
-// samples say whose time is excluded from error budgets. One whose time no longer is
+// Samples say whose time is excluded from error budgets. One whose time no longer is
 // gets a 0, so that the last 1 is not taken for the present.
-func (w *windows) samples() []*model.Sample {
+func (w *Windows) Samples() []*model.Sample {
 	at := model.TimeFromUnixNano(w.now().UnixNano())
-	p, targets := w.active()
+	p, targets := w.Active()
 	var all []*model.Sample
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -181,9 +180,9 @@ func (w *windows) samples() []*model.Sample {
 	return all
 }
 
-// alarms are the alerts on windows that take longer than was meant, part of watchdog's
+// Alarms are the alerts on windows that take longer than was meant, part of watchdog's
 // own incident. hold returns by what a target is kept on hold.
-func (w *windows) alarms(hold func(target string) string) []incident.Alert {
+func (w *Windows) Alarms(hold func(target string) string) []incident.Alert {
 	_, cluster, _ := w.all()
 	now := w.now()
 	found := maintenance.Check(cluster, now, hold)
@@ -208,59 +207,27 @@ func (w *windows) alarms(hold func(target string) string) []incident.Alert {
 	}
 }
 
-// keepWindows asks the cluster for its windows, and wakes the incidents of targets for
-// which something changed.
-func (a *App) keepWindows(ctx context.Context) {
-	store := kube.NewStore(a.client, a.o.Namespace)
-	tick := time.NewTicker(lookAtWindows)
-	defer tick.Stop()
-	was := ""
-	for ctx.Err() == nil {
-		stored, odd, err := store.Windows(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		a.windows.take(stored, odd, err)
-		a.samples.Append(a.windows.samples())
-		p, targets := a.windows.active()
-		is := ""
-		for _, n := range p.Active {
-			is += n.Name + n.String() + n.Effects.String()
-		}
-		if is != was {
-			a.engine.Wake(targets...)
-		}
-		was = is
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
-		}
-	}
-}
-
-// heldBy says by what a target is kept on hold, as far as the watches know.
-func (a *App) heldBy(target string) string {
-	b := a.built.Load()
-	ts, ok := b.setup.Targets[target]
-	if !ok {
-		return ""
-	}
-	s, err := a.watcher.State(ts.Target.Namespace, ts.Target.Kind, ts.Target.Workload)
-	if err != nil {
-		return "" // what is not seen is not accused
-	}
-	return s.Hold
-}
-
-// useWindows hands the windows of a configuration over.
-func (a *App) useWindows(b *built) {
-	a.windows.use(b.windows, slices.Sorted(maps.Keys(b.setup.Targets)))
-	a.tender.use(silencerOf(b), publisherOf(b.notifiers), b.setup.Targets)
-}
-
 // holds takes how many pages each window holds.
-func (w *windows) holds(held map[string]int) {
+func (w *Windows) holds(held map[string]int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.held = held
+}
+
+// Trouble counts the targets, and those of them that are bad, but for those whose
+// Trouble is expected.
+func (w *Windows) Trouble(targets, bad []string) (watched, unhealthy int) {
+	sick := map[string]bool{}
+	for _, t := range bad {
+		sick[t] = true
+	}
+	for _, t := range targets {
+		if w.Expected(t) {
+			continue
+		}
+		if watched++; sick[t] {
+			unhealthy++
+		}
+	}
+	return watched, unhealthy
 }

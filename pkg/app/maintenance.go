@@ -1,0 +1,96 @@
+package app
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"watchdog.io/watchdog/pkg/kube"
+	"watchdog.io/watchdog/pkg/maintenance/controller"
+	"watchdog.io/watchdog/pkg/notify"
+)
+
+// silencerOf is the Alertmanager of a configuration, nil without one.
+func silencerOf(b *built) controller.Silencer {
+	if b.alertmanager == nil {
+		return nil
+	}
+	return b.alertmanager
+}
+
+// maintain brings what windows ask for up to date while this replica leads.
+func (a *App) maintain(ctx context.Context) {
+	tick := time.NewTicker(controller.Look)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if a.leading.Load() {
+			a.maintenance.Reconcile(ctx)
+		}
+	}
+}
+
+// keepWindows asks the cluster for its windows, and wakes the incidents of targets for
+// which something changed.
+func (a *App) keepWindows(ctx context.Context) {
+	store := kube.NewStore(a.client, a.o.Namespace)
+	tick := time.NewTicker(controller.Look)
+	defer tick.Stop()
+	was := ""
+	for ctx.Err() == nil {
+		stored, odd, err := store.Windows(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		a.windows.Take(stored, odd, err)
+		a.samples.Append(a.windows.Samples())
+		p, targets := a.windows.Active()
+		is := ""
+		for _, n := range p.Active {
+			is += n.Name + n.String() + n.Effects.String()
+		}
+		if is != was {
+			a.engine.Wake(targets...)
+		}
+		was = is
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
+// heldBy says by what a target is kept on hold, as far as the watches know.
+func (a *App) heldBy(target string) string {
+	b := a.built.Load()
+	ts, ok := b.setup.Targets[target]
+	if !ok {
+		return ""
+	}
+	s, err := a.watcher.State(ts.Target.Namespace, ts.Target.Kind, ts.Target.Workload)
+	if err != nil {
+		return "" // what is not seen is not accused
+	}
+	return s.Hold
+}
+
+// useWindows hands the windows of a configuration over.
+func (a *App) useWindows(b *built) {
+	a.windows.Use(b.windows, slices.Sorted(maps.Keys(b.setup.Targets)))
+	a.maintenance.Use(silencerOf(b), publisherOf(b.notifiers), b.setup.Targets)
+}
+
+// publisherOf is the receiver that tells the public, nil without one.
+func publisherOf(all []notify.Notifier) controller.Publisher {
+	for _, n := range all {
+		if m, ok := n.(notify.Maintainer); ok {
+			return m
+		}
+	}
+	return nil
+}
