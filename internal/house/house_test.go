@@ -44,7 +44,7 @@ var mayImport = map[string][]string{
 	"pkg/app":                    {"pkg/policy", "pkg/maintenance/controller", "pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/hear", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web", "pkg/strutil"},
 	"cmd/watchdog":               {"pkg/policy", "pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim", "pkg/strutil"}, // simulate hands the policy to the simulator
 	"pkg/httpclient":             {},
-	"pkg/selfwatch":              {"pkg/httpclient"},
+	"pkg/selfwatch":              {"pkg/config", "pkg/httpclient", "pkg/incident", "pkg/strutil"},
 	"pkg/maintenance":            {},
 	"pkg/maintenance/controller": {"pkg/alertmanager", "pkg/engine", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/remediate", "pkg/rules", "pkg/strutil"},
 	"pkg/hear":                   {"pkg/httpclient", "pkg/incident", "pkg/people", "pkg/strutil", "pkg/secretfile"},

@@ -45,6 +45,7 @@ import (
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/redact"
 	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/selfwatch"
 	"watchdog.io/watchdog/pkg/web"
 )
 
@@ -113,9 +114,9 @@ type App struct {
 	stored      stored
 	slack       *hear.Slack
 
-	refusal   refusal
-	missing   missing
-	bounds    bounds
+	refusal   selfwatch.Refusal
+	missing   selfwatch.Missing
+	bounds    selfwatch.Bounds
 	occupied  atomic.Pointer[string] // the other installation that the namespace belongs to
 	reloading sync.Mutex
 	warned    sync.Once // that credentials travel in plain HTTP
@@ -444,7 +445,7 @@ func (a *App) Reload() error {
 	if err == nil {
 		if b := a.built.Load(); b != nil && b.cfg.Hash == cfg.Hash {
 			a.metrics.reloaded(nil)
-			if a.refusal.take(nil, a.clock.Now()) {
+			if a.refusal.Take(nil, a.clock.Now()) {
 				a.o.Logger.Info("the configuration is the one in use again", "file", a.o.ConfigFile)
 			}
 			return nil
@@ -452,7 +453,7 @@ func (a *App) Reload() error {
 		err = a.use(cfg)
 	}
 	a.metrics.reloaded(err)
-	news := a.refusal.take(err, a.clock.Now())
+	news := a.refusal.Take(err, a.clock.Now())
 	if err != nil {
 		if news {
 			a.o.Logger.Error("configuration not loaded; the old one stays", "file", a.o.ConfigFile, "err", err)

@@ -77,7 +77,7 @@ func build(cfg *config.Config, a *App) (*built, error) {
 		b.setup.Own = func() []incident.Alert {
 			now := a.clock.Now()
 			lost, since := a.intake.Damage()
-			return append(a.windows.Alarms(a.heldBy), lostAlerts(lost, since, now), a.refusal.alarm(now), a.missing.alarm(cfg, now), a.bounds.alarm(now), a.holds.alarm(a.heldTargets, a.engine.Hold()))
+			return append(a.windows.Alarms(a.heldBy), lostAlerts(lost, since, now), a.refusal.Alarm(now), a.missing.Alarm(cfg, now), a.bounds.Alarm(now), a.holds.alarm(a.heldTargets, a.engine.Hold()))
 		}
 	}
 	return b, nil

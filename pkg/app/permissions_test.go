@@ -89,7 +89,7 @@ func TestAConfigurationThatEverybodyMayWriteToIsNotUsed_S21(t *testing.T) {
 	}
 	a := &App{o: o, clock: engine.HostClock(), metrics: newMetrics(prometheus.NewRegistry())}
 	a.built.Store(&built{Policy: &policy.Policy{}, cfg: &config.Config{}})
-	if err := a.Reload(); err == nil || !strings.Contains(err.Error(), want) || !a.refusal.stands() {
+	if err := a.Reload(); err == nil || !strings.Contains(err.Error(), want) || !a.refusal.Stands() {
 		t.Errorf("on a reload: %v", err)
 	}
 }

@@ -2,7 +2,6 @@ package app
 
 import (
 	"bytes"
-	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -12,42 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
-	"watchdog.io/watchdog/pkg/incident"
 )
-
-func TestARefusedConfigurationIsToldUntilOneIsLoaded_A5(t *testing.T) {
-	r, now := &refusal{}, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	if a := r.alarm(now); a.Firing || a.Verdict != incident.OK {
-		t.Errorf("nothing was refused: %+v", a)
-	}
-	bad := config.Errors{{File: "w.yaml", Line: 3, Column: 5, Path: "targets[60].workload", Message: "only deployments can be acted upon"}, {File: "w.yaml", Message: "b"}, {File: "w.yaml", Message: "c"}}
-	if !r.take(bad, now) || r.take(bad, now.Add(time.Minute)) {
-		t.Error("the same refusal is news once")
-	}
-	if a := r.alarm(now.Add(refusedFor - time.Second)); a.Firing {
-		t.Error("told before the files have settled")
-	}
-	a := r.alarm(now.Add(2 * time.Minute))
-	if !a.Firing || a.Severity != incident.P3 || !a.ActiveAt.Equal(now) || len(a.Ladder) != 0 {
-		t.Errorf("%+v", a)
-	}
-	for _, want := range []string{"refused", "previous one stays in use", "targets[60].workload: only deployments can be acted upon", "and 2 more"} {
-		if !strings.Contains(a.Reason, want) {
-			t.Errorf("no %q in %q", want, a.Reason)
-		}
-	}
-	if !r.take(errors.New("another"), now.Add(3*time.Minute)) {
-		t.Error("another refusal is no news")
-	}
-	if a := r.alarm(now.Add(3 * time.Minute)); !a.ActiveAt.Equal(now) {
-		t.Errorf("refused since %s: what runs is old since the first one", a.ActiveAt)
-	}
-	if !r.take(nil, now.Add(4*time.Minute)) || r.stands() || r.alarm(now.Add(5*time.Minute)).Firing {
-		t.Error("loaded, and still told as refused")
-	}
-}
 
 func TestFilesAreComparedAndARefusedConfigurationIsTriedAgain_X50(t *testing.T) {
 	sum, refused, reloads := "a", false, 0
@@ -92,7 +57,7 @@ func TestAFailedReloadShowsNoSecret_S19(t *testing.T) {
 		if err == nil {
 			t.Fatalf("%s: it is taken", name)
 		}
-		alarm := a.refusal.alarm(now.Add(time.Hour))
+		alarm := a.refusal.Alarm(now.Add(time.Hour))
 		if said := err.Error() + log.String() + alarm.Reason; strings.Contains(said, "hunter") || !strings.Contains(said, "<hidden>") || !alarm.Firing {
 			t.Errorf("%s: %s", name, said)
 		}

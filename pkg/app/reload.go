@@ -84,7 +84,7 @@ type comparison struct {
 }
 
 func (a *App) comparison() *comparison {
-	c := &comparison{refused: a.refusal.stands, reload: a.Reload, sum: func() string {
+	c := &comparison{refused: a.refusal.Stands, reload: a.Reload, sum: func() string {
 		if b := a.built.Load(); b != nil {
 			return b.cfg.Fingerprint()
 		}

@@ -161,7 +161,7 @@ func (w *selfWatch) look(ctx context.Context) {
 		case <-tick.C:
 		}
 		leads, now := w.a.leading.Load(), w.a.clock.Now()
-		w.a.bounds.look(w.a.registry, now)
+		w.a.bounds.Look(w.a.registry, now)
 		mute := w.paging(time.Now())
 		w.unpaged.Set(0)
 		if mute != "" {

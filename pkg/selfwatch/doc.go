@@ -1,8 +1,9 @@
 // Package selfwatch asks whether watchdog itself still works, and lets somebody
 // outside know as long as it does.
 //
-// It owns the canary, an alert that is made on purpose and must arrive, and the
-// heartbeat to a dead man's switch. What is looked at and who is told is handed to
+// It owns the canary, an alert that is made on purpose and must arrive, the heartbeat
+// to a dead man's switch, and alerts of watchdog's own incident: a configuration that was
+// refused, credentials that are missing, what is beyond a bound. What is looked at and who is told is handed to
 // it as functions.
 //
 // Its one rule: doubt is silence. The heartbeat is sent only while everything that

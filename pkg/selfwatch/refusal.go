@@ -1,4 +1,4 @@
-package app
+package selfwatch
 
 import (
 	"errors"
@@ -18,15 +18,15 @@ const refusedFor = 10 * time.Second
 // maxRefusal bounds how much of an error is told.
 const maxRefusal = 400
 
-// refusal is a configuration that was not loaded: what runs is an older one.
-type refusal struct {
+// Refusal is a configuration that was not loaded: what runs is an older one.
+type Refusal struct {
 	mu    sync.Mutex
 	text  string // empty: the last one was loaded
 	since time.Time
 }
 
-// take notes the result of a reload and reports whether it is news.
-func (r *refusal) take(err error, now time.Time) (news bool) {
+// Take notes the result of a reload and reports whether it is news.
+func (r *Refusal) Take(err error, now time.Time) (news bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	text := refusalText(err)
@@ -38,16 +38,16 @@ func (r *refusal) take(err error, now time.Time) (news bool) {
 	return news
 }
 
-// stands reports whether the last reload failed.
-func (r *refusal) stands() bool {
+// Stands reports whether the last reload failed.
+func (r *Refusal) Stands() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.text != ""
 }
 
-// alarm is the alert on it, part of watchdog's own incident: the refused file is told
+// Alarm is the alert on it, part of watchdog's own incident: the refused file is told
 // to people, shown by `watchdog status`, and written as an Event on the Deployment.
-func (r *refusal) alarm(now time.Time) incident.Alert {
+func (r *Refusal) Alarm(now time.Time) incident.Alert {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	a := incident.Alert{Rule: incident.ConfigRefused, Severity: incident.P3, Verdict: incident.OK, Reason: "the configuration is loaded", Source: "watchdog", EvaluatedAt: now}

@@ -1,4 +1,4 @@
-package app
+package selfwatch
 
 import (
 	"fmt"
@@ -30,9 +30,9 @@ var bounded = []struct {
 	{"watchdog_webhook_requests_total", "webhooks", []string{"too_large", "busy", "slow", "full"}},
 }
 
-// bounds notices that something is refused because it is beyond a bound (SEC-29): the
+// Bounds notices that something is refused because it is beyond a bound (SEC-29): the
 // metrics count it, and people learn it from watchdog's own incident.
-type bounds struct {
+type Bounds struct {
 	mu      sync.Mutex
 	looked  time.Time
 	before  map[string]float64 // by what was refused and why
@@ -41,8 +41,8 @@ type bounds struct {
 	last    time.Time
 }
 
-// look reads the counters when it is time.
-func (b *bounds) look(g prometheus.Gatherer, now time.Time) {
+// Look reads the counters when it is time.
+func (b *Bounds) Look(g prometheus.Gatherer, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if now.Sub(b.looked) < boundsLook && !now.Before(b.looked) {
@@ -91,9 +91,9 @@ func refusals(g prometheus.Gatherer) map[string]float64 {
 	return all
 }
 
-// alarm is the alert on it, part of watchdog's own incident: told, shown by `watchdog
+// Alarm is the alert on it, part of watchdog's own incident: told, shown by `watchdog
 // status`, and not paged, because what is within the bounds goes on.
-func (b *bounds) alarm(now time.Time) incident.Alert {
+func (b *Bounds) Alarm(now time.Time) incident.Alert {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	a := incident.Alert{Rule: "beyond_bounds", Severity: incident.P3, Verdict: incident.OK, Reason: "nothing is refused", Source: "watchdog", EvaluatedAt: now}

@@ -1,4 +1,4 @@
-package app
+package selfwatch
 
 import (
 	"fmt"
@@ -22,10 +22,10 @@ const (
 	maxMissing  = 5 // that are named
 )
 
-// missing are the files of credentials that the configuration names and that do not
+// Missing are the files of credentials that the configuration names and that do not
 // exist. watchdog works without them; who is not told because of them must not be the
 // last to know.
-type missing struct {
+type Missing struct {
 	mu     sync.Mutex
 	looked time.Time
 	text   string
@@ -48,8 +48,8 @@ func lacking(cfg *config.Config) string {
 	return strings.Join(all, ", ")
 }
 
-// alarm is the alert on them, part of watchdog's own incident.
-func (m *missing) alarm(cfg *config.Config, now time.Time) incident.Alert {
+// Alarm is the alert on them, part of watchdog's own incident.
+func (m *Missing) Alarm(cfg *config.Config, now time.Time) incident.Alert {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if now.Sub(m.looked) >= missingLook || now.Before(m.looked) {

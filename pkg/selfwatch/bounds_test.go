@@ -1,4 +1,4 @@
-package app
+package selfwatch
 
 import (
 	"strings"
@@ -17,10 +17,10 @@ func TestWhatIsBeyondABoundIsSaid_SEC29(t *testing.T) {
 	samples := promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: "watchdog_store_samples_refused_total"}, []string{"reason"})
 	connections := promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: "watchdog_http_refused_connections_total"}, []string{"listener", "reason"})
 	webhooks := promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: "watchdog_webhook_requests_total"}, []string{"result"})
-	b, now := &bounds{}, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	b, now := &Bounds{}, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	at := func(d time.Duration) incident.Alert {
-		b.look(r, now.Add(d))
-		return b.alarm(now.Add(d))
+		b.Look(r, now.Add(d))
+		return b.Alarm(now.Add(d))
 	}
 	samples.WithLabelValues("out_of_order").Add(9)
 	webhooks.WithLabelValues("accepted").Add(9)

@@ -1,4 +1,4 @@
-package app
+package selfwatch
 
 import (
 	"os"
@@ -29,18 +29,18 @@ func TestAMissingSecretIsToldAndWatchingGoesOn_C(t *testing.T) {
 	if got := lacking(c); got != "receivers.slack.token_file ("+later+")" {
 		t.Errorf("missing: %q", got)
 	}
-	m, now := &missing{}, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	if a := m.alarm(c, now); a.Firing {
+	m, now := &Missing{}, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	if a := m.Alarm(c, now); a.Firing {
 		t.Error("told before the kubelet could mount it")
 	}
-	a := m.alarm(c, now.Add(missingFor))
+	a := m.Alarm(c, now.Add(missingFor))
 	if !a.Firing || !a.ActiveAt.Equal(now) || len(a.Ladder) != 1 || !strings.Contains(a.Reason, "receivers.slack.token_file") {
 		t.Errorf("%+v", a)
 	}
 	if err := os.WriteFile(later, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if a := m.alarm(c, now.Add(missingFor+missingLook)); a.Firing {
+	if a := m.Alarm(c, now.Add(missingFor+missingLook)); a.Firing {
 		t.Errorf("it is there: %+v", a)
 	}
 }
