@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 )
