@@ -46,7 +46,8 @@ func (s *contested) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/selfsubjectreviews"):
-		answer(201, map[string]any{"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "status": map[string]any{"userInfo": map[string]any{"username": name}}})
+		user := map[string]any{"userInfo": map[string]any{"username": name}}
+		answer(201, map[string]any{"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "status": user})
 	case ledger && r.Method == http.MethodPatch:
 		var patch struct {
 			Metadata struct{ ResourceVersion string }
@@ -75,9 +76,14 @@ func (s *contested) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestOfTwoWhoAcknowledgeAtOnceOneIsToldWhoHasIt(t *testing.T) {
 	open := sample()
 	open.Phase = incident.Escalated
-	s := &contested{shelf: shelf{t: t, incidents: []incident.Incident{open}, version: 7, ledgers: map[string]map[string]any{
-		"watchdog": {"apiVersion": "watchdog.io/v1alpha1", "kind": "Ledger", "metadata": map[string]any{"name": "watchdog", "resourceVersion": "7"}, "spec": map[string]any{}},
-	}}, acked: map[string]string{}}
+	ledger := map[string]any{
+		"apiVersion": "watchdog.io/v1alpha1", "kind": "Ledger",
+		"metadata": map[string]any{"name": "watchdog", "resourceVersion": "7"}, "spec": map[string]any{},
+	}
+	s := &contested{
+		shelf: shelf{t: t, incidents: []incident.Incident{open}, version: 7, ledgers: map[string]map[string]any{"watchdog": ledger}},
+		acked: map[string]string{},
+	}
 	s.both.Add(2)
 	srv := httptest.NewTLSServer(s) // no token goes over plain HTTP
 	defer srv.Close()
@@ -86,7 +92,15 @@ func TestOfTwoWhoAcknowledgeAtOnceOneIsToldWhoHasIt(t *testing.T) {
 	var all sync.WaitGroup
 	for _, name := range []string{"alice", "bob"} {
 		config := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(config, fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Config","current-context":"x","contexts":[{"name":"x","context":{"cluster":"x","user":"x"}}],"clusters":[{"name":"x","cluster":{"server":%q,"insecure-skip-tls-verify":true}}],"users":[{"name":"x","user":{"token":%q}}]}`, srv.URL, name), 0o600); err != nil {
+		text := fmt.Appendf(nil, `
+apiVersion: v1
+kind: Config
+current-context: x
+contexts: [{ name: x, context: { cluster: x, user: x } }]
+clusters: [{ name: x, cluster: { server: %q, insecure-skip-tls-verify: true } }]
+users: [{ name: x, user: { token: %q } }]
+`, srv.URL, name)
+		if err := os.WriteFile(config, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		all.Go(func() {

@@ -43,17 +43,11 @@ func desk(store *kube.Store) *people.Desk {
 	return people.NewDesk(people.DeskOptions{
 		Incidents: func(ctx context.Context) ([]incident.Incident, error) { return list(ctx, store) },
 		Ledger:    store.Ledger,
-		Say: func(ctx context.Context, s incident.Saying, version string) error {
-			err := store.Say(ctx, s, version)
-			if errors.Is(err, kube.ErrConflict) {
-				return people.ErrChanged
-			}
-			return err
-		},
-		May:    func(context.Context, people.Person, string) error { return nil },
-		Record: func(people.Heard) error { return nil },
-		Count:  func(string, people.Verb, string) {},
-		Now:    time.Now,
+		Say:       store.Say,
+		May:       func(context.Context, people.Person, string) error { return nil },
+		Record:    func(people.Heard) error { return nil },
+		Count:     func(string, people.Verb, string) {},
+		Now:       time.Now,
 	})
 }
 

@@ -89,7 +89,7 @@ func mustBreak(t *testing.T, c Config) {
 // Op.TookAt and WellAt choose between helped and recovered by itself, which the same follows;
 // EndpointsThen, Fewer and TakeBack need Services, and there are none here. Incident.CalmSince
 // is set only if other systems alone tell of trouble, and none does here. ConsideredRule, ConsideredAction,
-// Keys, Labels, Annotations, Link and Refused are told only, and Spent.ByItself counts towards quarantine,
+// Keys, Labels, Annotations, Link and Refused only reach people, and Spent.ByItself counts towards quarantine,
 // which is switched off here. Ledger.Anchors are noted for readers of the audit record alone.
 func TestANewFieldIsNoticed(t *testing.T) {
 	for _, v := range []struct {

@@ -8,8 +8,8 @@ import (
 // ownersWait is how long the rule files wait for the cluster to say which pod is whose.
 const ownersWait = 30 * time.Second
 
-// awaitOwners waits until pods can be told to be a target's: an alert that names
-// a pod would else be taken for nobody's.
+// awaitOwners waits until the pod cache has synced: before that, an alert that names
+// a pod cannot be matched to its target.
 func (a *App) awaitOwners(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, ownersWait)
 	defer cancel()

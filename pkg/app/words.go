@@ -109,13 +109,7 @@ func (a *App) openDesk() error {
 	a.desk = people.NewDesk(people.DeskOptions{
 		Incidents: a.stored.list,
 		Ledger:    store.Ledger,
-		Say: func(ctx context.Context, s incident.Saying, version string) error {
-			err := store.Say(ctx, s, version)
-			if errors.Is(err, kube.ErrConflict) {
-				return people.ErrChanged
-			}
-			return err
-		},
+		Say:       store.Say,
 		Hold: func(ctx context.Context, t incident.Target, reason, by string) error {
 			err := client.HoldTarget(ctx, t.Namespace, t.Kind, t.Workload, reason, by, time.Time{})
 			if kube.Forbidden(err) {

@@ -60,9 +60,7 @@ const (
 	KindUnacknowledged Kind = "unacknowledged"
 	KindUnanswered     Kind = "unanswered"
 	KindOverdue        Kind = "overdue"
-	KindNote           Kind = "note"
-	KindHypothesis     Kind = Hypothesis
-	KindDecision       Kind = Decision
+	KindNote           Kind = "note" // or Hypothesis, or Decision
 	KindPublic         Kind = "status page"
 	KindUpdateDue      Kind = "update due"
 	KindMaintenance    Kind = "maintenance"

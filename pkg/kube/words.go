@@ -10,9 +10,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/people"
 )
 
-// Say writes people's words into the ledger of one version, or returns ErrConflict: of
+// Say writes people's words into the ledger of one version, or returns ErrConflict
+// (people.ErrChanged, to the desk): of
 // two who say that an incident is theirs, the second is told that it is not. A ledger
 // that was not there (version "") is made, to be read again.
 func (s *Store) Say(ctx context.Context, w incident.Saying, version string) error {
@@ -20,7 +22,7 @@ func (s *Store) Say(ctx context.Context, w incident.Saying, version string) erro
 		if _, err := s.create(ctx, "ledgers", emptyLedger(nil)); err != nil && !errors.Is(err, ErrConflict) {
 			return err
 		}
-		return fmt.Errorf("ledgers %s/%s was not there: %w", s.namespace, ledgerName, ErrConflict)
+		return fmt.Errorf("ledgers %s/%s was not there: %w, %w", s.namespace, ledgerName, ErrConflict, people.ErrChanged)
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": version}, "spec": spec(w)})
 	if err != nil {
@@ -30,7 +32,7 @@ func (s *Store) Say(ctx context.Context, w incident.Saying, version string) erro
 	defer cancel()
 	err = s.say(ctx, ledgerName, patch)
 	if apierrors.IsConflict(err) {
-		return fmt.Errorf("patch ledgers %s/%s: %w", s.namespace, ledgerName, ErrConflict)
+		return fmt.Errorf("patch ledgers %s/%s: %w, %w", s.namespace, ledgerName, ErrConflict, people.ErrChanged)
 	}
 	return explain(s.request("patch", "ledgers", ledgerName), err)
 }

@@ -86,14 +86,11 @@ func Held(answers []incident.Answer) (hold incident.Hold, reason string, retryAt
 func unpromised(answers []incident.Answer) string {
 	for _, a := range answers {
 		if a.Hold == incident.Wait {
-			return "; " + NotEvenAuto + ": " + a.Guard + ": " + a.Reason
+			return "; mode auto would wait, too: " + a.Guard + ": " + a.Reason
 		}
 	}
 	return ""
 }
-
-// NotEvenAuto marks advice that mode auto would not follow at that moment.
-const NotEvenAuto = "mode auto would wait, too"
 
 // weight orders holds; one that is not known weighs most, because it cannot be
 // understood.

@@ -238,16 +238,7 @@ func leaderOf(b *testing.B, s *demo.Scene) string {
 // usage reads resident memory in MiB and CPU time in seconds of a process.
 func usage(b *testing.B, pid int) (rss, cpu float64) {
 	b.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		b.Fatal(err)
-	}
-	for l := range strings.Lines(string(status)) {
-		if v, ok := strings.CutPrefix(l, "VmRSS:"); ok {
-			kib, _ := strconv.ParseFloat(strings.Fields(v)[0], 64)
-			rss = kib / 1024
-		}
-	}
+	rss = memory(b, pid, "VmRSS")
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		b.Fatal(err)
@@ -256,4 +247,21 @@ func usage(b *testing.B, pid int) (rss, cpu float64) {
 	user, _ := strconv.ParseFloat(f[11], 64)
 	system, _ := strconv.ParseFloat(f[12], 64)
 	return rss, (user + system) / 100
+}
+
+// memory reads one of the sizes in a process' status (VmRSS, VmHWM), in MiB.
+func memory(b *testing.B, pid int, which string) float64 {
+	b.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for l := range strings.Lines(string(status)) {
+		if v, ok := strings.CutPrefix(l, which+":"); ok {
+			kib, _ := strconv.ParseFloat(strings.Fields(v)[0], 64)
+			return kib / 1024
+		}
+	}
+	b.Fatalf("/proc/%d/status has no %s", pid, which)
+	return 0
 }

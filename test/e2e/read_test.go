@@ -24,7 +24,7 @@ func (t withToken) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // account makes a service account in watchdog's namespace, bound to roles of the chart, and
 // returns a token of it for watchdog.
-func account(t *testing.T, s *demo.Scene, name string, roles ...string) string {
+func account(t testing.TB, s *demo.Scene, name string, roles ...string) string {
 	t.Helper()
 	kubectl := func(args ...string) string {
 		out, err := s.Run(t.Context(), "", append([]string{"kubectl", "-n", s.Watchdog}, args...)...)
