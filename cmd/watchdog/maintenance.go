@@ -231,7 +231,7 @@ that it goes on.`,
 				}
 				if until != "" {
 					var err error
-					if end, err = moment1(until, word.At); err != nil {
+					if end, err = parseTime(until, word.At); err != nil {
 						return "", misused{err}
 					}
 				}

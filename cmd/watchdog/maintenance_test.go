@@ -17,11 +17,11 @@ func TestAMomentIsReadAsPeopleWriteIt(t *testing.T) {
 		"2026-03-01T01:00:00+01:00": time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), "2026-03-01 01:00": time.Date(2026, 3, 1, 1, 0, 0, 0, time.UTC),
 		"13:30": t0.Add(90 * time.Minute), "12:00": t0.AddDate(0, 0, 1), "01:00": t0.Add(13 * time.Hour),
 	} {
-		if got, err := moment1(text, t0); err != nil || !got.Equal(want) {
+		if got, err := parseTime(text, t0); err != nil || !got.Equal(want) {
 			t.Errorf("%s: %s, %v; want %s", text, got, err, want)
 		}
 	}
-	if _, err := moment1("tomorrow", t0); err == nil {
+	if _, err := parseTime("tomorrow", t0); err == nil {
 		t.Error("tomorrow is taken")
 	}
 }

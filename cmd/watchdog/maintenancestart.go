@@ -17,8 +17,8 @@ import (
 
 const momentHelp = "2026-03-01T01:00:00+01:00, \"2026-03-01 01:00\" in UTC, or 01:00, the next in UTC"
 
-// moment1 reads a moment as people write it.
-func moment1(text string, now time.Time) (time.Time, error) {
+// parseTime reads a moment as people write it.
+func parseTime(text string, now time.Time) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t.UTC(), nil
 	}
@@ -174,7 +174,7 @@ func (s *starting) spec(name string, now time.Time) (maintenance.Spec, error) {
 	}
 	if s.at != "" {
 		var err error
-		if spec.From, err = moment1(s.at, now); err != nil {
+		if spec.From, err = parseTime(s.at, now); err != nil {
 			return spec, err
 		}
 	}

@@ -131,7 +131,7 @@ func (p publishing) word(inc incident.Incident, before incident.PublicWord, now 
 		w.HoldUntil = now.Add(p.holdFor)
 		return w, nil
 	case p.until != "":
-		until, err := moment1(p.until, now)
+		until, err := parseTime(p.until, now)
 		if err != nil {
 			return w, misused{fmt.Errorf("--hold-until: %w", err)}
 		}

@@ -145,7 +145,7 @@ func (k incKey) differs(o incKey) bool {
 		k.op.phase != o.op.phase || k.op.rolled != o.op.rolled || k.next != o.next || k.tries != o.tries || k.firing != o.firing || k.verdict != o.verdict
 }
 
-// supersede ends a stray incident.
+// supersede ends a duplicate incident.
 func (m *machine) supersede(inc uint32) uint32 {
 	k := *m.incidents.get(inc)
 	return m.incidents.id(m.pack(incident.Supersede(m.unpack(k), "another", now), k.target, k.slot))

@@ -192,7 +192,7 @@ func (x *run) make(v move) bool {
 	case moveTick:
 		return x.tick(v.a, v.b)
 	case moveStray:
-		return x.strays(v.a, v.b)
+		return x.orphans(v.a, v.b)
 	case moveLoad:
 		return x.load(v.a)
 	case moveArrive:

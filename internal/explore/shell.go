@@ -19,7 +19,7 @@ func (x *run) tick(r, t uint8) bool {
 			return false
 		}
 		res := x.open(t, slot, e)
-		*k = task{inc: res.inc, queue: res.queue, stage: opening, flags: fresh | touched, stray: k.stray, moved: k.moved}
+		*k = task{inc: res.inc, queue: res.queue, stage: opening, flags: fresh | touched, duplicate: k.duplicate, moved: k.moved}
 		x.say("Replica %s sees %s in trouble and opens an incident.", x.who(r), targetNames[t])
 		return true
 	}
@@ -184,7 +184,7 @@ func (x *run) put(r, t, variant uint8) bool {
 		if q != int(r) && o.inc != 0 && x.incidents.get(o.inc).slot == inc.slot {
 			o.flags |= stale
 		}
-		if o.stray != 0 && x.incidents.get(o.stray).slot == inc.slot {
+		if o.duplicate != 0 && x.incidents.get(o.duplicate).slot == inc.slot {
 			o.moved = 1
 		}
 	}
@@ -204,7 +204,7 @@ func (x *run) put(r, t, variant uint8) bool {
 	case stage == opening:
 		x.proceed(r, t)
 	case phases[inc.phase] == incident.Resolved && inc.op.id == 0:
-		*k = task{stray: k.stray, taken: k.taken, moved: k.moved}
+		*k = task{duplicate: k.duplicate, taken: k.taken, moved: k.moved}
 	default:
 		k.stage = idle
 		k.flags &^= touched
@@ -215,7 +215,7 @@ func (x *run) put(r, t, variant uint8) bool {
 // putFailed ends the pass. A new incident is forgotten if it could not be stored.
 func (x *run) putFailed(k *task, stage uint8) {
 	if stage == opening {
-		*k = task{stray: k.stray, taken: k.taken, moved: k.moved}
+		*k = task{duplicate: k.duplicate, taken: k.taken, moved: k.moved}
 		return
 	}
 	k.stop()
@@ -234,7 +234,7 @@ func (x *run) rereadIncident(r, t, variant uint8) bool {
 	}
 	slot := x.incidents.get(k.inc).slot
 	x.say("Replica %s drops its copy and reads the incident again (%s).", x.who(r), x.phrase(x.s.tgt[t].slot[slot]))
-	*k = task{inc: x.s.tgt[t].slot[slot], stage: readopt, stray: k.stray, taken: k.taken, moved: k.moved}
+	*k = task{inc: x.s.tgt[t].slot[slot], stage: readopt, duplicate: k.duplicate, taken: k.taken, moved: k.moved}
 	return true
 }
 
@@ -252,7 +252,7 @@ func (x *run) readoptOp(r, t, variant uint8) bool {
 	}
 	k.stage = idle
 	if over(k.inc, x.incidents.get(k.inc)) && !x.Shell.KeepResolved {
-		*k = task{stray: k.stray, taken: k.taken, moved: k.moved}
+		*k = task{duplicate: k.duplicate, taken: k.taken, moved: k.moved}
 	}
 	x.say("Replica %s reads the ledger: the incident is now %s.", x.who(r), x.phrase(k.inc))
 	return true
@@ -296,7 +296,7 @@ func (x *run) load(r uint8) bool {
 func (x *run) own(r uint8, op opKey) {
 	k := &x.s.rep[r].task[op.target]
 	stored := x.s.tgt[op.target].slot[op.slot]
-	*k = task{inc: x.adopt(stored, op), stray: k.stray, moved: k.moved}
+	*k = task{inc: x.adopt(stored, op), duplicate: k.duplicate, moved: k.moved}
 	if stored == 0 {
 		k.flags = fresh
 	}

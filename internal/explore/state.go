@@ -25,14 +25,14 @@ const (
 
 // task is one replica's work on one target.
 type task struct {
-	inc   uint32 // its copy of the incident; 0: none
-	snap  uint32 // the ledger as read, while swapping
-	queue uint16
-	stage uint8
-	flags uint8
-	stray uint32 // an incident of somebody else on the same target, about to be ended
-	taken uint32 // the incident whose op the next pass takes over
-	moved uint8  // the stray was stored again since it was read
+	inc       uint32 // its copy of the incident; 0: none
+	snap      uint32 // the ledger as read, while swapping
+	queue     uint16
+	stage     uint8
+	flags     uint8
+	duplicate uint32 // an incident of somebody else on the same target, about to be ended
+	taken     uint32 // the incident whose op the next pass takes over
+	moved     uint8  // the duplicate was stored again since it was read
 }
 
 // Flags of a task.
@@ -113,7 +113,7 @@ func (m *machine) used(s *state) uint16 {
 	for r := range m.Replicas {
 		for t := range m.Targets {
 			k := &s.rep[r].task[t]
-			u |= 1<<m.incidents.get(k.inc).op.id | 1<<m.incidents.get(k.stray).op.id | 1<<m.incidents.get(k.taken).op.id
+			u |= 1<<m.incidents.get(k.inc).op.id | 1<<m.incidents.get(k.duplicate).op.id | 1<<m.incidents.get(k.taken).op.id
 			if snap := s.rep[r].task[t].snap; snap != 0 {
 				u |= m.ledgers.get(snap).ids()
 			}
@@ -208,7 +208,7 @@ func (m *machine) tidy(s *state) [maxReplicas]uint8 {
 func (m *machine) refers(s *state, t int, slot uint8) bool {
 	for r := range m.Replicas {
 		k := &s.rep[r].task[t]
-		for _, i := range []uint32{k.inc, k.stray, k.taken} {
+		for _, i := range []uint32{k.inc, k.duplicate, k.taken} {
 			if i != 0 && (m.incidents.get(i).slot == slot || m.incidents.get(i).op.id != 0 && m.incidents.get(i).op.slot == slot) {
 				return true
 			}
@@ -242,7 +242,7 @@ func (m *machine) compare(s *state, a, b uint8) int {
 		if c := cmp.Or(cmp.Compare(p.stage, q.stage), cmp.Compare(p.flags, q.flags), cmp.Compare(p.queue, q.queue)); c != 0 {
 			return c
 		}
-		for _, i := range [][2]uint32{{p.inc, q.inc}, {p.stray, q.stray}, {p.taken, q.taken}} {
+		for _, i := range [][2]uint32{{p.inc, q.inc}, {p.duplicate, q.duplicate}, {p.taken, q.taken}} {
 			if i[0] != i[1] {
 				return bytes.Compare(m.incidents.get(i[0]).bytes(), m.incidents.get(i[1]).bytes())
 			}
@@ -293,9 +293,9 @@ func (m *machine) encode(s *state, b []byte) []byte {
 			b = append(b, k.stage<<4|k.flags)
 			b = binary.LittleEndian.AppendUint16(b, k.queue)
 			b = binary.LittleEndian.AppendUint32(b, k.inc)
-			if k.snap|k.stray|k.taken != 0 {
+			if k.snap|k.duplicate|k.taken != 0 {
 				b = binary.LittleEndian.AppendUint32(b, k.snap)
-				b = binary.LittleEndian.AppendUint32(b, k.stray)
+				b = binary.LittleEndian.AppendUint32(b, k.duplicate)
 				b = binary.LittleEndian.AppendUint32(b, k.taken)
 				b = append(b, 0xff, k.moved)
 			}

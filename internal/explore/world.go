@@ -39,7 +39,7 @@ func (x *run) time() bool {
 	for r := range x.Replicas {
 		for t := range x.Targets {
 			k := &x.s.rep[r].task[t]
-			k.inc, k.stray, k.taken = x.older(k.inc), x.older(k.stray), x.older(k.taken)
+			k.inc, k.duplicate, k.taken = x.older(k.inc), x.older(k.duplicate), x.older(k.taken)
 		}
 	}
 	for t := range x.Targets {

@@ -21,15 +21,15 @@ var seconds = map[string]edit{
 var mutants = []mutant{
 	// The op protocol.
 	{"a write is sent again without looking", "pkg/incident/op.go", "		op.Phase = InDoubt\n		s.do(Find)\n	case Finished:", "		op.Phase = Sent\n		s.do(Act)\n	case Finished:"},
-	{"a timeout counts as not applied", "pkg/engine/effect.go", "return incident.Found{At: e.o.Now(), Known: err == nil, Applied: applied}", "return incident.Found{At: e.o.Now(), Known: true, Applied: applied && false}"},
+	{"a timeout counts as not applied", "pkg/engine/effects.go", "return incident.Found{At: e.o.Now(), Known: err == nil, Applied: applied}", "return incident.Found{At: e.o.Now(), Known: true, Applied: applied && false}"},
 	{"nothing is reserved before the act", "pkg/incident/op.go", "	s.note(KindPlanned, e.Plan.Summary)\n	s.do(Reserve)", "	s.note(KindPlanned, e.Plan.Summary)\n	s.i.Op.Phase = Intent\n	s.prepare()"},
 	{"the last look is left out", "pkg/incident/op.go", "	op := s.i.Op\n	if op.Plan.Class < C3 || op.Evidence != \"\" {\n		s.do(Recheck)", "	op := s.i.Op\n	if op.Plan.Class < C3 || op.Evidence != \"\" {\n		op.Phase = Sent\n		s.do(Act)"},
-	{"the last look may be old", "pkg/engine/effect.go", "age > maxLookAge || age < 0", "age < 0"},
-	{"an op is acted upon though it could not be recorded", "pkg/engine/effect.go", "	if err := e.o.Audit(rec); err != nil {\n		return incident.Acted", "	if err := e.o.Audit(rec); err != nil && rec.Op == \"\" {\n		return incident.Acted"},
+	{"the last look may be old", "pkg/engine/effects.go", "age > maxLookAge || age < 0", "age < 0"},
+	{"an op is acted upon though it could not be recorded", "pkg/engine/effects.go", "	if err := e.o.Audit(rec); err != nil {\n		return incident.Acted", "	if err := e.o.Audit(rec); err != nil && rec.Op == \"\" {\n		return incident.Acted"},
 	{"a finished op stays in the ledger", "pkg/incident/op.go", "	case Finished:\n		s.do(Release)", "	case Finished:"},
 	{"two ops may be in flight on a target", "pkg/incident/ledger.go", "busy && other.ID != op.ID", "busy && other.ID == op.ID+\"x\""},
-	{"what was reached is forgotten when it cannot be stored", "pkg/engine/target.go", "		en.inc, en.unsaved = inc, true", "		_ = inc"},
-	{"what a stale leader left is not looked for", "pkg/engine/engine.go", "		return e.strays(ctx)", "		return strayLook, nil"},
+	{"what was reached is forgotten when it cannot be stored", "pkg/engine/reconcile.go", "		en.inc, en.unsaved = inc, true", "		_ = inc"},
+	{"what a stale leader left is not looked for", "pkg/engine/engine.go", "		return e.orphans(ctx)", "		return orphanLook, nil"},
 	// Budgets.
 	{"one op more than the budget", "pkg/incident/ledger.go", "	if n >= r.Count {", "	if n > r.Count {"},
 	{"an applied op that did not help gives its budget back", "pkg/incident/ledger.go", "	if verdict == Aborted {\n		next.Spent", "	if verdict != Helped {\n		next.Spent"},
@@ -63,7 +63,7 @@ var mutants = []mutant{
 	{"a rung is taken again and again", "pkg/incident/op.go", "		if s.i.Alerts[k].Tries >= max(1, a.Ladder[op.Rung].Attempts) {", "		if s.i.Alerts[k].Tries >= 100 {"},
 	{"scale knows no maximum", "pkg/remediate/scale.go", "	return l.plan(f, min(want, limit)), nil", "	return l.plan(f, want), nil"},
 	{"a lease takes back what a person set", "pkg/remediate/revert.go", "	if have := strconv.Itoa(now.value); have != value {", "	if have := strconv.Itoa(now.value); have == \"x\" {"},
-	{"leases never end", "pkg/engine/lease.go", "		if wait := l.ExpiresAt.Sub(e.o.Now()); wait > 0 && !undo {", "		if wait := l.ExpiresAt.Sub(e.o.Now()); wait > -100*time.Hour && !undo {"},
+	{"leases never end", "pkg/engine/leases.go", "		if wait := l.ExpiresAt.Sub(e.o.Now()); wait > 0 && !undo {", "		if wait := l.ExpiresAt.Sub(e.o.Now()); wait > -100*time.Hour && !undo {"},
 	// Again and again.
 	{"a target that keeps coming back is never left to people", "pkg/incident/recur.go", "	case on && q.Incident != op.Incident:", "	case on && q.Incident == \"x\":"},
 	{"the pause between incidents does not grow", "pkg/incident/recur.go", "		d *= 2", "		d += 0"},
@@ -85,7 +85,7 @@ var mutants = []mutant{
 	{"what a remedy has ended starts a ladder of its own (A0, X92)", "pkg/incident/remedy.go", "	case !at.Before(settled.Add(a.Lookback)):", "	case at.After(r.At):"},
 	{"NaN is not an error", "pkg/rules/eval.go", "	if o.Unknown == \"\" && !finite(o.Value) {", "	if o.Unknown == \"never\" {"},
 	{"a server's samples are too old after 45 seconds (X10)", "pkg/rules/late.go", "		return lookback\n", "		return 45 * time.Second\n"},
-	{"a restarting Prometheus pages at once (X16)", "pkg/engine/weather.go", "b.blindSum >= cmp.Or(tolerance, blindFor)", "b.blindSum >= cmp.Or(min(tolerance, time.Second), blindFor)"},
+	{"a restarting Prometheus pages at once (X16)", "pkg/engine/global.go", "b.blindSum >= cmp.Or(tolerance, blindFor)", "b.blindSum >= cmp.Or(min(tolerance, time.Second), blindFor)"},
 	{"a partial answer passes for a whole one (X13)", "pkg/rules/partial.go", "answer.IsPartial != nil && answer.IsPartial != false", "answer.IsPartial == 0"},
 	{"silence is never good news (X12)", "pkg/rules/writer.go", "				a.silent[k] = yes\n", "				a.silent[k] = yes && false\n"},
 	{"a probe without an answer is not reported (X11)", "pkg/rules/builtin.go", "Expr: `sum by (target) (watchdog_probe_unknown)`", "Expr: `sum by (target) (0 * watchdog_probe_unknown)`"},

@@ -358,7 +358,7 @@ func (m *alertmanager) restore(r *replica, open, resolved []incident.Incident) {
 }
 
 // seen adds the external alerts of a target to what the replica sees of it.
-func (m *alertmanager) seen(r *replica, target string, v engine.View) engine.View {
+func (m *alertmanager) seen(r *replica, target string, v engine.Snapshot) engine.Snapshot {
 	if m == nil {
 		return v
 	}

@@ -23,7 +23,7 @@ type lens struct {
 	ask   rules.QueryFunc
 	judge *rules.Judge
 	looks map[string][]*sampler // by target
-	views map[string]engine.View
+	views map[string]engine.Snapshot
 }
 
 // sampler is one probe of one target and its last look.
@@ -37,7 +37,7 @@ type sampler struct {
 
 func newLens(w *World, r *replica) *lens {
 	own := w.scenario.Policy.Own
-	l := &lens{w: w, r: r, own: own, looks: map[string][]*sampler{}, views: map[string]engine.View{}}
+	l := &lens{w: w, r: r, own: own, looks: map[string][]*sampler{}, views: map[string]engine.Snapshot{}}
 	l.store = rules.NewStore(rules.StoreOptions{Now: r.now, Retention: own.Retention})
 	l.ask = rules.NewLocal(l.store, rules.LocalOptions{})
 	l.judge = rules.NewJudge(rules.Options{Local: l.ask, Interval: own.Interval, Now: r.now})
@@ -137,10 +137,10 @@ func (l *lens) statuses(target string) []probes.Status {
 	return all
 }
 
-func (l *lens) view(target string) engine.View {
+func (l *lens) view(target string) engine.Snapshot {
 	a := l.w.byName[target]
 	if a == nil {
-		return engine.View{}
+		return engine.Snapshot{}
 	}
 	v, ok := l.views[target]
 	if !ok {
@@ -151,16 +151,16 @@ func (l *lens) view(target string) engine.View {
 }
 
 // rolled adds what only the cluster knows.
-func (a *app) rolled(v engine.View) engine.View {
+func (a *app) rolled(v engine.Snapshot) engine.Snapshot {
 	v.Rollout, v.CPU = a.rollout(), a.cpu()
 	v.Revision = a.revisions[len(a.revisions)-1].UID
 	return v
 }
 
-func (l *lens) fresh(target string) engine.View {
+func (l *lens) fresh(target string) engine.Snapshot {
 	a := l.w.byName[target]
 	if a == nil {
-		return engine.View{}
+		return engine.Snapshot{}
 	}
 	for _, p := range l.looks[target] {
 		l.store.Append(l.look(a, p, false))
@@ -173,8 +173,8 @@ func (l *lens) fresh(target string) engine.View {
 	return v
 }
 
-func (l *lens) world() engine.World {
-	w := engine.World{Watched: len(l.w.apps), Unhealthy: len(l.judge.Unhealthy())}
+func (l *lens) world() engine.FleetHealth {
+	w := engine.FleetHealth{Watched: len(l.w.apps), Unhealthy: len(l.judge.Unhealthy())}
 	if blind, why := l.judge.Blind(); blind {
 		w.Blind = why
 	}

@@ -148,7 +148,7 @@ func (o *oracle) concurrent(remedies int) {
 }
 
 // looked keeps the last look before a write.
-func (o *oracle) looked(r *replica, target string, v engine.View, blind string) {
+func (o *oracle) looked(r *replica, target string, v engine.Snapshot, blind string) {
 	w := r.sight.world()
 	r.looked[target] = look{at: o.w.clock.now, view: v, blind: blind, unhealthy: w.Unhealthy, watched: w.Watched}
 }

@@ -16,7 +16,7 @@ import (
 // that lead from samples to what the engine is shown.
 type Own struct {
 	Setup        func() *engine.Setup
-	View         func(alerts []rules.Alert, looks []probes.Status) engine.View
+	View         func(alerts []rules.Alert, looks []probes.Status) engine.Snapshot
 	Dependencies func(ctx context.Context, ask rules.QueryFunc, target string, at time.Time) []remediate.Dependency
 	Firing       func(open []incident.Incident) []rules.Alert
 	Rules        []rules.Rule
@@ -55,8 +55,8 @@ func (o *Own) setup(w *World, r *replica) *engine.Setup {
 	}
 	s.Targets, s.Installation = targets, installation
 	s.Policy.Response = nil // nobody there can answer
-	s.View, s.World = r.sight.view, r.sight.world
-	s.Fresh = func(_ context.Context, t string) (engine.View, error) { return r.sight.fresh(t), nil }
+	s.Snapshot, s.FleetHealth = r.sight.view, r.sight.world
+	s.Fresh = func(_ context.Context, t string) (engine.Snapshot, error) { return r.sight.fresh(t), nil }
 	s.Dependencies = func(ctx context.Context, t string) []remediate.Dependency {
 		// The eyes of a policy of one's own can all be asked in PromQL.
 		return o.Dependencies(ctx, r.sight.(interface{ local() rules.QueryFunc }).local(), t, r.now())

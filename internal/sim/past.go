@@ -67,14 +67,14 @@ type hindsight struct {
 	// next is when the thresholds are judged again.
 	next time.Time
 	// whole is what world said at wholeAt.
-	whole   engine.World
+	whole   engine.FleetHealth
 	wholeAt time.Time
-	views   map[string]engine.View // of targets without news since thresholds were judged
+	views   map[string]engine.Snapshot // of targets without news since thresholds were judged
 }
 
 func newHindsight(w *World, r *replica) *hindsight {
 	own, p := w.scenario.Policy.Own, w.scenario.Policy.Own.Past
-	h := &hindsight{w: w, r: r, own: own, next: p.Begin, views: map[string]engine.View{}}
+	h := &hindsight{w: w, r: r, own: own, next: p.Begin, views: map[string]engine.Snapshot{}}
 	h.Judge = rules.NewJudge(rules.Options{Local: p.Local, Remote: p.Remote, Interval: own.Interval, Now: r.now})
 	if _, err := h.Judge.Set(own.Rules); err != nil {
 		panic(err) // they were checked when the policy was built
@@ -145,14 +145,14 @@ func (h *hindsight) looks(target string) []probes.Status {
 	return h.own.Past.Looks(target, h.r.now())
 }
 
-func (h *hindsight) rolled(target string, v engine.View) engine.View {
+func (h *hindsight) rolled(target string, v engine.Snapshot) engine.Snapshot {
 	if a := h.w.byName[target]; a != nil {
 		v = a.rolled(v)
 	}
 	return v
 }
 
-func (h *hindsight) view(target string) engine.View {
+func (h *hindsight) view(target string) engine.Snapshot {
 	v, known := h.views[target]
 	if !known {
 		v = h.own.View(h.AlertsOf(target), h.looks(target))
@@ -161,7 +161,7 @@ func (h *hindsight) view(target string) engine.View {
 	return h.rolled(target, v)
 }
 
-func (h *hindsight) fresh(target string) engine.View {
+func (h *hindsight) fresh(target string) engine.Snapshot {
 	ctx := context.Background()
 	// Errors are in the alerts' verdicts, or a target that no rule of that kind judges.
 	own, _ := h.Judge.EvalNow(ctx, target)
@@ -171,7 +171,7 @@ func (h *hindsight) fresh(target string) engine.View {
 	return v
 }
 
-func (h *hindsight) world() engine.World {
+func (h *hindsight) world() engine.FleetHealth {
 	if now := h.r.now(); now.Equal(h.wholeAt) {
 		return h.whole
 	}
@@ -179,8 +179,8 @@ func (h *hindsight) world() engine.World {
 	return h.whole
 }
 
-func (h *hindsight) count() engine.World {
-	w := engine.World{Watched: len(h.w.apps)}
+func (h *hindsight) count() engine.FleetHealth {
+	w := engine.FleetHealth{Watched: len(h.w.apps)}
 	for _, t := range unique(append(h.Judge.Unhealthy(), h.Groups.Unhealthy()...)) {
 		if h.w.byName[t] != nil {
 			w.Unhealthy++

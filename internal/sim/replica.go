@@ -36,15 +36,15 @@ type replica struct {
 	ctx    context.Context
 	due    map[string]time.Time
 
-	looked map[string]look
-	storm  time.Time // when this leader last saw too many targets in breach
-	cutOff *engine.CutOff
+	looked     map[string]look
+	storm      time.Time // when this leader last saw too many targets in breach
+	leaderless *engine.LeaderlessNotifier
 }
 
 // look is the last fresh look at a target before a write.
 type look struct {
 	at        time.Time
-	view      engine.View
+	view      engine.Snapshot
 	blind     string
 	unhealthy int
 	watched   int
@@ -71,7 +71,7 @@ func (w *World) start(r *replica) {
 	r.clock = engine.NewClock(began.Add(r.skew), func() time.Duration { return w.clock.now.Sub(began) })
 	_ = r.agree(true)
 	alive := r.life
-	r.cutOff = engine.NewCutOff("watchdog", func(i incident.Incident) {
+	r.leaderless = engine.NewLeaderlessNotifier("watchdog", func(i incident.Incident) {
 		if r.up && r.life == alive {
 			w.hear(i)
 		}
@@ -106,7 +106,7 @@ func (r *replica) lookForLeader() {
 	case r.w.lead < 0:
 		why = "the lease is free"
 	}
-	r.cutOff.Look(r.now(), why, nil)
+	r.leaderless.Look(r.now(), why, nil)
 }
 
 // elect makes the replica the leader if nobody is.
@@ -188,14 +188,14 @@ func (w *World) setup(r *replica) *engine.Setup {
 		return p.Own.setup(w, r)
 	}
 	s := &engine.Setup{
-		Config: "sim", Targets: map[string]engine.TargetSetup{}, View: func(t string) engine.View { return r.sight.view(t) },
-		Fresh: func(_ context.Context, t string) (engine.View, error) {
+		Config: "sim", Targets: map[string]engine.TargetSetup{}, Snapshot: func(t string) engine.Snapshot { return r.sight.view(t) },
+		Fresh: func(_ context.Context, t string) (engine.Snapshot, error) {
 			if w.chance(w.scenario.Faults.Slow) {
 				w.clock.wait(r.id, w.span(8*time.Second))
 			}
 			return r.sight.fresh(t), nil
 		},
-		World: func() engine.World { return r.sight.world() },
+		FleetHealth: func() engine.FleetHealth { return r.sight.world() },
 		Dependencies: func(_ context.Context, t string) []remediate.Dependency {
 			a := w.byName[t]
 			if a == nil || w.monitor(a, w.clock.now) != "" {
@@ -229,7 +229,7 @@ func (w *World) pass(r *replica, life int, name string) {
 	if !r.up || r.life != life || r.engine != e {
 		return
 	}
-	if name == "/strays" {
+	if name == "/orphans" {
 		// What it found is worked at once, as the engine's own queue would.
 		for _, n := range e.Names() {
 			if _, due := r.due[n]; !due && n != name {

@@ -17,9 +17,9 @@ const interval = 5 * time.Second
 type sight struct {
 	w      *World
 	r      *replica
-	states map[string][]rules.State // by target, in the order of the rules
-	past   map[seriesOf]*series     // if monitoring lags
-	views  map[string]engine.View   // what view made of them since the last evaluation
+	states map[string][]rules.State   // by target, in the order of the rules
+	past   map[seriesOf]*series       // if monitoring lags
+	views  map[string]engine.Snapshot // what view made of them since the last evaluation
 	// blind says why nothing that is seen can be trusted; calm counts the good
 	// rounds since.
 	blind string
@@ -32,9 +32,9 @@ type eyes interface {
 	every() time.Duration // until the next one
 	restore(open []incident.Incident)
 	round() []string // the targets for which something changed
-	view(target string) engine.View
-	fresh(target string) engine.View
-	world() engine.World
+	view(target string) engine.Snapshot
+	fresh(target string) engine.Snapshot
+	world() engine.FleetHealth
 }
 
 // eyesOf gives a replica the eyes of its policy: those of the rules' whole engine
@@ -56,7 +56,7 @@ func (s *sight) first() time.Duration { return s.w.span(s.every()) }
 func (s *sight) every() time.Duration { return interval }
 
 func newSight(w *World, r *replica) *sight {
-	return &sight{w: w, r: r, states: map[string][]rules.State{}, views: map[string]engine.View{}, past: map[seriesOf]*series{}}
+	return &sight{w: w, r: r, states: map[string][]rules.State{}, views: map[string]engine.Snapshot{}, past: map[seriesOf]*series{}}
 }
 
 // restore is the cold start: what fired keeps firing until it was seen.
@@ -145,10 +145,10 @@ func (s *sight) breaker(gone, seen int) {
 }
 
 // view is what the engine is shown of a target.
-func (s *sight) view(target string) engine.View {
+func (s *sight) view(target string) engine.Snapshot {
 	a := s.w.byName[target]
 	if a == nil {
-		return s.w.external.seen(s.r, target, engine.View{})
+		return s.w.external.seen(s.r, target, engine.Snapshot{})
 	}
 	v, ok := s.views[target]
 	if !ok {
@@ -161,8 +161,8 @@ func (s *sight) view(target string) engine.View {
 }
 
 // judged is the part of a view that only an evaluation changes.
-func (s *sight) judged(a *app) engine.View {
-	v := engine.View{Alerts: make([]incident.Alert, 0, len(s.w.scenario.Policy.Rules))}
+func (s *sight) judged(a *app) engine.Snapshot {
+	v := engine.Snapshot{Alerts: make([]incident.Alert, 0, len(s.w.scenario.Policy.Rules))}
 	states := s.of(a.name)
 	app := remediate.Signal{Source: "app"}
 	for k := range s.w.scenario.Policy.Rules {
@@ -199,10 +199,10 @@ func (s *sight) outside(a *app) []remediate.Signal {
 }
 
 // fresh looks again at one target at this moment.
-func (s *sight) fresh(target string) engine.View {
+func (s *sight) fresh(target string) engine.Snapshot {
 	a := s.w.byName[target]
 	if a == nil {
-		return engine.View{}
+		return engine.Snapshot{}
 	}
 	states := s.of(target)
 	for k := range s.w.scenario.Policy.Rules {
@@ -216,7 +216,7 @@ func (s *sight) fresh(target string) engine.View {
 }
 
 // world counts what fires.
-func (s *sight) world() engine.World {
+func (s *sight) world() engine.FleetHealth {
 	n := 0
 	for _, a := range s.w.apps {
 		for _, st := range s.of(a.name) {
@@ -229,7 +229,7 @@ func (s *sight) world() engine.World {
 	if float64(n) > believed(s.w.scenario.Policy, len(s.w.apps)) && s.r.engine != nil {
 		s.r.storm = s.w.clock.now
 	}
-	return engine.World{Watched: len(s.w.apps), Unhealthy: n, Blind: s.blind}
+	return engine.FleetHealth{Watched: len(s.w.apps), Unhealthy: n, Blind: s.blind}
 }
 
 // monitor is how the monitoring of a target fails at a moment; empty: it does not.

@@ -130,12 +130,12 @@ func (e *sourced) look(a *app, at time.Time) []*model.Sample {
 	return all
 }
 
-func (e *sourced) view(target string) engine.View { return e.with(target, e.sight.view(target)) }
+func (e *sourced) view(target string) engine.Snapshot { return e.with(target, e.sight.view(target)) }
 
-func (e *sourced) fresh(target string) engine.View { return e.with(target, e.sight.fresh(target)) }
+func (e *sourced) fresh(target string) engine.Snapshot { return e.with(target, e.sight.fresh(target)) }
 
 // with adds what the sources say.
-func (e *sourced) with(target string, v engine.View) engine.View {
+func (e *sourced) with(target string, v engine.Snapshot) engine.Snapshot {
 	if e.w.byName[target] == nil {
 		return v
 	}
@@ -152,7 +152,7 @@ func (e *sourced) with(target string, v engine.View) engine.View {
 	return v
 }
 
-func (e *sourced) world() engine.World {
+func (e *sourced) world() engine.FleetHealth {
 	w := e.sight.world()
 	if w.Blind == "" {
 		if blind, why := e.judge.Blind(); blind {

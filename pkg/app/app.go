@@ -102,7 +102,7 @@ type App struct {
 	record      record
 	outbox      *notify.Outbox
 	engine      *engine.Engine
-	cutOff      *engine.CutOff
+	cutOff      *engine.LeaderlessNotifier
 	own         *selfWatch
 	reviews     *reviews
 	metrics     *metrics
@@ -219,7 +219,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.cutOff = engine.NewCutOff(o.Namespace, a.outbox.Tell)
+	a.cutOff = engine.NewLeaderlessNotifier(o.Namespace, a.outbox.Tell)
 	a.own = newSelfWatch(a)
 	a.cluster = newCluster(a)
 	store := kube.NewStore(a.client, o.Namespace)

@@ -71,7 +71,7 @@ func build(cfg *config.Config, a *App) (*built, error) {
 		b.AlertsOf = a.routedAlerts
 		b.Silenced = func(x rules.Alert) string { return cmp.Or(a.inhibitedBy(b, x), b.silencedBy(x, a.silences.Silenced)) }
 		b.setup = b.Setup()
-		b.setup.Installation, b.setup.View, b.setup.Fresh, b.setup.World, b.setup.Dependencies = a.o.Namespace, a.view, a.fresh, a.world, a.dependencies
+		b.setup.Installation, b.setup.Snapshot, b.setup.Fresh, b.setup.FleetHealth, b.setup.Dependencies = a.o.Namespace, a.view, a.fresh, a.world, a.dependencies
 		b.setup.Other, b.setup.Others = policy.Other, a.unwatched
 		b.Rules, b.setup.Canary = append(b.Rules, canaryRule()), true
 		b.setup.Own = func() []incident.Alert {

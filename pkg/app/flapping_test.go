@@ -207,8 +207,8 @@ func (o *outsider) lead() {
 	})
 	setup := p.Setup()
 	setup.Other, setup.Others = policy.Other, o.external.Unwatched
-	setup.World = func() engine.World { return engine.World{Watched: 1} }
-	setup.View = func(target string) engine.View {
+	setup.FleetHealth = func() engine.FleetHealth { return engine.FleetHealth{Watched: 1} }
+	setup.Snapshot = func(target string) engine.Snapshot {
 		v := p.View(o.external.AlertsOf(target, nil), nil)
 		o.mu.Lock()
 		defer o.mu.Unlock()

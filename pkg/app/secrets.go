@@ -43,7 +43,7 @@ func (a *App) keepSecrets(ctx context.Context) {
 // cleanView hides secrets in what others say, before the engine sees it: what it decides on
 // is then what is recorded. It is done at each look, so it makes nothing where there is
 // nothing to hide.
-func (a *App) cleanView(v *engine.View) {
+func (a *App) cleanView(v *engine.Snapshot) {
 	hide := a.o.Secrets.Text
 	for i := range v.Alerts {
 		x := &v.Alerts[i]

@@ -19,7 +19,7 @@ func TestWhatTheEngineSeesHoldsNoSecret_SEC21(t *testing.T) {
 	a := &App{o: Options{Secrets: &redact.Known{}}}
 	a.o.Secrets.Read(file)
 	given := map[string]string{"summary": "refused: no-shape-at-all-47", "other": "well"}
-	v := engine.View{
+	v := engine.Snapshot{
 		Alerts:  []incident.Alert{{Rule: "front", Reason: "HTTP 400: no-shape-at-all-47", Annotations: given, Labels: map[string]string{"job": "shop"}}},
 		Signals: []remediate.Signal{{Detail: "front: HTTP 400: no-shape-at-all-47"}},
 	}
@@ -30,7 +30,7 @@ func TestWhatTheEngineSeesHoldsNoSecret_SEC21(t *testing.T) {
 	if given["summary"] != "refused: no-shape-at-all-47" {
 		t.Error("the rule's own annotations were changed")
 	}
-	if n := testing.AllocsPerRun(100, func() { a.cleanView(&engine.View{}) }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { a.cleanView(&engine.Snapshot{}) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

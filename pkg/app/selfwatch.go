@@ -43,7 +43,7 @@ type selfWatch struct {
 	canary    *selfwatch.Canary
 	heart     *selfwatch.Heartbeat
 	sink      notify.Notifier
-	sightless *engine.Sightless
+	sightless *engine.BlindFollower
 	unpaged   prometheus.Gauge
 	heard     atomic.Int64 // when the ledger last answered, in milliseconds
 
@@ -56,11 +56,11 @@ func newSelfWatch(a *App) *selfWatch {
 	w := &selfWatch{a: a}
 	w.canary = selfwatch.NewCanary(selfwatch.CanaryOptions{
 		Logger: a.o.Logger.With("component", "canary"), Registerer: a.registry, Now: a.clock.Now, Append: w.append, Stored: w.stored, Judged: w.judged, Leading: a.leading.Load,
-		Broken: func(why string) { a.engine.Doubt(why) },
+		Broken: func(why string) { a.engine.CanaryFailed(why) },
 	})
 	w.heart = selfwatch.NewHeartbeat(selfwatch.HeartbeatOptions{Logger: a.o.Logger.With("component", "heartbeat"), Registerer: a.registry, Leading: a.leading.Load, Fit: w.fit})
 	w.sink = notify.NewCanary(w.canary.Arrived)
-	w.sightless = engine.NewSightless(a.o.Namespace, a.o.Identity, a.outbox.Tell)
+	w.sightless = engine.NewBlindFollower(a.o.Namespace, a.o.Identity, a.outbox.Tell)
 	w.unpaged = promauto.With(a.registry).NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "cannot_page", Help: "1 while every receiver that pages has failed to take what this replica tells for 5 minutes."})
 	return w
 }
@@ -169,10 +169,10 @@ func (w *selfWatch) look(ctx context.Context) {
 		}
 		blind := w.a.world().Blind
 		if leads {
-			w.a.engine.Mute(mute)
+			w.a.engine.CannotPage(mute)
 			blind = "" // its engine tells
 		} else {
-			w.a.engine.Mute("") // nobody else's engine works
+			w.a.engine.CannotPage("") // nobody else's engine works
 			blind = cmp.Or(blind, w.a.unrecorded())
 		}
 		w.sightless.Look(now, blind)

@@ -132,7 +132,7 @@ func newChain(t *testing.T) *chain {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.cutOff = engine.NewCutOff("watchdog", c.outbox.Tell)
+	c.cutOff = engine.NewLeaderlessNotifier("watchdog", c.outbox.Tell)
 	c.own = newSelfWatch(c.App)
 	c.outbox.Replace([]notify.Notifier{c.human, &ear{name: notify.CanaryReceiver, Notifier: c.own.sink, cut: is("outbox")}})
 	id := 0
@@ -144,7 +144,7 @@ func newChain(t *testing.T) *chain {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.engine.Use(&engine.Setup{Installation: "watchdog", Canary: true, World: func() engine.World { return engine.World{} }, View: func(target string) engine.View {
+	c.engine.Use(&engine.Setup{Installation: "watchdog", Canary: true, FleetHealth: func() engine.FleetHealth { return engine.FleetHealth{} }, Snapshot: func(target string) engine.Snapshot {
 		for is("engine")() && target == incident.Canary {
 			time.Sleep(time.Second)
 		}

@@ -26,7 +26,7 @@ const worldAge = 250 * time.Millisecond
 type world struct {
 	mu   sync.Mutex
 	at   time.Time
-	seen engine.World
+	seen engine.FleetHealth
 }
 
 // remote asks the configured Prometheus-compatible server.
@@ -38,12 +38,12 @@ func (a *App) remote(ctx context.Context, expr string, at time.Time) ([]rules.Po
 	return b.remote(ctx, expr, at)
 }
 
-func (a *App) world() engine.World {
+func (a *App) world() engine.FleetHealth {
 	w := &a.whole
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if time.Since(w.at) > worldAge {
-		w.seen = engine.World{}
+		w.seen = engine.FleetHealth{}
 		if b := a.built.Load(); b != nil {
 			bad := slices.Concat(a.judge.Unhealthy(), a.groups.Unhealthy())
 			w.seen.Watched, w.seen.Unhealthy = a.windows.Trouble(slices.Collect(maps.Keys(b.setup.Targets)), bad)
@@ -59,7 +59,7 @@ func (a *App) world() engine.World {
 }
 
 // view is what the engine sees of a target.
-func (a *App) view(target string) engine.View {
+func (a *App) view(target string) engine.Snapshot {
 	return a.assemble(target, slices.Concat(a.judge.AlertsOf(target), a.groups.AlertsOf(target)), a.looks.StatesOf(target))
 }
 
@@ -70,11 +70,11 @@ func (a *App) target(l labels.Labels) (string, bool) { return a.built.Load().tar
 func (a *App) severity(l map[string]string) string { return string(a.built.Load().cfg.SeverityOf(l)) }
 
 // fresh looks and judges at this moment (INV-12).
-func (a *App) fresh(ctx context.Context, target string) (engine.View, error) {
+func (a *App) fresh(ctx context.Context, target string) (engine.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
 	defer cancel()
 	if _, err := a.looks.LookNow(ctx, target); err != nil {
-		return engine.View{}, fmt.Errorf("look again at %s before acting: %w", target, err)
+		return engine.Snapshot{}, fmt.Errorf("look again at %s before acting: %w", target, err)
 	}
 	alerts, err := a.groups.EvalNow(ctx, target)
 	if err == nil && (len(alerts) == 0 || len(a.judge.AlertsOf(target)) > 0) {
@@ -83,7 +83,7 @@ func (a *App) fresh(ctx context.Context, target string) (engine.View, error) {
 		alerts = append(own, alerts...)
 	}
 	if err != nil {
-		return engine.View{}, fmt.Errorf("judge %s again before acting: %w", target, err)
+		return engine.Snapshot{}, fmt.Errorf("judge %s again before acting: %w", target, err)
 	}
 	return a.assemble(target, alerts, a.looks.StatesOf(target)), nil
 }
@@ -91,7 +91,7 @@ func (a *App) fresh(ctx context.Context, target string) (engine.View, error) {
 // freshTimeout bounds the last look before an act.
 const freshTimeout = 8 * time.Second
 
-func (a *App) assemble(target string, alerts []rules.Alert, looks []probes.Status) engine.View {
+func (a *App) assemble(target string, alerts []rules.Alert, looks []probes.Status) engine.Snapshot {
 	b := a.built.Load()
 	v := b.View(append(alerts, a.hintsOn(target, alerts, looks)...), looks)
 	a.cleanView(&v)

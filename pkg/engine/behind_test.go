@@ -27,7 +27,7 @@ func TestARolloutIsNotOverBeforeItsWriteWasSeen_X102(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			op := &incident.Op{ID: "op1", Phase: incident.Settling, AppliedAt: now.Add(-c.ago), Plan: incident.Plan{Object: incident.Object{Resource: c.on}}}
-			r := caughtUp(View{Rollout: incident.Rollout{Known: true, Done: true}, Op: c.seen}, op, now)
+			r := caughtUp(Snapshot{Rollout: incident.Rollout{Known: true, Done: true}, Op: c.seen}, op, now)
 			if r.Done != c.done || !r.Known {
 				t.Errorf("done %v, want %v", r.Done, c.done)
 			}

@@ -15,16 +15,16 @@ func (e *Engine) canary() error {
 	if setup == nil || !setup.Canary {
 		return nil
 	}
-	view := setup.View(incident.Canary)
-	for k := range view.Alerts {
+	snapshot := setup.Snapshot(incident.Canary)
+	for k := range snapshot.Alerts {
 		// Whatever is silenced or routed, nothing is done about this one.
-		view.Alerts[k].Silenced, view.Alerts[k].Ladder = "", nil
+		snapshot.Alerts[k].Silenced, snapshot.Alerts[k].Ladder = "", nil
 	}
 	e.mu.Lock()
-	now := e.flying
+	now := e.canaryIncident
 	e.mu.Unlock()
 	if now == nil {
-		if !slices.ContainsFunc(view.Alerts, func(a incident.Alert) bool { return a.Firing }) {
+		if !slices.ContainsFunc(snapshot.Alerts, func(a incident.Alert) bool { return a.Firing }) {
 			return nil
 		}
 		i := incident.New("canary", incident.Target{Name: incident.Canary, Namespace: setup.Installation}, e.o.Now())
@@ -32,14 +32,14 @@ func (e *Engine) canary() error {
 	}
 	policy := e.policy(setup)
 	policy.Response = nil // nobody is to answer
-	next, effects := incident.Step(*now, incident.Tick{At: e.o.Now(), Alerts: view.Alerts}, policy)
+	next, effects := incident.Step(*now, incident.Tick{At: e.o.Now(), Alerts: snapshot.Alerts}, policy)
 	if len(effects) > 0 || next.Paged {
 		return fmt.Errorf("the canary asks for %v: it may ask for nothing", effects)
 	}
 	fresh := len(next.Timeline) != len(now.Timeline)
 	e.mu.Lock()
-	if e.flying = &next; over(next) {
-		e.flying = nil
+	if e.canaryIncident = &next; over(next) {
+		e.canaryIncident = nil
 	}
 	e.mu.Unlock()
 	if fresh {
@@ -48,30 +48,30 @@ func (e *Engine) canary() error {
 	return nil
 }
 
-// Doubt makes this engine only watch until it is called with "": an alert that was
+// CanaryFailed makes this engine only watch until it is called with "": an alert that was
 // made to try watchdog out did not arrive (PEERS W16).
-func (e *Engine) Doubt(why string) {
+func (e *Engine) CanaryFailed(why string) {
 	e.mu.Lock()
-	changed := e.sky.doubt != why
-	if e.sky.doubt == "" {
-		e.sky.doubtSince = e.o.Now()
+	changed := e.global.canaryFailed != why
+	if e.global.canaryFailed == "" {
+		e.global.canaryFailedSince = e.o.Now()
 	}
-	e.sky.doubt = why
+	e.global.canaryFailed = why
 	e.mu.Unlock()
 	if changed {
 		e.Wake(Self)
 	}
 }
 
-// Mute says why nobody can be paged, until it is called with "". Those who still hear
+// CannotPage says why nobody can be paged, until it is called with "". Those who still hear
 // something are told with watchdog's own incident (INV-45).
-func (e *Engine) Mute(why string) {
+func (e *Engine) CannotPage(why string) {
 	e.mu.Lock()
-	changed := e.sky.mute != why
-	if e.sky.mute == "" {
-		e.sky.muteSince = e.o.Now()
+	changed := e.global.cannotPage != why
+	if e.global.cannotPage == "" {
+		e.global.cannotPageSince = e.o.Now()
 	}
-	e.sky.mute = why
+	e.global.cannotPage = why
 	e.mu.Unlock()
 	if changed {
 		e.Wake(Self)
@@ -82,5 +82,5 @@ func (e *Engine) Mute(why string) {
 func (e *Engine) Unfit() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.sky.unfit
+	return e.global.unfit
 }

@@ -25,7 +25,7 @@ func TestWhileTheCanaryIsLostNothingIsDone_W16(t *testing.T) {
 		if got := s.accepted(); len(got) != 0 || !own.Paged || !strings.Contains(own.Title(), "canary (it was lost)") {
 			t.Fatalf("writes %v; own incident %s, paged %v", got, own.Title(), own.Paged)
 		}
-		s.engine.Doubt("")
+		s.engine.CanaryFailed("")
 		time.Sleep(time.Minute)
 		if got := s.accepted(); len(got) != 1 || s.about(Self).Phase != incident.Resolved {
 			t.Fatalf("once it flies again: writes %v, own incident %s", got, s.about(Self).Phase)
@@ -38,13 +38,13 @@ func TestThatNobodyCanBePagedStopsNoRemedy(t *testing.T) {
 		s := sickStage()
 		done := make(chan error, 1)
 		s.start(t.Context(), done)
-		s.engine.Mute("pagerduty since 12:00 UTC")
+		s.engine.CannotPage("pagerduty since 12:00 UTC")
 		time.Sleep(time.Minute)
 		own := s.about(Self)
 		if got := s.accepted(); len(got) != 1 || !own.Paged || !strings.Contains(own.Title(), "cannot_page (pagerduty since 12:00 UTC)") {
 			t.Fatalf("writes %v; own incident %s, paged %v", got, own.Title(), own.Paged)
 		}
-		s.engine.Mute("")
+		s.engine.CannotPage("")
 		time.Sleep(time.Minute)
 		if s.about(Self).Phase != incident.Resolved {
 			t.Fatalf("own incident %s", s.about(Self).Phase)
@@ -55,7 +55,7 @@ func TestThatNobodyCanBePagedStopsNoRemedy(t *testing.T) {
 func TestAFollowerThatCannotSeeSaysSo_INV45(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var told []incident.Incident
-	v := NewSightless("watchdog", "watchdog-1", func(i incident.Incident) { told = append(told, i) })
+	v := NewBlindFollower("watchdog", "watchdog-1", func(i incident.Incident) { told = append(told, i) })
 	for _, tc := range []struct {
 		after time.Duration
 		why   string
@@ -63,7 +63,7 @@ func TestAFollowerThatCannotSeeSaysSo_INV45(t *testing.T) {
 		phase incident.Phase
 	}{
 		{0, "prometheus: connection refused", 0, ""},
-		{sightless - time.Second, "prometheus: connection refused", 0, ""},
+		{blindFollowerAfter - time.Second, "prometheus: connection refused", 0, ""},
 		{time.Second, "prometheus: connection refused", 1, incident.Escalated},
 		{time.Minute, "prometheus: connection refused", 1, incident.Escalated},
 		{time.Minute, "", 2, incident.Resolved},
@@ -89,13 +89,13 @@ func TestTheCanaryIsToldAndNeitherStoredNorRecorded_W16(t *testing.T) {
 		Audit: func(r audit.Record) error { t.Errorf("recorded: %+v", r); return nil },
 		Tell:  func(i incident.Incident) { told = append(told, i) },
 	})
-	setup := Setup{World: func() World { return World{} }, Dependencies: nil, View: func(name string) View {
+	setup := Setup{FleetHealth: func() FleetHealth { return FleetHealth{} }, Dependencies: nil, Snapshot: func(name string) Snapshot {
 		a := incident.Alert{Rule: "canary", Severity: incident.P0, Verdict: incident.OK, EvaluatedAt: time.Now()}
 		if firing {
 			// However it is routed and silenced, it asks for nothing.
 			a.Firing, a.Verdict, a.Silenced, a.Ladder = true, incident.Breach, "by somebody", []incident.Rung{{Action: "restart", Class: incident.C3}, {Action: "page"}}
 		}
-		return View{Alerts: []incident.Alert{a}}
+		return Snapshot{Alerts: []incident.Alert{a}}
 	}}
 	pass := func(want int, phase incident.Phase) {
 		t.Helper()

@@ -75,8 +75,8 @@ var ErrNewer = fmt.Errorf("written by a newer watchdog")
 // ErrConflict is returned by a Store whose object was changed by somebody else.
 var ErrConflict = fmt.Errorf("changed by somebody else since it was read")
 
-// View is everything that is known of one target without asking the cluster.
-type View struct {
+// Snapshot is everything that is known of one target without asking the cluster.
+type Snapshot struct {
 	Alerts  []incident.Alert // one per rule that watches the target, with its ladder
 	Signals []remediate.Signal
 	Rollout incident.Rollout
@@ -93,8 +93,8 @@ type View struct {
 	CPU *float64
 }
 
-// World is what one pass of the engine must know of all targets.
-type World struct {
+// FleetHealth is what one pass of the engine must know of all targets together.
+type FleetHealth struct {
 	Watched   int
 	Unhealthy int
 	Blind     string
@@ -147,10 +147,10 @@ type Setup struct {
 	// Others are the names that Other answers for and that have alerts now: nobody
 	// else lists them for a new leader. Nil: there are none.
 	Others func() []string
-	// View and World are asked at each step; Fresh looks and judges at this moment.
-	View  func(target string) View
-	Fresh func(ctx context.Context, target string) (View, error)
-	World func() World
+	// Snapshot and FleetHealth are asked at each step; Fresh looks and judges at this moment.
+	Snapshot    func(target string) Snapshot
+	Fresh       func(ctx context.Context, target string) (Snapshot, error)
+	FleetHealth func() FleetHealth
 	// Own are further alerts on watchdog itself, those that do not fire among them;
 	// nil: there are none.
 	Own func() []incident.Alert
@@ -198,22 +198,22 @@ type Engine struct {
 	queue   workqueue.TypedRateLimitingInterface[string]
 	metrics *metrics
 
-	mu       sync.Mutex
-	setup    *Setup
-	live     map[string]*entry                      // by target name: the incident being worked
-	closed   map[string]*entry                      // by incident id: resolved ones that are kept
-	receipts map[string]map[string]incident.Receipt // by incident id: deliveries not yet written down
-	said     incident.Ledger                        // what people say, as last read
-	health   map[string]revisionState
-	adopted  map[string]incident.Op // by target name: ops that only the ledger knows, for the target's worker
-	rivals   map[string]Stored      // by target name: strays with an op, for the target's worker
-	doubts   map[string]string      // by target name: the version of its incident that the store has
-	foreign  map[string]bool        // names of targets that a newer watchdog works
-	sky      weather
-	flying   *incident.Incident // the canary's; nil: none is under way
-	again    map[string]bool    // by target name: the receivers are new, and are told although nothing is
+	mu             sync.Mutex
+	setup          *Setup
+	live           map[string]*entry                      // by target name: the incident being worked
+	closed         map[string]*entry                      // by incident id: resolved ones that are kept
+	receipts       map[string]map[string]incident.Receipt // by incident id: deliveries not yet written down
+	responderInput incident.Ledger                        // what people say, as last read
+	health         map[string]revisionState
+	adopted        map[string]incident.Op // by target name: ops that only the ledger knows, for the target's worker
+	duplicates     map[string]Stored      // by target name: duplicates with an op, for the target's worker
+	stale          map[string]string      // by target name: the version of its incident that the store has
+	newer          map[string]bool        // names of targets that a newer watchdog works
+	global         globalState
+	canaryIncident *incident.Incident // the canary's; nil: none is under way
+	renotify       map[string]bool    // by target name: the receivers are new, and are told although nothing is
 
-	amending sync.Mutex // held while something is added to an incident that is over
+	closedUpdate sync.Mutex // held while something is added to an incident that is over
 }
 
 // entry is one incident in memory. Only the worker that holds its target changes it.
@@ -235,7 +235,7 @@ func over(i incident.Incident) bool { return i.Phase == incident.Resolved && i.O
 
 // tellAgain is how long after its end an incident is handed to the receivers
 // again by a new leader.
-const tellAgain = 24 * time.Hour
+const renotifyWithin = 24 * time.Hour
 
 // New returns an engine that has not read anything yet.
 func New(o Options) *Engine {
@@ -251,8 +251,8 @@ func New(o Options) *Engine {
 	o.Workers = cmp.Or(o.Workers, 4)
 	return &Engine{
 		o: o, metrics: newMetrics(o.Registerer),
-		live: map[string]*entry{}, closed: map[string]*entry{}, receipts: map[string]map[string]incident.Receipt{}, health: map[string]revisionState{}, adopted: map[string]incident.Op{}, rivals: map[string]Stored{}, doubts: map[string]string{},
-		sky: weather{unfit: o.Unfit},
+		live: map[string]*entry{}, closed: map[string]*entry{}, receipts: map[string]map[string]incident.Receipt{}, health: map[string]revisionState{}, adopted: map[string]incident.Op{}, duplicates: map[string]Stored{}, stale: map[string]string{},
+		global: globalState{unfit: o.Unfit},
 	}
 }
 
@@ -261,11 +261,11 @@ func New(o Options) *Engine {
 func (e *Engine) Use(s *Setup) {
 	e.mu.Lock()
 	e.setup = s
-	e.again = map[string]bool{}
+	e.renotify = map[string]bool{}
 	for name := range e.live {
-		e.again[name] = true
+		e.renotify[name] = true
 	}
-	names := slices.Collect(maps.Keys(e.again))
+	names := slices.Collect(maps.Keys(e.renotify))
 	e.mu.Unlock()
 	e.Wake(append(slices.AppendSeq(names, maps.Keys(s.Targets)), s.others()...)...)
 }
@@ -331,7 +331,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	q := workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](200*time.Millisecond, 30*time.Second))
 	e.mu.Lock()
 	e.queue = q
-	e.flying = nil // one of the time before this replica led is not waited for
+	e.canaryIncident = nil // one of the time before this replica led is not waited for
 	e.mu.Unlock()
 	for _, n := range append(e.Names(), incident.Canary) {
 		q.Add(n)
@@ -373,7 +373,7 @@ func (e *Engine) Names() []string {
 		}
 	}
 	delete(names, Self)
-	return append(slices.Sorted(maps.Keys(names)), Self, leasesKey, revisionsKey, straysKey, recoveryKey)
+	return append(slices.Sorted(maps.Keys(names)), Self, leasesKey, revisionsKey, orphansKey, recoveryKey)
 }
 
 // Pass works one name once and returns when it is due again; 0: when woken. No
@@ -386,7 +386,7 @@ func (e *Engine) Pass(ctx context.Context, name string) (time.Duration, error) {
 const (
 	leasesKey    = "/leases"
 	revisionsKey = "/revisions"
-	straysKey    = "/strays"
+	orphansKey   = "/orphans"
 	recoveryKey  = "/recovery"
 	closedKey    = "/closed/"
 )
@@ -434,8 +434,8 @@ func (e *Engine) due(ctx context.Context, name string) (next time.Duration, err 
 		return e.leases(ctx)
 	case name == revisionsKey:
 		return e.revisions(ctx)
-	case name == straysKey:
-		return e.strays(ctx)
+	case name == orphansKey:
+		return e.orphans(ctx)
 	case name == recoveryKey:
 		return e.recoveries(ctx)
 	case strings.HasPrefix(name, closedKey):
@@ -450,7 +450,7 @@ func (e *Engine) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read incidents: %w", err)
 	}
-	stored = e.foreigners(stored)
+	stored = e.withoutNewerVersion(stored)
 	ledger, _, err := e.o.Store.Ledger(ctx)
 	if errors.Is(err, ErrNewer) {
 		// It tells and does nothing: that needs no ledger.
@@ -478,7 +478,7 @@ func (e *Engine) load(ctx context.Context) error {
 			continue
 		}
 		if other := live[s.Incident.Target.Name]; other != nil && !olderWork(en.inc, other.inc) {
-			continue // a stray; see strays
+			continue // a duplicate; see orphans
 		}
 		live[s.Incident.Target.Name] = en
 	}
@@ -498,7 +498,7 @@ func (e *Engine) load(ctx context.Context) error {
 	}
 	e.mu.Lock()
 	e.live, e.closed = live, closed
-	e.resumeWeather(live)
+	e.resumeGlobal(live)
 	var open []incident.Incident
 	for _, name := range slices.Sorted(maps.Keys(live)) {
 		open = append(open, live[name].inc)
@@ -506,7 +506,7 @@ func (e *Engine) load(ctx context.Context) error {
 	var recent []incident.Incident
 	for _, id := range slices.Sorted(maps.Keys(closed)) {
 		en := closed[id]
-		if e.o.Now().Sub(en.inc.ResolvedAt) < tellAgain {
+		if e.o.Now().Sub(en.inc.ResolvedAt) < renotifyWithin {
 			recent = append(recent, en.inc)
 		}
 	}

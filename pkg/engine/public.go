@@ -6,18 +6,18 @@ import "watchdog.io/watchdog/pkg/incident"
 func (e *Engine) word(id string) incident.PublicWord {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.said.Public[id]
+	return e.responderInput.Public[id]
 }
 
 // Drifted says in what the public page has not told what is measured for too
 // long; empty: in nothing. It is told with an incident of watchdog's own.
 func (e *Engine) Drifted(what string) {
 	e.mu.Lock()
-	began := what != "" && e.sky.drift == ""
+	began := what != "" && e.global.drift == ""
 	if began {
-		e.sky.driftSince = e.o.Now()
+		e.global.driftSince = e.o.Now()
 	}
-	e.sky.drift = what
+	e.global.drift = what
 	e.mu.Unlock()
 	if began {
 		e.Wake(Self)

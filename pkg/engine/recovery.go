@@ -44,7 +44,7 @@ func (e *Engine) recoveries(ctx context.Context) (time.Duration, error) {
 	e.mu.Lock()
 	var due []incident.Incident
 	for _, id := range slices.Sorted(maps.Keys(e.closed)) {
-		if en := e.closed[id]; en.inc.Paged && en.inc.Recovery == "" && e.o.Now().Sub(en.inc.ResolvedAt) < tellAgain {
+		if en := e.closed[id]; en.inc.Paged && en.inc.Recovery == "" && e.o.Now().Sub(en.inc.ResolvedAt) < renotifyWithin {
 			due = append(due, en.inc)
 		}
 	}
@@ -54,7 +54,7 @@ func (e *Engine) recoveries(ctx context.Context) (time.Duration, error) {
 		if verdict == "" {
 			continue
 		}
-		if err := e.amend(ctx, i.ID, false, func(i incident.Incident) (incident.Incident, bool) {
+		if err := e.updateClosed(ctx, i.ID, false, func(i incident.Incident) (incident.Incident, bool) {
 			if i.Recovery != "" {
 				return i, false
 			}

@@ -32,12 +32,12 @@ func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(setup.Targets)) {
 		ts := setup.Targets[name]
-		view := setup.View(name)
-		if ts.Target.Kind != "deployment" || !view.Rollout.Known || view.Revision == "" {
+		snapshot := setup.Snapshot(name)
+		if ts.Target.Kind != "deployment" || !snapshot.Rollout.Known || snapshot.Revision == "" {
 			continue
 		}
 		looked := e.o.Now()
-		now := revisionState{uid: view.Revision, healthy: healthy(view, looked, setup.Settings.StaleAfter)}
+		now := revisionState{uid: snapshot.Revision, healthy: healthy(snapshot, looked, setup.Settings.StaleAfter)}
 		e.mu.Lock()
 		last, seen := e.health[name]
 		e.mu.Unlock()
@@ -70,7 +70,7 @@ func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 // Where rules would roll the target back, it takes one of them: that a disk has
 // room says nothing of a release. If none of them sees (rules of rule files say
 // nothing while all is well), the target's own probes must.
-func healthy(v View, now time.Time, fresh time.Duration) bool {
+func healthy(v Snapshot, now time.Time, fresh time.Duration) bool {
 	if !v.Rollout.Done {
 		return false
 	}

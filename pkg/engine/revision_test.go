@@ -62,7 +62,7 @@ func TestWhatHasNoPartInRollbacksMakesNoReleaseGood_INV31(t *testing.T) {
 		{"nothing is seen", nil, unknown, false},
 		{"rules of rule files are silent, and the probe sees", nil, probe, true},
 	} {
-		v := View{Rollout: incident.Rollout{Known: true, Done: true}, Alerts: c.alerts, Signals: []remediate.Signal{c.signal}}
+		v := Snapshot{Rollout: incident.Rollout{Known: true, Done: true}, Alerts: c.alerts, Signals: []remediate.Signal{c.signal}}
 		if got := healthy(v, now, time.Minute); got != c.healthy {
 			t.Errorf("%s: healthy %v, want %v", c.name, got, c.healthy)
 		}

@@ -19,7 +19,7 @@ func sickStage() *stage {
 func TestAStormIsOnePageAndNoAction_W3(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := sickStage()
-		s.whole = World{Watched: 10, Unhealthy: 4}
+		s.whole = FleetHealth{Watched: 10, Unhealthy: 4}
 		play(t, s, 20*time.Minute)
 		own, one := s.about(Self), s.about("shop")
 		if got := s.accepted(); len(got) != 0 {
@@ -37,7 +37,7 @@ func TestAStormIsOnePageAndNoAction_W3(t *testing.T) {
 func TestAStormIsOverOnlyAfterACalm_W3(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := sickStage()
-		s.whole = World{Watched: 10, Unhealthy: 4}
+		s.whole = FleetHealth{Watched: 10, Unhealthy: 4}
 		play(t, s, time.Minute)
 		s.whole.Unhealthy = 1
 		// Another leader goes on with the storm, and counts the calm anew.

@@ -12,7 +12,7 @@ import (
 func (e *Engine) heard(l incident.Ledger) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.said = incident.Ledger{Hold: l.Hold, Acked: l.Acked, Graded: l.Graded, Notes: l.Notes, Public: l.Public, Approved: l.Approved}
+	e.responderInput = incident.Ledger{Hold: l.Hold, Acked: l.Acked, Graded: l.Graded, Notes: l.Notes, Public: l.Public, Approved: l.Approved}
 	for name, en := range e.live {
 		waits := en.inc.Asked != nil && len(l.Approved[en.inc.Asked.Op]) > 0
 		if e.queue != nil && (waits || en.inc.News(l.Words(en.inc.ID))) {
@@ -32,7 +32,7 @@ func (e *Engine) Hold() *incident.Mark {
 	now := e.o.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.said.Held(now)
+	return e.responderInput.Held(now)
 }
 
 // words returns what people have said of the incident. When a deadline or the end of a
@@ -47,5 +47,5 @@ func (e *Engine) words(ctx context.Context, inc incident.Incident) incident.Word
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.said.Words(inc.ID)
+	return e.responderInput.Words(inc.ID)
 }

@@ -227,7 +227,7 @@ type stage struct {
 	limits  incident.Limits
 	engine  *Engine
 	options func(action incident.Action) remediate.Options
-	whole   World
+	whole   FleetHealth
 	unfit   string
 
 	released []string // uids
@@ -235,7 +235,7 @@ type stage struct {
 }
 
 func newStage(w *world, ladder ...incident.Action) *stage {
-	s := &stage{world: w, ladder: ladder, whole: World{Watched: 1, Unhealthy: 1}, mode: incident.Auto, limits: incident.Limits{
+	s := &stage{world: w, ladder: ladder, whole: FleetHealth{Watched: 1, Unhealthy: 1}, mode: incident.Auto, limits: incident.Limits{
 		PerTarget: incident.Rate{Count: 3, Per: time.Hour}, PerNamespace: incident.Rate{Count: 5, Per: time.Hour}, Cluster: incident.Rate{Count: 10, Per: time.Hour}, Concurrent: 2, Cooldown: 5 * time.Minute,
 	}, options: func(incident.Action) remediate.Options {
 		return remediate.Options{By: "1", Max: 10, Lease: 10 * time.Minute, SingleSource: "one rule in this test"}
@@ -261,7 +261,7 @@ func (s *stage) alerts() []incident.Alert {
 	return []incident.Alert{a}
 }
 
-func (s *stage) view(string) View {
+func (s *stage) view(string) Snapshot {
 	alerts := s.alerts()
 	bad := alerts[0].Firing
 	s.mu.Lock()
@@ -278,7 +278,7 @@ func (s *stage) view(string) View {
 			ready[x.Name] = x.Ready
 		}
 	}
-	return View{Alerts: alerts, Maintenance: s.maintenance, Suspended: s.suspended, Rollout: incident.Rollout{Known: true, Done: true, Ready: s.replicas, Endpoints: ready}, Revision: "rs-" + s.template,
+	return Snapshot{Alerts: alerts, Maintenance: s.maintenance, Suspended: s.suspended, Rollout: incident.Rollout{Known: true, Done: true, Ready: s.replicas, Endpoints: ready}, Revision: "rs-" + s.template,
 		Signals: []remediate.Signal{{Source: "app", Known: true, Bad: bad, At: time.Now()}, {Source: "probe", Known: true, Bad: bad, At: time.Now()}}}
 }
 
@@ -323,8 +323,8 @@ func (s *stage) start(ctx context.Context, done chan<- error) {
 	policy.Response = s.response
 	s.engine.Use(&Setup{
 		Policy: policy,
-		Config: "c1", Targets: map[string]TargetSetup{"shop": {Target: shop, Mode: incident.Auto, ModeWhy: "the test"}}, View: s.view, World: func() World { return s.whole }, Own: s.further,
-		Fresh:        func(context.Context, string) (View, error) { return s.view("shop"), nil },
+		Config: "c1", Targets: map[string]TargetSetup{"shop": {Target: shop, Mode: incident.Auto, ModeWhy: "the test"}}, Snapshot: s.view, FleetHealth: func() FleetHealth { return s.whole }, Own: s.further,
+		Fresh:        func(context.Context, string) (Snapshot, error) { return s.view("shop"), nil },
 		Dependencies: func(context.Context, string) []remediate.Dependency { return nil },
 		Rung: func(_ string, _ incident.Alert, i int) Rung {
 			return Rung{Options: s.options(s.ladder[i]), Mode: s.mode, ModeWhy: "the test"}
@@ -332,7 +332,7 @@ func (s *stage) start(ctx context.Context, done chan<- error) {
 		Settings: remediate.Settings{AvailabilityFloor: 0.5, MaxUnhealthy: 0.3, SuspectWindow: 30 * time.Minute, GoodAfter: time.Minute, HumanChange: 10 * time.Minute, OwnChange: time.Hour, MaxReplicas: 50, StaleAfter: 30 * time.Second},
 		Limits:   s.limits, Installation: "watchdog",
 	})
-	s.engine.Doubt(s.doubted)
+	s.engine.CanaryFailed(s.doubted)
 	go func() { done <- s.engine.Run(ctx) }()
 }
 

@@ -429,7 +429,7 @@ func TestASecondCutOffIsAnotherMail_INV45(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := incident.Incident{ID: "cut-off-watchdog", Target: incident.Target{Name: incident.Self}, OpenedAt: t0}
+	i := incident.Incident{ID: "leaderless-watchdog", Target: incident.Target{Name: incident.Self}, OpenedAt: t0}
 	first, _ := l.ids(i, incident.Receipt{})
 	root, _ := l.ids(i, incident.Receipt{State: "firing"})
 	i.OpenedAt = t0.Add(time.Hour)

@@ -63,8 +63,8 @@ func New(cfg *config.Config) (*Policy, error) {
 func (p *Policy) Ladder(rule string) []incident.Rung { return p.ladders[rule] }
 
 // View is what the engine is shown of a target, but for what only the cluster knows.
-func (p *Policy) View(alerts []rules.Alert, looks []probes.Status) engine.View {
-	v := engine.View{Signals: Signals(alerts, looks), Alerts: make([]incident.Alert, 0, len(alerts))}
+func (p *Policy) View(alerts []rules.Alert, looks []probes.Status) engine.Snapshot {
+	v := engine.Snapshot{Signals: Signals(alerts, looks), Alerts: make([]incident.Alert, 0, len(alerts))}
 	for _, x := range unanswered(alerts, looks) {
 		if p.dropped(x) {
 			continue

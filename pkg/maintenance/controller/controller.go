@@ -161,7 +161,7 @@ func (t *Controller) Reconcile(ctx context.Context) {
 		if wanted[key] {
 			continue
 		}
-		if !now.Before(m.until) || t.expire1(ctx, key) == nil {
+		if !now.Before(m.until) || t.expireOne(ctx, key) == nil {
 			delete(t.made, key)
 		}
 	}
@@ -356,7 +356,7 @@ func matchers(w maintenance.Window, targets map[string]engine.TargetSetup) map[s
 // expire ends all silences of a window.
 func (t *Controller) expire(ctx context.Context, key string) error {
 	for _, name := range silenceNames {
-		if err := t.expire1(ctx, key+"/"+name); err != nil {
+		if err := t.expireOne(ctx, key+"/"+name); err != nil {
 			return err
 		}
 		delete(t.made, key+"/"+name)
@@ -364,7 +364,7 @@ func (t *Controller) expire(ctx context.Context, key string) error {
 	return nil
 }
 
-func (t *Controller) expire1(ctx context.Context, key string) error {
+func (t *Controller) expireOne(ctx context.Context, key string) error {
 	t.mu.Lock()
 	c := t.client
 	t.mu.Unlock()

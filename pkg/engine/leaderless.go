@@ -11,30 +11,30 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// cutOffAfter is how long nobody may lead before a person hears of it, and sightless
+// leaderlessAfter is how long nobody may lead before a person hears of it, and blindFollowerAfter
 // how long a replica that follows may see nothing.
 const (
-	cutOffAfter = 2 * time.Minute
-	sightless   = 5 * time.Minute
+	leaderlessAfter    = 2 * time.Minute
+	blindFollowerAfter = 5 * time.Minute
 )
 
 // maxNamed bounds how many targets a message names.
 const maxNamed = 10
 
-// CutOff is the voice of a replica while nobody leads: the API server cannot be
+// LeaderlessNotifier tells of a replica while nobody leads: the API server cannot be
 // reached, or the lease is nobody's. Then no incident can be stored and nothing
 // is done; each replica says so itself, under an id that all share, so that a pager
 // holds one incident (INV-45, F-09).
-type CutOff struct{ voice }
+type LeaderlessNotifier struct{ localAlert }
 
-// NewCutOff returns the voice of one replica of the installation.
-func NewCutOff(installation string, tell func(incident.Incident)) *CutOff {
-	return &CutOff{newVoice("cut-off-"+installation, "cut_off", incident.P1, cutOffAfter, installation, tell)}
+// NewLeaderlessNotifier returns the notifier of one replica of the installation.
+func NewLeaderlessNotifier(installation string, tell func(incident.Incident)) *LeaderlessNotifier {
+	return &LeaderlessNotifier{newLocalAlert("leaderless-"+installation, "leaderless", incident.P1, leaderlessAfter, installation, tell)}
 }
 
 // Look takes what is known now: why nobody leads (empty: somebody does), and the
 // targets that this replica sees in breach, each with its rule.
-func (c *CutOff) Look(now time.Time, why string, firing []string) {
+func (c *LeaderlessNotifier) Look(now time.Time, why string, firing []string) {
 	text := fmt.Sprintf("nobody leads watchdog (%s): nothing is done, and only what is urgent is told", why)
 	if len(firing) > 0 {
 		slices.Sort(firing)
@@ -46,26 +46,26 @@ func (c *CutOff) Look(now time.Time, why string, firing []string) {
 	c.look(now, why, text)
 }
 
-// Sightless is the voice of a replica that follows and cannot see: if it had to take
+// BlindFollower tells of a replica that follows and cannot see: if it had to take
 // over now, it would be blind. The leader's own blindness is told by its engine.
-type Sightless struct {
-	voice
+type BlindFollower struct {
+	localAlert
 	replica string
 }
 
-// NewSightless returns the voice of one replica of the installation.
-func NewSightless(installation, replica string, tell func(incident.Incident)) *Sightless {
-	return &Sightless{newVoice("blind-"+installation+"-"+replica, "cannot_see", incident.P2, sightless, installation, tell), replica}
+// NewBlindFollower returns the notifier of one replica of the installation.
+func NewBlindFollower(installation, replica string, tell func(incident.Incident)) *BlindFollower {
+	return &BlindFollower{newLocalAlert("blind-follower-"+installation+"-"+replica, "blind_follower", incident.P2, blindFollowerAfter, installation, tell), replica}
 }
 
 // Look takes why this replica cannot see or not record what it would do; empty: it can, or
 // it leads.
-func (s *Sightless) Look(now time.Time, why string) {
+func (s *BlindFollower) Look(now time.Time, why string) {
 	s.look(now, why, fmt.Sprintf("replica %s, which does not lead, could not take over: %s; if it had to now, nothing would be done", s.replica, why))
 }
 
-// voice tells, without a store, of something that lasts.
-type voice struct {
+// localAlert tells, without a store, of something that lasts.
+type localAlert struct {
 	id       string
 	rule     string
 	severity incident.Severity
@@ -75,48 +75,48 @@ type voice struct {
 
 	mu       sync.Mutex
 	since    time.Time
-	told     *incident.Incident
+	open     *incident.Incident
 	receipts map[string]incident.Receipt
 }
 
-func newVoice(id, rule string, severity incident.Severity, after time.Duration, installation string, tell func(incident.Incident)) voice {
-	return voice{id: id, rule: rule, severity: severity, after: after, self: incident.Target{Name: Self, Namespace: installation}, tell: tell, receipts: map[string]incident.Receipt{}}
+func newLocalAlert(id, rule string, severity incident.Severity, after time.Duration, installation string, tell func(incident.Incident)) localAlert {
+	return localAlert{id: id, rule: rule, severity: severity, after: after, self: incident.Target{Name: Self, Namespace: installation}, tell: tell, receipts: map[string]incident.Receipt{}}
 }
 
 // ID is that of the incident that is told.
-func (v *voice) ID() string { return v.id }
+func (v *localAlert) ID() string { return v.id }
 
 // look takes why it is so now (empty: it is not), and how that is told.
-func (v *voice) look(now time.Time, why, text string) {
+func (v *localAlert) look(now time.Time, why, text string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch {
-	case why == "" && v.told != nil:
-		i := *v.told
+	case why == "" && v.open != nil:
+		i := *v.open
 		i.Phase, i.ResolvedAt, i.UpdatedAt, i.Receipts = incident.Resolved, now, now, maps.Clone(v.receipts)
-		v.since, v.told = time.Time{}, nil
+		v.since, v.open = time.Time{}, nil
 		v.tell(i)
 	case why == "":
 		v.since = time.Time{}
 	case v.since.IsZero() || now.Before(v.since):
 		v.since = now
 	case now.Sub(v.since) >= v.after:
-		if v.told != nil && v.told.PageReason == text {
+		if v.open != nil && v.open.PageReason == text {
 			return
 		}
-		if v.told == nil {
+		if v.open == nil {
 			v.receipts = map[string]incident.Receipt{} // of the last time, which is over
 		}
 		i := incident.Incident{ID: v.id, Target: v.self, Phase: incident.Escalated, HandedOver: true, Severity: v.severity, Lead: v.rule, Paged: v.severity == incident.P1, PageReason: text, OpenedAt: v.since, UpdatedAt: now,
 			Alerts:   []incident.Alert{{Rule: v.rule, Severity: v.severity, Firing: true, Verdict: incident.Breach, Reason: text, Was: why, ActiveAt: v.since, EvaluatedAt: now, Source: "watchdog"}},
 			Timeline: []incident.Entry{{At: now, Kind: incident.KindPaged, Text: text}}, Receipts: maps.Clone(v.receipts)}
-		v.told = &i
+		v.open = &i
 		v.tell(i)
 	}
 }
 
 // Delivered takes a receiver's receipt.
-func (v *voice) Delivered(receiver string, r incident.Receipt) {
+func (v *localAlert) Delivered(receiver string, r incident.Receipt) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.receipts[receiver] = r

@@ -83,7 +83,7 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 	if err != nil {
 		return err
 	}
-	plan, answers := remediate.Revert(remediate.Facts{Now: e.o.Now(), OpID: id, Mode: ts.Mode, ModeWhy: ts.ModeWhy, Workload: w, Ledger: ledger, Limits: setup.Limits, Settings: setup.Settings, Installation: setup.Installation, Suspended: setup.View(ts.Target.Name).Suspended}, l)
+	plan, answers := remediate.Revert(remediate.Facts{Now: e.o.Now(), OpID: id, Mode: ts.Mode, ModeWhy: ts.ModeWhy, Workload: w, Ledger: ledger, Limits: setup.Limits, Settings: setup.Settings, Installation: setup.Installation, Suspended: setup.Snapshot(ts.Target.Name).Suspended}, l)
 	hold, reason, _ := remediate.Held(answers)
 	switch hold {
 	case "":
@@ -154,7 +154,7 @@ func (e *Engine) ended(ctx context.Context, l incident.Lease, revertID string, w
 // annotate adds an entry to an incident that is already resolved.
 func (e *Engine) annotate(ctx context.Context, id string, entry incident.Entry) error {
 	var told incident.Incident
-	err := e.amend(ctx, id, true, func(inc incident.Incident) (incident.Incident, bool) {
+	err := e.updateClosed(ctx, id, true, func(inc incident.Incident) (incident.Incident, bool) {
 		inc.Timeline = append(slices.Clone(inc.Timeline), entry)
 		inc.UpdatedAt = entry.At
 		told = inc

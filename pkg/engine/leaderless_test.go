@@ -11,17 +11,17 @@ import (
 func TestWhenNobodyLeadsEachReplicaSaysSo_INV45(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var told []incident.Incident
-	c := NewCutOff("watchdog", func(i incident.Incident) { told = append(told, i) })
+	c := NewLeaderlessNotifier("watchdog", func(i incident.Incident) { told = append(told, i) })
 	look := func(d time.Duration, why string, firing ...string) {
 		at = at.Add(d)
 		c.Look(at, why, firing)
 	}
 	// A moment without a leader is a change of leaders.
 	look(0, "connection refused")
-	look(cutOffAfter-time.Second, "connection refused")
+	look(leaderlessAfter-time.Second, "connection refused")
 	look(time.Second, "")
 	look(time.Second, "connection refused")
-	look(cutOffAfter-time.Second, "connection refused")
+	look(leaderlessAfter-time.Second, "connection refused")
 	if len(told) != 0 {
 		t.Fatalf("told too early: %+v", told)
 	}
@@ -46,12 +46,12 @@ func TestWhenNobodyLeadsEachReplicaSaysSo_INV45(t *testing.T) {
 func TestTheSecondCutOffIsTold_INV45(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var told []incident.Incident
-	c := NewCutOff("watchdog", func(i incident.Incident) { told = append(told, i) })
+	c := NewLeaderlessNotifier("watchdog", func(i incident.Incident) { told = append(told, i) })
 	for range 2 {
 		c.Look(at, "connection refused", nil)
-		c.Look(at.Add(cutOffAfter), "connection refused", nil)
+		c.Look(at.Add(leaderlessAfter), "connection refused", nil)
 		c.Delivered("slack", incident.Receipt{Ref: "C1/1", State: "needs a person"})
-		c.Look(at.Add(cutOffAfter+time.Minute), "", nil)
+		c.Look(at.Add(leaderlessAfter+time.Minute), "", nil)
 		c.Delivered("slack", incident.Receipt{Ref: "C1/1", State: "resolved"})
 		at = at.Add(24 * time.Hour)
 	}

@@ -29,43 +29,43 @@ func (e *Engine) target(ctx context.Context, name string) (time.Duration, error)
 	switch {
 	case setup == nil:
 		return lookAgain, nil
-	case e.left(name):
+	case e.newerVersion(name):
 		return 0, nil
 	}
-	return e.work1(ctx, name, setup, en, e.shared(e.forecast(setup)))
+	return e.reconcile(ctx, name, setup, en, e.shared(e.refresh(setup)))
 }
 
-// left reports whether a newer watchdog works the target.
-func (e *Engine) left(name string) bool {
+// newerVersion reports whether a newer watchdog works the target.
+func (e *Engine) newerVersion(name string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.foreign[name]
+	return e.newer[name]
 }
 
-// work1 moves the incident of one target on, if it has one or needs one. shared
+// reconcile moves the incident of one target on, if it has one or needs one. shared
 // says what is wrong with more than this target.
-func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry, shared string) (time.Duration, error) {
+func (e *Engine) reconcile(ctx context.Context, name string, setup *Setup, en *entry, shared string) (time.Duration, error) {
 	ts, known := setup.target(name)
-	view := View{}
+	snapshot := Snapshot{}
 	if known {
-		view = setup.View(name)
+		snapshot = setup.Snapshot(name)
 	}
-	if e.doubted(name, en) {
+	if e.takeStale(name, en) {
 		err := e.reload(ctx, name, en.inc.ID)
 		if errors.Is(err, ErrConflict) {
 			err = nil // that is how it says that all is to begin anew
 		}
 		return 50 * time.Millisecond, err
 	}
-	if swapped, err := e.rival(ctx, name, en); swapped || err != nil {
+	if swapped, err := e.switchToDuplicate(ctx, name, en); swapped || err != nil {
 		return 50 * time.Millisecond, err // the other is worked at once
 	}
 	if en == nil {
-		if !slices.ContainsFunc(view.Alerts, func(a incident.Alert) bool { return a.Firing }) {
+		if !slices.ContainsFunc(snapshot.Alerts, func(a incident.Alert) bool { return a.Firing }) {
 			return 0, nil
 		}
 		inc := e.relapse(incident.New("", ts.Target, e.o.Now()))
-		if !slices.ContainsFunc(view.Alerts, func(a incident.Alert) bool { return a.Firing && !inc.Residual(a, e.o.Now()) }) {
+		if !slices.ContainsFunc(snapshot.Alerts, func(a incident.Alert) bool { return a.Firing && !inc.Residual(a, e.o.Now()) }) {
 			return lookAgain, nil // what fires is what the last incident's action has ended
 		}
 		inc.ID = e.o.NewID()
@@ -79,14 +79,14 @@ func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry
 			return 0, err
 		}
 	}
-	now, err := e.adopt(ctx, name, en.inc)
+	now, err := e.adoptOp(ctx, name, en.inc)
 	if err != nil {
 		return 0, err
 	}
 	if !e.o.NoDecisions && en.scribe == nil {
 		en.scribe = &decision.Scribe{}
 	}
-	inc, effects := en.scribe.Step(e.withReceipts(now), incident.Tick{At: e.o.Now(), Alerts: view.Alerts, Rollout: e.progress(ctx, now, caughtUp(view, now.Op, e.o.Now())), Shared: shared, Words: e.words(ctx, en.inc), Maintenance: view.Maintenance}, e.policy(setup))
+	inc, effects := en.scribe.Step(e.withReceipts(now), incident.Tick{At: e.o.Now(), Alerts: snapshot.Alerts, Rollout: e.progress(ctx, now, caughtUp(snapshot, now.Op, e.o.Now())), Shared: shared, Words: e.words(ctx, en.inc), Maintenance: snapshot.Maintenance}, e.policy(setup))
 	if !now.CalmSince.IsZero() && inc.CalmSince.IsZero() && inc.Phase != incident.Resolved {
 		e.metrics.flaps.Inc()
 	}
@@ -110,24 +110,24 @@ func (e *Engine) work1(ctx context.Context, name string, setup *Setup, en *entry
 		e.mu.Lock()
 		en.inc, en.unsaved = inc, true
 		e.mu.Unlock()
-	} else if e.retell(name) {
+	} else if e.renotifyDue(name) {
 		e.o.Tell(inc)
 	}
 	if inc.Phase == incident.Escalated && was != incident.Escalated {
 		e.Wake(leasesKey) // a change that did harm is a person's now, and no longer kept for the incident
 	}
-	if over(inc) && slices.ContainsFunc(view.Alerts, func(a incident.Alert) bool { return a.Firing }) {
+	if over(inc) && slices.ContainsFunc(snapshot.Alerts, func(a incident.Alert) bool { return a.Firing }) {
 		return 50 * time.Millisecond, err // what fires is the next incident's
 	}
 	return e.next(inc), err
 }
 
-// retell reports, once, whether the receivers have changed since they were last told.
-func (e *Engine) retell(name string) bool {
+// renotifyDue reports, once, whether the receivers have changed since they were last told.
+func (e *Engine) renotifyDue(name string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	yes := e.again[name]
-	delete(e.again, name)
+	yes := e.renotify[name]
+	delete(e.renotify, name)
 	return yes
 }
 
@@ -297,7 +297,7 @@ func (e *Engine) keepReceipts(inc incident.Incident) {
 
 // writeReceipts stores deliveries for an incident that is already resolved.
 func (e *Engine) writeReceipts(ctx context.Context, id string) error {
-	return e.amend(ctx, id, false, func(inc incident.Incident) (incident.Incident, bool) { return inc.WithWord(e.word(id), e.o.Now()) })
+	return e.updateClosed(ctx, id, false, func(inc incident.Incident) (incident.Incident, bool) { return inc.WithWord(e.word(id), e.o.Now()) })
 }
 
 // next says when an incident must be looked at again even if nothing wakes it.

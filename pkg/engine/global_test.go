@@ -68,12 +68,12 @@ func TestAFlappingSourceIsGoneOnWithByTheNextLeader_X10(t *testing.T) {
 
 // TestTheTextOfAStormIsOfNow_A4: the numbers are the present ones, and it says when it ends.
 func TestTheTextOfAStormIsOfNow_A4(t *testing.T) {
-	w := weather{stormSince: time.Unix(60, 0)}
-	if got := w.stormText(World{Watched: 73, Unhealthy: 30}, 21.9); !strings.Contains(got, "30 of 73 watched targets are in breach, at most 21.9 are believed") || !strings.Contains(got, "since 00:01:00 UTC") || !strings.Contains(got, "budget.max_unhealthy and budget.storm_from") {
+	w := globalState{stormSince: time.Unix(60, 0)}
+	if got := w.stormText(FleetHealth{Watched: 73, Unhealthy: 30}, 21.9); !strings.Contains(got, "30 of 73 watched targets are in breach, at most 21.9 are believed") || !strings.Contains(got, "since 00:01:00 UTC") || !strings.Contains(got, "budget.max_unhealthy and budget.storm_from") {
 		t.Error(got)
 	}
 	w.calmSince = time.Unix(300, 0)
-	if got := w.stormText(World{Watched: 73, Unhealthy: 2}, 21.9); !strings.Contains(got, "2 of 73 watched targets") || !strings.Contains(got, "a storm since 00:01:00, calm since 00:05:00, over at 00:10:00 UTC if it stays calm") {
+	if got := w.stormText(FleetHealth{Watched: 73, Unhealthy: 2}, 21.9); !strings.Contains(got, "2 of 73 watched targets") || !strings.Contains(got, "a storm since 00:01:00, calm since 00:05:00, over at 00:10:00 UTC if it stays calm") {
 		t.Error(got)
 	}
 }

@@ -8,14 +8,14 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// amend records, stores and, if it is news for them, tells the receivers what is
+// updateClosed records, stores and, if it is news for them, tells the receivers what is
 // added to an incident that is over: deliveries that came in, a person's word, how
 // its recovery went, the end of a lease. Workers of different names do so, one at a
 // time. After a conflict it is done again on what is stored. onRecord: what is added
 // is one entry, and on record already.
-func (e *Engine) amend(ctx context.Context, id string, onRecord bool, change func(incident.Incident) (_ incident.Incident, news bool)) error {
-	e.amending.Lock()
-	defer e.amending.Unlock()
+func (e *Engine) updateClosed(ctx context.Context, id string, onRecord bool, change func(incident.Incident) (_ incident.Incident, news bool)) error {
+	e.closedUpdate.Lock()
+	defer e.closedUpdate.Unlock()
 	for range swapAttempts {
 		e.mu.Lock()
 		en := e.closed[id]
@@ -46,16 +46,16 @@ func (e *Engine) amend(ctx context.Context, id string, onRecord bool, change fun
 		if !errors.Is(err, ErrConflict) {
 			return fmt.Errorf("store what is new of incident %s, which is over: %w", id, err)
 		}
-		if err := e.reread(ctx, id); err != nil {
+		if err := e.rereadClosed(ctx, id); err != nil {
 			return err
 		}
 	}
 	return fmt.Errorf("incident %s: %w %d times in a row", id, ErrConflict, swapAttempts)
 }
 
-// reread reads an incident that is over from the store, or forgets it if it is not
+// rereadClosed reads an incident that is over from the store, or forgets it if it is not
 // there any more.
-func (e *Engine) reread(ctx context.Context, id string) error {
+func (e *Engine) rereadClosed(ctx context.Context, id string) error {
 	stored, err := e.o.Store.Incidents(ctx)
 	if err != nil {
 		return fmt.Errorf("read incidents after a conflict: %w", err)

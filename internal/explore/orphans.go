@@ -18,29 +18,29 @@ func (k *ledgerKey) flies(op uint8) bool {
 	return false
 }
 
-// strays mirrors engine.strays: it reads the store, then ends an incident of
+// orphans mirrors engine.orphans: it reads the store, then ends an incident of
 // somebody else on a target that this replica works on already.
-func (x *run) strays(r, t uint8) bool {
+func (x *run) orphans(r, t uint8) bool {
 	k, o := &x.s.rep[r].task[t], &x.s.tgt[t]
-	if k.stray != 0 {
-		slot := x.incidents.get(k.stray).slot
+	if k.duplicate != 0 {
+		slot := x.incidents.get(k.duplicate).slot
 		if k.moved > 0 {
 			x.say("Replica %s wants to end the other incident on %s, but somebody else has stored it since.", x.who(r), targetNames[t])
-			k.stray, k.moved = 0, 0
+			k.duplicate, k.moved = 0, 0
 			return true
 		}
-		o.slot[slot] = x.supersede(k.stray)
+		o.slot[slot] = x.supersede(k.duplicate)
 		x.say("Replica %s ends the other incident on %s.", x.who(r), targetNames[t])
 		for q := range x.Replicas {
 			p := &x.s.rep[q].task[t]
 			if p.inc != 0 && x.incidents.get(p.inc).slot == slot {
 				p.flags |= stale
 			}
-			if q != int(r) && p.stray != 0 && x.incidents.get(p.stray).slot == slot {
+			if q != int(r) && p.duplicate != 0 && x.incidents.get(p.duplicate).slot == slot {
 				p.moved = 1
 			}
 		}
-		k.stray = 0
+		k.duplicate = 0
 		return true
 	}
 	for n, id := range o.slot {
@@ -65,7 +65,7 @@ func (x *run) strays(r, t uint8) bool {
 				}
 				continue
 			}
-			k.stray, k.moved = id, 0
+			k.duplicate, k.moved = id, 0
 			if x.incidents.get(id).op.id != 0 && x.Shell.AdoptEarly {
 				k.taken = id
 			}

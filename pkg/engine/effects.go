@@ -49,7 +49,7 @@ func (e *Engine) consider(ctx context.Context, setup *Setup, ts TargetSetup, inc
 	if lead, ok := inc.Alert(inc.Lead); ok {
 		asked = inc.Asks(lead.Rule, lead.Next)
 	}
-	facts, err := e.facts(ctx, setup, ts, inc, id, setup.View(ts.Target.Name))
+	facts, err := e.facts(ctx, setup, ts, inc, id, setup.Snapshot(ts.Target.Name))
 	if err != nil {
 		return incident.Considered{At: e.o.Now(), OpID: id, Hold: incident.Freeze, Reason: err.Error()}, nil
 	}
@@ -75,10 +75,10 @@ func (e *Engine) consider(ctx context.Context, setup *Setup, ts TargetSetup, inc
 // recheck looks again at everything a moment before the write (INV-12).
 func (e *Engine) recheck(ctx context.Context, setup *Setup, ts TargetSetup, inc incident.Incident) (incident.Event, error) {
 	began := e.o.Now()
-	view, err := setup.Fresh(ctx, ts.Target.Name)
+	snapshot, err := setup.Fresh(ctx, ts.Target.Name)
 	if err == nil {
 		var facts remediate.Facts
-		if facts, err = e.facts(ctx, setup, ts, inc, inc.Op.ID, view); err == nil {
+		if facts, err = e.facts(ctx, setup, ts, inc, inc.Op.ID, snapshot); err == nil {
 			plan, answers := remediate.Recheck(facts, inc.Op.Plan)
 			hold, reason, retryAt := remediate.Held(answers)
 			e.metrics.answered(answers)
@@ -89,7 +89,7 @@ func (e *Engine) recheck(ctx context.Context, setup *Setup, ts TargetSetup, inc 
 }
 
 // facts reads everything a plan and its guards may look at.
-func (e *Engine) facts(ctx context.Context, setup *Setup, ts TargetSetup, inc incident.Incident, opID string, view View) (remediate.Facts, error) {
+func (e *Engine) facts(ctx context.Context, setup *Setup, ts TargetSetup, inc incident.Incident, opID string, snapshot Snapshot) (remediate.Facts, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	w, err := e.o.Cluster.Workload(ctx, ts.Target, ts.Service)
@@ -109,7 +109,7 @@ func (e *Engine) facts(ctx context.Context, setup *Setup, ts TargetSetup, inc in
 		rule, index = inc.Op.Rule, inc.Op.Rung
 	}
 	alert, _ := inc.Alert(rule)
-	for _, a := range view.Alerts {
+	for _, a := range snapshot.Alerts {
 		if a.Rule == rule {
 			a.Next, a.Tries = alert.Next, alert.Tries
 			alert = a
@@ -118,11 +118,11 @@ func (e *Engine) facts(ctx context.Context, setup *Setup, ts TargetSetup, inc in
 	if inc.Op == nil {
 		index = alert.Next
 	}
-	sky := e.forecast(setup)
-	world := setup.World()
+	global := e.refresh(setup)
+	fleet := setup.FleetHealth()
 	f := remediate.Facts{
 		Now: e.o.Now(), OpID: opID, Incident: inc, Alert: alert, Workload: w, Ledger: ledger, Limits: setup.Limits,
-		Signals: view.Signals, CPU: view.CPU, Dependencies: setup.Dependencies(ctx, ts.Target.Name), Watched: world.Watched, Unhealthy: world.Unhealthy, Blind: sky.frozen(), Storm: sky.storm, Suspended: view.Suspended,
+		Signals: snapshot.Signals, CPU: snapshot.CPU, Dependencies: setup.Dependencies(ctx, ts.Target.Name), Watched: fleet.Watched, Unhealthy: fleet.Unhealthy, Blind: global.frozen(), Storm: global.storm, Suspended: snapshot.Suspended,
 		Records: records[ts.Target.String()], Settings: setup.Settings, Installation: setup.Installation,
 	}
 	if index < len(alert.Ladder) {

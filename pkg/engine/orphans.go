@@ -12,31 +12,31 @@ import (
 )
 
 // strayLook is how often the store is read for incidents that nobody works.
-const strayLook = time.Minute
+const orphanLook = time.Minute
 
-// strays finds what a replica left that no longer led and did not know it yet:
+// orphans finds what a replica left that no longer led and did not know it yet:
 // incidents in the store that this leader does not know, and ops in the ledger
 // that no incident works. The first incident on a target is worked on; another
 // ends, or its page would stay open for ever. One with an op never ends: it is
 // worked, and the other ends.
-func (e *Engine) strays(ctx context.Context) (time.Duration, error) {
+func (e *Engine) orphans(ctx context.Context) (time.Duration, error) {
 	stored, err := e.o.Store.Incidents(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("read incidents: %w", err)
 	}
-	stored = e.foreigners(stored)
+	stored = e.withoutNewerVersion(stored)
 	ledger, _, err := e.o.Store.Ledger(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("read ledger: %w", err)
 	}
 	for _, s := range stored {
 		if over(s.Incident) {
-			e.doubt(s)
+			e.markStale(s)
 			continue
 		}
 		by, fresh := e.worked(s)
 		if by == "" && !fresh {
-			e.doubt(s)
+			e.markStale(s)
 		}
 		switch {
 		case fresh:
@@ -45,7 +45,7 @@ func (e *Engine) strays(ctx context.Context) (time.Duration, error) {
 		case by == "":
 		case s.Incident.Op != nil || slices.ContainsFunc(ledger.Ops, func(o incident.Op) bool { return o.Incident == s.Incident.ID }):
 			e.mu.Lock()
-			e.rivals[s.Incident.Target.Name] = s
+			e.duplicates[s.Incident.Target.Name] = s
 			e.mu.Unlock()
 			e.Wake(s.Incident.Target.Name)
 		default:
@@ -55,41 +55,41 @@ func (e *Engine) strays(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	for _, op := range ledger.Ops {
-		if op.Plan.Action != incident.ActionRevert && e.o.Now().Sub(op.PlannedAt) > strayLook/2 {
-			e.orphan(op)
+		if op.Plan.Action != incident.ActionRevert && e.o.Now().Sub(op.PlannedAt) > orphanLook/2 {
+			e.assignOrphan(op)
 		}
 	}
-	return strayLook, nil
+	return orphanLook, nil
 }
 
-// doubt notes that the store holds another version of an incident that is worked
+// markStale notes that the store holds another version of an incident that is worked
 // here: a replica that no longer led and did not know it wrote it.
-func (e *Engine) doubt(s Stored) {
+func (e *Engine) markStale(s Stored) {
 	name := s.Incident.Target.Name
 	e.mu.Lock()
 	en := e.live[name]
-	doubt := en != nil && en.inc.ID == s.Incident.ID && en.version != "" && en.version != s.Version
-	if doubt {
-		e.doubts[name] = s.Version
+	stale := en != nil && en.inc.ID == s.Incident.ID && en.version != "" && en.version != s.Version
+	if stale {
+		e.stale[name] = s.Version
 	}
 	e.mu.Unlock()
-	if doubt {
+	if stale {
 		e.Wake(name)
 	}
 }
 
-// doubted reports whether the incident is to be read again. Its worker asks, so
+// takeStale reports whether the incident is to be read again. Its worker asks, so
 // that a version which it stored itself meanwhile is no reason.
-func (e *Engine) doubted(name string, en *entry) bool {
+func (e *Engine) takeStale(name string, en *entry) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	version, yes := e.doubts[name]
-	delete(e.doubts, name)
+	version, yes := e.stale[name]
+	delete(e.stale, name)
 	return yes && en != nil && !en.unsaved && en.version != version
 }
 
-// orphan hands an op that no incident works to the worker of its target.
-func (e *Engine) orphan(op incident.Op) {
+// assignOrphan hands an op that no incident works to the worker of its target.
+func (e *Engine) assignOrphan(op incident.Op) {
 	name := op.Plan.Target.Name
 	e.mu.Lock()
 	en := e.live[name]
@@ -128,7 +128,7 @@ func (e *Engine) worked(s Stored) (by string, fresh bool) {
 	return en.inc.ID, false
 }
 
-// supersede ends a stray.
+// supersede ends a duplicate.
 func (e *Engine) supersede(ctx context.Context, s Stored, by string) error {
 	inc := incident.Supersede(s.Incident, by, e.o.Now())
 	version, err := e.o.Store.SaveIncident(ctx, inc, s.Version)
@@ -150,12 +150,12 @@ func (e *Engine) supersede(ctx context.Context, s Stored, by string) error {
 	return nil
 }
 
-// rival lets the incident with an op be worked instead of the present one, which
+// switchToDuplicate lets the incident with an op be worked instead of the present one, which
 // has none. The worker of the target calls it.
-func (e *Engine) rival(ctx context.Context, name string, en *entry) (swapped bool, err error) {
+func (e *Engine) switchToDuplicate(ctx context.Context, name string, en *entry) (swapped bool, err error) {
 	e.mu.Lock()
-	other, ok := e.rivals[name]
-	delete(e.rivals, name)
+	other, ok := e.duplicates[name]
+	delete(e.duplicates, name)
 	e.mu.Unlock()
 	if !ok || en == nil || en.inc.Op != nil || en.inc.ID == other.Incident.ID {
 		return false, nil
@@ -172,8 +172,8 @@ func (e *Engine) rival(ctx context.Context, name string, en *entry) (swapped boo
 	return true, nil
 }
 
-// adopt gives the incident the op of a stray, if the ledger still has it.
-func (e *Engine) adopt(ctx context.Context, name string, inc incident.Incident) (incident.Incident, error) {
+// adoptOp gives the incident an op that only the ledger knows, if the ledger still has it.
+func (e *Engine) adoptOp(ctx context.Context, name string, inc incident.Incident) (incident.Incident, error) {
 	e.mu.Lock()
 	op, ok := e.adopted[name]
 	e.mu.Unlock()
@@ -187,7 +187,7 @@ func (e *Engine) adopt(ctx context.Context, name string, inc incident.Incident) 
 	e.mu.Lock()
 	delete(e.adopted, name)
 	e.mu.Unlock()
-	if _, flying := find(ledger, op.ID); !flying {
+	if _, inFlight := find(ledger, op.ID); !inFlight {
 		return inc, nil
 	}
 	return incident.Adopt(inc, op, e.o.Now()), nil

@@ -68,8 +68,8 @@ func (b *blindness) blindText() string {
 
 // stormText says what the storm is by the present numbers, since when it lasts, and when it
 // ends. Moments are told, not spans: news is told again.
-func (w *weather) stormText(world World, limit float64) string {
-	text := fmt.Sprintf("%d of %d watched targets are in breach, at most %.4g are believed", world.Unhealthy, world.Watched, limit)
+func (w *globalState) stormText(fleet FleetHealth, limit float64) string {
+	text := fmt.Sprintf("%d of %d watched targets are in breach, at most %.4g are believed", fleet.Unhealthy, fleet.Watched, limit)
 	if w.calmSince.IsZero() {
 		return fmt.Sprintf("%s: a shared cause, or watchdog's own eyes (since %s UTC; what counts as a storm: budget.max_unhealthy and budget.storm_from)", text, clock(w.stormSince))
 	}
