@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 func newApprove() *cobra.Command {
@@ -31,10 +31,10 @@ severity, publish and undo.`,
 			if plan == "" {
 				return f.showPlan(c, args[0])
 			}
-			if len(plan) < people.LeastOfPlan {
-				return misused{fmt.Errorf("--plan %s: give at least %d characters of the hash", plan, people.LeastOfPlan)}
+			if len(plan) < responder.LeastOfPlan {
+				return misused{fmt.Errorf("--plan %s: give at least %d characters of the hash", plan, responder.LeastOfPlan)}
 			}
-			if err := f.say(c, people.Word{Verb: people.Approve, Incident: args[0], Plan: plan, Reason: reason}); err != nil {
+			if err := f.say(c, responder.Request{Action: responder.Approve, Incident: args[0], Plan: plan, Reason: reason}); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(c.OutOrStdout(), "what comes of it: watchdog why %s\n", args[0])
@@ -59,7 +59,7 @@ func (f *cluster) showPlan(c *cobra.Command, id string) error {
 	if err != nil {
 		return err
 	}
-	inc, err := people.Pick(all, id)
+	inc, err := responder.Pick(all, id)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (f *cluster) showPlan(c *cobra.Command, id string) error {
 	if err != nil {
 		return err
 	}
-	r, err := people.Request(inc, ledger)
+	r, err := responder.Pending(inc, ledger)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func TestTheAuditRecordIsVerifiedShownAndExported_SEC27(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for _, r := range []audit.Record{
 		{Kind: "act", Incident: "i1", Op: "op1", Target: "shop/deployment/cart", Actor: "watchdog", Text: "restart the pods"},
-		{Kind: "word", Incident: "i2", Target: "shop/deployment/web", Actor: "ann@example.com", Text: "hold\n\x1b[31mred"},
+		{Kind: "responder", Incident: "i2", Target: "shop/deployment/web", Actor: "ann@example.com", Text: "hold\n\x1b[31mred"},
 	} {
 		r.At = at
 		if _, err := l.Append(r); err != nil {

@@ -16,7 +16,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 	"watchdog.io/watchdog/pkg/strutil"
 )
 
@@ -89,7 +89,7 @@ unique beginning of the id, or a target's name for its newest incident.`,
 			if err != nil {
 				return err
 			}
-			inc, err := people.Pick(all, args[0])
+			inc, err := responder.Pick(all, args[0])
 			if err != nil {
 				return err
 			}
@@ -132,7 +132,7 @@ func (f *cluster) incident(c *cobra.Command, id string) (incident.Incident, erro
 	if err != nil {
 		return incident.Incident{}, err
 	}
-	return people.Pick(all, id)
+	return responder.Pick(all, id)
 }
 
 func printJSON(w io.Writer, v any) error {

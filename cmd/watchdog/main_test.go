@@ -62,7 +62,7 @@ func TestWhoAnsweredIsShown(t *testing.T) {
 		{"missed", func(i *incident.Incident) { i.AckBy, i.Unanswered = t0.Add(time.Hour), 2 }, "2 missed", "`watchdog ack 01abc` (2 missed)\n"},
 		{"the last one missed", func(i *incident.Incident) { i.Unanswered = 3 }, "3 missed", "answer    nobody has acknowledged it: `watchdog ack 01abc` (3 missed)\n"},
 		{"taken", func(i *incident.Incident) {
-			i.Unanswered, i.Acked = 1, incident.Mark{By: "alice", At: t0, Reason: "the database"}
+			i.Unanswered, i.Acked = 1, incident.Attribution{By: "alice", At: t0, Reason: "the database"}
 		}, "alice", "answer    acknowledged by alice at 2026-01-01T12:00:00Z: the database\n"},
 		{"over", func(i *incident.Incident) { i.Phase, i.Unanswered = incident.Resolved, 1 }, "-", ""},
 	} {
@@ -98,7 +98,7 @@ func TestWhySaysWhoSilencedWhat(t *testing.T) {
 }
 
 func TestStatusShowsWhatStopsAndWhatIsOpen(t *testing.T) {
-	l := incident.Ledger{Hold: &incident.Mark{By: "alice", Reason: "move", At: t0}, Leases: []incident.Lease{{Plan: incident.Plan{Summary: "scale shop from 3 to 4"}, ExpiresAt: t0.Add(time.Hour)}}}
+	l := incident.Ledger{Hold: &incident.Attribution{By: "alice", Reason: "move", At: t0}, Leases: []incident.Lease{{Plan: incident.Plan{Summary: "scale shop from 3 to 4"}, ExpiresAt: t0.Add(time.Hour)}}}
 	var b bytes.Buffer
 	if err := status(&b, "watchdog-0", l, nil, []incident.Incident{sample()}, t0.Add(10*time.Minute)); err != nil {
 		t.Fatal(err)
@@ -151,7 +151,7 @@ func TestUndoFindsWhatHasALease(t *testing.T) {
 // A3, X103: what is on hold is shown, with its age and its end.
 func TestStatusShowsWhatIsOnHold_A3(t *testing.T) {
 	var b strings.Builder
-	l := incident.Ledger{Hold: &incident.Mark{By: "ada", Reason: "move", At: t0, Until: t0.Add(2 * time.Hour)}}
+	l := incident.Ledger{Hold: &incident.Attribution{By: "ada", Reason: "move", At: t0, Until: t0.Add(2 * time.Hour)}}
 	holds := []kube.HeldObject{
 		{Namespace: "shop", Kind: "deployment", Name: "cart", Hold: remediate.Hold{Reason: "migration (ada)", Since: t0, Until: t0.Add(3 * time.Hour)}},
 		{Namespace: "billing", Hold: remediate.Hold{Reason: "freeze"}},

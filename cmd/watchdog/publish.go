@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 // publishing are the flags of `watchdog publish`.
@@ -49,7 +49,7 @@ name for its newest incident.`,
 			if err != nil {
 				return err
 			}
-			inc, err := people.Pick(all, args[0])
+			inc, err := responder.Pick(all, args[0])
 			if err != nil {
 				return err
 			}
@@ -113,7 +113,7 @@ func (p publishing) check() error {
 // publishing has said so for the whole incident.
 func (p publishing) word(inc incident.Incident, before incident.PublicWord, now time.Time) (incident.PublicWord, error) {
 	// The last word counts, and by its time it is known: also after one by a clock that was ahead.
-	w := incident.PublicWord{Mark: incident.Mark{Reason: p.reason, At: now.UTC().Truncate(time.Millisecond)}, Publish: before.Publish}
+	w := incident.PublicWord{Attribution: incident.Attribution{Reason: p.reason, At: now.UTC().Truncate(time.Millisecond)}, Publish: before.Publish}
 	for _, at := range []time.Time{before.At, inc.Public.At} {
 		if !w.At.After(at) {
 			w.At = at.Add(time.Millisecond)

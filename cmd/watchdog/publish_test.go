@@ -62,7 +62,7 @@ func TestAWordToThePublic(t *testing.T) {
 func TestTheLastWordToThePublicCounts(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	for _, ahead := range []time.Duration{0, -time.Minute, time.Hour} {
-		first := incident.PublicWord{Mark: incident.Mark{By: "bob", At: now.Add(ahead)}, Publish: true}
+		first := incident.PublicWord{Attribution: incident.Attribution{By: "bob", At: now.Add(ahead)}, Publish: true}
 		for _, inc := range []incident.Incident{{ID: "01a", Phase: incident.Open}, {ID: "01a", Phase: incident.Open, Public: first}} {
 			w, err := publishing{holdFor: time.Hour, reason: "r"}.word(inc, first, now)
 			inc.Public = first

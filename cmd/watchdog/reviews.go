@@ -16,7 +16,7 @@ import (
 	"watchdog.io/watchdog/pkg/app"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 	"watchdog.io/watchdog/pkg/review"
 	"watchdog.io/watchdog/pkg/strutil"
 )
@@ -31,7 +31,7 @@ func reviewed(ctx context.Context, client *kube.Client, store *kube.Store, word,
 	if err != nil {
 		return fail(err)
 	}
-	inc, err := people.Pick(all, word)
+	inc, err := responder.Pick(all, word)
 	if err != nil {
 		return fail(err)
 	}
@@ -180,7 +180,7 @@ func keptReview(ctx context.Context, store *kube.Store, word string) (string, *r
 	if err != nil {
 		return "", nil, "", err
 	}
-	if inc, err := people.Pick(all, word); err == nil {
+	if inc, err := responder.Pick(all, word); err == nil {
 		id = inc.ID
 	}
 	text, version, err := store.Review(ctx, id)

@@ -12,13 +12,13 @@ import (
 
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
-// say puts a person's word to the desk, under the name by which the API server knows
-// them. It is the desk that watchdog's replicas have, so that of two people who take an
-// incident on at the same moment one has it, whichever way they say it.
-func (f *cluster) say(c *cobra.Command, w people.Word) error {
+// say sends a person's request to the service, under the name by which the API server
+// knows them. It is the service that watchdog's replicas run, so that of two people who
+// acknowledge at the same moment one has the incident, whichever way they say it.
+func (f *cluster) say(c *cobra.Command, w responder.Request) error {
 	client, store, err := f.store()
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func (f *cluster) say(c *cobra.Command, w people.Word) error {
 	if err != nil {
 		return fmt.Errorf("nothing was written: %w", err)
 	}
-	text, err := desk(store).Hear(ctx, people.Person{Name: by}, w)
+	text, err := service(store).Do(ctx, responder.Person{Name: by}, w)
 	if err != nil {
 		return err
 	}
@@ -37,16 +37,16 @@ func (f *cluster) say(c *cobra.Command, w people.Word) error {
 	return nil
 }
 
-// desk writes with the rights of whoever runs the command: the API server decides at the
+// service writes with the rights of whoever runs the command: the API server decides at the
 // write what they may, and watchdog records the word once it has taken it over.
-func desk(store *kube.Store) *people.Desk {
-	return people.NewDesk(people.DeskOptions{
+func service(store *kube.Store) *responder.Service {
+	return responder.New(responder.Options{
 		Incidents: func(ctx context.Context) ([]incident.Incident, error) { return list(ctx, store) },
 		Ledger:    store.Ledger,
 		Say:       store.Say,
-		May:       func(context.Context, people.Person, string) error { return nil },
-		Record:    func(people.Heard) error { return nil },
-		Count:     func(string, people.Verb, string) {},
+		May:       func(context.Context, responder.Person, string) error { return nil },
+		Record:    func(responder.AuditEvent) error { return nil },
+		Count:     func(string, responder.Action, string) {},
 		Now:       time.Now,
 	})
 }
@@ -68,7 +68,7 @@ The word is kept in watchdog's ledger, so it survives restarts.`,
 		Example: "  watchdog ack 01m869s2 --reason \"looking at the database\"",
 		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return f.say(c, people.Word{Verb: people.Ack, Incident: args[0], Reason: reason})
+			return f.say(c, responder.Request{Action: responder.Ack, Incident: args[0], Reason: reason})
 		},
 	}
 	f.register(c)
@@ -90,7 +90,7 @@ the id, or a target's name for its newest incident.`,
 			if reason == "" {
 				return misused{errors.New("deny needs --reason: the next person will ask")}
 			}
-			return f.say(c, people.Word{Verb: people.Deny, Incident: args[0], Plan: plan, Reason: reason})
+			return f.say(c, responder.Request{Action: responder.Deny, Incident: args[0], Plan: plan, Reason: reason})
 		},
 	}
 	f.register(c)
@@ -118,7 +118,7 @@ lowered is not raised again by a rule that had fired before.`,
 			case strings.TrimSpace(reason) == "":
 				return misused{errors.New("severity needs --reason: the next person will ask")}
 			}
-			return f.say(c, people.Word{Verb: people.Grade, Incident: args[0], To: to, Reason: reason})
+			return f.say(c, responder.Request{Action: responder.Grade, Incident: args[0], To: to, Reason: reason})
 		},
 	}
 	f.register(c)
@@ -140,7 +140,7 @@ phases of a response wait for them (docs/response.md).`,
 			if as != "" && as != "hypothesis" && as != "decision" {
 				return misused{fmt.Errorf("--as %q: use hypothesis or decision, or leave it out", as)}
 			}
-			return f.say(c, people.Word{Verb: people.Note, Incident: args[0], As: as, Reason: args[1]})
+			return f.say(c, responder.Request{Action: responder.Note, Incident: args[0], As: as, Reason: args[1]})
 		},
 	}
 	f.register(c)

@@ -279,7 +279,7 @@ func (m *machine) packLedger(l incident.Ledger) ledgerKey {
 func (m *machine) unpackLedger(k ledgerKey) incident.Ledger {
 	var l incident.Ledger
 	if k.kill {
-		l.Hold = &incident.Mark{By: "somebody"}
+		l.Hold = &incident.Attribution{By: "somebody"}
 	}
 	for _, op := range k.ops {
 		if op.id != 0 {

@@ -33,21 +33,21 @@ var mayImport = map[string][]string{
 	"pkg/audit":                  {"pkg/disk"},
 	"pkg/hints":                  {"pkg/disk", "pkg/incident", "pkg/remediate", "pkg/rules", "pkg/strutil"}, // an external alert becomes an alert on a target, beside those of rules
 	"pkg/remediate":              {"pkg/incident"},
-	"pkg/notify":                 {"pkg/incident", "pkg/config", "pkg/disk", "pkg/httpclient", "pkg/people", "pkg/strutil", "pkg/secretfile"},
-	"pkg/kube":                   {"pkg/incident", "pkg/people", "pkg/maintenance", "pkg/remediate", "pkg/strutil"},
+	"pkg/notify":                 {"pkg/incident", "pkg/config", "pkg/disk", "pkg/httpclient", "pkg/responder", "pkg/strutil", "pkg/secretfile"},
+	"pkg/kube":                   {"pkg/incident", "pkg/responder", "pkg/maintenance", "pkg/remediate", "pkg/strutil"},
 	"pkg/decision":               {"pkg/audit", "pkg/incident", "pkg/remediate"}, // the guards' answers are weighed again
 	"pkg/engine":                 {"pkg/incident", "pkg/remediate", "pkg/audit", "pkg/decision"},
 	"pkg/review":                 {"pkg/incident"},
-	"pkg/people":                 {"pkg/incident"},
-	"pkg/web":                    {"pkg/incident", "pkg/hints", "pkg/people", "pkg/secretfile"},
+	"pkg/responder":              {"pkg/incident"},
+	"pkg/web":                    {"pkg/incident", "pkg/hints", "pkg/responder", "pkg/secretfile"},
 	"pkg/policy":                 {"pkg/calendar", "pkg/strutil", "pkg/config", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/probes", "pkg/remediate", "pkg/rules"},
-	"pkg/app":                    {"pkg/policy", "pkg/maintenance/controller", "pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/hear", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web", "pkg/strutil"},
-	"cmd/watchdog":               {"pkg/policy", "pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/people", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim", "pkg/strutil"}, // simulate hands the policy to the simulator
+	"pkg/app":                    {"pkg/policy", "pkg/maintenance/controller", "pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/responder/inbound", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/responder", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web", "pkg/strutil"},
+	"cmd/watchdog":               {"pkg/policy", "pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/responder", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim", "pkg/strutil"}, // simulate hands the policy to the simulator
 	"pkg/httpclient":             {},
 	"pkg/selfwatch":              {"pkg/config", "pkg/httpclient", "pkg/incident", "pkg/strutil"},
 	"pkg/maintenance":            {},
 	"pkg/maintenance/controller": {"pkg/alertmanager", "pkg/engine", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/remediate", "pkg/rules", "pkg/strutil"},
-	"pkg/hear":                   {"pkg/httpclient", "pkg/incident", "pkg/people", "pkg/strutil", "pkg/secretfile"},
+	"pkg/responder/inbound":      {"pkg/httpclient", "pkg/incident", "pkg/responder", "pkg/strutil", "pkg/secretfile"},
 
 	"pkg/alertmanager": {"pkg/httpclient", "pkg/strutil"},
 }
@@ -56,7 +56,7 @@ var mayImport = map[string][]string{
 var mayUse = map[string][]string{
 	"pkg/incident":   {}, // the core is pure: explored, simulated and replayed as it is
 	"pkg/review":     {},
-	"pkg/people":     {},
+	"pkg/responder":  {},
 	"pkg/audit":      {}, // must stay trivially correct
 	"pkg/disk":       {},
 	"pkg/strutil":    {},

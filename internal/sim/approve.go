@@ -39,7 +39,7 @@ func (w *World) requested(i incident.Incident) {
 			w.oracle.approved[r.Op] = append(w.oracle.approved[r.Op], a)
 		})
 	}
-	yes := incident.Approval{Mark: incident.Mark{By: "somebody"}, Plan: r.Plan.Hash}
+	yes := incident.Approval{Attribution: incident.Attribution{By: "somebody"}, Plan: r.Plan.Hash}
 	if other := yes; r.Quorum > 1 {
 		other.By = [...]string{"somebody else", "somebody else", "somebody else", "system:serviceaccount:ci:bot", "somebody"}[dice/1500%5]
 		say(wait+time.Duration(dice/7500%40)*time.Second, other)
@@ -48,11 +48,11 @@ func (w *World) requested(i incident.Incident) {
 	case n < 6:
 		say(wait, yes)
 	case n == 6:
-		say(wait, incident.Approval{Mark: yes.Mark, Plan: r.Plan.Hash, Denied: true})
+		say(wait, incident.Approval{Attribution: yes.Attribution, Plan: r.Plan.Hash, Denied: true})
 	case n == 7:
-		say(wait, incident.Approval{Mark: yes.Mark, Plan: "another plan"})
+		say(wait, incident.Approval{Attribution: yes.Attribution, Plan: "another plan"})
 	case n == 8:
 		say(wait, yes)
-		say(wait+2*time.Second, incident.Approval{Mark: yes.Mark, Plan: r.Plan.Hash, Denied: true})
+		say(wait+2*time.Second, incident.Approval{Attribution: yes.Attribution, Plan: r.Plan.Hash, Denied: true})
 	}
 }

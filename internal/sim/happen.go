@@ -72,7 +72,7 @@ var happenings = map[string]func(w *World, h Happening, a *app){
 		w.excuse(a)
 	},
 	"kill switch": func(w *World, h Happening, _ *app) {
-		w.setKillSwitch(&incident.Mark{By: "anna", Reason: "everything stops", At: w.clock.now})
+		w.setKillSwitch(&incident.Attribution{By: "anna", Reason: "everything stops", At: w.clock.now})
 		w.excuse(nil)
 		if h.For > 0 {
 			w.clock.after(h.For, -1, func() { w.setKillSwitch(nil) })
@@ -170,7 +170,7 @@ func (w *World) outage(a *app, how string, d time.Duration) {
 }
 
 // setKillSwitch is `watchdog hold --all`: a compare-and-swap of the ledger.
-func (w *World) setKillSwitch(m *incident.Mark) {
+func (w *World) setKillSwitch(m *incident.Attribution) {
 	w.tellLedger(func(l *incident.Ledger) { l.Hold = m })
 	w.oracle.switched(m != nil)
 }

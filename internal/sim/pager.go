@@ -8,7 +8,7 @@ import (
 	"watchdog.io/watchdog/pkg/httpclient"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
-	desk "watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 // pager is a paging service: it keeps one page per key, and it rings when a page
@@ -142,8 +142,8 @@ func (p *pager) answer(key string, x *paged) {
 	for _, id := range sorted(p.w.incidents) {
 		all = append(all, p.w.incidents[id].value.(incident.Incident))
 	}
-	said, text, err := desk.Weigh(all, l, desk.Word{Verb: desk.Ack, Incident: x.incident, By: "on call", Key: key, Via: "pagerduty", At: p.w.clock.now})
-	if no := (*desk.Refused)(nil); errors.As(err, &no) {
+	said, text, err := responder.Decide(all, l, responder.Request{Action: responder.Ack, Incident: x.incident, By: "on call", Key: key, Source: "pagerduty", At: p.w.clock.now})
+	if no := (*responder.Refused)(nil); errors.As(err, &no) {
 		p.w.say("the acknowledgement of page %s is refused: %s", key, no.Reason)
 		return
 	}
@@ -152,7 +152,7 @@ func (p *pager) answer(key string, x *paged) {
 		p.answered[x.incident] = x.severity
 	}
 	p.w.tellLedger(func(l *incident.Ledger) {
-		acked := map[string]incident.Mark{}
+		acked := map[string]incident.Attribution{}
 		for id, m := range l.Acked {
 			acked[id] = m
 		}

@@ -34,16 +34,16 @@ import (
 	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
-	"watchdog.io/watchdog/pkg/hear"
 	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/maintenance/controller"
 	"watchdog.io/watchdog/pkg/notify"
-	"watchdog.io/watchdog/pkg/people"
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/redact"
+	"watchdog.io/watchdog/pkg/responder"
+	"watchdog.io/watchdog/pkg/responder/inbound"
 	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/selfwatch"
 	"watchdog.io/watchdog/pkg/web"
@@ -108,11 +108,11 @@ type App struct {
 	metrics     *metrics
 	whole       world
 	inhibit     inhibitors
-	desk        *people.Desk
+	responder   *responder.Service
 	access      *kube.Access
 	gate        *web.Gate
 	stored      stored
-	slack       *hear.Slack
+	slack       *inbound.Slack
 
 	refusal   selfwatch.Refusal
 	missing   selfwatch.Missing
@@ -246,7 +246,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		Unfit:    cmp.Or(unfit, a.log.Damage()),
 	})
 	a.maintenance.Serve(a.engine.Incidents, store.SaveWindowStatus)
-	if err := a.openDesk(); err != nil {
+	if err := a.openResponder(); err != nil {
 		return nil, err
 	}
 	if err := a.openGate(); err != nil {

@@ -10,7 +10,7 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 	"watchdog.io/watchdog/pkg/web"
 )
 
@@ -28,7 +28,7 @@ func (a *App) openGate() error {
 			api := a.built.Load().hears.api
 			return web.GateSettings{Open: api.Read == config.ReadAnybody, TokenFiles: api.ReadTokenFiles, Hosts: a.hosts()}
 		},
-		Who: func(ctx context.Context, token string) (people.Person, error) {
+		Who: func(ctx context.Context, token string) (responder.Person, error) {
 			return access.Who(ctx, token, a.built.Load().hears.api.Audiences)
 		},
 		Unknown: func(err error) bool { return errors.Is(err, kube.ErrUnknown) },

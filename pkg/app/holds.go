@@ -47,7 +47,7 @@ func newHolds(r prometheus.Registerer, now func() time.Time) *holds {
 }
 
 // alarm is the reminder, as part of watchdog's own incident, and brings the metric up to date.
-func (h *holds) alarm(targets func() []held, everything *incident.Mark) incident.Alert {
+func (h *holds) alarm(targets func() []held, everything *incident.Attribution) incident.Alert {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.now()

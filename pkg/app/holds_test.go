@@ -17,8 +17,8 @@ func TestAForgottenHoldIsTold_X103(t *testing.T) {
 	now := begin
 	h := newHolds(prometheus.NewRegistry(), func() time.Time { return now })
 	all := []held{{what: "cart", reason: "migration (ada)", since: begin, lift: "shop/cart"}, {what: "front", reason: "it gives no reason", lift: "shop/front"}}
-	kill := &incident.Mark{Reason: "data centre move", At: begin.Add(12 * time.Hour)}
-	alarm := func(after time.Duration, everything *incident.Mark, targets ...held) incident.Alert {
+	kill := &incident.Attribution{Reason: "data centre move", At: begin.Add(12 * time.Hour)}
+	alarm := func(after time.Duration, everything *incident.Attribution, targets ...held) incident.Alert {
 		now = begin.Add(after)
 		return h.alarm(func() []held { return targets }, everything)
 	}

@@ -13,33 +13,33 @@ import (
 
 	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/config"
-	"watchdog.io/watchdog/pkg/hear"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
+	"watchdog.io/watchdog/pkg/responder/inbound"
 	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // hears is what a configuration says of how people's words come.
 type hears struct {
-	slack     *hear.SlackSettings
-	pagerDuty *hear.PagerDutySettings
+	slack     *inbound.SlackSettings
+	pagerDuty *inbound.PagerDutySettings
 	api       *config.API
 }
 
 func newHears(cfg *config.Config) hears {
 	h := hears{api: cfg.API}
 	if s := cfg.Receivers.Slack; s != nil && s.Interaction != nil {
-		h.slack = &hear.SlackSettings{URL: slashed(s.URL), Token: hear.Secrets(s.TokenFile), Users: persons(s.Interaction.Users)}
+		h.slack = &inbound.SlackSettings{URL: slashed(s.URL), Token: inbound.Secrets(s.TokenFile), Users: persons(s.Interaction.Users)}
 		if f := s.Interaction.SigningSecretFile; f != "" {
-			h.slack.SigningSecret = hear.Secrets(f)
+			h.slack.SigningSecret = inbound.Secrets(f)
 		}
 		if f := s.Interaction.AppTokenFile; f != "" {
-			h.slack.AppToken = hear.Secrets(f)
+			h.slack.AppToken = inbound.Secrets(f)
 		}
 	}
 	if p := cfg.Receivers.PagerDuty; p != nil && p.Webhook != nil {
-		h.pagerDuty = &hear.PagerDutySettings{Secrets: hear.Secrets(p.Webhook.SecretFiles...), Users: persons(p.Webhook.Users), Anybody: p.Webhook.Acknowledge == "anybody"}
+		h.pagerDuty = &inbound.PagerDutySettings{Secrets: inbound.Secrets(p.Webhook.SecretFiles...), Users: persons(p.Webhook.Users), Anybody: p.Webhook.Acknowledge == "anybody"}
 	}
 	return h
 }
@@ -74,18 +74,18 @@ func slashed(url string) string {
 }
 
 // persons are people as the API server would know them if they had logged in.
-func persons(all []config.Person) map[string]people.Person {
-	m := map[string]people.Person{}
+func persons(all []config.Person) map[string]responder.Person {
+	m := map[string]responder.Person{}
 	for _, p := range all {
-		m[p.ID] = people.Person{Name: p.User, Groups: append([]string{"system:authenticated"}, p.Groups...)}
+		m[p.ID] = responder.Person{Name: p.User, Groups: append([]string{"system:authenticated"}, p.Groups...)}
 	}
 	return m
 }
 
-// openDesk makes the desk, on every replica. What it writes are people's words, so it
+// openResponder makes the service, on every replica. What it writes are people's words, so it
 // has a client of its own: no lease guards it, as none guards the command line, and a
 // flood of words takes nothing from the daemon's share of requests.
-func (a *App) openDesk() error {
+func (a *App) openResponder() error {
 	client, err := kube.Connect(a.o.Kubeconfig, "")
 	if err != nil {
 		return err
@@ -103,10 +103,10 @@ func (a *App) openDesk() error {
 	}
 	a.access = kube.NewAccess(client, a.o.Namespace, a.clock.Now)
 	f := promauto.With(a.registry)
-	words := f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "words_total", Help: "People's words by the way they came (slack, pagerduty, api), what was said, and what became of them: taken, refused, forbidden, failed."}, []string{"via", "verb", "outcome"})
+	actions := f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "responder_actions_total", Help: "Responder actions by source (slack, pagerduty, api), action and result (applied, refused, forbidden, failed)."}, []string{"source", "action", "result"})
 	socket := f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "slack_socket_connected", Help: "1 while clicks in Slack are heard by Socket Mode."})
-	logger := a.o.Logger.With("component", "desk")
-	a.desk = people.NewDesk(people.DeskOptions{
+	logger := a.o.Logger.With("component", "responder")
+	a.responder = responder.New(responder.Options{
 		Incidents: a.stored.list,
 		Ledger:    store.Ledger,
 		Say:       store.Say,
@@ -114,27 +114,27 @@ func (a *App) openDesk() error {
 			err := client.HoldTarget(ctx, t.Namespace, t.Kind, t.Workload, reason, by, time.Time{})
 			if kube.Forbidden(err) {
 				// It never acts there itself, so it has no right to mark the workload.
-				return &people.Refused{Reason: fmt.Sprintf("watchdog may not mark %s (chart value actions); use `watchdog hold %s/%s`", t, t.Namespace, t.Workload)}
+				return &responder.Refused{Reason: fmt.Sprintf("watchdog may not mark %s (chart value actions); use `watchdog hold %s/%s`", t, t.Namespace, t.Workload)}
 			}
 			return err
 		},
-		May: func(ctx context.Context, p people.Person, right string) error { return a.access.May(ctx, p, right) },
-		Record: func(h people.Heard) error {
-			logger.Info("heard", "via", h.Word.Via, "by", h.Word.By, "verb", h.Word.Verb, "incident", h.Word.Incident, "outcome", h.Outcome, "text", h.Text)
-			err := a.noted(heard(h))
+		May: func(ctx context.Context, p responder.Person, right string) error { return a.access.May(ctx, p, right) },
+		Record: func(h responder.AuditEvent) error {
+			logger.Info("responder action", "source", h.Request.Source, "by", h.Request.By, "action", h.Request.Action, "incident", h.Request.Incident, "result", h.Result, "text", h.Text)
+			err := a.noted(auditRecord(h))
 			if err != nil {
-				logger.Error("what a person said is not on record", "err", err)
+				logger.Error("could not write the audit record of a responder action", "err", err)
 			}
 			return err
 		},
-		Count: func(via string, verb people.Verb, outcome string) {
-			words.WithLabelValues(via, string(verb), outcome).Inc()
+		Count: func(source string, action responder.Action, result string) {
+			actions.WithLabelValues(source, string(action), result).Inc()
 		},
 		Now: a.clock.Now,
 	})
-	a.slack = hear.NewSlack(hear.SlackOptions{
-		Logger: a.o.Logger.With("component", "slack"), Desk: a.desk, Now: a.clock.Now,
-		Settings: func() *hear.SlackSettings { return a.built.Load().hears.slack },
+	a.slack = inbound.NewSlack(inbound.SlackOptions{
+		Logger: a.o.Logger.With("component", "slack"), Service: a.responder, Now: a.clock.Now,
+		Settings: func() *inbound.SlackSettings { return a.built.Load().hears.slack },
 		Connected: func(yes bool) {
 			socket.Set(map[bool]float64{true: 1}[yes])
 		},
@@ -142,31 +142,31 @@ func (a *App) openDesk() error {
 	return nil
 }
 
-// heard is a word as it stands on record, refused or not.
-func heard(h people.Heard) audit.Record {
+// auditRecord is a request as it stands on record, refused or not.
+func auditRecord(h responder.AuditEvent) audit.Record {
 	// What was said is data: texts and hashes, all bounded.
-	data, err := json.Marshal(map[string]any{"via": h.Word.Via, "verb": h.Word.Verb, "outcome": h.Outcome, "reason": strutil.Cut(h.Word.Reason, maxText), "op": strutil.Cut(h.Word.Op, maxText), "to": h.Word.To, "as": h.Word.As})
+	data, err := json.Marshal(map[string]any{"source": h.Request.Source, "action": h.Request.Action, "result": h.Result, "reason": strutil.Cut(h.Request.Reason, maxText), "op": strutil.Cut(h.Request.Op, maxText), "to": h.Request.To, "as": h.Request.As})
 	if err != nil {
 		data = nil
 	}
-	return audit.Record{At: h.Word.At, Kind: "word", Incident: strutil.Cut(h.Word.Incident, maxText), Op: strutil.Cut(h.Word.Op, maxText), Target: h.Target, Actor: strutil.Cut(h.Word.By, maxText), Plan: strutil.Cut(h.Word.Plan, maxText), Text: strutil.Cut(h.Text, maxText), Data: data}
+	return audit.Record{At: h.Request.At, Kind: "responder", Incident: strutil.Cut(h.Request.Incident, maxText), Op: strutil.Cut(h.Request.Op, maxText), Target: h.Target, Actor: strutil.Cut(h.Request.By, maxText), Plan: strutil.Cut(h.Request.Plan, maxText), Text: strutil.Cut(h.Text, maxText), Data: data}
 }
 
 // ears are the pages by which words come.
 func (a *App) ears() map[string]http.Handler {
-	logger := a.o.Logger.With("component", "words")
-	all := hear.API(hear.APIOptions{
-		Logger: logger, Desk: a.desk,
-		Who: func(ctx context.Context, token string) (people.Person, error) {
+	logger := a.o.Logger.With("component", "responder")
+	all := inbound.API(inbound.APIOptions{
+		Logger: logger, Service: a.responder,
+		Who: func(ctx context.Context, token string) (responder.Person, error) {
 			return a.access.Who(ctx, token, a.built.Load().hears.api.Audiences)
 		},
 		Unknown: func(err error) bool { return errors.Is(err, kube.ErrUnknown) },
 		On:      func() bool { return a.built.Load().hears.api.Control },
 	})
-	all["POST "+hear.SlackPath] = a.slack
-	all["POST "+hear.PagerDutyPath] = hear.PagerDuty(hear.PagerDutyOptions{
-		Logger: logger, Desk: a.desk, Now: a.clock.Now,
-		Settings: func() *hear.PagerDutySettings { return a.built.Load().hears.pagerDuty },
+	all["POST "+inbound.SlackPath] = a.slack
+	all["POST "+inbound.PagerDutyPath] = inbound.PagerDuty(inbound.PagerDutyOptions{
+		Logger: logger, Service: a.responder, Now: a.clock.Now,
+		Settings: func() *inbound.PagerDutySettings { return a.built.Load().hears.pagerDuty },
 	})
 	return all
 }

@@ -22,9 +22,9 @@ import (
 
 	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/config"
-	"watchdog.io/watchdog/pkg/hear"
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
+	"watchdog.io/watchdog/pkg/responder/inbound"
 	"watchdog.io/watchdog/pkg/web"
 )
 
@@ -75,7 +75,7 @@ func (c *wordCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // spec is what people have written.
 func (c *wordCluster) spec(t *testing.T) (spec struct {
-	Acked    map[string]incident.Mark
+	Acked    map[string]incident.Attribution
 	Approved map[string]map[string]incident.Approval
 }) {
 	t.Helper()
@@ -155,9 +155,9 @@ func TestAButtonOnTheMessageBecomesAWordInTheLedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	message := slack.Snapshot().Of(recorders.Slack)[0].Key
-	click := func(user string, verb people.Verb, id string) {
+	click := func(user string, verb responder.Action, id string) {
 		t.Helper()
-		c, err := slack.Snapshot().Button(message, people.Button{Verb: verb}.Action())
+		c, err := slack.Snapshot().Button(message, responder.Button{Action: verb}.ActionID())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,14 +174,14 @@ func TestAButtonOnTheMessageBecomesAWordInTheLedger(t *testing.T) {
 			t.Fatalf("%s by %s: %d", verb, user, resp.StatusCode)
 		}
 	}
-	click("U0CAROL", people.Approve, "1")
-	click("U0EVE", people.Approve, "2")
+	click("U0CAROL", responder.Approve, "1")
+	click("U0EVE", responder.Approve, "2")
 	if s := cluster.spec(t); len(s.Approved) != 0 || len(s.Acked) != 0 {
 		t.Fatalf("written for somebody who may not: %+v", s)
 	}
-	click("U0ALICE", people.Approve, "3")
+	click("U0ALICE", responder.Approve, "3")
 	s := cluster.spec(t)
-	if yes := s.Approved["op1"]["alice@example.com"]; yes.By != "alice@example.com" || yes.Plan != inc.Asked.Plan.Hash || yes.Denied || yes.Via != "slack" || s.Acked["01inc"].By != "alice@example.com" {
+	if yes := s.Approved["op1"]["alice@example.com"]; yes.By != "alice@example.com" || yes.Plan != inc.Asked.Plan.Hash || yes.Denied || yes.Source != "slack" || s.Acked["01inc"].By != "alice@example.com" {
 		t.Errorf("%+v", s)
 	}
 
@@ -191,7 +191,7 @@ func TestAButtonOnTheMessageBecomesAWordInTheLedger(t *testing.T) {
 			told = append(told, q.Key+" "+q.Summary)
 		}
 	}
-	if len(told) != 3 || !strings.Contains(told[0], "U0CAROL Refused: carol@example.com may not") || !strings.Contains(told[1], "U0EVE Refused: Slack user U0EVE is nobody") || !strings.Contains(told[2], "U0ALICE approved by alice@example.com") {
+	if len(told) != 3 || !strings.Contains(told[0], "U0CAROL Refused: carol@example.com may not") || !strings.Contains(told[1], "U0EVE Refused: Slack user U0EVE is not listed") || !strings.Contains(told[2], "U0ALICE approved by alice@example.com") {
 		t.Errorf("%q", told)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "audit", "audit.jsonl"))
@@ -202,20 +202,20 @@ func TestAButtonOnTheMessageBecomesAWordInTheLedger(t *testing.T) {
 	for line := range strings.Lines(string(b)) {
 		var r struct {
 			Kind, Actor string
-			Data        struct{ Via, Verb, Outcome string }
+			Data        struct{ Source, Action, Result string }
 		}
 		if err := json.Unmarshal([]byte(line), &r); err != nil {
 			t.Fatal(err)
 		}
-		if r.Kind == "word" {
-			record = append(record, r.Actor+" "+r.Data.Via+" "+r.Data.Verb+" "+r.Data.Outcome)
+		if r.Kind == "responder" {
+			record = append(record, r.Actor+" "+r.Data.Source+" "+r.Data.Action+" "+r.Data.Result)
 		}
 	}
-	if want := []string{"carol@example.com slack approve forbidden", "slack user U0EVE slack approve forbidden", "alice@example.com slack approve taken"}; !slices.Equal(record, want) {
+	if want := []string{"carol@example.com slack approve forbidden", "slack user U0EVE slack approve forbidden", "alice@example.com slack approve applied"}; !slices.Equal(record, want) {
 		t.Errorf("on record: %q", record)
 	}
 
-	// By HTTP it is the same desk: what was said in Slack is known.
+	// By HTTP it is the same service: what was said in Slack is known.
 	for token, want := range map[string]int{"t-alice": http.StatusConflict, "t-eve": http.StatusUnauthorized} {
 		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, watchdog.URL+"/api/v1/incidents/01inc/ack", strings.NewReader(`{}`))
 		if err != nil {
@@ -258,7 +258,7 @@ func TestTheDescriptionOfTheAPIIsComplete(t *testing.T) {
 			described = append(described, "POST "+path)
 		}
 	}
-	for pattern := range hear.API(hear.APIOptions{}) {
+	for pattern := range inbound.API(inbound.APIOptions{}) {
 		taken = append(taken, pattern)
 	}
 	slices.Sort(described)

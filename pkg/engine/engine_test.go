@@ -195,7 +195,7 @@ func TestTheEndOfASilenceIsTold(t *testing.T) {
 func TestTheKillSwitchStopsEverything_F104(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(newWorld(), "scale", "page")
-		if _, err := s.SwapLedger(t.Context(), incident.Ledger{Hold: &incident.Mark{By: "alice", Reason: "move"}}, ""); err != nil {
+		if _, err := s.SwapLedger(t.Context(), incident.Ledger{Hold: &incident.Attribution{By: "alice", Reason: "move"}}, ""); err != nil {
 			t.Fatal(err)
 		}
 		s.sick = sickWhile(func(w *world) bool { return true })

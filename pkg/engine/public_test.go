@@ -37,7 +37,7 @@ func TestAWordOnTheStatusPageReachesTheReceivers(t *testing.T) {
 		s.engine.Wake("shop")
 		time.Sleep(time.Minute)
 		id := s.only().ID
-		s.say(t, id, incident.PublicWord{Mark: incident.Mark{By: "alice"}, Publish: true})
+		s.say(t, id, incident.PublicWord{Attribution: incident.Attribution{By: "alice"}, Publish: true})
 		time.Sleep(15 * time.Second)
 		if w := s.only().Public; !w.Publish || w.By != "alice" {
 			t.Errorf("while it goes on: %+v", w)
@@ -51,7 +51,7 @@ func TestAWordOnTheStatusPageReachesTheReceivers(t *testing.T) {
 			t.Fatal(p)
 		}
 		until := time.Now().Add(time.Hour)
-		s.say(t, id, incident.PublicWord{Mark: incident.Mark{By: "bob"}, Publish: true, HoldUntil: until})
+		s.say(t, id, incident.PublicWord{Attribution: incident.Attribution{By: "bob"}, Publish: true, HoldUntil: until})
 		time.Sleep(15 * time.Second)
 		if w := s.only().Public; !w.HoldUntil.Equal(until) {
 			t.Errorf("once it is over: %+v", w)

@@ -108,7 +108,7 @@ func TestUndoTakesBackAtOnceAndForGood(t *testing.T) {
 		}
 		var l incident.Ledger
 		version := s.get("ledger", &l)
-		l.Undo = map[string]incident.Mark{l.Ops[0].ID: {By: "anna", Reason: "the database"}}
+		l.Undo = map[string]incident.Attribution{l.Ops[0].ID: {By: "anna", Reason: "the database"}}
 		if _, err := s.put("ledger", l, version); err != nil {
 			t.Fatal(err)
 		}

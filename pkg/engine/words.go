@@ -28,7 +28,7 @@ func (e *Engine) heard(l incident.Ledger) {
 }
 
 // Hold returns the kill switch as it was last read, if it is set.
-func (e *Engine) Hold() *incident.Mark {
+func (e *Engine) Hold() *incident.Attribution {
 	now := e.o.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -91,7 +91,7 @@ func TestAnAnswerAtTheLastMomentCounts(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			l.Acked = map[string]incident.Mark{i.ID: {By: "alice", At: time.Now()}}
+			l.Acked = map[string]incident.Attribution{i.ID: {By: "alice", At: time.Now()}}
 			if _, err := s.SwapLedger(t.Context(), l, version); err != nil {
 				t.Error(err)
 			}
@@ -134,7 +134,7 @@ func TestANoteAtTheLastMomentCounts(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			l.Notes = map[string]map[string]incident.Note{i.ID: {"n1": {Mark: incident.Mark{By: "alice", At: time.Now()}, As: incident.Hypothesis}}}
+			l.Notes = map[string]map[string]incident.Note{i.ID: {"n1": {Attribution: incident.Attribution{By: "alice", At: time.Now()}, As: incident.Hypothesis}}}
 			if _, err := s.SwapLedger(t.Context(), l, version); err != nil {
 				t.Error(err)
 			}

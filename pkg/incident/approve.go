@@ -32,7 +32,7 @@ type Request struct {
 
 // Approval is a person's word on a request.
 type Approval struct {
-	Mark
+	Attribution
 	// Plan is the hash of the plan that the word is about.
 	Plan   string `json:"plan"`
 	Denied bool   `json:"denied,omitempty"`

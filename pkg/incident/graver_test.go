@@ -20,20 +20,20 @@ func saying(i Incident, at time.Duration, w Words, alerts ...Alert) Incident {
 func TestAnAcknowledgementIsNoAnswerToAGraverSeverity_INV60(t *testing.T) {
 	down := paged(P0)
 	down.Rule = "down"
-	minor := func(at time.Duration) Mark { return Mark{By: "alice", At: t0.Add(at), Severity: P2} }
+	minor := func(at time.Duration) Attribution { return Attribution{By: "alice", At: t0.Add(at), Severity: P2} }
 	for _, tt := range []struct {
 		name   string
-		word   Mark
+		word   Attribution
 		raise  Words // what comes with the graver severity
 		alerts []Alert
 		acked  bool
 	}{
 		{"a graver rule fires", minor(time.Minute), Words{}, []Alert{paged(P2), down}, false},
-		{"a person raises it", minor(time.Minute), Words{Graded: Grade{Mark: Mark{By: "bob", At: t0.Add(3 * time.Hour)}, To: P0}}, []Alert{paged(P2)}, false},
-		{"the word does not say of what it was, as those of older versions", Mark{By: "alice", At: t0.Add(time.Minute)}, Words{}, []Alert{paged(P2), down}, false},
+		{"a person raises it", minor(time.Minute), Words{Graded: Grade{Attribution: Attribution{By: "bob", At: t0.Add(3 * time.Hour)}, To: P0}}, []Alert{paged(P2)}, false},
+		{"the word does not say of what it was, as those of older versions", Attribution{By: "alice", At: t0.Add(time.Minute)}, Words{}, []Alert{paged(P2), down}, false},
 		{"nothing graver fires", minor(time.Minute), Words{}, []Alert{paged(P2)}, true},
-		{"a person lowers it", minor(time.Minute), Words{Graded: Grade{Mark: Mark{By: "bob", At: t0.Add(3 * time.Hour)}, To: P3}}, []Alert{paged(P2)}, true},
-		{"who raised it acknowledged it after that", minor(time.Minute), Words{Graded: Grade{Mark: Mark{By: "bob", At: t0.Add(3 * time.Hour)}, To: P0}, Acked: Mark{By: "bob", At: t0.Add(3 * time.Hour), Severity: P0}}, []Alert{paged(P2)}, true},
+		{"a person lowers it", minor(time.Minute), Words{Graded: Grade{Attribution: Attribution{By: "bob", At: t0.Add(3 * time.Hour)}, To: P3}}, []Alert{paged(P2)}, true},
+		{"who raised it acknowledged it after that", minor(time.Minute), Words{Graded: Grade{Attribution: Attribution{By: "bob", At: t0.Add(3 * time.Hour)}, To: P0}, Acked: Attribution{By: "bob", At: t0.Add(3 * time.Hour), Severity: P0}}, []Alert{paged(P2)}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			i := saying(New("i1", target, t0), 0, Words{}, paged(P2))
@@ -63,7 +63,7 @@ func TestAnAcknowledgementIsNoAnswerToAGraverSeverity_INV60(t *testing.T) {
 			if i.Unanswered != 1 || i.Step != 1 {
 				t.Errorf("%d unanswered, step %d", i.Unanswered, i.Step)
 			}
-			w := Words{Acked: Mark{By: "alice", At: t0.Add(3*time.Hour + 17*time.Minute), Severity: P0}, Graded: tt.raise.Graded}
+			w := Words{Acked: Attribution{By: "alice", At: t0.Add(3*time.Hour + 17*time.Minute), Severity: P0}, Graded: tt.raise.Graded}
 			if i = saying(i, 3*time.Hour+17*time.Minute, w, tt.alerts...); i.Acked.At.IsZero() || !i.AckBy.IsZero() {
 				t.Errorf("the new word does not count: %+v", i)
 			}
@@ -78,7 +78,7 @@ func TestTheClocksBeginAnewForAGraverSeverity_X40(t *testing.T) {
 	down.Rule = "down"
 	i := saying(New("i1", target, t0), 0, Words{}, paged(P2))
 	i = saying(i, 5*time.Hour, Words{}, paged(P2))
-	ack := Words{Acked: Mark{By: "alice", At: t0.Add(5 * time.Hour), Severity: P2}}
+	ack := Words{Acked: Attribution{By: "alice", At: t0.Add(5 * time.Hour), Severity: P2}}
 	i = saying(i, 5*time.Hour, ack, paged(P2))
 	if i.Unanswered != 1 || i.Acked.By != "alice" {
 		t.Fatalf("%+v", i)

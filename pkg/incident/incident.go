@@ -462,16 +462,16 @@ type Incident struct {
 	// Acked is the word of the person who took the incident on. Until then AckBy is
 	// by when one must, for the severity AckFor, and Unanswered how many such
 	// deadlines have passed.
-	Acked      Mark      `json:"acked,omitzero"`
-	AckBy      time.Time `json:"ackBy,omitzero"`
-	AckFor     Severity  `json:"ackFor,omitempty"`
-	Unanswered int       `json:"unanswered,omitempty"`
+	Acked      Attribution `json:"acked,omitzero"`
+	AckBy      time.Time   `json:"ackBy,omitzero"`
+	AckFor     Severity    `json:"ackFor,omitempty"`
+	Unanswered int         `json:"unanswered,omitempty"`
 	// AckFrom is how many had passed when the severity rose to AckFor: a graver one has
 	// deadlines of its own.
 	AckFrom int `json:"ackFrom,omitempty"`
 	// AckedBefore is the last acknowledgement that counts no more, because the incident
 	// has become graver since.
-	AckedBefore Mark `json:"ackedBefore,omitzero"`
+	AckedBefore Attribution `json:"ackedBefore,omitzero"`
 	// Step is how many times further people were asked, because a deadline or a phase
 	// ended without what was due.
 	Step int `json:"step,omitempty"`

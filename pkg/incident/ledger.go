@@ -37,7 +37,7 @@ type Limits struct {
 // each other.
 type Ledger struct {
 	// Hold is the kill switch: set by a person, it stops every new op.
-	Hold *Mark `json:"hold,omitempty"`
+	Hold *Attribution `json:"hold,omitempty"`
 	// Ops are the ops in flight, at most one per target (INV-01). An entry is the
 	// durable intent of its op.
 	Ops []Op `json:"ops,omitempty"`
@@ -52,9 +52,9 @@ type Ledger struct {
 	Quarantines []Quarantine      `json:"quarantines,omitempty"`
 	Lifted      map[string]string `json:"lifted,omitempty"`
 	// Undo is a person's word, too: the ops whose change is to be taken back now.
-	Undo map[string]Mark `json:"undo,omitempty"`
+	Undo map[string]Attribution `json:"undo,omitempty"`
 	// Acked is who took an incident on, by the incident's id.
-	Acked map[string]Mark `json:"acked,omitempty"`
+	Acked map[string]Attribution `json:"acked,omitempty"`
 	// Graded is how grave a person says an incident is, and Notes what people wrote
 	// down about it, each under an id of its own; both by the incident's id.
 	Graded map[string]Grade           `json:"graded,omitempty"`
@@ -103,13 +103,13 @@ func (l Ledger) WithAnchor(log string, a Anchor) Ledger {
 	return l
 }
 
-// Mark is a person's word with its reason.
-type Mark struct {
+// Attribution is a person's word with its reason.
+type Attribution struct {
 	By     string    `json:"by,omitempty"`
 	Reason string    `json:"reason,omitempty"`
 	At     time.Time `json:"at,omitzero"`
-	// Via is how the word came, if not by command line: slack, pagerduty, api.
-	Via string `json:"via,omitempty"`
+	// Source is how the word came, if not by command line: slack, pagerduty, api.
+	Source string `json:"via,omitempty"`
 	// Severity is, of an acknowledgement, how grave the incident was that somebody took
 	// on: it is no answer to a graver one.
 	Severity Severity `json:"severity,omitempty"`
@@ -260,7 +260,7 @@ func (l Ledger) WithoutLease(opID string) Ledger {
 }
 
 // Held returns the kill switch, if it is set and has not ended.
-func (l Ledger) Held(now time.Time) *Mark {
+func (l Ledger) Held(now time.Time) *Attribution {
 	if l.Hold != nil && !l.Hold.Until.IsZero() && !now.Before(l.Hold.Until) {
 		return nil
 	}

@@ -50,7 +50,7 @@ func (s *ledgerFuzz) once() {
 			s.t.Fatalf("released twice, op %s changes the ledger from\n%s to\n%s", old.ID, before, s.encoded(s.ledger.Release(old, old.Verdict, s.at, s.limits)))
 		}
 	case kind == 14:
-		s.ledger.Hold = pick(&s.stepFuzz, nil, &Mark{Reason: "stop"})
+		s.ledger.Hold = pick(&s.stepFuzz, nil, &Attribution{Reason: "stop"})
 	case kind == 15 && len(s.ledger.Leases) > 0:
 		s.ledger = s.ledger.WithoutLease(s.ledger.Leases[0].Op)
 	}

@@ -71,7 +71,7 @@ func TestCooldownIsBetweenIncidentsNotWithinOne(t *testing.T) {
 }
 
 func TestTheKillSwitchStopsReversalsToo_INV25(t *testing.T) {
-	l := Ledger{Hold: &Mark{By: "alice", Reason: "move", At: t0}}
+	l := Ledger{Hold: &Attribution{By: "alice", Reason: "move", At: t0}}
 	for _, action := range []Action{ActionScale, ActionRevert} {
 		op := opOn("o1", "i1", "a", "n")
 		op.Plan.Action = action

@@ -10,7 +10,7 @@ import (
 
 // PublicWord is a person's word on what the public reads of an incident.
 type PublicWord struct {
-	Mark
+	Attribution
 	// Publish: the incident may be published.
 	Publish bool `json:"publish,omitempty"`
 	// HoldUntil: nothing changes on the page until then, whatever is measured.
@@ -49,7 +49,7 @@ func (i Incident) WithWord(w PublicWord, at time.Time) (Incident, bool) {
 		return i, false
 	}
 	s := &step{i: i.clone(), at: at}
-	w.Mark = w.Bounded()
+	w.Attribution = w.Bounded()
 	s.i.Public = w
 	s.note(KindPublic, w.String())
 	return s.i, true

@@ -114,7 +114,7 @@ func (s *step) answer() bool {
 
 // AnsweredBy reports whether an acknowledgement counts for the incident as it is now:
 // one of a lesser severity does not, nor does one that stopped to count before.
-func (i Incident) AnsweredBy(m Mark) bool {
+func (i Incident) AnsweredBy(m Attribution) bool {
 	before := i.AckedBefore
 	switch {
 	case m.At.IsZero(), known(m.Severity) && i.Severity.Worse(m.Severity):
@@ -140,7 +140,7 @@ func (s *step) graver(was Severity) {
 	}
 	void := !had.At.IsZero() && s.i.Severity.Worse(had.Severity)
 	if void {
-		s.i.AckedBefore, s.i.Acked = had, Mark{}
+		s.i.AckedBefore, s.i.Acked = had, Attribution{}
 		s.i.AckBy, s.i.AckFor, s.i.AckFrom = time.Time{}, "", s.i.Unanswered
 		s.note(KindUnacknowledged, fmt.Sprintf("%s acknowledged this as %s; it is %s now and needs a new acknowledgement", or(had.By, "somebody"), had.Severity, s.i.Severity))
 	}

@@ -34,7 +34,7 @@ func paged(s Severity) Alert {
 
 // await plays a tick at each of the moments, counted from the beginning, and
 // stores the incident between any two.
-func await(t *testing.T, a Alert, acked func(at time.Duration) Mark, moments ...time.Duration) Incident {
+func await(t *testing.T, a Alert, acked func(at time.Duration) Attribution, moments ...time.Duration) Incident {
 	t.Helper()
 	p := DefaultPolicy()
 	p.Response = runbook
@@ -54,7 +54,7 @@ func await(t *testing.T, a Alert, acked func(at time.Duration) Mark, moments ...
 	return i
 }
 
-func nobody(time.Duration) Mark { return Mark{} }
+func nobody(time.Duration) Attribution { return Attribution{} }
 
 func TestADeadlinePassesOnceAndTheNextBegins(t *testing.T) {
 	for s, within := range *runbook {
@@ -73,14 +73,14 @@ func TestADeadlinePassesOnceAndTheNextBegins(t *testing.T) {
 }
 
 func TestAnAcknowledgementCountsOnce(t *testing.T) {
-	by := func(at time.Duration) Mark {
+	by := func(at time.Duration) Attribution {
 		switch {
 		case at >= 50*time.Minute:
-			return Mark{By: "bob", At: t0.Add(50 * time.Minute)}
+			return Attribution{By: "bob", At: t0.Add(50 * time.Minute)}
 		case at >= 20*time.Minute:
-			return Mark{By: "alice", Reason: "on it", At: t0.Add(20 * time.Minute)}
+			return Attribution{By: "alice", Reason: "on it", At: t0.Add(20 * time.Minute)}
 		}
-		return Mark{}
+		return Attribution{}
 	}
 	i := await(t, paged(P1), by, 0, 20*time.Minute, 50*time.Minute, 2*time.Hour, 9*time.Hour)
 	if i.Acked.By != "alice" || entries(i, "acknowledged") != 1 || i.Unanswered != 0 || !i.AckBy.IsZero() {
@@ -163,9 +163,9 @@ func (*manned) Phases(Severity) []Stage {
 }
 
 func TestAPhaseThatBringsNothingAsksFurtherPeople(t *testing.T) {
-	alice := Mark{By: "alice", At: t0.Add(5 * time.Minute)}
-	idea := map[string]Note{"n1": {Mark: Mark{By: "alice", Reason: "an index", At: t0.Add(30 * time.Minute)}, As: Hypothesis}}
-	fix := map[string]Note{"n1": idea["n1"], "n2": {Mark: Mark{By: "alice", Reason: "roll back", At: t0.Add(90 * time.Minute)}, As: Decision}, "n3": {Mark: Mark{By: "bob", Reason: "at the desk"}}}
+	alice := Attribution{By: "alice", At: t0.Add(5 * time.Minute)}
+	idea := map[string]Note{"n1": {Attribution: Attribution{By: "alice", Reason: "an index", At: t0.Add(30 * time.Minute)}, As: Hypothesis}}
+	fix := map[string]Note{"n1": idea["n1"], "n2": {Attribution: Attribution{By: "alice", Reason: "roll back", At: t0.Add(90 * time.Minute)}, As: Decision}, "n3": {Attribution: Attribution{By: "bob", Reason: "at the desk"}}}
 	for _, tt := range []struct {
 		name    string
 		words   Words
@@ -240,7 +240,7 @@ func TestOnlyAPersonLowersASeverity(t *testing.T) {
 	calm := func(a Alert) Alert { a.Firing, a.Verdict = false, OK; return a }
 	other := paged(P3)
 	other.Rule = "other"
-	low := Words{Graded: Grade{Mark: Mark{By: "alice", Reason: "staging", At: t0.Add(time.Minute)}, To: P3}}
+	low := Words{Graded: Grade{Attribution: Attribution{By: "alice", Reason: "staging", At: t0.Add(time.Minute)}, To: P3}}
 	tick(Words{}, paged(P1), other)
 	tick(low, paged(P1), other)
 	if i.Severity != P3 || i.Timeline[len(i.Timeline)-1].Text != "set from P1 to P3 by alice: staging" {
@@ -258,7 +258,7 @@ func TestOnlyAPersonLowersASeverity(t *testing.T) {
 	if i.Severity != P0 {
 		t.Fatalf("a new rule of P0 fires, and it is a %s", i.Severity)
 	}
-	tick(Words{Graded: Grade{Mark: Mark{By: "eve", At: t0.Add(time.Hour)}, To: "P9"}}, paged(P1), other, worse)
+	tick(Words{Graded: Grade{Attribution: Attribution{By: "eve", At: t0.Add(time.Hour)}, To: "P9"}}, paged(P1), other, worse)
 	if i.Severity != P0 {
 		t.Fatalf("%q is no severity", i.Severity)
 	}
@@ -301,10 +301,10 @@ func TestAGraverSeverityHasAllItsDeadlines(t *testing.T) {
 // Whatever is written into the ledger, by whatever: an incident takes over what is a
 // word, and can be stored afterwards. Only watchdog itself makes its own kinds of entries.
 func TestAWordThatIsNoneFillsNothing(t *testing.T) {
-	long := Mark{By: strings.Repeat("a", 1<<20), Reason: strings.Repeat("ä", 1<<20), Via: strings.Repeat("v", 1<<20), At: t0}
-	w := Words{Acked: long, Graded: Grade{Mark: long, To: P0}, Public: PublicWord{Mark: long}, Notes: map[string]Note{}}
+	long := Attribution{By: strings.Repeat("a", 1<<20), Reason: strings.Repeat("ä", 1<<20), Source: strings.Repeat("v", 1<<20), At: t0}
+	w := Words{Acked: long, Graded: Grade{Attribution: long, To: P0}, Public: PublicWord{Attribution: long}, Notes: map[string]Note{}}
 	for _, as := range []string{"", Hypothesis, "superseded", "resolved", strings.Repeat("x", 1<<20)} {
-		w.Notes[clip(as, 10)] = Note{Mark: long, As: as}
+		w.Notes[clip(as, 10)] = Note{Attribution: long, As: as}
 	}
 	i, _ := Step(New("i1", target, t0), Tick{At: t0.Add(time.Second), Alerts: []Alert{paged(P1)}, Words: w}, DefaultPolicy())
 	b, err := json.Marshal(i)

@@ -13,7 +13,7 @@ import (
 // the incident takes each over once.
 type Words struct {
 	// Acked is who took the incident on; zero: nobody did.
-	Acked Mark
+	Acked Attribution
 	// Graded is how grave a person says it is; zero: nobody did.
 	Graded Grade
 	// Notes are what people wrote down, by the note's id.
@@ -24,13 +24,13 @@ type Words struct {
 
 // Grade is a person's word on the severity: only a person lowers one.
 type Grade struct {
-	Mark
+	Attribution
 	To Severity `json:"to"`
 }
 
 // Note is what a person wrote down; Reason is its text.
 type Note struct {
-	Mark
+	Attribution
 	As string `json:"as,omitempty"`
 }
 
@@ -51,7 +51,7 @@ func (l Ledger) Words(id string) Words {
 // Saying is what is written into the ledger at once; empty parts say nothing. Who
 // says it is in each word. Gone are words that nobody waits for any more.
 type Saying struct {
-	Acked    map[string]Mark                // by incident
+	Acked    map[string]Attribution         // by incident
 	Graded   map[string]Grade               // by incident
 	Notes    map[string]map[string]Note     // by incident and note
 	Approved map[string]map[string]Approval // by op and person
@@ -101,7 +101,7 @@ func (s *step) listen(w Words) {
 	for _, id := range ids {
 		if n := w.Notes[id]; len(s.i.Noted) < MaxNotes && !slices.Contains(s.i.Noted, id) {
 			s.i.Noted = append(slices.Clone(s.i.Noted), id)
-			if n.Mark = n.Bounded(); n.As != Hypothesis && n.As != Decision {
+			if n.Attribution = n.Bounded(); n.As != Hypothesis && n.As != Decision {
 				n.As = "" // other kinds of entries are watchdog's own
 			}
 			if n.As != "" && !slices.Contains(s.i.Found, n.As) {
@@ -118,7 +118,7 @@ func (s *step) regrade(g Grade) {
 		return
 	}
 	was := s.i.Severity
-	g.Mark = g.Bounded()
+	g.Attribution = g.Bounded()
 	s.i.Graded, s.i.Severity = g, g.To
 	s.note(KindSeverity, fmt.Sprintf("set from %s to %s %s", was, g.To, g.text()))
 	s.graver(was)
@@ -140,8 +140,8 @@ const (
 )
 
 // Bounded is the word without what is too long to be one.
-func (m Mark) Bounded() Mark {
-	m.By, m.Reason, m.Via = clip(m.By, maxBy), clip(m.Reason, maxReason), clip(m.Via, maxBy)
+func (m Attribution) Bounded() Attribution {
+	m.By, m.Reason, m.Source = clip(m.By, maxBy), clip(m.Reason, maxReason), clip(m.Source, maxBy)
 	return m
 }
 
@@ -154,10 +154,10 @@ func clip(s string, n int) string {
 }
 
 // text is who said what.
-func (m Mark) text() string {
+func (m Attribution) text() string {
 	text := "by " + cmp.Or(m.By, "somebody")
-	if m.Via != "" {
-		text += " (" + m.Via + ")"
+	if m.Source != "" {
+		text += " (" + m.Source + ")"
 	}
 	if m.Reason != "" {
 		text += ": " + m.Reason

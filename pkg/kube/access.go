@@ -15,7 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 // ErrUnknown says that a token is nobody's.
@@ -32,7 +32,7 @@ type Access struct {
 	asking    chan struct{} // one for each token that is being asked about
 
 	mu      sync.Mutex
-	persons map[[sha256.Size]byte]known[people.Person]
+	persons map[[sha256.Size]byte]known[responder.Person]
 	rights  map[string]known[string]
 }
 
@@ -55,19 +55,19 @@ const (
 )
 
 // errBusy says that too many unknown tokens are being asked about.
-var errBusy = fmt.Errorf("%d tokens are being asked about, and none was answered within %s", maxAsking, askTime)
+var errBusy = errors.New("too many concurrent authentication requests; retry")
 
 // NewAccess returns the access to watchdog's virtual resources in its namespace.
 func NewAccess(c *Client, namespace string, now func() time.Time) *Access {
-	return &Access{c: c, namespace: namespace, now: now, review: c.identity.TokenReviews().Create, asking: make(chan struct{}, maxAsking), persons: map[[sha256.Size]byte]known[people.Person]{}, rights: map[string]known[string]{}}
+	return &Access{c: c, namespace: namespace, now: now, review: c.identity.TokenReviews().Create, asking: make(chan struct{}, maxAsking), persons: map[[sha256.Size]byte]known[responder.Person]{}, rights: map[string]known[string]{}}
 }
 
 // Who returns whose token it is, or ErrUnknown. The token must be for one of the
 // audiences, of which there must be one: else a token that any pod of the cluster was
 // given for the API server would do. Any other error means that it cannot be told now.
-func (a *Access) Who(ctx context.Context, token string, audiences []string) (people.Person, error) {
+func (a *Access) Who(ctx context.Context, token string, audiences []string) (responder.Person, error) {
 	if len(audiences) == 0 {
-		return people.Person{}, errors.New("no audience is known that tokens must be for")
+		return responder.Person{}, errors.New("no audience is known that tokens must be for")
 	}
 	key := sha256.Sum256(fmt.Appendf(nil, "%q %q", audiences, token))
 	if k, ok := recall(a, a.persons, key); ok {
@@ -75,22 +75,22 @@ func (a *Access) Who(ctx context.Context, token string, audiences []string) (peo
 	}
 	back, err := a.turn(ctx)
 	if err != nil {
-		return people.Person{}, err
+		return responder.Person{}, err
 	}
 	defer back()
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	r, err := a.review(ctx, &authentication.TokenReview{Spec: authentication.TokenReviewSpec{Token: token, Audiences: audiences}}, metav1.CreateOptions{})
 	if err != nil {
-		return people.Person{}, explain(request{"create", "tokenreviews.authentication.k8s.io", "", ""}, err)
+		return responder.Person{}, explain(request{"create", "tokenreviews.authentication.k8s.io", "", ""}, err)
 	}
-	k := known[people.Person]{}
+	k := known[responder.Person]{}
 	switch s := r.Status; {
 	case !s.Authenticated || s.User.Username == "", !slices.ContainsFunc(s.Audiences, func(x string) bool { return slices.Contains(audiences, x) }):
 		// An authenticator that knows nothing of audiences answers without any.
 		k.no = fmt.Errorf("%w for the audience %s; make one for it: kubectl create token NAME --audience %s", ErrUnknown, strings.Join(audiences, " or "), audiences[0])
 	default:
-		k.what = people.Person{Name: s.User.Username, UID: s.User.UID, Groups: s.User.Groups, Extra: map[string][]string{}}
+		k.what = responder.Person{Name: s.User.Username, UID: s.User.UID, Groups: s.User.Groups, Extra: map[string][]string{}}
 		for name, v := range s.User.Extra {
 			k.what.Extra[name] = v
 		}
@@ -115,25 +115,25 @@ func (a *Access) turn(ctx context.Context) (back func(), err error) {
 func Forbidden(err error) bool { return apierrors.IsForbidden(err) }
 
 // May returns nil if the person may update the sub-resource of incidents in
-// watchdog's namespace, *people.Refused if not, and another error if that cannot
+// watchdog's namespace, *responder.Refused if not, and another error if that cannot
 // be told now.
-func (a *Access) May(ctx context.Context, p people.Person, right string) error {
+func (a *Access) May(ctx context.Context, p responder.Person, right string) error {
 	return a.allowed(ctx, p, authorization.ResourceAttributes{Verb: "update", Resource: "incidents", Subresource: right}, "docs/approvals.md")
 }
 
 // MayRead is May for what watchdog shows: the right to get incidents.
-func (a *Access) MayRead(ctx context.Context, p people.Person) error {
+func (a *Access) MayRead(ctx context.Context, p responder.Person) error {
 	return a.allowed(ctx, p, authorization.ResourceAttributes{Verb: "get", Resource: "incidents"}, "docs/api.md")
 }
 
 // MayReload is May for loading the configuration again. The resource exists in RBAC only.
-func (a *Access) MayReload(ctx context.Context, p people.Person) error {
+func (a *Access) MayReload(ctx context.Context, p responder.Person) error {
 	return a.allowed(ctx, p, authorization.ResourceAttributes{Verb: "update", Resource: "configurations"}, "docs/api.md")
 }
 
 // allowed asks for a right on what of watchdog's is in its namespace. doc describes the
 // Role that grants it.
-func (a *Access) allowed(ctx context.Context, p people.Person, right authorization.ResourceAttributes, doc string) error {
+func (a *Access) allowed(ctx context.Context, p responder.Person, right authorization.ResourceAttributes, doc string) error {
 	right.Namespace, right.Group = a.namespace, group
 	on := strings.TrimSuffix(right.Resource+"/"+right.Subresource, "/")
 	key := fmt.Sprintf("%q %q %q %q %q %q", right.Verb, on, p.Name, p.UID, p.Groups, p.Extra)
@@ -156,7 +156,7 @@ func (a *Access) allowed(ctx context.Context, p people.Person, right authorizati
 	}
 	k := known[string]{}
 	if !r.Status.Allowed || r.Status.Denied {
-		k.no = &people.Refused{Forbidden: true, Reason: fmt.Sprintf("%s may not: it takes the verb %s on %s of the group %s in namespace %s (a Role as in %s)", p.Name, right.Verb, on, group, a.namespace, doc)}
+		k.no = &responder.Refused{Forbidden: true, Reason: fmt.Sprintf("%s may not: the request needs the verb %s on %s of the group %s in namespace %s (a Role as in %s)", p.Name, right.Verb, on, group, a.namespace, doc)}
 	}
 	remember(a, a.rights, key, k)
 	return k.no

@@ -21,7 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 // guard is the part of an API server that says who somebody is and what they may.
@@ -82,9 +82,9 @@ func TestRightsAreAskedAndBelievedForAMoment_SEC03(t *testing.T) {
 	g, c := newGuard(t)
 	now := time.Now()
 	a := NewAccess(c, "watchdog", func() time.Time { return now })
-	alice, bob := people.Person{Name: "alice"}, people.Person{Name: "bob"}
-	var no *people.Refused
-	may := func(p people.Person, right string) error { return a.May(t.Context(), p, right) }
+	alice, bob := responder.Person{Name: "alice"}, responder.Person{Name: "bob"}
+	var no *responder.Refused
+	may := func(p responder.Person, right string) error { return a.May(t.Context(), p, right) }
 	if err := may(alice, "ack"); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestRightsAreAskedAndBelievedForAMoment_SEC03(t *testing.T) {
 	if err := may(bob, "ack"); !errors.As(err, &no) {
 		t.Errorf("%v", err)
 	}
-	if err := may(people.Person{Name: "alice", Groups: []string{"x"}}, "ack"); err != nil || len(g.asked) != 4 {
+	if err := may(responder.Person{Name: "alice", Groups: []string{"x"}}, "ack"); err != nil || len(g.asked) != 4 {
 		t.Errorf("%v; another set of groups is another question: %v", err, g.asked)
 	}
 	// Taken away: it is over within ten seconds. Given: it is there within one.
@@ -121,7 +121,7 @@ func TestATokenIsSomebodys_SEC03(t *testing.T) {
 	g, c := newGuard(t)
 	now := time.Now()
 	a := NewAccess(c, "watchdog", func() time.Time { return now })
-	who := func(token string) (people.Person, error) { return a.Who(t.Context(), token, []string{"watchdog"}) }
+	who := func(token string) (responder.Person, error) { return a.Who(t.Context(), token, []string{"watchdog"}) }
 	g.audience = "watchdog"
 	p, err := who("t-alice")
 	if err != nil || p.Name != "alice" || p.UID != "u1" || !slices.Equal(p.Groups, []string{"sre"}) || !slices.Equal(p.Extra["scopes"], []string{"a"}) {
@@ -223,7 +223,7 @@ func TestAWordOnAnOldLedgerIsAConflict_SEC09(t *testing.T) {
 		t.Fatal(err)
 	}
 	say := func(by string) error {
-		return s.Say(t.Context(), incident.Saying{Acked: map[string]incident.Mark{"01a1": {By: by, Via: "slack"}}}, version)
+		return s.Say(t.Context(), incident.Saying{Acked: map[string]incident.Attribution{"01a1": {By: by, Source: "slack"}}}, version)
 	}
 	if err := say("alice"); err != nil {
 		t.Fatal(err)
@@ -232,7 +232,7 @@ func TestAWordOnAnOldLedgerIsAConflict_SEC09(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	l, _, err := s.Ledger(t.Context())
-	if err != nil || l.Acked["01a1"].By != "alice" || l.Acked["01a1"].Via != "slack" {
+	if err != nil || l.Acked["01a1"].By != "alice" || l.Acked["01a1"].Source != "slack" {
 		t.Errorf("%+v, %v", l.Acked, err)
 	}
 }

@@ -21,8 +21,8 @@ const ledgerName = "watchdog"
 type ledgerSpec struct {
 	Hold     json.RawMessage                         `json:"hold,omitempty"`
 	Lifted   map[string]string                       `json:"lifted,omitempty"`
-	Undo     map[string]incident.Mark                `json:"undo,omitempty"`
-	Acked    map[string]incident.Mark                `json:"acked,omitempty"`
+	Undo     map[string]incident.Attribution         `json:"undo,omitempty"`
+	Acked    map[string]incident.Attribution         `json:"acked,omitempty"`
 	Graded   map[string]incident.Grade               `json:"graded,omitempty"`
 	Notes    map[string]map[string]incident.Note     `json:"notes,omitempty"`
 	Public   map[string]incident.PublicWord          `json:"public,omitempty"`
@@ -84,10 +84,10 @@ func decodeLedger(o object) (incident.Ledger, error) {
 	}
 	l.Hold, l.Lifted, l.Undo, l.Acked, l.Graded, l.Notes, l.Public, l.Approved = nil, spec.Lifted, spec.Undo, spec.Acked, spec.Graded, spec.Notes, spec.Public, spec.Approved
 	if len(spec.Hold) > 0 && string(spec.Hold) != "null" {
-		l.Hold = &incident.Mark{}
+		l.Hold = &incident.Attribution{}
 		if json.Unmarshal(spec.Hold, l.Hold) != nil {
 			// Whatever somebody wrote there, they wanted it to stop.
-			l.Hold = &incident.Mark{Reason: "the hold could not be read: " + string(spec.Hold[:min(len(spec.Hold), 100)])}
+			l.Hold = &incident.Attribution{Reason: "the hold could not be read: " + string(spec.Hold[:min(len(spec.Hold), 100)])}
 		}
 	}
 	return l, nil
@@ -126,7 +126,7 @@ func (s *Store) Lift(ctx context.Context, target, op string) error {
 
 // Undo asks the leader to take back what the op changed, now.
 func (s *Store) Undo(ctx context.Context, op, reason, by string) error {
-	return s.mark(ctx, map[string]any{"undo": map[string]incident.Mark{op: {By: by, Reason: reason, At: time.Now().UTC().Truncate(time.Second)}}})
+	return s.mark(ctx, map[string]any{"undo": map[string]incident.Attribution{op: {By: by, Reason: reason, At: time.Now().UTC().Truncate(time.Second)}}})
 }
 
 // ResumeAll lifts the kill switch.

@@ -15,7 +15,7 @@ const thisLedger = "/apis/watchdog.io/v1alpha1/namespaces/watchdog/ledgers/watch
 
 // X54: an old definition drops what it does not know, and the answer is yes.
 func TestAWordThatAnOldDefinitionDropsIsNotSaid_X54(t *testing.T) {
-	word := incident.Saying{Acked: map[string]incident.Mark{"a": {By: "alice", At: time.Now(), Severity: incident.P1}}, Notes: map[string]map[string]incident.Note{"a": {"n": {As: "decision"}}}}
+	word := incident.Saying{Acked: map[string]incident.Attribution{"a": {By: "alice", At: time.Now(), Severity: incident.P1}}, Notes: map[string]map[string]incident.Note{"a": {"n": {As: "decision"}}}}
 	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request) bool{
 		"strict validation refuses it": func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method != http.MethodPatch || r.URL.Query().Get("fieldValidation") != "Strict" {

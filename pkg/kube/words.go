@@ -10,11 +10,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 // Say writes people's words into the ledger of one version, or returns ErrConflict
-// (people.ErrChanged, to the desk): of
+// (responder.ErrChanged, to the service): of
 // two who say that an incident is theirs, the second is told that it is not. A ledger
 // that was not there (version "") is made, to be read again.
 func (s *Store) Say(ctx context.Context, w incident.Saying, version string) error {
@@ -22,7 +22,7 @@ func (s *Store) Say(ctx context.Context, w incident.Saying, version string) erro
 		if _, err := s.create(ctx, "ledgers", emptyLedger(nil)); err != nil && !errors.Is(err, ErrConflict) {
 			return err
 		}
-		return fmt.Errorf("ledgers %s/%s was not there: %w, %w", s.namespace, ledgerName, ErrConflict, people.ErrChanged)
+		return fmt.Errorf("ledgers %s/%s was not there: %w, %w", s.namespace, ledgerName, ErrConflict, responder.ErrChanged)
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": version}, "spec": spec(w)})
 	if err != nil {
@@ -32,7 +32,7 @@ func (s *Store) Say(ctx context.Context, w incident.Saying, version string) erro
 	defer cancel()
 	err = s.say(ctx, ledgerName, patch)
 	if apierrors.IsConflict(err) {
-		return fmt.Errorf("patch ledgers %s/%s: %w, %w", s.namespace, ledgerName, ErrConflict, people.ErrChanged)
+		return fmt.Errorf("patch ledgers %s/%s: %w, %w", s.namespace, ledgerName, ErrConflict, responder.ErrChanged)
 	}
 	return explain(s.request("patch", "ledgers", ledgerName), err)
 }
@@ -50,7 +50,7 @@ func spec(w incident.Saying) map[string]any {
 		parts["acked"][id] = whole(m, nil)
 	}
 	for id, g := range w.Graded {
-		parts["graded"][id] = whole(g.Mark, map[string]any{"to": g.To})
+		parts["graded"][id] = whole(g.Attribution, map[string]any{"to": g.To})
 	}
 	notes := map[string]map[string]any{}
 	note := func(id, k string, n any) {
@@ -84,9 +84,9 @@ func spec(w incident.Saying) map[string]any {
 
 // whole is a word that may follow another one of its kind: a patch keeps of that what it
 // does not name.
-func whole(m incident.Mark, more map[string]any) map[string]any {
+func whole(m incident.Attribution, more map[string]any) map[string]any {
 	w := map[string]any{"at": m.At}
-	for k, v := range map[string]string{"by": m.By, "reason": m.Reason, "via": m.Via} {
+	for k, v := range map[string]string{"by": m.By, "reason": m.Reason, "via": m.Source} {
 		if w[k] = v; v == "" {
 			w[k] = nil
 		}

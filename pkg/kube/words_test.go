@@ -25,8 +25,8 @@ func TestOnePatchForWhatGoesAndWhatComes(t *testing.T) {
 func TestAWordReplacesTheOneBeforeIt_X40(t *testing.T) {
 	at := time.Date(2026, 3, 6, 1, 20, 0, 0, time.UTC)
 	b, err := json.Marshal(spec(incident.Saying{
-		Acked:  map[string]incident.Mark{"a": {By: "bob", At: at, Severity: incident.P0}},
-		Graded: map[string]incident.Grade{"a": {Mark: incident.Mark{By: "bob", Reason: "checkout", At: at}, To: incident.P0}},
+		Acked:  map[string]incident.Attribution{"a": {By: "bob", At: at, Severity: incident.P0}},
+		Graded: map[string]incident.Grade{"a": {Attribution: incident.Attribution{By: "bob", Reason: "checkout", At: at}, To: incident.P0}},
 	}))
 	want := `{"acked":{"a":{"at":"2026-03-06T01:20:00Z","by":"bob","reason":null,"severity":"P0","via":null}},"graded":{"a":{"at":"2026-03-06T01:20:00Z","by":"bob","reason":"checkout","to":"P0","via":null}}}`
 	if err != nil || string(b) != want {

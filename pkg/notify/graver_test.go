@@ -14,7 +14,7 @@ import (
 
 // X40: PagerDuty does not ring for a key whose page is open, acknowledged or not.
 func TestAGraverSeverityIsAPageOfItsOwn_INV60(t *testing.T) {
-	alice := incident.Mark{By: "alice", At: t0, Severity: incident.P2}
+	alice := incident.Attribution{By: "alice", At: t0, Severity: incident.P2}
 	minor := incident.Incident{ID: "i", Severity: incident.P2, Phase: incident.Open}
 	acked := minor
 	acked.Acked = alice
@@ -22,7 +22,7 @@ func TestAGraverSeverityIsAPageOfItsOwn_INV60(t *testing.T) {
 	grave.Severity, grave.AckedBefore = incident.P0, alice
 	grave.Timeline = []incident.Entry{{Kind: "severity"}}
 	again := grave
-	again.Acked, again.AckedBefore = incident.Mark{By: "alice", At: t0, Severity: incident.P0}, incident.Mark{}
+	again.Acked, again.AckedBefore = incident.Attribution{By: "alice", At: t0, Severity: incident.P0}, incident.Attribution{}
 	over := func(i incident.Incident) incident.Incident { i.Phase = incident.Resolved; return i }
 	told := func(state, ref string, s incident.Severity) incident.Receipt {
 		return incident.Receipt{Ref: ref, State: state, Severity: s}
@@ -69,9 +69,9 @@ func TestAGraverSeverityIsAPageOfItsOwn_INV60(t *testing.T) {
 // acknowledged is an incident whose P1 somebody took on, and the same as a P0.
 func acknowledged() (was, now incident.Incident) {
 	was = trouble()
-	was.Acked = incident.Mark{By: "alice", At: t0, Severity: was.Severity}
+	was.Acked = incident.Attribution{By: "alice", At: t0, Severity: was.Severity}
 	now = was
-	now.Severity, now.AckedBefore, now.Acked, now.AckBy = incident.P0, was.Acked, incident.Mark{}, t0.Add(time.Hour)
+	now.Severity, now.AckedBefore, now.Acked, now.AckBy = incident.P0, was.Acked, incident.Attribution{}, t0.Add(time.Hour)
 	now.UpdatedAt = was.UpdatedAt.Add(time.Minute)
 	now.Timeline = append(slices.Clone(was.Timeline), incident.Entry{At: t0, Kind: "severity", Text: "raised from P1 to P0 by down"})
 	return was, now

@@ -527,7 +527,7 @@ func TestAnUnansweredIncidentIsToldAgainAndAnAcknowledgedOneIsPassedOn(t *testin
 		if missed.Digest == r.Digest {
 			t.Errorf("%s: not told that nobody answered", n.Name())
 		}
-		i.Acked = incident.Mark{By: "alice <!channel>", At: t0}
+		i.Acked = incident.Attribution{By: "alice <!channel>", At: t0}
 		taken := tell(t, n, i, missed)
 		if again := tell(t, n, i, taken); again != taken || taken == missed {
 			t.Errorf("%s: the acknowledgement was told %+v, then %+v", n.Name(), taken, again)

@@ -63,7 +63,7 @@ func Pager(i incident.Incident, prev incident.Receipt, takes []incident.Severity
 		events = append(events, PagerEvent{"resolve", next.Ref})
 	case state == "triggered":
 		events = append(events, PagerEvent{"trigger", next.Ref})
-	case i.Acked.Via != "pagerduty": // else it is from there: told back, it would be an event again
+	case i.Acked.Source != "pagerduty": // else it is from there: told back, it would be an event again
 		events = append(events, PagerEvent{"acknowledge", next.Ref})
 	}
 	for _, key := range others {

@@ -20,7 +20,7 @@ import (
 	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 // slackTexts are the fallback line and all that the blocks show.
@@ -95,7 +95,7 @@ func asks() incident.Incident {
 }
 
 // buttons are the verbs of a message's buttons, each with what it carries.
-func buttons(t *testing.T, i incident.Incident, on bool) map[people.Verb]people.Button {
+func buttons(t *testing.T, i incident.Incident, on bool) map[responder.Action]responder.Button {
 	t.Helper()
 	_, blocks := slackMessage(i, about{}, on, time.Now())
 	b, err := json.Marshal(blocks)
@@ -114,20 +114,20 @@ func buttons(t *testing.T, i incident.Incident, on bool) map[people.Verb]people.
 	if err := json.Unmarshal(b, &all); err != nil {
 		t.Fatal(err)
 	}
-	found := map[people.Verb]people.Button{}
+	found := map[responder.Action]responder.Button{}
 	for _, b := range all {
 		for _, e := range b.Elements {
 			if e.ActionID == "" {
 				continue
 			}
-			x, ok := people.ParseButton(e.ActionID, e.Value)
+			x, ok := responder.ParseButton(e.ActionID, e.Value)
 			if !ok {
 				t.Fatalf("%s %s is not understood", e.ActionID, e.Value)
 			}
-			if x.Verb == people.Approve && (e.Confirm == nil || !strings.Contains(e.Confirm.Text.Text, "roll back shop &lt;!channel&gt;")) {
+			if x.Action == responder.Approve && (e.Confirm == nil || !strings.Contains(e.Confirm.Text.Text, "roll back shop &lt;!channel&gt;")) {
 				t.Errorf("approved without the plan being shown: %+v", e)
 			}
-			found[x.Verb] = x
+			found[x.Action] = x
 		}
 	}
 	return found
@@ -135,23 +135,23 @@ func buttons(t *testing.T, i incident.Incident, on bool) map[people.Verb]people.
 
 func TestOnlyTheButtonsThatMakeSense(t *testing.T) {
 	acked, held := asks(), trouble()
-	acked.Acked = incident.Mark{By: "alice", At: t0}
+	acked.Acked = incident.Attribution{By: "alice", At: t0}
 	held.Phase = incident.Suppressed
 	for _, tt := range []struct {
 		name string
 		inc  incident.Incident
 		on   bool
-		want []people.Verb
+		want []responder.Action
 	}{
-		{"open", trouble(), true, []people.Verb{people.Ack, people.Hold, people.Why}},
-		{"asked", asks(), true, []people.Verb{people.Ack, people.Approve, people.Deny, people.Hold, people.Why}},
-		{"asked and taken on", acked, true, []people.Verb{people.Approve, people.Deny, people.Hold, people.Why}},
-		{"on hold", held, true, []people.Verb{people.Ack, people.Why}},
+		{"open", trouble(), true, []responder.Action{responder.Ack, responder.Hold, responder.Why}},
+		{"asked", asks(), true, []responder.Action{responder.Ack, responder.Approve, responder.Deny, responder.Hold, responder.Why}},
+		{"asked and taken on", acked, true, []responder.Action{responder.Approve, responder.Deny, responder.Hold, responder.Why}},
+		{"on hold", held, true, []responder.Action{responder.Ack, responder.Why}},
 		{"over", over(trouble()), true, nil},
 		{"nobody hears them", asks(), false, nil},
 	} {
 		found := buttons(t, tt.inc, tt.on)
-		var got []people.Verb
+		var got []responder.Action
 		for v := range found {
 			got = append(got, v)
 		}
@@ -159,7 +159,7 @@ func TestOnlyTheButtonsThatMakeSense(t *testing.T) {
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
-		if b, ok := found[people.Approve]; ok && (b.Op != "op1" || b.Plan != tt.inc.Asked.Plan.Hash || b.Incident != "01inc") {
+		if b, ok := found[responder.Approve]; ok && (b.Op != "op1" || b.Plan != tt.inc.Asked.Plan.Hash || b.Incident != "01inc") {
 			t.Errorf("%s: a yes to %+v", tt.name, b)
 		}
 	}
@@ -196,7 +196,7 @@ func TestTheTimelineIsAThreadToldOnce(t *testing.T) {
 	}
 	// The next one waits, grows together with what follows, and says so in its receipt.
 	more("acknowledged")
-	i.Acked = incident.Mark{By: "alice", At: t0}
+	i.Acked = incident.Attribution{By: "alice", At: t0}
 	waits, err := n.Notify(t.Context(), i, r)
 	var f *Failure
 	if !errors.As(err, &f) || f.After <= 0 || f.After > time.Second || f.Final || !f.Told || waits.Told != 3 || waits.Digest == r.Digest {
@@ -309,7 +309,7 @@ func TestPagerDutyIsNotToldWhatItSaid(t *testing.T) {
 		}
 		i := trouble()
 		r := tell(t, n, i, incident.Receipt{})
-		i.Acked = incident.Mark{By: "alice", At: t0, Via: "pagerduty"}
+		i.Acked = incident.Attribution{By: "alice", At: t0, Source: "pagerduty"}
 		r = tell(t, n, i, r)
 		if again := tell(t, n, i, r); again != r || r.State != "acknowledged" {
 			t.Errorf("%+v, then %+v", r, again)

@@ -9,7 +9,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 	"watchdog.io/watchdog/pkg/strutil"
 )
 
@@ -129,31 +129,31 @@ func slackButtons(i incident.Incident) []slack.BlockElement {
 	if i.Phase == incident.Resolved {
 		return nil
 	}
-	b := people.Button{Incident: i.ID}
-	button := func(verb people.Verb, label string, style slack.Style) *slack.ButtonBlockElement {
-		b.Verb = verb
-		e := slack.NewButtonBlockElement(b.Action(), b.Value(), slack.NewTextBlockObject(slack.PlainTextType, label, false, false))
+	b := responder.Button{Incident: i.ID}
+	button := func(verb responder.Action, label string, style slack.Style) *slack.ButtonBlockElement {
+		b.Action = verb
+		e := slack.NewButtonBlockElement(b.ActionID(), b.Value(), slack.NewTextBlockObject(slack.PlainTextType, label, false, false))
 		e.Style = style
 		return e
 	}
 	var all []slack.BlockElement
 	if r := i.Asked; r != nil {
 		b.Op, b.Plan = r.Op, r.Plan.Hash
-		yes, no := button(people.Approve, "Approve", slack.StylePrimary), button(people.Deny, "Deny", slack.StyleDanger)
+		yes, no := button(responder.Approve, "Approve", slack.StylePrimary), button(responder.Deny, "Deny", slack.StyleDanger)
 		yes.Confirm = confirm("Approve this plan?", escape(strutil.Shorten(r.Plan.Summary, 200))+"\n"+escape(fmt.Sprintf("Plan %.12s", r.Plan.Hash)), "Approve")
 		no.Confirm = confirm("Deny this plan?", "watchdog does not ask for it again in this incident.", "Deny")
 		all = append(all, yes, no)
 		b.Op, b.Plan = "", ""
 	}
 	if i.Acked.At.IsZero() {
-		all = append(all, button(people.Ack, "Acknowledge", slack.StyleDefault))
+		all = append(all, button(responder.Ack, "Acknowledge", slack.StyleDefault))
 	}
 	if i.Target.Workload != "" && i.Target.Kind != "" && i.Phase != incident.Suppressed {
-		hold := button(people.Hold, "Hold", slack.StyleDefault)
+		hold := button(responder.Hold, "Hold", slack.StyleDefault)
 		hold.Confirm = confirm("Hold this workload?", "watchdog only watches it until somebody says `watchdog resume`.", "Hold")
 		all = append(all, hold)
 	}
-	return append(all, button(people.Why, "Why?", slack.StyleDefault))
+	return append(all, button(responder.Why, "Why?", slack.StyleDefault))
 }
 
 func confirm(title, text, yes string) *slack.ConfirmationBlockObject {

@@ -589,7 +589,7 @@ func TestNothingOfAHostileIncidentIsPublished_SEC24(t *testing.T) {
 				for range 4 {
 					i := foreign(words, phase, 0)
 					i.ID, i.OpenedAt, i.Op, i.ResolvedAt = "01a", t0, op, t0.Add(time.Minute)
-					i.Acked, i.Public = incident.Mark{By: words, Reason: words}, incident.PublicWord{Mark: incident.Mark{By: words, Reason: words}, Publish: true}
+					i.Acked, i.Public = incident.Attribution{By: words, Reason: words}, incident.PublicWord{Attribution: incident.Attribution{By: words, Reason: words}, Publish: true}
 					i.Receipts = map[string]incident.Receipt{words: {Ref: words, State: words}}
 					if r, err := s.Notify(t.Context(), i, receipt); err == nil {
 						receipt = r

@@ -64,7 +64,7 @@ func TestAWebhookIsToldWhatAPersonWouldActOn(t *testing.T) {
 	}
 	i.Unanswered = 1
 	tell()
-	i.Acked = incident.Mark{By: "alice", At: i.OpenedAt}
+	i.Acked = incident.Attribution{By: "alice", At: i.OpenedAt}
 	tell()
 	i.Phase, i.ResolvedAt = incident.Resolved, i.OpenedAt.Add(time.Hour)
 	tell()

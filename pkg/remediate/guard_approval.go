@@ -28,7 +28,7 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 	seen := map[string]bool{}
 	for _, who := range slices.Sorted(maps.Keys(words)) {
 		word := words[who]
-		word.Mark = word.Bounded()
+		word.Attribution = word.Bounded()
 		name := spoken(who, word)
 		switch {
 		case word.Denied:

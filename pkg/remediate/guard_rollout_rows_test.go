@@ -273,7 +273,7 @@ func TestARollbackThatDidHarmIsLeftToWhoeverCameLater_X20(t *testing.T) {
 		{"another template", func(f *Facts) { f.Workload.Template = template("agent-system:v2.3.0") }, incident.Skip, "is not the one of revision 3"},
 		{"made anew", func(f *Facts) { f.Workload.Target.UID = "other" }, incident.Skip, "another object now"},
 		{"a person's hold", func(f *Facts) { f.Workload.Annotations = map[string]string{HoldAnnotation: "wait"} }, incident.Suppress, "wait"},
-		{"the kill switch", func(f *Facts) { f.Ledger.Hold = &incident.Mark{By: "eve"} }, incident.Suppress, "eve"},
+		{"the kill switch", func(f *Facts) { f.Ledger.Hold = &incident.Attribution{By: "eve"} }, incident.Suppress, "eve"},
 		{"the old template is gone", func(f *Facts) { f.Workload.Revisions = f.Workload.Revisions[1:] }, incident.HandOver, "by hand"},
 		{"the old template is another one", func(f *Facts) { f.Workload.Revisions[0].Template = template("evil:v1") }, incident.HandOver, "by hand"},
 		{"an earlier version's inverse that leads elsewhere", func(f *Facts) {

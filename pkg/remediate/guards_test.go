@@ -42,7 +42,7 @@ func TestGuardsHold(t *testing.T) {
 		hold   incident.Hold
 		text   string
 	}{
-		{"kill switch", "scale", func(f *Facts) { f.Ledger.Hold = &incident.Mark{By: "eve", Reason: "no"} }, "kill switch", incident.Suppress, "eve"},
+		{"kill switch", "scale", func(f *Facts) { f.Ledger.Hold = &incident.Attribution{By: "eve", Reason: "no"} }, "kill switch", incident.Suppress, "eve"},
 		{"INV-01 another op in flight", "scale", func(f *Facts) {
 			f.Ledger.Ops = []incident.Op{{ID: "other", Plan: incident.Plan{Action: "restart", Target: f.Workload.Target}}}
 		}, "single flight", incident.Wait, "other"},
@@ -258,7 +258,7 @@ func TestGuardsLetPassAndSayWhy(t *testing.T) {
 
 func TestACaptureIsHeldByNothing(t *testing.T) {
 	f := facts("capture")
-	f.Mode, f.Blind, f.Unhealthy, f.Alert.Verdict, f.Ledger.Hold = "", "blind", 10, incident.NoData, &incident.Mark{}
+	f.Mode, f.Blind, f.Unhealthy, f.Alert.Verdict, f.Ledger.Hold = "", "blind", 10, incident.NoData, &incident.Attribution{}
 	if _, answers := Consider(f); len(holding(answers)) > 0 {
 		t.Errorf("held: %+v", holding(answers))
 	}
@@ -419,7 +419,7 @@ func approval(f *Facts, action incident.Action, op string, denied bool) {
 	planned := facts(action)
 	planned.OpID = f.OpID
 	p, _ := Consider(planned)
-	f.Ledger.Approved = map[string]map[string]incident.Approval{op: {"eve": {Mark: incident.Mark{By: "eve", Reason: "now"}, Plan: p.Hash, Denied: denied}}}
+	f.Ledger.Approved = map[string]map[string]incident.Approval{op: {"eve": {Attribution: incident.Attribution{By: "eve", Reason: "now"}, Plan: p.Hash, Denied: denied}}}
 }
 
 // What was approved is done, also when time has passed: a restart writes the time
@@ -433,7 +433,7 @@ func TestAnApprovedPlanPasses(t *testing.T) {
 			t.Fatalf("%s: held by %q %s before anybody answered", action, h, reason)
 		}
 		f.Incident.Asked = &incident.Request{Op: f.OpID, Plan: p, At: f.Now, Until: f.Now.Add(time.Hour)}
-		f.Ledger.Approved = map[string]map[string]incident.Approval{f.OpID: {"eve": {Mark: incident.Mark{By: "eve"}, Plan: p.Hash}}}
+		f.Ledger.Approved = map[string]map[string]incident.Approval{f.OpID: {"eve": {Attribution: incident.Attribution{By: "eve"}, Plan: p.Hash}}}
 		f.Now = f.Now.Add(3 * time.Second)
 		again, answers := Consider(f)
 		if h, reason, _ := Held(answers); h != "" || again.Hash != p.Hash {
@@ -498,7 +498,7 @@ func TestAQuorumApproves_SEC08(t *testing.T) {
 			f.Incident.Asked = &incident.Request{Op: f.OpID, Plan: p, At: f.Now, Until: f.Now.Add(time.Hour), By: tt.by}
 			words := map[string]incident.Approval{}
 			for _, s := range tt.said {
-				words[s.who] = incident.Approval{Mark: incident.Mark{By: s.who, Reason: "why not"}, Plan: p.Hash, Denied: s.denied}
+				words[s.who] = incident.Approval{Attribution: incident.Attribution{By: s.who, Reason: "why not"}, Plan: p.Hash, Denied: s.denied}
 			}
 			f.Ledger.Approved = map[string]map[string]incident.Approval{f.OpID: words}
 			_, answers := Consider(f)

@@ -81,7 +81,7 @@ func TestRecheckRefuses(t *testing.T) {
 		}, incident.Skip, "no suspect"},
 		{"INV-12 F-71 recovered in between", "restart", func(f *Facts) { f.Alert.Verdict = incident.OK }, incident.Wait, "recovered"},
 		{"F-104 held in between", "rollback", func(f *Facts) { f.Workload.Annotations = map[string]string{HoldAnnotation: "stop"} }, incident.Suppress, "stop"},
-		{"F-104 kill switch in between", "scale", func(f *Facts) { f.Ledger.Hold = &incident.Mark{} }, incident.Suppress, "on hold"},
+		{"F-104 kill switch in between", "scale", func(f *Facts) { f.Ledger.Hold = &incident.Attribution{} }, incident.Suppress, "on hold"},
 		{"the manifest changed in between", "job", func(f *Facts) {
 			f.Options.Job = []byte(string(slices.Replace(slices.Clone([]byte(f.Options.Job)), 0, 1, []byte(`{"x":1,`)...)))
 			f.OpID = "01JQ0000000000000000000000"

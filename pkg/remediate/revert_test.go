@@ -80,7 +80,7 @@ func TestRevertYields(t *testing.T) {
 		{"nothing was read", false, func(f *Facts) { f.Workload = Workload{} }, incident.Wait, "no uid"},
 		{"hold", false, func(f *Facts) { f.Workload.Annotations = map[string]string{HoldAnnotation: "x"} }, incident.Suppress, "hold"},
 		{"INV-30 in maintenance", false, func(f *Facts) { f.Suspended = Suspension{From: incident.C3, Why: "in maintenance until 03:00 UTC"} }, incident.Suppress, "in maintenance until 03:00 UTC"},
-		{"kill switch", false, func(f *Facts) { f.Ledger.Hold = &incident.Mark{} }, incident.Suppress, "hold"},
+		{"kill switch", false, func(f *Facts) { f.Ledger.Hold = &incident.Attribution{} }, incident.Suppress, "hold"},
 		{"an op in flight", false, func(f *Facts) {
 			f.Ledger.Ops = []incident.Op{{ID: "o", Plan: incident.Plan{Target: f.Workload.Target}}}
 		}, incident.Wait, "in flight"},

@@ -20,7 +20,7 @@ type Kept struct {
 	// Before is what had changed, while it was known still.
 	Before []string `json:"before,omitempty"`
 	// Closed says who held that the review is complete, and when.
-	Closed incident.Mark `json:"closed"`
+	Closed incident.Attribution `json:"closed"`
 }
 
 // Decode reads what was kept; nothing gives nil.
@@ -46,7 +46,7 @@ func (r Review) Close(by string, at time.Time) (Kept, error) {
 	}
 	return Kept{
 		Notes:  Notes{RootCause: r.RootCause, Impact: r.Impact, Lessons: r.Lessons, ActionItems: r.ActionItems},
-		Target: r.Target, Title: r.Title, Before: r.Before, Severity: r.Severity, Ended: r.Ended, Closed: incident.Mark{By: by, At: at},
+		Target: r.Target, Title: r.Title, Before: r.Before, Severity: r.Severity, Ended: r.Ended, Closed: incident.Attribution{By: by, At: at},
 	}, nil
 }
 

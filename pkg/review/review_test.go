@@ -34,7 +34,7 @@ func rolledBack() incident.Incident {
 		ID: "01aaa", Target: cart, Phase: incident.Resolved, Severity: incident.P1, Lead: "error_rate", OpenedAt: at(60), ResolvedAt: at(400), Paged: true,
 		Alerts:   []incident.Alert{{Rule: "error_rate", Severity: incident.P1, Was: "12% of 340 requests failed", Bound: 0.01, Above: true, Unit: "ratio", Recent: []float64{0.12, 0.31, 0.2}, Usual: 0.001, ActiveAt: at(0)}},
 		Attempts: []incident.Attempt{{OpID: "o1", Rule: "error_rate", Action: "rollback", Summary: "roll back shop/deployment/cart from revision 4 to 3", At: at(90), EndedAt: at(300), Verdict: incident.Helped, Reason: "0.31 → 0.002"}},
-		Acked:    incident.Mark{By: "alice", Reason: "looking", At: at(120)},
+		Acked:    incident.Attribution{By: "alice", Reason: "looking", At: at(120)},
 		Timeline: []incident.Entry{{At: at(60), Kind: "firing", Text: "error_rate: 12% of 340 requests failed"}, {At: at(62), Kind: "held", Text: "not done: roll back: rollout: in progress, 2 of 4 are updated"},
 			{At: at(90), Kind: "planned", Text: "roll back"}, {At: at(92), Kind: "acted", Text: "roll back"}, {At: at(100), Kind: "paged", Text: "held for 10m"}, {At: at(120), Kind: "acknowledged", Text: "by alice: looking"},
 			{At: at(300), Kind: "verdict", Text: "rollback: helped"}, {At: at(400), Kind: "resolved", Text: "no rule fires any more"}},

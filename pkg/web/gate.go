@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 // GateOptions are the edges of a Gate.
@@ -28,10 +28,10 @@ type GateOptions struct {
 	WebConfig string
 	// Who returns whose Kubernetes token it is; errors for which Unknown says so are the
 	// caller's, all others mean that it cannot be told now.
-	Who     func(ctx context.Context, token string) (people.Person, error)
+	Who     func(ctx context.Context, token string) (responder.Person, error)
 	Unknown func(error) bool
-	// MayRead and MayReload return nil, *people.Refused, or that it cannot be told now.
-	MayRead, MayReload func(context.Context, people.Person) error
+	// MayRead and MayReload return nil, *responder.Refused, or that it cannot be told now.
+	MayRead, MayReload func(context.Context, responder.Person) error
 }
 
 // GateSettings are what the configuration says of who may read.
@@ -124,7 +124,7 @@ func (g *Gate) admit(r *http.Request, reads bool) *refusal {
 		may = g.o.MayRead
 	}
 	err := may(r.Context(), p)
-	denied := (*people.Refused)(nil)
+	denied := (*responder.Refused)(nil)
 	switch {
 	case err == nil:
 		return nil
@@ -163,7 +163,7 @@ func (g *Gate) bySharedProof(r *http.Request, set GateSettings) (bool, *refusal)
 }
 
 // who asks whose token it is.
-func (g *Gate) who(r *http.Request, token string) (people.Person, *refusal) {
+func (g *Gate) who(r *http.Request, token string) (responder.Person, *refusal) {
 	p, err := g.o.Who(r.Context(), token)
 	switch {
 	case err == nil:
@@ -172,7 +172,7 @@ func (g *Gate) who(r *http.Request, token string) (people.Person, *refusal) {
 		return p, &refusal{status: http.StatusUnauthorized, reason: noProof, text: err.Error()}
 	}
 	g.once("the API server cannot be asked whose token a request has; such requests are refused", err)
-	return p, &refusal{status: http.StatusServiceUnavailable, reason: noAnswer, text: "the API server cannot be asked whose token this is; a token of api.read_token_files needs no answer"}
+	return p, &refusal{status: http.StatusServiceUnavailable, reason: noAnswer, text: "cannot authenticate the token: the Kubernetes API did not respond; try again; a token of api.read_token_files needs no answer"}
 }
 
 // refuse answers, counts, and logs the first of each reason.

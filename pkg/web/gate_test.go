@@ -17,7 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 var (
@@ -29,27 +29,27 @@ var (
 // t-nobody may nothing, t-away cannot be told.
 func gated(t *testing.T, set func() GateSettings, bend ...func(*GateOptions)) (http.Handler, *Gate) {
 	t.Helper()
-	may := func(names ...string) func(context.Context, people.Person) error {
-		return func(_ context.Context, p people.Person) error {
+	may := func(names ...string) func(context.Context, responder.Person) error {
+		return func(_ context.Context, p responder.Person) error {
 			for _, n := range names {
 				if p.Name == n {
 					return nil
 				}
 			}
-			return &people.Refused{Forbidden: true, Reason: p.Name + " may not: it takes the verb"}
+			return &responder.Refused{Forbidden: true, Reason: p.Name + " may not: the request needs the verb"}
 		}
 	}
 	o := GateOptions{
 		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Settings: set,
-		Who: func(_ context.Context, token string) (people.Person, error) {
+		Who: func(_ context.Context, token string) (responder.Person, error) {
 			name, ok := strings.CutPrefix(token, "t-")
 			switch {
 			case name == "away":
-				return people.Person{}, errAway
+				return responder.Person{}, errAway
 			case !ok:
-				return people.Person{}, errNobody
+				return responder.Person{}, errNobody
 			}
-			return people.Person{Name: name}, nil
+			return responder.Person{Name: name}, nil
 		},
 		Unknown: func(err error) bool { return errors.Is(err, errNobody) },
 		MayRead: may("reader", "admin"), MayReload: may("admin"),
@@ -105,7 +105,7 @@ func TestNobodyReadsWithoutTheRight_S04_SEC04(t *testing.T) {
 		{"an empty token", "Bearer ", 401, "Bearer TOKEN"},
 		{"a token of a megabyte", "Bearer t-" + strings.Repeat("x", 1<<20), 401, "Bearer TOKEN"},
 		{"nobody's token", "Bearer x", 401, "nobody's token"},
-		{"somebody who may not", "Bearer t-nobody", 403, "nobody may not: it takes the verb"},
+		{"somebody who may not", "Bearer t-nobody", 403, "nobody may not: the request needs the verb"},
 		{"nobody can be asked", "Bearer t-away", 503, "cannot be asked"},
 		{"who may", "Bearer t-reader", 200, ""},
 		{"written otherwise", "bEARER  t-reader", 200, ""},
@@ -234,8 +234,8 @@ func TestMetricsAreReadByAddressOrAKnownName_S04(t *testing.T) {
 func BenchmarkReadBehindTheGate(b *testing.B) {
 	g := NewGate(GateOptions{
 		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Settings: func() GateSettings { return GateSettings{} },
-		Who:     func(context.Context, string) (people.Person, error) { return people.Person{Name: "alice"}, nil },
-		MayRead: func(context.Context, people.Person) error { return nil },
+		Who:     func(context.Context, string) (responder.Person, error) { return responder.Person{Name: "alice"}, nil },
+		MayRead: func(context.Context, responder.Person) error { return nil },
 	})
 	h := g.read(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	r := httptest.NewRequest(http.MethodGet, "/api/v1/incidents", nil)

@@ -9,7 +9,7 @@ import (
 
 	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 // TestAPersonApprovesByButton_F99: the button on Slack's message, by Socket Mode, as
@@ -32,12 +32,12 @@ func TestAPersonApprovesByButton_F99(t *testing.T) {
 		t.Fatal(err)
 	}
 	// button waits until the message of the incident has it.
-	button := func(verb people.Verb, user, id string) recorders.Click {
+	button := func(verb responder.Action, user, id string) recorders.Click {
 		t.Helper()
 		var c recorders.Click
 		if err := s.Receivers.WaitFor(within(t, time.Minute), func(shot recorders.Snapshot) bool {
 			for message := range shot.SlackMessages() {
-				found, err := shot.Button(message, people.Button{Verb: verb}.Action())
+				found, err := shot.Button(message, responder.Button{Action: verb}.ActionID())
 				if err == nil && strings.HasPrefix(found.Value, asked.ID+"/") {
 					c = found
 					return true
@@ -67,10 +67,10 @@ func TestAPersonApprovesByButton_F99(t *testing.T) {
 			t.Fatalf("%s was not told %q: %v", c.User, want, err)
 		}
 	}
-	click(button(people.Approve, "U0CAROL", "1"), "carol@example.com may not")
-	click(button(people.Approve, "U0EVE", "2"), "nobody that watchdog knows")
+	click(button(responder.Approve, "U0CAROL", "1"), "carol@example.com may not")
+	click(button(responder.Approve, "U0EVE", "2"), "not listed in receivers")
 	wantEffects(t, s, 0)
-	yes := button(people.Approve, "U0ALICE", "3")
+	yes := button(responder.Approve, "U0ALICE", "3")
 	click(yes, "approved by alice@example.com")
 	// Sent again, by whichever connection: told nothing new, and nothing follows.
 	if err := s.Receivers.ClickBySocket(within(t, time.Minute), yes); err != nil {

@@ -1,4 +1,4 @@
-package people
+package responder
 
 import (
 	"fmt"
@@ -14,10 +14,10 @@ import (
 // somebody else said a moment ago about what is not in it stays.
 func TestAWordAboutWhatIsNotListedYetStays(t *testing.T) {
 	l := incident.Ledger{
-		Acked:    map[string]incident.Mark{"01a9": {By: "bob", At: now.Add(-time.Second)}, "01a0": {By: "bob", At: now.Add(-2 * time.Hour)}},
-		Approved: map[string]map[string]incident.Approval{"op9": {"bob": yes}, "op0": {"bob": {Mark: incident.Mark{At: now.Add(-2 * time.Hour)}}}},
+		Acked:    map[string]incident.Attribution{"01a9": {By: "bob", At: now.Add(-time.Second)}, "01a0": {By: "bob", At: now.Add(-2 * time.Hour)}},
+		Approved: map[string]map[string]incident.Approval{"op9": {"bob": yes}, "op0": {"bob": {Attribution: incident.Attribution{At: now.Add(-2 * time.Hour)}}}},
 	}
-	s, _, err := Weigh(incidents(), l, Word{Verb: Ack, Incident: "01a2", By: "alice", At: now})
+	s, _, err := Decide(incidents(), l, Request{Action: Ack, Incident: "01a2", By: "alice", At: now})
 	if err != nil || !reflect.DeepEqual(s.Gone, incident.Gone{Incidents: []string{"01a0"}, Ops: []string{"op0"}}) {
 		t.Errorf("%v, gone: %+v", err, s.Gone)
 	}
@@ -25,15 +25,15 @@ func TestAWordAboutWhatIsNotListedYetStays(t *testing.T) {
 
 // The ops in flight stand in the same object: what people say does not fill it.
 func TestWhatIsTakenOverLeavesTheLedger(t *testing.T) {
-	ago := incident.Mark{By: "bob", At: now.Add(-90 * time.Minute)}
+	ago := incident.Attribution{By: "bob", At: now.Add(-90 * time.Minute)}
 	l := incident.Ledger{
-		Acked:  map[string]incident.Mark{"01a2": ago, "01b1": ago},
-		Graded: map[string]incident.Grade{"01a2": {Mark: ago}, "01b1": {Mark: ago}},
-		Notes:  map[string]map[string]incident.Note{"01a2": {"n1": {Mark: ago}, "n2": {Mark: ago}, "n3": {Mark: ago}}, "01b1": {"n1": {Mark: ago}}},
+		Acked:  map[string]incident.Attribution{"01a2": ago, "01b1": ago},
+		Graded: map[string]incident.Grade{"01a2": {Attribution: ago}, "01b1": {Attribution: ago}},
+		Notes:  map[string]map[string]incident.Note{"01a2": {"n1": {Attribution: ago}, "n2": {Attribution: ago}, "n3": {Attribution: ago}}, "01b1": {"n1": {Attribution: ago}}},
 	}
 	all := incidents()
 	all[1].Noted = []string{"n3", "n1"}
-	s, _, err := Weigh(all, l, Word{Verb: Note, Incident: "01a2", Reason: "x", By: "alice", At: now})
+	s, _, err := Decide(all, l, Request{Action: Note, Incident: "01a2", Reason: "x", By: "alice", At: now})
 	// 01b1 is resolved; n2 is still to be taken over, and the grade is one that may be newer than it seems.
 	want := incident.Gone{Incidents: []string{"01b1"}, Notes: map[string][]string{"01a2": {"n1", "n3"}}}
 	if err != nil || !reflect.DeepEqual(s.Gone, want) {
@@ -45,12 +45,12 @@ func TestTheLedgerIsNotFilledWithWords(t *testing.T) {
 	l := incident.Ledger{Notes: map[string]map[string]incident.Note{}}
 	fill := func(n int) {
 		for len(l.Notes) < n {
-			l.Notes[fmt.Sprint(len(l.Notes))] = map[string]incident.Note{"n": {Mark: incident.Mark{Reason: strings.Repeat("x", maxText), At: now}}}
+			l.Notes[fmt.Sprint(len(l.Notes))] = map[string]incident.Note{"n": {Attribution: incident.Attribution{Reason: strings.Repeat("x", maxText), At: now}}}
 		}
 	}
-	say := func(w Word) error {
+	say := func(w Request) error {
 		w.Incident, w.By, w.At, w.Reason = "01a2", "alice", now, "x"
-		_, _, err := Weigh(incidents(), l, w)
+		_, _, err := Decide(incidents(), l, w)
 		return err
 	}
 	for _, tt := range []struct {
@@ -59,10 +59,10 @@ func TestTheLedgerIsNotFilledWithWords(t *testing.T) {
 	}{{200, true, true}, {300, false, true}, {600, false, false}} {
 		fill(tt.notes)
 		for _, one := range []struct {
-			verb  Verb
+			verb  Action
 			taken bool
 		}{{Note, tt.note}, {Ack, tt.ack}} {
-			if err := say(Word{Verb: one.verb}); (err == nil) != one.taken || err != nil && !strings.Contains(err.Error(), "KiB") {
+			if err := say(Request{Action: one.verb}); (err == nil) != one.taken || err != nil && !strings.Contains(err.Error(), "KiB") {
 				t.Errorf("%s with %d notes: %v", one.verb, tt.notes, err)
 			}
 		}
@@ -75,8 +75,8 @@ func TestAnIncidentThatTakesNoMoreNotesSaysSo(t *testing.T) {
 	for n := range incident.MaxNotes {
 		all[1].Noted = append(all[1].Noted, fmt.Sprint(n))
 	}
-	w := Word{Verb: Note, Incident: "01a2", Reason: "x", By: "alice", At: now}
-	if _, text, err := Weigh(all, incident.Ledger{}, w); err == nil || !strings.Contains(err.Error(), "takes no more") {
+	w := Request{Action: Note, Incident: "01a2", Reason: "x", By: "alice", At: now}
+	if _, text, err := Decide(all, incident.Ledger{}, w); err == nil || !strings.Contains(err.Error(), "takes no more") {
 		t.Errorf("%q, %v", text, err)
 	}
 }
@@ -85,13 +85,13 @@ func TestAnIncidentThatTakesNoMoreNotesSaysSo(t *testing.T) {
 // also when the clock of the first is ahead.
 func TestTheLastWordOnTheSeverityCounts(t *testing.T) {
 	for _, ahead := range []time.Duration{0, 10 * time.Minute, -time.Minute} {
-		first := incident.Grade{Mark: incident.Mark{By: "bob", At: now.Add(ahead)}, To: incident.P3}
+		first := incident.Grade{Attribution: incident.Attribution{By: "bob", At: now.Add(ahead)}, To: incident.P3}
 		for _, taken := range []bool{false, true} {
 			all, l := incidents(), incident.Ledger{Graded: map[string]incident.Grade{"01a2": first}}
 			if taken {
 				all[1].Graded, all[1].Severity = first, first.To
 			}
-			s, _, err := Weigh(all, l, Word{Verb: Grade, Incident: "01a2", To: incident.P0, Reason: "all of them", By: "alice", At: now.Add(300 * time.Millisecond)})
+			s, _, err := Decide(all, l, Request{Action: Grade, Incident: "01a2", To: incident.P0, Reason: "all of them", By: "alice", At: now.Add(300 * time.Millisecond)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,14 +1,13 @@
-// Package people is what a person can say to watchdog about an incident: that it
-// is theirs, yes or no to a plan, how grave it is, and what they found.
+// Package responder is what a responder may do about an incident: acknowledge it, answer
+// a plan, change its severity, and write down what they found.
 //
-// It owns which word is taken, from whom, and the reason when it is not: Weigh
-// decides, and a Desk does what is around it for words that do not come by command
-// line. It leaves to others how a word arrives (HTTP, Slack, PagerDuty), who the
-// person is, and what follows from the word: it is written into the ledger, and
-// the core takes it from there.
+// It owns which request is applied, from whom, and the reason when it is not: Decide
+// says so, and a Service does what is around it. It leaves to others how a request
+// arrives (HTTP, Slack, PagerDuty), who the person is, and what follows from it: it is
+// written down, and the core takes it from there.
 //
-// Its one rule: every refusal says why, and a word that is refused changes nothing.
-package people
+// Its one rule: every refusal says why, and a request that is refused changes nothing.
+package responder
 
 import (
 	"cmp"
@@ -22,21 +21,21 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// Verb is a kind of word.
-type Verb string
+// Action is a kind of word.
+type Action string
 
 // The verbs.
 const (
-	Ack     Verb = "ack"      // the incident is mine
-	Approve Verb = "approve"  // yes to exactly this plan
-	Deny    Verb = "deny"     // no to what is asked
-	Grade   Verb = "severity" // it is as grave as To says
-	Note    Verb = "note"     // Reason, as a hypothesis, a decision or plainly
+	Ack     Action = "ack"      // the incident is mine
+	Approve Action = "approve"  // yes to exactly this plan
+	Deny    Action = "deny"     // no to what is asked
+	Grade   Action = "severity" // it is as grave as To says
+	Note    Action = "note"     // Reason, as a hypothesis, a decision or plainly
 )
 
-// Word is what one person says of one incident.
-type Word struct {
-	Verb Verb
+// Request is what one person says of one incident.
+type Request struct {
+	Action Action
 	// Incident is the id, a unique beginning of it, or the name of a target for its
 	// newest incident.
 	Incident string
@@ -53,9 +52,9 @@ type Word struct {
 	Op string
 	// Key is the page that is acknowledged, by its dedup key, if the word came from there.
 	Key string
-	// Via is how the word came, if not by command line.
-	Via string
-	At  time.Time
+	// Source is how the word came, if not by command line.
+	Source string
+	At     time.Time
 }
 
 // Refused is a word that is not taken. It changes nothing.
@@ -76,12 +75,12 @@ const LeastOfPlan = 6
 // maxText bounds what a person says, in bytes.
 const maxText = 1024
 
-// Weigh decides on a word: what is to be written into the ledger for it, and one
+// Decide decides on a word: what is to be written into the ledger for it, and one
 // line that tells the person what came of it. It is pure.
-func Weigh(all []incident.Incident, l incident.Ledger, w Word) (incident.Saying, string, error) {
+func Decide(all []incident.Incident, l incident.Ledger, w Request) (incident.Saying, string, error) {
 	none := incident.Saying{}
 	if w.By == "" {
-		return none, "", refuse("who says this is not known")
+		return none, "", refuse("cannot identify the caller")
 	}
 	if len(w.Reason) > maxText {
 		return none, "", refuse("the text is longer than %d bytes", maxText)
@@ -92,16 +91,16 @@ func Weigh(all []incident.Incident, l incident.Ledger, w Word) (incident.Saying,
 	}
 	inc.Severity = inc.SeverityBy(l.Graded[inc.ID])
 	s := incident.Saying{Gone: gone(all, l, w.At)}
-	if n := size(l); n > maxWords && (w.Verb == Note || n > 2*maxWords) {
+	if n := size(l); n > maxWords && (w.Action == Note || n > 2*maxWords) {
 		return none, "", refuse("people's words in the ledger are %d KiB, and nobody takes them over: is watchdog down?", n>>10)
 	}
-	if w.Verb == Ack {
+	if w.Action == Ack {
 		if err := outgrown(inc, w); err != nil {
 			return none, "", err
 		}
 	}
-	mark := incident.Mark{By: w.By, Reason: w.Reason, At: w.At.UTC().Truncate(time.Second), Via: w.Via}
-	switch w.Verb {
+	mark := incident.Attribution{By: w.By, Reason: w.Reason, At: w.At.UTC().Truncate(time.Second), Source: w.Source}
+	switch w.Action {
 	case Ack:
 		return ack(s, inc, l, mark)
 	case Approve, Deny:
@@ -111,7 +110,7 @@ func Weigh(all []incident.Incident, l incident.Ledger, w Word) (incident.Saying,
 	case Note:
 		return note(s, inc, l, w, mark)
 	}
-	return none, "", refuse("%q is no word of a person's: use ack, approve, deny, severity or note", w.Verb)
+	return none, "", refuse("%q is not an action: use ack, approve, deny, severity or note", w.Action)
 }
 
 // maxWords bounds what people's words in the ledger are, in bytes: the ops in flight
@@ -127,7 +126,7 @@ func size(l incident.Ledger) int {
 	return len(b)
 }
 
-func ack(s incident.Saying, inc incident.Incident, l incident.Ledger, m incident.Mark) (incident.Saying, string, error) {
+func ack(s incident.Saying, inc incident.Incident, l incident.Ledger, m incident.Attribution) (incident.Saying, string, error) {
 	if inc.Phase == incident.Resolved {
 		return s, "", refuse("incident %s is resolved: there is nothing to take on", inc.ID)
 	}
@@ -135,28 +134,28 @@ func ack(s incident.Saying, inc incident.Incident, l incident.Ledger, m incident
 		return s, "", refuse("%s was acknowledged by %s at %s", inc.ID, cmp.Or(had.By, "somebody"), had.At.UTC().Format("2006-01-02 15:04:05 UTC"))
 	}
 	m.Severity = inc.Severity
-	s.Acked = map[string]incident.Mark{inc.ID: m}
+	s.Acked = map[string]incident.Attribution{inc.ID: m}
 	return s, fmt.Sprintf("%s %s: yours", inc.ID, inc.Title()), nil
 }
 
 // taken is who took the incident on, as far as anybody has written it down.
-func taken(inc incident.Incident, l incident.Ledger) incident.Mark {
+func taken(inc incident.Incident, l incident.Ledger) incident.Attribution {
 	if !inc.Acked.At.IsZero() {
 		return inc.Acked
 	}
 	if m := l.Acked[inc.ID]; inc.AnsweredBy(m) {
 		return m
 	}
-	return incident.Mark{}
+	return incident.Attribution{}
 }
 
 // outgrown refuses an acknowledgement of an incident that has become graver since the
 // person was told of it: what they saw is not what they would take on.
-func outgrown(inc incident.Incident, w Word) error {
+func outgrown(inc incident.Incident, w Request) error {
 	shown := inc.Severity
 	if _, of, ok := strings.Cut(w.Key, "/"); ok {
 		shown = incident.Severity(of)
-	} else if r := inc.Receipts[w.Via]; r.Severity != "" {
+	} else if r := inc.Receipts[w.Source]; r.Severity != "" {
 		shown = r.Severity
 	}
 	if inc.Phase == incident.Resolved || !inc.Severity.Worse(shown) {
@@ -166,15 +165,15 @@ func outgrown(inc incident.Incident, w Word) error {
 }
 
 // answer is a yes or no to what an incident asks. Who answers has taken it on.
-func answer(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word, m incident.Mark) (incident.Saying, string, error) {
-	r, err := Request(inc, l)
+func answer(s incident.Saying, inc incident.Incident, l incident.Ledger, w Request, m incident.Attribution) (incident.Saying, string, error) {
+	r, err := Pending(inc, l)
 	if err != nil {
 		return s, "", err
 	}
-	verb := map[Verb]string{Approve: "approved", Deny: "denied"}[w.Verb]
+	verb := map[Action]string{Approve: "approved", Deny: "denied"}[w.Action]
 	plan := strings.ToLower(w.Plan)
 	switch had, said := l.Approved[r.Op][w.By]; {
-	case w.Verb == Approve && len(plan) < LeastOfPlan:
+	case w.Action == Approve && len(plan) < LeastOfPlan:
 		return s, "", refuse("not approved: name the plan by at least %d characters of its hash: %.12s", LeastOfPlan, r.Plan.Hash)
 	case w.Op != "" && w.Op != r.Op:
 		return s, "", refuse("not %s: that was another request; now it is about plan %.12s: %s", verb, r.Plan.Hash, r.Plan.Summary)
@@ -182,20 +181,20 @@ func answer(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word,
 		return s, "", refuse("not %s: the plan is %.12s now, and not %.12q: %s", verb, r.Plan.Hash, w.Plan, r.Plan.Summary)
 	case !w.At.Before(r.Until):
 		return s, "", refuse("not %s: the request ended at %s", verb, r.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
-	case w.Verb == Approve && strings.EqualFold(w.By, r.By):
+	case w.Action == Approve && strings.EqualFold(w.By, r.By):
 		return s, "", refuse("not approved: %s asked for this, and somebody else has to approve it", w.By)
-	case w.Verb == Approve && r.Quorum > 1 && strings.HasPrefix(w.By, "system:serviceaccount:"):
+	case w.Action == Approve && r.Quorum > 1 && strings.HasPrefix(w.By, "system:serviceaccount:"):
 		return s, "", refuse("not approved: %d people must say yes, and %s is a program", r.Quorum, w.By)
-	case w.Verb == Approve && said && had.Plan == r.Plan.Hash:
+	case w.Action == Approve && said && had.Plan == r.Plan.Hash:
 		return s, "", refuse("%s approved this at %s; that counts once", w.By, had.At.UTC().Format("15:04:05 UTC"))
 	}
-	s.Approved = map[string]map[string]incident.Approval{r.Op: {w.By: {Mark: m, Plan: r.Plan.Hash, Denied: w.Verb == Deny}}}
+	s.Approved = map[string]map[string]incident.Approval{r.Op: {w.By: {Attribution: m, Plan: r.Plan.Hash, Denied: w.Action == Deny}}}
 	if taken(inc, l).At.IsZero() && outgrown(inc, w) == nil {
 		m.Severity = inc.Severity
-		s.Acked = map[string]incident.Mark{inc.ID: m}
+		s.Acked = map[string]incident.Attribution{inc.ID: m}
 	}
 	text := fmt.Sprintf("%s by %s: %s", verb, w.By, r.Plan.Summary)
-	if w.Verb == Approve && r.Quorum > 1 {
+	if w.Action == Approve && r.Quorum > 1 {
 		names := map[string]bool{strings.ToLower(w.By): true}
 		for who, a := range l.Approved[r.Op] {
 			if !a.Denied && a.Plan == r.Plan.Hash {
@@ -207,9 +206,9 @@ func answer(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word,
 	return s, text, nil
 }
 
-// Request returns what the incident asks, if it still waits for an answer. A no may
+// Pending returns what the incident asks, if it still waits for an answer. A no may
 // follow a yes; a yes does not follow a no.
-func Request(inc incident.Incident, l incident.Ledger) (incident.Request, error) {
+func Pending(inc incident.Incident, l incident.Ledger) (incident.Request, error) {
 	r := inc.Asked
 	if r == nil {
 		return incident.Request{}, refuse("incident %s (%s) asks for no approval; `watchdog why %s` says where it stands", inc.ID, inc.Phase, inc.ID)
@@ -222,7 +221,7 @@ func Request(inc incident.Incident, l incident.Ledger) (incident.Request, error)
 	return *r, nil
 }
 
-func grade(s incident.Saying, inc incident.Incident, l incident.Ledger, to incident.Severity, m incident.Mark) (incident.Saying, string, error) {
+func grade(s incident.Saying, inc incident.Incident, l incident.Ledger, to incident.Severity, m incident.Attribution) (incident.Saying, string, error) {
 	switch {
 	case !slices.Contains([]incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}, to):
 		return s, "", refuse("%q is no severity: use P0, P1, P2 or P3", to)
@@ -240,14 +239,14 @@ func grade(s incident.Saying, inc incident.Incident, l incident.Ledger, to incid
 			m.At = before.Add(time.Second)
 		}
 	}
-	s.Graded = map[string]incident.Grade{inc.ID: {Mark: m, To: to}}
+	s.Graded = map[string]incident.Grade{inc.ID: {Attribution: m, To: to}}
 	return s, fmt.Sprintf("%s %s: from %s to %s", inc.ID, inc.Title(), inc.Severity, to), nil
 }
 
 // maxNotes is how many notes of one incident wait in the ledger.
 const maxNotes = 20
 
-func note(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word, m incident.Mark) (incident.Saying, string, error) {
+func note(s incident.Saying, inc incident.Incident, l incident.Ledger, w Request, m incident.Attribution) (incident.Saying, string, error) {
 	switch {
 	case !slices.Contains([]string{"", incident.Hypothesis, incident.Decision}, w.As):
 		return s, "", refuse("a note is a hypothesis, a decision, or neither; not %q", w.As)
@@ -258,7 +257,7 @@ func note(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word, m
 	case len(inc.Noted) >= incident.MaxNotes:
 		return s, "", refuse("incident %s has %d notes, and takes no more: write it into its review", inc.ID, len(inc.Noted))
 	}
-	notes := map[string]incident.Note{cmp.Or(w.ID, noteID(w)): {Mark: m, As: w.As}}
+	notes := map[string]incident.Note{cmp.Or(w.ID, noteID(w)): {Attribution: m, As: w.As}}
 	waiting := 0
 	for id := range l.Notes[inc.ID] {
 		if waiting++; slices.Contains(inc.Noted, id) {
@@ -274,7 +273,7 @@ func note(s incident.Saying, inc incident.Incident, l incident.Ledger, w Word, m
 
 // noteID is the id of a note that has none of its own. Two that say something else are
 // two, also when one person writes them within one second.
-func noteID(w Word) string {
+func noteID(w Request) string {
 	sum := sha256.Sum256([]byte(w.By + "\x00" + w.As + "\x00" + w.Reason))
 	return fmt.Sprintf("%s-%x", w.At.UTC().Format("20060102T150405.000000000"), sum[:6])
 }

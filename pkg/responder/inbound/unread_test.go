@@ -1,4 +1,4 @@
-package hear
+package inbound
 
 import (
 	"bufio"
@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 // untouched is a body that nobody may read.
@@ -109,7 +109,7 @@ func TestWhoSendsNoBodyIsAnsweredAtOnce_S11(t *testing.T) {
 // A word takes longer than its body may: the time for the body ends with the body.
 func TestTheTimeForABodyDoesNotEndTheWord_S11(t *testing.T) {
 	s := newStage(t)
-	r, err := press("U0ALICE", people.Ack, "1").Request(t.Context(), "http://watchdog"+SlackPath, secret, t0)
+	r, err := press("U0ALICE", responder.Ack, "1").Request(t.Context(), "http://watchdog"+SlackPath, secret, t0)
 	if err != nil {
 		t.Fatal(err)
 	}

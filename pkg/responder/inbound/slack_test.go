@@ -1,4 +1,4 @@
-package hear
+package inbound
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 
 	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 // The example of Slack's documentation, "Verifying requests from Slack".
@@ -78,7 +78,7 @@ func TestWhatProvesNothingChangesNothing_SEC06(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStage(t)
-			req, err := press("U0ALICE", people.Approve, "1").Request(t.Context(), s.server.URL+SlackPath, secret, t0)
+			req, err := press("U0ALICE", responder.Approve, "1").Request(t.Context(), s.server.URL+SlackPath, secret, t0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,7 +92,7 @@ func TestWhatProvesNothingChangesNothing_SEC06(t *testing.T) {
 	}
 }
 
-// F-99: one click is one word, whoever clicks how often and when.
+// F-99: one click is one action, whoever clicks how often and when.
 func TestOneClickIsOneDecision_F99(t *testing.T) {
 	later := func(d time.Duration) func(*stage) {
 		return func(s *stage) { s.now = s.now.Add(d) }
@@ -106,21 +106,21 @@ func TestOneClickIsOneDecision_F99(t *testing.T) {
 		no     []string          // who denied
 		told   map[string]string // what the last answer to somebody says
 	}{
-		{"once", nil, []recorders.Click{press("U0ALICE", people.Approve, "1")}, 1, []string{"alice@example.com"}, nil, map[string]string{"U0ALICE": "approved by alice@example.com: roll back shop"}},
-		{"twice", nil, []recorders.Click{press("U0ALICE", people.Approve, "1"), press("U0ALICE", people.Approve, "2")}, 1, []string{"alice@example.com"}, nil, map[string]string{"U0ALICE": "that counts once"}},
-		{"the same press, sent again by Slack with another signature", nil, []recorders.Click{press("U0ALICE", people.Ack, "1"), press("U0ALICE", people.Ack, "1")}, 1, nil, nil, map[string]string{"U0ALICE": "yours"}},
-		{"no after yes, by another", nil, []recorders.Click{press("U0ALICE", people.Approve, "1"), press("U0BOB", people.Deny, "1")}, 2, []string{"alice@example.com"}, []string{"bob@example.com"}, map[string]string{"U0BOB": "denied by bob@example.com"}},
-		{"yes after no", nil, []recorders.Click{press("U0BOB", people.Deny, "1"), press("U0ALICE", people.Approve, "1")}, 1, nil, []string{"bob@example.com"}, map[string]string{"U0ALICE": "denied by bob@example.com"}},
-		{"two take it on", nil, []recorders.Click{press("U0ALICE", people.Ack, "1"), press("U0BOB", people.Ack, "1")}, 1, nil, nil, map[string]string{"U0ALICE": "yours", "U0BOB": "acknowledged by alice@example.com"}},
-		{"after the request ended", later(time.Hour), []recorders.Click{press("U0ALICE", people.Approve, "1")}, 0, nil, nil, map[string]string{"U0ALICE": "the request ended"}},
-		{"after the incident", func(s *stage) { s.all[0].Phase, s.all[0].Asked = incident.Resolved, nil }, []recorders.Click{press("U0ALICE", people.Approve, "1"), press("U0ALICE", people.Ack, "2")}, 0, nil, nil, map[string]string{"U0ALICE": "resolved: there is nothing to take on"}},
-		{"the plan has changed", func(s *stage) { s.all[0].Asked.Plan.Hash = strings.Repeat("b", 32) }, []recorders.Click{press("U0ALICE", people.Approve, "1")}, 0, nil, nil, map[string]string{"U0ALICE": "the plan is bbbbbbbbbbbb now"}},
-		{"the same plan is asked again", func(s *stage) { s.all[0].Asked.Op = "op2" }, []recorders.Click{press("U0ALICE", people.Approve, "1"), press("U0ALICE", people.Deny, "2")}, 0, nil, nil, map[string]string{"U0ALICE": "that was another request"}},
-		{"by somebody who may not", nil, []recorders.Click{press("U0CAROL", people.Approve, "1")}, 0, nil, nil, map[string]string{"U0CAROL": "carol@example.com may not"}},
-		{"by somebody who asked for it", func(s *stage) { s.all[0].Asked.By = "alice@example.com" }, []recorders.Click{press("U0ALICE", people.Approve, "1")}, 0, nil, nil, map[string]string{"U0ALICE": "somebody else has to approve"}},
-		{"by a stranger", nil, []recorders.Click{press("U0EVE", people.Approve, "1")}, 0, nil, nil, map[string]string{"U0EVE": "nobody that watchdog knows"}},
-		{"when the API server is away", func(s *stage) { s.down = errors.New("refused") }, []recorders.Click{press("U0ALICE", people.Approve, "1")}, 0, nil, nil, map[string]string{"U0ALICE": "did not count"}},
-		{"why, by somebody who may nothing else", nil, []recorders.Click{press("U0CAROL", people.Why, "1")}, 0, nil, nil, map[string]string{"U0CAROL": "01a1 shop: errors"}},
+		{"once", nil, []recorders.Click{press("U0ALICE", responder.Approve, "1")}, 1, []string{"alice@example.com"}, nil, map[string]string{"U0ALICE": "approved by alice@example.com: roll back shop"}},
+		{"twice", nil, []recorders.Click{press("U0ALICE", responder.Approve, "1"), press("U0ALICE", responder.Approve, "2")}, 1, []string{"alice@example.com"}, nil, map[string]string{"U0ALICE": "that counts once"}},
+		{"the same press, sent again by Slack with another signature", nil, []recorders.Click{press("U0ALICE", responder.Ack, "1"), press("U0ALICE", responder.Ack, "1")}, 1, nil, nil, map[string]string{"U0ALICE": "yours"}},
+		{"no after yes, by another", nil, []recorders.Click{press("U0ALICE", responder.Approve, "1"), press("U0BOB", responder.Deny, "1")}, 2, []string{"alice@example.com"}, []string{"bob@example.com"}, map[string]string{"U0BOB": "denied by bob@example.com"}},
+		{"yes after no", nil, []recorders.Click{press("U0BOB", responder.Deny, "1"), press("U0ALICE", responder.Approve, "1")}, 1, nil, []string{"bob@example.com"}, map[string]string{"U0ALICE": "denied by bob@example.com"}},
+		{"two take it on", nil, []recorders.Click{press("U0ALICE", responder.Ack, "1"), press("U0BOB", responder.Ack, "1")}, 1, nil, nil, map[string]string{"U0ALICE": "yours", "U0BOB": "acknowledged by alice@example.com"}},
+		{"after the request ended", later(time.Hour), []recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0, nil, nil, map[string]string{"U0ALICE": "the request ended"}},
+		{"after the incident", func(s *stage) { s.all[0].Phase, s.all[0].Asked = incident.Resolved, nil }, []recorders.Click{press("U0ALICE", responder.Approve, "1"), press("U0ALICE", responder.Ack, "2")}, 0, nil, nil, map[string]string{"U0ALICE": "resolved: there is nothing to take on"}},
+		{"the plan has changed", func(s *stage) { s.all[0].Asked.Plan.Hash = strings.Repeat("b", 32) }, []recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0, nil, nil, map[string]string{"U0ALICE": "the plan is bbbbbbbbbbbb now"}},
+		{"the same plan is asked again", func(s *stage) { s.all[0].Asked.Op = "op2" }, []recorders.Click{press("U0ALICE", responder.Approve, "1"), press("U0ALICE", responder.Deny, "2")}, 0, nil, nil, map[string]string{"U0ALICE": "that was another request"}},
+		{"by somebody who may not", nil, []recorders.Click{press("U0CAROL", responder.Approve, "1")}, 0, nil, nil, map[string]string{"U0CAROL": "carol@example.com may not"}},
+		{"by somebody who asked for it", func(s *stage) { s.all[0].Asked.By = "alice@example.com" }, []recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0, nil, nil, map[string]string{"U0ALICE": "somebody else has to approve"}},
+		{"by a stranger", nil, []recorders.Click{press("U0EVE", responder.Approve, "1")}, 0, nil, nil, map[string]string{"U0EVE": "not listed in receivers"}},
+		{"when the API server is away", func(s *stage) { s.down = errors.New("refused") }, []recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0, nil, nil, map[string]string{"U0ALICE": "was not applied"}},
+		{"why, by somebody who may nothing else", nil, []recorders.Click{press("U0CAROL", responder.Why, "1")}, 0, nil, nil, map[string]string{"U0CAROL": "01a1 shop: errors"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStage(t)
@@ -136,7 +136,7 @@ func TestOneClickIsOneDecision_F99(t *testing.T) {
 			}
 			var yes, no []string
 			for who, a := range s.ledger.Approved["op1"] {
-				if a.By != who || a.Via != ViaSlack || a.Plan != hash {
+				if a.By != who || a.Source != ViaSlack || a.Plan != hash {
 					t.Errorf("written: %+v", a)
 				}
 				if a.Denied {
@@ -156,7 +156,7 @@ func TestOneClickIsOneDecision_F99(t *testing.T) {
 			}
 			taken := 0
 			for _, r := range s.records {
-				if r.Outcome == people.Taken {
+				if r.Result == responder.Applied {
 					taken++
 				}
 			}
@@ -170,7 +170,7 @@ func TestOneClickIsOneDecision_F99(t *testing.T) {
 func TestAReplayedBodyIsRefused_F99(t *testing.T) {
 	s := newStage(t)
 	for k, want := range []int{200, 401, 401} {
-		req, err := press("U0ALICE", people.Approve, "1").Request(t.Context(), s.server.URL+SlackPath, secret, t0)
+		req, err := press("U0ALICE", responder.Approve, "1").Request(t.Context(), s.server.URL+SlackPath, secret, t0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,31 +189,31 @@ func TestAReplayedBodyIsRefused_F99(t *testing.T) {
 // Two people at two replicas at the same moment: the ledger's version decides.
 func TestOfManyWhoTakeItOnAtOnceOneDoes_SEC09(t *testing.T) {
 	s := newStage(t)
-	s.set.Users["U0DAVE"] = people.Person{Name: "dave@example.com"}
+	s.set.Users["U0DAVE"] = responder.Person{Name: "dave@example.com"}
 	var wg sync.WaitGroup
 	for _, user := range []string{"U0ALICE", "U0BOB", "U0DAVE"} {
 		// A replica of its own: what one remembers the others do not.
-		desk := people.NewDesk(people.DeskOptions{Incidents: s.incidents, Ledger: s.read, Say: s.say, May: s.may, Record: s.record, Count: s.count, Now: s.clock})
+		service := responder.New(responder.Options{Incidents: s.incidents, Ledger: s.read, Say: s.say, May: s.may, Record: s.record, Count: s.count, Now: s.clock})
 		wg.Go(func() {
-			_, _ = desk.Hear(context.Background(), s.set.Users[user], people.Word{Verb: people.Ack, Incident: "01a1"})
+			_, _ = service.Do(context.Background(), s.set.Users[user], responder.Request{Action: responder.Ack, Incident: "01a1"})
 		})
 	}
 	wg.Wait()
 	taken := 0
 	for _, r := range s.records {
-		if r.Outcome == people.Taken && r.Word.By == s.ledger.Acked["01a1"].By {
+		if r.Result == responder.Applied && r.Request.By == s.ledger.Acked["01a1"].By {
 			taken++
 		}
 	}
-	if s.writes != 1 || s.counts[" ack taken"] != 1 || taken != 1 || s.counts[" ack refused"] != 2 {
+	if s.writes != 1 || s.counts[" ack applied"] != 1 || taken != 1 || s.counts[" ack refused"] != 2 {
 		t.Errorf("%d writes, %v, %+v", s.writes, s.counts, s.records)
 	}
 }
 
 func TestHoldGoesToTheWorkload(t *testing.T) {
 	s := newStage(t)
-	s.click(t, press("U0CAROL", people.Hold, "1"))
-	s.click(t, press("U0ALICE", people.Hold, "1"))
+	s.click(t, press("U0CAROL", responder.Hold, "1"))
+	s.click(t, press("U0ALICE", responder.Hold, "1"))
 	if len(s.holds) != 1 || s.holds[0] != "shop/deployment/web by alice@example.com: said about incident 01a1" {
 		t.Errorf("%q", s.holds)
 	}
@@ -225,11 +225,11 @@ func TestHoldGoesToTheWorkload(t *testing.T) {
 func TestASecretThatCannotBeReadIsANo(t *testing.T) {
 	s := newStage(t)
 	s.set.SigningSecret = Secrets("/nowhere")
-	if got := s.click(t, press("U0ALICE", people.Ack, "1")); got != 503 || s.writes != 0 {
+	if got := s.click(t, press("U0ALICE", responder.Ack, "1")); got != 503 || s.writes != 0 {
 		t.Errorf("%d, %d writes", got, s.writes)
 	}
 	s.set = nil
-	if got := s.click(t, press("U0ALICE", people.Ack, "2")); got != 404 {
+	if got := s.click(t, press("U0ALICE", responder.Ack, "2")); got != 404 {
 		t.Errorf("%d without buttons", got)
 	}
 }
@@ -245,7 +245,7 @@ func TestClicksComeBySocket(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	ended := make(chan error, 1)
 	go func() { ended <- s.slack.Run(ctx) }()
-	for k, c := range []recorders.Click{press("U0ALICE", people.Ack, "1"), press("U0BOB", people.Approve, "2")} {
+	for k, c := range []recorders.Click{press("U0ALICE", responder.Ack, "1"), press("U0BOB", responder.Approve, "2")} {
 		if err := s.recorder.ClickBySocket(ctx, c); err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package hear
+package inbound
 
 import (
 	"encoding/json"
@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 // post sends a word by HTTP and returns the status and what was said.
@@ -64,10 +64,10 @@ func TestWordsByHTTP_SEC03(t *testing.T) {
 		{"no token", "01a1/ack", "", `{}`, nil, 401, "Bearer", 0},
 		{"nobody's token", "01a1/ack", "stolen", `{}`, nil, 401, "nobody's", 0},
 		{"a token without end", "01a1/ack", strings.Repeat("x", maxToken+1), `{}`, nil, 401, "Bearer", 0},
-		{"the API server is away", "01a1/ack", alice, `{}`, errors.New("away"), 503, "cannot be asked", 0},
-		{"a member that is none", "01a1/ack", alice, `{"by":"bob"}`, nil, 400, `"by" is no member of this body; it takes reason`, 0},
-		{"a member of another word", "01a1/ack", alice, `{"plan":"3f9a1c77d0e2"}`, nil, 400, "no member", 0},
-		{"a member in other letters", "01a1/ack", alice, `{"Reason":"x"}`, nil, 400, "no member", 0},
+		{"the API server is away", "01a1/ack", alice, `{}`, errors.New("away"), 503, "did not respond", 0},
+		{"a member that is none", "01a1/ack", alice, `{"by":"bob"}`, nil, 400, `"by" is not a field of this body; expected one of: reason`, 0},
+		{"a member of another word", "01a1/ack", alice, `{"plan":"3f9a1c77d0e2"}`, nil, 400, "not a field", 0},
+		{"a member in other letters", "01a1/ack", alice, `{"Reason":"x"}`, nil, 400, "not a field", 0},
 		{"a number", "01a1/ack", alice, `{"reason":1}`, nil, 400, "must be a text", 0},
 		{"two bodies", "01a1/ack", alice, `{}{}`, nil, 400, "more than one", 0},
 		{"a list", "01a1/ack", alice, `[]`, nil, 400, "no JSON object", 0},
@@ -93,7 +93,7 @@ func TestANoteHasItsWritersName(t *testing.T) {
 	if n := s.ledger.Notes["01a1"]; len(n) != 2 || n["api-alice@example.com-n"].Reason != "one" || n["api-bob@example.com-n"].By != "bob@example.com" {
 		t.Errorf("%+v", n)
 	}
-	if got, _ := s.post(t, "01a1/ack", "token-of-alice", ``); got != 200 || s.ledger.Acked["01a1"].Via != ViaAPI {
+	if got, _ := s.post(t, "01a1/ack", "token-of-alice", ``); got != 200 || s.ledger.Acked["01a1"].Source != ViaAPI {
 		t.Errorf("%d, %+v", got, s.ledger.Acked)
 	}
 }
@@ -120,8 +120,8 @@ func TestAnyChangeOfTheRequestVoidsTheButton_SEC07(t *testing.T) {
 	} {
 		s := newStage(t)
 		change(s.all[0].Asked)
-		s.click(t, press("U0ALICE", people.Approve, "1"))
-		s.click(t, press("U0BOB", people.Deny, "1"))
+		s.click(t, press("U0ALICE", responder.Approve, "1"))
+		s.click(t, press("U0BOB", responder.Deny, "1"))
 		if s.writes != 0 {
 			t.Errorf("%s changed, and the word counts: %+v", name, s.ledger)
 		}

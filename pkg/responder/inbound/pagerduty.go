@@ -1,4 +1,4 @@
-package hear
+package inbound
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 	"watchdog.io/watchdog/pkg/strutil"
 )
 
@@ -25,14 +25,14 @@ type PagerDutySettings struct {
 	Secrets func() ([]string, error)
 	// Users are the people by their PagerDuty ids. Anybody lets also people take an
 	// incident on who are not listed: PagerDuty knows them.
-	Users   map[string]people.Person
+	Users   map[string]responder.Person
 	Anybody bool
 }
 
 // PagerDutyOptions are the edges of the ear for PagerDuty.
 type PagerDutyOptions struct {
 	Logger   *slog.Logger
-	Desk     Desk
+	Service  Service
 	Settings func() *PagerDutySettings // nil: PagerDuty is not heard
 	Now      func() time.Time
 }
@@ -137,7 +137,7 @@ func (p *pagerDuty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), wordTime)
 	defer cancel()
 	text, err := p.hear(ctx, set, ev)
-	no := (*people.Refused)(nil)
+	no := (*responder.Refused)(nil)
 	switch {
 	case err == nil, errors.As(err, &no):
 		// A refusal is final: PagerDuty has nothing to repeat, and switches off what fails.
@@ -147,8 +147,8 @@ func (p *pagerDuty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, map[string]any{"status": "success", "data": map[string]string{"text": text}})
 	default:
 		p.events.forget(ev.Event.ID)
-		p.o.Logger.Error("a word from PagerDuty did not count; it will send it again", "event", ev.Event.ID, "err", err)
-		fail(w, http.StatusServiceUnavailable, "the cluster could not be asked or told")
+		p.o.Logger.Error("webhook of PagerDuty not applied; PagerDuty will send it again", "event", ev.Event.ID, "err", err)
+		fail(w, http.StatusServiceUnavailable, "the Kubernetes API did not respond")
 	}
 }
 
@@ -172,14 +172,14 @@ func (p *pagerDuty) hear(ctx context.Context, set *PagerDutySettings, ev event) 
 	e := ev.Event
 	key := p.ours(ev)
 	id, _, _ := strings.Cut(key, "/") // the rest is the severity of the page
-	w := people.Word{Incident: id, Key: key, Via: ViaPagerDuty, ID: "pd-" + e.ID}
+	w := responder.Request{Incident: id, Key: key, Source: ViaPagerDuty, ID: "pd-" + e.ID}
 	switch e.Type {
 	case "incident.acknowledged":
-		w.Verb = people.Ack
+		w.Action = responder.Ack
 	case "incident.resolved":
-		w.Verb, w.Reason = people.Note, "resolved in PagerDuty"
+		w.Action, w.Reason = responder.Note, "resolved in PagerDuty"
 	case "incident.annotated":
-		w.Verb, w.Reason = people.Note, shown(e.Data.Content, 1000)
+		w.Action, w.Reason = responder.Note, shown(e.Data.Content, 1000)
 	default:
 		return "nothing follows from " + shown(e.Type, maxID), nil
 	}
@@ -193,13 +193,13 @@ func (p *pagerDuty) hear(ctx context.Context, set *PagerDutySettings, ev event) 
 	who, known := set.Users[e.Agent.ID]
 	switch {
 	case known:
-	case set.Anybody && w.Verb == people.Ack:
-		who = people.Person{Stranger: true, Name: "pagerduty: " + shown(e.Agent.Summary, 100) + " (" + e.Agent.ID + ")"}
+	case set.Anybody && w.Action == responder.Ack:
+		who = responder.Person{Unverified: true, Name: "pagerduty: " + shown(e.Agent.Summary, 100) + " (" + e.Agent.ID + ")"}
 	default:
 		w.By = "pagerduty user " + e.Agent.ID
-		return "", p.o.Desk.Refuse(w, fmt.Sprintf("PagerDuty user %s is nobody that watchdog knows (receivers.pagerduty.webhook.users)", e.Agent.ID))
+		return "", p.o.Service.Refuse(w, fmt.Sprintf("PagerDuty user %s is nobody that watchdog knows (receivers.pagerduty.webhook.users)", e.Agent.ID))
 	}
-	return p.o.Desk.Hear(ctx, who, w)
+	return p.o.Service.Do(ctx, who, w)
 }
 
 // ours returns the incident that an event is about. Only events of an incident name

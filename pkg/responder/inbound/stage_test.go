@@ -1,4 +1,4 @@
-package hear
+package inbound
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 
 	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 const (
@@ -28,7 +28,7 @@ const (
 
 var t0 = time.Date(2026, 3, 6, 1, 20, 0, 0, time.UTC)
 
-// stage is a desk over a ledger in memory that is written by compare-and-swap, the
+// stage is a service over a ledger in memory that is written by compare-and-swap, the
 // three ears before it, and Slack on the other side.
 type stage struct {
 	mu       sync.Mutex
@@ -40,7 +40,7 @@ type stage struct {
 	holds    []string
 	down     error // what the API server says to everything
 	mayNot   map[string][]string
-	records  []people.Heard
+	records  []responder.AuditEvent
 	counts   map[string]int
 	slack    *Slack
 	set      *SlackSettings
@@ -52,7 +52,7 @@ type stage struct {
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	s := &stage{now: t0, version: 1, counts: map[string]int{}, recorder: recorders.New(recorders.Options{}), mayNot: map[string][]string{
-		"carol@example.com": {people.RightAnswer, people.RightHold},
+		"carol@example.com": {responder.RightAnswer, responder.RightHold},
 	}}
 	s.all = []incident.Incident{
 		{ID: "01a1", Target: incident.Target{Name: "shop", Namespace: "shop", Kind: "deployment", Workload: "web"}, Phase: incident.Open, Severity: incident.P1, Lead: "errors", OpenedAt: t0,
@@ -68,17 +68,17 @@ func newStage(t *testing.T) *stage {
 		}
 		return Secrets(f)
 	}
-	s.set = &SlackSettings{URL: there.URL + "/slack/api/", Token: file("xoxb-1"), SigningSecret: file(secret), Users: map[string]people.Person{
+	s.set = &SlackSettings{URL: there.URL + "/slack/api/", Token: file("xoxb-1"), SigningSecret: file(secret), Users: map[string]responder.Person{
 		"U0ALICE": {Name: "alice@example.com"}, "U0BOB": {Name: "bob@example.com"}, "U0CAROL": {Name: "carol@example.com"},
 	}}
-	s.pd = &PagerDutySettings{Secrets: func() ([]string, error) { return []string{"old", "new"}, nil }, Users: map[string]people.Person{"PALICE": {Name: "alice@example.com"}}}
-	desk := people.NewDesk(people.DeskOptions{Incidents: s.incidents, Ledger: s.read, Say: s.say, Hold: s.hold, May: s.may, Record: s.record, Count: s.count, Now: s.clock})
+	s.pd = &PagerDutySettings{Secrets: func() ([]string, error) { return []string{"old", "new"}, nil }, Users: map[string]responder.Person{"PALICE": {Name: "alice@example.com"}}}
+	service := responder.New(responder.Options{Incidents: s.incidents, Ledger: s.read, Say: s.say, Hold: s.hold, May: s.may, Record: s.record, Count: s.count, Now: s.clock})
 	logger := slog.New(slog.DiscardHandler)
-	s.slack = NewSlack(SlackOptions{Logger: logger, Desk: desk, Now: s.clock, Settings: func() *SlackSettings { return s.set }, Connected: func(bool) {}})
+	s.slack = NewSlack(SlackOptions{Logger: logger, Service: service, Now: s.clock, Settings: func() *SlackSettings { return s.set }, Connected: func(bool) {}})
 	mux := http.NewServeMux()
 	mux.Handle("POST "+SlackPath, s.slack)
-	mux.Handle("POST "+PagerDutyPath, PagerDuty(PagerDutyOptions{Logger: logger, Desk: desk, Now: s.clock, Settings: func() *PagerDutySettings { return s.pd }}))
-	for pattern, h := range API(APIOptions{Logger: logger, Desk: desk, On: func() bool { return true }, Who: s.who, Unknown: func(err error) bool { return errors.Is(err, errNobody) }}) {
+	mux.Handle("POST "+PagerDutyPath, PagerDuty(PagerDutyOptions{Logger: logger, Service: service, Now: s.clock, Settings: func() *PagerDutySettings { return s.pd }}))
+	for pattern, h := range API(APIOptions{Logger: logger, Service: service, On: func() bool { return true }, Who: s.who, Unknown: func(err error) bool { return errors.Is(err, errNobody) }}) {
 		mux.Handle(pattern, h)
 	}
 	s.server = httptest.NewServer(mux)
@@ -119,14 +119,14 @@ func (s *stage) read(context.Context) (l incident.Ledger, version string, err er
 func (s *stage) say(_ context.Context, w incident.Saying, version string) (err error) {
 	if e := s.locked(func() {
 		if version != strconv.Itoa(s.version) {
-			err = people.ErrChanged
+			err = responder.ErrChanged
 			return
 		}
 		s.version++
 		s.writes++
 		l := &s.ledger
 		if l.Acked == nil {
-			l.Acked, l.Approved, l.Notes, l.Graded = map[string]incident.Mark{}, map[string]map[string]incident.Approval{}, map[string]map[string]incident.Note{}, map[string]incident.Grade{}
+			l.Acked, l.Approved, l.Notes, l.Graded = map[string]incident.Attribution{}, map[string]map[string]incident.Approval{}, map[string]map[string]incident.Note{}, map[string]incident.Grade{}
 		}
 		maps.Copy(l.Acked, w.Acked)
 		maps.Copy(l.Graded, w.Graded)
@@ -153,10 +153,10 @@ func (s *stage) hold(_ context.Context, t incident.Target, reason, by string) er
 	return s.locked(func() { s.holds = append(s.holds, t.String()+" by "+by+": "+reason) })
 }
 
-func (s *stage) may(_ context.Context, p people.Person, right string) (err error) {
+func (s *stage) may(_ context.Context, p responder.Person, right string) (err error) {
 	if e := s.locked(func() {
 		if slices.Contains(s.mayNot[p.Name], right) {
-			err = &people.Refused{Reason: p.Name + " may not update incidents/" + right, Forbidden: true}
+			err = &responder.Refused{Reason: p.Name + " may not update incidents/" + right, Forbidden: true}
 		}
 	}); e != nil {
 		return e
@@ -164,14 +164,14 @@ func (s *stage) may(_ context.Context, p people.Person, right string) (err error
 	return err
 }
 
-func (s *stage) record(h people.Heard) error {
+func (s *stage) record(h responder.AuditEvent) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.records = append(s.records, h)
 	return nil
 }
 
-func (s *stage) count(via string, verb people.Verb, outcome string) {
+func (s *stage) count(via string, verb responder.Action, outcome string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts[via+" "+string(verb)+" "+outcome]++
@@ -179,7 +179,7 @@ func (s *stage) count(via string, verb people.Verb, outcome string) {
 
 var errNobody = errors.New("nobody's token")
 
-func (s *stage) who(_ context.Context, token string) (p people.Person, err error) {
+func (s *stage) who(_ context.Context, token string) (p responder.Person, err error) {
 	if e := s.locked(func() {
 		name, ok := strings.CutPrefix(token, "token-of-")
 		if p.Name = name + "@example.com"; !ok {
@@ -192,9 +192,9 @@ func (s *stage) who(_ context.Context, token string) (p people.Person, err error
 }
 
 // press is a click of somebody on a button as notify makes them.
-func press(user string, verb people.Verb, id string) recorders.Click {
-	b := people.Button{Verb: verb, Incident: "01a1", Op: "op1", Plan: hash}
-	return recorders.Click{User: user, Action: b.Action(), Value: b.Value(), Channel: "C01234567", Message: "1.000001", ID: id}
+func press(user string, verb responder.Action, id string) recorders.Click {
+	b := responder.Button{Action: verb, Incident: "01a1", Op: "op1", Plan: hash}
+	return recorders.Click{User: user, Action: b.ActionID(), Value: b.Value(), Channel: "C01234567", Message: "1.000001", ID: id}
 }
 
 // click posts it, signed, and returns the status.

@@ -1,4 +1,4 @@
-package hear
+package inbound
 
 import (
 	"crypto/hmac"
@@ -58,7 +58,7 @@ func TestAnAcknowledgementInPagerDutyIsOneHere(t *testing.T) {
 	if got := s.pagerDuty(t, webhook("E1", "incident.acknowledged", "PALICE", pdIncident, t0), "new"); got != 200 {
 		t.Errorf("%d", got)
 	}
-	if m := s.ledger.Acked["01a1"]; m.By != "alice@example.com" || m.Via != ViaPagerDuty {
+	if m := s.ledger.Acked["01a1"]; m.By != "alice@example.com" || m.Source != ViaPagerDuty {
 		t.Errorf("%+v", m)
 	}
 	// Once more under another id, and from somebody else: it was taken.
@@ -85,7 +85,7 @@ func TestWhoOnlyPagerDutyKnows(t *testing.T) {
 		counts  string
 	}{
 		{"is refused", false, webhook("E1", "incident.acknowledged", "PEVE", pdIncident, t0), "", "pagerduty ack forbidden"},
-		{"takes it on if the configuration says so", true, webhook("E1", "incident.acknowledged", "PEVE", pdIncident, t0), "pagerduty: Tenex Engineer (PEVE)", "pagerduty ack taken"},
+		{"takes it on if the configuration says so", true, webhook("E1", "incident.acknowledged", "PEVE", pdIncident, t0), "pagerduty: Tenex Engineer (PEVE)", "pagerduty ack applied"},
 		{"writes nothing down", true, webhook("E1", "incident.resolved", "PEVE", pdIncident, t0), "", "pagerduty note forbidden"},
 		{"a service is nobody", true, strings.Replace(webhook("E1", "incident.acknowledged", "PEVE", pdIncident, t0), "user_reference", "service_reference", 1), "", ""},
 		{"an integration is nobody", true, webhook("E1", "incident.acknowledged", "", pdIncident, t0), "", ""},
@@ -168,7 +168,7 @@ func TestAPersonHasAPace(t *testing.T) {
 	}
 	refused := 0
 	for _, r := range s.records {
-		if strings.Contains(r.Text, "too much at once") {
+		if strings.Contains(r.Text, "too fast") {
 			refused++
 		}
 	}
@@ -176,7 +176,7 @@ func TestAPersonHasAPace(t *testing.T) {
 		t.Errorf("%d refused for the pace, %v", refused, s.counts)
 	}
 	s.now = t0.Add(2 * time.Second)
-	if got := s.pagerDuty(t, webhook("E20", "incident.resolved", "PALICE", pdIncident, t0), "new"); got != 200 || s.counts["pagerduty note taken"] != 1 {
+	if got := s.pagerDuty(t, webhook("E20", "incident.resolved", "PALICE", pdIncident, t0), "new"); got != 200 || s.counts["pagerduty note applied"] != 1 {
 		t.Errorf("%d after a pause, %v", got, s.counts)
 	}
 }

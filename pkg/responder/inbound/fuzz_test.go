@@ -1,4 +1,4 @@
-package hear
+package inbound
 
 import (
 	"encoding/json"
@@ -6,12 +6,12 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 // FuzzSlackPayload: whatever comes, a click is one whole word of one user or none.
 func FuzzSlackPayload(f *testing.F) {
-	f.Add(press("U0ALICE", people.Approve, "1").Payload())
+	f.Add(press("U0ALICE", responder.Approve, "1").Payload())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, ok, err := parseClick(b)
 		if !ok {
@@ -20,10 +20,10 @@ func FuzzSlackPayload(f *testing.F) {
 		if err != nil || c.user == "" || len(c.user) > maxID || c.button.Incident == "" {
 			t.Fatalf("%+v, %v", c, err)
 		}
-		if again, same := people.ParseButton(c.button.Action(), c.button.Value()); !same || again != c.button {
+		if again, same := responder.ParseButton(c.button.ActionID(), c.button.Value()); !same || again != c.button {
 			t.Fatalf("%+v is another button when read again: %+v", c.button, again)
 		}
-		if c.button.Verb == people.Approve && (c.button.Plan == "" || c.button.Op == "") {
+		if c.button.Action == responder.Approve && (c.button.Plan == "" || c.button.Op == "") {
 			t.Fatalf("a yes to whatever is asked: %+v", c.button)
 		}
 	})

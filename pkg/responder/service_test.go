@@ -1,4 +1,4 @@
-package people
+package responder
 
 import (
 	"context"
@@ -11,41 +11,41 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// bench is what a desk stands on.
+// bench is what a service stands on.
 type bench struct {
 	now     time.Time
 	listed  int
 	wrote   int
 	broken  error
-	records []Heard
+	records []AuditEvent
 }
 
-func newBench() (*bench, *Desk) {
+func newBench() (*bench, *Service) {
 	b := &bench{now: now}
-	return b, NewDesk(DeskOptions{
+	return b, New(Options{
 		Incidents: func(context.Context) ([]incident.Incident, error) { b.listed++; return incidents(), nil },
 		Ledger:    func(context.Context) (incident.Ledger, string, error) { return incident.Ledger{}, "1", nil },
 		Say:       func(context.Context, incident.Saying, string) error { b.wrote++; return nil },
 		Hold:      func(context.Context, incident.Target, string, string) error { b.wrote++; return nil },
 		May:       func(context.Context, Person, string) error { return nil },
-		Record:    func(h Heard) error { b.records = append(b.records, h); return b.broken },
-		Count:     func(string, Verb, string) {},
+		Record:    func(h AuditEvent) error { b.records = append(b.records, h); return b.broken },
+		Count:     func(string, Action, string) {},
 		Now:       func() time.Time { return b.now },
 	})
 }
 
 // Whoever only a vendor knows may take an incident on, and nothing else.
-func TestAStrangerMayOnlyTakeAnIncidentOn(t *testing.T) {
+func TestAnUnverifiedPersonMayOnlyAcknowledge(t *testing.T) {
 	_, d := newBench()
-	p := Person{Name: "pagerduty: Eve", Stranger: true}
-	for _, w := range []Word{{Verb: Grade, To: incident.P0, Reason: "x"}, {Verb: Note, Reason: "x"}, {Verb: Approve, Plan: hash}, {Verb: Deny}, {Verb: Hold}} {
+	p := Person{Name: "pagerduty: Eve", Unverified: true}
+	for _, w := range []Request{{Action: Grade, To: incident.P0, Reason: "x"}, {Action: Note, Reason: "x"}, {Action: Approve, Plan: hash}, {Action: Deny}, {Action: Hold}} {
 		w.Incident = "01a1"
 		var no *Refused
-		if _, err := d.Hear(t.Context(), p, w); !errors.As(err, &no) || !no.Forbidden {
-			t.Errorf("%s: %v", w.Verb, err)
+		if _, err := d.Do(t.Context(), p, w); !errors.As(err, &no) || !no.Forbidden {
+			t.Errorf("%s: %v", w.Action, err)
 		}
 	}
-	if text, err := d.Hear(t.Context(), p, Word{Verb: Ack, Incident: "01a1"}); err != nil || !strings.Contains(text, "yours") {
+	if text, err := d.Do(t.Context(), p, Request{Action: Ack, Incident: "01a1"}); err != nil || !strings.Contains(text, "yours") {
 		t.Errorf("%q, %v", text, err)
 	}
 }
@@ -53,8 +53,8 @@ func TestAStrangerMayOnlyTakeAnIncidentOn(t *testing.T) {
 func TestWhatCannotBeRecordedDoesNotCount(t *testing.T) {
 	b, d := newBench()
 	b.broken = errors.New("disk is full")
-	for _, verb := range []Verb{Ack, Hold} {
-		if _, err := d.Hear(t.Context(), Person{Name: "alice"}, Word{Verb: verb, Incident: "01a1"}); err == nil || !strings.Contains(err.Error(), "cannot be put on record") {
+	for _, verb := range []Action{Ack, Hold} {
+		if _, err := d.Do(t.Context(), Person{Name: "alice"}, Request{Action: verb, Incident: "01a1"}); err == nil || !strings.Contains(err.Error(), "could not write the audit record") {
 			t.Errorf("%s: %v", verb, err)
 		}
 	}
@@ -67,7 +67,7 @@ func TestWhatCannotBeRecordedDoesNotCount(t *testing.T) {
 func TestIncidentsAreListedOnceASecond(t *testing.T) {
 	b, d := newBench()
 	for k := range 30 {
-		_, _ = d.Hear(t.Context(), Person{Name: fmt.Sprint("p", k)}, Word{Verb: Ack, Incident: "01a2"})
+		_, _ = d.Do(t.Context(), Person{Name: fmt.Sprint("p", k)}, Request{Action: Ack, Incident: "01a2"})
 	}
 	if _, err := d.Why(t.Context(), "01a1"); err != nil || b.listed != 1 {
 		t.Errorf("listed %d times, %v", b.listed, err)
@@ -81,7 +81,7 @@ func TestIncidentsAreListedOnceASecond(t *testing.T) {
 func TestANameIsOne(t *testing.T) {
 	b, d := newBench()
 	for _, name := range []string{"", strings.Repeat("x", 254), "alice\nbob"} {
-		if _, err := d.Hear(t.Context(), Person{Name: name}, Word{Verb: Ack, Incident: "01a1"}); err == nil {
+		if _, err := d.Do(t.Context(), Person{Name: name}, Request{Action: Ack, Incident: "01a1"}); err == nil {
 			t.Errorf("%q counts", name)
 		}
 	}
@@ -100,7 +100,7 @@ func TestWhySaysFirstWhatHolds(t *testing.T) {
 
 func TestAButtonIsReadBackAsItWas(t *testing.T) {
 	for _, b := range []Button{{Ack, "01a1", "", ""}, {Approve, "01a1", "op1", hash}, {Deny, "01a1", "op1", hash}, {Hold, "01a1", "", ""}, {Why, "01a1", "", ""}} {
-		if got, ok := ParseButton(b.Action(), b.Value()); !ok || got != b {
+		if got, ok := ParseButton(b.ActionID(), b.Value()); !ok || got != b {
 			t.Errorf("%+v became %+v, %v", b, got, ok)
 		}
 	}
@@ -115,7 +115,7 @@ func TestAButtonIsReadBackAsItWas(t *testing.T) {
 func TestAFloodOfWordsIsOnRecordOnce(t *testing.T) {
 	b, d := newBench()
 	for range 1000 {
-		_, _ = d.Hear(t.Context(), Person{Name: "eve"}, Word{Verb: "nonsense"})
+		_, _ = d.Do(t.Context(), Person{Name: "eve"}, Request{Action: "nonsense"})
 	}
 	if n := len(b.records); n != paceBurst+1 {
 		t.Errorf("%d records of 1000 words at once", n)
@@ -123,7 +123,7 @@ func TestAFloodOfWordsIsOnRecordOnce(t *testing.T) {
 	// Nor can whoever a vendor knows, and nobody else.
 	had := len(b.records)
 	for range 1000 {
-		_ = d.Refuse(Word{Verb: Ack, Incident: "01a1", By: "slack user U1"}, "nobody that watchdog knows")
+		_ = d.Refuse(Request{Action: Ack, Incident: "01a1", By: "slack user U1"}, "nobody that watchdog knows")
 	}
 	if n := len(b.records) - had; n != paceBurst+1 {
 		t.Errorf("%d records of 1000 clicks", n)
@@ -131,7 +131,7 @@ func TestAFloodOfWordsIsOnRecordOnce(t *testing.T) {
 	had = len(b.records) - had
 	b.now = b.now.Add(paceEvery)
 	for range 10 {
-		_, _ = d.Hear(t.Context(), Person{Name: "eve"}, Word{Verb: "nonsense"})
+		_, _ = d.Do(t.Context(), Person{Name: "eve"}, Request{Action: "nonsense"})
 	}
 	if n := len(b.records) - had; n != paceBurst+3 {
 		t.Errorf("%d records a moment later", n)

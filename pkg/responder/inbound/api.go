@@ -1,4 +1,4 @@
-package hear
+package inbound
 
 import (
 	"bytes"
@@ -16,16 +16,16 @@ import (
 	"strings"
 
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 // APIOptions are the edges of the HTTP API for words.
 type APIOptions struct {
-	Logger *slog.Logger
-	Desk   Desk
+	Logger  *slog.Logger
+	Service Service
 	// Who returns whose bearer token it is; errors for which Unknown says so are the
 	// caller's, all others mean that it cannot be told now.
-	Who     func(ctx context.Context, token string) (people.Person, error)
+	Who     func(ctx context.Context, token string) (responder.Person, error)
 	Unknown func(error) bool
 	// On reports whether the API takes words.
 	On func() bool
@@ -38,12 +38,12 @@ type api struct{ o APIOptions }
 func API(o APIOptions) map[string]http.Handler {
 	a := api{o}
 	return map[string]http.Handler{
-		"POST /api/v1/incidents/{id}/ack":      a.word(people.Ack, "reason"),
-		"POST /api/v1/incidents/{id}/approve":  a.word(people.Approve, "plan", "op", "reason"),
-		"POST /api/v1/incidents/{id}/deny":     a.word(people.Deny, "plan", "op", "reason"),
-		"POST /api/v1/incidents/{id}/severity": a.word(people.Grade, "to", "reason"),
-		"POST /api/v1/incidents/{id}/notes":    a.word(people.Note, "text", "as", "id"),
-		"POST /api/v1/incidents/{id}/hold":     a.word(people.Hold, "reason"),
+		"POST /api/v1/incidents/{id}/ack":      a.word(responder.Ack, "reason"),
+		"POST /api/v1/incidents/{id}/approve":  a.word(responder.Approve, "plan", "op", "reason"),
+		"POST /api/v1/incidents/{id}/deny":     a.word(responder.Deny, "plan", "op", "reason"),
+		"POST /api/v1/incidents/{id}/severity": a.word(responder.Grade, "to", "reason"),
+		"POST /api/v1/incidents/{id}/notes":    a.word(responder.Note, "text", "as", "id"),
+		"POST /api/v1/incidents/{id}/hold":     a.word(responder.Hold, "reason"),
 	}
 }
 
@@ -58,10 +58,10 @@ type said struct {
 	ID     string `json:"id"`
 }
 
-func (a api) word(verb people.Verb, members ...string) http.Handler {
+func (a api) word(verb responder.Action, members ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !a.o.On() {
-			failUnread(w, http.StatusNotFound, "words are not taken here: api.control is not set")
+			failUnread(w, http.StatusNotFound, "responder actions are disabled: api.control is not set")
 			return
 		}
 		p, ok := a.who(w, r)
@@ -89,23 +89,23 @@ func (a api) word(verb people.Verb, members ...string) http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), wordTime)
 		defer cancel()
 		word := s.word(verb, r.PathValue("id"))
-		if verb == people.Note {
+		if verb == responder.Note {
 			// Nobody writes over another's note, nor over an own one by chance.
 			word.ID = "api-" + p.Name + "-" + cmp.Or(shown(word.ID, maxID), strconv.FormatUint(rand.Uint64(), 36))
 		}
-		text, err := a.o.Desk.Hear(ctx, p, word)
+		text, err := a.o.Service.Do(ctx, p, word)
 		a.answer(w, text, err)
 	})
 }
 
 // who asks whose token it is. There is no other way to say who one is: not the
 // address, not a certificate of the network.
-func (a api) who(w http.ResponseWriter, r *http.Request) (people.Person, bool) {
+func (a api) who(w http.ResponseWriter, r *http.Request) (responder.Person, bool) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "bearer") || token == "" || len(token) > maxToken {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		failUnread(w, http.StatusUnauthorized, "send a Kubernetes token in the header Authorization: Bearer TOKEN")
-		return people.Person{}, false
+		return responder.Person{}, false
 	}
 	p, err := a.o.Who(r.Context(), token)
 	switch {
@@ -115,10 +115,10 @@ func (a api) who(w http.ResponseWriter, r *http.Request) (people.Person, bool) {
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 		failUnread(w, http.StatusUnauthorized, err.Error())
 	default:
-		a.o.Logger.Error("a word was refused because nobody can be asked whose token it is", "err", err)
-		failUnread(w, http.StatusServiceUnavailable, "the API server cannot be asked whose token this is")
+		a.o.Logger.Error("request refused: cannot authenticate its token", "err", err)
+		failUnread(w, http.StatusServiceUnavailable, "cannot authenticate the token: the Kubernetes API did not respond; try again")
 	}
-	return people.Person{}, false
+	return responder.Person{}, false
 }
 
 // maxToken is above what an API server issues.
@@ -147,7 +147,7 @@ func parseSaid(body []byte, members []string) (said, error) {
 	for name, v := range names {
 		f := taken[name]
 		if f == nil {
-			return said{}, fmt.Errorf("%q is no member of this body; it takes %s", shown(name, maxID), strings.Join(members, ", "))
+			return said{}, fmt.Errorf("%q is not a field of this body; expected one of: %s", shown(name, maxID), strings.Join(members, ", "))
 		}
 		if err := json.Unmarshal(v, f); err != nil || string(v) == "null" {
 			return said{}, fmt.Errorf("%q must be a text", name)
@@ -156,16 +156,16 @@ func parseSaid(body []byte, members []string) (said, error) {
 	return s, nil
 }
 
-func (s said) word(verb people.Verb, id string) people.Word {
-	w := people.Word{Verb: verb, Incident: id, Reason: s.Reason, Plan: s.Plan, Op: s.Op, To: incident.Severity(strings.ToUpper(s.To)), As: s.As, ID: s.ID, Via: ViaAPI}
-	if verb == people.Note {
+func (s said) word(verb responder.Action, id string) responder.Request {
+	w := responder.Request{Action: verb, Incident: id, Reason: s.Reason, Plan: s.Plan, Op: s.Op, To: incident.Severity(strings.ToUpper(s.To)), As: s.As, ID: s.ID, Source: ViaAPI}
+	if verb == responder.Note {
 		w.Reason = s.Text
 	}
 	return w
 }
 
 func (a api) answer(w http.ResponseWriter, text string, err error) {
-	no := (*people.Refused)(nil)
+	no := (*responder.Refused)(nil)
 	switch {
 	case err == nil:
 		answer(w, http.StatusOK, map[string]any{"status": "success", "data": map[string]string{"text": text}})
@@ -174,7 +174,7 @@ func (a api) answer(w http.ResponseWriter, text string, err error) {
 	case errors.As(err, &no):
 		fail(w, http.StatusConflict, no.Reason)
 	default:
-		a.o.Logger.Error("a word did not count", "err", err)
-		fail(w, http.StatusServiceUnavailable, "the word does not count: the API server cannot be asked or told")
+		a.o.Logger.Error("request not applied", "err", err)
+		fail(w, http.StatusServiceUnavailable, "the request was not applied: the Kubernetes API did not respond; try again")
 	}
 }

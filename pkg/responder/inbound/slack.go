@@ -1,4 +1,4 @@
-package hear
+package inbound
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"watchdog.io/watchdog/pkg/httpclient"
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 // SlackPath is where Slack posts the clicks on buttons.
@@ -31,13 +31,13 @@ type SlackSettings struct {
 	AppToken      func() ([]string, error)
 	// Users are the people by their Slack ids. Names that people give themselves
 	// there mean nothing here.
-	Users map[string]people.Person
+	Users map[string]responder.Person
 }
 
 // SlackOptions are the edges of the ear for Slack.
 type SlackOptions struct {
-	Logger *slog.Logger
-	Desk   Desk
+	Logger  *slog.Logger
+	Service Service
 	// Settings returns those in use; nil: the buttons are off.
 	Settings func() *SlackSettings
 	Now      func() time.Time
@@ -115,7 +115,7 @@ func (s *Slack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if ok && !s.work(r.Context(), set, c) {
-		fail(w, http.StatusServiceUnavailable, "too many clicks at once")
+		fail(w, http.StatusServiceUnavailable, "too many concurrent clicks; try again")
 		return
 	}
 	w.WriteHeader(http.StatusOK)
@@ -141,7 +141,7 @@ func slackSigned(secrets []string, signature, stamp string, body []byte, now tim
 // click is one press of one button.
 type click struct {
 	user, channel, thread string
-	button                people.Button
+	button                responder.Button
 	id                    string // Slack's for this press
 }
 
@@ -177,13 +177,13 @@ func parseClick(b []byte) (c click, ok bool, err error) {
 		return c, false, nil
 	}
 	if len(p.Actions) > 1 {
-		return c, false, errors.New("one click is one word")
+		return c, false, errors.New("one click is one action")
 	}
 	a := p.Actions[0]
 	if p.User.ID == "" || len(p.User.ID) > maxID || len(a.ActionTS) > maxID {
 		return c, false, errors.New("the payload names nobody")
 	}
-	button, ours := people.ParseButton(a.ActionID, a.Value)
+	button, ours := responder.ParseButton(a.ActionID, a.Value)
 	if !ours {
 		return c, false, nil
 	}
@@ -229,30 +229,30 @@ func (s *Slack) say(ctx context.Context, set *SlackSettings, c click) string {
 	if err := s.clicks.first(c.id, s.o.Now()); err != nil {
 		return ""
 	}
-	w := people.Word{Verb: c.button.Verb, Incident: c.button.Incident, Op: c.button.Op, Plan: c.button.Plan, Via: ViaSlack}
+	w := responder.Request{Action: c.button.Action, Incident: c.button.Incident, Op: c.button.Op, Plan: c.button.Plan, Source: ViaSlack}
 	p, known := set.Users[c.user]
 	if !known {
 		// Their id is no name: it is on record as what it is.
 		w.By = "slack user " + c.user
-		return "Refused: " + s.o.Desk.Refuse(w, fmt.Sprintf("Slack user %s is nobody that watchdog knows (receivers.slack.interaction.users)", c.user)).Error()
+		return "Refused: " + s.o.Service.Refuse(w, fmt.Sprintf("Slack user %s is not listed in receivers.slack.interaction.users", c.user)).Error()
 	}
 	var text string
 	var err error
-	if w.Verb == people.Why {
-		text, err = s.o.Desk.Why(ctx, w.Incident)
+	if w.Action == responder.Why {
+		text, err = s.o.Service.Why(ctx, w.Incident)
 	} else {
-		text, err = s.o.Desk.Hear(ctx, p, w)
+		text, err = s.o.Service.Do(ctx, p, w)
 	}
-	no := (*people.Refused)(nil)
+	no := (*responder.Refused)(nil)
 	switch {
 	case err == nil:
 		return text
 	case errors.As(err, &no):
 		return "Refused: " + no.Reason
 	}
-	s.o.Logger.Error("a click in Slack did not count", "user", p.Name, "verb", w.Verb, "incident", w.Incident, "err", err)
+	s.o.Logger.Error("click in Slack not applied", "user", p.Name, "verb", w.Action, "incident", w.Incident, "err", err)
 	s.clicks.forget(c.id)
-	return "This did not count, as the cluster could not be asked or told. Please click again, or use the command line."
+	return "Your click was not applied: the Kubernetes API did not respond. Try again, or use the CLI."
 }
 
 // maxTold is below Slack's limit for one section.
@@ -273,6 +273,6 @@ func (s *Slack) tell(ctx context.Context, set *SlackSettings, c click, text stri
 		_, err = api.PostEphemeralContext(ctx, c.channel, c.user, options...)
 	}
 	if err != nil {
-		s.o.Logger.Warn("a person was not told what became of their click", "user", c.user, "incident", c.button.Incident, "err", err)
+		s.o.Logger.Warn("cannot tell a person the result of their click", "user", c.user, "incident", c.button.Incident, "err", err)
 	}
 }

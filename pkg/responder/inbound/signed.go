@@ -1,4 +1,4 @@
-package hear
+package inbound
 
 import (
 	"crypto/hmac"
@@ -14,7 +14,7 @@ import (
 var errForged = errors.New("the signature, the time or the body is not right, or this came before")
 
 // errBusy says that more came within a short time than can be told apart.
-var errBusy = errors.New("too many requests within a few minutes to tell a repeated one; try again later")
+var errBusy = errors.New("too many requests within a few minutes to recognise a replayed one; try again later")
 
 // signed reports whether one of the signatures is that of one of the secrets over
 // the parts. It takes the same time whichever it is, and however much of it fits.

@@ -1,23 +1,23 @@
-package people
+package responder
 
 import "strings"
 
 // Button is what a button beside an incident means: which word, about what. It is
 // part of what a person is shown, so it says nothing of who they are.
 type Button struct {
-	Verb     Verb
+	Action   Action
 	Incident string
 	Op       string // of the request that is answered
 	Plan     string // the whole hash
 }
 
 // Why is the button that asks a question and changes nothing.
-const Why Verb = "why"
+const Why Action = "why"
 
 const buttonPrefix = "watchdog_"
 
-// Action is the button's name, and Value what it carries.
-func (b Button) Action() string { return buttonPrefix + string(b.Verb) }
+// ActionID is the button's name, and Value what it carries.
+func (b Button) ActionID() string { return buttonPrefix + string(b.Action) }
 
 // Value is what the button carries.
 func (b Button) Value() string { return strings.Join([]string{b.Incident, b.Op, b.Plan}, "/") }
@@ -29,8 +29,8 @@ func ParseButton(action, value string) (Button, bool) {
 	if !ours || len(parts) != 3 || len(value) > maxButton {
 		return Button{}, false
 	}
-	b := Button{Verb: Verb(verb), Incident: parts[0], Op: parts[1], Plan: parts[2]}
-	switch b.Verb {
+	b := Button{Action: Action(verb), Incident: parts[0], Op: parts[1], Plan: parts[2]}
+	switch b.Action {
 	case Ack, Hold, Why:
 		return b, b.Incident != ""
 	case Approve, Deny:

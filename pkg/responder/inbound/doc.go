@@ -1,14 +1,14 @@
-// Package hear is how people's words reach watchdog other than by command line: the
-// buttons of its Slack messages, PagerDuty's webhooks, and its own HTTP API.
+// Package inbound is how requests of responders reach watchdog other than by command line:
+// the buttons of its Slack messages, PagerDuty's webhooks, and its own HTTP API.
 //
 // It owns the proof that a request is from whom it says (a signature over its raw
 // body, a token), its freshness, and who the person is by a list that the
-// configuration holds. It leaves to people.Desk what they may and what becomes of
-// the word.
+// configuration holds. It leaves to responder.Service what they may and what becomes of
+// the request.
 //
 // Its one rule: a request that proves nothing changes nothing, and is told nothing
 // but that.
-package hear
+package inbound
 
 import (
 	"context"
@@ -18,18 +18,18 @@ import (
 	"net/http"
 	"time"
 
-	"watchdog.io/watchdog/pkg/people"
+	"watchdog.io/watchdog/pkg/responder"
 	"watchdog.io/watchdog/pkg/secretfile"
 )
 
-// Desk is where words are taken: *people.Desk.
-type Desk interface {
-	Hear(ctx context.Context, p people.Person, w people.Word) (string, error)
-	Refuse(w people.Word, why string) error
+// Service is where requests are applied: *responder.Service.
+type Service interface {
+	Do(ctx context.Context, p responder.Person, w responder.Request) (string, error)
+	Refuse(w responder.Request, why string) error
 	Why(ctx context.Context, id string) (string, error)
 }
 
-// The ways by which words come.
+// Sources of requests.
 const (
 	ViaSlack     = "slack"
 	ViaPagerDuty = "pagerduty"

@@ -1,4 +1,4 @@
-package people
+package responder
 
 import (
 	"cmp"
@@ -14,7 +14,7 @@ import (
 )
 
 // Hold is a word about a workload: hands off. It is no word of the ledger's.
-const Hold Verb = "hold"
+const Hold Action = "hold"
 
 // Person is who speaks, as the API server knows them. Somebody else has made sure
 // that it is them.
@@ -23,9 +23,9 @@ type Person struct {
 	UID    string
 	Groups []string
 	Extra  map[string][]string
-	// Stranger: the API server does not know them, somebody else does, and the
+	// Unverified: the API server does not know them, somebody else does, and the
 	// configuration lets such people take incidents on. That is all they may.
-	Stranger bool
+	Unverified bool
 }
 
 // Rights are the sub-resources of incidents.watchdog.io on which a person needs the
@@ -37,29 +37,29 @@ const (
 	RightComment = "notes"
 )
 
-var rights = map[Verb]string{Ack: RightAck, Grade: RightAck, Approve: RightAnswer, Deny: RightAnswer, Hold: RightHold, Note: RightComment}
+var rights = map[Action]string{Ack: RightAck, Grade: RightAck, Approve: RightAnswer, Deny: RightAnswer, Hold: RightHold, Note: RightComment}
 
 // ErrChanged says that the ledger was written by somebody else since it was read.
 var ErrChanged = errors.New("the ledger has changed")
 
-// Outcomes of a word.
+// Results of a word.
 const (
-	Taken     = "taken"
-	Declined  = "refused"   // by what Weigh says
+	Applied   = "applied"
+	Declined  = "refused"   // by what Decide says
 	Forbidden = "forbidden" // they may not
-	Failed    = "failed"    // the cluster could not be asked or told: nothing is changed, as far as is known
+	Failed    = "failed"    // the Kubernetes API did not respond: nothing is changed, as far as is known
 )
 
-// Heard is a word with what came of it, for the record.
-type Heard struct {
-	Word    Word
+// AuditEvent is a word with what came of it, for the record.
+type AuditEvent struct {
+	Request Request
 	Target  string // once it is known
-	Outcome string
+	Result  string
 	Text    string
 }
 
-// DeskOptions are a desk's edges.
-type DeskOptions struct {
+// Options are a service's edges.
+type Options struct {
 	Incidents func(ctx context.Context) ([]incident.Incident, error)
 	// Ledger returns the ledger with its version; Say writes into it, and says
 	// ErrChanged if it is not of that version any more.
@@ -71,15 +71,15 @@ type DeskOptions struct {
 	// error if that cannot be told, which is a no as well.
 	May func(ctx context.Context, p Person, right string) error
 	// Record puts what was heard on record. What cannot be recorded does not count.
-	Record func(Heard) error
-	Count  func(via string, verb Verb, outcome string)
+	Record func(AuditEvent) error
+	Count  func(via string, verb Action, result string)
 	Now    func() time.Time
 }
 
-// Desk takes people's words on any replica. It is safe for use by several
+// Service takes people's words on any replica. It is safe for use by several
 // goroutines.
-type Desk struct {
-	o DeskOptions
+type Service struct {
+	o Options
 
 	mu     sync.Mutex // one word after the other: they are few, and each reads what the last one wrote
 	all    []incident.Incident
@@ -87,10 +87,10 @@ type Desk struct {
 	pace   map[string]*pace
 }
 
-// NewDesk returns a desk.
-func NewDesk(o DeskOptions) *Desk { return &Desk{o: o, pace: map[string]*pace{}} }
+// New returns a service.
+func New(o Options) *Service { return &Service{o: o, pace: map[string]*pace{}} }
 
-// Limits of a desk, so that a flood of words is none of requests.
+// Limits of a service, so that a flood of requests is none for the API server.
 const (
 	fresh      = time.Second // how long a list of incidents serves for further words
 	tries      = 8           // on a ledger that changes meanwhile
@@ -99,146 +99,146 @@ const (
 	maxPersons = 1000
 )
 
-// Hear does with a word what is to be done, and returns one line for the person.
+// Do does with a word what is to be done, and returns one line for the person.
 // An error of type *Refused is meant for them, too; with any other error the word
 // does not count, and saying it again makes sense.
-func (d *Desk) Hear(ctx context.Context, p Person, w Word) (string, error) {
-	w.By, w.At = p.Name, d.o.Now()
+func (s *Service) Do(ctx context.Context, p Person, w Request) (string, error) {
+	w.By, w.At = p.Name, s.o.Now()
 	if w.By == "" {
-		return "", d.Refuse(w, "who says this is not known")
+		return "", s.Refuse(w, "cannot identify the caller")
 	}
 	if len(w.By) > maxName || strings.ContainsFunc(w.By, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return "", d.Refuse(w, fmt.Sprintf("a name has at most %d bytes, none of them a control character", maxName))
+		return "", s.Refuse(w, fmt.Sprintf("invalid user name: at most %d bytes and no control characters", maxName))
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if ok, first := d.paced(w.By, w.At); !ok {
-		err := refuse("%s says too much at once; wait a moment", w.By)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ok, first := s.paced(w.By, w.At); !ok {
+		err := refuse("%s sends requests too fast; wait a moment and try again", w.By)
 		if !first {
 			// Once is on record: whoever has any account must not be able to fill it.
-			d.o.Count(w.Via, w.Verb, Declined)
+			s.o.Count(w.Source, w.Action, Declined)
 			return "", err
 		}
-		return "", d.refuse(w, "", Declined, err)
+		return "", s.refuse(w, "", Declined, err)
 	}
-	right, known := rights[w.Verb]
-	if p.Stranger && w.Verb != Ack {
+	right, known := rights[w.Action]
+	if p.Unverified && w.Action != Ack {
 		right = ""
 	}
 	if !known {
-		return "", d.refuse(w, "", Declined, refuse("%q is no word of a person's", w.Verb))
+		return "", s.refuse(w, "", Declined, refuse("%q is not an action", w.Action))
 	}
-	if err := d.may(ctx, p, right); err != nil {
-		outcome := Failed
+	if err := s.may(ctx, p, right); err != nil {
+		result := Failed
 		if r := (*Refused)(nil); errors.As(err, &r) {
-			outcome = Forbidden
+			result = Forbidden
 		}
-		return "", d.refuse(w, "", outcome, err)
+		return "", s.refuse(w, "", result, err)
 	}
-	return d.take(ctx, w)
+	return s.take(ctx, w)
 }
 
-func (d *Desk) may(ctx context.Context, p Person, right string) error {
+func (s *Service) may(ctx context.Context, p Person, right string) error {
 	switch {
-	case !p.Stranger:
-		return d.o.May(ctx, p, right)
+	case !p.Unverified:
+		return s.o.May(ctx, p, right)
 	case right == RightAck:
 		return nil
 	}
-	return &Refused{Reason: p.Name + " may only take incidents on", Forbidden: true}
+	return &Refused{Reason: p.Name + " may only acknowledge incidents", Forbidden: true}
 }
 
 // maxName is the longest name that the ledger takes.
 const maxName = 253
 
-func (d *Desk) take(ctx context.Context, w Word) (string, error) {
-	all, err := d.incidents(ctx, w.At)
+func (s *Service) take(ctx context.Context, w Request) (string, error) {
+	all, err := s.incidents(ctx, w.At)
 	if err != nil {
-		return "", d.refuse(w, "", Failed, err)
+		return "", s.refuse(w, "", Failed, err)
 	}
 	target := ""
 	if i, err := Pick(all, w.Incident); err == nil {
 		w.Incident, target = i.ID, i.Target.String()
 	}
-	if w.Verb == Hold {
-		return d.hold(ctx, all, w)
+	if w.Action == Hold {
+		return s.hold(ctx, all, w)
 	}
 	for range tries {
-		ledger, version, err := d.o.Ledger(ctx)
+		ledger, version, err := s.o.Ledger(ctx)
 		if err != nil {
-			return "", d.refuse(w, target, Failed, err)
+			return "", s.refuse(w, target, Failed, err)
 		}
-		s, text, err := Weigh(all, ledger, w)
+		patch, text, err := Decide(all, ledger, w)
 		if err != nil {
-			return "", d.refuse(w, target, Declined, err)
+			return "", s.refuse(w, target, Declined, err)
 		}
-		if err := d.o.Record(Heard{Word: w, Target: target, Outcome: Taken, Text: text}); err != nil {
-			return "", d.refuse(w, target, Failed, fmt.Errorf("what is said cannot be put on record, so it does not count: %w", err))
+		if err := s.o.Record(AuditEvent{Request: w, Target: target, Result: Applied, Text: text}); err != nil {
+			return "", s.refuse(w, target, Failed, fmt.Errorf("could not write the audit record; the request was not applied: %w", err))
 		}
-		switch err := d.o.Say(ctx, s, version); {
+		switch err := s.o.Say(ctx, patch, version); {
 		case err == nil:
-			d.o.Count(w.Via, w.Verb, Taken)
+			s.o.Count(w.Source, w.Action, Applied)
 			return text, nil
 		case errors.Is(err, ErrChanged):
 			// Somebody spoke at the same time: what they said is weighed, too.
 		default:
-			return "", d.refuse(w, target, Failed, err)
+			return "", s.refuse(w, target, Failed, err)
 		}
 	}
-	return "", d.refuse(w, target, Failed, fmt.Errorf("%w %d times while this was said; say it again", ErrChanged, tries))
+	return "", s.refuse(w, target, Failed, fmt.Errorf("%w %d times while this was said; say it again", ErrChanged, tries))
 }
 
-func (d *Desk) hold(ctx context.Context, all []incident.Incident, w Word) (string, error) {
+func (s *Service) hold(ctx context.Context, all []incident.Incident, w Request) (string, error) {
 	i, err := Pick(all, w.Incident)
 	if err == nil && (i.Phase == incident.Resolved || i.Target.Workload == "") {
 		err = refuse("incident %s (%s) has no workload to hold any more", i.ID, i.Phase)
 	}
 	if err != nil {
-		return "", d.refuse(w, i.Target.String(), Declined, err)
+		return "", s.refuse(w, i.Target.String(), Declined, err)
 	}
 	text := fmt.Sprintf("%s is on hold: watchdog only watches. `watchdog resume %s/%s` lifts it", i.Target, i.Target.Namespace, i.Target.Workload)
-	if err := d.o.Record(Heard{Word: w, Target: i.Target.String(), Outcome: Taken, Text: text}); err != nil {
-		return "", d.refuse(w, i.Target.String(), Failed, fmt.Errorf("what is said cannot be put on record, so it does not count: %w", err))
+	if err := s.o.Record(AuditEvent{Request: w, Target: i.Target.String(), Result: Applied, Text: text}); err != nil {
+		return "", s.refuse(w, i.Target.String(), Failed, fmt.Errorf("could not write the audit record; the request was not applied: %w", err))
 	}
-	if err := d.o.Hold(ctx, i.Target, cmp.Or(w.Reason, "said about incident "+i.ID), w.By); err != nil {
-		outcome := Failed
+	if err := s.o.Hold(ctx, i.Target, cmp.Or(w.Reason, "said about incident "+i.ID), w.By); err != nil {
+		result := Failed
 		if r := (*Refused)(nil); errors.As(err, &r) {
-			outcome = Declined
+			result = Declined
 		}
-		return "", d.refuse(w, i.Target.String(), outcome, err)
+		return "", s.refuse(w, i.Target.String(), result, err)
 	}
-	d.o.Count(w.Via, w.Verb, Taken)
+	s.o.Count(w.Source, w.Action, Applied)
 	return text, nil
 }
 
 // Refuse puts on record that a word of somebody who is not known was refused, and
 // returns the refusal. Of many at once, the first beyond a person's pace is on record.
-func (d *Desk) Refuse(w Word, why string) error {
+func (s *Service) Refuse(w Request, why string) error {
 	if w.At.IsZero() {
-		w.At = d.o.Now()
+		w.At = s.o.Now()
 	}
-	d.mu.Lock()
-	ok, first := d.paced(w.By, w.At)
-	d.mu.Unlock()
+	s.mu.Lock()
+	ok, first := s.paced(w.By, w.At)
+	s.mu.Unlock()
 	if !ok && !first {
-		d.o.Count(w.Via, w.Verb, Forbidden)
+		s.o.Count(w.Source, w.Action, Forbidden)
 		return &Refused{Reason: why, Forbidden: true}
 	}
-	return d.refuse(w, "", Forbidden, &Refused{Reason: why, Forbidden: true})
+	return s.refuse(w, "", Forbidden, &Refused{Reason: why, Forbidden: true})
 }
 
-func (d *Desk) refuse(w Word, target, outcome string, err error) error {
-	d.o.Count(w.Via, w.Verb, outcome)
+func (s *Service) refuse(w Request, target, result string, err error) error {
+	s.o.Count(w.Source, w.Action, result)
 	// Without a record it is refused all the same, and the log says that there is none.
-	_ = d.o.Record(Heard{Word: w, Target: target, Outcome: outcome, Text: err.Error()})
+	_ = s.o.Record(AuditEvent{Request: w, Target: target, Result: result, Text: err.Error()})
 	return err
 }
 
 // Why returns what the guards say of an incident.
-func (d *Desk) Why(ctx context.Context, id string) (string, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	all, err := d.incidents(ctx, d.o.Now())
+func (s *Service) Why(ctx context.Context, id string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all, err := s.incidents(ctx, s.o.Now())
 	if err != nil {
 		return "", err
 	}
@@ -250,16 +250,16 @@ func (d *Desk) Why(ctx context.Context, id string) (string, error) {
 }
 
 // incidents lists them, or serves what was listed a moment ago.
-func (d *Desk) incidents(ctx context.Context, now time.Time) ([]incident.Incident, error) {
-	if d.all != nil && now.Sub(d.readAt).Abs() < fresh {
-		return d.all, nil
+func (s *Service) incidents(ctx context.Context, now time.Time) ([]incident.Incident, error) {
+	if s.all != nil && now.Sub(s.readAt).Abs() < fresh {
+		return s.all, nil
 	}
-	all, err := d.o.Incidents(ctx)
+	all, err := s.o.Incidents(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d.all, d.readAt = append([]incident.Incident{}, all...), now
-	return d.all, nil
+	s.all, s.readAt = append([]incident.Incident{}, all...), now
+	return s.all, nil
 }
 
 // pace is how much one person may still say.
@@ -271,14 +271,14 @@ type pace struct {
 
 // paced takes one word from the person's pace, and says of one that is too much
 // whether it is the first.
-func (d *Desk) paced(name string, now time.Time) (ok, first bool) {
-	p := d.pace[name]
+func (s *Service) paced(name string, now time.Time) (ok, first bool) {
+	p := s.pace[name]
 	if p == nil {
-		if len(d.pace) >= maxPersons {
-			clear(d.pace) // people who may speak are fewer; this bounds memory, not words
+		if len(s.pace) >= maxPersons {
+			clear(s.pace) // people who may speak are fewer; this bounds memory, not words
 		}
 		p = &pace{left: paceBurst, at: now}
-		d.pace[name] = p
+		s.pace[name] = p
 	}
 	p.left, p.at = min(paceBurst, p.left+max(0, now.Sub(p.at).Seconds()/paceEvery.Seconds())), now
 	if p.left < 1 {
