@@ -80,7 +80,7 @@ func TestAPersonApprovesByButton_F99(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(done.Attempts) != 1 || done.Attempts[0].OpID != asked.Asked.Op || done.Acked.By != "alice@example.com" || done.Acked.Via != "slack" {
+	if len(done.Attempts) != 1 || done.Attempts[0].OpID != asked.Asked.Op || done.Acked.By != "alice@example.com" || done.Acked.Source != "slack" {
 		t.Errorf("attempts %+v, taken on by %+v", done.Attempts, done.Acked)
 	}
 	if r := wantEffects(t, s, 1); len(r) == 1 {
