@@ -21,7 +21,7 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/policy"
-	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // backtesting are the flags of `watchdog backtest`.
@@ -177,7 +177,7 @@ func (b *backtesting) play(c *cobra.Command, cfg *config.Config, s *history.Sour
 
 // open opens the history that is asked for.
 func (b *backtesting) open(cfg *config.Config) (*history.Source, error) {
-	o := rules.RemoteOptions{URL: b.from, Timeout: b.timeout, BearerTokenFile: b.token, CAFile: b.ca}
+	o := promql.RemoteOptions{URL: b.from, Timeout: b.timeout, BearerTokenFile: b.token, CAFile: b.ca}
 	if b.from == "" {
 		if cfg.Prometheus == nil {
 			return nil, misused{fmt.Errorf("--from is needed: %s has no prometheus to ask", cfg.File)}

@@ -15,7 +15,7 @@ import (
 	"watchdog.io/watchdog/pkg/app"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/policy"
-	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // checking are the flags of `watchdog check`.
@@ -185,7 +185,7 @@ func (k *checking) findings(ctx context.Context, cfg *config.Config) ([]lint.Fin
 	if cfg.Prometheus == nil {
 		return found, errors.New("--online: the file has no prometheus to ask")
 	}
-	ask, err := rules.NewRemote(policy.RemoteOptions(cfg.Prometheus))
+	ask, err := promql.NewRemote(policy.RemoteOptions(cfg.Prometheus))
 	if err != nil {
 		return found, err
 	}

@@ -13,8 +13,8 @@ import (
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/review"
-	"watchdog.io/watchdog/pkg/rules"
 )
 
 type reviewing struct {
@@ -144,7 +144,7 @@ const picturePoints = 600
 
 // picture asks for the signal from a little before the incident to a little after it.
 func (r *reviewing) picture(c *cobra.Command, v review.Review, inc incident.Incident) (*review.Picture, error) {
-	ask, err := rules.NewRemoteRange(rules.RemoteOptions{URL: r.url, Timeout: commandTimeout, BearerTokenFile: r.token})
+	ask, err := promql.NewRemoteRange(promql.RemoteOptions{URL: r.url, Timeout: commandTimeout, BearerTokenFile: r.token})
 	if err != nil {
 		return nil, err
 	}

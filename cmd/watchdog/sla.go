@@ -18,6 +18,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/policy"
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -128,8 +129,8 @@ func (r *slaReport) run(c *cobra.Command) error {
 	return err
 }
 
-func (r *slaReport) asker(cfg *config.Config) (rules.QueryFunc, error) {
-	o := rules.RemoteOptions{URL: r.url, Timeout: r.timeout, BearerTokenFile: r.token, CAFile: r.ca}
+func (r *slaReport) asker(cfg *config.Config) (promql.QueryFunc, error) {
+	o := promql.RemoteOptions{URL: r.url, Timeout: r.timeout, BearerTokenFile: r.token, CAFile: r.ca}
 	if r.url == "" {
 		if cfg.Prometheus == nil {
 			return nil, misused{errors.New("--url is required: the configuration has no prometheus")}
@@ -137,12 +138,12 @@ func (r *slaReport) asker(cfg *config.Config) (rules.QueryFunc, error) {
 		o = policy.RemoteOptions(cfg.Prometheus)
 		o.Timeout = r.timeout
 	}
-	return rules.NewRemote(o)
+	return promql.NewRemote(o)
 }
 
 // measure asks for one objective over a window. A server that has the recorded
 // events is asked for them, any other for what they are made of.
-func measure(ctx context.Context, ask rules.QueryFunc, o rules.SLO, window time.Duration) ([]level, error) {
+func measure(ctx context.Context, ask promql.QueryFunc, o rules.SLO, window time.Duration) ([]level, error) {
 	at := time.Now()
 	levels := map[string]*level{}
 	collect := func(expr string, put func(*level, float64)) error {

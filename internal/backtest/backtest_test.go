@@ -10,7 +10,7 @@ import (
 
 	"watchdog.io/watchdog/internal/history"
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // aDay is one day of a measured world, and a small policy.
@@ -77,9 +77,9 @@ func TestNothingIsNoResult(t *testing.T) {
 	if r, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "it holds 2026-09-01T00:00:00Z") {
 		t.Errorf("%+v, %v", r, err)
 	}
-	down := func(context.Context, string, time.Time) ([]rules.Point, error) { return nil, rules.ErrSource }
-	o.Source = &history.Source{Query: down, Range: func(context.Context, string, time.Time, time.Time, time.Duration) ([]rules.Line, error) {
-		return nil, rules.ErrSource
+	down := func(context.Context, string, time.Time) ([]promql.Point, error) { return nil, promql.ErrSource }
+	o.Source = &history.Source{Query: down, Range: func(context.Context, string, time.Time, time.Time, time.Duration) ([]promql.Line, error) {
+		return nil, promql.ErrSource
 	}}
 	if r, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "no question could be answered") {
 		t.Errorf("%+v, %v", r, err)

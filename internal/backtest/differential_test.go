@@ -21,7 +21,8 @@ import (
 	"watchdog.io/watchdog/internal/sim"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/policy"
-	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // lived is everything that was decided in one life: each alert at each evaluation
@@ -118,10 +119,10 @@ func TestLiveAndBacktestAgree(t *testing.T) {
 
 		var slow lived
 		now, fed := t0, t0
-		store := rules.NewStore(rules.StoreOptions{Now: func() time.Time { return now }, Retention: time.Hour})
-		ask := rules.NewLocal(store, rules.LocalOptions{})
+		store := storage.New(storage.Options{Now: func() time.Time { return now }, Retention: time.Hour})
+		ask := promql.NewLocal(store, promql.LocalOptions{})
 		var mu sync.Mutex
-		live := func(ctx context.Context, expr string, at time.Time) ([]rules.Point, error) {
+		live := func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			for ; !fed.After(at); fed = fed.Add(every) {

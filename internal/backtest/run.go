@@ -16,6 +16,7 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/policy"
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -123,10 +124,10 @@ func newKeeper(c *config.Config, p *policy.Policy, begin time.Time) *keeper {
 }
 
 // counted counts the questions that the source could not answer.
-func (k *keeper) counted(ask rules.QueryFunc) rules.QueryFunc {
-	return func(ctx context.Context, expr string, at time.Time) ([]rules.Point, error) {
+func (k *keeper) counted(ask promql.QueryFunc) promql.QueryFunc {
+	return func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
 		points, err := ask(ctx, expr, at)
-		if err != nil && !rules.Warned(err) {
+		if err != nil && !promql.Warned(err) {
 			k.mu.Lock()
 			k.failures++
 			if text := err.Error(); k.failed == "" || text < k.failed {

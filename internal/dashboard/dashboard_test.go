@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/prometheus/promql/parser"
 
-	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 var update = flag.Bool("update", false, "write the chart's dashboard anew")
@@ -82,7 +82,7 @@ func metrics(t *testing.T) string {
 
 func query(t *testing.T, title string, q Query) {
 	t.Helper()
-	tree, err := rules.NewParser().ParseExpr(strings.ReplaceAll(q.Full(), "$__rate_interval", "5m"))
+	tree, err := promql.NewParser().ParseExpr(strings.ReplaceAll(q.Full(), "$__rate_interval", "5m"))
 	if err != nil {
 		t.Errorf("%s: %v", title, err)
 		return

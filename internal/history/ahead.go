@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // window is how many steps are read at once.
@@ -20,21 +20,21 @@ const window = 240
 //
 // It is safe for concurrent use.
 type Ahead struct {
-	ask   rules.QueryFunc
-	over  rules.RangeFunc
+	ask   promql.QueryFunc
+	over  promql.RangeFunc
 	until time.Time // nothing is read beyond
 
 	mu    sync.Mutex
 	asked map[turn]*question
 	// conditions are the expressions that end in a comparison; nil: it does not.
-	conditions map[string]*rules.Condition
+	conditions map[string]*promql.Condition
 	under      sync.WaitGroup // readings under way
 	places     chan struct{}  // for readings in the background
 }
 
 // NewAhead reads ahead over a source up to the given moment.
-func NewAhead(ask rules.QueryFunc, over rules.RangeFunc, until time.Time) *Ahead {
-	return &Ahead{ask: ask, over: over, until: until, asked: map[turn]*question{}, conditions: map[string]*rules.Condition{}, places: make(chan struct{}, runtime.GOMAXPROCS(0))}
+func NewAhead(ask promql.QueryFunc, over promql.RangeFunc, until time.Time) *Ahead {
+	return &Ahead{ask: ask, over: over, until: until, asked: map[turn]*question{}, conditions: map[string]*promql.Condition{}, places: make(chan struct{}, runtime.GOMAXPROCS(0))}
 }
 
 // turn tells the same question of several groups of rules apart: each group has a
@@ -48,7 +48,7 @@ type turn struct {
 type question struct {
 	mu         sync.Mutex
 	last       time.Time
-	answer     []rules.Point // to last, if it was asked for alone
+	answer     []promql.Point // to last, if it was asked for alone
 	err        error
 	step       time.Duration // between the last two
 	never      bool          // it cannot be read ahead
@@ -61,18 +61,18 @@ type question struct {
 type page struct {
 	start   time.Time
 	step    time.Duration
-	columns [][]rules.Point
+	columns [][]promql.Point
 	err     error
 	done    chan struct{}
 }
 
-// Query is a rules.QueryFunc. Expressions that compare the same with different
+// Query is a promql.QueryFunc. Expressions that compare the same with different
 // numbers share one reading.
-func (a *Ahead) Query(ctx context.Context, expr string, at time.Time) ([]rules.Point, error) {
+func (a *Ahead) Query(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
 	a.mu.Lock()
 	c, known := a.conditions[expr]
 	if !known {
-		if x, ok := rules.ConditionOf(expr); ok {
+		if x, ok := promql.ConditionOf(expr); ok {
 			c = &x
 		}
 		a.conditions[expr] = c
@@ -82,7 +82,7 @@ func (a *Ahead) Query(ctx context.Context, expr string, at time.Time) ([]rules.P
 		return a.query(ctx, expr, at)
 	}
 	points, err := a.query(ctx, c.Value, at)
-	var left []rules.Point
+	var left []promql.Point
 	for _, p := range points {
 		if !p.Histogram && c.Holds(p.Value) {
 			left = append(left, p)
@@ -91,7 +91,7 @@ func (a *Ahead) Query(ctx context.Context, expr string, at time.Time) ([]rules.P
 	return left, err
 }
 
-func (a *Ahead) query(ctx context.Context, expr string, at time.Time) ([]rules.Point, error) {
+func (a *Ahead) query(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
 	a.mu.Lock()
 	k := turn{expr, at.Nanosecond()}
 	q := a.asked[k]
@@ -128,7 +128,7 @@ func (a *Ahead) query(ctx context.Context, expr string, at time.Time) ([]rules.P
 
 // turn answers from a page that was just begun, and begins the one after it. When
 // it could not be read the moment is asked for alone.
-func (a *Ahead) turn(ctx context.Context, expr string, q *question, at time.Time) ([]rules.Point, error) {
+func (a *Ahead) turn(ctx context.Context, expr string, q *question, at time.Time) ([]promql.Point, error) {
 	q.last, q.alone, q.answer = at, false, nil
 	if points, ok := q.page.at(at); ok {
 		q.next = a.read(ctx, expr, q.steps, q.page.end(), q.page.step)
@@ -142,7 +142,7 @@ func (a *Ahead) turn(ctx context.Context, expr string, q *question, at time.Time
 }
 
 // one asks for a moment alone.
-func (a *Ahead) one(ctx context.Context, expr string, q *question, at time.Time) ([]rules.Point, error) {
+func (a *Ahead) one(ctx context.Context, expr string, q *question, at time.Time) ([]promql.Point, error) {
 	q.answer, q.err = a.ask(ctx, expr, at)
 	q.alone = true
 	return q.answer, q.err
@@ -162,7 +162,7 @@ func (a *Ahead) read(ctx context.Context, expr string, steps int, start time.Tim
 	}
 	p := &page{start: start, step: step, done: make(chan struct{})}
 	n := int(end.Sub(start)/step) + 1
-	p.columns = make([][]rules.Point, n)
+	p.columns = make([][]promql.Point, n)
 	ctx = context.WithoutCancel(ctx) // it outlives the evaluation that it is begun in
 	a.under.Go(func() {
 		defer close(p.done)
@@ -180,7 +180,7 @@ func (a *Ahead) read(ctx context.Context, expr string, steps int, start time.Tim
 func (a *Ahead) Wait() { a.under.Wait() }
 
 // fill turns series over time into answers at moments.
-func (p *page) fill(lines []rules.Line) {
+func (p *page) fill(lines []promql.Line) {
 	counts, total := make([]int, len(p.columns)), 0
 	column := func(at int64) int {
 		k := int((at - p.start.UnixMilli()) / p.step.Milliseconds())
@@ -197,14 +197,14 @@ func (p *page) fill(lines []rules.Line) {
 			}
 		}
 	}
-	room := make([]rules.Point, total)
+	room := make([]promql.Point, total)
 	for k, n := range counts {
 		p.columns[k], room = room[:0:n], room[n:]
 	}
 	for _, l := range lines {
 		for _, d := range l.Points {
 			if k := column(d.At); k >= 0 {
-				p.columns[k] = append(p.columns[k], rules.Point{Labels: l.Labels, Value: d.Value, Histogram: d.Histogram})
+				p.columns[k] = append(p.columns[k], promql.Point{Labels: l.Labels, Value: d.Value, Histogram: d.Histogram})
 			}
 		}
 	}
@@ -219,7 +219,7 @@ func (p *page) covers(at time.Time) bool {
 }
 
 // at returns the page's answer at a moment; false if it has none.
-func (p *page) at(at time.Time) ([]rules.Point, bool) {
+func (p *page) at(at time.Time) ([]promql.Point, bool) {
 	if !p.covers(at) {
 		return nil, false
 	}
@@ -237,7 +237,7 @@ func (p *page) end() time.Time { return p.start.Add(time.Duration(len(p.columns)
 func (q *question) shrink(err error) {
 	switch {
 	case err == nil:
-	case errors.Is(err, rules.ErrTooLarge) && q.steps > 4:
+	case errors.Is(err, promql.ErrTooLarge) && q.steps > 4:
 		q.steps /= 2
 	default:
 		q.never = true // each moment by itself gives each its own error

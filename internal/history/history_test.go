@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb"
 
-	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 var t0 = time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
@@ -123,7 +123,7 @@ func TestBlocksAreReadAsPrometheusReadsThem(t *testing.T) {
 	}
 }
 
-func text(points []rules.Point, err error) string {
+func text(points []promql.Point, err error) string {
 	var all []string
 	for _, p := range points {
 		all = append(all, fmt.Sprintf("%s %v", p.Labels, p.Value))
@@ -142,7 +142,7 @@ func TestReadingAheadChangesNothing(t *testing.T) {
 	defer s.Close()
 	var mu sync.Mutex
 	read, byExpr := 0, map[string]int{}
-	counting := func(ctx context.Context, expr string, start, end time.Time, step time.Duration) ([]rules.Line, error) {
+	counting := func(ctx context.Context, expr string, start, end time.Time, step time.Duration) ([]promql.Line, error) {
 		mu.Lock()
 		read++
 		byExpr[expr]++
@@ -177,21 +177,21 @@ func TestReadingAheadChangesNothing(t *testing.T) {
 func TestReadingAheadThatFails(t *testing.T) {
 	var mu sync.Mutex
 	longest := time.Duration(0)
-	ask := func(_ context.Context, _ string, at time.Time) ([]rules.Point, error) {
-		return []rules.Point{{Value: float64(at.Unix())}}, nil
+	ask := func(_ context.Context, _ string, at time.Time) ([]promql.Point, error) {
+		return []promql.Point{{Value: float64(at.Unix())}}, nil
 	}
-	over := func(_ context.Context, _ string, start, end time.Time, step time.Duration) ([]rules.Line, error) {
+	over := func(_ context.Context, _ string, start, end time.Time, step time.Duration) ([]promql.Line, error) {
 		if end.Sub(start) > 20*step {
-			return nil, fmt.Errorf("too much: %w", rules.ErrTooLarge)
+			return nil, fmt.Errorf("too much: %w", promql.ErrTooLarge)
 		}
 		mu.Lock()
 		longest = max(longest, end.Sub(start))
 		mu.Unlock()
-		var l rules.Line
+		var l promql.Line
 		for at := start; !at.After(end); at = at.Add(step) {
-			l.Points = append(l.Points, rules.Dot{At: at.UnixMilli(), Value: float64(at.Unix())})
+			l.Points = append(l.Points, promql.Dot{At: at.UnixMilli(), Value: float64(at.Unix())})
 		}
-		return []rules.Line{l}, nil
+		return []promql.Line{l}, nil
 	}
 	a := NewAhead(ask, over, t0.Add(time.Hour))
 	for n := range 200 {
@@ -206,12 +206,12 @@ func TestReadingAheadThatFails(t *testing.T) {
 	}
 
 	broken := errors.New("503")
-	a = NewAhead(func(_ context.Context, _ string, at time.Time) ([]rules.Point, error) {
+	a = NewAhead(func(_ context.Context, _ string, at time.Time) ([]promql.Point, error) {
 		if at.Minute()%2 == 1 {
 			return nil, broken
 		}
-		return []rules.Point{{Value: 1}}, nil
-	}, func(context.Context, string, time.Time, time.Time, time.Duration) ([]rules.Line, error) {
+		return []promql.Point{{Value: 1}}, nil
+	}, func(context.Context, string, time.Time, time.Time, time.Duration) ([]promql.Line, error) {
 		return nil, broken
 	}, t0.Add(time.Hour))
 	for n := range 100 {
@@ -239,7 +239,7 @@ func TestRecording(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := s.Query(t.Context(), "m", time.Unix(1788220831, 0))
-	slices.SortFunc(got, func(a, b rules.Point) int { return cmp.Compare(a.Value, b.Value) })
+	slices.SortFunc(got, func(a, b promql.Point) int { return cmp.Compare(a.Value, b.Value) })
 	if err != nil || len(got) != 2 || got[0].Value != 2 || got[1].Value != 7 {
 		t.Errorf("%v, %v", got, err)
 	}

@@ -11,20 +11,20 @@ import (
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunks"
 
-	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // OpenServer asks a Prometheus, or what speaks its API. Ranges are asked for in
 // pieces that fit into an answer.
-func OpenServer(o rules.RemoteOptions) (*Source, error) {
+func OpenServer(o promql.RemoteOptions) (*Source, error) {
 	if o.Timeout == 0 {
 		o.Timeout = 2 * time.Minute
 	}
-	ask, err := rules.NewRemote(o)
+	ask, err := promql.NewRemote(o)
 	if err != nil {
 		return nil, err
 	}
-	over, err := rules.NewRemoteRange(o)
+	over, err := promql.NewRemoteRange(o)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func OpenServer(o rules.RemoteOptions) (*Source, error) {
 // server gives samples of a server one by one, for expressions that need them beside
 // what rules of this run have recorded. The API has no way to ask for samples by their
 // own times in ranges of any length, so they are asked for every 15 seconds.
-type server struct{ over rules.RangeFunc }
+type server struct{ over promql.RangeFunc }
 
 const sampling = 15 * time.Second
 
@@ -57,7 +57,7 @@ func (q serverQuerier) Select(ctx context.Context, sorted bool, _ *storage.Selec
 	start := end.Add(-time.Duration(q.maxt-q.mint) * time.Millisecond / sampling * sampling)
 	expr := "{" + strings.Join(texts, ",") + "}"
 	lines, err := q.over(ctx, expr, start, end, sampling)
-	if err != nil && !rules.Warned(err) {
+	if err != nil && !promql.Warned(err) {
 		return storage.ErrSeriesSet(fmt.Errorf("samples of %s: %w", expr, err))
 	}
 	set := &blockSeries{}

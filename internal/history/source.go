@@ -8,19 +8,21 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/storage"
+	promstorage "github.com/prometheus/prometheus/storage"
 
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // Source is where the past is read from.
 type Source struct {
 	Name  string
-	Query rules.QueryFunc
-	Range rules.RangeFunc
+	Query promql.QueryFunc
+	Range promql.RangeFunc
 	// Raw gives the samples themselves, for expressions that need them beside what
 	// rules of this run have recorded.
-	Raw storage.Queryable
+	Raw promstorage.Queryable
 	// Begin and End are what it is known to hold; zero: unknown.
 	Begin, End time.Time
 	Close      func() error
@@ -35,14 +37,14 @@ func (s *Source) Extent() string {
 }
 
 // From makes a source of samples.
-func From(name string, raw storage.Queryable) *Source {
-	o := rules.LocalOptions{Timeout: 2 * time.Minute}
-	return &Source{Name: name, Raw: raw, Query: rules.NewLocal(raw, o), Range: rules.NewLocalRange(raw, o), Close: func() error { return nil }}
+func From(name string, raw promstorage.Queryable) *Source {
+	o := promql.LocalOptions{Timeout: 2 * time.Minute}
+	return &Source{Name: name, Raw: raw, Query: promql.NewLocal(raw, o), Range: promql.NewLocalRange(raw, o), Close: func() error { return nil }}
 }
 
 // Past is a source together with what rules record while it is lived through again.
 type Past struct {
-	Local, Remote rules.QueryFunc
+	Local, Remote promql.QueryFunc
 	Append        func([]*model.Sample)
 	// Wait waits for what is being read ahead; the source can be closed then.
 	Wait func()
@@ -64,9 +66,9 @@ func (s *Source) Relive(groups []rules.Group, keep time.Duration, until time.Tim
 		return p
 	}
 	var now atomic.Int64 // of the last recorded sample, in milliseconds
-	store := rules.NewStore(rules.StoreOptions{Now: func() time.Time { return time.UnixMilli(now.Load()) }, Retention: keep})
-	own := rules.NewLocal(store, rules.LocalOptions{})
-	both := rules.NewLocal(merged{store, s.Raw}, rules.LocalOptions{Timeout: 2 * time.Minute})
+	store := storage.New(storage.Options{Now: func() time.Time { return time.UnixMilli(now.Load()) }, Retention: keep})
+	own := promql.NewLocal(store, promql.LocalOptions{})
+	both := promql.NewLocal(merged{store, s.Raw}, promql.LocalOptions{Timeout: 2 * time.Minute})
 	var mu sync.Mutex
 	kinds := map[string]reads{}
 	kind := func(expr string) reads {
@@ -79,7 +81,7 @@ func (s *Source) Relive(groups []rules.Group, keep time.Duration, until time.Tim
 		}
 		return k
 	}
-	p.Local = func(ctx context.Context, expr string, at time.Time) ([]rules.Point, error) {
+	p.Local = func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
 		switch kind(expr) {
 		case onlyRecorded:
 			return own(ctx, expr, at)
@@ -107,7 +109,7 @@ const (
 )
 
 func readsOf(expr string, recorded map[string]bool) reads {
-	names, unnamed := rules.Metrics(expr)
+	names, unnamed := promql.Metrics(expr)
 	own, others := unnamed, unnamed
 	for _, n := range names {
 		own, others = own || recorded[n], others || !recorded[n]
@@ -122,10 +124,10 @@ func readsOf(expr string, recorded map[string]bool) reads {
 }
 
 // merged reads several places as one.
-type merged []storage.Queryable
+type merged []promstorage.Queryable
 
-func (m merged) Querier(mint, maxt int64) (storage.Querier, error) {
-	var all []storage.Querier
+func (m merged) Querier(mint, maxt int64) (promstorage.Querier, error) {
+	var all []promstorage.Querier
 	for _, q := range m {
 		x, err := q.Querier(mint, maxt)
 		if err != nil {
@@ -133,5 +135,5 @@ func (m merged) Querier(mint, maxt int64) (storage.Querier, error) {
 		}
 		all = append(all, x)
 	}
-	return storage.NewMergeQuerier(all, nil, storage.ChainedSeriesMerge), nil
+	return promstorage.NewMergeQuerier(all, nil, promstorage.ChainedSeriesMerge), nil
 }

@@ -27,7 +27,9 @@ var mayImport = map[string][]string{
 	"pkg/secretfile":             {},
 	"pkg/config":                 {"pkg/calendar", "pkg/incident", "pkg/maintenance"}, // the words of severities and modes
 	"pkg/probes":                 {"pkg/config", "pkg/httpclient", "pkg/strutil", "pkg/secretfile"},
-	"pkg/rules":                  {"pkg/httpclient", "pkg/secretfile"},
+	"pkg/storage":                {},
+	"pkg/promql":                 {"pkg/httpclient", "pkg/secretfile", "pkg/storage"},
+	"pkg/rules":                  {"pkg/promql", "pkg/storage"},
 	"pkg/redact":                 {},
 	"pkg/disk":                   {},
 	"pkg/audit":                  {"pkg/disk"},
@@ -40,9 +42,9 @@ var mayImport = map[string][]string{
 	"pkg/review":                 {"pkg/incident"},
 	"pkg/responder":              {"pkg/incident"},
 	"pkg/web":                    {"pkg/incident", "pkg/hints", "pkg/responder", "pkg/secretfile"},
-	"pkg/policy":                 {"pkg/calendar", "pkg/strutil", "pkg/config", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/probes", "pkg/remediate", "pkg/rules"},
-	"pkg/app":                    {"pkg/policy", "pkg/maintenance/controller", "pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/responder/inbound", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/responder", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web", "pkg/strutil"},
-	"cmd/watchdog":               {"pkg/policy", "pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/responder", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim", "pkg/strutil"}, // simulate hands the policy to the simulator
+	"pkg/policy":                 {"pkg/calendar", "pkg/strutil", "pkg/config", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/promql"},
+	"pkg/app":                    {"pkg/policy", "pkg/maintenance/controller", "pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/responder/inbound", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/responder", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web", "pkg/strutil", "pkg/promql", "pkg/storage"},
+	"cmd/watchdog":               {"pkg/policy", "pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/responder", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim", "pkg/strutil", "pkg/promql"}, // simulate hands the policy to the simulator
 	"pkg/httpclient":             {},
 	"pkg/selfwatch":              {"pkg/config", "pkg/httpclient", "pkg/incident", "pkg/strutil"},
 	"pkg/maintenance":            {},

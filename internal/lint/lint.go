@@ -16,6 +16,7 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/policy"
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
 )
@@ -109,7 +110,7 @@ func (c *checker) noWindow() {
 				continue
 			}
 			if k := c.cfg.RouteOf(labelsOf(r)); k >= 0 && acts(c.cfg.Routes[k].Ladder) {
-				c.add(fmt.Sprintf("%s:%d", g.File, r.Line), "%s has no `for`, %s looks at no range, and routes[%d] acts on it: one sample decides; give `for`, or take a range as in avg_over_time(…[5m])", r.Alert, rules.Brief(r.Expr), k)
+				c.add(fmt.Sprintf("%s:%d", g.File, r.Line), "%s has no `for`, %s looks at no range, and routes[%d] acts on it: one sample decides; give `for`, or take a range as in avg_over_time(…[5m])", r.Alert, promql.Brief(r.Expr), k)
 			}
 		}
 	}
@@ -135,7 +136,7 @@ func ranged(expr string) bool {
 }
 
 func inspect(expr string, f func(parser.Node)) {
-	tree, err := rules.NewParser().ParseExpr(expr)
+	tree, err := promql.NewParser().ParseExpr(expr)
 	if err != nil {
 		return // whoever loads it says so
 	}
@@ -209,7 +210,7 @@ func writers(metric string) ([]string, bool) {
 
 // metrics are the names that an expression selects.
 func metrics(expr string) []string {
-	names, _ := rules.Metrics(expr)
+	names, _ := promql.Metrics(expr)
 	return names
 }
 
@@ -363,7 +364,7 @@ func (c *checker) singleSource() {
 }
 
 // CheckOnline asks the configured server for every metric that is asked of it.
-func CheckOnline(ctx context.Context, cfg *config.Config, ask rules.QueryFunc, now time.Time) ([]Finding, error) {
+func CheckOnline(ctx context.Context, cfg *config.Config, ask promql.QueryFunc, now time.Time) ([]Finding, error) {
 	policy, err := policy.New(cfg)
 	if err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/config"
-	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 const head = `
@@ -119,17 +119,17 @@ prometheus: {url: "http://p"}
 thresholds:
   - {name: a, source: prometheus, expr: "sum by (target) (rate(here[5m])) / sum by (target) (rate(gone[5m]))", above: 5%, for: 1m, severity: P1, ladder: [page]}
 `, nil)
-	ask := func(_ context.Context, expr string, _ time.Time) ([]rules.Point, error) {
+	ask := func(_ context.Context, expr string, _ time.Time) ([]promql.Point, error) {
 		if strings.Contains(expr, `"gone"`) {
 			return nil, nil
 		}
-		return []rules.Point{{Value: 1}}, nil
+		return []promql.Point{{Value: 1}}, nil
 	}
 	found, err := CheckOnline(t.Context(), cfg, ask, time.Now())
 	if err != nil || len(found) != 1 || !strings.Contains(found[0].Message, "gone") || found[0].Where != "threshold a" {
 		t.Errorf("%v, %v", found, err)
 	}
-	down := func(context.Context, string, time.Time) ([]rules.Point, error) { return nil, rules.ErrSource }
+	down := func(context.Context, string, time.Time) ([]promql.Point, error) { return nil, promql.ErrSource }
 	if _, err := CheckOnline(t.Context(), cfg, down, time.Now()); err == nil {
 		t.Error("a server that does not answer was no error")
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -109,7 +110,7 @@ func (c *checker) noTargetLabel() {
 			if r.Alert == "" || k < 0 || !acts(c.cfg.Routes[k].Ladder) {
 				continue
 			}
-			tree, err := rules.NewParser().ParseExpr(r.Expr)
+			tree, err := promql.NewParser().ParseExpr(r.Expr)
 			if err != nil {
 				continue // whoever loads it says so
 			}

@@ -6,8 +6,8 @@ import (
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/remediate"
-	"watchdog.io/watchdog/pkg/rules"
 )
 
 // shortVerify looks for effects that are judged while the expression still sees the time
@@ -21,12 +21,12 @@ func (c *checker) shortVerify() {
 		}
 	}
 	for _, r := range c.policy.Rules {
-		look("threshold "+r.Name, c.threshold(r.Name).Ladder, rules.Span(r.Text()))
+		look("threshold "+r.Name, c.threshold(r.Name).Ladder, promql.Span(r.Text()))
 	}
 	for _, g := range c.policy.Groups {
 		for _, r := range g.Rules {
 			if k := c.cfg.RouteOf(labelsOf(r)); r.Alert != "" && k >= 0 {
-				look(fmt.Sprintf("routes[%d], for %s of %s:%d", k, r.Alert, g.File, r.Line), c.cfg.Routes[k].Ladder, rules.Span(r.Expr))
+				look(fmt.Sprintf("routes[%d], for %s of %s:%d", k, r.Alert, g.File, r.Line), c.cfg.Routes[k].Ladder, promql.Span(r.Expr))
 			}
 		}
 	}

@@ -84,9 +84,9 @@ var mutants = []mutant{
 	// Judging and telling.
 	{"what a remedy has ended starts a ladder of its own (A0, X92)", "pkg/incident/remedy.go", "	case !at.Before(settled.Add(a.Lookback)):", "	case at.After(r.At):"},
 	{"NaN is not an error", "pkg/rules/eval.go", "	if o.Unknown == \"\" && !finite(o.Value) {", "	if o.Unknown == \"never\" {"},
-	{"a server's samples are too old after 45 seconds (X10)", "pkg/rules/late.go", "		return lookback\n", "		return 45 * time.Second\n"},
+	{"a server's samples are too old after 45 seconds (X10)", "pkg/rules/late.go", "		return promql.Lookback\n", "		return min(promql.Lookback, 45*time.Second)\n"},
 	{"a restarting Prometheus pages at once (X16)", "pkg/engine/global.go", "b.blindSum >= cmp.Or(tolerance, blindFor)", "b.blindSum >= cmp.Or(min(tolerance, time.Second), blindFor)"},
-	{"a partial answer passes for a whole one (X13)", "pkg/rules/partial.go", "answer.IsPartial != nil && answer.IsPartial != false", "answer.IsPartial == 0"},
+	{"a partial answer passes for a whole one (X13)", "pkg/promql/partial.go", "answer.IsPartial != nil && answer.IsPartial != false", "answer.IsPartial == 0"},
 	{"silence is never good news (X12)", "pkg/rules/writer.go", "				a.silent[k] = yes\n", "				a.silent[k] = yes && false\n"},
 	{"a probe without an answer is not reported (X11)", "pkg/rules/builtin.go", "Expr: `sum by (target) (watchdog_probe_unknown)`", "Expr: `sum by (target) (0 * watchdog_probe_unknown)`"},
 	{"blindness clears an alert", "pkg/incident/step.go", "	return !slices.ContainsFunc(s.i.Alerts, func(a Alert) bool { return a.Firing })", "	return !slices.ContainsFunc(s.i.Alerts, func(a Alert) bool { return a.Firing && !a.Verdict.Unknown() })"},

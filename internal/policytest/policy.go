@@ -12,7 +12,7 @@ import (
 	"watchdog.io/watchdog/internal/replay"
 	"watchdog.io/watchdog/internal/sim"
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // played is what watchdog did so far.
@@ -57,7 +57,7 @@ func (f *File) begin(t *Test, p *played) error {
 	if err != nil {
 		return err
 	}
-	engine := rules.NewLocal(in, rules.LocalOptions{})
+	engine := promql.NewLocal(in, promql.LocalOptions{})
 	o := replay.Options{
 		Config: f.config, Begin: t.begin(), Local: engine, Remote: engine, Append: in.write, Interval: time.Duration(f.EvaluationInterval), Lockstep: true,
 		Workloads: map[string]replay.Workload{},

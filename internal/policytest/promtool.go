@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql/parser"
 
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -97,13 +98,13 @@ func difference(want, got []string) string {
 }
 
 // expression compares what an expression gives.
-func (f *File) expression(ctx context.Context, all *failures, t *Test, x ExprTest, ask rules.QueryFunc) {
+func (f *File) expression(ctx context.Context, all *failures, t *Test, x ExprTest, ask promql.QueryFunc) {
 	expr := x.Expr
 	if tree, err := newParser().ParseExpr(expr); err == nil && tree.Type() == parser.ValueTypeScalar {
 		expr = "vector(" + expr + ")"
 	}
 	points, err := ask(ctx, expr, t.begin().Add(time.Duration(x.EvalTime)))
-	if err != nil && !rules.Warned(err) {
+	if err != nil && !promql.Warned(err) {
 		all.add(x.EvalTime, "expr %q: %v", x.Expr, err)
 		return
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/util/junitxml"
 
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -73,7 +74,7 @@ func (f *File) run(ctx context.Context, t *Test) []string {
 }
 
 // newParser is promtool's, with the features that are stable.
-func newParser() parser.Parser { return rules.NewParser() }
+func newParser() parser.Parser { return promql.NewParser() }
 
 // rules runs what promtool knows: the rule files, alone, as Prometheus evaluates them.
 func (f *File) rules(ctx context.Context, t *Test) failures {
@@ -83,7 +84,7 @@ func (f *File) rules(ctx context.Context, t *Test) failures {
 	if err != nil {
 		return failures{err.Error()}
 	}
-	ask := rules.NewLocal(in, rules.LocalOptions{SubqueryInterval: every})
+	ask := promql.NewLocal(in, promql.LocalOptions{SubqueryInterval: every})
 	groups, err := f.groups(t, in, ask)
 	if err != nil {
 		return failures{err.Error()}
@@ -130,7 +131,7 @@ func later(a, b time.Time) time.Time {
 }
 
 // groups reads the rule files in the order of their evaluation.
-func (f *File) groups(t *Test, in *samples, ask rules.QueryFunc) (*rules.Groups, error) {
+func (f *File) groups(t *Test, in *samples, ask promql.QueryFunc) (*rules.Groups, error) {
 	var all []rules.Group
 	for _, path := range f.RuleFiles {
 		groups, err := rules.ReadFile(path, rules.Prometheus) // all functions that a server may have

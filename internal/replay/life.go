@@ -17,6 +17,7 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -25,7 +26,7 @@ type Options struct {
 	Config *config.Config
 	Begin  time.Time
 	// Local answers rules of source local, Remote those of source prometheus.
-	Local, Remote rules.QueryFunc
+	Local, Remote promql.QueryFunc
 	// Append takes what recording rules write. Nil: it is dropped.
 	Append func([]*model.Sample)
 	// Interval between evaluations. Default: the configuration's.
@@ -98,7 +99,7 @@ func New(o Options) (*sim.Life, error) {
 const seen = `{__name__=~"watchdog_probe_healthy|probe_success"}`
 
 // looks says what probes saw of a target, by what they left in the samples.
-func looks(c *config.Config, local, remote rules.QueryFunc, target rules.TargetFunc) func(string, time.Time) []probes.Status {
+func looks(c *config.Config, local, remote promql.QueryFunc, target rules.TargetFunc) func(string, time.Time) []probes.Status {
 	kinds := map[string]string{} // by target and probe
 	for _, t := range c.Targets {
 		for _, p := range t.Probes {
@@ -115,7 +116,7 @@ func looks(c *config.Config, local, remote rules.QueryFunc, target rules.TargetF
 		}
 		at = now
 		clear(byTarget)
-		for _, ask := range []rules.QueryFunc{local, remote} {
+		for _, ask := range []promql.QueryFunc{local, remote} {
 			if ask == nil {
 				continue
 			}
@@ -132,7 +133,7 @@ func looks(c *config.Config, local, remote rules.QueryFunc, target rules.TargetF
 }
 
 // witness adds what one series says to what is known of its target's probes.
-func witness(all []probes.Status, target string, p rules.Point, kinds map[string]string, at time.Time) []probes.Status {
+func witness(all []probes.Status, target string, p promql.Point, kinds map[string]string, at time.Time) []probes.Status {
 	name := cmp.Or(p.Labels.Get("probe"), p.Labels.Get("instance"), "probe")
 	damped := p.Labels.Get(labels.MetricName) == "watchdog_probe_healthy"
 	k := slices.IndexFunc(all, func(s probes.Status) bool { return s.Probe == name })

@@ -10,7 +10,9 @@ import (
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/probes"
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // lens are the eyes of a policy of somebody's own: probes leave samples in a
@@ -19,8 +21,8 @@ type lens struct {
 	w     *World
 	r     *replica
 	own   *Own
-	store *rules.Store
-	ask   rules.QueryFunc
+	store *storage.Store
+	ask   promql.QueryFunc
 	judge *rules.Judge
 	looks map[string][]*sampler // by target
 	views map[string]engine.Snapshot
@@ -38,8 +40,8 @@ type sampler struct {
 func newLens(w *World, r *replica) *lens {
 	own := w.scenario.Policy.Own
 	l := &lens{w: w, r: r, own: own, looks: map[string][]*sampler{}, views: map[string]engine.Snapshot{}}
-	l.store = rules.NewStore(rules.StoreOptions{Now: r.now, Retention: own.Retention})
-	l.ask = rules.NewLocal(l.store, rules.LocalOptions{})
+	l.store = storage.New(storage.Options{Now: r.now, Retention: own.Retention})
+	l.ask = promql.NewLocal(l.store, promql.LocalOptions{})
 	l.judge = rules.NewJudge(rules.Options{Local: l.ask, Interval: own.Interval, Now: r.now})
 	if _, err := l.judge.Set(own.Rules); err != nil {
 		panic(err) // they were checked when the policy was built
@@ -63,7 +65,7 @@ func (l *lens) add(e probes.Entry) {
 		last: probes.Status{Target: e.Target, Probe: e.Name, Kind: e.Kind, Detail: "not looked at yet"}})
 }
 
-func (l *lens) local() rules.QueryFunc { return l.ask }
+func (l *lens) local() promql.QueryFunc { return l.ask }
 
 func (l *lens) first() time.Duration { return l.w.span(l.every()) }
 

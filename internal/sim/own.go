@@ -8,6 +8,7 @@ import (
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/probes"
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
 )
@@ -17,7 +18,7 @@ import (
 type Own struct {
 	Setup        func() *engine.Setup
 	View         func(alerts []rules.Alert, looks []probes.Status) engine.Snapshot
-	Dependencies func(ctx context.Context, ask rules.QueryFunc, target string, at time.Time) []remediate.Dependency
+	Dependencies func(ctx context.Context, ask promql.QueryFunc, target string, at time.Time) []remediate.Dependency
 	Firing       func(open []incident.Incident) []rules.Alert
 	Rules        []rules.Rule
 	Probes       map[string][]Probe // by target
@@ -59,7 +60,7 @@ func (o *Own) setup(w *World, r *replica) *engine.Setup {
 	s.Fresh = func(_ context.Context, t string) (engine.Snapshot, error) { return r.sight.fresh(t), nil }
 	s.Dependencies = func(ctx context.Context, t string) []remediate.Dependency {
 		// The eyes of a policy of one's own can all be asked in PromQL.
-		return o.Dependencies(ctx, r.sight.(interface{ local() rules.QueryFunc }).local(), t, r.now())
+		return o.Dependencies(ctx, r.sight.(interface{ local() promql.QueryFunc }).local(), t, r.now())
 	}
 	return s
 }

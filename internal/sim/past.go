@@ -10,6 +10,7 @@ import (
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/probes"
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -20,7 +21,7 @@ import (
 type Past struct {
 	Begin time.Time
 	// Local and Remote answer the rules of the two sources, as of the moment asked for.
-	Local, Remote rules.QueryFunc
+	Local, Remote promql.QueryFunc
 	// Append takes what recording rules write.
 	Append func([]*model.Sample)
 	// Groups are those of rule files and objectives, with their options' Target and Severity.
@@ -95,7 +96,7 @@ func newHindsight(w *World, r *replica) *hindsight {
 
 func (h *hindsight) first() time.Duration { return 0 }
 
-func (h *hindsight) local() rules.QueryFunc { return h.own.Past.Local }
+func (h *hindsight) local() promql.QueryFunc { return h.own.Past.Local }
 
 func (h *hindsight) every() time.Duration {
 	d := h.next.Sub(h.r.now())

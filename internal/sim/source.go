@@ -18,7 +18,8 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/value"
 
-	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // Sources are a Prometheus that watchdog asks, and the exporters that it scrapes.
@@ -38,8 +39,8 @@ type sources struct {
 	spec Sources
 	dice *rand.Rand // of its own: the rest of the world draws as it did
 	// whole is the server's storage, part that of one of its storage nodes.
-	whole, part *rules.Store
-	ask, some   rules.QueryFunc
+	whole, part *storage.Store
+	ask, some   promql.QueryFunc
 	missed      bool
 	pod         int       // of the exporter that watches objects: its instance
 	restarted   time.Time // that exporter, last
@@ -86,8 +87,8 @@ func newSources(w *World) *sources {
 	}
 	now := func() time.Time { return w.clock.now }
 	s := &sources{w: w, spec: *spec, dice: rand.New(rand.NewPCG(w.scenario.Seed, 6)), trouble: map[string]time.Time{}, nan: map[string]time.Time{}, written: map[string]*model.Sample{}}
-	s.whole, s.part = rules.NewStore(rules.StoreOptions{Now: now, Retention: 15 * time.Minute}), rules.NewStore(rules.StoreOptions{Now: now, Retention: 15 * time.Minute})
-	s.ask, s.some = rules.NewLocal(s.whole, rules.LocalOptions{}), rules.NewLocal(s.part, rules.LocalOptions{})
+	s.whole, s.part = storage.New(storage.Options{Now: now, Retention: 15 * time.Minute}), storage.New(storage.Options{Now: now, Retention: 15 * time.Minute})
+	s.ask, s.some = promql.NewLocal(s.whole, promql.LocalOptions{}), promql.NewLocal(s.part, promql.LocalOptions{})
 	var turn func()
 	turn = func() { s.scrape(); w.clock.after(s.spec.Every, -1, turn) }
 	w.clock.after(0, -1, turn)

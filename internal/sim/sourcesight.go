@@ -11,7 +11,9 @@ import (
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/probes"
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // sourced are eyes that also ask a Prometheus: the rules' own Judge and Groups, and the
@@ -19,7 +21,7 @@ import (
 type sourced struct {
 	*sight
 	s      *sources
-	store  *rules.Store // of the probes that may be unanswerable
+	store  *storage.Store // of the probes that may be unanswerable
 	judge  *rules.Judge
 	groups *rules.Groups
 	next   time.Time
@@ -66,10 +68,10 @@ func newSourced(w *World, r *replica) *sourced {
 	for _, a := range w.apps {
 		names = append(names, a.name)
 	}
-	e.store = rules.NewStore(rules.StoreOptions{Now: r.now, Retention: 15 * time.Minute})
-	remote, err := rules.NewRemote(rules.RemoteOptions{URL: "http://prometheus.example", Transport: w.sources})
+	e.store = storage.New(storage.Options{Now: r.now, Retention: 15 * time.Minute})
+	remote, err := promql.NewRemote(promql.RemoteOptions{URL: "http://prometheus.example", Transport: w.sources})
 	if err == nil {
-		e.judge = rules.NewJudge(rules.Options{Local: rules.NewLocal(e.store, rules.LocalOptions{}), Remote: remote, Interval: sourceEvery, Now: r.now})
+		e.judge = rules.NewJudge(rules.Options{Local: promql.NewLocal(e.store, promql.LocalOptions{}), Remote: remote, Interval: sourceEvery, Now: r.now})
 		_, err = e.judge.Set(sourceRules(names))
 	}
 	if err == nil {

@@ -41,11 +41,13 @@ import (
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/redact"
 	"watchdog.io/watchdog/pkg/responder"
 	"watchdog.io/watchdog/pkg/responder/inbound"
 	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/selfwatch"
+	"watchdog.io/watchdog/pkg/storage"
 	"watchdog.io/watchdog/pkg/web"
 )
 
@@ -87,8 +89,8 @@ type App struct {
 	client      *kube.Client
 	cluster     *cluster
 	watcher     *kube.Watcher
-	samples     *rules.Store
-	local       rules.QueryFunc
+	samples     *storage.Store
+	local       promql.QueryFunc
 	looks       *probes.Scheduler
 	judge       *rules.Judge
 	groups      *rules.Groups
@@ -160,7 +162,7 @@ func Run(ctx context.Context, o Options) error {
 
 // newLooks returns the scheduler of the probes, whose samples go into the store as far as
 // there is room.
-func newLooks(l *slog.Logger, r prometheus.Registerer, s *rules.Store, now func() time.Time) (*probes.Scheduler, error) {
+func newLooks(l *slog.Logger, r prometheus.Registerer, s *storage.Store, now func() time.Time) (*probes.Scheduler, error) {
 	return probes.NewScheduler(probes.Options{Logger: l.With("component", "probes"), Registerer: r, Append: s.Append, Fits: s.Fits, Now: now})
 }
 
@@ -184,8 +186,8 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	if a.watcher, err = kube.NewWatcher(a.client, kube.WatcherOptions{Logger: o.Logger.With("component", "watch"), Registerer: a.registry}); err != nil {
 		return nil, err
 	}
-	a.samples = rules.NewStore(rules.StoreOptions{Registerer: a.registry})
-	a.local = rules.NewLocal(a.samples, rules.LocalOptions{Logger: o.Logger.With("component", "promql")})
+	a.samples = storage.New(storage.Options{Registerer: a.registry})
+	a.local = promql.NewLocal(a.samples, promql.LocalOptions{Logger: o.Logger.With("component", "promql")})
 	if a.looks, err = newLooks(o.Logger, a.registry, a.samples, a.clock.Now); err != nil {
 		return nil, err
 	}
@@ -417,7 +419,7 @@ func (a *App) pages() web.Options {
 	return web.Options{
 		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(), Rules: a.ruleGroups, Words: a.ears(),
 		RefusedConnections: web.RefusedConnections(a.registry),
-		PromQL:             &web.PromQL{Engine: rules.NewEngine(rules.LocalOptions{MaxSamples: askedSamples}), Queryable: a.samples, Parser: rules.NewParser(), Now: a.clock.Now, Version: version.Version},
+		PromQL:             &web.PromQL{Engine: promql.NewEngine(promql.LocalOptions{MaxSamples: askedSamples}), Queryable: a.samples, Parser: promql.NewParser(), Now: a.clock.Now, Version: version.Version},
 		Ready: func() error {
 			if why := a.occupation(); why != "" {
 				return errors.New(why)

@@ -16,6 +16,7 @@ import (
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/selfwatch"
 )
@@ -24,7 +25,7 @@ import (
 type built struct {
 	*policy.Policy
 	cfg       *config.Config
-	remote    rules.QueryFunc
+	remote    promql.QueryFunc
 	looks     []probes.Entry
 	workloads []kube.Watched
 	notifiers []notify.Notifier
@@ -50,7 +51,7 @@ func build(cfg *config.Config, a *App) (*built, error) {
 	err = errors.Join(err, odd)
 	if cfg.Prometheus != nil {
 		var e error
-		b.remote, e = rules.NewRemote(policy.RemoteOptions(cfg.Prometheus))
+		b.remote, e = promql.NewRemote(policy.RemoteOptions(cfg.Prometheus))
 		err = errors.Join(err, e)
 	}
 	if a != nil {

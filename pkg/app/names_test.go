@@ -14,7 +14,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/probes"
-	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 func TestAnApplicationThatMakesUpNamesCannotFillTheMemory_S12(t *testing.T) {
@@ -28,7 +28,7 @@ func TestAnApplicationThatMakesUpNamesCannotFillTheMemory_S12(t *testing.T) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"status": "healthy", "timestamp": time.Now().Format(time.RFC3339), "version": fmt.Sprint(round), "checks": checks})
 	}))
 	t.Cleanup(server.Close)
-	store := rules.NewStore(rules.StoreOptions{})
+	store := storage.New(storage.Options{})
 	looks, err := newLooks(slog.New(slog.DiscardHandler), prometheus.NewRegistry(), store, time.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +52,7 @@ func TestAnApplicationThatMakesUpNamesCannotFillTheMemory_S12(t *testing.T) {
 		t.Errorf("got %s %q", last.State, last.Detail)
 	}
 	const others = 10 // without names: probe_success and the like
-	if n := store.Len(); n > rules.MaxSeriesPerProbe+others {
+	if n := store.Len(); n > storage.MaxSeriesPerProbe+others {
 		t.Errorf("%d series after 30 looks", n)
 	}
 }

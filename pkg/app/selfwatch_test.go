@@ -20,8 +20,10 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/policy"
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // shelf is a store of incidents in memory.
@@ -103,14 +105,14 @@ func newChain(t *testing.T) *chain {
 	is := func(link string) func() bool { return func() bool { return c.cut.Load() == link } }
 	c.human = &ear{name: "slack", cut: is("nobody")}
 	var err error
-	c.samples = rules.NewStore(rules.StoreOptions{Now: func() time.Time {
+	c.samples = storage.New(storage.Options{Now: func() time.Time {
 		if is("samples")() {
 			return time.Now().Add(24 * time.Hour) // every sample is too old
 		}
 		return time.Now()
 	}})
-	c.local = rules.NewLocal(c.samples, rules.LocalOptions{})
-	c.judge = rules.NewJudge(rules.Options{Interval: c.interval, Local: func(ctx context.Context, expr string, at time.Time) ([]rules.Point, error) {
+	c.local = promql.NewLocal(c.samples, promql.LocalOptions{})
+	c.judge = rules.NewJudge(rules.Options{Interval: c.interval, Local: func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
 		if is("judge")() {
 			<-ctx.Done()
 			return nil, ctx.Err()

@@ -14,6 +14,7 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
 )
@@ -30,10 +31,10 @@ type world struct {
 }
 
 // remote asks the configured Prometheus-compatible server.
-func (a *App) remote(ctx context.Context, expr string, at time.Time) ([]rules.Point, error) {
+func (a *App) remote(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
 	b := a.built.Load()
 	if b == nil || b.remote == nil {
-		return nil, fmt.Errorf("%w: no prometheus: block in the configuration", rules.ErrSource)
+		return nil, fmt.Errorf("%w: no prometheus: block in the configuration", promql.ErrSource)
 	}
 	return b.remote(ctx, expr, at)
 }

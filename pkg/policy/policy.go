@@ -24,6 +24,7 @@ import (
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/probes"
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
 )
@@ -136,7 +137,7 @@ func (p *Policy) makeRules() error {
 		}
 		p.Rules = append(p.Rules, r)
 		p.zero[t.Name] = t.Metric == "scaled_to_zero"
-		p.ladders[t.Name] = patient(ladder(t.Ladder), t.Ladder, rules.Span(r.Text()))
+		p.ladders[t.Name] = patient(ladder(t.Ladder), t.Ladder, promql.Span(r.Text()))
 	}
 	return errors.Join(errs...)
 }

@@ -6,12 +6,12 @@ import (
 	promconfig "github.com/prometheus/common/config"
 
 	"watchdog.io/watchdog/pkg/config"
-	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // RemoteOptions say how the configured server is asked, by the daemon and by every command.
-func RemoteOptions(p *config.Prometheus) rules.RemoteOptions {
-	o := rules.RemoteOptions{URL: p.URL, Timeout: time.Duration(p.Timeout), BearerTokenFile: p.BearerTokenFile, CAFile: p.CAFile}
+func RemoteOptions(p *config.Prometheus) promql.RemoteOptions {
+	o := promql.RemoteOptions{URL: p.URL, Timeout: time.Duration(p.Timeout), BearerTokenFile: p.BearerTokenFile, CAFile: p.CAFile}
 	if b := p.BasicAuth; b != nil {
 		o.HTTP.BasicAuth = &promconfig.BasicAuth{Username: b.Username, UsernameFile: b.UsernameFile, PasswordFile: b.PasswordFile}
 	}

@@ -9,6 +9,7 @@ import (
 	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/probes"
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
 )
@@ -75,7 +76,7 @@ func sourceOf(kind string) string {
 }
 
 // Dependencies asks the samples for the health document's checks of the target.
-func Dependencies(ctx context.Context, ask rules.QueryFunc, target string, at time.Time) []remediate.Dependency {
+func Dependencies(ctx context.Context, ask promql.QueryFunc, target string, at time.Time) []remediate.Dependency {
 	points, err := ask(ctx, fmt.Sprintf("watchdog_dependency_up{target=%q,check!=\"agents\"}", target), at)
 	if err != nil {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
 )
@@ -29,5 +30,5 @@ func spanOf(x rules.Alert) time.Duration {
 	if expr == "" || strings.Count(expr, "(") > maxLinkCall {
 		return x.Span
 	}
-	return min(rules.Span(expr), maxLinkSpan)
+	return min(promql.Span(expr), maxLinkSpan)
 }

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // Alert is one rule's condition on one target, as it stands now.
@@ -55,7 +57,7 @@ func (c *cell) alert() Alert {
 func (c *compiled) labels(target string, s State) map[string]string {
 	m := map[string]string{}
 	s.Labels.Range(func(l labels.Label) { m[l.Name] = l.Value })
-	m["alertname"], m[targetLabel], m["severity"] = c.Name, target, c.Severity
+	m["alertname"], m[storage.TargetLabel], m["severity"] = c.Name, target, c.Severity
 	return m
 }
 

@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql/parser"
+
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // Instance is one alert of an alerting rule: one label set that the rule's
@@ -101,97 +102,12 @@ func advance(r *GroupRule, limit int, active, now map[uint64]Instance, gone func
 	return next, ended, nil
 }
 
-// Condition is a comparison with a number at the top of an expression: Value is
-// PromQL of what is compared, and Holds says whether a value of it passes. It gives
-// what the whole expression would: a comparison only filters.
-type Condition struct {
-	Value string
-	Holds func(v float64) bool
-}
-
-// ConditionOf splits an expression; false if it ends in anything else.
-func ConditionOf(expr string) (Condition, bool) {
-	tree, err := newParser().ParseExpr(expr)
-	if err != nil {
-		return Condition{}, false
-	}
-	c := topComparison(tree)
-	if c == nil {
-		return Condition{}, false
-	}
-	holds := map[parser.ItemType]func(v float64) bool{
-		parser.GTR: func(v float64) bool { return v > c.bound }, parser.GTE: func(v float64) bool { return v >= c.bound },
-		parser.LSS: func(v float64) bool { return v < c.bound }, parser.LTE: func(v float64) bool { return v <= c.bound },
-		parser.EQLC: func(v float64) bool { return v == c.bound }, parser.NEQ: func(v float64) bool { return v != c.bound },
-	}[c.op]
-	return Condition{Value: c.value, Holds: holds}, holds != nil
-}
-
-// comparison is the condition at the top of an expression: what is compared, and
-// with which number. It tells a condition that ended from data that ended.
-type comparison struct {
-	value string // PromQL of what is compared
-	bound float64
-	// above and below say on which side of the bound the condition holds; neither: == or !=.
-	above, below bool
-	// op compares what is compared with bound, in this order.
-	op parser.ItemType
-}
-
-// topComparison finds the comparison of an expression, nil if it ends in
-// anything else.
-func topComparison(tree parser.Expr) *comparison {
-	for {
-		p, ok := tree.(*parser.ParenExpr)
-		if !ok {
-			break
-		}
-		tree = p.Expr
-	}
-	b, ok := tree.(*parser.BinaryExpr)
-	if !ok || !b.Op.IsComparisonOperator() || b.ReturnBool {
-		return nil
-	}
-	left, right, op := b.LHS, b.RHS, b.Op
-	if _, ok := literal(left); ok {
-		left, right = right, left
-		if turned, is := mirrored[op]; is {
-			op = turned
-		}
-	}
-	bound, ok := literal(right)
-	if !ok || left.Type() != parser.ValueTypeVector {
-		return nil
-	}
-	return &comparison{value: left.String(), bound: bound, above: op == parser.GTR || op == parser.GTE, below: op == parser.LSS || op == parser.LTE, op: op}
-}
-
-// mirrored are the comparisons that change when their sides do.
-var mirrored = map[parser.ItemType]parser.ItemType{parser.GTR: parser.LSS, parser.LSS: parser.GTR, parser.GTE: parser.LTE, parser.LTE: parser.GTE}
-
-// literal returns the number that an expression is.
-func literal(e parser.Expr) (float64, bool) {
-	switch e := e.(type) {
-	case *parser.NumberLiteral:
-		return e.Val, true
-	case *parser.ParenExpr:
-		return literal(e.Expr)
-	case *parser.UnaryExpr:
-		v, ok := literal(e.Expr)
-		if e.Op == parser.SUB {
-			v = -v
-		}
-		return v, ok
-	}
-	return 0, false
-}
-
 // worst picks the instance that stands for all of a rule on one target: one that
 // fires, in breach, furthest from the bound.
-func worst(all []Instance, c *comparison) Instance {
+func worst(all []Instance, c *promql.Comparison) Instance {
 	return slices.MinFunc(all, func(a, b Instance) int {
 		far := cmp.Compare(b.Value, a.Value)
-		if c != nil && c.below {
+		if c != nil && c.Below {
 			far = -far
 		}
 		return cmp.Or(

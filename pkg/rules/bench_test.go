@@ -8,6 +8,9 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // runbook is the six thresholds of the runbook with their floors.
@@ -32,9 +35,9 @@ func runbook(targets []string) []Rule {
 
 // filled returns a store with 10 minutes of samples of n targets and the time of
 // the last one.
-func filled(n int) (*Store, []string, time.Time) {
+func filled(n int) (*storage.Store, []string, time.Time) {
 	now := start
-	s := storeAt(&now, StoreOptions{})
+	s := storeAt(&now, storage.Options{})
 	var targets []string
 	var batch []*model.Sample
 	for i := range n {
@@ -64,9 +67,9 @@ func filled(n int) (*Store, []string, time.Time) {
 }
 
 // judgeOver returns a judge of the runbook's thresholds over the store.
-func judgeOver(tb testing.TB, s *Store, targets []string) (*Judge, *source) {
+func judgeOver(tb testing.TB, s *storage.Store, targets []string) (*Judge, *source) {
 	tb.Helper()
-	j := NewJudge(Options{Local: NewLocal(s, LocalOptions{})})
+	j := NewJudge(Options{Local: promql.NewLocal(s, promql.LocalOptions{})})
 	if _, err := j.Set(runbook(targets)); err != nil {
 		tb.Fatal(err)
 	}
@@ -124,7 +127,7 @@ func BenchmarkGroup(b *testing.B) {
 	}{{"quiet", "2"}, {"a-tenth-fires", "0.9"}} {
 		b.Run(c.name, func(b *testing.B) {
 			now := start
-			s := NewStore(StoreOptions{Now: func() time.Time { return now }})
+			s := storage.New(storage.Options{Now: func() time.Time { return now }})
 			for ; now.Before(start.Add(10 * time.Minute)); now = now.Add(15 * time.Second) {
 				var all []*model.Sample
 				for k := range 1000 {
@@ -133,7 +136,7 @@ func BenchmarkGroup(b *testing.B) {
 				s.Append(all)
 			}
 			expr := "avg by (target) (avg_over_time(load[5m])) > " + c.bound
-			ask := NewLocal(s, LocalOptions{})
+			ask := promql.NewLocal(s, promql.LocalOptions{})
 			g, err := NewGroups(GroupsOptions{Local: ask, Target: func(l labels.Labels) (string, bool) { return l.Get("target"), true }, Now: func() time.Time { return now }})
 			if err == nil {
 				_, err = g.Set([]Group{{Name: "g", File: "f", Source: Local, Rules: []GroupRule{{Alert: "A", Expr: expr}}}})

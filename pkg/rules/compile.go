@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // compiled is a rule ready to be asked.
@@ -53,22 +55,22 @@ func compile(r Rule) (*compiled, error) {
 		return nil, err
 	}
 	c := &compiled{Rule: r, value: r.expand(r.Expr), narrowable: r.Source == Local}
-	c.span = Span(c.value)
+	c.span = promql.Span(c.value)
 	var selectors []string
 	parse := func(expr string) error {
-		tree, err := newParser().ParseExpr(expr)
+		tree, err := promql.NewParser().ParseExpr(expr)
 		if err != nil {
-			return fmt.Errorf("rule %q: expr %s: %w", r.Name, brief(expr), err)
+			return fmt.Errorf("rule %q: expr %s: %w", r.Name, promql.Brief(expr), err)
 		}
 		if err := experimental(tree, r.Source); err != nil {
-			return fmt.Errorf("rule %q: expr %s: %w", r.Name, brief(expr), err)
+			return fmt.Errorf("rule %q: expr %s: %w", r.Name, promql.Brief(expr), err)
 		}
 		if tree.Type() != parser.ValueTypeVector {
-			return fmt.Errorf("rule %q: %w", r.Name, wrongType(expr, string(tree.Type())))
+			return fmt.Errorf("rule %q: %w", r.Name, promql.WrongType(expr, string(tree.Type())))
 		}
-		c.narrowable = c.narrowable && byTarget(tree)
-		c.lookback = max(c.lookback, looksBackTo(tree)+r.Staleness)
-		selectors = append(selectors, needed(tree)...)
+		c.narrowable = c.narrowable && promql.ByTarget(tree)
+		c.lookback = max(c.lookback, promql.LooksBackTo(tree)+r.Staleness)
+		selectors = append(selectors, promql.Needed(tree)...)
 		return nil
 	}
 	if err := parse(c.value); err != nil {

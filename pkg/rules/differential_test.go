@@ -16,10 +16,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql"
+	promengine "github.com/prometheus/prometheus/promql"
 	prom "github.com/prometheus/prometheus/rules"
-	"github.com/prometheus/prometheus/storage"
+	promstorage "github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/teststorage"
+
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // TestGroupsAgreeWithPrometheus evaluates random groups over random series with
@@ -68,9 +71,9 @@ func differ(t *testing.T, seed uint64, total *tally) {
 	base := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	now := base
 	// Watchdog's side.
-	store := storeAt(&now, StoreOptions{Retention: 12 * time.Hour, MaxSamples: 1 << 20})
+	store := storeAt(&now, storage.Options{Retention: 12 * time.Hour, MaxSamples: 1 << 20})
 	ours, err := NewGroups(GroupsOptions{
-		Local: NewLocal(store, LocalOptions{}), Append: store.Append, Now: func() time.Time { return now },
+		Local: promql.NewLocal(store, promql.LocalOptions{}), Append: store.Append, Now: func() time.Time { return now },
 		Target: byLabel,
 	})
 	if err != nil {
@@ -144,7 +147,9 @@ func differ(t *testing.T, seed uint64, total *tally) {
 }
 
 // byLabel takes the label target for the target, if there is one.
-func byLabel(l labels.Labels) (string, bool) { return l.Get(targetLabel), l.Has(targetLabel) }
+func byLabel(l labels.Labels) (string, bool) {
+	return l.Get(storage.TargetLabel), l.Has(storage.TargetLabel)
+}
 
 func randomRule(rnd *rand.Rand, i int, interval time.Duration) GroupRule {
 	expr := strings.ReplaceAll(expressions[rnd.IntN(len(expressions))], "$n", fmt.Sprint(1+rnd.IntN(6)))
@@ -171,15 +176,15 @@ func randomRule(rnd *rand.Rand, i int, interval time.Duration) GroupRule {
 
 func promGroup(t *testing.T, g Group, db *teststorage.TestStorage) *prom.Group {
 	t.Helper()
-	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 50_000_000, Timeout: time.Minute, LookbackDelta: lookback, EnableAtModifier: true, EnableNegativeOffset: true, Parser: newParser(),
+	engine := promengine.NewEngine(promengine.EngineOpts{MaxSamples: 50_000_000, Timeout: time.Minute, LookbackDelta: promql.Lookback, EnableAtModifier: true, EnableNegativeOffset: true, Parser: promql.NewParser(),
 		NoStepSubqueryIntervalFn: func(int64) int64 { return (15 * time.Second).Milliseconds() }})
 	opts := &prom.ManagerOptions{
-		QueryFunc: prom.EngineQueryFunc(engine, db), Context: t.Context(), Appendable: db, Queryable: db, ExternalURL: &url.URL{}, Logger: slog.New(slog.DiscardHandler), Parser: newParser(),
+		QueryFunc: prom.EngineQueryFunc(engine, db), Context: t.Context(), Appendable: db, Queryable: db, ExternalURL: &url.URL{}, Logger: slog.New(slog.DiscardHandler), Parser: promql.NewParser(),
 		NotifyFunc: func(context.Context, string, ...*prom.Alert) {},
 	}
 	var rs []prom.Rule
 	for _, r := range g.Rules {
-		tree, err := newParser().ParseExpr(r.Expr)
+		tree, err := promql.NewParser().ParseExpr(r.Expr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,9 +232,9 @@ func sorted(lines []string) string {
 }
 
 // recordedIn are the recorded series as a query sees them now.
-func recordedIn(t *testing.T, q storage.Queryable, at time.Time) map[string]float64 {
+func recordedIn(t *testing.T, q promstorage.Queryable, at time.Time) map[string]float64 {
 	t.Helper()
-	points, err := NewLocal(q, LocalOptions{})(t.Context(), `{__name__=~"recorded|other.*"}`, at)
+	points, err := promql.NewLocal(q, promql.LocalOptions{})(t.Context(), `{__name__=~"recorded|other.*"}`, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,12 +289,12 @@ func (w *walks) step(at time.Time) []*model.Sample {
 // staleNaN is the mark that ends a series, in Prometheus' encoding.
 const staleNaN uint64 = 0x7ff0000000000002
 
-func feed(t *testing.T, samples []*model.Sample, store *Store, db *teststorage.TestStorage) {
+func feed(t *testing.T, samples []*model.Sample, store *storage.Store, db *teststorage.TestStorage) {
 	t.Helper()
 	store.Append(samples)
 	app := db.Appender(t.Context())
 	for _, s := range samples {
-		if _, err := app.Append(0, labelsOf(s.Metric), int64(s.Timestamp), float64(s.Value)); err != nil {
+		if _, err := app.Append(0, storage.LabelsOf(s.Metric), int64(s.Timestamp), float64(s.Value)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,10 +1,9 @@
 // Package rules judges: samples over time go in, alerts with a verdict come out.
 //
-// It owns the embedded sample store, the two ways of asking a PromQL question
-// (the embedded engine and a Prometheus-compatible server), the table of
-// built-in expressions, the pure state machine of one alert, and the loop that
-// evaluates. It leaves looking to probes, and everything done about an alert to
-// others: it never calls out but to say which targets have news.
+// It owns the table of built-in expressions, the pure state machine of one alert, and
+// the loop that evaluates. It leaves looking to probes, samples to storage, asking to
+// promql, and everything done about an alert to others: it never calls out but to say
+// which targets have news.
 //
 // Its one rule: "could not look" is never "looks fine" and never "looks bad".
 // Only a fresh, finite, single value per target, above its traffic floor, is

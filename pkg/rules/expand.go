@@ -9,8 +9,10 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql"
+	promengine "github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/template"
+
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // shorthands are what users of Prometheus may write in the templates of labels
@@ -22,15 +24,15 @@ type expander struct {
 	ctx  context.Context
 	rule string
 	at   time.Time
-	ask  QueryFunc
+	ask  promql.QueryFunc
 	url  *url.URL
 
 	external map[string]string
 }
 
 // instance makes the alert that a series of the expression means.
-func (e *expander) instance(r *GroupRule, p Point) Instance {
-	data := template.AlertTemplateData(p.Labels.Map(), e.external, e.url.String(), promql.Sample{Metric: p.Labels, F: p.Value, T: e.at.UnixMilli()})
+func (e *expander) instance(r *GroupRule, p promql.Point) Instance {
+	data := template.AlertTemplateData(p.Labels.Map(), e.external, e.url.String(), promengine.Sample{Metric: p.Labels, F: p.Value, T: e.at.UnixMilli()})
 	lb := labels.NewBuilder(p.Labels)
 	lb.Del(model.MetricNameLabel)
 	r.Labels.Range(func(l labels.Label) { lb.Set(l.Name, e.expand(l.Value, data)) })
@@ -55,15 +57,15 @@ func (e *expander) expand(text string, data any) string {
 }
 
 // query serves the template function `query`.
-func (e *expander) query(ctx context.Context, expr string, at time.Time) (promql.Vector, error) {
+func (e *expander) query(ctx context.Context, expr string, at time.Time) (promengine.Vector, error) {
 	points, err := e.ask(ctx, expr, at)
 	if err != nil {
 		return nil, err
 	}
-	vector := make(promql.Vector, 0, len(points))
+	vector := make(promengine.Vector, 0, len(points))
 	for _, p := range points {
 		if !p.Histogram {
-			vector = append(vector, promql.Sample{Metric: p.Labels, F: p.Value, T: at.UnixMilli()})
+			vector = append(vector, promengine.Sample{Metric: p.Labels, F: p.Value, T: at.UnixMilli()})
 		}
 	}
 	return vector, nil

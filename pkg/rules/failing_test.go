@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // TestAPartialAnswerIsLoggedOnce_X13: it is named and counted, and the log is not full of it.
@@ -17,11 +19,11 @@ func TestAPartialAnswerIsLoggedOnce_X13(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
 	partial, now := true, start
-	ask := func(_ context.Context, _ string, at time.Time) ([]Point, error) {
+	ask := func(_ context.Context, _ string, at time.Time) ([]promql.Point, error) {
 		if partial {
-			return nil, fmt.Errorf("ask prometheus for x: %w", ErrPartial)
+			return nil, fmt.Errorf("ask prometheus for x: %w", promql.ErrPartial)
 		}
-		return []Point{{Labels: labels.FromStrings("target", "a"), Value: float64(at.Unix())}}, nil
+		return []promql.Point{{Labels: labels.FromStrings("target", "a"), Value: float64(at.Unix())}}, nil
 	}
 	clock := func() time.Time { return now }
 	judge := NewJudge(Options{Logger: log, Remote: ask, Now: clock})

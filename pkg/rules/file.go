@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v4"
+
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // maxRuleFile is the largest rule file that is read.
@@ -115,7 +117,7 @@ func ParseFile(path string, text []byte, source string) ([]Group, error) {
 // parse reads the section's groups.
 func (s section) parse(path, source string) ([]Group, []error) {
 	ignored, unknown := s.unknown(path)
-	parsed, errs := rulefmt.Parse(s.text, true, model.UTF8Validation, newParser(), slog.New(slog.DiscardHandler))
+	parsed, errs := rulefmt.Parse(s.text, true, model.UTF8Validation, promql.NewParser(), slog.New(slog.DiscardHandler))
 	for i, e := range errs {
 		errs[i] = fmt.Errorf("%s:%w", path, placed{e, s.above, s.left})
 	}
@@ -155,7 +157,7 @@ func checkGroups(groups []Group) []error {
 			bad := func(format string, args ...any) {
 				errs = append(errs, fmt.Errorf("%s:%d: group %q, %q: %w", g.File, r.Line, g.Name, r.Alert+r.Record, fmt.Errorf(format, args...)))
 			}
-			tree, err := newParser().ParseExpr(r.Expr)
+			tree, err := promql.NewParser().ParseExpr(r.Expr)
 			if err != nil {
 				bad("could not parse expression: %w", err)
 				continue
@@ -231,8 +233,8 @@ func ruleLines(text []byte) [][]int {
 func (g Group) Reach() time.Duration {
 	furthest := time.Duration(0)
 	for _, r := range g.Rules {
-		if tree, err := newParser().ParseExpr(r.Expr); err == nil {
-			furthest = max(furthest, reach(tree)+g.QueryOffset)
+		if tree, err := promql.NewParser().ParseExpr(r.Expr); err == nil {
+			furthest = max(furthest, promql.Reach(tree)+g.QueryOffset)
 		}
 	}
 	return furthest

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 func TestARuleFileIsReadAsItStands(t *testing.T) {
@@ -174,7 +176,7 @@ func FuzzRuleFile(f *testing.F) {
 			}
 			return
 		}
-		g, err := NewGroups(GroupsOptions{Local: func(context.Context, string, time.Time) ([]Point, error) { return nil, nil }, Target: byLabel})
+		g, err := NewGroups(GroupsOptions{Local: func(context.Context, string, time.Time) ([]promql.Point, error) { return nil, nil }, Target: byLabel})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,9 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // TargetFunc says which target labels mean, and whether it is one that is
@@ -21,7 +24,7 @@ import (
 type TargetFunc func(labels.Labels) (target string, watched bool)
 
 // TargetLabels are the labels that say of which target a series is.
-var TargetLabels = []string{targetLabel, "namespace", "deployment", "statefulset", "daemonset", "pod", "service",
+var TargetLabels = []string{storage.TargetLabel, "namespace", "deployment", "statefulset", "daemonset", "pod", "service",
 	"exported_namespace", "exported_deployment", "exported_statefulset", "exported_daemonset", "exported_pod", "exported_service"}
 
 var targetLabels = strings.Join(TargetLabels, ", ")
@@ -31,7 +34,7 @@ var targetLabels = strings.Join(TargetLabels, ", ")
 type ruleState struct {
 	GroupRule
 	expr   string // a scalar is asked for as a vector
-	cond   *comparison
+	cond   *promql.Comparison
 	needed []string // selectors without which the expression gives nothing
 	alive  []string // what must have data for silence to mean something
 	reach  time.Duration
@@ -52,17 +55,17 @@ type ruleState struct {
 }
 
 func newRuleState(r GroupRule) (*ruleState, error) {
-	tree, err := newParser().ParseExpr(r.Expr)
+	tree, err := promql.NewParser().ParseExpr(r.Expr)
 	if err != nil {
-		return nil, fmt.Errorf("rule %q: expr %s: %w", r.Alert+r.Record, brief(r.Expr), err)
+		return nil, fmt.Errorf("rule %q: expr %s: %w", r.Alert+r.Record, promql.Brief(r.Expr), err)
 	}
-	s := &ruleState{GroupRule: r, title: r.Alert, expr: r.Expr, cond: topComparison(tree), alerts: map[string]Alert{}, ended: map[string]ending{}}
+	s := &ruleState{GroupRule: r, title: r.Alert, expr: r.Expr, cond: promql.TopComparison(tree), alerts: map[string]Alert{}, ended: map[string]ending{}}
 	r.Labels.Range(func(l labels.Label) { s.renames = s.renames || slices.Contains(TargetLabels, l.Name) })
 	if tree.Type() == parser.ValueTypeScalar {
 		s.expr = "vector(" + r.Expr + ")"
 	}
-	s.reach = looksBackTo(tree)
-	s.needed = slices.Compact(slices.Sorted(slices.Values(needed(tree))))
+	s.reach = promql.LooksBackTo(tree)
+	s.needed = slices.Compact(slices.Sorted(slices.Values(promql.Needed(tree))))
 	return s, nil
 }
 
@@ -72,7 +75,7 @@ func (r *ruleState) name() string { return r.Alert + r.Record }
 // question is one evaluation's way of asking, at one moment.
 type question struct {
 	ctx    context.Context
-	ask    QueryFunc
+	ask    promql.QueryFunc
 	at     time.Time // of the evaluation
 	offset time.Duration
 	target TargetFunc
@@ -80,7 +83,7 @@ type question struct {
 	expand expander
 }
 
-func (q *question) query(expr string) ([]Point, error) {
+func (q *question) query(expr string) ([]promql.Point, error) {
 	return q.ask(q.ctx, expr, q.at.Add(-q.offset))
 }
 
@@ -149,7 +152,7 @@ func (m *missing) sight(a Instance) sight {
 			break
 		}
 		if s := m.data(sel); m.err == nil && !s.vague && !s.targets[a.Target] && (a.Watched || len(s.targets) == 0) && !m.silent(sel, a) && m.err == nil {
-			return sight{verdict: NoData, reason: fmt.Sprintf("no data for %s: that says nothing of recovery", brief(sel))}
+			return sight{verdict: NoData, reason: fmt.Sprintf("no data for %s: that says nothing of recovery", promql.Brief(sel))}
 		}
 	}
 	if m.err != nil {
@@ -160,7 +163,7 @@ func (m *missing) sight(a Instance) sight {
 
 // compare asks for what the condition compares.
 func (m *missing) compare() {
-	points, err := m.q.query(m.r.cond.value)
+	points, err := m.q.query(m.r.cond.Value)
 	m.err, m.values, m.targets = err, make(map[uint64]float64, len(points)), map[string]bool{}
 	for _, p := range points {
 		m.values[p.Labels.Hash()] = p.Value
@@ -239,11 +242,11 @@ func (r *ruleState) fresh(q *question, now map[uint64]Instance) {
 			case err != nil:
 				a.Verdict, a.Reason = Error, err.Error()
 			case math.IsInf(age, 0):
-				a.Verdict, a.Reason = Stale, "no sample of "+brief(sel)
+				a.Verdict, a.Reason = Stale, "no sample of "+promql.Brief(sel)
 			case age > q.limit.Seconds():
-				a.Verdict, a.Reason = Stale, fmt.Sprintf("newest sample of %s is %s old, limit %s", brief(sel), ago(age), short(q.limit))
-			case age < -futureLimit.Seconds():
-				a.Verdict, a.Reason = Error, fmt.Sprintf("newest sample of %s is %s ahead of the clock", brief(sel), ago(-age))
+				a.Verdict, a.Reason = Stale, fmt.Sprintf("newest sample of %s is %s old, limit %s", promql.Brief(sel), ago(age), short(q.limit))
+			case age < -storage.FutureLimit.Seconds():
+				a.Verdict, a.Reason = Error, fmt.Sprintf("newest sample of %s is %s ahead of the clock", promql.Brief(sel), ago(-age))
 			}
 			now[id] = a
 		}
@@ -325,7 +328,7 @@ func (r *ruleState) shown(source string, next map[uint64]Instance, ended map[str
 		if s.known {
 			e.Value = s.value
 		} else if r.cond != nil && s.verdict == OK {
-			e.Value = r.cond.bound // it is not worse than that; more is not known
+			e.Value = r.cond.Bound // it is not worse than that; more is not known
 		}
 		all[target] = r.alert(source, []Instance{e.Instance}, at)
 	}
@@ -366,8 +369,8 @@ func (r *ruleState) alert(source string, all []Instance, at time.Time) Alert {
 		}
 	}
 	switch {
-	case r.cond != nil && (r.cond.above || r.cond.below):
-		a.Value, a.Bound, a.Above = w.Value, r.cond.bound, r.cond.above
+	case r.cond != nil && (r.cond.Above || r.cond.Below):
+		a.Value, a.Bound, a.Above = w.Value, r.cond.Bound, r.cond.Above
 	default:
 		// The expression gives something or nothing; how much says nothing of better or worse.
 		a.Bound, a.Above = 0.5, true
@@ -389,13 +392,13 @@ func (r *ruleState) reason(w Instance, firing int) string {
 		text = w.Annotations.Get("description")
 	}
 	if text == "" {
-		text = brief(r.Expr)
+		text = promql.Brief(r.Expr)
 	}
 	switch {
-	case w.Verdict == OK && r.cond != nil && w.Value != r.cond.bound:
-		return fmt.Sprintf("%s gives %s: %s holds no more", brief(r.cond.value), number(w.Value), brief(r.Expr))
+	case w.Verdict == OK && r.cond != nil && w.Value != r.cond.Bound:
+		return fmt.Sprintf("%s gives %s: %s holds no more", promql.Brief(r.cond.Value), number(w.Value), promql.Brief(r.Expr))
 	case w.Verdict == OK:
-		return brief(r.Expr) + " gives nothing any more"
+		return promql.Brief(r.Expr) + " gives nothing any more"
 	case firing > 1:
 		return fmt.Sprintf("%s (value %s; %d alerts of this name)", text, number(w.Value), firing)
 	}

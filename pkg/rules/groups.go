@@ -8,7 +8,6 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"maps"
-	"math"
 	"net/url"
 	"slices"
 	"sync"
@@ -17,7 +16,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/model/value"
+
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // GroupsOptions are the edges of Groups.
@@ -26,8 +27,8 @@ type GroupsOptions struct {
 	Registerer prometheus.Registerer
 	// Local and Remote answer groups of the two sources. A group whose source is
 	// nil does not load.
-	Local  QueryFunc
-	Remote QueryFunc
+	Local  promql.QueryFunc
+	Remote promql.QueryFunc
 	// Append takes the series that recording rules of Local groups write.
 	Append func([]*model.Sample)
 	// Target says which target an alert's labels mean.
@@ -132,7 +133,7 @@ func (g *Groups) Set(groups []Group) (removed []Alert, err error) {
 					removed = append(removed, a)
 				}
 			}
-			stale = append(stale, ends(r.recorded, g.o.Now())...)
+			stale = append(stale, storage.StaleMarkers(r.recorded, g.o.Now())...)
 		}
 	}
 	g.groups = next
@@ -229,7 +230,7 @@ func trace(groups []*groupState, source string) {
 func sources(selectors []string, recorded map[string][]string, seen map[string]bool) []string {
 	var all []string
 	for _, sel := range selectors {
-		name := metricOf(sel)
+		name := promql.MetricName(sel)
 		from, ok := recorded[name]
 		if !ok || seen[name] {
 			all = append(all, sel)
@@ -263,7 +264,7 @@ func (g *groupState) inherit(old *ruleState) bool {
 	return false
 }
 
-func (g *Groups) asker(source string) QueryFunc {
+func (g *Groups) asker(source string) promql.QueryFunc {
 	if source == Prometheus {
 		return g.o.Remote
 	}
@@ -297,7 +298,7 @@ func (g *Groups) eval(ctx context.Context, s *groupState, at time.Time) []string
 		if err != nil {
 			failures++
 			g.unevaluated(s, r, err)
-			if errors.Is(err, ErrSource) && fault == nil {
+			if errors.Is(err, promql.ErrSource) && fault == nil {
 				fault = err
 			}
 		}
@@ -387,7 +388,7 @@ func (g *Groups) record(r *ruleState, s *groupState, q *question) error {
 	samples := make([]*model.Sample, 0, len(points))
 	for _, p := range points {
 		if p.Histogram {
-			return fmt.Errorf("%s gives a histogram; the embedded store holds numbers only", brief(r.Expr))
+			return fmt.Errorf("%s gives a histogram; the embedded store holds numbers only", promql.Brief(r.Expr))
 		}
 		l := record(&r.GroupRule, p.Labels)
 		id := l.Hash()
@@ -395,7 +396,7 @@ func (g *Groups) record(r *ruleState, s *groupState, q *question) error {
 			return errors.New("vector contains metrics with the same labelset after applying rule labels")
 		}
 		now[id] = l
-		samples = append(samples, sample(l, p.Value, q.at.Add(-q.offset)))
+		samples = append(samples, storage.Sample(l, p.Value, q.at.Add(-q.offset)))
 	}
 	if s.Limit > 0 && len(now) > s.Limit {
 		return fmt.Errorf("exceeded limit of %d with %d series", s.Limit, len(now))
@@ -409,23 +410,8 @@ func (g *Groups) record(r *ruleState, s *groupState, q *question) error {
 	r.recorded = now
 	g.mu.Unlock()
 	maps.DeleteFunc(gone, func(id uint64, _ labels.Labels) bool { _, ok := now[id]; return ok })
-	g.o.Append(append(samples, ends(gone, q.at.Add(-q.offset))...))
+	g.o.Append(append(samples, storage.StaleMarkers(gone, q.at.Add(-q.offset))...))
 	return nil
-}
-
-// ends are the marks that series end with.
-func ends(series map[uint64]labels.Labels, at time.Time) []*model.Sample {
-	var all []*model.Sample
-	for _, l := range series {
-		all = append(all, sample(l, math.Float64frombits(value.StaleNaN), at))
-	}
-	return all
-}
-
-func sample(l labels.Labels, v float64, at time.Time) *model.Sample {
-	m := make(model.Metric, l.Len())
-	l.Range(func(l labels.Label) { m[model.LabelName(l.Name)] = model.LabelValue(l.Value) })
-	return &model.Sample{Metric: m, Value: model.SampleValue(v), Timestamp: model.TimeFromUnixNano(at.UnixNano())}
 }
 
 // Restore brings back alerts that fired before a restart, as Judge.Restore does:
@@ -456,7 +442,7 @@ func (g *Groups) seed(r *ruleState) {
 			continue
 		}
 		placeholder := Instance{
-			Labels: labels.FromMap(map[string]string{model.AlertNameLabel: r.Alert, targetLabel: k.target}), Target: k.target, Watched: true, State: Firing, Value: a.Value,
+			Labels: labels.FromMap(map[string]string{model.AlertNameLabel: r.Alert, storage.TargetLabel: k.target}), Target: k.target, Watched: true, State: Firing, Value: a.Value,
 			ActiveAt: a.ActiveAt, FiredAt: a.FiredAt, Verdict: NoData, Reason: "it fired before the restart and was not evaluated yet",
 		}
 		if r.seeded == nil {

@@ -10,13 +10,16 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // bench is one set of groups over a store, with a clock of its own.
 type bench struct {
 	t      *testing.T
 	now    time.Time
-	store  *Store
+	store  *storage.Store
 	groups *Groups
 	fail   error // what every question answers
 }
@@ -25,10 +28,10 @@ type bench struct {
 func newBench(t *testing.T, file string) *bench {
 	t.Helper()
 	b := &bench{t: t, now: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
-	b.store = storeAt(&b.now, StoreOptions{})
-	local := NewLocal(b.store, LocalOptions{})
+	b.store = storeAt(&b.now, storage.Options{})
+	local := promql.NewLocal(b.store, promql.LocalOptions{})
 	groups, err := NewGroups(GroupsOptions{
-		Local: func(ctx context.Context, expr string, at time.Time) ([]Point, error) {
+		Local: func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
 			if b.fail != nil {
 				return nil, b.fail
 			}
@@ -150,7 +153,7 @@ func TestSilenceIsNoRecovery_INV10(t *testing.T) {
 }
 
 func staleMark() float64 {
-	return float64(ends(map[uint64]labels.Labels{0: labels.FromStrings("__name__", "x")}, time.Time{})[0].Value)
+	return float64(storage.StaleMarkers(map[uint64]labels.Labels{0: labels.FromStrings("__name__", "x")}, time.Time{})[0].Value)
 }
 
 // A pod that is replaced takes its series with it; the target's other pods go on.
@@ -187,7 +190,7 @@ func TestAFailingQuestionChangesNothingButTheVerdict(t *testing.T) {
 	for range 4 {
 		b.step(queue("shop", 120))
 	}
-	b.fail = errors.Join(ErrSource, errors.New("connection refused"))
+	b.fail = errors.Join(promql.ErrSource, errors.New("connection refused"))
 	b.step()
 	b.want("shop", "QueueTooLong", Firing, Error)
 	if blind, why := b.groups.Blind(); !blind || !strings.Contains(why, "connection refused") {

@@ -2,10 +2,15 @@ package rules
 
 import (
 	"math"
+	"testing"
 	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // one makes a sample; pairs are label names and values, the first the metric name.
@@ -18,13 +23,22 @@ func one(at time.Time, v float64, name string, pairs ...string) *model.Sample {
 }
 
 // storeAt returns a store whose clock is *now.
-func storeAt(now *time.Time, opts StoreOptions) *Store {
+func storeAt(now *time.Time, opts storage.Options) *storage.Store {
 	opts.Now = func() time.Time { return *now }
-	return NewStore(opts)
+	return storage.New(opts)
 }
 
 // endMark is the value with which a series ends.
 func endMark() float64 { return math.Float64frombits(value.StaleNaN) }
+
+func treeOf(t testing.TB, expr string) parser.Expr {
+	t.Helper()
+	tree, err := promql.NewParser().ParseExpr(expr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
 
 func nan() float64 { return math.NaN() }
 

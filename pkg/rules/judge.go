@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // Options say what a Judge asks and how often.
@@ -18,8 +20,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Local answers rules with source Local, Remote those with source
 	// Prometheus. A rule whose source is nil does not load.
-	Local  QueryFunc
-	Remote QueryFunc
+	Local  promql.QueryFunc
+	Remote promql.QueryFunc
 	// Interval between two rounds over all rules. Default 15s.
 	Interval time.Duration
 	// Now is the clock of the judgements. Default time.Now. Run waits by the real
@@ -63,7 +65,7 @@ func NewJudge(opts Options) *Judge {
 		byTarget: map[string][]*cell{},
 		restored: map[key]Alert{},
 	}
-	for name, ask := range map[string]QueryFunc{Local: opts.Local, Prometheus: opts.Remote} {
+	for name, ask := range map[string]promql.QueryFunc{Local: opts.Local, Prometheus: opts.Remote} {
 		if ask != nil {
 			j.sources = append(j.sources, newSource(name, ask))
 		}

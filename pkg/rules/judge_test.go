@@ -15,12 +15,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/common/model"
+
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // world is a judge over a store, running in a bubble.
 type world struct {
 	t     *testing.T
-	store *Store
+	store *storage.Store
 	judge *Judge
 	mu    sync.Mutex
 	told  []string
@@ -31,9 +34,9 @@ type world struct {
 // runWorld starts a judge of the rules at a round time and calls f in the bubble.
 func runWorld(t *testing.T, opts Options, rules []Rule, f func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, store: NewStore(StoreOptions{})}
-		local := NewLocal(w.store, LocalOptions{})
-		opts.Local = func(ctx context.Context, expr string, at time.Time) ([]Point, error) {
+		w := &world{t: t, store: storage.New(storage.Options{})}
+		local := promql.NewLocal(w.store, promql.LocalOptions{})
+		opts.Local = func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
 			slow, fault := w.trouble()
 			time.Sleep(slow)
 			if fault != nil {
@@ -190,9 +193,9 @@ func TestASlowRoundIsCountedAsMissed(t *testing.T) {
 
 // F-61: a remote source that hangs does not hold up the local rules.
 func TestASourceThatHangsDoesNotHoldUpTheOther(t *testing.T) {
-	hang := func(ctx context.Context, _ string, _ time.Time) ([]Point, error) {
+	hang := func(ctx context.Context, _ string, _ time.Time) ([]promql.Point, error) {
 		<-ctx.Done()
-		return nil, fmt.Errorf("%w: %w", ErrSource, ctx.Err())
+		return nil, fmt.Errorf("%w: %w", promql.ErrSource, ctx.Err())
 	}
 	r, local := level("remote", "a"), level("x", "a")
 	r.Source, local.For = Prometheus, 0
@@ -335,7 +338,7 @@ func TestARestartIsNotARecovery(t *testing.T) {
 func TestLookingNowMovesNoAlert(t *testing.T) {
 	remoteRule := level("remote", "a")
 	remoteRule.Source = Prometheus
-	remote := func(_ context.Context, expr string, at time.Time) ([]Point, error) {
+	remote := func(_ context.Context, expr string, at time.Time) ([]promql.Point, error) {
 		return nil, errors.New("refused")
 	}
 	runWorld(t, Options{Remote: remote}, []Rule{level("x", "a", "b"), remoteRule}, func(w *world) {

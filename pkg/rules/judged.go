@@ -1,6 +1,8 @@
 package rules
 
-import "time"
+import (
+	"time"
+)
 
 // Judged returns when all rules were last gone through: of several sources, the one
 // that lags most. Zero: not yet.

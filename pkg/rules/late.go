@@ -3,6 +3,8 @@ package rules
 import (
 	"math"
 	"time"
+
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // stalenessOf is the greatest age of a sample unless somebody says otherwise. What a
@@ -10,7 +12,7 @@ import (
 // less often than watchdog asks (X10).
 func stalenessOf(source string) time.Duration {
 	if source == Prometheus {
-		return lookback
+		return promql.Lookback
 	}
 	return defaultStaleness
 }

@@ -7,13 +7,16 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // server is a Prometheus that the rules ask, with a clock of its own.
 type server struct {
 	t     *testing.T
 	now   time.Time
-	store *Store
+	store *storage.Store
 	judge *Judge
 }
 
@@ -21,8 +24,8 @@ type server struct {
 func serverWith(t *testing.T, rules ...Rule) *server {
 	t.Helper()
 	s := &server{t: t, now: start}
-	s.store = storeAt(&s.now, StoreOptions{})
-	s.judge = NewJudge(Options{Remote: NewLocal(s.store, LocalOptions{}), Interval: 15 * time.Second, Now: func() time.Time { return s.now }})
+	s.store = storeAt(&s.now, storage.Options{})
+	s.judge = NewJudge(Options{Remote: promql.NewLocal(s.store, promql.LocalOptions{}), Interval: 15 * time.Second, Now: func() time.Time { return s.now }})
 	if _, err := s.judge.Set(rules); err != nil {
 		t.Fatal(err)
 	}
@@ -121,9 +124,9 @@ func TestWhatNobodyCanSeeIsCounted_X11(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &server{t: t, now: start}
-	s.store = storeAt(&s.now, StoreOptions{})
-	remote := storeAt(&s.now, StoreOptions{})
-	s.judge = NewJudge(Options{Local: NewLocal(s.store, LocalOptions{}), Remote: NewLocal(remote, LocalOptions{}), Interval: 15 * time.Second, Now: func() time.Time { return s.now }})
+	s.store = storeAt(&s.now, storage.Options{})
+	remote := storeAt(&s.now, storage.Options{})
+	s.judge = NewJudge(Options{Local: promql.NewLocal(s.store, promql.LocalOptions{}), Remote: promql.NewLocal(remote, promql.LocalOptions{}), Interval: 15 * time.Second, Now: func() time.Time { return s.now }})
 	// Two more see all the while, so that one that lost its data is no blindness.
 	other := func(name, metric string) Rule {
 		return Rule{Name: name, Expr: "max by (target) (" + metric + ")", Above: true, Bound: 1, Clear: 1, For: time.Minute, Targets: []string{"a", "b"}, Source: Prometheus}

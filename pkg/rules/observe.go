@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // reading is what one question gave for one target.
@@ -20,7 +23,7 @@ type reading struct {
 // observe asks the rule's questions at one moment for the targets in index and
 // returns their observations by position. The error, if any, is already in the
 // observations; it is returned for the caller's own account.
-func (c *compiled) observe(ctx context.Context, ask QueryFunc, index map[string]int, at time.Time) ([]Observation, error) {
+func (c *compiled) observe(ctx context.Context, ask promql.QueryFunc, index map[string]int, at time.Time) ([]Observation, error) {
 	a := &answers{index: index}
 	err := a.gather(ctx, ask, c, at)
 	out := make([]Observation, len(index))
@@ -45,7 +48,7 @@ type answers struct {
 	silent  []bool      // by selector: what writes it is up; nil: nobody wanted to know
 }
 
-func (a *answers) gather(ctx context.Context, ask QueryFunc, c *compiled, at time.Time) error {
+func (a *answers) gather(ctx context.Context, ask promql.QueryFunc, c *compiled, at time.Time) error {
 	points, err := ask(ctx, c.value, at)
 	if err != nil {
 		return err
@@ -68,12 +71,12 @@ func (a *answers) gather(ctx context.Context, ask QueryFunc, c *compiled, at tim
 }
 
 // sort files points by target.
-func (a *answers) sort(points []Point) (sorted []reading, strange int) {
+func (a *answers) sort(points []promql.Point) (sorted []reading, strange int) {
 	sorted = make([]reading, len(a.index))
 	for _, p := range points {
-		i, ok := a.index[p.Labels.Get(targetLabel)]
+		i, ok := a.index[p.Labels.Get(storage.TargetLabel)]
 		if !ok {
-			if !p.Labels.Has(targetLabel) {
+			if !p.Labels.Has(storage.TargetLabel) {
 				strange++
 			}
 			continue
@@ -85,13 +88,13 @@ func (a *answers) sort(points []Point) (sorted []reading, strange int) {
 	return sorted, strange
 }
 
-func (a *answers) addFresh(points []Point) {
+func (a *answers) addFresh(points []promql.Point) {
 	fresh, global := make([]float64, len(a.index)), math.NaN()
 	for i := range fresh {
 		fresh[i] = math.NaN()
 	}
 	for _, p := range points {
-		target := p.Labels.Get(targetLabel)
+		target := p.Labels.Get(storage.TargetLabel)
 		if target == "" {
 			global = p.Value
 		} else if i, ok := a.index[target]; ok {
@@ -159,10 +162,10 @@ func (a *answers) stale(c *compiled, i int, at time.Time) (Observation, bool) {
 		}
 		switch {
 		case math.IsInf(age, 0):
-			return Observation{Unknown: Stale, Reason: c.What + ": a part of the expression got no sample within the lookback: " + brief(c.fresh[k])}, true
+			return Observation{Unknown: Stale, Reason: c.What + ": a part of the expression got no sample within the lookback: " + promql.Brief(c.fresh[k])}, true
 		case age > c.Staleness.Seconds():
 			return Observation{Unknown: Stale, Reason: fmt.Sprintf("%s: newest sample is %s old, limit %s", c.What, ago(age), short(c.Staleness))}, true
-		case age < -futureLimit.Seconds():
+		case age < -storage.FutureLimit.Seconds():
 			return Observation{Unknown: Error, Reason: fmt.Sprintf("%s: newest sample is %s ahead of the clock", c.What, ago(-age))}, true
 		}
 	}

@@ -11,10 +11,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // observed is verdict and reason of each target of r at the given moment.
-func observed(t *testing.T, q QueryFunc, r Rule, at time.Time) map[string]string {
+func observed(t *testing.T, q promql.QueryFunc, r Rule, at time.Time) map[string]string {
 	t.Helper()
 	c, err := compile(r)
 	if err != nil {
@@ -32,7 +35,7 @@ func observed(t *testing.T, q QueryFunc, r Rule, at time.Time) map[string]string
 // F-62, F-63 and the floors: one row per kind of input, through both sources.
 func TestOnlyAFreshFiniteSingleValueAboveItsFloorIsJudged(t *testing.T) {
 	now := start.Add(10 * time.Minute)
-	s := storeAt(&now, StoreOptions{})
+	s := storeAt(&now, storage.Options{})
 	put := func(age time.Duration, v float64, name string, pairs ...string) {
 		s.Append([]*model.Sample{one(now.Add(-age), v, name, pairs...)})
 	}
@@ -63,11 +66,11 @@ func TestOnlyAFreshFiniteSingleValueAboveItsFloorIsJudged(t *testing.T) {
 		"nanfloor":  "ERROR: request rate: the value is NaN",
 		"missing":   "NO_DATA: p95: no series for this target",
 	}
-	local := NewLocal(s, LocalOptions{})
+	local := promql.NewLocal(s, promql.LocalOptions{})
 	if d := cmp.Diff(want, observed(t, local, r, now)); d != "" {
 		t.Errorf("local: %s", d)
 	}
-	remote := remoteOf(t, RemoteOptions{URL: prometheusOver(t, local).URL})
+	remote := remoteOf(t, promql.RemoteOptions{URL: prometheusOver(t, local).URL})
 	if d := cmp.Diff(want, observed(t, remote, r, now)); d != "" {
 		t.Errorf("remote: %s", d)
 	}
@@ -75,14 +78,14 @@ func TestOnlyAFreshFiniteSingleValueAboveItsFloorIsJudged(t *testing.T) {
 
 func TestAWindowDoesNotHideThatSamplesStopped(t *testing.T) {
 	now := start
-	s := storeAt(&now, StoreOptions{})
+	s := storeAt(&now, storage.Options{})
 	for range 20 {
 		now = now.Add(15 * time.Second)
 		s.Append([]*model.Sample{one(now, .9, "p95", "target", "a")})
 	}
 	r := latency()
 	r.Expr, r.Staleness = "avg_over_time(p95[$window])", 45*time.Second
-	q := NewLocal(s, LocalOptions{Lookback: 2 * time.Minute})
+	q := promql.NewLocal(s, promql.LocalOptions{Lookback: 2 * time.Minute})
 	for after, want := range map[time.Duration]string{0: "BREACH", 45 * time.Second: "BREACH", 46 * time.Second: "STALE", 3 * time.Minute: "STALE", 6 * time.Minute: "NO_DATA"} {
 		if got := observed(t, q, r, now.Add(after))["a"]; !strings.HasPrefix(got, want) {
 			t.Errorf("after %s: %s, want %s", after, got, want)
@@ -92,7 +95,7 @@ func TestAWindowDoesNotHideThatSamplesStopped(t *testing.T) {
 
 func TestASilentProbeIsNotCountedAsHealthy(t *testing.T) {
 	now := start.Add(10 * time.Minute)
-	s := storeAt(&now, StoreOptions{})
+	s := storeAt(&now, storage.Options{})
 	s.Append([]*model.Sample{
 		one(now, 1, "watchdog_probe_healthy", "target", "a", "probe", "http"),
 		one(now.Add(-3*time.Minute), 1, "watchdog_probe_healthy", "target", "a", "probe", "health"),
@@ -102,29 +105,31 @@ func TestASilentProbeIsNotCountedAsHealthy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := observed(t, NewLocal(s, LocalOptions{}), r, now)["a"]; !strings.HasPrefix(got, "STALE") {
+	if got := observed(t, promql.NewLocal(s, promql.LocalOptions{}), r, now)["a"]; !strings.HasPrefix(got, "STALE") {
 		t.Errorf("got %s, want STALE", got)
 	}
 }
 
 func TestAHistogramAndASeriesWithoutTargetAreSaidSo(t *testing.T) {
 	r := latency()
-	histogram := func(_ context.Context, expr string, _ time.Time) ([]Point, error) {
-		return []Point{{Labels: labels.FromStrings("target", "a"), Value: .1, Histogram: true}}, nil
+	histogram := func(_ context.Context, expr string, _ time.Time) ([]promql.Point, error) {
+		return []promql.Point{{Labels: labels.FromStrings("target", "a"), Value: .1, Histogram: true}}, nil
 	}
 	if got := observed(t, histogram, r, start)["a"]; !strings.HasPrefix(got, "ERROR: p95: the value is a histogram") {
 		t.Error(got)
 	}
-	nameless := func(context.Context, string, time.Time) ([]Point, error) { return []Point{{Value: .1}}, nil }
+	nameless := func(context.Context, string, time.Time) ([]promql.Point, error) {
+		return []promql.Point{{Value: .1}}, nil
+	}
 	if got := observed(t, nameless, r, start)["a"]; !strings.HasPrefix(got, "NO_DATA: p95: the expression gives 1 series without the label target") {
 		t.Error(got)
 	}
-	failing := func(context.Context, string, time.Time) ([]Point, error) { return nil, errors.New("refused") }
+	failing := func(context.Context, string, time.Time) ([]promql.Point, error) { return nil, errors.New("refused") }
 	if got := observed(t, failing, r, start)["a"]; got != "ERROR: refused" {
 		t.Error(got)
 	}
-	ahead := func(_ context.Context, expr string, at time.Time) ([]Point, error) {
-		return []Point{{Labels: labels.FromStrings("target", "a"), Value: float64(at.Unix() + 60)}}, nil
+	ahead := func(_ context.Context, expr string, at time.Time) ([]promql.Point, error) {
+		return []promql.Point{{Labels: labels.FromStrings("target", "a"), Value: float64(at.Unix() + 60)}}, nil
 	}
 	if got := observed(t, ahead, r, start)["a"]; got != "ERROR: p95: newest sample is 1m0s ahead of the clock" {
 		t.Error(got)
@@ -169,7 +174,7 @@ func TestBuiltinsJudgeTheProbesSamples(t *testing.T) {
 			}
 			continue
 		}
-		s := storeAt(&now, StoreOptions{})
+		s := storeAt(&now, storage.Options{})
 		for target, v := range map[string]float64{"good": row.good, "bad": row.bad, "nan": math.NaN()} {
 			s.Append([]*model.Sample{
 				one(now, v, row.metric, append([]string{"target", target}, row.labels...)...),
@@ -182,14 +187,14 @@ func TestBuiltinsJudgeTheProbesSamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := observed(t, NewLocal(s, LocalOptions{}), r, now)
+		got := observed(t, promql.NewLocal(s, promql.LocalOptions{}), r, now)
 		for target, want := range map[string]string{"good": "OK", "bad": "BREACH", "nan": "ERROR", "none": "NO_DATA"} {
 			if !strings.HasPrefix(got[target], want+":") {
 				t.Errorf("%s of %s: %s, want %s", metric, target, got[target], want)
 			}
 		}
 		r.Floor = []FloorSpec{MinRequests(601, 5*time.Minute)}
-		if got := observed(t, NewLocal(s, LocalOptions{}), r, now)["bad"]; got != "NO_DATA: 600 requests in 5m is below the floor of 601 requests in 5m" {
+		if got := observed(t, promql.NewLocal(s, promql.LocalOptions{}), r, now)["bad"]; got != "NO_DATA: 600 requests in 5m is below the floor of 601 requests in 5m" {
 			t.Errorf("%s under its floor: %s", metric, got)
 		}
 	}
@@ -218,7 +223,7 @@ func TestRulesThatCannotBeJudgedDoNotLoad(t *testing.T) {
 // Asking for some targets gives what asking for all gives.
 func TestNarrowedQuestionsGiveTheSameAnswers(t *testing.T) {
 	s, targets, now := filled(30)
-	q := NewLocal(s, LocalOptions{})
+	q := promql.NewLocal(s, promql.LocalOptions{})
 	some := map[string]int{"t3": 0, "t17": 1}
 	for _, r := range runbook(targets) {
 		c, err := compile(r)

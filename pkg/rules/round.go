@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // concurrency is how many rules of one source are evaluated at once.
@@ -19,7 +21,7 @@ const concurrency = 2
 // not hold up the other.
 type source struct {
 	name string
-	ask  QueryFunc
+	ask  promql.QueryFunc
 	// kick asks for a round now; wake says that there are pokes.
 	kick, wake chan struct{}
 
@@ -30,7 +32,7 @@ type source struct {
 	judged  time.Time // when the last round ended
 }
 
-func newSource(name string, ask QueryFunc) *source {
+func newSource(name string, ask promql.QueryFunc) *source {
 	return &source{
 		name: name, ask: ask,
 		kick: make(chan struct{}, 1), wake: make(chan struct{}, 1),
@@ -83,7 +85,7 @@ func (j *Judge) round(ctx context.Context, s *source) news {
 
 // evaluate asks the rules' questions and moves their alerts on; targets nil
 // means all. The error joins the failures that concern the source itself.
-func (j *Judge) evaluate(ctx context.Context, ask QueryFunc, rules []*compiled, targets []string, at time.Time) (news, error) {
+func (j *Judge) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*compiled, targets []string, at time.Time) (news, error) {
 	var (
 		mu    sync.Mutex
 		found = news{}
@@ -109,7 +111,7 @@ func (j *Judge) evaluate(ctx context.Context, ask QueryFunc, rules []*compiled, 
 			j.unanswered(c, err)
 			mu.Lock()
 			defer mu.Unlock()
-			if errors.Is(err, ErrSource) && fault == nil {
+			if errors.Is(err, promql.ErrSource) && fault == nil {
 				fault = err
 			}
 			j.apply(c, index, seen, at, found)
@@ -122,7 +124,7 @@ func (j *Judge) evaluate(ctx context.Context, ask QueryFunc, rules []*compiled, 
 
 // scope returns the rule's targets among the given ones, each with a position.
 func (c *compiled) scope(targets []string) map[string]int {
-	if targets == nil || len(targets) > maxScope {
+	if targets == nil || len(targets) > promql.MaxTargets {
 		return c.index
 	}
 	index := make(map[string]int, len(targets))
@@ -136,9 +138,9 @@ func (c *compiled) scope(targets []string) map[string]int {
 
 // ask observes the targets in index; if some is set they are few among many, and
 // the questions are narrowed to them where that gives the same answers.
-func (c *compiled) ask(ctx context.Context, ask QueryFunc, index map[string]int, some bool, at time.Time) ([]Observation, error) {
+func (c *compiled) ask(ctx context.Context, ask promql.QueryFunc, index map[string]int, some bool, at time.Time) ([]Observation, error) {
 	start := time.Now()
-	if some && c.narrowable && len(index) <= maxScope {
+	if some && c.narrowable && len(index) <= promql.MaxTargets {
 		ask = narrowed(ask, index)
 	}
 	seen, err := c.observe(ctx, ask, index, at)
@@ -151,14 +153,14 @@ func (c *compiled) ask(ctx context.Context, ask QueryFunc, index map[string]int,
 }
 
 // narrowed limits every question to the targets in index.
-func narrowed(ask QueryFunc, index map[string]int) QueryFunc {
+func narrowed(ask promql.QueryFunc, index map[string]int) promql.QueryFunc {
 	targets := make([]string, 0, len(index))
 	for t := range index {
 		targets = append(targets, t)
 	}
 	slices.Sort(targets)
-	return func(ctx context.Context, expr string, at time.Time) ([]Point, error) {
-		expr, err := narrow(expr, targets)
+	return func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
+		expr, err := promql.Narrow(expr, targets)
 		if err != nil {
 			return nil, err
 		}
@@ -228,15 +230,15 @@ func (j *Judge) tell(c *cell, prev State) {
 
 // memoize answers the same question of one round once, as rules share floors
 // and selectors.
-func memoize(ask QueryFunc) QueryFunc {
+func memoize(ask promql.QueryFunc) promql.QueryFunc {
 	type answer struct {
 		once   sync.Once
-		points []Point
+		points []promql.Point
 		err    error
 	}
 	var mu sync.Mutex
 	known := map[string]*answer{}
-	return func(ctx context.Context, expr string, at time.Time) ([]Point, error) {
+	return func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
 		mu.Lock()
 		a := known[expr]
 		if a == nil {

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // save is what a process leaves to the next one, as the file holds it.
@@ -88,11 +91,11 @@ func TestWhatIsTooOldOrAnotherRulesIsNotTakenUp(t *testing.T) {
 
 func TestAThresholdsPendingAlertGoesOnAfterARestart(t *testing.T) {
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-	store := storeAt(&now, StoreOptions{})
+	store := storeAt(&now, storage.Options{})
 	r := level("x", "a")
 	r.For, r.Staleness = time.Minute, 2*time.Minute
 	start := func() *Judge {
-		j := NewJudge(Options{Local: NewLocal(store, LocalOptions{}), Now: func() time.Time { return now }})
+		j := NewJudge(Options{Local: promql.NewLocal(store, promql.LocalOptions{}), Now: func() time.Time { return now }})
 		if _, err := j.Set([]Rule{r}); err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // The alerts on watchdog itself load as Prometheus loads them, and each asks for
@@ -28,7 +30,7 @@ func TestTheShippedAlertsOnWatchdogAskForWhatIsThere(t *testing.T) {
 	n := 0
 	for _, g := range groups {
 		for _, r := range g.Rules {
-			expr, err := newParser().ParseExpr(r.Expr)
+			expr, err := promql.NewParser().ParseExpr(r.Expr)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // SLO is a service level objective: which share of events must be good over a
@@ -109,7 +111,7 @@ func (s SLO) only(expr string) string {
 	if len(s.Targets) == 0 {
 		return expr
 	}
-	narrowed, err := narrow(expr, s.Targets)
+	narrowed, err := promql.Narrow(expr, s.Targets)
 	if err != nil {
 		return expr // Check has said so
 	}
@@ -179,7 +181,7 @@ func percent(v float64) string {
 // Check returns why the objective cannot be judged, or nil.
 func (s SLO) Check() error {
 	for what, expr := range map[string]string{"bad": s.Bad, "all": s.All} {
-		tree, err := newParser().ParseExpr(expr)
+		tree, err := promql.NewParser().ParseExpr(expr)
 		if err == nil {
 			err = experimental(tree, s.Source)
 		}

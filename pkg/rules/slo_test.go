@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // promise is a bench with objectives; a minute is one step.
@@ -39,7 +42,7 @@ func (b *bench) minutes(n int, requests, failing float64) {
 
 func (b *bench) value(expr string) float64 {
 	b.t.Helper()
-	points, err := NewLocal(b.store, LocalOptions{})(b.t.Context(), expr, b.now)
+	points, err := promql.NewLocal(b.store, promql.LocalOptions{})(b.t.Context(), expr, b.now)
 	if err != nil || len(points) != 1 {
 		b.t.Fatalf("%s gives %v, %v", expr, points, err)
 	}
@@ -127,7 +130,7 @@ func TestADamagedFileOfEventsIsRefused(t *testing.T) {
 	for name, text := range map[string]string{
 		"no JSON": "x", "no chunk": `{"metric":{"__name__":"x"},"chunks":["AA=="]}`,
 	} {
-		if err := NewStore(StoreOptions{}).Load(strings.NewReader(text)); err == nil {
+		if err := storage.New(storage.Options{}).Load(strings.NewReader(text)); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 func builtin(t *testing.T, metric string, r Rule) Rule {
@@ -25,7 +28,7 @@ func builtin(t *testing.T, metric string, r Rule) Rule {
 // RUNBOOK-MAP 2.3: at least two vantages are bad, and no endpoint or no pod is ready.
 func TestTheSystemIsDown_X94(t *testing.T) {
 	now := start.Add(10 * time.Minute)
-	s := storeAt(&now, StoreOptions{})
+	s := storeAt(&now, storage.Options{})
 	put := func(target string, healthy []float64, desired, ready, endpoints float64) {
 		sample := func(v float64, name string, more ...string) {
 			s.Append([]*model.Sample{one(now, v, name, append([]string{"target", target}, more...)...)})
@@ -46,7 +49,7 @@ func TestTheSystemIsDown_X94(t *testing.T) {
 	put("one-probe", []float64{0, 1}, 3, 0, 0)
 	put("well", []float64{1, 1}, 3, 3, 3)
 	put("scaled-to-zero", []float64{0, 0}, 0, 0, 0)
-	got := observed(t, NewLocal(s, LocalOptions{}), builtin(t, "system_down", Rule{Targets: []string{"down", "unreachable", "no-service", "serving", "one-probe", "well", "scaled-to-zero"}}), now)
+	got := observed(t, promql.NewLocal(s, promql.LocalOptions{}), builtin(t, "system_down", Rule{Targets: []string{"down", "unreachable", "no-service", "serving", "one-probe", "well", "scaled-to-zero"}}), now)
 	for target, want := range map[string]string{"down": "BREACH", "unreachable": "BREACH", "no-service": "BREACH", "serving": "OK", "one-probe": "OK", "well": "OK", "scaled-to-zero": "OK"} {
 		if !strings.HasPrefix(got[target], want+":") {
 			t.Errorf("%s: %s, want %s", target, got[target], want)
@@ -62,11 +65,11 @@ func TestWhatAnExpressionLooksBackTo_A0(t *testing.T) {
 		`max_over_time(rate(x[1m])[10m:])`:             11 * time.Minute,
 		`job:errors:rate5m > 1`:                        5 * time.Minute,
 	} {
-		tree, err := newParser().ParseExpr(expr)
+		tree, err := promql.NewParser().ParseExpr(expr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := looksBackTo(tree); got != want {
+		if got := promql.LooksBackTo(tree); got != want {
 			t.Errorf("%s: %s, want %s", expr, got, want)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"watchdog.io/watchdog/pkg/promql"
 )
 
 // Some exporters write a series only while something is bad: kube-state-metrics a waiting
@@ -24,7 +26,7 @@ const upFor = "5m"
 // narrowest first: with the instance, and with the job alone. Labels of a series of it, if
 // known, say more than the selector. None: it is not known who writes it.
 func writers(selector string, series labels.Labels) []string {
-	tree, err := newParser().ParseExpr(selector)
+	tree, err := promql.NewParser().ParseExpr(selector)
 	v, ok := tree.(*parser.VectorSelector)
 	if err != nil || !ok {
 		return nil
@@ -57,13 +59,13 @@ func writers(selector string, series labels.Labels) []string {
 
 // isUp reports whether what a selector of `up` selects is up now, and was all the while.
 // known: there is something that it selects.
-func isUp(ask func(string) ([]Point, error), up string) (yes, known bool, err error) {
+func isUp(ask func(string) ([]promql.Point, error), up string) (yes, known bool, err error) {
 	now, err := ask(up)
 	if err != nil || len(now) == 0 {
 		return false, false, err
 	}
 	before, err := ask(fmt.Sprintf("min_over_time(%s[%s])", up, upFor))
-	down := func(p Point) bool { return p.Value != 1 }
+	down := func(p promql.Point) bool { return p.Value != 1 }
 	return err == nil && !slices.ContainsFunc(now, down) && !slices.ContainsFunc(before, down), true, err
 }
 
@@ -90,14 +92,14 @@ func (m *missing) silent(selector string, a Instance) bool {
 
 // silence finds out, if a target has no value, which selectors without data belong to
 // something that is up. It asks only of a server, which alone knows `up`.
-func (a *answers) silence(ctx context.Context, ask QueryFunc, c *compiled, at time.Time) error {
+func (a *answers) silence(ctx context.Context, ask promql.QueryFunc, c *compiled, at time.Time) error {
 	if c.Source != Prometheus || !slices.ContainsFunc(a.value, func(r reading) bool { return r.n == 0 }) {
 		return nil
 	}
 	a.silent = make([]bool, len(c.needed))
 	for k, sel := range c.needed {
 		for _, up := range writers(sel, labels.EmptyLabels()) {
-			yes, known, err := isUp(func(expr string) ([]Point, error) { return ask(ctx, expr, at) }, up)
+			yes, known, err := isUp(func(expr string) ([]promql.Point, error) { return ask(ctx, expr, at) }, up)
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,9 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // TestSilenceOfWhatIsUpIsRecovery_X12: kube-state-metrics writes a series only while something is
@@ -40,8 +43,8 @@ func TestSilenceOfWhatIsUpIsRecovery_X12(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			now := start
-			store := storeAt(&now, StoreOptions{})
-			ask := NewLocal(store, LocalOptions{})
+			store := storeAt(&now, storage.Options{})
+			ask := promql.NewLocal(store, promql.LocalOptions{})
 			clock := func() time.Time { return now }
 			groups, err := NewGroups(GroupsOptions{Remote: ask, Now: clock, Target: byLabel})
 			if err != nil {
@@ -131,7 +134,7 @@ func TestWhoWritesASeries_X12(t *testing.T) {
 	} {
 		got := writers(tc.selector, tc.series)
 		for k := range got {
-			tree, err := newParser().ParseExpr(got[k])
+			tree, err := promql.NewParser().ParseExpr(got[k])
 			if err != nil {
 				t.Errorf("%s is no PromQL: %v", got[k], err)
 				continue
@@ -140,7 +143,7 @@ func TestWhoWritesASeries_X12(t *testing.T) {
 		}
 		want := slices.Clone(tc.want)
 		for k := range want {
-			tree, err := newParser().ParseExpr(want[k])
+			tree, err := promql.NewParser().ParseExpr(want[k])
 			if err != nil {
 				t.Fatal(err)
 			}

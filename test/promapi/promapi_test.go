@@ -25,7 +25,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
 
-	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 	"watchdog.io/watchdog/pkg/web"
 )
 
@@ -85,9 +86,9 @@ func history(end time.Time) []*model.Sample {
 
 func ours(t *testing.T, samples []*model.Sample) string {
 	t.Helper()
-	store := rules.NewStore(rules.StoreOptions{Retention: 24 * time.Hour})
+	store := storage.New(storage.Options{Retention: 24 * time.Hour})
 	store.Append(samples)
-	h := web.Handler(web.Options{Gatherer: prometheus.NewRegistry(), PromQL: &web.PromQL{Engine: rules.NewEngine(rules.LocalOptions{}), Queryable: store, Parser: rules.NewParser(), Now: time.Now}})
+	h := web.Handler(web.Options{Gatherer: prometheus.NewRegistry(), PromQL: &web.PromQL{Engine: promql.NewEngine(promql.LocalOptions{}), Queryable: store, Parser: promql.NewParser(), Now: time.Now}})
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	return s.URL

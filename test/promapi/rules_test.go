@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
+	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -60,7 +61,7 @@ func TestAlertsOfARealPrometheus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask, err := rules.NewRemote(rules.RemoteOptions{URL: url})
+	ask, err := promql.NewRemote(promql.RemoteOptions{URL: url})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package rules
+package promql
 
 import (
 	"strings"
@@ -11,9 +11,9 @@ import (
 // expression is not at hand, and 5m is the usual window.
 const recorded = 5 * time.Minute
 
-// looksBackTo is how far an expression looks back from the moment at which it is asked:
+// LooksBackTo is how far an expression looks back from the moment at which it is asked:
 // the longest way through its ranges, subqueries and offsets.
-func looksBackTo(n parser.Node) time.Duration {
+func LooksBackTo(n parser.Node) time.Duration {
 	var own, below time.Duration
 	switch n := n.(type) {
 	case *parser.MatrixSelector:
@@ -27,7 +27,7 @@ func looksBackTo(n parser.Node) time.Duration {
 		}
 	}
 	for _, c := range parser.Children(n) {
-		below = max(below, looksBackTo(c))
+		below = max(below, LooksBackTo(c))
 	}
 	return own + below
 }

@@ -1,4 +1,4 @@
-package rules
+package storage
 
 import (
 	"fmt"
@@ -45,7 +45,7 @@ func (k shareKey) limit() int {
 func named(m model.Metric) bool {
 	n := 0
 	for name, value := range m {
-		if value != "" && name != model.MetricNameLabel && name != targetLabel && name != probeLabel {
+		if value != "" && name != model.MetricNameLabel && name != TargetLabel && name != probeLabel {
 			n++
 		}
 	}
@@ -74,12 +74,12 @@ func (s *Store) full(m model.Metric, begun int) string {
 }
 
 func shareOf(m model.Metric) shareKey {
-	return shareKey{string(m[targetLabel]), string(m[probeLabel])}
+	return shareKey{string(m[TargetLabel]), string(m[probeLabel])}
 }
 
 // join counts a new series towards its share; nil: it has none.
 func (s *Store) join(m model.Metric) *share {
-	if !named(m) || m[targetLabel] == "" {
+	if !named(m) || m[TargetLabel] == "" {
 		return nil
 	}
 	k := shareOf(m)
@@ -125,7 +125,7 @@ func (s *Store) Fits(look []*model.Sample) (fit []*model.Sample, err error) {
 	}
 	if over > 0 {
 		err = fmt.Errorf("%d new names are not stored: this probe has %d series of the last %s, the most that are allowed; use the same check names and version in each answer",
-			over, MaxSeriesPerProbe, text(s.opts.Retention))
+			over, MaxSeriesPerProbe, model.Duration(s.opts.Retention))
 	}
 	return fit, err
 }
@@ -134,7 +134,7 @@ func (s *Store) Fits(look []*model.Sample) (fit []*model.Sample, err error) {
 const spare = 4
 
 // bytesPerSeries is what a series is estimated to take: 600 bytes with one sample
-// (go test -run '^$' -bench SeriesOfOneSample ./pkg/rules), and the rest for more samples.
+// (go test -run '^$' -bench SeriesOfOneSample ./pkg/storage), and the rest for more samples.
 const bytesPerSeries = 1 << 10
 
 // maxSeriesWithin is how many series may take half of a limit on the memory of the

@@ -1,7 +1,6 @@
-package rules
+package storage
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -15,30 +14,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 )
 
-func ask(t *testing.T, q QueryFunc, expr string, at time.Time) map[string]float64 {
-	t.Helper()
-	points, err := q(t.Context(), expr, at)
-	if err != nil {
-		t.Fatalf("%s: %v", expr, err)
-	}
-	got := map[string]float64{}
-	for _, p := range points {
-		got[p.Labels.Get("target")] = p.Value
-	}
-	return got
-}
-
 func TestTheEngineSeesWhatWasAppended(t *testing.T) {
 	now := start
-	s := storeAt(&now, StoreOptions{})
+	s := storeAt(&now, Options{})
 	for range 20 {
 		now = now.Add(15 * time.Second)
 		s.Append([]*model.Sample{one(now, float64(now.Unix()-start.Unix()), "x", "target", "a"), one(now, 1, "x", "target", "b"), one(now, 7, "y", "target", "a")})
 	}
-	q := NewLocal(s, LocalOptions{})
 	for expr, want := range map[string]map[string]float64{
 		`x`:                              {"a": 300, "b": 1},
 		`x{target="a"}`:                  {"a": 300},
@@ -51,11 +37,11 @@ func TestTheEngineSeesWhatWasAppended(t *testing.T) {
 		`{target="a", __name__!="x"}`:    {"a": 7},
 		`max by (target) (timestamp(x))`: {"a": float64(now.Unix()), "b": float64(now.Unix())},
 	} {
-		if d := cmp.Diff(want, ask(t, q, expr, now)); d != "" {
+		if d := cmp.Diff(want, ask(t, s, expr, now)); d != "" {
 			t.Errorf("%s: %s", expr, d)
 		}
 	}
-	if got := ask(t, q, `x`, now.Add(5*time.Minute+time.Second)); len(got) != 0 {
+	if got := ask(t, s, `x`, now.Add(5*time.Minute+time.Second)); len(got) != 0 {
 		t.Errorf("after the lookback still there: %v", got)
 	}
 }
@@ -63,7 +49,7 @@ func TestTheEngineSeesWhatWasAppended(t *testing.T) {
 func TestWhatTheStoreCannotHoldIsRefusedAndCounted(t *testing.T) {
 	now := start
 	reg := prometheus.NewRegistry()
-	s := storeAt(&now, StoreOptions{MaxSeries: 1, Registerer: reg})
+	s := storeAt(&now, Options{MaxSeries: 1, Registerer: reg})
 	s.Append([]*model.Sample{one(now, 1, "x", "target", "a")})
 	histogram := one(now.Add(time.Second), 0, "x", "target", "a")
 	histogram.Histogram = &model.SampleHistogram{}
@@ -94,7 +80,7 @@ func TestWhatTheStoreCannotHoldIsRefusedAndCounted(t *testing.T) {
 
 func TestTheStoreForgetsSilentSeriesAndOldSamples(t *testing.T) {
 	now := start
-	s := storeAt(&now, StoreOptions{Retention: 10 * time.Minute, MaxSamples: 20})
+	s := storeAt(&now, Options{Retention: 10 * time.Minute, MaxSamples: 20})
 	s.Append([]*model.Sample{one(now, 1, "gone", "target", "a"), one(now, 1, "x", "target", "gone")})
 	for range 60 {
 		now = now.Add(15 * time.Second)
@@ -103,7 +89,7 @@ func TestTheStoreForgetsSilentSeriesAndOldSamples(t *testing.T) {
 	if s.Len() != 1 {
 		t.Errorf("%d series, want 1", s.Len())
 	}
-	if got := ask(t, NewLocal(s, LocalOptions{}), `count_over_time(x[2h])`, now); got["a"] < 20 || got["a"] > 25 {
+	if got := ask(t, s, `count_over_time(x[2h])`, now); got["a"] < 20 || got["a"] > 25 {
 		t.Errorf("%v samples kept, want 20 and at most a quarter more", got["a"])
 	}
 	s.Forget("a")
@@ -114,7 +100,7 @@ func TestTheStoreForgetsSilentSeriesAndOldSamples(t *testing.T) {
 
 func TestAppendTellsWhichTargetsGotSamples(t *testing.T) {
 	now := start
-	s := storeAt(&now, StoreOptions{})
+	s := storeAt(&now, Options{})
 	var told []string
 	s.OnAppend(func(targets []string) { told = targets })
 	s.Append([]*model.Sample{one(now, 1, "x", "target", "b"), one(now, 1, "y", "target", "b"), one(now, 1, "x", "target", "a"), one(now, 1, "x")})
@@ -124,8 +110,8 @@ func TestAppendTellsWhichTargetsGotSamples(t *testing.T) {
 }
 
 func TestReadersAndWritersDoNotDisturbEachOther(t *testing.T) {
-	s := NewStore(StoreOptions{MaxSamples: 8, MaxSeries: 64})
-	q := NewLocal(s, LocalOptions{})
+	s := New(Options{MaxSamples: 8, MaxSeries: 64})
+	e := engine()
 	base := time.Now().Add(-time.Minute)
 	var wg sync.WaitGroup
 	for w := range 2 {
@@ -139,9 +125,9 @@ func TestReadersAndWritersDoNotDisturbEachOther(t *testing.T) {
 		})
 		wg.Go(func() {
 			for range 100 {
-				points, err := q(context.Background(), `sum by (target) (avg_over_time(x[5m]))`, time.Now())
-				if err != nil || slices.ContainsFunc(points, func(p Point) bool { return p.Value != 1 }) {
-					t.Errorf("read %v, %v", points, err)
+				points := vector(t, e, s, `sum by (target) (avg_over_time(x[5m]))`, time.Now())
+				if slices.ContainsFunc(points, func(p promql.Sample) bool { return p.F != 1 }) {
+					t.Errorf("read %v", points)
 				}
 			}
 		})
@@ -151,7 +137,7 @@ func TestReadersAndWritersDoNotDisturbEachOther(t *testing.T) {
 
 func TestLabelsAreListed(t *testing.T) {
 	now := start
-	s := storeAt(&now, StoreOptions{})
+	s := storeAt(&now, Options{})
 	s.Append([]*model.Sample{one(now, 1, "x", "target", "b"), one(now, 1, "x", "target", "a", "check", "db")})
 	q, err := s.Querier(math.MinInt64, math.MaxInt64)
 	if err != nil {
@@ -168,7 +154,7 @@ func BenchmarkAppend(b *testing.B) {
 	for _, series := range []int{100, 10_000} {
 		b.Run(fmt.Sprintf("series=%d", series), func(b *testing.B) {
 			now := start
-			s := storeAt(&now, StoreOptions{})
+			s := storeAt(&now, Options{})
 			batch := make([]*model.Sample, series)
 			for i := range batch {
 				batch[i] = one(now, 1, "watchdog_sla_requests", "target", "t"+strconv.Itoa(i), "probe", "sla", "namespace", "prod")
@@ -190,7 +176,7 @@ func BenchmarkAppend(b *testing.B) {
 // times, by Next and by Seek, with a slice of what went in.
 func TestAChunkedSeriesReadsAsAPlainOne(t *testing.T) {
 	now := start
-	s := storeAt(&now, StoreOptions{})
+	s := storeAt(&now, Options{})
 	type point struct {
 		At    time.Time
 		Value float64

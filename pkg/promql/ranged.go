@@ -1,4 +1,4 @@
-package rules
+package promql
 
 import (
 	"cmp"
@@ -13,7 +13,9 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/storage"
+	promstorage "github.com/prometheus/prometheus/storage"
+
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // Line is a series over a range: its points at the steps at which it has any.
@@ -37,7 +39,7 @@ type RangeFunc func(ctx context.Context, expr string, start, end time.Time, step
 var ErrTooLarge = errTooLarge
 
 // NewLocalRange is NewLocal for ranges.
-func NewLocalRange(q storage.Queryable, opts LocalOptions) RangeFunc {
+func NewLocalRange(q promstorage.Queryable, opts LocalOptions) RangeFunc {
 	engine := NewEngine(opts)
 	return func(ctx context.Context, expr string, start, end time.Time, step time.Duration) ([]Line, error) {
 		query, err := engine.NewRangeQuery(ctx, q, nil, expr, start, end, step)
@@ -86,20 +88,20 @@ func (r *remote) queryRange(ctx context.Context, expr string, start, end time.Ti
 	value, warnings, _, err := r.api.QueryRange(ctx, expr, promv1.Range{Start: start, End: end, Step: step}, promv1.WithTimeout(r.timeout))
 	if err != nil {
 		if errors.Is(err, errTooLarge) {
-			return nil, fmt.Errorf("ask prometheus for %s: %w", brief(expr), err)
+			return nil, fmt.Errorf("ask prometheus for %s: %w", Brief(expr), err)
 		}
 		return nil, remoteError(expr, err)
 	}
 	if partial := slices.ContainsFunc(warnings, func(w string) bool { return !strings.HasPrefix(w, "PromQL ") }); partial {
-		return nil, fmt.Errorf("ask prometheus for %s: %w: %.200s", brief(expr), ErrPartial, strings.Join(warnings, "; "))
+		return nil, fmt.Errorf("ask prometheus for %s: %w: %.200s", Brief(expr), ErrPartial, strings.Join(warnings, "; "))
 	}
 	matrix, ok := value.(model.Matrix)
 	if !ok {
-		return nil, wrongType(expr, typeName(value))
+		return nil, WrongType(expr, typeName(value))
 	}
 	lines := make([]Line, 0, len(matrix))
 	for _, s := range matrix {
-		l := newLine(labelsOf(s.Metric), len(s.Values), len(s.Histograms))
+		l := newLine(storage.LabelsOf(s.Metric), len(s.Values), len(s.Histograms))
 		for _, p := range s.Values {
 			l.Points = append(l.Points, Dot{At: int64(p.Timestamp), Value: float64(p.Value)})
 		}
@@ -109,7 +111,7 @@ func (r *remote) queryRange(ctx context.Context, expr string, start, end time.Ti
 		lines = append(lines, l.inOrder())
 	}
 	if len(warnings) > 0 {
-		return lines, fmt.Errorf("ask prometheus for %s: %w: %w: %.200s", brief(expr), ErrPartial, errAnnotated, strings.Join(warnings, "; "))
+		return lines, fmt.Errorf("ask prometheus for %s: %w: %w: %.200s", Brief(expr), ErrPartial, errAnnotated, strings.Join(warnings, "; "))
 	}
 	return lines, nil
 }

@@ -1,10 +1,11 @@
-package rules
+package storage
 
 import (
 	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -54,7 +55,7 @@ func (s *Store) longKept() []dumped {
 	return all
 }
 
-func metricOfLabels(sr *series) model.Metric { return sample(sr.lset, 0, time.Time{}).Metric }
+func metricOfLabels(sr *series) model.Metric { return Sample(sr.lset, 0, time.Time{}).Metric }
 
 // Load takes up what Dump wrote. Samples that are too old, or older than what the
 // store has, are left out.
@@ -87,7 +88,7 @@ func unpack(m model.Metric, b []byte) (samples []*model.Sample, err error) {
 	it := c.Iterator(nil)
 	for it.Next() == chunkenc.ValFloat {
 		t, v := it.At()
-		if !finite(v) && !value.IsStaleNaN(v) {
+		if (math.IsNaN(v) || math.IsInf(v, 0)) && !value.IsStaleNaN(v) {
 			continue // written before X15: it would spoil every sum that it is in
 		}
 		samples = append(samples, &model.Sample{Metric: m, Timestamp: model.Time(t), Value: model.SampleValue(v)})

@@ -1,4 +1,4 @@
-package rules
+package promql
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
-	"github.com/prometheus/prometheus/storage"
+	promstorage "github.com/prometheus/prometheus/storage"
 )
 
 // ErrSource marks errors that say something about the source as a whole (it
@@ -29,18 +29,6 @@ var errAnnotated = errors.New("warned")
 // Warned reports that an answer is whole and PromQL has doubts about the expression.
 func Warned(err error) bool { return errors.Is(err, errAnnotated) }
 
-// tolerant takes answers with PromQL's own warnings as good, as Prometheus does
-// in rules.
-func tolerant(ask QueryFunc) QueryFunc {
-	return func(ctx context.Context, expr string, at time.Time) ([]Point, error) {
-		points, err := ask(ctx, expr, at)
-		if errors.Is(err, errAnnotated) {
-			err = nil
-		}
-		return points, err
-	}
-}
-
 // Point is the value of one series at the moment asked for.
 type Point struct {
 	Labels labels.Labels
@@ -56,8 +44,8 @@ type Point struct {
 // itself is at fault. Points beside an error are for the few who know that error.
 type QueryFunc func(ctx context.Context, expr string, at time.Time) ([]Point, error)
 
-// lookback is how long after its last sample a series is still seen, as in Prometheus.
-const lookback = 5 * time.Minute
+// Lookback is how long after its last sample a series is still seen, as in Prometheus.
+const Lookback = 5 * time.Minute
 
 // LocalOptions bound queries of the embedded engine. The zero value is usable.
 type LocalOptions struct {
@@ -75,7 +63,7 @@ type LocalOptions struct {
 // NewEngine returns an embedded PromQL engine.
 func NewEngine(opts LocalOptions) *promql.Engine {
 	if opts.Lookback <= 0 {
-		opts.Lookback = lookback
+		opts.Lookback = Lookback
 	}
 	if opts.Timeout <= 0 {
 		opts.Timeout = 10 * time.Second
@@ -94,19 +82,19 @@ func NewEngine(opts LocalOptions) *promql.Engine {
 		NoStepSubqueryIntervalFn: func(int64) int64 { return opts.SubqueryInterval.Milliseconds() },
 		EnableAtModifier:         true,
 		EnableNegativeOffset:     true,
-		Parser:                   newParser(),
+		Parser:                   NewParser(),
 	})
 }
 
 // NewLocal returns a QueryFunc of the embedded PromQL engine over q.
-func NewLocal(q storage.Queryable, opts LocalOptions) QueryFunc {
+func NewLocal(q promstorage.Queryable, opts LocalOptions) QueryFunc {
 	engine := NewEngine(opts)
 	return func(ctx context.Context, expr string, at time.Time) ([]Point, error) {
 		return askEngine(ctx, engine, q, expr, at)
 	}
 }
 
-func askEngine(ctx context.Context, engine *promql.Engine, q storage.Queryable, expr string, at time.Time) ([]Point, error) {
+func askEngine(ctx context.Context, engine *promql.Engine, q promstorage.Queryable, expr string, at time.Time) ([]Point, error) {
 	query, err := engine.NewInstantQuery(ctx, q, nil, expr, at)
 	return execute(ctx, expr, query, err, func(vector promql.Vector) []Point {
 		points := make([]Point, len(vector))
@@ -121,32 +109,31 @@ func askEngine(ctx context.Context, engine *promql.Engine, q storage.Queryable, 
 // PromQL's own warnings there is an answer and an error.
 func execute[T parser.Value, R any](ctx context.Context, expr string, query promql.Query, err error, convert func(T) R) (out R, _ error) {
 	if err != nil {
-		return out, fmt.Errorf("evaluate %s: %w", brief(expr), err)
+		return out, fmt.Errorf("evaluate %s: %w", Brief(expr), err)
 	}
 	defer query.Close()
 	result := query.Exec(ctx)
 	if result.Err != nil {
-		return out, fmt.Errorf("evaluate %s: %w", brief(expr), result.Err)
+		return out, fmt.Errorf("evaluate %s: %w", Brief(expr), result.Err)
 	}
 	value, ok := result.Value.(T)
 	if !ok {
-		return out, wrongType(expr, string(result.Value.Type()))
+		return out, WrongType(expr, string(result.Value.Type()))
 	}
 	out = convert(value)
 	if warnings, _ := result.Warnings.AsStrings(expr, 0, 0); len(warnings) > 0 {
-		return out, fmt.Errorf("evaluate %s: %w: %w: %s", brief(expr), ErrPartial, errAnnotated, strings.Join(warnings, "; "))
+		return out, fmt.Errorf("evaluate %s: %w: %w: %s", Brief(expr), ErrPartial, errAnnotated, strings.Join(warnings, "; "))
 	}
 	return out, nil
 }
 
-func wrongType(expr, got string) error {
-	return fmt.Errorf("evaluate %s: the result is a %s, an instant vector with one value per target is needed", brief(expr), got)
+// WrongType is the error of an expression that gives something else than an instant vector.
+func WrongType(expr, got string) error {
+	return fmt.Errorf("evaluate %s: the result is a %s, an instant vector with one value per target is Needed", Brief(expr), got)
 }
 
 // Brief shortens an expression to one line of a message.
-func Brief(expr string) string { return brief(expr) }
-
-func brief(expr string) string {
+func Brief(expr string) string {
 	const limit = 120
 	expr = strings.Join(strings.Fields(expr), " ")
 	if len(expr) > limit {
@@ -156,20 +143,15 @@ func brief(expr string) string {
 }
 
 // NewParser returns the parser of all expressions. It takes Prometheus' experimental
-// functions, too: whether they may be used depends on who evaluates (see experimental).
-func NewParser() parser.Parser { return newParser() }
-
-func newParser() parser.Parser {
+// functions, too: whether they may be used depends on who evaluates (see Experimental).
+func NewParser() parser.Parser {
 	return parser.NewParser(parser.Options{EnableExperimentalFunctions: true})
 }
 
-// experimental returns why an expression cannot be used with a source: the embedded
-// engine takes no experimental functions, as they may change in any release of
-// Prometheus; a server knows itself which of them it was started with.
-func experimental(tree parser.Expr, source string) error {
-	if source == Prometheus {
-		return nil
-	}
+// Experimental returns why the embedded engine does not take an expression: no function
+// that is experimental, as it may change in any release of Prometheus. A server knows
+// itself which of them it was started with.
+func Experimental(tree parser.Expr) error {
 	var err error
 	parser.Inspect(tree, func(n parser.Node, _ []parser.Node) error {
 		switch n := n.(type) {

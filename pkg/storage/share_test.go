@@ -1,4 +1,4 @@
-package rules
+package storage
 
 import (
 	"fmt"
@@ -37,7 +37,7 @@ func refusedFor(s *Store, reason string) float64 {
 
 func TestNewNamesEachTimeAreNotStored_S12(t *testing.T) {
 	now := start
-	s := storeAt(&now, StoreOptions{Retention: 2 * time.Hour})
+	s := storeAt(&now, Options{Retention: 2 * time.Hour})
 	s.Append(healthLook(now, "shop", "health", "database"))
 	for round := range 20 {
 		now = now.Add(15 * time.Second)
@@ -56,15 +56,14 @@ func TestNewNamesEachTimeAreNotStored_S12(t *testing.T) {
 	if n := refusedFor(s, "too_many_names"); n != 20*99+1-MaxSeriesPerProbe {
 		t.Errorf("%v refused", n)
 	}
-	points, err := NewLocal(s, LocalOptions{})(t.Context(), `timestamp(watchdog_dependency_up{check="database"})`, now)
-	if err != nil || len(points) != 1 || points[0].Value != float64(now.Unix()) {
-		t.Errorf("the known check goes on: got %v, %v", points, err)
+	if got := ask(t, s, `timestamp(watchdog_dependency_up{check="database"})`, now); got["shop"] != float64(now.Unix()) {
+		t.Errorf("the known check goes on: got %v", got)
 	}
 }
 
 func TestTheStoreRefusesNewNamesOfWhoeverDoesNotAsk_S12(t *testing.T) {
 	now := start
-	s := storeAt(&now, StoreOptions{})
+	s := storeAt(&now, Options{})
 	for round := range 60 {
 		now = now.Add(time.Second)
 		s.Append(healthLook(now, "shop", "health", madeUp(round, 100)...))
@@ -86,7 +85,7 @@ func TestTheStoreRefusesNewNamesOfWhoeverDoesNotAsk_S12(t *testing.T) {
 
 func TestAnApplicationTakesNoRoomFromOthers_S12(t *testing.T) {
 	now := start
-	s := storeAt(&now, StoreOptions{})
+	s := storeAt(&now, Options{})
 	for round := range 10 {
 		now = now.Add(time.Second)
 		s.Append(healthLook(now, "shop", "health", madeUp(round, 100)...))
@@ -95,7 +94,7 @@ func TestAnApplicationTakesNoRoomFromOthers_S12(t *testing.T) {
 		"Kubernetes on the same target": {one(now, 1, "watchdog_workload_waiting_pods", "target", "shop", "probe", "kubernetes", "reason", "CrashLoopBackOff")},
 		"another target":                healthLook(now, "cart", "health", "database"),
 		"what has no names":             {one(now, 1, "watchdog_probe_healthy", "target", "shop", "probe", "health")},
-		"an objective of the target":    {one(now, 1, SLOBad, "target", "shop", "slo", "availability")},
+		"an objective of the target":    {one(now, 1, "slo:events_bad:count1m", "target", "shop", "slo", "availability")},
 	} {
 		before := s.Len()
 		fit, err := s.Fits(look)
@@ -108,7 +107,7 @@ func TestAnApplicationTakesNoRoomFromOthers_S12(t *testing.T) {
 
 func TestThereIsRoomAgainOnceNamesAreForgotten_S12(t *testing.T) {
 	now := start
-	s := storeAt(&now, StoreOptions{Retention: 10 * time.Minute})
+	s := storeAt(&now, Options{Retention: 10 * time.Minute})
 	for round := range 10 {
 		s.Append(healthLook(now, "shop", "health", madeUp(round, 100)...))
 	}
@@ -124,7 +123,7 @@ func TestThereIsRoomAgainOnceNamesAreForgotten_S12(t *testing.T) {
 
 func TestAFullStoreKeepsAQuarterForWhatHasNoNames_S12(t *testing.T) {
 	now := start
-	s := storeAt(&now, StoreOptions{MaxSeries: 100})
+	s := storeAt(&now, Options{MaxSeries: 100})
 	var err error
 	for i := range 100 {
 		var fit []*model.Sample
@@ -148,14 +147,14 @@ func TestTheNumberOfSeriesFollowsTheMemoryLimit_S12(t *testing.T) {
 	}
 	before := debug.SetMemoryLimit(256 << 20)
 	t.Cleanup(func() { debug.SetMemoryLimit(before) })
-	if got := NewStore(StoreOptions{}).opts.MaxSeries; got != 131_072 {
+	if got := New(Options{}).opts.MaxSeries; got != 131_072 {
 		t.Errorf("a store has room for %d series", got)
 	}
 }
 
 func TestAVeryLongLabelValueIsRefused_S12(t *testing.T) {
 	now := start
-	s := storeAt(&now, StoreOptions{})
+	s := storeAt(&now, Options{})
 	for size, want := range map[int]int{1024: 1, 1025: 0} {
 		before := s.Len()
 		s.Append([]*model.Sample{one(now, 1, "x", "target", "shop", "path", strings.Repeat("x", size))})
@@ -173,7 +172,7 @@ func BenchmarkSeriesOfOneSample(b *testing.B) {
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		now := start
-		s := storeAt(&now, StoreOptions{})
+		s := storeAt(&now, Options{})
 		for i := range n {
 			name := fmt.Sprintf("%s%d", strings.Repeat("x", 100), i)
 			s.Append([]*model.Sample{one(now, 1, "watchdog_dependency_up", "target", fmt.Sprint("t", i/400), "probe", "health", "check", name)})

@@ -1,4 +1,4 @@
-package rules
+package promql
 
 import (
 	"crypto/tls"

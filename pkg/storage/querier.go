@@ -1,4 +1,4 @@
-package rules
+package storage
 
 import (
 	"context"
@@ -63,7 +63,7 @@ func (s *Store) candidates(matchers []*labels.Matcher) func(yield func([]*series
 			}
 			return
 		}
-		targets, left := listed(targetLabel, rest)
+		targets, left := listed(TargetLabel, rest)
 		for _, name := range names {
 			f := s.byName[name]
 			if f == nil {

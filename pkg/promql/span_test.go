@@ -1,4 +1,4 @@
-package rules
+package promql
 
 import (
 	"testing"
@@ -21,9 +21,5 @@ func TestHowFarAnExpressionLooksBack_X14(t *testing.T) {
 		if got := Span(expr); got != want {
 			t.Errorf("%s: %s, want %s", expr, got, want)
 		}
-	}
-	b := newBench(t, `groups: [{name: g, rules: [{record: "job:errors:rate1h", expr: "sum(rate(errors[1h]))"}, {alert: A, expr: "job:errors:rate1h > 1", labels: {target: a}}]}]`)
-	if got := b.groups.groups[0].rules[1].span; got != time.Hour {
-		t.Errorf("through a recorded series: %s", got)
 	}
 }

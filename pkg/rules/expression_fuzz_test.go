@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+
+	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // values are the ones that arithmetic stumbles over.
@@ -27,7 +30,7 @@ func FuzzStoreAndEval(f *testing.F) {
 		`quantile by (target) (2, x)`, "stddev by (target) (x)", "label_replace(x, \"target\", \"$1\", \"label\", \"(.*)\")", "x % 0", "histogram_quantile(0.9, x)", "x unless x > 1", "sqrt(-x)", "vector(1)"}
 	f.Fuzz(func(t *testing.T, b []byte, label, value string, which uint8) {
 		now := start.Add(time.Hour)
-		s := storeAt(&now, StoreOptions{MaxSeries: 8, MaxSamples: 32})
+		s := storeAt(&now, storage.Options{MaxSeries: 8, MaxSamples: 32})
 		for n := 0; len(b) >= 3 && n < 200; n, b = n+1, b[3:] {
 			p := one(now.Add(time.Duration(int8(b[2]))*15*time.Second), values()[int(b[1])%len(values())], "x", "target", fmt.Sprint("t", b[0]%3), label, value)
 			if b[0] > 250 && len(b) >= 11 {
@@ -48,7 +51,7 @@ func FuzzStoreAndEval(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ask := NewLocal(s, LocalOptions{Timeout: time.Second, MaxSamples: 10_000})
+		ask := promql.NewLocal(s, promql.LocalOptions{Timeout: time.Second, MaxSamples: 10_000})
 		seen, _ := c.observe(t.Context(), ask, c.index, now)
 		points, _ := ask(t.Context(), c.value, now)
 		for target, i := range c.index {
@@ -65,11 +68,11 @@ func FuzzStoreAndEval(f *testing.F) {
 }
 
 // checkJudged: what was judged is the one number that the expression gives.
-func checkJudged(t *testing.T, points []Point, target string, s State) {
+func checkJudged(t *testing.T, points []promql.Point, target string, s State) {
 	t.Helper()
 	n := 0
 	for _, p := range points {
-		if p.Labels.Get(targetLabel) == target {
+		if p.Labels.Get(storage.TargetLabel) == target {
 			n++
 		}
 	}
@@ -104,7 +107,7 @@ func FuzzExpression(f *testing.F) {
 		now := start.Add(time.Hour)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		seen, _ := c.observe(ctx, NewLocal(storeAt(&now, StoreOptions{}), LocalOptions{Timeout: time.Second, MaxSamples: 1000}), c.index, now)
+		seen, _ := c.observe(ctx, promql.NewLocal(storeAt(&now, storage.Options{}), promql.LocalOptions{Timeout: time.Second, MaxSamples: 1000}), c.index, now)
 		state := Eval(&c.Rule, State{}, seen[0], now)
 		// What needs no series at all, as vector(9), is a number all the same.
 		if !state.Verdict.Unknown() && (!finite(state.Value) || len(c.fresh) > 0) {

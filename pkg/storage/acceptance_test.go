@@ -1,4 +1,4 @@
-package rules
+package storage
 
 import (
 	"context"
@@ -79,7 +79,7 @@ func TestTheStoreAnswersAsPrometheusDoesInPart(t *testing.T) {
 }
 
 func wholeStore(testing.TB) storage.Storage {
-	return &whole{Store: NewStore(StoreOptions{Retention: 200 * 365 * 24 * time.Hour, MaxSamples: 1 << 20})}
+	return &whole{Store: New(Options{Retention: 200 * 365 * 24 * time.Hour, MaxSamples: 1 << 20})}
 }
 
 // selective runs the files that the store is to pass.

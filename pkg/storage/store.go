@@ -1,4 +1,4 @@
-package rules
+package storage
 
 import (
 	"runtime/debug"
@@ -11,11 +11,11 @@ import (
 	"github.com/prometheus/prometheus/storage"
 )
 
-// targetLabel is the label that names the target of a series.
-const targetLabel = "target"
+// TargetLabel is the label that names the target of a series.
+const TargetLabel = "target"
 
-// futureLimit is how far ahead of the clock a sample may be (INV-09).
-const futureLimit = 30 * time.Second
+// FutureLimit is how far ahead of the clock a sample may be (INV-09).
+const FutureLimit = 30 * time.Second
 
 // Bounds of one sample's labels.
 const (
@@ -27,8 +27,8 @@ const (
 // gcInterval is how often series without new samples are looked for.
 const gcInterval = time.Minute
 
-// StoreOptions bound a Store. The zero value is usable.
-type StoreOptions struct {
+// Options bound a Store. The zero value is usable.
+type Options struct {
 	// Retention is how long samples and silent series are kept; see Retain. Default 2h.
 	Retention time.Duration
 	// MaxSamples is how many samples one series keeps, and up to a quarter more. Default 7,200.
@@ -46,7 +46,7 @@ type StoreOptions struct {
 // embedded PromQL engine as a storage.Queryable. It holds floats only. It is
 // safe for concurrent use.
 type Store struct {
-	opts    StoreOptions
+	opts    Options
 	metrics *storeMetrics
 
 	mu       sync.RWMutex
@@ -65,8 +65,8 @@ type family struct {
 	byTarget map[string][]*series
 }
 
-// NewStore returns an empty store.
-func NewStore(opts StoreOptions) *Store {
+// New returns an empty store.
+func New(opts Options) *Store {
 	if opts.Retention <= 0 {
 		opts.Retention = 2 * time.Hour
 	}
@@ -89,7 +89,7 @@ func NewStore(opts StoreOptions) *Store {
 	}
 }
 
-// Retain sets how long samples are kept: as long as the furthest Rule.Reach; and
+// Retain sets how long samples are kept: as far as the rules look back; and
 // by metric name those that are kept longer, which have no more than a sample a minute.
 func (s *Store) Retain(d time.Duration, longer map[string]time.Duration) {
 	s.mu.Lock()
@@ -106,7 +106,7 @@ func (s *Store) kept(name string) (time.Duration, int) {
 }
 
 // OnAppend sets the function that is told, after each Append, which targets got
-// new samples: usually Judge.Appended. It must not block.
+// new samples: usually the rule manager's Appended. It must not block.
 func (s *Store) OnAppend(f func(targets []string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +156,7 @@ func (s *Store) append(p *model.Sample, now time.Time) (*series, string) {
 	}
 	keep, most := s.kept(string(p.Metric[model.MetricNameLabel]))
 	t, oldest := int64(p.Timestamp), now.Add(-keep).UnixMilli()
-	if t > now.Add(futureLimit).UnixMilli() {
+	if t > now.Add(FutureLimit).UnixMilli() {
 		return nil, "future"
 	}
 	if t < oldest {
@@ -203,8 +203,8 @@ func (s *Store) find(m model.Metric) *series {
 }
 
 func (s *Store) create(m model.Metric) *series {
-	lset := labelsOf(m)
-	sr := &series{lset: lset, id: m.FastFingerprint(), name: lset.Get(model.MetricNameLabel), target: lset.Get(targetLabel), share: s.join(m)}
+	lset := LabelsOf(m)
+	sr := &series{lset: lset, id: m.FastFingerprint(), name: lset.Get(model.MetricNameLabel), target: lset.Get(TargetLabel), share: s.join(m)}
 	f := s.byName[sr.name]
 	if f == nil {
 		f = &family{byTarget: map[string][]*series{}}

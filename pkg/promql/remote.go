@@ -1,4 +1,4 @@
-package rules
+package promql
 
 import (
 	"cmp"
@@ -20,6 +20,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/httpclient"
 	"watchdog.io/watchdog/pkg/secretfile"
+	"watchdog.io/watchdog/pkg/storage"
 )
 
 // Bounds of a remote source.
@@ -156,7 +157,7 @@ func (r *remote) query(ctx context.Context, expr string, at time.Time) ([]Point,
 	defer cancel()
 	release, err := r.take(ctx, expr)
 	if err != nil {
-		return nil, fmt.Errorf("ask prometheus for %s: %w: the previous query is still under way: %w", brief(expr), ErrSource, err)
+		return nil, fmt.Errorf("ask prometheus for %s: %w: the previous query is still under way: %w", Brief(expr), ErrSource, err)
 	}
 	defer release()
 	value, warnings, _, err := r.api.Query(ctx, expr, at, promv1.WithTimeout(r.timeout))
@@ -166,13 +167,13 @@ func (r *remote) query(ctx context.Context, expr string, at time.Time) ([]Point,
 	vector, ok := value.(model.Vector)
 	switch {
 	case len(warnings) > 0 && (!ok || slices.ContainsFunc(warnings, func(w string) bool { return !strings.HasPrefix(w, "PromQL ") })):
-		return nil, fmt.Errorf("ask prometheus for %s: %w: %.200s", brief(expr), ErrPartial, strings.Join(warnings, "; "))
+		return nil, fmt.Errorf("ask prometheus for %s: %w: %.200s", Brief(expr), ErrPartial, strings.Join(warnings, "; "))
 	case !ok:
-		return nil, wrongType(expr, typeName(value))
+		return nil, WrongType(expr, typeName(value))
 	}
 	points, err := remotePoints(expr, vector, at)
 	if err == nil && len(warnings) > 0 {
-		err = fmt.Errorf("ask prometheus for %s: %w: %w: %.200s", brief(expr), ErrPartial, errAnnotated, strings.Join(warnings, "; "))
+		err = fmt.Errorf("ask prometheus for %s: %w: %w: %.200s", Brief(expr), ErrPartial, errAnnotated, strings.Join(warnings, "; "))
 	}
 	return points, err
 }
@@ -213,13 +214,13 @@ func (r *remote) take(ctx context.Context, expr string) (release func(), err err
 // remoteError tells a server in trouble from an expression it does not like.
 func remoteError(expr string, err error) error {
 	if errors.Is(err, ErrPartial) {
-		return fmt.Errorf("ask prometheus for %s: %w", brief(expr), err)
+		return fmt.Errorf("ask prometheus for %s: %w", Brief(expr), err)
 	}
 	var e *promv1.Error
 	if errors.As(err, &e) && (e.Type == promv1.ErrBadData || e.Type == promv1.ErrExec) {
-		return fmt.Errorf("ask prometheus for %s: %s: %.200s", brief(expr), e.Type, e.Msg)
+		return fmt.Errorf("ask prometheus for %s: %s: %.200s", Brief(expr), e.Type, e.Msg)
 	}
-	return fmt.Errorf("ask prometheus for %s: %w: %w", brief(expr), ErrSource, err)
+	return fmt.Errorf("ask prometheus for %s: %w: %w", Brief(expr), ErrSource, err)
 }
 
 // remotePoints converts a vector. Every value must be of the moment asked for.
@@ -227,13 +228,13 @@ func remotePoints(expr string, vector model.Vector, at time.Time) ([]Point, erro
 	points := make([]Point, 0, len(vector))
 	for _, s := range vector {
 		if s == nil {
-			return nil, fmt.Errorf("ask prometheus for %s: %w: the answer has an empty sample", brief(expr), ErrSource)
+			return nil, fmt.Errorf("ask prometheus for %s: %w: the answer has an empty sample", Brief(expr), ErrSource)
 		}
 		if s.Histogram == nil && s.Timestamp.Time().Sub(at).Abs() > maxClockSkew {
-			return nil, fmt.Errorf("ask prometheus for %s: %w: asked for %s, answered for %s", brief(expr), ErrSource,
+			return nil, fmt.Errorf("ask prometheus for %s: %w: asked for %s, answered for %s", Brief(expr), ErrSource,
 				at.UTC().Format(time.RFC3339), s.Timestamp.Time().UTC().Format(time.RFC3339))
 		}
-		points = append(points, Point{Labels: labelsOf(s.Metric), Value: float64(s.Value), Histogram: s.Histogram != nil})
+		points = append(points, Point{Labels: storage.LabelsOf(s.Metric), Value: float64(s.Value), Histogram: s.Histogram != nil})
 	}
 	return points, nil
 }

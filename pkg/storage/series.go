@@ -1,10 +1,13 @@
-package rules
+package storage
 
 import (
+	"math"
 	"slices"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 )
 
@@ -74,8 +77,24 @@ func (s *series) between(mint, maxt int64) []*chunkenc.XORChunk {
 	return found
 }
 
-// labelsOf turns a metric into sorted labels.
-func labelsOf(m model.Metric) labels.Labels {
+// Sample makes the sample of a label set at a moment.
+func Sample(l labels.Labels, v float64, at time.Time) *model.Sample {
+	m := make(model.Metric, l.Len())
+	l.Range(func(l labels.Label) { m[model.LabelName(l.Name)] = model.LabelValue(l.Value) })
+	return &model.Sample{Metric: m, Value: model.SampleValue(v), Timestamp: model.TimeFromUnixNano(at.UnixNano())}
+}
+
+// StaleMarkers are the samples that end series: from then on they are not seen any more.
+func StaleMarkers(series map[uint64]labels.Labels, at time.Time) []*model.Sample {
+	var all []*model.Sample
+	for _, l := range series {
+		all = append(all, Sample(l, math.Float64frombits(value.StaleNaN), at))
+	}
+	return all
+}
+
+// LabelsOf turns a metric into sorted labels.
+func LabelsOf(m model.Metric) labels.Labels {
 	b := labels.NewScratchBuilder(len(m))
 	for name, value := range m {
 		if value != "" {
