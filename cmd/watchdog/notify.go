@@ -16,6 +16,7 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/notify/receivers"
 )
 
 func newNotify() *cobra.Command {
@@ -51,7 +52,7 @@ Exit status: 0 every receiver took it, 1 one did not, 2 wrong usage.`,
 			if err != nil {
 				return err
 			}
-			all, err := notify.FromConfig(cfg, time.Now)
+			all, err := receivers.FromConfig(cfg, time.Now)
 			if err != nil {
 				return err
 			}

@@ -35,7 +35,14 @@ var mayImport = map[string][]string{
 	"pkg/audit":                  {"pkg/disk"},
 	"pkg/hints":                  {"pkg/disk", "pkg/incident", "pkg/remediate", "pkg/rules", "pkg/strutil"}, // an external alert becomes an alert on a target, beside those of rules
 	"pkg/remediate":              {"pkg/incident"},
-	"pkg/notify":                 {"pkg/incident", "pkg/config", "pkg/disk", "pkg/httpclient", "pkg/responder", "pkg/strutil", "pkg/secretfile"},
+	"pkg/notify":                 {"pkg/incident", "pkg/config", "pkg/httpclient", "pkg/strutil", "pkg/secretfile"},
+	"pkg/notify/slack":           {"pkg/config", "pkg/incident", "pkg/notify", "pkg/responder", "pkg/strutil"},
+	"pkg/notify/pagerduty":       {"pkg/config", "pkg/incident", "pkg/notify", "pkg/strutil"},
+	"pkg/notify/email":           {"pkg/config", "pkg/httpclient", "pkg/incident", "pkg/notify", "pkg/secretfile", "pkg/strutil"},
+	"pkg/notify/webhook":         {"pkg/config", "pkg/httpclient", "pkg/incident", "pkg/notify", "pkg/secretfile", "pkg/strutil"},
+	"pkg/notify/statuspage":      {"pkg/config", "pkg/incident", "pkg/notify", "pkg/strutil"},
+	"pkg/notify/receivers":       {"pkg/config", "pkg/notify", "pkg/notify/email", "pkg/notify/pagerduty", "pkg/notify/slack", "pkg/notify/statuspage", "pkg/notify/webhook"},
+	"pkg/outbox":                 {"pkg/config", "pkg/disk", "pkg/incident", "pkg/notify", "pkg/strutil"},
 	"pkg/kube":                   {"pkg/incident", "pkg/responder", "pkg/maintenance", "pkg/remediate", "pkg/strutil"},
 	"pkg/decision":               {"pkg/audit", "pkg/incident", "pkg/remediate"}, // the guards' answers are weighed again
 	"pkg/engine":                 {"pkg/incident", "pkg/remediate", "pkg/audit", "pkg/decision"},
@@ -43,8 +50,8 @@ var mayImport = map[string][]string{
 	"pkg/responder":              {"pkg/incident"},
 	"pkg/web":                    {"pkg/incident", "pkg/hints", "pkg/responder", "pkg/secretfile"},
 	"pkg/policy":                 {"pkg/calendar", "pkg/strutil", "pkg/config", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/promql"},
-	"pkg/app":                    {"pkg/policy", "pkg/maintenance/controller", "pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/responder/inbound", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/responder", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web", "pkg/strutil", "pkg/promql", "pkg/storage"},
-	"cmd/watchdog":               {"pkg/policy", "pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/responder", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim", "pkg/strutil", "pkg/promql"}, // simulate hands the policy to the simulator
+	"pkg/app":                    {"pkg/policy", "pkg/maintenance/controller", "pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/responder/inbound", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/notify/receivers", "pkg/outbox", "pkg/responder", "pkg/probes", "pkg/remediate", "pkg/review", "pkg/rules", "pkg/selfwatch", "pkg/web", "pkg/strutil", "pkg/promql", "pkg/storage"},
+	"cmd/watchdog":               {"pkg/policy", "pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/notify/receivers", "pkg/responder", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim", "pkg/strutil", "pkg/promql"}, // simulate hands the policy to the simulator
 	"pkg/httpclient":             {},
 	"pkg/selfwatch":              {"pkg/config", "pkg/httpclient", "pkg/incident", "pkg/strutil"},
 	"pkg/maintenance":            {},

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"watchdog.io/watchdog/pkg/config"
-	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/notify/receivers"
 )
 
 // unknownSeverity looks for alerts whose label severity is no word that watchdog knows:
@@ -38,7 +38,7 @@ func (c *checker) unknownSeverity() {
 
 // undefinedTemplate looks for texts of receivers that fail when they are sent.
 func (c *checker) undefinedTemplate() {
-	for _, text := range notify.Undefined(c.cfg) {
+	for _, text := range receivers.Undefined(c.cfg) {
 		where, what, _ := strings.Cut(text, ": ")
 		c.add(where, "%s: watchdog's own words would go out instead; define it in a file of templates, or call another", what)
 	}

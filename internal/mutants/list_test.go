@@ -93,7 +93,7 @@ var mutants = []mutant{
 	{"nobody is paged at the end of the ladder", "pkg/incident/step.go", "	if page {\n		s.page(reason)\n	} else {", "	if page && reason == \"\" {\n		s.page(reason)\n	} else {"},
 	{"nobody is paged when all is handed over", "pkg/incident/step.go", "	if page {\n		s.page(reason)\n		return", "	if page && reason == \"\" {\n		s.page(reason)\n		return"},
 	{"an acknowledgement answers a graver severity (X40)", "pkg/incident/respond.go", "	void := !had.At.IsZero() && s.i.Severity.Worse(had.Severity)", "	void := !had.At.IsZero() && had.Severity == \"x\""},
-	{"a graver severity is the same page (X40)", "pkg/notify/pager.go", "	case !open || state == \"triggered\" && rings(i, prev):", "	case !open:"},
+	{"a graver severity is the same page (X40)", "pkg/notify/pagerduty/pager.go", "	case !open || state == \"triggered\" && notify.Rings(i, prev):", "	case !open:"},
 	{"connections are not tried (X101)", "pkg/httpclient/httpclient.go", "	PingAfter   = 15 * time.Second", "	PingAfter   = 0 * time.Second"},
 	{"a forgotten hold keeps a breach from everybody (X103)", "pkg/incident/hold.go", "	if held := s.at.Sub(s.i.OnHoldSince); s.p.HoldLimit > 0 &&", "	if held := s.at.Sub(s.i.OnHoldSince); s.p.HoldLimit < 0 &&"},
 	// External alerts (X01, X02, X03).

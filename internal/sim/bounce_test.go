@@ -16,6 +16,7 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/notify/receivers"
 	"watchdog.io/watchdog/pkg/remediate"
 )
 
@@ -218,7 +219,7 @@ func newPeople(t *testing.T, w *World) *people {
 		}
 	}
 	var err error
-	p.to, err = notify.FromConfig(&config.Config{Receivers: config.Receivers{
+	p.to, err = receivers.FromConfig(&config.Config{Receivers: config.Receivers{
 		PagerDuty: &config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: filepath.Join(dir, "pagerduty"), Severities: []incident.Severity{incident.P0, incident.P1}},
 		Slack:     &config.Slack{URL: srv.URL + "/slack/api/", TokenFile: filepath.Join(dir, "slack"), Channel: "#incidents", Severities: []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}},
 	}}, func() time.Time { return w.clock.now })

@@ -7,7 +7,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/httpclient"
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/notify/pagerduty"
 	"watchdog.io/watchdog/pkg/responder"
 )
 
@@ -98,7 +98,7 @@ func (p *pager) arrived(i incident.Incident, since time.Time) {
 	if was.State == "" && i.Silenced() != "" {
 		return
 	}
-	events, next := notify.Pager(i, was, pagerTakes, false)
+	events, next := pagerduty.Events(i, was, pagerTakes, false)
 	for _, e := range events {
 		if late := p.w.clock.now.Sub(since); e.Action == "trigger" && late > pageWithin {
 			p.w.oracle.violate("INV-77", "the page of incident %s (%s) arrives after %s: it waited for a connection that was dead, and a new one would have worked", i.ID, i.Severity, late.Round(time.Second))
@@ -110,7 +110,7 @@ func (p *pager) arrived(i incident.Incident, since time.Time) {
 }
 
 // take is one event as the service understands it.
-func (p *pager) take(e notify.PagerEvent, i incident.Incident) {
+func (p *pager) take(e pagerduty.Event, i incident.Incident) {
 	x := p.pages[e.Key]
 	open := x != nil && x.state != "resolved"
 	switch {

@@ -39,6 +39,7 @@ import (
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/maintenance/controller"
 	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/outbox"
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/promql"
@@ -102,7 +103,7 @@ type App struct {
 	maintenance *controller.Controller
 	log         *audit.Log
 	record      record
-	outbox      *notify.Outbox
+	outbox      *outbox.Outbox
 	engine      *engine.Engine
 	cutOff      *engine.LeaderlessNotifier
 	own         *selfWatch
@@ -210,7 +211,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.outbox, err = notify.NewOutbox(notify.OutboxOptions{
+	a.outbox, err = outbox.New(outbox.Options{
 		Dir: filepath.Join(o.DataDir, "outbox"), Logger: o.Logger.With("component", "notify"), Registerer: a.registry, Hide: o.Secrets.Text,
 		Delivered: func(id, receiver string, r incident.Receipt) {
 			if !a.own.delivered(id, receiver, r) {
@@ -501,7 +502,7 @@ func (a *App) use(cfg *config.Config) error {
 	a.useWindows(b)
 	a.samples.Retain(policy.Retention(b.Rules, b.Groups), policy.Kept(cfg))
 	a.watcher.Watch(b.workloads)
-	a.outbox.Escalate(notify.Steps(cfg))
+	a.outbox.Escalate(outbox.Steps(cfg))
 	a.outbox.Replace(append(b.notifiers, a.own.sink))
 	a.own.use(cfg, b)
 	a.engine.Use(b.setup)

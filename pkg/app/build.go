@@ -14,6 +14,7 @@ import (
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/maintenance"
 	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/notify/receivers"
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/promql"
@@ -56,7 +57,7 @@ func build(cfg *config.Config, a *App) (*built, error) {
 	}
 	if a != nil {
 		var e error
-		b.notifiers, e = notify.FromConfig(cfg, a.clock.Now)
+		b.notifiers, e = receivers.FromConfig(cfg, a.clock.Now)
 		err = errors.Join(err, e)
 		b.beat, e = makeBeat(cfg.Heartbeat)
 		err = errors.Join(err, e)

@@ -19,7 +19,7 @@ import (
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/notify/pagerduty"
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/remediate"
 )
@@ -110,7 +110,7 @@ func (o *outsider) tell(i incident.Incident) {
 	defer o.mu.Unlock()
 	o.told[i.ID] = i
 	was := o.receipts[i.ID]
-	events, next := notify.Pager(i, was, nil, false)
+	events, next := pagerduty.Events(i, was, nil, false)
 	for _, e := range events {
 		if e.Action == "trigger" && e.Key != was.Ref {
 			o.rang[i.Target.Name]++

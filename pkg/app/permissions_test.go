@@ -11,7 +11,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
-	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/outbox"
 	"watchdog.io/watchdog/pkg/policy"
 )
 
@@ -37,7 +37,7 @@ func TestADataFolderThatEverybodyMayWriteToIsRefusedOutsideOfPods_S21(t *testing
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("mode %04o, in a pod: %t: %v, want %q", tc.mode, tc.inPod, err, tc.want)
 		}
-		if _, err := notify.NewOutbox(notify.OutboxOptions{Dir: filepath.Join(dir, "outbox"), Registerer: prometheus.NewRegistry()}); err != nil {
+		if _, err := outbox.New(outbox.Options{Dir: filepath.Join(dir, "outbox"), Registerer: prometheus.NewRegistry()}); err != nil {
 			t.Errorf("the outbox below it: %v", err)
 		}
 	}
@@ -48,7 +48,7 @@ func TestADataFolderThatEverybodyMayWriteToIsRefusedOutsideOfPods_S21(t *testing
 	if err := os.Chmod(open, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := notify.NewOutbox(notify.OutboxOptions{Dir: open, Registerer: prometheus.NewRegistry()}); err == nil || !strings.Contains(err.Error(), "may be written by others") {
+	if _, err := outbox.New(outbox.Options{Dir: open, Registerer: prometheus.NewRegistry()}); err == nil || !strings.Contains(err.Error(), "may be written by others") {
 		t.Errorf("an outbox that everybody may write to: %v", err)
 	}
 }

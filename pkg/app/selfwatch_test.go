@@ -19,6 +19,7 @@ import (
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/outbox"
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/remediate"
@@ -126,7 +127,7 @@ func newChain(t *testing.T) *chain {
 	if _, err := c.judge.Set([]rules.Rule{canaryRule()}); err != nil {
 		t.Fatal(err)
 	}
-	c.outbox, err = notify.NewOutbox(notify.OutboxOptions{Dir: filepath.Join(t.TempDir(), "outbox"), Logger: c.o.Logger, Registerer: prometheus.NewRegistry(), Delivered: func(id, receiver string, r incident.Receipt) {
+	c.outbox, err = outbox.New(outbox.Options{Dir: filepath.Join(t.TempDir(), "outbox"), Logger: c.o.Logger, Registerer: prometheus.NewRegistry(), Delivered: func(id, receiver string, r incident.Receipt) {
 		if !c.own.delivered(id, receiver, r) {
 			c.engine.Delivered(id, receiver, r)
 		}

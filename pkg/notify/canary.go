@@ -23,12 +23,3 @@ func (c canary) Notify(_ context.Context, i incident.Incident, _ incident.Receip
 	}
 	return incident.Receipt{Ref: i.ID, State: string(i.Phase)}, nil
 }
-
-// aside reports whether an incident is none of a receiver's: the canary's receiver
-// hears of the canary alone, and nobody else does.
-func aside(i incident.Incident, receiver string) bool {
-	return (i.Target.Name == incident.Canary) != (receiver == CanaryReceiver)
-}
-
-// Reveal returns the secret.
-func (s Secret) Reveal() (string, error) { return s.read() }

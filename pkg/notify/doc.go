@@ -1,8 +1,10 @@
-// Package notify tells people about incidents.
+// Package notify is the contract between watchdog and those that it tells of incidents,
+// and the texts that all of them show.
 //
-// It owns receivers, one file each, and the outbox that stands between them and
-// the engine: a queue per receiver, with retries, on disk. It leaves to the
-// engine what an incident is, and it cannot change one.
+// It owns what a receiver is (Notifier, Failure, Fallback, Secret), the words in which an
+// incident is described, and the templates of users. It leaves each receiver to a package
+// of its own below, the list of them to pkg/notify/receivers, and when one is told to
+// pkg/outbox. None of them can change an incident.
 //
 // Its one rule: telling is level-triggered. A receiver is handed the whole
 // incident as it is now and the receipt of what it was told before, and brings
@@ -26,15 +28,6 @@ import (
 type Notifier interface {
 	Name() string
 	Notify(ctx context.Context, inc incident.Incident, prev incident.Receipt) (incident.Receipt, error)
-}
-
-// Public is a receiver that the public reads: nothing is tried out on it.
-type Public interface {
-	Notifier
-	// What says what Reach shows.
-	What() string
-	// Reach tries whether it could be told, and changes nothing.
-	Reach(ctx context.Context) error
 }
 
 // Failure is a refusal by the other side.
@@ -66,14 +59,15 @@ type Secret struct{ file string }
 // watches and tells everybody else, and says what is missing (pkg/app, missing).
 func NewSecret(file string) (Secret, error) {
 	s := Secret{file: file}
-	_, err := s.read()
+	_, err := s.Reveal()
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}
 	return s, err
 }
 
-func (s Secret) read() (string, error) { return secretfile.Read(s.file) }
+// Reveal returns the secret.
+func (s Secret) Reveal() (string, error) { return secretfile.Read(s.file) }
 
 // String never shows the secret.
 func (Secret) String() string { return "<redacted>" }

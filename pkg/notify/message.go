@@ -11,16 +11,29 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
+// SafeID is text that can be part of a header as it is.
+func SafeID(s string) string {
+	for _, r := range s {
+		if r > 'z' || r < '-' || r == '/' || r > '9' && r < 'A' || r > 'Z' && r < 'a' && r != '_' {
+			return Digest(s)
+		}
+	}
+	if s == "" || len(s) > 64 {
+		return Digest(s)
+	}
+	return s
+}
+
 // Rehearsal is the kind of the target of an incident that only tries receivers out.
 const Rehearsal = "test"
 
-// headline is the incident in one line: how bad, what, and where it stands.
-func headline(i incident.Incident) string {
-	return fmt.Sprintf("%s %s: %s", i.Severity, status(i), i.Title())
+// Headline is the incident in one line: how bad, what, and where it stands.
+func Headline(i incident.Incident) string {
+	return fmt.Sprintf("%s %s: %s", i.Severity, Status(i), i.Title())
 }
 
-// status is the incident's phase in the words of somebody who was just woken.
-func status(i incident.Incident) string {
+// Status is the incident's phase in the words of somebody who was just woken.
+func Status(i incident.Incident) string {
 	if i.Asked != nil {
 		return "needs approval"
 	}
@@ -40,7 +53,7 @@ func status(i incident.Incident) string {
 	case incident.Frozen:
 		return "frozen"
 	case incident.Verifying:
-		if !tried(i) {
+		if !Tried(i) {
 			return "recovering"
 		}
 		return "verifying"
@@ -52,13 +65,13 @@ func status(i incident.Incident) string {
 	return "open"
 }
 
-// tried reports whether something was done whose effect there is to wait for.
-func tried(i incident.Incident) bool {
+// Tried reports whether something was done whose effect there is to wait for.
+func Tried(i incident.Incident) bool {
 	return len(i.Attempts) > 0 || i.Op != nil && !i.Op.AppliedAt.IsZero()
 }
 
-// next says what watchdog will do, or what it wants of the reader.
-func next(i incident.Incident) string {
+// Next says what watchdog will do, or what it wants of the reader.
+func Next(i incident.Incident) string {
 	if r := i.Asked; r != nil {
 		return fmt.Sprintf("watchdog asks to do this, until %s: %s. To allow it: `%s`; to forbid it: `watchdog deny %s --reason WHY`", r.Until.UTC().Format("15:04 UTC, 2 Jan"), r.Plan.Summary, i.ApproveCommand(), i.ID)
 	}
@@ -90,7 +103,7 @@ func next(i incident.Incident) string {
 		}
 		return "watchdog does not act while it cannot trust what it sees."
 	case incident.Verifying:
-		if !tried(i) {
+		if !Tried(i) {
 			return also(i, "It is recovering: nothing was done, and watchdog waits until it is over.")
 		}
 		return also(i, "watchdog waits whether it helped.")
@@ -109,16 +122,16 @@ func also(i incident.Incident, what string) string {
 	return fmt.Sprintf("A person was paged (%s). Meanwhile %s goes on: %s", i.PageReason, i.Lead, what)
 }
 
-// asked is the op that a person is asked to approve; "": none.
-func asked(i incident.Incident) string {
+// Asked is the op that a person is asked to approve; "": none.
+func Asked(i incident.Incident) string {
 	if i.Asked == nil {
 		return ""
 	}
 	return i.Asked.Op
 }
 
-// answered says who took the incident on, or that nobody did in time.
-func answered(i incident.Incident) string {
+// Answered says who took the incident on, or that nobody did in time.
+func Answered(i incident.Incident) string {
 	switch {
 	case !i.Acked.At.IsZero() && i.Acked.By != "":
 		return "acknowledged by " + i.Acked.By
@@ -147,8 +160,8 @@ func outgrown(i incident.Incident) string {
 	return fmt.Sprintf("%s acknowledged this as %s; it is %s now and needs a new acknowledgement", who, i.AckedBefore.Severity, i.Severity)
 }
 
-// maintained says by what window the target is in maintenance; "": by none.
-func maintained(i incident.Incident) string {
+// Maintained says by what window the target is in maintenance; "": by none.
+func Maintained(i incident.Incident) string {
 	if i.Phase == incident.Resolved || i.Maintenance.Window == "" {
 		return ""
 	}
@@ -160,8 +173,8 @@ func heldBy(i incident.Incident, guard string) bool {
 	return slices.ContainsFunc(i.Answers, func(a incident.Answer) bool { return a.Guard == guard && a.Hold != "" })
 }
 
-// actions are the finished attempts, one line each.
-func actions(i incident.Incident) []string {
+// Actions are the finished attempts, one line each.
+func Actions(i incident.Incident) []string {
 	var all []string
 	for _, a := range i.Attempts {
 		all = append(all, fmt.Sprintf("%s: %s", a.Summary, a.Verdict))
@@ -172,8 +185,8 @@ func actions(i incident.Incident) []string {
 	return all
 }
 
-// reason is why nothing (more) was done.
-func reason(i incident.Incident) string {
+// Reason is why nothing (more) was done.
+func Reason(i incident.Incident) string {
 	if i.PageReason != "" && i.Phase != incident.Resolved {
 		return i.PageReason
 	}
@@ -188,27 +201,27 @@ func reason(i incident.Incident) string {
 	return ""
 }
 
-// firing is the incident's state in Alertmanager's words.
-func firing(i incident.Incident) string {
+// Firing is the incident's state in Alertmanager's words.
+func Firing(i incident.Incident) string {
 	if i.Phase == incident.Resolved {
 		return "resolved"
 	}
 	return "firing"
 }
 
-// news is a fingerprint of what a person would act on; while it stays the same,
+// News is a fingerprint of what a person would act on; while it stays the same,
 // whoever was told is not told again.
-func news(i incident.Incident) string {
-	return digest([]any{firing(i), i.Severity, i.Lead, i.PageReason, i.Unanswered, i.Step, i.Acked.By, asked(i)})
+func News(i incident.Incident) string {
+	return Digest([]any{Firing(i), i.Severity, i.Lead, i.PageReason, i.Unanswered, i.Step, i.Acked.By, Asked(i)})
 }
 
-// wanted reports whether a receiver that takes these severities hears of i.
-func wanted(i incident.Incident, severities []incident.Severity) bool {
+// Wanted reports whether a receiver that takes these severities hears of i.
+func Wanted(i incident.Incident, severities []incident.Severity) bool {
 	return slices.Contains(severities, i.Severity)
 }
 
-// digest is a fingerprint of what a receiver would show.
-func digest(v any) string {
+// Digest is a fingerprint of what a receiver would show.
+func Digest(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return ""

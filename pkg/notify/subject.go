@@ -21,8 +21,8 @@ const (
 // saidElsewhere are labels that every message has in other words.
 var saidElsewhere = []string{"alertname", "severity", "target", "prometheus", "endpoint"}
 
-// alertsShown are the alerts whose details are worth telling: the lead first.
-func alertsShown(i incident.Incident) []incident.Alert {
+// AlertsShown are the alerts whose details are worth telling: the lead first.
+func AlertsShown(i incident.Incident) []incident.Alert {
 	var all []incident.Alert
 	for _, a := range i.Alerts {
 		switch {
@@ -35,8 +35,8 @@ func alertsShown(i incident.Incident) []incident.Alert {
 	return all
 }
 
-// object is what an alert is about, by its labels: which volume, which pod.
-func object(a incident.Alert) string {
+// Object is what an alert is about, by its labels: which volume, which pod.
+func Object(a incident.Alert) string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(a.Labels)) {
 		if v := a.Labels[name]; v != "" && !slices.Contains(saidElsewhere, name) {
@@ -46,8 +46,8 @@ func object(a incident.Alert) string {
 	return strutil.Shorten(strings.Join(all, ", "), maxObject)
 }
 
-// description is what the alert says about itself beyond its summary.
-func description(a incident.Alert) string {
+// Description is what the alert says about itself beyond its summary.
+func Description(a incident.Alert) string {
 	text := strings.TrimSpace(cmp.Or(a.Annotations["description"], a.Annotations["message"]))
 	if text == "" || a.Was != "" && strings.HasPrefix(a.Was, text) {
 		return ""
@@ -73,7 +73,7 @@ func alertLinks(i incident.Incident) []config.Link {
 			all = append(all, config.Link{Name: name, URL: text})
 		}
 	}
-	for k, a := range alertsShown(i) {
+	for k, a := range AlertsShown(i) {
 		of := ""
 		if k > 0 {
 			of = " of " + a.Rule
@@ -89,10 +89,10 @@ func alertLinks(i incident.Incident) []config.Link {
 // detail is one alert as a receiver with fields shows it.
 func detail(a incident.Alert) map[string]string {
 	d := map[string]string{"alert": a.Rule}
-	if o := object(a); o != "" {
+	if o := Object(a); o != "" {
 		d["labels"] = o
 	}
-	if text := description(a); text != "" {
+	if text := Description(a); text != "" {
 		d["description"] = text
 	}
 	if len(d) == 1 {
@@ -101,10 +101,10 @@ func detail(a incident.Alert) map[string]string {
 	return d
 }
 
-// alertDetails are those of the first alerts that have any.
-func alertDetails(i incident.Incident) []map[string]string {
+// AlertDetails are those of the first alerts that have any.
+func AlertDetails(i incident.Incident) []map[string]string {
 	var all []map[string]string
-	for _, a := range alertsShown(i) {
+	for _, a := range AlertsShown(i) {
 		if d := detail(a); d != nil && len(all) < maxAlertLinks {
 			all = append(all, d)
 		}

@@ -15,23 +15,23 @@ import (
 	amtemplate "github.com/prometheus/alertmanager/template"
 )
 
-// bounded is a template of the user's with Alertmanager's functions, that can
+// Template is a template of the user's with Alertmanager's functions, that can
 // neither run for ever nor write without end.
-type bounded struct {
-	limit time.Duration
+type Template struct {
+	Limit time.Duration
 	// fill executes a copy that asks alive at each turn of a loop.
 	fill func(w io.Writer, data any, alive func() (string, error)) error
 }
 
 // Limits of one execution.
 const (
-	templateTime = 2 * time.Second
+	TemplateTime = 2 * time.Second
 	templateSize = 256 << 10
 )
 
-// parseBody reads a template, with the functions of Alertmanager's and what the
+// ParseTemplate reads a template, with the functions of Alertmanager's and what the
 // shared texts define.
-func parseBody(text string, shared ...string) (*bounded, error) {
+func ParseTemplate(text string, shared ...string) (*Template, error) {
 	t, err := parseText(text, shared...)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func parseBody(text string, shared ...string) (*bounded, error) {
 	for _, one := range t.Templates() {
 		watch(one.Tree, one.Root)
 	}
-	return &bounded{templateTime, func(w io.Writer, data any, ask func() (string, error)) error {
+	return &Template{TemplateTime, func(w io.Writer, data any, ask func() (string, error)) error {
 		c, err := t.Clone()
 		if err != nil {
 			return err
@@ -67,8 +67,8 @@ func parseText(text string, shared ...string) (*template.Template, error) {
 //go:embed alertmanager.tmpl
 var alertmanagerNames string
 
-// parseHTML is parseBody for a page: what is filled in is escaped for its place.
-func parseHTML(text string, shared ...string) (*bounded, error) {
+// ParseHTML is parseBody for a page: what is filled in is escaped for its place.
+func ParseHTML(text string, shared ...string) (*Template, error) {
 	t := htmltemplate.New("body").Option("missingkey=zero").Funcs(htmltemplate.FuncMap(amtemplate.DefaultFuncs)).Funcs(htmltemplate.FuncMap{alive: forever})
 	_, err := t.New("alertmanager").Parse(alertmanagerNames)
 	if err == nil {
@@ -85,7 +85,7 @@ func parseHTML(text string, shared ...string) (*bounded, error) {
 	for _, one := range t.Templates() {
 		watch(one.Tree, one.Tree.Root)
 	}
-	return &bounded{templateTime, func(w io.Writer, data any, ask func() (string, error)) error {
+	return &Template{TemplateTime, func(w io.Writer, data any, ask func() (string, error)) error {
 		c, err := t.Clone()
 		if err != nil {
 			return err
@@ -125,18 +125,18 @@ func watch(tree *parse.Tree, n parse.Node) {
 	}
 }
 
-// execute fills the template in.
-func (b *bounded) execute(ctx context.Context, data any) (text string, err error) {
+// Execute fills the template in.
+func (b *Template) Execute(ctx context.Context, data any) (text string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v", r)
 		}
 	}()
-	until := time.Now().Add(b.limit)
+	until := time.Now().Add(b.Limit)
 	var w limited
 	err = b.fill(&w, data, func() (string, error) {
 		if time.Now().After(until) {
-			return "", fmt.Errorf("it takes longer than %s", b.limit)
+			return "", fmt.Errorf("it takes longer than %s", b.Limit)
 		}
 		return "", ctx.Err()
 	})

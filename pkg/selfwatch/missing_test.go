@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/config"
-	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/notify/receivers"
 )
 
 // A Secret that was deleted, or not made yet, must not end all watching; and it must
@@ -23,7 +23,7 @@ func TestAMissingSecretIsToldAndWatchingGoesOn_C(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := notify.FromConfig(c, time.Now); err != nil {
+	if _, err := receivers.FromConfig(c, time.Now); err != nil {
 		t.Errorf("it does not start: %v", err)
 	}
 	if got := lacking(c); got != "receivers.slack.token_file ("+later+")" {

@@ -20,6 +20,7 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/notify/receivers"
 )
 
 var t0 = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -50,7 +51,7 @@ func receiver(t *testing.T, e config.Email) notify.Notifier {
 	if e.To == nil {
 		e.To = []string{"oncall@example.com"}
 	}
-	all, err := notify.FromConfig(&config.Config{Receivers: config.Receivers{Emails: []config.Email{e}}}, time.Now)
+	all, err := receivers.FromConfig(&config.Config{Receivers: config.Receivers{Emails: []config.Email{e}}}, time.Now)
 	must(t, err)
 	return all[0]
 }

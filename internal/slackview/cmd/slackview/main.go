@@ -16,7 +16,7 @@ import (
 	"watchdog.io/watchdog/internal/slackview"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/notify/receivers"
 )
 
 func main() {
@@ -48,7 +48,7 @@ func run(ctx context.Context) error {
 	if err := os.WriteFile(token, []byte("xoxb-1"), 0o600); err != nil {
 		return err
 	}
-	all, err := notify.FromConfig(&config.Config{
+	all, err := receivers.FromConfig(&config.Config{
 		Contacts: []config.Contact{{Name: "DevOps lead", Phone: "+49 30 1234567"}},
 		Links:    []config.Link{{Name: "dashboard", URL: "https://grafana.example.com/d/shop"}},
 		Runbook:  &config.Runbook{URL: "https://wiki.example.com/runbook"},

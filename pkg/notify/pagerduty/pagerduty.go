@@ -1,0 +1,251 @@
+// Package pagerduty pages people by PagerDuty's Events API v2.
+//
+// It owns the events of an incident, their keys and their limits, and change events. It
+// leaves what people answer in PagerDuty to pkg/responder/inbound.
+//
+// Its one rule: the dedup key is the incident's id and severity, so that an event that
+// arrives twice is one page, and a graver severity rings.
+package pagerduty
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/PagerDuty/go-pagerduty"
+
+	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/strutil"
+)
+
+// PagerDuty keeps one incident at PagerDuty per incident of ours, by the Events
+// API v2. The dedup key is our incident's id and severity, so that an event that
+// arrives twice is one incident there (INV-42), and a graver severity rings (INV-60).
+type PagerDuty struct {
+	name      string
+	summary   *notify.Template            // nil: ours
+	details   map[string]*notify.Template // further ones
+	url       string
+	key       notify.Secret
+	takes     []incident.Severity
+	reference notify.QuickReference
+	changes   bool // it is told of rollouts
+}
+
+var _ notify.Notifier = (*PagerDuty)(nil)
+
+func New(name string, c *config.PagerDuty, about notify.QuickReference) (*PagerDuty, error) {
+	key, err := notify.NewSecret(c.RoutingKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	p := &PagerDuty{name: name, url: c.URL, key: key, takes: c.Severities, reference: about, changes: c.ChangeEvents, details: map[string]*notify.Template{}}
+	if c.Description != "" {
+		if p.summary, err = notify.ParseTemplate(c.Description, about.Shared...); err != nil {
+			return nil, fmt.Errorf("description: %w", err)
+		}
+	}
+	for name, text := range c.Details {
+		if p.details[name], err = notify.ParseTemplate(text, about.Shared...); err != nil {
+			return nil, fmt.Errorf("details: %s: %w", name, err)
+		}
+	}
+	return p, nil
+}
+
+// heeded is a client that remembers why it was refused, and for how long the other
+// side asked to be left alone: the library passes on neither.
+type heeded struct {
+	*http.Client
+	said  string
+	after time.Duration
+}
+
+func (h *heeded) Do(req *http.Request) (*http.Response, error) {
+	resp, err := h.Client.Do(req)
+	if err != nil || resp.StatusCode/100 == 2 {
+		return resp, err
+	}
+	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
+		h.after = time.Duration(n) * time.Second
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, notify.MaxAnswer))
+	resp.Body.Close()
+	h.said, resp.Body = strutil.Shorten(strutil.Visible(strings.TrimSpace(string(b))), 200), io.NopCloser(bytes.NewReader(b))
+	return resp, err
+}
+
+// client returns the vendor's client for one request.
+func (p *PagerDuty) client() (*pagerduty.Client, *heeded) {
+	c, h := pagerduty.NewClient("", pagerduty.WithV2EventsAPIEndpoint(p.url)), &heeded{Client: notify.HTTPClient()}
+	c.HTTPClient = h
+	return c, h
+}
+
+func (p *PagerDuty) Name() string { return p.name }
+
+// Pages marks it as a receiver by which a person is woken.
+func (*PagerDuty) Pages() {}
+
+// Limits of the Events API: a summary of 1,024 characters, an event of 512 KB.
+const (
+	maxSummary = 1024
+	maxDetail  = 4096
+	maxEvent   = 512 << 10
+)
+
+func (p *PagerDuty) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
+	events, next := Events(i, prev, p.takes, notify.InDoubt(ctx))
+	if len(events) == 0 {
+		return next, nil
+	}
+	key, err := p.key.Reveal()
+	if err != nil {
+		return prev, err
+	}
+	for _, x := range events {
+		e := &pagerduty.V2Event{RoutingKey: key, DedupKey: x.Key, Action: x.Action, Client: "watchdog"}
+		if x.Action == "trigger" {
+			quick := p.reference.Of(i)
+			e.Payload = payload(i, quick)
+			if x.Key != prev.Ref && prev.Ref != "" {
+				e.Payload.Details.(map[string]any)["page_before"] = prev.Ref
+			}
+			p.applyTemplates(ctx, i, quick, e.Payload)
+			for _, l := range quick.Links {
+				e.Links = append(e.Links, map[string]string{"href": l.URL, "text": l.Name})
+			}
+		}
+		if err := p.send(ctx, i, e); err != nil {
+			return prev, err
+		}
+	}
+	return next, nil
+}
+
+// applyTemplates fills in the user's templates. One that fails leaves ours, and says so.
+func (p *PagerDuty) applyTemplates(ctx context.Context, i incident.Incident, quick notify.QuickReference, to *pagerduty.V2Payload) {
+	if p.summary == nil && len(p.details) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, notify.TemplateTime) // for all of them: the page has to leave in time
+	defer cancel()
+	data, details := notify.TemplateData(p.name, i, quick, notify.Firing(i), notify.MaxText), to.Details.(map[string]any)
+	if p.summary != nil {
+		switch text, err := p.summary.Execute(ctx, data); {
+		case err != nil:
+			details["template"] = strutil.Shorten(fmt.Sprintf("the description of receiver %s failed: %v", p.name, err), maxDetail)
+		case strings.TrimSpace(text) != "":
+			to.Summary = strutil.Shorten(strutil.Visible(strings.TrimSpace(text)), maxSummary)
+		}
+	}
+	for name, t := range p.details {
+		text, err := t.Execute(ctx, data)
+		if err != nil {
+			text = fmt.Sprintf("the template failed: %v", err)
+		}
+		details[name] = strutil.Shorten(text, maxDetail)
+	}
+}
+
+func payload(i incident.Incident, quick notify.QuickReference) *pagerduty.V2Payload {
+	level := map[incident.Severity]string{incident.P0: "critical", incident.P1: "error", incident.P2: "warning", incident.P3: "info"}[i.Severity]
+	details := map[string]any{"incident": i.ID, "phase": notify.Status(i), "target": i.Target.String(), "next": notify.Next(i), "why": "watchdog why " + i.ID}
+	if m := notify.Maintained(i); m != "" {
+		details["maintenance"] = strutil.Shorten(strutil.Visible(m), maxDetail)
+	}
+	if a := notify.Answered(i); a != "" {
+		details["answer"] = a
+	}
+	if r := notify.Reason(i); r != "" {
+		details["reason"] = strutil.Shorten(r, maxDetail)
+	}
+	if len(quick.Contacts) > 0 {
+		details["contacts"] = quick.Contacts
+	}
+	if all := notify.AlertDetails(i); len(all) > 0 {
+		details["alerts"] = all
+	}
+	if a := notify.Actions(i); len(a) > 0 {
+		details["done"] = a
+	}
+	return &pagerduty.V2Payload{Summary: strutil.Shorten(strutil.Visible(string(i.Severity)+" "+i.Title()), maxSummary), Source: i.Target.String(), Severity: level, Timestamp: i.OpenedAt.UTC().Format("2006-01-02T15:04:05.000Z"),
+		Component: i.Target.Workload, Group: i.Target.Namespace, Class: i.Lead, Details: details}
+}
+
+// send sends an event. One that is too large, or is refused as if it were, is sent
+// with the least that says what is the matter (F-92).
+func (p *PagerDuty) send(ctx context.Context, i incident.Incident, e *pagerduty.V2Event) error {
+	if b, err := json.Marshal(e); err != nil || len(b) > maxEvent {
+		shorten(i, e)
+	}
+	client, h := p.client()
+	_, err := client.ManageEventWithContext(ctx, e)
+	if err == nil {
+		return nil
+	}
+	f := pagerDutyError("of incident "+i.ID, err, h)
+	if !f.size || !shorten(i, e) {
+		return f.Failure
+	}
+	client, h = p.client()
+	if _, err = client.ManageEventWithContext(ctx, e); err != nil {
+		return pagerDutyError("of incident "+i.ID, err, h).Failure
+	}
+	return nil
+}
+
+// shorten leaves out of an event what may be long, and reports whether that changed it.
+func shorten(i incident.Incident, e *pagerduty.V2Event) bool {
+	if e.Payload == nil {
+		return false
+	}
+	p := *e.Payload
+	for _, s := range []*string{&p.Summary, &p.Source, &p.Component, &p.Group, &p.Class} {
+		*s = strutil.Shorten(*s, notify.MaxTextShort)
+	}
+	details := map[string]any{"incident": strutil.Shorten(i.ID, notify.MaxTextShort), "next": strutil.Shorten(notify.Next(i), notify.MaxTextShort), "why": "watchdog why " + strutil.Shorten(i.ID, notify.MaxTextShort), "shortened": "PagerDuty does not take the whole event"}
+	if d, ok := e.Payload.Details.(map[string]any); ok && d["shortened"] != nil {
+		return false
+	}
+	p.Details, e.Payload, e.Links = details, &p, nil
+	return true
+}
+
+// failed is a Failure of PagerDuty's, and whether the size may be the reason.
+type failed struct {
+	*notify.Failure
+	size bool
+}
+
+// pagerDutyError tells a refusal that stays from one that passes. The library
+// answers with one of two types, whatever the body said.
+func pagerDutyError(what string, err error, h *heeded) failed {
+	status := 0
+	var events pagerduty.EventsAPIV2Error
+	var api pagerduty.APIError
+	switch {
+	case errors.As(err, &events):
+		status = events.StatusCode
+	case errors.As(err, &api):
+		status = api.StatusCode
+	}
+	final := status >= 400 && status < 500 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout
+	if h.said != "" {
+		err = fmt.Errorf("%w: %s", err, h.said)
+	}
+	f := &notify.Failure{Err: fmt.Errorf("tell PagerDuty %s: %w", what, err), Final: final}
+	if !final {
+		f.After = h.after
+	}
+	return failed{f, status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge}
+}

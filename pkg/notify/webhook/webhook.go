@@ -1,0 +1,217 @@
+// Package webhook posts incidents to any HTTP service.
+//
+// It owns the request: its body in the shape of Alertmanager's webhook or as the user's
+// template makes it, and what a refusal means. It leaves the data to pkg/notify.
+//
+// Its one rule: a body that cannot be made, or is too large, is sent with less in it; and
+// a URL from a file is a secret, in whatever form it comes back.
+package webhook
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	neturl "net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/alertmanager/template"
+
+	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/httpclient"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/secretfile"
+	"watchdog.io/watchdog/pkg/strutil"
+)
+
+// Webhook posts an incident to any HTTP service, in the shape of Alertmanager's
+// webhook or as a template of the user's makes it.
+type Webhook struct {
+	name        string
+	fallback    string // the receiver it stands in for; "": none
+	url         string
+	urlFile     *notify.Secret
+	token       *notify.Secret
+	headers     map[string]string
+	contentType string
+	body        *notify.Template // nil: Alertmanager's JSON
+	takes       []incident.Severity
+	reference   notify.QuickReference
+	client      *http.Client
+}
+
+var _ notify.Fallback = (*Webhook)(nil)
+
+func New(c config.Webhook, about notify.QuickReference) (*Webhook, error) {
+	h := &Webhook{name: c.Name, fallback: c.FallbackFor, url: c.URL, headers: c.Headers, contentType: cmp.Or(c.ContentType, "application/json"), takes: c.Severities, reference: about, client: notify.HTTPClient()}
+	for _, s := range []struct {
+		file string
+		to   **notify.Secret
+	}{{c.URLFile, &h.urlFile}, {c.BearerTokenFile, &h.token}} {
+		if s.file == "" {
+			continue
+		}
+		secret, err := notify.NewSecret(s.file)
+		if err != nil {
+			return nil, err
+		}
+		*s.to = &secret
+	}
+	if c.Body != "" {
+		t, err := notify.ParseTemplate(c.Body, about.Shared...)
+		if err != nil {
+			return nil, fmt.Errorf("body: %w", err)
+		}
+		h.body = t
+	}
+	if c.CAFile == "" {
+		return h, nil
+	}
+	pool, err := secretfile.Authorities(c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	h.client.Transport = httpclient.NewTransport(httpclient.Options{RootCAs: pool})
+	return h, nil
+}
+
+func (h *Webhook) Name() string { return h.name }
+
+// FallbackFor names the receiver that this one stands in for.
+func (h *Webhook) FallbackFor() string { return h.fallback }
+
+// message is the body of Alertmanager's webhook, version 4.
+type message struct {
+	*template.Data
+	Version         string `json:"version"`
+	GroupKey        string `json:"groupKey"`
+	TruncatedAlerts uint64 `json:"truncatedAlerts"`
+}
+
+func (h *Webhook) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
+	state := notify.Firing(i)
+	if prev.State == "" && (state == "resolved" || i.Shared || !notify.Wanted(i, h.takes) && !i.Paged) {
+		return prev, nil
+	}
+	d := notify.News(i)
+	if prev.Digest == d {
+		return prev, nil
+	}
+	status, err := h.send(ctx, i, state, notify.MaxText)
+	if status == http.StatusRequestEntityTooLarge || status == http.StatusBadRequest {
+		// What may be refused for its size is sent once more, with less in it.
+		_, err = h.send(ctx, i, state, notify.MaxTextShort)
+	}
+	if err != nil {
+		return prev, err
+	}
+	return incident.Receipt{Ref: i.ID, State: state, Digest: d, Severity: notify.Graver(prev.Severity, i.Severity)}, nil
+}
+
+// send returns the status of the answer, if there is one, and what it means.
+func (h *Webhook) send(ctx context.Context, i incident.Incident, state string, limit int) (int, error) {
+	data := notify.TemplateData(h.name, i, h.reference.Of(i), state, limit)
+	body, err := json.Marshal(message{Data: data, Version: "4", GroupKey: "watchdog/" + i.ID})
+	if err != nil {
+		return 0, err
+	}
+	if h.body != nil {
+		text, err := h.body.Execute(ctx, data)
+		if err == nil && strings.Contains(h.contentType, "json") && !json.Valid([]byte(text)) {
+			err = errors.New("what it makes is no JSON: a text needs toJson, or a quote in it ends the string")
+		}
+		if err != nil {
+			// A page without its dress goes out all the same.
+			text = fmt.Sprintf(`{"text":%s}`, quoted(fmt.Sprintf("%s\n%s\n(the body template of receiver %s failed: %v)", notify.Headline(i), notify.Next(i), h.name, err)))
+		}
+		body = []byte(text)
+	}
+	url := h.url
+	if h.urlFile != nil {
+		if url, err = h.urlFile.Reveal(); err != nil {
+			return 0, err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return 0, &notify.Failure{Err: fmt.Errorf("tell %s of incident %s: %w", h.name, i.ID, h.hide(err, url)), Final: true}
+	}
+	req.Header.Set("Content-Type", h.contentType)
+	req.Header.Set("User-Agent", "watchdog")
+	for k, v := range h.headers {
+		req.Header.Set(k, v)
+	}
+	if h.token != nil {
+		token, err := h.token.Reveal()
+		if err != nil {
+			return 0, err
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := h.client.Do(req)
+	if err != nil {
+		return 0, fmt.Errorf("tell %s of incident %s: %w", h.name, i.ID, h.hide(err, url))
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, notify.MaxAnswer))
+	if resp.StatusCode/100 == 2 {
+		return resp.StatusCode, nil
+	}
+	f := &notify.Failure{Err: fmt.Errorf("tell %s of incident %s: %s: %s", h.name, i.ID, resp.Status, strutil.Shorten(strutil.Visible(h.without(string(text), req.URL)), 200))}
+	f.Final = resp.StatusCode/100 < 5 && resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusRequestTimeout
+	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
+		f.After = time.Duration(n) * time.Second
+	}
+	return resp.StatusCode, f
+}
+
+// hide takes a URL from a file out of an error: it is a secret. The client's own
+// errors hold it in other forms than the file's.
+func (h *Webhook) hide(err error, url string) error {
+	var u *neturl.Error
+	if h.urlFile == nil {
+		return err
+	}
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	return fmt.Errorf("%s", strings.ReplaceAll(err.Error(), url, "<redacted>"))
+}
+
+// secretPart is from how long on a part of a URL can be a secret.
+const secretPart = 6
+
+// without takes the parts of a URL from a file out of what the other side says: many
+// servers repeat what they do not find.
+func (h *Webhook) without(text string, u *neturl.URL) string {
+	if h.urlFile == nil {
+		return text
+	}
+	parts := []string{u.RequestURI(), u.RawQuery}
+	for _, form := range []string{u.Path, u.EscapedPath()} {
+		parts = append(append(parts, form), strings.Split(form, "/")...)
+	}
+	for name, values := range u.Query() {
+		parts = append(append(parts, name), values...)
+	}
+	slices.SortFunc(parts, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	for _, p := range parts {
+		if len(p) >= secretPart {
+			text = strings.ReplaceAll(text, p, "<redacted>")
+		}
+	}
+	return text
+}
+
+func quoted(s string) string {
+	b, _ := json.Marshal(s)
+	return string(b)
+}

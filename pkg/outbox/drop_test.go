@@ -1,0 +1,42 @@
+package outbox
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"watchdog.io/watchdog/internal/notifytest"
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// When more waits than a queue holds, what is least urgent goes, and no page of which
+// the receiver waits for the end.
+func TestAFullQueueKeepsWhatIsUrgent(t *testing.T) {
+	x := outbox(t, t.TempDir(), nil, &fake{name: "f"})
+	l := x.lanes["f"]
+	put := func(id string, s incident.Severity, phase incident.Phase, told bool) {
+		i := incident.Incident{ID: id, Severity: s, Phase: phase, UpdatedAt: notifytest.T0}
+		if told {
+			i.Receipts = map[string]incident.Receipt{"f": {State: "triggered", At: notifytest.T0.Add(time.Second)}}
+		}
+		l.put(i)
+	}
+	put("p0", incident.P0, incident.Open, false)
+	put("p0 over", incident.P0, incident.Resolved, true)
+	put("p3 over", incident.P3, incident.Resolved, false)
+	put("p3", incident.P3, incident.Open, false)
+	for n := range maxQueued - 4 {
+		put(fmt.Sprint("p1 ", n), incident.P1, incident.Open, false)
+	}
+	for k, gone := range []string{"p3 over", "p3", "p1 0"} {
+		put(fmt.Sprint("new ", k), incident.P0, incident.Open, false)
+		if _, waits := l.waiting[gone]; waits || len(l.order) != maxQueued {
+			t.Errorf("%q waits still, of %d", gone, len(l.order))
+		}
+	}
+	for _, id := range []string{"p0", "p0 over"} {
+		if _, waits := l.waiting[id]; !waits {
+			t.Errorf("%q is gone", id)
+		}
+	}
+}

@@ -1,0 +1,32 @@
+package outbox
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+type metrics struct {
+	sent    *prometheus.CounterVec
+	queue   *prometheus.GaugeVec
+	success *prometheus.GaugeVec
+	open    *prometheus.GaugeVec
+}
+
+// zeroes makes series of what has not happened yet: what begins at 1 has no increase.
+func (m *metrics) zeroes(receiver string) {
+	for _, result := range []string{"ok", "retry", "refused", "dropped", "silenced", "yielded"} {
+		m.sent.WithLabelValues(receiver, result)
+	}
+	m.queue.WithLabelValues(receiver)
+	m.open.WithLabelValues(receiver)
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	f := promauto.With(r)
+	return &metrics{
+		sent:    f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "notifications_total", Help: "Attempts to tell a receiver, by result: ok, retry, refused, dropped; or not attempted: silenced, or yielded to another leader."}, []string{"receiver", "result"}),
+		queue:   f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "notification_queue_length", Help: "Incidents that a receiver has not been told of yet."}, []string{"receiver"}),
+		open:    f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "notification_breaker_open", Help: "1 while a receiver failed so often in a row that one message at a time is tried."}, []string{"receiver"}),
+		success: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "notification_last_success_timestamp_seconds", Help: "When a receiver last took a message."}, []string{"receiver"}),
+	}
+}

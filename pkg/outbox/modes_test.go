@@ -1,0 +1,217 @@
+package outbox
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	"watchdog.io/watchdog/internal/notifytest"
+	"watchdog.io/watchdog/internal/recorders"
+	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/notify/receivers"
+)
+
+// kinds are the receivers, as the recorders name them.
+var kinds = []string{recorders.PagerDuty, recorders.Slack, recorders.Statuspage, recorders.Webhook, recorders.Email}
+
+// oneSide is one receiver over TLS, with a server of its own.
+func oneSide(t testing.TB, kind string) (*recorders.Recorder, notify.Notifier) {
+	t.Helper()
+	rec := recorders.New(recorders.Options{SlowBy: 10 * time.Millisecond})
+	conf, err := rec.TLS(notifytest.Authority)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := ""
+	if kind != recorders.Email {
+		srv := httptest.NewUnstartedServer(rec)
+		srv.Listener = tls.NewListener(srv.Listener, conf)
+		srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of refused handshakes
+		srv.Start()
+		t.Cleanup(srv.Close)
+		url = "https" + strings.TrimPrefix(srv.URL, "http")
+	}
+	secret := func(text string) string {
+		f := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(f, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	all := []incident.Severity{incident.P0, incident.P1}
+	var r config.Receivers
+	switch kind {
+	case recorders.PagerDuty:
+		r.PagerDuty = &config.PagerDuty{URL: url + "/pagerduty", RoutingKeyFile: secret(strings.Repeat("k", 32)), Severities: all, ChangeEvents: true}
+	case recorders.Slack:
+		r.Slack = &config.Slack{URL: url + "/slack/api/", TokenFile: secret("xoxb-1"), Channel: "#incidents", Severities: all}
+	case recorders.Statuspage:
+		r.Statuspage = &config.Statuspage{URL: url + "/statuspage", PageID: "p1", TokenFile: secret("sp"), Publish: "auto", HoldDown: model.Duration(time.Second), Severities: all}
+	case recorders.Webhook:
+		r.Webhooks = []config.Webhook{{Name: kind, URL: url + "/webhook/x", Severities: all}}
+	case recorders.Email:
+		r.Emails = []config.Email{{Name: "mail", Smarthost: notifytest.MailServer(t, rec, recorders.SMTPOptions{TLS: conf}), From: "watchdog@example.com", To: []string{"a@example.com"}, TLS: config.StartTLS, Severities: all}}
+	}
+	ns, err := receivers.FromConfig(&config.Config{Receivers: r}, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec, ns[0]
+}
+
+// answers is what each fault means: for a receiver that has it, for all others.
+type answers struct {
+	mode  recorders.Mode
+	taken bool          // told, and no error
+	final bool          // not tried again
+	after time.Duration // when the next attempt is; 0: after a back-off of about a second
+	says  string        // in the error
+	twice bool          // the other side has it although it is tried again
+}
+
+var faults = []answers{
+	{mode: recorders.OK, taken: true},
+	{mode: recorders.Slow, taken: true},
+	{mode: recorders.Limited, after: time.Second, says: "429"},
+	{mode: recorders.Broken, says: "500"},
+	{mode: recorders.Applied500, says: "500", twice: true},
+	{mode: recorders.Hang},
+	{mode: recorders.Reset},
+	{mode: recorders.Refused, final: true, says: "refused"},
+	{mode: recorders.Expired, says: "expired"},
+}
+
+// in is what a fault looks like in a protocol.
+func (a answers) in(kind string) answers {
+	if kind == recorders.Email {
+		a.after = 0 // SMTP does not say when
+		a.says = map[recorders.Mode]string{recorders.Limited: "450", recorders.Broken: "451", recorders.Applied500: "451"}[a.mode]
+	}
+	if kind == recorders.Slack && a.mode == recorders.Limited {
+		a.says = "rate limit"
+	}
+	return a
+}
+
+// TestEachReceiverWithEachFault asks every receiver once, and reads what it makes of
+// the answer: whether it is tried again, and when.
+func TestEachReceiverWithEachFault(t *testing.T) {
+	for _, kind := range kinds {
+		for _, a := range faults {
+			a := a.in(kind)
+			t.Run(fmt.Sprintf("%s %s", kind, a.mode), func(t *testing.T) {
+				t.Parallel()
+				rec, n := oneSide(t, kind)
+				rec.Set(kind, a.mode)
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				if a.mode == recorders.Hang {
+					ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
+				}
+				defer cancel()
+				r, err := n.Notify(ctx, notifytest.Trouble(), incident.Receipt{})
+				var f *notify.Failure
+				errors.As(err, &f)
+				if f == nil {
+					f = &notify.Failure{}
+				}
+				if (err == nil) != a.taken || f.Final != a.final || f.After != a.after || a.says != "" && !strings.Contains(fmt.Sprint(err), a.says) {
+					t.Fatalf("%v: final %v, after %s; want taken %v, final %v, after %s, %q", err, f.Final, f.After, a.taken, a.final, a.after, a.says)
+				}
+				if notify.Told(r) != a.taken {
+					t.Errorf("receipt %+v", r)
+				}
+				wait := pause(f, 1)
+				if a.after > 0 && wait != a.after || a.after == 0 && (wait < firstRetry/2 || wait > 2*firstRetry) {
+					t.Errorf("tried again after %s", wait)
+				}
+				if got := len(rec.Requests(kind)) == 1; got != (a.taken || a.twice) {
+					t.Errorf("the other side has %v", rec.Requests(kind))
+				}
+				// Once it is well, it is told; where there is a key, or it is looked for, an answer that was lost is one incident.
+				rec.Set(kind, recorders.OK)
+				_, err = n.Notify(t.Context(), notifytest.Trouble(), r)
+				if quiet := kind == recorders.Statuspage && a.after > 0; quiet != (err != nil) {
+					t.Errorf("well again: %v; Statuspage is left in peace as long as it asked", err)
+				}
+				if a.twice {
+					keys := map[string]bool{}
+					for _, q := range rec.Requests(kind) {
+						keys[q.Key] = true
+					}
+					if one := kind != recorders.Slack; one != (len(keys) == 1) {
+						t.Errorf("the other side has %d: %v", len(keys), keys)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestAFaultOfOneReceiverIsNobodyElses runs all receivers in an outbox, one of them
+// ill: the others are told meanwhile, and it is told once it is well.
+func TestAFaultOfOneReceiverIsNobodyElses_INV43(t *testing.T) {
+	for _, ill := range kinds {
+		for _, a := range faults {
+			if !slices.Contains([]recorders.Mode{recorders.Hang, recorders.Refused, recorders.Expired}, a.mode) {
+				continue // to the outbox they are like one of these
+			}
+			a := a.in(ill)
+			t.Run(fmt.Sprintf("%s %s", ill, a.mode), func(t *testing.T) {
+				t.Parallel()
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+				defer cancel()
+				all := map[string]*recorders.Recorder{}
+				var ns []notify.Notifier
+				for _, kind := range kinds {
+					rec, n := oneSide(t, kind)
+					all[kind], ns = rec, append(ns, n)
+				}
+				all[ill].Set(ill, a.mode)
+				x := outbox(t, t.TempDir(), nil, ns...)
+				defer notifytest.Running(t, x)()
+				i := notifytest.Trouble()
+				i.UpdatedAt = notifytest.T0
+				x.Tell(i)
+				has := func(kind string, n int) {
+					t.Helper()
+					if err := all[kind].WaitFor(ctx, func(s recorders.Snapshot) bool { return len(s.Of(kind)) >= n }); err != nil {
+						t.Errorf("%s: %v", kind, err)
+					}
+				}
+				for _, kind := range kinds {
+					if kind != ill {
+						has(kind, 1)
+					}
+				}
+				if a.final && ill != recorders.Statuspage { // that is read first, which is no attempt
+					tries := 1
+					if ill == recorders.PagerDuty || ill == recorders.Webhook {
+						tries = 2 // what may be refused for its size is sent once more, shorter
+					}
+					if err := all[ill].WaitFor(ctx, func(recorders.Snapshot) bool { return all[ill].Attempts(ill) == tries }); err != nil {
+						t.Error(err)
+					}
+				}
+				all[ill].Set(ill, recorders.OK)
+				// What was refused for good is told with the next news.
+				i.Severity, i.Unanswered, i.UpdatedAt = incident.P0, 1, notifytest.T0.Add(time.Minute)
+				x.Tell(i)
+				has(ill, 1)
+			})
+		}
+	}
+}

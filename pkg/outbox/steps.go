@@ -1,0 +1,49 @@
+package outbox
+
+import (
+	"slices"
+
+	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/notify"
+)
+
+// Steps returns from which step of an escalation on a receiver is told of an
+// incident of a severity; 0, as are all that no step names: from the beginning. named
+// says whether a step names it.
+func Steps(c *config.Config) func(receiver string, s incident.Severity) (step int, named bool) {
+	return func(receiver string, s incident.Severity) (int, bool) {
+		for _, r := range c.Response {
+			if r.Severity != s {
+				continue
+			}
+			for k, step := range r.Steps {
+				if slices.Contains(step.Receivers, receiver) {
+					return k, true
+				}
+			}
+		}
+		return 0, false
+	}
+}
+
+// Escalate installs the steps of a configuration.
+func (x *Outbox) Escalate(from func(receiver string, s incident.Severity) (step int, named bool)) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.from = from
+}
+
+// turn says of a receiver that was not told yet whether its time has not come, because
+// others are asked first; or whether a step that has come names it. What was once told
+// is kept up to date.
+func (x *Outbox) turn(receiver string, i incident.Incident, prev incident.Receipt) (early, named bool) {
+	x.mu.Lock()
+	from := x.from
+	x.mu.Unlock()
+	if from == nil || notify.Told(prev) {
+		return false, false
+	}
+	step, named := from(receiver, i.Severity)
+	return i.Step < step, named && i.Step >= step
+}
