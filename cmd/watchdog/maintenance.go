@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/maintenance"
 )
@@ -289,7 +290,7 @@ func (f *cluster) changeWindow(c *cobra.Command, name string, change func(*maint
 			return fmt.Errorf("nothing was written: %w", err)
 		}
 		err = store.ChangeWindow(ctx, name, s.Version, s.Spec)
-		if errors.Is(err, kube.ErrConflict) {
+		if errors.Is(err, incident.ErrConflict) {
 			continue
 		}
 		if err == nil {

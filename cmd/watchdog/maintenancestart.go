@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"watchdog.io/watchdog/pkg/config"
-	"watchdog.io/watchdog/pkg/kube"
+	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/maintenance"
 )
 
@@ -143,7 +143,7 @@ func (s *starting) run(c *cobra.Command, args []string) error {
 		return fmt.Errorf("nothing was written: %w", err)
 	}
 	err = store.CreateWindow(ctx, name, spec)
-	if errors.Is(err, kube.ErrConflict) {
+	if errors.Is(err, incident.ErrConflict) {
 		return fmt.Errorf("there is a maintenance window %s already; give this one another name, or extend that one", name)
 	}
 	if err != nil {

@@ -13,11 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"watchdog.io/watchdog/pkg/app"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/responder"
 	"watchdog.io/watchdog/pkg/review"
+	"watchdog.io/watchdog/pkg/review/overdue"
 	"watchdog.io/watchdog/pkg/strutil"
 )
 
@@ -46,7 +46,7 @@ func reviewed(ctx context.Context, client *kube.Client, store *kube.Store, word,
 	if kept != nil && file == "" {
 		notes = kept.Notes
 	}
-	v := review.Of(inc, notes, app.ReviewDue)
+	v := review.Of(inc, notes, overdue.Due)
 	if kept != nil && len(kept.Before) > 0 {
 		v.Before = kept.Before
 		return inc, v, version, nil
@@ -129,7 +129,7 @@ func saveReview(ctx context.Context, store *kube.Store, id string, k review.Kept
 		return fmt.Errorf("encode the review of incident %s: %w", id, err)
 	}
 	err = store.SaveReview(ctx, id, text, version)
-	if errors.Is(err, kube.ErrConflict) {
+	if errors.Is(err, incident.ErrConflict) {
 		return fmt.Errorf("store the review of incident %s: %w; try again", id, err)
 	}
 	return err
@@ -241,7 +241,7 @@ func stand(all []incident.Incident, kept map[string]json.RawMessage, now time.Ti
 		if err != nil {
 			return err
 		}
-		if l, asked := review.Stand(id, i, k, app.ReviewDue, now); asked {
+		if l, asked := review.Stand(id, i, k, overdue.Due, now); asked {
 			lines = append(lines, l)
 		}
 		return nil

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/audit"
-	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/remediate"
 )
@@ -141,14 +140,14 @@ func (l *link) Capture(_ context.Context, t incident.Target, name string) (strin
 	return "evidence/" + name, "", nil
 }
 
-func (l *link) Incidents(context.Context) ([]engine.Stored, error) {
+func (l *link) Incidents(context.Context) ([]incident.Stored, error) {
 	if err := l.call("reading incidents"); err != nil {
 		return nil, err
 	}
 	if l.w.clock.now.Before(l.w.mishaps.empty) {
 		return nil, nil
 	}
-	all := make([]engine.Stored, 0, len(l.w.incidents))
+	all := make([]incident.Stored, 0, len(l.w.incidents))
 	for _, id := range slices.Sorted(maps.Keys(l.w.incidents)) {
 		s := l.w.incidents[id]
 		if s.by != l && !s.reread && s.value.(incident.Incident).Phase != incident.Resolved {
@@ -163,7 +162,7 @@ func (l *link) Incidents(context.Context) ([]engine.Stored, error) {
 			}
 			s.value, s.reread = i, true
 		}
-		all = append(all, engine.Stored{Incident: s.value.(incident.Incident), Version: s.label()})
+		all = append(all, incident.Stored{Incident: s.value.(incident.Incident), Version: s.label()})
 	}
 	return all, nil
 }
@@ -177,7 +176,7 @@ func (l *link) SaveIncident(_ context.Context, i incident.Incident, version stri
 		s = &stored{}
 	}
 	if !s.is(version) {
-		return "", engine.ErrConflict
+		return "", incident.ErrConflict
 	}
 	next := &stored{version: s.version + 1, value: i, by: l}
 	l.w.incidents[i.ID] = next
@@ -229,7 +228,7 @@ func (l *link) SwapRecords(_ context.Context, namespace string, r map[string][]r
 		s = &stored{}
 	}
 	if !s.is(version) {
-		return "", engine.ErrConflict
+		return "", incident.ErrConflict
 	}
 	next := &stored{version: s.version + 1, value: r}
 	l.w.records[namespace] = next

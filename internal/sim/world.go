@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/audit"
-	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 )
 
@@ -94,7 +93,7 @@ func (w *World) readLedger() (incident.Ledger, string) {
 // swapLedger is a compare-and-swap of the ledger.
 func (w *World) swapLedger(l incident.Ledger, version string) (string, error) {
 	if !w.ledger.is(version) {
-		return "", engine.ErrConflict
+		return "", incident.ErrConflict
 	}
 	w.ledger = stored{version: w.ledger.version + 1, value: l}
 	w.oracle.ledger(l)

@@ -33,6 +33,7 @@ import (
 	"watchdog.io/watchdog/pkg/alertmanager"
 	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/disk"
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
@@ -46,6 +47,7 @@ import (
 	"watchdog.io/watchdog/pkg/redact"
 	"watchdog.io/watchdog/pkg/responder"
 	"watchdog.io/watchdog/pkg/responder/inbound"
+	"watchdog.io/watchdog/pkg/review/overdue"
 	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/selfwatch"
 	"watchdog.io/watchdog/pkg/storage"
@@ -88,7 +90,7 @@ type App struct {
 	clock       *engine.Clock
 	registry    *prometheus.Registry
 	client      *kube.Client
-	cluster     *cluster
+	cluster     cluster
 	watcher     *kube.Watcher
 	samples     *storage.Store
 	local       promql.QueryFunc
@@ -99,7 +101,7 @@ type App struct {
 	external    *hints.ExternalAlerts
 	silences    *alertmanager.Watch
 	windows     *controller.Windows
-	holds       *holds
+	holds       *selfwatch.Holds
 	maintenance *controller.Controller
 	log         *audit.Log
 	record      record
@@ -107,7 +109,8 @@ type App struct {
 	engine      *engine.Engine
 	cutOff      *engine.LeaderlessNotifier
 	own         *selfWatch
-	reviews     *reviews
+	reviews     *overdue.Reviews
+	drift       *notify.DriftWatch
 	metrics     *metrics
 	whole       world
 	inhibit     inhibitors
@@ -122,7 +125,6 @@ type App struct {
 	bounds    selfwatch.Bounds
 	occupied  atomic.Pointer[string] // the other installation that the namespace belongs to
 	reloading sync.Mutex
-	warned    sync.Once // that credentials travel in plain HTTP
 	built     atomic.Pointer[built]
 	leader    atomic.Pointer[string]
 	leading   atomic.Bool
@@ -171,10 +173,10 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a := &App{o: o, interval: interval, clock: engine.HostClock(), registry: prometheus.NewRegistry()}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("watchdog"))
 	a.metrics = newMetrics(a.registry)
-	if err := makeDataDir(o.DataDir, inPod()); err != nil {
+	if err := disk.MakeData(o.DataDir, inPod()); err != nil {
 		return nil, err
 	}
-	unfit, err := watchCrashes(o.DataDir, time.Now())
+	unfit, err := selfwatch.WatchCrashes(o.DataDir, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +207,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a.silences = alertmanager.NewWatch(alertmanager.WatchOptions{Logger: o.Logger.With("component", "silences"), Registerer: a.registry, Now: a.clock.Now, Ignore: alertmanager.Own(author(o.Namespace))})
 	a.windows = controller.NewWindows(o.Logger.With("component", "maintenance"), a.clock.Now)
 	a.registry.MustRegister(controller.Metrics(a.windows))
-	a.holds = newHolds(a.registry, a.clock.Now)
+	a.holds = selfwatch.NewHolds(a.registry, a.clock.Now)
 	a.maintenance = controller.New(o.Logger.With("component", "maintenance"), a.clock.Now, a.windows)
 	a.intake, err = hints.Open(hints.Options{Dir: filepath.Join(o.DataDir, "hints"), Logger: o.Logger.With("component", "webhook"), Registerer: a.registry, Now: a.clock.Now, Changed: a.heard})
 	if err != nil {
@@ -222,12 +224,13 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.drift = notify.NewDriftWatch(a.registry)
 	a.cutOff = engine.NewLeaderlessNotifier(o.Namespace, a.outbox.Tell)
 	a.own = newSelfWatch(a)
 	a.cluster = newCluster(a)
 	store := kube.NewStore(a.client, o.Namespace)
 	a.record.store = engineStore{store, a.own.reached, a.log.Tip, a.clean}
-	a.reviews = newReviews(a.registry, store.Review)
+	a.reviews = overdue.New(a.registry, store.Review)
 	events := kube.NewEvents(a.client, o.Logger.With("component", "events"))
 	a.engine = engine.New(engine.Options{
 		Logger: o.Logger.With("component", "engine"), Registerer: a.registry, Cluster: a.cluster, Store: a.record.store,
@@ -242,7 +245,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 			events.Tell(a.onDeployment(inc), e)
 		},
 		Restored: a.restore,
-		Keep:     a.reviews.keep,
+		Keep:     a.reviews.Keep,
 		NewID:    func() string { return strings.ToLower(ulid.Make().String()) },
 		Now:      a.clock.Now,
 		Policy:   incident.DefaultPolicy(),
@@ -276,7 +279,7 @@ func (a *App) run(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error {
-		a.awaitOwners(ctx)
+		a.watcher.AwaitSynced(ctx, ownersWait)
 		a.placed(a.external.Synced())
 		a.groups.Run(ctx, func(targets []string) { a.engine.Wake(targets...) })
 		return nil
@@ -288,9 +291,9 @@ func (a *App) run(ctx context.Context) error {
 	g.Go(func() error { return a.outbox.Run(ctx) })
 	g.Go(func() error { a.silences.Run(ctx); return nil })
 	g.Go(func() error { a.keepWindows(ctx); return nil })
-	g.Go(func() error { a.maintain(ctx); return nil })
+	g.Go(func() error { every(ctx, controller.Look, a.whileLeading(a.maintenance.Reconcile)); return nil })
 	g.Go(func() error { a.checkDefinition(ctx); return nil })
-	g.Go(func() error { a.watchPage(ctx); return nil })
+	g.Go(func() error { every(ctx, notify.DriftEvery, a.comparePage); return nil })
 	g.Go(func() error { return a.slack.Run(ctx) })
 	g.Go(func() error {
 		a.silences.Await(ctx, firstSilences)
@@ -302,7 +305,10 @@ func (a *App) run(ctx context.Context) error {
 	g.Go(func() error { return a.own.run(ctx) })
 	g.Go(func() error { a.watchReviews(ctx); return nil })
 	g.Go(func() error { return a.watchConfig(ctx) })
-	g.Go(func() error { a.keepSecrets(ctx); return nil })
+	g.Go(func() error {
+		every(ctx, secretsEvery, func(context.Context) { a.readSecrets(a.built.Load().cfg) })
+		return nil
+	})
 	a.o.Logger.Info("watchdog runs", "version", version.Version, "config", a.o.ConfigFile, "targets", len(a.built.Load().cfg.Targets), "mode", a.built.Load().cfg.Mode)
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -391,6 +397,10 @@ func (a *App) agree(ctx context.Context, early bool) error {
 	}
 	return err
 }
+
+// ownersWait is how long the rule files wait for the cluster to say which pod is whose:
+// before that, an alert that names a pod cannot be matched to its target.
+const ownersWait = 30 * time.Second
 
 // agreeTimeout bounds the question for the API server's time.
 const agreeTimeout = 3 * time.Second

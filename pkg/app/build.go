@@ -78,8 +78,7 @@ func build(cfg *config.Config, a *App) (*built, error) {
 		b.Rules, b.setup.Canary = append(b.Rules, canaryRule()), true
 		b.setup.Own = func() []incident.Alert {
 			now := a.clock.Now()
-			lost, since := a.intake.Damage()
-			return append(a.windows.Alarms(a.heldBy), lostAlerts(lost, since, now), a.refusal.Alarm(now), a.missing.Alarm(cfg, now), a.bounds.Alarm(now), a.holds.alarm(a.heldTargets, a.engine.Hold()))
+			return append(a.windows.Alarms(a.heldBy), a.intake.Alarm(now), a.refusal.Alarm(now), a.missing.Alarm(cfg, now), a.bounds.Alarm(now), a.holds.Alarm(a.heldTargets, a.engine.Hold()))
 		}
 	}
 	return b, nil

@@ -22,6 +22,7 @@ import (
 	"watchdog.io/watchdog/pkg/notify/pagerduty"
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/remediate"
+	"watchdog.io/watchdog/pkg/review/overdue"
 )
 
 const flappingConfig = `
@@ -51,7 +52,7 @@ type outsider struct {
 	ids      int
 
 	mu       sync.Mutex
-	stored   map[string]engine.Stored
+	stored   map[string]incident.Stored
 	version  int
 	told     map[string]incident.Incident
 	receipts map[string]incident.Receipt
@@ -59,11 +60,11 @@ type outsider struct {
 	own      []incident.Alert // what watchdog itself sees of shop
 }
 
-func (o *outsider) Incidents(context.Context) ([]engine.Stored, error) {
+func (o *outsider) Incidents(context.Context) ([]incident.Stored, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	b, err := json.Marshal(slices.Collect(maps.Values(o.stored)))
-	var all []engine.Stored
+	var all []incident.Stored
 	if err == nil {
 		err = json.Unmarshal(b, &all)
 	}
@@ -74,10 +75,10 @@ func (o *outsider) SaveIncident(_ context.Context, i incident.Incident, version 
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.stored[i.ID].Version != version {
-		return "", engine.ErrConflict
+		return "", incident.ErrConflict
 	}
 	o.version++
-	o.stored[i.ID] = engine.Stored{Incident: i, Version: fmt.Sprint(o.version)}
+	o.stored[i.ID] = incident.Stored{Incident: i, Version: fmt.Sprint(o.version)}
 	return fmt.Sprint(o.version), nil
 }
 
@@ -170,13 +171,13 @@ func playOutsider(t *testing.T, story func(o *outsider)) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		o := &outsider{t: t, policy: p, book: hints.NewBook(hints.Limits{}), external: hints.NewExternalAlerts(time.Now), stored: map[string]engine.Stored{}, told: map[string]incident.Incident{}, receipts: map[string]incident.Receipt{}, rang: map[string]int{}}
+		o := &outsider{t: t, policy: p, book: hints.NewBook(hints.Limits{}), external: hints.NewExternalAlerts(time.Now), stored: map[string]incident.Stored{}, told: map[string]incident.Incident{}, receipts: map[string]incident.Receipt{}, rang: map[string]int{}}
 		o.external.Use(p.Target(nil))
 		o.external.Synced()
 		past := func(id string, target incident.Target, s incident.Severity, ago time.Duration) {
 			i := incident.New(id, target, time.Now().Add(-ago))
 			i.Phase, i.Severity, i.ResolvedAt = incident.Resolved, s, time.Now().Add(-ago)
-			o.stored[id] = engine.Stored{Incident: i, Version: "0"}
+			o.stored[id] = incident.Stored{Incident: i, Version: "0"}
 		}
 		shop := incident.Target{Name: "shop", Namespace: "prod", Kind: "deployment", Workload: "shop"}
 		past("p0-shop", shop, incident.P0, 1000*time.Hour)
@@ -196,7 +197,7 @@ func (o *outsider) lead() {
 	o.registry = prometheus.NewRegistry()
 	o.engine = engine.New(engine.Options{
 		Logger: slog.New(slog.DiscardHandler), Registerer: o.registry, Store: o, Audit: func(audit.Record) error { return nil }, Tell: o.tell,
-		Keep: newReviews(prometheus.NewRegistry(), nil).keep,
+		Keep: overdue.New(prometheus.NewRegistry(), nil).Keep,
 		NewID: func() string {
 			o.mu.Lock()
 			defer o.mu.Unlock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"time"
 
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/maintenance/controller"
@@ -19,30 +18,11 @@ func silencerOf(b *built) controller.Silencer {
 	return b.alertmanager
 }
 
-// maintain brings what windows ask for up to date while this replica leads.
-func (a *App) maintain(ctx context.Context) {
-	tick := time.NewTicker(controller.Look)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if a.leading.Load() {
-			a.maintenance.Reconcile(ctx)
-		}
-	}
-}
-
 // keepWindows asks the cluster for its windows, and wakes the incidents of targets for
 // which something changed.
 func (a *App) keepWindows(ctx context.Context) {
-	store := kube.NewStore(a.client, a.o.Namespace)
-	tick := time.NewTicker(controller.Look)
-	defer tick.Stop()
-	was := ""
-	for ctx.Err() == nil {
+	store, was := kube.NewStore(a.client, a.o.Namespace), ""
+	look := func(ctx context.Context) {
 		stored, odd, err := store.Windows(ctx)
 		if ctx.Err() != nil {
 			return
@@ -58,11 +38,9 @@ func (a *App) keepWindows(ctx context.Context) {
 			a.engine.Wake(targets...)
 		}
 		was = is
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
-		}
 	}
+	look(ctx)
+	every(ctx, controller.Look, look)
 }
 
 // heldBy says by what a target is kept on hold, as far as the watches know.

@@ -15,7 +15,6 @@ type metrics struct {
 	targets  prometheus.Gauge
 	skew     prometheus.Gauge
 	review   prometheus.Gauge
-	drift    *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -30,7 +29,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		loadedAt: gauge("config_last_reload_success_timestamp_seconds", "When a configuration was last loaded."),
 		targets:  gauge("targets", "Targets of the configuration in use."),
 		review:   gauge("runbook_review_by_timestamp_seconds", "The day by which the runbook is to be looked through again (runbook.review_by); 0: none is given."),
-		drift:    f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "statuspage_drift", Help: "1 while the public page has not said for more than 5 minutes what is measured of a component."}, []string{"component"}),
 		skew:     gauge("clock_skew_seconds", "How far the clock of this host was ahead of the API server's when the process began."),
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/decision"
-	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/incident"
 )
 
 const (
@@ -143,7 +143,7 @@ func (a *App) noteRecord(ctx context.Context) {
 	if err == nil {
 		_, err = r.store.SwapLedger(ctx, l, version)
 	}
-	if errors.Is(err, engine.ErrConflict) {
+	if errors.Is(err, incident.ErrConflict) {
 		return // somebody else wrote it: tried again in a minute
 	}
 	if err != nil {
@@ -157,7 +157,7 @@ func (a *App) noteRecord(ctx context.Context) {
 // checkRecord holds the audit record against what the ledger noted of it.
 func (a *App) checkRecord(ctx context.Context) error {
 	l, _, err := a.record.store.Ledger(ctx)
-	if errors.Is(err, engine.ErrNewer) {
+	if errors.Is(err, incident.ErrNewer) {
 		return nil // whoever leads then only watches
 	}
 	if err != nil {

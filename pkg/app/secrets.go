@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"time"
@@ -24,20 +23,6 @@ const ownToken = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 func (a *App) readSecrets(cfg *config.Config) {
 	a.o.Secrets.Read(append(slices.Sorted(maps.Values(cfg.SecretFiles())), a.o.AuditKeys, ownToken)...)
 	a.o.Secrets.Add(cfg.InlinedSecrets()...)
-}
-
-// keepSecrets reads them again until ctx ends.
-func (a *App) keepSecrets(ctx context.Context) {
-	tick := time.NewTicker(secretsEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			a.readSecrets(a.built.Load().cfg)
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // cleanView hides secrets in what others say, before the engine sees it: what it decides on

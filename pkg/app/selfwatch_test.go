@@ -33,7 +33,7 @@ type shelf struct {
 	saved map[string]incident.Incident
 }
 
-func (s *shelf) Incidents(context.Context) ([]engine.Stored, error) { return nil, nil }
+func (s *shelf) Incidents(context.Context) ([]incident.Stored, error) { return nil, nil }
 func (s *shelf) SaveIncident(_ context.Context, i incident.Incident, _ string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

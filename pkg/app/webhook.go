@@ -3,14 +3,11 @@ package app
 import (
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"watchdog.io/watchdog/pkg/hints"
-	"watchdog.io/watchdog/pkg/httpclient"
-	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
@@ -77,35 +74,9 @@ func (a *App) webhook() http.Handler {
 			}
 			return all
 		},
-		Forward: a.forward(),
+		Forward: web.NewForward(a.o.Logger.With("component", "webhook"), a.o.WebConfig, a.leaderAddress),
 	})
 }
-
-// lostAlerts is the alert on a damaged journal, part of watchdog's own incident: alerts
-// that were accepted may be missing, and no sender knows that it should repeat them.
-func lostAlerts(what string, since, now time.Time) incident.Alert {
-	a := incident.Alert{Rule: "alerts_lost", Severity: incident.P1, Verdict: incident.OK, Reason: "all accepted alerts are known, or had the time to be repeated", Source: "watchdog", EvaluatedAt: now, Ladder: []incident.Rung{{Action: incident.ActionPage, Class: incident.C1}}}
-	if what != "" {
-		a.Firing, a.Verdict, a.ActiveAt = true, incident.Breach, since
-		a.Reason = "the journal of accepted alerts is damaged, so alerts may be missing until their senders repeat them: " + what + ". Look at Alertmanager for what fires, and check the volume"
-	}
-	return a
-}
-
-// forward passes requests on to the replica that leads.
-func (a *App) forward() *web.Forward {
-	return &web.Forward{Leader: a.leaderAddress, Client: httpclient.New(toReplicas(a.o.WebConfig), forwardTimeout), Readable: a.readable}
-}
-
-// readable warns, once, that senders' credentials travel in plain HTTP.
-func (a *App) readable(leader string) {
-	a.warned.Do(func() {
-		a.o.Logger.Warn("senders' credentials are passed on to the leader in plain HTTP, and who can read the network can post alerts with them; let the replicas reach each other by TLS (chart value web.tls, or an https URL in --advertise-url)", "leader", leader)
-	})
-}
-
-// forwardTimeout bounds what a follower waits for the leader to put alerts on disk.
-const forwardTimeout = 10 * time.Second
 
 // leaderAddress is where the leader is reached, and whether it is this replica.
 func (a *App) leaderAddress() (base string, self bool) {

@@ -38,6 +38,23 @@ func Private(dir string) error {
 	return ours(dir, info)
 }
 
+// MakeData makes the data directory, in which all folders are. One that everybody may write
+// to is refused, but not in a pod: an emptyDir has mode 0777, and only the containers of the pod reach
+// it. What lies in it is watchdog's own in either case: see [Private].
+func MakeData(dir string, inPod bool) error {
+	if err := os.MkdirAll(dir, dirMode); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&othersWrite != 0 && !inPod {
+		return fmt.Errorf("everybody may write to the data directory %s (mode %04o): chmod 0700 %[1]s", dir, mode)
+	}
+	return nil
+}
+
 // OpenPrivate opens a file of state for reading. One that others may have written is an
 // error, and so is a symbolic link.
 func OpenPrivate(path string) (*os.File, error) {

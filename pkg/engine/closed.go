@@ -43,14 +43,14 @@ func (e *Engine) updateClosed(ctx context.Context, id string, onRecord bool, cha
 			return nil
 		}
 		e.keepReceipts(inc)
-		if !errors.Is(err, ErrConflict) {
+		if !errors.Is(err, incident.ErrConflict) {
 			return fmt.Errorf("store what is new of incident %s, which is over: %w", id, err)
 		}
 		if err := e.rereadClosed(ctx, id); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("incident %s: %w %d times in a row", id, ErrConflict, swapAttempts)
+	return fmt.Errorf("incident %s: %w %d times in a row", id, incident.ErrConflict, swapAttempts)
 }
 
 // rereadClosed reads an incident that is over from the store, or forgets it if it is not

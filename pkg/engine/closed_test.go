@@ -48,7 +48,7 @@ func ended(t *testing.T, w *world, s Store) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.closed["a"] = newEntry(Stored{Incident: i, Version: version})
+	e.closed["a"] = newEntry(incident.Stored{Incident: i, Version: version})
 	return e
 }
 

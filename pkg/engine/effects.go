@@ -151,7 +151,7 @@ func (e *Engine) swap(ctx context.Context, change func(incident.Ledger) (inciden
 		if err == nil {
 			return nil
 		}
-		if !errors.Is(err, ErrConflict) {
+		if !errors.Is(err, incident.ErrConflict) {
 			return fmt.Errorf("write ledger: %w", err)
 		}
 	}

@@ -48,18 +48,11 @@ type Cluster interface {
 	Capture(ctx context.Context, target incident.Target, name string) (ref, gap string, err error)
 }
 
-// Stored is an incident with the version under which it may be replaced.
-type Stored struct {
-	Incident incident.Incident
-	Version  string
-	// Newer: a newer watchdog stored it. Only its ID and Target are known.
-	Newer bool
-}
-
 // Store keeps incidents, the ledger and the revision records. Every write is a
-// compare-and-swap on the version read; ErrConflict says that it lost.
+// compare-and-swap on the version read; incident.ErrConflict says that it lost, and
+// incident.ErrNewer that nothing is guessed at (INV-49).
 type Store interface {
-	Incidents(ctx context.Context) ([]Stored, error)
+	Incidents(ctx context.Context) ([]incident.Stored, error)
 	SaveIncident(ctx context.Context, inc incident.Incident, version string) (string, error)
 	DeleteIncident(ctx context.Context, id string) error
 	Ledger(ctx context.Context) (incident.Ledger, string, error)
@@ -67,13 +60,6 @@ type Store interface {
 	Records(ctx context.Context, namespace string) (map[string][]remediate.Record, string, error)
 	SwapRecords(ctx context.Context, namespace string, records map[string][]remediate.Record, version string) (string, error)
 }
-
-// ErrNewer is returned by a Store whose ledger was written by a newer watchdog:
-// nothing in it may be guessed at, and nothing written (INV-49).
-var ErrNewer = fmt.Errorf("written by a newer watchdog")
-
-// ErrConflict is returned by a Store whose object was changed by somebody else.
-var ErrConflict = fmt.Errorf("changed by somebody else since it was read")
 
 // Snapshot is everything that is known of one target without asking the cluster.
 type Snapshot struct {
@@ -205,10 +191,10 @@ type Engine struct {
 	receipts       map[string]map[string]incident.Receipt // by incident id: deliveries not yet written down
 	responderInput incident.Ledger                        // what people say, as last read
 	health         map[string]revisionState
-	adopted        map[string]incident.Op // by target name: ops that only the ledger knows, for the target's worker
-	duplicates     map[string]Stored      // by target name: duplicates with an op, for the target's worker
-	stale          map[string]string      // by target name: the version of its incident that the store has
-	newer          map[string]bool        // names of targets that a newer watchdog works
+	adopted        map[string]incident.Op     // by target name: ops that only the ledger knows, for the target's worker
+	duplicates     map[string]incident.Stored // by target name: duplicates with an op, for the target's worker
+	stale          map[string]string          // by target name: the version of its incident that the store has
+	newer          map[string]bool            // names of targets that a newer watchdog works
 	global         globalState
 	canaryIncident *incident.Incident // the canary's; nil: none is under way
 	renotify       map[string]bool    // by target name: the receivers are new, and are told although nothing is
@@ -226,7 +212,7 @@ type entry struct {
 	scribe  *decision.Scribe // nil: decisions are not written down
 }
 
-func newEntry(s Stored) *entry {
+func newEntry(s incident.Stored) *entry {
 	return &entry{inc: s.Incident, version: s.Version, saved: len(s.Incident.Timeline) + s.Incident.Dropped}
 }
 
@@ -251,7 +237,7 @@ func New(o Options) *Engine {
 	o.Workers = cmp.Or(o.Workers, 4)
 	return &Engine{
 		o: o, metrics: newMetrics(o.Registerer),
-		live: map[string]*entry{}, closed: map[string]*entry{}, receipts: map[string]map[string]incident.Receipt{}, health: map[string]revisionState{}, adopted: map[string]incident.Op{}, duplicates: map[string]Stored{}, stale: map[string]string{},
+		live: map[string]*entry{}, closed: map[string]*entry{}, receipts: map[string]map[string]incident.Receipt{}, health: map[string]revisionState{}, adopted: map[string]incident.Op{}, duplicates: map[string]incident.Stored{}, stale: map[string]string{},
 		global: globalState{unfit: o.Unfit},
 	}
 }
@@ -452,7 +438,7 @@ func (e *Engine) load(ctx context.Context) error {
 	}
 	stored = e.withoutNewerVersion(stored)
 	ledger, _, err := e.o.Store.Ledger(ctx)
-	if errors.Is(err, ErrNewer) {
+	if errors.Is(err, incident.ErrNewer) {
 		// It tells and does nothing: that needs no ledger.
 		e.Distrust(err.Error())
 		ledger, err = incident.Ledger{}, nil

@@ -64,7 +64,7 @@ func (e *Engine) orphans(ctx context.Context) (time.Duration, error) {
 
 // markStale notes that the store holds another version of an incident that is worked
 // here: a replica that no longer led and did not know it wrote it.
-func (e *Engine) markStale(s Stored) {
+func (e *Engine) markStale(s incident.Stored) {
 	name := s.Incident.Target.Name
 	e.mu.Lock()
 	en := e.live[name]
@@ -110,7 +110,7 @@ func (e *Engine) assignOrphan(op incident.Op) {
 
 // worked returns the other incident that is worked on the stored one's target, or
 // "" if it is the stored one itself; fresh says that it is so from now on.
-func (e *Engine) worked(s Stored) (by string, fresh bool) {
+func (e *Engine) worked(s incident.Stored) (by string, fresh bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	name := s.Incident.Target.Name
@@ -129,10 +129,10 @@ func (e *Engine) worked(s Stored) (by string, fresh bool) {
 }
 
 // supersede ends a duplicate.
-func (e *Engine) supersede(ctx context.Context, s Stored, by string) error {
+func (e *Engine) supersede(ctx context.Context, s incident.Stored, by string) error {
 	inc := incident.Supersede(s.Incident, by, e.o.Now())
 	version, err := e.o.Store.SaveIncident(ctx, inc, s.Version)
-	if errors.Is(err, ErrConflict) {
+	if errors.Is(err, incident.ErrConflict) {
 		return nil // somebody works it after all; the next look tells
 	}
 	if err != nil {
@@ -143,7 +143,7 @@ func (e *Engine) supersede(ctx context.Context, s Stored, by string) error {
 		e.o.Logger.Warn("end of a superseded incident not recorded", "incident", inc.ID, "err", err)
 	}
 	e.mu.Lock()
-	e.closed[inc.ID] = newEntry(Stored{Incident: inc, Version: version})
+	e.closed[inc.ID] = newEntry(incident.Stored{Incident: inc, Version: version})
 	e.mu.Unlock()
 	e.o.Observed(inc, last)
 	e.o.Tell(inc)
@@ -160,7 +160,7 @@ func (e *Engine) switchToDuplicate(ctx context.Context, name string, en *entry) 
 	if !ok || en == nil || en.inc.Op != nil || en.inc.ID == other.Incident.ID {
 		return false, nil
 	}
-	if err := e.supersede(ctx, Stored{Incident: en.inc, Version: en.version}, other.Incident.ID); err != nil {
+	if err := e.supersede(ctx, incident.Stored{Incident: en.inc, Version: en.version}, other.Incident.ID); err != nil {
 		return false, err
 	}
 	next := newEntry(other)

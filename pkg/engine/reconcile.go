@@ -52,7 +52,7 @@ func (e *Engine) reconcile(ctx context.Context, name string, setup *Setup, en *e
 	}
 	if e.takeStale(name, en) {
 		err := e.reload(ctx, name, en.inc.ID)
-		if errors.Is(err, ErrConflict) {
+		if errors.Is(err, incident.ErrConflict) {
 			err = nil // that is how it says that all is to begin anew
 		}
 		return 50 * time.Millisecond, err
@@ -184,7 +184,7 @@ func (e *Engine) put(ctx context.Context, name string, en *entry, inc incident.I
 	if err != nil {
 		e.keepReceipts(inc)
 	}
-	if errors.Is(err, ErrConflict) {
+	if errors.Is(err, incident.ErrConflict) {
 		// Somebody else wrote it: another leader, or a person. Read again and start over.
 		return e.reload(ctx, name, inc.ID)
 	}
@@ -258,7 +258,7 @@ func (e *Engine) reload(ctx context.Context, name, id string) error {
 			e.o.Tell(s.Incident)
 		}
 	}
-	return fmt.Errorf("incident %s: %w; read again", id, ErrConflict)
+	return fmt.Errorf("incident %s: %w; read again", id, incident.ErrConflict)
 }
 
 // withReceipts returns the incident with the deliveries that came in since it

@@ -131,7 +131,7 @@ func (e *Engine) observe(ctx context.Context, setup *Setup, ts TargetSetup, seen
 			all = map[string][]remediate.Record{}
 		}
 		all[ts.Target.String()] = next
-		if _, err = e.o.Store.SwapRecords(ctx, ts.Target.Namespace, all, version); err == nil || !errors.Is(err, ErrConflict) {
+		if _, err = e.o.Store.SwapRecords(ctx, ts.Target.Namespace, all, version); err == nil || !errors.Is(err, incident.ErrConflict) {
 			return err == nil, err
 		}
 	}

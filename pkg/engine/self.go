@@ -171,14 +171,14 @@ func (e *Engine) resumeGlobal(live map[string]*entry) {
 
 // withoutNewerVersion takes out the incidents that a newer watchdog stored: their targets are
 // left alone (INV-49).
-func (e *Engine) withoutNewerVersion(all []Stored) (own []Stored) {
+func (e *Engine) withoutNewerVersion(all []incident.Stored) (own []incident.Stored) {
 	newer := map[string]bool{}
 	for _, s := range all {
 		if s.Newer {
 			newer[s.Incident.Target.Name] = true
 		}
 	}
-	own = slices.DeleteFunc(all, func(s Stored) bool { return s.Newer })
+	own = slices.DeleteFunc(all, func(s incident.Stored) bool { return s.Newer })
 	e.mu.Lock()
 	e.newer = newer
 	e.mu.Unlock()

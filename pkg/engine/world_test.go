@@ -167,7 +167,7 @@ func (w *world) put(name string, v any, version string) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, ok := w.objects[name]; ok != (version != "") || ok && fmt.Sprint(w.rv[name]) != version {
-		return "", ErrConflict
+		return "", incident.ErrConflict
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -178,14 +178,14 @@ func (w *world) put(name string, v any, version string) (string, error) {
 	return fmt.Sprint(w.rv[name]), nil
 }
 
-func (w *world) Incidents(context.Context) ([]Stored, error) {
+func (w *world) Incidents(context.Context) ([]incident.Stored, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var all []Stored
+	var all []incident.Stored
 	for name, s := range w.objects {
 		var i incident.Incident
 		if name[0] == 'i' && json.Unmarshal([]byte(s), &i) == nil {
-			all = append(all, Stored{Incident: i, Version: fmt.Sprint(w.rv[name]), Newer: i.Format > 1})
+			all = append(all, incident.Stored{Incident: i, Version: fmt.Sprint(w.rv[name]), Newer: i.Format > 1})
 		}
 	}
 	return all, nil

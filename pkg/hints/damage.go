@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/disk"
+	"watchdog.io/watchdog/pkg/incident"
 )
 
 // damage is one place of the journal at which something was acknowledged that cannot be
@@ -84,16 +85,30 @@ func logDamage(l *slog.Logger, all []damage) {
 	}
 }
 
-// Damage says which accepted alerts may be missing because the journal was damaged at
+// Alarm is the alert on a damaged journal, part of watchdog's own incident: alerts that
+// were accepted may be missing, and no sender knows that it should repeat them.
+func (i *Intake) Alarm(now time.Time) incident.Alert {
+	a := incident.Alert{
+		Rule: "alerts_lost", Severity: incident.P1, Verdict: incident.OK, Reason: "all accepted alerts are known, or had the time to be repeated",
+		Source: "watchdog", EvaluatedAt: now, Ladder: []incident.Rung{{Action: incident.ActionPage, Class: incident.C1}},
+	}
+	if what := i.lost(now); what != "" {
+		a.Firing, a.Verdict, a.ActiveAt = true, incident.Breach, i.opened
+		a.Reason = "the journal of accepted alerts is damaged, so alerts may be missing until their senders repeat them: " + what + ". Look at Alertmanager for what fires, and check the volume"
+	}
+	return a
+}
+
+// lost says which accepted alerts may be missing because the journal was damaged at
 // the start. It is empty if none are, and once every sender has had the time to
 // repeat what still fires.
-func (i *Intake) Damage() (what string, since time.Time) {
-	if len(i.damage) == 0 || i.o.Now().Sub(i.opened) >= i.book.limits.Expire {
-		return "", time.Time{}
+func (i *Intake) lost(now time.Time) string {
+	if len(i.damage) == 0 || now.Sub(i.opened) >= i.book.limits.Expire {
+		return ""
 	}
-	what = i.damage[0].String()
+	what := i.damage[0].String()
 	if more := len(i.damage) - 1; more > 0 {
 		what += fmt.Sprintf(" (and %d more places)", more)
 	}
-	return what, i.opened
+	return what
 }

@@ -313,11 +313,11 @@ func TestADamagedJournalIsSaidOnceAndMadeWhole_S24(t *testing.T) {
 			t.Errorf("not once in the log: %s\n%s", want, &log)
 		}
 	}
-	if what, since := i.Damage(); !strings.Contains(what, fmt.Sprintf("byte %d: %d bytes cannot be read", ends[0], ends[1]-ends[0])) || since != t0 {
+	if what, since := i.lost(now), i.opened; !strings.Contains(what, fmt.Sprintf("byte %d: %d bytes cannot be read", ends[0], ends[1]-ends[0])) || since != t0 {
 		t.Errorf("%q since %s", what, since)
 	}
 	now = t0.Add(12 * time.Hour)
-	if what, _ := i.Damage(); what != "" {
+	if what := i.lost(now); what != "" {
 		t.Errorf("once every sender has repeated what fires: %q", what)
 	}
 	now = t0
@@ -328,7 +328,7 @@ func TestADamagedJournalIsSaidOnceAndMadeWhole_S24(t *testing.T) {
 	}
 	log.Reset()
 	i = opened(t, dir, logged)
-	if what, _ := i.Damage(); what != "" || strings.Contains(log.String(), "ERROR") {
+	if what := i.lost(t0); what != "" || strings.Contains(log.String(), "ERROR") {
 		t.Errorf("the next start finds damage again: %q\n%s", what, &log)
 	}
 	if n := len(i.Book().Firing()); n != 3 {
@@ -355,14 +355,14 @@ func TestADamagedSnapshotIsReplaced_S24(t *testing.T) {
 		t.Fatal(err)
 	}
 	i = opened(t, dir)
-	if what, _ := i.Damage(); !strings.Contains(what, "snapshot-000000000001, byte 0") {
+	if what := i.lost(t0); !strings.Contains(what, "snapshot-000000000001, byte 0") {
 		t.Errorf("%q", what)
 	}
 	i.compact()
 	if err := i.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if what, _ := opened(t, dir).Damage(); what != "" {
+	if what := opened(t, dir).lost(t0); what != "" {
 		t.Errorf("the next start finds damage again: %q", what)
 	}
 }

@@ -228,7 +228,7 @@ func TestAWordOnAnOldLedgerIsAConflict_SEC09(t *testing.T) {
 	if err := say("alice"); err != nil {
 		t.Fatal(err)
 	}
-	if err := say("bob"); !errors.Is(err, ErrConflict) {
+	if err := say("bob"); !errors.Is(err, incident.ErrConflict) {
 		t.Errorf("%v", err)
 	}
 	l, _, err := s.Ledger(t.Context())

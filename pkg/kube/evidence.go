@@ -30,8 +30,8 @@ const (
 	captureAtOnce    = 4       // logs read at the same time
 )
 
-// CaptureOptions say how evidence is taken.
-type CaptureOptions struct {
+// EvidenceOptions say how evidence is taken.
+type EvidenceOptions struct {
 	// Redact removes what must not leave the cluster; every file passes it. Required.
 	Redact func([]byte) []byte
 }
@@ -85,11 +85,11 @@ func clip(content []byte) []byte {
 	return append(slices.Clone(content[:captureBytes]), "\n… cut here\n"...)
 }
 
-// Capture takes evidence of the target: its pods, the events about it, the newest
+// Evidence takes evidence of the target: its pods, the events about it, the newest
 // log lines of each container and of its predecessor, and the revisions. It takes
 // a few seconds at most; what could not be had in that time, or at all, is a gap.
 // The error is for a target that could not be read at all.
-func (r *Reader) Capture(ctx context.Context, target incident.Target, o CaptureOptions) (Bundle, error) {
+func (r *Reader) Evidence(ctx context.Context, target incident.Target, o EvidenceOptions) (Bundle, error) {
 	if o.Redact == nil {
 		return Bundle{}, errors.New("capture evidence: no redaction was given: nothing is taken")
 	}

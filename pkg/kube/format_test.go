@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"watchdog.io/watchdog/pkg/incident"
 )
 
 func TestWhatANewerWatchdogStoredIsNotGuessedAt_INV49(t *testing.T) {
@@ -16,7 +18,7 @@ func TestWhatANewerWatchdogStoredIsNotGuessedAt_INV49(t *testing.T) {
 		t.Errorf("%+v, %v", st, err)
 	}
 	o.Status = json.RawMessage(`{"format":2,"ops":"none"}`)
-	if _, err := decodeLedger(o); !errors.Is(err, ErrNewer) {
+	if _, err := decodeLedger(o); !errors.Is(err, incident.ErrNewer) {
 		t.Errorf("%v", err)
 	}
 	// State of the first version had no format.

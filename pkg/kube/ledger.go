@@ -40,7 +40,7 @@ func (s *Store) Ledger(ctx context.Context) (incident.Ledger, string, error) {
 	if apierrors.IsNotFound(err) {
 		version, err := s.create(ctx, "ledgers", emptyLedger(nil))
 		switch {
-		case errors.Is(err, ErrConflict):
+		case errors.Is(err, incident.ErrConflict):
 			return s.Ledger(ctx)
 		case errors.Is(err, ErrFenced), apierrors.IsForbidden(err):
 			return incident.Ledger{}, "", nil
@@ -64,7 +64,7 @@ func emptyLedger(status json.RawMessage) object {
 func decodeLedger(o object) (incident.Ledger, error) {
 	var l incident.Ledger
 	if n := formatOf(o.Status); n > format {
-		return l, fmt.Errorf("its format is %d, this watchdog knows %d: %w", n, format, ErrNewer)
+		return l, fmt.Errorf("its format is %d, this watchdog knows %d: %w", n, format, incident.ErrNewer)
 	}
 	if len(o.Status) > 0 {
 		if err := json.Unmarshal(o.Status, &l); err != nil {
@@ -94,7 +94,7 @@ func decodeLedger(o object) (incident.Ledger, error) {
 }
 
 // SwapLedger replaces the ledger read under version and returns the new version,
-// or ErrConflict. What people say in it is not written: only they do.
+// or incident.ErrConflict. What people say in it is not written: only they do.
 func (s *Store) SwapLedger(ctx context.Context, l incident.Ledger, version string) (string, error) {
 	l.Hold, l.Lifted, l.Undo, l.Acked, l.Graded, l.Notes, l.Public, l.Approved, l.Format = nil, nil, nil, nil, nil, nil, nil, nil, format
 	status, err := encodeStatus(l, maxObject)
@@ -145,7 +145,7 @@ func (s *Store) mark(ctx context.Context, spec map[string]any) error {
 	defer cancel()
 	err = s.say(ctx, ledgerName, patch)
 	if apierrors.IsNotFound(err) {
-		if _, err := s.create(ctx, "ledgers", emptyLedger(nil)); err != nil && !errors.Is(err, ErrConflict) {
+		if _, err := s.create(ctx, "ledgers", emptyLedger(nil)); err != nil && !errors.Is(err, incident.ErrConflict) {
 			return err
 		}
 		err = s.say(ctx, ledgerName, patch)
@@ -183,7 +183,7 @@ func (s *Store) Records(ctx context.Context, namespace string) (map[string][]rem
 }
 
 // SwapRecords replaces the records read under version and returns the new
-// version, or ErrConflict.
+// version, or incident.ErrConflict.
 func (s *Store) SwapRecords(ctx context.Context, namespace string, records map[string][]remediate.Record, version string) (string, error) {
 	status, err := encodeStatus(recordsStatus{records}, maxRecordsObject)
 	if err != nil {

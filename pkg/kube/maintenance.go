@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/maintenance"
 )
 
@@ -51,7 +52,7 @@ func (s *Store) Windows(ctx context.Context) (all []StoredWindow, odd, err error
 	return all, errors.Join(odds...), nil
 }
 
-// CreateWindow stores a new window; ErrConflict says that the name is taken.
+// CreateWindow stores a new window; incident.ErrConflict says that the name is taken.
 func (s *Store) CreateWindow(ctx context.Context, name string, spec maintenance.Spec) error {
 	b, err := encodeStatus(spec, maxObject)
 	if err != nil {
@@ -78,7 +79,7 @@ func (s *Store) ChangeWindow(ctx context.Context, name, version string, spec mai
 	defer cancel()
 	_, err = s.resource(windowsResource).Patch(ctx, name, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: FieldManager})
 	if apierrors.IsConflict(err) {
-		return fmt.Errorf("change maintenance window %s/%s: %w", s.namespace, name, ErrConflict)
+		return fmt.Errorf("change maintenance window %s/%s: %w", s.namespace, name, incident.ErrConflict)
 	}
 	return explain(s.request("patch", windowsResource, name), err)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/maintenance"
 )
 
@@ -21,7 +22,7 @@ func TestAPersonsPartAndWatchdogsPartOfAWindowAreApart(t *testing.T) {
 	if err := s.CreateWindow(t.Context(), "db", spec); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.CreateWindow(t.Context(), "db", spec); !errors.Is(err, ErrConflict) {
+	if err := s.CreateWindow(t.Context(), "db", spec); !errors.Is(err, incident.ErrConflict) {
 		t.Errorf("created twice: %v", err)
 	}
 	all, odd, err := s.Windows(t.Context())
@@ -40,7 +41,7 @@ func TestAPersonsPartAndWatchdogsPartOfAWindowAreApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	spec.Until = spec.Until.Add(time.Hour)
-	if err := s.ChangeWindow(t.Context(), "db", all[0].Version, spec); !errors.Is(err, ErrConflict) {
+	if err := s.ChangeWindow(t.Context(), "db", all[0].Version, spec); !errors.Is(err, incident.ErrConflict) {
 		t.Errorf("changed under an old version: %v", err)
 	}
 	if err := s.ChangeWindow(t.Context(), "db", version, spec); err != nil {

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -38,6 +39,21 @@ func (w *Watcher) Synced() bool {
 		}
 	}
 	return w.ctx != nil
+}
+
+// AwaitSynced waits until Synced, but no longer than most or ctx.
+func (w *Watcher) AwaitSynced(ctx context.Context, most time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for !w.Synced() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 func (s *scope) ownerOfPod(pod string) (kind, name string, ok bool) {

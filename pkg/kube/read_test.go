@@ -168,7 +168,7 @@ func TestEvidenceHoldsWhatIsNeededAndNoSecret(t *testing.T) {
 		}
 		return true
 	}
-	b, err := NewReader(c).Capture(t.Context(), shopCart, CaptureOptions{Redact: func(b []byte) []byte { return []byte(strings.ReplaceAll(string(b), "token=hunter2", "token=***")) }})
+	b, err := NewReader(c).Evidence(t.Context(), shopCart, EvidenceOptions{Redact: func(b []byte) []byte { return []byte(strings.ReplaceAll(string(b), "token=hunter2", "token=***")) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestEvidenceHoldsWhatIsNeededAndNoSecret(t *testing.T) {
 	if len(b.Gaps) != 1 || !strings.Contains(b.Gaps[0], "log-b-c-previous") {
 		t.Errorf("gaps: %q", b.Gaps)
 	}
-	if _, err := NewReader(c).Capture(t.Context(), shopCart, CaptureOptions{}); err == nil {
+	if _, err := NewReader(c).Evidence(t.Context(), shopCart, EvidenceOptions{}); err == nil {
 		t.Error("evidence was taken without redaction")
 	}
 }

@@ -9,6 +9,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"watchdog.io/watchdog/pkg/incident"
 )
 
 const reviewPrefix = "review-"
@@ -67,7 +69,7 @@ func (s *Store) Reviews(ctx context.Context) (map[string]json.RawMessage, error)
 }
 
 // SaveReview creates what is kept of a review (empty version), or replaces what was
-// read under version. It returns ErrConflict if somebody else was faster.
+// read under version. It returns incident.ErrConflict if somebody else was faster.
 func (s *Store) SaveReview(ctx context.Context, id string, review json.RawMessage, version string) error {
 	spec, err := encodeStatus(reviewSpec{review}, maxObject)
 	if err != nil {
@@ -89,7 +91,7 @@ func (s *Store) SaveReview(ctx context.Context, id string, review json.RawMessag
 	}
 	_, err = s.resource("ledgers").Patch(ctx, name, types.JSONPatchType, patch, metav1.PatchOptions{})
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		return fmt.Errorf("patch ledgers %s/%s: %w", s.namespace, name, ErrConflict)
+		return fmt.Errorf("patch ledgers %s/%s: %w", s.namespace, name, incident.ErrConflict)
 	}
 	return explain(s.request("patch", "ledgers", name), err)
 }

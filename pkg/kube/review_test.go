@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"watchdog.io/watchdog/pkg/incident"
 )
 
 func TestReviewsAreKeptOnceEachAndReplacedOnlyUnderTheirVersion(t *testing.T) {
@@ -17,7 +19,7 @@ func TestReviewsAreKeptOnceEachAndReplacedOnlyUnderTheirVersion(t *testing.T) {
 	if err := s.SaveReview(t.Context(), "01k3", json.RawMessage(`{"impact":"none"}`), ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SaveReview(t.Context(), "01k3", json.RawMessage(`{}`), ""); !errors.Is(err, ErrConflict) {
+	if err := s.SaveReview(t.Context(), "01k3", json.RawMessage(`{}`), ""); !errors.Is(err, incident.ErrConflict) {
 		t.Errorf("a second one was made: %v", err)
 	}
 	text, version, err := s.Review(t.Context(), "01k3")
@@ -27,7 +29,7 @@ func TestReviewsAreKeptOnceEachAndReplacedOnlyUnderTheirVersion(t *testing.T) {
 	if err := s.SaveReview(t.Context(), "01k3", json.RawMessage(`{"impact":"some"}`), version); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SaveReview(t.Context(), "01k3", json.RawMessage(`{"impact":"mine"}`), version); !errors.Is(err, ErrConflict) {
+	if err := s.SaveReview(t.Context(), "01k3", json.RawMessage(`{"impact":"mine"}`), version); !errors.Is(err, incident.ErrConflict) {
 		t.Errorf("what was read is not what is there: %v", err)
 	}
 	if _, _, err := s.Ledger(t.Context()); err != nil { // another ledger beside it

@@ -16,10 +16,6 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// ErrConflict says that an object was changed or deleted by somebody else since
-// it was read, or that one to be created exists.
-var ErrConflict = errors.New("changed by somebody else since it was read")
-
 const (
 	group      = "watchdog.io"
 	apiVersion = "v1alpha1"
@@ -47,20 +43,9 @@ func OpenStore(c *Client, namespace string) *Store {
 	return &Store{c: c, namespace: namespace, reading: true}
 }
 
-// Stored is an incident with the version under which it may be replaced.
-type Stored struct {
-	Incident incident.Incident
-	Version  string
-	// Newer: a newer watchdog stored it. Only its ID and Target are known.
-	Newer bool
-}
-
 // format is the version of what is stored. One that is higher was written by a
 // newer watchdog and is not guessed at; objects without one are of the first.
 const format = 1
-
-// ErrNewer says that an object was written by a newer watchdog.
-var ErrNewer = errors.New("written by a newer watchdog")
 
 // formatOf reads nothing else of a status.
 func formatOf(status json.RawMessage) int {
@@ -97,14 +82,14 @@ func (s *Store) request(verb, resource, name string) request {
 
 // Incidents returns all incidents that are stored, in no order. An object that
 // cannot be read makes the whole call fail: half a memory is worse than none.
-func (s *Store) Incidents(ctx context.Context) ([]Stored, error) {
+func (s *Store) Incidents(ctx context.Context) ([]incident.Stored, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	list, err := s.resource("incidents").List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, missingKind(s.request("list", "incidents", ""), err)
 	}
-	all := make([]Stored, 0, len(list.Items))
+	all := make([]incident.Stored, 0, len(list.Items))
 	for i := range list.Items {
 		o, err := decodeObject(&list.Items[i])
 		if err != nil {
@@ -121,8 +106,8 @@ func (s *Store) Incidents(ctx context.Context) ([]Stored, error) {
 
 // decodeIncident reads an incident, and refuses what no incident of ours can be:
 // it would be stored under another name, or climb a ladder from below its foot.
-func decodeIncident(o object) (Stored, error) {
-	st := Stored{Version: o.Metadata.ResourceVersion}
+func decodeIncident(o object) (incident.Stored, error) {
+	st := incident.Stored{Version: o.Metadata.ResourceVersion}
 	if formatOf(o.Status) > format {
 		var spec incidentSpec
 		if err := json.Unmarshal(o.Spec, &spec); err != nil {
@@ -149,7 +134,7 @@ func decodeIncident(o object) (Stored, error) {
 }
 
 // SaveIncident creates the incident (empty version) or replaces what was stored
-// under version. It returns the new version, or ErrConflict.
+// under version. It returns the new version, or incident.ErrConflict.
 func (s *Store) SaveIncident(ctx context.Context, inc incident.Incident, version string) (string, error) {
 	inc.Format = format
 	status, err := encodeStatus(inc, maxObject)
@@ -201,7 +186,7 @@ func (s *Store) create(ctx context.Context, resource string, o object) (string, 
 	}
 	made, err := s.resource(resource).Create(ctx, u, metav1.CreateOptions{FieldManager: FieldManager})
 	if apierrors.IsAlreadyExists(err) {
-		return "", fmt.Errorf("create %s %s/%s: %w", resource, s.namespace, o.Metadata.Name, ErrConflict)
+		return "", fmt.Errorf("create %s %s/%s: %w", resource, s.namespace, o.Metadata.Name, incident.ErrConflict)
 	}
 	if err != nil {
 		return "", missingKind(s.request("create", resource, o.Metadata.Name), err)
@@ -223,7 +208,7 @@ func (s *Store) swap(ctx context.Context, resource, name, version string, status
 	}
 	u, err := s.resource(resource).Patch(ctx, name, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: FieldManager})
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		return "", fmt.Errorf("patch %s %s/%s: %w", resource, s.namespace, name, ErrConflict)
+		return "", fmt.Errorf("patch %s %s/%s: %w", resource, s.namespace, name, incident.ErrConflict)
 	}
 	if err != nil {
 		return "", explain(s.request("patch", resource, name), err)

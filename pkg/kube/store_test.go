@@ -27,7 +27,7 @@ func TestIncidentsSurviveAndAreReplacedOnlyUnderTheirVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.SaveIncident(t.Context(), inc, ""); !errors.Is(err, ErrConflict) {
+	if _, err := s.SaveIncident(t.Context(), inc, ""); !errors.Is(err, incident.ErrConflict) {
 		t.Errorf("created twice: %v", err)
 	}
 	inc.Phase = incident.Acting
@@ -35,7 +35,7 @@ func TestIncidentsSurviveAndAreReplacedOnlyUnderTheirVersion(t *testing.T) {
 	if err != nil || v2 == v1 {
 		t.Fatalf("got %s, %v", v2, err)
 	}
-	if _, err := s.SaveIncident(t.Context(), inc, v1); !errors.Is(err, ErrConflict) {
+	if _, err := s.SaveIncident(t.Context(), inc, v1); !errors.Is(err, incident.ErrConflict) {
 		t.Errorf("an old version was replaced: %v", err)
 	}
 	all, err := s.Incidents(t.Context())
@@ -54,7 +54,7 @@ func TestIncidentsSurviveAndAreReplacedOnlyUnderTheirVersion(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := s.SaveIncident(t.Context(), inc, v2); !errors.Is(err, ErrConflict) {
+	if _, err := s.SaveIncident(t.Context(), inc, v2); !errors.Is(err, incident.ErrConflict) {
 		t.Errorf("what was deleted was replaced: %v", err)
 	}
 }
@@ -79,7 +79,7 @@ func TestAHoldAndAReservationCannotMissEachOther(t *testing.T) { // INV-25
 		t.Fatal(err)
 	}
 	l.Ops = append(l.Ops, incident.Op{ID: "op1"})
-	if _, err := s.SwapLedger(t.Context(), l, version); !errors.Is(err, ErrConflict) {
+	if _, err := s.SwapLedger(t.Context(), l, version); !errors.Is(err, incident.ErrConflict) {
 		t.Fatalf("reserved under a hold: %v", err)
 	}
 	held, version, err := s.Ledger(t.Context())
@@ -136,7 +136,7 @@ func TestRevisionRecordsAreKeptPerNamespace(t *testing.T) {
 	if d := cmp.Diff(all, got); d != "" || v != version || err != nil {
 		t.Error(d, err)
 	}
-	if _, err := s.SwapRecords(t.Context(), "shop", all, "1"); !errors.Is(err, ErrConflict) {
+	if _, err := s.SwapRecords(t.Context(), "shop", all, "1"); !errors.Is(err, incident.ErrConflict) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -13,16 +13,16 @@ import (
 	"watchdog.io/watchdog/pkg/responder"
 )
 
-// Say writes people's words into the ledger of one version, or returns ErrConflict
+// Say writes people's words into the ledger of one version, or returns incident.ErrConflict
 // (responder.ErrChanged, to the service): of
 // two who say that an incident is theirs, the second is told that it is not. A ledger
 // that was not there (version "") is made, to be read again.
 func (s *Store) Say(ctx context.Context, w incident.Saying, version string) error {
 	if version == "" {
-		if _, err := s.create(ctx, "ledgers", emptyLedger(nil)); err != nil && !errors.Is(err, ErrConflict) {
+		if _, err := s.create(ctx, "ledgers", emptyLedger(nil)); err != nil && !errors.Is(err, incident.ErrConflict) {
 			return err
 		}
-		return fmt.Errorf("ledgers %s/%s was not there: %w, %w", s.namespace, ledgerName, ErrConflict, responder.ErrChanged)
+		return fmt.Errorf("ledgers %s/%s was not there: %w, %w", s.namespace, ledgerName, incident.ErrConflict, responder.ErrChanged)
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": version}, "spec": spec(w)})
 	if err != nil {
@@ -32,7 +32,7 @@ func (s *Store) Say(ctx context.Context, w incident.Saying, version string) erro
 	defer cancel()
 	err = s.say(ctx, ledgerName, patch)
 	if apierrors.IsConflict(err) {
-		return fmt.Errorf("patch ledgers %s/%s: %w, %w", s.namespace, ledgerName, ErrConflict, responder.ErrChanged)
+		return fmt.Errorf("patch ledgers %s/%s: %w, %w", s.namespace, ledgerName, incident.ErrConflict, responder.ErrChanged)
 	}
 	return explain(s.request("patch", "ledgers", ledgerName), err)
 }

@@ -2,9 +2,10 @@
 // outside know as long as it does.
 //
 // It owns the canary, an alert that is made on purpose and must arrive, the heartbeat
-// to a dead man's switch, and alerts of watchdog's own incident: a configuration that was
-// refused, credentials that are missing, what is beyond a bound. What is looked at and who is told is handed to
-// it as functions.
+// to a dead man's switch, how often this process crashed, and alerts of watchdog's own
+// incident: a configuration that was refused, credentials that are missing, what is beyond a
+// bound, holds that were forgotten. What is looked at and who is told is handed to it as
+// functions.
 //
 // Its one rule: doubt is silence. The heartbeat is sent only while everything that
 // is asked says yes; an answer that does not come is a no.

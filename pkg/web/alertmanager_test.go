@@ -28,6 +28,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"watchdog.io/watchdog/pkg/hints"
+	"watchdog.io/watchdog/pkg/httpclient"
 )
 
 const oneAlert = `{"version":"4","groupKey":"g","receiver":"r","alerts":[{"status":"firing","labels":{"alertname":"A"},"startsAt":"2026-01-01T12:00:00Z"}]}`
@@ -442,7 +443,9 @@ func TestAFollowerPassesOnToTheLeader_F87(t *testing.T) {
 		{"the leader is of a version without a webhook", func() (string, bool) { return old.URL, false }, post(oneAlert), 503, "the leader answers 404", "no_leader"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			h := newHook(t, func(o *AlertmanagerOptions) { o.Forward = &Forward{Leader: tc.leader, Client: http.DefaultClient} })
+			h := newHook(t, func(o *AlertmanagerOptions) {
+				o.Forward = &Forward{Leader: tc.leader, Client: httpclient.New(nil, forwardTimeout)}
+			})
 			before := len(leader.taken)
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, tc.r)

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"watchdog.io/watchdog/pkg/httpclient"
 )
 
 // leading serves over HTTP and over HTTPS, and notes with which credentials it is asked.
@@ -22,7 +24,7 @@ func leading(t *testing.T, h http.Handler) (plain, secure *httptest.Server, got 
 
 // follow is how a follower of a server reaches it; warned counts its warnings.
 func follow(leader *httptest.Server, warned *int) *Forward {
-	return &Forward{Leader: func() (string, bool) { return leader.URL, false }, Client: leader.Client(), Readable: func(string) { *warned++ }}
+	return &Forward{Leader: func() (string, bool) { return leader.URL, false }, Client: httpclient.New(leader.Client().Transport, forwardTimeout), Readable: func(string) { *warned++ }}
 }
 
 // A certificate proves the sender; a token beside it may be anybody's.

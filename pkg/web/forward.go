@@ -25,7 +25,8 @@ type Forward struct {
 	// Leader returns the base URL of the replica that leads, such as
 	// https://10.0.0.7:9095, and whether that is this one. An empty URL: nobody knows.
 	Leader func() (base string, self bool)
-	// Client reaches the other replicas. A certificate that they ask for is its own:
+	// Client reaches the other replicas, and follows no redirects: one would take a sender's
+	// token along. A certificate that they ask for is its own:
 	// one that the sender showed cannot be passed on, its Authorization header is.
 	Client *http.Client
 	// Readable is told when the credentials of a sender are passed on to a leader in plain
@@ -83,9 +84,7 @@ func (f *Forward) send(r *http.Request, authorization string, body []byte) (answ
 			f.Readable(base)
 		}
 	}
-	client := *f.Client
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	resp, err := client.Do(req)
+	resp, err := f.Client.Do(req)
 	if err != nil {
 		return answer{}, fmt.Errorf("the leader does not answer: %w", err)
 	}

@@ -13,11 +13,11 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// TrustPeer returns nil if the other end of a TLS connection to host is another replica:
+// trustPeer returns nil if the other end of a TLS connection to host is another replica:
 // if it has the key of the certificate that this one serves itself (its web configuration
 // says which), or a certificate for host that the system's authorities vouch for. Pods
 // share a Secret with one certificate, which seldom holds their addresses.
-func TrustPeer(webConfig, host string, s tls.ConnectionState) error {
+func trustPeer(webConfig, host string, s tls.ConnectionState) error {
 	own, err := ownCertificate(webConfig)
 	if e := vouched(own, nil, host, s.PeerCertificates); e != nil {
 		return errors.Join(e, err)

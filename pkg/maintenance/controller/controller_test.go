@@ -130,7 +130,7 @@ func (d *ward) lead() {
 	d.save = func(_ context.Context, name, version string, st maintenance.Status) (string, error) {
 		s := d.stored[name]
 		if s.Version != version {
-			return "", kube.ErrConflict
+			return "", incident.ErrConflict
 		}
 		s.Status, s.Version = st, version+"1"
 		d.stored[name] = s

@@ -1,4 +1,4 @@
-package app
+package overdue
 
 import (
 	"context"
@@ -21,7 +21,7 @@ func TestOverdueReviewsAndWhatIsKeptForThem(t *testing.T) {
 	all := []incident.Incident{of("unwritten", incident.P0), of("written", incident.P1), of("done", incident.P1), of("minor", incident.P2), {ID: "open", Severity: incident.P0}}
 	asked := map[string]int{}
 	var fault error
-	r := newReviews(prometheus.NewRegistry(), func(_ context.Context, id string) (json.RawMessage, string, error) {
+	r := New(prometheus.NewRegistry(), func(_ context.Context, id string) (json.RawMessage, string, error) {
 		asked[id]++
 		return map[string]json.RawMessage{
 			"written": json.RawMessage(`{"actionItems":[{"what":"a","owner":"b","due":"2026-03-03"},{"what":"a","owner":"b","due":"2026-06-03"}]}`),
@@ -37,7 +37,7 @@ func TestOverdueReviewsAndWhatIsKeptForThem(t *testing.T) {
 		{ended.AddDate(0, 0, 7), 0, 1}, // five working days
 		{ended.AddDate(0, 0, 8), 1, 1},
 	} {
-		if err := r.look(t.Context(), all, tc.now); err != nil {
+		if err := r.Look(t.Context(), all, tc.now); err != nil {
 			t.Fatal(err)
 		}
 		if late, items := testutil.ToFloat64(r.overdue), testutil.ToFloat64(r.items); late != tc.late || items != tc.items {
@@ -46,7 +46,7 @@ func TestOverdueReviewsAndWhatIsKeptForThem(t *testing.T) {
 	}
 	for id, keep := range map[string]bool{"unwritten": true, "written": true, "done": false, "minor": false} {
 		for _, i := range all {
-			if i.ID == id && r.keep(i) != keep {
+			if i.ID == id && r.Keep(i) != keep {
 				t.Errorf("%s: keep is %v", id, !keep)
 			}
 		}
@@ -55,7 +55,7 @@ func TestOverdueReviewsAndWhatIsKeptForThem(t *testing.T) {
 		t.Errorf("asked too often: %v", asked)
 	}
 	fault = errors.New("forbidden")
-	if r.look(t.Context(), all, ended) == nil {
+	if r.Look(t.Context(), all, ended) == nil {
 		t.Error("what cannot be read is not nothing")
 	}
 }

@@ -1,4 +1,4 @@
-package app
+package selfwatch
 
 import (
 	"fmt"
@@ -20,9 +20,9 @@ const (
 	keepCrashes = 10
 )
 
-// watchCrashes says why this process must not be trusted to act, if it crashed too
+// WatchCrashes says why this process must not be trusted to act, if it crashed too
 // often lately, and arranges for its own last words to be kept.
-func watchCrashes(dir string, now time.Time) (unfit string, err error) {
+func WatchCrashes(dir string, now time.Time) (unfit string, err error) {
 	path := filepath.Join(dir, lastWords)
 	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
 		if err := os.Rename(path, filepath.Join(dir, "crash-"+info.ModTime().UTC().Format("20060102T150405.000")+".txt")); err != nil {

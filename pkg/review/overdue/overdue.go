@@ -1,4 +1,11 @@
-package app
+// Package overdue counts the post-incident reviews and action items that are late, and says
+// which incidents must stay because their review is not done.
+//
+// It owns when a review is due and the two metrics about what is late. What a review is, and
+// whether one is closed, it leaves to package review; where they are kept, to who reads them.
+//
+// Its one rule: what could not be read is not done, so nothing is deleted for want of an answer.
+package overdue
 
 import (
 	"context"
@@ -14,14 +21,8 @@ import (
 	"watchdog.io/watchdog/pkg/review"
 )
 
-// reviewLook is how often the leader looks which reviews are overdue.
-const reviewLook = 10 * time.Minute
-
-// firstReviewLook is how soon it looks after it began to lead.
-const firstReviewLook = time.Minute
-
-// ReviewDue is when the review of what ended then is due: five working days later.
-func ReviewDue(end time.Time) time.Time {
+// Due is when the review of what ended then is due: five working days later.
+func Due(end time.Time) time.Time {
 	week, err := calendar.New([]calendar.Interval{{Weekdays: []string{"monday:friday"}}})
 	if err != nil {
 		panic(err) // a constant
@@ -29,8 +30,8 @@ func ReviewDue(end time.Time) time.Time {
 	return week.After(end, 5*24*time.Hour)
 }
 
-// reviews knows which incidents still wait for their review.
-type reviews struct {
+// Reviews knows which incidents still wait for their review.
+type Reviews struct {
 	read func(ctx context.Context, id string) (json.RawMessage, string, error)
 
 	overdue, items prometheus.Gauge
@@ -39,28 +40,29 @@ type reviews struct {
 	settled map[string]bool // by incident: closed, and all its action items done
 }
 
-func newReviews(reg prometheus.Registerer, read func(context.Context, string) (json.RawMessage, string, error)) *reviews {
+// New returns an account that has read no review yet. read returns what is stored of one.
+func New(reg prometheus.Registerer, read func(context.Context, string) (json.RawMessage, string, error)) *Reviews {
 	f := promauto.With(reg)
 	gauge := func(name, help string) prometheus.Gauge {
 		return f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: name, Help: help})
 	}
-	return &reviews{
+	return &Reviews{
 		read: read, settled: map[string]bool{},
 		overdue: gauge("reviews_overdue", "Incidents of severity P0 and P1 whose review was not closed within five working days; the leader's word."),
 		items:   gauge("action_items_overdue", "Action items of reviews that are not done and whose day is over; the leader's word."),
 	}
 }
 
-// keep says that an incident is not to be deleted yet: its review, or what follows
+// Keep says that an incident is not to be deleted yet: its review, or what follows
 // from it, is not done, as far as is known.
-func (r *reviews) keep(i incident.Incident) bool {
+func (r *Reviews) Keep(i incident.Incident) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return review.Review{Severity: i.Severity}.Required() && !r.settled[i.ID]
 }
 
-// look reads the reviews of what is over. Those that are settled are not read again.
-func (r *reviews) look(ctx context.Context, all []incident.Incident, now time.Time) error {
+// Look reads the reviews of what is over. Those that are settled are not read again.
+func (r *Reviews) Look(ctx context.Context, all []incident.Incident, now time.Time) error {
 	late, items := 0, 0
 	there := map[string]bool{}
 	for _, i := range all {
@@ -82,7 +84,7 @@ func (r *reviews) look(ctx context.Context, all []incident.Incident, now time.Ti
 		if err != nil {
 			return err
 		}
-		line, _ := review.Stand(i.ID, &i, kept, ReviewDue, now)
+		line, _ := review.Stand(i.ID, &i, kept, Due, now)
 		if line.State == review.Overdue {
 			late++
 		}
@@ -105,23 +107,8 @@ func (r *reviews) look(ctx context.Context, all []incident.Incident, now time.Ti
 	return nil
 }
 
-// watchReviews looks while this replica leads.
-func (a *App) watchReviews(ctx context.Context) {
-	for {
-		wait := reviewLook
-		if !a.leading.Load() {
-			a.reviews.overdue.Set(0)
-			a.reviews.items.Set(0)
-			wait = firstReviewLook
-		} else if err := a.reviews.look(ctx, a.engine.Incidents(), a.clock.Now()); err != nil && ctx.Err() == nil {
-			a.o.Logger.Warn("reviews not read; tried again later", "err", err)
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-timer.C:
-		}
-	}
+// Reset sets the metrics to zero: another replica counts.
+func (r *Reviews) Reset() {
+	r.overdue.Set(0)
+	r.items.Set(0)
 }

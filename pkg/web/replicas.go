@@ -1,21 +1,37 @@
-package app
+package web
 
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 
 	"watchdog.io/watchdog/pkg/httpclient"
-	"watchdog.io/watchdog/pkg/web"
 )
 
-// How many connections a replica has to the leader, for webhooks and for reads each:
-// together not more than the leader takes from one address. What is more waits.
+// How many connections a replica has to the leader: not more than the leader takes from
+// one address. What is more waits.
 const (
 	maxToLeader     = 64
 	maxIdleToLeader = 8
 )
+
+// NewForward returns the way to the replica that leads. webConfig is the web configuration
+// that all replicas have; leader is [Forward.Leader].
+func NewForward(l *slog.Logger, webConfig string, leader func() (base string, self bool)) *Forward {
+	var warned sync.Once
+	return &Forward{
+		Leader: leader, Client: httpclient.New(toReplicas(webConfig), forwardTimeout),
+		Readable: func(leader string) {
+			warned.Do(func() {
+				l.Warn("senders' credentials are passed on to the leader in plain HTTP, and who can read the network can post alerts with them; "+
+					"let the replicas reach each other by TLS (chart value web.tls, or an https URL in --advertise-url)", "leader", leader)
+			})
+		},
+	}
+}
 
 // toReplicas returns the transport to the other replicas: they may show the certificate that
 // this one has itself.
@@ -34,7 +50,7 @@ func toReplicas(webConfig string) *http.Transport {
 		// VerifyConnection does all of the verification that is skipped.
 		c := tls.Client(raw, &tls.Config{
 			ServerName: host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: true,
-			VerifyConnection: func(s tls.ConnectionState) error { return web.TrustPeer(webConfig, host, s) },
+			VerifyConnection: func(s tls.ConnectionState) error { return trustPeer(webConfig, host, s) },
 		})
 		if err := c.HandshakeContext(ctx); err != nil {
 			_ = raw.Close()

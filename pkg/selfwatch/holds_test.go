@@ -1,4 +1,4 @@
-package app
+package selfwatch
 
 import (
 	"strings"
@@ -15,12 +15,12 @@ import (
 func TestAForgottenHoldIsTold_X103(t *testing.T) {
 	begin := time.Date(2026, 3, 6, 12, 0, 0, 0, time.UTC)
 	now := begin
-	h := newHolds(prometheus.NewRegistry(), func() time.Time { return now })
-	all := []held{{what: "cart", reason: "migration (ada)", since: begin, lift: "shop/cart"}, {what: "front", reason: "it gives no reason", lift: "shop/front"}}
+	h := NewHolds(prometheus.NewRegistry(), func() time.Time { return now })
+	all := []Hold{{What: "cart", Reason: "migration (ada)", Since: begin, Lift: "shop/cart"}, {What: "front", Reason: "it gives no reason", Lift: "shop/front"}}
 	kill := &incident.Attribution{Reason: "data centre move", At: begin.Add(12 * time.Hour)}
-	alarm := func(after time.Duration, everything *incident.Attribution, targets ...held) incident.Alert {
+	alarm := func(after time.Duration, everything *incident.Attribution, targets ...Hold) incident.Alert {
 		now = begin.Add(after)
-		return h.alarm(func() []held { return targets }, everything)
+		return h.Alarm(func() []Hold { return targets }, everything)
 	}
 	if a := alarm(0, kill, all...); a.Firing || a.Verdict != incident.OK {
 		t.Fatalf("%+v", a)

@@ -1,4 +1,4 @@
-package app
+package web
 
 import (
 	"bytes"
@@ -62,9 +62,9 @@ func TestReplicasReachEachOtherWithTheCertificateThatTheyShare_S23(t *testing.T)
 
 func TestThatTokensTravelInPlainHTTPIsLoggedOnce_S23(t *testing.T) {
 	var log bytes.Buffer
-	a := &App{o: Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}}
+	f := NewForward(slog.New(slog.NewTextHandler(&log, nil)), "", nil)
 	for range 3 {
-		a.forward().Readable("http://10.0.0.7:9095")
+		f.Readable("http://10.0.0.7:9095")
 	}
 	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "web.tls") || !strings.Contains(log.String(), "leader=http://10.0.0.7:9095") {
 		t.Errorf("logged %d lines:\n%s", n, log.String())

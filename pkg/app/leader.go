@@ -1,0 +1,49 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"watchdog.io/watchdog/pkg/notify"
+)
+
+// comparePage compares the public page with what is measured while this replica leads.
+func (a *App) comparePage(ctx context.Context) {
+	if !a.leading.Load() {
+		a.drift.Reset()
+		return
+	}
+	text, err := a.drift.Look(ctx, a.built.Load().notifiers, a.engine.Incidents())
+	if err != nil {
+		a.o.Logger.Warn("the status page cannot be compared with what is measured; tried again", "in", notify.DriftEvery, "err", err)
+		return
+	}
+	a.engine.Drifted(text)
+}
+
+const (
+	// reviewLook is how often the leader looks which reviews are overdue, and
+	// firstReviewLook how soon it does after it began to lead.
+	reviewLook      = 10 * time.Minute
+	firstReviewLook = time.Minute
+)
+
+// watchReviews looks while this replica leads.
+func (a *App) watchReviews(ctx context.Context) {
+	for {
+		wait := reviewLook
+		if !a.leading.Load() {
+			a.reviews.Reset()
+			wait = firstReviewLook
+		} else if err := a.reviews.Look(ctx, a.engine.Incidents(), a.clock.Now()); err != nil && ctx.Err() == nil {
+			a.o.Logger.Warn("reviews not read; tried again later", "err", err)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
+}
