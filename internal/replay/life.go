@@ -67,6 +67,13 @@ func New(o Options) (*sim.Life, error) {
 		Severity: func(l map[string]string) string { return string(o.Config.SeverityOf(l)) }, Lockstep: o.Lockstep, Judged: o.Judged, Told: o.Told, Did: o.Did,
 	}
 	past.Looks = looks(o.Config, o.Local, o.Remote, target)
+	var sight sim.Sight // what is seen of the past, once it is played
+	compiled = compiled.With(policy.Live{AlertsOf: func(target string) []rules.Alert {
+		if sight.Groups == nil {
+			return nil
+		}
+		return sight.Groups.AlertsOf(target)
+	}})
 	own := &sim.Own{
 		Setup: func() *engine.Setup {
 			s := compiled.Setup()
@@ -74,7 +81,7 @@ func New(o Options) (*sim.Life, error) {
 			return s
 		},
 		View: compiled.View, Dependencies: policy.Dependencies, Firing: policy.Firing, Rules: compiled.Rules, Interval: interval, Alone: true, Past: past,
-		Seeing: func(s sim.Sight) { compiled.AlertsOf = s.Groups.AlertsOf },
+		Seeing: func(s sim.Sight) { sight = s },
 	}
 	setup := compiled.Setup()
 	p := &sim.Policy{Mode: o.Config.Mode, Settings: setup.Settings, Limits: setup.Limits, Core: setup.Policy, Own: own}

@@ -13,7 +13,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -25,10 +24,9 @@ import (
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/common/version"
 	"golang.org/x/sync/errgroup"
-
-	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 
 	"watchdog.io/watchdog/pkg/alertmanager"
 	"watchdog.io/watchdog/pkg/audit"
@@ -50,6 +48,7 @@ import (
 	"watchdog.io/watchdog/pkg/review/overdue"
 	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/selfwatch"
+	"watchdog.io/watchdog/pkg/snapshot"
 	"watchdog.io/watchdog/pkg/storage"
 	"watchdog.io/watchdog/pkg/web"
 )
@@ -112,8 +111,6 @@ type App struct {
 	reviews     *overdue.Reviews
 	drift       *notify.DriftWatch
 	metrics     *metrics
-	whole       world
-	inhibit     inhibitors
 	responder   *responder.Service
 	access      *kube.Access
 	gate        *web.Gate
@@ -195,9 +192,10 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		return nil, err
 	}
 	a.registry.MustRegister(a.looks.SamplesCollector())
-	a.judge = rules.NewJudge(rules.Options{Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: a.remote, Interval: interval, Now: a.clock.Now})
+	current := snapshot.Current(func() *snapshot.Reader { return a.built.Load().snapshot })
+	a.judge = rules.NewJudge(rules.Options{Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: current.Remote, Interval: interval, Now: a.clock.Now})
 	a.groups, err = rules.NewGroups(rules.GroupsOptions{
-		Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: a.remote, Append: a.samples.Append, Target: a.target, Severity: a.severity, Interval: interval, Now: a.clock.Now,
+		Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: current.Remote, Append: a.samples.Append, Target: current.Target, Severity: current.Severity, Interval: interval, Now: a.clock.Now,
 	})
 	if err != nil {
 		return nil, err
@@ -445,83 +443,4 @@ func (a *App) pages() web.Options {
 			return map[string]any{"probes": a.looks.States(), "alerts": slices.Concat(a.judge.Alerts(), a.groups.Alerts())}
 		},
 	}
-}
-
-// Reload reads the configuration again. On an error the running one stays, whole.
-func (a *App) Reload() error {
-	a.reloading.Lock()
-	defer a.reloading.Unlock()
-	cfg, err := config.Load(a.o.ConfigFile)
-	if err == nil {
-		err = permitted(cfg, a.o)
-	}
-	if err == nil {
-		if b := a.built.Load(); b != nil && b.cfg.Hash == cfg.Hash {
-			a.metrics.reloaded(nil)
-			if a.refusal.Take(nil, a.clock.Now()) {
-				a.o.Logger.Info("the configuration is the one in use again", "file", a.o.ConfigFile)
-			}
-			return nil
-		}
-		err = a.use(cfg)
-	}
-	a.metrics.reloaded(err)
-	news := a.refusal.Take(err, a.clock.Now())
-	if err != nil {
-		if news {
-			a.o.Logger.Error("configuration not loaded; the old one stays", "file", a.o.ConfigFile, "err", err)
-		}
-		return err
-	}
-	a.o.Logger.Info("configuration loaded", "file", a.o.ConfigFile, "hash", cfg.Hash[:12], "targets", len(cfg.Targets))
-	return nil
-}
-
-// use builds a configuration and, if everything can be built, swaps it in.
-func (a *App) use(cfg *config.Config) error {
-	a.readSecrets(cfg)
-	b, err := build(cfg, a)
-	if err != nil {
-		return err
-	}
-	if time.Duration(cfg.EvaluationInterval) != a.interval {
-		return fmt.Errorf("%s: evaluation_interval cannot change from %s to %s while watchdog runs; restart it", cfg.File, a.interval, cfg.EvaluationInterval)
-	}
-	if err := a.recorded(cfg, b); err != nil {
-		return err
-	}
-	if old := a.built.Load(); old != nil {
-		notify.Inherit(b.notifiers, old.notifiers)
-	}
-	// The views read what is built; it is there before anything is judged by it.
-	old := a.built.Swap(b)
-	if _, err := a.judge.Set(b.Rules); err != nil {
-		a.built.Store(old)
-		return err
-	}
-	if _, err := a.groups.Set(slices.Concat(b.Groups, b.SLOs)); err != nil {
-		a.built.Store(old)
-		return err
-	}
-	if err := a.looks.Set(b.looks); err != nil {
-		a.built.Store(old)
-		return err
-	}
-	a.external.Use(b.targetOf)
-	a.useSilences(b)
-	a.useWindows(b)
-	a.samples.Retain(policy.Retention(b.Rules, b.Groups), policy.Kept(cfg))
-	a.watcher.Watch(b.workloads)
-	a.outbox.Escalate(outbox.Steps(cfg))
-	a.outbox.Replace(append(b.notifiers, a.own.sink))
-	a.own.use(cfg, b)
-	a.engine.Use(b.setup)
-	a.metrics.configured(cfg)
-	return nil
-}
-
-// Check builds everything that can be built without a cluster, and throws it away.
-func Check(cfg *config.Config) error {
-	_, err := build(cfg, nil)
-	return err
 }

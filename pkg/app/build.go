@@ -1,107 +1,171 @@
 package app
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"watchdog.io/watchdog/pkg/alertmanager"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
-	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/maintenance"
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/notify/receivers"
+	"watchdog.io/watchdog/pkg/outbox"
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/selfwatch"
+	"watchdog.io/watchdog/pkg/snapshot"
 )
 
-// built is everything a configuration becomes.
-type built struct {
+// compiled is what follows from the file alone: no cluster, no secrets.
+type compiled struct {
 	*policy.Policy
 	cfg       *config.Config
-	remote    promql.QueryFunc
+	remote    promql.QueryFunc // nil: no server is configured
 	looks     []probes.Entry
 	workloads []kube.Watched
-	notifiers []notify.Notifier
-	setup     *engine.Setup
-	hears     hears
-	targetOf  *hints.Resolver
-	// alertmanager is whose silences are honoured; nil: nobody's.
-	alertmanager *alertmanager.Client
-	beat         *selfwatch.Beat   // nil: no heartbeat is sent
-	services     map[string]string // by namespace/kind/name
-	windows      []maintenance.Window
+	windows   []maintenance.Window
 }
 
-// build makes everything a configuration asks for. With a nil app it is the
-// check of a file: no cluster, no secrets.
-func build(cfg *config.Config, a *App) (*built, error) {
-	b := &built{cfg: cfg, services: map[string]string{}}
-	var err error
-	b.Policy, err = policy.New(cfg)
-	err = errors.Join(err, b.makeTargets(a))
-	var odd error
-	b.windows, odd = cfg.Windows()
-	err = errors.Join(err, odd)
+// built is everything a configuration becomes in this process.
+type built struct {
+	*compiled
+	thresholds []rules.Rule // the file's, and the canary's
+	notifiers  []notify.Notifier
+	hears      hears
+	// alertmanager is whose silences are honoured; nil: nobody's.
+	alertmanager *alertmanager.Client
+	beat         *selfwatch.Beat // nil: no heartbeat is sent
+	snapshot     *snapshot.Reader
+	setup        *engine.Setup
+}
+
+// Check compiles everything that can be compiled without a cluster, and throws it away.
+func Check(cfg *config.Config) error {
+	_, err := compile(cfg, func(string, string, string) (probes.Workload, error) {
+		return probes.Workload{}, errors.New("no cluster")
+	})
+	return err
+}
+
+// compile makes what a configuration asks for; workload is what the probe of kind
+// kubernetes looks at.
+func compile(cfg *config.Config, workload func(namespace, kind, name string) (probes.Workload, error)) (*compiled, error) {
+	c := &compiled{cfg: cfg}
+	var errs [4]error
+	c.Policy, errs[0] = policy.New(cfg)
+	errs[1] = c.makeTargets(probes.Deps{Workload: workload})
+	c.windows, errs[2] = cfg.Windows()
 	if cfg.Prometheus != nil {
-		var e error
-		b.remote, e = promql.NewRemote(policy.RemoteOptions(cfg.Prometheus))
-		err = errors.Join(err, e)
+		c.remote, errs[3] = promql.NewRemote(policy.RemoteOptions(cfg.Prometheus))
 	}
-	if a != nil {
-		var e error
-		b.notifiers, e = receivers.FromConfig(cfg, a.clock.Now)
-		err = errors.Join(err, e)
-		b.beat, e = makeBeat(cfg.Heartbeat)
-		err = errors.Join(err, e)
-		b.alertmanager, e = newAlertmanager(cfg.Alertmanager, a.o.Namespace, a.clock.Now)
-		b.hears = newHears(cfg)
-		err = errors.Join(err, e, b.hears.check())
-	}
-	if err != nil {
-		return nil, cfg.HideIn(err)
-	}
-	if a != nil {
-		b.targetOf = b.Target(a.watcher.OwnerOfPod)
-		b.AlertsOf = a.routedAlerts
-		b.Silenced = func(x rules.Alert) string { return cmp.Or(a.inhibitedBy(b, x), b.silencedBy(x, a.silences.Silenced)) }
-		b.setup = b.Setup()
-		b.setup.Installation, b.setup.Snapshot, b.setup.Fresh, b.setup.FleetHealth, b.setup.Dependencies = a.o.Namespace, a.view, a.fresh, a.world, a.dependencies
-		b.setup.Other, b.setup.Others = policy.Other, a.unwatched
-		b.Rules, b.setup.Canary = append(b.Rules, canaryRule()), true
-		b.setup.Own = func() []incident.Alert {
-			now := a.clock.Now()
-			return append(a.windows.Alarms(a.heldBy), a.intake.Alarm(now), a.refusal.Alarm(now), a.missing.Alarm(cfg, now), a.bounds.Alarm(now), a.holds.Alarm(a.heldTargets, a.engine.Hold()))
+	return c, cfg.HideIn(errors.Join(errs[:]...))
+}
+
+func (c *compiled) makeTargets(deps probes.Deps) error {
+	var errs []error
+	for i := range c.cfg.Targets {
+		t := &c.cfg.Targets[i]
+		kind, name, _ := strings.Cut(t.Workload, "/")
+		c.workloads = append(c.workloads, kube.Watched{Namespace: t.Namespace, Kind: kind, Name: name, Service: t.Service})
+		entries, err := probes.FromConfig(t, deps)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: target %s: %w", c.cfg.File, t.Name, err))
 		}
+		c.looks = append(c.looks, entries...)
 	}
+	return errors.Join(errs...)
+}
+
+// build compiles a configuration, and makes what it becomes in this process.
+func (a *App) build(cfg *config.Config) (*built, error) {
+	c, err := compile(cfg, snapshot.Workloads{Watcher: a.watcher, Now: a.clock.Now}.Workload)
+	b := &built{compiled: c, thresholds: append(slices.Clone(c.Rules), canaryRule()), hears: newHears(cfg)}
+	var errs [4]error
+	b.notifiers, errs[0] = receivers.FromConfig(cfg, a.clock.Now)
+	b.beat, errs[1] = makeBeat(cfg.Heartbeat)
+	b.alertmanager, errs[2] = newAlertmanager(cfg.Alertmanager, a.o.Namespace, a.clock.Now)
+	errs[3] = b.hears.check()
+	if err := errors.Join(err, cfg.HideIn(errors.Join(errs[:]...))); err != nil {
+		return nil, err
+	}
+	b.snapshot = snapshot.New(cfg, b.Policy, b.remote, a.sources())
+	b.setup = b.snapshot.Setup()
+	b.setup.Installation, b.setup.Canary, b.setup.Own = a.o.Namespace, true, func() []incident.Alert { return a.ownAlerts(cfg, b.snapshot) }
 	return b, nil
 }
 
-func (b *built) makeTargets(a *App) error {
-	var errs []error
-	for i := range b.cfg.Targets {
-		t := &b.cfg.Targets[i]
-		kind, name, _ := strings.Cut(t.Workload, "/")
-		b.workloads = append(b.workloads, kube.Watched{Namespace: t.Namespace, Kind: kind, Name: name, Service: t.Service})
-		b.services[t.Namespace+"/"+kind+"/"+name] = t.Service
-		deps := probes.Deps{Workload: func(string, string, string) (probes.Workload, error) {
-			return probes.Workload{}, errors.New("no cluster")
-		}}
-		if a != nil {
-			deps.Workload = a.workload
-		}
-		entries, err := probes.FromConfig(t, deps)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: target %s: %w", b.cfg.File, t.Name, err))
-		}
-		b.looks = append(b.looks, entries...)
+// sources are the parts that know something of targets.
+func (a *App) sources() snapshot.Sources {
+	return snapshot.Sources{
+		Looks: a.looks, Judge: a.judge, Groups: a.groups, Local: a.local, External: a.external, Silences: a.silences, Windows: a.windows,
+		Watcher: a.watcher, Secrets: a.o.Secrets, Now: a.clock.Now,
 	}
-	return errors.Join(errs...)
+}
+
+// ownAlerts are the alerts about watchdog itself that the engine does not raise.
+func (a *App) ownAlerts(cfg *config.Config, s *snapshot.Reader) []incident.Alert {
+	now := a.clock.Now()
+	return append(a.windows.Alarms(s.HeldBy),
+		a.intake.Alarm(now), a.refusal.Alarm(now), a.missing.Alarm(cfg, now), a.bounds.Alarm(now), a.holds.Alarm(s.Holds, a.engine.Hold()))
+}
+
+// prepare does all that can fail of taking a configuration up. swap takes it up: from then
+// on everything that asks is answered by the new one, and the parts that hold something of
+// their own are handed theirs.
+func (a *App) prepare(cfg *config.Config) (swap func(), err error) {
+	b, err := a.build(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if time.Duration(cfg.EvaluationInterval) != a.interval {
+		return nil, fmt.Errorf("%s: evaluation_interval cannot change from %s to %s while watchdog runs; restart it", cfg.File, a.interval, cfg.EvaluationInterval)
+	}
+	thresholds, err := a.judge.Prepare(b.thresholds)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := a.groups.Prepare(slices.Concat(b.Groups, b.SLOs))
+	if err != nil {
+		return nil, err
+	}
+	looks, err := a.looks.Prepare(b.looks)
+	if err != nil {
+		return nil, err
+	}
+	// Last: what is on record is taken up.
+	if err := a.recorded(cfg, b); err != nil {
+		return nil, err
+	}
+	return func() {
+		if old := a.built.Load(); old != nil {
+			notify.Inherit(b.notifiers, old.notifiers)
+		}
+		a.built.Store(b)
+		thresholds()
+		groups()
+		looks()
+		a.handOver(b)
+	}, nil
+}
+
+// handOver gives the parts that hold something of a configuration theirs. Nothing of it can fail.
+func (a *App) handOver(b *built) {
+	a.external.Use(b.snapshot.Resolver())
+	a.useSilences(b)
+	a.useWindows(b)
+	a.samples.Retain(policy.Retention(b.Rules, b.Groups), policy.Kept(b.cfg))
+	a.watcher.Watch(b.workloads)
+	a.outbox.Escalate(outbox.Steps(b.cfg))
+	a.outbox.Replace(append(b.notifiers, a.own.sink))
+	a.own.use(b.cfg, b)
+	a.engine.Use(b.setup)
+	a.metrics.configured(b.cfg)
 }

@@ -9,7 +9,6 @@ import (
 	"watchdog.io/watchdog/pkg/evidence"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
-	"watchdog.io/watchdog/pkg/probes"
 )
 
 // cluster is what the engine reads, captures and writes: [engine.Cluster].
@@ -22,27 +21,6 @@ type cluster struct {
 func newCluster(a *App) cluster {
 	r := kube.NewReader(a.client)
 	return cluster{r, kube.NewWriter(a.client, a.o.Namespace), evidence.New(filepath.Join(a.o.DataDir, "evidence"), r, a.o.Secrets)}
-}
-
-// workload adapts the watcher to the kubernetes probe.
-func (a *App) workload(namespace, kind, name string) (probes.Workload, error) {
-	s, err := a.watcher.State(namespace, kind, name)
-	if err != nil {
-		return probes.Workload{}, err
-	}
-	w := probes.Workload{
-		Desired: s.Desired, Ready: s.Ready, Updated: s.Updated, Unavailable: s.Unavailable, RolloutInProgress: s.RolloutInProgress, Restarts: s.Restarts,
-		Waiting: s.Waiting, NewestWaiting: s.NewestWaiting, EndpointsReady: s.EndpointsReady, HasEndpoints: s.HasEndpoints,
-		PodRestarts: s.PodRestarts, Stalled: s.NoProgress, ObservedAt: a.clock.Now().Add(-time.Since(s.ObservedAt)),
-	}
-	for _, u := range s.Usage {
-		w.Usage = append(w.Usage, probes.Usage(u))
-	}
-	w.ScaledBy = s.ScaledBy
-	if s.HPA != nil {
-		w.HPA = &probes.HPA{Min: s.HPA.Min, Max: s.HPA.Max, Current: s.HPA.Current}
-	}
-	return w, nil
 }
 
 // engineStore is the store of custom resources with what belongs to each write: no secret

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
 
+	"watchdog.io/watchdog/internal/policyfile"
 	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/hints"
@@ -45,7 +46,7 @@ type outsider struct {
 	t        *testing.T
 	book     *hints.Book
 	external *hints.ExternalAlerts
-	policy   *built
+	policy   *policy.Policy
 	engine   *engine.Engine
 	registry *prometheus.Registry
 	stop     func()
@@ -166,7 +167,7 @@ func (o *outsider) post(sender string, status hints.Status, name, severity strin
 // shop and of what is not watched, which are the oldest of all.
 func playOutsider(t *testing.T, story func(o *outsider)) {
 	t.Helper()
-	p, err := policyOf(t, flappingConfig, "")
+	p, err := policy.New(policyfile.Load(t, flappingConfig, ""))
 	if err != nil {
 		t.Fatal(err)
 	}

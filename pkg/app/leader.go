@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/notify"
 )
 
@@ -45,5 +46,13 @@ func (a *App) watchReviews(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
+	}
+}
+
+// checkDefinition says once at the start if the cluster would drop what people say. It
+// goes on all the same: what it needs itself is kept.
+func (a *App) checkDefinition(ctx context.Context) {
+	if err := kube.NewStore(a.client, a.o.Namespace).CheckDefinition(ctx); err != nil && ctx.Err() == nil {
+		a.o.Logger.Warn("what people say to watchdog may not be kept: acknowledgements, notes, severities, holds", "err", err)
 	}
 }

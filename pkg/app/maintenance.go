@@ -43,20 +43,6 @@ func (a *App) keepWindows(ctx context.Context) {
 	every(ctx, controller.Look, look)
 }
 
-// heldBy says by what a target is kept on hold, as far as the watches know.
-func (a *App) heldBy(target string) string {
-	b := a.built.Load()
-	ts, ok := b.setup.Targets[target]
-	if !ok {
-		return ""
-	}
-	s, err := a.watcher.State(ts.Target.Namespace, ts.Target.Kind, ts.Target.Workload)
-	if err != nil {
-		return "" // what is not seen is not accused
-	}
-	return s.Hold
-}
-
 // useWindows hands the windows of a configuration over.
 func (a *App) useWindows(b *built) {
 	a.windows.Use(b.windows, slices.Sorted(maps.Keys(b.setup.Targets)))

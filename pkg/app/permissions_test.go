@@ -13,7 +13,6 @@ import (
 	"watchdog.io/watchdog/pkg/disk"
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/outbox"
-	"watchdog.io/watchdog/pkg/policy"
 )
 
 func TestADataFolderThatEverybodyMayWriteToIsRefusedOutsideOfPods_S21(t *testing.T) {
@@ -89,7 +88,7 @@ func TestAConfigurationThatEverybodyMayWriteToIsNotUsed_S21(t *testing.T) {
 		t.Errorf("the start went on: %v", err)
 	}
 	a := &App{o: o, clock: engine.HostClock(), metrics: newMetrics(prometheus.NewRegistry())}
-	a.built.Store(&built{Policy: &policy.Policy{}, cfg: &config.Config{}})
+	a.built.Store(&built{compiled: &compiled{cfg: &config.Config{}}})
 	if err := a.Reload(); err == nil || !strings.Contains(err.Error(), want) || !a.refusal.Stands() {
 		t.Errorf("on a reload: %v", err)
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"watchdog.io/watchdog/pkg/config"
 )
 
 const (
@@ -20,6 +22,47 @@ const (
 	// network file systems, links, more folders than can be watched.
 	compare = 30 * time.Second
 )
+
+// Reload reads the configuration again. On an error the running one stays, whole.
+func (a *App) Reload() error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	cfg, err := config.Load(a.o.ConfigFile)
+	if err == nil {
+		err = permitted(cfg, a.o)
+	}
+	if err == nil {
+		if b := a.built.Load(); b != nil && b.cfg.Hash == cfg.Hash {
+			a.metrics.reloaded(nil)
+			if a.refusal.Take(nil, a.clock.Now()) {
+				a.o.Logger.Info("the configuration is the one in use again", "file", a.o.ConfigFile)
+			}
+			return nil
+		}
+		err = a.use(cfg)
+	}
+	a.metrics.reloaded(err)
+	news := a.refusal.Take(err, a.clock.Now())
+	if err != nil {
+		if news {
+			a.o.Logger.Error("configuration not loaded; the old one stays", "file", a.o.ConfigFile, "err", err)
+		}
+		return err
+	}
+	a.o.Logger.Info("configuration loaded", "file", a.o.ConfigFile, "hash", cfg.Hash[:12], "targets", len(cfg.Targets))
+	return nil
+}
+
+// use takes a configuration up, or says why it cannot be; then nothing has changed.
+func (a *App) use(cfg *config.Config) error {
+	a.readSecrets(cfg)
+	swap, err := a.prepare(cfg)
+	if err != nil {
+		return err
+	}
+	swap()
+	return nil
+}
 
 // watchConfig reloads on SIGHUP and when a file that belongs to the configuration
 // changes. Folders are watched, not files: a mounted ConfigMap changes by swapping a

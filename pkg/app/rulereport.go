@@ -57,7 +57,7 @@ func thresholds(b *built, alerts []rules.Alert, interval time.Duration) web.Rule
 	for _, x := range alerts {
 		byRule[x.Rule] = append(byRule[x.Rule], x)
 	}
-	for _, r := range b.Rules {
+	for _, r := range b.thresholds {
 		sign := "<"
 		if r.Above {
 			sign = ">"

@@ -21,6 +21,7 @@ import (
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/selfwatch"
+	"watchdog.io/watchdog/pkg/snapshot"
 )
 
 // canaryName is that of the canary's sample and of the rule over it.
@@ -167,7 +168,7 @@ func (w *selfWatch) look(ctx context.Context) {
 		if mute != "" {
 			w.unpaged.Set(1)
 		}
-		blind := w.a.world().Blind
+		blind := w.a.blind()
 		if leads {
 			w.a.engine.CannotPage(mute)
 			blind = "" // its engine tells
@@ -226,7 +227,7 @@ func (w *selfWatch) fit() (reason, why string) {
 		{"unfit", w.a.engine.Unfit()},
 		{"record", w.a.unrecorded()},
 		{"evaluation", longer("the rules were last gone through %s ago", judged, limit)},
-		{"blind", w.a.world().Blind},
+		{"blind", w.a.blind()},
 		{"store", longer("the ledger was last read %s ago", heard, storeSilence)},
 		{"receivers", mute},
 		{"canary", w.canary.Why()},
@@ -253,9 +254,12 @@ func (a *App) unrecorded() string {
 	return ""
 }
 
+// blind says why this replica cannot see; empty: it can.
+func (a *App) blind() string { return snapshot.Blind(a.judge, a.groups) }
+
 // andBlind adds to why nobody leads that this replica cannot see either.
 func (a *App) andBlind(why string) string {
-	if blind := a.world().Blind; why != "" && blind != "" {
+	if blind := a.blind(); why != "" && blind != "" {
 		return why + "; and this replica cannot see: " + blind
 	}
 	return why

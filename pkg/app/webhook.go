@@ -2,16 +2,12 @@ package app
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/kube"
-	"watchdog.io/watchdog/pkg/policy"
-	"watchdog.io/watchdog/pkg/probes"
-	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/web"
 )
 
@@ -36,29 +32,6 @@ func (a *App) heard(changed []hints.Hint) {
 func (a *App) placed(targets, names []string) {
 	a.groups.Hurry(names)
 	a.engine.Wake(targets...)
-}
-
-// unwatched are the names of what is not watched and has alerts.
-func (a *App) unwatched() []string {
-	all := a.external.Unwatched()
-	for _, x := range a.groups.Alerts() {
-		if _, other := hints.Unwatched(x.Target); other && x.State == rules.Firing && !slices.Contains(all, x.Target) {
-			all = append(all, x.Target)
-		}
-	}
-	return all
-}
-
-// hintsOn returns what other systems say of a target, but for alerts of rules that
-// watchdog evaluates itself.
-func (a *App) hintsOn(target string, own []rules.Alert, looks []probes.Status) []rules.Alert {
-	return a.built.Load().External(a.external.AlertsOf(target, policy.Signals(own, looks)), own)
-}
-
-// routedAlerts returns the alerts of a target that routes decide about.
-func (a *App) routedAlerts(target string) []rules.Alert {
-	own := a.groups.AlertsOf(target)
-	return append(own, a.hintsOn(target, own, nil)...)
 }
 
 // webhook is the page that alerts come in by.

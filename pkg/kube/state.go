@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/remediate"
 )
 
@@ -65,6 +66,14 @@ type WorkloadState struct {
 	// of the newest revision that cannot start stall it, too.
 	ProgressDeadline time.Duration
 	Stalled          string
+}
+
+// Rollout is how far the workload's rollout is.
+func (st WorkloadState) Rollout() incident.Rollout {
+	return incident.Rollout{
+		Known: true, Done: !st.RolloutInProgress && st.Ready >= st.Desired, Ready: st.Ready, Replicas: st.Desired, LastReady: st.LastReady,
+		Deadline: st.ProgressDeadline, Stalled: st.Stalled, Endpoints: st.Endpoints,
+	}
 }
 
 // HPAState is the autoscaler of a workload, in pods.

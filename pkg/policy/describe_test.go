@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"watchdog.io/watchdog/internal/policyfile"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/rules"
 )
@@ -12,7 +13,7 @@ import (
 // TestAnIncidentKeepsWhatAnAlertSaysOfItself_X71: which volume, and where more is
 // written; as much as fits into an object of the API server.
 func TestAnIncidentKeepsWhatAnAlertSaysOfItself_X71(t *testing.T) {
-	p, err := policyOf(t, routedConfig, routedRules)
+	p, err := policyOf(t, policyfile.Routed, policyfile.Rules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func TestAnIncidentKeepsWhatAnAlertSaysOfItself_X71(t *testing.T) {
 
 // TestAnAlertThatMeansNoTargetPagesAtOnce_X72: nothing can be planned for it.
 func TestAnAlertThatMeansNoTargetPagesAtOnce_X72(t *testing.T) {
-	p, err := policyOf(t, routedConfig, routedRules)
+	p, err := policyOf(t, policyfile.Routed, policyfile.Rules)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,13 +36,8 @@ type Policy struct {
 	// Groups are those of the rule files, SLOs the groups of the objectives.
 	Groups []rules.Group
 	SLOs   []rules.Group
-	// AlertsOf returns the alerts of a target that are no thresholds': their labels
-	// say by which route they are treated. Nil: there are none.
-	AlertsOf func(target string) []rules.Alert
-	// Silenced says by what an alert that fires is silenced; empty: by nothing. Nil:
-	// there are no silences.
-	Silenced func(rules.Alert) string
 
+	live    Live
 	cfg     *config.Config
 	ladders map[string][]incident.Rung // by threshold
 	routes  [][]incident.Rung          // by route
@@ -52,6 +47,23 @@ type Policy struct {
 	jobs    map[string]json.RawMessage
 
 	response *response
+}
+
+// Live is what is known of alerts while a policy is applied.
+type Live struct {
+	// AlertsOf returns the alerts of a target that are no thresholds': their labels
+	// say by which route they are treated. Nil: there are none.
+	AlertsOf func(target string) []rules.Alert
+	// Silenced says by what an alert that fires is silenced; empty: by nothing. Nil:
+	// there are no silences.
+	Silenced func(rules.Alert) string
+}
+
+// With returns the policy as it is applied where something is known of alerts.
+func (p *Policy) With(l Live) *Policy {
+	applied := *p
+	applied.live = l
+	return &applied
 }
 
 // New builds the policy of a configuration, or says everything that is wrong with it.
@@ -73,8 +85,8 @@ func (p *Policy) View(alerts []rules.Alert, looks []probes.Status) engine.Snapsh
 		how := p.handling(x)
 		x.Reason += p.worst(x, looks)
 		silenced := ""
-		if p.Silenced != nil && x.State == rules.Firing {
-			silenced = p.Silenced(x)
+		if p.live.Silenced != nil && x.State == rules.Firing {
+			silenced = p.live.Silenced(x)
 		}
 		if p.zero[x.Rule] && x.State == rules.Firing {
 			x.Reason += whoScaled(looks)
@@ -338,10 +350,10 @@ func (p *Policy) alertOf(target string, a incident.Alert) (rules.Alert, bool) {
 	if a.Source != remediate.SourceAlertmanager && p.threshold(a.Rule) >= 0 {
 		return rules.Alert{Rule: a.Rule, Target: target}, true
 	}
-	if p.AlertsOf == nil {
+	if p.live.AlertsOf == nil {
 		return rules.Alert{}, false
 	}
-	all := p.AlertsOf(target)
+	all := p.live.AlertsOf(target)
 	i := slices.IndexFunc(all, func(x rules.Alert) bool { return x.Rule == a.Rule })
 	if i < 0 {
 		return rules.Alert{}, false

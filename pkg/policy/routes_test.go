@@ -1,70 +1,33 @@
 package policy
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
-	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/internal/policyfile"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
-const routedConfig = `
-mode: auto
-targets:
-  - {name: shop, namespace: prod, workload: deployment/shop, service: shop-web, mode: auto}
-  - {name: cart, namespace: prod, workload: statefulset/cart}
-rule_files: ["*.rules"]
-thresholds: []
-routes:
-  - matchers: [alertname=Down, team=~"web|shop"]
-    severity: P0
-    mode: auto
-    ladder: [capture, restart, page]
-    single_source: "it is down"
-  - matchers: ['severity="critical"']
-    ladder: [page]
-`
-
-const routedRules = `
-groups:
-  - name: shop
-    rules:
-      - {alert: Down, expr: "up == 0", labels: {team: shop, severity: critical}}
-      - {alert: Slow, expr: "slow > 1", labels: {severity: warning}}
-`
-
 func policyOf(t *testing.T, conf, ruleFile string) (*Policy, error) {
 	t.Helper()
-	dir := t.TempDir()
-	for name, text := range map[string]string{"watchdog.yaml": conf, "shop.rules": ruleFile} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cfg, err := config.Load(filepath.Join(dir, "watchdog.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return New(cfg)
+	return New(policyfile.Load(t, conf, ruleFile))
 }
 
 func TestARouteDecidesWhatIsDoneAboutAnAlert(t *testing.T) {
-	p, err := policyOf(t, routedConfig, routedRules)
+	p, err := policyOf(t, policyfile.Routed, policyfile.Rules)
 	if err != nil {
 		t.Fatal(err)
 	}
 	down := rules.Alert{Rule: "Down", Target: "shop", State: rules.Firing, Labels: map[string]string{"alertname": "Down", "team": "shop", "severity": "critical"}}
 	slow := rules.Alert{Rule: "Slow", Target: "shop", State: rules.Firing, Labels: map[string]string{"alertname": "Slow", "severity": "warning"}}
 	other := rules.Alert{Rule: "Down", Target: "cart", State: rules.Firing, Labels: map[string]string{"alertname": "Down", "team": "db", "severity": "critical"}}
-	p.AlertsOf = func(target string) []rules.Alert {
+	p = p.With(Live{AlertsOf: func(target string) []rules.Alert {
 		return map[string][]rules.Alert{"shop": {down, slow}, "cart": {other}}[target]
-	}
+	}})
 	v := p.View([]rules.Alert{down, slow, other}, nil)
 	for i, want := range []struct {
 		severity incident.Severity
@@ -85,7 +48,7 @@ func TestARouteDecidesWhatIsDoneAboutAnAlert(t *testing.T) {
 }
 
 func TestLabelsAreToldToBeATargets(t *testing.T) {
-	p, err := policyOf(t, routedConfig, routedRules)
+	p, err := policyOf(t, policyfile.Routed, policyfile.Rules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,10 +94,54 @@ func TestLabelsAreToldToBeATargets(t *testing.T) {
 }
 
 func TestAnAlertAndAThresholdOfOneNameAreRefused(t *testing.T) {
-	conf := strings.Replace(routedConfig, "thresholds: []", "thresholds: [{name: Down, expr: x, above: 1, for: 1m, severity: P1, ladder: [page]}]", 1)
-	if _, err := policyOf(t, conf, routedRules); err == nil || !strings.Contains(err.Error(), "the alert Down has the name of a threshold") {
+	conf := strings.Replace(policyfile.Routed, "thresholds: []", "thresholds: [{name: Down, expr: x, above: 1, for: 1m, severity: P1, ladder: [page]}]", 1)
+	if _, err := policyOf(t, conf, policyfile.Rules); err == nil || !strings.Contains(err.Error(), "the alert Down has the name of a threshold") {
 		t.Errorf("error: %v", err)
 	}
 }
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// TestADroppedAlertOfARuleFileIsNotShown_X75: the engine never hears of it.
+func TestADroppedAlertOfARuleFileIsNotShown_X75(t *testing.T) {
+	conf := strings.Replace(policyfile.Routed, "routes:", "routes:\n  - matchers: ['team=\"dev\"']\n    drop: true", 1)
+	p, err := policyOf(t, conf, policyfile.Rules+"      - {alert: Watchdog, expr: \"vector(1)\", labels: {severity: none}}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alert := func(name string, pairs ...string) rules.Alert {
+		x := rules.Alert{Rule: name, Target: "shop", State: rules.Firing, Labels: map[string]string{"alertname": name}}
+		for k := 0; k < len(pairs); k += 2 {
+			x.Labels[pairs[k]] = pairs[k+1]
+		}
+		return x
+	}
+	v := p.View([]rules.Alert{alert("Watchdog", "severity", "none"), alert("Down", "team", "dev", "severity", "critical"), alert("Slow", "severity", "warning")}, nil)
+	if len(v.Alerts) != 1 || v.Alerts[0].Rule != "Slow" {
+		t.Errorf("%+v", v.Alerts)
+	}
+}
+
+func TestOnlyWhatFiresIsSilenced(t *testing.T) {
+	p, err := policyOf(t, policyfile.Routed, policyfile.Rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = p.With(Live{Silenced: func(x rules.Alert) string { return "silenced by " + x.Rule }})
+	v := p.View([]rules.Alert{{Rule: "Down", Target: "shop", State: rules.Firing}, {Rule: "Slow", Target: "shop", State: rules.Pending}}, nil)
+	if v.Alerts[0].Silenced != "silenced by Down" || v.Alerts[1].Silenced != "" {
+		t.Errorf("%+v", v.Alerts)
+	}
+}
+
+func TestSilencedAlertsMayBeRemediatedIfTheFileSaysSo(t *testing.T) {
+	for text, want := range map[string]bool{"": false, "alertmanager: { silences: { urls: [\"http://am:9093\"] } }": false, "alertmanager: { silences: { urls: [\"http://am:9093\"], silenced_alerts: remediate } }": true} {
+		p, err := policyOf(t, text+policyfile.Routed, policyfile.Rules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Setup().Settings.RemediateSilenced; got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}

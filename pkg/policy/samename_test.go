@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"watchdog.io/watchdog/internal/policyfile"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
@@ -15,18 +16,19 @@ func TestAnAlertFromOutsideIsNeverAThresholds_S01(t *testing.T) {
 	conf := strings.NewReplacer("thresholds: []", `
 thresholds:
   - {name: memory, expr: x, above: 1, for: 1m, severity: P1, targets: [cart], mode: auto, single_source: "it counts", ladder: [capture, restart, page]}
-`, "alertname=Down, team=~\"web|shop\"", "alertname=memory", "    mode: auto\n    ladder: [capture, restart, page]\n    single_source: \"it is down\"", "    mode: suggest\n    ladder: [restart, page]").Replace(routedConfig)
-	p, err := policyOf(t, conf, routedRules)
+`, "alertname=Down, team=~\"web|shop\"", "alertname=memory", "    mode: auto\n    ladder: [capture, restart, page]\n    single_source: \"it is down\"", "    mode: suggest\n    ladder: [restart, page]").Replace(policyfile.Routed)
+	p, err := policyOf(t, conf, policyfile.Rules)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sent := func(target string) rules.Alert {
 		return rules.Alert{Rule: "memory", Target: target, State: rules.Firing, SourceKind: remediate.SourceAlertmanager, Labels: map[string]string{"alertname": "memory", "severity": "critical"}}
 	}
-	p.AlertsOf = func(target string) []rules.Alert { return p.External([]rules.Alert{sent(target)}, nil) }
+	external := func(target string) []rules.Alert { return p.External([]rules.Alert{sent(target)}, nil) }
+	p = p.With(Live{AlertsOf: external})
 	judged := rules.Alert{Rule: "memory", Target: "cart", Severity: "P1", State: rules.Firing, SourceKind: "app", Labels: map[string]string{"alertname": "memory", "severity": "P1"}}
 	for _, target := range []string{"shop", "cart"} {
-		v := p.View(append(p.AlertsOf(target), judged), nil)
+		v := p.View(append(external(target), judged), nil)
 		outside, own := v.Alerts[0], v.Alerts[1]
 		if outside.Rule == own.Rule {
 			t.Fatalf("%s: an incident cannot tell the two apart: both are %q", target, own.Rule)

@@ -95,10 +95,24 @@ func NewScheduler(opts Options) (*Scheduler, error) {
 // turn, their state and their Probe; what is gone or changed is forgotten, and
 // the outcome of its running look with it. An error changes nothing.
 func (s *Scheduler) Set(entries []Entry) error {
+	swap, err := s.Prepare(entries)
+	if err != nil {
+		return err
+	}
+	swap()
+	return nil
+}
+
+// Prepare does all of Set that can fail; swap does the rest.
+func (s *Scheduler) Prepare(entries []Entry) (swap func(), err error) {
 	wanted, err := check(entries)
 	if err != nil {
-		return fmt.Errorf("set probes: %w", err)
+		return nil, fmt.Errorf("set probes: %w", err)
 	}
+	return func() { s.swap(wanted) }, nil
+}
+
+func (s *Scheduler) swap(wanted map[key]Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k, old := range s.slots {
@@ -130,7 +144,6 @@ func (s *Scheduler) Set(entries []Entry) error {
 	case s.wake <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 func check(entries []Entry) (map[key]Entry, error) {

@@ -109,10 +109,23 @@ func NewGroups(o GroupsOptions) (*Groups, error) {
 // go on that has the same group, name and labels as before. Alerts that fire and
 // whose rule is gone are returned.
 func (g *Groups) Set(groups []Group) (removed []Alert, err error) {
+	swap, err := g.Prepare(groups)
+	if err != nil {
+		return nil, err
+	}
+	return swap(), nil
+}
+
+// Prepare does all of Set that can fail; swap does the rest.
+func (g *Groups) Prepare(groups []Group) (swap func() (removed []Alert), err error) {
 	next, err := g.compile(groups)
 	if err != nil {
 		return nil, err
 	}
+	return func() []Alert { return g.swap(next) }, nil
+}
+
+func (g *Groups) swap(next []*groupState) (removed []Alert) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var stale []*model.Sample
@@ -144,7 +157,7 @@ func (g *Groups) Set(groups []Group) (removed []Alert, err error) {
 		}
 	}
 	poke(g.changed)
-	return removed, nil
+	return removed
 }
 
 func (g *Groups) compile(groups []Group) ([]*groupState, error) {

@@ -80,18 +80,29 @@ func NewJudge(opts Options) *Judge {
 // alerts whose rule or target is gone are returned: their end is to be recorded
 // as "rule removed", not as recovery.
 func (j *Judge) Set(rules []Rule) (removed []Alert, err error) {
+	swap, err := j.Prepare(rules)
+	if err != nil {
+		return nil, err
+	}
+	return swap(), nil
+}
+
+// Prepare does all of Set that can fail; swap does the rest.
+func (j *Judge) Prepare(rules []Rule) (swap func() (removed []Alert), err error) {
 	next, err := j.compileAll(rules)
 	if err != nil {
 		return nil, err
 	}
-	j.mu.Lock()
-	removed = j.carryOver(next)
-	j.index(next)
-	j.mu.Unlock()
-	for _, s := range j.sources {
-		poke(s.kick)
-	}
-	return removed, nil
+	return func() (removed []Alert) {
+		j.mu.Lock()
+		removed = j.carryOver(next)
+		j.index(next)
+		j.mu.Unlock()
+		for _, s := range j.sources {
+			poke(s.kick)
+		}
+		return removed
+	}, nil
 }
 
 func (j *Judge) compileAll(rules []Rule) ([]*compiled, error) {

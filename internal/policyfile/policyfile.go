@@ -1,16 +1,17 @@
-package app
+// Package policyfile is the configuration that tests of several packages share: two targets,
+// a rule file with two alerts, and routes that say what is done about them.
+package policyfile
 
 import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"watchdog.io/watchdog/pkg/config"
-	"watchdog.io/watchdog/pkg/policy"
 )
 
-const routedConfig = `
+// Routed is a configuration whose alerts come from a rule file.
+const Routed = `
 mode: auto
 targets:
   - {name: shop, namespace: prod, workload: deployment/shop, service: shop-web, mode: auto}
@@ -27,7 +28,8 @@ routes:
     ladder: [page]
 `
 
-const routedRules = `
+// Rules is its rule file.
+const Rules = `
 groups:
   - name: shop
     rules:
@@ -35,7 +37,8 @@ groups:
       - {alert: Slow, expr: "slow > 1", labels: {severity: warning}}
 `
 
-func policyOf(t *testing.T, conf, ruleFile string) (*built, error) {
+// Load writes a configuration and its rule file into a folder of the test and loads them.
+func Load(t *testing.T, conf, ruleFile string) *config.Config {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range map[string]string{"watchdog.yaml": conf, "shop.rules": ruleFile} {
@@ -47,8 +50,5 @@ func policyOf(t *testing.T, conf, ruleFile string) (*built, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := policy.New(cfg)
-	return &built{Policy: p, cfg: cfg}, err
+	return cfg
 }
-
-var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

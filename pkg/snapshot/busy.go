@@ -1,4 +1,4 @@
-package app
+package snapshot
 
 import "watchdog.io/watchdog/pkg/kube"
 

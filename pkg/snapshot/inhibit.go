@@ -1,7 +1,8 @@
-package app
+package snapshot
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,29 +15,26 @@ const inhibitAge = time.Second
 
 // inhibitors are the alerts that fire and keep others quiet, by rule.
 type inhibitors struct {
+	of []config.InhibitRule
+
 	mu     sync.Mutex
 	at     time.Time
-	of     []config.InhibitRule
 	firing [][]map[string]string
 }
 
 // refresh asks for what fires, unless that was done a moment ago.
-func (n *inhibitors) refresh(all []config.InhibitRule, now time.Time, firing func() []map[string]string) {
-	if len(n.firing) == len(all) && !n.at.IsZero() && now.Sub(n.at) < inhibitAge && now.Sub(n.at) >= 0 && sameRules(n.of, all) {
+func (n *inhibitors) refresh(now time.Time, firing func() []map[string]string) {
+	if !n.at.IsZero() && now.Sub(n.at) < inhibitAge && now.Sub(n.at) >= 0 {
 		return
 	}
-	n.at, n.of, n.firing = now, all, make([][]map[string]string, len(all))
+	n.at, n.firing = now, make([][]map[string]string, len(n.of))
 	for _, set := range firing() {
-		for k := range all {
-			if all[k].Source(set) {
+		for k := range n.of {
+			if n.of[k].Source(set) {
 				n.firing[k] = append(n.firing[k], set)
 			}
 		}
 	}
-}
-
-func sameRules(a, b []config.InhibitRule) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // by says by what an alert with these labels is kept quiet; empty: by nothing.
@@ -53,17 +51,17 @@ func (n *inhibitors) by(set map[string]string) string {
 
 // inhibitedBy says by what an alert is kept quiet. Several of one name on one target
 // are if each of them is.
-func (a *App) inhibitedBy(b *built, x rules.Alert) string {
-	if len(b.cfg.InhibitRules) == 0 {
+func (r *Reader) inhibitedBy(x rules.Alert) string {
+	n := &r.inhibit
+	if len(n.of) == 0 {
 		return ""
 	}
-	n := &a.inhibit
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.refresh(b.cfg.InhibitRules, a.clock.Now(), func() []map[string]string { return a.firingLabels(b) })
-	why := n.by(b.labelsOf(x, x.Labels))
+	n.refresh(r.Now(), r.firingLabels)
+	why := n.by(r.labelsOf(x, x.Labels))
 	for _, set := range x.Others {
-		if why == "" || n.by(b.labelsOf(x, set.Map())) == "" {
+		if why == "" || n.by(r.labelsOf(x, set.Map())) == "" {
 			return ""
 		}
 	}
@@ -71,17 +69,15 @@ func (a *App) inhibitedBy(b *built, x rules.Alert) string {
 }
 
 // firingLabels are the labels of everything that fires.
-func (a *App) firingLabels(b *built) []map[string]string {
-	all := a.external.Labels()
-	for _, from := range [][]rules.Alert{a.judge.Alerts(), a.groups.Alerts()} {
-		for _, x := range from {
-			if x.State != rules.Firing {
-				continue
-			}
-			all = append(all, b.labelsOf(x, x.Labels))
-			for _, set := range x.Others {
-				all = append(all, b.labelsOf(x, set.Map()))
-			}
+func (r *Reader) firingLabels() []map[string]string {
+	all := r.External.Labels()
+	for _, x := range slices.Concat(r.Judge.Alerts(), r.Groups.Alerts()) {
+		if x.State != rules.Firing {
+			continue
+		}
+		all = append(all, r.labelsOf(x, x.Labels))
+		for _, set := range x.Others {
+			all = append(all, r.labelsOf(x, set.Map()))
 		}
 	}
 	return all
