@@ -42,11 +42,9 @@ func (x *Outbox) changeTakers() []notify.ChangeTaker {
 	defer x.mu.Unlock()
 	var all []notify.ChangeTaker
 	for _, l := range x.lanes {
-		l.mu.Lock()
 		if t, ok := l.notifier.(notify.ChangeTaker); ok && t.TakesChanges() {
 			all = append(all, t)
 		}
-		l.mu.Unlock()
 	}
 	return all
 }

@@ -36,7 +36,7 @@ func TestAPageWhoseAnswerWasLostIsResolved_INV42(t *testing.T) {
 		l := x.lanes["pagerduty"]
 		rec.Set(recorders.PagerDuty, recorders.Applied500)
 		x.Tell(notifytest.Trouble())
-		l.deliver(t.Context(), "01inc")
+		attemptNow(t, l, "01inc")
 		l.flush(0)
 		if restart {
 			x = outbox(t, dir, nil, p)
@@ -46,9 +46,20 @@ func TestAPageWhoseAnswerWasLostIsResolved_INV42(t *testing.T) {
 		i := notifytest.Over(notifytest.Trouble())
 		i.UpdatedAt = notifytest.T0.Add(time.Hour)
 		x.Tell(i)
-		l.deliver(t.Context(), "01inc")
+		attemptNow(t, l, "01inc")
 		if got := rec.PagerDutyIncidents()["01inc/P1"]; got.State != "resolved" {
 			t.Errorf("restart %v: at PagerDuty it is %+v %+v", restart, got, rec.PagerDutyIncidents())
 		}
 	}
+}
+
+// attemptNow makes the next attempt without the pause after the one before.
+func attemptNow(t *testing.T, l *lane, id string) {
+	t.Helper()
+	l.items[id].notBefore = time.Time{}
+	a, wait := l.next()
+	if a == nil {
+		t.Fatalf("nothing is to be done for %s", wait)
+	}
+	l.act(t.Context(), *a)
 }

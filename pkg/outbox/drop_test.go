@@ -19,7 +19,7 @@ func TestAFullQueueKeepsWhatIsUrgent(t *testing.T) {
 		if told {
 			i.Receipts = map[string]incident.Receipt{"f": {State: "triggered", At: notifytest.T0.Add(time.Second)}}
 		}
-		l.put(i)
+		l.put(i, notifytest.T0)
 	}
 	put("p0", incident.P0, incident.Open, false)
 	put("p0 over", incident.P0, incident.Resolved, true)
@@ -30,12 +30,12 @@ func TestAFullQueueKeepsWhatIsUrgent(t *testing.T) {
 	}
 	for k, gone := range []string{"p3 over", "p3", "p1 0"} {
 		put(fmt.Sprint("new ", k), incident.P0, incident.Open, false)
-		if _, waits := l.waiting[gone]; waits || len(l.order) != maxQueued {
-			t.Errorf("%q waits still, of %d", gone, len(l.order))
+		if l.items[gone] != nil || len(l.queue) != maxQueued {
+			t.Errorf("%q waits still, of %d", gone, len(l.queue))
 		}
 	}
 	for _, id := range []string{"p0", "p0 over"} {
-		if _, waits := l.waiting[id]; !waits {
+		if it := l.items[id]; it == nil || !it.waits {
 			t.Errorf("%q is gone", id)
 		}
 	}

@@ -1,8 +1,6 @@
 package outbox
 
-import (
-	"time"
-)
+import "time"
 
 // stuckAfter is how long a message that may be sent can lie until its receiver
 // counts as failing although no attempt has ended.
@@ -25,28 +23,25 @@ func (x *Outbox) Failing() map[string]time.Time {
 // failing is since when the oldest of what could not be told waits, or since when
 // what was told is refused; zero: the receiver takes what it is told.
 func (l *lane) failing(now time.Time) time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	var since, took time.Time
 	earlier := func(t time.Time) {
 		if since.IsZero() || t.Before(since) {
 			since = t
 		}
 	}
-	for _, id := range l.order {
-		at := l.since[id]
-		if l.fails[id] > 0 || !l.notFor[id].After(now) && now.Sub(at) > stuckAfter {
-			earlier(at)
+	for _, it := range l.queue {
+		if it.fails > 0 || !it.notBefore.After(now) && now.Sub(it.since) > stuckAfter {
+			earlier(it.since)
 		}
 	}
-	for _, r := range l.receipts {
-		if r.Error == "" && r.At.After(took) {
-			took = r.At
+	for _, it := range l.items {
+		if it.receipt.Error == "" && it.receipt.At.After(took) {
+			took = it.receipt.At
 		}
 	}
-	for id := range l.refused {
-		if r := l.receipts[id]; r.At.After(took) {
-			earlier(r.At)
+	for _, it := range l.items {
+		if it.refused && it.receipt.At.After(took) {
+			earlier(it.receipt.At)
 		}
 	}
 	return since

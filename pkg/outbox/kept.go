@@ -41,9 +41,9 @@ const (
 // flush brings the disk up to date, or as far as the time allows; 0: all of it. A
 // crash leaves the old state of an incident or the new.
 func (l *lane) flush(limit time.Duration) {
-	l.mu.Lock()
+	l.out.mu.Lock()
 	ids := slices.Sorted(maps.Keys(l.unsaved))
-	l.mu.Unlock()
+	l.out.mu.Unlock()
 	began := time.Now()
 	for batch := range slices.Chunk(ids, flushWriters) {
 		if limit > 0 && time.Since(began) >= limit {
@@ -55,11 +55,11 @@ func (l *lane) flush(limit time.Duration) {
 		}
 		if err := g.Wait(); err != nil {
 			l.out.o.Logger.Error("outbox not on disk; telling goes on from memory", "receiver", l.name, "err", err)
-			l.mu.Lock()
+			l.out.mu.Lock()
 			for _, id := range batch {
 				l.unsaved[id] = true
 			}
-			l.mu.Unlock()
+			l.out.mu.Unlock()
 			break
 		}
 	}
@@ -68,14 +68,20 @@ func (l *lane) flush(limit time.Duration) {
 
 // entry is what is to be on disk of an incident now.
 func (l *lane) entry(id string) kept {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.out.mu.Lock()
+	defer l.out.mu.Unlock()
 	delete(l.unsaved, id)
-	k := kept{ID: id, Tried: l.fails[id] > 0}
-	if i, waits := l.waiting[id]; waits {
+	it := l.items[id]
+	if it == nil {
+		return kept{ID: id}
+	}
+	k := kept{ID: id, Tried: it.fails > 0}
+	if it.waits {
+		i := it.incident
 		k.Incident = &i
 	}
-	if r, told := l.receipts[id]; told {
+	if it.receipt != (incident.Receipt{}) {
+		r := it.receipt
 		k.Receipt = &r
 	}
 	return k
@@ -123,15 +129,15 @@ func (l *lane) restore() {
 			l.out.o.Logger.Warn("outbox of an earlier process cannot be read; the incidents themselves are told again", "file", file, "err", err)
 			continue
 		}
+		it := l.item(k.ID)
 		if k.Receipt != nil {
-			l.receipts[k.ID] = *k.Receipt
+			it.receipt = *k.Receipt
 		}
 		if k.Incident != nil {
-			l.waiting[k.ID] = *k.Incident
-			l.order = append(l.order, k.ID)
-			l.since[k.ID] = time.Now()
+			it.incident, it.waits, it.since = *k.Incident, true, time.Now()
+			l.queue = append(l.queue, it)
 			if k.Tried {
-				l.fails[k.ID] = 1
+				it.fails = 1
 			}
 		}
 	}

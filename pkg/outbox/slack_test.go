@@ -62,7 +62,7 @@ func TestAThreadThatWaitsIsNoReasonForTheFallback(t *testing.T) {
 	for name, f := range map[string]notify.Failure{"waits": {After: time.Second, Told: true}, "is refused": {Final: true, Told: true}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				good := &waiting{f: f}
+				good := &threadless{f: f}
 				spare := standIn{fake: &fake{name: "spare"}}
 				x := outbox(t, t.TempDir(), nil, good, spare)
 				stop := notifytest.Running(t, x)
@@ -77,12 +77,12 @@ func TestAThreadThatWaitsIsNoReasonForTheFallback(t *testing.T) {
 	}
 }
 
-// waiting tells the incident and never its thread.
-type waiting struct{ f notify.Failure }
+// threadless tells the incident and never its thread.
+type threadless struct{ f notify.Failure }
 
-func (*waiting) Name() string { return "primary" }
+func (*threadless) Name() string { return "primary" }
 
-func (w *waiting) Notify(_ context.Context, _ incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
+func (w *threadless) Notify(_ context.Context, _ incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
 	f := w.f
 	f.Err = errors.New("the thread has to wait")
 	return incident.Receipt{Ref: "C1/1", Digest: "d"}, &f

@@ -5,7 +5,6 @@ import (
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/notify"
 )
 
 // Steps returns from which step of an escalation on a receiver is told of an
@@ -32,18 +31,4 @@ func (x *Outbox) Escalate(from func(receiver string, s incident.Severity) (step 
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.from = from
-}
-
-// turn says of a receiver that was not told yet whether its time has not come, because
-// others are asked first; or whether a step that has come names it. What was once told
-// is kept up to date.
-func (x *Outbox) turn(receiver string, i incident.Incident, prev incident.Receipt) (early, named bool) {
-	x.mu.Lock()
-	from := x.from
-	x.mu.Unlock()
-	if from == nil || notify.Told(prev) {
-		return false, false
-	}
-	step, named := from(receiver, i.Severity)
-	return i.Step < step, named && i.Step >= step
 }
