@@ -18,7 +18,7 @@ func listenAddress(flag, text string) (string, error) {
 	}
 	host, port, err := splitAddress(text)
 	if err != nil {
-		return "", misused{fmt.Errorf("--%s %q: %w; write :9095, 10.0.0.7:9095 or [fd00::5]:9095", flag, text, err)}
+		return "", misused{fmt.Errorf("invalid --%s %q: %w; use for example :9095, 10.0.0.7:9095 or [fd00::5]:9095", flag, text, err)}
 	}
 	return net.JoinHostPort(host, port), nil
 }
@@ -30,30 +30,30 @@ func advertisedURL(text string) (string, error) {
 		return "", nil
 	}
 	bad := func(why string) (string, error) {
-		return "", misused{fmt.Errorf("--advertise-url %q: %s; write http://10.0.0.7:9095 or http://[fd00::5]:9095", text, why)}
+		return "", misused{fmt.Errorf("invalid --advertise-url %q: %s; use for example http://10.0.0.7:9095 or http://[fd00::5]:9095", text, why)}
 	}
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok || scheme != "http" && scheme != "https" {
-		return bad("it must begin with http:// or https://")
+		return bad("must start with http:// or https://")
 	}
 	authority, path, _ := strings.Cut(rest, "/")
 	if path != "" || strings.ContainsAny(rest, "?#@") {
-		return bad("it must be a host and a port, and nothing else")
+		return bad("must have a host and a port only")
 	}
 	host, port, err := splitAddress(authority)
 	switch {
 	case err != nil:
 		return bad(err.Error())
 	case host == "":
-		return bad("the host is missing; is $(POD_IP) set?")
+		return bad("missing host; is $(POD_IP) set?")
 	case !strings.Contains(host, ":") && !hostName.MatchString(host):
-		return bad(fmt.Sprintf("%q is not a host", host))
+		return bad(fmt.Sprintf("invalid host %q", host))
 	case unspecified(host):
-		return bad("no other host reaches this one there")
+		return bad("not reachable from other hosts")
 	}
 	u := url.URL{Scheme: scheme, Host: net.JoinHostPort(host, port)}
 	if _, err := url.Parse(u.String()); err != nil {
-		return bad("it is not a URL")
+		return bad("not a valid URL")
 	}
 	return u.String(), nil
 }
@@ -75,10 +75,10 @@ func splitAddress(text string) (host, port string, err error) {
 		}
 	}
 	if err != nil {
-		return "", "", fmt.Errorf("no host and port: %w", err)
+		return "", "", fmt.Errorf("expected host:port: %w", err)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return "", "", fmt.Errorf("%q is not a port", port)
+		return "", "", fmt.Errorf("invalid port %q", port)
 	}
 	return host, port, nil
 }

@@ -21,10 +21,10 @@ const auditDir = "/var/lib/watchdog/audit"
 func newAudit() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "audit",
-		Short: "Verify and read the record of what watchdog decided and did",
-		Long: `The audit record is a folder of files, one JSON record per line, each with the hash
-of the one before it. These commands need no cluster and change nothing; a daemon may
-write to the folder meanwhile. In the cluster:
+		Short: "Verify and read the audit log",
+		Long: `The audit log is a directory of files with one JSON record per line; each record holds
+the hash of the previous one. These commands need no cluster and change nothing, and
+can run while the daemon writes to the directory. In the cluster:
 
   kubectl -n watchdog exec deploy/watchdog -- watchdog audit verify`,
 	}, newAuditVerify(), newAuditShow(), newAuditExport(), newAuditReplay())
@@ -34,15 +34,15 @@ func newAuditVerify() *cobra.Command {
 	var keyFile, output string
 	var anchors []string
 	c := &cobra.Command{
-		Use:   "verify [FOLDER]",
-		Short: "Say whether the record is as it was written",
-		Long: `Verify reads the whole record and names each file that is not as it was written: a
-record that was changed, removed, added, moved, or rewritten without the key. The record
-alone cannot show that its newest entries were deleted. To check for that, pass --anchor
-with an entry from the ledger (kubectl -n watchdog get ledger watchdog -o
-jsonpath='{.status.anchors}') or from the daemon's log ("audit record").
+		Use:   "verify [DIR]",
+		Short: "Verify the integrity of the audit log",
+		Long: `Verify reads the whole audit log and reports each file in which a record was changed,
+removed, added, moved, or rewritten without the key. The log alone cannot show that its
+newest records were deleted. To check for that, pass --anchor with an entry from the
+ledger (kubectl -n watchdog get ledger watchdog -o jsonpath='{.status.anchors}') or
+from the daemon's log ("audit record").
 
-Exit status: 0 it is as it was written, 1 it is not, or cannot be read, 2 wrong usage.`,
+Exit status: 0 intact, 1 tampered with or unreadable, 2 usage error.`,
 		Args: oneFolder,
 		RunE: func(c *cobra.Command, args []string) error {
 			dir := folder(args)
@@ -67,15 +67,15 @@ Exit status: 0 it is as it was written, 1 it is not, or cannot be read, 2 wrong 
 // verifyFlags are those of the commands that verify.
 func verifyFlags(c *cobra.Command, keyFile *string, anchors *[]string, output *string) {
 	f := c.Flags()
-	f.StringVar(keyFile, "key-file", "", "file with the keys that the record is sealed with, as the daemon's --audit.key-file")
-	f.StringArrayVar(anchors, "anchor", nil, "a record that was noted elsewhere, as LOG:SEQUENCE:HASH; may be given again")
+	f.StringVar(keyFile, "key-file", "", "file with the keys that seal the audit log, as --audit.key-file of the daemon")
+	f.StringArrayVar(anchors, "anchor", nil, "a record noted elsewhere, as LOG:SEQUENCE:HASH; can be repeated")
 	f.StringVarP(output, "output", "o", "text", "text or json")
 }
 
 // verifyRecord reads the whole record in a folder or file, and reports what is not as it was written.
 func verifyRecord(dir, keyFile string, anchors []string, output string) (audit.Report, error) {
 	if output != "text" && output != "json" {
-		return audit.Report{}, misused{fmt.Errorf("--output %q: use text or json", output)}
+		return audit.Report{}, misused{fmt.Errorf("invalid --output %q; expected one of: text, json", output)}
 	}
 	keys, err := auditKeys(keyFile)
 	if err != nil {
@@ -86,11 +86,11 @@ func verifyRecord(dir, keyFile string, anchors []string, output string) (audit.R
 		return audit.Report{}, misused{err}
 	}
 	if _, err := os.Stat(dir); err != nil {
-		return audit.Report{}, fmt.Errorf("verify the audit record: %w", err)
+		return audit.Report{}, fmt.Errorf("verify audit log: %w", err)
 	}
 	r, err := audit.VerifyFolder(dir, keys, tips...)
 	if err != nil {
-		return audit.Report{}, fmt.Errorf("verify the audit record in %s: %w", dir, err)
+		return audit.Report{}, fmt.Errorf("verify audit log in %s: %w", dir, err)
 	}
 	return r, nil
 }
@@ -101,7 +101,7 @@ func faulty(dir string, r audit.Report) error {
 	if n == 0 {
 		return nil
 	}
-	return fmt.Errorf("the audit record in %s is not as it was written: %d %s; keep a copy of the folder before anything else is done with it",
+	return fmt.Errorf("audit log in %s is not intact: %d %s; copy the directory before you change anything in it",
 		dir, n, plural(n, "fault", "faults"))
 }
 
@@ -111,20 +111,20 @@ func printReport(w io.Writer, dir string, r audit.Report) {
 		fmt.Fprintf(w, "%s\n", x)
 	}
 	if r.Records == 0 {
-		fmt.Fprintf(w, "%s holds no record\n", dir)
+		fmt.Fprintf(w, "%s: no records\n", dir)
 		return
 	}
 	fmt.Fprintf(w, "%d records in %d %s, from %s to %s\n",
 		r.Records, r.Files, plural(r.Files, "file", "files"), r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
 	switch {
 	case r.Sealed == 0:
-		fmt.Fprintln(w, "none is sealed with a key: whoever can write the folder can make all of them anew")
+		fmt.Fprintln(w, "no record is sealed with a key: anyone with write access to the directory can rewrite all of them")
 	case r.Sealed < r.Records:
-		fmt.Fprintf(w, "%d are sealed with a key, and %d older ones are not\n", r.Sealed, r.Records-r.Sealed)
+		fmt.Fprintf(w, "%d records are sealed with a key, %d older ones are not\n", r.Sealed, r.Records-r.Sealed)
 	default:
-		fmt.Fprintf(w, "all are sealed with a key (%s now)\n", r.Tip.Key)
+		fmt.Fprintf(w, "all records are sealed with a key (current key: %s)\n", r.Tip.Key)
 	}
-	fmt.Fprintf(w, "the last one: %s:%d:%s\n", r.Tip.Log, r.Tip.Seq, r.Tip.Hash)
+	fmt.Fprintf(w, "last record: %s:%d:%s\n", r.Tip.Log, r.Tip.Seq, r.Tip.Hash)
 }
 
 func newAuditShow() *cobra.Command {
@@ -132,12 +132,12 @@ func newAuditShow() *cobra.Command {
 	var since time.Duration
 	var output string
 	c := &cobra.Command{
-		Use:   "show [FOLDER]",
-		Short: "Print records, the oldest first",
+		Use:   "show [DIR]",
+		Short: "Print records, oldest first",
 		Args:  oneFolder,
 		RunE: func(c *cobra.Command, args []string) error {
 			if output != "text" && output != "json" {
-				return misused{fmt.Errorf("--output %q: use text or json", output)}
+				return misused{fmt.Errorf("invalid --output %q; expected one of: text, json", output)}
 			}
 			after := time.Time{}
 			if since > 0 {
@@ -159,11 +159,11 @@ func newAuditShow() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&want.Incident, "incident", "", "only records of this incident")
-	f.StringVar(&want.Target, "target", "", "only records of targets with this in namespace/kind/name")
-	f.StringVar(&want.Kind, "kind", "", "only records of this kind: act, outcome, word, config, paged, …")
-	f.StringVar(&want.Op, "op", "", "only records of this op")
-	f.DurationVar(&since, "since", 0, "only records of this time until now: 2h")
+	f.StringVar(&want.Incident, "incident", "", "show records of this incident only")
+	f.StringVar(&want.Target, "target", "", "show records of targets whose namespace/kind/name contains this text only")
+	f.StringVar(&want.Kind, "kind", "", "show records of this kind only: act, outcome, word, config, paged, …")
+	f.StringVar(&want.Op, "op", "", "show records of this op only")
+	f.DurationVar(&since, "since", 0, "show records of this last period only: 2h")
 	f.StringVarP(&output, "output", "o", "text", "text or json")
 	return c
 }
@@ -190,11 +190,11 @@ func plainWord(s string) string {
 func newAuditExport() *cobra.Command {
 	var keyFile string
 	c := &cobra.Command{
-		Use:   "export [FOLDER]",
-		Short: "Write all records to the standard output, and say whether they are as they were written",
-		Long: `Export writes the records of all files in order, one JSON object per line, as they are
-on disk: the output can be kept elsewhere, and verified again in a folder as audit.jsonl.
-It is written also if the record is not as it was written; the exit status is 1 then.`,
+		Use:   "export [DIR]",
+		Short: "Write all records to standard output and verify them",
+		Long: `Export writes the records of all files in order, one JSON object per line, exactly as on
+disk. Save the output as audit.jsonl in a directory to verify it again. Export writes all
+records even if the log is not intact, and then exits with status 1.`,
 		Args: oneFolder,
 		RunE: func(c *cobra.Command, args []string) error {
 			keys, err := auditKeys(keyFile)
@@ -203,32 +203,32 @@ It is written also if the record is not as it was written; the exit status is 1 
 			}
 			dir := folder(args)
 			if err := audit.Export(dir, c.OutOrStdout()); err != nil {
-				return fmt.Errorf("export the audit record in %s: %w", dir, err)
+				return fmt.Errorf("export audit log in %s: %w", dir, err)
 			}
 			r, err := audit.VerifyFolder(dir, keys)
 			if err == nil && len(r.Faults) > 0 {
-				err = fmt.Errorf("the audit record in %s is not as it was written: %s", dir, r.Faults[0])
+				err = fmt.Errorf("audit log in %s is not intact: %s", dir, r.Faults[0])
 			}
 			return err
 		},
 	}
-	c.Flags().StringVar(&keyFile, "key-file", "", "file with the keys that the record is sealed with, as the daemon's --audit.key-file")
+	c.Flags().StringVar(&keyFile, "key-file", "", "file with the keys that seal the audit log, as --audit.key-file of the daemon")
 	return c
 }
 
 func readRecords(dir string, f func(audit.Record) error) error {
 	if _, err := os.Stat(dir); err != nil {
-		return fmt.Errorf("read the audit record: %w", err)
+		return fmt.Errorf("read audit log: %w", err)
 	}
 	if err := audit.Read(dir, f); err != nil {
-		return fmt.Errorf("read the audit record in %s: %w", dir, err)
+		return fmt.Errorf("read audit log in %s: %w", dir, err)
 	}
 	return nil
 }
 
 func oneFolder(_ *cobra.Command, args []string) error {
 	if len(args) > 1 {
-		return misused{errors.New("at most one folder")}
+		return misused{errors.New("expected at most one DIR")}
 	}
 	return nil
 }
@@ -252,11 +252,11 @@ func parseAnchors(all []string) ([]audit.Tip, error) {
 	for _, text := range all {
 		parts := strings.Split(text, ":")
 		if len(parts) != 3 {
-			return nil, fmt.Errorf("--anchor %s: write LOG:SEQUENCE:HASH", text)
+			return nil, fmt.Errorf("invalid --anchor %s; use LOG:SEQUENCE:HASH", text)
 		}
 		seq, err := strconv.ParseUint(parts[1], 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("--anchor %s: invalid record number %q", text, parts[1])
+			return nil, fmt.Errorf("invalid --anchor %s: invalid sequence number %q", text, parts[1])
 		}
 		tips = append(tips, audit.Tip{Log: parts[0], Seq: seq, Hash: parts[2]})
 	}

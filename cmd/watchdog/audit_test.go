@@ -56,8 +56,8 @@ func TestTheAuditRecordIsVerifiedShownAndExported_SEC27(t *testing.T) {
 		want []string
 		not  string
 	}{
-		{[]string{"verify", dir, "--key-file", keys, "--anchor", anchor}, 0, []string{"3 records in 1 file", "all are sealed with a key (" + l.Tip().Key, "the last one: " + anchor}, ""},
-		{[]string{"verify", dir}, 1, []string{"audit.jsonl, line 1: it is sealed with the key " + l.Tip().Key, "keep a copy"}, ""},
+		{[]string{"verify", dir, "--key-file", keys, "--anchor", anchor}, 0, []string{"3 records in 1 file", "all records are sealed with a key (current key: " + l.Tip().Key, "last record: " + anchor}, ""},
+		{[]string{"verify", dir}, 1, []string{"audit.jsonl, line 1: sealed with key " + l.Tip().Key, "copy the directory"}, ""},
 		{[]string{"verify", cut, "--key-file", keys}, 0, []string{"2 records"}, ""},
 		{[]string{"verify", cut, "--key-file", keys, "--anchor", anchor}, 1, []string{"records 3 to 3 are missing at the end"}, ""},
 		{[]string{"verify", cut, "--anchor", "x"}, 2, []string{"LOG:SEQUENCE:HASH"}, ""},
@@ -67,9 +67,9 @@ func TestTheAuditRecordIsVerifiedShownAndExported_SEC27(t *testing.T) {
 		{[]string{"show", dir, "--target", "web", "-o", "json"}, 0, []string{`"incident":"i2"`}, "restart"},
 		{[]string{"show", dir, "--since", "1h"}, 0, nil, "restart"},
 		{[]string{"export", dir, "--key-file", keys}, 0, []string{string(b)}, ""},
-		{[]string{"export", dir}, 1, []string{string(b), "not as it was written"}, ""},
-		{[]string{"verify", dir, cut}, 2, []string{"at most one folder"}, ""},
-		{[]string{"verify", dir, "-o", "xml"}, 2, []string{"use text or json"}, ""},
+		{[]string{"export", dir}, 1, []string{string(b), "is not intact"}, ""},
+		{[]string{"verify", dir, cut}, 2, []string{"expected at most one DIR"}, ""},
+		{[]string{"verify", dir, "-o", "xml"}, 2, []string{"expected one of: text, json"}, ""},
 	} {
 		out, code := say(t, append([]string{"audit"}, tc.args...)...)
 		for _, w := range tc.want {

@@ -14,20 +14,20 @@ func newAuditReplay() *cobra.Command {
 	var keyFile, output string
 	var anchors []string
 	c := &cobra.Command{
-		Use:   "replay [FOLDER|FILE]",
-		Short: "Decide again what the record says was decided, and say what differs",
-		Long: `Replay verifies the record as "audit verify" does. Then it gives the pure core of this
-watchdog what each decision in the record was made from (the incident as it was, the event,
-the policy) and holds the answer against the record: phase, op, effects, the state after it, the
-lines of the timeline, the plan that was sent. It needs no cluster and changes nothing.
+		Use:   "replay [DIR|FILE]",
+		Short: "Replay the recorded decisions and report differences",
+		Long: `Replay verifies the audit log like "audit verify". Then it passes the recorded input of
+each decision (the incident, the event, the policy) to the decision code of this version
+and compares the result with the record: phase, op, effects, the new state, the timeline
+entries and the plan that was sent. It needs no cluster and changes nothing.
 
-The guards' answers are part of the event: replay weighs them again and does not ask
-the guards again, because what they look at holds pod templates, which are not recorded.
+The guards' answers are part of the recorded event. Replay evaluates them again but does
+not run the guards again: they read pod templates, which are not recorded.
 
-FILE is one file of the record, or an export.
+FILE is one file of the audit log, or an export.
 
-Exit status: 0 all that can be replayed is the same, and the record as it was written; 1 it is not,
-or cannot be read; 2 wrong usage.`,
+Exit status: 0 the log is intact and all replayable decisions are the same, 1 they differ
+or the log cannot be read, 2 usage error.`,
 		Args: oneFolder,
 		RunE: func(c *cobra.Command, args []string) error {
 			dir := folder(args)
@@ -51,7 +51,7 @@ or cannot be read; 2 wrong usage.`,
 				return err
 			}
 			if n := len(p.Differences); n > 0 {
-				return errors.Join(faulty(dir, v), fmt.Errorf("replay of the audit record in %s: %d %s; either somebody with its key changed the record, or another version wrote it: replay it with the image of that time",
+				return errors.Join(faulty(dir, v), fmt.Errorf("replay audit log in %s: %d %s; either somebody with the key changed the log, or another version wrote it: replay it with the image that wrote it",
 					dir, n, plural(n, "difference", "differences")))
 			}
 			return faulty(dir, v)

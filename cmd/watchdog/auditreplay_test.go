@@ -86,16 +86,16 @@ func TestTheAuditRecordIsReplayed_SEC40(t *testing.T) {
 		want []string
 		not  string
 	}{
-		{[]string{good, "--key-file", keyFile}, 0, []string{"all are sealed with a key", "1 decision of 1 incident replayed: all the same"}, "difference"},
+		{[]string{good, "--key-file", keyFile}, 0, []string{"all records are sealed with a key", "1 decision of 1 incident replayed: all the same"}, "difference"},
 		{[]string{export, "--key-file", keyFile}, 0, []string{"1 decision of 1 incident replayed: all the same"}, "difference"},
-		{[]string{changed, "--key-file", keyFile}, 1, []string{`record 3, incident i1: decision 1 of 1: the tick gave something else: recorded "escalated", replayed`, "replay of the audit record in " + changed + ": 1 difference; either", "the image of that time"}, "all the same"},
+		{[]string{changed, "--key-file", keyFile}, 1, []string{`record 3, incident i1: decision 1 of 1: the tick gave something else: recorded "escalated", replayed`, "replay audit log in " + changed + ": 1 difference; either", "the image that wrote it"}, "all the same"},
 		{[]string{old, "--key-file", keyFile}, 0, []string{"no decision was replayed", "2 records on incidents without a decision"}, "all the same"},
 		{[]string{newer, "--key-file", keyFile}, 0, []string{"1 record of decisions not replayed, this version cannot: format 99, and it knows 2"}, "difference"},
-		{[]string{torn, "--key-file", keyFile}, 1, []string{"its hash does not match its content", "not as it was written"}, ""},
-		{[]string{good}, 1, []string{"which is not among the 0 keys given"}, ""},
+		{[]string{torn, "--key-file", keyFile}, 1, []string{"hash does not match the content", "is not intact"}, ""},
+		{[]string{good}, 1, []string{"which is not one of the 0 given keys"}, ""},
 		{[]string{good, "--key-file", keyFile, "--anchor", "x"}, 2, []string{"LOG:SEQUENCE:HASH"}, ""},
-		{[]string{good, "-o", "xml"}, 2, []string{"use text or json"}, ""},
-		{[]string{good, old}, 2, []string{"at most one folder"}, ""},
+		{[]string{good, "-o", "xml"}, 2, []string{"expected one of: text, json"}, ""},
+		{[]string{good, old}, 2, []string{"expected at most one DIR"}, ""},
 		{[]string{good + "x"}, 1, []string{"no such file"}, ""},
 	} {
 		out, code := say(t, append([]string{"audit", "replay"}, tc.args...)...)

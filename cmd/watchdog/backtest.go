@@ -37,24 +37,24 @@ func newBacktest() *cobra.Command {
 	b := backtesting{}
 	c := &cobra.Command{
 		Use:   "backtest FILE",
-		Short: "Say what a policy would have done with what was measured",
-		Long: `Backtest plays real history to the rules, guards and ladders of a configuration, by
-the code of the daemon itself on a virtual clock, and says what would have fired,
-what would have been done about it, which guards would have held it, who would have
-been paged, and for how long nothing could be said.
+		Short: "Replay history against a configuration",
+		Long: `Backtest replays real history against the rules, guards and ladders of a configuration.
+It runs the code of the daemon on a virtual clock and reports which alerts would have
+fired, which actions watchdog would have taken, which guards would have stopped them,
+who would have been paged, and for how long there was no data.
 
-The history is a Prometheus (--from http://…; default: the configuration's
-prometheus), a folder of its blocks (--from /prometheus), or a recording in
-OpenMetrics (--from dump.om). Nothing is written, and no cluster is asked.
+The history comes from a Prometheus server (--from http://…; default: prometheus.url of
+the configuration), a directory of TSDB blocks (--from /prometheus), or an OpenMetrics
+file (--from dump.om). Backtest writes nothing and does not contact a cluster.
 
-History goes on as it was: no action cures anything in it. What guards need to know
-of workloads is not in it either: each target has three replicas that nobody touches.
+Actions do not change the history: an action never resolves an incident. The history
+has no workloads either: each target has three replicas that nobody changes.
 
---compare OLD plays OLD, too, and prints what differs. --assert makes a bound on a
-number part of the exit status; docs/backtest.md lists the numbers.
+--compare OLD also replays OLD and prints the differences. --assert fails the command
+if a figure is out of bounds; docs/backtest.md lists the figures.
 
-Exit status: 0 every assertion holds, 1 one does not, or the history could not be
-read, 2 wrong usage.`,
+Exit status: 0 every assertion holds, 1 an assertion fails or the history cannot be
+read, 2 usage error.`,
 		Example: `  watchdog backtest watchdog.yaml --last 30d --mode auto
   watchdog backtest watchdog.yaml --from ./prometheus-snapshot --html report.html
   watchdog backtest --compare old.yaml new.yaml --from http://localhost:9090 --last 7d
@@ -63,17 +63,17 @@ read, 2 wrong usage.`,
 		RunE: func(c *cobra.Command, args []string) error { return b.run(c, args[0]) },
 	}
 	f := c.Flags()
-	f.StringVar(&b.from, "from", "", "where history is: the URL of a Prometheus, a folder of TSDB blocks, or a file in OpenMetrics")
-	f.StringVar(&b.compare, "compare", "", "another configuration, to say what differs")
-	f.StringVar(&b.begin, "begin", "", "first moment, in RFC 3339 (default: --last before the end)")
-	f.StringVar(&b.end, "end", "", "last moment, in RFC 3339 (default: the end of the history, or now)")
-	f.StringVar(&b.last, "last", "1d", "how much of the history, if --begin is not given")
-	f.StringVar(&b.mode, "mode", "", "play as if this were the ceiling: observe, suggest, approve or auto (default: the file's)")
-	f.StringArrayVar(&b.asserts, "assert", nil, "a bound that must hold, like 'pages <= 3'; may be repeated")
-	f.StringVar(&b.html, "html", "", "also write the report as one HTML page to this file")
-	f.StringVar(&b.token, "bearer-token-file", "", "file with a bearer token for a Prometheus in --from")
-	f.StringVar(&b.ca, "ca-file", "", "certificate authorities for a Prometheus in --from instead of the system's")
-	f.DurationVar(&b.timeout, "timeout", 2*time.Minute, "how long one question may take")
+	f.StringVar(&b.from, "from", "", "source of the history: the URL of a Prometheus server, a directory of TSDB blocks, or an OpenMetrics file")
+	f.StringVar(&b.compare, "compare", "", "another configuration to compare with")
+	f.StringVar(&b.begin, "begin", "", "start time in RFC 3339 (default: --last before the end)")
+	f.StringVar(&b.end, "end", "", "end time in RFC 3339 (default: the end of the history, or now)")
+	f.StringVar(&b.last, "last", "1d", "length of the period, if --begin is not set")
+	f.StringVar(&b.mode, "mode", "", "override the mode of the configuration: observe, suggest, approve or auto")
+	f.StringArrayVar(&b.asserts, "assert", nil, "fail unless this holds, for example 'pages <= 3'; can be repeated")
+	f.StringVar(&b.html, "html", "", "also write the report as an HTML page to this file")
+	f.StringVar(&b.token, "bearer-token-file", "", "file with a bearer token for the Prometheus server of --from")
+	f.StringVar(&b.ca, "ca-file", "", "file with the certificate authorities for the Prometheus server of --from, instead of the system's")
+	f.DurationVar(&b.timeout, "timeout", 2*time.Minute, "timeout of one query")
 	f.StringVarP(&b.output, "output", "o", "text", "text, json or html")
 	return c
 }
@@ -89,11 +89,11 @@ func (b *backtesting) run(c *cobra.Command, file string) error {
 	}
 	switch {
 	case !slices.Contains([]string{"text", "json", "html"}, b.output):
-		return misused{fmt.Errorf("--output %q: use text, json or html", b.output)}
+		return misused{fmt.Errorf("invalid --output %q; expected one of: text, json, html", b.output)}
 	case b.compare != "" && (b.output == "html" || b.html != ""):
-		return misused{errors.New("--compare has no HTML; write a report of each file")}
+		return misused{errors.New("--compare does not support HTML; write one report per file")}
 	case !slices.Contains([]string{"", "observe", "suggest", "approve", "auto"}, b.mode):
-		return misused{fmt.Errorf("--mode %q: use observe, suggest, approve or auto", b.mode)}
+		return misused{fmt.Errorf("invalid --mode %q; expected one of: observe, suggest, approve, auto", b.mode)}
 	}
 	cfg, err := b.load(file)
 	if err != nil {
@@ -148,11 +148,11 @@ func held(w io.Writer, asserts []backtest.Assertion, r *backtest.Report) error {
 	for _, a := range asserts {
 		if text := a.Check(r); text != "" {
 			bad++
-			fmt.Fprintln(w, "assertion does not hold:", text)
+			fmt.Fprintln(w, "assertion failed:", text)
 		}
 	}
 	if bad > 0 {
-		return fmt.Errorf("%d of %d assertions do not hold", bad, len(asserts))
+		return fmt.Errorf("%d of %d assertions failed", bad, len(asserts))
 	}
 	return nil
 }
@@ -180,7 +180,7 @@ func (b *backtesting) open(cfg *config.Config) (*history.Source, error) {
 	o := promql.RemoteOptions{URL: b.from, Timeout: b.timeout, BearerTokenFile: b.token, CAFile: b.ca}
 	if b.from == "" {
 		if cfg.Prometheus == nil {
-			return nil, misused{fmt.Errorf("--from is needed: %s has no prometheus to ask", cfg.File)}
+			return nil, misused{fmt.Errorf("--from is required: %s has no prometheus.url", cfg.File)}
 		}
 		o = policy.RemoteOptions(cfg.Prometheus)
 		o.Timeout, o.CAFile = b.timeout, cmp.Or(b.ca, o.CAFile)
@@ -202,17 +202,17 @@ func (b *backtesting) span(s *history.Source) (begin, end time.Time, err error) 
 	}
 	if b.end != "" {
 		if end, err = time.Parse(time.RFC3339, b.end); err != nil {
-			return begin, end, fmt.Errorf("--end %q: want a time like 2026-11-01T00:00:00Z", b.end)
+			return begin, end, fmt.Errorf("invalid --end %q; use for example 2026-11-01T00:00:00Z", b.end)
 		}
 	}
 	if b.begin != "" {
 		if begin, err = time.Parse(time.RFC3339, b.begin); err != nil {
-			return begin, end, fmt.Errorf("--begin %q: want a time like 2026-11-01T00:00:00Z", b.begin)
+			return begin, end, fmt.Errorf("invalid --begin %q; use for example 2026-11-01T00:00:00Z", b.begin)
 		}
 	} else {
 		d, err := model.ParseDuration(b.last)
 		if err != nil || d <= 0 {
-			return begin, end, fmt.Errorf("--last %q: want a duration like 30d or 12h", b.last)
+			return begin, end, fmt.Errorf("invalid --last %q; use a duration, for example 30d or 12h", b.last)
 		}
 		begin = end.Add(-time.Duration(d))
 		if begin.Before(s.Begin) {
@@ -220,7 +220,7 @@ func (b *backtesting) span(s *history.Source) (begin, end time.Time, err error) 
 		}
 	}
 	if !begin.Before(end) {
-		return begin, end, fmt.Errorf("from %s to %s is no time", begin.Format(time.RFC3339), end.Format(time.RFC3339))
+		return begin, end, fmt.Errorf("invalid period: %s to %s", begin.Format(time.RFC3339), end.Format(time.RFC3339))
 	}
 	return begin, end, nil
 }

@@ -30,19 +30,19 @@ func newCheck() *cobra.Command {
 	k := checking{output: "text"}
 	c := &cobra.Command{
 		Use:   "check FILE...",
-		Short: "Validate configuration files, and find what is probably not meant",
-		Long: `Check reads each file as "watchdog run" would, and builds everything that can be
-built without a cluster: rules, probes, ladders. It prints every error with file,
-line and what would be right. Files of secrets are not read. Values of the Helm chart
-are files, too: what is under config is checked, with extraFiles beside it.
+		Short: "Validate configuration files and find likely mistakes",
+		Long: `Check loads each file like "watchdog run" does and builds everything that needs no
+cluster: rules, probes, ladders. It prints every error with its file, its line and the
+fix. It does not read secret files. Helm values files are supported, too: check reads
+the configuration under config, and extraFiles beside it.
 
-A valid file is searched for what is probably not meant: a rule that no target
-matches, a ladder that can oscillate, a restart that waits for a second source that
-cannot come. Each finding has a name in parentheses; --ignore leaves it out, --lints
-lists them, --strict makes findings and warnings count as errors. --online asks the
-configured Prometheus whether it has the metrics that are asked of it.
+In a valid file, check looks for likely mistakes: a rule without targets, a ladder that
+can oscillate, a restart that waits for a second source of evidence which does not
+exist. Each finding ends with the name of its lint in parentheses. --ignore skips a
+lint, --lints lists them, --strict treats findings and warnings as errors, and --online
+asks the configured Prometheus whether it has the metrics that the rules use.
 
-Exit status: 0 all files are valid, 1 one is not (or, with --strict, has findings), 2 wrong usage.`,
+Exit status: 0 all files are valid, 1 a file is invalid (or, with --strict, has findings), 2 usage error.`,
 		Example: `  watchdog check values.yaml
   watchdog check --strict --ignore no-pager watchdog.yaml
   watchdog check -o json configs/*.yaml`,
@@ -54,14 +54,14 @@ Exit status: 0 all files are valid, 1 one is not (or, with --strict, has finding
 				return nil
 			}
 			if len(args) == 0 {
-				return misused{errors.New("check takes at least one file")}
+				return misused{errors.New("check requires at least one FILE")}
 			}
 			if k.output != "text" && k.output != "json" {
-				return misused{fmt.Errorf("--output %q: use text or json", k.output)}
+				return misused{fmt.Errorf("invalid --output %q; expected one of: text, json", k.output)}
 			}
 			for _, name := range k.ignore {
 				if name != lint.Online.Name && !slices.ContainsFunc(lint.Lints, func(l lint.Lint) bool { return l.Name == name }) {
-					return misused{fmt.Errorf("--ignore %s: no lint is called that; --lints lists them", name)}
+					return misused{fmt.Errorf("unknown lint %q in --ignore; --lints lists all lints", name)}
 				}
 			}
 			return k.run(c, args)
@@ -69,10 +69,10 @@ Exit status: 0 all files are valid, 1 one is not (or, with --strict, has finding
 	}
 	f := c.Flags()
 	f.StringVarP(&k.output, "output", "o", k.output, "text or json")
-	f.BoolVar(&k.strict, "strict", false, "findings and warnings are errors")
-	f.BoolVar(&k.online, "online", false, "ask the configured Prometheus for the metrics")
-	f.StringSliceVar(&k.ignore, "ignore", nil, "leave out the findings of this name; may be repeated")
-	f.BoolVar(&k.lints, "lints", false, "list what is searched for")
+	f.BoolVar(&k.strict, "strict", false, "treat findings and warnings as errors")
+	f.BoolVar(&k.online, "online", false, "ask the configured Prometheus whether it has the metrics")
+	f.StringSliceVar(&k.ignore, "ignore", nil, "skip this lint; can be repeated")
+	f.BoolVar(&k.lints, "lints", false, "list all lints")
 	return c
 }
 
@@ -118,7 +118,7 @@ func (k *checking) run(c *cobra.Command, files []string) error {
 		return fmt.Errorf("%d of %d files invalid", bad, len(files))
 	}
 	if k.strict && doubtful > 0 {
-		return fmt.Errorf("%d of %d files with findings, and --strict was given", doubtful, len(files))
+		return fmt.Errorf("%d of %d files have findings (--strict)", doubtful, len(files))
 	}
 	return nil
 }
@@ -183,7 +183,7 @@ func (k *checking) findings(ctx context.Context, cfg *config.Config) ([]lint.Fin
 		return found, err
 	}
 	if cfg.Prometheus == nil {
-		return found, errors.New("--online: the file has no prometheus to ask")
+		return found, errors.New("--online requires prometheus.url in the configuration")
 	}
 	ask, err := promql.NewRemote(policy.RemoteOptions(cfg.Prometheus))
 	if err != nil {

@@ -46,10 +46,10 @@ func checklist(s maintenance.Spec, p proofs) []row {
 		return row{name, met, value}
 	}
 	return []row{
-		said("window communicated", s.Communicated, "say where it was made known: --communicated LINK"),
+		said("window communicated", s.Communicated, "use --communicated LINK: where the window was announced"),
 		backedUp(p),
 		rolledBack(s.Targets, p),
-		said("team on standby", strings.Join(s.Standby, ", "), "say who stands by: --standby NAME"),
+		said("team on standby", strings.Join(s.Standby, ", "), "use --standby NAME"),
 	}
 }
 
@@ -57,7 +57,7 @@ func checklist(s maintenance.Spec, p proofs) []row {
 func backedUp(p proofs) row {
 	r := row{"backup completed, at most 24h ago", met, ""}
 	if len(p.backups) == 0 {
-		return row{r.Name, notKnown, "name the CronJobs that make it: --backup NAMESPACE/CRONJOB"}
+		return row{r.Name, notKnown, "use --backup NAMESPACE/CRONJOB: the CronJobs that make the backups"}
 	}
 	var all []string
 	for _, b := range p.backups {
@@ -104,10 +104,10 @@ func rolledBack(targets []string, p proofs) row {
 		at, id := newest(t)
 		if at.IsZero() || p.now.Sub(at) > rollbackAge {
 			r.State = notMet
-			all = append(all, fmt.Sprintf("no rollback of %s was seen to help in that time", name))
+			all = append(all, fmt.Sprintf("no successful rollback of %s in that time", name))
 			continue
 		}
-		all = append(all, fmt.Sprintf("one of %s helped on %s (incident %s)", name, at.UTC().Format(time.DateOnly), id))
+		all = append(all, fmt.Sprintf("a rollback of %s helped on %s (incident %s)", name, at.UTC().Format(time.DateOnly), id))
 	}
 	r.Why = strings.Join(all, "; ")
 	return r

@@ -22,9 +22,9 @@ type cluster struct {
 
 func (f *cluster) register(c *cobra.Command) {
 	f.command = c
-	c.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the pod's own account)")
+	c.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the pod's service account)")
 	c.Flags().StringVar(&f.context, "context", "", "kubeconfig context")
-	c.Flags().StringVarP(&f.namespace, "namespace", "n", "watchdog", "namespace that watchdog is installed in")
+	c.Flags().StringVarP(&f.namespace, "namespace", "n", "watchdog", "namespace of the watchdog installation")
 }
 
 func (f *cluster) registerOutput(c *cobra.Command) {
@@ -46,7 +46,7 @@ func (f *cluster) store() (*kube.Client, *kube.Store, error) {
 // connect is store without the look for an installation.
 func (f *cluster) connect() (*kube.Client, *kube.Store, error) {
 	if f.output != "" && f.output != "table" && f.output != "json" {
-		return nil, nil, misused{fmt.Errorf("--output %q: use table or json", f.output)}
+		return nil, nil, misused{fmt.Errorf("invalid --output %q; expected one of: table, json", f.output)}
 	}
 	client, err := kube.Connect(f.kubeconfig, f.context)
 	if err != nil {

@@ -189,14 +189,14 @@ func TestHoldAndResumeSayWhatIsSo_A6(t *testing.T) {
 
 func TestAWordThatIsNoCommand_A6(t *testing.T) {
 	for line, want := range map[string]string{
-		"man":                  `there is no command "watchdog man"` + "\n",
-		"init --help":          `there is no command "watchdog init"` + "\n",
-		"plan -h":              `there is no command "watchdog plan"`,
-		"--help top":           `there is no command "watchdog top"` + "\n",
-		"help ui":              `there is no command "watchdog ui"` + "\n",
-		"maintenance when -h":  `there is no command "watchdog maintenance when"` + "\n",
+		"man":                  `unknown command "watchdog man"` + "\n",
+		"init --help":          `unknown command "watchdog init"` + "\n",
+		"plan -h":              `unknown command "watchdog plan"`,
+		"--help top":           `unknown command "watchdog top"` + "\n",
+		"help ui":              `unknown command "watchdog ui"` + "\n",
+		"maintenance when -h":  `unknown command "watchdog maintenance when"` + "\n",
 		"statsu":               "did you mean status?",
-		"stat --help":          `there is no command "watchdog stat"`,
+		"stat --help":          `unknown command "watchdog stat"`,
 		"status --help":        "",
 		"help status":          "",
 		"maintenance list -h":  "",
@@ -213,7 +213,7 @@ func TestAWordThatIsNoCommand_A6(t *testing.T) {
 		"hold -h":              "",
 		"help incidents show":  "",
 		"review done 1 2 -h":   "",
-		"help maintenance lst": `there is no command "watchdog maintenance lst"`,
+		"help maintenance lst": `unknown command "watchdog maintenance lst"`,
 	} {
 		t.Run(line, func(t *testing.T) {
 			args := strings.Fields(line)

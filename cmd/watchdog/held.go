@@ -18,9 +18,9 @@ func heldBy(i incident.Incident, all []incident.Incident) string {
 		}
 		for _, rule := range []struct{ name, while string }{{"storm", "the storm lasts"}, {"blind", "monitoring is blind"}} {
 			if a, ok := o.Alert(rule.name); ok && a.Firing {
-				return fmt.Sprintf("nothing is considered while %s: %s (incident %s)", rule.while, a.Reason, o.ID)
+				return fmt.Sprintf("no action is considered while %s: %s (incident %s)", rule.while, a.Reason, o.ID)
 			}
 		}
 	}
-	return "nothing is considered while a wider problem lasts; it has ended, or is about to"
+	return "no action is considered while a wider problem lasts; that problem has ended or is about to"
 }

@@ -21,8 +21,8 @@ func TestWhyOfAFrozenIncidentSaysWhatTheStormIs_A6(t *testing.T) {
 		all  []incident.Incident
 		want string
 	}{
-		{"a storm is on", []incident.Incident{i, self}, "nothing is considered while the storm lasts: " + storm + " (incident 01self)"},
-		{"it has just ended", []incident.Incident{i, over}, "nothing is considered while a wider problem lasts; it has ended, or is about to"},
+		{"a storm is on", []incident.Incident{i, self}, "no action is considered while the storm lasts: " + storm + " (incident 01self)"},
+		{"it has just ended", []incident.Incident{i, over}, "no action is considered while a wider problem lasts; that problem has ended or is about to"},
 	} {
 		var b bytes.Buffer
 		if err := why(&b, i, tc.all...); err != nil || !strings.Contains(b.String(), tc.want) || strings.Contains(b.String(), "no action has been considered yet") {

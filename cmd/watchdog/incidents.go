@@ -27,7 +27,7 @@ func newIncidents() *cobra.Command {
 		Use:     "incidents",
 		Short:   "List incidents, newest first",
 		Example: "  watchdog incidents\n  watchdog incidents --open\n  watchdog incidents show 01m869s2",
-		Args:    exactly(0, "no arguments; one incident: watchdog incidents show ID"),
+		Args:    exactly(0, "no arguments; to show one incident, run watchdog incidents show ID"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			all, err := f.incidents(c)
 			if err != nil {
@@ -44,7 +44,7 @@ func newIncidents() *cobra.Command {
 	}
 	f.register(c)
 	f.registerOutput(c)
-	c.Flags().BoolVar(&open, "open", false, "only those that are not resolved")
+	c.Flags().BoolVar(&open, "open", false, "show open incidents only")
 	c.AddCommand(newShow())
 	return c
 }
@@ -53,9 +53,9 @@ func newShow() *cobra.Command {
 	f := cluster{}
 	c := &cobra.Command{
 		Use:   "show ID",
-		Short: "Show one incident: what was seen, done, and why",
-		Long: `Show prints one incident. ID may be a unique beginning of the id, or a target's name
-for its newest incident.`,
+		Short: "Show an incident: alerts, actions and timeline",
+		Long: `Show prints one incident. ID is a unique prefix of the incident's ID, or the name of a
+target for its newest incident.`,
 		Example: "  watchdog incidents show 01m869s2\n  watchdog incidents show shop -o json",
 		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -79,9 +79,10 @@ func newWhy() *cobra.Command {
 	f := cluster{}
 	c := &cobra.Command{
 		Use:   "why ID",
-		Short: "Say why watchdog did or did not act: every guard with its number",
-		Long: `Why prints the last plan of an incident and what each guard said of it. ID may be a
-unique beginning of the id, or a target's name for its newest incident.`,
+		Short: "Explain why watchdog did or did not act",
+		Long: `Why prints the last plan of an incident and the answer of each guard, with its figures.
+ID is a unique prefix of the incident's ID, or the name of a target for its newest
+incident.`,
 		Example: "  watchdog why 01m869s2",
 		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -190,19 +191,19 @@ func story(w io.Writer, i incident.Incident) {
 		fmt.Fprintf(w, "resolved  %s, after %s\n", i.ResolvedAt.UTC().Format(time.RFC3339), age(i.ResolvedAt.Sub(i.OpenedAt)))
 	}
 	if i.Paged {
-		fmt.Fprintf(w, "a person  %s\n", i.PageReason)
+		fmt.Fprintf(w, "paged     %s\n", i.PageReason)
 	}
 	switch missed := fmt.Sprintf(" (%d missed)", i.Unanswered); {
 	case !i.Acked.At.IsZero():
-		fmt.Fprintf(w, "answer    acknowledged by %s at %s%s\n", cmp.Or(i.Acked.By, "somebody"), i.Acked.At.UTC().Format(time.RFC3339), because(i.Acked.Reason))
+		fmt.Fprintf(w, "ack       acknowledged by %s at %s%s\n", cmp.Or(i.Acked.By, "somebody"), i.Acked.At.UTC().Format(time.RFC3339), because(i.Acked.Reason))
 	case i.Phase == incident.Resolved:
 	case !i.AckBy.IsZero():
-		fmt.Fprintf(w, "answer    to be acknowledged by %s: `watchdog ack %s`%s\n", i.AckBy.UTC().Format(time.RFC3339), i.ID, strings.TrimPrefix(missed, " (0 missed)"))
+		fmt.Fprintf(w, "ack       due by %s: `watchdog ack %s`%s\n", i.AckBy.UTC().Format(time.RFC3339), i.ID, strings.TrimPrefix(missed, " (0 missed)"))
 	case i.Unanswered > 0:
-		fmt.Fprintf(w, "answer    nobody has acknowledged it: `watchdog ack %s`%s\n", i.ID, missed)
+		fmt.Fprintf(w, "ack       not acknowledged: `watchdog ack %s`%s\n", i.ID, missed)
 	}
 	if r := i.Asked; r != nil {
-		fmt.Fprintf(w, "asked     %s, until %s: `%s`\n", r.Plan.Summary, r.Until.UTC().Format(time.RFC3339), i.ApproveCommand())
+		fmt.Fprintf(w, "approval  %s, until %s: `%s`\n", r.Plan.Summary, r.Until.UTC().Format(time.RFC3339), i.ApproveCommand())
 	}
 	for _, a := range i.Alerts {
 		state := "cleared"
@@ -220,7 +221,7 @@ func story(w io.Writer, i incident.Incident) {
 		if r.Error != "" {
 			line += ": " + r.Error
 		}
-		fmt.Fprintf(w, "told      %s: %s\n", name, line)
+		fmt.Fprintf(w, "notified  %s: %s\n", name, line)
 	}
 	if p := i.PublicLine(time.Now()); p != "" {
 		fmt.Fprintf(w, "public    %s\n", strings.TrimPrefix(p, "Status page: "))
@@ -228,7 +229,7 @@ func story(w io.Writer, i incident.Incident) {
 	fmt.Fprintln(w)
 	for k, e := range i.Timeline {
 		if k == 10 && i.Dropped > 0 {
-			fmt.Fprintf(w, "          … %d entries are only in the audit record\n", i.Dropped)
+			fmt.Fprintf(w, "          … %d entries are in the audit log only\n", i.Dropped)
 		}
 		fmt.Fprintf(w, "%s  %8s  %-11s %s\n", e.At.UTC().Format("15:04:05"), "+"+age(e.At.Sub(i.OpenedAt)), e.Kind, e.Text)
 	}
@@ -249,10 +250,10 @@ func why(w io.Writer, i incident.Incident, all ...incident.Incident) error {
 		}
 	}
 	if i.PageReason != "" {
-		fmt.Fprintf(w, "a person was asked: %s\n", i.PageReason)
+		fmt.Fprintf(w, "paged: %s\n", i.PageReason)
 	}
 	if r := i.Asked; r != nil {
-		fmt.Fprintf(w, "a person's word is awaited until %s: `%s`, or `watchdog deny %s --reason WHY`\n", r.Until.UTC().Format(time.RFC3339), i.ApproveCommand(), i.ID)
+		fmt.Fprintf(w, "waiting for approval until %s: `%s`, or `watchdog deny %s --reason WHY`\n", r.Until.UTC().Format(time.RFC3339), i.ApproveCommand(), i.ID)
 	}
 	held := heldBy(i, all)
 	if held != "" && len(i.Answers) > 0 {

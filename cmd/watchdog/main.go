@@ -60,10 +60,10 @@ type misused struct{ error }
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "watchdog",
-		Short: "Watch services on Kubernetes, fix what can be fixed inside guardrails, and say why",
-		Long: `watchdog watches services on Kubernetes, judges what it sees by rules in PromQL,
-and on a breach works a ladder of remedies: scale, restart, rollback, page.
-Every action passes guards, is recorded before it is done, and is verified after.
+		Short: "Watch services on Kubernetes and remediate incidents within guardrails",
+		Long: `watchdog watches services on Kubernetes and evaluates PromQL rules. When an alert
+fires, it works through a ladder of actions: scale, restart, rollback, page.
+Guards must allow every action. Each action is recorded first and verified afterwards.
 
 In the cluster:   watchdog run
 Before a change:  watchdog check, watchdog test, watchdog simulate, watchdog backtest, watchdog notify test
@@ -71,7 +71,7 @@ On call:          watchdog status, watchdog incidents, watchdog why, watchdog ho
                   watchdog note, watchdog severity, watchdog approve, watchdog deny, watchdog publish, watchdog maintenance
 Afterwards:       watchdog review, watchdog sla report, watchdog audit
 
-Exit status: 0 done, 1 it could not be done or the answer is no, 2 wrong usage.`,
+Exit status: 0 success, 1 failure or a negative answer, 2 usage error.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -106,7 +106,7 @@ func noCommand(c *cobra.Command, word string) error {
 	if len(all) > 0 {
 		near = "; did you mean " + strings.Join(all, " or ") + "?"
 	}
-	return misused{fmt.Errorf("there is no command %q%s\nsee %q", c.CommandPath()+" "+word, near, c.CommandPath()+" --help")}
+	return misused{fmt.Errorf("unknown command %q%s\nsee %q", c.CommandPath()+" "+word, near, c.CommandPath()+" --help")}
 }
 
 // helpWanted is the error of asking for help with a command that does not exist,
@@ -144,7 +144,7 @@ func spoken(c *cobra.Command) string {
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {
-			return misused{fmt.Errorf("%s takes %s\nsee %q", spoken(c), what, c.CommandPath()+" --help")}
+			return misused{fmt.Errorf("%s requires %s\nsee %q", spoken(c), what, c.CommandPath()+" --help")}
 		}
 		return nil
 	}

@@ -44,7 +44,7 @@ func sample() incident.Incident {
 func TestAnIncidentExplainsItself(t *testing.T) {
 	var b bytes.Buffer
 	story(&b, sample())
-	for _, want := range []string{"01abc  P1  escalated", "shop: error_rate (error rate 31% > 5%)", "a person  the ladder of error_rate is exhausted", "12:01:30      +90s  paged"} {
+	for _, want := range []string{"01abc  P1  escalated", "shop: error_rate (error rate 31% > 5%)", "paged     the ladder of error_rate is exhausted", "12:01:30      +90s  paged"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
@@ -58,18 +58,18 @@ func TestWhoAnsweredIsShown(t *testing.T) {
 		word, answer string
 	}{
 		{"nobody is asked", func(*incident.Incident) {}, "-", ""},
-		{"due", func(i *incident.Incident) { i.AckBy = t0.Add(15 * time.Minute) }, "due in 15m00s", "answer    to be acknowledged by 2026-01-01T12:15:00Z: `watchdog ack 01abc`\n"},
+		{"due", func(i *incident.Incident) { i.AckBy = t0.Add(15 * time.Minute) }, "due in 15m00s", "ack       due by 2026-01-01T12:15:00Z: `watchdog ack 01abc`\n"},
 		{"missed", func(i *incident.Incident) { i.AckBy, i.Unanswered = t0.Add(time.Hour), 2 }, "2 missed", "`watchdog ack 01abc` (2 missed)\n"},
-		{"the last one missed", func(i *incident.Incident) { i.Unanswered = 3 }, "3 missed", "answer    nobody has acknowledged it: `watchdog ack 01abc` (3 missed)\n"},
+		{"the last one missed", func(i *incident.Incident) { i.Unanswered = 3 }, "3 missed", "ack       not acknowledged: `watchdog ack 01abc` (3 missed)\n"},
 		{"taken", func(i *incident.Incident) {
 			i.Unanswered, i.Acked = 1, incident.Attribution{By: "alice", At: t0, Reason: "the database"}
-		}, "alice", "answer    acknowledged by alice at 2026-01-01T12:00:00Z: the database\n"},
+		}, "alice", "ack       acknowledged by alice at 2026-01-01T12:00:00Z: the database\n"},
 		{"over", func(i *incident.Incident) { i.Phase, i.Unanswered = incident.Resolved, 1 }, "-", ""},
 	} {
 		i := sample()
 		c.change(&i)
 		var b bytes.Buffer
-		if story(&b, i); whose(i, t0) != c.word || !strings.Contains(b.String(), c.answer) || c.answer == "" && strings.Contains(b.String(), "answer") {
+		if story(&b, i); whose(i, t0) != c.word || !strings.Contains(b.String(), c.answer) || c.answer == "" && strings.Contains(b.String(), "\nack ") {
 			t.Errorf("%s: %q\n%s", c.name, whose(i, t0), b.String())
 		}
 	}
@@ -103,7 +103,7 @@ func TestStatusShowsWhatStopsAndWhatIsOpen(t *testing.T) {
 	if err := status(&b, "watchdog-0", l, nil, []incident.Incident{sample()}, t0.Add(10*time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"leader      watchdog-0", "kill switch SET 10m00s ago by alice: move", "lease       scale shop from 3 to 4: back in 50m00s", "incidents   1 open, 0 resolved", "01abc"} {
+	for _, want := range []string{"leader      watchdog-0", "kill switch SET 10m00s ago by alice: move", "lease       scale shop from 3 to 4: reverted in 50m00s", "incidents   1 open, 0 resolved", "01abc"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
@@ -159,7 +159,7 @@ func TestStatusShowsWhatIsOnHold_A3(t *testing.T) {
 	if err := status(&b, "watchdog-0", l, holds, nil, t0.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"kill switch SET 60m00s ago by ada, ends in 60m00s: move", "hold        shop/deployment/cart: set 60m00s ago, ends in 2h00m: migration (ada)", "hold        billing: set at a time that is not known, without an end: freeze"} {
+	for _, want := range []string{"kill switch SET 60m00s ago by ada, ends in 60m00s: move", "hold        shop/deployment/cart: set 60m00s ago, ends in 2h00m: migration (ada)", "hold        billing: set at an unknown time, no end: freeze"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

@@ -24,18 +24,17 @@ import (
 func newMaintenance() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "maintenance",
-		Short: "Times in which people work on targets: list, start, end, extend, check",
-		Long: `A maintenance window has four effects on its targets, each by itself: whether people
-are told (page), what watchdog may do (remediate), whether they may be deployed
+		Short: "Manage maintenance windows",
+		Long: `A maintenance window has four independent effects on its targets: whether people are
+notified (page), what watchdog may do (remediate), whether the targets may be deployed
 (deploy), and whether the time counts against error budgets (sla).
 
-Windows that come again and again are in the configuration (maintenance_windows);
-one that comes once is an object of the cluster, made by start or by kubectl. Who may
-create and patch maintenancewindows in watchdog's namespace may do this; the name that
-is recorded is the one by which the API server knows you.
+Recurring windows are in the configuration (maintenance_windows). A one-off window is a
+MaintenanceWindow object in the cluster, created by start or by kubectl. You need the
+rights to create and patch maintenancewindows in watchdog's namespace; watchdog records
+your user name as the API server knows it.
 
-Exit status: 0 done, or the answer is yes; 1 it could not be done, a row of the
-checklist is not met, or the answer is no; 2 wrong usage.`,
+Exit status: 0 success or yes, 1 failure, unmet checklist items or no, 2 usage error.`,
 	}
 	return group(c, newMaintenanceList(), newMaintenanceStart(), newMaintenanceEnd(), newMaintenanceExtend(), newMaintenanceCheck())
 }
@@ -107,13 +106,13 @@ func newMaintenanceList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List maintenance windows",
-		Long: `List shows the windows of the cluster and, with --config, when those of the
-configuration are or come next. Those that have ended are left out without --ended.`,
+		Long: `List shows the windows of the cluster and, with --config, the current or next occurrence
+of the recurring windows. --ended includes windows that have ended.`,
 		Example: "  watchdog maintenance list --config watchdog.yaml\n  watchdog maintenance list --ended -o yaml",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if output != "table" && output != "json" && output != "yaml" {
-				return misused{fmt.Errorf("--output %q: use table, json or yaml", output)}
+				return misused{fmt.Errorf("invalid --output %q; expected one of: table, json, yaml", output)}
 			}
 			_, store, err := f.store()
 			if err != nil {
@@ -132,7 +131,7 @@ configuration are or come next. Those that have ended are left out without --end
 				all = slices.DeleteFunc(all, func(w window) bool { return w.Phase == maintenance.Ended })
 			}
 			if file == "" && output == "table" {
-				fmt.Fprintln(c.ErrOrStderr(), "recurring windows are in the configuration: --config FILE shows them, too")
+				fmt.Fprintln(c.ErrOrStderr(), "recurring windows are not shown; use --config FILE to include them")
 			}
 			return printWindows(c.OutOrStdout(), all, output)
 		},
@@ -140,7 +139,7 @@ configuration are or come next. Those that have ended are left out without --end
 	f.register(c)
 	c.Flags().StringVar(&file, "config", "", "configuration with the recurring windows")
 	c.Flags().StringVarP(&output, "output", "o", "table", "table, json or yaml")
-	c.Flags().BoolVar(&ended, "ended", false, "also those that have ended")
+	c.Flags().BoolVar(&ended, "ended", false, "include windows that have ended")
 	return c
 }
 
@@ -170,7 +169,7 @@ func printWindows(w io.Writer, all []window, output string) error {
 		held := "-"
 		if x.Status != nil && x.Status.Pages.All() > 0 {
 			p := x.Status.Pages
-			held = fmt.Sprintf("%d (%d told, %d well again)", len(p.Held), p.Delivered, p.Resolved)
+			held = fmt.Sprintf("%d (%d delivered, %d resolved)", len(p.Held), p.Delivered, p.Resolved)
 		}
 		reason := x.Reason
 		if x.Problem != "" {
@@ -192,10 +191,9 @@ func newMaintenanceEnd() *cobra.Command {
 	f, reason := cluster{}, ""
 	c := &cobra.Command{
 		Use:   "end NAME",
-		Short: "Say that the work is over: the window's effects end now",
-		Long: `End ends a window: pages that it holds are told if what they are about is still bad,
-its silences are ended, and watchdog acts again. A window that has not begun yet is
-called off.`,
+		Short: "End a maintenance window now",
+		Long: `End ends a window: watchdog sends the held notifications whose alerts still fire, expires
+the window's silences, and acts again. A window that has not started is cancelled.`,
 		Example: "  watchdog maintenance end db --reason \"upgraded to 16.4\"",
 		Args:    exactly(1, "one NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -207,7 +205,7 @@ called off.`,
 		},
 	}
 	f.register(c)
-	c.Flags().StringVar(&reason, "reason", "", "how it went")
+	c.Flags().StringVar(&reason, "reason", "", "the outcome of the work; recorded with the window")
 	return c
 }
 
@@ -215,15 +213,15 @@ func newMaintenanceExtend() *cobra.Command {
 	f, reason, more, until := cluster{}, "", time.Duration(0), ""
 	c := &cobra.Command{
 		Use:   "extend NAME (--for DURATION | --until TIME) --reason WHY",
-		Short: "Let a window end later",
-		Long: `Extend moves the end of a window: --for is counted from its present end, or from now
-if that is past. Its silences follow. Past its first end, watchdog's own incident says
-that it goes on.`,
+		Short: "Extend a maintenance window",
+		Long: `Extend moves the end of a window: --for counts from its current end, or from now if that
+has passed. The window's silences are extended, too. After the original end, an incident
+of watchdog itself reports that the window is still active.`,
 		Example: "  watchdog maintenance extend db --for 30m --reason \"the index takes longer\"",
 		Args:    exactly(1, "one NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if strings.TrimSpace(reason) == "" || (more > 0) == (until != "") {
-				return misused{errors.New("extend needs --reason, and one of --for and --until")}
+				return misused{errors.New("extend requires --reason, and either --for or --until")}
 			}
 			return f.changeWindow(c, args[0], func(s *maintenance.Spec, w maintenance.Window, word maintenance.Word) (string, error) {
 				end := s.Until.Add(more)
@@ -237,7 +235,7 @@ that it goes on.`,
 					}
 				}
 				if !end.After(s.Until) {
-					return "", fmt.Errorf("%s ends at %s already; to end it earlier, use end", args[0], moment(s.Until))
+					return "", fmt.Errorf("%s already ends at %s; to end it earlier, use end", args[0], moment(s.Until))
 				}
 				word.Reason = reason
 				s.Extended = append(s.Extended, maintenance.Extension{Word: word, Until: s.Until})
@@ -247,9 +245,9 @@ that it goes on.`,
 		},
 	}
 	f.register(c)
-	c.Flags().DurationVar(&more, "for", 0, "how much longer: 30m")
+	c.Flags().DurationVar(&more, "for", 0, "how much longer, for example 30m")
 	c.Flags().StringVar(&until, "until", "", "the new end: "+momentHelp)
-	c.Flags().StringVar(&reason, "reason", "", "why; kept with the window")
+	c.Flags().StringVar(&reason, "reason", "", "reason; recorded with the window")
 	return c
 }
 
@@ -268,7 +266,7 @@ func (f *cluster) changeWindow(c *cobra.Command, name string, change func(*maint
 		}
 		i := slices.IndexFunc(stored, func(s kube.StoredWindow) bool { return s.Name == name })
 		if i < 0 {
-			return fmt.Errorf("there is no maintenance window %q in namespace %s; recurring ones are changed in the configuration", name, f.namespace)
+			return fmt.Errorf("maintenance window %q not found in namespace %s; to change a recurring window, edit the configuration", name, f.namespace)
 		}
 		s := stored[i]
 		w, err := s.Spec.Window(name, s.Status)
@@ -276,18 +274,18 @@ func (f *cluster) changeWindow(c *cobra.Command, name string, change func(*maint
 			return fmt.Errorf("maintenance window %s has no effect: %w; kubectl -n %s edit maintenancewindow %s", name, err, f.namespace, name)
 		}
 		if w.PhaseAt(time.Now()) == maintenance.Ended {
-			return fmt.Errorf("maintenance window %s has ended at %s; start another one", name, moment(w.Ended))
+			return fmt.Errorf("maintenance window %s ended at %s; start a new one", name, moment(w.Ended))
 		}
 		by, err := client.WhoAmI(ctx)
 		if err != nil {
-			return fmt.Errorf("nothing was written: %w", err)
+			return fmt.Errorf("no change was made: %w", err)
 		}
 		said, err := change(&s.Spec, w, maintenance.Word{At: time.Now().UTC().Truncate(time.Second), By: by})
 		if err != nil {
 			return err
 		}
 		if _, err := s.Spec.Window(name, s.Status); err != nil {
-			return fmt.Errorf("nothing was written: %w", err)
+			return fmt.Errorf("no change was made: %w", err)
 		}
 		err = store.ChangeWindow(ctx, name, s.Version, s.Spec)
 		if errors.Is(err, incident.ErrConflict) {
@@ -298,7 +296,7 @@ func (f *cluster) changeWindow(c *cobra.Command, name string, change func(*maint
 		}
 		return err
 	}
-	return fmt.Errorf("maintenance window %s is changed by somebody else all the time; nothing was written", name)
+	return fmt.Errorf("too many conflicting updates of maintenance window %s; no change was made; retry", name)
 }
 
 func newMaintenanceCheck() *cobra.Command {
@@ -306,18 +304,18 @@ func newMaintenanceCheck() *cobra.Command {
 	var deploy []string
 	c := &cobra.Command{
 		Use:   "check (--deploy TARGET | TARGET) (--config FILE | --cluster-only)",
-		Short: "Ask what windows mean for a target now, or whether it may be deployed",
-		Long: `Check says what the windows that are active mean for a target. With --deploy it
-answers whether the target may be deployed now, for pipelines.
+		Short: "Check which windows apply to a target, or whether it may be deployed",
+		Long: `Check prints the effects of the active windows on a target. With --deploy, it answers
+whether the target may be deployed now, for use in pipelines.
 
-Recurring windows are in the configuration, and so are the names of the targets;
---cluster-only says that there are no recurring windows.
+Recurring windows and target names come from the configuration (--config). Use
+--cluster-only if there are no recurring windows.
 
-Exit status: 0 yes, 1 no or it cannot be told, 2 wrong usage.`,
+Exit status: 0 yes, 1 no or unknown, 2 usage error.`,
 		Example: "  watchdog maintenance check --deploy shop --config watchdog.yaml && helm upgrade shop …",
 		RunE: func(c *cobra.Command, args []string) error {
 			if (file == "") != only || len(deploy)+len(args) == 0 || len(deploy) > 0 && len(args) > 0 {
-				return misused{errors.New("check takes targets, or --deploy with targets; and --config FILE or --cluster-only")}
+				return misused{errors.New("check requires a TARGET or --deploy TARGET, and either --config FILE or --cluster-only")}
 			}
 			if err := knownTargets(file, slices.Concat(deploy, args)); err != nil {
 				return err
@@ -344,9 +342,9 @@ Exit status: 0 yes, 1 no or it cannot be told, 2 wrong usage.`,
 		},
 	}
 	f.register(c)
-	c.Flags().StringSliceVar(&deploy, "deploy", nil, "may these targets be deployed now?")
+	c.Flags().StringSliceVar(&deploy, "deploy", nil, "check whether these targets may be deployed now")
 	c.Flags().StringVar(&file, "config", "", "configuration with the recurring windows")
-	c.Flags().BoolVar(&only, "cluster-only", false, "there are no recurring windows")
+	c.Flags().BoolVar(&only, "cluster-only", false, "ignore recurring windows")
 	return c
 }
 
@@ -362,7 +360,7 @@ func mayDeploy(w io.Writer, all []maintenance.Window, targets []string, now time
 		fmt.Fprintf(w, "%s: %s: %s\n", t, word, why)
 	}
 	if len(no) > 0 {
-		return fmt.Errorf("not to be deployed now: %s", strings.Join(no, ", "))
+		return fmt.Errorf("deployment not allowed now: %s", strings.Join(no, ", "))
 	}
 	return nil
 }
@@ -372,7 +370,7 @@ func showStates(w io.Writer, all []maintenance.Window, targets []string, now tim
 	for _, t := range targets {
 		s := p.Of(t)
 		if s.In == nil {
-			fmt.Fprintf(w, "%s: in no maintenance window\n", t)
+			fmt.Fprintf(w, "%s: no active maintenance window\n", t)
 			continue
 		}
 		fmt.Fprintf(w, "%s: %s\n", t, s.In.Left(now))

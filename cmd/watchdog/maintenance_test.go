@@ -51,17 +51,17 @@ func TestTheChecklistIsGoneThrough(t *testing.T) {
 		"one from the future": {func(_ *maintenance.Spec, p *proofs) {
 			p.backups = []kube.CronSuccess{{Name: "shop/dump", At: t0.Add(time.Hour)}}
 		}, "backup completed, at most 24h ago: not met", "shop/dump"},
-		"no rollback of one": {func(s *maintenance.Spec, _ *proofs) { s.Targets = append(s.Targets, "web") }, "rollback tested, at most 30d ago: not met", "no rollback of web"},
+		"no rollback of one": {func(s *maintenance.Spec, _ *proofs) { s.Targets = append(s.Targets, "web") }, "rollback tested, at most 30d ago: not met", "no successful rollback of web"},
 		"an old rollback": {func(_ *maintenance.Spec, p *proofs) {
 			p.incidents = []incident.Incident{helped("shop", "rollback", incident.Helped, day), helped("cart", "rollback", incident.Helped, 31*day)}
-		}, "rollback tested, at most 30d ago: not met", "no rollback of cart"},
+		}, "rollback tested, at most 30d ago: not met", "no successful rollback of cart"},
 		"one that did not help": {func(s *maintenance.Spec, p *proofs) {
 			s.Targets, p.incidents = []string{"shop"}, []incident.Incident{helped("shop", "rollback", incident.NoEffect, day)}
-		}, "rollback tested, at most 30d ago: not met", "no rollback of shop"},
+		}, "rollback tested, at most 30d ago: not met", "no successful rollback of shop"},
 		"it was a restart": {func(s *maintenance.Spec, p *proofs) {
 			s.Targets, p.incidents = []string{"shop"}, []incident.Incident{helped("shop", "restart", incident.Helped, day)}
-		}, "rollback tested, at most 30d ago: not met", "no rollback of shop"},
-		"all targets": {func(s *maintenance.Spec, _ *proofs) { s.Targets = nil }, "", "one of any target helped on"},
+		}, "rollback tested, at most 30d ago: not met", "no successful rollback of shop"},
+		"all targets": {func(s *maintenance.Spec, _ *proofs) { s.Targets = nil }, "", "a rollback of any target helped on"},
 	} {
 		s, p := spec, good
 		s.Targets = slices.Clone(spec.Targets)
@@ -81,9 +81,9 @@ func TestAWindowIsMadeFromTheFlags(t *testing.T) {
 		t.Fatalf("%+v, %v", spec, err)
 	}
 	for name, change := range map[string]func(*starting){
-		"needs --for": func(s *starting) { s.length = 0 }, "needs --reason": func(s *starting) { s.reason = " " }, "page: unknown value": func(s *starting) { s.page = "off" },
-		"is no time": func(s *starting) { s.at = "soon" }, "would be over": func(s *starting) { s.at = "2025-12-31 01:00" }, "longer than 31 days": func(s *starting) { s.length = 32 * 24 * time.Hour },
-		"needs --public-name": func(s *starting) { s.publicBody = "x" },
+		"--for is required": func(s *starting) { s.length = 0 }, "--reason is required": func(s *starting) { s.reason = " " }, "page: unknown value": func(s *starting) { s.page = "off" },
+		"invalid time": func(s *starting) { s.at = "soon" }, "already be over": func(s *starting) { s.at = "2025-12-31 01:00" }, "longer than 31 days": func(s *starting) { s.length = 32 * 24 * time.Hour },
+		"requires --public-name": func(s *starting) { s.publicBody = "x" },
 	} {
 		s := ok
 		change(&s)
@@ -104,7 +104,7 @@ func shown() []window {
 
 func TestWindowsAreShown(t *testing.T) {
 	for output, want := range map[string][]string{
-		"table": {"db    once  active  2026-01-01 12:00 UTC  2026-01-01 13:00 UTC  shop     page=hold remediate=off deploy=forbidden  1 (0 told, 2 well again)  alice  move"},
+		"table": {"db    once  active  2026-01-01 12:00 UTC  2026-01-01 13:00 UTC  shop     page=hold remediate=off deploy=forbidden  1 (0 delivered, 2 resolved)  alice  move"},
 		"json":  {`"name": "db"`, `"phase": "active"`, `"page": "hold"`},
 		"yaml":  {"name: db", "phase: active", "page: hold"},
 	} {
@@ -135,7 +135,7 @@ func TestTheAnswerToADeployIsTheExitStatus(t *testing.T) {
 	}
 	b.Reset()
 	showStates(&b, effective(shown()), []string{"shop", "cart"}, t0.Add(18*time.Minute))
-	for _, want := range []string{"shop: in maintenance until 13:00 UTC, 42m left, by alice: move", "page       held by window db", "remediate  off, by window db", "deploy     NO", "cart: in no maintenance window"} {
+	for _, want := range []string{"shop: in maintenance until 13:00 UTC, 42m left, by alice: move", "page       held by window db", "remediate  off, by window db", "deploy     NO", "cart: no active maintenance window"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

@@ -33,7 +33,7 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 		}
 		return at, nil
 	}
-	return time.Time{}, fmt.Errorf("%q is no time; write %s", text, momentHelp)
+	return time.Time{}, fmt.Errorf("invalid time %q; use %s", text, momentHelp)
 }
 
 // starting are the flags of `watchdog maintenance start`.
@@ -51,23 +51,22 @@ func newMaintenanceStart() *cobra.Command {
 	s := starting{}
 	c := &cobra.Command{
 		Use:   "start [NAME] --for DURATION --reason WHY",
-		Short: "Begin a maintenance window, or plan one",
-		Long: `Start makes a window of --for, from now or from --at on, on the given targets, else on
-all. Without the flags of the effects people are told as ever, watchdog keeps its
-hands off, deploys are not its business, and the time counts.
+		Short: "Start or schedule a maintenance window",
+		Long: `Start creates a window of length --for, starting now or at --at, for the given targets or
+for all. By default, people are notified as usual, watchdog takes no actions, deploys are
+not restricted, and the time counts against error budgets.
 
-First the runbook's checklist (7.1) is gone through. Its rows are: the window was made
-known (--communicated, where: a link to the message, or the status page's id); a backup
-of the last 24 hours (--backup, the CronJobs that make it: when they last succeeded is
-read from the cluster, with your rights); a rollback of each target that helped in the
-last 30 days (watchdog's own incidents say so); and somebody who stands by (--standby).
-A row that is not met refuses the window; --override starts it all the same, and the
-window keeps which rows were not met, with who and why.`,
+Start first checks the runbook's checklist (7.1): the window was announced
+(--communicated: a link to the message, or the status page ID); a backup succeeded in the
+last 24 hours (--backup: its CronJobs, read from the cluster with your rights); a rollback
+of each target helped in the last 30 days (from watchdog's incidents); and somebody is on
+standby (--standby). If an item is not met, start refuses. --override starts the window
+anyway and records the unmet items, your name and the reason.`,
 		Example: "  watchdog maintenance start db --for 2h --target shop --page hold --reason \"database upgrade\" --communicated https://chat.example.com/p17 --backup shop/nightly-dump --standby bob\n" +
 			"  watchdog maintenance start --for 90m --at \"2026-03-01 01:00\" --remediate safe_only --sla exclude --reason move --override",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return misused{fmt.Errorf("%s takes one NAME at most", spoken(c))}
+				return misused{fmt.Errorf("%s accepts at most one NAME", spoken(c))}
 			}
 			return nil
 		},
@@ -75,23 +74,23 @@ window keeps which rows were not met, with who and why.`,
 	}
 	s.register(c)
 	f := c.Flags()
-	f.DurationVar(&s.length, "for", 0, "how long: 2h")
-	f.StringVar(&s.at, "at", "", "when it begins: "+momentHelp+" (default: now)")
-	f.StringSliceVar(&s.targets, "target", nil, "targets that are worked on (default: all)")
-	f.StringVar(&s.reason, "reason", "", "why; shown wherever the window is")
-	f.StringVar(&s.page, "page", string(maintenance.PageNormal), "hold: nobody is told before the end; or normal")
-	f.StringVar(&s.remediate, "remediate", string(maintenance.RemediateOff), "what watchdog may do: off, safe_only or normal")
+	f.DurationVar(&s.length, "for", 0, "length of the window, for example 2h")
+	f.StringVar(&s.at, "at", "", "start time: "+momentHelp+" (default: now)")
+	f.StringSliceVar(&s.targets, "target", nil, "targets of the window (default: all)")
+	f.StringVar(&s.reason, "reason", "", "reason; shown with the window")
+	f.StringVar(&s.page, "page", string(maintenance.PageNormal), "notifications: hold (until the window ends) or normal")
+	f.StringVar(&s.remediate, "remediate", string(maintenance.RemediateOff), "actions that watchdog may take: off, safe_only or normal")
 	f.StringVar(&s.deploy, "deploy", string(maintenance.DeployAny), "deploys of the targets: required, forbidden or any")
-	f.StringVar(&s.sla, "sla", string(maintenance.SLAInclude), "exclude: the time does not count against error budgets; or include")
-	f.BoolVar(&s.silence, "silence", false, "make silences at Alertmanager, too")
-	f.StringVar(&s.publicName, "public-name", "", "what the public status page calls it; without it, the public is told nothing")
-	f.StringVar(&s.publicBody, "public-body", "", "what the public status page says of it")
-	f.StringVar(&s.communicated, "communicated", "", "where the window was made known")
-	f.StringSliceVar(&s.backups, "backup", nil, "the CronJobs that back up what is worked on: NAMESPACE/CRONJOB,…")
-	f.StringSliceVar(&s.standby, "standby", nil, "who stands by: NAME,…")
-	f.BoolVar(&s.override, "override", false, "start it although rows of the checklist are not met")
-	f.BoolVar(&s.dry, "dry-run", false, "go through the checklist and start nothing")
-	f.StringVar(&s.file, "config", "", "configuration to check the names of the targets with")
+	f.StringVar(&s.sla, "sla", string(maintenance.SLAInclude), "error budgets: exclude (the time does not count) or include")
+	f.BoolVar(&s.silence, "silence", false, "also create silences in Alertmanager")
+	f.StringVar(&s.publicName, "public-name", "", "title on the public status page (default: not published)")
+	f.StringVar(&s.publicBody, "public-body", "", "text on the public status page")
+	f.StringVar(&s.communicated, "communicated", "", "where the window was announced")
+	f.StringSliceVar(&s.backups, "backup", nil, "CronJobs that make the backups: NAMESPACE/CRONJOB,…")
+	f.StringSliceVar(&s.standby, "standby", nil, "people on standby: NAME,…")
+	f.BoolVar(&s.override, "override", false, "start the window although checklist items are not met")
+	f.BoolVar(&s.dry, "dry-run", false, "check the checklist without starting the window")
+	f.StringVar(&s.file, "config", "", "configuration to validate the target names against")
 	return c
 }
 
@@ -134,22 +133,22 @@ func (s *starting) run(c *cobra.Command, args []string) error {
 	open := unmet(rows)
 	switch {
 	case len(open) > 0 && !s.override:
-		return fmt.Errorf("not started: %d of %d rows are not met; meet them, or start with --override, which is kept with the window", len(open), len(rows))
+		return fmt.Errorf("not started: %d of %d checklist items are not met; meet them, or use --override, which is recorded with the window", len(open), len(rows))
 	case s.dry:
 		return nil
 	}
 	spec.Override = open
 	if spec.By, err = client.WhoAmI(ctx); err != nil {
-		return fmt.Errorf("nothing was written: %w", err)
+		return fmt.Errorf("no change was made: %w", err)
 	}
 	err = store.CreateWindow(ctx, name, spec)
 	if errors.Is(err, incident.ErrConflict) {
-		return fmt.Errorf("there is a maintenance window %s already; give this one another name, or extend that one", name)
+		return fmt.Errorf("maintenance window %s already exists; choose another name, or extend it", name)
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.OutOrStdout(), "%s: from %s until %s, by %s: %s\nwhen the work is over: watchdog maintenance end %s\n", name, moment(spec.From), moment(spec.Until), spec.By, spec.Effects, name)
+	fmt.Fprintf(c.OutOrStdout(), "%s: from %s until %s, by %s: %s\nwhen the work is done, run: watchdog maintenance end %s\n", name, moment(spec.From), moment(spec.Until), spec.By, spec.Effects, name)
 	return nil
 }
 
@@ -161,13 +160,13 @@ func (s *starting) spec(name string, now time.Time) (maintenance.Spec, error) {
 	}
 	switch {
 	case !windowShape.MatchString(name):
-		return spec, fmt.Errorf("%q is no name of a window; use lower-case letters, digits and -, at most 63", name)
+		return spec, fmt.Errorf("invalid maintenance window name %q: use lowercase letters, digits and \"-\" (at most 63)", name)
 	case s.length <= 0:
-		return spec, errors.New("start needs --for: how long the work takes, with time to go back")
+		return spec, errors.New("--for is required: the length of the window, including time to roll back")
 	case spec.Reason == "":
-		return spec, errors.New("start needs --reason: the next person will ask")
+		return spec, errors.New("--reason is required")
 	case s.publicBody != "" && s.publicName == "":
-		return spec, errors.New("--public-body needs --public-name")
+		return spec, errors.New("--public-body requires --public-name")
 	}
 	if s.publicName != "" {
 		spec.Public = &maintenance.Public{Name: s.publicName, Body: s.publicBody}
@@ -179,7 +178,7 @@ func (s *starting) spec(name string, now time.Time) (maintenance.Spec, error) {
 		}
 	}
 	if spec.Until = spec.From.Add(s.length); !spec.Until.After(now) {
-		return spec, fmt.Errorf("the window would be over at %s already", moment(spec.Until))
+		return spec, fmt.Errorf("the window would already be over at %s", moment(spec.Until))
 	}
 	_, err := spec.Window(name, maintenance.Status{})
 	return spec, err
@@ -197,7 +196,7 @@ func knownTargets(file string, targets []string) error {
 	}
 	for _, t := range targets {
 		if !slices.ContainsFunc(cfg.Targets, func(x config.Target) bool { return x.Name == t }) {
-			return misused{fmt.Errorf("%s: there is no target %q", file, t)}
+			return misused{fmt.Errorf("%s: unknown target %q", file, t)}
 		}
 	}
 	return nil

@@ -20,23 +20,22 @@ import (
 )
 
 func newNotify() *cobra.Command {
-	return group(&cobra.Command{Use: "notify", Short: "Prove that people can be told"}, newNotifyTest())
+	return group(&cobra.Command{Use: "notify", Short: "Test the receivers"}, newNotifyTest())
 }
 
 func newNotifyTest() *cobra.Command {
 	file, only, severity := "", "", string(incident.P3)
 	c := &cobra.Command{
 		Use:   "test --config FILE",
-		Short: "Send a test through each receiver, and take it back",
-		Long: `Test opens an incident that says it is a test at each receiver of a configuration,
-and resolves it at once. It needs the secrets that the file names, so it is best run
-where watchdog runs. Nothing is posted on a public status page: of that, only
-whether the page can be read with the token is tried.
+		Short: "Send a test incident to each receiver and resolve it",
+		Long: `Test sends an incident marked as a test to each configured receiver and resolves it
+immediately. It reads the secret files of the configuration, so run it where watchdog
+runs. It posts nothing on a public status page; it only checks that the token can read
+the page.
 
-PagerDuty pages whoever is on call for the service: by --severity its urgency is
-that of an incident of watchdog's.
+PagerDuty pages whoever is on call for the service, with the urgency of --severity.
 
-Exit status: 0 every receiver took it, 1 one did not, 2 wrong usage.`,
+Exit status: 0 every receiver accepted the test, 1 a receiver did not, 2 usage error.`,
 		Example: `  kubectl exec -n watchdog deploy/watchdog -- watchdog notify test --config /etc/watchdog/watchdog.yaml
   watchdog notify test --config watchdog.yaml --receiver slack`,
 		Args: exactly(0, "no arguments"),
@@ -46,7 +45,7 @@ Exit status: 0 every receiver took it, 1 one did not, 2 wrong usage.`,
 			case file == "":
 				return misused{errors.New("--config FILE is required")}
 			case !slices.Contains(severities, s):
-				return misused{fmt.Errorf("--severity %q: use P0, P1, P2 or P3", severity)}
+				return misused{fmt.Errorf("invalid --severity %q; expected one of: P0, P1, P2, P3", severity)}
 			}
 			cfg, err := config.Load(file)
 			if err != nil {
@@ -64,14 +63,14 @@ Exit status: 0 every receiver took it, 1 one did not, 2 wrong usage.`,
 				all = slices.DeleteFunc(all, func(n notify.Notifier) bool { return n.Name() != only })
 			}
 			if len(all) == 0 {
-				return misused{fmt.Errorf("%s: there is no receiver %q; there are: %s", file, only, orDash(strings.Join(names, ", ")))}
+				return misused{fmt.Errorf("%s: unknown receiver %q; expected one of: %s", file, only, orDash(strings.Join(names, ", ")))}
 			}
 			return tryAll(c.Context(), c.OutOrStdout(), all, rehearsal(s, whoami(), time.Now()))
 		},
 	}
 	c.Flags().StringVar(&file, "config", "", "configuration file")
-	c.Flags().StringVar(&only, "receiver", "", "only this one")
-	c.Flags().StringVar(&severity, "severity", severity, "of the test: P0, P1, P2 or P3")
+	c.Flags().StringVar(&only, "receiver", "", "test this receiver only")
+	c.Flags().StringVar(&severity, "severity", severity, "severity of the test: P0, P1, P2 or P3")
 	return c
 }
 
@@ -105,7 +104,7 @@ func tryAll(ctx context.Context, w io.Writer, all []notify.Notifier, open incide
 		return err
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d receivers did not take the test", failed, len(all))
+		return fmt.Errorf("%d of %d receivers did not accept the test", failed, len(all))
 	}
 	return nil
 }
@@ -117,7 +116,7 @@ func tryOne(ctx context.Context, n notify.Notifier, open incident.Incident) (str
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
 	if p, public := n.(notify.Public); public {
-		return "nothing was posted: " + p.What(), p.Reach(ctx)
+		return "posted nothing: " + p.What(), p.Reach(ctx)
 	}
 	r, err := n.Notify(ctx, open, incident.Receipt{})
 	if err != nil {
@@ -130,7 +129,7 @@ func tryOne(ctx context.Context, n notify.Notifier, open incident.Incident) (str
 	over.Alerts[0].Firing = false
 	end, err := n.Notify(ctx, over, r)
 	if err != nil {
-		return "", fmt.Errorf("opened as %s, and not resolved: %w", orDash(r.Ref), err)
+		return "", fmt.Errorf("opened as %s, but not resolved: %w", orDash(r.Ref), err)
 	}
 	return strings.TrimSpace("opened and resolved " + end.Ref), nil
 }

@@ -31,7 +31,7 @@ func TestAWordToThePublic(t *testing.T) {
 		"until tomorrow morning":     {publishing{until: "08:00", reason: "r"}, open, yes, true, now.Add(20 * time.Hour), ""},
 		"until a date":               {publishing{until: "2026-01-02T13:00:00+01:00", reason: "r"}, open, yes, true, now.Add(24 * time.Hour), ""},
 		"until the past":             {publishing{until: "2025-01-02T13:00:00Z", reason: "r"}, open, yes, true, time.Time{}, "lies in the past"},
-		"until whenever":             {publishing{until: "later", reason: "r"}, open, yes, true, time.Time{}, "is no time"},
+		"until whenever":             {publishing{until: "later", reason: "r"}, open, yes, true, time.Time{}, "invalid time"},
 		"a release":                  {publishing{release: true}, open, held, true, time.Time{}, ""},
 		"a release of nothing":       {publishing{release: true}, open, yes, true, time.Time{}, "nobody holds"},
 		"over and never told":        {publishing{}, over, yes, true, time.Time{}, "is over and was never published"},

@@ -30,13 +30,14 @@ func newReview() *cobra.Command {
 	r := reviewing{}
 	c := &cobra.Command{
 		Use:   "review ID",
-		Short: "Write the post-incident review of an incident from its record",
-		Long: `Review fills in the runbook's review (8.2): when it began, was detected, acted upon,
-acknowledged, mitigated and over; what the rules saw; the timeline; what was done
-with its verdict, and what was not, with the reason; who was told. Each time names
-the row of the timeline it comes from, and the same record gives the same bytes.
+		Short: "Write the post-incident review of an incident",
+		Long: `Review fills in the runbook's review template (8.2): when the incident began, was
+detected, acted upon, acknowledged, mitigated and resolved; what the rules saw; the
+timeline; which actions watchdog took, with their verdicts, and which it did not take,
+with the reasons; who was notified. Each time refers to its timeline entry. The same
+incident always gives the same output.
 
-What only people know comes from --notes, a YAML file, or from what was stored with
+Add what only people know with --notes, a YAML file, or store it with
 "watchdog review close":
 
   root_cause: ...
@@ -45,10 +46,10 @@ What only people know comes from --notes, a YAML file, or from what was stored w
   action_items:
     - { what: alert on pool size, owner: alice, due: 2026-01-31 }
 
-With --url and --query, the HTML shows the signal over the incident.
+With --url and --query, the HTML output includes a chart of the signal.
 
-Exit status: 0 written, 1 could not be, or with --check a part is missing that a P0
-or P1 must have, 2 wrong usage.`,
+Exit status: 0 success, 1 failure or, with --check, a required part of the review of a
+P0 or P1 is missing, 2 usage error.`,
 		Example: `  watchdog review list
   watchdog review 01m869s2 > review.md
   watchdog review close 01m869s2 --notes notes.yaml
@@ -61,12 +62,12 @@ or P1 must have, 2 wrong usage.`,
 	f := c.Flags()
 	f.StringVarP(&r.format, "output", "o", "markdown", "markdown, html or json")
 	f.StringVar(&r.notes, "notes", "", "YAML file with root_cause, impact, lessons and action_items")
-	f.StringVar(&r.config, "config", "", "configuration file, whose contacts and links stand at the end of the review")
-	f.BoolVar(&r.check, "check", false, "exit 1 and say what is missing, instead of writing the review of a P0 or P1 that is not complete")
-	f.StringVar(&r.url, "url", "", "base URL of watchdog or of a Prometheus that has the signal")
-	f.StringVar(&r.query, "query", "", "PromQL for the signal, one series")
+	f.StringVar(&r.config, "config", "", "configuration file; its contacts and links are appended to the review")
+	f.BoolVar(&r.check, "check", false, "if the review of a P0 or P1 is incomplete, list the missing parts and exit with status 1")
+	f.StringVar(&r.url, "url", "", "base URL of watchdog or of the Prometheus server that has the signal")
+	f.StringVar(&r.query, "query", "", "PromQL query for the signal (one series)")
 	f.StringVar(&r.token, "bearer-token-file", "", "file with a bearer token for --url")
-	f.Float64Var(&r.bound, "bound", math.NaN(), "draw a line here: beyond it was bad")
+	f.Float64Var(&r.bound, "bound", math.NaN(), "draw the threshold at this value")
 	f.Lookup("bound").DefValue = "none"
 	c.AddCommand(newReviewList(), newReviewClose(), newReviewDone())
 	return c
@@ -74,10 +75,10 @@ or P1 must have, 2 wrong usage.`,
 
 func (r *reviewing) run(c *cobra.Command, id string) error {
 	if r.format != "markdown" && r.format != "html" && r.format != "json" {
-		return misused{fmt.Errorf("--output %q: use markdown, html or json", r.format)}
+		return misused{fmt.Errorf("invalid --output %q; expected one of: markdown, html, json", r.format)}
 	}
 	if (r.url == "") != (r.query == "") {
-		return misused{errors.New("--url and --query go together")}
+		return misused{errors.New("--url and --query must be used together")}
 	}
 	notes, err := readNotes(r.notes)
 	if err != nil {
@@ -160,7 +161,7 @@ func (r *reviewing) picture(c *cobra.Command, v review.Review, inc incident.Inci
 		return nil, err
 	}
 	if len(lines) != 1 {
-		return nil, fmt.Errorf("--query gives %d series between %s and %s; a picture needs one", len(lines), from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
+		return nil, fmt.Errorf("--query returned %d series between %s and %s; expected one", len(lines), from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
 	}
 	p := &review.Picture{Name: r.query, Bound: r.bound}
 	for _, d := range lines[0].Points {

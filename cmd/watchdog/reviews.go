@@ -76,13 +76,13 @@ func newReviewClose() *cobra.Command {
 	f, file := cluster{}, ""
 	c := &cobra.Command{
 		Use:   "close ID",
-		Short: "Store what people found out, and end the review",
+		Short: "Store the findings and close the review",
 		Long: `Close stores root cause, impact, lessons and action items in watchdog's namespace (the
-ledger review-<incident>), where they outlive the incident. A P0 or P1 whose
-required parts are missing is refused, and each is named. Closed again, what was
-stored is replaced.
+ledger review-<incident>), where they outlive the incident. If required parts of the
+review of a P0 or P1 are missing, close lists them and fails. Closing a review again
+replaces what was stored.
 
-Exit status: 0 closed, 1 not complete or could not be stored, 2 wrong usage.`,
+Exit status: 0 closed, 1 incomplete or not stored, 2 usage error.`,
 		Example: "  watchdog review close 01m869s2 --notes notes.yaml",
 		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -105,7 +105,7 @@ Exit status: 0 closed, 1 not complete or could not be stored, 2 wrong usage.`,
 			}
 			by, err := client.WhoAmI(ctx)
 			if err != nil {
-				return fmt.Errorf("nothing was written: %w", err)
+				return fmt.Errorf("no change was made: %w", err)
 			}
 			kept, err := v.Close(by, time.Now().UTC().Truncate(time.Second))
 			if err != nil {
@@ -126,11 +126,11 @@ Exit status: 0 closed, 1 not complete or could not be stored, 2 wrong usage.`,
 func saveReview(ctx context.Context, store *kube.Store, id string, k review.Kept, version string) error {
 	text, err := json.Marshal(k)
 	if err != nil {
-		return fmt.Errorf("encode the review of incident %s: %w", id, err)
+		return fmt.Errorf("encode review of incident %s: %w", id, err)
 	}
 	err = store.SaveReview(ctx, id, text, version)
 	if errors.Is(err, incident.ErrConflict) {
-		return fmt.Errorf("store the review of incident %s: %w; try again", id, err)
+		return fmt.Errorf("store review of incident %s: %w; retry", id, err)
 	}
 	return err
 }
@@ -139,15 +139,15 @@ func newReviewDone() *cobra.Command {
 	f := cluster{}
 	c := &cobra.Command{
 		Use:   "done ID N",
-		Short: "Say that an action item of a review is done",
-		Long: `Done ticks action item N, as "watchdog review list" numbers it. ID may be a unique
-beginning of the incident's id.`,
+		Short: "Mark an action item of a review as done",
+		Long: `Done marks action item N as done; "watchdog review list" shows the numbers. ID is a
+unique prefix of the incident's ID.`,
 		Example: "  watchdog review done 01m869s2 1",
 		Args:    exactly(2, "an ID and the number of an action item"),
 		RunE: func(c *cobra.Command, args []string) error {
 			n, err := strconv.Atoi(args[1])
 			if err != nil {
-				return misused{fmt.Errorf("%q is no number of an action item", args[1])}
+				return misused{fmt.Errorf("invalid action item number %q", args[1])}
 			}
 			_, store, err := f.store()
 			if err != nil {
@@ -189,7 +189,7 @@ func keptReview(ctx context.Context, store *kube.Store, word string) (string, *r
 	}
 	kept, err := review.Decode(id, text)
 	if err == nil && kept == nil {
-		err = fmt.Errorf("the review of %s is not closed, so it has no action items yet: watchdog review close %s --notes FILE", id, id)
+		err = fmt.Errorf("review of %s has no action items yet; close it first: watchdog review close %s --notes FILE", id, id)
 	}
 	return id, kept, version, err
 }
@@ -198,11 +198,11 @@ func newReviewList() *cobra.Command {
 	f := cluster{}
 	c := &cobra.Command{
 		Use:   "list",
-		Short: "List reviews: which are due, overdue and closed, and what is still to be done",
-		Long: `List shows each P0 and P1 that is over, and whatever else was reviewed: overdue ones
-first. A review is due five working days after the end. Below each, its action
-items that are not done. It needs the right to list ledgers.`,
-		Args: exactly(0, "no arguments; one review: watchdog review ID"),
+		Short: "List reviews and open action items",
+		Long: `List shows each resolved P0 and P1, and every other incident with a review, overdue
+reviews first. A review is due five working days after the incident was resolved. List
+also shows the open action items. It requires the right to list ledgers.`,
+		Args: exactly(0, "no arguments; to write one review, run watchdog review ID"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, store, err := f.store()
 			if err != nil {
@@ -265,7 +265,7 @@ func stand(all []incident.Incident, kept map[string]json.RawMessage, now time.Ti
 
 func showReviews(w io.Writer, lines []review.Line) error {
 	if len(lines) == 0 {
-		_, err := fmt.Fprintln(w, "no reviews: no P0 or P1 is over")
+		_, err := fmt.Fprintln(w, "no reviews: no P0 or P1 has been resolved")
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -273,7 +273,7 @@ func showReviews(w io.Writer, lines []review.Line) error {
 	for _, l := range lines {
 		todo := "-"
 		if n := len(l.Items); n > 0 {
-			todo = fmt.Sprintf("%d, overdue %d", n, l.Late)
+			todo = fmt.Sprintf("%d, %d overdue", n, l.Late)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Severity, l.State, l.Due.UTC().Format(time.DateOnly), todo, strutil.Shorten(l.Title, 70))
 	}

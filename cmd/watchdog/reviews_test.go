@@ -111,15 +111,15 @@ func TestAReviewFromTheListToItsLastActionItem(t *testing.T) {
 		fail bool
 	}{
 		{[]string{"list"}, []string{"01abc  P1        overdue"}, false},
-		{[]string{"close", "01abc", "--notes", half}, []string{"not complete; missing:", "impact assessment", "action items for prevention"}, true},
-		{[]string{"done", "01abc", "1"}, []string{"is not closed"}, true},
+		{[]string{"close", "01abc", "--notes", half}, []string{"incomplete; missing:", "impact assessment", "action items for prevention"}, true},
+		{[]string{"done", "01abc", "1"}, []string{"no action items yet; close it first"}, true},
 		{[]string{"close", "01abc", "--notes", full}, []string{"review closed, 2 action items"}, false},
-		{[]string{"list"}, []string{"closed", "2, overdue 1", "01abc 1: test migrations (bob, due 2026-02-01, overdue)", "01abc 2: alert on slow queries (eve, due 2999-01-01)"}, false},
+		{[]string{"list"}, []string{"closed", "2, 1 overdue", "01abc 1: test migrations (bob, due 2026-02-01, overdue)", "01abc 2: alert on slow queries (eve, due 2999-01-01)"}, false},
 		{[]string{"done", "01ab", "1"}, []string{"test migrations: done"}, false},
-		{[]string{"done", "01abc", "1"}, []string{"done already"}, true},
-		{[]string{"list"}, []string{"1, overdue 0"}, false},
+		{[]string{"done", "01abc", "1"}, []string{"is already done"}, true},
+		{[]string{"list"}, []string{"1, 0 overdue"}, false},
 		{[]string{"01abc", "--check"}, []string{"an index was dropped", "12 % of requests", "1. [x] test migrations", "2. [ ] alert on slow queries"}, false},
-		{[]string{"close", "01abc", "--notes", half}, []string{"not complete"}, true},
+		{[]string{"close", "01abc", "--notes", half}, []string{"incomplete"}, true},
 	} {
 		root := newRoot()
 		var out bytes.Buffer

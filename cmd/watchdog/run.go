@@ -25,10 +25,10 @@ func newRun() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run the daemon",
-		Long: `Run watches the targets of the configuration until it is told to stop (SIGTERM).
-Several replicas may run: one leads and acts, the others look and judge, ready to
-take over. SIGHUP, POST /-/reload or a changed file load the configuration again;
-a file with an error changes nothing.`,
+		Long: `Run watches the configured targets until it receives SIGTERM. Several replicas may
+run: the leader acts, the others probe and evaluate rules, and take over if it fails.
+SIGHUP, POST /-/reload or a changed file reload the configuration. If the new file
+has an error, watchdog keeps the previous configuration.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			logger, err := newLogger(c, level, format)
@@ -48,20 +48,20 @@ a file with an error changes nothing.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.ConfigFile, "config.file", "/etc/watchdog/watchdog.yaml", "configuration file")
-	f.StringVar(&o.DataDir, "data-dir", "/var/lib/watchdog", "directory for the audit record, the outbox and evidence")
-	f.StringVar(&o.AuditKeys, "audit.key-file", "", "file with the keys that the audit record is sealed with, one per line, the newest first (default: plain hashes, which whoever can write the folder can make anew)")
-	f.StringVar(&o.Listen, "web.listen-address", ":9095", "address to serve the API and the webhooks on: reads need a token (docs/api.md)")
-	f.StringVar(&o.MetricsListen, "web.metrics-listen-address", ":9096", "address to serve /metrics, /-/healthy and /-/ready on, without TLS and authentication, for Prometheus and the kubelet's probes")
-	f.StringVar(&o.WebConfig, "web.config.file", "", "exporter-toolkit web configuration of --web.listen-address: TLS and basic auth")
+	f.StringVar(&o.DataDir, "data-dir", "/var/lib/watchdog", "directory for the audit log, the outbox and evidence")
+	f.StringVar(&o.AuditKeys, "audit.key-file", "", "file with the keys that seal the audit log, one per line, newest first (default: plain hashes, which anyone with write access to the directory can recompute)")
+	f.StringVar(&o.Listen, "web.listen-address", ":9095", "listen address for the API and the webhooks; reads require a token (docs/api.md)")
+	f.StringVar(&o.MetricsListen, "web.metrics-listen-address", ":9096", "listen address for /metrics, /-/healthy and /-/ready, without TLS and authentication, for Prometheus and the kubelet")
+	f.StringVar(&o.WebConfig, "web.config.file", "", "exporter-toolkit web configuration for --web.listen-address: TLS and basic auth")
 	f.BoolVar(&o.Profiling, "web.enable-profiling", false, "serve /debug/pprof")
-	f.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the pod's own account)")
+	f.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the pod's service account)")
 	f.StringVar(&o.Namespace, "namespace", envOr("POD_NAMESPACE", "watchdog"), "namespace of watchdog's own objects (default $POD_NAMESPACE)")
-	f.StringVar(&o.Advertise, "advertise-url", "", "URL at which other replicas reach this one, to pass webhooks on to the leader: http://10.0.0.7:9095")
+	f.StringVar(&o.Advertise, "advertise-url", "", "URL at which other replicas reach this one to forward webhooks to the leader: http://10.0.0.7:9095")
 	f.StringVar(&o.Installation, "installation", os.Getenv("INSTALLATION"), "name of this release and of its Deployment, one per namespace (default $INSTALLATION)")
 	f.StringVar(&o.Identity, "identity", envOr("POD_NAME", hostname()), "name of this replica (default $POD_NAME)")
-	f.DurationVar(&o.Lead.LeaseDuration, "leader.lease-duration", o.Lead.LeaseDuration, "how long a follower waits before it takes over")
-	f.DurationVar(&o.Lead.RenewDeadline, "leader.renew-deadline", o.Lead.RenewDeadline, "how long the leader tries to renew before it stops acting")
-	f.DurationVar(&o.Lead.RetryPeriod, "leader.retry-period", o.Lead.RetryPeriod, "pause between tries")
+	f.DurationVar(&o.Lead.LeaseDuration, "leader.lease-duration", o.Lead.LeaseDuration, "time without a renewal after which a follower takes over")
+	f.DurationVar(&o.Lead.RenewDeadline, "leader.renew-deadline", o.Lead.RenewDeadline, "time without a successful renewal after which the leader stops acting")
+	f.DurationVar(&o.Lead.RetryPeriod, "leader.retry-period", o.Lead.RetryPeriod, "time between attempts")
 	f.StringVar(&level, "log.level", level, "debug, info, warn or error")
 	f.StringVar(&format, "log.format", format, "logfmt or json")
 	return c
@@ -119,7 +119,7 @@ func limitMemory(l *slog.Logger) {
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
 	if err != nil || n <= 0 {
-		l.Warn("MEMORY_LIMIT_BYTES is not a number of bytes; ignored", "value", v)
+		l.Warn("Ignoring MEMORY_LIMIT_BYTES: not a number of bytes", "value", v)
 		return
 	}
 	debug.SetMemoryLimit(n * 9 / 10)

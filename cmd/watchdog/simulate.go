@@ -40,27 +40,27 @@ func newSimulate() *cobra.Command {
 	s := simulation{}
 	c := &cobra.Command{
 		Use:   "simulate --config FILE",
-		Short: "Throw a catalogue of failures at a policy and say what watchdog would do",
-		Long: `Simulate plays failures in a small world inside this process: bad releases, overload,
-a database that is down, monitoring that is blind, people and controllers in between.
-Your rules, ladders, modes, guards and budgets decide, by the code of the daemon
-itself. No cluster is asked and nothing is written.
+		Short: "Simulate failures against a configuration",
+		Long: `Simulate plays failures in a simulated cluster inside this process: bad releases,
+overload, a database outage, missing monitoring data, and people and controllers who
+interfere. The code of the daemon decides, with your rules, ladders, modes, guards and
+budgets. Simulate does not contact a cluster and writes nothing.
 
-A mode below auto only says what would have been done. --mode auto plays the policy
-as if the ceiling were auto, and with it every target and rule for which the file
-gives no mode; where the file gives a lower one, that still wins, and it is said.
+In a mode below auto, watchdog only reports what it would have done. --mode auto sets the
+global mode to auto, and the mode of every target and rule that has none in the file. A
+lower mode in the file still applies, and the output says so.
 
-Rules that ask Prometheus, and rule files, cannot be simulated; they are listed.
+Rules that query a Prometheus server, and rule files, cannot be simulated; they are listed.
 
-Exit status: 0 nothing harmful and nothing missed, 1 something was or the file is
-not valid, 2 wrong usage. With --incidents only harm counts.`,
+Exit status: 0 no harmful and no missed outcome, 1 there was one or the file is invalid,
+2 usage error. With --incidents, only harmful outcomes count.`,
 		Example: `  watchdog simulate --config watchdog.yaml --mode auto
   watchdog simulate --config watchdog.yaml --failure "bad release" --trace
   watchdog simulate --config watchdog.yaml --incidents 200 --seed 7
   watchdog simulate --list`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return misused{fmt.Errorf("simulate takes no arguments; the file goes with --config")}
+				return misused{fmt.Errorf("simulate accepts no arguments; use --config FILE")}
 			}
 			return nil
 		},
@@ -68,14 +68,14 @@ not valid, 2 wrong usage. With --incidents only harm counts.`,
 	}
 	f := c.Flags()
 	f.StringVar(&s.file, "config", "", "configuration file")
-	f.StringArrayVar(&s.targets, "target", nil, "the target that fails; may be repeated (default: the first that may be acted upon)")
-	f.StringArrayVar(&s.failures, "failure", nil, "only failures of this name, or whose name begins so; may be repeated")
-	f.StringVar(&s.mode, "mode", "", "play as if this were the ceiling: observe, suggest, approve or auto (default: the file's)")
-	f.Uint64Var(&s.seed, "seed", 1, "the same seed gives the same story")
+	f.StringArrayVar(&s.targets, "target", nil, "the target that fails; can be repeated (default: the first target that watchdog may act on)")
+	f.StringArrayVar(&s.failures, "failure", nil, "simulate only failures whose name starts with this; can be repeated")
+	f.StringVar(&s.mode, "mode", "", "override the mode of the configuration: observe, suggest, approve or auto")
+	f.Uint64Var(&s.seed, "seed", 1, "random seed; the same seed gives the same result")
 	f.IntVar(&s.replicas, "replicas", 3, "pods of each target")
-	f.IntVar(&s.incidents, "incidents", 0, "instead of the catalogue, play random worlds until so many incidents were seen, and print the score")
+	f.IntVar(&s.incidents, "incidents", 0, "simulate random worlds, instead of the catalogue, until this number of incidents, and print the score")
 	f.BoolVar(&s.list, "list", false, "list the failures")
-	f.BoolVar(&s.trace, "trace", false, "print what happened, line by line")
+	f.BoolVar(&s.trace, "trace", false, "print every step")
 	f.StringVarP(&s.output, "output", "o", "table", "table, json or yaml")
 	return c
 }
@@ -91,13 +91,13 @@ func (s *simulation) run(c *cobra.Command) error {
 	}
 	switch {
 	case !slices.Contains([]string{"table", "json", "yaml"}, s.output):
-		return misused{fmt.Errorf("--output %q: use table, json or yaml", s.output)}
+		return misused{fmt.Errorf("invalid --output %q; expected one of: table, json, yaml", s.output)}
 	case !slices.Contains([]string{"", "observe", "suggest", "approve", "auto"}, s.mode):
-		return misused{fmt.Errorf("--mode %q: use observe, suggest, approve or auto", s.mode)}
+		return misused{fmt.Errorf("invalid --mode %q; expected one of: observe, suggest, approve, auto", s.mode)}
 	case s.file == "":
-		return misused{errors.New("simulate needs --config FILE")}
+		return misused{errors.New("--config FILE is required")}
 	case s.replicas < 1 || s.replicas > 100 || s.incidents < 0:
-		return misused{errors.New("--replicas is 1 to 100, and --incidents is not negative")}
+		return misused{errors.New("--replicas must be 1 to 100, and --incidents must not be negative")}
 	}
 	cfg, err := config.Load(s.file)
 	if err != nil {
@@ -141,7 +141,7 @@ func (s *simulation) pick() ([]sim.Failure, error) {
 		case k >= 0:
 			picked = append(picked, all[k])
 		case name == "" || len(some) == 0:
-			return nil, fmt.Errorf("no failure %q; `watchdog simulate --list` lists them", name)
+			return nil, fmt.Errorf("unknown failure %q; `watchdog simulate --list` lists all failures", name)
 		default:
 			picked = append(picked, some...)
 		}
@@ -152,11 +152,11 @@ func (s *simulation) pick() ([]sim.Failure, error) {
 // victims returns the targets that fail, one after the other.
 func (s *simulation) victims(cfg *config.Config) ([]string, error) {
 	if len(cfg.Targets) == 0 {
-		return nil, fmt.Errorf("%s: no targets: nothing can fail", s.file)
+		return nil, fmt.Errorf("%s: no targets configured", s.file)
 	}
 	for _, name := range s.targets {
 		if !slices.ContainsFunc(cfg.Targets, func(t config.Target) bool { return t.Name == name }) {
-			return nil, fmt.Errorf("--target %s: %s has no such target", name, s.file)
+			return nil, fmt.Errorf("unknown --target %s in %s", name, s.file)
 		}
 	}
 	if len(s.targets) > 0 {
@@ -262,7 +262,7 @@ func (s *simulation) try(progress io.Writer, cfg *config.Config, p *policy.Polic
 		t, remote := s.trial(cfg, p, victim)
 		r.NotSimulated = remote
 		if len(t.Policy.Rules) == 0 {
-			return r, fmt.Errorf("%s: nothing to simulate for target %s: %s", s.file, victim, cmp.Or(asks(remote), "no rule looks at it"))
+			return r, fmt.Errorf("%s: nothing to simulate for target %s: %s", s.file, victim, cmp.Or(asks(remote), "no rule applies to it"))
 		}
 		f := t.Try(failures, runtime.GOMAXPROCS(0), func(done int) { tell(k*len(failures) + done) })
 		r.Outcomes = append(r.Outcomes, f.Outcomes...)
@@ -283,9 +283,9 @@ func asks(remote []string) string {
 	case 0:
 		return ""
 	case 1:
-		return remote[0] + " asks Prometheus, or is a rule file's; not simulated"
+		return remote[0] + " queries Prometheus or is from a rule file; not simulated"
 	}
-	return strings.Join(remote, ", ") + " ask Prometheus, or are a rule file's; not simulated"
+	return strings.Join(remote, ", ") + " query Prometheus or are from a rule file; not simulated"
 }
 
 // teller shows progress on a terminal once somebody had to wait for two seconds; -1 ends it.
@@ -313,7 +313,7 @@ func teller(w io.Writer, what string) func(done int) {
 func (r tried) err() error {
 	f := sim.Findings{Outcomes: r.Outcomes}
 	if harmful, missed := f.Count(sim.Harmful), f.Count(sim.Missed); harmful+missed > 0 {
-		return fmt.Errorf("of %d failures %d were missed and %d made worse", len(r.Outcomes), missed, harmful)
+		return fmt.Errorf("of %d failures, %d were missed and %d were made worse", len(r.Outcomes), missed, harmful)
 	}
 	return nil
 }

@@ -137,7 +137,7 @@ thresholds:
   - {name: queue, source: prometheus, expr: "sum by (target) (queue)", above: 5, for: 1m, severity: P3, ladder: [page]}
 `)
 	text, code := simulateText(t, "--config", file, "--failure", "crashing release")
-	if code != 0 || !strings.Contains(text, "- queue asks Prometheus, or is a rule file's; not simulated") || !strings.Contains(text, "--mode auto plays the same") {
+	if code != 0 || !strings.Contains(text, "- queue queries Prometheus or is from a rule file; not simulated") || !strings.Contains(text, "use --mode auto to simulate") {
 		t.Errorf("exit %d:\n%s", code, text)
 	}
 }

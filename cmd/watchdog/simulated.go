@@ -107,7 +107,7 @@ func (r tried) why(w io.Writer) {
 	if len(order) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "\nWhy not more, or why a page")
+	fmt.Fprintln(w, "\nWhy watchdog stopped or paged")
 	for _, text := range order {
 		wrap(w, "  ", said[text]+":")
 		wrap(w, "      ", text)
@@ -125,13 +125,13 @@ func (r tried) summary(w io.Writer) {
 			advised++
 		}
 	}
-	fmt.Fprintf(w, "\n%d failures: %d as they should be (%d cured), %d needless, %d missed, %d harmful; %s, seed %d\n", len(r.Outcomes), f.Count(sim.Good), cured, f.Count(sim.Needless), f.Count(sim.Missed), f.Count(sim.Harmful), r.took.Round(100*time.Millisecond), r.Seed)
+	fmt.Fprintf(w, "\n%d failures: %d correct (%d cured), %d needless, %d missed, %d harmful; %s, seed %d\n", len(r.Outcomes), f.Count(sim.Good), cured, f.Count(sim.Needless), f.Count(sim.Missed), f.Count(sim.Harmful), r.took.Round(100*time.Millisecond), r.Seed)
 	hints := slices.Clone(r.Hints)
 	if len(r.NotSimulated) > 0 {
 		hints = append(hints, asks(r.NotSimulated))
 	}
 	if advised > 0 && !r.raised && r.Mode != incident.Auto {
-		hints = append(hints, "--mode auto plays the same as if watchdog were allowed to act")
+		hints = append(hints, "use --mode auto to simulate with actions allowed")
 	}
 	if len(hints) == 0 {
 		return

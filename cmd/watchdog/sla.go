@@ -23,7 +23,7 @@ import (
 )
 
 func newSLA() *cobra.Command {
-	return group(&cobra.Command{Use: "sla", Short: "Say what was kept of what was promised"}, newSLAReport())
+	return group(&cobra.Command{Use: "sla", Short: "Report on service level objectives"}, newSLAReport())
 }
 
 // slaReport are the flags of `watchdog sla report`.
@@ -36,17 +36,17 @@ func newSLAReport() *cobra.Command {
 	r := slaReport{}
 	c := &cobra.Command{
 		Use:   "report --config FILE",
-		Short: "Report uptime, latency and errors against their objectives, and the budget that is left",
-		Long: `Uptime, latency and errors against the objectives (slos:) of a configuration, per
-target, over a window, and how much of the error budget is left.
+		Short: "Report uptime, latency and errors against their objectives, and the remaining error budget",
+		Long: `Report compares uptime, latency and errors with the objectives (slos) of a configuration,
+per target and window, and shows the remaining error budget.
 
-It asks what speaks Prometheus' API and has the samples: watchdog itself (its own
-memory, as far as that reaches), or a Prometheus that scrapes watchdog. COVERED
-says how much of the window was measured: what nobody measured is neither good
-nor bad.
+It queries the Prometheus HTTP API of watchdog itself (which keeps samples in memory for
+a limited time) or of a Prometheus server that scrapes watchdog. COVERED is the share of
+the window for which there are samples; time without samples counts neither as good nor
+as bad.
 
-Exit status: 0 every objective is met, 1 one is not, or it could not be asked,
-2 wrong usage.`,
+Exit status: 0 every objective is met, 1 an objective is missed or the query failed,
+2 usage error.`,
 		Example: `  watchdog sla report --config watchdog.yaml
   kubectl port-forward -n watchdog deploy/watchdog 9095 &
   kubectl create token NAME -n watchdog --audience watchdog > token
@@ -57,11 +57,11 @@ Exit status: 0 every objective is met, 1 one is not, or it could not be asked,
 	}
 	f := c.Flags()
 	f.StringVar(&r.file, "config", "", "configuration file")
-	f.StringVar(&r.url, "url", "", "base URL of watchdog or of a Prometheus (default: the configuration's prometheus)")
+	f.StringVar(&r.url, "url", "", "base URL of watchdog or of a Prometheus server (default: prometheus.url of the configuration)")
 	f.StringVar(&r.token, "bearer-token-file", "", "file with a bearer token for --url")
-	f.StringVar(&r.ca, "ca-file", "", "certificate authorities for --url instead of the system's")
-	f.StringVar(&r.window, "window", "", "the window of the report: 7d (default: each objective's own)")
-	f.DurationVar(&r.timeout, "timeout", 30*time.Second, "how long one question may take")
+	f.StringVar(&r.ca, "ca-file", "", "file with the certificate authorities for --url, instead of the system's")
+	f.StringVar(&r.window, "window", "", "window of the report, for example 7d (default: the window of each objective)")
+	f.DurationVar(&r.timeout, "timeout", 30*time.Second, "timeout of one query")
 	f.StringVarP(&r.output, "output", "o", "table", "table or json")
 	return c
 }
@@ -86,13 +86,13 @@ type level struct {
 
 func (r *slaReport) run(c *cobra.Command) error {
 	if r.file == "" || r.output != "table" && r.output != "json" {
-		return misused{errors.New("--config FILE is required; --output is table or json")}
+		return misused{errors.New("--config FILE is required, and --output must be table or json")}
 	}
 	var window time.Duration
 	if r.window != "" {
 		d, err := model.ParseDuration(r.window)
 		if err != nil || time.Duration(d) < time.Minute {
-			return misused{fmt.Errorf("--window %s: write a duration of a minute or more: 7d", r.window)}
+			return misused{fmt.Errorf("invalid --window %s; use a duration of at least one minute, for example 7d", r.window)}
 		}
 		window = time.Duration(d)
 	}
@@ -101,7 +101,7 @@ func (r *slaReport) run(c *cobra.Command) error {
 		return err
 	}
 	if len(cfg.SLOs) == 0 {
-		return fmt.Errorf("%s: no slos: nothing was promised (see configs/slo.yaml)", r.file)
+		return fmt.Errorf("%s: no slos configured; see configs/slo.yaml", r.file)
 	}
 	ask, err := r.asker(cfg)
 	if err != nil {
@@ -116,7 +116,7 @@ func (r *slaReport) run(c *cobra.Command) error {
 		all = append(all, levels...)
 	}
 	if len(all) == 0 {
-		return errors.New("there is not one sample for any objective: is this the server that has watchdog's samples?")
+		return errors.New("no samples for any objective; does this server scrape watchdog?")
 	}
 	if r.output == "json" {
 		err = printJSON(c.OutOrStdout(), map[string]any{"objectives": all})
@@ -124,7 +124,7 @@ func (r *slaReport) run(c *cobra.Command) error {
 		err = printLevels(c.OutOrStdout(), all)
 	}
 	if missed := slices.DeleteFunc(slices.Clone(all), func(l level) bool { return l.Met }); err == nil && len(missed) > 0 {
-		return fmt.Errorf("%d of %d objectives are not met", len(missed), len(all))
+		return fmt.Errorf("%d of %d objectives missed", len(missed), len(all))
 	}
 	return err
 }
@@ -133,7 +133,7 @@ func (r *slaReport) asker(cfg *config.Config) (promql.QueryFunc, error) {
 	o := promql.RemoteOptions{URL: r.url, Timeout: r.timeout, BearerTokenFile: r.token, CAFile: r.ca}
 	if r.url == "" {
 		if cfg.Prometheus == nil {
-			return nil, misused{errors.New("--url is required: the configuration has no prometheus")}
+			return nil, misused{errors.New("--url is required: the configuration has no prometheus.url")}
 		}
 		o = policy.RemoteOptions(cfg.Prometheus)
 		o.Timeout = r.timeout

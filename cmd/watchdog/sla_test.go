@@ -47,7 +47,7 @@ func TestTheReportSaysWhatIsLeftOfTheBudget(t *testing.T) {
 		`slo:events_bad:count1m{slo="availability"`: 30, `count_over_time(slo:events:count1m{slo="availability"`: 1440, `sum_over_time(slo:events:count1m{slo="availability"`: 1440,
 	})
 	out, err := report(t, "--url", url)
-	if err == nil || err.Error() != "1 of 2 objectives are not met" {
+	if err == nil || err.Error() != "1 of 2 objectives missed" {
 		t.Errorf("error: %v", err)
 	}
 	for _, want := range []string{
@@ -61,7 +61,7 @@ func TestTheReportSaysWhatIsLeftOfTheBudget(t *testing.T) {
 }
 
 func TestAReportWithoutSamplesSaysSo(t *testing.T) {
-	if _, err := report(t, "--url", prometheusOf(t, nil)); err == nil || !strings.Contains(err.Error(), "not one sample") {
+	if _, err := report(t, "--url", prometheusOf(t, nil)); err == nil || !strings.Contains(err.Error(), "no samples for any objective") {
 		t.Errorf("error: %v", err)
 	}
 	if _, err := report(t); err == nil || !strings.Contains(err.Error(), "--url is required") {

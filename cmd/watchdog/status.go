@@ -41,11 +41,11 @@ func newStatus() *cobra.Command {
 			}
 			windows, _, err := known(ctx, store, "", time.Now())
 			if err != nil {
-				fmt.Fprintln(c.ErrOrStderr(), "maintenance windows are not known:", err)
+				fmt.Fprintln(c.ErrOrStderr(), "cannot list maintenance windows:", err)
 			}
 			holds, err := client.Holds(ctx, time.Now())
 			if err != nil {
-				fmt.Fprintln(c.ErrOrStderr(), "not all holds are known:", strings.ReplaceAll(err.Error(), "\n", "; "))
+				fmt.Fprintln(c.ErrOrStderr(), "cannot list all holds:", strings.ReplaceAll(err.Error(), "\n", "; "))
 			}
 			if f.output == "json" {
 				return printJSON(c.OutOrStdout(), map[string]any{"leader": leader, "ledger": ledger, "holds": holds, "incidents": all, "maintenance": windows})
@@ -78,7 +78,7 @@ func holdLine(h kube.HeldObject, now time.Time) string {
 	if h.Kind != "" {
 		what = h.Namespace + "/" + h.Kind + "/" + h.Name
 	}
-	since, until := "set at a time that is not known", "without an end"
+	since, until := "set at an unknown time", "no end"
 	if !h.Since.IsZero() {
 		since = "set " + age(now.Sub(h.Since)) + " ago"
 	}
@@ -122,11 +122,11 @@ func status(w io.Writer, leader string, l incident.Ledger, holds []kube.HeldObje
 		fmt.Fprintf(w, "            %s (since %s)\n", op.Plan.Summary, age(now.Sub(op.PlannedAt)))
 	}
 	for _, x := range l.Leases {
-		fmt.Fprintf(w, "lease       %s: back in %s\n", x.Plan.Summary, age(x.ExpiresAt.Sub(now)))
+		fmt.Fprintf(w, "lease       %s: reverted in %s\n", x.Plan.Summary, age(x.ExpiresAt.Sub(now)))
 	}
 	for _, q := range l.Quarantines {
 		if _, on := l.Quarantined(q.Target); on {
-			fmt.Fprintf(w, "quarantine  %s: acted in %d incidents, left to people since %s\n", q.Target, q.Cycles, age(now.Sub(q.At)))
+			fmt.Fprintf(w, "quarantine  %s: acted in %d incidents; no actions since %s ago\n", q.Target, q.Cycles, age(now.Sub(q.At)))
 		}
 	}
 	open := all[:0:0]
@@ -135,7 +135,7 @@ func status(w io.Writer, leader string, l incident.Ledger, holds []kube.HeldObje
 			open = append(open, i)
 		}
 		if r := i.Asked; r != nil {
-			fmt.Fprintf(w, "asked       %s: `%s`, within %s\n", r.Plan.Summary, i.ApproveCommand(), age(r.Until.Sub(now)))
+			fmt.Fprintf(w, "approval    %s: `%s`, within %s\n", r.Plan.Summary, i.ApproveCommand(), age(r.Until.Sub(now)))
 		}
 	}
 	fmt.Fprintf(w, "incidents   %d open, %d resolved\n\n", len(open), len(all)-len(open))

@@ -18,19 +18,19 @@ func newTest() *cobra.Command {
 	var junit string
 	c := &cobra.Command{
 		Use:   "test FILE...",
-		Short: "Run unit tests of rules and of a policy",
-		Long: `Test runs files of unit tests. promtool's files (input_series, alert_rule_test,
-promql_expr_test) run as they are. With the key config they may also say, under
-watchdog_test, what watchdog would have done by a given time: incidents and their
-phase, what each guard said and why, actions, pages. Time is virtual; no cluster and
-no server is asked. docs/testing-policies.md describes the format.
+		Short: "Run unit tests for rules and policies",
+		Long: `Test runs unit test files. promtool's files (input_series, alert_rule_test,
+promql_expr_test) run unchanged. With the key config, a file can also state under
+watchdog_test what watchdog must have done at a given time: incidents and their phase,
+the answer of each guard and its reason, actions, pages. Time is virtual; test does not
+contact a cluster or a server. docs/testing-policies.md describes the format.
 
-Exit status: 0 all as expected, 1 something was not, 2 wrong usage.`,
+Exit status: 0 all tests passed, 1 a test failed, 2 usage error.`,
 		Example: `  watchdog test tests/*.yaml
   watchdog test --run 'release' --junit report.xml tests/shop.yaml`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return misused{errors.New("test needs at least one FILE")}
+				return misused{errors.New("test requires at least one FILE")}
 			}
 			return nil
 		},
@@ -62,12 +62,12 @@ Exit status: 0 all as expected, 1 something was not, 2 wrong usage.`,
 			case failed > 0:
 				return fmt.Errorf("%d of %d files failed", failed, len(args))
 			case only != nil && played == 0:
-				return fmt.Errorf("no test is called like --run %s", strings.Join(run, "|"))
+				return fmt.Errorf("no test matches --run %s", strings.Join(run, "|"))
 			}
 			return nil
 		},
 	}
-	c.Flags().StringArrayVar(&run, "run", nil, "only tests whose name matches this regular expression; may be repeated")
+	c.Flags().StringArrayVar(&run, "run", nil, "run only tests whose name matches this regular expression; can be repeated")
 	c.Flags().StringVar(&junit, "junit", "", "also write the results as JUnit XML to this file")
 	return c
 }

@@ -39,26 +39,26 @@ type Lint struct {
 
 // Lints are all that need no server, in order.
 var Lints = []Lint{
-	{"no-window", "an alert that one single sample can trip, and that leads to an action", (*checker).noWindow},
-	{"no-floor", "a share of requests that leads to an action, with no least number of requests", (*checker).noFloor},
-	{"oscillation", "a ladder whose end brings its beginning back", (*checker).oscillation},
-	{"no-target", "a rule that sees no target, or a route that no alert takes", (*checker).noTarget},
-	{"same-name", "a route for an alert that is named like a threshold", (*checker).sameName},
-	{"no-target-label", "a route that acts on an alert whose expression drops every label that names a target", (*checker).noTargetLabel},
-	{"always-firing", "an alert of a rule file whose expression asks for no series", (*checker).alwaysFiring},
-	{"ignored-field", "a field of a rule file that only Thanos, Mimir or vmalert understand", (*checker).ignoredField},
-	{"unknown-metric", "an expression over local samples that no probe and no rule writes", (*checker).unknownMetric},
-	{"no-pager", "a ladder that pages, or a rule of severity P0 or P1, and nobody is paged", (*checker).noPager},
-	{"no-channel", "a severity that no receiver takes, or of P0 and P1 none that pages", (*checker).noChannel},
-	{"unknown-severity", "an alert of a rule file whose severity is no word that is known, and counts as P2", (*checker).unknownSeverity},
-	{"undefined-template", "a text of a receiver that calls a template which nobody defines", (*checker).undefinedTemplate},
-	{"short-verify", "an effect that is judged while the expression still sees the time before the action", (*checker).shortVerify},
-	{"single-source", "a restart or a rollback that one source of evidence decides, or that waits for a second one that cannot come", (*checker).singleSource},
-	{"open-file", "a file that everybody may write to, which `watchdog run` refuses, or a secret that everybody may read", (*checker).openFile},
+	{"no-window", "an alert with an action that a single sample can trigger", (*checker).noWindow},
+	{"no-floor", "a ratio of requests that leads to an action, without a minimum number of requests", (*checker).noFloor},
+	{"oscillation", "a ladder that can scale up and down repeatedly", (*checker).oscillation},
+	{"no-target", "a rule without targets, or a route that no alert matches", (*checker).noTarget},
+	{"same-name", "a route that matches an alert with the name of a threshold", (*checker).sameName},
+	{"no-target-label", "a route with actions for an alert whose expression drops all labels that identify a target", (*checker).noTargetLabel},
+	{"always-firing", "an alert whose expression selects no series", (*checker).alwaysFiring},
+	{"ignored-field", "a rule file field that only Thanos, Mimir or vmalert support", (*checker).ignoredField},
+	{"unknown-metric", "an expression on metrics that neither a probe nor a rule produces", (*checker).unknownMetric},
+	{"no-pager", "a ladder with page, or a P0 or P1 rule, without a receiver that pages", (*checker).noPager},
+	{"no-channel", "a severity without a receiver, or P0 or P1 without a receiver that pages", (*checker).noChannel},
+	{"unknown-severity", "an alert with an unknown severity, which counts as P2", (*checker).unknownSeverity},
+	{"undefined-template", "a receiver text that calls an undefined template", (*checker).undefinedTemplate},
+	{"short-verify", "a verification while the expression still covers the time before the action", (*checker).shortVerify},
+	{"single-source", "a restart or rollback with a single source of evidence, or that waits for a second source which does not exist", (*checker).singleSource},
+	{"open-file", "a world-writable file, which `watchdog run` rejects, or a world-readable secret", (*checker).openFile},
 }
 
 // Online is the lint that asks the configured Prometheus.
-var Online = Lint{Name: "missing-metric", About: "a metric that the configured Prometheus does not have (--online)"}
+var Online = Lint{Name: "missing-metric", About: "a metric that the configured Prometheus server does not have (--online)"}
 
 type checker struct {
 	cfg    *config.Config
@@ -110,7 +110,7 @@ func (c *checker) noWindow() {
 				continue
 			}
 			if k := c.cfg.RouteOf(labelsOf(r)); k >= 0 && acts(c.cfg.Routes[k].Ladder) {
-				c.add(fmt.Sprintf("%s:%d", g.File, r.Line), "%s has no `for`, %s looks at no range, and routes[%d] acts on it: one sample decides; give `for`, or take a range as in avg_over_time(…[5m])", r.Alert, promql.Brief(r.Expr), k)
+				c.add(fmt.Sprintf("%s:%d", g.File, r.Line), "alert %s has no `for`, %s has no range, and routes[%d] acts on it: a single sample triggers the action; set `for`, or use a range as in avg_over_time(…[5m])", r.Alert, promql.Brief(r.Expr), k)
 			}
 		}
 	}
@@ -151,7 +151,7 @@ func (c *checker) noFloor() {
 		t := c.threshold(r.Name)
 		requests := slices.ContainsFunc(metrics(r.Text()), ofRequests.MatchString)
 		if r.Unit == "ratio" && requests && len(r.Floor) == 0 && acts(t.Ladder) {
-			c.add("threshold "+r.Name, "a share with no floor leads to an action: at night one failed request of two is 50%%; give min_rate or min_requests")
+			c.add("threshold "+r.Name, "a ratio without a minimum leads to an action: with little traffic, one failed request of two is 50%%; set min_rate or min_requests")
 		}
 	}
 }
@@ -168,15 +168,15 @@ func (c *checker) oscillation() {
 			}
 			lease := time.Duration(r.Options.Lease)
 			if again := time.Duration(t.For) + time.Duration(t.Window); lease <= again {
-				c.add("threshold "+t.Name, "the lease of scale (%s) is not longer than `for` and the window together (%s): it ends while the rule still sees the time before; give a longer lease", model.Duration(lease), model.Duration(again))
+				c.add("threshold "+t.Name, "the lease of scale (%s) is not longer than `for` plus the window (%s): it ends while the rule still covers the time before; use a longer lease", model.Duration(lease), model.Duration(again))
 			}
 			if bound != nil && (clear == nil || clear.Value == bound.Value) {
-				c.add("threshold "+t.Name, "scale is taken back when its lease ends, and recovery has the same bound as the breach (%s): it may go up and down for hours; give clear_below (or clear_above)", bound.Text)
+				c.add("threshold "+t.Name, "scale is reverted when its lease ends, and the alert clears at the same bound (%s): the workload may scale up and down repeatedly; set clear_below (or clear_above)", bound.Text)
 			}
 		}
 	}
 	if c.cfg.Guards.OwnChange == 0 {
-		c.add("guards.own_change", "0 lets watchdog do again what somebody undid")
+		c.add("guards.own_change", "0 allows watchdog to repeat a change that somebody reverted")
 	}
 }
 
@@ -233,13 +233,13 @@ func (c *checker) noTarget() {
 			case c.cfg.Shipped:
 				idle, missing = append(idle, r.Name), append(missing, strings.Join(needs, " or "))
 			default:
-				c.add("threshold "+r.Name, "none of its targets has a probe %s, so there is never a %s: its verdict is NO_DATA for ever; add the probe, or remove the rule", strings.Join(needs, " or "), m)
+				c.add("threshold "+r.Name, "no target of this rule has a %s probe, which produces %s: the verdict is always NO_DATA; add the probe, or remove the rule", strings.Join(needs, " or "), m)
 			}
 		}
 	}
 	if len(idle) > 0 {
 		slices.Sort(missing)
-		c.add("thresholds", "of the shipped rules %s see nothing: no target has a probe %s; add it where there is something to ask, or give thresholds of your own", strings.Join(idle, ", "), strings.Join(slices.Compact(missing), ", "))
+		c.add("thresholds", "the shipped rules %s have no data: no target has a probe of kind %s; add one, or define your own thresholds", strings.Join(idle, ", "), strings.Join(slices.Compact(missing), ", "))
 	}
 	c.routes()
 }
@@ -267,7 +267,7 @@ func (c *checker) routes() {
 	}
 	for k, r := range c.cfg.Routes {
 		if !taken[k] && !slices.ContainsFunc(r.Matchers, needsSeries) {
-			c.add(fmt.Sprintf("routes[%d]", k), "no alert of the rule files and objectives takes it (%s): the first route that fits wins; change the order or the matchers", strings.Join(r.Matchers, ", "))
+			c.add(fmt.Sprintf("routes[%d]", k), "no alert of the rule files and objectives matches this route (%s); the first matching route wins: change the order or the matchers", strings.Join(r.Matchers, ", "))
 		}
 	}
 }
@@ -296,7 +296,7 @@ func (c *checker) unknownMetric() {
 	for _, r := range c.policy.Rules {
 		if r.Source == rules.Local {
 			for _, m := range unknown(r.Text()) {
-				c.add("threshold "+r.Name, "no probe of watchdog writes %s, so the embedded engine never sees it; `source: prometheus` asks your server", m)
+				c.add("threshold "+r.Name, "no probe produces %s, so the embedded engine has no data for it; use `source: prometheus` to query your server", m)
 			}
 		}
 	}
@@ -319,7 +319,7 @@ func (c *checker) noPager() {
 		}
 	}
 	if len(who) > 0 {
-		c.add("receivers", "nobody is paged: there is no pagerduty and no webhook, and %s would page", strings.Join(who, ", "))
+		c.add("receivers", "no receiver pages: there is no pagerduty and no webhook receiver, but %s would page", strings.Join(who, ", "))
 	}
 }
 
@@ -347,7 +347,7 @@ func (c *checker) singleSource() {
 			continue // what the kubelet says of its own pods
 		}
 		if t.SingleSource != "" {
-			c.add("threshold "+r.Name, "one source of evidence is enough to restart or roll back, as single_source says (%s); a second one protects against a source that lies", t.SingleSource)
+			c.add("threshold "+r.Name, "single_source allows restart and rollback with one source of evidence (%s); a second source protects against wrong data", t.SingleSource)
 			continue
 		}
 		for _, x := range c.cfg.Targets {
@@ -357,7 +357,7 @@ func (c *checker) singleSource() {
 			// What Kubernetes says of pods is bad only when they are: an application that
 			// answers badly while its pods are ready has no witness but itself.
 			if has := witnesses(x, r.SourceKind); !slices.Contains(has, "probe") && (r.SourceKind != "kubernetes" || len(has) < 2) {
-				c.add("threshold "+r.Name, "on target %s a restart or rollback waits for a second source of evidence, and there is only %s: add a probe (health, http or tcp), or say in single_source why one is enough", x.Name, strings.Join(has, " and "))
+				c.add("threshold "+r.Name, "target %s: restart and rollback require a second source of evidence, but there is only %s; add a probe (health, http or tcp), or set single_source to the reason why one is enough", x.Name, strings.Join(has, " and "))
 			}
 		}
 	}
@@ -396,7 +396,7 @@ func CheckOnline(ctx context.Context, cfg *config.Config, ask promql.QueryFunc, 
 			return found, err
 		}
 		if len(points) == 0 {
-			found = append(found, Finding{Online.Name, strings.Join(asked[m], ", "), fmt.Sprintf("the server has had no series %s in the last hour", m)})
+			found = append(found, Finding{Online.Name, strings.Join(asked[m], ", "), fmt.Sprintf("the server has no series %s in the last hour", m)})
 		}
 	}
 	return found, nil

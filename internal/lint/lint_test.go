@@ -59,7 +59,7 @@ func TestLints(t *testing.T) {
 	file := func(routes string) string { return head + "thresholds: []\nrule_files: [r.yaml]\nroutes: " + routes }
 	for name, c := range map[string]struct{ text, want string }{
 		"all is well":                         {head + good, ""},
-		"one sample decides":                  {file(`[{matchers: ['alertname="A"'], ladder: [restart, page]}]`), "no-window"},
+		"a single sample triggers the action": {file(`[{matchers: ['alertname="A"'], ladder: [restart, page]}]`), "no-window"},
 		"one sample is told":                  {file(`[{matchers: ['alertname="A"'], ladder: [page]}]`), ""},
 		"no floor":                            {with("min_rate: 1, ", ""), "no-floor"},
 		"no floor, no action":                 {strings.Replace(with("min_rate: 1, ", ""), "rollback, ", "", 1), ""},
@@ -144,7 +144,7 @@ func TestShippedRulesThatSeeNothingAreOneFinding(t *testing.T) {
 	for _, f := range found {
 		if f.Lint == "no-target" {
 			n++
-			for _, want := range []string{"response_time", "error_rate", "active_agents", "no target has a probe agents, health, sla"} {
+			for _, want := range []string{"response_time", "error_rate", "active_agents", "no target has a probe of kind agents, health, sla"} {
 				if !strings.Contains(f.Message, want) {
 					t.Errorf("no %q in %s", want, f.Message)
 				}

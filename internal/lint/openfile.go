@@ -7,7 +7,7 @@ import "fmt"
 func (c *checker) openFile() {
 	refused, readable := c.cfg.Exposed()
 	for _, p := range refused {
-		c.add(where(p.Path, p.File), "%s; watchdog run refuses it", p.Message)
+		c.add(where(p.Path, p.File), "%s; watchdog run rejects it", p.Message)
 	}
 	for _, p := range readable {
 		c.add(where(p.Path, p.File), "%s", p.Message)

@@ -27,7 +27,7 @@ func TestAFileThatEverybodyMayWriteToIsFound_S21(t *testing.T) {
 	if err := os.Chmod(cfg.RuleTexts[0].Path, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if all := find(); len(all) != 1 || !strings.Contains(all[0], "everybody may write to this file (mode 0666)") || !strings.Contains(all[0], "watchdog run refuses it") {
+	if all := find(); len(all) != 1 || !strings.Contains(all[0], "file is world-writable (mode 0666)") || !strings.Contains(all[0], "watchdog run rejects it") {
 		t.Errorf("an open rule file: %q", all)
 	}
 	if err := os.Chmod(cfg.RuleTexts[0].Path, 0o600); err != nil {
@@ -38,7 +38,7 @@ func TestAFileThatEverybodyMayWriteToIsFound_S21(t *testing.T) {
 	if err := os.Chmod(token, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if all := find(); len(all) != 1 || !strings.Contains(all[0], "everybody may read this secret (mode 0644)") {
+	if all := find(); len(all) != 1 || !strings.Contains(all[0], "secret file is world-readable (mode 0644)") {
 		t.Errorf("an open secret: %q", all)
 	}
 }

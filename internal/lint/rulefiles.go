@@ -27,7 +27,7 @@ func (c *checker) ignoredField() {
 		}
 	}
 	for _, f := range order {
-		c.add(f.file, "the field %s has a meaning for %s only and is ignored (%s)", f.name, f.by, onLines(lines[f]))
+		c.add(f.file, "field %s is supported by %s only and is ignored (%s)", f.name, f.by, onLines(lines[f]))
 	}
 }
 
@@ -74,7 +74,7 @@ func (c *checker) unknownInFiles(unknown func(expr string) []string) {
 		if len(n) > 3 {
 			n, more = n[:3], fmt.Sprintf(" and %d more", len(n)-3)
 		}
-		c.add(f, "no probe of watchdog writes %s%s, so the embedded engine never sees what its rules ask for (%s); list the file under prometheus.rule_files to ask your server", strings.Join(n, ", "), more, onLines(lines[f]))
+		c.add(f, "no probe produces %s%s, so the embedded engine has no data for its rules (%s); list the file under prometheus.rule_files to query your server", strings.Join(n, ", "), more, onLines(lines[f]))
 	}
 }
 
@@ -84,7 +84,7 @@ func (c *checker) alwaysFiring() {
 	for _, g := range c.policy.Groups {
 		for _, r := range g.Rules {
 			if r.Alert != "" && constant(r.Expr) {
-				c.add(fmt.Sprintf("%s:%d", g.File, r.Line), "%s asks for no series, so it fires always or never: an incident of it does not end; watchdog's own heartbeat (docs/self-watch.md) replaces an alert that shows that alerting works", r.Alert)
+				c.add(fmt.Sprintf("%s:%d", g.File, r.Line), "alert %s selects no series, so it fires always or never, and its incident never ends; to monitor alerting itself, use the heartbeat (docs/self-watch.md)", r.Alert)
 			}
 		}
 	}
@@ -120,7 +120,7 @@ func (c *checker) noTargetLabel() {
 			}) {
 				continue
 			}
-			c.add(fmt.Sprintf("%s:%d", g.File, r.Line), "routes[%d] acts on %s, and its expression gives no label that names a target (it gives %s): add namespace and deployment, or pod, to the `by` or to the rule's labels", k, r.Alert, has)
+			c.add(fmt.Sprintf("%s:%d", g.File, r.Line), "routes[%d] acts on %s, but its expression has no label that identifies a target (labels: %s); add namespace and deployment, or pod, to `by` or to the labels of the rule", k, r.Alert, has)
 		}
 	}
 }

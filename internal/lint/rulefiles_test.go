@@ -21,13 +21,13 @@ func TestRuleFilesOfOthers(t *testing.T) {
 		"the same where it belongs":                   {many.String(), "prometheus", tell, "unknown-metric", ""},
 		"a recorded series with a range behind it": {rule(`{record: e, expr: 'sum by (pod) (rate(x[5m]))'}, {record: f, expr: e}, {alert: A, expr: f > 1}`),
 			"prometheus", act, "no-window", ""},
-		"one that records itself": {rule(`{record: e, expr: e}, {alert: A, expr: e > 1}`), "prometheus", act, "no-window", "one sample decides"},
+		"one that records itself": {rule(`{record: e, expr: e}, {alert: A, expr: e > 1}`), "prometheus", act, "no-window", "a single sample triggers the action"},
 		"an expression over several lines": {"groups:\n- name: g\n  rules:\n  - alert: A\n    expr: |\n      up{pod=\"x\"}\n        == 0\n",
-			"prometheus", act, "no-window", `up{pod="x"} == 0 looks at no range`},
-		"always":                     {rule(`{alert: Watchdog, expr: vector(1)}`), "prometheus", tell, "always-firing", "Watchdog asks for no series"},
+			"prometheus", act, "no-window", `up{pod="x"} == 0 has no range`},
+		"always":                     {rule(`{alert: Watchdog, expr: vector(1)}`), "prometheus", tell, "always-firing", "Watchdog selects no series"},
 		"a constant beside a series": {rule(`{alert: A, expr: 'up == vector(1)'}`), "prometheus", tell, "always-firing", ""},
-		"no label of a target":       {rule(`{alert: A, expr: 'sum(rate(e[5m])) > 1', for: 1m}`), "prometheus", act, "no-target-label", "it gives none"},
-		"the namespace alone":        {rule(`{alert: A, expr: 'sum by (namespace, code) (rate(e[5m])) > 1', for: 1m}`), "prometheus", act, "no-target-label", "it gives namespace, code"},
+		"no label of a target":       {rule(`{alert: A, expr: 'sum(rate(e[5m])) > 1', for: 1m}`), "prometheus", act, "no-target-label", "labels: none"},
+		"the namespace alone":        {rule(`{alert: A, expr: 'sum by (namespace, code) (rate(e[5m])) > 1', for: 1m}`), "prometheus", act, "no-target-label", "labels: namespace, code"},
 		"by pod":                     {rule(`{alert: A, expr: 'sum by (namespace, pod) (rate(e[5m])) > 1', for: 1m}`), "prometheus", act, "no-target-label", ""},
 		"the rule names it":          {rule(`{alert: A, expr: 'sum(rate(e[5m])) > 1', for: 1m, labels: {deployment: shop}}`), "prometheus", act, "no-target-label", ""},
 		"it is replaced":             {rule(`{alert: A, expr: 'label_replace(sum(rate(e[5m])), "target", "shop", "", "") > 1', for: 1m}`), "prometheus", act, "no-target-label", ""},
@@ -35,7 +35,7 @@ func TestRuleFilesOfOthers(t *testing.T) {
 			"prometheus", act, "no-target-label", ""},
 		"a route that only tells": {rule(`{alert: A, expr: 'sum(rate(e[5m])) > 1', for: 1m}`), "prometheus", tell, "no-target-label", ""},
 		"a sibling's field": {"groups:\n- name: g\n  concurrency: 2\n  rules:\n  - {alert: A, expr: up == 0, debug: true}\n",
-			"prometheus", tell, "ignored-field", "concurrency has a meaning for vmalert only and is ignored (line 3)"},
+			"prometheus", tell, "ignored-field", "field concurrency is supported by vmalert only and is ignored (line 3)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			key := "rule_files: [r.yaml]\n"

@@ -16,7 +16,7 @@ func (c *checker) shortVerify() {
 	look := func(where string, ladder []config.Rung, span time.Duration) {
 		for _, r := range ladder {
 			if v := time.Duration(r.Options.Verify); remediate.ClassOf(r.Action) >= incident.C2 && !r.Options.VerifyByDefault() && v < 2*span {
-				c.add(where, "the effect of %s is judged after %s (verify), and the expression looks back %s: a cure that works at once would count as none; leave verify out, or give at least %s", r.Action, v, span, 2*span)
+				c.add(where, "%s is verified after %s (verify), but the expression looks back %s: an action that helps immediately would count as no effect; remove verify, or use at least %s", r.Action, v, span, 2*span)
 			}
 		}
 	}

@@ -65,7 +65,7 @@ func New(o Options) (*Client, error) {
 		c.now = time.Now
 	}
 	if len(o.URLs) == 0 {
-		return nil, errors.New("alertmanager: no url is given")
+		return nil, errors.New("alertmanager: no URL")
 	}
 	for _, text := range o.URLs {
 		u, err := url.Parse(text)
@@ -164,7 +164,7 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 			if err = json.Unmarshal(text, &w); err == nil {
 				return Status{Peer: peer, Version: plain(w.VersionInfo.Version), Cluster: plain(w.Cluster.Status), Peers: len(w.Cluster.Peers)}, nil
 			}
-			err = &failure{peer: peer, err: fmt.Errorf("its status is not understood: %w", err)}
+			err = &failure{peer: peer, err: fmt.Errorf("invalid status response: %w", err)}
 		}
 		all = append(all, err)
 	}

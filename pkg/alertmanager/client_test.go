@@ -265,11 +265,11 @@ func TestAWindowThatMakesNoSenseIsNotSent(t *testing.T) {
 	p := newCluster().peer(t)
 	c := client(t, p)
 	for want, change := range map[string]func(*Window){
-		"is no key":           func(w *Window) { w.Key = "a b]" },
-		"before it begins":    func(w *Window) { w.StartsAt = noon.Add(3 * time.Hour) },
+		"invalid silence key": func(w *Window) { w.Key = "a b]" },
+		"before the start":    func(w *Window) { w.StartsAt = noon.Add(3 * time.Hour) },
 		"in the past":         func(w *Window) { w.EndsAt = noon },
 		"everything is":       func(w *Window) { w.Matchers = matchers(t, `env!="dev"`) },
-		"needs a label, or":   func(w *Window) { w.Matchers = nil },
+		"must not match the":  func(w *Window) { w.Matchers = nil },
 		"at least one match":  func(w *Window) { w.Matchers = matchers(t, `team=~".*"`) },
 		"silence maintenance": func(w *Window) { w.Matchers = matchers(t, `team=""`) },
 	} {
@@ -289,8 +289,8 @@ func TestAnswersAreBoundedAndUnderstoodOrRefused(t *testing.T) {
 	c := client(t, p)
 	for want, answer := range map[string]func(http.ResponseWriter){
 		"larger than 8 MiB":         func(w http.ResponseWriter) { p.tell(w, nil, appliedHuge, nil, 0) },
-		"is no list of silences":    func(w http.ResponseWriter) { fmt.Fprint(w, "<html>") },
-		"no list of silences: null": func(w http.ResponseWriter) { fmt.Fprint(w, "null") },
+		"is not a list of silences": func(w http.ResponseWriter) { fmt.Fprint(w, "<html>") },
+		"a list of silences: null":  func(w http.ResponseWriter) { fmt.Fprint(w, "null") },
 		"302":                       func(w http.ResponseWriter) { w.Header().Set("Location", p.url); w.WriteHeader(http.StatusFound) },
 		"503":                       func(w http.ResponseWriter) { http.Error(w, "\x1b[31mred", http.StatusServiceUnavailable) },
 	} {
@@ -323,7 +323,7 @@ func TestASilenceThatIsNotUnderstoodSilencesNothing(t *testing.T) {
 		"no silence":                 `17`,
 	} {
 		all, odd, err := decode([]byte("[" + one + "," + good + "]"))
-		if err != nil || len(all) != 1 || odd == nil || !strings.HasPrefix(odd.Error(), "1 of 2 silences are not understood") {
+		if err != nil || len(all) != 1 || odd == nil || !strings.HasPrefix(odd.Error(), "ignoring 1 of 2 silences") {
 			t.Errorf("%s: %v, %v, %v", name, all, odd, err)
 		}
 	}

@@ -21,7 +21,7 @@ const (
 )
 
 // ErrNone says that no own silence with the key is in force or pending.
-var ErrNone = errors.New("there is no such silence")
+var ErrNone = errors.New("silence not found")
 
 // held is an own silence and the peers that have it.
 type held struct {
@@ -121,7 +121,7 @@ func (c *Client) settle(ctx context.Context, key string, next step) (Silence, er
 		}
 		last = err
 	}
-	return Silence{}, fmt.Errorf("it is not known what became of it; ask again, and what is there is looked for first: %w", last)
+	return Silence{}, fmt.Errorf("outcome unknown; watchdog looks for the silence before it retries: %w", last)
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -208,7 +208,7 @@ func (c *Client) post(ctx context.Context, s Silence, peers []string) (Silence, 
 		ID string `json:"silenceID"`
 	}
 	if err := json.Unmarshal(text, &answer); err != nil || answer.ID == "" {
-		return Silence{}, &failure{peer: peer, err: fmt.Errorf("it took a silence and gave no id: %s", plain(string(text[:min(len(text), 1000)])))}
+		return Silence{}, &failure{peer: peer, err: fmt.Errorf("created a silence but returned no id: %s", plain(string(text[:min(len(text), 1000)])))}
 	}
 	s.ID = answer.ID
 	return s, nil

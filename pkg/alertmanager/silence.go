@@ -80,10 +80,10 @@ type wire struct {
 func decode(body []byte) (all []Silence, odd error, err error) {
 	var list []json.RawMessage
 	if err := json.Unmarshal(body, &list); err != nil {
-		return nil, nil, fmt.Errorf("the answer is no list of silences: %w", err)
+		return nil, nil, fmt.Errorf("response is not a list of silences: %w", err)
 	}
 	if list == nil {
-		return nil, nil, errors.New("the answer is no list of silences: null")
+		return nil, nil, errors.New("response is not a list of silences: null")
 	}
 	var odds []error
 	for _, one := range list {
@@ -95,7 +95,7 @@ func decode(body []byte) (all []Silence, odd error, err error) {
 		all = append(all, s)
 	}
 	if len(odds) > 0 {
-		odd = fmt.Errorf("%d of %d silences are not understood and silence nothing; the first: %w", len(odds), len(list), odds[0])
+		odd = fmt.Errorf("ignoring %d of %d silences that are invalid; the first: %w", len(odds), len(list), odds[0])
 	}
 	return all, odd, nil
 }
@@ -115,13 +115,13 @@ func understand(one json.RawMessage) (Silence, error) {
 	for _, text := range w.Matchers {
 		m := new(labels.Matcher)
 		if err := m.UnmarshalJSON(text); err != nil || m.Name == "" {
-			return Silence{}, fmt.Errorf("silence %s: matcher %.100s: %w", plain(s.ID), text, cmp.Or(err, errors.New("it names no label")))
+			return Silence{}, fmt.Errorf("silence %s: matcher %.100s: %w", plain(s.ID), text, cmp.Or(err, errors.New("no label")))
 		}
 		s.Matchers = append(s.Matchers, m)
 	}
 	switch {
 	case s.ID == "" || len(s.Matchers) == 0 || s.EndsAt.IsZero():
-		return Silence{}, fmt.Errorf("silence %q: id, matchers and endsAt are not all there", plain(s.ID))
+		return Silence{}, fmt.Errorf("silence %q: id, matchers and endsAt are required", plain(s.ID))
 	case s.State != active && s.State != pending && s.State != expired:
 		return Silence{}, fmt.Errorf("silence %s: unknown state %q", plain(s.ID), plain(s.State))
 	}
@@ -162,11 +162,11 @@ const markBegin = " [watchdog "
 func (w Window) check(now time.Time) error {
 	switch {
 	case !keyShape.MatchString(w.Key):
-		return fmt.Errorf("silence: %q is no key; use letters, digits, . _ / and -, at most 128", w.Key)
+		return fmt.Errorf("invalid silence key %q: use letters, digits, \".\", \"_\", \"/\" and \"-\" (at most 128)", w.Key)
 	case !w.EndsAt.After(now) || !w.EndsAt.After(w.StartsAt):
-		return fmt.Errorf("silence %s: it would end at %s, before it begins or in the past", w.Key, w.EndsAt.UTC().Format(time.RFC3339))
+		return fmt.Errorf("silence %s: end %s is in the past or before the start", w.Key, w.EndsAt.UTC().Format(time.RFC3339))
 	case !slices.ContainsFunc(w.Matchers, func(m *labels.Matcher) bool { return m != nil && !m.Matches("") }):
-		return fmt.Errorf("silence %s: at least one matcher must need a label, or everything is silenced", w.Key)
+		return fmt.Errorf("silence %s: at least one matcher must not match the empty string; otherwise it silences everything", w.Key)
 	}
 	return nil
 }

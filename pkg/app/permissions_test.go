@@ -80,7 +80,7 @@ func TestAConfigurationThatEverybodyMayWriteToIsNotUsed_S21(t *testing.T) {
 	if err := os.Chmod(o.ConfigFile, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	want := "everybody may write to this file (mode 0666): chmod o-w " + o.ConfigFile
+	want := "file is world-writable (mode 0666): run chmod o-w " + o.ConfigFile
 	if err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("at the start: %v", err)
 	}

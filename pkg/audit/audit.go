@@ -264,7 +264,7 @@ func (l *Log) heal() error {
 		return l.broken
 	}
 	l.file = f
-	gap := Record{At: l.now(), Kind: gapKind, Actor: "watchdog", Text: fmt.Sprintf("nothing could be recorded since %s: %v", l.since.UTC().Format(time.RFC3339), l.broken)}
+	gap := Record{At: l.now(), Kind: gapKind, Actor: "watchdog", Text: fmt.Sprintf("no records could be written since %s: %v", l.since.UTC().Format(time.RFC3339), l.broken)}
 	if err := l.begin(); err != nil {
 		return err
 	}
@@ -397,7 +397,7 @@ func Export(dir string, w io.Writer) error {
 		return err
 	}
 	if len(all) == 0 {
-		return errors.New("it holds no record")
+		return errors.New("no records")
 	}
 	for _, name := range all {
 		if err := lines(folder, name, func(line []byte, whole bool) error {
@@ -413,7 +413,7 @@ func Export(dir string, w io.Writer) error {
 	return nil
 }
 
-var errLong = fmt.Errorf("a line is longer than %d bytes", maxRecord)
+var errLong = fmt.Errorf("line is longer than %d bytes", maxRecord)
 
 // lines calls f for each line of a file; whole is false for a last one without its end.
 func lines(dir fs.FS, name string, f func(line []byte, whole bool) error) error {

@@ -37,7 +37,7 @@ const minKey = 32
 func ReadKeys(path string) (Keys, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the keys of the audit record: %w", err)
+		return nil, fmt.Errorf("read audit keys: %w", err)
 	}
 	var all Keys
 	for n, line := range strings.Split(string(text), "\n") {
@@ -46,12 +46,12 @@ func ReadKeys(path string) (Keys, error) {
 			continue
 		}
 		if len(line) < minKey {
-			return nil, fmt.Errorf("read the keys of the audit record: %s:%d: the key has %d characters, at least %d are needed; `openssl rand -hex 32` makes one", path, n+1, len(line), minKey)
+			return nil, fmt.Errorf("read audit keys: %s:%d: key has %d characters; the minimum is %d; `openssl rand -hex 32` generates one", path, n+1, len(line), minKey)
 		}
 		all = append(all, NewKey([]byte(line)))
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("read the keys of the audit record: %s holds none", path)
+		return nil, fmt.Errorf("read audit keys: %s has no keys", path)
 	}
 	return all, nil
 }
@@ -103,7 +103,7 @@ func (l *Log) header() Record {
 func (k Keys) of(r Record) (seal, error) {
 	var s seal
 	if err := json.Unmarshal(r.Data, &s); err != nil || s.Log == "" {
-		return s, errors.New("its header cannot be read")
+		return s, errors.New("invalid header")
 	}
 	switch s.Algorithm {
 	case plain:
@@ -115,9 +115,9 @@ func (k Keys) of(r Record) (seal, error) {
 				return s, nil
 			}
 		}
-		return s, fmt.Errorf("it is sealed with the key %s, which is not among the %d keys given", clip(s.Key), len(k))
+		return s, fmt.Errorf("sealed with key %s, which is not one of the %d given keys", clip(s.Key), len(k))
 	}
-	return s, fmt.Errorf("it is sealed with %q, which this watchdog does not know", clip(s.Algorithm))
+	return s, fmt.Errorf("sealed with unknown algorithm %q", clip(s.Algorithm))
 }
 
 // sum is the seal of the record's JSON without its hash.
@@ -159,7 +159,7 @@ type link struct {
 	hash string
 }
 
-var errNoRecord = errors.New("it is no record")
+var errNoRecord = errors.New("not a record")
 
 // open reads a line and checks its own seal. The seal is over the bytes as they
 // are, so that nothing of them can be written in another way.
@@ -177,7 +177,7 @@ func (s *seal) open(line []byte) (link, error) {
 	var sum [2 * sha256.Size]byte
 	hex.Encode(sum[:], s.sum(body, []byte("}")))
 	if !hmac.Equal(sum[:], hash) {
-		return link{}, errors.New("its hash does not match its content")
+		return link{}, errors.New("hash does not match the content")
 	}
 	comma := bytes.IndexByte(line, ',')
 	seq, err := strconv.ParseUint(string(line[len(seqMark):comma]), 10, 64)

@@ -159,7 +159,7 @@ func (v *verifier) begin(line []byte, before seal) error {
 		// As versions before the header wrote it; never after a file that has one.
 		v.header = seal{Algorithm: plain}
 		if before.Log != "" {
-			return errors.New("its header is missing")
+			return errors.New("missing header")
 		}
 		return nil
 	}
@@ -169,9 +169,9 @@ func (v *verifier) begin(line []byte, before seal) error {
 	}
 	switch {
 	case !v.lost && before.Log != "" && s.Log != before.Log:
-		return fmt.Errorf("it is of another log (%s, not %s)", clip(s.Log), before.Log)
+		return fmt.Errorf("belongs to another log (%s, not %s)", clip(s.Log), before.Log)
 	case before.Algorithm == keyed && s.Algorithm != keyed:
-		return errors.New("its records are not sealed with a key, and those before are")
+		return errors.New("records are not sealed with a key, but earlier ones are")
 	}
 	v.header = s
 	return nil
@@ -186,14 +186,14 @@ func (v *verifier) line(line []byte, first bool) error {
 	case v.Records == 0:
 		v.first = l.seq
 		if l.seq == 1 && l.prev != "" {
-			return errors.New("it is the first record and names one before it")
+			return errors.New("first record refers to a previous one")
 		}
 	case first && v.lost:
 		// The chain cannot be followed over a fault that is reported.
 	case l.seq != v.Tip.Seq+1:
 		return fmt.Errorf("record %d follows record %d", l.seq, v.Tip.Seq)
 	case l.prev != v.Tip.Hash:
-		return fmt.Errorf("record %d does not follow the record before it", l.seq)
+		return fmt.Errorf("record %d does not match the previous record's hash", l.seq)
 	}
 	v.Records++
 	if v.header.Algorithm == keyed {
@@ -234,7 +234,7 @@ func timeOf(line []byte) time.Time {
 
 // damaged says what is wrong with the record, and what to do.
 func (l *Log) damaged(f Fault) string {
-	return fmt.Sprintf("the audit record in %s is not as it was written: %s; keep a copy of the folder for whoever looks into it, move it away, and restart: a new record begins", l.dir, f)
+	return fmt.Sprintf("audit log in %s is not intact: %s; copy the directory for the investigation, move it away, and restart watchdog to begin a new log", l.dir, f)
 }
 
 // Verify holds the log against tips that were noted elsewhere; empty: it has them all.

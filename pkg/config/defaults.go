@@ -293,7 +293,7 @@ func (b *Budget) setDefaults() {
 		}
 	}
 	orInt(&b.Concurrent, 2)
-	orDuration(&b.Spread, 10*time.Second)
+	orDuration(&b.MinInterval, 10*time.Second)
 	if b.MaxUnhealthy.Text == "" {
 		b.MaxUnhealthy = mustQuantity("30%")
 	}
@@ -359,9 +359,9 @@ func (r *Receivers) setDefaults() {
 	}
 	if s := r.Statuspage; s != nil {
 		orURL(&s.URL, "https://api.statuspage.io")
-		orDuration(&s.HoldDown, 30*time.Second)
+		orDuration(&s.PendingFor, 30*time.Second)
 		orDuration(&s.ClearAfter, 5*time.Minute)
-		orDuration(&s.Spread, 5*time.Minute)
+		orDuration(&s.MinUpdateInterval, 5*time.Minute)
 		for k := range s.Components {
 			if s.Components[k].Name == "" {
 				s.Components[k].Name = "the service"

@@ -26,24 +26,24 @@ func (v *validator) emails(a at, all []Email, names map[string]bool, told map[in
 		host := v.smarthost(here.key("smarthost"), e.Smarthost)
 		switch {
 		case !slices.Contains([]string{StartTLS, ImplicitTLS, NoTLS, NoTLSOverTheNet}, e.TLS):
-			v.fail(here.key("tls"), "unknown value %q; use starttls, implicit, none or none-over-the-network", e.TLS)
+			v.fail(here.key("tls"), "unknown value %q; expected one of: starttls, implicit, none, none-over-the-network", e.TLS)
 		case e.TLS == NoTLS && host != "" && !loopback(host):
-			v.fail(here.key("tls"), "mail to %s would be readable on the way; use starttls or implicit, or say so: none-over-the-network", host)
+			v.fail(here.key("tls"), "unencrypted mail to %s can be read on the network; use starttls or implicit, or none-over-the-network to allow it", host)
 		case e.TLS == NoTLSOverTheNet && e.PasswordFile != "":
-			v.fail(here.key("password_file"), "a password is not sent in plain text; use starttls or implicit, or leave the password out")
+			v.fail(here.key("password_file"), "passwords are not sent without TLS; use starttls or implicit, or remove the password")
 		}
 		if (e.Username == "") != (e.PasswordFile == "") {
-			v.fail(here, "username and password_file belong together")
+			v.fail(here, "username and password_file must be set together")
 		}
 		v.address(here.key("from"), e.From)
 		if len(e.To) == 0 || len(e.To) > maxEmailRecipients {
-			v.fail(here.key("to"), "%d recipients: at least 1 and at most %d", len(e.To), maxEmailRecipients)
+			v.fail(here.key("to"), "invalid number of recipients: %d; use 1 to %d", len(e.To), maxEmailRecipients)
 		}
 		for k, to := range e.To {
 			v.address(here.key("to").key(k), to)
 		}
 		if strings.ContainsFunc(e.Hello, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			v.fail(here.key("hello"), "%q is no name of a host", e.Hello)
+			v.fail(here.key("hello"), "invalid host name %q", e.Hello)
 		}
 		v.severities(here.key("severities"), e.Severities)
 		for _, s := range e.Severities {
@@ -57,7 +57,7 @@ func (v *validator) smarthost(a at, hostport string) string {
 	host, port, err := net.SplitHostPort(hostport)
 	n, numeric := strconv.Atoi(port)
 	if err != nil || host == "" || numeric != nil || n < 1 || n > 65535 {
-		v.fail(a, "%q is no address of a mail server; write host:port, for instance smtp.example.com:587", hostport)
+		v.fail(a, "invalid address %q; use host:port, for example smtp.example.com:587", hostport)
 		return ""
 	}
 	return host
@@ -70,6 +70,6 @@ func loopback(host string) bool {
 
 func (v *validator) address(a at, s string) {
 	if _, err := mail.ParseAddress(s); err != nil || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		v.fail(a, "%q is no mail address", s)
+		v.fail(a, "invalid email address %q", s)
 	}
 }

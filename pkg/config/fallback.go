@@ -48,7 +48,7 @@ func (v *validator) fallbacks(a at, r Receivers) {
 					others = append(others, o.name)
 				}
 			}
-			v.fail(s.place, "%q is no receiver that can fail here; there is %s", s.fallbackFor, or(strings.Join(others, ", "), "none"))
+			v.fail(s.place, "unknown receiver %q; expected one of: %s", s.fallbackFor, or(strings.Join(others, ", "), "none"))
 			continue
 		}
 		path := []string{s.name}
@@ -56,7 +56,7 @@ func (v *validator) fallbacks(a at, r Receivers) {
 			path = append(path, at)
 		}
 		if next[path[len(path)-1]] == s.name {
-			v.fail(s.place, "%s: each waits for another, and nobody would be told", strings.Join(append(path, s.name), " stands in for "))
+			v.fail(s.place, "circular fallback: %s; remove one fallback_for", strings.Join(append(path, s.name), " -> "))
 			return // one of its members says it all
 		}
 	}

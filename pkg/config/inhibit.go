@@ -9,12 +9,12 @@ const maxInhibitRules = 200
 
 func (v *validator) inhibitRule(a at, r *InhibitRule, all int) {
 	if all > maxInhibitRules {
-		v.fail(at{"inhibit_rules"}, "%d rules; at most %d", all, maxInhibitRules)
+		v.fail(at{"inhibit_rules"}, "too many inhibition rules: %d; the limit is %d", all, maxInhibitRules)
 		return
 	}
 	read := func(key string, texts []string, to *labels.Matchers) {
 		if len(texts) == 0 {
-			v.fail(a.key(key), "is required: without matchers every alert would do")
+			v.fail(a.key(key), "%s is required", key)
 		}
 		for i, text := range texts {
 			m, err := ParseMatchers(text)

@@ -46,31 +46,31 @@ func (v *validator) maintenance(c *Config, targets map[string]bool) {
 		a, w := at{"maintenance_windows", i}, &c.MaintenanceWindows[i]
 		switch {
 		case !labelShape.MatchString(w.Name):
-			v.fail(a.key("name"), "%q is no name of a window; use lower-case letters, digits and -, at most 63", w.Name)
+			v.fail(a.key("name"), "invalid maintenance window name %q: use lowercase letters, digits and \"-\" (at most 63)", w.Name)
 		case names[w.Name]:
-			v.fail(a.key("name"), "window %q is there twice; names are unique", w.Name)
+			v.fail(a.key("name"), "duplicate maintenance window %q", w.Name)
 		}
 		names[w.Name] = true
 		known := w.During == weekdays || slices.ContainsFunc(c.TimeIntervals, func(t NamedTime) bool { return t.Name == w.During })
 		switch {
 		case w.During == "":
-			v.fail(a.key("during"), "when the window is, is required: a name of time_intervals")
-		case !known && !v.unread.covers("time_intervals"):
-			v.fail(a.key("during"), "no time interval is called %q", w.During)
+			v.fail(a.key("during"), "during is required: the name of a time interval")
+		case !known && !v.undecoded.covers("time_intervals"):
+			v.fail(a.key("during"), "unknown time interval %q", w.During)
 		}
 		for k, name := range w.Targets {
-			if !targets[name] && !v.unread.covers("targets") {
-				v.fail(a.key("targets").key(k), "there is no target %q", name)
+			if !targets[name] && !v.undecoded.covers("targets") {
+				v.fail(a.key("targets").key(k), "unknown target %q", name)
 			}
 		}
 		if err := w.effects().Check(); err != nil {
 			v.fail(a, "%v", err)
 		}
-		if w.Silence && (c.Alertmanager == nil || c.Alertmanager.Silences == nil) && !v.unread.covers("alertmanager") {
-			v.fail(a.key("silence"), "silence needs alertmanager.silences with the URLs of the Alertmanager")
+		if w.Silence && (c.Alertmanager == nil || c.Alertmanager.Silences == nil) && !v.undecoded.covers("alertmanager") {
+			v.fail(a.key("silence"), "silence requires alertmanager.silences.urls")
 		}
 		if w.Public != nil && w.Public.Name == "" {
-			v.fail(a.key("public").key("name"), "the public needs a name for the window: Database maintenance")
+			v.fail(a.key("public").key("name"), "name is required: the title on the status page, for example Database maintenance")
 		}
 	}
 }

@@ -21,24 +21,24 @@ func (v *validator) prometheus(p *Prometheus) {
 		}
 	}
 	if given > 1 {
-		v.fail(a, "bearer_token_file, basic_auth and authorization exclude each other; use one")
+		v.fail(a, "at most one of bearer_token_file, basic_auth and authorization must be set")
 	}
 	if b := p.BasicAuth; b != nil {
 		here := a.key("basic_auth")
 		if (b.Username == "") == (b.UsernameFile == "") {
-			v.fail(here, "give exactly one of username and username_file")
+			v.fail(here, "exactly one of username and username_file must be set")
 		}
 		if b.PasswordFile == "" {
-			v.fail(here.key("password_file"), "password_file is required: the file that holds the password")
+			v.fail(here.key("password_file"), "password_file is required")
 		}
 	}
 	if x := p.Authorization; x != nil {
 		here := a.key("authorization")
 		if strings.EqualFold(x.Type, "basic") {
-			v.fail(here.key("type"), "for basic authentication use basic_auth")
+			v.fail(here.key("type"), "authorization type cannot be \"basic\"; use basic_auth")
 		}
 		if x.CredentialsFile == "" {
-			v.fail(here.key("credentials_file"), "credentials_file is required: the file that holds what follows %q", x.Type)
+			v.fail(here.key("credentials_file"), "credentials_file is required: the credentials for type %q", x.Type)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.HTTPHeaders)) {
@@ -48,7 +48,7 @@ func (v *validator) prometheus(p *Prometheus) {
 		here := a.key("tls_config")
 		v.both(here, "cert_file", t.CertFile, "key_file", t.KeyFile)
 		if t.CAFile != "" && p.CAFile != "" {
-			v.fail(here.key("ca_file"), "ca_file is given twice; leave out prometheus.ca_file")
+			v.fail(here.key("ca_file"), "ca_file is set twice; remove prometheus.ca_file")
 		}
 	}
 }
@@ -63,17 +63,17 @@ func (v *validator) header(a at, name string, h HTTPHeader) {
 	check := promconfig.Headers{Headers: map[string]promconfig.Header{name: {}}}
 	switch {
 	case strings.EqualFold(name, "Authorization"):
-		v.fail(a, "the header Authorization is set by basic_auth, authorization or bearer_token_file")
+		v.fail(a, "header Authorization cannot be set here; use basic_auth, authorization or bearer_token_file")
 	case !headerName.MatchString(name):
-		v.fail(a, "%q is not a valid header name", name)
+		v.fail(a, "invalid header name %q", name)
 	case check.Validate() != nil:
-		v.fail(a, "watchdog sets the header %s itself", name)
+		v.fail(a, "header %s cannot be set: watchdog sets it", name)
 	case len(h.Values)+len(h.Files) == 0:
-		v.fail(a, "the header has no value; give values or files")
+		v.fail(a, "header has no value; set values or files")
 	}
 	for i, x := range h.Values {
 		if !headerValue.MatchString(x) {
-			v.fail(a.key("values").key(i), "%q is not a valid header value", x)
+			v.fail(a.key("values").key(i), "invalid header value %q", x)
 		}
 	}
 }

@@ -17,16 +17,16 @@ func TestHowPrometheusIsAsked_X60(t *testing.T) {
 		"no user":                              {"basic_auth: {password_file: /p}", "exactly one of username and username_file"},
 		"no password":                          {"basic_auth: {username: a}", "password_file is required"},
 		"a password in the file":               {"basic_auth: {username: a, password: p}", "unknown field password"},
-		"two ways to say who asks":             {"basic_auth: {username: a, password_file: /p}, bearer_token_file: /t", "exclude each other"},
+		"two ways to say who asks":             {"basic_auth: {username: a, password_file: /p}, bearer_token_file: /t", "at most one of bearer_token_file, basic_auth and authorization"},
 		"basic as a kind of authorization":     {"authorization: {type: Basic, credentials_file: /t}", "use basic_auth"},
 		"no credentials":                       {"authorization: {type: Token}", "credentials_file is required"},
-		"a key without its certificate":        {"tls_config: {key_file: /k}", "key_file needs cert_file"},
-		"two authorities":                      {"ca_file: /ca, tls_config: {ca_file: /ca}", "ca_file is given twice"},
-		"the header that is set already":       {"http_headers: {authorization: {files: [/t]}}", "is set by basic_auth"},
-		"a header that is not ours to set":     {"http_headers: {host: {values: [x]}}", "watchdog sets the header host itself"},
+		"a key without its certificate":        {"tls_config: {key_file: /k}", "key_file requires cert_file"},
+		"two authorities":                      {"ca_file: /ca, tls_config: {ca_file: /ca}", "ca_file is set twice"},
+		"the header that is set already":       {"http_headers: {authorization: {files: [/t]}}", "header Authorization cannot be set here; use basic_auth"},
+		"a header that is not ours to set":     {"http_headers: {host: {values: [x]}}", "header host cannot be set: watchdog sets it"},
 		"a header without a value":             {"http_headers: {X-Scope-OrgID: {}}", "no value"},
-		"a header that would be two":           {`http_headers: {X-Scope-OrgID: {values: ["a\nX: b"]}}`, "not a valid header value"},
-		"a name that is no header":             {`http_headers: {"X Y": {values: [a]}}`, "not a valid header name"},
+		"a header that would be two":           {`http_headers: {X-Scope-OrgID: {values: ["a\nX: b"]}}`, "invalid header value"},
+		"a name that is no header":             {`http_headers: {"X Y": {values: [a]}}`, "invalid header name"},
 		"credentials in the URL, with the way": {"url: http://u:p@prometheus", "use basic_auth or authorization"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestAURLWithCredentialsNamesOptionsThatExist_X60(t *testing.T) {
 		"probe":    {"targets: [{name: a, namespace: n, workload: deployment/a, probes: [{http: {url: 'http://u:p@x'}}]}]", "use bearer_token_file or headers"},
 		"webhook":  {"receivers: {webhooks: [{name: a, url: 'http://u:p@x'}]}", "use url_file or bearer_token_file"},
 		"silences": {"alertmanager: {silences: {urls: ['http://u:p@x']}}", "use username with password_file or bearer_token_file"},
-		"runbook":  {"runbook: {url: 'http://u:p@x'}", "leave them out"},
+		"runbook":  {"runbook: {url: 'http://u:p@x'}", "remove them"},
 	} {
 		t.Run(place, func(t *testing.T) {
 			if _, err := Parse("x.yaml", []byte(tc.text+"\n")); err == nil || !strings.Contains(err.Error(), tc.want) {

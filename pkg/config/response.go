@@ -78,11 +78,11 @@ func (v *validator) response(c *Config) {
 	for k, t := range c.TimeIntervals {
 		a := at{"time_intervals", k}
 		if t.Name == "" || seen[t.Name] {
-			v.fail(a.key("name"), "%q: each time interval has a name of its own", t.Name)
+			v.fail(a.key("name"), "missing or duplicate time interval name %q", t.Name)
 		}
 		names[t.Name], seen[t.Name] = true, true
 		if len(t.TimeIntervals) == 0 {
-			v.fail(a.key("time_intervals"), "is empty: it would count all time")
+			v.fail(a.key("time_intervals"), "time_intervals is empty: it would match all times")
 		}
 		if _, err := c.Calendar(t.Name); err != nil {
 			v.fail(a, "%v", err)
@@ -93,7 +93,7 @@ func (v *validator) response(c *Config) {
 		a := at{"response", k}
 		v.severity(a.key("severity"), r.Severity)
 		if told[r.Severity] {
-			v.fail(a.key("severity"), "%s is there twice", r.Severity)
+			v.fail(a.key("severity"), "duplicate severity %s", r.Severity)
 		}
 		told[r.Severity] = true
 		v.span(a.key("within"), time.Duration(r.Within), time.Second, 30*24*time.Hour)
@@ -105,7 +105,7 @@ func (v *validator) response(c *Config) {
 
 func (v *validator) during(a at, name string, names map[string]bool) {
 	if name != "" && !names[name] {
-		v.fail(a.key("during"), "no time interval is called %q", name)
+		v.fail(a.key("during"), "unknown time interval %q", name)
 	}
 }
 
@@ -115,17 +115,17 @@ func (v *validator) steps(a at, r Response, c *Config, names map[string]bool) {
 	for k, s := range r.Steps {
 		here := a.key("steps").key(k)
 		for i, name := range s.Receivers {
-			if !slices.Contains(receivers, name) && !v.unread.covers("receivers") {
-				v.fail(here.key("receivers").key(i), "there is no receiver %q; there are: %s", name, or(strings.Join(receivers, ", "), "none"))
+			if !slices.Contains(receivers, name) && !v.undecoded.covers("receivers") {
+				v.fail(here.key("receivers").key(i), "unknown receiver %q; expected one of: %s", name, or(strings.Join(receivers, ", "), "none"))
 			}
 		}
 		for i, name := range s.Contacts {
-			if !slices.ContainsFunc(c.Contacts, func(x Contact) bool { return x.Name == name }) && !v.unread.covers("contacts") {
-				v.fail(here.key("contacts").key(i), "no contact is called %q", name)
+			if !slices.ContainsFunc(c.Contacts, func(x Contact) bool { return x.Name == name }) && !v.undecoded.covers("contacts") {
+				v.fail(here.key("contacts").key(i), "unknown contact %q", name)
 			}
 		}
 		if len(s.Receivers) == 0 && len(s.Contacts) == 0 && k > 0 {
-			v.fail(here, "asks nobody: name receivers or contacts")
+			v.fail(here, "step has no recipients; set receivers or contacts")
 		}
 		if s.Within != 0 {
 			v.span(here.key("within"), time.Duration(s.Within), time.Second, 30*24*time.Hour)
@@ -133,7 +133,7 @@ func (v *validator) steps(a at, r Response, c *Config, names map[string]bool) {
 		v.during(here, s.During, names)
 	}
 	if r.Repeat != nil && (*r.Repeat < 0 || *r.Repeat > 100) {
-		v.fail(a.key("repeat"), "repeat %d: use 0 to 100", *r.Repeat)
+		v.fail(a.key("repeat"), "invalid repeat %d; use 0 to 100", *r.Repeat)
 	}
 }
 
@@ -142,19 +142,19 @@ func (v *validator) phases(a at, all []ResponsePhase) {
 	for k, p := range all {
 		here := a.key("phases").key(k)
 		if p.Name == "" {
-			v.fail(here.key("name"), "each phase has a name")
+			v.fail(here.key("name"), "name is required")
 		}
 		v.span(here.key("within"), time.Duration(p.Within), time.Second, 30*24*time.Hour)
 		if d := time.Duration(p.Within); d <= last {
-			v.fail(here.key("within"), "%s ends no later than the phase before: the time counts from when a person was first needed", p.Within)
+			v.fail(here.key("within"), "%s is not later than the previous phase; phases count from the moment a person was first needed", p.Within)
 		}
 		last = time.Duration(p.Within)
 		if len(p.Needs) == 0 {
-			v.fail(here.key("needs"), "a phase that needs nothing is none")
+			v.fail(here.key("needs"), "needs is required")
 		}
 		for i, n := range p.Needs {
 			if !slices.Contains(incident.Needs(), incident.Need(n)) {
-				v.fail(here.key("needs").key(i), "%q is nothing that watchdog can see; use acknowledged, evidence, hypothesis or decision", n)
+				v.fail(here.key("needs").key(i), "unknown requirement %q; expected one of: acknowledged, evidence, hypothesis, decision", n)
 			}
 		}
 	}

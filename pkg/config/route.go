@@ -15,7 +15,7 @@ const maxRoutes = 1000
 
 func (v *validator) route(a at, r *Route, c *Config) {
 	if len(c.Routes) > maxRoutes {
-		v.fail(at{"routes"}, "%d routes; at most %d", len(c.Routes), maxRoutes)
+		v.fail(at{"routes"}, "too many routes: %d; the limit is %d", len(c.Routes), maxRoutes)
 		return
 	}
 	for i, text := range r.Matchers {
@@ -30,7 +30,7 @@ func (v *validator) route(a at, r *Route, c *Config) {
 		v.severity(a.key("severity"), r.Severity)
 	}
 	if r.Drop && (len(r.Ladder) > 0 || r.Severity != "" || r.SingleSource != "") {
-		v.fail(a.key("drop"), "a route that drops alerts takes no ladder, severity or single_source: nothing is done about them")
+		v.fail(a.key("drop"), "a route with drop cannot set ladder, severity or single_source")
 	}
 	v.mode(a.key("mode"), r.Mode)
 	v.ladder(a.key("ladder"), r.Ladder, "", c)
@@ -50,9 +50,9 @@ func ParseMatchers(text string) (labels.Matchers, error) {
 	}
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("invalid matcher %q: %w; write severity=\"critical\" or team=~\"a|b\"", text, err)
+		return nil, fmt.Errorf("invalid matcher %q: %w; use label=\"value\" or label=~\"regex\", for example severity=\"critical\"", text, err)
 	case len(m) == 0:
-		return nil, fmt.Errorf("invalid matcher %q: it has no condition; write severity=\"critical\" or team=~\"a|b\"", text)
+		return nil, fmt.Errorf("invalid matcher %q: no condition; use label=\"value\" or label=~\"regex\", for example severity=\"critical\"", text)
 	}
 	return m, nil
 }

@@ -54,11 +54,11 @@ func (v *validator) patterns(a at, patterns []string, source string, c *Config) 
 		found, err := filepath.Glob(path)
 		switch {
 		case p == "" || err != nil:
-			v.fail(a.key(i), "%q is no path and no pattern; write rules/*.yaml", p)
+			v.fail(a.key(i), "invalid path or pattern %q; for example rules/*.yaml", p)
 		case len(found) == 0:
-			v.fail(a.key(i), "no file matches %q; it is looked for beside the configuration file", p)
+			v.fail(a.key(i), "no file matches %q; paths are relative to the configuration file", p)
 		case len(found)+len(c.RuleTexts) > maxRuleFiles:
-			v.fail(a.key(i), "%q matches %d files; at most %d rule files are read", p, len(found), maxRuleFiles)
+			v.fail(a.key(i), "too many rule files: %q matches %d; the limit is %d in all", p, len(found), maxRuleFiles)
 			continue
 		}
 		for _, f := range found {
@@ -67,7 +67,7 @@ func (v *validator) patterns(a at, patterns []string, source string, c *Config) 
 			}
 			text, err := readRegular(f)
 			if err != nil {
-				v.fail(a.key(i), "the rule file cannot be read: %v", err)
+				v.fail(a.key(i), "read rule file: %v", err)
 				continue
 			}
 			c.RuleTexts = append(c.RuleTexts, RuleText{Path: f, Source: source, Text: text})
@@ -87,17 +87,17 @@ func (v *validator) templates(c *Config) {
 		found, err := filepath.Glob(path)
 		switch {
 		case p == "" || err != nil:
-			v.fail(a, "%q is no path and no pattern; write templates/*.tmpl", p)
+			v.fail(a, "invalid path or pattern %q; for example templates/*.tmpl", p)
 		case len(found) == 0:
-			v.fail(a, "no file matches %q; it is looked for beside the configuration file", p)
+			v.fail(a, "no file matches %q; paths are relative to the configuration file", p)
 		case len(found)+len(c.TemplateTexts) > maxTemplates:
-			v.fail(a, "%q matches %d files; at most %d files of templates are read", p, len(found), maxTemplates)
+			v.fail(a, "too many template files: %q matches %d; the limit is %d in all", p, len(found), maxTemplates)
 			continue
 		}
 		for _, f := range found {
 			text, err := readRegular(f)
 			if err != nil {
-				v.fail(a, "the file cannot be read: %v", err)
+				v.fail(a, "read template file: %v", err)
 				continue
 			}
 			c.TemplateTexts = append(c.TemplateTexts, RuleText{Path: f, Source: "template", Text: text})

@@ -21,12 +21,12 @@ func (v *validator) selfWatch(c *Config) {
 	}
 	switch {
 	case (h.URL == "") == (h.URLFile == ""):
-		v.fail(a, "a heartbeat needs exactly one of url and url_file")
+		v.fail(a, "exactly one of url and url_file must be set")
 	case h.URL != "":
 		v.url(a.key("url"), h.URL)
 	}
 	if h.Method != "GET" && h.Method != "POST" {
-		v.fail(a.key("method"), "unknown method %q; use GET or POST", h.Method)
+		v.fail(a.key("method"), "unsupported method %q; expected one of: GET, POST", h.Method)
 	}
 	v.span(a.key("interval"), time.Duration(h.Interval), 5*time.Second, time.Hour)
 	v.span(a.key("timeout"), time.Duration(h.Timeout), 100*time.Millisecond, time.Duration(h.Interval))

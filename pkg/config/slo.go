@@ -26,31 +26,31 @@ func (v *validator) slos(c *Config, targets map[string]bool) {
 	for i := range c.SLOs {
 		a, s := at{"slos", i}, &c.SLOs[i]
 		if !ruleShape.MatchString(s.Name) {
-			v.fail(a.key("name"), "an objective needs a name: letters, digits, _, - and ., at most 63")
+			v.fail(a.key("name"), "invalid objective name %q: use letters, digits, \"_\", \"-\" and \".\" (at most 63)", s.Name)
 		}
 		if names[s.Name] {
-			v.fail(a.key("name"), "objective %q is there twice; names are unique", s.Name)
+			v.fail(a.key("name"), "duplicate objective %q", s.Name)
 		}
 		names[s.Name] = true
 		v.indicator(a, s, c)
 		if s.Objective.Unit != "ratio" || s.Objective.Value <= 0.5 || s.Objective.Value >= 1 {
-			v.fail(a.key("objective"), "%q is no objective; write the share that must be good: 99.95%%", s.Objective.Text)
+			v.fail(a.key("objective"), "invalid objective %q; use a percentage below 100%%, for example 99.95%%", s.Objective.Text)
 		}
 		v.span(a.key("window"), time.Duration(s.Window), minSLOWindow, maxSLOWindow)
 		if s.Source == "prometheus" && len(s.Targets) > 0 {
-			v.fail(a.key("targets"), "with source prometheus, bad and all say of which targets they are")
+			v.fail(a.key("targets"), "targets cannot be set with source prometheus: the label target of bad and all names them")
 		}
 		for k, name := range s.Targets {
-			if !targets[name] && !v.unread.covers("targets") {
-				v.fail(a.key("targets").key(k), "there is no target %q", name)
+			if !targets[name] && !v.undecoded.covers("targets") {
+				v.fail(a.key("targets").key(k), "unknown target %q", name)
 			}
 		}
 		if !(s.MinEvents >= 0) || s.MinEvents > 1e12 {
-			v.fail(a.key("min_events"), "%v is no number of events", s.MinEvents)
+			v.fail(a.key("min_events"), "invalid min_events %v; use 0 or more", s.MinEvents)
 		}
 	}
 	if r := c.SelfReport; r != nil && (r.Tolerance.Unit != "ratio" || r.Tolerance.Value <= 0 || r.Tolerance.Value >= 1) {
-		v.fail(at{"self_report", "tolerance"}, "%q: write a share: 5%%", r.Tolerance.Text)
+		v.fail(at{"self_report", "tolerance"}, "invalid tolerance %q; use a percentage, for example 5%%", r.Tolerance.Text)
 	}
 }
 
@@ -59,22 +59,22 @@ func (v *validator) indicator(a at, s *SLO, c *Config) {
 	own := s.Bad != "" || s.All != ""
 	switch {
 	case s.Metric == "" && !own:
-		v.fail(a, "an objective needs a metric: availability, latency or errors; or bad and all")
+		v.fail(a, "objective has no indicator; set metric (availability, latency or errors), or bad and all")
 	case s.Metric != "" && own:
-		v.fail(a, "metric and bad or all are both given; an objective has one indicator")
+		v.fail(a, "objective has two indicators; set either metric, or bad and all")
 	case own && (s.Bad == "" || s.All == ""):
-		v.fail(a, "bad and all belong together: the bad events of the last minute, and all of them")
+		v.fail(a, "bad and all must be set together: the bad events of the last minute, and all events")
 	case s.Metric == "latency" && (s.Max == nil || s.Max.Unit != "seconds" || s.Max.Value <= 0):
-		v.fail(a.key("max"), "latency needs max, the bound of the 95th percentile: 500ms")
+		v.fail(a.key("max"), "max is required for latency: the bound for the 95th percentile, for example 500ms")
 	case s.Metric != "latency" && s.Max != nil:
-		v.fail(a.key("max"), "only latency has a max")
+		v.fail(a.key("max"), "max applies to latency only")
 	case s.Metric != "" && s.Metric != "availability" && s.Metric != "latency" && s.Metric != "errors":
-		v.fail(a.key("metric"), "unknown metric %q; use availability, latency or errors; or give bad and all", s.Metric)
+		v.fail(a.key("metric"), "unknown metric %q; expected one of: availability, latency, errors; for anything else set bad and all", s.Metric)
 	case s.Source == "prometheus" && !own:
-		v.fail(a.key("source"), "the named metrics are judged from watchdog's own probes: leave source out, or give bad and all")
-	case s.Source == "prometheus" && c.Prometheus == nil && !v.unread.covers("prometheus"):
-		v.fail(a.key("source"), "source prometheus needs a prometheus: block with its url")
+		v.fail(a.key("source"), "source applies to bad and all only; remove it")
+	case s.Source == "prometheus" && c.Prometheus == nil && !v.undecoded.covers("prometheus"):
+		v.fail(a.key("source"), "source prometheus requires prometheus.url")
 	case s.Source != "local" && s.Source != "prometheus":
-		v.fail(a.key("source"), "unknown source %q; use local or prometheus", s.Source)
+		v.fail(a.key("source"), "unknown source %q; expected one of: local, prometheus", s.Source)
 	}
 }

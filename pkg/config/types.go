@@ -616,13 +616,13 @@ type Statuspage struct {
 	// Publish is off (default; watchdog only says what it would post), ask (the first post of an incident waits for `watchdog publish ID`) or auto.
 	Publish    Switch              `yaml:"publish,omitempty"`
 	Severities []incident.Severity `yaml:"severities,omitempty"` // which incidents are published; default P0, P1
-	// HoldDown is how long a state must last before it is published. Default 30s.
-	HoldDown model.Duration `yaml:"hold_down,omitempty"`
+	// PendingFor is how long a state must last before it is published. Default 30s.
+	PendingFor model.Duration `yaml:"pending_for,omitempty"`
 	// ClearAfter is how long an incident must be over before that is published. Default 5m.
 	ClearAfter model.Duration `yaml:"clear_after,omitempty"`
-	// Spread is the least time between two changes of what the page says of a component (INV-44). Default 5m.
-	Spread    model.Duration       `yaml:"spread,omitempty"`
-	Templates []StatuspageTemplate `yaml:"templates,omitempty"` // the texts; default: one prepared sentence per state
+	// MinUpdateInterval is the least time between two updates of a component (INV-44). Default 5m.
+	MinUpdateInterval model.Duration       `yaml:"min_update_interval,omitempty"`
+	Templates         []StatuspageTemplate `yaml:"templates,omitempty"` // the texts; default: one prepared sentence per state
 }
 
 // StatuspageComponent is a part of the status page that follows a target.
@@ -657,9 +657,9 @@ type Budget struct {
 	// disturbs at worst. One op that alone needs more may run when nothing else has used any. Default 200/1h.
 	Pods       Rate `yaml:"pods,omitempty"`
 	Concurrent int  `yaml:"concurrent,omitempty"` // ops in flight at once; default 2
-	// Spread is the least time between the starts of two restarts or rollbacks,
-	// with up to half of it as jitter (INV-24). Default 10s.
-	Spread model.Duration `yaml:"spread,omitempty"`
+	// MinInterval is the least time between the starts of two restarts or rollbacks,
+	// plus up to half of it as jitter (INV-24). Default 10s.
+	MinInterval model.Duration `yaml:"min_interval,omitempty"`
 	// MaxUnhealthy is the share of watched targets in breach above which nothing
 	// is done (INV-14): a storm, told with one page. Default 30%.
 	MaxUnhealthy Quantity `yaml:"max_unhealthy,omitempty"`

@@ -22,11 +22,11 @@ import (
 
 // validator collects problems with their places.
 type validator struct {
-	file     string
-	root     *yaml.Node
-	unread   unread
-	problems Errors
-	warnings []Problem
+	file      string
+	root      *yaml.Node
+	undecoded undecoded
+	problems  Errors
+	warnings  []Problem
 }
 
 // at is a place in the document: keys and indexes.
@@ -97,8 +97,8 @@ func (v *validator) fail(a at, format string, args ...any) {
 	if len(v.problems) > maxProblems {
 		return
 	}
-	if len(v.unread) > 0 {
-		if _, own := v.node(a); v.unread.echoes(a.String(), own) {
+	if len(v.undecoded) > 0 {
+		if _, own := v.node(a); v.undecoded.echoes(a.String(), own) {
 			return
 		}
 	}
@@ -134,7 +134,7 @@ func (v *validator) config(c *Config) {
 	for i := range c.Targets {
 		a := at{"targets", i}
 		if name := c.Targets[i].Name; targets[name] {
-			v.fail(a.key("name"), "target %q is there twice; names are unique", name)
+			v.fail(a.key("name"), "duplicate target %q", name)
 		}
 		targets[c.Targets[i].Name] = true
 		v.target(a, &c.Targets[i])
@@ -143,7 +143,7 @@ func (v *validator) config(c *Config) {
 	for i := range c.Thresholds {
 		a := at{"thresholds", i}
 		if name := c.Thresholds[i].Name; rules[name] && name != "" {
-			v.fail(a.key("name"), "rule %q is there twice; give the second a name of its own", name)
+			v.fail(a.key("name"), "duplicate rule %q", name)
 		}
 		rules[c.Thresholds[i].Name] = true
 		v.threshold(a, &c.Thresholds[i], c, targets)
@@ -165,12 +165,12 @@ func (v *validator) config(c *Config) {
 	v.api(c.API)
 	v.response(c)
 	v.maintenance(c, targets)
-	v.about(c)
+	v.quickReference(c)
 	v.selfWatch(c)
 	v.budget(c.Budget)
 	v.guards(c.Guards)
 	if len(c.Targets) == 0 {
-		v.warn(at{"targets"}, "", "no targets: nothing is watched")
+		v.warn(at{"targets"}, "", "no targets configured")
 	}
 }
 
@@ -178,13 +178,13 @@ func (v *validator) mode(a at, m incident.Mode) {
 	switch m {
 	case "", incident.Observe, incident.Suggest, incident.Approve, incident.Auto:
 	default:
-		v.fail(a, "unknown mode %q; use observe, suggest, approve or auto", m)
+		v.fail(a, "unknown mode %q; expected one of: observe, suggest, approve, auto", m)
 	}
 }
 
 func (v *validator) span(a at, d, least, most time.Duration) {
 	if d < least || d > most {
-		v.fail(a, "%s is not between %s and %s", d, least, most)
+		v.fail(a, "%s is out of range; use %s to %s", d, least, most)
 	}
 }
 
@@ -192,42 +192,42 @@ func (v *validator) url(a at, text string, instead ...string) {
 	u, err := url.Parse(text)
 	switch {
 	case text == "":
-		v.fail(a, "a URL is required: http://host:port/path")
+		v.fail(a, "URL is required: http://host:port/path")
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		v.fail(a, "%q is no URL of a server; write http://host:port/path or https://…", text)
+		v.fail(a, "invalid URL %q; use http://host:port/path or https://host:port/path", text)
 	case u.User != nil:
-		v.fail(a, "the URL carries credentials, and they would be shown; %s", cmp.Or(strings.Join(instead, " or "), "leave them out"))
+		v.fail(a, "URL contains credentials, which would be visible in logs; %s", cmp.Or(strings.Join(instead, " or "), "remove them"))
 	}
 }
 
 func (v *validator) target(a at, t *Target) {
 	if !nameShape.MatchString(t.Name) {
-		v.fail(a.key("name"), "%q is no name of a target; use lower-case letters, digits, - and ., at most 63", t.Name)
+		v.fail(a.key("name"), "invalid target name %q: use lowercase letters, digits, \"-\" and \".\" (at most 63)", t.Name)
 	}
 	v.mode(a.key("mode"), t.Mode)
 	kind, name, ok := strings.Cut(t.Workload, "/")
 	switch {
 	case !ok || name == "":
-		v.fail(a.key("workload"), "%q is no workload; write kind/name: deployment/%s", t.Workload, or(t.Name, "shop"))
+		v.fail(a.key("workload"), "invalid workload %q; use kind/name, for example deployment/%s", t.Workload, or(t.Name, "shop"))
 	case kind == "deployment":
 	case kind == "statefulset" || kind == "daemonset":
 		if t.Mode != incident.Observe {
-			v.fail(a.key("workload"), "only deployments can be acted upon; a %s can be watched with mode: observe", kind)
+			v.fail(a.key("workload"), "unsupported workload kind %s for this mode: watchdog acts on Deployments only; set mode: observe", kind)
 		}
 	default:
-		v.fail(a.key("workload"), "unknown kind %q; use deployment, statefulset or daemonset", kind)
+		v.fail(a.key("workload"), "unknown workload kind %q; expected one of: deployment, statefulset, daemonset", kind)
 	}
 	if ok && name != "" && !kubeShape.MatchString(name) {
-		v.fail(a.key("workload"), "%q cannot be the name of a %s; Kubernetes' names have lower-case letters, digits, - and .", name, kind)
+		v.fail(a.key("workload"), "invalid name %q of a %s: use lowercase letters, digits, \"-\" and \".\"", name, kind)
 	}
 	switch {
 	case t.Namespace == "":
-		v.fail(a.key("namespace"), "the namespace of the workload is required")
+		v.fail(a.key("namespace"), "namespace is required")
 	case !labelShape.MatchString(t.Namespace):
-		v.fail(a.key("namespace"), "%q cannot be the name of a namespace; use lower-case letters, digits and -, at most 63", t.Namespace)
+		v.fail(a.key("namespace"), "invalid namespace %q: use lowercase letters, digits and \"-\" (at most 63)", t.Namespace)
 	}
 	if t.Service != "" && !labelShape.MatchString(t.Service) {
-		v.fail(a.key("service"), "%q cannot be the name of a Service; use lower-case letters, digits and -, at most 63", t.Service)
+		v.fail(a.key("service"), "invalid Service name %q: use lowercase letters, digits and \"-\" (at most 63)", t.Service)
 	}
 	names := map[string]bool{}
 	for i := range t.Probes {
@@ -243,73 +243,73 @@ func (v *validator) probe(a at, p *Probe, names map[string]bool) {
 		}
 	}
 	if kinds != 1 {
-		v.fail(a, "a probe is exactly one of health, sla, agents, http, tcp; here are %d", kinds)
+		v.fail(a, "exactly one of health, sla, agents, http and tcp must be set; found %d", kinds)
 		return
 	}
 	a = a.key(p.Kind())
 	look := p.Look()
 	if names[look.Name] {
-		v.fail(a.key("name"), "the target has two probes named %q; give one a name of its own", look.Name)
+		v.fail(a.key("name"), "duplicate probe %q; set a unique name", look.Name)
 	}
 	names[look.Name] = true
 	if !nameShape.MatchString(look.Name) || look.Name == "kubernetes" {
-		v.fail(a.key("name"), "%q cannot be the name of a probe; use lower-case letters, digits and -; kubernetes is taken", look.Name)
+		v.fail(a.key("name"), "invalid probe name %q: use lowercase letters, digits and \"-\"; \"kubernetes\" is reserved", look.Name)
 	}
 	v.span(a.key("interval"), time.Duration(look.Interval), 100*time.Millisecond, time.Hour)
 	if look.Timeout > look.Interval {
-		v.fail(a.key("timeout"), "the timeout %s is longer than the interval %s", look.Timeout, look.Interval)
+		v.fail(a.key("timeout"), "timeout %s is longer than interval %s", look.Timeout, look.Interval)
 	}
 	if look.Failures < 1 || look.Window < look.Failures || look.Successes < 1 || look.Window > 100 {
-		v.fail(a, "failures %d of window %d, successes %d: write 1 ≤ failures ≤ window ≤ 100 and successes ≥ 1", look.Failures, look.Window, look.Successes)
+		v.fail(a, "invalid failures %d, window %d or successes %d; use 1 ≤ failures ≤ window ≤ 100 and successes ≥ 1", look.Failures, look.Window, look.Successes)
 	}
 	if c := p.Client(); c != nil {
 		v.url(a.key("url"), c.URL, "use bearer_token_file", "headers")
 	}
 	if p.HTTP != nil {
 		if !slices.Contains(methods, p.HTTP.Method) {
-			v.fail(a.key("method"), "unknown method %q; use %s", p.HTTP.Method, strings.Join(methods, ", "))
+			v.fail(a.key("method"), "unsupported method %q; expected one of: %s", p.HTTP.Method, strings.Join(methods, ", "))
 		}
 		for i, s := range p.HTTP.Statuses {
 			if s < 100 || s > 599 {
-				v.fail(a.key("statuses").key(i), "%d is no HTTP status", s)
+				v.fail(a.key("statuses").key(i), "invalid HTTP status %d; use 100 to 599", s)
 			}
 		}
 	}
 	if p.TCP != nil {
 		host, port, err := net.SplitHostPort(p.TCP.Address)
 		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
-			v.fail(a.key("address"), "%q is no address; write host:port, for instance postgres.shop:5432", p.TCP.Address)
+			v.fail(a.key("address"), "invalid address %q; use host:port, for example postgres.shop:5432", p.TCP.Address)
 		}
 	}
 }
 
 func (v *validator) threshold(a at, t *Threshold, c *Config, targets map[string]bool) {
 	if !ruleShape.MatchString(t.Name) {
-		v.fail(a.key("name"), "a rule needs a name: letters, digits, _, - and ., at most 63")
+		v.fail(a.key("name"), "invalid rule name %q: use letters, digits, \"_\", \"-\" and \".\" (at most 63)", t.Name)
 	}
 	v.subject(a, t, c)
 	v.bound(a, t)
 	if t.For <= 0 {
-		v.fail(a.key("for"), "for is required: how long the condition must hold (runbook defect 16)")
+		v.fail(a.key("for"), "for is required: how long the condition must hold, for example 5m")
 	}
 	if t.Severity == "" {
-		v.fail(a.key("severity"), "severity is required: P0, P1, P2 or P3")
+		v.fail(a.key("severity"), "severity is required; expected one of: P0, P1, P2, P3")
 	} else {
 		v.severity(a.key("severity"), t.Severity)
 	}
 	v.mode(a.key("mode"), t.Mode)
 	for i, name := range t.Targets {
-		if !targets[name] && !v.unread.covers("targets") {
-			v.fail(a.key("targets").key(i), "there is no target %q", name)
+		if !targets[name] && !v.undecoded.covers("targets") {
+			v.fail(a.key("targets").key(i), "unknown target %q", name)
 		}
 	}
 	for key, floor := range map[string]float64{"min_rate": t.MinRate, "min_requests": t.MinRequests} {
 		if !(floor >= 0) || math.IsInf(floor, 0) {
-			v.fail(a.key(key), "%v is no floor; write a number above 0, for instance 1", floor)
+			v.fail(a.key(key), "invalid %s %v; use a number above 0, for example 1", key, floor)
 		}
 	}
 	if len(t.Ladder) == 0 {
-		v.fail(a.key("ladder"), "a ladder is required; the smallest is [page]")
+		v.fail(a.key("ladder"), "ladder is required; the shortest is [page]")
 	}
 	v.ladder(a.key("ladder"), t.Ladder, t.Metric, c)
 }
@@ -318,44 +318,44 @@ func (v *validator) threshold(a at, t *Threshold, c *Config, targets map[string]
 func (v *validator) subject(a at, t *Threshold, c *Config) {
 	switch {
 	case t.Metric == "" && t.Expr == "":
-		v.fail(a, "a rule needs metric or expr; metrics are %s, disk", strings.Join(Metrics(), ", "))
+		v.fail(a, "metric or expr is required; metrics are %s, disk", strings.Join(Metrics(), ", "))
 	case t.Metric == "disk" && t.Expr == "":
-		v.fail(a.key("metric"), "disk needs an expr with source: prometheus, because where it is measured differs; configs/prometheus.yaml has one")
+		v.fail(a.key("metric"), "metric disk requires expr and source: prometheus; see configs/prometheus.yaml")
 	case t.Metric != "" && t.Metric != "disk" && !slices.Contains(Metrics(), t.Metric):
 		known := append(Metrics(), "disk")
 		if near := nearest(t.Metric, known); near != "" {
 			v.fail(a.key("metric"), "unknown metric %q; did you mean %s?", t.Metric, near)
 			break
 		}
-		v.fail(a.key("metric"), "unknown metric %q; there are %s; or give a name and an expr", t.Metric, strings.Join(known, ", "))
+		v.fail(a.key("metric"), "unknown metric %q; expected one of: %s; for anything else set name and expr", t.Metric, strings.Join(known, ", "))
 	}
 	switch t.Source {
 	case "local":
 		if t.Metric == "disk" && t.Expr != "" {
-			v.fail(a.key("source"), "disk is measured by Prometheus; write source: prometheus")
+			v.fail(a.key("source"), "metric disk requires source: prometheus")
 		}
 	case "prometheus":
-		if c.Prometheus == nil && !v.unread.covers("prometheus") {
-			v.fail(a.key("source"), "source prometheus needs a prometheus: block with its url")
+		if c.Prometheus == nil && !v.undecoded.covers("prometheus") {
+			v.fail(a.key("source"), "source prometheus requires prometheus.url")
 		}
 	default:
-		v.fail(a.key("source"), "unknown source %q; use local or prometheus", t.Source)
+		v.fail(a.key("source"), "unknown source %q; expected one of: local, prometheus", t.Source)
 	}
 }
 
 func (v *validator) bound(a at, t *Threshold) {
 	switch {
 	case t.Above == nil && t.Below == nil:
-		v.fail(a, "a rule needs a bound: above or below")
+		v.fail(a, "above or below is required")
 		return
 	case t.Above != nil && t.Below != nil:
-		v.fail(a, "above and below are both given; a rule has one bound")
+		v.fail(a, "above and below cannot be set together")
 		return
 	case t.Above != nil && t.ClearAbove != nil:
-		v.fail(a.key("clear_above"), "a rule with above clears below: write clear_below")
+		v.fail(a.key("clear_above"), "clear_above cannot be set with above; use clear_below")
 		return
 	case t.Below != nil && t.ClearBelow != nil:
-		v.fail(a.key("clear_below"), "a rule with below clears above: write clear_above")
+		v.fail(a.key("clear_below"), "clear_below cannot be set with below; use clear_above")
 		return
 	}
 	key, bound, clearKey, clear := "above", t.Above, "clear_below", t.ClearBelow
@@ -366,7 +366,7 @@ func (v *validator) bound(a at, t *Threshold) {
 		unit := unitOf(t.Metric)
 		for k, q := range map[string]*Quantity{key: bound, clearKey: clear} {
 			if q != nil && q.Text != "" && q.Unit != unit && !(unit == "ratio" && q.Unit == "" && q.Value == 0) {
-				v.fail(a.key(k), "%s is compared with %q; write it as %s", t.Metric, q.Text, or(example(unit), "a plain number: 2"))
+				v.fail(a.key(k), "wrong unit for %s: %q; use for example %s", t.Metric, q.Text, or(example(unit), "2"))
 			}
 		}
 	}
@@ -374,7 +374,7 @@ func (v *validator) bound(a at, t *Threshold) {
 		return
 	}
 	if key == "above" && clear.Value > bound.Value || key == "below" && clear.Value < bound.Value {
-		v.fail(a.key(clearKey), "%s is on the wrong side of %s %s: the rule would clear while it is in breach", clear.Text, key, bound.Text)
+		v.fail(a.key(clearKey), "%s %s conflicts with %s %s: the alert would clear while the condition still holds", clearKey, clear.Text, key, bound.Text)
 	}
 }
 
@@ -386,38 +386,38 @@ func (v *validator) ladder(a at, ladder []Rung, metric string, c *Config) {
 		option := func(key string) at { return here.key(string(r.Action)).key(key) }
 		v.mode(option("mode"), o.Mode)
 		if r.Action == incident.ActionPage && i != len(ladder)-1 {
-			v.fail(here, "page is the last rung: after it a person decides")
+			v.fail(here, "page must be the last rung")
 		}
 		switch r.Action {
 		case "scale":
 			v.scale(here.key(string(r.Action)), o)
 		case "restart":
 			if metric == "error_rate" {
-				v.fail(here, "never restart on errors alone: it hides the cause and loses the evidence; use rollback, or page")
+				v.fail(here, "restart cannot be used for error_rate: it hides the cause and destroys evidence; use rollback or page")
 			}
 		case "rollback":
 			if o.OnlyIf != "suspect_deploy" {
-				v.fail(option("only_if"), "only_if %q: the only condition is suspect_deploy, and it always holds", o.OnlyIf)
+				v.fail(option("only_if"), "unknown condition %q; the only one is suspect_deploy, which is the default", o.OnlyIf)
 			}
 		case "job":
-			if _, ok := c.JobTemplates[o.Template]; !ok && !v.unread.covers("job_templates") {
-				v.fail(option("template"), "there is no job template %q in job_templates", o.Template)
+			if _, ok := c.JobTemplates[o.Template]; !ok && !v.undecoded.covers("job_templates") {
+				v.fail(option("template"), "unknown job template %q; define it under job_templates", o.Template)
 			}
 		}
 		if (o.Approvals != 0 || o.CoolOff != 0) && o.Mode != incident.Approve && o.Mode != "" {
-			v.fail(option("mode"), "mode %s asks nobody: approvals and cool_off need mode approve", o.Mode)
+			v.fail(option("mode"), "approvals and cool_off require mode approve, not %s", o.Mode)
 		}
 		if o.Approvals < 0 || o.Approvals > 10 {
-			v.fail(option("approvals"), "approvals %d: use 1 to 10", o.Approvals)
+			v.fail(option("approvals"), "invalid approvals %d; use 1 to 10", o.Approvals)
 		}
 		if o.CoolOff != 0 {
 			v.span(option("cool_off"), time.Duration(o.CoolOff), time.Second, 5*time.Minute)
 		}
 		if o.Attempts < 1 || o.Attempts > 10 {
-			v.fail(option("attempts"), "attempts %d: use 1 to 10", o.Attempts)
+			v.fail(option("attempts"), "invalid attempts %d; use 1 to 10", o.Attempts)
 		}
 		if o.Verify < o.Settle {
-			v.fail(option("verify"), "verify %s is shorter than settle %s: no effect could ever be seen", o.Verify, o.Settle)
+			v.fail(option("verify"), "verify %s is shorter than settle %s", o.Verify, o.Settle)
 		}
 	}
 }
@@ -426,29 +426,29 @@ var byShape = regexp.MustCompile(`^[1-9][0-9]{0,3}%?$`)
 
 func (v *validator) scale(a at, o RungOptions) {
 	if o.By == "" && o.AtLeast == 0 {
-		v.fail(a, "scale needs by (25%% or 2) or at_least (5)")
+		v.fail(a, "by or at_least is required, for example by: 25%%")
 	}
 	if o.By != "" && !byShape.MatchString(o.By) {
-		v.fail(a.key("by"), "by %q: write a share of the present replicas (25%%) or a number (2)", o.By)
+		v.fail(a.key("by"), "invalid by %q; use a percentage of the current replicas (25%%) or a number (2)", o.By)
 	}
 	if o.Max < 1 {
-		v.fail(a.key("max"), "scale needs max: the most replicas it may ever ask for")
+		v.fail(a.key("max"), "max is required: the upper limit of replicas")
 	}
 	if o.AtLeast < 0 || o.AtLeast > o.Max && o.Max > 0 {
-		v.fail(a.key("at_least"), "at_least %d is not between 1 and max %d", o.AtLeast, o.Max)
+		v.fail(a.key("at_least"), "at_least %d is out of range; use 1 to max (%d)", o.AtLeast, o.Max)
 	}
 }
 
 func (v *validator) job(a at, name string, j JobTemplate) {
 	if !nameShape.MatchString(name) || len(name) > 40 {
-		v.fail(a, "%q is no name of a job template; use lower-case letters, digits and -, at most 40", name)
+		v.fail(a, "invalid job template name %q: use lowercase letters, digits and \"-\" (at most 40)", name)
 	}
 	path := j.File
 	if path != "" && !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(v.file), path)
 	}
 	if _, err := os.Stat(path); err != nil || path == "" {
-		v.fail(a.key("file"), "the manifest %q cannot be read; it is looked for beside the configuration file", j.File)
+		v.fail(a.key("file"), "cannot read manifest %q; paths are relative to the configuration file", j.File)
 	}
 	for i, what := range j.Allow {
 		if !slices.Contains(JobAllowances, what) {
@@ -465,10 +465,10 @@ func (v *validator) senders(c *Config) {
 	for i, s := range c.Alertmanager.Senders {
 		a := at{"alertmanager", "senders", i}
 		if !nameShape.MatchString(s.Name) {
-			v.fail(a.key("name"), "%q is no name of a sender; use lower-case letters, digits, - and ., at most 63", s.Name)
+			v.fail(a.key("name"), "invalid sender name %q: use lowercase letters, digits, \"-\" and \".\" (at most 63)", s.Name)
 		}
 		if names[s.Name] {
-			v.fail(a.key("name"), "sender %q is there twice; names are unique", s.Name)
+			v.fail(a.key("name"), "duplicate sender %q", s.Name)
 		}
 		names[s.Name] = true
 		v.secret(a.key("token_file"), s.TokenFile)
@@ -483,7 +483,7 @@ func (v *validator) severities(a at, all []incident.Severity) {
 
 func (v *validator) severity(a at, s incident.Severity) {
 	if s != incident.P0 && s != incident.P1 && s != incident.P2 && s != incident.P3 {
-		v.fail(a, "unknown severity %q; use P0, P1, P2 or P3", s)
+		v.fail(a, "unknown severity %q; expected one of: P0, P1, P2, P3", s)
 	}
 }
 
@@ -505,7 +505,7 @@ func (v *validator) receivers(c *Config) {
 		hear(a.key("slack"), s.URL, s.Severities)
 		v.secret(a.key("slack").key("token_file"), s.TokenFile)
 		if s.Channel == "" {
-			v.fail(a.key("slack").key("channel"), "a channel is required: \"#incidents\"")
+			v.fail(a.key("slack").key("channel"), "channel is required, for example \"#incidents\"")
 		}
 	}
 	v.words(a, c.Receivers)
@@ -516,7 +516,7 @@ func (v *validator) receivers(c *Config) {
 		hear(here, p.URL, p.Severities)
 		v.secret(here.key("routing_key_file"), p.RoutingKeyFile)
 		if p.Webhook != nil {
-			v.fail(here.key("webhook"), "words of PagerDuty are taken for receivers.pagerduty: several services can share its webhook")
+			v.fail(here.key("webhook"), "webhook cannot be set for an additional pager; set it on receivers.pagerduty, which several services can share")
 		}
 	}
 	v.webhooks(a.key("webhooks"), c.Receivers.Webhooks, names, told)
@@ -541,11 +541,11 @@ var reserved = []string{"pagerduty", "slack", "statuspage", "email", "canary"}
 func (v *validator) named(here at, name string, names map[string]bool) {
 	switch {
 	case !nameShape.MatchString(name):
-		v.fail(here.key("name"), "%q is no name of a receiver; use lower-case letters, digits, - and ., at most 63", name)
+		v.fail(here.key("name"), "invalid receiver name %q: use lowercase letters, digits, \"-\" and \".\" (at most 63)", name)
 	case slices.Contains(reserved, name):
-		v.fail(here.key("name"), "%q is the name of another kind of receiver", name)
+		v.fail(here.key("name"), "receiver name %q is reserved", name)
 	case names[name]:
-		v.fail(here.key("name"), "receiver %q is there twice; names are unique", name)
+		v.fail(here.key("name"), "duplicate receiver %q", name)
 	}
 	names[name] = true
 }
@@ -556,13 +556,13 @@ func (v *validator) webhooks(a at, all []Webhook, names map[string]bool, told ma
 		v.named(here, w.Name, names)
 		switch {
 		case w.URL == "" && w.URLFile == "" || w.URL != "" && w.URLFile != "":
-			v.fail(here, "a webhook needs exactly one of url and url_file")
+			v.fail(here, "exactly one of url and url_file must be set")
 		case w.URL != "":
 			v.url(here.key("url"), w.URL, "use url_file", "bearer_token_file")
 		}
 		for h := range w.Headers {
 			if strings.EqualFold(h, "Authorization") {
-				v.fail(here.key("headers"), "a secret does not belong into the configuration; use bearer_token_file, or url_file")
+				v.fail(here.key("headers"), "header Authorization cannot be set here; use bearer_token_file or url_file")
 			}
 		}
 		v.severities(here.key("severities"), w.Severities)
@@ -583,38 +583,38 @@ func (v *validator) unheard(c *Config, told map[incident.Severity]bool) {
 		if _, own := v.node(place); !own {
 			place = at{"receivers"}
 		}
-		v.warn(place, "no-channel", "nobody is told of %s incidents: no receiver takes them", t.Severity)
+		v.warn(place, "no-channel", "no receiver for %s incidents: nobody is notified", t.Severity)
 	}
 }
 
 func (v *validator) secret(a at, file string) {
 	if file == "" {
-		v.fail(a, "the file that holds the secret is required; secrets do not belong into the configuration")
+		v.fail(a, "secret file is required; secrets are read from files only")
 	}
 }
 
 func (v *validator) budget(b Budget) {
 	if b.Concurrent < 1 {
-		v.fail(at{"budget", "concurrent"}, "%d: at least 1", b.Concurrent)
+		v.fail(at{"budget", "concurrent"}, "invalid concurrent %d; use 1 or more", b.Concurrent)
 	}
 	if b.MaxUnhealthy.Unit != "ratio" || b.MaxUnhealthy.Value > 1 {
-		v.fail(at{"budget", "max_unhealthy"}, "%q: write a share of the watched targets: 30%%", b.MaxUnhealthy.Text)
+		v.fail(at{"budget", "max_unhealthy"}, "invalid share %q; use a percentage of the watched targets, for example 30%%", b.MaxUnhealthy.Text)
 	}
 	if b.StormFrom < 1 {
-		v.fail(at{"budget", "storm_from"}, "%d: write a number of targets, at least 1", b.StormFrom)
+		v.fail(at{"budget", "storm_from"}, "invalid storm_from %d; use 1 or more", b.StormFrom)
 	}
 }
 
 func (v *validator) guards(g Guards) {
 	if g.AvailabilityFloor.Unit != "ratio" || g.AvailabilityFloor.Value > 1 {
-		v.fail(at{"guards", "availability_floor"}, "%q: write a share of the desired replicas: 50%%", g.AvailabilityFloor.Text)
+		v.fail(at{"guards", "availability_floor"}, "invalid share %q; use a percentage of the desired replicas, for example 50%%", g.AvailabilityFloor.Text)
 	}
 	if g.Quarantine.Count < 1 || g.Quarantine.Per <= 0 {
-		v.fail(at{"guards", "quarantine"}, "%s: at least one incident in some time: 3/6h; to allow no action at all, use mode: observe", g.Quarantine)
+		v.fail(at{"guards", "quarantine"}, "invalid quarantine %s; use for example 3/6h; to allow no actions, use mode: observe", g.Quarantine)
 	}
 	v.span(at{"guards", "approval"}, time.Duration(g.Approval), time.Minute, 7*24*time.Hour)
 	if g.MaxReplicas < 1 {
-		v.fail(at{"guards", "max_replicas"}, "%d: at least 1", g.MaxReplicas)
+		v.fail(at{"guards", "max_replicas"}, "invalid max_replicas %d; use 1 or more", g.MaxReplicas)
 	}
 }
 

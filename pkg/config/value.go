@@ -17,7 +17,7 @@ import (
 // UnmarshalYAML reads 500ms, 0.1%, 80% or 2.
 func (q *Quantity) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind != yaml.ScalarNode {
-		return errors.New("a quantity is one value: 500ms, 0.1%, 80% or 2")
+		return errors.New("expected a duration (500ms), a percentage (0.1%) or a number (2)")
 	}
 	v, err := ParseQuantity(n.Value)
 	if err == nil {
@@ -44,7 +44,7 @@ func ParseQuantity(text string) (Quantity, error) {
 		q.Value, err = strconv.ParseFloat(s, 64)
 	}
 	if err != nil || q.Value != q.Value || q.Value < 0 || q.Value > 1e18 {
-		return Quantity{}, fmt.Errorf("%q is no quantity; write a duration (500ms), a percentage (0.1%%) or a number (2)", text)
+		return Quantity{}, fmt.Errorf("invalid value %q; use a duration (500ms), a percentage (0.1%%) or a number (2)", text)
 	}
 	return q, nil
 }
@@ -58,7 +58,7 @@ func (r *Rate) UnmarshalYAML(n *yaml.Node) error {
 	c, err := strconv.Atoi(strings.TrimSpace(count))
 	d, err2 := model.ParseDuration(strings.TrimSpace(per))
 	if n.Kind != yaml.ScalarNode || !ok || err != nil || err2 != nil || c < 0 || d <= 0 {
-		return fmt.Errorf("%q is no rate; write a count and a window: 3/1h", n.Value)
+		return fmt.Errorf("invalid rate %q; use count/window, for example 3/1h", n.Value)
 	}
 	*r = Rate{Count: c, Per: d, set: true}
 	return nil
@@ -99,20 +99,20 @@ func (r *Rung) UnmarshalYAML(n *yaml.Node) error {
 	case n.Kind == yaml.MappingNode && len(n.Content) == 2:
 		r.Action, options = incident.Action(n.Content[0].Value), n.Content[1]
 	default:
-		return errors.New("a rung is one action: restart, or one with options: scale: {by: 25%, max: 20}")
+		return errors.New("a rung must be one action, for example restart or scale: {by: 25%, max: 20}")
 	}
 	if options.Kind == yaml.AliasNode {
 		options = options.Alias
 	}
 	fields, known := rungFields[r.Action]
 	if !known {
-		return fmt.Errorf("unknown action %q; there are %s", r.Action, strings.Join(Actions(), ", "))
+		return fmt.Errorf("unknown action %q; expected one of: %s", r.Action, strings.Join(Actions(), ", "))
 	}
 	if options.Kind == yaml.ScalarNode && (options.Tag == "!!null" || options.Value == "") {
 		return nil
 	}
 	if options.Kind != 0 && options.Kind != yaml.MappingNode {
-		return fmt.Errorf("options of %s: a mapping belongs here: %s: {…}", r.Action, r.Action)
+		return fmt.Errorf("expected a mapping of options for %s: %s: {…}", r.Action, r.Action)
 	}
 	if err := optionsOf(r.Action, fields, options); err != nil {
 		return err
@@ -131,9 +131,9 @@ func optionsOf(action incident.Action, fields []string, options *yaml.Node) erro
 		if slices.Contains(fields, key.Value) {
 			continue
 		}
-		text := fmt.Sprintf("%s has no option %q; it takes %s", action, key.Value, strings.Join(fields, ", "))
+		text := fmt.Sprintf("unknown option %q for %s; expected one of: %s", key.Value, action, strings.Join(fields, ", "))
 		if len(fields) == 0 {
-			text = fmt.Sprintf("%s takes no options, but %q is given", action, key.Value)
+			text = fmt.Sprintf("unknown option %q: %s takes no options", key.Value, action)
 		}
 		wrong = append(wrong, yaml.NewLoadError(yaml.ConstructorStage, text, yaml.Mark{Line: key.Line, Column: key.Column}, nil))
 	}
@@ -150,7 +150,7 @@ type Switch string
 // UnmarshalYAML reads a word, and false as off.
 func (s *Switch) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind != yaml.ScalarNode {
-		return errors.New("a single word belongs here")
+		return errors.New("expected a string")
 	}
 	*s = Switch(n.Value)
 	if off, err := strconv.ParseBool(n.Value); err == nil && !off && n.ShortTag() == "!!bool" {

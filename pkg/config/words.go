@@ -11,23 +11,23 @@ func (v *validator) words(a at, r Receivers) {
 	if r.Slack != nil && r.Slack.Interaction != nil {
 		here, i := a.key("slack").key("interaction"), r.Slack.Interaction
 		if i.SigningSecretFile == "" && i.AppTokenFile == "" {
-			v.fail(here, "clicks need a way to come back: give signing_secret_file, app_token_file (Socket Mode), or both")
+			v.fail(here, "signing_secret_file or app_token_file (Socket Mode) is required")
 		}
 		if len(i.Users) == 0 {
-			v.fail(here.key("users"), "nobody is listed, so every click would be refused")
+			v.fail(here.key("users"), "users is empty: every click would be refused")
 		}
 		v.persons(here.key("users"), i.Users)
 	}
 	if r.PagerDuty != nil && r.PagerDuty.Webhook != nil {
 		here, w := a.key("pagerduty").key("webhook"), r.PagerDuty.Webhook
 		if len(w.SecretFiles) == 0 {
-			v.fail(here.key("secret_files"), "the file that holds the subscription's secret is required")
+			v.fail(here.key("secret_files"), "secret_files is required: the webhook subscription's secret")
 		}
 		for i, f := range w.SecretFiles {
 			v.secret(here.key("secret_files").key(i), f)
 		}
 		if w.Acknowledge != "users" && w.Acknowledge != "anybody" {
-			v.fail(here.key("acknowledge"), "unknown value %q; use users or anybody", w.Acknowledge)
+			v.fail(here.key("acknowledge"), "unknown value %q; expected one of: users, anybody", w.Acknowledge)
 		}
 		v.persons(here.key("users"), w.Users)
 	}
@@ -46,18 +46,18 @@ func (v *validator) api(a *API) {
 	}
 	for i, name := range a.Audiences {
 		if name == "" || strings.ContainsFunc(name, unicode.IsSpace) {
-			v.fail(at{"api", "audiences", i}, "invalid audience %q: use a name without spaces, such as watchdog; leave the list out for that one", name)
+			v.fail(at{"api", "audiences", i}, "invalid audience %q; use a name without spaces; the default is watchdog", name)
 		}
 	}
 	if a.Read != ReadAuthorized && a.Read != ReadAnybody {
-		v.fail(at{"api", "read"}, "unknown value %q; use authorized or anybody", a.Read)
+		v.fail(at{"api", "read"}, "unknown value %q; expected one of: authorized, anybody", a.Read)
 	}
 	for i, file := range a.ReadTokenFiles {
 		v.secret(at{"api", "read_token_files", i}, file)
 	}
 	for i, name := range a.Hosts {
 		if name == "" || strings.ContainsAny(name, "/:@ *") {
-			v.fail(at{"api", "hosts", i}, "invalid name %q: use the name alone that stands in the URL, without port and path: watchdog.example.com", name)
+			v.fail(at{"api", "hosts", i}, "invalid host name %q; use the host of the URL, without port and path: watchdog.example.com", name)
 		}
 	}
 }
@@ -71,20 +71,20 @@ func (v *validator) persons(a at, all []Person) {
 		here := a.key(i)
 		switch {
 		case !personID.MatchString(p.ID):
-			v.fail(here.key("id"), "%q is no id of a user; a display name does not say who somebody is: copy the member ID (U0123ABCD)", p.ID)
+			v.fail(here.key("id"), "invalid member ID %q; copy it from the user's profile (for example U0123ABCD); display names are not unique", p.ID)
 		case ids[p.ID]:
-			v.fail(here.key("id"), "%s is there twice", p.ID)
+			v.fail(here.key("id"), "duplicate id %s", p.ID)
 		}
 		ids[p.ID] = true
 		switch {
 		case p.User == "" || len(p.User) > 253:
-			v.fail(here.key("user"), "the user's name in Kubernetes' RBAC is required, up to 253 characters: alice@example.com")
+			v.fail(here.key("user"), "user is required: the user name in Kubernetes RBAC, for example alice@example.com (at most 253 characters)")
 		case strings.HasPrefix(p.User, "system:"):
-			v.fail(here.key("user"), "%q is no person; words are people's", p.User)
+			v.fail(here.key("user"), "invalid user %q: service accounts and system users cannot be responders", p.User)
 		}
 		for k, g := range p.Groups {
 			if g == "" || strings.HasPrefix(g, "system:") {
-				v.fail(here.key("groups").key(k), "%q is a group that the API server itself hands out", g)
+				v.fail(here.key("groups").key(k), "invalid group %q: groups that start with \"system:\" are assigned by the API server", g)
 			}
 		}
 	}

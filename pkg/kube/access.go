@@ -19,7 +19,7 @@ import (
 )
 
 // ErrUnknown says that a token is nobody's.
-var ErrUnknown = errors.New("the API server does not know this token")
+var ErrUnknown = errors.New("the API server rejected the token")
 
 // Access asks the API server who somebody is and what they may. What it answered
 // is believed for a moment: a yes for a few seconds, a no for one (SEC-03). That
@@ -67,7 +67,7 @@ func NewAccess(c *Client, namespace string, now func() time.Time) *Access {
 // given for the API server would do. Any other error means that it cannot be told now.
 func (a *Access) Who(ctx context.Context, token string, audiences []string) (responder.Person, error) {
 	if len(audiences) == 0 {
-		return responder.Person{}, errors.New("no audience is known that tokens must be for")
+		return responder.Person{}, errors.New("no token audience is configured")
 	}
 	key := sha256.Sum256(fmt.Appendf(nil, "%q %q", audiences, token))
 	if k, ok := recall(a, a.persons, key); ok {
@@ -88,7 +88,7 @@ func (a *Access) Who(ctx context.Context, token string, audiences []string) (res
 	switch s := r.Status; {
 	case !s.Authenticated || s.User.Username == "", !slices.ContainsFunc(s.Audiences, func(x string) bool { return slices.Contains(audiences, x) }):
 		// An authenticator that knows nothing of audiences answers without any.
-		k.no = fmt.Errorf("%w for the audience %s; make one for it: kubectl create token NAME --audience %s", ErrUnknown, strings.Join(audiences, " or "), audiences[0])
+		k.no = fmt.Errorf("%w for audience %s; create a token: kubectl create token NAME --audience %s", ErrUnknown, strings.Join(audiences, " or "), audiences[0])
 	default:
 		k.what = responder.Person{Name: s.User.Username, UID: s.User.UID, Groups: s.User.Groups, Extra: map[string][]string{}}
 		for name, v := range s.User.Extra {

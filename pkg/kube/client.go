@@ -83,7 +83,7 @@ func load(kubeconfig, context string) (*rest.Config, error) {
 	rules.ExplicitPath = kubeconfig
 	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context}).ClientConfig()
 	if clientcmd.IsEmptyConfig(err) {
-		return nil, fmt.Errorf("find a cluster: no service account is mounted and no kubeconfig was found: set --kubeconfig or $KUBECONFIG")
+		return nil, fmt.Errorf("no cluster found: no service account is mounted and there is no kubeconfig; set --kubeconfig or $KUBECONFIG")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read kubeconfig %s: %w", cmp.Or(kubeconfig, "(default)"), err)

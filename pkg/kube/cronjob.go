@@ -20,7 +20,7 @@ type CronSuccess struct {
 func (c *Client) CronSuccess(ctx context.Context, name string) (CronSuccess, error) {
 	ns, job, ok := strings.Cut(name, "/")
 	if !ok || ns == "" || job == "" || strings.Contains(job, "/") {
-		return CronSuccess{}, fmt.Errorf("%q is no CronJob; write NAMESPACE/NAME", name)
+		return CronSuccess{}, fmt.Errorf("invalid CronJob %q; use NAMESPACE/NAME", name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

@@ -122,7 +122,7 @@ func templateOf(raw []byte) (json.RawMessage, error) {
 		return nil, fmt.Errorf("decode pod template: %w", err)
 	}
 	if len(o.Spec.Template) == 0 {
-		return nil, fmt.Errorf("decode pod template: there is none")
+		return nil, fmt.Errorf("decode pod template: missing")
 	}
 	return o.Spec.Template, nil
 }

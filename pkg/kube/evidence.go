@@ -91,7 +91,7 @@ func clip(content []byte) []byte {
 // The error is for a target that could not be read at all.
 func (r *Reader) Evidence(ctx context.Context, target incident.Target, o EvidenceOptions) (Bundle, error) {
 	if o.Redact == nil {
-		return Bundle{}, errors.New("capture evidence: no redaction was given: nothing is taken")
+		return Bundle{}, errors.New("capture evidence: redaction is not configured")
 	}
 	ctx, cancel := context.WithTimeout(ctx, captureTimeout)
 	defer cancel()

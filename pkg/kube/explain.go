@@ -36,23 +36,23 @@ func explain(r request, err error) error {
 	case errors.Is(err, ErrFenced):
 		return fmt.Errorf("%s: %w", r, ErrFenced)
 	case errors.Is(err, context.Canceled):
-		return fmt.Errorf("%s: given up, because watchdog stops or no longer needs it: %w", r, err)
+		return fmt.Errorf("%s: cancelled: %w", r, err)
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("%s: not found: create it, or correct the name in watchdog's configuration: %w", r, err)
+		return fmt.Errorf("%s: not found: create it, or correct the name in the configuration: %w", r, err)
 	case refusedByAdmission(err):
-		return fmt.Errorf("%s: an admission policy or webhook refuses it; no right is missing: make this change by hand, or change the policy (watchdog's own: chart value admissionPolicy): %w", r, err)
+		return fmt.Errorf("%s: denied by an admission policy or webhook, not by RBAC: make the change manually, or adjust the policy (chart value admissionPolicy for watchdog's own): %w", r, err)
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("%s: forbidden: grant the verb %q on %q in namespace %q (chart values rbac and actions): %w", r, r.verb, r.resource, r.namespace, err)
 	case apierrors.IsUnauthorized(err):
 		return fmt.Errorf("%s: unauthorized: the credentials are missing, wrong or expired: %w", r, err)
 	case apierrors.IsTooManyRequests(err):
-		return fmt.Errorf("%s: the API server asks for fewer requests: %w", r, err)
+		return fmt.Errorf("%s: too many requests: the API server throttles watchdog: %w", r, err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: the API server did not answer in time: check its load and the network to it: %w", r, err)
+		return fmt.Errorf("%s: timeout: check the API server's load and the network: %w", r, err)
 	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
-		return fmt.Errorf("%s: no answer from the API server: check its address and the network to it: %w", r, err)
+		return fmt.Errorf("%s: no response from the API server: check its address and the network: %w", r, err)
 	}
 	return fmt.Errorf("%s: %w", r, err)
 }

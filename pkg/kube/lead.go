@@ -71,7 +71,7 @@ func Lead(ctx context.Context, c *Client, o LeadOptions, work func(ctx context.C
 	c.Fence(ctx)
 	for ctx.Err() == nil {
 		if err := c.term(ctx, o, work); err != nil {
-			return fmt.Errorf("stand for leader as %s by lease %s/%s: %w", o.Identity, o.Namespace, leaseName, err)
+			return fmt.Errorf("leader election as %s with lease %s/%s: %w", o.Identity, o.Namespace, leaseName, err)
 		}
 	}
 	return nil
@@ -96,7 +96,7 @@ func (c *Client) term(ctx context.Context, o LeadOptions, work func(ctx context.
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(leading context.Context) {
 				defer stop()
-				o.Logger.Info("this replica leads", "identity", o.Identity)
+				o.Logger.Info("This replica is the leader", "identity", o.Identity)
 				t.run(ctx, leading, work)
 			},
 			OnStoppedLeading: func() { c.Fence(ctx) },
@@ -112,7 +112,7 @@ func (c *Client) term(ctx context.Context, o LeadOptions, work func(ctx context.
 	}
 	elector.Run(election)
 	if ctx.Err() == nil {
-		o.Logger.Warn("this replica does not lead any more", "identity", o.Identity)
+		o.Logger.Warn("This replica lost leadership", "identity", o.Identity)
 	}
 	t.drain()
 	return nil
@@ -197,7 +197,7 @@ func (l *guardedLock) Update(ctx context.Context, r resourcelock.LeaderElectionR
 	if r.HolderIdentity == "" {
 		l.fence.extend(time.Time{})
 		if l.holder != l.Identity() {
-			return errors.New("the lease is not given up: it is somebody else's by now")
+			return errors.New("the lease was not released: another replica holds it")
 		}
 	}
 	return l.noted(r, func() error { return l.Interface.Update(ctx, r) })

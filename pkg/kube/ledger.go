@@ -52,7 +52,7 @@ func (s *Store) Ledger(ctx context.Context) (incident.Ledger, string, error) {
 	}
 	l, err := decodeLedger(o)
 	if err != nil {
-		return incident.Ledger{}, "", fmt.Errorf("read ledger %s/%s: %w; nothing is done until it can be read", s.namespace, ledgerName, err)
+		return incident.Ledger{}, "", fmt.Errorf("read ledger %s/%s: %w; watchdog takes no actions until it can read it", s.namespace, ledgerName, err)
 	}
 	return l, o.Metadata.ResourceVersion, nil
 }
@@ -64,7 +64,7 @@ func emptyLedger(status json.RawMessage) object {
 func decodeLedger(o object) (incident.Ledger, error) {
 	var l incident.Ledger
 	if n := formatOf(o.Status); n > format {
-		return l, fmt.Errorf("its format is %d, this watchdog knows %d: %w", n, format, incident.ErrNewer)
+		return l, fmt.Errorf("unsupported format %d (this version supports %d): %w", n, format, incident.ErrNewer)
 	}
 	if len(o.Status) > 0 {
 		if err := json.Unmarshal(o.Status, &l); err != nil {
@@ -139,7 +139,7 @@ func (s *Store) ResumeAll(ctx context.Context) error {
 func (s *Store) mark(ctx context.Context, spec map[string]any) error {
 	patch, err := json.Marshal(map[string]any{"spec": spec})
 	if err != nil {
-		return fmt.Errorf("encode what the ledger is told: %w", err)
+		return fmt.Errorf("encode ledger patch: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

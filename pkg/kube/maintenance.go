@@ -44,7 +44,7 @@ func (s *Store) Windows(ctx context.Context) (all []StoredWindow, odd, err error
 			err = json.Unmarshal(o.Status, &w.Status)
 		}
 		if err != nil {
-			odds = append(odds, fmt.Errorf("read maintenance window %s/%s: %w; it has no effect: delete it or repair it", s.namespace, w.Name, err))
+			odds = append(odds, fmt.Errorf("read maintenance window %s/%s: %w; it has no effect; delete or correct it", s.namespace, w.Name, err))
 			continue
 		}
 		all = append(all, w)

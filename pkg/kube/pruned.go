@@ -15,7 +15,7 @@ import (
 
 // ErrOldDefinition says that the cluster's CustomResourceDefinition is older than this
 // watchdog: what it does not know the API server drops, and answers yes.
-var ErrOldDefinition = errors.New("the CustomResourceDefinition ledgers.watchdog.io is older than this watchdog: Helm does not upgrade it; apply the chart's crds/ (docs: Upgrading, in the chart's README)")
+var ErrOldDefinition = errors.New("the CustomResourceDefinition ledgers.watchdog.io is older than this watchdog; Helm does not upgrade it: apply the chart's crds/ (see Upgrading in the chart's README)")
 
 // say patches what people write in a ledger. It is refused rather than dropped in part:
 // a word of which the API server kept nothing was said to nobody.
@@ -23,14 +23,14 @@ func (s *Store) say(ctx context.Context, name string, patch []byte) error {
 	u, err := s.resource("ledgers").Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldValidation: metav1.FieldValidationStrict})
 	if err != nil {
 		if unknownField(err) {
-			return fmt.Errorf("nothing was written: %w (%w)", ErrOldDefinition, err)
+			return fmt.Errorf("no change was made: %w (%w)", ErrOldDefinition, err)
 		}
 		return err
 	}
 	// A server that does not know the option, or a webhook in between, may have dropped it.
 	var want any
 	if err := json.Unmarshal(patch, &want); err != nil {
-		return fmt.Errorf("encode what the ledger is told: %w", err)
+		return fmt.Errorf("encode ledger patch: %w", err)
 	}
 	if gone := dropped("", want, u.Object); len(gone) > 0 {
 		return fmt.Errorf("the API server dropped %s: %w", strings.Join(gone, ", "), ErrOldDefinition)

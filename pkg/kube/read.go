@@ -66,7 +66,7 @@ func resourceOf(kind string) (string, error) {
 	case "daemonset":
 		return "daemonsets", nil
 	}
-	return "", fmt.Errorf("workload kind %q is not known: use deployment, statefulset or daemonset", kind)
+	return "", fmt.Errorf("unknown workload kind %q; expected one of: deployment, statefulset, daemonset", kind)
 }
 
 func (r *Reader) object(ctx context.Context, target incident.Target) (remediate.Workload, *metav1.LabelSelector, error) {

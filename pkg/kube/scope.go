@@ -102,7 +102,7 @@ func (s *scope) inform(r request, resource string, client rest.Interface, exampl
 		s.metrics.watchErrors.WithLabelValues(resource).Inc()
 		err = explain(r, err)
 		if _, before := h.last(); before == nil {
-			s.log.Warn("watch interrupted; it is tried again", "resource", resource, "err", err)
+			s.log.Warn("Watch interrupted; retrying", "resource", resource, "err", err)
 		}
 		h.failed(err)
 	})
@@ -115,14 +115,14 @@ func (s *scope) store(resource string) (cache.Indexer, time.Time, error) {
 	i := s.informers[resource]
 	s.mu.Unlock()
 	if i == nil {
-		return nil, time.Time{}, fmt.Errorf("%s in namespace %s are not watched (yet)", resource, s.namespace)
+		return nil, time.Time{}, fmt.Errorf("no watch on %s in namespace %s yet", resource, s.namespace)
 	}
 	at, err := i.heard.last()
 	switch {
 	case !i.HasSynced() && err != nil:
 		return nil, at, err
 	case !i.HasSynced():
-		return nil, at, fmt.Errorf("%s: not answered yet", i.request)
+		return nil, at, fmt.Errorf("%s: no response yet", i.request)
 	}
 	return i.GetIndexer(), at, nil
 }

@@ -168,7 +168,7 @@ func (s *scope) state(x Watched, now time.Time) (WorkloadState, error) {
 	st.Usage = s.usage.containers(pods, now)
 	st.ObservedAt = v.at
 	if silent := now.Sub(v.at); silent > StaleAfter {
-		return st, fmt.Errorf("read %s/%s/%s: stale: the API server has been silent for %s: check the network to it and its load", x.Namespace, x.Kind, x.Name, silent.Round(time.Second))
+		return st, fmt.Errorf("read %s/%s/%s: stale: no response from the API server for %s: check its load and the network", x.Namespace, x.Kind, x.Name, silent.Round(time.Second))
 	}
 	return st, nil
 }

@@ -97,7 +97,7 @@ func (s *Store) Incidents(ctx context.Context) ([]incident.Stored, error) {
 		}
 		st, err := decodeIncident(o)
 		if err != nil {
-			return nil, fmt.Errorf("read incident %s/%s: %w; delete it or repair it", s.namespace, o.Metadata.Name, err)
+			return nil, fmt.Errorf("read incident %s/%s: %w; delete or correct it", s.namespace, o.Metadata.Name, err)
 		}
 		all = append(all, st)
 	}
@@ -222,7 +222,7 @@ func encodeStatus(v any, limit int) (json.RawMessage, error) {
 		return nil, fmt.Errorf("encode: %w", err)
 	}
 	if len(b) > limit {
-		return nil, fmt.Errorf("%d KiB is larger than an object of watchdog may be (%d KiB)", len(b)>>10, limit>>10)
+		return nil, fmt.Errorf("object too large: %d KiB; the limit is %d KiB", len(b)>>10, limit>>10)
 	}
 	return b, nil
 }
@@ -243,7 +243,7 @@ func decodeObject(u *unstructured.Unstructured) (object, error) {
 // lists and creations find nothing missing but the kind, or the namespace.
 func missingKind(r request, err error) error {
 	if apierrors.IsNotFound(err) {
-		return fmt.Errorf("%s: the API server does not know it: install the chart's custom resource definitions (kubectl apply -f crds/) and check the namespace: %w", r, err)
+		return fmt.Errorf("%s: unknown resource: install the chart's custom resource definitions (kubectl apply -f crds/) and check the namespace: %w", r, err)
 	}
 	return explain(r, err)
 }

@@ -17,11 +17,11 @@ func (c *Client) ServerTime(ctx context.Context, namespace string) (time.Time, e
 	var date string
 	ctx = context.WithValue(ctx, dateKey{}, &date)
 	if _, err := c.leases.Leases(namespace).Get(ctx, leaseName, metav1.GetOptions{}); err != nil && date == "" {
-		return time.Time{}, fmt.Errorf("ask the API server for its time: %w", err)
+		return time.Time{}, fmt.Errorf("read the API server's time: %w", err)
 	}
 	at, err := http.ParseTime(date)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("ask the API server for its time: its answer has no date: %w", err)
+		return time.Time{}, fmt.Errorf("read the API server's time: the response has no Date header: %w", err)
 	}
 	return at, nil
 }

@@ -59,7 +59,7 @@ func (u *usage) refresh(ctx context.Context) {
 	if err != nil {
 		u.metrics.usageErrors.Inc()
 		if u.absent == "" {
-			u.log.Info("CPU and memory usage are not known; rules on them say NO_DATA", "err", err)
+			u.log.Info("CPU and memory usage are unavailable; rules on them return NO_DATA", "err", err)
 		}
 		u.absent = err.Error()
 		return

@@ -15,7 +15,7 @@ func (c *Client) WhoAmI(ctx context.Context) (string, error) {
 	defer cancel()
 	r, err := c.identity.SelfSubjectReviews().Create(ctx, &authentication.SelfSubjectReview{}, metav1.CreateOptions{})
 	if err != nil {
-		return "", fmt.Errorf("ask the API server who is asking: %w", err)
+		return "", fmt.Errorf("identify the caller: %w", err)
 	}
 	return r.Status.UserInfo.Username, nil
 }

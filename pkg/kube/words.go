@@ -26,7 +26,7 @@ func (s *Store) Say(ctx context.Context, w incident.Saying, version string) erro
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": version}, "spec": spec(w)})
 	if err != nil {
-		return fmt.Errorf("encode what the ledger is told: %w", err)
+		return fmt.Errorf("encode ledger patch: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

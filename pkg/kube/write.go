@@ -68,15 +68,15 @@ func (w *Writer) request(opID string, plan incident.Plan) (*rest.Request, error)
 	}
 	switch {
 	case opID == "":
-		return nil, errors.New("refused: the op has no id, so its effect could not be found again")
+		return nil, errors.New("refused: the op has no id")
 	case (len(plan.Patch) > 0) == (len(plan.Create) > 0):
-		return nil, errors.New("refused: the plan must hold either a patch or an object to create")
+		return nil, errors.New("refused: the plan must have either a patch or an object to create")
 	case o.Namespace == "" || o.Name == "":
-		return nil, errors.New("refused: the plan names no object")
+		return nil, errors.New("refused: the plan has no object")
 	case len(plan.Create) > 0 && o.Resource != "jobs", len(plan.Patch) > 0 && o.Resource == "jobs":
-		return nil, fmt.Errorf("refused: watchdog creates jobs and patches workloads, and nothing else; this would be the other way round for %s", o.Resource)
+		return nil, fmt.Errorf("refused: watchdog only creates Jobs and patches workloads; unexpected operation for %s", o.Resource)
 	case len(plan.Patch) > 0 && (o.UID == "" || o.ResourceVersion == ""):
-		return nil, fmt.Errorf("refused: an unconditional write: uid %q, resourceVersion %q (INV-03)", o.UID, o.ResourceVersion)
+		return nil, fmt.Errorf("refused: write without preconditions: uid %q, resourceVersion %q (INV-03)", o.UID, o.ResourceVersion)
 	}
 	if len(plan.Create) > 0 {
 		body, err := labelled(plan.Create, opID, o)
@@ -210,7 +210,7 @@ func (w *Writer) Find(ctx context.Context, opID string, plan incident.Plan) (boo
 		return false, err
 	}
 	if opID == "" {
-		return false, errors.New("find an op without an id: every object that carries none would be taken for its effect")
+		return false, errors.New("find op: the op has no id")
 	}
 	raw, err := getRaw(ctx, client, o.Namespace, o.Resource, o.Name)
 	if apierrors.IsNotFound(err) {

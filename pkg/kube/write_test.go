@@ -252,13 +252,13 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	} {
 		a.answer = func(w http.ResponseWriter, _ *http.Request) bool { refuse(w, 403, "Forbidden", said); return true }
 		o, err := NewWriter(c, "w").Write(t.Context(), "op1", plan)
-		if want := `patch deployments.apps shop/cart: an admission policy or webhook refuses it; no right is missing: make this change by hand`; o != incident.Denied || err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), said) {
+		if want := `patch deployments.apps shop/cart: denied by an admission policy or webhook, not by RBAC: make the change manually`; o != incident.Denied || err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), said) {
 			t.Errorf("%s: got %v", o, err)
 		}
 	}
 	a.server.Close()
 	_, err = NewWriter(c, "w").Find(t.Context(), "op1", plan)
-	if err == nil || !strings.Contains(err.Error(), "no answer from the API server: check its address") {
+	if err == nil || !strings.Contains(err.Error(), "no response from the API server: check its address") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -109,13 +109,13 @@ func TestWhetherATargetMayBeDeployed(t *testing.T) {
 		may          bool
 		text         string
 	}{
-		{"in the window it needs", "shop", all, 0, true, "window releases is for it: in maintenance until 13:00 UTC, 1h left"},
-		{"a freeze counts more than the window it needs", "shop", all, 45 * time.Minute, false, "window freeze forbids to deploy shop: in maintenance until 14:00 UTC, 1h15m left, by alice: move"},
-		{"outside of the window it needs", "shop", all, 3 * time.Hour, false, "shop is deployed in a window only; the next is releases, 2026-03-02 11:00 UTC to 2026-03-02 13:00 UTC"},
-		{"a target that needs none", "cart", all, 3 * time.Hour, true, "no window forbids"},
-		{"no windows", "shop", nil, 0, true, "no window forbids"},
-		{"a window that does not come again", "shop", []Window{{Name: "old", Recurs: never, Effects: Effects{Deploy: DeployRequired}}}, 0, false, "window old only, and that does not come within a year"},
-		{"a window that is over asks for nothing more", "shop", []Window{once("done", -2*time.Hour, -time.Hour, Effects{Deploy: DeployRequired})}, 0, true, "no window forbids"},
+		{"in the window it needs", "shop", all, 0, true, "window releases allows it: in maintenance until 13:00 UTC, 1h left"},
+		{"a freeze counts more than the window it needs", "shop", all, 45 * time.Minute, false, "window freeze forbids deploys of shop: in maintenance until 14:00 UTC, 1h15m left, by alice: move"},
+		{"outside of the window it needs", "shop", all, 3 * time.Hour, false, "shop may be deployed in a window only; the next one is releases, 2026-03-02 11:00 UTC to 2026-03-02 13:00 UTC"},
+		{"a target that needs none", "cart", all, 3 * time.Hour, true, "no window restricts"},
+		{"no windows", "shop", nil, 0, true, "no window restricts"},
+		{"a window that does not come again", "shop", []Window{{Name: "old", Recurs: never, Effects: Effects{Deploy: DeployRequired}}}, 0, false, "window old only, which does not occur within a year"},
+		{"a window that is over asks for nothing more", "shop", []Window{once("done", -2*time.Hour, -time.Hour, Effects{Deploy: DeployRequired})}, 0, true, "no window restricts"},
 	} {
 		may, why := MayDeploy(c.windows, c.target, noon.Add(c.after))
 		if may != c.may || !strings.HasPrefix(why, c.text) && !strings.Contains(why, c.text) {
@@ -143,12 +143,12 @@ func TestAWindowThatTakesTooLongIsSaid(t *testing.T) {
 		want   Alarms
 	}{
 		{"before 80 %", w, 79 * time.Minute, Alarms{}},
-		{"at 80 %", w, 80 * time.Minute, Alarms{Ending: "80% of window db is over, 20m left, by alice: move"}},
+		{"at 80 %", w, 80 * time.Minute, Alarms{Ending: "80% of window db has passed, 20m left, by alice: move"}},
 		{"at 100 %", w, 100 * time.Minute, Alarms{Overrun: "the time of window db was up at 13:40 UTC and nobody has said that the work is over"}},
 		{"extended, and not yet past the first end", longer, 99 * time.Minute, Alarms{}},
-		{"extended past the first end", longer, 101 * time.Minute, Alarms{Still: "window db was to end at 13:40 UTC and goes on until 14:40 UTC"}},
+		{"extended past the first end", longer, 101 * time.Minute, Alarms{Still: "window db was planned to end at 13:40 UTC and is extended until 14:40 UTC"}},
 		{"ended in time", done, 91 * time.Minute, Alarms{}},
-		{"ended, and a target is on hold an hour later", done, 150 * time.Minute, Alarms{Still: "window db is over since 13:30 UTC and shop is still on hold (migration)"}},
+		{"ended, and a target is on hold an hour later", done, 150 * time.Minute, Alarms{Still: "window db ended at 13:30 UTC, but shop is still on hold (migration)"}},
 		{"a week later a hold is another matter", done, 9 * 24 * time.Hour, Alarms{}},
 		{"scheduled", once("next", 200*time.Minute, 300*time.Minute, Effects{}), 0, Alarms{}},
 		{"recurring ones end by themselves", recurring(t, "n", "00:00", "24:00", Effects{}), 11 * time.Hour, Alarms{}},

@@ -68,15 +68,15 @@ const (
 func (s Spec) Window(name string, st Status) (Window, error) {
 	switch {
 	case s.From.IsZero() || s.Until.IsZero():
-		return Window{}, errors.New("from and until are not both given")
+		return Window{}, errors.New("from and until are required")
 	case !s.From.Before(s.Until):
 		return Window{}, fmt.Errorf("until %s is not after from %s", s.Until.UTC().Format(time.RFC3339), s.From.UTC().Format(time.RFC3339))
 	case s.Until.Sub(s.From) > maxLength:
-		return Window{}, fmt.Errorf("it is longer than %d days; a pause that long is a change of the configuration", int(maxLength.Hours()/24))
+		return Window{}, fmt.Errorf("window is longer than %d days; change the configuration instead", int(maxLength.Hours()/24))
 	case len(s.Targets) > maxTargets:
-		return Window{}, fmt.Errorf("%d targets are more than the %d that one window may name", len(s.Targets), maxTargets)
+		return Window{}, fmt.Errorf("too many targets: %d; the limit is %d", len(s.Targets), maxTargets)
 	case s.Public != nil && s.Public.Name == "":
-		return Window{}, errors.New("public needs a name")
+		return Window{}, errors.New("public.name is required")
 	}
 	if err := s.Effects.Check(); err != nil {
 		return Window{}, err

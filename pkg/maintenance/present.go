@@ -135,7 +135,7 @@ func MayDeploy(windows []Window, target string, now time.Time) (bool, string) {
 		active := w.PhaseAt(now) == Active
 		switch {
 		case w.Deploy == DeployForbidden && active:
-			return false, fmt.Sprintf("window %s forbids to deploy %s: %s", w.Name, target, n.Left(now))
+			return false, fmt.Sprintf("window %s forbids deploys of %s: %s", w.Name, target, n.Left(now))
 		case w.Deploy != DeployRequired:
 		case active:
 			inside = later(inside, n)
@@ -150,11 +150,11 @@ func MayDeploy(windows []Window, target string, now time.Time) (bool, string) {
 	}
 	switch {
 	case inside != nil:
-		return true, fmt.Sprintf("window %s is for it: %s", inside.Name, inside.Left(now))
+		return true, fmt.Sprintf("window %s allows it: %s", inside.Name, inside.Left(now))
 	case next != nil:
-		return false, fmt.Sprintf("%s is deployed in a window only; the next is %s, %s to %s", target, next.Name, clock(next.Begin, now), clock(next.End, now))
+		return false, fmt.Sprintf("%s may be deployed in a window only; the next one is %s, %s to %s", target, next.Name, clock(next.Begin, now), clock(next.End, now))
 	case required != "":
-		return false, fmt.Sprintf("%s is deployed in window %s only, and that does not come within a year", target, required)
+		return false, fmt.Sprintf("%s may be deployed in window %s only, which does not occur within a year", target, required)
 	}
-	return true, fmt.Sprintf("no window forbids to deploy %s now, or asks for another time", target)
+	return true, fmt.Sprintf("no window restricts deploys of %s now", target)
 }

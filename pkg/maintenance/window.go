@@ -64,13 +64,13 @@ type Effects struct {
 func (e Effects) Check() error {
 	switch {
 	case !slices.Contains([]Page{"", PageNormal, PageHold}, e.Page):
-		return fmt.Errorf("page: unknown value %q; use hold or normal", e.Page)
+		return fmt.Errorf("page: unknown value %q; expected one of: hold, normal", e.Page)
 	case !slices.Contains([]Remediate{"", RemediateNormal, RemediateSafe, RemediateOff}, e.Remediate):
-		return fmt.Errorf("remediate: unknown value %q; use off, safe_only or normal", e.Remediate)
+		return fmt.Errorf("remediate: unknown value %q; expected one of: off, safe_only, normal", e.Remediate)
 	case !slices.Contains([]Deploy{"", DeployAny, DeployRequired, DeployForbidden}, e.Deploy):
-		return fmt.Errorf("deploy: unknown value %q; use required, forbidden or any", e.Deploy)
+		return fmt.Errorf("deploy: unknown value %q; expected one of: required, forbidden, any", e.Deploy)
 	case !slices.Contains([]SLA{"", SLAInclude, SLAExclude}, e.SLA):
-		return fmt.Errorf("sla: unknown value %q; use exclude or include", e.SLA)
+		return fmt.Errorf("sla: unknown value %q; expected one of: exclude, include", e.SLA)
 	}
 	return nil
 }

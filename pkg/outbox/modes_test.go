@@ -60,7 +60,7 @@ func oneSide(t testing.TB, kind string) (*recorders.Recorder, notify.Notifier) {
 	case recorders.Slack:
 		r.Slack = &config.Slack{URL: url + "/slack/api/", TokenFile: secret("xoxb-1"), Channel: "#incidents", Severities: all}
 	case recorders.Statuspage:
-		r.Statuspage = &config.Statuspage{URL: url + "/statuspage", PageID: "p1", TokenFile: secret("sp"), Publish: "auto", HoldDown: model.Duration(time.Second), Severities: all}
+		r.Statuspage = &config.Statuspage{URL: url + "/statuspage", PageID: "p1", TokenFile: secret("sp"), Publish: "auto", PendingFor: model.Duration(time.Second), Severities: all}
 	case recorders.Webhook:
 		r.Webhooks = []config.Webhook{{Name: kind, URL: url + "/webhook/x", Severities: all}}
 	case recorders.Email:

@@ -68,7 +68,7 @@ func readAgents(got answer) (agentsDocument, error) {
 		return doc, fmt.Errorf("field %q is not a list of agents", "agents")
 	}
 	if float64(len(listed)) < doc.active {
-		return doc, fmt.Errorf("it says %.0f agents are active but lists %d", doc.active, len(listed))
+		return doc, fmt.Errorf("reports %.0f active agents but lists %d", doc.active, len(listed))
 	}
 	return doc, nil
 }

@@ -44,10 +44,10 @@ type client struct {
 func newClient(conf config.HTTPClient, method string, resolver *net.Resolver) (*client, error) {
 	u, err := url.Parse(conf.URL)
 	if err != nil {
-		return nil, fmt.Errorf("url is not an address: %w", errors.Unwrap(err))
+		return nil, fmt.Errorf("invalid url: %w", errors.Unwrap(err))
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return nil, fmt.Errorf("url %q: want http://host/path or https://host/path", u.Redacted())
+		return nil, fmt.Errorf("invalid url %q; use http://host/path or https://host/path", u.Redacted())
 	}
 	if method == "" {
 		method = http.MethodGet

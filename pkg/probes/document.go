@@ -58,7 +58,7 @@ func parseDocument(body []byte) (document, error) {
 		return nil, fmt.Errorf("body is not JSON: %w", err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("body goes on after its JSON object")
+		return nil, errors.New("unexpected data after the JSON object in the body")
 	}
 	return fields, nil
 }
@@ -95,7 +95,7 @@ func (d document) text(name string) (string, error) {
 	}
 	var value string
 	if err := json.Unmarshal(d[name], &value); err != nil {
-		return "", fmt.Errorf("field %q is not a text", name)
+		return "", fmt.Errorf("field %q is not a string", name)
 	}
 	return value, nil
 }
@@ -110,7 +110,7 @@ func (d document) number(name string, low, high float64) (float64, error) {
 		return 0, fmt.Errorf("field %q is not a number", name)
 	}
 	if math.IsNaN(value) || value < low || value > high {
-		return 0, fmt.Errorf("field %q is %v: want %v to %v", name, value, low, high)
+		return 0, fmt.Errorf("field %q is %v; expected %v to %v", name, value, low, high)
 	}
 	return value, nil
 }
@@ -135,7 +135,7 @@ func (d document) count(name string, high float64) (float64, error) {
 		return 0, err
 	}
 	if value != math.Trunc(value) {
-		return 0, fmt.Errorf("field %q is %v: want a whole number", name, value)
+		return 0, fmt.Errorf("field %q is %v; expected an integer", name, value)
 	}
 	return value, nil
 }
@@ -147,7 +147,7 @@ func (d document) time(name string) (time.Time, error) {
 	}
 	value, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("field %q is %q: want a time like 2023-11-20T01:30:00Z", name, strutil.Cut(text, 40))
+		return time.Time{}, fmt.Errorf("field %q is %q; expected a time such as 2023-11-20T01:30:00Z", name, strutil.Cut(text, 40))
 	}
 	return value, nil
 }
@@ -162,6 +162,6 @@ func (d document) object(name string) (document, error) {
 
 // staleError says that a document speaks of another time than now.
 func staleError(skew, limit time.Duration) error {
-	return fmt.Errorf("stale: its timestamp is %s from now, more than %s: check the clocks and caches in between",
+	return fmt.Errorf("stale: timestamp is %s from now, more than %s: check clocks and caches",
 		skew.Round(time.Second), limit)
 }

@@ -52,11 +52,11 @@ func (e Entry) validate() error {
 	var err error
 	switch {
 	case e.Target == "" || e.Name == "":
-		err = errors.New("target and probe need a name")
+		err = errors.New("target name and probe name are required")
 	case e.Probe == nil:
-		err = errors.New("nothing to look with")
+		err = errors.New("no check function")
 	case e.Interval < minInterval:
-		err = fmt.Errorf("interval %s: want at least %s", e.Interval, minInterval)
+		err = fmt.Errorf("interval %s is too short; the minimum is %s", e.Interval, minInterval)
 	default:
 		err = e.Damping.validate()
 	}
@@ -92,7 +92,7 @@ func FromConfig(target *config.Target, deps Deps) ([]Entry, error) {
 	add := func(entry Entry, err error) {
 		entry.Target = target.Name
 		if err == nil && names[entry.Name] {
-			err = errors.New("the name is taken: give each probe of a target a name of its own")
+			err = errors.New("duplicate probe name; set a unique name")
 		}
 		if err == nil {
 			entry = entry.withDefaults()
@@ -133,7 +133,7 @@ func fromProbe(conf config.Probe, deps Deps) (Entry, error) {
 		probe, err := NewTCP(*conf.TCP, deps.Resolver)
 		return newEntry("tcp", conf.TCP.Look, conf.TCP, probe), err
 	}
-	return Entry{}, errors.New("no kind is set: want health, sla, agents, http or tcp")
+	return Entry{}, errors.New("no probe kind set; expected one of: health, sla, agents, http, tcp")
 }
 
 func fromWorkload(target *config.Target, read WorkloadFunc) (Entry, error) {

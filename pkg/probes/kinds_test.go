@@ -287,7 +287,7 @@ func TestAWorkloadIsJudgedByItsPods(t *testing.T) {
 		{"scaled to zero", Workload{HasEndpoints: true, Usage: []Usage{{"p", "c", nan, nan}}}, nil, OK, "zero",
 			map[string]float64{"watchdog_workload_ready_ratio": nan, "watchdog_workload_cpu_usage_ratio": nan}},
 		{"stale", Workload{Desired: 1, Ready: 1, ObservedAt: at.Add(-2 * time.Minute)}, nil, Unknown, "stale", nil},
-		{"missing", Workload{}, fmt.Errorf("get: %w", apierrors.NewNotFound(schema.GroupResource{}, "x")), Unknown, "create it or correct", nil},
+		{"missing", Workload{}, fmt.Errorf("get: %w", apierrors.NewNotFound(schema.GroupResource{}, "x")), Unknown, "create it, or correct", nil},
 		{"forbidden", Workload{}, apierrors.NewForbidden(schema.GroupResource{}, "x", nil), Unknown, "service account", nil},
 		{"cut off", Workload{}, errors.New("no connection"), Unknown, "shop/deployment/web: no connection", nil},
 	} {

@@ -67,7 +67,7 @@ const (
 func NewKubernetes(namespace, workload string, read WorkloadFunc) (Probe, error) {
 	kind, name, ok := strings.Cut(workload, "/")
 	if !ok || kind == "" || name == "" || namespace == "" {
-		return nil, fmt.Errorf("workload %q in namespace %q: want kind/name and a namespace", workload, namespace)
+		return nil, fmt.Errorf("invalid workload %q in namespace %q; use kind/name and a namespace", workload, namespace)
 	}
 	kind = strings.ToLower(kind)
 	what := namespace + "/" + kind + "/" + name
@@ -78,7 +78,7 @@ func NewKubernetes(namespace, workload string, read WorkloadFunc) (Probe, error)
 			return Result{}, unreadable(what, err)
 		}
 		if age := at.Sub(seen.ObservedAt); !seen.ObservedAt.IsZero() && age > maxWorkloadAge {
-			return Result{}, fmt.Errorf("read %s: stale: last in step with the API server %s ago: check the connection to it",
+			return Result{}, fmt.Errorf("read %s: stale: last synced with the API server %s ago: check the connection",
 				what, age.Round(time.Second))
 		}
 		// A DaemonSet has as many pods as there are nodes for it; an autoscaler, or what drives
@@ -93,9 +93,9 @@ func NewKubernetes(namespace, workload string, read WorkloadFunc) (Probe, error)
 func unreadable(what string, err error) error {
 	switch {
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("read %s: not found: create it or correct the target's workload and namespace: %w", what, err)
+		return fmt.Errorf("read %s: not found: create it, or correct workload and namespace of the target: %w", what, err)
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
-		return fmt.Errorf("read %s: not allowed: let watchdog's service account get, list and watch it: %w", what, err)
+		return fmt.Errorf("read %s: forbidden: grant get, list and watch to watchdog's service account: %w", what, err)
 	default:
 		return fmt.Errorf("read %s: %w", what, err)
 	}

@@ -76,19 +76,19 @@ func classify(what string, during phase, err error) error {
 	case errors.As(err, &forbidden):
 		return fmt.Errorf("%s: %w", what, forbidden)
 	case errors.As(err, &dns):
-		return fmt.Errorf("%s: name does not resolve: %w", what, err)
+		return fmt.Errorf("%s: DNS lookup failed: %w", what, err)
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: interrupted while %s: %w", what, during, err)
 	case expired(err):
-		return &badError{fmt.Sprintf("%s: the certificate has expired or is not yet valid: users cannot come in: %s", what, certificateText(err))}
+		return &badError{fmt.Sprintf("%s: certificate has expired or is not yet valid: users cannot connect: %s", what, certificateText(err))}
 	case errors.As(err, &certificate):
-		return fmt.Errorf("%s: wrong certificate: %w: check ca_file and the certificate", what, err)
+		return fmt.Errorf("%s: invalid certificate: %w: check ca_file and the certificate", what, err)
 	case errors.As(err, &record):
 		return fmt.Errorf("%s: the server does not speak TLS: use http://", what)
 	case isTimeout(err) && during == resolving:
-		return fmt.Errorf("%s: name does not resolve in time: %w", what, err)
+		return fmt.Errorf("%s: DNS lookup timed out: %w", what, err)
 	case isTimeout(err):
-		return &badError{fmt.Sprintf("%s: no answer in time, %s", what, during)}
+		return &badError{fmt.Sprintf("%s: timeout, %s", what, during)}
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return &badError{what + ": connection refused"}
 	case during != handshaking && isClosed(err):
@@ -148,7 +148,7 @@ func refuseStatus(what string, got answer) error {
 }
 
 func redirected(what string, got answer) error {
-	return fmt.Errorf("%s: status %s to %q, not followed: put the final address into the probe's url",
+	return fmt.Errorf("%s: status %s: redirect to %q not followed: set the probe's url to the final address",
 		what, statusText(got.status), strutil.Cut(got.location, 100))
 }
 

@@ -58,12 +58,12 @@ func TestALookMeansWhatTheTableSays(t *testing.T) {
 		{name: "not JSON", conf: from(plain(`{"status":"healthy"`)), health: Unknown, http: OK, says: "not JSON"},
 		{name: "empty", conf: from(plain("")), health: Unknown, http: OK, says: "not a JSON object"},
 		{name: "an array", conf: from(plain(`["healthy"]`)), health: Unknown, http: OK, says: "not a JSON object"},
-		{name: "two documents", conf: from(plain(healthBody(at) + "{}")), health: Unknown, http: OK, says: "goes on"},
+		{name: "two documents", conf: from(plain(healthBody(at) + "{}")), health: Unknown, http: OK, says: "unexpected data after"},
 		{name: "two statuses", conf: from(plain(edit(`{`, `{"status":"unhealthy",`))), health: Unknown, http: OK, says: "twice"},
 		{name: "no status", conf: from(plain(edit("status", "stat"))), health: Unknown, http: OK, says: `"status" is missing`},
 		{name: "status in capitals", conf: from(plain(edit("status", "STATUS"))), health: Unknown, http: OK, says: `"status" is missing`},
 		{name: "null status", conf: from(plain(edit(`"healthy"`, "null"))), health: Unknown, http: OK, says: `"status" is missing`},
-		{name: "status is true", conf: from(plain(edit(`"healthy"`, "true"))), health: Unknown, http: OK, says: "not a text"},
+		{name: "status is true", conf: from(plain(edit(`"healthy"`, "true"))), health: Unknown, http: OK, says: "not a string"},
 		{name: "no timestamp", conf: from(plain(edit("timestamp", "time"))), health: Unknown, http: OK, says: `"timestamp" is missing`},
 		{name: "NaN", conf: from(plain(edit("86400", "NaN"))), health: Unknown, http: OK, says: "not JSON"},
 		{name: "beyond floats", conf: from(plain(edit("86400", "1e999"))), health: Unknown, http: OK, says: "not a number"},
@@ -75,19 +75,19 @@ func TestALookMeansWhatTheTableSays(t *testing.T) {
 		{name: "depth bomb", conf: from(plain(`{"status":` + strings.Repeat("[", 100_000))), health: Unknown, http: OK, says: "nested deeper"},
 		{name: "redirect to metadata", conf: from(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://169.254.169.254/latest?token=secret", http.StatusFound)
-		}), health: Unknown, http: Unknown, says: `302 Found to "http://169.254.169.254/latest", not followed`},
+		}), health: Unknown, http: Unknown, says: `302 Found: redirect to "http://169.254.169.254/latest" not followed`},
 		{name: "not HTTP", conf: raw("http", func(c net.Conn) { c.Read(make([]byte, 9999)); fmt.Fprint(c, "SSH-2.0-OpenSSH\r\n\r\n") }), health: Unknown, http: Unknown, says: "malformed HTTP"},
 
 		{name: "refused", conf: func(t *testing.T) config.HTTPClient {
 			return config.HTTPClient{URL: "http://" + refusingAddress(t)}
 		}, health: Bad, http: Bad, says: "connection refused"},
-		{name: "no answer", conf: from(hang), health: Bad, http: Bad, says: "no answer in time, waiting for the answer"},
+		{name: "no answer", conf: from(hang), health: Bad, http: Bad, says: "timeout, waiting for the answer"},
 		{name: "slow loris", conf: from(func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, "{")
 			w.(http.Flusher).Flush()
 			hang(w, r)
-		}), health: Bad, http: Bad, says: "no answer in time, reading the body"},
-		{name: "silent handshake", conf: raw("https", until), health: Bad, http: Bad, says: "no answer in time, in the TLS handshake"},
+		}), health: Bad, http: Bad, says: "timeout, reading the body"},
+		{name: "silent handshake", conf: raw("https", until), health: Bad, http: Bad, says: "timeout, in the TLS handshake"},
 		{name: "closed at once", conf: from(func(w http.ResponseWriter, _ *http.Request) {
 			connection, _, _ := w.(http.Hijacker).Hijack()
 			connection.Close()
@@ -97,19 +97,19 @@ func TestALookMeansWhatTheTableSays(t *testing.T) {
 			fmt.Fprint(w, "{")
 		}), health: Bad, http: Bad, says: "connection closed by the server, reading the body"},
 
-		{name: "no such name", conf: url("http://nowhere.test./health"), resolver: fakeDNS(t, nil), health: Unknown, http: Unknown, says: "does not resolve"},
-		{name: "deaf DNS", conf: url("http://nowhere.test./health"), resolver: deafDNS(), health: Unknown, http: Unknown, says: "does not resolve"},
+		{name: "no such name", conf: url("http://nowhere.test./health"), resolver: fakeDNS(t, nil), health: Unknown, http: Unknown, says: "DNS lookup failed"},
+		{name: "deaf DNS", conf: url("http://nowhere.test./health"), resolver: deafDNS(), health: Unknown, http: Unknown, says: "DNS lookup timed out"},
 		{name: "unknown authority", conf: func(t *testing.T) config.HTTPClient {
 			server := httptest.NewTLSServer(plain(healthBody(at)))
 			server.Config.ErrorLog = nil
 			t.Cleanup(server.Close)
 			return config.HTTPClient{URL: server.URL}
-		}, health: Unknown, http: Unknown, says: "wrong certificate"},
+		}, health: Unknown, http: Unknown, says: "invalid certificate"},
 		{name: "other name in certificate", conf: func(t *testing.T) config.HTTPClient {
 			conf := serveTLS(t, plain(healthBody(at)))
 			conf.URL = strings.Replace(conf.URL, "127.0.0.1", "localhost", 1)
 			return conf
-		}, health: Unknown, http: Unknown, says: "wrong certificate"},
+		}, health: Unknown, http: Unknown, says: "invalid certificate"},
 		{name: "known authority", conf: func(t *testing.T) config.HTTPClient {
 			return serveTLS(t, plain(healthBody(at)))
 		}, health: OK, http: OK, says: "healthy"},

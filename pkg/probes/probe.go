@@ -51,7 +51,7 @@ func (s *State) UnmarshalText(text []byte) error {
 	case "bad":
 		*s = Bad
 	default:
-		return fmt.Errorf("read probe state %q: want ok, bad or unknown", text)
+		return fmt.Errorf("invalid probe state %q; expected one of: ok, bad, unknown", text)
 	}
 	return nil
 }

@@ -152,7 +152,7 @@ func check(entries []Entry) (map[key]Entry, error) {
 	for _, entry := range entries {
 		entry = entry.withDefaults()
 		if _, twice := wanted[entry.key()]; twice {
-			errs = append(errs, fmt.Errorf("probe %q of target %q is there twice", entry.Name, entry.Target))
+			errs = append(errs, fmt.Errorf("duplicate probe %q of target %q", entry.Name, entry.Target))
 		}
 		errs = append(errs, entry.validate())
 		wanted[entry.key()] = entry
@@ -165,7 +165,7 @@ func check(entries []Entry) (map[key]Entry, error) {
 // or an error at once if it runs already.
 func (s *Scheduler) Run(ctx context.Context) error {
 	if !s.enter() {
-		return errors.New("run probes: they run already")
+		return errors.New("run probes: already running")
 	}
 	defer s.leave()
 	timer := time.NewTimer(0)
@@ -337,7 +337,7 @@ func (s *Scheduler) of(target string) []*slot {
 func (s *Scheduler) LookNow(ctx context.Context, target string) ([]Status, error) {
 	slots := s.of(target)
 	if len(slots) == 0 {
-		return nil, fmt.Errorf("look at %q now: it has no probes", target)
+		return nil, fmt.Errorf("probe target %q: no probes", target)
 	}
 	seen := make([]Status, len(slots))
 	var looks sync.WaitGroup
@@ -353,7 +353,7 @@ func (s *Scheduler) LookNow(ctx context.Context, target string) ([]Status, error
 	}
 	looks.Wait()
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("look at %q now: %w", target, err)
+		return nil, fmt.Errorf("probe target %q: %w", target, err)
 	}
 	return seen, nil
 }

@@ -105,7 +105,7 @@ func (d *slaDocument) readQuantiles(fields document) error {
 			return fmt.Errorf("field %q: %w", "response_time_ms", err)
 		}
 		if value != nil && *value < previous {
-			return fmt.Errorf("field %q: %s is less than the quantile below it", "response_time_ms", quantile.name)
+			return fmt.Errorf("field %q: %s is less than the lower quantile", "response_time_ms", quantile.name)
 		}
 		if value != nil {
 			previous = *value

@@ -13,7 +13,7 @@ import (
 func NewTCP(conf config.TCPProbe, resolver *net.Resolver) (Probe, error) {
 	host, port, err := net.SplitHostPort(conf.Address)
 	if err != nil || host == "" || port == "" {
-		return nil, fmt.Errorf("address %q: want host:port", conf.Address)
+		return nil, fmt.Errorf("invalid address %q; use host:port", conf.Address)
 	}
 	dialer, what := newDialer(resolver), "connect to "+conf.Address
 	return func(ctx context.Context, at time.Time) (Result, error) {

@@ -39,7 +39,7 @@ func Decode(id string, text json.RawMessage) (*Kept, error) {
 // Only a P0 or P1 must be complete.
 func (r Review) Close(by string, at time.Time) (Kept, error) {
 	if r.Ended.IsZero() {
-		return Kept{}, fmt.Errorf("incident %s is not over", r.ID)
+		return Kept{}, fmt.Errorf("incident %s is not resolved", r.ID)
 	}
 	if missing := r.Missing(); r.Required() && len(missing) > 0 {
 		return Kept{}, &Incomplete{ID: r.ID, Severity: r.Severity, Missing: missing}
@@ -53,10 +53,10 @@ func (r Review) Close(by string, at time.Time) (Kept, error) {
 // Tick marks an action item, counted from 1, as done.
 func (k *Kept) Tick(n int) error {
 	if n < 1 || n > len(k.ActionItems) {
-		return fmt.Errorf("there is no action item %d: the review has %d", n, len(k.ActionItems))
+		return fmt.Errorf("action item %d not found: the review has %d", n, len(k.ActionItems))
 	}
 	if k.ActionItems[n-1].Done {
-		return fmt.Errorf("action item %d (%s) is done already", n, k.ActionItems[n-1].What)
+		return fmt.Errorf("action item %d (%s) is already done", n, k.ActionItems[n-1].What)
 	}
 	k.ActionItems = slices.Clone(k.ActionItems)
 	k.ActionItems[n-1].Done = true
@@ -148,7 +148,7 @@ type Incomplete struct {
 
 // Error names each part.
 func (e *Incomplete) Error() string {
-	text := fmt.Sprintf("the review of %s (%s) is not complete; missing:", e.ID, e.Severity)
+	text := fmt.Sprintf("review of %s (%s) is incomplete; missing:", e.ID, e.Severity)
 	for _, m := range e.Missing {
 		text += "\n  - " + m
 	}

@@ -28,7 +28,7 @@ func TestAReviewOfAP0OrP1IsClosedOnlyComplete(t *testing.T) {
 		{"complete", rolledBack(), complete(), nil},
 		{"nothing was found out", rolledBack(), Notes{}, []string{"root cause analysis", "impact assessment", "action items for prevention"}},
 		{"nobody does it", rolledBack(), Notes{RootCause: "x", Impact: "y", ActionItems: []Action{{What: "z", Due: "2026-04-01"}}}, []string{`action item "z"`}},
-		{"not over", unanswered(), complete(), []string{"is not over"}},
+		{"not over", unanswered(), complete(), []string{"is not resolved"}},
 		{"a P2 needs nothing", minor, Notes{}, nil},
 	} {
 		kept, err := Of(tc.of, tc.notes, later).Close("anna", at(500))
@@ -80,7 +80,7 @@ func TestActionItemsAreTickedOnce(t *testing.T) {
 	for _, tc := range []struct {
 		n    int
 		says string
-	}{{0, "no action item 0"}, {3, "has 2"}, {2, ""}, {2, "done already"}} {
+	}{{0, "action item 0 not found"}, {3, "has 2"}, {2, ""}, {2, "already done"}} {
 		if err := k.Tick(tc.n); (err == nil) != (tc.says == "") || err != nil && !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%d: %v", tc.n, err)
 		}

@@ -233,7 +233,7 @@ func (r Review) marks(i incident.Incident) []Mark {
 	}
 	unanswered := "nobody was asked to"
 	if i.Paged || i.Unanswered > 0 {
-		unanswered = fmt.Sprintf("nobody did; deadlines missed: %d", i.Unanswered)
+		unanswered = fmt.Sprintf("not acknowledged; deadlines missed: %d", i.Unanswered)
 	}
 	return []Mark{
 		mark("began", began, 0, ""),
@@ -260,7 +260,7 @@ func measured(a incident.Alert) string {
 	if !a.Above {
 		worst = slices.Min(a.Recent)
 	}
-	text += fmt.Sprintf("; bad is %s %s, the worst of the last %d values was %s", side, number(a.Bound, a.Unit), len(a.Recent), number(worst, a.Unit))
+	text += fmt.Sprintf("; threshold: %s %s, worst of the last %d values: %s", side, number(a.Bound, a.Unit), len(a.Recent), number(worst, a.Unit))
 	if a.Usual != 0 {
 		text += ", usual " + number(a.Usual, a.Unit)
 	}

@@ -136,7 +136,7 @@ func (h *alertmanager) take(w http.ResponseWriter, r *http.Request) (answer, err
 	sender, err := h.senders.of(r)
 	switch {
 	case errors.Is(err, errCannotTell):
-		h.o.Logger.Error("a webhook was refused because its sender's credentials cannot be checked", "err", err)
+		h.o.Logger.Error("Rejected a webhook: cannot check the sender's credentials", "err", err)
 		return answer{}, refusal{http.StatusServiceUnavailable, "credentials_unreadable", errCannotTell.Error(), 10 * time.Second}
 	case err != nil:
 		return answer{}, refusal{http.StatusUnauthorized, "unauthenticated", err.Error(), 0}
@@ -160,7 +160,7 @@ func (h *alertmanager) take(w http.ResponseWriter, r *http.Request) (answer, err
 	if !h.o.Forward.leads() {
 		said, err := h.o.Forward.send(r, h.senders.credentials(r), body)
 		if err != nil {
-			return answer{}, refusal{http.StatusServiceUnavailable, "no_leader", "this replica does not lead, and " + err.Error(), 2 * time.Second}
+			return answer{}, refusal{http.StatusServiceUnavailable, "no_leader", "this replica is not the leader: " + err.Error(), 2 * time.Second}
 		}
 		return said, nil
 	}
@@ -198,7 +198,7 @@ func (h *alertmanager) accept(ctx context.Context, body []byte, sender string) e
 	case ctx.Err() != nil:
 		return refusal{http.StatusServiceUnavailable, "canceled", "the request ended before its alerts were on disk", time.Second}
 	default:
-		h.o.Logger.Debug("a webhook was refused", "sender", sender, "err", err)
+		h.o.Logger.Debug("Rejected a webhook", "sender", sender, "err", err)
 		return refusal{http.StatusServiceUnavailable, "unwritable", "alerts cannot be put on disk now; the log and watchdog_hints_journal_failures_total say more", 5 * time.Second}
 	}
 }
@@ -219,7 +219,7 @@ func (h *alertmanager) odd(sender string, o hints.Odd) {
 			continue
 		}
 		h.oddities.logged[key] = true
-		h.o.Logger.Warn("an alert of a webhook was changed or left out; the others of its group were taken", "sender", sender, "what", text)
+		h.o.Logger.Warn("Changed or dropped an alert of a webhook; accepted the other alerts of the group", "sender", sender, "what", text)
 	}
 }
 
@@ -297,7 +297,7 @@ type webhookMetrics struct {
 func newWebhookMetrics(r prometheus.Registerer) *webhookMetrics {
 	f := promauto.With(r)
 	m := &webhookMetrics{
-		requests:  f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook", Name: "requests_total", Help: "Webhooks of Alertmanager, by result: accepted (on disk), forwarded (the leader answered), or why they were refused."}, []string{"result"}),
+		requests:  f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook", Name: "requests_total", Help: "Alertmanager webhooks by result: accepted (on disk), forwarded (the leader answered), or the reason for the rejection."}, []string{"result"}),
 		duration:  f.NewHistogram(prometheus.HistogramOpts{Namespace: "watchdog", Subsystem: "webhook", Name: "request_duration_seconds", Help: "Time until a webhook of Alertmanager was answered.", Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
 		truncated: f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook", Name: "truncated_alerts_total", Help: "Alerts that senders left out of their webhooks (max_alerts); nothing is known of them."}),
 		odd:       f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook", Name: "odd_alerts_total", Help: "Alerts that could not be taken as they were: cleaned (control characters removed, long texts cut) or dropped (nobody can read them). The others of their group were taken."}, []string{"result"}),

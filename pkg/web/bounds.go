@@ -41,13 +41,13 @@ func (t seats) take(ctx context.Context) (back func(), err error) {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil, apiError{canceled, ctx.Err()}
 	}
-	return nil, apiError{timedOut, fmt.Errorf("%d questions are being answered already, and none was done within %s: try again later", cap(t), maxWait)}
+	return nil, apiError{timedOut, fmt.Errorf("too many concurrent queries (%d): none finished within %s; retry later", cap(t), maxWait)}
 }
 
 // admit looks at the text of a query before anything is made of it.
 func admit(query string) error {
 	if len(query) > maxQuery {
-		return invalid("query", fmt.Errorf("it has %d bytes, at most %d are taken", len(query), maxQuery))
+		return invalid("query", fmt.Errorf("query has %d bytes; the limit is %d", len(query), maxQuery))
 	}
 	depth := 0
 	for _, c := range query {
@@ -58,7 +58,7 @@ func admit(query string) error {
 			depth--
 		}
 		if depth > maxNesting {
-			return invalid("query", fmt.Errorf("its brackets are nested more than %d deep", maxNesting))
+			return invalid("query", fmt.Errorf("brackets are nested more than %d levels deep", maxNesting))
 		}
 	}
 	return nil
@@ -82,7 +82,7 @@ func affordable(query parser.Expr, span time.Duration) error {
 			step = subqueryStep
 		}
 		if steps := over / step.Seconds(); steps > maxSteps {
-			refusal = invalid("query", fmt.Errorf("the subquery %.100s has %.0f steps, at most %d are taken: a longer step or a shorter range helps", sub, steps, maxSteps))
+			refusal = invalid("query", fmt.Errorf("subquery %.100s has %.0f steps; the limit is %d: use a longer step or a shorter range", sub, steps, maxSteps))
 		}
 		return nil
 	})

@@ -186,7 +186,7 @@ func (b *bounded) refuse(from netip.Addr, reason string) {
 	}
 	b.mu.Unlock()
 	if !quiet {
-		b.logger.Warn("connections are refused: too many are open", "listener", b.name, "limit", reason, "address", from, "refused", n)
+		b.logger.Warn("Refusing connections: too many open connections", "listener", b.name, "limit", reason, "address", from, "refused", n)
 	}
 }
 

@@ -60,11 +60,11 @@ func readable(base string) bool {
 // nobody knows whether the leader has it; sent again it does no harm.
 func (f *Forward) send(r *http.Request, authorization string, body []byte) (answer, error) {
 	if r.Header.Get(forwardedHeader) != "" {
-		return answer{}, errors.New("the replica that passed this on takes this one for the leader, which it is not")
+		return answer{}, errors.New("the replica that forwarded this request considers this one the leader, but it is not")
 	}
 	base, _ := f.Leader()
 	if base == "" {
-		return answer{}, errors.New("no replica is known to lead")
+		return answer{}, errors.New("no known leader")
 	}
 	to, err := url.JoinPath(base, AlertmanagerPath)
 	if err != nil {
@@ -86,22 +86,22 @@ func (f *Forward) send(r *http.Request, authorization string, body []byte) (answ
 	}
 	resp, err := f.Client.Do(req)
 	if err != nil {
-		return answer{}, fmt.Errorf("the leader does not answer: %w", err)
+		return answer{}, fmt.Errorf("the leader did not respond: %w", err)
 	}
 	defer resp.Body.Close()
 	said, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return answer{}, fmt.Errorf("the leader's answer: %w", err)
+		return answer{}, fmt.Errorf("read the leader's response: %w", err)
 	}
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusServiceUnavailable:
 	case http.StatusUnauthorized:
 		// The sender is known here: by a certificate, which cannot be passed on, or by a
 		// token that the leader has not read yet. A 401 would end the sender's tries.
-		return answer{}, errors.New("the leader does not know the sender by the credentials that were passed on")
+		return answer{}, errors.New("the leader rejected the forwarded credentials")
 	default:
 		// Nothing that this handler says: a leader of another version, or something in between.
-		return answer{}, fmt.Errorf("the leader answers %d", resp.StatusCode)
+		return answer{}, fmt.Errorf("the leader responded with status %d", resp.StatusCode)
 	}
 	return answer{status: resp.StatusCode, retryAfter: resp.Header.Get("Retry-After"), body: said}, nil
 }

@@ -131,7 +131,7 @@ func (g *Gate) admit(r *http.Request, reads bool) *refusal {
 	case errors.As(err, &denied):
 		return &refusal{status: http.StatusForbidden, reason: noRight, text: denied.Reason}
 	}
-	g.once("the API server cannot be asked what the sender of a request may; such requests are refused", err)
+	g.once("Rejecting requests: cannot check the sender's rights with the API server", err)
 	return &refusal{status: http.StatusServiceUnavailable, reason: noAnswer, text: "the API server cannot be asked what you may; try again"}
 }
 
@@ -171,14 +171,14 @@ func (g *Gate) who(r *http.Request, token string) (responder.Person, *refusal) {
 	case g.o.Unknown(err):
 		return p, &refusal{status: http.StatusUnauthorized, reason: noProof, text: err.Error()}
 	}
-	g.once("the API server cannot be asked whose token a request has; such requests are refused", err)
+	g.once("Rejecting requests: cannot check tokens with the API server", err)
 	return p, &refusal{status: http.StatusServiceUnavailable, reason: noAnswer, text: "cannot authenticate the token: the Kubernetes API did not respond; try again; a token of api.read_token_files needs no answer"}
 }
 
 // refuse answers, counts, and logs the first of each reason.
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, no refusal) {
 	g.refused.WithLabelValues(no.reason).Inc()
-	g.once("a request was refused; others for the same reason are only counted", no, "reason", no.reason, "path", r.URL.Path, "from", r.RemoteAddr)
+	g.once("Rejected a request; further ones for the same reason are only counted", no, "reason", no.reason, "path", r.URL.Path, "from", r.RemoteAddr)
 	if no.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}

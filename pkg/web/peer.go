@@ -29,7 +29,7 @@ func trustPeer(webConfig, host string, s tls.ConnectionState) error {
 // that the authorities vouch for; nil authorities are the system's.
 func vouched(own []byte, authorities *x509.CertPool, host string, shown []*x509.Certificate) error {
 	if len(shown) == 0 {
-		return errors.New("the replica shows no certificate")
+		return errors.New("the replica presented no certificate")
 	}
 	if bytes.Equal(own, shown[0].Raw) {
 		return nil
@@ -39,7 +39,7 @@ func vouched(own []byte, authorities *x509.CertPool, host string, shown []*x509.
 		between.AddCert(c)
 	}
 	if _, err := shown[0].Verify(x509.VerifyOptions{DNSName: host, Roots: authorities, Intermediates: between}); err != nil {
-		return fmt.Errorf("the replica's certificate is not this one's, nor vouched for: %w", err)
+		return fmt.Errorf("the replica's certificate is neither this replica's own nor signed by a trusted authority: %w", err)
 	}
 	return nil
 }

@@ -23,8 +23,8 @@ type Sender struct {
 }
 
 var (
-	errUnknownSender = errors.New("no valid credentials; send the token in the header Authorization: Bearer TOKEN, or what the web configuration asks for")
-	errCannotTell    = errors.New("credentials cannot be checked now; the log says why")
+	errUnknownSender = errors.New("invalid or missing credentials; send the header Authorization: Bearer TOKEN, or the credentials of the web configuration")
+	errCannotTell    = errors.New("cannot check credentials; see the log of watchdog")
 )
 
 // senders tells who posts. Without a proof nobody is let in: there is no anonymous

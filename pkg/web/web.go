@@ -79,7 +79,7 @@ func Handler(o Options) http.Handler {
 	registerHealth(mux, o)
 	mux.Handle("POST /-/reload", o.Gate.reload(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if err := o.Reload(); err != nil {
-			text(w, http.StatusInternalServerError, "the old configuration stays:\n"+err.Error())
+			text(w, http.StatusInternalServerError, "reload failed, keeping the previous configuration:\n"+err.Error())
 			return
 		}
 		text(w, http.StatusOK, "configuration loaded")

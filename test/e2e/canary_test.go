@@ -215,7 +215,7 @@ heartbeat: { url_file: /etc/watchdog/secrets/planted/heartbeat, interval: 10s }
 receivers:
   pagerduty:  { url: "ECHO/pagerduty", routing_key_file: /etc/watchdog/secrets/planted/pagerduty, webhook: { secret_files: [/etc/watchdog/secrets/planted/pagerduty-webhook], acknowledge: anybody } }
   slack:      { url: "ECHO/slack/api/", token_file: /etc/watchdog/secrets/planted/slack, channel: "#incidents", interaction: { signing_secret_file: /etc/watchdog/secrets/planted/signing, users: [{ id: U0CANARY1, user: alice@example.com }] } }
-  statuspage: { url: "ECHO/statuspage", page_id: demo, token_file: /etc/watchdog/secrets/planted/statuspage, publish: auto, hold_down: 2s, clear_after: 1s, spread: 1s }
+  statuspage: { url: "ECHO/statuspage", page_id: demo, token_file: /etc/watchdog/secrets/planted/statuspage, publish: auto, pending_for: 2s, clear_after: 1s, min_update_interval: 1s }
   webhooks:
     - { name: hook, url_file: /etc/watchdog/secrets/planted/hook }
     - { name: query, url_file: /etc/watchdog/secrets/planted/hook-query }

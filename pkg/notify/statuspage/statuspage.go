@@ -47,7 +47,7 @@ func New(c *config.Statuspage, now func() time.Time) (*Statuspage, error) {
 	return &Statuspage{
 		Client: Client{client: notify.HTTPClient(), url: strings.TrimSuffix(c.URL, "/"), id: c.PageID, token: token, now: now, pace: newPace()},
 		mode:   string(c.Publish), takes: c.Severities, templates: words, components: components{c.ComponentID, c.Components}, mem: newMemory(now()),
-		damping: damping{HoldDown: time.Duration(c.HoldDown), ClearAfter: time.Duration(c.ClearAfter), Spread: time.Duration(c.Spread)},
+		damping: damping{HoldDown: time.Duration(c.PendingFor), ClearAfter: time.Duration(c.ClearAfter), Spread: time.Duration(c.MinUpdateInterval)},
 	}, nil
 }
 

@@ -93,7 +93,7 @@ func aPage(t testing.TB, change func(*config.Statuspage)) (*recorders.Recorder, 
 		t.Fatal(err)
 	}
 	c := &config.Statuspage{URL: "http://status.test/statuspage", PageID: "p1", TokenFile: file, Publish: "auto", ComponentID: "c1", Severities: []incident.Severity{incident.P0, incident.P1},
-		HoldDown: model.Duration(30 * time.Second), ClearAfter: model.Duration(5 * time.Minute), Spread: model.Duration(5 * time.Minute)}
+		PendingFor: model.Duration(30 * time.Second), ClearAfter: model.Duration(5 * time.Minute), MinUpdateInterval: model.Duration(5 * time.Minute)}
 	if change != nil {
 		change(c)
 	}
@@ -312,7 +312,7 @@ func TestTroubleThatComesBackGoesOnInTheSameEntry(t *testing.T) {
 func TestTheWorstOfSeveralIncidentsIsTheComponents(t *testing.T) {
 	newsday(t, func(c *config.Statuspage) {
 		c.Components = []config.StatuspageComponent{{Target: "cart", ID: "c2", Name: "Cart"}}
-		c.Spread = model.Duration(time.Second)
+		c.MinUpdateInterval = model.Duration(time.Second)
 	}, func(t *testing.T, r *newsroom, rec *recorders.Recorder, _ *Statuspage) {
 		r.say("a", same)
 		time.Sleep(time.Minute)
@@ -342,7 +342,7 @@ func TestTheWorstOfSeveralIncidentsIsTheComponents(t *testing.T) {
 // the public reads it once all the same (F-91, runbook defect 18).
 func TestAnAnswerThatIsLostIsNoSecondPost(t *testing.T) {
 	for _, mode := range []recorders.Mode{recorders.Applied500, recorders.Broken, recorders.Reset, recorders.Hang, recorders.Limited, recorders.Calm} {
-		newsday(t, func(c *config.Statuspage) { c.Spread = model.Duration(time.Second) }, func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *Statuspage) {
+		newsday(t, func(c *config.Statuspage) { c.MinUpdateInterval = model.Duration(time.Second) }, func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *Statuspage) {
 			ill := func() {
 				rec.Set(recorders.Statuspage, mode)
 				time.Sleep(40 * time.Second)
@@ -582,7 +582,7 @@ func TestNothingOfAHostileIncidentIsPublished_SEC24(t *testing.T) {
 	hostile := []string{"CANARY", "<!channel> CANARY", "{{ .Component }}CANARY", "{{CANARY}}", "CANARY\nCANARY", "CANARY</body>", `CANARY","status":"resolved`, "shop.CANARY.svc.cluster.local", "10.0.0.7 CANARY", "postgres://u:p@CANARY/db", strings.Repeat("CANARY ", 5000), "%sCANARY%d", "CANARY\x00\x1b[0m", "ＣＡＮＡＲＹ CANARY"}
 	for _, words := range hostile {
 		now := notifytest.T0.Add(time.Minute)
-		rec, s, d := aPage(t, func(c *config.Statuspage) { c.Spread = model.Duration(time.Second) })
+		rec, s, d := aPage(t, func(c *config.Statuspage) { c.MinUpdateInterval = model.Duration(time.Second) })
 		s.now = func() time.Time { return now }
 		s.pace.limit.SetLimit(rate.Inf)
 		receipt := incident.Receipt{}
@@ -654,7 +654,7 @@ func TestASeveritysOwnTextCountsForMore(t *testing.T) {
 }
 
 func TestThePageIsReadBack(t *testing.T) {
-	newsday(t, func(c *config.Statuspage) { c.HoldDown = model.Duration(time.Hour) }, func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *Statuspage) {
+	newsday(t, func(c *config.Statuspage) { c.PendingFor = model.Duration(time.Hour) }, func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *Statuspage) {
 		r.say("a", same)
 		time.Sleep(10 * time.Minute)
 		r.mu.Lock()

@@ -49,12 +49,24 @@ func yamlKeys(t reflect.Type) []string {
 	return keys
 }
 
-// unknownField says what may have been meant.
-func unknownField(given string, known []string) string {
+// renamed are the keys that had another name in an earlier version: by the struct
+// that has them, the old name and the new one.
+var renamed = map[string]map[string]string{
+	"config.Budget":     {"spread": "min_interval"},
+	"config.Statuspage": {"spread": "min_update_interval", "hold_down": "pending_for"},
+}
+
+// unknownField is the message for a key that the struct of that name does not have. The
+// key is not quoted: what is quoted at the place of a secret is hidden.
+func unknownField(given, typeName string) string {
+	known := keysOf(typeName)
+	if now, ok := renamed[typeName][given]; ok {
+		return fmt.Sprintf("%s was renamed to %s", given, now)
+	}
 	if near := nearest(given, known); near != "" {
 		return fmt.Sprintf("unknown field %s; did you mean %s?", given, near)
 	}
-	return fmt.Sprintf("unknown field %s; here are known %s", given, strings.Join(known, ", "))
+	return fmt.Sprintf("unknown field %s; expected one of: %s", given, strings.Join(known, ", "))
 }
 
 // nearest returns the known word that the given one is most likely a slip of;

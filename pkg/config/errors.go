@@ -48,7 +48,7 @@ func (e Errors) Error() string {
 func (e Errors) inOrder() Errors {
 	slices.SortStableFunc(e, func(a, b Problem) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column, cmp.Compare(a.Path, b.Path)) })
 	if len(e) > maxProblems {
-		e = append(e[:maxProblems:maxProblems], Problem{File: e[0].File, Message: fmt.Sprintf("and more; the first %d are shown", maxProblems)})
+		e = append(e[:maxProblems:maxProblems], Problem{File: e[0].File, Message: fmt.Sprintf("too many errors; only the first %d are shown", maxProblems)})
 	}
 	return e
 }

@@ -24,26 +24,26 @@ const (
 	maxLinks    = 20
 )
 
-func (v *validator) about(c *Config) {
+func (v *validator) quickReference(c *Config) {
 	if n := len(c.Contacts); n > maxContacts {
-		v.fail(at{"contacts"}, "%d contacts: at most %d fit on a page", n, maxContacts)
+		v.fail(at{"contacts"}, "too many contacts: %d; the limit is %d", n, maxContacts)
 	}
 	for i, x := range c.Contacts {
 		a := at{"contacts", i}
 		if strings.TrimSpace(x.Name) == "" {
-			v.fail(a.key("name"), "a contact needs a name: of the person or the role")
+			v.fail(a.key("name"), "name is required: the person or the role")
 		}
 		if x.Phone == "" && x.Email == "" && x.Slack == "" {
-			v.fail(a, "%s cannot be reached: give phone, email or slack", or(x.Name, "this contact"))
+			v.fail(a, "contact %q has no address: set phone, email or slack", x.Name)
 		}
 	}
 	if n := len(c.Links); n > maxLinks {
-		v.fail(at{"links"}, "%d links: at most %d fit on a page", n, maxLinks)
+		v.fail(at{"links"}, "too many links: %d; the limit is %d", n, maxLinks)
 	}
 	for i, l := range c.Links {
 		a := at{"links", i}
 		if strings.TrimSpace(l.Name) == "" {
-			v.fail(a.key("name"), "a link needs a name: what it shows")
+			v.fail(a.key("name"), "name is required: what the link shows")
 		}
 		v.url(a.key("url"), l.URL)
 	}
@@ -52,7 +52,7 @@ func (v *validator) about(c *Config) {
 			v.url(at{"runbook", "url"}, r.URL)
 		}
 		if _, err := time.Parse(time.DateOnly, r.ReviewBy); r.ReviewBy != "" && err != nil {
-			v.fail(at{"runbook", "review_by"}, "%q is no day; write 2026-12-19", r.ReviewBy)
+			v.fail(at{"runbook", "review_by"}, "invalid date %q; use YYYY-MM-DD, for example 2026-12-19", r.ReviewBy)
 		}
 	}
 }

@@ -1,21 +1,61 @@
 package config
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
 
-// unread are the places that could not be decoded. What is checked there would
+// decode is Parse without hiding secrets.
+func decode(name string, text []byte) (*Config, error) {
+	c := &Config{File: name}
+	sum := sha256.Sum256(text)
+	c.Hash = hex.EncodeToString(sum[:])
+	root := &yaml.Node{}
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	if err := dec.Decode(root); err != nil && !errors.Is(err, io.EOF) {
+		return nil, decodeErrors(name, root, err)
+	}
+	second := &yaml.Node{}
+	if err := dec.Decode(second); !errors.Is(err, io.EOF) {
+		return nil, Errors{{File: name, Line: max(1, second.Line), Column: max(1, second.Column), Message: "file has more than one YAML document; expected one"}}
+	}
+	v := &validator{file: name, root: root}
+	if len(root.Content) > 0 {
+		strict := yaml.NewDecoder(bytes.NewReader(text))
+		strict.KnownFields(true)
+		if err := strict.Decode(c); err != nil {
+			v.problems = decodeErrors(name, root, err)
+		}
+		for _, p := range v.problems {
+			v.undecoded.add(p.Path)
+		}
+	}
+	v.zeroes(root, nil)
+	c.setDefaults()
+	v.config(c)
+	if len(v.problems) > 0 {
+		return nil, v.problems.inOrder()
+	}
+	c.warnings = v.warnings
+	return c, nil
+}
+
+// undecoded are the places that could not be decoded. What is checked there would
 // only report the same mistake a second time, in other words.
-type unread []string
+type undecoded []string
 
 // add notes the place of a problem. An element of a list that cannot be decoded
 // is left out by the YAML library, which shifts those behind it; so the whole
-// list counts as unread then.
-func (u *unread) add(path string) {
+// list counts as undecoded then.
+func (u *undecoded) add(path string) {
 	if i := strings.Index(path, ".ladder["); i >= 0 {
 		path = path[:i+len(".ladder")]
 	}
@@ -26,9 +66,9 @@ func (u *unread) add(path string) {
 	*u = append(*u, path)
 }
 
-// echoes reports whether a problem at path says nothing new: at an unread place,
+// echoes reports whether a problem at path says nothing new: at an undecoded place,
 // inside it, around it, or, if the file does not give what is at path, beside it.
-func (u unread) echoes(path string, given bool) bool {
+func (u undecoded) echoes(path string, given bool) bool {
 	return slices.ContainsFunc(u, func(p string) bool {
 		return within(p, path) || within(path, p) || !given && parent(p) == parent(path)
 	})
@@ -36,7 +76,7 @@ func (u unread) echoes(path string, given bool) bool {
 
 // covers reports whether the named top-level part may be incomplete. A field
 // of the top level that is not known may be that part, misspelt.
-func (u unread) covers(part string) bool {
+func (u undecoded) covers(part string) bool {
 	top := keysOf("config.Config")
 	return slices.ContainsFunc(u, func(p string) bool {
 		return within(part, p) || !slices.ContainsFunc(top, func(k string) bool { return within(k, p) })
@@ -54,7 +94,7 @@ func parent(path string) string {
 }
 
 // notZero are the options for which 0 means "not given".
-var notZero = []string{"attempts", "clear_for", "concurrent", "cooldown", "evaluation_interval", "failures", "for", "good_after", "hold_down", "hold_limit", "human_change", "interval", "lease", "max", "max_replicas", "max_skew", "min_rate", "min_requests", "own_change", "settle", "spread", "startup_grace", "successes", "suspect_window", "timeout", "verify", "wait_limit", "window"}
+var notZero = []string{"attempts", "clear_for", "concurrent", "cooldown", "evaluation_interval", "failures", "for", "good_after", "hold_limit", "human_change", "interval", "lease", "max", "max_replicas", "max_skew", "min_interval", "min_rate", "min_requests", "min_update_interval", "own_change", "pending_for", "settle", "startup_grace", "successes", "suspect_window", "timeout", "verify", "wait_limit", "window"}
 
 // zeroes reports every 0 that would silently become a default: `concurrent: 0`
 // must not end up as two ops at once.
@@ -76,7 +116,7 @@ func (v *validator) zeroes(n *yaml.Node, a at) {
 			case key == "headers", key == "http_headers", key == "clear_for" && !hasKey(n, "metric"):
 			case value.Kind == yaml.ScalarNode && slices.Contains(notZero, key) && isZero(value.Value):
 				v.fail(here, "%s", whyNotZero(key, value.Value))
-				v.unread.add(here.String())
+				v.undecoded.add(here.String())
 			default:
 				v.zeroes(value, here)
 			}
@@ -87,11 +127,11 @@ func (v *validator) zeroes(n *yaml.Node, a at) {
 func whyNotZero(key, given string) string {
 	switch key {
 	case "for":
-		return given + " would judge by a single look; write how long the condition must hold, for instance 5m (runbook defect 16)"
+		return "for must not be " + given + ": one sample would trigger the alert; use for example 5m"
 	case "min_rate", "min_requests":
-		return given + " is no traffic floor: one failed request of one would be a breach; write at least 1, or leave it out (runbook defect 16)"
+		return key + " must not be " + given + ": a single failed request would be a breach; use 1 or more, or remove the field"
 	}
-	return fmt.Sprintf("%s is read as not given, so a default would be used; leave %s out, or write the smallest value that is meant", given, key)
+	return fmt.Sprintf("%s must not be %s: zero means unset; use a positive value, or remove the field for the default", key, given)
 }
 
 // hasKey reports whether the mapping gives the key.
