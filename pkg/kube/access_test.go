@@ -195,7 +195,7 @@ func TestATokenForAnotherAudienceIsNobodys_S22(t *testing.T) {
 		{"for watchdog", "watchdog", []string{"watchdog"}, ""},
 		{"for one of several", "https://kubernetes.default.svc", []string{"watchdog", "https://kubernetes.default.svc"}, ""},
 		{"for the API server", "https://kubernetes.default.svc", []string{"watchdog"}, "kubectl create token NAME --audience watchdog"},
-		{"for another program", "vault", []string{"watchdog", "ops"}, "for the audience watchdog or ops; make one for it: kubectl create token NAME --audience watchdog"},
+		{"for another program", "vault", []string{"watchdog", "ops"}, "for audience watchdog or ops; create a token: kubectl create token NAME --audience watchdog"},
 		{"an authenticator that leaves the audience out has not checked it", "", []string{"watchdog"}, "kubectl create token NAME --audience watchdog"},
 	} {
 		g, c := newGuard(t)

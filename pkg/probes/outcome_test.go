@@ -222,7 +222,7 @@ func TestAnExpiredCertificateIsBad_X11(t *testing.T) {
 			if err != nil || result.State != row.want {
 				t.Errorf("%s (%s), %v", result.State, result.Detail, err)
 			}
-			if row.want == Bad && !strings.Contains(result.Detail, "the certificate has expired or is not yet valid") {
+			if row.want == Bad && !strings.Contains(result.Detail, "certificate has expired or is not yet valid") {
 				t.Error(result.Detail)
 			}
 		})

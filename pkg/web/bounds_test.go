@@ -25,8 +25,8 @@ func TestAQuestionThatCostsTooMuchIsRefused_S02_S10(t *testing.T) {
 		"the steps of a subquery in one":    {"query?", "max_over_time(max_over_time(vector(1)[10s:1s])[9000000s:1s])", "steps; the limit is 50000"},
 		"a subquery under a range query":    {"query_range?start=0&end=1000000&step=1000&", "count_over_time(vector(1)[10s:1s])", "steps; the limit is 50000"},
 		"steps that nobody wrote":           {"query?", "count_over_time(vector(1)[300d:])", "steps; the limit is 50000"},
-		"nested parentheses":                {"query?", strings.Repeat("(", 3000) + "1" + strings.Repeat(")", 3000), "more than 100 deep"},
-		"nested parentheses, to be written": {"format_query?", strings.Repeat("(", 3000) + "1" + strings.Repeat(")", 3000), "more than 100 deep"},
+		"nested parentheses":                {"query?", strings.Repeat("(", 3000) + "1" + strings.Repeat(")", 3000), "more than 100 levels deep"},
+		"nested parentheses, to be written": {"format_query?", strings.Repeat("(", 3000) + "1" + strings.Repeat(")", 3000), "more than 100 levels deep"},
 		"a long text":                       {"format_query?", strings.Repeat("1+", 10_000) + "1", "20001 bytes; the limit is 16384"},
 	} {
 		t.Run(name, func(t *testing.T) {

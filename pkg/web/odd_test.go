@@ -34,7 +34,7 @@ watchdog_webhook_odd_alerts_total{result="dropped"} 3
 `), "watchdog_webhook_odd_alerts_total"); err != nil {
 		t.Error(err)
 	}
-	if n := strings.Count(log.String(), "was changed or left out"); n != 2 {
+	if n := strings.Count(log.String(), "Changed or dropped an alert"); n != 2 {
 		t.Errorf("logged %d times, want each of the two once:\n%s", n, &log)
 	}
 }

@@ -35,7 +35,7 @@ func TestEveryRouteSaysWhatItKnows(t *testing.T) {
 		{"ready", "GET", "/-/ready", func() { ready = nil }, 200, "ready"},
 		{"reload needs POST", "GET", "/-/reload", nil, 405, ""},
 		{"reload", "POST", "/-/reload", nil, 200, "loaded"},
-		{"a bad reload says that the old one stays", "POST", "/-/reload", func() { reload = errors.New("watchdog.yaml:3:1: unknown field") }, 500, "the old configuration stays:\nwatchdog.yaml:3:1"},
+		{"a bad reload says that the old one stays", "POST", "/-/reload", func() { reload = errors.New("watchdog.yaml:3:1: unknown field") }, 500, "reload failed, keeping the previous configuration:\nwatchdog.yaml:3:1"},
 		{"incidents", "GET", "/api/v1/incidents", nil, 200, `"id":"i1"`},
 		{"one incident", "GET", "/api/v1/incidents/i1", nil, 200, `"status":"success"`},
 		{"an unknown incident", "GET", "/api/v1/incidents/nope", nil, 404, `no incident \"nope\"`},
