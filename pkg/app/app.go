@@ -29,7 +29,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"watchdog.io/watchdog/pkg/alertmanager"
-	"watchdog.io/watchdog/pkg/audit"
+	"watchdog.io/watchdog/pkg/audit/recorder"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/disk"
 	"watchdog.io/watchdog/pkg/engine"
@@ -79,9 +79,6 @@ type Options struct {
 	Secrets *redact.Known
 }
 
-// auditDir is the folder of the audit record.
-func (o Options) auditDir() string { return filepath.Join(o.DataDir, "audit") }
-
 // App is the running program.
 type App struct {
 	o           Options
@@ -102,12 +99,11 @@ type App struct {
 	windows     *controller.Windows
 	holds       *selfwatch.Holds
 	maintenance *controller.Controller
-	log         *audit.Log
-	record      record
+	record      *recorder.Recorder
+	store       *recorder.Store
 	outbox      *outbox.Outbox
 	engine      *engine.Engine
-	cutOff      *engine.LeaderlessNotifier
-	own         *selfWatch
+	own         *selfwatch.Watch
 	reviews     *overdue.Reviews
 	drift       *notify.DriftWatch
 	metrics     *metrics
@@ -143,7 +139,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	defer a.log.Close()
+	defer a.record.Close()
 	defer a.intake.Close()
 	for _, w := range cfg.Warnings() {
 		o.Logger.Warn("configuration", "warning", w.String())
@@ -180,7 +176,8 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	if a.client, err = kube.Connect(o.Kubeconfig, ""); err != nil {
 		return nil, err
 	}
-	if err := a.openRecord(); err != nil {
+	a.record, err = recorder.Open(recorder.Options{Dir: filepath.Join(o.DataDir, "audit"), KeysFile: o.AuditKeys, Logger: o.Logger, Registerer: a.registry, Secrets: o.Secrets})
+	if err != nil {
 		return nil, err
 	}
 	if a.watcher, err = kube.NewWatcher(a.client, kube.WatcherOptions{Logger: o.Logger.With("component", "watch"), Registerer: a.registry}); err != nil {
@@ -214,7 +211,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a.outbox, err = outbox.New(outbox.Options{
 		Dir: filepath.Join(o.DataDir, "outbox"), Logger: o.Logger.With("component", "notify"), Registerer: a.registry, Hide: o.Secrets.Text,
 		Delivered: func(id, receiver string, r incident.Receipt) {
-			if !a.own.delivered(id, receiver, r) {
+			if !a.own.Delivered(id, receiver, r) {
 				a.engine.Delivered(id, receiver, r)
 			}
 		},
@@ -223,22 +220,26 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		return nil, err
 	}
 	a.drift = notify.NewDriftWatch(a.registry)
-	a.cutOff = engine.NewLeaderlessNotifier(o.Namespace, a.outbox.Tell)
-	a.own = newSelfWatch(a)
 	a.cluster = newCluster(a)
 	store := kube.NewStore(a.client, o.Namespace)
-	a.record.store = engineStore{store, a.own.reached, a.log.Tip, a.clean}
+	a.store = a.record.Store(store, a.clock.Now)
+	a.own = selfwatch.NewWatch(selfwatch.WatchOptions{
+		Logger: o.Logger, Registry: a.registry, Now: a.clock.Now, Interval: interval, Installation: o.Namespace, Replica: o.Identity,
+		Samples: a.samples, Local: a.local, Judge: a.judge, Outbox: a.outbox, Engine: func() selfwatch.Engine { return a.engine }, Leading: a.leading.Load,
+		Blind:    func() string { return snapshot.Blind(a.judge, a.groups) },
+		Recorded: a.record.Closed, Answered: a.store.Answered, Bounds: &a.bounds, Secrets: o.Secrets,
+	})
 	a.reviews = overdue.New(a.registry, store.Review)
 	events := kube.NewEvents(a.client, o.Logger.With("component", "events"))
 	a.engine = engine.New(engine.Options{
-		Logger: o.Logger.With("component", "engine"), Registerer: a.registry, Cluster: a.cluster, Store: a.record.store,
-		Audit: a.noted,
-		Tell:  a.own.tell,
+		Logger: o.Logger.With("component", "engine"), Registerer: a.registry, Cluster: a.cluster, Store: a.store,
+		Audit: a.record.Append,
+		Tell:  a.own.Tell,
 		Released: func(r engine.Release) {
 			a.outbox.Changed(notify.Change{Target: r.Target, Revision: r.Revision.Number, Images: r.Revision.Images, Cause: r.Revision.Annotations["kubernetes.io/change-cause"], At: r.At})
 		},
 		Observed: func(inc incident.Incident, e incident.Entry) {
-			inc, e.Text = a.clean(inc), a.o.Secrets.Text(e.Text)
+			inc, e.Text = redact.Value(o.Secrets, inc), o.Secrets.Text(e.Text)
 			o.Logger.Info(e.Text, "incident", inc.ID, "target", inc.Target.String(), "what", e.Kind, "phase", inc.Phase, "severity", inc.Severity)
 			events.Tell(a.onDeployment(inc), e)
 		},
@@ -247,7 +248,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		NewID:    func() string { return strings.ToLower(ulid.Make().String()) },
 		Now:      a.clock.Now,
 		Policy:   incident.DefaultPolicy(),
-		Unfit:    cmp.Or(unfit, a.log.Damage()),
+		Unfit:    cmp.Or(unfit, a.record.Damage()),
 	})
 	a.maintenance.Serve(a.engine.Incidents, store.SaveWindowStatus)
 	if err := a.openResponder(); err != nil {
@@ -298,9 +299,9 @@ func (a *App) run(ctx context.Context) error {
 		a.windows.Await(ctx, controller.FirstLook)
 		return a.stand(ctx)
 	})
-	g.Go(func() error { a.keepRecord(ctx); return nil })
+	g.Go(func() error { a.tryRecord(ctx); every(ctx, recorder.Every, a.tryRecord); return nil })
 	g.Go(func() error { a.watchLeader(ctx); return nil })
-	g.Go(func() error { return a.own.run(ctx) })
+	g.Go(func() error { return a.own.Run(ctx) })
 	g.Go(func() error { a.watchReviews(ctx); return nil })
 	g.Go(func() error { return a.watchConfig(ctx) })
 	g.Go(func() error {
@@ -319,7 +320,7 @@ func (a *App) run(ctx context.Context) error {
 // another one is to.
 func (a *App) stand(ctx context.Context) error {
 	for ctx.Err() == nil {
-		writable, cancel, ok := a.record.await(ctx)
+		writable, cancel, ok := a.record.Await(ctx)
 		if !ok {
 			cancel()
 			return nil
@@ -436,7 +437,7 @@ func (a *App) pages() web.Options {
 			if a.leader.Load() == nil {
 				return errors.New("no leader is known yet")
 			}
-			return a.record.closed()
+			return a.record.Closed()
 		},
 		Incidents: a.incidents, Gate: a.gate, Hosts: a.hosts, Hide: a.o.Secrets.Text,
 		Targets: func() any {

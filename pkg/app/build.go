@@ -87,7 +87,7 @@ func (c *compiled) makeTargets(deps probes.Deps) error {
 // build compiles a configuration, and makes what it becomes in this process.
 func (a *App) build(cfg *config.Config) (*built, error) {
 	c, err := compile(cfg, snapshot.Workloads{Watcher: a.watcher, Now: a.clock.Now}.Workload)
-	b := &built{compiled: c, thresholds: append(slices.Clone(c.Rules), canaryRule()), hears: newHears(cfg)}
+	b := &built{compiled: c, thresholds: append(slices.Clone(c.Rules), selfwatch.CanaryRule()), hears: newHears(cfg)}
 	var errs [4]error
 	b.notifiers, errs[0] = receivers.FromConfig(cfg, a.clock.Now)
 	b.beat, errs[1] = makeBeat(cfg.Heartbeat)
@@ -141,7 +141,7 @@ func (a *App) prepare(cfg *config.Config) (swap func(), err error) {
 		return nil, err
 	}
 	// Last: what is on record is taken up.
-	if err := a.recorded(cfg, b); err != nil {
+	if err := a.record.Append(taken(a.clock.Now(), b)); err != nil {
 		return nil, err
 	}
 	return func() {
@@ -164,8 +164,8 @@ func (a *App) handOver(b *built) {
 	a.samples.Retain(policy.Retention(b.Rules, b.Groups), policy.Kept(b.cfg))
 	a.watcher.Watch(b.workloads)
 	a.outbox.Escalate(outbox.Steps(b.cfg))
-	a.outbox.Replace(append(b.notifiers, a.own.sink))
-	a.own.use(b.cfg, b)
+	a.outbox.Replace(append(b.notifiers, a.own.Sink()))
+	a.own.Use(notify.Pagers(b.notifiers), time.Duration(b.cfg.Canary.Interval), b.beat)
 	a.engine.Use(b.setup)
 	a.metrics.configured(b.cfg)
 }

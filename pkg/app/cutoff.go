@@ -47,9 +47,9 @@ func (a *App) watchLeader(ctx context.Context) {
 			why = fmt.Sprintf("%s holds the lease and has not renewed it since %s UTC", holder, changed.UTC().Format("15:04:05"))
 		}
 		if ctx.Err() == nil {
-			a.cutOff.Look(now, a.andBlind(why), a.firing())
+			a.own.Leaderless(now, why, a.firing())
 			if others.look(now, holder, why == "" && holder != kube.Identity(a.o.Identity, a.o.Advertise) && !a.leading.Load()) {
-				a.outbox.Yield(a.own.voice)
+				a.outbox.Yield(a.own.Voice)
 			}
 		}
 		select {

@@ -56,3 +56,20 @@ func (a *App) checkDefinition(ctx context.Context) {
 		a.o.Logger.Warn("what people say to watchdog may not be kept: acknowledgements, notes, severities, holds", "err", err)
 	}
 }
+
+// tryRecord finds out whether the audit record can be written, and notes how far it has come
+// while this replica leads.
+func (a *App) tryRecord(ctx context.Context) {
+	if a.record.Look() && a.leading.Load() {
+		a.store.Note(ctx)
+	}
+}
+
+// checkRecord holds the audit record against what the ledger noted of it.
+func (a *App) checkRecord(ctx context.Context) error {
+	why, err := a.store.Check(ctx)
+	if why != "" {
+		a.engine.Distrust(why)
+	}
+	return err
+}

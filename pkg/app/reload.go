@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -11,7 +12,9 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
+	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/config"
+	"watchdog.io/watchdog/pkg/decision"
 )
 
 const (
@@ -62,6 +65,12 @@ func (a *App) use(cfg *config.Config) error {
 	}
 	swap()
 	return nil
+}
+
+// taken is the record that a configuration is taken up.
+func taken(at time.Time, b *built) audit.Record {
+	c := b.cfg
+	return audit.Record{At: at, Kind: "config", Actor: "watchdog", Text: fmt.Sprintf("configuration %s is taken up: mode %s, %d targets, %d thresholds, %d rule groups", cmp.Or(c.Hash, "-"), c.Mode, len(c.Targets), len(c.Thresholds), len(b.Groups)), Data: decision.Begun()}
 }
 
 // watchConfig reloads on SIGHUP and when a file that belongs to the configuration

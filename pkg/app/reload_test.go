@@ -55,7 +55,7 @@ func reloading(t *testing.T) *App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = a.intake.Close(); _ = a.log.Close() })
+	t.Cleanup(func() { _ = a.intake.Close(); _ = a.record.Close() })
 	cfg, err := config.Load(a.o.ConfigFile)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestAReloadThatFailsAtItsLastStepChangesNothing(t *testing.T) {
 			cfg.Targets[0].Probes = append(cfg.Targets[0].Probes, cfg.Targets[0].Probes[0])
 		},
 		"the interval changes":           func(_ *App, cfg *config.Config) { cfg.EvaluationInterval = model.Duration(time.Minute) },
-		"it cannot be recorded, at last": func(a *App, _ *config.Config) { _ = a.log.Close() },
+		"it cannot be recorded, at last": func(a *App, _ *config.Config) { _ = a.record.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := reloading(t)

@@ -5,10 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/config"
-	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/redact"
 )
 
 // secretsEvery is how soon a secret that was rotated is known.
@@ -23,12 +20,3 @@ func (a *App) readSecrets(cfg *config.Config) {
 	a.o.Secrets.Read(append(slices.Sorted(maps.Values(cfg.SecretFiles())), a.o.AuditKeys, ownToken)...)
 	a.o.Secrets.Add(cfg.InlinedSecrets()...)
 }
-
-// noted appends to the audit record.
-func (a *App) noted(r audit.Record) error {
-	_, err := a.log.Append(redact.Value(a.o.Secrets, r))
-	return err
-}
-
-// clean is the incident as it is stored and told.
-func (a *App) clean(i incident.Incident) incident.Incident { return redact.Value(a.o.Secrets, i) }

@@ -121,7 +121,7 @@ func (a *App) openResponder() error {
 		May: func(ctx context.Context, p responder.Person, right string) error { return a.access.May(ctx, p, right) },
 		Record: func(h responder.AuditEvent) error {
 			logger.Info("responder action", "source", h.Request.Source, "by", h.Request.By, "action", h.Request.Action, "incident", h.Request.Incident, "result", h.Result, "text", h.Text)
-			err := a.noted(auditRecord(h))
+			err := a.record.Append(auditRecord(h))
 			if err != nil {
 				logger.Error("could not write the audit record of a responder action", "err", err)
 			}

@@ -138,7 +138,7 @@ func TestAButtonOnTheMessageBecomesAWordInTheLedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer a.log.Close()
+	defer a.record.Close()
 	defer a.intake.Close()
 	cfg, err := config.Load(a.o.ConfigFile)
 	if err != nil {

@@ -100,3 +100,20 @@ func TestAnAppliedChangeBecomesALeaseAndHarmEndsItAtOnce(t *testing.T) {
 		t.Errorf("aborted: %+v", l.Leases)
 	}
 }
+
+func TestTheLedgerKeepsTheAnchorsOfTheLastLogs_SEC26(t *testing.T) {
+	var l Ledger
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	names := "abcdefghij"
+	for n, c := range names {
+		was := l
+		l = l.WithAnchor(string(c), Anchor{Seq: uint64(n), At: at.Add(time.Duration(n) * time.Minute)})
+		if _, there := was.Anchors[string(c)]; there {
+			t.Fatal("the ledger that was read changed")
+		}
+	}
+	l = l.WithAnchor("j", Anchor{Seq: 100, At: at.Add(time.Hour)})
+	if len(l.Anchors) != 8 || l.Anchors["j"].Seq != 100 || l.Anchors["c"].Seq != 2 {
+		t.Errorf("%v", l.Anchors)
+	}
+}

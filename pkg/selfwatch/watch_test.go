@@ -1,4 +1,4 @@
-package app
+package selfwatch
 
 import (
 	"context"
@@ -15,13 +15,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"watchdog.io/watchdog/pkg/audit"
-	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/outbox"
-	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/redact"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/storage"
@@ -94,66 +93,85 @@ func (e *ear) says(target string) (last incident.Incident) {
 
 // chain is the real parts from a sample to a receiver, with a place to cut each link.
 type chain struct {
-	*App
-	cut   atomic.Value // the link that is cut
-	human *ear
-	shelf *shelf
+	own      *Watch
+	engine   *engine.Engine
+	judge    *rules.Judge
+	outbox   *outbox.Outbox
+	registry *prometheus.Registry
+	leading  atomic.Bool
+	answered atomic.Int64
+	cut      atomic.Value // the link that is cut
+	human    *ear
+	shelf    *shelf
 }
 
 func newChain(t *testing.T) *chain {
-	c := &chain{App: &App{o: Options{Namespace: "watchdog", Identity: "watchdog-0", Logger: slog.New(slog.DiscardHandler)}, interval: 15 * time.Second, clock: engine.HostClock(), registry: prometheus.NewRegistry()}, shelf: &shelf{saved: map[string]incident.Incident{}}}
+	c := &chain{registry: prometheus.NewRegistry(), shelf: &shelf{saved: map[string]incident.Incident{}}}
+	logger, interval := slog.New(slog.DiscardHandler), 15*time.Second
 	c.cut.Store("")
 	is := func(link string) func() bool { return func() bool { return c.cut.Load() == link } }
 	c.human = &ear{name: "slack", cut: is("nobody")}
 	var err error
-	c.samples = storage.New(storage.Options{Now: func() time.Time {
+	samples := storage.New(storage.Options{Now: func() time.Time {
 		if is("samples")() {
 			return time.Now().Add(24 * time.Hour) // every sample is too old
 		}
 		return time.Now()
 	}})
-	c.local = promql.NewLocal(c.samples, promql.LocalOptions{})
-	c.judge = rules.NewJudge(rules.Options{Interval: c.interval, Local: func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
+	local := promql.NewLocal(samples, promql.LocalOptions{})
+	c.judge = rules.NewJudge(rules.Options{Interval: interval, Local: func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
 		if is("judge")() {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
-		return c.local(ctx, expr, at)
+		return local(ctx, expr, at)
 	}})
-	c.samples.OnAppend(c.judge.Appended)
-	if c.groups, err = rules.NewGroups(rules.GroupsOptions{Local: c.local}); err != nil {
+	samples.OnAppend(c.judge.Appended)
+	if _, err := c.judge.Set([]rules.Rule{CanaryRule()}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.judge.Set([]rules.Rule{canaryRule()}); err != nil {
-		t.Fatal(err)
-	}
-	c.outbox, err = outbox.New(outbox.Options{Dir: filepath.Join(t.TempDir(), "outbox"), Logger: c.o.Logger, Registerer: prometheus.NewRegistry(), Delivered: func(id, receiver string, r incident.Receipt) {
-		if !c.own.delivered(id, receiver, r) {
+	c.outbox, err = outbox.New(outbox.Options{Dir: filepath.Join(t.TempDir(), "outbox"), Logger: logger, Registerer: prometheus.NewRegistry(), Delivered: func(id, receiver string, r incident.Receipt) {
+		if !c.own.Delivered(id, receiver, r) {
 			c.engine.Delivered(id, receiver, r)
 		}
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.cutOff = engine.NewLeaderlessNotifier("watchdog", c.outbox.Tell)
-	c.own = newSelfWatch(c.App)
-	c.outbox.Replace([]notify.Notifier{c.human, &ear{name: notify.CanaryReceiver, Notifier: c.own.sink, cut: is("outbox")}})
+	c.own = NewWatch(WatchOptions{
+		Logger: logger, Registry: c.registry, Now: time.Now, Interval: interval, Installation: "watchdog", Replica: "watchdog-0",
+		Samples: samples, Local: local, Judge: c.judge, Outbox: c.outbox, Engine: func() Engine { return c.engine }, Leading: c.leading.Load,
+		Blind: func() string {
+			_, why := c.judge.Blind()
+			return why
+		},
+		Recorded: func() error { return nil }, Answered: func() time.Time { return time.UnixMilli(c.answered.Load()) },
+		Bounds: &Bounds{}, Secrets: &redact.Known{},
+	})
+	c.outbox.Replace([]notify.Notifier{c.human, &ear{name: notify.CanaryReceiver, Notifier: c.own.Sink(), cut: is("outbox")}})
 	id := 0
 	c.engine = engine.New(engine.Options{
-		Logger: c.o.Logger, Registerer: prometheus.NewRegistry(), Store: c.shelf, Tell: c.own.tell, Audit: func(audit.Record) error { return nil },
+		Logger: logger, Registerer: prometheus.NewRegistry(), Store: c.shelf, Tell: c.own.Tell, Audit: func(audit.Record) error { return nil },
 		NewID: func() string { id++; return "i" + string(rune('a'+id)) }, Policy: incident.DefaultPolicy(),
 	})
-	compiled, err := policy.New(&config.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	c.engine.Use(&engine.Setup{Installation: "watchdog", Canary: true, FleetHealth: func() engine.FleetHealth { return engine.FleetHealth{} }, Snapshot: func(target string) engine.Snapshot {
 		for is("engine")() && target == incident.Canary {
 			time.Sleep(time.Second)
 		}
-		return compiled.View(c.judge.AlertsOf(target), nil)
+		return seenOf(c.judge.AlertsOf(target))
 	}})
 	return c
+}
+
+// seenOf is what the engine is shown of alerts, as far as the canary's needs it.
+func seenOf(alerts []rules.Alert) (s engine.Snapshot) {
+	for _, x := range alerts {
+		s.Alerts = append(s.Alerts, incident.Alert{
+			Rule: x.Rule, Severity: incident.Severity(x.Severity), Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict), Reason: x.Reason,
+			Value: x.Value, Bound: x.Bound, Above: x.Above, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Lookback: x.Lookback,
+		})
+	}
+	return s
 }
 
 // run works until the test ends.
@@ -169,10 +187,10 @@ func (c *chain) run(t *testing.T) {
 		}
 	})
 	all.Go(func() { _ = c.outbox.Run(ctx) })
-	all.Go(func() { _ = c.own.run(ctx) })
+	all.Go(func() { _ = c.own.Run(ctx) })
 	all.Go(func() { // the ledger answers, as it does every few seconds
 		for ctx.Err() == nil {
-			c.own.reached()
+			c.answered.Store(time.Now().UnixMilli())
 			time.Sleep(5 * time.Second)
 		}
 	})
@@ -295,9 +313,9 @@ func TestThatNobodyCanBePagedIsToldByWhoStillHears_INV45(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChain(t)
 		pager := &ear{name: "pagerduty", cut: func() bool { return c.cut.Load() == "pager" }}
-		all := []notify.Notifier{c.human, pager, c.own.sink}
+		all := []notify.Notifier{c.human, pager, c.own.Sink()}
 		c.outbox.Replace(all)
-		c.own.pagers = notify.Pagers(all)
+		c.own.Use(notify.Pagers(all), 5*time.Minute, nil)
 		c.leading.Store(true)
 		c.run(t)
 		time.Sleep(time.Minute)

@@ -1,13 +1,10 @@
-package app
+package recorder
 
 import (
 	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
-	"time"
-
-	"watchdog.io/watchdog/pkg/incident"
 )
 
 // fullDisk is an audit record whose disk is full, or not.
@@ -19,7 +16,7 @@ func (d *fullDisk) Try() error { return d.err }
 func TestAReplicaThatCannotRecordDoesNotLead_S09(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := &fullDisk{}
-		r := &record{log: disk, changed: make(chan struct{})}
+		r := &Recorder{test: disk.Try, changed: make(chan struct{})}
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		terms, over := 0, 0
@@ -27,7 +24,7 @@ func TestAReplicaThatCannotRecordDoesNotLead_S09(t *testing.T) {
 		go func() {
 			defer close(done)
 			for ctx.Err() == nil {
-				writable, cancel, ok := r.await(ctx)
+				writable, cancel, ok := r.Await(ctx)
 				if !ok {
 					return
 				}
@@ -39,7 +36,7 @@ func TestAReplicaThatCannotRecordDoesNotLead_S09(t *testing.T) {
 		}()
 		look := func(err error) bool {
 			disk.err = err
-			_, news := r.look()
+			_, news := r.try()
 			synctest.Wait()
 			return news
 		}
@@ -49,8 +46,8 @@ func TestAReplicaThatCannotRecordDoesNotLead_S09(t *testing.T) {
 			news        bool
 			terms, over int
 		}{{nil, false, 1, 0}, {full, true, 1, 1}, {full, false, 1, 1}, {nil, true, 2, 1}, {nil, false, 2, 1}, {full, true, 2, 2}} {
-			if news := look(step.err); news != step.news || terms != step.terms || over != step.over || !errors.Is(r.closed(), step.err) {
-				t.Errorf("%v: news %v, %d terms, %d over, closed %v; want %+v", step.err, news, terms, over, r.closed(), step)
+			if news := look(step.err); news != step.news || terms != step.terms || over != step.over || !errors.Is(r.Closed(), step.err) {
+				t.Errorf("%v: news %v, %d terms, %d over, closed %v; want %+v", step.err, news, terms, over, r.Closed(), step)
 			}
 		}
 		stop()
@@ -61,21 +58,4 @@ func TestAReplicaThatCannotRecordDoesNotLead_S09(t *testing.T) {
 			t.Error("it waits for the disk although it was told to stop")
 		}
 	})
-}
-
-func TestTheLedgerKeepsTheAnchorsOfTheLastLogs_SEC26(t *testing.T) {
-	var l incident.Ledger
-	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	names := "abcdefghij"
-	for n, c := range names {
-		was := l
-		l = l.WithAnchor(string(c), incident.Anchor{Seq: uint64(n), At: at.Add(time.Duration(n) * time.Minute)})
-		if _, there := was.Anchors[string(c)]; there {
-			t.Fatal("the ledger that was read changed")
-		}
-	}
-	l = l.WithAnchor("j", incident.Anchor{Seq: 100, At: at.Add(time.Hour)})
-	if len(l.Anchors) != 8 || l.Anchors["j"].Seq != 100 || l.Anchors["c"].Seq != 2 {
-		t.Errorf("%v", l.Anchors)
-	}
 }
