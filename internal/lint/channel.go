@@ -6,23 +6,16 @@ import (
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/notify/receivers"
 )
 
 // pagers are the receivers that may wake somebody and take a severity from the
 // beginning; "": any. A webhook may; chat, e-mail and a public page do not.
 func (c *checker) pagers(s incident.Severity) []string {
 	var all []string
-	if p := c.cfg.Receivers.PagerDuty; p != nil && (s == "" || slices.Contains(p.Severities, s)) {
-		all = append(all, "pagerduty")
-	}
-	for _, p := range c.cfg.Receivers.Pagers {
-		if s == "" || slices.Contains(p.Severities, s) {
-			all = append(all, p.Name)
-		}
-	}
-	for _, w := range c.cfg.Receivers.Webhooks {
-		if w.FallbackFor == "" && (s == "" || slices.Contains(w.Severities, s)) {
-			all = append(all, w.Name)
+	for _, r := range c.cfg.Receivers.All() {
+		if k, _ := receivers.KindOf(r); k.Wakes && r.FallbackFor() == "" && (s == "" || r.Takes(s)) {
+			all = append(all, r.Name)
 		}
 	}
 	return all
@@ -30,15 +23,14 @@ func (c *checker) pagers(s incident.Severity) []string {
 
 // hears reports whether anybody of ours is told of a severity from the beginning.
 func (c *checker) hears(s incident.Severity) bool {
-	r := c.cfg.Receivers
-	return len(c.pagers(s)) > 0 || r.Slack != nil && slices.Contains(r.Slack.Severities, s) ||
-		slices.ContainsFunc(r.Emails, func(e config.Email) bool { return e.FallbackFor == "" && slices.Contains(e.Severities, s) })
+	return slices.ContainsFunc(c.cfg.Receivers.All(), func(r config.Receiver) bool {
+		return !r.Public() && r.FallbackFor() == "" && r.Takes(s)
+	})
 }
 
 // alone reports whether there is nobody of ours to tell.
 func (c *checker) alone() bool {
-	r := c.cfg.Receivers
-	return len(c.pagers("")) == 0 && r.Slack == nil && len(r.Emails) == 0
+	return !slices.ContainsFunc(c.cfg.Receivers.All(), func(r config.Receiver) bool { return !r.Public() })
 }
 
 // noChannel looks for severities in use that resolve to nobody, or, where somebody

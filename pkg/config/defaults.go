@@ -320,62 +320,6 @@ func (g *Guards) setDefaults() {
 	}
 }
 
-func (r *Receivers) setDefaults() {
-	urgent := []incident.Severity{incident.P0, incident.P1}
-	if p := r.PagerDuty; p != nil {
-		orURL(&p.URL, "https://events.pagerduty.com")
-		if p.Severities == nil {
-			p.Severities = urgent
-		}
-		if p.Webhook != nil && p.Webhook.Acknowledge == "" {
-			p.Webhook.Acknowledge = "users"
-		}
-	}
-	for k := range r.Pagers {
-		orURL(&r.Pagers[k].URL, "https://events.pagerduty.com")
-		if r.Pagers[k].Severities == nil {
-			r.Pagers[k].Severities = urgent
-		}
-	}
-	if s := r.Slack; s != nil {
-		orURL(&s.URL, "https://slack.com/api/")
-		if s.Severities == nil {
-			s.Severities = []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}
-		}
-	}
-	for k := range r.Webhooks {
-		if r.Webhooks[k].Severities == nil {
-			r.Webhooks[k].Severities = []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}
-		}
-	}
-	for k := range r.Emails {
-		e := &r.Emails[k]
-		if e.TLS == "" {
-			e.TLS = "starttls"
-		}
-		if e.Severities == nil {
-			e.Severities = []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}
-		}
-	}
-	if s := r.Statuspage; s != nil {
-		orURL(&s.URL, "https://api.statuspage.io")
-		orDuration(&s.PendingFor, 30*time.Second)
-		orDuration(&s.ClearAfter, 5*time.Minute)
-		orDuration(&s.MinUpdateInterval, 5*time.Minute)
-		for k := range s.Components {
-			if s.Components[k].Name == "" {
-				s.Components[k].Name = "the service"
-			}
-		}
-		if s.Publish == "" {
-			s.Publish = "off"
-		}
-		if s.Severities == nil {
-			s.Severities = urgent
-		}
-	}
-}
-
 func orURL(v *string, d string) {
 	if *v == "" {
 		*v = d

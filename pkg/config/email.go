@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"watchdog.io/watchdog/pkg/incident"
 )
 
 // Ways of protecting mail on its way to the server.
@@ -19,36 +17,28 @@ const (
 	maxEmailRecipients = 100
 )
 
-func (v *validator) emails(a at, all []Email, names map[string]bool, told map[incident.Severity]bool) {
-	for i, e := range all {
-		here := a.key(i)
-		v.named(here, e.Name, names)
-		host := v.smarthost(here.key("smarthost"), e.Smarthost)
-		switch {
-		case !slices.Contains([]string{StartTLS, ImplicitTLS, NoTLS, NoTLSOverTheNet}, e.TLS):
-			v.fail(here.key("tls"), "unknown value %q; expected one of: starttls, implicit, none, none-over-the-network", e.TLS)
-		case e.TLS == NoTLS && host != "" && !loopback(host):
-			v.fail(here.key("tls"), "unencrypted mail to %s can be read on the network; use starttls or implicit, or none-over-the-network to allow it", host)
-		case e.TLS == NoTLSOverTheNet && e.PasswordFile != "":
-			v.fail(here.key("password_file"), "passwords are not sent without TLS; use starttls or implicit, or remove the password")
-		}
-		if (e.Username == "") != (e.PasswordFile == "") {
-			v.fail(here, "username and password_file must be set together")
-		}
-		v.address(here.key("from"), e.From)
-		if len(e.To) == 0 || len(e.To) > maxEmailRecipients {
-			v.fail(here.key("to"), "invalid number of recipients: %d; use 1 to %d", len(e.To), maxEmailRecipients)
-		}
-		for k, to := range e.To {
-			v.address(here.key("to").key(k), to)
-		}
-		if strings.ContainsFunc(e.Hello, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			v.fail(here.key("hello"), "invalid host name %q", e.Hello)
-		}
-		v.severities(here.key("severities"), e.Severities)
-		for _, s := range e.Severities {
-			told[s] = told[s] || e.FallbackFor == ""
-		}
+func (e *Email) check(v *validator, a at, _ *Config) {
+	host := v.smarthost(a.key("smarthost"), e.Smarthost)
+	switch {
+	case !slices.Contains([]string{StartTLS, ImplicitTLS, NoTLS, NoTLSOverTheNet}, e.TLS):
+		v.fail(a.key("tls"), "unknown value %q; expected one of: starttls, implicit, none, none-over-the-network", e.TLS)
+	case e.TLS == NoTLS && host != "" && !loopback(host):
+		v.fail(a.key("tls"), "unencrypted mail to %s can be read on the network; use starttls or implicit, or none-over-the-network to allow it", host)
+	case e.TLS == NoTLSOverTheNet && e.PasswordFile != "":
+		v.fail(a.key("password_file"), "passwords are not sent without TLS; use starttls or implicit, or remove the password")
+	}
+	if (e.Username == "") != (e.PasswordFile == "") {
+		v.fail(a, "username and password_file must be set together")
+	}
+	v.address(a.key("from"), e.From)
+	if len(e.To) == 0 || len(e.To) > maxEmailRecipients {
+		v.fail(a.key("to"), "invalid number of recipients: %d; use 1 to %d", len(e.To), maxEmailRecipients)
+	}
+	for k, to := range e.To {
+		v.address(a.key("to").key(k), to)
+	}
+	if strings.ContainsFunc(e.Hello, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		v.fail(a.key("hello"), "invalid host name %q", e.Hello)
 	}
 }
 

@@ -12,27 +12,20 @@ type standIn struct {
 }
 
 // standIns are the receivers that can fail or stand in, in the order of the file.
-func (r Receivers) standIns(a at) []standIn {
+func (r Receivers) standIns() []standIn {
 	var all []standIn
-	if r.PagerDuty != nil {
-		all = append(all, standIn{name: "pagerduty"})
-	}
-	if r.Slack != nil {
-		all = append(all, standIn{name: "slack"})
-	}
-	for i, w := range r.Webhooks {
-		all = append(all, standIn{w.Name, w.FallbackFor, a.key("webhooks").key(i).key("fallback_for")})
-	}
-	for i, e := range r.Emails {
-		all = append(all, standIn{e.Name, e.FallbackFor, a.key("emails").key(i).key("fallback_for")})
+	for _, x := range r.All() {
+		if other, can := x.Options.fallback(); can {
+			all = append(all, standIn{x.Name, other, x.place.key("fallback_for")})
+		}
 	}
 	return all
 }
 
 // fallbacks checks that each stands in for a receiver that is there, and that no
 // two wait for each other.
-func (v *validator) fallbacks(a at, r Receivers) {
-	all := r.standIns(a)
+func (v *validator) fallbacks(r Receivers) {
+	all := r.standIns()
 	next := map[string]string{}
 	for _, s := range all {
 		next[s.name] = s.fallbackFor

@@ -159,24 +159,3 @@ func (v *validator) phases(a at, all []ResponsePhase) {
 		}
 	}
 }
-
-// Names returns the names of all receivers.
-func (r Receivers) Names() []string {
-	var all []string
-	for name, there := range map[string]bool{"pagerduty": r.PagerDuty != nil, "slack": r.Slack != nil, "statuspage": r.Statuspage != nil} {
-		if there {
-			all = append(all, name)
-		}
-	}
-	slices.Sort(all)
-	for _, p := range r.Pagers {
-		all = append(all, p.Name)
-	}
-	for _, w := range r.Webhooks {
-		all = append(all, w.Name)
-	}
-	for _, e := range r.Emails {
-		all = append(all, e.Name)
-	}
-	return all
-}

@@ -52,3 +52,11 @@ func UndefinedNames(text string, shared []string) []string {
 	call("body")
 	return slices.Sorted(maps.Keys(missing))
 }
+
+// Text is a template of the user's, and the option that holds it.
+type Text struct{ Option, Text string }
+
+// Texts are those of the given that are there.
+func Texts(all ...Text) []Text {
+	return slices.DeleteFunc(all, func(t Text) bool { return t.Text == "" })
+}

@@ -25,8 +25,13 @@ import (
 	"watchdog.io/watchdog/pkg/notify/receivers"
 )
 
-// kinds are the receivers, as the recorders name them.
-var kinds = []string{recorders.PagerDuty, recorders.Slack, recorders.Statuspage, recorders.Webhook, recorders.Email}
+// kinds are the receivers, as the table and the recorders name them.
+var kinds = func() (all []string) {
+	for _, k := range receivers.Kinds() {
+		all = append(all, k.Name)
+	}
+	return all
+}()
 
 // oneSide is one receiver over TLS, with a server of its own.
 func oneSide(t testing.TB, kind string) (*recorders.Recorder, notify.Notifier) {
@@ -65,6 +70,8 @@ func oneSide(t testing.TB, kind string) (*recorders.Recorder, notify.Notifier) {
 		r.Webhooks = []config.Webhook{{Name: kind, URL: url + "/webhook/x", Severities: all}}
 	case recorders.Email:
 		r.Emails = []config.Email{{Name: "mail", Smarthost: notifytest.MailServer(t, rec, recorders.SMTPOptions{TLS: conf}), From: "watchdog@example.com", To: []string{"a@example.com"}, TLS: config.StartTLS, Severities: all}}
+	default:
+		t.Fatalf("oneSide does not know how to configure %q: give it a case", kind)
 	}
 	ns, err := receivers.FromConfig(&config.Config{Receivers: r}, time.Now)
 	if err != nil {

@@ -284,3 +284,8 @@ func clean(kv template.KV) {
 
 // mailLines is how much of the timeline a mail shows.
 const mailLines = 8
+
+// Texts are the user's templates.
+func Texts(c *config.Email) []notify.Text {
+	return notify.Texts(notify.Text{Option: "subject", Text: c.Subject}, notify.Text{Option: "html", Text: c.HTML}, notify.Text{Option: "text", Text: c.Text})
+}

@@ -14,7 +14,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -248,4 +250,13 @@ func pagerDutyError(what string, err error, h *heeded) failed {
 		f.After = h.after
 	}
 	return failed{f, status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge}
+}
+
+// Texts are the user's templates.
+func Texts(c *config.PagerDuty) []notify.Text {
+	all := []notify.Text{{Option: "description", Text: c.Description}}
+	for _, key := range slices.Sorted(maps.Keys(c.Details)) {
+		all = append(all, notify.Text{Option: "details: " + key, Text: c.Details[key]})
+	}
+	return notify.Texts(all...)
 }

@@ -1,60 +1,62 @@
 // Package receivers knows all kinds of receivers.
 //
-// It owns the building of those that a configuration names. It leaves what each does to
-// its own package, and when it is told to pkg/outbox.
+// It owns the table of them (Kinds) and the building of those that a configuration names.
+// It leaves what each does to its own package, and when it is told to pkg/outbox.
 //
-// Its one rule: who is not here is told of nothing.
+// Its one rule: what is true of every kind is read from the table; who has no row is told
+// of nothing.
 package receivers
 
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/notify"
-	"watchdog.io/watchdog/pkg/notify/email"
-	"watchdog.io/watchdog/pkg/notify/pagerduty"
-	"watchdog.io/watchdog/pkg/notify/slack"
-	"watchdog.io/watchdog/pkg/notify/statuspage"
-	"watchdog.io/watchdog/pkg/notify/webhook"
 )
 
 // FromConfig builds the configured receivers. All errors are returned at once.
 func FromConfig(cfg *config.Config, now func() time.Time) ([]notify.Notifier, error) {
-	c, about := cfg.Receivers, notify.NewQuickReference(cfg)
+	shared := Shared{notify.NewQuickReference(cfg), now}
 	var all []notify.Notifier
 	var errs []error
-	add := func(name string, n notify.Notifier, err error) {
-		if err != nil {
-			errs = append(errs, fmt.Errorf("receiver %s: %w", name, err))
-			return
+	for _, k := range Kinds() {
+		for _, r := range configured(cfg, k) {
+			n, err := k.build(r, shared)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("receiver %s: %w", r.Name, err))
+				continue
+			}
+			all = append(all, n)
 		}
-		all = append(all, n)
-	}
-	if c.PagerDuty != nil {
-		n, err := pagerduty.New(notify.PagerDutyName, c.PagerDuty, about)
-		add(notify.PagerDutyName, n, err)
-	}
-	for _, p := range c.Pagers {
-		n, err := pagerduty.New(p.Name, &p.PagerDuty, about)
-		add(p.Name, n, err)
-	}
-	if c.Slack != nil {
-		n, err := slack.New(c.Slack, about, now)
-		add("slack", n, err)
-	}
-	for _, w := range c.Webhooks {
-		n, err := webhook.New(w, about)
-		add(w.Name, n, err)
-	}
-	for _, e := range c.Emails {
-		n, err := email.New(e, about, now)
-		add(e.Name, n, err)
-	}
-	if c.Statuspage != nil {
-		n, err := statuspage.New(c.Statuspage, now)
-		add("statuspage", n, err)
 	}
 	return all, errors.Join(errs...)
+}
+
+// configured are the receivers of a kind.
+func configured(cfg *config.Config, k Kind) []config.Receiver {
+	return slices.DeleteFunc(cfg.Receivers.All(), func(r config.Receiver) bool { return !slices.Contains(k.Sections, r.Section) })
+}
+
+// Undefined says of each text of the configuration that calls a template which nobody
+// defines where it stands and what it calls. Such a text loads, and fails when it is
+// sent: watchdog's own words go out in its place.
+func Undefined(cfg *config.Config) []string {
+	shared := notify.NewQuickReference(cfg).Shared
+	var all []string
+	for _, k := range Kinds() {
+		if k.texts == nil {
+			continue
+		}
+		for _, r := range configured(cfg, k) {
+			for _, t := range k.texts(r) {
+				for _, name := range notify.UndefinedNames(t.Text, shared) {
+					all = append(all, fmt.Sprintf("receivers %s: %s calls the template %q, which is defined nowhere", r.Name, t.Option, name))
+				}
+			}
+		}
+	}
+	return all
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/alertmanager/template"
 	"github.com/slack-go/slack"
 
+	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/strutil"
@@ -56,4 +57,9 @@ func literally(kv template.KV) {
 func failedTemplate(body, which string, err error) string {
 	note := escape(strutil.Shorten(fmt.Sprintf("\n(the template %s of receiver slack failed: %v)", which, err), 300))
 	return cutMarkup(body, maxSection-len([]rune(note))) + note
+}
+
+// Texts are the user's templates.
+func Texts(c *config.Slack) []notify.Text {
+	return notify.Texts(notify.Text{Option: "title", Text: c.Title}, notify.Text{Option: "text", Text: c.Text})
 }

@@ -215,3 +215,8 @@ func quoted(s string) string {
 	b, _ := json.Marshal(s)
 	return string(b)
 }
+
+// Texts are the user's templates.
+func Texts(c *config.Webhook) []notify.Text {
+	return notify.Texts(notify.Text{Option: "body", Text: c.Body})
+}
