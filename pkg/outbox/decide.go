@@ -18,7 +18,8 @@ type item struct {
 	since     time.Time         // since when the receiver is owed what it was not told; zero: nothing is owed
 	notBefore time.Time         // no attempt is made before
 	own       bool              // that is the receiver's own wish, and news of the incident ends it
-	fails     int               // attempts that failed in a row: what was sent may have arrived all the same
+	fails     int               // attempts that failed in a row
+	doubt     bool              // one of them may have arrived all the same, and no later one was answered
 	refused   bool              // the newest state that was tried was refused for good
 }
 
@@ -116,7 +117,7 @@ const fallbackAfter = 30 * time.Second
 // What a receiver was once told of, it hears to the end: silences, steps and fallbacks
 // hold back beginnings only.
 func decide(it item, p policy, now time.Time) decision {
-	yes := func(why reason) decision { return decision{verb: send, reason: why, doubt: it.fails > 0} }
+	yes := func(why reason) decision { return decision{verb: send, reason: why, doubt: it.doubt} }
 	no := func(v verb, why reason) decision { return decision{verb: v, reason: why} }
 	wait := func(at time.Time, why reason) decision { return decision{verb: later, reason: why, at: at} }
 	i := it.incident

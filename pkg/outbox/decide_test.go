@@ -27,7 +27,7 @@ func hushed(it *item) {
 	it.incident.Alerts[0].Silenced = "silenced by 0d1a"
 }
 func maintained(it *item) { it.incident.Maintenance = incident.Maintenance{Window: "w", Held: "w"} }
-func triedTwice(it *item) { it.fails, it.notBefore = 2, noon.Add(time.Second) }
+func triedTwice(it *item) { it.fails, it.doubt, it.notBefore = 2, true, noon.Add(time.Second) }
 func ownWish(it *item)    { it.own, it.notBefore = true, noon.Add(time.Second) }
 func done(it *item)       { it.waits, it.since = false, time.Time{} }
 func noted(it *item)      { done(it); it.refused = true }
@@ -109,7 +109,7 @@ func TestWhatIsDoneWithAnItem(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := decide(tt.it, tt.p, noon)
-			want := decision{verb: tt.verb, reason: tt.reason, doubt: tt.verb == send && tt.it.fails > 0}
+			want := decision{verb: tt.verb, reason: tt.reason, doubt: tt.verb == send && tt.it.doubt}
 			if tt.verb == later {
 				want.at = noon.Add(tt.after)
 			}

@@ -19,7 +19,7 @@ import (
 // What PagerDuty took without our knowing it is resolved there, also by a process
 // that began since.
 func TestAPageWhoseAnswerWasLostIsResolved_INV42(t *testing.T) {
-	for _, restart := range []bool{false, true} {
+	for _, c := range []struct{ restart, silenced bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
 		rec := recorders.New(recorders.Options{})
 		srv := httptest.NewServer(rec)
 		defer srv.Close()
@@ -37,8 +37,15 @@ func TestAPageWhoseAnswerWasLostIsResolved_INV42(t *testing.T) {
 		rec.Set(recorders.PagerDuty, recorders.Applied500)
 		x.Tell(notifytest.Trouble())
 		attemptNow(t, l, "01inc")
+		if c.silenced {
+			// Before it was tried again: the receiver is told nothing, and may have the page.
+			i := notifytest.Trouble()
+			i.Alerts[0].Silenced, i.UpdatedAt = "silenced by x", notifytest.T0.Add(time.Minute)
+			x.Tell(i)
+			attemptNow(t, l, "01inc")
+		}
 		l.flush(0)
-		if restart {
+		if c.restart {
 			x = outbox(t, dir, nil, p)
 			l = x.lanes["pagerduty"]
 		}
@@ -48,7 +55,7 @@ func TestAPageWhoseAnswerWasLostIsResolved_INV42(t *testing.T) {
 		x.Tell(i)
 		attemptNow(t, l, "01inc")
 		if got := rec.PagerDutyIncidents()["01inc/P1"]; got.State != "resolved" {
-			t.Errorf("restart %v: at PagerDuty it is %+v %+v", restart, got, rec.PagerDutyIncidents())
+			t.Errorf("%+v: at PagerDuty it is %+v %+v", c, got, rec.PagerDutyIncidents())
 		}
 	}
 }

@@ -30,6 +30,9 @@ func (l *lane) failing(now time.Time) time.Time {
 		}
 	}
 	for _, it := range l.queue {
+		if it.since.IsZero() {
+			continue // it was told, and only its thread was not
+		}
 		if it.fails > 0 || !it.notBefore.After(now) && now.Sub(it.since) > stuckAfter {
 			earlier(it.since)
 		}

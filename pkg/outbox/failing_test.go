@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"watchdog.io/watchdog/internal/notifytest"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/notify/statuspage"
@@ -117,5 +118,18 @@ func TestTheCanaryReachesItsOwnReceiverAlone(t *testing.T) {
 		if (decide(arriving, x.policy(&lane{out: x, name: tc.receiver}, arriving.incident), time.Now()).verb == drop) == tc.heard {
 			t.Errorf("%+v", tc)
 		}
+	}
+}
+
+// What was told, but for its thread, hides nothing that was not told.
+func TestAThreadThatWaitsHidesNoReceiverThatFails(t *testing.T) {
+	for _, queue := range [][]*item{{{fails: 1, since: notifytest.T0}, {fails: 1}}, {{fails: 1}, {fails: 1, since: notifytest.T0}}} {
+		l := &lane{queue: queue}
+		if since := l.failing(notifytest.T0.Add(time.Minute)); !since.Equal(notifytest.T0) {
+			t.Errorf("it fails since %s", since)
+		}
+	}
+	if since := (&lane{queue: []*item{{fails: 1}}}).failing(notifytest.T0); !since.IsZero() {
+		t.Errorf("what was told but for its thread fails since %s", since)
 	}
 }

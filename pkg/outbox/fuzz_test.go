@@ -134,14 +134,13 @@ func (s *stage) news(id string, what, n byte) {
 	s.x.Tell(i)
 }
 
-// yielded remembers what is told by another replica from now on. An attempt that this one
-// made may be there: with the next one it is in doubt no more, as nothing is known of it.
+// yielded remembers what is told by another replica from now on.
 func (s *stage) yielded() {
 	for id, i := range s.newest {
 		for _, name := range s.names {
 			if key := name + " " + id; id != "i0" {
 				s.gone[key] = i
-				if it := s.x.lanes[name].items[id]; it == nil || it.fails == 0 {
+				if it := s.x.lanes[name].items[id]; it == nil || !it.doubt {
 					s.tries[key] = try{}
 				}
 			}

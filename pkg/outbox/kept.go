@@ -75,7 +75,7 @@ func (l *lane) entry(id string) kept {
 	if it == nil {
 		return kept{ID: id}
 	}
-	k := kept{ID: id, Tried: it.fails > 0}
+	k := kept{ID: id, Tried: it.doubt}
 	if it.waits {
 		i := it.incident
 		k.Incident = &i
@@ -89,7 +89,7 @@ func (l *lane) entry(id string) kept {
 
 func (l *lane) write(k kept) error {
 	file := filepath.Join(l.folder(), notify.SafeID(k.ID)+".json")
-	if k.Incident == nil && k.Receipt == nil {
+	if k.Incident == nil && k.Receipt == nil && !k.Tried {
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -130,6 +130,7 @@ func (l *lane) restore() {
 			continue
 		}
 		it := l.item(k.ID)
+		it.doubt = k.Tried
 		if k.Receipt != nil {
 			it.receipt = *k.Receipt
 		}

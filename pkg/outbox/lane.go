@@ -126,7 +126,7 @@ func (l *lane) count(d decision) {
 func (l *lane) drop(it *item, d decision) {
 	l.dequeue(it)
 	l.putOff(it, time.Time{}, false)
-	it.since, it.fails, it.refused = time.Time{}, 0, false
+	it.since, it.fails, it.doubt, it.refused = time.Time{}, 0, false, false
 	l.saved(it)
 	l.count(d)
 }
@@ -139,7 +139,7 @@ func (l *lane) dequeue(it *item) {
 // saved has an item written to disk, and forgets it if nothing is left of it.
 func (l *lane) saved(it *item) {
 	l.unsaved[it.incident.ID] = true
-	if !it.waits && it.receipt == (incident.Receipt{}) && !it.refused && it.fails == 0 {
+	if !it.waits && it.receipt == (incident.Receipt{}) && !it.refused && it.fails == 0 && !it.doubt {
 		delete(l.items, it.incident.ID)
 	}
 }
@@ -283,8 +283,9 @@ func (l *lane) again(r *outcome) {
 		}
 		return
 	}
-	if it.fails++; it.fails == 1 {
-		l.unsaved[r.incident.ID] = true // the disk remembers that it is in doubt
+	if it.fails++; !it.doubt {
+		it.doubt = true
+		l.unsaved[r.incident.ID] = true // the disk remembers it
 	}
 	// News of the incident waits too: the other side asked for quiet.
 	l.putOff(it, now.Add(pause(f, it.fails)), false)
@@ -296,6 +297,9 @@ func (l *lane) settle(r *outcome) {
 	it, now := l.item(r.incident.ID), time.Now()
 	l.putOff(it, time.Time{}, false)
 	it.fails, it.since = 0, time.Time{}
+	if r.verb == send {
+		it.doubt = false // it was answered; of what was left, nobody has asked
+	}
 	it.refused = r.err != nil && !r.failure.Told
 	if it.waits {
 		if it.incident.UpdatedAt.Equal(r.incident.UpdatedAt) {
