@@ -13,7 +13,7 @@ type edit struct{ File, Old, New string }
 var seconds = map[string]edit{
 	"no data counts as breach":  {"pkg/incident/step.go", "	if lead.Verdict != Breach && !(lead.Verdict == Conflict", "	if lead.Verdict == OK && !(lead.Verdict == Conflict"},
 	"a rollback is rolled back": {"pkg/remediate/rollback.go", "		if !good || !rec.GoodAt", "		if !good || rec.RestoredBy != \"\" || !rec.GoodAt"},
-	"a storm is not remembered": {"pkg/engine/self.go", "	case w.storm != \"\":\n		what =", "	case w.storm == \"x\":\n		what ="},
+	"a storm is not remembered": {"pkg/engine/global.go", "	case g.storm != \"\":\n		what =", "	case g.storm == \"x\":\n		what ="},
 }
 
 // mutants are bugs that a hurried change could bring, and the downgrades of the op
@@ -28,7 +28,7 @@ var mutants = []mutant{
 	{"an op is acted upon though it could not be recorded", "pkg/engine/effects.go", "	if err := e.o.Audit(rec); err != nil {\n		return incident.Acted", "	if err := e.o.Audit(rec); err != nil && rec.Op == \"\" {\n		return incident.Acted"},
 	{"a finished op stays in the ledger", "pkg/incident/op.go", "	case Finished:\n		s.do(Release)", "	case Finished:"},
 	{"two ops may be in flight on a target", "pkg/incident/ledger.go", "busy && other.ID != op.ID", "busy && other.ID == op.ID+\"x\""},
-	{"what was reached is forgotten when it cannot be stored", "pkg/engine/reconcile.go", "		en.inc, en.unsaved = inc, true", "		_ = inc"},
+	{"what was reached is forgotten when it cannot be stored", "pkg/engine/save.go", "		en.inc, en.unsaved = inc, true", "		_ = inc"},
 	{"what a stale leader left is not looked for", "pkg/engine/engine.go", "		return e.orphans(ctx)", "		return orphanLook, nil"},
 	// Budgets.
 	{"one op more than the budget", "pkg/incident/ledger.go", "	if n >= r.Count {", "	if n > r.Count {"},
@@ -77,8 +77,8 @@ var mutants = []mutant{
 	{"what somebody undid is done again", "pkg/remediate/guard_conflict.go", "		if !undone(f.Workload, m) {", "		if m.Op != \"\" || !undone(f.Workload, m) {"},
 	{"a field goes to and fro", "pkg/remediate/guard_oscillation.go", "m.From != p.After {", "m.From != p.After+\"x\" {"},
 	{"disruptive ops begin at once", "pkg/incident/recur.go", "!last.IsZero() && since < need {", "!last.IsZero() && since < 0 {"},
-	{"a storm is over as soon as it is calm", "pkg/engine/self.go", "now.Sub(w.calmSince) >= stormCalm:", "now.Sub(w.calmSince) >= 0:"},
-	{"a storm is nobody's", "pkg/engine/self.go", "		rule(\"storm\", w.storm, w.storm != \"\", w.stormSince),", "		rule(\"storm\", w.storm, w.storm == \"x\", w.stormSince),"},
+	{"a storm is over as soon as it is calm", "pkg/engine/global.go", "now.Sub(g.calmSince) >= stormCalm:", "now.Sub(g.calmSince) >= 0:"},
+	{"a storm is nobody's", "pkg/engine/self.go", "		rule(\"storm\", g.storm, g.storm != \"\", g.stormSince),", "		rule(\"storm\", g.storm, g.storm == \"x\", g.stormSince),"},
 	{"what did harm stays until its lease ends", "pkg/incident/ledger.go", "	if verdict == Harmed {", "	if verdict == \"x\" {"},
 	{"the host's clock is believed", "pkg/engine/clock.go", "	if off.Abs() <= maxSkew {", "	if off.Abs() <= 1<<62 {"},
 	// Judging and telling.

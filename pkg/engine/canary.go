@@ -11,7 +11,7 @@ import (
 // through the same Step and to the same receivers' outbox as any other. It is kept in
 // memory alone: a thing of no consequence every few minutes is no record.
 func (e *Engine) canary() error {
-	setup, _ := e.held("")
+	setup := e.currentSetup()
 	if setup == nil || !setup.Canary {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"watchdog.io/watchdog/pkg/incident"
 )
@@ -77,4 +78,24 @@ func (e *Engine) rereadClosed(ctx context.Context, id string) error {
 	delete(e.closed, id)
 	delete(e.receipts, id)
 	return nil
+}
+
+// writeReceipts stores deliveries for an incident that is already resolved.
+func (e *Engine) writeReceipts(ctx context.Context, id string) error {
+	return e.updateClosed(ctx, id, false, func(inc incident.Incident) (incident.Incident, bool) { return inc.WithWord(e.word(id), e.o.Now()) })
+}
+
+// annotate adds an entry to an incident that is already resolved.
+func (e *Engine) annotate(ctx context.Context, id string, entry incident.Entry) error {
+	var told incident.Incident
+	err := e.updateClosed(ctx, id, true, func(inc incident.Incident) (incident.Incident, bool) {
+		inc.Timeline = append(slices.Clone(inc.Timeline), entry)
+		inc.UpdatedAt = entry.At
+		told = inc
+		return inc, true
+	})
+	if err == nil && told.ID != "" {
+		e.o.Observed(told, entry)
+	}
+	return err
 }

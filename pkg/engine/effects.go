@@ -22,34 +22,34 @@ const (
 	maxLookAge = 10 * time.Second
 )
 
-// do performs one effect and returns its event. An error means that the effect
-// has no result yet: it will be asked for again.
-func (e *Engine) do(ctx context.Context, effect incident.Effect, setup *Setup, ts TargetSetup, inc incident.Incident) (incident.Event, error) {
-	switch effect {
-	case incident.Consider:
-		return e.consider(ctx, setup, ts, inc)
-	case incident.Reserve:
-		return e.reserve(ctx, setup, inc)
-	case incident.Capture:
-		return e.capture(ctx, inc)
-	case incident.Recheck:
-		return e.recheck(ctx, setup, ts, inc)
-	case incident.Act:
-		return e.act(ctx, inc, ts)
-	case incident.Find:
-		return e.find(ctx, inc)
-	case incident.Release:
-		return e.release(ctx, setup, inc)
-	}
-	return nil, fmt.Errorf("unknown effect %q", effect)
+// effectTable is what the core may ask for, in the order of an op. Each is performed by one function,
+// which returns what happened as an event for the core. An error means that there is no event yet: the effect
+// will be asked for again.
+var effectTable = map[incident.Effect]func(*Engine, context.Context, *claim, incident.Incident) (incident.Event, error){
+	incident.Consider: (*Engine).consider, // plan the lead's next rung and ask the guards
+	incident.Reserve:  (*Engine).reserve,  // put the op into the ledger
+	incident.Capture:  (*Engine).capture,  // take evidence
+	incident.Recheck:  (*Engine).recheck,  // look, judge and ask the guards once more
+	incident.Act:      (*Engine).act,      // record, then send the op's one write
+	incident.Find:     (*Engine).find,     // read whether a write without an answer was done
+	incident.Release:  (*Engine).release,  // take the op out of the ledger
 }
 
-func (e *Engine) consider(ctx context.Context, setup *Setup, ts TargetSetup, inc incident.Incident) (incident.Event, error) {
+// do performs one effect.
+func (e *Engine) do(ctx context.Context, effect incident.Effect, c *claim, inc incident.Incident) (incident.Event, error) {
+	perform := effectTable[effect]
+	if perform == nil {
+		return nil, fmt.Errorf("unknown effect %q", effect)
+	}
+	return perform(e, ctx, c, inc)
+}
+
+func (e *Engine) consider(ctx context.Context, c *claim, inc incident.Incident) (incident.Event, error) {
 	id, asked := e.o.NewID(), false
 	if lead, ok := inc.Alert(inc.Lead); ok {
 		asked = inc.Asks(lead.Rule, lead.Next)
 	}
-	facts, err := e.facts(ctx, setup, ts, inc, id, setup.Snapshot(ts.Target.Name))
+	facts, err := e.facts(ctx, c, inc, id, c.setup.Snapshot(c.target.Target.Name))
 	if err != nil {
 		return incident.Considered{At: e.o.Now(), OpID: id, Hold: incident.Freeze, Reason: err.Error()}, nil
 	}
@@ -69,16 +69,16 @@ func (e *Engine) consider(ctx context.Context, setup *Setup, ts TargetSetup, inc
 	}
 	hold, reason, retryAt := remediate.Held(answers)
 	e.metrics.answered(answers)
-	return incident.Considered{At: e.o.Now(), OpID: id, Plan: plan, Ready: facts.Workload.Ready, Endpoints: facts.Workload.Endpoints(), Config: setup.Config, Answers: answers, Hold: hold, Reason: reason, RetryAt: retryAt, Quorum: facts.Options.Approvals, CoolOff: facts.Options.CoolOff}, nil
+	return incident.Considered{At: e.o.Now(), OpID: id, Plan: plan, Ready: facts.Workload.Ready, Endpoints: facts.Workload.Endpoints(), Config: c.setup.Config, Answers: answers, Hold: hold, Reason: reason, RetryAt: retryAt, Quorum: facts.Options.Approvals, CoolOff: facts.Options.CoolOff}, nil
 }
 
 // recheck looks again at everything a moment before the write (INV-12).
-func (e *Engine) recheck(ctx context.Context, setup *Setup, ts TargetSetup, inc incident.Incident) (incident.Event, error) {
+func (e *Engine) recheck(ctx context.Context, c *claim, inc incident.Incident) (incident.Event, error) {
 	began := e.o.Now()
-	snapshot, err := setup.Fresh(ctx, ts.Target.Name)
+	snapshot, err := c.setup.Fresh(ctx, c.target.Target.Name)
 	if err == nil {
 		var facts remediate.Facts
-		if facts, err = e.facts(ctx, setup, ts, inc, inc.Op.ID, snapshot); err == nil {
+		if facts, err = e.facts(ctx, c, inc, inc.Op.ID, snapshot); err == nil {
 			plan, answers := remediate.Recheck(facts, inc.Op.Plan)
 			hold, reason, retryAt := remediate.Held(answers)
 			e.metrics.answered(answers)
@@ -89,10 +89,10 @@ func (e *Engine) recheck(ctx context.Context, setup *Setup, ts TargetSetup, inc 
 }
 
 // facts reads everything a plan and its guards may look at.
-func (e *Engine) facts(ctx context.Context, setup *Setup, ts TargetSetup, inc incident.Incident, opID string, snapshot Snapshot) (remediate.Facts, error) {
+func (e *Engine) facts(ctx context.Context, c *claim, inc incident.Incident, opID string, snapshot Snapshot) (remediate.Facts, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	w, err := e.o.Cluster.Workload(ctx, ts.Target, ts.Service)
+	w, err := e.o.Cluster.Workload(ctx, c.target.Target, c.target.Service)
 	if err != nil {
 		return remediate.Facts{}, err
 	}
@@ -100,7 +100,7 @@ func (e *Engine) facts(ctx context.Context, setup *Setup, ts TargetSetup, inc in
 	if err != nil {
 		return remediate.Facts{}, fmt.Errorf("read ledger: %w", err)
 	}
-	records, _, err := e.o.Store.Records(ctx, ts.Target.Namespace)
+	records, _, err := e.o.Store.Records(ctx, c.target.Target.Namespace)
 	if err != nil {
 		return remediate.Facts{}, fmt.Errorf("read revision records: %w", err)
 	}
@@ -118,20 +118,20 @@ func (e *Engine) facts(ctx context.Context, setup *Setup, ts TargetSetup, inc in
 	if inc.Op == nil {
 		index = alert.Next
 	}
-	global := e.refresh(setup)
-	fleet := setup.FleetHealth()
+	global := e.refresh(c.setup)
+	fleet := c.setup.FleetHealth()
 	f := remediate.Facts{
-		Now: e.o.Now(), OpID: opID, Incident: inc, Alert: alert, Workload: w, Ledger: ledger, Limits: setup.Limits,
-		Signals: snapshot.Signals, CPU: snapshot.CPU, Dependencies: setup.Dependencies(ctx, ts.Target.Name), Watched: fleet.Watched, Unhealthy: fleet.Unhealthy, Blind: global.frozen(), Storm: global.storm, Suspended: snapshot.Suspended,
-		Records: records[ts.Target.String()], Settings: setup.Settings, Installation: setup.Installation,
+		Now: e.o.Now(), OpID: opID, Incident: inc, Alert: alert, Workload: w, Ledger: ledger, Limits: c.setup.Limits,
+		Signals: snapshot.Signals, CPU: snapshot.CPU, Dependencies: c.setup.Dependencies(ctx, c.target.Target.Name), Watched: fleet.Watched, Unhealthy: fleet.Unhealthy, Blind: global.frozen(), Storm: global.storm, Suspended: snapshot.Suspended,
+		Records: records[c.target.Target.String()], Settings: c.setup.Settings, Installation: c.setup.Installation,
 	}
 	if index < len(alert.Ladder) {
 		f.Rung = alert.Ladder[index]
-		r := setup.Rung(ts.Target.Name, alert, index)
+		r := c.setup.Rung(c.target.Target.Name, alert, index)
 		f.Options, f.Mode, f.ModeWhy = r.Options, r.Mode, r.ModeWhy
 	}
 	if needs := remediate.Needs(f); len(needs) > 0 {
-		f.References = e.o.Cluster.References(ctx, ts.Target.Namespace, needs)
+		f.References = e.o.Cluster.References(ctx, c.target.Target.Namespace, needs)
 	}
 	return f, nil
 }
@@ -163,9 +163,9 @@ type refusal struct{ answer incident.Answer }
 
 func (r refusal) Error() string { return r.answer.Reason }
 
-func (e *Engine) reserve(ctx context.Context, setup *Setup, inc incident.Incident) (incident.Event, error) {
+func (e *Engine) reserve(ctx context.Context, c *claim, inc incident.Incident) (incident.Event, error) {
 	err := e.swap(ctx, func(l incident.Ledger) (incident.Ledger, error) {
-		next, no := l.Reserve(*inc.Op, e.o.Now(), setup.Limits)
+		next, no := l.Reserve(*inc.Op, e.o.Now(), c.setup.Limits)
 		if no != nil {
 			return l, refusal{*no}
 		}
@@ -182,7 +182,7 @@ func (e *Engine) reserve(ctx context.Context, setup *Setup, inc incident.Inciden
 	return incident.Reserved{At: e.o.Now()}, nil
 }
 
-func (e *Engine) capture(ctx context.Context, inc incident.Incident) (incident.Event, error) {
+func (e *Engine) capture(ctx context.Context, _ *claim, inc incident.Incident) (incident.Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, captureTimeout)
 	defer cancel()
 	name := inc.ID
@@ -198,10 +198,10 @@ func (e *Engine) capture(ctx context.Context, inc incident.Incident) (incident.E
 }
 
 // act records and sends. What cannot be recorded is not done.
-func (e *Engine) act(ctx context.Context, inc incident.Incident, ts TargetSetup) (incident.Event, error) {
+func (e *Engine) act(ctx context.Context, c *claim, inc incident.Incident) (incident.Event, error) {
 	op := *inc.Op
 	// Before the age of the last look is asked for: this may take its time.
-	plan, outcome, err := e.fill(ctx, op.Plan, ts.Service)
+	plan, outcome, err := e.fill(ctx, op.Plan, c.target.Service)
 	if err != nil {
 		return incident.Acted{At: e.o.Now(), Outcome: outcome, Reason: err.Error()}, nil
 	}
@@ -249,7 +249,7 @@ func (e *Engine) fill(ctx context.Context, plan incident.Plan, service string) (
 	return filled, incident.Unsent, err
 }
 
-func (e *Engine) find(ctx context.Context, inc incident.Incident) (incident.Event, error) {
+func (e *Engine) find(ctx context.Context, _ *claim, inc incident.Incident) (incident.Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	applied, err := e.o.Cluster.Find(ctx, inc.Op.ID, inc.Op.Plan)
@@ -259,10 +259,10 @@ func (e *Engine) find(ctx context.Context, inc incident.Incident) (incident.Even
 	return incident.Found{At: e.o.Now(), Known: err == nil, Applied: applied}, nil
 }
 
-func (e *Engine) release(ctx context.Context, setup *Setup, inc incident.Incident) (incident.Event, error) {
+func (e *Engine) release(ctx context.Context, c *claim, inc incident.Incident) (incident.Event, error) {
 	op := *inc.Op
 	err := e.swap(ctx, func(l incident.Ledger) (incident.Ledger, error) {
-		return l.Release(op, op.Verdict, e.o.Now(), setup.Limits), nil
+		return l.Release(op, op.Verdict, e.o.Now(), c.setup.Limits), nil
 	})
 	if err != nil {
 		return nil, err

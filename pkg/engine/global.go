@@ -7,9 +7,12 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
 )
 
 const (
+	// stormCalm is how long things must be calm before a storm is over.
+	stormCalm = 5 * time.Minute
 	// blindFor is how long blindness lasts before a person hears of it, unless the settings say
 	// otherwise.
 	blindFor = 30 * time.Second
@@ -17,6 +20,112 @@ const (
 	// that comes and goes is one incident (X10).
 	blindCalm = 5 * time.Minute
 )
+
+// globalState is what concerns all targets at once.
+type globalState struct {
+	storm      string    // what the storm is; empty: none
+	stormSince time.Time // first seen
+	calmSince  time.Time // since when it would be over
+	blindness
+	// unfit says why watchdog does not trust itself any more; it ends with the process.
+	unfit string
+	// canaryFailed says why watchdog does not trust itself until it is tried out again, and
+	// cannotPage why it reaches nobody. Both are told from outside: see CanaryFailed and CannotPage.
+	canaryFailed      string
+	canaryFailedSince time.Time
+	cannotPage        string
+	cannotPageSince   time.Time
+	// drift is where the public page does not say what is measured.
+	drift      string
+	driftSince time.Time
+}
+
+// Distrust makes this engine only watch from now on: what it would decide may be
+// wrong (INV-49, INV-52).
+func (e *Engine) Distrust(why string) {
+	e.mu.Lock()
+	fresh := e.global.unfit == ""
+	e.global.unfit = cmp.Or(e.global.unfit, why)
+	e.mu.Unlock()
+	if fresh {
+		e.o.Logger.Error("watchdog only watches from now on", "reason", why)
+		e.Wake(Self)
+	}
+}
+
+// refresh brings what concerns all targets up to date. A storm begins when more targets are
+// in breach than are believed, and ends only after a calm (PEERS W3).
+func (e *Engine) refresh(setup *Setup) globalState {
+	fleet, now := setup.FleetHealth(), e.o.Now()
+	limit := remediate.Believed(setup.Settings, fleet.Watched)
+	began := false
+	defer func() {
+		if began {
+			e.Wake(Self)
+		}
+	}()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	g := &e.global
+	switch {
+	case float64(fleet.Unhealthy) > limit:
+		if began = g.storm == ""; began {
+			g.stormSince = now
+		}
+		g.calmSince = time.Time{}
+		g.storm = g.stormText(fleet, limit)
+	case g.storm == "":
+	case g.calmSince.IsZero() || now.Before(g.calmSince):
+		g.calmSince = now
+		g.storm = g.stormText(fleet, limit)
+	case now.Sub(g.calmSince) >= stormCalm:
+		g.storm = ""
+	default:
+		g.storm = g.stormText(fleet, limit)
+	}
+	g.see(fleet.Blind, setup.Settings.OutageTolerance, now)
+	return *g
+}
+
+// frozen says why nothing may be done anywhere, for the guards.
+func (g globalState) frozen() string { return cmp.Or(g.unfit, g.canaryFailed, g.blind) }
+
+// shared says what is wrong with more than the target, once it is told as an
+// incident of its own.
+func (e *Engine) shared(g globalState) string {
+	what := ""
+	switch {
+	case g.storm != "":
+		what = "storm: " + g.storm
+	case g.blind != "" && g.toldBlind:
+		what = "blind: " + g.blind
+	default:
+		return ""
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if self := e.targets[Self]; self != nil && self.open != nil {
+		return what + "; told with incident " + self.open.inc.ID
+	}
+	return what
+}
+
+// resumeGlobal lets a storm that an earlier leader saw go on until it is calm. en is
+// watchdog's own incident; nil: there is none.
+func (e *Engine) resumeGlobal(en *entry) {
+	if en == nil {
+		return
+	}
+	if a, ok := en.inc.Alert("storm"); ok && a.Firing {
+		e.global.storm, e.global.stormSince = a.Reason, a.ActiveAt
+	}
+	if a, ok := en.inc.Alert("blind"); ok && a.Firing {
+		e.global.resumeBlind(a.Reason, a.ActiveAt)
+	}
+	if a, ok := en.inc.Alert("drift"); ok && a.Firing {
+		e.global.drift, e.global.driftSince = a.Reason, a.ActiveAt // until the page is read again
+	}
+}
 
 // blindness is since when monitoring gives nothing, on and off.
 type blindness struct {
@@ -68,12 +177,12 @@ func (b *blindness) blindText() string {
 
 // stormText says what the storm is by the present numbers, since when it lasts, and when it
 // ends. Moments are told, not spans: news is told again.
-func (w *globalState) stormText(fleet FleetHealth, limit float64) string {
+func (g *globalState) stormText(fleet FleetHealth, limit float64) string {
 	text := fmt.Sprintf("%d of %d watched targets are in breach, at most %.4g are believed", fleet.Unhealthy, fleet.Watched, limit)
-	if w.calmSince.IsZero() {
-		return fmt.Sprintf("%s: a shared cause, or watchdog's own eyes (since %s UTC; what counts as a storm: budget.max_unhealthy and budget.storm_from)", text, clock(w.stormSince))
+	if g.calmSince.IsZero() {
+		return fmt.Sprintf("%s: a shared cause, or watchdog's own eyes (since %s UTC; what counts as a storm: budget.max_unhealthy and budget.storm_from)", text, clock(g.stormSince))
 	}
-	return fmt.Sprintf("%s (a storm since %s, calm since %s, over at %s UTC if it stays calm; what counts as a storm: budget.max_unhealthy and budget.storm_from)", text, clock(w.stormSince), clock(w.calmSince), clock(w.calmSince.Add(stormCalm)))
+	return fmt.Sprintf("%s (a storm since %s, calm since %s, over at %s UTC if it stays calm; what counts as a storm: budget.max_unhealthy and budget.storm_from)", text, clock(g.stormSince), clock(g.calmSince), clock(g.calmSince.Add(stormCalm)))
 }
 
 // news is what of the text of an alert is worth a write: a storm's numbers and moments, and

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +19,7 @@ const revertSuffix = "r"
 // leases reverts what has expired. A lease is kept while an incident is open on
 // its target: capacity is not taken away in the middle of trouble.
 func (e *Engine) leases(ctx context.Context) (time.Duration, error) {
-	setup, _ := e.held("")
+	setup := e.currentSetup()
 	if setup == nil {
 		return leaseLook, nil
 	}
@@ -62,8 +61,8 @@ func (e *Engine) leases(ctx context.Context) (time.Duration, error) {
 func (e *Engine) busy(target, own string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	en := e.live[target]
-	return en != nil && !(en.inc.ID == own && en.inc.Phase == incident.Escalated)
+	t := e.targets[target]
+	return t != nil && t.open != nil && !(t.open.inc.ID == own && t.open.inc.Phase == incident.Escalated)
 }
 
 // revert undoes one change by the op protocol. Its op id follows from the
@@ -149,21 +148,6 @@ func (e *Engine) ended(ctx context.Context, l incident.Lease, revertID string, w
 	}
 	e.o.Logger.Info("lease ended", "op", l.Op, "target", l.Plan.Target.String(), "what", what, "text", text)
 	return e.annotate(ctx, l.Incident, incident.Entry{At: e.o.Now(), Kind: what, Text: text})
-}
-
-// annotate adds an entry to an incident that is already resolved.
-func (e *Engine) annotate(ctx context.Context, id string, entry incident.Entry) error {
-	var told incident.Incident
-	err := e.updateClosed(ctx, id, true, func(inc incident.Incident) (incident.Incident, bool) {
-		inc.Timeline = append(slices.Clone(inc.Timeline), entry)
-		inc.UpdatedAt = entry.At
-		told = inc
-		return inc, true
-	})
-	if err == nil && told.ID != "" {
-		e.o.Observed(told, entry)
-	}
-	return err
 }
 
 func find(l incident.Ledger, id string) (incident.Op, bool) {

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"iter"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
@@ -38,7 +40,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	m.flaps = f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "incident_flaps_total", Help: "Times an alert of another system came back in an incident that was kept open for that, and nobody was paged again."})
 	m.gone = f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "incidents_deleted_total", Help: "Resolved incidents deleted because newer ones took their room, by what they were about (watched, unwatched) and their review (open; none: closed or not needed)."}, []string{"about", "review"})
-	m.incidents(nil)
+	m.incidents(func(func(string, *entry) bool) {})
 	m.zeroes()
 	return m
 }
@@ -73,15 +75,20 @@ func (m *metrics) zeroes() {
 	}
 }
 
-func (m *metrics) incidents(live map[string]*entry) {
+func (m *metrics) incidents(open iter.Seq2[string, *entry]) {
+	n := map[incident.Phase]int{}
+	for _, en := range open {
+		n[en.inc.Phase]++
+	}
 	for _, p := range []incident.Phase{incident.Open, incident.Acting, incident.Verifying, incident.Suppressed, incident.Frozen, incident.Escalated} {
-		n := 0
-		for _, en := range live {
-			if en.inc.Phase == p {
-				n++
-			}
-		}
-		m.open.WithLabelValues(string(p)).Set(float64(n))
+		m.open.WithLabelValues(string(p)).Set(float64(n[p]))
+	}
+}
+
+// stepped counts what a step made of an incident.
+func (m *metrics) stepped(before, after incident.Incident) {
+	if !before.CalmSince.IsZero() && after.CalmSince.IsZero() && after.Phase != incident.Resolved {
+		m.flaps.Inc()
 	}
 }
 

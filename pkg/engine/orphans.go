@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -44,9 +45,7 @@ func (e *Engine) orphans(ctx context.Context) (time.Duration, error) {
 			e.Wake(s.Incident.Target.Name)
 		case by == "":
 		case s.Incident.Op != nil || slices.ContainsFunc(ledger.Ops, func(o incident.Op) bool { return o.Incident == s.Incident.ID }):
-			e.mu.Lock()
-			e.duplicates[s.Incident.Target.Name] = s
-			e.mu.Unlock()
+			e.change(s.Incident.Target.Name, func(t *targetState) { t.duplicate = &s })
 			e.Wake(s.Incident.Target.Name)
 		default:
 			if err := e.supersede(ctx, s, by); err != nil {
@@ -62,17 +61,28 @@ func (e *Engine) orphans(ctx context.Context) (time.Duration, error) {
 	return orphanLook, nil
 }
 
+// catchUp brings a claim up to date with what another leader did meanwhile, as orphans found out: it stored another
+// version of the incident, or another incident on the target has an op. changed: the target is to be claimed anew.
+func (e *Engine) catchUp(ctx context.Context, c *claim) (changed bool, err error) {
+	if e.takeStale(c.name, c.entry) {
+		err := e.reload(ctx, c.name, c.entry.inc.ID)
+		if errors.Is(err, incident.ErrConflict) {
+			err = nil // that is how it says that all is to begin anew
+		}
+		return true, err
+	}
+	return e.switchToDuplicate(ctx, c.name, c.entry)
+}
+
 // markStale notes that the store holds another version of an incident that is worked
 // here: a replica that no longer led and did not know it wrote it.
 func (e *Engine) markStale(s incident.Stored) {
-	name := s.Incident.Target.Name
-	e.mu.Lock()
-	en := e.live[name]
-	stale := en != nil && en.inc.ID == s.Incident.ID && en.version != "" && en.version != s.Version
-	if stale {
-		e.stale[name] = s.Version
-	}
-	e.mu.Unlock()
+	stale, name := false, s.Incident.Target.Name
+	e.change(name, func(t *targetState) {
+		if stale = t.open != nil && t.open.inc.ID == s.Incident.ID && t.open.version != "" && t.open.version != s.Version; stale {
+			t.stale = s.Version
+		}
+	})
 	if stale {
 		e.Wake(name)
 	}
@@ -80,52 +90,45 @@ func (e *Engine) markStale(s incident.Stored) {
 
 // takeStale reports whether the incident is to be read again. Its worker asks, so
 // that a version which it stored itself meanwhile is no reason.
-func (e *Engine) takeStale(name string, en *entry) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	version, yes := e.stale[name]
-	delete(e.stale, name)
-	return yes && en != nil && !en.unsaved && en.version != version
+func (e *Engine) takeStale(name string, en *entry) (stale bool) {
+	e.change(name, func(t *targetState) {
+		stale = t.stale != "" && en != nil && !en.unsaved && en.version != t.stale
+		t.stale = ""
+	})
+	return stale
 }
 
 // assignOrphan hands an op that no incident works to the worker of its target.
 func (e *Engine) assignOrphan(op incident.Op) {
 	name := op.Plan.Target.Name
-	e.mu.Lock()
-	en := e.live[name]
-	switch {
-	case en == nil:
-		if en = e.closed[op.Incident]; en == nil {
-			en = &entry{inc: incident.New(op.Incident, op.Plan.Target, e.o.Now())}
+	e.change(name, func(t *targetState) {
+		switch {
+		case t.open == nil:
+			if t.open = e.closed[op.Incident]; t.open == nil {
+				t.open = &entry{inc: incident.New(op.Incident, op.Plan.Target, e.o.Now())}
+			}
+			delete(e.closed, op.Incident)
+			t.adopted = &op
+		case t.open.inc.Op == nil && t.open.inc.ID == op.Incident:
+			t.adopted = &op
 		}
-		delete(e.closed, op.Incident)
-		e.live[name] = en
-		e.adopted[name] = op
-	case en.inc.Op == nil && en.inc.ID == op.Incident:
-		e.adopted[name] = op
-	}
-	e.mu.Unlock()
+	})
 	e.Wake(name)
 }
 
 // worked returns the other incident that is worked on the stored one's target, or
 // "" if it is the stored one itself; fresh says that it is so from now on.
 func (e *Engine) worked(s incident.Stored) (by string, fresh bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	name := s.Incident.Target.Name
-	if e.closed[s.Incident.ID] != nil {
-		return "", false // ended here; the read was older
-	}
-	en := e.live[name]
-	if en == nil {
-		e.live[name] = newEntry(s)
-		return "", true
-	}
-	if en.inc.ID == s.Incident.ID {
-		return "", false
-	}
-	return en.inc.ID, false
+	e.change(s.Incident.Target.Name, func(t *targetState) {
+		switch {
+		case e.closed[s.Incident.ID] != nil: // ended here; the read was older
+		case t.open == nil:
+			t.open, fresh = newEntry(s), true
+		case t.open.inc.ID != s.Incident.ID:
+			by = t.open.inc.ID
+		}
+	})
+	return by, fresh
 }
 
 // supersede ends a duplicate.
@@ -153,44 +156,35 @@ func (e *Engine) supersede(ctx context.Context, s incident.Stored, by string) er
 // switchToDuplicate lets the incident with an op be worked instead of the present one, which
 // has none. The worker of the target calls it.
 func (e *Engine) switchToDuplicate(ctx context.Context, name string, en *entry) (swapped bool, err error) {
-	e.mu.Lock()
-	other, ok := e.duplicates[name]
-	delete(e.duplicates, name)
-	e.mu.Unlock()
-	if !ok || en == nil || en.inc.Op != nil || en.inc.ID == other.Incident.ID {
+	var other *incident.Stored
+	e.change(name, func(t *targetState) { other, t.duplicate = t.duplicate, nil })
+	if other == nil || en == nil || en.inc.Op != nil || en.inc.ID == other.Incident.ID {
 		return false, nil
 	}
 	if err := e.supersede(ctx, incident.Stored{Incident: en.inc, Version: en.version}, other.Incident.ID); err != nil {
 		return false, err
 	}
-	next := newEntry(other)
 	e.o.Restored([]incident.Incident{other.Incident})
-	e.mu.Lock()
-	e.live[name] = next
-	e.mu.Unlock()
+	e.change(name, func(t *targetState) { t.open = newEntry(*other) })
 	e.Wake(name)
 	return true, nil
 }
 
 // adoptOp gives the incident an op that only the ledger knows, if the ledger still has it.
 func (e *Engine) adoptOp(ctx context.Context, name string, inc incident.Incident) (incident.Incident, error) {
-	e.mu.Lock()
-	op, ok := e.adopted[name]
-	e.mu.Unlock()
-	if !ok {
+	op := e.known(name).adopted
+	if op == nil {
 		return inc, nil
 	}
 	ledger, _, err := e.o.Store.Ledger(ctx)
 	if err != nil {
 		return inc, fmt.Errorf("read ledger: %w", err)
 	}
-	e.mu.Lock()
-	delete(e.adopted, name)
-	e.mu.Unlock()
+	e.change(name, func(t *targetState) { t.adopted = nil })
 	if _, inFlight := find(ledger, op.ID); !inFlight {
 		return inc, nil
 	}
-	return incident.Adopt(inc, op, e.o.Now()), nil
+	return incident.Adopt(inc, *op, e.o.Now()), nil
 }
 
 // olderWork reports whether a is to be worked rather than b: the one with an op,
@@ -200,4 +194,35 @@ func olderWork(a, b incident.Incident) bool {
 		return a.Op != nil
 	}
 	return a.OpenedAt.Before(b.OpenedAt)
+}
+
+// withoutNewerVersion takes out the incidents that a newer watchdog stored: their targets are
+// left alone (INV-49).
+func (e *Engine) withoutNewerVersion(all []incident.Stored) (own []incident.Stored) {
+	newer := map[string]bool{}
+	for _, s := range all {
+		if s.Newer {
+			newer[s.Incident.Target.Name] = true
+		}
+	}
+	own = slices.DeleteFunc(all, func(s incident.Stored) bool { return s.Newer })
+	e.mu.Lock()
+	for name := range e.targets {
+		e.changeLocked(name, func(t *targetState) { t.newer = false })
+	}
+	for name := range newer {
+		e.changeLocked(name, func(t *targetState) { t.newer = true })
+	}
+	e.mu.Unlock()
+	if len(newer) > 0 {
+		e.Distrust(fmt.Sprintf("a newer watchdog stored incidents (on %s): its state is not guessed at; run that version, or delete what it stored", oneOf(slices.Sorted(maps.Keys(newer)))))
+	}
+	return own
+}
+
+func oneOf(names []string) string {
+	if len(names) > 1 {
+		return fmt.Sprintf("%s and %d more", names[0], len(names)-1)
+	}
+	return names[0]
 }

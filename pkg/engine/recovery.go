@@ -37,7 +37,7 @@ func (e *Engine) relapse(inc incident.Incident) incident.Incident {
 // recoveries says of incidents that people were needed for whether the target
 // stayed well for the time of the watch.
 func (e *Engine) recoveries(ctx context.Context) (time.Duration, error) {
-	setup, _ := e.held("")
+	setup := e.currentSetup()
 	if setup == nil || e.policy(setup).Response == nil {
 		return recoveryLook, nil // nobody is there to be told
 	}
@@ -70,7 +70,8 @@ func (e *Engine) recoveries(ctx context.Context) (time.Duration, error) {
 func (e *Engine) recovery(i incident.Incident) (verdict, text string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, m := range []map[string]*entry{e.live, e.closed} {
+	open := maps.Collect(e.open())
+	for _, m := range []map[string]*entry{open, e.closed} {
 		for _, id := range slices.Sorted(maps.Keys(m)) {
 			o := m[id].inc
 			if after := o.OpenedAt.Sub(i.ResolvedAt); o.RelapseOf == i.ID {

@@ -25,7 +25,7 @@ type revisionState struct {
 // has somewhere to go (INV-31). The cluster is read and written only when a
 // revision appeared, became healthy or unhealthy, or has been healthy long enough.
 func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
-	setup, _ := e.held("")
+	setup := e.currentSetup()
 	if setup == nil {
 		return revisionLook, nil
 	}
@@ -38,11 +38,9 @@ func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 		}
 		looked := e.o.Now()
 		now := revisionState{uid: snapshot.Revision, healthy: healthy(snapshot, looked, setup.Settings.StaleAfter)}
-		e.mu.Lock()
-		last, seen := e.health[name]
-		e.mu.Unlock()
-		due := seen && !last.due.IsZero() && !e.o.Now().Before(last.due)
-		if seen && !due && last.uid == now.uid && last.healthy == now.healthy {
+		last := e.known(name).revision
+		due := last != nil && !last.due.IsZero() && !e.o.Now().Before(last.due)
+		if last != nil && !due && last.uid == now.uid && last.healthy == now.healthy {
 			continue
 		}
 		agreed, err := e.observe(ctx, setup, ts, now, looked)
@@ -55,9 +53,7 @@ func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 		if now.healthy && !due {
 			now.due = looked.Add(setup.Settings.GoodAfter)
 		}
-		e.mu.Lock()
-		e.health[name] = now
-		e.mu.Unlock()
+		e.change(name, func(t *targetState) { t.revision = &now })
 	}
 	if err := errors.Join(errs...); err != nil {
 		e.o.Logger.Warn("revision records not brought up to date; tried again", "err", err)
@@ -148,10 +144,7 @@ type Release struct {
 // rollout reports whether a revision is new: another than at the last look, or after
 // a start, one that the records of others do not hold. The first of all is not.
 func (e *Engine) rollout(target string, records []remediate.Record, uid string) bool {
-	e.mu.Lock()
-	last, seen := e.health[target]
-	e.mu.Unlock()
-	if seen {
+	if last := e.known(target).revision; last != nil {
 		return last.uid != uid
 	}
 	return len(records) > 0 && !slices.ContainsFunc(records, func(r remediate.Record) bool { return r.UID == uid })

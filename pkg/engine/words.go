@@ -13,7 +13,7 @@ func (e *Engine) heard(l incident.Ledger) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.responderInput = incident.Ledger{Hold: l.Hold, Acked: l.Acked, Graded: l.Graded, Notes: l.Notes, Public: l.Public, Approved: l.Approved}
-	for name, en := range e.live {
+	for name, en := range e.open() {
 		waits := en.inc.Asked != nil && len(l.Approved[en.inc.Asked.Op]) > 0
 		if e.queue != nil && (waits || en.inc.News(l.Words(en.inc.ID))) {
 			e.queue.Add(name)

@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// renotifyWithin is how long after its end an incident is handed to the receivers
+// again by a new leader.
+const renotifyWithin = 24 * time.Hour
+
+// load reads what earlier leaders left, and gives incidents the ops that only the ledger knows of.
+func (e *Engine) load(ctx context.Context) error {
+	stored, err := e.o.Store.Incidents(ctx)
+	if err != nil {
+		return fmt.Errorf("read incidents: %w", err)
+	}
+	stored = e.withoutNewerVersion(stored)
+	ledger, err := e.loadLedger(ctx)
+	if err != nil {
+		return err
+	}
+	open, closed := sortOut(stored, ledger, e.o.Now())
+	e.mu.Lock()
+	for name := range e.targets {
+		e.changeLocked(name, func(t *targetState) { t.open = nil })
+	}
+	for name, en := range open {
+		e.changeLocked(name, func(t *targetState) { t.open = en })
+	}
+	e.closed = closed
+	e.resumeGlobal(open[Self])
+	e.mu.Unlock()
+	e.announce(open, closed)
+	e.o.Logger.Info("state read", "open", len(open), "resolved", len(closed), "ops", len(ledger.Ops), "leases", len(ledger.Leases))
+	return nil
+}
+
+// loadLedger reads the ledger. Times in it that lie ahead count from now on.
+func (e *Engine) loadLedger(ctx context.Context) (incident.Ledger, error) {
+	ledger, _, err := e.o.Store.Ledger(ctx)
+	if errors.Is(err, incident.ErrNewer) {
+		// It tells and does nothing: that needs no ledger.
+		e.Distrust(err.Error())
+		return incident.Ledger{}, nil
+	}
+	if err != nil {
+		return incident.Ledger{}, fmt.Errorf("read ledger: %w", err)
+	}
+	if _, ahead := ledger.Sane(e.o.Now()); ahead {
+		e.o.Logger.Warn("the ledger holds times that lie ahead: a leader's clock was wrong; they count from now on")
+		err = e.swap(ctx, func(l incident.Ledger) (incident.Ledger, error) {
+			ledger, _ = l.Sane(e.o.Now())
+			return ledger, nil
+		})
+	}
+	return ledger, err
+}
+
+// sortOut finds the one incident that is to be worked on each target, by the target's name, and
+// those that are over, by id. Of several on a target it is the one with an op.
+func sortOut(stored []incident.Stored, ledger incident.Ledger, now time.Time) (open, closed map[string]*entry) {
+	open, closed = map[string]*entry{}, map[string]*entry{}
+	byID := map[string]*entry{}
+	for _, s := range stored {
+		en := newEntry(s)
+		byID[s.Incident.ID] = en
+		if over(s.Incident) {
+			closed[s.Incident.ID] = en
+			continue
+		}
+		if other := open[s.Incident.Target.Name]; other != nil && !olderWork(en.inc, other.inc) {
+			continue // a duplicate; see orphans
+		}
+		open[s.Incident.Target.Name] = en
+	}
+	for _, op := range ledger.Ops {
+		if op.Plan.Action == incident.ActionRevert {
+			continue
+		}
+		// The op's own incident goes on, and no other on the target: whoever sent
+		// the op may be at work on it still.
+		en := byID[op.Incident]
+		if en == nil {
+			en = &entry{inc: incident.New(op.Incident, op.Plan.Target, now)}
+		}
+		delete(closed, op.Incident)
+		open[op.Plan.Target.Name] = en
+		en.inc = incident.Adopt(en.inc, op, now)
+	}
+	return open, closed
+}
+
+// announce hands the receivers what is open or ended lately: a predecessor may have ended before
+// everybody was told. Receivers that were told compare receipts and stay silent.
+func (e *Engine) announce(open, closed map[string]*entry) {
+	e.mu.Lock()
+	var all []incident.Incident
+	for _, name := range slices.Sorted(maps.Keys(open)) {
+		all = append(all, open[name].inc)
+	}
+	opened := len(all)
+	for _, id := range slices.Sorted(maps.Keys(closed)) {
+		if inc := closed[id].inc; e.o.Now().Sub(inc.ResolvedAt) < renotifyWithin {
+			all = append(all, inc)
+		}
+	}
+	e.mu.Unlock()
+	e.o.Restored(all[:opened:opened])
+	for _, i := range all {
+		e.o.Tell(i)
+	}
+}

@@ -1,0 +1,188 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"watchdog.io/watchdog/pkg/audit"
+	"watchdog.io/watchdog/pkg/incident"
+)
+
+// save stores how far the incident came, if that is worth a write. failed is why it came no further; nil: it
+// came to rest. What is not stored is kept in memory and stored with the next step.
+func (e *Engine) save(ctx context.Context, c *claim, inc incident.Incident, failed error) error {
+	en, err := c.entry, failed
+	if err == nil && (en.unsaved || !inc.UpdatedAt.Equal(c.was.UpdatedAt) || !same(inc, en.inc)) {
+		err = e.put(ctx, c.name, en, inc)
+	} else if err == nil {
+		e.mu.Lock()
+		en.inc = inc
+		e.mu.Unlock()
+	}
+	if err != nil {
+		// How far it came is not forgotten: the ledger may know an op by now that
+		// the stored incident does not.
+		e.mu.Lock()
+		en.inc, en.unsaved = inc, true
+		e.mu.Unlock()
+	} else if e.renotifyDue(c.name) {
+		e.o.Tell(inc)
+	}
+	if inc.Phase == incident.Escalated && c.was.Phase != incident.Escalated {
+		e.Wake(leasesKey) // a change that did harm is a person's now, and no longer kept for the incident
+	}
+	return err
+}
+
+// renotifyDue reports, once, whether the receivers have changed since they were last told.
+func (e *Engine) renotifyDue(name string) (due bool) {
+	e.change(name, func(t *targetState) { due, t.renotify = t.renotify, false })
+	return due
+}
+
+// put records what is new, stores the incident and hands it to the receivers, in
+// this order: what cannot be recorded is not told as done.
+func (e *Engine) put(ctx context.Context, name string, en *entry, inc incident.Incident) error {
+	if err := e.record(en, inc); err != nil {
+		e.keepReceipts(inc)
+		return err
+	}
+	version, err := e.o.Store.SaveIncident(ctx, inc, en.version)
+	if err != nil {
+		e.keepReceipts(inc)
+	}
+	if errors.Is(err, incident.ErrConflict) {
+		// Somebody else wrote it: another leader, or a person. Read again and start over.
+		return e.reload(ctx, name, inc.ID)
+	}
+	if err != nil {
+		return fmt.Errorf("store incident %s: %w", inc.ID, err)
+	}
+	e.mu.Lock()
+	en.inc, en.version, en.unsaved = inc, version, false
+	if over(inc) {
+		e.changeLocked(name, func(t *targetState) { t.open = nil })
+		e.closed[inc.ID], en.scribe = en, nil
+	} else {
+		e.changeLocked(name, func(t *targetState) { t.open = en })
+	}
+	e.metrics.incidents(e.open())
+	e.mu.Unlock()
+	e.o.Tell(inc)
+	if inc.Phase == incident.Resolved {
+		e.retire(ctx)
+	}
+	return nil
+}
+
+// record appends to the audit record what was decided, and the timeline's new entries.
+func (e *Engine) record(en *entry, inc incident.Incident) error {
+	if r, news := en.scribe.Pending(inc); news {
+		if err := e.o.Audit(r); err != nil {
+			return fmt.Errorf("record the decisions on incident %s: %w", inc.ID, err)
+		}
+		en.scribe.Written()
+	}
+	total := len(inc.Timeline) + inc.Dropped
+	fresh := inc.Timeline[len(inc.Timeline)-min(len(inc.Timeline), max(0, total-en.saved)):]
+	for _, t := range fresh {
+		if err := e.o.Audit(audit.Record{At: t.At, Kind: string(t.Kind), Incident: inc.ID, Target: inc.Target.String(), Actor: "watchdog", Text: t.Text}); err != nil {
+			return fmt.Errorf("record %q of incident %s: %w", t.Kind, inc.ID, err)
+		}
+		en.saved++
+		e.metrics.responded(inc, t)
+		e.o.Observed(inc, t)
+	}
+	return nil
+}
+
+// reload reads an incident again, and the ops of it that the ledger knows, after somebody else wrote it.
+// Its error says that all is to begin anew with that.
+func (e *Engine) reload(ctx context.Context, name, id string) error {
+	stored, err := e.o.Store.Incidents(ctx)
+	if err != nil {
+		return fmt.Errorf("read incidents after a conflict: %w", err)
+	}
+	ledger, _, err := e.o.Store.Ledger(ctx)
+	if err != nil {
+		return fmt.Errorf("read ledger after a conflict: %w", err)
+	}
+	for _, s := range stored {
+		if s.Incident.ID == id {
+			for _, op := range ledger.Ops {
+				if op.Incident == id && op.Plan.Action != incident.ActionRevert {
+					s.Incident = incident.Adopt(s.Incident, op, e.o.Now())
+				}
+			}
+			en := newEntry(s)
+			e.change(name, func(t *targetState) {
+				if t.open = en; over(s.Incident) {
+					// It was resolved, and only the answer was lost; or another leader did
+					// it, and this one may have told an older state since.
+					t.open, e.closed[id] = nil, en
+				}
+			})
+			e.o.Tell(s.Incident)
+		}
+	}
+	return fmt.Errorf("incident %s: %w; read again", id, incident.ErrConflict)
+}
+
+// withReceipts returns the incident with the deliveries that came in since it
+// was last written.
+func (e *Engine) withReceipts(inc incident.Incident) incident.Incident {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	fresh := e.receipts[inc.ID]
+	if len(fresh) == 0 {
+		return inc
+	}
+	delete(e.receipts, inc.ID)
+	inc.Receipts = maps.Clone(inc.Receipts)
+	if inc.Receipts == nil {
+		inc.Receipts = map[string]incident.Receipt{}
+	}
+	maps.Copy(inc.Receipts, fresh)
+	inc.UpdatedAt = e.o.Now()
+	return inc
+}
+
+// keepReceipts puts an incident's receipts back for the next write, after one
+// that failed.
+func (e *Engine) keepReceipts(inc incident.Incident) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.receipts[inc.ID] == nil {
+		e.receipts[inc.ID] = map[string]incident.Receipt{}
+	}
+	for name, r := range inc.Receipts {
+		if _, newer := e.receipts[inc.ID][name]; !newer {
+			e.receipts[inc.ID][name] = r
+		}
+	}
+}
+
+// same reports whether two states differ in nothing that must be stored. The
+// value of an alert changes with every look and is not worth a write.
+func same(a, b incident.Incident) bool {
+	if a.Phase != b.Phase || a.Severity != b.Severity || a.Lead != b.Lead || a.Paged != b.Paged || !a.HeldSince.Equal(b.HeldSince) || !a.OnHoldSince.Equal(b.OnHoldSince) ||
+		len(a.Timeline) != len(b.Timeline) || a.Dropped != b.Dropped || a.Shared != b.Shared || a.HandedOver != b.HandedOver || len(a.Attempts) != len(b.Attempts) || len(a.Alerts) != len(b.Alerts) || (a.Op == nil) != (b.Op == nil) {
+		return false
+	}
+	if a.Op != nil && (a.Op.ID != b.Op.ID || a.Op.Phase != b.Op.Phase || !a.Op.RolledAt.Equal(b.Op.RolledAt)) {
+		return false
+	}
+	if !maps.Equal(a.Receipts, b.Receipts) {
+		return false
+	}
+	// A clock that runs is stored when it begins: a successor goes on with it.
+	if !a.AckBy.Equal(b.AckBy) || a.AckFor != b.AckFor || !a.NeededAt.Equal(b.NeededAt) || a.Stage != b.Stage || (a.Asked == nil) != (b.Asked == nil) || a.Asked != nil && !a.Asked.ReadyAt.Equal(b.Asked.ReadyAt) {
+		return false
+	}
+	return slices.EqualFunc(a.Alerts, b.Alerts, func(x, y incident.Alert) bool {
+		return x.Rule == y.Rule && x.Next == y.Next && x.Tries == y.Tries && x.Ended == y.Ended && x.Firing == y.Firing && x.Verdict == y.Verdict && slices.Equal(x.Keys, y.Keys) && news(x) == news(y)
+	})
+}
