@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"fmt"
-	"strings"
 	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
@@ -26,6 +25,7 @@ type globalState struct {
 	storm      string    // what the storm is; empty: none
 	stormSince time.Time // first seen
 	calmSince  time.Time // since when it would be over
+	extent     incident.Extent
 	blindness
 	// unfit says why watchdog does not trust itself any more; it ends with the process.
 	unfit string
@@ -83,6 +83,9 @@ func (e *Engine) refresh(setup *Setup) globalState {
 	default:
 		g.storm = g.stormText(fleet, limit)
 	}
+	if g.extent = (incident.Extent{}); g.storm != "" {
+		g.extent = incident.Extent{Unhealthy: fleet.Unhealthy, Watched: fleet.Watched, Believed: limit, CalmSince: g.calmSince}
+	}
 	g.see(fleet.Blind, setup.Settings.OutageTolerance, now)
 	return *g
 }
@@ -120,7 +123,11 @@ func (e *Engine) resumeGlobal(en *entry) {
 		e.global.storm, e.global.stormSince = a.Reason, a.ActiveAt
 	}
 	if a, ok := en.inc.Alert("blind"); ok && a.Firing {
-		e.global.resumeBlind(a.Reason, a.ActiveAt)
+		why := a.Reason
+		if !a.Extent.CalmSince.IsZero() {
+			why = a.Was // the reason also says that data comes again
+		}
+		e.global.resumeBlind(why, a.ActiveAt)
 	}
 	if a, ok := en.inc.Alert("drift"); ok && a.Firing {
 		e.global.drift, e.global.driftSince = a.Reason, a.ActiveAt // until the page is read again
@@ -172,11 +179,20 @@ func (b *blindness) blindText() string {
 	if b.seesSince.IsZero() {
 		return b.blindWhy
 	}
-	return fmt.Sprintf("%s"+givesAgain+"%s, and the incident ends at %s UTC if that lasts", b.blindWhy, clock(b.seesSince), clock(b.seesSince.Add(blindCalm)))
+	return fmt.Sprintf("%s; it gives data again since %s, and the incident ends at %s UTC if that lasts", b.blindWhy, clock(b.seesSince), clock(b.seesSince.Add(blindCalm)))
+}
+
+// blindExtent is what blindText says, as data.
+func (b *blindness) blindExtent() incident.Extent {
+	if b.blind != "" || b.blindSince.IsZero() {
+		return incident.Extent{}
+	}
+	return incident.Extent{CalmSince: b.seesSince}
 }
 
 // stormText says what the storm is by the present numbers, since when it lasts, and when it
-// ends. Moments are told, not spans: news is told again.
+// ends. Moments are told, not spans: each change
+// of what it says is stored and told again.
 func (g *globalState) stormText(fleet FleetHealth, limit float64) string {
 	text := fmt.Sprintf("%d of %d watched targets are in breach, at most %.4g are believed", fleet.Unhealthy, fleet.Watched, limit)
 	if g.calmSince.IsZero() {
@@ -184,21 +200,5 @@ func (g *globalState) stormText(fleet FleetHealth, limit float64) string {
 	}
 	return fmt.Sprintf("%s (a storm since %s, calm since %s, over at %s UTC if it stays calm; what counts as a storm: budget.max_unhealthy and budget.storm_from)", text, clock(g.stormSince), clock(g.calmSince), clock(g.calmSince.Add(stormCalm)))
 }
-
-// news is what of the text of an alert is worth a write: a storm's numbers and moments, and
-// that a source gives data again. People read them in the incident.
-func news(a incident.Alert) string {
-	switch a.Rule {
-	case "storm":
-		return a.Reason
-	case "blind":
-		_, again, _ := strings.Cut(a.Reason, givesAgain)
-		return again
-	}
-	return ""
-}
-
-// givesAgain is what the text of blindness says once a source is back.
-const givesAgain = "; it gives data again since "
 
 func clock(at time.Time) string { return at.UTC().Format("15:04:05") }

@@ -183,6 +183,6 @@ func same(a, b incident.Incident) bool {
 		return false
 	}
 	return slices.EqualFunc(a.Alerts, b.Alerts, func(x, y incident.Alert) bool {
-		return x.Rule == y.Rule && x.Next == y.Next && x.Tries == y.Tries && x.Ended == y.Ended && x.Firing == y.Firing && x.Verdict == y.Verdict && slices.Equal(x.Keys, y.Keys) && news(x) == news(y)
+		return x.Rule == y.Rule && x.Next == y.Next && x.Tries == y.Tries && x.Ended == y.Ended && x.Firing == y.Firing && x.Verdict == y.Verdict && slices.Equal(x.Keys, y.Keys) && x.Extent.Equal(y.Extent)
 	})
 }

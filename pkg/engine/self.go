@@ -45,6 +45,7 @@ func (e *Engine) selfSnapshot(setup *Setup) Snapshot {
 		rule("cannot_page", g.cannotPage, g.cannotPage != "", g.cannotPageSince),
 		rule("drift", g.drift, g.drift != "", g.driftSince),
 	}}
+	snapshot.Alerts[0].Extent, snapshot.Alerts[1].Extent = g.extent, g.blindExtent()
 	if setup.Own != nil {
 		snapshot.Alerts = append(snapshot.Alerts, setup.Own()...)
 	}

@@ -118,3 +118,40 @@ func TestUndoTakesBackAtOnceAndForGood(t *testing.T) {
 		}
 	})
 }
+
+// TestTheNextLeaderKnowsWhyItWasBlind_X10: what the earlier leader said of data that came again is no part of why.
+func TestTheNextLeaderKnowsWhyItWasBlind_X10(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sickStage()
+		s.whole.Blind = "prometheus: connection refused"
+		play(t, s, 2*time.Minute)
+		s.whole.Blind = ""
+		for range 2 {
+			play(t, s, time.Minute)
+			a, _ := s.about(Self).Alert("blind")
+			if !a.Firing || !strings.HasPrefix(a.Reason, "prometheus: connection refused; it gives data again since ") || strings.Count(a.Reason, "again since") != 1 {
+				t.Fatalf("firing %v: %s", a.Firing, a.Reason)
+			}
+		}
+	})
+}
+
+// TestTheNumbersOfAStormAreStored_A4: people read the present ones in the incident.
+func TestTheNumbersOfAStormAreStored_A4(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sickStage()
+		for _, unhealthy := range []int{4, 6, 1} {
+			s.whole = FleetHealth{Watched: 10, Unhealthy: unhealthy}
+			play(t, s, 30*time.Second)
+			stored, err := s.Incidents(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range stored {
+				if a, _ := x.Incident.Alert("storm"); x.Incident.Target.Name == Self && (a.Extent.Unhealthy != unhealthy || a.Extent.CalmSince.IsZero() == (unhealthy == 1)) {
+					t.Errorf("%d targets are unhealthy, and stored is %+v: %s", unhealthy, a.Extent, a.Reason)
+				}
+			}
+		}
+	})
+}

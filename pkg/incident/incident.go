@@ -195,6 +195,22 @@ type Alert struct {
 	// Silenced says who told Alertmanager to be silent about it, and until when;
 	// empty: nobody did.
 	Silenced string `json:"silenced,omitempty"`
+	// Extent is how far a trouble reaches that is not of one target alone.
+	Extent Extent `json:"extent,omitzero"`
+}
+
+// Extent is how far a storm or blindness reaches: the facts of which Reason is made. Reason is no
+// measure of whether something changed, as it may be worded anew.
+type Extent struct {
+	Unhealthy int       `json:"unhealthy,omitempty"`
+	Watched   int       `json:"watched,omitempty"`
+	Believed  float64   `json:"believed,omitempty"` // how many unhealthy targets are believed
+	CalmSince time.Time `json:"calmSince,omitzero"` // since when it would be over; zero: it goes on
+}
+
+// Equal reports whether two extents are the same.
+func (x Extent) Equal(y Extent) bool {
+	return x.Unhealthy == y.Unhealthy && x.Watched == y.Watched && x.Believed == y.Believed && x.CalmSince.Equal(y.CalmSince)
 }
 
 // Worse reports whether value is further on the wrong side of the bound than
