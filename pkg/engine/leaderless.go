@@ -35,15 +35,17 @@ func NewLeaderlessNotifier(installation string, tell func(incident.Incident)) *L
 // Look takes what is known now: why nobody leads (empty: somebody does), and the
 // targets that this replica sees in breach, each with its rule.
 func (c *LeaderlessNotifier) Look(now time.Time, why string, firing []string) {
+	slices.Sort(firing)
+	t := trouble{why: why, named: slices.Clone(firing[:min(len(firing), maxNamed)])}
+	t.more = len(firing) - len(t.named)
 	text := fmt.Sprintf("nobody leads watchdog (%s): nothing is done, and only what is urgent is told", why)
-	if len(firing) > 0 {
-		slices.Sort(firing)
-		text += "; in breach: " + strings.Join(firing[:min(len(firing), maxNamed)], ", ")
-		if more := len(firing) - maxNamed; more > 0 {
-			text += fmt.Sprintf(" and %d more", more)
-		}
+	if len(t.named) > 0 {
+		text += "; in breach: " + strings.Join(t.named, ", ")
 	}
-	c.look(now, why, text)
+	if t.more > 0 {
+		text += fmt.Sprintf(" and %d more", t.more)
+	}
+	c.look(now, t, text)
 }
 
 // BlindFollower tells of a replica that follows and cannot see: if it had to take
@@ -61,7 +63,19 @@ func NewBlindFollower(installation, replica string, tell func(incident.Incident)
 // Look takes why this replica cannot see or not record what it would do; empty: it can, or
 // it leads.
 func (s *BlindFollower) Look(now time.Time, why string) {
-	s.look(now, why, fmt.Sprintf("replica %s, which does not lead, could not take over: %s; if it had to now, nothing would be done", s.replica, why))
+	text := fmt.Sprintf("replica %s, which does not lead, could not take over: %s; if it had to now, nothing would be done", s.replica, why)
+	s.look(now, trouble{why: why}, text)
+}
+
+// trouble is what a replica says of itself, as data: it is told again when that changes.
+type trouble struct {
+	why   string // empty: there is none
+	named []string
+	more  int // targets beside those named
+}
+
+func (t trouble) equal(o trouble) bool {
+	return t.why == o.why && t.more == o.more && slices.Equal(t.named, o.named)
 }
 
 // localAlert tells, without a store, of something that lasts.
@@ -76,6 +90,7 @@ type localAlert struct {
 	mu       sync.Mutex
 	since    time.Time
 	open     *incident.Incident
+	last     trouble // as told with open
 	receipts map[string]incident.Receipt
 }
 
@@ -84,40 +99,40 @@ func newLocalAlert(id, rule string, severity incident.Severity, after time.Durat
 }
 
 // ID is that of the incident that is told.
-func (v *localAlert) ID() string { return v.id }
+func (l *localAlert) ID() string { return l.id }
 
-// look takes why it is so now (empty: it is not), and how that is told.
-func (v *localAlert) look(now time.Time, why, text string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
+// look takes what is wrong now, and the text that tells it.
+func (l *localAlert) look(now time.Time, t trouble, text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	switch {
-	case why == "" && v.open != nil:
-		i := *v.open
-		i.Phase, i.ResolvedAt, i.UpdatedAt, i.Receipts = incident.Resolved, now, now, maps.Clone(v.receipts)
-		v.since, v.open = time.Time{}, nil
-		v.tell(i)
-	case why == "":
-		v.since = time.Time{}
-	case v.since.IsZero() || now.Before(v.since):
-		v.since = now
-	case now.Sub(v.since) >= v.after:
-		if v.open != nil && v.open.PageReason == text {
+	case t.why == "" && l.open != nil:
+		i := *l.open
+		i.Phase, i.ResolvedAt, i.UpdatedAt, i.Receipts = incident.Resolved, now, now, maps.Clone(l.receipts)
+		l.since, l.open = time.Time{}, nil
+		l.tell(i)
+	case t.why == "":
+		l.since = time.Time{}
+	case l.since.IsZero() || now.Before(l.since):
+		l.since = now
+	case now.Sub(l.since) >= l.after:
+		if l.open != nil && l.last.equal(t) {
 			return
 		}
-		if v.open == nil {
-			v.receipts = map[string]incident.Receipt{} // of the last time, which is over
+		if l.open == nil {
+			l.receipts = map[string]incident.Receipt{} // of the last time, which is over
 		}
-		i := incident.Incident{ID: v.id, Target: v.self, Phase: incident.Escalated, HandedOver: true, Severity: v.severity, Lead: v.rule, Paged: v.severity == incident.P1, PageReason: text, OpenedAt: v.since, UpdatedAt: now,
-			Alerts:   []incident.Alert{{Rule: v.rule, Severity: v.severity, Firing: true, Verdict: incident.Breach, Reason: text, Was: why, ActiveAt: v.since, EvaluatedAt: now, Source: "watchdog"}},
-			Timeline: []incident.Entry{{At: now, Kind: incident.KindPaged, Text: text}}, Receipts: maps.Clone(v.receipts)}
-		v.open = &i
-		v.tell(i)
+		i := incident.Incident{ID: l.id, Target: l.self, Phase: incident.Escalated, HandedOver: true, Severity: l.severity, Lead: l.rule, Paged: l.severity == incident.P1, PageReason: text, OpenedAt: l.since, UpdatedAt: now,
+			Alerts:   []incident.Alert{{Rule: l.rule, Severity: l.severity, Firing: true, Verdict: incident.Breach, Reason: text, Was: t.why, ActiveAt: l.since, EvaluatedAt: now, Source: "watchdog"}},
+			Timeline: []incident.Entry{{At: now, Kind: incident.KindPaged, Text: text}}, Receipts: maps.Clone(l.receipts)}
+		l.open, l.last = &i, t
+		l.tell(i)
 	}
 }
 
 // Delivered takes a receiver's receipt.
-func (v *localAlert) Delivered(receiver string, r incident.Receipt) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.receipts[receiver] = r
+func (l *localAlert) Delivered(receiver string, r incident.Receipt) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.receipts[receiver] = r
 }
