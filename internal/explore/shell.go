@@ -2,7 +2,7 @@ package explore
 
 import "watchdog.io/watchdog/pkg/incident"
 
-// This file mirrors the order of pkg/engine: target, perform, put and reload.
+// This file mirrors the order of pkg/engine: reconcile, perform, put and reload.
 
 // tick starts a pass over a target.
 func (x *run) tick(r, t uint8) bool {

@@ -4,6 +4,7 @@
 //
 // It owns the queue, the order "store, then do", and the op protocol's contact
 // with the world. It leaves every decision to incident.Step and to remediate.
+// Begin with reconcile (reconcile.go) and effectTable (effects.go).
 //
 // Its one rule: the queue holds names of targets that are due, never events;
 // one worker at a time has a target, and it reads what is true now.
