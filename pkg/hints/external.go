@@ -55,8 +55,8 @@ type ExternalAlerts struct {
 
 	mu       sync.Mutex
 	resolver *Resolver
-	byTarget map[string]map[string]*told // by target and identity
-	where    map[string]string           // the target of each identity
+	byTarget map[string]map[string]*externalAlert // by target and identity
+	where    map[string]string                    // the target of each identity
 	// apart are the names that are told apart on each target, by name and severity:
 	// those that came first, for as long as anything is told of the target.
 	apart map[string]map[named]string
@@ -73,8 +73,8 @@ type ExternalAlerts struct {
 	over map[string]ending
 }
 
-// told is one alert on its target.
-type told struct {
+// externalAlert is one alert on its target.
+type externalAlert struct {
 	Hint
 	endedAt time.Time
 	shown   string // the name that its incident has for it, if only that is known
@@ -85,7 +85,7 @@ type told struct {
 const anySeverity = "?"
 
 // name is by what the alert is told apart from others on its target.
-func (t *told) name() named {
+func (t *externalAlert) name() named {
 	n := named{alertName(t.Hint), strutil.Cut(string(t.Labels["severity"]), maxSeverity)}
 	if t.older {
 		n.severity = anySeverity
@@ -98,7 +98,7 @@ func identity(k Key) string { return k.String()[:32] }
 
 // NewExternalAlerts returns an empty set of alerts.
 func NewExternalAlerts(now func() time.Time) *ExternalAlerts {
-	return &ExternalAlerts{now: now, byTarget: map[string]map[string]*told{}, where: map[string]string{}, apart: map[string]map[named]string{}, opener: map[string]string{}, waiting: map[string]Hint{}, over: map[string]ending{}, aside: map[string]Hint{}}
+	return &ExternalAlerts{now: now, byTarget: map[string]map[string]*externalAlert{}, where: map[string]string{}, apart: map[string]map[named]string{}, opener: map[string]string{}, waiting: map[string]Hint{}, over: map[string]ending{}, aside: map[string]Hint{}}
 }
 
 // Use takes the targets of a new configuration. An alert whose target is not
@@ -108,7 +108,7 @@ func (o *ExternalAlerts) Use(r *Resolver) {
 	defer o.mu.Unlock()
 	o.resolver = r
 	old := o.byTarget
-	o.byTarget, o.where, o.unheard = map[string]map[string]*told{}, map[string]string{}, 0
+	o.byTarget, o.where, o.unheard = map[string]map[string]*externalAlert{}, map[string]string{}, 0
 	for _, name := range slices.Sorted(maps.Keys(old)) {
 		_, unwatched := Unwatched(name)
 		for _, id := range slices.Sorted(maps.Keys(old[name])) {
@@ -130,7 +130,7 @@ func (o *ExternalAlerts) Use(r *Resolver) {
 	for _, id := range slices.Sorted(maps.Keys(o.aside)) {
 		if h := o.aside[id]; !r.drops(h) {
 			delete(o.aside, id)
-			o.place(o.find(h), id, &told{Hint: h})
+			o.place(o.find(h), id, &externalAlert{Hint: h})
 		}
 	}
 	for target := range o.apart {
@@ -242,9 +242,9 @@ func labelsOf(set model.LabelSet) labels.Labels {
 	return b.Labels()
 }
 
-func (o *ExternalAlerts) place(name, id string, h *told) {
+func (o *ExternalAlerts) place(name, id string, h *externalAlert) {
 	if o.byTarget[name] == nil {
-		o.byTarget[name] = map[string]*told{}
+		o.byTarget[name] = map[string]*externalAlert{}
 	}
 	if _, known := o.opener[name]; !known {
 		o.opener[name] = h.Sender
@@ -277,7 +277,7 @@ func unheardOf(all map[named]string, severity string) bool {
 }
 
 // tellApart gives the alert's name and severity a name to be shown by on the target.
-func (o *ExternalAlerts) tellApart(target string, h *told) {
+func (o *ExternalAlerts) tellApart(target string, h *externalAlert) {
 	all := o.apart[target]
 	if all == nil {
 		all = map[named]string{}
@@ -336,7 +336,7 @@ func (o *ExternalAlerts) Take(changed []Hint) (targets, names []string) {
 			}
 			name = o.find(h)
 		}
-		t := &told{Hint: h}
+		t := &externalAlert{Hint: h}
 		if h.State == Resolved {
 			t.endedAt = now
 		}
@@ -394,7 +394,7 @@ func (o *ExternalAlerts) Restore(open, resolved []incident.Incident, book *Book)
 	}
 	for id, h := range o.waiting {
 		if name, known := o.where[id]; known {
-			o.place(name, id, &told{Hint: h})
+			o.place(name, id, &externalAlert{Hint: h})
 			delete(o.waiting, id)
 		}
 	}
@@ -409,7 +409,7 @@ func (o *ExternalAlerts) keepNames(i incident.Incident) {
 	delete(o.apart, target)
 	for _, a := range i.Alerts {
 		if name := a.Labels[model.AlertNameLabel]; a.Source == remediate.SourceAlertmanager && name != "" && a.Rule != moreAlerts {
-			o.tellApart(target, &told{Hint: Hint{Alert: Alert{Labels: model.LabelSet{model.AlertNameLabel: model.LabelValue(name), "severity": model.LabelValue(a.Labels["severity"])}}}, shown: a.Rule})
+			o.tellApart(target, &externalAlert{Hint: Hint{Alert: Alert{Labels: model.LabelSet{model.AlertNameLabel: model.LabelValue(name), "severity": model.LabelValue(a.Labels["severity"])}}}, shown: a.Rule})
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(o.byTarget[target])) {
@@ -469,7 +469,7 @@ func (o *ExternalAlerts) remember(target, id string, a incident.Alert, state Sta
 	name, severity := a.Labels[model.AlertNameLabel], a.Labels["severity"]
 	h.Labels = model.LabelSet{model.AlertNameLabel: model.LabelValue(cmp.Or(name, a.Rule)), "target": model.LabelValue(target), "severity": model.LabelValue(cmp.Or(severity, string(a.Severity)))}
 	h.StartsAt = a.ActiveAt
-	t := &told{Hint: h, shown: a.Rule, older: len(a.Labels) == 0}
+	t := &externalAlert{Hint: h, shown: a.Rule, older: len(a.Labels) == 0}
 	if state == Resolved {
 		t.endedAt = o.now()
 	}
@@ -539,7 +539,7 @@ func alertName(h Hint) string {
 }
 
 // shownAs is the name under which an alert on a target is shown.
-func (o *ExternalAlerts) shownAs(target string, t *told) string {
+func (o *ExternalAlerts) shownAs(target string, t *externalAlert) string {
 	if name, known := o.apart[target][t.name()]; known {
 		return name
 	}
@@ -568,7 +568,7 @@ func (o *ExternalAlerts) AlertsOf(target string, seen []remediate.Signal) []rule
 
 // keyed is an alert with its identity.
 type keyed struct {
-	*told
+	*externalAlert
 	id string
 }
 
@@ -596,9 +596,9 @@ func keysOf(all []keyed) []string {
 }
 
 func (o *ExternalAlerts) alert(target, name string, same []keyed, seen []remediate.Signal) rules.Alert {
-	t, firing := same[0].told, 0
+	t, firing := same[0].externalAlert, 0
 	for _, x := range same {
-		other := x.told
+		other := x.externalAlert
 		if other.State == Firing {
 			firing++
 		}
@@ -612,7 +612,7 @@ func (o *ExternalAlerts) alert(target, name string, same []keyed, seen []remedia
 	}
 	a.Keys = keysOf(same)
 	for _, x := range same {
-		if other := x.told; other != t && other.State == Firing {
+		if other := x.externalAlert; other != t && other.State == Firing {
 			a.Others = append(a.Others, labels.FromMap(plainMap(other.Labels)))
 		}
 	}
@@ -671,4 +671,4 @@ func plainMap(set model.LabelSet) map[string]string {
 // byWeight: of several alerts of one name the first of these speaks.
 var byWeight = []Status{Firing, forgotten, Lost, Resolved}
 
-func weight(t *told) int { return slices.Index(byWeight, t.State) }
+func weight(t *externalAlert) int { return slices.Index(byWeight, t.State) }
