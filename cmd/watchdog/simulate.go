@@ -210,7 +210,7 @@ func (s *simulation) trial(cfg *config.Config, p *policy.Policy, victim string) 
 		}
 		own.Rules = append(own.Rules, r)
 		k := slices.IndexFunc(cfg.Thresholds, func(x config.Threshold) bool { return x.Name == r.Name })
-		t.Policy.Rules = append(t.Policy.Rules, sim.Rule{Rule: r, Metric: cfg.Thresholds[k].Metric, Ladder: p.Ladder(r.Name), SingleSource: cfg.Thresholds[k].SingleSource})
+		t.Policy.Rules = append(t.Policy.Rules, sim.Rule{Threshold: r, Metric: cfg.Thresholds[k].Metric, Ladder: p.Ladder(r.Name), SingleSource: cfg.Thresholds[k].SingleSource})
 	}
 	// What rule files and objectives look at is not played.
 	for _, g := range slices.Concat(p.Groups, p.SLOs) {

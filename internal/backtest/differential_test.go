@@ -18,10 +18,10 @@ import (
 
 	"watchdog.io/watchdog/internal/history"
 	"watchdog.io/watchdog/internal/replay"
-	"watchdog.io/watchdog/internal/sim"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/storage"
 )
 
@@ -33,10 +33,10 @@ type lived struct {
 }
 
 func (l *lived) options(o replay.Options, alerts int) replay.Options {
-	o.Judged = func(at time.Time, targets []string, s sim.Sight) {
+	o.Judged = func(at time.Time, targets []string, m *rules.Manager) {
 		l.evaluations += alerts
 		for _, t := range targets {
-			for _, a := range s.AlertsOf(t) {
+			for _, a := range m.AlertsOf(t) {
 				l.lines = append(l.lines, fmt.Sprintf("%s %s %s %s %s %.12g %s", at.Format(time.RFC3339Nano), a.Rule, a.Target, a.State, a.Verdict, a.Value, a.Reason))
 			}
 		}

@@ -12,7 +12,6 @@ import (
 
 	"watchdog.io/watchdog/internal/history"
 	"watchdog.io/watchdog/internal/replay"
-	"watchdog.io/watchdog/internal/sim"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/policy"
@@ -143,7 +142,7 @@ func (k *keeper) counted(ask promql.QueryFunc) promql.QueryFunc {
 }
 
 // judged follows the alerts of the targets with news.
-func (k *keeper) judged(at time.Time, targets []string, s sim.Sight) {
+func (k *keeper) judged(at time.Time, targets []string, m *rules.Manager) {
 	if !k.first {
 		k.first = true
 		for _, t := range k.config.Targets {
@@ -153,7 +152,7 @@ func (k *keeper) judged(at time.Time, targets []string, s sim.Sight) {
 		targets = slices.Compact(targets)
 	}
 	for _, t := range targets {
-		now := s.AlertsOf(t)
+		now := m.AlertsOf(t)
 		if k.alerts[t] == nil {
 			k.alerts[t] = map[string]*alert{}
 		}

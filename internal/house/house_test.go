@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"pkg/evidence":               {"pkg/disk", "pkg/incident", "pkg/kube", "pkg/redact"},
 	"pkg/review/overdue":         {"pkg/calendar", "pkg/incident", "pkg/review"},
 	"pkg/responder":              {"pkg/incident"},
-	"pkg/web":                    {"pkg/incident", "pkg/hints", "pkg/responder", "pkg/secretfile", "pkg/httpclient"},
+	"pkg/web":                    {"pkg/incident", "pkg/hints", "pkg/responder", "pkg/secretfile", "pkg/httpclient", "pkg/rules"},
 	"pkg/policy":                 {"pkg/calendar", "pkg/strutil", "pkg/config", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/promql"},
 	"pkg/app":                    {"pkg/policy", "pkg/maintenance/controller", "pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/responder/inbound", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/notify/receivers", "pkg/outbox", "pkg/responder", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/selfwatch", "pkg/web", "pkg/strutil", "pkg/promql", "pkg/storage", "pkg/evidence", "pkg/review/overdue", "pkg/snapshot", "pkg/audit/recorder"},
 	"cmd/watchdog":               {"pkg/policy", "pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/notify/receivers", "pkg/responder", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim", "pkg/strutil", "pkg/promql", "pkg/review/overdue"}, // simulate hands the policy to the simulator

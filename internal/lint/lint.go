@@ -117,7 +117,7 @@ func (c *checker) noWindow() {
 }
 
 // labelsOf are the labels that an alert has whatever its series is.
-func labelsOf(r rules.GroupRule) map[string]string {
+func labelsOf(r rules.Rule) map[string]string {
 	l := r.Labels.Map()
 	l[model.AlertNameLabel] = r.Alert
 	return l

@@ -101,7 +101,7 @@ func (f *File) rules(ctx context.Context, t *Test) failures {
 	var before []alertSeries
 	for at := t.begin(); !at.After(last); at = at.Add(every) {
 		in.now = at.UnixMilli()
-		groups.Round(ctx, at)
+		groups.EvalGroups(ctx, at)
 		report := groups.Report()
 		for _, g := range report {
 			for _, r := range g.Rules {
@@ -131,7 +131,7 @@ func later(a, b time.Time) time.Time {
 }
 
 // groups reads the rule files in the order of their evaluation.
-func (f *File) groups(t *Test, in *samples, ask promql.QueryFunc) (*rules.Groups, error) {
+func (f *File) groups(t *Test, in *samples, ask promql.QueryFunc) (*rules.Manager, error) {
 	var all []rules.Group
 	for _, path := range f.RuleFiles {
 		groups, err := rules.ReadFile(path, rules.Prometheus) // all functions that a server may have
@@ -145,14 +145,14 @@ func (f *File) groups(t *Test, in *samples, ask promql.QueryFunc) (*rules.Groups
 	}
 	order := func(g rules.Group) int { return max(0, slices.Index(f.GroupEvalOrder, g.Name)) }
 	slices.SortStableFunc(all, func(a, b rules.Group) int { return cmp.Compare(order(a), order(b)) })
-	groups, err := rules.NewGroups(rules.GroupsOptions{
+	m, err := rules.NewManager(rules.Options{
 		Local: ask, Append: in.write, Interval: time.Duration(t.Interval), ExternalURL: t.ExternalURL, ExternalLabels: t.ExternalLabels, AsPrometheus: true,
 		Target: func(labels.Labels) (string, bool) { return "", false },
 	})
 	if err == nil {
-		_, err = groups.Set(all)
+		_, err = m.Update(rules.Config{Groups: all})
 	}
-	return groups, err
+	return m, err
 }
 
 // WriteJUnit writes the results in the form of promtool's --junit.

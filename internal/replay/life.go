@@ -39,7 +39,7 @@ type Options struct {
 	// Happens are what people and releases do.
 	Happens []sim.Happening
 
-	Judged func(at time.Time, targets []string, s sim.Sight)
+	Judged func(at time.Time, targets []string, m *rules.Manager)
 	Told   func(at time.Time, i incident.Incident)
 	Did    func(at time.Time, opID string, p incident.Plan)
 }
@@ -67,12 +67,12 @@ func New(o Options) (*sim.Life, error) {
 		Severity: func(l map[string]string) string { return string(o.Config.SeverityOf(l)) }, Lockstep: o.Lockstep, Judged: o.Judged, Told: o.Told, Did: o.Did,
 	}
 	past.Looks = looks(o.Config, o.Local, o.Remote, target)
-	var sight sim.Sight // what is seen of the past, once it is played
+	var manager *rules.Manager // of the past, once it is played
 	compiled = compiled.With(policy.Live{AlertsOf: func(target string) []rules.Alert {
-		if sight.Groups == nil {
+		if manager == nil {
 			return nil
 		}
-		return sight.Groups.AlertsOf(target)
+		return manager.AlertsOf(target)
 	}})
 	own := &sim.Own{
 		Setup: func() *engine.Setup {
@@ -81,13 +81,13 @@ func New(o Options) (*sim.Life, error) {
 			return s
 		},
 		View: compiled.View, Dependencies: policy.Dependencies, Firing: policy.Firing, Rules: compiled.Rules, Interval: interval, Alone: true, Past: past,
-		Seeing: func(s sim.Sight) { sight = s },
+		Seeing: func(m *rules.Manager) { manager = m },
 	}
 	setup := compiled.Setup()
 	p := &sim.Policy{Mode: o.Config.Mode, Settings: setup.Settings, Limits: setup.Limits, Core: setup.Policy, Own: own}
 	for _, r := range compiled.Rules {
 		k := slices.IndexFunc(o.Config.Thresholds, func(x config.Threshold) bool { return x.Name == r.Name })
-		p.Rules = append(p.Rules, sim.Rule{Rule: r, Metric: o.Config.Thresholds[k].Metric, Ladder: compiled.Ladder(r.Name), SingleSource: o.Config.Thresholds[k].SingleSource})
+		p.Rules = append(p.Rules, sim.Rule{Threshold: r, Metric: o.Config.Thresholds[k].Metric, Ladder: compiled.Ladder(r.Name), SingleSource: o.Config.Thresholds[k].SingleSource})
 	}
 	s := &sim.Scenario{Name: o.Config.File, Seed: 1, Policy: p, Happens: o.Happens}
 	for _, t := range o.Config.Targets {

@@ -16,14 +16,14 @@ import (
 )
 
 // lens are the eyes of a policy of somebody's own: probes leave samples in a
-// store, and the rules' Judge asks them in PromQL, on the world's clock.
+// store, and the rules' Manager asks them in PromQL, on the world's clock.
 type lens struct {
 	w     *World
 	r     *replica
 	own   *Own
 	store *storage.Store
 	ask   promql.QueryFunc
-	judge *rules.Judge
+	rules *rules.Manager
 	looks map[string][]*sampler // by target
 	views map[string]engine.Snapshot
 }
@@ -42,10 +42,7 @@ func newLens(w *World, r *replica) *lens {
 	l := &lens{w: w, r: r, own: own, looks: map[string][]*sampler{}, views: map[string]engine.Snapshot{}}
 	l.store = storage.New(storage.Options{Now: r.now, Retention: own.Retention})
 	l.ask = promql.NewLocal(l.store, promql.LocalOptions{})
-	l.judge = rules.NewJudge(rules.Options{Local: l.ask, Interval: own.Interval, Now: r.now})
-	if _, err := l.judge.Set(own.Rules); err != nil {
-		panic(err) // they were checked when the policy was built
-	}
+	l.rules = newRules(rules.Options{Local: l.ask, Interval: own.Interval, Now: r.now}, rules.Config{Thresholds: own.Rules})
 	for _, a := range w.apps {
 		for _, p := range own.Probes[a.name] {
 			l.add(probes.Entry{Target: a.name, Name: p.Name, Kind: p.Kind, Interval: p.Interval, Damping: p.Damping,
@@ -58,6 +55,18 @@ func newLens(w *World, r *replica) *lens {
 		l.add(probes.Entry{Target: a.name, Name: "kubernetes", Kind: "kubernetes", Interval: 15 * time.Second, Probe: look})
 	}
 	return l
+}
+
+// newRules returns a manager of rules that were checked when their policy was built.
+func newRules(o rules.Options, c rules.Config) *rules.Manager {
+	m, err := rules.NewManager(o)
+	if err == nil {
+		_, err = m.Update(c)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return m
 }
 
 func (l *lens) add(e probes.Entry) {
@@ -93,7 +102,7 @@ func (l *lens) round() []string {
 	}
 	l.store.Append(samples)
 	clear(l.views)
-	news := l.judge.Round(context.Background())
+	news := l.rules.EvalThresholds(context.Background())
 	l.w.watched(l)
 	return news
 }
@@ -146,7 +155,7 @@ func (l *lens) view(target string) engine.Snapshot {
 	}
 	v, ok := l.views[target]
 	if !ok {
-		v = l.own.View(l.judge.AlertsOf(target), l.statuses(target))
+		v = l.own.View(l.rules.AlertsOf(target), l.statuses(target))
 		l.views[target] = v
 	}
 	return a.rolled(v)
@@ -168,22 +177,22 @@ func (l *lens) fresh(target string) engine.Snapshot {
 		l.store.Append(l.look(a, p, false))
 	}
 	delete(l.views, target)
-	alerts, _ := l.judge.EvalNow(context.Background(), target) // its only error is a target without rules, which has no incident
+	alerts, _ := l.rules.EvalNow(context.Background(), target) // its only error is a target without rules, which has no incident
 	v := a.rolled(l.own.View(alerts, l.statuses(target)))
-	_, blind := l.judge.Blind()
+	_, blind := l.rules.Blind()
 	l.w.oracle.looked(l.r, target, v, blind)
 	return v
 }
 
 func (l *lens) world() engine.FleetHealth {
-	w := engine.FleetHealth{Watched: len(l.w.apps), Unhealthy: len(l.judge.Unhealthy())}
-	if blind, why := l.judge.Blind(); blind {
+	w := engine.FleetHealth{Watched: len(l.w.apps), Unhealthy: len(l.rules.Unhealthy())}
+	if blind, why := l.rules.Blind(); blind {
 		w.Blind = why
 	}
 	return w
 }
 
-func (l *lens) restore(open []incident.Incident) { l.judge.Restore(l.own.Firing(open)) }
+func (l *lens) restore(open []incident.Incident) { l.rules.Restore(l.own.Firing(open)) }
 
 // Numbers of a simulated application.
 const (

@@ -20,7 +20,7 @@ type Own struct {
 	View         func(alerts []rules.Alert, looks []probes.Status) engine.Snapshot
 	Dependencies func(ctx context.Context, ask promql.QueryFunc, target string, at time.Time) []remediate.Dependency
 	Firing       func(open []incident.Incident) []rules.Alert
-	Rules        []rules.Rule
+	Rules        []rules.Threshold
 	Probes       map[string][]Probe // by target
 	Interval     time.Duration      // between evaluations
 	Retention    time.Duration      // of samples
@@ -29,7 +29,7 @@ type Own struct {
 	// Past, if set, is where the samples come from. Seeing is then told of the rules
 	// before they are used.
 	Past   *Past
-	Seeing func(Sight)
+	Seeing func(*rules.Manager)
 }
 
 // Probe is one way in which a target is looked at over the network. Its workload

@@ -35,7 +35,7 @@ type Past struct {
 	Looks func(target string, at time.Time) []probes.Status
 	// Judged is told of the targets with news after each evaluation, Told of what the
 	// receivers hear, Did of each write that took effect. All may be nil.
-	Judged func(at time.Time, targets []string, s Sight)
+	Judged func(at time.Time, targets []string, m *rules.Manager)
 	Told   func(at time.Time, i incident.Incident)
 	Did    func(at time.Time, opID string, p incident.Plan)
 }
@@ -48,23 +48,12 @@ func (w *World) past() *Past {
 	return nil
 }
 
-// Sight is what rules made of the samples.
-type Sight struct {
-	Judge  *rules.Judge
-	Groups *rules.Groups
-}
-
-// AlertsOf returns the alerts of a target, those of thresholds first.
-func (s Sight) AlertsOf(target string) []rules.Alert {
-	return append(s.Judge.AlertsOf(target), s.Groups.AlertsOf(target)...)
-}
-
 // hindsight are the eyes of a policy on what was measured.
 type hindsight struct {
-	Sight
-	w   *World
-	r   *replica
-	own *Own
+	rules *rules.Manager
+	w     *World
+	r     *replica
+	own   *Own
 	// next is when the thresholds are judged again.
 	next time.Time
 	// whole is what world said at wholeAt.
@@ -76,20 +65,12 @@ type hindsight struct {
 func newHindsight(w *World, r *replica) *hindsight {
 	own, p := w.scenario.Policy.Own, w.scenario.Policy.Own.Past
 	h := &hindsight{w: w, r: r, own: own, next: p.Begin, views: map[string]engine.Snapshot{}}
-	h.Judge = rules.NewJudge(rules.Options{Local: p.Local, Remote: p.Remote, Interval: own.Interval, Now: r.now})
-	if _, err := h.Judge.Set(own.Rules); err != nil {
-		panic(err) // they were checked when the policy was built
-	}
-	var err error
-	h.Groups, err = rules.NewGroups(rules.GroupsOptions{Local: p.Local, Remote: p.Remote, Append: p.Append, Target: p.Target, Severity: p.Severity, Interval: own.Interval, Now: r.now})
-	if err == nil {
-		_, err = h.Groups.Set(p.Groups)
-	}
-	if err != nil {
-		panic(err)
-	}
+	h.rules = newRules(
+		rules.Options{Local: p.Local, Remote: p.Remote, Append: p.Append, Target: p.Target, Severity: p.Severity, Interval: own.Interval, Now: r.now},
+		rules.Config{Thresholds: own.Rules, Groups: p.Groups},
+	)
 	if own.Seeing != nil {
-		own.Seeing(h.Sight)
+		own.Seeing(h.rules)
 	}
 	return h
 }
@@ -101,7 +82,7 @@ func (h *hindsight) local() promql.QueryFunc { return h.own.Past.Local }
 func (h *hindsight) every() time.Duration {
 	d := h.next.Sub(h.r.now())
 	if !h.own.Past.Lockstep {
-		d = min(d, h.Groups.Wait())
+		d = min(d, h.rules.UntilDue())
 	}
 	return max(d, time.Millisecond)
 }
@@ -114,12 +95,12 @@ func (h *hindsight) round() []string {
 	if turn {
 		h.next = now.Truncate(h.own.Interval).Add(h.own.Interval)
 		if p.Lockstep {
-			told = h.Groups.Round(ctx, now)
+			told = h.rules.EvalGroups(ctx, now)
 		}
-		told = append(told, h.Judge.Round(ctx)...)
+		told = append(told, h.rules.EvalThresholds(ctx)...)
 	}
 	if !p.Lockstep {
-		told = append(told, h.Groups.Turns(ctx)...)
+		told = append(told, h.rules.EvalDue(ctx)...)
 	}
 	told = unique(told)
 	if turn {
@@ -129,7 +110,7 @@ func (h *hindsight) round() []string {
 		delete(h.views, t)
 	}
 	if p.Judged != nil {
-		p.Judged(now, told, h.Sight)
+		p.Judged(now, told, h.rules)
 	}
 	return told
 }
@@ -156,7 +137,7 @@ func (h *hindsight) rolled(target string, v engine.Snapshot) engine.Snapshot {
 func (h *hindsight) view(target string) engine.Snapshot {
 	v, known := h.views[target]
 	if !known {
-		v = h.own.View(h.AlertsOf(target), h.looks(target))
+		v = h.own.View(h.rules.AlertsOf(target), h.looks(target))
 		h.views[target] = v
 	}
 	return h.rolled(target, v)
@@ -164,10 +145,8 @@ func (h *hindsight) view(target string) engine.Snapshot {
 
 func (h *hindsight) fresh(target string) engine.Snapshot {
 	ctx := context.Background()
-	// Errors are in the alerts' verdicts, or a target that no rule of that kind judges.
-	own, _ := h.Judge.EvalNow(ctx, target)
-	grouped, _ := h.Groups.EvalNow(ctx, target)
-	v := h.rolled(target, h.own.View(append(own, grouped...), h.looks(target)))
+	alerts, _ := h.rules.EvalNow(ctx, target) // its only error is a target of which no rule says anything
+	v := h.rolled(target, h.own.View(alerts, h.looks(target)))
 	h.w.oracle.looked(h.r, target, v, h.world().Blind)
 	return v
 }
@@ -182,20 +161,18 @@ func (h *hindsight) world() engine.FleetHealth {
 
 func (h *hindsight) count() engine.FleetHealth {
 	w := engine.FleetHealth{Watched: len(h.w.apps)}
-	for _, t := range unique(append(h.Judge.Unhealthy(), h.Groups.Unhealthy()...)) {
+	for _, t := range h.rules.Unhealthy() {
 		if h.w.byName[t] != nil {
 			w.Unhealthy++
 		}
 	}
-	if blind, why := h.Judge.Blind(); blind {
-		w.Blind = why
-	} else if blind, why := h.Groups.Blind(); blind {
+	if blind, why := h.rules.Blind(); blind {
 		w.Blind = why
 	}
 	return w
 }
 
-func (h *hindsight) restore(open []incident.Incident) { h.Judge.Restore(h.own.Firing(open)) }
+func (h *hindsight) restore(open []incident.Incident) { h.rules.Restore(h.own.Firing(open)) }
 
 // Life is a world of the past while it is lived through again.
 type Life struct{ w *World }

@@ -99,7 +99,7 @@ type Policy struct {
 
 // Rule is a threshold with its ladder.
 type Rule struct {
-	rules.Rule
+	rules.Threshold
 	Metric       string
 	Ladder       []incident.Rung
 	Options      []remediate.Options

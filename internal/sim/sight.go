@@ -111,7 +111,7 @@ func (s *sight) round() []string {
 		for k := range s.w.scenario.Policy.Rules {
 			r := &s.w.scenario.Policy.Rules[k]
 			was, got := states[k], s.observe(a, r, false)
-			states[k] = rules.Eval(&r.Rule, was, got, s.r.now())
+			states[k] = rules.Eval(&r.Threshold, was, got, s.r.now())
 			if got.Value != got.Value && !states[k].Verdict.Unknown() {
 				s.w.oracle.violate("INV-15", "%s of %s is NaN, and the verdict is %s", r.Name, a.name, states[k].Verdict)
 			}
@@ -169,7 +169,7 @@ func (s *sight) judged(a *app) engine.Snapshot {
 		r := &s.w.scenario.Policy.Rules[k]
 		st := states[k]
 		v.Alerts = append(v.Alerts, incident.Alert{
-			Rule: r.Name, Severity: incident.Severity(r.Severity), Firing: st.State == rules.Firing, Verdict: incident.Verdict(st.Verdict), Reason: reason(&r.Rule, st), Value: st.Value, Bound: r.Bound,
+			Rule: r.Name, Severity: incident.Severity(r.Severity), Firing: st.State == rules.Firing, Verdict: incident.Verdict(st.Verdict), Reason: reason(&r.Threshold, st), Value: st.Value, Bound: r.Bound,
 			Above: r.Above, Unit: r.Unit, Usual: st.Usual, Noise: st.Noise, Recent: st.Rising, Source: r.SourceKind, ActiveAt: st.ActiveAt, EvaluatedAt: st.EvaluatedAt, Lookback: r.Window + r.Staleness, Ladder: r.Ladder,
 		})
 		if r.SourceKind == "app" && (st.Verdict == rules.OK || st.Verdict == rules.Breach) {
@@ -182,7 +182,7 @@ func (s *sight) judged(a *app) engine.Snapshot {
 }
 
 // reason spares the text of what is well.
-func reason(r *rules.Rule, s rules.State) string {
+func reason(r *rules.Threshold, s rules.State) string {
 	if s.State == rules.Inactive && s.Verdict == rules.OK {
 		return "well"
 	}
@@ -207,7 +207,7 @@ func (s *sight) fresh(target string) engine.Snapshot {
 	states := s.of(target)
 	for k := range s.w.scenario.Policy.Rules {
 		r := &s.w.scenario.Policy.Rules[k]
-		states[k] = rules.Eval(&r.Rule, states[k], s.observe(a, r, true), s.r.now())
+		states[k] = rules.Eval(&r.Threshold, states[k], s.observe(a, r, true), s.r.now())
 	}
 	delete(s.views, target)
 	v := s.view(target)

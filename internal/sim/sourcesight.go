@@ -16,14 +16,13 @@ import (
 	"watchdog.io/watchdog/pkg/storage"
 )
 
-// sourced are eyes that also ask a Prometheus: the rules' own Judge and Groups, and the
-// client that reads its answers.
+// sourced are eyes that also ask a Prometheus: the rules' own Manager, and the client that
+// reads its answers.
 type sourced struct {
 	*sight
 	s      *sources
 	store  *storage.Store // of the probes that may be unanswerable
-	judge  *rules.Judge
-	groups *rules.Groups
+	rules  *rules.Manager
 	next   time.Time
 	judged map[string][]incident.Alert
 }
@@ -35,17 +34,17 @@ const sourceEvery = 15 * time.Second
 const waitingRule = "ContainerWaiting"
 
 // sourceRules are thresholds over what exporters say.
-func sourceRules(targets []string) []rules.Rule {
-	remote := func(name, expr string, above bool, bound, clear float64) rules.Rule {
-		return rules.Rule{Name: name, Expr: expr, Severity: "P2", Source: rules.Prometheus, SourceKind: "prometheus", Above: above, Bound: bound, Clear: clear, For: 2 * time.Minute, ClearFor: 2 * time.Minute, Targets: targets}
+func sourceRules(targets []string) []rules.Threshold {
+	remote := func(name, expr string, above bool, bound, clear float64) rules.Threshold {
+		return rules.Threshold{Name: name, Expr: expr, Severity: "P2", Source: rules.Prometheus, SourceKind: "prometheus", Above: above, Bound: bound, Clear: clear, For: 2 * time.Minute, ClearFor: 2 * time.Minute, Targets: targets}
 	}
-	all := []rules.Rule{
+	all := []rules.Threshold{
 		remote("disk", `max by (target) (disk_used_ratio{job="levels"})`, true, 0.9, 0.8),
 		remote("workers", `sum by (target) (worker_up{job="levels"})`, false, 2, 2),
 		remote("stuck", `sum by (target) (job_stuck{job="objects"})`, true, 0, 0),
 	}
 	if row, ok := rules.LookupBuiltin("unseen"); ok {
-		if r, err := row.Apply(rules.Rule{Name: "unseen", Severity: "P2", Bound: 0, Clear: 0, For: unseenAfter, ClearFor: 2 * time.Minute, Targets: targets, Staleness: 45 * time.Second}); err == nil {
+		if r, err := row.Apply(rules.Threshold{Name: "unseen", Severity: "P2", Bound: 0, Clear: 0, For: unseenAfter, ClearFor: 2 * time.Minute, Targets: targets, Staleness: 45 * time.Second}); err == nil {
 			all = append(all, r)
 		}
 	}
@@ -57,7 +56,7 @@ const unseenAfter = 15 * time.Minute
 
 // sourceGroup is a group of a rule file.
 func sourceGroup() rules.Group {
-	return rules.Group{Name: "objects", File: "rules.yaml", Source: rules.Prometheus, Interval: sourceEvery, Rules: []rules.GroupRule{
+	return rules.Group{Name: "objects", File: "rules.yaml", Source: rules.Prometheus, Interval: sourceEvery, Rules: []rules.Rule{
 		{Alert: waitingRule, Expr: `max_over_time(container_waiting{reason="CrashLoopBackOff", job="objects"}[5m]) >= 1`, For: 2 * time.Minute, Labels: labels.FromStrings("severity", "P2")},
 	}}
 }
@@ -70,20 +69,13 @@ func newSourced(w *World, r *replica) *sourced {
 	}
 	e.store = storage.New(storage.Options{Now: r.now, Retention: 15 * time.Minute})
 	remote, err := promql.NewRemote(promql.RemoteOptions{URL: "http://prometheus.example", Transport: w.sources})
-	if err == nil {
-		e.judge = rules.NewJudge(rules.Options{Local: promql.NewLocal(e.store, promql.LocalOptions{}), Remote: remote, Interval: sourceEvery, Now: r.now})
-		_, err = e.judge.Set(sourceRules(names))
-	}
-	if err == nil {
-		e.groups, err = rules.NewGroups(rules.GroupsOptions{Remote: remote, Interval: sourceEvery, Now: r.now, Severity: func(map[string]string) string { return "P2" },
-			Target: func(l labels.Labels) (string, bool) { t := l.Get("target"); return t, slices.Contains(names, t) }})
-	}
-	if err == nil {
-		_, err = e.groups.Set([]rules.Group{sourceGroup()})
-	}
 	if err != nil {
-		panic(err) // they are fixed
+		panic(err) // it is fixed
 	}
+	e.rules = newRules(rules.Options{
+		Local: promql.NewLocal(e.store, promql.LocalOptions{}), Remote: remote, Interval: sourceEvery, Now: r.now, Severity: func(map[string]string) string { return "P2" },
+		Target: func(l labels.Labels) (string, bool) { t := l.Get("target"); return t, slices.Contains(names, t) },
+	}, rules.Config{Thresholds: sourceRules(names), Groups: []rules.Group{sourceGroup()}})
 	return e
 }
 
@@ -97,8 +89,7 @@ func (e *sourced) restore(open []incident.Incident) {
 			}
 		}
 	}
-	e.judge.Restore(firing)
-	e.groups.Restore(firing)
+	e.rules.Restore(firing)
 	clear(e.judged)
 }
 
@@ -113,7 +104,7 @@ func (e *sourced) round() []string {
 		e.store.Append(e.look(a, now))
 	}
 	ctx := context.Background()
-	woken = append(append(woken, e.judge.Round(ctx)...), e.groups.Round(ctx, now)...)
+	woken = append(append(woken, e.rules.EvalThresholds(ctx)...), e.rules.EvalGroups(ctx, now)...)
 	clear(e.judged)
 	e.w.oracle.unseen()
 	return unique(woken)
@@ -143,7 +134,7 @@ func (e *sourced) with(target string, v engine.Snapshot) engine.Snapshot {
 	}
 	mine, ok := e.judged[target]
 	if !ok {
-		for _, x := range append(e.judge.AlertsOf(target), e.groups.AlertsOf(target)...) {
+		for _, x := range e.rules.AlertsOf(target) {
 			e.w.oracle.aged(x, e.r.now())
 			mine = append(mine, incident.Alert{Rule: x.Rule, Severity: incident.P2, Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict), Reason: x.Reason, Value: x.Value, Bound: x.Bound,
 				Above: x.Above, Unit: x.Unit, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Ladder: []incident.Rung{{Action: "page", Class: incident.C1}}})
@@ -157,9 +148,7 @@ func (e *sourced) with(target string, v engine.Snapshot) engine.Snapshot {
 func (e *sourced) world() engine.FleetHealth {
 	w := e.sight.world()
 	if w.Blind == "" {
-		if blind, why := e.judge.Blind(); blind {
-			w.Blind = sourceBlind + why
-		} else if blind, why := e.groups.Blind(); blind {
+		if blind, why := e.rules.Blind(); blind {
 			w.Blind = sourceBlind + why
 		}
 	}

@@ -112,7 +112,7 @@ func (d *draw) policy() *Policy {
 }
 
 func threshold(metric, severity, source string, bound float64, above bool, unit string, wait, clear time.Duration) Rule {
-	return Rule{Metric: metric, Rule: rules.Rule{Name: metric, What: metric, Severity: severity, SourceKind: source, Above: above, Bound: bound, Clear: bound, Unit: unit, For: wait, ClearFor: clear, Staleness: time.Minute}}
+	return Rule{Metric: metric, Threshold: rules.Threshold{Name: metric, What: metric, Severity: severity, SourceKind: source, Above: above, Bound: bound, Clear: bound, Unit: unit, For: wait, ClearFor: clear, Staleness: time.Minute}}
 }
 
 // add gives a rule its ladder.

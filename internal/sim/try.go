@@ -159,7 +159,7 @@ func (w *World) watched(l *lens) {
 		return
 	}
 	began := !w.clock.now.Before(w.began)
-	for _, a := range l.judge.AlertsOf(w.apps[0].name) {
+	for _, a := range l.rules.AlertsOf(w.apps[0].name) {
 		n := w.noticed[a.Rule]
 		if n == nil {
 			n = &notice{}

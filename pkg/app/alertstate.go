@@ -2,17 +2,13 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"watchdog.io/watchdog/pkg/disk"
-	"watchdog.io/watchdog/pkg/rules"
 )
 
 const (
@@ -54,10 +50,7 @@ func (a *App) keep(ctx context.Context, every time.Duration, save func() error, 
 }
 
 func (a *App) saveAlerts() error {
-	s := rules.Saved{At: a.clock.Now()}
-	a.judge.Save(&s)
-	a.groups.Save(&s)
-	return disk.Replace(filepath.Join(a.o.DataDir, alertsFile), func(w io.Writer) error { return json.NewEncoder(w).Encode(s) })
+	return disk.Replace(filepath.Join(a.o.DataDir, alertsFile), a.rules.Save)
 }
 
 // resumeAlerts takes up the alerts that the process before saved. Without them,
@@ -67,15 +60,9 @@ func (a *App) resumeAlerts() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	var s rules.Saved
-	if err == nil {
-		err = json.NewDecoder(f).Decode(&s)
-		_ = f.Close() // it was only read
-	}
 	if err != nil {
-		return fmt.Errorf("read the alerts of before the restart: %w", err)
+		return err
 	}
-	a.judge.Resume(s)
-	a.groups.Resume(s)
-	return nil
+	defer f.Close() // it is only read
+	return a.rules.Resume(f)
 }

@@ -15,7 +15,6 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,8 +90,7 @@ type App struct {
 	samples     *storage.Store
 	local       promql.QueryFunc
 	looks       *probes.Scheduler
-	judge       *rules.Judge
-	groups      *rules.Groups
+	rules       *rules.Manager
 	intake      *hints.Intake
 	external    *hints.ExternalAlerts
 	silences    *alertmanager.Watch
@@ -190,14 +188,14 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	}
 	a.registry.MustRegister(a.looks.SamplesCollector())
 	current := snapshot.Current(func() *snapshot.Reader { return a.built.Load().snapshot })
-	a.judge = rules.NewJudge(rules.Options{Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: current.Remote, Interval: interval, Now: a.clock.Now})
-	a.groups, err = rules.NewGroups(rules.GroupsOptions{
-		Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: current.Remote, Append: a.samples.Append, Target: current.Target, Severity: current.Severity, Interval: interval, Now: a.clock.Now,
+	a.rules, err = rules.NewManager(rules.Options{
+		Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: current.Remote, Append: a.samples.Append,
+		Target: current.Target, Await: a.awaitTargets, Severity: current.Severity, Interval: interval, Now: a.clock.Now,
 	})
 	if err != nil {
 		return nil, err
 	}
-	a.samples.OnAppend(a.judge.Appended)
+	a.samples.OnAppend(a.rules.Appended)
 	a.external = a.newExternal()
 	a.silences = alertmanager.NewWatch(alertmanager.WatchOptions{Logger: o.Logger.With("component", "silences"), Registerer: a.registry, Now: a.clock.Now, Ignore: alertmanager.Own(author(o.Namespace))})
 	a.windows = controller.NewWindows(o.Logger.With("component", "maintenance"), a.clock.Now)
@@ -224,9 +222,8 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	store := kube.NewStore(a.client, o.Namespace)
 	a.store = a.record.Store(store, a.clock.Now)
 	a.own = selfwatch.NewWatch(selfwatch.WatchOptions{
-		Logger: o.Logger, Registry: a.registry, Now: a.clock.Now, Interval: interval, Installation: o.Namespace, Replica: o.Identity,
-		Samples: a.samples, Local: a.local, Judge: a.judge, Outbox: a.outbox, Engine: func() selfwatch.Engine { return a.engine }, Leading: a.leading.Load,
-		Blind:    func() string { return snapshot.Blind(a.judge, a.groups) },
+		Logger: o.Logger, Registry: a.registry, Now: a.clock.Now, Installation: o.Namespace, Replica: o.Identity,
+		Samples: a.samples, Local: a.local, Rules: a.rules, Dropped: func(x rules.Alert) bool { return a.built.Load().Dropped(x) }, Outbox: a.outbox, Engine: func() selfwatch.Engine { return a.engine }, Leading: a.leading.Load,
 		Recorded: a.record.Closed, Answered: a.store.Answered, Bounds: &a.bounds, Secrets: o.Secrets,
 	})
 	a.reviews = overdue.New(a.registry, store.Review)
@@ -274,13 +271,7 @@ func (a *App) run(ctx context.Context) error {
 	g.Go(func() error { return a.watcher.Run(ctx) })
 	g.Go(func() error { return a.looks.Run(ctx) })
 	g.Go(func() error {
-		a.judge.Run(ctx, func(targets []string) { a.engine.Wake(targets...) })
-		return nil
-	})
-	g.Go(func() error {
-		a.watcher.AwaitSynced(ctx, ownersWait)
-		a.placed(a.external.Synced())
-		a.groups.Run(ctx, func(targets []string) { a.engine.Wake(targets...) })
+		a.rules.Run(ctx, func(targets []string) { a.engine.Wake(targets...) })
 		return nil
 	})
 	a.heard(a.intake.Book().Firing())
@@ -409,9 +400,7 @@ const retryLead = 2 * time.Second
 
 // restore seeds the rules with the alerts of open incidents: a cold start is not a recovery.
 func (a *App) restore(open []incident.Incident) {
-	firing := policy.Firing(open)
-	a.judge.Restore(firing)
-	a.groups.Restore(firing)
+	a.rules.Restore(policy.Firing(open))
 	var resolved []incident.Incident
 	for _, i := range a.engine.Incidents() {
 		if i.Phase == incident.Resolved {
@@ -427,7 +416,7 @@ const askedSamples = 500_000
 
 func (a *App) pages() web.Options {
 	return web.Options{
-		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(), Rules: a.ruleGroups, Words: a.ears(),
+		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(), Rules: func() []web.RuleGroup { return web.RuleGroups(a.rules.Report()) }, Words: a.ears(),
 		RefusedConnections: web.RefusedConnections(a.registry),
 		PromQL:             &web.PromQL{Engine: promql.NewEngine(promql.LocalOptions{MaxSamples: askedSamples}), Queryable: a.samples, Parser: promql.NewParser(), Now: a.clock.Now, Version: version.Version},
 		Ready: func() error {
@@ -441,7 +430,7 @@ func (a *App) pages() web.Options {
 		},
 		Incidents: a.incidents, Gate: a.gate, Hosts: a.hosts, Hide: a.o.Secrets.Text,
 		Targets: func() any {
-			return map[string]any{"probes": a.looks.States(), "alerts": slices.Concat(a.judge.Alerts(), a.groups.Alerts())}
+			return map[string]any{"probes": a.looks.States(), "alerts": a.rules.Alerts()}
 		},
 	}
 }

@@ -37,9 +37,8 @@ type compiled struct {
 // built is everything a configuration becomes in this process.
 type built struct {
 	*compiled
-	thresholds []rules.Rule // the file's, and the canary's
-	notifiers  []notify.Notifier
-	hears      hears
+	notifiers []notify.Notifier
+	hears     hears
 	// alertmanager is whose silences are honoured; nil: nobody's.
 	alertmanager *alertmanager.Client
 	beat         *selfwatch.Beat // nil: no heartbeat is sent
@@ -87,7 +86,7 @@ func (c *compiled) makeTargets(deps probes.Deps) error {
 // build compiles a configuration, and makes what it becomes in this process.
 func (a *App) build(cfg *config.Config) (*built, error) {
 	c, err := compile(cfg, snapshot.Workloads{Watcher: a.watcher, Now: a.clock.Now}.Workload)
-	b := &built{compiled: c, thresholds: append(slices.Clone(c.Rules), selfwatch.CanaryRule()), hears: newHears(cfg)}
+	b := &built{compiled: c, hears: newHears(cfg)}
 	var errs [4]error
 	b.notifiers, errs[0] = receivers.FromConfig(cfg, a.clock.Now)
 	b.beat, errs[1] = makeBeat(cfg.Heartbeat)
@@ -105,7 +104,7 @@ func (a *App) build(cfg *config.Config) (*built, error) {
 // sources are the parts that know something of targets.
 func (a *App) sources() snapshot.Sources {
 	return snapshot.Sources{
-		Looks: a.looks, Judge: a.judge, Groups: a.groups, Local: a.local, External: a.external, Silences: a.silences, Windows: a.windows,
+		Looks: a.looks, Rules: a.rules, Local: a.local, External: a.external, Silences: a.silences, Windows: a.windows,
 		Watcher: a.watcher, Secrets: a.o.Secrets, Now: a.clock.Now,
 	}
 }
@@ -128,11 +127,7 @@ func (a *App) prepare(cfg *config.Config) (swap func(), err error) {
 	if time.Duration(cfg.EvaluationInterval) != a.interval {
 		return nil, fmt.Errorf("%s: evaluation_interval cannot change from %s to %s while watchdog runs; restart it", cfg.File, a.interval, cfg.EvaluationInterval)
 	}
-	thresholds, err := a.judge.Prepare(b.thresholds)
-	if err != nil {
-		return nil, err
-	}
-	groups, err := a.groups.Prepare(slices.Concat(b.Groups, b.SLOs))
+	next, err := a.rules.Compile(rules.Config{File: cfg.File, Thresholds: append(slices.Clone(b.Rules), selfwatch.CanaryRule()), Groups: slices.Concat(b.Groups, b.SLOs)})
 	if err != nil {
 		return nil, err
 	}
@@ -149,8 +144,7 @@ func (a *App) prepare(cfg *config.Config) (swap func(), err error) {
 			notify.Inherit(b.notifiers, old.notifiers)
 		}
 		a.built.Store(b)
-		thresholds()
-		groups()
+		a.rules.Apply(next)
 		looks()
 		a.handOver(b)
 	}, nil

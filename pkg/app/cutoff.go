@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/kube"
-	"watchdog.io/watchdog/pkg/rules"
 )
 
 const (
@@ -47,7 +46,7 @@ func (a *App) watchLeader(ctx context.Context) {
 			why = fmt.Sprintf("%s holds the lease and has not renewed it since %s UTC", holder, changed.UTC().Format("15:04:05"))
 		}
 		if ctx.Err() == nil {
-			a.own.Leaderless(now, why, a.firing())
+			a.own.Leaderless(now, why)
 			if others.look(now, holder, why == "" && holder != kube.Identity(a.o.Identity, a.o.Advertise) && !a.leading.Load()) {
 				a.outbox.Yield(a.own.Voice)
 			}
@@ -84,15 +83,4 @@ func (a *App) lease(ctx context.Context) (string, time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, leaderTimeout)
 	defer cancel()
 	return a.client.Lease(ctx, a.o.Namespace)
-}
-
-// firing names what this replica sees in breach.
-func (a *App) firing() []string {
-	var all []string
-	for _, x := range a.judge.Alerts() {
-		if x.State == rules.Firing {
-			all = append(all, x.Target+": "+x.Rule)
-		}
-	}
-	return all
 }

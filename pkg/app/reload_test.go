@@ -71,11 +71,11 @@ func reloading(t *testing.T) *App {
 func inUse(a *App) string {
 	all := []string{"pointer: " + a.built.Load().cfg.Targets[0].Name}
 	for _, target := range []string{"shop", "cart"} {
-		for _, x := range a.judge.AlertsOf(target) {
+		for _, x := range a.rules.AlertsOf(target) {
 			all = append(all, "threshold: "+x.Rule+" of "+target)
 		}
 	}
-	for _, g := range a.groups.Report() {
+	for _, g := range a.rules.Report() {
 		all = append(all, "group: "+g.Name)
 	}
 	for _, s := range a.looks.States() {
@@ -86,8 +86,8 @@ func inUse(a *App) string {
 }
 
 const (
-	oldInUse = "group: old, pointer: shop, probe: shop, threshold: old of shop, threshold: unseen of shop"
-	newInUse = "group: new, pointer: cart, probe: cart, threshold: new of cart, threshold: unseen of cart"
+	oldInUse = "group: old, group: thresholds, pointer: shop, probe: shop, threshold: old of shop, threshold: unseen of shop"
+	newInUse = "group: new, group: thresholds, pointer: cart, probe: cart, threshold: new of cart, threshold: unseen of cart"
 )
 
 func TestAReloadThatFailsAtItsLastStepChangesNothing(t *testing.T) {

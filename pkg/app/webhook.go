@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,9 +29,15 @@ func (a *App) heard(changed []hints.Hint) {
 	a.placed(a.external.Take(changed))
 }
 
+// awaitTargets waits until the labels of alerts can be matched to targets.
+func (a *App) awaitTargets(ctx context.Context) {
+	a.watcher.AwaitSynced(ctx, ownersWait)
+	a.placed(a.external.Synced())
+}
+
 // placed works the targets of external alerts that changed.
 func (a *App) placed(targets, names []string) {
-	a.groups.Hurry(names)
+	a.rules.Hurry(names)
 	a.engine.Wake(targets...)
 }
 

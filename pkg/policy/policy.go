@@ -6,7 +6,6 @@
 package policy
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.yaml.in/yaml/v4"
 
@@ -32,7 +30,7 @@ import (
 // Policy is what follows from a configuration alone: what is judged, and what may
 // be done about it. The running program and the simulation share it.
 type Policy struct {
-	Rules []rules.Rule
+	Rules []rules.Threshold
 	// Groups are those of the rule files, SLOs the groups of the objectives.
 	Groups []rules.Group
 	SLOs   []rules.Group
@@ -51,7 +49,7 @@ type Policy struct {
 
 // Live is what is known of alerts while a policy is applied.
 type Live struct {
-	// AlertsOf returns the alerts of a target that are no thresholds': their labels
+	// AlertsOf returns the alerts of a target: the labels of those that are no thresholds'
 	// say by which route they are treated. Nil: there are none.
 	AlertsOf func(target string) []rules.Alert
 	// Silenced says by what an alert that fires is silenced; empty: by nothing. Nil:
@@ -79,7 +77,7 @@ func (p *Policy) Ladder(rule string) []incident.Rung { return p.ladders[rule] }
 func (p *Policy) View(alerts []rules.Alert, looks []probes.Status) engine.Snapshot {
 	v := engine.Snapshot{Signals: Signals(alerts, looks), Alerts: make([]incident.Alert, 0, len(alerts))}
 	for _, x := range unanswered(alerts, looks) {
-		if p.dropped(x) {
+		if p.Dropped(x) {
 			continue
 		}
 		how := p.handling(x)
@@ -155,8 +153,8 @@ func (p *Policy) makeRules() error {
 }
 
 // rule turns a threshold of the file into a rule.
-func rule(t config.Threshold, cfg *config.Config) (rules.Rule, error) {
-	r := rules.Rule{
+func rule(t config.Threshold, cfg *config.Config) (rules.Threshold, error) {
+	r := rules.Threshold{
 		Name: t.Name, Severity: string(t.Severity), Expr: t.Expr, Window: time.Duration(t.Window), Source: t.Source,
 		For: time.Duration(t.For), ClearFor: time.Duration(t.ClearFor), Targets: t.Targets, Staleness: staleness(cfg, t.Source),
 	}
@@ -379,11 +377,11 @@ func lowest(all []ceiling) (incident.Mode, string) {
 
 // AlertName is the name of an alert as its rule or sender gives it. Rule may say more:
 // alerts of one name and different severities are told apart.
-func AlertName(x rules.Alert) string { return cmp.Or(x.Labels[model.AlertNameLabel], x.Rule) }
+func AlertName(x rules.Alert) string { return x.Name() }
 
-// dropped reports whether an alert of a rule file is left aside, with all others of
+// Dropped reports whether an alert of a rule file is left aside, with all others of
 // its name on the target. Those of other systems were, before they came so far.
-func (p *Policy) dropped(x rules.Alert) bool {
+func (p *Policy) Dropped(x rules.Alert) bool {
 	if !p.named[AlertName(x)] || x.Labels["severity"] == "" && len(p.cfg.Routes) == 0 || !p.cfg.Drops(x.Labels) {
 		return false
 	}

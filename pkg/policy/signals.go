@@ -113,7 +113,7 @@ const minRetention = 15 * time.Minute
 
 // Retention is as long as some rule looks back, and a little longer: a sample may
 // be a minute old before it is asked for.
-func Retention(all []rules.Rule, groups []rules.Group) time.Duration {
+func Retention(all []rules.Threshold, groups []rules.Group) time.Duration {
 	d := minRetention
 	for _, r := range all {
 		d = max(d, r.Reach()+time.Minute)

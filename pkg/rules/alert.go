@@ -1,8 +1,10 @@
 package rules
 
 import (
+	"cmp"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"watchdog.io/watchdog/pkg/storage"
@@ -44,6 +46,30 @@ type Alert struct {
 	Link        string            `json:"link,omitempty"`
 	// Keys identify the alerts of another system that this one stands for.
 	Keys []string `json:"-"`
+}
+
+// Name is the name of an alert as its rule or sender gives it. Rule may say more: alerts
+// of one name and different severities are told apart.
+func (a Alert) Name() string { return cmp.Or(a.Labels[model.AlertNameLabel], a.Rule) }
+
+// Series are ALERTS of what is pending or fires, as Prometheus writes them, with the
+// target and the verdict.
+func (m *Manager) Series() []model.Metric {
+	var out []model.Metric
+	for _, x := range m.Alerts() {
+		if x.State != Pending && x.State != Firing {
+			continue
+		}
+		series := model.Metric{"severity": model.LabelValue(x.Severity)}
+		for k, v := range x.Labels {
+			series[model.LabelName(k)] = model.LabelValue(v)
+		}
+		for k, v := range map[model.LabelName]string{model.MetricNameLabel: "ALERTS", model.AlertNameLabel: x.Name(), "alertstate": string(x.State), storage.TargetLabel: x.Target, "verdict": string(x.Verdict)} {
+			series[k] = model.LabelValue(v)
+		}
+		out = append(out, series)
+	}
+	return out
 }
 
 // alert is the public form of a cell.

@@ -14,16 +14,16 @@ import (
 )
 
 // runbook is the six thresholds of the runbook with their floors.
-func runbook(targets []string) []Rule {
-	row := func(metric string, bound, clear float64, floor ...FloorSpec) Rule {
+func runbook(targets []string) []Threshold {
+	row := func(metric string, bound, clear float64, floor ...FloorSpec) Threshold {
 		b, _ := LookupBuiltin(metric)
-		r, err := b.Apply(Rule{Name: metric, Severity: "P2", Bound: bound, Clear: clear, For: 5 * time.Minute, ClearFor: 10 * time.Minute, Targets: targets, Floor: floor})
+		r, err := b.Apply(Threshold{Name: metric, Severity: "P2", Bound: bound, Clear: clear, For: 5 * time.Minute, ClearFor: 10 * time.Minute, Targets: targets, Floor: floor})
 		if err != nil {
 			panic(err)
 		}
 		return r
 	}
-	return []Rule{
+	return []Threshold{
 		row("response_time", .5, .4, MinRate(1)),
 		row("error_rate", .001, .0005, MinRequests(1000, 5*time.Minute)),
 		row("cpu", .8, .65),
@@ -67,10 +67,10 @@ func filled(n int) (*storage.Store, []string, time.Time) {
 }
 
 // judgeOver returns a judge of the runbook's thresholds over the store.
-func judgeOver(tb testing.TB, s *storage.Store, targets []string) (*Judge, *source) {
+func judgeOver(tb testing.TB, s *storage.Store, targets []string) (*Manager, *source) {
 	tb.Helper()
-	j := NewJudge(Options{Local: promql.NewLocal(s, promql.LocalOptions{})})
-	if _, err := j.Set(runbook(targets)); err != nil {
+	j := newManager(tb, Options{Local: promql.NewLocal(s, promql.LocalOptions{})})
+	if _, err := j.Update(Config{Thresholds: runbook(targets)}); err != nil {
 		tb.Fatal(err)
 	}
 	return j, j.source(Local)
@@ -137,9 +137,9 @@ func BenchmarkGroup(b *testing.B) {
 			}
 			expr := "avg by (target) (avg_over_time(load[5m])) > " + c.bound
 			ask := promql.NewLocal(s, promql.LocalOptions{})
-			g, err := NewGroups(GroupsOptions{Local: ask, Target: func(l labels.Labels) (string, bool) { return l.Get("target"), true }, Now: func() time.Time { return now }})
+			g, err := NewManager(Options{Local: ask, Target: func(l labels.Labels) (string, bool) { return l.Get("target"), true }, Now: func() time.Time { return now }})
 			if err == nil {
-				_, err = g.Set([]Group{{Name: "g", File: "f", Source: Local, Rules: []GroupRule{{Alert: "A", Expr: expr}}}})
+				_, err = g.Update(Config{Groups: []Group{{Name: "g", File: "f", Source: Local, Rules: []Rule{{Alert: "A", Expr: expr}}}}})
 			}
 			if err != nil {
 				b.Fatal(err)
@@ -153,7 +153,7 @@ func BenchmarkGroup(b *testing.B) {
 				}
 				bare += time.Since(t)
 				t = time.Now()
-				g.Round(b.Context(), now)
+				g.EvalGroups(b.Context(), now)
 				loop += time.Since(t)
 			}
 			b.ReportMetric(float64(bare.Microseconds())/float64(b.N)/1000, "bare-ms")

@@ -20,20 +20,20 @@ type breaker struct {
 // data went away counts, unless another rule says that its target is in
 // trouble: an application that is down explains its own silence. Too little
 // traffic is no loss of sight.
-func (j *Judge) selfCheck(s *source, fault error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	s.judged = j.now()
+func (m *Manager) selfCheck(s *source, fault error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.judged = m.o.Now()
 	had, dark := 0, 0
 	var lost []*cell
-	for _, c := range j.rules {
+	for _, c := range m.thresholds {
 		if c.Source != s.name || c.Aside {
 			continue
 		}
 		for _, cell := range c.cells {
 			data := !cell.state.Verdict.Unknown() || cell.state.Quiet
 			late := cell.late(s.judged)
-			gone := !data && !late && !j.troubled(cell)
+			gone := !data && !late && !m.troubled(cell)
 			if cell.seen && (data || gone) {
 				had++
 			}
@@ -50,14 +50,14 @@ func (j *Judge) selfCheck(s *source, fault error) {
 	was := s.breaker.open
 	s.breaker.step(fault, had, lost, dark)
 	if was && !s.breaker.open {
-		j.restoreSight(s)
+		m.restoreSight(s)
 	}
-	j.report(s, was)
+	m.report(s, was)
 }
 
 // troubled reports whether some rule says BREACH of the cell's target.
-func (j *Judge) troubled(c *cell) bool {
-	return slices.ContainsFunc(j.byTarget[c.target], func(o *cell) bool { return o.state.Verdict == Breach })
+func (m *Manager) troubled(c *cell) bool {
+	return slices.ContainsFunc(m.byTarget[c.target], func(o *cell) bool { return o.state.Verdict == Breach })
 }
 
 // step moves the breaker on by one round.
@@ -83,8 +83,8 @@ func (b *breaker) step(fault error, had int, lost []*cell, dark int) {
 }
 
 // restoreSight forgets what the closed breaker held against single alerts.
-func (j *Judge) restoreSight(s *source) {
-	for _, c := range j.rules {
+func (m *Manager) restoreSight(s *source) {
+	for _, c := range m.thresholds {
 		if c.Source == s.name {
 			for _, cell := range c.cells {
 				cell.lost = false
@@ -93,16 +93,24 @@ func (j *Judge) restoreSight(s *source) {
 	}
 }
 
-func (j *Judge) report(s *source, was bool) {
-	gauge := j.metrics.blind.WithLabelValues(s.name)
-	gauge.Set(0)
-	if s.breaker.open {
-		gauge.Set(1)
-	}
+// report logs and shows what became of a breaker.
+func (m *Manager) report(s *source, was bool) {
+	m.showBlind()
 	switch {
 	case s.breaker.open && !was:
-		j.log.Warn("monitoring is blind", "source", s.name, "reason", s.breaker.reason)
+		m.o.Logger.Warn("monitoring is blind", "source", s.name, "reason", s.breaker.reason)
 	case was && !s.breaker.open:
-		j.log.Info("monitoring sees again", "source", s.name)
+		m.o.Logger.Info("monitoring sees again", "source", s.name)
+	}
+}
+
+// showBlind sets the metric of each source: what Blind says of it.
+func (m *Manager) showBlind() {
+	for _, s := range m.sources {
+		v := 0.0
+		if s.breaker.open || m.unanswering(s.name) != nil {
+			v = 1
+		}
+		m.metrics.blind.WithLabelValues(s.name).Set(v)
 	}
 }

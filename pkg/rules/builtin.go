@@ -94,7 +94,7 @@ func builtins() []Builtin {
 }
 
 // Apply fills the fields of r that the row decides and r leaves open.
-func (b Builtin) Apply(r Rule) (Rule, error) {
+func (b Builtin) Apply(r Threshold) (Threshold, error) {
 	if b.Expr == "" {
 		return r, fmt.Errorf("metric %s has no built-in expression: give expr with one value per label target, for instance %s", b.Metric, b.Hint)
 	}

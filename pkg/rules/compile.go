@@ -15,7 +15,7 @@ import (
 
 // compiled is a rule ready to be asked.
 type compiled struct {
-	Rule
+	Threshold
 	value  string
 	floors []string
 	// needed are the selectors of all expressions, and fresh the questions for their newest samples.
@@ -49,12 +49,12 @@ type cell struct {
 }
 
 // compile checks a rule and prepares its questions.
-func compile(r Rule) (*compiled, error) {
+func compile(r Threshold) (*compiled, error) {
 	r = r.withDefaults()
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	c := &compiled{Rule: r, value: r.expand(r.Expr), narrowable: r.Source == Local}
+	c := &compiled{Threshold: r, value: r.expand(r.Expr), narrowable: r.Source == Local}
 	c.span = promql.Span(c.value)
 	var selectors []string
 	parse := func(expr string) error {
@@ -98,13 +98,13 @@ func compile(r Rule) (*compiled, error) {
 }
 
 // judgesAlike reports whether two rules differ at most in their targets.
-func judgesAlike(a, b Rule) bool {
+func judgesAlike(a, b Threshold) bool {
 	a.Targets, b.Targets = nil, nil
 	return reflect.DeepEqual(a, b)
 }
 
 // Check returns why the rule would not load, or nil. It needs no source.
-func Check(r Rule) error {
+func Check(r Threshold) error {
 	_, err := compile(r)
 	return err
 }

@@ -72,14 +72,14 @@ func differ(t *testing.T, seed uint64, total *tally) {
 	now := base
 	// Watchdog's side.
 	store := storeAt(&now, storage.Options{Retention: 12 * time.Hour, MaxSamples: 1 << 20})
-	ours, err := NewGroups(GroupsOptions{
+	ours, err := NewManager(Options{
 		Local: promql.NewLocal(store, promql.LocalOptions{}), Append: store.Append, Now: func() time.Time { return now },
 		Target: byLabel,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ours.Set([]Group{group}); err != nil {
+	if _, err := ours.Update(Config{Groups: []Group{group}}); err != nil {
 		t.Fatal(err)
 	}
 	// Prometheus' side.
@@ -96,7 +96,7 @@ func differ(t *testing.T, seed uint64, total *tally) {
 				break
 			}
 		}
-		ours.Round(t.Context(), now)
+		ours.EvalGroups(t.Context(), now)
 		theirs.Eval(t.Context(), now)
 		for i, r := range ours.groups[0].rules {
 			total.evaluations++
@@ -151,16 +151,16 @@ func byLabel(l labels.Labels) (string, bool) {
 	return l.Get(storage.TargetLabel), l.Has(storage.TargetLabel)
 }
 
-func randomRule(rnd *rand.Rand, i int, interval time.Duration) GroupRule {
+func randomRule(rnd *rand.Rand, i int, interval time.Duration) Rule {
 	expr := strings.ReplaceAll(expressions[rnd.IntN(len(expressions))], "$n", fmt.Sprint(1+rnd.IntN(6)))
 	if i == 0 || rnd.IntN(6) == 0 {
 		name := "recorded"
 		if i > 0 {
 			name = fmt.Sprint("other", i)
 		}
-		return GroupRule{Record: name, Expr: []string{"m * 2", "sum by (target) (m)", "m > 3", "k or m", expr}[rnd.IntN(5)], Labels: labels.FromStrings("from", fmt.Sprint("r", i))}
+		return Rule{Record: name, Expr: []string{"m * 2", "sum by (target) (m)", "m > 3", "k or m", expr}[rnd.IntN(5)], Labels: labels.FromStrings("from", fmt.Sprint("r", i))}
 	}
-	r := GroupRule{Alert: fmt.Sprint("A", i), Expr: expr, For: time.Duration(rnd.IntN(5)) * interval}
+	r := Rule{Alert: fmt.Sprint("A", i), Expr: expr, For: time.Duration(rnd.IntN(5)) * interval}
 	if rnd.IntN(2) == 0 {
 		r.KeepFiringFor = time.Duration(1+rnd.IntN(4)) * interval
 	}

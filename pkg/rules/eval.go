@@ -72,7 +72,7 @@ const keepRising = 8
 // live, in replay and in a backtest. An unknown observation changes nothing but
 // the verdict; only when data stays away for four times For (or ClearFor) an
 // unfinished count is given up. It never fires and never clears an alert.
-func Eval(r *Rule, prev State, o Observation, at time.Time) State {
+func Eval(r *Threshold, prev State, o Observation, at time.Time) State {
 	next := look(r, prev, o, at)
 	if next.Verdict.Unknown() {
 		return wait(r, next, at)
@@ -84,7 +84,7 @@ func Eval(r *Rule, prev State, o Observation, at time.Time) State {
 }
 
 // look is what the observation alone says; the state does not move.
-func look(r *Rule, s State, o Observation, at time.Time) State {
+func look(r *Threshold, s State, o Observation, at time.Time) State {
 	if s.State == "" {
 		s.State = Inactive
 	}
@@ -109,7 +109,7 @@ func look(r *Rule, s State, o Observation, at time.Time) State {
 }
 
 // wait is an evaluation without data.
-func wait(r *Rule, s State, at time.Time) State {
+func wait(r *Threshold, s State, at time.Time) State {
 	blind := at.Sub(s.LastDataAt)
 	if s.State == Pending && blind > patience*r.For {
 		s = inactive(s)
@@ -121,7 +121,7 @@ func wait(r *Rule, s State, at time.Time) State {
 }
 
 // rise counts towards firing.
-func rise(r *Rule, prev, next State, at time.Time) State {
+func rise(r *Threshold, prev, next State, at time.Time) State {
 	if next.Verdict != Breach {
 		if !next.Silent {
 			next.well.add(next.Value, at)
@@ -145,7 +145,7 @@ func rise(r *Rule, prev, next State, at time.Time) State {
 }
 
 // calm counts towards the end of a firing alert.
-func calm(r *Rule, prev, next State, at time.Time) State {
+func calm(r *Threshold, prev, next State, at time.Time) State {
 	switch {
 	case next.Verdict == Breach:
 		if prev.Verdict == Breach {
@@ -169,7 +169,7 @@ func calm(r *Rule, prev, next State, at time.Time) State {
 
 // seen is the time since the previous evaluation, as far as it may count: not
 // when the clock went back, and not when nobody looked for too long.
-func seen(r *Rule, prev State, at time.Time) time.Duration {
+func seen(r *Threshold, prev State, at time.Time) time.Duration {
 	d := at.Sub(prev.EvaluatedAt)
 	if d < 0 || d > r.Staleness {
 		return 0

@@ -13,8 +13,8 @@ import (
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // latency is the rule most tables use: above 0.5s for 30s, clear at 0.4s for 30s.
-func latency() Rule {
-	return Rule{
+func latency() Threshold {
+	return Threshold{
 		Name: "response_time", What: "p95", Unit: "seconds", Severity: "P2", Above: true, Bound: .5, Clear: .4,
 		For: 30 * time.Second, ClearFor: 30 * time.Second, Staleness: time.Minute,
 		Expr: "watchdog_sla_response_time_seconds", Targets: []string{"a"},
@@ -22,7 +22,7 @@ func latency() Rule {
 }
 
 // play evaluates one observation every 15s; a NaN stands for no data.
-func play(r Rule, values ...float64) []State {
+func play(r Threshold, values ...float64) []State {
 	var s State
 	var all []State
 	for i, v := range values {
@@ -44,7 +44,7 @@ func TestAnAlertFiresAfterForAndClearsOnTheClearSideOnly(t *testing.T) {
 	at0.For, at0.ClearFor = 0, 0
 	for _, tc := range []struct {
 		name   string
-		rule   Rule
+		rule   Threshold
 		values []float64
 		want   string // one letter per evaluation: i, p, f
 	}{

@@ -31,7 +31,7 @@ type expander struct {
 }
 
 // instance makes the alert that a series of the expression means.
-func (e *expander) instance(r *GroupRule, p promql.Point) Instance {
+func (e *expander) instance(r *Rule, p promql.Point) Instance {
 	data := template.AlertTemplateData(p.Labels.Map(), e.external, e.url.String(), promengine.Sample{Metric: p.Labels, F: p.Value, T: e.at.UnixMilli()})
 	lb := labels.NewBuilder(p.Labels)
 	lb.Del(model.MetricNameLabel)
@@ -72,7 +72,7 @@ func (e *expander) query(ctx context.Context, expr string, at time.Time) (promen
 }
 
 // record names the series that a recording rule writes.
-func record(r *GroupRule, l labels.Labels) labels.Labels {
+func record(r *Rule, l labels.Labels) labels.Labels {
 	lb := labels.NewBuilder(l)
 	lb.Set(model.MetricNameLabel, r.Record)
 	r.Labels.Range(func(l labels.Label) { lb.Set(l.Name, l.Value) })

@@ -55,7 +55,7 @@ func FuzzStoreAndEval(f *testing.F) {
 		seen, _ := c.observe(t.Context(), ask, c.index, now)
 		points, _ := ask(t.Context(), c.value, now)
 		for target, i := range c.index {
-			state := Eval(&c.Rule, State{}, seen[i], now)
+			state := Eval(&c.Threshold, State{}, seen[i], now)
 			if state.Verdict.Unknown() {
 				if state.State == Firing || state.Unknown == "" {
 					t.Fatalf("%s: %+v", target, state)
@@ -108,7 +108,7 @@ func FuzzExpression(f *testing.F) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		seen, _ := c.observe(ctx, promql.NewLocal(storeAt(&now, storage.Options{}), promql.LocalOptions{Timeout: time.Second, MaxSamples: 1000}), c.index, now)
-		state := Eval(&c.Rule, State{}, seen[0], now)
+		state := Eval(&c.Threshold, State{}, seen[0], now)
 		// What needs no series at all, as vector(9), is a number all the same.
 		if !state.Verdict.Unknown() && (!finite(state.Value) || len(c.fresh) > 0) {
 			t.Fatalf("%s of nothing: %+v", state.Verdict, state)

@@ -26,17 +26,17 @@ func TestAPartialAnswerIsLoggedOnce_X13(t *testing.T) {
 		return []promql.Point{{Labels: labels.FromStrings("target", "a"), Value: float64(at.Unix())}}, nil
 	}
 	clock := func() time.Time { return now }
-	judge := NewJudge(Options{Logger: log, Remote: ask, Now: clock})
-	if _, err := judge.Set([]Rule{diskRule()}); err != nil {
+	judge := newManager(t, Options{Logger: log, Remote: ask, Now: clock})
+	if _, err := judge.Update(Config{Thresholds: []Threshold{diskRule()}}); err != nil {
 		t.Fatal(err)
 	}
-	groups, err := NewGroups(GroupsOptions{Logger: log, Remote: ask, Now: clock, Target: byLabel})
+	groups, err := NewManager(Options{Logger: log, Remote: ask, Now: clock, Target: byLabel})
 	if err != nil {
 		t.Fatal(err)
 	}
 	parsed, err := ParseFile("r.yaml", []byte("groups: [{name: g, rules: [{alert: A, expr: 'x > 1'}]}]"), Prometheus)
 	if err == nil {
-		_, err = groups.Set(parsed)
+		_, err = groups.Update(Config{Groups: parsed})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -44,16 +44,16 @@ func TestAPartialAnswerIsLoggedOnce_X13(t *testing.T) {
 	for range 3 {
 		partial = true
 		for range 5 {
-			judge.Round(t.Context())
-			groups.Round(t.Context(), now)
+			judge.EvalThresholds(t.Context())
+			groups.EvalGroups(t.Context(), now)
 			now = now.Add(15 * time.Second)
 		}
 		if a := judge.AlertsOf("a")[0]; a.Verdict != Error || !strings.Contains(a.Reason, "partial") {
 			t.Errorf("%s: %s", a.Verdict, a.Reason)
 		}
 		partial = false
-		judge.Round(t.Context())
-		groups.Round(t.Context(), now)
+		judge.EvalThresholds(t.Context())
+		groups.EvalGroups(t.Context(), now)
 		now = now.Add(15 * time.Second)
 	}
 	if n := strings.Count(out.String(), "rule not evaluated"); n != 6 {

@@ -40,7 +40,7 @@ type Group struct {
 	// Limit is how many alerts or series one rule may give; 0: no limit. A rule that
 	// gives more fails, and its alerts are forgotten, as in Prometheus.
 	Limit int
-	Rules []GroupRule
+	Rules []Rule
 	// Ignored are the fields of the file that only siblings of Prometheus understand;
 	// the first group of a file or manifest has them all.
 	Ignored []Ignored
@@ -49,9 +49,9 @@ type Group struct {
 	Staleness time.Duration
 }
 
-// GroupRule is an alerting or a recording rule of a group. Labels hold the
+// Rule is an alerting or a recording rule of a group. Labels hold the
 // group's labels too.
-type GroupRule struct {
+type Rule struct {
 	Record string // the name of the series it writes, or
 	Alert  string // the name of the alert
 	Expr   string
@@ -132,7 +132,7 @@ func (s section) parse(path, source string) ([]Group, []error) {
 			next.QueryOffset = time.Duration(*g.QueryOffset)
 		}
 		for ri, r := range g.Rules {
-			rule := GroupRule{
+			rule := Rule{
 				Record: r.Record, Alert: r.Alert, Expr: r.Expr, For: time.Duration(r.For), KeepFiringFor: time.Duration(r.KeepFiringFor),
 				Labels: labels.FromMap(merged(g.Labels, r.Labels)), Annotations: labels.FromMap(r.Annotations),
 			}

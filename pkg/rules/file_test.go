@@ -103,10 +103,10 @@ func TestAServerMayKnowExperimentalFunctions(t *testing.T) {
 	if _, err := ParseFile("f.yaml", text, Prometheus); err != nil {
 		t.Error(err)
 	}
-	if _, err := compile(Rule{Name: "r", Source: Prometheus, Expr: "max by (target) (limitk(1, x))", For: time.Minute}); err != nil {
+	if _, err := compile(Threshold{Name: "r", Source: Prometheus, Expr: "max by (target) (limitk(1, x))", For: time.Minute}); err != nil {
 		t.Error(err)
 	}
-	if _, err := compile(Rule{Name: "r", Source: Local, Expr: "max by (target) (limitk(1, x))", For: time.Minute}); err == nil || !strings.Contains(err.Error(), "limitk is experimental") {
+	if _, err := compile(Threshold{Name: "r", Source: Local, Expr: "max by (target) (limitk(1, x))", For: time.Minute}); err == nil || !strings.Contains(err.Error(), "limitk is experimental") {
 		t.Errorf("the embedded engine: %v", err)
 	}
 }
@@ -176,11 +176,11 @@ func FuzzRuleFile(f *testing.F) {
 			}
 			return
 		}
-		g, err := NewGroups(GroupsOptions{Local: func(context.Context, string, time.Time) ([]promql.Point, error) { return nil, nil }, Target: byLabel})
+		g, err := NewManager(Options{Local: func(context.Context, string, time.Time) ([]promql.Point, error) { return nil, nil }, Target: byLabel})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := g.Set(groups); err != nil {
+		if _, err := g.Update(Config{Groups: groups}); err != nil {
 			t.Errorf("parsed and not loaded: %v", err)
 		}
 	})

@@ -32,7 +32,7 @@ var targetLabels = strings.Join(TargetLabels, ", ")
 // ruleState is a rule of a group and what became of it. Its fields below mu of
 // Groups are written by the group's evaluation alone.
 type ruleState struct {
-	GroupRule
+	Rule
 	expr   string // a scalar is asked for as a vector
 	cond   *promql.Comparison
 	needed []string // selectors without which the expression gives nothing
@@ -49,17 +49,18 @@ type ruleState struct {
 	ended    map[string]ending   // by target
 	alerts   map[string]Alert    // by target: what the engine is shown, the ended ones too
 	recorded map[uint64]labels.Labels
+	counted  counted
 	err      error
 	at       time.Time
 	took     time.Duration
 }
 
-func newRuleState(r GroupRule) (*ruleState, error) {
+func newRuleState(r Rule) (*ruleState, error) {
 	tree, err := promql.NewParser().ParseExpr(r.Expr)
 	if err != nil {
 		return nil, fmt.Errorf("rule %q: expr %s: %w", r.Alert+r.Record, promql.Brief(r.Expr), err)
 	}
-	s := &ruleState{GroupRule: r, title: r.Alert, expr: r.Expr, cond: promql.TopComparison(tree), alerts: map[string]Alert{}, ended: map[string]ending{}}
+	s := &ruleState{Rule: r, title: r.Alert, expr: r.Expr, cond: promql.TopComparison(tree), alerts: map[string]Alert{}, ended: map[string]ending{}}
 	r.Labels.Range(func(l labels.Label) { s.renames = s.renames || slices.Contains(TargetLabels, l.Name) })
 	if tree.Type() == parser.ValueTypeScalar {
 		s.expr = "vector(" + r.Expr + ")"
@@ -95,7 +96,7 @@ func (r *ruleState) see(q *question) (map[uint64]Instance, error) {
 	}
 	now := make(map[uint64]Instance, len(points))
 	for _, p := range points {
-		a := q.expand.instance(&r.GroupRule, p)
+		a := q.expand.instance(&r.Rule, p)
 		id := a.Labels.Hash()
 		if _, twice := now[id]; twice {
 			return nil, errSameLabels

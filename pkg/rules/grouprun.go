@@ -13,11 +13,9 @@ import (
 // groupConcurrency is how many groups are evaluated at once.
 const groupConcurrency = 4
 
-// Run evaluates each group at once, and then at its interval, until ctx ends.
-// After each evaluation with news, notify is called with the targets; it must not
-// block and may be called concurrently. A group whose evaluation takes longer
-// than its interval misses turns, which are counted.
-func (g *Groups) Run(ctx context.Context, notify func(targets []string)) {
+// runGroups evaluates each group at once, and then at its interval, until ctx ends. A
+// group whose evaluation takes longer than its interval misses turns, which are counted.
+func (m *Manager) runGroups(ctx context.Context, notify func(targets []string)) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	places := make(chan struct{}, groupConcurrency)
@@ -28,10 +26,10 @@ func (g *Groups) Run(ctx context.Context, notify func(targets []string)) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-		case <-g.changed:
+		case <-m.changed:
 		}
-		now := g.o.Now()
-		for _, s := range g.due(now) {
+		now := m.o.Now()
+		for _, s := range m.due(now) {
 			running.Go(func() {
 				select {
 				case places <- struct{}{}:
@@ -39,57 +37,57 @@ func (g *Groups) Run(ctx context.Context, notify func(targets []string)) {
 					return
 				}
 				defer func() { <-places }()
-				told := g.eval(ctx, s, g.moment(s))
+				told := m.eval(ctx, s, m.moment(s))
 				if len(told) > 0 && ctx.Err() == nil {
 					notify(told)
 				}
-				g.mu.Lock()
+				m.mu.Lock()
 				s.running = false
-				g.mu.Unlock()
-				poke(g.changed)
+				m.mu.Unlock()
+				poke(m.changed)
 			})
 		}
-		timer.Reset(g.wait(g.o.Now()))
+		timer.Reset(m.wait(m.o.Now()))
 	}
 }
 
 // Hurry evaluates the groups that have an alert of one of the names at once: what
 // another system told of is looked at without waiting for the next turn.
-func (g *Groups) Hurry(alerts []string) {
+func (m *Manager) Hurry(alerts []string) {
 	if len(alerts) == 0 {
 		return
 	}
-	g.mu.Lock()
-	for _, s := range g.groups {
+	m.mu.Lock()
+	for _, s := range m.groups {
 		if slices.ContainsFunc(s.rules, func(r *ruleState) bool { return r.Alert != "" && slices.Contains(alerts, r.Alert) }) {
 			s.hurried = true
 		}
 	}
-	g.mu.Unlock()
-	poke(g.changed)
+	m.mu.Unlock()
+	poke(m.changed)
 }
 
 // turn is the moment of the group's present turn: the same for every replica, so
 // that their answers are the same.
-func (g *Groups) turn(s *groupState, now time.Time) time.Time {
+func (m *Manager) turn(s *groupState, now time.Time) time.Time {
 	slot := s.slot(s.Interval)
 	return now.Add(-slot).Truncate(s.Interval).Add(slot)
 }
 
 // due marks the groups whose turn it is as running and returns them.
-func (g *Groups) due(now time.Time) []*groupState {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (m *Manager) due(now time.Time) []*groupState {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	var all []*groupState
-	for _, s := range g.groups {
+	for _, s := range m.groups {
 		// A turn that lies further ahead than one interval: the clock was set back.
 		if s.running || !s.hurried && now.Before(s.next) && s.next.Sub(now) <= s.Interval {
 			continue
 		}
-		turn := g.turn(s, now)
+		turn := m.turn(s, now)
 		if !s.at.IsZero() {
 			if missed := int(turn.Sub(s.at)/s.Interval) - 1; missed > 0 {
-				g.metrics.missed.WithLabelValues(s.key()).Add(float64(missed))
+				m.groupMetrics.missed.WithLabelValues(s.key()).Add(float64(missed))
 			}
 		}
 		s.running, s.next = true, turn.Add(s.Interval)
@@ -100,23 +98,23 @@ func (g *Groups) due(now time.Time) []*groupState {
 
 // moment is the one at which a group is evaluated now: its turn, or this instant
 // if it is in a hurry.
-func (g *Groups) moment(s *groupState) time.Time {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := g.o.Now()
+func (m *Manager) moment(s *groupState) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.o.Now()
 	if s.hurried {
 		s.hurried = false
 		return now
 	}
-	return g.turn(s, now)
+	return m.turn(s, now)
 }
 
 // wait is the time to the next turn of a group that is not running.
-func (g *Groups) wait(now time.Time) time.Duration {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (m *Manager) wait(now time.Time) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	first := time.Hour
-	for _, s := range g.groups {
+	for _, s := range m.groups {
 		if !s.running {
 			left := max(0, s.next.Sub(now))
 			if s.hurried {
@@ -128,34 +126,34 @@ func (g *Groups) wait(now time.Time) time.Duration {
 	return first
 }
 
-// Turns evaluates the groups whose turn it is, in the order of the files, and
-// returns the targets with news; Wait is the time until the next turn. They are
+// EvalDue evaluates the groups whose turn it is, in the order of the files, and
+// returns the targets with news; UntilDue is the time until the next turn. They are
 // the parts of Run, for a caller who brings the clock.
-func (g *Groups) Turns(ctx context.Context) []string {
+func (m *Manager) EvalDue(ctx context.Context) []string {
 	found := news{}
-	for _, s := range g.due(g.o.Now()) {
-		for _, t := range g.eval(ctx, s, g.moment(s)) {
+	for _, s := range m.due(m.o.Now()) {
+		for _, t := range m.eval(ctx, s, m.moment(s)) {
 			found[t] = struct{}{}
 		}
-		g.mu.Lock()
+		m.mu.Lock()
 		s.running = false
-		g.mu.Unlock()
+		m.mu.Unlock()
 	}
 	return found.list()
 }
 
-// Wait is the time until the next turn of a group; at most an hour.
-func (g *Groups) Wait() time.Duration { return g.wait(g.o.Now()) }
+// UntilDue is the time until the next turn of a group; at most an hour.
+func (m *Manager) UntilDue() time.Duration { return m.wait(m.o.Now()) }
 
-// Round evaluates every group once, at the given moment, in the order of the
-// files, and returns the targets with news: for a caller who brings the clock.
-func (g *Groups) Round(ctx context.Context, at time.Time) []string {
-	g.mu.Lock()
-	groups := g.groups
-	g.mu.Unlock()
+// EvalGroups evaluates every group of the files once, at the given moment and in their
+// order, and returns the targets with news: for a caller who brings the clock.
+func (m *Manager) EvalGroups(ctx context.Context, at time.Time) []string {
+	m.mu.Lock()
+	groups := m.groups
+	m.mu.Unlock()
 	found := news{}
 	for _, s := range groups {
-		for _, t := range g.eval(ctx, s, at) {
+		for _, t := range m.eval(ctx, s, at) {
 			found[t] = struct{}{}
 		}
 	}

@@ -20,7 +20,7 @@ type bench struct {
 	t      *testing.T
 	now    time.Time
 	store  *storage.Store
-	groups *Groups
+	groups *Manager
 	fail   error // what every question answers
 }
 
@@ -30,7 +30,7 @@ func newBench(t *testing.T, file string) *bench {
 	b := &bench{t: t, now: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
 	b.store = storeAt(&b.now, storage.Options{})
 	local := promql.NewLocal(b.store, promql.LocalOptions{})
-	groups, err := NewGroups(GroupsOptions{
+	groups, err := NewManager(Options{
 		Local: func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
 			if b.fail != nil {
 				return nil, b.fail
@@ -58,7 +58,7 @@ func (b *bench) load(file string) {
 
 func (b *bench) use(parsed []Group) {
 	b.t.Helper()
-	if _, err := b.groups.Set(parsed); err != nil {
+	if _, err := b.groups.Update(Config{Groups: parsed}); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -70,7 +70,7 @@ func (b *bench) step(samples ...*model.Sample) []string {
 		s.Timestamp = model.TimeFromUnixNano(b.now.UnixNano())
 	}
 	b.store.Append(samples)
-	return b.groups.Round(b.t.Context(), b.now)
+	return b.groups.EvalGroups(b.t.Context(), b.now)
 }
 
 func (b *bench) want(target, rule string, state AlertState, verdict Verdict) Alert {
@@ -232,7 +232,7 @@ func TestAReloadGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	removed, err := b.groups.Set(parsed)
+	removed, err := b.groups.Update(Config{Groups: parsed})
 	if err != nil || len(removed) != 1 || removed[0].Rule != "QueueTooLong" {
 		t.Errorf("removed %v, %v", removed, err)
 	}

@@ -40,6 +40,16 @@ func treeOf(t testing.TB, expr string) parser.Expr {
 	return tree
 }
 
+// newManager returns a Manager without rules.
+func newManager(t testing.TB, o Options) *Manager {
+	t.Helper()
+	m, err := NewManager(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 func nan() float64 { return math.NaN() }
 
 func samplesOf(all ...*model.Sample) []*model.Sample { return all }

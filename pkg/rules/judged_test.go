@@ -8,7 +8,7 @@ import (
 func TestARuleAsideIsNeitherShownNorCounted(t *testing.T) {
 	aside := level("mark", "own", "own2")
 	aside.Aside, aside.For = true, 0
-	runWorld(t, Options{}, []Rule{aside, level("x", "a")}, func(w *world) {
+	runWorld(t, Options{}, []Threshold{aside, level("x", "a")}, func(w *world) {
 		w.put("mark", "own", 11)
 		w.put("mark", "own2", 1)
 		w.put("x", "a", 1)
@@ -28,7 +28,7 @@ func TestARuleAsideIsNeitherShownNorCounted(t *testing.T) {
 				t.Fatal(why)
 			}
 		}
-		if late := time.Since(w.judge.Judged()); late < 0 || late > 15*time.Second {
+		if late := time.Since(w.judge.LastEvaluation().At); late < 0 || late > 15*time.Second {
 			t.Errorf("judged %s ago", late)
 		}
 	})

@@ -88,10 +88,10 @@ func (a *answers) at(k, i int) float64 {
 // withUnseen adds to what a rule about the unseen observes, by target, how many other
 // rules had data and have none now. What the source as a whole does not give is told as
 // blindness, and an alert that fires has been told.
-func (j *Judge) withUnseen(rule *compiled, index map[string]int, seen []Observation) []Observation {
+func (m *Manager) withUnseen(rule *compiled, index map[string]int, seen []Observation) []Observation {
 	out := make([]Observation, len(seen))
 	copy(out, seen)
-	if b := j.source(rule.Source).breaker; b.open {
+	if b := m.source(rule.Source).breaker; b.open {
 		for i := range out {
 			out[i] = Observation{Unknown: NoData, Reason: "monitoring is blind: " + b.reason}
 		}
@@ -99,13 +99,13 @@ func (j *Judge) withUnseen(rule *compiled, index map[string]int, seen []Observat
 	}
 	for target, i := range index {
 		n, seen := 0, false
-		for _, c := range j.byTarget[target] {
+		for _, c := range m.byTarget[target] {
 			s := c.state
 			switch {
 			case c.rule.Aside:
 			case s.Quiet || s.Verdict != "" && !s.Verdict.Unknown():
 				seen = true
-			case s.State != Firing && !s.LastDataAt.IsZero() && s.Verdict != "" && !j.source(c.rule.Source).breaker.open:
+			case s.State != Firing && !s.LastDataAt.IsZero() && s.Verdict != "" && !m.source(c.rule.Source).breaker.open:
 				n++
 			}
 		}

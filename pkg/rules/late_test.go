@@ -17,16 +17,16 @@ type server struct {
 	t     *testing.T
 	now   time.Time
 	store *storage.Store
-	judge *Judge
+	judge *Manager
 }
 
 // serverWith judges a rule over a server every 15 s.
-func serverWith(t *testing.T, rules ...Rule) *server {
+func serverWith(t *testing.T, rules ...Threshold) *server {
 	t.Helper()
 	s := &server{t: t, now: start}
 	s.store = storeAt(&s.now, storage.Options{})
-	s.judge = NewJudge(Options{Remote: promql.NewLocal(s.store, promql.LocalOptions{}), Interval: 15 * time.Second, Now: func() time.Time { return s.now }})
-	if _, err := s.judge.Set(rules); err != nil {
+	s.judge = newManager(t, Options{Remote: promql.NewLocal(s.store, promql.LocalOptions{}), Interval: 15 * time.Second, Now: func() time.Time { return s.now }})
+	if _, err := s.judge.Update(Config{Thresholds: rules}); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -43,8 +43,8 @@ func (s *server) end(name string, pairs ...string) {
 
 func (s *server) alert() Alert { return s.judge.AlertsOf("a")[0] }
 
-func diskRule() Rule {
-	return Rule{Name: "disk", Expr: `max by (target) (disk_used{job="node"})`, Source: Prometheus, SourceKind: "prometheus", Above: true, Bound: 0.9, Clear: 0.8, For: time.Minute, ClearFor: time.Minute, Targets: []string{"a"}}
+func diskRule() Threshold {
+	return Threshold{Name: "disk", Expr: `max by (target) (disk_used{job="node"})`, Source: Prometheus, SourceKind: "prometheus", Above: true, Bound: 0.9, Clear: 0.8, For: time.Minute, ClearFor: time.Minute, Targets: []string{"a"}}
 }
 
 // TestAHealthySourceIsFreshHoweverSeldomItIsScraped_X10: watchdog's own interval says nothing of the server's.
@@ -77,7 +77,7 @@ func TestAHealthySourceIsFreshHoweverSeldomItIsScraped_X10(t *testing.T) {
 					}
 				}
 				if s.now.Sub(start)%(15*time.Second) == 0 {
-					s.judge.Round(context.Background())
+					s.judge.EvalThresholds(context.Background())
 					if a := s.alert(); a.Verdict == Stale || a.Verdict == Error || tc.misses == 0 && a.Verdict != OK {
 						t.Fatalf("after %s the verdict is %s: %s", s.now.Sub(start), a.Verdict, a.Reason)
 					}
@@ -100,7 +100,7 @@ func TestASourceThatIsGoneIsBlindness_X10(t *testing.T) {
 			s.put(0.5, "disk_used", "target", "a", "job", "node")
 			gone = s.now
 		}
-		s.judge.Round(context.Background())
+		s.judge.EvalThresholds(context.Background())
 		if blind, why := s.judge.Blind(); blind {
 			if !strings.Contains(why, "1 of 1 alerts lost their data") {
 				t.Error(why)
@@ -119,19 +119,19 @@ func TestASourceThatIsGoneIsBlindness_X10(t *testing.T) {
 // never had any.
 func TestWhatNobodyCanSeeIsCounted_X11(t *testing.T) {
 	row, _ := LookupBuiltin("unseen")
-	unseen, err := row.Apply(Rule{Name: "unseen", For: time.Minute, ClearFor: time.Minute, Targets: []string{"a", "b"}})
+	unseen, err := row.Apply(Threshold{Name: "unseen", For: time.Minute, ClearFor: time.Minute, Targets: []string{"a", "b"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &server{t: t, now: start}
 	s.store = storeAt(&s.now, storage.Options{})
 	remote := storeAt(&s.now, storage.Options{})
-	s.judge = NewJudge(Options{Local: promql.NewLocal(s.store, promql.LocalOptions{}), Remote: promql.NewLocal(remote, promql.LocalOptions{}), Interval: 15 * time.Second, Now: func() time.Time { return s.now }})
+	s.judge = newManager(t, Options{Local: promql.NewLocal(s.store, promql.LocalOptions{}), Remote: promql.NewLocal(remote, promql.LocalOptions{}), Interval: 15 * time.Second, Now: func() time.Time { return s.now }})
 	// Two more see all the while, so that one that lost its data is no blindness.
-	other := func(name, metric string) Rule {
-		return Rule{Name: name, Expr: "max by (target) (" + metric + ")", Above: true, Bound: 1, Clear: 1, For: time.Minute, Targets: []string{"a", "b"}, Source: Prometheus}
+	other := func(name, metric string) Threshold {
+		return Threshold{Name: name, Expr: "max by (target) (" + metric + ")", Above: true, Bound: 1, Clear: 1, For: time.Minute, Targets: []string{"a", "b"}, Source: Prometheus}
 	}
-	if _, err := s.judge.Set([]Rule{unseen, other("kept", "kept"), other("kept2", "kept"), other("lost", "lost"), other("never", "never")}); err != nil {
+	if _, err := s.judge.Update(Config{Thresholds: []Threshold{unseen, other("kept", "kept"), other("kept2", "kept"), other("lost", "lost"), other("never", "never")}}); err != nil {
 		t.Fatal(err)
 	}
 	value := func(target string) string {
@@ -155,7 +155,7 @@ func TestWhatNobodyCanSeeIsCounted_X11(t *testing.T) {
 				remote.Append([]*model.Sample{one(s.now, 0, "lost", "target", target)})
 			}
 		}
-		s.judge.Round(context.Background())
+		s.judge.EvalThresholds(context.Background())
 		s.now = s.now.Add(15 * time.Second)
 	}
 	if got := value("a"); got != "firing 1" {

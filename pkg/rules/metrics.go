@@ -39,7 +39,7 @@ type ruleMetrics struct {
 	pending, firing       prometheus.Gauge
 }
 
-func (m *metrics) of(r Rule) ruleMetrics {
+func (m *metrics) of(r Threshold) ruleMetrics {
 	return ruleMetrics{
 		evaluations: m.evaluations.WithLabelValues(r.Name),
 		failures:    m.failures.WithLabelValues(r.Name),
@@ -77,4 +77,32 @@ func (m ruleMetrics) gauge(s AlertState) prometheus.Gauge {
 		return m.firing
 	}
 	return nil
+}
+
+// counted are the alerts of a rule of a group that are counted in the metrics.
+type counted struct{ pending, firing int }
+
+// count brings the metrics up to what a rule's alerts are now: one per target, as of
+// thresholds. Several rules may have one title, so what changed is added.
+func (m *Manager) count(r *ruleState) {
+	if r.Alert == "" {
+		return
+	}
+	var now counted
+	for _, a := range r.alerts {
+		switch a.State {
+		case Pending:
+			now.pending++
+		case Firing:
+			now.firing++
+		}
+	}
+	m.metrics.alerts.WithLabelValues(r.title, string(Pending)).Add(float64(now.pending - r.counted.pending))
+	m.metrics.alerts.WithLabelValues(r.title, string(Firing)).Add(float64(now.firing - r.counted.firing))
+	r.counted = now
+}
+
+// uncount takes a rule that is replaced out of the metrics; its successor is counted anew.
+func (m *Manager) uncount(r *ruleState) {
+	m.metrics.alerts.DeletePartialMatch(prometheus.Labels{"rule": r.title})
 }

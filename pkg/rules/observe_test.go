@@ -17,7 +17,7 @@ import (
 )
 
 // observed is verdict and reason of each target of r at the given moment.
-func observed(t *testing.T, q promql.QueryFunc, r Rule, at time.Time) map[string]string {
+func observed(t *testing.T, q promql.QueryFunc, r Threshold, at time.Time) map[string]string {
 	t.Helper()
 	c, err := compile(r)
 	if err != nil {
@@ -26,7 +26,7 @@ func observed(t *testing.T, q promql.QueryFunc, r Rule, at time.Time) map[string
 	seen, _ := c.observe(t.Context(), q, c.index, at)
 	got := map[string]string{}
 	for target, i := range c.index {
-		s := Eval(&c.Rule, State{}, seen[i], at)
+		s := Eval(&c.Threshold, State{}, seen[i], at)
 		got[target] = string(s.Verdict) + ": " + c.Reason(s)
 	}
 	return got
@@ -101,7 +101,7 @@ func TestASilentProbeIsNotCountedAsHealthy(t *testing.T) {
 		one(now.Add(-3*time.Minute), 1, "watchdog_probe_healthy", "target", "a", "probe", "health"),
 	})
 	b, _ := LookupBuiltin("health")
-	r, err := b.Apply(Rule{Name: "health", Targets: []string{"a"}})
+	r, err := b.Apply(Threshold{Name: "health", Targets: []string{"a"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestBuiltinsJudgeTheProbesSamples(t *testing.T) {
 			continue // of several series, and of a range: TestTheSystemIsDown_X94, TestRepeatedKillsAreOneAlert_X31
 		}
 		if !ok {
-			if _, err := b.Apply(Rule{}); err == nil {
+			if _, err := b.Apply(Threshold{}); err == nil {
 				t.Errorf("%s: no row in this table, and no error", metric)
 			}
 			continue
@@ -182,7 +182,7 @@ func TestBuiltinsJudgeTheProbesSamples(t *testing.T) {
 				one(now, 50, "watchdog_sla_window_seconds", "target", target),
 			})
 		}
-		r, err := b.Apply(Rule{Name: metric, Bound: row.bound, Clear: row.bound, Targets: []string{"good", "bad", "nan", "none"},
+		r, err := b.Apply(Threshold{Name: metric, Bound: row.bound, Clear: row.bound, Targets: []string{"good", "bad", "nan", "none"},
 			Floor: []FloorSpec{MinRate(2), MinRequests(600, 5*time.Minute)}})
 		if err != nil {
 			t.Fatal(err)
@@ -201,16 +201,16 @@ func TestBuiltinsJudgeTheProbesSamples(t *testing.T) {
 }
 
 func TestRulesThatCannotBeJudgedDoNotLoad(t *testing.T) {
-	for want, change := range map[string]func(*Rule){
-		"no name":                    func(r *Rule) { r.Name = "" },
-		"parse error":                func(r *Rule) { r.Expr = "sum(" },
-		"the result is a scalar":     func(r *Rule) { r.Expr = "1" },
-		"the result is a matrix":     func(r *Rule) { r.Expr = "x[5m]" },
-		"breaching side":             func(r *Rule) { r.Clear = .6 },
-		"bound or clear bound":       func(r *Rule) { r.Bound = math.NaN() },
-		"a duration is negative":     func(r *Rule) { r.For = -1 },
-		`source "thanos" is neither`: func(r *Rule) { r.Source = "thanos" },
-		"unknown function":           func(r *Rule) { r.Floor = []FloorSpec{{Expr: "nope(x)"}} },
+	for want, change := range map[string]func(*Threshold){
+		"no name":                    func(r *Threshold) { r.Name = "" },
+		"parse error":                func(r *Threshold) { r.Expr = "sum(" },
+		"the result is a scalar":     func(r *Threshold) { r.Expr = "1" },
+		"the result is a matrix":     func(r *Threshold) { r.Expr = "x[5m]" },
+		"breaching side":             func(r *Threshold) { r.Clear = .6 },
+		"bound or clear bound":       func(r *Threshold) { r.Bound = math.NaN() },
+		"a duration is negative":     func(r *Threshold) { r.For = -1 },
+		`source "thanos" is neither`: func(r *Threshold) { r.Source = "thanos" },
+		"unknown function":           func(r *Threshold) { r.Floor = []FloorSpec{{Expr: "nope(x)"}} },
 	} {
 		r := latency()
 		change(&r)

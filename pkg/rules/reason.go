@@ -8,7 +8,7 @@ import (
 
 // Reason says in one line why the alert is where it is:
 // "p95 912ms > 500ms for 2m10s".
-func (r *Rule) Reason(s State) string {
+func (r *Threshold) Reason(s State) string {
 	value := r.What + " " + r.quantity(s.Value)
 	switch {
 	case s.Verdict == "":
@@ -27,7 +27,7 @@ func (r *Rule) Reason(s State) string {
 	return fmt.Sprintf("%s, not %s %s", value, r.sign(), r.quantity(r.Bound))
 }
 
-func (r *Rule) sign() string {
+func (r *Threshold) sign() string {
 	if r.Above {
 		return ">"
 	}
@@ -35,7 +35,7 @@ func (r *Rule) sign() string {
 }
 
 // quantity prints v in the rule's unit.
-func (r *Rule) quantity(v float64) string {
+func (r *Threshold) quantity(v float64) string {
 	switch r.Unit {
 	case "seconds":
 		return seconds(v)

@@ -78,7 +78,7 @@ func FuzzRemoteResponse(f *testing.F) {
 			t.Fatal(err)
 		}
 		seen, _ := c.observe(t.Context(), ask, c.index, start)
-		s := Eval(&c.Rule, State{}, seen[0], start)
+		s := Eval(&c.Threshold, State{}, seen[0], start)
 		if !s.Verdict.Unknown() && !finite(s.Value) {
 			t.Errorf("%s of %v", s.Verdict, s.Value)
 		}

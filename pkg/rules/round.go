@@ -25,7 +25,7 @@ type source struct {
 	// kick asks for a round now; wake says that there are pokes.
 	kick, wake chan struct{}
 
-	// Below is guarded by Judge.mu.
+	// Below is guarded by Manager.mu.
 	poked   map[string]struct{}
 	due     map[*cell]time.Time // when a pending alert's `for` will be complete
 	breaker breaker
@@ -60,32 +60,32 @@ func (n news) list() []string {
 	return l
 }
 
-// Round evaluates every rule once, at this moment, and returns the targets whose
-// alerts changed or fire. It is what Run does at each interval.
-func (j *Judge) Round(ctx context.Context) []string {
+// EvalThresholds evaluates every threshold once, at this moment, and returns the targets
+// whose alerts changed or fire. It is what Run does at each interval.
+func (m *Manager) EvalThresholds(ctx context.Context) []string {
 	all := news{}
-	for _, s := range j.sources {
-		maps.Copy(all, j.round(ctx, s))
+	for _, s := range m.sources {
+		maps.Copy(all, m.round(ctx, s))
 	}
 	return all.list()
 }
 
 // round evaluates every rule of the source once and returns the targets with news.
-func (j *Judge) round(ctx context.Context, s *source) news {
+func (m *Manager) round(ctx context.Context, s *source) news {
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, j.interval)
+	ctx, cancel := context.WithTimeout(ctx, m.o.Interval)
 	defer cancel()
-	found, err := j.evaluate(ctx, memoize(s.ask), j.of(s.name), nil, j.now())
+	found, err := m.evaluate(ctx, memoize(s.ask), m.of(s.name), nil, m.o.Now())
 	if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		j.selfCheck(s, err)
+		m.selfCheck(s, err)
 	}
-	j.metrics.rounds.WithLabelValues(s.name).Observe(time.Since(start).Seconds())
+	m.metrics.rounds.WithLabelValues(s.name).Observe(time.Since(start).Seconds())
 	return found
 }
 
 // evaluate asks the rules' questions and moves their alerts on; targets nil
 // means all. The error joins the failures that concern the source itself.
-func (j *Judge) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*compiled, targets []string, at time.Time) (news, error) {
+func (m *Manager) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*compiled, targets []string, at time.Time) (news, error) {
 	var (
 		mu    sync.Mutex
 		found = news{}
@@ -108,13 +108,13 @@ func (j *Judge) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*com
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return nil
 			}
-			j.unanswered(c, err)
+			m.unanswered(c, err)
 			mu.Lock()
 			defer mu.Unlock()
 			if errors.Is(err, promql.ErrSource) && fault == nil {
 				fault = err
 			}
-			j.apply(c, index, seen, at, found)
+			m.apply(c, index, seen, at, found)
 			return nil
 		})
 	}
@@ -169,15 +169,15 @@ func narrowed(ask promql.QueryFunc, index map[string]int) promql.QueryFunc {
 }
 
 // apply moves the alerts of one rule on.
-func (j *Judge) apply(c *compiled, index map[string]int, seen []Observation, at time.Time, found news) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if !slices.Contains(j.rules, c) {
+func (m *Manager) apply(c *compiled, index map[string]int, seen []Observation, at time.Time, found news) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !slices.Contains(m.thresholds, c) {
 		return // replaced while it was asked
 	}
-	s := j.source(c.Source)
+	s := m.source(c.Source)
 	if c.Unseen {
-		seen = j.withUnseen(c, index, seen)
+		seen = m.withUnseen(c, index, seen)
 	}
 	for target, i := range index {
 		cell := c.cells[c.index[target]]
@@ -186,12 +186,12 @@ func (j *Judge) apply(c *compiled, index map[string]int, seen []Observation, at 
 		if seen[i].Unknown == NoData && cell.fresh(at) {
 			continue
 		}
-		cell.state = Eval(&c.Rule, prev, seen[i], at)
-		s.plan(cell, j.interval)
+		cell.state = Eval(&c.Threshold, prev, seen[i], at)
+		s.plan(cell, m.o.Interval)
 		c.series.move(prev.State, cell.state.State)
 		if changed(prev, cell.state) {
 			found[target] = struct{}{}
-			j.tell(cell, prev)
+			m.tell(cell, prev)
 		} else if cell.state.State == Firing {
 			found[target] = struct{}{}
 		}
@@ -216,16 +216,16 @@ func (s *source) plan(c *cell, interval time.Duration) {
 }
 
 // tell logs a step of one alert; one aside is no news for the log.
-func (j *Judge) tell(c *cell, prev State) {
+func (m *Manager) tell(c *cell, prev State) {
 	if prev.State == c.state.State {
-		j.log.Debug("verdict changed", "rule", c.rule.Name, "target", c.target, "verdict", c.state.Verdict, "reason", c.rule.Reason(c.state))
+		m.o.Logger.Debug("verdict changed", "rule", c.rule.Name, "target", c.target, "verdict", c.state.Verdict, "reason", c.rule.Reason(c.state))
 		return
 	}
 	level := slog.LevelInfo
 	if c.rule.Aside {
 		level = slog.LevelDebug
 	}
-	j.log.Log(context.Background(), level, "alert "+string(c.state.State), "rule", c.rule.Name, "target", c.target, "was", prev.State, "reason", c.rule.Reason(c.state))
+	m.o.Logger.Log(context.Background(), level, "alert "+string(c.state.State), "rule", c.rule.Name, "target", c.target, "was", prev.State, "reason", c.rule.Reason(c.state))
 }
 
 // memoize answers the same question of one round once, as rules share floors

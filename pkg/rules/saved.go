@@ -1,6 +1,9 @@
 package rules
 
 import (
+	"encoding/json"
+	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -34,29 +37,53 @@ type SavedInstance struct {
 	Instance Instance      `json:"instance"`
 }
 
-// Save adds the thresholds' pending and firing alerts to what is saved.
-func (j *Judge) Save(s *Saved) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for _, r := range j.rules {
+// Save writes the alerts that are pending or fire.
+func (m *Manager) Save(w io.Writer) error {
+	s := Saved{At: m.o.Now()}
+	m.mu.Lock()
+	for _, r := range m.thresholds {
 		for _, c := range r.cells {
 			if c.state.State == Pending || c.state.State == Firing {
 				s.Thresholds = append(s.Thresholds, SavedThreshold{r.Name, c.target, c.state})
 			}
 		}
 	}
+	for _, group := range m.groups {
+		for _, r := range group.rules {
+			for _, a := range r.active {
+				s.Instances = append(s.Instances, SavedInstance{group.key(), r.Alert, r.Labels, a})
+			}
+		}
+	}
+	m.mu.Unlock()
+	return json.NewEncoder(w).Encode(s)
 }
 
-// Resume takes up what was saved before a restart, once, after the first Set. The
-// time without watchdog does not count towards anything.
-func (j *Judge) Resume(s Saved) {
-	if j.now().Sub(s.At) > outage {
-		return
+// Resume takes up what was saved before a restart, once, after the first Apply. A
+// pending alert of a rule waits as long as it had left, and the time without watchdog
+// does not count towards a threshold's `for`; an alert that fired goes on until its data
+// says otherwise.
+func (m *Manager) Resume(r io.Reader) error {
+	var s Saved
+	if err := json.NewDecoder(r).Decode(&s); err != nil {
+		return fmt.Errorf("read the alerts of before the restart: %w", err)
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for _, t := range s.Thresholds {
-		for _, c := range j.byTarget[t.Target] {
+	down := m.o.Now().Sub(s.At)
+	if down > outage {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.resumeThresholds(s.Thresholds)
+	if down >= 0 {
+		m.resumeInstances(s.Instances, down)
+	}
+	return nil
+}
+
+func (m *Manager) resumeThresholds(all []SavedThreshold) {
+	for _, t := range all {
+		for _, c := range m.byTarget[t.Target] {
 			if c.rule.Name != t.Rule || c.state.State == Firing || t.State.State != Pending {
 				continue
 			}
@@ -68,36 +95,15 @@ func (j *Judge) Resume(s Saved) {
 	}
 }
 
-// Save adds the rule files' pending and firing alerts to what is saved.
-func (g *Groups) Save(s *Saved) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, group := range g.groups {
-		for _, r := range group.rules {
-			for _, a := range r.active {
-				s.Instances = append(s.Instances, SavedInstance{group.key(), r.Alert, r.Labels, a})
-			}
-		}
-	}
-}
-
-// Resume takes up what was saved before a restart, once, after the first Set. A
-// pending alert waits as long as it had left; one that fired goes on until its
-// data says otherwise.
-func (g *Groups) Resume(s Saved) {
-	down := g.o.Now().Sub(s.At)
-	if down < 0 || down > outage {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, x := range s.Instances {
-		for _, group := range g.groups {
+func (m *Manager) resumeInstances(all []SavedInstance, down time.Duration) {
+	for _, x := range all {
+		for _, group := range m.groups {
 			i := slices.IndexFunc(group.rules, func(r *ruleState) bool {
 				return r.Alert == x.Alert && r.Alert != "" && group.key() == x.Group && labels.Equal(r.Labels, x.Own)
 			})
 			if i >= 0 {
 				group.rules[i].resume(x.Instance, group.Source, down)
+				m.count(group.rules[i])
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,21 +13,21 @@ import (
 )
 
 // save is what a process leaves to the next one, as the file holds it.
-func save(t *testing.T, at time.Time, parts ...interface{ Save(*Saved) }) Saved {
+func save(t *testing.T, m *Manager) string {
 	t.Helper()
-	s := Saved{At: at}
-	for _, p := range parts {
-		p.Save(&s)
-	}
-	b, err := json.Marshal(s)
-	if err != nil {
+	var b strings.Builder
+	if err := m.Save(&b); err != nil {
 		t.Fatal(err)
 	}
-	var read Saved
-	if err := json.Unmarshal(b, &read); err != nil {
+	return b.String()
+}
+
+// resume takes up what save wrote.
+func resume(t *testing.T, m *Manager, saved string) {
+	t.Helper()
+	if err := m.Resume(strings.NewReader(saved)); err != nil {
 		t.Fatal(err)
 	}
-	return read
 }
 
 // A pending alert has waited 15s of 30s; a minute without watchdog does not count.
@@ -34,11 +35,11 @@ func TestARestartDoesNotStartForAgain(t *testing.T) {
 	b := newBench(t, queueFile)
 	b.step(queue("shop", 120))
 	b.step(queue("shop", 120))
-	s := save(t, b.now, b.groups)
+	s := save(t, b.groups)
 
 	next := newBench(t, queueFile)
 	next.now = b.now.Add(time.Minute)
-	next.groups.Resume(s)
+	resume(t, next.groups, s)
 	next.want("shop", "QueueTooLong", Pending, NoData)
 	next.step(queue("shop", 120))
 	next.want("shop", "QueueTooLong", Firing, Breach)
@@ -50,11 +51,11 @@ func TestAnAlertThatFiredGoesOnAfterARestart(t *testing.T) {
 		b.step(queue("shop", 120))
 	}
 	fired := b.want("shop", "QueueTooLong", Firing, Breach).FiredAt
-	s := save(t, b.now, b.groups)
+	s := save(t, b.groups)
 
 	next := newBench(t, queueFile)
 	next.now = b.now.Add(time.Minute)
-	next.groups.Resume(s)
+	resume(t, next.groups, s)
 	next.groups.Restore([]Alert{{Rule: "QueueTooLong", Target: "shop", State: Firing}}) // as the incident says
 	next.step()
 	next.want("shop", "QueueTooLong", Firing, NoData)
@@ -69,7 +70,7 @@ func TestAnAlertThatFiredGoesOnAfterARestart(t *testing.T) {
 func TestWhatIsTooOldOrAnotherRulesIsNotTakenUp(t *testing.T) {
 	b := newBench(t, queueFile)
 	b.step(queue("shop", 120))
-	s := save(t, b.now, b.groups)
+	s := save(t, b.groups)
 	for name, c := range map[string]struct {
 		after time.Duration
 		file  string
@@ -81,7 +82,7 @@ func TestWhatIsTooOldOrAnotherRulesIsNotTakenUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			next := newBench(t, c.file)
 			next.now = b.now.Add(c.after)
-			next.groups.Resume(s)
+			resume(t, next.groups, s)
 			if all := next.groups.Alerts(); len(all) != 0 {
 				t.Errorf("taken up: %+v", all)
 			}
@@ -94,29 +95,30 @@ func TestAThresholdsPendingAlertGoesOnAfterARestart(t *testing.T) {
 	store := storeAt(&now, storage.Options{})
 	r := level("x", "a")
 	r.For, r.Staleness = time.Minute, 2*time.Minute
-	start := func() *Judge {
-		j := NewJudge(Options{Local: promql.NewLocal(store, promql.LocalOptions{}), Now: func() time.Time { return now }})
-		if _, err := j.Set([]Rule{r}); err != nil {
+	start := func() *Manager {
+		j := newManager(t, Options{Local: promql.NewLocal(store, promql.LocalOptions{}), Now: func() time.Time { return now }})
+		if _, err := j.Update(Config{Thresholds: []Threshold{r}}); err != nil {
 			t.Fatal(err)
 		}
 		return j
 	}
-	look := func(j *Judge) Alert {
+	look := func(j *Manager) Alert {
 		now = now.Add(15 * time.Second)
 		store.Append([]*model.Sample{one(now, 11, "x", "target", "a")})
-		j.Round(t.Context())
+		j.EvalThresholds(t.Context())
 		return j.AlertsOf("a")[0]
 	}
 	j := start()
 	for range 4 {
 		look(j)
 	}
-	s := save(t, now, j)
-	if len(s.Thresholds) != 1 || s.Thresholds[0].State.Held != 45*time.Second {
+	s := save(t, j)
+	var held Saved
+	if err := json.Unmarshal([]byte(s), &held); err != nil || len(held.Thresholds) != 1 || held.Thresholds[0].State.Held != 45*time.Second {
 		t.Fatalf("saved %+v", s)
 	}
 	j = start()
-	j.Resume(s)
+	resume(t, j, s)
 	if a := look(j); a.State != Pending {
 		t.Errorf("%+v, want pending: 45s of a minute were seen", a)
 	}

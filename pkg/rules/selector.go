@@ -30,7 +30,7 @@ func alive(selector string) string {
 var objects = append([]string{"job", "instance", "cluster"}, TargetLabels...)
 
 // Reach returns how far back the rule's expressions look into the samples.
-func (r Rule) Reach() time.Duration {
+func (r Threshold) Reach() time.Duration {
 	furthest := time.Duration(0)
 	exprs := []string{r.Expr}
 	for _, f := range r.Floor {

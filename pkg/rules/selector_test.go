@@ -10,7 +10,7 @@ import (
 func TestTheBuiltinExpressionsAreLocalToATarget(t *testing.T) {
 	for _, m := range BuiltinMetrics() {
 		b, _ := LookupBuiltin(m)
-		r := Rule{Expr: b.Expr}.withDefaults()
+		r := Threshold{Expr: b.Expr}.withDefaults()
 		if b.Expr != "" && !promql.ByTarget(treeOf(t, r.expand(r.Expr))) {
 			t.Errorf("%s cannot be narrowed", m)
 		}
@@ -25,7 +25,7 @@ func TestReachIsHowFarBackARuleLooks(t *testing.T) {
 		`x > on () max_over_time(rate(x[10m] offset 1h)[2h:1m])`: 195 * time.Minute,
 		`avg_over_time(x[$window])`:                              12 * time.Minute,
 	} {
-		if got := (Rule{Expr: "vector(1)", Window: 7 * time.Minute, Floor: []FloorSpec{{Expr: expr}}}).Reach(); got != want {
+		if got := (Threshold{Expr: "vector(1)", Window: 7 * time.Minute, Floor: []FloorSpec{{Expr: expr}}}).Reach(); got != want {
 			t.Errorf("%s: %s, want %s", expr, got, want)
 		}
 	}

@@ -75,8 +75,8 @@ func (s SLO) Groups() []Group {
 	days := Group{Name: "slo " + s.Name + " over days", File: s.File, Source: s.Source, Interval: slow}
 	if s.Source != Prometheus {
 		own := labels.FromStrings("slo", s.Name)
-		fast.Rules = []GroupRule{{Record: SLOAll, Expr: s.counted(s.only(s.All)), Labels: own}, {Record: SLOBad, Expr: s.counted(s.only(s.Bad)), Labels: own}}
-		days.Rules = []GroupRule{{Record: SLOBudget, Expr: s.Remaining(s.Window), Labels: own}}
+		fast.Rules = []Rule{{Record: SLOAll, Expr: s.counted(s.only(s.All)), Labels: own}, {Record: SLOBad, Expr: s.counted(s.only(s.Bad)), Labels: own}}
+		days.Rules = []Rule{{Record: SLOBudget, Expr: s.Remaining(s.Window), Labels: own}}
 	}
 	for _, b := range burns {
 		if b.short < slow+minute {
@@ -89,7 +89,7 @@ func (s SLO) Groups() []Group {
 }
 
 // alert is the rule of one pair of windows.
-func (s SLO) alert(b burn) GroupRule {
+func (s SLO) alert(b burn) Rule {
 	limit := strconv.FormatFloat(b.rate*(1-s.Objective), 'g', 6, 64)
 	expr := fmt.Sprintf("%s > %s and %s > %s", s.Ratio(b.long), limit, s.Ratio(b.short), limit)
 	// Less than half of the long window says little about it: the first hours would
@@ -98,7 +98,7 @@ func (s SLO) alert(b burn) GroupRule {
 	if s.MinEvents > 0 {
 		expr += fmt.Sprintf(" and %s >= %g", s.sum(SLOAll, s.All, b.short), s.MinEvents)
 	}
-	return GroupRule{
+	return Rule{
 		Alert: BurnAlert, Expr: expr, For: 2 * minute,
 		Labels: labels.FromStrings("slo", s.Name, "severity", b.severity, "window", text(b.long)),
 		Annotations: labels.FromStrings("summary", fmt.Sprintf("%s of {{ $labels.target }} burns its error budget more than %g times too fast: {{ $value | humanizePercentage }} bad in %s, objective %s",
@@ -220,14 +220,14 @@ func BuiltinSLO(metric string, bound time.Duration) (bad, all string, ok bool) {
 // with what watchdog measures. tolerance is a share.
 func SelfReport(file string, tolerance float64) Group {
 	t := strconv.FormatFloat(tolerance, 'g', -1, 64)
-	rule := func(what, expr, text string) GroupRule {
-		return GroupRule{
+	rule := func(what, expr, text string) Rule {
+		return Rule{
 			Alert: "SelfReportDiffers", Expr: expr, For: 10 * minute,
 			Labels:      labels.FromStrings("severity", "P3", "what", what),
 			Annotations: labels.FromStrings("summary", text),
 		}
 	}
-	return Group{Name: "self report", File: file, Source: Local, Interval: minute, Rules: []GroupRule{
+	return Group{Name: "self report", File: file, Source: Local, Interval: minute, Rules: []Rule{
 		rule("uptime", `abs(min by (target) (watchdog_sla_uptime_ratio) - min by (target) (avg_over_time(watchdog_probe_healthy[5m]))) > `+t+` and on (target) min by (target) (watchdog_sla_window_seconds) <= 600`,
 			`the application says of its uptime something else than watchdog's probes, by {{ $value | humanizePercentage }}`),
 		rule("errors", `max by (target) (1 - avg_over_time(probe_success[5m])) - on (target) max by (target) (avg_over_time(watchdog_sla_error_ratio[5m])) > `+t,

@@ -27,7 +27,7 @@ func TestAMinuteWithoutANumberIsInNeitherSum_X15(t *testing.T) {
 			}
 			b.now = begin.Add(time.Duration(minute) * time.Minute)
 			b.store.Append(samplesOf(one(b.now, p95, "p95", "target", "a"), one(b.now, 1, "all", "target", "a"), one(b.now, bad, "bad", "target", "a")))
-			b.groups.Round(t.Context(), b.now)
+			b.groups.EvalGroups(t.Context(), b.now)
 		}
 		all, bad := b.value(`sum(sum_over_time(`+SLOAll+`{slo="`+what+`"}[4h]))`), b.value(`sum(sum_over_time(`+SLOBad+`{slo="`+what+`"}[4h]))`)
 		if all != 237 || bad != 40 {

@@ -46,20 +46,20 @@ func TestSilenceOfWhatIsUpIsRecovery_X12(t *testing.T) {
 			store := storeAt(&now, storage.Options{})
 			ask := promql.NewLocal(store, promql.LocalOptions{})
 			clock := func() time.Time { return now }
-			groups, err := NewGroups(GroupsOptions{Remote: ask, Now: clock, Target: byLabel})
+			groups, err := NewManager(Options{Remote: ask, Now: clock, Target: byLabel})
 			if err != nil {
 				t.Fatal(err)
 			}
 			file := "groups: [{name: g, rules: [{alert: Waiting, expr: 'max_over_time(waiting{reason=\"CrashLoopBackOff\",job=\"ksm\"}[5m]) >= 1', for: 1m}]}]"
 			parsed, err := ParseFile("r.yaml", []byte(file), Prometheus)
 			if err == nil {
-				_, err = groups.Set(parsed)
+				_, err = groups.Update(Config{Groups: parsed})
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			judge := NewJudge(Options{Remote: ask, Now: clock})
-			if _, err := judge.Set([]Rule{{Name: "waiting", Expr: `sum by (target) (waiting{job="ksm"})`, Source: Prometheus, Above: true, For: time.Minute, ClearFor: time.Minute, Targets: []string{"a"}}}); err != nil {
+			judge := newManager(t, Options{Remote: ask, Now: clock})
+			if _, err := judge.Update(Config{Thresholds: []Threshold{{Name: "waiting", Expr: `sum by (target) (waiting{job="ksm"})`, Source: Prometheus, Above: true, For: time.Minute, ClearFor: time.Minute, Targets: []string{"a"}}}}); err != nil {
 				t.Fatal(err)
 			}
 			job := tc.job
@@ -89,8 +89,8 @@ func TestSilenceOfWhatIsUpIsRecovery_X12(t *testing.T) {
 				} else if after == 0 {
 					put(endMark(), "waiting", "target", "a", "job", "ksm", "instance", "1", "reason", "CrashLoopBackOff")
 				}
-				groups.Round(context.Background(), now)
-				judge.Round(context.Background())
+				groups.EvalGroups(context.Background(), now)
+				judge.EvalThresholds(context.Background())
 				if blind, why := judge.Blind(); blind && !tc.never && !tc.outage {
 					t.Fatalf("%s after the end it is blindness: %s", after, why)
 				}

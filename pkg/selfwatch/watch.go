@@ -34,7 +34,7 @@ const (
 	muteFor = 5 * time.Minute
 	// storeSilence is how long the ledger may go unread: the leader reads it every few seconds.
 	storeSilence = time.Minute
-	// roundsMissed is how many intervals may pass without a round over the rules.
+	// roundsMissed is how many of its intervals may pass without an evaluation of a group of rules.
 	roundsMissed = 4
 )
 
@@ -50,19 +50,18 @@ type WatchOptions struct {
 	Logger   *slog.Logger
 	Registry *prometheus.Registry
 	Now      func() time.Time
-	// Interval is that of the evaluations.
-	Interval time.Duration
 	// Installation and Replica name this replica to people.
 	Installation, Replica string
 	Samples               *storage.Store
 	Local                 promql.QueryFunc
-	Judge                 *rules.Judge
-	Outbox                *outbox.Outbox
+	Rules                 *rules.Manager
+	// Dropped says which alerts the configuration leaves aside; nil: none.
+	Dropped func(rules.Alert) bool
+	Outbox  *outbox.Outbox
 	// Engine returns the engine, which is made after the watch that it tells by.
 	Engine  func() Engine
 	Leading func() bool
-	// Blind says why this replica sees nothing, and Recorded why it can record nothing.
-	Blind    func() string
+	// Recorded says why this replica can record nothing.
 	Recorded func() error
 	// Answered is when the ledger was last read.
 	Answered func() time.Time
@@ -115,8 +114,8 @@ func (w *Watch) Use(pagers []string, canary time.Duration, b *Beat) {
 }
 
 // CanaryRule fires as long as the canary's last sample says so.
-func CanaryRule() rules.Rule {
-	return rules.Rule{
+func CanaryRule() rules.Threshold {
+	return rules.Threshold{
 		Name: canaryName, Severity: string(incident.P3), Expr: "max by (target) (" + canaryName + ")", What: "canary", Above: true, SourceKind: "watchdog",
 		Targets: []string{incident.Canary}, Aside: true,
 	}
@@ -132,7 +131,7 @@ func (w *Watch) stored(ctx context.Context, v float64) bool {
 }
 
 func (w *Watch) judged(since time.Time) bool {
-	return slices.ContainsFunc(w.o.Judge.AlertsOf(incident.Canary), func(x rules.Alert) bool {
+	return slices.ContainsFunc(w.o.Rules.AlertsOf(incident.Canary), func(x rules.Alert) bool {
 		return x.State == rules.Firing && !x.EvaluatedAt.Before(since.Truncate(time.Millisecond))
 	})
 }
@@ -145,12 +144,31 @@ func (w *Watch) Tell(i incident.Incident) {
 	w.o.Outbox.Tell(redact.Value(w.o.Secrets, i))
 }
 
-// Leaderless takes why nobody leads (empty: somebody does), and what this replica sees in breach.
-func (w *Watch) Leaderless(now time.Time, why string, firing []string) {
-	if blind := w.o.Blind(); why != "" && blind != "" {
+// Leaderless takes why nobody leads; empty: somebody does. What is told names what this
+// replica sees in breach.
+func (w *Watch) Leaderless(now time.Time, why string) {
+	if blind := w.blind(); why != "" && blind != "" {
 		why += "; and this replica cannot see: " + blind
 	}
-	w.leader.Look(now, why, firing)
+	w.leader.Look(now, why, w.firing())
+}
+
+// firing names what this replica sees in breach: thresholds, rules of files and objectives,
+// but for alerts that the configuration leaves aside.
+func (w *Watch) firing() []string {
+	var all []string
+	for _, x := range w.o.Rules.Alerts() {
+		if x.State == rules.Firing && (w.o.Dropped == nil || !w.o.Dropped(x)) {
+			all = append(all, x.Target+": "+x.Rule)
+		}
+	}
+	return all
+}
+
+// blind says why this replica cannot see; empty: it can.
+func (w *Watch) blind() string {
+	_, why := w.o.Rules.Blind()
+	return why
 }
 
 // Voice reports whether an incident is one that this replica tells of itself, whoever leads.
@@ -197,7 +215,7 @@ func (w *Watch) look(ctx context.Context) {
 		if mute != "" {
 			w.unpaged.Set(1)
 		}
-		blind := w.o.Blind()
+		blind := w.blind()
 		if leads {
 			w.o.Engine().CannotPage(mute)
 			blind = "" // its engine tells
@@ -247,17 +265,16 @@ func (w *Watch) fit() (reason, why string) {
 	w.mu.Lock()
 	mute := w.mute
 	w.mu.Unlock()
-	limit := roundsMissed * w.o.Interval
 	heard := now.Sub(w.o.Answered())
-	judged := now.Sub(w.o.Judge.Judged())
+	last := w.o.Rules.LastEvaluation()
 	for _, x := range []struct {
 		reason, why string
 	}{
 		{"unfit", w.o.Engine().Unfit()},
 		{"record", w.unrecorded()},
-		{"evaluation", longer("the rules were last gone through %s ago", judged, limit)},
-		{"blind", w.o.Blind()},
-		{"store", longer("the ledger was last read %s ago", heard, storeSilence)},
+		{"evaluation", longer(fmt.Sprintf("the rule group %q was last evaluated", last.Group), now.Sub(last.At), roundsMissed*last.Interval)},
+		{"blind", w.blind()},
+		{"store", longer("the ledger was last read", heard, storeSilence)},
 		{"receivers", mute},
 		{"canary", w.canary.Why()},
 	} {
@@ -268,11 +285,12 @@ func (w *Watch) fit() (reason, why string) {
 	return "", ""
 }
 
-func longer(text string, d, limit time.Duration) string {
+// longer says that something was longer ago than it may be; empty: it was not.
+func longer(what string, d, limit time.Duration) string {
 	if d <= limit {
 		return ""
 	}
-	return fmt.Sprintf(text+", at most %s is well", d.Round(time.Second), limit)
+	return fmt.Sprintf("%s %s ago, at most %s is well", what, d.Round(time.Second), limit)
 }
 
 // unrecorded says why nothing can be recorded; empty: it can.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/engine"
@@ -95,7 +97,8 @@ func (e *ear) says(target string) (last incident.Incident) {
 type chain struct {
 	own      *Watch
 	engine   *engine.Engine
-	judge    *rules.Judge
+	rules    *rules.Manager
+	samples  *storage.Store
 	outbox   *outbox.Outbox
 	registry *prometheus.Registry
 	leading  atomic.Bool
@@ -119,17 +122,21 @@ func newChain(t *testing.T) *chain {
 		return time.Now()
 	}})
 	local := promql.NewLocal(samples, promql.LocalOptions{})
-	c.judge = rules.NewJudge(rules.Options{Interval: interval, Local: func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
-		if is("judge")() {
+	c.rules, err = rules.NewManager(rules.Options{Interval: interval, Append: samples.Append, Target: func(l labels.Labels) (string, bool) { return l.Get("target"), true }, Local: func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
+		if is("judge")() || is("groups")() && !strings.Contains(expr, canaryName) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
 		return local(ctx, expr, at)
 	}})
-	samples.OnAppend(c.judge.Appended)
-	if _, err := c.judge.Set([]rules.Rule{CanaryRule()}); err != nil {
+	if err == nil {
+		_, err = c.rules.Update(rules.Config{Thresholds: []rules.Threshold{CanaryRule()}})
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
+	c.samples = samples
+	samples.OnAppend(c.rules.Appended)
 	c.outbox, err = outbox.New(outbox.Options{Dir: filepath.Join(t.TempDir(), "outbox"), Logger: logger, Registerer: prometheus.NewRegistry(), Delivered: func(id, receiver string, r incident.Receipt) {
 		if !c.own.Delivered(id, receiver, r) {
 			c.engine.Delivered(id, receiver, r)
@@ -139,12 +146,8 @@ func newChain(t *testing.T) *chain {
 		t.Fatal(err)
 	}
 	c.own = NewWatch(WatchOptions{
-		Logger: logger, Registry: c.registry, Now: time.Now, Interval: interval, Installation: "watchdog", Replica: "watchdog-0",
-		Samples: samples, Local: local, Judge: c.judge, Outbox: c.outbox, Engine: func() Engine { return c.engine }, Leading: c.leading.Load,
-		Blind: func() string {
-			_, why := c.judge.Blind()
-			return why
-		},
+		Logger: logger, Registry: c.registry, Now: time.Now, Installation: "watchdog", Replica: "watchdog-0",
+		Samples: samples, Local: local, Rules: c.rules, Outbox: c.outbox, Engine: func() Engine { return c.engine }, Leading: c.leading.Load,
 		Recorded: func() error { return nil }, Answered: func() time.Time { return time.UnixMilli(c.answered.Load()) },
 		Bounds: &Bounds{}, Secrets: &redact.Known{},
 	})
@@ -158,7 +161,7 @@ func newChain(t *testing.T) *chain {
 		for is("engine")() && target == incident.Canary {
 			time.Sleep(time.Second)
 		}
-		return seenOf(c.judge.AlertsOf(target))
+		return seenOf(c.rules.AlertsOf(target))
 	}})
 	return c
 }
@@ -179,7 +182,7 @@ func (c *chain) run(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() {
-		c.judge.Run(ctx, func(targets []string) { c.engine.Wake(targets...) })
+		c.rules.Run(ctx, func(targets []string) { c.engine.Wake(targets...) })
 	})
 	all.Go(func() {
 		if err := c.engine.Run(ctx); err != nil {
@@ -226,7 +229,7 @@ func TestACanaryFliesFromASampleToAReceiver_W16(t *testing.T) {
 		if len(c.shelf.saved) != 0 {
 			t.Errorf("stored: %v", c.shelf.saved)
 		}
-		if x := c.judge.Alerts(); len(x) != 0 || len(c.judge.Unhealthy()) != 0 {
+		if x := c.rules.Alerts(); len(x) != 0 || len(c.rules.Unhealthy()) != 0 {
 			t.Errorf("it is shown: %v", x)
 		}
 	})
@@ -335,6 +338,82 @@ func TestThatNobodyCanBePagedIsToldByWhoStillHears_INV45(t *testing.T) {
 		synctest.Wait()
 		if testutil.ToFloat64(c.own.unpaged) != 0 || c.fitness() != "" || c.human.says(incident.Self).Phase != incident.Resolved {
 			t.Errorf("not over: %q, %+v", c.fitness(), c.human.says(incident.Self))
+		}
+	})
+}
+
+// fileAndObjective are a group of a rule file and the groups of an objective, both over
+// samples of the target shop.
+func fileAndObjective(t *testing.T) (file, objective []rules.Group) {
+	t.Helper()
+	file, err := rules.ParseFile("queue.yaml", []byte("groups: [{name: queue, rules: [{alert: QueueTooLong, expr: queue_length > 10}]}]"), rules.Local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file, rules.SLO{Name: "orders", Objective: 0.99, Window: time.Hour, Bad: "orders_bad", All: "orders", Source: rules.Local, File: "watchdog.yaml"}.Groups()
+}
+
+// A group of a rule file, or of an objective, that is evaluated no more is a blind spot
+// like thresholds that are not: the heartbeat ends.
+func TestAGroupThatIsNotEvaluatedEndsTheHeartbeat_W16(t *testing.T) {
+	file, objective := fileAndObjective(t)
+	for name, groups := range map[string][]rules.Group{"a rule file": file, "an objective": objective} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newChain(t)
+				if _, err := c.rules.Update(rules.Config{Thresholds: []rules.Threshold{CanaryRule()}, Groups: groups}); err != nil {
+					t.Fatal(err)
+				}
+				c.leading.Store(true)
+				c.run(t)
+				time.Sleep(31 * time.Minute)
+				synctest.Wait()
+				if r, why := c.own.fit(); r != "" {
+					t.Fatalf("not fit before: %s: %s", r, why)
+				}
+				c.cut.Store("groups")
+				time.Sleep((roundsMissed + 2) * 5 * time.Minute) // the longest interval of an objective is 5m
+				synctest.Wait()
+				if r, why := c.own.fit(); r != "evaluation" || !strings.Contains(why, groups[0].Name) {
+					t.Errorf("not noticed: %q, %q", r, why)
+				}
+				c.cut.Store("")
+				time.Sleep(11 * time.Minute)
+				synctest.Wait()
+				if r, why := c.own.fit(); r != "" {
+					t.Errorf("it does not recover: %s: %s", r, why)
+				}
+			})
+		})
+	}
+}
+
+// While nobody leads, what rule files and objectives see is named beside what thresholds see.
+func TestTheLeaderlessMessageNamesWhatAllRulesSee_INV45(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChain(t)
+		file, objective := fileAndObjective(t)
+		load := rules.Threshold{Name: "load", Severity: "P2", Expr: "load", Above: true, Bound: 10, Clear: 10, Targets: []string{"shop"}}
+		if _, err := c.rules.Update(rules.Config{Thresholds: []rules.Threshold{CanaryRule(), load}, Groups: append(file, objective...)}); err != nil {
+			t.Fatal(err)
+		}
+		c.run(t)
+		for range 4 * 60 { // an hour in which all goes wrong: half of an objective's long window
+			at := model.TimeFromUnixNano(time.Now().UnixNano())
+			for _, name := range []model.LabelValue{"load", "queue_length", "orders", "orders_bad"} {
+				c.samples.Append([]*model.Sample{{Metric: model.Metric{model.MetricNameLabel: name, "target": "shop"}, Value: 11, Timestamp: at}})
+			}
+			time.Sleep(15 * time.Second)
+		}
+		synctest.Wait()
+		c.own.Leaderless(time.Now(), "connection refused")
+		time.Sleep(2 * time.Minute)
+		c.own.Leaderless(time.Now(), "connection refused")
+		synctest.Wait()
+		for _, want := range []string{"shop: load", "shop: QueueTooLong", "shop: ErrorBudgetBurn"} {
+			if told := c.human.says(incident.Self); !strings.Contains(told.PageReason, want) {
+				t.Errorf("%s is not named: %s", want, told.PageReason)
+			}
 		}
 	})
 }

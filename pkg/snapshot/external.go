@@ -15,16 +15,16 @@ func (r *Reader) external(target string, own []rules.Alert, looks []probes.Statu
 	return r.policy.External(r.External.AlertsOf(target, policy.Signals(own, looks)), own)
 }
 
-// routed returns the alerts of a target that routes decide about.
+// routed returns the alerts of a target, among them those that routes decide about.
 func (r *Reader) routed(target string) []rules.Alert {
-	own := r.Groups.AlertsOf(target)
+	own := r.Rules.AlertsOf(target)
 	return append(own, r.external(target, own, nil)...)
 }
 
 // unwatched are the names of what is not watched and has alerts.
 func (r *Reader) unwatched() []string {
 	all := r.External.Unwatched()
-	for _, x := range r.Groups.Alerts() {
+	for _, x := range r.Rules.Alerts() {
 		if _, other := hints.Unwatched(x.Target); other && x.State == rules.Firing && !slices.Contains(all, x.Target) {
 			all = append(all, x.Target)
 		}

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -71,7 +70,7 @@ func (r *Reader) inhibitedBy(x rules.Alert) string {
 // firingLabels are the labels of everything that fires.
 func (r *Reader) firingLabels() []map[string]string {
 	all := r.External.Labels()
-	for _, x := range slices.Concat(r.Judge.Alerts(), r.Groups.Alerts()) {
+	for _, x := range r.Rules.Alerts() {
 		if x.State != rules.Firing {
 			continue
 		}

@@ -44,8 +44,7 @@ const freshTimeout = 8 * time.Second
 // Sources are the parts that know something. They live as long as the process.
 type Sources struct {
 	Looks    *probes.Scheduler
-	Judge    *rules.Judge
-	Groups   *rules.Groups
+	Rules    *rules.Manager
 	Local    promql.QueryFunc
 	External *hints.ExternalAlerts
 	Silences *alertmanager.Watch
@@ -91,7 +90,7 @@ func (r *Reader) Resolver() *hints.Resolver { return r.resolver }
 
 // Of is what is known of a target.
 func (r *Reader) Of(target string) engine.Snapshot {
-	return r.assemble(target, slices.Concat(r.Judge.AlertsOf(target), r.Groups.AlertsOf(target)), r.Looks.StatesOf(target))
+	return r.assemble(target, r.Rules.AlertsOf(target), r.Looks.StatesOf(target))
 }
 
 // Fresh looks and judges at this moment (INV-12).
@@ -101,12 +100,7 @@ func (r *Reader) Fresh(ctx context.Context, target string) (engine.Snapshot, err
 	if _, err := r.Looks.LookNow(ctx, target); err != nil {
 		return engine.Snapshot{}, fmt.Errorf("look again at %s before acting: %w", target, err)
 	}
-	alerts, err := r.Groups.EvalNow(ctx, target)
-	if err == nil && (len(alerts) == 0 || len(r.Judge.AlertsOf(target)) > 0) {
-		var own []rules.Alert
-		own, err = r.Judge.EvalNow(ctx, target)
-		alerts = append(own, alerts...)
-	}
+	alerts, err := r.Rules.EvalNow(ctx, target)
 	if err != nil {
 		return engine.Snapshot{}, fmt.Errorf("judge %s again before acting: %w", target, err)
 	}
@@ -138,23 +132,12 @@ func (r *Reader) FleetHealth() engine.FleetHealth {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if time.Since(r.at) > fleetAge {
-		bad := slices.Concat(r.Judge.Unhealthy(), r.Groups.Unhealthy())
-		r.seen = engine.FleetHealth{Blind: Blind(r.Judge, r.Groups)}
-		r.seen.Watched, r.seen.Unhealthy = r.Windows.Trouble(slices.Collect(maps.Keys(r.targets)), bad)
+		r.seen = engine.FleetHealth{}
+		_, r.seen.Blind = r.Rules.Blind()
+		r.seen.Watched, r.seen.Unhealthy = r.Windows.Trouble(slices.Collect(maps.Keys(r.targets)), r.Rules.Unhealthy())
 		r.at = time.Now()
 	}
 	return r.seen
-}
-
-// Blind says why the rules can see nothing; empty: they can see something.
-func Blind(judge *rules.Judge, groups *rules.Groups) string {
-	if blind, why := judge.Blind(); blind {
-		return why
-	}
-	if blind, why := groups.Blind(); blind {
-		return why
-	}
-	return ""
 }
 
 func (r *Reader) dependencies(ctx context.Context, target string) []remediate.Dependency {

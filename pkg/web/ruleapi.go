@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"watchdog.io/watchdog/pkg/rules"
 )
 
 // RuleGroup is a group of rules in the words of Prometheus' API.
@@ -48,6 +50,48 @@ type Alert struct {
 
 // Value is a sample's value as Prometheus' API writes it in alerts.
 func Value(v float64) string { return strconv.FormatFloat(v, 'e', -1, 64) }
+
+// RuleGroups are a manager's groups in the words of Prometheus' API.
+func RuleGroups(report []rules.GroupReport) []RuleGroup {
+	all := make([]RuleGroup, 0, len(report))
+	for _, g := range report {
+		out := RuleGroup{Name: g.Name, File: g.File, Rules: []Rule{}, Interval: g.Interval.Seconds(), Limit: g.Limit, EvaluationTime: g.Took.Seconds(), LastEvaluation: g.At}
+		for _, r := range g.Rules {
+			out.Rules = append(out.Rules, ruleOf(r))
+		}
+		all = append(all, out)
+	}
+	return all
+}
+
+func ruleOf(r rules.RuleReport) Rule {
+	out := Rule{
+		Name: r.Alert + r.Record, Query: r.Expr, Labels: r.Labels.Map(), Health: "ok", EvaluationTime: r.Took.Seconds(), LastEvaluation: r.At, Type: "recording",
+	}
+	switch {
+	case r.Err != nil:
+		out.Health, out.LastError = "err", r.Err.Error()
+	case r.At.IsZero():
+		out.Health = "unknown"
+	}
+	if r.Record != "" {
+		return out
+	}
+	out.Type, out.State, out.Annotations, out.Alerts = "alerting", string(rules.Inactive), r.Annotations.Map(), []Alert{}
+	out.Duration, out.KeepFiringFor = inSeconds(r.For), inSeconds(r.KeepFiringFor)
+	for _, x := range r.Alive {
+		out.Alerts = append(out.Alerts, Alert{Labels: x.Labels.Map(), Annotations: x.Annotations.Map(), State: string(x.State), ActiveAt: x.ActiveAt, Value: Value(x.Value)})
+		if x.State == rules.Firing || out.State == string(rules.Inactive) {
+			out.State = string(x.State)
+		}
+	}
+	return out
+}
+
+func inSeconds(d time.Duration) *float64 {
+	s := d.Seconds()
+	return &s
+}
 
 // registerRules adds what Prometheus has at /api/v1/rules and /api/v1/alerts.
 func registerRules(mux *http.ServeMux, groups func() []RuleGroup) {
@@ -93,7 +137,7 @@ func filtered(groups []RuleGroup, r *http.Request) ([]RuleGroup, error) {
 		if !wanted("rule_group[]", g.Name) || !wanted("file[]", g.File) {
 			continue
 		}
-		rules := []Rule{}
+		matching := []Rule{}
 		for _, x := range g.Rules {
 			if kind != "" && x.Type != kind || !wanted("rule_name[]", x.Name) {
 				continue
@@ -101,9 +145,9 @@ func filtered(groups []RuleGroup, r *http.Request) ([]RuleGroup, error) {
 			if bare == "true" {
 				x.Alerts = nil
 			}
-			rules = append(rules, x)
+			matching = append(matching, x)
 		}
-		if g.Rules = rules; len(rules) > 0 {
+		if g.Rules = matching; len(matching) > 0 {
 			kept = append(kept, g)
 		}
 	}

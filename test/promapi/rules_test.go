@@ -65,9 +65,9 @@ func TestAlertsOfARealPrometheus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := rules.NewGroups(rules.GroupsOptions{Remote: ask, AsPrometheus: true, Target: func(l labels.Labels) (string, bool) { return l.Get("target"), true }})
+	g, err := rules.NewManager(rules.Options{Remote: ask, AsPrometheus: true, Target: func(l labels.Labels) (string, bool) { return l.Get("target"), true }})
 	if err == nil {
-		_, err = g.Set(groups)
+		_, err = g.Update(rules.Config{Groups: groups})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestAlertsOfARealPrometheus(t *testing.T) {
 	compared, differences := 0, 0
 	for _, name := range []string{"live", "many"} {
 		for k, at := range evaluated[name] {
-			g.Round(t.Context(), at)
+			g.EvalGroups(t.Context(), at)
 			if k < 3 {
 				continue // Prometheus writes no ALERTS until it has looked for those of before its start
 			}

@@ -24,7 +24,7 @@ import (
 type world struct {
 	t     *testing.T
 	store *storage.Store
-	judge *Judge
+	judge *Manager
 	mu    sync.Mutex
 	told  []string
 	fault error // what the local source answers, if not nil
@@ -32,7 +32,7 @@ type world struct {
 }
 
 // runWorld starts a judge of the rules at a round time and calls f in the bubble.
-func runWorld(t *testing.T, opts Options, rules []Rule, f func(w *world)) {
+func runWorld(t *testing.T, opts Options, rules []Threshold, f func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, store: storage.New(storage.Options{})}
 		local := promql.NewLocal(w.store, promql.LocalOptions{})
@@ -44,9 +44,9 @@ func runWorld(t *testing.T, opts Options, rules []Rule, f func(w *world)) {
 			}
 			return local(ctx, expr, at)
 		}
-		w.judge = NewJudge(opts)
+		w.judge = newManager(t, opts)
 		w.store.OnAppend(w.judge.Appended)
-		if _, err := w.judge.Set(rules); err != nil {
+		if _, err := w.judge.Update(Config{Thresholds: rules}); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -112,12 +112,12 @@ func (w *world) is(rule, target string, state AlertState, verdict Verdict) {
 	w.t.Errorf("no alert %s of %s", rule, target)
 }
 
-func level(name string, targets ...string) Rule {
-	return Rule{Name: name, Severity: "P2", Expr: name, Above: true, Bound: 10, Clear: 10, For: 30 * time.Second, Targets: targets}
+func level(name string, targets ...string) Threshold {
+	return Threshold{Name: name, Severity: "P2", Expr: name, Above: true, Bound: 10, Clear: 10, For: 30 * time.Second, Targets: targets}
 }
 
 func TestASampleIsJudgedAtOnceAndForEndsOnTime(t *testing.T) {
-	runWorld(t, Options{}, []Rule{level("x", "a", "b")}, func(w *world) {
+	runWorld(t, Options{}, []Threshold{level("x", "a", "b")}, func(w *world) {
 		w.is("x", "a", Inactive, NoData)
 		w.heard()
 		w.after(4 * time.Second)
@@ -143,7 +143,7 @@ func TestASampleIsJudgedAtOnceAndForEndsOnTime(t *testing.T) {
 func TestRoundsAreAlignedAndTellOfWhatFires(t *testing.T) {
 	r := level("x", "a")
 	r.For = 0
-	runWorld(t, Options{}, []Rule{r}, func(w *world) {
+	runWorld(t, Options{}, []Threshold{r}, func(w *world) {
 		w.put("x", "a", 11)
 		w.heard()
 		for range 3 {
@@ -162,7 +162,7 @@ func TestRoundsAreAlignedAndTellOfWhatFires(t *testing.T) {
 func TestSilenceIsNotARecovery(t *testing.T) {
 	r := level("x", "a")
 	r.For = 0
-	runWorld(t, Options{}, []Rule{r}, func(w *world) {
+	runWorld(t, Options{}, []Threshold{r}, func(w *world) {
 		w.put("x", "a", 11)
 		w.is("x", "a", Firing, Breach)
 		w.after(4 * time.Minute)
@@ -176,7 +176,7 @@ func TestSilenceIsNotARecovery(t *testing.T) {
 
 func TestASlowRoundIsCountedAsMissed(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	runWorld(t, Options{Registerer: reg, Interval: 15 * time.Second}, []Rule{level("x", "a")}, func(w *world) {
+	runWorld(t, Options{Registerer: reg, Interval: 15 * time.Second}, []Threshold{level("x", "a")}, func(w *world) {
 		w.troubles(20*time.Second, nil) // two questions: 40s
 		w.after(15 * time.Second)
 		w.after(50 * time.Second)
@@ -199,7 +199,7 @@ func TestASourceThatHangsDoesNotHoldUpTheOther(t *testing.T) {
 	}
 	r, local := level("remote", "a"), level("x", "a")
 	r.Source, local.For = Prometheus, 0
-	runWorld(t, Options{Remote: hang}, []Rule{r, local}, func(w *world) {
+	runWorld(t, Options{Remote: hang}, []Threshold{r, local}, func(w *world) {
 		w.put("x", "a", 11)
 		w.is("x", "a", Firing, Breach)
 		w.after(15 * time.Second)
@@ -213,7 +213,7 @@ func TestASourceThatHangsDoesNotHoldUpTheOther(t *testing.T) {
 // INV-13: the breaker opens in the round in which most data goes, and closes
 // after two good rounds.
 func TestJudgingIsBlindWhenMostDataGoesAtOnce(t *testing.T) {
-	runWorld(t, Options{}, []Rule{level("x", "a", "b", "c")}, func(w *world) {
+	runWorld(t, Options{}, []Threshold{level("x", "a", "b", "c")}, func(w *world) {
 		blind := func(want bool) {
 			t.Helper()
 			if got, reason := w.judge.Blind(); got != want {
@@ -244,7 +244,7 @@ func TestJudgingIsBlindWhenMostDataGoesAtOnce(t *testing.T) {
 
 func TestATargetInTroubleExplainsItsOwnSilence(t *testing.T) {
 	health := level("health", "a")
-	runWorld(t, Options{}, []Rule{health, level("x", "a"), level("y", "a"), level("z", "a")}, func(w *world) {
+	runWorld(t, Options{}, []Threshold{health, level("x", "a"), level("y", "a"), level("z", "a")}, func(w *world) {
 		for range 4 {
 			w.put("x", "a", 1)
 			w.put("y", "a", 1)
@@ -267,13 +267,13 @@ func TestATargetInTroubleExplainsItsOwnSilence(t *testing.T) {
 func TestAReloadIsNeitherARecoveryNorSilence(t *testing.T) {
 	x, y := level("x", "a", "b"), level("y", "a")
 	x.For, y.For = 0, 0
-	runWorld(t, Options{}, []Rule{x, y}, func(w *world) {
+	runWorld(t, Options{}, []Threshold{x, y}, func(w *world) {
 		w.put("x", "a", 11)
 		w.put("x", "b", 11)
 		w.put("y", "a", 11)
 		since := w.judge.AlertsOf("a")[0].FiredAt
 		x.Bound, x.Clear, x.Targets = 100, 10.5, []string{"a", "c"}
-		removed, err := w.judge.Set([]Rule{x})
+		removed, err := w.judge.Update(Config{Thresholds: []Threshold{x}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -290,12 +290,12 @@ func TestAReloadIsNeitherARecoveryNorSilence(t *testing.T) {
 		if got := w.judge.AlertsOf("a")[0].FiredAt; !got.Equal(since) {
 			t.Errorf("fired at %s, want %s", got, since)
 		}
-		if _, err := w.judge.Set([]Rule{x, x}); err == nil {
+		if _, err := w.judge.Update(Config{Thresholds: []Threshold{x, x}}); err == nil {
 			t.Error("two rules of one name: no error")
 		}
 		remote := level("r", "a")
 		remote.Source = Prometheus
-		if _, err := w.judge.Set([]Rule{remote}); err == nil {
+		if _, err := w.judge.Update(Config{Thresholds: []Threshold{remote}}); err == nil {
 			t.Error("a rule without its source: no error")
 		}
 		w.is("x", "a", Firing, OK)
@@ -303,7 +303,7 @@ func TestAReloadIsNeitherARecoveryNorSilence(t *testing.T) {
 }
 
 func TestARestartIsNotARecovery(t *testing.T) {
-	runWorld(t, Options{}, []Rule{level("x", "a")}, func(w *world) {
+	runWorld(t, Options{}, []Threshold{level("x", "a")}, func(w *world) {
 		fired := time.Now().Add(-time.Hour)
 		w.judge.Restore([]Alert{
 			{Rule: "x", Target: "a", State: Firing, Value: 12, ActiveAt: fired, FiredAt: fired},
@@ -320,7 +320,7 @@ func TestARestartIsNotARecovery(t *testing.T) {
 		if w.judge.AlertsOf("a")[0].EvaluatedAt.IsZero() {
 			t.Error("never evaluated")
 		}
-		if _, err := w.judge.Set([]Rule{level("x", "a"), level("later", "a")}); err != nil {
+		if _, err := w.judge.Update(Config{Thresholds: []Threshold{level("x", "a"), level("later", "a")}}); err != nil {
 			t.Fatal(err)
 		}
 		w.is("later", "a", Firing, NoData)
@@ -341,7 +341,7 @@ func TestLookingNowMovesNoAlert(t *testing.T) {
 	remote := func(_ context.Context, expr string, at time.Time) ([]promql.Point, error) {
 		return nil, errors.New("refused")
 	}
-	runWorld(t, Options{Remote: remote}, []Rule{level("x", "a", "b"), remoteRule}, func(w *world) {
+	runWorld(t, Options{Remote: remote}, []Threshold{level("x", "a", "b"), remoteRule}, func(w *world) {
 		w.put("x", "a", 11)
 		w.store.OnAppend(nil)
 		before := w.judge.AlertsOf("a")
@@ -369,7 +369,7 @@ func TestLookingNowMovesNoAlert(t *testing.T) {
 }
 
 func TestUnhealthyCountsTargetsThatFire(t *testing.T) {
-	runWorld(t, Options{}, []Rule{level("x", "a", "b"), level("y", "a")}, func(w *world) {
+	runWorld(t, Options{}, []Threshold{level("x", "a", "b"), level("y", "a")}, func(w *world) {
 		w.put("x", "a", 11)
 		w.put("y", "a", 11)
 		if n := len(w.judge.Unhealthy()); n != 0 {

@@ -26,7 +26,7 @@ const maxRuleTargets = 100_000
 
 // Rule is one threshold: an expression, a bound, and how long either side must
 // hold.
-type Rule struct {
+type Threshold struct {
 	// Name is unique.
 	Name     string
 	Severity string
@@ -83,7 +83,7 @@ type FloorSpec struct {
 }
 
 // withDefaults fills in what is left out.
-func (r Rule) withDefaults() Rule {
+func (r Threshold) withDefaults() Threshold {
 	if r.Source == "" {
 		r.Source = Local
 	}
@@ -99,7 +99,7 @@ func (r Rule) withDefaults() Rule {
 }
 
 // check returns everything that is wrong with the rule's plain fields.
-func (r Rule) check() error {
+func (r Threshold) check() error {
 	var errs []error
 	bad := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("rule %q: "+format, append([]any{r.Name}, args...)...))
@@ -126,15 +126,15 @@ func (r Rule) check() error {
 }
 
 // Text is the rule's expression with its window in it.
-func (r Rule) Text() string { return r.withDefaults().expand(r.Expr) }
+func (r Threshold) Text() string { return r.withDefaults().expand(r.Expr) }
 
 // expand replaces $window in expr.
-func (r Rule) expand(expr string) string {
+func (r Threshold) expand(expr string) string {
 	return strings.ReplaceAll(expr, "$window", model.Duration(r.Window).String())
 }
 
 // breached reports whether v is on the wrong side of the bound.
-func (r *Rule) breached(v float64) bool {
+func (r *Threshold) breached(v float64) bool {
 	if r.Above {
 		return v > r.Bound
 	}
@@ -142,7 +142,7 @@ func (r *Rule) breached(v float64) bool {
 }
 
 // cleared reports whether v is on the clear side of the clear bound.
-func (r *Rule) cleared(v float64) bool {
+func (r *Threshold) cleared(v float64) bool {
 	if r.Above {
 		return v <= r.Clear
 	}

@@ -1,0 +1,129 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// key names an alert.
+type key struct{ rule, target string }
+
+func (m *Manager) compileThresholds(rules []Threshold) ([]*compiled, error) {
+	var errs []error
+	names := map[string]bool{}
+	next := make([]*compiled, 0, len(rules))
+	for _, r := range rules {
+		c, err := compile(r)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+			continue
+		case names[c.Name]:
+			errs = append(errs, fmt.Errorf("rule %q: a second rule has this name", c.Name))
+		case m.source(c.Source) == nil:
+			errs = append(errs, fmt.Errorf("rule %q: source %s is not configured", c.Name, c.Source))
+		}
+		names[c.Name] = true
+		next = append(next, c)
+	}
+	return next, errors.Join(errs...)
+}
+
+// carryThresholds takes the states of the present thresholds into the next ones.
+func (m *Manager) carryThresholds(next []*compiled) (removed []Alert) {
+	names := map[string]*compiled{}
+	for _, c := range next {
+		names[c.Name] = c
+	}
+	for _, old := range m.thresholds {
+		c := names[old.Name]
+		if c == nil {
+			m.metrics.forget(old.Name)
+		}
+		for _, cell := range old.cells {
+			if !c.inherit(cell) && cell.state.State == Firing {
+				removed = append(removed, cell.alert())
+			}
+		}
+	}
+	return removed
+}
+
+// inherit takes over the state of a cell of the rule's former self. It reports
+// false when the rule no longer judges that target.
+func (c *compiled) inherit(old *cell) bool {
+	if c == nil {
+		return false
+	}
+	i, ok := c.index[old.target]
+	if !ok {
+		return false
+	}
+	switch {
+	case judgesAlike(c.Threshold, old.rule.Threshold):
+		c.cells[i].state, c.cells[i].seen, c.cells[i].lost, c.cells[i].samples = old.state, old.seen, old.lost, old.samples
+	case old.state.State == Firing:
+		c.cells[i].state = awaiting(old.state, "the rule changed and was not evaluated yet")
+	}
+	return true
+}
+
+// awaiting is a firing state of which nothing is known now.
+func awaiting(s State, why string) State {
+	return State{
+		State: Firing, Verdict: NoData, Unknown: why, Value: s.Value, Labels: s.Labels,
+		ActiveAt: s.ActiveAt, FiredAt: s.FiredAt, EvaluatedAt: s.EvaluatedAt, Held: s.Held,
+	}
+}
+
+// useThresholds makes next the thresholds in force.
+func (m *Manager) useThresholds(next []*compiled) {
+	m.thresholds = next
+	m.byTarget = map[string][]*cell{}
+	for _, c := range next {
+		c.series = m.metrics.of(c.Threshold)
+		c.series.pending.Set(0)
+		c.series.firing.Set(0)
+		for _, cell := range c.cells {
+			m.byTarget[cell.target] = append(m.byTarget[cell.target], cell)
+			c.series.move(Inactive, cell.state.State)
+			m.seedThreshold(cell)
+		}
+	}
+	for _, s := range m.sources {
+		s.due = map[*cell]time.Time{}
+	}
+}
+
+// seedThreshold gives a cell the alert that was brought back for it.
+func (m *Manager) seedThreshold(c *cell) {
+	a, ok := m.restored[key{c.rule.Name, c.target}]
+	if !ok {
+		return
+	}
+	delete(m.restored, key{c.rule.Name, c.target})
+	if c.state.State == Firing {
+		return
+	}
+	c.rule.series.move(c.state.State, Firing)
+	c.restored = m.o.Now()
+	c.state = awaiting(State{Value: a.Value, ActiveAt: a.ActiveAt, FiredAt: a.FiredAt}, "it fired before the restart and was not evaluated yet")
+}
+
+func (m *Manager) source(name string) *source {
+	for _, s := range m.sources {
+		if s.name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// of returns the thresholds in force of one source.
+func (m *Manager) of(source string) []*compiled {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(m.thresholds), func(c *compiled) bool { return c.Source != source })
+}
