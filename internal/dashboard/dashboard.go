@@ -38,7 +38,7 @@ func Rows() []Row {
 			{Title: "Leaders", About: "Replicas that lead. Not 1 for longer than a change of leaders takes: nobody acts, or two believe that they do.", Kind: "stat", Unit: "short", Queries: one(`sum(watchdog_leader{SEL})`, "leaders")},
 			{Title: "Blind", About: "Sources that watchdog cannot trust at the moment. While there is one, nothing is done.", Kind: "stat", Unit: "short", Queries: one(`sum(max by (source) (watchdog_monitoring_blind{SEL}))`, "sources")},
 			{Title: "Incidents by phase", About: "Escalated: a person must act. Frozen: watchdog does not trust what it sees. Suppressed: a person holds the target.", Kind: "timeseries", Unit: "short", Queries: one(`max by (phase) (watchdog_incidents{SEL})`, "{{phase}}")},
-			{Title: "Alerts that fire", About: "Thresholds that fire, by rule, over all targets.", Kind: "timeseries", Unit: "short", Queries: one(`max by (rule) (watchdog_alerts{SEL, state="firing"}) > 0`, "{{rule}}")},
+			{Title: "Alerts that fire", About: "Alerts that fire, by rule, over all targets: of thresholds, rule files and objectives.", Kind: "timeseries", Unit: "short", Queries: one(`max by (rule) (watchdog_alerts{SEL, state="firing"}) > 0`, "{{rule}}")},
 			{Title: "Unhealthy probes", About: "Probes of a target that are bad after damping.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (target) (1 - min by (target, probe) (watchdog_probe_healthy{SEL}))`, "{{target}}")},
 			{Title: "Ready by wanted pods", About: "Of each watched workload.", Kind: "timeseries", Unit: "percentunit", Queries: one(`min by (target) (watchdog_workload_ready_ratio{SEL})`, "{{target}}")},
 		}},

@@ -113,7 +113,7 @@ func (a *App) sources() snapshot.Sources {
 func (a *App) ownAlerts(cfg *config.Config, s *snapshot.Reader) []incident.Alert {
 	now := a.clock.Now()
 	return append(a.windows.Alarms(s.HeldBy),
-		a.intake.Alarm(now), a.refusal.Alarm(now), a.missing.Alarm(cfg, now), a.bounds.Alarm(now), a.holds.Alarm(s.Holds, a.engine.Hold()))
+		a.intake.Alarm(now), a.refusal.Alarm(now), a.missing.Alarm(cfg, now), a.bounds.Alarm(now), selfwatch.RulesFailing(a.rules.Failing(), now), a.holds.Alarm(s.Holds, a.engine.Hold()))
 }
 
 // prepare does all that can fail of taking a configuration up. swap takes it up: from then

@@ -27,7 +27,7 @@ type compiled struct {
 	span       time.Duration  // how far the expression looks back
 	index      map[string]int // target → position in Targets and cells
 	cells      []*cell
-	failing    atomic.Bool // its questions could not be answered last time
+	failing    atomic.Pointer[Failure] // its questions could not be answered last time; nil: they could
 	series     ruleMetrics
 }
 

@@ -51,6 +51,7 @@ type ruleState struct {
 	recorded map[uint64]labels.Labels
 	counted  counted
 	err      error
+	failing  time.Time // of the first evaluation in a row that failed
 	at       time.Time
 	took     time.Duration
 }

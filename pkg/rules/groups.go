@@ -191,7 +191,7 @@ func (g *groupState) inherit(old *ruleState) bool {
 				a.Rule = r.title
 				r.alerts[target] = a
 			}
-			r.err, r.at, r.took = old.err, old.at, old.took
+			r.err, r.failing, r.at, r.took = old.err, old.failing, old.at, old.took
 			return true
 		}
 	}
@@ -240,6 +240,9 @@ func (m *Manager) eval(ctx context.Context, s *groupState, at time.Time) []strin
 			found[t] = struct{}{}
 		}
 		m.mu.Lock()
+		if err != nil && r.err == nil {
+			r.failing = at
+		}
 		r.err, r.at, r.took = err, at, time.Since(begun)
 		m.mu.Unlock()
 	}

@@ -27,7 +27,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		duration:    f.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "rule_evaluation_duration_seconds", Help: "Time one evaluation of one rule takes.", Buckets: buckets}, []string{"source"}),
 		rounds:      f.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "rule_round_duration_seconds", Help: "Time one round over all rules of a source takes.", Buckets: buckets}, []string{"source"}),
 		missed:      f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "rule_rounds_missed_total", Help: "Rounds that could not start in time because the one before took too long."}, []string{"source"}),
-		alerts:      f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "alerts", Help: "Alerts that are pending or firing, by rule."}, []string{"rule", "state"}),
+		alerts:      f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "alerts", Help: "Alerts that are pending or firing, by rule: thresholds, rule files and objectives."}, []string{"rule", "state"}),
 		blind:       f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "monitoring_blind", Help: "1 while watchdog cannot trust what it sees through a source."}, []string{"source"}),
 	}
 }

@@ -108,7 +108,7 @@ func (m *Manager) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*c
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return nil
 			}
-			m.unanswered(c, err)
+			m.unanswered(c, err, at)
 			mu.Lock()
 			defer mu.Unlock()
 			if errors.Is(err, promql.ErrSource) && fault == nil {

@@ -41,6 +41,8 @@ func (m *Manager) carryThresholds(next []*compiled) (removed []Alert) {
 		c := names[old.Name]
 		if c == nil {
 			m.metrics.forget(old.Name)
+		} else {
+			c.failing.Store(old.failing.Load())
 		}
 		for _, cell := range old.cells {
 			if !c.inherit(cell) && cell.state.State == Firing {

@@ -1,0 +1,50 @@
+package selfwatch
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/rules"
+	"watchdog.io/watchdog/pkg/strutil"
+)
+
+const (
+	// failingFor is how long the evaluations of a rule must fail until people are told. Of
+	// one that is evaluated less often a second failure is awaited.
+	failingFor = 5 * time.Minute
+	maxFailing = 5   // that are named
+	maxFailure = 200 // bytes of the error of each
+)
+
+// RulesFailing is the alert on rules that cannot be evaluated, part of watchdog's own
+// incident: what they would raise is not raised, be they thresholds, rules of a file or
+// objectives.
+func RulesFailing(all []rules.Failure, now time.Time) incident.Alert {
+	a := incident.Alert{Rule: "rules_failing", Severity: incident.P2, Verdict: incident.OK, Reason: "all rules can be evaluated", Source: "watchdog", EvaluatedAt: now, Ladder: []incident.Rung{{Action: incident.ActionPage, Class: incident.C1}}}
+	var named []string
+	more := 0
+	for _, f := range all {
+		if now.Sub(f.Since) < max(failingFor, f.Interval) {
+			continue
+		}
+		if !a.Firing || f.Since.Before(a.ActiveAt) {
+			a.ActiveAt = f.Since
+		}
+		a.Firing, a.Verdict = true, incident.Breach
+		if len(named) == maxFailing {
+			more++
+			continue
+		}
+		// When it began, not for how long: news is told again.
+		named = append(named, fmt.Sprintf("%s of group %q since %s UTC (%s)", f.Rule, f.Group, f.Since.UTC().Format("15:04"), strutil.Shorten(f.Err.Error(), maxFailure)))
+	}
+	if more > 0 {
+		named = append(named, fmt.Sprintf("%d more", more))
+	}
+	if a.Firing {
+		a.Reason = "rules cannot be evaluated, so what they watch for is not seen: " + strings.Join(named, "; ") + ": correct the expression, or look at what answers it"
+	}
+	return a
+}
