@@ -1,8 +1,6 @@
 package snapshot
 
-import (
-	"watchdog.io/watchdog/pkg/kube"
-)
+import "watchdog.io/watchdog/pkg/kube"
 
 // busy is how much of their CPU the pods use: the mean of their busiest containers; nil: no
 // pod tells.

@@ -1,8 +1,6 @@
 package snapshot
 
-import (
-	"watchdog.io/watchdog/pkg/selfwatch"
-)
+import "watchdog.io/watchdog/pkg/selfwatch"
 
 // Holds are the targets whose workload a person holds, as far as the watches know: what is
 // not seen is not accused.
