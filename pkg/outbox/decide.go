@@ -67,8 +67,8 @@ type verb int
 const (
 	send  verb = iota // hand the incident to the receiver
 	later             // ask again at a known time
-	leave             // the receiver is told nothing of this state; news of the incident asks again
-	drop              // as leave, and nobody here waits for news: what is left of the item is forgotten
+	leave             // as things are, nothing is to be told: it is taken out of the queue, and news asks again
+	drop              // this state is none of this queue's any more, whatever else changes
 )
 
 func (v verb) String() string { return [...]string{"send", "later", "leave", "drop"}[v] }

@@ -126,7 +126,8 @@ func (l *lane) restore() {
 			err = json.Unmarshal(b, &k)
 		}
 		if err != nil || k.ID == "" {
-			l.out.o.Logger.Warn("outbox of an earlier process cannot be read; the incidents themselves are told again", "file", file, "err", err)
+			l.out.o.Logger.Warn("outbox of an earlier process cannot be read; the incidents themselves are told again",
+				"file", file, "err", err)
 			continue
 		}
 		it := l.item(k.ID)

@@ -96,13 +96,15 @@ func (l *lane) putOff(it *item, until time.Time, own bool) {
 	it.notBefore, it.own = until, own
 }
 
+var leastFirst = []incident.Severity{incident.P3, incident.P2, incident.P1, incident.P0}
+
 // leastUrgent is what makes room: a resolved incident that was never told, else the oldest
 // of the least severity.
 func leastUrgent(queue []*item) *item {
 	var found *item
 	least := 0
 	for _, it := range queue {
-		urgent := 1 + slices.Index([]incident.Severity{incident.P3, incident.P2, incident.P1, incident.P0}, it.incident.Severity)
+		urgent := 1 + slices.Index(leastFirst, it.incident.Severity)
 		if it.incident.Phase == incident.Resolved && !it.told() {
 			urgent = -1
 		}
@@ -114,7 +116,9 @@ func leastUrgent(queue []*item) *item {
 }
 
 // counted is how what is not attempted appears in the metrics.
-var counted = map[reason]string{queueFull: "dropped", anotherLeads: "yielded", silenced: "silenced", inMaintenance: "silenced"}
+var counted = map[reason]string{
+	queueFull: "dropped", anotherLeads: "yielded", silenced: "silenced", inMaintenance: "silenced",
+}
 
 func (l *lane) count(d decision) {
 	if result := counted[d.reason]; result != "" {

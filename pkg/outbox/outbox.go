@@ -198,7 +198,8 @@ func (x *Outbox) drain() {
 		}
 		select {
 		case <-limit.C:
-			x.o.Logger.Warn("stopped with messages not delivered; they are kept and the next leader tells them", "waiting", waiting)
+			x.o.Logger.Warn("stopped with messages not delivered; they are kept and the next leader tells them",
+				"waiting", waiting)
 			return
 		case <-tick.C:
 		}

@@ -37,7 +37,9 @@ func FromConfig(cfg *config.Config, now func() time.Time) ([]notify.Notifier, er
 
 // configured are the receivers of a kind.
 func configured(cfg *config.Config, k Kind) []config.Receiver {
-	return slices.DeleteFunc(cfg.Receivers.All(), func(r config.Receiver) bool { return !slices.Contains(k.Sections, r.Section) })
+	return slices.DeleteFunc(cfg.Receivers.All(), func(r config.Receiver) bool {
+		return !slices.Contains(k.Sections, r.Section)
+	})
 }
 
 // Undefined says of each text of the configuration that calls a template which nobody
@@ -53,7 +55,8 @@ func Undefined(cfg *config.Config) []string {
 		for _, r := range configured(cfg, k) {
 			for _, t := range k.texts(r) {
 				for _, name := range notify.UndefinedNames(t.Text, shared) {
-					all = append(all, fmt.Sprintf("receivers %s: %s calls the template %q, which is defined nowhere", r.Name, t.Option, name))
+					all = append(all, fmt.Sprintf("receivers %s: %s calls the template %q, which is defined nowhere",
+						r.Name, t.Option, name))
 				}
 			}
 		}
