@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"pkg/secretfile":             {},
 	"pkg/config":                 {"pkg/calendar", "pkg/incident", "pkg/maintenance"}, // the words of severities and modes
 	"pkg/probes":                 {"pkg/config", "pkg/httpclient", "pkg/strutil", "pkg/secretfile"},
-	"pkg/storage":                {},
+	"pkg/storage":                {"pkg/disk"},
 	"pkg/promql":                 {"pkg/httpclient", "pkg/secretfile", "pkg/storage"},
 	"pkg/rules":                  {"pkg/promql", "pkg/storage"},
 	"pkg/redact":                 {},

@@ -1,12 +1,11 @@
 // Package app builds watchdog from a configuration, runs it and reloads it.
 //
-// It owns the graph: which part hands what to which. It is the only package that
-// sees everything, and it holds the adapters between packages that must not know
-// each other. It leaves all behaviour to the parts.
+// It owns the graph: which part hands what to which, and what each replica does again and
+// again. It is the only package that sees everything. It leaves all behaviour to the parts.
 //
 // Its one rule: building is the validation. Everything that can fail is built
-// beside what runs; only then is anything swapped, so a bad configuration
-// changes nothing.
+// beside what runs; only then is anything swapped, and the swap cannot fail, so
+// a bad configuration changes nothing.
 package app
 
 import (
@@ -108,13 +107,13 @@ type App struct {
 	responder   *responder.Service
 	access      *kube.Access
 	gate        *web.Gate
-	stored      stored
+	occupied    *kube.Occupied
+	stored      *kube.Cache
 	slack       *inbound.Slack
 
 	refusal   selfwatch.Refusal
 	missing   selfwatch.Missing
 	bounds    selfwatch.Bounds
-	occupied  atomic.Pointer[string] // the other installation that the namespace belongs to
 	reloading sync.Mutex
 	built     atomic.Pointer[built]
 	leader    atomic.Pointer[string]
@@ -227,7 +226,8 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		Recorded: a.record.Closed, Answered: a.store.Answered, Bounds: &a.bounds, Secrets: o.Secrets,
 	})
 	a.reviews = overdue.New(a.registry, store.Review)
-	events := kube.NewEvents(a.client, o.Logger.With("component", "events"))
+	events := kube.NewEvents(a.client, o.Logger.With("component", "events"), incident.Target{Name: incident.Self, Namespace: o.Namespace, Kind: "deployment", Workload: o.Installation})
+	a.occupied = kube.NewOccupied(o.Logger, o.Namespace, o.Installation)
 	a.engine = engine.New(engine.Options{
 		Logger: o.Logger.With("component", "engine"), Registerer: a.registry, Cluster: a.cluster, Store: a.store,
 		Audit: a.record.Append,
@@ -238,7 +238,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		Observed: func(inc incident.Incident, e incident.Entry) {
 			inc, e.Text = redact.Value(o.Secrets, inc), o.Secrets.Text(e.Text)
 			o.Logger.Info(e.Text, "incident", inc.ID, "target", inc.Target.String(), "what", e.Kind, "phase", inc.Phase, "severity", inc.Severity)
-			events.Tell(a.onDeployment(inc), e)
+			events.Tell(inc, e)
 		},
 		Restored: a.restore,
 		Keep:     a.reviews.Keep,
@@ -331,7 +331,7 @@ func (a *App) lead(ctx context.Context) error {
 	o.Namespace, o.Identity = a.o.Namespace, kube.Identity(a.o.Identity, a.o.Advertise)
 	o.Logger = a.o.Logger.With("component", "lease")
 	o.NewLeader = func(id string) { a.leader.Store(&id) }
-	o.Installation, o.Occupied = a.o.Installation, a.occupiedBy
+	o.Installation, o.Occupied = a.o.Installation, a.occupied.Take
 	wrong := make(chan error, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -420,7 +420,7 @@ func (a *App) pages() web.Options {
 		RefusedConnections: web.RefusedConnections(a.registry),
 		PromQL:             &web.PromQL{Engine: promql.NewEngine(promql.LocalOptions{MaxSamples: askedSamples}), Queryable: a.samples, Parser: promql.NewParser(), Now: a.clock.Now, Version: version.Version},
 		Ready: func() error {
-			if why := a.occupation(); why != "" {
+			if why := a.occupied.Why(); why != "" {
 				return errors.New(why)
 			}
 			if a.leader.Load() == nil {

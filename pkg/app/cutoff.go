@@ -33,8 +33,8 @@ func (a *App) watchLeader(ctx context.Context) {
 		}
 		why, unrecorded := "", a.unrecorded()
 		switch {
-		case a.occupation() != "":
-			why = a.occupation()
+		case a.occupied.Why() != "":
+			why = a.occupied.Why()
 		case err != nil:
 			why = err.Error()
 		case holder == "" && unrecorded != "":

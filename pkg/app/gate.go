@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
-	"time"
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
@@ -47,38 +45,11 @@ func (a *App) hosts() []string {
 	return append(slices.Clone(all), a.o.Installation+"."+a.o.Namespace)
 }
 
-// stored are the incidents as the API server has them, for a replica that does not lead.
-type stored struct {
-	mu   sync.Mutex
-	at   time.Time
-	all  []incident.Incident
-	list func(context.Context) ([]incident.Incident, error)
-}
-
-// storedAge is how old the answer of a replica that does not lead may be: it asks the API
-// server no more often than that, however many read.
-const storedAge = 2 * time.Second
-
 // incidents are the incidents, newest first: from memory where this replica leads, else
 // as the leader has stored them. Nothing that a reader sends is passed on to the leader.
 func (a *App) incidents(ctx context.Context) ([]incident.Incident, error) {
 	if a.leading.Load() {
 		return a.engine.Incidents(), nil
 	}
-	return a.stored.read(ctx, a.clock.Now())
-}
-
-func (s *stored) read(ctx context.Context, now time.Time) ([]incident.Incident, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all != nil && now.Sub(s.at) < storedAge {
-		return s.all, nil
-	}
-	all, err := s.list(ctx)
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(all, func(x, y incident.Incident) int { return y.OpenedAt.Compare(x.OpenedAt) })
-	s.all, s.at = append([]incident.Incident{}, all...), now
-	return s.all, nil
+	return a.stored.Read(ctx, a.clock.Now())
 }

@@ -21,23 +21,13 @@ func silencerOf(b *built) controller.Silencer {
 // keepWindows asks the cluster for its windows, and wakes the incidents of targets for
 // which something changed.
 func (a *App) keepWindows(ctx context.Context) {
-	store, was := kube.NewStore(a.client, a.o.Namespace), ""
+	store := kube.NewStore(a.client, a.o.Namespace)
 	look := func(ctx context.Context) {
-		stored, odd, err := store.Windows(ctx)
-		if ctx.Err() != nil {
-			return
+		news := a.windows.Look(ctx, store.Windows)
+		if ctx.Err() == nil {
+			a.samples.Append(a.windows.Samples())
+			a.engine.Wake(news...)
 		}
-		a.windows.Take(stored, odd, err)
-		a.samples.Append(a.windows.Samples())
-		p, targets := a.windows.Active()
-		is := ""
-		for _, n := range p.Active {
-			is += n.Name + n.String() + n.Effects.String()
-		}
-		if is != was {
-			a.engine.Wake(targets...)
-		}
-		was = is
 	}
 	look(ctx)
 	every(ctx, controller.Look, look)

@@ -1,14 +1,9 @@
 package app
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"path/filepath"
 	"time"
 
-	"watchdog.io/watchdog/pkg/disk"
 	"watchdog.io/watchdog/pkg/policy"
 )
 
@@ -23,21 +18,8 @@ func (a *App) saveEvents() error {
 	if policy.Kept(a.built.Load().cfg) == nil {
 		return nil
 	}
-	return disk.Replace(filepath.Join(a.o.DataDir, eventsFile), func(w io.Writer) error { return a.samples.Dump(w) })
+	return a.samples.Save(filepath.Join(a.o.DataDir, eventsFile))
 }
 
 // resumeEvents takes up the events that the process before saved.
-func (a *App) resumeEvents() error {
-	f, err := disk.OpenPrivate(filepath.Join(a.o.DataDir, eventsFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := a.samples.Load(f); err != nil {
-		return fmt.Errorf("read %s: %w", f.Name(), err)
-	}
-	return nil
-}
+func (a *App) resumeEvents() error { return a.samples.Resume(filepath.Join(a.o.DataDir, eventsFile)) }

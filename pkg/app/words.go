@@ -91,23 +91,14 @@ func (a *App) openResponder() error {
 		return err
 	}
 	store := kube.NewStore(client, a.o.Namespace)
-	a.stored.list = func(ctx context.Context) ([]incident.Incident, error) {
-		stored, err := store.Incidents(ctx)
-		var all []incident.Incident
-		for _, s := range stored {
-			if !s.Newer {
-				all = append(all, s.Incident)
-			}
-		}
-		return all, err
-	}
+	a.stored = kube.NewCache(store.Known)
 	a.access = kube.NewAccess(client, a.o.Namespace, a.clock.Now)
 	f := promauto.With(a.registry)
 	actions := f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "responder_actions_total", Help: "Responder actions by source (slack, pagerduty, api), action and result (applied, refused, forbidden, failed)."}, []string{"source", "action", "result"})
 	socket := f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "slack_socket_connected", Help: "1 while clicks in Slack are heard by Socket Mode."})
 	logger := a.o.Logger.With("component", "responder")
 	a.responder = responder.New(responder.Options{
-		Incidents: a.stored.list,
+		Incidents: store.Known,
 		Ledger:    store.Ledger,
 		Say:       store.Say,
 		Hold: func(ctx context.Context, t incident.Target, reason, by string) error {

@@ -31,17 +31,19 @@ const (
 type Events struct {
 	c     *Client
 	log   *slog.Logger
+	self  incident.Target // where watchdog's own incident is told
 	limit *rate.Limiter
 	busy  chan struct{}
 	seq   atomic.Uint64
 }
 
-// NewEvents returns a writer of Events.
-func NewEvents(c *Client, log *slog.Logger) *Events {
+// NewEvents returns a writer of Events. Those about watchdog itself are written on the
+// Deployment self, where people look for them; without a name: nowhere.
+func NewEvents(c *Client, log *slog.Logger, self incident.Target) *Events {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Events{c: c, log: log, limit: rate.NewLimiter(rate.Every(eventEvery), eventBurst), busy: make(chan struct{}, eventAtOnce)}
+	return &Events{c: c, log: log, self: self, limit: rate.NewLimiter(rate.Every(eventEvery), eventBurst), busy: make(chan struct{}, eventAtOnce)}
 }
 
 // reasonFor returns type and reason of an Event by what a timeline entry says;
@@ -73,6 +75,9 @@ func reasonFor(about incident.Kind) (kind, reason string) {
 // Tell writes an Event for a timeline entry in the background. It never blocks:
 // an Event over the rate is dropped, and one that cannot be written is only logged.
 func (e *Events) Tell(inc incident.Incident, entry incident.Entry) {
+	if inc.Target.Name == incident.Self && e.self.Workload != "" {
+		inc.Target = e.self
+	}
 	kind, reason := reasonFor(entry.Kind)
 	if reason == "" || inc.Target.Workload == "" || !e.limit.Allow() {
 		return

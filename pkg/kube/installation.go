@@ -2,6 +2,9 @@ package kube
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
 	"time"
 
 	coordinationv1api "k8s.io/api/coordination/v1"
@@ -66,6 +69,38 @@ func (o *occupation) labels() map[string]string {
 		return nil
 	}
 	return map[string]string{InstallationLabel: o.own}
+}
+
+// Occupied is which other installation a namespace belongs to, as far as a replica knows.
+type Occupied struct {
+	log                     *slog.Logger
+	namespace, installation string
+	other                   atomic.Pointer[string]
+}
+
+// NewOccupied returns what an installation knows at its start: that the namespace is its own.
+func NewOccupied(log *slog.Logger, namespace, installation string) *Occupied {
+	return &Occupied{log: log, namespace: namespace, installation: installation}
+}
+
+// Take takes which other installation the namespace belongs to; "": none.
+func (o *Occupied) Take(other string) {
+	o.other.Store(&other)
+	if other == "" {
+		o.log.Info("the namespace belongs to no other installation any more")
+		return
+	}
+	o.log.Error("this installation does nothing", "reason", o.Why())
+}
+
+// Why says why this installation cannot work here; empty: it can. Two installations in one
+// namespace would share one lease, one ledger and its incidents.
+func (o *Occupied) Why() string {
+	other := o.other.Load()
+	if other == nil || *other == "" {
+		return ""
+	}
+	return fmt.Sprintf("the namespace %s belongs to the watchdog installation %q: uninstall it, or install %q in a namespace of its own", o.namespace, *other, o.installation)
 }
 
 // observed are leases whose reads are shown to an occupation.

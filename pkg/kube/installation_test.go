@@ -117,8 +117,9 @@ func TestAnEventOnItsOwnDeploymentHasItsUID_A5(t *testing.T) {
 		reply(w, http.StatusCreated, map[string]any{"apiVersion": "v1", "kind": "Event"})
 		return true
 	}
-	own := incident.New("01own", incident.Target{Name: incident.Self, Namespace: "ops", Kind: "deployment", Workload: "wd"}, time.Now())
-	NewEvents(c, discard()).Tell(own, incident.Entry{At: time.Now(), Kind: "firing", Text: "config_refused: the configuration was refused"})
+	self := incident.Target{Name: incident.Self, Namespace: "ops", Kind: "deployment", Workload: "wd"}
+	own := incident.New("01own", incident.Target{Name: incident.Self}, time.Now())
+	NewEvents(c, discard(), self).Tell(own, incident.Entry{At: time.Now(), Kind: "firing", Text: "config_refused: the configuration was refused"})
 	var ev struct {
 		Type, Message  string
 		InvolvedObject map[string]string

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
+	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/remediate"
 )
 
@@ -193,7 +194,7 @@ func TestEventsAreWrittenOnTheTargetAndOverTheRateDropped(t *testing.T) {
 		reply(w, 201, map[string]any{"apiVersion": "v1", "kind": "Event"})
 		return true
 	}
-	e := NewEvents(c, discard())
+	e := NewEvents(c, discard(), incident.Target{})
 	e.Tell(inc("restart"), entry("planned"))
 	e.Tell(inc("rollback"), entry("acted"))
 	var ev struct {

@@ -169,16 +169,13 @@ func (c *client) build(ca []byte) (*http.Client, error) {
 			return nil, fmt.Errorf("read ca_file %s: no certificate in PEM form", c.conf.CAFile)
 		}
 	}
-	return &http.Client{
-		Transport: &http.Transport{
-			DialContext:            c.dial,
-			TLSClientConfig:        conf,
-			DisableKeepAlives:      true,
-			DisableCompression:     true, // a small answer must not become a large one
-			MaxResponseHeaderBytes: maxHeader,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
+	return httpclient.New(&http.Transport{
+		DialContext:            c.dial,
+		TLSClientConfig:        conf,
+		DisableKeepAlives:      true,
+		DisableCompression:     true, // a small answer must not become a large one
+		MaxResponseHeaderBytes: maxHeader,
+	}, 0), nil
 }
 
 type lookKey struct{}

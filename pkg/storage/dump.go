@@ -3,14 +3,18 @@ package storage
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
+
+	"watchdog.io/watchdog/pkg/disk"
 )
 
 // dumped is one series in a file: a line of JSON.
@@ -94,4 +98,23 @@ func unpack(m model.Metric, b []byte) (samples []*model.Sample, err error) {
 		samples = append(samples, &model.Sample{Metric: m, Timestamp: model.Time(t), Value: model.SampleValue(v)})
 	}
 	return samples, it.Err()
+}
+
+// Save writes what [Store.Dump] writes into a file.
+func (s *Store) Save(path string) error { return disk.Replace(path, s.Dump) }
+
+// Resume takes up what the process before saved in a file; without one there is nothing.
+func (s *Store) Resume(path string) error {
+	f, err := disk.OpenPrivate(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := s.Load(f); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return nil
 }

@@ -32,6 +32,7 @@ type Windows struct {
 	now    func() time.Time
 	looked chan struct{} // closed once the first look is over, well or not
 	once   sync.Once
+	was    string // what was in force at the last look
 
 	mu       sync.Mutex
 	file     []maintenance.Window
@@ -89,6 +90,26 @@ func text(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+// Look takes what the cluster has of windows now, and returns the targets of those in force
+// if that is something else than at the look before. One goroutine calls it.
+func (w *Windows) Look(ctx context.Context, read func(context.Context) (stored []kube.StoredWindow, odd, err error)) (news []string) {
+	stored, odd, err := read(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	w.Take(stored, odd, err)
+	p, targets := w.Active()
+	is := ""
+	for _, n := range p.Active {
+		is += n.Name + n.String() + n.Effects.String()
+	}
+	if is == w.was {
+		return nil
+	}
+	w.was = is
+	return targets
 }
 
 // Await returns when the cluster was asked for the first time, or after the given time.
