@@ -69,7 +69,10 @@ func (e *Engine) consider(ctx context.Context, c *claim, inc incident.Incident) 
 	}
 	hold, reason, retryAt := remediate.Held(answers)
 	e.metrics.answered(answers)
-	return incident.Considered{At: e.o.Now(), OpID: id, Plan: plan, Ready: facts.Workload.Ready, Endpoints: facts.Workload.Endpoints(), Config: c.setup.Config, Answers: answers, Hold: hold, Reason: reason, RetryAt: retryAt, Quorum: facts.Options.Approvals, CoolOff: facts.Options.CoolOff}, nil
+	return incident.Considered{
+		At: e.o.Now(), OpID: id, Plan: plan, Ready: facts.Workload.Ready, Endpoints: facts.Workload.Endpoints(), Config: c.setup.Config,
+		Answers: answers, Hold: hold, Reason: reason, RetryAt: retryAt, Quorum: facts.Options.Approvals, CoolOff: facts.Options.CoolOff,
+	}, nil
 }
 
 // recheck looks again at everything a moment before the write (INV-12).
@@ -104,25 +107,13 @@ func (e *Engine) facts(ctx context.Context, c *claim, inc incident.Incident, opI
 	if err != nil {
 		return remediate.Facts{}, fmt.Errorf("read revision records: %w", err)
 	}
-	rule, index := inc.Lead, 0
-	if inc.Op != nil {
-		rule, index = inc.Op.Rule, inc.Op.Rung
-	}
-	alert, _ := inc.Alert(rule)
-	for _, a := range snapshot.Alerts {
-		if a.Rule == rule {
-			a.Next, a.Tries = alert.Next, alert.Tries
-			alert = a
-		}
-	}
-	if inc.Op == nil {
-		index = alert.Next
-	}
+	alert, index := subject(inc, snapshot)
 	global := e.refresh(c.setup)
 	fleet := c.setup.FleetHealth()
 	f := remediate.Facts{
 		Now: e.o.Now(), OpID: opID, Incident: inc, Alert: alert, Workload: w, Ledger: ledger, Limits: c.setup.Limits,
-		Signals: snapshot.Signals, CPU: snapshot.CPU, Dependencies: c.setup.Dependencies(ctx, c.target.Target.Name), Watched: fleet.Watched, Unhealthy: fleet.Unhealthy, Blind: global.frozen(), Storm: global.storm, Suspended: snapshot.Suspended,
+		Signals: snapshot.Signals, CPU: snapshot.CPU, Dependencies: c.setup.Dependencies(ctx, c.target.Target.Name), Suspended: snapshot.Suspended,
+		Watched: fleet.Watched, Unhealthy: fleet.Unhealthy, Blind: global.frozen(), Storm: global.storm,
 		Records: records[c.target.Target.String()], Settings: c.setup.Settings, Installation: c.setup.Installation,
 	}
 	if index < len(alert.Ladder) {
@@ -134,6 +125,25 @@ func (e *Engine) facts(ctx context.Context, c *claim, inc incident.Incident, opI
 		f.References = e.o.Cluster.References(ctx, c.target.Target.Namespace, needs)
 	}
 	return f, nil
+}
+
+// subject is the alert of which a plan is made, as it is now, and the rung: the op's, or the next of what leads.
+func subject(inc incident.Incident, snapshot Snapshot) (alert incident.Alert, index int) {
+	rule := inc.Lead
+	if inc.Op != nil {
+		rule = inc.Op.Rule
+	}
+	alert, _ = inc.Alert(rule)
+	for _, a := range snapshot.Alerts {
+		if a.Rule == rule {
+			a.Next, a.Tries = alert.Next, alert.Tries
+			alert = a
+		}
+	}
+	if inc.Op != nil {
+		return alert, inc.Op.Rung
+	}
+	return alert, alert.Next
 }
 
 // swap changes the ledger by compare-and-swap, reading it anew after each loss.

@@ -75,14 +75,18 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 		if applied, err := e.o.Cluster.Find(ctx, id, l.Plan); err != nil {
 			return err
 		} else if applied {
-			return e.ended(ctx, l, id, incident.KindReverted, fmt.Sprintf("%s is back from %s to %s: %s", l.Plan.Field, l.Plan.After, l.Plan.Before, remediate.WhyReverted(ledger, l)))
+			return e.ended(ctx, l, id, incident.KindReverted,
+				fmt.Sprintf("%s is back from %s to %s: %s", l.Plan.Field, l.Plan.After, l.Plan.Before, remediate.WhyReverted(ledger, l)))
 		}
 	}
 	w, err := e.o.Cluster.Workload(ctx, ts.Target, ts.Service)
 	if err != nil {
 		return err
 	}
-	plan, answers := remediate.Revert(remediate.Facts{Now: e.o.Now(), OpID: id, Mode: ts.Mode, ModeWhy: ts.ModeWhy, Workload: w, Ledger: ledger, Limits: setup.Limits, Settings: setup.Settings, Installation: setup.Installation, Suspended: setup.Snapshot(ts.Target.Name).Suspended}, l)
+	plan, answers := remediate.Revert(remediate.Facts{
+		Now: e.o.Now(), OpID: id, Mode: ts.Mode, ModeWhy: ts.ModeWhy, Workload: w, Ledger: ledger, Limits: setup.Limits, Settings: setup.Settings,
+		Installation: setup.Installation, Suspended: setup.Snapshot(ts.Target.Name).Suspended,
+	}, l)
 	hold, reason, _ := remediate.Held(answers)
 	switch hold {
 	case "":
@@ -93,41 +97,53 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 		return nil
 	}
 	op := incident.Op{ID: id, Incident: l.Incident, Plan: plan, PlannedAt: e.o.Now()}
-	if err := e.swap(ctx, func(cur incident.Ledger) (incident.Ledger, error) {
+	if err := e.reserveRevert(ctx, l, op, setup.Limits); err != nil {
+		return err
+	}
+	return e.sendRevert(ctx, l, op, ts.Service)
+}
+
+// reserveRevert puts the op that ends a lease into the ledger, unless the lease was ended meanwhile.
+func (e *Engine) reserveRevert(ctx context.Context, l incident.Lease, op incident.Op, limits incident.Limits) error {
+	return e.swap(ctx, func(cur incident.Ledger) (incident.Ledger, error) {
 		if !cur.Leased(l.Op) {
 			return cur, fmt.Errorf("the lease of op %s was ended by somebody else", l.Op)
 		}
-		next, no := cur.Reserve(op, e.o.Now(), setup.Limits)
+		next, no := cur.Reserve(op, e.o.Now(), limits)
 		if no != nil {
 			return cur, refusal{*no}
 		}
 		return next, nil
-	}); err != nil {
-		return err
-	}
-	sent, outcome, err := e.fill(ctx, plan, ts.Service)
+	})
+}
+
+// sendRevert records and sends the one write that ends a lease.
+func (e *Engine) sendRevert(ctx context.Context, l incident.Lease, op incident.Op, service string) error {
+	plan, outcome, err := e.fill(ctx, op.Plan, service)
 	if outcome == incident.Conflicted {
 		return nil // read again at the next look; the op stays the same
 	}
 	if err != nil {
 		return err
 	}
-	if err := e.o.Audit(audit.Record{At: e.o.Now(), Kind: "act", Incident: l.Incident, Op: id, Target: plan.Target.String(), Actor: "watchdog", Text: plan.Summary, Plan: plan.Hash}); err != nil {
+	rec := audit.Record{
+		At: e.o.Now(), Kind: "act", Incident: l.Incident, Op: op.ID, Target: op.Plan.Target.String(), Actor: "watchdog", Text: op.Plan.Summary, Plan: op.Plan.Hash,
+	}
+	if err := e.o.Audit(rec); err != nil {
 		return fmt.Errorf("not recorded, so not done: %w", err)
 	}
-	ctxw, cancel := context.WithTimeout(ctx, writeTimeout)
+	bounded, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	outcome, err = e.o.Cluster.Write(ctxw, id, sent)
+	outcome, err = e.o.Cluster.Write(bounded, op.ID, plan)
 	e.metrics.ops.WithLabelValues(string(incident.ActionRevert), string(outcome)).Inc()
-	if outcome == incident.Applied {
-		return e.ended(ctx, l, id, incident.KindReverted, plan.Summary)
-	}
 	switch {
+	case outcome == incident.Applied:
+		return e.ended(ctx, l, op.ID, incident.KindReverted, op.Plan.Summary)
 	case outcome == incident.Conflicted:
 		return nil // read again at the next look; the op stays the same
-	case outcome == incident.Denied && plan.Is != "":
+	case outcome == incident.Denied && op.Plan.Is != "":
 		// An admission policy that refuses this template does so each time.
-		return e.ended(ctx, l, id, incident.KindYielded, fmt.Sprintf("the rollback was not taken back, and a person has to: %v", err))
+		return e.ended(ctx, l, op.ID, incident.KindYielded, fmt.Sprintf("the rollback was not taken back, and a person has to: %v", err))
 	}
 	return fmt.Errorf("%s: %w", outcome, err)
 }

@@ -168,21 +168,28 @@ func (e *Engine) keepReceipts(inc incident.Incident) {
 // same reports whether two states differ in nothing that must be stored. The
 // value of an alert changes with every look and is not worth a write.
 func same(a, b incident.Incident) bool {
-	if a.Phase != b.Phase || a.Severity != b.Severity || a.Lead != b.Lead || a.Paged != b.Paged || !a.HeldSince.Equal(b.HeldSince) || !a.OnHoldSince.Equal(b.OnHoldSince) ||
-		len(a.Timeline) != len(b.Timeline) || a.Dropped != b.Dropped || a.Shared != b.Shared || a.HandedOver != b.HandedOver || len(a.Attempts) != len(b.Attempts) || len(a.Alerts) != len(b.Alerts) || (a.Op == nil) != (b.Op == nil) {
+	return a.Phase == b.Phase && a.Severity == b.Severity && a.Lead == b.Lead && a.Paged == b.Paged && a.Shared == b.Shared && a.HandedOver == b.HandedOver &&
+		a.HeldSince.Equal(b.HeldSince) && a.OnHoldSince.Equal(b.OnHoldSince) &&
+		len(a.Timeline) == len(b.Timeline) && a.Dropped == b.Dropped && len(a.Attempts) == len(b.Attempts) &&
+		maps.Equal(a.Receipts, b.Receipts) && sameOp(a.Op, b.Op) && sameResponse(a, b) && slices.EqualFunc(a.Alerts, b.Alerts, sameAlert)
+}
+
+func sameOp(a, b *incident.Op) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.ID == b.ID && a.Phase == b.Phase && a.RolledAt.Equal(b.RolledAt)
+}
+
+// sameResponse: a clock that runs is stored when it begins: a successor goes on with it.
+func sameResponse(a, b incident.Incident) bool {
+	if (a.Asked == nil) != (b.Asked == nil) || a.Asked != nil && !a.Asked.ReadyAt.Equal(b.Asked.ReadyAt) {
 		return false
 	}
-	if a.Op != nil && (a.Op.ID != b.Op.ID || a.Op.Phase != b.Op.Phase || !a.Op.RolledAt.Equal(b.Op.RolledAt)) {
-		return false
-	}
-	if !maps.Equal(a.Receipts, b.Receipts) {
-		return false
-	}
-	// A clock that runs is stored when it begins: a successor goes on with it.
-	if !a.AckBy.Equal(b.AckBy) || a.AckFor != b.AckFor || !a.NeededAt.Equal(b.NeededAt) || a.Stage != b.Stage || (a.Asked == nil) != (b.Asked == nil) || a.Asked != nil && !a.Asked.ReadyAt.Equal(b.Asked.ReadyAt) {
-		return false
-	}
-	return slices.EqualFunc(a.Alerts, b.Alerts, func(x, y incident.Alert) bool {
-		return x.Rule == y.Rule && x.Next == y.Next && x.Tries == y.Tries && x.Ended == y.Ended && x.Firing == y.Firing && x.Verdict == y.Verdict && slices.Equal(x.Keys, y.Keys) && x.Extent.Equal(y.Extent)
-	})
+	return a.AckBy.Equal(b.AckBy) && a.AckFor == b.AckFor && a.NeededAt.Equal(b.NeededAt) && a.Stage == b.Stage
+}
+
+func sameAlert(a, b incident.Alert) bool {
+	return a.Rule == b.Rule && a.Firing == b.Firing && a.Verdict == b.Verdict && a.Next == b.Next && a.Tries == b.Tries && a.Ended == b.Ended &&
+		slices.Equal(a.Keys, b.Keys) && a.Extent.Equal(b.Extent)
 }
