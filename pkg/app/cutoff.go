@@ -48,7 +48,7 @@ func (a *App) watchLeader(ctx context.Context) {
 		if ctx.Err() == nil {
 			a.own.Leaderless(now, why)
 			if others.look(now, holder, why == "" && holder != kube.Identity(a.o.Identity, a.o.Advertise) && !a.leading.Load()) {
-				a.outbox.Yield(a.own.Voice)
+				a.outbox.Yield(a.own.LocalAlert)
 			}
 		}
 		select {

@@ -56,7 +56,7 @@ type Canary struct {
 
 	mu       sync.Mutex
 	interval time.Duration
-	flying   time.Time // since when; zero: none is under way
+	began    time.Time // since when; zero: none is under way
 	stepped  bool
 	last     time.Time // when one last arrived
 	broken   string
@@ -126,7 +126,7 @@ func (c *Canary) fly(ctx context.Context) bool {
 	}
 	began := c.o.Now()
 	c.mu.Lock()
-	c.flying, c.stepped = began, false
+	c.began, c.stepped = began, false
 	c.mu.Unlock()
 	c.o.Append(began, 1)
 	limit := time.NewTimer(c.limit())
@@ -143,7 +143,7 @@ func (c *Canary) fly(ctx context.Context) bool {
 	}
 	c.mu.Lock()
 	ok := c.broken == ""
-	c.flying = time.Time{}
+	c.began = time.Time{}
 	c.mu.Unlock()
 	// Two samples of one series need two times.
 	c.o.Append(later(c.o.Now(), began.Add(time.Millisecond)), 0)
@@ -192,7 +192,7 @@ func (c *Canary) Stepped() {
 // Arrived is told that a receiver took the canary's incident.
 func (c *Canary) Arrived() {
 	c.mu.Lock()
-	waited := !c.flying.IsZero() && c.stepped
+	waited := !c.began.IsZero() && c.stepped
 	c.mu.Unlock()
 	if !waited {
 		return

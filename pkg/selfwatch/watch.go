@@ -80,9 +80,9 @@ type Watch struct {
 	leader   *engine.LeaderlessNotifier
 	unpaged  prometheus.Gauge
 
-	mu     sync.Mutex
-	pagers []string
-	mute   string // why nobody can be paged
+	mu         sync.Mutex
+	pagers     []string
+	cannotPage string // why nobody can be paged
 }
 
 // NewWatch returns a watch that does not run yet.
@@ -171,8 +171,8 @@ func (w *Watch) blind() string {
 	return why
 }
 
-// Voice reports whether an incident is one that this replica tells of itself, whoever leads.
-func (w *Watch) Voice(id string) bool { return id == w.leader.ID() || id == w.follower.ID() }
+// LocalAlert reports whether an incident is one that this replica tells of itself, whoever leads.
+func (w *Watch) LocalAlert(id string) bool { return id == w.leader.ID() || id == w.follower.ID() }
 
 // Delivered takes the receipts of what this watch tells, and of the canary; it reports whether
 // the receipt was one of them.
@@ -210,14 +210,14 @@ func (w *Watch) look(ctx context.Context) {
 		}
 		leads, now := w.o.Leading(), w.o.Now()
 		w.o.Bounds.Look(w.o.Registry, now)
-		mute := w.paging(time.Now())
+		cannotPage := w.paging(time.Now())
 		w.unpaged.Set(0)
-		if mute != "" {
+		if cannotPage != "" {
 			w.unpaged.Set(1)
 		}
 		blind := w.blind()
 		if leads {
-			w.o.Engine().CannotPage(mute)
+			w.o.Engine().CannotPage(cannotPage)
 			blind = "" // its engine tells
 		} else {
 			w.o.Engine().CannotPage("") // nobody else's engine works
@@ -233,13 +233,13 @@ func (w *Watch) paging(now time.Time) string {
 	failing := w.o.Outbox.Failing()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	was := w.mute
-	if w.mute = unpaged(w.pagers, failing, now); w.mute != "" && was == "" {
-		w.o.Logger.Error("nobody can be paged", "why", w.mute)
-	} else if w.mute == "" && was != "" {
+	was := w.cannotPage
+	if w.cannotPage = unpaged(w.pagers, failing, now); w.cannotPage != "" && was == "" {
+		w.o.Logger.Error("nobody can be paged", "why", w.cannotPage)
+	} else if w.cannotPage == "" && was != "" {
 		w.o.Logger.Info("people can be paged again")
 	}
-	return w.mute
+	return w.cannotPage
 }
 
 // unpaged says that all receivers that page have failed for too long.
@@ -263,7 +263,7 @@ func unpaged(pagers []string, failing map[string]time.Time, now time.Time) strin
 func (w *Watch) fit() (reason, why string) {
 	now := w.o.Now()
 	w.mu.Lock()
-	mute := w.mute
+	cannotPage := w.cannotPage
 	w.mu.Unlock()
 	heard := now.Sub(w.o.Answered())
 	last := w.o.Rules.LastEvaluation()
@@ -275,7 +275,7 @@ func (w *Watch) fit() (reason, why string) {
 		{"evaluation", longer(fmt.Sprintf("the rule group %q was last evaluated", last.Group), now.Sub(last.At), roundsMissed*last.Interval)},
 		{"blind", w.blind()},
 		{"store", longer("the ledger was last read", heard, storeSilence)},
-		{"receivers", mute},
+		{"receivers", cannotPage},
 		{"canary", w.canary.Why()},
 	} {
 		if x.why != "" {
