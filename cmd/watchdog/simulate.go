@@ -220,12 +220,29 @@ func (s *simulation) trial(cfg *config.Config, p *policy.Policy, victim string) 
 	return t, slices.Compact(remote)
 }
 
+// notPlayed names the probes that the simulated world cannot answer.
+func notPlayed(cfg *config.Config) []string {
+	var all []string
+	for _, t := range cfg.Targets {
+		for _, p := range t.Probes {
+			if k, _ := probes.KindOf(p.Kind()); k.NotSimulated != "" {
+				all = append(all, fmt.Sprintf("the probe %s of %s is not simulated: %s", p.Look().Name, t.Name, k.NotSimulated))
+			}
+		}
+	}
+	return all
+}
+
 // looks are a target's probes as the simulated world answers them.
 func looks(t config.Target) []sim.Probe {
 	var all []sim.Probe
 	for _, p := range t.Probes {
+		if k, ok := probes.KindOf(p.Kind()); !ok || k.NotSimulated != "" {
+			continue // nothing there could answer it
+		}
 		l := p.Look()
-		x := sim.Probe{Name: l.Name, Kind: p.Kind(), Interval: time.Duration(l.Interval), Timeout: time.Duration(l.Timeout), Damping: probes.NofM{Failures: l.Failures, Window: l.Window, Successes: l.Successes}}
+		x := sim.Probe{Name: l.Name, Kind: p.Kind(), Interval: time.Duration(l.Interval), Timeout: time.Duration(l.Timeout),
+			Damping: probes.NofM{Failures: l.Failures, Window: l.Window, Successes: l.Successes}}
 		switch {
 		case p.HTTP != nil:
 			x.Limit = time.Duration(p.HTTP.MaxDuration)
@@ -266,7 +283,7 @@ func (s *simulation) try(progress io.Writer, cfg *config.Config, p *policy.Polic
 		}
 		f := t.Try(failures, runtime.GOMAXPROCS(0), func(done int) { tell(k*len(failures) + done) })
 		r.Outcomes = append(r.Outcomes, f.Outcomes...)
-		for _, h := range f.Hints {
+		for _, h := range slices.Concat(f.Hints, notPlayed(cfg)) {
 			if !slices.Contains(r.Hints, h) {
 				r.Hints = append(r.Hints, h)
 			}

@@ -16,6 +16,7 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/policy"
+	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
@@ -180,32 +181,18 @@ func (c *checker) oscillation() {
 	}
 }
 
-// kinds are the probes that write a metric of watchdog's own, by its beginning.
-var kinds = []struct {
-	prefix string
-	kinds  []string // empty: every target has it
-}{
-	{"watchdog_sla_", []string{"sla"}},
-	{"watchdog_agents_", []string{"agents"}},
-	{"watchdog_health_", []string{"health"}},
-	{"watchdog_dependency_", []string{"health"}},
-	{"watchdog_workload_", nil},
-	{"watchdog_probe_", nil},
-	{"probe_", nil},
-	{"watchdog_slo_", nil},
-	{"ALERTS", nil},
-	{"watchdog_incident", nil},
-	{"up", nil},
-}
+// everywhere are the beginnings of the metrics of watchdog's own that every target has.
+var everywhere = []string{"watchdog_workload_", "watchdog_probe_", "probe_", "watchdog_slo_", "ALERTS", "watchdog_incident"}
 
-// writers says which kinds of probes write a metric; false: none does.
+// writers says which kinds of probes write a metric, none if every target has it; false: nothing does.
 func writers(metric string) ([]string, bool) {
-	for _, k := range kinds {
-		if metric == k.prefix || strings.HasPrefix(metric, k.prefix) && strings.HasSuffix(k.prefix, "_") || k.prefix == "ALERTS" && strings.HasPrefix(metric, k.prefix) || k.prefix == "watchdog_incident" && strings.HasPrefix(metric, k.prefix) {
-			return k.kinds, true
+	begins := func(prefix string) bool { return strings.HasPrefix(metric, prefix) }
+	for _, k := range probes.Kinds() {
+		if slices.ContainsFunc(k.Writes, begins) {
+			return []string{k.Name}, true
 		}
 	}
-	return nil, false
+	return nil, metric == "up" || slices.ContainsFunc(everywhere, begins)
 }
 
 // metrics are the names that an expression selects.
@@ -328,11 +315,8 @@ func (c *checker) singleSource() {
 	witnesses := func(t config.Target, own string) []string {
 		all := map[string]bool{"kubernetes": true, own: true}
 		for _, p := range t.Probes {
-			switch p.Kind() {
-			case "sla", "agents":
-				all["app"] = true
-			default:
-				all["probe"] = true
+			if k, ok := probes.KindOf(p.Kind()); ok {
+				all[k.Source] = true
 			}
 		}
 		delete(all, "")

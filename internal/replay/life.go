@@ -113,7 +113,7 @@ func looks(c *config.Config, local, remote promql.QueryFunc, target rules.Target
 			l := p.Look()
 			kinds[t.Name+"/"+l.Name] = p.Kind()
 		}
-		kinds[t.Name+"/kubernetes"] = "kubernetes"
+		kinds[t.Name+"/"+probes.KindKubernetes] = probes.KindKubernetes
 	}
 	var at time.Time
 	byTarget := map[string][]probes.Status{}

@@ -52,7 +52,7 @@ func newLens(w *World, r *replica) *lens {
 		if err != nil {
 			panic(err)
 		}
-		l.add(probes.Entry{Target: a.name, Name: "kubernetes", Kind: "kubernetes", Interval: 15 * time.Second, Probe: look})
+		l.add(probes.Entry{Target: a.name, Name: probes.KindKubernetes, Kind: probes.KindKubernetes, Interval: 15 * time.Second, Probe: look})
 	}
 	return l
 }
@@ -120,7 +120,7 @@ func (l *lens) look(a *app, p *sampler, counts bool) []*model.Sample {
 	if err != nil {
 		got = probes.Result{Detail: err.Error()}
 	}
-	p.last.State, p.last.Detail, p.last.At = got.State, got.Detail, at
+	p.last.State, p.last.Detail, p.last.Facts, p.last.At = got.State, got.Detail, got.Facts, at
 	p.last.Duration = a.took(p.Kind)
 	if counts {
 		p.damper.Add(got.State)
@@ -225,38 +225,6 @@ func (a *app) took(kind string) time.Duration {
 	}
 	_, d := a.felt()
 	return d
-}
-
-// answer is what a probe over the network gets.
-func (a *app) answer(p Probe, at time.Time) probes.Result {
-	errors, latency := a.felt()
-	a.remember(errors, latency)
-	switch {
-	case p.Outside:
-		return state(p.Kind == "tcp" && a.on(Dependency), "connection refused")
-	case a.gone():
-		return state(true, "no answer in time")
-	}
-	switch p.Kind {
-	case "health":
-		r := state(errors > degraded || a.on(Agents) || a.on(Dependency), "degraded")
-		r.Samples = a.health(at)
-		return r
-	case "sla":
-		return probes.Result{State: probes.OK, Samples: a.sla(at, a.pastMinute().errors, a.pastMinute().latency)}
-	case "agents":
-		return probes.Result{State: probes.OK, Samples: []*model.Sample{sample(at, "watchdog_agents_active", a.value("active_agents")), sample(at, "watchdog_agents_desired", 3)}}
-	case "http":
-		limit := p.Timeout
-		if p.Limit > 0 {
-			limit = p.Limit
-		}
-		if latency > limit {
-			return state(true, "answered in "+latency.Round(time.Millisecond).String())
-		}
-		return state(a.w.chance(errors), "status 500 Internal Server Error")
-	}
-	return state(false, "")
 }
 
 func state(bad bool, why string) probes.Result {

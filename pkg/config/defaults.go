@@ -139,79 +139,8 @@ func (t *Target) setDefaults() {
 	t.open = t.Mode == ""
 	orMode(&t.Mode)
 	for i := range t.Probes {
-		p := &t.Probes[i]
-		look := p.Look()
-		if look == nil {
-			continue
-		}
-		every := 15 * time.Second
-		if p.SLA != nil {
-			every = 30 * time.Second
-		}
-		orDuration(&look.Interval, every)
-		orDuration(&look.Timeout, min(5*time.Second, time.Duration(look.Interval)))
-		orInt(&look.Failures, 3)
-		orInt(&look.Window, max(5, look.Failures))
-		orInt(&look.Successes, 3)
-		if look.Name == "" {
-			look.Name = p.Kind()
-		}
-		if p.Health != nil {
-			orDuration(&p.Health.MaxSkew, time.Minute)
-		}
-		if p.HTTP != nil && p.HTTP.Method == "" {
-			p.HTTP.Method = "GET"
-		}
+		t.Probes[i].SetDefaults()
 	}
-}
-
-// Look returns what the probe shares with all others; nil if no kind is set.
-func (p *Probe) Look() *Look {
-	switch {
-	case p.Health != nil:
-		return &p.Health.Look
-	case p.SLA != nil:
-		return &p.SLA.Look
-	case p.Agents != nil:
-		return &p.Agents.Look
-	case p.HTTP != nil:
-		return &p.HTTP.Look
-	case p.TCP != nil:
-		return &p.TCP.Look
-	}
-	return nil
-}
-
-// Kind returns health, sla, agents, http or tcp; empty if no kind is set.
-func (p *Probe) Kind() string {
-	switch {
-	case p.Health != nil:
-		return "health"
-	case p.SLA != nil:
-		return "sla"
-	case p.Agents != nil:
-		return "agents"
-	case p.HTTP != nil:
-		return "http"
-	case p.TCP != nil:
-		return "tcp"
-	}
-	return ""
-}
-
-// Client returns the HTTP options of the probe; nil for a probe without HTTP.
-func (p *Probe) Client() *HTTPClient {
-	switch {
-	case p.Health != nil:
-		return &p.Health.HTTPClient
-	case p.SLA != nil:
-		return &p.SLA.HTTPClient
-	case p.Agents != nil:
-		return &p.Agents.HTTPClient
-	case p.HTTP != nil:
-		return &p.HTTP.HTTPClient
-	}
-	return nil
 }
 
 // setDefaults completes a rule whose metric is a row of the shipped table: what

@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -121,9 +119,6 @@ var (
 	ruleShape  = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_.-]{0,62}$`)
 )
 
-// methods are those a probe may use.
-var methods = []string{"GET", "HEAD", "OPTIONS", "POST"}
-
 func (v *validator) config(c *Config) {
 	v.mode(at{"mode"}, c.Mode)
 	v.span(at{"evaluation_interval"}, time.Duration(c.EvaluationInterval), time.Second, time.Hour)
@@ -232,54 +227,6 @@ func (v *validator) target(a at, t *Target) {
 	names := map[string]bool{}
 	for i := range t.Probes {
 		v.probe(a.key("probes").key(i), &t.Probes[i], names)
-	}
-}
-
-func (v *validator) probe(a at, p *Probe, names map[string]bool) {
-	kinds := 0
-	for _, set := range []bool{p.Health != nil, p.SLA != nil, p.Agents != nil, p.HTTP != nil, p.TCP != nil} {
-		if set {
-			kinds++
-		}
-	}
-	if kinds != 1 {
-		v.fail(a, "exactly one of health, sla, agents, http and tcp must be set; found %d", kinds)
-		return
-	}
-	a = a.key(p.Kind())
-	look := p.Look()
-	if names[look.Name] {
-		v.fail(a.key("name"), "duplicate probe %q; set a unique name", look.Name)
-	}
-	names[look.Name] = true
-	if !nameShape.MatchString(look.Name) || look.Name == "kubernetes" {
-		v.fail(a.key("name"), "invalid probe name %q: use lowercase letters, digits and \"-\"; \"kubernetes\" is reserved", look.Name)
-	}
-	v.span(a.key("interval"), time.Duration(look.Interval), 100*time.Millisecond, time.Hour)
-	if look.Timeout > look.Interval {
-		v.fail(a.key("timeout"), "timeout %s is longer than interval %s", look.Timeout, look.Interval)
-	}
-	if look.Failures < 1 || look.Window < look.Failures || look.Successes < 1 || look.Window > 100 {
-		v.fail(a, "invalid failures %d, window %d or successes %d; use 1 ≤ failures ≤ window ≤ 100 and successes ≥ 1", look.Failures, look.Window, look.Successes)
-	}
-	if c := p.Client(); c != nil {
-		v.url(a.key("url"), c.URL, "use bearer_token_file", "headers")
-	}
-	if p.HTTP != nil {
-		if !slices.Contains(methods, p.HTTP.Method) {
-			v.fail(a.key("method"), "unsupported method %q; expected one of: %s", p.HTTP.Method, strings.Join(methods, ", "))
-		}
-		for i, s := range p.HTTP.Statuses {
-			if s < 100 || s > 599 {
-				v.fail(a.key("statuses").key(i), "invalid HTTP status %d; use 100 to 599", s)
-			}
-		}
-	}
-	if p.TCP != nil {
-		host, port, err := net.SplitHostPort(p.TCP.Address)
-		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
-			v.fail(a.key("address"), "invalid address %q; use host:port, for example postgres.shop:5432", p.TCP.Address)
-		}
 	}
 }
 

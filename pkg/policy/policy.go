@@ -127,7 +127,7 @@ func dampings(cfg *config.Config) map[string]time.Duration {
 // whoScaled is what the look at the workload says of who scaled it to zero.
 func whoScaled(looks []probes.Status) string {
 	for _, l := range looks {
-		if l.Kind == "kubernetes" && strings.HasPrefix(l.Detail, "scaled to zero by ") {
+		if l.Kind == probes.KindKubernetes && l.Facts[probes.FactScaledBy] != "" {
 			return ": " + l.Detail
 		}
 	}

@@ -63,16 +63,16 @@ func judged(s remediate.Signal, alerts []rules.Alert) remediate.Signal {
 	return s
 }
 
-// sourceOf maps a probe's kind to its kind of source. sla and agents are read by
-// a probe, but what they say is the application's word: rules judge it.
+// sourceOf maps a probe's kind to its kind of source. What sla and agents read is the
+// application's word, and no look of a probe: rules judge it.
 func sourceOf(kind string) string {
-	switch kind {
-	case "kubernetes":
-		return "kubernetes"
-	case "sla", "agents":
-		return ""
+	if kind == probes.KindKubernetes {
+		return kind
 	}
-	return "probe"
+	if k, ok := probes.KindOf(kind); ok {
+		return k.Source
+	}
+	return probes.SourceProbe
 }
 
 // Dependencies asks the samples for the health document's checks of the target.

@@ -19,7 +19,8 @@ func TestAnAlertOfScaledToZeroSaysWhoseChangeItWas_X104(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := p.View([]rules.Alert{{Rule: "scaled_to_zero", State: rules.Firing, Verdict: rules.Breach, Reason: "scaled to zero 1 > 0 for 1m0s"}},
-		[]probes.Status{{Probe: "kubernetes", Kind: "kubernetes", Detail: "scaled to zero by kubectl-scale at 2026-03-01 12:05:00 UTC"}})
+		[]probes.Status{{Probe: "kubernetes", Kind: "kubernetes", Detail: "scaled to zero by kubectl-scale at 2026-03-01 12:05:00 UTC",
+			Facts: map[string]string{probes.FactScaledBy: "kubectl-scale at 2026-03-01 12:05:00 UTC"}}})
 	if got := v.Alerts[0].Reason; got != "scaled to zero 1 > 0 for 1m0s: scaled to zero by kubectl-scale at 2026-03-01 12:05:00 UTC" {
 		t.Errorf("got %q", got)
 	}

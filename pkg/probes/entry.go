@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -18,7 +19,7 @@ import (
 type Entry struct {
 	Target string // label target
 	Name   string // label probe; unique within the target
-	Kind   string // health, sla, agents, http, tcp, kubernetes
+	Kind   string // a name of Kinds, or KindKubernetes
 	// Interval is the time between looks; Timeout bounds one (default Interval).
 	Interval time.Duration
 	Timeout  time.Duration
@@ -75,9 +76,8 @@ type Deps struct {
 }
 
 const (
-	defaultInterval    = 15 * time.Second
-	defaultSLAInterval = 30 * time.Second
-	defaultTimeout     = 5 * time.Second
+	defaultInterval = 15 * time.Second
+	defaultTimeout  = 5 * time.Second
 )
 
 // FromConfig returns the entries of a target: its configured probes and, if
@@ -116,30 +116,19 @@ func FromConfig(target *config.Target, deps Deps) ([]Entry, error) {
 
 // fromProbe builds the one kind that is set.
 func fromProbe(conf config.Probe, deps Deps) (Entry, error) {
-	switch {
-	case conf.Health != nil:
-		probe, err := NewHealth(*conf.Health, deps.Resolver)
-		return newEntry("health", conf.Health.Look, conf.Health, probe), err
-	case conf.SLA != nil:
-		probe, err := NewSLA(*conf.SLA, deps.Resolver)
-		return newEntry("sla", conf.SLA.Look, conf.SLA, probe), err
-	case conf.Agents != nil:
-		probe, err := NewAgents(*conf.Agents, deps.Resolver)
-		return newEntry("agents", conf.Agents.Look, conf.Agents, probe), err
-	case conf.HTTP != nil:
-		probe, err := NewHTTP(*conf.HTTP, deps.Resolver)
-		return newEntry("http", conf.HTTP.Look, conf.HTTP, probe), err
-	case conf.TCP != nil:
-		probe, err := NewTCP(*conf.TCP, deps.Resolver)
-		return newEntry("tcp", conf.TCP.Look, conf.TCP, probe), err
+	kind, ok := KindOf(conf.Kind())
+	if !ok {
+		return Entry{}, fmt.Errorf("no probe kind set; expected one of: %s", strings.Join(config.ProbeKinds(), ", "))
 	}
-	return Entry{}, errors.New("no probe kind set; expected one of: health, sla, agents, http, tcp")
+	conf.SetDefaults()
+	probe, err := kind.make(conf.Options(), deps.Resolver)
+	return newEntry(kind.Name, *conf.Look(), conf.Options(), probe), err
 }
 
 func fromWorkload(target *config.Target, read WorkloadFunc) (Entry, error) {
 	probe, err := NewKubernetes(target.Namespace, target.Workload, read)
 	conf := []string{target.Namespace, target.Workload, target.Service}
-	return newEntry("kubernetes", config.Look{}, conf, probe), err
+	return newEntry(KindKubernetes, config.Look{}, conf, probe), err
 }
 
 func newEntry(kind string, look config.Look, conf any, probe Probe) Entry {
@@ -157,9 +146,6 @@ func newEntry(kind string, look config.Look, conf any, probe Probe) Entry {
 	}
 	if entry.Interval == 0 {
 		entry.Interval = defaultInterval
-		if kind == "sla" {
-			entry.Interval = defaultSLAInterval
-		}
 	}
 	if entry.Timeout == 0 {
 		entry.Timeout = min(defaultTimeout, entry.Interval)

@@ -86,8 +86,18 @@ func NewKubernetes(namespace, workload string, read WorkloadFunc) (Probe, error)
 		seen.taken = seen.Desired == 0 && seen.HPA == nil && kind != "daemonset"
 		state, detail := seen.judge()
 		samples := append(seen.samples(at), newSample(at, "watchdog_workload_restarts_total", restarts.count(seen)))
-		return Result{State: state, Detail: detail, Samples: samples, Usage: seen.Usage}, nil
+		return Result{State: state, Detail: detail, Samples: samples, Usage: seen.Usage, Facts: seen.facts()}, nil
 	}, nil
+}
+
+// FactScaledBy is who scaled a workload to zero, if that is known and all that is the matter.
+const FactScaledBy = "scaled_by"
+
+func (w Workload) facts() map[string]string {
+	if w.Desired > 0 || w.NewestWaiting > 0 || w.ScaledBy == "" {
+		return nil
+	}
+	return map[string]string{FactScaledBy: oneLine(w.ScaledBy)}
 }
 
 func unreadable(what string, err error) error {

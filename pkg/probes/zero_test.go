@@ -31,6 +31,9 @@ func TestAWorkloadScaledToZeroSaysSo_X104(t *testing.T) {
 			if err != nil || r.State != OK || r.Detail != c.detail {
 				t.Fatalf("got %v %q, %v", r.State, r.Detail, err)
 			}
+			if r.Facts[FactScaledBy] != c.w.ScaledBy {
+				t.Errorf("facts %v, want it scaled by %q", r.Facts, c.w.ScaledBy)
+			}
 			for _, s := range r.Samples {
 				if s.Metric[model.MetricNameLabel] == "watchdog_workload_scaled_to_zero" {
 					if float64(s.Value) != c.value {

@@ -1,0 +1,74 @@
+package probes
+
+import (
+	"fmt"
+	"net"
+	"slices"
+
+	"watchdog.io/watchdog/pkg/config"
+)
+
+// Who speaks through a probe (INV-11).
+const (
+	SourceProbe = "probe" // watchdog's own eyes
+	SourceApp   = "app"   // the application, of itself
+)
+
+// KindKubernetes is the kind of the look at the workload that every target has. It is in
+// no file, and so no row of Kinds.
+const KindKubernetes = "kubernetes"
+
+// Kind is one row of Kinds.
+type Kind struct {
+	// Name is the key in a file (a field of config.Probe) and the label kind of metrics.
+	Name string
+	// Help says in one line how it looks.
+	Help string
+	// Source is who speaks through the samples that it writes: probe or app.
+	Source string
+	// Writes are the metrics that it alone writes, each by its beginning.
+	Writes []string
+	// NotSimulated says why the simulator does not play it; empty: it does (internal/sim/answers.go).
+	NotSimulated string
+
+	make func(config.ProbeOptions, *net.Resolver) (Probe, error)
+}
+
+// Kinds returns every way of looking over the network: the one table that the
+// configuration, `watchdog check`, the simulator and the documents follow.
+// internal/house walks it and says what is missing where.
+func Kinds() []Kind {
+	return []Kind{
+		{Name: "health", Help: "reads the health document: status, checks, version", Source: SourceProbe,
+			Writes: []string{"watchdog_health_", "watchdog_dependency_"}, make: makes(NewHealth)},
+		{Name: "sla", Help: "reads the application's own account of its service level", Source: SourceApp,
+			Writes: []string{"watchdog_sla_"}, make: makes(NewSLA)},
+		{Name: "agents", Help: "reads how many agents are active", Source: SourceApp,
+			Writes: []string{"watchdog_agents_"}, make: makes(NewAgents)},
+		{Name: "http", Help: "makes a plain request, judged by status and time", Source: SourceProbe, make: makes(NewHTTP)},
+		{Name: "tcp", Help: "opens a connection and closes it", Source: SourceProbe, make: makes(NewTCP)},
+	}
+}
+
+// KindOf returns the row of a kind; false: there is none.
+func KindOf(name string) (Kind, bool) {
+	all := Kinds()
+	if k := slices.IndexFunc(all, func(k Kind) bool { return k.Name == name }); k >= 0 {
+		return all[k], true
+	}
+	return Kind{}, false
+}
+
+// makes is a constructor for the options of one kind, for those of any.
+func makes[O any, P interface {
+	*O
+	config.ProbeOptions
+}](build func(O, *net.Resolver) (Probe, error)) func(config.ProbeOptions, *net.Resolver) (Probe, error) {
+	return func(options config.ProbeOptions, resolver *net.Resolver) (Probe, error) {
+		own, ok := options.(P)
+		if !ok {
+			return nil, fmt.Errorf("its options are of type %T; the row of the kind in probes.Kinds wants %T", options, own)
+		}
+		return build(*own, resolver)
+	}
+}
