@@ -118,7 +118,7 @@ func (r tried) summary(w io.Writer) {
 	f := sim.Findings{Outcomes: r.Outcomes}
 	cured, advised := 0, 0
 	for _, o := range r.Outcomes {
-		if strings.HasPrefix(o.Verdict, "cured") {
+		if o.Cured {
 			cured++
 		}
 		if o.Would != "" {

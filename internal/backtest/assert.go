@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
 )
 
 // Assertion is a bound on a number of the report: "pages <= 3",
@@ -57,6 +58,9 @@ func ParseAssertion(text string) (Assertion, error) {
 		if l == nil || !slices.Contains(known, l[1]) {
 			return a, fmt.Errorf("assertion %q: %s takes the labels %s, as in %s{%s}", text, a.what, strings.Join(known, ", "), a.what, example(known))
 		}
+		if words := values(l[1]); words != nil && !slices.Contains(words, l[2]) {
+			return a, fmt.Errorf("assertion %q: unknown %s %q; expected one of: %s", text, l[1], l[2], strings.Join(words, ", "))
+		}
 		a.matchers[l[1]] = l[2]
 	}
 	var err error
@@ -68,6 +72,22 @@ func ParseAssertion(text string) (Assertion, error) {
 		a.bound = d.Seconds()
 	}
 	return a, nil
+}
+
+// values are all that a label can be, nil if that is open: a bound on what cannot be would hold for ever.
+func values(label string) []string {
+	switch label {
+	case "action":
+		names, _ := reported()
+		var words []string
+		for _, n := range names {
+			words = append(words, string(n))
+		}
+		return words
+	case "guard":
+		return slices.Concat([]string{"plan", "still fits"}, remediate.LedgerGuardNames(), remediate.GuardNames())
+	}
+	return nil
 }
 
 func example(labels []string) string {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/internal/history"
+	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/promql"
 )
@@ -118,16 +119,33 @@ func TestReport(t *testing.T) {
 }
 
 // What a mode kept from being done is known, and not read from a sentence in which names
-// stand, too.
-func TestANamespaceNamedLikeAnActionIsNone(t *testing.T) {
-	o := aDay(t)
-	for k := range o.Config.Targets {
-		t := &o.Config.Targets[k]
-		t.Namespace, t.Mode = "rollback-tests", incident.Suggest
-	}
-	r := played(t, o)
-	if n, wrong := r.count("restart", true), r.count("rollback", true); n != 1 || wrong != 0 {
-		t.Errorf("%d restarts and %d rollbacks would have been done, want one restart: %+v", n, wrong, r.Actions)
+// stand, too: a target called like an action once changed the report and let --assert fail.
+func TestWhatIsNamedLikeAnActionIsNone(t *testing.T) {
+	for name, change := range map[string]func(*config.Target){
+		"a namespace": func(t *config.Target) { t.Namespace = "rollback-tests" },
+		"a workload":  func(t *config.Target) { t.Workload = "deployment/rollback-scale-api" },
+		"both":        func(t *config.Target) { t.Namespace, t.Workload = "scale", "deployment/rollback" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := aDay(t)
+			for k := range o.Config.Targets {
+				o.Config.Targets[k].Mode = incident.Suggest
+				change(&o.Config.Targets[k])
+			}
+			r := played(t, o)
+			if len(r.Actions) != 1 || r.count(incident.ActionRestart, true) != 1 {
+				t.Errorf("want one restart that would have been done: %+v", r.Actions)
+			}
+			for _, text := range []string{`would{action="restart"} == 1`, `would{action="rollback"} == 0`, `would{action="scale"} == 0`} {
+				a, err := ParseAssertion(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if wrong := a.Check(r); wrong != "" {
+					t.Error(wrong)
+				}
+			}
+		})
 	}
 }
 
@@ -136,23 +154,23 @@ func TestAssertions(t *testing.T) {
 		Rules:   []Rule{{Rule: "errors", Firings: 3, Firing: Span(time.Hour), Unknown: Span(10 * time.Minute)}},
 		Pages:   []Page{{Severity: incident.P0, Target: "shop"}, {Severity: incident.P1, Target: "shop"}},
 		Actions: []Action{{Action: "restart", Target: "shop"}, {Action: "rollback", Target: "shop", Would: true}, {Action: incident.ActionRevert}},
-		Guards:  []Guard{{Guard: "budget", Hold: incident.Wait, Count: 4}},
+		Guards:  []Guard{{Guard: "budget per target", Hold: incident.Wait, Count: 4}},
 	}
 	for text, want := range map[string]string{
-		"pages <= 2":                            "",
-		"pages < 2":                             "it is 2",
-		`pages{severity="P0"} == 0`:             "it is 1",
-		`pages{severity="P3"} == 0`:             "",
-		`actions == 1`:                          "",
-		`actions{action="rollback"} > 0`:        "it is 0",
-		`would{action="rollback"} == 1`:         "",
-		`firings{rule="errors"} != 3`:           "it is 3",
-		`firings{rule="erors"} == 0`:            `no rule is called "erors"`,
-		`unknown{rule="errors"} < 5m`:           "it is 10m",
-		`firing < 2h`:                           "",
-		`held{guard="budget",hold="wait"} >= 4`: "",
-		"failures == 0":                         "",
-		"incidents == 0":                        "",
+		"pages <= 2":                                       "",
+		"pages < 2":                                        "it is 2",
+		`pages{severity="P0"} == 0`:                        "it is 1",
+		`pages{severity="P3"} == 0`:                        "",
+		`actions == 1`:                                     "",
+		`actions{action="rollback"} > 0`:                   "it is 0",
+		`would{action="rollback"} == 1`:                    "",
+		`firings{rule="errors"} != 3`:                      "it is 3",
+		`firings{rule="erors"} == 0`:                       `no rule is called "erors"`,
+		`unknown{rule="errors"} < 5m`:                      "it is 10m",
+		`firing < 2h`:                                      "",
+		`held{guard="budget per target",hold="wait"} >= 4`: "",
+		"failures == 0":                                    "",
+		"incidents == 0":                                   "",
 	} {
 		a, err := ParseAssertion(text)
 		if err != nil {
@@ -163,7 +181,8 @@ func TestAssertions(t *testing.T) {
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
-	for _, text := range []string{"", "pages", "pages <= many", "pagers <= 1", `pages{rule="x"} == 1`, `pages{severity=P0} == 1`, "pages <= 5m"} {
+	for _, text := range []string{"", "pages", "pages <= many", "pagers <= 1", `pages{rule="x"} == 1`, `pages{severity=P0} == 1`, "pages <= 5m",
+		`actions{action="rolback"} == 0`, `held{guard="budget"} == 0`} {
 		if _, err := ParseAssertion(text); err == nil {
 			t.Errorf("%q was taken", text)
 		}

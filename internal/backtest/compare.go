@@ -40,7 +40,8 @@ func Compare(old, new *Report) *Comparison {
 	for _, s := range severities {
 		add(fmt.Sprintf("pages %s", s), old.pagesOf(s), new.pagesOf(s))
 	}
-	for _, a := range actionNames {
+	actions, _ := reported()
+	for _, a := range actions {
 		add(string(a)+" done", old.count(a, false), new.count(a, false))
 		add(string(a)+" left to people by a mode", old.count(a, true), new.count(a, true))
 	}

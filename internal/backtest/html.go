@@ -44,7 +44,8 @@ type countRow struct {
 
 func (r *Report) counts() []countRow {
 	var all []countRow
-	for _, a := range actionNames {
+	actions, _ := reported()
+	for _, a := range actions {
 		if x := (countRow{a, r.count(a, false), r.count(a, true)}); x.Done+x.Would > 0 {
 			all = append(all, x)
 		}

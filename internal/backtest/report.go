@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/strutil"
 )
 
@@ -156,10 +157,18 @@ func (r *Report) hours() map[incident.Severity][24]int {
 	return all
 }
 
-var (
-	severities  = []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}
-	actionNames = []incident.Action{incident.ActionScale, incident.ActionRestart, incident.ActionRollback, incident.ActionJob, incident.ActionRevert}
-)
+var severities = []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}
+
+// reported are the actions that write, and whether each has a line even if it was not taken.
+func reported() (names []incident.Action, always map[incident.Action]bool) {
+	always = map[incident.Action]bool{}
+	for _, a := range remediate.Actions() {
+		if a.Writes() {
+			names, always[a.Name] = append(names, a.Name), !a.Beside
+		}
+	}
+	return append(names, incident.ActionRevert), always
+}
 
 // days is a length of time as people say it.
 func days(d time.Duration) string {
@@ -179,8 +188,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "\nINCIDENTS\t%d\n", len(r.Incidents))
 	fmt.Fprintln(t, "\nACTION\tDONE\tLEFT TO PEOPLE BY A MODE")
-	for _, a := range actionNames {
-		if done, would := r.count(a, false), r.count(a, true); done+would > 0 || a == incident.ActionScale || a == incident.ActionRestart || a == incident.ActionRollback {
+	names, always := reported()
+	for _, a := range names {
+		if done, would := r.count(a, false), r.count(a, true); done+would > 0 || always[a] {
 			fmt.Fprintf(t, "%s\t%d\t%d\n", a, done, would)
 		}
 	}

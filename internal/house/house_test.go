@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"pkg/calendar":               {},
 	"pkg/strutil":                {},
 	"pkg/secretfile":             {},
-	"pkg/config":                 {"pkg/calendar", "pkg/incident", "pkg/maintenance"}, // the words of severities and modes
+	"pkg/config":                 {"pkg/calendar", "pkg/incident", "pkg/maintenance", "pkg/remediate"}, // the words of severities, modes and actions
 	"pkg/probes":                 {"pkg/config", "pkg/httpclient", "pkg/strutil", "pkg/secretfile"},
 	"pkg/storage":                {"pkg/disk"},
 	"pkg/promql":                 {"pkg/httpclient", "pkg/secretfile", "pkg/storage"},

@@ -31,12 +31,6 @@ const (
 	Contention = "contention"     // a shared resource is short, and more replicas make it worse
 )
 
-// cures lists which actions can end which cause.
-var cures = map[string][]incident.Action{
-	BadRelease: {incident.ActionRollback}, CrashLoop: {incident.ActionRollback}, NeverReady: {incident.ActionRollback},
-	Agents: {incident.ActionRestart, incident.ActionRollback}, Leak: {incident.ActionRestart, incident.ActionRollback}, Overload: {incident.ActionScale},
-}
-
 // release is how one version of an application behaves.
 type release struct {
 	errors  float64       // share of requests that fail

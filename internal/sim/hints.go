@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
 )
 
 // hints are what a person who writes a policy can do about the outcomes.
@@ -15,6 +16,13 @@ func (t Trial) hints(all []Outcome, silent map[string]string) []string {
 	add := func(format string, args ...any) {
 		if text := fmt.Sprintf(format, args...); !slices.Contains(h, text) {
 			h = append(h, text)
+		}
+	}
+	for _, r := range t.Policy.Rules {
+		for _, g := range r.Ladder {
+			if a, _ := remediate.ActionOf(g.Action); a.NotSimulated != "" {
+				add("%s: %s is not simulated: %s", r.Name, g.Action, a.NotSimulated)
+			}
 		}
 	}
 	for _, rule := range slices.Sorted(maps.Keys(silent)) {
@@ -39,7 +47,7 @@ func (t Trial) hints(all []Outcome, silent map[string]string) []string {
 	for _, o := range all {
 		t.late(o, add)
 	}
-	if lonely := named(all, func(o Outcome) bool { return strings.Contains(o.Why, "of 2 sources say bad") }); lonely != "" {
+	if lonely := named(all, func(o Outcome) bool { return o.lonely && o.Why != "" }); lonely != "" {
 		add("only one kind of witness saw %s, and a restart or rollback wants two: add an `http` probe with max_duration, or say in `single_source` why one is enough", lonely)
 	}
 	modes := map[string]string{}
@@ -74,8 +82,8 @@ func (t Trial) late(o Outcome, add func(string, ...any)) {
 			}
 		}
 	}
-	if m := pageRung.FindStringSubmatch(o.PageReason); m != nil && !judged && o.PagedAfter > o.WellAfter && o.Was == "bad" {
-		if k := t.Policy.rule(m[1]); k >= 0 {
+	if o.ladder != "" && !judged && o.PagedAfter > o.WellAfter && o.Was == "bad" {
+		if k := t.Policy.rule(o.ladder); k >= 0 {
 			r := t.Policy.Rules[k]
 			add("%s pages for what is over: its window (%s) still holds the past when its `for` (%s) ends; a shorter window or a longer `for` helps", r.Name, Span(r.Window), Span(r.For))
 		}

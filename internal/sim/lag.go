@@ -3,7 +3,6 @@ package sim
 import (
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
@@ -162,7 +161,7 @@ func (o *oracle) woken(i incident.Incident) {
 	c, cured := o.cures[a]
 	now := o.w.clock.now
 	toldOf := func(x incident.Alert) bool {
-		return x.Source == remediate.SourceAlertmanager && (x.Rule == i.Lead || x.Firing && strings.Contains(i.PageReason, x.Rule))
+		return x.Source == remediate.SourceAlertmanager && (x.Rule == i.Lead || x.Firing && slices.Contains(o.because[i.ID].rules, x.Rule))
 	}
 	switch {
 	case slices.ContainsFunc(i.Alerts, toldOf):

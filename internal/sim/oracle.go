@@ -69,6 +69,7 @@ type oracle struct {
 	calls     []call
 	waits     map[string]time.Time // since when an incident is under a hold, by id
 	cures     map[*app]cure
+	because   map[string]because // why a person was asked for, by incident
 }
 
 // call is a person who was paged.
@@ -482,6 +483,7 @@ func (o *oracle) incident(i incident.Incident) {
 		o.w.score.opened(i)
 	}
 	o.last[i.ID] = i
+	o.asks(was, i)
 	o.suppressed(i)
 	for _, a := range i.Alerts {
 		if b, ok := was.Alert(a.Rule); ok && a.Next < b.Next {

@@ -3,7 +3,6 @@ package sim
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -59,8 +58,12 @@ type Outcome struct {
 	Verdict    string   `json:"verdict"`
 	Why        string   `json:"why,omitempty"`
 	Story      []string `json:"story,omitempty"`
+	// Cured says that an action ended it, whatever else the grade holds against the policy.
+	Cured bool `json:"cured,omitempty"`
 
 	metrics []string
+	ladder  string // the rule whose ladder asked for a person, if that is all there is to say
+	lonely  bool   // one kind of witness alone saw it, when the last plan was made
 }
 
 // Action is one thing that was done.
@@ -281,6 +284,8 @@ func (w *World) reckon(o *Outcome, f Failure) {
 		for _, t := range i.Attempts {
 			verdicts[t.OpID] = t.Verdict
 		}
+		worst, _ := remediate.Worst(i.Answers)
+		o.lonely = o.lonely || worst.Guard == remediate.CorroborationGuard
 		if would, mode := w.advised(i); would != "" {
 			o.Would, o.Mode = would, mode
 		}
@@ -293,20 +298,17 @@ func (w *World) reckon(o *Outcome, f Failure) {
 			case incident.KindPaged:
 				if !o.Paged {
 					o.Paged, o.PagedAfter, o.PageReason, o.Why = true, since(e.At), e.Text, plain(e.Text)
+					o.ladder = w.oracle.because[i.ID].ladder
 				}
 			case incident.KindHeld, incident.KindFrozen, incident.KindSkipped:
 				last = plain(e.Text)
 			}
 		}
 	}
-	var taker string // whose ladder ended it
-	if m := pageRung.FindStringSubmatch(o.Why); m != nil {
-		taker = m[1]
-	}
 	switch {
 	case o.Why == "":
 		o.Why = last
-	case taker != "" && last != "":
+	case o.ladder != "" && last != "":
 		o.Why += "; before that: " + last
 	}
 	var useless []string
@@ -315,7 +317,9 @@ func (w *World) reckon(o *Outcome, f Failure) {
 		if e.app != a || e.revert() {
 			continue
 		}
-		x := Action{After: since(e.at), Action: e.plan.Action, What: did(e.plan), Verdict: verdicts[e.op], Rule: w.oracle.reserved[e.op].Rule, Useful: helps(e.plan.Action, e.cause) || e.plan.Action == incident.ActionScale && a.load > busy*float64(e.before)}
+		action, _ := remediate.ActionOf(e.plan.Action)
+		x := Action{After: since(e.at), Action: e.plan.Action, What: action.Did(e.plan), Verdict: verdicts[e.op], Rule: w.oracle.reserved[e.op].Rule,
+			Useful: helps(e.plan.Action, e.cause) || e.plan.Action == incident.ActionScale && a.load > busy*float64(e.before)}
 		o.Actions = append(o.Actions, x)
 		useful = useful || x.Useful
 		strong = strong || e.plan.Class >= incident.C3
@@ -339,9 +343,7 @@ func (w *World) reckon(o *Outcome, f Failure) {
 // busy is the share of their capacity above which more replicas are no waste.
 const busy = 0.8
 
-var pageRung = regexp.MustCompile(`^the ladder of (\S+) (?:says page|is exhausted after \d+ rungs)$`)
-
-// plain leaves the plan out of what a guard said of it.
+// plain leaves the plan out of what a guard said of it: the table has no room for both.
 func plain(text string) string {
 	if rest, ok := strings.CutPrefix(text, "not done: "); ok {
 		for _, guard := range []string{": hold: ", ": other owner: ", ": corroboration: ", ": human change: ", ": cooldown: ", ": blind: ", ": max unhealthy: ", ": rollout: ", ": mode: "} {
@@ -360,20 +362,14 @@ func (w *World) advised(i incident.Incident) (would, mode string) {
 	if hold != incident.Advise || !known || slices.ContainsFunc(i.Answers, func(a incident.Answer) bool { return a.Hold == incident.Wait }) {
 		return "", "" // mode auto would not have done it either
 	}
-	verb := string(i.ConsideredAction)
-	switch i.ConsideredAction {
-	case incident.ActionRollback:
-		verb = "roll back"
-	case incident.ActionJob:
-		verb = "run a job"
-	}
+	action, _ := remediate.ActionOf(i.ConsideredAction)
 	p := w.scenario.Policy
 	of := p.rung
 	if p.Own != nil {
 		of = p.Own.Setup().Rung
 	}
 	rung := of(i.Target.Name, alert, slices.IndexFunc(alert.Ladder, func(r incident.Rung) bool { return r.Action == i.ConsideredAction }))
-	return "would " + verb, string(rung.Mode) + ": " + rung.ModeWhy
+	return "would " + action.Verb, string(rung.Mode) + ": " + rung.ModeWhy
 }
 
 // helps reports whether an action can end one of the causes.
@@ -386,25 +382,11 @@ func helps(action incident.Action, causes string) bool {
 	return false
 }
 
-// did is an action in the past tense.
-func did(p incident.Plan) string {
-	switch p.Action {
-	case incident.ActionScale:
-		return "scaled " + p.Before + "→" + p.After
-	case incident.ActionRestart:
-		return "restarted"
-	case incident.ActionRollback:
-		return "rolled back"
-	case incident.ActionJob:
-		return "ran a job"
-	}
-	return string(p.Action)
-}
-
 // grade compares what became of a failure with what is expected.
 func (w *World) grade(o *Outcome, f Failure, useful, strong bool, useless []string) {
 	set := func(g Grade, format string, args ...any) { o.Grade, o.Verdict = g, fmt.Sprintf(format, args...) }
 	told := o.Paged || o.Would != ""
+	cured := func(g Grade, verdict string) { o.Cured, o.Grade, o.Verdict = true, g, verdict }
 	switch {
 	case len(w.oracle.violations) > 0:
 		v := w.oracle.violations[0]
@@ -423,9 +405,9 @@ func (w *World) grade(o *Outcome, f Failure, useful, strong bool, useless []stri
 	case f.want >= mustNotAct:
 		set(Good, "nothing to do, nothing done")
 	case useful && o.Well && f.want == mustCure && o.Paged && o.PagedAfter > o.WellAfter:
-		set(Needless, "cured, then a needless page")
+		cured(Needless, "cured, then a needless page")
 	case useful && o.Well && f.want == mustCure:
-		set(Good, "cured")
+		cured(Good, "cured")
 		if len(useless) > 0 {
 			o.Verdict += ", after needlessly " + strings.Join(useless, ", ")
 		}
@@ -435,7 +417,7 @@ func (w *World) grade(o *Outcome, f Failure, useful, strong bool, useless []stri
 	case told:
 		set(Good, "told")
 	case useful && o.Well:
-		set(Good, "cured")
+		cured(Good, "cured")
 	default:
 		set(Missed, "missed: %s fired, nothing followed", o.Rule)
 	}

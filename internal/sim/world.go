@@ -102,6 +102,9 @@ func (w *World) swapLedger(l incident.Ledger, version string) (string, error) {
 
 // accept is the API server's side of an op's write: the precondition decides.
 func (w *World) accept(by int, sent time.Time, opID string, p incident.Plan) (incident.Outcome, error) {
+	if err := notPlayed(p); err != nil {
+		return incident.Denied, err
+	}
 	if p.Action == incident.ActionJob {
 		return w.runJob(by, sent, opID, p)
 	}

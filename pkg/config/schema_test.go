@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
 )
 
 type object = map[string]any
@@ -74,8 +75,9 @@ func (s shape) rungSchema() object {
 	for _, action := range Actions() {
 		bare = append(bare, action)
 		options := object{}
+		row, _ := remediate.ActionOf(incident.Action(action))
 		for _, f := range s.structs["RungOptions"] {
-			if slices.Contains(rungFields[incident.Action(action)], f.key) {
+			if slices.Contains(row.Options, f.key) {
 				options[f.key] = describe(schemaOf(f.kind), f.doc)
 			}
 		}

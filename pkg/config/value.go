@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
 )
 
 // UnmarshalYAML reads 500ms, 0.1%, 80% or 2.
@@ -70,25 +71,8 @@ func (r Rate) String() string { return fmt.Sprintf("%d/%s", r.Count, r.Per) }
 // MarshalYAML writes the rate as String does.
 func (r Rate) MarshalYAML() (any, error) { return r.String(), nil }
 
-// rungFields are the options that each action takes, besides those that all take.
-var rungFields = map[incident.Action][]string{
-	incident.ActionCapture:  {},
-	incident.ActionScale:    {"by", "at_least", "max", "lease", "settle", "verify", "attempts", "mode", "approvals", "cool_off"},
-	incident.ActionRestart:  {"settle", "verify", "attempts", "mode", "approvals", "cool_off"},
-	incident.ActionRollback: {"only_if", "settle", "verify", "mode", "approvals", "cool_off"},
-	incident.ActionJob:      {"template", "settle", "verify", "attempts", "mode", "approvals", "cool_off"},
-	incident.ActionPage:     {},
-}
-
 // Actions returns the names of all actions.
-func Actions() []string {
-	var all []string
-	for a := range rungFields {
-		all = append(all, string(a))
-	}
-	slices.Sort(all)
-	return all
-}
+func Actions() []string { return slices.Sorted(slices.Values(remediate.ActionNames())) }
 
 // UnmarshalYAML reads a bare word or one action with its options.
 func (r *Rung) UnmarshalYAML(n *yaml.Node) error {
@@ -104,7 +88,7 @@ func (r *Rung) UnmarshalYAML(n *yaml.Node) error {
 	if options.Kind == yaml.AliasNode {
 		options = options.Alias
 	}
-	fields, known := rungFields[r.Action]
+	action, known := remediate.ActionOf(r.Action)
 	if !known {
 		return fmt.Errorf("unknown action %q; expected one of: %s", r.Action, strings.Join(Actions(), ", "))
 	}
@@ -114,7 +98,7 @@ func (r *Rung) UnmarshalYAML(n *yaml.Node) error {
 	if options.Kind != 0 && options.Kind != yaml.MappingNode {
 		return fmt.Errorf("expected a mapping of options for %s: %s: {…}", r.Action, r.Action)
 	}
-	if err := optionsOf(r.Action, fields, options); err != nil {
+	if err := optionsOf(r.Action, action.Options, options); err != nil {
 		return err
 	}
 	if options.Kind != yaml.MappingNode {

@@ -47,7 +47,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 
 // zeroes makes series of what has not happened yet: what begins at 1 has no increase.
 func (m *metrics) zeroes() {
-	for _, action := range []incident.Action{incident.ActionScale, incident.ActionRestart, incident.ActionRollback, incident.ActionJob, incident.ActionRevert} {
+	actions := []incident.Action{incident.ActionRevert}
+	for _, a := range remediate.Actions() {
+		if a.Writes() {
+			actions = append(actions, a.Name)
+		}
+	}
+	for _, action := range actions {
 		for _, o := range []incident.Outcome{incident.Applied, incident.Conflicted, incident.Denied, incident.Unsent, incident.Unknown} {
 			m.ops.WithLabelValues(string(action), string(o))
 		}

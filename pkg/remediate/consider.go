@@ -25,23 +25,24 @@ func Consider(f Facts) (incident.Plan, []incident.Answer) {
 	plan, answer := planFor(then)
 	if answer.Hold != "" {
 		plan = incident.Plan{Action: f.Rung.Action, Class: ClassOf(f.Rung.Action), Target: target(f)}
-		return incident.Plan{}, append([]incident.Answer{answer}, ask(guards(), f, plan)...)
+		return incident.Plan{}, append([]incident.Answer{answer}, ask(Guards(), f, plan)...)
 	}
-	return plan, append([]incident.Answer{answer}, ask(guards(), f, plan)...)
+	return plan, append([]incident.Answer{answer}, ask(Guards(), f, plan)...)
 }
 
 // planFor returns the rung's plan, or the answer that says why there is none.
 func planFor(f Facts) (incident.Plan, incident.Answer) {
-	action, ok := actionFor(f.Rung.Action)
+	action, ok := ActionOf(f.Rung.Action)
 	if !ok {
-		return incident.Plan{}, answer("plan", incident.HandOver, "there is no action called %q; watchdog knows capture, scale, restart, rollback, job and page", f.Rung.Action)
+		return incident.Plan{}, answer("plan", incident.HandOver, "there is no action called %q; watchdog knows %s",
+			f.Rung.Action, strings.Join(ActionNames(), ", "))
 	}
-	plan, refusal := action.Plan(f)
+	plan, refusal := action.plan(f)
 	if refusal != nil {
 		refusal.Guard = "plan"
 		return incident.Plan{}, *refusal
 	}
-	plan.Action, plan.Class, plan.Target = action.Name(), action.Class(), target(f)
+	plan.Action, plan.Class, plan.Target = action.Name, action.Class, target(f)
 	plan.Hash = Hash(plan)
 	return plan, answer("plan", "", "%s; it disturbs %d pods at worst", plan.Summary, plan.Price)
 }
@@ -63,15 +64,7 @@ func target(f Facts) incident.Target {
 // Skip outweighs Advise, so that what a person is advised is an action that
 // could be taken; and a person is asked only when nothing else speaks against it.
 func Held(answers []incident.Answer) (hold incident.Hold, reason string, retryAt time.Time) {
-	var worst incident.Answer
-	for _, a := range answers {
-		if a.Hold == incident.Wait && a.RetryAt.After(retryAt) {
-			retryAt = a.RetryAt
-		}
-		if w := cmp.Compare(weight(a.Hold), weight(worst.Hold)); w > 0 || w == 0 && a.Hold == incident.Wait && a.RetryAt.After(worst.RetryAt) {
-			worst = a
-		}
-	}
+	worst, retryAt := Worst(answers)
 	if worst.Hold == "" {
 		return "", "", time.Time{}
 	}
@@ -80,6 +73,20 @@ func Held(answers []incident.Answer) (hold incident.Hold, reason string, retryAt
 		reason += unpromised(answers)
 	}
 	return worst.Hold, oneLine(reason), retryAt
+}
+
+// Worst returns the weightiest answer, which is the zero one if none holds, and the latest
+// RetryAt of those that say Wait.
+func Worst(answers []incident.Answer) (worst incident.Answer, retryAt time.Time) {
+	for _, a := range answers {
+		if a.Hold == incident.Wait && a.RetryAt.After(retryAt) {
+			retryAt = a.RetryAt
+		}
+		if w := cmp.Compare(weight(a.Hold), weight(worst.Hold)); w > 0 || w == 0 && a.Hold == incident.Wait && a.RetryAt.After(worst.RetryAt) {
+			worst = a
+		}
+	}
+	return worst, retryAt
 }
 
 // unpromised says why mode auto would not do either what is advised.

@@ -372,8 +372,8 @@ func TestEveryAnswerHasAReason(t *testing.T) {
 				t.Fatalf("answer %+v", a)
 			}
 		}
-		if len(answers) < len(guards()) {
-			t.Fatalf("%d answers of %d guards", len(answers), len(guards()))
+		if len(answers) < len(Guards()) {
+			t.Fatalf("%d answers of %d guards", len(answers), len(Guards()))
 		}
 	}
 }

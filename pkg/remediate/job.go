@@ -14,13 +14,8 @@ import (
 // OpLabel is the label on a Job that carries the id of the op that made it.
 const OpLabel = OpAnnotation
 
-// job runs a vetted manifest beside the target.
-type job struct{}
-
-func (job) Name() incident.Action { return incident.ActionJob }
-func (job) Class() incident.Class { return incident.C2 }
-
-func (job) Plan(f Facts) (incident.Plan, *incident.Answer) {
+// planJob runs a vetted manifest beside the target.
+func planJob(f Facts) (incident.Plan, *incident.Answer) {
 	w := f.Workload
 	if f.OpID == "" {
 		return refuse(incident.HandOver, "plan job %s: the op has no id, so the job could not be found again", f.Options.JobName)

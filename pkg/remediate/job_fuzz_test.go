@@ -47,7 +47,7 @@ func FuzzJob(f *testing.F) {
 		}
 		facts := facts("job")
 		facts.OpID, facts.Options.JobName, facts.Options.Job = id, name, []byte(raw)
-		plan, no := job{}.Plan(facts)
+		plan, no := planJob(facts)
 		if no != nil {
 			if no.Hold == "" || no.Reason == "" {
 				t.Fatalf("refused without a word: %+v", no)

@@ -20,10 +20,10 @@ func Recheck(f Facts, planned incident.Plan) (incident.Plan, []incident.Answer) 
 	f.Rung.Action = planned.Action
 	again, fits := refit(f, planned)
 	if fits.Hold != "" {
-		return planned, append([]incident.Answer{fits}, ask(guards(), f, planned)...)
+		return planned, append([]incident.Answer{fits}, ask(Guards(), f, planned)...)
 	}
 	planned.Object = again.Object
-	return planned, append([]incident.Answer{fits}, ask(guards(), f, planned)...)
+	return planned, append([]incident.Answer{fits}, ask(Guards(), f, planned)...)
 }
 
 // refit plans again as of the moment of the first plan and compares.

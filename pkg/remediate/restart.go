@@ -8,14 +8,9 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// restart replaces all pods the way `kubectl rollout restart` does: through the
+// planRestart replaces all pods the way `kubectl rollout restart` does: through the
 // rollout strategy, new pods first as far as that allows.
-type restart struct{}
-
-func (restart) Name() incident.Action { return incident.ActionRestart }
-func (restart) Class() incident.Class { return incident.C3 }
-
-func (restart) Plan(f Facts) (incident.Plan, *incident.Answer) {
+func planRestart(f Facts) (incident.Plan, *incident.Answer) {
 	if a := unfit(f, incident.ActionRestart); a != nil {
 		return incident.Plan{}, a
 	}

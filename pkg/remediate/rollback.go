@@ -9,16 +9,11 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// rollback gives the workload the template of the newest revision that watchdog
+// planRollback gives the workload the template of the newest revision that watchdog
 // itself has seen healthy for long enough (INV-31). Its inverse goes to what broke
 // and so has no lease: it is for a rollback that itself took pods or endpoints away,
 // and no second rollback (INV-33, INV-56).
-type rollback struct{}
-
-func (rollback) Name() incident.Action { return incident.ActionRollback }
-func (rollback) Class() incident.Class { return incident.C4 }
-
-func (rollback) Plan(f Facts) (incident.Plan, *incident.Answer) {
+func planRollback(f Facts) (incident.Plan, *incident.Answer) {
 	if a := unfit(f, incident.ActionRollback); a != nil {
 		return incident.Plan{}, a
 	}

@@ -20,14 +20,9 @@ const (
 	minReplicasField = "spec.minReplicas"
 )
 
-// scale adds replicas for the time of a lease. It never lowers (INV-20), and it
+// planScale adds replicas for the time of a lease. It never lowers (INV-20), and it
 // writes the autoscaler's minimum where an autoscaler owns the replicas (INV-27).
-type scale struct{}
-
-func (scale) Name() incident.Action { return incident.ActionScale }
-func (scale) Class() incident.Class { return incident.C2 }
-
-func (scale) Plan(f Facts) (incident.Plan, *incident.Answer) {
+func planScale(f Facts) (incident.Plan, *incident.Answer) {
 	if a := unfit(f, incident.ActionScale); a != nil {
 		return incident.Plan{}, a
 	}

@@ -130,7 +130,7 @@ func TestScaleNeverLowers(t *testing.T) {
 		if r.IntN(2) == 0 {
 			f.Workload.HPA = &HPA{Name: "h", UID: "u-h", ResourceVersion: "1", Min: r.IntN(12), Max: r.IntN(20), Current: r.IntN(20), Desired: r.IntN(20)}
 		}
-		p, a := scale{}.Plan(f)
+		p, a := planScale(f)
 		if a != nil {
 			continue
 		}
