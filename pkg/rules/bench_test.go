@@ -66,7 +66,7 @@ func filled(n int) (*storage.Store, []string, time.Time) {
 	return s, targets, now
 }
 
-// judgeOver returns a judge of the runbook's thresholds over the store.
+// judgeOver returns a manager of the runbook's thresholds over the store.
 func judgeOver(tb testing.TB, s *storage.Store, targets []string) (*Manager, *source) {
 	tb.Helper()
 	j := newManager(tb, Options{Local: promql.NewLocal(s, promql.LocalOptions{})})
@@ -76,8 +76,8 @@ func judgeOver(tb testing.TB, s *storage.Store, targets []string) (*Manager, *so
 	return j, j.source(Local)
 }
 
-// BenchmarkJudge is one full round over six thresholds.
-func BenchmarkJudge(b *testing.B) {
+// BenchmarkThresholds is one full round over six thresholds.
+func BenchmarkThresholds(b *testing.B) {
 	for _, n := range []int{100, 1000, 10_000} {
 		b.Run(fmt.Sprintf("targets=%d", n), func(b *testing.B) {
 			s, targets, now := filled(n)

@@ -14,14 +14,14 @@ type Builtin struct {
 	// expression that holds everywhere; Hint then shows one to start from.
 	Expr string
 	Hint string
-	// What and Unit name the value, as in Rule.
+	// What and Unit name the value, as in Threshold.
 	What string
 	Unit string
 	// Above is the direction in which the metric is bad.
 	Above bool
 	// SourceKind is who speaks: probe, app or kubernetes.
 	SourceKind string
-	// EverySeries, Aside and Unseen are Rule's.
+	// EverySeries, Aside and Unseen are Threshold's.
 	EverySeries, Aside, Unseen bool
 }
 

@@ -1,7 +1,8 @@
 // Package rules judges: samples over time go in, alerts with a verdict come out.
 //
-// It owns the table of built-in expressions, the pure state machine of one alert, and
-// the loop that evaluates. It leaves looking to probes, samples to storage, asking to
+// It owns the [Manager], which evaluates thresholds, rule files and objectives and holds
+// their alerts; the pure state machines behind them; Prometheus' rule files as they are
+// read; and the table of built-in expressions. It leaves looking to probes, samples to storage, asking to
 // promql, and everything done about an alert to others: it never calls out but to say
 // which targets have news.
 //
@@ -10,9 +11,15 @@
 // judged; everything else is an unknown verdict, which neither fires an alert
 // nor clears one.
 //
-// # How a target is judged
+// # Two kinds of rules
 //
-// A [Rule] is an expression that gives one value per label `target`, and a
+// A [Group] of a rule file or of an objective has [Rule] values that are evaluated as
+// Prometheus does: what the expression gives is an alert. A [Threshold] is watchdog's own
+// shape; all of them are one built-in group.
+//
+// # How a threshold judges a target
+//
+// A [Threshold] is an expression that gives one value per label `target`, and a
 // bound. At each evaluation three kinds of question are asked, each for all
 // targets at once: the value, the floors, and the time of the newest sample of
 // each selector in the expressions. The answers of one target become one
@@ -20,9 +27,9 @@
 //
 // # Windows
 //
-// $window in an expression is replaced by the rule's window. The application's
+// $window in an expression is replaced by the threshold's window. The application's
 // own service-level document is itself a sliding window, so the built-in
 // response_time and error_rate average an average: their memory is the
-// application's window plus the rule's. Choose a short rule window (1m) where
+// application's window plus the threshold's. Choose a short window (1m) where
 // the application's window is long.
 package rules

@@ -29,8 +29,8 @@ var TargetLabels = []string{storage.TargetLabel, "namespace", "deployment", "sta
 
 var targetLabels = strings.Join(TargetLabels, ", ")
 
-// ruleState is a rule of a group and what became of it. Its fields below mu of
-// Groups are written by the group's evaluation alone.
+// ruleState is a rule of a group and what became of it. What an
+// evaluation leaves is written by the group's evaluation alone, under Manager.mu.
 type ruleState struct {
 	Rule
 	expr   string // a scalar is asked for as a vector

@@ -64,8 +64,9 @@ type Config struct {
 }
 
 // Manager evaluates thresholds and the groups of rule files and objectives, and holds
-// their alerts. Thresholds are a built-in group: one group per source in time, one group
-// by name, with a state machine of their own (Eval). It is safe for concurrent use.
+// their alerts. Thresholds are a built-in group with a state machine of their own (Eval),
+// evaluated per source, so that one that hangs does not hold up the other. It is safe for
+// concurrent use.
 type Manager struct {
 	o            Options
 	url          *url.URL

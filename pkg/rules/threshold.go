@@ -24,8 +24,7 @@ const defaultStaleness = 2 * time.Minute
 // maxRuleTargets bounds the targets of one rule.
 const maxRuleTargets = 100_000
 
-// Rule is one threshold: an expression, a bound, and how long either side must
-// hold.
+// Threshold is an expression, a bound, and how long either side must hold.
 type Threshold struct {
 	// Name is unique.
 	Name     string
