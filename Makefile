@@ -39,49 +39,52 @@ bin/alertmanager: hack/alertmanager test/tools/alertmanager/go.mod
 bin/prometheus: hack/prometheus test/tools/prometheus/go.mod
 	@hack/slow "building Prometheus (5 minutes on two cores, once)" hack/prometheus $@
 
+bin/golangci-lint: hack/golangci-lint test/tools/golangci-lint/go.mod
+	@hack/slow "building golangci-lint (a minute on two cores, once)" hack/golangci-lint $@
+
 testbed: bin/testbed ## build bin/testbed, the Kubernetes control plane for tests and demo
 
-demo: hack-need bin/watchdog bin/agent-system bin/demo bin/testbed ## watch watchdog roll back a bad release; SCENARIO=overload|crash|slow|agents|dependency|hold for others
+demo: hack-need bin/watchdog bin/agent-system bin/demo bin/testbed ## watch watchdog roll back a bad release; other scenarios: SCENARIO=overload|crash|slow|agents|dependency|hold
 	@bin/demo $(if $(SCENARIO),-scenario $(SCENARIO))
 
 test: SIM_INCIDENTS = 25000
-test: unit fuzz explore sim differential integration ## everything that CI runs
+test: unit fuzz explore sim differential integration ## all tests that CI runs
 
-test-full: unit fuzz explore sim mutants differential integration reproducible ## the same with 100,000 simulated incidents, every mutant, and a second build of the release
+test-full: unit fuzz explore sim mutants differential integration reproducible ## all of test, with 100,000 simulated incidents, every mutant, and a second build of the release
 
-unit: hack-need ## unit tests: race detector, random order; make sim has those that play many worlds
+unit: hack-need ## unit tests with the race detector, in random order; tests of many simulated worlds are in make sim
 	go test -race -shuffle=on ./...
 
 integration: hack-need-exim4 bin/watchdog bin/agent-system bin/testbed bin/prometheus bin/alertmanager ## tests on a real Kubernetes control plane
 	go test -tags integration -count=1 -timeout 45m -v ./test/... | hack/failures
 
-explore: ## every state of the op protocol: crashes, lost leases, late writes, people
+explore: ## explore every state of the op protocol: crashes, lost leases, late writes, people
 	go test -count=1 -timeout 10m -v ./internal/explore
 
-outside: ## what was found from outside, one file each (test/outside, docs/outside.md)
+outside: ## tests for faults found from outside, one file each (test/outside, docs/outside.md)
 	go test -count=1 -v -run TestOutside ./cmd/watchdog
 
 SIM_INCIDENTS ?= 100000
-sim: ## 100,000 incidents in seeded worlds: every invariant, and the score against the truth
+sim: ## simulate 100,000 incidents in seeded worlds; checks every invariant and scores the decisions
 	GOGC=400 SIM_INCIDENTS=$(SIM_INCIDENTS) go test -p 1 -count=1 -timeout 60m -v ./internal/sim ./cmd/watchdog
 
-sim-million: ## a million incidents; writes docs/sim-million.md (some 15 minutes)
+sim-million: ## simulate a million incidents and write docs/sim-million.md (about 15 minutes)
 	SIM_INCIDENTS=1000000 SIM_REPORT=../../docs/sim-million.md SIM_COMMIT=$(VERSION) go test -count=1 -timeout 120m -v -run 'TestSwarm$$' ./internal/sim
 
-museum: ## accidents that other systems had, played against watchdog
+museum: ## play accidents of other systems against watchdog
 	go test -count=1 -v -run TestMuseum ./internal/sim -args -visits 20
 
-mutants: ## safety bugs built in one at a time: the simulator must object to each; TABLE=1 writes docs/mutants.md
+mutants: ## add safety bugs one at a time; the simulator must detect each; TABLE=1 writes docs/mutants.md
 	@go test -count=1 -timeout 90m -v ./internal/mutants -args -all $(if $(TABLE),-table) | grep -Ev '^=== |^ +--- PASS'
 
-differential: ## rule files judged by watchdog and by Prometheus' own code, the backtest and the live rules: the same at the same moments
+differential: ## compare watchdog's rule evaluation with Prometheus' own code, and the backtest with the live rules
 	@DIFF_WORLDS=60 go test -count=1 -timeout 10m -v -run 'TestGroupsAgreeWithPrometheus$$|TestLiveAndBacktestAgree$$' ./pkg/rules ./internal/backtest | grep -Ev '^=== |^ +--- PASS'
 
 FUZZTIME ?= 30s
-fuzz: ## every fuzz target for FUZZTIME (30s) each, as many at once as there are cores
+fuzz: ## run every fuzz target for FUZZTIME (30s), one per core at a time
 	@hack/fuzz $(FUZZTIME)
 
-check: ## gofmt, vet, go.mod, the modules' sums
+check: ## check gofmt, go vet, go.mod and module checksums
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }
 	go vet ./...
 	go vet -tags integration ./test/...
@@ -89,11 +92,16 @@ check: ## gofmt, vet, go.mod, the modules' sums
 	go mod tidy -diff
 	go mod verify
 
+LINT_FROM ?= main
+
+lint: bin/golangci-lint ## golangci-lint with .golangci.yml, on what changed since main; LINT_FROM= for all of it
+	bin/golangci-lint run $(if $(LINT_FROM),--new-from-rev $(LINT_FROM)) ./...
+
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
-vuln: ## known vulnerabilities in code that is called; asks vuln.go.dev
+vuln: ## report known vulnerabilities in code that is called (queries vuln.go.dev)
 	go run $(GOVULNCHECK) ./...
 
-reproducible: ## the release built twice, in two folders and with two build caches: the same bytes (10 minutes on two cores)
+reproducible: ## build the release twice, in two directories with two build caches, and compare the bytes (10 minutes on two cores)
 	go test -tags reproducible -count=1 -timeout 60m -v -run Release ./internal/supplychain
 
 # Documents carry the commit's date, and say who built: a workflow sets BUILDER and SOURCE to its own URIs.
@@ -101,28 +109,28 @@ BUILDER ?= https://watchdog.io/watchdog/builder/local
 SOURCE  ?=
 SUPPLYCHAIN = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} go run ./internal/supplychain -version '$(VERSION)' -commit '$(COMMIT)' -flags '$(GOFLAGS_RELEASE)' -builder '$(BUILDER)' -source '$(SOURCE)'
 
-sbom: bin/watchdog ## bin/watchdog.cdx.json: the modules in bin/watchdog, as CycloneDX 1.6
+sbom: bin/watchdog ## write bin/watchdog.cdx.json: the modules of bin/watchdog, as CycloneDX 1.6
 	$(SUPPLYCHAIN) sbom bin/watchdog > bin/watchdog.cdx.json
 
-release: ## bin/watchdog from a clean commit, its bill of materials, its provenance, and their sums
+release: ## build bin/watchdog from a clean commit, with its bill of materials, provenance and checksums
 	@test -z "$$(git status --porcelain)" || { echo "release: commit or remove these changes first:"; git status --short; exit 1; } >&2
 	rm -f bin/watchdog
 	@$(MAKE) --no-print-directory sbom
 	$(SUPPLYCHAIN) provenance bin/watchdog > bin/watchdog.intoto.json
 	cd bin && sha256sum watchdog watchdog.cdx.json watchdog.intoto.json | tee SHA256SUMS
 
-bench: bin/watchdog bin/agent-system bin/testbed bin/alertmanager ## the figures in docs/figures.md
+bench: bin/watchdog bin/agent-system bin/testbed bin/alertmanager ## run the benchmarks for docs/figures.md
 	go test -cpu 1 -run '^$$' -bench . -benchmem ./pkg/... | tee bin/bench.txt
 	go test -tags integration -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/e2e | tee -a bin/bench.txt
 	GOGC=400 go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./internal/backtest | tee -a bin/bench.txt
 
 # The tag that the chart asks for.
 IMAGE := watchdog:$(shell awk '/^appVersion:/ {gsub(/"/, ""); print $$2}' deploy/helm/watchdog/Chart.yaml)
-image: ## a container image from scratch, with docker or podman, under the tag that the chart asks for
+image: ## build a container image with docker or podman, with the tag that the chart uses
 	$$(command -v podman || command -v docker || { echo "image: neither podman nor docker is installed" >&2; echo false; }) build -t $(IMAGE) -t watchdog:$(VERSION) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) .
 	@echo "built $(IMAGE)"
 
-clean: ## remove what was built
+clean: ## remove build results
 	rm -rf bin
 
 hack-need:
@@ -131,4 +139,4 @@ hack-need:
 hack-need-exim4:
 	@hack/need exim4
 
-.PHONY: help build testbed demo test test-full unit integration explore outside sim sim-million museum mutants differential fuzz check vuln reproducible sbom release bench image clean hack-need hack-need-exim4
+.PHONY: help build testbed demo test test-full unit integration explore outside sim sim-million museum mutants differential fuzz check lint vuln reproducible sbom release bench image clean hack-need hack-need-exim4
