@@ -18,7 +18,8 @@ func listenAddress(flag, text string) (string, error) {
 	}
 	host, port, err := splitAddress(text)
 	if err != nil {
-		return "", misused{fmt.Errorf("invalid --%s %q: %w; use for example :9095, 10.0.0.7:9095 or [fd00::5]:9095", flag, text, err)}
+		return "", misused{fmt.Errorf("invalid --%s %q: %w; use for example :9095, 10.0.0.7:9095 or [fd00::5]:9095",
+			flag, text, err)}
 	}
 	return net.JoinHostPort(host, port), nil
 }
@@ -30,7 +31,8 @@ func advertisedURL(text string) (string, error) {
 		return "", nil
 	}
 	bad := func(why string) (string, error) {
-		return "", misused{fmt.Errorf("invalid --advertise-url %q: %s; use for example http://10.0.0.7:9095 or http://[fd00::5]:9095", text, why)}
+		return "", misused{fmt.Errorf("invalid --advertise-url %q: %s; use for example http://10.0.0.7:9095 or "+
+			"http://[fd00::5]:9095", text, why)}
 	}
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok || scheme != "http" && scheme != "https" {

@@ -67,7 +67,8 @@ Exit status: 0 intact, 1 tampered with or unreadable, 2 usage error.`,
 // verifyFlags are those of the commands that verify.
 func verifyFlags(c *cobra.Command, keyFile *string, anchors *[]string, output *string) {
 	f := c.Flags()
-	f.StringVar(keyFile, "key-file", "", "file with the keys that seal the audit log, as --audit.key-file of the daemon")
+	f.StringVar(keyFile, "key-file", "",
+		"file with the keys that seal the audit log, as --audit.key-file of the daemon")
 	f.StringArrayVar(anchors, "anchor", nil, "a record noted elsewhere, as LOG:SEQUENCE:HASH; can be repeated")
 	f.StringVarP(output, "output", "o", "text", "text or json")
 }
@@ -118,7 +119,8 @@ func printReport(w io.Writer, dir string, r audit.Report) {
 		r.Records, r.Files, plural(r.Files, "file", "files"), r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
 	switch {
 	case r.Sealed == 0:
-		fmt.Fprintln(w, "no record is sealed with a key: anyone with write access to the directory can rewrite all of them")
+		fmt.Fprintln(w, "no record is sealed with a key: anyone with write access to the directory can rewrite all "+
+			"of them")
 	case r.Sealed < r.Records:
 		fmt.Fprintf(w, "%d records are sealed with a key, %d older ones are not\n", r.Sealed, r.Records-r.Sealed)
 	default:
@@ -212,7 +214,8 @@ records even if the log is not intact, and then exits with status 1.`,
 			return err
 		},
 	}
-	c.Flags().StringVar(&keyFile, "key-file", "", "file with the keys that seal the audit log, as --audit.key-file of the daemon")
+	c.Flags().StringVar(&keyFile, "key-file", "",
+		"file with the keys that seal the audit log, as --audit.key-file of the daemon")
 	return c
 }
 

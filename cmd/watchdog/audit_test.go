@@ -28,8 +28,10 @@ func TestTheAuditRecordIsVerifiedShownAndExported_SEC27(t *testing.T) {
 	}
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for _, r := range []audit.Record{
-		{Kind: "act", Incident: "i1", Op: "op1", Target: "shop/deployment/cart", Actor: "watchdog", Text: "restart the pods"},
-		{Kind: "responder", Incident: "i2", Target: "shop/deployment/web", Actor: "ann@example.com", Text: "hold\n\x1b[31mred"},
+		{Kind: "act", Incident: "i1", Op: "op1", Target: "shop/deployment/cart", Actor: "watchdog",
+			Text: "restart the pods"},
+		{Kind: "responder", Incident: "i2", Target: "shop/deployment/web", Actor: "ann@example.com",
+			Text: "hold\n\x1b[31mred"},
 	} {
 		r.At = at
 		if _, err := l.Append(r); err != nil {
@@ -56,13 +58,18 @@ func TestTheAuditRecordIsVerifiedShownAndExported_SEC27(t *testing.T) {
 		want []string
 		not  string
 	}{
-		{[]string{"verify", dir, "--key-file", keys, "--anchor", anchor}, 0, []string{"3 records in 1 file", "all records are sealed with a key (current key: " + l.Tip().Key, "last record: " + anchor}, ""},
-		{[]string{"verify", dir}, 1, []string{"audit.jsonl, line 1: sealed with key " + l.Tip().Key, "copy the directory"}, ""},
+		{[]string{"verify", dir, "--key-file", keys, "--anchor", anchor}, 0,
+			[]string{"3 records in 1 file", "all records are sealed with a key (current key: " + l.Tip().Key,
+				"last record: " + anchor}, ""},
+		{[]string{"verify", dir}, 1, []string{"audit.jsonl, line 1: sealed with key " + l.Tip().Key,
+			"copy the directory"}, ""},
 		{[]string{"verify", cut, "--key-file", keys}, 0, []string{"2 records"}, ""},
-		{[]string{"verify", cut, "--key-file", keys, "--anchor", anchor}, 1, []string{"records 3 to 3 are missing at the end"}, ""},
+		{[]string{"verify", cut, "--key-file", keys, "--anchor", anchor}, 1,
+			[]string{"records 3 to 3 are missing at the end"}, ""},
 		{[]string{"verify", cut, "--anchor", "x"}, 2, []string{"LOG:SEQUENCE:HASH"}, ""},
 		{[]string{"verify", dir + "x"}, 1, []string{"no such file"}, ""},
-		{[]string{"show", dir}, 0, []string{"2026-03-01T12:00:00Z  2  act  incident=i1  op=op1  target=shop/deployment/cart  restart the pods", `by=ann@example.com  hold\n\x1b[31mred`}, "\x1b"},
+		{[]string{"show", dir}, 0, []string{"2026-03-01T12:00:00Z  2  act  incident=i1  op=op1  " +
+			"target=shop/deployment/cart  restart the pods", `by=ann@example.com  hold\n\x1b[31mred`}, "\x1b"},
 		{[]string{"show", dir, "--incident", "i1"}, 0, []string{"restart"}, "hold"},
 		{[]string{"show", dir, "--target", "web", "-o", "json"}, 0, []string{`"incident":"i2"`}, "restart"},
 		{[]string{"show", dir, "--since", "1h"}, 0, nil, "restart"},

@@ -51,8 +51,10 @@ or the log cannot be read, 2 usage error.`,
 				return err
 			}
 			if n := len(p.Differences); n > 0 {
-				return errors.Join(faulty(dir, v), fmt.Errorf("replay audit log in %s: %d %s; either somebody with the key changed the log, or another version wrote it: replay it with the image that wrote it",
-					dir, n, plural(n, "difference", "differences")))
+				return errors.Join(faulty(dir, v),
+					fmt.Errorf("replay audit log in %s: %d %s; either somebody with the key changed the log, or "+
+						"another version wrote it: replay it with the image that wrote it",
+						dir, n, plural(n, "difference", "differences")))
 			}
 			return faulty(dir, v)
 		},

@@ -26,14 +26,17 @@ func TestTheAuditRecordIsReplayed_SEC40(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	alert := incident.Alert{Rule: "errors", Severity: incident.P1, Firing: true, Verdict: incident.Breach, Value: 5, Bound: 1, Above: true, Reason: "5 > 1", ActiveAt: at, EvaluatedAt: at,
+	alert := incident.Alert{Rule: "errors", Severity: incident.P1, Firing: true, Verdict: incident.Breach, Value: 5,
+		Bound: 1, Above: true, Reason: "5 > 1", ActiveAt: at, EvaluatedAt: at,
 		Ladder: []incident.Rung{{Action: "page", Class: incident.C1}}}
 	var scribe decision.Scribe
-	inc, _ := scribe.Step(incident.New("i1", incident.Target{Name: "cart", Namespace: "shop", Kind: "deployment", Workload: "cart"}, at), incident.Tick{At: at, Alerts: []incident.Alert{alert}}, incident.DefaultPolicy())
+	inc, _ := scribe.Step(incident.New("i1", incident.Target{Name: "cart", Namespace: "shop", Kind: "deployment",
+		Workload: "cart"}, at), incident.Tick{At: at, Alerts: []incident.Alert{alert}}, incident.DefaultPolicy())
 	pending, _ := scribe.Pending(inc)
 	records := []audit.Record{{At: at, Kind: "config", Actor: "watchdog", Data: decision.Begun()}, pending}
 	for _, e := range inc.Timeline {
-		records = append(records, audit.Record{At: e.At, Kind: string(e.Kind), Incident: inc.ID, Target: inc.Target.String(), Actor: "watchdog", Text: e.Text})
+		records = append(records, audit.Record{At: e.At, Kind: string(e.Kind), Incident: inc.ID,
+			Target: inc.Target.String(), Actor: "watchdog", Text: e.Text})
 	}
 	write := func(name string, change func(n int, r audit.Record) audit.Record) string {
 		dir := filepath.Join(folder, name)
@@ -75,7 +78,8 @@ func TestTheAuditRecordIsReplayed_SEC40(t *testing.T) {
 		t.Fatal(err)
 	}
 	torn := filepath.Join(folder, "torn.jsonl")
-	for path, text := range map[string][]byte{export: b, torn: bytes.Replace(b, []byte("5 \\u003e 1"), []byte("6 \\u003e 1"), 1)} {
+	for path, text := range map[string][]byte{export: b, torn: bytes.Replace(b, []byte("5 \\u003e 1"),
+		[]byte("6 \\u003e 1"), 1)} {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -86,11 +90,17 @@ func TestTheAuditRecordIsReplayed_SEC40(t *testing.T) {
 		want []string
 		not  string
 	}{
-		{[]string{good, "--key-file", keyFile}, 0, []string{"all records are sealed with a key", "1 decision of 1 incident replayed: all the same"}, "difference"},
-		{[]string{export, "--key-file", keyFile}, 0, []string{"1 decision of 1 incident replayed: all the same"}, "difference"},
-		{[]string{changed, "--key-file", keyFile}, 1, []string{`record 3, incident i1: decision 1 of 1: the tick gave something else: recorded "escalated", replayed`, "replay audit log in " + changed + ": 1 difference; either", "the image that wrote it"}, "all the same"},
-		{[]string{old, "--key-file", keyFile}, 0, []string{"no decision was replayed", "2 records on incidents without a decision"}, "all the same"},
-		{[]string{newer, "--key-file", keyFile}, 0, []string{"1 record of decisions not replayed, this version cannot: format 99, and it knows 2"}, "difference"},
+		{[]string{good, "--key-file", keyFile}, 0, []string{"all records are sealed with a key",
+			"1 decision of 1 incident replayed: all the same"}, "difference"},
+		{[]string{export, "--key-file", keyFile}, 0, []string{"1 decision of 1 incident replayed: all the same"},
+			"difference"},
+		{[]string{changed, "--key-file", keyFile}, 1,
+			[]string{`record 3, incident i1: decision 1 of 1: the tick gave something else: recorded "escalated", replayed`, "replay audit log in " + changed + ": 1 difference; either", "the image that wrote it"}, "all the same"},
+		{[]string{old, "--key-file", keyFile}, 0, []string{"no decision was replayed",
+			"2 records on incidents without a decision"}, "all the same"},
+		{[]string{newer, "--key-file", keyFile}, 0,
+			[]string{"1 record of decisions not replayed, this version cannot: format 99, and it knows 2"},
+			"difference"},
 		{[]string{torn, "--key-file", keyFile}, 1, []string{"hash does not match the content", "is not intact"}, ""},
 		{[]string{good}, 1, []string{"which is not one of the 0 given keys"}, ""},
 		{[]string{good, "--key-file", keyFile, "--anchor", "x"}, 2, []string{"LOG:SEQUENCE:HASH"}, ""},
@@ -113,7 +123,8 @@ func TestTheAuditRecordIsReplayed_SEC40(t *testing.T) {
 		Verified audit.Report
 		Replayed decision.Report
 	}
-	if err := json.NewDecoder(strings.NewReader(out)).Decode(&r); err != nil || code != 1 || r.Verified.Records != len(records)+1 || len(r.Replayed.Differences) != 1 || r.Replayed.Differences[0].Seq != 3 {
+	if err := json.NewDecoder(strings.NewReader(out)).Decode(&r); err != nil || code != 1 ||
+		r.Verified.Records != len(records)+1 || len(r.Replayed.Differences) != 1 || r.Replayed.Differences[0].Seq != 3 {
 		t.Errorf("%v: exit %d: %s", err, code, out)
 	}
 }

@@ -63,7 +63,8 @@ read, 2 usage error.`,
 		RunE: func(c *cobra.Command, args []string) error { return b.run(c, args[0]) },
 	}
 	f := c.Flags()
-	f.StringVar(&b.from, "from", "", "source of the history: the URL of a Prometheus server, a directory of TSDB blocks, or an OpenMetrics file")
+	f.StringVar(&b.from, "from", "", "source of the history: the URL of a Prometheus server, a directory of TSDB "+
+		"blocks, or an OpenMetrics file")
 	f.StringVar(&b.compare, "compare", "", "another configuration to compare with")
 	f.StringVar(&b.begin, "begin", "", "start time in RFC 3339 (default: --last before the end)")
 	f.StringVar(&b.end, "end", "", "end time in RFC 3339 (default: the end of the history, or now)")
@@ -72,7 +73,8 @@ read, 2 usage error.`,
 	f.StringArrayVar(&b.asserts, "assert", nil, "fail unless this holds, for example 'pages <= 3'; can be repeated")
 	f.StringVar(&b.html, "html", "", "also write the report as an HTML page to this file")
 	f.StringVar(&b.token, "bearer-token-file", "", "file with a bearer token for the Prometheus server of --from")
-	f.StringVar(&b.ca, "ca-file", "", "file with the certificate authorities for the Prometheus server of --from, instead of the system's")
+	f.StringVar(&b.ca, "ca-file", "", "file with the certificate authorities for the Prometheus server of --from, "+
+		"instead of the system's")
 	f.DurationVar(&b.timeout, "timeout", 2*time.Minute, "timeout of one query")
 	f.StringVarP(&b.output, "output", "o", "text", "text, json or html")
 	return c
@@ -120,7 +122,8 @@ func (b *backtesting) run(c *cobra.Command, file string) error {
 		}
 	}
 	out := c.OutOrStdout()
-	write := map[string]func(io.Writer) error{"text": report.WriteText, "json": report.WriteJSON, "html": report.WriteHTML}[b.output]
+	write := map[string]func(io.Writer) error{"text": report.WriteText, "json": report.WriteJSON,
+		"html": report.WriteHTML}[b.output]
 	if b.compare != "" {
 		old, err := b.load(b.compare)
 		if err != nil {
@@ -165,7 +168,8 @@ func (b *backtesting) load(file string) (*config.Config, error) {
 	return cfg, err
 }
 
-func (b *backtesting) play(c *cobra.Command, cfg *config.Config, s *history.Source, begin, end time.Time) (*backtest.Report, error) {
+func (b *backtesting) play(c *cobra.Command, cfg *config.Config, s *history.Source, begin,
+	end time.Time) (*backtest.Report, error) {
 	bar := progress(c.ErrOrStderr(), cfg.File)
 	r, err := backtest.Run(c.Context(), backtest.Options{Config: cfg, Source: s, Begin: begin, End: end, Progress: bar})
 	bar(0, 0)
@@ -255,7 +259,8 @@ func bar(what string, done, of, took time.Duration) string {
 	if share > 0 {
 		left = time.Duration(float64(took) * (1 - share) / share).Round(time.Second).String()
 	}
-	return fmt.Sprintf("%s [%s%s] %3.0f %%, %s of %s, %s left", what, strings.Repeat("#", full), strings.Repeat(".", cells-full), share*100, days(done), days(of), left)
+	return fmt.Sprintf("%s [%s%s] %3.0f %%, %s of %s, %s left", what, strings.Repeat("#", full),
+		strings.Repeat(".", cells-full), share*100, days(done), days(of), left)
 }
 
 func days(d time.Duration) string { return model.Duration(d).String() }

@@ -60,7 +60,8 @@ Exit status: 0 all files are valid, 1 a file is invalid (or, with --strict, has 
 				return misused{fmt.Errorf("invalid --output %q; expected one of: text, json", k.output)}
 			}
 			for _, name := range k.ignore {
-				if name != lint.Online.Name && !slices.ContainsFunc(lint.Lints, func(l lint.Lint) bool { return l.Name == name }) {
+				if name != lint.Online.Name && !slices.ContainsFunc(lint.Lints,
+					func(l lint.Lint) bool { return l.Name == name }) {
 					return misused{fmt.Errorf("unknown lint %q in --ignore; --lints lists all lints", name)}
 				}
 			}
@@ -203,7 +204,8 @@ func show(c *cobra.Command, r checked, cfg *config.Config, all config.Errors) {
 	}
 	switch {
 	case r.Valid:
-		fmt.Fprintf(out, "%s: valid: %d targets, %d rules, mode %s%s\n", r.File, len(cfg.Targets), len(cfg.Thresholds), cfg.Mode, more(cfg))
+		fmt.Fprintf(out, "%s: valid: %d targets, %d rules, mode %s%s\n", r.File, len(cfg.Targets), len(cfg.Thresholds),
+			cfg.Mode, more(cfg))
 	case len(all) > 0:
 		source, _ := os.ReadFile(r.File)
 		fmt.Fprint(out, all.Excerpt(source))

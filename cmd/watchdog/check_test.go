@@ -40,8 +40,11 @@ prometheus:
 job_templates: {flush: {file: job.yaml}}
 `
 	broken, late := file("watchdog.yaml", config), file("late.yaml", built)
-	values := file("values.yaml", "config:\n  "+strings.ReplaceAll(strings.TrimSpace(config), "\n", "\n  ")+"\nextraFiles: {a: b}\n")
-	file("job.yaml", "apiVersion: batch/v1\nkind: hunter2-the-job\nmetadata: {name: a}\nspec:\n  template:\n    spec:\n      containers:\n        - name: a\n          env:\n            - name: DB_PASSWORD\n              value: hunter2-the-job\n")
+	values := file("values.yaml", "config:\n  "+strings.ReplaceAll(strings.TrimSpace(config), "\n",
+		"\n  ")+"\nextraFiles: {a: b}\n")
+	file("job.yaml", "apiVersion: batch/v1\nkind: hunter2-the-job\nmetadata: {name: a}\nspec:\n  template:\n    "+
+		"spec:\n      containers:\n        - name: a\n          env:\n            - name: DB_PASSWORD\n             "+
+		" value: hunter2-the-job\n")
 	for name, tc := range map[string]struct {
 		args []string
 		want string // is said all the same
@@ -53,9 +56,12 @@ job_templates: {flush: {file: job.yaml}}
 		"simulate":                 {[]string{"simulate", "--config", broken}, "token: <hidden>"},
 		"simulate of what is late": {[]string{"simulate", "--config", late}, "job_templates: flush"},
 		"backtest":                 {[]string{"backtest", broken, "--from", dir}, "receivers.slack.token"},
-		"test":                     {[]string{"test", file("test.yaml", "config: watchdog.yaml\ntests: []\n")}, "receivers.slack.token"},
-		"test of a broken file":    {[]string{"test", file("broken-test.yaml", "token: hunter2\nevaluation_interval: hunter2\n")}, "broken-test.yaml"},
-		"run":                      {[]string{"run", "--config.file", broken, "--data-dir", filepath.Join(dir, "data")}, "receivers.slack.token"},
+		"test": {[]string{"test", file("test.yaml", "config: watchdog.yaml\ntests: []\n")},
+			"receivers.slack.token"},
+		"test of a broken file": {[]string{"test", file("broken-test.yaml",
+			"token: hunter2\nevaluation_interval: hunter2\n")}, "broken-test.yaml"},
+		"run": {[]string{"run", "--config.file", broken, "--data-dir", filepath.Join(dir, "data")},
+			"receivers.slack.token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer

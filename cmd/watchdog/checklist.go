@@ -84,7 +84,8 @@ func rolledBack(targets []string, p proofs) row {
 	newest := func(of string) (at time.Time, id string) {
 		for _, i := range p.incidents {
 			for _, a := range i.Attempts {
-				if (of == "" || i.Target.Name == of) && a.Action == incident.ActionRollback && a.Verdict == incident.Helped && a.EndedAt.After(at) {
+				if (of == "" || i.Target.Name == of) && a.Action == incident.ActionRollback &&
+					a.Verdict == incident.Helped && a.EndedAt.After(at) {
 					at, id = a.EndedAt, i.ID
 				}
 			}
@@ -107,7 +108,8 @@ func rolledBack(targets []string, p proofs) row {
 			all = append(all, fmt.Sprintf("no successful rollback of %s in that time", name))
 			continue
 		}
-		all = append(all, fmt.Sprintf("a rollback of %s helped on %s (incident %s)", name, at.UTC().Format(time.DateOnly), id))
+		all = append(all, fmt.Sprintf("a rollback of %s helped on %s (incident %s)", name,
+			at.UTC().Format(time.DateOnly), id))
 	}
 	r.Why = strings.Join(all, "; ")
 	return r

@@ -22,7 +22,8 @@ type cluster struct {
 
 func (f *cluster) register(c *cobra.Command) {
 	f.command = c
-	c.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the pod's service account)")
+	c.Flags().StringVar(&f.kubeconfig, "kubeconfig", "",
+		"kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the pod's service account)")
 	c.Flags().StringVar(&f.context, "context", "", "kubeconfig context")
 	c.Flags().StringVarP(&f.namespace, "namespace", "n", "watchdog", "namespace of the watchdog installation")
 }

@@ -52,7 +52,8 @@ func (f *fakeCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := func(status int, reason string) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status, "reason": reason, "message": fmt.Sprintf("%s %q", reason, r.URL.Path)})
+		_ = json.NewEncoder(w).Encode(map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure",
+			"code": status, "reason": reason, "message": fmt.Sprintf("%s %q", reason, r.URL.Path)})
 	}
 	switch o, ok := f.objects[r.URL.Path]; {
 	case f.forbidden[r.URL.Path]:
@@ -114,12 +115,14 @@ func ops(t *testing.T) *fakeCluster {
 
 // At three in the morning "no incidents" from the wrong namespace reads as "nothing is wrong".
 func TestTheWrongNamespaceIsAnError_A2(t *testing.T) {
-	for _, line := range []string{"status", "status -o json", "incidents", "incidents show x", "why x", "ack x", "note x y", "severity x P1 --reason r", "approve x", "deny x --reason r", "publish x --reason r",
+	for _, line := range []string{"status", "status -o json", "incidents", "incidents show x", "why x", "ack x",
+		"note x y", "severity x P1 --reason r", "approve x", "deny x --reason r", "publish x --reason r",
 		"undo x --reason r", "review x", "review list", "review done x 1", "maintenance list", "maintenance end x", "hold --all --reason r", "resume --all"} {
 		t.Run(line, func(t *testing.T) {
 			f := ops(t)
 			code, out := f.watchdog(append(strings.Fields(line), "-n", "default")...)
-			if code != exitFailed || !strings.Contains(out, "watchdog is not installed in namespace default, or has never started there (found in: ops)") {
+			if code != exitFailed || !strings.Contains(out,
+				"watchdog is not installed in namespace default, or has never started there (found in: ops)") {
 				t.Errorf("exit %d: %s", code, out)
 			}
 			if w := f.written(); len(w) > 0 {
@@ -130,7 +133,8 @@ func TestTheWrongNamespaceIsAnError_A2(t *testing.T) {
 }
 
 func TestReadingWritesNothing_A2(t *testing.T) {
-	for _, line := range []string{"status", "incidents", "maintenance list", "review list", "resume --all", "resume shop/cart", "resume shop"} {
+	for _, line := range []string{"status", "incidents", "maintenance list", "review list", "resume --all",
+		"resume shop/cart", "resume shop"} {
 		t.Run(line, func(t *testing.T) {
 			f := ops(t)
 			if code, out := f.watchdog(append(strings.Fields(line), "-n", "ops")...); code != 0 {
@@ -148,11 +152,14 @@ func TestAViewerIsNotToldThatNothingIsInstalled_A2(t *testing.T) {
 	f := ops(t)
 	f.forbidden["/apis/coordination.k8s.io/v1/namespaces/default/leases/watchdog"] = true
 	f.forbidden["/apis/watchdog.io/v1alpha1/namespaces/default/ledgers/watchdog"] = true
-	if code, out := f.watchdog("status", "-n", "default"); code != exitFailed || strings.Contains(out, "not installed") || !strings.Contains(out, "forbidden") {
+	if code, out := f.watchdog("status", "-n", "default"); code != exitFailed ||
+		strings.Contains(out, "not installed") || !strings.Contains(out, "forbidden") {
 		t.Errorf("exit %d: %s", code, out)
 	}
-	f = newFakeCluster(t, map[string]string{"/apis/coordination.k8s.io/v1/leases": emptyLeases, "/apis/watchdog.io/v1alpha1/ledgers": emptyLedgers})
-	if code, out := f.watchdog("incidents"); code != exitFailed || !strings.Contains(out, "found in: nowhere that you may see") {
+	f = newFakeCluster(t, map[string]string{"/apis/coordination.k8s.io/v1/leases": emptyLeases,
+		"/apis/watchdog.io/v1alpha1/ledgers": emptyLedgers})
+	if code, out := f.watchdog("incidents"); code != exitFailed ||
+		!strings.Contains(out, "found in: nowhere that you may see") {
 		t.Errorf("exit %d: %s", code, out)
 	}
 }
@@ -163,12 +170,17 @@ func TestHoldAndResumeSayWhatIsSo_A6(t *testing.T) {
 		code       int
 		writes     bool
 	}{
-		"a kind before the name":            {"hold statefulset/shop/x --reason r", `"statefulset/shop/x": write NAMESPACE or NAMESPACE/DEPLOYMENT`, exitMisused, false},
-		"a kind before the name, resume":    {"resume deployment/shop/x", `"deployment/shop/x": write NAMESPACE or NAMESPACE/DEPLOYMENT`, exitMisused, false},
-		"no name":                           {"hold shop/ --reason r", `"shop/": write NAMESPACE or NAMESPACE/DEPLOYMENT`, exitMisused, false},
-		"a deployment that does not exist":  {"hold shop/nosuch --reason r", "no deployment nosuch in namespace shop", exitFailed, true},
-		"a namespace that does not exist":   {"hold nosuch --reason r", "no namespace nosuch", exitFailed, true},
-		"resume what does not exist":        {"resume shop/nosuch", "no deployment nosuch in namespace shop", exitFailed, false},
+		"a kind before the name": {"hold statefulset/shop/x --reason r",
+			`"statefulset/shop/x": write NAMESPACE or NAMESPACE/DEPLOYMENT`, exitMisused, false},
+		"a kind before the name, resume": {"resume deployment/shop/x",
+			`"deployment/shop/x": write NAMESPACE or NAMESPACE/DEPLOYMENT`, exitMisused, false},
+		"no name": {"hold shop/ --reason r",
+			`"shop/": write NAMESPACE or NAMESPACE/DEPLOYMENT`, exitMisused, false},
+		"a deployment that does not exist": {"hold shop/nosuch --reason r", "no deployment nosuch in namespace shop",
+			exitFailed, true},
+		"a namespace that does not exist": {"hold nosuch --reason r", "no namespace nosuch", exitFailed, true},
+		"resume what does not exist": {"resume shop/nosuch", "no deployment nosuch in namespace shop",
+			exitFailed, false},
 		"resume what is not held":           {"resume shop/cart -n ops", "shop/cart: was not on hold", 0, false},
 		"resume a namespace that is not":    {"resume shop -n ops", "shop: was not on hold", 0, false},
 		"resume everything that is not":     {"resume --all -n ops", "everything: was not on hold", 0, false},

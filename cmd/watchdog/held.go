@@ -16,7 +16,8 @@ func heldBy(i incident.Incident, all []incident.Incident) string {
 		if o.Target.Name != incident.Self || o.Phase == incident.Resolved {
 			continue
 		}
-		for _, rule := range []struct{ name, while string }{{"storm", "the storm lasts"}, {"blind", "monitoring is blind"}} {
+		for _, rule := range []struct{ name, while string }{{"storm", "the storm lasts"},
+			{"blind", "monitoring is blind"}} {
 			if a, ok := o.Alert(rule.name); ok && a.Firing {
 				return fmt.Sprintf("no action is considered while %s: %s (incident %s)", rule.while, a.Reason, o.ID)
 			}

@@ -95,7 +95,9 @@ incident.`,
 				return err
 			}
 			if f.output == "json" {
-				return printJSON(c.OutOrStdout(), map[string]any{"incident": inc.ID, "phase": inc.Phase, "plan": inc.Considered, "answers": inc.Answers, "attempts": inc.Attempts, "pageReason": inc.PageReason})
+				return printJSON(c.OutOrStdout(), map[string]any{"incident": inc.ID, "phase": inc.Phase,
+					"plan": inc.Considered, "answers": inc.Answers, "attempts": inc.Attempts,
+					"pageReason": inc.PageReason})
 			}
 			return why(c.OutOrStdout(), inc, all...)
 		},
@@ -154,7 +156,8 @@ func table(w io.Writer, all []incident.Incident, now time.Time) error {
 		if n := len(i.Timeline); n > 0 {
 			last = strutil.Shorten(i.Timeline[n-1].Text, 70)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.Severity, i.Phase, i.Target.Name, i.Lead, age(now.Sub(i.OpenedAt)), whose(i, now), last)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.Severity, i.Phase, i.Target.Name, i.Lead,
+			age(now.Sub(i.OpenedAt)), whose(i, now), last)
 	}
 	return t.Flush()
 }
@@ -188,22 +191,26 @@ func story(w io.Writer, i incident.Incident) {
 	fmt.Fprintf(w, "target    %s (%s)\n", i.Target.Name, i.Target)
 	fmt.Fprintf(w, "opened    %s\n", i.OpenedAt.UTC().Format(time.RFC3339))
 	if !i.ResolvedAt.IsZero() {
-		fmt.Fprintf(w, "resolved  %s, after %s\n", i.ResolvedAt.UTC().Format(time.RFC3339), age(i.ResolvedAt.Sub(i.OpenedAt)))
+		fmt.Fprintf(w, "resolved  %s, after %s\n", i.ResolvedAt.UTC().Format(time.RFC3339),
+			age(i.ResolvedAt.Sub(i.OpenedAt)))
 	}
 	if i.Paged {
 		fmt.Fprintf(w, "paged     %s\n", i.PageReason)
 	}
 	switch missed := fmt.Sprintf(" (%d missed)", i.Unanswered); {
 	case !i.Acked.At.IsZero():
-		fmt.Fprintf(w, "ack       acknowledged by %s at %s%s\n", cmp.Or(i.Acked.By, "somebody"), i.Acked.At.UTC().Format(time.RFC3339), because(i.Acked.Reason))
+		fmt.Fprintf(w, "ack       acknowledged by %s at %s%s\n", cmp.Or(i.Acked.By, "somebody"),
+			i.Acked.At.UTC().Format(time.RFC3339), because(i.Acked.Reason))
 	case i.Phase == incident.Resolved:
 	case !i.AckBy.IsZero():
-		fmt.Fprintf(w, "ack       due by %s: `watchdog ack %s`%s\n", i.AckBy.UTC().Format(time.RFC3339), i.ID, strings.TrimPrefix(missed, " (0 missed)"))
+		fmt.Fprintf(w, "ack       due by %s: `watchdog ack %s`%s\n", i.AckBy.UTC().Format(time.RFC3339), i.ID,
+			strings.TrimPrefix(missed, " (0 missed)"))
 	case i.Unanswered > 0:
 		fmt.Fprintf(w, "ack       not acknowledged: `watchdog ack %s`%s\n", i.ID, missed)
 	}
 	if r := i.Asked; r != nil {
-		fmt.Fprintf(w, "approval  %s, until %s: `%s`\n", r.Plan.Summary, r.Until.UTC().Format(time.RFC3339), i.ApproveCommand())
+		fmt.Fprintf(w, "approval  %s, until %s: `%s`\n", r.Plan.Summary, r.Until.UTC().Format(time.RFC3339),
+			i.ApproveCommand())
 	}
 	for _, a := range i.Alerts {
 		state := "cleared"
@@ -231,7 +238,8 @@ func story(w io.Writer, i incident.Incident) {
 		if k == 10 && i.Dropped > 0 {
 			fmt.Fprintf(w, "          … %d entries are in the audit log only\n", i.Dropped)
 		}
-		fmt.Fprintf(w, "%s  %8s  %-11s %s\n", e.At.UTC().Format("15:04:05"), "+"+age(e.At.Sub(i.OpenedAt)), e.Kind, e.Text)
+		fmt.Fprintf(w, "%s  %8s  %-11s %s\n", e.At.UTC().Format("15:04:05"), "+"+age(e.At.Sub(i.OpenedAt)), e.Kind,
+			e.Text)
 	}
 }
 
@@ -253,7 +261,8 @@ func why(w io.Writer, i incident.Incident, all ...incident.Incident) error {
 		fmt.Fprintf(w, "paged: %s\n", i.PageReason)
 	}
 	if r := i.Asked; r != nil {
-		fmt.Fprintf(w, "waiting for approval until %s: `%s`, or `watchdog deny %s --reason WHY`\n", r.Until.UTC().Format(time.RFC3339), i.ApproveCommand(), i.ID)
+		fmt.Fprintf(w, "waiting for approval until %s: `%s`, or `watchdog deny %s --reason WHY`\n",
+			r.Until.UTC().Format(time.RFC3339), i.ApproveCommand(), i.ID)
 	}
 	held := heldBy(i, all)
 	if held != "" && len(i.Answers) > 0 {

@@ -78,8 +78,11 @@ Exit status: 0 success, 1 failure or a negative answer, 2 usage error.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return misused{fmt.Errorf("%w\nsee %q", err, c.CommandPath()+" --help")}
 	})
-	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", `{{if and .Runnable (not (index .Annotations "group"))}}`, 1))
-	return group(root, newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newSimulate(), newTest(), newBacktest(), newSLA(), newHold(), newResume(), newUndo(), newAck(), newNote(), newSeverity(), newApprove(), newDeny(), newPublish(), newReview(), newAudit(), newNotify(), newMaintenance(), newVersion())
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}",
+		`{{if and .Runnable (not (index .Annotations "group"))}}`, 1))
+	return group(root, newRun(), newCheck(), newStatus(), newIncidents(), newWhy(), newSimulate(), newTest(),
+		newBacktest(), newSLA(), newHold(), newResume(), newUndo(), newAck(), newNote(), newSeverity(), newApprove(),
+		newDeny(), newPublish(), newReview(), newAudit(), newNotify(), newMaintenance(), newVersion())
 }
 
 // group makes a command that does nothing without one of its own. A word that is none
@@ -106,7 +109,8 @@ func noCommand(c *cobra.Command, word string) error {
 	if len(all) > 0 {
 		near = "; did you mean " + strings.Join(all, " or ") + "?"
 	}
-	return misused{fmt.Errorf("unknown command %q%s\nsee %q", c.CommandPath()+" "+word, near, c.CommandPath()+" --help")}
+	return misused{fmt.Errorf("unknown command %q%s\nsee %q", c.CommandPath()+" "+word, near,
+		c.CommandPath()+" --help")}
 }
 
 // helpWanted is the error of asking for help with a command that does not exist,

@@ -36,7 +36,8 @@ your user name as the API server knows it.
 
 Exit status: 0 success or yes, 1 failure, unmet checklist items or no, 2 usage error.`,
 	}
-	return group(c, newMaintenanceList(), newMaintenanceStart(), newMaintenanceEnd(), newMaintenanceExtend(), newMaintenanceCheck())
+	return group(c, newMaintenanceList(), newMaintenanceStart(), newMaintenanceEnd(), newMaintenanceExtend(),
+		newMaintenanceCheck())
 }
 
 // window is one window as it is shown.
@@ -64,7 +65,9 @@ func known(ctx context.Context, store *kube.Store, file string, now time.Time) (
 		return nil, nil, err
 	}
 	for _, s := range stored {
-		x := window{Name: s.Name, Kind: "once", From: s.Spec.From, Until: s.Spec.Until, Targets: s.Spec.Targets, Effects: s.Spec.Effects, Silence: s.Spec.Silence, By: s.Spec.By, Reason: s.Spec.Reason, Spec: &s.Spec, Status: &s.Status, Problem: s.Status.Problem}
+		x := window{Name: s.Name, Kind: "once", From: s.Spec.From, Until: s.Spec.Until, Targets: s.Spec.Targets,
+			Effects: s.Spec.Effects, Silence: s.Spec.Silence, By: s.Spec.By, Reason: s.Spec.Reason, Spec: &s.Spec,
+			Status: &s.Status, Problem: s.Status.Problem}
 		if w, err := s.Spec.Window(s.Name, s.Status); err != nil {
 			x.Phase, x.Problem = "no effect", err.Error()
 		} else {
@@ -83,10 +86,14 @@ func known(ctx context.Context, store *kube.Store, file string, now time.Time) (
 		}
 		for _, w := range recurring {
 			from, until := w.Span(now)
-			all = append(all, window{Name: w.Name, Kind: "recurring", Phase: w.PhaseAt(now), From: from, Until: until, Targets: w.Targets, Effects: w.Effects, Silence: w.Silence, Reason: w.Reason, effective: &w})
+			all = append(all, window{Name: w.Name, Kind: "recurring", Phase: w.PhaseAt(now), From: from, Until: until,
+				Targets: w.Targets, Effects: w.Effects, Silence: w.Silence, Reason: w.Reason, effective: &w})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b window) int { return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.Name, b.Name)) })
+	slices.SortStableFunc(all, func(a, b window) int {
+		return cmp.Or(a.From.Compare(b.From),
+			cmp.Compare(a.Name, b.Name))
+	})
 	return all, odd, nil
 }
 
@@ -175,7 +182,8 @@ func printWindows(w io.Writer, all []window, output string) error {
 		if x.Problem != "" {
 			reason = "PROBLEM: " + x.Problem
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Name, x.Kind, x.Phase, moment(x.From), moment(x.Until), cmp.Or(strings.Join(x.Targets, ","), "all"), x.Effects, held, orDash(x.By), orDash(reason))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Name, x.Kind, x.Phase, moment(x.From),
+			moment(x.Until), cmp.Or(strings.Join(x.Targets, ","), "all"), x.Effects, held, orDash(x.By), orDash(reason))
 	}
 	return t.Flush()
 }
@@ -197,7 +205,8 @@ the window's silences, and acts again. A window that has not started is cancelle
 		Example: "  watchdog maintenance end db --reason \"upgraded to 16.4\"",
 		Args:    exactly(1, "one NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return f.changeWindow(c, args[0], func(s *maintenance.Spec, w maintenance.Window, word maintenance.Word) (string, error) {
+			return f.changeWindow(c, args[0], func(s *maintenance.Spec, w maintenance.Window,
+				word maintenance.Word) (string, error) {
 				word.Reason = reason
 				s.Ended = &word
 				return fmt.Sprintf("%s: ended by %s", args[0], word.By), nil
@@ -223,7 +232,8 @@ of watchdog itself reports that the window is still active.`,
 			if strings.TrimSpace(reason) == "" || (more > 0) == (until != "") {
 				return misused{errors.New("extend requires --reason, and either --for or --until")}
 			}
-			return f.changeWindow(c, args[0], func(s *maintenance.Spec, w maintenance.Window, word maintenance.Word) (string, error) {
+			return f.changeWindow(c, args[0], func(s *maintenance.Spec, w maintenance.Window,
+				word maintenance.Word) (string, error) {
 				end := s.Until.Add(more)
 				if more > 0 && s.Until.Before(word.At) {
 					end = word.At.Add(more)
@@ -252,7 +262,8 @@ of watchdog itself reports that the window is still active.`,
 }
 
 // changeWindow changes what people wrote of a window that has not ended.
-func (f *cluster) changeWindow(c *cobra.Command, name string, change func(*maintenance.Spec, maintenance.Window, maintenance.Word) (string, error)) error {
+func (f *cluster) changeWindow(c *cobra.Command, name string,
+	change func(*maintenance.Spec, maintenance.Window, maintenance.Word) (string, error)) error {
 	client, store, err := f.store()
 	if err != nil {
 		return err
@@ -266,12 +277,14 @@ func (f *cluster) changeWindow(c *cobra.Command, name string, change func(*maint
 		}
 		i := slices.IndexFunc(stored, func(s kube.StoredWindow) bool { return s.Name == name })
 		if i < 0 {
-			return fmt.Errorf("maintenance window %q not found in namespace %s; to change a recurring window, edit the configuration", name, f.namespace)
+			return fmt.Errorf("maintenance window %q not found in namespace %s; to change a recurring window, edit "+
+				"the configuration", name, f.namespace)
 		}
 		s := stored[i]
 		w, err := s.Spec.Window(name, s.Status)
 		if err != nil {
-			return fmt.Errorf("maintenance window %s has no effect: %w; kubectl -n %s edit maintenancewindow %s", name, err, f.namespace, name)
+			return fmt.Errorf("maintenance window %s has no effect: %w; kubectl -n %s edit maintenancewindow %s", name,
+				err, f.namespace, name)
 		}
 		if w.PhaseAt(time.Now()) == maintenance.Ended {
 			return fmt.Errorf("maintenance window %s ended at %s; start a new one", name, moment(w.Ended))
@@ -315,7 +328,8 @@ Exit status: 0 yes, 1 no or unknown, 2 usage error.`,
 		Example: "  watchdog maintenance check --deploy shop --config watchdog.yaml && helm upgrade shop …",
 		RunE: func(c *cobra.Command, args []string) error {
 			if (file == "") != only || len(deploy)+len(args) == 0 || len(deploy) > 0 && len(args) > 0 {
-				return misused{errors.New("check requires a TARGET or --deploy TARGET, and either --config FILE or --cluster-only")}
+				return misused{errors.New("check requires a TARGET or --deploy TARGET, and either --config FILE or " +
+					"--cluster-only")}
 			}
 			if err := knownTargets(file, slices.Concat(deploy, args)); err != nil {
 				return err

@@ -62,8 +62,10 @@ last 24 hours (--backup: its CronJobs, read from the cluster with your rights); 
 of each target helped in the last 30 days (from watchdog's incidents); and somebody is on
 standby (--standby). If an item is not met, start refuses. --override starts the window
 anyway and records the unmet items, your name and the reason.`,
-		Example: "  watchdog maintenance start db --for 2h --target shop --page hold --reason \"database upgrade\" --communicated https://chat.example.com/p17 --backup shop/nightly-dump --standby bob\n" +
-			"  watchdog maintenance start --for 90m --at \"2026-03-01 01:00\" --remediate safe_only --sla exclude --reason move --override",
+		Example: "  watchdog maintenance start db --for 2h --target shop --page hold --reason \"database upgrade\" " +
+			"--communicated https://chat.example.com/p17 --backup shop/nightly-dump --standby bob\n" +
+			"  watchdog maintenance start --for 90m --at \"2026-03-01 01:00\" --remediate safe_only --sla exclude " +
+			"--reason move --override",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return misused{fmt.Errorf("%s accepts at most one NAME", spoken(c))}
@@ -78,10 +80,14 @@ anyway and records the unmet items, your name and the reason.`,
 	f.StringVar(&s.at, "at", "", "start time: "+momentHelp+" (default: now)")
 	f.StringSliceVar(&s.targets, "target", nil, "targets of the window (default: all)")
 	f.StringVar(&s.reason, "reason", "", "reason; shown with the window")
-	f.StringVar(&s.page, "page", string(maintenance.PageNormal), "notifications: hold (until the window ends) or normal")
-	f.StringVar(&s.remediate, "remediate", string(maintenance.RemediateOff), "actions that watchdog may take: off, safe_only or normal")
-	f.StringVar(&s.deploy, "deploy", string(maintenance.DeployAny), "deploys of the targets: required, forbidden or any")
-	f.StringVar(&s.sla, "sla", string(maintenance.SLAInclude), "error budgets: exclude (the time does not count) or include")
+	f.StringVar(&s.page, "page", string(maintenance.PageNormal),
+		"notifications: hold (until the window ends) or normal")
+	f.StringVar(&s.remediate, "remediate", string(maintenance.RemediateOff),
+		"actions that watchdog may take: off, safe_only or normal")
+	f.StringVar(&s.deploy, "deploy", string(maintenance.DeployAny),
+		"deploys of the targets: required, forbidden or any")
+	f.StringVar(&s.sla, "sla", string(maintenance.SLAInclude),
+		"error budgets: exclude (the time does not count) or include")
 	f.BoolVar(&s.silence, "silence", false, "also create silences in Alertmanager")
 	f.StringVar(&s.publicName, "public-name", "", "title on the public status page (default: not published)")
 	f.StringVar(&s.publicBody, "public-body", "", "text on the public status page")
@@ -133,7 +139,8 @@ func (s *starting) run(c *cobra.Command, args []string) error {
 	open := unmet(rows)
 	switch {
 	case len(open) > 0 && !s.override:
-		return fmt.Errorf("not started: %d of %d checklist items are not met; meet them, or use --override, which is recorded with the window", len(open), len(rows))
+		return fmt.Errorf("not started: %d of %d checklist items are not met; meet them, or use --override, which "+
+			"is recorded with the window", len(open), len(rows))
 	case s.dry:
 		return nil
 	}
@@ -148,7 +155,8 @@ func (s *starting) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.OutOrStdout(), "%s: from %s until %s, by %s: %s\nwhen the work is done, run: watchdog maintenance end %s\n", name, moment(spec.From), moment(spec.Until), spec.By, spec.Effects, name)
+	fmt.Fprintf(c.OutOrStdout(), "%s: from %s until %s, by %s: %s\nwhen the work is done, run: watchdog maintenance "+
+		"end %s\n", name, moment(spec.From), moment(spec.Until), spec.By, spec.Effects, name)
 	return nil
 }
 
@@ -156,11 +164,13 @@ func (s *starting) run(c *cobra.Command, args []string) error {
 func (s *starting) spec(name string, now time.Time) (maintenance.Spec, error) {
 	spec := maintenance.Spec{
 		From: now, Targets: s.targets, Silence: s.silence, Reason: strings.TrimSpace(s.reason), Communicated: s.communicated, Standby: s.standby,
-		Effects: maintenance.Effects{Page: maintenance.Page(s.page), Remediate: maintenance.Remediate(s.remediate), Deploy: maintenance.Deploy(s.deploy), SLA: maintenance.SLA(s.sla)},
+		Effects: maintenance.Effects{Page: maintenance.Page(s.page), Remediate: maintenance.Remediate(s.remediate),
+			Deploy: maintenance.Deploy(s.deploy), SLA: maintenance.SLA(s.sla)},
 	}
 	switch {
 	case !windowShape.MatchString(name):
-		return spec, fmt.Errorf("invalid maintenance window name %q: use lowercase letters, digits and \"-\" (at most 63)", name)
+		return spec, fmt.Errorf("invalid maintenance window name %q: use lowercase letters, digits and \"-\" (at "+
+			"most 63)", name)
 	case s.length <= 0:
 		return spec, errors.New("--for is required: the length of the window, including time to roll back")
 	case spec.Reason == "":

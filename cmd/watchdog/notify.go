@@ -63,7 +63,8 @@ Exit status: 0 every receiver accepted the test, 1 a receiver did not, 2 usage e
 				all = slices.DeleteFunc(all, func(n notify.Notifier) bool { return n.Name() != only })
 			}
 			if len(all) == 0 {
-				return misused{fmt.Errorf("%s: unknown receiver %q; expected one of: %s", file, only, orDash(strings.Join(names, ", ")))}
+				return misused{fmt.Errorf("%s: unknown receiver %q; expected one of: %s", file, only,
+					orDash(strings.Join(names, ", ")))}
 			}
 			return tryAll(c.Context(), c.OutOrStdout(), all, rehearsal(s, whoami(), time.Now()))
 		},
@@ -80,8 +81,11 @@ func rehearsal(s incident.Severity, by string, now time.Time) incident.Incident 
 	// What alerts may hold, and a template must bear.
 	text := "this is a test by " + by + `, with a "quote", a back\slash` + "\nand a line break"
 	return incident.Incident{
-		ID: "test-" + strings.ToLower(ulid.Make().String()), Target: incident.Target{Name: "TEST", Namespace: "watchdog", Kind: notify.Rehearsal, Workload: "notify"}, Phase: incident.Escalated, Severity: s, Lead: "notify test",
-		Alerts: []incident.Alert{{Rule: "notify test", Severity: s, Firing: true, Verdict: incident.Breach, Reason: text, Was: text, ActiveAt: now, EvaluatedAt: now}}, Paged: true, OpenedAt: now, UpdatedAt: now,
+		ID: "test-" + strings.ToLower(ulid.Make().String()), Target: incident.Target{Name: "TEST",
+			Namespace: "watchdog", Kind: notify.Rehearsal, Workload: "notify"}, Phase: incident.Escalated, Severity: s,
+		Lead: "notify test",
+		Alerts: []incident.Alert{{Rule: "notify test", Severity: s, Firing: true, Verdict: incident.Breach,
+			Reason: text, Was: text, ActiveAt: now, EvaluatedAt: now}}, Paged: true, OpenedAt: now, UpdatedAt: now,
 	}
 }
 

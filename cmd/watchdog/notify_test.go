@@ -59,13 +59,15 @@ receivers:
 		t.Errorf("%d posts on the public page", n)
 	}
 	r.Set(recorders.Slack, recorders.Broken)
-	if out, err = try(); err == nil || err.Error() != "1 of 4 receivers did not accept the test" || !strings.Contains(out, "FAILED") {
+	if out, err = try(); err == nil || err.Error() != "1 of 4 receivers did not accept the test" ||
+		!strings.Contains(out, "FAILED") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if out, err = try("--receiver", "automation"); err != nil || strings.Contains(out, "slack") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if _, err = try("--receiver", "teams"); err == nil || !strings.Contains(err.Error(), `unknown receiver "teams"; expected one of: pagerduty, slack, automation, statuspage`) {
+	if _, err = try("--receiver", "teams"); err == nil || !strings.Contains(err.Error(),
+		`unknown receiver "teams"; expected one of: pagerduty, slack, automation, statuspage`) {
 		t.Errorf("%v", err)
 	}
 	t.Log("\n" + out)

@@ -63,7 +63,8 @@ P0 or P1 is missing, 2 usage error.`,
 	f.StringVarP(&r.format, "output", "o", "markdown", "markdown, html or json")
 	f.StringVar(&r.notes, "notes", "", "YAML file with root_cause, impact, lessons and action_items")
 	f.StringVar(&r.config, "config", "", "configuration file; its contacts and links are appended to the review")
-	f.BoolVar(&r.check, "check", false, "if the review of a P0 or P1 is incomplete, list the missing parts and exit with status 1")
+	f.BoolVar(&r.check, "check", false, "if the review of a P0 or P1 is incomplete, list the missing parts and exit "+
+		"with status 1")
 	f.StringVar(&r.url, "url", "", "base URL of watchdog or of the Prometheus server that has the signal")
 	f.StringVar(&r.query, "query", "", "PromQL query for the signal (one series)")
 	f.StringVar(&r.token, "bearer-token-file", "", "file with a bearer token for --url")
@@ -145,7 +146,8 @@ const picturePoints = 600
 
 // picture asks for the signal from a little before the incident to a little after it.
 func (r *reviewing) picture(c *cobra.Command, v review.Review, inc incident.Incident) (*review.Picture, error) {
-	ask, err := promql.NewRemoteRange(promql.RemoteOptions{URL: r.url, Timeout: commandTimeout, BearerTokenFile: r.token})
+	ask, err := promql.NewRemoteRange(promql.RemoteOptions{URL: r.url, Timeout: commandTimeout,
+		BearerTokenFile: r.token})
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +163,8 @@ func (r *reviewing) picture(c *cobra.Command, v review.Review, inc incident.Inci
 		return nil, err
 	}
 	if len(lines) != 1 {
-		return nil, fmt.Errorf("--query returned %d series between %s and %s; expected one", len(lines), from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
+		return nil, fmt.Errorf("--query returned %d series between %s and %s; expected one", len(lines),
+			from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
 	}
 	p := &review.Picture{Name: r.query, Bound: r.bound}
 	for _, d := range lines[0].Points {

@@ -23,7 +23,8 @@ import (
 
 // reviewed reads an incident and what is kept of its review. Notes from a file win
 // over the kept ones. The version is for storing it again.
-func reviewed(ctx context.Context, client *kube.Client, store *kube.Store, word, file string, notes review.Notes) (incident.Incident, review.Review, string, error) {
+func reviewed(ctx context.Context, client *kube.Client, store *kube.Store, word, file string,
+	notes review.Notes) (incident.Incident, review.Review, string, error) {
 	fail := func(err error) (incident.Incident, review.Review, string, error) {
 		return incident.Incident{}, review.Review{}, "", err
 	}
@@ -66,7 +67,8 @@ func reviewed(ctx context.Context, client *kube.Client, store *kube.Store, word,
 	}
 	var revisions []review.Revision
 	for _, r := range records[inc.Target.String()] {
-		revisions = append(revisions, review.Revision{Number: r.Number, SeenAt: r.SeenAt, GoodAt: r.GoodAt, RolledBackAt: r.RolledBackAt, Images: images[r.UID]})
+		revisions = append(revisions, review.Revision{Number: r.Number, SeenAt: r.SeenAt, GoodAt: r.GoodAt,
+			RolledBackAt: r.RolledBackAt, Images: images[r.UID]})
 	}
 	v.Remember(revisions)
 	return inc, v, version, nil
@@ -87,7 +89,8 @@ Exit status: 0 closed, 1 incomplete or not stored, 2 usage error.`,
 		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if file == "" {
-				return misused{errors.New("--notes is required: a YAML file with root_cause, impact, lessons and action_items")}
+				return misused{errors.New("--notes is required: a YAML file with root_cause, impact, lessons and " +
+					"action_items")}
 			}
 			notes, err := readNotes(file)
 			if err != nil {
@@ -114,7 +117,8 @@ Exit status: 0 closed, 1 incomplete or not stored, 2 usage error.`,
 			if err := saveReview(ctx, store, inc.ID, kept, version); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s %s: review closed, %d action items\n", inc.ID, inc.Title(), len(kept.ActionItems))
+			fmt.Fprintf(c.OutOrStdout(), "%s %s: review closed, %d action items\n", inc.ID, inc.Title(),
+				len(kept.ActionItems))
 			return nil
 		},
 	}
@@ -189,7 +193,8 @@ func keptReview(ctx context.Context, store *kube.Store, word string) (string, *r
 	}
 	kept, err := review.Decode(id, text)
 	if err == nil && kept == nil {
-		err = fmt.Errorf("review of %s has no action items yet; close it first: watchdog review close %s --notes FILE", id, id)
+		err = fmt.Errorf("review of %s has no action items yet; close it first: watchdog review close %s --notes FILE",
+			id, id)
 	}
 	return id, kept, version, err
 }
@@ -275,7 +280,8 @@ func showReviews(w io.Writer, lines []review.Line) error {
 		if n := len(l.Items); n > 0 {
 			todo = fmt.Sprintf("%d, %d overdue", n, l.Late)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Severity, l.State, l.Due.UTC().Format(time.DateOnly), todo, strutil.Shorten(l.Title, 70))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Severity, l.State, l.Due.UTC().Format(time.DateOnly), todo,
+			strutil.Shorten(l.Title, 70))
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -39,21 +39,25 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(200, o)
 	}
 	status := func(code int, reason string) {
-		answer(code, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code})
+		answer(code, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason,
+			"code": code})
 	}
 	switch {
 	case path == "incidents":
 		items := []any{}
 		for _, i := range s.incidents {
-			items = append(items, map[string]any{"apiVersion": "watchdog.io/v1alpha1", "kind": "Incident", "metadata": map[string]any{"name": i.ID}, "spec": map[string]any{}, "status": i})
+			items = append(items, map[string]any{"apiVersion": "watchdog.io/v1alpha1", "kind": "Incident",
+				"metadata": map[string]any{"name": i.ID}, "spec": map[string]any{}, "status": i})
 		}
-		answer(200, map[string]any{"kind": "IncidentList", "apiVersion": "watchdog.io/v1alpha1", "metadata": map[string]any{}, "items": items})
+		answer(200, map[string]any{"kind": "IncidentList", "apiVersion": "watchdog.io/v1alpha1",
+			"metadata": map[string]any{}, "items": items})
 	case path == "ledgers" && r.Method == http.MethodGet:
 		items := []any{}
 		for _, o := range s.ledgers {
 			items = append(items, o)
 		}
-		answer(200, map[string]any{"kind": "LedgerList", "apiVersion": "watchdog.io/v1alpha1", "metadata": map[string]any{}, "items": items})
+		answer(200, map[string]any{"kind": "LedgerList", "apiVersion": "watchdog.io/v1alpha1",
+			"metadata": map[string]any{}, "items": items})
 	case path == "ledgers":
 		var o map[string]any
 		if err := json.NewDecoder(r.Body).Decode(&o); err != nil {
@@ -61,9 +65,11 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		keep(o)
 	case strings.HasSuffix(r.URL.Path, "/selfsubjectreviews"):
-		answer(201, map[string]any{"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "status": map[string]any{"userInfo": map[string]any{"username": "alice"}}})
+		answer(201, map[string]any{"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1",
+			"status": map[string]any{"userInfo": map[string]any{"username": "alice"}}})
 	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/leases/watchdog"):
-		answer(200, map[string]any{"kind": "Lease", "apiVersion": "coordination.k8s.io/v1", "metadata": map[string]any{"name": "watchdog"}})
+		answer(200, map[string]any{"kind": "Lease", "apiVersion": "coordination.k8s.io/v1",
+			"metadata": map[string]any{"name": "watchdog"}})
 	case r.Method == http.MethodGet && s.ledgers[name] != nil:
 		answer(200, s.ledgers[name])
 	case r.Method == http.MethodPatch && s.ledgers[name] != nil:
@@ -102,23 +108,29 @@ func TestAReviewFromTheListToItsLastActionItem(t *testing.T) {
 		}
 		return file
 	}
-	config := write("kubeconfig", fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"x","contexts":[{"name":"x","context":{"cluster":"x","user":"x"}}],"clusters":[{"name":"x","cluster":{"server":%q}}],"users":[{"name":"x","user":{}}]}`, srv.URL))
+	config := write("kubeconfig",
+		fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"x","contexts":[{"name":"x","context":{"cluster":"x","user":"x"}}],"clusters":[{"name":"x","cluster":{"server":%q}}],"users":[{"name":"x","user":{}}]}`, srv.URL))
 	half := write("half.yaml", "root_cause: an index was dropped\n")
-	full := write("full.yaml", "root_cause: an index was dropped\nimpact: 12 % of requests\naction_items:\n  - { what: test migrations, owner: bob, due: 2026-02-01 }\n  - { what: alert on slow queries, owner: eve, due: 2999-01-01 }\n")
+	full := write("full.yaml", "root_cause: an index was dropped\nimpact: 12 % of requests\naction_items:\n  - { "+
+		"what: test migrations, owner: bob, due: 2026-02-01 }\n  - { what: alert on slow queries, owner: eve, due: "+
+		"2999-01-01 }\n")
 	for _, step := range []struct {
 		args []string
 		says []string
 		fail bool
 	}{
 		{[]string{"list"}, []string{"01abc  P1        overdue"}, false},
-		{[]string{"close", "01abc", "--notes", half}, []string{"incomplete; missing:", "impact assessment", "action items for prevention"}, true},
+		{[]string{"close", "01abc", "--notes", half}, []string{"incomplete; missing:", "impact assessment",
+			"action items for prevention"}, true},
 		{[]string{"done", "01abc", "1"}, []string{"no action items yet; close it first"}, true},
 		{[]string{"close", "01abc", "--notes", full}, []string{"review closed, 2 action items"}, false},
-		{[]string{"list"}, []string{"closed", "2, 1 overdue", "01abc 1: test migrations (bob, due 2026-02-01, overdue)", "01abc 2: alert on slow queries (eve, due 2999-01-01)"}, false},
+		{[]string{"list"}, []string{"closed", "2, 1 overdue", "01abc 1: test migrations (bob, due 2026-02-01, overdue)",
+			"01abc 2: alert on slow queries (eve, due 2999-01-01)"}, false},
 		{[]string{"done", "01ab", "1"}, []string{"test migrations: done"}, false},
 		{[]string{"done", "01abc", "1"}, []string{"is already done"}, true},
 		{[]string{"list"}, []string{"1, 0 overdue"}, false},
-		{[]string{"01abc", "--check"}, []string{"an index was dropped", "12 % of requests", "1. [x] test migrations", "2. [ ] alert on slow queries"}, false},
+		{[]string{"01abc", "--check"}, []string{"an index was dropped", "12 % of requests", "1. [x] test migrations",
+			"2. [ ] alert on slow queries"}, false},
 		{[]string{"close", "01abc", "--notes", half}, []string{"incomplete"}, true},
 	} {
 		root := newRoot()
@@ -144,7 +156,8 @@ func TestAReviewFromTheListToItsLastActionItem(t *testing.T) {
 	var out bytes.Buffer
 	root.SetOut(&out)
 	root.SetArgs([]string{"review", "list", "--kubeconfig", config})
-	if err := root.ExecuteContext(t.Context()); err != nil || !strings.Contains(out.String(), "01abc  P1        closed") {
+	if err := root.ExecuteContext(t.Context()); err != nil ||
+		!strings.Contains(out.String(), "01abc  P1        closed") {
 		t.Errorf("of a deleted incident: %v\n%s", err, out.String())
 	}
 }

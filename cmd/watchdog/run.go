@@ -20,7 +20,8 @@ import (
 )
 
 func newRun() *cobra.Command {
-	o := app.Options{Lead: kube.LeadOptions{LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second}}
+	o := app.Options{Lead: kube.LeadOptions{LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second,
+		RetryPeriod: 2 * time.Second}}
 	level, format := "info", "logfmt"
 	c := &cobra.Command{
 		Use:   "run",
@@ -49,18 +50,30 @@ has an error, watchdog keeps the previous configuration.`,
 	f := c.Flags()
 	f.StringVar(&o.ConfigFile, "config.file", "/etc/watchdog/watchdog.yaml", "configuration file")
 	f.StringVar(&o.DataDir, "data-dir", "/var/lib/watchdog", "directory for the audit log, the outbox and evidence")
-	f.StringVar(&o.AuditKeys, "audit.key-file", "", "file with the keys that seal the audit log, one per line, newest first (default: plain hashes, which anyone with write access to the directory can recompute)")
-	f.StringVar(&o.Listen, "web.listen-address", ":9095", "listen address for the API and the webhooks; reads require a token (docs/api.md)")
-	f.StringVar(&o.MetricsListen, "web.metrics-listen-address", ":9096", "listen address for /metrics, /-/healthy and /-/ready, without TLS and authentication, for Prometheus and the kubelet")
-	f.StringVar(&o.WebConfig, "web.config.file", "", "exporter-toolkit web configuration for --web.listen-address: TLS and basic auth")
+	f.StringVar(&o.AuditKeys, "audit.key-file", "",
+		"file with the keys that seal the audit log, one per line, newest first (default: plain hashes, which "+
+			"anyone with write access to the directory can recompute)")
+	f.StringVar(&o.Listen, "web.listen-address", ":9095",
+		"listen address for the API and the webhooks; reads require a token (docs/api.md)")
+	f.StringVar(&o.MetricsListen, "web.metrics-listen-address", ":9096",
+		"listen address for /metrics, /-/healthy and /-/ready, without TLS and authentication, for Prometheus and "+
+			"the kubelet")
+	f.StringVar(&o.WebConfig, "web.config.file", "",
+		"exporter-toolkit web configuration for --web.listen-address: TLS and basic auth")
 	f.BoolVar(&o.Profiling, "web.enable-profiling", false, "serve /debug/pprof")
-	f.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the pod's service account)")
-	f.StringVar(&o.Namespace, "namespace", envOr("POD_NAMESPACE", "watchdog"), "namespace of watchdog's own objects (default $POD_NAMESPACE)")
-	f.StringVar(&o.Advertise, "advertise-url", "", "URL at which other replicas reach this one to forward webhooks to the leader: http://10.0.0.7:9095")
-	f.StringVar(&o.Installation, "installation", os.Getenv("INSTALLATION"), "name of this release and of its Deployment, one per namespace (default $INSTALLATION)")
+	f.StringVar(&o.Kubeconfig, "kubeconfig", "",
+		"kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the pod's service account)")
+	f.StringVar(&o.Namespace, "namespace", envOr("POD_NAMESPACE", "watchdog"),
+		"namespace of watchdog's own objects (default $POD_NAMESPACE)")
+	f.StringVar(&o.Advertise, "advertise-url", "",
+		"URL at which other replicas reach this one to forward webhooks to the leader: http://10.0.0.7:9095")
+	f.StringVar(&o.Installation, "installation", os.Getenv("INSTALLATION"),
+		"name of this release and of its Deployment, one per namespace (default $INSTALLATION)")
 	f.StringVar(&o.Identity, "identity", envOr("POD_NAME", hostname()), "name of this replica (default $POD_NAME)")
-	f.DurationVar(&o.Lead.LeaseDuration, "leader.lease-duration", o.Lead.LeaseDuration, "time without a renewal after which a follower takes over")
-	f.DurationVar(&o.Lead.RenewDeadline, "leader.renew-deadline", o.Lead.RenewDeadline, "time without a successful renewal after which the leader stops acting")
+	f.DurationVar(&o.Lead.LeaseDuration, "leader.lease-duration", o.Lead.LeaseDuration,
+		"time without a renewal after which a follower takes over")
+	f.DurationVar(&o.Lead.RenewDeadline, "leader.renew-deadline", o.Lead.RenewDeadline,
+		"time without a successful renewal after which the leader stops acting")
 	f.DurationVar(&o.Lead.RetryPeriod, "leader.retry-period", o.Lead.RetryPeriod, "time between attempts")
 	f.StringVar(&level, "log.level", level, "debug, info, warn or error")
 	f.StringVar(&format, "log.format", format, "logfmt or json")

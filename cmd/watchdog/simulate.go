@@ -68,12 +68,14 @@ Exit status: 0 no harmful and no missed outcome, 1 there was one or the file is 
 	}
 	f := c.Flags()
 	f.StringVar(&s.file, "config", "", "configuration file")
-	f.StringArrayVar(&s.targets, "target", nil, "the target that fails; can be repeated (default: the first target that watchdog may act on)")
+	f.StringArrayVar(&s.targets, "target", nil,
+		"the target that fails; can be repeated (default: the first target that watchdog may act on)")
 	f.StringArrayVar(&s.failures, "failure", nil, "simulate only failures whose name starts with this; can be repeated")
 	f.StringVar(&s.mode, "mode", "", "override the mode of the configuration: observe, suggest, approve or auto")
 	f.Uint64Var(&s.seed, "seed", 1, "random seed; the same seed gives the same result")
 	f.IntVar(&s.replicas, "replicas", 3, "pods of each target")
-	f.IntVar(&s.incidents, "incidents", 0, "simulate random worlds, instead of the catalogue, until this number of incidents, and print the score")
+	f.IntVar(&s.incidents, "incidents", 0,
+		"simulate random worlds, instead of the catalogue, until this number of incidents, and print the score")
 	f.BoolVar(&s.list, "list", false, "list the failures")
 	f.BoolVar(&s.trace, "trace", false, "print every step")
 	f.StringVarP(&s.output, "output", "o", "table", "table, json or yaml")
@@ -136,7 +138,8 @@ func (s *simulation) pick() ([]sim.Failure, error) {
 	var picked []sim.Failure
 	for _, name := range s.failures {
 		k := slices.IndexFunc(all, func(f sim.Failure) bool { return f.Name == name })
-		some := slices.DeleteFunc(slices.Clone(all), func(f sim.Failure) bool { return !strings.HasPrefix(f.Name, name) })
+		some := slices.DeleteFunc(slices.Clone(all),
+			func(f sim.Failure) bool { return !strings.HasPrefix(f.Name, name) })
 		switch {
 		case k >= 0:
 			picked = append(picked, all[k])
@@ -163,7 +166,10 @@ func (s *simulation) victims(cfg *config.Config) ([]string, error) {
 		return s.targets, nil
 	}
 	first := cfg.Targets[0].Name
-	if k := slices.IndexFunc(cfg.Targets, func(t config.Target) bool { return strings.HasPrefix(t.Workload, "deployment/") }); k >= 0 {
+	if k := slices.IndexFunc(cfg.Targets, func(t config.Target) bool {
+		return strings.HasPrefix(t.Workload,
+			"deployment/")
+	}); k >= 0 {
 		first = cfg.Targets[k].Name
 	}
 	return []string{first}, nil
@@ -180,9 +186,12 @@ func (s *simulation) trial(cfg *config.Config, p *policy.Policy, victim string) 
 	add := func(x config.Target) {
 		kind, _, _ := strings.Cut(x.Workload, "/")
 		names = append(names, x.Name)
-		t.Targets = append(t.Targets, sim.Target{Name: x.Name, Namespace: x.Namespace, Kind: kind, Replicas: s.replicas, Rollout: 30 * time.Second})
+		t.Targets = append(t.Targets, sim.Target{Name: x.Name, Namespace: x.Namespace, Kind: kind, Replicas: s.replicas,
+			Rollout: 30 * time.Second})
 	}
-	own := &sim.Own{Setup: p.Setup, View: p.View, Dependencies: policy.Dependencies, Firing: policy.Firing, Probes: map[string][]sim.Probe{}, Interval: time.Duration(cfg.EvaluationInterval), Retention: policy.Retention(p.Rules, nil), Alone: true}
+	own := &sim.Own{Setup: p.Setup, View: p.View, Dependencies: policy.Dependencies, Firing: policy.Firing,
+		Probes: map[string][]sim.Probe{}, Interval: time.Duration(cfg.EvaluationInterval),
+		Retention: policy.Retention(p.Rules, nil), Alone: true}
 	for _, x := range cfg.Targets {
 		if x.Name == victim {
 			add(x)
@@ -204,13 +213,15 @@ func (s *simulation) trial(cfg *config.Config, p *policy.Policy, victim string) 
 			remote = append(remote, r.Name)
 			continue
 		}
-		r.Targets = slices.DeleteFunc(slices.Clone(r.Targets), func(n string) bool { return !slices.Contains(names, n) })
+		r.Targets = slices.DeleteFunc(slices.Clone(r.Targets),
+			func(n string) bool { return !slices.Contains(names, n) })
 		if len(r.Targets) == 0 {
 			continue
 		}
 		own.Rules = append(own.Rules, r)
 		k := slices.IndexFunc(cfg.Thresholds, func(x config.Threshold) bool { return x.Name == r.Name })
-		t.Policy.Rules = append(t.Policy.Rules, sim.Rule{Threshold: r, Metric: cfg.Thresholds[k].Metric, Ladder: p.Ladder(r.Name), SingleSource: cfg.Thresholds[k].SingleSource})
+		t.Policy.Rules = append(t.Policy.Rules, sim.Rule{Threshold: r, Metric: cfg.Thresholds[k].Metric,
+			Ladder: p.Ladder(r.Name), SingleSource: cfg.Thresholds[k].SingleSource})
 	}
 	// What rule files and objectives look at is not played.
 	for _, g := range slices.Concat(p.Groups, p.SLOs) {
@@ -226,7 +237,8 @@ func notPlayed(cfg *config.Config) []string {
 	for _, t := range cfg.Targets {
 		for _, p := range t.Probes {
 			if k, _ := probes.KindOf(p.Kind()); k.NotSimulated != "" {
-				all = append(all, fmt.Sprintf("the probe %s of %s is not simulated: %s", p.Look().Name, t.Name, k.NotSimulated))
+				all = append(all, fmt.Sprintf("the probe %s of %s is not simulated: %s", p.Look().Name, t.Name,
+					k.NotSimulated))
 			}
 		}
 	}
@@ -241,7 +253,8 @@ func looks(t config.Target) []sim.Probe {
 			continue // nothing there could answer it
 		}
 		l := p.Look()
-		x := sim.Probe{Name: l.Name, Kind: p.Kind(), Interval: time.Duration(l.Interval), Timeout: time.Duration(l.Timeout),
+		x := sim.Probe{Name: l.Name, Kind: p.Kind(), Interval: time.Duration(l.Interval),
+			Timeout: time.Duration(l.Timeout),
 			Damping: probes.NofM{Failures: l.Failures, Window: l.Window, Successes: l.Successes}}
 		switch {
 		case p.HTTP != nil:
@@ -250,7 +263,8 @@ func looks(t config.Target) []sim.Probe {
 			x.Outside = slices.ContainsFunc(p.HTTP.Statuses, func(code int) bool { return code == 401 || code == 403 })
 		case p.TCP != nil:
 			_, workload, _ := strings.Cut(t.Workload, "/")
-			x.Outside = !slices.ContainsFunc([]string{workload, t.Service}, func(name string) bool { return name != "" && strings.HasPrefix(p.TCP.Address, name) })
+			x.Outside = !slices.ContainsFunc([]string{workload, t.Service},
+				func(name string) bool { return name != "" && strings.HasPrefix(p.TCP.Address, name) })
 		}
 		all = append(all, x)
 	}
@@ -271,7 +285,8 @@ type tried struct {
 	took   time.Duration
 }
 
-func (s *simulation) try(progress io.Writer, cfg *config.Config, p *policy.Policy, targets []string, failures []sim.Failure) (tried, error) {
+func (s *simulation) try(progress io.Writer, cfg *config.Config, p *policy.Policy, targets []string,
+	failures []sim.Failure) (tried, error) {
 	begin := time.Now()
 	r := tried{File: s.file, Mode: cfg.Mode, Seed: s.seed, raised: s.mode != ""}
 	tell := teller(progress, fmt.Sprintf("of %d failures", len(targets)*len(failures)))
@@ -279,7 +294,8 @@ func (s *simulation) try(progress io.Writer, cfg *config.Config, p *policy.Polic
 		t, remote := s.trial(cfg, p, victim)
 		r.NotSimulated = remote
 		if len(t.Policy.Rules) == 0 {
-			return r, fmt.Errorf("%s: nothing to simulate for target %s: %s", s.file, victim, cmp.Or(asks(remote), "no rule applies to it"))
+			return r, fmt.Errorf("%s: nothing to simulate for target %s: %s", s.file, victim,
+				cmp.Or(asks(remote), "no rule applies to it"))
 		}
 		f := t.Try(failures, runtime.GOMAXPROCS(0), func(done int) { tell(k*len(failures) + done) })
 		r.Outcomes = append(r.Outcomes, f.Outcomes...)

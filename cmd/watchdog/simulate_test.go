@@ -88,7 +88,8 @@ func TestTheShippedPolicyRollsABadReleaseBack(t *testing.T) {
 
 // With every shipped rule free to act, the kubelet's word is enough for memory.
 func TestTheShippedMemoryLadderRestarts_X91(t *testing.T) {
-	r, _ := simulate(t, "--config", "../../configs/minimal.yaml", "--mode", "auto", "--failure", "memory leak", "--failure", "memory leak in one pod")
+	r, _ := simulate(t, "--config", "../../configs/minimal.yaml", "--mode", "auto", "--failure", "memory leak",
+		"--failure", "memory leak in one pod")
 	for _, name := range []string{"memory leak", "memory leak in one pod"} {
 		if o := outcome(t, r, name); actions(o) != "restart" || !o.Well || o.Paged {
 			t.Errorf("%s: did %q, well %v, paged %v: %s (%s)", name, actions(o), o.Well, o.Paged, o.Verdict, o.Why)
@@ -137,13 +138,15 @@ thresholds:
   - {name: queue, source: prometheus, expr: "sum by (target) (queue)", above: 5, for: 1m, severity: P3, ladder: [page]}
 `)
 	text, code := simulateText(t, "--config", file, "--failure", "crashing release")
-	if code != 0 || !strings.Contains(text, "- queue queries Prometheus or is from a rule file; not simulated") || !strings.Contains(text, "use --mode auto to simulate") {
+	if code != 0 || !strings.Contains(text, "- queue queries Prometheus or is from a rule file; not simulated") ||
+		!strings.Contains(text, "use --mode auto to simulate") {
 		t.Errorf("exit %d:\n%s", code, text)
 	}
 }
 
 func TestSimulateMisusedIsExit2(t *testing.T) {
-	for _, args := range [][]string{{}, {"--config", "x", "-o", "xml"}, {"--config", "x", "--mode", "yolo"}, {"--failure", "meteor"}, {"x"}, {"--config", "../../configs/minimal.yaml", "--target", "nobody"}} {
+	for _, args := range [][]string{{}, {"--config", "x", "-o", "xml"}, {"--config", "x", "--mode", "yolo"},
+		{"--failure", "meteor"}, {"x"}, {"--config", "../../configs/minimal.yaml", "--target", "nobody"}} {
 		if _, code := simulateText(t, args...); code != exitMisused {
 			t.Errorf("%v: exit %d", args, code)
 		}

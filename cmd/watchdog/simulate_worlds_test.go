@@ -37,7 +37,8 @@ func TestTheShippedRulesCureWhatTheyShouldAndLeaveTheRest(t *testing.T) {
 		{"bad release, held by a person", "", false, true}, // INV-65: after guards.hold_limit
 	} {
 		if o := outcome(t, r, tc.failure); actions(o) != tc.actions || o.Well != tc.well || o.Paged != tc.paged {
-			t.Errorf("%s: did %q, well %v, paged %v: %s (%s)", tc.failure, actions(o), o.Well, o.Paged, o.Verdict, o.Why)
+			t.Errorf("%s: did %q, well %v, paged %v: %s (%s)", tc.failure, actions(o), o.Well, o.Paged, o.Verdict,
+				o.Why)
 		}
 	}
 	for _, failure := range []string{"bad release", "bad release, leader killed", "bad release, then blind"} {
@@ -63,7 +64,8 @@ func TestTheShippedFileIsQuickAndQuiet_A0_X92_X93(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"bad release", "bad release, leader killed"} {
-		if o := outcome(t, r, name); actions(o) != "rollback" || o.Paged || time.Duration(o.Actions[0].After) > 3*time.Minute {
+		if o := outcome(t, r, name); actions(o) != "rollback" || o.Paged ||
+			time.Duration(o.Actions[0].After) > 3*time.Minute {
 			t.Errorf("%s: did %q after %s, paged %v", name, actions(o), o.Actions[0].After, o.Paged)
 		}
 	}
@@ -81,7 +83,8 @@ func TestTheShippedFileIsQuickAndQuiet_A0_X92_X93(t *testing.T) {
 }
 
 func TestTheSameSeedGivesTheSameStory(t *testing.T) {
-	args := []string{"--config", "../../configs/probes.yaml", "--mode", "auto", "--failure", "bad release, leader killed", "--failure", "flapping", "--trace", "-o", "json"}
+	args := []string{"--config", "../../configs/probes.yaml", "--mode", "auto", "--failure",
+		"bad release, leader killed", "--failure", "flapping", "--trace", "-o", "json"}
 	one, _ := simulateText(t, args...)
 	two, _ := simulateText(t, args...)
 	if one != two || !strings.Contains(one, "killed") {

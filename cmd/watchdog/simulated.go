@@ -125,7 +125,9 @@ func (r tried) summary(w io.Writer) {
 			advised++
 		}
 	}
-	fmt.Fprintf(w, "\n%d failures: %d correct (%d cured), %d needless, %d missed, %d harmful; %s, seed %d\n", len(r.Outcomes), f.Count(sim.Good), cured, f.Count(sim.Needless), f.Count(sim.Missed), f.Count(sim.Harmful), r.took.Round(100*time.Millisecond), r.Seed)
+	fmt.Fprintf(w, "\n%d failures: %d correct (%d cured), %d needless, %d missed, %d harmful; %s, seed %d\n",
+		len(r.Outcomes), f.Count(sim.Good), cured, f.Count(sim.Needless), f.Count(sim.Missed), f.Count(sim.Harmful),
+		r.took.Round(100*time.Millisecond), r.Seed)
 	hints := slices.Clone(r.Hints)
 	if len(r.NotSimulated) > 0 {
 		hints = append(hints, asks(r.NotSimulated))

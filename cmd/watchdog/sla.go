@@ -57,7 +57,8 @@ Exit status: 0 every objective is met, 1 an objective is missed or the query fai
 	}
 	f := c.Flags()
 	f.StringVar(&r.file, "config", "", "configuration file")
-	f.StringVar(&r.url, "url", "", "base URL of watchdog or of a Prometheus server (default: prometheus.url of the configuration)")
+	f.StringVar(&r.url, "url", "", "base URL of watchdog or of a Prometheus server (default: prometheus.url of the "+
+		"configuration)")
 	f.StringVar(&r.token, "bearer-token-file", "", "file with a bearer token for --url")
 	f.StringVar(&r.ca, "ca-file", "", "file with the certificate authorities for --url, instead of the system's")
 	f.StringVar(&r.window, "window", "", "window of the report, for example 7d (default: the window of each objective)")
@@ -92,7 +93,8 @@ func (r *slaReport) run(c *cobra.Command) error {
 	if r.window != "" {
 		d, err := model.ParseDuration(r.window)
 		if err != nil || time.Duration(d) < time.Minute {
-			return misused{fmt.Errorf("invalid --window %s; use a duration of at least one minute, for example 7d", r.window)}
+			return misused{fmt.Errorf("invalid --window %s; use a duration of at least one minute, for example 7d",
+				r.window)}
 		}
 		window = time.Duration(d)
 	}
@@ -123,7 +125,8 @@ func (r *slaReport) run(c *cobra.Command) error {
 	} else {
 		err = printLevels(c.OutOrStdout(), all)
 	}
-	if missed := slices.DeleteFunc(slices.Clone(all), func(l level) bool { return l.Met }); err == nil && len(missed) > 0 {
+	if missed := slices.DeleteFunc(slices.Clone(all), func(l level) bool { return l.Met }); err == nil &&
+		len(missed) > 0 {
 		return fmt.Errorf("%d of %d objectives missed", len(missed), len(all))
 	}
 	return err
@@ -226,9 +229,11 @@ func printLevels(w io.Writer, all []level) error {
 		}
 		left := "not a number"
 		if number(l.BudgetLeft) != nil {
-			left = fmt.Sprintf("%s%% (%s min)", strconv.FormatFloat(l.BudgetLeft*100, 'f', 1, 64), strconv.FormatFloat(l.MinutesLeft, 'f', 1, 64))
+			left = fmt.Sprintf("%s%% (%s min)", strconv.FormatFloat(l.BudgetLeft*100, 'f', 1, 64),
+				strconv.FormatFloat(l.MinutesLeft, 'f', 1, 64))
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Target, l.SLO, share(l.Objective), share(l.Good), model.Duration(l.Window), model.Duration(l.Covered.Truncate(time.Minute)), left, met)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Target, l.SLO, share(l.Objective), share(l.Good),
+			model.Duration(l.Window), model.Duration(l.Covered.Truncate(time.Minute)), left, met)
 	}
 	return t.Flush()
 }

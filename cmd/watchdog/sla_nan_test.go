@@ -14,7 +14,8 @@ func TestALevelThatIsNoNumberIsNotMet_X15(t *testing.T) {
 		`slo:events_bad:count1m{slo="availability"`: 0, `count_over_time(slo:events:count1m{slo="availability"`: 1440, `sum_over_time(slo:events:count1m{slo="availability"`: 1440,
 	})
 	out, err := report(t, "--url", url)
-	if err == nil || err.Error() != "1 of 2 objectives missed" || !strings.Contains(out, "shop    errors        99.900%   not a number  30d     30d      not a number       NO") {
+	if err == nil || err.Error() != "1 of 2 objectives missed" ||
+		!strings.Contains(out, "shop    errors        99.900%   not a number  30d     30d      not a number       NO") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	out, err = report(t, "--url", url, "-o", "json")

@@ -19,11 +19,13 @@ func prometheusOf(t *testing.T, values map[string]float64) string {
 		result := []any{}
 		for key, v := range values {
 			if strings.Contains(r.FormValue("query"), key) {
-				result = append(result, map[string]any{"metric": map[string]string{"target": "shop"}, "value": []any{json.Number(r.FormValue("time")), fmt.Sprint(v)}})
+				result = append(result, map[string]any{"metric": map[string]string{"target": "shop"},
+					"value": []any{json.Number(r.FormValue("time")), fmt.Sprint(v)}})
 			}
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": map[string]any{"resultType": "vector", "result": result}})
+		_ = json.NewEncoder(w).Encode(map[string]any{"status": "success",
+			"data": map[string]any{"resultType": "vector", "result": result}})
 	}))
 	t.Cleanup(s.Close)
 	return s.URL
@@ -61,13 +63,15 @@ func TestTheReportSaysWhatIsLeftOfTheBudget(t *testing.T) {
 }
 
 func TestAReportWithoutSamplesSaysSo(t *testing.T) {
-	if _, err := report(t, "--url", prometheusOf(t, nil)); err == nil || !strings.Contains(err.Error(), "no samples for any objective") {
+	if _, err := report(t, "--url", prometheusOf(t, nil)); err == nil ||
+		!strings.Contains(err.Error(), "no samples for any objective") {
 		t.Errorf("error: %v", err)
 	}
 	if _, err := report(t); err == nil || !strings.Contains(err.Error(), "--url is required") {
 		t.Errorf("error: %v", err)
 	}
-	if _, err := report(t, "--url", "http://127.0.0.1:1", "--timeout", time.Second.String()); err == nil || !strings.Contains(err.Error(), "connection refused") {
+	if _, err := report(t, "--url", "http://127.0.0.1:1", "--timeout", time.Second.String()); err == nil ||
+		!strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("error: %v", err)
 	}
 }

@@ -48,7 +48,8 @@ func newStatus() *cobra.Command {
 				fmt.Fprintln(c.ErrOrStderr(), "cannot list all holds:", strings.ReplaceAll(err.Error(), "\n", "; "))
 			}
 			if f.output == "json" {
-				return printJSON(c.OutOrStdout(), map[string]any{"leader": leader, "ledger": ledger, "holds": holds, "incidents": all, "maintenance": windows})
+				return printJSON(c.OutOrStdout(), map[string]any{"leader": leader, "ledger": ledger, "holds": holds,
+					"incidents": all, "maintenance": windows})
 			}
 			return status(c.OutOrStdout(), leader, ledger, holds, all, time.Now(), windows...)
 		},
@@ -88,7 +89,8 @@ func holdLine(h kube.HeldObject, now time.Time) string {
 	return fmt.Sprintf("%s: %s, %s: %s", what, since, until, orDash(h.Reason))
 }
 
-func status(w io.Writer, leader string, l incident.Ledger, holds []kube.HeldObject, all []incident.Incident, now time.Time, windows ...window) error {
+func status(w io.Writer, leader string, l incident.Ledger, holds []kube.HeldObject, all []incident.Incident,
+	now time.Time, windows ...window) error {
 	if a, at, is := refused(all); is {
 		fmt.Fprintf(w, "config      REFUSED %s ago: %s\n", age(now.Sub(at)), a)
 	}
@@ -98,7 +100,8 @@ func status(w io.Writer, leader string, l incident.Ledger, holds []kube.HeldObje
 	case m != nil && m.Until.IsZero():
 		hold = fmt.Sprintf("SET %s by %s: %s", age(now.Sub(m.At))+" ago", orDash(m.By), m.Reason)
 	case m != nil:
-		hold = fmt.Sprintf("SET %s ago by %s, ends in %s: %s", age(now.Sub(m.At)), orDash(m.By), age(m.Until.Sub(now)), m.Reason)
+		hold = fmt.Sprintf("SET %s ago by %s, ends in %s: %s", age(now.Sub(m.At)), orDash(m.By), age(m.Until.Sub(now)),
+			m.Reason)
 	case l.Hold != nil:
 		hold = fmt.Sprintf("not set (the last one ended %s ago)", age(now.Sub(l.Hold.Until)))
 	}
@@ -108,7 +111,9 @@ func status(w io.Writer, leader string, l incident.Ledger, holds []kube.HeldObje
 	}
 	for _, x := range windows {
 		if x.Phase != maintenance.Ended {
-			fmt.Fprintf(w, "maintenance %s: %s, %s to %s, %s: %s (%s)\n", x.Name, x.Phase, moment(x.From), moment(x.Until), cmp.Or(strings.Join(x.Targets, ", "), "all targets"), orDash(cmp.Or(x.Problem, x.Reason)), x.Effects)
+			fmt.Fprintf(w, "maintenance %s: %s, %s to %s, %s: %s (%s)\n", x.Name, x.Phase, moment(x.From),
+				moment(x.Until), cmp.Or(strings.Join(x.Targets, ", "), "all targets"),
+				orDash(cmp.Or(x.Problem, x.Reason)), x.Effects)
 		}
 	}
 	used := 0
@@ -126,7 +131,8 @@ func status(w io.Writer, leader string, l incident.Ledger, holds []kube.HeldObje
 	}
 	for _, q := range l.Quarantines {
 		if _, on := l.Quarantined(q.Target); on {
-			fmt.Fprintf(w, "quarantine  %s: acted in %d incidents; no actions since %s ago\n", q.Target, q.Cycles, age(now.Sub(q.At)))
+			fmt.Fprintf(w, "quarantine  %s: acted in %d incidents; no actions since %s ago\n", q.Target, q.Cycles,
+				age(now.Sub(q.At)))
 		}
 	}
 	open := all[:0:0]
@@ -135,7 +141,8 @@ func status(w io.Writer, leader string, l incident.Ledger, holds []kube.HeldObje
 			open = append(open, i)
 		}
 		if r := i.Asked; r != nil {
-			fmt.Fprintf(w, "approval    %s: `%s`, within %s\n", r.Plan.Summary, i.ApproveCommand(), age(r.Until.Sub(now)))
+			fmt.Fprintf(w, "approval    %s: `%s`, within %s\n", r.Plan.Summary, i.ApproveCommand(),
+				age(r.Until.Sub(now)))
 		}
 	}
 	fmt.Fprintf(w, "incidents   %d open, %d resolved\n\n", len(open), len(all)-len(open))

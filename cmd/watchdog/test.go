@@ -54,7 +54,8 @@ Exit status: 0 all tests passed, 1 a test failed, 2 usage error.`,
 			}
 			policytest.Print(c.OutOrStdout(), all)
 			if junit != "" {
-				if err := writeFile(junit, func(w io.Writer) error { return policytest.WriteJUnit(w, all) }); err != nil {
+				if err := writeFile(junit,
+					func(w io.Writer) error { return policytest.WriteJUnit(w, all) }); err != nil {
 					return err
 				}
 			}
@@ -67,7 +68,8 @@ Exit status: 0 all tests passed, 1 a test failed, 2 usage error.`,
 			return nil
 		},
 	}
-	c.Flags().StringArrayVar(&run, "run", nil, "run only tests whose name matches this regular expression; can be repeated")
+	c.Flags().StringArrayVar(&run, "run", nil,
+		"run only tests whose name matches this regular expression; can be repeated")
 	c.Flags().StringVar(&junit, "junit", "", "also write the results as JUnit XML to this file")
 	return c
 }

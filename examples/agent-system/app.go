@@ -38,13 +38,19 @@ type app struct {
 }
 
 func newApp(s settings) *app {
-	a := &app{settings: s, started: time.Now(), slot: make(chan struct{}, s.slots), sla: &window{span: s.window}, registry: prometheus.NewRegistry()}
-	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a := &app{settings: s, started: time.Now(), slot: make(chan struct{}, s.slots), sla: &window{span: s.window},
+		registry: prometheus.NewRegistry()}
+	a.registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	f := promauto.With(a.registry)
-	a.requests = f.NewCounterVec(prometheus.CounterOpts{Name: "http_requests_total", Help: "Requests to /work by status code."}, []string{"code"})
-	a.took = f.NewHistogram(prometheus.HistogramOpts{Name: "http_request_duration_seconds", Help: "Time to answer /work.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 10)})
-	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "agents_active", Help: "Agents that are at work."}, func() float64 { return float64(a.activeAgents()) })
-	f.NewGauge(prometheus.GaugeOpts{Name: "agent_system_build_info", Help: "The release.", ConstLabels: prometheus.Labels{"version": s.version}}).Set(1)
+	a.requests = f.NewCounterVec(prometheus.CounterOpts{Name: "http_requests_total",
+		Help: "Requests to /work by status code."}, []string{"code"})
+	a.took = f.NewHistogram(prometheus.HistogramOpts{Name: "http_request_duration_seconds",
+		Help: "Time to answer /work.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 10)})
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "agents_active", Help: "Agents that are at work."},
+		func() float64 { return float64(a.activeAgents()) })
+	f.NewGauge(prometheus.GaugeOpts{Name: "agent_system_build_info", Help: "The release.",
+		ConstLabels: prometheus.Labels{"version": s.version}}).Set(1)
 	return a
 }
 
@@ -98,7 +104,10 @@ func (a *app) routes() http.Handler {
 	mux.HandleFunc("GET /ready", a.ready)
 	mux.HandleFunc("GET /live", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/work", a.work)
-	mux.HandleFunc("GET /metrics/sla", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, a.sla.document(time.Now())) })
+	mux.HandleFunc("GET /metrics/sla", func(w http.ResponseWriter,
+		_ *http.Request) {
+		reply(w, http.StatusOK, a.sla.document(time.Now()))
+	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /api/v2/agents/status", a.agentsStatus)
 	mux.HandleFunc("GET /api/v2/metrics", a.metrics)

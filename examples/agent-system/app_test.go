@@ -101,13 +101,15 @@ func TestNoTrafficIsNoData(t *testing.T) {
 }
 
 func TestEachFaultShowsWhereItShould(t *testing.T) {
-	for fault, check := range map[string]string{"database": "database", "redis": "redis", "external": "external_apis", "agents": "agents"} {
+	for fault, check := range map[string]string{"database": "database", "redis": "redis", "external": "external_apis",
+		"agents": "agents"} {
 		byRelease, byAdmin := release(t, "FAULT", fault), release(t)
 		if code, body := ask(byAdmin, "POST", "/admin/fault?kind="+fault+"&on=true"); code != 200 {
 			t.Errorf("%s: %d %s", fault, code, body)
 		}
 		for _, a := range []*app{byRelease, byAdmin} {
-			want := map[string]any{"database": "healthy", "redis": "healthy", "agents": "healthy", "external_apis": "healthy"}
+			want := map[string]any{"database": "healthy", "redis": "healthy", "agents": "healthy",
+				"external_apis": "healthy"}
 			want[check] = "unhealthy"
 			if d := get(t, a, "/health"); d["status"] != "degraded" || !maps.Equal(d["checks"].(map[string]any), want) {
 				t.Errorf("%s: %v", fault, d)
@@ -138,7 +140,8 @@ func TestOnlyUnhealthyIsAnsweredWith503(t *testing.T) {
 }
 
 func TestAFaultThatDoesNotExistIsRefused(t *testing.T) {
-	for name, value := range map[string]string{"FAULT": "slwo", "ERROR_RATE": "130", "SLOTS": "0", "SLA_WINDOW": "5", "QUEUE": "-1"} {
+	for name, value := range map[string]string{"FAULT": "slwo", "ERROR_RATE": "130", "SLOTS": "0", "SLA_WINDOW": "5",
+		"QUEUE": "-1"} {
 		_, err := fromEnv(func(n string) string { return map[string]string{name: value}[n] })
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s=%s: %v", name, value, err)
@@ -315,15 +318,16 @@ func (w *wire) Close() error   { w.once.Do(func() { close(w.closed) }); return n
 func (w *wire) Addr() net.Addr { return &net.UnixAddr{Name: "wire"} }
 
 func (w *wire) client() *http.Client {
-	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		ours, theirs := net.Pipe()
-		select {
-		case w.conns <- theirs:
-			return ours, nil
-		case <-w.closed:
-			return nil, net.ErrClosed
-		}
-	}}}
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			select {
+			case w.conns <- theirs:
+				return ours, nil
+			case <-w.closed:
+				return nil, net.ErrClosed
+			}
+		}}}
 }
 
 func (w *wire) get(path string) int {

@@ -46,8 +46,9 @@ func (a *app) health(w http.ResponseWriter, _ *http.Request) {
 		return healthy
 	}
 	now := time.Now()
-	d := healthDocument{Status: healthy, Timestamp: stamp(now), Version: a.version, Uptime: int(now.Sub(a.started).Seconds()), Checks: checks{
-		Database: word(a.has(faultDatabase)), Redis: word(a.has(faultRedis)), Agents: word(a.activeAgents() < fewestAgents), ExternalAPIs: word(a.has(faultExternal))}}
+	d := healthDocument{Status: healthy, Timestamp: stamp(now), Version: a.version,
+		Uptime: int(now.Sub(a.started).Seconds()), Checks: checks{
+			Database: word(a.has(faultDatabase)), Redis: word(a.has(faultRedis)), Agents: word(a.activeAgents() < fewestAgents), ExternalAPIs: word(a.has(faultExternal))}}
 	status := http.StatusOK
 	switch {
 	case d.Checks == checks{unhealthy, unhealthy, unhealthy, unhealthy}:

@@ -85,7 +85,8 @@ func (i *injected) all() faults {
 func (a *app) admin(w http.ResponseWriter, r *http.Request) {
 	kind, on := r.FormValue("kind"), r.FormValue("on")
 	if !slices.Contains(append(liveFaults(), "none"), kind) || !slices.Contains([]string{"", "true", "false"}, on) {
-		http.Error(w, fmt.Sprintf("kind=%q on=%q; kind is one of %v or none, on true or false", kind, on, liveFaults()), http.StatusBadRequest)
+		http.Error(w, fmt.Sprintf("kind=%q on=%q; kind is one of %v or none, on true or false", kind, on, liveFaults()),
+			http.StatusBadRequest)
 		return
 	}
 	a.injected.turn(kind, on != "false")

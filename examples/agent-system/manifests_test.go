@@ -31,7 +31,8 @@ func TestManifestsFitEachOtherAndTheProgram(t *testing.T) {
 	manifest(t, "deployment.yaml", &d)
 	manifest(t, "service.yaml", &s)
 	manifest(t, "hpa.yaml", &h)
-	for kind, namespace := range map[string]string{"deployment": d.Namespace, "service": s.Namespace, "hpa": h.Namespace} {
+	for kind, namespace := range map[string]string{"deployment": d.Namespace, "service": s.Namespace,
+		"hpa": h.Namespace} {
 		if namespace != ns.Name {
 			t.Errorf("%s is in namespace %q", kind, namespace)
 		}

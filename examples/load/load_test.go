@@ -43,15 +43,16 @@ func report(t *testing.T, ctx context.Context, handler http.HandlerFunc, flags .
 	s := &service{conns: make(chan net.Conn), closed: make(chan struct{})}
 	srv := &http.Server{Handler: handler}
 	go srv.Serve(s)
-	client := &http.Client{Timeout: o.timeout, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		ours, theirs := net.Pipe()
-		select {
-		case s.conns <- theirs:
-			return ours, nil
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}}}
+	client := &http.Client{Timeout: o.timeout, Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			select {
+			case s.conns <- theirs:
+				return ours, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}}}
 	var out bytes.Buffer
 	run(ctx, o, client, &out)
 	srv.Close()
@@ -65,12 +66,15 @@ func takes(d time.Duration) http.HandlerFunc {
 
 func TestAClosedLoopWaitsForItsAnswersAndThinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		lines := report(t, t.Context(), takes(50*time.Millisecond), "-workers", "4", "-think", "50ms", "-duration", "2950ms")
+		lines := report(t, t.Context(), takes(50*time.Millisecond), "-workers", "4", "-think", "50ms", "-duration",
+			"2950ms")
 		// Four workers, ten rounds a second each.
-		if len(lines) != 3 || !strings.Contains(lines[0], "  40.0/s  p50 50") || !strings.Contains(lines[1], "errors 0 (0.00 %)") {
+		if len(lines) != 3 || !strings.Contains(lines[0], "  40.0/s  p50 50") ||
+			!strings.Contains(lines[1], "errors 0 (0.00 %)") {
 			t.Errorf("%q", lines)
 		}
-		if last := lines[len(lines)-1]; !strings.HasPrefix(last, "total of 2.95s:") || strings.Contains(last, "missed") {
+		if last := lines[len(lines)-1]; !strings.HasPrefix(last, "total of 2.95s:") ||
+			strings.Contains(last, "missed") {
 			t.Errorf("%q", last)
 		}
 	})
@@ -79,11 +83,13 @@ func TestAClosedLoopWaitsForItsAnswersAndThinks(t *testing.T) {
 func TestAnOpenLoopKeepsItsRateAndSaysWhatItMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// 199 turns in 2.005 s.
-		lines := report(t, t.Context(), takes(10*time.Millisecond), "-rate", "100", "-workers", "4", "-duration", "2005ms", "-quiet")
+		lines := report(t, t.Context(), takes(10*time.Millisecond), "-rate", "100", "-workers", "4", "-duration",
+			"2005ms", "-quiet")
 		if len(lines) != 1 || !strings.Contains(lines[0], "  99.3/s") || strings.Contains(lines[0], "missed") {
 			t.Errorf("enough workers: %q", lines)
 		}
-		lines = report(t, t.Context(), takes(99*time.Millisecond), "-rate", "100", "-workers", "4", "-duration", "995ms", "-quiet")
+		lines = report(t, t.Context(), takes(99*time.Millisecond), "-rate", "100", "-workers", "4", "-duration",
+			"995ms", "-quiet")
 		// Each of four workers is free for one turn in ten, of 99.
 		if len(lines) != 1 || !strings.Contains(lines[0], "missed 59,") {
 			t.Errorf("too few workers: %q", lines)
@@ -123,7 +129,8 @@ func TestAnInterruptEndsWithASummary(t *testing.T) {
 		time.AfterFunc(2500*time.Millisecond, interrupt)
 		lines := report(t, ctx, takes(400*time.Millisecond), "-workers", "2", "-think", "100ms")
 		// Requests at 0, 0.5, … 2.0 s are answered; those that the end meets do not count.
-		if last := lines[len(lines)-1]; len(lines) != 3 || !strings.HasPrefix(last, "total of 2.5s:    4.0/s") || !strings.Contains(last, "errors 0") {
+		if last := lines[len(lines)-1]; len(lines) != 3 || !strings.HasPrefix(last, "total of 2.5s:    4.0/s") ||
+			!strings.Contains(last, "errors 0") {
 			t.Errorf("%q", lines)
 		}
 	})
@@ -149,7 +156,8 @@ func TestQuantilesAreRightToOnePercent(t *testing.T) {
 }
 
 func TestFlagsThatMakeNoSenseAreRefused(t *testing.T) {
-	for _, args := range [][]string{{"-url", "localhost:80"}, {"-workers", "0"}, {"-rate", "-1"}, {"-rate", "NaN"}, {"-duration", "-1s"}, {"-timeout", "0"}, {"more"}, {"-nonsense"}} {
+	for _, args := range [][]string{{"-url", "localhost:80"}, {"-workers", "0"}, {"-rate", "-1"}, {"-rate", "NaN"},
+		{"-duration", "-1s"}, {"-timeout", "0"}, {"more"}, {"-nonsense"}} {
 		if _, err := parse(args, io.Discard); err == nil {
 			t.Errorf("%v is taken", args)
 		}

@@ -48,7 +48,8 @@ func ParseAssertion(text string) (Assertion, error) {
 	a := Assertion{text: strings.TrimSpace(text), what: m[1], op: m[3], matchers: map[string]string{}}
 	known, ok := quantities[a.what]
 	if !ok {
-		return a, fmt.Errorf("assertion %q: %q is none of incidents, actions, would, pages, firings, firing, unknown, held, failures", text, a.what)
+		return a, fmt.Errorf("assertion %q: %q is none of incidents, actions, would, pages, firings, firing, "+
+			"unknown, held, failures", text, a.what)
 	}
 	for _, part := range strings.Split(m[2], ",") {
 		if strings.TrimSpace(part) == "" {
@@ -56,7 +57,8 @@ func ParseAssertion(text string) (Assertion, error) {
 		}
 		l := matcher.FindStringSubmatch(part)
 		if l == nil || !slices.Contains(known, l[1]) {
-			return a, fmt.Errorf("assertion %q: %s takes the labels %s, as in %s{%s}", text, a.what, strings.Join(known, ", "), a.what, example(known))
+			return a, fmt.Errorf("assertion %q: %s takes the labels %s, as in %s{%s}", text, a.what,
+				strings.Join(known, ", "), a.what, example(known))
 		}
 		if words := values(l[1]); words != nil && !slices.Contains(words, l[2]) {
 			return a, fmt.Errorf("assertion %q: unknown %s %q; expected one of: %s", text, l[1], l[2], strings.Join(words, ", "))
@@ -103,7 +105,8 @@ func (a Assertion) Check(r *Report) string {
 	if err != nil {
 		return fmt.Sprintf("%s: %v", a.text, err)
 	}
-	holds := map[string]bool{"<=": got <= a.bound, ">=": got >= a.bound, "==": got == a.bound, "!=": got != a.bound, "<": got < a.bound, ">": got > a.bound}[a.op]
+	holds := map[string]bool{"<=": got <= a.bound, ">=": got >= a.bound, "==": got == a.bound, "!=": got != a.bound,
+		"<": got < a.bound, ">": got > a.bound}[a.op]
 	if holds {
 		return ""
 	}
@@ -158,11 +161,13 @@ func (a Assertion) value(r *Report) (float64, error) {
 	case "failures":
 		n = float64(r.Failures)
 	default:
-		if name, named := a.matchers["rule"]; named && !slices.ContainsFunc(r.Rules, func(x Rule) bool { return x.Rule == name }) {
+		if name, named := a.matchers["rule"]; named && !slices.ContainsFunc(r.Rules,
+			func(x Rule) bool { return x.Rule == name }) {
 			return 0, fmt.Errorf("no rule is called %q", name)
 		}
 		for _, x := range r.Rules {
-			add(map[string]float64{"firings": float64(x.Firings), "firing": time.Duration(x.Firing).Seconds(), "unknown": time.Duration(x.Unknown).Seconds()}[a.what], "rule", x.Rule)
+			add(map[string]float64{"firings": float64(x.Firings), "firing": time.Duration(x.Firing).Seconds(),
+				"unknown": time.Duration(x.Unknown).Seconds()}[a.what], "rule", x.Rule)
 		}
 	}
 	return n, nil

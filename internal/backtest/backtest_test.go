@@ -59,7 +59,8 @@ func TestTheSameHistoryGivesTheSameReport(t *testing.T) {
 	day := aDay(t)
 	for k := range texts {
 		r := played(t, day)
-		for _, write := range []func() error{func() error { return r.WriteText(&texts[k]) }, func() error { return r.WriteJSON(&texts[k]) }, func() error { return r.WriteHTML(&texts[k]) }} {
+		for _, write := range []func() error{func() error { return r.WriteText(&texts[k]) },
+			func() error { return r.WriteJSON(&texts[k]) }, func() error { return r.WriteHTML(&texts[k]) }} {
 			if err := write(); err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +80,8 @@ func TestNothingIsNoResult(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	down := func(context.Context, string, time.Time) ([]promql.Point, error) { return nil, promql.ErrSource }
-	o.Source = &history.Source{Query: down, Range: func(context.Context, string, time.Time, time.Time, time.Duration) ([]promql.Line, error) {
+	o.Source = &history.Source{Query: down, Range: func(context.Context, string, time.Time, time.Time,
+		time.Duration) ([]promql.Line, error) {
 		return nil, promql.ErrSource
 	}}
 	if r, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "no question could be answered") {
@@ -91,8 +93,10 @@ func TestNothingIsNoResult(t *testing.T) {
 // in which nothing is known of it, and told as that (X11).
 func TestReport(t *testing.T) {
 	r := played(t, aDay(t))
-	if len(r.Incidents) != 2 || r.Incidents[0].Target != "app1" || r.Incidents[0].Opened.Hour() != 5 || r.Incidents[0].Resolved.IsZero() || len(r.Pages) != 2 || r.Failures != 0 ||
-		!slices.Equal(r.Incidents[1].Rules, []string{"unseen"}) || r.Incidents[1].Severity != "P3" || r.Incidents[1].Resolved.IsZero() {
+	if len(r.Incidents) != 2 || r.Incidents[0].Target != "app1" || r.Incidents[0].Opened.Hour() != 5 ||
+		r.Incidents[0].Resolved.IsZero() || len(r.Pages) != 2 || r.Failures != 0 ||
+		!slices.Equal(r.Incidents[1].Rules, []string{"unseen"}) || r.Incidents[1].Severity != "P3" ||
+		r.Incidents[1].Resolved.IsZero() {
 		t.Fatalf("%+v, %+v, %d failures", r.Incidents, r.Pages, r.Failures)
 	}
 	rule := byRule(r)["t0"]
@@ -111,7 +115,8 @@ func TestReport(t *testing.T) {
 	if err := r.WriteText(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"RULE ", "t0 ", "A0 ", "INCIDENTS", "restart", "PAGES", "per_target", "History goes on as it was"} {
+	for _, want := range []string{"RULE ", "t0 ", "A0 ", "INCIDENTS", "restart", "PAGES", "per_target",
+		"History goes on as it was"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the report does not say %q:\n%s", want, b.String())
 		}
@@ -136,7 +141,8 @@ func TestWhatIsNamedLikeAnActionIsNone(t *testing.T) {
 			if len(r.Actions) != 1 || r.count(incident.ActionRestart, true) != 1 {
 				t.Errorf("want one restart that would have been done: %+v", r.Actions)
 			}
-			for _, text := range []string{`would{action="restart"} == 1`, `would{action="rollback"} == 0`, `would{action="scale"} == 0`} {
+			for _, text := range []string{`would{action="restart"} == 1`, `would{action="rollback"} == 0`,
+				`would{action="scale"} == 0`} {
 				a, err := ParseAssertion(text)
 				if err != nil {
 					t.Fatal(err)
@@ -151,10 +157,11 @@ func TestWhatIsNamedLikeAnActionIsNone(t *testing.T) {
 
 func TestAssertions(t *testing.T) {
 	r := &Report{
-		Rules:   []Rule{{Rule: "errors", Firings: 3, Firing: Span(time.Hour), Unknown: Span(10 * time.Minute)}},
-		Pages:   []Page{{Severity: incident.P0, Target: "shop"}, {Severity: incident.P1, Target: "shop"}},
-		Actions: []Action{{Action: "restart", Target: "shop"}, {Action: "rollback", Target: "shop", Would: true}, {Action: incident.ActionRevert}},
-		Guards:  []Guard{{Guard: "budget per target", Hold: incident.Wait, Count: 4}},
+		Rules: []Rule{{Rule: "errors", Firings: 3, Firing: Span(time.Hour), Unknown: Span(10 * time.Minute)}},
+		Pages: []Page{{Severity: incident.P0, Target: "shop"}, {Severity: incident.P1, Target: "shop"}},
+		Actions: []Action{{Action: "restart", Target: "shop"}, {Action: "rollback", Target: "shop", Would: true},
+			{Action: incident.ActionRevert}},
+		Guards: []Guard{{Guard: "budget per target", Hold: incident.Wait, Count: 4}},
 	}
 	for text, want := range map[string]string{
 		"pages <= 2":                                       "",
@@ -181,7 +188,8 @@ func TestAssertions(t *testing.T) {
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
-	for _, text := range []string{"", "pages", "pages <= many", "pagers <= 1", `pages{rule="x"} == 1`, `pages{severity=P0} == 1`, "pages <= 5m",
+	for _, text := range []string{"", "pages", "pages <= many", "pagers <= 1", `pages{rule="x"} == 1`,
+		`pages{severity=P0} == 1`, "pages <= 5m",
 		`actions{action="rolback"} == 0`, `held{guard="budget"} == 0`} {
 		if _, err := ParseAssertion(text); err == nil {
 			t.Errorf("%q was taken", text)
@@ -190,12 +198,14 @@ func TestAssertions(t *testing.T) {
 }
 
 func TestCompare(t *testing.T) {
-	old := &Report{Budget: []Budget{{Limit: "cluster", Of: 10}}, Rules: []Rule{{Rule: "a", Firings: 1}, {Rule: "gone", Firings: 2}}}
+	old := &Report{Budget: []Budget{{Limit: "cluster", Of: 10}},
+		Rules: []Rule{{Rule: "a", Firings: 1}, {Rule: "gone", Firings: 2}}}
 	same := Compare(old, old)
 	if len(same.Differ) != 0 {
 		t.Errorf("%+v", same.Differ)
 	}
-	next := &Report{Budget: []Budget{{Limit: "cluster", Of: 10, Peak: 3}}, Rules: []Rule{{Rule: "a", Firings: 4}, {Rule: "new"}}, Pages: []Page{{Severity: incident.P1}}}
+	next := &Report{Budget: []Budget{{Limit: "cluster", Of: 10, Peak: 3}},
+		Rules: []Rule{{Rule: "a", Firings: 4}, {Rule: "new"}}, Pages: []Page{{Severity: incident.P1}}}
 	var b strings.Builder
 	if err := Compare(old, next).WriteText(&b); err != nil {
 		t.Fatal(err)
@@ -209,7 +219,9 @@ func TestCompare(t *testing.T) {
 
 // Text of the history and the configuration cannot become markup.
 func TestHTMLIsEscaped(t *testing.T) {
-	r := &Report{Config: "<script>", End: t0.Add(time.Hour), Begin: t0, Incidents: []Incident{{ID: "1", Target: "<img src=x>", Rules: []string{"<b>"}, Opened: t0}}, Pages: []Page{{At: t0, Target: "<img src=x>", Reason: "</svg><script>"}}}
+	r := &Report{Config: "<script>", End: t0.Add(time.Hour), Begin: t0,
+		Incidents: []Incident{{ID: "1", Target: "<img src=x>", Rules: []string{"<b>"}, Opened: t0}},
+		Pages:     []Page{{At: t0, Target: "<img src=x>", Reason: "</svg><script>"}}}
 	var b strings.Builder
 	if err := r.WriteHTML(&b); err != nil {
 		t.Fatal(err)

@@ -21,7 +21,8 @@ import (
 var t0 = time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
 
 // writeBlocks writes a folder of TSDB blocks of a day each, with Prometheus' own code.
-func writeBlocks(t testing.TB, from time.Time, days int, every time.Duration, series []labels.Labels, value func(k int, at time.Time) (float64, bool)) string {
+func writeBlocks(t testing.TB, from time.Time, days int, every time.Duration, series []labels.Labels,
+	value func(k int, at time.Time) (float64, bool)) string {
 	t.Helper()
 	dir := t.TempDir()
 	for d := range days {
@@ -68,7 +69,9 @@ func policyOf(t testing.TB, targets, thresholds, alerts int) *config.Config {
 	}
 	c.WriteString("thresholds:\n")
 	for k := range thresholds {
-		fmt.Fprintf(&c, "  - {name: t%d, mode: auto, expr: 'avg by (target) (avg_over_time(load[%dm]))', above: %d%%, clear_below: 70%%, for: 2m, severity: P2, ladder: [{scale: {by: 1, max: 6, lease: 1h}}, page]}\n", k, 1+k%5, 90+k%5)
+		fmt.Fprintf(&c, "  - {name: t%d, mode: auto, expr: 'avg by (target) (avg_over_time(load[%dm]))', above: "+
+			"%d%%, clear_below: 70%%, for: 2m, severity: P2, ladder: [{scale: {by: 1, max: 6, lease: 1h}}, page]}\n", k,
+			1+k%5, 90+k%5)
 	}
 	c.WriteString("routes:\n  - matchers: ['severity=\"critical\"']\n    mode: auto\n    ladder: [restart, page]\n")
 	r.WriteString("groups:\n")
@@ -76,7 +79,8 @@ func policyOf(t testing.TB, targets, thresholds, alerts int) *config.Config {
 		if k%5 == 0 {
 			fmt.Fprintf(&r, "- name: g%d\n  interval: 15s\n  rules:\n", k/5)
 		}
-		fmt.Fprintf(&r, "  - {alert: A%d, expr: 'sum by (target) (rate(errors_total[%dm])) / sum by (target) (rate(requests_total[%dm])) > 0.%d', for: 2m, labels: {severity: critical}}\n", k, 2+k%4, 2+k%4, 30+k%5)
+		fmt.Fprintf(&r, "  - {alert: A%d, expr: 'sum by (target) (rate(errors_total[%dm])) / sum by (target) "+
+			"(rate(requests_total[%dm])) > 0.%d', for: 2m, labels: {severity: critical}}\n", k, 2+k%4, 2+k%4, 30+k%5)
 	}
 	for name, text := range map[string]string{"watchdog.yaml": c.String(), "rules.yaml": r.String()} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -95,7 +99,8 @@ func shopSeries(targets int) []labels.Labels {
 	var all []labels.Labels
 	for k := range targets {
 		for _, n := range []string{"load", "errors_total", "requests_total"} {
-			all = append(all, labels.FromStrings(labels.MetricName, n, "target", fmt.Sprintf("app%d", k), "namespace", "apps"))
+			all = append(all, labels.FromStrings(labels.MetricName, n, "target", fmt.Sprintf("app%d", k), "namespace",
+				"apps"))
 		}
 	}
 	return all
@@ -141,7 +146,8 @@ func BenchmarkBacktest(b *testing.B) {
 	cfg := policyOf(b, 100, 25, 25)
 	b.ReportAllocs()
 	for b.Loop() {
-		r, err := Run(context.Background(), Options{Config: cfg, Source: source, Begin: t0, End: t0.AddDate(0, 0, days)})
+		r, err := Run(context.Background(), Options{Config: cfg, Source: source, Begin: t0,
+			End: t0.AddDate(0, 0, days)})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -66,7 +66,8 @@ func Compare(old, new *Report) *Comparison {
 		add("plans held by "+name, g[name], h[name])
 	}
 	for k := range old.Budget {
-		add("peak of budget "+old.Budget[k].Limit, fmt.Sprintf("%d of %d per %s", old.Budget[k].Peak, old.Budget[k].Of, old.Budget[k].Per), fmt.Sprintf("%d of %d per %s", new.Budget[k].Peak, new.Budget[k].Of, new.Budget[k].Per))
+		add("peak of budget "+old.Budget[k].Limit, fmt.Sprintf("%d of %d per %s", old.Budget[k].Peak, old.Budget[k].Of,
+			old.Budget[k].Per), fmt.Sprintf("%d of %d per %s", new.Budget[k].Peak, new.Budget[k].Of, new.Budget[k].Per))
 	}
 	return c
 }
@@ -104,7 +105,8 @@ func (c *Comparison) WriteJSON(w io.Writer) error {
 
 // WriteText writes the comparison for a terminal.
 func (c *Comparison) WriteText(w io.Writer) error {
-	fmt.Fprintf(w, "old %s\nnew %s\non %s, %s to %s (%s)\n\n", c.Old.Config, c.New.Config, c.New.Source, c.New.Begin.Format(time.RFC3339), c.New.End.Format(time.RFC3339), days(c.New.End.Sub(c.New.Begin)))
+	fmt.Fprintf(w, "old %s\nnew %s\non %s, %s to %s (%s)\n\n", c.Old.Config, c.New.Config, c.New.Source,
+		c.New.Begin.Format(time.RFC3339), c.New.End.Format(time.RFC3339), days(c.New.End.Sub(c.New.Begin)))
 	if len(c.Differ) == 0 {
 		_, err := fmt.Fprintln(w, "Nothing differs.")
 		return err

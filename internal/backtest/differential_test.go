@@ -37,7 +37,8 @@ func (l *lived) options(o replay.Options, alerts int) replay.Options {
 		l.evaluations += alerts
 		for _, t := range targets {
 			for _, a := range m.AlertsOf(t) {
-				l.lines = append(l.lines, fmt.Sprintf("%s %s %s %s %s %.12g %s", at.Format(time.RFC3339Nano), a.Rule, a.Target, a.State, a.Verdict, a.Value, a.Reason))
+				l.lines = append(l.lines, fmt.Sprintf("%s %s %s %s %s %.12g %s", at.Format(time.RFC3339Nano), a.Rule,
+					a.Target, a.State, a.Verdict, a.Value, a.Reason))
 			}
 		}
 	}
@@ -107,7 +108,8 @@ func TestLiveAndBacktestAgree(t *testing.T) {
 
 		past := source.Relive(groups, time.Hour, end)
 		var fast lived
-		life, err := replay.New(fast.options(replay.Options{Config: cfg, Begin: begin, Local: past.Local, Remote: past.Remote, Append: past.Append}, 4*targets))
+		life, err := replay.New(fast.options(replay.Options{Config: cfg, Begin: begin, Local: past.Local,
+			Remote: past.Remote, Append: past.Append}, 4*targets))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,21 +140,24 @@ func TestLiveAndBacktestAgree(t *testing.T) {
 			now = at
 			return ask(ctx, expr, at)
 		}
-		life, err = replay.New(slow.options(replay.Options{Config: cfg, Begin: begin, Local: live, Remote: live, Append: func([]*model.Sample) {}}, 4*targets))
+		life, err = replay.New(slow.options(replay.Options{Config: cfg, Begin: begin, Local: live, Remote: live,
+			Append: func([]*model.Sample) {}}, 4*targets))
 		if err != nil {
 			t.Fatal(err)
 		}
 		life.Until(end)
 
 		if len(fast.lines) < 500 || fast.evaluations != slow.evaluations {
-			t.Fatalf("seed %d: %d lines, %d and %d evaluations", seed, len(fast.lines), fast.evaluations, slow.evaluations)
+			t.Fatalf("seed %d: %d lines, %d and %d evaluations", seed, len(fast.lines), fast.evaluations,
+				slow.evaluations)
 		}
 		differences := 0
 		for k := range max(len(fast.lines), len(slow.lines)) {
 			if k >= len(fast.lines) || k >= len(slow.lines) || fast.lines[k] != slow.lines[k] {
 				differences++
 				if differences <= 3 && k < len(fast.lines) && k < len(slow.lines) {
-					t.Errorf("seed %d, line %d:\nbacktest %.600s\nlive     %.600s", seed, k, fast.lines[k], slow.lines[k])
+					t.Errorf("seed %d, line %d:\nbacktest %.600s\nlive     %.600s", seed, k, fast.lines[k],
+						slow.lines[k])
 				}
 			}
 		}

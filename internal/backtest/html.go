@@ -103,7 +103,8 @@ func (r *Report) picture() template.HTML {
 	}
 	var b strings.Builder
 	height := top + len(targets)*row + 8
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="Incidents, actions and pages over time">`, left+width+20, height)
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="Incidents, actions and pages over time">`,
+		left+width+20, height)
 	step := 24 * time.Hour
 	for r.End.Sub(r.Begin)/step > 16 {
 		step *= 2
@@ -123,7 +124,8 @@ func (r *Report) picture() template.HTML {
 	}
 	for _, t := range targets {
 		at, _ := y(t)
-		fmt.Fprintf(&b, `<text class="name" x="%d" y="%d">%s</text><line class="row" x1="%d" x2="%d" y1="%d" y2="%d"/>`, left-8, at+14, template.HTMLEscapeString(strutil.Cut(t, 28)), left, left+width, at+row-2, at+row-2)
+		fmt.Fprintf(&b, `<text class="name" x="%d" y="%d">%s</text><line class="row" x1="%d" x2="%d" y1="%d" y2="%d"/>`,
+			left-8, at+14, template.HTMLEscapeString(strutil.Cut(t, 28)), left, left+width, at+row-2, at+row-2)
 	}
 	for _, i := range r.Incidents {
 		at, drawn := y(i.Target)
@@ -134,7 +136,8 @@ func (r *Report) picture() template.HTML {
 		if end.IsZero() {
 			end = r.End
 		}
-		fmt.Fprintf(&b, `<rect class="%s" x="%.1f" y="%d" width="%.1f" height="12"><title>%s</title></rect>`, strings.ToLower(string(i.Severity)), x(i.Opened), at+4, max(2, x(end)-x(i.Opened)),
+		fmt.Fprintf(&b, `<rect class="%s" x="%.1f" y="%d" width="%.1f" height="12"><title>%s</title></rect>`,
+			strings.ToLower(string(i.Severity)), x(i.Opened), at+4, max(2, x(end)-x(i.Opened)),
 			template.HTMLEscapeString(fmt.Sprintf("%s %s: %s, %s for %s", i.Severity, i.Target, strings.Join(i.Rules, ", "), i.Opened.Format(time.RFC3339), end.Sub(i.Opened).Round(time.Second))))
 	}
 	for _, a := range r.Actions {
@@ -143,12 +146,15 @@ func (r *Report) picture() template.HTML {
 			if a.Would {
 				class = "would"
 			}
-			fmt.Fprintf(&b, `<circle class="%s" cx="%.1f" cy="%d" r="4"><title>%s</title></circle>`, class, x(a.At), at+10, template.HTMLEscapeString(a.At.Format(time.RFC3339)+" "+a.Summary+" "+string(a.Verdict)))
+			fmt.Fprintf(&b, `<circle class="%s" cx="%.1f" cy="%d" r="4"><title>%s</title></circle>`, class, x(a.At),
+				at+10, template.HTMLEscapeString(a.At.Format(time.RFC3339)+" "+a.Summary+" "+string(a.Verdict)))
 		}
 	}
 	for _, p := range r.Pages {
 		if at, drawn := y(p.Target); drawn {
-			fmt.Fprintf(&b, `<path class="page" d="M%.1f %d l4 7 l-8 0 z"><title>%s</title></path>`, x(p.At), at+2, template.HTMLEscapeString(fmt.Sprintf("%s page %s: %s", p.At.Format(time.RFC3339), p.Severity, p.Reason)))
+			fmt.Fprintf(&b, `<path class="page" d="M%.1f %d l4 7 l-8 0 z"><title>%s</title></path>`, x(p.At), at+2,
+				template.HTMLEscapeString(fmt.Sprintf("%s page %s: %s", p.At.Format(time.RFC3339), p.Severity,
+					p.Reason)))
 		}
 	}
 	b.WriteString(`</svg>`)

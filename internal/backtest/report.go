@@ -180,7 +180,8 @@ func days(d time.Duration) string {
 
 // WriteText writes the report for a terminal.
 func (r *Report) WriteText(w io.Writer) error {
-	fmt.Fprintf(w, "%s, mode %s, on %s\n%s to %s (%s), %d targets\n\n", r.Config, r.Mode, r.Source, r.Begin.Format(time.RFC3339), r.End.Format(time.RFC3339), days(r.End.Sub(r.Begin)), r.Targets)
+	fmt.Fprintf(w, "%s, mode %s, on %s\n%s to %s (%s), %d targets\n\n", r.Config, r.Mode, r.Source,
+		r.Begin.Format(time.RFC3339), r.End.Format(time.RFC3339), days(r.End.Sub(r.Begin)), r.Targets)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "RULE\tFIRINGS\tTARGETS\tFIRING FOR\tUNKNOWN FOR")
 	for _, x := range r.Rules {
@@ -227,6 +228,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	if r.Failures > 0 {
 		fmt.Fprintf(w, "\n%d questions could not be answered, one of them: %s\n", r.Failures, r.Failed)
 	}
-	_, err := fmt.Fprintln(w, "\nHistory goes on as it was: no action cures anything here, so this is the most that the policy would have done.")
+	_, err := fmt.Fprintln(w, "\nHistory goes on as it was: no action cures anything here, so this is the most that "+
+		"the policy would have done.")
 	return err
 }

@@ -37,7 +37,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	every := time.Duration(o.Config.EvaluationInterval)
 	begin, end := o.Begin.UTC().Truncate(every), o.End.UTC()
 	if !end.After(begin) {
-		return nil, fmt.Errorf("the end %s is not after the beginning %s", end.Format(time.RFC3339), begin.Format(time.RFC3339))
+		return nil, fmt.Errorf("the end %s is not after the beginning %s", end.Format(time.RFC3339),
+			begin.Format(time.RFC3339))
 	}
 	groups := slices.Concat(compiled.Groups, compiled.SLOs)
 	past := o.Source.Relive(groups, policy.Retention(compiled.Rules, groups), end)
@@ -68,7 +69,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		k.told(end, i)
 	}
 	if v := life.Violations(); len(v) > 0 {
-		return nil, fmt.Errorf("watchdog broke a promise of its own, which is a bug: %s after %s: %s", v[0].Invariant, v[0].At, v[0].Text)
+		return nil, fmt.Errorf("watchdog broke a promise of its own, which is a bug: %s after %s: %s", v[0].Invariant,
+			v[0].At, v[0].Text)
 	}
 	switch {
 	case k.seen.Load() || len(k.policy.Rules)+len(groups) == 0:
@@ -76,7 +78,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, fmt.Errorf("no question could be answered, one of them: %s", k.failed)
 	default:
 		// Bounds would hold on nothing at all.
-		return nil, fmt.Errorf("the history has nothing that the rules ask for between %s and %s%s", begin.Format(time.RFC3339), end.Format(time.RFC3339), o.Source.Extent())
+		return nil, fmt.Errorf("the history has nothing that the rules ask for between %s and %s%s",
+			begin.Format(time.RFC3339), end.Format(time.RFC3339), o.Source.Extent())
 	}
 	return k.report(o.Source.Name, end), nil
 }
@@ -242,7 +245,8 @@ func (k *keeper) told(at time.Time, i incident.Incident) {
 		}
 		k.guards[h].Count++
 		if a.Hold == incident.Advise {
-			k.actions = append(k.actions, Action{At: at.UTC(), Incident: in.ID, Target: i.Target.Name, Action: i.ConsideredAction, Summary: cmp.Or(i.Considered, a.Reason), Would: true})
+			k.actions = append(k.actions, Action{At: at.UTC(), Incident: in.ID, Target: i.Target.Name,
+				Action: i.ConsideredAction, Summary: cmp.Or(i.Considered, a.Reason), Would: true})
 		}
 	}
 	for _, t := range i.Attempts {
@@ -252,13 +256,15 @@ func (k *keeper) told(at time.Time, i incident.Incident) {
 	}
 	if i.Paged && in.Paged.IsZero() {
 		in.Paged = at.UTC()
-		k.pages = append(k.pages, Page{At: at.UTC(), Incident: in.ID, Target: i.Target.Name, Severity: i.Severity, Reason: i.PageReason})
+		k.pages = append(k.pages, Page{At: at.UTC(), Incident: in.ID, Target: i.Target.Name, Severity: i.Severity,
+			Reason: i.PageReason})
 	}
 }
 
 func (k *keeper) did(at time.Time, id string, p incident.Plan) {
 	k.ops[id] = len(k.actions)
-	k.actions = append(k.actions, Action{At: at.UTC(), Target: p.Target.Name, Action: p.Action, Summary: p.Summary, namespace: p.Target.Namespace})
+	k.actions = append(k.actions, Action{At: at.UTC(), Target: p.Target.Name, Action: p.Action, Summary: p.Summary,
+		namespace: p.Target.Namespace})
 }
 
 // report draws up what was counted.
@@ -268,7 +274,8 @@ func (k *keeper) report(source string, end time.Time) *Report {
 			k.end(name, k.alerts[t][name], end)
 		}
 	}
-	r := &Report{Config: k.config.File, Mode: k.config.Mode, Source: source, Begin: k.begin, End: end, Targets: len(k.config.Targets), Failures: k.failures, Failed: k.failed,
+	r := &Report{Config: k.config.File, Mode: k.config.Mode, Source: source, Begin: k.begin, End: end,
+		Targets: len(k.config.Targets), Failures: k.failures, Failed: k.failed,
 		Rules: []Rule{}, Incidents: []Incident{}, Actions: k.actions, Guards: []Guard{}, Pages: k.pages}
 	if r.Actions == nil {
 		r.Actions = []Action{}
@@ -317,7 +324,8 @@ func (k *keeper) budget() []Budget {
 				continue
 			}
 			who := of(a)
-			recent[who] = append(slices.DeleteFunc(recent[who], func(t time.Time) bool { return a.At.Sub(t) >= time.Duration(rate.Per) }), a.At)
+			recent[who] = append(slices.DeleteFunc(recent[who],
+				func(t time.Time) bool { return a.At.Sub(t) >= time.Duration(rate.Per) }), a.At)
 			if n := len(recent[who]); n > out.Peak {
 				out.Peak, out.At, out.Who = n, a.At, who
 			}

@@ -34,7 +34,8 @@ type Ahead struct {
 
 // NewAhead reads ahead over a source up to the given moment.
 func NewAhead(ask promql.QueryFunc, over promql.RangeFunc, until time.Time) *Ahead {
-	return &Ahead{ask: ask, over: over, until: until, asked: map[turn]*question{}, conditions: map[string]*promql.Condition{}, places: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	return &Ahead{ask: ask, over: over, until: until, asked: map[turn]*question{},
+		conditions: map[string]*promql.Condition{}, places: make(chan struct{}, runtime.GOMAXPROCS(0))}
 }
 
 // turn tells the same question of several groups of rules apart: each group has a
@@ -204,7 +205,8 @@ func (p *page) fill(lines []promql.Line) {
 	for _, l := range lines {
 		for _, d := range l.Points {
 			if k := column(d.At); k >= 0 {
-				p.columns[k] = append(p.columns[k], promql.Point{Labels: l.Labels, Value: d.Value, Histogram: d.Histogram})
+				p.columns[k] = append(p.columns[k], promql.Point{Labels: l.Labels, Value: d.Value,
+					Histogram: d.Histogram})
 			}
 		}
 	}

@@ -43,7 +43,8 @@ func OpenBlocks(dir string) (*Source, error) {
 		all = append(all, b)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("open the blocks in %s: there is none (a folder with meta.json); is it the --storage.tsdb.path of a Prometheus, or a snapshot?", dir)
+		return nil, fmt.Errorf("open the blocks in %s: there is none (a folder with meta.json); is it the "+
+			"--storage.tsdb.path of a Prometheus, or a snapshot?", dir)
 	}
 	slices.SortFunc(all, func(a, b *block) int { return int(a.MinTime - b.MinTime) })
 	s := From(dir, all)
@@ -118,7 +119,8 @@ type blockQuerier struct {
 	mint, maxt int64
 }
 
-func (q *blockQuerier) Select(ctx context.Context, sorted bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+func (q *blockQuerier) Select(ctx context.Context, sorted bool, _ *storage.SelectHints,
+	matchers ...*labels.Matcher) storage.SeriesSet {
 	p, err := q.postings(ctx, matchers)
 	if err != nil {
 		return storage.ErrSeriesSet(err)
@@ -150,9 +152,10 @@ next:
 		if err != nil {
 			return storage.ErrSeriesSet(err)
 		}
-		set.all = append(set.all, &storage.SeriesEntry{Lset: l, SampleIteratorFn: func(chunkenc.Iterator) chunkenc.Iterator {
-			return &chunkIterator{q: q, left: wanted, deleted: gone}
-		}})
+		set.all = append(set.all, &storage.SeriesEntry{Lset: l,
+			SampleIteratorFn: func(chunkenc.Iterator) chunkenc.Iterator {
+				return &chunkIterator{q: q, left: wanted, deleted: gone}
+			}})
 	}
 	if sorted {
 		slices.SortFunc(set.all, func(a, b storage.Series) int { return labels.Compare(a.Labels(), b.Labels()) })
@@ -188,11 +191,13 @@ var errNotListed = errors.New("names and values of labels are not listed")
 // unlisted is the part of a storage.Querier that PromQL does not ask.
 type unlisted struct{}
 
-func (unlisted) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+func (unlisted) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string,
+	annotations.Annotations, error) {
 	return nil, nil, errNotListed
 }
 
-func (unlisted) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+func (unlisted) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations,
+	error) {
 	return nil, nil, errNotListed
 }
 

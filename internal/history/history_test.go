@@ -70,7 +70,8 @@ func TestWhatWasDeletedIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.DisableCompactions()
-	if err := db.Delete(t.Context(), t0.Add(3*time.Hour).UnixMilli(), t0.Add(4*time.Hour).UnixMilli(), labels.MustNewMatcher(labels.MatchEqual, "target", "t0")); err != nil {
+	if err := db.Delete(t.Context(), t0.Add(3*time.Hour).UnixMilli(), t0.Add(4*time.Hour).UnixMilli(),
+		labels.MustNewMatcher(labels.MatchEqual, "target", "t0")); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {
@@ -81,7 +82,8 @@ func TestWhatWasDeletedIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	for at, want := range map[time.Duration]float64{2 * time.Hour: 120, 4 * time.Hour: 0, 4*time.Hour + 30*time.Minute: 60} {
+	for at, want := range map[time.Duration]float64{2 * time.Hour: 120, 4 * time.Hour: 0, 4*time.Hour +
+		30*time.Minute: 60} {
 		got, err := s.Query(t.Context(), `sum(count_over_time(m{target="t0"}[1h])) or vector(0)`, t0.Add(at))
 		if err != nil || len(got) != 1 || got[0].Value != want {
 			t.Errorf("at %s: %v, %v, want %v samples", at, got, err, want)
@@ -113,7 +115,8 @@ func TestBlocksAreReadAsPrometheusReadsThem(t *testing.T) {
 	defer db.Close()
 	theirs := From("theirs", db)
 	for _, q := range questions {
-		for at := t0.Add(-time.Hour); at.Before(t0.AddDate(0, 0, 2).Add(time.Hour)); at = at.Add(37*time.Minute + 11*time.Second) {
+		for at := t0.Add(-time.Hour); at.Before(t0.AddDate(0, 0, 2).Add(time.Hour)); at = at.Add(37*time.Minute +
+			11*time.Second) {
 			want, err := theirs.Query(t.Context(), q, at)
 			got, e := s.Query(t.Context(), q, at)
 			if text(want, err) != text(got, e) {
@@ -142,7 +145,8 @@ func TestReadingAheadChangesNothing(t *testing.T) {
 	defer s.Close()
 	var mu sync.Mutex
 	read, byExpr := 0, map[string]int{}
-	counting := func(ctx context.Context, expr string, start, end time.Time, step time.Duration) ([]promql.Line, error) {
+	counting := func(ctx context.Context, expr string, start, end time.Time, step time.Duration) ([]promql.Line,
+		error) {
 		mu.Lock()
 		read++
 		byExpr[expr]++
@@ -155,7 +159,8 @@ func TestReadingAheadChangesNothing(t *testing.T) {
 	for k, q := range append(questions, "m @ end()", "c > 100", "c > 900", "100 < c") {
 		for n := range 300 {
 			at := t0.Add(time.Hour + time.Duration(n)*15*time.Second + time.Duration(k)*time.Millisecond)
-			for _, at := range []time.Time{at, at.Add(time.Duration(n%7/6) * 4 * time.Second)} { // now and then another moment
+			// now and then another moment
+			for _, at := range []time.Time{at, at.Add(time.Duration(n%7/6) * 4 * time.Second)} {
 				got, err := a.Query(t.Context(), q, at)
 				want, e := s.Query(t.Context(), q, at)
 				moments++
@@ -196,7 +201,8 @@ func TestReadingAheadThatFails(t *testing.T) {
 	a := NewAhead(ask, over, t0.Add(time.Hour))
 	for n := range 200 {
 		at := t0.Add(time.Duration(n) * 15 * time.Second)
-		if got, err := a.Query(t.Context(), "m", at); err != nil || len(got) != 1 || got[0].Value != float64(at.Unix()) {
+		if got, err := a.Query(t.Context(), "m", at); err != nil || len(got) != 1 ||
+			got[0].Value != float64(at.Unix()) {
 			t.Fatalf("%v %v", got, err)
 		}
 	}

@@ -36,7 +36,8 @@ func OpenRecording(path string) (*Source, error) {
 		return nil, fmt.Errorf("open recording %s: %w", path, err)
 	}
 	if len(text) > maxRecording {
-		return nil, fmt.Errorf("open recording %s: larger than %d GiB; make blocks of it (promtool tsdb create-blocks-from openmetrics) and give their folder", path, maxRecording>>30)
+		return nil, fmt.Errorf("open recording %s: larger than %d GiB; make blocks of it (promtool tsdb "+
+			"create-blocks-from openmetrics) and give their folder", path, maxRecording>>30)
 	}
 	r, err := parse(text)
 	if err != nil {
@@ -110,7 +111,8 @@ type recordingQuerier struct {
 	mint, maxt int64
 }
 
-func (q *recordingQuerier) Select(_ context.Context, _ bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+func (q *recordingQuerier) Select(_ context.Context, _ bool, _ *storage.SelectHints,
+	matchers ...*labels.Matcher) storage.SeriesSet {
 	set := &blockSeries{}
 next:
 	for _, s := range q.r.series {
@@ -119,8 +121,10 @@ next:
 				continue next
 			}
 		}
-		from, _ := slices.BinarySearchFunc(s.samples, q.mint, func(x chunks.Sample, t int64) int { return cmp.Compare(x.T(), t) })
-		to, _ := slices.BinarySearchFunc(s.samples, q.maxt+1, func(x chunks.Sample, t int64) int { return cmp.Compare(x.T(), t) })
+		from, _ := slices.BinarySearchFunc(s.samples, q.mint,
+			func(x chunks.Sample, t int64) int { return cmp.Compare(x.T(), t) })
+		to, _ := slices.BinarySearchFunc(s.samples, q.maxt+1,
+			func(x chunks.Sample, t int64) int { return cmp.Compare(x.T(), t) })
 		if from < to {
 			set.all = append(set.all, storage.NewListSeries(s.labels, s.samples[from:to]))
 		}

@@ -48,7 +48,8 @@ type serverQuerier struct {
 	mint, maxt int64
 }
 
-func (q serverQuerier) Select(ctx context.Context, sorted bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+func (q serverQuerier) Select(ctx context.Context, sorted bool, _ *storage.SelectHints,
+	matchers ...*labels.Matcher) storage.SeriesSet {
 	var texts []string
 	for _, m := range matchers {
 		texts = append(texts, m.String())

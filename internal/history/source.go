@@ -39,7 +39,8 @@ func (s *Source) Extent() string {
 // From makes a source of samples.
 func From(name string, raw promstorage.Queryable) *Source {
 	o := promql.LocalOptions{Timeout: 2 * time.Minute}
-	return &Source{Name: name, Raw: raw, Query: promql.NewLocal(raw, o), Range: promql.NewLocalRange(raw, o), Close: func() error { return nil }}
+	return &Source{Name: name, Raw: raw, Query: promql.NewLocal(raw, o), Range: promql.NewLocalRange(raw, o),
+		Close: func() error { return nil }}
 }
 
 // Past is a source together with what rules record while it is lived through again.

@@ -21,46 +21,67 @@ const module = "watchdog.io/watchdog/"
 // mayImport is the direction of the flow (docs/architecture.md): each package
 // and the packages of ours that it may import.
 var mayImport = map[string][]string{
-	"pkg/incident":               {},
-	"pkg/calendar":               {},
-	"pkg/strutil":                {},
-	"pkg/secretfile":             {},
-	"pkg/config":                 {"pkg/calendar", "pkg/incident", "pkg/maintenance", "pkg/remediate"}, // the words of severities, modes and actions
-	"pkg/probes":                 {"pkg/config", "pkg/httpclient", "pkg/strutil", "pkg/secretfile"},
-	"pkg/storage":                {"pkg/disk"},
-	"pkg/promql":                 {"pkg/httpclient", "pkg/secretfile", "pkg/storage"},
-	"pkg/rules":                  {"pkg/promql", "pkg/storage"},
-	"pkg/redact":                 {},
-	"pkg/disk":                   {},
-	"pkg/audit":                  {"pkg/disk"},
-	"pkg/hints":                  {"pkg/disk", "pkg/incident", "pkg/remediate", "pkg/rules", "pkg/strutil"}, // an external alert becomes an alert on a target, beside those of rules
-	"pkg/remediate":              {"pkg/incident"},
-	"pkg/notify":                 {"pkg/incident", "pkg/config", "pkg/httpclient", "pkg/strutil", "pkg/secretfile"},
-	"pkg/notify/slack":           {"pkg/config", "pkg/incident", "pkg/notify", "pkg/responder", "pkg/strutil"},
-	"pkg/notify/pagerduty":       {"pkg/config", "pkg/incident", "pkg/notify", "pkg/strutil"},
-	"pkg/notify/email":           {"pkg/config", "pkg/httpclient", "pkg/incident", "pkg/notify", "pkg/secretfile", "pkg/strutil"},
-	"pkg/notify/webhook":         {"pkg/config", "pkg/httpclient", "pkg/incident", "pkg/notify", "pkg/secretfile", "pkg/strutil"},
-	"pkg/notify/statuspage":      {"pkg/config", "pkg/incident", "pkg/notify", "pkg/strutil"},
-	"pkg/notify/receivers":       {"pkg/config", "pkg/notify", "pkg/notify/email", "pkg/notify/pagerduty", "pkg/notify/slack", "pkg/notify/statuspage", "pkg/notify/webhook"},
-	"pkg/outbox":                 {"pkg/config", "pkg/disk", "pkg/incident", "pkg/notify", "pkg/strutil"},
-	"pkg/kube":                   {"pkg/incident", "pkg/responder", "pkg/maintenance", "pkg/remediate", "pkg/strutil"},
-	"pkg/decision":               {"pkg/audit", "pkg/incident", "pkg/remediate"}, // the guards' answers are weighed again
-	"pkg/engine":                 {"pkg/incident", "pkg/remediate", "pkg/audit", "pkg/decision"},
-	"pkg/review":                 {"pkg/incident"},
-	"pkg/audit/recorder":         {"pkg/audit", "pkg/engine", "pkg/incident", "pkg/redact"},
-	"pkg/evidence":               {"pkg/disk", "pkg/incident", "pkg/kube", "pkg/redact"},
-	"pkg/review/overdue":         {"pkg/calendar", "pkg/incident", "pkg/review"},
-	"pkg/responder":              {"pkg/incident"},
-	"pkg/web":                    {"pkg/incident", "pkg/hints", "pkg/responder", "pkg/secretfile", "pkg/httpclient", "pkg/rules"},
-	"pkg/policy":                 {"pkg/calendar", "pkg/strutil", "pkg/config", "pkg/engine", "pkg/hints", "pkg/incident", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/promql"},
-	"pkg/app":                    {"pkg/policy", "pkg/maintenance/controller", "pkg/alertmanager", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/responder/inbound", "pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/notify/receivers", "pkg/outbox", "pkg/responder", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/selfwatch", "pkg/web", "pkg/strutil", "pkg/promql", "pkg/storage", "pkg/evidence", "pkg/review/overdue", "pkg/snapshot", "pkg/audit/recorder"},
-	"cmd/watchdog":               {"pkg/policy", "pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/notify/receivers", "pkg/responder", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history", "internal/lint", "internal/policytest", "internal/sim", "pkg/strutil", "pkg/promql", "pkg/review/overdue"}, // simulate hands the policy to the simulator
-	"pkg/snapshot":               {"pkg/alertmanager", "pkg/config", "pkg/engine", "pkg/hints", "pkg/kube", "pkg/maintenance/controller", "pkg/policy", "pkg/probes", "pkg/promql", "pkg/redact", "pkg/remediate", "pkg/rules", "pkg/selfwatch"},
-	"pkg/httpclient":             {},
-	"pkg/selfwatch":              {"pkg/config", "pkg/engine", "pkg/httpclient", "pkg/incident", "pkg/notify", "pkg/outbox", "pkg/promql", "pkg/redact", "pkg/rules", "pkg/storage", "pkg/strutil"},
-	"pkg/maintenance":            {},
-	"pkg/maintenance/controller": {"pkg/alertmanager", "pkg/engine", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/remediate", "pkg/rules", "pkg/strutil"},
-	"pkg/responder/inbound":      {"pkg/httpclient", "pkg/incident", "pkg/responder", "pkg/strutil", "pkg/secretfile"},
+	"pkg/incident":   {},
+	"pkg/calendar":   {},
+	"pkg/strutil":    {},
+	"pkg/secretfile": {},
+	// the words of severities, modes and actions
+	"pkg/config":  {"pkg/calendar", "pkg/incident", "pkg/maintenance", "pkg/remediate"},
+	"pkg/probes":  {"pkg/config", "pkg/httpclient", "pkg/strutil", "pkg/secretfile"},
+	"pkg/storage": {"pkg/disk"},
+	"pkg/promql":  {"pkg/httpclient", "pkg/secretfile", "pkg/storage"},
+	"pkg/rules":   {"pkg/promql", "pkg/storage"},
+	"pkg/redact":  {},
+	"pkg/disk":    {},
+	"pkg/audit":   {"pkg/disk"},
+	// an external alert becomes an alert on a target, beside those of rules
+	"pkg/hints":            {"pkg/disk", "pkg/incident", "pkg/remediate", "pkg/rules", "pkg/strutil"},
+	"pkg/remediate":        {"pkg/incident"},
+	"pkg/notify":           {"pkg/incident", "pkg/config", "pkg/httpclient", "pkg/strutil", "pkg/secretfile"},
+	"pkg/notify/slack":     {"pkg/config", "pkg/incident", "pkg/notify", "pkg/responder", "pkg/strutil"},
+	"pkg/notify/pagerduty": {"pkg/config", "pkg/incident", "pkg/notify", "pkg/strutil"},
+	"pkg/notify/email": {"pkg/config", "pkg/httpclient", "pkg/incident", "pkg/notify", "pkg/secretfile",
+		"pkg/strutil"},
+	"pkg/notify/webhook": {"pkg/config", "pkg/httpclient", "pkg/incident", "pkg/notify", "pkg/secretfile",
+		"pkg/strutil"},
+	"pkg/notify/statuspage": {"pkg/config", "pkg/incident", "pkg/notify", "pkg/strutil"},
+	"pkg/notify/receivers": {"pkg/config", "pkg/notify", "pkg/notify/email", "pkg/notify/pagerduty",
+		"pkg/notify/slack", "pkg/notify/statuspage", "pkg/notify/webhook"},
+	"pkg/outbox": {"pkg/config", "pkg/disk", "pkg/incident", "pkg/notify", "pkg/strutil"},
+	"pkg/kube":   {"pkg/incident", "pkg/responder", "pkg/maintenance", "pkg/remediate", "pkg/strutil"},
+	// the guards' answers are weighed again
+	"pkg/decision":       {"pkg/audit", "pkg/incident", "pkg/remediate"},
+	"pkg/engine":         {"pkg/incident", "pkg/remediate", "pkg/audit", "pkg/decision"},
+	"pkg/review":         {"pkg/incident"},
+	"pkg/audit/recorder": {"pkg/audit", "pkg/engine", "pkg/incident", "pkg/redact"},
+	"pkg/evidence":       {"pkg/disk", "pkg/incident", "pkg/kube", "pkg/redact"},
+	"pkg/review/overdue": {"pkg/calendar", "pkg/incident", "pkg/review"},
+	"pkg/responder":      {"pkg/incident"},
+	"pkg/web": {"pkg/incident", "pkg/hints", "pkg/responder", "pkg/secretfile", "pkg/httpclient",
+		"pkg/rules"},
+	"pkg/policy": {"pkg/calendar", "pkg/strutil", "pkg/config", "pkg/engine", "pkg/hints",
+		"pkg/incident", "pkg/probes", "pkg/remediate", "pkg/rules", "pkg/promql"},
+	"pkg/app": {"pkg/policy", "pkg/maintenance/controller", "pkg/alertmanager", "pkg/audit",
+		"pkg/calendar", "pkg/config", "pkg/decision", "pkg/redact", "pkg/disk", "pkg/engine", "pkg/responder/inbound",
+		"pkg/hints", "pkg/httpclient", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify",
+		"pkg/notify/receivers", "pkg/outbox", "pkg/responder", "pkg/probes", "pkg/remediate", "pkg/rules",
+		"pkg/selfwatch", "pkg/web", "pkg/strutil", "pkg/promql", "pkg/storage", "pkg/evidence", "pkg/review/overdue",
+		"pkg/snapshot", "pkg/audit/recorder"},
+	// simulate hands the policy to the simulator
+	"cmd/watchdog": {"pkg/policy", "pkg/app", "pkg/audit", "pkg/calendar", "pkg/config", "pkg/decision",
+		"pkg/redact", "pkg/incident", "pkg/kube", "pkg/maintenance", "pkg/notify", "pkg/notify/receivers",
+		"pkg/responder", "pkg/probes", "pkg/review", "pkg/rules", "internal/backtest", "internal/history",
+		"internal/lint", "internal/policytest", "internal/sim", "pkg/strutil", "pkg/promql", "pkg/review/overdue"},
+	"pkg/snapshot": {"pkg/alertmanager", "pkg/config", "pkg/engine", "pkg/hints", "pkg/kube",
+		"pkg/maintenance/controller", "pkg/policy", "pkg/probes", "pkg/promql", "pkg/redact", "pkg/remediate",
+		"pkg/rules", "pkg/selfwatch"},
+	"pkg/httpclient": {},
+	"pkg/selfwatch": {"pkg/config", "pkg/engine", "pkg/httpclient", "pkg/incident", "pkg/notify",
+		"pkg/outbox", "pkg/promql", "pkg/redact", "pkg/rules", "pkg/storage", "pkg/strutil"},
+	"pkg/maintenance": {},
+	"pkg/maintenance/controller": {"pkg/alertmanager", "pkg/engine", "pkg/incident", "pkg/kube", "pkg/maintenance",
+		"pkg/notify", "pkg/remediate", "pkg/rules", "pkg/strutil"},
+	"pkg/responder/inbound": {"pkg/httpclient", "pkg/incident", "pkg/responder", "pkg/strutil", "pkg/secretfile"},
 
 	"pkg/alertmanager": {"pkg/httpclient", "pkg/strutil"},
 }
@@ -82,7 +103,8 @@ var mayUse = map[string][]string{
 
 // forbidden imports, each with its reason.
 var forbidden = map[string]string{
-	"k8s.io/client-go/kubernetes":                        "use the narrow typed clients: the whole clientset adds 19 MiB to the binary",
+	"k8s.io/client-go/kubernetes": "use the narrow typed clients: the whole clientset adds " +
+		"19 MiB to the binary",
 	"k8s.io/client-go/informers":                         "it imports the whole clientset",
 	"github.com/prometheus/prometheus/config":            "it drags three cloud SDKs into the binary",
 	"github.com/prometheus/prometheus/tsdb":              "it drags three cloud SDKs into the binary",
@@ -106,7 +128,8 @@ func sources(t *testing.T, tests bool, roots ...string) []source {
 	var all []source
 	for _, root := range roots {
 		err := filepath.WalkDir(filepath.Join("../..", root), func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") != tests {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") ||
+				strings.HasSuffix(path, "_test.go") != tests {
 				return err
 			}
 			f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly|parser.ParseComments)
@@ -158,7 +181,8 @@ func TestImportsPointOnlyAtWhatComesEarlierInTheFlow(t *testing.T) {
 			if ours, is := strings.CutPrefix(i, module); is && !slices.Contains(allowed, ours) {
 				t.Errorf("%s imports %s; %s may import only %v", s.file, ours, s.pkg, allowed)
 			}
-			if outside, limited := mayUse[s.pkg]; limited && strings.Contains(strings.Split(i, "/")[0], ".") && !strings.HasPrefix(i, module) && !slices.Contains(outside, i) {
+			if outside, limited := mayUse[s.pkg]; limited && strings.Contains(strings.Split(i, "/")[0], ".") &&
+				!strings.HasPrefix(i, module) && !slices.Contains(outside, i) {
 				t.Errorf("%s imports %s; %s uses the standard library only", s.file, i, s.pkg)
 			}
 		}
@@ -185,7 +209,8 @@ func TestNothingShippedImportsWhatItMustNot(t *testing.T) {
 func TestOnlyOnePackageMayWriteToTheCluster(t *testing.T) {
 	for _, s := range sources(t, false, "pkg", "cmd") {
 		for _, i := range s.imports {
-			if s.pkg != "pkg/kube" && (strings.HasPrefix(i, "k8s.io/client-go/kubernetes") || strings.HasPrefix(i, "k8s.io/client-go/dynamic") || i == "k8s.io/client-go/rest") {
+			if s.pkg != "pkg/kube" && (strings.HasPrefix(i, "k8s.io/client-go/kubernetes") ||
+				strings.HasPrefix(i, "k8s.io/client-go/dynamic") || i == "k8s.io/client-go/rest") {
 				t.Errorf("%s imports %s; only pkg/kube may hold a client that writes", s.file, i)
 			}
 		}
@@ -212,7 +237,8 @@ var skips = regexp.MustCompile(`\b[tb]\.Skip`)
 func TestTestsDoNotSleep(t *testing.T) {
 	for _, root := range []string{"pkg", "cmd", "internal", "examples", "test"} {
 		err := filepath.WalkDir(filepath.Join("../..", root), func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "house_test.go") {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") ||
+				strings.HasSuffix(path, "house_test.go") {
 				return err
 			}
 			b, err := os.ReadFile(path)

@@ -12,7 +12,8 @@ import (
 // there and, behind #, one of its headings. Somebody follows it at 3 a.m.
 func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	var files []string
-	for _, pattern := range []string{"*.md", "docs/*.md", "docs/adr/*.md", "deploy/helm/watchdog/*.md", "examples/*/*.md", "testbed/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/adr/*.md", "deploy/helm/watchdog/*.md",
+		"examples/*/*.md", "testbed/*.md"} {
 		found, err := filepath.Glob("../../" + pattern)
 		if err != nil {
 			t.Fatal(err)

@@ -34,7 +34,8 @@ func TestTheGlossaryIsReached(t *testing.T) {
 		t.Error("docs/README.md does not link glossary.md")
 	}
 	seen := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^\| ([^|]+) \|[^|]+\|[^|]+\|$`).FindAllStringSubmatch(read(t, "../../docs/glossary.md"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\| ([^|]+) \|[^|]+\|[^|]+\|$`).FindAllStringSubmatch(read(t,
+		"../../docs/glossary.md"), -1) {
 		if term := m[1]; seen[term] && term != "term" && term != "---" {
 			t.Errorf("%s is explained twice", term)
 		}

@@ -171,7 +171,8 @@ func TestEveryFuzzTargetHasACorpus(t *testing.T) {
 			n++
 			inputs, err := os.ReadDir(filepath.Join("../..", s.pkg, "testdata", "fuzz", m[1]))
 			if err != nil || len(inputs) < 2 || len(inputs) > 20 {
-				t.Errorf("%s: %s has %d committed inputs in testdata/fuzz, want 2 to 20 (%v)", s.pkg, m[1], len(inputs), err)
+				t.Errorf("%s: %s has %d committed inputs in testdata/fuzz, want 2 to 20 (%v)", s.pkg, m[1], len(inputs),
+					err)
 			}
 		}
 	}

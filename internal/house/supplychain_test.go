@@ -85,7 +85,8 @@ func TestTheProductStartsNoProgram_SEC18(t *testing.T) {
 // testOnly are packages for tests, by the beginning of their path.
 var testOnly = []string{
 	"testing", "net/http/httptest", "k8s.io/client-go/testing", "k8s.io/client-go/kubernetes/fake", "github.com/prometheus/prometheus/promql/promqltest",
-	"github.com/google/go-cmp", module + "internal/demo", module + "internal/explore", module + "internal/mutants", module + "internal/recorders", module + "test",
+	"github.com/google/go-cmp", module + "internal/demo", module + "internal/explore", module +
+		"internal/mutants", module + "internal/recorders", module + "test",
 }
 
 // environment are the variables that the daemon reads, each with the reason.
@@ -199,7 +200,8 @@ func TestWhatBuildsTheReleaseIsPinned_SEC36(t *testing.T) {
 		for _, m := range uses.FindAllStringSubmatch(text, -1) {
 			seen++
 			if !byCommit.MatchString(m[1]) || !strings.HasPrefix(strings.TrimSpace(m[2]), "# v") {
-				t.Errorf("%s uses %s; pin it by commit, with its version as a comment: @<40 hex digits> # v1.2.3", file, m[1])
+				t.Errorf("%s uses %s; pin it by commit, with its version as a comment: @<40 hex digits> # v1.2.3", file,
+					m[1])
 			}
 		}
 		for _, m := range goRun.FindAllStringSubmatch(text, -1) {
@@ -235,6 +237,7 @@ func TestDirectModulesStayWithinTheirBudget_SEC37(t *testing.T) {
 		}
 	}
 	if n != directModules {
-		t.Errorf("go.mod requires %d modules directly, the budget is %d; say why in the same commit, or lower the budget", n, directModules)
+		t.Errorf("go.mod requires %d modules directly, the budget is %d; say why in the same commit, or lower the "+
+			"budget", n, directModules)
 	}
 }

@@ -37,7 +37,8 @@ func (c *checker) alone() bool {
 // must come, to nobody who is woken.
 func (c *checker) noChannel() {
 	if c.alone() {
-		c.add("receivers", "no receivers configured: nobody is notified or paged (a status page does not count); see docs/receivers.md")
+		c.add("receivers", "no receivers configured: nobody is notified or paged (a status page does not count); "+
+			"see docs/receivers.md")
 		return
 	}
 	used := map[incident.Severity][]string{}
@@ -63,9 +64,11 @@ func (c *checker) noChannel() {
 		switch names := strings.Join(used[s], ", "); {
 		case names == "":
 		case !c.hears(s):
-			c.add("receivers", "no receiver for %s incidents (%s) until a person must act; add %s to the severities of a receiver", s, names, s)
+			c.add("receivers", "no receiver for %s incidents (%s) until a person must act; add %s to the severities "+
+				"of a receiver", s, names, s)
 		case urgent && len(c.pagers(s)) == 0 && len(c.pagers("")) > 0:
-			c.add("receivers", "%s incidents (%s) page nobody until a person must act: %s does not accept them; add %s to its severities", s, names, strings.Join(c.pagers(""), ", "), s)
+			c.add("receivers", "%s incidents (%s) page nobody until a person must act: %s does not accept them; add "+
+				"%s to its severities", s, names, strings.Join(c.pagers(""), ", "), s)
 		}
 	}
 }

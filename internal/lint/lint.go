@@ -41,11 +41,13 @@ type Lint struct {
 // Lints are all that need no server, in order.
 var Lints = []Lint{
 	{"no-window", "an alert with an action that a single sample can trigger", (*checker).noWindow},
-	{"no-floor", "a ratio of requests that leads to an action, without a minimum number of requests", (*checker).noFloor},
+	{"no-floor", "a ratio of requests that leads to an action, without a minimum number of requests",
+		(*checker).noFloor},
 	{"oscillation", "a ladder that can scale up and down repeatedly", (*checker).oscillation},
 	{"no-target", "a rule without targets, or a route that no alert matches", (*checker).noTarget},
 	{"same-name", "a route that matches an alert with the name of a threshold", (*checker).sameName},
-	{"no-target-label", "a route with actions for an alert whose expression drops all labels that identify a target", (*checker).noTargetLabel},
+	{"no-target-label", "a route with actions for an alert whose expression drops all labels that identify a target",
+		(*checker).noTargetLabel},
 	{"always-firing", "an alert whose expression selects no series", (*checker).alwaysFiring},
 	{"ignored-field", "a rule file field that only Thanos, Mimir or vmalert support", (*checker).ignoredField},
 	{"unknown-metric", "an expression on metrics that neither a probe nor a rule produces", (*checker).unknownMetric},
@@ -53,13 +55,17 @@ var Lints = []Lint{
 	{"no-channel", "a severity without a receiver, or P0 or P1 without a receiver that pages", (*checker).noChannel},
 	{"unknown-severity", "an alert with an unknown severity, which counts as P2", (*checker).unknownSeverity},
 	{"undefined-template", "a receiver text that calls an undefined template", (*checker).undefinedTemplate},
-	{"short-verify", "a verification while the expression still covers the time before the action", (*checker).shortVerify},
-	{"single-source", "a restart or rollback with a single source of evidence, or that waits for a second source which does not exist", (*checker).singleSource},
-	{"open-file", "a world-writable file, which `watchdog run` rejects, or a world-readable secret", (*checker).openFile},
+	{"short-verify", "a verification while the expression still covers the time before the action",
+		(*checker).shortVerify},
+	{"single-source", "a restart or rollback with a single source of evidence, or that waits for a second source " +
+		"which does not exist", (*checker).singleSource},
+	{"open-file", "a world-writable file, which `watchdog run` rejects, or a world-readable secret",
+		(*checker).openFile},
 }
 
 // Online is the lint that asks the configured Prometheus.
-var Online = Lint{Name: "missing-metric", About: "a metric that the configured Prometheus server does not have (--online)"}
+var Online = Lint{Name: "missing-metric", About: "a metric that the configured Prometheus server does not have " +
+	"(--online)"}
 
 type checker struct {
 	cfg    *config.Config
@@ -111,7 +117,10 @@ func (c *checker) noWindow() {
 				continue
 			}
 			if k := c.cfg.RouteOf(labelsOf(r)); k >= 0 && acts(c.cfg.Routes[k].Ladder) {
-				c.add(fmt.Sprintf("%s:%d", g.File, r.Line), "alert %s has no `for`, %s has no range, and routes[%d] acts on it: a single sample triggers the action; set `for`, or use a range as in avg_over_time(…[5m])", r.Alert, promql.Brief(r.Expr), k)
+				c.add(fmt.Sprintf("%s:%d", g.File, r.Line),
+					"alert %s has no `for`, %s has no range, and routes[%d] acts on it: a single sample triggers "+
+						"the action; set `for`, or use a range as in avg_over_time(…[5m])", r.Alert, promql.Brief(r.Expr),
+					k)
 			}
 		}
 	}
@@ -152,7 +161,8 @@ func (c *checker) noFloor() {
 		t := c.threshold(r.Name)
 		requests := slices.ContainsFunc(metrics(r.Text()), ofRequests.MatchString)
 		if r.Unit == "ratio" && requests && len(r.Floor) == 0 && acts(t.Ladder) {
-			c.add("threshold "+r.Name, "a ratio without a minimum leads to an action: with little traffic, one failed request of two is 50%%; set min_rate or min_requests")
+			c.add("threshold "+r.Name, "a ratio without a minimum leads to an action: with little traffic, one "+
+				"failed request of two is 50%%; set min_rate or min_requests")
 		}
 	}
 }
@@ -169,10 +179,14 @@ func (c *checker) oscillation() {
 			}
 			lease := time.Duration(r.Options.Lease)
 			if again := time.Duration(t.For) + time.Duration(t.Window); lease <= again {
-				c.add("threshold "+t.Name, "the lease of scale (%s) is not longer than `for` plus the window (%s): it ends while the rule still covers the time before; use a longer lease", model.Duration(lease), model.Duration(again))
+				c.add("threshold "+t.Name,
+					"the lease of scale (%s) is not longer than `for` plus the window (%s): it ends while the rule "+
+						"still covers the time before; use a longer lease", model.Duration(lease), model.Duration(again))
 			}
 			if bound != nil && (clear == nil || clear.Value == bound.Value) {
-				c.add("threshold "+t.Name, "scale is reverted when its lease ends, and the alert clears at the same bound (%s): the workload may scale up and down repeatedly; set clear_below (or clear_above)", bound.Text)
+				c.add("threshold "+t.Name,
+					"scale is reverted when its lease ends, and the alert clears at the same bound (%s): the "+
+						"workload may scale up and down repeatedly; set clear_below (or clear_above)", bound.Text)
 			}
 		}
 	}
@@ -182,7 +196,8 @@ func (c *checker) oscillation() {
 }
 
 // everywhere are the beginnings of the metrics of watchdog's own that every target has.
-var everywhere = []string{"watchdog_workload_", "watchdog_probe_", "probe_", "watchdog_slo_", "ALERTS", "watchdog_incident"}
+var everywhere = []string{"watchdog_workload_", "watchdog_probe_", "probe_", "watchdog_slo_", "ALERTS",
+	"watchdog_incident"}
 
 // writers says which kinds of probes write a metric, none if every target has it; false: nothing does.
 func writers(metric string) ([]string, bool) {
@@ -213,20 +228,24 @@ func (c *checker) noTarget() {
 				continue
 			}
 			seen := slices.ContainsFunc(c.cfg.Targets, func(t config.Target) bool {
-				return slices.Contains(r.Targets, t.Name) && slices.ContainsFunc(t.Probes, func(p config.Probe) bool { return slices.Contains(needs, p.Kind()) })
+				return slices.Contains(r.Targets, t.Name) &&
+					slices.ContainsFunc(t.Probes, func(p config.Probe) bool { return slices.Contains(needs, p.Kind()) })
 			})
 			switch {
 			case seen || len(r.Targets) == 0:
 			case c.cfg.Shipped:
 				idle, missing = append(idle, r.Name), append(missing, strings.Join(needs, " or "))
 			default:
-				c.add("threshold "+r.Name, "no target of this rule has a %s probe, which produces %s: the verdict is always NO_DATA; add the probe, or remove the rule", strings.Join(needs, " or "), m)
+				c.add("threshold "+r.Name,
+					"no target of this rule has a %s probe, which produces %s: the verdict is always NO_DATA; add "+
+						"the probe, or remove the rule", strings.Join(needs, " or "), m)
 			}
 		}
 	}
 	if len(idle) > 0 {
 		slices.Sort(missing)
-		c.add("thresholds", "the shipped rules %s have no data: no target has a probe of kind %s; add one, or define your own thresholds", strings.Join(idle, ", "), strings.Join(slices.Compact(missing), ", "))
+		c.add("thresholds", "the shipped rules %s have no data: no target has a probe of kind %s; add one, or "+
+			"define your own thresholds", strings.Join(idle, ", "), strings.Join(slices.Compact(missing), ", "))
 	}
 	c.routes()
 }
@@ -234,7 +253,8 @@ func (c *checker) noTarget() {
 // routes looks for routes that no alert of a rule file can take. Where alerts of
 // others are accepted, nobody knows which will come.
 func (c *checker) routes() {
-	if len(c.cfg.RuleTexts) == 0 && len(c.cfg.SLOs) == 0 || c.cfg.Alertmanager != nil && len(c.cfg.Alertmanager.Senders) > 0 {
+	if len(c.cfg.RuleTexts) == 0 && len(c.cfg.SLOs) == 0 || c.cfg.Alertmanager != nil &&
+		len(c.cfg.Alertmanager.Senders) > 0 {
 		return
 	}
 	taken := map[int]bool{}
@@ -254,7 +274,9 @@ func (c *checker) routes() {
 	}
 	for k, r := range c.cfg.Routes {
 		if !taken[k] && !slices.ContainsFunc(r.Matchers, needsSeries) {
-			c.add(fmt.Sprintf("routes[%d]", k), "no alert of the rule files and objectives matches this route (%s); the first matching route wins: change the order or the matchers", strings.Join(r.Matchers, ", "))
+			c.add(fmt.Sprintf("routes[%d]", k),
+				"no alert of the rule files and objectives matches this route (%s); the first matching route wins: "+
+					"change the order or the matchers", strings.Join(r.Matchers, ", "))
 		}
 	}
 }
@@ -283,7 +305,9 @@ func (c *checker) unknownMetric() {
 	for _, r := range c.policy.Rules {
 		if r.Source == rules.Local {
 			for _, m := range unknown(r.Text()) {
-				c.add("threshold "+r.Name, "no probe produces %s, so the embedded engine has no data for it; use `source: prometheus` to query your server", m)
+				c.add("threshold "+r.Name,
+					"no probe produces %s, so the embedded engine has no data for it; use `source: prometheus` to "+
+						"query your server", m)
 			}
 		}
 	}
@@ -296,7 +320,8 @@ func (c *checker) noPager() {
 	}
 	var who []string
 	for _, t := range c.cfg.Thresholds {
-		if t.Severity == incident.P0 || t.Severity == incident.P1 || slices.ContainsFunc(t.Ladder, func(r config.Rung) bool { return r.Action == incident.ActionPage }) {
+		if t.Severity == incident.P0 || t.Severity == incident.P1 ||
+			slices.ContainsFunc(t.Ladder, func(r config.Rung) bool { return r.Action == incident.ActionPage }) {
 			who = append(who, t.Name)
 		}
 	}
@@ -306,7 +331,8 @@ func (c *checker) noPager() {
 		}
 	}
 	if len(who) > 0 {
-		c.add("receivers", "no receiver pages: there is no pagerduty and no webhook receiver, but %s would page", strings.Join(who, ", "))
+		c.add("receivers", "no receiver pages: there is no pagerduty and no webhook receiver, but %s would page",
+			strings.Join(who, ", "))
 	}
 }
 
@@ -331,7 +357,8 @@ func (c *checker) singleSource() {
 			continue // what the kubelet says of its own pods
 		}
 		if t.SingleSource != "" {
-			c.add("threshold "+r.Name, "single_source allows restart and rollback with one source of evidence (%s); a second source protects against wrong data", t.SingleSource)
+			c.add("threshold "+r.Name, "single_source allows restart and rollback with one source of evidence (%s); "+
+				"a second source protects against wrong data", t.SingleSource)
 			continue
 		}
 		for _, x := range c.cfg.Targets {
@@ -340,8 +367,12 @@ func (c *checker) singleSource() {
 			}
 			// What Kubernetes says of pods is bad only when they are: an application that
 			// answers badly while its pods are ready has no witness but itself.
-			if has := witnesses(x, r.SourceKind); !slices.Contains(has, "probe") && (r.SourceKind != "kubernetes" || len(has) < 2) {
-				c.add("threshold "+r.Name, "target %s: restart and rollback require a second source of evidence, but there is only %s; add a probe (health, http or tcp), or set single_source to the reason why one is enough", x.Name, strings.Join(has, " and "))
+			if has := witnesses(x, r.SourceKind); !slices.Contains(has, "probe") &&
+				(r.SourceKind != "kubernetes" || len(has) < 2) {
+				c.add("threshold "+r.Name,
+					"target %s: restart and rollback require a second source of evidence, but there is only %s; add "+
+						"a probe (health, http or tcp), or set single_source to the reason why one is enough", x.Name,
+					strings.Join(has, " and "))
 			}
 		}
 	}
@@ -380,7 +411,8 @@ func CheckOnline(ctx context.Context, cfg *config.Config, ask promql.QueryFunc, 
 			return found, err
 		}
 		if len(points) == 0 {
-			found = append(found, Finding{Online.Name, strings.Join(asked[m], ", "), fmt.Sprintf("the server has no series %s in the last hour", m)})
+			found = append(found, Finding{Online.Name, strings.Join(asked[m], ", "),
+				fmt.Sprintf("the server has no series %s in the last hour", m)})
 		}
 	}
 	return found, nil

@@ -27,7 +27,8 @@ func TestAFileThatEverybodyMayWriteToIsFound_S21(t *testing.T) {
 	if err := os.Chmod(cfg.RuleTexts[0].Path, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if all := find(); len(all) != 1 || !strings.Contains(all[0], "file is world-writable (mode 0666)") || !strings.Contains(all[0], "watchdog run rejects it") {
+	if all := find(); len(all) != 1 || !strings.Contains(all[0], "file is world-writable (mode 0666)") ||
+		!strings.Contains(all[0], "watchdog run rejects it") {
 		t.Errorf("an open rule file: %q", all)
 	}
 	if err := os.Chmod(cfg.RuleTexts[0].Path, 0o600); err != nil {

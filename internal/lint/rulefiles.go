@@ -74,7 +74,8 @@ func (c *checker) unknownInFiles(unknown func(expr string) []string) {
 		if len(n) > 3 {
 			n, more = n[:3], fmt.Sprintf(" and %d more", len(n)-3)
 		}
-		c.add(f, "no probe produces %s%s, so the embedded engine has no data for its rules (%s); list the file under prometheus.rule_files to query your server", strings.Join(n, ", "), more, onLines(lines[f]))
+		c.add(f, "no probe produces %s%s, so the embedded engine has no data for its rules (%s); list the file "+
+			"under prometheus.rule_files to query your server", strings.Join(n, ", "), more, onLines(lines[f]))
 	}
 }
 
@@ -84,7 +85,9 @@ func (c *checker) alwaysFiring() {
 	for _, g := range c.policy.Groups {
 		for _, r := range g.Rules {
 			if r.Alert != "" && constant(r.Expr) {
-				c.add(fmt.Sprintf("%s:%d", g.File, r.Line), "alert %s selects no series, so it fires always or never, and its incident never ends; to monitor alerting itself, use the heartbeat (docs/self-watch.md)", r.Alert)
+				c.add(fmt.Sprintf("%s:%d", g.File, r.Line),
+					"alert %s selects no series, so it fires always or never, and its incident never ends; to "+
+						"monitor alerting itself, use the heartbeat (docs/self-watch.md)", r.Alert)
 			}
 		}
 	}
@@ -120,7 +123,9 @@ func (c *checker) noTargetLabel() {
 			}) {
 				continue
 			}
-			c.add(fmt.Sprintf("%s:%d", g.File, r.Line), "routes[%d] acts on %s, but its expression has no label that identifies a target (labels: %s); add namespace and deployment, or pod, to `by` or to the labels of the rule", k, r.Alert, has)
+			c.add(fmt.Sprintf("%s:%d", g.File, r.Line),
+				"routes[%d] acts on %s, but its expression has no label that identifies a target (labels: %s); add "+
+					"namespace and deployment, or pod, to `by` or to the labels of the rule", k, r.Alert, has)
 		}
 	}
 }
@@ -167,12 +172,14 @@ func ofAggregate(n *parser.AggregateExpr) labelSet {
 	case n.Op == parser.TOPK || n.Op == parser.BOTTOMK || n.Op == parser.LIMITK || n.Op == parser.LIMIT_RATIO:
 		return inner
 	case n.Without:
-		inner.names = slices.DeleteFunc(slices.Clone(inner.names), func(l string) bool { return slices.Contains(n.Grouping, l) })
+		inner.names = slices.DeleteFunc(slices.Clone(inner.names),
+			func(l string) bool { return slices.Contains(n.Grouping, l) })
 		return inner
 	case inner.any:
 		return labelSet{names: slices.Clone(n.Grouping)}
 	}
-	return labelSet{names: slices.DeleteFunc(slices.Clone(n.Grouping), func(l string) bool { return !slices.Contains(inner.names, l) })}
+	return labelSet{names: slices.DeleteFunc(slices.Clone(n.Grouping),
+		func(l string) bool { return !slices.Contains(inner.names, l) })}
 }
 
 func ofBinary(n *parser.BinaryExpr) labelSet {

@@ -17,24 +17,35 @@ func TestRuleFilesOfOthers(t *testing.T) {
 	const act, tell = "[{matchers: ['alertname=~\".+\"'], ladder: [{scale: {by: 1, max: 5}}, page]}]", "[{matchers: ['alertname=~\".+\"'], ladder: [page]}]"
 	rule := func(text string) string { return "groups: [{name: g, rules: [" + text + "]}]" }
 	for name, c := range map[string]struct{ rules, key, routes, lint, want string }{
-		"a whole file that only the server can judge": {many.String(), "rule_files", tell, "unknown-metric", "kube_pod_info_0, kube_pod_info_1, kube_pod_info_2 and 47 more"},
-		"the same where it belongs":                   {many.String(), "prometheus", tell, "unknown-metric", ""},
+		"a whole file that only the server can judge": {many.String(), "rule_files", tell, "unknown-metric",
+			"kube_pod_info_0, kube_pod_info_1, kube_pod_info_2 and 47 more"},
+		"the same where it belongs": {many.String(), "prometheus", tell, "unknown-metric", ""},
 		"a recorded series with a range behind it": {rule(`{record: e, expr: 'sum by (pod) (rate(x[5m]))'}, {record: f, expr: e}, {alert: A, expr: f > 1}`),
 			"prometheus", act, "no-window", ""},
-		"one that records itself": {rule(`{record: e, expr: e}, {alert: A, expr: e > 1}`), "prometheus", act, "no-window", "a single sample triggers the action"},
-		"an expression over several lines": {"groups:\n- name: g\n  rules:\n  - alert: A\n    expr: |\n      up{pod=\"x\"}\n        == 0\n",
+		"one that records itself": {rule(`{record: e, expr: e}, {alert: A, expr: e > 1}`), "prometheus", act,
+			"no-window", "a single sample triggers the action"},
+		"an expression over several lines": {"groups:\n- name: g\n  rules:\n  - alert: A\n    expr: |\n      " +
+			"up{pod=\"x\"}\n        == 0\n",
 			"prometheus", act, "no-window", `up{pod="x"} == 0 has no range`},
-		"always":                     {rule(`{alert: Watchdog, expr: vector(1)}`), "prometheus", tell, "always-firing", "Watchdog selects no series"},
-		"a constant beside a series": {rule(`{alert: A, expr: 'up == vector(1)'}`), "prometheus", tell, "always-firing", ""},
-		"no label of a target":       {rule(`{alert: A, expr: 'sum(rate(e[5m])) > 1', for: 1m}`), "prometheus", act, "no-target-label", "labels: none"},
-		"the namespace alone":        {rule(`{alert: A, expr: 'sum by (namespace, code) (rate(e[5m])) > 1', for: 1m}`), "prometheus", act, "no-target-label", "labels: namespace, code"},
-		"by pod":                     {rule(`{alert: A, expr: 'sum by (namespace, pod) (rate(e[5m])) > 1', for: 1m}`), "prometheus", act, "no-target-label", ""},
-		"the rule names it":          {rule(`{alert: A, expr: 'sum(rate(e[5m])) > 1', for: 1m, labels: {deployment: shop}}`), "prometheus", act, "no-target-label", ""},
-		"it is replaced":             {rule(`{alert: A, expr: 'label_replace(sum(rate(e[5m])), "target", "shop", "", "") > 1', for: 1m}`), "prometheus", act, "no-target-label", ""},
+		"always": {rule(`{alert: Watchdog, expr: vector(1)}`), "prometheus", tell, "always-firing",
+			"Watchdog selects no series"},
+		"a constant beside a series": {rule(`{alert: A, expr: 'up == vector(1)'}`), "prometheus", tell, "always-firing",
+			""},
+		"no label of a target": {rule(`{alert: A, expr: 'sum(rate(e[5m])) > 1', for: 1m}`), "prometheus", act,
+			"no-target-label", "labels: none"},
+		"the namespace alone": {rule(`{alert: A, expr: 'sum by (namespace, code) (rate(e[5m])) > 1', for: 1m}`),
+			"prometheus", act, "no-target-label", "labels: namespace, code"},
+		"by pod": {rule(`{alert: A, expr: 'sum by (namespace, pod) (rate(e[5m])) > 1', for: 1m}`),
+			"prometheus", act, "no-target-label", ""},
+		"the rule names it": {rule(`{alert: A, expr: 'sum(rate(e[5m])) > 1', for: 1m, labels: {deployment: shop}}`),
+			"prometheus", act, "no-target-label", ""},
+		"it is replaced": {rule(`{alert: A, expr: 'label_replace(sum(rate(e[5m])), "target", "shop", "", "") > 1', for: 1m}`), "prometheus", act, "no-target-label", ""},
 		"taken over from the one side": {rule(`{alert: A, expr: 'sum by (uid) (rate(e[5m])) * on (uid) group_left (pod) info > 1', for: 1m}`),
 			"prometheus", act, "no-target-label", ""},
-		"a route that only tells": {rule(`{alert: A, expr: 'sum(rate(e[5m])) > 1', for: 1m}`), "prometheus", tell, "no-target-label", ""},
-		"a sibling's field": {"groups:\n- name: g\n  concurrency: 2\n  rules:\n  - {alert: A, expr: up == 0, debug: true}\n",
+		"a route that only tells": {rule(`{alert: A, expr: 'sum(rate(e[5m])) > 1', for: 1m}`), "prometheus", tell,
+			"no-target-label", ""},
+		"a sibling's field": {"groups:\n- name: g\n  concurrency: 2\n  rules:\n  - {alert: A, expr: up == 0, debug: " +
+			"true}\n",
 			"prometheus", tell, "ignored-field", "field concurrency is supported by vmalert only and is ignored (line 3)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -42,7 +53,8 @@ func TestRuleFilesOfOthers(t *testing.T) {
 			if c.key == "prometheus" {
 				key = "prometheus: {url: 'http://p', rule_files: [r.yaml]}\n"
 			}
-			found, err := Check(load(t, head+"thresholds: []\n"+key+"routes: "+c.routes, map[string]string{"r.yaml": c.rules}), nil)
+			found, err := Check(load(t, head+"thresholds: []\n"+key+"routes: "+c.routes,
+				map[string]string{"r.yaml": c.rules}), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,7 +67,8 @@ func TestRuleFilesOfOthers(t *testing.T) {
 			switch {
 			case c.want == "" && len(texts) > 0:
 				t.Errorf("found %q", texts)
-			case c.want != "" && (len(texts) == 0 || !strings.Contains(texts[0], c.want) || strings.Contains(texts[0], "\n")):
+			case c.want != "" && (len(texts) == 0 || !strings.Contains(texts[0], c.want) ||
+				strings.Contains(texts[0], "\n")):
 				t.Errorf("found %q, want %q", texts, c.want)
 			case c.lint == "unknown-metric" && len(texts) > 1:
 				t.Errorf("%d findings for one mistake", len(texts))

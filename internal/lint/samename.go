@@ -20,10 +20,14 @@ func (c *checker) sameName() {
 				continue // whoever loads it says so
 			}
 			for _, m := range all {
-				if m.Name != model.AlertNameLabel || m.Type != labels.MatchEqual || !slices.ContainsFunc(c.cfg.Thresholds, func(t config.Threshold) bool { return t.Name == m.Value }) {
+				if m.Name != model.AlertNameLabel || m.Type != labels.MatchEqual ||
+					!slices.ContainsFunc(c.cfg.Thresholds, func(t config.Threshold) bool { return t.Name == m.Value }) {
 					continue
 				}
-				c.add(fmt.Sprintf("routes[%d]", k), "the route matches alert %s, which is also the name of a threshold: the threshold has its own ladder and mode, and this route applies only to alerts of that name from Alertmanager; rename one of them", m.Value)
+				c.add(fmt.Sprintf("routes[%d]", k),
+					"the route matches alert %s, which is also the name of a threshold: the threshold has its own "+
+						"ladder and mode, and this route applies only to alerts of that name from Alertmanager; rename "+
+						"one of them", m.Value)
 			}
 		}
 	}

@@ -30,7 +30,8 @@ func (c *checker) unknownSeverity() {
 			where := fmt.Sprintf("%s:%d", cmp.Or(g.File, g.Name), r.Line)
 			if id := r.Alert + word; !seen[id] {
 				seen[id] = true
-				c.add(where, "alert %s has the unknown severity %q, which counts as P2; use P0 to P3, critical, warning or info, or set the severity of a route that matches severity=%q", r.Alert, word, word)
+				c.add(where, "alert %s has the unknown severity %q, which counts as P2; use P0 to P3, critical, "+
+					"warning or info, or set the severity of a route that matches severity=%q", r.Alert, word, word)
 			}
 		}
 	}
@@ -40,6 +41,7 @@ func (c *checker) unknownSeverity() {
 func (c *checker) undefinedTemplate() {
 	for _, text := range receivers.Undefined(c.cfg) {
 		where, what, _ := strings.Cut(text, ": ")
-		c.add(where, "%s: watchdog would send its default text instead; define the template in a template file, or use another one", what)
+		c.add(where, "%s: watchdog would send its default text instead; define the template in a template file, or "+
+			"use another one", what)
 	}
 }

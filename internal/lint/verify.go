@@ -15,8 +15,11 @@ import (
 func (c *checker) shortVerify() {
 	look := func(where string, ladder []config.Rung, span time.Duration) {
 		for _, r := range ladder {
-			if v := time.Duration(r.Options.Verify); remediate.ClassOf(r.Action) >= incident.C2 && !r.Options.VerifyByDefault() && v < 2*span {
-				c.add(where, "%s is verified after %s (verify), but the expression looks back %s: an action that helps immediately would count as no effect; remove verify, or use at least %s", r.Action, v, span, 2*span)
+			if v := time.Duration(r.Options.Verify); remediate.ClassOf(r.Action) >= incident.C2 &&
+				!r.Options.VerifyByDefault() && v < 2*span {
+				c.add(where, "%s is verified after %s (verify), but the expression looks back %s: an action that "+
+					"helps immediately would count as no effect; remove verify, or use at least %s", r.Action, v, span,
+					2*span)
 			}
 		}
 	}
@@ -26,7 +29,8 @@ func (c *checker) shortVerify() {
 	for _, g := range c.policy.Groups {
 		for _, r := range g.Rules {
 			if k := c.cfg.RouteOf(labelsOf(r)); r.Alert != "" && k >= 0 {
-				look(fmt.Sprintf("routes[%d], for %s of %s:%d", k, r.Alert, g.File, r.Line), c.cfg.Routes[k].Ladder, promql.Span(r.Expr))
+				look(fmt.Sprintf("routes[%d], for %s of %s:%d", k, r.Alert, g.File, r.Line), c.cfg.Routes[k].Ladder,
+					promql.Span(r.Expr))
 			}
 		}
 	}

@@ -296,8 +296,10 @@ func (f *File) check(t *Test) error {
 	for _, e := range t.Events {
 		switch {
 		case events[e.What] == "":
-			bad("events: %q is none of release, crashing release, edit, scale by hand, hold, claim, kill switch, api server down", e.What)
-		case e.Target == "" && e.What != "kill switch" && e.What != "api server down", e.Target != "" && !known(e.Target):
+			bad("events: %q is none of release, crashing release, edit, scale by hand, hold, claim, kill switch, "+
+				"api server down", e.What)
+		case e.Target == "" && e.What != "kill switch" && e.What != "api server down", e.Target != "" &&
+			!known(e.Target):
 			bad("events: %s: %s has no target %q", e.What, f.Config, e.Target)
 		}
 	}

@@ -47,7 +47,8 @@ func (f *File) policy(t *Test) failures {
 		p.compare(&all, x)
 	}
 	for _, v := range p.life.Violations() {
-		all = append(all, fmt.Sprintf("watchdog broke a promise of its own, which is a bug: %s: %s", v.Invariant, v.Text))
+		all = append(all, fmt.Sprintf("watchdog broke a promise of its own, which is a bug: %s: %s", v.Invariant,
+			v.Text))
 	}
 	return all
 }
@@ -68,7 +69,8 @@ func (f *File) begin(t *Test, p *played) error {
 		o.Workloads[w.Target] = replay.Workload{Replicas: w.Replicas, Owner: w.Owner, Annotations: w.Annotations}
 	}
 	for _, e := range t.Events {
-		o.Happens = append(o.Happens, sim.Happening{At: time.Duration(e.At), What: events[e.What], Target: e.Target, For: time.Duration(e.For), Times: float64(e.By)})
+		o.Happens = append(o.Happens, sim.Happening{At: time.Duration(e.At), What: events[e.What], Target: e.Target,
+			For: time.Duration(e.For), Times: float64(e.By)})
 	}
 	p.life, err = replay.New(o)
 	return err
@@ -139,7 +141,8 @@ func shown(i incident.Incident) ExpIncident {
 }
 
 func (e ExpIncident) fits(got ExpIncident) bool {
-	return e.Target == got.Target && either(e.Phase, got.Phase) && either(e.Severity, got.Severity) && (e.Paged == nil || *e.Paged == *got.Paged) &&
+	return e.Target == got.Target && either(e.Phase, got.Phase) && either(e.Severity, got.Severity) &&
+		(e.Paged == nil || *e.Paged == *got.Paged) &&
 		(e.Rules == nil || slices.Equal(slices.Sorted(slices.Values(e.Rules)), slices.Sorted(slices.Values(got.Rules))))
 }
 
@@ -163,7 +166,8 @@ func (p *played) op(d done) ExpOp {
 }
 
 func (e ExpOp) fits(got ExpOp) bool {
-	return e.Target == got.Target && either(e.Action, got.Action) && e.Summary.fits(got.Summary) && either(e.Rule, got.Rule) && either(e.Verdict, got.Verdict)
+	return e.Target == got.Target && either(e.Action, got.Action) && e.Summary.fits(got.Summary) &&
+		either(e.Rule, got.Rule) && either(e.Verdict, got.Verdict)
 }
 
 func (e ExpPage) fits(got ExpPage) bool {
@@ -190,9 +194,12 @@ func (p *played) guard(all *failures, x PolicyTest, want ExpGuard) {
 		}
 		hold := cmp.Or(a.Hold, "pass")
 		if !either(want.Hold, hold) || !want.Reason.fits(Pattern(a.Reason)) {
-			all.add(x.EvalTime, "exp_guards: %s on %q: want %s, and got:\n- {target: %s, guard: %s, hold: %s, reason: %q}", want.Guard, last.Considered, strings.TrimSpace(string(want.Hold)+" "+string(want.Reason)), want.Target, a.Guard, hold, a.Reason)
+			all.add(x.EvalTime, "exp_guards: %s on %q: want %s, and got:\n- {target: %s, guard: %s, hold: %s, "+
+				"reason: %q}", want.Guard, last.Considered,
+				strings.TrimSpace(string(want.Hold)+" "+string(want.Reason)), want.Target, a.Guard, hold, a.Reason)
 		}
 		return
 	}
-	all.add(x.EvalTime, "exp_guards: %s was not asked about %q; asked were %s", want.Guard, last.Considered, strings.Join(names, ", "))
+	all.add(x.EvalTime, "exp_guards: %s was not asked about %q; asked were %s", want.Guard, last.Considered,
+		strings.Join(names, ", "))
 }

@@ -66,18 +66,29 @@ tests:
 
 func TestPolicy(t *testing.T) {
 	for name, c := range map[string]struct{ want, fails string }{
-		"nothing yet":                  {"- {eval_time: 10m, exp_incidents: [], exp_ops: [], exp_pages: []}", ""},
-		"a restart":                    {"- {eval_time: 12m, exp_ops: [{target: shop, action: restart, rule: errors}], exp_pages: []}", ""},
-		"a page when it does not help": {"- {eval_time: 25m, exp_ops: [{target: shop, verdict: no effect}], exp_pages: [{target: shop, severity: P1, reason: ladder}]}", ""},
-		"a guard that passes":          {"- {eval_time: 13m, exp_guards: [{target: shop, guard: budget, hold: pass}]}", "budget was not asked"},
-		"an incident that is not":      {"- {eval_time: 10m, exp_incidents: [{target: shop}]}", "at 10m: exp_incidents: want 1, and got: none"},
-		"an action that is not":        {"- {eval_time: 13m, exp_ops: [{target: shop, action: scale}]}", "action: restart"},
-		"a page too early":             {"- {eval_time: 12m, exp_pages: [{target: shop}]}", "exp_pages: want 1, and got: none"},
-		"a wrong severity":             {"- {eval_time: 25m, exp_incidents: [{target: shop, severity: P3}]}", "severity: P1"},
-		"a wrong phase":                {"- {eval_time: 25m, exp_incidents: [{target: shop, phase: open}]}", "phase: escalated"},
-		"no guard asked yet":           {"- {eval_time: 1m, exp_guards: [{target: shop, guard: rollout, hold: pass}]}", "nothing was planned for shop yet"},
-		"a guard that says otherwise":  {"- {eval_time: 13m, exp_guards: [{target: shop, guard: rollout, hold: wait, reason: moving}]}", "hold: pass"},
-		"the same, and it is right":    {"- {eval_time: 13m, exp_guards: [{target: shop, guard: rollout, hold: pass}]}", ""},
+		"nothing yet": {"- {eval_time: 10m, exp_incidents: [], exp_ops: [], exp_pages: []}", ""},
+		"a restart": {"- {eval_time: 12m, exp_ops: [{target: shop, action: restart, rule: " +
+			"errors}], exp_pages: []}", ""},
+		"a page when it does not help": {"- {eval_time: 25m, exp_ops: [{target: shop, verdict: no effect}], " +
+			"exp_pages: [{target: shop, severity: P1, reason: ladder}]}", ""},
+		"a guard that passes": {"- {eval_time: 13m, exp_guards: [{target: shop, guard: budget, hold: pass}]}",
+			"budget was not asked"},
+		"an incident that is not": {"- {eval_time: 10m, exp_incidents: [{target: shop}]}",
+			"at 10m: exp_incidents: want 1, and got: none"},
+		"an action that is not": {"- {eval_time: 13m, exp_ops: [{target: shop, action: scale}]}",
+			"action: restart"},
+		"a page too early": {"- {eval_time: 12m, exp_pages: [{target: shop}]}",
+			"exp_pages: want 1, and got: none"},
+		"a wrong severity": {"- {eval_time: 25m, exp_incidents: [{target: shop, severity: P3}]}",
+			"severity: P1"},
+		"a wrong phase": {"- {eval_time: 25m, exp_incidents: [{target: shop, phase: open}]}",
+			"phase: escalated"},
+		"no guard asked yet": {"- {eval_time: 1m, exp_guards: [{target: shop, guard: rollout, hold: pass}]}",
+			"nothing was planned for shop yet"},
+		"a guard that says otherwise": {"- {eval_time: 13m, exp_guards: [{target: shop, guard: rollout, hold: " +
+			"wait, reason: moving}]}", "hold: pass"},
+		"the same, and it is right": {"- {eval_time: 13m, exp_guards: [{target: shop, guard: rollout, hold: pass}]}",
+			""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := Run(t.Context(), file(t, shop, story+"      "+c.want+"\n"), nil)
@@ -143,7 +154,8 @@ func TestJUnit(t *testing.T) {
 	if err := xml.Unmarshal(b.Bytes(), &x); err != nil {
 		t.Fatal(err)
 	}
-	if len(x.Suites) != 2 || x.Suites[0].FailureCount != 1 || x.Suites[0].Cases[0].Name != "restart, then page" || x.Suites[1].FailureCount+x.Suites[1].ErrorCount != 1 {
+	if len(x.Suites) != 2 || x.Suites[0].FailureCount != 1 || x.Suites[0].Cases[0].Name != "restart, then page" ||
+		x.Suites[1].FailureCount+x.Suites[1].ErrorCount != 1 {
 		t.Errorf("%s", b.String())
 	}
 }

@@ -35,7 +35,8 @@ func TestPromtoolsOwnFiles(t *testing.T) {
 			}
 		})
 	}
-	if r := Run(t.Context(), filepath.Join(dir, "rules_run_fuzzy.yml"), regexp.MustCompile("^correct")); r.Failed() || len(r.Cases) != 1 {
+	if r := Run(t.Context(), filepath.Join(dir, "rules_run_fuzzy.yml"), regexp.MustCompile("^correct")); r.Failed() ||
+		len(r.Cases) != 1 {
 		t.Errorf("of the tests that match: %+v", r)
 	}
 }

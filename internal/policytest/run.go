@@ -106,7 +106,8 @@ func (f *File) rules(ctx context.Context, t *Test) failures {
 		for _, g := range report {
 			for _, r := range g.Rules {
 				if r.Err != nil {
-					return append(all, fmt.Sprintf("at %s: rule %s: %v", model.Duration(at.Sub(t.begin())), r.Alert+r.Record, r.Err))
+					return append(all, fmt.Sprintf("at %s: rule %s: %v", model.Duration(at.Sub(t.begin())),
+						r.Alert+r.Record, r.Err))
 				}
 			}
 		}

@@ -31,11 +31,15 @@ type Click struct {
 // Payload is the interaction as Slack sends it, without what nobody here reads.
 func (c Click) Payload() []byte {
 	b, err := json.Marshal(map[string]any{
-		"type": "block_actions", "api_app_id": "A0WATCHDOG", "team": map[string]string{"id": "T0SHOP", "domain": "shop"},
-		"user":      map[string]string{"id": c.User, "username": "root", "name": "root", "team_id": "T0SHOP"},
-		"container": map[string]any{"type": "message", "message_ts": c.Message, "channel_id": c.Channel, "is_ephemeral": false},
-		"channel":   map[string]string{"id": c.Channel, "name": "incidents"}, "trigger_id": "1.2." + c.ID, "response_url": "https://hooks.slack.test/actions/1",
-		"actions": []map[string]any{{"type": "button", "action_id": c.Action, "block_id": "buttons", "value": c.Value, "action_ts": c.ID, "text": map[string]any{"type": "plain_text", "text": "A button"}}},
+		"type": "block_actions", "api_app_id": "A0WATCHDOG", "team": map[string]string{"id": "T0SHOP",
+			"domain": "shop"},
+		"user": map[string]string{"id": c.User, "username": "root", "name": "root", "team_id": "T0SHOP"},
+		"container": map[string]any{"type": "message", "message_ts": c.Message, "channel_id": c.Channel,
+			"is_ephemeral": false},
+		"channel": map[string]string{"id": c.Channel, "name": "incidents"}, "trigger_id": "1.2." +
+			c.ID, "response_url": "https://hooks.slack.test/actions/1",
+		"actions": []map[string]any{{"type": "button", "action_id": c.Action, "block_id": "buttons", "value": c.Value,
+			"action_ts": c.ID, "text": map[string]any{"type": "plain_text", "text": "A button"}}},
 	})
 	if err != nil {
 		return nil // strings encode
@@ -87,7 +91,8 @@ func (s Snapshot) Button(message, action string) (Click, error) {
 	for _, b := range blocks {
 		for _, e := range b.Elements {
 			if e.ActionID == action {
-				return Click{Action: action, Value: e.Value, Channel: slackChannel(fields["channel"]), Message: message}, nil
+				return Click{Action: action, Value: e.Value, Channel: slackChannel(fields["channel"]),
+					Message: message}, nil
 			}
 		}
 	}
@@ -122,7 +127,9 @@ func (r *Recorder) socket(w http.ResponseWriter, req *http.Request) {
 	defer conn.Close()
 	s := &socket{conn: conn, acks: make(chan string, 16), gone: make(chan struct{})}
 	defer close(s.gone)
-	if conn.WriteJSON(map[string]any{"type": "hello", "num_connections": 1, "connection_info": map[string]string{"app_id": "A0WATCHDOG"}, "debug_info": map[string]any{"host": "applink-1"}}) != nil {
+	if conn.WriteJSON(map[string]any{"type": "hello", "num_connections": 1,
+		"connection_info": map[string]string{"app_id": "A0WATCHDOG"},
+		"debug_info":      map[string]any{"host": "applink-1"}}) != nil {
 		return
 	}
 	r.mu.Lock()
@@ -193,7 +200,8 @@ func (r *Recorder) ClickBySocket(ctx context.Context, c Click) error {
 		}
 		r.mu.Lock()
 		id := r.id("envelope-")
-		envelope, err := json.Marshal(map[string]any{"envelope_id": id, "type": "interactive", "accepts_response_payload": true, "payload": json.RawMessage(c.Payload())})
+		envelope, err := json.Marshal(map[string]any{"envelope_id": id, "type": "interactive",
+			"accepts_response_payload": true, "payload": json.RawMessage(c.Payload())})
 		if err == nil {
 			err = s.conn.WriteMessage(websocket.TextMessage, bytes.TrimSpace(envelope))
 		}

@@ -51,8 +51,10 @@ func (r *Recorder) setMode(w http.ResponseWriter, req *http.Request) {
 	if m == "ok" {
 		m = OK
 	}
-	if receivers := []string{PagerDuty, Slack, Statuspage, Webhook, Email}; !slices.Contains(receivers, receiver) || !slices.Contains(allModes(), m) {
-		answer(w, http.StatusBadRequest, map[string]string{"error": fmt.Sprintf("receiver=%q mode=%q; receiver is one of %v, mode ok or one of %v", receiver, m, receivers, allModes()[1:])})
+	if receivers := []string{PagerDuty, Slack, Statuspage, Webhook, Email}; !slices.Contains(receivers, receiver) ||
+		!slices.Contains(allModes(), m) {
+		answer(w, http.StatusBadRequest, map[string]string{"error": fmt.Sprintf("receiver=%q mode=%q; receiver is "+
+			"one of %v, mode ok or one of %v", receiver, m, receivers, allModes()[1:])})
 		return
 	}
 	r.Set(receiver, m)
@@ -76,7 +78,8 @@ func (r *Recorder) effective(receiver string, now time.Time) Mode {
 }
 
 // behave answers as an ill receiver does, and reports whether it is a well one.
-func (r *Recorder) behave(w http.ResponseWriter, req *http.Request, receiver string, m Mode, moded <-chan struct{}) bool {
+func (r *Recorder) behave(w http.ResponseWriter, req *http.Request, receiver string, m Mode,
+	moded <-chan struct{}) bool {
 	switch m {
 	case OK, TooLarge, Expired:
 		return true

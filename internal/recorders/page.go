@@ -58,7 +58,8 @@ func (s Snapshot) Page() []PageEntry {
 		}
 		e, i := &all[k], b.Incident
 		e.Status, e.Updates, e.UpdatedAt = q.Action, e.Updates+1, q.At
-		e.Name, e.Body, e.From, e.Until = cmp.Or(i.Name, e.Name), cmp.Or(i.Body, e.Body), cmp.Or(i.From, e.From), cmp.Or(i.Until, e.Until)
+		e.Name, e.Body, e.From, e.Until = cmp.Or(i.Name, e.Name), cmp.Or(i.Body, e.Body), cmp.Or(i.From,
+			e.From), cmp.Or(i.Until, e.Until)
 		if len(i.Metadata) > 0 {
 			e.Metadata = i.Metadata
 		}
@@ -132,7 +133,8 @@ func (r *Recorder) statuspageRead(w http.ResponseWriter, req *http.Request) {
 	case req.PathValue("list") != "":
 		answer(w, http.StatusNotFound, map[string]any{"error": "not found"})
 	case id != "":
-		answer(w, http.StatusOK, map[string]any{"id": id, "status": cmp.Or(s.StatuspageComponents()[id], "operational")})
+		answer(w, http.StatusOK, map[string]any{"id": id, "status": cmp.Or(s.StatuspageComponents()[id],
+			"operational")})
 	case strings.HasSuffix(req.URL.Path, "/components"):
 		all := []PageComponent{}
 		for id, status := range s.StatuspageComponents() {

@@ -64,17 +64,20 @@ func TestThePageCanBeReadBack(t *testing.T) {
 			t.Errorf("%s: %d %s", list, status, got)
 		}
 	}
-	if status, got := read(t, page+"/components/web"); status != http.StatusOK || got != "{\"id\":\"web\",\"status\":\"major_outage\"}\n" {
+	if status, got := read(t, page+"/components/web"); status != http.StatusOK ||
+		got != "{\"id\":\"web\",\"status\":\"major_outage\"}\n" {
 		t.Errorf("%d %s", status, got)
 	}
 	// What an entry touched is operational with its end.
-	if status, answer := send(t, "PATCH", page+"/incidents/sp1", `{"incident":{"status":"resolved"}}`, h...); status != http.StatusOK {
+	if status, answer := send(t, "PATCH", page+"/incidents/sp1", `{"incident":{"status":"resolved"}}`,
+		h...); status != http.StatusOK {
 		t.Fatal(status, answer)
 	}
 	if diff := cmp.Diff(map[string]string{"web": "operational"}, r.StatuspageComponents()); diff != "" {
 		t.Error(diff)
 	}
-	for mode, want := range map[recorders.Mode]int{recorders.Calm: 420, recorders.Broken: 500, recorders.Applied500: 200, recorders.Reset: 0} {
+	for mode, want := range map[recorders.Mode]int{recorders.Calm: 420, recorders.Broken: 500,
+		recorders.Applied500: 200, recorders.Reset: 0} {
 		r.Set(recorders.Statuspage, mode)
 		if status, got := read(t, page+"/incidents/unresolved"); status != want {
 			t.Errorf("%s: %d %s", mode, status, got)
@@ -85,8 +88,10 @@ func TestThePageCanBeReadBack(t *testing.T) {
 func TestThePageRefusesAPlanWithoutTimesAndMetadataWithoutObjects(t *testing.T) {
 	r, url := testRecorder(t, recorders.Options{})
 	h := []string{"Authorization", "OAuth token", "Content-Type", "application/json"}
-	for _, body := range []string{`{"incident":{"name":"a","status":"scheduled"}}`, `{"incident":{"name":"a","metadata":{"watchdog":"01a"}}}`} {
-		if status, answer := send(t, "POST", url+"/statuspage/v1/pages/abc/incidents", body, h...); status != http.StatusUnprocessableEntity {
+	for _, body := range []string{`{"incident":{"name":"a","status":"scheduled"}}`,
+		`{"incident":{"name":"a","metadata":{"watchdog":"01a"}}}`} {
+		if status, answer := send(t, "POST", url+"/statuspage/v1/pages/abc/incidents", body,
+			h...); status != http.StatusUnprocessableEntity {
 			t.Error(status, answer)
 		}
 	}

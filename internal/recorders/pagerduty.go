@@ -42,11 +42,13 @@ func (r *Recorder) pagerDuty(w http.ResponseWriter, req *http.Request) {
 		r.mu.Lock()
 		r.attempts[PagerDuty]++
 		r.mu.Unlock()
-		answer(w, http.StatusRequestEntityTooLarge, map[string]any{"status": "payload too large", "message": "the event is larger than 512 KB"})
+		answer(w, http.StatusRequestEntityTooLarge, map[string]any{"status": "payload too large",
+			"message": "the event is larger than 512 KB"})
 		return
 	}
 	if errs := errors.Join(err, e.check()); errs != nil {
-		answer(w, http.StatusBadRequest, map[string]any{"status": "invalid event", "message": "Event object is invalid", "errors": []string{errs.Error()}})
+		answer(w, http.StatusBadRequest, map[string]any{"status": "invalid event", "message": "Event object is invalid",
+			"errors": []string{errs.Error()}})
 		return
 	}
 	q := &Request{Receiver: PagerDuty, Action: e.Action, Key: e.DedupKey, Body: b}
@@ -54,7 +56,8 @@ func (r *Recorder) pagerDuty(w http.ResponseWriter, req *http.Request) {
 		q.Summary = e.Payload.Summary
 	}
 	if r.take(w, req, q, r.giveDedupKey) {
-		answer(w, http.StatusAccepted, map[string]any{"status": "success", "message": "Event processed", "dedup_key": q.Key})
+		answer(w, http.StatusAccepted, map[string]any{"status": "success", "message": "Event processed",
+			"dedup_key": q.Key})
 	}
 }
 
@@ -73,7 +76,8 @@ func (r *Recorder) pagerDutyChange(w http.ResponseWriter, req *http.Request) {
 		err = errors.New("'payload.summary' is missing or longer than 1024 characters")
 	}
 	if err != nil {
-		answer(w, http.StatusBadRequest, map[string]any{"status": "invalid event", "message": "Change event object is invalid", "errors": []string{err.Error()}})
+		answer(w, http.StatusBadRequest, map[string]any{"status": "invalid event",
+			"message": "Change event object is invalid", "errors": []string{err.Error()}})
 		return
 	}
 	q := &Request{Receiver: PagerDuty, Action: "change", Summary: e.Payload.Summary, Body: b}
@@ -85,7 +89,8 @@ func (r *Recorder) pagerDutyChange(w http.ResponseWriter, req *http.Request) {
 // giveDedupKey makes up the key of a trigger that has none, as PagerDuty does.
 func (r *Recorder) giveDedupKey(q *Request) *refusal {
 	if r.modes[PagerDuty] == TooLarge && len(q.Body) > smallBody {
-		return &refusal{http.StatusBadRequest, map[string]any{"status": "invalid event", "message": "Event object is invalid", "errors": []string{"the event is larger than it may be"}}}
+		return &refusal{http.StatusBadRequest, map[string]any{"status": "invalid event",
+			"message": "Event object is invalid", "errors": []string{"the event is larger than it may be"}}}
 	}
 	if q.Key == "" {
 		q.Key = r.id("pd-")

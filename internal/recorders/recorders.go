@@ -1,4 +1,5 @@
-// Package recorders is PagerDuty, Slack, Statuspage, a mail server and whatever takes a webhook, for tests and the demo:
+// Package recorders is PagerDuty, Slack, Statuspage, a mail server and whatever takes a webhook, for tests and the
+// demo:
 // servers on loopback that speak the vendors' protocols, keep what they are
 // told, and can be made to fail in the ways the real ones do.
 //
@@ -40,12 +41,16 @@ type Options struct {
 
 // Request is one message that arrived and was understood.
 type Request struct {
-	At       time.Time       `json:"at"`
-	Receiver string          `json:"receiver"` // pagerduty, slack, statuspage, webhook, email
-	Action   string          `json:"action"`   // PagerDuty: trigger, acknowledge, resolve, change; Slack: post, reply, update, ephemeral; Statuspage: the incident's status, or component; e-mail: mail
-	Key      string          `json:"key"`      // dedup key, message timestamp, the user of an ephemeral message, incident or component id, Message-ID
-	Summary  string          `json:"summary"`
-	Body     json.RawMessage `json:"body"` // as sent; for Slack the fields without the token, as JSON; a mail as one JSON string
+	At       time.Time `json:"at"`
+	Receiver string    `json:"receiver"` // pagerduty, slack, statuspage, webhook, email
+	// PagerDuty: trigger, acknowledge, resolve, change; Slack: post, reply, update, ephemeral; Statuspage: the
+	// incident's status, or component; e-mail: mail
+	Action string `json:"action"`
+	// dedup key, message timestamp, the user of an ephemeral message, incident or component id, Message-ID
+	Key     string `json:"key"`
+	Summary string `json:"summary"`
+	// as sent; for Slack the fields without the token, as JSON; a mail as one JSON string
+	Body json.RawMessage `json:"body"`
 }
 
 // Recorder is all receivers, under /pagerduty, /slack/api, /statuspage and /webhook/NAME, and by ServeSMTP.
@@ -77,8 +82,9 @@ func New(o Options) *Recorder {
 	if o.SlowBy <= 0 {
 		o.SlowBy = 3 * time.Second
 	}
-	r := &Recorder{o: o, mux: http.NewServeMux(), attempts: map[string]int{}, modes: map[string]Mode{}, served: map[string]time.Time{},
-		news: make(chan struct{}), moded: make(chan struct{})}
+	r := &Recorder{o: o, mux: http.NewServeMux(), attempts: map[string]int{}, modes: map[string]Mode{},
+		served: map[string]time.Time{},
+		news:   make(chan struct{}), moded: make(chan struct{})}
 	r.mux.HandleFunc("POST /pagerduty/v2/enqueue", r.pagerDuty)
 	r.mux.HandleFunc("POST /pagerduty/v2/change/enqueue", r.pagerDutyChange)
 	r.mux.HandleFunc("POST /slack/api/{method}", r.slack)
@@ -164,7 +170,8 @@ func (r *Recorder) enter(q *Request, do apply) (Mode, <-chan struct{}, *refusal)
 		return mode, r.moded, nil
 	}
 	if len(r.all) >= maxRequests {
-		return mode, r.moded, &refusal{http.StatusInsufficientStorage, map[string]string{"error": fmt.Sprintf("the recorder holds %d requests and takes no more", maxRequests)}}
+		return mode, r.moded, &refusal{http.StatusInsufficientStorage,
+			map[string]string{"error": fmt.Sprintf("the recorder holds %d requests and takes no more", maxRequests)}}
 	}
 	if no := do(q); no != nil {
 		return mode, r.moded, no

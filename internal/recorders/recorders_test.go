@@ -76,10 +76,12 @@ func TestASlackMessageIsPostedOnceAndEditedInPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, text, err := api.UpdateMessageContext(t.Context(), channel, stamp, slack.MsgOptionText("resolved", false)); err != nil || text != "resolved" {
+	if _, _, text, err := api.UpdateMessageContext(t.Context(), channel, stamp,
+		slack.MsgOptionText("resolved", false)); err != nil || text != "resolved" {
 		t.Fatalf("update: %q, %v", text, err)
 	}
-	if _, _, err := api.PostMessageContext(t.Context(), "#incidents", slack.MsgOptionText("rolled back", false), slack.MsgOptionTS(stamp)); err != nil {
+	if _, _, err := api.PostMessageContext(t.Context(), "#incidents", slack.MsgOptionText("rolled back", false),
+		slack.MsgOptionTS(stamp)); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]recorders.Incident{stamp: {Key: stamp, State: "edited", Summary: "resolved", Updates: 2}}
@@ -87,7 +89,8 @@ func TestASlackMessageIsPostedOnceAndEditedInPlace(t *testing.T) {
 		t.Error(diff)
 	}
 	all := r.Requests(recorders.Slack)
-	if len(all) != 3 || all[2].Action != "reply" || !bytes.Contains(all[0].Body, []byte("breach")) || !bytes.Contains(all[0].Body, []byte("blocks")) {
+	if len(all) != 3 || all[2].Action != "reply" || !bytes.Contains(all[0].Body, []byte("breach")) ||
+		!bytes.Contains(all[0].Body, []byte("blocks")) {
 		t.Errorf("recorded %v", all)
 	}
 	if list, _ := json.Marshal(all); bytes.Contains(list, []byte("xoxb-")) {
@@ -98,8 +101,11 @@ func TestASlackMessageIsPostedOnceAndEditedInPlace(t *testing.T) {
 func TestSlackInJSONIsTheSameAsInAForm(t *testing.T) {
 	r, at := testRecorder(t, recorders.Options{})
 	fields := url.Values{"channel": {"#incidents"}, "text": {"breach"}, "blocks": {`[{"type":"divider"}]`}}
-	send(t, "POST", at+"/slack/api/chat.postMessage", fields.Encode(), "Authorization", "Bearer xoxb-1", "Content-Type", "application/x-www-form-urlencoded")
-	send(t, "POST", at+"/slack/api/chat.postMessage", `{"channel":"#incidents","text":"breach","blocks":[{"type":"divider"}]}`, "Authorization", "Bearer xoxb-1", "Content-Type", "application/json; charset=utf-8")
+	send(t, "POST", at+"/slack/api/chat.postMessage", fields.Encode(), "Authorization", "Bearer xoxb-1", "Content-Type",
+		"application/x-www-form-urlencoded")
+	send(t, "POST", at+"/slack/api/chat.postMessage",
+		`{"channel":"#incidents","text":"breach","blocks":[{"type":"divider"}]}`, "Authorization", "Bearer xoxb-1",
+		"Content-Type", "application/json; charset=utf-8")
 	all := r.Requests(recorders.Slack)
 	if len(all) != 2 || !bytes.Equal(all[0].Body, all[1].Body) {
 		t.Errorf("recorded %s", all)
@@ -143,8 +149,10 @@ func TestSlackRefusesWhatSlackRefuses(t *testing.T) {
 func TestPagerDutyKeepsOneIncidentPerDedupKey(t *testing.T) {
 	r, url := testRecorder(t, recorders.Options{})
 	api := pagerDutyAt(url)
-	for _, e := range []*pagerduty.V2Event{event("trigger", "a"), event("trigger", "a"), event("trigger", "b"), event("resolve", "a"), event("resolve", "unheard-of"), event("acknowledge", "b")} {
-		if answer, err := api.ManageEventWithContext(t.Context(), e); err != nil || answer.DedupKey != e.DedupKey || answer.Status != "success" {
+	for _, e := range []*pagerduty.V2Event{event("trigger", "a"), event("trigger", "a"), event("trigger", "b"),
+		event("resolve", "a"), event("resolve", "unheard-of"), event("acknowledge", "b")} {
+		if answer, err := api.ManageEventWithContext(t.Context(), e); err != nil || answer.DedupKey != e.DedupKey ||
+			answer.Status != "success" {
 			t.Fatalf("%s %s: %+v, %v", e.Action, e.DedupKey, answer, err)
 		}
 	}
@@ -158,7 +166,8 @@ func TestPagerDutyKeepsOneIncidentPerDedupKey(t *testing.T) {
 	if diff := cmp.Diff([]recorders.Incident{want["b"]}, r.OpenPagerDuty()); diff != "" {
 		t.Error(diff)
 	}
-	if answer, err := api.ManageEventWithContext(t.Context(), event("trigger", "")); err != nil || answer.DedupKey == "" {
+	if answer, err := api.ManageEventWithContext(t.Context(), event("trigger", "")); err != nil ||
+		answer.DedupKey == "" {
 		t.Errorf("without a key: %+v, %v", answer, err)
 	}
 }
@@ -195,15 +204,18 @@ func TestStatuspageFollowsAnIncident(t *testing.T) {
 	r, url := testRecorder(t, recorders.Options{})
 	page := url + "/statuspage/v1/pages/abc"
 	h := []string{"Authorization", "OAuth t", "Content-Type", "application/json"}
-	status, text := send(t, "POST", page+"/incidents", `{"incident":{"name":"Degraded service","status":"investigating","body":"looking","components":{"web":"major_outage"}}}`, h...)
+	status, text := send(t, "POST", page+"/incidents",
+		`{"incident":{"name":"Degraded service","status":"investigating","body":"looking","components":{"web":"major_outage"}}}`, h...)
 	var created struct{ ID string }
 	if err := json.Unmarshal([]byte(text), &created); err != nil || status != http.StatusCreated || created.ID == "" {
 		t.Fatalf("create: %d %s", status, text)
 	}
-	if status, text := send(t, "PATCH", page+"/incidents/"+created.ID, `{"incident":{"status":"resolved","body":"over"}}`, h...); status != http.StatusOK {
+	if status, text := send(t, "PATCH", page+"/incidents/"+created.ID,
+		`{"incident":{"status":"resolved","body":"over"}}`, h...); status != http.StatusOK {
 		t.Fatalf("update: %d %s", status, text)
 	}
-	if status, text := send(t, "PATCH", page+"/components/web", `{"component":{"status":"operational"}}`, h...); status != http.StatusOK {
+	if status, text := send(t, "PATCH", page+"/components/web", `{"component":{"status":"operational"}}`,
+		h...); status != http.StatusOK {
 		t.Fatalf("component: %d %s", status, text)
 	}
 	want := map[string]recorders.Incident{created.ID: {Key: created.ID, State: "resolved", Summary: "over", Updates: 2}}
@@ -223,16 +235,22 @@ func TestStatuspageRefusesWhatStatuspageRefuses(t *testing.T) {
 		name, method, path, body, auth, kind string
 		want                                 int
 	}{
-		{"the runbook's curl, which sends no content type", "POST", "/incidents", good, "OAuth t", "application/x-www-form-urlencoded", 422},
+		{"the runbook's curl, which sends no content type", "POST", "/incidents", good, "OAuth t",
+			"application/x-www-form-urlencoded", 422},
 		{"no token", "POST", "/incidents", good, "", "application/json", 401},
 		{"a bearer token", "POST", "/incidents", good, "Bearer t", "application/json", 401},
-		{"no name", "POST", "/incidents", `{"incident":{"status":"investigating"}}`, "OAuth t", "application/json", 422},
-		{"unknown status", "POST", "/incidents", `{"incident":{"name":"n","status":"broken"}}`, "OAuth t", "application/json", 422},
-		{"unknown component status", "PATCH", "/components/web", `{"component":{"status":"down"}}`, "OAuth t", "application/json", 422},
-		{"unknown incident", "PATCH", "/incidents/x", `{"incident":{"status":"resolved"}}`, "OAuth t", "application/json", 404},
+		{"no name", "POST", "/incidents", `{"incident":{"status":"investigating"}}`, "OAuth t", "application/json",
+			422},
+		{"unknown status", "POST", "/incidents", `{"incident":{"name":"n","status":"broken"}}`, "OAuth t",
+			"application/json", 422},
+		{"unknown component status", "PATCH", "/components/web", `{"component":{"status":"down"}}`, "OAuth t",
+			"application/json", 422},
+		{"unknown incident", "PATCH", "/incidents/x", `{"incident":{"status":"resolved"}}`, "OAuth t",
+			"application/json", 404},
 		{"no JSON", "POST", "/incidents", `{`, "OAuth t", "application/json", 400},
 	} {
-		if got, text := send(t, c.method, page+c.path, c.body, "Authorization", c.auth, "Content-Type", c.kind); got != c.want {
+		if got, text := send(t, c.method, page+c.path, c.body, "Authorization", c.auth, "Content-Type",
+			c.kind); got != c.want {
 			t.Errorf("%s: %d %s, want %d", c.name, got, text, c.want)
 		}
 	}
@@ -294,7 +312,8 @@ func TestWhatHangsIsCutWhenTheModeChanges(t *testing.T) {
 		_, err := pagerDutyAt(url).ManageEventWithContext(t.Context(), event("trigger", "a"))
 		got <- err
 	}()
-	if err := r.WaitFor(t.Context(), func(recorders.Snapshot) bool { return r.Attempts(recorders.PagerDuty) == 1 }); err != nil {
+	if err := r.WaitFor(t.Context(),
+		func(recorders.Snapshot) bool { return r.Attempts(recorders.PagerDuty) == 1 }); err != nil {
 		t.Fatal(err)
 	}
 	r.Set(recorders.PagerDuty, recorders.OK)
@@ -308,7 +327,8 @@ func TestWaitingInVainSaysWhatArrived(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	never := func(recorders.Snapshot) bool { return false }
-	if err := r.WaitFor(ctx, never); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "nothing has arrived") {
+	if err := r.WaitFor(ctx, never); !errors.Is(err, context.Canceled) ||
+		!strings.Contains(err.Error(), "nothing has arrived") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := pagerDutyAt(url).ManageEventWithContext(t.Context(), event("trigger", "a")); err != nil {
@@ -328,7 +348,8 @@ func TestASlowReceiverTakesTheMessageAndAnswersLate(t *testing.T) {
 		_, err := pagerDutyAt(url).ManageEventWithContext(ctx, event("trigger", "a"))
 		got <- err
 	}()
-	if err := r.WaitFor(t.Context(), func(s recorders.Snapshot) bool { return len(s.OpenPagerDuty()) == 1 }); err != nil {
+	if err := r.WaitFor(t.Context(),
+		func(s recorders.Snapshot) bool { return len(s.OpenPagerDuty()) == 1 }); err != nil {
 		t.Fatal(err)
 	}
 	cancel() // the client gives up
@@ -358,7 +379,8 @@ func TestModesAndRecordsAreThereForPeopleToo(t *testing.T) {
 	if status, text := send(t, "GET", url+"/recorded", ""); status != 200 || strings.TrimSpace(text) != "[]" {
 		t.Errorf("nothing recorded is %d %s", status, text)
 	}
-	for query, want := range map[string]int{"receiver=pagerduty&mode=applied-500": 204, "receiver=fax&mode=500": 400, "receiver=slack&mode=odd": 400} {
+	for query, want := range map[string]int{"receiver=pagerduty&mode=applied-500": 204, "receiver=fax&mode=500": 400,
+		"receiver=slack&mode=odd": 400} {
 		if status, text := send(t, "POST", url+"/mode?"+query, ""); status != want {
 			t.Errorf("%s: %d %s", query, status, text)
 		}
@@ -375,7 +397,8 @@ func TestModesAndRecordsAreThereForPeopleToo(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &listed); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(r.Snapshot().Requests, listed, cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".At" }, cmp.Ignore())); diff != "" {
+	if diff := cmp.Diff(r.Snapshot().Requests, listed,
+		cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".At" }, cmp.Ignore())); diff != "" {
 		t.Error(diff)
 	}
 	if len(told) != 2 || !strings.Contains(told[0].String(), "P1 errors on shop") {

@@ -55,7 +55,8 @@ func (r *Recorder) slack(w http.ResponseWriter, req *http.Request) {
 	}
 	q.Body, _ = json.Marshal(fields)
 	if r.take(w, req, q, do) {
-		answer(w, http.StatusOK, map[string]any{"ok": true, "channel": channel, "ts": q.Key, "text": q.Summary, "message": map[string]any{"type": "message", "text": q.Summary, "ts": q.Key}})
+		answer(w, http.StatusOK, map[string]any{"ok": true, "channel": channel, "ts": q.Key, "text": q.Summary,
+			"message": map[string]any{"type": "message", "text": q.Summary, "ts": q.Key}})
 	}
 }
 
@@ -156,11 +157,13 @@ func buttonsFit(elements []json.RawMessage) bool {
 				}
 			} `json:"confirm"`
 		}
-		if json.Unmarshal(e, &b) != nil || names[b.ActionID] || b.Text.Text == "" || len([]rune(b.Text.Text)) > 75 || len(b.ActionID) > 255 || len(b.Value) > 2000 {
+		if json.Unmarshal(e, &b) != nil || names[b.ActionID] || b.Text.Text == "" || len([]rune(b.Text.Text)) > 75 ||
+			len(b.ActionID) > 255 || len(b.Value) > 2000 {
 			return false
 		}
 		names[b.ActionID] = true
-		if c := b.Confirm; c != nil && (len([]rune(c.Title.Text)) > 100 || len([]rune(c.Text.Text)) > 300 || len([]rune(c.Confirm.Text)) > 30 || len([]rune(c.Deny.Text)) > 30) {
+		if c := b.Confirm; c != nil && (len([]rune(c.Title.Text)) > 100 || len([]rune(c.Text.Text)) > 300 ||
+			len([]rune(c.Confirm.Text)) > 30 || len([]rune(c.Deny.Text)) > 30) {
 			return false
 		}
 	}

@@ -47,27 +47,36 @@ func talk(t *testing.T, r *recorders.Recorder, o recorders.SMTPOptions, lines ..
 }
 
 func TestAMailServerRefusesWhatRealOnesRefuse(t *testing.T) {
-	const head = "From: a@example.com\r\nTo: b@example.com\r\nDate: Thu, 01 Jan 2026 12:00:00 +0000\r\nMessage-ID: <1@example.com>\r\nSubject: =?UTF-8?q?caf=C3=A9?=\r\n"
+	const head = "From: a@example.com\r\nTo: b@example.com\r\nDate: Thu, 01 Jan 2026 12:00:00 +0000\r\nMessage-ID: " +
+		"<1@example.com>\r\nSubject: =?UTF-8?q?caf=C3=A9?=\r\n"
 	start := []string{"EHLO x", "MAIL FROM:<a@example.com>", "RCPT TO:<b@example.com>", "DATA"}
 	for name, tc := range map[string]struct {
 		o     recorders.SMTPOptions
 		lines []string
 		want  string // how the last answer begins
 	}{
-		"a mail":                {lines: append(start, head+"\r\n..dots\r\n."), want: "250"},
-		"a line without CR":     {lines: append(start, head+"\r\na\nb\r\n."), want: "550 5.6.0 a line does not end in CRLF"},
-		"a line that is long":   {lines: append(start, head+"\r\n"+strings.Repeat("x", 999)+"\r\n."), want: "550 5.6.0 a line is longer"},
-		"no Message-ID":         {lines: append(start, "From: a@example.com\r\nTo: b@example.com\r\nSubject: x\r\n\r\nx\r\n."), want: "550 5.6.0 0 headers Date"},
-		"two subjects":          {lines: append(start, head+"Subject: y\r\n\r\nx\r\n."), want: "550 5.6.0 2 headers Subject"},
-		"no password":           {o: recorders.SMTPOptions{User: "u", Password: "p"}, lines: start[:2], want: "530"},
-		"a wrong password":      {o: recorders.SMTPOptions{User: "u", Password: "p"}, lines: []string{"EHLO x", "AUTH PLAIN AHUAcQ=="}, want: "535"},
-		"a password":            {o: recorders.SMTPOptions{User: "u", Password: "p"}, lines: []string{"EHLO x", "AUTH PLAIN AHUAcA=="}, want: "235"},
-		"a password in two":     {o: recorders.SMTPOptions{User: "u", Password: "p"}, lines: []string{"EHLO x", "AUTH LOGIN", "dQ==", "cA=="}, want: "235"},
+		"a mail": {lines: append(start, head+"\r\n..dots\r\n."), want: "250"},
+		"a line without CR": {lines: append(start, head+"\r\na\nb\r\n."),
+			want: "550 5.6.0 a line does not end in CRLF"},
+		"a line that is long": {lines: append(start, head+"\r\n"+strings.Repeat("x", 999)+"\r\n."),
+			want: "550 5.6.0 a line is longer"},
+		"no Message-ID": {lines: append(start,
+			"From: a@example.com\r\nTo: b@example.com\r\nSubject: x\r\n\r\nx\r\n."), want: "550 5.6.0 0 headers Date"},
+		"two subjects": {lines: append(start, head+"Subject: y\r\n\r\nx\r\n."),
+			want: "550 5.6.0 2 headers Subject"},
+		"no password": {o: recorders.SMTPOptions{User: "u", Password: "p"}, lines: start[:2], want: "530"},
+		"a wrong password": {o: recorders.SMTPOptions{User: "u", Password: "p"},
+			lines: []string{"EHLO x", "AUTH PLAIN AHUAcQ=="}, want: "535"},
+		"a password": {o: recorders.SMTPOptions{User: "u", Password: "p"},
+			lines: []string{"EHLO x", "AUTH PLAIN AHUAcA=="}, want: "235"},
+		"a password in two": {o: recorders.SMTPOptions{User: "u", Password: "p"},
+			lines: []string{"EHLO x", "AUTH LOGIN", "dQ==", "cA=="}, want: "235"},
 		"STARTTLS without TLS":  {lines: []string{"EHLO x", "STARTTLS"}, want: "502"},
 		"a recipient too early": {lines: []string{"EHLO x", "RCPT TO:<b@example.com>"}, want: "503"},
-		"nobody of that name":   {o: recorders.SMTPOptions{Unknown: []string{"b@example.com"}}, lines: start[:3], want: "550"},
-		"a mail to nobody":      {lines: []string{"EHLO x", "MAIL FROM:<a@example.com>", "DATA"}, want: "503"},
-		"an unknown word":       {lines: []string{"HACK"}, want: "500"},
+		"nobody of that name": {o: recorders.SMTPOptions{Unknown: []string{"b@example.com"}}, lines: start[:3],
+			want: "550"},
+		"a mail to nobody": {lines: []string{"EHLO x", "MAIL FROM:<a@example.com>", "DATA"}, want: "503"},
+		"an unknown word":  {lines: []string{"HACK"}, want: "500"},
 	} {
 		r := recorders.New(recorders.Options{})
 		answers := talk(t, r, tc.o, tc.lines...)
@@ -78,7 +87,8 @@ func TestAMailServerRefusesWhatRealOnesRefuse(t *testing.T) {
 		if (len(all) == 1) != (name == "a mail") {
 			t.Errorf("%s: %d taken", name, len(all))
 		}
-		if name == "a mail" && (all[0].Summary != "café" || all[0].Key != "<1@example.com>" || !strings.Contains(string(all[0].Body), "\\r\\n.dots")) {
+		if name == "a mail" && (all[0].Summary != "café" || all[0].Key != "<1@example.com>" ||
+			!strings.Contains(string(all[0].Body), "\\r\\n.dots")) {
 			t.Errorf("%+v", all[0])
 		}
 	}
@@ -97,7 +107,8 @@ func TestAChangeEvent(t *testing.T) {
 			t.Errorf("%s: %d %s", body, status, text)
 		}
 	}
-	if all := r.Requests(recorders.PagerDuty); len(all) != 1 || all[0].Action != "change" || len(r.PagerDutyIncidents()) != 0 {
+	if all := r.Requests(recorders.PagerDuty); len(all) != 1 || all[0].Action != "change" ||
+		len(r.PagerDutyIncidents()) != 0 {
 		t.Errorf("%v", all)
 	}
 }

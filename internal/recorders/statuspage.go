@@ -65,7 +65,8 @@ func (r *Recorder) statuspageIncident(w http.ResponseWriter, req *http.Request) 
 		status, do = http.StatusCreated, r.statuspageCreate
 	}
 	if r.take(w, req, q, do) {
-		answer(w, status, map[string]any{"id": q.Key, "name": i.Name, "status": q.Action, "page_id": req.PathValue("page")})
+		answer(w, status, map[string]any{"id": q.Key, "name": i.Name, "status": q.Action,
+			"page_id": req.PathValue("page")})
 	}
 }
 
@@ -97,7 +98,8 @@ func (r *Recorder) statuspageComponent(w http.ResponseWriter, req *http.Request)
 		unprocessable(w, fmt.Sprintf("component status %q does not exist", e.Component.Status))
 		return
 	}
-	q := &Request{Receiver: Statuspage, Action: componentAction, Key: req.PathValue("id"), Summary: e.Component.Status, Body: b}
+	q := &Request{Receiver: Statuspage, Action: componentAction, Key: req.PathValue("id"), Summary: e.Component.Status,
+		Body: b}
 	if r.take(w, req, q, func(*Request) *refusal { return nil }) {
 		answer(w, http.StatusOK, map[string]any{"id": q.Key, "status": q.Summary, "page_id": req.PathValue("page")})
 	}
@@ -132,7 +134,8 @@ func unprocessable(w http.ResponseWriter, why string) {
 }
 
 func isComponentStatus(s string) bool {
-	return slices.Contains([]string{"operational", "under_maintenance", "degraded_performance", "partial_outage", "major_outage"}, s)
+	return slices.Contains([]string{"operational", "under_maintenance", "degraded_performance", "partial_outage",
+		"major_outage"}, s)
 }
 
 // holdsObjects reports whether all values of an object are objects themselves.

@@ -22,7 +22,8 @@ func (r *Recorder) webhook(w http.ResponseWriter, req *http.Request) {
 		answer(w, http.StatusUnsupportedMediaType, map[string]any{"error": "JSON is wanted"})
 		return
 	}
-	q := &Request{Receiver: Webhook, Action: e.Status, Key: req.PathValue("name"), Summary: req.Header.Get("Authorization"), Body: b}
+	q := &Request{Receiver: Webhook, Action: e.Status, Key: req.PathValue("name"),
+		Summary: req.Header.Get("Authorization"), Body: b}
 	small := func(*Request) *refusal {
 		if r.modes[Webhook] == TooLarge && len(b) > smallBody {
 			return &refusal{http.StatusRequestEntityTooLarge, map[string]any{"error": "too large"}}

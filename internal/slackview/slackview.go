@@ -89,7 +89,8 @@ func messages(s recorders.Snapshot) ([]message, error) {
 }
 
 // emoji are those that watchdog uses.
-var emoji = strings.NewReplacer(":rotating_light:", "🚨", ":white_check_mark:", "✅", ":wrench:", "🔧", ":double_vertical_bar:", "⏸️")
+var emoji = strings.NewReplacer(":rotating_light:", "🚨", ":white_check_mark:", "✅", ":wrench:", "🔧",
+	":double_vertical_bar:", "⏸️")
 
 var (
 	bold   = regexp.MustCompile(`(^|[\s(])\*([^*\n]+)\*`)

@@ -17,7 +17,8 @@ func TestAChannelAsItIsRead(t *testing.T) {
 		fields.Set("token", "xoxb-1")
 		fields.Set("channel", "C01234567")
 		fields.Set("text", "x")
-		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/slack/api/"+method, strings.NewReader(fields.Encode()))
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/slack/api/"+method,
+			strings.NewReader(fields.Encode()))
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		rec.ServeHTTP(httptest.NewRecorder(), req)
 		all := rec.Snapshot().Requests
@@ -40,7 +41,9 @@ func TestAChannelAsItIsRead(t *testing.T) {
 	if err := HTML(&b, "incidents", rec.Snapshot()); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"# incidents", "<b>bold</b> &lt;script&gt; <code>a_b_c</code> <a href=\"https://x.test\">link</a>", "(edited)", "<i>later</i>", "Only visible to you"} {
+	for _, want := range []string{"# incidents",
+		"<b>bold</b> &lt;script&gt; <code>a_b_c</code> <a href=\"https://x.test\">link</a>", "(edited)", "<i>later</i>",
+		"Only visible to you"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

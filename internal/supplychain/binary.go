@@ -49,7 +49,8 @@ func (b build) matches(bin binary) error {
 		case f.value == "":
 			return fmt.Errorf("missing -%s", f.name)
 		case !bytes.Contains(bin.bytes, []byte(f.value)):
-			return fmt.Errorf("%s does not contain the %s %q: it was built from something else; rebuild it with make -B bin/watchdog", bin.Name, f.name, f.value)
+			return fmt.Errorf("%s does not contain the %s %q: it was built from something else; rebuild it with "+
+				"make -B bin/watchdog", bin.Name, f.name, f.value)
 		}
 	}
 	return nil
@@ -76,7 +77,8 @@ func dirHash(m *debug.Module) (string, error) {
 	b64, ok := strings.CutPrefix(m.Sum, "h1:")
 	sum, err := base64.StdEncoding.DecodeString(b64)
 	if !ok || err != nil || len(sum) != sha256.Size {
-		return "", fmt.Errorf("module %s has the sum %q, want h1:…; a release has no module that is replaced by a folder", m.Path, m.Sum)
+		return "", fmt.Errorf("module %s has the sum %q, want h1:…; a release has no module that is replaced by a "+
+			"folder", m.Path, m.Sum)
 	}
 	return hex.EncodeToString(sum), nil
 }

@@ -78,7 +78,8 @@ func run(args []string, epoch string, out io.Writer) error {
 func commitDate(epoch string) (time.Time, error) {
 	s, err := strconv.ParseInt(epoch, 10, 64)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("invalid SOURCE_DATE_EPOCH %q: set it to the commit's date, git log -1 --format=%%ct", epoch)
+		return time.Time{}, fmt.Errorf("invalid SOURCE_DATE_EPOCH %q: set it to the commit's date, git log -1 "+
+			"--format=%%ct", epoch)
 	}
 	return time.Unix(s, 0).UTC(), nil
 }

@@ -76,13 +76,15 @@ func newStatement(bin binary, b build) (statement, error) {
 		materials = append(materials, resource{URI: purl(m.Path, m.Version), Digest: map[string]string{"dirHash": sum}})
 	}
 	return statement{
-		Type:          "https://in-toto.io/Statement/v1",
-		Subject:       []resource{{Name: bin.Name, Digest: map[string]string{"sha256": hex.EncodeToString(bin.SHA256[:])}}},
+		Type: "https://in-toto.io/Statement/v1",
+		Subject: []resource{{Name: bin.Name,
+			Digest: map[string]string{"sha256": hex.EncodeToString(bin.SHA256[:])}}},
 		PredicateType: "https://slsa.dev/provenance/v1",
 		Predicate: predicate{
 			BuildDefinition: buildDefinition{
-				BuildType:            buildType,
-				ExternalParameters:   map[string]string{"package": bin.Info.Path, "version": b.Version, "flags": b.Flags},
+				BuildType: buildType,
+				ExternalParameters: map[string]string{"package": bin.Info.Path, "version": b.Version,
+					"flags": b.Flags},
 				InternalParameters:   internal,
 				ResolvedDependencies: materials,
 			},

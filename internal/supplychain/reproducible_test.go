@@ -15,7 +15,8 @@ import (
 // copyTo copies what a release is built of, as it is tracked by git, and returns dir.
 func copyTo(t *testing.T, dir string) string {
 	t.Helper()
-	files, err := exec.Command("git", "-C", "../..", "ls-files", "-z", "--", "Makefile", "go.mod", "go.sum", "cmd", "pkg", "internal", "examples").Output()
+	files, err := exec.Command("git", "-C", "../..", "ls-files", "-z", "--", "Makefile", "go.mod", "go.sum", "cmd",
+		"pkg", "internal", "examples").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +58,8 @@ func makeRelease(t *testing.T, dir string, env ...string) []byte {
 func TestTwoReleaseBuildsAreTheSameBytes_SEC35(t *testing.T) {
 	first, second := copyTo(t, t.TempDir()), copyTo(t, filepath.Join(t.TempDir(), "a/longer/way"))
 	b := makeRelease(t, first)
-	t.Run("TheSBOMListsTheModulesOfGoVersion_SEC36", func(t *testing.T) { listsTheModules(t, filepath.Join(first, "bin/watchdog")) })
+	t.Run("TheSBOMListsTheModulesOfGoVersion_SEC36",
+		func(t *testing.T) { listsTheModules(t, filepath.Join(first, "bin/watchdog")) })
 	t.Run("NoTestCodeIsLinked_SEC38", func(t *testing.T) { linksNoTestCode(t, b) })
 
 	if again := makeRelease(t, second, "GOCACHE="+filepath.Join(t.TempDir(), "cache")); !bytes.Equal(b, again) {

@@ -59,7 +59,8 @@ type property struct {
 func newBOM(bin binary, version string, at time.Time) (bom, error) {
 	main := component{
 		Ref: purl(bin.Info.Main.Path, version), Type: "application", Name: bin.Info.Main.Path, Version: version,
-		Hashes: []hash{{"SHA-256", hex.EncodeToString(bin.SHA256[:])}}, Licenses: make([]license, 1), PURL: purl(bin.Info.Main.Path, version),
+		Hashes: []hash{{"SHA-256", hex.EncodeToString(bin.SHA256[:])}}, Licenses: make([]license,
+			1), PURL: purl(bin.Info.Main.Path, version),
 	}
 	main.Licenses[0].License.ID = "Apache-2.0"
 	for _, s := range bin.Info.Settings {
@@ -90,7 +91,8 @@ func newBOM(bin binary, version string, at time.Time) (bom, error) {
 func stdlib(goVersion string) component {
 	v, _, _ := strings.Cut(strings.TrimPrefix(goVersion, "go"), " ") // without experiments: "go1.26.8 X:jsonv2"
 	p := purl("stdlib", v)
-	return component{Ref: p, Type: "library", Name: "stdlib", Version: goVersion, CPE: "cpe:2.3:a:golang:go:" + v + ":-:*:*:*:*:*:*", PURL: p}
+	return component{Ref: p, Type: "library", Name: "stdlib", Version: goVersion, CPE: "cpe:2.3:a:golang:go:" + v +
+		":-:*:*:*:*:*:*", PURL: p}
 }
 
 // serial is the document's UUID. GitHub's attestations require one; it is made of

@@ -28,8 +28,9 @@ build	CGO_ENABLED=0
 const commit = "59cb6b5fa02584eb3c9591f36a382343d076eb08"
 
 var (
-	released = build{Version: "v0.1.0", Commit: commit, Flags: "-trimpath", Source: "git+https://git.test/watchdog", Builder: "https://ci.test/release"}
-	noon     = time.Unix(1796030331, 0).UTC()
+	released = build{Version: "v0.1.0", Commit: commit, Flags: "-trimpath", Source: "git+https://git.test/watchdog",
+		Builder: "https://ci.test/release"}
+	noon = time.Unix(1796030331, 0).UTC()
 )
 
 func parsed(t *testing.T, text string) binary {
@@ -80,7 +81,8 @@ func TestTheSBOMListsEveryModule_SEC36(t *testing.T) {
 		t.Errorf("modules\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 	}
 	last := doc.Components[len(doc.Components)-1]
-	if got, want := last.Hashes, (hash{"SHA-256", "2a1bb6127fb481c60f67692e22285fb306f3c6ffe62075e0ccf674d7c3adcb8f"}); len(got) != 1 || got[0] != want {
+	if got, want := last.Hashes, (hash{"SHA-256",
+		"2a1bb6127fb481c60f67692e22285fb306f3c6ffe62075e0ccf674d7c3adcb8f"}); len(got) != 1 || got[0] != want {
 		t.Errorf("hashes %v, want %v", got, want)
 	}
 	if want := "pkg:golang/github.com/some/thing@v2.0.0%2Bincompatible"; last.PURL != want {
@@ -148,7 +150,8 @@ func TestProvenanceSaysWhatWasBuiltFromWhat_SEC36(t *testing.T) {
 	if got, want := len(d.ResolvedDependencies)-1, len(modules(recorded)); got != want {
 		t.Errorf("%d modules, want %d", got, want)
 	}
-	for name, want := range map[string]string{"package": "watchdog.io/watchdog/cmd/watchdog", "version": "v0.1.0", "flags": "-trimpath"} {
+	for name, want := range map[string]string{"package": "watchdog.io/watchdog/cmd/watchdog", "version": "v0.1.0",
+		"flags": "-trimpath"} {
 		if got := d.ExternalParameters[name]; got != want {
 			t.Errorf("parameter %s is %q, want %q", name, got, want)
 		}
@@ -187,7 +190,8 @@ func TestTheSameBinaryGivesTheSameDocuments_SEC36(t *testing.T) {
 	for _, command := range []string{"sbom", "provenance"} {
 		var runs [2]bytes.Buffer
 		for i := range runs {
-			if err := own(t, "1796030331", &runs[i], "-version", "v0.1.0", "-commit", commit, "-flags", "-trimpath", "-builder", "https://ci.test/release", command); err != nil {
+			if err := own(t, "1796030331", &runs[i], "-version", "v0.1.0", "-commit", commit, "-flags", "-trimpath",
+				"-builder", "https://ci.test/release", command); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -207,14 +211,21 @@ func TestADocumentThatWouldNotBeTrueIsRefused_SEC36(t *testing.T) {
 		epoch string
 		want  string
 	}{
-		"a version that the binary does not contain": {[]string{"-version", other, "-commit", commit, "sbom"}, "1", "does not contain the version"},
-		"a commit that the binary does not contain":  {[]string{"-version", "v0.1.0", "-commit", other, "sbom"}, "1", "does not contain the commit"},
-		"no version":                    {[]string{"-commit", commit, "sbom"}, "1", "missing -version"},
-		"no date":                       {[]string{"-version", "v0.1.0", "-commit", commit, "sbom"}, "", "SOURCE_DATE_EPOCH"},
-		"an abbreviated commit":         {[]string{"-version", "v0.1.0", "-commit", "59cb6b5", "-flags", "-trimpath", "-builder", "https://ci.test", "provenance"}, "1", "full hash"},
-		"nobody who built":              {[]string{"-version", "v0.1.0", "-commit", commit, "-flags", "-trimpath", "provenance"}, "1", "-builder"},
-		"no flags":                      {[]string{"-version", "v0.1.0", "-commit", commit, "-builder", "https://ci.test", "provenance"}, "1", "-flags"},
-		"a command that does not exist": {[]string{"-version", "v0.1.0", "-commit", commit, "spdx"}, "1", "unknown command"},
+		"a version that the binary does not contain": {[]string{"-version", other, "-commit", commit, "sbom"}, "1",
+			"does not contain the version"},
+		"a commit that the binary does not contain": {[]string{"-version", "v0.1.0", "-commit", other, "sbom"}, "1",
+			"does not contain the commit"},
+		"no version": {[]string{"-commit", commit, "sbom"}, "1", "missing -version"},
+		"no date": {[]string{"-version", "v0.1.0", "-commit", commit, "sbom"}, "",
+			"SOURCE_DATE_EPOCH"},
+		"an abbreviated commit": {[]string{"-version", "v0.1.0", "-commit", "59cb6b5", "-flags", "-trimpath",
+			"-builder", "https://ci.test", "provenance"}, "1", "full hash"},
+		"nobody who built": {[]string{"-version", "v0.1.0", "-commit", commit, "-flags", "-trimpath",
+			"provenance"}, "1", "-builder"},
+		"no flags": {[]string{"-version", "v0.1.0", "-commit", commit, "-builder",
+			"https://ci.test", "provenance"}, "1", "-flags"},
+		"a command that does not exist": {[]string{"-version", "v0.1.0", "-commit", commit, "spdx"}, "1",
+			"unknown command"},
 	} {
 		var out bytes.Buffer
 		if err := own(t, c.epoch, &out, c.args...); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -74,7 +74,8 @@ func New(o Options) (*Client, error) {
 		}
 		c.peers = append(c.peers, strings.TrimSuffix(text, "/"))
 	}
-	h := config.HTTPClientConfig{TLSConfig: config.TLSConfig{CAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile}}
+	h := config.HTTPClientConfig{TLSConfig: config.TLSConfig{CAFile: o.CAFile, CertFile: o.CertFile,
+		KeyFile: o.KeyFile}}
 	h.ProxyFromEnvironment = true
 	if o.BearerTokenFile != "" {
 		h.Authorization = &config.Authorization{Type: "Bearer", CredentialsFile: o.BearerTokenFile}
@@ -86,7 +87,8 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("alertmanager: %w", err)
 	}
 	var err error
-	if c.http, err = config.NewClientFromConfig(h, "alertmanager", config.WithDialContextFunc(httpclient.Dialer{}.DialContext)); err != nil {
+	if c.http, err = config.NewClientFromConfig(h, "alertmanager",
+		config.WithDialContextFunc(httpclient.Dialer{}.DialContext)); err != nil {
 		return nil, fmt.Errorf("alertmanager: %w", err)
 	}
 	return c, nil
@@ -129,11 +131,13 @@ func (c *Client) do(ctx context.Context, peer, method, path string, body []byte)
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case resp.StatusCode/100 != 2:
-		return nil, &failure{peer: peer, status: resp.StatusCode, err: fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, plain(string(text[:min(len(text), 1000)])))}
+		return nil, &failure{peer: peer, status: resp.StatusCode,
+			err: fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, plain(string(text[:min(len(text), 1000)])))}
 	case err != nil:
 		return nil, &failure{peer: peer, err: fmt.Errorf("%s %s: answer: %w", method, path, err)}
 	case len(text) > maxAnswer:
-		return nil, &failure{peer: peer, err: fmt.Errorf("%s %s: answer larger than %d MiB", method, path, maxAnswer>>20)}
+		return nil, &failure{peer: peer, err: fmt.Errorf("%s %s: answer larger than %d MiB", method, path,
+			maxAnswer>>20)}
 	}
 	return text, nil
 }
@@ -162,7 +166,8 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 				} `json:"versionInfo"`
 			}
 			if err = json.Unmarshal(text, &w); err == nil {
-				return Status{Peer: peer, Version: plain(w.VersionInfo.Version), Cluster: plain(w.Cluster.Status), Peers: len(w.Cluster.Peers)}, nil
+				return Status{Peer: peer, Version: plain(w.VersionInfo.Version), Cluster: plain(w.Cluster.Status),
+					Peers: len(w.Cluster.Peers)}, nil
 			}
 			err = &failure{peer: peer, err: fmt.Errorf("invalid status response: %w", err)}
 		}

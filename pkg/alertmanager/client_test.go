@@ -44,8 +44,9 @@ func matchers(t *testing.T, text string) labels.Matchers {
 func window(t *testing.T) Window {
 	t.Helper()
 	// A zone of its own: what is sent is in UTC.
-	return Window{Key: "maintenance/db", Comment: "the database moves", Matchers: matchers(t, `target="shop",severity=~"P[23]",env!="dev"`),
-		EndsAt: noon.Add(time.Hour).In(time.FixedZone("", 3600))}
+	return Window{Key: "maintenance/db", Comment: "the database moves",
+		Matchers: matchers(t, `target="shop",severity=~"P[23]",env!="dev"`),
+		EndsAt:   noon.Add(time.Hour).In(time.FixedZone("", 3600))}
 }
 
 func TestASilenceIsMadeExtendedAndEnded(t *testing.T) {
@@ -65,10 +66,12 @@ func TestASilenceIsMadeExtendedAndEnded(t *testing.T) {
 		t.Errorf("made again: %v %v, %d silences", again, err, len(p.alive()))
 	}
 	longer, err := c.Extend(t.Context(), "maintenance/db", noon.Add(2*time.Hour))
-	if all := p.alive(); err != nil || longer.ID != s.ID || len(all) != 1 || !all[0].EndsAt.Equal(noon.Add(2*time.Hour)) {
+	if all := p.alive(); err != nil || longer.ID != s.ID || len(all) != 1 ||
+		!all[0].EndsAt.Equal(noon.Add(2*time.Hour)) {
 		t.Errorf("extended: %v %v, %+v", longer, err, all)
 	}
-	if same, err := c.Extend(t.Context(), "maintenance/db", noon.Add(time.Hour)); err != nil || !same.EndsAt.Equal(noon.Add(2*time.Hour)) || p.count(http.MethodPost) != 2 {
+	if same, err := c.Extend(t.Context(), "maintenance/db", noon.Add(time.Hour)); err != nil ||
+		!same.EndsAt.Equal(noon.Add(2*time.Hour)) || p.count(http.MethodPost) != 2 {
 		t.Errorf("extended to an earlier end: %v %v", same, err)
 	}
 	for range 2 {
@@ -114,7 +117,8 @@ func TestALostAnswerLeavesOneSilence(t *testing.T) {
 				t.Errorf("create: %v, %d silences", err, len(p.alive()))
 			}
 			p.writes = []fault{f}
-			if _, err := c.Extend(t.Context(), "maintenance/db", noon.Add(2*time.Hour)); err != nil || len(p.alive()) != 1 || !p.alive()[0].EndsAt.Equal(noon.Add(2*time.Hour)) {
+			if _, err := c.Extend(t.Context(), "maintenance/db", noon.Add(2*time.Hour)); err != nil ||
+				len(p.alive()) != 1 || !p.alive()[0].EndsAt.Equal(noon.Add(2*time.Hour)) {
 				t.Errorf("extend: %v, %+v", err, p.alive())
 			}
 			p.writes = []fault{f}
@@ -129,7 +133,8 @@ func TestWhatIsNotKnownIsSaid(t *testing.T) {
 	p := newCluster().peer(t)
 	c := client(t, p)
 	p.writes = []fault{broken, broken, broken, broken}
-	if _, err := c.Create(t.Context(), window(t)); err == nil || !strings.Contains(err.Error(), "outcome unknown") || !strings.Contains(err.Error(), "mesh not ready") || p.count(http.MethodPost) != rounds {
+	if _, err := c.Create(t.Context(), window(t)); err == nil || !strings.Contains(err.Error(), "outcome unknown") ||
+		!strings.Contains(err.Error(), "mesh not ready") || p.count(http.MethodPost) != rounds {
 		t.Errorf("%v after %d requests", err, p.count(http.MethodPost))
 	}
 }
@@ -138,7 +143,8 @@ func TestARefusalIsNotRepeated(t *testing.T) {
 	p := newCluster().peer(t)
 	p.now = func() time.Time { return noon.Add(2 * time.Hour) } // its clock says that the end is past
 	c := client(t, p)
-	if _, err := c.Create(t.Context(), window(t)); err == nil || !strings.Contains(err.Error(), "400") || p.count(http.MethodPost) != 1 {
+	if _, err := c.Create(t.Context(), window(t)); err == nil || !strings.Contains(err.Error(), "400") ||
+		p.count(http.MethodPost) != 1 {
 		t.Errorf("%v after %d requests", err, p.count(http.MethodPost))
 	}
 }
@@ -155,10 +161,12 @@ func TestOnePeerIsEnough(t *testing.T) {
 		t.Errorf("%v, %d and %d requests", err, lame.count(http.MethodPost), well.count(http.MethodPost))
 	}
 	all, odd, err := c.Silences(t.Context())
-	if err != nil || odd != nil || len(all) != 1 || all[0].ID != s.ID || !all[0].Matches(map[string]string{"target": "shop", "severity": "P2"}) {
+	if err != nil || odd != nil || len(all) != 1 || all[0].ID != s.ID ||
+		!all[0].Matches(map[string]string{"target": "shop", "severity": "P2"}) {
 		t.Errorf("%v %v %v", all, odd, err)
 	}
-	if st, err := c.Status(t.Context()); err != nil || st.Peer != lame.url || st.Version != "0.34.0" || st.Cluster != "ready" || st.Peers != 2 {
+	if st, err := c.Status(t.Context()); err != nil || st.Peer != lame.url || st.Version != "0.34.0" ||
+		st.Cluster != "ready" || st.Peers != 2 {
 		t.Errorf("%+v %v", st, err)
 	}
 	c = client(t, dead)
@@ -211,7 +219,8 @@ func TestThePeersThatHaveNotHeardYet(t *testing.T) {
 	later := noon.Add(time.Second)
 	news.EndsAt, news.Updated = noon, &later
 	two.all["id-1"] = news
-	if err := c.Expire(t.Context(), "maintenance/db"); err != nil || a.count(http.MethodDelete)+b.count(http.MethodDelete) != 0 {
+	if err := c.Expire(t.Context(), "maintenance/db"); err != nil ||
+		a.count(http.MethodDelete)+b.count(http.MethodDelete) != 0 {
 		t.Errorf("%v, %d requests to end what is over", err, a.count(http.MethodDelete)+b.count(http.MethodDelete))
 	}
 	// A peer that lists what it has forgotten by the time it is asked to end it.
@@ -291,11 +300,19 @@ func TestAnswersAreBoundedAndUnderstoodOrRefused(t *testing.T) {
 		"larger than 8 MiB":         func(w http.ResponseWriter) { p.tell(w, nil, appliedHuge, nil, 0) },
 		"is not a list of silences": func(w http.ResponseWriter) { fmt.Fprint(w, "<html>") },
 		"a list of silences: null":  func(w http.ResponseWriter) { fmt.Fprint(w, "null") },
-		"302":                       func(w http.ResponseWriter) { w.Header().Set("Location", p.url); w.WriteHeader(http.StatusFound) },
-		"503":                       func(w http.ResponseWriter) { http.Error(w, "\x1b[31mred", http.StatusServiceUnavailable) },
+		"302": func(w http.ResponseWriter) {
+			w.Header().Set("Location",
+				p.url)
+			w.WriteHeader(http.StatusFound)
+		},
+		"503": func(w http.ResponseWriter) {
+			http.Error(w, "\x1b[31mred",
+				http.StatusServiceUnavailable)
+		},
 	} {
 		p.reads = []func(http.ResponseWriter){answer}
-		if _, _, err := c.Silences(t.Context()); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\x1b") {
+		if _, _, err := c.Silences(t.Context()); err == nil || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
@@ -355,11 +372,14 @@ func TestMatchersAreAlertmanagers(t *testing.T) {
 }
 
 func TestASilenceIsToldInOneLine(t *testing.T) {
-	s := Silence{ID: "0d1a", EndsAt: noon.In(time.FixedZone("", 7200)), CreatedBy: "eve\x1b[2J", Comment: "migration\n\"db\"\t" + strings.Repeat("x", 1000)}
-	if got := s.String(); !strings.HasPrefix(got, `silenced by 0d1a until 2026-03-01T12:00:00Z by eve [2J "migration \"db\" xxx`) || len(got) > 300 {
+	s := Silence{ID: "0d1a", EndsAt: noon.In(time.FixedZone("", 7200)), CreatedBy: "eve\x1b[2J",
+		Comment: "migration\n\"db\"\t" + strings.Repeat("x", 1000)}
+	if got := s.String(); !strings.HasPrefix(got,
+		`silenced by 0d1a until 2026-03-01T12:00:00Z by eve [2J "migration \"db\" xxx`) || len(got) > 300 {
 		t.Error(got)
 	}
-	if got := (Silence{ID: "0d1a", EndsAt: noon}).String(); got != `silenced by 0d1a until 2026-03-01T12:00:00Z by nobody named ""` {
+	if got := (Silence{ID: "0d1a",
+		EndsAt: noon}).String(); got != `silenced by 0d1a until 2026-03-01T12:00:00Z by nobody named ""` {
 		t.Error(got)
 	}
 }
@@ -425,7 +445,8 @@ func TestItTrustsTheAuthoritiesItIsGiven(t *testing.T) {
 			t.Errorf("authorities %q: %v", file, err)
 		}
 	}
-	for _, o := range []Options{{}, {URLs: []string{"alertmanager:9093"}}, {URLs: []string{srv.URL}, Username: "u", BearerTokenFile: "f"}} {
+	for _, o := range []Options{{}, {URLs: []string{"alertmanager:9093"}},
+		{URLs: []string{srv.URL}, Username: "u", BearerTokenFile: "f"}} {
 		if _, err := New(o); err == nil {
 			t.Errorf("%+v is taken", o)
 		}
@@ -471,7 +492,10 @@ func TestAlertmanagerIsNotAskedAtAMetadataService_S20(t *testing.T) {
 }
 
 func TestATokenIsNotCarriedToAnotherHost_S20(t *testing.T) {
-	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") }))
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter,
+		*http.Request) {
+		t.Error("the redirect was followed")
+	}))
 	t.Cleanup(other.Close)
 	s := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
 	t.Cleanup(s.Close)

@@ -231,7 +231,9 @@ func (p *peer) apply(r *http.Request, body []byte) ([]byte, int) {
 	list := []map[string]any{}
 	for _, id := range slices.Sorted(maps.Keys(p.all)) {
 		s := p.all[id]
-		list = append(list, map[string]any{"id": s.ID, "matchers": s.Matchers, "startsAt": s.StartsAt.Format("2006-01-02T15:04:05.000Z07:00"), "endsAt": s.EndsAt.Format("2006-01-02T15:04:05.000Z07:00"),
+		list = append(list, map[string]any{"id": s.ID, "matchers": s.Matchers,
+			"startsAt":  s.StartsAt.Format("2006-01-02T15:04:05.000Z07:00"),
+			"endsAt":    s.EndsAt.Format("2006-01-02T15:04:05.000Z07:00"),
 			"updatedAt": s.Updated, "createdBy": s.By, "comment": s.Comment, "status": map[string]string{"state": p.state(s)}})
 	}
 	b, _ := json.Marshal(list)

@@ -208,7 +208,8 @@ func (c *Client) post(ctx context.Context, s Silence, peers []string) (Silence, 
 		ID string `json:"silenceID"`
 	}
 	if err := json.Unmarshal(text, &answer); err != nil || answer.ID == "" {
-		return Silence{}, &failure{peer: peer, err: fmt.Errorf("created a silence but returned no id: %s", plain(string(text[:min(len(text), 1000)])))}
+		return Silence{}, &failure{peer: peer, err: fmt.Errorf("created a silence but returned no id: %s",
+			plain(string(text[:min(len(text), 1000)])))}
 	}
 	s.ID = answer.ID
 	return s, nil
@@ -225,7 +226,8 @@ func (c *Client) expire(ctx context.Context, h held) error {
 
 // write sends a request to the first of the peers that can be reached. One that
 // was reached and did not answer well may have done it: no other is asked then.
-func (c *Client) write(ctx context.Context, method, path string, body []byte, peers []string) (text []byte, peer string, err error) {
+func (c *Client) write(ctx context.Context, method, path string, body []byte, peers []string) (text []byte, peer string,
+	err error) {
 	var all []error
 	for _, peer := range peers {
 		text, err := c.do(ctx, peer, method, path, body)

@@ -52,7 +52,8 @@ func (s Silence) in(at time.Time) bool {
 
 // String says for the record who silenced what until when.
 func (s Silence) String() string {
-	return fmt.Sprintf("silenced by %s until %s by %s %q", plain(s.ID), s.EndsAt.UTC().Format(time.RFC3339), cmp.Or(plain(s.CreatedBy), "nobody named"), plain(s.Comment))
+	return fmt.Sprintf("silenced by %s until %s by %s %q", plain(s.ID), s.EndsAt.UTC().Format(time.RFC3339),
+		cmp.Or(plain(s.CreatedBy), "nobody named"), plain(s.Comment))
 }
 
 // maxShown bounds what is shown of a text that somebody else wrote.
@@ -115,7 +116,8 @@ func understand(one json.RawMessage) (Silence, error) {
 	for _, text := range w.Matchers {
 		m := new(labels.Matcher)
 		if err := m.UnmarshalJSON(text); err != nil || m.Name == "" {
-			return Silence{}, fmt.Errorf("silence %s: matcher %.100s: %w", plain(s.ID), text, cmp.Or(err, errors.New("no label")))
+			return Silence{}, fmt.Errorf("silence %s: matcher %.100s: %w", plain(s.ID), text,
+				cmp.Or(err, errors.New("no label")))
 		}
 		s.Matchers = append(s.Matchers, m)
 	}
@@ -162,11 +164,14 @@ const markBegin = " [watchdog "
 func (w Window) check(now time.Time) error {
 	switch {
 	case !keyShape.MatchString(w.Key):
-		return fmt.Errorf("invalid silence key %q: use letters, digits, \".\", \"_\", \"/\" and \"-\" (at most 128)", w.Key)
+		return fmt.Errorf("invalid silence key %q: use letters, digits, \".\", \"_\", \"/\" and \"-\" (at most 128)",
+			w.Key)
 	case !w.EndsAt.After(now) || !w.EndsAt.After(w.StartsAt):
-		return fmt.Errorf("silence %s: end %s is in the past or before the start", w.Key, w.EndsAt.UTC().Format(time.RFC3339))
+		return fmt.Errorf("silence %s: end %s is in the past or before the start", w.Key,
+			w.EndsAt.UTC().Format(time.RFC3339))
 	case !slices.ContainsFunc(w.Matchers, func(m *labels.Matcher) bool { return m != nil && !m.Matches("") }):
-		return fmt.Errorf("silence %s: at least one matcher must not match the empty string; otherwise it silences everything", w.Key)
+		return fmt.Errorf("silence %s: at least one matcher must not match the empty string; otherwise it silences "+
+			"everything", w.Key)
 	}
 	return nil
 }
@@ -175,5 +180,6 @@ func (w Window) silence(author string, now time.Time) Silence {
 	if w.StartsAt.IsZero() {
 		w.StartsAt = now
 	}
-	return Silence{Matchers: w.Matchers, StartsAt: w.StartsAt, EndsAt: w.EndsAt, CreatedBy: author, Comment: w.Comment + mark(w.Key)}
+	return Silence{Matchers: w.Matchers, StartsAt: w.StartsAt, EndsAt: w.EndsAt, CreatedBy: author, Comment: w.Comment +
+		mark(w.Key)}
 }

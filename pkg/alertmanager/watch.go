@@ -108,7 +108,8 @@ func (w *Watch) look(ctx context.Context, c *Client) {
 	if err != nil {
 		w.metrics.failures.Inc()
 		if !w.failing {
-			w.o.Logger.Warn("Alertmanager does not say which silences are in force; those last known count for a while, then nothing is silenced", "known", len(w.silences), "for", w.keep, "err", err)
+			w.o.Logger.Warn("Alertmanager does not say which silences are in force; those last known count for a "+
+				"while, then nothing is silenced", "known", len(w.silences), "for", w.keep, "err", err)
 		}
 		w.failing = true
 		return

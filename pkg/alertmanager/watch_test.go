@@ -62,10 +62,12 @@ func TestSilencesAreHonouredWhileTheyLast(t *testing.T) {
 		w, _, c, registry, _ := watching(t)
 		go w.Run(t.Context())
 		w.Await(t.Context(), time.Minute) // nobody is asked: at once
-		if _, err := c.Create(t.Context(), Window{Key: "now", Matchers: matchers(t, `target="shop"`), EndsAt: time.Now().Add(time.Hour)}); err != nil {
+		if _, err := c.Create(t.Context(), Window{Key: "now", Matchers: matchers(t, `target="shop"`),
+			EndsAt: time.Now().Add(time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Create(t.Context(), Window{Key: "later", Matchers: matchers(t, `target="shop"`), StartsAt: time.Now().Add(90 * time.Minute), EndsAt: time.Now().Add(100 * time.Minute)}); err != nil {
+		if _, err := c.Create(t.Context(), Window{Key: "later", Matchers: matchers(t, `target="shop"`),
+			StartsAt: time.Now().Add(90 * time.Minute), EndsAt: time.Now().Add(100 * time.Minute)}); err != nil {
 			t.Fatal(err)
 		}
 		if got := says(w); got != "" {
@@ -102,7 +104,8 @@ func TestASilenceThatIsIgnoredSilencesNothing(t *testing.T) {
 		s    Silence
 		want bool
 	}{
-		"a window's":                {Silence{CreatedBy: "watchdog ops", Comment: "the database moves" + mark("maintenance/db")}, true},
+		"a window's": {Silence{CreatedBy: "watchdog ops", Comment: "the database moves" +
+			mark("maintenance/db")}, true},
 		"of another installation":   {Silence{CreatedBy: "watchdog dev", Comment: "x" + mark("maintenance/db")}, false},
 		"a person's of that name":   {Silence{CreatedBy: "watchdog ops", Comment: "by hand"}, false},
 		"a person's with that mark": {Silence{CreatedBy: "eve", Comment: "x" + mark("maintenance/db")}, false},
@@ -117,7 +120,8 @@ func TestWhatWasLastKnownCountsForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, line, c, _, log := watching(t)
 		go w.Run(t.Context())
-		if _, err := c.Create(t.Context(), Window{Key: "now", Matchers: matchers(t, `target="shop"`), EndsAt: time.Now().Add(10 * time.Hour)}); err != nil {
+		if _, err := c.Create(t.Context(), Window{Key: "now", Matchers: matchers(t, `target="shop"`),
+			EndsAt: time.Now().Add(10 * time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
 		w.Use(c, 30*time.Second, 10*time.Minute)
@@ -162,7 +166,8 @@ func TestAReloadKeepsWhatIsKnownOfTheSameAlertmanager(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, line, c, _, _ := watching(t)
 		go w.Run(t.Context())
-		if _, err := c.Create(t.Context(), Window{Key: "now", Matchers: matchers(t, `target="shop"`), EndsAt: time.Now().Add(10 * time.Hour)}); err != nil {
+		if _, err := c.Create(t.Context(), Window{Key: "now", Matchers: matchers(t, `target="shop"`),
+			EndsAt: time.Now().Add(10 * time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
 		w.Use(c, 30*time.Second, 10*time.Minute)

@@ -264,7 +264,8 @@ func (l *Log) heal() error {
 		return l.broken
 	}
 	l.file = f
-	gap := Record{At: l.now(), Kind: gapKind, Actor: "watchdog", Text: fmt.Sprintf("no records could be written since %s: %v", l.since.UTC().Format(time.RFC3339), l.broken)}
+	gap := Record{At: l.now(), Kind: gapKind, Actor: "watchdog",
+		Text: fmt.Sprintf("no records could be written since %s: %v", l.since.UTC().Format(time.RFC3339), l.broken)}
 	if err := l.begin(); err != nil {
 		return err
 	}

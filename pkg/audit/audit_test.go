@@ -28,7 +28,8 @@ func fill(t testing.TB, dir string, keys Keys, n, per int) Tip {
 		if i > 0 && i%per == 0 {
 			l.stale = true
 		}
-		if _, err := l.Append(Record{At: t0.Add(time.Duration(i) * time.Second), Kind: "act", Text: fmt.Sprintf("record %d\nwith a line break", i), Data: []byte(`{"a":1}`)}); err != nil {
+		if _, err := l.Append(Record{At: t0.Add(time.Duration(i) * time.Second), Kind: "act",
+			Text: fmt.Sprintf("record %d\nwith a line break", i), Data: []byte(`{"a":1}`)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -118,9 +119,18 @@ func write(t testing.TB, dir string, files map[string][]byte) {
 // whoever opens the log hears of it at each start.
 func TestAChangedRecordIsKeptAndSaid_S08(t *testing.T) {
 	for name, change := range map[string]func([]byte) []byte{
-		"in the middle":        func(b []byte) []byte { return bytes.Replace(b, []byte("record 1"), []byte("record 7"), 1) },
-		"the last one":         func(b []byte) []byte { return bytes.Replace(b, []byte("record 4"), []byte("record 7"), 1) },
-		"the first one":        func(b []byte) []byte { return bytes.Replace(b, []byte("begins"), []byte("behind"), 1) },
+		"in the middle": func(b []byte) []byte {
+			return bytes.Replace(b, []byte("record 1"), []byte("record 7"),
+				1)
+		},
+		"the last one": func(b []byte) []byte {
+			return bytes.Replace(b, []byte("record 4"), []byte("record 7"),
+				1)
+		},
+		"the first one": func(b []byte) []byte {
+			return bytes.Replace(b, []byte("begins"), []byte("behind"),
+				1)
+		},
 		"an empty line":        func(b []byte) []byte { return append(b, '\n') },
 		"a line of somebody's": func(b []byte) []byte { return append(b, "{\"seq\":7,\"prev\":\"\"}\n"...) },
 	} {
@@ -178,7 +188,8 @@ func (d badDisk) Sync() error {
 // While the disk takes nothing nothing is appended, and the log says so; once there is
 // room again, it goes on behind the last record that was acknowledged.
 func TestALogHealsWhenItsDiskDoes_S09_F50_F51(t *testing.T) {
-	for name, fails := range map[string][2]error{"no room": {errors.New("no space left on device")}, "no fsync": {nil, errors.New("input/output error")}} {
+	for name, fails := range map[string][2]error{"no room": {errors.New("no space left on device")},
+		"no fsync": {nil, errors.New("input/output error")}} {
 		t.Run(name, func(t *testing.T) {
 			var writing, syncing error
 			dir := t.TempDir() + "/audit"
@@ -213,7 +224,8 @@ func TestALogHealsWhenItsDiskDoes_S09_F50_F51(t *testing.T) {
 			if r := whole(t, dir, Keys{key}, l.Tip()); len(r.Faults) > 0 || r.Records != 4 {
 				t.Errorf("%+v", r)
 			}
-			if b, _ := os.ReadFile(filepath.Join(dir, fileName)); !bytes.Contains(b, []byte("no records could be written since")) {
+			if b, _ := os.ReadFile(filepath.Join(dir, fileName)); !bytes.Contains(b,
+				[]byte("no records could be written since")) {
 				t.Errorf("the gap is not in the record: %s", b)
 			}
 		})
@@ -242,15 +254,18 @@ func TestAKeyIsReplacedAndOldFilesStayVerified_SEC28(t *testing.T) {
 func TestKeysAreReadAndNeverShown(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	secret := strings.Repeat("s3cret", 8)
-	for text, want := range map[string]string{secret + "\n\n" + secret + "2\n": "", "short\n": "the minimum is 32", "\n": "has no keys"} {
+	for text, want := range map[string]string{secret + "\n\n" + secret + "2\n": "", "short\n": "the minimum is 32",
+		"\n": "has no keys"} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		keys, err := ReadKeys(path)
-		if want == "" && (err != nil || len(keys) != 2) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if want == "" && (err != nil || len(keys) != 2) || want != "" &&
+			(err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%q: %v %v", text, keys, err)
 		}
-		if shown := fmt.Sprintf("%v %s %+v", keys, keys, err); strings.Contains(shown, "s3cret") || strings.Contains(shown, "short\"") {
+		if shown := fmt.Sprintf("%v %s %+v", keys, keys, err); strings.Contains(shown, "s3cret") ||
+			strings.Contains(shown, "short\"") {
 			t.Errorf("shown: %s", shown)
 		}
 	}
@@ -317,7 +332,8 @@ func BenchmarkAppend(b *testing.B) {
 	}
 	defer l.Close()
 	for b.Loop() {
-		if _, err := l.Append(Record{At: t0, Kind: "act", Text: "restart agent-system/deployment/agent-system"}); err != nil {
+		if _, err := l.Append(Record{At: t0, Kind: "act",
+			Text: "restart agent-system/deployment/agent-system"}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -331,7 +347,9 @@ func BenchmarkVerify(b *testing.B) {
 	l := &Log{keys: Keys{key}, id: "bench", now: func() time.Time { return t0 }}
 	s, prev := l.keys.seal(), ""
 	for k := range n {
-		r := Record{At: t0, Kind: "act", Incident: "01jq2v", Target: "agent-system/deployment/agent-system", Actor: "watchdog", Text: "restart agent-system/deployment/agent-system", Data: []byte(`{"patch":{"spec":{}}}`)}
+		r := Record{At: t0, Kind: "act", Incident: "01jq2v", Target: "agent-system/deployment/agent-system",
+			Actor: "watchdog", Text: "restart agent-system/deployment/agent-system",
+			Data: []byte(`{"patch":{"spec":{}}}`)}
 		if k == 0 {
 			r = l.header()
 		}

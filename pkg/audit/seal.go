@@ -46,7 +46,8 @@ func ReadKeys(path string) (Keys, error) {
 			continue
 		}
 		if len(line) < minKey {
-			return nil, fmt.Errorf("read audit keys: %s:%d: key has %d characters; the minimum is %d; `openssl rand -hex 32` generates one", path, n+1, len(line), minKey)
+			return nil, fmt.Errorf("read audit keys: %s:%d: key has %d characters; the minimum is %d; `openssl rand "+
+				"-hex 32` generates one", path, n+1, len(line), minKey)
 		}
 		all = append(all, NewKey([]byte(line)))
 	}
@@ -96,7 +97,8 @@ func (l *Log) header() Record {
 	s := l.keys.seal()
 	s.Log = l.id
 	data, _ := json.Marshal(s)
-	return Record{At: l.now(), Kind: headerKind, Actor: "watchdog", Text: "a file of the audit record begins", Data: data}
+	return Record{At: l.now(), Kind: headerKind, Actor: "watchdog", Text: "a file of the audit record begins",
+		Data: data}
 }
 
 // of takes the header of a file, whose own seal is not checked yet.

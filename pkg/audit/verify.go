@@ -216,7 +216,8 @@ func (v *verifier) missing() {
 		case v.Records > 0 && t.Seq < v.first:
 			// Rotated away since.
 		case t.Seq > v.Tip.Seq:
-			v.fault(fileName, 0, "records %d to %d are missing at the end: they were noted elsewhere", v.Tip.Seq+1, t.Seq)
+			v.fault(fileName, 0, "records %d to %d are missing at the end: they were noted elsewhere", v.Tip.Seq+1,
+				t.Seq)
 		default:
 			v.fault(fileName, 0, "record %d is another one than was noted elsewhere", t.Seq)
 		}
@@ -234,7 +235,8 @@ func timeOf(line []byte) time.Time {
 
 // damaged says what is wrong with the record, and what to do.
 func (l *Log) damaged(f Fault) string {
-	return fmt.Sprintf("audit log in %s is not intact: %s; copy the directory for the investigation, move it away, and restart watchdog to begin a new log", l.dir, f)
+	return fmt.Sprintf("audit log in %s is not intact: %s; copy the directory for the investigation, move it away, "+
+		"and restart watchdog to begin a new log", l.dir, f)
 }
 
 // Verify holds the log against tips that were noted elsewhere; empty: it has them all.

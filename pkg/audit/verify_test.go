@@ -71,7 +71,8 @@ func TestEveryChangeIsFound_S08_INV39_SEC25(t *testing.T) {
 	for i := range 10000 {
 		now, what := maps.Clone(good), ""
 		name := names[r.IntN(len(names))]
-		lines := slices.DeleteFunc(bytes.SplitAfter(good[name], []byte("\n")), func(l []byte) bool { return len(l) == 0 })
+		lines := slices.DeleteFunc(bytes.SplitAfter(good[name], []byte("\n")),
+			func(l []byte) bool { return len(l) == 0 })
 		n := r.IntN(len(lines))
 		switch i % 9 {
 		case 0:
@@ -80,10 +81,12 @@ func TestEveryChangeIsFound_S08_INV39_SEC25(t *testing.T) {
 			b[at] ^= byte(1 + r.IntN(255))
 			now[name], what = b, fmt.Sprintf("byte %d of %s changed", at, name)
 		case 1:
-			now[name], what = bytes.Join(slices.Delete(slices.Clone(lines), n, n+1), nil), fmt.Sprintf("line %d of %s deleted", n+1, name)
+			now[name], what = bytes.Join(slices.Delete(slices.Clone(lines), n, n+1),
+				nil), fmt.Sprintf("line %d of %s deleted", n+1, name)
 		case 2:
 			from := bytes.SplitAfter(good[names[r.IntN(len(names))]], []byte("\n"))[r.IntN(6)]
-			now[name], what = bytes.Join(slices.Insert(slices.Clone(lines), n, from), nil), fmt.Sprintf("a record inserted before line %d of %s", n+1, name)
+			now[name], what = bytes.Join(slices.Insert(slices.Clone(lines), n, from),
+				nil), fmt.Sprintf("a record inserted before line %d of %s", n+1, name)
 		case 3:
 			m := (n + 1 + r.IntN(len(lines)-1)) % len(lines)
 			moved := slices.Clone(lines)
@@ -117,15 +120,18 @@ func TestEveryChangeIsFound_S08_INV39_SEC25(t *testing.T) {
 			forged := slices.Clone(lines)
 			forged[n] = bytes.Replace(forged[n], []byte("watchdog"), []byte("mallory"), 1)
 			rewrite(t, forged, n, s)
-			now[name], what = bytes.Join(forged, nil), fmt.Sprintf("%s made anew from line %d with %s", name, n+1, s.Algorithm)
+			now[name], what = bytes.Join(forged, nil), fmt.Sprintf("%s made anew from line %d with %s", name, n+1,
+				s.Algorithm)
 		case 8: // all of it, as a log without a key
 			var all [][]byte
 			for _, x := range names {
-				all = append(all, slices.DeleteFunc(bytes.SplitAfter(good[x], []byte("\n")), func(l []byte) bool { return len(l) == 0 })...)
+				all = append(all, slices.DeleteFunc(bytes.SplitAfter(good[x], []byte("\n")),
+					func(l []byte) bool { return len(l) == 0 })...)
 			}
 			all = all[:len(all)-r.IntN(len(all)-1)]
 			rewrite(t, all, 0, seal{Algorithm: plain, Log: tip.Log})
-			now, what = map[string][]byte{fileName: bytes.Join(all, nil)}, fmt.Sprintf("%d records written anew without a key", len(all))
+			now, what = map[string][]byte{fileName: bytes.Join(all,
+				nil)}, fmt.Sprintf("%d records written anew without a key", len(all))
 		}
 		touched := fstest.MapFS{}
 		for name, b := range now {

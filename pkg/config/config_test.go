@@ -44,7 +44,8 @@ func TestAFreshFileActsOnNothing_INV48(t *testing.T) {
 }
 
 func TestTheShippedTableIsTheRunbooks(t *testing.T) {
-	for metric, bound := range map[string]float64{"response_time": 0.5, "error_rate": 0.001, "cpu": 0.8, "memory": 0.85} {
+	for metric, bound := range map[string]float64{"response_time": 0.5, "error_rate": 0.001, "cpu": 0.8,
+		"memory": 0.85} {
 		r, ok := shipped(metric)
 		if !ok || r.Above == nil || r.Above.Value != bound {
 			t.Errorf("%s: %+v", metric, r.Above)
@@ -62,12 +63,14 @@ func TestTheShippedTableIsTheRunbooks(t *testing.T) {
 }
 
 func TestAMetricTakesWhatIsNotGivenFromTheTable(t *testing.T) {
-	c, err := Parse("x.yaml", []byte("targets: [{name: a, namespace: n, workload: deployment/a}]\nthresholds: [{metric: error_rate, mode: auto, above: 2%}]\n"))
+	c, err := Parse("x.yaml", []byte("targets: [{name: a, namespace: n, workload: deployment/a}]\nthresholds: "+
+		"[{metric: error_rate, mode: auto, above: 2%}]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := c.Thresholds[0]
-	if r.Above.Value != 0.02 || r.ClearBelow != nil || time.Duration(r.For) != 5*time.Minute || r.MinRequests != 400 || r.Ladder[1].Action != "rollback" || r.Name != "error_rate" {
+	if r.Above.Value != 0.02 || r.ClearBelow != nil || time.Duration(r.For) != 5*time.Minute || r.MinRequests != 400 ||
+		r.Ladder[1].Action != "rollback" || r.Name != "error_rate" {
 		t.Errorf("%+v", r)
 	}
 }
@@ -97,7 +100,8 @@ thresholds:
 `
 
 func TestAllErrorsAtOnceWithTheirLines(t *testing.T) {
-	text := strings.NewReplacer("mode: auto\ntargets", "mode: yolo\ntargets", "severity: P2", "severity: high", "- capture", "- page").Replace(good)
+	text := strings.NewReplacer("mode: auto\ntargets", "mode: yolo\ntargets", "severity: P2", "severity: high",
+		"- capture", "- page").Replace(good)
 	_, err := Parse("bad.yaml", []byte(text))
 	all, ok := err.(Errors)
 	if !ok || len(all) != 3 || all[0].Line != 1 || all[1].Line != 16 || all[2].Line != 19 {
@@ -123,14 +127,17 @@ func TestWhatCannotBeReadDoesNotHideTheRest(t *testing.T) {
 		got = append(got, p.Path)
 	}
 	// No namespace, no bound, no max: these are echoes of what could not be read.
-	want := []string{"modee", "mode", "targets[0].namspace", "targets[0].probes[0].health.timeout", "thresholds[0].above", "thresholds[0].severity", "thresholds[0].ladder[1].scale.maxx", "guards.max_replicas", "guards.cooldown"}
+	want := []string{"modee", "mode", "targets[0].namspace", "targets[0].probes[0].health.timeout",
+		"thresholds[0].above", "thresholds[0].severity", "thresholds[0].ladder[1].scale.maxx", "guards.max_replicas",
+		"guards.cooldown"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got\n%s\n%s", d, err)
 	}
 }
 
 func TestAListThatLostAnElementIsNotJudgedByItsIndexes(t *testing.T) {
-	text := strings.Replace(good, "targets:\n", "targets:\n  - 3\n  - { name: cart, namespace: shop, workload: deployment/cart }\n", 1)
+	text := strings.Replace(good, "targets:\n",
+		"targets:\n  - 3\n  - { name: cart, namespace: shop, workload: deployment/cart }\n", 1)
 	text = strings.Replace(text, "deployment/shop", "pod/shop", 1)
 	_, err := Parse("bad.yaml", []byte(text))
 	if all, ok := err.(Errors); !ok || len(all) != 1 || all[0].Path != "targets[0]" {
@@ -147,7 +154,8 @@ func TestALadderThatLostARungIsNotJudgedByItsIndexes(t *testing.T) {
 }
 
 func TestATargetThatCouldNotBeReadIsNotCalledMissing(t *testing.T) {
-	text := strings.NewReplacer("targets:\n", "targets:\n  - cart\n", "for: 5m", "for: 5m\n    targets: [cart]").Replace(good)
+	text := strings.NewReplacer("targets:\n", "targets:\n  - cart\n", "for: 5m",
+		"for: 5m\n    targets: [cart]").Replace(good)
 	_, err := Parse("bad.yaml", []byte(text))
 	if all, ok := err.(Errors); !ok || len(all) != 1 || all[0].Path != "targets[0]" {
 		t.Errorf("%v", err)
@@ -172,7 +180,8 @@ func TestRulesOverTrafficHaveAFloor(t *testing.T) {
 }
 
 func TestAMissingTargetIsNotReportedWhenTargetsMayBeMisspelt(t *testing.T) {
-	text := strings.Replace(strings.Replace(good, "targets:\n", "target:\n", 1), "for: 5m", "for: 5m\n    targets: [shop]", 1)
+	text := strings.Replace(strings.Replace(good, "targets:\n", "target:\n", 1), "for: 5m",
+		"for: 5m\n    targets: [shop]", 1)
 	_, err := Parse("bad.yaml", []byte(text))
 	if all, ok := err.(Errors); !ok || len(all) != 1 || all[0].Path != "target" {
 		t.Errorf("%v", err)
@@ -181,7 +190,8 @@ func TestAMissingTargetIsNotReportedWhenTargetsMayBeMisspelt(t *testing.T) {
 
 func TestAnAliasIsMendedWhereItsAnchorIs(t *testing.T) {
 	text := strings.Replace(good, "  - name: shop\n    mode: auto\n", "  - &shop\n    name: shop\n    mode: auto\n", 1)
-	text = strings.Replace(text, "thresholds:\n", "  - <<: *shop\n    name: cart\n    workload: pod/cart\n  - *shop\nthresholds:\n", 1)
+	text = strings.Replace(text, "thresholds:\n",
+		"  - <<: *shop\n    name: cart\n    workload: pod/cart\n  - *shop\nthresholds:\n", 1)
 	_, err := Parse("bad.yaml", []byte(text))
 	all, ok := err.(Errors)
 	if !ok || len(all) != 2 || all[0].Line != 4 || all[0].Path != "targets[2].name" || all[1].Line != 12 {
@@ -193,7 +203,8 @@ func TestAFileFullOfMistakesIsAnsweredInTime(t *testing.T) {
 	text := "targets:\n" + strings.Repeat("  - { nmae: x }\n", 3_000)
 	start := time.Now()
 	_, err := Parse("bad.yaml", []byte(text))
-	if all, ok := err.(Errors); !ok || len(all) != maxProblems+1 || !strings.Contains(all[maxProblems].Message, "only the first") {
+	if all, ok := err.(Errors); !ok || len(all) != maxProblems+1 ||
+		!strings.Contains(all[maxProblems].Message, "only the first") {
 		t.Errorf("%d problems", len(err.(Errors)))
 	}
 	if took := time.Since(start); took > 10*time.Second {
@@ -222,7 +233,9 @@ func TestAZeroIsNotSilentlyADefault(t *testing.T) {
 			t.Errorf("%s: 0 is taken: %v", key, err)
 		}
 	}
-	if c, err := Parse("x.yaml", []byte("targets: []\nthresholds:\n- {name: a, expr: up, above: 0, for: 1m, clear_for: 0s, severity: P3, ladder: [page]}\nbudget: {per_target: 0/1h}\n")); err != nil || c.Budget.PerTarget.Count != 0 {
+	if c, err := Parse("x.yaml", []byte("targets: []\nthresholds:\n- {name: a, expr: up, above: 0, for: 1m, "+
+		"clear_for: 0s, severity: P3, ladder: [page]}\nbudget: {per_target: 0/1h}\n")); err != nil ||
+		c.Budget.PerTarget.Count != 0 {
 		t.Errorf("a 0 that means 0: %v", err)
 	}
 }
@@ -256,7 +269,8 @@ func TestAnExcerptDoesNotSteerTheTerminal(t *testing.T) {
 }
 
 func TestNeverRestartOnErrorsAlone(t *testing.T) {
-	_, err := Parse("x.yaml", []byte("targets: [{name: a, namespace: n, workload: deployment/a}]\nthresholds: [{metric: error_rate, ladder: [restart, page]}]\n"))
+	_, err := Parse("x.yaml", []byte("targets: [{name: a, namespace: n, workload: deployment/a}]\nthresholds: "+
+		"[{metric: error_rate, ladder: [restart, page]}]\n"))
 	if err == nil || !strings.Contains(err.Error(), "restart cannot be used for error_rate") {
 		t.Fatal(err)
 	}

@@ -25,7 +25,8 @@ func decode(name string, text []byte) (*Config, error) {
 	}
 	second := &yaml.Node{}
 	if err := dec.Decode(second); !errors.Is(err, io.EOF) {
-		return nil, Errors{{File: name, Line: max(1, second.Line), Column: max(1, second.Column), Message: "file has more than one YAML document; expected one"}}
+		return nil, Errors{{File: name, Line: max(1, second.Line), Column: max(1, second.Column),
+			Message: "file has more than one YAML document; expected one"}}
 	}
 	v := &validator{file: name, root: root}
 	if len(root.Content) > 0 {
@@ -94,7 +95,10 @@ func parent(path string) string {
 }
 
 // notZero are the options for which 0 means "not given".
-var notZero = []string{"attempts", "clear_for", "concurrent", "cooldown", "evaluation_interval", "failures", "for", "good_after", "hold_limit", "human_change", "interval", "lease", "max", "max_replicas", "max_skew", "min_interval", "min_rate", "min_requests", "min_update_interval", "own_change", "pending_for", "settle", "startup_grace", "successes", "suspect_window", "timeout", "verify", "wait_limit", "window"}
+var notZero = []string{"attempts", "clear_for", "concurrent", "cooldown", "evaluation_interval", "failures", "for",
+	"good_after", "hold_limit", "human_change", "interval", "lease", "max", "max_replicas", "max_skew", "min_interval",
+	"min_rate", "min_requests", "min_update_interval", "own_change", "pending_for", "settle", "startup_grace",
+	"successes", "suspect_window", "timeout", "verify", "wait_limit", "window"}
 
 // zeroes reports every 0 that would silently become a default: `concurrent: 0`
 // must not end up as two ops at once.
@@ -129,9 +133,11 @@ func whyNotZero(key, given string) string {
 	case "for":
 		return "for must not be " + given + ": one sample would trigger the alert; use for example 5m"
 	case "min_rate", "min_requests":
-		return key + " must not be " + given + ": a single failed request would be a breach; use 1 or more, or remove the field"
+		return key + " must not be " + given +
+			": a single failed request would be a breach; use 1 or more, or remove the field"
 	}
-	return fmt.Sprintf("%s must not be %s: zero means unset; use a positive value, or remove the field for the default", key, given)
+	return fmt.Sprintf("%s must not be %s: zero means unset; use a positive value, or remove the field for the default",
+		key, given)
 }
 
 // hasKey reports whether the mapping gives the key.

@@ -123,7 +123,8 @@ const unseen = "unseen"
 // addUnseen adds the rule about what nobody can see to every file that has none of its
 // own: a probe or a rule that gives no answer would go unnoticed.
 func (c *Config) addUnseen() {
-	if row, ok := shipped(unseen); ok && !slices.ContainsFunc(c.Thresholds, func(t Threshold) bool { return t.Metric == unseen || t.Name == unseen }) {
+	if row, ok := shipped(unseen); ok && !slices.ContainsFunc(c.Thresholds,
+		func(t Threshold) bool { return t.Metric == unseen || t.Name == unseen }) {
 		row.implicit = true
 		c.Thresholds = append(slices.Clip(c.Thresholds), row)
 	}
@@ -282,22 +283,40 @@ type row struct {
 func table() []row {
 	m := time.Minute
 	return []row{
-		{metric: "response_time", above: "500ms", clear: "400ms", wait: 5 * m, clearFor: 10 * m, over: m, minRate: 1, severity: incident.P2, ladder: []string{"capture", "scale", "rollback", "page"}},
-		{metric: "error_rate", above: "0.1%", clear: "0.05%", wait: 5 * m, clearFor: 10 * m, over: 2 * m, minRequests: 400, severity: incident.P1, ladder: []string{"capture", "rollback", "page"}},
-		{metric: "error_rate_critical", above: "5%", clear: "1%", wait: 2 * m, clearFor: 10 * m, over: m, minRequests: 100, severity: incident.P0, ladder: []string{"capture", "rollback", "page"}},
-		{metric: "cpu", above: "80%", clear: "65%", wait: 10 * m, clearFor: 15 * m, over: 5 * m, severity: incident.P3, ladder: []string{"scale", "page"}},
-		{metric: "memory", above: "85%", clear: "75%", wait: 10 * m, clearFor: 10 * m, over: 5 * m, severity: incident.P2, single: "memory is measured by the kubelet alone", ladder: []string{"capture", "restart", "page"}},
-		{metric: "active_agents", below: "2", clear: "2", wait: 2 * m, clearFor: 5 * m, over: m, severity: incident.P1, ladder: []string{"capture", "restart", "rollback", "page"}},
-		{metric: "no_agents", below: "1", clear: "1", wait: 2 * m, clearFor: 5 * m, over: m, severity: incident.P0, ladder: []string{"capture", "restart", "rollback", "page"}},
-		{metric: "system_down", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P0, ladder: []string{"capture", "rollback", "page"}},
-		{metric: "health", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P1, ladder: []string{"capture", "rollback", "page"}},
-		{metric: "crash_looping", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P1, single: "a crash loop is the kubelet's own report", ladder: []string{"capture", "rollback", "page"}},
-		{metric: "rollout_stalled", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P2, single: "that a rollout makes no progress is the Deployment controller's own report", ladder: []string{"capture", "rollback", "page"}},
-		{metric: "restarts", above: "5", clear: "2", wait: 15 * m, clearFor: 10 * m, over: 30 * m, severity: incident.P2, ladder: []string{"capture", "page"}},
-		{metric: "dependency", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P1, ladder: []string{"capture", "page"}},
-		{metric: unseen, above: "0", clear: "0", wait: 20 * m, clearFor: 2 * m, over: m, severity: incident.P3, ladder: []string{"page"}},
-		{metric: "scaled_to_zero", above: "0", clear: "0", wait: m, clearFor: m, over: m, severity: incident.P2, ladder: []string{"page"}},
-		{metric: "ready_replicas", below: "100%", clear: "100%", wait: 10 * m, clearFor: 5 * m, over: m, severity: incident.P2, ladder: []string{"capture", "page"}},
+		{metric: "response_time", above: "500ms", clear: "400ms", wait: 5 * m, clearFor: 10 * m, over: m, minRate: 1,
+			severity: incident.P2, ladder: []string{"capture", "scale", "rollback", "page"}},
+		{metric: "error_rate", above: "0.1%", clear: "0.05%", wait: 5 * m, clearFor: 10 * m, over: 2 * m,
+			minRequests: 400, severity: incident.P1, ladder: []string{"capture", "rollback", "page"}},
+		{metric: "error_rate_critical", above: "5%", clear: "1%", wait: 2 * m, clearFor: 10 * m, over: m,
+			minRequests: 100, severity: incident.P0, ladder: []string{"capture", "rollback", "page"}},
+		{metric: "cpu", above: "80%", clear: "65%", wait: 10 * m, clearFor: 15 * m, over: 5 * m, severity: incident.P3,
+			ladder: []string{"scale", "page"}},
+		{metric: "memory", above: "85%", clear: "75%", wait: 10 * m, clearFor: 10 * m, over: 5 * m,
+			severity: incident.P2, single: "memory is measured by the kubelet alone",
+			ladder: []string{"capture", "restart", "page"}},
+		{metric: "active_agents", below: "2", clear: "2", wait: 2 * m, clearFor: 5 * m, over: m, severity: incident.P1,
+			ladder: []string{"capture", "restart", "rollback", "page"}},
+		{metric: "no_agents", below: "1", clear: "1", wait: 2 * m, clearFor: 5 * m, over: m, severity: incident.P0,
+			ladder: []string{"capture", "restart", "rollback", "page"}},
+		{metric: "system_down", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P0,
+			ladder: []string{"capture", "rollback", "page"}},
+		{metric: "health", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P1,
+			ladder: []string{"capture", "rollback", "page"}},
+		{metric: "crash_looping", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P1,
+			single: "a crash loop is the kubelet's own report", ladder: []string{"capture", "rollback", "page"}},
+		{metric: "rollout_stalled", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P2,
+			single: "that a rollout makes no progress is the Deployment controller's own report",
+			ladder: []string{"capture", "rollback", "page"}},
+		{metric: "restarts", above: "5", clear: "2", wait: 15 * m, clearFor: 10 * m, over: 30 * m,
+			severity: incident.P2, ladder: []string{"capture", "page"}},
+		{metric: "dependency", above: "0", clear: "0", wait: m, clearFor: 2 * m, over: m, severity: incident.P1,
+			ladder: []string{"capture", "page"}},
+		{metric: unseen, above: "0", clear: "0", wait: 20 * m, clearFor: 2 * m, over: m, severity: incident.P3,
+			ladder: []string{"page"}},
+		{metric: "scaled_to_zero", above: "0", clear: "0", wait: m, clearFor: m, over: m, severity: incident.P2,
+			ladder: []string{"page"}},
+		{metric: "ready_replicas", below: "100%", clear: "100%", wait: 10 * m, clearFor: 5 * m, over: m,
+			severity: incident.P2, ladder: []string{"capture", "page"}},
 	}
 }
 
@@ -334,7 +353,9 @@ func Metrics() []string {
 }
 
 func (r row) threshold() Threshold {
-	t := Threshold{Metric: r.metric, For: model.Duration(r.wait), ClearFor: model.Duration(r.clearFor), Window: model.Duration(r.over), MinRate: r.minRate, MinRequests: r.minRequests, Severity: r.severity, SingleSource: r.single}
+	t := Threshold{Metric: r.metric, For: model.Duration(r.wait), ClearFor: model.Duration(r.clearFor),
+		Window: model.Duration(r.over), MinRate: r.minRate, MinRequests: r.minRequests, Severity: r.severity,
+		SingleSource: r.single}
 	clear := mustQuantity(r.clear)
 	if r.above != "" {
 		q := mustQuantity(r.above)

@@ -11,7 +11,8 @@ import (
 func defaults() map[string]string {
 	c := Config{
 		Prometheus: &Prometheus{}, Alertmanager: &Alertmanager{Silences: &Silences{}},
-		Targets:    []Target{{Probes: []Probe{{Health: &HealthProbe{}}, {Agents: &AgentsProbe{}}, {HTTP: &HTTPProbe{}}, {TCP: &TCPProbe{}}}}},
+		Targets: []Target{{Probes: []Probe{{Health: &HealthProbe{}}, {Agents: &AgentsProbe{}}, {HTTP: &HTTPProbe{}},
+			{TCP: &TCPProbe{}}}}},
 		Thresholds: []Threshold{{Ladder: []Rung{{Action: "scale"}, {Action: "rollback"}}}},
 		Receivers:  Receivers{PagerDuty: &PagerDuty{}, Slack: &Slack{}, Statuspage: &Statuspage{}},
 	}
@@ -74,7 +75,8 @@ func shown(v reflect.Value) string {
 func defaultOf(all map[string]string, structName string, f field) string {
 	d := all[structName+"."+f.key]
 	switch {
-	case structName == "Threshold" && (f.required || strings.HasPrefix(f.key, "min_") || f.key == "above" || f.key == "below" || f.key == "window" || strings.HasPrefix(f.key, "clear_")):
+	case structName == "Threshold" && (f.required || strings.HasPrefix(f.key, "min_") || f.key == "above" ||
+		f.key == "below" || f.key == "window" || strings.HasPrefix(f.key, "clear_")):
 		if d == "" && f.required {
 			d = "required"
 		}

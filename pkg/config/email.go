@@ -21,11 +21,14 @@ func (e *Email) check(v *validator, a at, _ *Config) {
 	host := v.smarthost(a.key("smarthost"), e.Smarthost)
 	switch {
 	case !slices.Contains([]string{StartTLS, ImplicitTLS, NoTLS, NoTLSOverTheNet}, e.TLS):
-		v.fail(a.key("tls"), "unknown value %q; expected one of: starttls, implicit, none, none-over-the-network", e.TLS)
+		v.fail(a.key("tls"), "unknown value %q; expected one of: starttls, implicit, none, none-over-the-network",
+			e.TLS)
 	case e.TLS == NoTLS && host != "" && !loopback(host):
-		v.fail(a.key("tls"), "unencrypted mail to %s can be read on the network; use starttls or implicit, or none-over-the-network to allow it", host)
+		v.fail(a.key("tls"), "unencrypted mail to %s can be read on the network; use starttls or implicit, or "+
+			"none-over-the-network to allow it", host)
 	case e.TLS == NoTLSOverTheNet && e.PasswordFile != "":
-		v.fail(a.key("password_file"), "passwords are not sent without TLS; use starttls or implicit, or remove the password")
+		v.fail(a.key("password_file"), "passwords are not sent without TLS; use starttls or implicit, or remove the "+
+			"password")
 	}
 	if (e.Username == "") != (e.PasswordFile == "") {
 		v.fail(a, "username and password_file must be set together")
@@ -59,7 +62,8 @@ func loopback(host string) bool {
 }
 
 func (v *validator) address(a at, s string) {
-	if _, err := mail.ParseAddress(s); err != nil || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if _, err := mail.ParseAddress(s); err != nil || strings.ContainsFunc(s,
+		func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		v.fail(a, "invalid email address %q", s)
 	}
 }

@@ -46,9 +46,13 @@ func (e Errors) Error() string {
 
 // inOrder sorts by place and keeps the first maxProblems.
 func (e Errors) inOrder() Errors {
-	slices.SortStableFunc(e, func(a, b Problem) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column, cmp.Compare(a.Path, b.Path)) })
+	slices.SortStableFunc(e, func(a, b Problem) int {
+		return cmp.Or(a.Line-b.Line, a.Column-b.Column,
+			cmp.Compare(a.Path, b.Path))
+	})
 	if len(e) > maxProblems {
-		e = append(e[:maxProblems:maxProblems], Problem{File: e[0].File, Message: fmt.Sprintf("too many errors; only the first %d are shown", maxProblems)})
+		e = append(e[:maxProblems:maxProblems], Problem{File: e[0].File,
+			Message: fmt.Sprintf("too many errors; only the first %d are shown", maxProblems)})
 	}
 	return e
 }
@@ -72,7 +76,8 @@ func (e Errors) Excerpt(source []byte) string {
 			line := printable(apply(lines[n-1], h.spans(n)))
 			fmt.Fprintf(&b, "  %s %4d | %s\n", mark, n, line)
 			if n == p.Line {
-				fmt.Fprintf(&b, "         | %s^\n", strings.Repeat(" ", min(moved(max(0, p.Column-1), h.spans(n)), len(line))))
+				fmt.Fprintf(&b, "         | %s^\n", strings.Repeat(" ",
+					min(moved(max(0, p.Column-1), h.spans(n)), len(line))))
 			}
 		}
 		b.WriteString("\n")

@@ -33,9 +33,11 @@ func (c *Config) Exposed(more ...string) (refused Errors, readable []Problem) {
 		}
 		switch mode := info.Mode().Perm(); {
 		case mode&everybodyWrites != 0:
-			refused = append(refused, Problem{File: path, Path: option, Message: fmt.Sprintf("file is world-writable (mode %04o): run chmod o-w %s", mode, path)})
+			refused = append(refused, Problem{File: path, Path: option,
+				Message: fmt.Sprintf("file is world-writable (mode %04o): run chmod o-w %s", mode, path)})
 		case secret && mode&everybodyReads != 0 && !projected(path):
-			readable = append(readable, Problem{File: path, Path: option, Message: fmt.Sprintf("secret file is world-readable (mode %04o): run chmod o-r %s", mode, path)})
+			readable = append(readable, Problem{File: path, Path: option,
+				Message: fmt.Sprintf("secret file is world-readable (mode %04o): run chmod o-r %s", mode, path)})
 		}
 	}
 	plain := slices.Concat([]string{c.File}, c.singles(), more)

@@ -79,7 +79,8 @@ func TestAFileThatEverybodyMayWriteToIsRefused_S21(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := strings.Replace(name, "..2026_01_01/", "", 1)
-		if refused, _ := look(); len(refused) != 1 || !strings.HasPrefix(refused[0], want+": ") || !strings.Contains(refused[0], "file is world-writable (mode 0666): run chmod o-w "+want) {
+		if refused, _ := look(); len(refused) != 1 || !strings.HasPrefix(refused[0], want+": ") ||
+			!strings.Contains(refused[0], "file is world-writable (mode 0666): run chmod o-w "+want) {
 			t.Errorf("%s is open: %q", name, refused)
 		}
 		if err := os.Chmod(path, was.Mode()); err != nil {
@@ -87,7 +88,8 @@ func TestAFileThatEverybodyMayWriteToIsRefused_S21(t *testing.T) {
 		}
 	}
 	put("token", "x", 0o644)
-	if refused, readable := look(); len(refused) != 0 || !slices.Equal(readable, []string{"token: receivers.slack.token_file: secret file is world-readable (mode 0644): run chmod o-r token"}) {
+	if refused, readable := look(); len(refused) != 0 || !slices.Equal(readable,
+		[]string{"token: receivers.slack.token_file: secret file is world-readable (mode 0644): run chmod o-r token"}) {
 		t.Errorf("a secret that everybody may read: %q %q", refused, readable)
 	}
 }

@@ -41,7 +41,8 @@ func (v *validator) fallbacks(r Receivers) {
 					others = append(others, o.name)
 				}
 			}
-			v.fail(s.place, "unknown receiver %q; expected one of: %s", s.fallbackFor, or(strings.Join(others, ", "), "none"))
+			v.fail(s.place, "unknown receiver %q; expected one of: %s", s.fallbackFor,
+				or(strings.Join(others, ", "), "none"))
 			continue
 		}
 		path := []string{s.name}
@@ -49,7 +50,8 @@ func (v *validator) fallbacks(r Receivers) {
 			path = append(path, at)
 		}
 		if next[path[len(path)-1]] == s.name {
-			v.fail(s.place, "circular fallback: %s; remove one fallback_for", strings.Join(append(path, s.name), " -> "))
+			v.fail(s.place, "circular fallback: %s; remove one fallback_for",
+				strings.Join(append(path, s.name), " -> "))
 			return // one of its members says it all
 		}
 	}

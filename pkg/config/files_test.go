@@ -55,7 +55,8 @@ receivers:
 		t.Error("it changes without a reason")
 	}
 	for _, change := range [][2]string{
-		{"rules/a.yaml", rule("A2")}, {"rules/new.yaml", rule("New")}, {"prom/b.yaml", rule("B2")}, {"words/c.tmpl", `{{ define "c" }}c2{{ end }}`},
+		{"rules/a.yaml", rule("A2")}, {"rules/new.yaml", rule("New")}, {"prom/b.yaml", rule("B2")}, {"words/c.tmpl",
+			`{{ define "c" }}c2{{ end }}`},
 		{"jobs/d.yaml", "kind: Job # other\n"}, {"ca/hook.crt", "y"}, {"ca/smtp.crt", "y"},
 	} {
 		write(change[0], change[1])

@@ -18,8 +18,9 @@ const hiddenText = "<hidden>"
 // secretWords are the words that make a key look like the name of a secret, and
 // plainWords those that say that it is the name of a file or an object instead.
 var (
-	secretWords = []string{"password", "passwords", "passwd", "passphrase", "pwd", "token", "tokens", "secret", "secrets", "key", "keys", "apikey", "credential", "credentials", "authorization", "bearer", "cookie", "dsn"}
-	plainWords  = []string{"file", "files", "path", "dir", "name", "names", "existing", "ref", "pull", "id"}
+	secretWords = []string{"password", "passwords", "passwd", "passphrase", "pwd", "token", "tokens", "secret",
+		"secrets", "key", "keys", "apikey", "credential", "credentials", "authorization", "bearer", "cookie", "dsn"}
+	plainWords = []string{"file", "files", "path", "dir", "name", "names", "existing", "ref", "pull", "id"}
 )
 
 // secretKey reports whether a value under this key is taken for a secret: api_key,

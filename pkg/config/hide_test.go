@@ -17,39 +17,69 @@ func TestAnInlinedSecretIsNeverShown_S19(t *testing.T) {
 		text string
 		show string // stays visible in the excerpt
 	}{
-		"a key that is not known":            {"receivers:\n  slack:\n    token: xoxb-hunter2\n    channel: c\n", "token: <hidden>"},
-		"a routing key":                      {"receivers:\n  pagerduty:\n    routing_key: hunter2hunter2\n", "routing_key: <hidden>"},
-		"an API key in camel case":           {"receivers:\n  pagerduty:\n    apiKey: \"hunter2\"\n", "apiKey: <hidden>"},
-		"a password in one line":             {"prometheus: {url: http://p, basic_auth: {username: me, password: hunter2}}\n", "username: me, password: <hidden>}}"},
-		"JSON":                               {`{"prometheus":{"url":"http://p","basic_auth":{"username":"me","password":"hunter2, really"}}}` + "\n", `"username":"me","password":<hidden>}`},
-		"a list where a word belongs":        {"receivers:\n  slack:\n    channel: c\n    token_file: [hunter2x]\n    secret: [hunter2, hunter2]\n", "secret: <hidden>"},
-		"a mapping where a word belongs":     {"receivers:\n  slack:\n    token: {a: hunter2}\n", "token: <hidden>"},
-		"a value of the wrong kind":          {"guards:\n  max_replicas: 5\nbudget:\n  password: hunter2\n", "password: <hidden>"},
-		"a block scalar":                     {"receivers:\n  slack:\n    token: |\n      hunter2\n\n      hunter2-again\n    channel: c\n    wrong: 1\n", "channel: c"},
-		"a block scalar in broken YAML":      {"receivers:\n  slack:\n    token: |\n      hunter2\n\n      hunter2-again\n   channel: c\n", "channel: c"},
-		"a folded scalar with an indent":     {"receivers:\n  slack:\n    token: >-2\n        hunter2\n      hunter2\n    wrong: 1\n", "wrong: 1"},
-		"a quote over two lines":             {"receivers:\n  slack:\n    token: \"a\n      hunter2\"\n    wrong: 1\n", "wrong: 1"},
-		"a plain value over two lines":       {"receivers:\n  slack:\n    token: a\n      hunter2\n    wrong: 1\n", "wrong: 1"},
-		"a value below its key":              {"receivers:\n  slack:\n    token:\n      hunter2\n    wrong: 1\n", "wrong: 1"},
-		"a list below its key":               {"receivers:\n  slack:\n    tokens:\n    - hunter2\n    wrong: 1\n", "wrong: 1"},
-		"credentials of authorization":       {"prometheus:\n  url: http://p\n  authorization:\n    type: Bearer\n    credentials: hunter2\n", "type: Bearer"},
-		"a header":                           {"receivers:\n  webhooks:\n    - name: a\n      url: http://a\n      wrong: 1\n      headers: {Authorization: Bearer hunter2}\n", "headers: {Authorization: <hidden>}"},
-		"a header with a token":              {"receivers:\n  webhooks:\n    - name: a\n      url: http://a\n      headers:\n        X-Auth-Token: hunter2\n      wrong: 1\n", "X-Auth-Token: <hidden>"},
-		"Slack's webhook":                    {"receivers:\n  webhooks:\n    - name: a\n      url: https://hooks.slack.com/services/T0/B0/hunter2\n      wrong: 1\n", "url: https://hooks.slack.com/services/<hidden>"},
-		"a heartbeat":                        {"heartbeat:\n  url: https://hc-ping.com/hunter2-9\n  interval: fast\n", "url: https://hc-ping.com/<hidden>"},
-		"a URL with userinfo":                {"prometheus:\n  url: http://me:hunter2@p:9090/x\n", "url: http://<hidden>@p:9090/x"},
-		"a URL with an @ in its password":    {"prometheus:\n  url: http://me:a@hunter2@p:9090/x\n", "url: http://<hidden>@p:9090/x"},
-		"a URL with a token":                 {"heartbeat:\n  url: https://beat.example.com/ping?a=b&token=hunter2\n  interval: fast\n", "?a=b&token=<hidden>"},
-		"a bearer under a key that is plain": {"targets:\n  - name: Bearer hunter2x\n    namespace: n\n    workload: deployment/a\n", "name: Bearer <hidden>"},
-		"an alias":                           {"x: &it hunter2\nreceivers:\n  slack:\n    channel: c\n    token: *it\n", "token: <hidden>"},
-		"an anchor that is not there":        {"receivers:\n  slack:\n    channel: c\n    token: *hunter2\n", "token: <hidden>"},
-		"a comment":                          {"receivers:\n  slack:\n    # token: hunter2\n    wrong: 1\n", "# token: <hidden>"},
-		"broken YAML after it":               {"receivers:\n  slack:\n    token: hunter2\n   channel: c\n", "token: <hidden>"},
-		"broken YAML in it":                  {"receivers:\n  slack:\n    token: hunter2: x\n", "token: <hidden>"},
-		"a tab after it":                     {"receivers:\n  slack:\n    token: hunter2\n\tchannel: c\n", "token: <hidden>"},
-		"an environment variable":            {"extra:\n  - name: DB_PASSWORD\n    value: hunter2\n", "value: <hidden>"},
-		"a short secret":                     {"budget:\n  password: h2\n  concurrent: h2\n", "password: <hidden>"},
-		"Windows' line ends":                 {"receivers:\r\n  slack:\r\n    token: hunter2\r\n    channel: c\r\n", "token: <hidden>"},
+		"a key that is not known": {"receivers:\n  slack:\n    token: xoxb-hunter2\n    channel: c\n",
+			"token: <hidden>"},
+		"a routing key": {"receivers:\n  pagerduty:\n    routing_key: hunter2hunter2\n",
+			"routing_key: <hidden>"},
+		"an API key in camel case": {"receivers:\n  pagerduty:\n    apiKey: \"hunter2\"\n",
+			"apiKey: <hidden>"},
+		"a password in one line": {"prometheus: {url: http://p, basic_auth: {username: me, password: " +
+			"hunter2}}\n", "username: me, password: <hidden>}}"},
+		"JSON": {`{"prometheus":{"url":"http://p","basic_auth":{"username":"me","password":"hunter2, really"}}}` + "\n", `"username":"me","password":<hidden>}`},
+		"a list where a word belongs": {"receivers:\n  slack:\n    channel: c\n    token_file: [hunter2x]\n  " +
+			"  secret: [hunter2, hunter2]\n", "secret: <hidden>"},
+		"a mapping where a word belongs": {"receivers:\n  slack:\n    token: {a: hunter2}\n", "token: <hidden>"},
+		"a value of the wrong kind": {"guards:\n  max_replicas: 5\nbudget:\n  password: hunter2\n",
+			"password: <hidden>"},
+		"a block scalar": {"receivers:\n  slack:\n    token: |\n      hunter2\n\n      " +
+			"hunter2-again\n    channel: c\n    wrong: 1\n", "channel: c"},
+		"a block scalar in broken YAML": {"receivers:\n  slack:\n    token: |\n      hunter2\n\n      " +
+			"hunter2-again\n   channel: c\n", "channel: c"},
+		"a folded scalar with an indent": {"receivers:\n  slack:\n    token: >-2\n        hunter2\n      " +
+			"hunter2\n    wrong: 1\n", "wrong: 1"},
+		"a quote over two lines": {"receivers:\n  slack:\n    token: \"a\n      hunter2\"\n    wrong: 1\n",
+			"wrong: 1"},
+		"a plain value over two lines": {"receivers:\n  slack:\n    token: a\n      hunter2\n    wrong: 1\n",
+			"wrong: 1"},
+		"a value below its key": {"receivers:\n  slack:\n    token:\n      hunter2\n    wrong: 1\n",
+			"wrong: 1"},
+		"a list below its key": {"receivers:\n  slack:\n    tokens:\n    - hunter2\n    wrong: 1\n",
+			"wrong: 1"},
+		"credentials of authorization": {"prometheus:\n  url: http://p\n  authorization:\n    type: Bearer\n  " +
+			"  credentials: hunter2\n", "type: Bearer"},
+		"a header": {"receivers:\n  webhooks:\n    - name: a\n      url: http://a\n      " +
+			"wrong: 1\n      headers: {Authorization: Bearer hunter2}\n", "headers: {Authorization: <hidden>}"},
+		"a header with a token": {"receivers:\n  webhooks:\n    - name: a\n      url: http://a\n      " +
+			"headers:\n        X-Auth-Token: hunter2\n      wrong: 1\n", "X-Auth-Token: <hidden>"},
+		"Slack's webhook": {"receivers:\n  webhooks:\n    - name: a\n      url: " +
+			"https://hooks.slack.com/services/T0/B0/hunter2\n      wrong: 1\n",
+			"url: https://hooks.slack.com/services/<hidden>"},
+		"a heartbeat": {"heartbeat:\n  url: https://hc-ping.com/hunter2-9\n  interval: fast\n",
+			"url: https://hc-ping.com/<hidden>"},
+		"a URL with userinfo": {"prometheus:\n  url: http://me:hunter2@p:9090/x\n",
+			"url: http://<hidden>@p:9090/x"},
+		"a URL with an @ in its password": {"prometheus:\n  url: http://me:a@hunter2@p:9090/x\n",
+			"url: http://<hidden>@p:9090/x"},
+		"a URL with a token": {"heartbeat:\n  url: " +
+			"https://beat.example.com/ping?a=b&token=hunter2\n  interval: fast\n", "?a=b&token=<hidden>"},
+		"a bearer under a key that is plain": {"targets:\n  - name: Bearer hunter2x\n    namespace: n\n    " +
+			"workload: deployment/a\n", "name: Bearer <hidden>"},
+		"an alias": {"x: &it hunter2\nreceivers:\n  slack:\n    channel: c\n    token: *it\n",
+			"token: <hidden>"},
+		"an anchor that is not there": {"receivers:\n  slack:\n    channel: c\n    token: *hunter2\n",
+			"token: <hidden>"},
+		"a comment": {"receivers:\n  slack:\n    # token: hunter2\n    wrong: 1\n",
+			"# token: <hidden>"},
+		"broken YAML after it": {"receivers:\n  slack:\n    token: hunter2\n   channel: c\n",
+			"token: <hidden>"},
+		"broken YAML in it": {"receivers:\n  slack:\n    token: hunter2: x\n", "token: <hidden>"},
+		"a tab after it": {"receivers:\n  slack:\n    token: hunter2\n\tchannel: c\n",
+			"token: <hidden>"},
+		"an environment variable": {"extra:\n  - name: DB_PASSWORD\n    value: hunter2\n",
+			"value: <hidden>"},
+		"a short secret": {"budget:\n  password: h2\n  concurrent: h2\n", "password: <hidden>"},
+		"Windows' line ends": {"receivers:\r\n  slack:\r\n    token: hunter2\r\n    channel: c\r\n",
+			"token: <hidden>"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("x.yaml", []byte(tc.text))
@@ -58,7 +88,8 @@ func TestAnInlinedSecretIsNeverShown_S19(t *testing.T) {
 				t.Fatalf("it is taken: %v", err)
 			}
 			excerpt := all.Excerpt([]byte(tc.text))
-			if said := excerpt + fmt.Sprintf("%+v", all); strings.Contains(said, "hunter") || strings.Contains(said, `"h2"`) {
+			if said := excerpt + fmt.Sprintf("%+v", all); strings.Contains(said, "hunter") ||
+				strings.Contains(said, `"h2"`) {
 				t.Errorf("shown:\n%s\n%v", excerpt, err)
 			}
 			// The wrong line is shown with its neighbours; all lines follow the same rule.
@@ -66,7 +97,8 @@ func TestAnInlinedSecretIsNeverShown_S19(t *testing.T) {
 			for n := range strings.Count(tc.text, "\n") {
 				every = append(every, Problem{Line: n + 1, Column: 1})
 			}
-			if said := every.Excerpt([]byte(tc.text)); strings.Contains(said, "hunter") || !strings.Contains(said, tc.show) {
+			if said := every.Excerpt([]byte(tc.text)); strings.Contains(said, "hunter") ||
+				!strings.Contains(said, tc.show) {
 				t.Errorf("want %q, and no secret:\n%s", tc.show, said)
 			}
 		})
@@ -100,7 +132,8 @@ func TestAPartOfASecretIsNotQuotedAtItsPlace_S19(t *testing.T) {
 		{Line: 1, Column: 25, Path: "a.b", Message: `unknown unit "x"`},
 	}
 	newHider(text, documents(text)).problems(all)
-	for i, want := range []string{`unknown unit "<hidden>" in duration "<hidden>"`, `unknown unit "<hidden>" in duration "<hidden>"`, `not a number: "<hidden>"`, `unknown unit "x"`} {
+	for i, want := range []string{`unknown unit "<hidden>" in duration "<hidden>"`,
+		`unknown unit "<hidden>" in duration "<hidden>"`, `not a number: "<hidden>"`, `unknown unit "x"`} {
 		if all[i].Message != want {
 			t.Errorf("%s, want %s", all[i].Message, want)
 		}
@@ -109,7 +142,8 @@ func TestAPartOfASecretIsNotQuotedAtItsPlace_S19(t *testing.T) {
 
 func TestTheCaretStaysAtItsPlace_S19(t *testing.T) {
 	text := "a: {password: hunter2hunter2hunter2, mode: yolo}\n"
-	e := Errors{{Line: 1, Column: strings.Index(text, "yolo") + 1}, {Line: 1, Column: strings.Index(text, "hunter") + 3}}
+	e := Errors{{Line: 1, Column: strings.Index(text, "yolo") + 1},
+		{Line: 1, Column: strings.Index(text, "hunter") + 3}}
 	lines := strings.Split(e.Excerpt([]byte(text)), "\n")
 	for i, want := range []string{"yolo", hiddenText} {
 		if at := strings.Index(lines[4*i+2], "^"); at != strings.Index(lines[4*i+1], want) {
@@ -126,11 +160,13 @@ func TestAFileFullOfSecretsShowsNone_S19(t *testing.T) {
 		fmt.Fprintf(&lines, "  - token: hunter2-%d\n", n)
 		fmt.Fprintf(&flow, "{x: y, token: hunter2-%d}, ", n)
 	}
-	for name, text := range map[string]string{"lines": "a:\n" + lines.String(), "one line": "a: [" + flow.String() + "]\n"} {
+	for name, text := range map[string]string{"lines": "a:\n" + lines.String(), "one line": "a: [" + flow.String() +
+		"]\n"} {
 		text += "evaluation_interval: hunter2-7\n"
 		_, err := Parse("x.yaml", []byte(text))
 		var all Errors
-		if !errors.As(err, &all) || strings.Contains(all.Error(), "hunter") || !strings.Contains(all.Error(), hiddenText) {
+		if !errors.As(err, &all) || strings.Contains(all.Error(), "hunter") ||
+			!strings.Contains(all.Error(), hiddenText) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -160,7 +196,8 @@ func TestKeysOfOrdinaryMeaningAreShown_S19(t *testing.T) {
 			t.Errorf("%s is shown as %s", line, got)
 		}
 	}
-	text := "receivers:\n  slack:\n    authorization:\n      type: Bearer\n      credentials_file: /c\n    secret:\n      key_file: /k\n    token_file:\n      /t\n"
+	text := "receivers:\n  slack:\n    authorization:\n      type: Bearer\n      credentials_file: /c\n    " +
+		"secret:\n      key_file: /k\n    token_file:\n      /t\n"
 	h := newHider([]byte(text), documents([]byte(text)))
 	for i, line := range strings.Split(text, "\n") {
 		if got := apply(line, h.spans(i+1)); got != line {
@@ -172,11 +209,13 @@ func TestKeysOfOrdinaryMeaningAreShown_S19(t *testing.T) {
 var errNone = errors.New("none")
 
 func TestAnErrorOfWhatIsBuiltFromTheFileQuotesNoSecret_S19(t *testing.T) {
-	c, err := Parse("x.yaml", []byte("targets: []\nprometheus: {url: http://p, http_headers: {X-Token: {values: [hunter2-and-more]}}}\n"))
+	c, err := Parse("x.yaml", []byte("targets: []\nprometheus: {url: http://p, http_headers: {X-Token: {values: "+
+		"[hunter2-and-more]}}}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{"a header hunter2-and-more", "cut: `hunter2...`", "http://me:hunter2@p", "Bearer hunter2hunter2"} {
+	for _, text := range []string{"a header hunter2-and-more", "cut: `hunter2...`", "http://me:hunter2@p",
+		"Bearer hunter2hunter2"} {
 		if said := c.Hide(text); strings.Contains(said, "hunter2") {
 			t.Errorf("%s", said)
 		}
@@ -187,7 +226,8 @@ func TestAnErrorOfWhatIsBuiltFromTheFileQuotesNoSecret_S19(t *testing.T) {
 	if err := c.HideIn(errNone); err != errNone || c.HideIn(nil) != nil {
 		t.Errorf("%v", err)
 	}
-	if err := HideIn([]byte("env:\n  - name: PASSWORD\n    value: hunter2\n"), errors.New("cannot read `hunter2`")); strings.Contains(err.Error(), "hunter2") {
+	if err := HideIn([]byte("env:\n  - name: PASSWORD\n    value: hunter2\n"),
+		errors.New("cannot read `hunter2`")); strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("%v", err)
 	}
 	if said := (*Config)(nil).Hide("http://me:hunter2@p: refused"); said != "http://<hidden>@p: refused" {

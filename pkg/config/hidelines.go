@@ -162,7 +162,8 @@ func (s *lineScanner) keys(line string, from int) (all []span) {
 			named = named || s.named
 			continue
 		}
-		if !secretKey(key) && !(named && key == "value") || isBlock(key) && (value == "" || value[0] == '{' || value[0] == '#') {
+		if !secretKey(key) && !(named && key == "value") || isBlock(key) &&
+			(value == "" || value[0] == '{' || value[0] == '#') {
 			continue
 		}
 		depth += opened(line[counted:at])

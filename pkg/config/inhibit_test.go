@@ -23,12 +23,14 @@ func TestWhatIsDropped_X33_X75(t *testing.T) {
 		labels map[string]string
 		want   bool
 	}{
-		"Watchdog":                           {map[string]string{"alertname": "Watchdog", "severity": "none"}, true},
-		"InfoInhibitor":                      {map[string]string{"alertname": "InfoInhibitor", "severity": "None"}, true},
+		"Watchdog": {map[string]string{"alertname": "Watchdog", "severity": "none"}, true},
+		"InfoInhibitor": {map[string]string{"alertname": "InfoInhibitor", "severity": "None"},
+			true},
 		"none, and a route gives a severity": {map[string]string{"alertname": "Deadman", "severity": "none"}, false},
-		"a route drops it":                   {map[string]string{"alertname": "A", "severity": "critical", "team": "dev"}, true},
-		"info":                               {map[string]string{"alertname": "A", "severity": "info"}, false},
-		"no severity":                        {map[string]string{"alertname": "A"}, false},
+		"a route drops it": {map[string]string{"alertname": "A", "severity": "critical",
+			"team": "dev"}, true},
+		"info":        {map[string]string{"alertname": "A", "severity": "info"}, false},
+		"no severity": {map[string]string{"alertname": "A"}, false},
 	} {
 		if got := c.Drops(x.labels); got != x.want {
 			t.Errorf("%s: dropped is %v", name, got)
@@ -49,11 +51,12 @@ func TestInhibitRulesAreAlertmanagers_X75(t *testing.T) {
 		source, alert map[string]string
 		want          bool
 	}{
-		"the same namespace":        {set("critical", "a"), set("warning", "a"), true},
-		"another namespace":         {set("critical", "a"), set("warning", "b"), false},
-		"not what is kept quiet":    {set("critical", "a"), set("info", "a"), false},
-		"both sides match both":     {set("critical", "a"), set("critical", "a"), false},
-		"a label that neither has":  {map[string]string{"severity": "critical"}, map[string]string{"severity": "warning"}, true},
+		"the same namespace":     {set("critical", "a"), set("warning", "a"), true},
+		"another namespace":      {set("critical", "a"), set("warning", "b"), false},
+		"not what is kept quiet": {set("critical", "a"), set("info", "a"), false},
+		"both sides match both":  {set("critical", "a"), set("critical", "a"), false},
+		"a label that neither has": {map[string]string{"severity": "critical"},
+			map[string]string{"severity": "warning"}, true},
 		"a label that only one has": {set("critical", "a"), map[string]string{"severity": "warning"}, false},
 	} {
 		if got := r.Source(x.source) && r.Inhibits(x.source, x.alert); got != x.want {

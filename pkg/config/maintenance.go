@@ -20,7 +20,8 @@ func (w *MaintenanceWindow) setDefaults() {
 }
 
 func (w *MaintenanceWindow) effects() maintenance.Effects {
-	return maintenance.Effects{Page: maintenance.Page(w.Page), Remediate: maintenance.Remediate(w.Remediate), Deploy: maintenance.Deploy(w.Deploy), SLA: maintenance.SLA(w.SLA)}
+	return maintenance.Effects{Page: maintenance.Page(w.Page), Remediate: maintenance.Remediate(w.Remediate),
+		Deploy: maintenance.Deploy(w.Deploy), SLA: maintenance.SLA(w.SLA)}
 }
 
 // Windows are the maintenance windows of the file.
@@ -31,7 +32,8 @@ func (c *Config) Windows() ([]maintenance.Window, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: maintenance window %s: %w", c.File, w.Name, err)
 		}
-		n := maintenance.Window{Name: w.Name, Recurs: during, Targets: w.Targets, Effects: w.effects(), Silence: w.Silence, Reason: w.Reason}
+		n := maintenance.Window{Name: w.Name, Recurs: during, Targets: w.Targets, Effects: w.effects(),
+			Silence: w.Silence, Reason: w.Reason}
 		if w.Public != nil {
 			n.Public = &maintenance.Public{Name: w.Public.Name, Body: w.Public.Body}
 		}
@@ -46,12 +48,14 @@ func (v *validator) maintenance(c *Config, targets map[string]bool) {
 		a, w := at{"maintenance_windows", i}, &c.MaintenanceWindows[i]
 		switch {
 		case !labelShape.MatchString(w.Name):
-			v.fail(a.key("name"), "invalid maintenance window name %q: use lowercase letters, digits and \"-\" (at most 63)", w.Name)
+			v.fail(a.key("name"), "invalid maintenance window name %q: use lowercase letters, digits and \"-\" (at "+
+				"most 63)", w.Name)
 		case names[w.Name]:
 			v.fail(a.key("name"), "duplicate maintenance window %q", w.Name)
 		}
 		names[w.Name] = true
-		known := w.During == weekdays || slices.ContainsFunc(c.TimeIntervals, func(t NamedTime) bool { return t.Name == w.During })
+		known := w.During == weekdays || slices.ContainsFunc(c.TimeIntervals,
+			func(t NamedTime) bool { return t.Name == w.During })
 		switch {
 		case w.During == "":
 			v.fail(a.key("during"), "during is required: the name of a time interval")
@@ -66,11 +70,13 @@ func (v *validator) maintenance(c *Config, targets map[string]bool) {
 		if err := w.effects().Check(); err != nil {
 			v.fail(a, "%v", err)
 		}
-		if w.Silence && (c.Alertmanager == nil || c.Alertmanager.Silences == nil) && !v.undecoded.covers("alertmanager") {
+		if w.Silence && (c.Alertmanager == nil || c.Alertmanager.Silences == nil) &&
+			!v.undecoded.covers("alertmanager") {
 			v.fail(a.key("silence"), "silence requires alertmanager.silences.urls")
 		}
 		if w.Public != nil && w.Public.Name == "" {
-			v.fail(a.key("public").key("name"), "name is required: the title on the status page, for example Database maintenance")
+			v.fail(a.key("public").key("name"),
+				"name is required: the title on the status page, for example Database maintenance")
 		}
 	}
 }

@@ -62,7 +62,8 @@ func (c *Config) Calendar(name string) (*calendar.Calendar, error) {
 		}
 		all = nil
 		for _, i := range t.TimeIntervals {
-			n := calendar.Interval{Weekdays: i.Weekdays, DaysOfMonth: i.DaysOfMonth, Months: i.Months, Years: i.Years, Location: i.Location}
+			n := calendar.Interval{Weekdays: i.Weekdays, DaysOfMonth: i.DaysOfMonth, Months: i.Months, Years: i.Years,
+				Location: i.Location}
 			for _, x := range i.Times {
 				n.Times = append(n.Times, calendar.Times(x))
 			}
@@ -116,11 +117,13 @@ func (v *validator) steps(a at, r Response, c *Config, names map[string]bool) {
 		here := a.key("steps").key(k)
 		for i, name := range s.Receivers {
 			if !slices.Contains(receivers, name) && !v.undecoded.covers("receivers") {
-				v.fail(here.key("receivers").key(i), "unknown receiver %q; expected one of: %s", name, or(strings.Join(receivers, ", "), "none"))
+				v.fail(here.key("receivers").key(i), "unknown receiver %q; expected one of: %s", name,
+					or(strings.Join(receivers, ", "), "none"))
 			}
 		}
 		for i, name := range s.Contacts {
-			if !slices.ContainsFunc(c.Contacts, func(x Contact) bool { return x.Name == name }) && !v.undecoded.covers("contacts") {
+			if !slices.ContainsFunc(c.Contacts, func(x Contact) bool { return x.Name == name }) &&
+				!v.undecoded.covers("contacts") {
 				v.fail(here.key("contacts").key(i), "unknown contact %q", name)
 			}
 		}
@@ -146,7 +149,8 @@ func (v *validator) phases(a at, all []ResponsePhase) {
 		}
 		v.span(here.key("within"), time.Duration(p.Within), time.Second, 30*24*time.Hour)
 		if d := time.Duration(p.Within); d <= last {
-			v.fail(here.key("within"), "%s is not later than the previous phase; phases count from the moment a person was first needed", p.Within)
+			v.fail(here.key("within"), "%s is not later than the previous phase; phases count from the moment a "+
+				"person was first needed", p.Within)
 		}
 		last = time.Duration(p.Within)
 		if len(p.Needs) == 0 {
@@ -154,7 +158,8 @@ func (v *validator) phases(a at, all []ResponsePhase) {
 		}
 		for i, n := range p.Needs {
 			if !slices.Contains(incident.Needs(), incident.Need(n)) {
-				v.fail(here.key("needs").key(i), "unknown requirement %q; expected one of: acknowledged, evidence, hypothesis, decision", n)
+				v.fail(here.key("needs").key(i),
+					"unknown requirement %q; expected one of: acknowledged, evidence, hypothesis, decision", n)
 			}
 		}
 	}

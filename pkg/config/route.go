@@ -50,9 +50,11 @@ func ParseMatchers(text string) (labels.Matchers, error) {
 	}
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("invalid matcher %q: %w; use label=\"value\" or label=~\"regex\", for example severity=\"critical\"", text, err)
+		return nil, fmt.Errorf("invalid matcher %q: %w; use label=\"value\" or label=~\"regex\", for example "+
+			"severity=\"critical\"", text, err)
 	case len(m) == 0:
-		return nil, fmt.Errorf("invalid matcher %q: no condition; use label=\"value\" or label=~\"regex\", for example severity=\"critical\"", text)
+		return nil, fmt.Errorf("invalid matcher %q: no condition; use label=\"value\" or label=~\"regex\", for "+
+			"example severity=\"critical\"", text)
 	}
 	return m, nil
 }

@@ -13,7 +13,8 @@ func TestMatchersAreAlertmanagers(t *testing.T) {
 		`severity="critical"`: true, `severity=critical`: true, ` severity = critical `: true, `severity!="critical"`: false,
 		`team=~"we."`: true, `team=~"we"`: false, `team!~"a|b"`: true, `missing=""`: true, `missing!=""`: false, `missing=~".*"`: true, `missing=~".+"`: false,
 		`path="a \"b\""`: true, `"team"="web"`: true,
-		`team=web,`: true, `team="web",severity="critical"`: true, `team="web", severity="info"`: false, `{team="web"}`: true, // X78
+		// X78
+		`team=web,`: true, `team="web",severity="critical"`: true, `team="web", severity="info"`: false, `{team="web"}`: true,
 	} {
 		m, err := ParseMatchers(text)
 		if err != nil {
@@ -33,7 +34,8 @@ func TestMatchersAreAlertmanagers(t *testing.T) {
 
 func TestSeverityOfAnAlert(t *testing.T) {
 	c := &Config{}
-	for label, want := range map[string]incident.Severity{"P0": incident.P0, "p3": incident.P3, "critical": incident.P1, "warning": incident.P2, "info": incident.P3, "": incident.P2, "strange": incident.P2} {
+	for label, want := range map[string]incident.Severity{"P0": incident.P0, "p3": incident.P3, "critical": incident.P1,
+		"warning": incident.P2, "info": incident.P3, "": incident.P2, "strange": incident.P2} {
 		if got := c.SeverityOf(map[string]string{"severity": label}); got != want {
 			t.Errorf("severity %q is %s, want %s", label, got, want)
 		}
@@ -42,7 +44,8 @@ func TestSeverityOfAnAlert(t *testing.T) {
 
 // The 15-minute contract can be reached from Alertmanager: a route maps its severities.
 func TestARouteMapsASeverity_X94(t *testing.T) {
-	c, err := Parse("x.yaml", []byte("targets: [{name: a, namespace: n, workload: deployment/a}]\nroutes: [{matchers: ['severity=\"critical\"', 'tier=\"front\"'], severity: P0, ladder: [page]}]\n"))
+	c, err := Parse("x.yaml", []byte("targets: [{name: a, namespace: n, workload: deployment/a}]\nroutes: "+
+		"[{matchers: ['severity=\"critical\"', 'tier=\"front\"'], severity: P0, ladder: [page]}]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,8 @@ func (s shape) schema() string {
 		"Switch":   object{"type": []any{"string", "boolean"}, "description": "a word; false is off"},
 		"Duration": object{"type": "string", "pattern": "^([0-9]+(ms|[smhdwy]))+$"},
 		"Quantity": object{"type": []any{"string", "number"}, "description": "500ms, 0.1%, 80% or 2"},
-		"Rate":     object{"type": "string", "pattern": "^[0-9]+/([0-9]+(ms|[smhdwy]))+$", "description": "a count in a sliding window: 3/1h"},
+		"Rate": object{"type": "string", "pattern": "^[0-9]+/([0-9]+(ms|[smhdwy]))+$",
+			"description": "a count in a sliding window: 3/1h"},
 		"Mode":     object{"enum": []any{"observe", "suggest", "approve", "auto"}},
 		"Severity": object{"enum": []any{"P0", "P1", "P2", "P3"}},
 		"Rung":     s.rungSchema(),
@@ -55,7 +56,8 @@ func (s shape) structSchema(name string) object {
 			required = append(required, f.key)
 		}
 	}
-	o := object{"type": []any{"object", "null"}, "additionalProperties": false, "properties": properties, "description": strings.ReplaceAll(s.docs[name], "\n", " ")}
+	o := object{"type": []any{"object", "null"}, "additionalProperties": false, "properties": properties,
+		"description": strings.ReplaceAll(s.docs[name], "\n", " ")}
 	if len(required) > 0 {
 		o["required"] = required
 	}
@@ -63,7 +65,8 @@ func (s shape) structSchema(name string) object {
 	case "Probe":
 		o["minProperties"], o["maxProperties"], o["type"] = 1, 1, "object"
 	case "Threshold":
-		o["anyOf"], o["type"] = []any{object{"required": []any{"metric"}}, object{"required": []any{"name", "expr", "for", "severity", "ladder"}}}, "object"
+		o["anyOf"], o["type"] = []any{object{"required": []any{"metric"}},
+			object{"required": []any{"name", "expr", "for", "severity", "ladder"}}}, "object"
 	}
 	return o
 }
@@ -83,11 +86,14 @@ func (s shape) rungSchema() object {
 		}
 		// A step may be a number as well as a share: 2, "25%".
 		if _, ok := options["by"]; ok {
-			options["by"] = describe(object{"type": []any{"string", "integer"}}, "a share of the present replicas (25%) or a number (2)")
+			options["by"] = describe(object{"type": []any{"string", "integer"}},
+				"a share of the present replicas (25%) or a number (2)")
 		}
-		properties[action] = object{"type": []any{"object", "null"}, "additionalProperties": false, "properties": options}
+		properties[action] = object{"type": []any{"object", "null"}, "additionalProperties": false,
+			"properties": options}
 	}
-	return object{"anyOf": []any{object{"enum": bare}, object{"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false, "properties": properties}}}
+	return object{"anyOf": []any{object{"enum": bare}, object{"type": "object", "minProperties": 1, "maxProperties": 1,
+		"additionalProperties": false, "properties": properties}}}
 }
 
 // describe adds what an editor shows; beside a $ref draft 7 ignores other keys, so it goes into allOf.
@@ -215,7 +221,8 @@ func (s jsonSchema) keyword(rule object, keyword string, arg, v any, at string) 
 	switch keyword {
 	case "$schema", "title", "description", "definitions", "properties":
 	case "$ref":
-		return s.check(s.doc["definitions"].(object)[strings.TrimPrefix(arg.(string), "#/definitions/")].(object), v, at)
+		return s.check(s.doc["definitions"].(object)[strings.TrimPrefix(arg.(string), "#/definitions/")].(object), v,
+			at)
 	case "allOf":
 		for _, r := range arg.([]any) {
 			if err := s.check(r.(object), v, at); err != nil {

@@ -82,7 +82,8 @@ func secretFiles(v reflect.Value, path string, all map[string]string) {
 				}
 				continue
 			}
-			if files, ok := v.Field(i).Interface().([]string); ok && (strings.HasSuffix(key, "_files") && key != "rule_files" || v.Type() == httpHeader && key == "files") {
+			if files, ok := v.Field(i).Interface().([]string); ok &&
+				(strings.HasSuffix(key, "_files") && key != "rule_files" || v.Type() == httpHeader && key == "files") {
 				for k, file := range files {
 					all[fmt.Sprintf("%s[%d]", here, k)] = file
 				}

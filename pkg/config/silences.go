@@ -14,7 +14,8 @@ func (v *validator) silences(c *Config) {
 	}
 	a, s := at{"alertmanager", "silences"}, c.Alertmanager.Silences
 	if n := len(s.URLs); n < 1 || n > maxPeers {
-		v.fail(a.key("urls"), "invalid number of URLs: %d; list 1 to %d Alertmanager peers, for example http://alertmanager:9093", n, maxPeers)
+		v.fail(a.key("urls"), "invalid number of URLs: %d; list 1 to %d Alertmanager peers, for example "+
+			"http://alertmanager:9093", n, maxPeers)
 	}
 	for i, u := range s.URLs {
 		v.url(a.key("urls").key(i), u, "use username with password_file", "bearer_token_file")

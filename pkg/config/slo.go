@@ -26,7 +26,8 @@ func (v *validator) slos(c *Config, targets map[string]bool) {
 	for i := range c.SLOs {
 		a, s := at{"slos", i}, &c.SLOs[i]
 		if !ruleShape.MatchString(s.Name) {
-			v.fail(a.key("name"), "invalid objective name %q: use letters, digits, \"_\", \"-\" and \".\" (at most 63)", s.Name)
+			v.fail(a.key("name"), "invalid objective name %q: use letters, digits, \"_\", \"-\" and \".\" (at most 63)",
+				s.Name)
 		}
 		if names[s.Name] {
 			v.fail(a.key("name"), "duplicate objective %q", s.Name)
@@ -34,11 +35,13 @@ func (v *validator) slos(c *Config, targets map[string]bool) {
 		names[s.Name] = true
 		v.indicator(a, s, c)
 		if s.Objective.Unit != "ratio" || s.Objective.Value <= 0.5 || s.Objective.Value >= 1 {
-			v.fail(a.key("objective"), "invalid objective %q; use a percentage below 100%%, for example 99.95%%", s.Objective.Text)
+			v.fail(a.key("objective"), "invalid objective %q; use a percentage below 100%%, for example 99.95%%",
+				s.Objective.Text)
 		}
 		v.span(a.key("window"), time.Duration(s.Window), minSLOWindow, maxSLOWindow)
 		if s.Source == "prometheus" && len(s.Targets) > 0 {
-			v.fail(a.key("targets"), "targets cannot be set with source prometheus: the label target of bad and all names them")
+			v.fail(a.key("targets"), "targets cannot be set with source prometheus: the label target of bad and all "+
+				"names them")
 		}
 		for k, name := range s.Targets {
 			if !targets[name] && !v.undecoded.covers("targets") {
@@ -49,8 +52,10 @@ func (v *validator) slos(c *Config, targets map[string]bool) {
 			v.fail(a.key("min_events"), "invalid min_events %v; use 0 or more", s.MinEvents)
 		}
 	}
-	if r := c.SelfReport; r != nil && (r.Tolerance.Unit != "ratio" || r.Tolerance.Value <= 0 || r.Tolerance.Value >= 1) {
-		v.fail(at{"self_report", "tolerance"}, "invalid tolerance %q; use a percentage, for example 5%%", r.Tolerance.Text)
+	if r := c.SelfReport; r != nil && (r.Tolerance.Unit != "ratio" || r.Tolerance.Value <= 0 ||
+		r.Tolerance.Value >= 1) {
+		v.fail(at{"self_report", "tolerance"}, "invalid tolerance %q; use a percentage, for example 5%%",
+			r.Tolerance.Text)
 	}
 }
 
@@ -69,7 +74,8 @@ func (v *validator) indicator(a at, s *SLO, c *Config) {
 	case s.Metric != "latency" && s.Max != nil:
 		v.fail(a.key("max"), "max applies to latency only")
 	case s.Metric != "" && s.Metric != "availability" && s.Metric != "latency" && s.Metric != "errors":
-		v.fail(a.key("metric"), "unknown metric %q; expected one of: availability, latency, errors; for anything else set bad and all", s.Metric)
+		v.fail(a.key("metric"), "unknown metric %q; expected one of: availability, latency, errors; for anything "+
+			"else set bad and all", s.Metric)
 	case s.Source == "prometheus" && !own:
 		v.fail(a.key("source"), "source applies to bad and all only; remove it")
 	case s.Source == "prometheus" && c.Prometheus == nil && !v.undecoded.covers("prometheus"):

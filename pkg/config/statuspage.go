@@ -42,7 +42,8 @@ func (v *validator) statuspage(a at, s *Statuspage, c *Config) {
 		key := string(t.Severity) + " " + t.State
 		switch {
 		case !slices.Contains(publicStates, t.State):
-			v.fail(here.key("state"), "unknown state %q; expected one of: %s", t.State, strings.Join(publicStates, ", "))
+			v.fail(here.key("state"), "unknown state %q; expected one of: %s", t.State,
+				strings.Join(publicStates, ", "))
 		case told[key]:
 			v.fail(here, "duplicate template for %s", strings.TrimSpace(key))
 		case t.Name == "" && t.Body == "" && !t.Automatic:

@@ -25,7 +25,8 @@ func TestARenamedKeyIsOneErrorThatNamesTheNewKey(t *testing.T) {
 			}
 			_, err := Parse("watchdog.yaml", fmt.Appendf(nil, file, old))
 			var all Errors
-			if want := old + " was renamed to " + now; !errors.As(err, &all) || len(all) != 1 || all[0].Message != want || all[0].Line != 1 {
+			if want := old + " was renamed to " + now; !errors.As(err, &all) || len(all) != 1 ||
+				all[0].Message != want || all[0].Line != 1 {
 				t.Errorf("%s: got %v, want one error: %s", typeName, err, want)
 			}
 		}

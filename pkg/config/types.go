@@ -10,63 +10,69 @@ import (
 // Config is the whole file. The zero value of every field is safe: an empty
 // file observes nothing and acts on nothing.
 type Config struct {
-	// Mode is the ceiling for every target and every rule: observe (default), suggest, approve or auto.
+	// Mode is the upper limit for every target and every rule: observe (default), suggest, approve or auto.
 	Mode incident.Mode `yaml:"mode,omitempty"`
 	// Prometheus is a Prometheus-compatible server. Without it only rules with source local load.
 	Prometheus *Prometheus `yaml:"prometheus,omitempty"`
-	// Alertmanager is who may post alerts to /webhook/alertmanager, and whose silences are honoured.
+	// Alertmanager configures who may post alerts to /webhook/alertmanager, and whose silences apply.
 	Alertmanager *Alertmanager `yaml:"alertmanager,omitempty"`
-	// Targets are the workloads that are watched.
+	// Targets are the workloads to watch.
 	Targets []Target `yaml:"targets,omitempty"`
-	// Thresholds are the rules. Omitted, the runbook's metrics table is used as shipped (see DefaultThresholds).
+	// Thresholds are the rules. Default: the shipped rules, from the runbook's table of metrics.
 	Thresholds []Threshold `yaml:"thresholds,omitempty"`
 	// Shipped says that the file names no thresholds.
 	Shipped bool `yaml:"-"`
 	// RuleFiles are Prometheus rule files or PrometheusRule manifests, used as they are: paths or
-	// patterns, relative to this file. The embedded engine judges them over the probes' samples.
+	// patterns, relative to this file. The embedded engine evaluates them over the probes' samples.
 	RuleFiles []string `yaml:"rule_files,omitempty"`
-	// Routes say what is done about the alerts of rule files and of Alertmanager: the first route whose matchers all match decides.
-	// An alert that no route matches, or whose route has no ladder, is only told.
+	// Routes configure the handling of alerts of rule files and of Alertmanager. The first route whose matchers all
+	// match applies.
+	// An alert without a route, or whose route has no ladder, only leads to notifications.
 	Routes []Route `yaml:"routes,omitempty"`
-	// InhibitRules are Alertmanager's: while an alert fires that a rule's source_matchers match, nobody is told of those that its
-	// target_matchers match and that have the same labels in equal.
+	// InhibitRules work as in Alertmanager: while an alert that matches source_matchers fires, alerts that match
+	// target_matchers
+	// and have the same values for the labels in equal cause no notifications.
 	InhibitRules []InhibitRule `yaml:"inhibit_rules,omitempty"`
 	// SLOs are service level objectives: burn-rate alerts, error budgets and `watchdog sla report`.
 	SLOs []SLO `yaml:"slos,omitempty"`
-	// SelfReport compares what applications say of themselves in /metrics/sla with what watchdog measures.
+	// SelfReport compares the values that applications report in /metrics/sla with the values that watchdog measures.
 	SelfReport *SelfReport `yaml:"self_report,omitempty"`
-	// EvaluationInterval is how often the thresholds are judged, and groups of rule files that have no interval. Default 15s.
+	// EvaluationInterval is how often thresholds are evaluated, and groups of rule files without an interval. Default
+	// 15s.
 	EvaluationInterval model.Duration `yaml:"evaluation_interval,omitempty"`
-	// Response says by when a person must acknowledge an incident. What it does not name is as in the runbook: P0 15m, P1 1h,
+	// Response configures the time to acknowledge an incident, and escalation. Defaults, from the runbook: P0 15m, P1
+	// 1h,
 	// P2 4h, P3 24h during weekdays.
 	Response []Response `yaml:"response,omitempty"`
-	// TimeIntervals are named times, written as in Alertmanager. One is there by itself: weekdays, Monday to Friday in UTC.
+	// TimeIntervals are named times, as in Alertmanager. The interval weekdays (Monday to Friday in UTC) is predefined.
 	TimeIntervals []NamedTime `yaml:"time_intervals,omitempty"`
-	// MaintenanceWindows are times that come again and again in which people work on targets; one that comes once is an object of the
-	// cluster: `watchdog maintenance start`.
+	// MaintenanceWindows are recurring maintenance windows. A one-off window is an object of the cluster:
+	// `watchdog maintenance start`.
 	MaintenanceWindows []MaintenanceWindow `yaml:"maintenance_windows,omitempty"`
-	// Receivers are the ways of telling people.
+	// Receivers are where notifications go.
 	Receivers Receivers `yaml:"receivers,omitempty"`
-	// Heartbeat goes to a dead man's switch outside as long as watchdog can evaluate, act and page: see docs/self-watch.md.
+	// Heartbeat is sent to an external dead man's switch while watchdog can evaluate, act and page: see
+	// docs/self-watch.md.
 	Heartbeat *Heartbeat `yaml:"heartbeat,omitempty"`
-	// Canary is the alert by which watchdog tries itself out.
+	// Canary is the synthetic alert with which watchdog tests itself.
 	Canary Canary `yaml:"canary,omitempty"`
-	// API is watchdog's own HTTP API for people's words; off unless it is here.
+	// API configures the HTTP API.
 	API *API `yaml:"api,omitempty"`
-	// Templates are files of Go templates as Alertmanager has them, with define: paths or patterns, relative to this file. What they define
-	// can be used in every template of a receiver.
+	// Templates are files of Go templates as in Alertmanager: paths or patterns, relative to this file. Every template
+	// of a
+	// receiver can use their definitions.
 	Templates []string `yaml:"templates,omitempty"`
-	// Contacts are whom to call; every P0 and P1 message carries them.
+	// Contacts are the people to call; they are part of every P0 and P1 notification.
 	Contacts []Contact `yaml:"contacts,omitempty"`
-	// Links are where to look; every P0 and P1 message carries them.
+	// Links are part of every P0 and P1 notification.
 	Links []Link `yaml:"links,omitempty"`
-	// Runbook is the document that people follow.
+	// Runbook is the runbook of the team.
 	Runbook *Runbook `yaml:"runbook,omitempty"`
-	// Budget bounds how much may be done in a sliding window.
+	// Budget limits the number of ops in a sliding window.
 	Budget Budget `yaml:"budget,omitempty"`
-	// Guards holds the numbers of the guards that have no budget.
+	// Guards configures the other guards.
 	Guards Guards `yaml:"guards,omitempty"`
-	// JobTemplates are the vetted Job manifests that the job action may run, by name.
+	// JobTemplates are the Job manifests that the job action may run, by name.
 	JobTemplates map[string]JobTemplate `yaml:"job_templates,omitempty"`
 
 	// File is the path the configuration was read from; Hash is the SHA-256 in hex of
@@ -82,22 +88,25 @@ type Config struct {
 	secrets  func() *hider // what the file has that must not be shown; see Hide
 }
 
-// Prometheus is how a Prometheus-compatible server is asked.
+// Prometheus configures the connection to a Prometheus-compatible server.
 type Prometheus struct {
-	URL             string         `yaml:"url"`                         // base URL, as Grafana would be given it
-	Timeout         model.Duration `yaml:"timeout,omitempty"`           // how long one query may take; default 10s
-	BearerTokenFile string         `yaml:"bearer_token_file,omitempty"` // file with a bearer token, read at each use: short for authorization
-	CAFile          string         `yaml:"ca_file,omitempty"`           // file with the certificate authorities to trust instead of the system's: short for tls_config.ca_file
-	BasicAuth       *BasicAuth     `yaml:"basic_auth,omitempty"`        // user name and password
-	Authorization   *Authorization `yaml:"authorization,omitempty"`     // the Authorization header; at most one of this, basic_auth and bearer_token_file
+	URL     string         `yaml:"url"`               // base URL, as for a Grafana data source
+	Timeout model.Duration `yaml:"timeout,omitempty"` // timeout of one query; default 10s
+	// file with a bearer token, read at each use: short for authorization
+	BearerTokenFile string `yaml:"bearer_token_file,omitempty"`
+	// file with the certificate authorities to trust instead of the system's: short for tls_config.ca_file
+	CAFile    string     `yaml:"ca_file,omitempty"`
+	BasicAuth *BasicAuth `yaml:"basic_auth,omitempty"` // user name and password
+	// the Authorization header; at most one of this, basic_auth and bearer_token_file
+	Authorization *Authorization `yaml:"authorization,omitempty"`
 	// HTTPHeaders are further request headers by name, such as the tenant of Mimir: X-Scope-OrgID.
 	HTTPHeaders map[string]HTTPHeader `yaml:"http_headers,omitempty"`
 	TLSConfig   *TLSConfig            `yaml:"tls_config,omitempty"` // certificate authorities and client certificate
-	// Staleness is how old the newest sample may be for its value to count. Default 5m, which is how long Prometheus shows a series after its last
-	// sample (--query.lookback-delta): what is scraped every few minutes is fresh.
+	// Staleness is the maximum age of the newest sample. Default 5m, the default of Prometheus' --query.lookback-delta.
 	Staleness model.Duration `yaml:"staleness,omitempty"`
-	// RuleFiles are rule files whose alerts are judged by asking this server, usually its own rule files.
-	// Their recording rules are left to the server.
+	// RuleFiles are rule files whose alerts watchdog evaluates with queries to this server, usually the server's own
+	// files.
+	// watchdog ignores their recording rules.
 	RuleFiles []string `yaml:"rule_files,omitempty"`
 }
 
@@ -120,117 +129,142 @@ type HTTPHeader struct {
 	Files  []string `yaml:"files,omitempty"`  // files with a value each, read at each use
 }
 
-// TLSConfig is how a server is trusted and what it is shown, with the names of Prometheus' http_config.
+// TLSConfig configures TLS, with the names of Prometheus' http_config.
 type TLSConfig struct {
-	CAFile             string `yaml:"ca_file,omitempty"`              // file with the certificate authorities to trust instead of the system's, read at each use
-	CertFile           string `yaml:"cert_file,omitempty"`            // file with a client certificate, read for each connection
-	KeyFile            string `yaml:"key_file,omitempty"`             // file with the key of cert_file
-	ServerName         string `yaml:"server_name,omitempty"`          // the name that the server's certificate must have; default the host of the URL
+	// file with the certificate authorities to trust instead of the system's, read at each use
+	CAFile string `yaml:"ca_file,omitempty"`
+	// file with a client certificate, read for each connection
+	CertFile string `yaml:"cert_file,omitempty"`
+	KeyFile  string `yaml:"key_file,omitempty"` // file with the key of cert_file
+	// the name that the server's certificate must have; default the host of the URL
+	ServerName         string `yaml:"server_name,omitempty"`
 	InsecureSkipVerify bool   `yaml:"insecure_skip_verify,omitempty"` // accept any certificate
 }
 
-// Alertmanager is the webhook for alerts of Alertmanager and Grafana. Such an alert is a hint: it opens an incident, tells and
-// pages as its route says, and nothing is done to a workload unless watchdog's own sources say bad, too.
+// Alertmanager configures the webhook for alerts of Alertmanager and Grafana. Such an alert opens an incident and pages
+// according to its
+// route. watchdog takes actions only if its own data confirms the alert.
 type Alertmanager struct {
-	// Senders are who may post, each with a bearer token. Users and client certificates of the web configuration may post, too; nobody else.
+	// Senders are the systems that may post alerts, each with a bearer token. Users and client certificates of the web
+	// configuration may post, too.
 	Senders []Sender `yaml:"senders,omitempty"`
-	// Silences are read from an Alertmanager and honoured: see docs/silences.md.
+	// Silences are read from Alertmanager: see docs/silences.md.
 	Silences *Silences `yaml:"silences,omitempty"`
 }
 
-// Silences is the Alertmanager whose silences are honoured. While all that fires on a target is silenced, nobody is told that its incident
-// opened; the incident is there all the same, and people are told of it when the silence ends and something still fires.
+// Silences is the Alertmanager whose silences apply. While all firing alerts of a target are silenced, nobody is
+// notified of its incident.
+// When the silence ends and an alert still fires, people are notified.
 type Silences struct {
-	// URLs are the peers of one Alertmanager cluster: base URLs, at most 10. The first that answers is asked.
+	// URLs are the base URLs of the peers of one Alertmanager cluster, at most 10. The first that responds is used.
 	URLs            []string       `yaml:"urls"`
-	Interval        model.Duration `yaml:"interval,omitempty"`          // how often it is asked; default 30s
-	Timeout         model.Duration `yaml:"timeout,omitempty"`           // how long one request to one peer may take; default 5s
+	Interval        model.Duration `yaml:"interval,omitempty"`          // refresh interval; default 30s
+	Timeout         model.Duration `yaml:"timeout,omitempty"`           // timeout of one request; default 5s
 	BearerTokenFile string         `yaml:"bearer_token_file,omitempty"` // file with a bearer token, read at each use
 	Username        string         `yaml:"username,omitempty"`          // for basic authentication
-	PasswordFile    string         `yaml:"password_file,omitempty"`     // file with the password of username, read at each use
-	CAFile          string         `yaml:"ca_file,omitempty"`           // file with the certificate authorities to trust instead of the system's
-	CertFile        string         `yaml:"cert_file,omitempty"`         // file with a client certificate
-	KeyFile         string         `yaml:"key_file,omitempty"`          // file with the key of cert_file
-	// Keep is how long what was last known counts while no peer answers. Then nothing is silenced. Default 10m.
+	// file with the password of username, read at each use
+	PasswordFile string `yaml:"password_file,omitempty"`
+	// file with the certificate authorities to trust instead of the system's
+	CAFile   string `yaml:"ca_file,omitempty"`
+	CertFile string `yaml:"cert_file,omitempty"` // file with a client certificate
+	KeyFile  string `yaml:"key_file,omitempty"`  // file with the key of cert_file
+	// Keep is how long the last known silences apply while no peer responds; after that, nothing is silenced. Default
+	// 10m.
 	Keep model.Duration `yaml:"keep,omitempty"`
-	// SilencedAlerts is what watchdog may do because of an alert that is silenced: observe, or remediate as if it were not. Default observe.
+	// SilencedAlerts is what watchdog may do for a silenced alert: observe, or remediate as if it were not silenced.
+	// Default observe.
 	SilencedAlerts string `yaml:"silenced_alerts,omitempty"`
 }
 
 // Sender is one system that may post alerts.
 type Sender struct {
-	Name      string `yaml:"name"`       // for the record
+	Name      string `yaml:"name"`       // shown in incidents and in the audit log
 	TokenFile string `yaml:"token_file"` // file with the bearer token, read at each use
 }
 
-// Route says what is done about alerts with certain labels.
+// Route configures the handling of alerts with certain labels.
 type Route struct {
-	// Matchers are on the alert's labels, written as in Alertmanager: severity="critical", team=~"a|b", env!="dev". One item may hold several, separated by commas.
+	// Matchers are on the alert's labels, written as in Alertmanager: severity="critical", team=~"a|b", env!="dev". One
+	// item may hold several, separated by commas.
 	// All must match; without one, every alert does.
 	Matchers []string `yaml:"matchers,omitempty"`
-	// Severity is how fast a person must answer. Default: the alert's label severity, which may be P0 to P3, critical, page or emergency
-	// (P1), warning (P2), info or notice (P3); P2 if it says nothing known. An alert with severity none is dropped unless its route gives a severity.
+	// Severity is how fast a person must answer. Default: the alert's label severity, which may be P0 to P3, critical,
+	// page or emergency
+	// (P1), warning (P2), info or notice (P3); P2 if it says nothing known. An alert with severity none is dropped
+	// unless its route gives a severity.
 	Severity incident.Severity `yaml:"severity,omitempty"`
-	// Mode is how far watchdog may go because of these alerts. Default observe: each route opts in.
-	Mode   incident.Mode `yaml:"mode,omitempty"`
-	Ladder []Rung        `yaml:"ladder,omitempty"` // the remedies, mildest first; page is the last; without a ladder, the alert is only told
-	// Drop leaves these alerts aside: they open no incident and nobody is told. They still inhibit others.
+	// Mode limits the actions for these alerts. Default observe.
+	Mode incident.Mode `yaml:"mode,omitempty"`
+	// actions, mildest first; page must be the last; without a ladder, the alert only leads to notifications
+	Ladder []Rung `yaml:"ladder,omitempty"`
+	// Drop ignores these alerts: they open no incident. They still inhibit other alerts.
 	Drop bool `yaml:"drop,omitempty"`
 	// SingleSource waives the second source of evidence that restart and
-	// rollback need (INV-11). The text says why and goes into the audit record.
+	// rollback require (INV-11). The text is the reason; it is recorded in the audit log.
 	SingleSource string `yaml:"single_source,omitempty"`
 	open         bool   // the file gives no mode
 	matchers     labels.Matchers
 }
 
-// InhibitRule keeps alerts quiet while another one fires, as in Alertmanager. Of alerts of rule files, of Alertmanager and of thresholds.
+// InhibitRule mutes alerts while another one fires, as in Alertmanager. It applies to alerts of rule files,
+// Alertmanager and thresholds.
 type InhibitRule struct {
-	SourceMatchers []string `yaml:"source_matchers"` // on the labels of the alert that fires, written as matchers of a route
-	TargetMatchers []string `yaml:"target_matchers"` // on the labels of those that are kept quiet
-	Equal          []string `yaml:"equal,omitempty"` // labels that must be the same in both; one that neither has is
+	// on the labels of the alert that fires, written as matchers of a route
+	SourceMatchers []string `yaml:"source_matchers"`
+	TargetMatchers []string `yaml:"target_matchers"` // on the labels of the muted alerts
+	// labels that must be equal in both; a label missing in both counts as equal
+	Equal          []string `yaml:"equal,omitempty"`
 	source, target labels.Matchers
 }
 
-// SLO is a service level objective. It raises the alert ErrorBudgetBurn, with the labels slo, target, window and severity:
-// P1 when the budget burns 14.4 times too fast over 1h and 5m, P2 for 6 times over 6h and 30m, P3 for once over 3d and 6h.
-// Routes say what is done about it.
+// SLO is a service level objective. It raises the alert ErrorBudgetBurn, with the labels slo, target, window and
+// severity:
+// P1 when the budget burns 14.4 times too fast over 1h and 5m, P2 for 6 times over 6h and 30m, P3 for once over 3d and
+// 6h.
+// Routes configure its handling.
 type SLO struct {
 	Name string `yaml:"name"` // unique; the label slo
-	// Metric is what is promised: availability (share of time in which every probe is well), latency (share of time in which the
-	// application's 95th percentile is below max) or errors (share of requests that do not fail). Or give bad and all.
+	// Metric is the indicator: availability (share of time in which every probe is healthy), latency (share of time in
+	// which the
+	// application's 95th percentile is below max) or errors (share of requests that succeed). Alternatively, set bad
+	// and all.
 	Metric    string         `yaml:"metric,omitempty"`
 	Objective Quantity       `yaml:"objective"`         // the share that must be good: 99.95%
 	Max       *Quantity      `yaml:"max,omitempty"`     // for latency: the bound, 500ms
-	Window    model.Duration `yaml:"window,omitempty"`  // the time for which it is promised; default 30d
+	Window    model.Duration `yaml:"window,omitempty"`  // the window of the objective; default 30d
 	Targets   []string       `yaml:"targets,omitempty"` // limits the objective to the named targets; empty: all
-	Bad       string         `yaml:"bad,omitempty"`     // PromQL for the bad events of the last minute, one value per label target
-	All       string         `yaml:"all,omitempty"`     // PromQL for all events of the last minute, one value per label target
+	// PromQL for the bad events of the last minute, one value per label target
+	Bad string `yaml:"bad,omitempty"`
+	// PromQL for all events of the last minute, one value per label target
+	All string `yaml:"all,omitempty"`
 	// Source of bad and all: local (default) or prometheus.
 	Source string `yaml:"source,omitempty"`
-	// MinEvents is how many events the short window of an alert must hold, so that a handful of requests burns no budget. For errors, default 100.
+	// MinEvents is how many events the short window of an alert must hold, so that a handful of requests burns no
+	// budget. For errors, default 100.
 	MinEvents float64 `yaml:"min_events,omitempty"`
 }
 
 // SelfReport raises the alert SelfReportDiffers (P3), with the label what: uptime, errors or latency.
 type SelfReport struct {
-	Tolerance Quantity `yaml:"tolerance,omitempty"` // how far the two accounts may be apart; default 5%
+	Tolerance Quantity `yaml:"tolerance,omitempty"` // maximum difference between the two values; default 5%
 }
 
-// Target is one workload and how it is looked at.
+// Target is one workload and its probes.
 type Target struct {
-	// Name is the value of the label `target` on everything seen of it.
+	// Name is the value of the label `target` on all samples of the target.
 	Name string `yaml:"name"`
-	// Mode is how far watchdog may go on this target. Default observe: each target opts in.
+	// Mode limits the actions on this target. Default observe.
 	Mode incident.Mode `yaml:"mode,omitempty"`
-	// Workload is kind/name, for instance deployment/agent-system. Only deployments may be acted upon.
-	Workload  string  `yaml:"workload"`
-	Namespace string  `yaml:"namespace"`         // the namespace of the workload
-	Service   string  `yaml:"service,omitempty"` // the Service whose ready endpoints are counted
-	Probes    []Probe `yaml:"probes,omitempty"`  // how it is looked at over the network; the workload's state in Kubernetes is always looked at
-	open      bool    // the file gives no mode
+	// Workload is kind/name, for example deployment/agent-system. watchdog takes actions on Deployments only.
+	Workload  string `yaml:"workload"`
+	Namespace string `yaml:"namespace"`         // the namespace of the workload
+	Service   string `yaml:"service,omitempty"` // the Service whose ready endpoints are counted
+	// probes over the network; the state of the workload in Kubernetes is always watched
+	Probes []Probe `yaml:"probes,omitempty"`
+	open   bool    // the file gives no mode
 }
 
-// Probe is one way of looking. Exactly one kind is set:
+// Probe is one probe. Exactly one kind must be set:
 //
 //   - health: { url: "http://…/health", interval: 15s }
 type Probe struct {
@@ -241,38 +275,45 @@ type Probe struct {
 	TCP    *TCPProbe    `yaml:"tcp,omitempty"`    // a connection
 }
 
-// Look is what all probes share.
+// Look has the options of all probes.
 type Look struct {
 	// Name is the value of the label `probe`. Default: the kind. Unique within a target.
-	Name      string         `yaml:"name,omitempty"`
-	Interval  model.Duration `yaml:"interval,omitempty"`  // how often it looks; default 15s; sla 30s
-	Timeout   model.Duration `yaml:"timeout,omitempty"`   // how long one look may take, at most interval; default 5s
-	Failures  int            `yaml:"failures,omitempty"`  // this many bad looks of the last window make the probe bad; default 3
-	Window    int            `yaml:"window,omitempty"`    // how many of the last looks count; default 5
-	Successes int            `yaml:"successes,omitempty"` // this many good looks in a row make it good again; default 3
+	Name     string         `yaml:"name,omitempty"`
+	Interval model.Duration `yaml:"interval,omitempty"` // interval of the probe; default 15s; sla 30s
+	Timeout  model.Duration `yaml:"timeout,omitempty"`  // timeout of one attempt, at most interval; default 5s
+	// number of failures in the window that make the probe bad; default 3
+	Failures int `yaml:"failures,omitempty"`
+	Window   int `yaml:"window,omitempty"` // number of most recent attempts that count; default 5
+	// number of consecutive successes that make the probe good again; default 3
+	Successes int `yaml:"successes,omitempty"`
 }
 
-// HTTPClient is what all probes over HTTP share. Redirects are not followed.
+// HTTPClient has the options of all HTTP probes. Redirects are not followed.
 type HTTPClient struct {
-	URL                string            `yaml:"url"`                            // http or https; credentials in it are refused
-	CAFile             string            `yaml:"ca_file,omitempty"`              // file with the certificate authorities to trust instead of the system's
+	// http or https URL, without credentials
+	URL string `yaml:"url"`
+	// file with the certificate authorities to trust instead of the system's
+	CAFile             string            `yaml:"ca_file,omitempty"`
 	InsecureSkipVerify bool              `yaml:"insecure_skip_verify,omitempty"` // accept any certificate
 	Headers            map[string]string `yaml:"headers,omitempty"`              // further request headers
-	BearerTokenFile    string            `yaml:"bearer_token_file,omitempty"`    // file with a bearer token, read at each look
+	// file with a bearer token, read at each attempt
+	BearerTokenFile string `yaml:"bearer_token_file,omitempty"`
 }
 
-// HealthProbe reads the health document of runbook 2.1. An answer has at most 100 checks, and the names of checks and versions make at most 500
-// series within the retention: a look with further names is unknown.
+// HealthProbe reads the health document of runbook 2.1. A response has at most 100 checks, and the names of checks and
+// versions make at most 500
+// series within the retention; with more names, the result is unknown.
 type HealthProbe struct {
 	Look       `yaml:",inline"`
 	HTTPClient `yaml:",inline"`
-	// MaxSkew is how far the document's timestamp may be from now before it counts as stale. Default 1m.
+	// MaxSkew is the maximum difference between the document's timestamp and now; above it, the document is stale.
+	// Default 1m.
 	MaxSkew model.Duration `yaml:"max_skew,omitempty"`
-	// Version is the release that is expected; empty: any.
+	// Version is the expected release; empty: any.
 	Version string `yaml:"version,omitempty"`
 }
 
-// SLAProbe reads /metrics/sla, the application's own account of its service level.
+// SLAProbe reads /metrics/sla, in which the application reports its own service level.
 type SLAProbe struct {
 	Look       `yaml:",inline"`
 	HTTPClient `yaml:",inline"`
@@ -292,7 +333,7 @@ type HTTPProbe struct {
 	// Statuses are the acceptable status codes. Default: any 2xx. An external API
 	// without a key may declare [200, 401]: reachable (runbook map, defect 8).
 	Statuses []int `yaml:"statuses,omitempty"`
-	// MaxDuration is the longest acceptable answer time; without it only the timeout bounds it.
+	// MaxDuration is the maximum response time; default: the timeout.
 	MaxDuration model.Duration `yaml:"max_duration,omitempty"`
 }
 
@@ -307,28 +348,34 @@ type TCPProbe struct {
 type Threshold struct {
 	// Name is the rule's name; default the metric. Unique.
 	Name   string `yaml:"name,omitempty"`
-	Metric string `yaml:"metric,omitempty"` // a row of the shipped table; what is not given here is as shipped
-	Expr   string `yaml:"expr,omitempty"`   // PromQL with one value per label target, instead of a metric's own expression
+	Metric string `yaml:"metric,omitempty"` // a metric of the shipped rules; unset options keep the shipped values
+	// PromQL with one value per label target, instead of a metric's own expression
+	Expr string `yaml:"expr,omitempty"`
 	// Source is local (the embedded engine over the probes' samples, default) or prometheus.
 	Source string `yaml:"source,omitempty"`
 	// Targets limits the rule to the named targets; empty: all.
-	Targets    []string       `yaml:"targets,omitempty"`
-	Above      *Quantity      `yaml:"above,omitempty"`       // the rule is in breach above this: 500ms, 0.1%, 80%, 2; exactly one of above and below
-	Below      *Quantity      `yaml:"below,omitempty"`       // the rule is in breach below this
-	ClearBelow *Quantity      `yaml:"clear_below,omitempty"` // with above: the bound of recovery; default the bound itself
-	ClearAbove *Quantity      `yaml:"clear_above,omitempty"` // with below: the bound of recovery; default the bound itself
-	For        model.Duration `yaml:"for"`                   // how long the condition must hold
-	ClearFor   model.Duration `yaml:"clear_for,omitempty"`   // how long recovery must last
+	Targets []string `yaml:"targets,omitempty"`
+	// the alert fires above this value: 500ms, 0.1%, 80%, 2; exactly one of above and below
+	Above *Quantity `yaml:"above,omitempty"`
+	Below *Quantity `yaml:"below,omitempty"` // the alert fires below this value
+	// with above: the alert clears below this value; default: the value of above
+	ClearBelow *Quantity `yaml:"clear_below,omitempty"`
+	// with below: the alert clears above this value; default: the value of below
+	ClearAbove *Quantity      `yaml:"clear_above,omitempty"`
+	For        model.Duration `yaml:"for"`                 // how long the condition must hold
+	ClearFor   model.Duration `yaml:"clear_for,omitempty"` // how long the condition must be clear
 	// Window is the range of the built-in expression ($window in expr). Default 5m.
-	Window      model.Duration    `yaml:"window,omitempty"`
-	MinRate     float64           `yaml:"min_rate,omitempty"`     // requests per second below which the rule says NO_DATA
-	MinRequests float64           `yaml:"min_requests,omitempty"` // requests in the window below which the rule says NO_DATA
-	Severity    incident.Severity `yaml:"severity"`               // how fast a person must answer
-	// Mode is how far watchdog may go because of this rule. Default observe: each rule opts in.
+	Window model.Duration `yaml:"window,omitempty"`
+	// minimum requests per second; below, the verdict is NO_DATA
+	MinRate float64 `yaml:"min_rate,omitempty"`
+	// minimum requests in the window; below, the verdict is NO_DATA
+	MinRequests float64           `yaml:"min_requests,omitempty"`
+	Severity    incident.Severity `yaml:"severity"` // how fast a person must answer
+	// Mode limits the actions for this rule. Default observe.
 	Mode   incident.Mode `yaml:"mode,omitempty"`
-	Ladder []Rung        `yaml:"ladder"` // the remedies, mildest first; page is the last
+	Ladder []Rung        `yaml:"ladder"` // actions, mildest first; page must be the last
 	// SingleSource waives the second source of evidence that restart and
-	// rollback need (INV-11). The text says why and goes into the audit record.
+	// rollback require (INV-11). The text is the reason; it is recorded in the audit log.
 	SingleSource string `yaml:"single_source,omitempty"`
 	open         bool   // the file gives no mode
 	implicit     bool   // the file does not have it
@@ -344,98 +391,118 @@ type Rung struct {
 
 // RungOptions are the options of a rung; which apply depends on its action.
 type RungOptions struct {
-	Settle model.Duration `yaml:"settle,omitempty"` // how long after the action's rollout its effect is judged at the earliest; default 30s
-	Verify model.Duration `yaml:"verify,omitempty"` // how long after the action's rollout is complete its effect is judged at the latest; default 10m: twice the rule's window or the longest range of its expression, at least 5m
+	// minimum time between the end of the action's rollout and the verification; default 30s
+	Settle model.Duration `yaml:"settle,omitempty"`
+	// maximum time between the end of the action's rollout and the verdict; default 10m: twice the rule's window or the
+	// longest range of its expression, at least 5m
+	Verify model.Duration `yaml:"verify,omitempty"`
 	open   bool           // the file gives no verify
-	// Attempts is how often the rung may be tried in one incident. Default 1.
+	// Attempts is the maximum number of attempts in one incident. Default 1.
 	Attempts int           `yaml:"attempts,omitempty"`
-	Mode     incident.Mode `yaml:"mode,omitempty"` // how far watchdog may go with this rung; default: the rule's
+	Mode     incident.Mode `yaml:"mode,omitempty"` // limits this rung; default: the mode of the rule
 
-	// Approvals is how many people must say yes to the plan; the rung's mode is then approve. With two or more, accounts of
-	// programs do not count. Default 1.
+	// Approvals is how many people must approve the plan; it implies mode approve. With two or more, service accounts
+	// do not
+	// count. Default 1.
 	Approvals int `yaml:"approvals,omitempty"`
-	// CoolOff is how long an approved plan still waits for somebody who objects (`watchdog deny`). Default: not at all.
+	// CoolOff is how long an approved plan waits, so that somebody can object (`watchdog deny`). Default 0.
 	CoolOff model.Duration `yaml:"cool_off,omitempty"`
 
-	By      string         `yaml:"by,omitempty"`       // scale: a share of the present replicas ("25%", rounded up) or a number
+	// scale: a percentage of the current replicas ("25%", rounded up) or a number
+	By      string         `yaml:"by,omitempty"`
 	AtLeast int            `yaml:"at_least,omitempty"` // scale: an absolute number; never lowers
-	Max     int            `yaml:"max,omitempty"`      // scale: the most replicas it may ask for
-	Lease   model.Duration `yaml:"lease,omitempty"`    // scale: how long it stays before it is taken back; default 2h
+	Max     int            `yaml:"max,omitempty"`      // scale: the upper limit of replicas
+	Lease   model.Duration `yaml:"lease,omitempty"`    // scale: how long before the change is reverted; default 2h
 
-	// OnlyIf is the condition of a rollback. Default suspect_deploy, the only value: a rollout not long before.
+	// OnlyIf is the condition of a rollback. Default suspect_deploy, the only value: a recent rollout.
 	OnlyIf string `yaml:"only_if,omitempty"`
 
 	// Template is the name of an entry of job_templates, for job.
 	Template string `yaml:"template,omitempty"`
 }
 
-// JobTemplate is a vetted Job manifest: bounded in time and attempts, without literal secrets, unresolved variables and terminals. `watchdog check` and every start vet it. A Job that fails had no effect, and the next rung follows.
+// JobTemplate is a Job manifest with limits on time and attempts, and without literal secrets, unresolved variables and
+// terminals.
+// `watchdog check` and every start validate it. If the Job fails, the next rung follows.
 type JobTemplate struct {
 	File string `yaml:"file"` // a batch/v1 Job in YAML, relative to the configuration file
-	// Allow lifts restrictions by name: privileged (also capabilities and privilege escalation), host (hostPath, hostNetwork, hostPID, hostIPC, hostPort), service_account (another than the namespace's default), parallel (more than one pod), shell (sh -c). Default: none.
+	// Allow lifts restrictions by name: privileged (also capabilities and privilege escalation), host (hostPath,
+	// hostNetwork, hostPID, hostIPC, hostPort), service_account (another than the namespace's default), parallel (more
+	// than one pod), shell (sh -c). Default: none.
 	Allow []string `yaml:"allow,omitempty"`
 }
 
 // JobAllowances are the values of Allow.
 var JobAllowances = []string{"privileged", "host", "service_account", "parallel", "shell"}
 
-// Receivers are the ways of telling people; each is optional.
+// Receivers are where notifications go; each is optional.
 type Receivers struct {
-	PagerDuty  *PagerDuty  `yaml:"pagerduty,omitempty"`  // page people
-	Pagers     []Pager     `yaml:"pagers,omitempty"`     // page further people: other services of PagerDuty, for the steps of an escalation
-	Slack      *Slack      `yaml:"slack,omitempty"`      // tell the team
-	Statuspage *Statuspage `yaml:"statuspage,omitempty"` // tell the public
-	Webhooks   []Webhook   `yaml:"webhooks,omitempty"`   // tell anything that takes a POST
-	Emails     []Email     `yaml:"emails,omitempty"`     // tell people by mail
+	PagerDuty *PagerDuty `yaml:"pagerduty,omitempty"` // pages people
+	// additional PagerDuty services, for the steps of an escalation
+	Pagers     []Pager     `yaml:"pagers,omitempty"`
+	Slack      *Slack      `yaml:"slack,omitempty"`      // posts to a channel
+	Statuspage *Statuspage `yaml:"statuspage,omitempty"` // updates the public status page
+	Webhooks   []Webhook   `yaml:"webhooks,omitempty"`   // HTTP POST requests
+	Emails     []Email     `yaml:"emails,omitempty"`     // mail
 }
 
-// Response is by when somebody must acknowledge an incident that a person was asked about (`watchdog ack`). A deadline that passes is told to
-// every receiver but the status page, and the next begins. For P0 the clock starts when the incident opens; otherwise once watchdog asks for a person.
+// Response is the time to acknowledge an incident (`watchdog ack`). When a deadline passes, every receiver except the
+// status page is notified,
+// and the next deadline starts. For P0, the clock starts when the incident opens; otherwise when watchdog pages.
 type Response struct {
-	Severity incident.Severity `yaml:"severity"`         // one row per severity
-	Within   model.Duration    `yaml:"within,omitempty"` // time for the acknowledgement, 1s to 30d; default: the runbook's
-	During   string            `yaml:"during,omitempty"` // a name of time_intervals: only that time counts; default: all time does
-	// Steps are who is asked: the first at once, each further one when a deadline or a phase ended without what was due. Without
-	// steps everybody is told at once, and again at each deadline.
+	Severity incident.Severity `yaml:"severity"` // one row per severity
+	// time for the acknowledgement, 1s to 30d; default: the runbook's
+	Within model.Duration `yaml:"within,omitempty"`
+	// name of a time interval: only that time counts; default: all time
+	During string `yaml:"during,omitempty"`
+	// Steps are the steps of the escalation: the first is taken immediately, each further one when a deadline passes or
+	// a phase ends
+	// without its requirement. Without steps, everybody is notified immediately, and again at each deadline.
 	Steps []Step `yaml:"steps,omitempty"`
-	// Repeat is how many deadlines follow that of the last step. Default: they go on without end.
+	// Repeat is the number of deadlines after that of the last step. Default: unlimited.
 	Repeat *int `yaml:"repeat,omitempty"`
-	// Phases are what the response must have brought by when. Default for P0 and P1 as in the runbook (4.2): stabilise within 15m
-	// with evidence, investigate within 1h with a hypothesis, decide within 2h with a decision. An empty list: none.
+	// Phases are the phases of the response with their requirements. Default for P0 and P1, from the runbook (4.2):
+	// stabilise within
+	// 15m with evidence, investigate within 1h with a hypothesis, decide within 2h with a decision. An empty list
+	// disables them.
 	Phases []ResponsePhase `yaml:"phases,omitempty"`
 }
 
 // Step is one step of an escalation.
 type Step struct {
-	Receivers []string       `yaml:"receivers,omitempty"` // names of receivers that are told from this step on, and not before: pagerduty, slack, or the name of a webhook or of an e-mail
-	Contacts  []string       `yaml:"contacts,omitempty"`  // names of contacts whom the message says to call
-	Within    model.Duration `yaml:"within,omitempty"`    // time for an acknowledgement from this step on; default: the severity's
-	During    string         `yaml:"during,omitempty"`    // a name of time_intervals: only that time counts; default: the severity's
+	// receivers to notify from this step on: pagerduty, slack, or the name of a webhook or of an e-mail
+	Receivers []string `yaml:"receivers,omitempty"`
+	Contacts  []string `yaml:"contacts,omitempty"` // contacts to list in the notification
+	// time for an acknowledgement from this step on; default: the severity's
+	Within model.Duration `yaml:"within,omitempty"`
+	// name of a time interval: only that time counts; default: the severity's
+	During string `yaml:"during,omitempty"`
 }
 
 // ResponsePhase is a part of the response to an incident.
 type ResponsePhase struct {
 	Name   string         `yaml:"name"`   // stabilise
-	Within model.Duration `yaml:"within"` // ends so long after a person was first needed, 1s to 30d
-	// Needs are what it must have brought, or further people are asked: acknowledged, evidence (captured, or an action applied),
+	Within model.Duration `yaml:"within"` // end of the phase, counted from when a person was first needed: 1s to 30d
+	// Needs are the requirements of the phase: acknowledged, evidence (captured, or an action applied),
 	// hypothesis, decision (`watchdog note --as`; an action that helped is a decision, too).
 	Needs []string `yaml:"needs"`
 }
 
 // NamedTime is a set of intervals with a name.
 type NamedTime struct {
-	Name          string         `yaml:"name"`           // by which others refer to it
-	TimeIntervals []TimeInterval `yaml:"time_intervals"` // the time that lies in at least one of them
+	Name          string         `yaml:"name"`           // name of the time interval
+	TimeIntervals []TimeInterval `yaml:"time_intervals"` // the union of these intervals
 }
 
-// TimeInterval is a recurring time, as in Alertmanager: all that is given must fit.
+// TimeInterval is a recurring time, as in Alertmanager: all fields that are set must match.
 type TimeInterval struct {
-	Times       []TimeRange `yaml:"times,omitempty"`         // parts of the day; default: all of it
-	Weekdays    []string    `yaml:"weekdays,omitempty"`      // names or ranges: monday:friday
-	DaysOfMonth []string    `yaml:"days_of_month,omitempty"` // numbers or ranges; negative ones count from the end: 1:7, -1
-	Months      []string    `yaml:"months,omitempty"`        // names, numbers or ranges: may:august, 12
-	Years       []string    `yaml:"years,omitempty"`         // numbers or ranges: 2026:2028
-	Location    string      `yaml:"location,omitempty"`      // time zone: Europe/Berlin; default: UTC
+	Times    []TimeRange `yaml:"times,omitempty"`    // parts of the day; default: all of it
+	Weekdays []string    `yaml:"weekdays,omitempty"` // names or ranges: monday:friday
+	// numbers or ranges; negative ones count from the end: 1:7, -1
+	DaysOfMonth []string `yaml:"days_of_month,omitempty"`
+	Months      []string `yaml:"months,omitempty"`   // names, numbers or ranges: may:august, 12
+	Years       []string `yaml:"years,omitempty"`    // numbers or ranges: 2026:2028
+	Location    string   `yaml:"location,omitempty"` // time zone: Europe/Berlin; default: UTC
 }
 
 // TimeRange is a part of the day, without its last minute.
@@ -444,165 +511,204 @@ type TimeRange struct {
 	EndTime   string `yaml:"end_time"`   // HH:MM, up to 24:00
 }
 
-// Heartbeat is a plain request at each interval, by the leader alone. Redirects are not followed.
+// Heartbeat is an HTTP request that the leader sends at each interval. Redirects are not followed.
 type Heartbeat struct {
 	URL      string         `yaml:"url,omitempty"`      // of the dead man's switch; exactly one of url and url_file
 	URLFile  string         `yaml:"url_file,omitempty"` // file with the URL, if it is a secret
-	Interval model.Duration `yaml:"interval,omitempty"` // how often it is sent; default 1m
-	Timeout  model.Duration `yaml:"timeout,omitempty"`  // how long one may take, at most interval; default 10s
+	Interval model.Duration `yaml:"interval,omitempty"` // interval between heartbeats; default 1m
+	Timeout  model.Duration `yaml:"timeout,omitempty"`  // timeout of one request, at most interval; default 10s
 	Method   string         `yaml:"method,omitempty"`   // GET or POST; default GET
 }
 
-// Canary is an alert that watchdog makes to see whether alerts still get from a sample to a receiver. It reaches nobody.
+// Canary is a synthetic alert that tests whether alerts get from a sample to a receiver. Nobody is notified of it.
 type Canary struct {
-	Interval model.Duration `yaml:"interval,omitempty"` // how often one flies; default 5m
+	Interval model.Duration `yaml:"interval,omitempty"` // interval between canary alerts; default 5m
 }
 
-// MaintenanceWindow is a recurring maintenance window. Targets are looked at and judged in it as ever; it has four effects, each by itself.
-// Of several windows on one target the strictest effect counts. docs/maintenance.md
+// MaintenanceWindow is a recurring maintenance window. watchdog keeps watching its targets; the window has four
+// independent effects.
+// If several windows apply to a target, the strictest effects apply. See docs/maintenance.md.
 type MaintenanceWindow struct {
 	Name    string   `yaml:"name"`              // unique
-	During  string   `yaml:"during"`            // a name of time_intervals: when it is
-	Targets []string `yaml:"targets,omitempty"` // the targets that are worked on; empty: all
-	// Page is hold: nobody is told of what happens to the targets before the window is over, and then of what is still bad; or normal. Default normal.
+	During  string   `yaml:"during"`            // name of a time interval: when the window is active
+	Targets []string `yaml:"targets,omitempty"` // targets of the window; empty: all
+	// Page is hold (notifications wait until the window ends, and are sent if the alert still fires) or normal. Default
+	// normal.
 	Page string `yaml:"page,omitempty"`
-	// Remediate is what watchdog may do to the targets: off, nothing; safe_only, what adds and disturbs no pod; or normal. Default off.
+	// Remediate limits actions on the targets: off, safe_only (actions that add pods and disturb none) or normal.
+	// Default off.
 	Remediate Switch `yaml:"remediate,omitempty"`
-	// Deploy is required: the targets are deployed in such a window only; forbidden: not in this one; or any. Default any.
+	// Deploy is required (the targets may be deployed in such a window only), forbidden (not in this window) or any.
+	// Default any.
 	Deploy string `yaml:"deploy,omitempty"`
-	// SLA is exclude: the time does not count against error budgets; or include. Default include.
+	// SLA is exclude (the time does not count against error budgets) or include. Default include.
 	SLA     string      `yaml:"sla,omitempty"`
-	Silence bool        `yaml:"silence,omitempty"` // make a silence at the Alertmanager of alertmanager.silences, too
-	Public  *PublicNote `yaml:"public,omitempty"`  // what the public status page says of it; without it, nothing
-	Reason  string      `yaml:"reason,omitempty"`  // shown wherever the window is
+	Silence bool        `yaml:"silence,omitempty"` // also create a silence in the Alertmanager of alertmanager.silences
+	Public  *PublicNote `yaml:"public,omitempty"`  // announcement on the public status page; default: none
+	Reason  string      `yaml:"reason,omitempty"`  // reason; shown with the window
 }
 
-// PublicNote is what the public is told of maintenance. Name nothing in it that is not public.
+// PublicNote is the public announcement of a maintenance window.
 type PublicNote struct {
 	Name string `yaml:"name"`           // the title: Database maintenance
 	Body string `yaml:"body,omitempty"` // the text
 }
 
-// Contact is somebody to call.
+// Contact is a person or role to contact.
 type Contact struct {
-	Name  string `yaml:"name"`            // of the person or the role: DevOps lead
+	Name  string `yaml:"name"`            // name of the person or role: DevOps lead
 	Phone string `yaml:"phone,omitempty"` // at least one of phone, email and slack
 	Email string `yaml:"email,omitempty"` // mail address
 	Slack string `yaml:"slack,omitempty"` // channel or handle, as text
 }
 
-// Link is a page to look at.
+// Link is a link to a page.
 type Link struct {
 	Name string `yaml:"name"` // what it shows: dashboard
 	URL  string `yaml:"url"`  // http or https
 }
 
-// Runbook is the document that people follow.
+// Runbook is the runbook of the team.
 type Runbook struct {
-	URL string `yaml:"url,omitempty"` // where it is; a link on every P0 and P1 message
-	// ReviewBy is the day by which it is to be looked through again: 2026-12-19. It is the metric watchdog_runbook_review_by_timestamp_seconds.
+	URL string `yaml:"url,omitempty"` // URL of the runbook; part of every P0 and P1 notification
+	// ReviewBy is the date of the next review of the runbook: 2026-12-19. It is exported as
+	// watchdog_runbook_review_by_timestamp_seconds.
 	ReviewBy string `yaml:"review_by,omitempty"`
 }
 
 // PagerDuty is an Events API v2 integration.
 type PagerDuty struct {
-	URL            string              `yaml:"url,omitempty"`         // base URL; default https://events.pagerduty.com
-	RoutingKeyFile string              `yaml:"routing_key_file"`      // file with the integration key of the service
-	Severities     []incident.Severity `yaml:"severities,omitempty"`  // which incidents are paged; default P0, P1; every other severity once a person must act
-	Description    string              `yaml:"description,omitempty"` // Go template with Alertmanager's functions and data: the event's summary
-	Details        map[string]string   `yaml:"details,omitempty"`     // further details of the event, each a Go template
-	// ChangeEvents tells PagerDuty of each new rollout of a watched Deployment, so that it is shown beside incidents. Nobody is paged.
+	URL            string `yaml:"url,omitempty"`    // base URL; default https://events.pagerduty.com
+	RoutingKeyFile string `yaml:"routing_key_file"` // file with the integration key of the service
+	// severities to page for; default P0, P1; other severities once a person must act
+	Severities []incident.Severity `yaml:"severities,omitempty"`
+	// Go template with Alertmanager's functions and data: the event's summary
+	Description string `yaml:"description,omitempty"`
+	// further details of the event, each a Go template
+	Details map[string]string `yaml:"details,omitempty"`
+	// ChangeEvents sends each new rollout of a watched Deployment to PagerDuty as a change event. Nobody is paged.
 	ChangeEvents bool              `yaml:"change_events,omitempty"`
-	Webhook      *PagerDutyWebhook `yaml:"webhook,omitempty"` // what people say in PagerDuty
+	Webhook      *PagerDutyWebhook `yaml:"webhook,omitempty"` // responses of people in PagerDuty
 }
 
-// Pager is a further service of PagerDuty.
+// Pager is an additional PagerDuty service.
 type Pager struct {
 	Name      string `yaml:"name"` // of the receiver; unique
 	PagerDuty `yaml:",inline"`
 }
 
-// PagerDutyWebhook takes PagerDuty's webhooks (version 3) at /webhook/pagerduty: an acknowledgement there is one here, and notes are
-// taken over. docs/response.md has the steps.
+// PagerDutyWebhook accepts PagerDuty's webhooks (version 3) at /webhook/pagerduty: acknowledgements and notes in
+// PagerDuty apply to the
+// incident in watchdog. See docs/response.md.
 type PagerDutyWebhook struct {
-	SecretFiles []string `yaml:"secret_files"`    // files with the secret of the subscription; two while it is changed
-	Users       []Person `yaml:"users,omitempty"` // who is who
-	// Acknowledge is who may take an incident on in PagerDuty: users (those listed, with the right to) or anybody whom PagerDuty knows. Default users.
+	SecretFiles []string `yaml:"secret_files"`    // files with the secret of the subscription; two during a rotation
+	Users       []Person `yaml:"users,omitempty"` // maps PagerDuty users to Kubernetes users
+	// Acknowledge is who may acknowledge an incident in PagerDuty: users (those listed, if they have the right) or
+	// anybody. Default users.
 	Acknowledge string `yaml:"acknowledge,omitempty"`
 }
 
-// Person says who somebody is that Slack or PagerDuty knows by an id. What they may follows from Kubernetes' RBAC: docs/approvals.md.
+// Person maps a user of Slack or PagerDuty to a user of Kubernetes, whose rights come from RBAC: see docs/approvals.md.
 type Person struct {
-	ID     string   `yaml:"id"`               // of the user there: U0123ABCD in Slack, PLH1HKV in PagerDuty; never a name
+	ID     string   `yaml:"id"`               // ID of the user: U0123ABCD in Slack, PLH1HKV in PagerDuty; not a name
 	User   string   `yaml:"user"`             // name of the user in Kubernetes' RBAC
 	Groups []string `yaml:"groups,omitempty"` // groups in Kubernetes' RBAC
 }
 
-// API says who may read what watchdog sees and does, and lets people acknowledge, approve, deny, hold, change the severity and write notes by HTTP. Callers send a Kubernetes token; RBAC says what they may: docs/api.md.
+// API configures the HTTP API: who may read, and whether people may acknowledge, approve, deny, hold, change the
+// severity and write notes
+// over HTTP. Callers send a Kubernetes token; their rights come from RBAC: see docs/api.md.
 type API struct {
-	Control bool `yaml:"control,omitempty"` // true: it takes words
-	// Audiences are what tokens must be for, one of them. Default watchdog: a token that was made for the API server or for another program does not count.
+	Control bool `yaml:"control,omitempty"` // true: accept requests of people
+	// Audiences are the accepted token audiences. Default watchdog: tokens for the API server or other programs are
+	// rejected.
 	Audiences []string `yaml:"audiences,omitempty"`
-	// Read says who may read: authorized, whom RBAC lets get incidents in watchdog's namespace, and who has a token of read_token_files; or anybody who reaches the port.
-	Read           string   `yaml:"read,omitempty"`             // default authorized
-	ReadTokenFiles []string `yaml:"read_token_files,omitempty"` // files with one token each that may read and nothing else: for Grafana, which has no Kubernetes token. Read at each use
-	// Hosts are more names by which browsers may read without a token. Known are addresses, localhost, and names inside a cluster.
+	// Read is who may read: authorized (users who may get incidents in watchdog's namespace, and holders of a token of
+	// read_token_files) or anybody.
+	Read string `yaml:"read,omitempty"` // default authorized
+	// files with one read-only token each, for Grafana, which has no Kubernetes token; read at each use
+	ReadTokenFiles []string `yaml:"read_token_files,omitempty"`
+	// Hosts are additional host names for which browsers may read without a token, besides addresses, localhost, and
+	// cluster-internal names.
 	Hosts []string `yaml:"hosts,omitempty"`
 }
 
 // Slack posts one message per incident and edits it in place.
 type Slack struct {
-	URL        string              `yaml:"url,omitempty"`        // base URL; default https://slack.com/api/
-	TokenFile  string              `yaml:"token_file"`           // file with a bot token (xoxb-…) that may write to the channel
+	URL string `yaml:"url,omitempty"` // base URL; default https://slack.com/api/
+	// file with a bot token (xoxb-…) that can post to the channel
+	TokenFile  string              `yaml:"token_file"`
 	Channel    string              `yaml:"channel"`              // name or id of the channel
-	Severities []incident.Severity `yaml:"severities,omitempty"` // which incidents it is told of; default P0, P1, P2, P3
-	// Interaction puts buttons on the messages: acknowledge, approve, deny, hold, why.
+	Severities []incident.Severity `yaml:"severities,omitempty"` // severities to notify of; default P0, P1, P2, P3
+	// Interaction adds buttons to the messages: acknowledge, approve, deny, hold, why.
 	Interaction *SlackInteraction `yaml:"interaction,omitempty"`
-	Title       string            `yaml:"title,omitempty"` // Go template with Alertmanager's functions and data, instead of the header
-	Text        string            `yaml:"text,omitempty"`  // the same, in Slack's mrkdwn, instead of what is said below it; what comes from alerts is shown literally
+	// Go template with Alertmanager's functions and data, instead of the header
+	Title string `yaml:"title,omitempty"`
+	// the same, in Slack's mrkdwn, instead of the body; text from alerts is escaped
+	Text string `yaml:"text,omitempty"`
 }
 
-// SlackInteraction is how clicks on the buttons come back: by signed requests to /webhook/slack, by Socket Mode, or both. docs/slack.md
-// has the steps.
+// SlackInteraction configures how clicks on buttons reach watchdog: signed requests to /webhook/slack, Socket Mode, or
+// both. See
+// docs/slack.md.
 type SlackInteraction struct {
-	SigningSecretFile string   `yaml:"signing_secret_file,omitempty"` // file with the app's signing secret: Slack posts clicks to /webhook/slack
-	AppTokenFile      string   `yaml:"app_token_file,omitempty"`      // file with an app-level token (xapp-…): Socket Mode, which needs no way in from outside
-	Users             []Person `yaml:"users"`                         // who is who; everybody else is refused
+	// file with the app's signing secret: Slack posts clicks to /webhook/slack
+	SigningSecretFile string `yaml:"signing_secret_file,omitempty"`
+	// file with an app-level token (xapp-…): Socket Mode, which needs no ingress
+	AppTokenFile string `yaml:"app_token_file,omitempty"`
+	// maps Slack users to Kubernetes users; others are rejected
+	Users []Person `yaml:"users"`
 }
 
-// Webhook posts an incident to an HTTP service when it opens, when something changes that a person would act on, and when it is over. The
-// body is that of Alertmanager's webhook (version 4), or what a template makes of the same data: docs/receivers.md has recipes.
+// Webhook posts an incident to an HTTP service when it opens, on relevant changes, and when it is resolved. The
+// body is that of Alertmanager's webhook (version 4), or the result of a template with the same data: see
+// docs/receivers.md.
 type Webhook struct {
-	Name            string              `yaml:"name"`                        // of the receiver; unique
-	URL             string              `yaml:"url,omitempty"`               // where to post; exactly one of url and url_file
-	URLFile         string              `yaml:"url_file,omitempty"`          // file with the URL, if it is a secret
-	BearerTokenFile string              `yaml:"bearer_token_file,omitempty"` // file with a bearer token, read at each use
-	Headers         map[string]string   `yaml:"headers,omitempty"`           // further request headers; none of them a secret
-	Body            string              `yaml:"body,omitempty"`              // Go template with Alertmanager's functions and data; default: Alertmanager's JSON
-	ContentType     string              `yaml:"content_type,omitempty"`      // of the body; default application/json
-	CAFile          string              `yaml:"ca_file,omitempty"`           // file with the certificate authorities to trust instead of the system's
-	FallbackFor     string              `yaml:"fallback_for,omitempty"`      // name of the receiver that it stands in for (pagerduty, slack, a webhook or an e-mail): told only of what that one did not take for 30s, or refused
-	Severities      []incident.Severity `yaml:"severities,omitempty"`        // which incidents are told; default P0, P1, P2, P3; every other severity once a person must act
+	Name string `yaml:"name"` // of the receiver; unique
+	// where to post; exactly one of url and url_file
+	URL     string `yaml:"url,omitempty"`
+	URLFile string `yaml:"url_file,omitempty"` // file with the URL, if it is a secret
+	// file with a bearer token, read at each use
+	BearerTokenFile string `yaml:"bearer_token_file,omitempty"`
+	// further request headers; none of them a secret
+	Headers map[string]string `yaml:"headers,omitempty"`
+	// Go template with Alertmanager's functions and data; default: Alertmanager's JSON
+	Body        string `yaml:"body,omitempty"`
+	ContentType string `yaml:"content_type,omitempty"` // of the body; default application/json
+	// file with the certificate authorities to trust instead of the system's
+	CAFile string `yaml:"ca_file,omitempty"`
+	// name of the receiver (pagerduty, slack, a webhook or an e-mail) that this one replaces when it rejects a
+	// notification, or does not accept it for 30s
+	FallbackFor string `yaml:"fallback_for,omitempty"`
+	// severities to notify of; default P0, P1, P2, P3; other severities once a person must act
+	Severities []incident.Severity `yaml:"severities,omitempty"`
 }
 
-// Email sends an incident by SMTP when it opens, when something changes that a person would act on, and when it is over: one thread per incident.
+// Email sends an incident by SMTP when it opens, on relevant changes, and when it is resolved: one thread per incident.
 type Email struct {
 	Name      string   `yaml:"name"`      // of the receiver; unique
-	Smarthost string   `yaml:"smarthost"` // the server that takes the mail, host:port
+	Smarthost string   `yaml:"smarthost"` // mail server, host:port
 	From      string   `yaml:"from"`      // sender: watchdog <watchdog@example.com>
 	To        []string `yaml:"to"`        // recipients
-	// TLS is starttls (default; a server that does not offer it is sent nothing), implicit (usual on port 465), none (for loopback only) or
-	// none-over-the-network (any host; mail and addresses can be read and changed on the way, and no password is sent).
-	TLS          string              `yaml:"tls,omitempty"`
-	Username     string              `yaml:"username,omitempty"`      // for SMTP AUTH; default: none
-	PasswordFile string              `yaml:"password_file,omitempty"` // file with the password, read at each use
-	CAFile       string              `yaml:"ca_file,omitempty"`       // file with the certificate authorities to trust instead of the system's
-	Hello        string              `yaml:"hello,omitempty"`         // name to say in EHLO; default: the host's name
-	Subject      string              `yaml:"subject,omitempty"`       // Go template with Alertmanager's functions and data; default: one subject for the whole thread
-	HTML         string              `yaml:"html,omitempty"`          // Go template of the HTML part; what it fills in is escaped
-	Text         string              `yaml:"text,omitempty"`          // Go template of the text part
-	FallbackFor  string              `yaml:"fallback_for,omitempty"`  // name of the receiver that it stands in for (pagerduty, slack, a webhook or an e-mail): told only of what that one did not take for 30s, or refused
-	Severities   []incident.Severity `yaml:"severities,omitempty"`    // which incidents are told; default P0, P1, P2, P3; every other severity once a person must act
+	// TLS is starttls (default, required), implicit (usual on port 465), none (loopback only) or none-over-the-network
+	// (any host; anybody on the network can read and change the mail, and no password is sent).
+	TLS          string `yaml:"tls,omitempty"`
+	Username     string `yaml:"username,omitempty"`      // for SMTP AUTH; default: none
+	PasswordFile string `yaml:"password_file,omitempty"` // file with the password, read at each use
+	// file with the certificate authorities to trust instead of the system's
+	CAFile string `yaml:"ca_file,omitempty"`
+	// host name in EHLO; default: the name of the host
+	Hello string `yaml:"hello,omitempty"`
+	// Go template with Alertmanager's functions and data; default: one subject for the whole thread
+	Subject string `yaml:"subject,omitempty"`
+	// Go template of the HTML part; values are escaped
+	HTML string `yaml:"html,omitempty"`
+	Text string `yaml:"text,omitempty"` // Go template of the text part
+	// name of the receiver (pagerduty, slack, a webhook or an e-mail) that this one replaces when it rejects a
+	// notification, or does not accept it for 30s
+	FallbackFor string `yaml:"fallback_for,omitempty"`
+	// severities to notify of; default P0, P1, P2, P3; other severities once a person must act
+	Severities []incident.Severity `yaml:"severities,omitempty"`
 }
 
 // Statuspage publishes an incident on the public status page.
@@ -610,35 +716,37 @@ type Statuspage struct {
 	URL         string `yaml:"url,omitempty"`          // base URL; default https://api.statuspage.io
 	PageID      string `yaml:"page_id"`                // id of the page
 	TokenFile   string `yaml:"token_file"`             // file with an API key
-	ComponentID string `yaml:"component_id,omitempty"` // component whose status follows the incidents of targets that have none of their own
-	// Components are the parts of the page that follow one target each.
+	ComponentID string `yaml:"component_id,omitempty"` // component for targets without a component of their own
+	// Components are the components of the page that follow one target each.
 	Components []StatuspageComponent `yaml:"components,omitempty"`
-	// Publish is off (default; watchdog only says what it would post), ask (the first post of an incident waits for `watchdog publish ID`) or auto.
+	// Publish is off (default; watchdog only records what it would post), ask (the first post of an incident waits for
+	// `watchdog publish ID`) or auto.
 	Publish    Switch              `yaml:"publish,omitempty"`
-	Severities []incident.Severity `yaml:"severities,omitempty"` // which incidents are published; default P0, P1
+	Severities []incident.Severity `yaml:"severities,omitempty"` // severities to publish; default P0, P1
 	// PendingFor is how long a state must last before it is published. Default 30s.
 	PendingFor model.Duration `yaml:"pending_for,omitempty"`
-	// ClearAfter is how long an incident must be over before that is published. Default 5m.
+	// ClearAfter is how long an incident must be resolved before that is published. Default 5m.
 	ClearAfter model.Duration `yaml:"clear_after,omitempty"`
 	// MinUpdateInterval is the least time between two updates of a component (INV-44). Default 5m.
-	MinUpdateInterval model.Duration       `yaml:"min_update_interval,omitempty"`
-	Templates         []StatuspageTemplate `yaml:"templates,omitempty"` // the texts; default: one prepared sentence per state
+	MinUpdateInterval model.Duration `yaml:"min_update_interval,omitempty"`
+	// texts; default: one prepared sentence per state
+	Templates []StatuspageTemplate `yaml:"templates,omitempty"`
 }
 
-// StatuspageComponent is a part of the status page that follows a target.
+// StatuspageComponent is a component of the status page that follows a target.
 type StatuspageComponent struct {
 	Target string `yaml:"target"`         // name of the target; several may share a component
 	ID     string `yaml:"id"`             // the component's id at Statuspage
-	Name   string `yaml:"name,omitempty"` // what the public calls it: Checkout; default: the service
+	Name   string `yaml:"name,omitempty"` // public name: Checkout; default: the service
 }
 
-// StatuspageTemplate is what the public reads of a state. Beside plain words only {{ .Component }} and {{ .Since }} may stand in it.
+// StatuspageTemplate is the public text for a state. It may contain plain text, {{ .Component }} and {{ .Since }}.
 type StatuspageTemplate struct {
-	Severity  incident.Severity `yaml:"severity,omitempty"`  // whose text it is; default: any
+	Severity  incident.Severity `yaml:"severity,omitempty"`  // severity of the text; default: any
 	State     string            `yaml:"state"`               // investigating, identified, monitoring or resolved
-	Name      string            `yaml:"name,omitempty"`      // title of the entry on the page, given once when it is posted; default Degraded service
+	Name      string            `yaml:"name,omitempty"`      // title of the post; default Degraded service
 	Body      string            `yaml:"body,omitempty"`      // default: a prepared sentence
-	Automatic bool              `yaml:"automatic,omitempty"` // with `publish: ask`, post this without a person's word
+	Automatic bool              `yaml:"automatic,omitempty"` // with `publish: ask`, post this without approval
 }
 
 // Rate is a count in a sliding window, written 3/1h.
@@ -648,57 +756,57 @@ type Rate struct {
 	set   bool // also a count of 0 may be meant
 }
 
-// Budget bounds ops in a sliding window, over all rules (INV-17).
+// Budget limits the number of ops in a sliding window, over all rules (INV-17).
 type Budget struct {
 	PerTarget    Rate `yaml:"per_target,omitempty"`    // ops on one target; default 3/1h
 	PerNamespace Rate `yaml:"per_namespace,omitempty"` // ops in one namespace; default 5/1h
 	Cluster      Rate `yaml:"cluster,omitempty"`       // ops in the cluster; default 10/1h
-	// Pods is how many pods ops may disturb in the cluster, each counted with what it
-	// disturbs at worst. One op that alone needs more may run when nothing else has used any. Default 200/1h.
+	// Pods is how many pods ops may disturb in the cluster, in the worst case. A single op above the limit
+	// may run if no other op has used the budget. Default 200/1h.
 	Pods       Rate `yaml:"pods,omitempty"`
 	Concurrent int  `yaml:"concurrent,omitempty"` // ops in flight at once; default 2
 	// MinInterval is the least time between the starts of two restarts or rollbacks,
 	// plus up to half of it as jitter (INV-24). Default 10s.
 	MinInterval model.Duration `yaml:"min_interval,omitempty"`
-	// MaxUnhealthy is the share of watched targets in breach above which nothing
-	// is done (INV-14): a storm, told with one page. Default 30%.
+	// MaxUnhealthy is the share of watched targets in breach above which watchdog takes
+	// no actions (INV-14): a storm, with one page. Default 30%.
 	MaxUnhealthy Quantity `yaml:"max_unhealthy,omitempty"`
-	// StormFrom is how many targets must be in breach for a storm, whatever their share: of few targets a share says little. Default 5.
+	// StormFrom is the minimum number of targets in breach for a storm. Default 5.
 	StormFrom int `yaml:"storm_from,omitempty"`
 }
 
-// Guards holds the guards' numbers.
+// Guards configures the guards.
 type Guards struct {
-	// Cooldown after an op on a target before the next incident's. It doubles with
-	// each incident within the window of quarantine. Default 5m.
+	// Cooldown is the time after an op on a target before the next incident may act on it. It doubles
+	// with each incident within the window of quarantine. Default 5m.
 	Cooldown model.Duration `yaml:"cooldown,omitempty"`
 	// AvailabilityFloor is the share of desired replicas that must stay ready in
-	// an action's worst case. Default 50%.
+	// the worst case of an action. Default 50%.
 	AvailabilityFloor Quantity `yaml:"availability_floor,omitempty"`
-	// SuspectWindow is how long after a rollout a breach is blamed on it. Default 30m.
+	// SuspectWindow is how long after a rollout a breach is attributed to it. Default 30m.
 	SuspectWindow model.Duration `yaml:"suspect_window,omitempty"`
 	// GoodAfter is how long a revision must have been healthy to be a rollback target. Default 10m.
 	GoodAfter model.Duration `yaml:"good_after,omitempty"`
-	// HumanChange is how long watchdog keeps its hands off after a person changed the workload. Default 10m.
+	// HumanChange is how long watchdog takes no actions after a person changed the workload. Default 10m.
 	HumanChange model.Duration `yaml:"human_change,omitempty"`
-	// OwnChange is how long watchdog remembers its own changes: what somebody undid
-	// is not done again, and no field goes back and forth (INV-23, INV-28). Default 1h.
+	// OwnChange is how long watchdog remembers its own changes: it does not repeat a change that somebody reverted,
+	// and does not toggle a field (INV-23, INV-28). Default 1h.
 	OwnChange model.Duration `yaml:"own_change,omitempty"`
-	// StartupGrace is how long after watchdog replaced pods a breach that began
-	// since then may be their start: nothing is replaced again (INV-10). Default 5m.
+	// StartupGrace is how long after watchdog replaced pods a new breach is attributed to their start: watchdog
+	// does not replace them again (INV-10). Default 5m.
 	StartupGrace model.Duration `yaml:"startup_grace,omitempty"`
-	// Quarantine is in how many incidents watchdog may act on one target within a
-	// window; then the target is left to people until one of them lifts it with
-	// watchdog resume (INV-22). Default 3/6h.
+	// Quarantine is the number of incidents in a window in which watchdog may act on one target. After that, it takes
+	// no actions on the target until a person runs watchdog resume (INV-22). Default 3/6h.
 	Quarantine Rate `yaml:"quarantine,omitempty"`
-	// Approval is how long a plan of mode approve waits for a person's word before the ladder ends with a page. Default 1h.
+	// Approval is how long a plan in mode approve waits for approval before the ladder ends with a page. Default 1h.
 	Approval model.Duration `yaml:"approval,omitempty"`
-	// WaitLimit is how long a rung may be refused with "wait" before a person is paged. Default 10m.
+	// WaitLimit is how long guards may answer "wait" before watchdog pages. Default 10m.
 	WaitLimit model.Duration `yaml:"wait_limit,omitempty"`
-	// HoldLimit is how long what is in breach may stay under a hold or the kill switch before a person is paged. Default 30m.
+	// HoldLimit is how long a target in breach may stay on hold before watchdog pages. Default 30m.
 	HoldLimit model.Duration `yaml:"hold_limit,omitempty"`
-	// OutageTolerance is how long monitoring (a Prometheus that restarts, watchdog's own probes) may give nothing, on and off, before people are told. Nothing
-	// is done to a workload meanwhile. Default 3m.
+	// OutageTolerance is how long monitoring (Prometheus, watchdog's own probes) may return no data, in total, before
+	// people are notified. watchdog
+	// takes no actions meanwhile. Default 3m.
 	OutageTolerance model.Duration `yaml:"outage_tolerance,omitempty"`
 	// MaxReplicas caps every scale action. Default 50.
 	MaxReplicas int `yaml:"max_replicas,omitempty"`

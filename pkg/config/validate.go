@@ -87,7 +87,8 @@ func child(n *yaml.Node, k any) *yaml.Node {
 
 func (v *validator) problem(a at, format string, args ...any) Problem {
 	n, _ := v.node(a)
-	return Problem{File: v.file, Line: n.Line, Column: n.Column, Path: a.String(), Message: fmt.Sprintf(format, args...)}
+	return Problem{File: v.file, Line: n.Line, Column: n.Column, Path: a.String(),
+		Message: fmt.Sprintf(format, args...)}
 }
 
 // fail reports what is wrong at a, unless decoding has already complained there.
@@ -191,23 +192,27 @@ func (v *validator) url(a at, text string, instead ...string) {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		v.fail(a, "invalid URL %q; use http://host:port/path or https://host:port/path", text)
 	case u.User != nil:
-		v.fail(a, "URL contains credentials, which would be visible in logs; %s", cmp.Or(strings.Join(instead, " or "), "remove them"))
+		v.fail(a, "URL contains credentials, which would be visible in logs; %s",
+			cmp.Or(strings.Join(instead, " or "), "remove them"))
 	}
 }
 
 func (v *validator) target(a at, t *Target) {
 	if !nameShape.MatchString(t.Name) {
-		v.fail(a.key("name"), "invalid target name %q: use lowercase letters, digits, \"-\" and \".\" (at most 63)", t.Name)
+		v.fail(a.key("name"), "invalid target name %q: use lowercase letters, digits, \"-\" and \".\" (at most 63)",
+			t.Name)
 	}
 	v.mode(a.key("mode"), t.Mode)
 	kind, name, ok := strings.Cut(t.Workload, "/")
 	switch {
 	case !ok || name == "":
-		v.fail(a.key("workload"), "invalid workload %q; use kind/name, for example deployment/%s", t.Workload, or(t.Name, "shop"))
+		v.fail(a.key("workload"), "invalid workload %q; use kind/name, for example deployment/%s", t.Workload,
+			or(t.Name, "shop"))
 	case kind == "deployment":
 	case kind == "statefulset" || kind == "daemonset":
 		if t.Mode != incident.Observe {
-			v.fail(a.key("workload"), "unsupported workload kind %s for this mode: watchdog acts on Deployments only; set mode: observe", kind)
+			v.fail(a.key("workload"), "unsupported workload kind %s for this mode: watchdog acts on Deployments "+
+				"only; set mode: observe", kind)
 		}
 	default:
 		v.fail(a.key("workload"), "unknown workload kind %q; expected one of: deployment, statefulset, daemonset", kind)
@@ -219,10 +224,12 @@ func (v *validator) target(a at, t *Target) {
 	case t.Namespace == "":
 		v.fail(a.key("namespace"), "namespace is required")
 	case !labelShape.MatchString(t.Namespace):
-		v.fail(a.key("namespace"), "invalid namespace %q: use lowercase letters, digits and \"-\" (at most 63)", t.Namespace)
+		v.fail(a.key("namespace"), "invalid namespace %q: use lowercase letters, digits and \"-\" (at most 63)",
+			t.Namespace)
 	}
 	if t.Service != "" && !labelShape.MatchString(t.Service) {
-		v.fail(a.key("service"), "invalid Service name %q: use lowercase letters, digits and \"-\" (at most 63)", t.Service)
+		v.fail(a.key("service"), "invalid Service name %q: use lowercase letters, digits and \"-\" (at most 63)",
+			t.Service)
 	}
 	names := map[string]bool{}
 	for i := range t.Probes {
@@ -274,7 +281,8 @@ func (v *validator) subject(a at, t *Threshold, c *Config) {
 			v.fail(a.key("metric"), "unknown metric %q; did you mean %s?", t.Metric, near)
 			break
 		}
-		v.fail(a.key("metric"), "unknown metric %q; expected one of: %s; for anything else set name and expr", t.Metric, strings.Join(known, ", "))
+		v.fail(a.key("metric"), "unknown metric %q; expected one of: %s; for anything else set name and expr", t.Metric,
+			strings.Join(known, ", "))
 	}
 	switch t.Source {
 	case "local":
@@ -321,7 +329,8 @@ func (v *validator) bound(a at, t *Threshold) {
 		return
 	}
 	if key == "above" && clear.Value > bound.Value || key == "below" && clear.Value < bound.Value {
-		v.fail(a.key(clearKey), "%s %s conflicts with %s %s: the alert would clear while the condition still holds", clearKey, clear.Text, key, bound.Text)
+		v.fail(a.key(clearKey), "%s %s conflicts with %s %s: the alert would clear while the condition still holds",
+			clearKey, clear.Text, key, bound.Text)
 	}
 }
 
@@ -340,11 +349,13 @@ func (v *validator) ladder(a at, ladder []Rung, metric string, c *Config) {
 			v.scale(here.key(string(r.Action)), o)
 		case "restart":
 			if metric == "error_rate" {
-				v.fail(here, "restart cannot be used for error_rate: it hides the cause and destroys evidence; use rollback or page")
+				v.fail(here, "restart cannot be used for error_rate: it hides the cause and destroys evidence; use "+
+					"rollback or page")
 			}
 		case "rollback":
 			if o.OnlyIf != "suspect_deploy" {
-				v.fail(option("only_if"), "unknown condition %q; the only one is suspect_deploy, which is the default", o.OnlyIf)
+				v.fail(option("only_if"), "unknown condition %q; the only one is suspect_deploy, which is the default",
+					o.OnlyIf)
 			}
 		case "job":
 			if _, ok := c.JobTemplates[o.Template]; !ok && !v.undecoded.covers("job_templates") {
@@ -399,7 +410,8 @@ func (v *validator) job(a at, name string, j JobTemplate) {
 	}
 	for i, what := range j.Allow {
 		if !slices.Contains(JobAllowances, what) {
-			v.fail(a.key("allow").key(i), "unknown allowance %q; expected one of: %s", what, strings.Join(JobAllowances, ", "))
+			v.fail(a.key("allow").key(i), "unknown allowance %q; expected one of: %s", what,
+				strings.Join(JobAllowances, ", "))
 		}
 	}
 }
@@ -412,7 +424,8 @@ func (v *validator) senders(c *Config) {
 	for i, s := range c.Alertmanager.Senders {
 		a := at{"alertmanager", "senders", i}
 		if !nameShape.MatchString(s.Name) {
-			v.fail(a.key("name"), "invalid sender name %q: use lowercase letters, digits, \"-\" and \".\" (at most 63)", s.Name)
+			v.fail(a.key("name"), "invalid sender name %q: use lowercase letters, digits, \"-\" and \".\" (at most 63)",
+				s.Name)
 		}
 		if names[s.Name] {
 			v.fail(a.key("name"), "duplicate sender %q", s.Name)
@@ -460,7 +473,8 @@ func (v *validator) budget(b Budget) {
 		v.fail(at{"budget", "concurrent"}, "invalid concurrent %d; use 1 or more", b.Concurrent)
 	}
 	if b.MaxUnhealthy.Unit != "ratio" || b.MaxUnhealthy.Value > 1 {
-		v.fail(at{"budget", "max_unhealthy"}, "invalid share %q; use a percentage of the watched targets, for example 30%%", b.MaxUnhealthy.Text)
+		v.fail(at{"budget", "max_unhealthy"},
+			"invalid share %q; use a percentage of the watched targets, for example 30%%", b.MaxUnhealthy.Text)
 	}
 	if b.StormFrom < 1 {
 		v.fail(at{"budget", "storm_from"}, "invalid storm_from %d; use 1 or more", b.StormFrom)
@@ -469,10 +483,12 @@ func (v *validator) budget(b Budget) {
 
 func (v *validator) guards(g Guards) {
 	if g.AvailabilityFloor.Unit != "ratio" || g.AvailabilityFloor.Value > 1 {
-		v.fail(at{"guards", "availability_floor"}, "invalid share %q; use a percentage of the desired replicas, for example 50%%", g.AvailabilityFloor.Text)
+		v.fail(at{"guards", "availability_floor"},
+			"invalid share %q; use a percentage of the desired replicas, for example 50%%", g.AvailabilityFloor.Text)
 	}
 	if g.Quarantine.Count < 1 || g.Quarantine.Per <= 0 {
-		v.fail(at{"guards", "quarantine"}, "invalid quarantine %s; use for example 3/6h; to allow no actions, use mode: observe", g.Quarantine)
+		v.fail(at{"guards", "quarantine"},
+			"invalid quarantine %s; use for example 3/6h; to allow no actions, use mode: observe", g.Quarantine)
 	}
 	v.span(at{"guards", "approval"}, time.Duration(g.Approval), time.Minute, 7*24*time.Hour)
 	if g.MaxReplicas < 1 {

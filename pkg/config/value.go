@@ -45,7 +45,8 @@ func ParseQuantity(text string) (Quantity, error) {
 		q.Value, err = strconv.ParseFloat(s, 64)
 	}
 	if err != nil || q.Value != q.Value || q.Value < 0 || q.Value > 1e18 {
-		return Quantity{}, fmt.Errorf("invalid value %q; use a duration (500ms), a percentage (0.1%%) or a number (2)", text)
+		return Quantity{}, fmt.Errorf("invalid value %q; use a duration (500ms), a percentage (0.1%%) or a number (2)",
+			text)
 	}
 	return q, nil
 }
@@ -115,11 +116,13 @@ func optionsOf(action incident.Action, fields []string, options *yaml.Node) erro
 		if slices.Contains(fields, key.Value) {
 			continue
 		}
-		text := fmt.Sprintf("unknown option %q for %s; expected one of: %s", key.Value, action, strings.Join(fields, ", "))
+		text := fmt.Sprintf("unknown option %q for %s; expected one of: %s", key.Value, action,
+			strings.Join(fields, ", "))
 		if len(fields) == 0 {
 			text = fmt.Sprintf("unknown option %q: %s takes no options", key.Value, action)
 		}
-		wrong = append(wrong, yaml.NewLoadError(yaml.ConstructorStage, text, yaml.Mark{Line: key.Line, Column: key.Column}, nil))
+		wrong = append(wrong, yaml.NewLoadError(yaml.ConstructorStage, text,
+			yaml.Mark{Line: key.Line, Column: key.Column}, nil))
 	}
 	if len(wrong) > 0 {
 		return &yaml.LoadErrors{Errors: wrong}

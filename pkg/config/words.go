@@ -46,7 +46,8 @@ func (v *validator) api(a *API) {
 	}
 	for i, name := range a.Audiences {
 		if name == "" || strings.ContainsFunc(name, unicode.IsSpace) {
-			v.fail(at{"api", "audiences", i}, "invalid audience %q; use a name without spaces; the default is watchdog", name)
+			v.fail(at{"api", "audiences", i}, "invalid audience %q; use a name without spaces; the default is watchdog",
+				name)
 		}
 	}
 	if a.Read != ReadAuthorized && a.Read != ReadAnybody {
@@ -57,7 +58,8 @@ func (v *validator) api(a *API) {
 	}
 	for i, name := range a.Hosts {
 		if name == "" || strings.ContainsAny(name, "/:@ *") {
-			v.fail(at{"api", "hosts", i}, "invalid host name %q; use the host of the URL, without port and path: watchdog.example.com", name)
+			v.fail(at{"api", "hosts", i}, "invalid host name %q; use the host of the URL, without port and path: "+
+				"watchdog.example.com", name)
 		}
 	}
 }
@@ -71,20 +73,23 @@ func (v *validator) persons(a at, all []Person) {
 		here := a.key(i)
 		switch {
 		case !personID.MatchString(p.ID):
-			v.fail(here.key("id"), "invalid member ID %q; copy it from the user's profile (for example U0123ABCD); display names are not unique", p.ID)
+			v.fail(here.key("id"), "invalid member ID %q; copy it from the user's profile (for example U0123ABCD); "+
+				"display names are not unique", p.ID)
 		case ids[p.ID]:
 			v.fail(here.key("id"), "duplicate id %s", p.ID)
 		}
 		ids[p.ID] = true
 		switch {
 		case p.User == "" || len(p.User) > 253:
-			v.fail(here.key("user"), "user is required: the user name in Kubernetes RBAC, for example alice@example.com (at most 253 characters)")
+			v.fail(here.key("user"), "user is required: the user name in Kubernetes RBAC, for example "+
+				"alice@example.com (at most 253 characters)")
 		case strings.HasPrefix(p.User, "system:"):
 			v.fail(here.key("user"), "invalid user %q: service accounts and system users cannot be responders", p.User)
 		}
 		for k, g := range p.Groups {
 			if g == "" || strings.HasPrefix(g, "system:") {
-				v.fail(here.key("groups").key(k), "invalid group %q: groups that start with \"system:\" are assigned by the API server", g)
+				v.fail(here.key("groups").key(k),
+					"invalid group %q: groups that start with \"system:\" are assigned by the API server", g)
 			}
 		}
 	}

@@ -76,13 +76,16 @@ func yamlMessage(s string) string {
 	if field, typeName, ok := strings.Cut(s, " not found in type "); ok && strings.HasPrefix(field, "field ") {
 		return unknownField(strings.TrimPrefix(field, "field "), typeName)
 	}
-	if strings.HasPrefix(s, "not a valid duration string") || strings.Contains(s, " in duration ") || s == "empty duration string" {
+	if strings.HasPrefix(s, "not a valid duration string") || strings.Contains(s, " in duration ") ||
+		s == "empty duration string" {
 		return s + "; use a number with a unit: 15s, 5m, 2h"
 	}
 	if s == "found character that cannot start any token" {
 		return s + "; indent YAML with spaces, not tabs"
 	}
-	for _, r := range [][2]string{{"cannot construct ", "cannot read "}, {"!!str ", "the text "}, {"!!int ", "the number "}, {"!!float ", "the number "}, {"!!bool ", ""}, {"!!seq", "a list"}, {"!!map", "a mapping"}, {"!!null", "nothing"}} {
+	for _, r := range [][2]string{{"cannot construct ", "cannot read "}, {"!!str ", "the text "},
+		{"!!int ", "the number "}, {"!!float ", "the number "}, {"!!bool ", ""}, {"!!seq", "a list"},
+		{"!!map", "a mapping"}, {"!!null", "nothing"}} {
 		s = strings.ReplaceAll(s, r[0], r[1])
 	}
 	if what, typeName, ok := cutLast(s, " into "); ok {

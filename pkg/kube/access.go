@@ -28,8 +28,9 @@ type Access struct {
 	c         *Client
 	namespace string
 	now       func() time.Time
-	review    func(context.Context, *authentication.TokenReview, metav1.CreateOptions) (*authentication.TokenReview, error)
-	asking    chan struct{} // one for each token that is being asked about
+	review    func(context.Context, *authentication.TokenReview, metav1.CreateOptions) (*authentication.TokenReview,
+		error)
+	asking chan struct{} // one for each token that is being asked about
 
 	mu      sync.Mutex
 	persons map[[sha256.Size]byte]known[responder.Person]
@@ -59,7 +60,9 @@ var errBusy = errors.New("too many concurrent authentication requests; retry")
 
 // NewAccess returns the access to watchdog's virtual resources in its namespace.
 func NewAccess(c *Client, namespace string, now func() time.Time) *Access {
-	return &Access{c: c, namespace: namespace, now: now, review: c.identity.TokenReviews().Create, asking: make(chan struct{}, maxAsking), persons: map[[sha256.Size]byte]known[responder.Person]{}, rights: map[string]known[string]{}}
+	return &Access{c: c, namespace: namespace, now: now, review: c.identity.TokenReviews().Create,
+		asking: make(chan struct{}, maxAsking), persons: map[[sha256.Size]byte]known[responder.Person]{},
+		rights: map[string]known[string]{}}
 }
 
 // Who returns whose token it is, or ErrUnknown. The token must be for one of the
@@ -80,17 +83,21 @@ func (a *Access) Who(ctx context.Context, token string, audiences []string) (res
 	defer back()
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	r, err := a.review(ctx, &authentication.TokenReview{Spec: authentication.TokenReviewSpec{Token: token, Audiences: audiences}}, metav1.CreateOptions{})
+	r, err := a.review(ctx, &authentication.TokenReview{Spec: authentication.TokenReviewSpec{Token: token,
+		Audiences: audiences}}, metav1.CreateOptions{})
 	if err != nil {
 		return responder.Person{}, explain(request{"create", "tokenreviews.authentication.k8s.io", "", ""}, err)
 	}
 	k := known[responder.Person]{}
 	switch s := r.Status; {
-	case !s.Authenticated || s.User.Username == "", !slices.ContainsFunc(s.Audiences, func(x string) bool { return slices.Contains(audiences, x) }):
+	case !s.Authenticated || s.User.Username == "", !slices.ContainsFunc(s.Audiences,
+		func(x string) bool { return slices.Contains(audiences, x) }):
 		// An authenticator that knows nothing of audiences answers without any.
-		k.no = fmt.Errorf("%w for audience %s; create a token: kubectl create token NAME --audience %s", ErrUnknown, strings.Join(audiences, " or "), audiences[0])
+		k.no = fmt.Errorf("%w for audience %s; create a token: kubectl create token NAME --audience %s", ErrUnknown,
+			strings.Join(audiences, " or "), audiences[0])
 	default:
-		k.what = responder.Person{Name: s.User.Username, UID: s.User.UID, Groups: s.User.Groups, Extra: map[string][]string{}}
+		k.what = responder.Person{Name: s.User.Username, UID: s.User.UID, Groups: s.User.Groups,
+			Extra: map[string][]string{}}
 		for name, v := range s.User.Extra {
 			k.what.Extra[name] = v
 		}
@@ -118,7 +125,8 @@ func Forbidden(err error) bool { return apierrors.IsForbidden(err) }
 // watchdog's namespace, *responder.Refused if not, and another error if that cannot
 // be told now.
 func (a *Access) May(ctx context.Context, p responder.Person, right string) error {
-	return a.allowed(ctx, p, authorization.ResourceAttributes{Verb: "update", Resource: "incidents", Subresource: right}, "docs/approvals.md")
+	return a.allowed(ctx, p, authorization.ResourceAttributes{Verb: "update", Resource: "incidents",
+		Subresource: right}, "docs/approvals.md")
 }
 
 // MayRead is May for what watchdog shows: the right to get incidents.
@@ -128,12 +136,14 @@ func (a *Access) MayRead(ctx context.Context, p responder.Person) error {
 
 // MayReload is May for loading the configuration again. The resource exists in RBAC only.
 func (a *Access) MayReload(ctx context.Context, p responder.Person) error {
-	return a.allowed(ctx, p, authorization.ResourceAttributes{Verb: "update", Resource: "configurations"}, "docs/api.md")
+	return a.allowed(ctx, p, authorization.ResourceAttributes{Verb: "update", Resource: "configurations"},
+		"docs/api.md")
 }
 
 // allowed asks for a right on what of watchdog's is in its namespace. doc describes the
 // Role that grants it.
-func (a *Access) allowed(ctx context.Context, p responder.Person, right authorization.ResourceAttributes, doc string) error {
+func (a *Access) allowed(ctx context.Context, p responder.Person, right authorization.ResourceAttributes,
+	doc string) error {
 	right.Namespace, right.Group = a.namespace, group
 	on := strings.TrimSuffix(right.Resource+"/"+right.Subresource, "/")
 	key := fmt.Sprintf("%q %q %q %q %q %q", right.Verb, on, p.Name, p.UID, p.Groups, p.Extra)
@@ -148,7 +158,8 @@ func (a *Access) allowed(ctx context.Context, p responder.Person, right authoriz
 	}
 	review := &authorization.LocalSubjectAccessReview{
 		ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace},
-		Spec:       authorization.SubjectAccessReviewSpec{User: p.Name, UID: p.UID, Groups: p.Groups, Extra: extra, ResourceAttributes: &right},
+		Spec: authorization.SubjectAccessReviewSpec{User: p.Name, UID: p.UID, Groups: p.Groups, Extra: extra,
+			ResourceAttributes: &right},
 	}
 	r, err := a.c.access.LocalSubjectAccessReviews(a.namespace).Create(ctx, review, metav1.CreateOptions{})
 	if err != nil {
@@ -156,7 +167,9 @@ func (a *Access) allowed(ctx context.Context, p responder.Person, right authoriz
 	}
 	k := known[string]{}
 	if !r.Status.Allowed || r.Status.Denied {
-		k.no = &responder.Refused{Forbidden: true, Reason: fmt.Sprintf("%s may not: the request needs the verb %s on %s of the group %s in namespace %s (a Role as in %s)", p.Name, right.Verb, on, group, a.namespace, doc)}
+		k.no = &responder.Refused{Forbidden: true,
+			Reason: fmt.Sprintf("%s may not: the request needs the verb %s on %s of the group %s in namespace %s (a "+
+				"Role as in %s)", p.Name, right.Verb, on, group, a.namespace, doc)}
 	}
 	remember(a, a.rights, key, k)
 	return k.no

@@ -48,20 +48,24 @@ func newGuard(t *testing.T) (*guard, *Client) {
 			ok = ok && slices.Contains(v.Spec.Audiences, g.audience)
 			v.Status.Audiences = []string{g.audience}
 		}
-		v.Status.Authenticated, v.Status.User = ok, authentication.UserInfo{Username: name, UID: "u1", Groups: []string{"sre"}, Extra: map[string]authentication.ExtraValue{"scopes": {"a"}}}
+		v.Status.Authenticated, v.Status.User = ok, authentication.UserInfo{Username: name, UID: "u1",
+			Groups: []string{"sre"}, Extra: map[string]authentication.ExtraValue{"scopes": {"a"}}}
 		g.say(w, v)
 	})
-	mux.HandleFunc("POST /apis/authorization.k8s.io/v1/namespaces/watchdog/localsubjectaccessreviews", func(w http.ResponseWriter, r *http.Request) {
-		var v authorization.LocalSubjectAccessReview
-		_ = json.NewDecoder(r.Body).Decode(&v)
-		a := v.Spec.ResourceAttributes
-		g.asked = append(g.asked, v.Spec.User+" "+a.Subresource)
-		v.Status.Allowed = slices.Contains(g.allowed, v.Spec.User+" "+a.Subresource) && a.Group == "watchdog.io" && a.Resource == "incidents" && a.Verb == "update" && a.Namespace == "watchdog" && a.Name == ""
-		g.say(w, v)
-	})
+	mux.HandleFunc("POST /apis/authorization.k8s.io/v1/namespaces/watchdog/localsubjectaccessreviews",
+		func(w http.ResponseWriter, r *http.Request) {
+			var v authorization.LocalSubjectAccessReview
+			_ = json.NewDecoder(r.Body).Decode(&v)
+			a := v.Spec.ResourceAttributes
+			g.asked = append(g.asked, v.Spec.User+" "+a.Subresource)
+			v.Status.Allowed = slices.Contains(g.allowed, v.Spec.User+" "+a.Subresource) && a.Group == "watchdog.io" &&
+				a.Resource == "incidents" && a.Verb == "update" && a.Namespace == "watchdog" && a.Name == ""
+			g.say(w, v)
+		})
 	g.Server = httptest.NewServer(mux)
 	t.Cleanup(g.Close)
-	c, err := connect(&rest.Config{Host: g.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json", AcceptContentTypes: "application/json"}})
+	c, err := connect(&rest.Config{Host: g.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json",
+		AcceptContentTypes: "application/json"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +92,8 @@ func TestRightsAreAskedAndBelievedForAMoment_SEC03(t *testing.T) {
 	if err := may(alice, "ack"); err != nil {
 		t.Fatal(err)
 	}
-	if err := may(alice, "approval"); !errors.As(err, &no) || !no.Forbidden || !strings.Contains(err.Error(), "incidents/approval") {
+	if err := may(alice, "approval"); !errors.As(err, &no) || !no.Forbidden ||
+		!strings.Contains(err.Error(), "incidents/approval") {
 		t.Errorf("%v", err)
 	}
 	if err := may(bob, "ack"); !errors.As(err, &no) {
@@ -124,7 +129,8 @@ func TestATokenIsSomebodys_SEC03(t *testing.T) {
 	who := func(token string) (responder.Person, error) { return a.Who(t.Context(), token, []string{"watchdog"}) }
 	g.audience = "watchdog"
 	p, err := who("t-alice")
-	if err != nil || p.Name != "alice" || p.UID != "u1" || !slices.Equal(p.Groups, []string{"sre"}) || !slices.Equal(p.Extra["scopes"], []string{"a"}) {
+	if err != nil || p.Name != "alice" || p.UID != "u1" || !slices.Equal(p.Groups, []string{"sre"}) ||
+		!slices.Equal(p.Extra["scopes"], []string{"a"}) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	for range 3 {
@@ -148,12 +154,14 @@ func TestAFloodOfTokensIsNoneOfQuestions_S04_SEC29(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, most atomic.Int64
 		a := NewAccess(c, "watchdog", time.Now)
-		a.review = func(_ context.Context, r *authentication.TokenReview, _ metav1.CreateOptions) (*authentication.TokenReview, error) {
+		a.review = func(_ context.Context, r *authentication.TokenReview,
+			_ metav1.CreateOptions) (*authentication.TokenReview, error) {
 			most.Store(max(most.Load(), now.Add(1)))
 			time.Sleep(time.Second)
 			now.Add(-1)
 			if r.Spec.Token == "alice" {
-				r.Status = authentication.TokenReviewStatus{Authenticated: true, Audiences: r.Spec.Audiences, User: authentication.UserInfo{Username: "alice"}}
+				r.Status = authentication.TokenReviewStatus{Authenticated: true, Audiences: r.Spec.Audiences,
+					User: authentication.UserInfo{Username: "alice"}}
 			}
 			return r, nil
 		}
@@ -180,7 +188,8 @@ func TestAFloodOfTokensIsNoneOfQuestions_S04_SEC29(t *testing.T) {
 		}
 		all.Wait()
 		if most.Load() != maxAsking || unknown.Load() < 3*maxAsking || unknown.Load()+later.Load() != 500 {
-			t.Errorf("%d questions at once, %d answered, %d told to come later", most.Load(), unknown.Load(), later.Load())
+			t.Errorf("%d questions at once, %d answered, %d told to come later", most.Load(), unknown.Load(),
+				later.Load())
 		}
 	})
 }
@@ -193,10 +202,14 @@ func TestATokenForAnotherAudienceIsNobodys_S22(t *testing.T) {
 		says      string // "": it is alice's
 	}{
 		{"for watchdog", "watchdog", []string{"watchdog"}, ""},
-		{"for one of several", "https://kubernetes.default.svc", []string{"watchdog", "https://kubernetes.default.svc"}, ""},
-		{"for the API server", "https://kubernetes.default.svc", []string{"watchdog"}, "kubectl create token NAME --audience watchdog"},
-		{"for another program", "vault", []string{"watchdog", "ops"}, "for audience watchdog or ops; create a token: kubectl create token NAME --audience watchdog"},
-		{"an authenticator that leaves the audience out has not checked it", "", []string{"watchdog"}, "kubectl create token NAME --audience watchdog"},
+		{"for one of several", "https://kubernetes.default.svc", []string{"watchdog", "https://kubernetes.default.svc"},
+			""},
+		{"for the API server", "https://kubernetes.default.svc", []string{"watchdog"},
+			"kubectl create token NAME --audience watchdog"},
+		{"for another program", "vault", []string{"watchdog", "ops"},
+			"for audience watchdog or ops; create a token: kubectl create token NAME --audience watchdog"},
+		{"an authenticator that leaves the audience out has not checked it", "", []string{"watchdog"},
+			"kubectl create token NAME --audience watchdog"},
 	} {
 		g, c := newGuard(t)
 		g.audience = tt.made
@@ -209,7 +222,8 @@ func TestATokenForAnotherAudienceIsNobodys_S22(t *testing.T) {
 		}
 	}
 	g, c := newGuard(t)
-	if p, err := NewAccess(c, "watchdog", time.Now).Who(t.Context(), "t-alice", nil); err == nil || errors.Is(err, ErrUnknown) || len(g.asked) != 0 {
+	if p, err := NewAccess(c, "watchdog", time.Now).Who(t.Context(), "t-alice", nil); err == nil ||
+		errors.Is(err, ErrUnknown) || len(g.asked) != 0 {
 		t.Errorf("without an audience: %+v, %v, asked %v", p, err, g.asked)
 	}
 }
@@ -223,7 +237,8 @@ func TestAWordOnAnOldLedgerIsAConflict_SEC09(t *testing.T) {
 		t.Fatal(err)
 	}
 	say := func(by string) error {
-		return s.Say(t.Context(), incident.Saying{Acked: map[string]incident.Attribution{"01a1": {By: by, Source: "slack"}}}, version)
+		return s.Say(t.Context(), incident.Saying{Acked: map[string]incident.Attribution{"01a1": {By: by,
+			Source: "slack"}}}, version)
 	}
 	if err := say("alice"); err != nil {
 		t.Fatal(err)

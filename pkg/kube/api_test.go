@@ -39,7 +39,8 @@ func newAPI(t *testing.T) (*api, *Client) {
 	a := &api{t: t, objects: map[string]map[string]any{}, version: 100}
 	a.server = httptest.NewServer(a)
 	t.Cleanup(a.server.Close)
-	c, err := connect(&rest.Config{Host: a.server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json", AcceptContentTypes: "application/json"}})
+	c, err := connect(&rest.Config{Host: a.server.URL,
+		ContentConfig: rest.ContentConfig{ContentType: "application/json", AcceptContentTypes: "application/json"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +131,8 @@ func (a *api) read(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	last := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
-	kind := map[string]string{"pods": "v1/Pod", "services": "v1/Service", "replicasets": "apps/v1/ReplicaSet", "deployments": "apps/v1/Deployment", "horizontalpodautoscalers": "autoscaling/v2/HorizontalPodAutoscaler",
+	kind := map[string]string{"pods": "v1/Pod", "services": "v1/Service", "replicasets": "apps/v1/ReplicaSet",
+		"deployments": "apps/v1/Deployment", "horizontalpodautoscalers": "autoscaling/v2/HorizontalPodAutoscaler",
 		"poddisruptionbudgets": "policy/v1/PodDisruptionBudget", "endpointslices": "discovery.k8s.io/v1/EndpointSlice", "events": "v1/Event", "incidents": "watchdog.io/v1alpha1/Incident", "ledgers": "watchdog.io/v1alpha1/Ledger", "maintenancewindows": "watchdog.io/v1alpha1/MaintenanceWindow"}[last]
 	if kind == "" {
 		refuse(w, http.StatusNotFound, "NotFound", last+" not found")
@@ -144,7 +146,8 @@ func (a *api) read(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	cut := strings.LastIndex(kind, "/")
-	reply(w, http.StatusOK, map[string]any{"kind": kind[cut+1:] + "List", "apiVersion": kind[:cut], "metadata": map[string]any{"resourceVersion": strconv.Itoa(a.version)}, "items": items})
+	reply(w, http.StatusOK, map[string]any{"kind": kind[cut+1:] + "List", "apiVersion": kind[:cut],
+		"metadata": map[string]any{"resourceVersion": strconv.Itoa(a.version)}, "items": items})
 }
 
 func labelsOf(o map[string]any) labels.Set {
@@ -216,5 +219,6 @@ func reply(w http.ResponseWriter, status int, v any) {
 }
 
 func refuse(w http.ResponseWriter, status int, reason, message string) {
-	reply(w, status, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status, "reason": reason, "message": message})
+	reply(w, status, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status,
+		"reason": reason, "message": message})
 }

@@ -23,7 +23,10 @@ func (r *Reader) hpa(ctx context.Context, target incident.Target) (*remediate.HP
 	if err != nil {
 		return nil, explain(request{"list", "horizontalpodautoscalers.autoscaling", target.Namespace, ""}, err)
 	}
-	slices.SortFunc(list.Items, func(a, b autoscalingv2.HorizontalPodAutoscaler) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(list.Items, func(a, b autoscalingv2.HorizontalPodAutoscaler) int {
+		return strings.Compare(a.Name,
+			b.Name)
+	})
 	for i := range list.Items {
 		if h := &list.Items[i]; scales(h, target.Kind, target.Workload) {
 			found := &remediate.HPA{
@@ -76,7 +79,8 @@ func (r *Reader) budgets(ctx context.Context, namespace string, template json.Ra
 }
 
 func (r *Reader) endpoints(ctx context.Context, namespace, service string) (int, error) {
-	list, err := r.c.discovery.EndpointSlices(namespace).List(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service})
+	list, err := r.c.discovery.EndpointSlices(namespace).List(ctx,
+		metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service})
 	if err != nil {
 		return 0, explain(request{"list", "endpointslices.discovery.k8s.io", namespace, ""}, err)
 	}

@@ -81,9 +81,11 @@ func load(kubeconfig, context string) (*rest.Config, error) {
 	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
-	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context}).ClientConfig()
+	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules,
+		&clientcmd.ConfigOverrides{CurrentContext: context}).ClientConfig()
 	if clientcmd.IsEmptyConfig(err) {
-		return nil, fmt.Errorf("no cluster found: no service account is mounted and there is no kubeconfig; set --kubeconfig or $KUBECONFIG")
+		return nil, fmt.Errorf("no cluster found: no service account is mounted and there is no kubeconfig; set " +
+			"--kubeconfig or $KUBECONFIG")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read kubeconfig %s: %w", cmp.Or(kubeconfig, "(default)"), err)
@@ -143,7 +145,8 @@ func (c *Client) makeWatches(cfg *rest.Config, h *http.Client) error {
 	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return err
 	}
-	c.watches = watchClients{apps: apps.RESTClient(), core: core.RESTClient(), autoscaling: autoscaling.RESTClient(), discovery: discovery.RESTClient()}
+	c.watches = watchClients{apps: apps.RESTClient(), core: core.RESTClient(), autoscaling: autoscaling.RESTClient(),
+		discovery: discovery.RESTClient()}
 	return nil
 }
 

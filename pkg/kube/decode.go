@@ -60,8 +60,9 @@ func deployment(d *appsv1.Deployment) remediate.Workload {
 	w := remediate.Workload{
 		Observed: d.Status.ObservedGeneration, Desired: replicas(d.Spec.Replicas), Ready: int(d.Status.ReadyReplicas), Updated: int(d.Status.UpdatedReplicas),
 		Available: int(d.Status.AvailableReplicas), Unavailable: int(d.Status.UnavailableReplicas), Paused: d.Spec.Paused,
-		Recreate:        d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType,
-		DeclaredStartup: declaredStartup(d.Spec.Template.Spec, d.Spec.MinReadySeconds), ProgressDeadline: progressDeadline(d), Stalled: stalled(d),
+		Recreate: d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType,
+		DeclaredStartup: declaredStartup(d.Spec.Template.Spec,
+			d.Spec.MinReadySeconds), ProgressDeadline: progressDeadline(d), Stalled: stalled(d),
 	}
 	if !w.Recreate {
 		w.MaxUnavailable, w.MaxSurge = rolling(d.Spec.Strategy.RollingUpdate, w.Desired)
@@ -73,7 +74,8 @@ func statefulSet(s *appsv1.StatefulSet) remediate.Workload {
 	desired := replicas(s.Spec.Replicas)
 	return remediate.Workload{
 		Observed: s.Status.ObservedGeneration, Desired: desired, Ready: int(s.Status.ReadyReplicas), Updated: int(s.Status.UpdatedReplicas),
-		Available: int(s.Status.AvailableReplicas), Unavailable: max(0, desired-int(s.Status.AvailableReplicas)), MaxUnavailable: 1,
+		Available: int(s.Status.AvailableReplicas), Unavailable: max(0,
+			desired-int(s.Status.AvailableReplicas)), MaxUnavailable: 1,
 		DeclaredStartup: declaredStartup(s.Spec.Template.Spec, s.Spec.MinReadySeconds),
 	}
 }

@@ -22,10 +22,13 @@ func FuzzWorkload(f *testing.F) {
 			t.Fatalf("template %s", w.Template)
 		}
 		// A count below zero is no answer of an API server.
-		if kind == "deployment" && w.Desired >= 0 && w.Desired < 1<<20 && !strings.Contains(raw, "-") && (w.MaxUnavailable < 0 || w.MaxSurge < 0 || !w.Recreate && w.MaxUnavailable == 0 && w.MaxSurge == 0 && w.Desired > 0) {
+		if kind == "deployment" && w.Desired >= 0 && w.Desired < 1<<20 && !strings.Contains(raw, "-") &&
+			(w.MaxUnavailable < 0 || w.MaxSurge < 0 || !w.Recreate && w.MaxUnavailable == 0 && w.MaxSurge == 0 &&
+				w.Desired > 0) {
 			t.Fatalf("%d unavailable and %d surge of %d", w.MaxUnavailable, w.MaxSurge, w.Desired)
 		}
-		if _, err := decodeRevisions([]json.RawMessage{json.RawMessage(raw)}, w.Target.UID); err != nil && !strings.Contains(err.Error(), "replicaset") {
+		if _, err := decodeRevisions([]json.RawMessage{json.RawMessage(raw)}, w.Target.UID); err != nil &&
+			!strings.Contains(err.Error(), "replicaset") {
 			t.Fatal(err)
 		}
 		checkRedacted(t, w.Template)

@@ -30,7 +30,10 @@ type departure struct {
 // watch remembers what an informer sees deleted.
 func (d *departed) watch(i cache.SharedIndexInformer, resource string) {
 	// It cannot fail before the informer runs.
-	_, _ = i.AddEventHandler(cache.ResourceEventHandlerFuncs{DeleteFunc: func(o any) { d.deleted(resource, o, time.Now()) }})
+	_, _ = i.AddEventHandler(cache.ResourceEventHandlerFuncs{DeleteFunc: func(o any) {
+		d.deleted(resource, o,
+			time.Now())
+	}})
 }
 
 // deleted takes what an informer hands over when an object is gone.

@@ -43,7 +43,8 @@ func NewEvents(c *Client, log *slog.Logger, self incident.Target) *Events {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Events{c: c, log: log, self: self, limit: rate.NewLimiter(rate.Every(eventEvery), eventBurst), busy: make(chan struct{}, eventAtOnce)}
+	return &Events{c: c, log: log, self: self, limit: rate.NewLimiter(rate.Every(eventEvery), eventBurst),
+		busy: make(chan struct{}, eventAtOnce)}
 }
 
 // reasonFor returns type and reason of an Event by what a timeline entry says;
@@ -98,7 +99,8 @@ func (e *Events) Tell(inc incident.Incident, entry incident.Entry) {
 		if inc.Target.Name == incident.Self {
 			e.identify(ctx, ev)
 		}
-		if _, err := e.c.core.Events(ev.Namespace).Create(ctx, ev, metav1.CreateOptions{FieldManager: FieldManager}); err != nil {
+		if _, err := e.c.core.Events(ev.Namespace).Create(ctx, ev,
+			metav1.CreateOptions{FieldManager: FieldManager}); err != nil {
 			e.log.Debug("event not written", "err", explain(request{"create", "events", ev.Namespace, ev.Name}, err))
 		}
 	}()
@@ -121,11 +123,13 @@ func (e *Events) event(inc incident.Incident, entry incident.Entry, kind, reason
 	t := inc.Target
 	at := metav1.NewTime(entry.At)
 	return &corev1.Event{
-		ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: fmt.Sprintf("%s.wd%x.%x", t.Workload, entry.At.UnixNano(), e.seq.Add(1))},
+		ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace,
+			Name: fmt.Sprintf("%s.wd%x.%x", t.Workload, entry.At.UnixNano(), e.seq.Add(1))},
 		InvolvedObject: corev1.ObjectReference{
 			APIVersion: "apps/v1", Kind: kindName(t.Kind), Namespace: t.Namespace, Name: t.Workload, UID: types.UID(t.UID),
 		},
-		Reason: reason, Type: kind, Message: strutil.Shorten(fmt.Sprintf("%s (incident %s)", entry.Text, inc.ID), eventMessage),
+		Reason: reason, Type: kind, Message: strutil.Shorten(fmt.Sprintf("%s (incident %s)", entry.Text, inc.ID),
+			eventMessage),
 		Source: corev1.EventSource{Component: "watchdog"}, FirstTimestamp: at, LastTimestamp: at, Count: 1,
 		ReportingController: "watchdog.io/watchdog",
 	}

@@ -134,7 +134,8 @@ func worstFirst(pods []corev1.Pod) []corev1.Pod {
 		return 0
 	}
 	slices.SortFunc(pods, func(a, b corev1.Pod) int {
-		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), cmp.Compare(restarts(&b), restarts(&a)), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), cmp.Compare(restarts(&b), restarts(&a)),
+			cmp.Compare(a.Name, b.Name))
 	})
 	return pods
 }
@@ -177,7 +178,8 @@ func (r *Reader) captureLog(ctx context.Context, b *bundle, namespace, pod, cont
 		name += "-previous"
 	}
 	lines, limit := int64(captureLines), int64(captureBytes)
-	body, err := r.c.core.Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{Container: container, Previous: previous, TailLines: &lines, LimitBytes: &limit}).Stream(ctx)
+	body, err := r.c.core.Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{Container: container, Previous: previous,
+		TailLines: &lines, LimitBytes: &limit}).Stream(ctx)
 	if err != nil {
 		b.gap("%s: %v", name, explain(request{"get", "pods/log", namespace, pod}, err))
 		return

@@ -40,9 +40,11 @@ func explain(r request, err error) error {
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("%s: not found: create it, or correct the name in the configuration: %w", r, err)
 	case refusedByAdmission(err):
-		return fmt.Errorf("%s: denied by an admission policy or webhook, not by RBAC: make the change manually, or adjust the policy (chart value admissionPolicy for watchdog's own): %w", r, err)
+		return fmt.Errorf("%s: denied by an admission policy or webhook, not by RBAC: make the change manually, or "+
+			"adjust the policy (chart value admissionPolicy for watchdog's own): %w", r, err)
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("%s: forbidden: grant the verb %q on %q in namespace %q (chart values rbac and actions): %w", r, r.verb, r.resource, r.namespace, err)
+		return fmt.Errorf("%s: forbidden: grant the verb %q on %q in namespace %q (chart values rbac and actions): %w",
+			r, r.verb, r.resource, r.namespace, err)
 	case apierrors.IsUnauthorized(err):
 		return fmt.Errorf("%s: unauthorized: the credentials are missing, wrong or expired: %w", r, err)
 	case apierrors.IsTooManyRequests(err):

@@ -11,10 +11,12 @@ import (
 )
 
 func TestWhatANewerWatchdogStoredIsNotGuessedAt_INV49(t *testing.T) {
-	o := object{Metadata: metav1.ObjectMeta{Name: "01k3", ResourceVersion: "7"}, Spec: json.RawMessage(`{"target":{"name":"cart"}}`),
+	o := object{Metadata: metav1.ObjectMeta{Name: "01k3", ResourceVersion: "7"},
+		Spec:   json.RawMessage(`{"target":{"name":"cart"}}`),
 		Status: json.RawMessage(`{"format":2,"id":{"now":"an object"},"phase":["two"]}`)}
 	st, err := decodeIncident(o)
-	if err != nil || !st.Newer || st.Incident.ID != "01k3" || st.Incident.Target.Name != "cart" || st.Incident.Phase != "" {
+	if err != nil || !st.Newer || st.Incident.ID != "01k3" || st.Incident.Target.Name != "cart" ||
+		st.Incident.Phase != "" {
 		t.Errorf("%+v, %v", st, err)
 	}
 	o.Status = json.RawMessage(`{"format":2,"ops":"none"}`)

@@ -21,7 +21,8 @@ func (c *Client) HoldTarget(ctx context.Context, namespace, kind, name, reason, 
 	if by != "" {
 		reason += " (" + by + ")"
 	}
-	hold := map[string]any{remediate.HoldAnnotation: reason, remediate.HoldSinceAnnotation: time.Now().UTC().Format(time.RFC3339), remediate.HoldUntilAnnotation: nil}
+	hold := map[string]any{remediate.HoldAnnotation: reason,
+		remediate.HoldSinceAnnotation: time.Now().UTC().Format(time.RFC3339), remediate.HoldUntilAnnotation: nil}
 	if !until.IsZero() {
 		hold[remediate.HoldUntilAnnotation] = until.UTC().Format(time.RFC3339)
 	}
@@ -41,7 +42,8 @@ func (c *Client) ResumeTarget(ctx context.Context, namespace, kind, name string)
 			return false, nil
 		}
 	}
-	return true, c.annotate(ctx, namespace, kind, name, map[string]any{remediate.HoldAnnotation: nil, remediate.HoldSinceAnnotation: nil, remediate.HoldUntilAnnotation: nil})
+	return true, c.annotate(ctx, namespace, kind, name, map[string]any{remediate.HoldAnnotation: nil,
+		remediate.HoldSinceAnnotation: nil, remediate.HoldUntilAnnotation: nil})
 }
 
 func (c *Client) annotations(ctx context.Context, namespace, kind, name string) (map[string]string, error) {
@@ -122,7 +124,8 @@ func (c *Client) Holds(ctx context.Context, now time.Time) ([]HeldObject, error)
 			return found, err
 		}
 		var all metav1.PartialObjectMetadataList
-		raw, err := c.apps.RESTClient().Get().Resource(resource).SetHeader("Accept", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json").Do(ctx).Raw()
+		raw, err := c.apps.RESTClient().Get().Resource(resource).SetHeader("Accept",
+			"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json").Do(ctx).Raw()
 		if err == nil {
 			err = json.Unmarshal(raw, &all)
 		}

@@ -24,7 +24,8 @@ func leaseLabel(a *api) any {
 
 func heldLease(labels string) string {
 	now := time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
-	return `{"metadata":{"name":"watchdog","namespace":"watchdog"` + labels + `},"spec":{"holderIdentity":"","leaseDurationSeconds":1,"renewTime":"` + now + `","acquireTime":"` + now + `"}}`
+	return `{"metadata":{"name":"watchdog","namespace":"watchdog"` + labels +
+		`},"spec":{"holderIdentity":"","leaseDurationSeconds":1,"renewTime":"` + now + `","acquireTime":"` + now + `"}}`
 }
 
 // The second of two releases in one namespace never worked, and nobody was told.
@@ -35,7 +36,8 @@ func TestASecondInstallationInANamespaceSaysSo_X52(t *testing.T) {
 	occupied := make(chan string, 1)
 	done := make(chan error, 1)
 	go func() {
-		done <- Lead(ctx, c, LeadOptions{Namespace: "watchdog", Identity: "me", Installation: "second", Occupied: func(by string) { occupied <- by }, NewLeader: func(id string) { t.Errorf("%q leads", id) }},
+		done <- Lead(ctx, c, LeadOptions{Namespace: "watchdog", Identity: "me", Installation: "second",
+			Occupied: func(by string) { occupied <- by }, NewLeader: func(id string) { t.Errorf("%q leads", id) }},
 			func(context.Context) { t.Error("it works on the state of another installation") })
 	}()
 	if by := <-occupied; by != "first" {
@@ -53,7 +55,9 @@ func TestASecondInstallationInANamespaceSaysSo_X52(t *testing.T) {
 // A lease of a watchdog that did not know of installations is taken over by an
 // upgrade, and the name is on it from then on.
 func TestAnUpgradeTakesTheOldLease_X52(t *testing.T) {
-	for name, labels := range map[string]string{"without a label": "", "with its own": `,"labels":{"watchdog.io/installation":"ours","team":"a"}`, "by somebody who does not compare": `,"labels":{"team":"a"}`} {
+	for name, labels := range map[string]string{"without a label": "",
+		"with its own":                     `,"labels":{"watchdog.io/installation":"ours","team":"a"}`,
+		"by somebody who does not compare": `,"labels":{"team":"a"}`} {
 		t.Run(name, func(t *testing.T) {
 			a, c := newAPI(t)
 			a.put(leasePath, heldLease(labels))
@@ -61,11 +65,12 @@ func TestAnUpgradeTakesTheOldLease_X52(t *testing.T) {
 			leads := make(chan struct{})
 			done := make(chan error, 1)
 			go func() {
-				done <- Lead(ctx, c, LeadOptions{Namespace: "watchdog", Identity: "me", Installation: "ours", Occupied: func(by string) {
-					if by != "" {
-						t.Errorf("occupied by %q", by)
-					}
-				}}, func(ctx context.Context) { close(leads); <-ctx.Done() })
+				done <- Lead(ctx, c, LeadOptions{Namespace: "watchdog", Identity: "me", Installation: "ours",
+					Occupied: func(by string) {
+						if by != "" {
+							t.Errorf("occupied by %q", by)
+						}
+					}}, func(ctx context.Context) { close(leads); <-ctx.Done() })
 			}()
 			<-leads
 			if leaseLabel(a) != "ours" {
@@ -83,7 +88,8 @@ func TestAnUpgradeTakesTheOldLease_X52(t *testing.T) {
 // are being replaced does.
 func TestAnInstallationThatIsGoneIsSucceeded_X52(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{ResourceVersion: "1", Labels: map[string]string{InstallationLabel: "first"}}}
+		lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{ResourceVersion: "1",
+			Labels: map[string]string{InstallationLabel: "first"}}}
 		o := &occupation{own: "second"}
 		o.look(lease)
 		time.Sleep(abandoned - time.Second)
@@ -106,7 +112,8 @@ func TestAnInstallationThatIsGoneIsSucceeded_X52(t *testing.T) {
 // What is wrong with watchdog itself stands where `kubectl describe` shows it.
 func TestAnEventOnItsOwnDeploymentHasItsUID_A5(t *testing.T) {
 	a, c := newAPI(t)
-	a.put("/apis/apps/v1/namespaces/ops/deployments/wd", `{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"wd","namespace":"ops","uid":"u-1"}}`)
+	a.put("/apis/apps/v1/namespaces/ops/deployments/wd",
+		`{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"wd","namespace":"ops","uid":"u-1"}}`)
 	arrived := make(chan []byte, 1)
 	a.answer = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodPost {
@@ -119,7 +126,8 @@ func TestAnEventOnItsOwnDeploymentHasItsUID_A5(t *testing.T) {
 	}
 	self := incident.Target{Name: incident.Self, Namespace: "ops", Kind: "deployment", Workload: "wd"}
 	own := incident.New("01own", incident.Target{Name: incident.Self}, time.Now())
-	NewEvents(c, discard(), self).Tell(own, incident.Entry{At: time.Now(), Kind: "firing", Text: "config_refused: the configuration was refused"})
+	NewEvents(c, discard(), self).Tell(own, incident.Entry{At: time.Now(), Kind: "firing",
+		Text: "config_refused: the configuration was refused"})
 	var ev struct {
 		Type, Message  string
 		InvolvedObject map[string]string
@@ -127,7 +135,8 @@ func TestAnEventOnItsOwnDeploymentHasItsUID_A5(t *testing.T) {
 	if err := json.Unmarshal(<-arrived, &ev); err != nil {
 		t.Fatal(err)
 	}
-	if ev.Type != "Warning" || ev.InvolvedObject["name"] != "wd" || ev.InvolvedObject["uid"] != "u-1" || !strings.Contains(ev.Message, "refused") {
+	if ev.Type != "Warning" || ev.InvolvedObject["name"] != "wd" || ev.InvolvedObject["uid"] != "u-1" ||
+		!strings.Contains(ev.Message, "refused") {
 		t.Errorf("%+v", ev)
 	}
 }

@@ -32,7 +32,8 @@ func (c *Client) Installed(ctx context.Context, namespace string) error {
 	if all := c.installations(ctx); len(all) > 0 {
 		where = strings.Join(all, ", ")
 	}
-	return fmt.Errorf("%w in namespace %s, or has never started there (found in: %s)", ErrNotInstalled, namespace, where)
+	return fmt.Errorf("%w in namespace %s, or has never started there (found in: %s)", ErrNotInstalled, namespace,
+		where)
 }
 
 // installations are the namespaces that hold a lease or a ledger of watchdog.

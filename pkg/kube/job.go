@@ -21,7 +21,8 @@ func (r *Reader) Job(ctx context.Context, o incident.Object) (incident.Rollout, 
 	defer cancel()
 	j, err := r.c.batch.Jobs(o.Namespace).Get(ctx, o.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return incident.Rollout{Known: true, Stalled: fmt.Sprintf("Job %s is gone, and its end was not seen", o.Name)}, nil
+		return incident.Rollout{Known: true, Stalled: fmt.Sprintf("Job %s is gone, and its end was not seen",
+			o.Name)}, nil
 	}
 	if err != nil {
 		return incident.Rollout{}, explain(request{"get", "jobs.batch", o.Namespace, o.Name}, err)

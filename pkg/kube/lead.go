@@ -64,7 +64,8 @@ type LeadOptions struct {
 // given up only after work has returned. While this replica does not lead, or
 // is not sure to, the client refuses mutating requests (INV-05).
 func Lead(ctx context.Context, c *Client, o LeadOptions, work func(ctx context.Context)) error {
-	o.LeaseDuration, o.RenewDeadline, o.RetryPeriod = cmp.Or(o.LeaseDuration, 15*time.Second), cmp.Or(o.RenewDeadline, 10*time.Second), cmp.Or(o.RetryPeriod, 2*time.Second)
+	o.LeaseDuration, o.RenewDeadline, o.RetryPeriod = cmp.Or(o.LeaseDuration, 15*time.Second), cmp.Or(o.RenewDeadline,
+		10*time.Second), cmp.Or(o.RetryPeriod, 2*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

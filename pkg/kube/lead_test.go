@@ -30,7 +30,8 @@ func TestTheLeaseIsGivenUpOnlyAfterTheWorkHasEnded(t *testing.T) {
 	started, ended := make(chan struct{}), make(chan struct{})
 	done := make(chan error, 1)
 	go func() {
-		done <- Lead(ctx, c, LeadOptions{Namespace: "watchdog", Identity: "me", NewLeader: func(id string) { leaders <- id }}, func(ctx context.Context) {
+		done <- Lead(ctx, c, LeadOptions{Namespace: "watchdog", Identity: "me",
+			NewLeader: func(id string) { leaders <- id }}, func(ctx context.Context) {
 			close(started)
 			<-ctx.Done()
 			if h := holder(a); h != "me" {
@@ -75,12 +76,14 @@ func TestAFollowerWritesNothing(t *testing.T) {
 	done := make(chan error, 1)
 	known := make(chan string, 1)
 	go func() {
-		done <- Lead(ctx, c, LeadOptions{Namespace: "watchdog", Identity: "me", NewLeader: func(id string) { known <- id }}, func(context.Context) { t.Error("works without the lease") })
+		done <- Lead(ctx, c, LeadOptions{Namespace: "watchdog", Identity: "me",
+			NewLeader: func(id string) { known <- id }}, func(context.Context) { t.Error("works without the lease") })
 	}()
 	if id := <-known; id != "other" {
 		t.Errorf("%q leads", id)
 	}
-	if outcome, err := NewWriter(c, "w").Write(t.Context(), "op1", plan); outcome != incident.Unsent || !errors.Is(err, ErrFenced) {
+	if outcome, err := NewWriter(c, "w").Write(t.Context(), "op1", plan); outcome != incident.Unsent ||
+		!errors.Is(err, ErrFenced) {
 		t.Errorf("got %s, %v", outcome, err)
 	}
 	cancel()
@@ -144,7 +147,8 @@ func TestTheFenceClosesTheRenewDeadlineAfterTheRenewalWasSent(t *testing.T) { //
 		if _, _, err := l.Get(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := l.Update(t.Context(), resourcelock.LeaderElectionRecord{}); err == nil || m.record.HolderIdentity != "other" {
+		if err := l.Update(t.Context(), resourcelock.LeaderElectionRecord{}); err == nil ||
+			m.record.HolderIdentity != "other" {
 			t.Errorf("gave up the lease of another: %+v", m.record)
 		}
 	})

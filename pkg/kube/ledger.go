@@ -58,7 +58,8 @@ func (s *Store) Ledger(ctx context.Context) (incident.Ledger, string, error) {
 }
 
 func emptyLedger(status json.RawMessage) object {
-	return object{Kind: "Ledger", Metadata: metav1.ObjectMeta{Name: ledgerName}, Spec: json.RawMessage(`{}`), Status: status}
+	return object{Kind: "Ledger", Metadata: metav1.ObjectMeta{Name: ledgerName}, Spec: json.RawMessage(`{}`),
+		Status: status}
 }
 
 func decodeLedger(o object) (incident.Ledger, error) {
@@ -87,7 +88,8 @@ func decodeLedger(o object) (incident.Ledger, error) {
 		l.Hold = &incident.Attribution{}
 		if json.Unmarshal(spec.Hold, l.Hold) != nil {
 			// Whatever somebody wrote there, they wanted it to stop.
-			l.Hold = &incident.Attribution{Reason: "the hold could not be read: " + string(spec.Hold[:min(len(spec.Hold), 100)])}
+			l.Hold = &incident.Attribution{Reason: "the hold could not be read: " +
+				string(spec.Hold[:min(len(spec.Hold), 100)])}
 		}
 	}
 	return l, nil
@@ -126,7 +128,8 @@ func (s *Store) Lift(ctx context.Context, target, op string) error {
 
 // Undo asks the leader to take back what the op changed, now.
 func (s *Store) Undo(ctx context.Context, op, reason, by string) error {
-	return s.mark(ctx, map[string]any{"undo": map[string]incident.Attribution{op: {By: by, Reason: reason, At: time.Now().UTC().Truncate(time.Second)}}})
+	return s.mark(ctx, map[string]any{"undo": map[string]incident.Attribution{op: {By: by, Reason: reason,
+		At: time.Now().UTC().Truncate(time.Second)}}})
 }
 
 // ResumeAll lifts the kill switch.
@@ -184,7 +187,8 @@ func (s *Store) Records(ctx context.Context, namespace string) (map[string][]rem
 
 // SwapRecords replaces the records read under version and returns the new
 // version, or incident.ErrConflict.
-func (s *Store) SwapRecords(ctx context.Context, namespace string, records map[string][]remediate.Record, version string) (string, error) {
+func (s *Store) SwapRecords(ctx context.Context, namespace string, records map[string][]remediate.Record,
+	version string) (string, error) {
 	status, err := encodeStatus(recordsStatus{records}, maxRecordsObject)
 	if err != nil {
 		return "", fmt.Errorf("store revision records of namespace %s: %w", namespace, err)
@@ -192,5 +196,6 @@ func (s *Store) SwapRecords(ctx context.Context, namespace string, records map[s
 	if version != "" {
 		return s.swap(ctx, "ledgers", recordsName(namespace), version, status)
 	}
-	return s.create(ctx, "ledgers", object{Kind: "Ledger", Metadata: metav1.ObjectMeta{Name: recordsName(namespace)}, Spec: json.RawMessage(`{}`), Status: status})
+	return s.create(ctx, "ledgers", object{Kind: "Ledger", Metadata: metav1.ObjectMeta{Name: recordsName(namespace)},
+		Spec: json.RawMessage(`{}`), Status: status})
 }

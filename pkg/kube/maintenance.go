@@ -44,7 +44,8 @@ func (s *Store) Windows(ctx context.Context) (all []StoredWindow, odd, err error
 			err = json.Unmarshal(o.Status, &w.Status)
 		}
 		if err != nil {
-			odds = append(odds, fmt.Errorf("read maintenance window %s/%s: %w; it has no effect; delete or correct it", s.namespace, w.Name, err))
+			odds = append(odds, fmt.Errorf("read maintenance window %s/%s: %w; it has no effect; delete or correct it",
+				s.namespace, w.Name, err))
 			continue
 		}
 		all = append(all, w)
@@ -58,7 +59,8 @@ func (s *Store) CreateWindow(ctx context.Context, name string, spec maintenance.
 	if err != nil {
 		return fmt.Errorf("store maintenance window %s: %w", name, err)
 	}
-	_, err = s.create(ctx, windowsResource, object{Kind: "MaintenanceWindow", Metadata: metav1.ObjectMeta{Name: name}, Spec: b})
+	_, err = s.create(ctx, windowsResource, object{Kind: "MaintenanceWindow", Metadata: metav1.ObjectMeta{Name: name},
+		Spec: b})
 	return err
 }
 
@@ -77,7 +79,8 @@ func (s *Store) ChangeWindow(ctx context.Context, name, version string, spec mai
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	_, err = s.resource(windowsResource).Patch(ctx, name, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: FieldManager})
+	_, err = s.resource(windowsResource).Patch(ctx, name, types.JSONPatchType, patch,
+		metav1.PatchOptions{FieldManager: FieldManager})
 	if apierrors.IsConflict(err) {
 		return fmt.Errorf("change maintenance window %s/%s: %w", s.namespace, name, incident.ErrConflict)
 	}

@@ -18,7 +18,8 @@ func TestAPersonsPartAndWatchdogsPartOfAWindowAreApart(t *testing.T) {
 	a, c := newAPI(t)
 	s := NewStore(c, "watchdog")
 	at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	spec := maintenance.Spec{From: at, Until: at.Add(time.Hour), Targets: []string{"shop"}, Effects: maintenance.Effects{Page: maintenance.PageHold}, Reason: "move", By: "alice"}
+	spec := maintenance.Spec{From: at, Until: at.Add(time.Hour), Targets: []string{"shop"},
+		Effects: maintenance.Effects{Page: maintenance.PageHold}, Reason: "move", By: "alice"}
 	if err := s.CreateWindow(t.Context(), "db", spec); err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +36,8 @@ func TestAPersonsPartAndWatchdogsPartOfAWindowAreApart(t *testing.T) {
 	if stored := a.get(windowsPath + "db")["spec"].(map[string]any); stored["page"] != "hold" {
 		t.Errorf("the effects are not beside the rest: %v", stored)
 	}
-	st := maintenance.Status{Phase: maintenance.Active, First: spec.Until, Pages: maintenance.Account{Held: []string{"01a"}, Delivered: 2}}
+	st := maintenance.Status{Phase: maintenance.Active, First: spec.Until,
+		Pages: maintenance.Account{Held: []string{"01a"}, Delivered: 2}}
 	version, err := s.SaveWindowStatus(t.Context(), "db", all[0].Version, st)
 	if err != nil {
 		t.Fatal(err)
@@ -55,10 +57,13 @@ func TestAPersonsPartAndWatchdogsPartOfAWindowAreApart(t *testing.T) {
 
 func TestAWindowThatCannotBeReadHidesNoOther(t *testing.T) {
 	a, c := newAPI(t)
-	a.put(windowsPath+"bad", `{"apiVersion":"watchdog.io/v1alpha1","kind":"MaintenanceWindow","spec":{"from":"tomorrow"}}`)
-	a.put(windowsPath+"good", `{"apiVersion":"watchdog.io/v1alpha1","kind":"MaintenanceWindow","spec":{"from":"2026-01-01T12:00:00Z","until":"2026-01-01T13:00:00Z"}}`)
+	a.put(windowsPath+"bad",
+		`{"apiVersion":"watchdog.io/v1alpha1","kind":"MaintenanceWindow","spec":{"from":"tomorrow"}}`)
+	a.put(windowsPath+"good",
+		`{"apiVersion":"watchdog.io/v1alpha1","kind":"MaintenanceWindow","spec":{"from":"2026-01-01T12:00:00Z","until":"2026-01-01T13:00:00Z"}}`)
 	all, odd, err := NewStore(c, "watchdog").Windows(t.Context())
-	if err != nil || len(all) != 1 || all[0].Name != "good" || odd == nil || !strings.Contains(odd.Error(), "watchdog/bad") || !strings.Contains(odd.Error(), "has no effect") {
+	if err != nil || len(all) != 1 || all[0].Name != "good" || odd == nil ||
+		!strings.Contains(odd.Error(), "watchdog/bad") || !strings.Contains(odd.Error(), "has no effect") {
 		t.Errorf("%+v, %v, %v", all, odd, err)
 	}
 }

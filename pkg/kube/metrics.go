@@ -15,10 +15,15 @@ type metrics struct {
 // quietest watch has been silent, in seconds.
 func newMetrics(r prometheus.Registerer, silence func() float64) (*metrics, error) {
 	m := &metrics{
-		watchErrors: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "kube", Name: "watch_errors_total", Help: "Lists and watches that ended with an error, by resource."}, []string{"resource"}),
-		usageErrors: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "kube", Name: "usage_errors_total", Help: "Reads of the metrics API that failed."}),
+		watchErrors: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "kube",
+			Name: "watch_errors_total", Help: "Lists and watches that ended with an error, by resource."},
+			[]string{"resource"}),
+		usageErrors: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "kube",
+			Name: "usage_errors_total", Help: "Reads of the metrics API that failed."}),
 	}
-	oldest := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Subsystem: "kube", Name: "watch_silence_seconds", Help: "Time since the API server was last heard on the watch that has been silent the longest."}, silence)
+	oldest := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Subsystem: "kube",
+		Name: "watch_silence_seconds", Help: "Time since the API server was last heard on the watch that has been " +
+			"silent the longest."}, silence)
 	if r == nil {
 		return m, nil
 	}

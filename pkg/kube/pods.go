@@ -35,8 +35,10 @@ func ended(p *corev1.Pod) bool {
 
 func describePod(p *corev1.Pod) remediate.Pod {
 	d := remediate.Pod{
-		Name: p.Name, Revision: controllerOf(p), Ready: condition(p, corev1.PodReady), Restarts: restarts(p), Waiting: waiting(p),
-		Terminating: p.DeletionTimestamp != nil, Scheduled: p.Spec.NodeName != "" || condition(p, corev1.PodScheduled), StartedAt: p.CreationTimestamp.Time,
+		Name: p.Name, Revision: controllerOf(p), Ready: condition(p,
+			corev1.PodReady), Restarts: restarts(p), Waiting: waiting(p),
+		Terminating: p.DeletionTimestamp != nil, Scheduled: p.Spec.NodeName != "" ||
+			condition(p, corev1.PodScheduled), StartedAt: p.CreationTimestamp.Time,
 		LastExit: lastExit(p), Node: p.Spec.NodeName, CreatedAt: p.CreationTimestamp.Time, ReadyAt: readyAt(p),
 	}
 	d.WaitingFor = waitingFor(p, d.Waiting)

@@ -15,12 +15,14 @@ import (
 
 // ErrOldDefinition says that the cluster's CustomResourceDefinition is older than this
 // watchdog: what it does not know the API server drops, and answers yes.
-var ErrOldDefinition = errors.New("the CustomResourceDefinition ledgers.watchdog.io is older than this watchdog; Helm does not upgrade it: apply the chart's crds/ (see Upgrading in the chart's README)")
+var ErrOldDefinition = errors.New("the CustomResourceDefinition ledgers.watchdog.io is older than this watchdog; " +
+	"Helm does not upgrade it: apply the chart's crds/ (see Upgrading in the chart's README)")
 
 // say patches what people write in a ledger. It is refused rather than dropped in part:
 // a word of which the API server kept nothing was said to nobody.
 func (s *Store) say(ctx context.Context, name string, patch []byte) error {
-	u, err := s.resource("ledgers").Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldValidation: metav1.FieldValidationStrict})
+	u, err := s.resource("ledgers").Patch(ctx, name, types.MergePatchType, patch,
+		metav1.PatchOptions{FieldValidation: metav1.FieldValidationStrict})
 	if err != nil {
 		if unknownField(err) {
 			return fmt.Errorf("no change was made: %w (%w)", ErrOldDefinition, err)
@@ -93,7 +95,8 @@ const everyWord = `{"spec":{
 func (s *Store) CheckDefinition(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	_, err := s.resource("ledgers").Patch(ctx, ledgerName, types.MergePatchType, []byte(everyWord), metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
+	_, err := s.resource("ledgers").Patch(ctx, ledgerName, types.MergePatchType, []byte(everyWord),
+		metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
 	switch {
 	case err == nil || apierrors.IsNotFound(err):
 		return nil // no ledger yet: the next start asks again

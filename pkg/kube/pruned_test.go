@@ -15,18 +15,23 @@ const thisLedger = "/apis/watchdog.io/v1alpha1/namespaces/watchdog/ledgers/watch
 
 // X54: an old definition drops what it does not know, and the answer is yes.
 func TestAWordThatAnOldDefinitionDropsIsNotSaid_X54(t *testing.T) {
-	word := incident.Saying{Acked: map[string]incident.Attribution{"a": {By: "alice", At: time.Now(), Severity: incident.P1}}, Notes: map[string]map[string]incident.Note{"a": {"n": {As: "decision"}}}}
+	word := incident.Saying{Acked: map[string]incident.Attribution{"a": {By: "alice", At: time.Now(),
+		Severity: incident.P1}}, Notes: map[string]map[string]incident.Note{"a": {"n": {As: "decision"}}}}
 	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request) bool{
 		"strict validation refuses it": func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method != http.MethodPatch || r.URL.Query().Get("fieldValidation") != "Strict" {
 				return false
 			}
-			refuse(w, http.StatusBadRequest, "BadRequest", `strict decoding error: unknown field "spec.acked.a.severity"`)
+			refuse(w, http.StatusBadRequest, "BadRequest",
+				`strict decoding error: unknown field "spec.acked.a.severity"`)
 			return true
 		},
 		"the field is dropped without a word": func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method == http.MethodPatch {
-				reply(w, http.StatusOK, map[string]any{"apiVersion": "watchdog.io/v1alpha1", "kind": "Ledger", "metadata": map[string]any{"name": "watchdog"}, "spec": map[string]any{"acked": map[string]any{"a": map[string]any{"by": "alice", "at": "2026-01-01T00:00:00Z"}}}})
+				reply(w, http.StatusOK, map[string]any{"apiVersion": "watchdog.io/v1alpha1", "kind": "Ledger",
+					"metadata": map[string]any{"name": "watchdog"},
+					"spec": map[string]any{"acked": map[string]any{"a": map[string]any{"by": "alice",
+						"at": "2026-01-01T00:00:00Z"}}}})
 			}
 			return r.Method == http.MethodPatch
 		},
@@ -36,7 +41,8 @@ func TestAWordThatAnOldDefinitionDropsIsNotSaid_X54(t *testing.T) {
 			a.put(thisLedger, `{"apiVersion":"watchdog.io/v1alpha1","kind":"Ledger","spec":{}}`)
 			a.answer = answer
 			s := NewStore(c, "watchdog")
-			for what, err := range map[string]error{"say": s.Say(t.Context(), word, "101"), "hold": s.HoldAll(t.Context(), "why", "ada", time.Now().Add(time.Hour))} {
+			for what, err := range map[string]error{"say": s.Say(t.Context(), word, "101"),
+				"hold": s.HoldAll(t.Context(), "why", "ada", time.Now().Add(time.Hour))} {
 				if !errors.Is(err, ErrOldDefinition) {
 					t.Errorf("%s: %v", what, err)
 				}
@@ -55,7 +61,8 @@ func TestAWordThatAnOldDefinitionDropsIsNotSaid_X54(t *testing.T) {
 		_, version, err := s.Ledger(t.Context())
 		return errors.Join(err, s.Say(t.Context(), w, version))
 	}
-	if err := errors.Join(s.CheckDefinition(t.Context()), say(word), s.HoldAll(t.Context(), "why", "", time.Time{}), s.ResumeAll(t.Context()), say(incident.Saying{Gone: incident.Gone{Incidents: []string{"a"}}})); err != nil {
+	if err := errors.Join(s.CheckDefinition(t.Context()), say(word), s.HoldAll(t.Context(), "why", "", time.Time{}),
+		s.ResumeAll(t.Context()), say(incident.Saying{Gone: incident.Gone{Incidents: []string{"a"}}})); err != nil {
 		t.Errorf("a definition that knows all: %v", err)
 	}
 }
@@ -66,7 +73,8 @@ func TestTheShippedDefinitionKnowsEveryWord_X54(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, field := range []string{"hold:", "until:", "lifted:", "undo:", "acked:", "severity:", "public:", "holdUntil:", "publish:", "graded:", "to:", "notes:", "as:", "approved:", "plan:", "denied:", "via:"} {
+	for _, field := range []string{"hold:", "until:", "lifted:", "undo:", "acked:", "severity:", "public:",
+		"holdUntil:", "publish:", "graded:", "to:", "notes:", "as:", "approved:", "plan:", "denied:", "via:"} {
 		if !strings.Contains(string(b), "  "+field) {
 			t.Errorf("the shipped definition has no %s", field)
 		}
@@ -121,7 +129,8 @@ func TestHoldsAreFound_A3(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "daemonsets") {
 		t.Errorf("%v", err)
 	}
-	if len(all) != 2 || all[0].Namespace != "billing" || all[0].Kind != "" || all[1].Name != "cart" || all[1].Since.Hour() != 10 || all[1].Until.Hour() != 13 {
+	if len(all) != 2 || all[0].Namespace != "billing" || all[0].Kind != "" || all[1].Name != "cart" ||
+		all[1].Since.Hour() != 10 || all[1].Until.Hour() != 13 {
 		t.Errorf("%+v", all)
 	}
 }

@@ -69,14 +69,16 @@ func resourceOf(kind string) (string, error) {
 	return "", fmt.Errorf("unknown workload kind %q; expected one of: deployment, statefulset, daemonset", kind)
 }
 
-func (r *Reader) object(ctx context.Context, target incident.Target) (remediate.Workload, *metav1.LabelSelector, error) {
+func (r *Reader) object(ctx context.Context, target incident.Target) (remediate.Workload, *metav1.LabelSelector,
+	error) {
 	resource, err := resourceOf(target.Kind)
 	if err != nil {
 		return remediate.Workload{}, nil, fmt.Errorf("read %s: %w", target, err)
 	}
 	raw, err := getRaw(ctx, r.c.apps.RESTClient(), target.Namespace, resource, target.Workload)
 	if err != nil {
-		return remediate.Workload{}, nil, explain(request{"get", resource + ".apps", target.Namespace, target.Workload}, err)
+		return remediate.Workload{}, nil, explain(request{"get", resource + ".apps", target.Namespace, target.Workload},
+			err)
 	}
 	w, selector, err := decodeWorkload(strings.ToLower(target.Kind), raw)
 	if err != nil {
@@ -91,11 +93,13 @@ func (r *Reader) object(ctx context.Context, target incident.Target) (remediate.
 // getRaw returns an object as the API server wrote it, so that fields this
 // program does not know are not lost.
 func getRaw(ctx context.Context, c rest.Interface, namespace, resource, name string) (json.RawMessage, error) {
-	return c.Get().Namespace(namespace).Resource(resource).Name(name).SetHeader("Accept", "application/json").Do(ctx).Raw()
+	return c.Get().Namespace(namespace).Resource(resource).Name(name).SetHeader("Accept",
+		"application/json").Do(ctx).Raw()
 }
 
 func listRaw(ctx context.Context, c rest.Interface, namespace, resource, selector string) ([]json.RawMessage, error) {
-	raw, err := c.Get().Namespace(namespace).Resource(resource).Param("labelSelector", selector).SetHeader("Accept", "application/json").Do(ctx).Raw()
+	raw, err := c.Get().Namespace(namespace).Resource(resource).Param("labelSelector", selector).SetHeader("Accept",
+		"application/json").Do(ctx).Raw()
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +113,8 @@ func listRaw(ctx context.Context, c rest.Interface, namespace, resource, selecto
 }
 
 // belongings reads the ReplicaSets and pods of the workload.
-func (r *Reader) belongings(ctx context.Context, target incident.Target, selector *metav1.LabelSelector) ([]remediate.Revision, []corev1.Pod, error) {
+func (r *Reader) belongings(ctx context.Context, target incident.Target,
+	selector *metav1.LabelSelector) ([]remediate.Revision, []corev1.Pod, error) {
 	s, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read selector of %s: %w", target, err)

@@ -15,7 +15,8 @@ var shopCart = incident.Target{Name: "cart", Namespace: "shop", Kind: "deploymen
 
 // shop is a namespace with a deployment of two revisions and all that belongs to it.
 func shop(a *api) {
-	a.put("/api/v1/namespaces/shop", `{"metadata":{"name":"shop","annotations":{"watchdog.io/hold":"moving"}},"status":{"phase":"Active"}}`)
+	a.put("/api/v1/namespaces/shop",
+		`{"metadata":{"name":"shop","annotations":{"watchdog.io/hold":"moving"}},"status":{"phase":"Active"}}`)
 	a.put(cartPath, `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"cart","namespace":"shop","uid":"u1","generation":4,"labels":{"a":"b"},
 		"managedFields":[
 			{"manager":"kubectl-edit","time":"2026-01-01T10:00:00Z","fieldsV1":{"f:spec":{"f:template":{"f:spec":{}}}}},
@@ -36,15 +37,22 @@ func shop(a *api) {
 			"spec":{"nodeName":"n1","containers":[{"name":"c","env":[{"name":"PASSWORD","value":"hunter2"}]}]},"status":{"phase":"`+phase+`",`+status+`}}`)
 	}
 	pod("a", "rs1", "Running", `"conditions":[{"type":"Ready","status":"True"}]`)
-	pod("b", "rs2", "Running", `"containerStatuses":[{"name":"c","restartCount":4,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]`)
+	pod("b", "rs2", "Running",
+		`"containerStatuses":[{"name":"c","restartCount":4,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]`)
 	pod("c", "rs2", "Failed", `"reason":"Evicted"`)
 	pod("d", "rs3", "Running", `"conditions":[]`)
-	a.put("/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/other", `{"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"StatefulSet","name":"cart"},"maxReplicas":5}}`)
-	a.put("/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/cart", `{"metadata":{"name":"cart","uid":"h1"},"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"cart"},"maxReplicas":5},"status":{"currentReplicas":3,"desiredReplicas":4}}`)
-	a.put("/apis/policy/v1/namespaces/shop/poddisruptionbudgets/cart", `{"metadata":{"name":"cart"},"spec":{"selector":{"matchLabels":{"app":"cart"}}},"status":{"disruptionsAllowed":1}}`)
-	a.put("/apis/policy/v1/namespaces/shop/poddisruptionbudgets/db", `{"metadata":{"name":"db"},"spec":{"selector":{"matchLabels":{"app":"db"}}}}`)
-	a.put("/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices/v4", `{"metadata":{"name":"v4","labels":{"kubernetes.io/service-name":"cart"}},"addressType":"IPv4","endpoints":[{"addresses":["10.0.0.1"],"conditions":{"ready":true},"targetRef":{"kind":"Pod","name":"a"}},{"addresses":["10.0.0.2"],"conditions":{"ready":false},"targetRef":{"kind":"Pod","name":"b"}}]}`)
-	a.put("/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices/v6", `{"metadata":{"name":"v6","labels":{"kubernetes.io/service-name":"cart"}},"addressType":"IPv6","endpoints":[{"addresses":["::1"],"conditions":{"ready":true},"targetRef":{"kind":"Pod","name":"a"}}]}`)
+	a.put("/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/other",
+		`{"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"StatefulSet","name":"cart"},"maxReplicas":5}}`)
+	a.put("/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/cart",
+		`{"metadata":{"name":"cart","uid":"h1"},"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"cart"},"maxReplicas":5},"status":{"currentReplicas":3,"desiredReplicas":4}}`)
+	a.put("/apis/policy/v1/namespaces/shop/poddisruptionbudgets/cart",
+		`{"metadata":{"name":"cart"},"spec":{"selector":{"matchLabels":{"app":"cart"}}},"status":{"disruptionsAllowed":1}}`)
+	a.put("/apis/policy/v1/namespaces/shop/poddisruptionbudgets/db",
+		`{"metadata":{"name":"db"},"spec":{"selector":{"matchLabels":{"app":"db"}}}}`)
+	a.put("/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices/v4",
+		`{"metadata":{"name":"v4","labels":{"kubernetes.io/service-name":"cart"}},"addressType":"IPv4","endpoints":[{"addresses":["10.0.0.1"],"conditions":{"ready":true},"targetRef":{"kind":"Pod","name":"a"}},{"addresses":["10.0.0.2"],"conditions":{"ready":false},"targetRef":{"kind":"Pod","name":"b"}}]}`)
+	a.put("/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices/v6",
+		`{"metadata":{"name":"v6","labels":{"kubernetes.io/service-name":"cart"}},"addressType":"IPv6","endpoints":[{"addresses":["::1"],"conditions":{"ready":true},"targetRef":{"kind":"Pod","name":"a"}}]}`)
 }
 
 func TestAWorkloadIsReadWithAllThatBelongsToIt(t *testing.T) {
@@ -54,25 +62,31 @@ func TestAWorkloadIsReadWithAllThatBelongsToIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.Target.UID != "u1" || w.Target.Name != "cart" || w.ResourceVersion == "" || w.Desired != 3 || w.Ready != 2 || w.Updated != 3 || w.Unavailable != 1 || w.Generation != 4 || w.Observed != 4 {
+	if w.Target.UID != "u1" || w.Target.Name != "cart" || w.ResourceVersion == "" || w.Desired != 3 || w.Ready != 2 ||
+		w.Updated != 3 || w.Unavailable != 1 || w.Generation != 4 || w.Observed != 4 {
 		t.Errorf("the object: %+v", w)
 	}
 	if w.MaxUnavailable != 1 || w.MaxSurge != 1 {
-		t.Errorf("of 3: max unavailable %d (50%% rounds down), max surge %d (25%% rounds up)", w.MaxUnavailable, w.MaxSurge)
+		t.Errorf("of 3: max unavailable %d (50%% rounds down), max surge %d (25%% rounds up)", w.MaxUnavailable,
+			w.MaxSurge)
 	}
-	if !strings.Contains(string(w.Template), `"futureField":123456789012345`) || !strings.Contains(string(w.Revisions[0].Template), `"futureField":123456789012345`) {
+	if !strings.Contains(string(w.Template), `"futureField":123456789012345`) ||
+		!strings.Contains(string(w.Revisions[0].Template), `"futureField":123456789012345`) {
 		t.Errorf("a field that is not known was lost: %s, %s", w.Template, w.Revisions[0].Template)
 	}
 	if strings.Contains(string(w.Revisions[0].Template), "pod-template-hash") {
 		t.Errorf("the controller's label is still there: %s", w.Revisions[0].Template)
 	}
-	if len(w.Revisions) != 2 || w.Revisions[0].Number != 10 || w.Revisions[1].UID != "rs1" || w.Revisions[0].Images[0] != "cart:10" {
+	if len(w.Revisions) != 2 || w.Revisions[0].Number != 10 || w.Revisions[1].UID != "rs1" ||
+		w.Revisions[0].Images[0] != "cart:10" {
 		t.Errorf("revisions: %+v", w.Revisions)
 	}
-	if len(w.Pods) != 2 || w.Pods[0].Name != "b" || w.Pods[0].Waiting != "CrashLoopBackOff" || w.Pods[0].LastExit != "exit 137 (OOMKilled)" || w.Pods[0].Restarts != 4 || !w.Pods[1].Ready {
+	if len(w.Pods) != 2 || w.Pods[0].Name != "b" || w.Pods[0].Waiting != "CrashLoopBackOff" ||
+		w.Pods[0].LastExit != "exit 137 (OOMKilled)" || w.Pods[0].Restarts != 4 || !w.Pods[1].Ready {
 		t.Errorf("pods: %+v", w.Pods)
 	}
-	if w.HPA == nil || w.HPA.UID != "h1" || w.HPA.Min != 1 || w.HPA.Max != 5 || w.HPA.Current != 3 || w.HPA.Desired != 4 || w.HPA.ResourceVersion == "" {
+	if w.HPA == nil || w.HPA.UID != "h1" || w.HPA.Min != 1 || w.HPA.Max != 5 || w.HPA.Current != 3 ||
+		w.HPA.Desired != 4 || w.HPA.ResourceVersion == "" {
 		t.Errorf("hpa: %+v", w.HPA)
 	}
 	if d := cmp.Diff([]remediate.Budget{{Name: "cart", Allowed: 1}}, w.Budgets); d != "" {
@@ -85,7 +99,8 @@ func TestAWorkloadIsReadWithAllThatBelongsToIt(t *testing.T) {
 	for _, m := range w.Managers {
 		names = append(names, m.Name)
 	}
-	if d := cmp.Diff([]string{"kube-controller-manager", "kubectl", "kubectl-edit"}, names); d != "" || !w.Managers[1].Replicas || w.Managers[1].Template || !w.Managers[2].Template || w.Managers[0].Replicas {
+	if d := cmp.Diff([]string{"kube-controller-manager", "kubectl", "kubectl-edit"}, names); d != "" ||
+		!w.Managers[1].Replicas || w.Managers[1].Template || !w.Managers[2].Template || w.Managers[0].Replicas {
 		t.Errorf("managers: %+v", w.Managers)
 	}
 	if w, err := NewReader(c).Workload(t.Context(), shopCart, ""); err != nil || w.EndpointsReady != -1 {
@@ -107,7 +122,8 @@ func TestEveryReadIsAQuorumRead(t *testing.T) {
 }
 
 func TestAPartThatCannotBeReadIsAnErrorThatSaysWhatToGrant(t *testing.T) {
-	for _, part := range []string{"deployments/cart", "replicasets", "pods", "namespaces/shop", "horizontalpodautoscalers", "poddisruptionbudgets", "endpointslices"} {
+	for _, part := range []string{"deployments/cart", "replicasets", "pods", "namespaces/shop",
+		"horizontalpodautoscalers", "poddisruptionbudgets", "endpointslices"} {
 		t.Run(part, func(t *testing.T) {
 			a, c := newAPI(t)
 			shop(a)
@@ -120,7 +136,8 @@ func TestAPartThatCannotBeReadIsAnErrorThatSaysWhatToGrant(t *testing.T) {
 			}
 			_, err := NewReader(c).Workload(t.Context(), shopCart, "cart")
 			resource, _, _ := strings.Cut(part, "/")
-			if err == nil || !strings.Contains(err.Error(), "forbidden: grant the verb") || !strings.Contains(err.Error(), resource) {
+			if err == nil || !strings.Contains(err.Error(), "forbidden: grant the verb") ||
+				!strings.Contains(err.Error(), resource) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -129,17 +146,20 @@ func TestAPartThatCannotBeReadIsAnErrorThatSaysWhatToGrant(t *testing.T) {
 
 func TestOwnersAreRecognised(t *testing.T) {
 	for name, test := range map[string]struct{ meta, want string }{
-		"nobody":            {`{}`, ""},
-		"helm alone":        {`{"labels":{"app.kubernetes.io/managed-by":"Helm","app.kubernetes.io/instance":"shop"}}`, ""},
-		"argo cd":           {`{"annotations":{"argocd.argoproj.io/tracking-id":"shop:apps/Deployment:shop/cart"}}`, "Argo CD application shop"},
+		"nobody": {`{}`, ""},
+		"helm alone": {`{"labels":{"app.kubernetes.io/managed-by":"Helm","app.kubernetes.io/instance":"shop"}}`,
+			""},
+		"argo cd": {`{"annotations":{"argocd.argoproj.io/tracking-id":"shop:apps/Deployment:shop/cart"}}`,
+			"Argo CD application shop"},
 		"argo cd, by label": {`{"labels":{"app.kubernetes.io/instance":"shop"},"annotations":{"argocd.argoproj.io/sync-wave":"1"}}`, "Argo CD application shop"},
 		"flux":              {`{"labels":{"kustomize.toolkit.fluxcd.io/name":"shop","kustomize.toolkit.fluxcd.io/namespace":"apps"}}`, "Flux kustomization apps/shop"},
 		"flux helm":         {`{"labels":{"helm.toolkit.fluxcd.io/name":"shop","helm.toolkit.fluxcd.io/namespace":"apps"}}`, "Flux helm release apps/shop"},
 		"rollout":           {`{"ownerReferences":[{"apiVersion":"argoproj.io/v1alpha1","kind":"Rollout","name":"shop","controller":true}]}`, "Rollout shop"},
-		"olm":               {`{"ownerReferences":[{"kind":"ClusterServiceVersion","name":"op.v1"}]}`, "OLM ClusterServiceVersion op.v1"},
-		"flagger":           {`{"ownerReferences":[{"apiVersion":"flagger.app/v1beta1","kind":"Canary","name":"shop","controller":true}]}`, "Flagger canary shop"},
-		"an operator":       {`{"ownerReferences":[{"kind":"Kafka","name":"k","controller":true}]}`, "Kafka k"},
-		"argo, by manager":  {`{"managedFields":[{"manager":"argocd-controller","fieldsV1":{"f:spec":{"f:template":{}}}}]}`, "Argo CD (field manager argocd-controller)"},
+		"olm": {`{"ownerReferences":[{"kind":"ClusterServiceVersion","name":"op.v1"}]}`,
+			"OLM ClusterServiceVersion op.v1"},
+		"flagger":          {`{"ownerReferences":[{"apiVersion":"flagger.app/v1beta1","kind":"Canary","name":"shop","controller":true}]}`, "Flagger canary shop"},
+		"an operator":      {`{"ownerReferences":[{"kind":"Kafka","name":"k","controller":true}]}`, "Kafka k"},
+		"argo, by manager": {`{"managedFields":[{"manager":"argocd-controller","fieldsV1":{"f:spec":{"f:template":{}}}}]}`, "Argo CD (field manager argocd-controller)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, _, err := decodeWorkload("deployment", []byte(`{"metadata":`+test.meta+`,"spec":{"template":{}}}`))
@@ -153,8 +173,10 @@ func TestOwnersAreRecognised(t *testing.T) {
 func TestEvidenceHoldsWhatIsNeededAndNoSecret(t *testing.T) {
 	a, c := newAPI(t)
 	shop(a)
-	a.put("/api/v1/namespaces/shop/events/1", `{"metadata":{"name":"1"},"involvedObject":{"uid":"u1"},"message":"scaled"}`)
-	a.put("/api/v1/namespaces/shop/events/2", `{"metadata":{"name":"2"},"involvedObject":{"uid":"other"},"message":"not ours"}`)
+	a.put("/api/v1/namespaces/shop/events/1",
+		`{"metadata":{"name":"1"},"involvedObject":{"uid":"u1"},"message":"scaled"}`)
+	a.put("/api/v1/namespaces/shop/events/2",
+		`{"metadata":{"name":"2"},"involvedObject":{"uid":"other"},"message":"not ours"}`)
 	a.answer = func(w http.ResponseWriter, r *http.Request) bool {
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/pods/a/log"):
@@ -168,11 +190,16 @@ func TestEvidenceHoldsWhatIsNeededAndNoSecret(t *testing.T) {
 		}
 		return true
 	}
-	b, err := NewReader(c).Evidence(t.Context(), shopCart, EvidenceOptions{Redact: func(b []byte) []byte { return []byte(strings.ReplaceAll(string(b), "token=hunter2", "token=***")) }})
+	b, err := NewReader(c).Evidence(t.Context(), shopCart,
+		EvidenceOptions{Redact: func(b []byte) []byte {
+			return []byte(strings.ReplaceAll(string(b), "token=hunter2",
+				"token=***"))
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"workload.json", "revisions.json", "events.json", "pod-a.json", "pod-b.json", "log-a-c.txt", "log-b-c.txt"} {
+	for _, name := range []string{"workload.json", "revisions.json", "events.json", "pod-a.json", "pod-b.json",
+		"log-a-c.txt", "log-b-c.txt"} {
 		if len(b.Files[name]) == 0 {
 			t.Errorf("no %s", name)
 		}

@@ -19,7 +19,8 @@ func TestAPodInABundleHoldsNoValueThatMayBeSecret_S16_SEC22(t *testing.T) {
 	spec := `{"initContainers":[` + container + `],"containers":[` + container + `],"ephemeralContainers":[` + container + `],
 "volumes":[{"name":"a","csi":{"driver":"d","volumeAttributes":{"password":"CANARY"}}},{"name":"b","flexVolume":{"driver":"d","options":{"x":"CANARY"}}},{"name":"c","secret":{"secretName":"db"}}]}`
 	var p corev1.Pod
-	if err := json.Unmarshal([]byte(`{"metadata":{"name":"a","annotations":{"x":"CANARY"}},"spec":`+spec+`}`), &p); err != nil {
+	if err := json.Unmarshal([]byte(`{"metadata":{"name":"a","annotations":{"x":"CANARY"}},"spec":`+spec+`}`),
+		&p); err != nil {
 		t.Fatal(err)
 	}
 	redactPod(&p)
@@ -27,12 +28,15 @@ func TestAPodInABundleHoldsNoValueThatMayBeSecret_S16_SEC22(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := string(redactTemplate(json.RawMessage(`{"metadata":{"annotations":{"x":"CANARY"}},"spec":` + spec + `}`)))
+	template := string(redactTemplate(json.RawMessage(`{"metadata":{"annotations":{"x":"CANARY"}},"spec":` + spec +
+		`}`)))
 	for what, text := range map[string]string{"pod": string(pod), "template": template} {
 		if n := strings.Count(text, "CANARY"); n > 0 {
 			t.Errorf("%s: a secret is in %d places: %s", what, n, text)
 		}
-		for _, kept := range []string{`"/bin/server"`, `"--token"`, `"--db-password=[redacted]"`, `"--port=[redacted]"`, `"--verbose"`, `"-v"`, `"shop:2"`, `"secretName":"db"`, `"/ready"`, `"/health?[redacted]"`, `"key":"password"`} {
+		for _, kept := range []string{`"/bin/server"`, `"--token"`, `"--db-password=[redacted]"`, `"--port=[redacted]"`,
+			`"--verbose"`, `"-v"`, `"shop:2"`, `"secretName":"db"`, `"/ready"`, `"/health?[redacted]"`,
+			`"key":"password"`} {
 			if !strings.Contains(text, kept) {
 				t.Errorf("%s: %s is gone: %s", what, kept, text)
 			}
@@ -63,8 +67,10 @@ func FuzzRedactArguments(f *testing.F) {
 
 // A ReplicaSet has copies of its Deployment's annotations, which may hold anything.
 func TestARevisionInABundleHasNoAnnotationsOfOthers_SEC22(t *testing.T) {
-	got := rolloutAnnotations(map[string]string{"deployment.kubernetes.io/revision": "7", "kubernetes.io/change-cause": "v2.2.0", "example.com/api-token": "s3cret"})
-	if len(got) != 2 || got["deployment.kubernetes.io/revision"] != "7" || got["kubernetes.io/change-cause"] != "v2.2.0" {
+	got := rolloutAnnotations(map[string]string{"deployment.kubernetes.io/revision": "7",
+		"kubernetes.io/change-cause": "v2.2.0", "example.com/api-token": "s3cret"})
+	if len(got) != 2 || got["deployment.kubernetes.io/revision"] != "7" ||
+		got["kubernetes.io/change-cause"] != "v2.2.0" {
 		t.Errorf("%v", got)
 	}
 }

@@ -35,7 +35,8 @@ func (r *Reader) References(ctx context.Context, namespace string, refs []remedi
 }
 
 func (r *Reader) reference(ctx context.Context, namespace string, ref remediate.Reference) remediate.Reference {
-	resource := map[string]string{"ConfigMap": "configmaps", "PersistentVolumeClaim": "persistentvolumeclaims", "ServiceAccount": "serviceaccounts"}[ref.Kind]
+	resource := map[string]string{"ConfigMap": "configmaps", "PersistentVolumeClaim": "persistentvolumeclaims",
+		"ServiceAccount": "serviceaccounts"}[ref.Kind]
 	if resource == "" {
 		ref.Unknown = fmt.Sprintf("watchdog reads no %ss", ref.Kind)
 		return ref
@@ -44,7 +45,8 @@ func (r *Reader) reference(ctx context.Context, namespace string, ref remediate.
 	if ref.Kind == "PersistentVolumeClaim" || len(ref.Keys) > 0 {
 		accept = "application/json"
 	}
-	raw, err := r.c.core.RESTClient().Get().Namespace(namespace).Resource(resource).Name(ref.Name).SetHeader("Accept", accept).Do(ctx).Raw()
+	raw, err := r.c.core.RESTClient().Get().Namespace(namespace).Resource(resource).Name(ref.Name).SetHeader("Accept",
+		accept).Do(ctx).Raw()
 	if apierrors.IsNotFound(err) {
 		ref.Gone = true
 		return ref

@@ -29,14 +29,16 @@ func TestReviewsAreKeptOnceEachAndReplacedOnlyUnderTheirVersion(t *testing.T) {
 	if err := s.SaveReview(t.Context(), "01k3", json.RawMessage(`{"impact":"some"}`), version); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SaveReview(t.Context(), "01k3", json.RawMessage(`{"impact":"mine"}`), version); !errors.Is(err, incident.ErrConflict) {
+	if err := s.SaveReview(t.Context(), "01k3", json.RawMessage(`{"impact":"mine"}`), version); !errors.Is(err,
+		incident.ErrConflict) {
 		t.Errorf("what was read is not what is there: %v", err)
 	}
 	if _, _, err := s.Ledger(t.Context()); err != nil { // another ledger beside it
 		t.Fatal(err)
 	}
 	all, err := s.Reviews(t.Context())
-	if d := cmp.Diff(map[string]json.RawMessage{"01k3": json.RawMessage(`{"impact":"some"}`)}, all); d != "" || err != nil {
+	if d := cmp.Diff(map[string]json.RawMessage{"01k3": json.RawMessage(`{"impact":"some"}`)}, all); d != "" ||
+		err != nil {
 		t.Error(d, err)
 	}
 }

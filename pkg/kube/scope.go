@@ -51,7 +51,8 @@ type scope struct {
 }
 
 func newScope(c *Client, namespace string, log *slog.Logger, m *metrics) *scope {
-	return &scope{c: c, namespace: namespace, log: log, metrics: m, informers: map[string]*informer{}, usage: newUsage(c, namespace, log, m)}
+	return &scope{c: c, namespace: namespace, log: log, metrics: m, informers: map[string]*informer{},
+		usage: newUsage(c, namespace, log, m)}
 }
 
 // run follows the usage of the namespace's pods; the informers run beside it.
@@ -66,7 +67,8 @@ func (s *scope) need(kinds map[string]bool) []*informer {
 		if s.informers[resource] != nil {
 			return
 		}
-		i := s.inform(request{"list", strings.TrimSuffix(resource+"."+group, "."), s.namespace, ""}, resource, client, example, indexers)
+		i := s.inform(request{"list", strings.TrimSuffix(resource+"."+group, "."), s.namespace, ""}, resource, client,
+			example, indexers)
 		if resource == "pods" || resource == "replicasets" {
 			s.departed.watch(i, resource)
 		}
@@ -75,8 +77,10 @@ func (s *scope) need(kinds map[string]bool) []*informer {
 	}
 	owner := cache.Indexers{byOwner: ownerIndex}
 	add("", "pods", s.c.watches.core, &corev1.Pod{}, owner)
-	add("discovery.k8s.io", "endpointslices", s.c.watches.discovery, &discoveryv1.EndpointSlice{}, cache.Indexers{byService: serviceIndex, byPod: endpointPods})
-	add("autoscaling", "horizontalpodautoscalers", s.c.watches.autoscaling, &autoscalingv2.HorizontalPodAutoscaler{}, cache.Indexers{byTarget: targetIndex})
+	add("discovery.k8s.io", "endpointslices", s.c.watches.discovery, &discoveryv1.EndpointSlice{},
+		cache.Indexers{byService: serviceIndex, byPod: endpointPods})
+	add("autoscaling", "horizontalpodautoscalers", s.c.watches.autoscaling, &autoscalingv2.HorizontalPodAutoscaler{},
+		cache.Indexers{byTarget: targetIndex})
 	if kinds["deployment"] {
 		add("apps", "deployments", s.c.watches.apps, &appsv1.Deployment{}, cache.Indexers{})
 		add("apps", "replicasets", s.c.watches.apps, &appsv1.ReplicaSet{}, owner)
@@ -90,9 +94,11 @@ func (s *scope) need(kinds map[string]bool) []*informer {
 	return added
 }
 
-func (s *scope) inform(r request, resource string, client rest.Interface, example runtime.Object, indexers cache.Indexers) *informer {
+func (s *scope) inform(r request, resource string, client rest.Interface, example runtime.Object,
+	indexers cache.Indexers) *informer {
 	h := &heard{}
-	i := &informer{request: r, heard: h, SharedIndexInformer: cache.NewSharedIndexInformer(&stream{client: client, resource: resource, namespace: s.namespace, heard: h}, example, 0, indexers)}
+	i := &informer{request: r, heard: h, SharedIndexInformer: cache.NewSharedIndexInformer(&stream{client: client,
+		resource: resource, namespace: s.namespace, heard: h}, example, 0, indexers)}
 	// Neither can fail before the informer runs.
 	_ = i.SetTransform(trim)
 	_ = i.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
@@ -159,7 +165,8 @@ func serviceIndex(o any) ([]string, error) {
 }
 
 func targetIndex(o any) ([]string, error) {
-	if h, ok := o.(*autoscalingv2.HorizontalPodAutoscaler); ok && strings.HasPrefix(h.Spec.ScaleTargetRef.APIVersion, "apps/") {
+	if h, ok := o.(*autoscalingv2.HorizontalPodAutoscaler); ok &&
+		strings.HasPrefix(h.Spec.ScaleTargetRef.APIVersion, "apps/") {
 		return []string{strings.ToLower(h.Spec.ScaleTargetRef.Kind) + "/" + h.Spec.ScaleTargetRef.Name}, nil
 	}
 	return nil, nil
@@ -206,7 +213,8 @@ func resourcesOf(all []corev1.Container) []corev1.Container {
 // held keeps of a workload's annotations the hold and the last op.
 func held(annotations map[string]string) map[string]string {
 	var kept map[string]string
-	for _, name := range []string{remediate.HoldAnnotation, remediate.HoldSinceAnnotation, remediate.HoldUntilAnnotation, remediate.OpAnnotation} {
+	for _, name := range []string{remediate.HoldAnnotation, remediate.HoldSinceAnnotation,
+		remediate.HoldUntilAnnotation, remediate.OpAnnotation} {
 		if v, ok := annotations[name]; ok {
 			if kept == nil {
 				kept = map[string]string{}

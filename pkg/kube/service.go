@@ -44,7 +44,8 @@ func (r *Reader) services(ctx context.Context, namespace string, template json.R
 	var names []string
 	for _, s := range list.Items {
 		// One without a selector has endpoints that somebody else writes.
-		if len(s.Spec.Selector) == 0 || s.Spec.Type == corev1.ServiceTypeExternalName || !labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(t.Labels)) {
+		if len(s.Spec.Selector) == 0 || s.Spec.Type == corev1.ServiceTypeExternalName ||
+			!labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(t.Labels)) {
 			continue
 		}
 		found.services = append(found.services, remediate.Service{Name: s.Name, Selector: s.Spec.Selector})
@@ -58,7 +59,8 @@ func (r *Reader) services(ctx context.Context, namespace string, template json.R
 	if err != nil {
 		return selecting{}, fmt.Errorf("select endpointslices of %s: %w", strings.Join(names, ", "), err)
 	}
-	all, err := r.c.discovery.EndpointSlices(namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.NewSelector().Add(*of).String()})
+	all, err := r.c.discovery.EndpointSlices(namespace).List(ctx,
+		metav1.ListOptions{LabelSelector: labels.NewSelector().Add(*of).String()})
 	if err != nil {
 		return selecting{}, explain(request{"list", "endpointslices.discovery.k8s.io", namespace, ""}, err)
 	}
@@ -89,7 +91,8 @@ func readyPods(all []*discoveryv1.EndpointSlice, ours map[string]bool) map[strin
 	for _, s := range all {
 		service := s.Labels[discoveryv1.LabelServiceName]
 		for _, e := range s.Endpoints {
-			if service == "" || e.Conditions.Ready != nil && !*e.Conditions.Ready || e.TargetRef == nil || e.TargetRef.Kind != "Pod" || !ours[e.TargetRef.Name] {
+			if service == "" || e.Conditions.Ready != nil && !*e.Conditions.Ready || e.TargetRef == nil ||
+				e.TargetRef.Kind != "Pod" || !ours[e.TargetRef.Name] {
 				continue
 			}
 			if key := [2]string{service, e.TargetRef.Name}; !seen[key] {

@@ -28,7 +28,8 @@ func TestServicesThatSelectThePods_X20(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff([]remediate.Service{{Name: "cart", Selector: map[string]string{"app": "cart"}, Ready: 1}}, w.Services); d != "" || w.NoServices != "" {
+	if d := cmp.Diff([]remediate.Service{{Name: "cart", Selector: map[string]string{"app": "cart"}, Ready: 1}},
+		w.Services); d != "" || w.NoServices != "" {
 		t.Errorf("%s; %q", d, w.NoServices)
 	}
 }
@@ -68,9 +69,12 @@ func TestOwnersOfAutoscalers_X23(t *testing.T) {
 		want string
 	}{
 		{"nobody", metav1.ObjectMeta{Labels: map[string]string{"app.kubernetes.io/managed-by": "Helm"}}, ""},
-		{"KEDA, by its label", metav1.ObjectMeta{Labels: map[string]string{"scaledobject.keda.sh/name": "cart"}}, "ScaledObject cart"},
-		{"Flux", metav1.ObjectMeta{Labels: map[string]string{"kustomize.toolkit.fluxcd.io/name": "shop", "kustomize.toolkit.fluxcd.io/namespace": "apps"}}, "Flux kustomization apps/shop"},
-		{"an operator", metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{Kind: "Scaler", Name: "s", Controller: new(true)}}}, "Scaler s"},
+		{"KEDA, by its label", metav1.ObjectMeta{Labels: map[string]string{"scaledobject.keda.sh/name": "cart"}},
+			"ScaledObject cart"},
+		{"Flux", metav1.ObjectMeta{Labels: map[string]string{"kustomize.toolkit.fluxcd.io/name": "shop",
+			"kustomize.toolkit.fluxcd.io/namespace": "apps"}}, "Flux kustomization apps/shop"},
+		{"an operator", metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{Kind: "Scaler", Name: "s",
+			Controller: new(true)}}}, "Scaler s"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := ownerOfAutoscaler(tc.meta); got != tc.want {
@@ -87,16 +91,20 @@ func TestAWorkloadThatIsBeingDeletedIsReadAsSuch_X27(t *testing.T) {
 	meta := o["metadata"].(map[string]any)
 	meta["deletionTimestamp"], meta["finalizers"] = "2026-01-01T12:00:00Z", []any{"foregroundDeletion"}
 	w, err := NewReader(c).Workload(t.Context(), shopCart, "")
-	if err != nil || !w.Deleting.Equal(time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)) || !slices.Equal(w.Finalizers, []string{"foregroundDeletion"}) {
+	if err != nil || !w.Deleting.Equal(time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)) ||
+		!slices.Equal(w.Finalizers, []string{"foregroundDeletion"}) {
 		t.Errorf("%s %v, %v", w.Deleting, w.Finalizers, err)
 	}
 }
 
 func TestWhatATemplateRefersToIsLookedFor_X25(t *testing.T) {
 	a, c := newAPI(t)
-	a.put("/api/v1/namespaces/shop/configmaps/all", `{"metadata":{"name":"all"},"data":{"a.yaml":"x"},"binaryData":{"b":"eA=="}}`)
-	a.put("/api/v1/namespaces/shop/persistentvolumeclaims/disk", `{"metadata":{"name":"disk"},"spec":{"accessModes":["ReadWriteOnce"]}}`)
-	a.put("/api/v1/namespaces/shop/persistentvolumeclaims/going", `{"metadata":{"name":"going","deletionTimestamp":"2026-01-01T12:00:00Z"},"spec":{"accessModes":["ReadWriteOnce"]}}`)
+	a.put("/api/v1/namespaces/shop/configmaps/all",
+		`{"metadata":{"name":"all"},"data":{"a.yaml":"x"},"binaryData":{"b":"eA=="}}`)
+	a.put("/api/v1/namespaces/shop/persistentvolumeclaims/disk",
+		`{"metadata":{"name":"disk"},"spec":{"accessModes":["ReadWriteOnce"]}}`)
+	a.put("/api/v1/namespaces/shop/persistentvolumeclaims/going",
+		`{"metadata":{"name":"going","deletionTimestamp":"2026-01-01T12:00:00Z"},"spec":{"accessModes":["ReadWriteOnce"]}}`)
 	a.put("/api/v1/namespaces/shop/serviceaccounts/cart", `{"metadata":{"name":"cart"}}`)
 	a.answer = func(w http.ResponseWriter, r *http.Request) bool {
 		if strings.HasSuffix(r.URL.Path, "/forbidden") {
@@ -106,13 +114,17 @@ func TestWhatATemplateRefersToIsLookedFor_X25(t *testing.T) {
 		return false
 	}
 	got := NewReader(c).References(t.Context(), "shop", []remediate.Reference{
-		{Kind: "ConfigMap", Name: "all", Keys: []string{"a.yaml", "b", "c"}}, {Kind: "ConfigMap", Name: "gone"}, {Kind: "ConfigMap", Name: "forbidden"},
-		{Kind: "PersistentVolumeClaim", Name: "disk"}, {Kind: "PersistentVolumeClaim", Name: "going"}, {Kind: "ServiceAccount", Name: "cart"}, {Kind: "Secret", Name: "s"},
+		{Kind: "ConfigMap", Name: "all", Keys: []string{"a.yaml", "b", "c"}}, {Kind: "ConfigMap",
+			Name: "gone"}, {Kind: "ConfigMap", Name: "forbidden"},
+		{Kind: "PersistentVolumeClaim", Name: "disk"}, {Kind: "PersistentVolumeClaim",
+			Name: "going"}, {Kind: "ServiceAccount", Name: "cart"}, {Kind: "Secret", Name: "s"},
 	})
-	if !slices.Equal(got[0].MissingKeys, []string{"c"}) || got[0].Gone || !got[1].Gone || !strings.Contains(got[2].Unknown, "grant the verb") || got[2].Gone {
+	if !slices.Equal(got[0].MissingKeys, []string{"c"}) || got[0].Gone || !got[1].Gone ||
+		!strings.Contains(got[2].Unknown, "grant the verb") || got[2].Gone {
 		t.Errorf("ConfigMaps: %+v", got[:3])
 	}
-	if got[3].Gone || !slices.Equal(got[3].AccessModes, []string{"ReadWriteOnce"}) || !got[4].Gone || got[5].Gone || got[5].Unknown != "" {
+	if got[3].Gone || !slices.Equal(got[3].AccessModes, []string{"ReadWriteOnce"}) || !got[4].Gone || got[5].Gone ||
+		got[5].Unknown != "" {
 		t.Errorf("claims and accounts: %+v", got[3:6])
 	}
 	if got[6].Unknown == "" {

@@ -42,7 +42,8 @@ func stalled(d *appsv1.Deployment) string {
 	}
 	for _, c := range d.Status.Conditions {
 		switch {
-		case c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse && c.Reason == "ProgressDeadlineExceeded",
+		case c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse &&
+			c.Reason == "ProgressDeadlineExceeded",
 			c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue:
 			return fmt.Sprintf("%s: %s", c.Reason, c.Message)
 		}
@@ -81,9 +82,11 @@ func probesOf(t corev1.PodTemplateSpec) corev1.PodTemplateSpec {
 			if p == nil {
 				return nil
 			}
-			return &corev1.Probe{InitialDelaySeconds: p.InitialDelaySeconds, PeriodSeconds: p.PeriodSeconds, FailureThreshold: p.FailureThreshold}
+			return &corev1.Probe{InitialDelaySeconds: p.InitialDelaySeconds, PeriodSeconds: p.PeriodSeconds,
+				FailureThreshold: p.FailureThreshold}
 		}
-		kept.Spec.Containers = append(kept.Spec.Containers, corev1.Container{StartupProbe: short(c.StartupProbe), ReadinessProbe: short(c.ReadinessProbe)})
+		kept.Spec.Containers = append(kept.Spec.Containers, corev1.Container{StartupProbe: short(c.StartupProbe),
+			ReadinessProbe: short(c.ReadinessProbe)})
 	}
 	return kept
 }

@@ -41,13 +41,21 @@ func TestADeploymentThatMakesNoProgressSaysSo_X102(t *testing.T) {
 		observed int64
 		want     string
 	}{
-		{"the deadline has passed", appsv1.DeploymentCondition{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded", Message: "too slow"}, 2, "ProgressDeadlineExceeded: too slow"},
-		{"a quota refuses pods", appsv1.DeploymentCondition{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: "exceeded quota"}, 2, "FailedCreate: exceeded quota"},
-		{"of an older generation that says nothing", appsv1.DeploymentCondition{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate"}, 1, ""},
-		{"it goes on", appsv1.DeploymentCondition{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: "ReplicaSetUpdated"}, 2, ""},
+		{"the deadline has passed", appsv1.DeploymentCondition{Type: appsv1.DeploymentProgressing,
+			Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded", Message: "too slow"}, 2,
+			"ProgressDeadlineExceeded: too slow"},
+		{"a quota refuses pods", appsv1.DeploymentCondition{Type: appsv1.DeploymentReplicaFailure,
+			Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: "exceeded quota"}, 2,
+			"FailedCreate: exceeded quota"},
+		{"of an older generation that says nothing", appsv1.DeploymentCondition{Type: appsv1.DeploymentReplicaFailure,
+			Status: corev1.ConditionTrue, Reason: "FailedCreate"}, 1, ""},
+		{"it goes on", appsv1.DeploymentCondition{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue,
+			Reason: "ReplicaSetUpdated"}, 2, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Generation: 2}, Status: appsv1.DeploymentStatus{ObservedGeneration: c.observed, Conditions: []appsv1.DeploymentCondition{c.cond}}}
+			d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Generation: 2},
+				Status: appsv1.DeploymentStatus{ObservedGeneration: c.observed,
+					Conditions: []appsv1.DeploymentCondition{c.cond}}}
 			if got := stalled(d); got != c.want {
 				t.Errorf("got %q", got)
 			}
@@ -60,8 +68,9 @@ func TestADeploymentThatMakesNoProgressSaysSo_X102(t *testing.T) {
 func TestWhatIsDeletedOrWaitsIsCountedForNothing_X21_X22(t *testing.T) {
 	now := time.Now()
 	pod := func(reason, message string, age time.Duration) *corev1.Pod {
-		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(now.Add(-age))}, Status: corev1.PodStatus{
-			ContainerStatuses: []corev1.ContainerStatus{{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}}}}}
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(now.Add(-age))},
+			Status: corev1.PodStatus{
+				ContainerStatuses: []corev1.ContainerStatus{{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}}}}}
 	}
 	deleted := pod("CrashLoopBackOff", "", time.Hour)
 	deleted.DeletionTimestamp = &metav1.Time{Time: now}

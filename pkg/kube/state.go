@@ -71,7 +71,8 @@ type WorkloadState struct {
 // Rollout is how far the workload's rollout is.
 func (st WorkloadState) Rollout() incident.Rollout {
 	return incident.Rollout{
-		Known: true, Done: !st.RolloutInProgress && st.Ready >= st.Desired, Ready: st.Ready, Replicas: st.Desired, LastReady: st.LastReady,
+		Known: true, Done: !st.RolloutInProgress &&
+			st.Ready >= st.Desired, Ready: st.Ready, Replicas: st.Desired, LastReady: st.LastReady,
 		Deadline: st.ProgressDeadline, Stalled: st.Stalled, Endpoints: st.Endpoints,
 	}
 }
@@ -121,7 +122,8 @@ func (s *scope) state(x Watched, now time.Time) (WorkloadState, error) {
 	if err != nil {
 		return WorkloadState{}, err
 	}
-	st := WorkloadState{Desired: w.Desired, Ready: w.Ready, Updated: w.Updated, Unavailable: w.Unavailable, Waiting: map[string]int{}}
+	st := WorkloadState{Desired: w.Desired, Ready: w.Ready, Updated: w.Updated, Unavailable: w.Unavailable,
+		Waiting: map[string]int{}}
 	st.Op, st.ScaledBy = w.Annotations[remediate.OpAnnotation], w.Annotations[scaledByAnnotation]
 	if h, held := remediate.HoldOf(w.Annotations, now); held {
 		st.Hold, st.HoldSince = cmp.Or(h.Reason, "it gives no reason"), h.Since
@@ -139,7 +141,8 @@ func (s *scope) state(x Watched, now time.Time) (WorkloadState, error) {
 	for _, o := range owners {
 		pods = append(pods, find[*corev1.Pod](v, "pods", byOwner, o)...)
 	}
-	for _, h := range find[*autoscalingv2.HorizontalPodAutoscaler](v, "horizontalpodautoscalers", byTarget, x.Kind+"/"+x.Name) {
+	for _, h := range find[*autoscalingv2.HorizontalPodAutoscaler](v, "horizontalpodautoscalers", byTarget,
+		x.Kind+"/"+x.Name) {
 		st.HPA = &HPAState{Min: minReplicas(h), Max: int(h.Spec.MaxReplicas), Current: int(h.Status.CurrentReplicas)}
 	}
 	if x.Service != "" {
@@ -168,7 +171,8 @@ func (s *scope) state(x Watched, now time.Time) (WorkloadState, error) {
 	st.Usage = s.usage.containers(pods, now)
 	st.ObservedAt = v.at
 	if silent := now.Sub(v.at); silent > StaleAfter {
-		return st, fmt.Errorf("read %s/%s/%s: stale: no response from the API server for %s: check its load and the network", x.Namespace, x.Kind, x.Name, silent.Round(time.Second))
+		return st, fmt.Errorf("read %s/%s/%s: stale: no response from the API server for %s: check its load and the "+
+			"network", x.Namespace, x.Kind, x.Name, silent.Round(time.Second))
 	}
 	return st, nil
 }
@@ -186,7 +190,8 @@ func (s *scope) object(v *view, x Watched) (remediate.Workload, string, error) {
 	v.at = at
 	o, exists, err := store.GetByKey(x.Namespace + "/" + x.Name)
 	if err != nil || !exists {
-		return remediate.Workload{}, "", explain(request{"get", resource + ".apps", x.Namespace, x.Name}, apierrors.NewNotFound(schema.GroupResource{Group: "apps", Resource: resource}, x.Name))
+		return remediate.Workload{}, "", explain(request{"get", resource + ".apps", x.Namespace, x.Name},
+			apierrors.NewNotFound(schema.GroupResource{Group: "apps", Resource: resource}, x.Name))
 	}
 	switch d := o.(type) {
 	case *appsv1.Deployment:
@@ -229,7 +234,8 @@ func (st *WorkloadState) count(pods []*corev1.Pod, w remediate.Workload, now tim
 			continue
 		}
 		st.Waiting[reason]++
-		if cannotStart(reason) && remediate.Failure(w.Pods[k], now, remediate.StartupTime(w, nil)) != "" && (st.Revision == "" || controllerOf(p) == st.Revision) {
+		if cannotStart(reason) && remediate.Failure(w.Pods[k], now, remediate.StartupTime(w, nil)) != "" &&
+			(st.Revision == "" || controllerOf(p) == st.Revision) {
 			st.NewestWaiting++
 		}
 	}

@@ -73,7 +73,8 @@ type incidentSpec struct {
 }
 
 func (s *Store) resource(resource string) dynamic.ResourceInterface {
-	return s.c.dynamic.Resource(schema.GroupVersionResource{Group: group, Version: apiVersion, Resource: resource}).Namespace(s.namespace)
+	return s.c.dynamic.Resource(schema.GroupVersionResource{Group: group, Version: apiVersion,
+		Resource: resource}).Namespace(s.namespace)
 }
 
 func (s *Store) request(verb, resource, name string) request {
@@ -148,7 +149,8 @@ func (s *Store) SaveIncident(ctx context.Context, inc incident.Incident, version
 	if err != nil {
 		return "", fmt.Errorf("store incident %s: %w", inc.ID, err)
 	}
-	return s.create(ctx, "incidents", object{Kind: "Incident", Metadata: metav1.ObjectMeta{Name: inc.ID}, Spec: spec, Status: status})
+	return s.create(ctx, "incidents", object{Kind: "Incident", Metadata: metav1.ObjectMeta{Name: inc.ID}, Spec: spec,
+		Status: status})
 }
 
 // DeleteIncident forgets an incident. One that is already gone is no error.
@@ -206,7 +208,8 @@ func (s *Store) swap(ctx context.Context, resource, name, version string, status
 	if err != nil {
 		return "", fmt.Errorf("encode %s %s: %w", resource, name, err)
 	}
-	u, err := s.resource(resource).Patch(ctx, name, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: FieldManager})
+	u, err := s.resource(resource).Patch(ctx, name, types.JSONPatchType, patch,
+		metav1.PatchOptions{FieldManager: FieldManager})
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return "", fmt.Errorf("patch %s %s/%s: %w", resource, s.namespace, name, incident.ErrConflict)
 	}
@@ -243,7 +246,8 @@ func decodeObject(u *unstructured.Unstructured) (object, error) {
 // lists and creations find nothing missing but the kind, or the namespace.
 func missingKind(r request, err error) error {
 	if apierrors.IsNotFound(err) {
-		return fmt.Errorf("%s: unknown resource: install the chart's custom resource definitions (kubectl apply -f crds/) and check the namespace: %w", r, err)
+		return fmt.Errorf("%s: unknown resource: install the chart's custom resource definitions (kubectl apply -f "+
+			"crds/) and check the namespace: %w", r, err)
 	}
 	return explain(r, err)
 }

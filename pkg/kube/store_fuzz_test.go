@@ -21,8 +21,10 @@ import (
 // watchdog's own objects. Whatever stands there is refused, or is worked without
 // a panic, and no op out of it leads to a write without id, uid and version.
 func FuzzStoredObjects(f *testing.F) {
-	f.Add(`{"hold":{"reason":"migration"}}`, `{"ops":[{"id":"op1","plan":{"action":"scale","object":{"group":"apps","version":"v1","resource":"deployments","namespace":"shop","name":"cart","uid":"u1","resourceVersion":"7"},"patch":"eyJzcGVjIjp7InJlcGxpY2FzIjozfX0="}}]}`)
-	f.Add(`{"hold":"stop it"}`, `{"id":"01k3","phase":"open","lead":"errors","alerts":[{"rule":"errors","severity":"P1","firing":true,"verdict":"BREACH","ladder":[{"action":"restart","class":3}],"next":0}]}`)
+	f.Add(`{"hold":{"reason":"migration"}}`,
+		`{"ops":[{"id":"op1","plan":{"action":"scale","object":{"group":"apps","version":"v1","resource":"deployments","namespace":"shop","name":"cart","uid":"u1","resourceVersion":"7"},"patch":"eyJzcGVjIjp7InJlcGxpY2FzIjozfX0="}}]}`)
+	f.Add(`{"hold":"stop it"}`,
+		`{"id":"01k3","phase":"open","lead":"errors","alerts":[{"rule":"errors","severity":"P1","firing":true,"verdict":"BREACH","ladder":[{"action":"restart","class":3}],"next":0}]}`)
 	f.Add(`{}`, `{"id":"01k3","phase":"acting","op":{"id":"op1","phase":"sent","sends":1,"plan":{"class":3}},"receipts":{"slack":{}}}`)
 	s := &sender{}
 	c, err := connect(&rest.Config{Host: "http://127.0.0.1:1", Transport: s, QPS: -1})
@@ -31,7 +33,8 @@ func FuzzStoredObjects(f *testing.F) {
 	}
 	w := NewWriter(c, "one")
 	f.Fuzz(func(t *testing.T, spec, status string) {
-		o := object{Metadata: metav1.ObjectMeta{Name: "01k3"}, Spec: json.RawMessage(spec), Status: json.RawMessage(status)}
+		o := object{Metadata: metav1.ObjectMeta{Name: "01k3"}, Spec: json.RawMessage(spec),
+			Status: json.RawMessage(status)}
 		if l, err := decodeLedger(o); err == nil {
 			if l.Hold == nil && wantsHold(spec) {
 				t.Fatalf("%s: a hold is not seen (INV-25)", spec)
@@ -69,10 +72,13 @@ func wantsHold(spec string) bool {
 func stepThrough(t *testing.T, i incident.Incident) {
 	t.Helper()
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	a := incident.Alert{Rule: "errors", Severity: incident.P1, Firing: true, Verdict: incident.Breach, Ladder: []incident.Rung{{Action: "scale", Class: incident.C2}}}
+	a := incident.Alert{Rule: "errors", Severity: incident.P1, Firing: true, Verdict: incident.Breach,
+		Ladder: []incident.Rung{{Action: "scale", Class: incident.C2}}}
 	for _, e := range []incident.Event{
-		incident.Tick{At: at, Alerts: i.Alerts}, incident.Considered{At: at, OpID: "op2"}, incident.Tick{At: at.Add(time.Hour), Alerts: []incident.Alert{a}},
-		incident.Found{At: at.Add(time.Hour), Known: true}, incident.Released{At: at.Add(2 * time.Hour)}, incident.Tick{At: at.Add(3 * time.Hour)},
+		incident.Tick{At: at, Alerts: i.Alerts}, incident.Considered{At: at,
+			OpID: "op2"}, incident.Tick{At: at.Add(time.Hour), Alerts: []incident.Alert{a}},
+		incident.Found{At: at.Add(time.Hour),
+			Known: true}, incident.Released{At: at.Add(2 * time.Hour)}, incident.Tick{At: at.Add(3 * time.Hour)},
 	} {
 		i, _ = incident.Step(i, e, incident.DefaultPolicy())
 	}
@@ -126,7 +132,8 @@ func checkSent(t *testing.T, r *http.Request, body []byte, op incident.Op) {
 	}
 	switch r.Method {
 	case http.MethodPatch:
-		if m.UID == "" || m.ResourceVersion == "" || m.Annotations[remediate.OpAnnotation] != op.ID || !strings.HasSuffix(r.URL.Path, "/"+o.Name) {
+		if m.UID == "" || m.ResourceVersion == "" || m.Annotations[remediate.OpAnnotation] != op.ID ||
+			!strings.HasSuffix(r.URL.Path, "/"+o.Name) {
 			t.Fatalf("patched without a precondition (INV-03): %s %s", r.URL.Path, body)
 		}
 	case http.MethodPost:

@@ -21,7 +21,8 @@ func TestIncidentsSurviveAndAreReplacedOnlyUnderTheirVersion(t *testing.T) {
 	at := time.Date(2026, 1, 1, 12, 0, 0, 123e6, time.UTC)
 	inc := incident.New("01k3", shopCart, at)
 	inc.Format = format
-	inc.Alerts = []incident.Alert{{Rule: "error_rate", Value: 0.25, Ladder: []incident.Rung{{Action: "scale", Settle: time.Minute}}}}
+	inc.Alerts = []incident.Alert{{Rule: "error_rate", Value: 0.25,
+		Ladder: []incident.Rung{{Action: "scale", Settle: time.Minute}}}}
 	inc.Op = &incident.Op{ID: "op1", Plan: incident.Plan{Patch: []byte(`{"spec":{"replicas":4}}`)}}
 	v1, err := s.SaveIncident(t.Context(), inc, "")
 	if err != nil {
@@ -46,7 +47,8 @@ func TestIncidentsSurviveAndAreReplacedOnlyUnderTheirVersion(t *testing.T) {
 		t.Error(d)
 	}
 	stored := a.get("/apis/watchdog.io/v1alpha1/namespaces/watchdog/incidents/01k3")
-	if d := cmp.Diff(map[string]any{"target": map[string]any{"name": "cart", "namespace": "shop", "kind": "deployment", "workload": "cart"}, "openedAt": "2026-01-01T12:00:00Z"}, stored["spec"]); d != "" {
+	if d := cmp.Diff(map[string]any{"target": map[string]any{"name": "cart", "namespace": "shop", "kind": "deployment",
+		"workload": "cart"}, "openedAt": "2026-01-01T12:00:00Z"}, stored["spec"]); d != "" {
 		t.Error(d)
 	}
 	for range 2 {
@@ -83,7 +85,8 @@ func TestAHoldAndAReservationCannotMissEachOther(t *testing.T) { // INV-25
 		t.Fatalf("reserved under a hold: %v", err)
 	}
 	held, version, err := s.Ledger(t.Context())
-	if err != nil || held.Hold == nil || held.Hold.Reason != "datacentre move" || held.Hold.By != "ada" || held.Hold.At.IsZero() {
+	if err != nil || held.Hold == nil || held.Hold.Reason != "datacentre move" || held.Hold.By != "ada" ||
+		held.Hold.At.IsZero() {
 		t.Fatalf("got %+v, %v", held.Hold, err)
 	}
 	// The daemon writes its part and leaves the person's alone.
@@ -102,7 +105,8 @@ func TestAHoldAndAReservationCannotMissEachOther(t *testing.T) { // INV-25
 }
 
 func TestAnythingWrittenAsAHoldIsAHold(t *testing.T) {
-	for spec, want := range map[string]bool{`{}`: false, `{"hold":null}`: false, `{"hold":{}}`: true, `{"hold":{"reason":"why"}}`: true, `{"hold":"why"}`: true, `{"hold":{"at":"yesterday"}}`: true} {
+	for spec, want := range map[string]bool{`{}`: false, `{"hold":null}`: false, `{"hold":{}}`: true,
+		`{"hold":{"reason":"why"}}`: true, `{"hold":"why"}`: true, `{"hold":{"at":"yesterday"}}`: true} {
 		l, err := decodeLedger(object{Spec: []byte(spec)})
 		if err != nil || (l.Hold != nil) != want {
 			t.Errorf("%s: hold %+v, %v", spec, l.Hold, err)
@@ -128,7 +132,8 @@ func TestRevisionRecordsAreKeptPerNamespace(t *testing.T) {
 	if err != nil || version != "" || all == nil {
 		t.Fatalf("got %v, %q, %v", all, version, err)
 	}
-	all["shop/deployment/cart"] = []remediate.Record{{UID: "rs1", Number: 3, SeenAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}}
+	all["shop/deployment/cart"] = []remediate.Record{{UID: "rs1", Number: 3,
+		SeenAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}}
 	if version, err = s.SwapRecords(t.Context(), "shop", all, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -165,11 +170,13 @@ func TestTargetsAreHeldByOneAnnotationAndNothingElse(t *testing.T) {
 		m, _ := a.get(path)["metadata"].(map[string]any)["annotations"].(map[string]any)
 		return m
 	}
-	if err := errors.Join(c.HoldTarget(t.Context(), "shop", "deployment", "cart", "migration", "ada", time.Time{}), c.HoldTarget(t.Context(), "shop", "", "", "freeze", "", time.Time{})); err != nil {
+	if err := errors.Join(c.HoldTarget(t.Context(), "shop", "deployment", "cart", "migration", "ada", time.Time{}),
+		c.HoldTarget(t.Context(), "shop", "", "", "freeze", "", time.Time{})); err != nil {
 		t.Fatal(err)
 	}
 	got := maps.Clone(annotations(cartPath))
-	if since, err := time.Parse(time.RFC3339, fmt.Sprint(got["watchdog.io/hold-since"])); err != nil || time.Since(since).Abs() > time.Minute {
+	if since, err := time.Parse(time.RFC3339, fmt.Sprint(got["watchdog.io/hold-since"])); err != nil ||
+		time.Since(since).Abs() > time.Minute {
 		t.Errorf("since %v", got["watchdog.io/hold-since"])
 	}
 	delete(got, "watchdog.io/hold-since")
@@ -187,7 +194,8 @@ func TestTargetsAreHeldByOneAnnotationAndNothingElse(t *testing.T) {
 	if d := cmp.Diff(map[string]any{"keep": "me"}, annotations(cartPath)); d != "" {
 		t.Error(d)
 	}
-	if err := c.HoldTarget(t.Context(), "shop", "deployment", "gone", "x", "", time.Time{}); err == nil || !strings.Contains(err.Error(), "not found") {
+	if err := c.HoldTarget(t.Context(), "shop", "deployment", "gone", "x", "", time.Time{}); err == nil ||
+		!strings.Contains(err.Error(), "not found") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -68,7 +68,8 @@ func (s *stream) Watch(o metav1.ListOptions) (watch.Interface, error) {
 func (s *stream) ListWithContext(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*requestTimeout)
 	defer cancel()
-	list, err := s.client.Get().Namespace(s.namespace).Resource(s.resource).VersionedParams(&o, metav1.ParameterCodec).Do(ctx).Get()
+	list, err := s.client.Get().Namespace(s.namespace).Resource(s.resource).VersionedParams(&o,
+		metav1.ParameterCodec).Do(ctx).Get()
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +81,8 @@ func (s *stream) WatchWithContext(ctx context.Context, o metav1.ListOptions) (wa
 	seconds := int64(watchFor / time.Second)
 	o.Watch, o.TimeoutSeconds, o.AllowWatchBookmarks = true, &seconds, true
 	ctx, cancel := context.WithTimeout(ctx, watchCut)
-	w, err := s.client.Get().Namespace(s.namespace).Resource(s.resource).VersionedParams(&o, metav1.ParameterCodec).Watch(ctx)
+	w, err := s.client.Get().Namespace(s.namespace).Resource(s.resource).VersionedParams(&o,
+		metav1.ParameterCodec).Watch(ctx)
 	if err != nil {
 		cancel()
 		return nil, err

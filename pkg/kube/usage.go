@@ -70,9 +70,11 @@ func (u *usage) refresh(ctx context.Context) {
 func (u *usage) read(ctx context.Context) (map[string]map[string]corev1.ResourceList, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	raw, err := u.c.watches.core.Get().AbsPath("/apis/metrics.k8s.io/v1beta1/namespaces", u.namespace, "pods").SetHeader("Accept", "application/json").Do(ctx).Raw()
+	raw, err := u.c.watches.core.Get().AbsPath("/apis/metrics.k8s.io/v1beta1/namespaces", u.namespace,
+		"pods").SetHeader("Accept", "application/json").Do(ctx).Raw()
 	if err != nil {
-		return nil, fmt.Errorf("list pods.metrics.k8s.io in namespace %s (is metrics-server installed?): %w", u.namespace, err)
+		return nil, fmt.Errorf("list pods.metrics.k8s.io in namespace %s (is metrics-server installed?): %w",
+			u.namespace, err)
 	}
 	var list struct {
 		Items []struct {

@@ -47,7 +47,8 @@ type Watcher struct {
 
 // NewWatcher returns a watcher that watches nothing yet.
 func NewWatcher(c *Client, o WatcherOptions) (*Watcher, error) {
-	w := &Watcher{c: c, log: o.Logger, scopes: map[string]*scope{}, watched: map[string]Watched{}, wantKind: map[string]map[string]bool{}}
+	w := &Watcher{c: c, log: o.Logger, scopes: map[string]*scope{}, watched: map[string]Watched{},
+		wantKind: map[string]map[string]bool{}}
 	if w.log == nil {
 		w.log = slog.New(slog.DiscardHandler)
 	}

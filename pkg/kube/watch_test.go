@@ -27,7 +27,9 @@ func watching(t *testing.T, a *api, c *Client) *Watcher {
 	a.answer = func(w http.ResponseWriter, r *http.Request) bool {
 		switch {
 		case strings.HasPrefix(r.URL.Path, "/apis/metrics.k8s.io/"):
-			reply(w, 200, map[string]any{"items": []any{map[string]any{"metadata": map[string]any{"name": "a"}, "containers": []any{map[string]any{"name": "c", "usage": map[string]any{"cpu": "250m", "memory": "64Mi"}}}}}})
+			reply(w, 200, map[string]any{"items": []any{map[string]any{"metadata": map[string]any{"name": "a"},
+				"containers": []any{map[string]any{"name": "c",
+					"usage": map[string]any{"cpu": "250m", "memory": "64Mi"}}}}}})
 		case r.URL.Query().Get("watch") != "":
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusOK)
@@ -43,7 +45,8 @@ func watching(t *testing.T, a *api, c *Client) *Watcher {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Watch([]Watched{{Namespace: "shop", Kind: "deployment", Name: "cart", Service: "cart"}, {Namespace: "shop", Kind: "deployment", Name: "gone"}})
+	w.Watch([]Watched{{Namespace: "shop", Kind: "deployment", Name: "cart", Service: "cart"},
+		{Namespace: "shop", Kind: "deployment", Name: "gone"}})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
@@ -92,7 +95,9 @@ func TestAWatchedWorkloadIsAnsweredFromMemory(t *testing.T) {
 	usage := got.Usage // see TestUsageIsByContainer_X95
 	want := WorkloadState{
 		Desired: 3, Ready: 2, Updated: 3, Unavailable: 1, RolloutInProgress: true, Restarts: 4, Waiting: map[string]int{"CrashLoopBackOff": 1}, NewestWaiting: 1,
-		EndpointsReady: 1, HasEndpoints: true, Endpoints: map[string]int{"cart": 1}, HPA: &HPAState{Min: 1, Max: 5, Current: 3}, Usage: usage, PodRestarts: got.PodRestarts, Revision: "rs2", RevisionNumber: 10, Hold: "migration",
+		EndpointsReady: 1, HasEndpoints: true, Endpoints: map[string]int{"cart": 1}, HPA: &HPAState{Min: 1, Max: 5,
+			Current: 3}, Usage: usage, PodRestarts: got.PodRestarts, Revision: "rs2", RevisionNumber: 10,
+		Hold:             "migration",
 		ProgressDeadline: 10 * time.Minute, Stalled: "1 pods of the newest revision cannot start",
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -119,7 +124,8 @@ func TestASilentWatchIsNotTrusted(t *testing.T) { // F-12
 	quiet.at = time.Now().Add(-StaleAfter - time.Second)
 	quiet.mu.Unlock()
 	st, err := w.State("shop", "deployment", "cart")
-	if err == nil || !strings.Contains(err.Error(), "stale: no response from the API server for 1m1s") || time.Since(st.ObservedAt) < StaleAfter {
+	if err == nil || !strings.Contains(err.Error(), "stale: no response from the API server for 1m1s") ||
+		time.Since(st.ObservedAt) < StaleAfter {
 		t.Errorf("got %v, observed at %s", err, st.ObservedAt)
 	}
 	if s := w.silence(); s < StaleAfter {
@@ -146,7 +152,8 @@ func TestEachWatchIsBoundedAndAsksForBookmarks(t *testing.T) { // F-12
 	for _, r := range a.requests {
 		if strings.Contains(r.query, "watch=true") {
 			n++
-			if !strings.Contains(r.query, "allowWatchBookmarks=true") || !strings.Contains(r.query, "timeoutSeconds=30") {
+			if !strings.Contains(r.query, "allowWatchBookmarks=true") ||
+				!strings.Contains(r.query, "timeoutSeconds=30") {
 				t.Errorf("%s?%s", r.path, r.query)
 			}
 		}
@@ -162,9 +169,11 @@ func TestAForbiddenWatchIsSaidAsSuch(t *testing.T) {
 	s := newScope(c, "shop", discard(), m)
 	s.need(map[string]bool{"deployment": true})
 	i := s.informers["deployments"]
-	i.heard.failed(explain(i.request, &apierrors.StatusError{ErrStatus: apierrors.NewForbidden(resourceGroup(), "", nil).ErrStatus}))
+	i.heard.failed(explain(i.request, &apierrors.StatusError{ErrStatus: apierrors.NewForbidden(resourceGroup(), "",
+		nil).ErrStatus}))
 	_, err := s.state(Watched{"shop", "deployment", "cart", ""}, time.Now())
-	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), `grant the verb "list" on "deployments.apps" in namespace "shop"`) {
+	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(),
+		`grant the verb "list" on "deployments.apps" in namespace "shop"`) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -204,7 +213,8 @@ func TestEventsAreWrittenOnTheTargetAndOverTheRateDropped(t *testing.T) {
 	if err := json.Unmarshal(<-arrived, &ev); err != nil {
 		t.Fatal(err)
 	}
-	if ev.Reason != "WatchdogRolledBack" || ev.InvolvedObject["kind"] != "Deployment" || ev.InvolvedObject["name"] != "cart" || !strings.Contains(ev.Message, "incident 01k3") {
+	if ev.Reason != "WatchdogRolledBack" || ev.InvolvedObject["kind"] != "Deployment" ||
+		ev.InvolvedObject["name"] != "cart" || !strings.Contains(ev.Message, "incident 01k3") {
 		t.Errorf("got %+v", ev)
 	}
 	e.limit.SetBurst(0)
@@ -221,7 +231,8 @@ func TestUsageIsByContainer_X95(t *testing.T) {
 	}}
 	var pods []*corev1.Pod
 	for _, name := range []string{"a", "b", "unmeasured"} {
-		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1000Mi")}}}, {Name: "unbounded"}}}}
+		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app",
+			Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1000Mi")}}}, {Name: "unbounded"}}}}
 		p.Name = name
 		pods = append(pods, p)
 	}

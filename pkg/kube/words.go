@@ -22,7 +22,8 @@ func (s *Store) Say(ctx context.Context, w incident.Saying, version string) erro
 		if _, err := s.create(ctx, "ledgers", emptyLedger(nil)); err != nil && !errors.Is(err, incident.ErrConflict) {
 			return err
 		}
-		return fmt.Errorf("ledgers %s/%s was not there: %w, %w", s.namespace, ledgerName, incident.ErrConflict, responder.ErrChanged)
+		return fmt.Errorf("ledgers %s/%s was not there: %w, %w", s.namespace, ledgerName, incident.ErrConflict,
+			responder.ErrChanged)
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": version}, "spec": spec(w)})
 	if err != nil {
@@ -32,7 +33,8 @@ func (s *Store) Say(ctx context.Context, w incident.Saying, version string) erro
 	defer cancel()
 	err = s.say(ctx, ledgerName, patch)
 	if apierrors.IsConflict(err) {
-		return fmt.Errorf("patch ledgers %s/%s: %w, %w", s.namespace, ledgerName, incident.ErrConflict, responder.ErrChanged)
+		return fmt.Errorf("patch ledgers %s/%s: %w, %w", s.namespace, ledgerName, incident.ErrConflict,
+			responder.ErrChanged)
 	}
 	return explain(s.request("patch", "ledgers", ledgerName), err)
 }

@@ -74,9 +74,11 @@ func (w *Writer) request(opID string, plan incident.Plan) (*rest.Request, error)
 	case o.Namespace == "" || o.Name == "":
 		return nil, errors.New("refused: the plan has no object")
 	case len(plan.Create) > 0 && o.Resource != "jobs", len(plan.Patch) > 0 && o.Resource == "jobs":
-		return nil, fmt.Errorf("refused: watchdog only creates Jobs and patches workloads; unexpected operation for %s", o.Resource)
+		return nil, fmt.Errorf("refused: watchdog only creates Jobs and patches workloads; unexpected operation for %s",
+			o.Resource)
 	case len(plan.Patch) > 0 && (o.UID == "" || o.ResourceVersion == ""):
-		return nil, fmt.Errorf("refused: write without preconditions: uid %q, resourceVersion %q (INV-03)", o.UID, o.ResourceVersion)
+		return nil, fmt.Errorf("refused: write without preconditions: uid %q, resourceVersion %q (INV-03)", o.UID,
+			o.ResourceVersion)
 	}
 	if len(plan.Create) > 0 {
 		body, err := labelled(plan.Create, opID, o)
@@ -123,7 +125,8 @@ func (w *Writer) conditional(patch []byte, opID string, o incident.Object) ([]by
 	if w.installation != "" {
 		annotations[remediate.ClaimAnnotation] = w.installation
 	}
-	meta, err := json.Marshal(map[string]any{"uid": o.UID, "resourceVersion": o.ResourceVersion, "annotations": annotations})
+	meta, err := json.Marshal(map[string]any{"uid": o.UID, "resourceVersion": o.ResourceVersion,
+		"annotations": annotations})
 	if err != nil {
 		return nil, fmt.Errorf("refused: write metadata: %w", err)
 	}
@@ -142,7 +145,8 @@ func labelled(create []byte, opID string, o incident.Object) ([]byte, error) {
 	}
 	m := doc.Metadata
 	if m.Name != o.Name || m.Namespace != o.Namespace || m.Labels[remediate.OpLabel] != opID {
-		return nil, fmt.Errorf("refused: the object to create is %s/%s of op %q, the plan says %s/%s of op %q", m.Namespace, m.Name, m.Labels[remediate.OpLabel], o.Namespace, o.Name, opID)
+		return nil, fmt.Errorf("refused: the object to create is %s/%s of op %q, the plan says %s/%s of op %q",
+			m.Namespace, m.Name, m.Labels[remediate.OpLabel], o.Namespace, o.Name, opID)
 	}
 	return create, nil
 }
@@ -187,7 +191,8 @@ func aboutUID(said apierrors.APIStatus) bool {
 }
 
 // duplicate: the name follows from the op, so an object that exists may be ours.
-func (w *Writer) duplicate(ctx context.Context, opID string, plan incident.Plan, cause error) (incident.Outcome, error) {
+func (w *Writer) duplicate(ctx context.Context, opID string, plan incident.Plan, cause error) (incident.Outcome,
+	error) {
 	found, err := w.Find(ctx, opID, plan)
 	switch {
 	case err != nil:

@@ -18,10 +18,12 @@ const cartPath = "/apis/apps/v1/namespaces/shop/deployments/cart"
 
 // cart stores a deployment and returns a plan that scales it.
 func cart(a *api) incident.Plan {
-	version := a.put(cartPath, `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"cart","namespace":"shop","uid":"u1","annotations":{"keep":"me"}},"spec":{"replicas":3}}`)
+	version := a.put(cartPath,
+		`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"cart","namespace":"shop","uid":"u1","annotations":{"keep":"me"}},"spec":{"replicas":3}}`)
 	return incident.Plan{
 		Action: "scale", Patch: []byte(`{"spec":{"replicas":4}}`),
-		Object: incident.Object{Group: "apps", Version: "v1", Resource: "deployments", Namespace: "shop", Name: "cart", UID: "u1", ResourceVersion: version},
+		Object: incident.Object{Group: "apps", Version: "v1", Resource: "deployments", Namespace: "shop", Name: "cart",
+			UID: "u1", ResourceVersion: version},
 	}
 }
 
@@ -92,13 +94,15 @@ func TestEachAnswerOfTheAPIServerHasOneMeaning(t *testing.T) {
 		{"unauthorized", func(w http.ResponseWriter) { refuse(w, 401, "Unauthorized", "no") }, incident.Denied},
 		{"invalid", func(w http.ResponseWriter) { refuse(w, 422, "Invalid", "no") }, incident.Denied},
 		{"uid is immutable", func(w http.ResponseWriter) {
-			reply(w, 422, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 422, "reason": "Invalid", "details": map[string]any{"causes": []any{map[string]any{"field": "metadata.uid"}}}})
+			reply(w, 422, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 422,
+				"reason": "Invalid", "details": map[string]any{"causes": []any{map[string]any{"field": "metadata.uid"}}}})
 		}, incident.Conflicted},
 		{"too many requests", func(w http.ResponseWriter) {
 			w.Header().Set("Retry-After", "0")
 			refuse(w, 429, "TooManyRequests", "slow down")
 		}, incident.Unknown},
-		{"internal error", func(w http.ResponseWriter) { refuse(w, 500, "InternalError", "webhook") }, incident.Unknown},
+		{"internal error", func(w http.ResponseWriter) { refuse(w, 500, "InternalError", "webhook") },
+			incident.Unknown},
 		{"unavailable, try again", func(w http.ResponseWriter) {
 			w.Header().Set("Retry-After", "0")
 			refuse(w, 503, "ServiceUnavailable", "later")
@@ -175,7 +179,8 @@ func TestAJobIsCreatedOnce(t *testing.T) {
 	a, c := newAPI(t)
 	job := incident.Plan{
 		Action: "job", Create: []byte(`{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"watchdog-gc-op1","namespace":"shop","labels":{"watchdog.io/op":"op1"}}}`),
-		Object: incident.Object{Group: "batch", Version: "v1", Resource: "jobs", Namespace: "shop", Name: "watchdog-gc-op1"},
+		Object: incident.Object{Group: "batch", Version: "v1", Resource: "jobs", Namespace: "shop",
+			Name: "watchdog-gc-op1"},
 	}
 	w := NewWriter(c, "watchdog")
 	for range 2 {

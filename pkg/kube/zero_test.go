@@ -29,7 +29,8 @@ func TestTheWatchesKeepWhoScaledToZero_X104(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := kept.(*appsv1.Deployment).Annotations[scaledByAnnotation]; got != c.want || len(d.ManagedFields) > 0 {
+			if got := kept.(*appsv1.Deployment).Annotations[scaledByAnnotation]; got != c.want ||
+				len(d.ManagedFields) > 0 {
 				t.Errorf("kept %q, want %q", got, c.want)
 			}
 		})

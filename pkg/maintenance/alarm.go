@@ -33,13 +33,19 @@ func Check(windows []Window, now time.Time, hold func(target string) string) Ala
 		switch w.PhaseAt(now) {
 		case Active:
 			if used := w.Used(now); used >= warnAt {
-				ending = append(ending, fmt.Sprintf("%d%% of window %s has passed, %s left%s; extend it (`watchdog maintenance extend %s --for …`) or end it", int(used*100), w.Name, short(w.Until.Sub(now)), w.words(), w.Name))
+				ending = append(ending, fmt.Sprintf("%d%% of window %s has passed, %s left%s; extend it (`watchdog "+
+					"maintenance extend %s --for …`) or end it", int(used*100), w.Name, short(w.Until.Sub(now)),
+					w.words(), w.Name))
 			}
 			if more := w.Extended(); more > 0 && now.After(w.First) {
-				still = append(still, fmt.Sprintf("window %s was planned to end at %s and is extended until %s%s", w.Name, clock(w.First, now), clock(w.Until, now), w.words()))
+				still = append(still, fmt.Sprintf("window %s was planned to end at %s and is extended until %s%s",
+					w.Name, clock(w.First, now), clock(w.Until, now), w.words()))
 			}
 		case Overrun:
-			overrun = append(overrun, fmt.Sprintf("the time of window %s was up at %s and nobody has said that the work is over%s; people are told again and watchdog acts again; extend it (`watchdog maintenance extend %s --for …`) or end it (`watchdog maintenance end %s`)", w.Name, clock(w.Until, now), w.words(), w.Name, w.Name))
+			overrun = append(overrun, fmt.Sprintf("the time of window %s was up at %s and nobody has said that the "+
+				"work is over%s; people are told again and watchdog acts again; extend it (`watchdog maintenance "+
+				"extend %s --for …`) or end it (`watchdog maintenance end %s`)", w.Name, clock(w.Until, now), w.words(),
+				w.Name, w.Name))
 			still = append(still, w.forgotten(w.Until, now, hold)...)
 		case Ended:
 			still = append(still, w.forgotten(w.Ended, now, hold)...)
@@ -56,7 +62,8 @@ func (w Window) forgotten(over, now time.Time, hold func(string) string) []strin
 	var all []string
 	for _, t := range w.Targets {
 		if why := hold(t); why != "" {
-			all = append(all, fmt.Sprintf("window %s ended at %s, but %s is still on hold (%s); lift the hold with `watchdog resume`", w.Name, clock(over, now), t, why))
+			all = append(all, fmt.Sprintf("window %s ended at %s, but %s is still on hold (%s); lift the hold with "+
+				"`watchdog resume`", w.Name, clock(over, now), t, why))
 		}
 	}
 	return all

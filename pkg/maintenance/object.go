@@ -70,9 +70,11 @@ func (s Spec) Window(name string, st Status) (Window, error) {
 	case s.From.IsZero() || s.Until.IsZero():
 		return Window{}, errors.New("from and until are required")
 	case !s.From.Before(s.Until):
-		return Window{}, fmt.Errorf("until %s is not after from %s", s.Until.UTC().Format(time.RFC3339), s.From.UTC().Format(time.RFC3339))
+		return Window{}, fmt.Errorf("until %s is not after from %s", s.Until.UTC().Format(time.RFC3339),
+			s.From.UTC().Format(time.RFC3339))
 	case s.Until.Sub(s.From) > maxLength:
-		return Window{}, fmt.Errorf("window is longer than %d days; change the configuration instead", int(maxLength.Hours()/24))
+		return Window{}, fmt.Errorf("window is longer than %d days; change the configuration instead",
+			int(maxLength.Hours()/24))
 	case len(s.Targets) > maxTargets:
 		return Window{}, fmt.Errorf("too many targets: %d; the limit is %d", len(s.Targets), maxTargets)
 	case s.Public != nil && s.Public.Name == "":
@@ -81,7 +83,8 @@ func (s Spec) Window(name string, st Status) (Window, error) {
 	if err := s.Effects.Check(); err != nil {
 		return Window{}, err
 	}
-	w := Window{Name: name, From: s.From, Until: s.Until, First: st.First, Targets: slices.Clone(s.Targets), Effects: s.Effects, Silence: s.Silence, Public: s.Public, Reason: s.Reason, By: s.By}
+	w := Window{Name: name, From: s.From, Until: s.Until, First: st.First, Targets: slices.Clone(s.Targets),
+		Effects: s.Effects, Silence: s.Silence, Public: s.Public, Reason: s.Reason, By: s.By}
 	w.Remediate = cmp.Or(w.Remediate, RemediateOff)
 	if s.Ended != nil {
 		w.Ended = s.Ended.At

@@ -66,7 +66,8 @@ func keepAll(samples []*model.Sample) []kept {
 }
 
 func keep(s *model.Sample) kept {
-	r := kept{name: string(s.Metric[model.MetricNameLabel]), labels: make([]string, 0, 2*(len(s.Metric)-1)), value: float64(s.Value)}
+	r := kept{name: string(s.Metric[model.MetricNameLabel]), labels: make([]string, 0, 2*(len(s.Metric)-1)),
+		value: float64(s.Value)}
 	for _, label := range slices.Sorted(maps.Keys(s.Metric)) {
 		if label != model.MetricNameLabel {
 			r.labels = append(r.labels, string(label), string(s.Metric[label]))
@@ -150,15 +151,22 @@ func knownSamples() []knownSample {
 		known("watchdog_workload_replicas_unavailable", "Pods wanted but not available."),
 		known("watchdog_workload_ready_ratio", "Ready by wanted pods; absent when none is wanted."),
 		known("watchdog_workload_rollout_in_progress", "1 while the controller moves pods."),
-		known("watchdog_workload_restarts", "Restarts of the containers of the pods that exist now; it falls when pods are replaced."),
-		known("watchdog_workload_restarts_total", "Restarts of the workload's containers, counted by watchdog across pods that come and go."),
-		known("watchdog_workload_rollout_stalled", "1 while the controller says that the rollout makes no progress (ProgressDeadlineExceeded), or cannot create pods."),
+		known("watchdog_workload_restarts",
+			"Restarts of the containers of the pods that exist now; it falls when pods are replaced."),
+		known("watchdog_workload_restarts_total",
+			"Restarts of the workload's containers, counted by watchdog across pods that come and go."),
+		known("watchdog_workload_rollout_stalled",
+			"1 while the controller says that the rollout makes no progress (ProgressDeadlineExceeded), or cannot "+
+				"create pods."),
 		known("watchdog_workload_waiting_pods", "Pods with a waiting container, by its reason.", "reason"),
-		known("watchdog_workload_crash_looping_pods", "Pods of the newest revision that cannot start: crash loop, image or configuration."),
+		known("watchdog_workload_crash_looping_pods",
+			"Pods of the newest revision that cannot start: crash loop, image or configuration."),
 		known("watchdog_workload_scaled_to_zero", "1 if no pods are wanted, and no autoscaler says so."),
 		known("watchdog_workload_endpoints_ready", "Ready endpoints of the Service."),
 		known("watchdog_workload_hpa_at_max", "1 if the autoscaler is at its maximum."),
-		known("watchdog_workload_cpu_usage_ratio", "CPU used by limit, else by request, of the container that uses the most."),
-		known("watchdog_workload_memory_usage_ratio", "Memory used by limit, else by request, of the container that uses the most."),
+		known("watchdog_workload_cpu_usage_ratio",
+			"CPU used by limit, else by request, of the container that uses the most."),
+		known("watchdog_workload_memory_usage_ratio",
+			"Memory used by limit, else by request, of the container that uses the most."),
 	}
 }

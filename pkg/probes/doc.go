@@ -33,7 +33,8 @@
 //	no route, no local port, no file descriptor, any other    Unknown Unknown      Unknown      Unknown
 //
 // An expired certificate is Bad: users cannot come in. Any other wrong certificate
-// is Unknown, as it may be the probe that does not trust it. The http kind calls any status that is not in its list Bad, except a
+// is Unknown, as it may be the probe that does not trust it. The http kind calls any status that is not in its list
+// Bad, except a
 // redirect. It stops reading a body at 1 MiB without complaint.
 //
 // pkg/httpclient refuses link-local, metadata, unspecified, multicast and

@@ -147,7 +147,8 @@ func (d document) time(name string) (time.Time, error) {
 	}
 	value, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("field %q is %q; expected a time such as 2023-11-20T01:30:00Z", name, strutil.Cut(text, 40))
+		return time.Time{}, fmt.Errorf("field %q is %q; expected a time such as 2023-11-20T01:30:00Z", name,
+			strutil.Cut(text, 40))
 	}
 	return value, nil
 }

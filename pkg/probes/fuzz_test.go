@@ -23,9 +23,11 @@ func FuzzHealthDocument(f *testing.F) {
 			checkText(t, err.Error())
 			return
 		}
-		got := (&health{client: &client{method: "GET", url: nowhere()}, maxSkew: defaultMaxSkew, version: "2.2.0"}).judge(doc, fuzzTime())
+		got := (&health{client: &client{method: "GET", url: nowhere()}, maxSkew: defaultMaxSkew,
+			version: "2.2.0"}).judge(doc, fuzzTime())
 		checkResult(t, body, got)
-		if got.State == OK && !strings.Contains(strings.ToLower(string(body)), "healthy") && !strings.Contains(string(body), `\u`) {
+		if got.State == OK && !strings.Contains(strings.ToLower(string(body)), "healthy") &&
+			!strings.Contains(string(body), `\u`) {
 			t.Errorf("ok without the word: %s", body)
 		}
 	})
@@ -52,7 +54,8 @@ func FuzzAgentsDocument(f *testing.F) {
 			return
 		}
 		checkResult(t, body, Result{State: OK, Samples: []*model.Sample{
-			newSample(fuzzTime(), "watchdog_agents_active", doc.active), newSample(fuzzTime(), "watchdog_agents_desired", doc.desired),
+			newSample(fuzzTime(), "watchdog_agents_active", doc.active), newSample(fuzzTime(),
+				"watchdog_agents_desired", doc.desired),
 		}})
 	})
 }

@@ -23,7 +23,8 @@ func NewHTTP(conf config.HTTPProbe, resolver *net.Resolver) (Probe, error) {
 		if err == nil {
 			err = judgeHTTP(client.what(), got, statuses, limit)
 		}
-		result := Result{State: OK, Detail: fmt.Sprintf("status %s in %s", statusText(got.status), got.elapsed.Round(time.Millisecond))}
+		result := Result{State: OK, Detail: fmt.Sprintf("status %s in %s", statusText(got.status),
+			got.elapsed.Round(time.Millisecond))}
 		if err != nil {
 			result, err = outcome(err)
 		}
@@ -45,7 +46,8 @@ func judgeHTTP(what string, got answer, statuses []int, limit time.Duration) err
 	case !wanted:
 		return &badError{fmt.Sprintf("%s: status %s", what, statusText(got.status))}
 	case limit > 0 && got.elapsed > limit:
-		return &badError{fmt.Sprintf("%s: answered in %s, more than %s", what, got.elapsed.Round(time.Millisecond), limit)}
+		return &badError{fmt.Sprintf("%s: answered in %s, more than %s", what, got.elapsed.Round(time.Millisecond),
+			limit)}
 	}
 	return nil
 }

@@ -75,7 +75,8 @@ func TestAStaleDocumentLeavesOnlyItsSkew(t *testing.T) {
 	if err != nil || got.State != Unknown {
 		t.Fatalf("got %v, %v; want unknown", got, err)
 	}
-	if diff := cmp.Diff(map[string]float64{`watchdog_health_timestamp_skew_seconds`: 3600}, values(got.Samples)); diff != "" {
+	if diff := cmp.Diff(map[string]float64{`watchdog_health_timestamp_skew_seconds`: 3600},
+		values(got.Samples)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -123,8 +124,10 @@ func TestSLAIsInBaseUnits(t *testing.T) {
 		want map[string]float64 // nil: unknown
 	}{
 		{"full", nil, at, full},
-		{"no traffic", []string{"1200", "0", "0.02}", "null}", `"p50":20,"p95":480,"p99":900`, `"p50":null,"p95":null,"p99":null`}, at, quiet},
-		{"no traffic at all", []string{"1200", "0", "0.02}", "null}", `{"p50":20,"p95":480,"p99":900}`, `null`}, at, quiet},
+		{"no traffic", []string{"1200", "0", "0.02}", "null}", `"p50":20,"p95":480,"p99":900`,
+			`"p50":null,"p95":null,"p99":null`}, at, quiet},
+		{"no traffic at all", []string{"1200", "0", "0.02}", "null}", `{"p50":20,"p95":480,"p99":900}`, `null`}, at,
+			quiet},
 		{"a minute old", nil, at.Add(time.Minute), full},
 		{"stale", nil, at.Add(5 * time.Minute), nil},
 		{"no quantile", []string{`"p95":480,`, ""}, at, nil},
@@ -165,7 +168,8 @@ func TestAgentsAreCounted(t *testing.T) {
 		want       map[string]float64
 	}{
 		{"two", agentsBody, map[string]float64{"watchdog_agents_active": 1, "watchdog_agents_desired": 2}},
-		{"no list", `{"active":0,"desired":2}`, map[string]float64{"watchdog_agents_active": 0, "watchdog_agents_desired": 2}},
+		{"no list", `{"active":0,"desired":2}`, map[string]float64{"watchdog_agents_active": 0,
+			"watchdog_agents_desired": 2}},
 		{"more active than listed", `{"agents":[],"active":3,"desired":3}`, nil},
 		{"half an agent", `{"active":1.5,"desired":2}`, nil},
 		{"negative", `{"active":-1,"desired":2}`, nil},
@@ -208,7 +212,8 @@ func TestHTTPIsJudgedByStatusAndTime(t *testing.T) {
 		{200, nil, time.Hour, OK},
 	} {
 		conf := config.HTTPProbe{
-			HTTPClient: serve(t, respond(row.status, "")), Statuses: row.statuses, MaxDuration: model.Duration(row.limit),
+			HTTPClient: serve(t, respond(row.status,
+				"")), Statuses: row.statuses, MaxDuration: model.Duration(row.limit),
 		}
 		probe, err := NewHTTP(conf, nil)
 		if err != nil {
@@ -278,17 +283,23 @@ func TestAWorkloadIsJudgedByItsPods(t *testing.T) {
 		says  string
 		want  map[string]float64 // some of the samples; NaN: absent
 	}{
-		{"fine", Workload{Desired: 3, Ready: 3, HasEndpoints: true, EndpointsReady: 3, Usage: []Usage{{"p", "c", share, nan}}, HPA: &HPA{2, 3, 3}}, nil, OK, "3 of 3 ready",
+		{"fine", Workload{Desired: 3, Ready: 3, HasEndpoints: true, EndpointsReady: 3,
+			Usage: []Usage{{"p", "c", share, nan}}, HPA: &HPA{2, 3, 3}}, nil, OK, "3 of 3 ready",
 			map[string]float64{"watchdog_workload_ready_ratio": 1, "watchdog_workload_hpa_at_max": 1, "watchdog_workload_cpu_usage_ratio": .5, "watchdog_workload_memory_usage_ratio": nan}},
-		{"none ready", Workload{Desired: 3}, nil, Bad, "0 of 3 ready", map[string]float64{"watchdog_workload_ready_ratio": 0, "watchdog_workload_endpoints_ready": nan}},
-		{"new pods crash", Workload{Desired: 3, Ready: 3, NewestWaiting: 1, Waiting: map[string]int{"CrashLoopBackOff": 1}}, nil, Bad, "CrashLoopBackOff",
+		{"none ready", Workload{Desired: 3}, nil, Bad, "0 of 3 ready",
+			map[string]float64{"watchdog_workload_ready_ratio": 0, "watchdog_workload_endpoints_ready": nan}},
+		{"new pods crash", Workload{Desired: 3, Ready: 3, NewestWaiting: 1,
+			Waiting: map[string]int{"CrashLoopBackOff": 1}}, nil, Bad, "CrashLoopBackOff",
 			map[string]float64{"watchdog_workload_crash_looping_pods": 1, `watchdog_workload_waiting_pods{reason="CrashLoopBackOff"}`: 1}},
-		{"no endpoints", Workload{Desired: 1, Ready: 1, HasEndpoints: true}, nil, Bad, "endpoint", map[string]float64{"watchdog_workload_endpoints_ready": 0}},
+		{"no endpoints", Workload{Desired: 1, Ready: 1, HasEndpoints: true}, nil, Bad, "endpoint",
+			map[string]float64{"watchdog_workload_endpoints_ready": 0}},
 		{"scaled to zero", Workload{HasEndpoints: true, Usage: []Usage{{"p", "c", nan, nan}}}, nil, OK, "zero",
 			map[string]float64{"watchdog_workload_ready_ratio": nan, "watchdog_workload_cpu_usage_ratio": nan}},
 		{"stale", Workload{Desired: 1, Ready: 1, ObservedAt: at.Add(-2 * time.Minute)}, nil, Unknown, "stale", nil},
-		{"missing", Workload{}, fmt.Errorf("get: %w", apierrors.NewNotFound(schema.GroupResource{}, "x")), Unknown, "create it, or correct", nil},
-		{"forbidden", Workload{}, apierrors.NewForbidden(schema.GroupResource{}, "x", nil), Unknown, "service account", nil},
+		{"missing", Workload{}, fmt.Errorf("get: %w", apierrors.NewNotFound(schema.GroupResource{}, "x")), Unknown,
+			"create it, or correct", nil},
+		{"forbidden", Workload{}, apierrors.NewForbidden(schema.GroupResource{}, "x", nil), Unknown, "service account",
+			nil},
 		{"cut off", Workload{}, errors.New("no connection"), Unknown, "shop/deployment/web: no connection", nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -301,7 +312,8 @@ func TestAWorkloadIsJudgedByItsPods(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if state, detail := lookOnce(t, probe, at, time.Minute); state != row.state || !strings.Contains(detail, row.says) {
+			if state, detail := lookOnce(t, probe, at, time.Minute); state != row.state ||
+				!strings.Contains(detail, row.says) {
 				t.Errorf("got %s %q, want %s and %q", state, detail, row.state, row.says)
 			}
 			got, _ := probe(t.Context(), at)

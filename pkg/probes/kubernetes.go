@@ -67,7 +67,8 @@ const (
 func NewKubernetes(namespace, workload string, read WorkloadFunc) (Probe, error) {
 	kind, name, ok := strings.Cut(workload, "/")
 	if !ok || kind == "" || name == "" || namespace == "" {
-		return nil, fmt.Errorf("invalid workload %q in namespace %q; use kind/name and a namespace", workload, namespace)
+		return nil, fmt.Errorf("invalid workload %q in namespace %q; use kind/name and a namespace", workload,
+			namespace)
 	}
 	kind = strings.ToLower(kind)
 	what := namespace + "/" + kind + "/" + name
@@ -103,7 +104,8 @@ func (w Workload) facts() map[string]string {
 func unreadable(what string, err error) error {
 	switch {
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("read %s: not found: create it, or correct workload and namespace of the target: %w", what, err)
+		return fmt.Errorf("read %s: not found: create it, or correct workload and namespace of the target: %w", what,
+			err)
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
 		return fmt.Errorf("read %s: forbidden: grant get, list and watch to watchdog's service account: %w", what, err)
 	default:

@@ -94,7 +94,8 @@ func (s *Scheduler) look(ctx context.Context, sl *slot, counts bool) Status {
 func ask(ctx context.Context, logger *slog.Logger, entry Entry, at time.Time) (result Result) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			logger.Error("probe panicked", "target", entry.Target, "probe", entry.Name, "reason", reason, "stack", string(debug.Stack()))
+			logger.Error("probe panicked", "target", entry.Target, "probe", entry.Name, "reason", reason, "stack",
+				string(debug.Stack()))
 			result = Result{Detail: oneLine(fmt.Sprintf("probe panicked: %v", reason))}
 		}
 	}()
@@ -148,7 +149,8 @@ func (s *Scheduler) fit(sl *slot, seen Status, samples []*model.Sample) (Status,
 	seen.Detail = oneLine(detail)
 	if !sl.warned {
 		sl.warned = true
-		s.opts.Logger.Warn("an application uses new names in each answer; they are not stored", "target", seen.Target, "probe", seen.Probe, "err", err)
+		s.opts.Logger.Warn("an application uses new names in each answer; they are not stored", "target", seen.Target,
+			"probe", seen.Probe, "err", err)
 	}
 	return seen, fit
 }

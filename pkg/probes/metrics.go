@@ -24,7 +24,8 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		}, []string{"kind", "result"}),
 		skipped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "watchdog", Subsystem: "probe", Name: "skipped_total",
-			Help: "Turns without a look: the last one still ran (running), still waited for a worker (waiting), or the turn was slept through (late).",
+			Help: "Turns without a look: the last one still ran (running), still waited for a worker (waiting), or " +
+				"the turn was slept through (late).",
 		}, []string{"reason"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "watchdog", Subsystem: "probe", Name: "look_duration_seconds",

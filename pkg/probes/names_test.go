@@ -32,20 +32,24 @@ func TestALookWithoutRoomForItsNamesIsUnknownAndSaysSo_S12(t *testing.T) {
 		want State
 		says string
 	}{
-		{"healthy", Result{State: OK, Detail: "healthy"}, Unknown, "1 new names are not stored: this probe has 500 series"},
-		{"unhealthy", Result{State: Bad, Detail: "status 503"}, Bad, "status 503; 1 new names are not stored: this probe has 500 series"},
+		{"healthy", Result{State: OK, Detail: "healthy"}, Unknown,
+			"1 new names are not stored: this probe has 500 series"},
+		{"unhealthy", Result{State: Bad, Detail: "status 503"}, Bad,
+			"status 503; 1 new names are not stored: this probe has 500 series"},
 		{"stale", Result{Detail: "stale"}, Unknown, "stale; 1 new names are not stored: this probe has 500 series"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var log bytes.Buffer
 			stored := &recorder{}
-			s, err := NewScheduler(Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), Append: stored.append, Fits: crowded})
+			s, err := NewScheduler(Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), Append: stored.append,
+				Fits: crowded})
 			if err != nil {
 				t.Fatal(err)
 			}
 			probe := func(_ context.Context, at time.Time) (Result, error) {
 				seen := row.seen
-				seen.Samples = []*model.Sample{newSample(at, "watchdog_dependency_up", 1, "check", "x1"), newSample(at, "watchdog_health_uptime_seconds", 7)}
+				seen.Samples = []*model.Sample{newSample(at, "watchdog_dependency_up", 1, "check", "x1"),
+					newSample(at, "watchdog_health_uptime_seconds", 7)}
 				return seen, nil
 			}
 			if err := s.Set([]Entry{entry("t", time.Minute, probe)}); err != nil {
@@ -63,7 +67,8 @@ func TestALookWithoutRoomForItsNamesIsUnknownAndSaysSo_S12(t *testing.T) {
 			if got := stored.of(`watchdog_health_uptime_seconds{probe="p", target="t"}`); len(got) != 3 {
 				t.Errorf("%d of 3 samples without names are stored", len(got))
 			}
-			if got := stored.of(`watchdog_probe_unknown{probe="p", target="t"}`); len(got) != 3 || got[0].Value != model.SampleValue(truth(row.want == Unknown)) {
+			if got := stored.of(`watchdog_probe_unknown{probe="p", target="t"}`); len(got) != 3 ||
+				got[0].Value != model.SampleValue(truth(row.want == Unknown)) {
 				t.Errorf("watchdog_probe_unknown: got %v", got)
 			}
 			if n := testutil.CollectAndCount(s.SamplesCollector(), "watchdog_dependency_up"); n != 0 {

@@ -27,7 +27,8 @@ const maxLooks = 1000
 
 func (n NofM) validate() error {
 	if n.Failures < 1 || n.Window < n.Failures || n.Successes < 1 || n.Window > maxLooks || n.Successes > maxLooks {
-		return fmt.Errorf("invalid failures %d, window %d or successes %d; use 1 ≤ failures ≤ window ≤ %d and 1 ≤ successes ≤ %d",
+		return fmt.Errorf("invalid failures %d, window %d or successes %d; use 1 ≤ failures ≤ window ≤ %d and 1 ≤ "+
+			"successes ≤ %d",
 			n.Failures, n.Window, n.Successes, maxLooks, maxLooks)
 	}
 	return nil

@@ -80,7 +80,8 @@ func classify(what string, during phase, err error) error {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: interrupted while %s: %w", what, during, err)
 	case expired(err):
-		return &badError{fmt.Sprintf("%s: certificate has expired or is not yet valid: users cannot connect: %s", what, certificateText(err))}
+		return &badError{fmt.Sprintf("%s: certificate has expired or is not yet valid: users cannot connect: %s", what,
+			certificateText(err))}
 	case errors.As(err, &certificate):
 		return fmt.Errorf("%s: invalid certificate: %w: check ca_file and the certificate", what, err)
 	case errors.As(err, &record):
@@ -110,7 +111,8 @@ func certificateText(err error) string {
 	if !ok || invalid.Cert == nil {
 		return err.Error()
 	}
-	return fmt.Sprintf("valid from %s to %s", invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("valid from %s to %s", invalid.Cert.NotBefore.UTC().Format(time.RFC3339),
+		invalid.Cert.NotAfter.UTC().Format(time.RFC3339))
 }
 
 func isTimeout(err error) bool {

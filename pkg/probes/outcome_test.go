@@ -48,35 +48,55 @@ func TestALookMeansWhatTheTableSays(t *testing.T) {
 		says         string // the health probe's detail or error
 	}{
 		{name: "healthy", conf: from(plain(healthBody(at))), health: OK, http: OK, says: "healthy"},
-		{name: "200 but unhealthy", conf: from(plain(edit("healthy", "unhealthy"))), health: Bad, http: OK, says: "unhealthy"},
-		{name: "200 but degraded", conf: from(plain(edit("healthy", "degraded"))), health: Bad, http: OK, says: "degraded"},
-		{name: "500 with healthy", conf: from(respond(500, healthBody(at))), health: Bad, http: Bad, says: "status 500"},
+		{name: "200 but unhealthy", conf: from(plain(edit("healthy", "unhealthy"))), health: Bad, http: OK,
+			says: "unhealthy"},
+		{name: "200 but degraded", conf: from(plain(edit("healthy", "degraded"))), health: Bad, http: OK,
+			says: "degraded"},
+		{name: "500 with healthy", conf: from(respond(500, healthBody(at))), health: Bad, http: Bad,
+			says: "status 500"},
 		{name: "503 with nonsense", conf: from(respond(503, "<html>")), health: Bad, http: Bad, says: "status 503"},
-		{name: "404", conf: from(respond(404, healthBody(at))), health: Unknown, http: Bad, says: "check the probe's url"},
+		{name: "404", conf: from(respond(404, healthBody(at))), health: Unknown, http: Bad,
+			says: "check the probe's url"},
 		{name: "401", conf: from(respond(401, "")), health: Unknown, http: Bad, says: "credentials"},
 		{name: "HTML", conf: from(plain("<!doctype html><p>healthy")), health: Unknown, http: OK, says: "HTML"},
 		{name: "not JSON", conf: from(plain(`{"status":"healthy"`)), health: Unknown, http: OK, says: "not JSON"},
 		{name: "empty", conf: from(plain("")), health: Unknown, http: OK, says: "not a JSON object"},
 		{name: "an array", conf: from(plain(`["healthy"]`)), health: Unknown, http: OK, says: "not a JSON object"},
-		{name: "two documents", conf: from(plain(healthBody(at) + "{}")), health: Unknown, http: OK, says: "unexpected data after"},
-		{name: "two statuses", conf: from(plain(edit(`{`, `{"status":"unhealthy",`))), health: Unknown, http: OK, says: "twice"},
-		{name: "no status", conf: from(plain(edit("status", "stat"))), health: Unknown, http: OK, says: `"status" is missing`},
-		{name: "status in capitals", conf: from(plain(edit("status", "STATUS"))), health: Unknown, http: OK, says: `"status" is missing`},
-		{name: "null status", conf: from(plain(edit(`"healthy"`, "null"))), health: Unknown, http: OK, says: `"status" is missing`},
-		{name: "status is true", conf: from(plain(edit(`"healthy"`, "true"))), health: Unknown, http: OK, says: "not a string"},
-		{name: "no timestamp", conf: from(plain(edit("timestamp", "time"))), health: Unknown, http: OK, says: `"timestamp" is missing`},
+		{name: "two documents", conf: from(plain(healthBody(at) + "{}")), health: Unknown, http: OK,
+			says: "unexpected data after"},
+		{name: "two statuses", conf: from(plain(edit(`{`, `{"status":"unhealthy",`))), health: Unknown, http: OK,
+			says: "twice"},
+		{name: "no status", conf: from(plain(edit("status", "stat"))), health: Unknown, http: OK,
+			says: `"status" is missing`},
+		{name: "status in capitals", conf: from(plain(edit("status", "STATUS"))), health: Unknown, http: OK,
+			says: `"status" is missing`},
+		{name: "null status", conf: from(plain(edit(`"healthy"`, "null"))), health: Unknown, http: OK,
+			says: `"status" is missing`},
+		{name: "status is true", conf: from(plain(edit(`"healthy"`, "true"))), health: Unknown, http: OK,
+			says: "not a string"},
+		{name: "no timestamp", conf: from(plain(edit("timestamp", "time"))), health: Unknown, http: OK,
+			says: `"timestamp" is missing`},
 		{name: "NaN", conf: from(plain(edit("86400", "NaN"))), health: Unknown, http: OK, says: "not JSON"},
-		{name: "beyond floats", conf: from(plain(edit("86400", "1e999"))), health: Unknown, http: OK, says: "not a number"},
-		{name: "negative uptime", conf: from(plain(edit("86400", "-1"))), health: Unknown, http: OK, says: `"uptime" is -1`},
-		{name: "uptime of ages", conf: from(plain(edit("86400", "1e18"))), health: Unknown, http: OK, says: `"uptime" is 1e+18`},
-		{name: "old timestamp", conf: from(plain(healthBody(at.Add(-61 * time.Second)))), health: Unknown, http: OK, says: "stale"},
-		{name: "timestamp to come", conf: from(plain(healthBody(at.Add(62 * time.Second)))), health: Unknown, http: OK, says: "stale"},
-		{name: "10 MB", conf: from(plain(strings.Repeat(" ", 10<<20))), health: Unknown, http: OK, says: "larger than 1 MiB"},
-		{name: "depth bomb", conf: from(plain(`{"status":` + strings.Repeat("[", 100_000))), health: Unknown, http: OK, says: "nested deeper"},
+		{name: "beyond floats", conf: from(plain(edit("86400", "1e999"))), health: Unknown, http: OK,
+			says: "not a number"},
+		{name: "negative uptime", conf: from(plain(edit("86400", "-1"))), health: Unknown, http: OK,
+			says: `"uptime" is -1`},
+		{name: "uptime of ages", conf: from(plain(edit("86400", "1e18"))), health: Unknown, http: OK,
+			says: `"uptime" is 1e+18`},
+		{name: "old timestamp", conf: from(plain(healthBody(at.Add(-61 * time.Second)))), health: Unknown, http: OK,
+			says: "stale"},
+		{name: "timestamp to come", conf: from(plain(healthBody(at.Add(62 * time.Second)))), health: Unknown, http: OK,
+			says: "stale"},
+		{name: "10 MB", conf: from(plain(strings.Repeat(" ", 10<<20))), health: Unknown, http: OK,
+			says: "larger than 1 MiB"},
+		{name: "depth bomb", conf: from(plain(`{"status":` + strings.Repeat("[", 100_000))), health: Unknown, http: OK,
+			says: "nested deeper"},
 		{name: "redirect to metadata", conf: from(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://169.254.169.254/latest?token=secret", http.StatusFound)
 		}), health: Unknown, http: Unknown, says: `302 Found: redirect to "http://169.254.169.254/latest" not followed`},
-		{name: "not HTTP", conf: raw("http", func(c net.Conn) { c.Read(make([]byte, 9999)); fmt.Fprint(c, "SSH-2.0-OpenSSH\r\n\r\n") }), health: Unknown, http: Unknown, says: "malformed HTTP"},
+		{name: "not HTTP", conf: raw("http",
+			func(c net.Conn) { c.Read(make([]byte, 9999)); fmt.Fprint(c, "SSH-2.0-OpenSSH\r\n\r\n") }), health: Unknown,
+			http: Unknown, says: "malformed HTTP"},
 
 		{name: "refused", conf: func(t *testing.T) config.HTTPClient {
 			return config.HTTPClient{URL: "http://" + refusingAddress(t)}
@@ -87,7 +107,8 @@ func TestALookMeansWhatTheTableSays(t *testing.T) {
 			w.(http.Flusher).Flush()
 			hang(w, r)
 		}), health: Bad, http: Bad, says: "timeout, reading the body"},
-		{name: "silent handshake", conf: raw("https", until), health: Bad, http: Bad, says: "timeout, in the TLS handshake"},
+		{name: "silent handshake", conf: raw("https", until), health: Bad, http: Bad,
+			says: "timeout, in the TLS handshake"},
 		{name: "closed at once", conf: from(func(w http.ResponseWriter, _ *http.Request) {
 			connection, _, _ := w.(http.Hijacker).Hijack()
 			connection.Close()
@@ -97,8 +118,10 @@ func TestALookMeansWhatTheTableSays(t *testing.T) {
 			fmt.Fprint(w, "{")
 		}), health: Bad, http: Bad, says: "connection closed by the server, reading the body"},
 
-		{name: "no such name", conf: url("http://nowhere.test./health"), resolver: fakeDNS(t, nil), health: Unknown, http: Unknown, says: "DNS lookup failed"},
-		{name: "deaf DNS", conf: url("http://nowhere.test./health"), resolver: deafDNS(), health: Unknown, http: Unknown, says: "DNS lookup timed out"},
+		{name: "no such name", conf: url("http://nowhere.test./health"), resolver: fakeDNS(t, nil), health: Unknown,
+			http: Unknown, says: "DNS lookup failed"},
+		{name: "deaf DNS", conf: url("http://nowhere.test./health"), resolver: deafDNS(), health: Unknown,
+			http: Unknown, says: "DNS lookup timed out"},
 		{name: "unknown authority", conf: func(t *testing.T) config.HTTPClient {
 			server := httptest.NewTLSServer(plain(healthBody(at)))
 			server.Config.ErrorLog = nil
@@ -113,12 +136,18 @@ func TestALookMeansWhatTheTableSays(t *testing.T) {
 		{name: "known authority", conf: func(t *testing.T) config.HTTPClient {
 			return serveTLS(t, plain(healthBody(at)))
 		}, health: OK, http: OK, says: "healthy"},
-		{name: "no TLS there", conf: raw("https", func(c net.Conn) { c.Read(make([]byte, 9999)); fmt.Fprint(c, "hello hello hello") }), health: Unknown, http: Unknown, says: "does not speak TLS"},
-		{name: "closed in the handshake", conf: raw("https", func(c net.Conn) { c.Read(make([]byte, 9999)) }), health: Unknown, http: Unknown, says: "in the TLS handshake"},
+		{name: "no TLS there", conf: raw("https",
+			func(c net.Conn) { c.Read(make([]byte, 9999)); fmt.Fprint(c, "hello hello hello") }), health: Unknown,
+			http: Unknown, says: "does not speak TLS"},
+		{name: "closed in the handshake", conf: raw("https", func(c net.Conn) { c.Read(make([]byte, 9999)) }),
+			health: Unknown, http: Unknown, says: "in the TLS handshake"},
 
-		{name: "metadata", conf: url("http://169.254.169.254/health"), health: Unknown, http: Unknown, says: "link-local"},
-		{name: "metadata in IPv6 clothes", conf: url("http://[::ffff:a9fe:a9fe]/health"), health: Unknown, http: Unknown, says: "link-local"},
-		{name: "unspecified", conf: url("http://0.0.0.0:1/health"), health: Unknown, http: Unknown, says: "unspecified"},
+		{name: "metadata", conf: url("http://169.254.169.254/health"), health: Unknown, http: Unknown,
+			says: "link-local"},
+		{name: "metadata in IPv6 clothes", conf: url("http://[::ffff:a9fe:a9fe]/health"), health: Unknown,
+			http: Unknown, says: "link-local"},
+		{name: "unspecified", conf: url("http://0.0.0.0:1/health"), health: Unknown, http: Unknown,
+			says: "unspecified"},
 		{name: "name of metadata", conf: url("http://rebind.test./health"),
 			resolver: fakeDNS(t, map[string]net.IP{"rebind.test": net.IPv4(169, 254, 169, 254)}), health: Unknown, http: Unknown, says: "link-local"},
 		{name: "no token file", conf: func(t *testing.T) config.HTTPClient {
@@ -149,8 +178,11 @@ func TestALookMeansWhatTheTableSays(t *testing.T) {
 				t.Errorf("http: got %s %q, want %s", state, detail, row.http)
 			}
 			for kind, make := range map[string]func() (Probe, error){
-				"sla":    func() (Probe, error) { return NewSLA(config.SLAProbe{HTTPClient: conf}, row.resolver) },
-				"agents": func() (Probe, error) { return NewAgents(config.AgentsProbe{HTTPClient: conf}, row.resolver) },
+				"sla": func() (Probe, error) { return NewSLA(config.SLAProbe{HTTPClient: conf}, row.resolver) },
+				"agents": func() (Probe, error) {
+					return NewAgents(config.AgentsProbe{HTTPClient: conf},
+						row.resolver)
+				},
 			} {
 				probe, err := make()
 				if err != nil {
@@ -201,7 +233,8 @@ func TestAnExpiredCertificateIsBad_X11(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			of := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: row.from, NotAfter: row.until, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+			of := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: row.from, NotAfter: row.until,
+				IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
 			der, err := x509.CreateCertificate(rand.Reader, of, of, key.Public(), key)
 			if err != nil {
 				t.Fatal(err)
@@ -211,7 +244,8 @@ func TestAnExpiredCertificateIsBad_X11(t *testing.T) {
 			server.StartTLS()
 			defer server.Close()
 			file := filepath.Join(t.TempDir(), "ca.pem")
-			if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+			if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+				0o600); err != nil {
 				t.Fatal(err)
 			}
 			probe, err := NewHTTP(config.HTTPProbe{HTTPClient: config.HTTPClient{URL: server.URL, CAFile: file}}, nil)

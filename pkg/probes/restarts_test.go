@@ -10,7 +10,10 @@ import (
 // The counter does not take the end of a pod for restarts, nor the pod's past.
 func TestRestartsAreCountedAcrossPods_X32(t *testing.T) {
 	now := Workload{}
-	probe, err := NewKubernetes("shop", "deployment/cart", func(string, string, string) (Workload, error) { return now, nil })
+	probe, err := NewKubernetes("shop", "deployment/cart", func(string, string, string) (Workload, error) {
+		return now,
+			nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,12 +55,14 @@ func TestRestartsAreCountedAcrossPods_X32(t *testing.T) {
 // 99 % + 31 % + 31 % are 54 % on average, and the pod is killed unseen.
 func TestTheWorstContainerDecides_X95(t *testing.T) {
 	nan := math.NaN()
-	w := Workload{Desired: 3, Ready: 3, Usage: []Usage{{"cart-a", "app", nan, .31}, {"cart-b", "app", .2, .99}, {"cart-c", "app", .1, .31}, {"cart-c", "sidecar", nan, nan}}}
+	w := Workload{Desired: 3, Ready: 3, Usage: []Usage{{"cart-a", "app", nan, .31}, {"cart-b", "app", .2, .99},
+		{"cart-c", "app", .1, .31}, {"cart-c", "sidecar", nan, nan}}}
 	v := values(w.samples(time.Now()))
 	if v["watchdog_workload_memory_usage_ratio"] != .99 || v["watchdog_workload_cpu_usage_ratio"] != .2 {
 		t.Errorf("%v", v)
 	}
-	if got := Describe(w.Usage, Memory, .85); !strings.Contains(got, "99% in pod cart-b, container app; 1 of 3 containers above 85%") {
+	if got := Describe(w.Usage, Memory, .85); !strings.Contains(got,
+		"99% in pod cart-b, container app; 1 of 3 containers above 85%") {
 		t.Errorf("%q", got)
 	}
 	if got := Describe(nil, Memory, .85); got != "" {

@@ -117,13 +117,14 @@ func TestASlowTargetDelaysNobody(t *testing.T) {
 		}
 		for i := range 200 {
 			var last time.Time
-			entries = append(entries, entry(fmt.Sprintf("quick%d", i), 10*time.Second, func(_ context.Context, at time.Time) (Result, error) {
-				if gap := at.Sub(last); !last.IsZero() && (gap-10*time.Second).Abs() > 2*patience {
-					t.Errorf("quick%d: %s between looks", i, gap)
-				}
-				last = at
-				return Result{State: OK}, nil
-			}))
+			entries = append(entries, entry(fmt.Sprintf("quick%d", i), 10*time.Second,
+				func(_ context.Context, at time.Time) (Result, error) {
+					if gap := at.Sub(last); !last.IsZero() && (gap-10*time.Second).Abs() > 2*patience {
+						t.Errorf("quick%d: %s between looks", i, gap)
+					}
+					last = at
+					return Result{State: OK}, nil
+				}))
 		}
 		s, stop := start(t, Options{Workers: 2, MaxInFlight: 64}, entries...)
 		time.Sleep(2 * time.Minute)
@@ -200,7 +201,8 @@ func TestWhatIsUnknownHasNoValue(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		stop()
 		got := map[string]string{}
-		for _, name := range []string{"probe_success", "probe_duration_seconds", "watchdog_probe_unknown", "watchdog_probe_healthy"} {
+		for _, name := range []string{"probe_success", "probe_duration_seconds", "watchdog_probe_unknown",
+			"watchdog_probe_healthy"} {
 			for _, sample := range kept.of(name + `{probe="p", target="t"}`) {
 				got[name] += sample.Value.String()
 			}
@@ -262,7 +264,8 @@ func TestAWrongSetChangesNothing(t *testing.T) {
 	if err := s.Set([]Entry{good}); err != nil {
 		t.Fatal(err)
 	}
-	bad := []Entry{good, good, entry("", time.Second, always(OK)), entry("a", 0, always(OK)), entry("b", time.Second, nil)}
+	bad := []Entry{good, good, entry("", time.Second, always(OK)), entry("a", 0, always(OK)),
+		entry("b", time.Second, nil)}
 	if err := s.Set(bad); err == nil || strings.Count(err.Error(), "\n") != 3 {
 		t.Errorf("got %v, want four errors", err)
 	}
@@ -372,7 +375,8 @@ watchdog_dependency_up{check="database",probe="p",target="t"} 1
 watchdog_health_restarts_total{probe="p",target="t"} 4
 `
 		collector := s.SamplesCollector()
-		if err := testutil.CollectAndCompare(collector, strings.NewReader(want), "watchdog_dependency_up", "watchdog_health_restarts_total"); err != nil {
+		if err := testutil.CollectAndCompare(collector, strings.NewReader(want), "watchdog_dependency_up",
+			"watchdog_health_restarts_total"); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(20 * time.Second)
@@ -449,10 +453,12 @@ func TestEverySampleIsKnown(t *testing.T) {
 	samples := judge.judge(doc, at).Samples
 	samples = append(samples, sla.samples(at)...)
 	samples = append(samples, Workload{
-		Desired: 1, Waiting: map[string]int{"x": 1}, HasEndpoints: true, HPA: &HPA{}, Usage: []Usage{{"p", "c", share, share}},
+		Desired: 1, Waiting: map[string]int{"x": 1}, HasEndpoints: true, HPA: &HPA{}, Usage: []Usage{{"p", "c", share,
+			share}},
 	}.samples(at)...)
 	samples = append(samples, common(Status{State: OK, Damped: OK}, at)...)
-	samples = append(samples, newSample(at, "watchdog_agents_active", 1), newSample(at, "watchdog_agents_desired", 1), newSample(at, "watchdog_workload_restarts_total", 1))
+	samples = append(samples, newSample(at, "watchdog_agents_active", 1), newSample(at, "watchdog_agents_desired", 1),
+		newSample(at, "watchdog_workload_restarts_total", 1))
 	for _, sample := range samples {
 		name := string(sample.Metric[model.MetricNameLabel])
 		if labels, ok := known[name]; !ok || labels != labelNames(sample) {

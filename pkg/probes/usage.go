@@ -49,5 +49,6 @@ func Describe(all []Usage, of func(Usage) float64, bound float64) string {
 			above++
 		}
 	}
-	return fmt.Sprintf("now %.4g%% in pod %s, container %s; %d of %d containers above %.4g%%", 100*of(u), u.Pod, u.Container, above, n, 100*bound)
+	return fmt.Sprintf("now %.4g%% in pod %s, container %s; %d of %d containers above %.4g%%", 100*of(u), u.Pod,
+		u.Container, above, n, 100*bound)
 }

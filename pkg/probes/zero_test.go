@@ -16,14 +16,16 @@ func TestAWorkloadScaledToZeroSaysSo_X104(t *testing.T) {
 		value      float64
 		detail     string
 	}{
-		{"by somebody", "deployment", Workload{ScaledBy: "kubectl-scale at 12:00"}, 1, "scaled to zero by kubectl-scale at 12:00"},
+		{"by somebody", "deployment", Workload{ScaledBy: "kubectl-scale at 12:00"}, 1,
+			"scaled to zero by kubectl-scale at 12:00"},
 		{"by nobody knows whom", "statefulset", Workload{}, 1, "scaled to zero"},
 		{"by what drives its autoscaler", "deployment", Workload{HPA: &HPA{Max: 3}}, 0, "scaled to zero"},
 		{"a DaemonSet without a node", "daemonset", Workload{}, 0, "scaled to zero"},
 		{"pods are wanted", "deployment", Workload{Desired: 1, Ready: 1}, 0, "1 of 1 ready"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			look, err := NewKubernetes("shop", c.kind+"/cart", func(string, string, string) (Workload, error) { return c.w, nil })
+			look, err := NewKubernetes("shop", c.kind+"/cart",
+				func(string, string, string) (Workload, error) { return c.w, nil })
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -129,7 +129,8 @@ func written(content string) (all []string) {
 				all = append(all, p)
 			}
 		}
-		all = append(all, v, url.QueryEscape(v), url.PathEscape(v), base64.StdEncoding.EncodeToString([]byte(v)), base64.RawURLEncoding.EncodeToString([]byte(v)))
+		all = append(all, v, url.QueryEscape(v), url.PathEscape(v), base64.StdEncoding.EncodeToString([]byte(v)),
+			base64.RawURLEncoding.EncodeToString([]byte(v)))
 		for _, escape := range []bool{false, true} {
 			var b bytes.Buffer
 			e := json.NewEncoder(&b)

@@ -41,8 +41,10 @@ func TestASecretThatWasReadIsHiddenInEveryForm_SEC21(t *testing.T) {
 		e.SetEscapeHTML(false)
 		_ = e.Encode("x" + secret)
 		for form, text := range map[string]string{
-			"as it is": "HTTP 400: bad token " + secret + ", go away", "JSON": string(plain), "JSON without HTML": raw.String(),
-			"query": "/x?token=" + url.QueryEscape(secret) + "&y=1", "path": "/x/" + url.PathEscape(secret), "Base64": "Basic " + base64.StdEncoding.EncodeToString([]byte(secret)),
+			"as it is": "HTTP 400: bad token " + secret +
+				", go away", "JSON": string(plain), "JSON without HTML": raw.String(),
+			"query": "/x?token=" + url.QueryEscape(secret) + "&y=1", "path": "/x/" +
+				url.PathEscape(secret), "Base64": "Basic " + base64.StdEncoding.EncodeToString([]byte(secret)),
 		} {
 			got := k.Text(text)
 			if got == text || strings.Contains(got, secret) || !strings.Contains(got, hidden) {
@@ -77,7 +79,8 @@ func TestASecretThatWasRotatedStaysHidden_SEC21(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	k.Add("inlined-one", "inlined-two", "inlined-one")
-	if got := k.Text("inlined-one inlined-two longer-secret"); strings.Contains(got, "inlined") || strings.Contains(got, "longer") {
+	if got := k.Text("inlined-one inlined-two longer-secret"); strings.Contains(got, "inlined") ||
+		strings.Contains(got, "longer") {
 		t.Errorf("%q", got)
 	}
 	var none Known
@@ -90,8 +93,10 @@ func TestTheLogHidesWhatWasRead_SEC21(t *testing.T) {
 	k, _ := knows(t, "no-shape-at-all-47")
 	var out bytes.Buffer
 	l := slog.New(Handler(slog.NewTextHandler(&out, nil), k)).With("token", "no-shape-at-all-47").WithGroup("g")
-	l.Error("refused no-shape-at-all-47", "err", errors.New("HTTP 401: no-shape-at-all-47"), "n", 7, slog.Group("h", "x", []string{"no-shape-at-all-47"}))
-	if got := out.String(); strings.Contains(got, "no-shape") || strings.Count(got, hidden) != 4 || !strings.Contains(got, "g.n=7") {
+	l.Error("refused no-shape-at-all-47", "err", errors.New("HTTP 401: no-shape-at-all-47"), "n", 7,
+		slog.Group("h", "x", []string{"no-shape-at-all-47"}))
+	if got := out.String(); strings.Contains(got, "no-shape") || strings.Count(got, hidden) != 4 ||
+		!strings.Contains(got, "g.n=7") {
 		t.Error(got)
 	}
 }

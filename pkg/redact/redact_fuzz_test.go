@@ -41,7 +41,8 @@ func FuzzRedact(f *testing.F) {
 
 // secrets have in every part, however they are cut, the letters looked for.
 func secrets() []string {
-	return []string{"ZQZQZQZQZQZQZQZQZQZQZQZQ", "ZQ.ZQ-ZQ_ZQ+ZQ/ZQ=ZQZQZQZQ", "ZQ:ZQ@ZQ:ZQ#ZQ!ZQ$ZQ%ZQ", "ZQ\\nZQZQZQZQZQZQZQZQZQZQ"}
+	return []string{"ZQZQZQZQZQZQZQZQZQZQZQZQ", "ZQ.ZQ-ZQ_ZQ+ZQ/ZQ=ZQZQZQZQ", "ZQ:ZQ@ZQ:ZQ#ZQ!ZQ$ZQ%ZQ",
+		"ZQ\\nZQZQZQZQZQZQZQZQZQZQ"}
 }
 
 // forms are how secrets turn up in logs, manifests and URLs.

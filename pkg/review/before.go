@@ -32,22 +32,26 @@ func (r Review) before(all []Revision) []string {
 	}
 	for k := range all {
 		x := &all[k]
-		if x != used && !x.GoodAt.IsZero() && !x.GoodAt.After(r.Opened) && x.SeenAt.Before(used.SeenAt) && (good == nil || x.SeenAt.After(good.SeenAt)) {
+		if x != used && !x.GoodAt.IsZero() && !x.GoodAt.After(r.Opened) && x.SeenAt.Before(used.SeenAt) &&
+			(good == nil || x.SeenAt.After(good.SeenAt)) {
 			good = x
 		}
 	}
-	text := fmt.Sprintf("Revision %d was in use, seen first at %s UTC, %s", used.Number, stamp(used.SeenAt), apart(began.Sub(used.SeenAt)))
+	text := fmt.Sprintf("Revision %d was in use, seen first at %s UTC, %s", used.Number, stamp(used.SeenAt),
+		apart(began.Sub(used.SeenAt)))
 	if !used.GoodAt.IsZero() && !used.GoodAt.After(r.Opened) {
 		text += "; it counted as good before"
 	}
 	lines := []string{text}
 	if !used.RolledBackAt.IsZero() {
-		lines = append(lines, fmt.Sprintf("watchdog rolled revision %d back at %s UTC", used.Number, stamp(used.RolledBackAt)))
+		lines = append(lines, fmt.Sprintf("watchdog rolled revision %d back at %s UTC", used.Number,
+			stamp(used.RolledBackAt)))
 	}
 	if good == nil {
 		return append(lines, "No revision before it is known that counted as good")
 	}
-	lines = append(lines, fmt.Sprintf("The last good revision before it is %d, good since %s UTC", good.Number, stamp(good.GoodAt)))
+	lines = append(lines, fmt.Sprintf("The last good revision before it is %d, good since %s UTC", good.Number,
+		stamp(good.GoodAt)))
 	if len(used.Images) > 0 && len(good.Images) > 0 {
 		lines = append(lines, "Images: "+images(good.Images, used.Images))
 	}
@@ -67,7 +71,8 @@ func apart(d time.Duration) string {
 // images is the difference of two revisions' images.
 func images(was, is []string) string {
 	less := func(a, b []string) string {
-		return strings.Join(slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) }), ", ")
+		return strings.Join(slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) }),
+			", ")
 	}
 	gone, fresh := less(was, is), less(is, was)
 	if gone == "" && fresh == "" {

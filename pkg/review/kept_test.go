@@ -13,7 +13,8 @@ import (
 )
 
 func complete() Notes {
-	return Notes{RootCause: "x", Impact: "y", ActionItems: []Action{{What: "z", Owner: "bob", Due: "2026-04-01"}, {What: "w", Owner: "eve", Due: "2026-05-01"}}}
+	return Notes{RootCause: "x", Impact: "y", ActionItems: []Action{{What: "z", Owner: "bob", Due: "2026-04-01"},
+		{What: "w", Owner: "eve", Due: "2026-05-01"}}}
 }
 
 func TestAReviewOfAP0OrP1IsClosedOnlyComplete(t *testing.T) {
@@ -26,8 +27,10 @@ func TestAReviewOfAP0OrP1IsClosedOnlyComplete(t *testing.T) {
 		says  []string // what the refusal names; nil: it is closed
 	}{
 		{"complete", rolledBack(), complete(), nil},
-		{"nothing was found out", rolledBack(), Notes{}, []string{"root cause analysis", "impact assessment", "action items for prevention"}},
-		{"nobody does it", rolledBack(), Notes{RootCause: "x", Impact: "y", ActionItems: []Action{{What: "z", Due: "2026-04-01"}}}, []string{`action item "z"`}},
+		{"nothing was found out", rolledBack(), Notes{}, []string{"root cause analysis", "impact assessment",
+			"action items for prevention"}},
+		{"nobody does it", rolledBack(), Notes{RootCause: "x", Impact: "y",
+			ActionItems: []Action{{What: "z", Due: "2026-04-01"}}}, []string{`action item "z"`}},
 		{"not over", unanswered(), complete(), []string{"is not resolved"}},
 		{"a P2 needs nothing", minor, Notes{}, nil},
 	} {
@@ -45,7 +48,8 @@ func TestAReviewOfAP0OrP1IsClosedOnlyComplete(t *testing.T) {
 		}
 	}
 	var missing *Incomplete
-	if _, err := Of(rolledBack(), Notes{}, later).Close("", at(0)); !errors.As(err, &missing) || len(missing.Missing) != 3 {
+	if _, err := Of(rolledBack(), Notes{}, later).Close("", at(0)); !errors.As(err, &missing) ||
+		len(missing.Missing) != 3 {
 		t.Errorf("%v", err)
 	}
 }
@@ -81,7 +85,8 @@ func TestActionItemsAreTickedOnce(t *testing.T) {
 		n    int
 		says string
 	}{{0, "action item 0 not found"}, {3, "has 2"}, {2, ""}, {2, "already done"}} {
-		if err := k.Tick(tc.n); (err == nil) != (tc.says == "") || err != nil && !strings.Contains(err.Error(), tc.says) {
+		if err := k.Tick(tc.n); (err == nil) != (tc.says == "") || err != nil &&
+			!strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%d: %v", tc.n, err)
 		}
 	}
@@ -124,7 +129,8 @@ func TestHowAReviewStands(t *testing.T) {
 			t.Errorf("%s: %v %+v", tc.name, asked, l)
 		}
 	}
-	all := []Line{{ID: "a", State: Closed}, {ID: "b", State: Open, Due: at(9)}, {ID: "c", State: Open, Due: at(3)}, {ID: "d", State: Overdue}}
+	all := []Line{{ID: "a", State: Closed}, {ID: "b", State: Open, Due: at(9)}, {ID: "c", State: Open, Due: at(3)},
+		{ID: "d", State: Overdue}}
 	Sort(all)
 	if got := all[0].ID + all[1].ID + all[2].ID + all[3].ID; got != "dcba" {
 		t.Error(got)
@@ -135,19 +141,25 @@ func TestWhatChangedBefore(t *testing.T) {
 	i := rolledBack()
 	began := Of(i, Notes{}, nil).Marks[0].At
 	ago := func(d time.Duration) time.Time { return began.Add(-d) }
-	old := Revision{Number: 6, SeenAt: ago(48 * time.Hour), GoodAt: ago(47 * time.Hour), Images: []string{"shop:1", "proxy:3"}}
-	bad := Revision{Number: 7, SeenAt: ago(46 * time.Second), RolledBackAt: at(95), Images: []string{"shop:2", "proxy:3"}}
+	old := Revision{Number: 6, SeenAt: ago(48 * time.Hour), GoodAt: ago(47 * time.Hour),
+		Images: []string{"shop:1", "proxy:3"}}
+	bad := Revision{Number: 7, SeenAt: ago(46 * time.Second), RolledBackAt: at(95),
+		Images: []string{"shop:2", "proxy:3"}}
 	for _, tc := range []struct {
 		name string
 		all  []Revision
 		says []string
 	}{
 		{"nothing is known", nil, nil},
-		{"a release just before", []Revision{old, bad}, []string{"Revision 7 was in use", "46s before it began", "watchdog rolled revision 7 back", "last good revision before it is 6", "Images: shop:1 became shop:2"}},
-		{"only the old one", []Revision{old}, []string{"Revision 6 was in use", "48h0m0s before it began; it counted as good before", "No revision before it is known"}},
+		{"a release just before", []Revision{old, bad}, []string{"Revision 7 was in use", "46s before it began",
+			"watchdog rolled revision 7 back", "last good revision before it is 6", "Images: shop:1 became shop:2"}},
+		{"only the old one", []Revision{old}, []string{"Revision 6 was in use",
+			"48h0m0s before it began; it counted as good before", "No revision before it is known"}},
 		{"one that came later", []Revision{old, {Number: 8, SeenAt: at(9999)}}, []string{"Revision 6 was in use"}},
-		{"the same images", []Revision{old, {Number: 7, SeenAt: ago(time.Minute), Images: old.Images}}, []string{"Images: the same"}},
-		{"images that are not known any more", []Revision{old, {Number: 7, SeenAt: ago(time.Minute)}}, []string{"last good revision before it is 6"}},
+		{"the same images", []Revision{old, {Number: 7, SeenAt: ago(time.Minute), Images: old.Images}},
+			[]string{"Images: the same"}},
+		{"images that are not known any more", []Revision{old, {Number: 7, SeenAt: ago(time.Minute)}},
+			[]string{"last good revision before it is 6"}},
 	} {
 		r := Of(i, Notes{}, nil)
 		r.Remember(tc.all)

@@ -67,7 +67,8 @@ func nice(span float64) float64 {
 }
 
 // spans are the steps of the time axis.
-var spans = []time.Duration{time.Second, 5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+var spans = []time.Duration{time.Second, 5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute,
+	2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
 	time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour}
 
 // stepOf is one of spans, or as many days, so that at most seven fit.
@@ -107,12 +108,14 @@ func (r Review) SVG() template.HTML {
 	height := int(bottom) + floor
 	y := func(v float64) float64 { return top + (bottom-top)*(high-v)/(high-low) }
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s over the incident">`, width, height, template.HTMLEscapeString(p.Name))
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s over the incident">`, width, height,
+		template.HTMLEscapeString(p.Name))
 	for step, k := nice(high-low), math.Ceil(low/nice(high-low)); k*step <= high && k < math.Ceil(low/step)+10; k++ {
 		fmt.Fprintf(&b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" class="grid"/><text x="%d" y="%.1f" class="side">%.4g</text>`, left, width-right, y(k*step), y(k*step), left-6, y(k*step)+4, k*step)
 	}
 	if !math.IsNaN(p.Bound) {
-		fmt.Fprintf(&b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" class="bound"/>`, left, width-right, y(p.Bound), y(p.Bound))
+		fmt.Fprintf(&b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" class="bound"/>`, left, width-right, y(p.Bound),
+			y(p.Bound))
 	}
 	step := p.step()
 	for k, pt := range p.Points {
@@ -145,7 +148,8 @@ func (r Review) SVG() template.HTML {
 		}
 		fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f" class="grid"/><text x="%.1f" y="%.1f" class="foot">%s</text>`, x(t), x(t), bottom, bottom+4, x(t), bottom+18, text)
 	}
-	fmt.Fprintf(&b, `<text x="%d" y="%d" class="foot">%s, UTC</text></svg>`, width/2, height-4, template.HTMLEscapeString(p.Name))
+	fmt.Fprintf(&b, `<text x="%d" y="%d" class="foot">%s, UTC</text></svg>`, width/2, height-4,
+		template.HTMLEscapeString(p.Name))
 	return template.HTML(b.String()) //nolint:gosec // every foreign text in it is escaped above
 }
 

@@ -110,7 +110,8 @@ type Told struct {
 // Of returns the review of an incident. due is by when reviews of its severity are
 // to be written, given the end of the incident; nil: nobody asks for one.
 func Of(i incident.Incident, n Notes, due func(time.Time) time.Time) Review {
-	r := Review{ID: i.ID, Title: i.Title(), Target: i.Target.String(), Severity: i.Severity, Opened: i.OpenedAt, Ended: i.ResolvedAt, Dropped: i.Dropped,
+	r := Review{ID: i.ID, Title: i.Title(), Target: i.Target.String(), Severity: i.Severity, Opened: i.OpenedAt,
+		Ended: i.ResolvedAt, Dropped: i.Dropped,
 		RootCause: n.RootCause, Impact: n.Impact, Lessons: n.Lessons, ActionItems: n.ActionItems, Last: held(i.Answers)}
 	for k, e := range i.Timeline {
 		row := k + 1
@@ -118,12 +119,14 @@ func Of(i incident.Incident, n Notes, due func(time.Time) time.Time) Review {
 			row += i.Dropped // the dropped ones stood here
 		}
 		r.Rows = append(r.Rows, Row{row, e})
-		if slices.Contains([]incident.Kind{incident.KindHeld, incident.KindFrozen, incident.KindSkipped, incident.KindHandedOver, incident.KindDenied}, e.Kind) {
+		if slices.Contains([]incident.Kind{incident.KindHeld, incident.KindFrozen, incident.KindSkipped,
+			incident.KindHandedOver, incident.KindDenied}, e.Kind) {
 			r.Refused = append(r.Refused, Row{row, e})
 		}
 	}
 	for _, a := range i.Attempts {
-		r.Done = append(r.Done, Attempt{a, r.row(func(e incident.Entry) bool { return e.Kind == incident.KindVerdict && e.At.Equal(a.EndedAt) })})
+		r.Done = append(r.Done, Attempt{a,
+			r.row(func(e incident.Entry) bool { return e.Kind == incident.KindVerdict && e.At.Equal(a.EndedAt) })})
 	}
 	for name, x := range i.Receipts {
 		r.Told = append(r.Told, Told{name, x})
@@ -260,7 +263,8 @@ func measured(a incident.Alert) string {
 	if !a.Above {
 		worst = slices.Min(a.Recent)
 	}
-	text += fmt.Sprintf("; threshold: %s %s, worst of the last %d values: %s", side, number(a.Bound, a.Unit), len(a.Recent), number(worst, a.Unit))
+	text += fmt.Sprintf("; threshold: %s %s, worst of the last %d values: %s", side, number(a.Bound, a.Unit),
+		len(a.Recent), number(worst, a.Unit))
 	if a.Usual != 0 {
 		text += ", usual " + number(a.Usual, a.Unit)
 	}

@@ -32,13 +32,21 @@ var cart = incident.Target{Name: "cart", Namespace: "shop", Kind: "deployment", 
 func rolledBack() incident.Incident {
 	return incident.Incident{
 		ID: "01aaa", Target: cart, Phase: incident.Resolved, Severity: incident.P1, Lead: "error_rate", OpenedAt: at(60), ResolvedAt: at(400), Paged: true,
-		Alerts:   []incident.Alert{{Rule: "error_rate", Severity: incident.P1, Was: "12% of 340 requests failed", Bound: 0.01, Above: true, Unit: "ratio", Recent: []float64{0.12, 0.31, 0.2}, Usual: 0.001, ActiveAt: at(0)}},
-		Attempts: []incident.Attempt{{OpID: "o1", Rule: "error_rate", Action: "rollback", Summary: "roll back shop/deployment/cart from revision 4 to 3", At: at(90), EndedAt: at(300), Verdict: incident.Helped, Reason: "0.31 → 0.002"}},
-		Acked:    incident.Attribution{By: "alice", Reason: "looking", At: at(120)},
-		Timeline: []incident.Entry{{At: at(60), Kind: "firing", Text: "error_rate: 12% of 340 requests failed"}, {At: at(62), Kind: "held", Text: "not done: roll back: rollout: in progress, 2 of 4 are updated"},
-			{At: at(90), Kind: "planned", Text: "roll back"}, {At: at(92), Kind: "acted", Text: "roll back"}, {At: at(100), Kind: "paged", Text: "held for 10m"}, {At: at(120), Kind: "acknowledged", Text: "by alice: looking"},
+		Alerts: []incident.Alert{{Rule: "error_rate", Severity: incident.P1, Was: "12% of 340 requests failed",
+			Bound: 0.01, Above: true, Unit: "ratio", Recent: []float64{0.12, 0.31, 0.2}, Usual: 0.001,
+			ActiveAt: at(0)}},
+		Attempts: []incident.Attempt{{OpID: "o1", Rule: "error_rate", Action: "rollback",
+			Summary: "roll back shop/deployment/cart from revision 4 to 3", At: at(90), EndedAt: at(300),
+			Verdict: incident.Helped, Reason: "0.31 → 0.002"}},
+		Acked: incident.Attribution{By: "alice", Reason: "looking", At: at(120)},
+		Timeline: []incident.Entry{{At: at(60), Kind: "firing", Text: "error_rate: 12% of 340 requests failed"},
+			{At: at(62), Kind: "held", Text: "not done: roll back: rollout: in progress, 2 of 4 are updated"},
+			{At: at(90), Kind: "planned", Text: "roll back"}, {At: at(92), Kind: "acted",
+				Text: "roll back"}, {At: at(100), Kind: "paged", Text: "held for 10m"},
+			{At: at(120), Kind: "acknowledged", Text: "by alice: looking"},
 			{At: at(300), Kind: "verdict", Text: "rollback: helped"}, {At: at(400), Kind: "resolved", Text: "no rule fires any more"}},
-		Receipts: map[string]incident.Receipt{"slack": {State: "resolved", At: at(401)}, "pagerduty": {State: "resolved", At: at(402)}},
+		Receipts: map[string]incident.Receipt{"slack": {State: "resolved", At: at(401)},
+			"pagerduty": {State: "resolved", At: at(402)}},
 	}
 }
 
@@ -47,19 +55,23 @@ func rolledBack() incident.Incident {
 func unanswered() incident.Incident {
 	i := incident.Incident{
 		ID: "01bbb", Target: cart, Phase: incident.Escalated, Severity: incident.P0, Lead: "health", OpenedAt: at(0), UpdatedAt: at(3600), Paged: true, PageReason: "the ladder says page", Unanswered: 3, Dropped: 40,
-		Alerts:   []incident.Alert{{Rule: "health", Severity: incident.P0, Firing: true, Source: "alertmanager", Reason: "<script>alert(1)</script> | [x](http://evil) `a` *b* <!channel>\n# no\x1b[31m"}},
-		Answers:  []incident.Answer{{Guard: "hold", Hold: incident.Suppress, Reason: "a_b | c\nd"}, {Guard: "mode", Reason: "auto"}},
+		Alerts: []incident.Alert{{Rule: "health", Severity: incident.P0, Firing: true, Source: "alertmanager",
+			Reason: "<script>alert(1)</script> | [x](http://evil) `a` *b* <!channel>\n# no\x1b[31m"}},
+		Answers: []incident.Answer{{Guard: "hold", Hold: incident.Suppress, Reason: "a_b | c\nd"},
+			{Guard: "mode", Reason: "auto"}},
 		Receipts: map[string]incident.Receipt{"slack": {Error: "tell Slack: <nil>"}},
 	}
 	for k := range 14 {
-		i.Timeline = append(i.Timeline, incident.Entry{At: at(k * 60), Kind: "held", Text: "| a | b |\n- c <b>" + strings.Repeat("x", k)})
+		i.Timeline = append(i.Timeline, incident.Entry{At: at(k * 60), Kind: "held", Text: "| a | b |\n- c <b>" +
+			strings.Repeat("x", k)})
 	}
 	return i
 }
 
 // own is an incident of watchdog itself that ended before anybody was asked.
 func own() incident.Incident {
-	return incident.Incident{ID: "01ccc", Target: incident.Target{Name: incident.Self}, Phase: incident.Resolved, Severity: incident.P2, Lead: "storm", OpenedAt: at(0), ResolvedAt: at(20),
+	return incident.Incident{ID: "01ccc", Target: incident.Target{Name: incident.Self}, Phase: incident.Resolved,
+		Severity: incident.P2, Lead: "storm", OpenedAt: at(0), ResolvedAt: at(20),
 		Alerts: []incident.Alert{{Rule: "storm", Severity: incident.P2, Was: "8 of 10 targets are in breach"}}, Timeline: []incident.Entry{{At: at(0), Kind: "firing", Text: "storm"}, {At: at(20), Kind: "resolved", Text: "over"}}}
 }
 
@@ -85,18 +97,28 @@ func TestReviews(t *testing.T) {
 		notes   Notes
 		picture *Picture
 	}{
-		{"rolled-back", rolledBack(), Notes{RootCause: "The release of 01:14 dropped an index.\nTests did not see it.", Impact: "12 to 31 % of requests failed for 5 minutes", Lessons: "-", ActionItems: []Action{{"test migrations on a copy", "bob", "2026-03-20", false}, {"alert on slow queries", "alice", "2026-03-13", true}}}, picture()},
+		{"rolled-back", rolledBack(), Notes{RootCause: "The release of 01:14 dropped an index.\nTests did not see it.",
+			Impact: "12 to 31 % of requests failed for 5 minutes", Lessons: "-",
+			ActionItems: []Action{{"test migrations on a copy", "bob", "2026-03-20", false},
+				{"alert on slow queries", "alice", "2026-03-13", true}}}, picture()},
 		{"unanswered", unanswered(), Notes{}, nil},
 		{"own", own(), Notes{}, nil},
 	} {
-		for ext, write := range map[string]func(Review, *bytes.Buffer) error{".md": func(r Review, b *bytes.Buffer) error { return r.Markdown(b) }, ".html": func(r Review, b *bytes.Buffer) error { return r.HTML(b) }} {
+		for ext, write := range map[string]func(Review, *bytes.Buffer) error{".md": func(r Review,
+			b *bytes.Buffer) error {
+			return r.Markdown(b)
+		},
+			".html": func(r Review, b *bytes.Buffer) error { return r.HTML(b) }} {
 			var b, again bytes.Buffer
 			for _, to := range []*bytes.Buffer{&b, &again} {
 				r := Of(tc.of, tc.notes, later)
 				r.Picture = tc.picture
 				if tc.name == "rolled-back" {
 					began := r.Marks[0].At
-					r.Remember([]Revision{{Number: 3, SeenAt: began.Add(-48 * time.Hour), GoodAt: began.Add(-47 * time.Hour), Images: []string{"registry.example/cart:1.4.0"}}, {Number: 4, SeenAt: began.Add(-46 * time.Second), RolledBackAt: at(95), Images: []string{"registry.example/cart:1.5.0 <b>"}}})
+					r.Remember([]Revision{{Number: 3, SeenAt: began.Add(-48 * time.Hour),
+						GoodAt: began.Add(-47 * time.Hour), Images: []string{"registry.example/cart:1.4.0"}},
+						{Number: 4, SeenAt: began.Add(-46 * time.Second), RolledBackAt: at(95),
+							Images: []string{"registry.example/cart:1.5.0 <b>"}}})
 				}
 				if err := write(r, to); err != nil {
 					t.Fatal(err)
@@ -159,7 +181,9 @@ func TestEveryTimeHasItsRow(t *testing.T) {
 		}
 	}
 	r := Of(rolledBack(), Notes{}, later)
-	want := map[string]time.Duration{"detected": time.Minute, "first action": 92 * time.Second, "a person was asked": 100 * time.Second, "acknowledged": 2 * time.Minute, "mitigated": 92 * time.Second, "recovered": 400 * time.Second}
+	want := map[string]time.Duration{"detected": time.Minute, "first action": 92 * time.Second,
+		"a person was asked": 100 * time.Second, "acknowledged": 2 * time.Minute, "mitigated": 92 * time.Second,
+		"recovered": 400 * time.Second}
 	for _, m := range r.Marks {
 		if m.After != want[m.Name] {
 			t.Errorf("%s after %s, want %s", m.Name, m.After, want[m.Name])
@@ -179,8 +203,10 @@ func TestWhatIsMissing(t *testing.T) {
 		{"no cause", rolledBack(), func(n *Notes) { n.RootCause = "" }, 1},
 		{"no impact", rolledBack(), func(n *Notes) { n.Impact = "" }, 1},
 		{"no action", rolledBack(), func(n *Notes) { n.ActionItems = nil }, 1},
-		{"nobody does it", rolledBack(), func(n *Notes) { n.ActionItems = []Action{{What: "z", Due: "2026-04-01"}} }, 1},
-		{"no day", rolledBack(), func(n *Notes) { n.ActionItems = []Action{{What: "z", Owner: "bob", Due: "soon"}} }, 1},
+		{"nobody does it", rolledBack(), func(n *Notes) { n.ActionItems = []Action{{What: "z", Due: "2026-04-01"}} },
+			1},
+		{"no day", rolledBack(), func(n *Notes) { n.ActionItems = []Action{{What: "z", Owner: "bob", Due: "soon"}} },
+			1},
 		{"not over", unanswered(), func(*Notes) {}, 1},
 	} {
 		n := full
@@ -197,7 +223,9 @@ func TestWhatIsMissing(t *testing.T) {
 // The picture is well-formed for any signal.
 func TestPictures(t *testing.T) {
 	r := Of(rolledBack(), Notes{}, nil)
-	for _, p := range []*Picture{picture(), {Bound: math.NaN(), Points: []Point{{at(0), 0}, {at(500), 0}}}, {Bound: 5, Points: []Point{{at(0), -3}, {at(0), -3}}}, {Bound: math.NaN(), Points: []Point{{at(0), 1e300}, {at(1), -1e300}}}} {
+	for _, p := range []*Picture{picture(), {Bound: math.NaN(), Points: []Point{{at(0), 0}, {at(500), 0}}},
+		{Bound: 5, Points: []Point{{at(0), -3}, {at(0), -3}}},
+		{Bound: math.NaN(), Points: []Point{{at(0), 1e300}, {at(1), -1e300}}}} {
 		r.Picture = p
 		svg := string(r.SVG())
 		if strings.Contains(svg, "NaN") || strings.Contains(svg, "Inf") {
@@ -236,7 +264,8 @@ func TestAxesHaveRoundSteps(t *testing.T) {
 			t.Errorf("%v: %v, want %v", span, got, want)
 		}
 	}
-	for d, want := range map[time.Duration]time.Duration{10 * time.Minute: 2 * time.Minute, time.Minute: 15 * time.Second, 30 * 24 * time.Hour: 5 * 24 * time.Hour} {
+	for d, want := range map[time.Duration]time.Duration{10 * time.Minute: 2 * time.Minute,
+		time.Minute: 15 * time.Second, 30 * 24 * time.Hour: 5 * 24 * time.Hour} {
 		if got := stepOf(d); got != want {
 			t.Errorf("%s: %s, want %s", d, got, want)
 		}
@@ -246,17 +275,20 @@ func TestAxesHaveRoundSteps(t *testing.T) {
 // The quick reference of the configuration stands at the end, if it was given, and
 // no address breaks out of its link.
 func TestTheQuickReferenceStandsAtTheEnd(t *testing.T) {
-	r := Review{ID: "01a", Contacts: []string{"DevOps lead: +49 30 1234567, <b>x</b>"}, Links: []Link{{"dash|board", "https://grafana.example.com/d/shop> [x](https://evil.example)"}}}
+	r := Review{ID: "01a", Contacts: []string{"DevOps lead: +49 30 1234567, <b>x</b>"},
+		Links: []Link{{"dash|board", "https://grafana.example.com/d/shop> [x](https://evil.example)"}}}
 	var md, page strings.Builder
 	if err := errors.Join(r.Markdown(&md), r.HTML(&page)); err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"## Quick reference\n- DevOps lead: +49 30 1234567, \\<b\\>x\\</b\\>\n", "- dash\\|board: <https://grafana.example.com/d/shop[x](https://evil.example)>\n"} {
+	for _, part := range []string{"## Quick reference\n- DevOps lead: +49 30 1234567, \\<b\\>x\\</b\\>\n",
+		"- dash\\|board: <https://grafana.example.com/d/shop[x](https://evil.example)>\n"} {
 		if !strings.Contains(md.String(), part) {
 			t.Errorf("Markdown lacks %q:\n%s", part, md.String())
 		}
 	}
-	for _, part := range []string{"<h2>Quick reference</h2>", "&lt;b&gt;x&lt;/b&gt;", `<a href="https://grafana.example.com/d/shop%3e`, `">dash|board</a>`} {
+	for _, part := range []string{"<h2>Quick reference</h2>", "&lt;b&gt;x&lt;/b&gt;",
+		`<a href="https://grafana.example.com/d/shop%3e`, `">dash|board</a>`} {
 		if !strings.Contains(page.String(), part) {
 			t.Errorf("HTML lacks %q", part)
 		}

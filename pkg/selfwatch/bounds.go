@@ -83,7 +83,8 @@ func refusals(g prometheus.Gatherer) map[string]float64 {
 					why = append(why, strings.ReplaceAll(l.GetValue(), "_", " "))
 				}
 				if x.values == nil || slices.Contains(x.values, m.GetLabel()[len(why)-1].GetValue()) {
-					all[fmt.Sprintf("%s (%s, %s)", x.what, strings.Join(why, ": "), x.metric)] += m.GetCounter().GetValue()
+					all[fmt.Sprintf("%s (%s, %s)", x.what, strings.Join(why, ": "),
+						x.metric)] += m.GetCounter().GetValue()
 				}
 			}
 		}
@@ -96,11 +97,13 @@ func refusals(g prometheus.Gatherer) map[string]float64 {
 func (b *Bounds) Alarm(now time.Time) incident.Alert {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	a := incident.Alert{Rule: "beyond_bounds", Severity: incident.P3, Verdict: incident.OK, Reason: "nothing is refused", Source: "watchdog", EvaluatedAt: now}
+	a := incident.Alert{Rule: "beyond_bounds", Severity: incident.P3, Verdict: incident.OK,
+		Reason: "nothing is refused", Source: "watchdog", EvaluatedAt: now}
 	if len(b.refused) > 0 {
 		slices.Sort(b.refused)
 		a.Firing, a.Verdict, a.ActiveAt = true, incident.Breach, b.since
-		a.Reason = "what is beyond watchdog's bounds is refused, everything else goes on: " + strings.Join(b.refused, ", ") + ": the log names who sends it"
+		a.Reason = "what is beyond watchdog's bounds is refused, everything else goes on: " +
+			strings.Join(b.refused, ", ") + ": the log names who sends it"
 	}
 	return a
 }

@@ -14,9 +14,11 @@ import (
 // What is refused because it is beyond a bound is said, once, and not paged (SEC-29).
 func TestWhatIsBeyondABoundIsSaid_SEC29(t *testing.T) {
 	r := prometheus.NewRegistry()
-	samples := promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: "watchdog_store_samples_refused_total"}, []string{"reason"})
+	samples := promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: "watchdog_store_samples_refused_total"},
+		[]string{"reason"})
 	connections := promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: "watchdog_http_refused_connections_total"}, []string{"listener", "reason"})
-	webhooks := promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: "watchdog_webhook_requests_total"}, []string{"result"})
+	webhooks := promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: "watchdog_webhook_requests_total"},
+		[]string{"result"})
 	b, now := &Bounds{}, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	at := func(d time.Duration) incident.Alert {
 		b.Look(r, now.Add(d))
@@ -33,7 +35,8 @@ func TestWhatIsBeyondABoundIsSaid_SEC29(t *testing.T) {
 		t.Errorf("read too early: %+v", a)
 	}
 	a := at(boundsLook)
-	if !a.Firing || a.Severity != incident.P3 || len(a.Ladder) != 0 || !a.ActiveAt.Equal(now.Add(boundsLook)) || !strings.Contains(a.Reason, "samples (too many names, watchdog_store_samples_refused_total)") {
+	if !a.Firing || a.Severity != incident.P3 || len(a.Ladder) != 0 || !a.ActiveAt.Equal(now.Add(boundsLook)) ||
+		!strings.Contains(a.Reason, "samples (too many names, watchdog_store_samples_refused_total)") {
 		t.Errorf("%+v", a)
 	}
 	connections.WithLabelValues("web", "address").Inc()

@@ -67,9 +67,13 @@ func NewCanary(o CanaryOptions) *Canary {
 	f := promauto.With(o.Registerer)
 	c := &Canary{
 		o: o, arrived: make(chan struct{}, 1), interval: o.Interval,
-		latency: f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "canary_latency_seconds", Help: "How long the last canary took from the sample to the receiver."}),
-		success: f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "canary_last_success_timestamp_seconds", Help: "When a canary last arrived; 0: never on this replica."}),
-		failed:  f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "canary_failed_total", Help: "Canaries that did not arrive, by the first link that they did not pass: samples, judge, engine, outbox."}, []string{"link"}),
+		latency: f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "canary_latency_seconds",
+			Help: "How long the last canary took from the sample to the receiver."}),
+		success: f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "canary_last_success_timestamp_seconds",
+			Help: "When a canary last arrived; 0: never on this replica."}),
+		failed: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "canary_failed_total",
+			Help: "Canaries that did not arrive, by the first link that they did not pass: samples, judge, engine, " +
+				"outbox."}, []string{"link"}),
 	}
 	for _, l := range []string{LinkSamples, LinkJudge, LinkEngine, LinkOutbox} {
 		c.failed.WithLabelValues(l)
@@ -218,7 +222,8 @@ func (c *Canary) landed(began time.Time) {
 }
 
 func (c *Canary) lost(link string) {
-	why := fmt.Sprintf("an alert made to try watchdog out did not get from a sample to a receiver within %s: it was lost at %q of samples, judge, engine, outbox", c.limit(), link)
+	why := fmt.Sprintf("an alert made to try watchdog out did not get from a sample to a receiver within %s: it was "+
+		"lost at %q of samples, judge, engine, outbox", c.limit(), link)
 	c.mu.Lock()
 	fresh := c.broken == ""
 	c.broken = why
@@ -252,7 +257,8 @@ func (c *Canary) Why() string {
 	case c.last.IsZero():
 		return "no alert has got from a sample to a receiver yet since this replica leads"
 	case c.o.Now().Sub(c.last) > 2*c.interval:
-		return fmt.Sprintf("the last alert that got from a sample to a receiver is %s old", c.o.Now().Sub(c.last).Round(time.Second))
+		return fmt.Sprintf("the last alert that got from a sample to a receiver is %s old",
+			c.o.Now().Sub(c.last).Round(time.Second))
 	}
 	return ""
 }

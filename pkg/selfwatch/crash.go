@@ -25,7 +25,8 @@ const (
 func WatchCrashes(dir string, now time.Time) (unfit string, err error) {
 	path := filepath.Join(dir, lastWords)
 	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
-		if err := os.Rename(path, filepath.Join(dir, "crash-"+info.ModTime().UTC().Format("20060102T150405.000")+".txt")); err != nil {
+		if err := os.Rename(path, filepath.Join(dir,
+			"crash-"+info.ModTime().UTC().Format("20060102T150405.000")+".txt")); err != nil {
 			return "", fmt.Errorf("keep the last words of a crash: %w", err)
 		}
 	}
@@ -54,7 +55,8 @@ func WatchCrashes(dir string, now time.Time) (unfit string, err error) {
 	if n < maxCrashes {
 		return "", nil
 	}
-	return fmt.Sprintf("it crashed %d times within %s, last with %q; see %s, and restart it without these files to let it act again", n, crashWindow, firstLine(kept[len(kept)-1]), filepath.Join(dir, "crash-*.txt")), nil
+	return fmt.Sprintf("it crashed %d times within %s, last with %q; see %s, and restart it without these files to "+
+		"let it act again", n, crashWindow, firstLine(kept[len(kept)-1]), filepath.Join(dir, "crash-*.txt")), nil
 }
 
 func firstLine(path string) string {

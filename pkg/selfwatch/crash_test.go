@@ -29,7 +29,8 @@ func TestThreeCrashesEndInWatchingOnly_F43(t *testing.T) {
 		}
 	}
 	unfit, err := WatchCrashes(dir, time.Now())
-	if err != nil || !strings.Contains(unfit, `crashed 3 times within 1h0m0s, last with "panic: a stored object that nobody expected`) {
+	if err != nil || !strings.Contains(unfit,
+		`crashed 3 times within 1h0m0s, last with "panic: a stored object that nobody expected`) {
 		t.Fatalf("%q, %v", unfit, err)
 	}
 	if unfit, err := WatchCrashes(dir, time.Now().Add(2*time.Hour)); unfit != "" || err != nil {

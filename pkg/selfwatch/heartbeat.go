@@ -61,10 +61,15 @@ func NewHeartbeat(o HeartbeatOptions) *Heartbeat {
 	h := &Heartbeat{
 		o: o, changed: make(chan struct{}, 1),
 		// A redirect is not followed: the URL is a secret, and an answer from elsewhere is none.
-		client:   httpclient.New(o.Transport, 0),
-		sent:     f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "heartbeats_total", Help: "Heartbeats, by result: ok, failed, or withheld: not sent."}, []string{"result"}),
-		success:  f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "heartbeat_last_success_timestamp_seconds", Help: "When the dead man's switch last took a heartbeat of this replica; 0: never."}),
-		withheld: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "heartbeat_withheld", Help: "1 while the leader sends no heartbeat, by the first reason: unfit, blind, evaluation, store, receivers, canary."}, []string{"reason"}),
+		client: httpclient.New(o.Transport, 0),
+		sent: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "heartbeats_total",
+			Help: "Heartbeats, by result: ok, failed, or withheld: not sent."}, []string{"result"}),
+		success: f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog",
+			Name: "heartbeat_last_success_timestamp_seconds",
+			Help: "When the dead man's switch last took a heartbeat of this replica; 0: never."}),
+		withheld: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "heartbeat_withheld",
+			Help: "1 while the leader sends no heartbeat, by the first reason: unfit, blind, evaluation, store, " +
+				"receivers, canary."}, []string{"reason"}),
 	}
 	for _, r := range []string{"ok", "failed", "withheld"} {
 		h.sent.WithLabelValues(r)
@@ -146,7 +151,8 @@ func (h *Heartbeat) once(ctx context.Context, b *Beat) bool {
 	if err := h.send(ctx, b); err != nil {
 		if ctx.Err() == nil {
 			h.sent.WithLabelValues("failed").Inc()
-			h.o.Logger.Warn("heartbeat not taken; it is sent again before the next one", "interval", b.Interval, "err", err)
+			h.o.Logger.Warn("heartbeat not taken; it is sent again before the next one", "interval", b.Interval, "err",
+				err)
 		}
 		return false
 	}

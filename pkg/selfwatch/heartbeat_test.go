@@ -33,7 +33,9 @@ func (d *dead) RoundTrip(r *http.Request) (*http.Response, error) {
 	d.got = append(d.got, time.Now())
 	d.mu.Unlock()
 	answer := func(code int) (*http.Response, error) {
-		return &http.Response{StatusCode: code, Status: http.StatusText(code), Header: http.Header{"Location": {"https://elsewhere.example/"}}, Body: io.NopCloser(strings.NewReader("")), Request: r}, nil
+		return &http.Response{StatusCode: code, Status: http.StatusText(code),
+			Header: http.Header{"Location": {"https://elsewhere.example/"}}, Body: io.NopCloser(strings.NewReader("")),
+			Request: r}, nil
 	}
 	switch mood {
 	case "hang":
@@ -88,7 +90,8 @@ func newBody() *body {
 			return b.reason, "a reason"
 		},
 	})
-	b.Use(&Beat{URL: func() (string, error) { return secret, nil }, Method: "GET", Interval: time.Minute, Timeout: 10 * time.Second})
+	b.Use(&Beat{URL: func() (string, error) { return secret, nil }, Method: "GET", Interval: time.Minute,
+		Timeout: 10 * time.Second})
 	return b
 }
 
@@ -165,7 +168,8 @@ func TestASwitchThatMisbehavesDelaysNothing_F98(t *testing.T) {
 				last = at
 			}
 			if inTurn != 11 || b.count() != len(b.asked) {
-				t.Errorf("%s: %d beats in turn, %d tries, %d requests: one each, and no redirect is followed", mood, inTurn, len(b.asked), b.count())
+				t.Errorf("%s: %d beats in turn, %d tries, %d requests: one each, and no redirect is followed", mood,
+					inTurn, len(b.asked), b.count())
 			}
 			if n := testutil.ToFloat64(b.sent.WithLabelValues("failed")); n < 10 || testutil.ToFloat64(b.success) != 0 {
 				t.Errorf("%s: %v failed", mood, n)
@@ -193,7 +197,8 @@ func TestAMissedHeartbeatIsSentAgainBeforeTheNextOne_X101(t *testing.T) {
 		time.Sleep(41 * time.Second)
 		synctest.Wait()
 		if n := b.count(); n != 3 {
-			t.Errorf("%d requests in the first minute and a second, want the one that failed, its repetition and the next in turn", n)
+			t.Errorf("%d requests in the first minute and a second, want the one that failed, its repetition and "+
+				"the next in turn", n)
 		}
 	})
 }
@@ -214,7 +219,8 @@ func TestAHeartWithoutASwitchSaysAllTheSameWhetherItIsFit(t *testing.T) {
 
 func TestAHeartbeatIsNotSentToAMetadataService_S20(t *testing.T) {
 	h := NewHeartbeat(HeartbeatOptions{Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
-	err := h.send(t.Context(), &Beat{URL: func() (string, error) { return "http://169.254.169.254/secret", nil }, Method: "GET", Timeout: 5 * time.Second})
+	err := h.send(t.Context(), &Beat{URL: func() (string, error) { return "http://169.254.169.254/secret", nil },
+		Method: "GET", Timeout: 5 * time.Second})
 	if _, ok := errors.AsType[*httpclient.ForbiddenError](err); !ok || strings.Contains(err.Error(), "secret") {
 		t.Errorf("got %v", err)
 	}

@@ -41,8 +41,9 @@ type Hold struct {
 
 // NewHolds returns an account of holds that knows of none yet.
 func NewHolds(r prometheus.Registerer, now func() time.Time) *Holds {
-	return &Holds{now: now, since: map[string]time.Time{}, oldest: promauto.With(r).NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "hold_age_seconds",
-		Help: "How long the oldest hold has been in force, as the leader knows it: of a target, or of everything (the kill switch). 0: there is none."}, []string{"scope"})}
+	return &Holds{now: now, since: map[string]time.Time{},
+		oldest: promauto.With(r).NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "hold_age_seconds",
+			Help: "How long the oldest hold has been in force, as the leader knows it: of a target, or of everything (the kill switch). 0: there is none."}, []string{"scope"})}
 }
 
 // Alarm is the reminder, as part of watchdog's own incident, and brings the metric up to date.
@@ -79,7 +80,8 @@ func (h *Holds) Alarm(targets func() []Hold, everything *incident.Attribution) i
 	for scope, age := range ages {
 		h.oldest.WithLabelValues(scope).Set(age.Seconds())
 	}
-	a := incident.Alert{Rule: "forgotten_hold", Severity: incident.P3, Verdict: incident.OK, Reason: "no more", Source: "watchdog", EvaluatedAt: now}
+	a := incident.Alert{Rule: "forgotten_hold", Severity: incident.P3, Verdict: incident.OK, Reason: "no more",
+		Source: "watchdog", EvaluatedAt: now}
 	if len(old) == 0 {
 		h.began = time.Time{}
 		return a
@@ -87,11 +89,15 @@ func (h *Holds) Alarm(targets func() []Hold, everything *incident.Attribution) i
 	if h.began.IsZero() {
 		h.began = now
 	}
-	slices.SortFunc(old, func(a, b Hold) int { return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.What, b.What)) })
+	slices.SortFunc(old, func(a, b Hold) int {
+		return cmp.Or(a.Since.Compare(b.Since),
+			strings.Compare(a.What, b.What))
+	})
 	var lines []string
 	for _, x := range old {
 		// The time, and not the age: what says something else at each look is news each time.
-		lines = append(lines, fmt.Sprintf("%s since %s (%s): `watchdog resume %s`", x.What, x.Since.UTC().Format("2006-01-02 15:04 UTC"), cmp.Or(x.Reason, "no reason given"), x.Lift))
+		lines = append(lines, fmt.Sprintf("%s since %s (%s): `watchdog resume %s`", x.What,
+			x.Since.UTC().Format("2006-01-02 15:04 UTC"), cmp.Or(x.Reason, "no reason given"), x.Lift))
 	}
 	a.Firing, a.Verdict, a.ActiveAt = true, incident.Breach, h.began
 	a.Reason = fmt.Sprintf("on hold for more than %s: %s", holdReminder, strings.Join(lines, "; "))

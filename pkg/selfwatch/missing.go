@@ -59,7 +59,9 @@ func (m *Missing) Alarm(cfg *config.Config, now time.Time) incident.Alert {
 		}
 		m.looked, m.text = now, text
 	}
-	a := incident.Alert{Rule: "secret_missing", Severity: incident.P2, Verdict: incident.OK, Reason: "all files of credentials are there", Source: "watchdog", EvaluatedAt: now, Ladder: []incident.Rung{{Action: incident.ActionPage, Class: incident.C1}}}
+	a := incident.Alert{Rule: "secret_missing", Severity: incident.P2, Verdict: incident.OK,
+		Reason: "all files of credentials are there", Source: "watchdog", EvaluatedAt: now,
+		Ladder: []incident.Rung{{Action: incident.ActionPage, Class: incident.C1}}}
 	if m.text != "" && now.Sub(m.since) >= missingFor {
 		a.Firing, a.Verdict, a.ActiveAt = true, incident.Breach, m.since
 		a.Reason = "files of credentials do not exist: " + m.text + ": create the Secret, or correct the option"

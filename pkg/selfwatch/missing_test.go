@@ -19,7 +19,9 @@ func TestAMissingSecretIsToldAndWatchingGoesOn_C(t *testing.T) {
 	if err := os.WriteFile(there, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := config.Parse("x.yaml", []byte("targets: []\nprometheus: {url: 'http://p', basic_auth: {username: a, password_file: "+there+"}}\nreceivers: {slack: {token_file: "+later+", channel: c}, webhooks: [{name: a, url_file: "+there+"}]}\n"))
+	c, err := config.Parse("x.yaml", []byte("targets: []\nprometheus: {url: 'http://p', basic_auth: {username: a, "+
+		"password_file: "+there+"}}\nreceivers: {slack: {token_file: "+later+", channel: c}, webhooks: [{name: a, "+
+		"url_file: "+there+"}]}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +36,8 @@ func TestAMissingSecretIsToldAndWatchingGoesOn_C(t *testing.T) {
 		t.Error("told before the kubelet could mount it")
 	}
 	a := m.Alarm(c, now.Add(missingFor))
-	if !a.Firing || !a.ActiveAt.Equal(now) || len(a.Ladder) != 1 || !strings.Contains(a.Reason, "receivers.slack.token_file") {
+	if !a.Firing || !a.ActiveAt.Equal(now) || len(a.Ladder) != 1 ||
+		!strings.Contains(a.Reason, "receivers.slack.token_file") {
 		t.Errorf("%+v", a)
 	}
 	if err := os.WriteFile(later, []byte("x"), 0o600); err != nil {

@@ -50,7 +50,8 @@ func (r *Refusal) Stands() bool {
 func (r *Refusal) Alarm(now time.Time) incident.Alert {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	a := incident.Alert{Rule: incident.ConfigRefused, Severity: incident.P3, Verdict: incident.OK, Reason: "the configuration is loaded", Source: "watchdog", EvaluatedAt: now}
+	a := incident.Alert{Rule: incident.ConfigRefused, Severity: incident.P3, Verdict: incident.OK,
+		Reason: "the configuration is loaded", Source: "watchdog", EvaluatedAt: now}
 	if r.text != "" && now.Sub(r.since) >= refusedFor {
 		a.Firing, a.Verdict, a.ActiveAt = true, incident.Breach, r.since
 		a.Reason = "the configuration was refused and the previous one stays in use: " + r.text

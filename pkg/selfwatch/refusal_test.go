@@ -15,7 +15,8 @@ func TestARefusedConfigurationIsToldUntilOneIsLoaded_A5(t *testing.T) {
 	if a := r.Alarm(now); a.Firing || a.Verdict != incident.OK {
 		t.Errorf("nothing was refused: %+v", a)
 	}
-	bad := config.Errors{{File: "w.yaml", Line: 3, Column: 5, Path: "targets[60].workload", Message: "only deployments can be acted upon"}, {File: "w.yaml", Message: "b"}, {File: "w.yaml", Message: "c"}}
+	bad := config.Errors{{File: "w.yaml", Line: 3, Column: 5, Path: "targets[60].workload",
+		Message: "only deployments can be acted upon"}, {File: "w.yaml", Message: "b"}, {File: "w.yaml", Message: "c"}}
 	if !r.Take(bad, now) || r.Take(bad, now.Add(time.Minute)) {
 		t.Error("the same refusal is news once")
 	}
@@ -26,7 +27,8 @@ func TestARefusedConfigurationIsToldUntilOneIsLoaded_A5(t *testing.T) {
 	if !a.Firing || a.Severity != incident.P3 || !a.ActiveAt.Equal(now) || len(a.Ladder) != 0 {
 		t.Errorf("%+v", a)
 	}
-	for _, want := range []string{"refused", "previous one stays in use", "targets[60].workload: only deployments can be acted upon", "and 2 more"} {
+	for _, want := range []string{"refused", "previous one stays in use",
+		"targets[60].workload: only deployments can be acted upon", "and 2 more"} {
 		if !strings.Contains(a.Reason, want) {
 			t.Errorf("no %q in %q", want, a.Reason)
 		}

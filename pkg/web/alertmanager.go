@@ -95,7 +95,9 @@ func Alertmanager(o AlertmanagerOptions) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	h := &alertmanager{o: o, senders: senders{tokens: o.Senders, webConfig: o.WebConfig}, room: semaphore.NewWeighted(maxBodies), members: semaphore.NewWeighted(maxMembers), metrics: newWebhookMetrics(o.Registerer)}
+	h := &alertmanager{o: o, senders: senders{tokens: o.Senders, webConfig: o.WebConfig},
+		room: semaphore.NewWeighted(maxBodies), members: semaphore.NewWeighted(maxMembers),
+		metrics: newWebhookMetrics(o.Registerer)}
 	h.oddities.logged = map[string]bool{}
 	return h
 }
@@ -137,7 +139,8 @@ func (h *alertmanager) take(w http.ResponseWriter, r *http.Request) (answer, err
 	switch {
 	case errors.Is(err, errCannotTell):
 		h.o.Logger.Error("Rejected a webhook: cannot check the sender's credentials", "err", err)
-		return answer{}, refusal{http.StatusServiceUnavailable, "credentials_unreadable", errCannotTell.Error(), 10 * time.Second}
+		return answer{}, refusal{http.StatusServiceUnavailable, "credentials_unreadable", errCannotTell.Error(),
+			10 * time.Second}
 	case err != nil:
 		return answer{}, refusal{http.StatusUnauthorized, "unauthenticated", err.Error(), 0}
 	}
@@ -160,7 +163,8 @@ func (h *alertmanager) take(w http.ResponseWriter, r *http.Request) (answer, err
 	if !h.o.Forward.leads() {
 		said, err := h.o.Forward.send(r, h.senders.credentials(r), body)
 		if err != nil {
-			return answer{}, refusal{http.StatusServiceUnavailable, "no_leader", "this replica is not the leader: " + err.Error(), 2 * time.Second}
+			return answer{}, refusal{http.StatusServiceUnavailable, "no_leader", "this replica is not the leader: " +
+				err.Error(), 2 * time.Second}
 		}
 		return said, nil
 	}
@@ -172,7 +176,8 @@ func enter(ctx context.Context, room *semaphore.Weighted, n int64) (release func
 	wait, cancel := context.WithTimeout(ctx, roomTime)
 	defer cancel()
 	if err := room.Acquire(wait, n); err != nil {
-		return nil, refusal{http.StatusServiceUnavailable, "busy", "as many alerts as there is room for are being accepted already", time.Second}
+		return nil, refusal{http.StatusServiceUnavailable, "busy",
+			"as many alerts as there is room for are being accepted already", time.Second}
 	}
 	return func() { room.Release(n) }, nil
 }
@@ -196,10 +201,13 @@ func (h *alertmanager) accept(ctx context.Context, body []byte, sender string) e
 	case errors.Is(err, hints.ErrFull):
 		return refusal{http.StatusServiceUnavailable, "full", err.Error(), time.Minute}
 	case ctx.Err() != nil:
-		return refusal{http.StatusServiceUnavailable, "canceled", "the request ended before its alerts were on disk", time.Second}
+		return refusal{http.StatusServiceUnavailable, "canceled", "the request ended before its alerts were on disk",
+			time.Second}
 	default:
 		h.o.Logger.Debug("Rejected a webhook", "sender", sender, "err", err)
-		return refusal{http.StatusServiceUnavailable, "unwritable", "alerts cannot be put on disk now; the log and watchdog_hints_journal_failures_total say more", 5 * time.Second}
+		return refusal{http.StatusServiceUnavailable, "unwritable",
+			"alerts cannot be put on disk now; the log and watchdog_hints_journal_failures_total say more",
+			5 * time.Second}
 	}
 }
 
@@ -219,7 +227,8 @@ func (h *alertmanager) odd(sender string, o hints.Odd) {
 			continue
 		}
 		h.oddities.logged[key] = true
-		h.o.Logger.Warn("Changed or dropped an alert of a webhook; accepted the other alerts of the group", "sender", sender, "what", text)
+		h.o.Logger.Warn("Changed or dropped an alert of a webhook; accepted the other alerts of the group", "sender",
+			sender, "what", text)
 	}
 }
 
@@ -231,14 +240,16 @@ func acceptable(r *http.Request) error {
 		return refusal{http.StatusUnsupportedMediaType, "unsupported", "the Content-Type must be application/json", 0}
 	case r.Header.Get("Content-Encoding") != "" && r.Header.Get("Content-Encoding") != "identity":
 		// No sender of this protocol compresses, and a small body that becomes a huge one is an attack.
-		return refusal{http.StatusUnsupportedMediaType, "unsupported", "compressed bodies are not taken; send no Content-Encoding", 0}
+		return refusal{http.StatusUnsupportedMediaType, "unsupported",
+			"compressed bodies are not taken; send no Content-Encoding", 0}
 	case r.ContentLength > maxBody:
 		return tooLarge
 	}
 	return nil
 }
 
-var tooLarge = refusal{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body is larger than %d MiB; send fewer alerts at once (max_alerts)", maxBody>>20), 0}
+var tooLarge = refusal{http.StatusRequestEntityTooLarge, "too_large",
+	fmt.Sprintf("the body is larger than %d MiB; send fewer alerts at once (max_alerts)", maxBody>>20), 0}
 
 // read returns the body, if it arrives in time and is not too large.
 func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
@@ -259,7 +270,8 @@ func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	case errors.As(err, &large):
 		return nil, tooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, refusal{http.StatusRequestTimeout, "slow", fmt.Sprintf("the body did not arrive within %s", bodyTime), 0}
+		return nil, refusal{http.StatusRequestTimeout, "slow",
+			fmt.Sprintf("the body did not arrive within %s", bodyTime), 0}
 	case err != nil:
 		return nil, refusal{http.StatusBadRequest, "malformed", "the body ended before its time", 0}
 	}
@@ -297,15 +309,25 @@ type webhookMetrics struct {
 func newWebhookMetrics(r prometheus.Registerer) *webhookMetrics {
 	f := promauto.With(r)
 	m := &webhookMetrics{
-		requests:  f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook", Name: "requests_total", Help: "Alertmanager webhooks by result: accepted (on disk), forwarded (the leader answered), or the reason for the rejection."}, []string{"result"}),
-		duration:  f.NewHistogram(prometheus.HistogramOpts{Namespace: "watchdog", Subsystem: "webhook", Name: "request_duration_seconds", Help: "Time until a webhook of Alertmanager was answered.", Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
-		truncated: f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook", Name: "truncated_alerts_total", Help: "Alerts that senders left out of their webhooks (max_alerts); nothing is known of them."}),
-		odd:       f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook", Name: "odd_alerts_total", Help: "Alerts that could not be taken as they were: cleaned (control characters removed, long texts cut) or dropped (nobody can read them). The others of their group were taken."}, []string{"result"}),
+		requests: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook",
+			Name: "requests_total", Help: "Alertmanager webhooks by result: accepted (on disk), forwarded (the " +
+				"leader answered), or the reason for the rejection."}, []string{"result"}),
+		duration: f.NewHistogram(prometheus.HistogramOpts{Namespace: "watchdog", Subsystem: "webhook",
+			Name: "request_duration_seconds", Help: "Time until a webhook of Alertmanager was answered.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
+		truncated: f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook",
+			Name: "truncated_alerts_total",
+			Help: "Alerts that senders left out of their webhooks (max_alerts); nothing is known of them."}),
+		odd: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook",
+			Name: "odd_alerts_total", Help: "Alerts that could not be taken as they were: cleaned (control " +
+				"characters removed, long texts cut) or dropped (nobody can read them). The others of their group were " +
+				"taken."}, []string{"result"}),
 	}
 	for _, result := range []string{"cleaned", "dropped"} {
 		m.odd.WithLabelValues(result)
 	}
-	for _, result := range []string{"accepted", "forwarded", "unauthenticated", "credentials_unreadable", "unsupported", "too_large", "busy", "slow", "malformed", "no_leader", "full", "unwritable", "canceled"} {
+	for _, result := range []string{"accepted", "forwarded", "unauthenticated", "credentials_unreadable", "unsupported",
+		"too_large", "busy", "slow", "malformed", "no_leader", "full", "unwritable", "canceled"} {
 		m.requests.WithLabelValues(result)
 	}
 	return m

@@ -51,14 +51,16 @@ func newHook(t testing.TB, change ...func(*AlertmanagerOptions)) *hook {
 		t.Fatal(err)
 	}
 	now := func() time.Time { return time.Date(2026, 1, 1, 13, 0, 0, 0, time.UTC) }
-	o := AlertmanagerOptions{Logger: slog.New(slog.DiscardHandler), Registerer: h.reg, Now: now, Senders: func() []Sender { return []Sender{{Name: "am", TokenFile: h.tokens}} }, Accept: func(ctx context.Context, all []hints.Alert) error {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if h.refuse == nil {
-			h.taken = append(h.taken, all...)
-		}
-		return errors.Join(h.refuse, ctx.Err())
-	}}
+	o := AlertmanagerOptions{Logger: slog.New(slog.DiscardHandler), Registerer: h.reg, Now: now,
+		Senders: func() []Sender { return []Sender{{Name: "am", TokenFile: h.tokens}} },
+		Accept: func(ctx context.Context, all []hints.Alert) error {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if h.refuse == nil {
+				h.taken = append(h.taken, all...)
+			}
+			return errors.Join(h.refuse, ctx.Err())
+		}}
 	for _, c := range change {
 		c(&o)
 	}
@@ -115,24 +117,40 @@ func TestEachBadWebhookIsRefusedWithItsReasonAndCounted_F81(t *testing.T) {
 		result string
 	}{
 		{"a proper one", post(oneAlert), 200, `"status":"success"`, "accepted"},
-		{"a proper one with a charset", post(oneAlert, header("Content-Type", "application/json; charset=utf-8")), 200, "success", "accepted"},
-		{"one of unknown length", post(oneAlert, func(r *http.Request) { r.ContentLength = -1 }), 200, "success", "accepted"},
-		{"no credentials", post(oneAlert, header("Authorization", "")), 401, "invalid or missing credentials", "unauthenticated"},
-		{"a wrong token", post(oneAlert, header("Authorization", "Bearer secre")), 401, "invalid or missing credentials", "unauthenticated"},
-		{"an empty token", post(oneAlert, header("Authorization", "Bearer ")), 401, "invalid or missing credentials", "unauthenticated"},
-		{"a user, though nobody compares passwords", post(oneAlert, func(r *http.Request) { r.SetBasicAuth("am", "secret") }), 401, "invalid or missing credentials", "unauthenticated"},
-		{"malformed, of an unknown sender: the body is not looked at", post("{", header("Authorization", "Bearer x")), 401, "invalid or missing", "unauthenticated"},
+		{"a proper one with a charset", post(oneAlert, header("Content-Type", "application/json; charset=utf-8")), 200,
+			"success", "accepted"},
+		{"one of unknown length", post(oneAlert, func(r *http.Request) { r.ContentLength = -1 }), 200, "success",
+			"accepted"},
+		{"no credentials", post(oneAlert, header("Authorization", "")), 401, "invalid or missing credentials",
+			"unauthenticated"},
+		{"a wrong token", post(oneAlert, header("Authorization", "Bearer secre")), 401,
+			"invalid or missing credentials", "unauthenticated"},
+		{"an empty token", post(oneAlert, header("Authorization", "Bearer ")), 401, "invalid or missing credentials",
+			"unauthenticated"},
+		{"a user, though nobody compares passwords", post(oneAlert,
+			func(r *http.Request) { r.SetBasicAuth("am", "secret") }), 401, "invalid or missing credentials",
+			"unauthenticated"},
+		{"malformed, of an unknown sender: the body is not looked at", post("{", header("Authorization", "Bearer x")),
+			401, "invalid or missing", "unauthenticated"},
 		{"malformed", post("{"), 400, "not an Alertmanager webhook", "malformed"},
-		{"a wrong version", post(strings.Replace(oneAlert, `"4"`, `"<script>"`, 1)), 400, `version \"\u003cscript\u003e\" of the payload`, "malformed"},
+		{"a wrong version", post(strings.Replace(oneAlert, `"4"`, `"<script>"`, 1)), 400,
+			`version \"\u003cscript\u003e\" of the payload`, "malformed"},
 		{"deeply nested", post(strings.Repeat("[", 100_000)), 400, "nested more than 32", "malformed"},
 		{"an empty body", post(""), 400, "not an Alertmanager webhook", "malformed"},
-		{"shorter than it says", post(oneAlert, func(r *http.Request) { r.ContentLength = 1000 }), 400, "ended before its time", "malformed"},
-		{"a form", post("a=b", header("Content-Type", "application/x-www-form-urlencoded")), 415, "must be application/json", "unsupported"},
-		{"no type", post(oneAlert, func(r *http.Request) { r.Header.Del("Content-Type") }), 415, "must be application/json", "unsupported"},
-		{"another method", post(oneAlert, func(r *http.Request) { r.Method = "PUT" }), 405, "alerts are posted", "unsupported"},
-		{"a bomb", post(zipped(1<<24), header("Content-Encoding", "gzip")), 415, "compressed bodies are not taken", "unsupported"},
-		{"huge, and it says so", post("{}", func(r *http.Request) { r.ContentLength = maxBody + 1 }), 413, "larger than 16 MiB", "too_large"},
-		{"huge, and it does not say so", post(strings.Repeat(" ", maxBody+1), func(r *http.Request) { r.ContentLength = -1 }), 413, "larger than 16 MiB", "too_large"},
+		{"shorter than it says", post(oneAlert, func(r *http.Request) { r.ContentLength = 1000 }), 400,
+			"ended before its time", "malformed"},
+		{"a form", post("a=b", header("Content-Type", "application/x-www-form-urlencoded")), 415,
+			"must be application/json", "unsupported"},
+		{"no type", post(oneAlert, func(r *http.Request) { r.Header.Del("Content-Type") }), 415,
+			"must be application/json", "unsupported"},
+		{"another method", post(oneAlert, func(r *http.Request) { r.Method = "PUT" }), 405, "alerts are posted",
+			"unsupported"},
+		{"a bomb", post(zipped(1<<24), header("Content-Encoding", "gzip")), 415, "compressed bodies are not taken",
+			"unsupported"},
+		{"huge, and it says so", post("{}", func(r *http.Request) { r.ContentLength = maxBody + 1 }), 413,
+			"larger than 16 MiB", "too_large"},
+		{"huge, and it does not say so", post(strings.Repeat(" ", maxBody+1),
+			func(r *http.Request) { r.ContentLength = -1 }), 413, "larger than 16 MiB", "too_large"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newHook(t)
@@ -142,7 +160,9 @@ func TestEachBadWebhookIsRefusedWithItsReasonAndCounted_F81(t *testing.T) {
 				t.Errorf("%d %q, want %d with %q", w.Code, w.Body.String(), tc.status, tc.text)
 			}
 			var envelope struct{ Status, Error string }
-			if err := json.Unmarshal(w.Body.Bytes(), &envelope); err != nil || (envelope.Status == "success") != (tc.status == 200) || (envelope.Error == "") != (tc.status == 200) || strings.Count(w.Body.String(), "\n") != 1 {
+			if err := json.Unmarshal(w.Body.Bytes(), &envelope); err != nil ||
+				(envelope.Status == "success") != (tc.status == 200) || (envelope.Error == "") != (tc.status == 200) ||
+				strings.Count(w.Body.String(), "\n") != 1 {
 				t.Errorf("%q is not one line of the envelope (%v)", w.Body.String(), err)
 			}
 			if n := h.counted(t, tc.result); n != 1 {
@@ -164,7 +184,8 @@ func TestWhatMayPassIsToldToBeSentAgain(t *testing.T) {
 		err                       error
 	}{
 		{"no room", "no room for more firing alerts", "full", "60", fmt.Errorf("%w: with these 2", hints.ErrFull)},
-		{"a full disk, whose path is not told", "cannot be put on disk now", "unwritable", "5", fmt.Errorf("%w in /data/secret: no space left on device", hints.ErrNotWritable)},
+		{"a full disk, whose path is not told", "cannot be put on disk now", "unwritable", "5",
+			fmt.Errorf("%w in /data/secret: no space left on device", hints.ErrNotWritable)},
 		{"the end of the process", "cannot be put on disk now", "unwritable", "5", hints.ErrClosed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -172,7 +193,8 @@ func TestWhatMayPassIsToldToBeSentAgain(t *testing.T) {
 			h.refuse = tc.err
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, post(oneAlert))
-			if w.Code != 503 || w.Header().Get("Retry-After") != tc.after || !strings.Contains(w.Body.String(), tc.text) || strings.Contains(w.Body.String(), "/data") {
+			if w.Code != 503 || w.Header().Get("Retry-After") != tc.after ||
+				!strings.Contains(w.Body.String(), tc.text) || strings.Contains(w.Body.String(), "/data") {
 				t.Errorf("%d, Retry-After %q, %q", w.Code, w.Header().Get("Retry-After"), w.Body.String())
 			}
 			if h.counted(t, tc.result) != 1 {
@@ -226,7 +248,8 @@ func TestTheServersOwnProofsCount(t *testing.T) {
 	shown := func(chains ...[]*x509.Certificate) func(*http.Request) {
 		return func(r *http.Request) {
 			r.Header.Del("Authorization")
-			r.TLS = &tls.ConnectionState{VerifiedChains: chains, PeerCertificates: []*x509.Certificate{{Subject: pkix.Name{CommonName: "anyone"}}}}
+			r.TLS = &tls.ConnectionState{VerifiedChains: chains,
+				PeerCertificates: []*x509.Certificate{{Subject: pkix.Name{CommonName: "anyone"}}}}
 		}
 	}
 	user := func(name string) func(*http.Request) {
@@ -238,7 +261,8 @@ func TestTheServersOwnProofsCount(t *testing.T) {
 		as     func(*http.Request)
 		sender string // empty: refused
 	}{
-		{"a certificate that was verified", "", shown([]*x509.Certificate{{Subject: pkix.Name{CommonName: "am-eu"}}}), "certificate am-eu"},
+		{"a certificate that was verified", "", shown([]*x509.Certificate{{Subject: pkix.Name{CommonName: "am-eu"}}}),
+			"certificate am-eu"},
 		{"a certificate that nobody verified", "", shown(), ""},
 		{"a user of the web configuration", config, user("prometheus"), "user prometheus"},
 		{"a user that is not in it, so that nobody compared the password", config, user("mallory"), ""},
@@ -289,20 +313,30 @@ func TestASlowBodyIsGivenUpAndHoldsNobody_F82(t *testing.T) {
 		within     time.Duration
 		result     string
 	}{
-		{"of a known sender", head + "Authorization: Bearer secret\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{", 408, bodyTime, "slow"},
-		{"of a known sender, of unknown length", head + "Authorization: Bearer secret\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", 408, bodyTime, "slow"},
-		{"of nobody", head + "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{", 401, lateTime, "unauthenticated"},
-		{"of nobody, huge", head + "Content-Type: application/json\r\nContent-Length: 1000000000000\r\n\r\n{", 401, 0, "unauthenticated"},
-		{"of a wrong type", head + "Authorization: Bearer secret\r\nContent-Type: text/xml\r\nContent-Length: 1000\r\n\r\n{", 415, lateTime, "unsupported"},
-		{"of a wrong method", strings.Replace(head, "POST", "PUT", 1) + "Content-Length: 1000\r\n\r\n{", 405, lateTime, "unsupported"},
-		{"that would be too large", head + "Authorization: Bearer secret\r\nContent-Type: application/json\r\nContent-Length: 16777217\r\n\r\n{", 413, 0, "too_large"},
+		{"of a known sender", head + "Authorization: Bearer secret\r\nContent-Type: " +
+			"application/json\r\nContent-Length: 1000\r\n\r\n{", 408, bodyTime, "slow"},
+		{"of a known sender, of unknown length", head +
+			"Authorization: Bearer secret\r\nContent-Type: application/json\r\nTransfer-Encoding: " +
+			"chunked\r\n\r\n1\r\n{\r\n", 408, bodyTime, "slow"},
+		{"of nobody", head + "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{", 401, lateTime,
+			"unauthenticated"},
+		{"of nobody, huge", head + "Content-Type: application/json\r\nContent-Length: 1000000000000\r\n\r\n{", 401, 0,
+			"unauthenticated"},
+		{"of a wrong type", head + "Authorization: Bearer secret\r\nContent-Type: text/xml\r\nContent-Length: " +
+			"1000\r\n\r\n{", 415, lateTime, "unsupported"},
+		{"of a wrong method", strings.Replace(head, "POST", "PUT", 1) + "Content-Length: 1000\r\n\r\n{", 405, lateTime,
+			"unsupported"},
+		{"that would be too large", head +
+			"Authorization: Bearer secret\r\nContent-Type: application/json\r\nContent-Length: 16777217\r\n\r\n{", 413,
+			0, "too_large"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHook(t)
 				resp, took := talk(t, h, tc.text)
 				if resp.StatusCode != tc.status || took != tc.within || !resp.Close {
-					t.Errorf("%d after %s, and the connection is closed: %v; want %d after %s", resp.StatusCode, took, resp.Close, tc.status, tc.within)
+					t.Errorf("%d after %s, and the connection is closed: %v; want %d after %s", resp.StatusCode, took,
+						resp.Close, tc.status, tc.within)
 				}
 				if h.counted(t, tc.result) != 1 {
 					t.Errorf("it is not counted as %s", tc.result)
@@ -351,7 +385,8 @@ func TestBodiesInFlightAreBounded_F80(t *testing.T) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, post(oneAlert))
 		if w.Code != 503 || w.Header().Get("Retry-After") != "1" || time.Since(began) != roomTime {
-			t.Errorf("one too many: %d, Retry-After %q, after %s", w.Code, w.Header().Get("Retry-After"), time.Since(began))
+			t.Errorf("one too many: %d, Retry-After %q, after %s", w.Code, w.Header().Get("Retry-After"),
+				time.Since(began))
 		}
 		close(hold)
 		wg.Wait()
@@ -395,8 +430,10 @@ func TestMembersInFlightAreBounded_F80(t *testing.T) {
 		began := time.Now()
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, post(dense))
-		if w.Code != 503 || w.Header().Get("Retry-After") != "1" || time.Since(began) != roomTime || h.counted(t, "busy") != 1 {
-			t.Errorf("a second one: %d, Retry-After %q, after %s", w.Code, w.Header().Get("Retry-After"), time.Since(began))
+		if w.Code != 503 || w.Header().Get("Retry-After") != "1" || time.Since(began) != roomTime ||
+			h.counted(t, "busy") != 1 {
+			t.Errorf("a second one: %d, Retry-After %q, after %s", w.Code, w.Header().Get("Retry-After"),
+				time.Since(began))
 		}
 		close(hold)
 		wg.Wait()
@@ -430,17 +467,29 @@ func TestAFollowerPassesOnToTheLeader_F87(t *testing.T) {
 		text   string
 		result string
 	}{
-		{"the leader accepts", func() (string, bool) { return up.URL + "/", false }, post(oneAlert), 200, "success", "forwarded"},
-		{"the leader refuses, and its word is passed back", func() (string, bool) { return up.URL, false }, post("{"), 400, "not an Alertmanager webhook", "forwarded"},
-		{"the leader does not know the sender, whom this one knows by a certificate", func() (string, bool) { return up.URL, false }, post(oneAlert, certified), 503, "rejected the forwarded credentials", "no_leader"},
-		{"what is refused without the body is not passed on", func() (string, bool) { return up.URL, false }, post(oneAlert, header("Authorization", "")), 401, "invalid or missing", "unauthenticated"},
+		{"the leader accepts", func() (string, bool) { return up.URL + "/", false }, post(oneAlert), 200, "success",
+			"forwarded"},
+		{"the leader refuses, and its word is passed back", func() (string, bool) { return up.URL, false }, post("{"),
+			400, "not an Alertmanager webhook", "forwarded"},
+		{"the leader does not know the sender, whom this one knows by a certificate",
+			func() (string, bool) { return up.URL, false }, post(oneAlert, certified), 503,
+			"rejected the forwarded credentials", "no_leader"},
+		{"what is refused without the body is not passed on", func() (string, bool) { return up.URL, false },
+			post(oneAlert, header("Authorization", "")), 401, "invalid or missing", "unauthenticated"},
 		{"this one leads", func() (string, bool) { return "", true }, post(oneAlert), 200, "success", "accepted"},
-		{"this one leads, and another passed it on", func() (string, bool) { return "", true }, post(oneAlert, header(forwardedHeader, "1")), 200, "success", "accepted"},
-		{"nobody leads", func() (string, bool) { return "", false }, post(oneAlert), 503, "no known leader", "no_leader"},
-		{"the leader is away", func() (string, bool) { return away.URL, false }, post(oneAlert), 503, "the leader did not respond", "no_leader"},
-		{"another follower passed it on", func() (string, bool) { return up.URL, false }, post(oneAlert, header(forwardedHeader, "1")), 503, "considers this one the leader", "no_leader"},
-		{"a redirect is not followed, for it would take the token along", func() (string, bool) { return elsewhere.URL, false }, post(oneAlert), 503, "the leader responded with status 302", "no_leader"},
-		{"the leader is of a version without a webhook", func() (string, bool) { return old.URL, false }, post(oneAlert), 503, "the leader responded with status 404", "no_leader"},
+		{"this one leads, and another passed it on", func() (string, bool) { return "", true },
+			post(oneAlert, header(forwardedHeader, "1")), 200, "success", "accepted"},
+		{"nobody leads", func() (string, bool) { return "", false }, post(oneAlert), 503, "no known leader",
+			"no_leader"},
+		{"the leader is away", func() (string, bool) { return away.URL, false }, post(oneAlert), 503,
+			"the leader did not respond", "no_leader"},
+		{"another follower passed it on", func() (string, bool) { return up.URL, false },
+			post(oneAlert, header(forwardedHeader, "1")), 503, "considers this one the leader", "no_leader"},
+		{"a redirect is not followed, for it would take the token along",
+			func() (string, bool) { return elsewhere.URL, false }, post(oneAlert), 503,
+			"the leader responded with status 302", "no_leader"},
+		{"the leader is of a version without a webhook", func() (string, bool) { return old.URL, false },
+			post(oneAlert), 503, "the leader responded with status 404", "no_leader"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newHook(t, func(o *AlertmanagerOptions) {
@@ -479,7 +528,8 @@ func TestNobodyIsSentToAnotherPageOrMethod(t *testing.T) {
 		t.Errorf("a page below: %d", w.Code)
 	}
 	w = httptest.NewRecorder()
-	Handler(Options{Logger: slog.New(slog.DiscardHandler), Gatherer: prometheus.NewRegistry()}).ServeHTTP(w, post(oneAlert))
+	Handler(Options{Logger: slog.New(slog.DiscardHandler), Gatherer: prometheus.NewRegistry()}).ServeHTTP(w,
+		post(oneAlert))
 	if w.Code != 404 {
 		t.Errorf("without a webhook: %d", w.Code)
 	}
@@ -487,7 +537,8 @@ func TestNobodyIsSentToAnotherPageOrMethod(t *testing.T) {
 
 func TestWebhookMetricsFollowTheConventions(t *testing.T) {
 	h := newHook(t)
-	h.ServeHTTP(httptest.NewRecorder(), post(strings.Replace(oneAlert, `"groupKey"`, `"truncatedAlerts":7,"groupKey"`, 1)))
+	h.ServeHTTP(httptest.NewRecorder(), post(strings.Replace(oneAlert, `"groupKey"`, `"truncatedAlerts":7,"groupKey"`,
+		1)))
 	all, err := h.reg.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -496,8 +547,11 @@ func TestWebhookMetricsFollowTheConventions(t *testing.T) {
 	if err != nil || len(problems) != 0 {
 		t.Errorf("%v, %v", problems, err)
 	}
-	want := "# HELP watchdog_webhook_truncated_alerts_total Alerts that senders left out of their webhooks (max_alerts); nothing is known of them.\n# TYPE watchdog_webhook_truncated_alerts_total counter\nwatchdog_webhook_truncated_alerts_total 7\n"
-	if err := testutil.GatherAndCompare(h.reg, strings.NewReader(want), "watchdog_webhook_truncated_alerts_total"); err != nil {
+	want := "# HELP watchdog_webhook_truncated_alerts_total Alerts that senders left out of their webhooks " +
+		"(max_alerts); nothing is known of them.\n# TYPE watchdog_webhook_truncated_alerts_total " +
+		"counter\nwatchdog_webhook_truncated_alerts_total 7\n"
+	if err := testutil.GatherAndCompare(h.reg, strings.NewReader(want),
+		"watchdog_webhook_truncated_alerts_total"); err != nil {
 		t.Error(err)
 	}
 }

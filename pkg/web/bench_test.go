@@ -46,12 +46,14 @@ func BenchmarkFlood(b *testing.B) {
 				if n > 0 {
 					s.start()
 				}
-				f := startFlood(s.address, connections, n*distinct/killings, distinct/killings, func(a fake) []byte { return toWatchdog(a) })
+				f := startFlood(s.address, connections, n*distinct/killings, distinct/killings,
+					func(a fake) []byte { return toWatchdog(a) })
 				<-time.After(killEvery)
 				s.kill()
 				ours.add(b, f)
 				floods = append(floods, f)
-				f = startFlood(am.address, connections, n*distinct/killings, distinct/killings, func(a fake) []byte { return toAlertmanager(a) })
+				f = startFlood(am.address, connections, n*distinct/killings, distinct/killings,
+					func(a fake) []byte { return toAlertmanager(a) })
 				<-time.After(killEvery)
 				theirs.add(b, f)
 			}
@@ -164,7 +166,8 @@ func postHostile(address string, sender int) {
 		var body strings.Builder
 		body.WriteString(`{"version":"4","alerts":[`)
 		for i := range 7000 {
-			fmt.Fprintf(&body, `{"status":"firing","startsAt":"2026-01-01T12:00:00Z","labels":{"n":"%d-%d-%d"`, sender, n, i)
+			fmt.Fprintf(&body, `{"status":"firing","startsAt":"2026-01-01T12:00:00Z","labels":{"n":"%d-%d-%d"`, sender,
+				n, i)
 			for l := range 63 {
 				fmt.Fprintf(&body, `,"%c%c":""`, 'a'+l%26, 'a'+l/26)
 			}
@@ -175,7 +178,8 @@ func postHostile(address string, sender int) {
 			return
 		}
 		// A refusal closes the connection in the middle of the body.
-		_, _ = exchange(conn, bufio.NewReader(conn), posted(AlertmanagerPath, strings.TrimSuffix(body.String(), ",")+"]}"))
+		_, _ = exchange(conn, bufio.NewReader(conn), posted(AlertmanagerPath,
+			strings.TrimSuffix(body.String(), ",")+"]}"))
 		_ = conn.Close()
 	}
 }
@@ -184,7 +188,8 @@ func postHostile(address string, sender int) {
 func toAlertmanager(all ...fake) []byte {
 	alerts := make([]string, len(all))
 	for i, a := range all {
-		alerts[i] = strings.NewReplacer(`"status":"firing",`, "", `"status":"resolved",`, "", `"endsAt":"0001-01-01T00:00:00Z",`, "", fmt.Sprintf(`,"fingerprint":"%016x"`, a.n), "").Replace(a.alert())
+		alerts[i] = strings.NewReplacer(`"status":"firing",`, "", `"status":"resolved",`, "",
+			`"endsAt":"0001-01-01T00:00:00Z",`, "", fmt.Sprintf(`,"fingerprint":"%016x"`, a.n), "").Replace(a.alert())
 	}
 	return posted("/api/v2/alerts", "["+strings.Join(alerts, ",")+"]")
 }
@@ -208,7 +213,8 @@ func alertmanagerProcess(b *testing.B) *served {
 	}
 	s := &served{t: b, dir: dir, address: l.Addr().String()}
 	_ = l.Close()
-	cmd := exec.Command(program, "--config.file=alertmanager.yml", "--storage.path="+dir, "--web.listen-address="+s.address, "--cluster.listen-address=", "--log.level=error")
+	cmd := exec.Command(program, "--config.file=alertmanager.yml", "--storage.path="+dir,
+		"--web.listen-address="+s.address, "--cluster.listen-address=", "--log.level=error")
 	cmd.Dir = dir
 	s.run(cmd)
 	b.Cleanup(s.kill)

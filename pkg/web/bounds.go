@@ -41,7 +41,8 @@ func (t seats) take(ctx context.Context) (back func(), err error) {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil, apiError{canceled, ctx.Err()}
 	}
-	return nil, apiError{timedOut, fmt.Errorf("too many concurrent queries (%d): none finished within %s; retry later", cap(t), maxWait)}
+	return nil, apiError{timedOut, fmt.Errorf("too many concurrent queries (%d): none finished within %s; retry later",
+		cap(t), maxWait)}
 }
 
 // admit looks at the text of a query before anything is made of it.
@@ -82,7 +83,8 @@ func affordable(query parser.Expr, span time.Duration) error {
 			step = subqueryStep
 		}
 		if steps := over / step.Seconds(); steps > maxSteps {
-			refusal = invalid("query", fmt.Errorf("subquery %.100s has %.0f steps; the limit is %d: use a longer step or a shorter range", sub, steps, maxSteps))
+			refusal = invalid("query", fmt.Errorf("subquery %.100s has %.0f steps; the limit is %d: use a longer "+
+				"step or a shorter range", sub, steps, maxSteps))
 		}
 		return nil
 	})

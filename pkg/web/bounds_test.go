@@ -21,13 +21,20 @@ import (
 func TestAQuestionThatCostsTooMuchIsRefused_S02_S10(t *testing.T) {
 	h := empty(t)
 	for name, c := range map[string]struct{ path, query, says string }{
-		"nine million steps":                {"query?", "count_over_time(vector(1)[9000000s:1s])", "9000000 steps; the limit is 50000"},
-		"the steps of a subquery in one":    {"query?", "max_over_time(max_over_time(vector(1)[10s:1s])[9000000s:1s])", "steps; the limit is 50000"},
-		"a subquery under a range query":    {"query_range?start=0&end=1000000&step=1000&", "count_over_time(vector(1)[10s:1s])", "steps; the limit is 50000"},
-		"steps that nobody wrote":           {"query?", "count_over_time(vector(1)[300d:])", "steps; the limit is 50000"},
-		"nested parentheses":                {"query?", strings.Repeat("(", 3000) + "1" + strings.Repeat(")", 3000), "more than 100 levels deep"},
-		"nested parentheses, to be written": {"format_query?", strings.Repeat("(", 3000) + "1" + strings.Repeat(")", 3000), "more than 100 levels deep"},
-		"a long text":                       {"format_query?", strings.Repeat("1+", 10_000) + "1", "20001 bytes; the limit is 16384"},
+		"nine million steps": {"query?", "count_over_time(vector(1)[9000000s:1s])",
+			"9000000 steps; the limit is 50000"},
+		"the steps of a subquery in one": {"query?", "max_over_time(max_over_time(vector(1)[10s:1s])[9000000s:1s])",
+			"steps; the limit is 50000"},
+		"a subquery under a range query": {"query_range?start=0&end=1000000&step=1000&",
+			"count_over_time(vector(1)[10s:1s])", "steps; the limit is 50000"},
+		"steps that nobody wrote": {"query?", "count_over_time(vector(1)[300d:])",
+			"steps; the limit is 50000"},
+		"nested parentheses": {"query?", strings.Repeat("(", 3000) + "1" + strings.Repeat(")", 3000),
+			"more than 100 levels deep"},
+		"nested parentheses, to be written": {"format_query?", strings.Repeat("(", 3000) + "1" +
+			strings.Repeat(")", 3000), "more than 100 levels deep"},
+		"a long text": {"format_query?", strings.Repeat("1+", 10_000) + "1",
+			"20001 bytes; the limit is 16384"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, doc := get(t, h, "/api/v1/"+c.path+"query="+url.QueryEscape(c.query))
@@ -54,7 +61,9 @@ func TestAFewQuestionsAreAnsweredAtOnce_S02(t *testing.T) {
 			return storage.NoopQuerier(), nil
 		})
 		p := parser.NewParser(parser.Options{})
-		h := Handler(Options{Gatherer: prometheus.NewRegistry(), PromQL: &PromQL{Engine: promql.NewEngine(promql.EngineOpts{MaxSamples: 1000, Timeout: time.Hour, Parser: p}), Queryable: stuck, Parser: p, Now: time.Now}})
+		h := Handler(Options{Gatherer: prometheus.NewRegistry(),
+			PromQL: &PromQL{Engine: promql.NewEngine(promql.EngineOpts{MaxSamples: 1000, Timeout: time.Hour,
+				Parser: p}), Queryable: stuck, Parser: p, Now: time.Now}})
 		ask := func(ctx context.Context) int {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/v1/query?query=up", nil))

@@ -37,7 +37,11 @@ const (
 // RefusedConnections returns the counter of refused connections, for
 // [Options.RefusedConnections].
 func RefusedConnections(r prometheus.Registerer) *prometheus.CounterVec {
-	return promauto.With(r).NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "http", Name: "refused_connections_total", Help: "Connections that were closed unanswered because too many were open, by listener (web, metrics) and reason: all (512 on this listener), address (128 from one remote address), evicted (closed to make room for another one)."}, []string{"listener", "reason"})
+	return promauto.With(r).NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "http",
+		Name: "refused_connections_total",
+		Help: "Connections that were closed unanswered because too many were open, by listener (web, metrics) and " +
+			"reason: all (512 on this listener), address (128 from one remote address), evicted (closed to make room " +
+			"for another one)."}, []string{"listener", "reason"})
 }
 
 // bounded is a listener with a limit on open connections, and one on those from one
@@ -61,7 +65,8 @@ type bounded struct {
 }
 
 func bound(l net.Listener, name string, o Options) *bounded {
-	b := &bounded{Listener: l, name: name, most: maxConnections, share: maxPerAddress, logger: o.Logger, refused: o.RefusedConnections, open: map[*counted]bool{}, by: map[netip.Addr]int{}}
+	b := &bounded{Listener: l, name: name, most: maxConnections, share: maxPerAddress, logger: o.Logger,
+		refused: o.RefusedConnections, open: map[*counted]bool{}, by: map[netip.Addr]int{}}
 	if b.refused != nil {
 		for _, reason := range []string{allTaken, shareTaken, madeRoom} {
 			b.refused.WithLabelValues(name, reason)
@@ -186,7 +191,8 @@ func (b *bounded) refuse(from netip.Addr, reason string) {
 	}
 	b.mu.Unlock()
 	if !quiet {
-		b.logger.Warn("Refusing connections: too many open connections", "listener", b.name, "limit", reason, "address", from, "refused", n)
+		b.logger.Warn("Refusing connections: too many open connections", "listener", b.name, "limit", reason, "address",
+			from, "refused", n)
 	}
 }
 

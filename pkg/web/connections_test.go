@@ -62,24 +62,41 @@ func TestOpenConnectionsAreBoundedPerAddressAndTogether_S11(t *testing.T) {
 	// that is at that be done with it, and "^a/b" lets a in and closes the oldest of b that
 	// waits, or if none does the oldest.
 	for _, tt := range []struct{ name, story string }{
-		{"a share that is being answered is a share", "+10.0.0.1 +10.0.0.1 #10.0.0.1 #10.0.0.1 !10.0.0.1 !10.0.0.1 +10.0.0.2"},
-		{"of a share that waits the oldest goes", "+10.0.0.1 +10.0.0.1 #10.0.0.1 ^10.0.0.1/10.0.0.1 ^10.0.0.1/10.0.0.1 +10.0.0.2"},
-		{"the same of all together", "+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 ^10.0.0.1/10.0.0.1 ^10.0.0.2/10.0.0.2"},
-		{"an address with fewer is let in", "+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 ^10.0.0.4/10.0.0.1 ^10.0.0.5/10.0.0.2 ^10.0.0.1/10.0.0.1"},
-		{"of those with as many the one that has waited longest goes", "+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 ^10.0.0.6/10.0.0.1 ^10.0.0.1/10.0.0.2"},
-		{"who was answered a moment ago has not waited long", "+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 #10.0.0.1 =10.0.0.1 ^10.0.0.6/10.0.0.2"},
-		{"one that waits goes before one that is being answered", "+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 #10.0.0.1 ^10.0.0.4/10.0.0.1 #10.0.0.2 ^10.0.0.5/10.0.0.2"},
-		{"whoever reads no answers keeps nobody out", "+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 #10.0.0.1 #10.0.0.1 #10.0.0.2 #10.0.0.2 #10.0.0.3 ^10.0.0.4/10.0.0.1 #10.0.0.4 ^10.0.0.5/10.0.0.2"},
-		{"and if all are answered and have as many, nobody else comes in", "+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 #10.0.0.1 #10.0.0.2 #10.0.0.3 #10.0.0.4 #10.0.0.5 !10.0.0.6"},
-		{"a closed connection makes room", "+10.0.0.1 +10.0.0.1 #10.0.0.1 #10.0.0.1 !10.0.0.1 -10.0.0.1 +10.0.0.1 ^10.0.0.1/10.0.0.1"},
-		{"a refused connection takes no room", "+10.0.0.1 +10.0.0.1 #10.0.0.1 #10.0.0.1 !10.0.0.1 !10.0.0.1 !10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 ^10.0.0.5/10.0.0.2"},
-		{"one address has one share, however it is written", "+10.0.0.1 +::ffff:10.0.0.1 #10.0.0.1 #::ffff:10.0.0.1 !::ffff:10.0.0.1"},
+		{"a share that is being answered is a share",
+			"+10.0.0.1 +10.0.0.1 #10.0.0.1 #10.0.0.1 !10.0.0.1 !10.0.0.1 +10.0.0.2"},
+		{"of a share that waits the oldest goes",
+			"+10.0.0.1 +10.0.0.1 #10.0.0.1 ^10.0.0.1/10.0.0.1 ^10.0.0.1/10.0.0.1 +10.0.0.2"},
+		{"the same of all together", "+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 ^10.0.0.1/10.0.0.1 " +
+			"^10.0.0.2/10.0.0.2"},
+		{"an address with fewer is let in",
+			"+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 ^10.0.0.4/10.0.0.1 ^10.0.0.5/10.0.0.2 ^10.0.0.1/10.0.0.1"},
+		{"of those with as many the one that has waited longest goes",
+			"+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 ^10.0.0.6/10.0.0.1 ^10.0.0.1/10.0.0.2"},
+		{"who was answered a moment ago has not waited long",
+			"+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 #10.0.0.1 =10.0.0.1 ^10.0.0.6/10.0.0.2"},
+		{"one that waits goes before one that is being answered",
+			"+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 #10.0.0.1 ^10.0.0.4/10.0.0.1 #10.0.0.2 " +
+				"^10.0.0.5/10.0.0.2"},
+		{"whoever reads no answers keeps nobody out",
+			"+10.0.0.1 +10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 #10.0.0.1 #10.0.0.1 #10.0.0.2 #10.0.0.2 #10.0.0.3 " +
+				"^10.0.0.4/10.0.0.1 #10.0.0.4 ^10.0.0.5/10.0.0.2"},
+		{"and if all are answered and have as many, nobody else comes in",
+			"+10.0.0.1 +10.0.0.2 +10.0.0.3 +10.0.0.4 +10.0.0.5 #10.0.0.1 #10.0.0.2 #10.0.0.3 #10.0.0.4 #10.0.0.5 " +
+				"!10.0.0.6"},
+		{"a closed connection makes room",
+			"+10.0.0.1 +10.0.0.1 #10.0.0.1 #10.0.0.1 !10.0.0.1 -10.0.0.1 +10.0.0.1 ^10.0.0.1/10.0.0.1"},
+		{"a refused connection takes no room",
+			"+10.0.0.1 +10.0.0.1 #10.0.0.1 #10.0.0.1 !10.0.0.1 !10.0.0.1 !10.0.0.1 +10.0.0.2 +10.0.0.2 +10.0.0.3 " +
+				"^10.0.0.5/10.0.0.2"},
+		{"one address has one share, however it is written",
+			"+10.0.0.1 +::ffff:10.0.0.1 #10.0.0.1 #::ffff:10.0.0.1 !::ffff:10.0.0.1"},
 		{"addresses of IPv6 are told apart", "+fd00::1 +fd00::1 #fd00::1 #fd00::1 !fd00::1 +fd00::2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			from := make(chan string)
 			refused := RefusedConnections(prometheus.NewRegistry())
-			b := bound(crowd{from: from}, "web", Options{Logger: slog.New(slog.DiscardHandler), RefusedConnections: refused})
+			b := bound(crowd{from: from}, "web", Options{Logger: slog.New(slog.DiscardHandler),
+				RefusedConnections: refused})
 			b.most, b.share = 5, 2
 			// One goroutine accepts; what it does not hand over was refused.
 			accepted := make(chan net.Conn)
@@ -142,7 +159,8 @@ func TestOpenConnectionsAreBoundedPerAddressAndTogether_S11(t *testing.T) {
 			for c := range accepted {
 				t.Errorf("let in: %s", c.RemoteAddr())
 			}
-			if got := testutil.ToFloat64(refused.WithLabelValues("web", allTaken)) + testutil.ToFloat64(refused.WithLabelValues("web", shareTaken)); got != float64(refusals) {
+			if got := testutil.ToFloat64(refused.WithLabelValues("web", allTaken)) +
+				testutil.ToFloat64(refused.WithLabelValues("web", shareTaken)); got != float64(refusals) {
 				t.Errorf("%v were counted, want %d", got, refusals)
 			}
 			if got := testutil.ToFloat64(refused.WithLabelValues("web", madeRoom)); got != float64(evictions) {
@@ -172,7 +190,8 @@ func TestRefusedConnectionsAreLoggedOnceAMinute_S11(t *testing.T) {
 		close(from)
 		<-ended
 		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
-		if len(lines) != 3 || !strings.Contains(lines[0], "refused=1") || !strings.Contains(lines[1], "address=10.0.0.1 refused=500") {
+		if len(lines) != 3 || !strings.Contains(lines[0], "refused=1") ||
+			!strings.Contains(lines[1], "address=10.0.0.1 refused=500") {
 			t.Errorf("logged:\n%s", log.String())
 		}
 	})
@@ -194,7 +213,8 @@ func slowConnections(t *testing.T, addresses int) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	registry, logger := prometheus.NewRegistry(), slog.New(slog.DiscardHandler)
-	o := Options{Logger: logger, Gatherer: registry, Ready: func() error { return nil }, RefusedConnections: RefusedConnections(registry)}
+	o := Options{Logger: logger, Gatherer: registry, Ready: func() error { return nil },
+		RefusedConnections: RefusedConnections(registry)}
 	o.Alertmanager = Alertmanager(AlertmanagerOptions{
 		Logger: logger, Registerer: registry, Accept: func(context.Context, []hints.Alert) error { return nil },
 		Senders: func() []Sender { return []Sender{{Name: "am", TokenFile: token}} },
@@ -250,7 +270,8 @@ func slowConnections(t *testing.T, addresses int) {
 	ask("Prometheus", http.MethodGet, "http://"+pages+"/metrics", "")
 	ask("the kubelet", http.MethodGet, "http://"+pages+"/-/ready", "")
 	ask("the kubelet at the port for health", http.MethodGet, "http://"+health+"/-/healthy", "")
-	ask("Alertmanager", http.MethodPost, "http://"+pages+AlertmanagerPath, fmt.Sprintf(`{"version":"4","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"x"},"startsAt":%q}]}`, time.Now().Format(time.RFC3339)))
+	ask("Alertmanager", http.MethodPost, "http://"+pages+AlertmanagerPath,
+		fmt.Sprintf(`{"version":"4","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"x"},"startsAt":%q}]}`, time.Now().Format(time.RFC3339)))
 	for _, listener := range []string{"web", "metrics"} {
 		if testutil.ToFloat64(o.RefusedConnections.WithLabelValues(listener, madeRoom)) == 0 {
 			t.Errorf("%s: the strangers have all %d connections", listener, maxConnections+50)
@@ -363,7 +384,8 @@ func TestAConnectionIsOneRequestAtATimeAlsoWithTLS_S11(t *testing.T) {
 	dir, ours := t.TempDir(), authority(t)
 	ours.issue(t, dir, "server")
 	config := filepath.Join(dir, "web.yaml")
-	if err := os.WriteFile(config, []byte("tls_server_config: { cert_file: server.pem, key_file: server-key.pem }\n"), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte("tls_server_config: { cert_file: server.pem, key_file: server-key.pem }\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

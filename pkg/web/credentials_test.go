@@ -24,7 +24,8 @@ func leading(t *testing.T, h http.Handler) (plain, secure *httptest.Server, got 
 
 // follow is how a follower of a server reaches it; warned counts its warnings.
 func follow(leader *httptest.Server, warned *int) *Forward {
-	return &Forward{Leader: func() (string, bool) { return leader.URL, false }, Client: httpclient.New(leader.Client().Transport, forwardTimeout), Readable: func(string) { *warned++ }}
+	return &Forward{Leader: func() (string, bool) { return leader.URL, false },
+		Client: httpclient.New(leader.Client().Transport, forwardTimeout), Readable: func(string) { *warned++ }}
 }
 
 // A certificate proves the sender; a token beside it may be anybody's.
@@ -38,11 +39,15 @@ func TestAWebhookIsPassedOnWithItsSendersCredentialsOnly_S23(t *testing.T) {
 		warned int
 		status int
 	}{
-		{"a sender's token over HTTP, which the default installation needs", func(*http.Request) {}, plain, "Bearer secret", 1, 200},
+		{"a sender's token over HTTP, which the default installation needs", func(*http.Request) {}, plain,
+			"Bearer secret", 1, 200},
 		{"a sender's token over HTTPS", func(*http.Request) {}, secure, "Bearer secret", 0, 200},
-		{"a certificate and the sender's token", func(r *http.Request) { certified(r); bearer("secret")(r) }, secure, "Bearer secret", 0, 200},
-		{"a certificate and a person's token over HTTP", func(r *http.Request) { certified(r); bearer("t-alice")(r) }, plain, "", 0, 503},
-		{"a certificate and a person's token over HTTPS", func(r *http.Request) { certified(r); bearer("t-alice")(r) }, secure, "", 0, 503},
+		{"a certificate and the sender's token", func(r *http.Request) { certified(r); bearer("secret")(r) }, secure,
+			"Bearer secret", 0, 200},
+		{"a certificate and a person's token over HTTP", func(r *http.Request) { certified(r); bearer("t-alice")(r) },
+			plain, "", 0, 503},
+		{"a certificate and a person's token over HTTPS", func(r *http.Request) { certified(r); bearer("t-alice")(r) },
+			secure, "", 0, 503},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			*got = nil

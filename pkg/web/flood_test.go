@@ -42,8 +42,10 @@ func TestMain(m *testing.M) {
 // serveWebhook is the real handler behind the real server, over the real journal.
 // It ends by being killed.
 func serveWebhook(dir string) error {
-	logger, reg := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), prometheus.NewRegistry()
-	intake, err := hints.Open(hints.Options{Dir: filepath.Join(dir, "hints"), Logger: logger, Registerer: reg, Changed: func([]hints.Hint) {}})
+	logger, reg := slog.New(slog.NewTextHandler(os.Stderr,
+		&slog.HandlerOptions{Level: slog.LevelWarn})), prometheus.NewRegistry()
+	intake, err := hints.Open(hints.Options{Dir: filepath.Join(dir, "hints"), Logger: logger, Registerer: reg,
+		Changed: func([]hints.Hint) {}})
 	if err != nil {
 		return err
 	}
@@ -53,8 +55,10 @@ func serveWebhook(dir string) error {
 		return err
 	}
 	token := []Sender{{Name: "am", TokenFile: filepath.Join(dir, "token")}}
-	hook := Alertmanager(AlertmanagerOptions{Logger: logger, Registerer: reg, Accept: intake.Accept, Senders: func() []Sender { return token }})
-	return serveOn(context.Background(), Options{Logger: logger, Gatherer: reg, Alertmanager: hook, Profiling: true}, l, "")
+	hook := Alertmanager(AlertmanagerOptions{Logger: logger, Registerer: reg, Accept: intake.Accept,
+		Senders: func() []Sender { return token }})
+	return serveOn(context.Background(), Options{Logger: logger, Gatherer: reg, Alertmanager: hook, Profiling: true}, l,
+		"")
 }
 
 // served is a process that serves a webhook, which can be killed and started again
@@ -175,7 +179,8 @@ func (a fake) start() time.Time { return a.flood.began.Add(time.Duration((a.step
 func (a fake) labels() model.LabelSet {
 	return model.LabelSet{
 		"alertname": "HighErrorRate", "n": model.LabelValue(strconv.Itoa(a.n)), "namespace": "shop", "deployment": model.LabelValue("cart-" + strconv.Itoa(a.n%100)),
-		"pod": model.LabelValue(fmt.Sprintf("cart-%d-6d5f7c9b8-x%04d", a.n%100, a.n)), "severity": "critical", "cluster": "eu-1",
+		"pod": model.LabelValue(fmt.Sprintf("cart-%d-6d5f7c9b8-x%04d", a.n%100,
+			a.n)), "severity": "critical", "cluster": "eu-1",
 	}
 }
 
@@ -196,17 +201,20 @@ func toWatchdog(all ...fake) []byte {
 	for i, a := range all {
 		alerts[i] = a.alert()
 	}
-	return posted(AlertmanagerPath, `{"receiver":"watchdog","status":"firing","alerts":[`+strings.Join(alerts, ",")+`],"groupLabels":{"alertname":"HighErrorRate"},"commonLabels":{"alertname":"HighErrorRate","namespace":"shop"},"commonAnnotations":{},"externalURL":"http://alertmanager:9093","version":"4","groupKey":"{}:{alertname=\"HighErrorRate\"}","truncatedAlerts":0}`)
+	return posted(AlertmanagerPath, `{"receiver":"watchdog","status":"firing","alerts":[`+strings.Join(alerts,
+		",")+`],"groupLabels":{"alertname":"HighErrorRate"},"commonLabels":{"alertname":"HighErrorRate","namespace":"shop"},"commonAnnotations":{},"externalURL":"http://alertmanager:9093","version":"4","groupKey":"{}:{alertname=\"HighErrorRate\"}","truncatedAlerts":0}`)
 }
 
 func posted(path, body string) []byte {
-	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer secret\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer secret\r\nContent-Type: "+
+		"application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
 }
 
 // startFlood begins to post n alerts from number first on over some connections,
 // each again and again.
 func startFlood(address string, connections, first, n int, request func(fake) []byte) *flood {
-	f := &flood{address: address, request: request, began: time.Now().Add(-2 * time.Hour).UTC().Truncate(time.Second), conns: map[net.Conn]bool{}}
+	f := &flood{address: address, request: request, began: time.Now().Add(-2 * time.Hour).UTC().Truncate(time.Second),
+		conns: map[net.Conn]bool{}}
 	each := n / connections
 	for c := range connections {
 		w := &worker{first: first + c*each, sent: make([]int, each), acked: make([]int, each)}
@@ -286,7 +294,8 @@ func exchange(conn net.Conn, in *bufio.Reader, request []byte) (code int, err er
 // alert it must be that step, or a later one that was posted and not answered.
 func (f *flood) lost(t testing.TB, dir string) int {
 	t.Helper()
-	intake, err := hints.Open(hints.Options{Dir: filepath.Join(dir, "hints"), Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+	intake, err := hints.Open(hints.Options{Dir: filepath.Join(dir, "hints"), Logger: slog.New(slog.DiscardHandler),
+		Registerer: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +309,8 @@ func (f *flood) lost(t testing.TB, dir string) int {
 		for n := range w.acked {
 			if w.acked[n] > 0 && !f.found(intake.Book(), fires, w.first+n, w.acked[n], w.sent[n]) {
 				if lost++; lost <= 5 {
-					t.Logf("alert %d was accepted up to step %d of %d, and is not so in the journal", w.first+n, w.acked[n], w.sent[n])
+					t.Logf("alert %d was accepted up to step %d of %d, and is not so in the journal", w.first+n,
+						w.acked[n], w.sent[n])
 				}
 			}
 		}

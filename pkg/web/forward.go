@@ -60,7 +60,8 @@ func readable(base string) bool {
 // nobody knows whether the leader has it; sent again it does no harm.
 func (f *Forward) send(r *http.Request, authorization string, body []byte) (answer, error) {
 	if r.Header.Get(forwardedHeader) != "" {
-		return answer{}, errors.New("the replica that forwarded this request considers this one the leader, but it is not")
+		return answer{}, errors.New("the replica that forwarded this request considers this one the leader, but it " +
+			"is not")
 	}
 	base, _ := f.Leader()
 	if base == "" {

@@ -69,7 +69,11 @@ const (
 // NewGate returns a gate.
 func NewGate(o GateOptions) *Gate {
 	g := &Gate{o: o, logged: map[string]bool{}}
-	g.refused = promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "http", Name: "refused_requests_total", Help: "Reads and reloads that were refused, by reason: unauthenticated (no token, or nobody's), forbidden (RBAC), unavailable (the API server cannot be asked), host (a browser that asks by a name which may be a stranger's)."}, []string{"reason"})
+	g.refused = promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog",
+		Subsystem: "http", Name: "refused_requests_total",
+		Help: "Reads and reloads that were refused, by reason: unauthenticated (no token, or nobody's), forbidden " +
+			"(RBAC), unavailable (the API server cannot be asked), host (a browser that asks by a name which may be a " +
+			"stranger's)."}, []string{"reason"})
 	for _, reason := range []string{noProof, noRight, noAnswer, foreignHost} {
 		g.refused.WithLabelValues(reason)
 	}
@@ -113,7 +117,9 @@ func (g *Gate) admit(r *http.Request, reads bool) *refusal {
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "bearer") || token == "" || len(token) > maxToken {
-		return &refusal{status: http.StatusUnauthorized, reason: noProof, text: "send a token in the header Authorization: Bearer TOKEN; kubectl create token NAME --audience watchdog makes one for the ServiceAccount NAME (docs/api.md)"}
+		return &refusal{status: http.StatusUnauthorized, reason: noProof,
+			text: "send a token in the header Authorization: Bearer TOKEN; kubectl create token NAME --audience " +
+				"watchdog makes one for the ServiceAccount NAME (docs/api.md)"}
 	}
 	p, no := g.who(r, token)
 	if no != nil {
@@ -132,7 +138,8 @@ func (g *Gate) admit(r *http.Request, reads bool) *refusal {
 		return &refusal{status: http.StatusForbidden, reason: noRight, text: denied.Reason}
 	}
 	g.once("Rejecting requests: cannot check the sender's rights with the API server", err)
-	return &refusal{status: http.StatusServiceUnavailable, reason: noAnswer, text: "the API server cannot be asked what you may; try again"}
+	return &refusal{status: http.StatusServiceUnavailable, reason: noAnswer,
+		text: "the API server cannot be asked what you may; try again"}
 }
 
 // bySharedProof reports whether the request may read by what is not one person's: a read
@@ -157,7 +164,8 @@ func (g *Gate) bySharedProof(r *http.Request, set GateSettings) (bool, *refusal)
 	case err != nil && !set.Open:
 		return false, nil
 	case !ownHost(r.Host, set.Hosts):
-		return false, &refusal{status: http.StatusMisdirectedRequest, reason: foreignHost, text: foreign(r.Host) + ", or send a token"}
+		return false, &refusal{status: http.StatusMisdirectedRequest, reason: foreignHost, text: foreign(r.Host) +
+			", or send a token"}
 	}
 	return true, nil
 }
@@ -172,13 +180,16 @@ func (g *Gate) who(r *http.Request, token string) (responder.Person, *refusal) {
 		return p, &refusal{status: http.StatusUnauthorized, reason: noProof, text: err.Error()}
 	}
 	g.once("Rejecting requests: cannot check tokens with the API server", err)
-	return p, &refusal{status: http.StatusServiceUnavailable, reason: noAnswer, text: "cannot authenticate the token: the Kubernetes API did not respond; try again; a token of api.read_token_files needs no answer"}
+	return p, &refusal{status: http.StatusServiceUnavailable, reason: noAnswer,
+		text: "cannot authenticate the token: the Kubernetes API did not respond; try again; a token of " +
+			"api.read_token_files needs no answer"}
 }
 
 // refuse answers, counts, and logs the first of each reason.
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, no refusal) {
 	g.refused.WithLabelValues(no.reason).Inc()
-	g.once("Rejected a request; further ones for the same reason are only counted", no, "reason", no.reason, "path", r.URL.Path, "from", r.RemoteAddr)
+	g.once("Rejected a request; further ones for the same reason are only counted", no, "reason", no.reason, "path",
+		r.URL.Path, "from", r.RemoteAddr)
 	if no.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
@@ -213,11 +224,14 @@ func ownHost(hostport string, more []string) bool {
 	if slices.ContainsFunc(more, func(n string) bool { return strings.EqualFold(n, host) }) {
 		return true
 	}
-	return host != "" && !strings.Contains(host, ".") || slices.ContainsFunc([]string{".svc", ".cluster.local", ".localhost"}, func(end string) bool { return strings.HasSuffix(host, end) })
+	return host != "" && !strings.Contains(host, ".") ||
+		slices.ContainsFunc([]string{".svc", ".cluster.local", ".localhost"},
+			func(end string) bool { return strings.HasSuffix(host, end) })
 }
 
 func foreign(host string) string {
-	return fmt.Sprintf("%.100q is no name by which watchdog is known, so a stranger's page may be asking by it: add the name to api.hosts", host)
+	return fmt.Sprintf("%.100q is no name by which watchdog is known, so a stranger's page may be asking by it: add "+
+		"the name to api.hosts", host)
 }
 
 // strangersPages refuses what would change something and what a browser sends because a

@@ -75,7 +75,8 @@ var behindTheGate = []string{
 	"/api/v1/status/buildinfo", "/api/v1/format_query?query=1", "/debug/pprof/cmdline",
 }
 
-func askWith(h http.Handler, method, path, authorization string, bend ...func(*http.Request)) *httptest.ResponseRecorder {
+func askWith(h http.Handler, method, path, authorization string,
+	bend ...func(*http.Request)) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, nil)
 	r.Host = "10.0.0.7:9095"
 	if authorization != "" {
@@ -141,7 +142,8 @@ func TestAReloadTakesARightOfItsOwn_S04(t *testing.T) {
 	}
 	for _, open := range []bool{false, true} {
 		h, _ := gated(t, func() GateSettings { return GateSettings{Open: open, TokenFiles: []string{file}} })
-		for authorization, want := range map[string]int{"": 401, "Bearer grafana-token": 401, "Bearer t-reader": 403, "Bearer t-away": 503, "Bearer t-admin": 200} {
+		for authorization, want := range map[string]int{"": 401, "Bearer grafana-token": 401, "Bearer t-reader": 403,
+			"Bearer t-away": 503, "Bearer t-admin": 200} {
 			if w := askWith(h, http.MethodPost, "/-/reload", authorization); w.Code != want {
 				t.Errorf("open %t, %q: %d %s, want %d", open, authorization, w.Code, w.Body, want)
 			}
@@ -159,7 +161,8 @@ func TestAStrangersPageReadsAndChangesNothing_S04(t *testing.T) {
 	open, g := gated(t, func() GateSettings {
 		return GateSettings{Open: true, Hosts: []string{"watchdog.example.com", "watchdog.ops"}}
 	})
-	password, _ := gated(t, func() GateSettings { return GateSettings{} }, func(o *GateOptions) { o.WebConfig = config })
+	password, _ := gated(t, func() GateSettings { return GateSettings{} },
+		func(o *GateOptions) { o.WebConfig = config })
 	for host, want := range map[string]int{
 		"evil.example": 421, "evil.example:9095": 421, "watchdog.evil.example": 421, "svc": 200, "x.svc.evil.example": 421, "": 421, "127.0.0.1.evil.example": 421,
 		"localhost": 200, "localhost:9095": 200, "127.0.0.1:9095": 200, "[::1]:9095": 200, "fd00::7": 200, "10.0.0.7:9095": 200, "watchdog": 200,
@@ -169,7 +172,8 @@ func TestAStrangersPageReadsAndChangesNothing_S04(t *testing.T) {
 		if w := askWith(open, http.MethodGet, "/api/v1/incidents", "", as); w.Code != want {
 			t.Errorf("everybody may read, host %q: %d %s, want %d", host, w.Code, w.Body, want)
 		}
-		if w := askWith(open, http.MethodGet, "/api/v1/incidents", "Bearer t-reader", as); want == 421 && w.Code != 421 {
+		if w := askWith(open, http.MethodGet, "/api/v1/incidents", "Bearer t-reader", as); want == 421 &&
+			w.Code != 421 {
 			t.Errorf("host %q with a token where everybody may read: %d", host, w.Code)
 		}
 		if strings.Contains(strings.ToLower(host), "example.com") || strings.Contains(host, "ops") {
@@ -183,7 +187,8 @@ func TestAStrangersPageReadsAndChangesNothing_S04(t *testing.T) {
 		t.Error("not counted")
 	}
 	closed, _ := gated(t, func() GateSettings { return GateSettings{} })
-	if w := askWith(closed, http.MethodGet, "/api/v1/incidents", "Bearer t-reader", func(r *http.Request) { r.Host = "watchdog.anything.example" }); w.Code != 200 {
+	if w := askWith(closed, http.MethodGet, "/api/v1/incidents", "Bearer t-reader",
+		func(r *http.Request) { r.Host = "watchdog.anything.example" }); w.Code != 200 {
 		t.Errorf("a token, which no stranger's page has, by any name: %d", w.Code)
 	}
 	for name, bend := range map[string]func(*http.Request){
@@ -207,7 +212,8 @@ func TestMetricsAreReadByAddressOrAKnownName_S04(t *testing.T) {
 	done := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		done <- serveMetricsOn(ctx, Options{Logger: slog.New(slog.DiscardHandler), Gatherer: prometheus.NewRegistry(), Hosts: func() []string { return []string{"watchdog.example.com"} }}, l)
+		done <- serveMetricsOn(ctx, Options{Logger: slog.New(slog.DiscardHandler), Gatherer: prometheus.NewRegistry(),
+			Hosts: func() []string { return []string{"watchdog.example.com"} }}, l)
 	}()
 	for host, want := range map[string]int{"": 200, "watchdog.example.com": 200, "evil.example": 421} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String()+"/metrics", nil)
@@ -234,7 +240,10 @@ func TestMetricsAreReadByAddressOrAKnownName_S04(t *testing.T) {
 func BenchmarkReadBehindTheGate(b *testing.B) {
 	g := NewGate(GateOptions{
 		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Settings: func() GateSettings { return GateSettings{} },
-		Who:     func(context.Context, string) (responder.Person, error) { return responder.Person{Name: "alice"}, nil },
+		Who: func(context.Context, string) (responder.Person, error) {
+			return responder.Person{Name: "alice"},
+				nil
+		},
 		MayRead: func(context.Context, responder.Person) error { return nil },
 	})
 	h := g.read(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

@@ -9,7 +9,10 @@ import (
 
 // registerHealth adds the pages that the kubelet's probes ask.
 func registerHealth(mux *http.ServeMux, o Options) {
-	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "watchdog is alive") })
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter,
+		_ *http.Request) {
+		text(w, http.StatusOK, "watchdog is alive")
+	})
 	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
 		if err := o.Ready(); err != nil {
 			text(w, http.StatusServiceUnavailable, err.Error())

@@ -38,7 +38,10 @@ func TestHealthIsAskedWithoutAPassword_X53(t *testing.T) {
 		go func() { done <- serve(ctx, o, l) }()
 		return "http://" + l.Addr().String(), done
 	}
-	pages, ended := start(func(ctx context.Context, o Options, l net.Listener) error { return serveOn(ctx, o, l, config) })
+	pages, ended := start(func(ctx context.Context, o Options,
+		l net.Listener) error {
+		return serveOn(ctx, o, l, config)
+	})
 	health, endedToo := start(serveMetricsOn)
 	get := func(url string) (int, string) {
 		t.Helper()
@@ -56,7 +59,8 @@ func TestHealthIsAskedWithoutAPassword_X53(t *testing.T) {
 	if status, _ := get(health + "/-/healthy"); status != http.StatusOK {
 		t.Errorf("alive: %d", status)
 	}
-	if status, text := get(health + "/-/ready"); status != http.StatusServiceUnavailable || !strings.Contains(text, "no leader is known yet") {
+	if status, text := get(health + "/-/ready"); status != http.StatusServiceUnavailable ||
+		!strings.Contains(text, "no leader is known yet") {
 		t.Errorf("not ready: %d %s", status, text)
 	}
 	ready.Store(true)

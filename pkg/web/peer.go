@@ -38,8 +38,10 @@ func vouched(own []byte, authorities *x509.CertPool, host string, shown []*x509.
 	for _, c := range shown[1:] {
 		between.AddCert(c)
 	}
-	if _, err := shown[0].Verify(x509.VerifyOptions{DNSName: host, Roots: authorities, Intermediates: between}); err != nil {
-		return fmt.Errorf("the replica's certificate is neither this replica's own nor signed by a trusted authority: %w", err)
+	if _, err := shown[0].Verify(x509.VerifyOptions{DNSName: host, Roots: authorities,
+		Intermediates: between}); err != nil {
+		return fmt.Errorf("the replica's certificate is neither this replica's own nor signed by a trusted "+
+			"authority: %w", err)
 	}
 	return nil
 }

@@ -61,7 +61,8 @@ type apiError struct {
 func (e apiError) Error() string { return e.err.Error() }
 
 func (e apiError) status() int {
-	return map[string]int{badData: http.StatusBadRequest, execFail: http.StatusUnprocessableEntity, canceled: statusClientClosed, timedOut: http.StatusServiceUnavailable}[e.kind]
+	return map[string]int{badData: http.StatusBadRequest, execFail: http.StatusUnprocessableEntity,
+		canceled: statusClientClosed, timedOut: http.StatusServiceUnavailable}[e.kind]
 }
 
 func invalid(param string, err error) error {
@@ -103,7 +104,8 @@ func (a *PromQL) register(mux *http.ServeMux) {
 }
 
 // inTurn answers a question that may be asked, when there is room for it.
-func (a *PromQL) inTurn(r *http.Request, asked seats, answer func(*http.Request) (any, annotations.Annotations, error)) (any, annotations.Annotations, error) {
+func (a *PromQL) inTurn(r *http.Request, asked seats, answer func(*http.Request) (any, annotations.Annotations,
+	error)) (any, annotations.Annotations, error) {
 	if err := admit(r.FormValue("query")); err != nil {
 		return nil, nil, err
 	}
@@ -126,7 +128,8 @@ func respond(w http.ResponseWriter, query string, data any, notes annotations.An
 		write(w, status, map[string]any{"status": "error", "errorType": e.kind, "error": e.Error()})
 		return
 	case err != nil:
-		write(w, http.StatusInternalServerError, map[string]any{"status": "error", "errorType": internal, "error": err.Error()})
+		write(w, http.StatusInternalServerError, map[string]any{"status": "error", "errorType": internal,
+			"error": err.Error()})
 		return
 	}
 	answer := map[string]any{"status": "success", "data": data}
@@ -176,9 +179,12 @@ func (a *PromQL) queryRange(r *http.Request) (any, annotations.Annotations, erro
 	case end.Before(start):
 		return nil, nil, invalid("end", errors.New("end timestamp must not be before start time"))
 	case step <= 0:
-		return nil, nil, invalid("step", errors.New("zero or negative query resolution step widths are not accepted. Try a positive integer"))
+		return nil, nil, invalid("step", errors.New("zero or negative query resolution step widths are not "+
+			"accepted. Try a positive integer"))
 	case end.Sub(start)/step > maxPoints:
-		return nil, nil, apiError{badData, fmt.Errorf("exceeded maximum resolution of %s points per timeseries. Try decreasing the query resolution (?step=XX)", "11,000")}
+		return nil, nil, apiError{badData,
+			fmt.Errorf("exceeded maximum resolution of %s points per timeseries. Try decreasing the query "+
+				"resolution (?step=XX)", "11,000")}
 	}
 	return a.run(r, end.Sub(start), func(ctx context.Context, o promql.QueryOpts) (promql.Query, error) {
 		return a.Engine.NewRangeQuery(ctx, a.Queryable, o, r.FormValue("query"), start, end, step)
@@ -186,7 +192,8 @@ func (a *PromQL) queryRange(r *http.Request) (any, annotations.Annotations, erro
 }
 
 // run makes and executes a query over a span under the request's own limits.
-func (a *PromQL) run(r *http.Request, span time.Duration, make func(context.Context, promql.QueryOpts) (promql.Query, error)) (any, annotations.Annotations, error) {
+func (a *PromQL) run(r *http.Request, span time.Duration, make func(context.Context, promql.QueryOpts) (promql.Query,
+	error)) (any, annotations.Annotations, error) {
 	limit, err := limitOf(r)
 	if err != nil {
 		return nil, nil, err
@@ -288,7 +295,8 @@ func (a *PromQL) sets(r *http.Request, all bool) ([]labels.Labels, annotations.A
 	seen := map[uint64]bool{}
 	var sets []labels.Labels
 	for _, m := range matchers {
-		for set := q.Select(r.Context(), true, &storage.SelectHints{Start: start.UnixMilli(), End: end.UnixMilli(), Func: "series"}, m...); set.Next(); {
+		for set := q.Select(r.Context(), true, &storage.SelectHints{Start: start.UnixMilli(), End: end.UnixMilli(),
+			Func: "series"}, m...); set.Next(); {
 			l := set.At().Labels()
 			if h := l.Hash(); !seen[h] {
 				seen[h] = true
@@ -372,7 +380,8 @@ func (*PromQL) metadata(*http.Request) (any, annotations.Annotations, error) {
 
 // buildInfo tells Grafana which API it talks to.
 func (a *PromQL) buildInfo(*http.Request) (any, annotations.Annotations, error) {
-	return map[string]string{"version": "2.53.0", "revision": "", "branch": "", "buildUser": "", "buildDate": "", "goVersion": "", "application": "watchdog " + a.Version}, nil, nil
+	return map[string]string{"version": "2.53.0", "revision": "", "branch": "", "buildUser": "", "buildDate": "",
+		"goVersion": "", "application": "watchdog " + a.Version}, nil, nil
 }
 
 func (a *PromQL) format(r *http.Request) (any, annotations.Annotations, error) {

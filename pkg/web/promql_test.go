@@ -22,7 +22,8 @@ func empty(t *testing.T) http.Handler {
 	t.Helper()
 	return Handler(Options{Gatherer: prometheus.NewRegistry(), PromQL: nothing(), Rules: func() []RuleGroup {
 		return []RuleGroup{{Name: "g", File: "f", Rules: []Rule{
-			{Name: "A", Type: "alerting", State: "firing", Alerts: []Alert{{State: "firing", Value: Value(1.5)}}}, {Name: "r", Type: "recording"},
+			{Name: "A", Type: "alerting", State: "firing",
+				Alerts: []Alert{{State: "firing", Value: Value(1.5)}}}, {Name: "r", Type: "recording"},
 		}}}
 	}})
 }
@@ -84,10 +85,12 @@ func TestAClientThatHasGoneStopsItsQuery(t *testing.T) {
 
 func TestAQueryMayBePosted(t *testing.T) {
 	w := httptest.NewRecorder()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1/query", strings.NewReader(url.Values{"query": {"1+1"}, "time": {"5"}}.Encode()))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1/query",
+		strings.NewReader(url.Values{"query": {"1+1"}, "time": {"5"}}.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	empty(t).ServeHTTP(w, r)
-	if w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != `{"data":{"resultType":"scalar","result":[5,"2"]},"status":"success"}` {
+	if w.Code != http.StatusOK ||
+		strings.TrimSpace(w.Body.String()) != `{"data":{"resultType":"scalar","result":[5,"2"]},"status":"success"}` {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

@@ -61,11 +61,17 @@ func TestWhoMayPostThroughARealServer(t *testing.T) {
 		{"a user with a wrong password", users, "", basic("am", "wrong"), 401, ""},
 		{"another user with the right password", users, "", basic("bob", "right"), 401, ""},
 		{"a token where passwords are asked for", users, "", bearer("secret"), 401, ""},
-		{"a certificate of ours", server + ", client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert }", "am-eu", func(*http.Request) {}, 200, "certificate am-eu"},
-		{"a certificate of somebody", server + ", client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert }", "stranger", func(*http.Request) {}, 0, ""},
-		{"no certificate where one is asked for", server + ", client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert }", "", bearer("secret"), 0, ""},
-		{"a certificate that nobody verifies", server + ", client_auth_type: RequireAnyClientCert }", "stranger", func(*http.Request) {}, 401, ""},
-		{"a token where a certificate may be shown", server + ", client_ca_file: ca.pem, client_auth_type: VerifyClientCertIfGiven }", "", bearer("secret"), 200, "am"},
+		{"a certificate of ours", server + ", client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert }",
+			"am-eu", func(*http.Request) {}, 200, "certificate am-eu"},
+		{"a certificate of somebody", server +
+			", client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert }", "stranger",
+			func(*http.Request) {}, 0, ""},
+		{"no certificate where one is asked for", server +
+			", client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert }", "", bearer("secret"), 0, ""},
+		{"a certificate that nobody verifies", server + ", client_auth_type: RequireAnyClientCert }", "stranger",
+			func(*http.Request) {}, 401, ""},
+		{"a token where a certificate may be shown", server +
+			", client_ca_file: ca.pem, client_auth_type: VerifyClientCertIfGiven }", "", bearer("secret"), 200, "am"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			config := ""
@@ -85,7 +91,8 @@ func TestWhoMayPostThroughARealServer(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			served := make(chan error, 1)
 			go func() {
-				served <- serveOn(ctx, Options{Logger: slog.New(slog.DiscardHandler), Gatherer: prometheus.NewRegistry(), Alertmanager: hook}, l, config)
+				served <- serveOn(ctx, Options{Logger: slog.New(slog.DiscardHandler),
+					Gatherer: prometheus.NewRegistry(), Alertmanager: hook}, l, config)
 			}()
 			transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ours.pool}}
 			url := "http://" + l.Addr().String() + AlertmanagerPath
@@ -93,12 +100,16 @@ func TestWhoMayPostThroughARealServer(t *testing.T) {
 				url = strings.Replace(url, "http", "https", 1)
 			}
 			if tc.certificate != "" {
-				c, err := tls.LoadX509KeyPair(filepath.Join(dir, tc.certificate+".pem"), filepath.Join(dir, tc.certificate+"-key.pem"))
+				c, err := tls.LoadX509KeyPair(filepath.Join(dir, tc.certificate+".pem"),
+					filepath.Join(dir, tc.certificate+"-key.pem"))
 				if err != nil {
 					t.Fatal(err)
 				}
 				// Shown even if the server does not ask for its authority.
-				transport.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &c, nil }
+				transport.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate,
+					error) {
+					return &c, nil
+				}
 			}
 			r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(oneAlert))
 			if err != nil {
@@ -130,7 +141,8 @@ func TestACertificateIsReadAgain_SEC01(t *testing.T) {
 	before, after := authority(t), authority(t)
 	before.issue(t, dir, "server")
 	config := filepath.Join(dir, "web.yaml")
-	if err := os.WriteFile(config, []byte("tls_server_config: { cert_file: server.pem, key_file: server-key.pem }\n"), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte("tls_server_config: { cert_file: server.pem, key_file: server-key.pem }\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -140,7 +152,8 @@ func TestACertificateIsReadAgain_SEC01(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- serveOn(ctx, Options{Logger: slog.New(slog.DiscardHandler), Gatherer: prometheus.NewRegistry()}, l, config)
+		done <- serveOn(ctx, Options{Logger: slog.New(slog.DiscardHandler), Gatherer: prometheus.NewRegistry()}, l,
+			config)
 	}()
 	reached := func(by *ca) error {
 		c, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{RootCAs: by.pool})
@@ -184,7 +197,9 @@ func authority(t *testing.T) *ca {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ca"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ca"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true,
+		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +208,8 @@ func authority(t *testing.T) *ca {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &ca{cert: cert, key: key, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pool: x509.NewCertPool()}
+	c := &ca{cert: cert, key: key, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pool: x509.NewCertPool()}
 	c.pool.AddCert(cert)
 	return c
 }
@@ -205,7 +221,10 @@ func (c *ca) issue(t *testing.T, dir, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	template := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth,
+			x509.ExtKeyUsageClientAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, template, c.cert, &key.PublicKey, c.key)
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +234,8 @@ func (c *ca) issue(t *testing.T, dir, name string) {
 		t.Fatal(err)
 	}
 	err = errors.Join(
-		os.WriteFile(filepath.Join(dir, name+".pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
+		os.WriteFile(filepath.Join(dir, name+".pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+			0o600),
 		os.WriteFile(filepath.Join(dir, name+"-key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
 	if err != nil {
 		t.Fatal(err)

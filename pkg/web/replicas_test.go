@@ -54,7 +54,8 @@ func TestReplicasReachEachOtherWithTheCertificateThatTheyShare_S23(t *testing.T)
 	if err := ask(config); err != nil {
 		t.Errorf("the certificate that all have: %v", err)
 	}
-	inline := put("inline.yaml", "tls_server_config:\n  cert: |\n    "+strings.ReplaceAll(strings.TrimSpace(theirs), "\n", "\n    ")+"\n")
+	inline := put("inline.yaml", "tls_server_config:\n  cert: |\n    "+strings.ReplaceAll(strings.TrimSpace(theirs),
+		"\n", "\n    ")+"\n")
 	if err := ask(inline); err != nil {
 		t.Errorf("the certificate in the web configuration itself: %v", err)
 	}
@@ -66,7 +67,8 @@ func TestThatTokensTravelInPlainHTTPIsLoggedOnce_S23(t *testing.T) {
 	for range 3 {
 		f.Readable("http://10.0.0.7:9095")
 	}
-	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "web.tls") || !strings.Contains(log.String(), "leader=http://10.0.0.7:9095") {
+	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "web.tls") ||
+		!strings.Contains(log.String(), "leader=http://10.0.0.7:9095") {
 		t.Errorf("logged %d lines:\n%s", n, log.String())
 	}
 }

@@ -23,8 +23,9 @@ type Sender struct {
 }
 
 var (
-	errUnknownSender = errors.New("invalid or missing credentials; send the header Authorization: Bearer TOKEN, or the credentials of the web configuration")
-	errCannotTell    = errors.New("cannot check credentials; see the log of watchdog")
+	errUnknownSender = errors.New("invalid or missing credentials; send the header Authorization: Bearer TOKEN, or " +
+		"the credentials of the web configuration")
+	errCannotTell = errors.New("cannot check credentials; see the log of watchdog")
 )
 
 // senders tells who posts. Without a proof nobody is let in: there is no anonymous

@@ -16,7 +16,8 @@ func granted(t *testing.T, all []object) (is []string) {
 	t.Helper()
 	for _, r := range at(find(t, all, "Role", "wd-watchdog-ops"), "rules").([]any) {
 		for _, verb := range at(r, "verbs").([]any) {
-			if resource := fmt.Sprint(at(r, "resources", 0)); !slices.Contains([]any{"get", "list", "watch"}, verb) && resource != "events" {
+			if resource := fmt.Sprint(at(r, "resources", 0)); !slices.Contains([]any{"get", "list", "watch"}, verb) &&
+				resource != "events" {
 				is = append(is, fmt.Sprint(verb, " ", resource))
 			}
 		}
@@ -53,7 +54,8 @@ func writes(rights []remediate.Right) (all []string) {
 
 // The notes of the install say what does not fit together.
 func TestTheNotesSayWhatIsMissing_S03(t *testing.T) {
-	const acting = "config: { mode: auto, targets: [{ name: shop, namespace: shop, workload: deployment/shop }], job_templates: { away: { file: /mnt/away.yaml } } }\n"
+	const acting = "config: { mode: auto, targets: [{ name: shop, namespace: shop, workload: deployment/shop }], " +
+		"job_templates: { away: { file: /mnt/away.yaml } } }\n"
 	for _, tc := range []struct {
 		values string
 		says   string
@@ -63,7 +65,8 @@ func TestTheNotesSayWhatIsMissing_S03(t *testing.T) {
 		{acting + "actions: { restart: true }\n", "allows no action", false},
 		{shop, "allows no action", false},
 		{shop, "no admission policy", false},
-		{shop + "admissionPolicy: { enabled: false }\n", "no admission policy limits watchdog's service account (admissionPolicy.enabled is false)", true},
+		{shop + "admissionPolicy: { enabled: false }\n",
+			"no admission policy limits watchdog's service account (admissionPolicy.enabled is false)", true},
 		{acting + "actions: { job: true }\n", "the job template away is not in extraFiles", true},
 		{acting, "not in extraFiles", false},
 	} {

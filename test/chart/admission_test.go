@@ -40,8 +40,9 @@ func TestThePoliciesAreThereWhereTheAPIIs_S03(t *testing.T) {
 		args   []string
 		want   []string
 	}{
-		"no cluster":              {"", nil, want},
-		"a cluster that has it":   {"", []string{"--api-versions", "v1/Pod", "--api-versions", "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"}, want},
+		"no cluster": {"", nil, want},
+		"a cluster that has it": {"", []string{"--api-versions", "v1/Pod", "--api-versions",
+			"admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"}, want},
 		"a cluster without it":    {"", []string{"--api-versions", "v1/Pod"}, nil},
 		"off":                     {"admissionPolicy: { enabled: false }\n", nil, nil},
 		"every namespace is seen": {"rbac: { scope: cluster }\n", nil, want},
@@ -68,17 +69,20 @@ func TestThePoliciesAreAboutWatchdogAndClosed_S03(t *testing.T) {
 	for _, o := range all {
 		switch o["kind"] {
 		case policyKind:
-			if at(o, "spec", "failurePolicy") != "Fail" || at(o, "spec", "matchConditions", 0, "expression") != "request.userInfo.username == 'system:serviceaccount:ops:dog'" {
+			if at(o, "spec", "failurePolicy") != "Fail" || at(o, "spec", "matchConditions", 0,
+				"expression") != "request.userInfo.username == 'system:serviceaccount:ops:dog'" {
 				t.Errorf("%v: %v", at(o, "metadata", "name"), at(o, "spec"))
 			}
 			for _, v := range at(o, "spec", "validations").([]any) {
 				said, _ := at(v, "message").(string)
-				if at(v, "reason") != "Forbidden" || said == "" && at(v, "messageExpression") == nil || strings.Contains(said, "\n") {
+				if at(v, "reason") != "Forbidden" || said == "" && at(v, "messageExpression") == nil ||
+					strings.Contains(said, "\n") {
 					t.Errorf("%v: %v", at(o, "metadata", "name"), v)
 				}
 			}
 		case policyKind + "Binding":
-			if !slices.Contains(names(all, policyKind), at(o, "spec", "policyName").(string)) || fmt.Sprint(at(o, "spec", "validationActions")) != "[Deny Audit]" {
+			if !slices.Contains(names(all, policyKind), at(o, "spec", "policyName").(string)) ||
+				fmt.Sprint(at(o, "spec", "validationActions")) != "[Deny Audit]" {
 				t.Errorf("%v", o)
 			}
 		}
@@ -101,11 +105,13 @@ func TestThePoliciesFollowTheActions_S03(t *testing.T) {
 		"actions: { scale: false, restart: false, rollback: false }": {false, false, false},
 	} {
 		text := expressions(t, render(t, shop+values+"\n"), ".workloads")
-		if strings.Contains(text, raises) != want.scale || strings.Contains(text, "restartedAt") != want.restart || strings.Contains(text, template) != want.rollback {
+		if strings.Contains(text, raises) != want.scale || strings.Contains(text, "restartedAt") != want.restart ||
+			strings.Contains(text, template) != want.rollback {
 			t.Errorf("%s:\n%s", values, text)
 		}
 	}
-	text := expressions(t, render(t, "actions: { scale: true }\nconfig: { guards: { max_replicas: 7 } }\n"), ".autoscalers")
+	text := expressions(t, render(t, "actions: { scale: true }\nconfig: { guards: { max_replicas: 7 } }\n"),
+		".autoscalers")
 	if !strings.Contains(text, "<= 7") {
 		t.Errorf("the policy does not know guards.max_replicas:\n%s", text)
 	}
@@ -118,11 +124,15 @@ func TestThePoliciesFollowTheValues_S03(t *testing.T) {
 	if strings.Contains(plain, "'workingDir'") || !strings.Contains(plain, "configMapKeyRef") {
 		t.Errorf("%s", plain)
 	}
-	open := expressions(t, render(t, shop+acts+"admissionPolicy: { rollback: { command: true, env: false, images: [r.example.com:5000/shop] } }\n"), ".workloads")
-	if !strings.Contains(open, "'workingDir'") || strings.Contains(open, "configMapKeyRef") || !strings.Contains(open, ", 'r.example.com:5000/shop']") {
+	open := expressions(t, render(t, shop+acts+"admissionPolicy: { rollback: { command: true, env: false, images: "+
+		"[r.example.com:5000/shop] } }\n"), ".workloads")
+	if !strings.Contains(open, "'workingDir'") || strings.Contains(open, "configMapKeyRef") ||
+		!strings.Contains(open, ", 'r.example.com:5000/shop']") {
 		t.Errorf("%s", open)
 	}
-	for _, wrong := range []string{"admissionPolicy: { enabeld: true }", "admissionPolicy: { rollback: { images: ['x:v1'] } }", `admissionPolicy: { rollback: { images: ["x' || true || 'y"] } }`, "admissionPolicy: { enabled: yes please }"} {
+	for _, wrong := range []string{"admissionPolicy: { enabeld: true }",
+		"admissionPolicy: { rollback: { images: ['x:v1'] } }",
+		`admissionPolicy: { rollback: { images: ["x' || true || 'y"] } }`, "admissionPolicy: { enabled: yes please }"} {
 		if _, err := helm(t, shop+wrong+"\n"); err == nil || !strings.Contains(err.Error(), "/admissionPolicy") {
 			t.Errorf("%s: %v", wrong, err)
 		}
@@ -151,15 +161,20 @@ func TestTheJobsAreThoseOfTheirTemplates_S03(t *testing.T) {
 		t.Fatalf("templates %v", got)
 	}
 	p := find(t, all, "PodTemplate", "-clean")
-	if at(p, "metadata", "namespace") != "ops" || at(p, "metadata", "annotations", "watchdog.io/job-names") != "^watchdog-clean-[a-z0-9]{8}$" ||
-		at(p, "template", "spec", "securityContext", "runAsUser") != 1000650000 || at(p, "template", "metadata", "labels", "team") != "a" {
+	if at(p, "metadata", "namespace") != "ops" || at(p, "metadata", "annotations",
+		"watchdog.io/job-names") != "^watchdog-clean-[a-z0-9]{8}$" ||
+		at(p, "template", "spec", "securityContext", "runAsUser") != 1000650000 ||
+		at(p, "template", "metadata", "labels", "team") != "a" {
 		t.Errorf("%v", p)
 	}
 	b := find(t, all, policyKind+"Binding", ".jobs.clean")
-	if at(b, "spec", "paramRef", "name") != "wd-watchdog-job-clean" || at(b, "spec", "paramRef", "namespace") != "ops" || at(b, "spec", "paramRef", "parameterNotFoundAction") != "Deny" {
+	if at(b, "spec", "paramRef", "name") != "wd-watchdog-job-clean" ||
+		at(b, "spec", "paramRef", "namespace") != "ops" || at(b, "spec", "paramRef",
+		"parameterNotFoundAction") != "Deny" {
 		t.Errorf("%v", b)
 	}
-	if text := expressions(t, all, ".others"); !strings.Contains(text, "matches('^watchdog-clean-[a-z0-9]{8}$')") || strings.Contains(text, "elsewhere") {
+	if text := expressions(t, all, ".others"); !strings.Contains(text, "matches('^watchdog-clean-[a-z0-9]{8}$')") ||
+		strings.Contains(text, "elsewhere") {
 		t.Errorf("%s", text)
 	}
 	without := render(t, strings.Replace(job, "job: true", "job: false", 1))

@@ -58,7 +58,8 @@ func run(t *testing.T, values, command string, args ...string) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), program, append([]string{"helm", command, "wd", dir, "-n", "ops", "-f", file}, args...)...)
+	cmd := exec.CommandContext(t.Context(), program,
+		append([]string{"helm", command, "wd", dir, "-n", "ops", "-f", file}, args...)...)
 	var out, bad bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &bad
 	if err := cmd.Run(); err != nil {
@@ -165,17 +166,20 @@ func TestANullAnywhereIsNoPanic_X56(t *testing.T) {
 		}
 	}
 	walk(values, "", "", "")
-	for _, path := range []string{"receivers", "receivers.slack", "receivers.pagerduty", "targets", "api", "prometheus", "mode", "alertmanager", "budget", "slos"} {
+	for _, path := range []string{"receivers", "receivers.slack", "receivers.pagerduty", "targets", "api", "prometheus",
+		"mode", "alertmanager", "budget", "slos"} {
 		keys := strings.Split("config."+path, ".")
 		lines = append(lines, "config."+path+"\x00"+strings.Join(keys, ": {")+": "+strings.Repeat("}", len(keys)-1))
 	}
-	lines = append(lines, "config.receivers.slack.interaction\x00config: {receivers: {slack: {token_file: /t, channel: c, interaction: null}}}")
+	lines = append(lines, "config.receivers.slack.interaction\x00config: {receivers: {slack: {token_file: /t, "+
+		"channel: c, interaction: null}}}")
 	slices.Sort(lines)
 	for _, l := range lines {
 		path, doc, _ := strings.Cut(l, "\x00")
 		// With everything that can be switched on, but for what the path is in.
 		var all string
-		for _, on := range []string{"serviceMonitor: {enabled: true}\n", "prometheusRule: {enabled: true}\n", "dashboards: {enabled: true}\n", "check: {enabled: true}\n", "web: {existingSecret: web}\n"} {
+		for _, on := range []string{"serviceMonitor: {enabled: true}\n", "prometheusRule: {enabled: true}\n",
+			"dashboards: {enabled: true}\n", "check: {enabled: true}\n", "web: {existingSecret: web}\n"} {
 			if key, _, _ := strings.Cut(path, "."); !strings.HasPrefix(on, key+":") {
 				all += on
 			}
@@ -190,7 +194,8 @@ func takesNull(t *testing.T, path, values string) {
 	out, err := helm(t, values)
 	if err != nil {
 		last := path[strings.LastIndex(path, ".")+1:]
-		if !strings.Contains(err.Error(), "values don't meet the specifications of the schema") || !strings.Contains(err.Error(), last) {
+		if !strings.Contains(err.Error(), "values don't meet the specifications of the schema") ||
+			!strings.Contains(err.Error(), last) {
 			t.Errorf("%s: %v", path, err)
 		}
 		return
@@ -213,11 +218,13 @@ func takesNull(t *testing.T, path, values string) {
 }
 
 func TestAnEmptyReceiverIsAsIfAbsent_X56(t *testing.T) {
-	all := render(t, "config: {receivers: {slack: , pagerduty: }, targets: [{ name: shop, namespace: shop, workload: deployment/shop }]}\nresources: null\n")
+	all := render(t, "config: {receivers: {slack: , pagerduty: }, targets: [{ name: shop, namespace: shop, "+
+		"workload: deployment/shop }]}\nresources: null\n")
 	if at(container(t, all), "resources") != nil {
 		t.Error("resources are not left out")
 	}
-	if _, err := config.Parse("watchdog.yaml", []byte(at(find(t, all, "ConfigMap", "wd-watchdog"), "data", "watchdog.yaml").(string))); err != nil {
+	if _, err := config.Parse("watchdog.yaml",
+		[]byte(at(find(t, all, "ConfigMap", "wd-watchdog"), "data", "watchdog.yaml").(string))); err != nil {
 		t.Error(err)
 	}
 }
@@ -233,7 +240,8 @@ check: { enabled: true }
 `
 	all := render(t, values)
 	d := find(t, all, "Deployment", "wd-watchdog")
-	pod, selector := at(d, "spec", "template", "metadata", "labels").(object), at(d, "spec", "selector", "matchLabels").(object)
+	pod, selector := at(d, "spec", "template", "metadata", "labels").(object), at(d, "spec", "selector",
+		"matchLabels").(object)
 	for k, v := range selector {
 		if pod[k] != v {
 			t.Errorf("the pods' label %s is %v, their selector says %v", k, pod[k], v)
@@ -277,7 +285,8 @@ config:
   maintenance_windows: [{ name: w, during: nights, remediate: off }]
   receivers: { statuspage: { page_id: p, token_file: /t, component_id: c, publish: off } }
 `)
-	c, err := config.Parse("watchdog.yaml", []byte(at(find(t, all, "ConfigMap", "wd-watchdog"), "data", "watchdog.yaml").(string)))
+	c, err := config.Parse("watchdog.yaml",
+		[]byte(at(find(t, all, "ConfigMap", "wd-watchdog"), "data", "watchdog.yaml").(string)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,22 +304,26 @@ func TestOpenShiftGivesTheIDs_X62(t *testing.T) {
 		args   []string
 		want   bool // ids are asked for
 	}{
-		"another cluster":         {"", nil, true},
-		"OpenShift":               {"", []string{"--api-versions", "security.openshift.io/v1"}, false},
-		"OpenShift, disabled":     {"openshift: {adaptSecurityContext: disabled}\n", []string{"--api-versions", "security.openshift.io/v1"}, true},
-		"rendered elsewhere":      {"openshift: {adaptSecurityContext: force}\n", nil, false},
-		"three nulls, as it was ": {"podSecurityContext: {runAsUser: null, runAsGroup: null, fsGroup: null}\n", nil, false},
+		"another cluster": {"", nil, true},
+		"OpenShift":       {"", []string{"--api-versions", "security.openshift.io/v1"}, false},
+		"OpenShift, disabled": {"openshift: {adaptSecurityContext: disabled}\n",
+			[]string{"--api-versions", "security.openshift.io/v1"}, true},
+		"rendered elsewhere": {"openshift: {adaptSecurityContext: force}\n", nil, false},
+		"three nulls, as it was ": {"podSecurityContext: {runAsUser: null, runAsGroup: null, fsGroup: null}\n", nil,
+			false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all := render(t, shop+tc.values+"check: {enabled: true}\n", tc.args...)
 			for _, o := range []object{find(t, all, "Deployment", "wd-watchdog"), find(t, all, "Job", "-check")} {
-				pod, c := at(o, "spec", "template", "spec", "securityContext").(object), at(o, "spec", "template", "spec", "containers", 0, "securityContext").(object)
+				pod, c := at(o, "spec", "template", "spec", "securityContext").(object), at(o, "spec", "template",
+					"spec", "containers", 0, "securityContext").(object)
 				for _, id := range ids {
 					if _, is := pod[id]; is != tc.want {
 						t.Errorf("%v: %s: %v", o["kind"], id, pod[id])
 					}
 				}
-				if pod["runAsNonRoot"] != true || at(pod, "seccompProfile", "type") != "RuntimeDefault" || c["allowPrivilegeEscalation"] != false || at(c, "capabilities", "drop", 0) != "ALL" {
+				if pod["runAsNonRoot"] != true || at(pod, "seccompProfile", "type") != "RuntimeDefault" ||
+					c["allowPrivilegeEscalation"] != false || at(c, "capabilities", "drop", 0) != "ALL" {
 					t.Errorf("%v: not restricted: %v %v", o["kind"], pod, c)
 				}
 			}
@@ -322,13 +335,17 @@ func TestOpenShiftGivesTheIDs_X62(t *testing.T) {
 // what others are told follows.
 func TestProbesAndScrapesWithAWebConfiguration_X53(t *testing.T) {
 	plain := container(t, render(t, shop))
-	if at(plain, "readinessProbe", "httpGet", "port") != "metrics" || slices.ContainsFunc(args(plain), func(a string) bool { return strings.HasPrefix(a, "--web.config") }) {
+	if at(plain, "readinessProbe", "httpGet", "port") != "metrics" ||
+		slices.ContainsFunc(args(plain), func(a string) bool { return strings.HasPrefix(a, "--web.config") }) {
 		t.Errorf("without a web configuration: %v", plain)
 	}
 	for name, tc := range map[string]struct{ values, metrics, url string }{
 		"neither (S11)": {"web: {}\n", "--web.metrics-listen-address=:9096", "--advertise-url=http://$(POD_IP):9095"},
-		"passwords":     {"web: { existingSecret: web }\n", "--web.metrics-listen-address=:9096", "--advertise-url=http://$(POD_IP):9095"},
-		"TLS":           {"web: { existingSecret: web, tls: true, metricsPort: 9999 }\nlistenAddress: \"$(POD_IP):9443\"\n", "--web.metrics-listen-address=$(POD_IP):9999", "--advertise-url=https://$(POD_IP):9443"},
+		"passwords": {"web: { existingSecret: web }\n", "--web.metrics-listen-address=:9096",
+			"--advertise-url=http://$(POD_IP):9095"},
+		"TLS": {"web: { existingSecret: web, tls: true, metricsPort: 9999 }\nlistenAddress: " +
+			"\"$(POD_IP):9443\"\n", "--web.metrics-listen-address=$(POD_IP):9999",
+			"--advertise-url=https://$(POD_IP):9443"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all := render(t, shop+tc.values+"serviceMonitor: { enabled: true }\n")
@@ -338,7 +355,9 @@ func TestProbesAndScrapesWithAWebConfiguration_X53(t *testing.T) {
 					t.Errorf("no %s in %v", want, args(c))
 				}
 			}
-			if got := slices.Contains(args(c), "--web.config.file=/etc/watchdog/web/web-config.yml"); got != strings.Contains(tc.values, "existingSecret") {
+			if got := slices.Contains(args(c),
+				"--web.config.file=/etc/watchdog/web/web-config.yml"); got != strings.Contains(tc.values,
+				"existingSecret") {
 				t.Errorf("the web configuration is read: %v", got)
 			}
 			for probe, path := range map[string]string{"readinessProbe": "/-/ready", "livenessProbe": "/-/healthy"} {
@@ -347,13 +366,15 @@ func TestProbesAndScrapesWithAWebConfiguration_X53(t *testing.T) {
 				}
 			}
 			e := at(find(t, all, "ServiceMonitor", "wd-watchdog"), "spec", "endpoints", 0)
-			if at(e, "port") != "metrics" || at(e, "scheme") != nil || at(find(t, all, "Service", "wd-watchdog"), "spec", "ports", 1, "targetPort") != "metrics" {
+			if at(e, "port") != "metrics" || at(e, "scheme") != nil ||
+				at(find(t, all, "Service", "wd-watchdog"), "spec", "ports", 1, "targetPort") != "metrics" {
 				t.Errorf("scraped by %v", e)
 			}
 		})
 	}
 	c := container(t, render(t, shop+"readinessProbe: { httpGet: { port: 8443, scheme: HTTPS } }\n"))
-	if at(c, "readinessProbe", "httpGet", "port") != 8443 || at(c, "readinessProbe", "httpGet", "path") != "/-/ready" || at(c, "readinessProbe", "periodSeconds") != 5 {
+	if at(c, "readinessProbe", "httpGet", "port") != 8443 || at(c, "readinessProbe", "httpGet", "path") != "/-/ready" ||
+		at(c, "readinessProbe", "periodSeconds") != 5 {
 		t.Errorf("a probe that is set: %v", at(c, "readinessProbe"))
 	}
 }
@@ -406,10 +427,13 @@ config:
 	if want := []string{"587", "80", "8080", "8443"}; !slices.Equal(outside, want) {
 		t.Errorf("ports outside %v, want %v", outside, want)
 	}
-	if got := at(find(t, render(t, named+"networkPolicy: { restrictEgress: false, metricsFrom: [] }\n"), "NetworkPolicy", "wd-watchdog"), "spec"); at(got, "egress") != nil || len(list(at(got, "policyTypes"))) != 1 || len(list(at(got, "ingress"))) != 1 {
+	if got := at(find(t, render(t, named+"networkPolicy: { restrictEgress: false, metricsFrom: [] }\n"),
+		"NetworkPolicy", "wd-watchdog"), "spec"); at(got, "egress") != nil || len(list(at(got, "policyTypes"))) != 1 ||
+		len(list(at(got, "ingress"))) != 1 {
 		t.Errorf("open ways out, no scrapes: %v", got)
 	}
-	if slices.ContainsFunc(render(t, shop+"networkPolicy: { enabled: false }\n"), func(o object) bool { return o["kind"] == "NetworkPolicy" }) {
+	if slices.ContainsFunc(render(t, shop+"networkPolicy: { enabled: false }\n"),
+		func(o object) bool { return o["kind"] == "NetworkPolicy" }) {
 		t.Error("there although it is off")
 	}
 }
@@ -424,13 +448,15 @@ func list(v any) []any {
 func TestReadersAreAskedForTheirToken_S04(t *testing.T) {
 	asks := func(values string) bool {
 		return slices.ContainsFunc(render(t, shop+values), func(o object) bool {
-			return o["kind"] == "ClusterRole" && slices.ContainsFunc(list(o["rules"]), func(r any) bool { return at(r, "resources", 0) == "tokenreviews" })
+			return o["kind"] == "ClusterRole" && slices.ContainsFunc(list(o["rules"]),
+				func(r any) bool { return at(r, "resources", 0) == "tokenreviews" })
 		})
 	}
 	if !asks("") || asks("rbac: { tokenReviews: false }\n") {
 		t.Errorf("tokenreviews: by default %t, switched off %t", asks(""), asks("rbac: { tokenReviews: false }\n"))
 	}
-	if rules := list(at(find(t, render(t, shop), "Role", "wd-watchdog-reader"), "rules")); len(rules) != 1 || !slices.Contains(list(at(rules[0], "verbs")), any("get")) {
+	if rules := list(at(find(t, render(t, shop), "Role", "wd-watchdog-reader"), "rules")); len(rules) != 1 ||
+		!slices.Contains(list(at(rules[0], "verbs")), any("get")) {
 		t.Errorf("a reader may %v", rules)
 	}
 }
@@ -440,7 +466,8 @@ func TestReadersAreAskedForTheirToken_S04(t *testing.T) {
 func TestTheTokenIsProjected_SEC12(t *testing.T) {
 	all := render(t, "check: { enabled: true }\nconfig: { targets: [] }\n")
 	if names := names(all, "Secret"); len(names) > 0 {
-		t.Errorf("the chart makes Secrets: %q; one of the type kubernetes.io/service-account-token never expires", names)
+		t.Errorf("the chart makes Secrets: %q; one of the type kubernetes.io/service-account-token never expires",
+			names)
 	}
 	if at(find(t, all, "ServiceAccount", "watchdog"), "automountServiceAccountToken") != false {
 		t.Error("other pods of the account get its token, too")
@@ -470,7 +497,8 @@ func TestTheInstallationIsNamed_X52(t *testing.T) {
 	}
 	rules := at(find(t, all, "Role", "wd-watchdog"), "rules").([]any)
 	if !slices.ContainsFunc(rules, func(r any) bool {
-		return at(r, "resourceNames", 0) == "wd-watchdog" && at(r, "resources", 0) == "deployments" && len(at(r, "verbs").([]any)) == 1
+		return at(r, "resourceNames", 0) == "wd-watchdog" && at(r, "resources", 0) == "deployments" &&
+			len(at(r, "verbs").([]any)) == 1
 	}) {
 		t.Errorf("it may not read its own Deployment: %v", rules)
 	}
@@ -478,7 +506,8 @@ func TestTheInstallationIsNamed_X52(t *testing.T) {
 
 // Two listeners on one port would end the pods at their start, again and again.
 func TestTheHealthPortIsNotThatOfThePages_S11(t *testing.T) {
-	if _, err := helm(t, "listenAddress: \"$(POD_IP):9096\"\n"); err == nil || !strings.Contains(err.Error(), "web.metricsPort is 9096") {
+	if _, err := helm(t, "listenAddress: \"$(POD_IP):9096\"\n"); err == nil ||
+		!strings.Contains(err.Error(), "web.metricsPort is 9096") {
 		t.Errorf("%v", err)
 	}
 	if _, err := helm(t, "listenAddress: \":9096\"\nweb: { metricsPort: 9097 }\n"); err != nil {
@@ -525,21 +554,24 @@ func TestTheChartTakesEveryExample_A5(t *testing.T) {
 
 // The check runs before anything is changed, over the files that would be mounted.
 func TestTheCheckRunsBeforeTheInstall_A5(t *testing.T) {
-	all := render(t, shop+"check: { enabled: true, ignore: [no-pager] }\nextraFiles: { rules.yaml: \"groups: []\" }\nreceivers: { slack: { existingSecret: s } }\n")
+	all := render(t, shop+"check: { enabled: true, ignore: [no-pager] }\nextraFiles: { rules.yaml: \"groups: []\" "+
+		"}\nreceivers: { slack: { existingSecret: s } }\n")
 	job, files := find(t, all, "Job", "-check"), find(t, all, "ConfigMap", "-check")
 	for _, o := range []object{job, files} {
 		if at(o, "metadata", "annotations", "helm.sh/hook") != "pre-install,pre-upgrade" {
 			t.Errorf("%v: %v", o["kind"], at(o, "metadata", "annotations"))
 		}
 	}
-	if at(files, "data", "rules.yaml") == nil || at(files, "data", "watchdog.yaml") != at(find(t, all, "ConfigMap", "wd-watchdog"), "data", "watchdog.yaml") {
+	if at(files, "data", "rules.yaml") == nil || at(files, "data",
+		"watchdog.yaml") != at(find(t, all, "ConfigMap", "wd-watchdog"), "data", "watchdog.yaml") {
 		t.Error("it checks other files than those that are mounted")
 	}
 	c := at(job, "spec", "template", "spec", "containers", 0)
 	if got := strings.Join(args(c), " "); got != "check --strict --ignore=no-pager /etc/watchdog/watchdog.yaml" {
 		t.Errorf("it runs %s", got)
 	}
-	if at(job, "spec", "backoffLimit") != 0 || at(job, "spec", "template", "spec", "automountServiceAccountToken") != false {
+	if at(job, "spec", "backoffLimit") != 0 || at(job, "spec", "template", "spec",
+		"automountServiceAccountToken") != false {
 		t.Errorf("%v", at(job, "spec"))
 	}
 	if out, err := helm(t, shop); err != nil || strings.Contains(out, "kind: Job") {

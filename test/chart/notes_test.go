@@ -22,7 +22,8 @@ func TestTheNotesSayThatTokensTravelInPlainHTTP_S23(t *testing.T) {
 		warns        bool
 	}{
 		{"two replicas and a sender", senders, true},
-		{"two replicas and words by HTTP, which are passed on to nobody", "config: { api: { control: true } }\n", false},
+		{"two replicas and words by HTTP, which are passed on to nobody", "config: { api: { control: true } }\n",
+			false},
 		{"two replicas and nobody's token", "config: { mode: observe }\n", false},
 		{"one replica", senders + "replicas: 1\n", false},
 		{"TLS", senders + "web: { existingSecret: web, tls: true }\n", false},
@@ -32,7 +33,8 @@ func TestTheNotesSayThatTokensTravelInPlainHTTP_S23(t *testing.T) {
 		if err := os.WriteFile(file, []byte(tt.values), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.CommandContext(t.Context(), program, "helm", "install", "wd", dir, "-n", "ops", "--dry-run=client", "-f", file).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), program, "helm", "install", "wd", dir, "-n", "ops",
+			"--dry-run=client", "-f", file).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", tt.name, err, out)
 		}

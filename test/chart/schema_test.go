@@ -45,6 +45,7 @@ func TestTheSchemaOfTheConfigurationIsCurrent_A5(t *testing.T) {
 		}
 	}
 	if now, err := os.ReadFile(file); err != nil || string(now) != want {
-		t.Errorf("%s does not hold the schema of the configuration; run go test -tags integration ./test/chart -run Schema -update", file)
+		t.Errorf("%s does not hold the schema of the configuration; run go test -tags integration ./test/chart -run "+
+			"Schema -update", file)
 	}
 }

@@ -86,11 +86,13 @@ type toldPublic struct {
 }
 
 func New(log *slog.Logger, now func() time.Time, w *Windows) *Controller {
-	return &Controller{log: log, now: now, windows: w, made: map[string]madeSilence{}, told: map[string]toldPublic{}, pages: map[string]maintenance.Account{}, later: map[string]time.Time{}}
+	return &Controller{log: log, now: now, windows: w, made: map[string]madeSilence{}, told: map[string]toldPublic{},
+		pages: map[string]maintenance.Account{}, later: map[string]time.Time{}}
 }
 
 // Serve says where the incidents are known and a window's status is saved.
-func (t *Controller) Serve(incidents func() []incident.Incident, save func(ctx context.Context, name, version string, st maintenance.Status) (string, error)) {
+func (t *Controller) Serve(incidents func() []incident.Incident,
+	save func(ctx context.Context, name, version string, st maintenance.Status) (string, error)) {
 	t.incidents, t.save = incidents, save
 }
 
@@ -183,7 +185,8 @@ func problem(errs ...error) string {
 // with the next look.
 func (t *Controller) store(ctx context.Context, s kube.StoredWindow, next maintenance.Status) {
 	was := s.Status
-	if was.Phase == next.Phase && was.First.Equal(next.First) && slices.Equal(was.Silences, next.Silences) && was.Public == next.Public && was.Problem == next.Problem && was.Pages.Equal(next.Pages) {
+	if was.Phase == next.Phase && was.First.Equal(next.First) && slices.Equal(was.Silences, next.Silences) &&
+		was.Public == next.Public && was.Problem == next.Problem && was.Pages.Equal(next.Pages) {
 		return
 	}
 	if _, err := t.save(ctx, s.Name, s.Version, next); err != nil {
@@ -196,7 +199,8 @@ func (t *Controller) store(ctx context.Context, s kube.StoredWindow, next mainte
 }
 
 // account follows what a window holds. Once it is over it takes on nothing more.
-func account(was maintenance.Account, w maintenance.Window, phase maintenance.Phase, all []incident.Incident) maintenance.Account {
+func account(was maintenance.Account, w maintenance.Window, phase maintenance.Phase,
+	all []incident.Incident) maintenance.Account {
 	if w.Page != maintenance.PageHold {
 		return was
 	}
@@ -233,7 +237,8 @@ func unheard(i incident.Incident) bool {
 
 // silence sees to the silences of a window's span and returns their ids. There were
 // some before if a leader before this one has made them.
-func (t *Controller) silence(ctx context.Context, w maintenance.Window, key string, begin, end time.Time, before bool, wanted map[string]bool) ([]string, error) {
+func (t *Controller) silence(ctx context.Context, w maintenance.Window, key string, begin, end time.Time, before bool,
+	wanted map[string]bool) ([]string, error) {
 	now := t.now()
 	phase := w.PhaseAt(now)
 	if !w.Silence || phase != maintenance.Active && (phase != maintenance.Scheduled || begin.Sub(now) > silenceAhead) {
@@ -255,7 +260,8 @@ func (t *Controller) silence(ctx context.Context, w maintenance.Window, key stri
 			if now.Before(t.later[key]) {
 				continue
 			}
-			s, err := t.make(ctx, client, alertmanager.Window{Key: key, Comment: comment(w), Matchers: m, StartsAt: begin, EndsAt: end}, ok || before, now)
+			s, err := t.make(ctx, client, alertmanager.Window{Key: key, Comment: comment(w), Matchers: m,
+				StartsAt: begin, EndsAt: end}, ok || before, now)
 			if err != nil && !errors.Is(err, alertmanager.ErrNone) {
 				t.later[key] = now.Add(tendAgain)
 				return nil, err
@@ -265,7 +271,8 @@ func (t *Controller) silence(ctx context.Context, w maintenance.Window, key stri
 			t.made[key] = had
 		}
 		if had.id == "" {
-			gone = fmt.Errorf("silence %s is gone: somebody ended it, or Alertmanager lost it; it is not made again", key)
+			gone = fmt.Errorf("silence %s is gone: somebody ended it, or Alertmanager lost it; it is not made again",
+				key)
 			continue
 		}
 		ids = append(ids, had.id)
@@ -276,7 +283,8 @@ func (t *Controller) silence(ctx context.Context, w maintenance.Window, key stri
 
 // make sees to it that one silence is there and ends with the window. One that was there
 // before and is not any more was ended by somebody: that stands, and is ErrNone.
-func (t *Controller) make(ctx context.Context, c Silencer, w alertmanager.Window, before bool, now time.Time) (s alertmanager.Silence, err error) {
+func (t *Controller) make(ctx context.Context, c Silencer, w alertmanager.Window, before bool,
+	now time.Time) (s alertmanager.Silence, err error) {
 	if !w.StartsAt.After(now) {
 		w.StartsAt = time.Time{}
 	}
@@ -383,16 +391,19 @@ func (t *Controller) expireOne(ctx context.Context, key string) error {
 
 // publish tells the public of a window's span, if that is news, and returns what it was
 // last told.
-func (t *Controller) publish(ctx context.Context, w maintenance.Window, key string, phase maintenance.Phase, begin, end time.Time, was string) (string, error) {
+func (t *Controller) publish(ctx context.Context, w maintenance.Window, key string, phase maintenance.Phase, begin,
+	end time.Time, was string) (string, error) {
 	if w.Public == nil || t.page() == nil {
 		return was, nil
 	}
 	now := t.now()
-	state := map[maintenance.Phase]string{maintenance.Scheduled: "scheduled", maintenance.Active: "in_progress", maintenance.Overrun: "in_progress", maintenance.Ended: "completed"}[phase]
+	state := map[maintenance.Phase]string{maintenance.Scheduled: "scheduled", maintenance.Active: "in_progress",
+		maintenance.Overrun: "in_progress", maintenance.Ended: "completed"}[phase]
 	if w.Recurs != nil && phase == maintenance.Scheduled && begin.Sub(now) > publicAhead {
 		return was, nil
 	}
-	next := toldPublic{notify.ScheduledMaintenance{Key: key, Name: w.Public.Name, Body: w.Public.Body, From: begin, Until: end, Targets: w.Targets}, state}
+	next := toldPublic{notify.ScheduledMaintenance{Key: key, Name: w.Public.Name, Body: w.Public.Body, From: begin,
+		Until: end, Targets: w.Targets}, state}
 	had, told := t.told[key]
 	switch {
 	case told && same(had, next), now.Before(t.later["public/"+key]):
@@ -416,7 +427,8 @@ func (t *Controller) announce(ctx context.Context, next toldPublic, was string) 
 
 // same reports whether the public would be told the same.
 func same(a, b toldPublic) bool {
-	return a.state == b.state && a.m.Name == b.m.Name && a.m.Body == b.m.Body && a.m.From.Equal(b.m.From) && a.m.Until.Equal(b.m.Until) && slices.Equal(a.m.Targets, b.m.Targets)
+	return a.state == b.state && a.m.Name == b.m.Name && a.m.Body == b.m.Body && a.m.From.Equal(b.m.From) &&
+		a.m.Until.Equal(b.m.Until) && slices.Equal(a.m.Targets, b.m.Targets)
 }
 
 // over tells the public of the end of recurring windows, and forgets what is over.

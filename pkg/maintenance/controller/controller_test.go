@@ -51,7 +51,8 @@ func (p *peers) Create(_ context.Context, w alertmanager.Window) (alertmanager.S
 		return s, nil
 	}
 	p.made++
-	s := alertmanager.Silence{ID: fmt.Sprint("s", p.made), Matchers: w.Matchers, StartsAt: w.StartsAt, EndsAt: w.EndsAt, Comment: w.Comment}
+	s := alertmanager.Silence{ID: fmt.Sprint("s", p.made), Matchers: w.Matchers, StartsAt: w.StartsAt, EndsAt: w.EndsAt,
+		Comment: w.Comment}
 	p.byKey[w.Key] = s
 	return s, nil
 }
@@ -184,7 +185,8 @@ func TestASilenceFollowsItsWindow(t *testing.T) {
 	d.stored["db"] = loud("db", 10*time.Minute, time.Hour, "shop")
 	d.after(0).want("long before it", "")
 	d.after(6*time.Minute).want("soon", `maintenance/db/targets {target=~"shop"} until 13:00`)
-	if s := d.stored["db"].Status; s.Phase != maintenance.Scheduled || fmt.Sprint(s.Silences) != "[s1]" || !s.First.Equal(noon.Add(time.Hour)) {
+	if s := d.stored["db"].Status; s.Phase != maintenance.Scheduled || fmt.Sprint(s.Silences) != "[s1]" ||
+		!s.First.Equal(noon.Add(time.Hour)) {
 		t.Errorf("%+v", s)
 	}
 	calls := d.peers.calls
@@ -197,7 +199,8 @@ func TestASilenceFollowsItsWindow(t *testing.T) {
 	if d.peers.made != 1 || d.stored["db"].Status.Phase != maintenance.Active {
 		t.Errorf("another leader made %d silences; %s", d.peers.made, d.stored["db"].Status.Phase)
 	}
-	d.change("db", func(s *maintenance.Spec) { s.Until = s.Until.Add(time.Hour) }).after(time.Minute).want("extended", `maintenance/db/targets {target=~"shop"} until 14:00`)
+	d.change("db", func(s *maintenance.Spec) { s.Until = s.Until.Add(time.Hour) }).after(time.Minute).want("extended",
+		`maintenance/db/targets {target=~"shop"} until 14:00`)
 	d.change("db", func(s *maintenance.Spec) { s.Until = s.Until.Add(-30 * time.Minute) }).after(time.Minute).want("made shorter", `maintenance/db/targets {target=~"shop"} until 13:30`)
 	d.lead()
 	d.change("db", func(s *maintenance.Spec) { s.Ended = &maintenance.Word{At: d.clock.at} }).after(time.Minute).want("ended under another leader", "")
@@ -220,8 +223,10 @@ func TestASilenceThatAPersonEndedIsNotMadeAgain(t *testing.T) {
 	d.after(checkSilences).want("looked after", "")
 	d.lead()
 	d.after(time.Second).want("by another leader", "")
-	d.change("db", func(s *maintenance.Spec) { s.Until = s.Until.Add(time.Hour) }).after(checkSilences).want("extended", "")
-	if s := d.stored["db"].Status; !strings.Contains(s.Problem, "silence maintenance/db/targets is gone: somebody ended it") {
+	d.change("db", func(s *maintenance.Spec) { s.Until = s.Until.Add(time.Hour) }).after(checkSilences).want("extended",
+		"")
+	if s := d.stored["db"].Status; !strings.Contains(s.Problem,
+		"silence maintenance/db/targets is gone: somebody ended it") {
 		t.Errorf("%+v", s)
 	}
 	d.change("db", func(s *maintenance.Spec) { s.Ended = &maintenance.Word{At: d.clock.at} }).after(time.Second)
@@ -243,9 +248,11 @@ func TestWhichAlertsAWindowSilences(t *testing.T) {
 		targets []string
 		want    string
 	}{
-		"one of a namespace":    {[]string{"shop"}, `maintenance/x/targets {target=~"shop"} until 13:00`},
-		"a whole namespace":     {[]string{"shop", "cart"}, `maintenance/x/namespaces {namespace=~"shop",target=""} until 13:00; maintenance/x/targets {target=~"cart|shop"} until 13:00`},
-		"everything":            {nil, `maintenance/x/namespaces {namespace=~"post|shop",target=""} until 13:00; maintenance/x/targets {target=~"cart|mail|shop"} until 13:00`},
+		"one of a namespace": {[]string{"shop"}, `maintenance/x/targets {target=~"shop"} until 13:00`},
+		"a whole namespace": {[]string{"shop", "cart"},
+			`maintenance/x/namespaces {namespace=~"shop",target=""} until 13:00; maintenance/x/targets {target=~"cart|shop"} until 13:00`},
+		"everything": {nil,
+			`maintenance/x/namespaces {namespace=~"post|shop",target=""} until 13:00; maintenance/x/targets {target=~"cart|mail|shop"} until 13:00`},
 		"a target that is none": {[]string{"gone"}, ""},
 	} {
 		d := newWard(t)
@@ -290,7 +297,8 @@ func recurring(t *testing.T) maintenance.Window {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return maintenance.Window{Name: "nightly", Recurs: c, Targets: []string{"shop"}, Silence: true, Public: &maintenance.Public{Name: "Database maintenance"}}
+	return maintenance.Window{Name: "nightly", Recurs: c, Targets: []string{"shop"}, Silence: true,
+		Public: &maintenance.Public{Name: "Database maintenance"}}
 }
 
 func TestEachTimeOfARecurringWindowIsItsOwn(t *testing.T) {
@@ -300,7 +308,8 @@ func TestEachTimeOfARecurringWindowIsItsOwn(t *testing.T) {
 	d.after(58*time.Minute).want("soon", `maintenance/nightly/20260301T130000Z/targets {target=~"shop"} until 14:00`)
 	d.after(30 * time.Minute)
 	d.after(time.Hour).want("over", "")
-	d.after(23*time.Hour).want("a day later", `maintenance/nightly/20260302T130000Z/targets {target=~"shop"} until 14:00`)
+	d.after(23*time.Hour).want("a day later",
+		`maintenance/nightly/20260302T130000Z/targets {target=~"shop"} until 14:00`)
 	want := []string{
 		"maintenance/nightly/20260301T130000Z scheduled Database maintenance until 14:00", "maintenance/nightly/20260301T130000Z in_progress Database maintenance until 14:00",
 		"maintenance/nightly/20260302T130000Z scheduled Database maintenance until 14:00", "maintenance/nightly/20260301T130000Z completed Database maintenance until 14:00",
@@ -320,7 +329,8 @@ func TestThePublicHearsOfEachChangeOnce(t *testing.T) {
 	d.stored["quiet"] = quiet
 	d.page.down = true
 	d.after(0)
-	if st := d.stored["db"].Status; st.Public != "" || !strings.Contains(st.Problem, "the public was not told that it is scheduled: 500") {
+	if st := d.stored["db"].Status; st.Public != "" || !strings.Contains(st.Problem,
+		"the public was not told that it is scheduled: 500") {
 		t.Errorf("%+v", st)
 	}
 	d.page.down = false
@@ -332,8 +342,10 @@ func TestThePublicHearsOfEachChangeOnce(t *testing.T) {
 	d.lead()
 	d.after(time.Minute)
 	want := []string{
-		"maintenance/db scheduled Database maintenance until 14:00", "maintenance/db in_progress Database maintenance until 14:00",
-		"maintenance/db in_progress Database maintenance until 15:00", "maintenance/db completed Database maintenance until 15:00",
+		"maintenance/db scheduled Database maintenance until 14:00", "maintenance/db in_progress Database " +
+			"maintenance until 14:00",
+		"maintenance/db in_progress Database maintenance until 15:00", "maintenance/db completed Database " +
+			"maintenance until 15:00",
 	}
 	if !slices.Equal(d.page.told, want) {
 		t.Errorf("the public was told\n%s", strings.Join(d.page.told, "\n"))
@@ -350,7 +362,9 @@ func TestTheAccountOfAWindowOutlivesItsLeader(t *testing.T) {
 	d := newWard(t)
 	d.stored["db"] = storedWindow("db", noon, noon.Add(time.Hour), holdAll, "shop")
 	bad := func(id, target string) incident.Incident {
-		return incident.Incident{ID: id, Target: incident.Target{Name: target}, Phase: incident.Open, Alerts: []incident.Alert{{Rule: "down", Firing: true}}, Maintenance: incident.Maintenance{Window: "w", Held: "w"}}
+		return incident.Incident{ID: id, Target: incident.Target{Name: target}, Phase: incident.Open,
+			Alerts:      []incident.Alert{{Rule: "down", Firing: true}},
+			Maintenance: incident.Maintenance{Window: "w", Held: "w"}}
 	}
 	told := bad("i3", "shop")
 	told.Receipts = map[string]incident.Receipt{"slack": {Ref: "1"}}
@@ -375,7 +389,9 @@ func TestTheAccountOfAWindowOutlivesItsLeader(t *testing.T) {
 
 // One window is over and another still holds the page: it was not delivered.
 func TestAPageThatAnotherWindowHoldsIsStillHeld(t *testing.T) {
-	i := incident.Incident{ID: "i1", Target: incident.Target{Name: "shop"}, Phase: incident.Open, Alerts: []incident.Alert{{Rule: "down", Firing: true}}, Maintenance: incident.Maintenance{Window: "w", Held: "w"}}
+	i := incident.Incident{ID: "i1", Target: incident.Target{Name: "shop"}, Phase: incident.Open,
+		Alerts:      []incident.Alert{{Rule: "down", Firing: true}},
+		Maintenance: incident.Maintenance{Window: "w", Held: "w"}}
 	w := maintenance.Window{Name: "db", Effects: holdAll}
 	a := account(maintenance.Account{}, w, maintenance.Active, []incident.Incident{i})
 	if a = account(a, w, maintenance.Ended, []incident.Incident{i}); len(a.Held) != 1 || a.Delivered != 0 {
@@ -394,7 +410,8 @@ func TestAWindowThatMakesNoSenseSaysSo(t *testing.T) {
 	d := newWard(t)
 	d.stored["db"] = storedWindow("db", noon, noon.Add(-time.Hour), holdAll)
 	d.after(0)
-	if s := d.stored["db"].Status; !strings.Contains(s.Problem, "it has no effect: until 2026-03-01T11:00:00Z is not after from") {
+	if s := d.stored["db"].Status; !strings.Contains(s.Problem,
+		"it has no effect: until 2026-03-01T11:00:00Z is not after from") {
 		t.Errorf("%+v", s)
 	}
 }

@@ -48,7 +48,8 @@ type Windows struct {
 }
 
 func NewWindows(log *slog.Logger, now func() time.Time) *Windows {
-	return &Windows{log: log, now: now, looked: make(chan struct{}), excluded: map[string]bool{}, held: map[string]int{}, since: map[string]time.Time{}}
+	return &Windows{log: log, now: now, looked: make(chan struct{}), excluded: map[string]bool{},
+		held: map[string]int{}, since: map[string]time.Time{}}
 }
 
 // Use takes the windows and the targets of a configuration.
@@ -65,7 +66,8 @@ func (w *Windows) Take(stored []kube.StoredWindow, odd, err error) {
 	defer w.once.Do(func() { close(w.looked) })
 	if err != nil {
 		if !w.failing {
-			w.log.Warn("maintenance windows of the cluster are not read; those last known stay until they end", "known", len(w.cluster), "err", err)
+			w.log.Warn("maintenance windows of the cluster are not read; those last known stay until they end", "known",
+				len(w.cluster), "err", err)
 		}
 		w.failing = true
 		return
@@ -196,7 +198,8 @@ func (w *Windows) Samples() []*model.Sample {
 		if out {
 			value = 1
 		}
-		all = append(all, &model.Sample{Metric: model.Metric{model.MetricNameLabel: rules.SLOExcluded, "target": model.LabelValue(t)}, Value: value, Timestamp: at})
+		all = append(all, &model.Sample{Metric: model.Metric{model.MetricNameLabel: rules.SLOExcluded,
+			"target": model.LabelValue(t)}, Value: value, Timestamp: at})
 	}
 	return all
 }
@@ -210,7 +213,8 @@ func (w *Windows) Alarms(hold func(target string) string) []incident.Alert {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	rule := func(name string, severity incident.Severity, text string, ladder ...incident.Rung) incident.Alert {
-		a := incident.Alert{Rule: name, Severity: severity, Verdict: incident.OK, Reason: "no more", Source: "watchdog", EvaluatedAt: now, Ladder: ladder}
+		a := incident.Alert{Rule: name, Severity: severity, Verdict: incident.OK, Reason: "no more", Source: "watchdog",
+			EvaluatedAt: now, Ladder: ladder}
 		if text == "" {
 			delete(w.since, name)
 			return a
@@ -223,7 +227,8 @@ func (w *Windows) Alarms(hold func(target string) string) []incident.Alert {
 	}
 	return []incident.Alert{
 		rule("maintenance_ending", incident.P3, found.Ending),
-		rule("maintenance_overrun", incident.P2, found.Overrun, incident.Rung{Action: incident.ActionPage, Class: incident.C1}),
+		rule("maintenance_overrun", incident.P2, found.Overrun,
+			incident.Rung{Action: incident.ActionPage, Class: incident.C1}),
 		rule("still_in_maintenance", incident.P3, found.Still),
 	}
 }

@@ -34,17 +34,21 @@ func windowsOf(clock *hand, targets ...string) *Windows {
 }
 
 func storedWindow(name string, from, until time.Time, e maintenance.Effects, targets ...string) kube.StoredWindow {
-	return kube.StoredWindow{Name: name, Version: "1", Spec: maintenance.Spec{From: from, Until: until, Targets: targets, Effects: e, By: "alice", Reason: "move"}}
+	return kube.StoredWindow{Name: name, Version: "1", Spec: maintenance.Spec{From: from, Until: until,
+		Targets: targets, Effects: e, By: "alice", Reason: "move"}}
 }
 
-var holdAll = maintenance.Effects{Page: maintenance.PageHold, Remediate: maintenance.RemediateOff, SLA: maintenance.SLAExclude}
+var holdAll = maintenance.Effects{Page: maintenance.PageHold, Remediate: maintenance.RemediateOff,
+	SLA: maintenance.SLAExclude}
 
 func TestWhatWindowsMeanForATarget(t *testing.T) {
 	clock := &hand{noon}
 	w := windowsOf(clock, "shop", "cart")
 	safe := holdAll
 	safe.Remediate = maintenance.RemediateSafe
-	w.Take([]kube.StoredWindow{storedWindow("db", noon.Add(-time.Hour), noon.Add(42*time.Minute), holdAll, "shop"), storedWindow("web", noon.Add(time.Hour), noon.Add(2*time.Hour), safe), storedWindow("bad", noon, noon, holdAll)}, nil, nil)
+	w.Take([]kube.StoredWindow{storedWindow("db", noon.Add(-time.Hour), noon.Add(42*time.Minute), holdAll, "shop"),
+		storedWindow("web", noon.Add(time.Hour), noon.Add(2*time.Hour), safe),
+		storedWindow("bad", noon, noon, holdAll)}, nil, nil)
 	const text = "in maintenance until 2026-03-01 12:42 UTC, by alice: move"
 	for _, c := range []struct {
 		name, target string
@@ -53,11 +57,15 @@ func TestWhatWindowsMeanForATarget(t *testing.T) {
 		s            remediate.Suspension
 		expected     bool
 	}{
-		{"in the window", "shop", 0, incident.Maintenance{Window: text, Held: text}, remediate.Suspension{From: incident.C2, Why: "in maintenance until 12:42 UTC, 42m left, by alice: move", Until: noon.Add(42 * time.Minute)}, true},
+		{"in the window", "shop", 0, incident.Maintenance{Window: text, Held: text},
+			remediate.Suspension{From: incident.C2, Why: "in maintenance until 12:42 UTC, 42m left, by alice: move",
+				Until: noon.Add(42 * time.Minute)}, true},
 		{"another target", "cart", 0, incident.Maintenance{}, remediate.Suspension{}, false},
 		{"at its end", "shop", 42 * time.Minute, incident.Maintenance{}, remediate.Suspension{}, false},
-		{"what is no target, in a window of all", "not watched: DiskFull", time.Hour, incident.Maintenance{}, remediate.Suspension{}, false},
-		{"watchdog itself, in a window of all", incident.Self, time.Hour, incident.Maintenance{}, remediate.Suspension{}, false},
+		{"what is no target, in a window of all", "not watched: DiskFull", time.Hour, incident.Maintenance{},
+			remediate.Suspension{}, false},
+		{"watchdog itself, in a window of all", incident.Self, time.Hour, incident.Maintenance{},
+			remediate.Suspension{}, false},
 	} {
 		clock.at = noon.Add(c.after)
 		if m, s := w.Mean(c.target); m != c.m || s != c.s || w.Expected(c.target) != c.expected {
@@ -117,7 +125,8 @@ watchdog_maintenance_held_pages{window="db"} 3
 		t.Error(err)
 	}
 	clock.at = noon.Add(time.Hour)
-	if err := testutil.GatherAndCompare(r, strings.NewReader(""), "watchdog_maintenance_active", "watchdog_maintenance_ends_timestamp_seconds"); err != nil {
+	if err := testutil.GatherAndCompare(r, strings.NewReader(""), "watchdog_maintenance_active",
+		"watchdog_maintenance_ends_timestamp_seconds"); err != nil {
 		t.Error("a window that is over leaves series behind:", err)
 	}
 }
@@ -189,17 +198,20 @@ func TestEveryHeldPageIsAccountedFor(t *testing.T) {
 			stored = append(stored, s)
 		}
 		if n%3 == 0 {
-			c, err := calendar.New([]calendar.Interval{{Times: []calendar.Times{{StartTime: "13:00", EndTime: "13:20"}, {StartTime: "14:00", EndTime: "14:45"}}}})
+			c, err := calendar.New([]calendar.Interval{{Times: []calendar.Times{{StartTime: "13:00", EndTime: "13:20"},
+				{StartTime: "14:00", EndTime: "14:45"}}}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.Use([]maintenance.Window{{Name: "r", Recurs: c, Targets: targets[:2], Effects: maintenance.Effects{Page: maintenance.PageHold}}}, targets)
+			w.Use([]maintenance.Window{{Name: "r", Recurs: c, Targets: targets[:2],
+				Effects: maintenance.Effects{Page: maintenance.PageHold}}}, targets)
 		}
 		w.Take(stored, nil, nil)
 		var outages []outage
 		for range 1 + rnd.IntN(6) {
 			from := time.Duration(rnd.IntN(240)) * time.Minute
-			outages = append(outages, outage{targets[rnd.IntN(len(targets))], from, from + time.Duration(1+rnd.IntN(60))*time.Minute})
+			outages = append(outages, outage{targets[rnd.IntN(len(targets))], from, from +
+				time.Duration(1+rnd.IntN(60))*time.Minute})
 		}
 		all := map[string]incident.Incident{} // by id
 		open := map[string]string{}           // id by target
@@ -210,7 +222,8 @@ func TestEveryHeldPageIsAccountedFor(t *testing.T) {
 			clock.at = noon.Add(time.Duration(m) * time.Minute)
 			for _, x := range targets {
 				bad := slices.ContainsFunc(outages, func(o outage) bool {
-					return o.target == x && time.Duration(m)*time.Minute >= o.from && time.Duration(m)*time.Minute < o.until
+					return o.target == x && time.Duration(m)*time.Minute >= o.from &&
+						time.Duration(m)*time.Minute < o.until
 				})
 				if open[x] == "" && !bad {
 					continue
@@ -219,12 +232,14 @@ func TestEveryHeldPageIsAccountedFor(t *testing.T) {
 					open[x] = fmt.Sprint(x, m)
 					all[open[x]] = incident.New(open[x], incident.Target{Name: x}, clock.at)
 				}
-				a := incident.Alert{Rule: "down", Severity: incident.P0, Firing: bad, Verdict: incident.OK, EvaluatedAt: clock.at, Ladder: []incident.Rung{{Action: "page", Class: incident.C1}}}
+				a := incident.Alert{Rule: "down", Severity: incident.P0, Firing: bad, Verdict: incident.OK,
+					EvaluatedAt: clock.at, Ladder: []incident.Rung{{Action: "page", Class: incident.C1}}}
 				if bad {
 					a.Verdict = incident.Breach
 				}
 				means, _ := w.Mean(x)
-				i, _ := incident.Step(all[open[x]], incident.Tick{At: clock.at, Alerts: []incident.Alert{a}, Maintenance: means}, policy)
+				i, _ := incident.Step(all[open[x]], incident.Tick{At: clock.at, Alerts: []incident.Alert{a},
+					Maintenance: means}, policy)
 				if i.Phase == incident.Resolved {
 					delete(open, x)
 				} else if i.Silenced() == "" && !told[i.ID] { // what the outbox asks
@@ -232,7 +247,8 @@ func TestEveryHeldPageIsAccountedFor(t *testing.T) {
 					i.Receipts = map[string]incident.Receipt{"pager": {Ref: i.ID, State: "triggered"}}
 					if !kept[i.ID] {
 						if !i.OpenedAt.Equal(clock.at) {
-							t.Fatalf("schedule %d: %s is told %s late, and no window held it", n, i.ID, clock.at.Sub(i.OpenedAt))
+							t.Fatalf("schedule %d: %s is told %s late, and no window held it", n, i.ID,
+								clock.at.Sub(i.OpenedAt))
 						}
 						atOnce++
 					}
@@ -278,7 +294,8 @@ func TestEveryHeldPageIsAccountedFor(t *testing.T) {
 			t.Errorf("schedule %d: the windows account for %d pages, %d were held", n, sum, len(kept))
 		}
 	}
-	t.Logf("%d schedules: %d pages held, %d of them delivered and %d about what was well again; %d told at once", schedules, held, delivered, resolved, atOnce)
+	t.Logf("%d schedules: %d pages held, %d of them delivered and %d about what was well again; %d told at once",
+		schedules, held, delivered, resolved, atOnce)
 	if held != delivered+resolved || delivered < 200 || resolved < 200 || atOnce < 200 {
 		t.Errorf("%d held, %d delivered, %d resolved, %d at once", held, delivered, resolved, atOnce)
 	}
@@ -290,7 +307,8 @@ func TestExpectedTroubleSaysNothingOfTheOthers(t *testing.T) {
 	w := windowsOf(clock, "a", "b", "c", "d")
 	loose := holdAll
 	loose.Remediate = maintenance.RemediateNormal
-	w.Take([]kube.StoredWindow{storedWindow("db", noon, noon.Add(time.Hour), holdAll, "a", "b"), storedWindow("web", noon, noon.Add(time.Hour), loose, "c")}, nil, nil)
+	w.Take([]kube.StoredWindow{storedWindow("db", noon, noon.Add(time.Hour), holdAll, "a", "b"),
+		storedWindow("web", noon, noon.Add(time.Hour), loose, "c")}, nil, nil)
 	targets := []string{"a", "b", "c", "d"}
 	for _, c := range []struct {
 		bad       []string

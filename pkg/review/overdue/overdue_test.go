@@ -16,9 +16,11 @@ import (
 func TestOverdueReviewsAndWhatIsKeptForThem(t *testing.T) {
 	ended := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC) // a Monday
 	of := func(id string, s incident.Severity) incident.Incident {
-		return incident.Incident{ID: id, Severity: s, Phase: incident.Resolved, OpenedAt: ended.Add(-time.Hour), ResolvedAt: ended}
+		return incident.Incident{ID: id, Severity: s, Phase: incident.Resolved, OpenedAt: ended.Add(-time.Hour),
+			ResolvedAt: ended}
 	}
-	all := []incident.Incident{of("unwritten", incident.P0), of("written", incident.P1), of("done", incident.P1), of("minor", incident.P2), {ID: "open", Severity: incident.P0}}
+	all := []incident.Incident{of("unwritten", incident.P0), of("written", incident.P1), of("done", incident.P1),
+		of("minor", incident.P2), {ID: "open", Severity: incident.P0}}
 	asked := map[string]int{}
 	var fault error
 	r := New(prometheus.NewRegistry(), func(_ context.Context, id string) (json.RawMessage, string, error) {
@@ -40,7 +42,8 @@ func TestOverdueReviewsAndWhatIsKeptForThem(t *testing.T) {
 		if err := r.Look(t.Context(), all, tc.now); err != nil {
 			t.Fatal(err)
 		}
-		if late, items := testutil.ToFloat64(r.overdue), testutil.ToFloat64(r.items); late != tc.late || items != tc.items {
+		if late, items := testutil.ToFloat64(r.overdue), testutil.ToFloat64(r.items); late != tc.late ||
+			items != tc.items {
 			t.Errorf("%s: %v reviews and %v items are overdue, want %v and %v", tc.now, late, items, tc.late, tc.items)
 		}
 	}

@@ -86,12 +86,14 @@ func run(ctx context.Context, name string, keep bool) (err error) {
 	if err != nil {
 		return err
 	}
-	t.say("the story ends %s after it began: the incident is %s", played.EndedAt.Sub(played.BrokenAt).Round(time.Second), played.Incident.Phase)
+	t.say("the story ends %s after it began: the incident is %s",
+		played.EndedAt.Sub(played.BrokenAt).Round(time.Second), played.Incident.Phase)
 	if err := scene.Told(ctx, played.Incident); err != nil {
 		return err
 	}
 	cancel()
-	for _, args := range [][]string{{"incidents", "show", played.Incident.ID}, {"why", played.Incident.ID}, {"status"}} {
+	for _, args := range [][]string{{"incidents", "show", played.Incident.ID}, {"why", played.Incident.ID},
+		{"status"}} {
 		args = append(args, "-n", scene.Watchdog)
 		out, err := tb.Watchdog(ctx, args...)
 		if err != nil {
@@ -100,7 +102,8 @@ func run(ctx context.Context, name string, keep bool) (err error) {
 		fmt.Printf("\n$ watchdog %s\n%s", strings.Join(args, " "), out)
 	}
 	if keep {
-		fmt.Printf("\nThe cluster stays up until Ctrl-C:\n  export KUBECONFIG=%s\n  bin/testbed kubectl get pods -A\n  bin/watchdog incidents -n %s\n", tb.Kubeconfig, scene.Watchdog)
+		fmt.Printf("\nThe cluster stays up until Ctrl-C:\n  export KUBECONFIG=%s\n  bin/testbed kubectl get pods "+
+			"-A\n  bin/watchdog incidents -n %s\n", tb.Kubeconfig, scene.Watchdog)
 		<-ctx.Done()
 		return errors.New("stopped")
 	}
@@ -170,7 +173,8 @@ func (t teller) users(ctx context.Context, s *demo.Scene) {
 				continue
 			}
 			if u := s.Load.Seen(); u.Requests > 0 {
-				t.line("users", "%d requests/s, p95 %s, %.1f %% errors", u.Requests/5, u.P95.Round(time.Millisecond), 100*float64(u.Errors)/float64(u.Requests))
+				t.line("users", "%d requests/s, p95 %s, %.1f %% errors", u.Requests/5, u.P95.Round(time.Millisecond),
+					100*float64(u.Errors)/float64(u.Requests))
 			}
 		}
 	}

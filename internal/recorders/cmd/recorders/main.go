@@ -72,7 +72,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		fmt.Fprintf(out, "mail %s\n", mails.Addr())
 		go func() { failed <- rec.ServeSMTP(mails, recorders.SMTPOptions{}) }()
 	}
-	srv := &http.Server{Handler: rec, ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	srv := &http.Server{Handler: rec, ReadHeaderTimeout: 5 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return ctx }}
 	go func() { failed <- srv.Serve(l) }()
 	select {
 	case err := <-failed:

@@ -76,7 +76,8 @@ func run(ctx context.Context) error {
 		}
 	}
 	shot := rec.Snapshot()
-	for k, clock := range []string{"00:41:10", "00:41:59", "00:41:59", "00:48:41", "00:48:41", "01:14:05", "01:14:20", "01:14:53"} {
+	for k, clock := range []string{"00:41:10", "00:41:59", "00:41:59", "00:48:41", "00:48:41", "01:14:05", "01:14:20",
+		"01:14:53"} {
 		if k < len(shot.Requests) {
 			shot.Requests[k].At = at(clock) // the stories' time, not the one of the drawing
 		}
@@ -85,15 +86,18 @@ func run(ctx context.Context) error {
 }
 
 func fresh(id, target, rule, was string, s incident.Severity, opened time.Time) incident.Incident {
-	i := incident.New(id, incident.Target{Name: target, Namespace: target, Kind: "deployment", Workload: target}, opened)
+	i := incident.New(id, incident.Target{Name: target, Namespace: target, Kind: "deployment", Workload: target},
+		opened)
 	i.Severity, i.Lead, i.Phase = s, rule, incident.Open
-	i.Alerts = []incident.Alert{{Rule: rule, Severity: s, Firing: true, Verdict: incident.Breach, Was: was, Reason: was}}
+	i.Alerts = []incident.Alert{{Rule: rule, Severity: s, Firing: true, Verdict: incident.Breach, Was: was,
+		Reason: was}}
 	i.Timeline = []incident.Entry{{At: opened, Kind: incident.KindFiring, Text: rule + ": " + was}}
 	return i
 }
 
 func note(i incident.Incident, clock string, kind incident.Kind, text string) incident.Incident {
-	i.Timeline = append(i.Timeline[:len(i.Timeline):len(i.Timeline)], incident.Entry{At: at(clock), Kind: kind, Text: text})
+	i.Timeline = append(i.Timeline[:len(i.Timeline):len(i.Timeline)],
+		incident.Entry{At: at(clock), Kind: kind, Text: text})
 	return i
 }
 
@@ -103,11 +107,13 @@ func over() []incident.Incident {
 	acted := note(first, "00:41:25", "planned", "scale cart/deployment/cart from 4 to 5 replicas")
 	acted = note(acted, "00:41:26", "acted", "scale cart/deployment/cart from 4 to 5 replicas")
 	acted = note(acted, "00:41:58", "rolled out", "complete 32s after the write; 5 replicas ready")
-	acted.Phase, acted.Op = incident.Verifying, &incident.Op{AppliedAt: at("00:41:26"), Plan: incident.Plan{Summary: "scale cart/deployment/cart from 4 to 5 replicas"}}
+	acted.Phase, acted.Op = incident.Verifying, &incident.Op{AppliedAt: at("00:41:26"),
+		Plan: incident.Plan{Summary: "scale cart/deployment/cart from 4 to 5 replicas"}}
 	done := note(acted, "00:46:30", "verdict", "scale: helped (p95 340ms, below 400ms for 2m)")
 	done = note(done, "00:48:40", "resolved", "no rule fires any more, 7m30s after the incident opened")
 	done.Phase, done.ResolvedAt, done.Op = incident.Resolved, at("00:48:40"), nil
-	done.Attempts = []incident.Attempt{{Action: "scale", Summary: "scale cart/deployment/cart from 4 to 5 replicas", Verdict: incident.Helped}}
+	done.Attempts = []incident.Attempt{{Action: "scale", Summary: "scale cart/deployment/cart from 4 to 5 replicas",
+		Verdict: incident.Helped}}
 	return []incident.Incident{first, acted, done}
 }
 
@@ -115,12 +121,15 @@ func over() []incident.Incident {
 func asking() []incident.Incident {
 	first := fresh("01m869s2", "shop", "error_rate", "31% > 5% for 1m", incident.P1, at("01:14:05"))
 	first.AckBy = at("02:14:20")
-	i := note(first, "01:14:20", "paged", "approval is needed until 2026-03-06 01:44:20 UTC: roll back shop/deployment/shop to revision 41 (plan 3f9a1c77d0e2)")
+	i := note(first, "01:14:20", "paged", "approval is needed until 2026-03-06 01:44:20 UTC: roll back "+
+		"shop/deployment/shop to revision 41 (plan 3f9a1c77d0e2)")
 	i = note(i, "01:14:52", "note", "by bob@example.com (api): checkout only, search is fine")
 	i.Paged, i.PageReason = true, "approval is needed"
 	i.Asked = &incident.Request{
 		Op: "op1", Rule: "error_rate", At: at("01:14:20"), Until: at("01:44:20"), Quorum: 1, Why: "nobody has answered yet",
-		Plan: incident.Plan{Action: "rollback", Summary: "roll back shop/deployment/shop to revision 41 (image shop:2.13.4)", Hash: "3f9a1c77d0e2" + strings.Repeat("a", 20), Price: 3,
+		Plan: incident.Plan{Action: "rollback",
+			Summary: "roll back shop/deployment/shop to revision 41 (image shop:2.13.4)", Hash: "3f9a1c77d0e2" +
+				strings.Repeat("a", 20), Price: 3,
 			Object: incident.Object{Group: "apps", Version: "v1", Resource: "deployments", Namespace: "shop", Name: "shop"}, Field: "image of container shop", Before: "shop:2.14.0", After: "shop:2.13.4", Inverse: []byte("{}")},
 	}
 	return []incident.Incident{first, i}
