@@ -107,7 +107,7 @@ func TestNobodyReadsWithoutTheRight_S04_SEC04(t *testing.T) {
 		{"a token of a megabyte", "Bearer t-" + strings.Repeat("x", 1<<20), 401, "Bearer TOKEN"},
 		{"nobody's token", "Bearer x", 401, "nobody's token"},
 		{"somebody who may not", "Bearer t-nobody", 403, "nobody may not: the request needs the verb"},
-		{"nobody can be asked", "Bearer t-away", 503, "cannot be asked"},
+		{"nobody can be asked", "Bearer t-away", 503, "cannot authenticate the token"},
 		{"who may", "Bearer t-reader", 200, ""},
 		{"written otherwise", "bEARER  t-reader", 200, ""},
 		{"a token that may read", "Bearer grafana-token", 200, ""},
