@@ -15,19 +15,20 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// contested is an API server whose ledger two people write at the same moment: the first
-// reads of it are answered once both have asked.
+// contested is an API server with an incident that two people write on at the same moment:
+// the first reads of it are answered once both have asked.
 type contested struct {
 	shelf
 	mu    sync.Mutex
 	both  sync.WaitGroup
 	reads int
+	spec  map[string]any
 	acked map[string]string
 }
 
 func (s *contested) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	name, ledger := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), strings.HasSuffix(r.URL.Path, "/ledgers/watchdog")
-	if ledger && r.Method == http.MethodGet {
+	name, one := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), strings.HasSuffix(r.URL.Path, "/incidents/"+s.incidents[0].ID)
+	if one && r.Method == http.MethodGet {
 		s.mu.Lock()
 		s.reads++
 		first := s.reads <= 2
@@ -48,26 +49,33 @@ func (s *contested) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(r.URL.Path, "/selfsubjectreviews"):
 		user := map[string]any{"userInfo": map[string]any{"username": name}}
 		answer(201, map[string]any{"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "status": user})
-	case ledger && r.Method == http.MethodPatch:
+	case one && r.Method == http.MethodPatch:
 		var patch struct {
 			Metadata struct{ ResourceVersion string }
-			Spec     struct{ Acked map[string]map[string]any }
+			Spec     map[string]any
 		}
-		o := s.ledgers["watchdog"]
 		if err := json.NewDecoder(r.Body).Decode(&patch); err != nil {
 			s.t.Error(err)
 		}
-		if v := patch.Metadata.ResourceVersion; v != "" && v != o["metadata"].(map[string]any)["resourceVersion"] {
+		if patch.Metadata.ResourceVersion != fmt.Sprint(s.version) {
 			answer(409, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Conflict", "code": 409})
 			return
 		}
 		s.version++
-		o["metadata"].(map[string]any)["resourceVersion"] = fmt.Sprint(s.version)
-		o["spec"] = map[string]any{"acked": patch.Spec.Acked}
-		s.acked[name] = fmt.Sprint(patch.Spec.Acked)
-		answer(200, o)
+		s.spec = patch.Spec
+		s.acked[name] = fmt.Sprint(patch.Spec)
+		answer(200, s.object())
+	case one:
+		answer(200, s.object())
 	default:
 		s.shelf.ServeHTTP(w, r)
+	}
+}
+
+func (s *contested) object() map[string]any {
+	return map[string]any{
+		"apiVersion": "watchdog.io/v1alpha1", "kind": "Incident", "spec": s.spec, "status": s.incidents[0],
+		"metadata": map[string]any{"name": s.incidents[0].ID, "resourceVersion": fmt.Sprint(s.version)},
 	}
 }
 
@@ -76,12 +84,9 @@ func (s *contested) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestOfTwoWhoAcknowledgeAtOnceOneIsToldWhoHasIt(t *testing.T) {
 	open := sample()
 	open.Phase = incident.Escalated
-	ledger := map[string]any{
-		"apiVersion": "watchdog.io/v1alpha1", "kind": "Ledger",
-		"metadata": map[string]any{"name": "watchdog", "resourceVersion": "7"}, "spec": map[string]any{},
-	}
 	s := &contested{
-		shelf: shelf{t: t, incidents: []incident.Incident{open}, version: 7, ledgers: map[string]map[string]any{"watchdog": ledger}},
+		shelf: shelf{t: t, incidents: []incident.Incident{open}, version: 7},
+		spec:  map[string]any{},
 		acked: map[string]string{},
 	}
 	s.both.Add(2)

@@ -22,9 +22,9 @@ changes before, watchdog asks again. Every guard is asked a last time before the
 action, so an approved plan may still be held, and watchdog says why.
 
 ID may be a unique beginning of the id, or a target's name for its newest incident.
-Who may patch ledgers in watchdog's namespace may approve; the name that is
+Who may patch incidents in watchdog's namespace may approve; the name that is
 recorded is the one by which the API server knows you. So it is with ack, deny, note,
-severity, publish and undo.`,
+severity and publish. undo and hold --all take the right to patch ledgers there.`,
 		Example: "  watchdog approve 01m869s2\n  watchdog approve 01m869s2 --plan 3f9a1c77d0e2 --reason \"the release of 14:02 did it\"",
 		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -34,7 +34,7 @@ severity, publish and undo.`,
 			if len(plan) < responder.LeastOfPlan {
 				return misused{fmt.Errorf("--plan %s: give at least %d characters of the hash", plan, responder.LeastOfPlan)}
 			}
-			if err := f.say(c, responder.Request{Action: responder.Approve, Incident: args[0], Plan: plan, Reason: reason}); err != nil {
+			if err := f.ask(c, responder.Request{Action: responder.Approve, Incident: args[0], Plan: plan, Reason: reason}); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(c.OutOrStdout(), "what comes of it: watchdog why %s\n", args[0])
@@ -63,11 +63,11 @@ func (f *cluster) showPlan(c *cobra.Command, id string) error {
 	if err != nil {
 		return err
 	}
-	ledger, _, err := store.Ledger(ctx)
+	words, err := store.Words(ctx, inc.ID)
 	if err != nil {
 		return err
 	}
-	r, err := responder.Pending(inc, ledger)
+	r, err := responder.Pending(inc, words)
 	if err != nil {
 		return err
 	}

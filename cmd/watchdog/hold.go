@@ -8,11 +8,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 func newHold() *cobra.Command {
@@ -81,129 +80,39 @@ func (f *cluster) mark(c *cobra.Command, args []string, all bool, reason string,
 	if all == (len(args) == 1) || len(args) > 1 {
 		return misused{fmt.Errorf("%s takes either one NAMESPACE or NAMESPACE/DEPLOYMENT, or --all", spoken(c))}
 	}
-	if all {
-		return f.markAll(c, reason, until)
-	}
-	t, err := heldTarget(args[0])
-	if err != nil {
-		return err
+	r := responder.Request{Action: responder.Hold, Reason: reason, Until: until, All: all}
+	if reason == "" {
+		r.Action = responder.Resume
 	}
 	// A hold on a workload is an annotation there, wherever watchdog is installed.
-	client, store, err := f.connect()
+	connect := f.connect
+	if all {
+		connect = f.store
+	} else {
+		o, err := heldTarget(args[0])
+		if err != nil {
+			return err
+		}
+		r.Object = o
+	}
+	client, store, err := connect()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := bounded(c)
 	defer cancel()
-	said := heldUntil(until)
-	if reason != "" {
-		err = client.HoldTarget(ctx, t.namespace, t.kind, t.name, reason, named(ctx, client), until)
-	} else {
-		said, err = f.resume(ctx, client, store, t)
-	}
-	if err != nil {
-		return notThere(t, err)
-	}
-	fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", args[0], said)
-	return nil
+	return f.send(ctx, c, kube.NewResponder(client, store), named(ctx, client), r)
 }
 
-// heldUntil says for how long something is.
-func heldUntil(until time.Time) string {
-	if until.IsZero() {
-		return "held, until somebody resumes it"
-	}
-	return "held until " + until.UTC().Format("2006-01-02 15:04 UTC")
-}
-
-// holdable is what a hold may be on: a deployment or, without a name, a whole namespace.
-type holdable struct{ namespace, kind, name string }
-
-func heldTarget(word string) (holdable, error) {
+// heldTarget reads what is held: a deployment or, without a name, a whole namespace.
+func heldTarget(word string) (responder.Object, error) {
 	namespace, name, workload := strings.Cut(word, "/")
 	bad := validation.IsDNS1123Label(namespace) != nil || workload && validation.IsDNS1123Subdomain(name) != nil
 	switch {
 	case bad:
-		return holdable{}, misused{fmt.Errorf("%q: write NAMESPACE or NAMESPACE/DEPLOYMENT", word)}
+		return responder.Object{}, misused{fmt.Errorf("%q: write NAMESPACE or NAMESPACE/DEPLOYMENT", word)}
 	case workload:
-		return holdable{namespace, "deployment", name}, nil
+		return responder.Object{Namespace: namespace, Kind: "deployment", Name: name}, nil
 	}
-	return holdable{namespace: namespace}, nil
-}
-
-// notThere says of a missing object what is missing.
-func notThere(t holdable, err error) error {
-	switch {
-	case !apierrors.IsNotFound(err):
-		return err
-	case t.kind == "":
-		return fmt.Errorf("no namespace %s", t.namespace)
-	}
-	return fmt.Errorf("no deployment %s in namespace %s", t.name, t.namespace)
-}
-
-// resume lifts a hold and a quarantine, and says which of them there was.
-func (f *cluster) resume(ctx context.Context, client *kube.Client, store *kube.Store, t holdable) (string, error) {
-	was, err := client.ResumeTarget(ctx, t.namespace, t.kind, t.name)
-	if err != nil {
-		return "", err
-	}
-	quarantined, err := lift(ctx, store, t)
-	switch {
-	case err != nil:
-		return "", err
-	case was && quarantined:
-		return "resumed, its hold and its quarantine are lifted", nil
-	case quarantined:
-		return "resumed, its quarantine is lifted", nil
-	case was:
-		return "resumed", nil
-	}
-	return "was not on hold", nil
-}
-
-// markAll sets or lifts the kill switch.
-func (f *cluster) markAll(c *cobra.Command, reason string, until time.Time) error {
-	client, store, err := f.store()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := bounded(c)
-	defer cancel()
-	said := heldUntil(until)
-	if reason != "" {
-		err = store.HoldAll(ctx, reason, named(ctx, client), until)
-	} else {
-		said, err = resumeAll(ctx, store)
-	}
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(c.OutOrStdout(), "everything: %s\n", said)
-	return nil
-}
-
-func resumeAll(ctx context.Context, store *kube.Store) (string, error) {
-	l, _, err := store.Ledger(ctx)
-	if err == nil && l.Hold == nil {
-		return "was not on hold", nil
-	}
-	// A ledger that cannot be read is resumed all the same.
-	return "resumed", store.ResumeAll(ctx)
-}
-
-// lift ends the quarantine of the workload, if there is one, and reports whether there was.
-func lift(ctx context.Context, store *kube.Store, t holdable) (bool, error) {
-	if t.kind == "" {
-		return false, nil
-	}
-	ledger, _, err := store.Ledger(ctx)
-	if err != nil {
-		return false, err
-	}
-	target := incident.Target{Namespace: t.namespace, Kind: t.kind, Workload: t.name}.String()
-	if q, on := ledger.Quarantined(target); on {
-		return true, store.Lift(ctx, target, q.Op)
-	}
-	return false, nil
+	return responder.Object{Namespace: namespace}, nil
 }

@@ -146,29 +146,6 @@ func TestStatusSaysFirstThatTheConfigurationIsRefused_A5(t *testing.T) {
 	}
 }
 
-func TestUndoFindsWhatHasALease(t *testing.T) {
-	lease := func(op, inc, workload string) incident.Lease {
-		return incident.Lease{Op: op, Incident: inc, Plan: incident.Plan{Summary: "scale " + workload,
-			Target: incident.Target{Name: workload, Namespace: "shop", Kind: "deployment", Workload: workload}}}
-	}
-	l := incident.Ledger{Leases: []incident.Lease{lease("01x1", "01i1", "cart"), lease("01x2", "01i2", "web")}}
-	for word, want := range map[string]string{"01X1": "01x1", "01i2": "01x2", "shop/cart": "01x1", "web": "01x2"} {
-		if got, err := undoable(l, word); err != nil || len(got) != 1 || got[0].Op != want {
-			t.Errorf("%s: %+v, %v", word, got, err)
-		}
-	}
-	for word, want := range map[string]string{"01x": "give more of the id",
-		"shop/api": "with a lease are: 01x1 (scale cart); 01x2 (scale web)"} {
-		if _, err := undoable(l, word); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", word, err)
-		}
-	}
-	if _, err := undoable(incident.Ledger{}, "01x"); err == nil ||
-		!strings.Contains(err.Error(), "no change of watchdog has a lease now") {
-		t.Error(err)
-	}
-}
-
 // A3, X103: what is on hold is shown, with its age and its end.
 func TestStatusShowsWhatIsOnHold_A3(t *testing.T) {
 	var b strings.Builder

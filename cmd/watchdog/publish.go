@@ -3,13 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/responder"
 )
 
@@ -39,43 +37,11 @@ name for its newest incident.`,
 			if err := p.check(); err != nil {
 				return err
 			}
-			client, store, err := f.store()
+			r, err := p.request(args[0], time.Now())
 			if err != nil {
 				return err
 			}
-			ctx, cancel := bounded(c)
-			defer cancel()
-			all, err := list(ctx, store)
-			if err != nil {
-				return err
-			}
-			inc, err := responder.Pick(all, args[0])
-			if err != nil {
-				return err
-			}
-			ledger, _, err := store.Ledger(ctx)
-			if err != nil {
-				return err
-			}
-			word, err := p.word(inc, ledger.Public[inc.ID], time.Now())
-			if err != nil {
-				return err
-			}
-			if word.By, err = client.WhoAmI(ctx); err != nil {
-				return fmt.Errorf("nothing was written: %w", err)
-			}
-			var gone []string
-			for id, old := range ledger.Public {
-				// One that is new may be about an incident that is newer than the list.
-				if time.Since(old.At) > time.Hour && !slices.ContainsFunc(all, func(i incident.Incident) bool { return i.ID == id }) {
-					gone = append(gone, id)
-				}
-			}
-			if err := store.Publish(ctx, inc.ID, word, gone); err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "%s %s: %s\n", inc.ID, inc.Title(), word)
-			return nil
+			return f.ask(c, r)
 		},
 	}
 	f.register(c)
@@ -86,7 +52,7 @@ name for its newest incident.`,
 	return c
 }
 
-// maxReason is what an incident takes over of one; words share an object with the ops in flight.
+// maxReason is what an incident takes over of one.
 const maxReason = 1024
 
 func (p publishing) check() error {
@@ -109,38 +75,21 @@ func (p publishing) check() error {
 	return nil
 }
 
-// word is what is to be written, after an earlier word: who once said yes to
-// publishing has said so for the whole incident.
-func (p publishing) word(inc incident.Incident, before incident.PublicWord, now time.Time) (incident.PublicWord, error) {
-	// The last word counts, and by its time it is known: also after one by a clock that was ahead.
-	w := incident.PublicWord{Attribution: incident.Attribution{Reason: p.reason, At: now.UTC().Truncate(time.Millisecond)}, Publish: before.Publish}
-	for _, at := range []time.Time{before.At, inc.Public.At} {
-		if !w.At.After(at) {
-			w.At = at.Add(time.Millisecond)
-		}
-	}
-	posted := inc.Receipts[incident.PublicReceiver].Ref != ""
+// request is what the flags ask for.
+func (p publishing) request(id string, now time.Time) (responder.Request, error) {
+	r := responder.Request{Action: responder.Publish, Incident: id, Reason: p.reason, Release: p.release}
 	switch {
-	case inc.Phase == incident.Resolved && !posted:
-		return w, fmt.Errorf("incident %s is over and was never published: there is nothing to do on the status page", inc.ID)
-	case p.release && !before.Held(now):
-		return w, fmt.Errorf("nobody holds the status page for incident %s", inc.ID)
-	case p.release:
-		return w, nil
 	case p.holdFor > 0:
-		w.HoldUntil = now.Add(p.holdFor)
-		return w, nil
+		r.Until = now.Add(p.holdFor)
 	case p.until != "":
 		until, err := parseTime(p.until, now)
 		if err != nil {
-			return w, misused{fmt.Errorf("--hold-until: %w", err)}
+			return r, misused{fmt.Errorf("--hold-until: %w", err)}
 		}
 		if !until.After(now) {
-			return w, misused{fmt.Errorf("--hold-until %s lies in the past", p.until)}
+			return r, misused{fmt.Errorf("--hold-until %s lies in the past", p.until)}
 		}
-		w.HoldUntil = until
-		return w, nil
+		r.Until = until
 	}
-	w.Publish = true
-	return w, nil
+	return r, nil
 }

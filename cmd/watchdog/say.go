@@ -15,10 +15,10 @@ import (
 	"watchdog.io/watchdog/pkg/responder"
 )
 
-// say sends a person's request to the service, under the name by which the API server
+// ask sends a person's request to the service, under the name by which the API server
 // knows them. It is the service that watchdog's replicas run, so that of two people who
-// acknowledge at the same moment one has the incident, whichever way they say it.
-func (f *cluster) say(c *cobra.Command, w responder.Request) error {
+// acknowledge at the same moment one has the incident, whichever way they ask.
+func (f *cluster) ask(c *cobra.Command, r responder.Request) error {
 	client, store, err := f.store()
 	if err != nil {
 		return err
@@ -29,25 +29,28 @@ func (f *cluster) say(c *cobra.Command, w responder.Request) error {
 	if err != nil {
 		return fmt.Errorf("nothing was written: %w", err)
 	}
-	text, err := service(store).Do(ctx, responder.Person{Name: by}, w)
+	return f.send(ctx, c, kube.NewResponder(client, store), by, r)
+}
+
+// send is ask once the name is known.
+func (f *cluster) send(ctx context.Context, c *cobra.Command, cluster kube.Responder, by string, r responder.Request) error {
+	text, err := service(cluster).Do(ctx, responder.Person{Name: by}, r)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(c.OutOrStdout(), text)
-	return nil
+	_, err = fmt.Fprintln(c.OutOrStdout(), text)
+	return err
 }
 
 // service writes with the rights of whoever runs the command: the API server decides at the
-// write what they may, and watchdog records the word once it has taken it over.
-func service(store *kube.Store) *responder.Service {
+// write what they may, and the leader records the request once it takes it over.
+func service(cluster kube.Responder) *responder.Service {
 	return responder.New(responder.Options{
-		Incidents: func(ctx context.Context) ([]incident.Incident, error) { return list(ctx, store) },
-		Ledger:    store.Ledger,
-		Say:       store.Say,
-		May:       func(context.Context, responder.Person, string) error { return nil },
-		Record:    func(responder.AuditEvent) error { return nil },
-		Count:     func(string, responder.Action, string) {},
-		Now:       time.Now,
+		Cluster: cluster,
+		May:     func(context.Context, responder.Person, string) error { return nil },
+		Record:  func(responder.AuditEvent) error { return nil },
+		Count:   func(string, responder.Action, string) {},
+		Now:     time.Now,
 	})
 }
 
@@ -64,11 +67,12 @@ told who has it. The first word counts. watchdog goes on as before: to make it
 keep its hands off, hold the workload. ID may be a unique beginning of the id, or
 a target's name for its newest incident.
 
-The word is kept in watchdog's ledger, so it survives restarts.`,
+It is kept on the incident itself, so it works while watchdog is down. It takes the
+right to patch incidents in watchdog's namespace.`,
 		Example: "  watchdog ack 01m869s2 --reason \"looking at the database\"",
 		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return f.say(c, responder.Request{Action: responder.Ack, Incident: args[0], Reason: reason})
+			return f.ask(c, responder.Request{Action: responder.Ack, Incident: args[0], Reason: reason})
 		},
 	}
 	f.register(c)
@@ -90,7 +94,7 @@ the id, or a target's name for its newest incident.`,
 			if reason == "" {
 				return misused{errors.New("deny needs --reason: the next person will ask")}
 			}
-			return f.say(c, responder.Request{Action: responder.Deny, Incident: args[0], Plan: plan, Reason: reason})
+			return f.ask(c, responder.Request{Action: responder.Deny, Incident: args[0], Plan: plan, Reason: reason})
 		},
 	}
 	f.register(c)
@@ -103,7 +107,7 @@ func newSeverity() *cobra.Command {
 	f, reason := cluster{}, ""
 	c := &cobra.Command{
 		Use:   "severity ID (P0 | P1 | P2 | P3) --reason WHY",
-		Short: "Say how grave an incident is",
+		Short: "Change an incident's severity",
 		Long: `Severity raises or lowers the severity of an open incident. watchdog itself only
 raises it, when a graver rule fires. The deadline for an answer follows: a graver
 severity moves it to an earlier time, never to a later one. A severity that a person
@@ -118,7 +122,7 @@ lowered is not raised again by a rule that had fired before.`,
 			case strings.TrimSpace(reason) == "":
 				return misused{errors.New("severity needs --reason: the next person will ask")}
 			}
-			return f.say(c, responder.Request{Action: responder.Grade, Incident: args[0], To: to, Reason: reason})
+			return f.ask(c, responder.Request{Action: responder.Grade, Incident: args[0], To: to, Reason: reason})
 		},
 	}
 	f.register(c)
@@ -140,7 +144,7 @@ phases of a response wait for them (docs/response.md).`,
 			if as != "" && as != "hypothesis" && as != "decision" {
 				return misused{fmt.Errorf("--as %q: use hypothesis or decision, or leave it out", as)}
 			}
-			return f.say(c, responder.Request{Action: responder.Note, Incident: args[0], As: as, Reason: args[1]})
+			return f.ask(c, responder.Request{Action: responder.Note, Incident: args[0], As: as, Reason: args[1]})
 		},
 	}
 	f.register(c)

@@ -248,6 +248,9 @@ func (s *Scene) Incidents(ctx context.Context) ([]incident.Incident, error) {
 	}
 	var all []incident.Incident
 	for _, o := range l.Items {
+		if o.Object["status"] == nil {
+			continue // it is being opened
+		}
 		inc, err := decode(o.Object["status"])
 		if err != nil {
 			return nil, err

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"hash/fnv"
-	"maps"
 	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
@@ -25,17 +24,8 @@ func (w *World) requested(i incident.Incident) {
 		w.clock.after(after, -1, func() {
 			a.At = w.clock.now
 			w.say("a person answers the request of op %s: denied %t, plan %.12s", r.Op, a.Denied, a.Plan)
-			w.tellLedger(func(l *incident.Ledger) {
-				l.Approved = maps.Clone(l.Approved)
-				if l.Approved == nil {
-					l.Approved = map[string]map[string]incident.Approval{}
-				}
-				l.Approved[r.Op] = maps.Clone(l.Approved[r.Op])
-				if l.Approved[r.Op] == nil {
-					l.Approved[r.Op] = map[string]incident.Approval{}
-				}
-				l.Approved[r.Op][a.By] = a
-			})
+			_, version := w.readWords(i.ID)
+			w.patch(i.ID, incident.Words{Approved: map[string]map[string]incident.Approval{r.Op: {a.By: a}}}, version)
 			w.oracle.approved[r.Op] = append(w.oracle.approved[r.Op], a)
 		})
 	}

@@ -162,7 +162,7 @@ func (l *link) Incidents(context.Context) ([]incident.Stored, error) {
 			}
 			s.value, s.reread = i, true
 		}
-		all = append(all, incident.Stored{Incident: s.value.(incident.Incident), Version: s.label()})
+		all = append(all, incident.Stored{Incident: s.value.(incident.Incident), Version: s.label(), Words: l.w.words[id].value})
 	}
 	return all, nil
 }
@@ -190,7 +190,28 @@ func (l *link) DeleteIncident(_ context.Context, id string) error {
 		return err
 	}
 	delete(l.w.incidents, id)
+	delete(l.w.words, id)
 	return nil
+}
+
+// Words reads what people have said of an incident.
+func (l *link) Words(_ context.Context, id string) (incident.Words, error) {
+	if err := l.call("reading the words on incident " + id); err != nil {
+		return incident.Words{}, err
+	}
+	return l.w.words[id].value, nil
+}
+
+// Heard is what the watch has told: nothing new while the API server is away.
+func (l *link) Heard(context.Context) map[string]incident.Words {
+	if !l.alive() || l.w.clock.now.Before(l.w.down) {
+		return nil
+	}
+	all := map[string]incident.Words{}
+	for id, s := range l.w.words {
+		all[id] = s.value
+	}
+	return all
 }
 
 func (l *link) Ledger(context.Context) (incident.Ledger, string, error) {

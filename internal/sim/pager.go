@@ -137,12 +137,12 @@ func (p *pager) answer(key string, x *paged) {
 		return
 	}
 	x.state = "acknowledged"
-	l, _ := p.w.readLedger()
-	var all []incident.Incident
-	for _, id := range sorted(p.w.incidents) {
-		all = append(all, p.w.incidents[id].value.(incident.Incident))
+	words, version := p.w.readWords(x.incident)
+	stored := p.w.incidents[x.incident]
+	if stored == nil {
+		return
 	}
-	said, text, err := responder.Decide(all, l, responder.Request{Action: responder.Ack, Incident: x.incident, By: "on call", Key: key, Source: "pagerduty", At: p.w.clock.now})
+	said, text, err := responder.Decide(stored.value.(incident.Incident), words, responder.Request{Action: responder.Ack, Incident: x.incident, By: "on call", Key: key, Source: "pagerduty", At: p.w.clock.now})
 	if no := (*responder.Refused)(nil); errors.As(err, &no) {
 		p.w.say("the acknowledgement of page %s is refused: %s", key, no.Reason)
 		return
@@ -151,16 +151,7 @@ func (p *pager) answer(key string, x *paged) {
 	if x.severity.Worse(p.answered[x.incident]) {
 		p.answered[x.incident] = x.severity
 	}
-	p.w.tellLedger(func(l *incident.Ledger) {
-		acked := map[string]incident.Attribution{}
-		for id, m := range l.Acked {
-			acked[id] = m
-		}
-		for id, m := range said.Acked {
-			acked[id] = m
-		}
-		l.Acked = acked
-	})
+	p.w.patch(x.incident, said, version)
 }
 
 // look holds the promises: a graver severity rings (INV-60), an answer to a lesser one

@@ -25,6 +25,7 @@ type World struct {
 
 	// The API server's copies of watchdog's own objects.
 	incidents map[string]*stored
+	words     map[string]said // by incident
 	ledger    stored
 	records   map[string]*stored
 
@@ -82,6 +83,30 @@ func (w *World) span(d time.Duration) time.Duration {
 		return 0
 	}
 	return time.Duration(w.dice.Int64N(int64(d)))
+}
+
+// said is what people have written of one incident: its spec, which has versions of its
+// own, as what watchdog stores has.
+type said struct {
+	version int
+	value   incident.Words
+}
+
+// readWords returns what people have said of an incident, and its version.
+func (w *World) readWords(id string) (incident.Words, int) {
+	return w.words[id].value, w.words[id].version
+}
+
+// patch is a person's compare-and-swap of an incident's spec. Nothing is said of one
+// that is not there.
+func (w *World) patch(id string, p incident.Words, version int) {
+	if w.incidents[id] == nil {
+		return
+	}
+	if w.words[id].version != version {
+		panic("a person's patch lost to another") // nobody comes in between
+	}
+	w.words[id] = said{version + 1, w.words[id].value.With(p)}
 }
 
 // readLedger returns the ledger and its version.

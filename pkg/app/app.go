@@ -109,6 +109,7 @@ type App struct {
 	gate        *web.Gate
 	occupied    *kube.Occupied
 	stored      *kube.Cache
+	custom      *kube.Store // what the engine's store is over
 	slack       *inbound.Slack
 
 	refusal   selfwatch.Refusal
@@ -219,6 +220,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a.drift = notify.NewDriftWatch(a.registry)
 	a.cluster = newCluster(a)
 	store := kube.NewStore(a.client, o.Namespace)
+	a.custom = store
 	a.store = a.record.Store(store, a.clock.Now)
 	a.own = selfwatch.NewWatch(selfwatch.WatchOptions{
 		Logger: o.Logger, Registry: a.registry, Now: a.clock.Now, Installation: o.Namespace, Replica: o.Identity,
@@ -345,8 +347,12 @@ func (a *App) lead(ctx context.Context) error {
 		a.metrics.leader.Set(1)
 		defer a.metrics.leader.Set(0)
 		defer a.leading.Store(false)
+		defer a.followWords(ctx)()
 		for ctx.Err() == nil {
 			err := a.checkRecord(ctx)
+			if err == nil {
+				err = a.custom.Prepare(ctx)
+			}
 			if err == nil {
 				err = a.engine.Run(ctx)
 			}

@@ -83,6 +83,12 @@ func (o *outsider) SaveIncident(_ context.Context, i incident.Incident, version 
 	return fmt.Sprint(o.version), nil
 }
 
+func (o *outsider) Words(context.Context, string) (incident.Words, error) {
+	return incident.Words{}, nil
+}
+
+func (o *outsider) Heard(context.Context) map[string]incident.Words { return nil }
+
 func (o *outsider) DeleteIncident(_ context.Context, id string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/config"
-	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/responder"
 	"watchdog.io/watchdog/pkg/responder/inbound"
@@ -98,18 +97,8 @@ func (a *App) openResponder() error {
 	socket := f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "slack_socket_connected", Help: "1 while clicks in Slack are heard by Socket Mode."})
 	logger := a.o.Logger.With("component", "responder")
 	a.responder = responder.New(responder.Options{
-		Incidents: store.Known,
-		Ledger:    store.Ledger,
-		Say:       store.Say,
-		Hold: func(ctx context.Context, t incident.Target, reason, by string) error {
-			err := client.HoldTarget(ctx, t.Namespace, t.Kind, t.Workload, reason, by, time.Time{})
-			if kube.Forbidden(err) {
-				// It never acts there itself, so it has no right to mark the workload.
-				return &responder.Refused{Reason: fmt.Sprintf("watchdog may not mark %s (chart value actions); use `watchdog hold %s/%s`", t, t.Namespace, t.Workload)}
-			}
-			return err
-		},
-		May: func(ctx context.Context, p responder.Person, right string) error { return a.access.May(ctx, p, right) },
+		Cluster: kube.NewResponder(client, store),
+		May:     a.access.May,
 		Record: func(h responder.AuditEvent) error {
 			logger.Info("responder action", "source", h.Request.Source, "by", h.Request.By, "action", h.Request.Action, "incident", h.Request.Incident, "result", h.Result, "text", h.Text)
 			err := a.record.Append(auditRecord(h))
@@ -131,6 +120,18 @@ func (a *App) openResponder() error {
 		},
 	})
 	return nil
+}
+
+// followWords watches what people write on incidents, for the leader, until ctx ends. It
+// returns what waits for that.
+func (a *App) followWords(ctx context.Context) (wait func()) {
+	var all sync.WaitGroup
+	all.Go(func() {
+		a.custom.Follow(ctx, a.engine.Heard, func(err error) {
+			a.o.Logger.Warn("watch of incidents interrupted; retrying", "component", "responder", "err", err)
+		})
+	})
+	return all.Wait
 }
 
 // auditRecord is a request as it stands on record, refused or not.

@@ -28,11 +28,10 @@ import (
 	"watchdog.io/watchdog/pkg/web"
 )
 
-// wordCluster is a cluster in which there is one incident and one ledger, and alice may answer.
+// wordCluster is a cluster in which there is one incident, and alice may answer.
 type wordCluster struct {
 	mu      sync.Mutex
-	inc     incident.Incident
-	ledger  []byte
+	object  []byte
 	version int
 }
 
@@ -44,9 +43,8 @@ func (c *wordCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	const own = "/apis/watchdog.io/v1alpha1/namespaces/watchdog"
 	switch r.Method + " " + r.URL.Path {
 	case "GET " + own + "/incidents":
-		status, _ := json.Marshal(c.inc)
-		fmt.Fprintf(w, `{"kind":"IncidentList","apiVersion":"watchdog.io/v1alpha1","metadata":{"resourceVersion":"1"},"items":[{"kind":"Incident","apiVersion":"watchdog.io/v1alpha1","metadata":{"name":%q,"resourceVersion":"1"},"spec":{},"status":%s}]}`, c.inc.ID, status)
-	case "PATCH " + own + "/ledgers/watchdog":
+		fmt.Fprintf(w, `{"kind":"IncidentList","apiVersion":"watchdog.io/v1alpha1","metadata":{"resourceVersion":"1"},"items":[%s]}`, c.object)
+	case "PATCH " + own + "/incidents/01inc":
 		var p struct {
 			Metadata struct{ ResourceVersion string }
 		}
@@ -57,10 +55,10 @@ func (c *wordCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		c.version++
-		c.ledger, _ = jsonpatch.MergePatch(c.ledger, body)
+		c.object, _ = jsonpatch.MergePatch(c.object, body)
 		fallthrough
-	case "GET " + own + "/ledgers/watchdog":
-		b, _ := jsonpatch.MergePatch(c.ledger, fmt.Appendf(nil, `{"metadata":{"resourceVersion":"%d"}}`, c.version))
+	case "GET " + own + "/incidents/01inc":
+		b, _ := jsonpatch.MergePatch(c.object, fmt.Appendf(nil, `{"metadata":{"resourceVersion":"%d"}}`, c.version))
 		_, _ = w.Write(b)
 	case "POST /apis/authorization.k8s.io/v1/namespaces/watchdog/localsubjectaccessreviews":
 		allowed := bytes.Contains(body, []byte("alice@example.com"))
@@ -75,14 +73,14 @@ func (c *wordCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // spec is what people have written.
 func (c *wordCluster) spec(t *testing.T) (spec struct {
-	Acked    map[string]incident.Attribution
-	Approved map[string]map[string]incident.Approval
+	Acknowledged incident.Attribution
+	Approvals    map[string]map[string]incident.Approval
 }) {
 	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var o struct{ Spec json.RawMessage }
-	if err := json.Unmarshal(c.ledger, &o); err != nil {
+	if err := json.Unmarshal(c.object, &o); err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(o.Spec, &spec); err != nil {
@@ -107,9 +105,9 @@ receivers:
         - { id: U0CAROL, user: carol@example.com }
 `
 
-// From the button on the recorded message to the word in the ledger and the record,
+// From the button on the recorded message to the word on the incident and the record,
 // on a replica that follows (SEC-07, F-99).
-func TestAButtonOnTheMessageBecomesAWordInTheLedger(t *testing.T) {
+func TestAButtonOnTheMessageBecomesAWordOnTheIncident(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -123,7 +121,11 @@ func TestAButtonOnTheMessageBecomesAWordInTheLedger(t *testing.T) {
 		ID: "01inc", Target: incident.Target{Name: "shop", Namespace: "shop", Kind: "deployment", Workload: "shop"}, Phase: incident.Open, Severity: incident.P1, Lead: "errors", OpenedAt: now, UpdatedAt: now, Paged: true,
 		Asked: &incident.Request{Op: "op1", Until: now.Add(time.Hour), Quorum: 1, Plan: incident.Plan{Action: "rollback", Summary: "roll back shop", Hash: strings.Repeat("3f9a", 8)}},
 	}
-	cluster := &wordCluster{inc: inc, version: 7, ledger: []byte(`{"kind":"Ledger","apiVersion":"watchdog.io/v1alpha1","metadata":{"name":"watchdog"},"spec":{}}`)}
+	status, err := json.Marshal(inc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster := &wordCluster{version: 7, object: fmt.Appendf(nil, `{"kind":"Incident","apiVersion":"watchdog.io/v1alpha1","metadata":{"name":"01inc","resourceVersion":"7"},"spec":{},"status":%s}`, status)}
 	api := httptest.NewServer(cluster)
 	defer api.Close()
 	slack := recorders.New(recorders.Options{})
@@ -176,12 +178,12 @@ func TestAButtonOnTheMessageBecomesAWordInTheLedger(t *testing.T) {
 	}
 	click("U0CAROL", responder.Approve, "1")
 	click("U0EVE", responder.Approve, "2")
-	if s := cluster.spec(t); len(s.Approved) != 0 || len(s.Acked) != 0 {
+	if s := cluster.spec(t); len(s.Approvals) != 0 || s.Acknowledged.By != "" {
 		t.Fatalf("written for somebody who may not: %+v", s)
 	}
 	click("U0ALICE", responder.Approve, "3")
 	s := cluster.spec(t)
-	if yes := s.Approved["op1"]["alice@example.com"]; yes.By != "alice@example.com" || yes.Plan != inc.Asked.Plan.Hash || yes.Denied || yes.Source != "slack" || s.Acked["01inc"].By != "alice@example.com" {
+	if yes := s.Approvals["op1"]["alice@example.com"]; yes.By != "alice@example.com" || yes.Plan != inc.Asked.Plan.Hash || yes.Denied || yes.Source != "slack" || s.Acknowledged.By != "alice@example.com" {
 		t.Errorf("%+v", s)
 	}
 

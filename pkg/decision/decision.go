@@ -26,7 +26,7 @@ import (
 // Format is the version of what a record of this package means. It rises with every change
 // after which Step answers the same question in another way, or a record is read in
 // another way: TestARecordOfThisFormatIsReplayed fails then.
-const Format = 2
+const Format = 3
 
 // Kind is the kind of the audit records that hold decisions.
 const Kind = "decision"

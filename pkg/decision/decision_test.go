@@ -278,9 +278,9 @@ func FuzzReplay(f *testing.F) {
 			f.Add([]byte(r.Data))
 		}
 	}
-	f.Add([]byte(`{"format":2}`))
-	f.Add([]byte(`{"format":2,"steps":[{"left":"x"}]}`))
-	f.Add([]byte(`{"format":2,"steps":[{"full":true,"given":{"kind":"released","state":{"id":"i1","alerts":[{"rule":"a","next":-1,"firing":true,"verdict":"BREACH","ladder":[{}]}],"lead":"a"},"policy":{},"event":{}}}]}`))
+	f.Add([]byte(`{"format":3}`))
+	f.Add([]byte(`{"format":3,"steps":[{"left":"x"}]}`))
+	f.Add([]byte(`{"format":3,"steps":[{"full":true,"given":{"kind":"released","state":{"id":"i1","alerts":[{"rule":"a","next":-1,"firing":true,"verdict":"BREACH","ladder":[{}]}],"lead":"a"},"policy":{},"event":{}}}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var p Replay
 		for _, r := range first {

@@ -72,11 +72,13 @@ func (e *Engine) rereadClosed(ctx context.Context, id string) error {
 			next := newEntry(s)
 			next.saved = max(next.saved, en.saved) // what is on record stays there once
 			e.closed[id] = next
+			e.remember(s)
 			return nil
 		}
 	}
 	delete(e.closed, id)
 	delete(e.receipts, id)
+	delete(e.responderInput, id)
 	return nil
 }
 

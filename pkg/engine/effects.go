@@ -121,6 +121,11 @@ func (e *Engine) facts(ctx context.Context, c *claim, inc incident.Incident, opI
 		r := c.setup.Rung(c.target.Target.Name, alert, index)
 		f.Options, f.Mode, f.ModeWhy = r.Options, r.Mode, r.ModeWhy
 	}
+	if incident.Lowest(f.Mode) == incident.Approve {
+		if f.Words, err = e.o.Store.Words(ctx, inc.ID); err != nil {
+			return f, fmt.Errorf("read the answers to incident %s: %w", inc.ID, err)
+		}
+	}
 	if needs := remediate.Needs(f); len(needs) > 0 {
 		f.References = e.o.Cluster.References(ctx, c.target.Target.Namespace, needs)
 	}

@@ -34,7 +34,10 @@ func (e *Engine) load(ctx context.Context) error {
 	for name, en := range open {
 		e.changeLocked(name, func(t *targetState) { t.open = en })
 	}
-	e.closed = closed
+	e.closed, e.killSwitch, e.responderInput = closed, ledger.Hold, map[string]incident.Words{}
+	for _, s := range stored {
+		e.remember(s)
+	}
 	e.resumeGlobal(open[Self])
 	e.mu.Unlock()
 	e.announce(open, closed)

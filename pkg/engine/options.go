@@ -32,9 +32,15 @@ type Cluster interface {
 
 // Store keeps incidents, the ledger and the revision records. Every write is a
 // compare-and-swap on the version read; incident.ErrConflict says that it lost, and
-// incident.ErrNewer that nothing is guessed at (INV-49).
+// incident.ErrNewer that nothing is guessed at (INV-49). What people say of an incident
+// is no new version of it.
 type Store interface {
 	Incidents(ctx context.Context) ([]incident.Stored, error)
+	// Words reads what people have said of one incident at this moment. Heard is what
+	// is known of all words without a request, by incident; it is seconds old at most
+	// while the API server can be watched.
+	Words(ctx context.Context, id string) (incident.Words, error)
+	Heard(ctx context.Context) map[string]incident.Words
 	SaveIncident(ctx context.Context, inc incident.Incident, version string) (string, error)
 	DeleteIncident(ctx context.Context, id string) error
 	Ledger(ctx context.Context) (incident.Ledger, string, error)

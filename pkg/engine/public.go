@@ -6,7 +6,7 @@ import "watchdog.io/watchdog/pkg/incident"
 func (e *Engine) word(id string) incident.PublicWord {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.responderInput.Public[id]
+	return e.responderInput[id].Public
 }
 
 // Drifted says in what the public page has not told what is measured for too

@@ -10,18 +10,12 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// say writes a person's word on the status page into the ledger.
+// say writes a person's word on the status page.
 func (s *stage) say(t *testing.T, id string, w incident.PublicWord) {
 	t.Helper()
-	l, version, err := s.Ledger(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Helper()
 	w.At = time.Now()
-	l.Public = map[string]incident.PublicWord{id: w}
-	if _, err := s.SwapLedger(t.Context(), l, version); err != nil {
-		t.Fatal(err)
-	}
+	s.patch(id, incident.Words{Public: w})
 }
 
 // The word reaches the receivers within seconds, also once the incident is over,

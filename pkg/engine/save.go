@@ -89,6 +89,11 @@ func (e *Engine) record(en *entry, inc incident.Incident) error {
 	total := len(inc.Timeline) + inc.Dropped
 	fresh := inc.Timeline[len(inc.Timeline)-min(len(inc.Timeline), max(0, total-en.saved)):]
 	for _, t := range fresh {
+		if r, said := e.saidBy(inc, t); said {
+			if err := e.o.Audit(r); err != nil {
+				return fmt.Errorf("record what %s said of incident %s: %w", r.Actor, inc.ID, err)
+			}
+		}
 		if err := e.o.Audit(audit.Record{At: t.At, Kind: string(t.Kind), Incident: inc.ID, Target: inc.Target.String(), Actor: "watchdog", Text: t.Text}); err != nil {
 			return fmt.Errorf("record %q of incident %s: %w", t.Kind, inc.ID, err)
 		}
@@ -119,6 +124,7 @@ func (e *Engine) reload(ctx context.Context, name, id string) error {
 			}
 			en := newEntry(s)
 			e.change(name, func(t *targetState) {
+				e.remember(s)
 				if t.open = en; over(s.Incident) {
 					// It was resolved, and only the answer was lost; or another leader did
 					// it, and this one may have told an older state since.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,14 +88,7 @@ func TestAnAnswerAtTheLastMomentCounts(t *testing.T) {
 		i := s.only()
 		go func() {
 			time.Sleep(time.Until(i.AckBy) - time.Millisecond)
-			l, version, err := s.Ledger(t.Context())
-			if err != nil {
-				t.Error(err)
-			}
-			l.Acked = map[string]incident.Attribution{i.ID: {By: "alice", At: time.Now()}}
-			if _, err := s.SwapLedger(t.Context(), l, version); err != nil {
-				t.Error(err)
-			}
+			s.patch(i.ID, incident.Words{Acked: incident.Attribution{By: "alice", At: time.Now()}})
 		}()
 		play(t, s, 3*time.Hour)
 		if i = s.only(); i.Acked.By != "alice" || i.Unanswered != 0 || !s.audited("by alice") {
@@ -130,18 +124,44 @@ func TestANoteAtTheLastMomentCounts(t *testing.T) {
 		i := s.only()
 		go func() {
 			time.Sleep(time.Until(i.PhaseBy) - time.Millisecond)
-			l, version, err := s.Ledger(t.Context())
-			if err != nil {
-				t.Error(err)
-			}
-			l.Notes = map[string]map[string]incident.Note{i.ID: {"n1": {Attribution: incident.Attribution{By: "alice", At: time.Now()}, As: incident.Hypothesis}}}
-			if _, err := s.SwapLedger(t.Context(), l, version); err != nil {
-				t.Error(err)
-			}
+			s.patch(i.ID, incident.Words{Notes: map[string]incident.Note{"n1": {Attribution: incident.Attribution{By: "alice", At: time.Now()}, As: incident.Hypothesis}}})
 		}()
 		alone(t, s, half)
 		if i = s.only(); i.Overdue != 0 || i.Step != 0 || len(i.Noted) != 1 {
 			t.Errorf("%d overdue, step %d, notes %q", i.Overdue, i.Step, i.Noted)
+		}
+	})
+}
+
+// What is said by command line while nobody hears it is on record once the leader takes it
+// over, under the person's name; what a replica heard is on record already.
+func TestTheLeaderRecordsWhatNoReplicaHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(newWorld(), "page")
+		s.sick = sickWhile(func(*world) bool { return true })
+		alone(t, s, time.Minute)
+		id := s.only().ID
+		s.patch(id, incident.Words{
+			Acked: incident.Attribution{By: "alice", Reason: "on it", At: time.Now()},
+			Notes: map[string]incident.Note{
+				"n1": {Attribution: incident.Attribution{By: "bob", Reason: "an index", At: time.Now()}},
+				"n2": {Attribution: incident.Attribution{By: "carol", Reason: "a lock", At: time.Now(), Source: "slack"}},
+			},
+			Graded: incident.Grade{Attribution: incident.Attribution{By: "dora", Reason: "checkout", At: time.Now()}, To: incident.P0},
+		})
+		alone(t, s, time.Minute)
+		alone(t, s, time.Minute)
+		by := map[string]int{}
+		for _, r := range s.audits {
+			if r.Kind == "responder" {
+				by[r.Actor]++
+			}
+		}
+		if want := map[string]int{"alice": 1, "bob": 1, "dora": 1}; !maps.Equal(by, want) {
+			t.Errorf("on record: %v, want %v", by, want)
+		}
+		if i := s.only(); i.Acked.By != "alice" || i.Severity != incident.P0 || len(i.Noted) != 2 {
+			t.Errorf("%+v, %s, %q", i.Acked, i.Severity, i.Noted)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -44,7 +45,8 @@ type world struct {
 	manager     []remediate.Manager
 	services    func(w *world) []remediate.Service
 
-	objects map[string]string // name → JSON
+	objects map[string]string         // name → JSON
+	words   map[string]incident.Words // by incident
 	rv      map[string]int
 
 	// Faults.
@@ -64,7 +66,7 @@ type world struct {
 
 func newWorld() *world {
 	return &world{
-		replicas: 3, version: 1, template: "good", objects: map[string]string{}, rv: map[string]int{}, told: map[string]incident.Incident{}, opened: map[string]bool{},
+		replicas: 3, version: 1, template: "good", objects: map[string]string{}, words: map[string]incident.Words{}, rv: map[string]int{}, told: map[string]incident.Incident{}, opened: map[string]bool{},
 		sick:      func(*world) bool { return false },
 		revisions: []remediate.Revision{{Number: 1, UID: "rs-good", Name: "shop-1", CreatedAt: time.Now().Add(-time.Hour), Template: tmpl("good"), Images: []string{"shop:good"}}},
 	}
@@ -185,7 +187,7 @@ func (w *world) Incidents(context.Context) ([]incident.Stored, error) {
 	for name, s := range w.objects {
 		var i incident.Incident
 		if name[0] == 'i' && json.Unmarshal([]byte(s), &i) == nil {
-			all = append(all, incident.Stored{Incident: i, Version: fmt.Sprint(w.rv[name]), Newer: i.Format > 1})
+			all = append(all, incident.Stored{Incident: i, Version: fmt.Sprint(w.rv[name]), Newer: i.Format > 1, Words: w.words[i.ID]})
 		}
 	}
 	return all, nil
@@ -193,6 +195,25 @@ func (w *world) Incidents(context.Context) ([]incident.Stored, error) {
 
 func (w *world) SaveIncident(_ context.Context, i incident.Incident, version string) (string, error) {
 	return w.put("i/"+i.ID, i, version)
+}
+
+func (w *world) Words(_ context.Context, id string) (incident.Words, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.words[id], nil
+}
+
+func (w *world) Heard(context.Context) map[string]incident.Words {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.words)
+}
+
+// patch is what a person writes on an incident.
+func (w *world) patch(id string, p incident.Words) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.words[id] = w.words[id].With(p)
 }
 
 func (w *world) DeleteIncident(context.Context, string) error { return nil }

@@ -53,17 +53,6 @@ type Ledger struct {
 	Lifted      map[string]string `json:"lifted,omitempty"`
 	// Undo is a person's word, too: the ops whose change is to be taken back now.
 	Undo map[string]Attribution `json:"undo,omitempty"`
-	// Acked is who took an incident on, by the incident's id.
-	Acked map[string]Attribution `json:"acked,omitempty"`
-	// Graded is how grave a person says an incident is, and Notes what people wrote
-	// down about it, each under an id of its own; both by the incident's id.
-	Graded map[string]Grade           `json:"graded,omitempty"`
-	Notes  map[string]map[string]Note `json:"notes,omitempty"`
-	// Public is a person's word on what the public reads, by the incident's id.
-	Public map[string]PublicWord `json:"public,omitempty"`
-	// Approved is what people say of a plan, by the id of the op that asked for it
-	// and by who says it, so that nobody counts twice.
-	Approved map[string]map[string]Approval `json:"approved,omitempty"`
 	// Anchors are the last records of the replicas' audit records, by log: where such a
 	// record ends before its anchor, something was cut off (SEC-26).
 	Anchors map[string]Anchor `json:"anchors,omitempty"`
@@ -109,7 +98,7 @@ type Attribution struct {
 	Reason string    `json:"reason,omitempty"`
 	At     time.Time `json:"at,omitzero"`
 	// Source is how the word came, if not by command line: slack, pagerduty, api.
-	Source string `json:"via,omitempty"`
+	Source string `json:"source,omitempty"`
 	// Severity is, of an acknowledgement, how grave the incident was that somebody took
 	// on: it is no answer to a graver one.
 	Severity Severity `json:"severity,omitempty"`

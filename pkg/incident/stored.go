@@ -8,6 +8,8 @@ type Stored struct {
 	Version  string
 	// Newer: a newer watchdog stored it. Only its ID and Target are known.
 	Newer bool
+	// Words are what people had said of it when it was read, which is its spec.
+	Words Words
 }
 
 // ErrConflict says that a stored object was changed or deleted by somebody else since it

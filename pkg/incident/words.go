@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Words are what people have said of one incident. They stand in the ledger, and
-// the incident takes each over once.
+// Words are what people have said of one incident. They are its spec, which people
+// write and watchdog only reads, and the incident takes each over once.
 type Words struct {
 	// Acked is who took the incident on; zero: nobody did.
 	Acked Attribution
@@ -20,6 +20,10 @@ type Words struct {
 	Notes map[string]Note
 	// Public is what a person says of the status page; zero: nobody did.
 	Public PublicWord
+	// Approved is what people say of a plan, by the id of the op that asked for it and
+	// by who says it, so that nobody counts twice. The guard of approvals reads it, and
+	// Step does not.
+	Approved map[string]map[string]Approval `json:",omitempty"`
 }
 
 // Grade is a person's word on the severity: only a person lowers one.
@@ -43,27 +47,39 @@ const (
 // MaxNotes bounds the notes that one incident takes over.
 const MaxNotes = 50
 
-// Words returns what people have said of the incident.
-func (l Ledger) Words(id string) Words {
-	return Words{Acked: l.Acked[id], Graded: l.Graded[id], Notes: l.Notes[id], Public: l.Public[id]}
-}
-
-// Saying is what is written into the ledger at once; empty parts say nothing. Who
-// says it is in each word. Gone are words that nobody waits for any more.
-type Saying struct {
-	Acked    map[string]Attribution         // by incident
-	Graded   map[string]Grade               // by incident
-	Notes    map[string]map[string]Note     // by incident and note
-	Approved map[string]map[string]Approval // by op and person
-	Gone     Gone
-}
-
-// Gone are the keys of words that are taken out of the ledger.
-type Gone struct {
-	Incidents []string // of acknowledgements, grades and notes
-	Ops       []string // of approvals
-	// Notes of incidents that go on, each by incident: the incident has them.
-	Notes map[string][]string
+// With returns the words with those of more that are not empty: of an acknowledgement, a
+// severity and a word to the public the new one, of notes and answers all.
+func (w Words) With(more Words) Words {
+	if !more.Acked.At.IsZero() {
+		w.Acked = more.Acked
+	}
+	if !more.Graded.At.IsZero() {
+		w.Graded = more.Graded
+	}
+	if !more.Public.At.IsZero() {
+		w.Public = more.Public
+	}
+	if len(more.Notes) > 0 {
+		notes := maps.Clone(w.Notes)
+		if notes == nil {
+			notes = map[string]Note{}
+		}
+		maps.Copy(notes, more.Notes)
+		w.Notes = notes
+	}
+	for op, answers := range more.Approved {
+		all := maps.Clone(w.Approved)
+		if all == nil {
+			all = map[string]map[string]Approval{}
+		}
+		of := maps.Clone(all[op])
+		if of == nil {
+			of = map[string]Approval{}
+		}
+		maps.Copy(of, answers)
+		all[op], w.Approved = of, all
+	}
+	return w
 }
 
 // News reports whether there is something in the words that i has not taken over.
@@ -120,8 +136,13 @@ func (s *step) regrade(g Grade) {
 	was := s.i.Severity
 	g.Attribution = g.Bounded()
 	s.i.Graded, s.i.Severity = g, g.To
-	s.note(KindSeverity, fmt.Sprintf("set from %s to %s %s", was, g.To, g.text()))
+	s.note(KindSeverity, g.from(was))
 	s.graver(was)
+}
+
+// from is what the timeline says of a severity that was another one.
+func (g Grade) from(was Severity) string {
+	return fmt.Sprintf("set from %s to %s %s", was, g.To, g.text())
 }
 
 // SeverityBy is how grave the incident is once the word of a person is taken over.
@@ -151,6 +172,31 @@ func clip(s string, n int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:n], "")
+}
+
+// SaidBy returns whose word an entry of the timeline tells of, which was taken over from
+// w; false: it tells of nobody's.
+func (i Incident) SaidBy(e Entry, w Words) (Attribution, bool) {
+	var by Attribution
+	switch e.Kind {
+	case KindAcknowledged:
+		by = i.Acked
+	case KindSeverity:
+		for _, was := range []Severity{P0, P1, P2, P3} {
+			if e.Text == i.Graded.from(was) { // else a rule raised it
+				by = i.Graded.Attribution
+			}
+		}
+	case KindPublic:
+		by = i.Public.Attribution
+	case KindNote, Kind(Hypothesis), Kind(Decision):
+		for _, n := range w.Notes {
+			if n.Bounded().text() == e.Text {
+				by = n.Bounded()
+			}
+		}
+	}
+	return by, !by.At.IsZero()
 }
 
 // text is who said what.

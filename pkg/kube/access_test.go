@@ -20,7 +20,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
-	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/responder"
 )
 
@@ -225,30 +224,6 @@ func TestATokenForAnotherAudienceIsNobodys_S22(t *testing.T) {
 	if p, err := NewAccess(c, "watchdog", time.Now).Who(t.Context(), "t-alice", nil); err == nil ||
 		errors.Is(err, ErrUnknown) || len(g.asked) != 0 {
 		t.Errorf("without an audience: %+v, %v, asked %v", p, err, g.asked)
-	}
-}
-
-// Two people say at once that an incident is theirs: the second has to read again.
-func TestAWordOnAnOldLedgerIsAConflict_SEC09(t *testing.T) {
-	_, c := newAPI(t)
-	s := NewStore(c, "watchdog")
-	_, version, err := s.Ledger(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	say := func(by string) error {
-		return s.Say(t.Context(), incident.Saying{Acked: map[string]incident.Attribution{"01a1": {By: by,
-			Source: "slack"}}}, version)
-	}
-	if err := say("alice"); err != nil {
-		t.Fatal(err)
-	}
-	if err := say("bob"); !errors.Is(err, incident.ErrConflict) {
-		t.Errorf("%v", err)
-	}
-	l, _, err := s.Ledger(t.Context())
-	if err != nil || l.Acked["01a1"].By != "alice" || l.Acked["01a1"].Source != "slack" {
-		t.Errorf("%+v, %v", l.Acked, err)
 	}
 }
 

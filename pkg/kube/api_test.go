@@ -25,6 +25,8 @@ type api struct {
 	version  int
 	objects  map[string]map[string]any // by path
 	requests []seen
+	// oldDefinition: incidents have no status sub-resource.
+	oldDefinition bool
 	// answer may take a request over; it returns true if it did.
 	answer func(w http.ResponseWriter, r *http.Request) bool
 }
@@ -171,15 +173,21 @@ func (a *api) create(w http.ResponseWriter, r *http.Request, body []byte) {
 		refuse(w, http.StatusConflict, "AlreadyExists", "exists")
 		return
 	}
-	a.keep(path, o)
+	if strings.HasSuffix(r.URL.Path, "/incidents") && !a.oldDefinition {
+		delete(o, "status")
+	}
+	if r.URL.Query().Get("dryRun") == "" {
+		a.keep(path, o)
+	}
 	reply(w, http.StatusCreated, o)
 }
 
 // change applies a patch or an update; what the result says of uid and
 // resourceVersion must be what is stored, as in a real API server.
 func (a *api) change(w http.ResponseWriter, r *http.Request, body []byte) {
-	o := a.objects[r.URL.Path]
-	if o == nil {
+	path, status := strings.CutSuffix(r.URL.Path, "/status")
+	o := a.objects[path]
+	if o == nil || status && a.oldDefinition {
 		refuse(w, http.StatusNotFound, "NotFound", "gone")
 		return
 	}
@@ -200,15 +208,28 @@ func (a *api) change(w http.ResponseWriter, r *http.Request, body []byte) {
 		err = json.Unmarshal(after, &next)
 	}
 	if err != nil {
-		refuse(w, http.StatusBadRequest, "BadRequest", err.Error())
+		code, reason := http.StatusBadRequest, "BadRequest"
+		if r.Header.Get("Content-Type") == "application/json-patch+json" {
+			code, reason = http.StatusUnprocessableEntity, "Invalid" // as a test that fails
+		}
+		refuse(w, code, reason, err.Error())
 		return
+	}
+	if strings.Contains(path, "/incidents/") && !a.oldDefinition {
+		part := "status" // is written by its sub-resource only, and nothing else by that
+		if status {
+			part = "spec"
+		}
+		if next[part] = o[part]; o[part] == nil {
+			delete(next, part)
+		}
 	}
 	was, is := o["metadata"].(map[string]any), next["metadata"].(map[string]any)
 	if was["uid"] != is["uid"] || was["resourceVersion"] != is["resourceVersion"] {
 		refuse(w, http.StatusConflict, "Conflict", "the object has been modified")
 		return
 	}
-	a.keep(r.URL.Path, next)
+	a.keep(path, next)
 	reply(w, http.StatusOK, next)
 }
 

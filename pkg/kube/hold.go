@@ -11,20 +11,26 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/remediate"
 )
 
 // HoldTarget forbids every op on a workload, or with an empty kind on a whole
 // namespace, by annotation, under the caller's own rights.
 // It ends by itself at until, if that is not zero.
-func (c *Client) HoldTarget(ctx context.Context, namespace, kind, name, reason, by string, until time.Time) error {
-	if by != "" {
-		reason += " (" + by + ")"
+// The annotation of its source says that it was begun through watchdog: no other may
+// end through it.
+func (c *Client) HoldTarget(ctx context.Context, namespace, kind, name string, by incident.Attribution) error {
+	reason := by.Reason
+	if by.By != "" {
+		reason += " (" + by.By + ")"
 	}
-	hold := map[string]any{remediate.HoldAnnotation: reason,
-		remediate.HoldSinceAnnotation: time.Now().UTC().Format(time.RFC3339), remediate.HoldUntilAnnotation: nil}
-	if !until.IsZero() {
-		hold[remediate.HoldUntilAnnotation] = until.UTC().Format(time.RFC3339)
+	hold := map[string]any{remediate.HoldAnnotation: reason, remediate.HoldSinceAnnotation: time.Now().UTC().Format(time.RFC3339), remediate.HoldUntilAnnotation: nil, holdSource: nil}
+	if !by.Until.IsZero() {
+		hold[remediate.HoldUntilAnnotation] = by.Until.UTC().Format(time.RFC3339)
+	}
+	if by.Source != "" {
+		hold[holdSource] = by.Source
 	}
 	return c.annotate(ctx, namespace, kind, name, hold)
 }
@@ -42,9 +48,12 @@ func (c *Client) ResumeTarget(ctx context.Context, namespace, kind, name string)
 			return false, nil
 		}
 	}
-	return true, c.annotate(ctx, namespace, kind, name, map[string]any{remediate.HoldAnnotation: nil,
-		remediate.HoldSinceAnnotation: nil, remediate.HoldUntilAnnotation: nil})
+	return true, c.annotate(ctx, namespace, kind, name, map[string]any{remediate.HoldAnnotation: nil, remediate.HoldSinceAnnotation: nil, remediate.HoldUntilAnnotation: nil, holdSource: nil})
 }
+
+// holdSource is the annotation that says by which way a hold came that watchdog wrote for
+// a person.
+const holdSource = "watchdog.io/hold-source"
 
 func (c *Client) annotations(ctx context.Context, namespace, kind, name string) (map[string]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)

@@ -19,14 +19,9 @@ const ledgerName = "watchdog"
 
 // ledgerSpec is the part of the ledger that people write.
 type ledgerSpec struct {
-	Hold     json.RawMessage                         `json:"hold,omitempty"`
-	Lifted   map[string]string                       `json:"lifted,omitempty"`
-	Undo     map[string]incident.Attribution         `json:"undo,omitempty"`
-	Acked    map[string]incident.Attribution         `json:"acked,omitempty"`
-	Graded   map[string]incident.Grade               `json:"graded,omitempty"`
-	Notes    map[string]map[string]incident.Note     `json:"notes,omitempty"`
-	Public   map[string]incident.PublicWord          `json:"public,omitempty"`
-	Approved map[string]map[string]incident.Approval `json:"approved,omitempty"`
+	Hold   json.RawMessage                 `json:"hold,omitempty"`
+	Lifted map[string]string               `json:"lifted,omitempty"`
+	Undo   map[string]incident.Attribution `json:"undo,omitempty"`
 }
 
 // Ledger returns the ledger and the version for SwapLedger. A missing one is
@@ -83,7 +78,7 @@ func decodeLedger(o object) (incident.Ledger, error) {
 			return l, fmt.Errorf("decode spec: %w", err)
 		}
 	}
-	l.Hold, l.Lifted, l.Undo, l.Acked, l.Graded, l.Notes, l.Public, l.Approved = nil, spec.Lifted, spec.Undo, spec.Acked, spec.Graded, spec.Notes, spec.Public, spec.Approved
+	l.Hold, l.Lifted, l.Undo = nil, spec.Lifted, spec.Undo
 	if len(spec.Hold) > 0 && string(spec.Hold) != "null" {
 		l.Hold = &incident.Attribution{}
 		if json.Unmarshal(spec.Hold, l.Hold) != nil {
@@ -98,7 +93,7 @@ func decodeLedger(o object) (incident.Ledger, error) {
 // SwapLedger replaces the ledger read under version and returns the new version,
 // or incident.ErrConflict. What people say in it is not written: only they do.
 func (s *Store) SwapLedger(ctx context.Context, l incident.Ledger, version string) (string, error) {
-	l.Hold, l.Lifted, l.Undo, l.Acked, l.Graded, l.Notes, l.Public, l.Approved, l.Format = nil, nil, nil, nil, nil, nil, nil, nil, format
+	l.Hold, l.Lifted, l.Undo, l.Format = nil, nil, nil, format
 	status, err := encodeStatus(l, maxObject)
 	if err != nil {
 		return "", fmt.Errorf("store ledger: %w", err)
@@ -112,11 +107,11 @@ func (s *Store) SwapLedger(ctx context.Context, l incident.Ledger, version strin
 // HoldAll sets the kill switch. It takes effect with the write: a reservation
 // that read the ledger before loses its compare-and-swap (INV-25).
 // It ends by itself at until, if that is not zero.
-func (s *Store) HoldAll(ctx context.Context, reason, by string, until time.Time) error {
+func (s *Store) HoldAll(ctx context.Context, by incident.Attribution) error {
 	// Every part is written: a patch keeps of an earlier hold what it does not name.
-	hold := map[string]any{"by": by, "reason": reason, "at": time.Now().UTC().Truncate(time.Second), "until": nil}
-	if !until.IsZero() {
-		hold["until"] = until.UTC().Truncate(time.Second)
+	hold := whole(by, map[string]any{"at": by.At.UTC().Truncate(time.Second), "until": nil})
+	if !by.Until.IsZero() {
+		hold["until"] = by.Until.UTC().Truncate(time.Second)
 	}
 	return s.mark(ctx, map[string]any{"hold": hold})
 }
@@ -127,9 +122,9 @@ func (s *Store) Lift(ctx context.Context, target, op string) error {
 }
 
 // Undo asks the leader to take back what the op changed, now.
-func (s *Store) Undo(ctx context.Context, op, reason, by string) error {
-	return s.mark(ctx, map[string]any{"undo": map[string]incident.Attribution{op: {By: by, Reason: reason,
-		At: time.Now().UTC().Truncate(time.Second)}}})
+func (s *Store) Undo(ctx context.Context, op string, by incident.Attribution) error {
+	by.At = by.At.UTC().Truncate(time.Second)
+	return s.mark(ctx, map[string]any{"undo": map[string]incident.Attribution{op: by}})
 }
 
 // ResumeAll lifts the kill switch.
@@ -146,12 +141,12 @@ func (s *Store) mark(ctx context.Context, spec map[string]any) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	err = s.say(ctx, ledgerName, patch)
+	err = s.write(ctx, "ledgers", ledgerName, patch)
 	if apierrors.IsNotFound(err) {
 		if _, err := s.create(ctx, "ledgers", emptyLedger(nil)); err != nil && !errors.Is(err, incident.ErrConflict) {
 			return err
 		}
-		err = s.say(ctx, ledgerName, patch)
+		err = s.write(ctx, "ledgers", ledgerName, patch)
 	}
 	return explain(s.request("patch", "ledgers", ledgerName), err)
 }

@@ -10,19 +10,18 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 )
 
 // ErrOldDefinition says that the cluster's CustomResourceDefinition is older than this
 // watchdog: what it does not know the API server drops, and answers yes.
-var ErrOldDefinition = errors.New("the CustomResourceDefinition ledgers.watchdog.io is older than this watchdog; " +
-	"Helm does not upgrade it: apply the chart's crds/ (see Upgrading in the chart's README)")
+var ErrOldDefinition = errors.New("the CustomResourceDefinitions of watchdog.io are older than this watchdog; Helm does not upgrade them: apply the chart's crds/ (see Upgrading in the chart's README)")
 
-// say patches what people write in a ledger. It is refused rather than dropped in part:
-// a word of which the API server kept nothing was said to nobody.
-func (s *Store) say(ctx context.Context, name string, patch []byte) error {
-	u, err := s.resource("ledgers").Patch(ctx, name, types.MergePatchType, patch,
-		metav1.PatchOptions{FieldValidation: metav1.FieldValidationStrict})
+// write patches what people write in a ledger or an incident. It is refused rather than
+// dropped in part: a word of which the API server kept nothing was said to nobody.
+func (s *Store) write(ctx context.Context, resource, name string, patch []byte) error {
+	u, err := s.resource(resource).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldValidation: metav1.FieldValidationStrict})
 	if err != nil {
 		if unknownField(err) {
 			return fmt.Errorf("no change was made: %w (%w)", ErrOldDefinition, err)
@@ -82,17 +81,45 @@ func empty(v any) bool {
 
 // everyWord has every field that people write.
 const everyWord = `{"spec":{
-	"hold":{"reason":"x","by":"x","at":"2026-01-01T00:00:00Z","until":"2026-01-01T00:00:00Z"},"lifted":{"x":"x"},
-	"undo":{"x":{"reason":"x","by":"x","at":"2026-01-01T00:00:00Z"}},
-	"acked":{"x":{"reason":"x","by":"x","at":"2026-01-01T00:00:00Z","via":"x","severity":"P1"}},
-	"public":{"x":{"publish":true,"holdUntil":"2026-01-01T00:00:00Z","reason":"x","by":"x","at":"2026-01-01T00:00:00Z"}},
-	"graded":{"x":{"to":"P1","reason":"x","by":"x","at":"2026-01-01T00:00:00Z","via":"x"}},
-	"notes":{"x":{"x":{"as":"decision","reason":"x","by":"x","at":"2026-01-01T00:00:00Z","via":"x"}}},
-	"approved":{"x":{"x":{"plan":"x","denied":true,"reason":"x","by":"x","at":"2026-01-01T00:00:00Z","via":"x"}}}}}`
+	"hold":{"reason":"x","by":"x","at":"2026-01-01T00:00:00Z","source":"x","until":"2026-01-01T00:00:00Z"},"lifted":{"x":"x"},
+	"undo":{"x":{"reason":"x","by":"x","at":"2026-01-01T00:00:00Z","source":"x"}}}}`
+
+// everyPart is an incident with every field that people write, and a status, which an API
+// server with the status sub-resource drops.
+const everyPart = `{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","metadata":{"name":"definition-check"},"spec":{
+	"target":{"name":"x","namespace":"x","kind":"deployment","workload":"x"},"openedAt":"2026-01-01T00:00:00Z",
+	"acknowledged":{"reason":"x","by":"x","at":"2026-01-01T00:00:00Z","source":"x","severity":"P1"},
+	"public":{"publish":true,"holdUntil":"2026-01-01T00:00:00Z","reason":"x","by":"x","at":"2026-01-01T00:00:00Z","source":"x"},
+	"severity":{"to":"P1","reason":"x","by":"x","at":"2026-01-01T00:00:00Z","source":"x"},
+	"notes":{"x":{"as":"decision","reason":"x","by":"x","at":"2026-01-01T00:00:00Z","source":"x"}},
+	"approvals":{"x":{"x":{"plan":"x","denied":true,"reason":"x","by":"x","at":"2026-01-01T00:00:00Z","source":"x"}}}},"status":{"phase":"open"}}`
 
 // CheckDefinition asks the API server, without a write, whether it would keep everything
-// that people may write into the ledger. ErrOldDefinition says that it would not.
+// that people may write, and a status apart from it. ErrOldDefinition says that it would not.
 func (s *Store) CheckDefinition(ctx context.Context) error {
+	return errors.Join(s.checkLedgers(ctx), s.checkIncidents(ctx))
+}
+
+func (s *Store) checkIncidents(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	u := &unstructured.Unstructured{}
+	if err := u.UnmarshalJSON([]byte(everyPart)); err != nil {
+		return fmt.Errorf("encode the check of the incidents' definition: %w", err)
+	}
+	made, err := s.resource("incidents").Create(ctx, u, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
+	switch {
+	case unknownField(err):
+		return fmt.Errorf("%w (%w)", ErrOldDefinition, err)
+	case err != nil:
+		return explain(s.request("create", "incidents", "definition-check"), err)
+	case made.Object["status"] != nil:
+		return fmt.Errorf("%w (incidents have no status sub-resource)", ErrOldDefinition)
+	}
+	return nil
+}
+
+func (s *Store) checkLedgers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	_, err := s.resource("ledgers").Patch(ctx, ledgerName, types.MergePatchType, []byte(everyWord),

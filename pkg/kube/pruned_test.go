@@ -9,29 +9,26 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/responder"
 )
 
 const thisLedger = "/apis/watchdog.io/v1alpha1/namespaces/watchdog/ledgers/watchdog"
 
 // X54: an old definition drops what it does not know, and the answer is yes.
 func TestAWordThatAnOldDefinitionDropsIsNotSaid_X54(t *testing.T) {
-	word := incident.Saying{Acked: map[string]incident.Attribution{"a": {By: "alice", At: time.Now(),
-		Severity: incident.P1}}, Notes: map[string]map[string]incident.Note{"a": {"n": {As: "decision"}}}}
+	word := responder.Patch{Acked: incident.Attribution{By: "alice", At: time.Now(), Severity: incident.P1}, Notes: map[string]incident.Note{"n": {As: "decision"}}}
+	by := incident.Attribution{Reason: "why", By: "ada", At: time.Now(), Until: time.Now().Add(time.Hour)}
 	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request) bool{
 		"strict validation refuses it": func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method != http.MethodPatch || r.URL.Query().Get("fieldValidation") != "Strict" {
 				return false
 			}
-			refuse(w, http.StatusBadRequest, "BadRequest",
-				`strict decoding error: unknown field "spec.acked.a.severity"`)
+			refuse(w, http.StatusBadRequest, "BadRequest", `strict decoding error: unknown field "spec.acknowledged.severity"`)
 			return true
 		},
 		"the field is dropped without a word": func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method == http.MethodPatch {
-				reply(w, http.StatusOK, map[string]any{"apiVersion": "watchdog.io/v1alpha1", "kind": "Ledger",
-					"metadata": map[string]any{"name": "watchdog"},
-					"spec": map[string]any{"acked": map[string]any{"a": map[string]any{"by": "alice",
-						"at": "2026-01-01T00:00:00Z"}}}})
+				reply(w, http.StatusOK, map[string]any{"apiVersion": "watchdog.io/v1alpha1", "kind": "Ledger", "metadata": map[string]any{"name": "watchdog"}, "spec": map[string]any{"acknowledged": map[string]any{"by": "alice", "at": "2026-01-01T00:00:00Z"}}})
 			}
 			return r.Method == http.MethodPatch
 		},
@@ -41,8 +38,7 @@ func TestAWordThatAnOldDefinitionDropsIsNotSaid_X54(t *testing.T) {
 			a.put(thisLedger, `{"apiVersion":"watchdog.io/v1alpha1","kind":"Ledger","spec":{}}`)
 			a.answer = answer
 			s := NewStore(c, "watchdog")
-			for what, err := range map[string]error{"say": s.Say(t.Context(), word, "101"),
-				"hold": s.HoldAll(t.Context(), "why", "ada", time.Now().Add(time.Hour))} {
+			for what, err := range map[string]error{"say": s.Patch(t.Context(), "a", word, "101"), "hold": s.HoldAll(t.Context(), by)} {
 				if !errors.Is(err, ErrOldDefinition) {
 					t.Errorf("%s: %v", what, err)
 				}
@@ -57,29 +53,46 @@ func TestAWordThatAnOldDefinitionDropsIsNotSaid_X54(t *testing.T) {
 	a, c := newAPI(t)
 	a.put(thisLedger, `{"apiVersion":"watchdog.io/v1alpha1","kind":"Ledger","spec":{}}`)
 	s := NewStore(c, "watchdog")
-	say := func(w incident.Saying) error {
-		_, version, err := s.Ledger(t.Context())
-		return errors.Join(err, s.Say(t.Context(), w, version))
+	storedIncident(t, s, "a")
+	say := func(w responder.Patch) error {
+		_, _, version, err := s.Incident(t.Context(), "a")
+		return errors.Join(err, s.Patch(t.Context(), "a", w, version))
 	}
-	if err := errors.Join(s.CheckDefinition(t.Context()), say(word), s.HoldAll(t.Context(), "why", "", time.Time{}),
-		s.ResumeAll(t.Context()), say(incident.Saying{Gone: incident.Gone{Incidents: []string{"a"}}})); err != nil {
+	if err := errors.Join(s.CheckDefinition(t.Context()), say(word), s.HoldAll(t.Context(), by), s.ResumeAll(t.Context())); err != nil {
 		t.Errorf("a definition that knows all: %v", err)
+	}
+	if _, err := a.get(theseIncidents + "definition-check")["spec"]; err {
+		t.Error("the check wrote something")
+	}
+	a.oldDefinition = true
+	if err := s.CheckDefinition(t.Context()); !errors.Is(err, ErrOldDefinition) || !strings.Contains(err.Error(), "no status sub-resource") {
+		t.Errorf("incidents of an old definition: %v", err)
+	}
+	if _, err := s.SaveIncident(t.Context(), incident.New("b", shopCart, time.Now()), ""); !errors.Is(err, ErrOldDefinition) {
+		t.Errorf("%v", err)
 	}
 }
 
 // What CheckDefinition asks for is what the shipped definition has.
 func TestTheShippedDefinitionKnowsEveryWord_X54(t *testing.T) {
-	b, err := os.ReadFile("../../deploy/helm/watchdog/crds/ledgers.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, field := range []string{"hold:", "until:", "lifted:", "undo:", "acked:", "severity:", "public:",
-		"holdUntil:", "publish:", "graded:", "to:", "notes:", "as:", "approved:", "plan:", "denied:", "via:"} {
-		if !strings.Contains(string(b), "  "+field) {
-			t.Errorf("the shipped definition has no %s", field)
+	for _, tt := range []struct {
+		file, asks string
+		fields     []string
+	}{
+		{"ledgers", everyWord, []string{"hold:", "until:", "lifted:", "undo:", "source:"}},
+		{"incidents", everyPart, []string{"acknowledged:", "severity:", "public:", "holdUntil:", "publish:", "to:", "notes:", "as:", "approvals:", "plan:", "denied:", "source:", "status:"}},
+	} {
+		b, err := os.ReadFile("../../deploy/helm/watchdog/crds/" + tt.file + ".yaml")
+		if err != nil {
+			t.Fatal(err)
 		}
-		if !strings.Contains(everyWord, `"`+strings.TrimSuffix(field, ":")+`"`) {
-			t.Errorf("the check does not ask for %s", field)
+		for _, field := range tt.fields {
+			if !strings.Contains(string(b), "  "+field) {
+				t.Errorf("the shipped definition has no %s", field)
+			}
+			if !strings.Contains(tt.asks, `"`+strings.TrimSuffix(field, ":")+`"`) {
+				t.Errorf("the check does not ask for %s", field)
+			}
 		}
 	}
 }
@@ -89,7 +102,7 @@ func TestTheKillSwitchEndsByItself_X103(t *testing.T) {
 	_, c := newAPI(t)
 	s := NewStore(c, "watchdog")
 	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
-	if err := s.HoldAll(t.Context(), "why", "ada", until); err != nil {
+	if err := s.HoldAll(t.Context(), incident.Attribution{Reason: "why", By: "ada", At: time.Now(), Until: until}); err != nil {
 		t.Fatal(err)
 	}
 	l, _, err := s.Ledger(t.Context())
@@ -102,7 +115,7 @@ func TestTheKillSwitchEndsByItself_X103(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	}
-	if err := s.HoldAll(t.Context(), "why", "ada", time.Time{}); err != nil {
+	if err := s.HoldAll(t.Context(), incident.Attribution{Reason: "why", By: "ada", At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	if l, _, err = s.Ledger(t.Context()); err != nil || !l.Hold.Until.IsZero() {

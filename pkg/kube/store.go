@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,6 +33,7 @@ type Store struct {
 	c         *Client
 	namespace string
 	reading   bool // a missing ledger is not created
+	follower  follower
 }
 
 // NewStore returns the daemon's store over the namespace that watchdog is installed in.
@@ -56,8 +58,9 @@ func formatOf(status json.RawMessage) int {
 	return head.Format
 }
 
-// object is one of watchdog's own objects. They have no status sub-resource, so
-// that spec and status are written as one.
+// object is one of watchdog's own objects. Of an incident people write the spec and
+// watchdog the status, which is a sub-resource; ledgers and windows have none, so that
+// both parts share one version.
 type object struct {
 	APIVersion string            `json:"apiVersion"`
 	Kind       string            `json:"kind"`
@@ -66,10 +69,37 @@ type object struct {
 	Status     json.RawMessage   `json:"status,omitempty"`
 }
 
-// incidentSpec is the part of an incident that never changes.
+// incidentSpec is what an incident is about, which never changes, and what people say of it.
 type incidentSpec struct {
-	Target   incident.Target `json:"target"`
-	OpenedAt metav1.Time     `json:"openedAt"`
+	Target       incident.Target                         `json:"target"`
+	OpenedAt     metav1.Time                             `json:"openedAt"`
+	Acknowledged *incident.Attribution                   `json:"acknowledged,omitempty"`
+	Severity     *incident.Grade                         `json:"severity,omitempty"`
+	Public       *incident.PublicWord                    `json:"public,omitempty"`
+	Notes        map[string]incident.Note                `json:"notes,omitempty"`
+	Approvals    map[string]map[string]incident.Approval `json:"approvals,omitempty"`
+}
+
+func (s incidentSpec) words() incident.Words {
+	w := incident.Words{Notes: s.Notes, Approved: s.Approvals}
+	if s.Acknowledged != nil {
+		w.Acked = *s.Acknowledged
+	}
+	if s.Severity != nil {
+		w.Graded = *s.Severity
+	}
+	if s.Public != nil {
+		w.Public = *s.Public
+	}
+	return w
+}
+
+// incidentStatus is an incident as it is stored. The revision counts its writes: it is
+// the version that the next one must find. What people write in the spec does not change
+// it, so no word of theirs makes the leader lose a write.
+type incidentStatus struct {
+	incident.Incident
+	Revision int64 `json:"revision,omitempty"`
 }
 
 func (s *Store) resource(resource string) dynamic.ResourceInterface {
@@ -82,7 +112,9 @@ func (s *Store) request(verb, resource, name string) request {
 }
 
 // Incidents returns all incidents that are stored, in no order. An object that
-// cannot be read makes the whole call fail: half a memory is worse than none.
+// cannot be read makes the whole call fail: half a memory is worse than none. One without
+// a status was made and never stored: nobody was told of it and nothing was done, and it
+// is as if it were not there (see Sweep).
 func (s *Store) Incidents(ctx context.Context) ([]incident.Stored, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -96,6 +128,9 @@ func (s *Store) Incidents(ctx context.Context) ([]incident.Stored, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read incident %s/%s: %w", s.namespace, list.Items[i].GetName(), err)
 		}
+		if len(o.Status) == 0 {
+			continue
+		}
 		st, err := decodeIncident(o)
 		if err != nil {
 			return nil, fmt.Errorf("read incident %s/%s: %w; delete or correct it", s.namespace, o.Metadata.Name, err)
@@ -108,18 +143,20 @@ func (s *Store) Incidents(ctx context.Context) ([]incident.Stored, error) {
 // decodeIncident reads an incident, and refuses what no incident of ours can be:
 // it would be stored under another name, or climb a ladder from below its foot.
 func decodeIncident(o object) (incident.Stored, error) {
-	st := incident.Stored{Version: o.Metadata.ResourceVersion}
+	var st incident.Stored
+	var spec incidentSpec
+	if err := json.Unmarshal(o.Spec, &spec); err != nil {
+		return st, fmt.Errorf("decode spec: %w", err)
+	}
 	if formatOf(o.Status) > format {
-		var spec incidentSpec
-		if err := json.Unmarshal(o.Spec, &spec); err != nil {
-			return st, fmt.Errorf("decode spec: %w", err)
-		}
 		st.Newer, st.Incident = true, incident.Incident{ID: o.Metadata.Name, Target: spec.Target}
 		return st, nil
 	}
-	if err := json.Unmarshal(o.Status, &st.Incident); err != nil {
+	var status incidentStatus
+	if err := json.Unmarshal(o.Status, &status); err != nil {
 		return st, fmt.Errorf("decode status: %w", err)
 	}
+	st.Incident, st.Words, st.Version = status.Incident, spec.words(), strconv.FormatInt(status.Revision, 10)
 	if st.Incident.ID != o.Metadata.Name {
 		return st, fmt.Errorf("decode status: its id is %q", st.Incident.ID)
 	}
@@ -138,19 +175,130 @@ func decodeIncident(o object) (incident.Stored, error) {
 // under version. It returns the new version, or incident.ErrConflict.
 func (s *Store) SaveIncident(ctx context.Context, inc incident.Incident, version string) (string, error) {
 	inc.Format = format
-	status, err := encodeStatus(inc, maxObject)
+	revision := int64(0)
+	if version != "" {
+		n, err := strconv.ParseInt(version, 10, 64)
+		if err != nil {
+			return "", fmt.Errorf("store incident %s: version %q: %w", inc.ID, version, err)
+		}
+		revision = n
+	}
+	status, err := encodeStatus(incidentStatus{inc, revision + 1}, maxObject)
 	if err != nil {
 		return "", fmt.Errorf("store incident %s: %w", inc.ID, err)
 	}
-	if version != "" {
-		return s.swap(ctx, "incidents", inc.ID, version, status)
+	if version == "" {
+		if err := s.open(ctx, inc); err != nil {
+			return "", err
+		}
 	}
+	if err := s.swapStatus(ctx, inc.ID, version, revision, status); err != nil {
+		return "", err
+	}
+	return strconv.FormatInt(revision+1, 10), nil
+}
+
+// open makes the object of a new incident. One that is there is its own, from a try whose
+// second half failed; if it has a status it is another's, and swapStatus says so.
+func (s *Store) open(ctx context.Context, inc incident.Incident) error {
 	spec, err := json.Marshal(incidentSpec{Target: inc.Target, OpenedAt: metav1.NewTime(inc.OpenedAt)})
 	if err != nil {
-		return "", fmt.Errorf("store incident %s: %w", inc.ID, err)
+		return fmt.Errorf("store incident %s: %w", inc.ID, err)
 	}
-	return s.create(ctx, "incidents", object{Kind: "Incident", Metadata: metav1.ObjectMeta{Name: inc.ID}, Spec: spec,
-		Status: status})
+	_, err = s.create(ctx, "incidents", object{Kind: "Incident", Metadata: metav1.ObjectMeta{Name: inc.ID}, Spec: spec})
+	if errors.Is(err, incident.ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+// swapAttempts is how often a write is sent that only people's words came before.
+const swapAttempts = 8
+
+// swapStatus replaces the status of an incident if it is of the given revision: the API
+// server tests that with the write. A status without a revision (none yet, with an empty
+// version, or one of an earlier version) is replaced under the object's version.
+func (s *Store) swapStatus(ctx context.Context, id, version string, revision int64, status json.RawMessage) error {
+	r := s.request("patch", "incidents/status", id)
+	for range swapAttempts {
+		test := map[string]any{"op": "test", "path": "/status/revision", "value": revision}
+		if revision == 0 {
+			o, err := s.get(ctx, "incidents", id)
+			if err != nil && !apierrors.IsNotFound(err) {
+				return explain(s.request("get", "incidents", id), err)
+			}
+			if err != nil || revisionOf(o.Status) != 0 || (len(o.Status) > 0) != (version != "") {
+				return fmt.Errorf("patch incidents %s/%s: %w", s.namespace, id, incident.ErrConflict)
+			}
+			test = map[string]any{"op": "replace", "path": "/metadata/resourceVersion", "value": o.Metadata.ResourceVersion}
+		}
+		patch, err := json.Marshal([]map[string]any{test, {"op": "add", "path": "/status", "value": status}})
+		if err != nil {
+			return fmt.Errorf("encode incident %s: %w", id, err)
+		}
+		err = s.patchStatus(ctx, id, patch)
+		switch {
+		case err == nil:
+			return nil
+		case apierrors.IsConflict(err):
+			continue // a person wrote the spec at the same moment
+		case apierrors.IsNotFound(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+			return s.whyNot(ctx, id, revision, explain(r, err))
+		}
+		return explain(r, err)
+	}
+	return fmt.Errorf("patch incidents/status %s/%s: people wrote on the incident %d times meanwhile; it is tried again", s.namespace, id, swapAttempts)
+}
+
+func (s *Store) patchStatus(ctx context.Context, id string, patch []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	_, err := s.resource("incidents").Patch(ctx, id, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: FieldManager}, "status")
+	return err
+}
+
+// whyNot tells an incident that somebody else wrote, or deleted, from a status that the
+// API server does not take.
+func (s *Store) whyNot(ctx context.Context, id string, revision int64, refused error) error {
+	o, err := s.get(ctx, "incidents", id)
+	switch {
+	case apierrors.IsNotFound(err), err == nil && revisionOf(o.Status) != revision:
+		return fmt.Errorf("patch incidents %s/%s: %w", s.namespace, id, incident.ErrConflict)
+	case err != nil:
+		return explain(s.request("get", "incidents", id), err)
+	case apierrors.IsNotFound(refused):
+		return fmt.Errorf("%w (%w)", ErrOldDefinition, refused)
+	}
+	return refused
+}
+
+// revisionOf reads nothing else of a status.
+func revisionOf(status json.RawMessage) int64 {
+	var head struct {
+		Revision int64 `json:"revision"`
+	}
+	_ = json.Unmarshal(status, &head)
+	return head.Revision
+}
+
+// Sweep deletes the objects that were made and never stored: who made them ended in
+// between. Only a new leader calls it, before it opens any.
+func (s *Store) Sweep(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	list, err := s.resource("incidents").List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return missingKind(s.request("list", "incidents", ""), err)
+	}
+	for _, o := range list.Items {
+		if status, _ := o.Object["status"].(map[string]any); len(status) > 0 {
+			continue
+		}
+		if err := s.DeleteIncident(ctx, o.GetName()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DeleteIncident forgets an incident. One that is already gone is no error.

@@ -77,7 +77,7 @@ func TestAHoldAndAReservationCannotMissEachOther(t *testing.T) { // INV-25
 	if err != nil || version == "" {
 		t.Fatalf("a missing ledger is made: %q, %v", version, err)
 	}
-	if err := s.HoldAll(t.Context(), "datacentre move", "ada", time.Time{}); err != nil {
+	if err := s.HoldAll(t.Context(), incident.Attribution{Reason: "datacentre move", By: "ada", At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	l.Ops = append(l.Ops, incident.Op{ID: "op1"})
@@ -117,7 +117,7 @@ func TestAnythingWrittenAsAHoldIsAHold(t *testing.T) {
 func TestAHoldWorksBeforeTheDaemonHasEverRun(t *testing.T) {
 	_, c := newAPI(t)
 	s := NewStore(c, "watchdog")
-	if err := s.HoldAll(t.Context(), "why", "", time.Time{}); err != nil {
+	if err := s.HoldAll(t.Context(), incident.Attribution{Reason: "why"}); err != nil {
 		t.Fatal(err)
 	}
 	if l, _, err := s.Ledger(t.Context()); err != nil || l.Hold == nil {
@@ -170,8 +170,7 @@ func TestTargetsAreHeldByOneAnnotationAndNothingElse(t *testing.T) {
 		m, _ := a.get(path)["metadata"].(map[string]any)["annotations"].(map[string]any)
 		return m
 	}
-	if err := errors.Join(c.HoldTarget(t.Context(), "shop", "deployment", "cart", "migration", "ada", time.Time{}),
-		c.HoldTarget(t.Context(), "shop", "", "", "freeze", "", time.Time{})); err != nil {
+	if err := errors.Join(c.HoldTarget(t.Context(), "shop", "deployment", "cart", incident.Attribution{Reason: "migration", By: "ada"}), c.HoldTarget(t.Context(), "shop", "", "", incident.Attribution{Reason: "freeze"})); err != nil {
 		t.Fatal(err)
 	}
 	got := maps.Clone(annotations(cartPath))
@@ -194,8 +193,7 @@ func TestTargetsAreHeldByOneAnnotationAndNothingElse(t *testing.T) {
 	if d := cmp.Diff(map[string]any{"keep": "me"}, annotations(cartPath)); d != "" {
 		t.Error(d)
 	}
-	if err := c.HoldTarget(t.Context(), "shop", "deployment", "gone", "x", "", time.Time{}); err == nil ||
-		!strings.Contains(err.Error(), "not found") {
+	if err := c.HoldTarget(t.Context(), "shop", "deployment", "gone", incident.Attribution{Reason: "x"}); err == nil || !strings.Contains(err.Error(), "not found") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -3,83 +3,103 @@ package kube
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
 
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/responder"
 )
 
-// Say writes people's words into the ledger of one version, or returns incident.ErrConflict
-// (responder.ErrChanged, to the service): of
-// two who say that an incident is theirs, the second is told that it is not. A ledger
-// that was not there (version "") is made, to be read again.
-func (s *Store) Say(ctx context.Context, w incident.Saying, version string) error {
-	if version == "" {
-		if _, err := s.create(ctx, "ledgers", emptyLedger(nil)); err != nil && !errors.Is(err, incident.ErrConflict) {
-			return err
-		}
-		return fmt.Errorf("ledgers %s/%s was not there: %w, %w", s.namespace, ledgerName, incident.ErrConflict,
-			responder.ErrChanged)
+// Incident reads one incident, what people have said of it, and the version of both, for
+// Patch.
+func (s *Store) Incident(ctx context.Context, id string) (incident.Incident, incident.Words, string, error) {
+	o, err := s.get(ctx, "incidents", id)
+	switch {
+	case apierrors.IsNotFound(err), err == nil && len(o.Status) == 0:
+		return incident.Incident{}, incident.Words{}, "", fmt.Errorf("get incidents %s/%s: %w", s.namespace, id, responder.ErrNoIncident)
+	case err != nil:
+		return incident.Incident{}, incident.Words{}, "", explain(s.request("get", "incidents", id), err)
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": version}, "spec": spec(w)})
+	st, err := decodeIncident(o)
 	if err != nil {
-		return fmt.Errorf("encode ledger patch: %w", err)
+		return incident.Incident{}, incident.Words{}, "", fmt.Errorf("read incident %s/%s: %w; delete it or repair it", s.namespace, id, err)
+	}
+	if st.Newer {
+		return incident.Incident{}, incident.Words{}, "", fmt.Errorf("read incident %s/%s: %w; use its command line", s.namespace, id, incident.ErrNewer)
+	}
+	return st.Incident, st.Words, o.Metadata.ResourceVersion, nil
+}
+
+// Words reads what people have said of one incident. Of one that is not there nobody has
+// said anything.
+func (s *Store) Words(ctx context.Context, id string) (incident.Words, error) {
+	o, err := s.get(ctx, "incidents", id)
+	if apierrors.IsNotFound(err) {
+		return incident.Words{}, nil
+	}
+	if err != nil {
+		return incident.Words{}, explain(s.request("get", "incidents", id), err)
+	}
+	return wordsOf(o)
+}
+
+func wordsOf(o object) (incident.Words, error) {
+	var spec incidentSpec
+	if err := json.Unmarshal(o.Spec, &spec); err != nil {
+		return incident.Words{}, fmt.Errorf("read incident %s: decode spec: %w", o.Metadata.Name, err)
+	}
+	return spec.words(), nil
+}
+
+// Patch adds to what people have said of an incident of one version, or returns
+// responder.ErrChanged: of two who acknowledge it, the second is told that it is taken.
+func (s *Store) Patch(ctx context.Context, id string, p responder.Patch, version string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": version}, "spec": spec(p)})
+	if err != nil {
+		return fmt.Errorf("encode what is written on incident %s: %w", id, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	err = s.say(ctx, ledgerName, patch)
-	if apierrors.IsConflict(err) {
-		return fmt.Errorf("patch ledgers %s/%s: %w, %w", s.namespace, ledgerName, incident.ErrConflict,
-			responder.ErrChanged)
+	err = s.write(ctx, "incidents", id, patch)
+	switch {
+	case apierrors.IsConflict(err):
+		return fmt.Errorf("patch incidents %s/%s: %w", s.namespace, id, responder.ErrChanged)
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("patch incidents %s/%s: %w", s.namespace, id, responder.ErrNoIncident)
 	}
-	return explain(s.request("patch", "ledgers", ledgerName), err)
+	return explain(s.request("patch", "incidents", id), err)
 }
 
-// spec is the part of the ledger's spec that the words are.
-func spec(w incident.Saying) map[string]any {
-	parts := map[string]map[string]any{"acked": {}, "graded": {}, "notes": {}, "approved": {}}
-	for _, id := range w.Gone.Incidents {
-		parts["acked"][id], parts["graded"][id], parts["notes"][id] = nil, nil, nil
-	}
-	for _, op := range w.Gone.Ops {
-		parts["approved"][op] = nil
-	}
-	for id, m := range w.Acked {
-		parts["acked"][id] = whole(m, nil)
-	}
-	for id, g := range w.Graded {
-		parts["graded"][id] = whole(g.Attribution, map[string]any{"to": g.To})
-	}
-	notes := map[string]map[string]any{}
-	note := func(id, k string, n any) {
-		if notes[id] == nil {
-			notes[id] = map[string]any{}
-			parts["notes"][id] = notes[id]
-		}
-		notes[id][k] = n
-	}
-	for id, all := range w.Gone.Notes {
-		for _, k := range all {
-			note(id, k, nil)
-		}
-	}
-	for id, all := range w.Notes {
-		for k, n := range all {
-			note(id, k, n)
-		}
-	}
-	for op, a := range w.Approved {
-		parts["approved"][op] = a
-	}
+// spec is the part of an incident's spec that the words are.
+func spec(p responder.Patch) map[string]any {
 	all := map[string]any{}
-	for name, p := range parts {
-		if len(p) > 0 {
-			all[name] = p
+	if !p.Acked.At.IsZero() {
+		all["acknowledged"] = whole(p.Acked, nil)
+	}
+	if !p.Graded.At.IsZero() {
+		all["severity"] = whole(p.Graded.Attribution, map[string]any{"to": p.Graded.To})
+	}
+	if w := p.Public; !w.At.IsZero() {
+		public := map[string]any{"publish": w.Publish, "holdUntil": nil}
+		if !w.HoldUntil.IsZero() {
+			public["holdUntil"] = w.HoldUntil.UTC().Truncate(time.Second)
 		}
+		all["public"] = whole(w.Attribution, public)
+	}
+	if len(p.Notes) > 0 {
+		all["notes"] = p.Notes
+	}
+	if len(p.Approved) > 0 {
+		all["approvals"] = p.Approved
 	}
 	return all
 }
@@ -88,7 +108,7 @@ func spec(w incident.Saying) map[string]any {
 // does not name.
 func whole(m incident.Attribution, more map[string]any) map[string]any {
 	w := map[string]any{"at": m.At}
-	for k, v := range map[string]string{"by": m.By, "reason": m.Reason, "via": m.Source} {
+	for k, v := range map[string]string{"by": m.By, "reason": m.Reason, "source": m.Source} {
 		if w[k] = v; v == "" {
 			w[k] = nil
 		}
@@ -96,26 +116,120 @@ func whole(m incident.Attribution, more map[string]any) map[string]any {
 	if m.Severity != "" {
 		w["severity"] = m.Severity
 	}
-	for k, v := range more {
-		w[k] = v
-	}
+	maps.Copy(w, more)
 	return w
 }
 
-// Publish writes a person's word on what the public reads of an incident. Every
-// part of it is written: a patch keeps of an earlier word what it does not name.
-func (s *Store) Publish(ctx context.Context, id string, word incident.PublicWord, gone []string) error {
-	public := map[string]any{}
-	for _, old := range gone {
-		public[old] = nil
+// follower keeps what people have said of all incidents, by watching them.
+type follower struct {
+	mu  sync.Mutex
+	all map[string]incident.Words
+}
+
+// Heard is what is known of people's words without a request. It is nothing before Follow
+// has listed the incidents.
+func (s *Store) Heard(context.Context) map[string]incident.Words {
+	s.follower.mu.Lock()
+	defer s.follower.mu.Unlock()
+	return maps.Clone(s.follower.all)
+}
+
+// Follow watches the incidents until ctx ends, and calls heard when people's words may
+// have changed. Of each object nothing but its words is kept.
+func (s *Store) Follow(ctx context.Context, heard func(), failed func(error)) {
+	take := func(o any) {
+		if u, ok := o.(*unstructured.Unstructured); ok && s.follow(u) {
+			heard()
+		}
 	}
-	if word.At.IsZero() {
-		word.At = time.Now().UTC().Truncate(time.Millisecond)
+	i := cache.NewSharedIndexInformer(incidentStream{s}, &unstructured.Unstructured{}, 0, cache.Indexers{})
+	// None of these can fail before the informer runs.
+	_ = i.SetTransform(onlySpec)
+	_ = i.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
+		if ctx.Err() == nil {
+			failed(explain(s.request("watch", "incidents", ""), err))
+		}
+	})
+	_, _ = i.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: take, UpdateFunc: func(_, o any) { take(o) },
+		DeleteFunc: func(o any) {
+			if gone, ok := o.(cache.DeletedFinalStateUnknown); ok {
+				o = gone.Obj
+			}
+			if u, ok := o.(*unstructured.Unstructured); ok {
+				s.follower.mu.Lock()
+				delete(s.follower.all, u.GetName())
+				s.follower.mu.Unlock()
+			}
+		},
+	})
+	i.RunWithContext(ctx)
+}
+
+// onlySpec drops what the status holds: it may be large, and the leader wrote it itself.
+func onlySpec(o any) (any, error) {
+	if u, ok := o.(*unstructured.Unstructured); ok {
+		delete(u.Object, "status")
+		u.SetManagedFields(nil)
 	}
-	w := map[string]any{"by": word.By, "reason": word.Reason, "at": word.At, "publish": word.Publish, "holdUntil": nil}
-	if !word.HoldUntil.IsZero() {
-		w["holdUntil"] = word.HoldUntil.UTC().Truncate(time.Second)
+	return o, nil
+}
+
+// follow takes over what an object says, and reports whether that is news.
+func (s *Store) follow(u *unstructured.Unstructured) bool {
+	o, err := decodeObject(u)
+	if err != nil {
+		return false
 	}
-	public[id] = w
-	return s.mark(ctx, map[string]any{"public": public})
+	w, err := wordsOf(o)
+	if err != nil {
+		return false // whoever reads the incident says so
+	}
+	s.follower.mu.Lock()
+	defer s.follower.mu.Unlock()
+	if s.follower.all == nil {
+		s.follower.all = map[string]incident.Words{}
+	}
+	news := !sameWords(s.follower.all[u.GetName()], w)
+	s.follower.all[u.GetName()] = w
+	return news
+}
+
+func sameWords(a, b incident.Words) bool {
+	x, err1 := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err1 == nil && err2 == nil && string(x) == string(y)
+}
+
+// incidentStream lists and watches the incidents.
+type incidentStream struct{ s *Store }
+
+// IsWatchListSemanticsUnSupported keeps the reflector to list, then watch: the two verbs
+// that the chart grants for it.
+func (incidentStream) IsWatchListSemanticsUnSupported() bool { return true }
+
+func (i incidentStream) List(o metav1.ListOptions) (runtime.Object, error) {
+	return i.ListWithContext(context.Background(), o)
+}
+
+func (i incidentStream) Watch(o metav1.ListOptions) (watch.Interface, error) {
+	return i.WatchWithContext(context.Background(), o)
+}
+
+func (i incidentStream) ListWithContext(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*requestTimeout)
+	defer cancel()
+	return i.s.resource("incidents").List(ctx, o)
+}
+
+func (i incidentStream) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	seconds := int64(watchFor / time.Second)
+	o.TimeoutSeconds, o.AllowWatchBookmarks = &seconds, true
+	ctx, cancel := context.WithTimeout(ctx, watchCut)
+	w, err := i.s.resource("incidents").Watch(ctx, o)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return listening{w, cancel}, nil
 }

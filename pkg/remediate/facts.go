@@ -21,8 +21,10 @@ type Facts struct {
 	ModeWhy  string
 	Workload Workload
 	Ledger   incident.Ledger
-	Limits   incident.Limits
-	Signals  []Signal
+	// Words are what people have said of the incident, read with the rest.
+	Words   incident.Words
+	Limits  incident.Limits
+	Signals []Signal
 	// CPU is the share of its CPU that the workload uses; nil: not known.
 	CPU *float64
 	// Dependencies are the health document's checks of things that are not the workload.

@@ -22,7 +22,7 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 	if p.Hash == "" {
 		return hold(incident.Ask, "there is no plan that could be approved")
 	}
-	words := f.Ledger.Approved[f.OpID]
+	words := f.Words.Approved[f.OpID]
 	need, yes, latest := max(1, f.Options.Approvals), []string{}, time.Time{}
 	var but []string
 	seen := map[string]bool{}

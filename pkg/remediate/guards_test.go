@@ -82,16 +82,16 @@ func TestGuardsHold(t *testing.T) {
 		{"approved when the request was over", "scale", func(f *Facts) {
 			approval(f, "scale", f.OpID, false)
 			f.Incident.Asked = &incident.Request{Op: f.OpID, Until: f.Now}
-			word := f.Ledger.Approved[f.OpID]["eve"]
+			word := f.Words.Approved[f.OpID]["eve"]
 			word.At = f.Now
-			f.Ledger.Approved[f.OpID]["eve"] = word
+			f.Words.Approved[f.OpID]["eve"] = word
 		}, "approval", incident.Ask, "ended at"},
 		{"approved in time, and held until long after", "scale", func(f *Facts) {
 			approval(f, "scale", f.OpID, false)
 			f.Incident.Asked = &incident.Request{Op: f.OpID, At: at(f, 2*time.Hour), Until: at(f, time.Hour)}
-			word := f.Ledger.Approved[f.OpID]["eve"]
+			word := f.Words.Approved[f.OpID]["eve"]
 			word.At = at(f, 90*time.Minute)
-			f.Ledger.Approved[f.OpID]["eve"] = word
+			f.Words.Approved[f.OpID]["eve"] = word
 		}, "approval", incident.Ask, "that is too late"},
 		{"INV-48 no mode", "job", func(f *Facts) { f.Mode = "" }, "mode", incident.Advise, "mode observe"},
 		{"INV-29 another installation", "scale", func(f *Facts) { f.Workload.Annotations = map[string]string{ClaimAnnotation: "staging"} }, "claim", incident.HandOver, "staging"},
@@ -419,7 +419,7 @@ func approval(f *Facts, action incident.Action, op string, denied bool) {
 	planned := facts(action)
 	planned.OpID = f.OpID
 	p, _ := Consider(planned)
-	f.Ledger.Approved = map[string]map[string]incident.Approval{op: {"eve": {Attribution: incident.Attribution{By: "eve", Reason: "now"}, Plan: p.Hash, Denied: denied}}}
+	f.Words.Approved = map[string]map[string]incident.Approval{op: {"eve": {Attribution: incident.Attribution{By: "eve", Reason: "now"}, Plan: p.Hash, Denied: denied}}}
 }
 
 // What was approved is done, also when time has passed: a restart writes the time
@@ -433,7 +433,7 @@ func TestAnApprovedPlanPasses(t *testing.T) {
 			t.Fatalf("%s: held by %q %s before anybody answered", action, h, reason)
 		}
 		f.Incident.Asked = &incident.Request{Op: f.OpID, Plan: p, At: f.Now, Until: f.Now.Add(time.Hour)}
-		f.Ledger.Approved = map[string]map[string]incident.Approval{f.OpID: {"eve": {Attribution: incident.Attribution{By: "eve"}, Plan: p.Hash}}}
+		f.Words.Approved = map[string]map[string]incident.Approval{f.OpID: {"eve": {Attribution: incident.Attribution{By: "eve"}, Plan: p.Hash}}}
 		f.Now = f.Now.Add(3 * time.Second)
 		again, answers := Consider(f)
 		if h, reason, _ := Held(answers); h != "" || again.Hash != p.Hash {
@@ -444,7 +444,7 @@ func TestAnApprovedPlanPasses(t *testing.T) {
 			t.Fatalf("%s: not sent: %+v", action, answers)
 		}
 		// A word that is taken back counts until the write.
-		f.Ledger.Approved[f.OpID] = map[string]incident.Approval{"bob": {Plan: p.Hash, Denied: true}}
+		f.Words.Approved[f.OpID] = map[string]incident.Approval{"bob": {Plan: p.Hash, Denied: true}}
 		if _, answers = Recheck(f, again); passes(answers) {
 			t.Fatalf("%s: sent, and it was denied meanwhile", action)
 		}
@@ -500,7 +500,7 @@ func TestAQuorumApproves_SEC08(t *testing.T) {
 			for _, s := range tt.said {
 				words[s.who] = incident.Approval{Attribution: incident.Attribution{By: s.who, Reason: "why not"}, Plan: p.Hash, Denied: s.denied}
 			}
-			f.Ledger.Approved = map[string]map[string]incident.Approval{f.OpID: words}
+			f.Words.Approved = map[string]map[string]incident.Approval{f.OpID: words}
 			_, answers := Consider(f)
 			hold, reason, retry := Held(answers)
 			if hold != tt.hold || !strings.Contains(reason, tt.want) {

@@ -31,7 +31,7 @@ func ParseButton(action, value string) (Button, bool) {
 	}
 	b := Button{Action: Action(verb), Incident: parts[0], Op: parts[1], Plan: parts[2]}
 	switch b.Action {
-	case Ack, Hold, Why:
+	case Ack, Hold, Resume, Publish, Undo, Why:
 		return b, b.Incident != ""
 	case Approve, Deny:
 		// A button answers one request with one plan, and never whatever is asked now.

@@ -1,10 +1,12 @@
 // Package responder is what a responder may do about an incident: acknowledge it, answer
-// a plan, change its severity, and write down what they found.
+// a plan, change its severity, write down what they found, say what the public reads, and
+// hold, resume or undo what watchdog does to its target.
 //
 // It owns which request is applied, from whom, and the reason when it is not: Decide
-// says so, and a Service does what is around it. It leaves to others how a request
-// arrives (HTTP, Slack, PagerDuty), who the person is, and what follows from it: it is
-// written down, and the core takes it from there.
+// says so for what stands on the incident, and a Service does what is around it. It
+// leaves to others how a request arrives (command line, HTTP, Slack, PagerDuty), who the
+// person is, and what follows from it: it is written down, and the core takes it from
+// there.
 //
 // Its one rule: every refusal says why, and a request that is refused changes nothing.
 package responder
@@ -21,24 +23,33 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// Action is a kind of word.
+// Action is what a person wants.
 type Action string
 
-// The verbs.
+// The actions. Those of the second group are about what watchdog does to a target, and
+// stand in the ledger or on the workload; all others stand on the incident.
 const (
 	Ack     Action = "ack"      // the incident is mine
 	Approve Action = "approve"  // yes to exactly this plan
 	Deny    Action = "deny"     // no to what is asked
 	Grade   Action = "severity" // it is as grave as To says
 	Note    Action = "note"     // Reason, as a hypothesis, a decision or plainly
+	Publish Action = "publish"  // the public may read of it, or the page stays as it is for a while
+
+	Hold   Action = "hold"   // hands off a workload, a namespace, or everything
+	Resume Action = "resume" // ends a hold or a quarantine
+	Undo   Action = "undo"   // takes back what watchdog changed, now
 )
 
-// Request is what one person says of one incident.
+// Request is what one person wants.
 type Request struct {
 	Action Action
 	// Incident is the id, a unique beginning of it, or the name of a target for its
-	// newest incident.
+	// newest incident. Of Undo it may also be an op or a workload.
 	Incident string
+	// Object is what is held or resumed when no incident says it; All: everything.
+	Object Object
+	All    bool
 	// By is the authenticated name of the person: the API server's for them.
 	By     string
 	Reason string
@@ -50,17 +61,30 @@ type Request struct {
 	ID string
 	// Op is the request that is answered, if the person saw which one.
 	Op string
-	// Key is the page that is acknowledged, by its dedup key, if the word came from there.
+	// Key is the page that is acknowledged, by its dedup key, if the request came from there.
 	Key string
-	// Source is how the word came, if not by command line.
+	// Until is when a hold ends by itself, of Publish the hold of the page; zero: it has
+	// no end, or there is none. Release ends the hold of the page.
+	Until   time.Time
+	Release bool
+	// Source is how the request came, if not by command line.
 	Source string
 	At     time.Time
 }
 
-// Refused is a word that is not taken. It changes nothing.
+// Object is a workload, or with an empty kind a namespace.
+type Object struct{ Namespace, Kind, Name string }
+
+// String is how people name it.
+func (o Object) String() string { return strings.TrimSuffix(o.Namespace+"/"+o.Name, "/") }
+
+// Patch is the part of an incident's words that one request writes.
+type Patch = incident.Words
+
+// Refused is a request that is not applied. It changes nothing.
 type Refused struct {
 	Reason string
-	// Forbidden: because of who says it, and not because of what.
+	// Forbidden: because of who asks, and not because of what.
 	Forbidden bool
 }
 
@@ -72,91 +96,87 @@ func refuse(format string, args ...any) error { return &Refused{Reason: fmt.Spri
 // LeastOfPlan is how much of a hash names a plan.
 const LeastOfPlan = 6
 
-// maxText bounds what a person says, in bytes.
-const maxText = 1024
+// Bounds of what a person says, in bytes: of one text, and of all words on one incident,
+// which the leader reads whenever one is added.
+const (
+	maxText  = 1024
+	maxWords = 64 << 10
+)
 
-// Decide decides on a word: what is to be written into the ledger for it, and one
-// line that tells the person what came of it. It is pure.
-func Decide(all []incident.Incident, l incident.Ledger, w Request) (incident.Saying, string, error) {
-	none := incident.Saying{}
-	if w.By == "" {
+// Decide decides on a request about an incident and what was said of it before: what is
+// to be written for it, and one line that tells the person the result. It is pure.
+func Decide(inc incident.Incident, w incident.Words, r Request) (Patch, string, error) {
+	none := Patch{}
+	if r.By == "" {
 		return none, "", refuse("cannot identify the caller")
 	}
-	if len(w.Reason) > maxText {
+	if len(r.Reason) > maxText {
 		return none, "", refuse("the text is longer than %d bytes", maxText)
 	}
-	inc, err := Pick(all, w.Incident)
-	if err != nil {
-		return none, "", err
+	inc.Severity = inc.SeverityBy(w.Graded)
+	if n := size(w); n > maxWords && (r.Action == Note || r.Action != Deny && n > 2*maxWords) {
+		return none, "", refuse("incident %s holds %d KiB of responders' texts, and takes no more", inc.ID, n>>10)
 	}
-	inc.Severity = inc.SeverityBy(l.Graded[inc.ID])
-	s := incident.Saying{Gone: gone(all, l, w.At)}
-	if n := size(l); n > maxWords && (w.Action == Note || n > 2*maxWords) {
-		return none, "", refuse("people's words in the ledger are %d KiB, and nobody takes them over: is watchdog down?", n>>10)
-	}
-	if w.Action == Ack {
-		if err := outgrown(inc, w); err != nil {
+	if r.Action == Ack {
+		if err := outgrown(inc, r); err != nil {
 			return none, "", err
 		}
 	}
-	mark := incident.Attribution{By: w.By, Reason: w.Reason, At: w.At.UTC().Truncate(time.Second), Source: w.Source}
-	switch w.Action {
+	by := incident.Attribution{By: r.By, Reason: r.Reason, At: r.At.UTC().Truncate(time.Second), Source: r.Source}
+	switch r.Action {
 	case Ack:
-		return ack(s, inc, l, mark)
+		return ack(inc, w, by)
 	case Approve, Deny:
-		return answer(s, inc, l, w, mark)
+		return answer(inc, w, r, by)
 	case Grade:
-		return grade(s, inc, l, w.To, mark)
+		return grade(inc, w, r.To, by)
 	case Note:
-		return note(s, inc, l, w, mark)
+		return note(inc, w, r, by)
+	case Publish:
+		return publish(inc, w.Public, r, by)
 	}
-	return none, "", refuse("%q is not an action: use ack, approve, deny, severity or note", w.Action)
+	return none, "", refuse("%q is not an action: use ack, approve, deny, severity, note, publish, hold, resume or undo", r.Action)
 }
 
-// maxWords bounds what people's words in the ledger are, in bytes: the ops in flight
-// stand in the same object, and a full one takes none.
-const maxWords = 256 << 10
-
-// size is how much people's words in the ledger are.
-func size(l incident.Ledger) int {
-	b, err := json.Marshal([]any{l.Acked, l.Graded, l.Notes, l.Approved})
+// size is how much people have written about the incident.
+func size(w incident.Words) int {
+	b, err := json.Marshal(w)
 	if err != nil {
 		return 0
 	}
 	return len(b)
 }
 
-func ack(s incident.Saying, inc incident.Incident, l incident.Ledger, m incident.Attribution) (incident.Saying, string, error) {
+func ack(inc incident.Incident, w incident.Words, by incident.Attribution) (Patch, string, error) {
 	if inc.Phase == incident.Resolved {
-		return s, "", refuse("incident %s is resolved: there is nothing to take on", inc.ID)
+		return Patch{}, "", refuse("incident %s is resolved: there is nothing to acknowledge", inc.ID)
 	}
-	if had := taken(inc, l); !had.At.IsZero() {
-		return s, "", refuse("%s was acknowledged by %s at %s", inc.ID, cmp.Or(had.By, "somebody"), had.At.UTC().Format("2006-01-02 15:04:05 UTC"))
+	if had := owner(inc, w); !had.At.IsZero() {
+		return Patch{}, "", refuse("%s was acknowledged by %s at %s", inc.ID, cmp.Or(had.By, "somebody"), had.At.UTC().Format("2006-01-02 15:04:05 UTC"))
 	}
-	m.Severity = inc.Severity
-	s.Acked = map[string]incident.Attribution{inc.ID: m}
-	return s, fmt.Sprintf("%s %s: yours", inc.ID, inc.Title()), nil
+	by.Severity = inc.Severity
+	return Patch{Acked: by}, fmt.Sprintf("%s %s: yours", inc.ID, inc.Title()), nil
 }
 
-// taken is who took the incident on, as far as anybody has written it down.
-func taken(inc incident.Incident, l incident.Ledger) incident.Attribution {
+// owner is who acknowledged the incident, as far as anybody has written it down.
+func owner(inc incident.Incident, w incident.Words) incident.Attribution {
 	if !inc.Acked.At.IsZero() {
 		return inc.Acked
 	}
-	if m := l.Acked[inc.ID]; inc.AnsweredBy(m) {
-		return m
+	if inc.AnsweredBy(w.Acked) {
+		return w.Acked
 	}
 	return incident.Attribution{}
 }
 
 // outgrown refuses an acknowledgement of an incident that has become graver since the
 // person was told of it: what they saw is not what they would take on.
-func outgrown(inc incident.Incident, w Request) error {
+func outgrown(inc incident.Incident, r Request) error {
 	shown := inc.Severity
-	if _, of, ok := strings.Cut(w.Key, "/"); ok {
+	if _, of, ok := strings.Cut(r.Key, "/"); ok {
 		shown = incident.Severity(of)
-	} else if r := inc.Receipts[w.Source]; r.Severity != "" {
-		shown = r.Severity
+	} else if told := inc.Receipts[r.Source]; told.Severity != "" {
+		shown = told.Severity
 	}
 	if inc.Phase == incident.Resolved || !inc.Severity.Worse(shown) {
 		return nil
@@ -165,55 +185,64 @@ func outgrown(inc incident.Incident, w Request) error {
 }
 
 // answer is a yes or no to what an incident asks. Who answers has taken it on.
-func answer(s incident.Saying, inc incident.Incident, l incident.Ledger, w Request, m incident.Attribution) (incident.Saying, string, error) {
-	r, err := Pending(inc, l)
+func answer(inc incident.Incident, w incident.Words, r Request, by incident.Attribution) (Patch, string, error) {
+	asked, err := Pending(inc, w)
 	if err != nil {
-		return s, "", err
+		return Patch{}, "", err
 	}
-	verb := map[Action]string{Approve: "approved", Deny: "denied"}[w.Action]
-	plan := strings.ToLower(w.Plan)
-	switch had, said := l.Approved[r.Op][w.By]; {
-	case w.Action == Approve && len(plan) < LeastOfPlan:
-		return s, "", refuse("not approved: name the plan by at least %d characters of its hash: %.12s", LeastOfPlan, r.Plan.Hash)
-	case w.Op != "" && w.Op != r.Op:
-		return s, "", refuse("not %s: that was another request; now it is about plan %.12s: %s", verb, r.Plan.Hash, r.Plan.Summary)
-	case plan != "" && !strings.HasPrefix(r.Plan.Hash, plan):
-		return s, "", refuse("not %s: the plan is %.12s now, and not %.12q: %s", verb, r.Plan.Hash, w.Plan, r.Plan.Summary)
-	case !w.At.Before(r.Until):
-		return s, "", refuse("not %s: the request ended at %s", verb, r.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
-	case w.Action == Approve && strings.EqualFold(w.By, r.By):
-		return s, "", refuse("not approved: %s asked for this, and somebody else has to approve it", w.By)
-	case w.Action == Approve && r.Quorum > 1 && strings.HasPrefix(w.By, "system:serviceaccount:"):
-		return s, "", refuse("not approved: %d people must say yes, and %s is a program", r.Quorum, w.By)
-	case w.Action == Approve && said && had.Plan == r.Plan.Hash:
-		return s, "", refuse("%s approved this at %s; that counts once", w.By, had.At.UTC().Format("15:04:05 UTC"))
+	if err := unfit(asked, w, r); err != nil {
+		return Patch{}, "", err
 	}
-	s.Approved = map[string]map[string]incident.Approval{r.Op: {w.By: {Attribution: m, Plan: r.Plan.Hash, Denied: w.Action == Deny}}}
-	if taken(inc, l).At.IsZero() && outgrown(inc, w) == nil {
-		m.Severity = inc.Severity
-		s.Acked = map[string]incident.Attribution{inc.ID: m}
+	p := Patch{Approved: map[string]map[string]incident.Approval{asked.Op: {r.By: {Attribution: by, Plan: asked.Plan.Hash, Denied: r.Action == Deny}}}}
+	if owner(inc, w).At.IsZero() && outgrown(inc, r) == nil {
+		p.Acked = by
+		p.Acked.Severity = inc.Severity
 	}
-	text := fmt.Sprintf("%s by %s: %s", verb, w.By, r.Plan.Summary)
-	if w.Action == Approve && r.Quorum > 1 {
-		names := map[string]bool{strings.ToLower(w.By): true}
-		for who, a := range l.Approved[r.Op] {
-			if !a.Denied && a.Plan == r.Plan.Hash {
+	text := fmt.Sprintf("%s by %s: %s", verb(r.Action), r.By, asked.Plan.Summary)
+	if r.Action == Approve && asked.Quorum > 1 {
+		names := map[string]bool{strings.ToLower(r.By): true}
+		for who, a := range w.Approved[asked.Op] {
+			if !a.Denied && a.Plan == asked.Plan.Hash {
 				names[strings.ToLower(who)] = true
 			}
 		}
-		text += fmt.Sprintf(" (%d of %d)", len(names), r.Quorum)
+		text += fmt.Sprintf(" (%d of %d)", len(names), asked.Quorum)
 	}
-	return s, text, nil
+	return p, text, nil
+}
+
+func verb(a Action) string { return map[Action]string{Approve: "approved", Deny: "denied"}[a] }
+
+// unfit says why an answer does not fit what is asked; nil: it does.
+func unfit(asked incident.Request, w incident.Words, r Request) error {
+	plan := strings.ToLower(r.Plan)
+	switch had, said := w.Approved[asked.Op][r.By]; {
+	case r.Action == Approve && len(plan) < LeastOfPlan:
+		return refuse("not approved: name the plan by at least %d characters of its hash: %.12s", LeastOfPlan, asked.Plan.Hash)
+	case r.Op != "" && r.Op != asked.Op:
+		return refuse("not %s: that was another request; now it is about plan %.12s: %s", verb(r.Action), asked.Plan.Hash, asked.Plan.Summary)
+	case plan != "" && !strings.HasPrefix(asked.Plan.Hash, plan):
+		return refuse("not %s: the plan is %.12s now, and not %.12q: %s", verb(r.Action), asked.Plan.Hash, r.Plan, asked.Plan.Summary)
+	case !r.At.Before(asked.Until):
+		return refuse("not %s: the request ended at %s", verb(r.Action), asked.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
+	case r.Action == Approve && strings.EqualFold(r.By, asked.By):
+		return refuse("not approved: %s asked for this, and somebody else has to approve it", r.By)
+	case r.Action == Approve && asked.Quorum > 1 && strings.HasPrefix(r.By, "system:serviceaccount:"):
+		return refuse("not approved: %d people must say yes, and %s is a program", asked.Quorum, r.By)
+	case r.Action == Approve && said && had.Plan == asked.Plan.Hash:
+		return refuse("%s approved this at %s; that counts once", r.By, had.At.UTC().Format("15:04:05 UTC"))
+	}
+	return nil
 }
 
 // Pending returns what the incident asks, if it still waits for an answer. A no may
 // follow a yes; a yes does not follow a no.
-func Pending(inc incident.Incident, l incident.Ledger) (incident.Request, error) {
+func Pending(inc incident.Incident, w incident.Words) (incident.Request, error) {
 	r := inc.Asked
 	if r == nil {
 		return incident.Request{}, refuse("incident %s (%s) asks for no approval; `watchdog why %s` says where it stands", inc.ID, inc.Phase, inc.ID)
 	}
-	for who, a := range l.Approved[r.Op] {
+	for who, a := range w.Approved[r.Op] {
 		if a.Denied {
 			return incident.Request{}, refuse("this was denied by %s at %s; watchdog does not ask for it again in this incident", who, a.At.UTC().Format("15:04:05 UTC"))
 		}
@@ -221,61 +250,86 @@ func Pending(inc incident.Incident, l incident.Ledger) (incident.Request, error)
 	return *r, nil
 }
 
-func grade(s incident.Saying, inc incident.Incident, l incident.Ledger, to incident.Severity, m incident.Attribution) (incident.Saying, string, error) {
+func grade(inc incident.Incident, w incident.Words, to incident.Severity, by incident.Attribution) (Patch, string, error) {
 	switch {
 	case !slices.Contains([]incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}, to):
-		return s, "", refuse("%q is no severity: use P0, P1, P2 or P3", to)
+		return Patch{}, "", refuse("%q is no severity: use P0, P1, P2 or P3", to)
 	case inc.Phase == incident.Resolved:
-		return s, "", refuse("incident %s is resolved: its severity stays %s", inc.ID, inc.Severity)
+		return Patch{}, "", refuse("incident %s is resolved: its severity stays %s", inc.ID, inc.Severity)
 	case inc.Severity == to:
-		return s, "", refuse("incident %s is a %s", inc.ID, to)
-	case m.Reason == "":
-		return s, "", refuse("a severity is changed with a reason: the next person will ask")
+		return Patch{}, "", refuse("incident %s is a %s", inc.ID, to)
+	case by.Reason == "":
+		return Patch{}, "", refuse("a severity is changed with a reason: the next person will ask")
 	}
-	// The last word counts, and by its time it is known. A word is the last because it
-	// is written last, also within one second, and after one by a clock that was ahead.
-	for _, before := range []time.Time{inc.Graded.At, l.Graded[inc.ID].At} {
-		if !m.At.After(before) {
-			m.At = before.Add(time.Second)
-		}
-	}
-	s.Graded = map[string]incident.Grade{inc.ID: {Attribution: m, To: to}}
-	return s, fmt.Sprintf("%s %s: from %s to %s", inc.ID, inc.Title(), inc.Severity, to), nil
+	by.At = after(by.At, time.Second, inc.Graded.At, w.Graded.At)
+	return Patch{Graded: incident.Grade{Attribution: by, To: to}}, fmt.Sprintf("%s %s: from %s to %s", inc.ID, inc.Title(), inc.Severity, to), nil
 }
 
-// maxNotes is how many notes of one incident wait in the ledger.
-const maxNotes = 20
-
-func note(s incident.Saying, inc incident.Incident, l incident.Ledger, w Request, m incident.Attribution) (incident.Saying, string, error) {
-	switch {
-	case !slices.Contains([]string{"", incident.Hypothesis, incident.Decision}, w.As):
-		return s, "", refuse("a note is a hypothesis, a decision, or neither; not %q", w.As)
-	case strings.TrimSpace(w.Reason) == "":
-		return s, "", refuse("the note is empty")
-	case inc.Phase == incident.Resolved:
-		return s, "", refuse("incident %s is resolved: write it into its review", inc.ID)
-	case len(inc.Noted) >= incident.MaxNotes:
-		return s, "", refuse("incident %s has %d notes, and takes no more: write it into its review", inc.ID, len(inc.Noted))
-	}
-	notes := map[string]incident.Note{cmp.Or(w.ID, noteID(w)): {Attribution: m, As: w.As}}
-	waiting := 0
-	for id := range l.Notes[inc.ID] {
-		if waiting++; slices.Contains(inc.Noted, id) {
-			waiting--
+// after returns a time after all that came before: the last word counts, and by its time
+// it is known. A word is the last because it is written last, also within one second, and
+// after one by a clock that was ahead.
+func after(at time.Time, by time.Duration, before ...time.Time) time.Time {
+	for _, b := range before {
+		if !at.After(b) {
+			at = b.Add(by)
 		}
 	}
-	if waiting >= maxNotes {
-		return s, "", refuse("%d notes of %s wait to be taken over: is watchdog down?", waiting, inc.ID)
+	return at
+}
+
+// maxWaiting is how many notes of one incident wait to be taken over.
+const maxWaiting = 20
+
+func note(inc incident.Incident, w incident.Words, r Request, by incident.Attribution) (Patch, string, error) {
+	waiting := 0
+	for id := range w.Notes {
+		if !slices.Contains(inc.Noted, id) {
+			waiting++
+		}
 	}
-	s.Notes = map[string]map[string]incident.Note{inc.ID: notes}
-	return s, fmt.Sprintf("%s %s: noted", inc.ID, inc.Title()), nil
+	switch {
+	case !slices.Contains([]string{"", incident.Hypothesis, incident.Decision}, r.As):
+		return Patch{}, "", refuse("a note is a hypothesis, a decision, or neither; not %q", r.As)
+	case strings.TrimSpace(r.Reason) == "":
+		return Patch{}, "", refuse("the note is empty")
+	case inc.Phase == incident.Resolved:
+		return Patch{}, "", refuse("incident %s is resolved: write it into its review", inc.ID)
+	case len(inc.Noted) >= incident.MaxNotes:
+		return Patch{}, "", refuse("incident %s has %d notes, and takes no more: write it into its review", inc.ID, len(inc.Noted))
+	case waiting >= maxWaiting:
+		return Patch{}, "", refuse("%d notes of %s wait to be taken over: is watchdog down?", waiting, inc.ID)
+	}
+	notes := map[string]incident.Note{cmp.Or(r.ID, noteID(r)): {Attribution: by, As: r.As}}
+	return Patch{Notes: notes}, fmt.Sprintf("%s %s: noted", inc.ID, inc.Title()), nil
 }
 
 // noteID is the id of a note that has none of its own. Two that say something else are
 // two, also when one person writes them within one second.
-func noteID(w Request) string {
-	sum := sha256.Sum256([]byte(w.By + "\x00" + w.As + "\x00" + w.Reason))
-	return fmt.Sprintf("%s-%x", w.At.UTC().Format("20060102T150405.000000000"), sum[:6])
+func noteID(r Request) string {
+	sum := sha256.Sum256([]byte(r.By + "\x00" + r.As + "\x00" + r.Reason))
+	return fmt.Sprintf("%s-%x", r.At.UTC().Format("20060102T150405.000000000"), sum[:6])
+}
+
+// publish lets the public read of the incident, or holds its page. Who once said yes to
+// publishing has said so for the whole incident.
+func publish(inc incident.Incident, before incident.PublicWord, r Request, by incident.Attribution) (Patch, string, error) {
+	by.At = after(r.At.UTC().Truncate(time.Millisecond), time.Millisecond, before.At, inc.Public.At)
+	p := incident.PublicWord{Attribution: by, Publish: before.Publish || inc.Public.Publish, HoldUntil: r.Until}
+	switch {
+	case inc.Phase == incident.Resolved && inc.Receipts[incident.PublicReceiver].Ref == "":
+		return Patch{}, "", refuse("incident %s is over and was never published: there is nothing to do on the status page", inc.ID)
+	case r.Release && !before.Held(r.At) && !inc.Public.Held(r.At):
+		return Patch{}, "", refuse("nobody holds the status page for incident %s", inc.ID)
+	case r.Release:
+		p.HoldUntil = time.Time{}
+	case r.Until.IsZero():
+		p.Publish = true
+	case !r.Until.After(r.At):
+		return Patch{}, "", refuse("the page cannot be held until %s: that is in the past", r.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
+	case strings.TrimSpace(r.Reason) == "":
+		return Patch{}, "", refuse("a hold of the status page needs a reason: the next person will ask")
+	}
+	return Patch{Public: p}, fmt.Sprintf("%s %s: %s", inc.ID, inc.Title(), p), nil
 }
 
 // Pick finds the incident that a person means: by its id, a unique beginning of
@@ -302,68 +356,4 @@ func Pick(all []incident.Incident, word string) (incident.Incident, error) {
 		return slices.MaxFunc(of, func(a, b incident.Incident) int { return a.OpenedAt.Compare(b.OpenedAt) }), nil
 	}
 	return incident.Incident{}, refuse("no incident %q; `watchdog incidents` lists them", word)
-}
-
-// longAgo is how old a word must be to go because nothing is known of what it is
-// about: a list of incidents may be older than the newest of them.
-const longAgo = time.Hour
-
-// gone are the words in the ledger that nobody waits for any more: what an incident
-// has taken over, and all about incidents and requests that are over.
-func gone(all []incident.Incident, l incident.Ledger, now time.Time) incident.Gone {
-	var g incident.Gone
-	old := func(at time.Time) bool { return now.Sub(at) > longAgo }
-	open := map[string]incident.Incident{}
-	for _, i := range all {
-		if i.Phase != incident.Resolved || i.Op != nil {
-			open[i.ID] = i
-		}
-	}
-	last := map[string]time.Time{}
-	for id, m := range l.Acked {
-		last[id] = newer(last[id], m.At)
-	}
-	for id, m := range l.Graded {
-		last[id] = newer(last[id], m.At)
-	}
-	for id, notes := range l.Notes {
-		last[id] = newer(last[id], time.Time{})
-		for k, n := range notes {
-			last[id] = newer(last[id], n.At)
-			if slices.Contains(open[id].Noted, k) {
-				if g.Notes == nil {
-					g.Notes = map[string][]string{}
-				}
-				g.Notes[id] = append(g.Notes[id], k)
-			}
-		}
-		slices.Sort(g.Notes[id])
-	}
-	for id, at := range last {
-		if _, goes := open[id]; !goes && old(at) {
-			g.Incidents = append(g.Incidents, id)
-		}
-	}
-	for op, words := range l.Approved {
-		at := time.Time{}
-		for _, a := range words {
-			at = newer(at, a.At)
-		}
-		waits := func(i incident.Incident) bool {
-			return i.Asked != nil && i.Asked.Op == op || i.Op != nil && i.Op.ID == op
-		}
-		if old(at) && !slices.ContainsFunc(all, waits) && !slices.ContainsFunc(l.Ops, func(o incident.Op) bool { return o.ID == op }) {
-			g.Ops = append(g.Ops, op)
-		}
-	}
-	slices.Sort(g.Incidents)
-	slices.Sort(g.Ops)
-	return g
-}
-
-func newer(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

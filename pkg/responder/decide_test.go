@@ -26,6 +26,15 @@ func asking(by string) incident.Incident {
 	}
 }
 
+// decide is Decide on the incident that the request means.
+func decide(all []incident.Incident, w incident.Words, r Request) (Patch, string, error) {
+	i, err := Pick(all, r.Incident)
+	if err != nil {
+		return Patch{}, "", err
+	}
+	return Decide(i, w, r)
+}
+
 func incidents() []incident.Incident {
 	return []incident.Incident{
 		asking(""),
@@ -36,26 +45,25 @@ func incidents() []incident.Incident {
 
 func TestAWordIsTaken(t *testing.T) {
 	for _, tt := range []struct {
-		name   string
-		word   Request
-		ledger incident.Ledger
-		says   string // JSON of what is written
-		text   string
+		name  string
+		word  Request
+		words incident.Words
+		says  string // JSON of what is written
+		text  string
 	}{
-		{"ack", Request{Action: Ack, Incident: "01a2", Reason: "on it"}, incident.Ledger{}, `{"Acked":{"01a2":{"by":"alice","reason":"on it","at":"2026-03-06T01:20:00Z","severity":"P2"}}}`, "yours"},
-		{"ack of a graver severity than before (X40)", Request{Action: Ack, Incident: "01a2"}, incident.Ledger{Acked: map[string]incident.Attribution{"01a2": {By: "bob", At: now, Severity: incident.P3}}}, `{"Acked":{"01a2":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P2"}}}`, "yours"},
-		{"ack of the page as it is", Request{Action: Ack, Incident: "01a2", Source: "pagerduty", Key: "01a2/P2"}, incident.Ledger{}, `{"Acked":{"01a2":{"by":"alice","at":"2026-03-06T01:20:00Z","via":"pagerduty","severity":"P2"}}}`, "yours"},
-		{"ack by target", Request{Action: Ack, Incident: "cart"}, incident.Ledger{}, `{"Acked":{"01a2":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P2"}}}`, "yours"},
-		{"a yes takes the incident on", Request{Action: Approve, Incident: "01A1", Plan: "3F9A1C"}, incident.Ledger{}, `{"Acked":{"01a1":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P1"}},"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`, "(1 of 2)"},
-		{"the second yes", Request{Action: Approve, Incident: "01a1", Plan: hash}, incident.Ledger{Acked: map[string]incident.Attribution{"01a1": yes.Attribution}, Approved: map[string]map[string]incident.Approval{"op1": {"bob": yes}}}, `{"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`, "(2 of 2)"},
-		{"a no after one's own yes", Request{Action: Deny, Incident: "01a1"}, incident.Ledger{Acked: map[string]incident.Attribution{"01a1": yes.Attribution}, Approved: map[string]map[string]incident.Approval{"op1": {"alice": yes}}}, `{"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `","denied":true}}}}`, "denied by alice"},
-		{"severity", Request{Action: Grade, Incident: "01a2", To: incident.P3, Reason: "staging"}, incident.Ledger{}, `{"Graded":{"01a2":{"by":"alice","reason":"staging","at":"2026-03-06T01:20:00Z","to":"P3"}}}`, "from P2 to P3"},
-		{"note", Request{Action: Note, Incident: "01a2", As: incident.Hypothesis, Reason: "an index", ID: "n1"}, incident.Ledger{}, `{"Notes":{"01a2":{"n1":{"by":"alice","reason":"an index","at":"2026-03-06T01:20:00Z","as":"hypothesis"}}}}`, "noted"},
-		{"what nobody waits for goes", Request{Action: Ack, Incident: "01a2"}, incident.Ledger{Acked: map[string]incident.Attribution{"00": {}}, Approved: map[string]map[string]incident.Approval{"op0": {}, "op1": {}}}, `{"Acked":{"01a2":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P2"}},"Gone":{"Incidents":["00"],"Ops":["op0"]}}`, "yours"},
+		{"ack", Request{Action: Ack, Incident: "01a2", Reason: "on it"}, incident.Words{}, `{"Acked":{"by":"alice","reason":"on it","at":"2026-03-06T01:20:00Z","severity":"P2"}}`, "yours"},
+		{"ack of a graver severity than before (X40)", Request{Action: Ack, Incident: "01a2"}, incident.Words{Acked: incident.Attribution{By: "bob", At: now, Severity: incident.P3}}, `{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P2"}}`, "yours"},
+		{"ack of the page as it is", Request{Action: Ack, Incident: "01a2", Source: "pagerduty", Key: "01a2/P2"}, incident.Words{}, `{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","source":"pagerduty","severity":"P2"}}`, "yours"},
+		{"ack by target", Request{Action: Ack, Incident: "cart"}, incident.Words{}, `{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P2"}}`, "yours"},
+		{"a yes takes the incident on", Request{Action: Approve, Incident: "01A1", Plan: "3F9A1C"}, incident.Words{}, `{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P1"},"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`, "(1 of 2)"},
+		{"the second yes", Request{Action: Approve, Incident: "01a1", Plan: hash}, incident.Words{Acked: yes.Attribution, Approved: map[string]map[string]incident.Approval{"op1": {"bob": yes}}}, `{"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`, "(2 of 2)"},
+		{"a no after one's own yes", Request{Action: Deny, Incident: "01a1"}, incident.Words{Acked: yes.Attribution, Approved: map[string]map[string]incident.Approval{"op1": {"alice": yes}}}, `{"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `","denied":true}}}}`, "denied by alice"},
+		{"severity", Request{Action: Grade, Incident: "01a2", To: incident.P3, Reason: "staging"}, incident.Words{}, `{"Graded":{"by":"alice","reason":"staging","at":"2026-03-06T01:20:00Z","to":"P3"}}`, "from P2 to P3"},
+		{"note", Request{Action: Note, Incident: "01a2", As: incident.Hypothesis, Reason: "an index", ID: "n1"}, incident.Words{}, `{"Notes":{"n1":{"by":"alice","reason":"an index","at":"2026-03-06T01:20:00Z","as":"hypothesis"}}}`, "noted"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.word.By, tt.word.At = "alice", now
-			s, text, err := Decide(incidents(), tt.ledger, tt.word)
+			s, text, err := decide(incidents(), tt.words, tt.word)
 			if err != nil || !strings.Contains(text, tt.text) {
 				t.Fatalf("%q, %v; want %q", text, err, tt.text)
 			}
@@ -81,52 +89,52 @@ func said(v any) bool {
 			delete(m, k)
 		}
 	}
-	return v != nil && (!ok || len(m) > 0)
+	return v != nil && v != "" && (!ok || len(m) > 0)
 }
 
 func TestARefusalSaysWhyAndWritesNothing(t *testing.T) {
 	denied := yes
 	denied.Denied = true
 	for _, tt := range []struct {
-		word   Request
-		ledger incident.Ledger
-		want   string
+		word  Request
+		words incident.Words
+		want  string
 	}{
-		{Request{Action: Ack, Incident: "01b1"}, incident.Ledger{}, "resolved: there is nothing to take on"},
-		{Request{Action: Ack, Incident: "01a2"}, incident.Ledger{Acked: map[string]incident.Attribution{"01a2": yes.Attribution}}, "acknowledged by bob at 2026-03-06 01:19:00 UTC"},
-		{Request{Action: Ack, Incident: "01a"}, incident.Ledger{}, "2 incidents begin with"},
-		{Request{Action: Ack, Incident: "01a2", Source: "pagerduty", Key: "01a2/P3"}, incident.Ledger{}, "told as P3, and is P2 now"}, // X40
-		{Request{Action: Ack, Incident: "01a2", Source: "slack"}, incident.Ledger{}, "told as P3, and is P2 now"},
-		{Request{Action: Ack, Incident: "zz"}, incident.Ledger{}, `no incident "zz"`},
-		{Request{Action: Ack, Incident: ""}, incident.Ledger{}, `no incident ""`},
-		{Request{Action: Approve, Incident: "01a1"}, incident.Ledger{}, "name the plan by at least 6 characters"},
-		{Request{Action: Approve, Incident: "01a1", Plan: "3f9a1"}, incident.Ledger{}, "name the plan by at least 6"},
-		{Request{Action: Approve, Incident: "01a1", Plan: "0123456789"}, incident.Ledger{}, "the plan is 3f9a1c77d0e2 now"},
-		{Request{Action: Approve, Incident: "01a1", Plan: hash, At: now.Add(time.Minute)}, incident.Ledger{}, "the request ended at 2026-03-06 01:21:00"},
-		{Request{Action: Approve, Incident: "01a1", Plan: hash}, incident.Ledger{Approved: map[string]map[string]incident.Approval{"op1": {"alice": yes}}}, "that counts once"},
-		{Request{Action: Approve, Incident: "01a1", Plan: hash}, incident.Ledger{Approved: map[string]map[string]incident.Approval{"op1": {"bob": denied}}}, "denied by bob"},
-		{Request{Action: Approve, Incident: "01a2", Plan: hash}, incident.Ledger{}, "asks for no approval"},
-		{Request{Action: Deny, Incident: "01a2"}, incident.Ledger{}, "asks for no approval"},
-		{Request{Action: Grade, Incident: "01a2", To: "P9", Reason: "x"}, incident.Ledger{}, "no severity"},
-		{Request{Action: Grade, Incident: "01a2", To: incident.P1}, incident.Ledger{}, "with a reason"},
-		{Request{Action: Grade, Incident: "01a2", To: incident.P2, Reason: "x"}, incident.Ledger{}, "is a P2"},
-		{Request{Action: Grade, Incident: "01b1", To: incident.P1, Reason: "x"}, incident.Ledger{}, "stays P2"},
-		{Request{Action: Note, Incident: "01a2", Reason: " "}, incident.Ledger{}, "empty"},
-		{Request{Action: Note, Incident: "01a2", Reason: "x", As: "gossip"}, incident.Ledger{}, "not \"gossip\""},
-		{Request{Action: Note, Incident: "01b1", Reason: "x"}, incident.Ledger{}, "into its review"},
-		{Request{Action: Note, Incident: "01a2", Reason: strings.Repeat("x", 1025)}, incident.Ledger{}, "longer than 1024"},
-		{Request{Action: "sing", Incident: "01a2"}, incident.Ledger{}, "not an action"},
+		{Request{Action: Ack, Incident: "01b1"}, incident.Words{}, "resolved: there is nothing to acknowledge"},
+		{Request{Action: Ack, Incident: "01a2"}, incident.Words{Acked: yes.Attribution}, "acknowledged by bob at 2026-03-06 01:19:00 UTC"},
+		{Request{Action: Ack, Incident: "01a"}, incident.Words{}, "2 incidents begin with"},
+		{Request{Action: Ack, Incident: "01a2", Source: "pagerduty", Key: "01a2/P3"}, incident.Words{}, "told as P3, and is P2 now"}, // X40
+		{Request{Action: Ack, Incident: "01a2", Source: "slack"}, incident.Words{}, "told as P3, and is P2 now"},
+		{Request{Action: Ack, Incident: "zz"}, incident.Words{}, `no incident "zz"`},
+		{Request{Action: Ack, Incident: ""}, incident.Words{}, `no incident ""`},
+		{Request{Action: Approve, Incident: "01a1"}, incident.Words{}, "name the plan by at least 6 characters"},
+		{Request{Action: Approve, Incident: "01a1", Plan: "3f9a1"}, incident.Words{}, "name the plan by at least 6"},
+		{Request{Action: Approve, Incident: "01a1", Plan: "0123456789"}, incident.Words{}, "the plan is 3f9a1c77d0e2 now"},
+		{Request{Action: Approve, Incident: "01a1", Plan: hash, At: now.Add(time.Minute)}, incident.Words{}, "the request ended at 2026-03-06 01:21:00"},
+		{Request{Action: Approve, Incident: "01a1", Plan: hash}, incident.Words{Approved: map[string]map[string]incident.Approval{"op1": {"alice": yes}}}, "that counts once"},
+		{Request{Action: Approve, Incident: "01a1", Plan: hash}, incident.Words{Approved: map[string]map[string]incident.Approval{"op1": {"bob": denied}}}, "denied by bob"},
+		{Request{Action: Approve, Incident: "01a2", Plan: hash}, incident.Words{}, "asks for no approval"},
+		{Request{Action: Deny, Incident: "01a2"}, incident.Words{}, "asks for no approval"},
+		{Request{Action: Grade, Incident: "01a2", To: "P9", Reason: "x"}, incident.Words{}, "no severity"},
+		{Request{Action: Grade, Incident: "01a2", To: incident.P1}, incident.Words{}, "with a reason"},
+		{Request{Action: Grade, Incident: "01a2", To: incident.P2, Reason: "x"}, incident.Words{}, "is a P2"},
+		{Request{Action: Grade, Incident: "01b1", To: incident.P1, Reason: "x"}, incident.Words{}, "stays P2"},
+		{Request{Action: Note, Incident: "01a2", Reason: " "}, incident.Words{}, "empty"},
+		{Request{Action: Note, Incident: "01a2", Reason: "x", As: "gossip"}, incident.Words{}, "not \"gossip\""},
+		{Request{Action: Note, Incident: "01b1", Reason: "x"}, incident.Words{}, "into its review"},
+		{Request{Action: Note, Incident: "01a2", Reason: strings.Repeat("x", 1025)}, incident.Words{}, "longer than 1024"},
+		{Request{Action: "sing", Incident: "01a2"}, incident.Words{}, "not an action"},
 	} {
 		if tt.word.By = "alice"; tt.word.At.IsZero() {
 			tt.word.At = now
 		}
-		_, text, err := Decide(incidents(), tt.ledger, tt.word)
+		_, text, err := decide(incidents(), tt.words, tt.word)
 		var r *Refused
 		if !errors.As(err, &r) || !strings.Contains(err.Error(), tt.want) || text != "" {
 			t.Errorf("%+v: %v, %q; want %q", tt.word, err, text, tt.want)
 		}
 	}
-	if _, _, err := Decide(incidents(), incident.Ledger{}, Request{Action: Ack, Incident: "01a2"}); err == nil || !strings.Contains(err.Error(), "cannot identify") {
+	if _, _, err := decide(incidents(), incident.Words{}, Request{Action: Ack, Incident: "01a2"}); err == nil || !strings.Contains(err.Error(), "cannot identify") {
 		t.Errorf("nobody said it, and it counts: %v", err)
 	}
 }
@@ -134,29 +142,29 @@ func TestARefusalSaysWhyAndWritesNothing(t *testing.T) {
 // Whoever asked for an action does not approve it (SEC-08).
 func TestWhoAskedDoesNotApprove_SEC08(t *testing.T) {
 	all := []incident.Incident{asking("alice")}
-	if _, _, err := Decide(all, incident.Ledger{}, Request{Action: Approve, Incident: "01a1", Plan: hash, By: "alice", At: now}); err == nil || !strings.Contains(err.Error(), "somebody else") {
+	if _, _, err := decide(all, incident.Words{}, Request{Action: Approve, Incident: "01a1", Plan: hash, By: "alice", At: now}); err == nil || !strings.Contains(err.Error(), "somebody else") {
 		t.Errorf("%v", err)
 	}
-	if _, _, err := Decide(all, incident.Ledger{}, Request{Action: Approve, Incident: "01a1", Plan: hash, By: "system:serviceaccount:ci:bot", At: now}); err == nil || !strings.Contains(err.Error(), "is a program") {
+	if _, _, err := decide(all, incident.Words{}, Request{Action: Approve, Incident: "01a1", Plan: hash, By: "system:serviceaccount:ci:bot", At: now}); err == nil || !strings.Contains(err.Error(), "is a program") {
 		t.Errorf("a program is one of two people: %v", err)
 	}
-	if _, _, err := Decide(all, incident.Ledger{}, Request{Action: Approve, Incident: "01a1", Plan: hash, By: "bob", At: now}); err != nil {
+	if _, _, err := decide(all, incident.Words{}, Request{Action: Approve, Incident: "01a1", Plan: hash, By: "bob", At: now}); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestNotesThatNobodyTakesOverDoNotPileUp(t *testing.T) {
-	l := incident.Ledger{Notes: map[string]map[string]incident.Note{"01a2": {}}}
-	for n := range maxNotes {
-		l.Notes["01a2"][fmt.Sprint(n)] = incident.Note{}
+	l := incident.Words{Notes: map[string]incident.Note{}}
+	for n := range maxWaiting {
+		l.Notes[fmt.Sprint(n)] = incident.Note{}
 	}
 	w := Request{Action: Note, Incident: "01a2", Reason: "x", By: "alice", At: now}
-	if _, _, err := Decide(incidents(), l, w); err == nil || !strings.Contains(err.Error(), "is watchdog down") {
+	if _, _, err := decide(incidents(), l, w); err == nil || !strings.Contains(err.Error(), "is watchdog down") {
 		t.Error(err)
 	}
 	all := incidents()
 	all[1].Noted = []string{"0"}
-	if _, _, err := Decide(all, l, w); err != nil {
+	if _, _, err := decide(all, l, w); err != nil {
 		t.Error(err)
 	}
 }
@@ -176,11 +184,11 @@ func TestEachWordHasAnIDOfItsOwn_X90(t *testing.T) {
 		if w.At.IsZero() {
 			w.At = now
 		}
-		s, _, err := Decide(incidents(), incident.Ledger{}, w)
+		s, _, err := decide(incidents(), incident.Words{}, w)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for id := range s.Notes["01a2"] {
+		for id := range s.Notes {
 			ids[id] = true
 		}
 	}

@@ -13,10 +13,7 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// Hold is a word about a workload: hands off. It is no word of the ledger's.
-const Hold Action = "hold"
-
-// Person is who speaks, as the API server knows them. Somebody else has made sure
+// Person is who asks, as the API server knows them. Somebody else has made sure
 // that it is them.
 type Person struct {
 	Name   string
@@ -24,7 +21,7 @@ type Person struct {
 	Groups []string
 	Extra  map[string][]string
 	// Unverified: the API server does not know them, somebody else does, and the
-	// configuration lets such people take incidents on. That is all they may.
+	// configuration lets such people acknowledge. That is all they may.
 	Unverified bool
 }
 
@@ -33,24 +30,35 @@ type Person struct {
 const (
 	RightAck     = "ack"      // ack and severity
 	RightAnswer  = "approval" // approve and deny
-	RightHold    = "hold"
+	RightHold    = "hold"     // hold and resume
 	RightComment = "notes"
+	RightPublish = "publish"
+	RightUndo    = "undo"
 )
 
-var rights = map[Action]string{Ack: RightAck, Grade: RightAck, Approve: RightAnswer, Deny: RightAnswer, Hold: RightHold, Note: RightComment}
+var rights = map[Action]string{
+	Ack: RightAck, Grade: RightAck, Approve: RightAnswer, Deny: RightAnswer, Hold: RightHold, Resume: RightHold, Note: RightComment, Publish: RightPublish, Undo: RightUndo,
+}
 
-// ErrChanged says that the ledger was written by somebody else since it was read.
-var ErrChanged = errors.New("the ledger has changed")
+// Errors of a Cluster.
+var (
+	// ErrChanged says that the incident was written by somebody else since it was read.
+	ErrChanged = errors.New("the incident has changed")
+	// ErrNoIncident says that the incident is not there, or not any more.
+	ErrNoIncident = errors.New("no such incident")
+)
 
-// Results of a word.
+// Results of a request.
 const (
 	Applied   = "applied"
 	Declined  = "refused"   // by what Decide says
 	Forbidden = "forbidden" // they may not
-	Failed    = "failed"    // the Kubernetes API did not respond: nothing is changed, as far as is known
+	Failed    = "failed"    // the cluster did not respond, or nothing could be recorded: not applied, as far as is known
+	// Overtaken: somebody else wrote first. It was not applied, and is decided once more.
+	Overtaken = "overtaken"
 )
 
-// AuditEvent is a word with what came of it, for the record.
+// AuditEvent is a request with its result, for the record.
 type AuditEvent struct {
 	Request Request
 	Target  string // once it is known
@@ -58,30 +66,45 @@ type AuditEvent struct {
 	Text    string
 }
 
+// Cluster is what a service reads and writes.
+type Cluster interface {
+	Incidents(ctx context.Context) ([]incident.Incident, error)
+	// Incident returns one incident, what people have said of it, and the version of
+	// both; Patch adds to what they have said, and says ErrChanged if that is not the
+	// version any more.
+	Incident(ctx context.Context, id string) (incident.Incident, incident.Words, string, error)
+	Patch(ctx context.Context, id string, p Patch, version string) error
+	Ledger(ctx context.Context) (incident.Ledger, error)
+	// Undo asks for an op to be taken back, Lift ends a quarantine.
+	Undo(ctx context.Context, op string, by incident.Attribution) error
+	Lift(ctx context.Context, target, op string) error
+	// Hold keeps watchdog's hands off an object, until by.Until if that is set; Resume
+	// ends that and reports whether there was a hold. HoldAll and ResumeAll are about
+	// everything.
+	Hold(ctx context.Context, o Object, by incident.Attribution) error
+	Resume(ctx context.Context, o Object, by incident.Attribution) (bool, error)
+	HoldAll(ctx context.Context, by incident.Attribution) error
+	ResumeAll(ctx context.Context) error
+}
+
 // Options are a service's edges.
 type Options struct {
-	Incidents func(ctx context.Context) ([]incident.Incident, error)
-	// Ledger returns the ledger with its version; Say writes into it, and says
-	// ErrChanged if it is not of that version any more.
-	Ledger func(ctx context.Context) (incident.Ledger, string, error)
-	Say    func(ctx context.Context, s incident.Saying, version string) error
-	// Hold keeps watchdog's hands off a workload.
-	Hold func(ctx context.Context, t incident.Target, reason, by string) error
+	Cluster Cluster
 	// May returns nil if the person has the right, *Refused if not, and another
 	// error if that cannot be told, which is a no as well.
 	May func(ctx context.Context, p Person, right string) error
-	// Record puts what was heard on record. What cannot be recorded does not count.
+	// Record writes the audit record. What cannot be recorded is not applied.
 	Record func(AuditEvent) error
-	Count  func(via string, verb Action, result string)
+	Count  func(source string, action Action, result string)
 	Now    func() time.Time
 }
 
-// Service takes people's words on any replica. It is safe for use by several
-// goroutines.
+// Service applies people's requests, on any replica and for the command line. It is safe
+// for use by several goroutines.
 type Service struct {
 	o Options
 
-	mu     sync.Mutex // one word after the other: they are few, and each reads what the last one wrote
+	mu     sync.Mutex // one request after the other: they are few, and each reads what the last one wrote
 	all    []incident.Incident
 	readAt time.Time
 	pace   map[string]*pace
@@ -92,145 +115,159 @@ func New(o Options) *Service { return &Service{o: o, pace: map[string]*pace{}} }
 
 // Limits of a service, so that a flood of requests is none for the API server.
 const (
-	fresh      = time.Second // how long a list of incidents serves for further words
-	tries      = 8           // on a ledger that changes meanwhile
+	fresh      = time.Second // how long a list of incidents serves for further requests
+	tries      = 8           // on an incident that changes meanwhile
 	paceEvery  = time.Second
 	paceBurst  = 10
 	maxPersons = 1000
 )
 
-// Do does with a word what is to be done, and returns one line for the person.
-// An error of type *Refused is meant for them, too; with any other error the word
-// does not count, and saying it again makes sense.
-func (s *Service) Do(ctx context.Context, p Person, w Request) (string, error) {
-	w.By, w.At = p.Name, s.o.Now()
-	if w.By == "" {
-		return "", s.Refuse(w, "cannot identify the caller")
+// Do applies a request and returns one line for the person. An error of type *Refused is
+// meant for them, too; with any other error the request is not applied, as far as is
+// known, and asking again makes sense.
+func (s *Service) Do(ctx context.Context, p Person, r Request) (string, error) {
+	r.By, r.At = p.Name, s.o.Now()
+	if r.By == "" {
+		return "", s.Refuse(r, "cannot identify the caller")
 	}
-	if len(w.By) > maxName || strings.ContainsFunc(w.By, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return "", s.Refuse(w, fmt.Sprintf("invalid user name: at most %d bytes and no control characters", maxName))
+	if len(r.By) > maxName || strings.ContainsFunc(r.By, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		return "", s.Refuse(r, fmt.Sprintf("invalid user name: at most %d bytes and no control characters", maxName))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ok, first := s.paced(w.By, w.At); !ok {
-		err := refuse("%s sends requests too fast; wait a moment and try again", w.By)
+	if ok, first := s.paced(r.By, r.At); !ok {
+		err := refuse("%s sends requests too fast; wait a moment and try again", r.By)
 		if !first {
 			// Once is on record: whoever has any account must not be able to fill it.
-			s.o.Count(w.Source, w.Action, Declined)
+			s.o.Count(r.Source, r.Action, Declined)
 			return "", err
 		}
-		return "", s.refuse(w, "", Declined, err)
+		return "", s.refuse(r, "", err)
 	}
-	right, known := rights[w.Action]
-	if p.Unverified && w.Action != Ack {
-		right = ""
-	}
+	right, known := rights[r.Action]
 	if !known {
-		return "", s.refuse(w, "", Declined, refuse("%q is not an action", w.Action))
+		return "", s.refuse(r, "", refuse("%q is not an action", r.Action))
 	}
-	if err := s.may(ctx, p, right); err != nil {
-		result := Failed
-		if r := (*Refused)(nil); errors.As(err, &r) {
-			result = Forbidden
-		}
-		return "", s.refuse(w, "", result, err)
+	if err := s.may(ctx, p, r.Action, right); err != nil {
+		return "", s.refuse(r, "", err)
 	}
-	return s.take(ctx, w)
+	text, target, err := s.apply(ctx, r)
+	if err != nil {
+		return "", s.refuse(r, target, err)
+	}
+	s.o.Count(r.Source, r.Action, Applied)
+	return text, nil
 }
 
-func (s *Service) may(ctx context.Context, p Person, right string) error {
+func (s *Service) may(ctx context.Context, p Person, a Action, right string) error {
 	switch {
 	case !p.Unverified:
 		return s.o.May(ctx, p, right)
-	case right == RightAck:
+	case a == Ack:
 		return nil
 	}
 	return &Refused{Reason: p.Name + " may only acknowledge incidents", Forbidden: true}
 }
 
-// maxName is the longest name that the ledger takes.
+// maxName is the longest name that is stored.
 const maxName = 253
 
-func (s *Service) take(ctx context.Context, w Request) (string, error) {
-	all, err := s.incidents(ctx, w.At)
+// apply does what a request asks for. It returns the target as soon as it is known, also
+// with an error.
+func (s *Service) apply(ctx context.Context, r Request) (text, target string, err error) {
+	if len(r.Reason) > maxText {
+		return "", "", refuse("the text is longer than %d bytes", maxText)
+	}
+	switch {
+	case r.Action == Undo:
+		return s.undo(ctx, r)
+	case (r.Action == Hold || r.Action == Resume) && r.All:
+		return s.everything(ctx, r)
+	case (r.Action == Hold || r.Action == Resume) && r.Incident == "":
+		return s.object(ctx, r, r.Object)
+	}
+	all, err := s.incidents(ctx, r.At)
 	if err != nil {
-		return "", s.refuse(w, "", Failed, err)
+		return "", "", err
 	}
-	target := ""
-	if i, err := Pick(all, w.Incident); err == nil {
-		w.Incident, target = i.ID, i.Target.String()
+	i, err := Pick(all, r.Incident)
+	if err != nil {
+		return "", "", err
 	}
-	if w.Action == Hold {
-		return s.hold(ctx, all, w)
+	if r.Incident = i.ID; r.Action == Hold || r.Action == Resume {
+		return s.workload(ctx, r, i)
 	}
+	return s.word(ctx, r, i)
+}
+
+// word writes on the incident, by compare-and-swap: of two who acknowledge it at the same
+// moment one has it, and the other is told who. When only the leader wrote meanwhile, the
+// same is decided once more.
+func (s *Service) word(ctx context.Context, r Request, i incident.Incident) (text, target string, err error) {
+	target = i.Target.String()
 	for range tries {
-		ledger, version, err := s.o.Ledger(ctx)
+		inc, words, version, err := s.o.Cluster.Incident(ctx, i.ID)
+		if errors.Is(err, ErrNoIncident) {
+			return "", target, refuse("incident %s is not stored any more", i.ID)
+		}
 		if err != nil {
-			return "", s.refuse(w, target, Failed, err)
+			return "", target, err
 		}
-		patch, text, err := Decide(all, ledger, w)
+		patch, text, err := Decide(inc, words, r)
 		if err != nil {
-			return "", s.refuse(w, target, Declined, err)
+			return "", target, err
 		}
-		if err := s.o.Record(AuditEvent{Request: w, Target: target, Result: Applied, Text: text}); err != nil {
-			return "", s.refuse(w, target, Failed, fmt.Errorf("could not write the audit record; the request was not applied: %w", err))
+		if err := s.record(r, target, text); err != nil {
+			return "", target, err
 		}
-		switch err := s.o.Say(ctx, patch, version); {
+		switch err := s.o.Cluster.Patch(ctx, i.ID, patch, version); {
 		case err == nil:
-			s.o.Count(w.Source, w.Action, Applied)
-			return text, nil
-		case errors.Is(err, ErrChanged):
-			// Somebody spoke at the same time: what they said is weighed, too.
-		default:
-			return "", s.refuse(w, target, Failed, err)
+			return text, target, nil
+		case !errors.Is(err, ErrChanged):
+			return "", target, err
 		}
+		// The record says that what it said before was not to be.
+		_ = s.o.Record(AuditEvent{Request: r, Target: target, Result: Overtaken, Text: "somebody else wrote first; it is decided once more"})
 	}
-	return "", s.refuse(w, target, Failed, fmt.Errorf("%w %d times while this was said; say it again", ErrChanged, tries))
+	return "", target, fmt.Errorf("%w %d times while this was applied; try again", ErrChanged, tries)
 }
 
-func (s *Service) hold(ctx context.Context, all []incident.Incident, w Request) (string, error) {
-	i, err := Pick(all, w.Incident)
-	if err == nil && (i.Phase == incident.Resolved || i.Target.Workload == "") {
-		err = refuse("incident %s (%s) has no workload to hold any more", i.ID, i.Phase)
+// record puts on record what is about to be applied.
+func (s *Service) record(r Request, target, text string) error {
+	if err := s.o.Record(AuditEvent{Request: r, Target: target, Result: Applied, Text: text}); err != nil {
+		return fmt.Errorf("could not write the audit record; the request was not applied: %w", err)
 	}
-	if err != nil {
-		return "", s.refuse(w, i.Target.String(), Declined, err)
-	}
-	text := fmt.Sprintf("%s is on hold: watchdog only watches. `watchdog resume %s/%s` lifts it", i.Target, i.Target.Namespace, i.Target.Workload)
-	if err := s.o.Record(AuditEvent{Request: w, Target: i.Target.String(), Result: Applied, Text: text}); err != nil {
-		return "", s.refuse(w, i.Target.String(), Failed, fmt.Errorf("could not write the audit record; the request was not applied: %w", err))
-	}
-	if err := s.o.Hold(ctx, i.Target, cmp.Or(w.Reason, "said about incident "+i.ID), w.By); err != nil {
-		result := Failed
-		if r := (*Refused)(nil); errors.As(err, &r) {
-			result = Declined
-		}
-		return "", s.refuse(w, i.Target.String(), result, err)
-	}
-	s.o.Count(w.Source, w.Action, Applied)
-	return text, nil
+	return nil
 }
 
-// Refuse puts on record that a word of somebody who is not known was refused, and
+// Refuse puts on record that a request of somebody who is not known was refused, and
 // returns the refusal. Of many at once, the first beyond a person's pace is on record.
-func (s *Service) Refuse(w Request, why string) error {
-	if w.At.IsZero() {
-		w.At = s.o.Now()
+func (s *Service) Refuse(r Request, why string) error {
+	if r.At.IsZero() {
+		r.At = s.o.Now()
 	}
+	no := &Refused{Reason: why, Forbidden: true}
 	s.mu.Lock()
-	ok, first := s.paced(w.By, w.At)
+	ok, first := s.paced(r.By, r.At)
 	s.mu.Unlock()
 	if !ok && !first {
-		s.o.Count(w.Source, w.Action, Forbidden)
-		return &Refused{Reason: why, Forbidden: true}
+		s.o.Count(r.Source, r.Action, Forbidden)
+		return no
 	}
-	return s.refuse(w, "", Forbidden, &Refused{Reason: why, Forbidden: true})
+	return s.refuse(r, "", no)
 }
 
-func (s *Service) refuse(w Request, target, result string, err error) error {
-	s.o.Count(w.Source, w.Action, result)
+func (s *Service) refuse(r Request, target string, err error) error {
+	result := Failed
+	if no := (*Refused)(nil); errors.As(err, &no) {
+		result = Declined
+		if no.Forbidden {
+			result = Forbidden
+		}
+	}
+	s.o.Count(r.Source, r.Action, result)
 	// Without a record it is refused all the same, and the log says that there is none.
-	_ = s.o.Record(AuditEvent{Request: w, Target: target, Result: result, Text: err.Error()})
+	_ = s.o.Record(AuditEvent{Request: r, Target: target, Result: result, Text: err.Error()})
 	return err
 }
 
@@ -254,7 +291,7 @@ func (s *Service) incidents(ctx context.Context, now time.Time) ([]incident.Inci
 	if s.all != nil && now.Sub(s.readAt).Abs() < fresh {
 		return s.all, nil
 	}
-	all, err := s.o.Incidents(ctx)
+	all, err := s.o.Cluster.Incidents(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -262,20 +299,20 @@ func (s *Service) incidents(ctx context.Context, now time.Time) ([]incident.Inci
 	return s.all, nil
 }
 
-// pace is how much one person may still say.
+// pace is how much one person may still ask.
 type pace struct {
 	left float64
 	at   time.Time
-	over bool // since the last word that was in the pace
+	over bool // since the last request that was in the pace
 }
 
-// paced takes one word from the person's pace, and says of one that is too much
+// paced takes one request from the person's pace, and says of one that is too much
 // whether it is the first.
 func (s *Service) paced(name string, now time.Time) (ok, first bool) {
 	p := s.pace[name]
 	if p == nil {
 		if len(s.pace) >= maxPersons {
-			clear(s.pace) // people who may speak are fewer; this bounds memory, not words
+			clear(s.pace) // people who may ask are fewer; this bounds memory, not requests
 		}
 		p = &pace{left: paceBurst, at: now}
 		s.pace[name] = p

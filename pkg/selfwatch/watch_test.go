@@ -41,6 +41,12 @@ func (s *shelf) SaveIncident(_ context.Context, i incident.Incident, _ string) (
 	s.saved[i.Target.Name] = i
 	return "1", nil
 }
+func (s *shelf) Words(context.Context, string) (incident.Words, error) {
+	return incident.Words{}, nil
+}
+
+func (s *shelf) Heard(context.Context) map[string]incident.Words { return nil }
+
 func (s *shelf) DeleteIncident(context.Context, string) error { return nil }
 func (s *shelf) Ledger(context.Context) (incident.Ledger, string, error) {
 	return incident.Ledger{}, "1", nil

@@ -29,8 +29,8 @@ func TestAPersonApproves(t *testing.T) {
 		t.Errorf("another plan: %v\n%s", err, out)
 	}
 	// Who writes it by hand is not believed either.
-	word := fmt.Sprintf(`{"spec":{"approved":{%q:{"eve":{"plan":"0123456789ab","by":"eve","at":"2026-01-01T00:00:00Z"}}}}}`, asked.Asked.Op)
-	if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "patch", "ledger", "watchdog", "--type", "merge", "-p", word); err != nil {
+	word := fmt.Sprintf(`{"spec":{"approvals":{%q:{"eve":{"plan":"0123456789ab","by":"eve","at":"2026-01-01T00:00:00Z"}}}}}`, asked.Asked.Op)
+	if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "patch", "incident", asked.ID, "--type", "merge", "-p", word); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if _, err := s.WaitIncident(within(t, time.Minute), "refuses the word", func(i incident.Incident) bool {

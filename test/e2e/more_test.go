@@ -419,8 +419,13 @@ func TestOldIncidentsAreForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "watchdog.io/v1alpha1", "kind": "Incident", "metadata": map[string]any{"name": id},
-			"spec": map[string]any{"target": map[string]any{"name": "agent-system", "namespace": s.Namespace, "kind": "deployment", "workload": "agent-system"}, "openedAt": old.Format(time.RFC3339)}, "status": status}}
-		if _, err := resource.Create(t.Context(), o, metav1.CreateOptions{}); err != nil {
+			"spec": map[string]any{"target": map[string]any{"name": "agent-system", "namespace": s.Namespace, "kind": "deployment", "workload": "agent-system"}, "openedAt": old.Format(time.RFC3339)}}}
+		made, err := resource.Create(t.Context(), o, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		made.Object["status"] = status
+		if _, err := resource.UpdateStatus(t.Context(), made, metav1.UpdateOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}

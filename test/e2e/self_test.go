@@ -23,8 +23,8 @@ func TestStateOfANewerVersionIsLeftAlone_INV49(t *testing.T) {
 		t.Fatal(err)
 	}
 	newer := fmt.Sprintf(`{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","metadata":{"name":"01zz","namespace":%q},
-		"spec":{"target":{"name":"agent-system","namespace":%q,"kind":"deployment","workload":"agent-system"},"openedAt":"2026-01-01T00:00:00Z"},
-		"status":{"format":2,"phase":"hibernating","plans":{"of":"another kind"}}}`, s.Watchdog, s.Namespace)
+		"spec":{"target":{"name":"agent-system","namespace":%q,"kind":"deployment","workload":"agent-system"},"openedAt":"2026-01-01T00:00:00Z"}}`, s.Watchdog, s.Namespace)
+	const status = `{"status":{"format":2,"phase":"hibernating","plans":{"of":"another kind"}}}`
 	for _, step := range []struct {
 		stdin string
 		args  []string
@@ -33,6 +33,7 @@ func TestStateOfANewerVersionIsLeftAlone_INV49(t *testing.T) {
 		{"", []string{"wait", "--for=condition=Established", "crd/incidents.watchdog.io", "--timeout=30s"}},
 		{"", []string{"create", "namespace", s.Watchdog}},
 		{newer, []string{"apply", "-f", "-"}},
+		{"", []string{"-n", s.Watchdog, "patch", "incident", "01zz", "--subresource=status", "--type=merge", "-p", status}},
 	} {
 		if out, err := s.Run(t.Context(), step.stdin, append([]string{"kubectl"}, step.args...)...); err != nil {
 			t.Fatalf("kubectl %v: %v\n%s", step.args, err, out)

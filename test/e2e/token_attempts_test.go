@@ -148,8 +148,9 @@ func theft() []attempt {
 		{name: "owner", do: meta(`{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"settings","uid":"00000000-0000-0000-0000-000000000000"}]}`), says: "owners"},
 		{name: "another's annotation", do: meta(`{"annotations":{"argocd.argoproj.io/tracking-id":"x"}}`), says: "changes no other"},
 		{name: "a mark of watchdog's", do: meta(`{"annotations":{"watchdog.io/no-rollback":"x"}}`), says: "changes no other"},
-		{name: "a person's hold, lifted", do: meta(`{"annotations":{"watchdog.io/hold":null}}`), says: "begins a hold"},
-		{name: "a person's hold, ended", do: meta(`{"annotations":{"watchdog.io/hold-until":"2000-01-01T00:00:00Z"}}`), says: "begins a hold"},
+		{name: "a person's hold, lifted", do: meta(`{"annotations":{"watchdog.io/hold":null}}`), says: "set by their own rights"},
+		{name: "a person's hold, ended", do: meta(`{"annotations":{"watchdog.io/hold-until":"2000-01-01T00:00:00Z"}}`), says: "set by their own rights"},
+		{name: "a person's hold, made watchdog's", do: meta(`{"annotations":{"watchdog.io/hold-source":"slack"}}`), says: "set by their own rights"},
 		{name: "a claim for another", do: meta(`{"annotations":{"watchdog.io/managed-by":"evil"}}`), says: "for no other"},
 	}
 	return append(deployment,
@@ -223,7 +224,6 @@ func harmless() map[string]asks {
 		"another ConfigMap":  its(`"envFrom":[{"configMapRef":{"name":"settings-old"}}]`),
 		"no Secret any more": pod(`{"volumes":[{"name":"db","$patch":"delete"}],"containers":[{"name":"agent-system","env":[{"name":"DB_PASSWORD","$patch":"delete"}]}]}`),
 		"kustomize's Secret": pod(`{"volumes":[{"name":"db","secret":{"secretName":"db-hkmt2456h7"}}],"containers":[{"name":"agent-system","env":[{"name":"DB_PASSWORD","valueFrom":{"secretKeyRef":{"name":"db-hkmt2456h7","key":"password"}}}]}]}`),
-		"a person's hold":    meta(`{"annotations":{"watchdog.io/hold":"by Slack","watchdog.io/hold-since":"` + at + `","watchdog.io/hold-until":null}}`),
 		"another checksum":   patchIt("deployments", `{"spec":{"template":{"metadata":{"annotations":{"checksum/config":"0"}}}}}`),
 	}
 }

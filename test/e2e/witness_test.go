@@ -88,7 +88,7 @@ func granted(t *testing.T) map[string]bool {
 		if err != nil || json.Unmarshal(b, &o) != nil {
 			continue
 		}
-		if strings.HasSuffix(o.Metadata.Name, "-responder") || strings.HasSuffix(o.Metadata.Name, "-approver") || strings.HasSuffix(o.Metadata.Name, "-reader") {
+		if strings.HasSuffix(o.Metadata.Name, "-responder") || strings.HasSuffix(o.Metadata.Name, "-approver") || strings.HasSuffix(o.Metadata.Name, "-reader") || strings.HasSuffix(o.Metadata.Name, "-cli") {
 			continue // for people, to be bound to them
 		}
 		for _, r := range o.Rules {

@@ -151,8 +151,25 @@ func slackButtons(i incident.Incident) []slack.BlockElement {
 	}
 	if i.Target.Workload != "" && i.Target.Kind != "" && i.Phase != incident.Suppressed {
 		hold := button(responder.Hold, "Hold", slack.StyleDefault)
-		hold.Confirm = confirm("Hold this workload?", "watchdog only watches it until somebody says `watchdog resume`.", "Hold")
+		hold.Confirm = confirm("Hold this workload?", "watchdog only watches it until somebody resumes it.", "Hold")
 		all = append(all, hold)
+	}
+	if i.Target.Workload != "" && !i.OnHoldSince.IsZero() {
+		resume := button(responder.Resume, "Resume", slack.StyleDefault)
+		resume.Confirm = confirm("Resume this workload?", "watchdog may act on it again. Its quarantine is lifted, too.", "Resume")
+		all = append(all, resume)
+	}
+	if slices.ContainsFunc(i.Attempts, func(a incident.Attempt) bool {
+		return a.Action == incident.ActionScale && a.Verdict != incident.Aborted
+	}) {
+		undo := button(responder.Undo, "Undo", slack.StyleDanger)
+		undo.Confirm = confirm("Take back what watchdog changed?", "It is set back now instead of at the end of its lease.", "Undo")
+		all = append(all, undo)
+	}
+	if strings.HasPrefix(i.Receipts[incident.PublicReceiver].State, incident.Proposed) && !i.Public.Publish {
+		publish := button(responder.Publish, "Publish", slack.StyleDefault)
+		publish.Confirm = confirm("Publish this incident?", "What is proposed is posted on the public status page, and so is what follows.", "Publish")
+		all = append(all, publish)
 	}
 	return append(all, button(responder.Why, "Why?", slack.StyleDefault))
 }

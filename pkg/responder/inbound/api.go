@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/responder"
@@ -43,7 +44,10 @@ func API(o APIOptions) map[string]http.Handler {
 		"POST /api/v1/incidents/{id}/deny":     a.word(responder.Deny, "plan", "op", "reason"),
 		"POST /api/v1/incidents/{id}/severity": a.word(responder.Grade, "to", "reason"),
 		"POST /api/v1/incidents/{id}/notes":    a.word(responder.Note, "text", "as", "id"),
-		"POST /api/v1/incidents/{id}/hold":     a.word(responder.Hold, "reason"),
+		"POST /api/v1/incidents/{id}/publish":  a.word(responder.Publish, "reason", "until", "release"),
+		"POST /api/v1/incidents/{id}/hold":     a.word(responder.Hold, "reason", "until"),
+		"POST /api/v1/incidents/{id}/resume":   a.word(responder.Resume, "reason"),
+		"POST /api/v1/incidents/{id}/undo":     a.word(responder.Undo, "reason"),
 	}
 }
 
@@ -56,6 +60,9 @@ type said struct {
 	As     string `json:"as"`
 	Text   string `json:"text"`
 	ID     string `json:"id"`
+	// Until is a time in RFC 3339, Release "true".
+	Until   string `json:"until"`
+	Release string `json:"release"`
 }
 
 func (a api) word(verb responder.Action, members ...string) http.Handler {
@@ -82,13 +89,16 @@ func (a api) word(verb responder.Action, members ...string) http.Handler {
 			return
 		}
 		s, err := parseSaid(body, members)
+		var word responder.Request
+		if err == nil {
+			word, err = s.request(verb, r.PathValue("id"))
+		}
 		if err != nil {
 			fail(w, http.StatusBadRequest, err.Error())
 			return
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), wordTime)
 		defer cancel()
-		word := s.word(verb, r.PathValue("id"))
 		if verb == responder.Note {
 			// Nobody writes over another's note, nor over an own one by chance.
 			word.ID = "api-" + p.Name + "-" + cmp.Or(shown(word.ID, maxID), strconv.FormatUint(rand.Uint64(), 36))
@@ -139,7 +149,7 @@ func parseSaid(body []byte, members []string) (said, error) {
 		return s, errors.New("the body is more than one JSON object")
 	}
 	// encoding/json would take other cases of letters for the same name.
-	fields := map[string]*string{"reason": &s.Reason, "plan": &s.Plan, "op": &s.Op, "to": &s.To, "as": &s.As, "text": &s.Text, "id": &s.ID}
+	fields := map[string]*string{"reason": &s.Reason, "plan": &s.Plan, "op": &s.Op, "to": &s.To, "as": &s.As, "text": &s.Text, "id": &s.ID, "until": &s.Until, "release": &s.Release}
 	taken := map[string]*string{}
 	for _, m := range members {
 		taken[m] = fields[m]
@@ -156,12 +166,25 @@ func parseSaid(body []byte, members []string) (said, error) {
 	return s, nil
 }
 
-func (s said) word(verb responder.Action, id string) responder.Request {
-	w := responder.Request{Action: verb, Incident: id, Reason: s.Reason, Plan: s.Plan, Op: s.Op, To: incident.Severity(strings.ToUpper(s.To)), As: s.As, ID: s.ID, Source: ViaAPI}
-	if verb == responder.Note {
-		w.Reason = s.Text
+func (s said) request(action responder.Action, id string) (responder.Request, error) {
+	r := responder.Request{Action: action, Incident: id, Reason: s.Reason, Plan: s.Plan, Op: s.Op, To: incident.Severity(strings.ToUpper(s.To)), As: s.As, ID: s.ID, Source: SourceAPI}
+	if action == responder.Note {
+		r.Reason = s.Text
 	}
-	return w
+	if s.Until != "" {
+		until, err := time.Parse(time.RFC3339, s.Until)
+		if err != nil {
+			return r, fmt.Errorf("\"until\" must be a time as in RFC 3339: %w", err)
+		}
+		r.Until = until
+	}
+	if r.Release = s.Release == "true"; s.Release != "" && !r.Release {
+		return r, errors.New("\"release\" must be \"true\", or left out")
+	}
+	if r.Release && !r.Until.IsZero() {
+		return r, errors.New("\"until\" and \"release\" exclude each other")
+	}
+	return r, nil
 }
 
 func (a api) answer(w http.ResponseWriter, text string, err error) {

@@ -59,7 +59,7 @@ func TestWordsByHTTP_SEC03(t *testing.T) {
 		{"severity", "01a1/severity", alice, `{"to":"p2","reason":"staging"}`, nil, 200, "from P1 to P2", 1},
 		{"severity without a reason", "01a1/severity", alice, `{"to":"P2"}`, nil, 409, "with a reason", 0},
 		{"note", "01a1/notes", alice, `{"text":"an index","as":"hypothesis","id":"n1"}`, nil, 200, "noted", 1},
-		{"hold", "01a1/hold", alice, `{"reason":"mine"}`, nil, 200, "on hold", 0},
+		{"hold", "01a1/hold", alice, `{"reason":"mine"}`, nil, 200, "shop/web: held", 0},
 		{"no such incident", "zz/ack", alice, `{}`, nil, 409, `no incident "zz"`, 0},
 		{"no token", "01a1/ack", "", `{}`, nil, 401, "Bearer", 0},
 		{"nobody's token", "01a1/ack", "stolen", `{}`, nil, 401, "nobody's", 0},
@@ -90,11 +90,11 @@ func TestANoteHasItsWritersName(t *testing.T) {
 	s := newStage(t)
 	s.post(t, "01a1/notes", "token-of-alice", `{"text":"one","id":"n"}`)
 	s.post(t, "01a1/notes", "token-of-bob", `{"text":"two","id":"n"}`)
-	if n := s.ledger.Notes["01a1"]; len(n) != 2 || n["api-alice@example.com-n"].Reason != "one" || n["api-bob@example.com-n"].By != "bob@example.com" {
+	if n := s.words["01a1"].Notes; len(n) != 2 || n["api-alice@example.com-n"].Reason != "one" || n["api-bob@example.com-n"].By != "bob@example.com" {
 		t.Errorf("%+v", n)
 	}
-	if got, _ := s.post(t, "01a1/ack", "token-of-alice", ``); got != 200 || s.ledger.Acked["01a1"].Source != ViaAPI {
-		t.Errorf("%d, %+v", got, s.ledger.Acked)
+	if got, _ := s.post(t, "01a1/ack", "token-of-alice", ``); got != 200 || s.words["01a1"].Acked.Source != SourceAPI {
+		t.Errorf("%d, %+v", got, s.words)
 	}
 }
 
@@ -123,7 +123,7 @@ func TestAnyChangeOfTheRequestVoidsTheButton_SEC07(t *testing.T) {
 		s.click(t, press("U0ALICE", responder.Approve, "1"))
 		s.click(t, press("U0BOB", responder.Deny, "1"))
 		if s.writes != 0 {
-			t.Errorf("%s changed, and the word counts: %+v", name, s.ledger)
+			t.Errorf("%s changed, and the word counts: %+v", name, s.words)
 		}
 	}
 }

@@ -31,9 +31,9 @@ type Service interface {
 
 // Sources of requests.
 const (
-	ViaSlack     = "slack"
-	ViaPagerDuty = "pagerduty"
-	ViaAPI       = "api"
+	SourceSlack     = "slack"
+	SourcePagerDuty = "pagerduty"
+	SourceAPI       = "api"
 )
 
 // Limits of a request, in bytes; the vendors' are a few KiB.

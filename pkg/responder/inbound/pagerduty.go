@@ -172,7 +172,7 @@ func (p *pagerDuty) hear(ctx context.Context, set *PagerDutySettings, ev event) 
 	e := ev.Event
 	key := p.ours(ev)
 	id, _, _ := strings.Cut(key, "/") // the rest is the severity of the page
-	w := responder.Request{Incident: id, Key: key, Source: ViaPagerDuty, ID: "pd-" + e.ID}
+	w := responder.Request{Incident: id, Key: key, Source: SourcePagerDuty, ID: "pd-" + e.ID}
 	switch e.Type {
 	case "incident.acknowledged":
 		w.Action = responder.Ack

@@ -47,8 +47,8 @@ func TestAnAcknowledgementOfALesserPageIsNone_X40(t *testing.T) {
 	for key, want := range map[string]int{"01a1/P1": 1, "01a1/P3": 0, "01a1": 1} {
 		s := newStage(t)
 		s.pagerDuty(t, webhook("E1", "incident.acknowledged", "PALICE", strings.ReplaceAll(pdIncident, `"incident_key":"01a1"`, `"incident_key":"`+key+`"`), t0), "new")
-		if len(s.ledger.Acked) != want {
-			t.Errorf("%s: %+v", key, s.ledger.Acked)
+		if (!s.words["01a1"].Acked.At.IsZero()) != (want == 1) {
+			t.Errorf("%s: %+v", key, s.words)
 		}
 	}
 }
@@ -58,7 +58,7 @@ func TestAnAcknowledgementInPagerDutyIsOneHere(t *testing.T) {
 	if got := s.pagerDuty(t, webhook("E1", "incident.acknowledged", "PALICE", pdIncident, t0), "new"); got != 200 {
 		t.Errorf("%d", got)
 	}
-	if m := s.ledger.Acked["01a1"]; m.By != "alice@example.com" || m.Source != ViaPagerDuty {
+	if m := s.words["01a1"].Acked; m.By != "alice@example.com" || m.Source != SourcePagerDuty {
 		t.Errorf("%+v", m)
 	}
 	// Once more under another id, and from somebody else: it was taken.
@@ -67,12 +67,12 @@ func TestAnAcknowledgementInPagerDutyIsOneHere(t *testing.T) {
 		t.Errorf("%d writes, %v", s.writes, s.counts)
 	}
 	s.pagerDuty(t, webhook("E3", "incident.annotated", "PALICE", pdNote, t0), "new")
-	if n := s.ledger.Notes["01a1"]["pd-E3"]; n.By != "alice@example.com" || n.Reason != "the index is gone" {
-		t.Errorf("%+v", s.ledger.Notes)
+	if n := s.words["01a1"].Notes["pd-E3"]; n.By != "alice@example.com" || n.Reason != "the index is gone" {
+		t.Errorf("%+v", s.words)
 	}
 	s.pagerDuty(t, webhook("E4", "incident.resolved", "PALICE", pdIncident, t0), "new")
-	if n := s.ledger.Notes["01a1"]["pd-E4"]; n.Reason != "resolved in PagerDuty" {
-		t.Errorf("%+v", s.ledger.Notes)
+	if n := s.words["01a1"].Notes["pd-E4"]; n.Reason != "resolved in PagerDuty" {
+		t.Errorf("%+v", s.words)
 	}
 }
 
@@ -92,8 +92,8 @@ func TestWhoOnlyPagerDutyKnows(t *testing.T) {
 	} {
 		s := newStage(t)
 		s.pd.Anybody = tt.anybody
-		if got := s.pagerDuty(t, tt.body, "new"); got != 200 || s.ledger.Acked["01a1"].By != tt.acked || tt.counts != "" && s.counts[tt.counts] != 1 {
-			t.Errorf("%s: %d, %+v, %v", tt.name, got, s.ledger.Acked, s.counts)
+		if got := s.pagerDuty(t, tt.body, "new"); got != 200 || s.words["01a1"].Acked.By != tt.acked || tt.counts != "" && s.counts[tt.counts] != 1 {
+			t.Errorf("%s: %d, %+v, %v", tt.name, got, s.words, s.counts)
 		}
 	}
 }

@@ -229,7 +229,10 @@ func (s *Slack) say(ctx context.Context, set *SlackSettings, c click) string {
 	if err := s.clicks.first(c.id, s.o.Now()); err != nil {
 		return ""
 	}
-	w := responder.Request{Action: c.button.Action, Incident: c.button.Incident, Op: c.button.Op, Plan: c.button.Plan, Source: ViaSlack}
+	w := responder.Request{Action: c.button.Action, Incident: c.button.Incident, Op: c.button.Op, Plan: c.button.Plan, Source: SourceSlack}
+	if w.Action == responder.Undo {
+		w.Reason = "by button in Slack"
+	}
 	p, known := set.Users[c.user]
 	if !known {
 		// Their id is no name: it is on record as what it is.

@@ -113,7 +113,7 @@ func TestOneClickIsOneDecision_F99(t *testing.T) {
 		{"yes after no", nil, []recorders.Click{press("U0BOB", responder.Deny, "1"), press("U0ALICE", responder.Approve, "1")}, 1, nil, []string{"bob@example.com"}, map[string]string{"U0ALICE": "denied by bob@example.com"}},
 		{"two take it on", nil, []recorders.Click{press("U0ALICE", responder.Ack, "1"), press("U0BOB", responder.Ack, "1")}, 1, nil, nil, map[string]string{"U0ALICE": "yours", "U0BOB": "acknowledged by alice@example.com"}},
 		{"after the request ended", later(time.Hour), []recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0, nil, nil, map[string]string{"U0ALICE": "the request ended"}},
-		{"after the incident", func(s *stage) { s.all[0].Phase, s.all[0].Asked = incident.Resolved, nil }, []recorders.Click{press("U0ALICE", responder.Approve, "1"), press("U0ALICE", responder.Ack, "2")}, 0, nil, nil, map[string]string{"U0ALICE": "resolved: there is nothing to take on"}},
+		{"after the incident", func(s *stage) { s.all[0].Phase, s.all[0].Asked = incident.Resolved, nil }, []recorders.Click{press("U0ALICE", responder.Approve, "1"), press("U0ALICE", responder.Ack, "2")}, 0, nil, nil, map[string]string{"U0ALICE": "resolved: there is nothing to acknowledge"}},
 		{"the plan has changed", func(s *stage) { s.all[0].Asked.Plan.Hash = strings.Repeat("b", 32) }, []recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0, nil, nil, map[string]string{"U0ALICE": "the plan is bbbbbbbbbbbb now"}},
 		{"the same plan is asked again", func(s *stage) { s.all[0].Asked.Op = "op2" }, []recorders.Click{press("U0ALICE", responder.Approve, "1"), press("U0ALICE", responder.Deny, "2")}, 0, nil, nil, map[string]string{"U0ALICE": "that was another request"}},
 		{"by somebody who may not", nil, []recorders.Click{press("U0CAROL", responder.Approve, "1")}, 0, nil, nil, map[string]string{"U0CAROL": "carol@example.com may not"}},
@@ -135,8 +135,8 @@ func TestOneClickIsOneDecision_F99(t *testing.T) {
 				s.now = s.now.Add(time.Second)
 			}
 			var yes, no []string
-			for who, a := range s.ledger.Approved["op1"] {
-				if a.By != who || a.Source != ViaSlack || a.Plan != hash {
+			for who, a := range s.words["01a1"].Approved["op1"] {
+				if a.By != who || a.Source != SourceSlack || a.Plan != hash {
 					t.Errorf("written: %+v", a)
 				}
 				if a.Denied {
@@ -193,7 +193,7 @@ func TestOfManyWhoTakeItOnAtOnceOneDoes_SEC09(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, user := range []string{"U0ALICE", "U0BOB", "U0DAVE"} {
 		// A replica of its own: what one remembers the others do not.
-		service := responder.New(responder.Options{Incidents: s.incidents, Ledger: s.read, Say: s.say, May: s.may, Record: s.record, Count: s.count, Now: s.clock})
+		service := responder.New(responder.Options{Cluster: s, May: s.may, Record: s.record, Count: s.count, Now: s.clock})
 		wg.Go(func() {
 			_, _ = service.Do(context.Background(), s.set.Users[user], responder.Request{Action: responder.Ack, Incident: "01a1"})
 		})
@@ -201,7 +201,7 @@ func TestOfManyWhoTakeItOnAtOnceOneDoes_SEC09(t *testing.T) {
 	wg.Wait()
 	taken := 0
 	for _, r := range s.records {
-		if r.Result == responder.Applied && r.Request.By == s.ledger.Acked["01a1"].By {
+		if r.Result == responder.Applied && r.Request.By == s.words["01a1"].Acked.By {
 			taken++
 		}
 	}
@@ -260,7 +260,7 @@ func TestClicksComeBySocket(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if s.ledger.Acked["01a1"].By != "alice@example.com" || s.ledger.Approved["op1"]["bob@example.com"].Plan != hash {
-		t.Errorf("%+v", s.ledger)
+	if s.words["01a1"].Acked.By != "alice@example.com" || s.words["01a1"].Approved["op1"]["bob@example.com"].Plan != hash {
+		t.Errorf("%+v", s.words)
 	}
 }

@@ -3,8 +3,8 @@ package inbound
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -28,13 +28,14 @@ const (
 
 var t0 = time.Date(2026, 3, 6, 1, 20, 0, 0, time.UTC)
 
-// stage is a service over a ledger in memory that is written by compare-and-swap, the
+// stage is a service over incidents in memory whose words are written by compare-and-swap, the
 // three ears before it, and Slack on the other side.
 type stage struct {
 	mu       sync.Mutex
 	now      time.Time
 	all      []incident.Incident
 	ledger   incident.Ledger
+	words    map[string]incident.Words // by incident
 	version  int
 	writes   int
 	holds    []string
@@ -51,7 +52,7 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{now: t0, version: 1, counts: map[string]int{}, recorder: recorders.New(recorders.Options{}), mayNot: map[string][]string{
+	s := &stage{now: t0, version: 1, counts: map[string]int{}, words: map[string]incident.Words{}, recorder: recorders.New(recorders.Options{}), mayNot: map[string][]string{
 		"carol@example.com": {responder.RightAnswer, responder.RightHold},
 	}}
 	s.all = []incident.Incident{
@@ -72,7 +73,7 @@ func newStage(t *testing.T) *stage {
 		"U0ALICE": {Name: "alice@example.com"}, "U0BOB": {Name: "bob@example.com"}, "U0CAROL": {Name: "carol@example.com"},
 	}}
 	s.pd = &PagerDutySettings{Secrets: func() ([]string, error) { return []string{"old", "new"}, nil }, Users: map[string]responder.Person{"PALICE": {Name: "alice@example.com"}}}
-	service := responder.New(responder.Options{Incidents: s.incidents, Ledger: s.read, Say: s.say, Hold: s.hold, May: s.may, Record: s.record, Count: s.count, Now: s.clock})
+	service := responder.New(responder.Options{Cluster: s, May: s.may, Record: s.record, Count: s.count, Now: s.clock})
 	logger := slog.New(slog.DiscardHandler)
 	s.slack = NewSlack(SlackOptions{Logger: logger, Service: service, Now: s.clock, Settings: func() *SlackSettings { return s.set }, Connected: func(bool) {}})
 	mux := http.NewServeMux()
@@ -103,20 +104,22 @@ func (s *stage) locked(f func()) error {
 	return nil
 }
 
-func (s *stage) incidents(context.Context) (all []incident.Incident, err error) {
+// Incidents and the rest of responder.Cluster: incidents whose words are written by
+// compare-and-swap.
+func (s *stage) Incidents(context.Context) (all []incident.Incident, err error) {
 	err = s.locked(func() { all = slices.Clone(s.all) })
 	return all, err
 }
 
-func (s *stage) read(context.Context) (l incident.Ledger, version string, err error) {
+func (s *stage) Incident(_ context.Context, id string) (i incident.Incident, w incident.Words, version string, err error) {
 	err = s.locked(func() {
-		l = s.ledger
-		l.Acked, l.Approved, version = maps.Clone(l.Acked), maps.Clone(l.Approved), strconv.Itoa(s.version)
+		i = s.all[slices.IndexFunc(s.all, func(i incident.Incident) bool { return i.ID == id })]
+		w, version = s.words[id], strconv.Itoa(s.version)
 	})
-	return l, version, err
+	return i, w, version, err
 }
 
-func (s *stage) say(_ context.Context, w incident.Saying, version string) (err error) {
+func (s *stage) Patch(_ context.Context, id string, p responder.Patch, version string) (err error) {
 	if e := s.locked(func() {
 		if version != strconv.Itoa(s.version) {
 			err = responder.ErrChanged
@@ -124,34 +127,36 @@ func (s *stage) say(_ context.Context, w incident.Saying, version string) (err e
 		}
 		s.version++
 		s.writes++
-		l := &s.ledger
-		if l.Acked == nil {
-			l.Acked, l.Approved, l.Notes, l.Graded = map[string]incident.Attribution{}, map[string]map[string]incident.Approval{}, map[string]map[string]incident.Note{}, map[string]incident.Grade{}
-		}
-		maps.Copy(l.Acked, w.Acked)
-		maps.Copy(l.Graded, w.Graded)
-		for op, by := range w.Approved {
-			l.Approved[op] = merged(l.Approved[op], by)
-		}
-		for id, n := range w.Notes {
-			l.Notes[id] = merged(l.Notes[id], n)
-		}
+		s.words[id] = s.words[id].With(p)
 	}); e != nil {
 		return e
 	}
 	return err
 }
 
-func merged[V any](a, b map[string]V) map[string]V {
-	m := map[string]V{}
-	maps.Copy(m, a)
-	maps.Copy(m, b)
-	return m
+func (s *stage) Ledger(context.Context) (l incident.Ledger, err error) {
+	err = s.locked(func() { l = s.ledger })
+	return l, err
 }
 
-func (s *stage) hold(_ context.Context, t incident.Target, reason, by string) error {
-	return s.locked(func() { s.holds = append(s.holds, t.String()+" by "+by+": "+reason) })
+func (s *stage) other(format string, args ...any) error {
+	return s.locked(func() { s.holds = append(s.holds, fmt.Sprintf(format, args...)) })
 }
+
+func (s *stage) Undo(_ context.Context, op string, by incident.Attribution) error {
+	return s.other("undo %s by %s: %s", op, by.By, by.Reason)
+}
+func (s *stage) Lift(_ context.Context, target, op string) error {
+	return s.other("lift %s %s", target, op)
+}
+func (s *stage) Hold(_ context.Context, o responder.Object, by incident.Attribution) error {
+	return s.other("%s/%s/%s by %s: %s", o.Namespace, o.Kind, o.Name, by.By, by.Reason)
+}
+func (s *stage) Resume(_ context.Context, o responder.Object, by incident.Attribution) (bool, error) {
+	return true, s.other("resume %s by %s", o, by.By)
+}
+func (s *stage) HoldAll(context.Context, incident.Attribution) error { return s.other("hold all") }
+func (s *stage) ResumeAll(context.Context) error                     { return s.other("resume all") }
 
 func (s *stage) may(_ context.Context, p responder.Person, right string) (err error) {
 	if e := s.locked(func() {

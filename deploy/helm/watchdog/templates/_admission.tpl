@@ -60,12 +60,12 @@ Kubernetes adds counts as different, too.
 
 {{/*
 Validations of the metadata of what watchdog patches: nothing but its own annotations. A list of the root, and "true" if
-people hold the object through watchdog: by Slack, PagerDuty or HTTP. Then a hold may begin, and not end.
+people hold the object through watchdog: by Slack or HTTP. Then a hold may begin, and one that began so may end.
 */}}
 {{- define "watchdog.ownMetadata" -}}
 {{- $root := first . -}}
 {{- $own := list "watchdog.io/op" "watchdog.io/managed-by" -}}
-{{- if last . }}{{ $own = concat $own (list "watchdog.io/hold" "watchdog.io/hold-since" "watchdog.io/hold-until") }}{{ end -}}
+{{- if last . }}{{ $own = concat $own (list "watchdog.io/hold" "watchdog.io/hold-since" "watchdog.io/hold-until" "watchdog.io/hold-source") }}{{ end -}}
 - expression: >-
     {{ include "watchdog.sameBut" (list "object.metadata" "oldObject.metadata" (list "annotations" "generation" "managedFields" "resourceVersion")) }}
   reason: Forbidden
@@ -76,10 +76,15 @@ people hold the object through watchdog: by Slack, PagerDuty or HTTP. Then a hol
   message: "watchdog sets the annotations {{ join ", " $own }} of what it repairs, and changes no other."
 {{- if last . }}
 - expression: >-
-    (!('watchdog.io/hold' in oldObject.metadata.?annotations.orValue({})) || 'watchdog.io/hold' in object.metadata.?annotations.orValue({}))
-    && (!('watchdog.io/hold-until' in object.metadata.?annotations.orValue({})) || object.metadata.?annotations[?'watchdog.io/hold-until'] == oldObject.metadata.?annotations[?'watchdog.io/hold-until'])
+    !('watchdog.io/hold' in oldObject.metadata.?annotations.orValue({})) || 'watchdog.io/hold-source' in oldObject.metadata.?annotations.orValue({})
+    || ['watchdog.io/hold', 'watchdog.io/hold-since', 'watchdog.io/hold-until', 'watchdog.io/hold-source'].all(k, object.metadata.?annotations[?k] == oldObject.metadata.?annotations[?k])
   reason: Forbidden
-  message: "through watchdog a person begins a hold; it ends by the person's own rights (watchdog resume)."
+  message: "a hold that a person set by their own rights ends by these (watchdog resume), and not through watchdog."
+- expression: >-
+    !('watchdog.io/hold' in object.metadata.?annotations.orValue({})) || 'watchdog.io/hold' in oldObject.metadata.?annotations.orValue({})
+    || 'watchdog.io/hold-source' in object.metadata.?annotations.orValue({})
+  reason: Forbidden
+  message: "a hold that begins through watchdog says so in watchdog.io/hold-source."
 {{- end }}
 - expression: >-
     object.metadata.?annotations[?'watchdog.io/managed-by'] == optional.of('{{ $root.Release.Namespace }}')

@@ -1,0 +1,113 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/responder"
+)
+
+// Prepare makes the store ready for a new leader, before it reads the incidents: what was
+// made and never stored goes, and words of an earlier version come to where they belong.
+func (s *Store) Prepare(ctx context.Context) error {
+	if err := s.Sweep(ctx); err != nil {
+		return err
+	}
+	return s.MoveWords(ctx)
+}
+
+// oldWords is what people said in the ledger of an earlier version, where the words on all
+// incidents stood.
+type oldWords struct {
+	Acked    map[string]incident.Attribution         `json:"acked"`
+	Graded   map[string]incident.Grade               `json:"graded"`
+	Notes    map[string]map[string]incident.Note     `json:"notes"`
+	Public   map[string]incident.PublicWord          `json:"public"`
+	Approved map[string]map[string]incident.Approval `json:"approved"`
+}
+
+// of is what they say of one incident. A no stays one; a yes has to be given again, by
+// whoever may patch that incident.
+func (o oldWords) of(i incident.Incident) incident.Words {
+	w := incident.Words{Acked: o.Acked[i.ID], Graded: o.Graded[i.ID], Notes: o.Notes[i.ID], Public: o.Public[i.ID]}
+	if i.Asked == nil {
+		return w
+	}
+	no := maps.Clone(o.Approved[i.Asked.Op])
+	maps.DeleteFunc(no, func(_ string, a incident.Approval) bool { return !a.Denied })
+	if len(no) > 0 {
+		w.Approved = map[string]map[string]incident.Approval{i.Asked.Op: no}
+	}
+	return w
+}
+
+// MoveWords moves what people said in the ledger of an earlier version to the incidents
+// that are open, once: then the ledger has nothing of it any more. What stands on an
+// incident already stays. A new leader calls it before it reads the incidents.
+func (s *Store) MoveWords(ctx context.Context) error {
+	o, err := s.get(ctx, "ledgers", ledgerName)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return explain(s.request("get", "ledgers", ledgerName), err)
+	}
+	var old oldWords
+	if json.Unmarshal(o.Spec, &old) != nil {
+		return nil // whoever reads the ledger says so
+	}
+	if len(old.Acked)+len(old.Graded)+len(old.Notes)+len(old.Public)+len(old.Approved) == 0 {
+		return nil
+	}
+	all, err := s.Incidents(ctx)
+	if err != nil {
+		return err
+	}
+	for _, st := range all {
+		if st.Newer || st.Incident.Phase == incident.Resolved {
+			continue
+		}
+		if err := s.moveWords(ctx, st.Incident.ID, old); err != nil {
+			return fmt.Errorf("move what people said of incident %s from the ledger: %w", st.Incident.ID, err)
+		}
+	}
+	return s.mark(ctx, map[string]any{"acked": nil, "graded": nil, "notes": nil, "public": nil, "approved": nil})
+}
+
+func (s *Store) moveWords(ctx context.Context, id string, old oldWords) error {
+	for range swapAttempts {
+		i, now, version, err := s.Incident(ctx, id)
+		if errors.Is(err, responder.ErrNoIncident) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		w := old.of(i)
+		if !now.Acked.At.IsZero() {
+			w.Acked = incident.Attribution{}
+		}
+		if !now.Graded.At.IsZero() {
+			w.Graded = incident.Grade{}
+		}
+		if !now.Public.At.IsZero() {
+			w.Public = incident.PublicWord{}
+		}
+		w.Notes = maps.Clone(w.Notes)
+		maps.DeleteFunc(w.Notes, func(note string, _ incident.Note) bool { return slices.Contains(i.Noted, note) })
+		if len(spec(w)) == 0 {
+			return nil
+		}
+		if err := s.Patch(ctx, id, w, version); !errors.Is(err, responder.ErrChanged) {
+			return err
+		}
+	}
+	return responder.ErrChanged
+}
