@@ -68,11 +68,11 @@ var mutants = []mutant{
 	{"a target that keeps coming back is never left to people", "pkg/incident/recur.go", "	case on && q.Incident != op.Incident:", "	case on && q.Incident == \"x\":"},
 	{"the pause between incidents does not grow", "pkg/incident/recur.go", "		d *= 2", "		d += 0"},
 	// Pods that take their time.
-	{"pods that are still starting are judged (X102)", "pkg/incident/judge.go", "	late = late && !op.comes(e.Rollout, at)", "	late = late && looks > 0"},
+	{"pods that are still starting are judged (X102)", "pkg/incident/verdict.go", "	late = late && !op.comes(e.Rollout, at)", "	late = late && looks > 0"},
 	{"a pod that waits for a node fails at once (X21)", "pkg/remediate/startup.go", "	case !p.Scheduled && young:", "	case !p.Scheduled && young && p.Ready:"},
 	{"a pull that the registry throttles fails at once (X21)", "pkg/remediate/startup.go", "		if young && !hopelessPull(p.WaitingFor) {", "		if young && p.Ready && !hopelessPull(p.WaitingFor) {"},
 	{"pods that are terminating count as a rollout (X22)", "pkg/remediate/workload.go", "		if !p.Terminating {", "		if !p.Terminating || p.Revision != \"\" {"},
-	{"what ended by itself counts as helped (X105)", "pkg/incident/judge.go", "op.Well >= looks && op.byItself():", "op.Well >= 100*looks && op.byItself():"},
+	{"what ended by itself counts as helped (X105)", "pkg/incident/verdict.go", "op.Well >= looks && op.byItself():", "op.Well >= 100*looks && op.byItself():"},
 	{"no cooldown between incidents", "pkg/incident/ledger.go", "	if since < need {", "	if since < 0 {"},
 	{"what somebody undid is done again", "pkg/remediate/guard_conflict.go", "		if !undone(f.Workload, m) {", "		if m.Op != \"\" || !undone(f.Workload, m) {"},
 	{"a field goes to and fro", "pkg/remediate/guard_oscillation.go", "m.From != p.After {", "m.From != p.After+\"x\" {"},
@@ -98,9 +98,9 @@ var mutants = []mutant{
 	{"a forgotten hold keeps a breach from everybody (X103)", "pkg/incident/hold.go", "	if held := s.at.Sub(s.i.OnHoldSince); s.p.HoldLimit > 0 &&", "	if held := s.at.Sub(s.i.OnHoldSince); s.p.HoldLimit < 0 &&"},
 	// External alerts (X01, X02, X03).
 	{"a new leader does not work what is not watched (X01)", "pkg/engine/engine.go", "	for _, n := range setup.others() {", "	for _, n := range setup.others()[:0] {"},
-	{"a resolved alert that another leader received is ignored (X01)", "pkg/hints/draft.go", "	case was == nil:\n		// Not heard here: another leader may have, and stored an incident.\n		d.set(k, was, e, nil)\n		d.news = append(d.news, Hint{Alert: a, State: Resolved, SeenAt: d.now})", "	case was == nil:\n		d.set(k, was, e, nil)"},
-	{"nobody reads the name of a pod that is gone (X03)", "pkg/hints/resolve.go", "if len(w.Name) > length && podNameOf", "if len(w.Name) > length+1000 && podNameOf"},
-	{"one odd alert costs its whole group (X05)", "pkg/hints/decode.go", "			odd.Dropped++\n			odd.note(n, err.Error())", "			return Payload{}, err"},
+	{"a resolved alert that another leader received is ignored (X01)", "pkg/ingest/draft.go", "	case was == nil:\n		// Not heard here: another leader may have, and stored an incident.\n		d.set(k, was, e, nil)\n		d.news = append(d.news, AlertState{Alert: a, State: Resolved, SeenAt: d.now})", "	case was == nil:\n		d.set(k, was, e, nil)"},
+	{"nobody reads the name of a pod that is gone (X03)", "pkg/ingest/resolve.go", "if len(w.Name) > length && podNameOf", "if len(w.Name) > length+1000 && podNameOf"},
+	{"one odd alert costs its whole group (X05)", "pkg/ingest/decode.go", "			odd.Dropped++\n			odd.note(n, err.Error())", "			return Payload{}, err"},
 	{"severity falls by itself", "pkg/incident/step.go", "	if a.Severity.Worse(s.i.Severity) {", "	if a.Severity != s.i.Severity {"},
 	// What a release brings beside its image.
 	{"a Service that would lose its endpoints is not asked (X20)", "pkg/remediate/guard_service.go", "			if ok && have == want {", "			if ok || have == want {"},

@@ -12,8 +12,8 @@ import (
 	"github.com/prometheus/common/model"
 
 	"watchdog.io/watchdog/pkg/engine"
-	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/ingest"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
 )
@@ -53,10 +53,10 @@ type alertmanager struct {
 
 // node is one replica's end: its disk, and the memory of its process.
 type node struct {
-	book   *hints.Book // on disk: it outlives the process
-	alerts *hints.ExternalAlerts
+	book   *ingest.Store // on disk: it outlives the process
+	alerts *ingest.ExternalAlerts
 	synced time.Time // when its watches have listed the pods
-	news   map[hints.Key]hints.Hint
+	news   map[ingest.Key]ingest.AlertState
 }
 
 type (
@@ -145,7 +145,7 @@ func (m *alertmanager) podOf(a *app) string {
 
 // owner is what the watches of a replica say: of the pods that live, and of those
 // that went while it watched.
-func (m *alertmanager) owner(r *replica) hints.PodOwner {
+func (m *alertmanager) owner(r *replica) ingest.PodOwner {
 	return func(namespace, name string) (string, string, bool) {
 		p, known := m.pods[namespace+"/"+name]
 		synced := m.nodes[r.id].synced
@@ -239,7 +239,7 @@ func (m *alertmanager) post(a *externalAlert, status string, episode int) {
 	}
 	r := m.w.replicas[m.w.lead]
 	n := m.nodes[r.id]
-	p, err := hints.Decode(m.body(a, status), "alertmanager", r.now())
+	p, err := ingest.Decode(m.body(a, status), "alertmanager", r.now())
 	if err != nil {
 		m.w.oracle.violate("INV-57", "alert %s is refused for good because of another one in its group: %v", a.name, err)
 		return
@@ -293,15 +293,15 @@ func (m *alertmanager) deliver(r *replica, life int) {
 	if !r.up || r.life != life || len(n.news) == 0 {
 		return
 	}
-	var news []hints.Hint
-	for _, k := range slices.SortedFunc(maps.Keys(n.news), func(a, b hints.Key) int { return strings.Compare(a.String(), b.String()) }) {
+	var news []ingest.AlertState
+	for _, k := range slices.SortedFunc(maps.Keys(n.news), func(a, b ingest.Key) int { return strings.Compare(a.String(), b.String()) }) {
 		news = append(news, n.news[k])
 	}
 	clear(n.news)
 	m.take(r, news)
 }
 
-func (m *alertmanager) take(r *replica, news []hints.Hint) {
+func (m *alertmanager) take(r *replica, news []ingest.AlertState) {
 	targets, _ := m.nodes[r.id].alerts.Take(news)
 	m.wake(r, targets)
 }
@@ -322,11 +322,11 @@ func (m *alertmanager) start(r *replica) {
 		return
 	}
 	if m.nodes[r.id] == nil {
-		m.nodes[r.id] = &node{book: hints.NewBook(hints.Limits{})}
+		m.nodes[r.id] = &node{book: ingest.NewStore(ingest.Limits{})}
 	}
 	n := m.nodes[r.id]
 	n.synced = m.w.clock.now.Add(500*time.Millisecond + m.span(4*time.Second))
-	n.news, n.alerts = map[hints.Key]hints.Hint{}, hints.NewExternalAlerts(r.now)
+	n.news, n.alerts = map[ingest.Key]ingest.AlertState{}, ingest.NewExternalAlerts(r.now)
 	m.reload(r)
 	life := r.life
 	m.w.clock.at(n.synced, r.id, func() {
@@ -343,12 +343,12 @@ func (m *alertmanager) reload(r *replica) {
 	if m == nil {
 		return
 	}
-	var all []hints.Workload
+	var all []ingest.Workload
 	for _, a := range m.w.apps {
 		t := a.target()
-		all = append(all, hints.Workload{Target: t.Name, Namespace: t.Namespace, Kind: t.Kind, Name: t.Workload, Service: t.Workload + "-web"})
+		all = append(all, ingest.Workload{Target: t.Name, Namespace: t.Namespace, Kind: t.Kind, Name: t.Workload, Service: t.Workload + "-web"})
 	}
-	m.nodes[r.id].alerts.Use(hints.NewResolver(all, m.owner(r)))
+	m.nodes[r.id].alerts.Use(ingest.NewResolver(all, m.owner(r)))
 }
 
 // restore is what a new leader learns of external alerts from the stored incidents.
@@ -378,7 +378,7 @@ func (m *alertmanager) seen(r *replica, target string, v engine.Snapshot) engine
 
 // other answers for names that are no target.
 func (m *alertmanager) other(name string) (engine.TargetSetup, bool) {
-	t, ok := hints.Unwatched(name)
+	t, ok := ingest.Unwatched(name)
 	return engine.TargetSetup{Target: t, Mode: incident.Observe, ModeWhy: "no target is meant"}, ok
 }
 
@@ -457,7 +457,7 @@ func (m *alertmanager) check() {
 		if a.ended.IsZero() || now.Sub(a.ended) < 2*undisturbed {
 			continue
 		}
-		if state, _ := m.nodes[m.w.lead].book.State(m.key(a)); state != hints.Resolved || !a.over[m.w.lead] {
+		if state, _ := m.nodes[m.w.lead].book.State(m.key(a)); state != ingest.Resolved || !a.over[m.w.lead] {
 			continue
 		}
 		for _, id := range a.told {
@@ -468,8 +468,8 @@ func (m *alertmanager) check() {
 	}
 }
 
-func (m *alertmanager) key(a *externalAlert) hints.Key {
-	var x hints.Alert
+func (m *alertmanager) key(a *externalAlert) ingest.Key {
+	var x ingest.Alert
 	x.Labels = map[labelName]labelValue{}
 	for k, v := range a.labels {
 		x.Labels[labelName(k)] = labelValue(v)

@@ -242,7 +242,7 @@ func (x exhibitPolicy) policy() *Policy {
 	p := &Policy{Mode: incident.Auto, Core: incident.DefaultPolicy(),
 		Settings: remediate.Settings{AvailabilityFloor: 0.5, MaxUnhealthy: 0.3, SuspectWindow: 30 * time.Minute, GoodAfter: 10 * time.Minute, HumanChange: 10 * time.Minute, OwnChange: time.Hour, StartupGrace: 5 * time.Minute, MaxReplicas: 50, StaleAfter: 15 * time.Second},
 		Limits: incident.Limits{PerTarget: incident.Rate{Count: 3, Per: time.Hour}, PerNamespace: incident.Rate{Count: 5, Per: time.Hour}, Cluster: incident.Rate{Count: 10, Per: time.Hour}, Concurrent: 2, Cooldown: 5 * time.Minute,
-			Quarantine: incident.Rate{Count: 3, Per: 6 * time.Hour}, Spread: 10 * time.Second},
+			Quarantine: incident.Rate{Count: 3, Per: 6 * time.Hour}, MinInterval: 10 * time.Second},
 	}
 	if x.Mode != "" {
 		p.Mode = x.Mode

@@ -136,7 +136,7 @@ func (o *oracle) spread(l incident.Ledger, op incident.Op) {
 			last = s.At
 		}
 	}
-	if need := o.w.scenario.Policy.Limits.Spread; op.Plan.Class >= incident.C3 && op.Plan.Action != incident.ActionRevert && !last.IsZero() && own.Sub(last) < need {
+	if need := o.w.scenario.Policy.Limits.MinInterval; op.Plan.Class >= incident.C3 && op.Plan.Action != incident.ActionRevert && !last.IsZero() && own.Sub(last) < need {
 		o.violate("INV-24", "op %s (%s) began %s after another, at least %s must lie between", op.ID, op.Plan.Summary, own.Sub(last).Round(time.Millisecond), need)
 	}
 }

@@ -82,7 +82,7 @@ func (d *draw) policy() *Policy {
 			HumanChange: time.Duration(pick(d, 10, 30)) * time.Minute, OwnChange: time.Duration(pick(d, 10, 30, 60)) * time.Minute, StartupGrace: time.Duration(pick(d, 0, 2, 5)) * time.Minute, MaxReplicas: pick(d, 8, 20, 50), StaleAfter: 15 * time.Second},
 		Limits: incident.Limits{PerTarget: incident.Rate{Count: pick(d, 3, 6, 20), Per: time.Hour}, PerNamespace: incident.Rate{Count: pick(d, 5, 20, 60), Per: time.Hour},
 			Cluster: incident.Rate{Count: pick(d, 10, 40, 200), Per: time.Hour}, Concurrent: pick(d, 1, 2, 5), Cooldown: time.Duration(pick(d, 1, 5, 10)) * time.Minute,
-			Quarantine: pick(d, incident.Rate{}, incident.Rate{Count: 3, Per: 6 * time.Hour}, incident.Rate{Count: 5, Per: 2 * time.Hour}, incident.Rate{Count: 12, Per: time.Hour}), Spread: time.Duration(pick(d, 0, 10, 20)) * time.Second},
+			Quarantine: pick(d, incident.Rate{}, incident.Rate{Count: 3, Per: 6 * time.Hour}, incident.Rate{Count: 5, Per: 2 * time.Hour}, incident.Rate{Count: 12, Per: time.Hour}), MinInterval: time.Duration(pick(d, 0, 10, 20)) * time.Second},
 	}
 	if d.chance(0.05) {
 		p.Mode = pick(d, incident.Observe, incident.Suggest)

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"watchdog.io/watchdog/pkg/disk"
+	"watchdog.io/watchdog/pkg/fileutil"
 )
 
 const (
@@ -50,13 +50,13 @@ func (a *App) keep(ctx context.Context, every time.Duration, save func() error, 
 }
 
 func (a *App) saveAlerts() error {
-	return disk.Replace(filepath.Join(a.o.DataDir, alertsFile), a.rules.Save)
+	return fileutil.Replace(filepath.Join(a.o.DataDir, alertsFile), a.rules.Save)
 }
 
 // resumeAlerts takes up the alerts that the process before saved. Without them,
 // or if they cannot be read, everything begins anew.
 func (a *App) resumeAlerts() error {
-	f, err := disk.OpenPrivate(filepath.Join(a.o.DataDir, alertsFile))
+	f, err := fileutil.OpenPrivate(filepath.Join(a.o.DataDir, alertsFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

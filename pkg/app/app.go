@@ -29,10 +29,10 @@ import (
 	"watchdog.io/watchdog/pkg/alertmanager"
 	"watchdog.io/watchdog/pkg/audit/recorder"
 	"watchdog.io/watchdog/pkg/config"
-	"watchdog.io/watchdog/pkg/disk"
 	"watchdog.io/watchdog/pkg/engine"
-	"watchdog.io/watchdog/pkg/hints"
+	"watchdog.io/watchdog/pkg/fileutil"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/ingest"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/maintenance/controller"
 	"watchdog.io/watchdog/pkg/notify"
@@ -90,8 +90,8 @@ type App struct {
 	local       promql.QueryFunc
 	looks       *probes.Scheduler
 	rules       *rules.Manager
-	intake      *hints.Intake
-	external    *hints.ExternalAlerts
+	intake      *ingest.Ingester
+	external    *ingest.ExternalAlerts
 	silences    *alertmanager.Watch
 	windows     *controller.Windows
 	holds       *selfwatch.Holds
@@ -164,7 +164,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a := &App{o: o, interval: interval, clock: engine.HostClock(), registry: prometheus.NewRegistry()}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("watchdog"))
 	a.metrics = newMetrics(a.registry)
-	if err := disk.MakeData(o.DataDir, inPod()); err != nil {
+	if err := fileutil.MakeData(o.DataDir, inPod()); err != nil {
 		return nil, err
 	}
 	unfit, err := selfwatch.WatchCrashes(o.DataDir, time.Now())
@@ -202,7 +202,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a.registry.MustRegister(controller.Metrics(a.windows))
 	a.holds = selfwatch.NewHolds(a.registry, a.clock.Now)
 	a.maintenance = controller.New(o.Logger.With("component", "maintenance"), a.clock.Now, a.windows)
-	a.intake, err = hints.Open(hints.Options{Dir: filepath.Join(o.DataDir, "hints"), Logger: o.Logger.With("component", "webhook"), Registerer: a.registry, Now: a.clock.Now, Changed: a.heard})
+	a.intake, err = ingest.Open(ingest.Options{Dir: filepath.Join(o.DataDir, "hints"), Logger: o.Logger.With("component", "webhook"), Registerer: a.registry, Now: a.clock.Now, Changed: a.heard})
 	if err != nil {
 		return nil, err
 	}
@@ -276,7 +276,7 @@ func (a *App) run(ctx context.Context) error {
 		a.rules.Run(ctx, func(targets []string) { a.engine.Wake(targets...) })
 		return nil
 	})
-	a.heard(a.intake.Book().Firing())
+	a.heard(a.intake.Store().Firing())
 	g.Go(func() error { return a.intake.Run(ctx) })
 	g.Go(func() error { a.writeAlerts(ctx); return nil })
 	g.Go(func() error { a.keepState(ctx); return nil })
@@ -413,7 +413,7 @@ func (a *App) restore(open []incident.Incident) {
 			resolved = append(resolved, i)
 		}
 	}
-	a.external.Restore(open, resolved, a.intake.Book())
+	a.external.Restore(open, resolved, a.intake.Store())
 }
 
 // askedSamples are how many samples one question to Prometheus' API may load: 16 bytes each,

@@ -18,8 +18,8 @@ import (
 	"watchdog.io/watchdog/internal/policyfile"
 	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/engine"
-	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/ingest"
 	"watchdog.io/watchdog/pkg/notify/pagerduty"
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/remediate"
@@ -44,8 +44,8 @@ routes:
 // a store in memory, and a pager that rings once for each page.
 type outsider struct {
 	t        *testing.T
-	book     *hints.Book
-	external *hints.ExternalAlerts
+	book     *ingest.Store
+	external *ingest.ExternalAlerts
 	policy   *policy.Policy
 	engine   *engine.Engine
 	registry *prometheus.Registry
@@ -152,16 +152,16 @@ func (o *outsider) says(name string) bool {
 	return false
 }
 
-func (o *outsider) post(sender string, status hints.Status, name, severity string, more ...string) {
+func (o *outsider) post(sender string, status ingest.Status, name, severity string, more ...string) {
 	o.t.Helper()
-	a := hints.Alert{Status: status, Sender: sender, StartsAt: time.Now(), ReceivedAt: time.Now(), Labels: model.LabelSet{"alertname": model.LabelValue(name), "severity": model.LabelValue(severity)}}
+	a := ingest.Alert{Status: status, Sender: sender, StartsAt: time.Now(), ReceivedAt: time.Now(), Labels: model.LabelSet{"alertname": model.LabelValue(name), "severity": model.LabelValue(severity)}}
 	for k := 0; k+1 < len(more); k += 2 {
 		a.Labels[model.LabelName(more[k])] = model.LabelValue(more[k+1])
 	}
-	if status == hints.Resolved {
+	if status == ingest.Resolved {
 		a.StartsAt, a.EndsAt = time.Now().Add(-time.Second), time.Now()
 	}
-	news, err := o.book.Accept([]hints.Alert{a}, time.Now())
+	news, err := o.book.Accept([]ingest.Alert{a}, time.Now())
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func playOutsider(t *testing.T, story func(o *outsider)) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		o := &outsider{t: t, policy: p, book: hints.NewBook(hints.Limits{}), external: hints.NewExternalAlerts(time.Now), stored: map[string]incident.Stored{}, told: map[string]incident.Incident{}, receipts: map[string]incident.Receipt{}, rang: map[string]int{}}
+		o := &outsider{t: t, policy: p, book: ingest.NewStore(ingest.Limits{}), external: ingest.NewExternalAlerts(time.Now), stored: map[string]incident.Stored{}, told: map[string]incident.Incident{}, receipts: map[string]incident.Receipt{}, rang: map[string]int{}}
 		o.external.Use(p.Target(nil))
 		o.external.Synced()
 		past := func(id string, target incident.Target, s incident.Severity, ago time.Duration) {
@@ -254,7 +254,7 @@ func TestFlappingAlertsOfOthersDoNotEraseTheHistory_S07(t *testing.T) {
 		{"about a target, every two minutes", 15, time.Minute, "prod", true},
 	} {
 		playOutsider(t, func(o *outsider) {
-			attack := func(status hints.Status) {
+			attack := func(status ingest.Status) {
 				for k := range tc.names {
 					more := []string{"namespace", tc.namespace}
 					if tc.target {
@@ -265,19 +265,19 @@ func TestFlappingAlertsOfOthersDoNotEraseTheHistory_S07(t *testing.T) {
 			}
 			honest := 0
 			for began := time.Now(); time.Since(began) < time.Hour; {
-				attack(hints.Firing)
+				attack(ingest.Firing)
 				time.Sleep(tc.half / 2)
 				name := fmt.Sprint("Honest", honest)
 				honest++
 				// One that comes from the same sender, and one from another.
-				o.post(map[bool]string{true: "evil", false: "alertmanager"}[honest%2 == 0], hints.Firing, name, "warning", "namespace", "billing")
+				o.post(map[bool]string{true: "evil", false: "alertmanager"}[honest%2 == 0], ingest.Firing, name, "warning", "namespace", "billing")
 				time.Sleep(5 * time.Second)
 				if target := "not watched: " + name + " in billing"; honest < 50 && (!o.says(name) || o.rings(target) != 1) {
 					t.Errorf("%s: %s began 5 seconds ago: told %v, rang %d times", tc.name, name, o.says(name), o.rings(target))
 				}
-				o.post("alertmanager", hints.Resolved, name, "warning", "namespace", "billing")
+				o.post("alertmanager", ingest.Resolved, name, "warning", "namespace", "billing")
 				time.Sleep(tc.half - tc.half/2)
-				attack(hints.Resolved)
+				attack(ingest.Resolved)
 				time.Sleep(tc.half)
 			}
 			synctest.Wait() // nobody works now
@@ -319,9 +319,9 @@ func TestFlappingAlertsOfOthersDoNotEraseTheHistory_S07(t *testing.T) {
 func TestWhatWatchdogSeesRingsBesideAFlappingAlert_S07(t *testing.T) {
 	playOutsider(t, func(o *outsider) {
 		for range 5 {
-			o.post("alertmanager", hints.Firing, "Slow", "critical", "target", "shop")
+			o.post("alertmanager", ingest.Firing, "Slow", "critical", "target", "shop")
 			time.Sleep(time.Minute)
-			o.post("alertmanager", hints.Resolved, "Slow", "critical", "target", "shop")
+			o.post("alertmanager", ingest.Resolved, "Slow", "critical", "target", "shop")
 			time.Sleep(time.Minute)
 		}
 		before := o.rings("shop")
@@ -340,9 +340,9 @@ func TestWhatWatchdogSeesRingsBesideAFlappingAlert_S07(t *testing.T) {
 func TestANewLeaderKeepsAFlappingIncidentOpen_S07(t *testing.T) {
 	playOutsider(t, func(o *outsider) {
 		flap := func() {
-			o.post("alertmanager", hints.Firing, "NodeDown", "critical")
+			o.post("alertmanager", ingest.Firing, "NodeDown", "critical")
 			time.Sleep(time.Minute)
-			o.post("alertmanager", hints.Resolved, "NodeDown", "critical")
+			o.post("alertmanager", ingest.Resolved, "NodeDown", "critical")
 		}
 		flap()
 		time.Sleep(time.Minute)

@@ -10,8 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"watchdog.io/watchdog/pkg/config"
-	"watchdog.io/watchdog/pkg/disk"
 	"watchdog.io/watchdog/pkg/engine"
+	"watchdog.io/watchdog/pkg/fileutil"
 	"watchdog.io/watchdog/pkg/outbox"
 )
 
@@ -33,7 +33,7 @@ func TestADataFolderThatEverybodyMayWriteToIsRefusedOutsideOfPods_S21(t *testing
 		if err := os.Chmod(dir, tc.mode); err != nil {
 			t.Fatal(err)
 		}
-		err := disk.MakeData(dir, tc.inPod)
+		err := fileutil.MakeData(dir, tc.inPod)
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("mode %04o, in a pod: %t: %v, want %q", tc.mode, tc.inPod, err, tc.want)
 		}

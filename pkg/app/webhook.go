@@ -7,25 +7,25 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"watchdog.io/watchdog/pkg/hints"
+	"watchdog.io/watchdog/pkg/ingest"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/web"
 )
 
 // newExternal returns the empty set of external alerts. It logs a sender that sends too
 // many once, and not for each alert.
-func (a *App) newExternal() *hints.ExternalAlerts {
-	x := hints.NewExternalAlerts(a.clock.Now)
+func (a *App) newExternal() *ingest.ExternalAlerts {
+	x := ingest.NewExternalAlerts(a.clock.Now)
 	x.Crowded = func(sender string) {
 		a.o.Logger.Warn("a sender has opened as many incidents about what is not watched as it may; its further alerts are told in one incident", "sender", sender)
 	}
-	promauto.With(a.registry).NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Subsystem: "hints", Name: "together", Help: "Firing alerts for unwatched targets that share one incident per sender, because the sender has opened as many incidents as it may."}, func() float64 { return float64(x.Together()) })
+	promauto.With(a.registry).NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Subsystem: "ingest", Name: "together", Help: "Firing alerts for unwatched targets that share one incident per sender, because the sender has opened as many incidents as it may."}, func() float64 { return float64(x.Together()) })
 	return x
 }
 
 // heard takes what other systems say over: the incidents that it is about are
 // worked, and rules of the same name look at once.
-func (a *App) heard(changed []hints.Hint) {
+func (a *App) heard(changed []ingest.AlertState) {
 	a.placed(a.external.Take(changed))
 }
 

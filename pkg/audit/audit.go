@@ -24,7 +24,7 @@ import (
 	"sync"
 	"time"
 
-	"watchdog.io/watchdog/pkg/disk"
+	"watchdog.io/watchdog/pkg/fileutil"
 )
 
 // Record is one line of the log.
@@ -99,7 +99,7 @@ type Tip struct {
 // Whatever else is not as it was written is left as it is, and Damage says it. A
 // folder that others may write to is refused; so is a second writer.
 func Open(dir string, keys Keys) (*Log, error) {
-	lock, err := disk.Claim(dir)
+	lock, err := fileutil.Claim(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open audit log %s: %w", dir, err)
 	}
@@ -259,7 +259,7 @@ func (l *Log) heal() error {
 	if err != nil {
 		return l.broken
 	}
-	if err := errors.Join(os.Truncate(l.path(), l.size), f.Sync(), disk.SyncDir(l.dir)); err != nil {
+	if err := errors.Join(os.Truncate(l.path(), l.size), f.Sync(), fileutil.SyncDir(l.dir)); err != nil {
 		_ = f.Close()
 		return l.broken
 	}
@@ -311,7 +311,7 @@ func (l *Log) rotate() error {
 		return err
 	}
 	l.file = f
-	return disk.SyncDir(l.dir)
+	return fileutil.SyncDir(l.dir)
 }
 
 func rotated(dir string, n int) string {

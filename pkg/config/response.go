@@ -7,8 +7,8 @@ import (
 
 	"github.com/prometheus/common/model"
 
-	"watchdog.io/watchdog/pkg/calendar"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/timeinterval"
 )
 
 // weekdays is the calendar that is there without being defined.
@@ -51,10 +51,10 @@ func (c *Config) setResponse() {
 }
 
 // Calendar returns the calendar of the name; an empty one counts all time.
-func (c *Config) Calendar(name string) (*calendar.Calendar, error) {
-	var all []calendar.Interval
+func (c *Config) Calendar(name string) (*timeinterval.Calendar, error) {
+	var all []timeinterval.Interval
 	if name == weekdays {
-		all = []calendar.Interval{{Weekdays: []string{"monday:friday"}}}
+		all = []timeinterval.Interval{{Weekdays: []string{"monday:friday"}}}
 	}
 	for _, t := range c.TimeIntervals {
 		if t.Name != name {
@@ -62,15 +62,15 @@ func (c *Config) Calendar(name string) (*calendar.Calendar, error) {
 		}
 		all = nil
 		for _, i := range t.TimeIntervals {
-			n := calendar.Interval{Weekdays: i.Weekdays, DaysOfMonth: i.DaysOfMonth, Months: i.Months, Years: i.Years,
+			n := timeinterval.Interval{Weekdays: i.Weekdays, DaysOfMonth: i.DaysOfMonth, Months: i.Months, Years: i.Years,
 				Location: i.Location}
 			for _, x := range i.Times {
-				n.Times = append(n.Times, calendar.Times(x))
+				n.Times = append(n.Times, timeinterval.Times(x))
 			}
 			all = append(all, n)
 		}
 	}
-	return calendar.New(all)
+	return timeinterval.New(all)
 }
 
 func (v *validator) response(c *Config) {

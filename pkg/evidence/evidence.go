@@ -16,7 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"watchdog.io/watchdog/pkg/disk"
+	"watchdog.io/watchdog/pkg/fileutil"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/redact"
@@ -48,7 +48,7 @@ func (f *Folder) Capture(ctx context.Context, t incident.Target, name string) (r
 		return "", "", err
 	}
 	dir := filepath.Join(f.dir, name)
-	if err := errors.Join(disk.Private(f.dir), disk.Private(dir)); err != nil {
+	if err := errors.Join(fileutil.Private(f.dir), fileutil.Private(dir)); err != nil {
 		return "", "", fmt.Errorf("store evidence: %w", err)
 	}
 	size := 0

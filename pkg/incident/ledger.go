@@ -28,8 +28,8 @@ type Limits struct {
 	// Quarantine is in how many incidents watchdog may act on one target before it
 	// is left to people (INV-22). The zero value sets no limit.
 	Quarantine Rate
-	// Spread is the least time between the starts of two disruptive ops (INV-24).
-	Spread time.Duration
+	// MinInterval is the least time between the starts of two disruptive ops (INV-24).
+	MinInterval time.Duration
 }
 
 // Ledger is the one object that every op is reserved in, by compare-and-swap.
@@ -153,7 +153,7 @@ func (l Ledger) Check(op Op, now time.Time, lim Limits) []Answer {
 	return append(answers,
 		l.checkQuarantine(op, now, lim.Quarantine),
 		l.checkCooldown(op, now, lim),
-		l.checkSpread(op, now, lim.Spread),
+		l.checkMinInterval(op, now, lim.MinInterval),
 		l.checkConcurrent(op, lim.Concurrent),
 		l.checkRate("budget per target", lim.PerTarget, now, func(s Spent) bool { return s.Op != op.ID && s.Target == t.String() }),
 		l.checkRate("budget per namespace", lim.PerNamespace, now, func(s Spent) bool { return s.Op != op.ID && s.Namespace == t.Namespace }),

@@ -118,22 +118,22 @@ func (l Ledger) lifted() Ledger {
 	return l
 }
 
-// checkSpread keeps the starts of disruptive ops apart (INV-24). The jitter
+// checkMinInterval keeps the starts of disruptive ops apart (INV-24). The jitter
 // follows from the op, so that asking again gives the same answer.
-func (l Ledger) checkSpread(op Op, now time.Time, spread time.Duration) Answer {
-	if spread <= 0 || op.Plan.Class < C3 {
-		return Answer{Guard: "spread", Reason: fmt.Sprintf("asked from class C3 on; %s is C%d", op.Plan.Action, op.Plan.Class)}
+func (l Ledger) checkMinInterval(op Op, now time.Time, least time.Duration) Answer {
+	if least <= 0 || op.Plan.Class < C3 {
+		return Answer{Guard: "min interval", Reason: fmt.Sprintf("asked from class C3 on; %s is C%d", op.Plan.Action, op.Plan.Class)}
 	}
 	h := fnv.New32a()
 	h.Write([]byte(op.Plan.Target.String()))
-	need := spread + time.Duration(h.Sum32()%512)*spread/1024
+	need := least + time.Duration(h.Sum32()%512)*least/1024
 	last := time.Time{}
 	for _, s := range l.Spent {
 		if s.Op != op.ID && s.Class >= C3 && s.At.After(last) {
 			last = s.At
 		}
 	}
-	a := Answer{Guard: "spread", Reason: fmt.Sprintf("no other disruptive op began within %s", need.Round(time.Second))}
+	a := Answer{Guard: "min interval", Reason: fmt.Sprintf("no other disruptive op began within %s", need.Round(time.Second))}
 	if since := now.Sub(last); !last.IsZero() && since < need {
 		a.Hold, a.RetryAt = Wait, last.Add(need)
 		a.Reason = fmt.Sprintf("another disruptive op began %s ago; they begin at least %s apart", since.Round(time.Second), need.Round(time.Second))

@@ -57,11 +57,11 @@ func TestAnAbortedOpIsNoCycle_INV22(t *testing.T) {
 
 func TestDisruptiveOpsBeginApart_INV24(t *testing.T) {
 	defer func(l Limits) { limits = l }(limits)
-	limits.Spread = 10 * time.Second
+	limits.MinInterval = 10 * time.Second
 	first, second, scale := opOn("o1", "i1", "a", "n1"), opOn("o2", "i2", "b", "n2"), opOn("o3", "i3", "c", "n3")
 	first.Plan.Class, second.Plan.Class = C3, C4
 	l := reserve(t, Ledger{}, first, t0)
-	refused(t, l, second, t0.Add(9*time.Second), "spread", "another disruptive op began 9s ago")
+	refused(t, l, second, t0.Add(9*time.Second), "min interval", "another disruptive op began 9s ago")
 	reserve(t, l, scale, t0)
 	reserve(t, l, second, t0.Add(15*time.Second)) // with all of its jitter
 }

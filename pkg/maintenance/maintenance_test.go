@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"watchdog.io/watchdog/pkg/calendar"
+	"watchdog.io/watchdog/pkg/timeinterval"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -17,7 +17,7 @@ func once(name string, from, until time.Duration, e Effects, targets ...string) 
 
 func recurring(t *testing.T, name, start, end string, e Effects, targets ...string) Window {
 	t.Helper()
-	c, err := calendar.New([]calendar.Interval{{Times: []calendar.Times{{StartTime: start, EndTime: end}}}})
+	c, err := timeinterval.New([]timeinterval.Interval{{Times: []timeinterval.Times{{StartTime: start, EndTime: end}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestWhetherATargetMayBeDeployed(t *testing.T) {
 	inWindow := recurring(t, "releases", "11:00", "13:00", Effects{Deploy: DeployRequired}, "shop")
 	freeze := once("freeze", 30*time.Minute, 2*time.Hour, Effects{Deploy: DeployForbidden})
 	all := []Window{inWindow, freeze, once("other", -time.Hour, time.Hour, Effects{})}
-	never, err := calendar.New([]calendar.Interval{{Years: []string{"2020"}}})
+	never, err := timeinterval.New([]timeinterval.Interval{{Years: []string{"2020"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"watchdog.io/watchdog/pkg/disk"
+	"watchdog.io/watchdog/pkg/fileutil"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
 )
@@ -110,7 +110,7 @@ func (l *lane) write(k kept) error {
 
 // onDisk writes a file so that it is whole after a crash, or not there.
 func onDisk(file string, b []byte) error {
-	return disk.Replace(file, func(w io.Writer) error {
+	return fileutil.Replace(file, func(w io.Writer) error {
 		_, err := w.Write(b)
 		return err
 	})

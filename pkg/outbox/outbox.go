@@ -19,7 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"watchdog.io/watchdog/pkg/disk"
+	"watchdog.io/watchdog/pkg/fileutil"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
 )
@@ -60,7 +60,7 @@ type Outbox struct {
 
 // New returns an outbox with what an earlier process left in its folder.
 func New(o Options) (*Outbox, error) {
-	if err := disk.Private(o.Dir); err != nil {
+	if err := fileutil.Private(o.Dir); err != nil {
 		return nil, fmt.Errorf("open the outbox: %w", err)
 	}
 	return &Outbox{

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/ingest"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/strutil"
@@ -32,7 +32,7 @@ func fitting(m map[string]string, first []string, most, each, bytes int) map[str
 		return nil
 	}
 	out := map[string]string{}
-	for _, n := range hints.Ordered(m, first) {
+	for _, n := range ingest.Ordered(m, first) {
 		v, limit := m[n], each
 		if link := strings.HasPrefix(v, "https://") || strings.HasPrefix(v, "http://"); link {
 			if limit = maxKeptURL; len(v) > limit {
@@ -62,7 +62,7 @@ func described(a incident.Alert, x rules.Alert) incident.Alert {
 // told is the ladder of an alert that means no target: nothing can be done about it
 // but to call a person, at once and with the reason.
 func told(ladder []incident.Rung, x rules.Alert) []incident.Rung {
-	if _, unwatched := hints.Unwatched(x.Target); !unwatched || !slices.ContainsFunc(ladder, func(r incident.Rung) bool {
+	if _, unwatched := ingest.Unwatched(x.Target); !unwatched || !slices.ContainsFunc(ladder, func(r incident.Rung) bool {
 		return r.Action != incident.ActionPage && r.Action != incident.ActionCapture
 	}) {
 		return ladder

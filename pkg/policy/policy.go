@@ -269,7 +269,7 @@ func (p *Policy) Setup() *engine.Setup {
 		Limits: incident.Limits{
 			PerTarget: rate(c.Budget.PerTarget), PerNamespace: rate(c.Budget.PerNamespace), Cluster: rate(c.Budget.Cluster), Pods: rate(c.Budget.Pods),
 			Concurrent: c.Budget.Concurrent, Cooldown: time.Duration(c.Guards.Cooldown),
-			Quarantine: rate(c.Guards.Quarantine), Spread: time.Duration(c.Budget.MinInterval),
+			Quarantine: rate(c.Guards.Quarantine), MinInterval: time.Duration(c.Budget.MinInterval),
 		},
 		Policy: incident.DefaultPolicy(),
 	}

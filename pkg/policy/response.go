@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"watchdog.io/watchdog/pkg/calendar"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/timeinterval"
 )
 
 // response is the configuration's incident.Response.
@@ -23,7 +23,7 @@ type answers struct {
 // answer is how much of which time somebody has to acknowledge.
 type answer struct {
 	within time.Duration
-	during *calendar.Calendar
+	during *timeinterval.Calendar
 }
 
 // Due returns a deadline of one severity.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"watchdog.io/watchdog/pkg/hints"
+	"watchdog.io/watchdog/pkg/ingest"
 	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
 )
@@ -79,13 +79,13 @@ func (p *Policy) External(all, own []rules.Alert) []rules.Alert {
 }
 
 // Target returns how the labels of an alert are resolved to a target. owner may be nil.
-func (p *Policy) Target(owner hints.PodOwner) *hints.Resolver {
-	var all []hints.Workload
+func (p *Policy) Target(owner ingest.PodOwner) *ingest.Resolver {
+	var all []ingest.Workload
 	for _, t := range p.cfg.Targets {
 		kind, name, _ := strings.Cut(t.Workload, "/")
-		all = append(all, hints.Workload{Target: t.Name, Namespace: t.Namespace, Kind: kind, Name: name, Service: t.Service})
+		all = append(all, ingest.Workload{Target: t.Name, Namespace: t.Namespace, Kind: kind, Name: name, Service: t.Service})
 	}
-	r := hints.NewResolver(all, owner)
+	r := ingest.NewResolver(all, owner)
 	r.Drops = p.cfg.Drops
 	return r
 }

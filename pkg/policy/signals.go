@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/engine"
-	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/ingest"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/promql"
 	"watchdog.io/watchdog/pkg/remediate"
@@ -104,7 +104,7 @@ func Firing(open []incident.Incident) []rules.Alert {
 // Other is the setup of what alerts are about that concern no target: people are
 // told, and nothing is ever done.
 func Other(name string) (engine.TargetSetup, bool) {
-	t, ok := hints.Unwatched(name)
+	t, ok := ingest.Unwatched(name)
 	return engine.TargetSetup{Target: t, Mode: incident.Observe, ModeWhy: "no target of the configuration is meant"}, ok
 }
 

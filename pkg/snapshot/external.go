@@ -3,7 +3,7 @@ package snapshot
 import (
 	"slices"
 
-	"watchdog.io/watchdog/pkg/hints"
+	"watchdog.io/watchdog/pkg/ingest"
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/rules"
@@ -25,7 +25,7 @@ func (r *Reader) routed(target string) []rules.Alert {
 func (r *Reader) unwatched() []string {
 	all := r.External.Unwatched()
 	for _, x := range r.Rules.Alerts() {
-		if _, other := hints.Unwatched(x.Target); other && x.State == rules.Firing && !slices.Contains(all, x.Target) {
+		if _, other := ingest.Unwatched(x.Target); other && x.State == rules.Firing && !slices.Contains(all, x.Target) {
 			all = append(all, x.Target)
 		}
 	}

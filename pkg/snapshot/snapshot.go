@@ -24,7 +24,7 @@ import (
 	"watchdog.io/watchdog/pkg/alertmanager"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/engine"
-	"watchdog.io/watchdog/pkg/hints"
+	"watchdog.io/watchdog/pkg/ingest"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/maintenance/controller"
 	"watchdog.io/watchdog/pkg/policy"
@@ -46,7 +46,7 @@ type Sources struct {
 	Looks    *probes.Scheduler
 	Rules    *rules.Manager
 	Local    promql.QueryFunc
-	External *hints.ExternalAlerts
+	External *ingest.ExternalAlerts
 	Silences *alertmanager.Watch
 	Windows  *controller.Windows
 	Watcher  *kube.Watcher
@@ -61,7 +61,7 @@ type Reader struct {
 	policy   *policy.Policy
 	targets  map[string]engine.TargetSetup
 	remote   promql.QueryFunc
-	resolver *hints.Resolver
+	resolver *ingest.Resolver
 	inhibit  inhibitors
 
 	mu   sync.Mutex
@@ -86,7 +86,7 @@ func (r *Reader) Setup() *engine.Setup {
 }
 
 // Resolver says which target an alert's labels mean.
-func (r *Reader) Resolver() *hints.Resolver { return r.resolver }
+func (r *Reader) Resolver() *ingest.Resolver { return r.resolver }
 
 // Of is what is known of a target.
 func (r *Reader) Of(target string) engine.Snapshot {

@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
-	"watchdog.io/watchdog/pkg/disk"
+	"watchdog.io/watchdog/pkg/fileutil"
 )
 
 // dumped is one series in a file: a line of JSON.
@@ -101,11 +101,11 @@ func unpack(m model.Metric, b []byte) (samples []*model.Sample, err error) {
 }
 
 // Save writes what [Store.Dump] writes into a file.
-func (s *Store) Save(path string) error { return disk.Replace(path, s.Dump) }
+func (s *Store) Save(path string) error { return fileutil.Replace(path, s.Dump) }
 
 // Resume takes up what the process before saved in a file; without one there is nothing.
 func (s *Store) Resume(path string) error {
-	f, err := disk.OpenPrivate(path)
+	f, err := fileutil.OpenPrivate(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

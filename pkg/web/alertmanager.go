@@ -19,7 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"golang.org/x/sync/semaphore"
 
-	"watchdog.io/watchdog/pkg/hints"
+	"watchdog.io/watchdog/pkg/ingest"
 )
 
 // AlertmanagerPath is where Alertmanager and Grafana post.
@@ -55,8 +55,8 @@ type AlertmanagerOptions struct {
 	// file that Serve was given. With neither, all are refused.
 	Senders   func() []Sender
 	WebConfig string
-	// Accept returns nil once the alerts are on disk: hints.Intake's.
-	Accept func(ctx context.Context, alerts []hints.Alert) error
+	// Accept returns nil once the alerts are on disk: ingest.Ingester's.
+	Accept func(ctx context.Context, alerts []ingest.Alert) error
 	// Forward says who leads; nil: this process accepts all by itself.
 	Forward *Forward
 	// Now is the clock; nil means time.Now.
@@ -189,16 +189,16 @@ func (h *alertmanager) accept(ctx context.Context, body []byte, sender string) e
 		return err
 	}
 	defer release()
-	p, err := hints.Decode(body, sender, h.o.Now())
+	p, err := ingest.Decode(body, sender, h.o.Now())
 	if err != nil {
 		return refusal{http.StatusBadRequest, "malformed", err.Error(), 0}
 	}
 	h.metrics.truncated.Add(float64(p.Truncated))
-	h.odd(sender, p.Odd)
+	h.warn(sender, p.Warnings)
 	switch err := h.o.Accept(ctx, p.Alerts); {
 	case err == nil:
 		return nil
-	case errors.Is(err, hints.ErrFull):
+	case errors.Is(err, ingest.ErrFull):
 		return refusal{http.StatusServiceUnavailable, "full", err.Error(), time.Minute}
 	case ctx.Err() != nil:
 		return refusal{http.StatusServiceUnavailable, "canceled", "the request ended before its alerts were on disk",
@@ -206,7 +206,7 @@ func (h *alertmanager) accept(ctx context.Context, body []byte, sender string) e
 	default:
 		h.o.Logger.Debug("Rejected a webhook", "sender", sender, "err", err)
 		return refusal{http.StatusServiceUnavailable, "unwritable",
-			"alerts cannot be put on disk now; the log and watchdog_hints_journal_failures_total say more",
+			"alerts cannot be put on disk now; the log and watchdog_ingest_journal_failures_total say more",
 			5 * time.Second}
 	}
 }
@@ -215,7 +215,7 @@ func (h *alertmanager) accept(ctx context.Context, body []byte, sender string) e
 const maxOddities = 200
 
 // odd counts what was unusual about alerts, and logs each kind of it once.
-func (h *alertmanager) odd(sender string, o hints.Odd) {
+func (h *alertmanager) warn(sender string, o ingest.Warnings) {
 	h.metrics.odd.WithLabelValues("cleaned").Add(float64(o.Cleaned))
 	h.metrics.odd.WithLabelValues("dropped").Add(float64(o.Dropped))
 	h.oddities.Lock()

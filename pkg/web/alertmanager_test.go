@@ -27,8 +27,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
-	"watchdog.io/watchdog/pkg/hints"
 	"watchdog.io/watchdog/pkg/httpclient"
+	"watchdog.io/watchdog/pkg/ingest"
 )
 
 const oneAlert = `{"version":"4","groupKey":"g","receiver":"r","alerts":[{"status":"firing","labels":{"alertname":"A"},"startsAt":"2026-01-01T12:00:00Z"}]}`
@@ -38,7 +38,7 @@ const oneAlert = `{"version":"4","groupKey":"g","receiver":"r","alerts":[{"statu
 type hook struct {
 	http.Handler
 	mu     sync.Mutex
-	taken  []hints.Alert
+	taken  []ingest.Alert
 	refuse error
 	tokens string // file
 	reg    *prometheus.Registry
@@ -53,7 +53,7 @@ func newHook(t testing.TB, change ...func(*AlertmanagerOptions)) *hook {
 	now := func() time.Time { return time.Date(2026, 1, 1, 13, 0, 0, 0, time.UTC) }
 	o := AlertmanagerOptions{Logger: slog.New(slog.DiscardHandler), Registerer: h.reg, Now: now,
 		Senders: func() []Sender { return []Sender{{Name: "am", TokenFile: h.tokens}} },
-		Accept: func(ctx context.Context, all []hints.Alert) error {
+		Accept: func(ctx context.Context, all []ingest.Alert) error {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			if h.refuse == nil {
@@ -183,10 +183,10 @@ func TestWhatMayPassIsToldToBeSentAgain(t *testing.T) {
 		name, text, result, after string
 		err                       error
 	}{
-		{"no room", "no room for more firing alerts", "full", "60", fmt.Errorf("%w: with these 2", hints.ErrFull)},
+		{"no room", "no room for more firing alerts", "full", "60", fmt.Errorf("%w: with these 2", ingest.ErrFull)},
 		{"a full disk, whose path is not told", "cannot be put on disk now", "unwritable", "5",
-			fmt.Errorf("%w in /data/secret: no space left on device", hints.ErrNotWritable)},
-		{"the end of the process", "cannot be put on disk now", "unwritable", "5", hints.ErrClosed},
+			fmt.Errorf("%w in /data/secret: no space left on device", ingest.ErrNotWritable)},
+		{"the end of the process", "cannot be put on disk now", "unwritable", "5", ingest.ErrClosed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newHook(t)
@@ -369,7 +369,7 @@ func TestBodiesInFlightAreBounded_F80(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
 		h := newHook(t, func(o *AlertmanagerOptions) {
-			o.Accept = func(context.Context, []hints.Alert) error { <-hold; return nil }
+			o.Accept = func(context.Context, []ingest.Alert) error { <-hold; return nil }
 		})
 		var wg sync.WaitGroup
 		codes := make([]int, maxBodies/minBody)
@@ -412,7 +412,7 @@ func TestMembersInFlightAreBounded_F80(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
 		h := newHook(t, func(o *AlertmanagerOptions) {
-			o.Accept = func(context.Context, []hints.Alert) error { <-hold; return nil }
+			o.Accept = func(context.Context, []ingest.Alert) error { <-hold; return nil }
 		})
 		one := oneAlert[strings.Index(oneAlert, `{"status"`):strings.LastIndex(oneAlert, "]")]
 		one = strings.TrimSuffix(one, "}") + `,"annotations":{"a":"` + strings.Repeat(":", 4000) + `"}}`

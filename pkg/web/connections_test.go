@@ -21,7 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"watchdog.io/watchdog/pkg/hints"
+	"watchdog.io/watchdog/pkg/ingest"
 )
 
 // crowd is a listener to which addresses connect.
@@ -216,7 +216,7 @@ func slowConnections(t *testing.T, addresses int) {
 	o := Options{Logger: logger, Gatherer: registry, Ready: func() error { return nil },
 		RefusedConnections: RefusedConnections(registry)}
 	o.Alertmanager = Alertmanager(AlertmanagerOptions{
-		Logger: logger, Registerer: registry, Accept: func(context.Context, []hints.Alert) error { return nil },
+		Logger: logger, Registerer: registry, Accept: func(context.Context, []ingest.Alert) error { return nil },
 		Senders: func() []Sender { return []Sender{{Name: "am", TokenFile: token}} },
 	})
 	start := func(serve func(net.Listener) error) (string, chan error) {

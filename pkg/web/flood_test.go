@@ -23,7 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
 
-	"watchdog.io/watchdog/pkg/hints"
+	"watchdog.io/watchdog/pkg/ingest"
 )
 
 // serveIn is the folder of the journal for a process that is the real webhook: this
@@ -44,8 +44,8 @@ func TestMain(m *testing.M) {
 func serveWebhook(dir string) error {
 	logger, reg := slog.New(slog.NewTextHandler(os.Stderr,
 		&slog.HandlerOptions{Level: slog.LevelWarn})), prometheus.NewRegistry()
-	intake, err := hints.Open(hints.Options{Dir: filepath.Join(dir, "hints"), Logger: logger, Registerer: reg,
-		Changed: func([]hints.Hint) {}})
+	intake, err := ingest.Open(ingest.Options{Dir: filepath.Join(dir, "hints"), Logger: logger, Registerer: reg,
+		Changed: func([]ingest.AlertState) {}})
 	if err != nil {
 		return err
 	}
@@ -294,20 +294,20 @@ func exchange(conn net.Conn, in *bufio.Reader, request []byte) (code int, err er
 // alert it must be that step, or a later one that was posted and not answered.
 func (f *flood) lost(t testing.TB, dir string) int {
 	t.Helper()
-	intake, err := hints.Open(hints.Options{Dir: filepath.Join(dir, "hints"), Logger: slog.New(slog.DiscardHandler),
+	intake, err := ingest.Open(ingest.Options{Dir: filepath.Join(dir, "hints"), Logger: slog.New(slog.DiscardHandler),
 		Registerer: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer intake.Close()
-	fires := map[hints.Key]time.Time{}
-	for _, h := range intake.Book().Firing() {
+	fires := map[ingest.Key]time.Time{}
+	for _, h := range intake.Store().Firing() {
 		fires[h.Key()] = h.StartsAt
 	}
 	lost := 0
 	for _, w := range f.workers {
 		for n := range w.acked {
-			if w.acked[n] > 0 && !f.found(intake.Book(), fires, w.first+n, w.acked[n], w.sent[n]) {
+			if w.acked[n] > 0 && !f.found(intake.Store(), fires, w.first+n, w.acked[n], w.sent[n]) {
 				if lost++; lost <= 5 {
 					t.Logf("alert %d was accepted up to step %d of %d, and is not so in the journal", w.first+n,
 						w.acked[n], w.sent[n])
@@ -318,14 +318,14 @@ func (f *flood) lost(t testing.TB, dir string) int {
 	return lost
 }
 
-func (f *flood) found(b *hints.Book, fires map[hints.Key]time.Time, n, from, to int) bool {
-	key := hints.Alert{Labels: fake{n: n}.labels()}.Key()
+func (f *flood) found(b *ingest.Store, fires map[ingest.Key]time.Time, n, from, to int) bool {
+	key := ingest.Alert{Labels: fake{n: n}.labels()}.Key()
 	state, _ := b.State(key)
 	for step := from; step <= to; step++ {
 		switch {
-		case step%2 == 0 && state == hints.Resolved:
+		case step%2 == 0 && state == ingest.Resolved:
 			return true
-		case step%2 == 1 && state == hints.Firing && fires[key].Equal(fake{n, step, f}.start()):
+		case step%2 == 1 && state == ingest.Firing && fires[key].Equal(fake{n, step, f}.start()):
 			return true
 		}
 	}

@@ -22,7 +22,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"watchdog.io/watchdog/pkg/hints"
+	"watchdog.io/watchdog/pkg/ingest"
 )
 
 // rightHash is bcrypt's of "right".
@@ -82,7 +82,7 @@ func TestWhoMayPostThroughARealServer(t *testing.T) {
 			hook := Alertmanager(AlertmanagerOptions{
 				Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), WebConfig: config,
 				Senders: func() []Sender { return []Sender{{Name: "am", TokenFile: put("token", "secret")}} },
-				Accept:  func(_ context.Context, all []hints.Alert) error { sender = all[0].Sender; return nil },
+				Accept:  func(_ context.Context, all []ingest.Alert) error { sender = all[0].Sender; return nil },
 			})
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {

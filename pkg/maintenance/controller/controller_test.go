@@ -12,12 +12,12 @@ import (
 	"time"
 
 	"watchdog.io/watchdog/pkg/alertmanager"
-	"watchdog.io/watchdog/pkg/calendar"
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/maintenance"
 	"watchdog.io/watchdog/pkg/notify"
+	"watchdog.io/watchdog/pkg/timeinterval"
 )
 
 // peers is an Alertmanager as its client shows it: silences by key.
@@ -293,7 +293,7 @@ func TestAnAlertmanagerThatDoesNotAnswerIsAskedAgain(t *testing.T) {
 
 func recurring(t *testing.T) maintenance.Window {
 	t.Helper()
-	c, err := calendar.New([]calendar.Interval{{Times: []calendar.Times{{StartTime: "13:00", EndTime: "14:00"}}}})
+	c, err := timeinterval.New([]timeinterval.Interval{{Times: []timeinterval.Times{{StartTime: "13:00", EndTime: "14:00"}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

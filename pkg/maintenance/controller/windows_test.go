@@ -13,11 +13,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"watchdog.io/watchdog/pkg/calendar"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/maintenance"
 	"watchdog.io/watchdog/pkg/remediate"
+	"watchdog.io/watchdog/pkg/timeinterval"
 )
 
 // hand is a clock that a test moves.
@@ -198,7 +198,7 @@ func TestEveryHeldPageIsAccountedFor(t *testing.T) {
 			stored = append(stored, s)
 		}
 		if n%3 == 0 {
-			c, err := calendar.New([]calendar.Interval{{Times: []calendar.Times{{StartTime: "13:00", EndTime: "13:20"},
+			c, err := timeinterval.New([]timeinterval.Interval{{Times: []timeinterval.Times{{StartTime: "13:00", EndTime: "13:20"},
 				{StartTime: "14:00", EndTime: "14:45"}}}})
 			if err != nil {
 				t.Fatal(err)

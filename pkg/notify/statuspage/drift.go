@@ -91,7 +91,7 @@ func (s *Statuspage) differ(there []entry, status map[string]string, all []incid
 				continue
 			}
 			// The page is meant to be that late.
-			d.since = all[k].ResolvedAt.Add(s.damping.ClearAfter + s.damping.Spread)
+			d.since = all[k].ResolvedAt.Add(s.damping.ClearAfter + s.damping.MinUpdateInterval)
 		}
 		found = append(found, d)
 	}

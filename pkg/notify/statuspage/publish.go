@@ -76,9 +76,9 @@ func publishedIn(r incident.Receipt) published {
 
 // damping is how long something must last before the public reads it.
 type damping struct {
-	HoldDown   time.Duration // trouble, and each step of it
-	ClearAfter time.Duration // the recovery
-	Spread     time.Duration // least time between two changes (INV-44)
+	PendingFor        time.Duration // trouble, and each step of it
+	ClearAfter        time.Duration // the recovery
+	MinUpdateInterval time.Duration // least time between two changes (INV-44)
 }
 
 // question is all that a decision rests on.
@@ -129,8 +129,8 @@ func decide(q question, now time.Time) decision {
 	if q.Changed.After(last) {
 		last = q.Changed
 	}
-	if left := last.Add(q.Damping.Spread).Sub(now); !last.IsZero() && left > 0 {
-		return decision{After: left, Why: fmt.Sprintf("%s: the page changed %s ago, and changes once in %s", next.Status, now.Sub(last).Round(time.Second), q.Damping.Spread)}
+	if left := last.Add(q.Damping.MinUpdateInterval).Sub(now); !last.IsZero() && left > 0 {
+		return decision{After: left, Why: fmt.Sprintf("%s: the page changed %s ago, and changes once in %s", next.Status, now.Sub(last).Round(time.Second), q.Damping.MinUpdateInterval)}
 	}
 	return decision{Post: next}
 }
@@ -156,7 +156,7 @@ func (q question) lasting(now time.Time) (publicState, time.Duration) {
 	for from > 0 && q.Measured[from-1].Status != "" && q.Measured[from-1].Status != resolved {
 		from--
 	}
-	hold := q.Damping.HoldDown
+	hold := q.Damping.PendingFor
 	if q.Published.Status == "" && q.Word.Publish {
 		hold = 0 // a person has looked
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	calmly   = damping{HoldDown: 30 * time.Second, ClearAfter: 5 * time.Minute, Spread: 5 * time.Minute}
+	calmly   = damping{PendingFor: 30 * time.Second, ClearAfter: 5 * time.Minute, MinUpdateInterval: 5 * time.Minute}
 	nothing  = publicState{}
 	looking  = publicState{"investigating", "partial_outage"}
 	worse    = publicState{"investigating", "major_outage"}
@@ -123,7 +123,7 @@ func (tr trace) real() int {
 						if length++; rank(tr[k]) < level {
 							length = 0
 						}
-						reached = length > int(calmly.HoldDown.Seconds())
+						reached = length > int(calmly.PendingFor.Seconds())
 					}
 					// The run itself is level 0 of the one and the mildest of the other.
 					if reached && (level > 0) && (level > 3 || rank(looking) < level) {
@@ -131,7 +131,7 @@ func (tr trace) real() int {
 					}
 				}
 			}
-			if to-from > int(calmly.HoldDown.Seconds()) {
+			if to-from > int(calmly.PendingFor.Seconds()) {
 				count++
 			}
 		case tr[from] == well && to-from > int(calmly.ClearAfter.Seconds()):
@@ -184,7 +184,7 @@ func TestAThousandFlappingTraces_W15(t *testing.T) {
 		read, says := tr.follow(t, calmly)
 		real := tr.real()
 		eager := calmly
-		eager.Spread = 0
+		eager.MinUpdateInterval = 0
 		if every, _ := tr.follow(t, eager); len(every) > real {
 			t.Errorf("seed %d: without the pause between changes the public would read %d of %d: %v", seed, len(every), real, every)
 		} else {
@@ -194,7 +194,7 @@ func TestAThousandFlappingTraces_W15(t *testing.T) {
 			t.Errorf("seed %d: the public read %d changes of %d: %v", seed, len(read), real, read)
 		}
 		for k := 1; k < len(read); k++ {
-			if gap := read[k].at.Sub(read[k-1].at); gap < calmly.Spread {
+			if gap := read[k].at.Sub(read[k-1].at); gap < calmly.MinUpdateInterval {
 				t.Errorf("seed %d: two changes within %s", seed, gap)
 			}
 		}
@@ -212,7 +212,7 @@ func TestAThousandFlappingTraces_W15(t *testing.T) {
 		}
 		reads, reals = reads+len(read), reals+real
 	}
-	t.Logf("1000 traces of 1h20m: %d changes measured, %d of them lasted, %d read by the public (%d without the pause between changes); none backwards, never two within %s", changes, reals, reads, eagerly, calmly.Spread)
+	t.Logf("1000 traces of 1h20m: %d changes measured, %d of them lasted, %d read by the public (%d without the pause between changes); none backwards, never two within %s", changes, reals, reads, eagerly, calmly.MinUpdateInterval)
 }
 
 // FuzzDecide: whatever was measured and posted, nothing is posted too soon,
@@ -250,7 +250,7 @@ func FuzzDecide(f *testing.F) {
 			t.Fatalf("posted %+v", d.Post)
 		case p.Status == "" && (q.Ask && !q.Word.Publish || d.Post.Status == "resolved"):
 			t.Fatalf("first posted %+v", d.Post)
-		case p.Status != "" && (d.Post.rank() < p.rank() || d.Post == p.publicState || now.Sub(p.At) < calmly.Spread):
+		case p.Status != "" && (d.Post.rank() < p.rank() || d.Post == p.publicState || now.Sub(p.At) < calmly.MinUpdateInterval):
 			t.Fatalf("posted %+v after %+v", d.Post, p)
 		case d.Post.Status == "resolved" && (last.publicState != well || now.Sub(last.At) < calmly.ClearAfter):
 			t.Fatalf("posted the end after %s of %+v", now.Sub(last.At), last)

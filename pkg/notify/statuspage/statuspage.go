@@ -47,7 +47,7 @@ func New(c *config.Statuspage, now func() time.Time) (*Statuspage, error) {
 	return &Statuspage{
 		Client: Client{client: notify.HTTPClient(), url: strings.TrimSuffix(c.URL, "/"), id: c.PageID, token: token, now: now, pace: newPace()},
 		mode:   string(c.Publish), takes: c.Severities, templates: words, components: components{c.ComponentID, c.Components}, mem: newMemory(now()),
-		damping: damping{HoldDown: time.Duration(c.PendingFor), ClearAfter: time.Duration(c.ClearAfter), Spread: time.Duration(c.MinUpdateInterval)},
+		damping: damping{PendingFor: time.Duration(c.PendingFor), ClearAfter: time.Duration(c.ClearAfter), MinUpdateInterval: time.Duration(c.MinUpdateInterval)},
 	}, nil
 }
 
@@ -235,13 +235,13 @@ func (s *Statuspage) post(ctx context.Context, i incident.Incident, prev inciden
 		next.Status = publicStates[max(next.rank(), now.rank())]
 		there = slices.Delete(there, k, k+1)
 	}
-	if id == "" && s.now().Sub(s.mem.began) < s.damping.Spread {
+	if id == "" && s.now().Sub(s.mem.began) < s.damping.MinUpdateInterval {
 		// This process does not know what another one told the public a moment ago.
 		last, err := s.lastly(ctx, part.ID)
 		if err != nil {
 			return prev, err
 		}
-		if left := last.Add(s.damping.Spread).Sub(s.now()); left > 0 {
+		if left := last.Add(s.damping.MinUpdateInterval).Sub(s.now()); left > 0 {
 			return prev, &notify.Failure{Err: errors.New("status page: the page changed a moment ago"), After: left, Own: true}
 		}
 	}

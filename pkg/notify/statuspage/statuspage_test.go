@@ -40,7 +40,7 @@ func TestUnconfirmedTroubleIsNotPublished_INV44(t *testing.T) {
 	i.Phase = incident.Frozen
 	notifytest.Tell(t, s, i, incident.Receipt{})
 	// Nor is what has not lasted.
-	s.damping.HoldDown = time.Second
+	s.damping.PendingFor = time.Second
 	fresh := notifytest.Trouble()
 	fresh.OpenedAt = time.Now()
 	var f *notify.Failure

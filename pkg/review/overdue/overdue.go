@@ -16,14 +16,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"watchdog.io/watchdog/pkg/calendar"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/review"
+	"watchdog.io/watchdog/pkg/timeinterval"
 )
 
 // Due is when the review of what ended then is due: five working days later.
 func Due(end time.Time) time.Time {
-	week, err := calendar.New([]calendar.Interval{{Weekdays: []string{"monday:friday"}}})
+	week, err := timeinterval.New([]timeinterval.Interval{{Weekdays: []string{"monday:friday"}}})
 	if err != nil {
 		panic(err) // a constant
 	}
