@@ -51,6 +51,7 @@ var Lints = []Lint{
 	{"always-firing", "an alert whose expression selects no series", (*checker).alwaysFiring},
 	{"ignored-field", "a rule file field that only Thanos, Mimir or vmalert support", (*checker).ignoredField},
 	{"unknown-metric", "an expression on metrics that neither a probe nor a rule produces", (*checker).unknownMetric},
+	{"renamed-metric", "an expression on a metric of watchdog that has another name now", (*checker).renamedMetric},
 	{"no-pager", "a ladder with page, or a P0 or P1 rule, without a receiver that pages", (*checker).noPager},
 	{"no-channel", "a severity without a receiver, or P0 or P1 without a receiver that pages", (*checker).noChannel},
 	{"unknown-severity", "an alert with an unknown severity, which counts as P2", (*checker).unknownSeverity},
