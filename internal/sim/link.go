@@ -202,8 +202,8 @@ func (l *link) Words(_ context.Context, id string) (incident.Words, error) {
 	return l.w.words[id].value, nil
 }
 
-// Heard is what the watch has told: nothing new while the API server is away.
-func (l *link) Heard(context.Context) map[string]incident.Words {
+// ChangedWords is what the watch has told: nothing new while the API server is away.
+func (l *link) ChangedWords(context.Context) map[string]incident.Words {
 	if !l.alive() || l.w.clock.now.Before(l.w.down) {
 		return nil
 	}

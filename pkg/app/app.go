@@ -90,7 +90,7 @@ type App struct {
 	local       promql.QueryFunc
 	looks       *probes.Scheduler
 	rules       *rules.Manager
-	intake      *ingest.Ingester
+	ingester    *ingest.Ingester
 	external    *ingest.ExternalAlerts
 	silences    *alertmanager.Watch
 	windows     *controller.Windows
@@ -138,7 +138,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer a.record.Close()
-	defer a.intake.Close()
+	defer a.ingester.Close()
 	for _, w := range cfg.Warnings() {
 		o.Logger.Warn("configuration", "warning", w.String())
 	}
@@ -196,13 +196,13 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		return nil, err
 	}
 	a.samples.OnAppend(a.rules.Appended)
-	a.external = a.newExternal()
+	a.external = a.newExternalAlerts()
 	a.silences = alertmanager.NewWatch(alertmanager.WatchOptions{Logger: o.Logger.With("component", "silences"), Registerer: a.registry, Now: a.clock.Now, Ignore: alertmanager.Own(author(o.Namespace))})
 	a.windows = controller.NewWindows(o.Logger.With("component", "maintenance"), a.clock.Now)
 	a.registry.MustRegister(controller.Metrics(a.windows))
 	a.holds = selfwatch.NewHolds(a.registry, a.clock.Now)
 	a.maintenance = controller.New(o.Logger.With("component", "maintenance"), a.clock.Now, a.windows)
-	a.intake, err = ingest.Open(ingest.Options{Dir: filepath.Join(o.DataDir, "hints"), Logger: o.Logger.With("component", "webhook"), Registerer: a.registry, Now: a.clock.Now, Changed: a.heard})
+	a.ingester, err = ingest.Open(ingest.Options{Dir: filepath.Join(o.DataDir, "hints"), Logger: o.Logger.With("component", "webhook"), Registerer: a.registry, Now: a.clock.Now, Changed: a.takeAlerts})
 	if err != nil {
 		return nil, err
 	}
@@ -276,8 +276,8 @@ func (a *App) run(ctx context.Context) error {
 		a.rules.Run(ctx, func(targets []string) { a.engine.Wake(targets...) })
 		return nil
 	})
-	a.heard(a.intake.Store().Firing())
-	g.Go(func() error { return a.intake.Run(ctx) })
+	a.takeAlerts(a.ingester.Store().Firing())
+	g.Go(func() error { return a.ingester.Run(ctx) })
 	g.Go(func() error { a.writeAlerts(ctx); return nil })
 	g.Go(func() error { a.keepState(ctx); return nil })
 	g.Go(func() error { return a.outbox.Run(ctx) })
@@ -413,7 +413,7 @@ func (a *App) restore(open []incident.Incident) {
 			resolved = append(resolved, i)
 		}
 	}
-	a.external.Restore(open, resolved, a.intake.Store())
+	a.external.Restore(open, resolved, a.ingester.Store())
 }
 
 // askedSamples are how many samples one question to Prometheus' API may load: 16 bytes each,
@@ -422,7 +422,7 @@ const askedSamples = 500_000
 
 func (a *App) pages() web.Options {
 	return web.Options{
-		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(), Rules: func() []web.RuleGroup { return web.RuleGroups(a.rules.Report()) }, Words: a.ears(),
+		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(), Rules: func() []web.RuleGroup { return web.RuleGroups(a.rules.Report()) }, Words: a.inboundHandlers(),
 		RefusedConnections: web.RefusedConnections(a.registry),
 		PromQL:             &web.PromQL{Engine: promql.NewEngine(promql.LocalOptions{MaxSamples: askedSamples}), Queryable: a.samples, Parser: promql.NewParser(), Now: a.clock.Now, Version: version.Version},
 		Ready: func() error {

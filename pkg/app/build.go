@@ -38,7 +38,7 @@ type compiled struct {
 type built struct {
 	*compiled
 	notifiers []notify.Notifier
-	hears     hears
+	inbound   inboundSettings
 	// alertmanager is whose silences are honoured; nil: nobody's.
 	alertmanager *alertmanager.Client
 	beat         *selfwatch.Beat // nil: no heartbeat is sent
@@ -86,12 +86,12 @@ func (c *compiled) makeTargets(deps probes.Deps) error {
 // build compiles a configuration, and makes what it becomes in this process.
 func (a *App) build(cfg *config.Config) (*built, error) {
 	c, err := compile(cfg, snapshot.Workloads{Watcher: a.watcher, Now: a.clock.Now}.Workload)
-	b := &built{compiled: c, hears: newHears(cfg)}
+	b := &built{compiled: c, inbound: newInboundSettings(cfg)}
 	var errs [4]error
 	b.notifiers, errs[0] = receivers.FromConfig(cfg, a.clock.Now)
 	b.beat, errs[1] = makeBeat(cfg.Heartbeat)
 	b.alertmanager, errs[2] = newAlertmanager(cfg.Alertmanager, a.o.Namespace, a.clock.Now)
-	errs[3] = b.hears.check()
+	errs[3] = b.inbound.check()
 	if err := errors.Join(err, cfg.HideIn(errors.Join(errs[:]...))); err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func (a *App) sources() snapshot.Sources {
 func (a *App) ownAlerts(cfg *config.Config, s *snapshot.Reader) []incident.Alert {
 	now := a.clock.Now()
 	return append(a.windows.Alarms(s.HeldBy),
-		a.intake.Alarm(now), a.refusal.Alarm(now), a.missing.Alarm(cfg, now), a.bounds.Alarm(now), selfwatch.RulesFailing(a.rules.Failing(), now), a.holds.Alarm(s.Holds, a.engine.Hold()))
+		a.ingester.Alarm(now), a.refusal.Alarm(now), a.missing.Alarm(cfg, now), a.bounds.Alarm(now), selfwatch.RulesFailing(a.rules.Failing(), now), a.holds.Alarm(s.Holds, a.engine.Hold()))
 }
 
 // prepare does all that can fail of taking a configuration up. swap takes it up: from then

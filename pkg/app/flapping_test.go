@@ -87,7 +87,7 @@ func (o *outsider) Words(context.Context, string) (incident.Words, error) {
 	return incident.Words{}, nil
 }
 
-func (o *outsider) Heard(context.Context) map[string]incident.Words { return nil }
+func (o *outsider) ChangedWords(context.Context) map[string]incident.Words { return nil }
 
 func (o *outsider) DeleteIncident(_ context.Context, id string) error {
 	o.mu.Lock()

@@ -23,11 +23,11 @@ func (a *App) openGate() error {
 	a.gate = web.NewGate(web.GateOptions{
 		Logger: a.o.Logger.With("component", "web"), Registerer: a.registry, WebConfig: a.o.WebConfig,
 		Settings: func() web.GateSettings {
-			api := a.built.Load().hears.api
+			api := a.built.Load().inbound.api
 			return web.GateSettings{Open: api.Read == config.ReadAnybody, TokenFiles: api.ReadTokenFiles, Hosts: a.hosts()}
 		},
 		Who: func(ctx context.Context, token string) (responder.Person, error) {
-			return access.Who(ctx, token, a.built.Load().hears.api.Audiences)
+			return access.Who(ctx, token, a.built.Load().inbound.api.Audiences)
 		},
 		Unknown: func(err error) bool { return errors.Is(err, kube.ErrUnknown) },
 		MayRead: access.MayRead, MayReload: access.MayReload,
@@ -38,7 +38,7 @@ func (a *App) openGate() error {
 // hosts are the names by which browsers may read: the configuration's, and this
 // release's Service in its namespace, as other namespaces write it.
 func (a *App) hosts() []string {
-	all := a.built.Load().hears.api.Hosts
+	all := a.built.Load().inbound.api.Hosts
 	if a.o.Installation == "" {
 		return all
 	}

@@ -55,7 +55,7 @@ func reloading(t *testing.T) *App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = a.intake.Close(); _ = a.record.Close() })
+	t.Cleanup(func() { _ = a.ingester.Close(); _ = a.record.Close() })
 	cfg, err := config.Load(a.o.ConfigFile)
 	if err != nil {
 		t.Fatal(err)

@@ -12,9 +12,9 @@ import (
 	"watchdog.io/watchdog/pkg/web"
 )
 
-// newExternal returns the empty set of external alerts. It logs a sender that sends too
+// newExternalAlerts returns the empty set of external alerts. It logs a sender that sends too
 // many once, and not for each alert.
-func (a *App) newExternal() *ingest.ExternalAlerts {
+func (a *App) newExternalAlerts() *ingest.ExternalAlerts {
 	x := ingest.NewExternalAlerts(a.clock.Now)
 	x.Crowded = func(sender string) {
 		a.o.Logger.Warn("a sender has opened as many incidents about what is not watched as it may; its further alerts are told in one incident", "sender", sender)
@@ -23,20 +23,20 @@ func (a *App) newExternal() *ingest.ExternalAlerts {
 	return x
 }
 
-// heard takes what other systems say over: the incidents that it is about are
+// takeAlerts takes over what other systems report: the incidents that it is about are
 // worked, and rules of the same name look at once.
-func (a *App) heard(changed []ingest.AlertState) {
-	a.placed(a.external.Take(changed))
+func (a *App) takeAlerts(changed []ingest.AlertState) {
+	a.wakeTargets(a.external.Take(changed))
 }
 
 // awaitTargets waits until the labels of alerts can be matched to targets.
 func (a *App) awaitTargets(ctx context.Context) {
 	a.watcher.AwaitSynced(ctx, ownersWait)
-	a.placed(a.external.Synced())
+	a.wakeTargets(a.external.Synced())
 }
 
-// placed works the targets of external alerts that changed.
-func (a *App) placed(targets, names []string) {
+// wakeTargets works the targets of external alerts that changed.
+func (a *App) wakeTargets(targets, names []string) {
 	a.rules.Hurry(names)
 	a.engine.Wake(targets...)
 }
@@ -44,7 +44,7 @@ func (a *App) placed(targets, names []string) {
 // webhook is the page that alerts come in by.
 func (a *App) webhook() http.Handler {
 	return web.Alertmanager(web.AlertmanagerOptions{
-		Logger: a.o.Logger.With("component", "webhook"), Registerer: a.registry, WebConfig: a.o.WebConfig, Accept: a.intake.Accept, Now: a.clock.Now,
+		Logger: a.o.Logger.With("component", "webhook"), Registerer: a.registry, WebConfig: a.o.WebConfig, Accept: a.ingester.Accept, Now: a.clock.Now,
 		Senders: func() []web.Sender {
 			var all []web.Sender
 			if c := a.built.Load().cfg.Alertmanager; c != nil {

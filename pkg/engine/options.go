@@ -40,7 +40,7 @@ type Store interface {
 	// is known of all words without a request, by incident; it is seconds old at most
 	// while the API server can be watched.
 	Words(ctx context.Context, id string) (incident.Words, error)
-	Heard(ctx context.Context) map[string]incident.Words
+	ChangedWords(ctx context.Context) map[string]incident.Words
 	SaveIncident(ctx context.Context, inc incident.Incident, version string) (string, error)
 	DeleteIncident(ctx context.Context, id string) error
 	Ledger(ctx context.Context) (incident.Ledger, string, error)

@@ -12,7 +12,7 @@ import (
 // listen takes over what people have said of incidents since, as far as the store has
 // heard of it, and wakes the incidents that it is news for.
 func (e *Engine) listen(ctx context.Context, ledger incident.Ledger) {
-	news := e.o.Store.Heard(ctx)
+	news := e.o.Store.ChangedWords(ctx)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.killSwitch = ledger.Hold
@@ -42,8 +42,8 @@ func (e *Engine) Hold() *incident.Attribution {
 	return incident.Ledger{Hold: e.killSwitch}.Held(now)
 }
 
-// Heard wakes what takes over people's words. It never blocks.
-func (e *Engine) Heard() { e.Wake(leasesKey) }
+// WordsChanged wakes what takes over people's words. It never blocks.
+func (e *Engine) WordsChanged() { e.Wake(leasesKey) }
 
 // words returns what people have said of the incident, for a Step: answers to plans are
 // for a guard, which reads them itself. When a deadline or the end of a phase has come

@@ -203,7 +203,7 @@ func (w *world) Words(_ context.Context, id string) (incident.Words, error) {
 	return w.words[id], nil
 }
 
-func (w *world) Heard(context.Context) map[string]incident.Words {
+func (w *world) ChangedWords(context.Context) map[string]incident.Words {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return maps.Clone(w.words)

@@ -126,9 +126,9 @@ type follower struct {
 	all map[string]incident.Words
 }
 
-// Heard is what is known of people's words without a request. It is nothing before Follow
+// ChangedWords is what is known of people's words without a request. It is nothing before Follow
 // has listed the incidents.
-func (s *Store) Heard(context.Context) map[string]incident.Words {
+func (s *Store) ChangedWords(context.Context) map[string]incident.Words {
 	s.follower.mu.Lock()
 	defer s.follower.mu.Unlock()
 	return maps.Clone(s.follower.all)

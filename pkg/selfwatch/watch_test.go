@@ -45,7 +45,7 @@ func (s *shelf) Words(context.Context, string) (incident.Words, error) {
 	return incident.Words{}, nil
 }
 
-func (s *shelf) Heard(context.Context) map[string]incident.Words { return nil }
+func (s *shelf) ChangedWords(context.Context) map[string]incident.Words { return nil }
 
 func (s *shelf) DeleteIncident(context.Context, string) error { return nil }
 func (s *shelf) Ledger(context.Context) (incident.Ledger, string, error) {

@@ -141,7 +141,7 @@ func TestAButtonOnTheMessageBecomesAWordOnTheIncident(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.record.Close()
-	defer a.intake.Close()
+	defer a.ingester.Close()
 	cfg, err := config.Load(a.o.ConfigFile)
 	if err != nil {
 		t.Fatal(err)
@@ -275,7 +275,7 @@ func TestASecretOfAButtonThatIsMissingIsAnErrorAtStart(t *testing.T) {
 		Slack:     &config.Slack{Interaction: &config.SlackInteraction{SigningSecretFile: "/nowhere/a", AppTokenFile: "/nowhere/b"}},
 		PagerDuty: &config.PagerDuty{Webhook: &config.PagerDutyWebhook{SecretFiles: []string{"/nowhere/c"}}},
 	}}
-	err := newHears(cfg).check()
+	err := newInboundSettings(cfg).check()
 	for _, want := range []string{"signing_secret_file: secret file /nowhere/a: file does not exist", "app_token_file", "/nowhere/c"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)

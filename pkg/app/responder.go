@@ -19,15 +19,15 @@ import (
 	"watchdog.io/watchdog/pkg/strutil"
 )
 
-// hears is what a configuration says of how people's words come.
-type hears struct {
+// inboundSettings is what a configuration says of how people's words come.
+type inboundSettings struct {
 	slack     *inbound.SlackSettings
 	pagerDuty *inbound.PagerDutySettings
 	api       *config.API
 }
 
-func newHears(cfg *config.Config) hears {
-	h := hears{api: cfg.API}
+func newInboundSettings(cfg *config.Config) inboundSettings {
+	h := inboundSettings{api: cfg.API}
 	if s := cfg.Receivers.Slack; s != nil && s.Interaction != nil {
 		h.slack = &inbound.SlackSettings{URL: slashed(s.URL), Token: inbound.Secrets(s.TokenFile), Users: persons(s.Interaction.Users)}
 		if f := s.Interaction.SigningSecretFile; f != "" {
@@ -45,7 +45,7 @@ func newHears(cfg *config.Config) hears {
 
 // check reads every secret once: one that is missing is an error now, not when
 // somebody clicks.
-func (h hears) check() error {
+func (h inboundSettings) check() error {
 	var errs []error
 	read := func(what string, secret func() ([]string, error)) {
 		if secret == nil {
@@ -94,7 +94,7 @@ func (a *App) openResponder() error {
 	a.access = kube.NewAccess(client, a.o.Namespace, a.clock.Now)
 	f := promauto.With(a.registry)
 	actions := f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "responder_actions_total", Help: "Responder actions by source (slack, pagerduty, api), action and result (applied, refused, forbidden, failed)."}, []string{"source", "action", "result"})
-	socket := f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "slack_socket_connected", Help: "1 while clicks in Slack are heard by Socket Mode."})
+	socket := f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "slack_socket_connected", Help: "1 while watchdog is connected to Slack by Socket Mode."})
 	logger := a.o.Logger.With("component", "responder")
 	a.responder = responder.New(responder.Options{
 		Cluster: kube.NewResponder(client, store),
@@ -114,7 +114,7 @@ func (a *App) openResponder() error {
 	})
 	a.slack = inbound.NewSlack(inbound.SlackOptions{
 		Logger: a.o.Logger.With("component", "slack"), Service: a.responder, Now: a.clock.Now,
-		Settings: func() *inbound.SlackSettings { return a.built.Load().hears.slack },
+		Settings: func() *inbound.SlackSettings { return a.built.Load().inbound.slack },
 		Connected: func(yes bool) {
 			socket.Set(map[bool]float64{true: 1}[yes])
 		},
@@ -127,7 +127,7 @@ func (a *App) openResponder() error {
 func (a *App) followWords(ctx context.Context) (wait func()) {
 	var all sync.WaitGroup
 	all.Go(func() {
-		a.custom.Follow(ctx, a.engine.Heard, func(err error) {
+		a.custom.Follow(ctx, a.engine.WordsChanged, func(err error) {
 			a.o.Logger.Warn("watch of incidents interrupted; retrying", "component", "responder", "err", err)
 		})
 	})
@@ -144,21 +144,21 @@ func auditRecord(h responder.AuditEvent) audit.Record {
 	return audit.Record{At: h.Request.At, Kind: "responder", Incident: strutil.Cut(h.Request.Incident, maxText), Op: strutil.Cut(h.Request.Op, maxText), Target: h.Target, Actor: strutil.Cut(h.Request.By, maxText), Plan: strutil.Cut(h.Request.Plan, maxText), Text: strutil.Cut(h.Text, maxText), Data: data}
 }
 
-// ears are the pages by which words come.
-func (a *App) ears() map[string]http.Handler {
+// inboundHandlers are the pages that take responder actions.
+func (a *App) inboundHandlers() map[string]http.Handler {
 	logger := a.o.Logger.With("component", "responder")
 	all := inbound.API(inbound.APIOptions{
 		Logger: logger, Service: a.responder,
 		Who: func(ctx context.Context, token string) (responder.Person, error) {
-			return a.access.Who(ctx, token, a.built.Load().hears.api.Audiences)
+			return a.access.Who(ctx, token, a.built.Load().inbound.api.Audiences)
 		},
 		Unknown: func(err error) bool { return errors.Is(err, kube.ErrUnknown) },
-		On:      func() bool { return a.built.Load().hears.api.Control },
+		On:      func() bool { return a.built.Load().inbound.api.Control },
 	})
 	all["POST "+inbound.SlackPath] = a.slack
 	all["POST "+inbound.PagerDutyPath] = inbound.PagerDuty(inbound.PagerDutyOptions{
 		Logger: logger, Service: a.responder, Now: a.clock.Now,
-		Settings: func() *inbound.PagerDutySettings { return a.built.Load().hears.pagerDuty },
+		Settings: func() *inbound.PagerDutySettings { return a.built.Load().inbound.pagerDuty },
 	})
 	return all
 }
