@@ -92,8 +92,8 @@ var mutants = []mutant{
 	{"blindness clears an alert", "pkg/incident/step.go", "	return !slices.ContainsFunc(s.i.Alerts, func(a Alert) bool { return a.Firing })", "	return !slices.ContainsFunc(s.i.Alerts, func(a Alert) bool { return a.Firing && !a.Verdict.Unknown() })"},
 	{"nobody is paged at the end of the ladder", "pkg/incident/step.go", "	if page {\n		s.page(reason)\n	} else {", "	if page && reason == \"\" {\n		s.page(reason)\n	} else {"},
 	{"nobody is paged when all is handed over", "pkg/incident/step.go", "	if page {\n		s.page(reason)\n		return", "	if page && reason == \"\" {\n		s.page(reason)\n		return"},
-	{"an acknowledgement answers a graver severity (X40)", "pkg/incident/respond.go", "	void := !had.At.IsZero() && s.i.Severity.Worse(had.Severity)", "	void := !had.At.IsZero() && had.Severity == \"x\""},
-	{"a graver severity is the same page (X40)", "pkg/notify/pagerduty/pager.go", "	case !open || state == \"triggered\" && notify.Rings(i, prev):", "	case !open:"},
+	{"an acknowledgement answers a graver severity (X40)", "pkg/incident/deadlines.go", "	void := !had.At.IsZero() && s.i.Severity.Worse(had.Severity)", "	void := !had.At.IsZero() && had.Severity == \"x\""},
+	{"a graver severity is the same page (X40)", "pkg/notify/pagerduty/events.go", "	case !open || state == \"triggered\" && notify.Rings(i, prev):", "	case !open:"},
 	{"connections are not tried (X101)", "pkg/httpclient/httpclient.go", "	PingAfter   = 15 * time.Second", "	PingAfter   = 0 * time.Second"},
 	{"a forgotten hold keeps a breach from everybody (X103)", "pkg/incident/hold.go", "	if held := s.at.Sub(s.i.OnHoldSince); s.p.HoldLimit > 0 &&", "	if held := s.at.Sub(s.i.OnHoldSince); s.p.HoldLimit < 0 &&"},
 	// External alerts (X01, X02, X03).

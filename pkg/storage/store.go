@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/storage"
 )
@@ -17,30 +16,8 @@ const TargetLabel = "target"
 // FutureLimit is how far ahead of the clock a sample may be (INV-09).
 const FutureLimit = 30 * time.Second
 
-// Bounds of one sample's labels.
-const (
-	maxLabels     = 64
-	maxLabelValue = 1 << 10
-	maxLabelBytes = 16 << 10
-)
-
 // gcInterval is how often series without new samples are looked for.
 const gcInterval = time.Minute
-
-// Options bound a Store. The zero value is usable.
-type Options struct {
-	// Retention is how long samples and silent series are kept; see Retain. Default 2h.
-	Retention time.Duration
-	// MaxSamples is how many samples one series keeps, and up to a quarter more. Default 7,200.
-	MaxSamples int
-	// MaxSeries is how many series are kept; samples of further ones are refused and counted.
-	// Default: as many as take half of the process' memory limit, at most 500,000.
-	MaxSeries int
-	// Registerer receives the store's metrics; nil: none.
-	Registerer prometheus.Registerer
-	// Now is the clock. Default time.Now.
-	Now func() time.Time
-}
 
 // Store keeps the latest samples of the probes in memory and answers the
 // embedded PromQL engine as a storage.Queryable. It holds floats only. It is
@@ -87,22 +64,6 @@ func New(opts Options) *Store {
 		shares:  map[shareKey]*share{},
 		lastGC:  opts.Now(),
 	}
-}
-
-// Retain sets how long samples are kept: as far as the rules look back; and
-// by metric name those that are kept longer, which have no more than a sample a minute.
-func (s *Store) Retain(d time.Duration, longer map[string]time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.opts.Retention, s.longer = d, longer
-}
-
-// kept is for how long and how many samples of a metric are kept.
-func (s *Store) kept(name string) (time.Duration, int) {
-	if d := s.longer[name]; d > s.opts.Retention {
-		return d, max(s.opts.MaxSamples, int(d/time.Minute)+chunkSamples)
-	}
-	return s.opts.Retention, s.opts.MaxSamples
 }
 
 // OnAppend sets the function that is told, after each Append, which targets got

@@ -3,9 +3,49 @@ package storage
 import (
 	"fmt"
 	"math"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
 )
+
+// Bounds of one sample's labels.
+const (
+	maxLabels     = 64
+	maxLabelValue = 1 << 10
+	maxLabelBytes = 16 << 10
+)
+
+// Options bound a Store. The zero value is usable.
+type Options struct {
+	// Retention is how long samples and silent series are kept; see Retain. Default 2h.
+	Retention time.Duration
+	// MaxSamples is how many samples one series keeps, and up to a quarter more. Default 7,200.
+	MaxSamples int
+	// MaxSeries is how many series are kept; samples of further ones are refused and counted.
+	// Default: as many as take half of the process' memory limit, at most 500,000.
+	MaxSeries int
+	// Registerer receives the store's metrics; nil: none.
+	Registerer prometheus.Registerer
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Retain sets how long samples are kept: as far as the rules look back; and
+// by metric name those that are kept longer, which have no more than a sample a minute.
+func (s *Store) Retain(d time.Duration, longer map[string]time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opts.Retention, s.longer = d, longer
+}
+
+// kept is for how long and how many samples of a metric are kept.
+func (s *Store) kept(name string) (time.Duration, int) {
+	if d := s.longer[name]; d > s.opts.Retention {
+		return d, max(s.opts.MaxSamples, int(d/time.Minute)+chunkSamples)
+	}
+	return s.opts.Retention, s.opts.MaxSamples
+}
 
 // MaxSeriesPerProbe is how many series the looks of one probe at one target may have whose
 // labels the application names: its checks and its versions. One answer has at most 100
