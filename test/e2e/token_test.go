@@ -211,7 +211,7 @@ func TestARollbackThatThePolicyRefusesIsAPersons_S03(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"an admission policy or webhook refuses it", "make this change by hand", "would give a container a variable"} {
+	for _, want := range []string{"denied by an admission policy or webhook", "make the change manually", "would give a container a variable"} {
 		if !strings.Contains(inc.PageReason, want) {
 			t.Errorf("the page does not say %q: %s", want, inc.PageReason)
 		}
