@@ -1,18 +1,18 @@
 {{/*
-"true" if the admission policies are installed. A chart that is rendered without a cluster knows of no kind at all, not
-even of Pods; the Kubernetes versions that the chart is for have the API.
+"true" if the admission policies are installed. Without a cluster, Helm knows no kind at all, not
+even Pods; all Kubernetes versions that the chart supports have the API.
 */}}
 {{- define "watchdog.admission" -}}
 {{- $has := .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy" -}}
 {{- if and .Values.admissionPolicy.enabled (or $has (not (.Capabilities.APIVersions.Has "v1/Pod"))) }}true{{ end -}}
 {{- end -}}
 
-{{/* The name of a policy. It is the cluster's; no namespace holds a dot, so no two releases share it. */}}
+{{/* The name of a policy. It is cluster-scoped; namespaces contain no dot, so no two releases share it. */}}
 {{- define "watchdog.policyName" -}}
 {{- printf "%s.%s.%s" (include "watchdog.fullname" (first .)) (first .).Release.Namespace (last .) -}}
 {{- end -}}
 
-{{/* Head of a policy: what is the same in each. A list of the root and the policy's name. */}}
+{{/* The common head of each policy. Argument: a list of the root and the policy's name. */}}
 {{- define "watchdog.policyHead" -}}
 {{- $root := first . -}}
 apiVersion: admissionregistration.k8s.io/v1
@@ -41,8 +41,8 @@ spec:
 {{- end -}}
 
 {{/*
-CEL: two mappings are the same but for some keys. A list of the new one, the old one, and the keys. What a later
-Kubernetes adds counts as different, too.
+CEL: two mappings are equal except for some keys. Argument: a list of the new one, the old one, and the keys. Fields that later
+Kubernetes versions add must be equal, too.
 */}}
 {{- define "watchdog.sameBut" -}}
 {{- $new := index . 0 -}}{{- $old := index . 1 -}}
@@ -51,7 +51,7 @@ Kubernetes adds counts as different, too.
 (dyn({{ $new }}).all(k, k in {{ $but }} || k in dyn({{ $old }}) && dyn({{ $new }})[k] == dyn({{ $old }})[k]) && dyn({{ $old }}).all(k, k in {{ $but }} || k in dyn({{ $new }})))
 {{- end -}}
 
-{{/* CEL: two names are the same, or are but for the hash that kustomize appends. */}}
+{{/* CEL: two names are equal, or differ only in the hash that kustomize appends. */}}
 {{- define "watchdog.sameName" -}}
 {{- $a := first . -}}{{- $b := last . -}}
 {{- $hash := squote "-[2456789bcdfghkmt]{10}$" -}}
@@ -59,8 +59,8 @@ Kubernetes adds counts as different, too.
 {{- end -}}
 
 {{/*
-Validations of the metadata of what watchdog patches: nothing but its own annotations. A list of the root, and "true" if
-people hold the object through watchdog: by Slack or HTTP. Then a hold may begin, and one that began so may end.
+Validations of the metadata of objects that watchdog patches: only its own annotations may change. Argument: a list of the root, and "true" if
+people can hold the object by Slack or HTTP. Then a hold may begin, and a hold that began this way may end.
 */}}
 {{- define "watchdog.ownMetadata" -}}
 {{- $root := first . -}}
@@ -93,7 +93,7 @@ people hold the object through watchdog: by Slack or HTTP. Then a hold may begin
   message: watchdog claims what it repairs for its own namespace, {{ $root.Release.Namespace }}, and for no other.
 {{- end -}}
 
-{{/* CEL: a number of replicas stays, or is one that a scale may give. A list of the root, the new and the old number. */}}
+{{/* CEL: the number of replicas is unchanged, or allowed for a scale. Argument: a list of the root, the new and the old number. */}}
 {{- define "watchdog.mayScale" -}}
 {{- $new := index . 1 -}}{{- $old := index . 2 -}}
 {{- if include "watchdog.at" (list (first .).Values "actions" "scale") -}}
@@ -108,14 +108,14 @@ people hold the object through watchdog: by Slack or HTTP. Then a hold may begin
 {{- include "watchdog.at" (list .Values.config "guards" "max_replicas") | default 50 | int -}}
 {{- end -}}
 
-{{/* What of a Job template's name is in the names of its Jobs: see jobName in pkg/remediate. */}}
+{{/* The part of a Job template's name that is in the names of its Jobs: see jobName in pkg/remediate. */}}
 {{- define "watchdog.jobName" -}}
 {{- regexReplaceAll "[^a-z0-9-]" (lower .) "-" | trimAll "-" | trunc 45 | trimAll "-" -}}
 {{- end -}}
 
 {{/*
-The Job templates whose manifests the chart has, as a JSON list: the name of each, the names of its Jobs as a regular
-expression, the template of its pods, whether it may run several. Of others it is not known what they run.
+The Job templates whose manifests are in extraFiles, as a JSON list: the name of each, the names of its Jobs as a regular
+expression, the template of its pods, whether it may run several pods. The chart does not know what other templates run.
 */}}
 {{- define "watchdog.jobTemplates" -}}
 {{- $all := list -}}

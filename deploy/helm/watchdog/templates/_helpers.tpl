@@ -12,7 +12,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The name of what lies outside the release's namespace: two installations must not share it. */}}
+{{/* The name of objects outside the release's namespace: two installations must not share it. */}}
 {{- define "watchdog.outerName" -}}
 {{- printf "%s-%s" (include "watchdog.fullname" .) .Release.Namespace -}}
 {{- end -}}
@@ -23,8 +23,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
 {{/*
-Labels as one mapping, so that no key is there twice: of the arguments behind the
-root the later ones win. Nothing replaces the labels that selectors are made of.
+Labels as one mapping, so that no key appears twice: later arguments override
+earlier ones. Nothing overrides the labels that selectors use.
 */}}
 {{- define "watchdog.merged" -}}
 {{- $root := first . -}}
@@ -43,13 +43,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- include "watchdog.merged" (list . (include "watchdog.ownLabels" . | fromYaml) .Values.commonLabels) -}}
 {{- end -}}
 
-{{/* The same with more labels: a list of the root and the labels. */}}
+{{/* The same with more labels. Argument: a list of the root and the labels. */}}
 {{- define "watchdog.labelsAnd" -}}
 {{- $root := first . -}}
 {{- include "watchdog.merged" (list $root (include "watchdog.ownLabels" $root | fromYaml) $root.Values.commonLabels (index . 1)) -}}
 {{- end -}}
 
-{{/* What is at a path of a mapping, as JSON; nothing if a part of the path is missing or empty. */}}
+{{/* The value at a path of a mapping, as JSON; nothing if a part of the path is missing or empty. */}}
 {{- define "watchdog.at" -}}
 {{- $v := first . -}}
 {{- range rest . -}}{{- if kindIs "map" $v -}}{{- $v = index $v . -}}{{- else -}}{{- $v = "" -}}{{- end -}}{{- end -}}
@@ -74,12 +74,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* The scheme that the pages are served with. */}}
+{{/* The scheme of the listener for the API. */}}
 {{- define "watchdog.scheme" -}}
 {{- if and .Values.web.existingSecret .Values.web.tls -}}https{{- else -}}http{{- end -}}
 {{- end -}}
 
-{{/* The address that metrics and health are served on: the host of listenAddress, another port. It asks for no password, and who fills the other port stops no probe. */}}
+{{/*
+The listen address of metrics and health: the host of listenAddress, another port. It requires no password, and a flood of
+connections on the other port does not affect probes.
+*/}}
 {{- define "watchdog.metricsAddress" -}}
 {{- if eq (include "watchdog.port" .) (toString (int .Values.web.metricsPort)) -}}
 {{- fail (printf "web.metricsPort is %d, which is the port of listenAddress too: set another" (int .Values.web.metricsPort)) -}}
@@ -87,7 +90,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- printf "%s:%d" (regexReplaceAll ":[0-9]+$" .Values.listenAddress "") (int .Values.web.metricsPort) -}}
 {{- end -}}
 
-{{/* A probe: what the values say of it, and the page that is asked. A list of the root, the values and the path. */}}
+{{/* A probe: its values and its path. Argument: a list of the root, the values and the path. */}}
 {{- define "watchdog.probe" -}}
 {{- $get := dict "path" (index . 2) "port" "metrics" -}}
 {{- $probe := deepCopy (default dict (index . 1)) -}}
@@ -97,7 +100,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/*
 The pod's security context. OpenShift's SCC restricted-v2 gives each namespace a
-range of ids of its own and refuses pods that ask for others.
+range of IDs and rejects pods with other IDs.
 */}}
 {{- define "watchdog.podSecurityContext" -}}
 {{- $c := deepCopy (default dict .Values.podSecurityContext) -}}
@@ -108,7 +111,7 @@ range of ids of its own and refuses pods that ask for others.
 {{- toYaml $c -}}
 {{- end -}}
 
-{{/* The files in /etc/watchdog/secrets: volumes, and where they are mounted. */}}
+{{/* The files in /etc/watchdog/secrets: volumes and volume mounts. */}}
 {{- define "watchdog.secretVolumes" -}}
 {{- range $receiver, $r := .Values.receivers }}
 {{- if and $r $r.existingSecret }}
@@ -126,7 +129,7 @@ range of ids of its own and refuses pods that ask for others.
 {{- end }}
 {{- end -}}
 
-{{/* The configuration and what lies beside it. */}}
+{{/* The configuration and its extra files. */}}
 {{- define "watchdog.files" -}}
 watchdog.yaml: |
   {{- toYaml (.Values.config | default dict) | nindent 2 }}
@@ -141,9 +144,9 @@ watchdog.yaml: |
 {{- end -}}
 
 {{/*
-Where the configuration says that watchdog connects to, as JSON: namespaces of targets and
-of Services in URLs, and TCP ports of all other hosts. Of a name with two labels nobody can
-tell whether it is a Service or a host outside, so it counts as both.
+The destinations of watchdog's connections according to the configuration, as JSON: namespaces of targets and
+of Services in URLs, and TCP ports of all other hosts. A name with two labels can be a Service or an external
+host, so it counts as both.
 */}}
 {{- define "watchdog.destinations" -}}
 {{- $namespaces := list .Release.Namespace -}}
@@ -175,7 +178,7 @@ tell whether it is a Service or a host outside, so it counts as both.
 {{- dict "namespaces" ($namespaces | uniq | sortAlpha) "ports" ($ports | uniq) | toJson -}}
 {{- end -}}
 
-{{/* The namespaces that rights are granted in, as a JSON list. */}}
+{{/* The namespaces in which rights are granted, as a JSON list. */}}
 {{- define "watchdog.namespaces" -}}
 {{- $all := .Values.rbac.namespaces | default list -}}
 {{- if not $all -}}
@@ -184,7 +187,7 @@ tell whether it is a Service or a host outside, so it counts as both.
 {{- $all | uniq | sortAlpha | toJson -}}
 {{- end -}}
 
-{{/* The plural resources of the kinds that are watched, as a JSON list. */}}
+{{/* The plural resource names of the watched kinds, as a JSON list. */}}
 {{- define "watchdog.kinds" -}}
 {{- $all := list "deployments" -}}
 {{- range .Values.rbac.kinds }}{{ $all = append $all (printf "%ss" .) }}{{ end -}}
@@ -247,12 +250,12 @@ README; nothing else is granted.
 {{- end }}
 {{- end -}}
 
-{{/* "true" if people's words come by HTTP. */}}
+{{/* "true" if the HTTP API for responders is enabled. */}}
 {{- define "watchdog.control" -}}
 {{- if include "watchdog.at" (list .Values.config "api" "control") }}true{{ end -}}
 {{- end -}}
 
-{{/* "true" if people's words come other than by command line. */}}
+{{/* "true" if responders can use anything other than the command line. */}}
 {{- define "watchdog.hears" -}}
 {{- $c := .Values.config -}}
 {{- if or (include "watchdog.control" .) (include "watchdog.at" (list $c "receivers" "slack" "interaction")) (include "watchdog.at" (list $c "receivers" "pagerduty" "webhook")) }}true{{ end -}}
