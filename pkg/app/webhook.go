@@ -19,7 +19,7 @@ func (a *App) newExternalAlerts() *ingest.ExternalAlerts {
 	x.Crowded = func(sender string) {
 		a.o.Logger.Warn("a sender has opened as many incidents about what is not watched as it may; its further alerts are told in one incident", "sender", sender)
 	}
-	promauto.With(a.registry).NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Subsystem: "ingest", Name: "together", Help: "Firing alerts for unwatched targets that share one incident per sender, because the sender has opened as many incidents as it may."}, func() float64 { return float64(x.Together()) })
+	promauto.With(a.registry).NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Subsystem: "ingest", Name: "together", Help: "Firing alerts for unwatched targets that share one incident per sender, because the sender has reached its limit of incidents."}, func() float64 { return float64(x.Together()) })
 	return x
 }
 

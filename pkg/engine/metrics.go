@@ -29,17 +29,17 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		open:     f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "incidents", Help: "Incidents that are not resolved, by phase."}, []string{"phase"}),
 		ops:      f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "ops_total", Help: "Writes sent for ops, by action and outcome."}, []string{"action", "outcome"}),
-		verdicts: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "op_verdicts_total", Help: "Applied ops, by action and verdict on their effect."}, []string{"action", "verdict"}),
-		holds:    f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "plans_held_total", Help: "Plans that a guard held, by guard and kind of hold."}, []string{"guard", "hold"}),
-		leases:   f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "leases", Help: "Changes that will be reverted when their lease ends."}),
-		panics:   f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "panics_recovered_total", Help: "Panics recovered while working an incident; each is a bug."}),
-		response: f.NewHistogramVec(prometheus.HistogramOpts{Namespace: "watchdog", Name: "response_seconds", Help: "Time from when a person was first needed to the acknowledgement, by severity.",
+		verdicts: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "op_verdicts_total", Help: "Applied ops, by action and verdict."}, []string{"action", "verdict"}),
+		holds:    f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "plans_held_total", Help: "Plans held by a guard, by guard and kind of hold."}, []string{"guard", "hold"}),
+		leases:   f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "leases", Help: "Changes that watchdog will revert when their lease ends."}),
+		panics:   f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "panics_recovered_total", Help: "Panics recovered while reconciling an incident; each is a bug."}),
+		response: f.NewHistogramVec(prometheus.HistogramOpts{Namespace: "watchdog", Name: "response_seconds", Help: "Time from the moment a person was first needed to the acknowledgement, by severity.",
 			Buckets: []float64{60, 300, 900, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 24 * 3600}}, []string{"severity"}),
-		missed:  f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "response_deadlines_missed_total", Help: "Deadlines for an acknowledgement that passed, by severity."}, []string{"severity"}),
-		overdue: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "response_phases_overdue_total", Help: "Phases of a response that ended without what they had to bring, by severity."}, []string{"severity"}),
+		missed:  f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "response_deadlines_missed_total", Help: "Missed deadlines for an acknowledgement, by severity."}, []string{"severity"}),
+		overdue: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "response_phases_overdue_total", Help: "Response phases that ended without their requirement, by severity."}, []string{"severity"}),
 	}
-	m.flaps = f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "incident_flaps_total", Help: "Times an alert of another system came back in an incident that was kept open for that, and nobody was paged again."})
-	m.gone = f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "incidents_deleted_total", Help: "Resolved incidents deleted because newer ones took their room, by what they were about (watched, unwatched) and their review (open; none: closed or not needed)."}, []string{"about", "review"})
+	m.flaps = f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "incident_flaps_total", Help: "External alerts that fired again in an incident that was kept open for flapping; nobody was paged again."})
+	m.gone = f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "incidents_deleted_total", Help: "Resolved incidents deleted to make room for newer ones, by subject (watched, unwatched) and their review (open; none: closed or not needed)."}, []string{"about", "review"})
 	m.incidents(func(func(string, *entry) bool) {})
 	m.zeroes()
 	return m

@@ -22,8 +22,8 @@ func newMetrics(r prometheus.Registerer, silence func() float64) (*metrics, erro
 			Name: "usage_errors_total", Help: "Reads of the metrics API that failed."}),
 	}
 	oldest := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Subsystem: "kube",
-		Name: "watch_silence_seconds", Help: "Time since the API server was last heard on the watch that has been " +
-			"silent the longest."}, silence)
+		Name: "watch_silence_seconds", Help: "Time since the last message on the watch that has " +
+			"been silent the longest."}, silence)
 	if r == nil {
 		return m, nil
 	}

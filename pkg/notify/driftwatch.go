@@ -24,7 +24,7 @@ type DriftWatch struct {
 func NewDriftWatch(r prometheus.Registerer) *DriftWatch {
 	return &DriftWatch{promauto.With(r).NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: "watchdog", Name: "statuspage_drift",
-		Help: "1 while the public page has not said for more than 5 minutes what is measured of a component.",
+		Help: "1 while the status page has differed from the measured state of a component for more than 5 minutes.",
 	}, []string{"component"})}
 }
 

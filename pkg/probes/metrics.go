@@ -20,28 +20,28 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		looks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "watchdog", Subsystem: "probe", Name: "looks_total",
-			Help: "Looks that ended, by the kind of probe and their result (ok, bad, unknown).",
+			Help: "Completed probes, by kind and result (ok, bad, unknown).",
 		}, []string{"kind", "result"}),
 		skipped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "watchdog", Subsystem: "probe", Name: "skipped_total",
-			Help: "Turns without a look: the last one still ran (running), still waited for a worker (waiting), or " +
-				"the turn was slept through (late).",
+			Help: "Skipped probes: the previous one still ran (running) or waited for a worker (waiting), or the " +
+				"process was suspended (late).",
 		}, []string{"reason"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "watchdog", Subsystem: "probe", Name: "look_duration_seconds",
-			Help: "How long looks took, by the kind of probe.", Buckets: buckets,
+			Help: "Duration of probes, by kind.", Buckets: buckets,
 		}, []string{"kind"}),
 		delay: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "watchdog", Subsystem: "probe", Name: "start_delay_seconds",
-			Help: "How long after their turn looks started.", Buckets: buckets,
+			Help: "Delay between the scheduled time and the start of probes.", Buckets: buckets,
 		}),
 		entries: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "watchdog", Subsystem: "probe", Name: "entries",
-			Help: "Probes that are scheduled.",
+			Help: "Scheduled probes.",
 		}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "watchdog", Subsystem: "probe", Name: "in_flight",
-			Help: "Scheduled looks that run now.",
+			Help: "Probes that run now.",
 		}),
 	}
 	for _, reason := range []string{"running", "waiting", "late"} {

@@ -367,10 +367,10 @@ func TestTheLatestSamplesAreExportedUntilTheyAreOld(t *testing.T) {
 			t.Fatal(err)
 		}
 		const want = `
-# HELP watchdog_dependency_up 1 or 0 as the health document says of a check.
+# HELP watchdog_dependency_up 1 or 0 according to a check in the health document.
 # TYPE watchdog_dependency_up gauge
 watchdog_dependency_up{check="database",probe="p",target="t"} 1
-# HELP watchdog_health_restarts_total Starts of processes noticed in the health document's uptime.
+# HELP watchdog_health_restarts_total Process starts derived from the health document's uptime.
 # TYPE watchdog_health_restarts_total counter
 watchdog_health_restarts_total{probe="p",target="t"} 4
 `

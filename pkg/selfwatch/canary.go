@@ -68,11 +68,11 @@ func NewCanary(o CanaryOptions) *Canary {
 	c := &Canary{
 		o: o, arrived: make(chan struct{}, 1), interval: o.Interval,
 		latency: f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "canary_latency_seconds",
-			Help: "How long the last canary took from the sample to the receiver."}),
+			Help: "Time that the last canary took from the sample to the receiver."}),
 		success: f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "canary_last_success_timestamp_seconds",
-			Help: "When a canary last arrived; 0: never on this replica."}),
+			Help: "Time at which a canary last arrived; 0: never on this replica."}),
 		failed: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "canary_failed_total",
-			Help: "Canaries that did not arrive, by the first link that they did not pass: samples, judge, engine, " +
+			Help: "Canaries that did not arrive, by the first stage that they did not pass: samples, judge, engine, " +
 				"outbox."}, []string{"link"}),
 	}
 	for _, l := range []string{LinkSamples, LinkJudge, LinkEngine, LinkOutbox} {

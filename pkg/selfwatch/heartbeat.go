@@ -66,7 +66,7 @@ func NewHeartbeat(o HeartbeatOptions) *Heartbeat {
 			Help: "Heartbeats, by result: ok, failed, or withheld: not sent."}, []string{"result"}),
 		success: f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog",
 			Name: "heartbeat_last_success_timestamp_seconds",
-			Help: "When the dead man's switch last took a heartbeat of this replica; 0: never."}),
+			Help: "Time at which the dead man's switch last accepted a heartbeat of this replica; 0: never."}),
 		withheld: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "heartbeat_withheld",
 			Help: "1 while the leader sends no heartbeat, by the first reason: unfit, blind, evaluation, store, " +
 				"receivers, canary."}, []string{"reason"}),

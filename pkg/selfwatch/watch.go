@@ -96,7 +96,7 @@ func NewWatch(o WatchOptions) *Watch {
 	w.sink = notify.NewCanary(w.canary.Arrived)
 	w.leader = engine.NewLeaderlessNotifier(o.Installation, o.Outbox.Tell)
 	w.follower = engine.NewBlindFollower(o.Installation, o.Replica, o.Outbox.Tell)
-	w.unpaged = promauto.With(o.Registry).NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "cannot_page", Help: "1 while every receiver that pages has failed to take what this replica tells for 5 minutes."})
+	w.unpaged = promauto.With(o.Registry).NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "cannot_page", Help: "1 while every receiver that pages has failed to accept messages of this replica for 5 minutes."})
 	return w
 }
 

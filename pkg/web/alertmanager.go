@@ -313,15 +313,15 @@ func newWebhookMetrics(r prometheus.Registerer) *webhookMetrics {
 			Name: "requests_total", Help: "Alertmanager webhooks by result: accepted (on disk), forwarded (the " +
 				"leader answered), or the reason for the rejection."}, []string{"result"}),
 		duration: f.NewHistogram(prometheus.HistogramOpts{Namespace: "watchdog", Subsystem: "webhook",
-			Name: "request_duration_seconds", Help: "Time until a webhook of Alertmanager was answered.",
+			Name: "request_duration_seconds", Help: "Duration of Alertmanager webhook requests.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
 		truncated: f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook",
 			Name: "truncated_alerts_total",
-			Help: "Alerts that senders left out of their webhooks (max_alerts); nothing is known of them."}),
+			Help: "Alerts that senders omitted from their webhooks (max_alerts)."}),
 		odd: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "webhook",
-			Name: "odd_alerts_total", Help: "Alerts that could not be taken as they were: cleaned (control " +
-				"characters removed, long texts cut) or dropped (nobody can read them). The others of their group were " +
-				"taken."}, []string{"result"}),
+			Name: "odd_alerts_total", Help: "Alerts that were changed or rejected: cleaned (control " +
+				"characters removed, long texts truncated) or dropped (unreadable). The rest of their group was " +
+				"accepted."}, []string{"result"}),
 	}
 	for _, result := range []string{"cleaned", "dropped"} {
 		m.odd.WithLabelValues(result)

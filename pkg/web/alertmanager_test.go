@@ -547,8 +547,8 @@ func TestWebhookMetricsFollowTheConventions(t *testing.T) {
 	if err != nil || len(problems) != 0 {
 		t.Errorf("%v, %v", problems, err)
 	}
-	want := "# HELP watchdog_webhook_truncated_alerts_total Alerts that senders left out of their webhooks " +
-		"(max_alerts); nothing is known of them.\n# TYPE watchdog_webhook_truncated_alerts_total " +
+	want := "# HELP watchdog_webhook_truncated_alerts_total Alerts that senders omitted from their webhooks " +
+		"(max_alerts).\n# TYPE watchdog_webhook_truncated_alerts_total " +
 		"counter\nwatchdog_webhook_truncated_alerts_total 7\n"
 	if err := testutil.GatherAndCompare(h.reg, strings.NewReader(want),
 		"watchdog_webhook_truncated_alerts_total"); err != nil {

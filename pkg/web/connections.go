@@ -39,7 +39,7 @@ const (
 func RefusedConnections(r prometheus.Registerer) *prometheus.CounterVec {
 	return promauto.With(r).NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Subsystem: "http",
 		Name: "refused_connections_total",
-		Help: "Connections that were closed unanswered because too many were open, by listener (web, metrics) and " +
+		Help: "Connections closed because too many were open, by listener (web, metrics) and " +
 			"reason: all (512 on this listener), address (128 from one remote address), evicted (closed to make room " +
 			"for another one)."}, []string{"listener", "reason"})
 }

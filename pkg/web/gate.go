@@ -71,9 +71,9 @@ func NewGate(o GateOptions) *Gate {
 	g := &Gate{o: o, logged: map[string]bool{}}
 	g.refused = promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog",
 		Subsystem: "http", Name: "refused_requests_total",
-		Help: "Reads and reloads that were refused, by reason: unauthenticated (no token, or nobody's), forbidden " +
-			"(RBAC), unavailable (the API server cannot be asked), host (a browser that asks by a name which may be a " +
-			"stranger's)."}, []string{"reason"})
+		Help: "Rejected reads and reloads, by reason: unauthenticated (no or an unknown token), forbidden " +
+			"(RBAC), unavailable (the Kubernetes API does not respond), host (a browser with an unknown host name: possible " +
+			"DNS rebinding)."}, []string{"reason"})
 	for _, reason := range []string{noProof, noRight, noAnswer, foreignHost} {
 		g.refused.WithLabelValues(reason)
 	}

@@ -27,7 +27,7 @@ func TestAnOddAlertIsCountedAndLoggedOnce_X05(t *testing.T) {
 		t.Errorf("%+v", h.taken)
 	}
 	if err := testutil.GatherAndCompare(h.reg, strings.NewReader(`
-# HELP watchdog_webhook_odd_alerts_total Alerts that could not be taken as they were: cleaned (control characters removed, long texts cut) or dropped (nobody can read them). The others of their group were taken.
+# HELP watchdog_webhook_odd_alerts_total Alerts that were changed or rejected: cleaned (control characters removed, long texts truncated) or dropped (unreadable). The rest of their group was accepted.
 # TYPE watchdog_webhook_odd_alerts_total counter
 watchdog_webhook_odd_alerts_total{result="cleaned"} 3
 watchdog_webhook_odd_alerts_total{result="dropped"} 3

@@ -10,11 +10,11 @@ var (
 	activeDesc = prometheus.NewDesc("watchdog_maintenance_active", "1 while the target is in the maintenance window.",
 		[]string{"window", "target"}, nil)
 	endsDesc = prometheus.NewDesc("watchdog_maintenance_ends_timestamp_seconds",
-		"When the maintenance window that is active ends.", []string{"window"}, nil)
+		"End of the active maintenance window.", []string{"window"}, nil)
 	heldDesc = prometheus.NewDesc("watchdog_maintenance_held_pages",
-		"Incidents that nobody is told of because of the maintenance window; of the leader.", []string{"window"}, nil)
+		"Incidents whose notifications are held by the maintenance window; exported by the leader.", []string{"window"}, nil)
 	excludedDesc = prometheus.NewDesc("watchdog_maintenance_excluded",
-		"1 while the time of the target does not count against error budgets.", []string{"target"}, nil)
+		"1 while the target is excluded from error budgets.", []string{"target"}, nil)
 )
 
 func (m windowMetrics) Describe(ch chan<- *prometheus.Desc) {

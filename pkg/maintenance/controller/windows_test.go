@@ -114,10 +114,10 @@ func TestWindowsAreMetrics(t *testing.T) {
 # TYPE watchdog_maintenance_active gauge
 watchdog_maintenance_active{target="cart",window="db"} 1
 watchdog_maintenance_active{target="shop",window="db"} 1
-# HELP watchdog_maintenance_ends_timestamp_seconds When the maintenance window that is active ends.
+# HELP watchdog_maintenance_ends_timestamp_seconds End of the active maintenance window.
 # TYPE watchdog_maintenance_ends_timestamp_seconds gauge
 watchdog_maintenance_ends_timestamp_seconds{window="db"} ` + fmt.Sprintf("%g", float64(noon.Add(time.Hour).Unix())) + `
-# HELP watchdog_maintenance_held_pages Incidents that nobody is told of because of the maintenance window; of the leader.
+# HELP watchdog_maintenance_held_pages Incidents whose notifications are held by the maintenance window; exported by the leader.
 # TYPE watchdog_maintenance_held_pages gauge
 watchdog_maintenance_held_pages{window="db"} 3
 `

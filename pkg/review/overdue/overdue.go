@@ -48,10 +48,10 @@ func New(reg prometheus.Registerer, read func(context.Context, string) (json.Raw
 	}
 	return &Reviews{
 		read: read, settled: map[string]bool{},
-		overdue: gauge("reviews_overdue", "Incidents of severity P0 and P1 whose review was not closed within five "+
-			"working days; the leader's word."),
+		overdue: gauge("reviews_overdue", "P0 and P1 incidents whose review was not closed within five "+
+			"working days; exported by the leader."),
 		items: gauge("action_items_overdue",
-			"Action items of reviews that are not done and whose day is over; the leader's word."),
+			"Overdue action items of reviews; exported by the leader."),
 	}
 }
 
