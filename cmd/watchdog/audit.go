@@ -50,7 +50,7 @@ Exit status: 0 intact, 1 tampered with or unreadable, 2 usage error.`,
 			if err != nil {
 				return err
 			}
-			if output == "json" {
+			if output == formatJSON {
 				if err := printJSON(c.OutOrStdout(), r); err != nil {
 					return err
 				}
@@ -70,12 +70,12 @@ func verifyFlags(c *cobra.Command, keyFile *string, anchors *[]string, output *s
 	f.StringVar(keyFile, "key-file", "",
 		"file with the keys that seal the audit log, as --audit.key-file of the daemon")
 	f.StringArrayVar(anchors, "anchor", nil, "a record noted elsewhere, as LOG:SEQUENCE:HASH; can be repeated")
-	f.StringVarP(output, "output", "o", "text", "text or json")
+	f.StringVarP(output, "output", "o", formatText, "text or json")
 }
 
 // verifyRecord reads the whole record in a folder or file, and reports what is not as it was written.
 func verifyRecord(dir, keyFile string, anchors []string, output string) (audit.Report, error) {
-	if output != "text" && output != "json" {
+	if output != formatText && output != formatJSON {
 		return audit.Report{}, misused{fmt.Errorf("invalid --output %q; expected one of: text, json", output)}
 	}
 	keys, err := auditKeys(keyFile)
@@ -138,7 +138,7 @@ func newAuditShow() *cobra.Command {
 		Short: "Print records, oldest first",
 		Args:  oneFolder,
 		RunE: func(c *cobra.Command, args []string) error {
-			if output != "text" && output != "json" {
+			if output != formatText && output != formatJSON {
 				return misused{fmt.Errorf("invalid --output %q; expected one of: text, json", output)}
 			}
 			after := time.Time{}
@@ -152,7 +152,7 @@ func newAuditShow() *cobra.Command {
 					return nil
 				case want.Target != "" && !strings.Contains(r.Target, want.Target):
 					return nil
-				case output == "json":
+				case output == formatJSON:
 					return json.NewEncoder(c.OutOrStdout()).Encode(r)
 				}
 				_, err := fmt.Fprintln(c.OutOrStdout(), recordLine(r))
@@ -166,7 +166,7 @@ func newAuditShow() *cobra.Command {
 	f.StringVar(&want.Kind, "kind", "", "show records of this kind only: act, outcome, word, config, paged, …")
 	f.StringVar(&want.Op, "op", "", "show records of this op only")
 	f.DurationVar(&since, "since", 0, "show records of this last period only: 2h")
-	f.StringVarP(&output, "output", "o", "text", "text or json")
+	f.StringVarP(&output, "output", "o", formatText, "text or json")
 	return c
 }
 

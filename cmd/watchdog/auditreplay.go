@@ -39,7 +39,7 @@ or the log cannot be read, 2 usage error.`,
 			if err := readRecords(dir, func(r audit.Record) error { p.Add(r); return nil }); err != nil {
 				return err
 			}
-			if output == "json" {
+			if output == formatJSON {
 				err = printJSON(c.OutOrStdout(), struct {
 					Verified audit.Report    `json:"verified"`
 					Replayed decision.Report `json:"replayed"`

@@ -76,7 +76,7 @@ read, 2 usage error.`,
 	f.StringVar(&b.ca, "ca-file", "", "file with the certificate authorities for the Prometheus server of --from, "+
 		"instead of the system's")
 	f.DurationVar(&b.timeout, "timeout", 2*time.Minute, "timeout of one query")
-	f.StringVarP(&b.output, "output", "o", "text", "text, json or html")
+	f.StringVarP(&b.output, "output", "o", formatText, "text, json or html")
 	return c
 }
 
@@ -90,7 +90,7 @@ func (b *backtesting) run(c *cobra.Command, file string) error {
 		asserts = append(asserts, a)
 	}
 	switch {
-	case !slices.Contains([]string{"text", "json", "html"}, b.output):
+	case !slices.Contains([]string{formatText, formatJSON, "html"}, b.output):
 		return misused{fmt.Errorf("invalid --output %q; expected one of: text, json, html", b.output)}
 	case b.compare != "" && (b.output == "html" || b.html != ""):
 		return misused{errors.New("--compare does not support HTML; write one report per file")}
@@ -99,7 +99,7 @@ func (b *backtesting) run(c *cobra.Command, file string) error {
 	}
 	cfg, err := b.load(file)
 	if err != nil {
-		return check(c, []string{file}, "text")
+		return check(c, []string{file})
 	}
 	source, err := b.open(cfg)
 	if err != nil {
@@ -122,12 +122,12 @@ func (b *backtesting) run(c *cobra.Command, file string) error {
 		}
 	}
 	out := c.OutOrStdout()
-	write := map[string]func(io.Writer) error{"text": report.WriteText, "json": report.WriteJSON,
+	write := map[string]func(io.Writer) error{formatText: report.WriteText, formatJSON: report.WriteJSON,
 		"html": report.WriteHTML}[b.output]
 	if b.compare != "" {
 		old, err := b.load(b.compare)
 		if err != nil {
-			return check(c, []string{b.compare}, "text")
+			return check(c, []string{b.compare})
 		}
 		before, err := b.play(c, old, source, begin, end)
 		if err != nil {
@@ -135,7 +135,7 @@ func (b *backtesting) run(c *cobra.Command, file string) error {
 		}
 		x := backtest.Compare(before, report)
 		write = x.WriteText
-		if b.output == "json" {
+		if b.output == formatJSON {
 			write = x.WriteJSON
 		}
 	}

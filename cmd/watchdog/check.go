@@ -27,7 +27,7 @@ type checking struct {
 }
 
 func newCheck() *cobra.Command {
-	k := checking{output: "text"}
+	k := checking{output: formatText}
 	c := &cobra.Command{
 		Use:   "check FILE...",
 		Short: "Validate configuration files and find likely mistakes",
@@ -56,7 +56,7 @@ Exit status: 0 all files are valid, 1 a file is invalid (or, with --strict, has 
 			if len(args) == 0 {
 				return misused{errors.New("check requires at least one FILE")}
 			}
-			if k.output != "text" && k.output != "json" {
+			if k.output != formatText && k.output != formatJSON {
 				return misused{fmt.Errorf("invalid --output %q; expected one of: text, json", k.output)}
 			}
 			for _, name := range k.ignore {
@@ -79,8 +79,8 @@ Exit status: 0 all files are valid, 1 a file is invalid (or, with --strict, has 
 
 // check says what is wrong with files, and nothing else: for other commands that
 // need a valid one.
-func check(c *cobra.Command, files []string, output string) error {
-	k := checking{output: output}
+func check(c *cobra.Command, files []string) error {
+	k := checking{output: formatText}
 	for _, l := range lint.Lints {
 		k.ignore = append(k.ignore, l.Name)
 	}
@@ -108,7 +108,7 @@ func (k *checking) run(c *cobra.Command, files []string) error {
 		}
 		results = append(results, r)
 	}
-	if k.output == "json" {
+	if k.output == formatJSON {
 		enc := json.NewEncoder(c.OutOrStdout())
 		enc.SetIndent("", "  ")
 		if err := enc.Encode(results); err != nil {
@@ -165,7 +165,7 @@ func (k *checking) file(c *cobra.Command, f string) checked {
 	for i := range r.Findings {
 		r.Findings[i].Message = values.said(cfg.Hide(r.Findings[i].Message))
 	}
-	if k.output == "text" {
+	if k.output == formatText {
 		if len(all) > 0 {
 			all = r.Problems
 		}

@@ -29,7 +29,7 @@ func (f *cluster) register(c *cobra.Command) {
 }
 
 func (f *cluster) registerOutput(c *cobra.Command) {
-	c.Flags().StringVarP(&f.output, "output", "o", "table", "table or json")
+	c.Flags().StringVarP(&f.output, "output", "o", formatTable, "table or json")
 }
 
 // store connects and returns the client and watchdog's own objects. A namespace
@@ -46,7 +46,7 @@ func (f *cluster) store() (*kube.Client, *kube.Store, error) {
 
 // connect is store without the look for an installation.
 func (f *cluster) connect() (*kube.Client, *kube.Store, error) {
-	if f.output != "" && f.output != "table" && f.output != "json" {
+	if f.output != "" && f.output != formatTable && f.output != formatJSON {
 		return nil, nil, misused{fmt.Errorf("invalid --output %q; expected one of: table, json", f.output)}
 	}
 	client, err := kube.Connect(f.kubeconfig, f.context)

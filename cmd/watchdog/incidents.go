@@ -36,7 +36,7 @@ func newIncidents() *cobra.Command {
 			if open {
 				all = slices.DeleteFunc(all, func(i incident.Incident) bool { return i.Phase == incident.Resolved })
 			}
-			if f.output == "json" {
+			if f.output == formatJSON {
 				return printJSON(c.OutOrStdout(), all)
 			}
 			return table(c.OutOrStdout(), all, time.Now())
@@ -63,7 +63,7 @@ target for its newest incident.`,
 			if err != nil {
 				return err
 			}
-			if f.output == "json" {
+			if f.output == formatJSON {
 				return printJSON(c.OutOrStdout(), inc)
 			}
 			story(c.OutOrStdout(), inc)
@@ -94,7 +94,7 @@ incident.`,
 			if err != nil {
 				return err
 			}
-			if f.output == "json" {
+			if f.output == formatJSON {
 				return printJSON(c.OutOrStdout(), map[string]any{"incident": inc.ID, "phase": inc.Phase,
 					"plan": inc.Considered, "answers": inc.Answers, "attempts": inc.Attempts,
 					"pageReason": inc.PageReason})
@@ -137,6 +137,13 @@ func (f *cluster) incident(c *cobra.Command, id string) (incident.Incident, erro
 	}
 	return responder.Pick(all, id)
 }
+
+// What --output and --format take.
+const (
+	formatText  = "text"
+	formatTable = "table"
+	formatJSON  = "json"
+)
 
 func printJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)

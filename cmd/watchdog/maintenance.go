@@ -109,7 +109,7 @@ func effective(all []window) []maintenance.Window {
 }
 
 func newMaintenanceList() *cobra.Command {
-	f, file, output, ended := cluster{}, "", "table", false
+	f, file, output, ended := cluster{}, "", formatTable, false
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List maintenance windows",
@@ -118,7 +118,7 @@ of the recurring windows. --ended includes windows that have ended.`,
 		Example: "  watchdog maintenance list --config watchdog.yaml\n  watchdog maintenance list --ended -o yaml",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if output != "table" && output != "json" && output != "yaml" {
+			if output != formatTable && output != formatJSON && output != "yaml" {
 				return misused{fmt.Errorf("invalid --output %q; expected one of: table, json, yaml", output)}
 			}
 			_, store, err := f.store()
@@ -137,7 +137,7 @@ of the recurring windows. --ended includes windows that have ended.`,
 			if !ended {
 				all = slices.DeleteFunc(all, func(w window) bool { return w.Phase == maintenance.Ended })
 			}
-			if file == "" && output == "table" {
+			if file == "" && output == formatTable {
 				fmt.Fprintln(c.ErrOrStderr(), "recurring windows are not shown; use --config FILE to include them")
 			}
 			return printWindows(c.OutOrStdout(), all, output)
@@ -145,14 +145,14 @@ of the recurring windows. --ended includes windows that have ended.`,
 	}
 	f.register(c)
 	c.Flags().StringVar(&file, "config", "", "configuration with the recurring windows")
-	c.Flags().StringVarP(&output, "output", "o", "table", "table, json or yaml")
+	c.Flags().StringVarP(&output, "output", "o", formatTable, "table, json or yaml")
 	c.Flags().BoolVar(&ended, "ended", false, "include windows that have ended")
 	return c
 }
 
 func printWindows(w io.Writer, all []window, output string) error {
 	switch output {
-	case "json":
+	case formatJSON:
 		return printJSON(w, map[string]any{"windows": all})
 	case "yaml":
 		// Through JSON: the names of the fields are those of the objects.
@@ -205,7 +205,7 @@ the window's silences, and acts again. A window that has not started is cancelle
 		Example: "  watchdog maintenance end db --reason \"upgraded to 16.4\"",
 		Args:    exactly(1, "one NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return f.changeWindow(c, args[0], func(s *maintenance.Spec, w maintenance.Window,
+			return f.changeWindow(c, args[0], func(s *maintenance.Spec, _ maintenance.Window,
 				word maintenance.Word) (string, error) {
 				word.Reason = reason
 				s.Ended = &word
@@ -232,7 +232,7 @@ of watchdog itself reports that the window is still active.`,
 			if strings.TrimSpace(reason) == "" || (more > 0) == (until != "") {
 				return misused{errors.New("extend requires --reason, and either --for or --until")}
 			}
-			return f.changeWindow(c, args[0], func(s *maintenance.Spec, w maintenance.Window,
+			return f.changeWindow(c, args[0], func(s *maintenance.Spec, _ maintenance.Window,
 				word maintenance.Word) (string, error) {
 				end := s.Until.Add(more)
 				if more > 0 && s.Until.Before(word.At) {

@@ -75,7 +75,7 @@ P0 or P1 is missing, 2 usage error.`,
 }
 
 func (r *reviewing) run(c *cobra.Command, id string) error {
-	if r.format != "markdown" && r.format != "html" && r.format != "json" {
+	if r.format != "markdown" && r.format != "html" && r.format != formatJSON {
 		return misused{fmt.Errorf("invalid --output %q; expected one of: markdown, html, json", r.format)}
 	}
 	if (r.url == "") != (r.query == "") {
@@ -116,7 +116,7 @@ func (r *reviewing) run(c *cobra.Command, id string) error {
 		}
 	}
 	switch r.format {
-	case "json":
+	case formatJSON:
 		return printJSON(c.OutOrStdout(), v)
 	case "html":
 		return v.HTML(c.OutOrStdout())

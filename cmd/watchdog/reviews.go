@@ -227,7 +227,7 @@ also shows the open action items. It requires the right to list ledgers.`,
 			if err != nil {
 				return err
 			}
-			if f.output == "json" {
+			if f.output == formatJSON {
 				return printJSON(c.OutOrStdout(), lines)
 			}
 			return showReviews(c.OutOrStdout(), lines)

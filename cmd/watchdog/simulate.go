@@ -78,7 +78,7 @@ Exit status: 0 no harmful and no missed outcome, 1 there was one or the file is 
 		"simulate random worlds, instead of the catalogue, until this number of incidents, and print the score")
 	f.BoolVar(&s.list, "list", false, "list the failures")
 	f.BoolVar(&s.trace, "trace", false, "print every step")
-	f.StringVarP(&s.output, "output", "o", "table", "table, json or yaml")
+	f.StringVarP(&s.output, "output", "o", formatTable, "table, json or yaml")
 	return c
 }
 
@@ -92,7 +92,7 @@ func (s *simulation) run(c *cobra.Command) error {
 		return nil
 	}
 	switch {
-	case !slices.Contains([]string{"table", "json", "yaml"}, s.output):
+	case !slices.Contains([]string{formatTable, formatJSON, "yaml"}, s.output):
 		return misused{fmt.Errorf("invalid --output %q; expected one of: table, json, yaml", s.output)}
 	case !slices.Contains([]string{"", "observe", "suggest", "approve", "auto"}, s.mode):
 		return misused{fmt.Errorf("invalid --mode %q; expected one of: observe, suggest, approve, auto", s.mode)}
@@ -103,14 +103,14 @@ func (s *simulation) run(c *cobra.Command) error {
 	}
 	cfg, err := config.Load(s.file)
 	if err != nil {
-		return check(c, []string{s.file}, "text")
+		return check(c, []string{s.file})
 	}
 	if s.mode != "" {
 		cfg.Raise(incident.Mode(s.mode))
 	}
 	policy, err := policy.New(cfg)
 	if err != nil {
-		return check(c, []string{s.file}, "text")
+		return check(c, []string{s.file})
 	}
 	targets, err := s.victims(cfg)
 	if err != nil {
@@ -368,7 +368,7 @@ func (s *simulation) score(w, progress io.Writer, cfg *config.Config, p *policy.
 		return t.Worlds(seed)
 	})
 	tell(-1)
-	if s.output == "table" {
+	if s.output == formatTable {
 		fmt.Fprint(w, r)
 		if len(remote) > 0 {
 			fmt.Fprintln(w, asks(remote))
@@ -383,7 +383,7 @@ func (s *simulation) score(w, progress io.Writer, cfg *config.Config, p *policy.
 }
 
 func encode(w io.Writer, format string, v any) error {
-	if format == "json" {
+	if format == formatJSON {
 		return printJSON(w, v)
 	}
 	b, err := yaml.Marshal(v)

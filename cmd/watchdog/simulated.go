@@ -22,7 +22,7 @@ func listFailures(w io.Writer, all []sim.Failure) {
 }
 
 func (s *simulation) print(w io.Writer, r tried) error {
-	if s.output != "table" {
+	if s.output != formatTable {
 		return encode(w, s.output, r)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

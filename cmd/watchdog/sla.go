@@ -63,7 +63,7 @@ Exit status: 0 every objective is met, 1 an objective is missed or the query fai
 	f.StringVar(&r.ca, "ca-file", "", "file with the certificate authorities for --url, instead of the system's")
 	f.StringVar(&r.window, "window", "", "window of the report, for example 7d (default: the window of each objective)")
 	f.DurationVar(&r.timeout, "timeout", 30*time.Second, "timeout of one query")
-	f.StringVarP(&r.output, "output", "o", "table", "table or json")
+	f.StringVarP(&r.output, "output", "o", formatTable, "table or json")
 	return c
 }
 
@@ -86,7 +86,7 @@ type level struct {
 }
 
 func (r *slaReport) run(c *cobra.Command) error {
-	if r.file == "" || r.output != "table" && r.output != "json" {
+	if r.file == "" || r.output != formatTable && r.output != formatJSON {
 		return misused{errors.New("--config FILE is required, and --output must be table or json")}
 	}
 	var window time.Duration
@@ -120,7 +120,7 @@ func (r *slaReport) run(c *cobra.Command) error {
 	if len(all) == 0 {
 		return errors.New("no samples for any objective; does this server scrape watchdog?")
 	}
-	if r.output == "json" {
+	if r.output == formatJSON {
 		err = printJSON(c.OutOrStdout(), map[string]any{"objectives": all})
 	} else {
 		err = printLevels(c.OutOrStdout(), all)

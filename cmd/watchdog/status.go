@@ -47,7 +47,7 @@ func newStatus() *cobra.Command {
 			if err != nil {
 				fmt.Fprintln(c.ErrOrStderr(), "cannot list all holds:", strings.ReplaceAll(err.Error(), "\n", "; "))
 			}
-			if f.output == "json" {
+			if f.output == formatJSON {
 				return printJSON(c.OutOrStdout(), map[string]any{"leader": leader, "ledger": ledger, "holds": holds,
 					"incidents": all, "maintenance": windows})
 			}

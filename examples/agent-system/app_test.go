@@ -180,7 +180,7 @@ func TestTheFaultFileReachesProcessesAndARestartBringsAgentsBack(t *testing.T) {
 	if restarted.readFault(); !restarted.has("database") {
 		t.Error("a restart brought the database back")
 	}
-	write("datbase", old.started)
+	write("database!", old.started)
 	if old.readFault(); !old.has("database") {
 		t.Error("a slip of the pen mended the database")
 	}

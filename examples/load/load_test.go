@@ -34,7 +34,7 @@ func (s *service) Close() error   { s.once.Do(func() { close(s.closed) }); retur
 func (s *service) Addr() net.Addr { return &net.UnixAddr{Name: "service"} }
 
 // report runs a load of the flags against handler and returns its lines.
-func report(t *testing.T, ctx context.Context, handler http.HandlerFunc, flags ...string) []string {
+func report(ctx context.Context, t *testing.T, handler http.HandlerFunc, flags ...string) []string {
 	t.Helper()
 	o, err := parse(append(flags, "-url", "http://service/work"), io.Discard)
 	if err != nil {
@@ -66,7 +66,7 @@ func takes(d time.Duration) http.HandlerFunc {
 
 func TestAClosedLoopWaitsForItsAnswersAndThinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		lines := report(t, t.Context(), takes(50*time.Millisecond), "-workers", "4", "-think", "50ms", "-duration",
+		lines := report(t.Context(), t, takes(50*time.Millisecond), "-workers", "4", "-think", "50ms", "-duration",
 			"2950ms")
 		// Four workers, ten rounds a second each.
 		if len(lines) != 3 || !strings.Contains(lines[0], "  40.0/s  p50 50") ||
@@ -83,12 +83,12 @@ func TestAClosedLoopWaitsForItsAnswersAndThinks(t *testing.T) {
 func TestAnOpenLoopKeepsItsRateAndSaysWhatItMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// 199 turns in 2.005 s.
-		lines := report(t, t.Context(), takes(10*time.Millisecond), "-rate", "100", "-workers", "4", "-duration",
+		lines := report(t.Context(), t, takes(10*time.Millisecond), "-rate", "100", "-workers", "4", "-duration",
 			"2005ms", "-quiet")
 		if len(lines) != 1 || !strings.Contains(lines[0], "  99.3/s") || strings.Contains(lines[0], "missed") {
 			t.Errorf("enough workers: %q", lines)
 		}
-		lines = report(t, t.Context(), takes(99*time.Millisecond), "-rate", "100", "-workers", "4", "-duration",
+		lines = report(t.Context(), t, takes(99*time.Millisecond), "-rate", "100", "-workers", "4", "-duration",
 			"995ms", "-quiet")
 		// Each of four workers is free for one turn in ten, of 99.
 		if len(lines) != 1 || !strings.Contains(lines[0], "missed 59,") {
@@ -100,7 +100,7 @@ func TestAnOpenLoopKeepsItsRateAndSaysWhatItMissed(t *testing.T) {
 func TestErrorsAreWhatUsersSee(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		lines := report(t, t.Context(), func(w http.ResponseWriter, r *http.Request) {
+		lines := report(t.Context(), t, func(w http.ResponseWriter, r *http.Request) {
 			n++
 			switch n % 4 {
 			case 1:
@@ -127,7 +127,7 @@ func TestAnInterruptEndsWithASummary(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, interrupt := context.WithCancel(t.Context())
 		time.AfterFunc(2500*time.Millisecond, interrupt)
-		lines := report(t, ctx, takes(400*time.Millisecond), "-workers", "2", "-think", "100ms")
+		lines := report(ctx, t, takes(400*time.Millisecond), "-workers", "2", "-think", "100ms")
 		// Requests at 0, 0.5, … 2.0 s are answered; those that the end meets do not count.
 		if last := lines[len(lines)-1]; len(lines) != 3 || !strings.HasPrefix(last, "total of 2.5s:    4.0/s") ||
 			!strings.Contains(last, "errors 0") {

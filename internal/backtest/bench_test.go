@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb"
 
@@ -99,7 +100,7 @@ func shopSeries(targets int) []labels.Labels {
 	var all []labels.Labels
 	for k := range targets {
 		for _, n := range []string{"load", "errors_total", "requests_total"} {
-			all = append(all, labels.FromStrings(labels.MetricName, n, "target", fmt.Sprintf("app%d", k), "namespace",
+			all = append(all, labels.FromStrings(model.MetricNameLabel, n, "target", fmt.Sprintf("app%d", k), "namespace",
 				"apps"))
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb"
 
@@ -41,7 +42,7 @@ func folder(t *testing.T) string {
 					if k == 3 && day == 1 || k == 4 && hour%5 == 2 {
 						continue
 					}
-					l := labels.FromStrings(labels.MetricName, []string{"m", "c"}[k%2], "target", fmt.Sprint("t", k))
+					l := labels.FromStrings(model.MetricNameLabel, []string{"m", "c"}[k%2], "target", fmt.Sprint("t", k))
 					if _, err := a.Append(0, l, at.UnixMilli(), float64(dice.IntN(1000))); err != nil {
 						t.Fatal(err)
 					}

@@ -128,7 +128,8 @@ func TestEveryGuardIsKnownEverywhere(t *testing.T) {
 	for _, g := range remediate.Guards() {
 		wants := want(t, "guard %q", g.Name)
 		wants(g.Help != "", "say in the field Help of its row in remediate.Guards when it lets pass")
-		holds := strings.Contains(tests, `"`+g.Name+`", incident.`) || strings.Contains(tests, `a.Guard != "`+g.Name+`"`)
+		row := regexp.MustCompile(`"` + regexp.QuoteMeta(g.Name) + `",\s+incident\.`)
+		holds := row.MatchString(tests) || strings.Contains(tests, `a.Guard != "`+g.Name+`"`)
 		wants(holds, "give TestGuardsHold (pkg/remediate/guards_test.go) a row in which it holds")
 		_, err := backtest.ParseAssertion(fmt.Sprintf("held{guard=%q} == 0", g.Name))
 		wants(err == nil, "let `watchdog backtest --assert` count it: %v", err)

@@ -91,7 +91,7 @@ var mutants = []mutant{
 	{"a probe without an answer is not reported (X11)", "pkg/rules/builtin.go", "Expr: `sum by (target) (watchdog_probe_unknown)`", "Expr: `sum by (target) (0 * watchdog_probe_unknown)`"},
 	{"blindness clears an alert", "pkg/incident/step.go", "	return !slices.ContainsFunc(s.i.Alerts, func(a Alert) bool { return a.Firing })", "	return !slices.ContainsFunc(s.i.Alerts, func(a Alert) bool { return a.Firing && !a.Verdict.Unknown() })"},
 	{"nobody is paged at the end of the ladder", "pkg/incident/step.go", "	if page {\n		s.page(reason)\n	} else {", "	if page && reason == \"\" {\n		s.page(reason)\n	} else {"},
-	{"nobody is paged when all is handed over", "pkg/incident/step.go", "	if page {\n		s.page(reason)\n		return", "	if page && reason == \"\" {\n		s.page(reason)\n		return"},
+	{"nobody is paged when all is handed over", "pkg/incident/step.go", "	s.i.NextAt, s.i.HeldSince = time.Time{}, time.Time{}\n	s.page(reason)", "	s.i.NextAt, s.i.HeldSince = time.Time{}, time.Time{}\n	s.note(KindHandedOver, reason)"},
 	{"an acknowledgement answers a graver severity (X40)", "pkg/incident/deadlines.go", "	void := !had.At.IsZero() && s.i.Severity.Worse(had.Severity)", "	void := !had.At.IsZero() && had.Severity == \"x\""},
 	{"a graver severity is the same page (X40)", "pkg/notify/pagerduty/events.go", "	case !open || state == \"triggered\" && notify.Rings(i, prev):", "	case !open:"},
 	{"connections are not tried (X101)", "pkg/httpclient/httpclient.go", "	PingAfter   = 15 * time.Second", "	PingAfter   = 0 * time.Second"},

@@ -88,6 +88,7 @@ var Authority *recorders.Authority
 // caFile is authority as a file.
 var caFile string
 
+// Main runs a package's tests with Authority as the only authority that the system trusts.
 func Main(m *testing.M) {
 	code, err := trusting(m)
 	if err != nil {
@@ -125,8 +126,10 @@ func InMaintenance() incident.Incident {
 		Answers:     []incident.Answer{{Guard: "maintenance", Hold: incident.Suppress, Reason: "in maintenance"}}}
 }
 
+// T0 is when the incidents of these tests begin.
 var T0 = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
+// Trouble is an open incident of one target, with one alert that fires.
 func Trouble() incident.Incident {
 	i := incident.New("01inc", incident.Target{Name: "shop", Namespace: "shop-prod", Kind: "deployment", Workload: "shop"}, T0)
 	i.Severity, i.Lead = incident.P1, "error_rate"
@@ -135,6 +138,7 @@ func Trouble() incident.Incident {
 	return i
 }
 
+// Over is i, resolved a minute after its start.
 func Over(i incident.Incident) incident.Incident {
 	i.Phase, i.ResolvedAt = incident.Resolved, T0.Add(time.Minute)
 	i.Timeline = append(i.Timeline, incident.Entry{At: i.ResolvedAt, Kind: "resolved", Text: "no rule fires any more"})
@@ -167,6 +171,7 @@ type Teller interface {
 	Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error)
 }
 
+// Tell notifies n of i, and fails the test if that fails.
 func Tell(t *testing.T, n Teller, i incident.Incident, prev incident.Receipt) incident.Receipt {
 	t.Helper()
 	r, err := n.Notify(t.Context(), i, prev)
@@ -190,6 +195,7 @@ func Running(t testing.TB, x interface{ Run(context.Context) error }) (stop func
 	return func() { cancel(); <-done }
 }
 
+// Escalation is a configuration with contacts and the steps of an escalation.
 func Escalation() *config.Config {
 	return &config.Config{
 		Contacts: []config.Contact{{Name: "on call", Phone: "1"}, {Name: "lead", Email: "lead@example.com"}, {Name: "security", Slack: "#sec"}},
@@ -255,6 +261,7 @@ func SaysNoEmptyWorkload(t *testing.T, v any) {
 	}
 }
 
+// Outage is an escalated incident whose texts contain what the formats of receivers treat specially.
 func Outage() incident.Incident {
 	at := time.Date(2026, 3, 6, 1, 15, 0, 0, time.UTC)
 	return incident.Incident{ID: "01aaa", Target: incident.Target{Name: "cart", Namespace: "shop", Kind: "deployment", Workload: "cart"}, Phase: incident.Escalated, Severity: incident.P1, Lead: "errors", Paged: true, PageReason: "the ladder says page", OpenedAt: at,

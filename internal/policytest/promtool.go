@@ -29,9 +29,9 @@ func (s *samples) writeAlerts(report []rules.GroupReport, before []alertSeries, 
 		for _, r := range g.Rules {
 			for _, a := range r.Alive {
 				b := labels.NewBuilder(a.Labels)
-				b.Set(labels.MetricName, "ALERTS_FOR_STATE")
+				b.Set(model.MetricNameLabel, "ALERTS_FOR_STATE")
 				x := alertSeries{since: b.Labels()}
-				b.Set(labels.MetricName, "ALERTS")
+				b.Set(model.MetricNameLabel, "ALERTS")
 				b.Set("alertstate", string(a.State))
 				x.state = b.Labels()
 				now = append(now, x)

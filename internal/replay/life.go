@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 
 	"watchdog.io/watchdog/internal/sim"
 	"watchdog.io/watchdog/pkg/config"
@@ -142,7 +141,7 @@ func looks(c *config.Config, local, remote promql.QueryFunc, target rules.Target
 // witness adds what one series says to what is known of its target's probes.
 func witness(all []probes.Status, target string, p promql.Point, kinds map[string]string, at time.Time) []probes.Status {
 	name := cmp.Or(p.Labels.Get("probe"), p.Labels.Get("instance"), "probe")
-	damped := p.Labels.Get(labels.MetricName) == "watchdog_probe_healthy"
+	damped := p.Labels.Get(model.MetricNameLabel) == "watchdog_probe_healthy"
 	k := slices.IndexFunc(all, func(s probes.Status) bool { return s.Probe == name })
 	if k < 0 {
 		k = len(all)
@@ -154,7 +153,7 @@ func witness(all []probes.Status, target string, p promql.Point, kinds map[strin
 	}
 	s := &all[k]
 	if s.Damped == probes.Unknown || damped {
-		s.Damped, s.Detail = state, fmt.Sprintf("%s %g", p.Labels.Get(labels.MetricName), p.Value)
+		s.Damped, s.Detail = state, fmt.Sprintf("%s %g", p.Labels.Get(model.MetricNameLabel), p.Value)
 	}
 	if s.State == probes.Unknown || !damped {
 		s.State = state

@@ -359,7 +359,7 @@ func (a *app) value(metric string) float64 {
 	case "response_time":
 		l := 0.08 + r.latency.Seconds() + over*2
 		if a.on(Dependency) || a.on(External) {
-			l += 1
+			l++
 		}
 		if a.on(Contention) {
 			l += 0.6 + 3*math.Max(0, float64(a.ready-a.enough))

@@ -79,7 +79,7 @@ func (l *link) Workload(_ context.Context, t incident.Target, _ string) (remedia
 
 // Write sends one op's write. It may land and be answered, land unanswered, land
 // much later, land twice, or never.
-func (l *link) Write(ctx context.Context, opID string, p incident.Plan) (incident.Outcome, error) {
+func (l *link) Write(_ context.Context, opID string, p incident.Plan) (incident.Outcome, error) {
 	l.w.oracle.sent(l.r, opID, p)
 	sent := l.w.clock.now
 	if err := l.call("writing op " + opID); err != nil {

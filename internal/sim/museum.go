@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -152,7 +153,7 @@ func readExhibit(b []byte) (Exhibit, error) {
 	if err := d.Decode(&x); err != nil {
 		return x, err
 	}
-	if err := d.Decode(&x); err != io.EOF {
+	if err := d.Decode(&x); !errors.Is(err, io.EOF) {
 		return x, fmt.Errorf("one accident is one document")
 	}
 	return x, x.check()

@@ -516,7 +516,7 @@ func (o *oracle) incident(i incident.Incident) {
 		}
 	}
 	for k := len(was.Attempts); k < len(i.Attempts); k++ {
-		o.w.score.judged(i, i.Attempts[k])
+		o.w.score.judged(i.Attempts[k])
 		o.judgedEarly(i, i.Attempts[k])
 		o.helped(i, i.Attempts[k])
 	}

@@ -249,7 +249,7 @@ func (s *score) onWell(e effect) {
 }
 
 // judged compares a verdict with the truth: whether what the action could cure is over.
-func (s *score) judged(i incident.Incident, t incident.Attempt) {
+func (s *score) judged(t incident.Attempt) {
 	e, ok := s.byOp[t.OpID]
 	if !ok || t.Verdict == incident.Aborted {
 		return

@@ -76,7 +76,7 @@ var sourceWords = map[string]func(w *World, h Happening, a *app){
 	"no number":          func(w *World, h Happening, a *app) { w.sources.nan[a.name] = w.clock.now.Add(h.For) },
 	"prometheus away":    func(w *World, h Happening, _ *app) { w.sources.leave(h.For) },
 	"partial answers":    func(w *World, h Happening, _ *app) { w.sources.partial = w.clock.now.Add(h.For) },
-	"exporter restarts":  func(w *World, h Happening, _ *app) { w.sources.restart() },
+	"exporter restarts":  func(w *World, _ Happening, _ *app) { w.sources.restart() },
 	"probe unanswerable": func(w *World, h Happening, a *app) { w.sources.hide(a, h.For) },
 }
 

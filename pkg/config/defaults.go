@@ -380,12 +380,12 @@ func unitOf(metric string) string {
 	case "response_time":
 		return "seconds"
 	case "error_rate", "error_rate_critical", "cpu", "memory", "disk", "ready_replicas":
-		return "ratio"
+		return unitRatio
 	}
 	return ""
 }
 
 // example is a bound in the unit.
 func example(unit string) string {
-	return strings.TrimSpace(map[string]string{"seconds": "500ms", "ratio": "80%"}[unit] + " ")
+	return strings.TrimSpace(map[string]string{"seconds": "500ms", unitRatio: "80%"}[unit] + " ")
 }

@@ -34,7 +34,7 @@ func (v *validator) slos(c *Config, targets map[string]bool) {
 		}
 		names[s.Name] = true
 		v.indicator(a, s, c)
-		if s.Objective.Unit != "ratio" || s.Objective.Value <= 0.5 || s.Objective.Value >= 1 {
+		if s.Objective.Unit != unitRatio || s.Objective.Value <= 0.5 || s.Objective.Value >= 1 {
 			v.fail(a.key("objective"), "invalid objective %q; use a percentage below 100%%, for example 99.95%%",
 				s.Objective.Text)
 		}
@@ -52,7 +52,7 @@ func (v *validator) slos(c *Config, targets map[string]bool) {
 			v.fail(a.key("min_events"), "invalid min_events %v; use 0 or more", s.MinEvents)
 		}
 	}
-	if r := c.SelfReport; r != nil && (r.Tolerance.Unit != "ratio" || r.Tolerance.Value <= 0 ||
+	if r := c.SelfReport; r != nil && (r.Tolerance.Unit != unitRatio || r.Tolerance.Value <= 0 ||
 		r.Tolerance.Value >= 1) {
 		v.fail(at{"self_report", "tolerance"}, "invalid tolerance %q; use a percentage, for example 5%%",
 			r.Tolerance.Text)

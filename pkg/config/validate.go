@@ -320,7 +320,7 @@ func (v *validator) bound(a at, t *Threshold) {
 	if t.Metric == "disk" || slices.Contains(Metrics(), t.Metric) {
 		unit := unitOf(t.Metric)
 		for k, q := range map[string]*Quantity{key: bound, clearKey: clear} {
-			if q != nil && q.Text != "" && q.Unit != unit && !(unit == "ratio" && q.Unit == "" && q.Value == 0) {
+			if q != nil && q.Text != "" && q.Unit != unit && !(unit == unitRatio && q.Unit == "" && q.Value == 0) {
 				v.fail(a.key(k), "wrong unit for %s: %q; use for example %s", t.Metric, q.Text, or(example(unit), "2"))
 			}
 		}
@@ -472,7 +472,7 @@ func (v *validator) budget(b Budget) {
 	if b.Concurrent < 1 {
 		v.fail(at{"budget", "concurrent"}, "invalid concurrent %d; use 1 or more", b.Concurrent)
 	}
-	if b.MaxUnhealthy.Unit != "ratio" || b.MaxUnhealthy.Value > 1 {
+	if b.MaxUnhealthy.Unit != unitRatio || b.MaxUnhealthy.Value > 1 {
 		v.fail(at{"budget", "max_unhealthy"},
 			"invalid share %q; use a percentage of the watched targets, for example 30%%", b.MaxUnhealthy.Text)
 	}
@@ -482,7 +482,7 @@ func (v *validator) budget(b Budget) {
 }
 
 func (v *validator) guards(g Guards) {
-	if g.AvailabilityFloor.Unit != "ratio" || g.AvailabilityFloor.Value > 1 {
+	if g.AvailabilityFloor.Unit != unitRatio || g.AvailabilityFloor.Value > 1 {
 		v.fail(at{"guards", "availability_floor"},
 			"invalid share %q; use a percentage of the desired replicas, for example 50%%", g.AvailabilityFloor.Text)
 	}

@@ -15,6 +15,9 @@ import (
 	"watchdog.io/watchdog/pkg/remediate"
 )
 
+// unitRatio is the unit of percentages.
+const unitRatio = "ratio"
+
 // UnmarshalYAML reads 500ms, 0.1%, 80% or 2.
 func (q *Quantity) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind != yaml.ScalarNode {
@@ -34,7 +37,7 @@ func ParseQuantity(text string) (Quantity, error) {
 	var err error
 	switch {
 	case strings.HasSuffix(s, "%"):
-		q.Unit = "ratio"
+		q.Unit = unitRatio
 		q.Value, err = strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(s, "%")), 64)
 		q.Value /= 100
 	case strings.HasSuffix(s, "s") || strings.HasSuffix(s, "m") || strings.HasSuffix(s, "h"):

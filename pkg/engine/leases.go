@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,7 +72,7 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 	id := l.Op + revertSuffix
 	ts := setup.Targets[l.Plan.Target.Name]
 	ts.Target = l.Plan.Target
-	if _, mine := find(ledger, id); mine {
+	if reserved(ledger, id) {
 		if applied, err := e.o.Cluster.Find(ctx, id, l.Plan); err != nil {
 			return err
 		} else if applied {
@@ -166,11 +167,7 @@ func (e *Engine) ended(ctx context.Context, l incident.Lease, revertID string, w
 	return e.annotate(ctx, l.Incident, incident.Entry{At: e.o.Now(), Kind: what, Text: text})
 }
 
-func find(l incident.Ledger, id string) (incident.Op, bool) {
-	for _, op := range l.Ops {
-		if op.ID == id {
-			return op, true
-		}
-	}
-	return incident.Op{}, false
+// reserved reports whether the ledger has the op: it is not settled.
+func reserved(l incident.Ledger, id string) bool {
+	return slices.ContainsFunc(l.Ops, func(op incident.Op) bool { return op.ID == id })
 }

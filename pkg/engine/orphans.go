@@ -181,7 +181,7 @@ func (e *Engine) adoptOp(ctx context.Context, name string, inc incident.Incident
 		return inc, fmt.Errorf("read ledger: %w", err)
 	}
 	e.change(name, func(t *targetState) { t.adopted = nil })
-	if _, inFlight := find(ledger, op.ID); !inFlight {
+	if !reserved(ledger, op.ID) {
 		return inc, nil
 	}
 	return incident.Adopt(inc, *op, e.o.Now()), nil

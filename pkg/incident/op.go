@@ -82,7 +82,7 @@ func (s *step) held(h Hold, plan, reason string, retryAt time.Time) {
 	case Advise:
 		s.end(text, false)
 	case HandOver:
-		s.escalate(text, true)
+		s.escalate(text)
 	case Suppress:
 		s.noteOnce(KindHeld, text)
 		s.enter(Suppressed)
@@ -101,7 +101,7 @@ func (s *step) held(h Hold, plan, reason string, retryAt time.Time) {
 
 func (s *step) wait(text, reason string, retryAt time.Time) {
 	if retryAt.Sub(s.at) > s.p.WaitLimit {
-		s.escalate(fmt.Sprintf("%s; that is longer than a person should wait (%s)", text, s.p.WaitLimit), true)
+		s.escalate(fmt.Sprintf("%s; that is longer than a person should wait (%s)", text, s.p.WaitLimit))
 		return
 	}
 	s.noteOnce(KindHeld, text)
@@ -325,14 +325,14 @@ func (s *step) released() {
 		s.remedied(done)
 		s.enter(Verifying)
 	case Harmed:
-		s.escalate("the action did harm: "+done.Reason, true)
+		s.escalate("the action did harm: " + done.Reason)
 	case Unclear:
 		if a, _ := s.i.Alert(done.Rule); a.Verdict == OK {
 			s.remedied(done)
 			s.enter(Verifying) // nobody is needed for what is over
 			break
 		}
-		s.escalate("the action's effect cannot be told: "+done.Reason, true)
+		s.escalate("the action's effect cannot be told: " + done.Reason)
 	}
 	s.lead()
 }

@@ -404,7 +404,7 @@ func (s *step) climb() {
 		return
 	}
 	if n := s.useless(); s.p.StopLoss > 0 && n >= s.p.StopLoss {
-		s.escalate(fmt.Sprintf("stop-loss: %d of at most %d actions brought no improvement", n, s.p.StopLoss), true)
+		s.escalate(fmt.Sprintf("stop-loss: %d of at most %d actions brought no improvement", n, s.p.StopLoss))
 		return
 	}
 	if len(lead.Ladder) == 0 {
@@ -503,15 +503,11 @@ func (s *step) end(reason string, page bool) {
 
 // escalate hands the whole incident to a person for good: what speaks against
 // acting here is the target, or what acting on it did, and not one rule's ladder.
-func (s *step) escalate(reason string, page bool) {
+func (s *step) escalate(reason string) {
 	s.enter(Escalated)
 	s.i.HandedOver, s.i.Asked = true, nil
 	s.i.NextAt, s.i.HeldSince = time.Time{}, time.Time{}
-	if page {
-		s.page(reason)
-		return
-	}
-	s.note(KindHandedOver, reason)
+	s.page(reason)
 }
 
 // onlyTells reports whether the next rung is for people: it needs no certainty.

@@ -58,7 +58,7 @@ func checksum(header, content []byte) uint32 {
 func readFrame(r io.Reader) (at int64, content []byte, err error) {
 	var header [headerLen]byte
 	switch _, err := io.ReadFull(r, header[:]); {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return 0, nil, io.EOF
 	case err == io.ErrUnexpectedEOF:
 		return 0, nil, errDamaged
@@ -72,7 +72,7 @@ func readFrame(r io.Reader) (at int64, content []byte, err error) {
 	// Grown while reading: a damaged length must not cost memory.
 	var b bytes.Buffer
 	switch _, err := io.CopyN(&b, r, int64(n)); {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return 0, nil, errDamaged
 	case err != nil:
 		return 0, nil, err
@@ -93,7 +93,7 @@ func findFrame(f io.ReaderAt, from, place int64) (skipped, at int64, content []b
 	for ; ; skipped++ {
 		start, err := in.Peek(len(magic))
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return 0, 0, nil, errDamaged
 		case err != nil:
 			return 0, 0, nil, err

@@ -144,7 +144,7 @@ func replayFile(path string, take func([]byte) error) (r fileReplay, err error) 
 			}
 		}
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return r, nil
 		case err != nil:
 			return r, err

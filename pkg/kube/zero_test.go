@@ -10,7 +10,7 @@ import (
 
 func TestTheWatchesKeepWhoScaledToZero_X104(t *testing.T) {
 	at := func(m int) *metav1.Time { return &metav1.Time{Time: time.Date(2026, 3, 1, 12, m, 0, 0, time.UTC)} }
-	fields := func(raw string) *metav1.FieldsV1 { return &metav1.FieldsV1{Raw: []byte(raw)} }
+	fields := func(raw string) *metav1.FieldsV1 { return metav1.NewFieldsV1(raw) }
 	for _, c := range []struct {
 		name     string
 		replicas int32

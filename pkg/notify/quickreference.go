@@ -17,6 +17,7 @@ type QuickReference struct {
 	steps map[incident.Severity][][]string
 }
 
+// NewQuickReference returns the contacts, links and escalation steps of a configuration.
 func NewQuickReference(c *config.Config) QuickReference {
 	a := QuickReference{Links: slices.Clone(c.Pages()), steps: map[incident.Severity][][]string{}}
 	for _, t := range c.TemplateTexts {

@@ -9,12 +9,12 @@ import (
 
 func TestSecretsPrintAsRedacted_SEC21(t *testing.T) {
 	s := Secret{file: "/f"}
-	for _, text := range []string{fmt.Sprint(s), fmt.Sprintf("%s", s), s.String()} {
+	for _, text := range []string{fmt.Sprint(s), fmt.Sprintf("%+v", s), s.String()} {
 		if text != "<redacted>" {
 			t.Errorf("%q", text)
 		}
 	}
-	if b, _ := json.Marshal(s); strings.Contains(string(b), "/f") {
+	if b, _ := json.Marshal([]any{s}); strings.Contains(string(b), "/f") {
 		t.Errorf("%s", b)
 	}
 }

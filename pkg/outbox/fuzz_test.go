@@ -216,7 +216,7 @@ func playTwice(t *testing.T, script []byte) {
 	var first []string
 	for range 2 {
 		synctest.Test(t, func(t *testing.T) {
-			time.Sleep(notifytest.T0.Sub(time.Now()))
+			time.Sleep(time.Until(notifytest.T0))
 			s := &stage{t: t, names: []string{"primary", "spare", "third", "boss"}, newest: map[string]incident.Incident{}, tries: map[string]try{}, gone: map[string]incident.Incident{}}
 			s.x = outbox(t, t.TempDir(), nil, scripted{s, "primary", ""}, scripted{s, "spare", "primary"}, scripted{s, "third", "spare"}, scripted{s, "boss", ""})
 			s.x.Escalate(Steps(&config.Config{Response: []config.Response{{Severity: incident.P1, Steps: []config.Step{

@@ -18,7 +18,7 @@ func NewHTTP(conf config.HTTPProbe, resolver *net.Resolver) (Probe, error) {
 		return nil, err
 	}
 	statuses, limit := slices.Clone(conf.Statuses), time.Duration(conf.MaxDuration)
-	return func(ctx context.Context, at time.Time) (Result, error) {
+	return func(ctx context.Context, _ time.Time) (Result, error) {
 		got, err := client.fetch(ctx)
 		if err == nil {
 			err = judgeHTTP(client.what(), got, statuses, limit)

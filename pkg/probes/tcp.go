@@ -16,7 +16,7 @@ func NewTCP(conf config.TCPProbe, resolver *net.Resolver) (Probe, error) {
 		return nil, fmt.Errorf("invalid address %q; use host:port", conf.Address)
 	}
 	dialer, what := newDialer(resolver), "connect to "+conf.Address
-	return func(ctx context.Context, at time.Time) (Result, error) {
+	return func(ctx context.Context, _ time.Time) (Result, error) {
 		connection, err := dialer.DialContext(ctx, "tcp", conf.Address)
 		if err != nil {
 			return outcome(classify(what, connecting, err))

@@ -6,6 +6,9 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
+// autoscalers is the resource of HorizontalPodAutoscalers.
+const autoscalers = "horizontalpodautoscalers"
+
 // Action is one row of Actions: one kind of remedy, and all that the rest of watchdog
 // must know of it.
 type Action struct {
@@ -52,7 +55,7 @@ func Actions() []Action {
 		{Name: incident.ActionScale, Class: incident.C2, plan: planScale, Verb: "scale", Past: "scaled",
 			Help:    "adds replicas for the time of a lease",
 			Options: slices.Concat([]string{"by", "at_least", "max", "lease"}, tried),
-			Rights:  []Right{patch, {"autoscaling", "horizontalpodautoscalers", []string{"get", "patch"}}}},
+			Rights:  []Right{patch, {"autoscaling", autoscalers, []string{"get", "patch"}}}},
 		{Name: incident.ActionRestart, Class: incident.C3, plan: planRestart, Verb: "restart", Past: "restarted",
 			Help:    "replaces all pods through the rollout strategy",
 			Options: tried, Rights: []Right{patch}},

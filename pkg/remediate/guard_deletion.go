@@ -19,7 +19,7 @@ func notDeleted(f Facts, p incident.Plan) incident.Answer {
 		}
 		return hold(incident.HandOver, "%s is being deleted since %s%s: nothing is written to it any more", w.Target, w.Deleting.UTC().Format(time.RFC3339), why)
 	}
-	if h := w.HPA; h != nil && !h.Deleting.IsZero() && p.Object.Resource == "horizontalpodautoscalers" {
+	if h := w.HPA; h != nil && !h.Deleting.IsZero() && p.Object.Resource == autoscalers {
 		return hold(incident.Skip, "HPA %s is being deleted since %s: nothing is written to it any more", h.Name, h.Deleting.UTC().Format(time.RFC3339))
 	}
 	return pass("no deletion of %s has begun", w.Target)

@@ -20,13 +20,13 @@ func ownField(f Facts, p incident.Plan) incident.Answer {
 	if h == nil {
 		return pass("0 other controllers own replicas or template")
 	}
-	if keda, ok := strings.CutPrefix(h.Name, "keda-hpa-"); ok && p.Object.Resource == "horizontalpodautoscalers" {
+	if keda, ok := strings.CutPrefix(h.Name, "keda-hpa-"); ok && p.Object.Resource == autoscalers {
 		return hold(incident.Skip, "KEDA owns HPA %s; instead: raise minReplicaCount of ScaledObject %s", h.Name, keda)
 	}
-	if id, ok := h.Annotations["argocd.argoproj.io/tracking-id"]; ok && p.Object.Resource == "horizontalpodautoscalers" {
+	if id, ok := h.Annotations["argocd.argoproj.io/tracking-id"]; ok && p.Object.Resource == autoscalers {
 		return hold(incident.Skip, "Argo CD (%s) owns HPA %s; instead: raise minReplicas in Git", clip(id), h.Name)
 	}
-	if h.Owner != "" && p.Object.Resource == "horizontalpodautoscalers" {
+	if h.Owner != "" && p.Object.Resource == autoscalers {
 		if name, ok := strings.CutPrefix(h.Owner, "ScaledObject "); ok {
 			return hold(incident.Skip, "KEDA owns HPA %s through ScaledObject %s and would undo a %s; instead: raise minReplicaCount of ScaledObject %s", h.Name, name, p.Action, name)
 		}

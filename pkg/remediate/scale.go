@@ -61,7 +61,7 @@ type lever struct {
 func leverOf(w Workload) lever {
 	if h := w.HPA; h != nil {
 		return lever{
-			object: incident.Object{Group: "autoscaling", Version: "v2", Resource: "horizontalpodautoscalers", Namespace: w.Target.Namespace,
+			object: incident.Object{Group: "autoscaling", Version: "v2", Resource: autoscalers, Namespace: w.Target.Namespace,
 				Name: h.Name, UID: h.UID, ResourceVersion: h.ResourceVersion},
 			field: minReplicasField, value: h.Min, now: max(h.Desired, h.Current, h.Min, w.Desired),
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -20,7 +21,7 @@ func alive(selector string) string {
 		return selector
 	}
 	v.LabelMatchers = slices.DeleteFunc(slices.Clone(v.LabelMatchers), func(m *labels.Matcher) bool {
-		return m.Name != labels.MetricName && !slices.Contains(objects, m.Name)
+		return m.Name != model.MetricNameLabel && !slices.Contains(objects, m.Name)
 	})
 	return v.String()
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -48,7 +49,7 @@ func writers(selector string, series labels.Labels) []string {
 		return nil
 	}
 	up := func(more ...*labels.Matcher) string {
-		return (&parser.VectorSelector{Name: "up", LabelMatchers: append([]*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "up")}, more...)}).String()
+		return (&parser.VectorSelector{Name: "up", LabelMatchers: append([]*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "up")}, more...)}).String()
 	}
 	wide := slices.Concat(job, cluster)
 	if len(instance) == 0 {

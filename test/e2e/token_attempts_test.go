@@ -41,7 +41,7 @@ func client(k *kubernetes.Clientset, resource string) (api rest.Interface, name 
 	return k.CoreV1().RESTClient(), ""
 }
 
-func sent(r *rest.Request, ctx context.Context, dryRun []string) error {
+func sent(ctx context.Context, r *rest.Request, dryRun []string) error {
 	if len(dryRun) > 0 {
 		r = r.Param("dryRun", dryRun[0])
 	}
@@ -52,7 +52,7 @@ func sent(r *rest.Request, ctx context.Context, dryRun []string) error {
 func patchIt(resource, patch string) asks {
 	return func(ctx context.Context, k *kubernetes.Clientset, s *demo.Scene, dryRun ...string) error {
 		api, name := client(k, resource)
-		return sent(api.Patch(types.StrategicMergePatchType).Namespace(s.Namespace).Resource(resource).Name(name).Body([]byte(patch)), ctx, dryRun)
+		return sent(ctx, api.Patch(types.StrategicMergePatchType).Namespace(s.Namespace).Resource(resource).Name(name).Body([]byte(patch)), dryRun)
 	}
 }
 
@@ -60,7 +60,7 @@ func patchIt(resource, patch string) asks {
 func createIt(resource, object string) asks {
 	return func(ctx context.Context, k *kubernetes.Clientset, s *demo.Scene, dryRun ...string) error {
 		api, _ := client(k, resource)
-		return sent(api.Post().Namespace(s.Namespace).Resource(resource).Body([]byte(object)).SetHeader("Content-Type", "application/json"), ctx, dryRun)
+		return sent(ctx, api.Post().Namespace(s.Namespace).Resource(resource).Body([]byte(object)).SetHeader("Content-Type", "application/json"), dryRun)
 	}
 }
 
@@ -71,7 +71,7 @@ func pathed(verb, path, body string) asks {
 		if body != "" {
 			r = r.Body([]byte(filled(s, body))).SetHeader("Content-Type", map[string]string{"PATCH": "application/merge-patch+json", "POST": "application/json"}[verb])
 		}
-		return sent(r, ctx, dryRun)
+		return sent(ctx, r, dryRun)
 	}
 }
 

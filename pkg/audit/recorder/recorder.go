@@ -93,7 +93,7 @@ func (r *Recorder) Closed() error {
 
 // Look tries the record, and reports whether it can be written as before.
 func (r *Recorder) Look() bool {
-	switch why, news := r.try(); {
+	switch news, why := r.try(); {
 	case news && why != nil:
 		r.o.Logger.Error("the audit record cannot be written: this replica does not lead until it can", "err", why)
 	case news:
@@ -105,7 +105,7 @@ func (r *Recorder) Look() bool {
 }
 
 // try tries the record, and reports whether what it finds is news.
-func (r *Recorder) try() (why error, news bool) {
+func (r *Recorder) try() (news bool, why error) {
 	why = r.test()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -114,7 +114,7 @@ func (r *Recorder) try() (why error, news bool) {
 		close(r.changed)
 		r.changed = make(chan struct{})
 	}
-	return why, news
+	return news, why
 }
 
 // Await returns once the record can be written, with a context that ends when it cannot

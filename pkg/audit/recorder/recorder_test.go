@@ -36,7 +36,7 @@ func TestAReplicaThatCannotRecordDoesNotLead_S09(t *testing.T) {
 		}()
 		look := func(err error) bool {
 			disk.err = err
-			_, news := r.try()
+			news, _ := r.try()
 			synctest.Wait()
 			return news
 		}

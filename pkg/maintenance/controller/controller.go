@@ -85,6 +85,7 @@ type toldPublic struct {
 	state string
 }
 
+// New returns a controller of the windows w. It does nothing before Run.
 func New(log *slog.Logger, now func() time.Time, w *Windows) *Controller {
 	return &Controller{log: log, now: now, windows: w, made: map[string]madeSilence{}, told: map[string]toldPublic{},
 		pages: map[string]maintenance.Account{}, later: map[string]time.Time{}}

@@ -47,6 +47,7 @@ type Windows struct {
 	odd      string
 }
 
+// NewWindows returns windows that know nothing yet.
 func NewWindows(log *slog.Logger, now func() time.Time) *Windows {
 	return &Windows{log: log, now: now, looked: make(chan struct{}), excluded: map[string]bool{},
 		held: map[string]int{}, since: map[string]time.Time{}}

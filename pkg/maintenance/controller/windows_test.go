@@ -187,10 +187,7 @@ func TestEveryHeldPageIsAccountedFor(t *testing.T) {
 			if rnd.IntN(4) == 0 {
 				e.Page = maintenance.PageNormal
 			}
-			var of []string
-			for _, x := range targets[:rnd.IntN(len(targets)+1)] {
-				of = append(of, x)
-			}
+			of := append([]string(nil), targets[:rnd.IntN(len(targets)+1)]...)
 			s := storedWindow(fmt.Sprint("w", k), from, from.Add(time.Duration(1+rnd.IntN(90))*time.Minute), e, of...)
 			if rnd.IntN(5) == 0 {
 				s.Spec.Ended = &maintenance.Word{At: from.Add(time.Duration(rnd.IntN(60)) * time.Minute)}

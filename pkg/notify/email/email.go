@@ -51,6 +51,7 @@ var (
 	emailHTML string
 )
 
+// New returns the receiver of a configured mail, or what is wrong with its secrets or addresses.
 func New(c config.Email, about notify.QuickReference, now func() time.Time) (*Email, error) {
 	post, err := newSmarthost(c)
 	if err != nil {
@@ -85,11 +86,13 @@ func New(c config.Email, about notify.QuickReference, now func() time.Time) (*Em
 	return l, nil
 }
 
+// Name is the name of the receiver in the configuration.
 func (l *Email) Name() string { return l.name }
 
 // FallbackFor names the receiver that this one stands in for.
 func (l *Email) FallbackFor() string { return l.fallback }
 
+// Notify mails the incident if the recipients are to know of its state, in the thread of its first mail.
 func (l *Email) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
 	state := notify.Firing(i)
 	if prev.State == "" && (state == "resolved" || i.Shared || !notify.Wanted(i, l.takes) && !i.Paged) {

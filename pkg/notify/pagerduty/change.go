@@ -12,6 +12,7 @@ import (
 
 var _ notify.ChangeTaker = (*PagerDuty)(nil)
 
+// TakesChanges reports whether the configuration asks for change events.
 func (p *PagerDuty) TakesChanges() bool { return p.changes }
 
 // Changed sends a change event: it is shown beside incidents and pages nobody.

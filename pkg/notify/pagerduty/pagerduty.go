@@ -45,6 +45,7 @@ type PagerDuty struct {
 
 var _ notify.Notifier = (*PagerDuty)(nil)
 
+// New returns the receiver of a configured PagerDuty service, or what is wrong with its secrets or addresses.
 func New(name string, c *config.PagerDuty, about notify.QuickReference) (*PagerDuty, error) {
 	key, err := notify.NewSecret(c.RoutingKeyFile)
 	if err != nil {
@@ -93,6 +94,7 @@ func (p *PagerDuty) client() (*pagerduty.Client, *heeded) {
 	return c, h
 }
 
+// Name is the name of the receiver in the configuration.
 func (p *PagerDuty) Name() string { return p.name }
 
 // Pages marks it as a receiver by which a person is woken.
@@ -105,6 +107,7 @@ const (
 	maxEvent   = 512 << 10
 )
 
+// Notify sends the events that bring PagerDuty from prev to the state of the incident.
 func (p *PagerDuty) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
 	events, next := Events(i, prev, p.takes, notify.InDoubt(ctx))
 	if len(events) == 0 {

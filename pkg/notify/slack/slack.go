@@ -44,6 +44,7 @@ type Slack struct {
 
 var _ notify.Notifier = (*Slack)(nil)
 
+// New returns the receiver of a configured Slack channel, or what is wrong with its secrets or addresses.
 func New(c *config.Slack, about notify.QuickReference, now func() time.Time) (*Slack, error) {
 	token, err := notify.NewSecret(c.TokenFile)
 	if err != nil {
@@ -68,8 +69,10 @@ func New(c *config.Slack, about notify.QuickReference, now func() time.Time) (*S
 	return s, nil
 }
 
+// Name is the name of the receiver in the configuration.
 func (*Slack) Name() string { return "slack" }
 
+// Notify posts the incident, or updates its message, and replies in the thread when its state changed.
 func (s *Slack) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
 	if !notify.Wanted(i, s.takes) && !i.Paged && prev.Ref == "" || i.Phase == incident.Resolved && prev.Ref == "" {
 		return prev, nil

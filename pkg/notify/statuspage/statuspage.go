@@ -35,6 +35,7 @@ type Statuspage struct {
 
 var _ notify.Public = (*Statuspage)(nil)
 
+// New returns the receiver of a configured status page, or what is wrong with its secrets or addresses.
 func New(c *config.Statuspage, now func() time.Time) (*Statuspage, error) {
 	token, err := notify.NewSecret(c.TokenFile)
 	if err != nil {
@@ -51,6 +52,7 @@ func New(c *config.Statuspage, now func() time.Time) (*Statuspage, error) {
 	}, nil
 }
 
+// Name is the name of the receiver in the configuration.
 func (*Statuspage) Name() string { return incident.PublicReceiver }
 
 // Inherit goes on with what the receiver of the configuration before knows: a
@@ -143,6 +145,7 @@ func impactOf(i incident.Incident) string {
 	return "degraded_performance"
 }
 
+// Notify publishes what the configuration lets the public know of the incident.
 func (s *Statuspage) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
 	now := s.now()
 	if prev.Ref == "" && i.Phase == incident.Resolved && notify.InDoubt(ctx) && (s.mode == "ask" || s.mode == "auto") {

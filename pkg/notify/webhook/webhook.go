@@ -50,6 +50,7 @@ type Webhook struct {
 
 var _ notify.Fallback = (*Webhook)(nil)
 
+// New returns the receiver of a configured webhook, or what is wrong with its secrets or addresses.
 func New(c config.Webhook, about notify.QuickReference) (*Webhook, error) {
 	h := &Webhook{name: c.Name, fallback: c.FallbackFor, url: c.URL, headers: c.Headers, contentType: cmp.Or(c.ContentType, "application/json"), takes: c.Severities, reference: about, client: notify.HTTPClient()}
 	for _, s := range []struct {
@@ -83,6 +84,7 @@ func New(c config.Webhook, about notify.QuickReference) (*Webhook, error) {
 	return h, nil
 }
 
+// Name is the name of the receiver in the configuration.
 func (h *Webhook) Name() string { return h.name }
 
 // FallbackFor names the receiver that this one stands in for.
@@ -96,6 +98,7 @@ type message struct {
 	TruncatedAlerts uint64 `json:"truncatedAlerts"`
 }
 
+// Notify posts the incident if the receiver is to know of its state.
 func (h *Webhook) Notify(ctx context.Context, i incident.Incident, prev incident.Receipt) (incident.Receipt, error) {
 	state := notify.Firing(i)
 	if prev.State == "" && (state == "resolved" || i.Shared || !notify.Wanted(i, h.takes) && !i.Paged) {
