@@ -73,8 +73,10 @@ func (c *container) backOff() {
 	}
 	wait := min(c.p.k.backoff<<min(c.restarts, 12), maxBackOff)
 	c.last, c.retryAt = c.state, time.Now().Add(wait)
-	c.state = waiting("CrashLoopBackOff", fmt.Sprintf("back-off %s restarting failed container=%s pod=%s", wait, c.spec.Name, c.p.obj.Name))
-	c.p.event(v1.EventTypeWarning, "BackOff", "Back-off restarting failed container %s in pod %s", c.spec.Name, c.p.obj.Name)
+	c.state = waiting("CrashLoopBackOff", fmt.Sprintf("back-off %s restarting failed container=%s pod=%s", wait,
+		c.spec.Name, c.p.obj.Name))
+	c.p.event(v1.EventTypeWarning, "BackOff", "Back-off restarting failed container %s in pod %s", c.spec.Name,
+		c.p.obj.Name)
 }
 
 func (c *container) pullAndStart() {

@@ -94,18 +94,21 @@ func (c *container) value(e v1.EnvVar) (value string, ok bool, err error) {
 		return c.keyOf(data, "Secret", s.SecretKeyRef.Name, s.SecretKeyRef.Key, s.SecretKeyRef.Optional, err)
 	case s.ConfigMapKeyRef != nil:
 		data, err := c.p.configMap(s.ConfigMapKeyRef.Name, nil, s.ConfigMapKeyRef.Optional)
-		return c.keyOf(data, "ConfigMap", s.ConfigMapKeyRef.Name, s.ConfigMapKeyRef.Key, s.ConfigMapKeyRef.Optional, err)
+		return c.keyOf(data, "ConfigMap", s.ConfigMapKeyRef.Name, s.ConfigMapKeyRef.Key, s.ConfigMapKeyRef.Optional,
+			err)
 	}
 	return "", false, errors.New("valueFrom is not simulated by the testbed")
 }
 
-func (c *container) keyOf(data map[string][]byte, kind, name, key string, optional *bool, err error) (string, bool, error) {
+func (c *container) keyOf(data map[string][]byte, kind, name, key string, optional *bool,
+	err error) (string, bool, error) {
 	if err != nil {
 		return "", false, err
 	}
 	b, ok := data[key]
 	if !ok && !isTrue(optional) {
-		return "", false, missingError(fmt.Sprintf("couldn't find key %s in %s %s/%s", key, kind, c.p.born.Namespace, name))
+		return "", false, missingError(fmt.Sprintf("couldn't find key %s in %s %s/%s", key, kind, c.p.born.Namespace,
+			name))
 	}
 	return string(b), ok, nil
 }
@@ -138,8 +141,10 @@ func (c *container) resource(r *v1.ResourceFieldSelector) (string, error) {
 		name, ok = strings.CutPrefix(r.Resource, "requests.")
 	}
 	q, set := list[v1.ResourceName(name)]
-	if !ok || !set || !r.Divisor.IsZero() && r.Divisor.Value() != 1 || r.ContainerName != "" && r.ContainerName != c.spec.Name {
-		return "", fmt.Errorf("not simulated by the testbed: resourceFieldRef %s, unset, of another container, or with a divisor", r.Resource)
+	if !ok || !set || !r.Divisor.IsZero() && r.Divisor.Value() != 1 || r.ContainerName != "" &&
+		r.ContainerName != c.spec.Name {
+		return "", fmt.Errorf("not simulated by the testbed: resourceFieldRef %s, unset, of another container, or "+
+			"with a divisor", r.Resource)
 	}
 	return fmt.Sprint(q.Value()), nil
 }

@@ -79,7 +79,8 @@ func (f *family) launch(name string, args ...string) error {
 func (f *family) died(name string) error {
 	b, _ := os.ReadFile(filepath.Join(f.dir, name+".log"))
 	lines := bytes.Split(bytes.TrimSpace(b), []byte("\n"))
-	return fmt.Errorf("%s ended; the last lines of %s.log in %s:\n%s", name, name, f.dir, bytes.Join(lines[max(0, len(lines)-15):], []byte("\n")))
+	return fmt.Errorf("%s ended; the last lines of %s.log in %s:\n%s", name, name, f.dir,
+		bytes.Join(lines[max(0, len(lines)-15):], []byte("\n")))
 }
 
 // stop ends the components, the last started first: pods before the API server, and that before etcd.

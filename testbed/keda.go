@@ -36,7 +36,8 @@ type keda struct {
 
 var (
 	scaledObjects = schema.GroupVersionResource{Group: "keda.sh", Version: "v1alpha1", Resource: "scaledobjects"}
-	crds          = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+	crds          = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1",
+		Resource: "customresourcedefinitions"}
 )
 
 // kedaPeriod is how often the autoscalers are compared with their ScaledObjects.
@@ -85,7 +86,8 @@ func runKeda(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if _, err := k.dynamic.Resource(crds).Create(ctx, scaledObjectCRD(), metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+	if _, err := k.dynamic.Resource(crds).Create(ctx, scaledObjectCRD(), metav1.CreateOptions{}); err != nil &&
+		!apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("define ScaledObjects: %w", err)
 	}
 	tick := time.NewTicker(kedaPeriod)
@@ -105,13 +107,16 @@ func runKeda(args []string) error {
 
 func scaledObjectCRD() *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": map[string]any{"name": "scaledobjects.keda.sh"},
+		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+		"metadata": map[string]any{"name": "scaledobjects.keda.sh"},
 		"spec": map[string]any{
 			"group": "keda.sh", "scope": "Namespaced",
-			"names": map[string]any{"kind": "ScaledObject", "listKind": "ScaledObjectList", "plural": "scaledobjects", "singular": "scaledobject", "shortNames": []any{"so"}},
+			"names": map[string]any{"kind": "ScaledObject", "listKind": "ScaledObjectList", "plural": "scaledobjects",
+				"singular": "scaledobject", "shortNames": []any{"so"}},
 			"versions": []any{map[string]any{
 				"name": "v1alpha1", "served": true, "storage": true,
-				"schema":       map[string]any{"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+				"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object",
+					"x-kubernetes-preserve-unknown-fields": true}},
 				"subresources": map[string]any{"status": map[string]any{}},
 			}},
 		},
@@ -155,7 +160,9 @@ func (k keda) ensure(ctx context.Context, so scaledObject) error {
 	if err != nil {
 		return err
 	}
-	if reflect.DeepEqual(got.Spec.MinReplicas, want.Spec.MinReplicas) && got.Spec.MaxReplicas == want.Spec.MaxReplicas && got.Spec.ScaleTargetRef == want.Spec.ScaleTargetRef && reflect.DeepEqual(got.Spec.Metrics, want.Spec.Metrics) {
+	if reflect.DeepEqual(got.Spec.MinReplicas, want.Spec.MinReplicas) &&
+		got.Spec.MaxReplicas == want.Spec.MaxReplicas && got.Spec.ScaleTargetRef == want.Spec.ScaleTargetRef &&
+		reflect.DeepEqual(got.Spec.Metrics, want.Spec.Metrics) {
 		return nil
 	}
 	behavior := got.Spec.Behavior
@@ -179,7 +186,8 @@ func (so scaledObject) autoscaler() (*autoscaling.HorizontalPodAutoscaler, error
 	if m := so.Spec.Max; m != nil {
 		most = *m
 	}
-	labels := map[string]string{"app.kubernetes.io/managed-by": "keda-operator", "app.kubernetes.io/name": name, "app.kubernetes.io/part-of": so.Name, "scaledobject.keda.sh/name": so.Name}
+	labels := map[string]string{"app.kubernetes.io/managed-by": "keda-operator", "app.kubernetes.io/name": name,
+		"app.kubernetes.io/part-of": so.Name, "scaledobject.keda.sh/name": so.Name}
 	for key, value := range so.Labels {
 		if _, taken := labels[key]; !taken {
 			labels[key] = value
@@ -187,9 +195,13 @@ func (so scaledObject) autoscaler() (*autoscaling.HorizontalPodAutoscaler, error
 	}
 	target := so.Spec.ScaleTargetRef
 	h := &autoscaling.HorizontalPodAutoscaler{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: so.Namespace, Labels: labels, Annotations: maps.Clone(so.Annotations), OwnerReferences: []metav1.OwnerReference{{
-			APIVersion: "keda.sh/v1alpha1", Kind: "ScaledObject", Name: so.Name, UID: so.UID, Controller: &yes, BlockOwnerDeletion: &yes}}},
-		Spec: autoscaling.HorizontalPodAutoscalerSpec{MinReplicas: &least, MaxReplicas: most, ScaleTargetRef: autoscaling.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: target.Name}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: so.Namespace, Labels: labels,
+			Annotations: maps.Clone(so.Annotations), OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: "keda.sh/v1alpha1", Kind: "ScaledObject", Name: so.Name, UID: so.UID, Controller: &yes,
+				BlockOwnerDeletion: &yes}}},
+		Spec: autoscaling.HorizontalPodAutoscalerSpec{MinReplicas: &least, MaxReplicas: most,
+			ScaleTargetRef: autoscaling.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment",
+				Name: target.Name}},
 	}
 	delete(h.Annotations, "kubectl.kubernetes.io/last-applied-configuration")
 	if target.Kind != "" {
@@ -198,10 +210,13 @@ func (so scaledObject) autoscaler() (*autoscaling.HorizontalPodAutoscaler, error
 	for _, t := range so.Spec.Triggers {
 		value, err := strconv.ParseInt(t.Metadata["value"], 10, 32)
 		if t.Type != "cpu" && t.Type != "memory" || t.MetricType != "Utilization" || err != nil {
-			return nil, fmt.Errorf("not simulated by the testbed: trigger %s; only cpu and memory of metricType Utilization", t.Type)
+			return nil, fmt.Errorf("not simulated by the testbed: trigger %s; only cpu and memory of metricType "+
+				"Utilization", t.Type)
 		}
 		percent := int32(value)
-		h.Spec.Metrics = append(h.Spec.Metrics, autoscaling.MetricSpec{Type: autoscaling.ResourceMetricSourceType, Resource: &autoscaling.ResourceMetricSource{Name: v1.ResourceName(t.Type), Target: autoscaling.MetricTarget{Type: autoscaling.UtilizationMetricType, AverageUtilization: &percent}}})
+		h.Spec.Metrics = append(h.Spec.Metrics, autoscaling.MetricSpec{Type: autoscaling.ResourceMetricSourceType,
+			Resource: &autoscaling.ResourceMetricSource{Name: v1.ResourceName(t.Type),
+				Target: autoscaling.MetricTarget{Type: autoscaling.UtilizationMetricType, AverageUtilization: &percent}}})
 	}
 	if len(h.Spec.Metrics) == 0 {
 		return nil, errors.New("no triggers")

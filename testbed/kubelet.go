@@ -151,7 +151,9 @@ func (k *kubelet) upsert(o *v1.Pod) {
 	case o.Spec.NodeName == "" && k.bind && o.DeletionTimestamp == nil:
 		go func() {
 			// A pod that was bound or deleted meanwhile refuses; that is fine.
-			_ = k.kube.CoreV1().Pods(o.Namespace).Bind(context.Background(), &v1.Binding{ObjectMeta: metav1.ObjectMeta{Name: o.Name, UID: o.UID}, Target: v1.ObjectReference{Kind: "Node", Name: k.node}}, metav1.CreateOptions{})
+			_ = k.kube.CoreV1().Pods(o.Namespace).Bind(context.Background(),
+				&v1.Binding{ObjectMeta: metav1.ObjectMeta{Name: o.Name, UID: o.UID},
+					Target: v1.ObjectReference{Kind: "Node", Name: k.node}}, metav1.CreateOptions{})
 		}()
 		return
 	case o.Spec.NodeName != k.node:

@@ -38,8 +38,10 @@ type usage struct {
 func (k *kubelet) serveMetrics(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /apis/"+metricsGroup, func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: metricsGroup,
-			APIResources: []metav1.APIResource{{Name: "pods", Kind: "PodMetrics", Namespaced: true, Verbs: metav1.Verbs{"get", "list"}}}})
+		reply(w, metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"},
+			GroupVersion: metricsGroup,
+			APIResources: []metav1.APIResource{{Name: "pods", Kind: "PodMetrics", Namespaced: true,
+				Verbs: metav1.Verbs{"get", "list"}}}})
 	})
 	mux.HandleFunc("GET /apis/"+metricsGroup+"/pods", k.listMetrics)
 	mux.HandleFunc("GET /apis/"+metricsGroup+"/namespaces/{ns}/pods", k.listMetrics)
@@ -51,8 +53,11 @@ func (k *kubelet) serveMetrics(ctx context.Context) error {
 }
 
 func (k *kubelet) registerMetrics(ctx context.Context, port int) error {
-	svc := &v1.Service{ObjectMeta: metav1.ObjectMeta{Name: "metrics-server"}, Spec: v1.ServiceSpec{Type: v1.ServiceTypeExternalName, ExternalName: "localhost", Ports: []v1.ServicePort{{Port: int32(port)}}}}
-	if _, err := k.kube.CoreV1().Services("kube-system").Create(ctx, svc, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+	svc := &v1.Service{ObjectMeta: metav1.ObjectMeta{Name: "metrics-server"},
+		Spec: v1.ServiceSpec{Type: v1.ServiceTypeExternalName, ExternalName: "localhost",
+			Ports: []v1.ServicePort{{Port: int32(port)}}}}
+	if _, err := k.kube.CoreV1().Services("kube-system").Create(ctx, svc, metav1.CreateOptions{}); err != nil &&
+		!apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("register metrics.k8s.io: %w", err)
 	}
 	cfg, err := clientConfig(filepath.Join(k.dir, "kubelet.kubeconfig"))
@@ -64,11 +69,14 @@ func (k *kubelet) registerMetrics(ctx context.Context, port int) error {
 		return err
 	}
 	o := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": map[string]any{"name": "v1beta1.metrics.k8s.io"},
-		"spec": map[string]any{"group": "metrics.k8s.io", "version": "v1beta1", "insecureSkipTLSVerify": true, "groupPriorityMinimum": int64(100), "versionPriority": int64(100),
+		"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+		"metadata": map[string]any{"name": "v1beta1.metrics.k8s.io"},
+		"spec": map[string]any{"group": "metrics.k8s.io", "version": "v1beta1", "insecureSkipTLSVerify": true,
+			"groupPriorityMinimum": int64(100), "versionPriority": int64(100),
 			"service": map[string]any{"name": "metrics-server", "namespace": "kube-system", "port": int64(port)}},
 	}}
-	_, err = client.Resource(schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"}).Create(ctx, o, metav1.CreateOptions{})
+	_, err = client.Resource(schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1",
+		Resource: "apiservices"}).Create(ctx, o, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("register metrics.k8s.io: %w", err)
 	}
@@ -87,25 +95,30 @@ func (k *kubelet) listMetrics(w http.ResponseWriter, r *http.Request) {
 			items = append(items, m)
 		}
 	}
-	reply(w, map[string]any{"kind": "PodMetricsList", "apiVersion": metricsGroup, "metadata": map[string]any{}, "items": items})
+	reply(w, map[string]any{"kind": "PodMetricsList", "apiVersion": metricsGroup, "metadata": map[string]any{},
+		"items": items})
 }
 
 func (p *pod) metrics(namespace string, sel labels.Selector) map[string]any {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if namespace != "" && p.obj.Namespace != namespace || !sel.Matches(labels.Set(p.obj.Labels)) || p.obj.DeletionTimestamp != nil {
+	if namespace != "" && p.obj.Namespace != namespace || !sel.Matches(labels.Set(p.obj.Labels)) ||
+		p.obj.DeletionTimestamp != nil {
 		return nil
 	}
 	containers := []any{}
 	for _, c := range p.containers {
 		if c.cmd != nil && !c.usage.at.IsZero() {
-			containers = append(containers, map[string]any{"name": c.spec.Name, "usage": map[string]string{"cpu": fmt.Sprintf("%dn", int64(c.usage.cores*1e9)), "memory": fmt.Sprintf("%dKi", c.usage.rss/1024)}})
+			containers = append(containers, map[string]any{"name": c.spec.Name,
+				"usage": map[string]string{"cpu": fmt.Sprintf("%dn", int64(c.usage.cores*1e9)),
+					"memory": fmt.Sprintf("%dKi", c.usage.rss/1024)}})
 		}
 	}
 	if len(containers) == 0 {
 		return nil
 	}
-	return map[string]any{"metadata": map[string]any{"name": p.obj.Name, "namespace": p.obj.Namespace, "labels": p.obj.Labels}, "timestamp": metav1.Now(), "window": "1s", "containers": containers}
+	return map[string]any{"metadata": map[string]any{"name": p.obj.Name, "namespace": p.obj.Namespace,
+		"labels": p.obj.Labels}, "timestamp": metav1.Now(), "window": "1s", "containers": containers}
 }
 
 func reply(w http.ResponseWriter, v any) {

@@ -41,7 +41,9 @@ func (k *kubelet) register(ctx context.Context) error {
 	nodes := k.kube.CoreV1().Nodes()
 	n, err := nodes.Get(ctx, k.node, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		n, err = nodes.Create(ctx, &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: k.node, Labels: map[string]string{"kubernetes.io/hostname": k.node, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}}}, metav1.CreateOptions{})
+		n, err = nodes.Create(ctx, &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: k.node,
+			Labels: map[string]string{"kubernetes.io/hostname": k.node, "kubernetes.io/os": "linux",
+				"kubernetes.io/arch": "amd64"}}}, metav1.CreateOptions{})
 	}
 	if err != nil {
 		return err
@@ -52,10 +54,13 @@ func (k *kubelet) register(ctx context.Context) error {
 		}
 	}
 	now := metav1.Now()
-	size := v1.ResourceList{"cpu": resource.MustParse("8"), "memory": resource.MustParse("16Gi"), "pods": resource.MustParse("200"), "ephemeral-storage": resource.MustParse("100Gi")}
+	size := v1.ResourceList{"cpu": resource.MustParse("8"), "memory": resource.MustParse("16Gi"),
+		"pods": resource.MustParse("200"), "ephemeral-storage": resource.MustParse("100Gi")}
 	n.Status.Capacity, n.Status.Allocatable = size, size
-	n.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue, Reason: "KubeletReady", LastHeartbeatTime: now, LastTransitionTime: now}}
-	n.Status.Addresses = []v1.NodeAddress{{Type: v1.NodeInternalIP, Address: "127.0.0.1"}, {Type: v1.NodeHostName, Address: k.node}}
+	n.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue, Reason: "KubeletReady",
+		LastHeartbeatTime: now, LastTransitionTime: now}}
+	n.Status.Addresses = []v1.NodeAddress{{Type: v1.NodeInternalIP, Address: "127.0.0.1"},
+		{Type: v1.NodeHostName, Address: k.node}}
 	n.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(k.port)
 	n.Status.NodeInfo.KubeletVersion = "v1.37.2-testbed"
 	_, err = nodes.UpdateStatus(ctx, n, metav1.UpdateOptions{})
@@ -67,7 +72,9 @@ func (k *kubelet) renew(ctx context.Context) error {
 	now, holder, seconds := metav1.NowMicro(), k.node, int32(40)
 	l, err := leases.Get(ctx, k.node, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		_, err = leases.Create(ctx, &coordination.Lease{ObjectMeta: metav1.ObjectMeta{Name: k.node}, Spec: coordination.LeaseSpec{HolderIdentity: &holder, RenewTime: &now, LeaseDurationSeconds: &seconds}}, metav1.CreateOptions{})
+		_, err = leases.Create(ctx, &coordination.Lease{ObjectMeta: metav1.ObjectMeta{Name: k.node},
+			Spec: coordination.LeaseSpec{HolderIdentity: &holder, RenewTime: &now, LeaseDurationSeconds: &seconds}},
+			metav1.CreateOptions{})
 		return err
 	}
 	if err != nil {

@@ -33,7 +33,8 @@ type subject struct {
 }
 
 var subjects = []subject{
-	{"apiserver", "kube-apiserver", "", []string{"127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "10.96.0.1"}},
+	{"apiserver", "kube-apiserver", "", []string{"127.0.0.1",
+		"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "10.96.0.1"}},
 	{"admin", "admin", "system:masters", nil},
 	{"kcm", "system:kube-controller-manager", "", nil},
 	{"scheduler", "system:kube-scheduler", "", nil},
@@ -70,7 +71,8 @@ func template(name string) *x509.Certificate {
 	if err != nil {
 		serial = big.NewInt(time.Now().UnixNano())
 	}
-	return &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0)}
+	return &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0)}
 }
 
 func (a *authority) write(file, kind string, der []byte) error {
@@ -94,7 +96,8 @@ func (a *authority) issue(s subject) error {
 	if s.group != "" {
 		t.Subject.Organization = []string{s.group}
 	}
-	t.KeyUsage, t.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}
+	t.KeyUsage, t.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth,
+		x509.ExtKeyUsageServerAuth}
 	for _, h := range s.hosts {
 		if ip := net.ParseIP(h); ip != nil {
 			t.IPAddresses = append(t.IPAddresses, ip)

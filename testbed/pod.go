@@ -38,7 +38,8 @@ type pod struct {
 }
 
 func newPod(k *kubelet, o *v1.Pod, ip string) *pod {
-	p := &pod{k: k, ip: ip, born: o, obj: o, kick: make(chan struct{}, 1), end: make(chan struct{}), root: filepath.Join(k.dir, "roots", string(o.UID)), refused: unsupported(o)}
+	p := &pod{k: k, ip: ip, born: o, obj: o, kick: make(chan struct{}, 1), end: make(chan struct{}),
+		root: filepath.Join(k.dir, "roots", string(o.UID)), refused: unsupported(o)}
 	for i := range o.Spec.Containers {
 		p.containers = append(p.containers, newContainer(p, &o.Spec.Containers[i]))
 	}
@@ -93,7 +94,8 @@ func (p *pod) run() {
 // remove takes the pod out of the API, as a kubelet does last.
 func (p *pod) remove(o *v1.Pod) bool {
 	now := int64(0)
-	err := p.k.kube.CoreV1().Pods(o.Namespace).Delete(context.Background(), o.Name, metav1.DeleteOptions{GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &o.UID}})
+	err := p.k.kube.CoreV1().Pods(o.Namespace).Delete(context.Background(), o.Name,
+		metav1.DeleteOptions{GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &o.UID}})
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		log.Printf("delete pod %s/%s: %v", o.Namespace, o.Name, err)
 		return false

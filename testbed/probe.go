@@ -84,7 +84,8 @@ func (c *container) probe() {
 		}
 	}
 	if l := c.spec.LivenessProbe; l != nil {
-		if err, ended := c.liveness.due(l, time.Duration(max(l.PeriodSeconds, 1))*time.Second, c.look(l), c.p.wake); ended && err != nil {
+		if err, ended := c.liveness.due(l, time.Duration(max(l.PeriodSeconds, 1))*time.Second, c.look(l),
+			c.p.wake); ended && err != nil {
 			c.judgeLiveness(l, err)
 		}
 	}

@@ -70,7 +70,8 @@ func (a access) write(path string, b []byte) error {
 func link(at string, files map[string][]byte) error {
 	for name := range files {
 		top, _, _ := strings.Cut(name, "/")
-		if err := os.Symlink(filepath.Join("..data", top), filepath.Join(at, top)); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := os.Symlink(filepath.Join("..data", top), filepath.Join(at, top)); err != nil &&
+			!errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}

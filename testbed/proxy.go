@@ -45,8 +45,10 @@ func startProxy(ctx context.Context, f informers.SharedInformerFactory, h *hosts
 		default:
 		}
 	}
-	handler := cache.ResourceEventHandlerFuncs{AddFunc: func(any) { wake() }, UpdateFunc: func(any, any) { wake() }, DeleteFunc: func(any) { wake() }}
-	for _, i := range []cache.SharedIndexInformer{f.Core().V1().Services().Informer(), f.Discovery().V1().EndpointSlices().Informer()} {
+	handler := cache.ResourceEventHandlerFuncs{AddFunc: func(any) { wake() }, UpdateFunc: func(any, any) { wake() },
+		DeleteFunc: func(any) { wake() }}
+	for _, i := range []cache.SharedIndexInformer{f.Core().V1().Services().Informer(),
+		f.Discovery().V1().EndpointSlices().Informer()} {
 		if _, err := i.AddEventHandler(handler); err != nil {
 			return err
 		}
@@ -80,7 +82,8 @@ func (p *proxy) sync() {
 	}
 	want := map[string][]string{}
 	for _, s := range services {
-		if s.Spec.ClusterIP == "" || s.Spec.ClusterIP == v1.ClusterIPNone || s.Spec.Type == v1.ServiceTypeExternalName || len(s.Spec.Selector) == 0 {
+		if s.Spec.ClusterIP == "" || s.Spec.ClusterIP == v1.ClusterIPNone ||
+			s.Spec.Type == v1.ServiceTypeExternalName || len(s.Spec.Selector) == 0 {
 			continue
 		}
 		for _, port := range s.Spec.Ports {
@@ -126,7 +129,8 @@ func (p *proxy) serve(addr string, endpoints []string) {
 
 // endpoints lists where the ready pods behind a Service port listen.
 func (p *proxy) endpoints(s *v1.Service, port v1.ServicePort) []string {
-	slices, err := p.factory.Discovery().V1().EndpointSlices().Lister().EndpointSlices(s.Namespace).List(labels.SelectorFromSet(labels.Set{discovery.LabelServiceName: s.Name}))
+	slices, err := p.factory.Discovery().V1().EndpointSlices().Lister().EndpointSlices(s.Namespace).List(
+		labels.SelectorFromSet(labels.Set{discovery.LabelServiceName: s.Name}))
 	if err != nil {
 		return nil
 	}

@@ -45,11 +45,13 @@ func TestPathsBelowAMountAreRelocatedOnce(t *testing.T) {
 }
 
 func service(name, namespace, ip string) *v1.Service {
-	return &v1.Service{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, Spec: v1.ServiceSpec{ClusterIP: ip}}
+	return &v1.Service{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace},
+		Spec: v1.ServiceSpec{ClusterIP: ip}}
 }
 
 func TestHostsNameServicesAsClusterDNSDoes(t *testing.T) {
-	services := []*v1.Service{service("web", "shop", "10.96.1.2"), service("db", "other", "10.96.1.3"), service("headless", "shop", "None"), service("external", "shop", "")}
+	services := []*v1.Service{service("web", "shop", "10.96.1.2"), service("db", "other", "10.96.1.3"),
+		service("headless", "shop", "None"), service("external", "shop", "")}
 	want := "127.0.0.1 localhost\n" +
 		"127.96.1.2 web web.shop web.shop.svc web.shop.svc.cluster.local\n" +
 		"127.96.1.3 db.other db.other.svc db.other.svc.cluster.local\n"
@@ -138,7 +140,8 @@ func TestAMistypedCatalogueIsAnError(t *testing.T) {
 		if (err == nil) != ok {
 			t.Errorf("%s: %v", text, err)
 		}
-		if ok && (im.Exec[0] != filepath.Join(filepath.Dir(path), "bin/a") || im.ReadyIn.over(time.Hour) || !im.Sleep.over(2*time.Second)) {
+		if ok && (im.Exec[0] != filepath.Join(filepath.Dir(path), "bin/a") || im.ReadyIn.over(time.Hour) ||
+			!im.Sleep.over(2*time.Second)) {
 			t.Errorf("%s: %+v", text, im)
 		}
 	}
@@ -179,7 +182,8 @@ func TestWhatIsNotSimulatedFailsLoudly(t *testing.T) {
 	} {
 		p := &v1.Pod{Spec: v1.PodSpec{
 			Containers: []v1.Container{{Name: "c", VolumeMounts: []v1.VolumeMount{{Name: "tmp", MountPath: "/tmp"}},
-				ReadinessProbe: &v1.Probe{ProbeHandler: v1.ProbeHandler{HTTPGet: get()}}, LivenessProbe: &v1.Probe{ProbeHandler: v1.ProbeHandler{HTTPGet: get()}}}},
+				ReadinessProbe: &v1.Probe{ProbeHandler: v1.ProbeHandler{HTTPGet: get()}},
+				LivenessProbe:  &v1.Probe{ProbeHandler: v1.ProbeHandler{HTTPGet: get()}}}},
 			Volumes: []v1.Volume{{Name: "tmp", VolumeSource: v1.VolumeSource{EmptyDir: &v1.EmptyDirVolumeSource{}}}},
 		}}
 		if why := unsupported(p); why != "" {
@@ -194,7 +198,8 @@ func TestWhatIsNotSimulatedFailsLoudly(t *testing.T) {
 
 func TestTheContainersUserCountsMoreThanThePods(t *testing.T) {
 	zero, app, group, yes := int64(0), int64(65532), int64(7), true
-	c := &container{p: &pod{obj: &v1.Pod{Spec: v1.PodSpec{SecurityContext: &v1.PodSecurityContext{RunAsUser: &zero, RunAsNonRoot: &yes, FSGroup: &group}}}}, spec: &v1.Container{}}
+	c := &container{p: &pod{obj: &v1.Pod{Spec: v1.PodSpec{SecurityContext: &v1.PodSecurityContext{RunAsUser: &zero,
+		RunAsNonRoot: &yes, FSGroup: &group}}}}, spec: &v1.Container{}}
 	if _, err := c.credential(); err == nil {
 		t.Error("runAsNonRoot starts as root")
 	}

@@ -112,7 +112,8 @@ func comesFrom(v v1.Volume, s source) bool {
 		return false
 	}
 	for _, from := range v.Projected.Sources {
-		if s.kind == configMapKind && from.ConfigMap != nil && from.ConfigMap.Name == s.name || s.kind == secretKind && from.Secret != nil && from.Secret.Name == s.name {
+		if s.kind == configMapKind && from.ConfigMap != nil && from.ConfigMap.Name == s.name || s.kind == secretKind &&
+			from.Secret != nil && from.Secret.Name == s.name {
 			return true
 		}
 	}

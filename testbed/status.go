@@ -47,8 +47,10 @@ func (p *pod) status() *v1.PodStatus {
 func (c *container) status() v1.ContainerStatus {
 	started := c.state.Running != nil
 	return v1.ContainerStatus{
-		Name: c.spec.Name, Image: c.spec.Image, ImageID: "testbed://" + c.spec.Image, ContainerID: "testbed://" + string(c.p.obj.UID) + "/" + c.spec.Name,
-		State: c.state, LastTerminationState: c.last, Ready: c.ready && c.p.obj.DeletionTimestamp == nil, RestartCount: c.restarts, Started: &started,
+		Name: c.spec.Name, Image: c.spec.Image, ImageID: "testbed://" + c.spec.Image, ContainerID: "testbed://" +
+			string(c.p.obj.UID) + "/" + c.spec.Name,
+		State: c.state, LastTerminationState: c.last, Ready: c.ready && c.p.obj.DeletionTimestamp == nil,
+		RestartCount: c.restarts, Started: &started,
 	}
 }
 
@@ -104,7 +106,8 @@ func condition(st *v1.PodStatus, o *v1.Pod, kind v1.PodConditionType, ok bool, r
 			return
 		}
 	}
-	st.Conditions = append(st.Conditions, v1.PodCondition{Type: kind, Status: is, Reason: reason, LastTransitionTime: metav1.Now(), ObservedGeneration: o.Generation})
+	st.Conditions = append(st.Conditions, v1.PodCondition{Type: kind, Status: is, Reason: reason,
+		LastTransitionTime: metav1.Now(), ObservedGeneration: o.Generation})
 }
 
 // report sends the status if it says anything new.

@@ -17,12 +17,18 @@ func TestAContainerThatCannotBeCreatedSaysWhyAsAKubeletDoes(t *testing.T) {
 		err                          error
 		reason, message, event, told string
 	}{
-		"a variable without its ConfigMap": {fmt.Errorf("env A: %w", missing), "CreateContainerConfigError", `configmap "web-v1" not found`, "Failed", `Error: configmap "web-v1" not found`},
-		"a volume without its ConfigMap":   {&mountError{"config", missing}, "ContainerCreating", "", "FailedMount", `MountVolume.SetUp failed for volume "config" : configmap "web-v1" not found`},
-		"a program that is not there":      {fmt.Errorf("start x: no such file"), "CreateContainerError", "start x: no such file", "Failed", "Error: start x: no such file"},
+		"a variable without its ConfigMap": {fmt.Errorf("env A: %w", missing),
+			"CreateContainerConfigError", `configmap "web-v1" not found`,
+			"Failed", `Error: configmap "web-v1" not found`},
+		"a volume without its ConfigMap": {&mountError{"config", missing},
+			"ContainerCreating", "", "FailedMount",
+			`MountVolume.SetUp failed for volume "config" : configmap "web-v1" not found`},
+		"a program that is not there": {fmt.Errorf("start x: no such file"),
+			"CreateContainerError", "start x: no such file", "Failed", "Error: start x: no such file"},
 	} {
 		state, event, told := notCreated(tc.err)
-		if w := state.Waiting; w.Reason != tc.reason || w.Message != tc.message || event != tc.event || told != tc.told {
+		if w := state.Waiting; w.Reason != tc.reason || w.Message != tc.message || event != tc.event ||
+			told != tc.told {
 			t.Errorf("%s: %s %q, event %s %q", name, w.Reason, w.Message, event, told)
 		}
 	}
@@ -43,7 +49,8 @@ func TestSIGTERMComesAfterThePreStopSleepAndSIGKILLAfterTheGracePeriod(t *testin
 			spec.Lifecycle = &v1.Lifecycle{PreStop: &v1.LifecycleHandler{Sleep: &v1.SleepAction{Seconds: tc.sleep}}}
 		}
 		if term, kill := stopTimes(spec, tc.grace); term != tc.term || kill != tc.kill {
-			t.Errorf("sleep %d, grace %s: SIGTERM after %s, SIGKILL after %s; want %s, %s", tc.sleep, tc.grace, term, kill, tc.term, tc.kill)
+			t.Errorf("sleep %d, grace %s: SIGTERM after %s, SIGKILL after %s; want %s, %s", tc.sleep, tc.grace, term,
+				kill, tc.term, tc.kill)
 		}
 	}
 }
@@ -51,7 +58,8 @@ func TestSIGTERMComesAfterThePreStopSleepAndSIGKILLAfterTheGracePeriod(t *testin
 func TestANodeHasRoomOnceAPodHasWaitedLongEnough(t *testing.T) {
 	now := time.Now()
 	pod := func(value, node string, age time.Duration) *v1.Pod {
-		p := &v1.Pod{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(now.Add(-age))}, Spec: v1.PodSpec{NodeName: node}}
+		p := &v1.Pod{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(now.Add(-age))},
+			Spec: v1.PodSpec{NodeName: node}}
 		if value != "" {
 			p.Spec.NodeSelector = map[string]string{roomLabel: value}
 		}
@@ -95,7 +103,8 @@ func TestAScaledObjectOwnsAnAutoscalerUnderANameOfItsOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := metav1.GetControllerOf(h)
-		if h.Name != want || o == nil || o.Kind != "ScaledObject" || o.UID != "u1" || h.Spec.ScaleTargetRef.Kind != "Deployment" || *h.Spec.Metrics[0].Resource.Target.AverageUtilization != 80 {
+		if h.Name != want || o == nil || o.Kind != "ScaledObject" || o.UID != "u1" ||
+			h.Spec.ScaleTargetRef.Kind != "Deployment" || *h.Spec.Metrics[0].Resource.Target.AverageUtilization != 80 {
 			t.Errorf("%q: %+v", given, h)
 		}
 	}

@@ -22,7 +22,8 @@ func unsupported(o *v1.Pod) string {
 	fields := []field{
 		{len(s.InitContainers) > 0, "initContainers"},
 		{len(s.EphemeralContainers) > 0, "ephemeralContainers"},
-		{s.HostNetwork || s.HostPID || s.HostIPC || isTrue(s.ShareProcessNamespace), "hostNetwork, hostPID, hostIPC, shareProcessNamespace"},
+		{s.HostNetwork || s.HostPID || s.HostIPC || isTrue(s.ShareProcessNamespace),
+			"hostNetwork, hostPID, hostIPC, shareProcessNamespace"},
 		{s.HostUsers != nil && !*s.HostUsers, "hostUsers: false"},
 		{s.ActiveDeadlineSeconds != nil, "activeDeadlineSeconds of a pod"},
 		{len(s.ReadinessGates) > 0, "readinessGates"},
@@ -59,7 +60,8 @@ func ofContainer(c *v1.Container) []field {
 		fields = append(fields, field{p.HostPort != 0, "hostPort" + of})
 	}
 	for _, m := range c.VolumeMounts {
-		fields = append(fields, field{m.SubPathExpr != "" || m.MountPropagation != nil, "subPathExpr, mountPropagation of volumeMount " + m.Name + of})
+		fields = append(fields, field{m.SubPathExpr != "" || m.MountPropagation != nil,
+			"subPathExpr, mountPropagation of volumeMount " + m.Name + of})
 	}
 	return fields
 }
@@ -80,7 +82,8 @@ func ofProbe(p *v1.Probe, name string) []field {
 	if h := p.HTTPGet; h != nil {
 		fields = append(fields,
 			field{h.Scheme != "" && h.Scheme != v1.URISchemeHTTP, "HTTPS " + name},
-			field{h.Host != "" || slices.ContainsFunc(h.HTTPHeaders, func(h v1.HTTPHeader) bool { return strings.EqualFold(h.Name, "host") }), "host of the " + name})
+			field{h.Host != "" || slices.ContainsFunc(h.HTTPHeaders,
+				func(h v1.HTTPHeader) bool { return strings.EqualFold(h.Name, "host") }), "host of the " + name})
 	}
 	if t := p.TCPSocket; t != nil {
 		fields = append(fields, field{t.Host != "", "host of the " + name})
@@ -92,12 +95,14 @@ func ofVolume(v v1.Volume, o *v1.Pod) []field {
 	// What no container mounts a kubelet does not look at; the scheduler does.
 	claimed := v.PersistentVolumeClaim != nil && len(mountsOf(o, v.Name)) == 0
 	fields := []field{{v.ConfigMap == nil && v.Secret == nil && v.EmptyDir == nil && v.Projected == nil && !claimed,
-		"volume " + v.Name + ": only configMap, secret, emptyDir and projected, and a persistentVolumeClaim that is not mounted"}}
+		"volume " + v.Name + ": only configMap, secret, emptyDir and projected, and a persistentVolumeClaim that is " +
+			"not mounted"}}
 	if v.EmptyDir != nil {
 		// Each mount has a folder of its own; nothing can be shared across private roots.
 		mounts := mountsOf(o, v.Name)
 		subPath := slices.ContainsFunc(mounts, func(m v1.VolumeMount) bool { return m.SubPath != "" })
-		fields = append(fields, field{len(mounts) > 1 || subPath, "volume " + v.Name + ": an emptyDir mounted more than once, or by subPath"})
+		fields = append(fields, field{len(mounts) > 1 || subPath, "volume " + v.Name +
+			": an emptyDir mounted more than once, or by subPath"})
 	}
 	return fields
 }

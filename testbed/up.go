@@ -146,7 +146,8 @@ func (c *plane) startAll(ctx context.Context, images string, lean, slow bool, ba
 	}
 	etcd := fmt.Sprintf("http://127.0.0.1:%d", etcdClient)
 	if err := errors.Join(
-		c.launch("etcd", "--data-dir", c.path("etcd"), "--client", etcd, "--peer", fmt.Sprintf("http://127.0.0.1:%d", etcdPeer)),
+		c.launch("etcd", "--data-dir", c.path("etcd"), "--client", etcd,
+			"--peer", fmt.Sprintf("http://127.0.0.1:%d", etcdPeer)),
 		c.launch("kube-apiserver", c.apiserverFlags(etcd)...)); err != nil {
 		return err
 	}
@@ -158,16 +159,19 @@ func (c *plane) startAll(ctx context.Context, images string, lean, slow bool, ba
 	if err != nil {
 		return err
 	}
-	if err := c.await(ctx, "the API server", func(ctx context.Context) bool { return apiReady(ctx, kube) }); err != nil {
+	if err := c.await(ctx, "the API server",
+		func(ctx context.Context) bool { return apiReady(ctx, kube) }); err != nil {
 		return err
 	}
 	c.say("API server ready")
 	errs := []error{c.launch("kube-controller-manager", c.controllerFlags(slow)...)}
 	if !lean {
 		f := c.path("scheduler.kubeconfig")
-		errs = append(errs, c.launch("kube-scheduler", "--kubeconfig="+f, "--authentication-kubeconfig="+f, "--authorization-kubeconfig="+f, "--secure-port=0", "--leader-elect=false"))
+		errs = append(errs, c.launch("kube-scheduler", "--kubeconfig="+f, "--authentication-kubeconfig="+f,
+			"--authorization-kubeconfig="+f, "--secure-port=0", "--leader-elect=false"))
 	}
-	errs = append(errs, c.launch("kubelet-sim", "--dir="+c.dir, "--images="+images, "--server="+c.server, fmt.Sprintf("--bind=%v", lean), "--crash-backoff="+backoff.String()))
+	errs = append(errs, c.launch("kubelet-sim", "--dir="+c.dir, "--images="+images, "--server="+c.server,
+		fmt.Sprintf("--bind=%v", lean), "--crash-backoff="+backoff.String()))
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -227,14 +231,20 @@ func nodeReady(ctx context.Context, kube kubernetes.Interface) bool {
 
 func (c *plane) apiserverFlags(etcd string) []string {
 	return []string{
-		"--etcd-servers=" + etcd, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--secure-port=" + c.server[strings.LastIndexByte(c.server, ':')+1:],
-		"--endpoint-reconciler-type=none", "--cert-dir=" + c.path("apiserver-certs"), "--tls-cert-file=" + c.path("apiserver.crt"), "--tls-private-key-file=" + c.path("apiserver.key"),
-		"--client-ca-file=" + c.path("ca.crt"), "--token-auth-file=" + c.path("tokens.csv"), "--authorization-mode=RBAC",
-		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + c.path("sa.pub"), "--service-account-signing-key-file=" + c.path("sa.key"),
+		"--etcd-servers=" + etcd, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--secure-port=" +
+			c.server[strings.LastIndexByte(c.server, ':')+1:],
+		"--endpoint-reconciler-type=none", "--cert-dir=" + c.path("apiserver-certs"), "--tls-cert-file=" +
+			c.path("apiserver.crt"), "--tls-private-key-file=" + c.path("apiserver.key"),
+		"--client-ca-file=" + c.path("ca.crt"), "--token-auth-file=" + c.path("tokens.csv"),
+		"--authorization-mode=RBAC",
+		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + c.path("sa.pub"),
+		"--service-account-signing-key-file=" + c.path("sa.key"),
 		"--service-cluster-ip-range=10.96.0.0/16", "--service-node-port-range=30000-32767",
-		"--kubelet-client-certificate=" + c.path("apiserver-kubelet.crt"), "--kubelet-client-key=" + c.path("apiserver-kubelet.key"),
+		"--kubelet-client-certificate=" + c.path("apiserver-kubelet.crt"), "--kubelet-client-key=" +
+			c.path("apiserver-kubelet.key"),
 		"--kubelet-certificate-authority=" + c.path("ca.crt"), "--kubelet-preferred-address-types=InternalIP",
-		"--audit-policy-file=" + c.path("audit.yaml"), "--audit-log-path=" + c.path("audit.log"), "--audit-log-mode=blocking",
+		"--audit-policy-file=" + c.path("audit.yaml"), "--audit-log-path=" + c.path("audit.log"),
+		"--audit-log-mode=blocking",
 		"--allow-privileged=true", "--profiling=false",
 	}
 }
@@ -242,15 +252,19 @@ func (c *plane) apiserverFlags(etcd string) []string {
 func (c *plane) controllerFlags(slow bool) []string {
 	f := []string{
 		"--kubeconfig=" + c.path("kcm.kubeconfig"), "--secure-port=0", "--leader-elect=false",
-		"--service-account-private-key-file=" + c.path("sa.key"), "--root-ca-file=" + c.path("ca.crt"), "--use-service-account-credentials=true",
-		"--controllers=*,-persistentvolume-binder-controller,-persistentvolume-attach-detach-controller,-persistentvolume-expander-controller,-ephemeral-volume-controller,-node-ipam-controller",
+		"--service-account-private-key-file=" + c.path("sa.key"), "--root-ca-file=" + c.path("ca.crt"),
+		"--use-service-account-credentials=true",
+		"--controllers=*,-persistentvolume-binder-controller,-persistentvolume-attach-detach-controller," +
+			"-persistentvolume-expander-controller,-ephemeral-volume-controller,-node-ipam-controller",
 		"--profiling=false",
 	}
 	if slow {
 		return f
 	}
-	return append(f, "--horizontal-pod-autoscaler-sync-period=2s", "--horizontal-pod-autoscaler-downscale-stabilization=10s",
-		"--horizontal-pod-autoscaler-initial-readiness-delay=1s", "--horizontal-pod-autoscaler-cpu-initialization-period=1s",
+	return append(f, "--horizontal-pod-autoscaler-sync-period=2s",
+		"--horizontal-pod-autoscaler-downscale-stabilization=10s",
+		"--horizontal-pod-autoscaler-initial-readiness-delay=1s",
+		"--horizontal-pod-autoscaler-cpu-initialization-period=1s",
 		"--node-monitor-period=1s", "--node-monitor-grace-period=10s")
 }
 

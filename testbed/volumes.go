@@ -27,7 +27,8 @@ func (c *container) layVolumes() (string, error) {
 			return "", err
 		}
 	}
-	if err := errors.Join(os.Chmod(filepath.Join(root, "tmp"), 0o777), c.p.k.hosts.add(filepath.Join(root, "etc", "hosts"), c.p.born.Namespace)); err != nil {
+	if err := errors.Join(os.Chmod(filepath.Join(root, "tmp"), 0o777),
+		c.p.k.hosts.add(filepath.Join(root, "etc", "hosts"), c.p.born.Namespace)); err != nil {
 		return "", err
 	}
 	for _, m := range c.spec.VolumeMounts {
@@ -177,11 +178,13 @@ func (p *pod) projection(s v1.VolumeProjection) (map[string][]byte, error) {
 // token asks the API server for a token bound to the pod.
 func (p *pod) token(s *v1.ServiceAccountTokenProjection) (map[string][]byte, error) {
 	r := &authentication.TokenRequest{Spec: authentication.TokenRequestSpec{ExpirationSeconds: s.ExpirationSeconds,
-		BoundObjectRef: &authentication.BoundObjectReference{Kind: "Pod", APIVersion: "v1", Name: p.born.Name, UID: p.born.UID}}}
+		BoundObjectRef: &authentication.BoundObjectReference{Kind: "Pod", APIVersion: "v1", Name: p.born.Name,
+			UID: p.born.UID}}}
 	if s.Audience != "" {
 		r.Spec.Audiences = []string{s.Audience}
 	}
-	got, err := p.k.kube.CoreV1().ServiceAccounts(p.born.Namespace).CreateToken(context.Background(), p.born.Spec.ServiceAccountName, r, metav1.CreateOptions{})
+	got, err := p.k.kube.CoreV1().ServiceAccounts(p.born.Namespace).CreateToken(context.Background(),
+		p.born.Spec.ServiceAccountName, r, metav1.CreateOptions{})
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,8 @@ type contested struct {
 }
 
 func (s *contested) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	name, one := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), strings.HasSuffix(r.URL.Path, "/incidents/"+s.incidents[0].ID)
+	name, one := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), strings.HasSuffix(r.URL.Path,
+		"/incidents/"+s.incidents[0].ID)
 	if one && r.Method == http.MethodGet {
 		s.mu.Lock()
 		s.reads++
@@ -48,7 +49,8 @@ func (s *contested) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/selfsubjectreviews"):
 		user := map[string]any{"userInfo": map[string]any{"username": name}}
-		answer(201, map[string]any{"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "status": user})
+		answer(201, map[string]any{"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1",
+			"status": user})
 	case one && r.Method == http.MethodPatch:
 		var patch struct {
 			Metadata struct{ ResourceVersion string }
@@ -58,7 +60,8 @@ func (s *contested) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.t.Error(err)
 		}
 		if patch.Metadata.ResourceVersion != fmt.Sprint(s.version) {
-			answer(409, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Conflict", "code": 409})
+			answer(409, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Conflict",
+				"code": 409})
 			return
 		}
 		s.version++

@@ -10,7 +10,8 @@ func TestAddressesOfPods_X51(t *testing.T) {
 		"[fd00::5]:9095":          "[fd00::5]:9095",
 		"fd00::5:9095":            "[fd00::5]:9095",
 		"fd00:1:2:3:4:5:6:7:9095": "[fd00:1:2:3:4:5:6:7]:9095",
-		"":                        "", "localhost:9095": "localhost:9095", "::1:9095": "[::1]:9095", "9095": "-", ":http": "-", ":0": "-", ":99999": "-", "a:b:c": "-",
+		"":                        "", "localhost:9095": "localhost:9095", "::1:9095": "[::1]:9095", "9095": "-",
+		":http": "-", ":0": "-", ":99999": "-", "a:b:c": "-",
 	} {
 		got, err := listenAddress("web.listen-address", text)
 		if err != nil && (want != "-" || exitCode(err) != exitMisused) || err == nil && got != want {

@@ -25,16 +25,19 @@ ID may be a unique beginning of the id, or a target's name for its newest incide
 Who may patch incidents in watchdog's namespace may approve; the name that is
 recorded is the one by which the API server knows you. So it is with ack, deny, note,
 severity and publish. undo and hold --all take the right to patch ledgers there.`,
-		Example: "  watchdog approve 01m869s2\n  watchdog approve 01m869s2 --plan 3f9a1c77d0e2 --reason \"the release of 14:02 did it\"",
-		Args:    exactly(1, "one ID"),
+		Example: "  watchdog approve 01m869s2\n  watchdog approve 01m869s2 --plan 3f9a1c77d0e2 --reason \"the " +
+			"release of 14:02 did it\"",
+		Args: exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if plan == "" {
 				return f.showPlan(c, args[0])
 			}
 			if len(plan) < responder.LeastOfPlan {
-				return misused{fmt.Errorf("--plan %s: give at least %d characters of the hash", plan, responder.LeastOfPlan)}
+				return misused{fmt.Errorf("--plan %s: give at least %d characters of the hash", plan,
+					responder.LeastOfPlan)}
 			}
-			if err := f.ask(c, responder.Request{Action: responder.Approve, Incident: args[0], Plan: plan, Reason: reason}); err != nil {
+			if err := f.ask(c, responder.Request{Action: responder.Approve, Incident: args[0], Plan: plan,
+				Reason: reason}); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(c.OutOrStdout(), "what comes of it: watchdog why %s\n", args[0])
@@ -72,7 +75,8 @@ func (f *cluster) showPlan(c *cobra.Command, id string) error {
 		return err
 	}
 	printPlan(c.OutOrStdout(), r)
-	_, err = fmt.Fprintf(c.OutOrStdout(), "\nto allow exactly this: watchdog approve %s --plan %.12s\n", id, r.Plan.Hash)
+	_, err = fmt.Fprintf(c.OutOrStdout(), "\nto allow exactly this: watchdog approve %s --plan %.12s\n", id,
+		r.Plan.Hash)
 	return err
 }
 
@@ -84,7 +88,8 @@ func printPlan(w io.Writer, r incident.Request) {
 		fmt.Fprintf(w, "patch    %s\n", p.Patch)
 	}
 	if p.Revision != nil {
-		fmt.Fprintf(w, "template that of revision %s (ReplicaSet %s, SHA-256 %.12s…)\n", p.After, p.Revision.UID, p.Revision.Sum)
+		fmt.Fprintf(w, "template that of revision %s (ReplicaSet %s, SHA-256 %.12s…)\n", p.After, p.Revision.UID,
+			p.Revision.Sum)
 		for _, c := range p.Changes {
 			fmt.Fprintf(w, "changes  %s\n", c)
 		}
@@ -101,7 +106,8 @@ func printPlan(w io.Writer, r incident.Request) {
 	if p.Lease > 0 {
 		fmt.Fprintf(w, "lease    taken back after %s\n", p.Lease)
 	}
-	fmt.Fprintf(w, "disturbs %d pods at worst\nplan     %s\nuntil    %s\n", p.Price, p.Hash, r.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
+	fmt.Fprintf(w, "disturbs %d pods at worst\nplan     %s\nuntil    %s\n", p.Price, p.Hash,
+		r.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
 	if r.Quorum > 1 {
 		fmt.Fprintf(w, "needs    %d people, none of whom asked for it\n", r.Quorum)
 	}

@@ -95,7 +95,8 @@ func TestTheAuditRecordIsReplayed_SEC40(t *testing.T) {
 		{[]string{export, "--key-file", keyFile}, 0, []string{"1 decision of 1 incident replayed: all the same"},
 			"difference"},
 		{[]string{changed, "--key-file", keyFile}, 1,
-			[]string{`record 3, incident i1: decision 1 of 1: the tick gave something else: recorded "escalated", replayed`, "replay audit log in " + changed + ": 1 difference; either", "the image that wrote it"}, "all the same"},
+			[]string{`record 3, incident i1: decision 1 of 1: the tick gave something else: recorded "escalated", ` +
+				`replayed`, "replay audit log in " + changed + ": 1 difference; either", "the image that wrote it"}, "all the same"},
 		{[]string{old, "--key-file", keyFile}, 0, []string{"no decision was replayed",
 			"2 records on incidents without a decision"}, "all the same"},
 		{[]string{newer, "--key-file", keyFile}, 0,

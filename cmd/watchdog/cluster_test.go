@@ -92,7 +92,9 @@ const (
 	noIncidents  = `{"kind":"IncidentList","apiVersion":"watchdog.io/v1alpha1","metadata":{},"items":[]}`
 	noWindows    = `{"kind":"MaintenanceWindowList","apiVersion":"watchdog.io/v1alpha1","metadata":{},"items":[]}`
 	anyLease     = `{"kind":"Lease","apiVersion":"coordination.k8s.io/v1","metadata":{"name":"watchdog","namespace":"ops"},"spec":{}}`
-	leaseInOps   = `{"kind":"LeaseList","apiVersion":"coordination.k8s.io/v1","metadata":{},"items":[{"metadata":{"name":"watchdog","namespace":"ops"}},{"metadata":{"name":"other","namespace":"kube-system"}}]}`
+	leaseInOps   = `{"kind":"LeaseList","apiVersion":"coordination.k8s.io/v1","metadata":{},` +
+		`"items":[{"metadata":{"name":"watchdog","namespace":"ops"}},{"metadata":{"name":"other",` +
+		`"namespace":"kube-system"}}]}`
 )
 
 // ops is a cluster with watchdog in the namespace ops, whose ledger does not exist yet.
@@ -106,10 +108,14 @@ func ops(t *testing.T) *fakeCluster {
 		"/apis/watchdog.io/v1alpha1/namespaces/ops/maintenancewindows":     noWindows,
 		"/apis/watchdog.io/v1alpha1/namespaces/default/incidents":          noIncidents,
 		"/apis/watchdog.io/v1alpha1/namespaces/default/maintenancewindows": noWindows,
-		"/apis/apps/v1/namespaces/shop/deployments/cart":                   `{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"cart","namespace":"shop"}}`,
-		"/apis/apps/v1/namespaces/shop/deployments/held":                   `{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"held","namespace":"shop","annotations":{"watchdog.io/hold":"why"}}}`,
-		"/api/v1/namespaces/shop":                                          `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"shop"}}`,
-		"/apis/authentication.k8s.io/v1/selfsubjectreviews":                `{"kind":"SelfSubjectReview","apiVersion":"authentication.k8s.io/v1","status":{"userInfo":{"username":"alice"}}}`,
+		"/apis/apps/v1/namespaces/shop/deployments/cart": `{"kind":"Deployment","apiVersion":"apps/` +
+			`v1","metadata":{"name":"cart","namespace":"shop"}}`,
+		"/apis/apps/v1/namespaces/shop/deployments/held": `{"kind":"Deployment","apiVersion":"apps/` +
+			`v1","metadata":{"name":"held","namespace":"shop","annotations":{"watchdog.io/hold":"why"}}}`,
+		"/api/v1/namespaces/shop": `{"kind":"Namespace","apiVersion":"v1",` +
+			`"metadata":{"name":"shop"}}`,
+		"/apis/authentication.k8s.io/v1/selfsubjectreviews": `{"kind":"SelfSubjectReview",` +
+			`"apiVersion":"authentication.k8s.io/v1","status":{"userInfo":{"username":"alice"}}}`,
 	})
 }
 
@@ -117,7 +123,8 @@ func ops(t *testing.T) *fakeCluster {
 func TestTheWrongNamespaceIsAnError_A2(t *testing.T) {
 	for _, line := range []string{"status", "status -o json", "incidents", "incidents show x", "why x", "ack x",
 		"note x y", "severity x P1 --reason r", "approve x", "deny x --reason r", "publish x --reason r",
-		"undo x --reason r", "review x", "review list", "review done x 1", "maintenance list", "maintenance end x", "hold --all --reason r", "resume --all"} {
+		"undo x --reason r", "review x", "review list", "review done x 1", "maintenance list", "maintenance end x",
+		"hold --all --reason r", "resume --all"} {
 		t.Run(line, func(t *testing.T) {
 			f := ops(t)
 			code, out := f.watchdog(append(strings.Fields(line), "-n", "default")...)

@@ -30,7 +30,8 @@ under it for guards.hold_limit (30m) pages a person. Without this command:
 
   kubectl annotate deployment NAME watchdog.io/hold="why"
   kubectl -n watchdog patch ledger watchdog --type merge -p '{"spec":{"hold":{"reason":"why"}}}'`,
-		Example: "  watchdog hold shop/cart --for 2h --reason \"migration\"\n  watchdog hold --all --reason \"data centre move\"",
+		Example: "  watchdog hold shop/cart --for 2h --reason \"migration\"\n  watchdog hold --all --reason \"data " +
+			"centre move\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			if strings.TrimSpace(reason) == "" {
 				return misused{errors.New("hold needs --reason: the next person will ask")}

@@ -97,8 +97,12 @@ func TestAWindowIsMadeFromTheFlags(t *testing.T) {
 		t.Fatalf("%+v, %v", spec, err)
 	}
 	for name, change := range map[string]func(*starting){
-		"--for is required": func(s *starting) { s.length = 0 }, "--reason is required": func(s *starting) { s.reason = " " }, "page: unknown value": func(s *starting) { s.page = "off" },
-		"invalid time": func(s *starting) { s.at = "soon" }, "already be over": func(s *starting) { s.at = "2025-12-31 01:00" }, "longer than 31 days": func(s *starting) { s.length = 32 * 24 * time.Hour },
+		"--for is required":      func(s *starting) { s.length = 0 },
+		"--reason is required":   func(s *starting) { s.reason = " " },
+		"page: unknown value":    func(s *starting) { s.page = "off" },
+		"invalid time":           func(s *starting) { s.at = "soon" },
+		"already be over":        func(s *starting) { s.at = "2025-12-31 01:00" },
+		"longer than 31 days":    func(s *starting) { s.length = 32 * 24 * time.Hour },
 		"requires --public-name": func(s *starting) { s.publicBody = "x" },
 	} {
 		s := ok

@@ -163,7 +163,8 @@ func (s *starting) run(c *cobra.Command, args []string) error {
 // spec is the window that the flags ask for.
 func (s *starting) spec(name string, now time.Time) (maintenance.Spec, error) {
 	spec := maintenance.Spec{
-		From: now, Targets: s.targets, Silence: s.silence, Reason: strings.TrimSpace(s.reason), Communicated: s.communicated, Standby: s.standby,
+		From: now, Targets: s.targets, Silence: s.silence, Reason: strings.TrimSpace(s.reason),
+		Communicated: s.communicated, Standby: s.standby,
 		Effects: maintenance.Effects{Page: maintenance.Page(s.page), Remediate: maintenance.Remediate(s.remediate),
 			Deploy: maintenance.Deploy(s.deploy), SLA: maintenance.SLA(s.sla)},
 	}

@@ -31,8 +31,9 @@ With --hold-until or --hold-for nothing about the incident changes on the page u
 then, neither a post nor its end, whatever is measured; then the latest state is
 told. --release ends a hold. ID may be a unique beginning of the id, or a target's
 name for its newest incident.`,
-		Example: "  watchdog publish 01m869s2\n  watchdog publish 01m869s2 --hold-for 2h --reason \"legal looks at the text\"\n  watchdog publish 01m869s2 --release",
-		Args:    exactly(1, "one ID"),
+		Example: "  watchdog publish 01m869s2\n  watchdog publish 01m869s2 --hold-for 2h --reason \"legal looks at " +
+			"the text\"\n  watchdog publish 01m869s2 --release",
+		Args: exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := p.check(); err != nil {
 				return err

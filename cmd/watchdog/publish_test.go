@@ -10,7 +10,8 @@ import (
 )
 
 // decided is what comes of a command line.
-func (p publishing) decided(inc incident.Incident, before incident.PublicWord, now time.Time) (incident.PublicWord, error) {
+func (p publishing) decided(inc incident.Incident, before incident.PublicWord,
+	now time.Time) (incident.PublicWord, error) {
 	r, err := p.request(inc.ID, now)
 	if err != nil {
 		return incident.PublicWord{}, err
@@ -35,23 +36,35 @@ func TestAWordToThePublic(t *testing.T) {
 		until  time.Time
 		err    string
 	}{
-		"a yes":                      {publishing{}, open, incident.PublicWord{}, true, time.Time{}, ""},
-		"a yes ends a hold":          {publishing{}, open, held, true, time.Time{}, ""},
-		"a hold":                     {publishing{holdFor: 2 * time.Hour, reason: "r"}, open, incident.PublicWord{}, false, now.Add(2 * time.Hour), ""},
-		"a hold keeps the yes":       {publishing{holdFor: time.Hour, reason: "r"}, open, yes, true, now.Add(time.Hour), ""},
-		"until this afternoon":       {publishing{until: "15:30", reason: "r"}, open, yes, true, now.Add(210 * time.Minute), ""},
-		"until tomorrow morning":     {publishing{until: "08:00", reason: "r"}, open, yes, true, now.Add(20 * time.Hour), ""},
-		"until a date":               {publishing{until: "2026-01-02T13:00:00+01:00", reason: "r"}, open, yes, true, now.Add(24 * time.Hour), ""},
-		"until the past":             {publishing{until: "2025-01-02T13:00:00Z", reason: "r"}, open, yes, true, time.Time{}, "lies in the past"},
-		"until whenever":             {publishing{until: "later", reason: "r"}, open, yes, true, time.Time{}, "invalid time"},
-		"a release":                  {publishing{release: true}, open, held, true, time.Time{}, ""},
-		"a release of nothing":       {publishing{release: true}, open, yes, true, time.Time{}, "nobody holds"},
-		"over and never told":        {publishing{}, over, yes, true, time.Time{}, "is over and was never published"},
-		"over, the end is held":      {publishing{holdFor: time.Hour, reason: "r"}, told, yes, true, now.Add(time.Hour), ""},
-		"a hold without a reason":    {publishing{holdFor: time.Hour}, open, yes, true, time.Time{}, "a hold needs --reason"},
-		"a reason without end":       {publishing{reason: strings.Repeat("x", maxReason+1)}, open, yes, true, time.Time{}, "is longer than"},
-		"a hold and a release":       {publishing{holdFor: time.Hour, release: true, reason: "r"}, open, yes, true, time.Time{}, "exclude each other"},
-		"a hold that began too late": {publishing{holdFor: -time.Hour, reason: "r"}, open, yes, true, time.Time{}, "lies in the past"},
+		"a yes":             {publishing{}, open, incident.PublicWord{}, true, time.Time{}, ""},
+		"a yes ends a hold": {publishing{}, open, held, true, time.Time{}, ""},
+		"a hold": {publishing{holdFor: 2 * time.Hour, reason: "r"}, open, incident.PublicWord{},
+			false, now.Add(2 * time.Hour), ""},
+		"a hold keeps the yes": {publishing{holdFor: time.Hour, reason: "r"}, open, yes, true, now.Add(time.Hour),
+			""},
+		"until this afternoon": {publishing{until: "15:30", reason: "r"}, open, yes, true,
+			now.Add(210 * time.Minute), ""},
+		"until tomorrow morning": {publishing{until: "08:00", reason: "r"}, open, yes, true,
+			now.Add(20 * time.Hour), ""},
+		"until a date": {publishing{until: "2026-01-02T13:00:00+01:00", reason: "r"}, open, yes, true,
+			now.Add(24 * time.Hour), ""},
+		"until the past": {publishing{until: "2025-01-02T13:00:00Z", reason: "r"}, open, yes, true,
+			time.Time{}, "lies in the past"},
+		"until whenever": {publishing{until: "later", reason: "r"}, open, yes, true, time.Time{},
+			"invalid time"},
+		"a release":            {publishing{release: true}, open, held, true, time.Time{}, ""},
+		"a release of nothing": {publishing{release: true}, open, yes, true, time.Time{}, "nobody holds"},
+		"over and never told":  {publishing{}, over, yes, true, time.Time{}, "is over and was never published"},
+		"over, the end is held": {publishing{holdFor: time.Hour, reason: "r"}, told, yes, true, now.Add(time.Hour),
+			""},
+		"a hold without a reason": {publishing{holdFor: time.Hour}, open, yes, true, time.Time{},
+			"a hold needs --reason"},
+		"a reason without end": {publishing{reason: strings.Repeat("x", maxReason+1)}, open, yes, true,
+			time.Time{}, "is longer than"},
+		"a hold and a release": {publishing{holdFor: time.Hour, release: true, reason: "r"}, open, yes, true,
+			time.Time{}, "exclude each other"},
+		"a hold that began too late": {publishing{holdFor: -time.Hour, reason: "r"}, open, yes, true, time.Time{},
+			"lies in the past"},
 	} {
 		err := c.p.check()
 		var w incident.PublicWord
@@ -75,7 +88,8 @@ func TestTheLastWordToThePublicCounts(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	for _, ahead := range []time.Duration{0, -time.Minute, time.Hour} {
 		first := incident.PublicWord{Attribution: incident.Attribution{By: "bob", At: now.Add(ahead)}, Publish: true}
-		for _, inc := range []incident.Incident{{ID: "01a", Phase: incident.Open}, {ID: "01a", Phase: incident.Open, Public: first}} {
+		for _, inc := range []incident.Incident{{ID: "01a", Phase: incident.Open},
+			{ID: "01a", Phase: incident.Open, Public: first}} {
 			w, err := publishing{holdFor: time.Hour, reason: "r"}.decided(inc, first, now)
 			inc.Public = first
 			if err != nil || !inc.News(incident.Words{Public: w}) {

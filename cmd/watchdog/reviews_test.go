@@ -109,7 +109,9 @@ func TestAReviewFromTheListToItsLastActionItem(t *testing.T) {
 		return file
 	}
 	config := write("kubeconfig",
-		fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"x","contexts":[{"name":"x","context":{"cluster":"x","user":"x"}}],"clusters":[{"name":"x","cluster":{"server":%q}}],"users":[{"name":"x","user":{}}]}`, srv.URL))
+		fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"x","contexts":[{"name":"x",`+
+			`"context":{"cluster":"x","user":"x"}}],"clusters":[{"name":"x","cluster":{"server":%q}}],`+
+			`"users":[{"name":"x","user":{}}]}`, srv.URL))
 	half := write("half.yaml", "root_cause: an index was dropped\n")
 	full := write("full.yaml", "root_cause: an index was dropped\nimpact: 12 % of requests\naction_items:\n  - { "+
 		"what: test migrations, owner: bob, due: 2026-02-01 }\n  - { what: alert on slow queries, owner: eve, due: "+

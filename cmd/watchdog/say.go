@@ -33,7 +33,8 @@ func (f *cluster) ask(c *cobra.Command, r responder.Request) error {
 }
 
 // send is ask once the name is known.
-func (f *cluster) send(ctx context.Context, c *cobra.Command, cluster kube.Responder, by string, r responder.Request) error {
+func (f *cluster) send(ctx context.Context, c *cobra.Command, cluster kube.Responder, by string,
+	r responder.Request) error {
 	text, err := service(cluster).Do(ctx, responder.Person{Name: by}, r)
 	if err != nil {
 		return err
@@ -138,8 +139,9 @@ func newNote() *cobra.Command {
 		Long: `Note adds a line to the timeline of an open incident, and so to its review.
 --as hypothesis says what may be the cause, --as decision what is to be done: the
 phases of a response wait for them (docs/response.md).`,
-		Example: "  watchdog note 01m869s2 \"customers in Chile are not affected\"\n  watchdog note 01m869s2 --as hypothesis \"the release of 14:02 dropped an index\"",
-		Args:    exactly(2, "one ID and one text"),
+		Example: "  watchdog note 01m869s2 \"customers in Chile are not affected\"\n  watchdog note 01m869s2 --as " +
+			"hypothesis \"the release of 14:02 dropped an index\"",
+		Args: exactly(2, "one ID and one text"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if as != "" && as != "hypothesis" && as != "decision" {
 				return misused{fmt.Errorf("--as %q: use hypothesis or decision, or leave it out", as)}

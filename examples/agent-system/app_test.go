@@ -73,10 +73,16 @@ func TestDocumentsAreInTheShapesThatWereAgreed(t *testing.T) {
 		time.Sleep(90*time.Minute + 700*time.Millisecond)
 		together(a, 4) // 2 slots: two take 20 ms, two 40 ms
 		for path, want := range map[string]string{
-			"/health":               `{"status":"healthy","timestamp":"2000-01-01T01:30:00Z","version":"2.2.0","uptime":5400,"checks":{"database":"healthy","redis":"healthy","agents":"healthy","external_apis":"healthy"}}`,
-			"/metrics/sla":          `{"timestamp":"2000-01-01T01:30:00Z","window_seconds":60,"requests":4,"uptime_percent":100,"response_time_ms":{"p50":20,"p95":40,"p99":40},"error_rate_percent":0}`,
-			"/api/v2/agents/status": `{"agents":[{"id":"agent-1","status":"healthy","last_seen":"2000-01-01T01:30:00Z"},{"id":"agent-2","status":"healthy","last_seen":"2000-01-01T01:30:00Z"},{"id":"agent-3","status":"healthy","last_seen":"2000-01-01T01:30:00Z"}],"active":3,"desired":3}`,
-			"/api/v2/metrics":       `{"version":"2.2.0","agents":{"active":3,"desired":3,"tasks_coordinated":4},"requests":4,"waiting":0}`,
+			"/health": `{"status":"healthy","timestamp":"2000-01-01T01:30:00Z","version":"2.2.0",` +
+				`"uptime":5400,"checks":{"database":"healthy","redis":"healthy","agents":"healthy",` +
+				`"external_apis":"healthy"}}`,
+			"/metrics/sla": `{"timestamp":"2000-01-01T01:30:00Z","window_seconds":60,"requests":4,` +
+				`"uptime_percent":100,"response_time_ms":{"p50":20,"p95":40,"p99":40},"error_rate_percent":0}`,
+			"/api/v2/agents/status": `{"agents":[{"id":"agent-1","status":"healthy",` +
+				`"last_seen":"2000-01-01T01:30:00Z"},{"id":"agent-2","status":"healthy",` +
+				`"last_seen":"2000-01-01T01:30:00Z"},{"id":"agent-3","status":"healthy",` +
+				`"last_seen":"2000-01-01T01:30:00Z"}],"active":3,"desired":3}`,
+			"/api/v2/metrics": `{"version":"2.2.0","agents":{"active":3,"desired":3,"tasks_coordinated":4},"requests":4,"waiting":0}`,
 		} {
 			if _, got := ask(a, "GET", path); got != want {
 				t.Errorf("%s\n got %s\nwant %s", path, got, want)
@@ -88,7 +94,8 @@ func TestDocumentsAreInTheShapesThatWereAgreed(t *testing.T) {
 func TestNoTrafficIsNoData(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := release(t, "SLA_WINDOW", "5s")
-		const want = `{"timestamp":"2000-01-01T00:00:00Z","window_seconds":5,"requests":0,"uptime_percent":100,"response_time_ms":{"p50":null,"p95":null,"p99":null},"error_rate_percent":null}`
+		const want = `{"timestamp":"2000-01-01T00:00:00Z","window_seconds":5,"requests":0,"uptime_percent":100,` +
+			`"response_time_ms":{"p50":null,"p95":null,"p99":null},"error_rate_percent":null}`
 		if _, got := ask(a, "GET", "/metrics/sla"); got != want {
 			t.Errorf("before traffic: %s", got)
 		}

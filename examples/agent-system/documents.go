@@ -48,7 +48,8 @@ func (a *app) health(w http.ResponseWriter, _ *http.Request) {
 	now := time.Now()
 	d := healthDocument{Status: healthy, Timestamp: stamp(now), Version: a.version,
 		Uptime: int(now.Sub(a.started).Seconds()), Checks: checks{
-			Database: word(a.has(faultDatabase)), Redis: word(a.has(faultRedis)), Agents: word(a.activeAgents() < fewestAgents), ExternalAPIs: word(a.has(faultExternal))}}
+			Database: word(a.has(faultDatabase)), Redis: word(a.has(faultRedis)),
+			Agents: word(a.activeAgents() < fewestAgents), ExternalAPIs: word(a.has(faultExternal))}}
 	status := http.StatusOK
 	switch {
 	case d.Checks == checks{unhealthy, unhealthy, unhealthy, unhealthy}:

@@ -79,7 +79,8 @@ func (t *tally) line(span time.Duration) string {
 		return fmt.Sprintf("no answers%s", t.missedText())
 	}
 	return fmt.Sprintf("%6.1f/s  p50 %s  p95 %s  p99 %s  errors %d (%.2f %%)%s", float64(t.requests)/span.Seconds(),
-		short(t.quantile(0.50)), short(t.quantile(0.95)), short(t.quantile(0.99)), t.errors, 100*float64(t.errors)/float64(t.requests), t.missedText())
+		short(t.quantile(0.50)), short(t.quantile(0.95)), short(t.quantile(0.99)), t.errors,
+		100*float64(t.errors)/float64(t.requests), t.missedText())
 }
 
 func (t *tally) missedText() string {

@@ -61,7 +61,8 @@ func ParseAssertion(text string) (Assertion, error) {
 				strings.Join(known, ", "), a.what, example(known))
 		}
 		if words := values(l[1]); words != nil && !slices.Contains(words, l[2]) {
-			return a, fmt.Errorf("assertion %q: unknown %s %q; expected one of: %s", text, l[1], l[2], strings.Join(words, ", "))
+			return a, fmt.Errorf("assertion %q: unknown %s %q; expected one of: %s", text, l[1], l[2],
+				strings.Join(words, ", "))
 		}
 		a.matchers[l[1]] = l[2]
 	}

@@ -100,7 +100,8 @@ func shopSeries(targets int) []labels.Labels {
 	var all []labels.Labels
 	for k := range targets {
 		for _, n := range []string{"load", "errors_total", "requests_total"} {
-			all = append(all, labels.FromStrings(model.MetricNameLabel, n, "target", fmt.Sprintf("app%d", k), "namespace",
+			all = append(all, labels.FromStrings(model.MetricNameLabel, n, "target", fmt.Sprintf("app%d", k),
+				"namespace",
 				"apps"))
 		}
 	}

@@ -30,7 +30,8 @@ const maxRows = 500
 // font, no request.
 func (r *Report) WriteHTML(w io.Writer) error {
 	return tmpl.Execute(w, map[string]any{
-		"R": r, "Span": r.End.Sub(r.Begin), "Picture": r.picture(), "Counts": r.counts(), "Hours": r.hourRows(), "Hour": hourNames(),
+		"R": r, "Span": r.End.Sub(r.Begin), "Picture": r.picture(), "Counts": r.counts(), "Hours": r.hourRows(),
+		"Hour":      hourNames(),
 		"Incidents": first(r.Incidents), "Actions": first(r.Actions), "Pages": first(r.Pages), "Max": maxRows,
 	})
 }
@@ -120,7 +121,8 @@ func (r *Report) picture() template.HTML {
 		if step < 24*time.Hour {
 			name = t.UTC().Format("2 Jan 15:04")
 		}
-		fmt.Fprintf(&b, `<line class="grid" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/><text class="tick" x="%.1f" y="14">%s</text>`, x(t), x(t), top-6, height, x(t), name)
+		fmt.Fprintf(&b, `<line class="grid" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/><text class="tick" x="%.1f" `+
+			`y="14">%s</text>`, x(t), x(t), top-6, height, x(t), name)
 	}
 	for _, t := range targets {
 		at, _ := y(t)
@@ -138,7 +140,8 @@ func (r *Report) picture() template.HTML {
 		}
 		fmt.Fprintf(&b, `<rect class="%s" x="%.1f" y="%d" width="%.1f" height="12"><title>%s</title></rect>`,
 			strings.ToLower(string(i.Severity)), x(i.Opened), at+4, max(2, x(end)-x(i.Opened)),
-			template.HTMLEscapeString(fmt.Sprintf("%s %s: %s, %s for %s", i.Severity, i.Target, strings.Join(i.Rules, ", "), i.Opened.Format(time.RFC3339), end.Sub(i.Opened).Round(time.Second))))
+			template.HTMLEscapeString(fmt.Sprintf("%s %s: %s, %s for %s", i.Severity, i.Target,
+				strings.Join(i.Rules, ", "), i.Opened.Format(time.RFC3339), end.Sub(i.Opened).Round(time.Second))))
 	}
 	for _, a := range r.Actions {
 		if at, drawn := y(a.Target); drawn {

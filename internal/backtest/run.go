@@ -45,7 +45,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	defer past.Wait()
 	k := newKeeper(o.Config, compiled, begin)
 	life, err := replay.New(replay.Options{
-		Config: o.Config, Begin: begin, Local: k.counted(past.Local), Remote: k.counted(past.Remote), Append: past.Append,
+		Config: o.Config, Begin: begin, Local: k.counted(past.Local), Remote: k.counted(past.Remote),
+		Append: past.Append,
 		Judged: k.judged, Told: k.told, Did: k.did,
 	})
 	if err != nil {
@@ -120,8 +121,9 @@ type held struct {
 
 func newKeeper(c *config.Config, p *policy.Policy, begin time.Time) *keeper {
 	return &keeper{
-		config: c, policy: p, begin: begin, rules: map[string]*Rule{}, alerts: map[string]map[string]*alert{}, incidents: map[string]*Incident{},
-		planned: map[string]map[string]bool{}, guards: map[held]*Guard{}, ops: map[string]int{},
+		config: c, policy: p, begin: begin, rules: map[string]*Rule{}, alerts: map[string]map[string]*alert{},
+		incidents: map[string]*Incident{},
+		planned:   map[string]map[string]bool{}, guards: map[held]*Guard{}, ops: map[string]int{},
 	}
 }
 

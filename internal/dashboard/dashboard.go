@@ -33,51 +33,110 @@ func one(expr, legend string) []Query { return []Query{{expr, legend}} }
 func Rows() []Row {
 	return []Row{
 		{"What is wrong now", []Panel{
-			{Title: "Targets", About: "Targets of the configuration in use.", Kind: "stat", Unit: "short", Queries: one(`max(watchdog_targets{SEL})`, "targets")},
-			{Title: "Open incidents", About: "Incidents that are not resolved, as the leader counts them.", Kind: "stat", Unit: "short", Queries: one(`max by () (sum by (instance) (watchdog_incidents{SEL}))`, "open")},
-			{Title: "Leaders", About: "Replicas that lead. Not 1 for longer than a change of leaders takes: nobody acts, or two believe that they do.", Kind: "stat", Unit: "short", Queries: one(`sum(watchdog_leader{SEL})`, "leaders")},
-			{Title: "Blind", About: "Sources that watchdog cannot trust at the moment. While there is one, nothing is done.", Kind: "stat", Unit: "short", Queries: one(`sum(max by (source) (watchdog_monitoring_blind{SEL}))`, "sources")},
-			{Title: "Incidents by phase", About: "Escalated: a person must act. Frozen: watchdog does not trust what it sees. Suppressed: a person holds the target.", Kind: "timeseries", Unit: "short", Queries: one(`max by (phase) (watchdog_incidents{SEL})`, "{{phase}}")},
-			{Title: "Alerts that fire", About: "Alerts that fire, by rule, over all targets: of thresholds, rule files and objectives.", Kind: "timeseries", Unit: "short", Queries: one(`max by (rule) (watchdog_alerts{SEL, state="firing"}) > 0`, "{{rule}}")},
-			{Title: "Unhealthy probes", About: "Probes of a target that are bad after damping.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (target) (1 - min by (target, probe) (watchdog_probe_healthy{SEL}))`, "{{target}}")},
-			{Title: "Ready by wanted pods", About: "Of each watched workload.", Kind: "timeseries", Unit: "percentunit", Queries: one(`min by (target) (watchdog_workload_ready_ratio{SEL})`, "{{target}}")},
+			{Title: "Targets", About: "Targets of the configuration in use.", Kind: "stat", Unit: "short",
+				Queries: one(`max(watchdog_targets{SEL})`, "targets")},
+			{Title: "Open incidents", About: "Incidents that are not resolved, as the leader counts them.",
+				Kind: "stat", Unit: "short", Queries: one(`max by () (sum by (instance) (watchdog_incidents{SEL}))`,
+					"open")},
+			{Title: "Leaders", About: "Replicas that lead. Not 1 for longer than a change of leaders takes: nobody " +
+				"acts, or two believe that they do.", Kind: "stat", Unit: "short",
+				Queries: one(`sum(watchdog_leader{SEL})`, "leaders")},
+			{Title: "Blind", About: "Sources that watchdog cannot trust at the moment. While there is one, nothing " +
+				"is done.", Kind: "stat", Unit: "short",
+				Queries: one(`sum(max by (source) (watchdog_monitoring_blind{SEL}))`, "sources")},
+			{Title: "Incidents by phase", About: "Escalated: a person must act. Frozen: watchdog does not trust " +
+				"what it sees. Suppressed: a person holds the target.", Kind: "timeseries", Unit: "short",
+				Queries: one(`max by (phase) (watchdog_incidents{SEL})`, "{{phase}}")},
+			{Title: "Alerts that fire", About: "Alerts that fire, by rule, over all targets: of thresholds, rule " +
+				"files and objectives.", Kind: "timeseries", Unit: "short",
+				Queries: one(`max by (rule) (watchdog_alerts{SEL, state="firing"}) > 0`, "{{rule}}")},
+			{Title: "Unhealthy probes", About: "Probes of a target that are bad after damping.", Kind: "timeseries",
+				Unit: "short", Queries: one(`sum by (target) (1 - min by (target, probe) (watchdog_probe_healthy{SEL}))`, "{{target}}")},
+			{Title: "Ready by wanted pods", About: "Of each watched workload.", Kind: "timeseries", Unit: "percentunit",
+				Queries: one(`min by (target) (watchdog_workload_ready_ratio{SEL})`, "{{target}}")},
 		}},
 		{"What watchdog did about it", []Panel{
-			{Title: "Writes by outcome", About: "Writes sent for actions, by action and outcome. Conflicted: somebody was faster, nothing was written.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (action, outcome) (increase(watchdog_ops_total{SEL}[$__rate_interval]))`, "{{action}} {{outcome}}")},
-			{Title: "Verdicts on actions", About: "What watchdog made of the effect of its actions.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (action, verdict) (increase(watchdog_op_verdicts_total{SEL}[$__rate_interval]))`, "{{action}}: {{verdict}}")},
-			{Title: "Guards that held", About: "Plans that a guard held, by guard and what it said. watchdog why ID has the number that decided.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (guard, hold) (increase(watchdog_plans_held_total{SEL}[$__rate_interval]))`, "{{guard}}: {{hold}}")},
-			{Title: "Changes on lease", About: "Changes that will be taken back when their lease ends.", Kind: "timeseries", Unit: "short", Queries: one(`max(watchdog_leases{SEL})`, "leases")},
+			{Title: "Writes by outcome", About: "Writes sent for actions, by action and outcome. Conflicted: " +
+				"somebody was faster, nothing was written.", Kind: "timeseries", Unit: "short",
+				Queries: one(`sum by (action, outcome) (increase(watchdog_ops_total{SEL}[$__rate_interval]))`,
+					"{{action}} {{outcome}}")},
+			{Title: "Verdicts on actions", About: "What watchdog made of the effect of its actions.",
+				Kind: "timeseries", Unit: "short",
+				Queries: one(`sum by (action, verdict) (increase(watchdog_op_verdicts_total{SEL}[$__rate_interval]))`,
+					"{{action}}: {{verdict}}")},
+			{Title: "Guards that held", About: "Plans that a guard held, by guard and what it said. watchdog why ID " +
+				"has the number that decided.", Kind: "timeseries", Unit: "short",
+				Queries: one(`sum by (guard, hold) (increase(watchdog_plans_held_total{SEL}[$__rate_interval]))`,
+					"{{guard}}: {{hold}}")},
+			{Title: "Changes on lease", About: "Changes that will be taken back when their lease ends.",
+				Kind: "timeseries", Unit: "short", Queries: one(`max(watchdog_leases{SEL})`, "leases")},
 		}},
 		{"Who was told", []Panel{
-			{Title: "Messages by receiver and result", About: "Attempts to tell a receiver. Retry and refused: look at the receiver.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (receiver, result) (increase(watchdog_notifications_total{SEL}[$__rate_interval]))`, "{{receiver}} {{result}}")},
-			{Title: "Waiting to be told", About: "Incidents that a receiver has not been told of yet. It must come back to 0.", Kind: "timeseries", Unit: "short", Queries: one(`max by (receiver) (watchdog_notification_queue_length{SEL})`, "{{receiver}}")},
-			{Title: "Time since a receiver took a message", About: "Only a receiver that has something to take can refuse it: long is not wrong by itself.", Kind: "timeseries", Unit: "s", Queries: one(`time() - max by (receiver) (watchdog_notification_last_success_timestamp_seconds{SEL} > 0)`, "{{receiver}}")},
-			{Title: "Alertmanager's webhooks", About: "Posts of Alertmanager and Grafana, by result. Anything but accepted and forwarded: docs/webhook.md.", Kind: "timeseries", Unit: "reqps", Queries: one(`sum by (result) (rate(watchdog_webhook_requests_total{SEL}[$__rate_interval]))`, "{{result}}")},
+			{Title: "Messages by receiver and result",
+				About: "Attempts to tell a receiver. Retry and refused: look at the receiver.", Kind: "timeseries",
+				Unit: "short", Queries: one(`sum by (receiver, result) `+
+					`(increase(watchdog_notifications_total{SEL}[$__rate_interval]))`, "{{receiver}} {{result}}")},
+			{Title: "Waiting to be told", About: "Incidents that a receiver has not been told of yet. It must come " +
+				"back to 0.", Kind: "timeseries", Unit: "short",
+				Queries: one(`max by (receiver) (watchdog_notification_queue_length{SEL})`, "{{receiver}}")},
+			{Title: "Time since a receiver took a message",
+				About: "Only a receiver that has something to take can refuse it: long is not wrong by itself.",
+				Kind:  "timeseries", Unit: "s",
+				Queries: one(`time() - max by (receiver) (watchdog_notification_last_success_timestamp_seconds{SEL} > 0)`, "{{receiver}}")},
+			{Title: "Alertmanager's webhooks",
+				About: "Posts of Alertmanager and Grafana, by result. Anything but accepted and forwarded: " +
+					"docs/webhook.md.", Kind: "timeseries", Unit: "reqps",
+				Queries: one(`sum by (result) (rate(watchdog_webhook_requests_total{SEL}[$__rate_interval]))`,
+					"{{result}}")},
 		}},
 		{"Can it see", []Panel{
-			{Title: "Looks that could not be made", About: "Probes of a target whose last look could not be made or understood: neither good nor bad.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (target) (max by (target, probe) (watchdog_probe_unknown{SEL}))`, "{{target}}")},
-			{Title: "How long looks take", About: "The slowest replica counts.", Kind: "timeseries", Unit: "s", Queries: one(`max by (target, probe) (probe_duration_seconds{SEL})`, "{{target}} {{probe}}")},
-			{Title: "Failed evaluations", About: "Rules whose question could not be answered: their verdict is ERROR, and nothing is done.", Kind: "timeseries", Unit: "short", Queries: []Query{
-				{`sum by (rule) (increase(watchdog_rule_evaluation_failures_total{SEL}[$__rate_interval]))`, "{{rule}}"},
-				{`sum by (rule_group) (increase(watchdog_rule_group_rule_failures_total{SEL}[$__rate_interval]))`, "{{rule_group}}"},
+			{Title: "Looks that could not be made",
+				About: "Probes of a target whose last look could not be made or understood: neither good nor bad.",
+				Kind:  "timeseries", Unit: "short",
+				Queries: one(`sum by (target) (max by (target, probe) (watchdog_probe_unknown{SEL}))`, "{{target}}")},
+			{Title: "How long looks take", About: "The slowest replica counts.", Kind: "timeseries", Unit: "s",
+				Queries: one(`max by (target, probe) (probe_duration_seconds{SEL})`, "{{target}} {{probe}}")},
+			{Title: "Failed evaluations", About: "Rules whose question could not be answered: their verdict is " +
+				"ERROR, and nothing is done.", Kind: "timeseries", Unit: "short", Queries: []Query{
+				{`sum by (rule) (increase(watchdog_rule_evaluation_failures_total{SEL}[$__rate_interval]))`,
+					"{{rule}}"},
+				{`sum by (rule_group) (increase(watchdog_rule_group_rule_failures_total{SEL}[$__rate_interval]))`,
+					"{{rule_group}}"},
 			}},
-			{Title: "Time to judge", About: "The 99th percentile of a round over all thresholds.", Kind: "timeseries", Unit: "s", Queries: one(`histogram_quantile(0.99, sum by (source, le) (rate(watchdog_rule_round_duration_seconds_bucket{SEL}[$__rate_interval])))`, "{{source}}")},
-			{Title: "Silence of the API server", About: "Time since it was last heard on the watch that has been silent the longest.", Kind: "timeseries", Unit: "s", Queries: one(`max by (instance) (watchdog_kube_watch_silence_seconds{SEL})`, "{{instance}}")},
-			{Title: "Series and refused samples", About: "Samples that the embedded store refused, by reason.", Kind: "timeseries", Unit: "short", Queries: []Query{
-				{`max by (instance) (watchdog_store_series{SEL})`, "series {{instance}}"},
-				{`sum by (reason) (increase(watchdog_store_samples_refused_total{SEL}[$__rate_interval]))`, "refused: {{reason}}"},
-			}},
+			{Title: "Time to judge", About: "The 99th percentile of a round over all thresholds.", Kind: "timeseries",
+				Unit: "s", Queries: one(`histogram_quantile(0.99, sum by (source, le) `+
+					`(rate(watchdog_rule_round_duration_seconds_bucket{SEL}[$__rate_interval])))`, "{{source}}")},
+			{Title: "Silence of the API server",
+				About: "Time since it was last heard on the watch that has been silent the longest.",
+				Kind:  "timeseries", Unit: "s",
+				Queries: one(`max by (instance) (watchdog_kube_watch_silence_seconds{SEL})`, "{{instance}}")},
+			{Title: "Series and refused samples", About: "Samples that the embedded store refused, by reason.",
+				Kind: "timeseries", Unit: "short", Queries: []Query{
+					{`max by (instance) (watchdog_store_series{SEL})`, "series {{instance}}"},
+					{`sum by (reason) (increase(watchdog_store_samples_refused_total{SEL}[$__rate_interval]))`,
+						"refused: {{reason}}"},
+				}},
 		}},
 		{"watchdog itself", []Panel{
-			{Title: "Configuration", About: "1 if the last attempt to load the configuration succeeded; at 0 the one before goes on.", Kind: "timeseries", Unit: "short", Queries: one(`min by (instance) (watchdog_config_last_reload_successful{SEL})`, "{{instance}}")},
-			{Title: "CPU", About: "Cores used.", Kind: "timeseries", Unit: "short", Queries: one(`sum by (instance) (rate(process_cpu_seconds_total{SEL}[$__rate_interval]))`, "{{instance}}")},
-			{Title: "Memory", About: "Resident.", Kind: "timeseries", Unit: "bytes", Queries: one(`max by (instance) (process_resident_memory_bytes{SEL})`, "{{instance}}")},
-			{Title: "Panics and failed starts", About: "Panics that were caught: each is a bug, and watchdog only watches afterwards. Failed starts: a leader could not read its state.", Kind: "timeseries", Unit: "short", Queries: []Query{
-				{`sum(increase(watchdog_panics_recovered_total{SEL}[$__rate_interval]))`, "panics"},
-				{`sum(increase(watchdog_leader_start_failures_total{SEL}[$__rate_interval]))`, "failed starts"},
-			}},
-			{Title: "Clock", About: "How far the host's clock was ahead of the API server's when the process began.", Kind: "timeseries", Unit: "s", Queries: one(`max by (instance) (watchdog_clock_skew_seconds{SEL})`, "{{instance}}")},
-			{Title: "Versions", About: "Replicas by version.", Kind: "timeseries", Unit: "short", Queries: one(`count by (version) (watchdog_build_info{SEL})`, "{{version}}")},
+			{Title: "Configuration", About: "1 if the last attempt to load the configuration succeeded; at 0 the " +
+				"one before goes on.", Kind: "timeseries", Unit: "short",
+				Queries: one(`min by (instance) (watchdog_config_last_reload_successful{SEL})`, "{{instance}}")},
+			{Title: "CPU", About: "Cores used.", Kind: "timeseries", Unit: "short",
+				Queries: one(`sum by (instance) (rate(process_cpu_seconds_total{SEL}[$__rate_interval]))`,
+					"{{instance}}")},
+			{Title: "Memory", About: "Resident.", Kind: "timeseries", Unit: "bytes",
+				Queries: one(`max by (instance) (process_resident_memory_bytes{SEL})`, "{{instance}}")},
+			{Title: "Panics and failed starts",
+				About: "Panics that were caught: each is a bug, and watchdog only watches afterwards. Failed " +
+					"starts: a leader could not read its state.", Kind: "timeseries", Unit: "short", Queries: []Query{
+					{`sum(increase(watchdog_panics_recovered_total{SEL}[$__rate_interval]))`, "panics"},
+					{`sum(increase(watchdog_leader_start_failures_total{SEL}[$__rate_interval]))`, "failed starts"},
+				}},
+			{Title: "Clock", About: "How far the host's clock was ahead of the API server's when the process began.",
+				Kind: "timeseries", Unit: "s", Queries: one(`max by (instance) (watchdog_clock_skew_seconds{SEL})`,
+					"{{instance}}")},
+			{Title: "Versions", About: "Replicas by version.", Kind: "timeseries", Unit: "short",
+				Queries: one(`count by (version) (watchdog_build_info{SEL})`, "{{version}}")},
 		}},
 	}
 }
@@ -114,11 +173,16 @@ func JSON() ([]byte, error) {
 		}
 	}
 	d := object{
-		"uid": "watchdog", "title": "watchdog", "description": "Targets, incidents, actions, guards, receivers, and watchdog itself.", "tags": []string{"watchdog"},
-		"timezone": "browser", "editable": false, "graphTooltip": 1, "refresh": "30s", "schemaVersion": 39, "version": 1,
-		"time": object{"from": "now-6h", "to": "now"}, "annotations": object{"list": []any{}}, "links": []any{}, "panels": panels,
+		"uid": "watchdog", "title": "watchdog",
+		"description": "Targets, incidents, actions, guards, receivers, and watchdog itself.",
+		"tags":        []string{"watchdog"},
+		"timezone":    "browser", "editable": false, "graphTooltip": 1, "refresh": "30s", "schemaVersion": 39,
+		"version": 1,
+		"time":    object{"from": "now-6h", "to": "now"}, "annotations": object{"list": []any{}}, "links": []any{},
+		"panels": panels,
 		"templating": object{"list": []object{
-			{"name": "datasource", "label": "Data Source", "type": "datasource", "query": "prometheus", "hide": 0, "current": object{}, "refresh": 1, "regex": "", "multi": false, "includeAll": false},
+			{"name": "datasource", "label": "Data Source", "type": "datasource", "query": "prometheus", "hide": 0,
+				"current": object{}, "refresh": 1, "regex": "", "multi": false, "includeAll": false},
 			variable("job", "Job", `label_values(watchdog_build_info, job)`),
 			variable("instance", "Instance", `label_values(watchdog_build_info{job=~"$job"}, instance)`),
 		}},
@@ -129,21 +193,28 @@ func JSON() ([]byte, error) {
 
 func variable(name, label, query string) object {
 	return object{
-		"name": name, "label": label, "type": "query", "datasource": datasource, "query": object{"query": query, "refId": "A"}, "definition": query, "refresh": 2, "sort": 1,
-		"multi": true, "includeAll": true, "allValue": ".+", "hide": 0, "current": object{"selected": true, "text": []string{"All"}, "value": []string{"$__all"}},
+		"name": name, "label": label, "type": "query", "datasource": datasource,
+		"query": object{"query": query, "refId": "A"}, "definition": query, "refresh": 2, "sort": 1,
+		"multi": true, "includeAll": true, "allValue": ".+", "hide": 0,
+		"current": object{"selected": true, "text": []string{"All"}, "value": []string{"$__all"}},
 	}
 }
 
 func (p Panel) object() object {
 	var targets []object
 	for k, q := range p.Queries {
-		targets = append(targets, object{"refId": string(rune('A' + k)), "datasource": datasource, "expr": q.Full(), "legendFormat": q.Legend, "instant": false, "range": true})
+		targets = append(targets, object{"refId": string(rune('A' + k)), "datasource": datasource, "expr": q.Full(),
+			"legendFormat": q.Legend, "instant": false, "range": true})
 	}
-	defaults := object{"unit": p.Unit, "min": 0, "color": object{"mode": "palette-classic"}, "custom": object{"lineWidth": 1, "fillOpacity": 10, "showPoints": "never", "spanNulls": false}}
-	options := object{"legend": object{"displayMode": "list", "placement": "bottom", "showLegend": true}, "tooltip": object{"mode": "multi", "sort": "desc"}}
+	defaults := object{"unit": p.Unit, "min": 0, "color": object{"mode": "palette-classic"},
+		"custom": object{"lineWidth": 1, "fillOpacity": 10, "showPoints": "never", "spanNulls": false}}
+	options := object{"legend": object{"displayMode": "list", "placement": "bottom", "showLegend": true},
+		"tooltip": object{"mode": "multi", "sort": "desc"}}
 	if p.Kind == "stat" {
 		delete(defaults, "custom")
-		options = object{"reduceOptions": object{"calcs": []string{"lastNotNull"}, "fields": "", "values": false}, "colorMode": "value", "graphMode": "area", "textMode": "value"}
+		options = object{"reduceOptions": object{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
+			"colorMode": "value", "graphMode": "area", "textMode": "value"}
 	}
-	return object{"type": p.Kind, "title": p.Title, "description": p.About, "datasource": datasource, "targets": targets, "fieldConfig": object{"defaults": defaults, "overrides": []any{}}, "options": options}
+	return object{"type": p.Kind, "title": p.Title, "description": p.About, "datasource": datasource,
+		"targets": targets, "fieldConfig": object{"defaults": defaults, "overrides": []any{}}, "options": options}
 }

@@ -41,7 +41,8 @@ func TestPanels(t *testing.T) {
 	titles := map[string]bool{}
 	for _, r := range Rows() {
 		for _, p := range r.Panels {
-			if p.Title == "" || p.About == "" || p.Unit == "" || titles[p.Title] || len(p.Queries) == 0 || p.Kind != "timeseries" && p.Kind != "stat" {
+			if p.Title == "" || p.About == "" || p.Unit == "" || titles[p.Title] || len(p.Queries) == 0 ||
+				p.Kind != "timeseries" && p.Kind != "stat" {
 				t.Errorf("%+v", p)
 			}
 			titles[p.Title] = true
@@ -96,7 +97,8 @@ func query(t *testing.T, title string, q Query) {
 		for _, m := range v.LabelMatchers {
 			has[m.Name+m.Type.String()+m.Value] = true
 		}
-		if name := strings.TrimSuffix(v.Name, "_bucket"); !process(t)[name] && !strings.Contains(metrics(t), "| `"+name+"` |") {
+		if name := strings.TrimSuffix(v.Name, "_bucket"); !process(t)[name] &&
+			!strings.Contains(metrics(t), "| `"+name+"` |") {
 			t.Errorf("%s: docs/metrics.md has no %s", title, name)
 		}
 		if !has["job=~$job"] || !has["instance=~$instance"] {
@@ -107,7 +109,8 @@ func query(t *testing.T, title string, q Query) {
 	if strings.Contains(q.Expr, "[") && !strings.Contains(q.Expr, "[$__rate_interval]") {
 		t.Errorf("%s: %s has a fixed range", title, q.Expr)
 	}
-	if counter := strings.Contains(q.Expr, "_total{"); counter && !strings.Contains(q.Expr, "rate(") && !strings.Contains(q.Expr, "increase(") {
+	if counter := strings.Contains(q.Expr, "_total{"); counter && !strings.Contains(q.Expr, "rate(") &&
+		!strings.Contains(q.Expr, "increase(") {
 		t.Errorf("%s: %s shows a bare counter", title, q.Expr)
 	}
 }

@@ -28,7 +28,8 @@ type Load struct {
 // Every request is a new connection, because the testbed balances connections.
 func StartLoad(url string, workers int, think time.Duration) *Load {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &Load{url: url, ctx: ctx, cancel: cancel, client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}}
+	l := &Load{url: url, ctx: ctx, cancel: cancel, client: &http.Client{Timeout: 5 * time.Second,
+		Transport: &http.Transport{DisableKeepAlives: true}}}
 	l.Add(workers, think)
 	return l
 }

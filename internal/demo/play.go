@@ -90,7 +90,8 @@ func (s *Scene) Told(ctx context.Context, inc incident.Incident) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	err := s.Receivers.WaitFor(ctx, func(recorders.Snapshot) bool {
-		for _, side := range []map[string]recorders.Incident{s.Receivers.PagerDutyIncidents(), s.Receivers.StatuspageIncidents()} {
+		for _, side := range []map[string]recorders.Incident{s.Receivers.PagerDutyIncidents(),
+			s.Receivers.StatuspageIncidents()} {
 			for _, i := range side {
 				if i.State != "resolved" {
 					return false
@@ -100,7 +101,8 @@ func (s *Scene) Told(ctx context.Context, inc incident.Incident) error {
 		return true
 	})
 	if err != nil {
-		return fmt.Errorf("the incident is resolved, but not everybody was told: %w; PagerDuty %v, status page %v", err, s.Receivers.PagerDutyIncidents(), s.Receivers.StatuspageIncidents())
+		return fmt.Errorf("the incident is resolved, but not everybody was told: %w; PagerDuty %v, status page %v", err,
+			s.Receivers.PagerDutyIncidents(), s.Receivers.StatuspageIncidents())
 	}
 	return nil
 }

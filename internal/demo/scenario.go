@@ -51,24 +51,29 @@ const (
 func Scenarios() []Scenario {
 	return []Scenario{
 		{
-			Name: "release", About: "a bad release answers 30 % of its users with errors: evidence, rollback, page, status page, recovery",
+			Name: "release", About: "a bad release answers 30 % of its users with errors: evidence, rollback, page, " +
+				"status page, recovery",
 			Config: "release", Workers: 8, Does: "releasing agent-system:v2.2.0, which fails 30 % of its requests",
 			Before: goodRevisionKnown, Break: ship("v2.2.0"), Done: resolved, After: runs("agent-system:v2.1.5", 3),
 		},
 		{
-			Name: "crash", About: "a release that crashes at start: the old pods go on serving, the release is rolled back",
+			Name: "crash", About: "a release that crashes at start: the old pods go on serving, the release is " +
+				"rolled back",
 			Config: "crash", Workers: 4, Does: "releasing agent-system:v2.2.1, which crashes at start",
 			Before: goodRevisionKnown, Break: ship("v2.2.1"), Done: resolved, After: runs("agent-system:v2.1.5", 3),
 		},
 		{
-			Name: "slow", About: "a slow release: more replicas of it would bring nothing, so the next rung rolls it back",
+			Name: "slow", About: "a slow release: more replicas of it would bring nothing, so the next rung rolls " +
+				"it back",
 			Config: "slow", Workers: 8, Does: "releasing agent-system:v2.2.2, which takes 400 ms for each request",
 			Before: goodRevisionKnown, Break: ship("v2.2.2"), Done: resolved, After: runs("agent-system:v2.1.5", 0),
 		},
 		{
-			Name: "overload", About: "seven times the users: more replicas help, and their lease ends when the rush is over",
+			Name: "overload", About: "seven times the users: more replicas help, and their lease ends when the rush " +
+				"is over",
 			Config: "overload", Env: []string{fmt.Sprint("SERVICE_MS=", rushService.Milliseconds())},
-			Workers: usualUsers, Think: userThink, Does: "sending seven times the users, which is more than three replicas can serve",
+			Workers: usualUsers, Think: userThink,
+			Does: "sending seven times the users, which is more than three replicas can serve",
 			// More of a release that nobody has seen do well would be no remedy.
 			Before: goodRevisionKnown,
 			Break: func(_ context.Context, s *Scene) error {
@@ -84,23 +89,27 @@ func Scenarios() []Scenario {
 			Done:  resolved, After: restarted,
 		},
 		{
-			Name: "dependency", About: "the database is down: a restart of the application cannot repair it, so watchdog does not try",
+			Name: "dependency", About: "the database is down: a restart of the application cannot repair it, so " +
+				"watchdog does not try",
 			Config: "dependency", Workers: 4, Does: "taking the database away",
 			Break: func(_ context.Context, s *Scene) error { return s.Fault("database") },
 			Done:  func(i incident.Incident) bool { return i.Phase == incident.Escalated }, After: untouched,
 		},
 		{
-			Name: "hold", About: "a person holds the workload: a bad release comes, watchdog tells everybody and touches nothing",
+			Name: "hold", About: "a person holds the workload: a bad release comes, watchdog tells everybody and " +
+				"touches nothing",
 			Config: "hold", Workers: 8, Does: "releasing agent-system:v2.2.0 while a person holds the workload",
 			Before: func(ctx context.Context, s *Scene) error {
 				if err := goodRevisionKnown(ctx, s); err != nil {
 					return err
 				}
-				_, err := s.Testbed.Watchdog(ctx, "hold", s.Namespace+"/agent-system", "--reason", "migration in progress", "-n", s.Watchdog)
+				_, err := s.Testbed.Watchdog(ctx, "hold", s.Namespace+"/agent-system",
+					"--reason", "migration in progress", "-n", s.Watchdog)
 				return err
 			},
 			Break: ship("v2.2.0"),
-			Done:  func(i incident.Incident) bool { return i.Phase == incident.Suppressed }, After: runs("agent-system:v2.2.0", 3),
+			Done:  func(i incident.Incident) bool { return i.Phase == incident.Suppressed },
+			After: runs("agent-system:v2.2.0", 3),
 		},
 	}
 }
@@ -125,7 +134,8 @@ func resolved(i incident.Incident) bool { return i.Phase == incident.Resolved }
 
 // helped: an action helped and no rule fires any more.
 func helped(i incident.Incident) bool {
-	return i.Phase == incident.Resolved && slices.ContainsFunc(i.Attempts, func(a incident.Attempt) bool { return a.Verdict == incident.Helped })
+	return i.Phase == incident.Resolved && slices.ContainsFunc(i.Attempts,
+		func(a incident.Attempt) bool { return a.Verdict == incident.Helped })
 }
 
 // goodRevisionKnown waits until watchdog has seen the present release healthy
@@ -162,7 +172,8 @@ func leaseEnds(ctx context.Context, s *Scene, _ incident.Incident) error {
 	}
 	s.Load.Stop()
 	s.Load = StartLoad(s.Load.url, usualUsers, userThink)
-	return s.WaitDeployment(ctx, "the lease to end and 3 replicas to be back", func(d *appsv1.Deployment) bool { return *d.Spec.Replicas == 3 })
+	return s.WaitDeployment(ctx, "the lease to end and 3 replicas to be back",
+		func(d *appsv1.Deployment) bool { return *d.Spec.Replicas == 3 })
 }
 
 func restarted(ctx context.Context, s *Scene, _ incident.Incident) error {

@@ -51,7 +51,8 @@ type Scene struct {
 
 // NewScene starts receivers and installs the application in its good release.
 func NewScene(ctx context.Context, t *Testbed, root, name string) (*Scene, error) {
-	s := &Scene{Testbed: t, Name: name, Root: root, Namespace: "agent-system", Watchdog: "watchdog", faults: filepath.Join(t.Dir, "fault-"+name)}
+	s := &Scene{Testbed: t, Name: name, Root: root, Namespace: "agent-system", Watchdog: "watchdog",
+		faults: filepath.Join(t.Dir, "fault-"+name)}
 	if name != "" {
 		s.Namespace, s.Watchdog = "agent-system-"+name, "watchdog-"+name
 	}
@@ -101,7 +102,8 @@ func (s *Scene) installApp(ctx context.Context) error {
 // SetEnv gives the application settings beside its release's, and waits until
 // its three replicas run with them.
 func (s *Scene) SetEnv(ctx context.Context, set ...string) error {
-	if _, err := s.Run(ctx, "", append([]string{"kubectl", "-n", s.Namespace, "set", "env", "deployment/agent-system"}, set...)...); err != nil {
+	if _, err := s.Run(ctx, "", append([]string{"kubectl", "-n", s.Namespace, "set", "env", "deployment/agent-system"},
+		set...)...); err != nil {
 		return err
 	}
 	return s.RolledOut(ctx, 3)
@@ -124,7 +126,8 @@ func (s *Scene) URL(ctx context.Context, path string) (string, error) {
 		return "", err
 	}
 	// The testbed serves cluster addresses 10.x on loopback 127.x.
-	return fmt.Sprintf("http://127.%s:%d%s", strings.SplitN(svc.Spec.ClusterIP, ".", 2)[1], svc.Spec.Ports[0].Port, path), nil
+	return fmt.Sprintf("http://127.%s:%d%s", strings.SplitN(svc.Spec.ClusterIP, ".", 2)[1], svc.Spec.Ports[0].Port,
+		path), nil
 }
 
 // WatchdogURL is a path of watchdog's Service as it is reached from this machine.
@@ -133,7 +136,8 @@ func (s *Scene) WatchdogURL(ctx context.Context, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("http://127.%s:%d%s", strings.SplitN(svc.Spec.ClusterIP, ".", 2)[1], svc.Spec.Ports[0].Port, path), nil
+	return fmt.Sprintf("http://127.%s:%d%s", strings.SplitN(svc.Spec.ClusterIP, ".", 2)[1], svc.Spec.Ports[0].Port,
+		path), nil
 }
 
 // Config returns the scenario's configuration with the scene's names and addresses in it.
@@ -159,10 +163,15 @@ func (s *Scene) Addressed(text string) string {
 func (s *Scene) InstallWatchdog(ctx context.Context, config string, set ...string) error {
 	_, _ = s.Run(ctx, "", "kubectl", "create", "namespace", s.Watchdog)
 	// The namespace admits nothing but restricted pods, so the chart proves that it is one.
-	if _, err := s.Run(ctx, "", "kubectl", "label", "--overwrite", "namespace", s.Watchdog, "pod-security.kubernetes.io/enforce=restricted"); err != nil {
+	if _, err := s.Run(ctx, "", "kubectl", "label", "--overwrite", "namespace", s.Watchdog,
+		"pod-security.kubernetes.io/enforce=restricted"); err != nil {
 		return err
 	}
-	_, _ = s.Run(ctx, "", "kubectl", "-n", s.Watchdog, "create", "secret", "generic", "receivers", "--from-literal=pagerduty="+strings.Repeat("0", 32), "--from-literal=slack=xoxb-demo", "--from-literal=statuspage=demo-token", "--from-literal=alertmanager="+WebhookToken, "--from-literal=signing="+SigningSecret, "--from-literal=slack-app=xapp-demo")
+	_, _ = s.Run(ctx, "", "kubectl", "-n", s.Watchdog,
+		"create", "secret", "generic", "receivers", "--from-literal=pagerduty="+strings.Repeat("0", 32),
+		"--from-literal=slack=xoxb-demo", "--from-literal=statuspage=demo-token",
+		"--from-literal=alertmanager="+WebhookToken, "--from-literal=signing="+SigningSecret,
+		"--from-literal=slack-app=xapp-demo")
 	values, err := os.CreateTemp(s.Dir, "values-*.json")
 	if err != nil {
 		return err
@@ -174,8 +183,10 @@ func (s *Scene) InstallWatchdog(ctx context.Context, config string, set ...strin
 		return err
 	}
 	values.Close()
-	args := []string{"helm", "upgrade", "--install", "watchdog", filepath.Join(s.Root, "deploy", "helm", "watchdog"), "-n", s.Watchdog, "-f", values.Name(), "--wait", "--timeout", "3m",
-		"--set", "image.repository=watchdog", "--set", "image.tag=dev", "--set", "fullnameOverride=watchdog", "--set", "listenAddress=$(POD_IP):9095",
+	args := []string{"helm", "upgrade", "--install", "watchdog", filepath.Join(s.Root, "deploy", "helm", "watchdog"),
+		"-n", s.Watchdog, "-f", values.Name(), "--wait", "--timeout", "3m",
+		"--set", "image.repository=watchdog", "--set", "image.tag=dev", "--set", "fullnameOverride=watchdog", "--set",
+		"listenAddress=$(POD_IP):9095",
 		"--set", "rbac.scope=namespaces", "--set", "rbac.namespaces={" + s.Namespace + "}",
 		"--set", "actions.scale=true", "--set", "actions.restart=true", "--set", "actions.rollback=true"}
 	for _, kind := range []string{"alertmanager", "pagerduty", "slack", "statuspage"} {
@@ -190,7 +201,8 @@ func (s *Scene) InstallWatchdog(ctx context.Context, config string, set ...strin
 
 // Release ships a version the way people do: a new image.
 func (s *Scene) Release(ctx context.Context, version string) error {
-	_, err := s.Run(ctx, "", "kubectl", "-n", s.Namespace, "set", "image", "deployment/agent-system", "agent-system=agent-system:"+version)
+	_, err := s.Run(ctx, "", "kubectl", "-n", s.Namespace,
+		"set", "image", "deployment/agent-system", "agent-system=agent-system:"+version)
 	return err
 }
 
@@ -205,13 +217,16 @@ func (s *Scene) Deployment(ctx context.Context) (*appsv1.Deployment, error) {
 // RolledOut waits until the deployment's rollout is complete with the given replicas.
 func (s *Scene) RolledOut(ctx context.Context, replicas int32) error {
 	return s.WaitDeployment(ctx, fmt.Sprintf("%d replicas rolled out", replicas), func(d *appsv1.Deployment) bool {
-		return *d.Spec.Replicas == replicas && d.Status.ObservedGeneration >= d.Generation && d.Status.UpdatedReplicas == replicas && d.Status.AvailableReplicas == replicas && d.Status.Replicas == replicas
+		return *d.Spec.Replicas == replicas && d.Status.ObservedGeneration >= d.Generation &&
+			d.Status.UpdatedReplicas == replicas && d.Status.AvailableReplicas == replicas &&
+			d.Status.Replicas == replicas
 	})
 }
 
 // WaitDeployment follows the deployment until it is as wanted.
 func (s *Scene) WaitDeployment(ctx context.Context, what string, ok func(*appsv1.Deployment) bool) error {
-	w, err := s.Kube.AppsV1().Deployments(s.Namespace).Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=agent-system"})
+	w, err := s.Kube.AppsV1().Deployments(s.Namespace).Watch(ctx,
+		metav1.ListOptions{FieldSelector: "metadata.name=agent-system"})
 	if err != nil {
 		return err
 	}
@@ -293,7 +308,8 @@ func (s *Scene) Follow(ctx context.Context, each func(incident.Incident) bool) e
 }
 
 // WaitIncident follows the incidents until one is as wanted, and returns it.
-func (s *Scene) WaitIncident(ctx context.Context, what string, ok func(incident.Incident) bool) (incident.Incident, error) {
+func (s *Scene) WaitIncident(ctx context.Context, what string,
+	ok func(incident.Incident) bool) (incident.Incident, error) {
 	var last, hit incident.Incident
 	err := s.Follow(ctx, func(i incident.Incident) bool {
 		last = i
@@ -313,7 +329,8 @@ func (s *Scene) WaitIncident(ctx context.Context, what string, ok func(incident.
 // Annotate sets an annotation on the application's deployment, as a person with kubectl would.
 func (s *Scene) Annotate(ctx context.Context, key, value string) error {
 	patch, _ := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{key: value}}})
-	_, err := s.Kube.AppsV1().Deployments(s.Namespace).Patch(ctx, "agent-system", types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "kubectl-annotate"})
+	_, err := s.Kube.AppsV1().Deployments(s.Namespace).Patch(ctx, "agent-system", types.MergePatchType, patch,
+		metav1.PatchOptions{FieldManager: "kubectl-annotate"})
 	return err
 }
 

@@ -38,7 +38,8 @@ const upTimeout = 3 * time.Minute
 // Up starts a control plane in dir, with the programs of root/bin as images.
 // Progress lines go to progress.
 func Up(ctx context.Context, root, dir string, progress io.Writer) (*Testbed, error) {
-	t := &Testbed{Dir: dir, Bin: filepath.Join(root, "bin"), Kubeconfig: filepath.Join(dir, "admin.kubeconfig"), done: make(chan error, 1)}
+	t := &Testbed{Dir: dir, Bin: filepath.Join(root, "bin"), Kubeconfig: filepath.Join(dir, "admin.kubeconfig"),
+		done: make(chan error, 1)}
 	for _, p := range []string{"testbed", "watchdog", "agent-system"} {
 		if _, err := os.Stat(filepath.Join(t.Bin, p)); err != nil {
 			return nil, fmt.Errorf("bin/%s is not built: run `make bin/%s` in %s", p, p, root)
@@ -120,11 +121,13 @@ func (t *Testbed) Watchdog(ctx context.Context, args ...string) (string, error) 
 
 func (t *Testbed) exec(ctx context.Context, stdin, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+t.Kubeconfig, "HELM_CACHE_HOME="+filepath.Join(t.Dir, "helm"), "HELM_CONFIG_HOME="+filepath.Join(t.Dir, "helm"), "HELM_DATA_HOME="+filepath.Join(t.Dir, "helm"))
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+t.Kubeconfig, "HELM_CACHE_HOME="+filepath.Join(t.Dir, "helm"),
+		"HELM_CONFIG_HOME="+filepath.Join(t.Dir, "helm"), "HELM_DATA_HOME="+filepath.Join(t.Dir, "helm"))
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return string(out), fmt.Errorf("%s %s: %w: %s", filepath.Base(program), strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+		return string(out), fmt.Errorf("%s %s: %w: %s", filepath.Base(program), strings.Join(args, " "), err,
+			strings.TrimSpace(string(out)))
 	}
 	return string(out), nil
 }

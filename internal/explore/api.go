@@ -111,7 +111,8 @@ func (x *run) timeout(n uint8) bool {
 		return false
 	}
 	x.s.msg[n].wait = 0
-	x.say("The write of op %d is held up in the network; replica %s gives up waiting for the answer.", g.op, x.who(g.wait-1))
+	x.say("The write of op %d is held up in the network; replica %s gives up waiting for the answer.", g.op,
+		x.who(g.wait-1))
 	x.reply(g, incident.Unknown)
 	return true
 }

@@ -50,12 +50,17 @@ type spentKey struct{ op, target uint8 }
 
 // Words of the core as small numbers; 0 is the empty word.
 var (
-	phases   = words(incident.Open, incident.Acting, incident.Verifying, incident.Suppressed, incident.Frozen, incident.Escalated, incident.Resolved)
-	opPhases = words(incident.Reserving, incident.Intent, incident.Evidenced, incident.Sent, incident.InDoubt, incident.Settling, incident.Finished)
+	phases = words(incident.Open, incident.Acting, incident.Verifying, incident.Suppressed, incident.Frozen,
+		incident.Escalated, incident.Resolved)
+	opPhases = words(incident.Reserving, incident.Intent, incident.Evidenced, incident.Sent, incident.InDoubt,
+		incident.Settling, incident.Finished)
 	verdicts = words(incident.OK, incident.Breach, incident.NoData)
-	results  = words(incident.Helped, incident.NoEffect, incident.Harmed, incident.Unclear, incident.Aborted, incident.ByItself)
-	holds    = words(incident.Wait, incident.Skip, incident.Freeze, incident.Suppress, incident.HandOver, incident.Advise)
-	effects  = words(incident.Consider, incident.Reserve, incident.Capture, incident.Recheck, incident.Act, incident.Find, incident.Release)
+	results  = words(incident.Helped, incident.NoEffect, incident.Harmed, incident.Unclear, incident.Aborted,
+		incident.ByItself)
+	holds = words(incident.Wait, incident.Skip, incident.Freeze, incident.Suppress, incident.HandOver,
+		incident.Advise)
+	effects = words(incident.Consider, incident.Reserve, incident.Capture, incident.Recheck, incident.Act,
+		incident.Find, incident.Release)
 	outcomes = words(incident.Applied, incident.Conflicted, incident.Denied, incident.Unsent, incident.Unknown)
 	lastWord = words(incident.KindHeld, incident.KindFrozen, "other")
 )
@@ -86,7 +91,8 @@ var now = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 var targetNames = [maxTargets]string{"shop", "search"}
 
 func targetOf(t uint8) incident.Target {
-	return incident.Target{Name: targetNames[t], Namespace: "prod", Kind: "deployment", Workload: targetNames[t], UID: "uid-" + targetNames[t]}
+	return incident.Target{Name: targetNames[t], Namespace: "prod", Kind: "deployment", Workload: targetNames[t],
+		UID: "uid-" + targetNames[t]}
 }
 
 func incidentID(target, slot uint8) string {
@@ -142,8 +148,10 @@ func (m *machine) packOp(op incident.Op) opKey {
 func (m *machine) unpackOp(k opKey) incident.Op {
 	r := m.Ladder[k.rung]
 	op := incident.Op{
-		ID: text(k.id), Incident: incidentID(k.target, k.slot), Rule: rule, Rung: int(k.rung), Plan: m.plan(k.target, k.rung, k.before, k.rv),
-		Phase: opPhases[k.phase], Settle: r.Settle, Verify: r.Verify, ValueThen: 10, ReadyThen: 3, Sends: int(k.sends), Verdict: results[k.verdict], Hold: holds[k.hold],
+		ID: text(k.id), Incident: incidentID(k.target, k.slot), Rule: rule, Rung: int(k.rung),
+		Plan:  m.plan(k.target, k.rung, k.before, k.rv),
+		Phase: opPhases[k.phase], Settle: r.Settle, Verify: r.Verify, ValueThen: 10, ReadyThen: 3, Sends: int(k.sends),
+		Verdict: results[k.verdict], Hold: holds[k.hold],
 	}
 	if k.evidence {
 		op.Evidence = "evidence"
@@ -164,15 +172,18 @@ func (m *machine) unpackOp(k opKey) incident.Op {
 // the field that is changed does in production.
 func (m *machine) plan(target, rung, before, rv uint8) incident.Plan {
 	r := m.Ladder[rung]
-	return incident.Plan{Action: r.Action, Class: r.Class, Target: targetOf(target), Summary: string(r.Action) + " " + targetNames[target], Before: text(before),
+	return incident.Plan{Action: r.Action, Class: r.Class, Target: targetOf(target), Summary: string(r.Action) + " " +
+		targetNames[target], Before: text(before),
 		Object: incident.Object{Resource: "deployments", Name: targetNames[target], ResourceVersion: text(rv)}}
 }
 
 func (m *machine) pack(i incident.Incident, target, slot uint8) incKey {
-	k := incKey{target: target, slot: slot, phase: phases.code(i.Phase), lead: i.Lead != "", twinLead: i.Lead == twin, paged: i.Paged, handedOver: i.HandedOver}
+	k := incKey{target: target, slot: slot, phase: phases.code(i.Phase), lead: i.Lead != "", twinLead: i.Lead == twin,
+		paged: i.Paged, handedOver: i.HandedOver}
 	if len(i.Alerts) > 0 {
 		a := i.Alerts[0]
-		k.seen, k.ended, k.next, k.tries, k.firing, k.verdict = true, a.Ended, uint8(a.Next), uint8(a.Tries), a.Firing, verdicts.code(a.Verdict)
+		k.seen, k.ended, k.next, k.tries, k.firing, k.verdict = true, a.Ended, uint8(a.Next), uint8(a.Tries), a.Firing,
+			verdicts.code(a.Verdict)
 	}
 	if len(i.Alerts) > 1 {
 		k.twinEnded = i.Alerts[1].Ended
@@ -208,7 +219,8 @@ func (m *machine) pack(i incident.Incident, target, slot uint8) incKey {
 }
 
 func (m *machine) unpack(k incKey) incident.Incident {
-	i := incident.Incident{ID: incidentID(k.target, k.slot), Target: targetOf(k.target), Phase: phases[k.phase], Severity: incident.P1, Paged: k.paged, HandedOver: k.handedOver}
+	i := incident.Incident{ID: incidentID(k.target, k.slot), Target: targetOf(k.target), Phase: phases[k.phase],
+		Severity: incident.P1, Paged: k.paged, HandedOver: k.handedOver}
 	if k.lead {
 		i.Lead = rule
 	}
@@ -257,7 +269,8 @@ func (m *machine) alerts(firing bool, verdict uint8) []incident.Alert {
 }
 
 func (m *machine) alert(firing bool, verdict uint8) incident.Alert {
-	a := incident.Alert{Rule: rule, Severity: incident.P1, Firing: firing, Verdict: verdicts[verdict], Bound: 5, Above: true, EvaluatedAt: now, Ladder: m.Ladder}
+	a := incident.Alert{Rule: rule, Severity: incident.P1, Firing: firing, Verdict: verdicts[verdict], Bound: 5,
+		Above: true, EvaluatedAt: now, Ladder: m.Ladder}
 	if a.Verdict == incident.Breach {
 		a.Value = 10
 	}
@@ -289,7 +302,8 @@ func (m *machine) unpackLedger(k ledgerKey) incident.Ledger {
 	for _, s := range k.spent {
 		if s.op != 0 {
 			t := targetOf(s.target)
-			l.Spent = append(l.Spent, incident.Spent{Op: text(s.op), Incident: incidentID(s.target, 0), Target: t.String(), Namespace: t.Namespace, At: now, EndedAt: now})
+			l.Spent = append(l.Spent, incident.Spent{Op: text(s.op), Incident: incidentID(s.target, 0),
+				Target: t.String(), Namespace: t.Namespace, At: now, EndedAt: now})
 		}
 	}
 	return l

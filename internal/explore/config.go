@@ -82,8 +82,10 @@ const unit = time.Minute
 
 // Ladders: the shortest one that acts and ends, and one with two actions.
 var (
-	restartThenPage  = []incident.Rung{{Action: "restart", Class: incident.C3, Verify: 2 * unit, Index: 0}, {Action: "page", Class: incident.C1, Index: 1}}
-	scaleThenRestart = []incident.Rung{{Action: "scale", Class: incident.C2, Verify: 2 * unit, Index: 0}, {Action: "restart", Class: incident.C3, Verify: 2 * unit, Index: 1}}
+	restartThenPage = []incident.Rung{{Action: "restart", Class: incident.C3, Verify: 2 * unit, Index: 0},
+		{Action: "page", Class: incident.C1, Index: 1}}
+	scaleThenRestart = []incident.Rung{{Action: "scale", Class: incident.C2, Verify: 2 * unit, Index: 0},
+		{Action: "restart", Class: incident.C3, Verify: 2 * unit, Index: 1}}
 )
 
 // policy are the core's own numbers, as small as they can be and still differ.

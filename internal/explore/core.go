@@ -30,9 +30,11 @@ func newShared() shared { return shared{newInterned[incKey](), newInterned[ledge
 
 func newMachine(c Config, s shared) *machine {
 	return &machine{
-		Config: c, lim: c.limits(), incidents: mirror[incKey]{of: s.incidents, ids: map[incKey]uint32{}}, ledgers: mirror[ledgerKey]{of: s.ledgers, ids: map[ledgerKey]uint32{}},
-		steps: map[stepCall]stepResult{}, adopts: map[adoptCall]stepResult{}, ages: map[uint32]uint32{},
-		reserves: map[ledgerCall]ledgerResult{}, releases: map[ledgerCall]ledgerResult{}, checks: map[ledgerCall]ledgerResult{},
+		Config: c, lim: c.limits(), incidents: mirror[incKey]{of: s.incidents, ids: map[incKey]uint32{}},
+		ledgers: mirror[ledgerKey]{of: s.ledgers, ids: map[ledgerKey]uint32{}},
+		steps:   map[stepCall]stepResult{}, adopts: map[adoptCall]stepResult{}, ages: map[uint32]uint32{},
+		reserves: map[ledgerCall]ledgerResult{}, releases: map[ledgerCall]ledgerResult{},
+		checks: map[ledgerCall]ledgerResult{},
 	}
 }
 
@@ -67,17 +69,22 @@ func (m *machine) event(k incKey, e eventKey) incident.Event {
 	}
 	switch e.kind {
 	case onTick:
-		return incident.Tick{At: now, Alerts: m.alerts(e.a > 0, e.b), Rollout: incident.Rollout{Known: true, Done: e.c == 0, Ready: 3, Deadline: unit}}
+		return incident.Tick{At: now, Alerts: m.alerts(e.a > 0, e.b),
+			Rollout: incident.Rollout{Known: true, Done: e.c == 0, Ready: 3, Deadline: unit}}
 	case onConsidered:
-		return incident.Considered{At: now, OpID: text(e.a), Plan: m.plan(k.target, min(k.next, uint8(len(m.Ladder)-1)), e.b, 0), Ready: 3, Hold: holds[e.c], Reason: "held", RetryAt: retry}
+		return incident.Considered{At: now, OpID: text(e.a),
+			Plan: m.plan(k.target, min(k.next, uint8(len(m.Ladder)-1)), e.b, 0), Ready: 3, Hold: holds[e.c],
+			Reason: "held", RetryAt: retry}
 	case onReserved:
 		return incident.Reserved{At: now}
 	case onRefused:
-		return incident.Refused{At: now, Answer: incident.Answer{Guard: "ledger", Hold: holds[e.c], Reason: "refused", RetryAt: retry}}
+		return incident.Refused{At: now, Answer: incident.Answer{Guard: "ledger", Hold: holds[e.c], Reason: "refused",
+			RetryAt: retry}}
 	case onCaptured:
 		return incident.Captured{At: now, Ref: "evidence"}
 	case onRechecked:
-		return incident.Rechecked{At: now, Plan: m.plan(k.target, k.op.rung, k.op.before, e.a), Hold: holds[e.c], Reason: "held", RetryAt: retry}
+		return incident.Rechecked{At: now, Plan: m.plan(k.target, k.op.rung, k.op.before, e.a), Hold: holds[e.c],
+			Reason: "held", RetryAt: retry}
 	case onActed:
 		return incident.Acted{At: now, Outcome: outcomes[e.a], Reason: "answered"}
 	case onFound:
@@ -141,8 +148,10 @@ func (m *machine) stepped(k incKey, before, after incident.Incident, todo []inci
 
 // differs mirrors engine.same: what is worth a write.
 func (k incKey) differs(o incKey) bool {
-	return k.phase != o.phase || k.lead != o.lead || k.paged != o.paged || k.held != o.held || k.useless != o.useless || k.seen != o.seen || k.op.id != o.op.id ||
-		k.op.phase != o.op.phase || k.op.rolled != o.op.rolled || k.next != o.next || k.tries != o.tries || k.firing != o.firing || k.verdict != o.verdict
+	return k.phase != o.phase || k.lead != o.lead || k.paged != o.paged || k.held != o.held || k.useless != o.useless ||
+		k.seen != o.seen || k.op.id != o.op.id ||
+		k.op.phase != o.op.phase || k.op.rolled != o.op.rolled || k.next != o.next || k.tries != o.tries ||
+		k.firing != o.firing || k.verdict != o.verdict
 }
 
 // supersede ends a duplicate incident.
@@ -247,7 +256,8 @@ func (m *machine) check(ledger uint32, op opKey) ledgerResult {
 
 // weight orders holds as remediate.Held does.
 func weight(h incident.Hold) int {
-	for i, o := range []incident.Hold{"", incident.Wait, incident.Advise, incident.Skip, incident.HandOver, incident.Freeze, incident.Suppress} {
+	for i, o := range []incident.Hold{"", incident.Wait, incident.Advise, incident.Skip, incident.HandOver,
+		incident.Freeze, incident.Suppress} {
 		if h == o {
 			return i
 		}

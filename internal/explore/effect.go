@@ -24,11 +24,14 @@ func (x *run) consider(r, t, variant uint8) bool {
 		return true
 	}
 	rung := min(inc.next, uint8(len(x.Ladder)-1))
-	hold, far := x.guards(t, opKey{id: id, target: t, slot: inc.slot, rung: rung, phase: opPhases.code(incident.Reserving)}, false)
+	hold, far := x.guards(t, opKey{id: id, target: t, slot: inc.slot, rung: rung,
+		phase: opPhases.code(incident.Reserving)}, false)
 	if hold == 0 {
-		x.say("Replica %s plans to %s %s (op %d); nothing stands against it.", x.who(r), x.Ladder[rung].Action, targetNames[t], id)
+		x.say("Replica %s plans to %s %s (op %d); nothing stands against it.", x.who(r), x.Ladder[rung].Action,
+			targetNames[t], id)
 	} else {
-		x.say("Replica %s would %s %s, but the guards say %q.", x.who(r), x.Ladder[rung].Action, targetNames[t], holds[hold])
+		x.say("Replica %s would %s %s, but the guards say %q.", x.who(r), x.Ladder[rung].Action, targetNames[t],
+			holds[hold])
 	}
 	x.apply(r, t, eventKey{kind: onConsidered, a: id, b: x.s.tgt[t].before(), c: hold, d: far})
 	return true
@@ -76,9 +79,11 @@ func (x *run) recheck(r, t, variant uint8) bool {
 	default:
 		hold, far := x.guards(t, op, true)
 		if hold == 0 {
-			x.say("Replica %s looks at %s once more: still in breach, not on hold, not changed (resourceVersion %d).", x.who(r), targetNames[t], x.s.tgt[t].rv)
+			x.say("Replica %s looks at %s once more: still in breach, not on hold, not changed (resourceVersion %d).",
+				x.who(r), targetNames[t], x.s.tgt[t].rv)
 		} else {
-			x.say("Replica %s looks at %s once more (%s): the guards now say %q.", x.who(r), targetNames[t], x.view(t), holds[hold])
+			x.say("Replica %s looks at %s once more (%s): the guards now say %q.", x.who(r), targetNames[t], x.view(t),
+				holds[hold])
 		}
 		x.apply(r, t, eventKey{kind: onRechecked, a: x.s.tgt[t].rv, c: hold, d: far})
 	}
@@ -101,7 +106,8 @@ func (x *run) find(r, t, variant uint8) bool {
 		x.apply(r, t, eventKey{kind: onFound, a: 1})
 	default:
 		there := x.s.tgt[t].op == op.id
-		x.say("Replica %s looks for op %d on %s: it is %s.", x.who(r), op.id, targetNames[t], map[bool]string{true: "there", false: "not there"}[there])
+		x.say("Replica %s looks for op %d on %s: it is %s.", x.who(r), op.id, targetNames[t],
+			map[bool]string{true: "there", false: "not there"}[there])
 		x.apply(r, t, eventKey{kind: onFound, a: 1, b: flag(there)})
 	}
 	return true
@@ -154,7 +160,8 @@ func (x *run) write(r, t uint8, read uint32, variant uint8) bool {
 	op := x.incidents.get(k.inc).op
 	if k.head() == incident.Release {
 		x.s.ledger = x.release(read, op)
-		x.say("Replica %s takes op %d out of the ledger (%s)%s.", x.who(r), op.id, results[op.verdict], lostAnswer(variant))
+		x.say("Replica %s takes op %d out of the ledger (%s)%s.", x.who(r), op.id, results[op.verdict],
+			lostAnswer(variant))
 		x.answered(r, t, variant, eventKey{kind: onReleased})
 		return true
 	}
@@ -228,9 +235,11 @@ func (x *run) send(r, t, variant uint8) bool {
 		x.full = true
 		return false
 	}
-	*g = message{op: op.id, target: t, slot: op.slot, rung: op.rung, before: op.before, rv: op.rv, age: op.sent - 1, wait: r + 1, intent: flag(x.s.reserved>>op.id&1 > 0)}
+	*g = message{op: op.id, target: t, slot: op.slot, rung: op.rung, before: op.before, rv: op.rv, age: op.sent - 1,
+		wait: r + 1, intent: flag(x.s.reserved>>op.id&1 > 0)}
 	k.stage = awaiting
-	x.say("Replica %s sends the %s of %s (op %d%s).", x.who(r), x.Ladder[op.rung].Action, targetNames[t], op.id, x.condition(op.rv))
+	x.say("Replica %s sends the %s of %s (op %d%s).", x.who(r), x.Ladder[op.rung].Action, targetNames[t], op.id,
+		x.condition(op.rv))
 	return true
 }
 

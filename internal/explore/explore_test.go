@@ -12,18 +12,27 @@ import (
 // one small configuration shows that the workers share nothing they should not.
 func TestEveryState(t *testing.T) {
 	all := []Config{
-		{Name: "2 replicas, crashes, faults, people", Replicas: 2, Targets: 1, Budget: Budget{Crashes: 1, Faults: 1, People: 1, World: 1}, Ladder: restartThenPage},
-		{Name: "2 replicas, 2 crashes, 2 faults, a person", Replicas: 2, Targets: 1, Budget: Budget{Crashes: 2, Faults: 2, People: 1}, Ladder: restartThenPage},
-		{Name: "2 replicas, a ladder of 2 actions", Replicas: 2, Targets: 1, Budget: Budget{Crashes: 1, Faults: 1, People: 1, World: 1}, Ops: 2, Ladder: scaleThenRestart},
+		{Name: "2 replicas, crashes, faults, people", Replicas: 2, Targets: 1,
+			Budget: Budget{Crashes: 1, Faults: 1, People: 1, World: 1}, Ladder: restartThenPage},
+		{Name: "2 replicas, 2 crashes, 2 faults, a person", Replicas: 2, Targets: 1,
+			Budget: Budget{Crashes: 2, Faults: 2, People: 1}, Ladder: restartThenPage},
+		{Name: "2 replicas, a ladder of 2 actions", Replicas: 2, Targets: 1,
+			Budget: Budget{Crashes: 1, Faults: 1, People: 1, World: 1}, Ops: 2, Ladder: scaleThenRestart},
 		{Name: "2 replicas, a lease lost", Replicas: 2, Targets: 1, Budget: Budget{Leases: 1}, Ladder: restartThenPage},
-		{Name: "3 replicas, 3 crashes, a fault, a person", Replicas: 3, Targets: 1, Budget: Budget{Crashes: 3, Faults: 1, People: 1}, Ladder: restartThenPage},
-		{Name: "2 replicas, 2 targets, a crash, a person", Replicas: 2, Targets: 2, Budget: Budget{Crashes: 1, People: 1}, Ladder: restartThenPage},
-		{Name: "2 replicas, a second rule that is only told", Replicas: 2, Targets: 1, Budget: Budget{Crashes: 1, Faults: 1, People: 1, World: 1}, Ladder: restartThenPage, Twin: true},
-		{Name: "2 replicas, everything, the first states", Replicas: 2, Targets: 1, Budget: Budget{1, 1, 1, 1, 1}, Ladder: restartThenPage, Limit: 3_000_000},
-		{Name: "3 replicas, 2 leases lost, the first states", Replicas: 3, Targets: 1, Budget: Budget{Leases: 2, Faults: 1}, Ladder: restartThenPage, Limit: 2_000_000},
+		{Name: "3 replicas, 3 crashes, a fault, a person", Replicas: 3, Targets: 1,
+			Budget: Budget{Crashes: 3, Faults: 1, People: 1}, Ladder: restartThenPage},
+		{Name: "2 replicas, 2 targets, a crash, a person", Replicas: 2, Targets: 2,
+			Budget: Budget{Crashes: 1, People: 1}, Ladder: restartThenPage},
+		{Name: "2 replicas, a second rule that is only told", Replicas: 2, Targets: 1,
+			Budget: Budget{Crashes: 1, Faults: 1, People: 1, World: 1}, Ladder: restartThenPage, Twin: true},
+		{Name: "2 replicas, everything, the first states", Replicas: 2, Targets: 1, Budget: Budget{1, 1, 1, 1, 1},
+			Ladder: restartThenPage, Limit: 3_000_000},
+		{Name: "3 replicas, 2 leases lost, the first states", Replicas: 3, Targets: 1,
+			Budget: Budget{Leases: 2, Faults: 1}, Ladder: restartThenPage, Limit: 2_000_000},
 	}
 	if raceDetector || testing.Short() {
-		all = []Config{{Name: "small", Replicas: 2, Targets: 1, Budget: Budget{Crashes: 1, Faults: 1}, Ladder: restartThenPage, Twin: true}}
+		all = []Config{{Name: "small", Replicas: 2, Targets: 1, Budget: Budget{Crashes: 1, Faults: 1},
+			Ladder: restartThenPage, Twin: true}}
 	}
 	states, seconds := 0, 0.0
 	for _, c := range all {
@@ -43,8 +52,10 @@ func TestEveryState(t *testing.T) {
 func TestEachGuardIsNeeded(t *testing.T) {
 	for _, c := range []Config{
 		{Name: "Without durable intent", Guards: Guards{NoIntent: true}},
-		{Name: "Without verification before acting (again)", Guards: Guards{NoVerify: true}, Budget: Budget{Faults: 1, People: 1}},
-		{Name: "Without the resourceVersion precondition", Guards: Guards{NoPrecondition: true}, Budget: Budget{Faults: 1, People: 1}},
+		{Name: "Without verification before acting (again)", Guards: Guards{NoVerify: true},
+			Budget: Budget{Faults: 1, People: 1}},
+		{Name: "Without the resourceVersion precondition", Guards: Guards{NoPrecondition: true},
+			Budget: Budget{Faults: 1, People: 1}},
 		{Name: "Without compare-and-swap on the ledger", Targets: 2, Guards: Guards{NoLedgerCAS: true}},
 		{Name: "Without the op id on the object", Guards: Guards{NoOpID: true}, Budget: Budget{Crashes: 1, Faults: 1}},
 	} {
@@ -55,14 +66,19 @@ func TestEachGuardIsNeeded(t *testing.T) {
 // TestTheOrderOfTheShellIsNeeded gives the shell one bad habit at a time.
 func TestTheOrderOfTheShellIsNeeded(t *testing.T) {
 	all := []Config{
-		{Name: "If a pass begins new work before the last one is stored", Shell: Shell{BeginUnsaved: true, LeaveOps: true}, Budget: Budget{Crashes: 1, Faults: 1, People: 1}},
-		{Name: "If an incident that is over is kept when it is read again", Shell: Shell{KeepResolved: true}, Budget: Budget{Faults: 1, World: 2}},
+		{Name: "If a pass begins new work before the last one is stored",
+			Shell: Shell{BeginUnsaved: true, LeaveOps: true}, Budget: Budget{Crashes: 1, Faults: 1, People: 1}},
+		{Name: "If an incident that is over is kept when it is read again", Shell: Shell{KeepResolved: true},
+			Budget: Budget{Faults: 1, World: 2}},
 	}
 	if !raceDetector && !testing.Short() {
 		all = append(all,
-			Config{Name: "If nobody looks for ops in the ledger that nobody works on", Shell: Shell{LeaveOps: true}, Budget: Budget{Leases: 1}},
-			Config{Name: "If budget is given back before the incident is stored", Shell: Shell{ReleaseUnstored: true}, Budget: Budget{Leases: 1, Faults: 1}},
-			Config{Name: "If an op is taken over before its incident is ended", Shell: Shell{AdoptEarly: true}, Budget: Budget{Leases: 1, Faults: 1}},
+			Config{Name: "If nobody looks for ops in the ledger that nobody works on", Shell: Shell{LeaveOps: true},
+				Budget: Budget{Leases: 1}},
+			Config{Name: "If budget is given back before the incident is stored", Shell: Shell{ReleaseUnstored: true},
+				Budget: Budget{Leases: 1, Faults: 1}},
+			Config{Name: "If an op is taken over before its incident is ended", Shell: Shell{AdoptEarly: true},
+				Budget: Budget{Leases: 1, Faults: 1}},
 		)
 	}
 	for _, c := range all {
@@ -90,12 +106,14 @@ func mustBreak(t *testing.T, c Config) {
 // EndpointsThen, Fewer and TakeBack need Services, and there are none here. Incident.CalmSince
 // is set only if other systems alone tell of trouble, and none does here. ConsideredRule, ConsideredAction,
 // Keys, Labels, Annotations, Link and Refused only reach people, and Spent.ByItself counts towards quarantine,
-// which is switched off here. Alert.Extent is of watchdog's own alerts, which nobody acts on. Ledger.Anchors are noted for readers of the audit record alone.
+// which is switched off here. Alert.Extent is of watchdog's own alerts, which nobody acts on. Ledger.Anchors are noted
+// for readers of the audit record alone.
 func TestANewFieldIsNoticed(t *testing.T) {
 	for _, v := range []struct {
 		of     any
 		fields int
-	}{{incident.Incident{}, 50}, {incident.Op{}, 31}, {incident.Alert{}, 30}, {incident.Ledger{}, 10}, {incident.Spent{}, 11}} {
+	}{{incident.Incident{}, 50}, {incident.Op{}, 31}, {incident.Alert{}, 30}, {incident.Ledger{}, 10},
+		{incident.Spent{}, 11}} {
 		if n := reflect.TypeOf(v.of).NumField(); n != v.fields {
 			t.Errorf("%T has %d fields, had %d", v.of, n, v.fields)
 		}
@@ -105,9 +123,12 @@ func TestANewFieldIsNoticed(t *testing.T) {
 // TestKeysSurvive turns keys into the core's own values and back.
 func TestKeysSurvive(t *testing.T) {
 	m := newMachine(Config{Targets: 1, Ops: 1, Ladder: restartThenPage}, newShared())
-	k := incKey{phase: phases.code(incident.Acting), seen: true, lead: true, next: 1, tries: 1, firing: true, verdict: verdicts.code(incident.Breach), useless: 1, held: 2, paged: true, nextIn: 1, evidence: true, last: 1,
-		op: opKey{id: 3, rung: 1, phase: opPhases.code(incident.Sent), before: 17, rv: 4, sends: 2, sent: 2, evidence: true}}
-	for _, more := range []func(){func() { k.ended = true }, func() { k.handedOver = true }, func() { m.Twin, k.twinEnded, k.twinLead = true, true, true }} {
+	k := incKey{phase: phases.code(incident.Acting), seen: true, lead: true, next: 1, tries: 1, firing: true,
+		verdict: verdicts.code(incident.Breach), useless: 1, held: 2, paged: true, nextIn: 1, evidence: true, last: 1,
+		op: opKey{id: 3, rung: 1, phase: opPhases.code(incident.Sent), before: 17, rv: 4, sends: 2, sent: 2,
+			evidence: true}}
+	for _, more := range []func(){func() { k.ended = true }, func() { k.handedOver = true },
+		func() { m.Twin, k.twinEnded, k.twinLead = true, true, true }} {
 		if again := m.pack(m.unpack(k), 0, 0); again != k {
 			t.Errorf("an incident does not survive: %+v, was %+v", again, k)
 		}
@@ -116,7 +137,8 @@ func TestKeysSurvive(t *testing.T) {
 	if again := m.pack(m.unpack(k), 0, 0); again != k {
 		t.Errorf("an incident does not survive: %+v, was %+v", again, k)
 	}
-	l := ledgerKey{kill: true, ops: [4]opKey{{id: 1, phase: opPhases.code(incident.Intent), before: 1}}, spent: [8]spentKey{{op: 1}}}
+	l := ledgerKey{kill: true, ops: [4]opKey{{id: 1, phase: opPhases.code(incident.Intent), before: 1}},
+		spent: [8]spentKey{{op: 1}}}
 	if again := m.packLedger(m.unpackLedger(l)); again != l {
 		t.Errorf("a ledger does not survive: %+v, was %+v", again, l)
 	}

@@ -112,7 +112,8 @@ func (m *machine) moves(s *state, f func(move)) {
 	for _, kind := range []uint8{moveContact, moveStray, moveTick} {
 		for r := range uint8(m.Replicas) {
 			for t := range uint8(m.Targets) {
-				if s.rep[r].leads > 0 && s.rep[r].load == 0 && (kind == moveStray || (s.rep[r].task[t].stage == idle) == (kind == moveTick)) {
+				if s.rep[r].leads > 0 && s.rep[r].load == 0 &&
+					(kind == moveStray || (s.rep[r].task[t].stage == idle) == (kind == moveTick)) {
 					f(move{kind, r, t, plain})
 				}
 			}

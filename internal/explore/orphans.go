@@ -25,7 +25,8 @@ func (x *run) orphans(r, t uint8) bool {
 	if k.duplicate != 0 {
 		slot := x.incidents.get(k.duplicate).slot
 		if k.moved > 0 {
-			x.say("Replica %s wants to end the other incident on %s, but somebody else has stored it since.", x.who(r), targetNames[t])
+			x.say("Replica %s wants to end the other incident on %s, but somebody else has stored it since.", x.who(r),
+				targetNames[t])
 			k.duplicate, k.moved = 0, 0
 			return true
 		}
@@ -48,13 +49,15 @@ func (x *run) orphans(r, t uint8) bool {
 		case over(id, x.incidents.get(id)):
 		case k.inc == 0 && k.stage == idle:
 			k.inc = id
-			x.say("Replica %s finds an incident on %s in the store and takes it on (%s).", x.who(r), targetNames[t], x.phrase(id))
+			x.say("Replica %s finds an incident on %s in the store and takes it on (%s).", x.who(r), targetNames[t],
+				x.phrase(id))
 			return true
 		case k.inc != 0 && x.incidents.get(k.inc).slot != uint8(n) && (k.flags&fresh == 0 || k.stage != opening):
 			if !x.Shell.AdoptEarly && x.holds(id, t, uint8(n)) {
 				// An incident with an op is not ended: it is the one to work on.
 				if k.stage == idle && x.incidents.get(k.inc).op.id == 0 {
-					x.say("Replica %s finds another incident on %s in the store, with an op (%s), and works on that one from now on.", x.who(r), targetNames[t], x.phrase(id))
+					x.say("Replica %s finds another incident on %s in the store, with an op (%s), and works on that "+
+						"one from now on.", x.who(r), targetNames[t], x.phrase(id))
 					*k = task{inc: id}
 					for _, op := range x.ledgers.get(x.s.ledger).ops {
 						if op.id != 0 && op.target == t && op.slot == uint8(n) {

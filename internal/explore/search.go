@@ -26,7 +26,8 @@ type Result struct {
 
 // String is the line that a run prints.
 func (r Result) String() string {
-	s := fmt.Sprintf("%-42s %9d states %10d moves, depth %3d, %5.1fs, %7.0f states/s", r.Name, r.States, r.Moves, r.Depth, r.Took.Seconds(), float64(r.States)/r.Took.Seconds())
+	s := fmt.Sprintf("%-42s %9d states %10d moves, depth %3d, %5.1fs, %7.0f states/s", r.Name, r.States, r.Moves,
+		r.Depth, r.Took.Seconds(), float64(r.States)/r.Took.Seconds())
 	if !r.Complete {
 		s += ", cut off"
 	}
@@ -177,7 +178,8 @@ func (x *search) marked(id uint32) bool { return x.settled[id/64]>>(id%64)&1 > 0
 // successors makes every move from s. While it runs nobody writes to the table,
 // so what is known already is left out at once. The first calm move that changes
 // anything is the state's calm one.
-func (x *search) successors(m *machine, s *state, id uint32, out []found, buf []byte, made, bounded *int) ([]found, []byte) {
+func (x *search) successors(m *machine, s *state, id uint32, out []found, buf []byte, made,
+	bounded *int) ([]found, []byte) {
 	calm := false
 	r := &run{machine: m}
 	own := digestOf(m.encode(s, buf[:0]))
@@ -227,7 +229,8 @@ func (x *search) stuck() {
 		if good[at] == 1 {
 			circle := chain[slices.Index(chain, at):]
 			if !slices.ContainsFunc(circle, x.marked) {
-				x.tell("INV-40: stuck: nothing goes wrong any more, and the incident is neither closed nor in a person's hands", from, move{})
+				x.tell("INV-40: stuck: nothing goes wrong any more, and the incident is neither closed nor in a "+
+					"person's hands", from, move{})
 				return
 			}
 		}

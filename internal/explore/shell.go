@@ -19,7 +19,8 @@ func (x *run) tick(r, t uint8) bool {
 			return false
 		}
 		res := x.open(t, slot, e)
-		*k = task{inc: res.inc, queue: res.queue, stage: opening, flags: fresh | touched, duplicate: k.duplicate, moved: k.moved}
+		*k = task{inc: res.inc, queue: res.queue, stage: opening, flags: fresh | touched, duplicate: k.duplicate,
+			moved: k.moved}
 		x.say("Replica %s sees %s in trouble and opens an incident.", x.who(r), targetNames[t])
 		return true
 	}
@@ -30,7 +31,8 @@ func (x *run) tick(r, t uint8) bool {
 	}
 	k.flags &^= touched
 	x.say("Replica %s looks at %s again (%s).", x.who(r), targetNames[t], x.view(t))
-	if op := x.incidents.get(k.taken).op; op.id != 0 && x.ledgers.get(x.s.ledger).ids()&(1<<op.id) != 0 && x.ledgers.get(x.s.ledger).flies(op.id) {
+	if op := x.incidents.get(k.taken).op; op.id != 0 && x.ledgers.get(x.s.ledger).ids()&(1<<op.id) != 0 &&
+		x.ledgers.get(x.s.ledger).flies(op.id) {
 		k.inc = x.adopt(k.inc, op)
 		x.say("It takes over op %d.", op.id)
 	}
@@ -162,7 +164,8 @@ func (x *run) put(r, t, variant uint8) bool {
 	k, inc := &x.s.rep[r].task[t], x.incidents.get(x.s.rep[r].task[t].inc)
 	stored, stage := &x.s.tgt[t].slot[inc.slot], k.stage
 	lostRace := k.flags&stale != 0 || k.flags&fresh != 0 && *stored != 0
-	why := map[uint8]string{opening: "", keeping: " before anything else", closing: " as it stands after this pass"}[stage]
+	why := map[uint8]string{opening: "", keeping: " before anything else",
+		closing: " as it stands after this pass"}[stage]
 	switch {
 	case variant == fails:
 		x.say("Replica %s cannot reach the API server to store the incident%s.", x.who(r), why)
@@ -171,11 +174,13 @@ func (x *run) put(r, t, variant uint8) bool {
 	case variant == lost && lostRace:
 		return false
 	case lostRace:
-		x.say("Replica %s tries to store the incident%s and is refused: somebody else has stored it since it was read.", x.who(r), why)
+		x.say("Replica %s tries to store the incident%s and is refused: somebody else has stored it since it was read.",
+			x.who(r), why)
 		k.queue, k.stage = 0, reread
 		return true
 	}
-	if old := x.incidents.get(*stored); *stored != 0 && phases[inc.phase] != incident.Resolved && phases[old.phase] != incident.Resolved && inc.next < old.next {
+	if old := x.incidents.get(*stored); *stored != 0 && phases[inc.phase] != incident.Resolved &&
+		phases[old.phase] != incident.Resolved && inc.next < old.next {
 		x.breaks("INV-21: the stored ladder went back down")
 	}
 	*stored = k.inc
@@ -189,7 +194,8 @@ func (x *run) put(r, t, variant uint8) bool {
 		}
 	}
 	if variant == lost {
-		x.say("Replica %s stores the incident%s (%s); it is stored, but the answer is lost.", x.who(r), why, x.phrase(k.inc))
+		x.say("Replica %s stores the incident%s (%s); it is stored, but the answer is lost.", x.who(r), why,
+			x.phrase(k.inc))
 		k.flags |= stale
 		x.putFailed(k, stage)
 		return true

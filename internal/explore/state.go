@@ -209,7 +209,8 @@ func (m *machine) refers(s *state, t int, slot uint8) bool {
 	for r := range m.Replicas {
 		k := &s.rep[r].task[t]
 		for _, i := range []uint32{k.inc, k.duplicate, k.taken} {
-			if i != 0 && (m.incidents.get(i).slot == slot || m.incidents.get(i).op.id != 0 && m.incidents.get(i).op.slot == slot) {
+			if i != 0 && (m.incidents.get(i).slot == slot || m.incidents.get(i).op.id != 0 &&
+				m.incidents.get(i).op.slot == slot) {
 				return true
 			}
 		}
@@ -232,14 +233,17 @@ func (m *machine) refers(s *state, t int, slot uint8) bool {
 func (m *machine) compare(s *state, a, b uint8) int {
 	x, y := &s.rep[a], &s.rep[b]
 	if *x == *y {
-		return cmp.Or(cmp.Compare(flag(s.holder == b+1), flag(s.holder == a+1)), cmp.Compare(m.waits(s, a), m.waits(s, b)))
+		return cmp.Or(cmp.Compare(flag(s.holder == b+1), flag(s.holder == a+1)),
+			cmp.Compare(m.waits(s, a), m.waits(s, b)))
 	}
-	if c := cmp.Or(cmp.Compare(flag(s.holder == b+1), flag(s.holder == a+1)), cmp.Compare(y.leads, x.leads), cmp.Compare(x.load, y.load), cmp.Compare(x.over, y.over)); c != 0 {
+	if c := cmp.Or(cmp.Compare(flag(s.holder == b+1), flag(s.holder == a+1)), cmp.Compare(y.leads, x.leads),
+		cmp.Compare(x.load, y.load), cmp.Compare(x.over, y.over)); c != 0 {
 		return c
 	}
 	for t := range m.Targets {
 		p, q := x.task[t], y.task[t]
-		if c := cmp.Or(cmp.Compare(p.stage, q.stage), cmp.Compare(p.flags, q.flags), cmp.Compare(p.queue, q.queue)); c != 0 {
+		if c := cmp.Or(cmp.Compare(p.stage, q.stage), cmp.Compare(p.flags, q.flags),
+			cmp.Compare(p.queue, q.queue)); c != 0 {
 			return c
 		}
 		for _, i := range [][2]uint32{{p.inc, q.inc}, {p.duplicate, q.duplicate}, {p.taken, q.taken}} {
@@ -270,14 +274,18 @@ func (m *machine) waits(s *state, r uint8) int {
 
 func (k *incKey) bytes() []byte {
 	o := k.op
-	return []byte{k.target, k.slot, k.phase, flag(k.seen), flag(k.lead), k.next, k.tries, flag(k.firing), k.verdict, k.useless, k.held, flag(k.paged), k.nextIn, flag(k.evidence), k.last,
-		o.id, o.slot, o.rung, o.phase, o.before, o.rv, o.sends, o.sent, o.applied, o.rolled, flag(o.evidence), o.verdict, o.hold}
+	return []byte{k.target, k.slot, k.phase, flag(k.seen), flag(k.lead), k.next, k.tries, flag(k.firing), k.verdict,
+		k.useless, k.held, flag(k.paged), k.nextIn, flag(k.evidence), k.last,
+		o.id, o.slot, o.rung, o.phase, o.before, o.rv, o.sends, o.sent, o.applied, o.rolled, flag(o.evidence),
+		o.verdict, o.hold}
 }
 
 func (g message) less(o message) bool {
 	// Empty places come last.
-	return cmp.Or(cmp.Compare(flag(g.op == 0), flag(o.op == 0)), cmp.Compare(g.target, o.target), cmp.Compare(g.op, o.op), cmp.Compare(g.rv, o.rv), cmp.Compare(g.before, o.before),
-		cmp.Compare(g.age, o.age), cmp.Compare(g.wait, o.wait), cmp.Compare(g.intent, o.intent), cmp.Compare(g.doubled, o.doubled), cmp.Compare(g.slot, o.slot), cmp.Compare(g.rung, o.rung)) < 0
+	return cmp.Or(cmp.Compare(flag(g.op == 0), flag(o.op == 0)), cmp.Compare(g.target, o.target),
+		cmp.Compare(g.op, o.op), cmp.Compare(g.rv, o.rv), cmp.Compare(g.before, o.before),
+		cmp.Compare(g.age, o.age), cmp.Compare(g.wait, o.wait), cmp.Compare(g.intent, o.intent),
+		cmp.Compare(g.doubled, o.doubled), cmp.Compare(g.slot, o.slot), cmp.Compare(g.rung, o.rung)) < 0
 }
 
 // encode writes everything that makes the state what it is.

@@ -61,9 +61,11 @@ func (x *run) held(r uint8) string {
 func (m *machine) story(path []move) []string {
 	s := m.start()
 	x := &run{machine: m, names: [maxReplicas]uint8{0, 1, 2}}
-	lines := []string{fmt.Sprintf("At the start replica A leads, %s is in trouble, and no incident is open.", targetNames[0])}
+	lines := []string{fmt.Sprintf("At the start replica A leads, %s is in trouble, and no incident is open.",
+		targetNames[0])}
 	if m.Targets > 1 {
-		lines[0] = fmt.Sprintf("At the start replica A leads, %s and %s are in trouble, and no incident is open.", targetNames[0], targetNames[1])
+		lines[0] = fmt.Sprintf("At the start replica A leads, %s and %s are in trouble, and no incident is open.",
+			targetNames[0], targetNames[1])
 	}
 	for _, v := range path {
 		var said []string

@@ -37,12 +37,14 @@ func folder(t *testing.T) string {
 		begin := t0.AddDate(0, 0, day)
 		for hour := range 24 {
 			a := w.Appender(t.Context())
-			for at := begin.Add(time.Duration(hour) * time.Hour); at.Before(begin.Add(time.Duration(hour+1) * time.Hour)); at = at.Add(30 * time.Second) {
+			from := begin.Add(time.Duration(hour) * time.Hour)
+			for at := from; at.Before(from.Add(time.Hour)); at = at.Add(30 * time.Second) {
 				for k := range 5 {
 					if k == 3 && day == 1 || k == 4 && hour%5 == 2 {
 						continue
 					}
-					l := labels.FromStrings(model.MetricNameLabel, []string{"m", "c"}[k%2], "target", fmt.Sprint("t", k))
+					l := labels.FromStrings(model.MetricNameLabel, []string{"m", "c"}[k%2],
+						"target", fmt.Sprint("t", k))
 					if _, err := a.Append(0, l, at.UnixMilli(), float64(dice.IntN(1000))); err != nil {
 						t.Fatal(err)
 					}
@@ -93,8 +95,10 @@ func TestWhatWasDeletedIsGone(t *testing.T) {
 }
 
 var questions = []string{
-	"m", "c", `m{target="t0"}`, `m{target!="t0"}`, `m{target=~"t[02]"}`, `{target!~"t0|t1"}`, `{__name__=~"m|c"}`, `m{nothing=""}`, `m{nothing!=""}`, "nothing",
-	"rate(c[5m])", "avg_over_time(m[7m])", "sum by (target) (rate(c[3m]))", "count_over_time(m[6h])", "m offset 25h", "max_over_time(m[2h:1m])", "m > 500", "timestamp(m)", "absent(m)", "sum(m) / sum(c)",
+	"m", "c", `m{target="t0"}`, `m{target!="t0"}`, `m{target=~"t[02]"}`, `{target!~"t0|t1"}`, `{__name__=~"m|c"}`,
+	`m{nothing=""}`, `m{nothing!=""}`, "nothing",
+	"rate(c[5m])", "avg_over_time(m[7m])", "sum by (target) (rate(c[3m]))", "count_over_time(m[6h])", "m offset 25h",
+	"max_over_time(m[2h:1m])", "m > 500", "timestamp(m)", "absent(m)", "sum(m) / sum(c)",
 }
 
 // Blocks are read as Prometheus reads them: every answer at every moment is the same.

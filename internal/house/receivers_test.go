@@ -31,20 +31,28 @@ func TestEveryReceiverIsKnownEverywhere(t *testing.T) {
 				t.Errorf("receiver %q: %s", k.Name, fmt.Sprintf(format, args...))
 			}
 		}
-		wants(k.Title != "" && k.Help != "" && k.Acknowledged != "", "fill Title, Help and Acknowledged of its row in receivers.Kinds: docs/receivers.md says them")
-		wants(len(k.Sections) > 0, "say in the field Sections of its row in receivers.Kinds by which keys it is configured")
-		wants(read("pkg/notify/"+k.Name+"/"+k.Name+".go") != "", "put its constructor into pkg/notify/%s/%s.go", k.Name, k.Name)
-		wants(read("pkg/notify/"+k.Name+"/"+k.Name+"_test.go") != "", "put its tests into pkg/notify/%s/%s_test.go", k.Name, k.Name)
+		wants(k.Title != "" && k.Help != "" && k.Acknowledged != "",
+			"fill Title, Help and Acknowledged of its row in receivers.Kinds: docs/receivers.md says them")
+		wants(len(k.Sections) > 0, "say in the field Sections of its row in receivers.Kinds by which keys it is "+
+			"configured")
+		wants(read("pkg/notify/"+k.Name+"/"+k.Name+".go") != "", "put its constructor into pkg/notify/%s/%s.go", k.Name,
+			k.Name)
+		wants(read("pkg/notify/"+k.Name+"/"+k.Name+"_test.go") != "", "put its tests into pkg/notify/%s/%s_test.go",
+			k.Name, k.Name)
 		wants(strings.Contains(read("internal/recorders/recorders.go"), ` = "`+k.Name+`"`),
-			"give it a recorder in internal/recorders, whose name is %q: its tests, the table of faults (pkg/outbox/modes_test.go) and the demo need one", k.Name)
-		wants(strings.Contains(page, receiverRow(k)), "give it this row in the first table of docs/receivers.md:\n%s", receiverRow(k))
+			"give it a recorder in internal/recorders, whose name is %q: its tests, the table of faults "+
+				"(pkg/outbox/modes_test.go) and the demo need one", k.Name)
+		wants(strings.Contains(page, receiverRow(k)), "give it this row in the first table of docs/receivers.md:\n%s",
+			receiverRow(k))
 		for _, s := range k.Sections {
 			sections = append(sections, s)
-			wants(slices.Contains(config.ReceiverSections(), s), "give config.Receivers (pkg/config/types.go) a field with the YAML key %s; "+
-				"what must hold of its options are the methods of ReceiverOptions in pkg/config/receiver.go", s)
+			wants(slices.Contains(config.ReceiverSections(), s),
+				"give config.Receivers (pkg/config/types.go) a field with the YAML key %s; "+
+					"what must hold of its options are the methods of ReceiverOptions in pkg/config/receiver.go", s)
 			wants(strings.Contains(read("docs/configuration.md"), "\n| `"+s+"` |"),
 				"bring docs/configuration.md and the schema up to date: go test ./pkg/config -run Reference -update")
-			wants(inSchema(t, read("configs/watchdog.schema.json"), s), "bring configs/watchdog.schema.json up to date: go test ./pkg/config -run Reference -update")
+			wants(inSchema(t, read("configs/watchdog.schema.json"), s),
+				"bring configs/watchdog.schema.json up to date: go test ./pkg/config -run Reference -update")
 			wants(inSchema(t, read("deploy/helm/watchdog/values.schema.json"), s),
 				"bring the chart's schema up to date: go test -tags integration ./test/chart -run Schema -update")
 			wants(example[s], "give configs/receivers.yaml an example of %s", s)
@@ -52,7 +60,8 @@ func TestEveryReceiverIsKnownEverywhere(t *testing.T) {
 	}
 	for _, s := range config.ReceiverSections() {
 		if !slices.Contains(sections, s) {
-			t.Errorf("receivers.%s: give it a row in receivers.Kinds (pkg/notify/receivers/kinds.go), or a place in the Sections of one", s)
+			t.Errorf("receivers.%s: give it a row in receivers.Kinds (pkg/notify/receivers/kinds.go), or a place in "+
+				"the Sections of one", s)
 		}
 	}
 }

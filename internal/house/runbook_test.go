@@ -42,7 +42,8 @@ func TestTheGlossaryIsReached(t *testing.T) {
 		seen[m[1]] = true
 	}
 	for _, term := range []string{
-		"ladder", "rung", "hold", "canary", "quarantine", "why", "undo", "resume", "guard", "settle", "op", "ledger", "storm",
+		"ladder", "rung", "hold", "canary", "quarantine", "why", "undo", "resume", "guard", "settle", "op", "ledger",
+		"storm",
 		"lease (of a change)", "verdict (of a rule)", "verdict (of an op)",
 	} {
 		if !seen[term] {

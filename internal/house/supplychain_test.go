@@ -84,7 +84,8 @@ func TestTheProductStartsNoProgram_SEC18(t *testing.T) {
 
 // testOnly are packages for tests, by the beginning of their path.
 var testOnly = []string{
-	"testing", "net/http/httptest", "k8s.io/client-go/testing", "k8s.io/client-go/kubernetes/fake", "github.com/prometheus/prometheus/promql/promqltest",
+	"testing", "net/http/httptest", "k8s.io/client-go/testing", "k8s.io/client-go/kubernetes/fake",
+	"github.com/prometheus/prometheus/promql/promqltest",
 	"github.com/google/go-cmp", module + "internal/demo", module + "internal/explore", module +
 		"internal/mutants", module + "internal/recorders", module + "test",
 }
@@ -231,7 +232,8 @@ const directModules = 24
 
 func TestDirectModulesStayWithinTheirBudget_SEC37(t *testing.T) {
 	n := 0
-	for _, m := range regexp.MustCompile(`(?m)^(?:require )?\t?([a-z0-9.]+\.[a-z]+/\S+) v\S+( // indirect)?$`).FindAllStringSubmatch(read(t, "../../go.mod"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^(?:require )?\t?([a-z0-9.]+\.[a-z]+/\S+) v\S+( // indirect)?$`).
+		FindAllStringSubmatch(read(t, "../../go.mod"), -1) {
 		if m[2] == "" {
 			n++
 		}

@@ -38,26 +38,32 @@ func TestEveryProbeKindIsKnownEverywhere(t *testing.T) {
 		wants(exists("pkg/probes/"+k.Name+".go"), "put its constructor into pkg/probes/%s.go", k.Name)
 		wants(heads(k.Name), "give it a column in the table \"What a look means\" of pkg/probes/doc.go")
 
-		wants(slices.Contains(config.ProbeKinds(), k.Name), "give config.Probe (pkg/config/types.go) a field with the YAML key %s, and its options a struct "+
-			"that embeds Look; what must hold of them is its method check in pkg/config/probe.go", k.Name)
+		wants(slices.Contains(config.ProbeKinds(), k.Name),
+			"give config.Probe (pkg/config/types.go) a field with the YAML key %s, and its options a struct "+
+				"that embeds Look; what must hold of them is its method check in pkg/config/probe.go", k.Name)
 		wants(strings.Contains(section("docs/configuration.md", "Probe"), "| `"+k.Name+"` |"),
 			"bring docs/configuration.md and the schema up to date: go test ./pkg/config -run Reference -update")
 		wants(has(schema(t, "configs/watchdog.schema.json"), "definitions", "Probe", "properties", k.Name),
 			"bring configs/watchdog.schema.json up to date: go test ./pkg/config -run Reference -update")
 		wants(has(schema(t, chart+"values.schema.json"), "definitions", "Probe", "properties", k.Name),
 			"bring the chart's schema up to date: go test -tags integration ./test/chart -run Schema -update")
-		wants(slices.Contains(probesOf(t, "configs/probes.yaml"), k.Name), "give configs/probes.yaml an example of it, with every option")
+		wants(slices.Contains(probesOf(t, "configs/probes.yaml"), k.Name),
+			"give configs/probes.yaml an example of it, with every option")
 
 		for _, prefix := range k.Writes {
 			wants(strings.Contains(textOf("docs/metrics.md"), "\n| `"+prefix),
-				"document the metrics %s… in docs/metrics.md, or remove them from the field Writes of its row in probes.Kinds", prefix)
+				"document the metrics %s… in docs/metrics.md, or remove them from the field Writes of its row in "+
+					"probes.Kinds", prefix)
 		}
 		wants(sim.PlaysProbe(k.Name) || k.NotSimulated != "",
-			"say in internal/sim/answers.go what the simulated application answers, or in the field NotSimulated of its row why that is not played")
-		wants(!sim.PlaysProbe(k.Name) || k.NotSimulated == "", "it is played by internal/sim/answers.go: remove NotSimulated from its row in probes.Kinds")
+			"say in internal/sim/answers.go what the simulated application answers, or in the field NotSimulated of "+
+				"its row why that is not played")
+		wants(!sim.PlaysProbe(k.Name) || k.NotSimulated == "",
+			"it is played by internal/sim/answers.go: remove NotSimulated from its row in probes.Kinds")
 	}
 	for _, name := range config.ProbeKinds() {
-		want(t, "probe kind %q", name)(slices.Contains(names, name), "give it a row in probes.Kinds (pkg/probes/kinds.go): config.Probe has an option for it")
+		want(t, "probe kind %q", name)(slices.Contains(names, name),
+			"give it a row in probes.Kinds (pkg/probes/kinds.go): config.Probe has an option for it")
 	}
 }
 
@@ -72,11 +78,14 @@ func TestEveryActionIsKnownEverywhere(t *testing.T) {
 	for _, a := range remediate.Actions() {
 		name := string(a.Name)
 		wants := want(t, "action %q", a.Name)
-		wants(a.Help != "" && a.Verb != "" && a.Past != "", "fill Help, Verb and Past of its row in remediate.Actions: reports say them")
+		wants(a.Help != "" && a.Verb != "" && a.Past != "",
+			"fill Help, Verb and Past of its row in remediate.Actions: reports say them")
 		wants(exists("pkg/remediate/"+name+".go"), "put its plan into pkg/remediate/%s.go", name)
 		for _, o := range a.Options {
 			taken[o] = true
-			wants(slices.Contains(options, o), "give config.RungOptions (pkg/config/types.go) the option %q that its row in remediate.Actions takes", o)
+			wants(slices.Contains(options, o),
+				"give config.RungOptions (pkg/config/types.go) the option %q that its row in remediate.Actions takes",
+				o)
 		}
 		wants(slices.Contains(config.Actions(), name), "let config.Actions give it")
 		wants(len(loads(t, rung(a))) == 0, "let a ladder with it load: %s", strings.Join(loads(t, rung(a)), "; "))
@@ -86,38 +95,48 @@ func TestEveryActionIsKnownEverywhere(t *testing.T) {
 			"bring the chart's schema up to date: go test -tags integration ./test/chart -run Schema -update")
 		wants(shown(t)[a.Name], "use it in a ladder of an example in configs/")
 		wants(sim.PlaysAction(a.Name) || a.NotSimulated != "",
-			"teach internal/sim/plays.go what its write does and what it can end, or say in the field NotSimulated of its row why that is not played")
-		wants(!sim.PlaysAction(a.Name) || a.NotSimulated == "", "it is played (internal/sim/plays.go): remove NotSimulated from its row in remediate.Actions")
+			"teach internal/sim/plays.go what its write does and what it can end, or say in the field NotSimulated "+
+				"of its row why that is not played")
+		wants(!sim.PlaysAction(a.Name) || a.NotSimulated == "",
+			"it is played (internal/sim/plays.go): remove NotSimulated from its row in remediate.Actions")
 		if !a.Writes() {
-			wants(len(a.Rights) == 0, "it writes nothing (class C%d): remove Rights from its row in remediate.Actions", a.Class)
+			wants(len(a.Rights) == 0, "it writes nothing (class C%d): remove Rights from its row in remediate.Actions",
+				a.Class)
 			continue
 		}
 		wants(len(a.Rights) > 0, "say in the field Rights of its row in remediate.Actions what RBAC must allow")
 		for _, o := range []string{"settle", "verify", "mode", "approvals", "cool_off"} {
-			wants(slices.Contains(a.Options, o), "let its row in remediate.Actions take the option %s: every action that writes does", o)
+			wants(slices.Contains(a.Options, o),
+				"let its row in remediate.Actions take the option %s: every action that writes does", o)
 		}
-		wants(strings.Contains(values, "\n  "+name+": false"), "give the value actions in %svalues.yaml the key %s: false", chart, name)
+		wants(strings.Contains(values, "\n  "+name+": false"),
+			"give the value actions in %svalues.yaml the key %s: false", chart, name)
 		wants(has(schema(t, chart+"values.schema.json"), "properties", "actions", "properties", name),
 			"give properties.actions in %svalues.schema.json the key %s", chart, name)
 		wants(strings.Contains(textOf(chart+"templates/_helpers.tpl"), "$act."+name),
-			"grant its Rights in watchdog.targetRules of %stemplates/_helpers.tpl if $act.%s; test/chart compares them with its row", chart, name)
+			"grant its Rights in watchdog.targetRules of %stemplates/_helpers.tpl if $act.%s; test/chart compares "+
+				"them with its row", chart, name)
 		wants(strings.Contains(admission, "$act."+name) || strings.Contains(admission, `"actions" "`+name+`"`),
-			"let an admission policy of %stemplates take what it writes if $act.%s: without that the API server refuses it", chart, name)
+			"let an admission policy of %stemplates take what it writes if $act.%s: without that the API server "+
+				"refuses it", chart, name)
 		_, err := backtest.ParseAssertion(fmt.Sprintf("would{action=%q} == 0", a.Name))
 		wants(err == nil, "let `watchdog backtest --assert` count it: %v", err)
 	}
 	for _, o := range options {
-		want(t, "option %q of a rung", o)(taken[o], "let a row of remediate.Actions take it, or remove it from config.RungOptions")
+		want(t, "option %q of a rung", o)(taken[o],
+			"let a row of remediate.Actions take it, or remove it from config.RungOptions")
 	}
 	for _, m := range regexp.MustCompile(`\n  ([a-z]+): (?:true|false)`).FindAllStringSubmatch(values, -1) {
 		a, known := remediate.ActionOf(incident.Action(m[1]))
-		want(t, "value actions.%s of the chart", m[1])(known && a.Writes(), "give it a row in remediate.Actions, or remove it from %svalues.yaml", chart)
+		want(t, "value actions.%s of the chart", m[1])(known && a.Writes(),
+			"give it a row in remediate.Actions, or remove it from %svalues.yaml", chart)
 	}
 	current(t, remediation())
 }
 
 // olderGuards are the files of guards that are older than the rule that a guard has a mutant, and the ledger's.
-var olderGuards = []string{"silence", "maintenance", "stale", "hint", "settling", "paused", "target", "disruption", "ledger"}
+var olderGuards = []string{"silence", "maintenance", "stale", "hint", "settling", "paused", "target", "disruption",
+	"ledger"}
 
 // TestEveryGuardIsKnownEverywhere walks remediate.Guards.
 func TestEveryGuardIsKnownEverywhere(t *testing.T) {
@@ -138,7 +157,9 @@ func TestEveryGuardIsKnownEverywhere(t *testing.T) {
 	for _, file := range files(t, "pkg/remediate/guard_*.go") {
 		name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "guard_"), ".go")
 		if !strings.HasSuffix(file, "_test.go") && !slices.Contains(olderGuards, name) {
-			want(t, "%s", file)(strings.Contains(mutants, `"`+file+`"`), "add a bug in it to internal/mutants/list_test.go that a test must find, and write it down: make mutants TABLE=1")
+			want(t, "%s", file)(strings.Contains(mutants, `"`+file+`"`),
+				"add a bug in it to internal/mutants/list_test.go that a test must find, and write it down: make "+
+					"mutants TABLE=1")
 		}
 	}
 	current(t, remediation())
@@ -149,12 +170,14 @@ func remediation() string {
 	var b strings.Builder
 	b.WriteString(`# Actions and guards
 
-What a ladder can do, and what is asked before it does. This page is made from the tables ` + "`remediate.Actions` and `remediate.Guards`" + `:
+What a ladder can do, and what is asked before it does. This page is made from the tables ` +
+		"`remediate.Actions` and `remediate.Guards`" + `:
 ` + "`go test ./internal/house -run KnownEverywhere -update`" + `.
 
 ## Actions
 
-The class says how much an action can hurt: C0 takes evidence, C1 calls a person, C2 adds, C3 replaces pods, C4 changes what runs. From C2 on it needs
+The class says how much an action can hurt: C0 takes evidence, C1 calls a person, C2 adds, C3 replaces pods, C4 changes what runs. ` +
+		`From C2 on it needs
 the chart's value ` + "`actions.NAME`" + `, which brings its rights. [Options](configuration.md#rungoptions), [approvals](approvals.md).
 
 | action | class | what it does | options | rights beyond looking | simulated |
@@ -169,12 +192,14 @@ the chart's value ` + "`actions.NAME`" + `, which brings its rights. [Options](c
 		if a.NotSimulated != "" {
 			simulated = "no: " + a.NotSimulated
 		}
-		fmt.Fprintf(&b, "| `%s` | C%d | %s | %s | %s | %s |\n", a.Name, a.Class, a.Help, codes(a.Options), strings.Join(rights, "; "), simulated)
+		fmt.Fprintf(&b, "| `%s` | C%d | %s | %s | %s | %s |\n", a.Name, a.Class, a.Help, codes(a.Options),
+			strings.Join(rights, "; "), simulated)
 	}
 	b.WriteString(`
 ## Guards
 
-Each answers with its reason and its number, also when it lets pass; one that cannot tell holds. ` + "`watchdog why`" + ` shows all of them. The ledger's own
+Each answers with its reason and its number, also when it lets pass; one that cannot tell holds. ` +
+		"`watchdog why`" + ` shows all of them. The ledger's own
 limits come first: ` + codes(remediate.LedgerGuardNames()) + `.
 
 | guard | asked from | lets pass if | before a lease is taken back |
@@ -208,7 +233,8 @@ func current(t *testing.T, text string) {
 
 // rung is a configuration with a rung of the action, with as much as each option needs.
 func rung(a remediate.Action) string {
-	value := map[string]string{"by": "25%", "max": "20", "template": "clean-cache", "settle": "1m", "verify": "10m", "lease": "2h", "at_least": "2",
+	value := map[string]string{"by": "25%", "max": "20", "template": "clean-cache", "settle": "1m", "verify": "10m",
+		"lease": "2h", "at_least": "2",
 		"attempts": "2", "mode": "approve", "approvals": "2", "cool_off": "10s", "only_if": "suspect_deploy"}
 	var given []string
 	for _, o := range a.Options {
@@ -220,7 +246,8 @@ func rung(a remediate.Action) string {
 	if a.Name != incident.ActionPage {
 		ladder = fmt.Sprintf("- %s: {%s}\n      - page", a.Name, strings.Join(given, ", "))
 	}
-	return "job_templates: {clean-cache: {file: jobs/clean-cache.yaml}}\nthresholds:\n  - metric: memory\n    ladder:\n      " + ladder + "\n"
+	return "job_templates: {clean-cache: {file: jobs/clean-cache.yaml}}\nthresholds:\n  - metric: memory\n    " +
+		"ladder:\n      " + ladder + "\n"
 }
 
 // loads returns what is wrong with a configuration.
@@ -318,7 +345,10 @@ func section(file, heading string) string {
 func heads(kind string) bool {
 	for line := range strings.Lines(textOf("pkg/probes/doc.go")) {
 		if strings.Contains(line, "what happened") {
-			return slices.Contains(strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' }), kind)
+			return slices.Contains(strings.FieldsFunc(line, func(r rune) bool {
+				return r == ' ' || r == ',' ||
+					r == '\n'
+			}), kind)
 		}
 	}
 	return false

@@ -18,12 +18,16 @@ import (
 var sentences = []string{"Text", "Reason", "PageReason", "Summary", "Detail", "Why", "Considered", "Refused"}
 
 // searched are the functions that look for something in a text.
-var searched = regexp.MustCompile(`^(strings\.(Contains|ContainsAny|HasPrefix|HasSuffix|Cut|CutPrefix|CutSuffix|Index|LastIndex|EqualFold|Split|SplitN|Fields|TrimPrefix|TrimSuffix)|[a-zA-Z.]*\.(MatchString|FindString|FindStringSubmatch|FindAllString|FindStringIndex))$`)
+var searched = regexp.MustCompile(
+	`^(strings\.(Contains|ContainsAny|HasPrefix|HasSuffix|Cut|CutPrefix|CutSuffix|Index|LastIndex|EqualFold|Split|` +
+		`SplitN|Fields|TrimPrefix|TrimSuffix)|[a-zA-Z.]*\.(MatchString|FindString|FindStringSubmatch|FindAllString|` +
+		`FindStringIndex))$`)
 
 // mayRead are the places that look into such a text all the same, each with its reason.
 var mayRead = map[string]string{
-	"internal/sim/museum.go: t.Text":         "an exhibit demands that people are told these very words",
-	"internal/sim/sourceoracle.go: a.Reason": "the simulator's own mark on what it handed in (sourceBlind), not a sentence of the product's",
+	"internal/sim/museum.go: t.Text": "an exhibit demands that people are told these very words",
+	"internal/sim/sourceoracle.go: a.Reason": "the simulator's own mark on what it handed in (sourceBlind), not a " +
+		"sentence of the product's",
 }
 
 // TestNobodyReadsASentenceToLearnAFact: `watchdog backtest` once read the action out of a
@@ -51,7 +55,8 @@ func TestNobodyReadsASentenceToLearnAFact(t *testing.T) {
 					used[place] = true
 					continue
 				}
-				t.Errorf("%s: %s reads a sentence; give the fact a field (pkg/incident/timeline.go has the pattern), or say in mayRead why not",
+				t.Errorf("%s: %s reads a sentence; give the fact a field (pkg/incident/timeline.go has the "+
+					"pattern), or say in mayRead why not",
 					set.Position(call.Pos()), printed(set, call))
 			}
 			return true

@@ -120,7 +120,8 @@ func (c *checker) noWindow() {
 			if k := c.cfg.RouteOf(labelsOf(r)); k >= 0 && acts(c.cfg.Routes[k].Ladder) {
 				c.add(fmt.Sprintf("%s:%d", g.File, r.Line),
 					"alert %s has no `for`, %s has no range, and routes[%d] acts on it: a single sample triggers "+
-						"the action; set `for`, or use a range as in avg_over_time(…[5m])", r.Alert, promql.Brief(r.Expr),
+						"the action; set `for`, or use a range as in avg_over_time(…[5m])", r.Alert,
+					promql.Brief(r.Expr),
 					k)
 			}
 		}
@@ -182,7 +183,8 @@ func (c *checker) oscillation() {
 			if again := time.Duration(t.For) + time.Duration(t.Window); lease <= again {
 				c.add("threshold "+t.Name,
 					"the lease of scale (%s) is not longer than `for` plus the window (%s): it ends while the rule "+
-						"still covers the time before; use a longer lease", model.Duration(lease), model.Duration(again))
+						"still covers the time before; use a longer lease", model.Duration(lease),
+					model.Duration(again))
 			}
 			if bound != nil && (clear == nil || clear.Value == bound.Value) {
 				c.add("threshold "+t.Name,

@@ -46,7 +46,8 @@ func load(t *testing.T, text string, files map[string]string) *config.Config {
 
 // Each lint finds what it is for, and nothing in what differs from that by a little.
 func TestLints(t *testing.T) {
-	good := `thresholds: [{name: a, expr: "max by (target) (avg_over_time(watchdog_sla_error_ratio[$window]))", above: 5%, clear_below: 2%, for: 1m, min_rate: 1, severity: P1, ladder: [rollback, page]}]`
+	good := `thresholds: [{name: a, expr: "max by (target) (avg_over_time(watchdog_sla_error_ratio[$window]))", ` +
+		`above: 5%, clear_below: 2%, for: 1m, min_rate: 1, severity: P1, ladder: [rollback, page]}]`
 	with := func(old, new string) string {
 		if !strings.Contains(good, old) {
 			t.Fatalf("%q is not in %s", old, good)
@@ -78,32 +79,43 @@ func TestLints(t *testing.T) {
 		"nobody is paged": {strings.Replace(head+good,
 			"receivers: {pagerduty: {routing_key_file: /key}}", "receivers: {slack: {token_file: /t, channel: c}}", 1),
 			"no-pager"},
-		"nobody at all":    {receivers(""), "no-channel"},
-		"a webhook pages":  {receivers(`webhooks: [{name: jsm, url: "https://x"}]`), ""},
-		"a fallback alone": {receivers(`slack: {token_file: /t, channel: c}, webhooks: [{name: jsm, url: "https://x", fallback_for: slack}]`), "no-pager"},
-		"P1 wakes nobody":  {receivers(`pagerduty: {routing_key_file: /key, severities: [P0]}, slack: {token_file: /t, channel: c}`), "no-channel"},
-		"P1 wakes one":     {receivers(`pagerduty: {routing_key_file: /key, severities: [P0]}, webhooks: [{name: jsm, url: "https://x", severities: [P1]}]`), ""},
+		"nobody at all":   {receivers(""), "no-channel"},
+		"a webhook pages": {receivers(`webhooks: [{name: jsm, url: "https://x"}]`), ""},
+		"a fallback alone": {receivers(`slack: {token_file: /t, channel: c}, webhooks: [{name: jsm, url: "https://x",` +
+			` fallback_for: slack}]`), "no-pager"},
+		"P1 wakes nobody": {receivers(`pagerduty: {routing_key_file: /key, severities: [P0]}, slack: {token_file: ` +
+			`/t, channel: c}`), "no-channel"},
+		"P1 wakes one": {receivers(`pagerduty: {routing_key_file: /key, severities: [P0]}, webhooks: [{name: jsm,` +
+			` url: "https://x", severities: [P1]}]`), ""},
 		"nobody hears of P3": {strings.Replace(receivers(`pagerduty: {routing_key_file: /key}`),
 			"severity: P1", "severity: P3", 1), "no-channel"},
 		"an alert for nobody": {strings.Replace(file(`[{matchers: ['alertname="A"'], ladder: [page]}]`),
 			"routing_key_file: /key", "routing_key_file: /key, severities: [P2]", 1), "no-channel"},
-		"a mail tells of P3": {strings.Replace(receivers(`pagerduty: {routing_key_file: /key}, emails: [{name: m, smarthost: "h:25", from: a@b.example, to: [a@b.example]}]`), "severity: P1", "severity: P3", 1), ""},
+		"a mail tells of P3": {strings.Replace(receivers(`pagerduty: {routing_key_file: /key}, emails: [{name: m, `+
+			`smarthost: "h:25", from: a@b.example, to: [a@b.example]}]`), "severity: P1", "severity: P3", 1), ""},
 		"no second source": {strings.Replace(head+good,
 			`      - health: {url: "http://shop/health"}`, "", 1), "single-source"},
 		"one source by choice": {with("severity: P1,", "severity: P1, single_source: the edge counts,"),
 			"single-source"},
-		"a call of what nobody defines (X43)": {receivers(`pagerduty: {routing_key_file: /key, description: '{{ template "ours" . }}'}`), "undefined-template"},
-		"a call of Alertmanager's own (X43)":  {receivers(`pagerduty: {routing_key_file: /key, description: '{{ template "pagerduty.default.description" . }}'}`), ""},
+		"a call of what nobody defines (X43)": {receivers(`pagerduty: {routing_key_file: /key, description: '{{ ` +
+			`template "ours" . }}'}`), "undefined-template"},
+		"a call of Alertmanager's own (X43)": {receivers(`pagerduty: {routing_key_file: /key, description: '{{ ` +
+			`template "pagerduty.default.description" . }}'}`), ""},
 		"a severity of another shop (X44)": {strings.NewReplacer("r.yaml", "odd.yaml", "routing_key_file: /key",
-			"routing_key_file: /key, severities: [P2]").Replace(file(`[{matchers: ['alertname="A"'], ladder: [page]}]`)), "unknown-severity"},
-		"a route gives it one (X44)": {strings.Replace(file(`[{matchers: ['alertname="A"'], severity: P0, ladder: [page]}]`), "r.yaml", "odd.yaml", 1), ""},
+			"routing_key_file: /key, severities: [P2]").Replace(file(`[{matchers: ['alertname="A"'], ladder: [page]}]`)),
+			"unknown-severity"},
+		"a route gives it one (X44)": {strings.Replace(file(`[{matchers: ['alertname="A"'], severity: P0, ladder: `+
+			`[page]}]`), "r.yaml", "odd.yaml", 1), ""},
 		"a route named as a threshold (S01)": {head + "alertmanager: {senders: [{name: am, token_file: /t}]}\n" +
 			good + "\nroutes: [{matchers: ['alertname=\"a\", team=\"x\"'], ladder: [page]}]", "same-name"},
-		"a route for nobody": {file(`[{matchers: ['alertname="A"'], ladder: [page]}, {matchers: ['severity="info"'], ladder: [page]}]`), "no-target"},
-		"routes for all":     {file(`[{matchers: ['alertname="A"'], ladder: [page]}, {matchers: ['namespace="x"'], ladder: [page]}]`), ""},
+		"a route for nobody": {file(`[{matchers: ['alertname="A"'], ladder: [page]}, {matchers: ['severity="info"'], ` +
+			`ladder: [page]}]`), "no-target"},
+		"routes for all": {file(`[{matchers: ['alertname="A"'], ladder: [page]}, {matchers: ['namespace="x"'], ladder: [page]}]`), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			files := map[string]string{"odd.yaml": `groups: [{name: g, rules: [{alert: A, expr: "probe_success == 0", labels: {severity: sev1}}]}]`, "r.yaml": `groups: [{name: g, rules: [{alert: A, expr: "probe_success == 0", labels: {severity: critical}}]}]`}
+			files := map[string]string{"odd.yaml": `groups: [{name: g, rules: [{alert: A, expr: "probe_success == 0",` +
+				` labels: {severity: sev1}}]}]`, "r.yaml": `groups: [{name: g, rules: [{alert: A, expr: ` +
+				`"probe_success == 0", labels: {severity: critical}}]}]`}
 			found, err := Check(load(t, c.text, files), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -131,7 +143,8 @@ func TestOnline(t *testing.T) {
 	cfg := load(t, head+`
 prometheus: {url: "http://p"}
 thresholds:
-  - {name: a, source: prometheus, expr: "sum by (target) (rate(here[5m])) / sum by (target) (rate(gone[5m]))", above: 5%, for: 1m, severity: P1, ladder: [page]}
+  - {name: a, source: prometheus, expr: "sum by (target) (rate(here[5m])) / sum by (target) (rate(gone[5m]))",
+      above: 5%, for: 1m, severity: P1, ladder: [page]}
 `, nil)
 	ask := func(_ context.Context, expr string, _ time.Time) ([]promql.Point, error) {
 		if strings.Contains(expr, `"gone"`) {
@@ -182,7 +195,8 @@ func TestALadderThatCanNeverActIsFound_X91(t *testing.T) {
 	}{
 		"Kubernetes is the only witness": {"targets: [{name: shop, namespace: shop, workload: deployment/shop}]" + rule,
 			true},
-		"a probe looks, too": {`targets: [{name: shop, namespace: shop, workload: deployment/shop, probes: [{http: {url: "http://shop/"}}]}]` + rule, false},
+		"a probe looks, too": {`targets: [{name: shop, namespace: shop, workload: deployment/shop, probes: [{http: ` +
+			`{url: "http://shop/"}}]}]` + rule, false},
 		"it is waived": {strings.Replace("targets: [{name: shop, namespace: shop, workload: "+
 			"deployment/shop}]"+rule, "metric: cpu,", "metric: cpu, single_source: it is enough,", 1), false},
 	} {

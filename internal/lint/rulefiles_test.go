@@ -14,17 +14,21 @@ func TestRuleFilesOfOthers(t *testing.T) {
 	for i := range 50 {
 		fmt.Fprintf(&many, "  - {record: 'r%d', expr: 'sum(kube_pod_info_%d)'}\n", i, i)
 	}
-	const act, tell = "[{matchers: ['alertname=~\".+\"'], ladder: [{scale: {by: 1, max: 5}}, page]}]", "[{matchers: ['alertname=~\".+\"'], ladder: [page]}]"
+	const act, tell = "[{matchers: ['alertname=~\".+\"'], ladder: [{scale: {by: 1, max: 5}}, page]}]",
+		"[{matchers: ['alertname=~\".+\"'], ladder: [page]}]"
 	rule := func(text string) string { return "groups: [{name: g, rules: [" + text + "]}]" }
 	for name, c := range map[string]struct{ rules, key, routes, lint, want string }{
 		"a whole file that only the server can judge": {many.String(), "rule_files", tell, "unknown-metric",
 			"kube_pod_info_0, kube_pod_info_1, kube_pod_info_2 and 47 more"},
 		"the same where it belongs": {many.String(), "prometheus", tell, "unknown-metric", ""},
-		"a metric under its old name": {rule(`{alert: A, expr: 'rate(watchdog_hints_lost_total[5m]) > 0'}`), "prometheus", tell,
+		"a metric under its old name": {rule(`{alert: A, expr: 'rate(watchdog_hints_lost_total[5m]) > 0'}`),
+			"prometheus", tell,
 			"renamed-metric", "watchdog_hints_lost_total was renamed to watchdog_ingest_lost_total"},
-		"a metric under its new name": {rule(`{alert: A, expr: 'rate(watchdog_responder_actions_total[5m]) > 0'}`), "prometheus",
+		"a metric under its new name": {rule(`{alert: A, expr: 'rate(watchdog_responder_actions_total[5m]) > 0'}`),
+			"prometheus",
 			tell, "renamed-metric", ""},
-		"a recorded series with a range behind it": {rule(`{record: e, expr: 'sum by (pod) (rate(x[5m]))'}, {record: f, expr: e}, {alert: A, expr: f > 1}`),
+		"a recorded series with a range behind it": {rule(`{record: e, expr: 'sum by (pod) (rate(x[5m]))'}, {record: ` +
+			`f, expr: e}, {alert: A, expr: f > 1}`),
 			"prometheus", act, "no-window", ""},
 		"one that records itself": {rule(`{record: e, expr: e}, {alert: A, expr: e > 1}`), "prometheus", act,
 			"no-window", "a single sample triggers the action"},
@@ -43,14 +47,17 @@ func TestRuleFilesOfOthers(t *testing.T) {
 			"prometheus", act, "no-target-label", ""},
 		"the rule names it": {rule(`{alert: A, expr: 'sum(rate(e[5m])) > 1', for: 1m, labels: {deployment: shop}}`),
 			"prometheus", act, "no-target-label", ""},
-		"it is replaced": {rule(`{alert: A, expr: 'label_replace(sum(rate(e[5m])), "target", "shop", "", "") > 1', for: 1m}`), "prometheus", act, "no-target-label", ""},
-		"taken over from the one side": {rule(`{alert: A, expr: 'sum by (uid) (rate(e[5m])) * on (uid) group_left (pod) info > 1', for: 1m}`),
+		"it is replaced": {rule(`{alert: A, expr: 'label_replace(sum(rate(e[5m])), "target", "shop", "", "") > 1', ` +
+			`for: 1m}`), "prometheus", act, "no-target-label", ""},
+		"taken over from the one side": {rule(`{alert: A, expr: 'sum by (uid) (rate(e[5m])) * on (uid) group_left ` +
+			`(pod) info > 1', for: 1m}`),
 			"prometheus", act, "no-target-label", ""},
 		"a route that only tells": {rule(`{alert: A, expr: 'sum(rate(e[5m])) > 1', for: 1m}`), "prometheus", tell,
 			"no-target-label", ""},
 		"a sibling's field": {"groups:\n- name: g\n  concurrency: 2\n  rules:\n  - {alert: A, expr: up == 0, debug: " +
 			"true}\n",
-			"prometheus", tell, "ignored-field", "field concurrency is supported by vmalert only and is ignored (line 3)"},
+			"prometheus", tell, "ignored-field",
+			"field concurrency is supported by vmalert only and is ignored (line 3)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			key := "rule_files: [r.yaml]\n"

@@ -88,7 +88,7 @@ var mutants = []mutant{
 	{"a restarting Prometheus pages at once (X16)", "pkg/engine/global.go", "b.blindSum >= cmp.Or(tolerance, blindFor)", "b.blindSum >= cmp.Or(min(tolerance, time.Second), blindFor)"},
 	{"a partial answer passes for a whole one (X13)", "pkg/promql/partial.go", "answer.IsPartial != nil && answer.IsPartial != false", "answer.IsPartial == 0"},
 	{"silence is never good news (X12)", "pkg/rules/writer.go", "				a.silent[k] = yes\n", "				a.silent[k] = yes && false\n"},
-	{"a probe without an answer is not reported (X11)", "pkg/rules/builtin.go", "Expr: `sum by (target) (watchdog_probe_unknown)`", "Expr: `sum by (target) (0 * watchdog_probe_unknown)`"},
+	{"a probe without an answer is not reported (X11)", "pkg/rules/builtin.go", "Expr:   `sum by (target) (watchdog_probe_unknown)`", "Expr: `sum by (target) (0 * watchdog_probe_unknown)`"},
 	{"blindness clears an alert", "pkg/incident/step.go", "	return !slices.ContainsFunc(s.i.Alerts, func(a Alert) bool { return a.Firing })", "	return !slices.ContainsFunc(s.i.Alerts, func(a Alert) bool { return a.Firing && !a.Verdict.Unknown() })"},
 	{"nobody is paged at the end of the ladder", "pkg/incident/step.go", "	if page {\n		s.page(reason)\n	} else {", "	if page && reason == \"\" {\n		s.page(reason)\n	} else {"},
 	{"nobody is paged when all is handed over", "pkg/incident/step.go", "	s.i.NextAt, s.i.HeldSince = time.Time{}, time.Time{}\n	s.page(reason)", "	s.i.NextAt, s.i.HeldSince = time.Time{}, time.Time{}\n	s.note(KindHandedOver, reason)"},

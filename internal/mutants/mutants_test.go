@@ -126,7 +126,8 @@ func hunt(t *testing.T, root, overlay string, incidents int) sim.Catch {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	program := filepath.Join(t.TempDir(), "harness")
-	build := exec.CommandContext(ctx, "go", "build", "-p", "1", "-ldflags=-s -w", "-overlay="+overlay, "-o", program, "./internal/mutants/harness")
+	build := exec.CommandContext(ctx, "go", "build", "-p", "1", "-ldflags=-s -w", "-overlay="+overlay, "-o", program,
+		"./internal/mutants/harness")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
@@ -168,7 +169,8 @@ func page(t *testing.T, rows string) string {
 	}
 	return fmt.Sprintf(`# Safety bugs that the simulator must catch
 
-Each bug is a few words exchanged in one file (`+"`internal/mutants/list_test.go`"+`). The simulator is built with one of them at a time and plays
+Each bug is a few words exchanged in one file (`+"`internal/mutants/list_test.go`"+
+		`). The simulator is built with one of them at a time and plays
 seeded worlds until something objects: an invariant of [safety.md](safety.md) that is broken; a disruptive action on a
 service that was well (harmful); too many curable episodes without an action or a page (missed). Where two places prevent
 the same bug, it is built into both (`+"`seconds`"+`). Without a bug, nothing objects within %d incidents. The last two columns count
@@ -178,7 +180,9 @@ the worlds and incidents played until something objected, that world included.
 
     make mutants TABLE=1
 
-%s`, control, time.Now().UTC().Format(time.DateOnly), strings.TrimSpace(string(commit)), runtime.Version(), runtime.GOOS, runtime.GOARCH, rows)
+%s`, control, time.Now().UTC().Format(time.DateOnly),
+		strings.TrimSpace(string(commit)), runtime.Version(),
+		runtime.GOOS, runtime.GOARCH, rows)
 }
 
 // TestTheTableNamesEveryMutant: docs/mutants.md is about this list.
@@ -198,6 +202,7 @@ func TestTheTableNamesEveryMutant(t *testing.T) {
 		}
 	}
 	if len(have) != len(mutants) {
-		t.Errorf("docs/mutants.md has %d rows, and there are %d mutants: run make mutants TABLE=1", len(have), len(mutants))
+		t.Errorf("docs/mutants.md has %d rows, and there are %d mutants: run make mutants TABLE=1", len(have),
+			len(mutants))
 	}
 }

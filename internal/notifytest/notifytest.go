@@ -57,13 +57,15 @@ func Stranger(t *testing.T) string {
 // Foreign puts text from elsewhere into every field that a receiver may show.
 func Foreign(text string, phase, severity byte) incident.Incident {
 	i := Trouble()
-	i.Phase = []incident.Phase{incident.Open, incident.Acting, incident.Verifying, incident.Suppressed, incident.Frozen, incident.Escalated, incident.Resolved}[phase%7]
+	i.Phase = []incident.Phase{incident.Open, incident.Acting, incident.Verifying, incident.Suppressed, incident.Frozen,
+		incident.Escalated, incident.Resolved}[phase%7]
 	i.Severity = []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}[severity%4]
 	i.ID, i.Lead, i.Paged, i.PageReason = text, text, phase%2 == 0, text
 	i.Target.Name, i.Target.Namespace, i.Target.Workload = text, text, text
 	i.Alerts[0].Rule, i.Alerts[0].Was, i.Alerts[0].Reason = text, text, text
 	i.Answers = []incident.Answer{{Guard: text, Hold: incident.Wait, Reason: text}}
-	i.Attempts = []incident.Attempt{{Summary: text, Verdict: incident.OpVerdict(text)}, {Summary: text, Verdict: incident.Helped}}
+	i.Attempts = []incident.Attempt{{Summary: text, Verdict: incident.OpVerdict(text)},
+		{Summary: text, Verdict: incident.Helped}}
 	for range 12 {
 		i.Timeline = append(i.Timeline, incident.Entry{At: T0, Kind: incident.Kind(text), Text: text})
 	}
@@ -75,9 +77,11 @@ func Acknowledged() (was, now incident.Incident) {
 	was = Trouble()
 	was.Acked = incident.Attribution{By: "alice", At: T0, Severity: was.Severity}
 	now = was
-	now.Severity, now.AckedBefore, now.Acked, now.AckBy = incident.P0, was.Acked, incident.Attribution{}, T0.Add(time.Hour)
+	now.Severity, now.AckedBefore, now.Acked, now.AckBy = incident.P0, was.Acked, incident.Attribution{},
+		T0.Add(time.Hour)
 	now.UpdatedAt = was.UpdatedAt.Add(time.Minute)
-	now.Timeline = append(slices.Clone(was.Timeline), incident.Entry{At: T0, Kind: "severity", Text: "raised from P1 to P0 by down"})
+	now.Timeline = append(slices.Clone(was.Timeline), incident.Entry{At: T0, Kind: "severity",
+		Text: "raised from P1 to P0 by down"})
 	return was, now
 }
 
@@ -121,7 +125,8 @@ func trusting(m *testing.M) (int, error) {
 
 // InMaintenance is one on a target that is in maintenance.
 func InMaintenance() incident.Incident {
-	return incident.Incident{ID: "01a", Severity: incident.P1, Phase: incident.Suppressed, Lead: "errors", Alerts: []incident.Alert{{Rule: "errors", Firing: true}},
+	return incident.Incident{ID: "01a", Severity: incident.P1, Phase: incident.Suppressed, Lead: "errors",
+		Alerts:      []incident.Alert{{Rule: "errors", Firing: true}},
 		Maintenance: incident.Maintenance{Window: "in maintenance until 2026-03-01 12:42 UTC, by <alice>: move"},
 		Answers:     []incident.Answer{{Guard: "maintenance", Hold: incident.Suppress, Reason: "in maintenance"}}}
 }
@@ -131,9 +136,11 @@ var T0 = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 // Trouble is an open incident of one target, with one alert that fires.
 func Trouble() incident.Incident {
-	i := incident.New("01inc", incident.Target{Name: "shop", Namespace: "shop-prod", Kind: "deployment", Workload: "shop"}, T0)
+	i := incident.New("01inc", incident.Target{Name: "shop", Namespace: "shop-prod", Kind: "deployment",
+		Workload: "shop"}, T0)
 	i.Severity, i.Lead = incident.P1, "error_rate"
-	i.Alerts = []incident.Alert{{Rule: "error_rate", Severity: incident.P1, Firing: true, Verdict: incident.Breach, Was: "error rate 31% > 5% for 10s", Reason: "error rate 33% > 5%"}}
+	i.Alerts = []incident.Alert{{Rule: "error_rate", Severity: incident.P1, Firing: true, Verdict: incident.Breach,
+		Was: "error rate 31% > 5% for 10s", Reason: "error rate 33% > 5%"}}
 	i.Timeline = []incident.Entry{{At: T0, Kind: "firing", Text: "error_rate: error rate 31% > 5% for 10s"}}
 	return i
 }
@@ -160,9 +167,12 @@ func Sides(t testing.TB) (*recorders.Recorder, *config.Config) {
 	}
 	all := []incident.Severity{incident.P0, incident.P1}
 	return rec, &config.Config{Receivers: config.Receivers{
-		PagerDuty:  &config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: secret(strings.Repeat("k", 32)), Severities: all},
-		Slack:      &config.Slack{URL: srv.URL + "/slack/api/", TokenFile: secret("xoxb-1"), Channel: "#incidents", Severities: all},
-		Statuspage: &config.Statuspage{URL: srv.URL + "/statuspage", PageID: "p1", TokenFile: secret("sp"), Publish: "auto", Severities: all},
+		PagerDuty: &config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: secret(strings.Repeat("k", 32)),
+			Severities: all},
+		Slack: &config.Slack{URL: srv.URL + "/slack/api/", TokenFile: secret("xoxb-1"), Channel: "#incidents",
+			Severities: all},
+		Statuspage: &config.Statuspage{URL: srv.URL + "/statuspage", PageID: "p1", TokenFile: secret("sp"),
+			Publish: "auto", Severities: all},
 	}}
 }
 
@@ -198,7 +208,8 @@ func Running(t testing.TB, x interface{ Run(context.Context) error }) (stop func
 // Escalation is a configuration with contacts and the steps of an escalation.
 func Escalation() *config.Config {
 	return &config.Config{
-		Contacts: []config.Contact{{Name: "on call", Phone: "1"}, {Name: "lead", Email: "lead@example.com"}, {Name: "security", Slack: "#sec"}},
+		Contacts: []config.Contact{{Name: "on call", Phone: "1"}, {Name: "lead", Email: "lead@example.com"},
+			{Name: "security", Slack: "#sec"}},
 		Response: []config.Response{{Severity: incident.P1, Steps: []config.Step{
 			{Receivers: []string{"pagerduty"}, Contacts: []string{"on call"}},
 			{Receivers: []string{"mail"}, Contacts: []string{"lead"}},
@@ -211,12 +222,18 @@ func Escalation() *config.Config {
 func Filling() incident.Incident {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	return incident.Incident{
-		ID: "01x", Target: incident.Target{Name: "not watched: KubePersistentVolumeFillingUp in shop", Namespace: "shop"}, Severity: incident.P2, Phase: incident.Escalated, Lead: "KubePersistentVolumeFillingUp", OpenedAt: at, Paged: true,
+		ID: "01x", Target: incident.Target{Name: "not watched: KubePersistentVolumeFillingUp in shop",
+			Namespace: "shop"}, Severity: incident.P2, Phase: incident.Escalated, Lead: "KubePersistentVolumeFillingUp",
+		OpenedAt: at, Paged: true,
 		Alerts: []incident.Alert{{
-			Rule: "KubePersistentVolumeFillingUp", Severity: incident.P2, Firing: true, Verdict: incident.Breach, Reason: "PersistentVolume is filling up.", Was: "PersistentVolume is filling up.", ActiveAt: at,
-			Labels:      map[string]string{"alertname": "KubePersistentVolumeFillingUp", "severity": "warning", "namespace": "shop", "persistentvolumeclaim": "data-cart-db-0"},
-			Annotations: map[string]string{"summary": "PersistentVolume is filling up.", "description": "data-cart-db-0 in shop is only 2.1% free.", "runbook_url": "https://runbooks.example/filling", "dashboard": "javascript:alert(1)"},
-			Link:        "http://prometheus.example/graph?g0.expr=x",
+			Rule: "KubePersistentVolumeFillingUp", Severity: incident.P2, Firing: true, Verdict: incident.Breach,
+			Reason: "PersistentVolume is filling up.", Was: "PersistentVolume is filling up.", ActiveAt: at,
+			Labels: map[string]string{"alertname": "KubePersistentVolumeFillingUp", "severity": "warning",
+				"namespace": "shop", "persistentvolumeclaim": "data-cart-db-0"},
+			Annotations: map[string]string{"summary": "PersistentVolume is filling up.",
+				"description": "data-cart-db-0 in shop is only 2.1% free.",
+				"runbook_url": "https://runbooks.example/filling", "dashboard": "javascript:alert(1)"},
+			Link: "http://prometheus.example/graph?g0.expr=x",
 		}},
 	}
 }
@@ -237,7 +254,8 @@ func JSON(t *testing.T, v any) string {
 // rule's author gave; none of them to a script.
 func SaysItsObject(t *testing.T, text string) {
 	t.Helper()
-	for _, want := range []string{"data-cart-db-0", "only 2.1% free", "https://runbooks.example/filling", "http://prometheus.example/graph?g0.expr=x"} {
+	for _, want := range []string{"data-cart-db-0", "only 2.1% free",
+		"https://runbooks.example/filling", "http://prometheus.example/graph?g0.expr=x"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it does not say %q:\n%s", want, text)
 		}
@@ -264,6 +282,10 @@ func SaysNoEmptyWorkload(t *testing.T, v any) {
 // Outage is an escalated incident whose texts contain what the formats of receivers treat specially.
 func Outage() incident.Incident {
 	at := time.Date(2026, 3, 6, 1, 15, 0, 0, time.UTC)
-	return incident.Incident{ID: "01aaa", Target: incident.Target{Name: "cart", Namespace: "shop", Kind: "deployment", Workload: "cart"}, Phase: incident.Escalated, Severity: incident.P1, Lead: "errors", Paged: true, PageReason: "the ladder says page", OpenedAt: at,
-		Alerts: []incident.Alert{{Rule: "errors", Severity: incident.P1, Firing: true, Reason: `12% "failed" <!channel>` + "\n\x1b[31m", ActiveAt: at}, {Rule: "slow", Severity: incident.P2, Reason: "well", ActiveAt: at, EvaluatedAt: at.Add(time.Minute)}}}
+	return incident.Incident{ID: "01aaa", Target: incident.Target{Name: "cart", Namespace: "shop", Kind: "deployment",
+		Workload: "cart"}, Phase: incident.Escalated, Severity: incident.P1, Lead: "errors", Paged: true,
+		PageReason: "the ladder says page", OpenedAt: at,
+		Alerts: []incident.Alert{{Rule: "errors", Severity: incident.P1, Firing: true,
+			Reason: `12% "failed" <!channel>` + "\n\x1b[31m", ActiveAt: at},
+			{Rule: "slow", Severity: incident.P2, Reason: "well", ActiveAt: at, EvaluatedAt: at.Add(time.Minute)}}}
 }

@@ -103,7 +103,8 @@ type Event struct {
 
 // events are the words for Event.What, and what the simulated world calls them.
 var events = map[string]string{
-	"release": "good release", "crashing release": "crashing release", "edit": "edit", "scale by hand": "scale by hand", "hold": "hold", "claim": "claim", "kill switch": "kill switch", "api server down": "api server down",
+	"release": "good release", "crashing release": "crashing release", "edit": "edit", "scale by hand": "scale by hand",
+	"hold": "hold", "claim": "claim", "kill switch": "kill switch", "api server down": "api server down",
 }
 
 // PolicyTest says what watchdog has done up to a moment. What is left out is not

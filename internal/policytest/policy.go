@@ -60,7 +60,8 @@ func (f *File) begin(t *Test, p *played) error {
 	}
 	engine := promql.NewLocal(in, promql.LocalOptions{})
 	o := replay.Options{
-		Config: f.config, Begin: t.begin(), Local: engine, Remote: engine, Append: in.write, Interval: time.Duration(f.EvaluationInterval), Lockstep: true,
+		Config: f.config, Begin: t.begin(), Local: engine, Remote: engine, Append: in.write,
+		Interval: time.Duration(f.EvaluationInterval), Lockstep: true,
 		Workloads: map[string]replay.Workload{},
 		Did:       func(_ time.Time, id string, plan incident.Plan) { p.ops = append(p.ops, done{id, plan}) },
 		Told:      func(_ time.Time, i incident.Incident) { p.note(i) },

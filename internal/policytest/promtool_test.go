@@ -22,9 +22,12 @@ func testdata(t *testing.T) string {
 func TestPromtoolsOwnFiles(t *testing.T) {
 	dir := testdata(t)
 	for file, fails := range map[string]bool{
-		"unittest.yml": false, "long-period.yml": false, "bad-input-series.yml": true, "bad-promql.yml": true, "bad-rules-syntax-test.yml": true,
-		"bad-rules-error-test.yml": true, "failing.yml": true, "at-modifier-test.yml": false, "negative-offset-test.yml": false,
-		"no-test-group-interval.yml": false, "start-time-test.yml": false, "rules_run.yml": true, "rules_run_fuzzy.yml": true, "rules_run_no_fuzzy.yml": true,
+		"unittest.yml": false, "long-period.yml": false, "bad-input-series.yml": true, "bad-promql.yml": true,
+		"bad-rules-syntax-test.yml": true,
+		"bad-rules-error-test.yml":  true, "failing.yml": true, "at-modifier-test.yml": false,
+		"negative-offset-test.yml":   false,
+		"no-test-group-interval.yml": false, "start-time-test.yml": false, "rules_run.yml": true,
+		"rules_run_fuzzy.yml": true, "rules_run_no_fuzzy.yml": true,
 	} {
 		t.Run(file, func(t *testing.T) {
 			r := Run(t.Context(), filepath.Join(dir, file), nil)

@@ -147,7 +147,8 @@ func (f *File) groups(t *Test, in *samples, ask promql.QueryFunc) (*rules.Manage
 	order := func(g rules.Group) int { return max(0, slices.Index(f.GroupEvalOrder, g.Name)) }
 	slices.SortStableFunc(all, func(a, b rules.Group) int { return cmp.Compare(order(a), order(b)) })
 	m, err := rules.NewManager(rules.Options{
-		Local: ask, Append: in.write, Interval: time.Duration(t.Interval), ExternalURL: t.ExternalURL, ExternalLabels: t.ExternalLabels, AsPrometheus: true,
+		Local: ask, Append: in.write, Interval: time.Duration(t.Interval), ExternalURL: t.ExternalURL,
+		ExternalLabels: t.ExternalLabels, AsPrometheus: true,
 		Target: func(labels.Labels) (string, bool) { return "", false },
 	})
 	if err == nil {

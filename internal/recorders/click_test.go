@@ -27,7 +27,8 @@ func TestBlocksBeyondSlacksLimitsAreRefused(t *testing.T) {
 	}{
 		{"a message", section(10) + "," + actions(button("Approve", "a", "v", ""),
 			button("Deny", "b", "v",
-				`,"confirm":{"title":{"text":"t"},"text":{"text":"x"},"confirm":{"text":"y"},"deny":{"text":"n"}}`)), ""},
+				`,"confirm":{"title":{"text":"t"},"text":{"text":"x"},"confirm":{"text":"y"},"deny":{"text":"n"}}`)),
+			""},
 		{"a section of 3000 characters", section(3000), ""},
 		{"a section of more", section(3001), "invalid_blocks"},
 		{"an empty section", section(0), "invalid_blocks"},

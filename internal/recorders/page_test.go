@@ -45,7 +45,8 @@ func TestThePageCanBeReadBack(t *testing.T) {
 	page := url + "/statuspage/v1/pages/abc"
 	h := []string{"Authorization", "OAuth token", "Content-Type", "application/json"}
 	for _, body := range []string{
-		`{"incident":{"name":"a","status":"investigating","component_ids":["web"],"components":{"web":"major_outage"},"metadata":{"watchdog":{"incident":"01a"}}}}`,
+		`{"incident":{"name":"a","status":"investigating","component_ids":["web"],` +
+			`"components":{"web":"major_outage"},"metadata":{"watchdog":{"incident":"01a"}}}}`,
 		`{"incident":{"name":"b","status":"investigating"}}`,
 		`{"incident":{"name":"c","status":"scheduled","scheduled_for":"2026-01-01T00:00:00Z","scheduled_until":"2026-01-01T01:00:00Z"}}`,
 	} {

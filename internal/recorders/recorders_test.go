@@ -72,7 +72,8 @@ func TestASlackMessageIsPostedOnceAndEditedInPlace(t *testing.T) {
 	r, url := testRecorder(t, recorders.Options{})
 	api := slackAt(url, "xoxb-test")
 	channel, stamp, err := api.PostMessageContext(t.Context(), "#incidents", slack.MsgOptionText("breach", false),
-		slack.MsgOptionBlocks(slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, "*breach*", false, false), nil, nil)))
+		slack.MsgOptionBlocks(slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, "*breach*", false,
+			false), nil, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +267,8 @@ func TestAReceiverFailsAsItIsTold(t *testing.T) {
 		mode    recorders.Mode
 		status  int // 0: no answer at all
 		arrived int
-	}{{recorders.Limited, 429, 0}, {recorders.Broken, 500, 0}, {recorders.Applied500, 500, 1}, {recorders.Reset, 0, 0}} {
+	}{{recorders.Limited, 429, 0}, {recorders.Broken, 500, 0}, {recorders.Applied500, 500, 1},
+		{recorders.Reset, 0, 0}} {
 		t.Run(string(c.mode), func(t *testing.T) {
 			r, url := testRecorder(t, recorders.Options{})
 			r.Set(recorders.PagerDuty, c.mode)

@@ -62,8 +62,10 @@ func New(o Options) (*sim.Life, error) {
 	}
 	target := compiled.Target(nil).Target // of the past only names say whose a pod was
 	past := &sim.Past{
-		Begin: o.Begin, Local: o.Local, Remote: o.Remote, Append: o.Append, Groups: slices.Concat(compiled.Groups, compiled.SLOs), Target: target,
-		Severity: func(l map[string]string) string { return string(o.Config.SeverityOf(l)) }, Lockstep: o.Lockstep, Judged: o.Judged, Told: o.Told, Did: o.Did,
+		Begin: o.Begin, Local: o.Local, Remote: o.Remote, Append: o.Append,
+		Groups: slices.Concat(compiled.Groups, compiled.SLOs), Target: target,
+		Severity: func(l map[string]string) string { return string(o.Config.SeverityOf(l)) }, Lockstep: o.Lockstep,
+		Judged: o.Judged, Told: o.Told, Did: o.Did,
 	}
 	past.Looks = looks(o.Config, o.Local, o.Remote, target)
 	var manager *rules.Manager // of the past, once it is played
@@ -79,14 +81,16 @@ func New(o Options) (*sim.Life, error) {
 			s.Other = policy.Other
 			return s
 		},
-		View: compiled.View, Dependencies: policy.Dependencies, Firing: policy.Firing, Rules: compiled.Rules, Interval: interval, Alone: true, Past: past,
+		View: compiled.View, Dependencies: policy.Dependencies, Firing: policy.Firing, Rules: compiled.Rules,
+		Interval: interval, Alone: true, Past: past,
 		Seeing: func(m *rules.Manager) { manager = m },
 	}
 	setup := compiled.Setup()
 	p := &sim.Policy{Mode: o.Config.Mode, Settings: setup.Settings, Limits: setup.Limits, Core: setup.Policy, Own: own}
 	for _, r := range compiled.Rules {
 		k := slices.IndexFunc(o.Config.Thresholds, func(x config.Threshold) bool { return x.Name == r.Name })
-		p.Rules = append(p.Rules, sim.Rule{Threshold: r, Metric: o.Config.Thresholds[k].Metric, Ladder: compiled.Ladder(r.Name), SingleSource: o.Config.Thresholds[k].SingleSource})
+		p.Rules = append(p.Rules, sim.Rule{Threshold: r, Metric: o.Config.Thresholds[k].Metric,
+			Ladder: compiled.Ladder(r.Name), SingleSource: o.Config.Thresholds[k].SingleSource})
 	}
 	s := &sim.Scenario{Name: o.Config.File, Seed: 1, Policy: p, Happens: o.Happens}
 	for _, t := range o.Config.Targets {
@@ -95,7 +99,8 @@ func New(o Options) (*sim.Life, error) {
 		if w.Replicas == 0 {
 			w.Replicas = 3
 		}
-		s.Targets = append(s.Targets, sim.Target{Name: t.Name, Namespace: t.Namespace, Kind: kind, Replicas: w.Replicas, Owner: w.Owner, Annotations: w.Annotations, Rollout: 30 * time.Second})
+		s.Targets = append(s.Targets, sim.Target{Name: t.Name, Namespace: t.Namespace, Kind: kind, Replicas: w.Replicas,
+			Owner: w.Owner, Annotations: w.Annotations, Rollout: 30 * time.Second})
 	}
 	return sim.Relive(s), nil
 }
@@ -105,7 +110,8 @@ func New(o Options) (*sim.Life, error) {
 const seen = `{__name__=~"watchdog_probe_healthy|probe_success"}`
 
 // looks says what probes saw of a target, by what they left in the samples.
-func looks(c *config.Config, local, remote promql.QueryFunc, target rules.TargetFunc) func(string, time.Time) []probes.Status {
+func looks(c *config.Config, local, remote promql.QueryFunc, target rules.TargetFunc) func(string,
+	time.Time) []probes.Status {
 	kinds := map[string]string{} // by target and probe
 	for _, t := range c.Targets {
 		for _, p := range t.Probes {
@@ -139,13 +145,15 @@ func looks(c *config.Config, local, remote promql.QueryFunc, target rules.Target
 }
 
 // witness adds what one series says to what is known of its target's probes.
-func witness(all []probes.Status, target string, p promql.Point, kinds map[string]string, at time.Time) []probes.Status {
+func witness(all []probes.Status, target string, p promql.Point, kinds map[string]string,
+	at time.Time) []probes.Status {
 	name := cmp.Or(p.Labels.Get("probe"), p.Labels.Get("instance"), "probe")
 	damped := p.Labels.Get(model.MetricNameLabel) == "watchdog_probe_healthy"
 	k := slices.IndexFunc(all, func(s probes.Status) bool { return s.Probe == name })
 	if k < 0 {
 		k = len(all)
-		all = append(all, probes.Status{Target: target, Probe: name, Kind: cmp.Or(kinds[target+"/"+name], "http"), At: at})
+		all = append(all, probes.Status{Target: target, Probe: name, Kind: cmp.Or(kinds[target+"/"+name], "http"),
+			At: at})
 	}
 	state := probes.OK
 	if p.Value != 1 {

@@ -28,7 +28,8 @@ var answers = map[string]func(*app, asked) probes.Result{
 	},
 	"agents": func(a *app, q asked) probes.Result {
 		return probes.Result{State: probes.OK, Samples: []*model.Sample{
-			sample(q.at, "watchdog_agents_active", a.value("active_agents")), sample(q.at, "watchdog_agents_desired", 3)}}
+			sample(q.at, "watchdog_agents_active", a.value("active_agents")),
+			sample(q.at, "watchdog_agents_desired", 3)}}
 	},
 	"http": func(a *app, q asked) probes.Result {
 		limit := q.probe.Timeout

@@ -113,8 +113,11 @@ type template struct {
 }
 
 func newApp(w *World, t Target) *app {
-	a := &app{w: w, name: t.Name, spec: t, uid: "uid-" + t.Name, version: 1, generation: 1, replicas: t.Replicas, ready: t.Replicas, annotations: map[string]string{},
-		releases: []release{{}}, load: 0.5 * float64(t.Replicas), came: map[int]time.Time{}, troubles: map[string]time.Time{}, until: map[string]time.Time{}, well: w.epoch.Add(-time.Hour), fate: fateOf(w, t.Name), pruned: map[int]bool{}}
+	a := &app{w: w, name: t.Name, spec: t, uid: "uid-" + t.Name, version: 1, generation: 1, replicas: t.Replicas,
+		ready: t.Replicas, annotations: map[string]string{},
+		releases: []release{{}}, load: 0.5 * float64(t.Replicas), came: map[int]time.Time{},
+		troubles: map[string]time.Time{}, until: map[string]time.Time{}, well: w.epoch.Add(-time.Hour),
+		fate: fateOf(w, t.Name), pruned: map[int]bool{}}
 	for k, v := range t.Annotations {
 		a.annotations[k] = v
 	}
@@ -126,7 +129,8 @@ func newApp(w *World, t Target) *app {
 	a.addRevision(w.epoch.Add(-24 * time.Hour))
 	a.came[a.running] = w.epoch.Add(-24 * time.Hour)
 	a.born = map[int]time.Time{a.running: w.epoch.Add(-24 * time.Hour)}
-	a.managers = []remediate.Manager{{Name: "kubectl", At: w.epoch.Add(-24 * time.Hour), Replicas: true, Template: true}}
+	a.managers = []remediate.Manager{{Name: "kubectl", At: w.epoch.Add(-24 * time.Hour), Replicas: true,
+		Template: true}}
 	if t.Rollouts.Redeployed {
 		a.redeployed()
 	}
@@ -134,12 +138,16 @@ func newApp(w *World, t Target) *app {
 }
 
 func (a *app) target() incident.Target {
-	return incident.Target{Name: a.name, Namespace: a.spec.Namespace, Kind: cmp.Or(a.spec.Kind, "deployment"), Workload: a.name}
+	return incident.Target{Name: a.name, Namespace: a.spec.Namespace, Kind: cmp.Or(a.spec.Kind, "deployment"),
+		Workload: a.name}
 }
 
 // templateOf returns the index of the template of a release.
 func (a *app) templateOf(rel int, restarted string) int {
-	if i := slices.IndexFunc(a.templates, func(t template) bool { return t.release == rel && t.restarted == restarted }); i >= 0 {
+	if i := slices.IndexFunc(a.templates, func(t template) bool {
+		return t.release == rel &&
+			t.restarted == restarted
+	}); i >= 0 {
 		return i
 	}
 	a.templates = append(a.templates, template{rel, restarted, a.manifest(rel, restarted)})
@@ -161,7 +169,8 @@ func (a *app) addRevision(at time.Time) {
 		a.revisions = append(slices.Delete(slices.Clone(a.revisions), i, i+1), r)
 		return
 	}
-	a.revisions = append(slices.Clone(a.revisions), remediate.Revision{Number: next, Name: uid, UID: uid, CreatedAt: at, Template: t.json, Images: []string{a.image(t.release)}})
+	a.revisions = append(slices.Clone(a.revisions), remediate.Revision{Number: next, Name: uid, UID: uid, CreatedAt: at,
+		Template: t.json, Images: []string{a.image(t.release)}})
 	if len(a.revisions) > 11 {
 		a.revisions = a.revisions[1:]
 	}
@@ -179,12 +188,14 @@ func (a *app) touch(manager string, spec, tmpl bool) {
 	a.managers = slices.DeleteFunc(slices.Clone(a.managers), func(m remediate.Manager) bool {
 		return m.Name == manager && (m.Template == tmpl || m.Replicas == !tmpl)
 	})
-	a.managers = append([]remediate.Manager{{Name: manager, At: a.w.clock.now.Truncate(time.Second), Replicas: !tmpl, Template: tmpl}}, a.managers...)
+	a.managers = append([]remediate.Manager{{Name: manager, At: a.w.clock.now.Truncate(time.Second), Replicas: !tmpl,
+		Template: tmpl}}, a.managers...)
 }
 
 // apply does what an accepted patch says.
 func (a *app) apply(manager string, patch []byte) error {
-	before, err := json.Marshal(map[string]any{"spec": map[string]any{"replicas": a.replicas, "template": a.templates[a.template].json}})
+	before, err := json.Marshal(map[string]any{"spec": map[string]any{"replicas": a.replicas,
+		"template": a.templates[a.template].json}})
 	if err != nil {
 		return err
 	}
@@ -396,9 +407,13 @@ func (a *app) value(metric string) float64 {
 // workload is what a quorum read returns.
 func (a *app) workload() remediate.Workload {
 	w := remediate.Workload{
-		Target: a.target(), ResourceVersion: fmt.Sprint(a.version), Generation: a.generation, Observed: a.generation, Desired: a.replicas,
-		Ready: a.ready, Updated: a.replicas, Available: a.ready, MaxSurge: 1, MaxUnavailable: a.spec.MaxUnavailable, Paused: a.paused, ProgressDeadline: a.spec.Pods.deadline(), Stalled: a.stalled(), Annotations: map[string]string{}, NamespaceAnnotations: a.w.namespaces[a.spec.Namespace],
-		Template: a.templates[a.template].json, Owner: a.spec.Owner, Managers: a.managers, EndpointsReady: a.ready, ReadAt: a.w.clock.now,
+		Target: a.target(), ResourceVersion: fmt.Sprint(a.version), Generation: a.generation, Observed: a.generation,
+		Desired: a.replicas,
+		Ready:   a.ready, Updated: a.replicas, Available: a.ready, MaxSurge: 1, MaxUnavailable: a.spec.MaxUnavailable,
+		Paused: a.paused, ProgressDeadline: a.spec.Pods.deadline(), Stalled: a.stalled(),
+		Annotations: map[string]string{}, NamespaceAnnotations: a.w.namespaces[a.spec.Namespace],
+		Template: a.templates[a.template].json, Owner: a.spec.Owner, Managers: a.managers, EndpointsReady: a.ready,
+		ReadAt: a.w.clock.now,
 	}
 	w.Target.UID = a.uid
 	for k, v := range a.annotations {

@@ -31,7 +31,8 @@ func (w *World) requested(i incident.Incident) {
 	}
 	yes := incident.Approval{Attribution: incident.Attribution{By: "somebody"}, Plan: r.Plan.Hash}
 	if other := yes; r.Quorum > 1 {
-		other.By = [...]string{"somebody else", "somebody else", "somebody else", "system:serviceaccount:ci:bot", "somebody"}[dice/1500%5]
+		other.By = [...]string{"somebody else", "somebody else", "somebody else",
+			"system:serviceaccount:ci:bot", "somebody"}[dice/1500%5]
 		say(wait+time.Duration(dice/7500%40)*time.Second, other)
 	}
 	switch n := dice / 150 % 10; {

@@ -66,7 +66,8 @@ func TestAThousandBouncesOverAnUnchangedWorld_INV07(t *testing.T) {
 			w.clock.run(w.clock.now.Add(10 * time.Minute))
 			w.oracle.end()
 
-			t.Logf("%v in %s of the world's time, %d terms of leaders", did, w.clock.now.Sub(epoch).Round(time.Hour), terms-first)
+			t.Logf("%v in %s of the world's time, %d terms of leaders", did, w.clock.now.Sub(epoch).Round(time.Hour),
+				terms-first)
 			if terms-first < bounces/4 {
 				t.Errorf("only %d new leaders: the world was hardly bounced", terms-first)
 			}
@@ -95,9 +96,12 @@ func unchanged(seed uint64) *Scenario {
 	for _, name := range []string{"well", "also-well", "still-well", "persons", "leased", "healed", "held", "unseen"} {
 		s.Targets = append(s.Targets, Target{Name: name, Namespace: "shop", Replicas: 4, Rollout: 20 * time.Second})
 	}
-	s.Policy = &Policy{Mode: incident.Auto, Core: incident.DefaultPolicy(), Settings: remediate.Settings{AvailabilityFloor: 0.5, MaxUnhealthy: 0.5, SuspectWindow: 15 * time.Minute,
-		GoodAfter: 2 * time.Minute, HumanChange: 10 * time.Minute, MaxReplicas: 20, StaleAfter: 15 * time.Second}, Limits: incident.Limits{
-		PerTarget: incident.Rate{Count: 6, Per: time.Hour}, PerNamespace: incident.Rate{Count: 20, Per: time.Hour}, Cluster: incident.Rate{Count: 40, Per: time.Hour}, Concurrent: 2, Cooldown: 5 * time.Minute}}
+	s.Policy = &Policy{Mode: incident.Auto, Core: incident.DefaultPolicy(),
+		Settings: remediate.Settings{AvailabilityFloor: 0.5, MaxUnhealthy: 0.5, SuspectWindow: 15 * time.Minute,
+			GoodAfter: 2 * time.Minute, HumanChange: 10 * time.Minute, MaxReplicas: 20, StaleAfter: 15 * time.Second},
+		Limits: incident.Limits{
+			PerTarget: incident.Rate{Count: 6, Per: time.Hour}, PerNamespace: incident.Rate{Count: 20, Per: time.Hour},
+			Cluster: incident.Rate{Count: 40, Per: time.Hour}, Concurrent: 2, Cooldown: 5 * time.Minute}}
 	wait := 10 * time.Second
 	s.Policy.add(threshold("error_rate", "P1", "app", 0.2, true, "ratio", wait, wait), "", "restart", "page")
 	s.Policy.add(threshold("active_agents", "P1", "app", 2, false, "", wait, wait), "", "restart", "page")
@@ -129,7 +133,8 @@ func settledAsMeant(t *testing.T, w *World) {
 	for _, i := range w.oracle.last {
 		phases[i.Target.Name], paged[i.Target.Name] = i.Phase, i.Paged
 	}
-	want := map[string]incident.Phase{"persons": incident.Escalated, "leased": incident.Resolved, "healed": incident.Resolved, "held": incident.Suppressed}
+	want := map[string]incident.Phase{"persons": incident.Escalated, "leased": incident.Resolved,
+		"healed": incident.Resolved, "held": incident.Suppressed}
 	for name, phase := range want {
 		if phases[name] != phase {
 			t.Fatalf("the incident of %s is %q, want %q: %v", name, phases[name], phase, phases)
@@ -138,8 +143,10 @@ func settledAsMeant(t *testing.T, w *World) {
 	if !paged["persons"] {
 		t.Fatal("nobody was paged for the incident that is a person's")
 	}
-	if l, _ := w.readLedger(); len(l.Leases) != 1 || l.Leases[0].Plan.Target.Name != "leased" || len(l.Ops) != 0 || w.byName["leased"].replicas != 6 {
-		t.Fatalf("want one lease, of leased, on 6 replicas, and no op; got %d replicas and %+v", w.byName["leased"].replicas, l)
+	if l, _ := w.readLedger(); len(l.Leases) != 1 || l.Leases[0].Plan.Target.Name != "leased" || len(l.Ops) != 0 ||
+		w.byName["leased"].replicas != 6 {
+		t.Fatalf("want one lease, of leased, on 6 replicas, and no op; got %d replicas and %+v",
+			w.byName["leased"].replicas, l)
 	}
 	if _, on := phases["unseen"]; !on {
 		t.Fatal("there is no incident on unseen")
@@ -151,13 +158,15 @@ func census(w *World) string {
 	l, _ := w.readLedger()
 	var all []string
 	for _, i := range w.oracle.last {
-		all = append(all, fmt.Sprintf("%s on %s: %s, paged %v: %s", i.ID, i.Target.Name, i.Phase, i.Paged, i.PageReason))
+		all = append(all, fmt.Sprintf("%s on %s: %s, paged %v: %s", i.ID, i.Target.Name, i.Phase, i.Paged,
+			i.PageReason))
 	}
 	for _, a := range w.apps {
 		all = append(all, fmt.Sprintf("%s version %d, %d replicas, %v", a.name, a.version, a.replicas, a.annotations))
 	}
 	slices.Sort(all)
-	return fmt.Sprintf("%d writes to targets, %d incidents, %d ops, %d leases\n", len(w.oracle.effects), len(w.oracle.opened), len(l.Ops), len(l.Leases)) + strings.Join(all, "\n")
+	return fmt.Sprintf("%d writes to targets, %d incidents, %d ops, %d leases\n", len(w.oracle.effects),
+		len(w.oracle.opened), len(l.Ops), len(l.Leases)) + strings.Join(all, "\n")
 }
 
 // disturb does one thing to watchdog, and says what; empty: there was nobody to do it to.
@@ -220,8 +229,10 @@ func newPeople(t *testing.T, w *World) *people {
 	}
 	var err error
 	p.to, err = receivers.FromConfig(&config.Config{Receivers: config.Receivers{
-		PagerDuty: &config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: filepath.Join(dir, "pagerduty"), Severities: []incident.Severity{incident.P0, incident.P1}},
-		Slack:     &config.Slack{URL: srv.URL + "/slack/api/", TokenFile: filepath.Join(dir, "slack"), Channel: "#incidents", Severities: []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}},
+		PagerDuty: &config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: filepath.Join(dir, "pagerduty"),
+			Severities: []incident.Severity{incident.P0, incident.P1}},
+		Slack: &config.Slack{URL: srv.URL + "/slack/api/", TokenFile: filepath.Join(dir, "slack"),
+			Channel: "#incidents", Severities: []incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}},
 	}}, func() time.Time { return w.clock.now })
 	if err != nil {
 		t.Fatal(err)

@@ -31,7 +31,8 @@ func TestEveryDecisionIsReplayed_SEC40(t *testing.T) {
 		logs := map[int][]audit.Record{} // by replica
 		w.recorded = func(r *replica, x audit.Record) {
 			if len(logs[r.id]) == 0 {
-				logs[r.id] = []audit.Record{{Seq: 1, At: x.At, Kind: "config", Actor: "watchdog", Data: decision.Begun()}}
+				logs[r.id] = []audit.Record{{Seq: 1, At: x.At, Kind: "config", Actor: "watchdog",
+					Data: decision.Begun()}}
 			}
 			x.Seq = uint64(len(logs[r.id])) + 1
 			logs[r.id] = append(logs[r.id], x)
@@ -63,7 +64,8 @@ func TestEveryDecisionIsReplayed_SEC40(t *testing.T) {
 	if decisions < 50*worlds {
 		t.Errorf("only %d decisions in %d worlds", decisions, worlds)
 	}
-	t.Logf("%d decisions of %d incidents in %d records, the largest of %d bytes; an incident has %d bytes of them, and %d of other records", decisions, incidents, records, most, size/max(1, incidents), other/max(1, incidents))
+	t.Logf("%d decisions of %d incidents in %d records, the largest of %d bytes; an incident has %d bytes of them, "+
+		"and %d of other records", decisions, incidents, records, most, size/max(1, incidents), other/max(1, incidents))
 }
 
 // writeFormat keeps the longest log for the test of pkg/decision that sees a change of the core.
@@ -86,7 +88,8 @@ func writeFormat(t *testing.T, logs map[int][]audit.Record) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(fmt.Sprintf("../../pkg/decision/testdata/format-%d.jsonl.gz", decision.Format), b.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(fmt.Sprintf("../../pkg/decision/testdata/format-%d.jsonl.gz", decision.Format), b.Bytes(),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 }

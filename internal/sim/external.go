@@ -96,7 +96,8 @@ func newAlertmanager(w *World) *alertmanager {
 	if len(w.scenario.External) == 0 {
 		return nil
 	}
-	m := &alertmanager{w: w, dice: rand.New(rand.NewPCG(w.scenario.Seed, 57)), byName: map[string]*externalAlert{}, pods: map[string]pod{}, nodes: map[int]*node{}}
+	m := &alertmanager{w: w, dice: rand.New(rand.NewPCG(w.scenario.Seed, 57)), byName: map[string]*externalAlert{},
+		pods: map[string]pod{}, nodes: map[int]*node{}}
 	for k, x := range w.scenario.External {
 		a := &externalAlert{ExternalAlert: x, name: fmt.Sprintf("External%d", k), app: w.byName[x.Target]}
 		if x.Names == "node" || x.Names == "volume" || x.Names == "nothing" {
@@ -241,7 +242,8 @@ func (m *alertmanager) post(a *externalAlert, status string, episode int) {
 	n := m.nodes[r.id]
 	p, err := ingest.Decode(m.body(a, status), "alertmanager", r.now())
 	if err != nil {
-		m.w.oracle.violate("INV-57", "alert %s is refused for good because of another one in its group: %v", a.name, err)
+		m.w.oracle.violate("INV-57", "alert %s is refused for good because of another one in its group: %v", a.name,
+			err)
 		return
 	}
 	news, err := n.book.Accept(p.Alerts, r.now())
@@ -270,7 +272,9 @@ func (m *alertmanager) post(a *externalAlert, status string, episode int) {
 
 // body is the webhook as Alertmanager writes it.
 func (m *alertmanager) body(a *externalAlert, status string) []byte {
-	one := map[string]any{"status": status, "labels": a.labels, "annotations": map[string]string{"summary": "something is wrong"}, "startsAt": a.began.Format(time.RFC3339Nano), "fingerprint": a.name}
+	one := map[string]any{"status": status, "labels": a.labels,
+		"annotations": map[string]string{"summary": "something is wrong"}, "startsAt": a.began.Format(time.RFC3339Nano),
+		"fingerprint": a.name}
 	if !a.ended.IsZero() {
 		one["endsAt"] = a.ended.Format(time.RFC3339Nano)
 	}
@@ -294,7 +298,10 @@ func (m *alertmanager) deliver(r *replica, life int) {
 		return
 	}
 	var news []ingest.AlertState
-	for _, k := range slices.SortedFunc(maps.Keys(n.news), func(a, b ingest.Key) int { return strings.Compare(a.String(), b.String()) }) {
+	for _, k := range slices.SortedFunc(maps.Keys(n.news), func(a,
+		b ingest.Key) int {
+		return strings.Compare(a.String(), b.String())
+	}) {
 		news = append(news, n.news[k])
 	}
 	clear(n.news)
@@ -346,7 +353,8 @@ func (m *alertmanager) reload(r *replica) {
 	var all []ingest.Workload
 	for _, a := range m.w.apps {
 		t := a.target()
-		all = append(all, ingest.Workload{Target: t.Name, Namespace: t.Namespace, Kind: t.Kind, Name: t.Workload, Service: t.Workload + "-web"})
+		all = append(all, ingest.Workload{Target: t.Name, Namespace: t.Namespace, Kind: t.Kind, Name: t.Workload,
+			Service: t.Workload + "-web"})
 	}
 	m.nodes[r.id].alerts.Use(ingest.NewResolver(all, m.owner(r)))
 }
@@ -369,8 +377,10 @@ func (m *alertmanager) seen(r *replica, target string, v engine.Snapshot) engine
 	v.Alerts = slices.Clone(v.Alerts)
 	for _, x := range all {
 		v.Alerts = append(v.Alerts, incident.Alert{
-			Rule: x.Rule, Severity: incident.P2, Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict), Reason: x.Reason, Value: x.Value, Bound: x.Bound, Above: x.Above,
-			Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Lookback: 5 * time.Minute, Keys: x.Keys, Ladder: []incident.Rung{{Action: "page", Class: remediate.ClassOf("page")}},
+			Rule: x.Rule, Severity: incident.P2, Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict),
+			Reason: x.Reason, Value: x.Value, Bound: x.Bound, Above: x.Above,
+			Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Lookback: 5 * time.Minute,
+			Keys: x.Keys, Ladder: []incident.Rung{{Action: "page", Class: remediate.ClassOf("page")}},
 		})
 	}
 	return v
@@ -399,7 +409,8 @@ func (m *alertmanager) toldOf(i incident.Incident) {
 		case accepted && x.Firing && a.ended.IsZero():
 			for id := range a.said {
 				if id != i.ID && m.w.incidents[id] != nil {
-					m.w.oracle.violate("INV-57", "alert %s fires, and is told in incident %s on %s after %s", a.name, i.ID, i.Target.Name, id)
+					m.w.oracle.violate("INV-57", "alert %s fires, and is told in incident %s on %s after %s", a.name,
+						i.ID, i.Target.Name, id)
 				}
 			}
 			a.said[i.ID] = true
@@ -408,12 +419,17 @@ func (m *alertmanager) toldOf(i incident.Incident) {
 			continue
 		}
 		// What nobody holds any more, as hundreds of incidents ended since, cannot be known to be over.
-		if slices.ContainsFunc(a.told, func(id string) bool { return m.w.incidents[id] != nil && (a.back == 0 || m.open(id)) }) {
-			m.w.oracle.violate("INV-57", "alert %s is told a second time, in incident %s on %s after %s", a.name, i.ID, i.Target.Name, strings.Join(a.told, ", "))
+		if slices.ContainsFunc(a.told, func(id string) bool {
+			return m.w.incidents[id] != nil &&
+				(a.back == 0 || m.open(id))
+		}) {
+			m.w.oracle.violate("INV-57", "alert %s is told a second time, in incident %s on %s after %s", a.name, i.ID,
+				i.Target.Name, strings.Join(a.told, ", "))
 		}
 		a.told = append(a.told, i.ID)
 		if a.app != nil && i.Target.Name != a.app.name {
-			m.w.oracle.violate("INV-75", "alert %s names a %s of %s, and incident %s is about %q", a.name, a.Names, a.app.name, i.ID, i.Target.Name)
+			m.w.oracle.violate("INV-75", "alert %s names a %s of %s, and incident %s is about %q", a.name, a.Names,
+				a.app.name, i.ID, i.Target.Name)
 		}
 	}
 }
@@ -424,7 +440,8 @@ const undisturbed = 5 * time.Minute
 // check looks once a minute whether what was accepted is told, and what is over has ended.
 func (m *alertmanager) check() {
 	now := m.w.clock.now
-	if m.w.lead < 0 || !m.w.replicas[m.w.lead].up || m.w.replicas[m.w.lead].engine == nil || now.Sub(m.w.down) < undisturbed || now.Before(m.w.mishaps.deaf) {
+	if m.w.lead < 0 || !m.w.replicas[m.w.lead].up || m.w.replicas[m.w.lead].engine == nil ||
+		now.Sub(m.w.down) < undisturbed || now.Before(m.w.mishaps.deaf) {
 		m.led = now
 		return
 	}
@@ -445,7 +462,8 @@ func (m *alertmanager) check() {
 		fires := slices.ContainsFunc(a.told, func(id string) bool { x, _ := live[id].Alert(a.name); return x.Firing })
 		switch {
 		case len(a.told) == 0:
-			m.w.oracle.violate("INV-57", "alert %s was accepted %s ago and fires, and nobody was told", a.name, now.Sub(at).Round(time.Second))
+			m.w.oracle.violate("INV-57", "alert %s was accepted %s ago and fires, and nobody was told", a.name,
+				now.Sub(at).Round(time.Second))
 		case !fires:
 			m.w.oracle.violate("INV-57", "alert %s fires, and no incident that is open says so", a.name)
 		}
@@ -462,7 +480,8 @@ func (m *alertmanager) check() {
 		}
 		for _, id := range a.told {
 			if x, _ := live[id].Alert(a.name); x.Firing {
-				m.w.oracle.violate("INV-57", "alert %s has been over for %s, and incident %s still says that it fires", a.name, now.Sub(a.ended).Round(time.Second), id)
+				m.w.oracle.violate("INV-57", "alert %s has been over for %s, and incident %s still says that it fires",
+					a.name, now.Sub(a.ended).Round(time.Second), id)
 			}
 		}
 	}
@@ -487,18 +506,22 @@ func externals(s *Scenario) {
 	for range 1 + d.IntN(4) {
 		t := s.Targets[d.IntN(len(s.Targets))].Name
 		s.External = append(s.External, ExternalAlert{
-			At: d.between(11*time.Minute, s.Length), For: d.between(10*time.Minute, 90*time.Minute), Target: t, Kill: kill, Odd: d.chance(0.2),
-			Names: pick(d, "pod", "pod", "gone pod", "deployment", "service", "node", "volume", "nothing"), Repeat: pick(d, 5*time.Minute, 30*time.Minute, 4*time.Hour),
+			At: d.between(11*time.Minute, s.Length), For: d.between(10*time.Minute, 90*time.Minute), Target: t,
+			Kill: kill, Odd: d.chance(0.2),
+			Names:  pick(d, "pod", "pod", "gone pod", "deployment", "service", "node", "volume", "nothing"),
+			Repeat: pick(d, 5*time.Minute, 30*time.Minute, 4*time.Hour),
 		})
 	}
 	flaps := &draw{rand.New(rand.NewPCG(s.Seed, 58))}
 	for k := range s.External {
 		if x := &s.External[k]; flaps.chance(0.3) {
-			x.For, x.Pause, x.Flaps = flaps.between(30*time.Second, 15*time.Minute), flaps.between(10*time.Second, 15*time.Minute), 1+flaps.IntN(12)
+			x.For, x.Pause, x.Flaps = flaps.between(30*time.Second, 15*time.Minute), flaps.between(10*time.Second,
+				15*time.Minute), 1+flaps.IntN(12)
 		}
 	}
 	for range d.IntN(4) {
 		what := pick(d, "reload", "pods replaced", "reload")
-		s.Happens = append(s.Happens, Happening{At: d.between(11*time.Minute, s.Length), What: what, Target: map[bool]string{true: s.Targets[d.IntN(len(s.Targets))].Name}[what == "pods replaced"]})
+		s.Happens = append(s.Happens, Happening{At: d.between(11*time.Minute, s.Length), What: what,
+			Target: map[bool]string{true: s.Targets[d.IntN(len(s.Targets))].Name}[what == "pods replaced"]})
 	}
 }

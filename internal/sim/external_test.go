@@ -15,7 +15,8 @@ import (
 func TestAnExternalAlertIsToldOnceAndEndsOnce_X01_X02_X03(t *testing.T) {
 	at := func(m int) time.Duration { return time.Duration(m) * time.Minute }
 	replaced := Happening{At: at(20), What: "pods replaced", Target: "shop"}
-	for _, names := range []string{"pod", "gone pod", "deployment", "statefulset", "service", "node", "volume", "nothing"} {
+	for _, names := range []string{"pod", "gone pod",
+		"deployment", "statefulset", "service", "node", "volume", "nothing"} {
 		for _, c := range []struct {
 			what    string
 			dies    bool
@@ -26,12 +27,17 @@ func TestAnExternalAlertIsToldOnceAndEndsOnce_X01_X02_X03(t *testing.T) {
 			{what: "the process dies between accepting and storing it", dies: true},
 			{what: "the process dies each time it accepts something", kill: 1},
 			{what: "a restart after it was told", happens: []Happening{{At: at(25), What: "kill"}}},
-			{what: "a restart after its pods were replaced", happens: []Happening{replaced, {At: at(25), What: "kill"}}},
-			{what: "a reload after its pods were replaced", happens: []Happening{replaced, {At: at(25), What: "reload"}}},
+			{what: "a restart after its pods were replaced",
+				happens: []Happening{replaced, {At: at(25), What: "kill"}}},
+			{what: "a reload after its pods were replaced", happens: []Happening{replaced,
+				{At: at(25), What: "reload"}}},
 			{what: "a change of leader", happens: []Happening{{At: at(25), What: "hand over"}}},
-			{what: "a change of leader after its pods were replaced", happens: []Happening{replaced, {At: at(25), What: "lease lost"}}},
-			{what: "two changes of leader, there and back", happens: []Happening{replaced, {At: at(25), What: "lease lost"}, {At: at(31), What: "lease lost"}}},
-			{what: "a change of leader, and back after it is over", happens: []Happening{{At: at(25), What: "lease lost"}, {At: at(55), What: "lease lost"}}},
+			{what: "a change of leader after its pods were replaced",
+				happens: []Happening{replaced, {At: at(25), What: "lease lost"}}},
+			{what: "two changes of leader, there and back", happens: []Happening{replaced,
+				{At: at(25), What: "lease lost"}, {At: at(31), What: "lease lost"}}},
+			{what: "a change of leader, and back after it is over",
+				happens: []Happening{{At: at(25), What: "lease lost"}, {At: at(55), What: "lease lost"}}},
 		} {
 			for _, odd := range []bool{false, true} {
 				name := names + ": " + c.what
@@ -45,8 +51,11 @@ func TestAnExternalAlertIsToldOnceAndEndsOnce_X01_X02_X03(t *testing.T) {
 					}
 					p := (&draw{rand.New(rand.NewPCG(1, 2))}).policy()
 					p.Mode = incident.Auto
-					s := &Scenario{Name: t.Name(), Seed: 7, Length: at(60), Replicas: 2, Policy: p, Targets: []Target{{Name: "shop", Namespace: "prod", Replicas: 3, Rollout: 20 * time.Second, Kind: kind}, {Name: "cart", Namespace: "prod", Replicas: 3, Rollout: 20 * time.Second}},
-						Happens: c.happens, External: []ExternalAlert{{At: at(15), For: at(30), Names: names, Target: "shop", Repeat: at(5), Odd: odd, Dies: c.dies, Kill: c.kill}}}
+					s := &Scenario{Name: t.Name(), Seed: 7, Length: at(60), Replicas: 2, Policy: p,
+						Targets: []Target{{Name: "shop", Namespace: "prod", Replicas: 3, Rollout: 20 * time.Second,
+							Kind: kind}, {Name: "cart", Namespace: "prod", Replicas: 3, Rollout: 20 * time.Second}},
+						Happens: c.happens, External: []ExternalAlert{{At: at(15), For: at(30), Names: names,
+							Target: "shop", Repeat: at(5), Odd: odd, Dies: c.dies, Kill: c.kill}}}
 					if c.kill > 0 {
 						s.Replicas = 1 // else what one has heard last is on its disk alone
 					}
@@ -101,13 +110,17 @@ func TestAnAlertThatComesBackIsToldInTwoIncidents_S07(t *testing.T) {
 			{what: "the process dies each time it accepts something", kill: 1},
 			{what: "a change of leader in a calm", happens: []Happening{{At: at(23), What: "lease lost"}}},
 			{what: "a change of leader while it fires", happens: []Happening{{At: at(26), What: "lease lost"}}},
-			{what: "a change of leader in the last calm, and back after it", happens: []Happening{{At: at(43), What: "lease lost"}, {At: at(56), What: "lease lost"}}},
+			{what: "a change of leader in the last calm, and back after it",
+				happens: []Happening{{At: at(43), What: "lease lost"}, {At: at(56), What: "lease lost"}}},
 		} {
 			t.Run(names+": "+c.what, func(t *testing.T) {
 				p := (&draw{rand.New(rand.NewPCG(1, 2))}).policy()
 				p.Mode = incident.Auto
-				s := &Scenario{Name: t.Name(), Seed: 7, Length: at(70), Replicas: 2, Policy: p, Targets: []Target{{Name: "shop", Namespace: "prod", Replicas: 3, Rollout: 20 * time.Second}, {Name: "cart", Namespace: "prod", Replicas: 3, Rollout: 20 * time.Second}},
-					Happens: c.happens, External: []ExternalAlert{{At: at(15), For: at(2), Pause: at(3), Flaps: 5, Names: names, Target: "shop", Repeat: at(5), Kill: c.kill}}}
+				s := &Scenario{Name: t.Name(), Seed: 7, Length: at(70), Replicas: 2, Policy: p,
+					Targets: []Target{{Name: "shop", Namespace: "prod", Replicas: 3, Rollout: 20 * time.Second},
+						{Name: "cart", Namespace: "prod", Replicas: 3, Rollout: 20 * time.Second}},
+					Happens: c.happens, External: []ExternalAlert{{At: at(15), For: at(2), Pause: at(3), Flaps: 5,
+						Names: names, Target: "shop", Repeat: at(5), Kill: c.kill}}}
 				if c.kill > 0 {
 					s.Replicas = 1 // else what one has heard last is on its disk alone
 				}
@@ -119,13 +132,15 @@ func TestAnAlertThatComesBackIsToldInTwoIncidents_S07(t *testing.T) {
 				for _, i := range w.oracle.tolds {
 					if _, ours := i.Alert(a.name); ours {
 						told++
-						if i.Phase == incident.Resolved && !i.ResolvedAt.Before(a.ended.Add(incident.FlapCalm)) == (i.RelapseOf != "") {
+						if i.Phase == incident.Resolved &&
+							!i.ResolvedAt.Before(a.ended.Add(incident.FlapCalm)) == (i.RelapseOf != "") {
 							ends++
 						}
 					}
 				}
 				if pages := len(w.oracle.calls); a.back != 5 || told != 2 || pages != 2 || ends != 2 {
-					t.Errorf("it came back %d times; told in %d incidents, with %d pages and %d ends", a.back, told, pages, ends)
+					t.Errorf("it came back %d times; told in %d incidents, with %d pages and %d ends", a.back, told,
+						pages, ends)
 					t.Log(Story(s))
 				}
 			})

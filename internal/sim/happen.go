@@ -12,8 +12,14 @@ import (
 // happenings are the words of a scenario: what each does to the world.
 var happenings = map[string]func(w *World, h Happening, a *app){
 	// Trouble.
-	"failing release":             func(w *World, h Happening, a *app) { w.deploy(a, release{errors: max(0.2, h.Times)}) },
-	"slow release":                func(w *World, _ Happening, a *app) { w.deploy(a, release{latency: 2 * time.Second}) },
+	"failing release": func(w *World, h Happening,
+		a *app) {
+		w.deploy(a, release{errors: max(0.2, h.Times)})
+	},
+	"slow release": func(w *World, _ Happening,
+		a *app) {
+		w.deploy(a, release{latency: 2 * time.Second})
+	},
 	"crashing release":            func(w *World, _ Happening, a *app) { w.deploy(a, release{crash: true}) },
 	"release that is never ready": func(w *World, _ Happening, a *app) { w.deploy(a, release{unready: true}) },
 	"good release":                func(w *World, _ Happening, a *app) { w.deploy(a, release{}) },
@@ -121,7 +127,8 @@ var happenings = map[string]func(w *World, h Happening, a *app){
 }
 
 // global are the happenings that concern no single target.
-var global = map[string]bool{"platform fault": true, "kill switch": true, "api server down": true, "kill": true, "lease lost": true, "hand over": true, "clock jump": true, "reload": true,
+var global = map[string]bool{"platform fault": true, "kill switch": true, "api server down": true, "kill": true,
+	"lease lost": true, "hand over": true, "clock jump": true, "reload": true,
 	"starts fail": true, "empty lists": true, "nodes unknown": true, "receiver hangs": true, "connection dies": true}
 
 // blindable are those that concern one target or all.

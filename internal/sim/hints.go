@@ -34,21 +34,27 @@ func (t Trial) hints(all []Outcome, silent map[string]string) []string {
 			continue
 		}
 		advised[o.metrics[0]] = true
-		same := named(all, func(x Outcome) bool { return x.Grade == Missed && len(x.metrics) > 0 && x.metrics[0] == o.metrics[0] })
+		same := named(all, func(x Outcome) bool {
+			return x.Grade == Missed && len(x.metrics) > 0 &&
+				x.metrics[0] == o.metrics[0]
+		})
 		has := t.rulesOn(o.metrics)
 		sees := slices.DeleteFunc(slices.Clone(has), func(rule string) bool { return silent[rule] != "" })
 		switch {
 		case len(has) == 0:
-			add("no rule looks at %s: add `- metric: %s` to thresholds (missed: %s)", strings.Join(o.metrics, " or "), o.metrics[0], same)
+			add("no rule looks at %s: add `- metric: %s` to thresholds (missed: %s)", strings.Join(o.metrics, " or "),
+				o.metrics[0], same)
 		case len(sees) > 0:
-			add("%s did not fire: lower the bound, the `for` or the window if this should be seen (missed: %s)", strings.Join(sees, ", "), same)
+			add("%s did not fire: lower the bound, the `for` or the window if this should be seen (missed: %s)",
+				strings.Join(sees, ", "), same)
 		}
 	}
 	for _, o := range all {
 		t.late(o, add)
 	}
 	if lonely := named(all, func(o Outcome) bool { return o.lonely && o.Why != "" }); lonely != "" {
-		add("only one kind of witness saw %s, and a restart or rollback wants two: add an `http` probe with max_duration, or say in `single_source` why one is enough", lonely)
+		add("only one kind of witness saw %s, and a restart or rollback wants two: add an `http` probe with "+
+			"max_duration, or say in `single_source` why one is enough", lonely)
 	}
 	modes := map[string]string{}
 	for _, o := range all {
@@ -78,14 +84,17 @@ func (t Trial) late(o Outcome, add func(string, ...any)) {
 		for _, g := range r.Ladder {
 			if g.Action == x.Action {
 				judged = true
-				add("%s: the %s worked and is judged without effect, because the window of %s (%s) still holds the past when its verify (%s) ends; verify should be longer than the window and a rollout", r.Name, x.Action, r.Name, Span(r.Window), Span(g.Verify))
+				add("%s: the %s worked and is judged without effect, because the window of %s (%s) still holds the "+
+					"past when its verify (%s) ends; verify should be longer than the window and a rollout", r.Name,
+					x.Action, r.Name, Span(r.Window), Span(g.Verify))
 			}
 		}
 	}
 	if o.ladder != "" && !judged && o.PagedAfter > o.WellAfter && o.Was == "bad" {
 		if k := t.Policy.rule(o.ladder); k >= 0 {
 			r := t.Policy.Rules[k]
-			add("%s pages for what is over: its window (%s) still holds the past when its `for` (%s) ends; a shorter window or a longer `for` helps", r.Name, Span(r.Window), Span(r.For))
+			add("%s pages for what is over: its window (%s) still holds the past when its `for` (%s) ends; a "+
+				"shorter window or a longer `for` helps", r.Name, Span(r.Window), Span(r.For))
 		}
 	}
 }
@@ -121,7 +130,8 @@ func (t Trial) probeFor(rule string) string {
 	if k < 0 {
 		return ""
 	}
-	kind := map[string]string{"error_rate": "sla", "response_time": "sla", "active_agents": "agents", "health": "health", "dependency": "health"}[t.Policy.Rules[k].Metric]
+	kind := map[string]string{"error_rate": "sla", "response_time": "sla", "active_agents": "agents",
+		"health": "health", "dependency": "health"}[t.Policy.Rules[k].Metric]
 	for _, p := range t.Policy.Own.Probes[t.Targets[0].Name] {
 		if p.Kind == kind {
 			return ""

@@ -32,7 +32,8 @@ func lag(seed uint64, p *Policy) Lag {
 	if d.chance(0.3) {
 		return Lag{}
 	}
-	l := Lag{Every: time.Duration(pick(d, 5, 10, 15, 30)) * time.Second, Window: time.Duration(pick(d, 0, 60, 60, 120, 300)) * time.Second,
+	l := Lag{Every: time.Duration(pick(d, 5, 10, 15, 30)) * time.Second,
+		Window:  time.Duration(pick(d, 0, 60, 60, 120, 300)) * time.Second,
 		Damping: probes.NofM{Failures: pick(d, 1, 2, 3), Window: 5, Successes: pick(d, 1, 2, 3)}}
 	for k := range p.Rules {
 		r := &p.Rules[k]
@@ -51,7 +52,8 @@ func lag(seed uint64, p *Policy) Lag {
 		p.interlock(o.Approvals, o.CoolOff)
 	}
 	last := &p.Rules[len(p.Rules)-1]
-	last.Staleness = max(last.Staleness, 3*l.Every, l.Every*time.Duration(1+l.Damping.Successes)) // it looks back as far as damping does
+	// it looks back as far as damping does
+	last.Staleness = max(last.Staleness, 3*l.Every, l.Every*time.Duration(1+l.Damping.Successes))
 	return l
 }
 
@@ -161,7 +163,8 @@ func (o *oracle) woken(i incident.Incident) {
 	c, cured := o.cures[a]
 	now := o.w.clock.now
 	toldOf := func(x incident.Alert) bool {
-		return x.Source == remediate.SourceAlertmanager && (x.Rule == i.Lead || x.Firing && slices.Contains(o.because[i.ID].rules, x.Rule))
+		return x.Source == remediate.SourceAlertmanager && (x.Rule == i.Lead || x.Firing &&
+			slices.Contains(o.because[i.ID].rules, x.Rule))
 	}
 	switch {
 	case slices.ContainsFunc(i.Alerts, toldOf):
@@ -169,11 +172,13 @@ func (o *oracle) woken(i incident.Incident) {
 	case !cured || now.Sub(c.at) > wakeful:
 	case a.sick() != "" || a.well.IsZero() || a.well.After(c.at):
 		// Something else was wrong since.
-	case a.lying.After(c.at.Add(-wakeful)) || o.w.monitorFailed(a, c.at.Add(-wakeful)) || o.troubled.After(c.at.Add(-wakeful)):
+	case a.lying.After(c.at.Add(-wakeful)) || o.w.monitorFailed(a, c.at.Add(-wakeful)) ||
+		o.troubled.After(c.at.Add(-wakeful)):
 	case o.suspended.Add(o.w.scenario.Lag.behind()).After(now):
 	case i.ID == c.incident && pagedBefore(i):
 	default:
-		o.violate("INV-62", "a person is paged for %s (%s) %s after %s was judged to have helped; nothing was wrong with %s since", a.name, i.PageReason, now.Sub(c.at).Round(time.Second), c.what, a.name)
+		o.violate("INV-62", "a person is paged for %s (%s) %s after %s was judged to have helped; nothing was wrong "+
+			"with %s since", a.name, i.PageReason, now.Sub(c.at).Round(time.Second), c.what, a.name)
 	}
 }
 

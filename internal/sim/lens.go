@@ -42,17 +42,20 @@ func newLens(w *World, r *replica) *lens {
 	l := &lens{w: w, r: r, own: own, looks: map[string][]*sampler{}, views: map[string]engine.Snapshot{}}
 	l.store = storage.New(storage.Options{Now: r.now, Retention: own.Retention})
 	l.ask = promql.NewLocal(l.store, promql.LocalOptions{})
-	l.rules = newRules(rules.Options{Local: l.ask, Interval: own.Interval, Now: r.now}, rules.Config{Thresholds: own.Rules})
+	l.rules = newRules(rules.Options{Local: l.ask, Interval: own.Interval, Now: r.now},
+		rules.Config{Thresholds: own.Rules})
 	for _, a := range w.apps {
 		for _, p := range own.Probes[a.name] {
 			l.add(probes.Entry{Target: a.name, Name: p.Name, Kind: p.Kind, Interval: p.Interval, Damping: p.Damping,
 				Probe: func(_ context.Context, at time.Time) (probes.Result, error) { return a.answer(p, at), nil }})
 		}
-		look, err := probes.NewKubernetes(a.spec.Namespace, a.target().Kind+"/"+a.name, func(string, string, string) (probes.Workload, error) { return a.watched(), nil })
+		look, err := probes.NewKubernetes(a.spec.Namespace, a.target().Kind+"/"+a.name,
+			func(string, string, string) (probes.Workload, error) { return a.watched(), nil })
 		if err != nil {
 			panic(err)
 		}
-		l.add(probes.Entry{Target: a.name, Name: probes.KindKubernetes, Kind: probes.KindKubernetes, Interval: 15 * time.Second, Probe: look})
+		l.add(probes.Entry{Target: a.name, Name: probes.KindKubernetes, Kind: probes.KindKubernetes,
+			Interval: 15 * time.Second, Probe: look})
 	}
 	return l
 }
@@ -177,7 +180,8 @@ func (l *lens) fresh(target string) engine.Snapshot {
 		l.store.Append(l.look(a, p, false))
 	}
 	delete(l.views, target)
-	alerts, _ := l.rules.EvalNow(context.Background(), target) // its only error is a target without rules, which has no incident
+	// its only error is a target without rules, which has no incident
+	alerts, _ := l.rules.EvalNow(context.Background(), target)
 	v := a.rolled(l.own.View(alerts, l.statuses(target)))
 	_, blind := l.rules.Blind()
 	l.w.oracle.looked(l.r, target, v, blind)
@@ -265,7 +269,8 @@ func (a *app) sla(at time.Time, errors float64, latency time.Duration) []*model.
 
 // watched is what the informers hold of the workload.
 func (a *app) watched() probes.Workload {
-	w := probes.Workload{Desired: a.replicas, Ready: a.ready, Updated: a.replicas, Unavailable: max(0, a.replicas-a.ready), RolloutInProgress: !a.rolling.IsZero(),
+	w := probes.Workload{Desired: a.replicas, Ready: a.ready, Updated: a.replicas,
+		Unavailable: max(0, a.replicas-a.ready), RolloutInProgress: !a.rolling.IsZero(),
 		EndpointsReady: a.ready, HasEndpoints: true, Usage: a.usage()}
 	if !a.on(CrashLoop) {
 		w.Stalled = a.stalled()

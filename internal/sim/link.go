@@ -162,7 +162,8 @@ func (l *link) Incidents(context.Context) ([]incident.Stored, error) {
 			}
 			s.value, s.reread = i, true
 		}
-		all = append(all, incident.Stored{Incident: s.value.(incident.Incident), Version: s.label(), Words: l.w.words[id].value})
+		all = append(all, incident.Stored{Incident: s.value.(incident.Incident), Version: s.label(),
+			Words: l.w.words[id].value})
 	}
 	return all, nil
 }
@@ -240,7 +241,8 @@ func (l *link) Records(_ context.Context, namespace string) (map[string][]remedi
 	return maps.Clone(s.value.(map[string][]remediate.Record)), s.label(), nil
 }
 
-func (l *link) SwapRecords(_ context.Context, namespace string, r map[string][]remediate.Record, version string) (string, error) {
+func (l *link) SwapRecords(_ context.Context, namespace string, r map[string][]remediate.Record,
+	version string) (string, error) {
 	if err := l.call("writing revision records"); err != nil {
 		return "", err
 	}

@@ -78,7 +78,8 @@ func (r Report) String() string {
 	line := func(what, format string, args ...any) {
 		fmt.Fprintf(&b, "%-40s "+format+"\n", append([]any{what}, args...)...)
 	}
-	line("incidents", "%d in %d worlds, %d steps of the engine, %s (%.0f incidents/s)", s.Incidents, r.Runs, s.Passes, r.Took.Round(time.Second), float64(s.Incidents)/r.Took.Seconds())
+	line("incidents", "%d in %d worlds, %d steps of the engine, %s (%.0f incidents/s)", s.Incidents, r.Runs, s.Passes,
+		r.Took.Round(time.Second), float64(s.Incidents)/r.Took.Seconds())
 	line("violations", "%d", r.Violations())
 	line("actions", "%d, and %d leases taken back", s.Effects, s.Reverts)
 	line("  useful", "%d", s.Useful)
@@ -89,9 +90,11 @@ func (r Report) String() string {
 	}
 	line("  late", "%d landed long after they were sent", s.Late)
 	line("  harmful", "%d", s.Harmful)
-	line("missed", "%d of %d episodes that could be cured (%.3f %%)", s.Missed, s.Episodes, 100*float64(s.Missed)/float64(max(1, s.Episodes)))
+	line("missed", "%d of %d episodes that could be cured (%.3f %%)", s.Missed, s.Episodes,
+		100*float64(s.Missed)/float64(max(1, s.Episodes)))
 	line("time to act", "%s on average", (s.Acted / time.Duration(max(1, s.Cured))).Round(100*time.Millisecond))
-	line("verdicts on effects", "%d of %d right (%.1f %%)", s.Right, s.Verdicts, 100*float64(s.Right)/float64(max(1, s.Verdicts)))
+	line("verdicts on effects", "%d of %d right (%.1f %%)", s.Right, s.Verdicts,
+		100*float64(s.Right)/float64(max(1, s.Verdicts)))
 	line("  harm", "%d of %d changes that did harm were taken back", s.Undone, s.Harms)
 	line("pages", "%d", s.Pages)
 	for _, id := range slices.Sorted(maps.Keys(r.Broken)) {

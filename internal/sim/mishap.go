@@ -24,7 +24,11 @@ var accidents = map[string]func(w *World, h Happening, a *app){
 	// No kubelet has reported: every pod counts as not ready, and all of them serve.
 	"nodes unknown": func(w *World, h Happening, _ *app) { w.mishaps.unknown = w.clock.now.Add(h.For); w.excuse(nil) },
 	// The autoscaler reads nothing as no load.
-	"autoscaler misled": func(w *World, h Happening, a *app) { a.scaler.misled = w.clock.now.Add(h.For); a.scaler.scale() },
+	"autoscaler misled": func(w *World, h Happening,
+		a *app) {
+		a.scaler.misled = w.clock.now.Add(h.For)
+		a.scaler.scale()
+	},
 	"idle": func(w *World, h Happening, a *app) {
 		load := a.load
 		a.load /= 10
@@ -48,7 +52,8 @@ var accidents = map[string]func(w *World, h Happening, a *app){
 		a.made, a.madeAt = a.made+1, w.clock.now
 		a.uid += "-anew"
 		a.op, a.annotations, a.revisions = "", map[string]string{}, nil
-		a.managers = []remediate.Manager{{Name: "kubectl", At: w.clock.now.Truncate(time.Second), Replicas: true, Template: true}}
+		a.managers = []remediate.Manager{{Name: "kubectl", At: w.clock.now.Truncate(time.Second), Replicas: true,
+			Template: true}}
 		a.roll(a.template)
 		w.oracle.edited(a)
 		w.excuse(a)
@@ -190,5 +195,6 @@ func (s *scaler) shown() *remediate.HPA {
 	if s.app.spec.Autoscaler.Keda {
 		owner = "ScaledObject " + s.app.name
 	}
-	return &remediate.HPA{Owner: owner, Name: s.app.name + "-hpa", UID: s.uid, ResourceVersion: label(s.version), Min: s.min, Max: s.app.spec.Autoscaler.Max, Current: s.app.replicas, Desired: s.want()}
+	return &remediate.HPA{Owner: owner, Name: s.app.name + "-hpa", UID: s.uid, ResourceVersion: label(s.version),
+		Min: s.min, Max: s.app.spec.Autoscaler.Max, Current: s.app.replicas, Desired: s.want()}
 }

@@ -161,7 +161,8 @@ func readExhibit(b []byte) (Exhibit, error) {
 
 // check finds what would make a scenario say something else than it seems to.
 func (x Exhibit) check() error {
-	if x.ID == "" || x.Title == "" || x.Happened == "" || x.Source == "" || x.Here == "" || len(x.Invariants) == 0 || len(x.Targets) == 0 || len(x.Happens) == 0 {
+	if x.ID == "" || x.Title == "" || x.Happened == "" || x.Source == "" || x.Here == "" || len(x.Invariants) == 0 ||
+		len(x.Targets) == 0 || len(x.Happens) == 0 {
 		return fmt.Errorf("id, title, happened, source, here, invariants, targets and happens must be given")
 	}
 	s := x.Scenario(0)
@@ -178,7 +179,8 @@ func (x Exhibit) check() error {
 			return fmt.Errorf("%s at %s is after the end", h.What, h.At)
 		}
 	}
-	for _, t := range slices.Concat(slices.DeleteFunc(slices.Clone(x.Expect.Paged), func(t string) bool { return t == incident.Self }), sorted(x.Expect.On), sorted(x.Expect.Left)) {
+	for _, t := range slices.Concat(slices.DeleteFunc(slices.Clone(x.Expect.Paged),
+		func(t string) bool { return t == incident.Self }), sorted(x.Expect.On), sorted(x.Expect.Left)) {
 		if !known(t) {
 			return fmt.Errorf("expect: there is no target %s", t)
 		}
@@ -193,7 +195,8 @@ func matches(pattern, name string) bool {
 
 // Scenario is what the simulator plays.
 func (x Exhibit) Scenario(seed uint64) *Scenario {
-	s := &Scenario{Name: x.ID, Seed: seed, Length: x.Length, Replicas: x.Replicas, Policy: x.Policy.policy(), Faults: x.Faults}
+	s := &Scenario{Name: x.ID, Seed: seed, Length: x.Length, Replicas: x.Replicas, Policy: x.Policy.policy(),
+		Faults: x.Faults}
 	for _, t := range x.Targets {
 		s.Targets = append(s.Targets, t.all()...)
 	}
@@ -241,8 +244,12 @@ func (t exhibitTarget) all() []Target {
 // policy is the runbook's ladders, with the limits and guards that ship.
 func (x exhibitPolicy) policy() *Policy {
 	p := &Policy{Mode: incident.Auto, Core: incident.DefaultPolicy(),
-		Settings: remediate.Settings{AvailabilityFloor: 0.5, MaxUnhealthy: 0.3, SuspectWindow: 30 * time.Minute, GoodAfter: 10 * time.Minute, HumanChange: 10 * time.Minute, OwnChange: time.Hour, StartupGrace: 5 * time.Minute, MaxReplicas: 50, StaleAfter: 15 * time.Second},
-		Limits: incident.Limits{PerTarget: incident.Rate{Count: 3, Per: time.Hour}, PerNamespace: incident.Rate{Count: 5, Per: time.Hour}, Cluster: incident.Rate{Count: 10, Per: time.Hour}, Concurrent: 2, Cooldown: 5 * time.Minute,
+		Settings: remediate.Settings{AvailabilityFloor: 0.5, MaxUnhealthy: 0.3, SuspectWindow: 30 * time.Minute,
+			GoodAfter: 10 * time.Minute, HumanChange: 10 * time.Minute, OwnChange: time.Hour,
+			StartupGrace: 5 * time.Minute, MaxReplicas: 50, StaleAfter: 15 * time.Second},
+		Limits: incident.Limits{PerTarget: incident.Rate{Count: 3, Per: time.Hour},
+			PerNamespace: incident.Rate{Count: 5, Per: time.Hour}, Cluster: incident.Rate{Count: 10, Per: time.Hour},
+			Concurrent: 2, Cooldown: 5 * time.Minute,
 			Quarantine: incident.Rate{Count: 3, Per: 6 * time.Hour}, MinInterval: 10 * time.Second},
 	}
 	if x.Mode != "" {
@@ -257,12 +264,18 @@ func (x exhibitPolicy) policy() *Policy {
 		single string
 		ladder []incident.Action
 	}{
-		{threshold("error_rate", "P1", "app", 0.05, true, "ratio", 2*time.Minute, clear), "", []incident.Action{"capture", "rollback", "page"}},
-		{threshold("response_time", "P1", "app", 0.5, true, "seconds", time.Minute, clear), "", []incident.Action{"capture", "scale", "rollback", "page"}},
-		{threshold("active_agents", "P1", "app", 2, false, "", 2*time.Minute, clear), "", []incident.Action{"capture", "restart", "rollback", "page"}},
-		{threshold("memory", "P2", "kubernetes", 0.9, true, "ratio", 2*time.Minute, clear), "the kubelet is the only witness", []incident.Action{"capture", "restart", "page"}},
-		{threshold("crash_looping", "P1", "kubernetes", 0, true, "", time.Minute, clear), "Kubernetes is the only witness", []incident.Action{"capture", "rollback", "page"}},
-		{threshold("dependency", "P1", "app", 0, true, "", time.Minute, clear), "", []incident.Action{"capture", "page"}},
+		{threshold("error_rate", "P1", "app", 0.05, true, "ratio", 2*time.Minute, clear),
+			"", []incident.Action{"capture", "rollback", "page"}},
+		{threshold("response_time", "P1", "app", 0.5, true, "seconds", time.Minute, clear),
+			"", []incident.Action{"capture", "scale", "rollback", "page"}},
+		{threshold("active_agents", "P1", "app", 2, false, "", 2*time.Minute, clear),
+			"", []incident.Action{"capture", "restart", "rollback", "page"}},
+		{threshold("memory", "P2", "kubernetes", 0.9, true, "ratio", 2*time.Minute, clear),
+			"the kubelet is the only witness", []incident.Action{"capture", "restart", "page"}},
+		{threshold("crash_looping", "P1", "kubernetes", 0, true, "", time.Minute, clear),
+			"Kubernetes is the only witness", []incident.Action{"capture", "rollback", "page"}},
+		{threshold("dependency", "P1", "app", 0, true, "", time.Minute, clear),
+			"", []incident.Action{"capture", "page"}},
 	} {
 		if own, given := x.Ladders[r.rule.Metric]; given {
 			r.ladder = own
@@ -298,7 +311,8 @@ type Visit struct {
 func (x Exhibit) Play(seed uint64) Visit {
 	s := x.Scenario(seed)
 	w := play(s, nil)
-	v := Visit{Result: Result{Scenario: s, Score: w.score.Score, Violations: w.oracle.violations}, Actions: map[string]int{}}
+	v := Visit{Result: Result{Scenario: s, Score: w.score.Score, Violations: w.oracle.violations},
+		Actions: map[string]int{}}
 	on := map[string]int{}
 	for _, e := range w.oracle.effects {
 		if !e.revert() {
@@ -345,19 +359,24 @@ func (x Expect) counts(v Visit, on map[string]int, wrong func(string, ...any)) {
 			wrong("%d effects on %s, want %s", n, pattern, want)
 		}
 	}
-	if mean := v.Score.Acted / time.Duration(max(1, v.Score.Cured)); x.Within > 0 && (v.Score.Cured == 0 || mean > x.Within) {
+	if mean := v.Score.Acted / time.Duration(max(1, v.Score.Cured)); x.Within > 0 &&
+		(v.Score.Cured == 0 || mean > x.Within) {
 		wrong("%d cures, after %s on average, want %s at most", v.Score.Cured, mean.Round(time.Second), x.Within)
 	}
 }
 
 func (x Expect) calls(w *World, wrong func(string, ...any)) {
 	for _, t := range x.Paged {
-		i := slices.IndexFunc(w.oracle.calls, func(c call) bool { return matches(t, c.target) || c.target == incident.Self })
+		i := slices.IndexFunc(w.oracle.calls, func(c call) bool {
+			return matches(t, c.target) ||
+				c.target == incident.Self
+		})
 		switch {
 		case i < 0:
 			wrong("nobody was paged for %s", t)
 		case x.PagedBy > 0 && w.oracle.calls[i].at > x.PagedBy:
-			wrong("somebody was paged for %s after %s, want %s at the latest", t, w.oracle.calls[i].at.Round(time.Second), x.PagedBy)
+			wrong("somebody was paged for %s after %s, want %s at the latest", t,
+				w.oracle.calls[i].at.Round(time.Second), x.PagedBy)
 		}
 	}
 }
@@ -372,7 +391,8 @@ func (x Expect) rest(w *World, wrong func(string, ...any)) {
 			continue
 		}
 		if gap := e.at.Sub(last.at); x.Apart > 0 && last.app != nil && last.app != e.app && gap < x.Apart {
-			wrong("%s comes %s after %s, want %s between them", e.plan.Summary, gap.Round(time.Second), last.plan.Summary, x.Apart)
+			wrong("%s comes %s after %s, want %s between them", e.plan.Summary, gap.Round(time.Second),
+				last.plan.Summary, x.Apart)
 		}
 		if x.Evidence && !slices.ContainsFunc(w.mishaps.taken, func(t evidence) bool {
 			return t.target == e.app.name && !t.at.After(e.at) && e.at.Sub(t.at) < 5*time.Minute

@@ -51,15 +51,18 @@ func TestMuseum(t *testing.T) {
 			bad := slices.IndexFunc(all, func(v Visit) bool { return len(v.Wrong) > 0 })
 			switch {
 			case bad >= 0 && x.Pending != "":
-				t.Logf("pending: %s; seed %d: %s", x.Pending, all[bad].Scenario.Seed, strings.Join(all[bad].Wrong, "; "))
+				t.Logf("pending: %s; seed %d: %s", x.Pending, all[bad].Scenario.Seed,
+					strings.Join(all[bad].Wrong, "; "))
 			case bad >= 0:
-				t.Errorf("seed %d: %s\n%s", all[bad].Scenario.Seed, strings.Join(all[bad].Wrong, "; "), Story(all[bad].Scenario))
+				t.Errorf("seed %d: %s\n%s", all[bad].Scenario.Seed, strings.Join(all[bad].Wrong, "; "),
+					Story(all[bad].Scenario))
 			case x.Pending != "":
 				t.Errorf("it comes out as demanded: remove `pending: %s`", x.Pending)
 			}
 		})
 	}
-	t.Logf("museum: %d harmful actions in %d scenarios (%d runs), %d violations, %d actions, %d pages; %d pending", sum.Harmful, played, runs, violations, sum.Effects, sum.Pages, pending)
+	t.Logf("museum: %d harmful actions in %d scenarios (%d runs), %d violations, %d actions, %d pages; %d pending",
+		sum.Harmful, played, runs, violations, sum.Effects, sum.Pages, pending)
 	if played < len(all) {
 		return // the table is of all
 	}
@@ -100,7 +103,8 @@ func TestTheMuseumIsComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []int{1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 14, 15, 17, 18, 19, 21, 22, 24, 25, 26, 28, 29, 30, 31, 33, 34, 35, 36, 38, 39, 40, 41, 43, 44, 45}
+	want := []int{1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 14, 15, 17, 18, 19, 21, 22, 24, 25, 26, 28, 29, 30, 31, 33, 34,
+		35, 36, 38, 39, 40, 41, 43, 44, 45}
 	have := map[string]int{}
 	for _, x := range all {
 		have[x.ID]++
@@ -119,7 +123,8 @@ func TestTheMuseumIsComplete(t *testing.T) {
 
 // TestAnExhibitIsReadStrictly: what would be passed over in silence is an error.
 func TestAnExhibitIsReadStrictly(t *testing.T) {
-	const good = "id: M-00\ntitle: t\nhappened: h\nsource: s\nhere: h\ninvariants: [INV-08]\ntargets: [{name: shop}]\nhappens: [{at: 1m, what: blind}]\n"
+	const good = "id: M-00\ntitle: t\nhappened: h\nsource: s\nhere: h\ninvariants: [INV-08]\ntargets: [{name: " +
+		"shop}]\nhappens: [{at: 1m, what: blind}]\n"
 	if _, err := readExhibit([]byte(good)); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +150,8 @@ func TestAnExhibitIsReadStrictly(t *testing.T) {
 const museumHead = `# The museum of accidents
 
 Each row is an accident that a system like this one had, or that was had by one. It is played in the simulator with
-` + "`make museum`" + `, again and again with different chance, and what a careful operator would demand of it is checked: no harmful action,
+` + "`make museum`" +
+	`, again and again with different chance, and what a careful operator would demand of it is checked: no harmful action,
 no broken promise, no trouble passed over in silence, and what its file under ` + "`internal/sim/museum`" + ` says besides.
 
 This table is made from the files and the runs: ` + "`go test -run TestMuseum ./internal/sim -update`" + `.
@@ -159,7 +165,8 @@ func row(x Exhibit, runs []Visit) string {
 	if x.Pending != "" {
 		did += " **Pending:** " + x.Pending
 	}
-	return fmt.Sprintf("| %s | **%s.** %s (%s) | %s | %s |\n", x.ID, cell(x.Title), cell(x.Happened), cell(x.Source), cell(x.Here), cell(did))
+	return fmt.Sprintf("| %s | **%s.** %s (%s) | %s | %s |\n", x.ID, cell(x.Title), cell(x.Happened), cell(x.Source),
+		cell(x.Here), cell(did))
 }
 
 func cell(text string) string {
@@ -182,7 +189,8 @@ func came(runs []Visit) string {
 	if len(did) == 0 {
 		did = []string{"nothing"}
 	}
-	return fmt.Sprintf("%s; pages %s.", strings.Join(did, ", "), between(runs, func(v Visit) int { return v.Score.Pages }))
+	return fmt.Sprintf("%s; pages %s.", strings.Join(did, ", "),
+		between(runs, func(v Visit) int { return v.Score.Pages }))
 }
 
 func between(runs []Visit, of func(Visit) int) string {

@@ -64,12 +64,13 @@ type oracle struct {
 	// suspended is when a replica last went on after it had hung. Its probes hung, too: what
 	// they say rests on looks from before until they have looked often enough again.
 	suspended time.Time
-	undone    map[*app]map[bool]time.Time // of template or replicas: when another controller set back what watchdog wrote
-	restored  map[*app]map[int]bool       // releases that a rollback of ours restored
-	calls     []call
-	waits     map[string]time.Time // since when an incident is under a hold, by id
-	cures     map[*app]cure
-	because   map[string]because // why a person was asked for, by incident
+	// of template or replicas: when another controller set back what watchdog wrote
+	undone   map[*app]map[bool]time.Time
+	restored map[*app]map[int]bool // releases that a rollback of ours restored
+	calls    []call
+	waits    map[string]time.Time // since when an incident is under a hold, by id
+	cures    map[*app]cure
+	because  map[string]because // why a person was asked for, by incident
 }
 
 // call is a person who was paged.
@@ -79,8 +80,12 @@ type call struct {
 }
 
 func newOracle(w *World) *oracle {
-	return &oracle{w: w, byOp: map[string]int{}, reserved: map[string]incident.Op{}, audit: map[string]bool{}, holds: map[*app]time.Time{}, edits: map[*app]time.Time{}, claims: map[*app]time.Time{},
-		approved: map[string][]incident.Approval{}, asked: map[string]bool{}, opened: map[string]time.Time{}, last: map[string]incident.Incident{}, tolds: map[string]incident.Incident{}, pages: map[string]bool{}, undone: map[*app]map[bool]time.Time{}, cycles: map[*app]cycles{}, restored: map[*app]map[int]bool{}, waits: map[string]time.Time{}}
+	return &oracle{w: w, byOp: map[string]int{}, reserved: map[string]incident.Op{}, audit: map[string]bool{},
+		holds: map[*app]time.Time{}, edits: map[*app]time.Time{}, claims: map[*app]time.Time{},
+		approved: map[string][]incident.Approval{}, asked: map[string]bool{}, opened: map[string]time.Time{},
+		last: map[string]incident.Incident{}, tolds: map[string]incident.Incident{}, pages: map[string]bool{},
+		undone: map[*app]map[bool]time.Time{}, cycles: map[*app]cycles{}, restored: map[*app]map[int]bool{},
+		waits: map[string]time.Time{}}
 }
 
 func (o *oracle) violate(invariant, format string, args ...any) {
@@ -136,8 +141,10 @@ func (o *oracle) spread(l incident.Ledger, op incident.Op) {
 			last = s.At
 		}
 	}
-	if need := o.w.scenario.Policy.Limits.MinInterval; op.Plan.Class >= incident.C3 && op.Plan.Action != incident.ActionRevert && !last.IsZero() && own.Sub(last) < need {
-		o.violate("INV-24", "op %s (%s) began %s after another, at least %s must lie between", op.ID, op.Plan.Summary, own.Sub(last).Round(time.Millisecond), need)
+	if need := o.w.scenario.Policy.Limits.MinInterval; op.Plan.Class >= incident.C3 &&
+		op.Plan.Action != incident.ActionRevert && !last.IsZero() && own.Sub(last) < need {
+		o.violate("INV-24", "op %s (%s) began %s after another, at least %s must lie between", op.ID, op.Plan.Summary,
+			own.Sub(last).Round(time.Millisecond), need)
 	}
 }
 
@@ -204,13 +211,15 @@ func (o *oracle) evidence(r *replica, op incident.Op, p incident.Plan, l look) {
 		o.violate("INV-13", "op %s (%s) is sent while blind: %s", op.ID, p.Summary, l.blind)
 	}
 	if at := r.storm; !at.IsZero() && o.w.clock.now.Sub(at) < calmAfterStorm-10*time.Second {
-		o.violate("W3", "op %s (%s) is sent %s after too many targets were in breach", op.ID, p.Summary, o.w.clock.now.Sub(at).Round(time.Second))
+		o.violate("W3", "op %s (%s) is sent %s after too many targets were in breach", op.ID, p.Summary,
+			o.w.clock.now.Sub(at).Round(time.Second))
 	}
 	if p.Class < incident.C3 {
 		return
 	}
 	if limit := believed(o.w.scenario.Policy, l.watched); float64(l.unhealthy) > limit {
-		o.violate("INV-14", "op %s (%s) is sent while %d of %d targets are in breach", op.ID, p.Summary, l.unhealthy, l.watched)
+		o.violate("INV-14", "op %s (%s) is sent while %d of %d targets are in breach", op.ID, p.Summary, l.unhealthy,
+			l.watched)
 	}
 	bad := 0
 	for _, s := range l.view.Signals {
@@ -234,18 +243,22 @@ func (o *oracle) effect(e effect) {
 		o.violate("INV-02", "op %s (%s) took effect %d times", e.op, e.plan.Summary, n)
 	}
 	if at, on := o.holds[e.app]; on && o.fenced(e, at) {
-		o.violate("INV-25", "%s is accepted %s after a person put a hold on %s", e.plan.Summary, e.at.Sub(at).Round(time.Second), e.app.name)
+		o.violate("INV-25", "%s is accepted %s after a person put a hold on %s", e.plan.Summary,
+			e.at.Sub(at).Round(time.Second), e.app.name)
 	}
 	if at, on := o.claims[e.app]; on {
-		o.violate("INV-29", "%s is accepted %s after another installation claimed %s", e.plan.Summary, e.at.Sub(at).Round(time.Second), e.app.name)
+		o.violate("INV-29", "%s is accepted %s after another installation claimed %s", e.plan.Summary,
+			e.at.Sub(at).Round(time.Second), e.app.name)
 	}
 	if e.app.spec.Owner != "" {
 		o.violate("INV-27", "%s is accepted, and %s owns it", e.plan.Summary, e.app.spec.Owner)
 	}
 	o.beside(e)
 	op := o.reserved[e.op]
-	if at, on := o.edits[e.app]; on && o.fenced(e, at) && !e.revert() && at.After(o.opened[op.Incident]) && e.at.Sub(at) < o.w.scenario.Policy.Settings.HumanChange-time.Second && !o.opened[op.Incident].IsZero() {
-		o.violate("INV-26", "%s is accepted %s after somebody changed %s, while the incident was open", e.plan.Summary, e.at.Sub(at).Round(time.Second), e.app.name)
+	if at, on := o.edits[e.app]; on && o.fenced(e, at) && !e.revert() && at.After(o.opened[op.Incident]) &&
+		e.at.Sub(at) < o.w.scenario.Policy.Settings.HumanChange-time.Second && !o.opened[op.Incident].IsZero() {
+		o.violate("INV-26", "%s is accepted %s after somebody changed %s, while the incident was open", e.plan.Summary,
+			e.at.Sub(at).Round(time.Second), e.app.name)
 	}
 	o.effects = append(o.effects, e)
 	if !e.revert() {
@@ -270,7 +283,8 @@ func (o *oracle) effect(e effect) {
 			break // it gives a template back
 		}
 		if have := fmt.Sprint(e.before); e.plan.Before != have {
-			o.violate("INV-26", "%s is accepted, and %s had %s replicas, not the %s of watchdog", e.plan.Summary, e.app.name, have, e.plan.Before)
+			o.violate("INV-26", "%s is accepted, and %s had %s replicas, not the %s of watchdog", e.plan.Summary,
+				e.app.name, have, e.plan.Before)
 		}
 	}
 }
@@ -287,7 +301,8 @@ type cycles struct {
 func (o *oracle) again(e effect, op incident.Op) {
 	p, c := o.w.scenario.Policy, o.cycles[e.app]
 	if c.complete != "" && c.complete != op.Incident {
-		o.violate("INV-22", "%s is accepted in incident %s, and %s was to be left to people since incident %s", e.plan.Summary, op.Incident, e.app.name, c.complete)
+		o.violate("INV-22", "%s is accepted in incident %s, and %s was to be left to people since incident %s",
+			e.plan.Summary, op.Incident, e.app.name, c.complete)
 	}
 	if c.at == nil {
 		c.at = map[string]time.Time{}
@@ -306,11 +321,14 @@ func (o *oracle) again(e effect, op incident.Op) {
 	o.cycles[e.app] = c
 
 	if at, yes := o.undone[e.app][e.to != e.from]; yes && e.sent.Sub(at) < p.Settings.OwnChange {
-		o.violate("INV-28", "%s is accepted %s after a change of watchdog to %s that another controller set back", e.plan.Summary, e.at.Sub(at).Round(time.Second), e.app.name)
+		o.violate("INV-28", "%s is accepted %s after a change of watchdog to %s that another controller set back",
+			e.plan.Summary, e.at.Sub(at).Round(time.Second), e.app.name)
 	}
 	for _, x := range o.effects[:len(o.effects)-1] {
-		if e.plan.Action == incident.ActionScale && x.app == e.app && x.plan.Object.UID == e.plan.Object.UID && x.before != x.after && x.before == e.after && e.sent.Sub(x.at) < p.Settings.OwnChange {
-			o.violate("INV-23", "%s takes %s back to %d replicas, which watchdog itself had left %s before (%s)", e.plan.Summary, e.app.name, e.after, e.at.Sub(x.at).Round(time.Second), x.plan.Summary)
+		if e.plan.Action == incident.ActionScale && x.app == e.app && x.plan.Object.UID == e.plan.Object.UID &&
+			x.before != x.after && x.before == e.after && e.sent.Sub(x.at) < p.Settings.OwnChange {
+			o.violate("INV-23", "%s takes %s back to %d replicas, which watchdog itself had left %s before (%s)",
+				e.plan.Summary, e.app.name, e.after, e.at.Sub(x.at).Round(time.Second), x.plan.Summary)
 		}
 	}
 }
@@ -335,7 +353,8 @@ func (o *oracle) cooldown(e effect, op incident.Op, c cycles) {
 	}
 	need = max(lim.Cooldown, min(need, lim.Quarantine.Per))
 	if since := e.at.Sub(last); !last.IsZero() && since < need {
-		o.violate("INV-22", "%s is accepted %s after the last change for another incident; after %d of them the pause is %s", e.plan.Summary, since.Round(time.Second), n, need)
+		o.violate("INV-22", "%s is accepted %s after the last change for another incident; after %d of them the "+
+			"pause is %s", e.plan.Summary, since.Round(time.Second), n, need)
 	}
 }
 
@@ -382,7 +401,8 @@ func (o *oracle) restart(e effect) {
 	s := o.w.scenario.Policy.Settings
 	need := max(1, int(math.Ceil(s.AvailabilityFloor*float64(e.before)-1e-9)))
 	if worst := e.ready - e.app.spec.MaxUnavailable; worst < need {
-		o.violate("INV-19", "%s is accepted with %d of %d replicas ready and %d unavailable at worst; %d must stay", e.plan.Summary, e.ready, e.before, e.app.spec.MaxUnavailable, need)
+		o.violate("INV-19", "%s is accepted with %d of %d replicas ready and %d unavailable at worst; %d must stay",
+			e.plan.Summary, e.ready, e.before, e.app.spec.MaxUnavailable, need)
 	}
 	if e.moving {
 		o.violate("INV-19", "%s is accepted while a rollout of %s is in progress", e.plan.Summary, e.app.name)
@@ -413,7 +433,8 @@ func (o *oracle) budget(e effect) {
 			}
 		}
 		if n > b.rate.Count {
-			o.violate("INV-17", "%d effects per %s within %s, at most %d are allowed (%s)", n, b.what, b.rate.Per, b.rate.Count, e.plan.Summary)
+			o.violate("INV-17", "%d effects per %s within %s, at most %d are allowed (%s)", n, b.what, b.rate.Per,
+				b.rate.Count, e.plan.Summary)
 		}
 	}
 }
@@ -431,7 +452,8 @@ func (o *oracle) pods(e effect) {
 		}
 	}
 	if n > r.Count && ops > 1 {
-		o.violate("INV-17", "%d ops disturb %d pods within %s, at most %d are allowed (%s)", ops, n, r.Per, r.Count, e.plan.Summary)
+		o.violate("INV-17", "%d ops disturb %d pods within %s, at most %d are allowed (%s)", ops, n, r.Per, r.Count,
+			e.plan.Summary)
 	}
 }
 
@@ -441,8 +463,10 @@ func (o *oracle) rollback(e effect, op incident.Op) {
 	if r := a.releases[to]; !r.hidden && (r.crash || r.unready || r.errors > 0 || r.latency > 0) {
 		o.violate("INV-31", "%s goes back to release v%d, which was never good", e.plan.Summary, to)
 	}
-	if came, began := a.came[e.from], o.alert(op).ActiveAt; !came.IsZero() && !began.IsZero() && (began.Sub(came) > o.w.scenario.Policy.Settings.SuspectWindow+time.Minute || came.Sub(began) > time.Minute) {
-		o.violate("INV-32", "%s: the breach began %s after the release", e.plan.Summary, began.Sub(came).Round(time.Second))
+	if came, began := a.came[e.from], o.alert(op).ActiveAt; !came.IsZero() && !began.IsZero() &&
+		(began.Sub(came) > o.w.scenario.Policy.Settings.SuspectWindow+time.Minute || came.Sub(began) > time.Minute) {
+		o.violate("INV-32", "%s: the breach began %s after the release", e.plan.Summary,
+			began.Sub(came).Round(time.Second))
 	}
 	if o.restored[a][from] {
 		o.violate("INV-33", "%s rolls back release v%d, which a rollback had restored", e.plan.Summary, from)
@@ -487,10 +511,12 @@ func (o *oracle) incident(i incident.Incident) {
 	o.suppressed(i)
 	for _, a := range i.Alerts {
 		if b, ok := was.Alert(a.Rule); ok && a.Next < b.Next {
-			o.violate("INV-21", "the ladder of %s went back from rung %d to %d in incident %s", a.Rule, b.Next, a.Next, i.ID)
+			o.violate("INV-21", "the ladder of %s went back from rung %d to %d in incident %s", a.Rule, b.Next, a.Next,
+				i.ID)
 		}
 	}
-	if known && was.Phase == incident.Resolved && was.Op == nil && i.Phase != incident.Resolved && !(superseded(was) && i.Op != nil) {
+	if known && was.Phase == incident.Resolved && was.Op == nil && i.Phase != incident.Resolved &&
+		!(superseded(was) && i.Op != nil) {
 		o.violate("INV-40", "incident %s came back from resolved to %s", i.ID, i.Phase)
 	}
 	useless := 0
@@ -511,7 +537,8 @@ func (o *oracle) incident(i incident.Incident) {
 		for _, a := range i.Alerts {
 			b, _ := was.Alert(a.Rule)
 			if a.Firing || b.Firing && a.Verdict != "" && a.Verdict.Unknown() {
-				o.violate("INV-10", "incident %s is resolved, and %s is %s (firing: %v)", i.ID, a.Rule, a.Verdict, a.Firing)
+				o.violate("INV-10", "incident %s is resolved, and %s is %s (firing: %v)", i.ID, a.Rule, a.Verdict,
+					a.Firing)
 			}
 		}
 	}
@@ -613,11 +640,14 @@ func (o *oracle) end() {
 		if o.w.clock.now.Sub(op.PlannedAt) < settled {
 			continue
 		}
-		o.violate("INV-40", "op %s (%s) is still in flight %s after it was planned", op.ID, op.Plan.Summary, o.w.clock.now.Sub(op.PlannedAt).Round(time.Second))
+		o.violate("INV-40", "op %s (%s) is still in flight %s after it was planned", op.ID, op.Plan.Summary,
+			o.w.clock.now.Sub(op.PlannedAt).Round(time.Second))
 	}
 	for _, x := range l.Leases {
-		if late := o.w.clock.now.Sub(x.ExpiresAt); late > settled && o.w.byName[x.Plan.Target.Workload].spec.Owner == "" && o.alone(x) {
-			o.violate("INV-40", "the lease of op %s (%s) ended %s ago and still stands", x.Op, x.Plan.Summary, late.Round(time.Second))
+		if late := o.w.clock.now.Sub(x.ExpiresAt); late > settled &&
+			o.w.byName[x.Plan.Target.Workload].spec.Owner == "" && o.alone(x) {
+			o.violate("INV-40", "the lease of op %s (%s) ended %s ago and still stands", x.Op, x.Plan.Summary,
+				late.Round(time.Second))
 		}
 	}
 	for _, s := range o.w.incidents {
@@ -635,7 +665,8 @@ func (o *oracle) end() {
 			o.violate("INV-40", "incident %s on %s is still %s, and nobody was paged", i.ID, i.Target.Name, i.Phase)
 		}
 		// A rule's own lower mode hands over without a page.
-		if i.Phase == incident.Escalated && !i.Paged && o.w.scenario.Policy.Mode == incident.Auto && o.w.scenario.Policy.Own == nil {
+		if i.Phase == incident.Escalated && !i.Paged && o.w.scenario.Policy.Mode == incident.Auto &&
+			o.w.scenario.Policy.Own == nil {
 			o.violate("INV-42", "incident %s on %s is a person's, and nobody was paged", i.ID, i.Target.Name)
 		}
 		told, ok := o.tolds[i.ID]
@@ -667,7 +698,8 @@ func (o *oracle) allowed(opID string, p incident.Plan, looked time.Time) {
 	case n < need:
 		o.violate("INV-47", "op %s (%s) is sent, and %d of %d people approved its plan", opID, p.Summary, n, need)
 	case looked.Sub(since) < options.CoolOff:
-		o.violate("INV-35", "op %s (%s) is sent %s after it was approved; %s are for whoever objects", opID, p.Summary, looked.Sub(since), options.CoolOff)
+		o.violate("INV-35", "op %s (%s) is sent %s after it was approved; %s are for whoever objects", opID, p.Summary,
+			looked.Sub(since), options.CoolOff)
 	}
 }
 

@@ -22,10 +22,16 @@ func (o *oracle) judgedEarly(i incident.Incident, t incident.Attempt) {
 	}
 	a, now := e.app, o.w.clock.now
 	if since := now.Sub(e.at); since < a.spec.Pods.deadline() && !a.madeAt.After(e.at) && a.stillRolls(e) {
-		o.violate("INV-63", "%s is judged %q in incident %s %s after it was accepted, and its pods are still to come: one takes %s to become ready", e.plan.Summary, t.Verdict, i.ID, since.Round(time.Second), a.spec.Pods.starts(e.plan.Action == incident.ActionScale))
+		o.violate("INV-63", "%s is judged %q in incident %s %s after it was accepted, and its pods are still to "+
+			"come: one takes %s to become ready", e.plan.Summary, t.Verdict, i.ID, since.Round(time.Second),
+			a.spec.Pods.starts(e.plan.Action == incident.ActionScale))
 	}
 	o.byItself(i, t, e)
-	if c := o.cycles[e.app]; t.Verdict == incident.ByItself && !slices.ContainsFunc(i.Attempts, func(x incident.Attempt) bool { return x.Verdict != incident.ByItself && x.Verdict != incident.Aborted }) {
+	if c := o.cycles[e.app]; t.Verdict == incident.ByItself &&
+		!slices.ContainsFunc(i.Attempts, func(x incident.Attempt) bool {
+			return x.Verdict != incident.ByItself &&
+				x.Verdict != incident.Aborted
+		}) {
 		// It counts for no quarantine and makes no pause longer.
 		if c.natural == nil {
 			c.natural = map[string]bool{}
@@ -44,7 +50,10 @@ func (a *app) stillRolls(e effect) bool {
 	if e.to != e.from {
 		return a.template == e.to && !a.rolling.IsZero() && !a.on(CrashLoop)
 	}
-	return slices.ContainsFunc(a.coming, func(b added) bool { return b.born.Equal(e.at) && b.ready.After(a.w.clock.now) }) && a.spec.Pods.Quota == 0 && a.rolling.IsZero()
+	return slices.ContainsFunc(a.coming, func(b added) bool {
+		return b.born.Equal(e.at) &&
+			b.ready.After(a.w.clock.now)
+	}) && a.spec.Pods.Quota == 0 && a.rolling.IsZero()
 }
 
 // firstReady is when the effect's first pod was ready, if it is.
@@ -62,7 +71,9 @@ const plainly = 30 * time.Second
 func (o *oracle) byItself(i incident.Incident, t incident.Attempt, e effect) {
 	a, took := e.app, e.app.firstReady(e)
 	// Kubernetes gives times in seconds: a pod that became ready in the second of the write may be the write's.
-	if t.Verdict != incident.Helped || e.plan.Action == incident.ActionRollback || e.at.Sub(e.lastReady) < 2*time.Second || o.w.scenario.Faults != (Faults{}) || e.cause == "" || o.w.led.After(e.at) || a.lying.After(e.at) {
+	if t.Verdict != incident.Helped || e.plan.Action == incident.ActionRollback ||
+		e.at.Sub(e.lastReady) < 2*time.Second || o.w.scenario.Faults != (Faults{}) || e.cause == "" ||
+		o.w.led.After(e.at) || a.lying.After(e.at) {
 		return
 	}
 	last := time.Time{}
@@ -85,7 +96,8 @@ func (o *oracle) byItself(i incident.Incident, t incident.Attempt, e effect) {
 	}
 	// What monitoring sees late nobody can tell from help.
 	if took.Sub(last) > plainly+o.w.scenario.Lag.behind() {
-		o.violate("W2", "%s is judged to have helped in incident %s, and what was wrong (%s) had ended %s before its first pod was ready", e.plan.Summary, i.ID, e.cause, took.Sub(last).Round(time.Second))
+		o.violate("W2", "%s is judged to have helped in incident %s, and what was wrong (%s) had ended %s before "+
+			"its first pod was ready", e.plan.Summary, i.ID, e.cause, took.Sub(last).Round(time.Second))
 	}
 }
 
@@ -101,16 +113,20 @@ func (o *oracle) patient(was, i incident.Incident) {
 	now := o.w.clock.now
 	n := len(was.Timeline) + was.Dropped - i.Dropped
 	for _, t := range i.Timeline[max(0, min(n, len(i.Timeline))):] {
-		if t.Kind == incident.KindSkipped && answered(i, incident.CodePodsFail) && !a.on(CrashLoop) && now.Sub(a.over[CrashLoop]) > read && a.onlyWaits() {
-			o.violate("INV-64", "incident %s skips a rung for good, and no pod of %s fails: they wait for a node or a registry (%s)", i.ID, a.name, t.Text)
+		if t.Kind == incident.KindSkipped && answered(i, incident.CodePodsFail) && !a.on(CrashLoop) &&
+			now.Sub(a.over[CrashLoop]) > read && a.onlyWaits() {
+			o.violate("INV-64", "incident %s skips a rung for good, and no pod of %s fails: they wait for a node or "+
+				"a registry (%s)", i.ID, a.name, t.Text)
 		}
 	}
-	if slices.Equal(was.Answers, i.Answers) || a.moving() || now.Sub(a.movedAt) < 30*time.Second || len(a.going) == 0 || o.w.scenario.Faults.Stall > 0 {
+	if slices.Equal(was.Answers, i.Answers) || a.moving() || now.Sub(a.movedAt) < 30*time.Second || len(a.going) == 0 ||
+		o.w.scenario.Faults.Stall > 0 {
 		return
 	}
 	for _, x := range i.Answers {
 		if x.Guard == "rollout" && x.Hold == incident.Wait {
-			o.violate("INV-70", "incident %s waits for a rollout of %s, and only pods that are terminating are left of it (%s)", i.ID, a.name, x.Reason)
+			o.violate("INV-70", "incident %s waits for a rollout of %s, and only pods that are terminating are left "+
+				"of it (%s)", i.ID, a.name, x.Reason)
 		}
 	}
 }
@@ -132,7 +148,8 @@ func (a *app) onlyWaits() bool {
 func (o *oracle) disturbs(e effect, op incident.Op) {
 	a := e.app
 	if op.Rule == "crash_looping" && !strings.Contains(e.cause, CrashLoop) && a.waitedFor(e) {
-		o.violate("INV-64", "%s is accepted because of pods of %s that wait for a registry, for %s at most", e.plan.Summary, a.name, a.spec.Pods.Pull)
+		o.violate("INV-64", "%s is accepted because of pods of %s that wait for a registry, for %s at most",
+			e.plan.Summary, a.name, a.spec.Pods.Pull)
 	}
 	if e.plan.Action != incident.ActionRollback {
 		return
@@ -140,7 +157,8 @@ func (o *oracle) disturbs(e effect, op incident.Op) {
 	began := o.alert(op).ActiveAt
 	for _, x := range o.effects {
 		if x.app == a && x.plan.Action == incident.ActionRestart && x.to == e.from && began.After(x.at) {
-			o.violate("INV-63", "%s is accepted %s after %s, and the breach began only then: the revision is watchdog's own", e.plan.Summary, e.at.Sub(x.at).Round(time.Second), x.plan.Summary)
+			o.violate("INV-63", "%s is accepted %s after %s, and the breach began only then: the revision is "+
+				"watchdog's own", e.plan.Summary, e.at.Sub(x.at).Round(time.Second), x.plan.Summary)
 		}
 	}
 }

@@ -69,7 +69,11 @@ func (o *Own) setup(w *World, r *replica) *engine.Setup {
 func (o *Own) may(p *Policy, metric string, action incident.Action) bool {
 	for _, r := range p.Rules {
 		for k, x := range r.Ladder {
-			if r.Metric == metric && x.Action == action && slices.ContainsFunc(r.Targets, func(t string) bool { return o.Setup().Rung(t, incident.Alert{Rule: r.Name}, k).Mode == incident.Auto }) {
+			if r.Metric == metric && x.Action == action && slices.ContainsFunc(r.Targets,
+				func(t string) bool {
+					return o.Setup().Rung(t, incident.Alert{Rule: r.Name},
+						k).Mode == incident.Auto
+				}) {
 				return true
 			}
 		}
@@ -90,7 +94,8 @@ func (p *Policy) attempts(rule string, rung int) int {
 // the world knows of.
 func (w *World) runJob(by int, sent time.Time, opID string, p incident.Plan) (incident.Outcome, error) {
 	a := w.byName[p.Target.Workload]
-	e := effect{at: w.clock.now, sent: sent, by: by, op: opID, plan: p, app: a, cause: a.sick(), well: a.well, before: a.replicas, ready: a.ready, from: a.template, to: a.template}
+	e := effect{at: w.clock.now, sent: sent, by: by, op: opID, plan: p, app: a, cause: a.sick(), well: a.well,
+		before: a.replicas, ready: a.ready, from: a.template, to: a.template}
 	w.say("API server: %s (op %s) is accepted; the truth: %s", p.Summary, opID, orWell(e.cause))
 	w.oracle.effect(e)
 	w.score.effect(e)

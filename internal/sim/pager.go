@@ -47,7 +47,9 @@ type paged struct {
 var pagerTakes = []incident.Severity{incident.P0, incident.P1, incident.P2}
 
 func newPager(w *World) *pager {
-	return &pager{w: w, dice: rand.New(rand.NewPCG(w.scenario.Seed, 40)), receipts: map[string]incident.Receipt{}, pages: map[string]*paged{}, rang: map[string]incident.Severity{}, answered: map[string]incident.Severity{}, broken: map[string]bool{}, waits: map[string]*letter{}}
+	return &pager{w: w, dice: rand.New(rand.NewPCG(w.scenario.Seed, 40)), receipts: map[string]incident.Receipt{},
+		pages: map[string]*paged{}, rang: map[string]incident.Severity{}, answered: map[string]incident.Severity{},
+		broken: map[string]bool{}, waits: map[string]*letter{}}
 }
 
 // How long an HTTP/2 connection that lost its state at a load balancer is used: until
@@ -101,7 +103,8 @@ func (p *pager) arrived(i incident.Incident, since time.Time) {
 	events, next := pagerduty.Events(i, was, pagerTakes, false)
 	for _, e := range events {
 		if late := p.w.clock.now.Sub(since); e.Action == "trigger" && late > pageWithin {
-			p.w.oracle.violate("INV-77", "the page of incident %s (%s) arrives after %s: it waited for a connection that was dead, and a new one would have worked", i.ID, i.Severity, late.Round(time.Second))
+			p.w.oracle.violate("INV-77", "the page of incident %s (%s) arrives after %s: it waited for a connection "+
+				"that was dead, and a new one would have worked", i.ID, i.Severity, late.Round(time.Second))
 		}
 		p.take(e, i)
 	}
@@ -122,7 +125,8 @@ func (p *pager) take(e pagerduty.Event, i incident.Incident) {
 			p.rang[i.ID] = i.Severity
 		}
 		if p.dice.Float64() < 0.7 {
-			p.w.clock.after(time.Minute+time.Duration(p.dice.Int64N(int64(3*time.Minute))), -1, func() { p.answer(e.Key, x) })
+			p.w.clock.after(time.Minute+time.Duration(p.dice.Int64N(int64(3*time.Minute))), -1,
+				func() { p.answer(e.Key, x) })
 		}
 	case e.Action == "acknowledge" && open:
 		x.state = "acknowledged"
@@ -142,7 +146,9 @@ func (p *pager) answer(key string, x *paged) {
 	if stored == nil {
 		return
 	}
-	said, text, err := responder.Decide(stored.value.(incident.Incident), words, responder.Request{Action: responder.Ack, Incident: x.incident, By: "on call", Key: key, Source: "pagerduty", At: p.w.clock.now})
+	said, text, err := responder.Decide(stored.value.(incident.Incident), words,
+		responder.Request{Action: responder.Ack, Incident: x.incident, By: "on call", Key: key, Source: "pagerduty",
+			At: p.w.clock.now})
 	if no := (*responder.Refused)(nil); errors.As(err, &no) {
 		p.w.say("the acknowledgement of page %s is refused: %s", key, no.Reason)
 		return
@@ -164,10 +170,12 @@ func (p *pager) look(i incident.Incident) {
 		switch {
 		case i.Severity.Worse(p.rang[i.ID]):
 			p.broken[i.ID] = true
-			p.w.oracle.violate("INV-60", "incident %s on %s is %s now, and the pager rang for %s only: its page is %s", i.ID, i.Target.Name, i.Severity, p.rang[i.ID], p.receipts[i.ID].State)
+			p.w.oracle.violate("INV-60", "incident %s on %s is %s now, and the pager rang for %s only: its page is %s",
+				i.ID, i.Target.Name, i.Severity, p.rang[i.ID], p.receipts[i.ID].State)
 		case !i.Acked.At.IsZero() && i.Severity.Worse(p.answered[i.ID]):
 			p.broken[i.ID] = true
-			p.w.oracle.violate("INV-60", "incident %s on %s is %s, and counts as acknowledged: what somebody acknowledged was %q", i.ID, i.Target.Name, i.Severity, p.answered[i.ID])
+			p.w.oracle.violate("INV-60", "incident %s on %s is %s, and counts as acknowledged: what somebody "+
+				"acknowledged was %q", i.ID, i.Target.Name, i.Severity, p.answered[i.ID])
 		}
 	}
 	open := 0

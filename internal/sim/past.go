@@ -66,7 +66,8 @@ func newHindsight(w *World, r *replica) *hindsight {
 	own, p := w.scenario.Policy.Own, w.scenario.Policy.Own.Past
 	h := &hindsight{w: w, r: r, own: own, next: p.Begin, views: map[string]engine.Snapshot{}}
 	h.rules = newRules(
-		rules.Options{Local: p.Local, Remote: p.Remote, Append: p.Append, Target: p.Target, Severity: p.Severity, Interval: own.Interval, Now: r.now},
+		rules.Options{Local: p.Local, Remote: p.Remote, Append: p.Append, Target: p.Target, Severity: p.Severity,
+			Interval: own.Interval, Now: r.now},
 		rules.Config{Thresholds: own.Rules, Groups: p.Groups},
 	)
 	if own.Seeing != nil {

@@ -30,5 +30,6 @@ func notPlayed(p incident.Plan) error {
 // cures lists which actions can end which cause.
 var cures = map[string][]incident.Action{
 	BadRelease: {incident.ActionRollback}, CrashLoop: {incident.ActionRollback}, NeverReady: {incident.ActionRollback},
-	Agents: {incident.ActionRestart, incident.ActionRollback}, Leak: {incident.ActionRestart, incident.ActionRollback}, Overload: {incident.ActionScale},
+	Agents: {incident.ActionRestart, incident.ActionRollback}, Leak: {incident.ActionRestart, incident.ActionRollback},
+	Overload: {incident.ActionScale},
 }

@@ -57,7 +57,8 @@ func podTraits(seed uint64, s *Scenario) {
 			t.Pods.Deadline = d.between(time.Minute, 5*time.Minute)
 		}
 		if d.chance(0.1) {
-			s.Happens = append(s.Happens, Happening{At: d.between(11*time.Minute, s.Length), What: "node dies", Target: t.Name})
+			s.Happens = append(s.Happens, Happening{At: d.between(11*time.Minute, s.Length), What: "node dies",
+				Target: t.Name})
 		}
 	}
 	sortHappens(s.Happens)
@@ -113,7 +114,8 @@ func (a *app) resized(from int) {
 		a.leave(gone, a.replicaSet(a.running), a.born[a.running])
 		return
 	}
-	b := added{n: a.replicas - from, born: now, node: now.Add(p.Node), pulled: now.Add(p.Node + p.Pull), ready: now.Add(p.starts(true))}
+	b := added{n: a.replicas - from, born: now, node: now.Add(p.Node), pulled: now.Add(p.Node + p.Pull),
+		ready: now.Add(p.starts(true))}
 	a.coming = append(a.coming, b)
 }
 
@@ -151,7 +153,8 @@ func (a *app) nodeDies() {
 	a.going = append(a.going, leaving{1, a.replicaSet(a.running), a.born[a.running], time.Time{}})
 	a.ready--
 	now, p := a.w.clock.now, a.spec.Pods
-	a.coming = append(a.coming, added{n: 1, born: now, node: now.Add(p.Node), pulled: now.Add(p.Node + p.Pull), ready: now.Add(p.starts(true))})
+	a.coming = append(a.coming, added{n: 1, born: now, node: now.Add(p.Node), pulled: now.Add(p.Node + p.Pull),
+		ready: now.Add(p.starts(true))})
 	a.look()
 	a.w.clock.after(p.starts(true), -1, a.settle)
 }
@@ -196,7 +199,8 @@ func (a *app) pods() []remediate.Pod {
 	waiting = min(waiting, exist)
 	all := make([]remediate.Pod, 0, exist+2)
 	if !a.rolling.IsZero() {
-		p := remediate.Pod{Name: a.name + "-new", Revision: a.replicaSet(a.template), Scheduled: true, CreatedAt: a.rolledAt, StartedAt: a.rolledAt}
+		p := remediate.Pod{Name: a.name + "-new", Revision: a.replicaSet(a.template), Scheduled: true,
+			CreatedAt: a.rolledAt, StartedAt: a.rolledAt}
 		switch pulled := a.rolledAt.Add(a.spec.Pods.Pull); {
 		case a.on(CrashLoop):
 			p.Waiting, p.Restarts, p.LastExit = "CrashLoopBackOff", 4, "exit 1 (Error)"
@@ -206,14 +210,17 @@ func (a *app) pods() []remediate.Pod {
 		all = append(all, p)
 	}
 	for i := range exist - waiting {
-		all = append(all, remediate.Pod{Name: fmt.Sprintf("%s-%d", a.name, i), Revision: running, Ready: i < a.ready, Scheduled: true, CreatedAt: a.born[a.running], StartedAt: a.born[a.running], ReadyAt: a.born[a.running].Add(a.spec.Pods.starts(false))})
+		all = append(all, remediate.Pod{Name: fmt.Sprintf("%s-%d", a.name, i), Revision: running, Ready: i < a.ready,
+			Scheduled: true, CreatedAt: a.born[a.running], StartedAt: a.born[a.running],
+			ReadyAt: a.born[a.running].Add(a.spec.Pods.starts(false))})
 	}
 	for k, b := range a.coming {
 		for i := range b.n {
 			if len(all) > exist {
 				break
 			}
-			p := remediate.Pod{Name: fmt.Sprintf("%s-added-%d-%d", a.name, k, i), Revision: running, Scheduled: !now.Before(b.node), CreatedAt: b.born, StartedAt: b.born}
+			p := remediate.Pod{Name: fmt.Sprintf("%s-added-%d-%d", a.name, k, i), Revision: running,
+				Scheduled: !now.Before(b.node), CreatedAt: b.born, StartedAt: b.born}
 			switch {
 			case now.Before(b.node):
 			case now.Before(b.pulled):
@@ -229,7 +236,8 @@ func (a *app) pods() []remediate.Pod {
 			continue
 		}
 		for i := range g.n {
-			all = append(all, remediate.Pod{Name: fmt.Sprintf("%s-old-%d-%d", a.name, k, i), Revision: g.revision, Scheduled: true, Terminating: true, StartedAt: g.born})
+			all = append(all, remediate.Pod{Name: fmt.Sprintf("%s-old-%d-%d", a.name, k, i), Revision: g.revision,
+				Scheduled: true, Terminating: true, StartedAt: g.born})
 		}
 	}
 	return all
@@ -237,7 +245,8 @@ func (a *app) pods() []remediate.Pod {
 
 // throttled is a pod whose image the registry does not give out for a while.
 func throttled(p *remediate.Pod) {
-	p.Waiting, p.WaitingFor = "ImagePullBackOff", `Back-off pulling image "app": ErrImagePull: toomanyrequests: you have reached your pull rate limit`
+	p.Waiting, p.WaitingFor = "ImagePullBackOff",
+		`Back-off pulling image "app": ErrImagePull: toomanyrequests: you have reached your pull rate limit`
 }
 
 // moving reports whether pods really come or are replaced: what only ends does not count.
@@ -259,7 +268,8 @@ func (a *app) cannotStart() int {
 	}
 	n, newest := 0, a.replicaSet(a.template)
 	for _, p := range a.pods() {
-		if p.Revision == newest && p.Waiting == "ImagePullBackOff" && remediate.Failure(p, a.w.clock.now, remediate.StartupTime(remediate.Workload{Pods: a.pods()}, nil)) != "" {
+		if p.Revision == newest && p.Waiting == "ImagePullBackOff" &&
+			remediate.Failure(p, a.w.clock.now, remediate.StartupTime(remediate.Workload{Pods: a.pods()}, nil)) != "" {
 			n++
 		}
 	}
@@ -268,7 +278,8 @@ func (a *app) cannotStart() int {
 
 // rollout is what the watches say of it.
 func (a *app) rollout() incident.Rollout {
-	r := incident.Rollout{Known: true, Done: a.rolling.IsZero() && a.ready >= a.replicas, Ready: a.ready, Replicas: a.replicas, LastReady: a.lastReady, Deadline: a.spec.Pods.deadline(), Stalled: a.stalled()}
+	r := incident.Rollout{Known: true, Done: a.rolling.IsZero() && a.ready >= a.replicas, Ready: a.ready,
+		Replicas: a.replicas, LastReady: a.lastReady, Deadline: a.spec.Pods.deadline(), Stalled: a.stalled()}
 	if a.spec.Rollouts.Service {
 		r.Endpoints = map[string]int{a.name: a.endpoints()}
 	}

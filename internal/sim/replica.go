@@ -145,7 +145,8 @@ func (w *World) takeOver(r *replica, life int) {
 				}
 			}
 		},
-		Restored: func(open []incident.Incident) { r.restored(open, e) }, NewID: w.newID, Now: r.now, Policy: w.scenario.Policy.Core, Workers: 1,
+		Restored: func(open []incident.Incident) { r.restored(open, e) }, NewID: w.newID, Now: r.now,
+		Policy: w.scenario.Policy.Core, Workers: 1,
 		Observed: func(i incident.Incident, t incident.Entry) {
 			if l.alive() {
 				w.say("%s on %s: %s: %s", i.ID, i.Target.Name, t.Kind, t.Text)
@@ -188,7 +189,8 @@ func (w *World) setup(r *replica) *engine.Setup {
 		return p.Own.setup(w, r)
 	}
 	s := &engine.Setup{
-		Config: "sim", Targets: map[string]engine.TargetSetup{}, Snapshot: func(t string) engine.Snapshot { return r.sight.view(t) },
+		Config: "sim", Targets: map[string]engine.TargetSetup{},
+		Snapshot: func(t string) engine.Snapshot { return r.sight.view(t) },
 		Fresh: func(_ context.Context, t string) (engine.Snapshot, error) {
 			if w.chance(w.scenario.Faults.Slow) {
 				w.clock.wait(r.id, w.span(8*time.Second))

@@ -42,7 +42,8 @@ func fates(s *Scenario) {
 		if d.chance(0.5) {
 			continue
 		}
-		t.Rollouts = Rollouts{Service: d.chance(0.3), Mutable: d.chance(0.1), Again: d.chance(0.2), Redeployed: d.chance(0.05)}
+		t.Rollouts = Rollouts{Service: d.chance(0.3), Mutable: d.chance(0.1), Again: d.chance(0.2),
+			Redeployed: d.chance(0.05)}
 		if d.chance(0.25) {
 			t.Rollouts.Config = pick(d, "ConfigMap", "Secret")
 		}
@@ -51,14 +52,16 @@ func fates(s *Scenario) {
 		}
 		more := func(what string, every time.Duration) {
 			for at := d.between(12*time.Minute, every); at < s.Length; at += d.between(every/2, 2*every) {
-				s.Happens = append(s.Happens, Happening{At: at, What: what, Target: t.Name, For: d.between(30*time.Second, 4*time.Minute), Times: 0.3})
+				s.Happens = append(s.Happens, Happening{At: at, What: what, Target: t.Name,
+					For: d.between(30*time.Second, 4*time.Minute), Times: 0.3})
 			}
 		}
 		if t.Rollouts.Again {
 			more("old release again", 20*time.Minute)
 		}
 		if t.Rollouts.Redeployed {
-			s.Happens = append(s.Happens, Happening{At: d.between(20*time.Second, 100*time.Second), What: "rot", Target: t.Name, Times: 0.4})
+			s.Happens = append(s.Happens, Happening{At: d.between(20*time.Second, 100*time.Second), What: "rot",
+				Target: t.Name, Times: 0.4})
 		}
 		if d.chance(0.1) {
 			more("being deleted", 40*time.Minute)
@@ -79,7 +82,9 @@ var ways = map[string]func(w *World, h Happening, a *app){
 	"old release again": func(w *World, _ Happening, a *app) {
 		var old []int
 		for _, r := range a.revisions[:len(a.revisions)-1] {
-			if t := slices.IndexFunc(a.templates, func(t template) bool { return string(t.json) == string(r.Template) }); t >= 0 && a.templates[t].restarted == "" && t != a.template {
+			if t := slices.IndexFunc(a.templates,
+				func(t template) bool { return string(t.json) == string(r.Template) }); t >= 0 &&
+				a.templates[t].restarted == "" && t != a.template {
 				old = append(old, t)
 			}
 		}
@@ -215,7 +220,8 @@ func (a *app) pull(t int) {
 	}
 	for k := len(a.releases) - 1; k > rel; k-- {
 		if n := a.releases[k]; n.tag == r.tag {
-			a.releases[rel].errors, a.releases[rel].latency, a.releases[rel].crash, a.releases[rel].unready = n.errors, n.latency, n.crash, n.unready
+			a.releases[rel].errors, a.releases[rel].latency, a.releases[rel].crash, a.releases[rel].unready = n.errors,
+				n.latency, n.crash, n.unready
 			a.releases[rel].hidden = n.label != r.label || n.config != r.config
 			return
 		}
@@ -299,7 +305,8 @@ func (l *link) References(_ context.Context, namespace string, refs []remediate.
 func (o *oracle) beside(e effect) {
 	a := e.app
 	if !a.deleting.IsZero() && o.fenced(e, a.deleting) {
-		o.violate("INV-67", "%s is accepted %s after %s began to be deleted", e.plan.Summary, e.at.Sub(a.deleting).Round(time.Second), a.name)
+		o.violate("INV-67", "%s is accepted %s after %s began to be deleted", e.plan.Summary,
+			e.at.Sub(a.deleting).Round(time.Second), a.name)
 	}
 	if e.plan.Object.Resource == autoscalers && a.spec.Autoscaler.Keda {
 		o.violate("INV-27", "%s is accepted, and a ScaledObject owns the autoscaler", e.plan.Summary)
@@ -311,18 +318,23 @@ func (o *oracle) beside(e effect) {
 		from, to := a.releases[a.templates[e.from].release], a.releases[a.templates[e.to].release]
 		switch {
 		case a.startless(e.to):
-			o.violate("INV-66", "%s goes back to a template that needs %s %s, which is gone", e.plan.Summary, a.spec.Rollouts.Config, a.config(to.config))
+			o.violate("INV-66", "%s goes back to a template that needs %s %s, which is gone", e.plan.Summary,
+				a.spec.Rollouts.Config, a.config(to.config))
 		case from.tag == to.tag && from.tag > 0 && from.label == to.label && from.config == to.config:
 			o.violate("INV-66", "%s changes nothing: both run %s", e.plan.Summary, a.image(a.templates[e.to].release))
 		}
 	}
 	// The last look may be ten seconds older than the write, and that may be long under way.
-	if e.plan.Action == incident.ActionRollback && a.selector != 0 && a.moved.Add(20*time.Second).Before(e.sent) && o.w.scenario.Faults.Stale == 0 {
-		if from, to := a.releases[a.templates[e.from].release].label, a.releases[a.templates[e.to].release].label; from == a.selector && to != a.selector {
-			o.violate("INV-56", "%s goes back to pods of version v%d, and the Service selects v%d", e.plan.Summary, to, a.selector)
+	if e.plan.Action == incident.ActionRollback && a.selector != 0 && a.moved.Add(20*time.Second).Before(e.sent) &&
+		o.w.scenario.Faults.Stale == 0 {
+		if from, to := a.releases[a.templates[e.from].release].label,
+			a.releases[a.templates[e.to].release].label; from == a.selector && to != a.selector {
+			o.violate("INV-56", "%s goes back to pods of version v%d, and the Service selects v%d", e.plan.Summary, to,
+				a.selector)
 		}
 	}
-	if label := a.releases[a.templates[e.from].release].label; e.plan.Action == incident.ActionRollback && a.selector == 0 && label != a.releases[a.templates[e.to].release].label {
+	if label := a.releases[a.templates[e.from].release].label; e.plan.Action == incident.ActionRollback &&
+		a.selector == 0 && label != a.releases[a.templates[e.to].release].label {
 		// The second step of the pipeline, which knows nothing of the rollback.
 		o.w.clock.after(a.spec.Rollout/2, -1, func() { a.selects(label) })
 	}
@@ -335,8 +347,11 @@ func (o *oracle) beside(e effect) {
 				o.w.clock.after(takenBack, -1, look)
 				return
 			}
-			if a.made == made && a.template == e.to && a.endpoints() < e.served && a.endpoints() < a.ready && !o.troubled.After(e.at) && o.free(p) && a.moved.Before(e.at.Add(a.spec.Rollout)) && a.deleting.IsZero() {
-				o.violate("INV-56", "%s: %d endpoints were ready before it, and %d are %s later", e.plan.Summary, e.served, a.endpoints(), o.w.clock.now.Sub(e.at).Round(time.Second))
+			if a.made == made && a.template == e.to && a.endpoints() < e.served && a.endpoints() < a.ready &&
+				!o.troubled.After(e.at) && o.free(p) && a.moved.Before(e.at.Add(a.spec.Rollout)) &&
+				a.deleting.IsZero() {
+				o.violate("INV-56", "%s: %d endpoints were ready before it, and %d are %s later", e.plan.Summary,
+					e.served, a.endpoints(), o.w.clock.now.Sub(e.at).Round(time.Second))
 			}
 		}
 		o.w.clock.after(takenBack, -1, look)
@@ -367,8 +382,10 @@ func (o *oracle) spoken(i, was incident.Incident) {
 		}
 		switch {
 		case e.Kind != incident.KindSkipped && e.Kind != incident.KindHandedOver:
-		case answered(i, incident.CodeBreachIsLater) && !slices.ContainsFunc(i.Alerts, func(x incident.Alert) bool { return !fits(x) }):
-			o.violate("INV-68", "of %s is said %q, and its release became the present one at %s", a.name, e.Text, since.UTC().Format(time.TimeOnly))
+		case answered(i, incident.CodeBreachIsLater) && !slices.ContainsFunc(i.Alerts,
+			func(x incident.Alert) bool { return !fits(x) }):
+			o.violate("INV-68", "of %s is said %q, and its release became the present one at %s", a.name, e.Text,
+				since.UTC().Format(time.TimeOnly))
 		case answered(i, incident.CodeRestored) && a.again == a.templates[a.template].release+1:
 			o.violate("INV-69", "of %s is said %q, and the release was deployed again by a pipeline", a.name, e.Text)
 		}

@@ -52,7 +52,9 @@ func newWorld(s *Scenario, trace func(at time.Duration, text string)) *World {
 	if begin.IsZero() {
 		begin = epoch
 	}
-	w := &World{scenario: s, epoch: begin, clock: newClock(begin), dice: rand.New(rand.NewPCG(s.Seed, 1)), byName: map[string]*app{}, namespaces: map[string]map[string]string{}, lead: -1, records: map[string]*stored{}, incidents: map[string]*stored{}, words: map[string]said{}, unheard: map[string]incident.Incident{}}
+	w := &World{scenario: s, epoch: begin, clock: newClock(begin), dice: rand.New(rand.NewPCG(s.Seed, 1)),
+		byName: map[string]*app{}, namespaces: map[string]map[string]string{}, lead: -1, records: map[string]*stored{},
+		incidents: map[string]*stored{}, words: map[string]said{}, unheard: map[string]incident.Incident{}}
 	if trace != nil {
 		w.trace = func(at time.Time, text string) { trace(at.Sub(w.epoch), text) }
 	}
@@ -171,7 +173,8 @@ func shrinkOnce(s *Scenario, fails func(*Scenario) bool) *Scenario {
 
 // drop sets the k-th fault that is possible to never; false: there is none.
 func (f *Faults) drop(k int) bool {
-	for _, p := range []*float64{&f.Kill, &f.Stall, &f.Slow, &f.Error, &f.Stale, &f.Lost, &f.Late, &f.Reply, &f.Twice, &f.Disk} {
+	for _, p := range []*float64{&f.Kill, &f.Stall, &f.Slow, &f.Error, &f.Stale, &f.Lost, &f.Late, &f.Reply, &f.Twice,
+		&f.Disk} {
 		if *p == 0 {
 			continue
 		}

@@ -126,6 +126,7 @@ func (p *Policy) has(metric string, action incident.Action) bool {
 		return p.Own.may(p, metric, action)
 	}
 	return slices.ContainsFunc(p.Rules, func(r Rule) bool {
-		return r.Metric == metric && slices.ContainsFunc(r.Ladder, func(x incident.Rung) bool { return x.Action == action })
+		return r.Metric == metric && slices.ContainsFunc(r.Ladder,
+			func(x incident.Rung) bool { return x.Action == action })
 	})
 }

@@ -118,7 +118,8 @@ func (s *score) began(a *app, cause string) {
 	if s.open[a] == nil {
 		s.open[a] = map[string]*episode{}
 	}
-	ep := &episode{app: a, at: s.w.clock.now, cause: cause, excused: len(s.open[a]) > 0 || !s.curable(a, cause) || s.w.attended(a) || s.blocked(a)}
+	ep := &episode{app: a, at: s.w.clock.now, cause: cause, excused: len(s.open[a]) > 0 || !s.curable(a, cause) ||
+		s.w.attended(a) || s.blocked(a)}
 	s.open[a][cause] = ep
 }
 
@@ -128,15 +129,18 @@ func (s *score) blocked(a *app) bool {
 }
 
 // metricOf is what shows a cause first.
-var metricOf = map[string]string{BadRelease: "error_rate", CrashLoop: "crash_looping", NeverReady: "rollout_stalled", Agents: "active_agents", Leak: "memory", Overload: "response_time"}
+var metricOf = map[string]string{BadRelease: "error_rate", CrashLoop: "crash_looping", NeverReady: "rollout_stalled",
+	Agents: "active_agents", Leak: "memory", Overload: "response_time"}
 
 // curable reports whether the policy may and can end the cause.
 func (s *score) curable(a *app, cause string) bool {
 	p := s.w.scenario.Policy
-	if p.Mode != incident.Auto || a.spec.Owner != "" || a.spec.Reverter > 0 || len(a.annotations) > 0 && a.annotations[remediate.HoldAnnotation] != "" {
+	if p.Mode != incident.Auto || a.spec.Owner != "" || a.spec.Reverter > 0 || len(a.annotations) > 0 &&
+		a.annotations[remediate.HoldAnnotation] != "" {
 		return false
 	}
-	return slices.ContainsFunc(cures[cause], func(action incident.Action) bool { return p.has(metricOf[cause], action) })
+	return slices.ContainsFunc(cures[cause],
+		func(action incident.Action) bool { return p.has(metricOf[cause], action) })
 }
 
 // excuse marks what is open: something stands in the way.
@@ -156,13 +160,16 @@ func (s *score) ended(a *app, cause string) {
 }
 
 func (s *score) close(ep *episode) {
-	if ep.excused || s.w.clock.now.Sub(ep.at) < s.w.scenario.Policy.Core.WaitLimit+s.w.scenario.Policy.slow()+s.w.scenario.Lag.behind()+unanswered && !ep.acted {
+	if ep.excused ||
+		s.w.clock.now.Sub(ep.at) < s.w.scenario.Policy.Core.WaitLimit+
+			s.w.scenario.Policy.slow()+s.w.scenario.Lag.behind()+unanswered && !ep.acted {
 		return
 	}
 	s.Episodes++
 	if !ep.acted && !ep.paged {
 		s.Missed++
-		s.w.say("MISSED: %s of %s for %s, nothing was done and nobody told", ep.cause, ep.app.name, s.w.clock.now.Sub(ep.at).Round(time.Second))
+		s.w.say("MISSED: %s of %s for %s, nothing was done and nobody told", ep.cause, ep.app.name,
+			s.w.clock.now.Sub(ep.at).Round(time.Second))
 	}
 }
 
@@ -244,7 +251,8 @@ func (s *score) onWell(e effect) {
 		s.Late++
 	default:
 		s.Harmful++
-		s.w.say("HARM: %s, and nothing was wrong with %s for %s", e.plan.Summary, e.app.name, e.sent.Sub(e.well).Round(time.Second))
+		s.w.say("HARM: %s, and nothing was wrong with %s for %s", e.plan.Summary, e.app.name,
+			e.sent.Sub(e.well).Round(time.Second))
 	}
 }
 

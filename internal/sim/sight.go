@@ -56,7 +56,8 @@ func (s *sight) first() time.Duration { return s.w.span(s.every()) }
 func (s *sight) every() time.Duration { return interval }
 
 func newSight(w *World, r *replica) *sight {
-	return &sight{w: w, r: r, states: map[string][]rules.State{}, views: map[string]engine.Snapshot{}, past: map[seriesOf]*series{}}
+	return &sight{w: w, r: r, states: map[string][]rules.State{}, views: map[string]engine.Snapshot{},
+		past: map[seriesOf]*series{}}
 }
 
 // restore is the cold start: what fired keeps firing until it was seen.
@@ -70,7 +71,9 @@ func (s *sight) restore(open []incident.Incident) {
 			st := s.of(i.Target.Name)
 			if st[k].State != rules.Firing {
 				delete(s.views, i.Target.Name)
-				st[k] = rules.State{State: rules.Firing, Verdict: rules.NoData, Unknown: "it fired before the restart and was not evaluated yet", Value: x.Value, ActiveAt: x.ActiveAt, FiredAt: x.ActiveAt}
+				st[k] = rules.State{State: rules.Firing, Verdict: rules.NoData,
+					Unknown: "it fired before the restart and was not evaluated yet", Value: x.Value,
+					ActiveAt: x.ActiveAt, FiredAt: x.ActiveAt}
 			}
 		}
 	}
@@ -113,7 +116,8 @@ func (s *sight) round() []string {
 			was, got := states[k], s.observe(a, r, false)
 			states[k] = rules.Eval(&r.Threshold, was, got, s.r.now())
 			if got.Value != got.Value && !states[k].Verdict.Unknown() {
-				s.w.oracle.violate("INV-15", "%s of %s is NaN, and the verdict is %s", r.Name, a.name, states[k].Verdict)
+				s.w.oracle.violate("INV-15", "%s of %s is NaN, and the verdict is %s", r.Name, a.name,
+					states[k].Verdict)
 			}
 			changed = changed || was.State != states[k].State || was.Verdict != states[k].Verdict
 			if was.Verdict == rules.OK || was.Verdict == rules.Breach {
@@ -169,8 +173,11 @@ func (s *sight) judged(a *app) engine.Snapshot {
 		r := &s.w.scenario.Policy.Rules[k]
 		st := states[k]
 		v.Alerts = append(v.Alerts, incident.Alert{
-			Rule: r.Name, Severity: incident.Severity(r.Severity), Firing: st.State == rules.Firing, Verdict: incident.Verdict(st.Verdict), Reason: reason(&r.Threshold, st), Value: st.Value, Bound: r.Bound,
-			Above: r.Above, Unit: r.Unit, Usual: st.Usual, Noise: st.Noise, Recent: st.Rising, Source: r.SourceKind, ActiveAt: st.ActiveAt, EvaluatedAt: st.EvaluatedAt, Lookback: r.Window + r.Staleness, Ladder: r.Ladder,
+			Rule: r.Name, Severity: incident.Severity(r.Severity), Firing: st.State == rules.Firing,
+			Verdict: incident.Verdict(st.Verdict), Reason: reason(&r.Threshold, st), Value: st.Value,
+			Bound: r.Bound,
+			Above: r.Above, Unit: r.Unit, Usual: st.Usual, Noise: st.Noise, Recent: st.Rising, Source: r.SourceKind,
+			ActiveAt: st.ActiveAt, EvaluatedAt: st.EvaluatedAt, Lookback: r.Window + r.Staleness, Ladder: r.Ladder,
 		})
 		if r.SourceKind == "app" && (st.Verdict == rules.OK || st.Verdict == rules.Breach) {
 			app.Known, app.At = true, st.EvaluatedAt
@@ -194,7 +201,8 @@ func (s *sight) outside(a *app) []remediate.Signal {
 	now := s.w.clock.now
 	probe := remediate.Signal{Source: "probe", Known: s.w.monitor(a, now) == "", At: s.r.now()}
 	probe.Bad = a.value("error_rate") > 0.05 || a.value("response_time") > 0.5 || a.value("health") > 0
-	kube := remediate.Signal{Source: "kubernetes", Known: true, At: s.r.now(), Bad: a.cannotStart() > 0 || a.on(Leak) || a.on(Overload) || now.Before(s.w.mishaps.unknown)}
+	kube := remediate.Signal{Source: "kubernetes", Known: true, At: s.r.now(), Bad: a.cannotStart() > 0 || a.on(Leak) ||
+		a.on(Overload) || now.Before(s.w.mishaps.unknown)}
 	return append(make([]remediate.Signal, 0, 3), probe, kube) // and what the application says
 }
 

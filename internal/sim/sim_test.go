@@ -24,7 +24,8 @@ func TestSwarm(t *testing.T) {
 	report(t, r)
 	for id, seed := range r.First {
 		small := Shrink(Swarm(seed), func(s *Scenario) bool { return breaks(Run(s, nil), id) })
-		t.Errorf("%s is broken, first at seed %d: %s\nthe smallest story found:\n%s", id, seed, r.Texts[id], Story(small))
+		t.Errorf("%s is broken, first at seed %d: %s\nthe smallest story found:\n%s", id, seed, r.Texts[id],
+			Story(small))
 	}
 	if r.Score.Harmful > 0 {
 		t.Errorf("%d harmful actions", r.Score.Harmful)
@@ -51,7 +52,9 @@ What the words mean: a world is one seed, with its own policy, targets, trouble 
 of [safety.md](safety.md), as the oracle of internal/sim sees them. "Useful" actions can end the cause of the trouble, "needless" ones
 cannot, "harmful" ones disturb pods of a target that was well. "Missed" episodes could have been cured by the policy, with
 nothing in the way, and neither was anything done nor anybody told.
-`, r.Score.Incidents, time.Now().UTC().Format("2006-01-02"), cmp.Or(os.Getenv("SIM_COMMIT"), "unknown"), runtime.GOMAXPROCS(0), runtime.Version(), "```\n", r, "```\n")
+`, r.Score.Incidents, time.Now().UTC().Format("2006-01-02"),
+		cmp.Or(os.Getenv("SIM_COMMIT"), "unknown"),
+		runtime.GOMAXPROCS(0), runtime.Version(), "```\n", r, "```\n")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -86,8 +86,10 @@ func newSources(w *World) *sources {
 		return nil
 	}
 	now := func() time.Time { return w.clock.now }
-	s := &sources{w: w, spec: *spec, dice: rand.New(rand.NewPCG(w.scenario.Seed, 6)), trouble: map[string]time.Time{}, nan: map[string]time.Time{}, written: map[string]*model.Sample{}}
-	s.whole, s.part = storage.New(storage.Options{Now: now, Retention: 15 * time.Minute}), storage.New(storage.Options{Now: now, Retention: 15 * time.Minute})
+	s := &sources{w: w, spec: *spec, dice: rand.New(rand.NewPCG(w.scenario.Seed, 6)), trouble: map[string]time.Time{},
+		nan: map[string]time.Time{}, written: map[string]*model.Sample{}}
+	s.whole, s.part = storage.New(storage.Options{Now: now,
+		Retention: 15 * time.Minute}), storage.New(storage.Options{Now: now, Retention: 15 * time.Minute})
 	s.ask, s.some = promql.NewLocal(s.whole, promql.LocalOptions{}), promql.NewLocal(s.part, promql.LocalOptions{})
 	var turn func()
 	turn = func() { s.scrape(); w.clock.after(s.spec.Every, -1, turn) }
@@ -177,7 +179,8 @@ func (s *sources) end(which func(model.Metric) bool) {
 	for _, k := range sorted(s.written) {
 		m := s.written[k].Metric
 		if which(m) {
-			s.put(&model.Sample{Metric: m, Value: model.SampleValue(math.Float64frombits(value.StaleNaN)), Timestamp: model.TimeFromUnixNano(s.w.clock.now.UnixNano())})
+			s.put(&model.Sample{Metric: m, Value: model.SampleValue(math.Float64frombits(value.StaleNaN)),
+				Timestamp: model.TimeFromUnixNano(s.w.clock.now.UnixNano())})
 			delete(s.written, k)
 		}
 	}
@@ -198,7 +201,8 @@ func (s *sources) put(sm *model.Sample) {
 func (s *sources) samples() []*model.Sample {
 	at := s.w.clock.now
 	pod := "10.0.0." + strconv.Itoa(s.pod)
-	all := []*model.Sample{sample(at, "up", 1, "job", "objects", "instance", pod), sample(at, "up", 1, "job", "levels", "instance", "n1")}
+	all := []*model.Sample{sample(at, "up", 1, "job", "objects", "instance", pod),
+		sample(at, "up", 1, "job", "levels", "instance", "n1")}
 	for _, a := range s.w.apps {
 		disk, workers := 0.5, 3
 		if s.is("disk", a) {
@@ -212,14 +216,16 @@ func (s *sources) samples() []*model.Sample {
 		}
 		all = append(all, sample(at, "disk_used_ratio", disk, "job", "levels", "instance", "n1", "target", a.name))
 		for k := range 3 {
-			all = append(all, sample(at, "worker_up", truth(k < workers), "job", "levels", "instance", "n1", "target", a.name, "worker", strconv.Itoa(k)))
+			all = append(all, sample(at, "worker_up", truth(k < workers),
+				"job", "levels", "instance", "n1", "target", a.name, "worker", strconv.Itoa(k)))
 		}
 		// Of objects there is a series only while something is bad.
 		if s.is("stuck", a) {
 			all = append(all, sample(at, "job_stuck", 1, "job", "objects", "instance", pod, "target", a.name))
 		}
 		if s.is("waiting", a) {
-			all = append(all, sample(at, "container_waiting", 1, "job", "objects", "instance", pod, "target", a.name, "reason", "CrashLoopBackOff"))
+			all = append(all, sample(at, "container_waiting", 1, "job", "objects", "instance", pod, "target", a.name,
+				"reason", "CrashLoopBackOff"))
 		}
 	}
 	return all
@@ -298,7 +304,8 @@ func (s *sources) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(string(text))), Request: r}, nil
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(strings.NewReader(string(text))), Request: r}, nil
 }
 
 // sourced adds sources to one world in forty, from a source of chance of its own: the other draws
@@ -309,7 +316,8 @@ func (s *Scenario) sourced() {
 		return
 	}
 	s.Length = min(s.Length, time.Hour)
-	s.Sources = &Sources{Every: pick(d, 15*time.Second, 30*time.Second, time.Minute, 2*time.Minute, 5*time.Minute), Markers: d.chance(0.5)}
+	s.Sources = &Sources{Every: pick(d, 15*time.Second, 30*time.Second, time.Minute, 2*time.Minute, 5*time.Minute),
+		Markers: d.chance(0.5)}
 	if d.chance(0.5) {
 		s.Sources.Miss = 0.05 * d.Float64()
 	}
@@ -352,7 +360,8 @@ func (s *Scenario) withoutSources(k int) bool {
 		s.Sources = &c
 	case k == 1:
 		s.Sources = nil
-		s.Happens = slices.DeleteFunc(slices.Clone(s.Happens), func(h Happening) bool { return sourceWords[h.What] != nil })
+		s.Happens = slices.DeleteFunc(slices.Clone(s.Happens),
+			func(h Happening) bool { return sourceWords[h.What] != nil })
 	default:
 		return false
 	}

@@ -20,7 +20,8 @@ const (
 )
 
 // sourceTrouble is which trouble a rule over sources is about.
-var sourceTrouble = map[string]string{"disk": "disk", "workers": "workers", "stuck": "stuck", waitingRule: "waiting", "unseen": "probe"}
+var sourceTrouble = map[string]string{"disk": "disk", "workers": "workers", "stuck": "stuck", waitingRule: "waiting",
+	"unseen": "probe"}
 
 // sound holds a page against the truth of the sources: a healthy source never pages.
 func (o *oracle) sound(i incident.Incident) {
@@ -41,7 +42,8 @@ func (o *oracle) sound(i incident.Incident) {
 			return // how often its exporter is scraped takes two scrapes to learn
 		}
 		if d := s.awayFor(since, now); d < tolerated {
-			o.violate("INV-58", "a person is paged because watchdog is blind (%s), and the source was away for %s of the last 15 minutes (scraped every %s)", a.Reason, d, s.spec.Every)
+			o.violate("INV-58", "a person is paged because watchdog is blind (%s), and the source was away for %s "+
+				"of the last 15 minutes (scraped every %s)", a.Reason, d, s.spec.Every)
 		}
 		return
 	}
@@ -50,7 +52,8 @@ func (o *oracle) sound(i incident.Incident) {
 		what, mine := sourceTrouble[a.Rule]
 		switch {
 		case !a.Firing:
-		case !mine, what != "probe" && s.was(what, i.Target.Name, now.Add(-lingers), now), what == "probe" && s.hid(i.Target.Name, now.Add(-lingers)):
+		case !mine, what != "probe" && s.was(what, i.Target.Name, now.Add(-lingers), now), what == "probe" &&
+			s.hid(i.Target.Name, now.Add(-lingers)):
 			return
 		default:
 			why = a.Rule + ": " + a.Reason
@@ -67,11 +70,14 @@ func (o *oracle) sound(i incident.Incident) {
 func (o *oracle) aged(x rules.Alert, at time.Time) {
 	s, now := o.w.sources, o.w.clock.now
 	scraped := now.Add(-2 * s.spec.Every)
-	if what := sourceTrouble[x.Rule]; (what == "stuck" || what == "waiting") && (!s.throughout(what, x.Target, scraped, now) || s.restarted.After(scraped)) {
+	if what := sourceTrouble[x.Rule]; (what == "stuck" || what == "waiting") &&
+		(!s.throughout(what, x.Target, scraped, now) || s.restarted.After(scraped)) {
 		return
 	}
-	if x.Verdict == rules.Stale && !s.missed && s.awayFor(now.Add(-10*time.Minute), now) == 0 && at.Sub(now).Abs() < 30*time.Second {
-		o.violate("INV-58", "%s of %s is STALE (%s), and its exporter is scraped every %s as ever", x.Rule, x.Target, x.Reason, s.spec.Every)
+	if x.Verdict == rules.Stale && !s.missed && s.awayFor(now.Add(-10*time.Minute), now) == 0 &&
+		at.Sub(now).Abs() < 30*time.Second {
+		o.violate("INV-58", "%s of %s is STALE (%s), and its exporter is scraped every %s as ever", x.Rule, x.Target,
+			x.Reason, s.spec.Every)
 	}
 }
 
@@ -98,7 +104,8 @@ func (o *oracle) hears(i incident.Incident) {
 	u.told = true
 	if i.Paged && !o.pages[i.ID] && only(i, "unseen") {
 		if u.pages++; u.pages > 1 {
-			o.violate("INV-59", "the probe of %s cannot be answered since %s, and people were called for it %d times", u.target, o.w.clock.now.Sub(u.from), u.pages)
+			o.violate("INV-59", "the probe of %s cannot be answered since %s, and people were called for it %d times",
+				u.target, o.w.clock.now.Sub(u.from), u.pages)
 		}
 	}
 }
@@ -121,7 +128,8 @@ func (o *oracle) unseen() {
 			continue
 		}
 		u.told = true
-		o.violate("INV-59", "the probe of %s cannot be answered since %s, and nobody was told", u.target, now.Sub(u.from).Round(time.Second))
+		o.violate("INV-59", "the probe of %s cannot be answered since %s, and nobody was told", u.target,
+			now.Sub(u.from).Round(time.Second))
 	}
 }
 
@@ -133,9 +141,11 @@ func (o *oracle) lingering(i incident.Incident) {
 	}
 	for _, a := range i.Alerts {
 		what, mine := sourceTrouble[a.Rule]
-		over := mine && !s.was(what, i.Target.Name, now.Add(-lingers), now) && !(what == "probe" && s.hid(i.Target.Name, now.Add(-lingers)))
+		over := mine && !s.was(what, i.Target.Name, now.Add(-lingers), now) &&
+			!(what == "probe" && s.hid(i.Target.Name, now.Add(-lingers)))
 		if a.Firing && over && now.Sub(o.w.led) > lingers {
-			o.violate("INV-61", "incident %s on %s is still open, and what %s is about ended more than %s ago: %s", i.ID, i.Target.Name, a.Rule, lingers, a.Reason)
+			o.violate("INV-61", "incident %s on %s is still open, and what %s is about ended more than %s ago: %s",
+				i.ID, i.Target.Name, a.Rule, lingers, a.Reason)
 		}
 	}
 }

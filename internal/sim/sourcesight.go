@@ -36,7 +36,9 @@ const waitingRule = "ContainerWaiting"
 // sourceRules are thresholds over what exporters say.
 func sourceRules(targets []string) []rules.Threshold {
 	remote := func(name, expr string, above bool, bound, clear float64) rules.Threshold {
-		return rules.Threshold{Name: name, Expr: expr, Severity: "P2", Source: rules.Prometheus, SourceKind: "prometheus", Above: above, Bound: bound, Clear: clear, For: 2 * time.Minute, ClearFor: 2 * time.Minute, Targets: targets}
+		return rules.Threshold{Name: name, Expr: expr, Severity: "P2", Source: rules.Prometheus,
+			SourceKind: "prometheus", Above: above, Bound: bound, Clear: clear, For: 2 * time.Minute,
+			ClearFor: 2 * time.Minute, Targets: targets}
 	}
 	all := []rules.Threshold{
 		remote("disk", `max by (target) (disk_used_ratio{job="levels"})`, true, 0.9, 0.8),
@@ -44,7 +46,8 @@ func sourceRules(targets []string) []rules.Threshold {
 		remote("stuck", `sum by (target) (job_stuck{job="objects"})`, true, 0, 0),
 	}
 	if row, ok := rules.LookupBuiltin("unseen"); ok {
-		if r, err := row.Apply(rules.Threshold{Name: "unseen", Severity: "P2", Bound: 0, Clear: 0, For: unseenAfter, ClearFor: 2 * time.Minute, Targets: targets, Staleness: 45 * time.Second}); err == nil {
+		if r, err := row.Apply(rules.Threshold{Name: "unseen", Severity: "P2", Bound: 0, Clear: 0, For: unseenAfter,
+			ClearFor: 2 * time.Minute, Targets: targets, Staleness: 45 * time.Second}); err == nil {
 			all = append(all, r)
 		}
 	}
@@ -56,9 +59,12 @@ const unseenAfter = 15 * time.Minute
 
 // sourceGroup is a group of a rule file.
 func sourceGroup() rules.Group {
-	return rules.Group{Name: "objects", File: "rules.yaml", Source: rules.Prometheus, Interval: sourceEvery, Rules: []rules.Rule{
-		{Alert: waitingRule, Expr: `max_over_time(container_waiting{reason="CrashLoopBackOff", job="objects"}[5m]) >= 1`, For: 2 * time.Minute, Labels: labels.FromStrings("severity", "P2")},
-	}}
+	return rules.Group{Name: "objects", File: "rules.yaml", Source: rules.Prometheus, Interval: sourceEvery,
+		Rules: []rules.Rule{
+			{Alert: waitingRule,
+				Expr: `max_over_time(container_waiting{reason="CrashLoopBackOff", job="objects"}[5m]) >= 1`,
+				For:  2 * time.Minute, Labels: labels.FromStrings("severity", "P2")},
+		}}
 }
 
 func newSourced(w *World, r *replica) *sourced {
@@ -73,8 +79,9 @@ func newSourced(w *World, r *replica) *sourced {
 		panic(err) // it is fixed
 	}
 	e.rules = newRules(rules.Options{
-		Local: promql.NewLocal(e.store, promql.LocalOptions{}), Remote: remote, Interval: sourceEvery, Now: r.now, Severity: func(map[string]string) string { return "P2" },
-		Target: func(l labels.Labels) (string, bool) { t := l.Get("target"); return t, slices.Contains(names, t) },
+		Local: promql.NewLocal(e.store, promql.LocalOptions{}), Remote: remote, Interval: sourceEvery, Now: r.now,
+		Severity: func(map[string]string) string { return "P2" },
+		Target:   func(l labels.Labels) (string, bool) { t := l.Get("target"); return t, slices.Contains(names, t) },
 	}, rules.Config{Thresholds: sourceRules(names), Groups: []rules.Group{sourceGroup()}})
 	return e
 }
@@ -85,7 +92,8 @@ func (e *sourced) restore(open []incident.Incident) {
 	for _, i := range open {
 		for _, x := range i.Alerts {
 			if x.Firing {
-				firing = append(firing, rules.Alert{Rule: x.Rule, Target: i.Target.Name, State: rules.Firing, Value: x.Value, ActiveAt: x.ActiveAt, FiredAt: x.ActiveAt})
+				firing = append(firing, rules.Alert{Rule: x.Rule, Target: i.Target.Name, State: rules.Firing,
+					Value: x.Value, ActiveAt: x.ActiveAt, FiredAt: x.ActiveAt})
 			}
 		}
 	}
@@ -136,8 +144,10 @@ func (e *sourced) with(target string, v engine.Snapshot) engine.Snapshot {
 	if !ok {
 		for _, x := range e.rules.AlertsOf(target) {
 			e.w.oracle.aged(x, e.r.now())
-			mine = append(mine, incident.Alert{Rule: x.Rule, Severity: incident.P2, Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict), Reason: x.Reason, Value: x.Value, Bound: x.Bound,
-				Above: x.Above, Unit: x.Unit, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Ladder: []incident.Rung{{Action: "page", Class: incident.C1}}})
+			mine = append(mine, incident.Alert{Rule: x.Rule, Severity: incident.P2, Firing: x.State == rules.Firing,
+				Verdict: incident.Verdict(x.Verdict), Reason: x.Reason, Value: x.Value, Bound: x.Bound,
+				Above: x.Above, Unit: x.Unit, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt,
+				Ladder: []incident.Rung{{Action: "page", Class: incident.C1}}})
 		}
 		e.judged[target] = mine
 	}

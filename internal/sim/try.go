@@ -187,7 +187,8 @@ func (t Trial) play(f Failure, seen time.Duration) played {
 	if f.at > 0 {
 		from = f.at
 	}
-	s := &Scenario{Name: f.Name, Seed: t.Seed, Replicas: max(1, f.replicas), Targets: slices.Clone(t.Targets), Policy: t.Policy}
+	s := &Scenario{Name: f.Name, Seed: t.Seed, Replicas: max(1, f.replicas), Targets: slices.Clone(t.Targets),
+		Policy: t.Policy}
 	if f.spec != nil {
 		f.spec(&s.Targets[0])
 	}
@@ -318,8 +319,10 @@ func (w *World) reckon(o *Outcome, f Failure) {
 			continue
 		}
 		action, _ := remediate.ActionOf(e.plan.Action)
-		x := Action{After: since(e.at), Action: e.plan.Action, What: action.Did(e.plan), Verdict: verdicts[e.op], Rule: w.oracle.reserved[e.op].Rule,
-			Useful: helps(e.plan.Action, e.cause) || e.plan.Action == incident.ActionScale && a.load > busy*float64(e.before)}
+		x := Action{After: since(e.at), Action: e.plan.Action, What: action.Did(e.plan), Verdict: verdicts[e.op],
+			Rule: w.oracle.reserved[e.op].Rule,
+			Useful: helps(e.plan.Action, e.cause) || e.plan.Action == incident.ActionScale &&
+				a.load > busy*float64(e.before)}
 		o.Actions = append(o.Actions, x)
 		useful = useful || x.Useful
 		strong = strong || e.plan.Class >= incident.C3
@@ -346,7 +349,8 @@ const busy = 0.8
 // plain leaves the plan out of what a guard said of it: the table has no room for both.
 func plain(text string) string {
 	if rest, ok := strings.CutPrefix(text, "not done: "); ok {
-		for _, guard := range []string{": hold: ", ": other owner: ", ": corroboration: ", ": human change: ", ": cooldown: ", ": blind: ", ": max unhealthy: ", ": rollout: ", ": mode: "} {
+		for _, guard := range []string{": hold: ", ": other owner: ", ": corroboration: ", ": human change: ",
+			": cooldown: ", ": blind: ", ": max unhealthy: ", ": rollout: ", ": mode: "} {
 			if k := strings.Index(rest, guard); k >= 0 {
 				return rest[k+2:]
 			}
@@ -359,7 +363,8 @@ func plain(text string) string {
 func (w *World) advised(i incident.Incident) (would, mode string) {
 	hold, _, _ := remediate.Held(i.Answers)
 	alert, known := i.Alert(i.ConsideredRule)
-	if hold != incident.Advise || !known || slices.ContainsFunc(i.Answers, func(a incident.Answer) bool { return a.Hold == incident.Wait }) {
+	if hold != incident.Advise || !known || slices.ContainsFunc(i.Answers,
+		func(a incident.Answer) bool { return a.Hold == incident.Wait }) {
 		return "", "" // mode auto would not have done it either
 	}
 	action, _ := remediate.ActionOf(i.ConsideredAction)
@@ -368,7 +373,8 @@ func (w *World) advised(i incident.Incident) (would, mode string) {
 	if p.Own != nil {
 		of = p.Own.Setup().Rung
 	}
-	rung := of(i.Target.Name, alert, slices.IndexFunc(alert.Ladder, func(r incident.Rung) bool { return r.Action == i.ConsideredAction }))
+	rung := of(i.Target.Name, alert, slices.IndexFunc(alert.Ladder,
+		func(r incident.Rung) bool { return r.Action == i.ConsideredAction }))
 	return "would " + action.Verb, string(rung.Mode) + ": " + rung.ModeWhy
 }
 

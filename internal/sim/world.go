@@ -141,15 +141,19 @@ func (w *World) accept(by int, sent time.Time, opID string, p incident.Plan) (in
 		w.oracle.violate("INV-03", "op %s was sent without a precondition", opID)
 	}
 	if uid, version := a.identity(p.Object); p.Object.UID != uid || p.Object.ResourceVersion != version {
-		return incident.Conflicted, fmt.Errorf("the object has uid %s and version %s, not %s and %s", uid, version, p.Object.UID, p.Object.ResourceVersion)
+		return incident.Conflicted, fmt.Errorf("the object has uid %s and version %s, not %s and %s", uid, version,
+			p.Object.UID, p.Object.ResourceVersion)
 	}
 	before, ready, served, moving := a.lever(p.Object), a.ready, a.endpoints(), !a.rolling.IsZero() && !a.on(CrashLoop)
 	was := a.template
 	if err := a.write(opID, p); err != nil {
 		return incident.Denied, err
 	}
-	e := effect{at: w.clock.now, lastReady: a.lastReady, sent: sent, by: by, op: opID, plan: p, app: a, cause: a.sick(), well: a.well, before: before, after: a.lever(p.Object), ready: ready, served: served, moving: moving, from: was, to: a.template}
-	w.say("API server: %s (op %s of %s) is accepted; the truth: %s", p.Summary, opID, w.replicaName(by), orWell(e.cause))
+	e := effect{at: w.clock.now, lastReady: a.lastReady, sent: sent, by: by, op: opID, plan: p, app: a, cause: a.sick(),
+		well: a.well, before: before, after: a.lever(p.Object), ready: ready, served: served, moving: moving, from: was,
+		to: a.template}
+	w.say("API server: %s (op %s of %s) is accepted; the truth: %s", p.Summary, opID, w.replicaName(by),
+		orWell(e.cause))
 	w.oracle.effect(e)
 	w.score.effect(e)
 	if p.Action != incident.ActionRevert {

@@ -93,9 +93,12 @@ func linksNoTestCode(t *testing.T, b []byte) {
 		t.Fatal("the binary contains no names of functions")
 	}
 	for _, pkg := range []string{
-		"watchdog.io/watchdog/internal/demo", "watchdog.io/watchdog/internal/explore", "watchdog.io/watchdog/internal/mutants",
-		"watchdog.io/watchdog/internal/recorders", "watchdog.io/watchdog/internal/supplychain", "watchdog.io/watchdog/test",
-		"net/http/httptest", "testing/synctest", "k8s.io/client-go/testing", "github.com/prometheus/prometheus/promql/promqltest",
+		"watchdog.io/watchdog/internal/demo",
+		"watchdog.io/watchdog/internal/explore", "watchdog.io/watchdog/internal/mutants",
+		"watchdog.io/watchdog/internal/recorders",
+		"watchdog.io/watchdog/internal/supplychain", "watchdog.io/watchdog/test",
+		"net/http/httptest", "testing/synctest", "k8s.io/client-go/testing",
+		"github.com/prometheus/prometheus/promql/promqltest",
 	} {
 		if bytes.Contains(b, []byte(pkg+".")) || bytes.Contains(b, []byte(pkg+"/")) {
 			t.Errorf("the release contains code of %s", pkg)

@@ -56,8 +56,10 @@ func TestASilenceIsMadeExtendedAndEnded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"matchers":[{"name":"target","value":"shop","isRegex":false,"isEqual":true},{"name":"severity","value":"P[23]","isRegex":true,"isEqual":true},{"name":"env","value":"dev","isRegex":false,"isEqual":false}],` +
-		`"startsAt":"2026-03-01T12:00:00Z","endsAt":"2026-03-01T13:00:00Z","createdBy":"watchdog ops","comment":"the database moves [watchdog maintenance/db]"}`
+	want := `{"matchers":[{"name":"target","value":"shop","isRegex":false,"isEqual":true},{"name":"severity",` +
+		`"value":"P[23]","isRegex":true,"isEqual":true},{"name":"env","value":"dev","isRegex":false,"isEqual":false}],` +
+		`"startsAt":"2026-03-01T12:00:00Z","endsAt":"2026-03-01T13:00:00Z","createdBy":"watchdog ops","comment":"the ` +
+		`database moves [watchdog maintenance/db]"}`
 	if got := p.bodies[1]; got != want {
 		t.Errorf("sent\n%s, want\n%s", got, want)
 	}
@@ -324,7 +326,8 @@ func TestAnswersAreBoundedAndUnderstoodOrRefused(t *testing.T) {
 }
 
 const (
-	head = `{"id":"x","startsAt":"2026-03-01T11:00:00.000Z","endsAt":"2026-03-01T13:00:00.000Z","createdBy":"eve","comment":"c","status":{"state":"active"},"matchers":`
+	head = `{"id":"x","startsAt":"2026-03-01T11:00:00.000Z","endsAt":"2026-03-01T13:00:00.000Z","createdBy":"eve",` +
+		`"comment":"c","status":{"state":"active"},"matchers":`
 	good = head + `[{"name":"a","value":"b","isRegex":false}]}` // without isEqual, as before 0.22
 )
 

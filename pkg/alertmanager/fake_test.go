@@ -224,7 +224,8 @@ func (p *peer) apply(r *http.Request, body []byte) ([]byte, int) {
 		}
 		return nil, http.StatusOK
 	case r.URL.Path == "/api/v2/status":
-		return []byte(`{"cluster":{"status":"ready","peers":[{},{}]},"versionInfo":{"version":"0.34.0"},"config":{"original":""},"uptime":"2026-03-01T11:00:00.000Z"}`), http.StatusOK
+		return []byte(`{"cluster":{"status":"ready","peers":[{},{}]},"versionInfo":{"version":"0.34.0"},` +
+			`"config":{"original":""},"uptime":"2026-03-01T11:00:00.000Z"}`), http.StatusOK
 	}
 	p.cluster.mu.Lock()
 	defer p.cluster.mu.Unlock()
@@ -234,7 +235,8 @@ func (p *peer) apply(r *http.Request, body []byte) ([]byte, int) {
 		list = append(list, map[string]any{"id": s.ID, "matchers": s.Matchers,
 			"startsAt":  s.StartsAt.Format("2006-01-02T15:04:05.000Z07:00"),
 			"endsAt":    s.EndsAt.Format("2006-01-02T15:04:05.000Z07:00"),
-			"updatedAt": s.Updated, "createdBy": s.By, "comment": s.Comment, "status": map[string]string{"state": p.state(s)}})
+			"updatedAt": s.Updated, "createdBy": s.By, "comment": s.Comment,
+			"status": map[string]string{"state": p.state(s)}})
 	}
 	b, _ := json.Marshal(list)
 	return b, http.StatusOK

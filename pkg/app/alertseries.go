@@ -41,7 +41,8 @@ func (a *App) incidentSeries() []model.Metric {
 			continue
 		}
 		out = append(out, model.Metric{
-			model.MetricNameLabel: "watchdog_incident", "incident": model.LabelValue(i.ID), "target": model.LabelValue(i.Target.Name), "severity": model.LabelValue(i.Severity),
+			model.MetricNameLabel: "watchdog_incident", "incident": model.LabelValue(i.ID),
+			"target": model.LabelValue(i.Target.Name), "severity": model.LabelValue(i.Severity),
 			"phase": model.LabelValue(i.Phase), "rule": model.LabelValue(i.Lead),
 		})
 	}

@@ -23,10 +23,12 @@ const (
 func (a *App) keepState(ctx context.Context) {
 	var keeping sync.WaitGroup
 	keeping.Go(func() {
-		a.keep(ctx, saveAlerts, a.saveAlerts, "pending alerts cannot be saved: after a restart they would begin their `for` again")
+		a.keep(ctx, saveAlerts, a.saveAlerts,
+			"pending alerts cannot be saved: after a restart they would begin their `for` again")
 	})
 	keeping.Go(func() {
-		a.keep(ctx, saveEvents, a.saveEvents, "the events of objectives cannot be saved: after a restart their past would be missing")
+		a.keep(ctx, saveEvents, a.saveEvents,
+			"the events of objectives cannot be saved: after a restart their past would be missing")
 	})
 	keeping.Wait()
 }

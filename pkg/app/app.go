@@ -156,13 +156,16 @@ func Run(ctx context.Context, o Options) error {
 
 // newLooks returns the scheduler of the probes, whose samples go into the store as far as
 // there is room.
-func newLooks(l *slog.Logger, r prometheus.Registerer, s *storage.Store, now func() time.Time) (*probes.Scheduler, error) {
-	return probes.NewScheduler(probes.Options{Logger: l.With("component", "probes"), Registerer: r, Append: s.Append, Fits: s.Fits, Now: now})
+func newLooks(l *slog.Logger, r prometheus.Registerer, s *storage.Store,
+	now func() time.Time) (*probes.Scheduler, error) {
+	return probes.NewScheduler(probes.Options{Logger: l.With("component", "probes"), Registerer: r, Append: s.Append,
+		Fits: s.Fits, Now: now})
 }
 
 func newApp(o Options, interval time.Duration) (*App, error) {
 	a := &App{o: o, interval: interval, clock: engine.HostClock(), registry: prometheus.NewRegistry()}
-	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("watchdog"))
+	a.registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("watchdog"))
 	a.metrics = newMetrics(a.registry)
 	if err := fileutil.MakeData(o.DataDir, inPod()); err != nil {
 		return nil, err
@@ -174,11 +177,13 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	if a.client, err = kube.Connect(o.Kubeconfig, ""); err != nil {
 		return nil, err
 	}
-	a.record, err = recorder.Open(recorder.Options{Dir: filepath.Join(o.DataDir, "audit"), KeysFile: o.AuditKeys, Logger: o.Logger, Registerer: a.registry, Secrets: o.Secrets})
+	a.record, err = recorder.Open(recorder.Options{Dir: filepath.Join(o.DataDir, "audit"), KeysFile: o.AuditKeys,
+		Logger: o.Logger, Registerer: a.registry, Secrets: o.Secrets})
 	if err != nil {
 		return nil, err
 	}
-	if a.watcher, err = kube.NewWatcher(a.client, kube.WatcherOptions{Logger: o.Logger.With("component", "watch"), Registerer: a.registry}); err != nil {
+	if a.watcher, err = kube.NewWatcher(a.client, kube.WatcherOptions{Logger: o.Logger.With("component", "watch"),
+		Registerer: a.registry}); err != nil {
 		return nil, err
 	}
 	a.samples = storage.New(storage.Options{Registerer: a.registry})
@@ -189,7 +194,8 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a.registry.MustRegister(a.looks.SamplesCollector())
 	current := snapshot.Current(func() *snapshot.Reader { return a.built.Load().snapshot })
 	a.rules, err = rules.NewManager(rules.Options{
-		Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: current.Remote, Append: a.samples.Append,
+		Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: current.Remote,
+		Append: a.samples.Append,
 		Target: current.Target, Await: a.awaitTargets, Severity: current.Severity, Interval: interval, Now: a.clock.Now,
 	})
 	if err != nil {
@@ -197,17 +203,20 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	}
 	a.samples.OnAppend(a.rules.Appended)
 	a.external = a.newExternalAlerts()
-	a.silences = alertmanager.NewWatch(alertmanager.WatchOptions{Logger: o.Logger.With("component", "silences"), Registerer: a.registry, Now: a.clock.Now, Ignore: alertmanager.Own(author(o.Namespace))})
+	a.silences = alertmanager.NewWatch(alertmanager.WatchOptions{Logger: o.Logger.With("component", "silences"),
+		Registerer: a.registry, Now: a.clock.Now, Ignore: alertmanager.Own(author(o.Namespace))})
 	a.windows = controller.NewWindows(o.Logger.With("component", "maintenance"), a.clock.Now)
 	a.registry.MustRegister(controller.Metrics(a.windows))
 	a.holds = selfwatch.NewHolds(a.registry, a.clock.Now)
 	a.maintenance = controller.New(o.Logger.With("component", "maintenance"), a.clock.Now, a.windows)
-	a.ingester, err = ingest.Open(ingest.Options{Dir: filepath.Join(o.DataDir, "hints"), Logger: o.Logger.With("component", "webhook"), Registerer: a.registry, Now: a.clock.Now, Changed: a.takeAlerts})
+	a.ingester, err = ingest.Open(ingest.Options{Dir: filepath.Join(o.DataDir, "hints"),
+		Logger: o.Logger.With("component", "webhook"), Registerer: a.registry, Now: a.clock.Now, Changed: a.takeAlerts})
 	if err != nil {
 		return nil, err
 	}
 	a.outbox, err = outbox.New(outbox.Options{
-		Dir: filepath.Join(o.DataDir, "outbox"), Logger: o.Logger.With("component", "notify"), Registerer: a.registry, Hide: o.Secrets.Text,
+		Dir: filepath.Join(o.DataDir, "outbox"), Logger: o.Logger.With("component", "notify"), Registerer: a.registry,
+		Hide: o.Secrets.Text,
 		Delivered: func(id, receiver string, r incident.Receipt) {
 			if !a.own.Delivered(id, receiver, r) {
 				a.engine.Delivered(id, receiver, r)
@@ -224,22 +233,27 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a.store = a.record.Store(store, a.clock.Now)
 	a.own = selfwatch.NewWatch(selfwatch.WatchOptions{
 		Logger: o.Logger, Registry: a.registry, Now: a.clock.Now, Installation: o.Namespace, Replica: o.Identity,
-		Samples: a.samples, Local: a.local, Rules: a.rules, Dropped: func(x rules.Alert) bool { return a.built.Load().Dropped(x) }, Outbox: a.outbox, Engine: func() selfwatch.Engine { return a.engine }, Leading: a.leading.Load,
+		Samples: a.samples, Local: a.local, Rules: a.rules,
+		Dropped: func(x rules.Alert) bool { return a.built.Load().Dropped(x) }, Outbox: a.outbox,
+		Engine: func() selfwatch.Engine { return a.engine }, Leading: a.leading.Load,
 		Recorded: a.record.Closed, Answered: a.store.Answered, Bounds: &a.bounds, Secrets: o.Secrets,
 	})
 	a.reviews = overdue.New(a.registry, store.Review)
-	events := kube.NewEvents(a.client, o.Logger.With("component", "events"), incident.Target{Name: incident.Self, Namespace: o.Namespace, Kind: "deployment", Workload: o.Installation})
+	events := kube.NewEvents(a.client, o.Logger.With("component", "events"),
+		incident.Target{Name: incident.Self, Namespace: o.Namespace, Kind: "deployment", Workload: o.Installation})
 	a.occupied = kube.NewOccupied(o.Logger, o.Namespace, o.Installation)
 	a.engine = engine.New(engine.Options{
 		Logger: o.Logger.With("component", "engine"), Registerer: a.registry, Cluster: a.cluster, Store: a.store,
 		Audit: a.record.Append,
 		Tell:  a.own.Tell,
 		Released: func(r engine.Release) {
-			a.outbox.Changed(notify.Change{Target: r.Target, Revision: r.Revision.Number, Images: r.Revision.Images, Cause: r.Revision.Annotations["kubernetes.io/change-cause"], At: r.At})
+			a.outbox.Changed(notify.Change{Target: r.Target, Revision: r.Revision.Number, Images: r.Revision.Images,
+				Cause: r.Revision.Annotations["kubernetes.io/change-cause"], At: r.At})
 		},
 		Observed: func(inc incident.Incident, e incident.Entry) {
 			inc, e.Text = redact.Value(o.Secrets, inc), o.Secrets.Text(e.Text)
-			o.Logger.Info(e.Text, "incident", inc.ID, "target", inc.Target.String(), "what", e.Kind, "phase", inc.Phase, "severity", inc.Severity)
+			o.Logger.Info(e.Text, "incident", inc.ID, "target", inc.Target.String(), "what", e.Kind, "phase", inc.Phase,
+				"severity", inc.Severity)
 			events.Tell(inc, e)
 		},
 		Restored: a.restore,
@@ -264,7 +278,8 @@ func (a *App) run(ctx context.Context) error {
 	// The leader's work and the outbox outlive the signal by a moment, on contexts
 	// of their own: an op that is being sent gets its answer, and what is queued is told.
 	if err := a.agree(ctx, true); err != nil {
-		a.o.Logger.Warn("the API server's time is not known yet; the clock of this host is used until it is", "err", err)
+		a.o.Logger.Warn("the API server's time is not known yet; the clock of this host is used until it is",
+			"err", err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	pages := a.pages()
@@ -301,7 +316,8 @@ func (a *App) run(ctx context.Context) error {
 		every(ctx, secretsEvery, func(context.Context) { a.readSecrets(a.built.Load().cfg) })
 		return nil
 	})
-	a.o.Logger.Info("watchdog runs", "version", version.Version, "config", a.o.ConfigFile, "targets", len(a.built.Load().cfg.Targets), "mode", a.built.Load().cfg.Mode)
+	a.o.Logger.Info("watchdog runs", "version", version.Version, "config", a.o.ConfigFile,
+		"targets", len(a.built.Load().cfg.Targets), "mode", a.built.Load().cfg.Mode)
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -389,7 +405,8 @@ func (a *App) agree(ctx context.Context, early bool) error {
 	off, err := a.clock.Agree(server, early)
 	a.metrics.skew.Set(off.Seconds())
 	if err == nil && off.Abs() > time.Minute {
-		a.o.Logger.Error("the clock of this host is wrong: watchdog uses the API server's time", "off", off.Round(time.Second))
+		a.o.Logger.Error("the clock of this host is wrong: watchdog uses the API server's time",
+			"off", off.Round(time.Second))
 	}
 	return err
 }
@@ -422,9 +439,12 @@ const askedSamples = 500_000
 
 func (a *App) pages() web.Options {
 	return web.Options{
-		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling, Alertmanager: a.webhook(), Rules: func() []web.RuleGroup { return web.RuleGroups(a.rules.Report()) }, Words: a.inboundHandlers(),
+		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling,
+		Alertmanager: a.webhook(), Rules: func() []web.RuleGroup { return web.RuleGroups(a.rules.Report()) },
+		Words:              a.inboundHandlers(),
 		RefusedConnections: web.RefusedConnections(a.registry),
-		PromQL:             &web.PromQL{Engine: promql.NewEngine(promql.LocalOptions{MaxSamples: askedSamples}), Queryable: a.samples, Parser: promql.NewParser(), Now: a.clock.Now, Version: version.Version},
+		PromQL: &web.PromQL{Engine: promql.NewEngine(promql.LocalOptions{MaxSamples: askedSamples}),
+			Queryable: a.samples, Parser: promql.NewParser(), Now: a.clock.Now, Version: version.Version},
 		Ready: func() error {
 			if why := a.occupied.Why(); why != "" {
 				return errors.New(why)

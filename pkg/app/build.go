@@ -56,7 +56,8 @@ func Check(cfg *config.Config) error {
 
 // compile makes what a configuration asks for; workload is what the probe of kind
 // kubernetes looks at.
-func compile(cfg *config.Config, workload func(namespace, kind, name string) (probes.Workload, error)) (*compiled, error) {
+func compile(cfg *config.Config, workload func(namespace, kind, name string) (probes.Workload,
+	error)) (*compiled, error) {
 	c := &compiled{cfg: cfg}
 	var errs [4]error
 	c.Policy, errs[0] = policy.New(cfg)
@@ -73,7 +74,8 @@ func (c *compiled) makeTargets(deps probes.Deps) error {
 	for i := range c.cfg.Targets {
 		t := &c.cfg.Targets[i]
 		kind, name, _ := strings.Cut(t.Workload, "/")
-		c.workloads = append(c.workloads, kube.Watched{Namespace: t.Namespace, Kind: kind, Name: name, Service: t.Service})
+		c.workloads = append(c.workloads, kube.Watched{Namespace: t.Namespace, Kind: kind, Name: name,
+			Service: t.Service})
 		entries, err := probes.FromConfig(t, deps)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: target %s: %w", c.cfg.File, t.Name, err))
@@ -97,7 +99,8 @@ func (a *App) build(cfg *config.Config) (*built, error) {
 	}
 	b.snapshot = snapshot.New(cfg, b.Policy, b.remote, a.sources())
 	b.setup = b.snapshot.Setup()
-	b.setup.Installation, b.setup.Canary, b.setup.Own = a.o.Namespace, true, func() []incident.Alert { return a.ownAlerts(cfg, b.snapshot) }
+	b.setup.Installation, b.setup.Canary, b.setup.Own = a.o.Namespace, true,
+		func() []incident.Alert { return a.ownAlerts(cfg, b.snapshot) }
 	return b, nil
 }
 
@@ -113,7 +116,8 @@ func (a *App) sources() snapshot.Sources {
 func (a *App) ownAlerts(cfg *config.Config, s *snapshot.Reader) []incident.Alert {
 	now := a.clock.Now()
 	return append(a.windows.Alarms(s.HeldBy),
-		a.ingester.Alarm(now), a.refusal.Alarm(now), a.missing.Alarm(cfg, now), a.bounds.Alarm(now), selfwatch.RulesFailing(a.rules.Failing(), now), a.holds.Alarm(s.Holds, a.engine.Hold()))
+		a.ingester.Alarm(now), a.refusal.Alarm(now), a.missing.Alarm(cfg, now), a.bounds.Alarm(now),
+		selfwatch.RulesFailing(a.rules.Failing(), now), a.holds.Alarm(s.Holds, a.engine.Hold()))
 }
 
 // prepare does all that can fail of taking a configuration up. swap takes it up: from then
@@ -125,9 +129,11 @@ func (a *App) prepare(cfg *config.Config) (swap func(), err error) {
 		return nil, err
 	}
 	if time.Duration(cfg.EvaluationInterval) != a.interval {
-		return nil, fmt.Errorf("%s: evaluation_interval cannot change from %s to %s while watchdog runs; restart it", cfg.File, a.interval, cfg.EvaluationInterval)
+		return nil, fmt.Errorf("%s: evaluation_interval cannot change from %s to %s while watchdog runs; restart it",
+			cfg.File, a.interval, cfg.EvaluationInterval)
 	}
-	next, err := a.rules.Compile(rules.Config{File: cfg.File, Thresholds: append(slices.Clone(b.Rules), selfwatch.CanaryRule()), Groups: slices.Concat(b.Groups, b.SLOs)})
+	next, err := a.rules.Compile(rules.Config{File: cfg.File,
+		Thresholds: append(slices.Clone(b.Rules), selfwatch.CanaryRule()), Groups: slices.Concat(b.Groups, b.SLOs)})
 	if err != nil {
 		return nil, err
 	}

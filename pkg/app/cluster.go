@@ -16,5 +16,6 @@ type cluster struct {
 
 func newCluster(a *App) cluster {
 	r := kube.NewReader(a.client)
-	return cluster{r, kube.NewWriter(a.client, a.o.Namespace), evidence.New(filepath.Join(a.o.DataDir, "evidence"), r, a.o.Secrets)}
+	return cluster{r, kube.NewWriter(a.client, a.o.Namespace),
+		evidence.New(filepath.Join(a.o.DataDir, "evidence"), r, a.o.Secrets)}
 }

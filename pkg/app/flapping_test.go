@@ -154,7 +154,8 @@ func (o *outsider) says(name string) bool {
 
 func (o *outsider) post(sender string, status ingest.Status, name, severity string, more ...string) {
 	o.t.Helper()
-	a := ingest.Alert{Status: status, Sender: sender, StartsAt: time.Now(), ReceivedAt: time.Now(), Labels: model.LabelSet{"alertname": model.LabelValue(name), "severity": model.LabelValue(severity)}}
+	a := ingest.Alert{Status: status, Sender: sender, StartsAt: time.Now(), ReceivedAt: time.Now(),
+		Labels: model.LabelSet{"alertname": model.LabelValue(name), "severity": model.LabelValue(severity)}}
 	for k := 0; k+1 < len(more); k += 2 {
 		a.Labels[model.LabelName(more[k])] = model.LabelValue(more[k+1])
 	}
@@ -178,7 +179,9 @@ func playOutsider(t *testing.T, story func(o *outsider)) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		o := &outsider{t: t, policy: p, book: ingest.NewStore(ingest.Limits{}), external: ingest.NewExternalAlerts(time.Now), stored: map[string]incident.Stored{}, told: map[string]incident.Incident{}, receipts: map[string]incident.Receipt{}, rang: map[string]int{}}
+		o := &outsider{t: t, policy: p, book: ingest.NewStore(ingest.Limits{}),
+			external: ingest.NewExternalAlerts(time.Now), stored: map[string]incident.Stored{},
+			told: map[string]incident.Incident{}, receipts: map[string]incident.Receipt{}, rang: map[string]int{}}
 		o.external.Use(p.Target(nil))
 		o.external.Synced()
 		past := func(id string, target incident.Target, s incident.Severity, ago time.Duration) {
@@ -203,7 +206,8 @@ func (o *outsider) lead() {
 	p := o.policy
 	o.registry = prometheus.NewRegistry()
 	o.engine = engine.New(engine.Options{
-		Logger: slog.New(slog.DiscardHandler), Registerer: o.registry, Store: o, Audit: func(audit.Record) error { return nil }, Tell: o.tell,
+		Logger: slog.New(slog.DiscardHandler), Registerer: o.registry, Store: o,
+		Audit: func(audit.Record) error { return nil }, Tell: o.tell,
 		Keep: overdue.New(prometheus.NewRegistry(), nil).Keep,
 		NewID: func() string {
 			o.mu.Lock()
@@ -270,10 +274,13 @@ func TestFlappingAlertsOfOthersDoNotEraseTheHistory_S07(t *testing.T) {
 				name := fmt.Sprint("Honest", honest)
 				honest++
 				// One that comes from the same sender, and one from another.
-				o.post(map[bool]string{true: "evil", false: "alertmanager"}[honest%2 == 0], ingest.Firing, name, "warning", "namespace", "billing")
+				o.post(map[bool]string{true: "evil", false: "alertmanager"}[honest%2 == 0], ingest.Firing, name,
+					"warning", "namespace", "billing")
 				time.Sleep(5 * time.Second)
-				if target := "not watched: " + name + " in billing"; honest < 50 && (!o.says(name) || o.rings(target) != 1) {
-					t.Errorf("%s: %s began 5 seconds ago: told %v, rang %d times", tc.name, name, o.says(name), o.rings(target))
+				if target := "not watched: " + name + " in billing"; honest < 50 &&
+					(!o.says(name) || o.rings(target) != 1) {
+					t.Errorf("%s: %s began 5 seconds ago: told %v, rang %d times", tc.name, name, o.says(name),
+						o.rings(target))
 				}
 				o.post("alertmanager", ingest.Resolved, name, "warning", "namespace", "billing")
 				time.Sleep(tc.half - tc.half/2)
@@ -296,17 +303,20 @@ func TestFlappingAlertsOfOthersDoNotEraseTheHistory_S07(t *testing.T) {
 					break
 				}
 			}
-			t.Logf("%s: %d pages in an hour for %d names, at most %d each; %d incidents stored", tc.name, all, tc.names, worst, len(o.stored))
+			t.Logf("%s: %d pages in an hour for %d names, at most %d each; %d incidents stored", tc.name, all, tc.names,
+				worst, len(o.stored))
 			for _, id := range []string{"p0-shop", "p0-node", "old-0", "old-149"} {
 				if _, there := o.stored[id]; !there {
 					t.Errorf("%s: incident %s was erased", tc.name, id)
 				}
 			}
-			if flaps := count(t, o.registry, "watchdog_incident_flaps_total"); (flaps > 0) != (tc.half < incident.FlapCalm) {
+			if flaps := count(t, o.registry,
+				"watchdog_incident_flaps_total"); (flaps > 0) != (tc.half < incident.FlapCalm) {
 				t.Errorf("%s: %v times an alert came back, says the metric", tc.name, flaps)
 			}
 			if gone := count(t, o.registry, "watchdog_incidents_deleted_total"); int(gone) != 152+o.ids-len(o.stored) {
-				t.Errorf("%s: %v incidents were deleted, says the metric; it were %d", tc.name, gone, 152+o.ids-len(o.stored))
+				t.Errorf("%s: %v incidents were deleted, says the metric; it were %d", tc.name, gone,
+					152+o.ids-len(o.stored))
 			}
 			if len(o.stored) > 800 {
 				t.Errorf("%s: %d incidents are stored", tc.name, len(o.stored))
@@ -326,12 +336,15 @@ func TestWhatWatchdogSeesRingsBesideAFlappingAlert_S07(t *testing.T) {
 		}
 		before := o.rings("shop")
 		o.mu.Lock()
-		o.own = []incident.Alert{{Rule: "Down", Severity: incident.P0, Firing: true, Verdict: incident.Breach, Source: "prometheus", EvaluatedAt: time.Now(), ActiveAt: time.Now(), Ladder: []incident.Rung{{Action: "page", Class: incident.C1}}}}
+		o.own = []incident.Alert{{Rule: "Down", Severity: incident.P0, Firing: true, Verdict: incident.Breach,
+			Source: "prometheus", EvaluatedAt: time.Now(), ActiveAt: time.Now(),
+			Ladder: []incident.Rung{{Action: "page", Class: incident.C1}}}}
 		o.mu.Unlock()
 		o.engine.Wake("shop")
 		time.Sleep(2 * time.Second)
 		if n := o.rings("shop"); before != 2 || n != 3 || !o.says("Down") {
-			t.Errorf("rang %d times for what flaps, and %d times after watchdog saw it, too; told: %v", before, n-before, o.says("Down"))
+			t.Errorf("rang %d times for what flaps, and %d times after watchdog saw it, too; told: %v", before,
+				n-before, o.says("Down"))
 		}
 	})
 }
@@ -354,8 +367,10 @@ func TestANewLeaderKeepsAFlappingIncidentOpen_S07(t *testing.T) {
 		time.Sleep(incident.FlapCalm / 2)
 		o.stop()
 		o.lead()
-		if i := o.last("new-2"); o.rings("not watched: NodeDown") != 2 || o.last("new-3").ID != "" || i.Phase == incident.Resolved || i.CalmSince.IsZero() {
-			t.Errorf("rang %d times, also in %q; the incident is %s, calm since %s", o.rings("not watched: NodeDown"), o.last("new-3").ID, i.Phase, i.CalmSince)
+		if i := o.last("new-2"); o.rings("not watched: NodeDown") != 2 || o.last("new-3").ID != "" ||
+			i.Phase == incident.Resolved || i.CalmSince.IsZero() {
+			t.Errorf("rang %d times, also in %q; the incident is %s, calm since %s", o.rings("not watched: NodeDown"),
+				o.last("new-3").ID, i.Phase, i.CalmSince)
 		}
 		time.Sleep(incident.FlapCalm/2 + 6*time.Second)
 		if i := o.last("new-2"); i.Phase != incident.Resolved {

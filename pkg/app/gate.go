@@ -24,7 +24,8 @@ func (a *App) openGate() error {
 		Logger: a.o.Logger.With("component", "web"), Registerer: a.registry, WebConfig: a.o.WebConfig,
 		Settings: func() web.GateSettings {
 			api := a.built.Load().inbound.api
-			return web.GateSettings{Open: api.Read == config.ReadAnybody, TokenFiles: api.ReadTokenFiles, Hosts: a.hosts()}
+			return web.GateSettings{Open: api.Read == config.ReadAnybody, TokenFiles: api.ReadTokenFiles,
+				Hosts: a.hosts()}
 		},
 		Who: func(ctx context.Context, token string) (responder.Person, error) {
 			return access.Who(ctx, token, a.built.Load().inbound.api.Audiences)

@@ -14,7 +14,8 @@ func makeBeat(h *config.Heartbeat) (*selfwatch.Beat, error) {
 	if h == nil {
 		return nil, nil
 	}
-	b := &selfwatch.Beat{URL: func() (string, error) { return h.URL, nil }, Method: h.Method, Interval: time.Duration(h.Interval), Timeout: time.Duration(h.Timeout)}
+	b := &selfwatch.Beat{URL: func() (string, error) { return h.URL, nil }, Method: h.Method,
+		Interval: time.Duration(h.Interval), Timeout: time.Duration(h.Timeout)}
 	if h.URLFile != "" {
 		s, err := notify.NewSecret(h.URLFile)
 		if err != nil {

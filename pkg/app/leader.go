@@ -16,7 +16,8 @@ func (a *App) comparePage(ctx context.Context) {
 	}
 	text, err := a.drift.Look(ctx, a.built.Load().notifiers, a.engine.Incidents())
 	if err != nil {
-		a.o.Logger.Warn("the status page cannot be compared with what is measured; tried again", "in", notify.DriftEvery, "err", err)
+		a.o.Logger.Warn("the status page cannot be compared with what is measured; tried again",
+			"in", notify.DriftEvery, "err", err)
 		return
 	}
 	a.engine.Drifted(text)
@@ -53,7 +54,8 @@ func (a *App) watchReviews(ctx context.Context) {
 // goes on all the same: what it needs itself is kept.
 func (a *App) checkDefinition(ctx context.Context) {
 	if err := kube.NewStore(a.client, a.o.Namespace).CheckDefinition(ctx); err != nil && ctx.Err() == nil {
-		a.o.Logger.Warn("what people say to watchdog may not be kept: acknowledgements, notes, severities, holds", "err", err)
+		a.o.Logger.Warn("what people say to watchdog may not be kept: acknowledgements, notes, severities, holds",
+			"err", err)
 	}
 }
 

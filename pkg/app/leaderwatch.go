@@ -43,11 +43,13 @@ func (a *App) watchLeader(ctx context.Context) {
 			why = "the lease is free"
 		case now.Sub(changed) > staleLease:
 			// Since, not for how long: news is told again.
-			why = fmt.Sprintf("%s holds the lease and has not renewed it since %s UTC", holder, changed.UTC().Format("15:04:05"))
+			why = fmt.Sprintf("%s holds the lease and has not renewed it since %s UTC", holder,
+				changed.UTC().Format("15:04:05"))
 		}
 		if ctx.Err() == nil {
 			a.own.Leaderless(now, why)
-			if others.look(now, holder, why == "" && holder != kube.Identity(a.o.Identity, a.o.Advertise) && !a.leading.Load()) {
+			if others.look(now, holder, why == "" && holder != kube.Identity(a.o.Identity, a.o.Advertise) &&
+				!a.leading.Load()) {
 				a.outbox.Yield(a.own.LocalAlert)
 			}
 		}

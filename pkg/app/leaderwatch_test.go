@@ -16,8 +16,10 @@ func TestWhatWaitsIsLeftToAnotherLeader(t *testing.T) {
 		other  bool
 		want   bool
 	}{
-		{0, "b", true, false}, {20 * time.Second, "b", true, false}, {yieldAfter, "b", true, true}, {40 * time.Second, "b", true, true},
-		{50 * time.Second, "c", true, false}, {70 * time.Second, "", false, false}, {90 * time.Second, "c", true, false}, {120 * time.Second, "c", true, true},
+		{0, "b", true, false}, {20 * time.Second, "b", true, false}, {yieldAfter, "b", true, true},
+		{40 * time.Second, "b", true, true},
+		{50 * time.Second, "c", true, false}, {70 * time.Second, "", false, false},
+		{90 * time.Second, "c", true, false}, {120 * time.Second, "c", true, true},
 		{30 * time.Second, "c", true, false}, // the clock went back
 	} {
 		if got := y.look(at.Add(tt.after), tt.holder, tt.other); got != tt.want {

@@ -23,13 +23,17 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		return f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: name, Help: help})
 	}
 	return &metrics{
-		leader:   gauge("leader", "1 if this replica leads."),
-		blocked:  f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "leader_start_failures_total", Help: "Times that a new leader could not read its state from the API server."}),
-		loaded:   gauge("config_last_reload_successful", "1 if the last attempt to load the configuration succeeded."),
-		loadedAt: gauge("config_last_reload_success_timestamp_seconds", "Time of the last successful load of a configuration."),
-		targets:  gauge("targets", "Targets in the current configuration."),
-		review:   gauge("runbook_review_by_timestamp_seconds", "Date by which the runbook must be reviewed (runbook.review_by); 0: not set."),
-		skew:     gauge("clock_skew_seconds", "Offset of this host's clock from the API server's when the process started; positive if ahead."),
+		leader: gauge("leader", "1 if this replica leads."),
+		blocked: f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "leader_start_failures_total",
+			Help: "Times that a new leader could not read its state from the API server."}),
+		loaded: gauge("config_last_reload_successful", "1 if the last attempt to load the configuration succeeded."),
+		loadedAt: gauge("config_last_reload_success_timestamp_seconds",
+			"Time of the last successful load of a configuration."),
+		targets: gauge("targets", "Targets in the current configuration."),
+		review: gauge("runbook_review_by_timestamp_seconds",
+			"Date by which the runbook must be reviewed (runbook.review_by); 0: not set."),
+		skew: gauge("clock_skew_seconds",
+			"Offset of this host's clock from the API server's when the process started; positive if ahead."),
 	}
 }
 

@@ -25,7 +25,8 @@ func TestAnApplicationThatMakesUpNamesCannotFillTheMemory_S12(t *testing.T) {
 		for i := range 100 {
 			checks[fmt.Sprintf("check-%d-%d", round, i)] = "healthy"
 		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"status": "healthy", "timestamp": time.Now().Format(time.RFC3339), "version": fmt.Sprint(round), "checks": checks})
+		_ = json.NewEncoder(w).Encode(map[string]any{"status": "healthy", "timestamp": time.Now().Format(time.RFC3339),
+			"version": fmt.Sprint(round), "checks": checks})
 	}))
 	t.Cleanup(server.Close)
 	store := storage.New(storage.Options{})
@@ -33,7 +34,9 @@ func TestAnApplicationThatMakesUpNamesCannotFillTheMemory_S12(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries, err := probes.FromConfig(&config.Target{Name: "shop", Probes: []config.Probe{{Health: &config.HealthProbe{HTTPClient: config.HTTPClient{URL: server.URL}}}}}, probes.Deps{})
+	entries, err := probes.FromConfig(&config.Target{Name: "shop",
+		Probes: []config.Probe{{Health: &config.HealthProbe{HTTPClient: config.HTTPClient{URL: server.URL}}}}},
+		probes.Deps{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +51,8 @@ func TestAnApplicationThatMakesUpNamesCannotFillTheMemory_S12(t *testing.T) {
 		}
 		last = seen[0]
 	}
-	if last.State != probes.Unknown || !strings.HasPrefix(last.Detail, "101 new names are not stored: this probe has 500 series of the last 2h") {
+	if last.State != probes.Unknown || !strings.HasPrefix(last.Detail,
+		"101 new names are not stored: this probe has 500 series of the last 2h") {
 		t.Errorf("got %s %q", last.State, last.Detail)
 	}
 	const others = 10 // without names: probe_success and the like

@@ -37,7 +37,8 @@ func TestADataFolderThatEverybodyMayWriteToIsRefusedOutsideOfPods_S21(t *testing
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("mode %04o, in a pod: %t: %v, want %q", tc.mode, tc.inPod, err, tc.want)
 		}
-		if _, err := outbox.New(outbox.Options{Dir: filepath.Join(dir, "outbox"), Registerer: prometheus.NewRegistry()}); err != nil {
+		if _, err := outbox.New(outbox.Options{Dir: filepath.Join(dir, "outbox"),
+			Registerer: prometheus.NewRegistry()}); err != nil {
 			t.Errorf("the outbox below it: %v", err)
 		}
 	}
@@ -48,7 +49,8 @@ func TestADataFolderThatEverybodyMayWriteToIsRefusedOutsideOfPods_S21(t *testing
 	if err := os.Chmod(open, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := outbox.New(outbox.Options{Dir: open, Registerer: prometheus.NewRegistry()}); err == nil || !strings.Contains(err.Error(), "may be written by others") {
+	if _, err := outbox.New(outbox.Options{Dir: open, Registerer: prometheus.NewRegistry()}); err == nil ||
+		!strings.Contains(err.Error(), "may be written by others") {
 		t.Errorf("an outbox that everybody may write to: %v", err)
 	}
 }
@@ -73,7 +75,8 @@ func TestSavedAlertsThatSomebodyElseMayHaveWrittenAreNotUsed_S21(t *testing.T) {
 
 func TestAConfigurationThatEverybodyMayWriteToIsNotUsed_S21(t *testing.T) {
 	dir := t.TempDir()
-	o := Options{ConfigFile: filepath.Join(dir, "watchdog.yaml"), DataDir: filepath.Join(dir, "data"), Kubeconfig: filepath.Join(dir, "none"), Logger: slog.New(slog.DiscardHandler)}
+	o := Options{ConfigFile: filepath.Join(dir, "watchdog.yaml"), DataDir: filepath.Join(dir, "data"),
+		Kubeconfig: filepath.Join(dir, "none"), Logger: slog.New(slog.DiscardHandler)}
 	if err := os.WriteFile(o.ConfigFile, []byte("targets: []\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,8 @@ import (
 
 func TestFilesAreComparedAndARefusedConfigurationIsTriedAgain_X50(t *testing.T) {
 	sum, refused, reloads := "a", false, 0
-	c := &comparison{sum: func() string { return sum }, refused: func() bool { return refused }, reload: func() error { reloads++; return nil }}
+	c := &comparison{sum: func() string { return sum }, refused: func() bool { return refused },
+		reload: func() error { reloads++; return nil }}
 	c.current()
 	for i, step := range []struct {
 		sum     string
@@ -45,11 +46,14 @@ func TestAFailedReloadShowsNoSecret_S19(t *testing.T) {
 		return path
 	}
 	now := time.Now()
-	a := &App{o: Options{ConfigFile: write("watchdog.yaml", ""), Logger: slog.New(slog.NewTextHandler(&log, nil))}, clock: engine.HostClock(), metrics: newMetrics(prometheus.NewRegistry())}
+	a := &App{o: Options{ConfigFile: write("watchdog.yaml", ""), Logger: slog.New(slog.NewTextHandler(&log, nil))},
+		clock: engine.HostClock(), metrics: newMetrics(prometheus.NewRegistry())}
 	for name, text := range map[string]string{
-		"a value of another kind":     "evaluation_interval: hunter2\nreceivers: {slack: {token: hunter2, channel: c}}\n",
-		"a URL with a password":       "prometheus: {url: \"ftp://me:hunter2@p\"}\n",
-		"what is built from the file": "targets: [{name: a, namespace: n, workload: deployment/a}]\njob_templates: {a: {file: job.yaml}}\n",
+		"a value of another kind": "evaluation_interval: hunter2\nreceivers: {slack: {token: hunter2, channel: " +
+			"c}}\n",
+		"a URL with a password": "prometheus: {url: \"ftp://me:hunter2@p\"}\n",
+		"what is built from the file": "targets: [{name: a, namespace: n, workload: deployment/a}]\njob_templates: " +
+			"{a: {file: job.yaml}}\n",
 	} {
 		write("watchdog.yaml", text)
 		write("job.yaml", "kind: hunter2\nmetadata: {annotations: {token: hunter2}}\n")
@@ -58,7 +62,8 @@ func TestAFailedReloadShowsNoSecret_S19(t *testing.T) {
 			t.Fatalf("%s: it is taken", name)
 		}
 		alarm := a.refusal.Alarm(now.Add(time.Hour))
-		if said := err.Error() + log.String() + alarm.Reason; strings.Contains(said, "hunter") || !strings.Contains(said, "<hidden>") || !alarm.Firing {
+		if said := err.Error() + log.String() + alarm.Reason; strings.Contains(said, "hunter") ||
+			!strings.Contains(said, "<hidden>") || !alarm.Firing {
 			t.Errorf("%s: %s", name, said)
 		}
 		log.Reset()

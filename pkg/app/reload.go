@@ -70,7 +70,9 @@ func (a *App) use(cfg *config.Config) error {
 // taken is the record that a configuration is taken up.
 func taken(at time.Time, b *built) audit.Record {
 	c := b.cfg
-	return audit.Record{At: at, Kind: "config", Actor: "watchdog", Text: fmt.Sprintf("configuration %s is taken up: mode %s, %d targets, %d thresholds, %d rule groups", cmp.Or(c.Hash, "-"), c.Mode, len(c.Targets), len(c.Thresholds), len(b.Groups)), Data: decision.Begun()}
+	return audit.Record{At: at, Kind: "config", Actor: "watchdog",
+		Text: fmt.Sprintf("configuration %s is taken up: mode %s, %d targets, %d thresholds, %d rule groups",
+			cmp.Or(c.Hash, "-"), c.Mode, len(c.Targets), len(c.Thresholds), len(b.Groups)), Data: decision.Begun()}
 }
 
 // watchConfig reloads on SIGHUP and when a file that belongs to the configuration
@@ -105,7 +107,8 @@ func (a *App) watchConfig(ctx context.Context) error {
 		case <-w.Events:
 			settled.Reset(quiet)
 		case err := <-w.Errors:
-			a.o.Logger.Warn("watching the configuration; files are compared every 30s, and SIGHUP and /-/reload still work", "err", err)
+			a.o.Logger.Warn("watching the configuration; files are compared every 30s, and SIGHUP and /-/reload "+
+				"still work", "err", err)
 		case <-settled.C:
 			_ = a.Reload()
 			c.current()

@@ -15,7 +15,9 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 )
 
-const kubeconfig = `{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":%q}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}],"users":[{"name":"c","user":{}}]}`
+const kubeconfig = `{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c",` +
+	`"cluster":{"server":%q}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}],"users":[{"name":"c",` +
+	`"user":{}}]}`
 
 const beforeReload = `
 mode: observe
@@ -49,7 +51,8 @@ func reloading(t *testing.T) *App {
 		}
 	}
 	a, err := newApp(Options{
-		ConfigFile: filepath.Join(dir, "watchdog.yaml"), DataDir: filepath.Join(dir, "data"), Namespace: "watchdog", Identity: "w-1",
+		ConfigFile: filepath.Join(dir, "watchdog.yaml"), DataDir: filepath.Join(dir, "data"), Namespace: "watchdog",
+		Identity:   "w-1",
 		Kubeconfig: filepath.Join(dir, "kubeconfig"), Logger: slog.New(slog.DiscardHandler),
 	}, 15*time.Second)
 	if err != nil {
@@ -86,18 +89,26 @@ func inUse(a *App) string {
 }
 
 const (
-	oldInUse = "group: old, group: thresholds, pointer: shop, probe: shop, threshold: old of shop, threshold: unseen of shop"
-	newInUse = "group: new, group: thresholds, pointer: cart, probe: cart, threshold: new of cart, threshold: unseen of cart"
+	oldInUse = "group: old, group: thresholds, pointer: shop, probe: shop, threshold: old of shop, threshold: " +
+		"unseen of shop"
+	newInUse = "group: new, group: thresholds, pointer: cart, probe: cart, threshold: new of cart, threshold: " +
+		"unseen of cart"
 )
 
 func TestAReloadThatFailsAtItsLastStepChangesNothing(t *testing.T) {
 	for name, spoil := range map[string]func(a *App, cfg *config.Config){
 		"what the file says cannot be compiled": func(_ *App, cfg *config.Config) { cfg.Thresholds[0].Expr = "(" },
-		"a threshold asks nobody":               func(_ *App, cfg *config.Config) { cfg.Thresholds[0].Source = "elsewhere" },
+		"a threshold asks nobody": func(_ *App,
+			cfg *config.Config) {
+			cfg.Thresholds[0].Source = "elsewhere"
+		},
 		"a probe is there twice": func(_ *App, cfg *config.Config) {
 			cfg.Targets[0].Probes = append(cfg.Targets[0].Probes, cfg.Targets[0].Probes[0])
 		},
-		"the interval changes":           func(_ *App, cfg *config.Config) { cfg.EvaluationInterval = model.Duration(time.Minute) },
+		"the interval changes": func(_ *App,
+			cfg *config.Config) {
+			cfg.EvaluationInterval = model.Duration(time.Minute)
+		},
 		"it cannot be recorded, at last": func(a *App, _ *config.Config) { _ = a.record.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -29,7 +29,8 @@ type inboundSettings struct {
 func newInboundSettings(cfg *config.Config) inboundSettings {
 	h := inboundSettings{api: cfg.API}
 	if s := cfg.Receivers.Slack; s != nil && s.Interaction != nil {
-		h.slack = &inbound.SlackSettings{URL: slashed(s.URL), Token: inbound.Secrets(s.TokenFile), Users: persons(s.Interaction.Users)}
+		h.slack = &inbound.SlackSettings{URL: slashed(s.URL), Token: inbound.Secrets(s.TokenFile),
+			Users: persons(s.Interaction.Users)}
 		if f := s.Interaction.SigningSecretFile; f != "" {
 			h.slack.SigningSecret = inbound.Secrets(f)
 		}
@@ -38,7 +39,8 @@ func newInboundSettings(cfg *config.Config) inboundSettings {
 		}
 	}
 	if p := cfg.Receivers.PagerDuty; p != nil && p.Webhook != nil {
-		h.pagerDuty = &inbound.PagerDutySettings{Secrets: inbound.Secrets(p.Webhook.SecretFiles...), Users: persons(p.Webhook.Users), Anybody: p.Webhook.Acknowledge == "anybody"}
+		h.pagerDuty = &inbound.PagerDutySettings{Secrets: inbound.Secrets(p.Webhook.SecretFiles...),
+			Users: persons(p.Webhook.Users), Anybody: p.Webhook.Acknowledge == "anybody"}
 	}
 	return h
 }
@@ -93,14 +95,18 @@ func (a *App) openResponder() error {
 	a.stored = kube.NewCache(store.Known)
 	a.access = kube.NewAccess(client, a.o.Namespace, a.clock.Now)
 	f := promauto.With(a.registry)
-	actions := f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "responder_actions_total", Help: "Responder actions by source (slack, pagerduty, api), action and result (applied, refused, forbidden, failed)."}, []string{"source", "action", "result"})
-	socket := f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "slack_socket_connected", Help: "1 while watchdog is connected to Slack by Socket Mode."})
+	actions := f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "responder_actions_total",
+		Help: "Responder actions by source (slack, pagerduty, api), action and result (applied, refused, forbidden, " +
+			"failed)."}, []string{"source", "action", "result"})
+	socket := f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "slack_socket_connected",
+		Help: "1 while watchdog is connected to Slack by Socket Mode."})
 	logger := a.o.Logger.With("component", "responder")
 	a.responder = responder.New(responder.Options{
 		Cluster: kube.NewResponder(client, store),
 		May:     a.access.May,
 		Record: func(h responder.AuditEvent) error {
-			logger.Info("responder action", "source", h.Request.Source, "by", h.Request.By, "action", h.Request.Action, "incident", h.Request.Incident, "result", h.Result, "text", h.Text)
+			logger.Info("responder action", "source", h.Request.Source, "by", h.Request.By, "action", h.Request.Action,
+				"incident", h.Request.Incident, "result", h.Result, "text", h.Text)
 			err := a.record.Append(auditRecord(h))
 			if err != nil {
 				logger.Error("could not write the audit record of a responder action", "err", err)
@@ -137,11 +143,15 @@ func (a *App) followWords(ctx context.Context) (wait func()) {
 // auditRecord is a request as it stands on record, refused or not.
 func auditRecord(h responder.AuditEvent) audit.Record {
 	// What was said is data: texts and hashes, all bounded.
-	data, err := json.Marshal(map[string]any{"source": h.Request.Source, "action": h.Request.Action, "result": h.Result, "reason": strutil.Cut(h.Request.Reason, maxText), "op": strutil.Cut(h.Request.Op, maxText), "to": h.Request.To, "as": h.Request.As})
+	data, err := json.Marshal(map[string]any{"source": h.Request.Source, "action": h.Request.Action, "result": h.Result,
+		"reason": strutil.Cut(h.Request.Reason, maxText), "op": strutil.Cut(h.Request.Op, maxText), "to": h.Request.To,
+		"as": h.Request.As})
 	if err != nil {
 		data = nil
 	}
-	return audit.Record{At: h.Request.At, Kind: "responder", Incident: strutil.Cut(h.Request.Incident, maxText), Op: strutil.Cut(h.Request.Op, maxText), Target: h.Target, Actor: strutil.Cut(h.Request.By, maxText), Plan: strutil.Cut(h.Request.Plan, maxText), Text: strutil.Cut(h.Text, maxText), Data: data}
+	return audit.Record{At: h.Request.At, Kind: "responder", Incident: strutil.Cut(h.Request.Incident, maxText),
+		Op: strutil.Cut(h.Request.Op, maxText), Target: h.Target, Actor: strutil.Cut(h.Request.By, maxText),
+		Plan: strutil.Cut(h.Request.Plan, maxText), Text: strutil.Cut(h.Text, maxText), Data: data}
 }
 
 // inboundHandlers are the pages that take responder actions.

@@ -43,7 +43,8 @@ func (c *wordCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	const own = "/apis/watchdog.io/v1alpha1/namespaces/watchdog"
 	switch r.Method + " " + r.URL.Path {
 	case "GET " + own + "/incidents":
-		fmt.Fprintf(w, `{"kind":"IncidentList","apiVersion":"watchdog.io/v1alpha1","metadata":{"resourceVersion":"1"},"items":[%s]}`, c.object)
+		fmt.Fprintf(w, `{"kind":"IncidentList","apiVersion":"watchdog.io/v1alpha1",`+
+			`"metadata":{"resourceVersion":"1"},"items":[%s]}`, c.object)
 	case "PATCH " + own + "/incidents/01inc":
 		var p struct {
 			Metadata struct{ ResourceVersion string }
@@ -64,7 +65,9 @@ func (c *wordCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		allowed := bytes.Contains(body, []byte("alice@example.com"))
 		fmt.Fprintf(w, `{"kind":"LocalSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":{"allowed":%v}}`, allowed)
 	case "POST /apis/authentication.k8s.io/v1/tokenreviews":
-		fmt.Fprintf(w, `{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","status":{"authenticated":%v,"audiences":["watchdog"],"user":{"username":"alice@example.com"}}}`, bytes.Contains(body, []byte("t-alice")) && bytes.Contains(body, []byte("watchdog")))
+		fmt.Fprintf(w, `{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","status":{"authenticated":%v,`+
+			`"audiences":["watchdog"],"user":{"username":"alice@example.com"}}}`,
+			bytes.Contains(body, []byte("t-alice")) && bytes.Contains(body, []byte("watchdog")))
 	default:
 		w.WriteHeader(http.StatusNotFound)
 		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`)
@@ -118,14 +121,18 @@ func TestAButtonOnTheMessageBecomesAWordOnTheIncident(t *testing.T) {
 	}
 	now := time.Now().UTC()
 	inc := incident.Incident{
-		ID: "01inc", Target: incident.Target{Name: "shop", Namespace: "shop", Kind: "deployment", Workload: "shop"}, Phase: incident.Open, Severity: incident.P1, Lead: "errors", OpenedAt: now, UpdatedAt: now, Paged: true,
-		Asked: &incident.Request{Op: "op1", Until: now.Add(time.Hour), Quorum: 1, Plan: incident.Plan{Action: "rollback", Summary: "roll back shop", Hash: strings.Repeat("3f9a", 8)}},
+		ID: "01inc", Target: incident.Target{Name: "shop", Namespace: "shop", Kind: "deployment", Workload: "shop"},
+		Phase: incident.Open, Severity: incident.P1, Lead: "errors", OpenedAt: now, UpdatedAt: now, Paged: true,
+		Asked: &incident.Request{Op: "op1", Until: now.Add(time.Hour), Quorum: 1,
+			Plan: incident.Plan{Action: "rollback", Summary: "roll back shop", Hash: strings.Repeat("3f9a", 8)}},
 	}
 	status, err := json.Marshal(inc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cluster := &wordCluster{version: 7, object: fmt.Appendf(nil, `{"kind":"Incident","apiVersion":"watchdog.io/v1alpha1","metadata":{"name":"01inc","resourceVersion":"7"},"spec":{},"status":%s}`, status)}
+	cluster := &wordCluster{version: 7, object: fmt.Appendf(nil,
+		`{"kind":"Incident","apiVersion":"watchdog.io/v1alpha1","metadata":{"name":"01inc","resourceVersion":"7"},`+
+			`"spec":{},"status":%s}`, status)}
 	api := httptest.NewServer(cluster)
 	defer api.Close()
 	slack := recorders.New(recorders.Options{})
@@ -133,9 +140,13 @@ func TestAButtonOnTheMessageBecomesAWordOnTheIncident(t *testing.T) {
 	defer there.Close()
 
 	a, err := newApp(Options{
-		ConfigFile: file("watchdog.yaml", fmt.Sprintf(wordConfig, there.URL, file("token", "xoxb-1"), file("secret", "s3cret"))), DataDir: dir, Namespace: "watchdog", Identity: "w-1",
-		Kubeconfig: file("kubeconfig", fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":%q}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}],"users":[{"name":"c","user":{}}]}`, api.URL)),
-		Logger:     slog.New(slog.DiscardHandler),
+		ConfigFile: file("watchdog.yaml", fmt.Sprintf(wordConfig, there.URL, file("token", "xoxb-1"),
+			file("secret", "s3cret"))), DataDir: dir, Namespace: "watchdog", Identity: "w-1",
+		Kubeconfig: file("kubeconfig",
+			fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c",`+
+				`"cluster":{"server":%q}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}],`+
+				`"users":[{"name":"c","user":{}}]}`, api.URL)),
+		Logger: slog.New(slog.DiscardHandler),
 	}, 15*time.Second)
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +194,9 @@ func TestAButtonOnTheMessageBecomesAWordOnTheIncident(t *testing.T) {
 	}
 	click("U0ALICE", responder.Approve, "3")
 	s := cluster.spec(t)
-	if yes := s.Approvals["op1"]["alice@example.com"]; yes.By != "alice@example.com" || yes.Plan != inc.Asked.Plan.Hash || yes.Denied || yes.Source != "slack" || s.Acknowledged.By != "alice@example.com" {
+	if yes := s.Approvals["op1"]["alice@example.com"]; yes.By != "alice@example.com" ||
+		yes.Plan != inc.Asked.Plan.Hash || yes.Denied || yes.Source != "slack" ||
+		s.Acknowledged.By != "alice@example.com" {
 		t.Errorf("%+v", s)
 	}
 
@@ -193,7 +206,9 @@ func TestAButtonOnTheMessageBecomesAWordOnTheIncident(t *testing.T) {
 			told = append(told, q.Key+" "+q.Summary)
 		}
 	}
-	if len(told) != 3 || !strings.Contains(told[0], "U0CAROL Refused: carol@example.com may not") || !strings.Contains(told[1], "U0EVE Refused: Slack user U0EVE is not listed") || !strings.Contains(told[2], "U0ALICE approved by alice@example.com") {
+	if len(told) != 3 || !strings.Contains(told[0], "U0CAROL Refused: carol@example.com may not") ||
+		!strings.Contains(told[1], "U0EVE Refused: Slack user U0EVE is not listed") ||
+		!strings.Contains(told[2], "U0ALICE approved by alice@example.com") {
 		t.Errorf("%q", told)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "audit", "audit.jsonl"))
@@ -213,13 +228,15 @@ func TestAButtonOnTheMessageBecomesAWordOnTheIncident(t *testing.T) {
 			record = append(record, r.Actor+" "+r.Data.Source+" "+r.Data.Action+" "+r.Data.Result)
 		}
 	}
-	if want := []string{"carol@example.com slack approve forbidden", "slack user U0EVE slack approve forbidden", "alice@example.com slack approve applied"}; !slices.Equal(record, want) {
+	if want := []string{"carol@example.com slack approve forbidden", "slack user U0EVE slack approve forbidden",
+		"alice@example.com slack approve applied"}; !slices.Equal(record, want) {
 		t.Errorf("on record: %q", record)
 	}
 
 	// By HTTP it is the same service: what was said in Slack is known.
 	for token, want := range map[string]int{"t-alice": http.StatusConflict, "t-eve": http.StatusUnauthorized} {
-		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, watchdog.URL+"/api/v1/incidents/01inc/ack", strings.NewReader(`{}`))
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost,
+			watchdog.URL+"/api/v1/incidents/01inc/ack", strings.NewReader(`{}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -237,7 +254,8 @@ func TestAButtonOnTheMessageBecomesAWordOnTheIncident(t *testing.T) {
 
 // Every word that the API takes is described, and nothing else is.
 func TestTheDescriptionOfTheAPIIsComplete(t *testing.T) {
-	server := httptest.NewServer(web.Handler(web.Options{Logger: slog.New(slog.DiscardHandler), Gatherer: prometheus.NewRegistry()}))
+	server := httptest.NewServer(web.Handler(web.Options{Logger: slog.New(slog.DiscardHandler),
+		Gatherer: prometheus.NewRegistry()}))
 	defer server.Close()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/api/v1/openapi.json", nil)
 	if err != nil {
@@ -272,11 +290,13 @@ func TestTheDescriptionOfTheAPIIsComplete(t *testing.T) {
 
 func TestASecretOfAButtonThatIsMissingIsAnErrorAtStart(t *testing.T) {
 	cfg := &config.Config{Receivers: config.Receivers{
-		Slack:     &config.Slack{Interaction: &config.SlackInteraction{SigningSecretFile: "/nowhere/a", AppTokenFile: "/nowhere/b"}},
+		Slack: &config.Slack{Interaction: &config.SlackInteraction{SigningSecretFile: "/nowhere/a",
+			AppTokenFile: "/nowhere/b"}},
 		PagerDuty: &config.PagerDuty{Webhook: &config.PagerDutyWebhook{SecretFiles: []string{"/nowhere/c"}}},
 	}}
 	err := newInboundSettings(cfg).check()
-	for _, want := range []string{"signing_secret_file: secret file /nowhere/a: file does not exist", "app_token_file", "/nowhere/c"} {
+	for _, want := range []string{"signing_secret_file: secret file /nowhere/a: file does not exist",
+		"app_token_file", "/nowhere/c"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}

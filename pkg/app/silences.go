@@ -19,8 +19,9 @@ func newAlertmanager(c *config.Alertmanager, installation string, now func() tim
 	}
 	s := c.Silences
 	return alertmanager.New(alertmanager.Options{
-		URLs: s.URLs, Timeout: time.Duration(s.Timeout), BearerTokenFile: s.BearerTokenFile, Username: s.Username, PasswordFile: s.PasswordFile,
-		CAFile: s.CAFile, CertFile: s.CertFile, KeyFile: s.KeyFile, Author: author(installation), Now: now,
+		URLs: s.URLs, Timeout: time.Duration(s.Timeout), BearerTokenFile: s.BearerTokenFile, Username: s.Username,
+		PasswordFile: s.PasswordFile,
+		CAFile:       s.CAFile, CertFile: s.CertFile, KeyFile: s.KeyFile, Author: author(installation), Now: now,
 	})
 }
 

@@ -17,9 +17,12 @@ import (
 func (a *App) newExternalAlerts() *ingest.ExternalAlerts {
 	x := ingest.NewExternalAlerts(a.clock.Now)
 	x.Crowded = func(sender string) {
-		a.o.Logger.Warn("a sender has opened as many incidents about what is not watched as it may; its further alerts are told in one incident", "sender", sender)
+		a.o.Logger.Warn("a sender has opened as many incidents about what is not watched as it may; its further "+
+			"alerts are told in one incident", "sender", sender)
 	}
-	promauto.With(a.registry).NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Subsystem: "ingest", Name: "together", Help: "Firing alerts for unwatched targets that share one incident per sender, because the sender has reached its limit of incidents."}, func() float64 { return float64(x.Together()) })
+	promauto.With(a.registry).NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Subsystem: "ingest",
+		Name: "together", Help: "Firing alerts for unwatched targets that share one incident per sender, because " +
+			"the sender has reached its limit of incidents."}, func() float64 { return float64(x.Together()) })
 	return x
 }
 
@@ -44,7 +47,8 @@ func (a *App) wakeTargets(targets, names []string) {
 // webhook is the page that alerts come in by.
 func (a *App) webhook() http.Handler {
 	return web.Alertmanager(web.AlertmanagerOptions{
-		Logger: a.o.Logger.With("component", "webhook"), Registerer: a.registry, WebConfig: a.o.WebConfig, Accept: a.ingester.Accept, Now: a.clock.Now,
+		Logger: a.o.Logger.With("component", "webhook"), Registerer: a.registry, WebConfig: a.o.WebConfig,
+		Accept: a.ingester.Accept, Now: a.clock.Now,
 		Senders: func() []web.Sender {
 			var all []web.Sender
 			if c := a.built.Load().cfg.Alertmanager; c != nil {

@@ -13,8 +13,11 @@ import (
 // that does not have it.
 var around = []string{
 	`targets: [{ name: shop, namespace: shop, workload: deployment/shop, probes: [{ health: { url: "http://shop.shop/health" } }] }]`,
-	`receivers: { pagerduty: { routing_key_file: /k }, slack: { token_file: /t, channel: c }, emails: [{ name: lead-mail, smarthost: "m:25", from: a@b.c, to: [a@b.c] }, { name: managers, smarthost: "m:25", from: a@b.c, to: [a@b.c] }] }`,
-	`time_intervals: [{ name: office, time_intervals: [{ weekdays: ["monday:friday"] }] }, { name: sunday-night, time_intervals: [{ weekdays: [sunday] }] }]`,
+	`receivers: { pagerduty: { routing_key_file: /k }, slack: { token_file: /t, channel: c }, emails: [{ name: ` +
+		`lead-mail, smarthost: "m:25", from: a@b.c, to: [a@b.c] }, { name: managers, smarthost: "m:25", from: a@b.c, ` +
+		`to: [a@b.c] }] }`,
+	`time_intervals: [{ name: office, time_intervals: [{ weekdays: ["monday:friday"] }] }, { name: sunday-night, ` +
+		`time_intervals: [{ weekdays: [sunday] }] }]`,
 	`alertmanager: { silences: { urls: ["http://alertmanager:9093"] } }`,
 }
 

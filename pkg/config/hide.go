@@ -44,11 +44,15 @@ var camel = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 // first group.
 var secretShapes = []*regexp.Regexp{
 	regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#\s"'@]*(?:@[^/?#\s"'@]*)*)@`),
-	regexp.MustCompile(`(?i)(?:hooks\.slack\.com/(?:services|workflows|triggers)|discord(?:app)?\.com/api/webhooks|webhook\.office\.com/webhookb2|outlook\.office\.com/webhook|events\.pagerduty\.com/integration|hc-ping\.com|nosnch\.in|api\.telegram\.org)/([^\s"'` + "`" + `,}\]]+)`),
-	regexp.MustCompile(`(?i)https?://[^\s"'` + "`" + `?#]*/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{20,}|[a-z_]*[0-9][a-z0-9_]{19,})`),
+	regexp.MustCompile(`(?i)(?:hooks\.slack\.com/(?:services|workflows|triggers)|discord(?:app)?\.com/api/webhooks|` +
+		`webhook\.office\.com/webhookb2|outlook\.office\.com/webhook|` +
+		`events\.pagerduty\.com/integration|hc-ping\.com|nosnch\.in|api\.telegram\.org)/([^\s"'` + "`" + `,}\]]+)`),
+	regexp.MustCompile(`(?i)https?://[^\s"'` + "`" + `?#]*/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|` +
+		`[0-9a-f]{20,}|[a-z_]*[0-9][a-z0-9_]{19,})`),
 	regexp.MustCompile(`(?i)[?&][a-z_.-]*(?:token|key|secret|password|passwd|sig|signature|auth|code)=([^&\s"'` + "`" + `#]+)`),
 	regexp.MustCompile(`(?i)\b(?:bearer|basic)\s+([a-z0-9._~+/=-]{6,})`),
-	regexp.MustCompile(`\b((?:xox[a-z]|xapp|gh[a-z]|glpat|glsa|sk|pk)[-_][A-Za-z0-9_-]{6,}|AKIA[A-Z0-9]{12,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]+)`),
+	regexp.MustCompile(`\b((?:xox[a-z]|xapp|gh[a-z]|glpat|glsa|sk|pk)[-_][A-Za-z0-9_-]{6,}|AKIA[A-Z0-9]{12,}|` +
+		`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]+)`),
 }
 
 // shapesHidden hides what has the shape of a secret.
@@ -205,7 +209,8 @@ func (h *hider) problems(all []Problem) {
 
 // at reports whether a secret is at that place.
 func (h *hider) at(line, column int) bool {
-	return line >= 1 && line <= len(h.lines) && slices.ContainsFunc(h.spans(line), func(s span) bool { return s.from <= column-1 && column-1 < s.to })
+	return line >= 1 && line <= len(h.lines) && slices.ContainsFunc(h.spans(line),
+		func(s span) bool { return s.from <= column-1 && column-1 < s.to })
 }
 
 // Hide replaces the secrets that stand in the file, though they should not, in a text

@@ -25,7 +25,8 @@ func TestAnInlinedSecretIsNeverShown_S19(t *testing.T) {
 			"apiKey: <hidden>"},
 		"a password in one line": {"prometheus: {url: http://p, basic_auth: {username: me, password: " +
 			"hunter2}}\n", "username: me, password: <hidden>}}"},
-		"JSON": {`{"prometheus":{"url":"http://p","basic_auth":{"username":"me","password":"hunter2, really"}}}` + "\n", `"username":"me","password":<hidden>}`},
+		"JSON": {`{"prometheus":{"url":"http://p","basic_auth":{"username":"me","password":"hunter2, really"}}}` + "\n",
+			`"username":"me","password":<hidden>}`},
 		"a list where a word belongs": {"receivers:\n  slack:\n    channel: c\n    token_file: [hunter2x]\n  " +
 			"  secret: [hunter2, hunter2]\n", "secret: <hidden>"},
 		"a mapping where a word belongs": {"receivers:\n  slack:\n    token: {a: hunter2}\n", "token: <hidden>"},

@@ -10,7 +10,8 @@ import (
 
 func (w *MaintenanceWindow) setDefaults() {
 	for value, otherwise := range map[*string]string{
-		&w.Page: string(maintenance.PageNormal), &w.Deploy: string(maintenance.DeployAny), &w.SLA: string(maintenance.SLAInclude),
+		&w.Page: string(maintenance.PageNormal), &w.Deploy: string(maintenance.DeployAny),
+		&w.SLA: string(maintenance.SLAInclude),
 	} {
 		if *value == "" {
 			*value = otherwise

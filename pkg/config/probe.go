@@ -119,7 +119,8 @@ func (v *validator) probe(a at, p *Probe, names map[string]bool) {
 	}
 	names[look.Name] = true
 	if !nameShape.MatchString(look.Name) || look.Name == "kubernetes" {
-		v.fail(a.key("name"), "invalid probe name %q: use lowercase letters, digits and \"-\"; \"kubernetes\" is reserved", look.Name)
+		v.fail(a.key("name"), "invalid probe name %q: use lowercase letters, digits and \"-\"; \"kubernetes\" is "+
+			"reserved", look.Name)
 	}
 	v.span(a.key("interval"), time.Duration(look.Interval), 100*time.Millisecond, time.Hour)
 	if look.Timeout > look.Interval {

@@ -70,7 +70,8 @@ func (r Receivers) All() []Receiver {
 		if f := v.Field(k); f.Kind() == reflect.Slice {
 			for i := range f.Len() {
 				options, _ := f.Index(i).Addr().Interface().(ReceiverOptions) // TestEveryReceiverHasItsOptions
-				all = append(all, Receiver{section, f.Index(i).FieldByName("Name").String(), options, place.key(i), true})
+				all = append(all, Receiver{section, f.Index(i).FieldByName("Name").String(), options, place.key(i),
+					true})
 			}
 		} else if !f.IsNil() {
 			options, _ := f.Interface().(ReceiverOptions)
@@ -125,7 +126,8 @@ func (v *validator) receivers(c *Config) {
 func (v *validator) named(here at, name string, names map[string]bool) {
 	switch {
 	case !nameShape.MatchString(name):
-		v.fail(here.key("name"), "invalid receiver name %q: use lowercase letters, digits, \"-\" and \".\" (at most 63)", name)
+		v.fail(here.key("name"),
+			"invalid receiver name %q: use lowercase letters, digits, \"-\" and \".\" (at most 63)", name)
 	case reserved(name):
 		v.fail(here.key("name"), "receiver name %q is reserved", name)
 	case names[name]:
@@ -185,7 +187,8 @@ func (p *Pager) setDefaults() {
 func (p *Pager) check(v *validator, a at, c *Config) {
 	p.PagerDuty.check(v, a, c)
 	if p.Webhook != nil {
-		v.fail(a.key("webhook"), "webhook cannot be set for an additional pager; set it on receivers.pagerduty, which several services can share")
+		v.fail(a.key("webhook"), "webhook cannot be set for an additional pager; set it on receivers.pagerduty, "+
+			"which several services can share")
 	}
 }
 

@@ -18,7 +18,8 @@ func TestEveryReceiverHasItsOptions(t *testing.T) {
 			of = reflect.PointerTo(of.Elem())
 		}
 		if of.Kind() != reflect.Pointer || !of.Implements(options) {
-			t.Errorf("receivers.%s: give *%s the methods of ReceiverOptions (receiver.go)", receiverSection(f), of.Elem().Name())
+			t.Errorf("receivers.%s: give *%s the methods of ReceiverOptions (receiver.go)", receiverSection(f),
+				of.Elem().Name())
 		}
 		if receiverSection(f) == "" {
 			t.Errorf("%s needs a key in YAML", f.Name)

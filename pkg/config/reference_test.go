@@ -76,7 +76,8 @@ func fields(st *ast.StructType) []field {
 				doc = strings.TrimPrefix(doc, f.Names[0].Name+verb)
 			}
 		}
-		all = append(all, field{key: key, kind: kindOf(f.Type), doc: doc, inline: strings.Contains(options, "inline"), required: !strings.Contains(options, "omitempty") && options != "inline"})
+		all = append(all, field{key: key, kind: kindOf(f.Type), doc: doc, inline: strings.Contains(options, "inline"),
+			required: !strings.Contains(options, "omitempty") && options != "inline"})
 	}
 	return all
 }
@@ -98,7 +99,9 @@ func kindOf(e ast.Expr) string {
 }
 
 // words of the file for Go's types.
-var words = map[string]string{"string": "text", "int": "number", "float64": "number", "bool": "true or false", "Duration": "duration: 5m", "Quantity": "quantity: 500ms, 0.1%, 2", "Rate": "rate: 3/1h", "Mode": "observe, suggest, approve or auto", "Severity": "P0, P1, P2 or P3", "Switch": "text"}
+var words = map[string]string{"string": "text", "int": "number", "float64": "number", "bool": "true or false",
+	"Duration": "duration: 5m", "Quantity": "quantity: 500ms, 0.1%, 2", "Rate": "rate: 3/1h",
+	"Mode": "observe, suggest, approve or auto", "Severity": "P0, P1, P2 or P3", "Switch": "text"}
 
 func (s shape) word(kind string) string {
 	for _, of := range []string{"list of ", "map of "} {
@@ -113,15 +116,23 @@ func (s shape) word(kind string) string {
 }
 
 // order in which a reader meets the parts of a file.
-var order = []string{"Config", "Prometheus", "BasicAuth", "Authorization", "HTTPHeader", "TLSConfig", "Alertmanager", "Sender", "Silences", "Target", "Probe", "Look", "HTTPClient", "HealthProbe", "SLAProbe", "AgentsProbe", "HTTPProbe", "TCPProbe", "Threshold", "SLO", "SelfReport", "Route", "InhibitRule", "Rung", "RungOptions", "JobTemplate", "Response", "Step", "ResponsePhase", "NamedTime", "TimeInterval", "TimeRange", "MaintenanceWindow", "PublicNote", "Heartbeat", "Canary", "Contact", "Link", "Runbook", "Receivers", "PagerDuty", "Pager", "PagerDutyWebhook", "Slack", "SlackInteraction", "Person", "Webhook", "Email", "Statuspage", "API", "StatuspageComponent", "StatuspageTemplate", "Budget", "Guards"}
+var order = []string{"Config", "Prometheus", "BasicAuth", "Authorization", "HTTPHeader", "TLSConfig", "Alertmanager",
+	"Sender", "Silences", "Target", "Probe", "Look", "HTTPClient", "HealthProbe", "SLAProbe", "AgentsProbe",
+	"HTTPProbe", "TCPProbe", "Threshold", "SLO", "SelfReport", "Route", "InhibitRule", "Rung", "RungOptions",
+	"JobTemplate", "Response", "Step", "ResponsePhase", "NamedTime", "TimeInterval", "TimeRange", "MaintenanceWindow",
+	"PublicNote", "Heartbeat", "Canary", "Contact", "Link", "Runbook", "Receivers", "PagerDuty", "Pager",
+	"PagerDutyWebhook", "Slack", "SlackInteraction", "Person", "Webhook", "Email", "Statuspage", "API",
+	"StatuspageComponent", "StatuspageTemplate", "Budget", "Guards"}
 
 func (s shape) reference() string {
 	var b strings.Builder
 	b.WriteString(`# Configuration
 
 One YAML file. ` + "`watchdog check FILE`" + ` says everything that is wrong with one, with line and what would be right;
-` + "`configs/`" + ` has an example per feature; ` + "`configs/watchdog.schema.json`" + ` is the JSON schema for editors. The running daemon loads a
-changed file by itself, on SIGHUP and on ` + "`POST /-/reload`" + `; a file with an error changes nothing. Only ` + "`evaluation_interval`" + ` needs a
+` + "`configs/`" + ` has an example per feature; ` +
+		"`configs/watchdog.schema.json`" + ` is the JSON schema for editors. The running daemon loads a
+changed file by itself, on SIGHUP and on ` + "`POST /-/reload`" +
+		`; a file with an error changes nothing. Only ` + "`evaluation_interval`" + ` needs a
 restart.
 
 Unknown fields are errors. Secrets are never in the file: ` + "`*_file`" + ` options name files that are read at each use. Nothing in
@@ -145,10 +156,12 @@ This page is generated from the comments in ` + "`pkg/config/types.go`" + ` (` +
 		b.WriteString("| option | value | default | meaning |\n|---|---|---|---|\n")
 		for _, f := range s.structs[name] {
 			if f.inline {
-				fmt.Fprintf(&b, "| | | | and all options of [%s](#%s) |\n", strings.ToLower(f.kind), strings.ToLower(f.kind))
+				fmt.Fprintf(&b, "| | | | and all options of [%s](#%s) |\n", strings.ToLower(f.kind),
+					strings.ToLower(f.kind))
 				continue
 			}
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.key, s.word(f.kind), defaultOf(all, name, f), strings.ReplaceAll(meaning(all, name, f), "|", "\\|"))
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.key, s.word(f.kind), defaultOf(all, name, f),
+				strings.ReplaceAll(meaning(all, name, f), "|", "\\|"))
 		}
 		b.WriteString("\n")
 	}
@@ -168,7 +181,9 @@ func meaning(all map[string]string, name string, f field) string {
 
 func shippedTable() string {
 	var b strings.Builder
-	b.WriteString("## Shipped rules\n\nUsed when a file has no `thresholds:`, and completed from by a threshold that names a `metric`. All are in mode observe.\n\n| metric | breach | for | clears | for | window | floor | severity | ladder |\n|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("## Shipped rules\n\nUsed when a file has no `thresholds:`, and completed from by a threshold " +
+		"that names a `metric`. All are in mode observe.\n\n| metric | breach | for | clears | for | window | floor " +
+		"| severity | ladder |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, r := range table() {
 		bound, clear := "> "+r.above, "≤ "+r.clear
 		if r.below != "" {
@@ -181,9 +196,11 @@ func shippedTable() string {
 		if r.minRequests > 0 {
 			floor = fmt.Sprintf("%v requests", r.minRequests)
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.metric, bound, r.wait, clear, r.clearFor, r.over, floor, r.severity, strings.Join(r.ladder, " → "))
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.metric, bound, r.wait, clear,
+			r.clearFor, r.over, floor, r.severity, strings.Join(r.ladder, " → "))
 	}
-	b.WriteString("\n`ready_replicas` is not used by default. `disk` is the runbook's sixth row: it needs an `expr` over Prometheus, because where it is measured\ndiffers (configs/prometheus.yaml).\n")
+	b.WriteString("\n`ready_replicas` is not used by default. `disk` is the runbook's sixth row: it needs an `expr` " +
+		"over Prometheus, because where it is measured\ndiffers (configs/prometheus.yaml).\n")
 	return b.String()
 }
 

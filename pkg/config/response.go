@@ -62,7 +62,8 @@ func (c *Config) Calendar(name string) (*timeinterval.Calendar, error) {
 		}
 		all = nil
 		for _, i := range t.TimeIntervals {
-			n := timeinterval.Interval{Weekdays: i.Weekdays, DaysOfMonth: i.DaysOfMonth, Months: i.Months, Years: i.Years,
+			n := timeinterval.Interval{Weekdays: i.Weekdays, DaysOfMonth: i.DaysOfMonth, Months: i.Months,
+				Years:    i.Years,
 				Location: i.Location}
 			for _, x := range i.Times {
 				n.Times = append(n.Times, timeinterval.Times(x))

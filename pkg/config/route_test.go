@@ -10,11 +10,14 @@ import (
 func TestMatchersAreAlertmanagers(t *testing.T) {
 	alert := map[string]string{"severity": "critical", "team": "web", "path": `a "b"`}
 	for text, want := range map[string]bool{
-		`severity="critical"`: true, `severity=critical`: true, ` severity = critical `: true, `severity!="critical"`: false,
-		`team=~"we."`: true, `team=~"we"`: false, `team!~"a|b"`: true, `missing=""`: true, `missing!=""`: false, `missing=~".*"`: true, `missing=~".+"`: false,
+		`severity="critical"`: true, `severity=critical`: true, ` severity = critical `: true,
+		`severity!="critical"`: false,
+		`team=~"we."`:          true, `team=~"we"`: false, `team!~"a|b"`: true, `missing=""`: true, `missing!=""`: false,
+		`missing=~".*"`: true, `missing=~".+"`: false,
 		`path="a \"b\""`: true, `"team"="web"`: true,
 		// X78
-		`team=web,`: true, `team="web",severity="critical"`: true, `team="web", severity="info"`: false, `{team="web"}`: true,
+		`team=web,`: true, `team="web",severity="critical"`: true, `team="web", severity="info"`: false,
+		`{team="web"}`: true,
 	} {
 		m, err := ParseMatchers(text)
 		if err != nil {

@@ -160,9 +160,12 @@ func TestTheSchemaTakesWhatIsValid(t *testing.T) {
 func TestTheSchemaRefusesWhatHasTheWrongShape(t *testing.T) {
 	root := readSchema(t)
 	for _, slug := range []string{
-		"unknown-field", "an-unknown-field", "wrong-type", "unknown-mode", "unknown-severity", "unknown-action", "an-option-that-does-not-apply", "two-actions-in-a-rung",
-		"two-kinds-in-a-probe", "no-probe-in-a-probe", "a-misspelt-field-of-a-target", "no-namespace", "a-rate-that-is-none", "a-receiver-without-its-secret",
-		"a-section-that-is-no-mapping", "a-list-at-the-top", "targets-that-are-no-list", "a-duration-without-a-unit", "a-number-that-is-none", "neither-metric-nor-expression",
+		"unknown-field", "an-unknown-field", "wrong-type", "unknown-mode", "unknown-severity", "unknown-action",
+		"an-option-that-does-not-apply", "two-actions-in-a-rung",
+		"two-kinds-in-a-probe", "no-probe-in-a-probe", "a-misspelt-field-of-a-target", "no-namespace",
+		"a-rate-that-is-none", "a-receiver-without-its-secret",
+		"a-section-that-is-no-mapping", "a-list-at-the-top", "targets-that-are-no-list", "a-duration-without-a-unit",
+		"a-number-that-is-none", "neither-metric-nor-expression",
 	} {
 		if err := root.check(root.doc, readYAML(t, "testdata/bad-"+slug+".yaml"), ""); err == nil {
 			t.Errorf("bad-%s.yaml is taken", slug)

@@ -75,7 +75,8 @@ func outcomeOf(i incident.Incident, effects []incident.Effect, sum string) outco
 
 // Act is the data of the record of an action: the plan of the incident's op, and what let it pass.
 func Act(i incident.Incident) json.RawMessage {
-	b, _ := json.Marshal(map[string]any{"plan": i.Op.Plan, "answers": i.Answers, "config": i.Op.Config, "evidence": i.Op.Evidence})
+	b, _ := json.Marshal(map[string]any{"plan": i.Op.Plan, "answers": i.Answers, "config": i.Op.Config,
+		"evidence": i.Op.Evidence})
 	return b
 }
 
@@ -119,8 +120,10 @@ func decides(a, b incident.Incident) bool {
 		}
 		return i.Op.ID + " " + string(i.Op.Phase)
 	}
-	return a.Phase != b.Phase || entries(a) != entries(b) || op(a) != op(b) || a.Lead != b.Lead || a.Severity != b.Severity ||
-		a.Paged != b.Paged || a.HandedOver != b.HandedOver || len(a.Attempts) != len(b.Attempts) || (a.Asked == nil) != (b.Asked == nil)
+	return a.Phase != b.Phase || entries(a) != entries(b) || op(a) != op(b) || a.Lead != b.Lead ||
+		a.Severity != b.Severity ||
+		a.Paged != b.Paged || a.HandedOver != b.HandedOver || len(a.Attempts) != len(b.Attempts) ||
+		(a.Asked == nil) != (b.Asked == nil)
 }
 
 // entries is how many lines the timeline has had.

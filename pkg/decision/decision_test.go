@@ -35,7 +35,8 @@ type tale struct {
 func begin() *tale { return &tale{inc: incident.New("i1", shop, t0), at: t0} }
 
 func (s *tale) alert(value float64) incident.Alert {
-	a := incident.Alert{Rule: "errors", Severity: incident.P1, Firing: true, Verdict: incident.Breach, Value: value, Bound: 1, Above: true, Reason: fmt.Sprint(value), ActiveAt: t0, EvaluatedAt: s.at}
+	a := incident.Alert{Rule: "errors", Severity: incident.P1, Firing: true, Verdict: incident.Breach, Value: value,
+		Bound: 1, Above: true, Reason: fmt.Sprint(value), ActiveAt: t0, EvaluatedAt: s.at}
 	if value <= a.Bound {
 		a.Firing, a.Verdict = false, incident.OK
 	}
@@ -44,7 +45,8 @@ func (s *tale) alert(value float64) incident.Alert {
 
 func (s *tale) tick(d time.Duration, alerts ...incident.Alert) {
 	s.at = s.at.Add(d)
-	s.inc, _ = s.scribe.Step(s.inc, incident.Tick{At: s.at, Alerts: alerts, Rollout: incident.Rollout{Known: true, Done: true, Ready: 3}}, incident.DefaultPolicy())
+	s.inc, _ = s.scribe.Step(s.inc, incident.Tick{At: s.at, Alerts: alerts,
+		Rollout: incident.Rollout{Known: true, Done: true, Ready: 3}}, incident.DefaultPolicy())
 }
 
 // write puts on record what is not yet.
@@ -58,7 +60,8 @@ func (s *tale) write() {
 		s.scribe.Written()
 	}
 	for _, e := range s.inc.Timeline[s.saved:] {
-		add(audit.Record{At: e.At, Kind: string(e.Kind), Incident: s.inc.ID, Target: s.inc.Target.String(), Actor: "watchdog", Text: e.Text})
+		add(audit.Record{At: e.At, Kind: string(e.Kind), Incident: s.inc.ID, Target: s.inc.Target.String(),
+			Actor: "watchdog", Text: e.Text})
 	}
 	s.saved = len(s.inc.Timeline)
 }
@@ -68,7 +71,8 @@ func told() *tale {
 	for range 12 {
 		s.tick(time.Second, s.alert(5))
 		s.write()
-		s.tick(time.Second, s.alert(0.5), incident.Alert{Rule: "other", Severity: incident.P2, Firing: true, Verdict: incident.Breach, ActiveAt: t0, EvaluatedAt: s.at})
+		s.tick(time.Second, s.alert(0.5), incident.Alert{Rule: "other", Severity: incident.P2, Firing: true,
+			Verdict: incident.Breach, ActiveAt: t0, EvaluatedAt: s.at})
 		s.write()
 	}
 	return s
@@ -109,7 +113,8 @@ func TestARecordWithoutItsBeginningIsReplayedFromAFullState(t *testing.T) {
 		t.Fatalf("%+v", whole)
 	}
 	cut := play(all[1:])
-	if len(cut.Differences) > 0 || len(cut.Left) != 1 || cut.Decisions == 0 || cut.Decisions != whole.Decisions-fullEvery {
+	if len(cut.Differences) > 0 || len(cut.Left) != 1 || cut.Decisions == 0 ||
+		cut.Decisions != whole.Decisions-fullEvery {
 		t.Errorf("%q", cut.Summary())
 	}
 	for n, r := range all[1:] {
@@ -162,7 +167,8 @@ func TestAnEarlierVersionMayWriteInBetween(t *testing.T) {
 	all := told().records
 	line := all[1]
 	line.Text = "something else"
-	mixed := slices.Concat([]audit.Record{{Seq: 1, Kind: "config", Actor: "watchdog", Data: Begun()}}, all, []audit.Record{{Kind: "config", Actor: "watchdog"}, line})
+	mixed := slices.Concat([]audit.Record{{Seq: 1, Kind: "config", Actor: "watchdog", Data: Begun()}}, all,
+		[]audit.Record{{Kind: "config", Actor: "watchdog"}, line})
 	if got := play(mixed); len(got.Differences) > 0 || got.Without != 1 {
 		t.Errorf("%q", got.Summary())
 	}
@@ -176,7 +182,9 @@ func TestWhatARecordUnfoldsToIsBounded(t *testing.T) {
 	s.write()
 	forged := s.records[0]
 	forged.Seq = uint64(len(s.records)) + 1
-	forged.Data = fmt.Appendf(nil, `{"format":%d,"steps":[{"after":"%s","given":{"tick":{"Alerts":[%s]}},"got":{"phase":"open","state":""}}]}`, Format, s.scribe.state, strings.TrimSuffix(strings.Repeat("[0,1],", 100), ","))
+	forged.Data = fmt.Appendf(nil,
+		`{"format":%d,"steps":[{"after":"%s","given":{"tick":{"Alerts":[%s]}},"got":{"phase":"open","state":""}}]}`,
+		Format, s.scribe.state, strings.TrimSuffix(strings.Repeat("[0,1],", 100), ","))
 	got := play(append(s.records, forged))
 	if len(got.Differences) != 1 || !strings.Contains(got.Differences[0].What, "it unfolds to more than") {
 		t.Errorf("%.200q", got.Differences)
@@ -257,7 +265,8 @@ func TestARecordOfThisFormatIsReplayed_SEC40(t *testing.T) {
 		p.Add(r)
 	}
 	if len(p.Differences) > 0 {
-		t.Errorf("the core decides otherwise than what this format was written by: raise Format. First: %s (of %d)", p.Differences[0], len(p.Differences))
+		t.Errorf("the core decides otherwise than what this format was written by: raise Format. First: %s (of %d)",
+			p.Differences[0], len(p.Differences))
 	}
 	if p.Decisions < 250 || p.Incidents < 50 || len(p.Left)+len(p.Foreign)+p.Without > 0 {
 		t.Errorf("%q", p.Summary())
@@ -280,13 +289,16 @@ func FuzzReplay(f *testing.F) {
 	}
 	f.Add([]byte(`{"format":3}`))
 	f.Add([]byte(`{"format":3,"steps":[{"left":"x"}]}`))
-	f.Add([]byte(`{"format":3,"steps":[{"full":true,"given":{"kind":"released","state":{"id":"i1","alerts":[{"rule":"a","next":-1,"firing":true,"verdict":"BREACH","ladder":[{}]}],"lead":"a"},"policy":{},"event":{}}}]}`))
+	f.Add([]byte(`{"format":3,"steps":[{"full":true,"given":{"kind":"released","state":{"id":"i1",` +
+		`"alerts":[{"rule":"a","next":-1,"firing":true,"verdict":"BREACH","ladder":[{}]}],"lead":"a"},"policy":{},` +
+		`"event":{}}}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var p Replay
 		for _, r := range first {
 			p.Add(r)
 		}
-		r := audit.Record{Seq: uint64(len(first)) + 1, At: t0, Kind: Kind, Incident: "i1", Target: shop.String(), Actor: "watchdog", Data: b}
+		r := audit.Record{Seq: uint64(len(first)) + 1, At: t0, Kind: Kind, Incident: "i1", Target: shop.String(),
+			Actor: "watchdog", Data: b}
 		p.Add(r)
 		r.Seq++
 		p.Add(r)
@@ -309,12 +321,14 @@ func BenchmarkStep(b *testing.B) {
 	open := begin()
 	open.tick(0, open.alert(5))
 	tick := func(v float64) incident.Tick {
-		return incident.Tick{At: open.at.Add(time.Second), Alerts: []incident.Alert{open.alert(v)}, Rollout: incident.Rollout{Known: true, Done: true, Ready: 3}}
+		return incident.Tick{At: open.at.Add(time.Second), Alerts: []incident.Alert{open.alert(v)},
+			Rollout: incident.Rollout{Known: true, Done: true, Ready: 3}}
 	}
 	for name, c := range map[string]struct {
 		scribe *Scribe
 		value  float64
-	}{"decides/bare": {nil, 0}, "decides/written": {&Scribe{}, 0}, "decides nothing/bare": {nil, 6}, "decides nothing/written": {&Scribe{}, 6}} {
+	}{"decides/bare": {nil, 0}, "decides/written": {&Scribe{}, 0}, "decides nothing/bare": {nil, 6},
+		"decides nothing/written": {&Scribe{}, 6}} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				c.scribe.Step(open.inc, tick(c.value), incident.DefaultPolicy())

@@ -53,7 +53,9 @@ func FuzzDelta(f *testing.F) {
 
 func TestWhatHardlyDiffersIsShort(t *testing.T) {
 	for _, c := range []struct{ old, now, want string }{
-		{`{"alerts":[{"rule":"a","value":1,"ladder":[1,2]},{"rule":"b"}]}`, `{"alerts":[{"rule":"a","value":2,"ladder":[1,2]},{"rule":"b"}]}`, `{"alerts":[{"@":0,"d":{"value":2}},[1,1]]}`},
+		{`{"alerts":[{"rule":"a","value":1,"ladder":[1,2]},{"rule":"b"}]}`,
+			`{"alerts":[{"rule":"a","value":2,"ladder":[1,2]},{"rule":"b"}]}`,
+			`{"alerts":[{"@":0,"d":{"value":2}},[1,1]]}`},
 		{`[1,2,3,4,5,6]`, `[1,2,5,6,7]`, `[[0,2],[4,2],{"=":7}]`},
 		{`{"a":1,"b":2}`, `{"b":2}`, `{"a":null}`},
 		{`{"a":1}`, `{"a":{"b":[]}}`, `{"a":{"=":{"b":[]}}}`},
@@ -78,7 +80,8 @@ func TestAChangeThatFitsNothingIsRefused(t *testing.T) {
 		{`[1]`, `[1]`, "neither taken nor given"},
 		{`[1]`, `{"=":1,"a":2}`, "something beside it"},
 		{`[1]`, `null`, "neither a value nor a change"},
-		{`[1,2,3,4,5,6,7,8,9,10]`, `[` + strings.TrimSuffix(strings.Repeat("[0,10],", 1001), ",") + `]`, "more than 10000 items"},
+		{`[1,2,3,4,5,6,7,8,9,10]`, `[` + strings.TrimSuffix(strings.Repeat("[0,10],", 1001), ",") + `]`,
+			"more than 10000 items"},
 	} {
 		a, _ := parse([]byte(c.old))
 		d, _ := parse([]byte(c.change))

@@ -133,7 +133,8 @@ func (p *Replay) decisions(r audit.Record) {
 		Format int `json:"format"`
 	}
 	if err := json.Unmarshal(r.Data, &format); err != nil || format.Format <= 0 {
-		p.differs(r, fmt.Sprintf("it holds no decision that can be read: %v", errors.Join(err, fmt.Errorf("format %d", format.Format))), "", "")
+		p.differs(r, fmt.Sprintf("it holds no decision that can be read: %v",
+			errors.Join(err, fmt.Errorf("format %d", format.Format))), "", "")
 		t.lose("an earlier record of the incident cannot be read")
 		return
 	}
@@ -228,7 +229,8 @@ func (p *Replay) step(r audit.Record, t *thread, name string, x step) {
 	}
 	t.given, t.sum, t.after = maps.Clone(given), got.State, next
 	t.given[itsState] = after
-	t.said = append(t.said, next.Timeline[len(next.Timeline)-min(len(next.Timeline), entries(next)-entries(q.state)):]...)
+	t.said = append(t.said, next.Timeline[len(next.Timeline)-min(len(next.Timeline),
+		entries(next)-entries(q.state)):]...)
 	if next.Phase == incident.Resolved && next.Op == nil {
 		t.given = nil // nothing goes on from it but a full one
 	}
@@ -373,9 +375,11 @@ func (p *Replay) act(r audit.Record) {
 	case op == nil || op.Phase != incident.Sent:
 		p.differs(r, "no decision before it sends op "+r.Op, r.Text, "")
 	case op.Plan.Hash != r.Plan || op.Plan.Summary != r.Text || remediate.Hash(op.Plan) != r.Plan:
-		p.differs(r, "another plan was decided", fmt.Sprintf("%s (%.12s)", r.Text, r.Plan), fmt.Sprintf("%s (%.12s)", op.Plan.Summary, op.Plan.Hash))
+		p.differs(r, "another plan was decided", fmt.Sprintf("%s (%.12s)", r.Text, r.Plan),
+			fmt.Sprintf("%s (%.12s)", op.Plan.Summary, op.Plan.Hash))
 	case !bytes.Equal(r.Data, Act(t.after)):
-		p.differs(r, "it was not decided so: the plan, the answers, the configuration or the evidence is another one", "", "")
+		p.differs(r, "it was not decided so: the plan, the answers, the configuration or the evidence is another one",
+			"", "")
 	}
 }
 
@@ -392,7 +396,8 @@ func (p *Replay) undecided(r audit.Record) {
 func (p *Replay) line(r audit.Record) {
 	t := p.threads[r.Incident]
 	switch {
-	case t != nil && len(t.said) > 0 && string(t.said[0].Kind) == r.Kind && t.said[0].Text == r.Text && t.said[0].At.Equal(r.At):
+	case t != nil && len(t.said) > 0 && string(t.said[0].Kind) == r.Kind && t.said[0].Text == r.Text &&
+		t.said[0].At.Equal(r.At):
 		t.said = t.said[1:]
 	case slices.Contains(outside, r.Kind):
 	case t == nil || !t.writes:
@@ -403,7 +408,8 @@ func (p *Replay) line(r audit.Record) {
 		p.differs(r, "no decision before it gives that", r.Kind+": "+r.Text, "")
 	default:
 		want := t.said[0]
-		p.differs(r, "the decision before it gives something else", line(r.At, r.Kind, r.Text), line(want.At, string(want.Kind), want.Text))
+		p.differs(r, "the decision before it gives something else", line(r.At, r.Kind, r.Text),
+			line(want.At, string(want.Kind), want.Text))
 		if string(want.Kind) == r.Kind {
 			t.said = t.said[1:]
 		}
@@ -429,13 +435,15 @@ func (r Report) Summary() []string {
 		all = append(all, count+many(n, "difference"))
 	}
 	for _, f := range slices.Sorted(maps.Keys(r.Foreign)) {
-		all = append(all, fmt.Sprintf("%s of decisions not replayed, this version cannot: format %d, and it knows %d", many(r.Foreign[f], "record"), f, Format))
+		all = append(all, fmt.Sprintf("%s of decisions not replayed, this version cannot: format %d, and it knows %d",
+			many(r.Foreign[f], "record"), f, Format))
 	}
 	for _, why := range slices.Sorted(maps.Keys(r.Left)) {
 		all = append(all, fmt.Sprintf("%s not replayed: %s", many(r.Left[why], "decision"), why))
 	}
 	if r.Without > 0 {
-		all = append(all, fmt.Sprintf("%s on incidents without a decision that can be replayed: earlier versions wrote none", many(r.Without, "record")))
+		all = append(all, fmt.Sprintf("%s on incidents without a decision that can be replayed: earlier versions "+
+			"wrote none", many(r.Without, "record")))
 	}
 	return all
 }

@@ -40,7 +40,8 @@ func (s *Scribe) Step(i incident.Incident, e incident.Event, p incident.Policy) 
 }
 
 // note keeps a Step until it is on record.
-func (s *Scribe) note(i incident.Incident, e incident.Event, p incident.Policy, asked *response, next incident.Incident, effects []incident.Effect) {
+func (s *Scribe) note(i incident.Incident, e incident.Event, p incident.Policy, asked *response, next incident.Incident,
+	effects []incident.Effect) {
 	x, err := s.write(i, e, p, asked, next, effects)
 	if err != nil {
 		s.given, s.state = nil, ""
@@ -52,7 +53,8 @@ func (s *Scribe) note(i incident.Incident, e incident.Event, p incident.Policy, 
 	s.steps, s.texts = append(s.steps, x), append(s.texts, nameOf(e)+": "+outcomeOf(next, effects, "").String())
 }
 
-func (s *Scribe) write(i incident.Incident, e incident.Event, p incident.Policy, asked *response, next incident.Incident, effects []incident.Effect) (_ step, err error) {
+func (s *Scribe) write(i incident.Incident, e incident.Event, p incident.Policy, asked *response,
+	next incident.Incident, effects []incident.Effect) (_ step, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v", r)
@@ -121,7 +123,8 @@ func (s *Scribe) Pending(i incident.Incident) (audit.Record, bool) {
 		s.given, s.state = nil, ""
 		b, _ = json.Marshal(data{Format, []step{{Left: err.Error()}}})
 	}
-	return audit.Record{At: s.at, Kind: Kind, Incident: i.ID, Target: i.Target.String(), Actor: "watchdog", Text: strings.Join(s.texts, "; "), Data: b}, true
+	return audit.Record{At: s.at, Kind: Kind, Incident: i.ID, Target: i.Target.String(), Actor: "watchdog",
+		Text: strings.Join(s.texts, "; "), Data: b}, true
 }
 
 // Written says that what was pending is on record.

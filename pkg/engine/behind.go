@@ -14,7 +14,8 @@ const behind = 30 * time.Second
 // op that somebody has taken off the workload since is not waited for.
 func caughtUp(v Snapshot, op *incident.Op, now time.Time) incident.Rollout {
 	r := v.Rollout
-	if op == nil || op.Phase != incident.Settling || v.Op == nil || *v.Op == op.ID || op.Plan.Object.Resource != "deployments" || now.Sub(op.AppliedAt) >= behind {
+	if op == nil || op.Phase != incident.Settling || v.Op == nil || *v.Op == op.ID ||
+		op.Plan.Object.Resource != "deployments" || now.Sub(op.AppliedAt) >= behind {
 		return r
 	}
 	r.Done = false

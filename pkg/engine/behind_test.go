@@ -26,7 +26,8 @@ func TestARolloutIsNotOverBeforeItsWriteWasSeen_X102(t *testing.T) {
 		{"the autoscaler was written", id("op0"), "horizontalpodautoscalers", time.Second, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			op := &incident.Op{ID: "op1", Phase: incident.Settling, AppliedAt: now.Add(-c.ago), Plan: incident.Plan{Object: incident.Object{Resource: c.on}}}
+			op := &incident.Op{ID: "op1", Phase: incident.Settling, AppliedAt: now.Add(-c.ago),
+				Plan: incident.Plan{Object: incident.Object{Resource: c.on}}}
 			r := caughtUp(Snapshot{Rollout: incident.Rollout{Known: true, Done: true}, Op: c.seen}, op, now)
 			if r.Done != c.done || !r.Known {
 				t.Errorf("done %v, want %v", r.Done, c.done)

@@ -41,7 +41,8 @@ func TestThatNobodyCanBePagedStopsNoRemedy(t *testing.T) {
 		s.engine.CannotPage("pagerduty since 12:00 UTC")
 		time.Sleep(time.Minute)
 		own := s.about(Self)
-		if got := s.accepted(); len(got) != 1 || !own.Paged || !strings.Contains(own.Title(), "cannot_page (pagerduty since 12:00 UTC)") {
+		if got := s.accepted(); len(got) != 1 || !own.Paged ||
+			!strings.Contains(own.Title(), "cannot_page (pagerduty since 12:00 UTC)") {
 			t.Fatalf("writes %v; own incident %s, paged %v", got, own.Title(), own.Paged)
 		}
 		s.engine.CannotPage("")
@@ -75,7 +76,9 @@ func TestAFollowerThatCannotSeeSaysSo_INV45(t *testing.T) {
 			t.Fatalf("%+v: %+v", tc, told)
 		}
 	}
-	if i := told[0]; i.Paged || i.Severity != incident.P2 || !strings.Contains(i.PageReason, "watchdog-1, which does not lead, could not take over: prometheus: connection refused") {
+	if i := told[0]; i.Paged || i.Severity != incident.P2 ||
+		!strings.Contains(i.PageReason, "watchdog-1, which does not lead, could not take over: prometheus: "+
+			"connection refused") {
 		t.Errorf("%+v", i)
 	}
 }
@@ -85,18 +88,21 @@ func TestTheCanaryIsToldAndNeitherStoredNorRecorded_W16(t *testing.T) {
 	var told []incident.Incident
 	firing := true
 	e := New(Options{
-		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Cluster: w, Store: w, Policy: incident.DefaultPolicy(),
-		Audit: func(r audit.Record) error { t.Errorf("recorded: %+v", r); return nil },
-		Tell:  func(i incident.Incident) { told = append(told, i) },
+		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Cluster: w, Store: w,
+		Policy: incident.DefaultPolicy(),
+		Audit:  func(r audit.Record) error { t.Errorf("recorded: %+v", r); return nil },
+		Tell:   func(i incident.Incident) { told = append(told, i) },
 	})
-	setup := Setup{FleetHealth: func() FleetHealth { return FleetHealth{} }, Dependencies: nil, Snapshot: func(name string) Snapshot {
-		a := incident.Alert{Rule: "canary", Severity: incident.P0, Verdict: incident.OK, EvaluatedAt: time.Now()}
-		if firing {
-			// However it is routed and silenced, it asks for nothing.
-			a.Firing, a.Verdict, a.Silenced, a.Ladder = true, incident.Breach, "by somebody", []incident.Rung{{Action: "restart", Class: incident.C3}, {Action: "page"}}
-		}
-		return Snapshot{Alerts: []incident.Alert{a}}
-	}}
+	setup := Setup{FleetHealth: func() FleetHealth { return FleetHealth{} }, Dependencies: nil,
+		Snapshot: func(name string) Snapshot {
+			a := incident.Alert{Rule: "canary", Severity: incident.P0, Verdict: incident.OK, EvaluatedAt: time.Now()}
+			if firing {
+				// However it is routed and silenced, it asks for nothing.
+				a.Firing, a.Verdict, a.Silenced, a.Ladder = true, incident.Breach, "by somebody",
+					[]incident.Rung{{Action: "restart", Class: incident.C3}, {Action: "page"}}
+			}
+			return Snapshot{Alerts: []incident.Alert{a}}
+		}}
 	pass := func(want int, phase incident.Phase) {
 		t.Helper()
 		if _, err := e.Pass(t.Context(), incident.Canary); err != nil {

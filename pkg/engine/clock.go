@@ -56,7 +56,8 @@ func (c *Clock) Agree(server time.Time, early bool) (off time.Duration, err erro
 		return off, nil
 	}
 	if !early {
-		return off, fmt.Errorf("the clock of this host is off by %s from the API server's: starting again with the API server's time", off.Round(time.Second))
+		return off, fmt.Errorf("the clock of this host is off by %s from the API server's: starting again with the "+
+			"API server's time", off.Round(time.Second))
 	}
 	c.offset.Store(int64(-off))
 	c.agreed.Store(true)

@@ -14,7 +14,8 @@ import (
 // its recovery went, the end of a lease. Workers of different names do so, one at a
 // time. After a conflict it is done again on what is stored. onRecord: what is added
 // is one entry, and on record already.
-func (e *Engine) updateClosed(ctx context.Context, id string, onRecord bool, change func(incident.Incident) (_ incident.Incident, news bool)) error {
+func (e *Engine) updateClosed(ctx context.Context, id string, onRecord bool,
+	change func(incident.Incident) (_ incident.Incident, news bool)) error {
 	e.closedUpdate.Lock()
 	defer e.closedUpdate.Unlock()
 	for range swapAttempts {
@@ -84,7 +85,10 @@ func (e *Engine) rereadClosed(ctx context.Context, id string) error {
 
 // writeReceipts stores deliveries for an incident that is already resolved.
 func (e *Engine) writeReceipts(ctx context.Context, id string) error {
-	return e.updateClosed(ctx, id, false, func(inc incident.Incident) (incident.Incident, bool) { return inc.WithWord(e.word(id), e.o.Now()) })
+	return e.updateClosed(ctx, id, false, func(inc incident.Incident) (incident.Incident,
+		bool) {
+		return inc.WithWord(e.word(id), e.o.Now())
+	})
 }
 
 // annotate adds an entry to an incident that is already resolved.

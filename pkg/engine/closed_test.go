@@ -43,7 +43,8 @@ func ended(t *testing.T, w *world, s Store) *Engine {
 			w.told[i.ID] = i
 		},
 	})
-	i := incident.Incident{ID: "a", Target: shop, Phase: incident.Resolved, Paged: true, ResolvedAt: time.Now().Add(-2 * time.Hour)}
+	i := incident.Incident{ID: "a", Target: shop, Phase: incident.Resolved, Paged: true,
+		ResolvedAt: time.Now().Add(-2 * time.Hour)}
 	version, err := w.SaveIncident(t.Context(), i, "")
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +117,9 @@ func TestWhatIsOverIsAmendedByOneAtATime(t *testing.T) {
 	_, _ = e.due(t.Context(), closedKey+"a")
 	var stored incident.Incident
 	w.get("i/a", &stored)
-	if len(stored.Receipts) != 20 || len(notes(stored, incident.KindReverted)) != 20 || len(notes(stored, "recovery")) != 1 {
-		t.Errorf("%d receipts, %d notes, %d verdicts", len(stored.Receipts), len(notes(stored, incident.KindReverted)), len(notes(stored, "recovery")))
+	if len(stored.Receipts) != 20 || len(notes(stored, incident.KindReverted)) != 20 ||
+		len(notes(stored, "recovery")) != 1 {
+		t.Errorf("%d receipts, %d notes, %d verdicts", len(stored.Receipts), len(notes(stored, incident.KindReverted)),
+			len(notes(stored, "recovery")))
 	}
 }

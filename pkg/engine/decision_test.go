@@ -47,7 +47,8 @@ func (deadlines) Due(s incident.Severity, step int, from time.Time) time.Time {
 }
 
 func (deadlines) Phases(incident.Severity) []incident.Stage {
-	return []incident.Stage{{Name: "detect", Within: 50 * time.Second, Needs: []incident.Need{incident.NeedsAnswer}}, {Name: "fix", Within: time.Hour}}
+	return []incident.Stage{{Name: "detect", Within: 50 * time.Second, Needs: []incident.Need{incident.NeedsAnswer}},
+		{Name: "fix", Within: time.Hour}}
 }
 
 // written is the log of a run: a scale that helps and a restart of watchdog meanwhile,
@@ -70,7 +71,8 @@ func written(t *testing.T, key audit.Key) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, r := range slices.Concat([]audit.Record{{At: begin, Kind: "config", Actor: "watchdog", Data: decision.Begun()}}, s.audits) {
+		for _, r := range slices.Concat([]audit.Record{{At: begin, Kind: "config", Actor: "watchdog",
+			Data: decision.Begun()}}, s.audits) {
 			if _, err := log.Append(r); err != nil {
 				t.Fatal(err)
 			}
@@ -83,7 +85,8 @@ func written(t *testing.T, key audit.Key) string {
 }
 
 // forge writes a log anew with its key, each record as change leaves it.
-func forge(t *testing.T, dir string, key audit.Key, change func(r *audit.Record) (drop bool)) (forged string, changed []uint64) {
+func forge(t *testing.T, dir string, key audit.Key,
+	change func(r *audit.Record) (drop bool)) (forged string, changed []uint64) {
 	t.Helper()
 	forged = filepath.Join(t.TempDir(), "audit")
 	log, err := audit.Open(forged, audit.Keys{key})
@@ -144,7 +147,8 @@ func TestADecisionThatWasChangedIsFound_SEC40(t *testing.T) {
 			}
 			before := *r
 			drop := change(r)
-			done = drop || r.Text != before.Text || r.Kind != before.Kind || r.Plan != before.Plan || r.Incident != before.Incident || !bytes.Equal(r.Data, before.Data)
+			done = drop || r.Text != before.Text || r.Kind != before.Kind || r.Plan != before.Plan ||
+				r.Incident != before.Incident || !bytes.Equal(r.Data, before.Data)
 			return drop
 		}
 	}
@@ -168,23 +172,28 @@ func TestADecisionThatWasChangedIsFound_SEC40(t *testing.T) {
 		change func(r *audit.Record) bool
 		what   string
 	}{
-		"the verdict of a rule":       {inDecision(`"verdict":"BREACH"`, `"verdict":"OK"`), "gave"},
-		"the phase that was decided":  {inDecision(`"phase":"acting"`, `"phase":"escalated"`), "gave something else"},
-		"the effect that was decided": {inDecision(`"effects":["reserve"]`, `"effects":["act"]`), "gave something else"},
-		"the state after":             {inDecision(`"effects":["reserve"],"state":"`, `"effects":["reserve"],"state":"0`), "gave another state"},
-		"what a guard said":           {inDecision(`"guard":"mode"`, `"guard":"mode","hold":"advise"`), "the guards' answers mean something else"},
-		"what the plan writes":        {inDecision(`"inverse":"`, `"inverse":"AAAA`), "the plan's hash is another one"},
-		"how the write was answered":  {inDecision(`"Outcome":"unknown"`, `"Outcome":"applied"`), "gave something else"},
-		"a deadline":                  {inDecision(`"P1 1 `, `"P1 7 `), "which was not asked for then"},
-		"what the timeline says":      {inText("verdict", "scale: no effect"), "gives something else"},
+		"the verdict of a rule":      {inDecision(`"verdict":"BREACH"`, `"verdict":"OK"`), "gave"},
+		"the phase that was decided": {inDecision(`"phase":"acting"`, `"phase":"escalated"`), "gave something else"},
+		"the effect that was decided": {inDecision(`"effects":["reserve"]`, `"effects":["act"]`),
+			"gave something else"},
+		"the state after": {inDecision(`"effects":["reserve"],"state":"`,
+			`"effects":["reserve"],"state":"0`), "gave another state"},
+		"what a guard said": {inDecision(`"guard":"mode"`, `"guard":"mode","hold":"advise"`),
+			"the guards' answers mean something else"},
+		"what the plan writes": {inDecision(`"inverse":"`, `"inverse":"AAAA`), "the plan's hash is another one"},
+		"how the write was answered": {inDecision(`"Outcome":"unknown"`, `"Outcome":"applied"`),
+			"gave something else"},
+		"a deadline":             {inDecision(`"P1 1 `, `"P1 7 `), "which was not asked for then"},
+		"what the timeline says": {inText("verdict", "scale: no effect"), "gives something else"},
 		"with what it was done": {once(func(r *audit.Record) bool {
 			if r.Kind == "act" {
 				r.Data = bytes.Replace(r.Data, []byte(`"guard":"mode"`), []byte(`"guard":"code"`), 1)
 			}
 			return false
 		}), "was not decided so"},
-		"what was done":            {inText("act", "scale to 40 replicas"), "another plan was decided"},
-		"that a person was paged":  {once(func(r *audit.Record) bool { return r.Kind == "paged" }), "gives something else"},
+		"what was done": {inText("act", "scale to 40 replicas"), "another plan was decided"},
+		"that a person was paged": {once(func(r *audit.Record) bool { return r.Kind == "paged" }),
+			"gives something else"},
 		"that nothing was decided": {once(func(r *audit.Record) bool { return r.Kind == decision.Kind }), ""},
 		"an action that nobody decided": {once(func(r *audit.Record) bool {
 			r.Op += map[bool]string{true: "x"}[r.Kind == "act"]

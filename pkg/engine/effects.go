@@ -36,7 +36,8 @@ var effectTable = map[incident.Effect]func(*Engine, context.Context, *claim, inc
 }
 
 // do performs one effect.
-func (e *Engine) do(ctx context.Context, effect incident.Effect, c *claim, inc incident.Incident) (incident.Event, error) {
+func (e *Engine) do(ctx context.Context, effect incident.Effect, c *claim,
+	inc incident.Incident) (incident.Event, error) {
 	perform := effectTable[effect]
 	if perform == nil {
 		return nil, fmt.Errorf("unknown effect %q", effect)
@@ -70,8 +71,10 @@ func (e *Engine) consider(ctx context.Context, c *claim, inc incident.Incident) 
 	hold, reason, retryAt := remediate.Held(answers)
 	e.metrics.answered(answers)
 	return incident.Considered{
-		At: e.o.Now(), OpID: id, Plan: plan, Ready: facts.Workload.Ready, Endpoints: facts.Workload.Endpoints(), Config: c.setup.Config,
-		Answers: answers, Hold: hold, Reason: reason, RetryAt: retryAt, Quorum: facts.Options.Approvals, CoolOff: facts.Options.CoolOff,
+		At: e.o.Now(), OpID: id, Plan: plan, Ready: facts.Workload.Ready, Endpoints: facts.Workload.Endpoints(),
+		Config:  c.setup.Config,
+		Answers: answers, Hold: hold, Reason: reason, RetryAt: retryAt, Quorum: facts.Options.Approvals,
+		CoolOff: facts.Options.CoolOff,
 	}, nil
 }
 
@@ -85,14 +88,16 @@ func (e *Engine) recheck(ctx context.Context, c *claim, inc incident.Incident) (
 			plan, answers := remediate.Recheck(facts, inc.Op.Plan)
 			hold, reason, retryAt := remediate.Held(answers)
 			e.metrics.answered(answers)
-			return incident.Rechecked{At: e.o.Now(), Looked: began, Plan: plan, Answers: answers, Hold: hold, Reason: reason, RetryAt: retryAt}, nil
+			return incident.Rechecked{At: e.o.Now(), Looked: began, Plan: plan, Answers: answers, Hold: hold,
+				Reason: reason, RetryAt: retryAt}, nil
 		}
 	}
 	return incident.Rechecked{At: e.o.Now(), Hold: incident.Freeze, Reason: err.Error()}, nil
 }
 
 // facts reads everything a plan and its guards may look at.
-func (e *Engine) facts(ctx context.Context, c *claim, inc incident.Incident, opID string, snapshot Snapshot) (remediate.Facts, error) {
+func (e *Engine) facts(ctx context.Context, c *claim, inc incident.Incident, opID string,
+	snapshot Snapshot) (remediate.Facts, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	w, err := e.o.Cluster.Workload(ctx, c.target.Target, c.target.Service)
@@ -112,8 +117,9 @@ func (e *Engine) facts(ctx context.Context, c *claim, inc incident.Incident, opI
 	fleet := c.setup.FleetHealth()
 	f := remediate.Facts{
 		Now: e.o.Now(), OpID: opID, Incident: inc, Alert: alert, Workload: w, Ledger: ledger, Limits: c.setup.Limits,
-		Signals: snapshot.Signals, CPU: snapshot.CPU, Dependencies: c.setup.Dependencies(ctx, c.target.Target.Name), Suspended: snapshot.Suspended,
-		Watched: fleet.Watched, Unhealthy: fleet.Unhealthy, Blind: global.frozen(), Storm: global.storm,
+		Signals: snapshot.Signals, CPU: snapshot.CPU, Dependencies: c.setup.Dependencies(ctx, c.target.Target.Name),
+		Suspended: snapshot.Suspended,
+		Watched:   fleet.Watched, Unhealthy: fleet.Unhealthy, Blind: global.frozen(), Storm: global.storm,
 		Records: records[c.target.Target.String()], Settings: c.setup.Settings, Installation: c.setup.Installation,
 	}
 	if index < len(alert.Ladder) {
@@ -220,15 +226,19 @@ func (e *Engine) act(ctx context.Context, c *claim, inc incident.Incident) (inci
 	if err != nil {
 		return incident.Acted{At: e.o.Now(), Outcome: outcome, Reason: err.Error()}, nil
 	}
-	rec := audit.Record{At: e.o.Now(), Kind: "act", Incident: inc.ID, Op: op.ID, Target: op.Plan.Target.String(), Actor: "watchdog", Text: op.Plan.Summary, Plan: op.Plan.Hash, Data: decision.Act(inc)}
+	rec := audit.Record{At: e.o.Now(), Kind: "act", Incident: inc.ID, Op: op.ID, Target: op.Plan.Target.String(),
+		Actor: "watchdog", Text: op.Plan.Summary, Plan: op.Plan.Hash, Data: decision.Act(inc)}
 	if err := e.o.Audit(rec); err != nil {
-		return incident.Acted{At: e.o.Now(), Outcome: incident.Unsent, Reason: "not recorded, so not done: " + err.Error()}, nil
+		return incident.Acted{At: e.o.Now(), Outcome: incident.Unsent, Reason: "not recorded, so not done: " +
+			err.Error()}, nil
 	}
 	if err := ctx.Err(); err != nil {
 		return incident.Acted{At: e.o.Now(), Outcome: incident.Unsent, Reason: "this replica no longer leads"}, nil
 	}
 	if age := e.o.Now().Sub(op.LookedAt); age > maxLookAge || age < 0 {
-		return incident.Acted{At: e.o.Now(), Outcome: incident.Unsent, Reason: fmt.Sprintf("the last look at the target was %s ago, at most %s is allowed before a write", age.Round(time.Second), maxLookAge)}, nil
+		return incident.Acted{At: e.o.Now(), Outcome: incident.Unsent,
+			Reason: fmt.Sprintf("the last look at the target was %s ago, at most %s is allowed before a write",
+				age.Round(time.Second), maxLookAge)}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
@@ -238,16 +248,19 @@ func (e *Engine) act(ctx context.Context, c *claim, inc incident.Incident) (inci
 		reason = err.Error()
 	}
 	e.metrics.ops.WithLabelValues(string(op.Plan.Action), string(outcome)).Inc()
-	rec.At, rec.Kind, rec.Text, rec.Data = e.o.Now(), "outcome", strings.TrimSuffix(string(outcome)+": "+reason, ": "), nil
+	rec.At, rec.Kind, rec.Text, rec.Data = e.o.Now(), "outcome", strings.TrimSuffix(string(outcome)+": "+reason,
+		": "), nil
 	if err := e.o.Audit(rec); err != nil {
-		e.o.Logger.Error("outcome of an op not recorded; nothing more is done until it can be", "op", op.ID, "outcome", outcome, "err", err)
+		e.o.Logger.Error("outcome of an op not recorded; nothing more is done until it can be", "op", op.ID,
+			"outcome", outcome, "err", err)
 	}
 	return incident.Acted{At: e.o.Now(), Outcome: outcome, Reason: reason}, nil
 }
 
 // fill returns the plan as it is to be sent, with the pod template that it names. If
 // that is not there any more, the outcome says so: nothing is sent.
-func (e *Engine) fill(ctx context.Context, plan incident.Plan, service string) (incident.Plan, incident.Outcome, error) {
+func (e *Engine) fill(ctx context.Context, plan incident.Plan,
+	service string) (incident.Plan, incident.Outcome, error) {
 	if plan.Revision == nil {
 		return plan, "", nil
 	}
@@ -269,7 +282,8 @@ func (e *Engine) find(ctx context.Context, _ *claim, inc incident.Incident) (inc
 	defer cancel()
 	applied, err := e.o.Cluster.Find(ctx, inc.Op.ID, inc.Op.Plan)
 	if err != nil {
-		e.o.Logger.Warn("outcome of an op is still in doubt", "op", inc.Op.ID, "target", inc.Target.String(), "err", err)
+		e.o.Logger.Warn("outcome of an op is still in doubt", "op", inc.Op.ID, "target", inc.Target.String(),
+			"err", err)
 	}
 	return incident.Found{At: e.o.Now(), Known: err == nil, Applied: applied}, nil
 }

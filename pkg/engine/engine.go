@@ -61,7 +61,8 @@ func New(o Options) *Engine {
 	o.Workers = cmp.Or(o.Workers, 4)
 	return &Engine{
 		o: o, metrics: newMetrics(o.Registerer),
-		targets: map[string]*targetState{}, closed: map[string]*entry{}, receipts: map[string]map[string]incident.Receipt{}, responderInput: map[string]incident.Words{},
+		targets: map[string]*targetState{}, closed: map[string]*entry{},
+		receipts: map[string]map[string]incident.Receipt{}, responderInput: map[string]incident.Words{},
 		global: globalState{unfit: o.Unfit},
 	}
 }
@@ -140,7 +141,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err := e.load(ctx); err != nil {
 		return err
 	}
-	q := workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](200*time.Millisecond, 30*time.Second))
+	q := workqueue.NewTypedRateLimitingQueue(
+		workqueue.NewTypedItemExponentialFailureRateLimiter[string](200*time.Millisecond, 30*time.Second))
 	e.mu.Lock()
 	e.queue = q
 	e.canaryIncident = nil // one of the time before this replica led is not waited for
@@ -232,7 +234,8 @@ func (e *Engine) due(ctx context.Context, name string) (next time.Duration, err 
 		if r := recover(); r != nil {
 			e.metrics.panics.Inc()
 			err = fmt.Errorf("panic while working %s: %v", name, r)
-			e.Distrust(fmt.Sprintf("a decision on %s panicked (%v): this is a bug; restart watchdog once it is understood", name, r))
+			e.Distrust(fmt.Sprintf("a decision on %s panicked (%v): this is a bug; restart watchdog once it is "+
+				"understood", name, r))
 		}
 	}()
 	switch {

@@ -156,7 +156,8 @@ func TestASilencedAlertIsLeftAloneUntilTheSilenceEnds(t *testing.T) {
 		play(t, s, 30*time.Minute)
 		play(t, s, time.Minute)
 		i := s.only()
-		if got := s.accepted(); len(got) != 0 || i.Phase != incident.Suppressed || i.Silenced() != "silenced by 0d1a" || i.Paged {
+		if got := s.accepted(); len(got) != 0 || i.Phase != incident.Suppressed || i.Silenced() != "silenced by 0d1a" ||
+			i.Paged {
 			t.Fatalf("writes %v, phase %s, silenced %q, paged %v", got, i.Phase, i.Silenced(), i.Paged)
 		}
 		if !s.audited("silenced by 0d1a; expire the silence") {
@@ -166,7 +167,8 @@ func TestASilencedAlertIsLeftAloneUntilTheSilenceEnds(t *testing.T) {
 		s.silenced = ""
 		s.mu.Unlock()
 		play(t, s, 2*time.Minute)
-		if got, i := s.accepted(), s.only(); len(got) != 1 || i.Silenced() != "" || i.Attempts[0].Verdict != incident.Helped {
+		if got, i := s.accepted(), s.only(); len(got) != 1 || i.Silenced() != "" ||
+			i.Attempts[0].Verdict != incident.Helped {
 			t.Fatalf("writes %v after the silence ended; silenced %q", got, i.Silenced())
 		}
 	})
@@ -179,7 +181,8 @@ func TestTheEndOfASilenceIsTold(t *testing.T) {
 		s.silenced = "silenced by 0d1a"
 		s.sick = sickWhile(func(*world) bool { return true })
 		play(t, s, time.Minute)
-		if i := s.only(); !i.Paged || i.Silenced() == "" || !s.audited("nobody is told while all that fires is silenced") {
+		if i := s.only(); !i.Paged || i.Silenced() == "" ||
+			!s.audited("nobody is told while all that fires is silenced") {
 			t.Fatalf("paged %v, silenced %q", i.Paged, i.Silenced())
 		}
 		s.mu.Lock()
@@ -195,7 +198,8 @@ func TestTheEndOfASilenceIsTold(t *testing.T) {
 func TestTheKillSwitchStopsEverything_F104(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(newWorld(), "scale", "page")
-		if _, err := s.SwapLedger(t.Context(), incident.Ledger{Hold: &incident.Attribution{By: "alice", Reason: "move"}}, ""); err != nil {
+		if _, err := s.SwapLedger(t.Context(),
+			incident.Ledger{Hold: &incident.Attribution{By: "alice", Reason: "move"}}, ""); err != nil {
 			t.Fatal(err)
 		}
 		s.sick = sickWhile(func(w *world) bool { return true })
@@ -246,7 +250,8 @@ func TestBouncingOverAnUnchangedWorldDoesNothing_INV07(t *testing.T) {
 			play(t, s, 3*time.Second)
 		}
 		if after := len(s.accepted()); after != before || len(s.opened) != 1 || s.only().Phase != phase {
-			t.Fatalf("%d writes became %d, %d incidents, phase %s became %s", before, after, len(s.opened), phase, s.only().Phase)
+			t.Fatalf("%d writes became %d, %d incidents, phase %s became %s", before, after, len(s.opened), phase,
+				s.only().Phase)
 		}
 	})
 }
@@ -258,7 +263,8 @@ func TestABadReleaseIsRolledBackToARevisionSeenGood(t *testing.T) {
 		play(t, s, 3*time.Minute) // long enough to be recorded as good
 		s.mu.Lock()
 		s.template, s.version = "bad", s.version+1
-		s.revisions = append([]remediate.Revision{{Number: 2, UID: "rs-bad", Name: "shop-2", CreatedAt: time.Now(), Template: tmpl("bad"), Images: []string{"shop:bad"}}}, s.revisions...)
+		s.revisions = append([]remediate.Revision{{Number: 2, UID: "rs-bad", Name: "shop-2", CreatedAt: time.Now(),
+			Template: tmpl("bad"), Images: []string{"shop:bad"}}}, s.revisions...)
 		s.mu.Unlock()
 		play(t, s, 2*time.Minute)
 		i := s.only()
@@ -272,7 +278,8 @@ func TestANeverSeenGoodRevisionIsNoRollbackTarget_INV31(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(newWorld(), "rollback", "page")
 		s.template = "bad"
-		s.revisions = append([]remediate.Revision{{Number: 2, UID: "rs-bad", Name: "shop-2", CreatedAt: time.Now(), Template: tmpl("bad")}}, s.revisions...)
+		s.revisions = append([]remediate.Revision{{Number: 2, UID: "rs-bad", Name: "shop-2", CreatedAt: time.Now(),
+			Template: tmpl("bad")}}, s.revisions...)
 		s.sick = sickWhile(func(w *world) bool { return w.template == "bad" })
 		play(t, s, 5*time.Minute)
 		if got := s.accepted(); len(got) != 0 || s.only().Phase != incident.Escalated || !s.only().Paged {
@@ -297,7 +304,8 @@ func TestAPanicInAStepEndsOnlyThatStep_INV52(t *testing.T) {
 		if got := s.accepted(); len(got) != 0 {
 			t.Fatalf("writes %v", got)
 		}
-		if own := s.about(Self); !own.Paged || !strings.Contains(own.Title(), "unfit") || !strings.Contains(own.Title(), "boom") {
+		if own := s.about(Self); !own.Paged || !strings.Contains(own.Title(), "unfit") ||
+			!strings.Contains(own.Title(), "boom") {
 			t.Fatalf("watchdog's own incident: %+v", own)
 		}
 	})
@@ -320,8 +328,11 @@ func TestAnOpThatOnlyTheLedgerKnowsIsFinished_F32(t *testing.T) {
 		s := newStage(newWorld(), "scale", "page")
 		s.sick = sickWhile(func(w *world) bool { return w.replicas < 4 })
 		// A leader reserved, and died before it wrote the incident: the incident is not even there.
-		op := incident.Op{ID: "dead", Incident: "idead", Rule: "errors", PlannedAt: time.Now(), Verify: time.Minute, Settle: time.Second,
-			Plan: incident.Plan{Action: "scale", Class: incident.C2, Target: shop, Object: incident.Object{Group: "apps", Version: "v1", Resource: "deployments", Namespace: "shop", Name: "shop", UID: "uid-1"}}}
+		op := incident.Op{ID: "dead", Incident: "idead", Rule: "errors", PlannedAt: time.Now(), Verify: time.Minute,
+			Settle: time.Second,
+			Plan: incident.Plan{Action: "scale", Class: incident.C2, Target: shop,
+				Object: incident.Object{Group: "apps", Version: "v1", Resource: "deployments", Namespace: "shop",
+					Name: "shop", UID: "uid-1"}}}
 		l, _ := incident.Ledger{}.Reserve(op, time.Now(), s.limits)
 		if _, err := s.SwapLedger(t.Context(), l, ""); err != nil {
 			t.Fatal(err)

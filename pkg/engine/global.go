@@ -84,7 +84,8 @@ func (e *Engine) refresh(setup *Setup) globalState {
 		g.storm = g.stormText(fleet, limit)
 	}
 	if g.extent = (incident.Extent{}); g.storm != "" {
-		g.extent = incident.Extent{Unhealthy: fleet.Unhealthy, Watched: fleet.Watched, Believed: limit, CalmSince: g.calmSince}
+		g.extent = incident.Extent{Unhealthy: fleet.Unhealthy, Watched: fleet.Watched, Believed: limit,
+			CalmSince: g.calmSince}
 	}
 	g.see(fleet.Blind, setup.Settings.OutageTolerance, now)
 	return *g
@@ -179,7 +180,8 @@ func (b *blindness) blindText() string {
 	if b.seesSince.IsZero() {
 		return b.blindWhy
 	}
-	return fmt.Sprintf("%s; it gives data again since %s, and the incident ends at %s UTC if that lasts", b.blindWhy, clock(b.seesSince), clock(b.seesSince.Add(blindCalm)))
+	return fmt.Sprintf("%s; it gives data again since %s, and the incident ends at %s UTC if that lasts", b.blindWhy,
+		clock(b.seesSince), clock(b.seesSince.Add(blindCalm)))
 }
 
 // blindExtent is what blindText says, as data.
@@ -194,11 +196,15 @@ func (b *blindness) blindExtent() incident.Extent {
 // ends. Moments are told, not spans: each change
 // of what it says is stored and told again.
 func (g *globalState) stormText(fleet FleetHealth, limit float64) string {
-	text := fmt.Sprintf("%d of %d watched targets are in breach, at most %.4g are believed", fleet.Unhealthy, fleet.Watched, limit)
+	text := fmt.Sprintf("%d of %d watched targets are in breach, at most %.4g are believed", fleet.Unhealthy,
+		fleet.Watched, limit)
 	if g.calmSince.IsZero() {
-		return fmt.Sprintf("%s: a shared cause, or watchdog's own eyes (since %s UTC; what counts as a storm: budget.max_unhealthy and budget.storm_from)", text, clock(g.stormSince))
+		return fmt.Sprintf("%s: a shared cause, or watchdog's own eyes (since %s UTC; what counts as a storm: "+
+			"budget.max_unhealthy and budget.storm_from)", text, clock(g.stormSince))
 	}
-	return fmt.Sprintf("%s (a storm since %s, calm since %s, over at %s UTC if it stays calm; what counts as a storm: budget.max_unhealthy and budget.storm_from)", text, clock(g.stormSince), clock(g.calmSince), clock(g.calmSince.Add(stormCalm)))
+	return fmt.Sprintf("%s (a storm since %s, calm since %s, over at %s UTC if it stays calm; what counts as a "+
+		"storm: budget.max_unhealthy and budget.storm_from)", text, clock(g.stormSince), clock(g.calmSince),
+		clock(g.calmSince.Add(stormCalm)))
 }
 
 func clock(at time.Time) string { return at.UTC().Format("15:04:05") }

@@ -29,7 +29,8 @@ type LeaderlessNotifier struct{ localAlert }
 
 // NewLeaderlessNotifier returns the notifier of one replica of the installation.
 func NewLeaderlessNotifier(installation string, tell func(incident.Incident)) *LeaderlessNotifier {
-	return &LeaderlessNotifier{newLocalAlert("leaderless-"+installation, "leaderless", incident.P1, leaderlessAfter, installation, tell)}
+	return &LeaderlessNotifier{newLocalAlert("leaderless-"+installation, "leaderless", incident.P1, leaderlessAfter,
+		installation, tell)}
 }
 
 // Look takes what is known now: why nobody leads (empty: somebody does), and the
@@ -57,13 +58,15 @@ type BlindFollower struct {
 
 // NewBlindFollower returns the notifier of one replica of the installation.
 func NewBlindFollower(installation, replica string, tell func(incident.Incident)) *BlindFollower {
-	return &BlindFollower{newLocalAlert("blind-follower-"+installation+"-"+replica, "blind_follower", incident.P2, blindFollowerAfter, installation, tell), replica}
+	return &BlindFollower{newLocalAlert("blind-follower-"+installation+"-"+replica, "blind_follower", incident.P2,
+		blindFollowerAfter, installation, tell), replica}
 }
 
 // Look takes why this replica cannot see or not record what it would do; empty: it can, or
 // it leads.
 func (s *BlindFollower) Look(now time.Time, why string) {
-	text := fmt.Sprintf("replica %s, which does not lead, could not take over: %s; if it had to now, nothing would be done", s.replica, why)
+	text := fmt.Sprintf("replica %s, which does not lead, could not take over: %s; if it had to now, nothing would "+
+		"be done", s.replica, why)
 	s.look(now, trouble{why: why}, text)
 }
 
@@ -94,8 +97,10 @@ type localAlert struct {
 	receipts map[string]incident.Receipt
 }
 
-func newLocalAlert(id, rule string, severity incident.Severity, after time.Duration, installation string, tell func(incident.Incident)) localAlert {
-	return localAlert{id: id, rule: rule, severity: severity, after: after, self: incident.Target{Name: Self, Namespace: installation}, tell: tell, receipts: map[string]incident.Receipt{}}
+func newLocalAlert(id, rule string, severity incident.Severity, after time.Duration, installation string,
+	tell func(incident.Incident)) localAlert {
+	return localAlert{id: id, rule: rule, severity: severity, after: after,
+		self: incident.Target{Name: Self, Namespace: installation}, tell: tell, receipts: map[string]incident.Receipt{}}
 }
 
 // ID is that of the incident that is told.
@@ -122,9 +127,13 @@ func (l *localAlert) look(now time.Time, t trouble, text string) {
 		if l.open == nil {
 			l.receipts = map[string]incident.Receipt{} // of the last time, which is over
 		}
-		i := incident.Incident{ID: l.id, Target: l.self, Phase: incident.Escalated, HandedOver: true, Severity: l.severity, Lead: l.rule, Paged: l.severity == incident.P1, PageReason: text, OpenedAt: l.since, UpdatedAt: now,
-			Alerts:   []incident.Alert{{Rule: l.rule, Severity: l.severity, Firing: true, Verdict: incident.Breach, Reason: text, Was: t.why, ActiveAt: l.since, EvaluatedAt: now, Source: "watchdog"}},
-			Timeline: []incident.Entry{{At: now, Kind: incident.KindPaged, Text: text}}, Receipts: maps.Clone(l.receipts)}
+		i := incident.Incident{ID: l.id, Target: l.self, Phase: incident.Escalated, HandedOver: true,
+			Severity: l.severity, Lead: l.rule, Paged: l.severity == incident.P1, PageReason: text, OpenedAt: l.since,
+			UpdatedAt: now,
+			Alerts: []incident.Alert{{Rule: l.rule, Severity: l.severity, Firing: true, Verdict: incident.Breach,
+				Reason: text, Was: t.why, ActiveAt: l.since, EvaluatedAt: now, Source: "watchdog"}},
+			Timeline: []incident.Entry{{At: now, Kind: incident.KindPaged, Text: text}},
+			Receipts: maps.Clone(l.receipts)}
 		l.open, l.last = &i, t
 		l.tell(i)
 	}

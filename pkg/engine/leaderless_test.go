@@ -27,7 +27,9 @@ func TestWhenNobodyLeadsEachReplicaSaysSo_INV45(t *testing.T) {
 	}
 	look(time.Second, "connection refused", "shop: error_rate", "cart: health")
 	look(time.Second, "connection refused", "cart: health", "shop: error_rate")
-	if len(told) != 1 || !told[0].Paged || told[0].ID != c.ID() || !strings.Contains(told[0].PageReason, "connection refused") || !strings.Contains(told[0].PageReason, "cart: health, shop: error_rate") {
+	if len(told) != 1 || !told[0].Paged || told[0].ID != c.ID() ||
+		!strings.Contains(told[0].PageReason, "connection refused") ||
+		!strings.Contains(told[0].PageReason, "cart: health, shop: error_rate") {
 		t.Fatalf("told %d times: %+v", len(told), told)
 	}
 	c.Delivered("pagerduty", incident.Receipt{State: "triggered"})
@@ -55,7 +57,8 @@ func TestTheSecondCutOffIsTold_INV45(t *testing.T) {
 		c.Delivered("slack", incident.Receipt{Ref: "C1/1", State: "resolved"})
 		at = at.Add(24 * time.Hour)
 	}
-	if len(told) != 4 || told[1].Receipts["slack"].Ref == "" || len(told[2].Receipts) != 0 || told[3].Receipts["slack"].Ref == "" {
+	if len(told) != 4 || told[1].Receipts["slack"].Ref == "" || len(told[2].Receipts) != 0 ||
+		told[3].Receipts["slack"].Ref == "" {
 		t.Errorf("%+v", told)
 	}
 }

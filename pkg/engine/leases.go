@@ -33,7 +33,8 @@ func (e *Engine) leases(ctx context.Context) (time.Duration, error) {
 	next := leaseLook
 	for _, op := range ledger.Ops {
 		// A revert without its lease: whoever ended the lease did not know of it.
-		if lease, ok := strings.CutSuffix(op.ID, revertSuffix); ok && op.Plan.Action == incident.ActionRevert && !ledger.Leased(lease) {
+		if lease, ok := strings.CutSuffix(op.ID, revertSuffix); ok && op.Plan.Action == incident.ActionRevert &&
+			!ledger.Leased(lease) {
 			if err := e.swap(ctx, func(cur incident.Ledger) (incident.Ledger, error) {
 				return cur.Release(op, incident.Aborted, e.o.Now(), setup.Limits), nil
 			}); err != nil {
@@ -77,7 +78,8 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 			return err
 		} else if applied {
 			return e.ended(ctx, l, id, incident.KindReverted,
-				fmt.Sprintf("%s is back from %s to %s: %s", l.Plan.Field, l.Plan.After, l.Plan.Before, remediate.WhyReverted(ledger, l)))
+				fmt.Sprintf("%s is back from %s to %s: %s", l.Plan.Field, l.Plan.After, l.Plan.Before,
+					remediate.WhyReverted(ledger, l)))
 		}
 	}
 	w, err := e.o.Cluster.Workload(ctx, ts.Target, ts.Service)
@@ -85,7 +87,8 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 		return err
 	}
 	plan, answers := remediate.Revert(remediate.Facts{
-		Now: e.o.Now(), OpID: id, Mode: ts.Mode, ModeWhy: ts.ModeWhy, Workload: w, Ledger: ledger, Limits: setup.Limits, Settings: setup.Settings,
+		Now: e.o.Now(), OpID: id, Mode: ts.Mode, ModeWhy: ts.ModeWhy, Workload: w, Ledger: ledger, Limits: setup.Limits,
+		Settings:     setup.Settings,
 		Installation: setup.Installation, Suspended: setup.Snapshot(ts.Target.Name).Suspended,
 	}, l)
 	hold, reason, _ := remediate.Held(answers)
@@ -128,7 +131,8 @@ func (e *Engine) sendRevert(ctx context.Context, l incident.Lease, op incident.O
 		return err
 	}
 	rec := audit.Record{
-		At: e.o.Now(), Kind: "act", Incident: l.Incident, Op: op.ID, Target: op.Plan.Target.String(), Actor: "watchdog", Text: op.Plan.Summary, Plan: op.Plan.Hash,
+		At: e.o.Now(), Kind: "act", Incident: l.Incident, Op: op.ID, Target: op.Plan.Target.String(), Actor: "watchdog",
+		Text: op.Plan.Summary, Plan: op.Plan.Hash,
 	}
 	if err := e.o.Audit(rec); err != nil {
 		return fmt.Errorf("not recorded, so not done: %w", err)
@@ -144,7 +148,8 @@ func (e *Engine) sendRevert(ctx context.Context, l incident.Lease, op incident.O
 		return nil // read again at the next look; the op stays the same
 	case outcome == incident.Denied && op.Plan.Is != "":
 		// An admission policy that refuses this template does so each time.
-		return e.ended(ctx, l, op.ID, incident.KindYielded, fmt.Sprintf("the rollback was not taken back, and a person has to: %v", err))
+		return e.ended(ctx, l, op.ID, incident.KindYielded,
+			fmt.Sprintf("the rollback was not taken back, and a person has to: %v", err))
 	}
 	return fmt.Errorf("%s: %w", outcome, err)
 }
@@ -152,7 +157,8 @@ func (e *Engine) sendRevert(ctx context.Context, l incident.Lease, op incident.O
 // ended takes lease and revert op out of the ledger and tells it on the incident.
 func (e *Engine) ended(ctx context.Context, l incident.Lease, revertID string, what incident.Kind, text string) error {
 	if err := e.swap(ctx, func(cur incident.Ledger) (incident.Ledger, error) {
-		next := cur.Release(incident.Op{ID: revertID}, incident.Aborted, e.o.Now(), incident.Limits{}).WithoutLease(l.Op)
+		next := cur.Release(incident.Op{ID: revertID}, incident.Aborted, e.o.Now(),
+			incident.Limits{}).WithoutLease(l.Op)
 		if what == incident.KindReverted {
 			next = next.Reverted(l, revertID, e.o.Now())
 		}
@@ -160,7 +166,8 @@ func (e *Engine) ended(ctx context.Context, l incident.Lease, revertID string, w
 	}); err != nil {
 		return err
 	}
-	if err := e.o.Audit(audit.Record{At: e.o.Now(), Kind: string(what), Incident: l.Incident, Op: l.Op, Target: l.Plan.Target.String(), Actor: "watchdog", Text: text}); err != nil {
+	if err := e.o.Audit(audit.Record{At: e.o.Now(), Kind: string(what), Incident: l.Incident, Op: l.Op,
+		Target: l.Plan.Target.String(), Actor: "watchdog", Text: text}); err != nil {
 		return err
 	}
 	e.o.Logger.Info("lease ended", "op", l.Op, "target", l.Plan.Target.String(), "what", what, "text", text)

@@ -41,7 +41,8 @@ func (e *Engine) load(ctx context.Context) error {
 	e.resumeGlobal(open[Self])
 	e.mu.Unlock()
 	e.announce(open, closed)
-	e.o.Logger.Info("state read", "open", len(open), "resolved", len(closed), "ops", len(ledger.Ops), "leases", len(ledger.Leases))
+	e.o.Logger.Info("state read", "open", len(open), "resolved", len(closed), "ops", len(ledger.Ops),
+		"leases", len(ledger.Leases))
 	return nil
 }
 

@@ -15,7 +15,8 @@ func TestNothingIsDoneInMaintenanceAndWhatWasHeldFollows_INV30(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(newWorld(), "scale", "page")
 		s.maintenance = incident.Maintenance{Window: "in maintenance until 03:00", Held: "in maintenance until 03:00"}
-		s.suspended = remediate.Suspension{From: incident.C2, Why: "in maintenance until 03:00 UTC, 42m left, by alice: move"}
+		s.suspended = remediate.Suspension{From: incident.C2,
+			Why: "in maintenance until 03:00 UTC, 42m left, by alice: move"}
 		s.sick = sickWhile(func(w *world) bool { return w.replicas < 4 })
 		play(t, s, 30*time.Minute)
 		play(t, s, time.Minute) // another leader
@@ -30,7 +31,8 @@ func TestNothingIsDoneInMaintenanceAndWhatWasHeldFollows_INV30(t *testing.T) {
 		s.maintenance, s.suspended = incident.Maintenance{}, remediate.Suspension{}
 		s.mu.Unlock()
 		play(t, s, 2*time.Minute)
-		if got, i := s.accepted(), s.only(); len(got) != 1 || i.Silenced() != "" || i.Attempts[0].Verdict != incident.Helped {
+		if got, i := s.accepted(), s.only(); len(got) != 1 || i.Silenced() != "" ||
+			i.Attempts[0].Verdict != incident.Helped {
 			t.Fatalf("writes %v after the window; silenced %q", got, i.Silenced())
 		}
 	})
@@ -59,24 +61,28 @@ func TestAWindowThatTakesTooLongIsWatchdogsOwnIncident(t *testing.T) {
 		s := newStage(newWorld(), "page")
 		s.sick = sickWhile(func(*world) bool { return false })
 		alarm := func(rule string, sev incident.Severity, firing bool, ladder ...incident.Rung) incident.Alert {
-			a := incident.Alert{Rule: rule, Severity: sev, Firing: firing, Verdict: incident.OK, Reason: "no more", Source: "watchdog", EvaluatedAt: time.Now(), Ladder: ladder}
+			a := incident.Alert{Rule: rule, Severity: sev, Firing: firing, Verdict: incident.OK, Reason: "no more",
+				Source: "watchdog", EvaluatedAt: time.Now(), Ladder: ladder}
 			if firing {
 				a.Verdict, a.Reason = incident.Breach, "window db"
 			}
 			return a
 		}
 		page := incident.Rung{Action: "page", Class: incident.C1}
-		s.own = []incident.Alert{alarm("maintenance_ending", incident.P3, true), alarm("maintenance_overrun", incident.P2, false, page)}
+		s.own = []incident.Alert{alarm("maintenance_ending", incident.P3, true),
+			alarm("maintenance_overrun", incident.P2, false, page)}
 		play(t, s, time.Minute)
 		if i := s.about(Self); i.Severity != incident.P3 || i.Paged || i.Phase != incident.Escalated {
 			t.Fatalf("at 80 %%: %s, paged %v, %s", i.Severity, i.Paged, i.Phase)
 		}
-		s.own = []incident.Alert{alarm("maintenance_ending", incident.P3, false), alarm("maintenance_overrun", incident.P2, true, page)}
+		s.own = []incident.Alert{alarm("maintenance_ending", incident.P3, false),
+			alarm("maintenance_overrun", incident.P2, true, page)}
 		play(t, s, time.Minute)
 		if i := s.about(Self); i.Severity != incident.P2 || !i.Paged {
 			t.Fatalf("at 100 %%: %s, paged %v", i.Severity, i.Paged)
 		}
-		s.own = []incident.Alert{alarm("maintenance_ending", incident.P3, false), alarm("maintenance_overrun", incident.P2, false, page)}
+		s.own = []incident.Alert{alarm("maintenance_ending", incident.P3, false),
+			alarm("maintenance_overrun", incident.P2, false, page)}
 		play(t, s, time.Minute)
 		if i := s.about(Self); i.Phase != incident.Resolved {
 			t.Fatalf("ended: %s", i.Phase)

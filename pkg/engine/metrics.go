@@ -27,19 +27,32 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	f := promauto.With(r)
 	m := &metrics{
-		open:     f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "incidents", Help: "Incidents that are not resolved, by phase."}, []string{"phase"}),
-		ops:      f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "ops_total", Help: "Writes sent for ops, by action and outcome."}, []string{"action", "outcome"}),
-		verdicts: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "op_verdicts_total", Help: "Applied ops, by action and verdict."}, []string{"action", "verdict"}),
-		holds:    f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "plans_held_total", Help: "Plans held by a guard, by guard and kind of hold."}, []string{"guard", "hold"}),
-		leases:   f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "leases", Help: "Changes that watchdog will revert when their lease ends."}),
-		panics:   f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "panics_recovered_total", Help: "Panics recovered while reconciling an incident; each is a bug."}),
-		response: f.NewHistogramVec(prometheus.HistogramOpts{Namespace: "watchdog", Name: "response_seconds", Help: "Time from the moment a person was first needed to the acknowledgement, by severity.",
-			Buckets: []float64{60, 300, 900, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 24 * 3600}}, []string{"severity"}),
-		missed:  f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "response_deadlines_missed_total", Help: "Missed deadlines for an acknowledgement, by severity."}, []string{"severity"}),
-		overdue: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "response_phases_overdue_total", Help: "Response phases that ended without their requirement, by severity."}, []string{"severity"}),
+		open: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "incidents",
+			Help: "Incidents that are not resolved, by phase."}, []string{"phase"}),
+		ops: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "ops_total",
+			Help: "Writes sent for ops, by action and outcome."}, []string{"action", "outcome"}),
+		verdicts: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "op_verdicts_total",
+			Help: "Applied ops, by action and verdict."}, []string{"action", "verdict"}),
+		holds: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "plans_held_total",
+			Help: "Plans held by a guard, by guard and kind of hold."}, []string{"guard", "hold"}),
+		leases: f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "leases",
+			Help: "Changes that watchdog will revert when their lease ends."}),
+		panics: f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "panics_recovered_total",
+			Help: "Panics recovered while reconciling an incident; each is a bug."}),
+		response: f.NewHistogramVec(prometheus.HistogramOpts{Namespace: "watchdog", Name: "response_seconds",
+			Help:    "Time from the moment a person was first needed to the acknowledgement, by severity.",
+			Buckets: []float64{60, 300, 900, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 24 * 3600}},
+			[]string{"severity"}),
+		missed: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "response_deadlines_missed_total",
+			Help: "Missed deadlines for an acknowledgement, by severity."}, []string{"severity"}),
+		overdue: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "response_phases_overdue_total",
+			Help: "Response phases that ended without their requirement, by severity."}, []string{"severity"}),
 	}
-	m.flaps = f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "incident_flaps_total", Help: "External alerts that fired again in an incident that was kept open for flapping; nobody was paged again."})
-	m.gone = f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "incidents_deleted_total", Help: "Resolved incidents deleted to make room for newer ones, by subject (watched, unwatched) and their review (open; none: closed or not needed)."}, []string{"about", "review"})
+	m.flaps = f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "incident_flaps_total",
+		Help: "External alerts that fired again in an incident that was kept open for flapping; nobody was paged again."})
+	m.gone = f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "incidents_deleted_total",
+		Help: "Resolved incidents deleted to make room for newer ones, by subject (watched, unwatched) and their " +
+			"review (open; none: closed or not needed)."}, []string{"about", "review"})
 	m.incidents(func(func(string, *entry) bool) {})
 	m.zeroes()
 	return m
@@ -54,13 +67,15 @@ func (m *metrics) zeroes() {
 		}
 	}
 	for _, action := range actions {
-		for _, o := range []incident.Outcome{incident.Applied, incident.Conflicted, incident.Denied, incident.Unsent, incident.Unknown} {
+		for _, o := range []incident.Outcome{incident.Applied, incident.Conflicted, incident.Denied, incident.Unsent,
+			incident.Unknown} {
 			m.ops.WithLabelValues(string(action), string(o))
 		}
 		if action == incident.ActionRevert {
 			continue
 		}
-		for _, v := range []incident.OpVerdict{incident.Helped, incident.ByItself, incident.NoEffect, incident.Harmed, incident.Unclear} {
+		for _, v := range []incident.OpVerdict{incident.Helped, incident.ByItself, incident.NoEffect, incident.Harmed,
+			incident.Unclear} {
 			m.verdicts.WithLabelValues(string(action), string(v))
 		}
 	}
@@ -75,7 +90,8 @@ func (m *metrics) zeroes() {
 		}
 	}
 	for _, guard := range remediate.GuardNames() {
-		for _, h := range []incident.Hold{incident.Wait, incident.Skip, incident.Freeze, incident.Suppress, incident.HandOver, incident.Advise} {
+		for _, h := range []incident.Hold{incident.Wait, incident.Skip, incident.Freeze, incident.Suppress,
+			incident.HandOver, incident.Advise} {
 			m.holds.WithLabelValues(guard, string(h))
 		}
 	}
@@ -86,7 +102,8 @@ func (m *metrics) incidents(open iter.Seq2[string, *entry]) {
 	for _, en := range open {
 		n[en.inc.Phase]++
 	}
-	for _, p := range []incident.Phase{incident.Open, incident.Acting, incident.Verifying, incident.Suppressed, incident.Frozen, incident.Escalated} {
+	for _, p := range []incident.Phase{incident.Open, incident.Acting, incident.Verifying, incident.Suppressed,
+		incident.Frozen, incident.Escalated} {
 		m.open.WithLabelValues(string(p)).Set(float64(n[p]))
 	}
 }

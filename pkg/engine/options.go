@@ -46,7 +46,8 @@ type Store interface {
 	Ledger(ctx context.Context) (incident.Ledger, string, error)
 	SwapLedger(ctx context.Context, l incident.Ledger, version string) (string, error)
 	Records(ctx context.Context, namespace string) (map[string][]remediate.Record, string, error)
-	SwapRecords(ctx context.Context, namespace string, records map[string][]remediate.Record, version string) (string, error)
+	SwapRecords(ctx context.Context, namespace string, records map[string][]remediate.Record, version string) (string,
+		error)
 }
 
 // Snapshot is everything that is known of one target without asking the cluster.

@@ -44,7 +44,8 @@ func (e *Engine) orphans(ctx context.Context) (time.Duration, error) {
 			e.o.Restored([]incident.Incident{s.Incident})
 			e.Wake(s.Incident.Target.Name)
 		case by == "":
-		case s.Incident.Op != nil || slices.ContainsFunc(ledger.Ops, func(o incident.Op) bool { return o.Incident == s.Incident.ID }):
+		case s.Incident.Op != nil || slices.ContainsFunc(ledger.Ops,
+			func(o incident.Op) bool { return o.Incident == s.Incident.ID }):
 			e.change(s.Incident.Target.Name, func(t *targetState) { t.duplicate = &s })
 			e.Wake(s.Incident.Target.Name)
 		default:
@@ -79,7 +80,8 @@ func (e *Engine) catchUp(ctx context.Context, c *claim) (changed bool, err error
 func (e *Engine) markStale(s incident.Stored) {
 	stale, name := false, s.Incident.Target.Name
 	e.change(name, func(t *targetState) {
-		if stale = t.open != nil && t.open.inc.ID == s.Incident.ID && t.open.version != "" && t.open.version != s.Version; stale {
+		if stale = t.open != nil && t.open.inc.ID == s.Incident.ID && t.open.version != "" &&
+			t.open.version != s.Version; stale {
 			t.stale = s.Version
 		}
 	})
@@ -142,7 +144,8 @@ func (e *Engine) supersede(ctx context.Context, s incident.Stored, by string) er
 		return fmt.Errorf("store incident %s: %w", inc.ID, err)
 	}
 	last := inc.Timeline[len(inc.Timeline)-1]
-	if err := e.o.Audit(audit.Record{At: last.At, Kind: string(last.Kind), Incident: inc.ID, Target: inc.Target.String(), Actor: "watchdog", Text: last.Text}); err != nil {
+	if err := e.o.Audit(audit.Record{At: last.At, Kind: string(last.Kind), Incident: inc.ID,
+		Target: inc.Target.String(), Actor: "watchdog", Text: last.Text}); err != nil {
 		e.o.Logger.Warn("end of a superseded incident not recorded", "incident", inc.ID, "err", err)
 	}
 	e.mu.Lock()
@@ -215,7 +218,8 @@ func (e *Engine) withoutNewerVersion(all []incident.Stored) (own []incident.Stor
 	}
 	e.mu.Unlock()
 	if len(newer) > 0 {
-		e.Distrust(fmt.Sprintf("a newer watchdog stored incidents (on %s): its state is not guessed at; run that version, or delete what it stored", oneOf(slices.Sorted(maps.Keys(newer)))))
+		e.Distrust(fmt.Sprintf("a newer watchdog stored incidents (on %s): its state is not guessed at; run that "+
+			"version, or delete what it stored", oneOf(slices.Sorted(maps.Keys(newer)))))
 	}
 	return own
 }

@@ -80,7 +80,8 @@ func TestDriftOfThePublicPageIsOnePage_W15(t *testing.T) {
 			time.Sleep(2 * time.Minute)
 		}
 		own := s.only()
-		if own.Target.Name != Self || !own.Paged || !strings.Contains(own.Title(), "drift (the status page says operational)") {
+		if own.Target.Name != Self || !own.Paged || !strings.Contains(own.Title(),
+			"drift (the status page says operational)") {
 			t.Errorf("%s, paged %v", own.Title(), own.Paged)
 		}
 		s.engine.Drifted("")

@@ -116,7 +116,10 @@ func (e *Engine) opened(c *claim) (_ *entry, again time.Duration) {
 		return nil, 0
 	}
 	inc := e.relapse(incident.New("", c.target.Target, e.o.Now()))
-	if !slices.ContainsFunc(c.snapshot.Alerts, func(a incident.Alert) bool { return a.Firing && !inc.Residual(a, e.o.Now()) }) {
+	if !slices.ContainsFunc(c.snapshot.Alerts, func(a incident.Alert) bool {
+		return a.Firing &&
+			!inc.Residual(a, e.o.Now())
+	}) {
 		return nil, lookAgain
 	}
 	inc.ID = e.o.NewID()
@@ -126,14 +129,16 @@ func (e *Engine) opened(c *claim) (_ *entry, again time.Duration) {
 // tick is what the core is told of the target.
 func (e *Engine) tick(ctx context.Context, c *claim, shared string) incident.Tick {
 	return incident.Tick{
-		At: e.o.Now(), Alerts: c.snapshot.Alerts, Rollout: e.progress(ctx, c.inc, caughtUp(c.snapshot, c.inc.Op, e.o.Now())),
+		At: e.o.Now(), Alerts: c.snapshot.Alerts, Rollout: e.progress(ctx, c.inc,
+			caughtUp(c.snapshot, c.inc.Op, e.o.Now())),
 		Shared: shared, Words: e.words(ctx, c.entry.inc), Maintenance: c.snapshot.Maintenance,
 	}
 }
 
 // perform does what the core asked for, one effect after the other, and returns
 // how far the incident came, also with an error.
-func (e *Engine) perform(ctx context.Context, c *claim, inc incident.Incident, effects []incident.Effect) (incident.Incident, error) {
+func (e *Engine) perform(ctx context.Context, c *claim, inc incident.Incident,
+	effects []incident.Effect) (incident.Incident, error) {
 	for range maxEffects {
 		if len(effects) == 0 || ctx.Err() != nil {
 			return inc, nil
@@ -193,7 +198,8 @@ func (e *Engine) progress(ctx context.Context, i incident.Incident, workload inc
 	}
 	r, err := e.o.Cluster.Job(ctx, i.Op.Plan.Object)
 	if err != nil {
-		e.o.Logger.Warn("Job not read", "incident", i.ID, "job", i.Op.Plan.Object.Namespace+"/"+i.Op.Plan.Object.Name, "err", err)
+		e.o.Logger.Warn("Job not read", "incident", i.ID, "job", i.Op.Plan.Object.Namespace+"/"+i.Op.Plan.Object.Name,
+			"err", err)
 		return incident.Rollout{OfJob: true}
 	}
 	r.OfJob = true

@@ -44,7 +44,8 @@ func (e *Engine) recoveries(ctx context.Context) (time.Duration, error) {
 	e.mu.Lock()
 	var due []incident.Incident
 	for _, id := range slices.Sorted(maps.Keys(e.closed)) {
-		if en := e.closed[id]; en.inc.Paged && en.inc.Recovery == "" && e.o.Now().Sub(en.inc.ResolvedAt) < renotifyWithin {
+		if en := e.closed[id]; en.inc.Paged && en.inc.Recovery == "" &&
+			e.o.Now().Sub(en.inc.ResolvedAt) < renotifyWithin {
 			due = append(due, en.inc)
 		}
 	}
@@ -75,7 +76,8 @@ func (e *Engine) recovery(i incident.Incident) (verdict, text string) {
 		for _, id := range slices.Sorted(maps.Keys(m)) {
 			o := m[id].inc
 			if after := o.OpenedAt.Sub(i.ResolvedAt); o.RelapseOf == i.ID {
-				return "relapsed", fmt.Sprintf("incident %s opened on the same target %s after this one was over", o.ID, after.Round(time.Second))
+				return "relapsed", fmt.Sprintf("incident %s opened on the same target %s after this one was over", o.ID,
+					after.Round(time.Second))
 			}
 		}
 	}

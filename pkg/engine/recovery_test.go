@@ -46,7 +46,8 @@ func TestTheTimeAfterAnIncidentIsWatched(t *testing.T) {
 			play(t, s, time.Hour) // another leader
 			all := s.stored(t)
 			first := all[0]
-			if got := notes(first, "recovery"); first.Recovery != tt.verdict || len(got) != 1 || !strings.Contains(got[0], tt.verdict+": ") || !strings.Contains(got[0], tt.text) {
+			if got := notes(first, "recovery"); first.Recovery != tt.verdict || len(got) != 1 ||
+				!strings.Contains(got[0], tt.verdict+": ") || !strings.Contains(got[0], tt.text) {
 				t.Errorf("%s: %s %q", tt.name, first.Recovery, got)
 			}
 			if tt.verdict != "relapsed" {

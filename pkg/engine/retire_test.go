@@ -39,12 +39,14 @@ func TestWhatWaitsForItsReviewIsKeptUpToABound(t *testing.T) {
 		{"too many wait", 2*keepClosed + 10, func(int) bool { return true }, 10},
 	} {
 		s := &shredder{newWorld(), map[string]bool{}}
-		e := New(Options{Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Store: s, Keep: func(i incident.Incident) bool {
-			return tc.keep != nil && tc.keep(int(i.ResolvedAt.Sub(time.Time{})/time.Hour))
-		}})
+		e := New(Options{Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Store: s,
+			Keep: func(i incident.Incident) bool {
+				return tc.keep != nil && tc.keep(int(i.ResolvedAt.Sub(time.Time{})/time.Hour))
+			}})
 		for n := range tc.all {
 			id := fmt.Sprint(n)
-			e.closed[id] = &entry{inc: incident.Incident{ID: id, Target: shop, Phase: incident.Resolved, ResolvedAt: time.Time{}.Add(time.Duration(n) * time.Hour)}}
+			e.closed[id] = &entry{inc: incident.Incident{ID: id, Target: shop, Phase: incident.Resolved,
+				ResolvedAt: time.Time{}.Add(time.Duration(n) * time.Hour)}}
 		}
 		e.retire(t.Context())
 		if len(s.gone) != tc.gone || len(e.closed) != tc.all-tc.gone {
@@ -67,22 +69,28 @@ func TestWhatIsNotWatchedTakesNoRoomOfTheHistory_S07(t *testing.T) {
 	}{
 		{"few", strings.Repeat("tu", 100), incident.P2, 100, 100, true},
 		{"a flood", "su" + strings.Repeat("t", 199) + strings.Repeat("u", 300), incident.P2, 200, 100, false},
-		{"a flood that wants reviews", "su" + strings.Repeat("t", 199) + strings.Repeat("u", 300), incident.P0, 200, 200, false},
-		{"a flood of relapses", "su" + strings.Repeat("t", 199) + strings.Repeat("r", 300), incident.P2, 200, 100, true},
-		{"a flood of relapses that want reviews", "su" + strings.Repeat("t", 199) + strings.Repeat("r", 300), incident.P0, 200, 200, true},
+		{"a flood that wants reviews", "su" + strings.Repeat("t", 199) + strings.Repeat("u", 300), incident.P0, 200,
+			200, false},
+		{"a flood of relapses", "su" + strings.Repeat("t", 199) + strings.Repeat("r", 300), incident.P2, 200, 100,
+			true},
+		{"a flood of relapses that want reviews", "su" + strings.Repeat("t", 199) + strings.Repeat("r", 300),
+			incident.P0, 200, 200, true},
 	} {
 		s := &shredder{newWorld(), map[string]bool{}}
-		e := New(Options{Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Store: s, Keep: urgent})
+		e := New(Options{Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Store: s,
+			Keep: urgent})
 		first := ""
 		for n, kind := range tc.all {
-			i := incident.Incident{ID: fmt.Sprint(n), Phase: incident.Resolved, Severity: incident.P2, ResolvedAt: time.Time{}.Add(time.Duration(n) * time.Second)}
+			i := incident.Incident{ID: fmt.Sprint(n), Phase: incident.Resolved, Severity: incident.P2,
+				ResolvedAt: time.Time{}.Add(time.Duration(n) * time.Second)}
 			switch kind {
 			case 't':
 				i.Target = shop
 			case 's':
 				i.Target = incident.Target{Name: Self, Namespace: "watchdog"}
 			default:
-				i.Target, i.Severity = incident.Target{Name: "not watched: Evil in prod", Namespace: "prod"}, tc.severity
+				i.Target, i.Severity = incident.Target{Name: "not watched: Evil in prod",
+					Namespace: "prod"}, tc.severity
 				if kind == 'r' {
 					i.RelapseOf = "another"
 				}
@@ -100,7 +108,8 @@ func TestWhatIsNotWatchedTakesNoRoomOfTheHistory_S07(t *testing.T) {
 			}
 		}
 		if targets != tc.targets || other != tc.other || s.gone[first] == tc.first {
-			t.Errorf("%s: %d incidents of targets stay, and %d of what is not watched; the first of those is gone: %v", tc.name, targets, other, s.gone[first])
+			t.Errorf("%s: %d incidents of targets stay, and %d of what is not watched; the first of those is gone: %v",
+				tc.name, targets, other, s.gone[first])
 		}
 	}
 }

@@ -96,7 +96,8 @@ func healthy(v Snapshot, now time.Time, fresh time.Duration) bool {
 //
 // looked is when it was judged: reading may take long, and proves nothing of the
 // time that it takes.
-func (e *Engine) observe(ctx context.Context, setup *Setup, ts TargetSetup, seen revisionState, looked time.Time) (agreed bool, err error) {
+func (e *Engine) observe(ctx context.Context, setup *Setup, ts TargetSetup, seen revisionState,
+	looked time.Time) (agreed bool, err error) {
 	w, err := e.o.Cluster.Workload(ctx, ts.Target, ts.Service)
 	if err != nil {
 		return false, err
@@ -127,7 +128,8 @@ func (e *Engine) observe(ctx context.Context, setup *Setup, ts TargetSetup, seen
 			all = map[string][]remediate.Record{}
 		}
 		all[ts.Target.String()] = next
-		if _, err = e.o.Store.SwapRecords(ctx, ts.Target.Namespace, all, version); err == nil || !errors.Is(err, incident.ErrConflict) {
+		if _, err = e.o.Store.SwapRecords(ctx, ts.Target.Namespace, all, version); err == nil ||
+			!errors.Is(err, incident.ErrConflict) {
 			return err == nil, err
 		}
 	}

@@ -18,7 +18,8 @@ func TestEachRolloutIsToldOnce(t *testing.T) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.template, s.version = name, s.version+1
-			s.revisions = append([]remediate.Revision{{Number: number, UID: "rs-" + name, Name: "shop-" + name, CreatedAt: time.Now(), Template: tmpl(name)}}, s.revisions...)
+			s.revisions = append([]remediate.Revision{{Number: number, UID: "rs-" + name, Name: "shop-" + name,
+				CreatedAt: time.Now(), Template: tmpl(name)}}, s.revisions...)
 		}
 		told := func(when string, want ...string) {
 			t.Helper()
@@ -42,7 +43,8 @@ func TestEachRolloutIsToldOnce(t *testing.T) {
 func TestWhatHasNoPartInRollbacksMakesNoReleaseGood_INV31(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	rule := func(name string, v incident.Verdict, action incident.Action) incident.Alert {
-		return incident.Alert{Rule: name, Verdict: v, EvaluatedAt: now, Ladder: []incident.Rung{{Action: action}, {Action: "page"}}}
+		return incident.Alert{Rule: name, Verdict: v, EvaluatedAt: now,
+			Ladder: []incident.Rung{{Action: action}, {Action: "page"}}}
 	}
 	errors, disk := rule("error_rate", incident.OK, "rollback"), rule("disk", incident.OK, "page")
 	stale := errors
@@ -62,7 +64,8 @@ func TestWhatHasNoPartInRollbacksMakesNoReleaseGood_INV31(t *testing.T) {
 		{"nothing is seen", nil, unknown, false},
 		{"rules of rule files are silent, and the probe sees", nil, probe, true},
 	} {
-		v := Snapshot{Rollout: incident.Rollout{Known: true, Done: true}, Alerts: c.alerts, Signals: []remediate.Signal{c.signal}}
+		v := Snapshot{Rollout: incident.Rollout{Known: true, Done: true}, Alerts: c.alerts,
+			Signals: []remediate.Signal{c.signal}}
 		if got := healthy(v, now, time.Minute); got != c.healthy {
 			t.Errorf("%s: healthy %v, want %v", c.name, got, c.healthy)
 		}

@@ -94,7 +94,8 @@ func (e *Engine) record(en *entry, inc incident.Incident) error {
 				return fmt.Errorf("record what %s said of incident %s: %w", r.Actor, inc.ID, err)
 			}
 		}
-		if err := e.o.Audit(audit.Record{At: t.At, Kind: string(t.Kind), Incident: inc.ID, Target: inc.Target.String(), Actor: "watchdog", Text: t.Text}); err != nil {
+		if err := e.o.Audit(audit.Record{At: t.At, Kind: string(t.Kind), Incident: inc.ID, Target: inc.Target.String(),
+			Actor: "watchdog", Text: t.Text}); err != nil {
 			return fmt.Errorf("record %q of incident %s: %w", t.Kind, inc.ID, err)
 		}
 		en.saved++
@@ -174,10 +175,12 @@ func (e *Engine) keepReceipts(inc incident.Incident) {
 // same reports whether two states differ in nothing that must be stored. The
 // value of an alert changes with every look and is not worth a write.
 func same(a, b incident.Incident) bool {
-	return a.Phase == b.Phase && a.Severity == b.Severity && a.Lead == b.Lead && a.Paged == b.Paged && a.Shared == b.Shared && a.HandedOver == b.HandedOver &&
+	return a.Phase == b.Phase && a.Severity == b.Severity && a.Lead == b.Lead && a.Paged == b.Paged &&
+		a.Shared == b.Shared && a.HandedOver == b.HandedOver &&
 		a.HeldSince.Equal(b.HeldSince) && a.OnHoldSince.Equal(b.OnHoldSince) &&
 		len(a.Timeline) == len(b.Timeline) && a.Dropped == b.Dropped && len(a.Attempts) == len(b.Attempts) &&
-		maps.Equal(a.Receipts, b.Receipts) && sameOp(a.Op, b.Op) && sameResponse(a, b) && slices.EqualFunc(a.Alerts, b.Alerts, sameAlert)
+		maps.Equal(a.Receipts, b.Receipts) && sameOp(a.Op, b.Op) && sameResponse(a, b) &&
+		slices.EqualFunc(a.Alerts, b.Alerts, sameAlert)
 }
 
 func sameOp(a, b *incident.Op) bool {
@@ -196,6 +199,7 @@ func sameResponse(a, b incident.Incident) bool {
 }
 
 func sameAlert(a, b incident.Alert) bool {
-	return a.Rule == b.Rule && a.Firing == b.Firing && a.Verdict == b.Verdict && a.Next == b.Next && a.Tries == b.Tries && a.Ended == b.Ended &&
+	return a.Rule == b.Rule && a.Firing == b.Firing && a.Verdict == b.Verdict && a.Next == b.Next &&
+		a.Tries == b.Tries && a.Ended == b.Ended &&
 		slices.Equal(a.Keys, b.Keys) && a.Extent.Equal(b.Extent)
 }

@@ -25,7 +25,8 @@ func TestAStormIsOnePageAndNoAction_W3(t *testing.T) {
 		if got := s.accepted(); len(got) != 0 {
 			t.Fatalf("writes %v", got)
 		}
-		if !own.Paged || !strings.Contains(own.Title(), "storm (4 of 10 watched targets are in breach, at most 3 are believed") {
+		if !own.Paged || !strings.Contains(own.Title(),
+			"storm (4 of 10 watched targets are in breach, at most 3 are believed") {
 			t.Fatalf("watchdog's own incident: %s, paged %v", own.Title(), own.Paged)
 		}
 		if one.Paged || one.Phase != incident.Frozen || !one.Shared {
@@ -65,7 +66,8 @@ func TestBlindnessIsOnePage_W5(t *testing.T) {
 			t.Fatalf("writes %v, the target's incident paged: %v %s", got, one.Paged, one.PageReason)
 		}
 		told := own.Timeline[len(own.Timeline)-1].At.Sub(began)
-		if !own.Paged || !strings.Contains(own.Title(), "blind (prometheus: connection refused)") || told > time.Minute {
+		if !own.Paged || !strings.Contains(own.Title(), "blind (prometheus: connection refused)") ||
+			told > time.Minute {
 			t.Fatalf("watchdog's own incident: %s, paged %v after %s", own.Title(), own.Paged, told)
 		}
 	})
@@ -77,7 +79,8 @@ func TestAProcessThatIsNotTrustedOnlyWatches_INV52(t *testing.T) {
 		s.unfit = "it crashed 3 times within 10m"
 		play(t, s, 20*time.Minute)
 		if got := s.accepted(); len(got) != 0 || !s.about(Self).Paged || !s.about("shop").Paged {
-			t.Fatalf("writes %v, own incident paged: %v, the target's: %v", got, s.about(Self).Paged, s.about("shop").Paged)
+			t.Fatalf("writes %v, own incident paged: %v, the target's: %v", got, s.about(Self).Paged,
+				s.about("shop").Paged)
 		}
 	})
 }
@@ -85,7 +88,8 @@ func TestAProcessThatIsNotTrustedOnlyWatches_INV52(t *testing.T) {
 func TestStateOfANewerWatchdogIsLeftAlone_INV49(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := sickStage()
-		if _, err := s.SaveIncident(t.Context(), incident.Incident{ID: "new", Target: shop, Format: 2}, ""); err != nil {
+		if _, err := s.SaveIncident(t.Context(), incident.Incident{ID: "new", Target: shop, Format: 2},
+			""); err != nil {
 			t.Fatal(err)
 		}
 		stored := s.objects["i/new"]
@@ -93,7 +97,8 @@ func TestStateOfANewerWatchdogIsLeftAlone_INV49(t *testing.T) {
 		if got := s.accepted(); len(got) != 0 || s.objects["i/new"] != stored {
 			t.Fatalf("writes %v, and the newer incident is now %s", got, s.objects["i/new"])
 		}
-		if own := s.about(Self); !own.Paged || !strings.Contains(own.Title(), "a newer watchdog stored incidents (on shop)") || s.about("shop").ID != "" {
+		if own := s.about(Self); !own.Paged || !strings.Contains(own.Title(),
+			"a newer watchdog stored incidents (on shop)") || s.about("shop").ID != "" {
 			t.Fatalf("own incident: %s, paged %v; on the target: %+v", own.Title(), own.Paged, s.about("shop"))
 		}
 	})
@@ -129,7 +134,9 @@ func TestTheNextLeaderKnowsWhyItWasBlind_X10(t *testing.T) {
 		for range 2 {
 			play(t, s, time.Minute)
 			a, _ := s.about(Self).Alert("blind")
-			if !a.Firing || !strings.HasPrefix(a.Reason, "prometheus: connection refused; it gives data again since ") || strings.Count(a.Reason, "again since") != 1 {
+			if !a.Firing || !strings.HasPrefix(a.Reason,
+				"prometheus: connection refused; it gives data again since ") ||
+				strings.Count(a.Reason, "again since") != 1 {
 				t.Fatalf("firing %v: %s", a.Firing, a.Reason)
 			}
 		}
@@ -148,7 +155,8 @@ func TestTheNumbersOfAStormAreStored_A4(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, x := range stored {
-				if a, _ := x.Incident.Alert("storm"); x.Incident.Target.Name == Self && (a.Extent.Unhealthy != unhealthy || a.Extent.CalmSince.IsZero() == (unhealthy == 1)) {
+				if a, _ := x.Incident.Alert("storm"); x.Incident.Target.Name == Self &&
+					(a.Extent.Unhealthy != unhealthy || a.Extent.CalmSince.IsZero() == (unhealthy == 1)) {
 					t.Errorf("%d targets are unhealthy, and stored is %+v: %s", unhealthy, a.Extent, a.Reason)
 				}
 			}

@@ -20,7 +20,8 @@ func TestARollbackThatTookTheEndpointsAwayIsTakenBack_X20(t *testing.T) {
 		if got := s.accepted(); len(got) != 2 || got[1] != got[0]+"r" || s.template != "bad" {
 			t.Fatalf("writes %v, template %s", got, s.template)
 		}
-		if len(i.Attempts) != 1 || i.Attempts[0].Verdict != incident.Harmed || !i.Paged || !strings.Contains(i.PageReason, "Service shop has 0 ready endpoints") {
+		if len(i.Attempts) != 1 || i.Attempts[0].Verdict != incident.Harmed || !i.Paged ||
+			!strings.Contains(i.PageReason, "Service shop has 0 ready endpoints") {
 			t.Errorf("attempts %+v, page %q", i.Attempts, i.PageReason)
 		}
 		if !s.audited("take the rollback of shop/deployment/shop back") {
@@ -47,7 +48,8 @@ func harmfulRollback(t *testing.T, s *stage) {
 	play(t, s, 3*time.Minute) // long enough to be recorded as good
 	s.mu.Lock()
 	s.template, s.version = "bad", s.version+1
-	s.revisions = append([]remediate.Revision{{Number: 2, UID: "rs-bad", Name: "shop-2", CreatedAt: time.Now(), Template: tmpl("bad"), Images: []string{"shop:bad"}}}, s.revisions...)
+	s.revisions = append([]remediate.Revision{{Number: 2, UID: "rs-bad", Name: "shop-2", CreatedAt: time.Now(),
+		Template: tmpl("bad"), Images: []string{"shop:bad"}}}, s.revisions...)
 	s.mu.Unlock()
 	play(t, s, 2*time.Minute)
 }

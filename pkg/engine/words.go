@@ -78,9 +78,11 @@ func (e *Engine) saidBy(inc incident.Incident, t incident.Entry) (audit.Record, 
 	if !ok || by.Source != "" {
 		return audit.Record{}, false
 	}
-	data, err := json.Marshal(map[string]string{"source": "cli", "action": string(t.Kind), "result": "applied", "reason": by.Reason})
+	data, err := json.Marshal(map[string]string{"source": "cli", "action": string(t.Kind), "result": "applied",
+		"reason": by.Reason})
 	if err != nil {
 		data = nil
 	}
-	return audit.Record{At: t.At, Kind: "responder", Incident: inc.ID, Target: inc.Target.String(), Actor: by.By, Text: t.Text, Data: data}, true
+	return audit.Record{At: t.At, Kind: "responder", Incident: inc.ID, Target: inc.Target.String(), Actor: by.By,
+		Text: t.Text, Data: data}, true
 }

@@ -41,7 +41,8 @@ func alone(t *testing.T, s *stage, d time.Duration) {
 // The leader ends at any moment of a deadline's time and another takes over: each
 // deadline and phase is told once, and at most 2 s late.
 func TestADeadlineOutlivesItsLeader(t *testing.T) {
-	for _, cut := range []time.Duration{time.Second, 20 * time.Minute, half - time.Second, half + time.Second, within - 3*time.Second, within - time.Second, within + time.Second} {
+	for _, cut := range []time.Duration{time.Second, 20 * time.Minute, half - time.Second, half + time.Second,
+		within - 3*time.Second, within - time.Second, within + time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStage(newWorld(), "page")
 			s.response = hour{}
@@ -71,7 +72,8 @@ func TestADeadlineOutlivesItsLeader(t *testing.T) {
 				t.Errorf("cut after %s: %d phases told, step %d", cut, phases, i.Step)
 			}
 			if n != 2 || i.Unanswered != 2 || paged.Sub(began) > 10*time.Second {
-				t.Errorf("cut after %s: %d deadlines told, %d counted, paged after %s", cut, n, i.Unanswered, paged.Sub(began))
+				t.Errorf("cut after %s: %d deadlines told, %d counted, paged after %s", cut, n, i.Unanswered,
+					paged.Sub(began))
 			}
 		})
 	}
@@ -108,7 +110,8 @@ func TestADeadlineOfANewConfigurationOutlivesItsLeader(t *testing.T) {
 		began := time.Now()
 		alone(t, s, 20*time.Minute)
 		alone(t, s, 20*time.Minute)
-		if i := s.stored(t)[0]; i.AckBy.IsZero() || i.AckBy.Sub(began) > within+lookAgain || i.NeededAt.Sub(began) > lookAgain {
+		if i := s.stored(t)[0]; i.AckBy.IsZero() || i.AckBy.Sub(began) > within+lookAgain ||
+			i.NeededAt.Sub(began) > lookAgain {
 			t.Errorf("due %s after it was set, needed after %s", i.AckBy.Sub(began), i.NeededAt.Sub(began))
 		}
 	})
@@ -124,7 +127,8 @@ func TestANoteAtTheLastMomentCounts(t *testing.T) {
 		i := s.only()
 		go func() {
 			time.Sleep(time.Until(i.PhaseBy) - time.Millisecond)
-			s.patch(i.ID, incident.Words{Notes: map[string]incident.Note{"n1": {Attribution: incident.Attribution{By: "alice", At: time.Now()}, As: incident.Hypothesis}}})
+			s.patch(i.ID, incident.Words{Notes: map[string]incident.Note{"n1": {
+				Attribution: incident.Attribution{By: "alice", At: time.Now()}, As: incident.Hypothesis}}})
 		}()
 		alone(t, s, half)
 		if i = s.only(); i.Overdue != 0 || i.Step != 0 || len(i.Noted) != 1 {
@@ -145,9 +149,11 @@ func TestTheLeaderRecordsWhatNoReplicaHeard(t *testing.T) {
 			Acked: incident.Attribution{By: "alice", Reason: "on it", At: time.Now()},
 			Notes: map[string]incident.Note{
 				"n1": {Attribution: incident.Attribution{By: "bob", Reason: "an index", At: time.Now()}},
-				"n2": {Attribution: incident.Attribution{By: "carol", Reason: "a lock", At: time.Now(), Source: "slack"}},
+				"n2": {Attribution: incident.Attribution{By: "carol", Reason: "a lock", At: time.Now(),
+					Source: "slack"}},
 			},
-			Graded: incident.Grade{Attribution: incident.Attribution{By: "dora", Reason: "checkout", At: time.Now()}, To: incident.P0},
+			Graded: incident.Grade{Attribution: incident.Attribution{By: "dora", Reason: "checkout", At: time.Now()},
+				To: incident.P0},
 		})
 		alone(t, s, time.Minute)
 		alone(t, s, time.Minute)

@@ -66,9 +66,11 @@ type world struct {
 
 func newWorld() *world {
 	return &world{
-		replicas: 3, version: 1, template: "good", objects: map[string]string{}, words: map[string]incident.Words{}, rv: map[string]int{}, told: map[string]incident.Incident{}, opened: map[string]bool{},
-		sick:      func(*world) bool { return false },
-		revisions: []remediate.Revision{{Number: 1, UID: "rs-good", Name: "shop-1", CreatedAt: time.Now().Add(-time.Hour), Template: tmpl("good"), Images: []string{"shop:good"}}},
+		replicas: 3, version: 1, template: "good", objects: map[string]string{}, words: map[string]incident.Words{},
+		rv: map[string]int{}, told: map[string]incident.Incident{}, opened: map[string]bool{},
+		sick: func(*world) bool { return false },
+		revisions: []remediate.Revision{{Number: 1, UID: "rs-good", Name: "shop-1",
+			CreatedAt: time.Now().Add(-time.Hour), Template: tmpl("good"), Images: []string{"shop:good"}}},
 	}
 }
 
@@ -92,8 +94,10 @@ func (w *world) Workload(context.Context, incident.Target, string) (remediate.Wo
 		services = w.services(w)
 	}
 	return remediate.Workload{
-		Services: services, Target: t, ResourceVersion: fmt.Sprint(w.version), Generation: 1, Observed: 1, Desired: w.replicas, Ready: w.replicas, Updated: w.replicas, Available: w.replicas,
-		MaxUnavailable: 0, MaxSurge: 1, Annotations: ann, Template: tmpl(w.template), Revisions: w.revisions, EndpointsReady: w.replicas, Managers: w.manager, ReadAt: time.Now(),
+		Services: services, Target: t, ResourceVersion: fmt.Sprint(w.version), Generation: 1, Observed: 1,
+		Desired: w.replicas, Ready: w.replicas, Updated: w.replicas, Available: w.replicas,
+		MaxUnavailable: 0, MaxSurge: 1, Annotations: ann, Template: tmpl(w.template), Revisions: w.revisions,
+		EndpointsReady: w.replicas, Managers: w.manager, ReadAt: time.Now(),
 	}, nil
 }
 
@@ -187,7 +191,8 @@ func (w *world) Incidents(context.Context) ([]incident.Stored, error) {
 	for name, s := range w.objects {
 		var i incident.Incident
 		if name[0] == 'i' && json.Unmarshal([]byte(s), &i) == nil {
-			all = append(all, incident.Stored{Incident: i, Version: fmt.Sprint(w.rv[name]), Newer: i.Format > 1, Words: w.words[i.ID]})
+			all = append(all, incident.Stored{Incident: i, Version: fmt.Sprint(w.rv[name]), Newer: i.Format > 1,
+				Words: w.words[i.ID]})
 		}
 	}
 	return all, nil
@@ -234,7 +239,8 @@ func (w *world) Records(context.Context, string) (map[string][]remediate.Record,
 	return r, v, nil
 }
 
-func (w *world) SwapRecords(_ context.Context, _ string, r map[string][]remediate.Record, version string) (string, error) {
+func (w *world) SwapRecords(_ context.Context, _ string, r map[string][]remediate.Record,
+	version string) (string, error) {
 	return w.put("records", r, version)
 }
 
@@ -256,11 +262,13 @@ type stage struct {
 }
 
 func newStage(w *world, ladder ...incident.Action) *stage {
-	s := &stage{world: w, ladder: ladder, whole: FleetHealth{Watched: 1, Unhealthy: 1}, mode: incident.Auto, limits: incident.Limits{
-		PerTarget: incident.Rate{Count: 3, Per: time.Hour}, PerNamespace: incident.Rate{Count: 5, Per: time.Hour}, Cluster: incident.Rate{Count: 10, Per: time.Hour}, Concurrent: 2, Cooldown: 5 * time.Minute,
-	}, options: func(incident.Action) remediate.Options {
-		return remediate.Options{By: "1", Max: 10, Lease: 10 * time.Minute, SingleSource: "one rule in this test"}
-	}}
+	s := &stage{world: w, ladder: ladder, whole: FleetHealth{Watched: 1, Unhealthy: 1}, mode: incident.Auto,
+		limits: incident.Limits{
+			PerTarget: incident.Rate{Count: 3, Per: time.Hour}, PerNamespace: incident.Rate{Count: 5, Per: time.Hour},
+			Cluster: incident.Rate{Count: 10, Per: time.Hour}, Concurrent: 2, Cooldown: 5 * time.Minute,
+		}, options: func(incident.Action) remediate.Options {
+			return remediate.Options{By: "1", Max: 10, Lease: 10 * time.Minute, SingleSource: "one rule in this test"}
+		}}
 	return s
 }
 
@@ -268,9 +276,11 @@ func newStage(w *world, ladder ...incident.Action) *stage {
 func (s *stage) alerts() []incident.Alert {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := incident.Alert{Rule: "errors", Severity: incident.P1, Verdict: incident.OK, Value: 0, Bound: 1, Above: true, Source: "app", EvaluatedAt: time.Now(), Reason: "0 < 1"}
+	a := incident.Alert{Rule: "errors", Severity: incident.P1, Verdict: incident.OK, Value: 0, Bound: 1, Above: true,
+		Source: "app", EvaluatedAt: time.Now(), Reason: "0 < 1"}
 	for i, act := range s.ladder {
-		a.Ladder = append(a.Ladder, incident.Rung{Action: act, Class: remediate.ClassOf(act), Index: i, Settle: 10 * time.Second, Verify: time.Minute})
+		a.Ladder = append(a.Ladder, incident.Rung{Action: act, Class: remediate.ClassOf(act), Index: i,
+			Settle: 10 * time.Second, Verify: time.Minute})
 	}
 	if s.sick(s.world) {
 		if !s.firing {
@@ -299,8 +309,11 @@ func (s *stage) view(string) Snapshot {
 			ready[x.Name] = x.Ready
 		}
 	}
-	return Snapshot{Alerts: alerts, Maintenance: s.maintenance, Suspended: s.suspended, Rollout: incident.Rollout{Known: true, Done: true, Ready: s.replicas, Endpoints: ready}, Revision: "rs-" + s.template,
-		Signals: []remediate.Signal{{Source: "app", Known: true, Bad: bad, At: time.Now()}, {Source: "probe", Known: true, Bad: bad, At: time.Now()}}}
+	return Snapshot{Alerts: alerts, Maintenance: s.maintenance, Suspended: s.suspended,
+		Rollout: incident.Rollout{Known: true, Done: true, Ready: s.replicas, Endpoints: ready}, Revision: "rs-" +
+			s.template,
+		Signals: []remediate.Signal{{Source: "app", Known: true, Bad: bad, At: time.Now()},
+			{Source: "probe", Known: true, Bad: bad, At: time.Now()}}}
 }
 
 func (s *stage) further() []incident.Alert {
@@ -344,14 +357,17 @@ func (s *stage) start(ctx context.Context, done chan<- error) {
 	policy.Response = s.response
 	s.engine.Use(&Setup{
 		Policy: policy,
-		Config: "c1", Targets: map[string]TargetSetup{"shop": {Target: shop, Mode: incident.Auto, ModeWhy: "the test"}}, Snapshot: s.view, FleetHealth: func() FleetHealth { return s.whole }, Own: s.further,
+		Config: "c1", Targets: map[string]TargetSetup{"shop": {Target: shop, Mode: incident.Auto, ModeWhy: "the test"}},
+		Snapshot: s.view, FleetHealth: func() FleetHealth { return s.whole }, Own: s.further,
 		Fresh:        func(context.Context, string) (Snapshot, error) { return s.view("shop"), nil },
 		Dependencies: func(context.Context, string) []remediate.Dependency { return nil },
 		Rung: func(_ string, _ incident.Alert, i int) Rung {
 			return Rung{Options: s.options(s.ladder[i]), Mode: s.mode, ModeWhy: "the test"}
 		},
-		Settings: remediate.Settings{AvailabilityFloor: 0.5, MaxUnhealthy: 0.3, SuspectWindow: 30 * time.Minute, GoodAfter: time.Minute, HumanChange: 10 * time.Minute, OwnChange: time.Hour, MaxReplicas: 50, StaleAfter: 30 * time.Second},
-		Limits:   s.limits, Installation: "watchdog",
+		Settings: remediate.Settings{AvailabilityFloor: 0.5, MaxUnhealthy: 0.3, SuspectWindow: 30 * time.Minute,
+			GoodAfter: time.Minute, HumanChange: 10 * time.Minute, OwnChange: time.Hour, MaxReplicas: 50,
+			StaleAfter: 30 * time.Second},
+		Limits: s.limits, Installation: "watchdog",
 	})
 	s.engine.CanaryFailed(s.doubted)
 	go func() { done <- s.engine.Run(ctx) }()

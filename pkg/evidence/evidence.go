@@ -59,7 +59,8 @@ func (f *Folder) Capture(ctx context.Context, t incident.Target, name string) (r
 		}
 	}
 	f.prune()
-	return fmt.Sprintf("evidence/%s (%d files, %d KiB)", name, len(b.Files), (size+1023)/1024), strings.Join(b.Gaps, "; "), nil
+	return fmt.Sprintf("evidence/%s (%d files, %d KiB)", name, len(b.Files), (size+1023)/1024), strings.Join(b.Gaps,
+		"; "), nil
 }
 
 // prune keeps the newest bundles; names begin with a time-ordered id.

@@ -64,7 +64,8 @@ func OpenPrivate(path string) (*os.File, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && info.Mode().Perm()&othersWrite != 0 {
-		err = fmt.Errorf("the file %s may be written by others (mode %04o); remove it, or make it 0600", path, info.Mode().Perm())
+		err = fmt.Errorf("the file %s may be written by others (mode %04o); remove it, or make it 0600", path,
+			info.Mode().Perm())
 	}
 	if err == nil {
 		err = ours(path, info)
@@ -87,5 +88,6 @@ func ours(path string, info fs.FileInfo) error {
 	if above.Mode().Perm()&othersWrite == 0 || !known || int(owner.Uid) == os.Geteuid() {
 		return nil
 	}
-	return fmt.Errorf("%s belongs to user %d and lies in a folder that everybody may write to; watchdog runs as user %d and does not use it: remove it", path, owner.Uid, os.Geteuid())
+	return fmt.Errorf("%s belongs to user %d and lies in a folder that everybody may write to; watchdog runs as "+
+		"user %d and does not use it: remove it", path, owner.Uid, os.Geteuid())
 }

@@ -70,7 +70,8 @@ func TestAFolderOfSomebodyElseInAnOpenFolderIsRefused_S21(t *testing.T) {
 
 func TestAFileOfStateThatOthersMayHaveWrittenIsNotRead_S21(t *testing.T) {
 	dir := t.TempDir()
-	private, open, link := made(t, filepath.Join(dir, "private"), "x", 0o660), made(t, filepath.Join(dir, "open"), "x", 0o606), filepath.Join(dir, "link")
+	private, open, link := made(t, filepath.Join(dir, "private"), "x", 0o660), made(t, filepath.Join(dir, "open"),
+		"x", 0o606), filepath.Join(dir, "link")
 	if err := os.Symlink(private, link); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,8 @@ func TestAFileOfStateThatOthersMayHaveWrittenIsNotRead_S21(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenPrivate(open); err == nil || !strings.Contains(err.Error(), "may be written by others (mode 0606)") {
+	if _, err := OpenPrivate(open); err == nil || !strings.Contains(err.Error(),
+		"may be written by others (mode 0606)") {
 		t.Errorf("one that everybody may write to: %v", err)
 	}
 	if _, err := OpenPrivate(link); !errors.Is(err, syscall.ELOOP) {

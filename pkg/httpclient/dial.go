@@ -37,7 +37,8 @@ type ForbiddenError struct {
 }
 
 func (e *ForbiddenError) Error() string {
-	return fmt.Sprintf("refusing to connect to %s: %s is %s; configure the address of the service itself", e.Dialed, e.Address, e.Reason)
+	return fmt.Sprintf("refusing to connect to %s: %s is %s; configure the address of the service itself", e.Dialed,
+		e.Address, e.Reason)
 }
 
 // check refuses a resolved address that is forbidden.

@@ -15,16 +15,21 @@ import (
 
 func TestForbiddenAddressesAreForbiddenInAnyNotation_S20(t *testing.T) {
 	for address, want := range map[string]bool{
-		"127.0.0.1": false, "::1": false, "::ffff:127.0.0.1": false, "10.1.2.3": false, "192.168.1.1": false, "172.16.0.1": false,
-		"fd00::1": false, "8.8.8.8": false, "2001:4860::8888": false, "100.64.0.1": false, "64:ff9b::808:808": false,
-		"64:ff9b:1::808:808": false, "2002:808:808::1": false, "fd00:ec2::253": false, "192.0.0.193": false, "240.0.0.1": false,
+		"127.0.0.1": false, "::1": false, "::ffff:127.0.0.1": false, "10.1.2.3": false, "192.168.1.1": false,
+		"172.16.0.1": false,
+		"fd00::1":    false, "8.8.8.8": false, "2001:4860::8888": false, "100.64.0.1": false, "64:ff9b::808:808": false,
+		"64:ff9b:1::808:808": false, "2002:808:808::1": false, "fd00:ec2::253": false, "192.0.0.193": false,
+		"240.0.0.1": false,
 
-		"169.254.169.254": true, "169.254.0.1": true, "169.254.170.2": true, "::ffff:169.254.169.254": true, "64:ff9b::a9fe:a9fe": true,
-		"64:ff9b:1::a9fe:a9fe": true, "::ffff:0:a9fe:a9fe": true, "2002:a9fe:a9fe::1": true, "::a9fe:a9fe": true, "fe80::1": true,
+		"169.254.169.254": true, "169.254.0.1": true, "169.254.170.2": true, "::ffff:169.254.169.254": true,
+		"64:ff9b::a9fe:a9fe":   true,
+		"64:ff9b:1::a9fe:a9fe": true, "::ffff:0:a9fe:a9fe": true, "2002:a9fe:a9fe::1": true, "::a9fe:a9fe": true,
+		"fe80::1":      true,
 		"fe80::1%eth0": true, "febf::1": true, "0.0.0.0": true, "0.1.2.3": true, "::": true, "::ffff:0.0.0.0": true,
 		"224.0.0.1": true, "ff02::1": true, "255.255.255.255": true,
 
-		"100.100.100.200": true, "168.63.129.16": true, "192.0.0.192": true, "fd00:ec2::254": true, "fd00:ec2::23": true,
+		"100.100.100.200": true, "168.63.129.16": true, "192.0.0.192": true, "fd00:ec2::254": true,
+		"fd00:ec2::23": true,
 		"fd20:ce::254": true, "fd00:c1::a9fe:a9fe": true, "fd00:42::42": true,
 		"64:ff9b::6464:64c8": true, "::ffff:168.63.129.16": true, "2002:c000:c0::": true,
 	} {
@@ -35,12 +40,14 @@ func TestForbiddenAddressesAreForbiddenInAnyNotation_S20(t *testing.T) {
 }
 
 func TestARefusedConnectionSaysWhatWasDialedWhereItLeadsWhyAndWhatToDo_S20(t *testing.T) {
-	_, err := Dialer{Resolver: namesLeadTo(t, "100.100.100.200")}.DialContext(t.Context(), "tcp", "prometheus.test.:9090")
+	_, err := Dialer{Resolver: namesLeadTo(t, "100.100.100.200")}.DialContext(t.Context(),
+		"tcp", "prometheus.test.:9090")
 	forbidden, ok := errors.AsType[*ForbiddenError](err)
 	if !ok {
 		t.Fatalf("got %v", err)
 	}
-	const want = "refusing to connect to prometheus.test.:9090: 100.100.100.200 is a cloud metadata service (Alibaba Cloud); configure the address of the service itself"
+	const want = "refusing to connect to prometheus.test.:9090: 100.100.100.200 is a cloud metadata service " +
+		"(Alibaba Cloud); configure the address of the service itself"
 	if forbidden.Error() != want {
 		t.Errorf("got  %s\nwant %s", forbidden, want)
 	}
@@ -59,13 +66,15 @@ func TestANameThatLeadsElsewhereTheSecondTimeIsRefusedThen_S20(t *testing.T) {
 		t.Fatalf("loopback: %v", err)
 	}
 	c.Close()
-	if _, err := d.DialContext(t.Context(), "tcp", net.JoinHostPort("rebind.test.", port)); err == nil || !strings.Contains(err.Error(), "link-local") {
+	if _, err := d.DialContext(t.Context(), "tcp", net.JoinHostPort("rebind.test.", port)); err == nil ||
+		!strings.Contains(err.Error(), "link-local") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestEveryClientRefusesMetadataAddresses_S20(t *testing.T) {
-	for name, c := range map[string]*http.Client{"shared": New(nil, 5*time.Second), "own": New(NewTransport(Options{MaxConnsPerHost: 8}), 5*time.Second)} {
+	for name, c := range map[string]*http.Client{"shared": New(nil, 5*time.Second),
+		"own": New(NewTransport(Options{MaxConnsPerHost: 8}), 5*time.Second)} {
 		_, err := c.Get("http://169.254.169.254/latest/meta-data/")
 		if _, ok := errors.AsType[*ForbiddenError](err); !ok {
 			t.Errorf("%s: got %v", name, err)
@@ -74,7 +83,10 @@ func TestEveryClientRefusesMetadataAddresses_S20(t *testing.T) {
 }
 
 func TestAClientDoesNotTakeItsTokenToAnotherHost_S20(t *testing.T) {
-	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") }))
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter,
+		*http.Request) {
+		t.Error("the redirect was followed")
+	}))
 	t.Cleanup(other.Close)
 	s := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
 	t.Cleanup(s.Close)

@@ -57,8 +57,10 @@ func newTransport(o Options, after, answer time.Duration) *http.Transport {
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		ForceAttemptHTTP2:      true,
-		TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs, Certificates: o.Certificates, MinVersion: tls.VersionTLS12},
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: after, PingTimeout: answer, WriteByteTimeout: PingAfter},
+		TLSClientConfig: &tls.Config{RootCAs: o.RootCAs, Certificates: o.Certificates,
+			MinVersion: tls.VersionTLS12},
+		HTTP2: &http.HTTP2Config{SendPingTimeout: after, PingTimeout: answer,
+			WriteByteTimeout: PingAfter},
 	}
 }
 
@@ -76,5 +78,6 @@ func New(transport http.RoundTripper, timeout time.Duration) *http.Client {
 	if transport == nil {
 		transport = shared
 	}
-	return &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: transport, Timeout: timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }

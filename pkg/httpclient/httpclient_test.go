@@ -101,7 +101,10 @@ func TestADeadConnectionIsLeftForANewOne_INV77(t *testing.T) {
 	for _, protocol := range []string{"HTTP/2.0", "HTTP/1.1"} {
 		t.Run(protocol, func(t *testing.T) {
 			seen := make(chan string, 100)
-			s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { seen <- r.Proto }))
+			s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter,
+				r *http.Request) {
+				seen <- r.Proto
+			}))
 			s.EnableHTTP2 = protocol == "HTTP/2.0"
 			s.StartTLS()
 			t.Cleanup(s.Close)
@@ -147,8 +150,10 @@ func TestADeadConnectionIsLeftForANewOne_INV77(t *testing.T) {
 }
 
 func TestEveryTransportIsTried_X101(t *testing.T) {
-	for name, tr := range map[string]*http.Transport{"shared": Shared(), "own": NewTransport(Options{MaxConnsPerHost: 8}), "of a client": New(nil, 0).Transport.(*http.Transport)} {
-		if tr.HTTP2 == nil || tr.HTTP2.SendPingTimeout != 15*time.Second || tr.HTTP2.PingTimeout != 5*time.Second || !tr.ForceAttemptHTTP2 {
+	for name, tr := range map[string]*http.Transport{"shared": Shared(),
+		"own": NewTransport(Options{MaxConnsPerHost: 8}), "of a client": New(nil, 0).Transport.(*http.Transport)} {
+		if tr.HTTP2 == nil || tr.HTTP2.SendPingTimeout != 15*time.Second || tr.HTTP2.PingTimeout != 5*time.Second ||
+			!tr.ForceAttemptHTTP2 {
 			t.Errorf("%s: %+v", name, tr.HTTP2)
 		}
 	}

@@ -62,8 +62,10 @@ func (s *step) ask(e Considered) {
 	switch r := s.i.Asked; {
 	case !s.i.Asks(lead.Rule, lead.Next) || r.Op != e.OpID || r.Plan.Hash != e.Plan.Hash:
 		until := s.at.Add(cmp.Or(s.p.Approval, DefaultApproval))
-		s.i.Asked = &Request{Op: e.OpID, Rule: lead.Rule, Rung: lead.Next, Plan: e.Plan, At: s.at, Until: until, Quorum: max(1, e.Quorum), CoolOff: e.CoolOff, Why: e.Reason}
-		text := fmt.Sprintf("approval is needed until %s: %s (plan %.12s)", until.UTC().Format("2006-01-02 15:04:05 UTC"), e.Plan.Summary, e.Plan.Hash)
+		s.i.Asked = &Request{Op: e.OpID, Rule: lead.Rule, Rung: lead.Next, Plan: e.Plan, At: s.at, Until: until,
+			Quorum: max(1, e.Quorum), CoolOff: e.CoolOff, Why: e.Reason}
+		text := fmt.Sprintf("approval is needed until %s: %s (plan %.12s)",
+			until.UTC().Format("2006-01-02 15:04:05 UTC"), e.Plan.Summary, e.Plan.Hash)
 		if s.i.Paged {
 			s.note(KindAsked, text)
 		} else {
@@ -71,7 +73,8 @@ func (s *step) ask(e Considered) {
 		}
 	case !s.at.Before(r.Until):
 		s.i.Asked = nil
-		s.end(fmt.Sprintf("not done: %s: nobody approved it within %s (%s)", e.Plan.Summary, r.Until.Sub(r.At), e.Reason), true)
+		s.end(fmt.Sprintf("not done: %s: nobody approved it within %s (%s)", e.Plan.Summary, r.Until.Sub(r.At),
+			e.Reason), true)
 		return
 	case r.Why != e.Reason:
 		r.Why = e.Reason
@@ -86,7 +89,8 @@ func (s *step) ask(e Considered) {
 // to ask about. What only waits a moment keeps it.
 func (s *step) answered(e Considered) {
 	r := s.i.Asked
-	if r != nil && r.ReadyAt.IsZero() && slices.ContainsFunc(e.Answers, func(a Answer) bool { return a.Guard == ApprovalGuard && a.Hold == Wait }) {
+	if r != nil && r.ReadyAt.IsZero() && slices.ContainsFunc(e.Answers,
+		func(a Answer) bool { return a.Guard == ApprovalGuard && a.Hold == Wait }) {
 		r.ReadyAt = s.at
 	}
 	if r == nil || e.Hold == Wait || e.Hold == Freeze || e.Hold == Suppress {

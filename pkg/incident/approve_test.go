@@ -18,11 +18,14 @@ type asking struct {
 func askAll(t *testing.T, all ...asking) Incident {
 	t.Helper()
 	i := New("i1", target, t0)
-	a := Alert{Rule: "errors", Severity: P2, Firing: true, Verdict: Breach, Value: 5, Bound: 1, Above: true, Reason: "5 > 1", Ladder: []Rung{{Action: "restart", Class: C3}, {Action: "rollback", Class: C4}}}
+	a := Alert{Rule: "errors", Severity: P2, Firing: true, Verdict: Breach, Value: 5, Bound: 1, Above: true,
+		Reason: "5 > 1", Ladder: []Rung{{Action: "restart", Class: C3}, {Action: "rollback", Class: C4}}}
 	for _, x := range all {
 		a.EvaluatedAt = t0.Add(x.at)
-		i, _ = Step(i, Tick{At: t0.Add(x.at), Alerts: []Alert{a}, Rollout: Rollout{Known: true, Done: true, Ready: 3}}, DefaultPolicy())
-		i, _ = Step(i, Considered{At: t0.Add(x.at), OpID: x.op, Plan: x.plan, Hold: x.hold, Reason: x.reason, Answers: []Answer{{Guard: ApprovalGuard, Reason: "by alice"}}}, DefaultPolicy())
+		i, _ = Step(i, Tick{At: t0.Add(x.at), Alerts: []Alert{a}, Rollout: Rollout{Known: true, Done: true, Ready: 3}},
+			DefaultPolicy())
+		i, _ = Step(i, Considered{At: t0.Add(x.at), OpID: x.op, Plan: x.plan, Hold: x.hold, Reason: x.reason,
+			Answers: []Answer{{Guard: ApprovalGuard, Reason: "by alice"}}}, DefaultPolicy())
 	}
 	return i
 }
@@ -33,12 +36,16 @@ var (
 )
 
 func TestAPersonIsAskedOnceAndTheOpGoesOn(t *testing.T) {
-	i := askAll(t, asking{0, "o1", planA, Ask, "0 of 1"}, asking{time.Minute, "o1", planA, Ask, "0 of 1"}, asking{2 * time.Minute, "o1", planA, Ask, "0 of 1"})
-	if !i.Asks("errors", 0) || i.Asked.Op != "o1" || !i.Asked.Until.Equal(t0.Add(time.Hour)) || !i.Paged || entries(i, "paged") != 1 || i.Op != nil {
+	i := askAll(t, asking{0, "o1", planA, Ask, "0 of 1"}, asking{time.Minute, "o1", planA, Ask, "0 of 1"},
+		asking{2 * time.Minute, "o1", planA, Ask, "0 of 1"})
+	if !i.Asks("errors", 0) || i.Asked.Op != "o1" || !i.Asked.Until.Equal(t0.Add(time.Hour)) || !i.Paged ||
+		entries(i, "paged") != 1 || i.Op != nil {
 		t.Fatalf("%+v %+v", i.Asked, i.Timeline)
 	}
-	i = askAll(t, asking{0, "o1", planA, Ask, "0 of 1"}, asking{time.Minute, "o1", planA, Ask, "eve approved another"}, asking{2 * time.Minute, "o1", planA, "", ""})
-	if i.Asked != nil || i.Op == nil || i.Op.ID != "o1" || entries(i, "approved") != 1 || entries(i, "not approved") != 1 {
+	i = askAll(t, asking{0, "o1", planA, Ask, "0 of 1"}, asking{time.Minute, "o1", planA, Ask, "eve approved another"},
+		asking{2 * time.Minute, "o1", planA, "", ""})
+	if i.Asked != nil || i.Op == nil || i.Op.ID != "o1" || entries(i, "approved") != 1 ||
+		entries(i, "not approved") != 1 {
 		t.Fatalf("%+v %+v %+v", i.Asked, i.Op, i.Timeline)
 	}
 }
@@ -53,7 +60,8 @@ func TestAnotherOpIsNoApproval(t *testing.T) {
 
 func TestAnotherPlanIsAnotherRequest(t *testing.T) {
 	i := askAll(t, asking{0, "o1", planA, Ask, "0 of 1"}, asking{time.Minute, "o2", planB, Ask, "0 of 1"})
-	if i.Asked.Op != "o2" || i.Asked.Plan.Hash != planB.Hash || !i.Asked.At.Equal(t0.Add(time.Minute)) || entries(i, "paged") != 1 || entries(i, "asked") != 1 {
+	if i.Asked.Op != "o2" || i.Asked.Plan.Hash != planB.Hash || !i.Asked.At.Equal(t0.Add(time.Minute)) ||
+		entries(i, "paged") != 1 || entries(i, "asked") != 1 {
 		t.Fatalf("%+v %+v", i.Asked, i.Timeline)
 	}
 }
@@ -80,7 +88,9 @@ func TestARequestEnds(t *testing.T) {
 		}
 	}
 	i := askAll(t, asking{0, "o1", planA, Ask, "0 of 1"})
-	i, _ = Step(i, Tick{At: t0.Add(time.Minute), Alerts: []Alert{{Rule: "errors", Severity: P2, Verdict: OK, EvaluatedAt: t0.Add(time.Minute)}}}, DefaultPolicy())
+	i, _ = Step(i, Tick{At: t0.Add(time.Minute),
+		Alerts: []Alert{{Rule: "errors", Severity: P2, Verdict: OK, EvaluatedAt: t0.Add(time.Minute)}}},
+		DefaultPolicy())
 	if i.Phase != Resolved || i.Asked != nil {
 		t.Errorf("over, and it still asks: %+v", i.Asked)
 	}

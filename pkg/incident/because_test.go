@@ -8,15 +8,20 @@ import (
 // X97, A4: "the ladder of errors says page" was all that a page said; what helps stood
 // in the thread only.
 func TestAPageSaysFirstWhatHelps_X97(t *testing.T) {
-	owner := "Argo CD application shop owns the workload and would undo a rollback; instead: change it in Git, or `argocd app rollback`"
+	owner := "Argo CD application shop owns the workload and would undo a rollback; instead: change it in Git, or " +
+		"`argocd app rollback`"
 	for _, tt := range []struct {
 		name    string
 		ladder  []Action
 		answers []Considered
 		want    string
 	}{
-		{"the last rung was left out", []Action{"restart", "rollback", "page"}, []Considered{{Hold: Skip, Reason: "restart: it does not help here"}, {Hold: Skip, Reason: owner, Plan: Plan{Summary: "roll back shop"}}}, owner + " (not done: roll back shop); the ladder of errors says page"},
-		{"no rung is left", []Action{"rollback"}, []Considered{{Hold: Skip, Reason: owner}}, owner + "; the ladder of errors is exhausted after 1 rungs"},
+		{"the last rung was left out", []Action{"restart", "rollback", "page"},
+			[]Considered{{Hold: Skip, Reason: "restart: it does not help here"},
+				{Hold: Skip, Reason: owner, Plan: Plan{Summary: "roll back shop"}}}, owner +
+				" (not done: roll back shop); the ladder of errors says page"},
+		{"no rung is left", []Action{"rollback"}, []Considered{{Hold: Skip, Reason: owner}}, owner +
+			"; the ladder of errors is exhausted after 1 rungs"},
 		{"there was nothing to leave out", []Action{"page"}, nil, "the ladder of errors says page"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -37,7 +42,8 @@ func TestAPageSaysFirstWhatHelps_X97(t *testing.T) {
 	i.Attempts = []Attempt{{Rule: "errors", Summary: "restart shop", Verdict: NoEffect}}
 	a := breach("errors", P1, 5, "page")
 	a.EvaluatedAt = t0
-	if i, _ = Step(i, Tick{At: t0, Alerts: []Alert{a}}, DefaultPolicy()); !strings.HasPrefix(i.PageReason, "restart shop: no effect; ") {
+	if i, _ = Step(i, Tick{At: t0, Alerts: []Alert{a}}, DefaultPolicy()); !strings.HasPrefix(i.PageReason,
+		"restart shop: no effect; ") {
 		t.Errorf("%s", i.PageReason)
 	}
 }

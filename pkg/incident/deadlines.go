@@ -50,7 +50,8 @@ func (n Need) met(i Incident) bool {
 	case NeedsHypothesis:
 		return slices.Contains(i.Found, Hypothesis)
 	case NeedsDecision:
-		return slices.Contains(i.Found, Decision) || slices.ContainsFunc(i.Attempts, func(a Attempt) bool { return a.Verdict == Helped || a.Verdict == ByItself })
+		return slices.Contains(i.Found, Decision) || slices.ContainsFunc(i.Attempts,
+			func(a Attempt) bool { return a.Verdict == Helped || a.Verdict == ByItself })
 	}
 	return false
 }
@@ -102,7 +103,8 @@ func (s *step) answer() bool {
 	s.i.Unanswered++
 	due := s.i.AckBy
 	s.i.AckBy = s.p.Response.Due(s.i.Severity, s.i.Unanswered-s.i.AckFrom, s.at)
-	text := fmt.Sprintf("nobody acknowledged this %s by %s, deadline %d; ", s.i.Severity, due.UTC().Format("2006-01-02 15:04:05 UTC"), s.i.Unanswered)
+	text := fmt.Sprintf("nobody acknowledged this %s by %s, deadline %d; ", s.i.Severity,
+		due.UTC().Format("2006-01-02 15:04:05 UTC"), s.i.Unanswered)
 	if s.i.AckBy.IsZero() {
 		text += "it was the last"
 	} else {
@@ -119,7 +121,8 @@ func (i Incident) AnsweredBy(m Attribution) bool {
 	switch {
 	case m.At.IsZero(), known(m.Severity) && i.Severity.Worse(m.Severity):
 		return false
-	case !before.At.IsZero() && m.At.Equal(before.At) && m.By == before.By && (!known(m.Severity) || m.Severity == before.Severity):
+	case !before.At.IsZero() && m.At.Equal(before.At) && m.By == before.By &&
+		(!known(m.Severity) || m.Severity == before.Severity):
 		return false // the same word
 	}
 	return true
@@ -142,7 +145,8 @@ func (s *step) graver(was Severity) {
 	if void {
 		s.i.AckedBefore, s.i.Acked = had, Attribution{}
 		s.i.AckBy, s.i.AckFor, s.i.AckFrom = time.Time{}, "", s.i.Unanswered
-		s.note(KindUnacknowledged, fmt.Sprintf("%s acknowledged this as %s; it is %s now and needs a new acknowledgement", or(had.By, "somebody"), had.Severity, s.i.Severity))
+		s.note(KindUnacknowledged, fmt.Sprintf("%s acknowledged this as %s; it is %s now and needs a new "+
+			"acknowledgement", or(had.By, "somebody"), had.Severity, s.i.Severity))
 	}
 	if void || s.i.Stage > 0 {
 		s.i.Stage = 0
@@ -180,7 +184,8 @@ func (s *step) phase() bool {
 		if len(open) > 0 {
 			overdue = true
 			s.i.Overdue++
-			s.note(KindOverdue, fmt.Sprintf("phase %s ended after %s without: %s; %s", p.Name, p.Within, strings.Join(open, ", "), how(Need(open[0]), s.i.ID)))
+			s.note(KindOverdue, fmt.Sprintf("phase %s ended after %s without: %s; %s", p.Name, p.Within,
+				strings.Join(open, ", "), how(Need(open[0]), s.i.ID)))
 		}
 	}
 	return overdue

@@ -29,7 +29,8 @@ func entries(i Incident, kind Kind) int {
 
 // paged is an alert that only a person can do something about.
 func paged(s Severity) Alert {
-	return Alert{Rule: "errors", Severity: s, Firing: true, Verdict: Breach, Value: 5, Bound: 1, Above: true, Reason: "5 > 1", Ladder: []Rung{{Action: "page"}}}
+	return Alert{Rule: "errors", Severity: s, Firing: true, Verdict: Breach, Value: 5, Bound: 1, Above: true,
+		Reason: "5 > 1", Ladder: []Rung{{Action: "page"}}}
 }
 
 // await plays a tick at each of the moments, counted from the beginning, and
@@ -41,7 +42,8 @@ func await(t *testing.T, a Alert, acked func(at time.Duration) Attribution, mome
 	i := New("i1", target, t0)
 	for _, m := range moments {
 		a.EvaluatedAt = t0.Add(m)
-		i, _ = Step(i, Tick{At: t0.Add(m), Alerts: []Alert{a}, Rollout: Rollout{Known: true, Done: true, Ready: 3}, Words: Words{Acked: acked(m)}}, p)
+		i, _ = Step(i, Tick{At: t0.Add(m), Alerts: []Alert{a}, Rollout: Rollout{Known: true, Done: true, Ready: 3},
+			Words: Words{Acked: acked(m)}}, p)
 		b, err := json.Marshal(i)
 		if err != nil {
 			t.Fatal(err)
@@ -66,7 +68,8 @@ func TestADeadlinePassesOnceAndTheNextBegins(t *testing.T) {
 			t.Errorf("%s: %d unanswered before %s, which is the deadline", s, i.Unanswered, i.AckBy)
 		}
 		// Nobody led for three deadlines: that is said once.
-		if i = await(t, paged(s), nobody, 0, 3*within+time.Minute); i.Unanswered != 1 || !i.AckBy.Equal(t0.Add(4*within+time.Minute)) {
+		if i = await(t, paged(s), nobody, 0, 3*within+time.Minute); i.Unanswered != 1 ||
+			!i.AckBy.Equal(t0.Add(4*within+time.Minute)) {
 			t.Errorf("%s: %d unanswered, next %s", s, i.Unanswered, i.AckBy)
 		}
 	}
@@ -159,22 +162,32 @@ func (m *manned) Due(s Severity, step int, from time.Time) time.Time {
 }
 
 func (*manned) Phases(Severity) []Stage {
-	return []Stage{{"stabilise", 15 * time.Minute, []Need{NeedsEvidence}}, {"investigate", time.Hour, []Need{NeedsAnswer, NeedsHypothesis}}, {"decide", 2 * time.Hour, []Need{NeedsDecision}}}
+	return []Stage{{"stabilise", 15 * time.Minute, []Need{NeedsEvidence}},
+		{"investigate", time.Hour, []Need{NeedsAnswer, NeedsHypothesis}},
+		{"decide", 2 * time.Hour, []Need{NeedsDecision}}}
 }
 
 func TestAPhaseThatBringsNothingAsksFurtherPeople(t *testing.T) {
 	alice := Attribution{By: "alice", At: t0.Add(5 * time.Minute)}
-	idea := map[string]Note{"n1": {Attribution: Attribution{By: "alice", Reason: "an index", At: t0.Add(30 * time.Minute)}, As: Hypothesis}}
-	fix := map[string]Note{"n1": idea["n1"], "n2": {Attribution: Attribution{By: "alice", Reason: "roll back", At: t0.Add(90 * time.Minute)}, As: Decision}, "n3": {Attribution: Attribution{By: "bob", Reason: "at the desk"}}}
+	idea := map[string]Note{"n1": {Attribution: Attribution{By: "alice", Reason: "an index",
+		At: t0.Add(30 * time.Minute)}, As: Hypothesis}}
+	fix := map[string]Note{"n1": idea["n1"],
+		"n2": {Attribution: Attribution{By: "alice", Reason: "roll back", At: t0.Add(90 * time.Minute)}, As: Decision},
+		"n3": {Attribution: Attribution{By: "bob", Reason: "at the desk"}}}
 	for _, tt := range []struct {
 		name    string
 		words   Words
 		steps   int
 		overdue []string
 	}{
-		{"nobody", Words{}, 3, []string{"stabilise ended after 15m0s without: evidence;", "investigate ended after 1h0m0s without: acknowledged, hypothesis;", "decide ended after 2h0m0s without: decision;"}},
-		{"taken on, and nothing found", Words{Acked: alice}, 2, []string{"investigate ended after 1h0m0s without: hypothesis; `watchdog note i1 --as hypothesis TEXT`", "decide ended after"}},
-		{"a hypothesis", Words{Acked: alice, Notes: idea}, 1, []string{"decide ended after 2h0m0s without: decision; `watchdog note i1 --as decision TEXT`"}},
+		{"nobody", Words{}, 3, []string{"stabilise ended after 15m0s without: evidence;",
+			"investigate ended after 1h0m0s without: acknowledged, hypothesis;",
+			"decide ended after 2h0m0s without: decision;"}},
+		{"taken on, and nothing found", Words{Acked: alice}, 2,
+			[]string{"investigate ended after 1h0m0s without: hypothesis; `watchdog note i1 --as hypothesis TEXT`",
+				"decide ended after"}},
+		{"a hypothesis", Words{Acked: alice, Notes: idea}, 1,
+			[]string{"decide ended after 2h0m0s without: decision; `watchdog note i1 --as decision TEXT`"}},
 		{"a decision", Words{Acked: alice, Notes: fix}, 0, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -192,7 +205,8 @@ func TestAPhaseThatBringsNothingAsksFurtherPeople(t *testing.T) {
 						w.Notes[id] = n
 					}
 				}
-				i, _ = Step(i, Tick{At: t0.Add(at), Alerts: []Alert{a}, Rollout: Rollout{Known: true, Done: true, Ready: 3}, Words: w}, p)
+				i, _ = Step(i, Tick{At: t0.Add(at), Alerts: []Alert{a},
+					Rollout: Rollout{Known: true, Done: true, Ready: 3}, Words: w}, p)
 				b, err := json.Marshal(i)
 				if err != nil {
 					t.Fatal(err)
@@ -240,7 +254,8 @@ func TestOnlyAPersonLowersASeverity(t *testing.T) {
 	calm := func(a Alert) Alert { a.Firing, a.Verdict = false, OK; return a }
 	other := paged(P3)
 	other.Rule = "other"
-	low := Words{Graded: Grade{Attribution: Attribution{By: "alice", Reason: "staging", At: t0.Add(time.Minute)}, To: P3}}
+	low := Words{Graded: Grade{Attribution: Attribution{By: "alice", Reason: "staging", At: t0.Add(time.Minute)},
+		To: P3}}
 	tick(Words{}, paged(P1), other)
 	tick(low, paged(P1), other)
 	if i.Severity != P3 || i.Timeline[len(i.Timeline)-1].Text != "set from P1 to P3 by alice: staging" {
@@ -258,7 +273,8 @@ func TestOnlyAPersonLowersASeverity(t *testing.T) {
 	if i.Severity != P0 {
 		t.Fatalf("a new rule of P0 fires, and it is a %s", i.Severity)
 	}
-	tick(Words{Graded: Grade{Attribution: Attribution{By: "eve", At: t0.Add(time.Hour)}, To: "P9"}}, paged(P1), other, worse)
+	tick(Words{Graded: Grade{Attribution: Attribution{By: "eve", At: t0.Add(time.Hour)}, To: "P9"}}, paged(P1), other,
+		worse)
 	if i.Severity != P0 {
 		t.Fatalf("%q is no severity", i.Severity)
 	}
@@ -301,17 +317,21 @@ func TestAGraverSeverityHasAllItsDeadlines(t *testing.T) {
 // Whatever is written into the ledger, by whatever: an incident takes over what is a
 // word, and can be stored afterwards. Only watchdog itself makes its own kinds of entries.
 func TestAWordThatIsNoneFillsNothing(t *testing.T) {
-	long := Attribution{By: strings.Repeat("a", 1<<20), Reason: strings.Repeat("ä", 1<<20), Source: strings.Repeat("v", 1<<20), At: t0}
-	w := Words{Acked: long, Graded: Grade{Attribution: long, To: P0}, Public: PublicWord{Attribution: long}, Notes: map[string]Note{}}
+	long := Attribution{By: strings.Repeat("a", 1<<20), Reason: strings.Repeat("ä", 1<<20),
+		Source: strings.Repeat("v", 1<<20), At: t0}
+	w := Words{Acked: long, Graded: Grade{Attribution: long, To: P0}, Public: PublicWord{Attribution: long},
+		Notes: map[string]Note{}}
 	for _, as := range []string{"", Hypothesis, "superseded", "resolved", strings.Repeat("x", 1<<20)} {
 		w.Notes[clip(as, 10)] = Note{Attribution: long, As: as}
 	}
-	i, _ := Step(New("i1", target, t0), Tick{At: t0.Add(time.Second), Alerts: []Alert{paged(P1)}, Words: w}, DefaultPolicy())
+	i, _ := Step(New("i1", target, t0), Tick{At: t0.Add(time.Second), Alerts: []Alert{paged(P1)}, Words: w},
+		DefaultPolicy())
 	b, err := json.Marshal(i)
 	if err != nil || len(b) > 64<<10 {
 		t.Errorf("%d bytes, %v", len(b), err)
 	}
-	if i.Acked.By == "" || i.Severity != P0 || entries(i, "note") != 4 || entries(i, Hypothesis) != 1 || entries(i, "superseded")+entries(i, "resolved") != 0 || len(i.Found) != 1 {
+	if i.Acked.By == "" || i.Severity != P0 || entries(i, "note") != 4 || entries(i, Hypothesis) != 1 ||
+		entries(i, "superseded")+entries(i, "resolved") != 0 || len(i.Found) != 1 {
 		t.Errorf("%s %s, found %d: %d notes", i.Acked.By[:1], i.Severity, len(i.Found), entries(i, "note"))
 	}
 	if !strings.HasSuffix(i.Acked.Reason, "ä") || len(i.Acked.Reason) != maxReason {

@@ -12,8 +12,12 @@ func rolledBack(t *testing.T) (*story, Alert) {
 	t.Helper()
 	a := breach("errors", P1, 5, "rollback", "page")
 	s := tell(t, a)
-	s.step(Considered{At: s.at, OpID: "rollback1", Ready: 3, Endpoints: map[string]int{"shop": 3}, Plan: Plan{Action: "rollback", Class: C4, Target: target, Summary: "roll it back", Inverse: []byte("{}"), Is: "b", Was: "a"}}).want(Acting, Reserve)
-	s.step(Reserved{At: s.at}).step(Captured{At: s.at, Ref: "evidence/1"}).step(Rechecked{At: s.at, Plan: Plan{Object: Object{UID: "u1", ResourceVersion: "7"}}}).step(Acted{At: s.at, Outcome: Applied}).want(Verifying)
+	s.step(Considered{At: s.at, OpID: "rollback1", Ready: 3, Endpoints: map[string]int{"shop": 3},
+		Plan: Plan{Action: "rollback", Class: C4, Target: target, Summary: "roll it back", Inverse: []byte("{}"),
+			Is: "b", Was: "a"}}).want(Acting, Reserve)
+	s.step(Reserved{At: s.at}).step(Captured{At: s.at, Ref: "evidence/1"}).step(Rechecked{At: s.at,
+		Plan: Plan{Object: Object{UID: "u1", ResourceVersion: "7"}}}).step(Acted{At: s.at,
+		Outcome: Applied}).want(Verifying)
 	return s, a
 }
 
@@ -35,7 +39,8 @@ func TestFewerEndpointsAreHarm_X20_INV56(t *testing.T) {
 			}
 			s.after(time.Second).tick(endpoints(0), a).want(Verifying, Release)
 			op := s.inc.Op
-			if op.Verdict != Harmed || !op.TakeBack || !strings.Contains(op.Reason, "Service shop has 0 ready endpoints of the workload, 3 before, though 3 pods are ready") {
+			if op.Verdict != Harmed || !op.TakeBack || !strings.Contains(op.Reason,
+				"Service shop has 0 ready endpoints of the workload, 3 before, though 3 pods are ready") {
 				t.Errorf("%s: %s", op.Verdict, op.Reason)
 			}
 			s.step(Released{At: s.at}).want(Escalated)
@@ -59,10 +64,11 @@ func TestEndpointsThatLagAreNoHarm_X20(t *testing.T) {
 
 func TestWhatIsNoHarmToEndpoints_X20(t *testing.T) {
 	for name, r := range map[string]Rollout{
-		"they are not known":               {Known: true, Done: true, Ready: 3},
-		"an autoscaler took pods away":     {Known: true, Done: true, Ready: 2, Endpoints: map[string]int{"shop": 2}},
-		"the pods are still being rolled":  {Known: true, Ready: 3, Endpoints: map[string]int{}},
-		"another Service has fewer":        {Known: true, Done: true, Ready: 3, Endpoints: map[string]int{"shop": 3, "other": 0}},
+		"they are not known":              {Known: true, Done: true, Ready: 3},
+		"an autoscaler took pods away":    {Known: true, Done: true, Ready: 2, Endpoints: map[string]int{"shop": 2}},
+		"the pods are still being rolled": {Known: true, Ready: 3, Endpoints: map[string]int{}},
+		"another Service has fewer": {Known: true, Done: true, Ready: 3,
+			Endpoints: map[string]int{"shop": 3, "other": 0}},
 		"the workload could not be looked": {Endpoints: map[string]int{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,7 +85,8 @@ func TestWhatIsNoHarmToEndpoints_X20(t *testing.T) {
 
 func TestAtTheDeadlineOfARolloutEndpointsAreCounted_X20(t *testing.T) {
 	s, a := rolledBack(t)
-	s.after(time.Minute).tick(Rollout{Known: true, Ready: 3, Stalled: "a pod cannot start", Endpoints: map[string]int{"shop": 1}}, a).want(Verifying, Release)
+	s.after(time.Minute).tick(Rollout{Known: true, Ready: 3, Stalled: "a pod cannot start",
+		Endpoints: map[string]int{"shop": 1}}, a).want(Verifying, Release)
 	if op := s.inc.Op; op.Verdict != Harmed || !op.TakeBack {
 		t.Errorf("%s: %s", op.Verdict, op.Reason)
 	}
@@ -105,7 +112,8 @@ func TestOnlyARollbackThatTookPodsOrEndpointsHasALease_X20(t *testing.T) {
 
 func TestPodsThatDoNotComeBackAreTakenBack_X20(t *testing.T) {
 	s, a := rolledBack(t)
-	s.after(time.Minute).tick(Rollout{Known: true, Ready: 1, Stalled: "a pod cannot start", Endpoints: map[string]int{"shop": 1}}, a).want(Verifying, Release)
+	s.after(time.Minute).tick(Rollout{Known: true, Ready: 1, Stalled: "a pod cannot start",
+		Endpoints: map[string]int{"shop": 1}}, a).want(Verifying, Release)
 	if op := s.inc.Op; op.Verdict != Harmed || !op.TakeBack {
 		t.Errorf("%s: %s", op.Verdict, op.Reason)
 	}

@@ -54,14 +54,17 @@ func families() []episode {
 		{name: "cured while it grew", truth: Helped, before: line(2, 6, time.Minute), after: flat(0.5)},
 		{name: "nothing changes", truth: NoEffect, before: flat(4), after: flat(4)},
 		{name: "better, and still in breach", truth: NoEffect, before: flat(4), after: flat(2.5)},
-		{name: "it grew before and goes on growing", truth: NoEffect, before: line(2, 4, time.Minute), after: line(4, 9, 2*time.Minute)},
+		{name: "it grew before and goes on growing", truth: NoEffect, before: line(2, 4, time.Minute),
+			after: line(4, 9, 2*time.Minute)},
 		{name: "a relapse at once", truth: NoEffect, before: flat(4), after: relapse},
 		{name: "twice as bad", truth: Harmed, before: flat(4), after: flat(9)},
 		{name: "worse and worse", truth: Harmed, before: flat(4), after: line(6, 14, 2*time.Minute)},
 		{name: "pods do not come back", truth: Harmed, before: flat(4), after: flat(4), rolled: never, ready: 1},
 		{name: "the rule is blind afterwards", truth: Unclear, before: flat(4), after: flat(0.5), blind: true},
-		{name: "well, and the rollout hangs", truth: Unclear, before: flat(4), after: flat(0.5), rolled: never, ready: 3},
-		{name: "it always strays about its bound", truth: Unclear, before: flat(1.05), after: flat(0.75), noise: 0.35, usual: 0.8},
+		{name: "well, and the rollout hangs", truth: Unclear, before: flat(4), after: flat(0.5), rolled: never,
+			ready: 3},
+		{name: "it always strays about its bound", truth: Unclear, before: flat(1.05), after: flat(0.75), noise: 0.35,
+			usual: 0.8},
 	}
 }
 
@@ -75,7 +78,8 @@ func (ep episode) play(t *testing.T, above bool, dice *rand.Rand) (verdict OpVer
 		}
 		return v
 	}
-	a := Alert{Rule: "r", Severity: P1, Firing: true, Bound: 1, Above: above, ActiveAt: t0, Usual: ep.usual, Noise: 3 * ep.noise,
+	a := Alert{Rule: "r", Severity: P1, Firing: true, Bound: 1, Above: above, ActiveAt: t0, Usual: ep.usual,
+		Noise:  3 * ep.noise,
 		Ladder: []Rung{{Action: "scale", Settle: 10 * time.Second, Verify: 2 * time.Minute}, {Action: "page"}}}
 	if !above {
 		a.Usual = 2 - ep.usual

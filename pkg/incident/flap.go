@@ -30,7 +30,8 @@ func (s *step) over(told bool) {
 	case s.i.CalmSince.IsZero():
 		s.i.CalmSince, s.i.UpdatedAt = s.at, s.at
 		if !slices.ContainsFunc(s.i.Timeline, func(e Entry) bool { return e.Kind == KindFlapping }) {
-			s.note(KindFlapping, fmt.Sprintf("nothing fires any more, but it came back after incident %s: this one stays open until it has been calm for %s", s.i.RelapseOf, FlapCalm))
+			s.note(KindFlapping, fmt.Sprintf("nothing fires any more, but it came back after incident %s: this one "+
+				"stays open until it has been calm for %s", s.i.RelapseOf, FlapCalm))
 		}
 	case s.at.Sub(s.i.CalmSince) >= FlapCalm:
 		s.resolve()
@@ -40,7 +41,8 @@ func (s *step) over(told bool) {
 // displaced resolves an incident that waits for a calm once watchdog itself sees
 // something wrong: that is an incident of its own, which calls people and is worked.
 func (s *step) displaced(now []Alert) bool {
-	if s.i.CalmSince.IsZero() || s.i.Op != nil || !slices.ContainsFunc(now, func(a Alert) bool { return a.Firing && a.own() }) {
+	if s.i.CalmSince.IsZero() || s.i.Op != nil || !slices.ContainsFunc(now,
+		func(a Alert) bool { return a.Firing && a.own() }) {
 		return false
 	}
 	s.resolve()

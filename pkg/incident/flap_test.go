@@ -49,9 +49,12 @@ func TestOnlyAFlappingIncidentWaitsForACalm_S07(t *testing.T) {
 		{"it came back, and others tell of it", func(*story, *Alert) {}, Escalated},
 		{"it is about a target", func(s *story, _ *Alert) { s.inc.Target = target }, Escalated},
 		{"it is the first", func(s *story, _ *Alert) { s.inc.RelapseOf = "" }, Resolved},
-		{"watchdog saw it itself", func(s *story, a *Alert) { s.inc.Alerts[0].Source, a.Source = "probe", "probe" }, Resolved},
-		{"something was done about it", func(s *story, _ *Alert) { s.inc.Attempts = []Attempt{{Verdict: Helped}} }, Resolved},
-		{"nobody was told, because of a silence", func(s *story, _ *Alert) { s.inc.Alerts[0].Silenced = "by alice" }, Resolved},
+		{"watchdog saw it itself", func(s *story, a *Alert) { s.inc.Alerts[0].Source, a.Source = "probe", "probe" },
+			Resolved},
+		{"something was done about it", func(s *story, _ *Alert) { s.inc.Attempts = []Attempt{{Verdict: Helped}} },
+			Resolved},
+		{"nobody was told, because of a silence", func(s *story, _ *Alert) { s.inc.Alerts[0].Silenced = "by alice" },
+			Resolved},
 		{"nobody was told, because of maintenance", func(s *story, _ *Alert) { s.inc.Maintenance = nightly }, Resolved},
 		{"nobody was told, because of a storm", func(s *story, _ *Alert) { s.inc.Shared = true }, Resolved},
 	} {
@@ -77,7 +80,8 @@ func TestAnIncidentThatWaitsForACalmHidesNothing_S07(t *testing.T) {
 	s.after(time.Minute).tick(steady, with(a, OK, false))
 	other := a
 	other.Rule = "DiskSlow"
-	if s.after(time.Minute).tick(steady, with(a, OK, false), other).want(Escalated); len(said(s.inc, "paged")) != 2 || s.inc.Lead != "DiskSlow" {
+	if s.after(time.Minute).tick(steady, with(a, OK, false), other).want(Escalated); len(said(s.inc, "paged")) != 2 ||
+		s.inc.Lead != "DiskSlow" {
 		t.Errorf("an alert of another name: it leads %s, paged %q", s.inc.Lead, said(s.inc, "paged"))
 	}
 

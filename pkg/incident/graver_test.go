@@ -29,11 +29,18 @@ func TestAnAcknowledgementIsNoAnswerToAGraverSeverity_INV60(t *testing.T) {
 		acked  bool
 	}{
 		{"a graver rule fires", minor(time.Minute), Words{}, []Alert{paged(P2), down}, false},
-		{"a person raises it", minor(time.Minute), Words{Graded: Grade{Attribution: Attribution{By: "bob", At: t0.Add(3 * time.Hour)}, To: P0}}, []Alert{paged(P2)}, false},
-		{"the word does not say of what it was, as those of older versions", Attribution{By: "alice", At: t0.Add(time.Minute)}, Words{}, []Alert{paged(P2), down}, false},
+		{"a person raises it", minor(time.Minute),
+			Words{Graded: Grade{Attribution: Attribution{By: "bob", At: t0.Add(3 * time.Hour)}, To: P0}},
+			[]Alert{paged(P2)}, false},
+		{"the word does not say of what it was, as those of older versions",
+			Attribution{By: "alice", At: t0.Add(time.Minute)}, Words{}, []Alert{paged(P2), down}, false},
 		{"nothing graver fires", minor(time.Minute), Words{}, []Alert{paged(P2)}, true},
-		{"a person lowers it", minor(time.Minute), Words{Graded: Grade{Attribution: Attribution{By: "bob", At: t0.Add(3 * time.Hour)}, To: P3}}, []Alert{paged(P2)}, true},
-		{"who raised it acknowledged it after that", minor(time.Minute), Words{Graded: Grade{Attribution: Attribution{By: "bob", At: t0.Add(3 * time.Hour)}, To: P0}, Acked: Attribution{By: "bob", At: t0.Add(3 * time.Hour), Severity: P0}}, []Alert{paged(P2)}, true},
+		{"a person lowers it", minor(time.Minute),
+			Words{Graded: Grade{Attribution: Attribution{By: "bob", At: t0.Add(3 * time.Hour)}, To: P3}},
+			[]Alert{paged(P2)}, true},
+		{"who raised it acknowledged it after that", minor(time.Minute),
+			Words{Graded: Grade{Attribution: Attribution{By: "bob", At: t0.Add(3 * time.Hour)}, To: P0},
+				Acked: Attribution{By: "bob", At: t0.Add(3 * time.Hour), Severity: P0}}, []Alert{paged(P2)}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			i := saying(New("i1", target, t0), 0, Words{}, paged(P2))
@@ -63,7 +70,8 @@ func TestAnAcknowledgementIsNoAnswerToAGraverSeverity_INV60(t *testing.T) {
 			if i.Unanswered != 1 || i.Step != 1 {
 				t.Errorf("%d unanswered, step %d", i.Unanswered, i.Step)
 			}
-			w := Words{Acked: Attribution{By: "alice", At: t0.Add(3*time.Hour + 17*time.Minute), Severity: P0}, Graded: tt.raise.Graded}
+			w := Words{Acked: Attribution{By: "alice", At: t0.Add(3*time.Hour + 17*time.Minute), Severity: P0},
+				Graded: tt.raise.Graded}
 			if i = saying(i, 3*time.Hour+17*time.Minute, w, tt.alerts...); i.Acked.At.IsZero() || !i.AckBy.IsZero() {
 				t.Errorf("the new word does not count: %+v", i)
 			}

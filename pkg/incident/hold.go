@@ -14,7 +14,10 @@ var holdGuards = []string{"hold", "kill switch"}
 // it, and nobody else knows what goes on under it. After HoldLimit a person is paged,
 // and the incident goes on waiting for the end of the hold (INV-65).
 func (s *step) onHold(reason string) {
-	if !slices.ContainsFunc(s.i.Answers, func(a Answer) bool { return a.Hold == Suppress && slices.Contains(holdGuards, a.Guard) }) {
+	if !slices.ContainsFunc(s.i.Answers, func(a Answer) bool {
+		return a.Hold == Suppress &&
+			slices.Contains(holdGuards, a.Guard)
+	}) {
 		s.i.OnHoldSince = time.Time{}
 		return
 	}
@@ -22,6 +25,7 @@ func (s *step) onHold(reason string) {
 		s.i.OnHoldSince = s.at
 	}
 	if held := s.at.Sub(s.i.OnHoldSince); s.p.HoldLimit > 0 && held >= s.p.HoldLimit && !s.i.Paged {
-		s.page(fmt.Sprintf("%s has been in breach for %s while watchdog is on hold: %s", s.i.Lead, held.Round(time.Second), reason))
+		s.page(fmt.Sprintf("%s has been in breach for %s while watchdog is on hold: %s", s.i.Lead,
+			held.Round(time.Second), reason))
 	}
 }

@@ -16,7 +16,8 @@ func refusing(guard string, h Hold, every time.Duration, until time.Duration) In
 		next, effects := Step(i, Tick{At: t0.Add(at), Alerts: []Alert{a}}, p)
 		if i = next; len(effects) > 0 && effects[0] == Consider {
 			answer := Answer{Guard: guard, Hold: h, Reason: "shop carries watchdog.io/hold"}
-			i, _ = Step(i, Considered{At: t0.Add(at), Plan: Plan{Summary: "restart shop"}, Answers: []Answer{answer}, Hold: h, Reason: answer.Reason}, p)
+			i, _ = Step(i, Considered{At: t0.Add(at), Plan: Plan{Summary: "restart shop"}, Answers: []Answer{answer},
+				Hold: h, Reason: answer.Reason}, p)
 		}
 	}
 	return i
@@ -29,7 +30,9 @@ func TestABreachUnderAHoldReachesAPersonAfterAWhile_INV65(t *testing.T) {
 			t.Errorf("%s: paged after 29m: %q, %s", guard, i.PageReason, i.Phase)
 		}
 		i := refusing(guard, Suppress, time.Minute, 40*time.Minute)
-		if !i.Paged || entries(i, "paged") != 1 || i.Phase != Suppressed || !strings.Contains(i.PageReason, "errors has been in breach for 30m0s while watchdog is on hold: shop carries watchdog.io/hold") {
+		if !i.Paged || entries(i, "paged") != 1 || i.Phase != Suppressed ||
+			!strings.Contains(i.PageReason,
+				"errors has been in breach for 30m0s while watchdog is on hold: shop carries watchdog.io/hold") {
 			t.Errorf("%s: paged %v, %q, %s", guard, i.Paged, i.PageReason, i.Phase)
 		}
 	}

@@ -165,9 +165,10 @@ type Alert struct {
 	// Recent are the last values in breach, oldest first: in what a rule says those
 	// until it fired, in an incident also those since. Streak counts the looks in
 	// breach since one said OK.
-	Recent      []float64 `json:"recent,omitempty"`
-	Streak      int       `json:"streak,omitempty"`
-	Source      string    `json:"source,omitempty"` // which kind of source judged: probe, app, kubernetes, prometheus, or SourceAlertmanager
+	Recent []float64 `json:"recent,omitempty"`
+	Streak int       `json:"streak,omitempty"`
+	// which kind of source judged: probe, app, kubernetes, prometheus, or SourceAlertmanager
+	Source      string    `json:"source,omitempty"`
 	ActiveAt    time.Time `json:"activeAt,omitzero"`
 	EvaluatedAt time.Time `json:"evaluatedAt,omitzero"`
 	// Lookback is how old the samples may be that the verdict rests on, and OKAt the
@@ -210,7 +211,8 @@ type Extent struct {
 
 // Equal reports whether two extents are the same.
 func (x Extent) Equal(y Extent) bool {
-	return x.Unhealthy == y.Unhealthy && x.Watched == y.Watched && x.Believed == y.Believed && x.CalmSince.Equal(y.CalmSince)
+	return x.Unhealthy == y.Unhealthy && x.Watched == y.Watched && x.Believed == y.Believed &&
+		x.CalmSince.Equal(y.CalmSince)
 }
 
 // Worse reports whether value is further on the wrong side of the bound than
@@ -346,7 +348,8 @@ type Op struct {
 	Plan     Plan    `json:"plan"`
 	Phase    OpPhase `json:"phase"`
 	// PlannedAt is when it was decided, SentAt when it was last handed to the API
-	// server (zero once nothing of it can be under way any more), AppliedAt when that answered yes, RolledAt when the workload's
+	// server (zero once nothing of it can be under way any more), AppliedAt when that answered yes, RolledAt when the
+	// workload's
 	// rollout was complete afterwards.
 	PlannedAt time.Time `json:"plannedAt"`
 	SentAt    time.Time `json:"sentAt,omitzero"`
@@ -441,10 +444,11 @@ type Receipt struct {
 	Digest string `json:"digest,omitempty"` // hash of what was last told
 	State  string `json:"state,omitempty"`  // what it was told: triggered, resolved, …
 	// Severity is the gravest that it was told: a graver one has to ring again (INV-60).
-	Severity Severity  `json:"severity,omitempty"`
-	Told     int       `json:"told,omitempty"` // how many entries of the timeline, of a receiver that tells them one by one
-	At       time.Time `json:"at,omitzero"`
-	Error    string    `json:"error,omitempty"`
+	Severity Severity `json:"severity,omitempty"`
+	// how many entries of the timeline, of a receiver that tells them one by one
+	Told  int       `json:"told,omitempty"`
+	At    time.Time `json:"at,omitzero"`
+	Error string    `json:"error,omitempty"`
 }
 
 // Incident is one target in trouble and everything done about it.

@@ -155,8 +155,10 @@ func (l Ledger) Check(op Op, now time.Time, lim Limits) []Answer {
 		l.checkCooldown(op, now, lim),
 		l.checkMinInterval(op, now, lim.MinInterval),
 		l.checkConcurrent(op, lim.Concurrent),
-		l.checkRate("budget per target", lim.PerTarget, now, func(s Spent) bool { return s.Op != op.ID && s.Target == t.String() }),
-		l.checkRate("budget per namespace", lim.PerNamespace, now, func(s Spent) bool { return s.Op != op.ID && s.Namespace == t.Namespace }),
+		l.checkRate("budget per target", lim.PerTarget, now,
+			func(s Spent) bool { return s.Op != op.ID && s.Target == t.String() }),
+		l.checkRate("budget per namespace", lim.PerNamespace, now,
+			func(s Spent) bool { return s.Op != op.ID && s.Namespace == t.Namespace }),
 		l.checkRate("budget of the cluster", lim.Cluster, now, func(s Spent) bool { return s.Op != op.ID }),
 		l.checkPods(op, lim.Pods, now),
 	)
@@ -173,13 +175,17 @@ func (l Ledger) Reserve(op Op, now time.Time, lim Limits) (Ledger, *Answer) {
 			return l, &a
 		}
 	}
-	longest := max(lim.PerTarget.Per, lim.PerNamespace.Per, lim.Cluster.Per, lim.Pods.Per, lim.Cooldown, lim.Quarantine.Per)
+	longest := max(lim.PerTarget.Per, lim.PerNamespace.Per, lim.Cluster.Per, lim.Pods.Per, lim.Cooldown,
+		lim.Quarantine.Per)
 	next := l.lifted()
 	op.Phase = Intent
 	next.Ops = append(slices.Clone(next.Ops), op)
-	next.Spent = slices.DeleteFunc(slices.Clone(next.Spent), func(s Spent) bool { return !s.EndedAt.IsZero() && now.Sub(s.At) > longest+time.Hour })
+	next.Spent = slices.DeleteFunc(slices.Clone(next.Spent),
+		func(s Spent) bool { return !s.EndedAt.IsZero() && now.Sub(s.At) > longest+time.Hour })
 	if op.Plan.Action != ActionRevert {
-		next.Spent = append(next.Spent, Spent{Op: op.ID, Incident: op.Incident, Target: op.Plan.Target.String(), Namespace: op.Plan.Target.Namespace, Action: op.Plan.Action, Class: op.Plan.Class, Pods: op.Plan.Price, At: now})
+		next.Spent = append(next.Spent, Spent{Op: op.ID, Incident: op.Incident, Target: op.Plan.Target.String(),
+			Namespace: op.Plan.Target.Namespace, Action: op.Plan.Action, Class: op.Plan.Class, Pods: op.Plan.Price,
+			At: now})
 	}
 	return next, nil
 }
@@ -210,7 +216,8 @@ func (l Ledger) Release(op Op, verdict OpVerdict, now time.Time, lim Limits) Led
 		}
 	}
 	p, at := op.Plan, later(op.AppliedAt, op.PlannedAt)
-	next = next.moved(Move{Op: op.ID, Object: p.Object.UID, Field: p.Field, From: p.Before, To: p.After, Was: p.Was, At: at})
+	next = next.moved(Move{Op: op.ID, Object: p.Object.UID, Field: p.Field, From: p.Before, To: p.After, Was: p.Was,
+		At: at})
 	return next.recurred(op, lim.Quarantine, at, now).withLease(op, verdict, now)
 }
 
@@ -224,7 +231,8 @@ func later(a, b time.Time) time.Time {
 // withLease records the lease of an applied op; a plan without lease or inverse
 // has none. What did harm expires at once, also if it was to stay for ever.
 func (l Ledger) withLease(op Op, verdict OpVerdict, now time.Time) Ledger {
-	if op.Plan.Lease <= 0 && !(verdict == Harmed && op.TakeBack) || !op.Plan.Undoable() || slices.ContainsFunc(l.Leases, func(x Lease) bool { return x.Op == op.ID }) {
+	if op.Plan.Lease <= 0 && !(verdict == Harmed && op.TakeBack) || !op.Plan.Undoable() ||
+		slices.ContainsFunc(l.Leases, func(x Lease) bool { return x.Op == op.ID }) {
 		return l
 	}
 	expires := op.AppliedAt.Add(op.Plan.Lease)
@@ -232,7 +240,8 @@ func (l Ledger) withLease(op Op, verdict OpVerdict, now time.Time) Ledger {
 		expires = now
 	}
 	next := l
-	next.Leases = append(slices.Clone(l.Leases), Lease{Op: op.ID, Incident: op.Incident, Plan: op.Plan, ExpiresAt: expires})
+	next.Leases = append(slices.Clone(l.Leases), Lease{Op: op.ID, Incident: op.Incident, Plan: op.Plan,
+		ExpiresAt: expires})
 	return next
 }
 
@@ -260,13 +269,15 @@ func (l Ledger) checkHold(now time.Time) Answer {
 	if l.Held(now) == nil {
 		return Answer{Guard: "kill switch", Reason: "not set"}
 	}
-	return Answer{Guard: "kill switch", Hold: Suppress, Reason: fmt.Sprintf("everything is on hold since %s by %s: %s; lift it with `watchdog resume --all`",
-		l.Hold.At.UTC().Format(time.RFC3339), or(l.Hold.By, "somebody"), or(l.Hold.Reason, "no reason given"))}
+	return Answer{Guard: "kill switch", Hold: Suppress,
+		Reason: fmt.Sprintf("everything is on hold since %s by %s: %s; lift it with `watchdog resume --all`",
+			l.Hold.At.UTC().Format(time.RFC3339), or(l.Hold.By, "somebody"), or(l.Hold.Reason, "no reason given"))}
 }
 
 func (l Ledger) checkSingleFlight(op Op) Answer {
 	if other, busy := l.InFlight(op.Plan.Target); busy && other.ID != op.ID {
-		return Answer{Guard: "single flight", Hold: Wait, Reason: fmt.Sprintf("op %s (%s) is in flight on %s", other.ID, other.Plan.Action, op.Plan.Target)}
+		return Answer{Guard: "single flight", Hold: Wait, Reason: fmt.Sprintf("op %s (%s) is in flight on %s", other.ID,
+			other.Plan.Action, op.Plan.Target)}
 	}
 	return Answer{Guard: "single flight", Reason: "0 other ops in flight on the target"}
 }
@@ -282,12 +293,14 @@ func (l Ledger) checkCooldown(op Op, now time.Time, lim Limits) Answer {
 		}
 	}
 	if last.IsZero() {
-		return Answer{Guard: "cooldown", Reason: fmt.Sprintf("no op for another incident on the target yet; cooldown is %s", lim.Cooldown)}
+		return Answer{Guard: "cooldown", Reason: fmt.Sprintf("no op for another incident on the target yet; "+
+			"cooldown is %s", lim.Cooldown)}
 	}
 	n := l.cycles(target, op.Incident, now, lim.Quarantine.Per)
 	need := pause(lim.Cooldown, n, lim.Quarantine.Per)
 	since := max(0, now.Sub(last))
-	a := Answer{Guard: "cooldown", Reason: fmt.Sprintf("the last op for another incident on the target ended %s ago; cooldown is %s", since.Round(time.Second), need)}
+	a := Answer{Guard: "cooldown", Reason: fmt.Sprintf("the last op for another incident on the target ended %s "+
+		"ago; cooldown is %s", since.Round(time.Second), need)}
 	if n > 1 {
 		a.Reason += fmt.Sprintf(" after %d of them in %s", n, lim.Quarantine.Per)
 	}

@@ -16,7 +16,8 @@ func FuzzLedger(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, b []byte) {
 		s := &ledgerFuzz{stepFuzz: stepFuzz{t: t, b: b, rest: rand.New(rand.NewPCG(seed, 13)), at: t0}}
-		s.limits = Limits{PerTarget: s.rate(), PerNamespace: s.rate(), Cluster: s.rate(), Concurrent: int(s.byte() % 4), Cooldown: time.Duration(s.byte()) * time.Second}
+		s.limits = Limits{PerTarget: s.rate(), PerNamespace: s.rate(), Cluster: s.rate(), Concurrent: int(s.byte() % 4),
+			Cooldown: time.Duration(s.byte()) * time.Second}
 		for range 100 {
 			s.once()
 		}
@@ -47,7 +48,8 @@ func (s *ledgerFuzz) once() {
 		// A release whose answer was lost is asked for again.
 		old := s.released[int(s.byte())%len(s.released)]
 		if s.encoded(s.ledger.Release(old, old.Verdict, s.at, s.limits)) != before {
-			s.t.Fatalf("released twice, op %s changes the ledger from\n%s to\n%s", old.ID, before, s.encoded(s.ledger.Release(old, old.Verdict, s.at, s.limits)))
+			s.t.Fatalf("released twice, op %s changes the ledger from\n%s to\n%s", old.ID, before,
+				s.encoded(s.ledger.Release(old, old.Verdict, s.at, s.limits)))
 		}
 	case kind == 14:
 		s.ledger.Hold = pick(&s.stepFuzz, nil, &Attribution{Reason: "stop"})
@@ -59,8 +61,9 @@ func (s *ledgerFuzz) once() {
 func (s *ledgerFuzz) reserve() {
 	s.ops++
 	workload := pick(&s.stepFuzz, "a", "b", "c")
-	op := Op{ID: fmt.Sprint("op", s.ops), Incident: pick(&s.stepFuzz, "i1", "i2"), Plan: Plan{Action: pick(&s.stepFuzz, "scale", "restart", ActionRevert),
-		Target: Target{Namespace: pick(&s.stepFuzz, "one", "two"), Kind: "deployment", Workload: workload}}}
+	op := Op{ID: fmt.Sprint("op", s.ops), Incident: pick(&s.stepFuzz, "i1", "i2"),
+		Plan: Plan{Action: pick(&s.stepFuzz, "scale", "restart", ActionRevert),
+			Target: Target{Namespace: pick(&s.stepFuzz, "one", "two"), Kind: "deployment", Workload: workload}}}
 	before := s.encoded(s.ledger)
 	next, no := s.ledger.Reserve(op, s.at, s.limits)
 	if s.encoded(s.ledger) != before {
@@ -140,8 +143,10 @@ func (s *ledgerFuzz) checkWindows() {
 			rate   Rate
 			counts func(Op) bool
 		}{
-			{"target", s.limits.PerTarget, func(o Op) bool { return o.Plan.Target.String() == last.Plan.Target.String() }},
-			{"namespace", s.limits.PerNamespace, func(o Op) bool { return o.Plan.Target.Namespace == last.Plan.Target.Namespace }},
+			{"target", s.limits.PerTarget,
+				func(o Op) bool { return o.Plan.Target.String() == last.Plan.Target.String() }},
+			{"namespace", s.limits.PerNamespace,
+				func(o Op) bool { return o.Plan.Target.Namespace == last.Plan.Target.Namespace }},
 			{"cluster", s.limits.Cluster, func(Op) bool { return true }},
 		} {
 			n := 0

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-var limits = Limits{PerTarget: Rate{3, time.Hour}, PerNamespace: Rate{5, time.Hour}, Cluster: Rate{10, time.Hour}, Concurrent: 2, Cooldown: 5 * time.Minute}
+var limits = Limits{PerTarget: Rate{3, time.Hour}, PerNamespace: Rate{5, time.Hour}, Cluster: Rate{10, time.Hour},
+	Concurrent: 2, Cooldown: 5 * time.Minute}
 
 func opOn(id, incident, workload, namespace string) Op {
 	t := Target{Name: workload, Namespace: namespace, Kind: "deployment", Workload: workload}
@@ -50,7 +51,8 @@ func TestBudgetsSlide_INV17(t *testing.T) {
 	l := Ledger{}
 	for k, id := range []string{"o1", "o2", "o3"} {
 		op := opOn(id, "i1", "a", "n")
-		l = reserve(t, l, op, t0.Add(time.Duration(k)*time.Minute)).Release(op, NoEffect, t0.Add(time.Duration(k)*time.Minute), limits)
+		l = reserve(t, l, op, t0.Add(time.Duration(k)*time.Minute)).Release(op, NoEffect,
+			t0.Add(time.Duration(k)*time.Minute), limits)
 	}
 	refused(t, l, opOn("o4", "i1", "a", "n"), t0.Add(10*time.Minute), "budget per target", "3 of 3 ops used in 1h")
 	reserve(t, l, opOn("o4", "i1", "a", "n"), t0.Add(61*time.Minute))
@@ -90,7 +92,8 @@ func TestAReversalCostsNothing(t *testing.T) {
 func TestAnAppliedChangeBecomesALeaseAndHarmEndsItAtOnce(t *testing.T) {
 	op := opOn("o1", "i1", "a", "n")
 	op.Plan.Lease, op.Plan.Inverse, op.AppliedAt = time.Hour, []byte("{}"), t0
-	for verdict, want := range map[OpVerdict]time.Time{Helped: t0.Add(time.Hour), NoEffect: t0.Add(time.Hour), Harmed: t0.Add(time.Minute)} {
+	for verdict, want := range map[OpVerdict]time.Time{Helped: t0.Add(time.Hour), NoEffect: t0.Add(time.Hour),
+		Harmed: t0.Add(time.Minute)} {
 		l := reserve(t, Ledger{}, op, t0).Release(op, verdict, t0.Add(time.Minute), limits)
 		if len(l.Leases) != 1 || !l.Leases[0].ExpiresAt.Equal(want) {
 			t.Errorf("%s: %+v", verdict, l.Leases)

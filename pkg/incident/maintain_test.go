@@ -35,7 +35,8 @@ func TestAPageInMaintenanceIsHeldUntilItIsOver(t *testing.T) {
 	}
 	before := s.inc.UpdatedAt
 	s.after(time.Minute).step(Tick{At: s.at, Alerts: []Alert{a}})
-	if s.inc.Silenced() != "" || !s.inc.Paged || !s.inc.UpdatedAt.After(before) || !s.inc.AckBy.Equal(s.at.Add(15*time.Minute)) {
+	if s.inc.Silenced() != "" || !s.inc.Paged || !s.inc.UpdatedAt.After(before) ||
+		!s.inc.AckBy.Equal(s.at.Add(15*time.Minute)) {
 		t.Errorf("silenced %q, due %s: the deadline begins when people are told", s.inc.Silenced(), s.inc.AckBy)
 	}
 	if got := said(s.inc, "heard again"); len(got) != 1 {

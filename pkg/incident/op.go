@@ -34,12 +34,14 @@ func (s *step) resume(e Tick) {
 // considered takes a plan on, or follows what its refusal means.
 func (s *step) considered(e Considered) {
 	k := s.leading()
-	if s.i.Op != nil || k < 0 || s.i.HandedOver || s.i.Alerts[k].Ended || s.i.Alerts[k].Next >= len(s.i.Alerts[k].Ladder) {
+	if s.i.Op != nil || k < 0 || s.i.HandedOver || s.i.Alerts[k].Ended ||
+		s.i.Alerts[k].Next >= len(s.i.Alerts[k].Ladder) {
 		return
 	}
 	lead := s.i.Alerts[k]
 	rung := lead.Ladder[lead.Next]
-	s.i.Answers, s.i.Considered, s.i.ConsideredRule, s.i.ConsideredAction = e.Answers, e.Plan.Summary, lead.Rule, rung.Action
+	s.i.Answers, s.i.Considered, s.i.ConsideredRule, s.i.ConsideredAction = e.Answers, e.Plan.Summary, lead.Rule,
+		rung.Action
 	if e.Hold == Ask {
 		s.ask(e)
 		return
@@ -53,8 +55,10 @@ func (s *step) considered(e Considered) {
 		s.held(e.Hold, e.Plan.Summary, e.Reason, e.RetryAt)
 		return
 	}
-	s.i.Op = &Op{ID: e.OpID, Incident: s.i.ID, Rule: lead.Rule, Rung: lead.Next, Plan: e.Plan, Phase: Reserving, PlannedAt: s.at,
-		Settle: rung.Settle, Verify: rung.Verify, ValueThen: lead.Value, Before: lead.Recent, ReadyThen: e.Ready, EndpointsThen: e.Endpoints, Config: e.Config, By: by}
+	s.i.Op = &Op{ID: e.OpID, Incident: s.i.ID, Rule: lead.Rule, Rung: lead.Next, Plan: e.Plan, Phase: Reserving,
+		PlannedAt: s.at,
+		Settle:    rung.Settle, Verify: rung.Verify, ValueThen: lead.Value, Before: lead.Recent, ReadyThen: e.Ready,
+		EndpointsThen: e.Endpoints, Config: e.Config, By: by}
 	s.i.HeldSince = time.Time{}
 	s.enter(Acting)
 	s.note(KindPlanned, e.Plan.Summary)
@@ -170,7 +174,8 @@ func (s *step) captured(e Captured) {
 	case s.i.Op == nil:
 		// The ladder's own capture rung.
 		k := s.leading()
-		if k < 0 || s.i.Phase != Acting || s.i.Alerts[k].Next >= len(s.i.Alerts[k].Ladder) || s.i.Alerts[k].Ladder[s.i.Alerts[k].Next].Action != ActionCapture {
+		if k < 0 || s.i.Phase != Acting || s.i.Alerts[k].Next >= len(s.i.Alerts[k].Ladder) ||
+			s.i.Alerts[k].Ladder[s.i.Alerts[k].Next].Action != ActionCapture {
 			return
 		}
 		s.note(KindCaptured, text)
@@ -195,7 +200,8 @@ func (s *step) rechecked(e Rechecked) {
 		s.i.Answers = e.Answers
 	}
 	if e.Hold == "" && op.Sends >= s.p.Sends {
-		e.Hold, e.Reason = HandOver, fmt.Sprintf("sent %d times and never applied: the object changes too often, or the API server does not answer", op.Sends)
+		e.Hold, e.Reason = HandOver, fmt.Sprintf("sent %d times and never applied: the object changes too often, or "+
+			"the API server does not answer", op.Sends)
 	}
 	if e.Hold != "" {
 		s.abort(e.Hold, e.Reason)
@@ -248,7 +254,8 @@ func (s *step) acted(e Acted) {
 	default:
 		op.Phase = InDoubt
 		s.i.NextAt = s.at.Add(s.p.Retry / 5)
-		s.note(KindInDoubt, fmt.Sprintf("no answer that proves anything to op %s: %s; the target will be read before anything else", op.ID, e.Reason))
+		s.note(KindInDoubt, fmt.Sprintf("no answer that proves anything to op %s: %s; the target will be read "+
+			"before anything else", op.ID, e.Reason))
 	}
 }
 
@@ -303,7 +310,8 @@ func (s *step) released() {
 	if op == nil || op.Phase != Finished {
 		return
 	}
-	s.i.Attempts = append(s.i.Attempts, Attempt{OpID: op.ID, Rule: op.Rule, Action: op.Plan.Action, Summary: op.Plan.Summary, At: op.PlannedAt, EndedAt: s.at, Verdict: op.Verdict, Reason: op.Reason})
+	s.i.Attempts = append(s.i.Attempts, Attempt{OpID: op.ID, Rule: op.Rule, Action: op.Plan.Action,
+		Summary: op.Plan.Summary, At: op.PlannedAt, EndedAt: s.at, Verdict: op.Verdict, Reason: op.Reason})
 	done := *op
 	s.i.Op = nil
 	s.enter(Open)
@@ -311,7 +319,8 @@ func (s *step) released() {
 		s.held(orHold(done.Hold), done.Plan.Summary, done.Reason, time.Time{})
 		return
 	}
-	s.add(Entry{Kind: KindVerdict, Rule: done.Rule, Verdict: done.Verdict, Text: fmt.Sprintf("%s: %s (%s)", done.Plan.Action, done.Verdict, done.Reason)})
+	s.add(Entry{Kind: KindVerdict, Rule: done.Rule, Verdict: done.Verdict,
+		Text: fmt.Sprintf("%s: %s (%s)", done.Plan.Action, done.Verdict, done.Reason)})
 	if done.Verdict != Aborted {
 		s.worked(done)
 	}

@@ -70,7 +70,8 @@ func (s *step) publish(w PublicWord) {
 		}
 	}
 	if s.at.Sub(last) >= UpdateEvery {
-		s.note(KindUpdateDue, fmt.Sprintf("the public was last told %s ago: write an update on the status page", s.at.Sub(told.At).Round(time.Minute)))
+		s.note(KindUpdateDue, fmt.Sprintf("the public was last told %s ago: write an update on the status page",
+			s.at.Sub(told.At).Round(time.Minute)))
 	}
 }
 

@@ -13,15 +13,17 @@ func TestThePublicIsOwedAWordEveryHalfHour(t *testing.T) {
 		receipts map[string]Receipt
 		want     int
 	}{
-		"a P0 on the page":      {P0, told, 3},
-		"a P1 on the page":      {P1, told, 0},
-		"a P0 that is nowhere":  {P0, nil, 0},
-		"a P0 that is proposed": {P0, map[string]Receipt{PublicReceiver: {State: Proposed + "investigating", At: t0}}, 0},
+		"a P0 on the page":     {P0, told, 3},
+		"a P1 on the page":     {P1, told, 0},
+		"a P0 that is nowhere": {P0, nil, 0},
+		"a P0 that is proposed": {P0, map[string]Receipt{PublicReceiver: {State: Proposed + "investigating", At: t0}},
+			0},
 	} {
 		i := New("i", Target{Name: "shop"}, t0)
 		i.Receipts = c.receipts
 		for at := t0; at.Before(t0.Add(100 * time.Minute)); at = at.Add(10 * time.Second) {
-			i, _ = Step(i, Tick{At: at, Alerts: []Alert{{Rule: "errors", Severity: c.severity, Firing: true, Verdict: Breach, EvaluatedAt: at, ActiveAt: t0}}}, DefaultPolicy())
+			i, _ = Step(i, Tick{At: at, Alerts: []Alert{{Rule: "errors", Severity: c.severity, Firing: true,
+				Verdict: Breach, EvaluatedAt: at, ActiveAt: t0}}}, DefaultPolicy())
 		}
 		n := 0
 		for _, e := range i.Timeline {

@@ -47,7 +47,8 @@ const (
 func (l Ledger) cycles(target, but string, now time.Time, window time.Duration) int {
 	seen := map[string]bool{}
 	for _, s := range l.Spent {
-		if s.Target == target && s.Incident != but && !s.EndedAt.IsZero() && !s.Forgiven && !s.ByItself && now.Sub(s.EndedAt) < window {
+		if s.Target == target && s.Incident != but && !s.EndedAt.IsZero() && !s.Forgiven && !s.ByItself &&
+			now.Sub(s.EndedAt) < window {
 			seen[s.Incident] = true
 		}
 	}
@@ -78,12 +79,15 @@ func (l Ledger) checkQuarantine(op Op, now time.Time, r Rate) Answer {
 	q, on := l.Quarantined(t)
 	switch {
 	case on && q.Incident != op.Incident:
-		return Answer{Guard: "quarantine", Hold: HandOver, Reason: fmt.Sprintf("watchdog had to act in %d incidents on %s within %s: the cause is still there; when it is mended, `watchdog resume %s/%s`",
-			q.Cycles, t, r.Per, op.Plan.Target.Namespace, op.Plan.Target.Workload)}
+		return Answer{Guard: "quarantine", Hold: HandOver,
+			Reason: fmt.Sprintf("watchdog had to act in %d incidents on %s within %s: the cause is still there; "+
+				"when it is mended, `watchdog resume %s/%s`",
+				q.Cycles, t, r.Per, op.Plan.Target.Namespace, op.Plan.Target.Workload)}
 	case r.Count <= 0:
 		return Answer{Guard: "quarantine", Reason: "no limit on incidents with an action is set"}
 	}
-	return Answer{Guard: "quarantine", Reason: fmt.Sprintf("%d of %d incidents with an action on the target in %s", l.cycles(t, op.Incident, now, r.Per), r.Count, r.Per)}
+	return Answer{Guard: "quarantine", Reason: fmt.Sprintf("%d of %d incidents with an action on the target in %s",
+		l.cycles(t, op.Incident, now, r.Per), r.Count, r.Per)}
 }
 
 // recurred sets the target under quarantine when the op's incident made the
@@ -97,7 +101,8 @@ func (l Ledger) recurred(op Op, r Rate, at, now time.Time) Ledger {
 	if n < r.Count {
 		return l
 	}
-	l.Quarantines = append(slices.DeleteFunc(slices.Clone(l.Quarantines), func(q Quarantine) bool { return q.Target == t }),
+	l.Quarantines = append(slices.DeleteFunc(slices.Clone(l.Quarantines),
+		func(q Quarantine) bool { return q.Target == t }),
 		Quarantine{Target: t, Op: op.ID, Incident: op.Incident, Cycles: n, At: now})
 	return l
 }
@@ -122,7 +127,8 @@ func (l Ledger) lifted() Ledger {
 // follows from the op, so that asking again gives the same answer.
 func (l Ledger) checkMinInterval(op Op, now time.Time, least time.Duration) Answer {
 	if least <= 0 || op.Plan.Class < C3 {
-		return Answer{Guard: "min interval", Reason: fmt.Sprintf("asked from class C3 on; %s is C%d", op.Plan.Action, op.Plan.Class)}
+		return Answer{Guard: "min interval", Reason: fmt.Sprintf("asked from class C3 on; %s is C%d", op.Plan.Action,
+			op.Plan.Class)}
 	}
 	h := fnv.New32a()
 	h.Write([]byte(op.Plan.Target.String()))
@@ -133,10 +139,12 @@ func (l Ledger) checkMinInterval(op Op, now time.Time, least time.Duration) Answ
 			last = s.At
 		}
 	}
-	a := Answer{Guard: "min interval", Reason: fmt.Sprintf("no other disruptive op began within %s", need.Round(time.Second))}
+	a := Answer{Guard: "min interval", Reason: fmt.Sprintf("no other disruptive op began within %s",
+		need.Round(time.Second))}
 	if since := now.Sub(last); !last.IsZero() && since < need {
 		a.Hold, a.RetryAt = Wait, last.Add(need)
-		a.Reason = fmt.Sprintf("another disruptive op began %s ago; they begin at least %s apart", since.Round(time.Second), need.Round(time.Second))
+		a.Reason = fmt.Sprintf("another disruptive op began %s ago; they begin at least %s apart",
+			since.Round(time.Second), need.Round(time.Second))
 	}
 	return a
 }
@@ -146,7 +154,8 @@ func (l Ledger) moved(m Move) Ledger {
 	if m.Field == "" || m.Object == "" || slices.ContainsFunc(l.Moves, func(o Move) bool { return o.Op == m.Op }) {
 		return l
 	}
-	l.Moves = append(slices.DeleteFunc(slices.Clone(l.Moves), func(o Move) bool { return m.At.Sub(o.At) > keepMoves }), m)
+	l.Moves = append(slices.DeleteFunc(slices.Clone(l.Moves), func(o Move) bool { return m.At.Sub(o.At) > keepMoves }),
+		m)
 	l.Moves = l.Moves[max(0, len(l.Moves)-maxMoves):]
 	return l
 }
@@ -169,7 +178,8 @@ func (l Ledger) Sane(now time.Time) (Ledger, bool) {
 		}
 		return t
 	}
-	l.Spent, l.Leases, l.Moves, l.Ops = slices.Clone(l.Spent), slices.Clone(l.Leases), slices.Clone(l.Moves), slices.Clone(l.Ops)
+	l.Spent, l.Leases, l.Moves, l.Ops = slices.Clone(l.Spent), slices.Clone(l.Leases), slices.Clone(l.Moves),
+		slices.Clone(l.Ops)
 	for k := range l.Spent {
 		l.Spent[k].At, l.Spent[k].EndedAt = back(l.Spent[k].At, now), back(l.Spent[k].EndedAt, now)
 	}
@@ -180,7 +190,8 @@ func (l Ledger) Sane(now time.Time) (Ledger, bool) {
 		l.Moves[k].At = back(l.Moves[k].At, now)
 	}
 	for k := range l.Ops {
-		l.Ops[k].PlannedAt, l.Ops[k].SentAt, l.Ops[k].AppliedAt = back(l.Ops[k].PlannedAt, now), back(l.Ops[k].SentAt, now), back(l.Ops[k].AppliedAt, now)
+		l.Ops[k].PlannedAt, l.Ops[k].SentAt, l.Ops[k].AppliedAt = back(l.Ops[k].PlannedAt, now), back(l.Ops[k].SentAt,
+			now), back(l.Ops[k].AppliedAt, now)
 	}
 	return l, changed
 }

@@ -19,7 +19,8 @@ func TestThePauseBetweenIncidentsDoubles_INV22(t *testing.T) {
 	l := after(t, Ledger{}, "o1", "i1", t0)
 	refused(t, l, opOn("o2", "i2", "a", "n"), t0.Add(4*time.Minute), "cooldown", "cooldown is 5m0s")
 	l = after(t, l, "o2", "i2", t0.Add(6*time.Minute))
-	refused(t, l, opOn("o3", "i3", "a", "n"), t0.Add(15*time.Minute), "cooldown", "cooldown is 10m0s after 2 of them in 6h0m0s")
+	refused(t, l, opOn("o3", "i3", "a", "n"), t0.Add(15*time.Minute),
+		"cooldown", "cooldown is 10m0s after 2 of them in 6h0m0s")
 	l = after(t, l, "o3", "i3", t0.Add(17*time.Minute))
 	refused(t, l, opOn("o4", "i4", "a", "n"), t0.Add(36*time.Minute), "cooldown", "cooldown is 20m0s")
 	// What is out of the window no longer counts.
@@ -50,7 +51,8 @@ func TestAnAbortedOpIsNoCycle_INV22(t *testing.T) {
 	defer func(l Limits) { limits = l }(limits)
 	limits.Quarantine = Rate{1, time.Hour}
 	op := opOn("o1", "i1", "a", "n")
-	if l := reserve(t, Ledger{}, op, t0).Release(op, Aborted, t0, limits); len(l.Quarantines) != 0 || len(l.Moves) != 0 {
+	if l := reserve(t, Ledger{}, op, t0).Release(op, Aborted, t0, limits); len(l.Quarantines) != 0 ||
+		len(l.Moves) != 0 {
 		t.Fatalf("%+v", l)
 	}
 }

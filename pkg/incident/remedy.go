@@ -42,7 +42,8 @@ func Following(i, last Incident) Incident {
 	i.Remedy = last.Remedy
 	i.Remedy.Seen = slices.Clone(i.Remedy.Seen)
 	for _, a := range last.Alerts {
-		if !last.Remedy.At.IsZero() && !a.OKAt.Before(last.Remedy.At.Add(last.Remedy.Settle)) && !slices.Contains(i.Remedy.Seen, a.Rule) {
+		if !last.Remedy.At.IsZero() && !a.OKAt.Before(last.Remedy.At.Add(last.Remedy.Settle)) &&
+			!slices.Contains(i.Remedy.Seen, a.Rule) {
 			i.Remedy.Seen = append(i.Remedy.Seen, a.Rule)
 		}
 	}

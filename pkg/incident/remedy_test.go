@@ -99,7 +99,9 @@ func TestTheNextIncidentWaitsForTheSameVerification_X92(t *testing.T) {
 	if next.Residual(late, s.at.Add(6*time.Minute)) {
 		t.Error("six minutes after the cure it is still put off")
 	}
-	if again := breach("crash_looping", P1, 5, "rollback"); next.Residual(with(Alert{Rule: again.Rule, Lookback: 5 * time.Minute}, Breach, true), s.at.Add(time.Minute)) {
+	if again := breach("crash_looping", P1, 5,
+		"rollback"); next.Residual(with(Alert{Rule: again.Rule, Lookback: 5 * time.Minute}, Breach, true),
+		s.at.Add(time.Minute)) {
 		t.Error("a rule that said OK after the cure is put off")
 	}
 }

@@ -198,7 +198,8 @@ func TestAScaleThatWasSetBackHasNotHelped_W2(t *testing.T) {
 			s := scale(t)
 			s.after(10*time.Second).tick(setBack, a).want(Verifying)
 			s.after(50*time.Second).tick(setBack, c.a).want(Verifying, Release)
-			if s.inc.Op.Verdict != Unclear || !strings.Contains(s.inc.Op.Reason, "3 replicas are wanted, not the 5 that were asked for") {
+			if s.inc.Op.Verdict != Unclear || !strings.Contains(s.inc.Op.Reason,
+				"3 replicas are wanted, not the 5 that were asked for") {
 				t.Errorf("verdict %q: %s", s.inc.Op.Verdict, s.inc.Op.Reason)
 			}
 		})
@@ -217,7 +218,8 @@ func TestAScaleThatWasSetBackHasNotHelped_W2(t *testing.T) {
 }
 
 func TestWhatEndedByItselfLeadsToNoQuarantine_X105(t *testing.T) {
-	lim := Limits{PerTarget: Rate{20, time.Hour}, PerNamespace: Rate{20, time.Hour}, Cluster: Rate{20, time.Hour}, Concurrent: 2, Quarantine: Rate{3, 6 * time.Hour}}
+	lim := Limits{PerTarget: Rate{20, time.Hour}, PerNamespace: Rate{20, time.Hour}, Cluster: Rate{20, time.Hour},
+		Concurrent: 2, Quarantine: Rate{3, 6 * time.Hour}}
 	for verdict, want := range map[OpVerdict]bool{ByItself: false, Helped: true, NoEffect: true} {
 		l, at := Ledger{}, t0
 		for _, id := range []string{"1", "2", "3"} {
@@ -237,7 +239,8 @@ func TestWhatEndedByItselfLeadsToNoQuarantine_X105(t *testing.T) {
 
 // TestBudgetsCountPods_X100: a restart of 200 pods is not the same as one of 2.
 func TestBudgetsCountPods_X100(t *testing.T) {
-	lim := Limits{PerTarget: Rate{20, time.Hour}, PerNamespace: Rate{20, time.Hour}, Cluster: Rate{20, time.Hour}, Concurrent: 9, Pods: Rate{100, time.Hour}}
+	lim := Limits{PerTarget: Rate{20, time.Hour}, PerNamespace: Rate{20, time.Hour}, Cluster: Rate{20, time.Hour},
+		Concurrent: 9, Pods: Rate{100, time.Hour}}
 	op := func(id string, pods int) Op {
 		o := target
 		o.Workload = "app" + id
@@ -260,7 +263,8 @@ func TestBudgetsCountPods_X100(t *testing.T) {
 			t.Fatal(no)
 		}
 		_, no = reserve(l, op("3", 50), t0.Add(20*time.Minute))
-		if no == nil || no.Hold != Wait || no.Reason != "100 of 100 pods disturbed in 1h0m0s, and 50 more by this" || !no.RetryAt.Equal(t0.Add(time.Hour)) {
+		if no == nil || no.Hold != Wait || no.Reason != "100 of 100 pods disturbed in 1h0m0s, and 50 more by this" ||
+			!no.RetryAt.Equal(t0.Add(time.Hour)) {
 			t.Fatalf("got %+v", no)
 		}
 		if _, no = reserve(l, op("3", 50), t0.Add(time.Hour)); no != nil {

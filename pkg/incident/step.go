@@ -38,7 +38,8 @@ const DefaultHoldLimit = 30 * time.Minute
 // DefaultPolicy returns the numbers used in production. Late is above the API
 // server's own request timeout of one minute.
 func DefaultPolicy() Policy {
-	return Policy{WaitLimit: 10 * time.Minute, HoldLimit: DefaultHoldLimit, StopLoss: 2, Retry: 5 * time.Second, Late: 70 * time.Second, Sends: 5, Looks: 3}
+	return Policy{WaitLimit: 10 * time.Minute, HoldLimit: DefaultHoldLimit, StopLoss: 2, Retry: 5 * time.Second,
+		Late: 70 * time.Second, Sends: 5, Looks: 3}
 }
 
 // New returns an incident on the target with nothing seen yet; the first Tick opens it.
@@ -200,7 +201,8 @@ func (s *step) merge(now []Alert) {
 			continue
 		}
 		a.Refused = old.Refused
-		a.Next, a.Tries, a.Ended, a.Was, a.Recent, a.Streak, a.OKAt = old.Next, old.Tries, old.Ended, old.Was, old.Recent, old.Streak, old.OKAt
+		a.Next, a.Tries, a.Ended, a.Was, a.Recent, a.Streak, a.OKAt = old.Next, old.Tries, old.Ended, old.Was,
+			old.Recent, old.Streak, old.OKAt
 		if a.Usual == 0 && a.Noise == 0 {
 			a.Usual, a.Noise = old.Usual, old.Noise // a judge that started since does not know them
 		}
@@ -243,7 +245,8 @@ func (s *step) merge(now []Alert) {
 	}
 	for k, a := range s.i.Alerts {
 		if a.Firing && !slices.ContainsFunc(now, func(n Alert) bool { return n.Rule == a.Rule }) {
-			s.i.Alerts[k].Firing, s.i.Alerts[k].Verdict, s.i.Alerts[k].Reason = false, NoData, "the rule was removed from the configuration"
+			s.i.Alerts[k].Firing, s.i.Alerts[k].Verdict, s.i.Alerts[k].Reason = false, NoData,
+				"the rule was removed from the configuration"
 			s.noteRule(KindRemoved, a.Rule, fmt.Sprintf("%s was removed from the configuration", a.Rule))
 		}
 	}
@@ -302,7 +305,8 @@ func (s *step) lead() {
 	if s.i.Op != nil {
 		return
 	}
-	best, goes, done, past := -1, -1, -1, -1 // in breach; firing at all; firing, and its ladder has ended; on samples from before a remedy
+	// in breach; firing at all; firing, and its ladder has ended; on samples from before a remedy
+	best, goes, done, past := -1, -1, -1, -1
 	for k, a := range s.i.Alerts {
 		switch {
 		case !a.Firing:
@@ -372,7 +376,8 @@ func (s *step) quiet() bool {
 func (s *step) resolve() {
 	s.enter(Resolved)
 	s.i.ResolvedAt, s.i.NextAt, s.i.HeldSince, s.i.Asked = s.at, time.Time{}, time.Time{}, nil
-	s.note(KindResolved, fmt.Sprintf("no rule fires any more, %s after the incident opened", s.at.Sub(s.i.OpenedAt).Round(time.Second)))
+	s.note(KindResolved, fmt.Sprintf("no rule fires any more, %s after the incident opened",
+		s.at.Sub(s.i.OpenedAt).Round(time.Second)))
 }
 
 // climb takes the lead's next rung.
@@ -412,7 +417,8 @@ func (s *step) climb() {
 		return
 	}
 	if lead.Next >= len(lead.Ladder) {
-		s.end(s.because(lead, fmt.Sprintf("the ladder of %s is exhausted after %d rungs", lead.Rule, len(lead.Ladder))), true)
+		s.end(s.because(lead, fmt.Sprintf("the ladder of %s is exhausted after %d rungs", lead.Rule, len(lead.Ladder))),
+			true)
 		return
 	}
 	switch next := lead.Ladder[lead.Next]; next.Action {
@@ -443,7 +449,8 @@ func (s *step) because(lead Alert, rule string) string {
 // helped reports whether the last action was for the alert and helped.
 func (s *step) helped(a Alert) bool {
 	n := len(s.i.Attempts)
-	return n > 0 && (s.i.Attempts[n-1].Verdict == Helped || s.i.Attempts[n-1].Verdict == ByItself) && s.i.Attempts[n-1].Rule == a.Rule
+	return n > 0 && (s.i.Attempts[n-1].Verdict == Helped || s.i.Attempts[n-1].Verdict == ByItself) &&
+		s.i.Attempts[n-1].Rule == a.Rule
 }
 
 // unseen waits for a lead that is firing but not in breach at this moment: it

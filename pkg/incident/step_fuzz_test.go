@@ -19,7 +19,8 @@ func FuzzStep(f *testing.F) {
 		f.Add(seed, []byte{})
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, b []byte) {
-		s := &stepFuzz{t: t, b: b, rest: rand.New(rand.NewPCG(seed, 11)), at: t0, policy: DefaultPolicy(), tried: map[string]int{}}
+		s := &stepFuzz{t: t, b: b, rest: rand.New(rand.NewPCG(seed, 11)), at: t0, policy: DefaultPolicy(),
+			tried: map[string]int{}}
 		s.inc = New("i1", target, t0)
 		for range 80 {
 			s.once()
@@ -56,7 +57,8 @@ func (s *stepFuzz) byte() byte {
 func pick[T any](s *stepFuzz, of ...T) T { return of[int(s.byte())%len(of)] }
 
 func (s *stepFuzz) once() {
-	s.at = s.at.Add(pick(s, 0, time.Millisecond, time.Second, 5*time.Second, 20*time.Second, 71*time.Second, 11*time.Minute, -time.Hour))
+	s.at = s.at.Add(pick(s, 0, time.Millisecond, time.Second, 5*time.Second, 20*time.Second, 71*time.Second,
+		11*time.Minute, -time.Hour))
 	kind := s.byte()
 	switch {
 	case kind == 250 && s.inc.Op == nil && s.inc.Phase != Resolved:
@@ -76,12 +78,14 @@ func (s *stepFuzz) once() {
 // adopted is an op as a ledger may hold it after a crash.
 func (s *stepFuzz) adopted() Op {
 	s.ops++
-	return Op{ID: fmt.Sprint("ledger", s.ops), Incident: "i1", Rule: pick(s, "errors", "slow"), Rung: int(s.byte() % 5), Phase: pick(s, Intent, Sent, Settling, Finished),
-		Plan: s.plan(), Sends: int(s.byte() % 3), SentAt: s.at, Verify: time.Minute}
+	return Op{ID: fmt.Sprint("ledger", s.ops), Incident: "i1", Rule: pick(s, "errors", "slow"), Rung: int(s.byte() % 5),
+		Phase: pick(s, Intent, Sent, Settling, Finished),
+		Plan:  s.plan(), Sends: int(s.byte() % 3), SentAt: s.at, Verify: time.Minute}
 }
 
 func (s *stepFuzz) plan() Plan {
-	return Plan{Action: pick(s, ActionScale, ActionRestart, ActionRollback), Class: pick(s, C2, C3, C4), Target: target, Summary: "do it", Object: Object{UID: "u1", ResourceVersion: "7"}}
+	return Plan{Action: pick(s, ActionScale, ActionRestart, ActionRollback), Class: pick(s, C2, C3, C4), Target: target,
+		Summary: "do it", Object: Object{UID: "u1", ResourceVersion: "7"}}
 }
 
 // tick: rules keep their ladders, and everything else about them changes.
@@ -91,8 +95,10 @@ func (s *stepFuzz) tick() Tick {
 		if s.byte()%4 == 0 {
 			continue
 		}
-		a := Alert{Rule: rule, Severity: pick(s, P0, P1, P2, P3, ""), Firing: s.byte()%4 != 0, Verdict: pick(s, Breach, Breach, Breach, OK, NoData, Stale, Error, Conflict, ""),
-			Value: float64(s.byte()) / 16, Bound: 1, Above: true, Reason: rule, ActiveAt: s.at.Add(-time.Duration(s.byte()) * time.Second),
+		a := Alert{Rule: rule, Severity: pick(s, P0, P1, P2, P3, ""), Firing: s.byte()%4 != 0,
+			Verdict: pick(s, Breach, Breach, Breach, OK, NoData, Stale, Error, Conflict, ""),
+			Value:   float64(s.byte()) / 16, Bound: 1, Above: true, Reason: rule,
+			ActiveAt:    s.at.Add(-time.Duration(s.byte()) * time.Second),
 			EvaluatedAt: s.at.Add(pick(s, 0, -time.Minute)), Ladder: ladder(rule)}
 		e.Alerts = append(e.Alerts, a)
 	}
@@ -102,9 +108,11 @@ func (s *stepFuzz) tick() Tick {
 func ladder(rule string) []Rung {
 	switch rule {
 	case "errors":
-		return []Rung{{Action: "capture"}, {Action: "rollback", Class: C4, Settle: time.Second, Verify: time.Minute}, {Action: "page"}}
+		return []Rung{{Action: "capture"}, {Action: "rollback", Class: C4, Settle: time.Second, Verify: time.Minute},
+			{Action: "page"}}
 	case "slow":
-		return []Rung{{Action: "scale", Class: C2, Attempts: 3, Verify: time.Minute}, {Action: "restart", Class: C3, Verify: time.Minute}}
+		return []Rung{{Action: "scale", Class: C2, Attempts: 3, Verify: time.Minute},
+			{Action: "restart", Class: C3, Verify: time.Minute}}
 	}
 	return nil
 }
@@ -123,16 +131,19 @@ func (s *stepFuzz) answer(e Effect) Event {
 	switch e {
 	case Consider:
 		s.ops++
-		return Considered{At: s.at, OpID: fmt.Sprint("op", s.ops), Plan: s.plan(), Ready: int(s.byte() % 4), Answers: s.answers(), Hold: s.hold(), Reason: "because", RetryAt: retry}
+		return Considered{At: s.at, OpID: fmt.Sprint("op", s.ops), Plan: s.plan(), Ready: int(s.byte() % 4),
+			Answers: s.answers(), Hold: s.hold(), Reason: "because", RetryAt: retry}
 	case Reserve:
 		if s.byte()%4 == 0 {
 			return Refused{At: s.at, Answer: Answer{Guard: "budget", Hold: s.hold(), Reason: "used up", RetryAt: retry}}
 		}
 		return Reserved{At: s.at}
 	case Capture:
-		return pick[Event](s, Captured{At: s.at, Ref: "evidence/1"}, Captured{At: s.at, Gap: "no logs"}, Captured{At: s.at})
+		return pick[Event](s, Captured{At: s.at, Ref: "evidence/1"}, Captured{At: s.at, Gap: "no logs"},
+			Captured{At: s.at})
 	case Recheck:
-		return Rechecked{At: s.at, Plan: s.plan(), Answers: s.answers(), Hold: s.hold(), Reason: "because", RetryAt: retry}
+		return Rechecked{At: s.at, Plan: s.plan(), Answers: s.answers(), Hold: s.hold(), Reason: "because",
+			RetryAt: retry}
 	case Act:
 		return Acted{At: s.at, Outcome: pick(s, Applied, Unknown, Conflicted, Denied, Unsent, "new"), Reason: "said so"}
 	case Find:
@@ -187,7 +198,8 @@ func (s *stepFuzz) check(was, is Incident, e Event, effects []Effect) {
 	s.t.Helper()
 	bad := func(format string, args ...any) {
 		s.t.Helper()
-		s.t.Fatalf("%T: %s\nbefore %s\nafter  %s %v", e, fmt.Sprintf(format, args...), s.stored(was), s.stored(is), effects)
+		s.t.Fatalf("%T: %s\nbefore %s\nafter  %s %v", e, fmt.Sprintf(format, args...), s.stored(was), s.stored(is),
+			effects)
 	}
 	if was.Phase == Resolved && was.Op == nil && (!reflect.DeepEqual(was, is) || len(effects) > 0) {
 		bad("a resolved incident goes on")

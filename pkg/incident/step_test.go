@@ -46,7 +46,8 @@ func (s *story) after(d time.Duration) *story { s.at = s.at.Add(d); return s }
 func (s *story) want(phase Phase, effects ...Effect) *story {
 	s.t.Helper()
 	if s.inc.Phase != phase || fmt.Sprint(s.effects) != fmt.Sprint(effects) {
-		s.t.Fatalf("phase %s, effects %v; want %s, %v\ntimeline: %v", s.inc.Phase, s.effects, phase, effects, s.inc.Timeline)
+		s.t.Fatalf("phase %s, effects %v; want %s, %v\ntimeline: %v", s.inc.Phase, s.effects, phase, effects,
+			s.inc.Timeline)
 	}
 	return s
 }
@@ -54,17 +55,21 @@ func (s *story) want(phase Phase, effects ...Effect) *story {
 // run takes an op from plan to settled with nothing in the way.
 func (s *story) run(action Action, class Class) *story {
 	s.t.Helper()
-	s.step(Considered{At: s.at, OpID: string(action) + "1", Ready: 3, Plan: Plan{Action: action, Class: class, Target: target, Summary: string(action) + " it", Lease: time.Hour, Inverse: []byte("{}")}}).want(Acting, Reserve)
+	s.step(Considered{At: s.at, OpID: string(action) + "1", Ready: 3,
+		Plan: Plan{Action: action, Class: class, Target: target, Summary: string(action) + " it", Lease: time.Hour,
+			Inverse: []byte("{}")}}).want(Acting, Reserve)
 	s.step(Reserved{At: s.at})
 	if class >= C3 {
 		s.want(Acting, Capture).step(Captured{At: s.at, Ref: "evidence/1"})
 	}
-	s.want(Acting, Recheck).step(Rechecked{At: s.at, Plan: Plan{Object: Object{UID: "u1", ResourceVersion: "7"}}}).want(Acting, Act)
+	s.want(Acting, Recheck).step(Rechecked{At: s.at,
+		Plan: Plan{Object: Object{UID: "u1", ResourceVersion: "7"}}}).want(Acting, Act)
 	return s.step(Acted{At: s.at, Outcome: Applied}).want(Verifying)
 }
 
 func breach(rule string, sev Severity, value float64, actions ...Action) Alert {
-	a := Alert{Rule: rule, Severity: sev, Firing: true, Verdict: Breach, Value: value, Bound: 1, Above: true, Reason: fmt.Sprintf("%v > 1", value), ActiveAt: t0}
+	a := Alert{Rule: rule, Severity: sev, Firing: true, Verdict: Breach, Value: value, Bound: 1, Above: true,
+		Reason: fmt.Sprintf("%v > 1", value), ActiveAt: t0}
 	for i, act := range actions {
 		a.Ladder = append(a.Ladder, Rung{Action: act, Index: i, Settle: 10 * time.Second, Verify: time.Minute})
 	}
@@ -80,8 +85,10 @@ func TestABadReleaseIsRolledBackAndResolved(t *testing.T) {
 	s := tell(t, a).want(Acting, Capture)
 	s.step(Captured{At: s.at, Ref: "evidence/0"}).want(Open, Consider)
 	// The capture rung's evidence is fresh: it is not taken twice.
-	s.step(Considered{At: s.at, OpID: "rollback1", Ready: 3, Plan: Plan{Action: "rollback", Class: C4, Target: target, Summary: "rollback it"}}).want(Acting, Reserve)
-	s.step(Reserved{At: s.at}).want(Acting, Recheck).step(Rechecked{At: s.at}).want(Acting, Act).step(Acted{At: s.at, Outcome: Applied}).want(Verifying)
+	s.step(Considered{At: s.at, OpID: "rollback1", Ready: 3,
+		Plan: Plan{Action: "rollback", Class: C4, Target: target, Summary: "rollback it"}}).want(Acting, Reserve)
+	s.step(Reserved{At: s.at}).want(Acting, Recheck).step(Rechecked{At: s.at}).want(Acting,
+		Act).step(Acted{At: s.at, Outcome: Applied}).want(Verifying)
 	s.after(2*time.Second).tick(steady, a).want(Verifying)
 	s.after(11*time.Second).tick(steady, with(a, OK, true)).want(Verifying, Release)
 	s.step(Released{At: s.at}).want(Verifying)
@@ -143,7 +150,8 @@ func TestHoldsMeanWhatTheySay(t *testing.T) {
 	} {
 		t.Run(string(tc.hold), func(t *testing.T) {
 			s := tell(t, breach("errors", P1, 5, "restart", "rollback", "page")).want(Open, Consider)
-			s.step(Considered{At: s.at, OpID: "o", Hold: tc.hold, Reason: "because", Plan: Plan{Summary: "restart it"}}).want(tc.phase, tc.next...)
+			s.step(Considered{At: s.at, OpID: "o", Hold: tc.hold, Reason: "because",
+				Plan: Plan{Summary: "restart it"}}).want(tc.phase, tc.next...)
 			if s.inc.Op != nil {
 				t.Error("a refused plan left an op")
 			}
@@ -174,7 +182,8 @@ func TestAHoldIsAskedAgainAndThenActedOn(t *testing.T) {
 func TestNoAnswerIsResolvedByReadingNeverByResending_INV06(t *testing.T) {
 	a := breach("errors", P1, 5, "scale")
 	s := tell(t, a)
-	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "scale", Class: C2, Target: target}}).step(Reserved{At: s.at}).step(Rechecked{At: s.at}).want(Acting, Act)
+	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "scale", Class: C2,
+		Target: target}}).step(Reserved{At: s.at}).step(Rechecked{At: s.at}).want(Acting, Act)
 	s.step(Acted{At: s.at, Outcome: Unknown, Reason: "timeout"}).want(Acting)
 	s.after(2*time.Second).tick(steady, a).want(Acting, Find)
 	s.step(Found{At: s.at, Known: true, Applied: true}).want(Verifying)
@@ -186,13 +195,15 @@ func TestNoAnswerIsResolvedByReadingNeverByResending_INV06(t *testing.T) {
 func TestAnInDoubtOpIsNotLetGoWhileItsWriteMayStillLand(t *testing.T) {
 	a := breach("errors", P1, 5, "scale")
 	s := tell(t, a)
-	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "scale", Class: C2, Target: target}}).step(Reserved{At: s.at}).step(Rechecked{At: s.at}).step(Acted{At: s.at, Outcome: Unknown})
+	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "scale", Class: C2,
+		Target: target}}).step(Reserved{At: s.at}).step(Rechecked{At: s.at}).step(Acted{At: s.at, Outcome: Unknown})
 	s.after(2*time.Second).tick(steady, a).step(Found{At: s.at, Known: true}).want(Acting, Recheck)
 	s.step(Rechecked{At: s.at, Hold: Suppress, Reason: "held"}).want(Acting)
 	if s.inc.Op == nil || s.inc.Op.Phase != InDoubt {
 		t.Fatalf("let go: %+v", s.inc.Op)
 	}
-	s.after(80*time.Second).tick(steady, a).step(Found{At: s.at, Known: true}).step(Rechecked{At: s.at, Hold: Suppress, Reason: "held"}).want(Acting, Release)
+	s.after(80*time.Second).tick(steady, a).step(Found{At: s.at, Known: true}).step(Rechecked{At: s.at, Hold: Suppress,
+		Reason: "held"}).want(Acting, Release)
 	s.step(Released{At: s.at}).want(Suppressed)
 }
 
@@ -200,35 +211,44 @@ func TestAnInDoubtOpIsNotLetGoWhileItsWriteMayStillLand(t *testing.T) {
 func TestWhatMayHaveLandedSinceTheLastLookIsLookedForAgain_INV06(t *testing.T) {
 	a := breach("errors", P1, 5, "scale")
 	s := tell(t, a)
-	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "scale", Class: C2, Target: target}}).step(Reserved{At: s.at}).step(Rechecked{At: s.at}).step(Acted{At: s.at, Outcome: Unknown})
+	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "scale", Class: C2,
+		Target: target}}).step(Reserved{At: s.at}).step(Rechecked{At: s.at}).step(Acted{At: s.at, Outcome: Unknown})
 	s.after(69*time.Second).tick(steady, a).step(Found{At: s.at, Known: true}).want(Acting, Recheck)
 	s.after(2 * time.Second).step(Rechecked{At: s.at, Hold: Wait, Reason: "the workload changed"}).want(Acting)
-	s.after(6*time.Second).tick(steady, a).want(Acting, Find).step(Found{At: s.at, Known: true, Applied: true}).want(Verifying)
+	s.after(6*time.Second).tick(steady, a).want(Acting, Find).step(Found{At: s.at, Known: true,
+		Applied: true}).want(Verifying)
 }
 
 // The explorer found this one: the denial of a second request says nothing about the first.
 func TestADenialDoesNotEndAnOpWhoseEarlierWriteMayLand_INV17(t *testing.T) {
 	a := breach("errors", P1, 5, "scale")
 	s := tell(t, a)
-	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "scale", Class: C2, Target: target}}).step(Reserved{At: s.at}).step(Rechecked{At: s.at}).step(Acted{At: s.at, Outcome: Unknown})
-	s.after(2*time.Second).tick(steady, a).step(Found{At: s.at, Known: true}).step(Rechecked{At: s.at}).want(Acting, Act)
+	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "scale", Class: C2,
+		Target: target}}).step(Reserved{At: s.at}).step(Rechecked{At: s.at}).step(Acted{At: s.at, Outcome: Unknown})
+	s.after(2*time.Second).tick(steady, a).step(Found{At: s.at, Known: true}).step(Rechecked{At: s.at}).want(Acting,
+		Act)
 	s.step(Acted{At: s.at, Outcome: Denied, Reason: "forbidden"}).want(Acting)
-	s.after(6*time.Second).tick(steady, a).want(Acting, Find).step(Found{At: s.at, Known: true, Applied: true}).want(Verifying)
+	s.after(6*time.Second).tick(steady, a).want(Acting, Find).step(Found{At: s.at, Known: true,
+		Applied: true}).want(Verifying)
 }
 
 // The explorer found this one: who reserved the op may send it after we looked.
 func TestAnAdoptedOpIsNotLetGoWhileItsOwnerMaySendIt_INV17(t *testing.T) {
 	a := breach("errors", P1, 5, "scale")
 	s := tell(t, a)
-	s.inc = Adopt(s.inc, Op{ID: "o9", Rule: "errors", Plan: Plan{Action: "scale", Class: C2, Target: target}, Phase: Intent}, s.at)
-	s.tick(steady, a).want(Acting, Find).step(Found{At: s.at, Known: true}).step(Rechecked{At: s.at, Hold: Wait, Reason: "recovered"}).want(Acting)
-	s.after(80*time.Second).tick(steady, a).want(Acting, Find).step(Found{At: s.at, Known: true}).step(Rechecked{At: s.at, Hold: Wait, Reason: "recovered"}).want(Acting, Release)
+	s.inc = Adopt(s.inc, Op{ID: "o9", Rule: "errors", Plan: Plan{Action: "scale", Class: C2, Target: target},
+		Phase: Intent}, s.at)
+	s.tick(steady, a).want(Acting, Find).step(Found{At: s.at, Known: true}).step(Rechecked{At: s.at, Hold: Wait,
+		Reason: "recovered"}).want(Acting)
+	s.after(80*time.Second).tick(steady, a).want(Acting, Find).step(Found{At: s.at,
+		Known: true}).step(Rechecked{At: s.at, Hold: Wait, Reason: "recovered"}).want(Acting, Release)
 }
 
 func TestRecoveredBetweenDecisionAndWriteMeansNoWrite_F71(t *testing.T) {
 	a := breach("errors", P1, 5, "restart")
 	s := tell(t, a)
-	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "restart", Class: C3, Target: target}}).step(Reserved{At: s.at}).step(Captured{At: s.at, Ref: "e"})
+	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "restart", Class: C3,
+		Target: target}}).step(Reserved{At: s.at}).step(Captured{At: s.at, Ref: "e"})
 	s.step(Rechecked{At: s.at, Hold: Wait, Reason: "the condition no longer holds"}).want(Acting, Release)
 	s.step(Released{At: s.at}).want(Open)
 	if got := s.inc.Attempts[0].Verdict; got != Aborted {
@@ -239,8 +259,10 @@ func TestRecoveredBetweenDecisionAndWriteMeansNoWrite_F71(t *testing.T) {
 func TestADeniedWriteIsTriedOnceAndTold_F17(t *testing.T) {
 	a := breach("errors", P1, 5, "restart")
 	s := tell(t, a)
-	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "scale", Class: C2, Target: target}}).step(Reserved{At: s.at}).step(Rechecked{At: s.at})
-	s.step(Acted{At: s.at, Outcome: Denied, Reason: "forbidden"}).want(Acting, Release).step(Released{At: s.at}).want(Escalated)
+	s.step(Considered{At: s.at, OpID: "o1", Plan: Plan{Action: "scale", Class: C2,
+		Target: target}}).step(Reserved{At: s.at}).step(Rechecked{At: s.at})
+	s.step(Acted{At: s.at, Outcome: Denied, Reason: "forbidden"}).want(Acting,
+		Release).step(Released{At: s.at}).want(Escalated)
 	if !s.inc.Paged || !strings.Contains(s.inc.PageReason, "forbidden") {
 		t.Fatalf("paged %v: %q", s.inc.Paged, s.inc.PageReason)
 	}
@@ -272,7 +294,8 @@ func TestHarmHandsOverToAPerson(t *testing.T) {
 	s := tell(t, a).run("scale", C2)
 	worse := a
 	worse.Value = 20
-	s.after(time.Second).tick(steady, worse).after(2*time.Minute).tick(steady, worse).step(Released{At: s.at}).want(Escalated)
+	s.after(time.Second).tick(steady, worse).after(2*time.Minute).tick(steady,
+		worse).step(Released{At: s.at}).want(Escalated)
 	if got := s.inc.Attempts[0].Verdict; got != Harmed {
 		t.Fatalf("verdict %q", got)
 	}
@@ -312,7 +335,8 @@ func TestARemovedRuleIsSaidAndDoesNotFire(t *testing.T) {
 
 func TestAnEventThatDoesNotFitChangesNothing(t *testing.T) {
 	s := tell(t, breach("errors", P1, 5, "restart")).want(Open, Consider)
-	for _, e := range []Event{Reserved{At: t0}, Refused{At: t0}, Captured{At: t0}, Rechecked{At: t0}, Acted{At: t0, Outcome: Applied}, Found{At: t0, Known: true, Applied: true}, Released{At: t0}} {
+	for _, e := range []Event{Reserved{At: t0}, Refused{At: t0}, Captured{At: t0}, Rechecked{At: t0},
+		Acted{At: t0, Outcome: Applied}, Found{At: t0, Known: true, Applied: true}, Released{At: t0}} {
 		s.step(e).want(Open)
 		if s.inc.Op != nil {
 			t.Fatalf("%T made an op", e)
@@ -323,7 +347,8 @@ func TestAnEventThatDoesNotFitChangesNothing(t *testing.T) {
 func TestAnOpKnownOnlyToTheLedgerIsLookedForFirst_F32(t *testing.T) {
 	a := breach("errors", P1, 5, "restart")
 	s := tell(t, a)
-	s.inc = Adopt(s.inc, Op{ID: "o9", Rule: "errors", Plan: Plan{Action: "restart", Class: C3, Target: target}, Phase: Intent}, s.at)
+	s.inc = Adopt(s.inc, Op{ID: "o9", Rule: "errors", Plan: Plan{Action: "restart", Class: C3, Target: target},
+		Phase: Intent}, s.at)
 	s.tick(steady, a).want(Acting, Find)
 	s.step(Found{At: s.at, Known: true, Applied: false}).want(Acting, Capture)
 }
@@ -377,7 +402,8 @@ func TestARelapseTakesAsManyLooksAsTheRecovery(t *testing.T) {
 func TestTheRungOfAnAdoptedOpCounts(t *testing.T) {
 	a := breach("errors", P1, 5, "capture", "restart", "page")
 	s := tell(t, a).want(Acting, Capture)
-	s.inc = Adopt(s.inc, Op{ID: "op1", Incident: "i1", Rule: "errors", Rung: 1, Plan: Plan{Action: "restart", Class: C3, Target: target}, Settle: 10 * time.Second, Verify: time.Minute}, s.at)
+	s.inc = Adopt(s.inc, Op{ID: "op1", Incident: "i1", Rule: "errors", Rung: 1,
+		Plan: Plan{Action: "restart", Class: C3, Target: target}, Settle: 10 * time.Second, Verify: time.Minute}, s.at)
 	s.tick(steady, a).want(Acting, Find).step(Found{At: s.at, Known: true, Applied: true}).want(Verifying)
 	s.after(2*time.Minute).tick(steady, a).want(Verifying)
 	s.after(time.Minute).tick(steady, a).want(Verifying, Release)
@@ -403,7 +429,8 @@ func TestTheEndOfALadderIsNotTheOthers(t *testing.T) {
 			health, errs := breach("health", P1, 5, c.first...), breach("errors", P1, 5, "rollback", "page")
 			s := tell(t, health)
 			if c.hold != "" {
-				s.step(Considered{At: s.at, OpID: "o", Hold: c.hold, Reason: "mode observe", Plan: Plan{Summary: "restart it"}})
+				s.step(Considered{At: s.at, OpID: "o", Hold: c.hold, Reason: "mode observe",
+					Plan: Plan{Summary: "restart it"}})
 			}
 			s.want(Escalated)
 			if s.inc.Paged != c.paged || s.inc.HandedOver {
@@ -411,7 +438,8 @@ func TestTheEndOfALadderIsNotTheOthers(t *testing.T) {
 			}
 			s.after(time.Minute).tick(steady, health).want(Escalated)
 			s.after(time.Minute).tick(steady, health, errs).want(Open, Consider)
-			s.step(Considered{At: s.at, OpID: "o", Plan: Plan{Action: "rollback", Class: C4, Summary: "roll it back"}}).want(Acting, Reserve)
+			s.step(Considered{At: s.at, OpID: "o", Plan: Plan{Action: "rollback", Class: C4,
+				Summary: "roll it back"}}).want(Acting, Reserve)
 			if s.inc.Lead != "errors" {
 				t.Errorf("%s leads", s.inc.Lead)
 			}
@@ -423,7 +451,8 @@ func TestTheEndOfALadderIsNotTheOthers(t *testing.T) {
 func TestWhatIsHandedOverIsForAllRules(t *testing.T) {
 	health, errs := breach("health", P1, 5, "restart", "page"), breach("errors", P1, 5, "rollback", "page")
 	s := tell(t, health)
-	s.step(Considered{At: s.at, OpID: "o", Hold: HandOver, Reason: "Argo CD owns it", Plan: Plan{Summary: "restart it"}}).want(Escalated)
+	s.step(Considered{At: s.at, OpID: "o", Hold: HandOver, Reason: "Argo CD owns it",
+		Plan: Plan{Summary: "restart it"}}).want(Escalated)
 	s.after(time.Minute).tick(steady, health, errs).want(Escalated)
 	if !s.inc.HandedOver || !s.inc.Paged {
 		t.Errorf("handed over %v, paged %v", s.inc.HandedOver, s.inc.Paged)
@@ -495,7 +524,8 @@ func TestASilencedAlertHidesNoOther(t *testing.T) {
 			said = append(said, e.Text)
 		}
 	}
-	want := "[errors: silenced by a cpu: silenced by b errors is not silenced any more cpu is not silenced any more cpu: silenced by b]"
+	want := "[errors: silenced by a cpu: silenced by b errors is not silenced any more cpu is not silenced any more " +
+		"cpu: silenced by b]"
 	if fmt.Sprint(said) != want {
 		t.Errorf("the timeline says %q, want %s", said, want)
 	}
@@ -503,7 +533,8 @@ func TestASilencedAlertHidesNoOther(t *testing.T) {
 
 func TestAPageWhileAllIsSilencedSaysSo(t *testing.T) {
 	s := tell(t, silenced(breach("errors", P1, 5, "page"), "silenced by a")).want(Escalated)
-	if last := s.inc.Timeline[len(s.inc.Timeline)-1].Text; !s.inc.Paged || strings.Contains(s.inc.PageReason, "silenced") || !strings.Contains(last, "nobody is told while") {
+	if last := s.inc.Timeline[len(s.inc.Timeline)-1].Text; !s.inc.Paged ||
+		strings.Contains(s.inc.PageReason, "silenced") || !strings.Contains(last, "nobody is told while") {
 		t.Errorf("paged %v: %s; %s", s.inc.Paged, s.inc.PageReason, last)
 	}
 }

@@ -42,7 +42,8 @@ func (s *step) settle(e Tick) {
 		op.well(a)
 	}
 	if !s.at.Before(op.AppliedAt.Add(op.Verify)) && op.comes(e.Rollout, s.at) {
-		s.noteOnce(KindRolling, fmt.Sprintf("%s after the write %s: nothing is judged until then, or until %s have passed",
+		s.noteOnce(KindRolling, fmt.Sprintf("%s after the write %s: nothing is judged until then, or until %s have "+
+			"passed",
 			s.at.Sub(op.AppliedAt).Round(time.Second), op.unfinished(e.Rollout), op.deadline(e.Rollout)))
 	}
 	if s.cutOff(e) {
@@ -57,7 +58,8 @@ func (s *step) settle(e Tick) {
 // look keeps what the rule said once the action had settled. What it could not
 // see counts for neither side.
 func (op *Op) look(a Alert) {
-	if op.RolledAt.IsZero() || a.Verdict.Unknown() || !a.EvaluatedAt.After(op.RolledAt.Add(op.Settle)) || !a.EvaluatedAt.After(op.AfterAt) {
+	if op.RolledAt.IsZero() || a.Verdict.Unknown() || !a.EvaluatedAt.After(op.RolledAt.Add(op.Settle)) ||
+		!a.EvaluatedAt.After(op.AfterAt) {
 		return
 	}
 	op.AfterAt = a.EvaluatedAt
@@ -131,7 +133,8 @@ func (op *Op) deadline(r Rollout) time.Duration {
 // comes reports whether what the action brings is still to come: its rollout is neither
 // complete nor stalled nor undone, and its deadline has not passed (INV-63).
 func (op *Op) comes(r Rollout, at time.Time) bool {
-	return (op.rolls() || r.OfJob) && op.RolledAt.IsZero() && !(r.Known && r.Stalled != "") && !op.undone(r) && at.Before(op.AppliedAt.Add(op.deadline(r)))
+	return (op.rolls() || r.OfJob) && op.RolledAt.IsZero() && !(r.Known && r.Stalled != "") && !op.undone(r) &&
+		at.Before(op.AppliedAt.Add(op.deadline(r)))
 }
 
 // judge returns the verdict on an applied op, or "" while it is too early. It
@@ -168,25 +171,33 @@ func judge(op Op, i Incident, e Tick, at time.Time, p Policy) (verdict OpVerdict
 	case e.Rollout.OfJob && e.Rollout.Stalled != "":
 		return NoEffect, fmt.Sprintf("%s after it was made %s", took, e.Rollout.Stalled)
 	case ok && a.Verdict == OK && op.Well >= looks && op.byItself():
-		return ByItself, fmt.Sprintf("%s holds no more since %s before the first pod of the action was ready", op.Rule, op.TookAt.Sub(op.WellAt).Round(100*time.Millisecond))
+		return ByItself, fmt.Sprintf("%s holds no more since %s before the first pod of the action was ready", op.Rule,
+			op.TookAt.Sub(op.WellAt).Round(100*time.Millisecond))
 	case ok && a.Verdict == OK && op.Well >= looks && moved:
-		return Helped, fmt.Sprintf("%s holds no more %s after the action, in %d looks: %s", op.Rule, took, op.Well, a.Reason)
+		return Helped, fmt.Sprintf("%s holds no more %s after the action, in %d looks: %s", op.Rule, took, op.Well,
+			a.Reason)
 	case ok && a.Verdict == Breach && len(op.After) >= looks && harmed(a, op, then, now):
-		return Harmed, fmt.Sprintf("%s after the action %s is much further off than before (%.4g, was %.4g): %s", took, op.Rule, now, then, a.Reason)
+		return Harmed, fmt.Sprintf("%s after the action %s is much further off than before (%.4g, was %.4g): %s", took,
+			op.Rule, now, then, a.Reason)
 	case !late:
 		return "", ""
 	case op.RolledAt.IsZero() && e.Rollout.Known && !e.Rollout.OfJob && e.Rollout.Ready < op.ReadyThen:
-		return Harmed, fmt.Sprintf("%s after the action the rollout is not complete and %d replicas are ready, %d before", took, e.Rollout.Ready, op.ReadyThen)
+		return Harmed, fmt.Sprintf("%s after the action the rollout is not complete and %d replicas are ready, %d "+
+			"before", took, e.Rollout.Ready, op.ReadyThen)
 	case op.RolledAt.IsZero() && op.undone(e.Rollout):
 		return Unclear, fmt.Sprintf("%s after the action %s: it had no time to help", took, op.unfinished(e.Rollout))
 	case !ok || a.Verdict.Unknown():
 		return Unclear, fmt.Sprintf("%s after the action %s is %s: %s", took, op.Rule, a.Verdict, a.Reason)
 	case a.Verdict == OK && op.RolledAt.IsZero():
-		return Unclear, fmt.Sprintf("%s after the action %s holds no more, but %s", took, op.Rule, op.unfinished(e.Rollout))
+		return Unclear, fmt.Sprintf("%s after the action %s holds no more, but %s", took, op.Rule,
+			op.unfinished(e.Rollout))
 	case a.Verdict == OK && op.Well < looks:
-		return Unclear, fmt.Sprintf("%s after the action %s holds no more, but only in the last %d looks", took, op.Rule, op.Well)
+		return Unclear, fmt.Sprintf("%s after the action %s holds no more, but only in the last %d looks", took,
+			op.Rule, op.Well)
 	case a.Verdict == OK:
-		return Unclear, fmt.Sprintf("%s after the action %s holds no more, but it moved from %.4g to %.4g only, and before the incident it strayed by %.4g from %.4g: that may be chance", took, op.Rule, then, now, a.Noise, a.Usual)
+		return Unclear, fmt.Sprintf("%s after the action %s holds no more, but it moved from %.4g to %.4g only, and "+
+			"before the incident it strayed by %.4g from %.4g: that may be chance", took, op.Rule, then, now, a.Noise,
+			a.Usual)
 	}
 	return NoEffect, fmt.Sprintf("%s after the action %s still holds: %s", took, op.Rule, a.Reason)
 }

@@ -87,7 +87,8 @@ func (i Incident) News(w Words) bool {
 	if i.Acked.At.IsZero() && i.AnsweredBy(w.Acked) || i.regraded(w.Graded) || w.Public.At.After(i.Public.At) {
 		return true
 	}
-	return len(i.Noted) < MaxNotes && slices.ContainsFunc(slices.Collect(maps.Keys(w.Notes)), func(id string) bool { return !slices.Contains(i.Noted, id) })
+	return len(i.Noted) < MaxNotes && slices.ContainsFunc(slices.Collect(maps.Keys(w.Notes)),
+		func(id string) bool { return !slices.Contains(i.Noted, id) })
 }
 
 func (i Incident) regraded(g Grade) bool {

@@ -71,7 +71,8 @@ func Decode(body []byte, sender string, now time.Time) (Payload, error) {
 	var odd Warnings
 	malformed := json.Unmarshal(body, &p)
 	if malformed != nil {
-		malformed = fmt.Errorf("not an Alertmanager webhook: %s", strutil.Cut(strings.Map(shown, malformed.Error()), 300))
+		malformed = fmt.Errorf("not an Alertmanager webhook: %s",
+			strutil.Cut(strings.Map(shown, malformed.Error()), 300))
 		if readApart(body, &p, &odd) != nil {
 			return Payload{}, malformed
 		}
@@ -79,7 +80,8 @@ func Decode(body []byte, sender string, now time.Time) (Payload, error) {
 	grafana := p.Version == "1" && p.OrgID != nil
 	switch {
 	case p.Version != "4" && !grafana:
-		return Payload{}, fmt.Errorf("version %q of the payload is not known; send version 4 of Alertmanager's webhook (or Grafana's)", strutil.Cut(p.Version, 20))
+		return Payload{}, fmt.Errorf("version %q of the payload is not known; send version 4 of Alertmanager's "+
+			"webhook (or Grafana's)", strutil.Cut(p.Version, 20))
 	case len(p.Alerts) == 0 && malformed != nil:
 		return Payload{}, malformed
 	case len(p.Alerts) == 0:
@@ -116,11 +118,13 @@ func Decode(body []byte, sender string, now time.Time) (Payload, error) {
 func (in alert) check(now time.Time) (Alert, []string, error) {
 	switch {
 	case in.Status != Firing && in.Status != Resolved:
-		return Alert{}, nil, fmt.Errorf("status %q is neither firing nor resolved", oneLine(strutil.Cut(string(in.Status), 20)))
+		return Alert{}, nil, fmt.Errorf("status %q is neither firing nor resolved",
+			oneLine(strutil.Cut(string(in.Status), 20)))
 	case in.StartsAt.Unix() <= 0:
 		return Alert{}, nil, errors.New("startsAt is missing, or before 1970")
 	case in.StartsAt.After(now.Add(maxAhead)):
-		return Alert{}, nil, fmt.Errorf("startsAt %s is more than %s ahead of this host's clock (%s); compare the clocks", in.StartsAt.UTC().Format(time.RFC3339), maxAhead, now.UTC().Format(time.RFC3339))
+		return Alert{}, nil, fmt.Errorf("startsAt %s is more than %s ahead of this host's clock (%s); compare the "+
+			"clocks", in.StartsAt.UTC().Format(time.RFC3339), maxAhead, now.UTC().Format(time.RFC3339))
 	}
 	labels, odd := in.Labels.clean("label", true)
 	if len(labels) == 0 {
@@ -129,8 +133,9 @@ func (in alert) check(now time.Time) (Alert, []string, error) {
 	annotations, more := in.Annotations.clean("annotation", false)
 	odd = append(odd, more...)
 	a := Alert{
-		Fingerprint: in.Fingerprint, Status: in.Status, Labels: model.LabelSet(labels), Annotations: model.LabelSet(annotations),
-		StartsAt: in.StartsAt.UTC(), GeneratorURL: in.GeneratorURL,
+		Fingerprint: in.Fingerprint, Status: in.Status, Labels: model.LabelSet(labels),
+		Annotations: model.LabelSet(annotations),
+		StartsAt:    in.StartsAt.UTC(), GeneratorURL: in.GeneratorURL,
 	}
 	// While an alert fires it has no end, whatever the sender's clock makes of it.
 	if ended := in.EndsAt.Unix() > 0 && !in.EndsAt.After(now.Add(maxAhead)); ended && in.Status == Resolved {

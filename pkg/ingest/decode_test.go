@@ -29,13 +29,17 @@ func TestAlertmanagersPayloadIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Payload{Truncated: 3, Alerts: []Alert{{
-		Fingerprint: "3f2a9d1b7c65e804", Receiver: "watchdog", GroupKey: `{}:{alertname="HighErrorRate"}`, Status: Firing,
-		Labels:      model.LabelSet{"alertname": "HighErrorRate", "namespace": "shop", "deployment": "cart", "severity": "P1"},
-		Annotations: model.LabelSet{"summary": "31% of the requests fail", "description": "two\nlines"},
-		StartsAt:    time.Date(2026, 1, 1, 11, 58, 30, 123e6, time.UTC), GeneratorURL: "http://prometheus.monitoring:9090/graph?g0.expr=up",
-		ReceivedAt: t0, Sender: "am-eu",
+		Fingerprint: "3f2a9d1b7c65e804", Receiver: "watchdog", GroupKey: `{}:{alertname="HighErrorRate"}`,
+		Status: Firing,
+		Labels: model.LabelSet{"alertname": "HighErrorRate", "namespace": "shop", "deployment": "cart",
+			"severity": "P1"},
+		Annotations:  model.LabelSet{"summary": "31% of the requests fail", "description": "two\nlines"},
+		StartsAt:     time.Date(2026, 1, 1, 11, 58, 30, 123e6, time.UTC),
+		GeneratorURL: "http://prometheus.monitoring:9090/graph?g0.expr=up",
+		ReceivedAt:   t0, Sender: "am-eu",
 	}, {
-		Fingerprint: "77aa0c1d2e3f4a5b", Receiver: "watchdog", GroupKey: `{}:{alertname="HighErrorRate"}`, Status: Resolved,
+		Fingerprint: "77aa0c1d2e3f4a5b", Receiver: "watchdog", GroupKey: `{}:{alertname="HighErrorRate"}`,
+		Status:   Resolved,
 		Labels:   model.LabelSet{"alertname": "HighErrorRate", "namespace": "shop", "deployment": "till"},
 		StartsAt: time.Date(2026, 1, 1, 11, 40, 0, 0, time.UTC), EndsAt: time.Date(2026, 1, 1, 11, 55, 0, 0, time.UTC),
 		ReceivedAt: t0, Sender: "am-eu",
@@ -50,11 +54,13 @@ func TestGrafanasPayloadIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Alerts) != 2 || p.Alerts[0].Status != Firing || p.Alerts[1].Status != Resolved || !p.Alerts[0].EndsAt.IsZero() {
+	if len(p.Alerts) != 2 || p.Alerts[0].Status != Firing || p.Alerts[1].Status != Resolved ||
+		!p.Alerts[0].EndsAt.IsZero() {
 		t.Fatalf("%+v", p.Alerts)
 	}
 	if a := p.Alerts[0]; a.Fingerprint != a.Labels.Fingerprint().String() {
-		t.Errorf("without one the fingerprint is %q, want that of the labels, %s", a.Fingerprint, a.Labels.Fingerprint())
+		t.Errorf("without one the fingerprint is %q, want that of the labels, %s", a.Fingerprint,
+			a.Labels.Fingerprint())
 	}
 }
 
@@ -79,22 +85,31 @@ func TestWhatIsNoWebhookIsRefusedAndSaidWhy_F81(t *testing.T) {
 		{"half of it", `{"version":"4","alerts":[{`, "not an Alertmanager webhook"},
 		{"something after it", one(plain) + "x", "not an Alertmanager webhook"},
 		{"an old version", strings.Replace(one(plain), `"4"`, `"3"`, 1), `version "3" of the payload is not known`},
-		{"Grafana's version without its organisation", strings.Replace(one(plain), `"4"`, `"1"`, 1), `version "1" of the payload is not known`},
+		{"Grafana's version without its organisation", strings.Replace(one(plain), `"4"`, `"1"`, 1),
+			`version "1" of the payload is not known`},
 		{"a version that is a number", strings.Replace(one(plain), `"4"`, `4`, 1), "cannot unmarshal number"},
 		{"no alerts", `{"version":"4","alerts":[]}`, "the payload has no alerts"},
 		{"truncated below zero", `{"version":"4","truncatedAlerts":-1,"alerts":[{` + plain + `}]}`, "truncatedAlerts"},
-		{"labels that are no strings", one(`"status":"firing","labels":{"a":1},"startsAt":"2026-01-01T12:00:00Z"`), "cannot unmarshal number"},
-		{"a status that does not exist", one(`"status":"<b>pending</b>","labels":{"a":"1"},"startsAt":"2026-01-01T12:00:00Z"`), `alerts[0]: status "<b>pending</b>" is neither`},
+		{"labels that are no strings", one(`"status":"firing","labels":{"a":1},"startsAt":"2026-01-01T12:00:00Z"`),
+			"cannot unmarshal number"},
+		{"a status that does not exist",
+			one(`"status":"<b>pending</b>","labels":{"a":"1"},"startsAt":"2026-01-01T12:00:00Z"`),
+			`alerts[0]: status "<b>pending</b>" is neither`},
 		{"no labels", one(`"status":"firing","labels":{},"startsAt":"2026-01-01T12:00:00Z"`), "it has no labels"},
 		{"no start", one(`"status":"firing","labels":{"a":"1"}`), "startsAt is missing"},
-		{"a start that is no time", one(`"status":"firing","labels":{"a":"1"},"startsAt":"yesterday"`), "not an Alertmanager webhook"},
-		{"a start far ahead", one(`"status":"firing","labels":{"a":"1"},"startsAt":"2026-01-03T12:00:00Z"`), "compare the clocks"},
+		{"a start that is no time", one(`"status":"firing","labels":{"a":"1"},"startsAt":"yesterday"`),
+			"not an Alertmanager webhook"},
+		{"a start far ahead", one(`"status":"firing","labels":{"a":"1"},"startsAt":"2026-01-03T12:00:00Z"`),
+			"compare the clocks"},
 		{"a million labels", one(`"labels":{` + many(1_000_000, `"l%d":"1"`) + `}`), "more than 1024 members"},
 		{"no UTF-8", one(strings.Replace(plain, `"A"`, "\"\xff\"", 1)), "the body is not UTF-8"},
 		{"nested deeply", strings.Repeat("[", 100_000), "nested more than 32 levels"},
-		{"nested deeply in a field that is ignored", one(plain + `,"x":` + strings.Repeat(`{"x":`, 40) + "1" + strings.Repeat("}", 40)), "nested more than 32 levels"},
-		{"10,001 alerts", `{"version":"4","alerts":[` + many(10_001, `{"labels":{"a":"%d"}}`) + `]}`, "more than 10000 alerts"},
-		{"a million members", `{"version":"4","alerts":[` + many(9000, `{"labels":{"a%[1]d":"",`+many(60, `"b%d":""`)+`}}`) + `]}`, "more than 500000 members"},
+		{"nested deeply in a field that is ignored", one(plain + `,"x":` + strings.Repeat(`{"x":`, 40) + "1" +
+			strings.Repeat("}", 40)), "nested more than 32 levels"},
+		{"10,001 alerts", `{"version":"4","alerts":[` + many(10_001, `{"labels":{"a":"%d"}}`) + `]}`,
+			"more than 10000 alerts"},
+		{"a million members", `{"version":"4","alerts":[` + many(9000,
+			`{"labels":{"a%[1]d":"",`+many(60, `"b%d":""`)+`}}`) + `]}`, "more than 500000 members"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := Decode([]byte(tc.body), "s", t0)
@@ -113,17 +128,27 @@ func TestWhatSendersMayDoIsTaken(t *testing.T) {
 		name, body string
 		right      func(Alert) bool
 	}{
-		{"unknown and recent fields", `{"version":"4","notification_reason":{"x":[1]},"routeLabels":{"a":"b"},"alerts":[{` + plain + `,"new":null}]}`, func(a Alert) bool { return a.Fingerprint != "" }},
-		{"a firing alert with an end has none", one(plain + `,"endsAt":"2026-01-01T11:00:00Z"`), func(a Alert) bool { return a.EndsAt.IsZero() }},
-		{"an end that cannot be kept", one(strings.Replace(plain, "firing", "resolved", 1) + `,"endsAt":"9999-12-31T23:59:59-14:00"`), func(a Alert) bool { return a.EndsAt.IsZero() }},
-		{"a label twice: the last counts", one(`"status":"firing","labels":{"a":"1","a":"2"},"startsAt":"2026-01-01T12:00:00Z"`), func(a Alert) bool { return a.Labels["a"] == "2" }},
-		{"a long annotation is cut", one(plain + `,"annotations":{"d":"` + strings.Repeat("ä", 4000) + `"}`), func(a Alert) bool {
-			d := string(a.Annotations["d"])
-			return len(d) <= maxAnnotation && strings.HasSuffix(d, "ä…")
-		}},
-		{"an address that is too long is left out", one(plain + `,"generatorURL":"http://` + strings.Repeat("x", 3000) + `"`), func(a Alert) bool { return a.GeneratorURL == "" }},
-		{"a fingerprint with a path in it is not kept", one(plain + `,"fingerprint":"../../x"`), func(a Alert) bool { return a.Fingerprint == a.Labels.Fingerprint().String() }},
-		{"64 labels", one(`"status":"firing","labels":{` + many(64, `"l%d":"1"`) + `},"startsAt":"2026-01-01T12:00:00Z"`), func(a Alert) bool { return len(a.Labels) == 64 }},
+		{"unknown and recent fields",
+			`{"version":"4","notification_reason":{"x":[1]},"routeLabels":{"a":"b"},"alerts":[{` + plain +
+				`,"new":null}]}`, func(a Alert) bool { return a.Fingerprint != "" }},
+		{"a firing alert with an end has none", one(plain + `,"endsAt":"2026-01-01T11:00:00Z"`),
+			func(a Alert) bool { return a.EndsAt.IsZero() }},
+		{"an end that cannot be kept", one(strings.Replace(plain, "firing", "resolved", 1) +
+			`,"endsAt":"9999-12-31T23:59:59-14:00"`), func(a Alert) bool { return a.EndsAt.IsZero() }},
+		{"a label twice: the last counts",
+			one(`"status":"firing","labels":{"a":"1","a":"2"},"startsAt":"2026-01-01T12:00:00Z"`),
+			func(a Alert) bool { return a.Labels["a"] == "2" }},
+		{"a long annotation is cut", one(plain + `,"annotations":{"d":"` + strings.Repeat("ä", 4000) + `"}`),
+			func(a Alert) bool {
+				d := string(a.Annotations["d"])
+				return len(d) <= maxAnnotation && strings.HasSuffix(d, "ä…")
+			}},
+		{"an address that is too long is left out", one(plain + `,"generatorURL":"http://` + strings.Repeat("x", 3000) +
+			`"`), func(a Alert) bool { return a.GeneratorURL == "" }},
+		{"a fingerprint with a path in it is not kept", one(plain + `,"fingerprint":"../../x"`),
+			func(a Alert) bool { return a.Fingerprint == a.Labels.Fingerprint().String() }},
+		{"64 labels", one(`"status":"firing","labels":{` + many(64, `"l%d":"1"`) +
+			`},"startsAt":"2026-01-01T12:00:00Z"`), func(a Alert) bool { return len(a.Labels) == 64 }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p, err := Decode([]byte(tc.body), "s", t0)
@@ -153,7 +178,8 @@ func TestTheKeyIsOfTheLabelsAlone(t *testing.T) {
 		b    Alert
 		same bool
 	}{
-		{"another sender, group and fingerprint", Alert{Labels: model.LabelSet{"c": "d", "a": "b"}, Sender: "x", GroupKey: "g", Fingerprint: "f"}, true},
+		{"another sender, group and fingerprint", Alert{Labels: model.LabelSet{"c": "d", "a": "b"}, Sender: "x",
+			GroupKey: "g", Fingerprint: "f"}, true},
 		{"another value", Alert{Labels: model.LabelSet{"a": "b", "c": "e"}}, false},
 		{"the border between name and value elsewhere", Alert{Labels: model.LabelSet{"ab": "", "c": "d"}}, false},
 	} {
@@ -173,29 +199,51 @@ func TestOneOddAlertCostsNoOther_X05(t *testing.T) {
 		says             string
 		right            func(Alert) bool
 	}{
-		{"a colour in a label", at + `,"labels":{"alertname":"B","msg":"\u001b[31mred\u001b[0m"}`, 1, 0, `label "msg" has control characters`, func(a Alert) bool { return a.Labels["msg"] == "red" }},
-		{"a line break in a label", at + `,"labels":{"alertname":"B","msg":"a\nb"}`, 1, 0, `label "msg" has control characters`, func(a Alert) bool { return a.Labels["msg"] == "a b" }},
-		{"a NUL in a label", at + `,"labels":{"alertname":"B\u0000"}`, 1, 0, `label "alertname" has control characters`, func(a Alert) bool { return a.Labels["alertname"] == "B " }},
-		{"a label of 2 KiB", at + `,"labels":{"alertname":"B","msg":"` + strings.Repeat("ä", 1024) + `"}`, 1, 0, `label "msg" has 2048 bytes and was cut`, func(a Alert) bool { return len(a.Labels["msg"]) <= maxValue && len(a.Labels["msg"]) > 1000 }},
-		{"a bell and colours in an annotation", at + `,"labels":{"alertname":"B"},"annotations":{"summary":"\u001b[1mtwo\u001b[m\nlines\u0007"}`, 1, 0, `annotation "summary" has control characters`, func(a Alert) bool { return a.Annotations["summary"] == "two\nlines " }},
-		{"a label and an annotation without a name", at + `,"labels":{"alertname":"B","":"1"},"annotations":{"":"1"}`, 1, 0, "label without a name", func(a Alert) bool { return len(a.Labels) == 1 && len(a.Annotations) == 0 }},
-		{"65 labels", at + `,"labels":{"zone":"b","alertname":"B",` + many(63, `"l%d":"1"`) + `}`, 1, 0, "it has 65 labels, of which 64 were kept", func(a Alert) bool { return len(a.Labels) == 64 && a.Labels["alertname"] == "B" }},
-		{"200 annotations", at + `,"labels":{"alertname":"B"},"annotations":{` + many(199, `"a%d":"1"`) + `,"summary":"s"}`, 1, 0, "it has 200 annotations", func(a Alert) bool { return len(a.Annotations) == 64 && a.Annotations["summary"] == "s" }},
+		{"a colour in a label", at + `,"labels":{"alertname":"B","msg":"\u001b[31mred\u001b[0m"}`, 1, 0,
+			`label "msg" has control characters`, func(a Alert) bool { return a.Labels["msg"] == "red" }},
+		{"a line break in a label", at + `,"labels":{"alertname":"B","msg":"a\nb"}`, 1, 0,
+			`label "msg" has control characters`, func(a Alert) bool { return a.Labels["msg"] == "a b" }},
+		{"a NUL in a label", at + `,"labels":{"alertname":"B\u0000"}`, 1, 0, `label "alertname" has control characters`,
+			func(a Alert) bool { return a.Labels["alertname"] == "B " }},
+		{"a label of 2 KiB", at + `,"labels":{"alertname":"B","msg":"` + strings.Repeat("ä", 1024) + `"}`, 1, 0,
+			`label "msg" has 2048 bytes and was cut`, func(a Alert) bool {
+				return len(a.Labels["msg"]) <= maxValue &&
+					len(a.Labels["msg"]) > 1000
+			}},
+		{"a bell and colours in an annotation", at +
+			`,"labels":{"alertname":"B"},"annotations":{"summary":"\u001b[1mtwo\u001b[m\nlines\u0007"}`, 1, 0,
+			`annotation "summary" has control characters`,
+			func(a Alert) bool { return a.Annotations["summary"] == "two\nlines " }},
+		{"a label and an annotation without a name", at + `,"labels":{"alertname":"B","":"1"},"annotations":{"":"1"}`,
+			1, 0, "label without a name", func(a Alert) bool { return len(a.Labels) == 1 && len(a.Annotations) == 0 }},
+		{"65 labels", at + `,"labels":{"zone":"b","alertname":"B",` + many(63, `"l%d":"1"`) + `}`, 1, 0,
+			"it has 65 labels, of which 64 were kept", func(a Alert) bool {
+				return len(a.Labels) == 64 &&
+					a.Labels["alertname"] == "B"
+			}},
+		{"200 annotations", at + `,"labels":{"alertname":"B"},"annotations":{` + many(199, `"a%d":"1"`) +
+			`,"summary":"s"}`, 1, 0, "it has 200 annotations",
+			func(a Alert) bool { return len(a.Annotations) == 64 && a.Annotations["summary"] == "s" }},
 		{"no labels", at + `,"labels":{}`, 0, 1, "it has no labels", nil},
 		{"a label that is a number", at + `,"labels":{"alertname":"B","n":5}`, 0, 1, "cannot unmarshal number", nil},
-		{"a start that is no time", `"status":"firing","startsAt":"yesterday","labels":{"alertname":"B"}`, 0, 1, "cannot parse", nil},
+		{"a start that is no time", `"status":"firing","startsAt":"yesterday","labels":{"alertname":"B"}`, 0, 1,
+			"cannot parse", nil},
 		{"no start", `"status":"firing","labels":{"alertname":"B"}`, 0, 1, "startsAt is missing", nil},
-		{"a status that does not exist", `"status":"\u001b[1mpending","startsAt":"2026-01-01T12:00:00Z","labels":{"alertname":"B"}`, 0, 1, "is neither", nil},
+		{"a status that does not exist",
+			`"status":"\u001b[1mpending","startsAt":"2026-01-01T12:00:00Z","labels":{"alertname":"B"}`, 0, 1,
+			"is neither", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p, err := Decode([]byte(`{"version":"4","receiver":"r","alerts":[{`+tc.odd+`},{`+plain+`}]}`), "s", t0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(p.Alerts) != 2-tc.dropped || p.Alerts[len(p.Alerts)-1].Labels["alertname"] != "A" || p.Alerts[0].Receiver != "r" {
+			if len(p.Alerts) != 2-tc.dropped || p.Alerts[len(p.Alerts)-1].Labels["alertname"] != "A" ||
+				p.Alerts[0].Receiver != "r" {
 				t.Fatalf("taken: %+v", p.Alerts)
 			}
-			if p.Warnings.Cleaned != tc.cleaned || p.Warnings.Dropped != tc.dropped || len(p.Warnings.Texts) != 1 || !strings.Contains(p.Warnings.Texts[0], tc.says) {
+			if p.Warnings.Cleaned != tc.cleaned || p.Warnings.Dropped != tc.dropped || len(p.Warnings.Texts) != 1 ||
+				!strings.Contains(p.Warnings.Texts[0], tc.says) {
 				t.Errorf("odd: %+v, want %q", p.Warnings, tc.says)
 			}
 			if strings.ContainsAny(strings.Join(p.Warnings.Texts, ""), "\n\x00\x1b") {

@@ -37,7 +37,8 @@ type draft struct {
 }
 
 func newDraft(under interface{ get(Key) *entry }, now time.Time) *draft {
-	return &draft{under: under, now: now, changed: map[Key]*entry{}, unsaved: map[Key]bool{}, outcomes: map[outcome]int{}}
+	return &draft{under: under, now: now, changed: map[Key]*entry{}, unsaved: map[Key]bool{},
+		outcomes: map[outcome]int{}}
 }
 
 func (d *draft) get(k Key) *entry {
@@ -56,7 +57,8 @@ func (d *draft) takeAll(b *Store, alerts []Alert) error {
 	firing, bytes := b.size()
 	firing, bytes = firing+d.firing+part.firing, bytes+d.bytes+part.bytes
 	if part.firing > 0 && (firing > b.limits.Firing || bytes > b.limits.Bytes) {
-		return fmt.Errorf("%w: with these %d there would be %d of at most %d, in %d of at most %d MiB", ErrFull, len(alerts), firing, b.limits.Firing, bytes>>20, b.limits.Bytes>>20)
+		return fmt.Errorf("%w: with these %d there would be %d of at most %d, in %d of at most %d MiB", ErrFull,
+			len(alerts), firing, b.limits.Firing, bytes>>20, b.limits.Bytes>>20)
 	}
 	d.add(part)
 	return nil

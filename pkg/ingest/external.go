@@ -98,7 +98,9 @@ func identity(k Key) string { return k.String()[:32] }
 
 // NewExternalAlerts returns an empty set of alerts.
 func NewExternalAlerts(now func() time.Time) *ExternalAlerts {
-	return &ExternalAlerts{now: now, byTarget: map[string]map[string]*externalAlert{}, where: map[string]string{}, apart: map[string]map[named]string{}, opener: map[string]string{}, waiting: map[string]AlertState{}, over: map[string]ending{}, aside: map[string]AlertState{}}
+	return &ExternalAlerts{now: now, byTarget: map[string]map[string]*externalAlert{}, where: map[string]string{},
+		apart: map[string]map[named]string{}, opener: map[string]string{}, waiting: map[string]AlertState{},
+		over: map[string]ending{}, aside: map[string]AlertState{}}
 }
 
 // Use takes the targets of a new configuration. An alert whose target is not
@@ -284,7 +286,8 @@ func (o *ExternalAlerts) tellApart(target string, h *externalAlert) {
 		o.apart[target] = all
 	}
 	n := h.name()
-	if _, known := all[n]; known || len(all) >= maxNames && !(len(all) < maxNames+graverNames && unheardOf(all, n.severity)) {
+	if _, known := all[n]; known || len(all) >= maxNames && !(len(all) < maxNames+graverNames &&
+		unheardOf(all, n.severity)) {
 		return
 	}
 	if older, known := all[named{n.name, anySeverity}]; known && n.severity != anySeverity {
@@ -408,8 +411,11 @@ func (o *ExternalAlerts) keepNames(i incident.Incident) {
 	}
 	delete(o.apart, target)
 	for _, a := range i.Alerts {
-		if name := a.Labels[model.AlertNameLabel]; a.Source == remediate.SourceAlertmanager && name != "" && a.Rule != moreAlerts {
-			o.tellApart(target, &externalAlert{AlertState: AlertState{Alert: Alert{Labels: model.LabelSet{model.AlertNameLabel: model.LabelValue(name), "severity": model.LabelValue(a.Labels["severity"])}}}, shown: a.Rule})
+		if name := a.Labels[model.AlertNameLabel]; a.Source == remediate.SourceAlertmanager && name != "" &&
+			a.Rule != moreAlerts {
+			o.tellApart(target, &externalAlert{AlertState: AlertState{Alert: Alert{Labels: model.LabelSet{
+				model.AlertNameLabel: model.LabelValue(name), "severity": model.LabelValue(a.Labels["severity"])}}},
+				shown: a.Rule})
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(o.byTarget[target])) {
@@ -467,7 +473,8 @@ func (o *ExternalAlerts) ended(all []incident.Incident) {
 func (o *ExternalAlerts) remember(target, id string, a incident.Alert, state Status) {
 	h := AlertState{State: state, SeenAt: a.EvaluatedAt}
 	name, severity := a.Labels[model.AlertNameLabel], a.Labels["severity"]
-	h.Labels = model.LabelSet{model.AlertNameLabel: model.LabelValue(cmp.Or(name, a.Rule)), "target": model.LabelValue(target), "severity": model.LabelValue(cmp.Or(severity, string(a.Severity)))}
+	h.Labels = model.LabelSet{model.AlertNameLabel: model.LabelValue(cmp.Or(name, a.Rule)),
+		"target": model.LabelValue(target), "severity": model.LabelValue(cmp.Or(severity, string(a.Severity)))}
 	h.StartsAt = a.ActiveAt
 	t := &externalAlert{AlertState: h, shown: a.Rule, older: len(a.Labels) == 0}
 	if state == Resolved {
@@ -509,7 +516,8 @@ func (o *ExternalAlerts) settle(target, rule, but string) {
 		return // and thousands of others need not be looked at
 	}
 	for id, t := range o.byTarget[target] {
-		if id != but && t.State == forgotten && unidentified(id) && (t.shown == rule || alertName(t.AlertState) == rule) {
+		if id != but && t.State == forgotten && unidentified(id) &&
+			(t.shown == rule || alertName(t.AlertState) == rule) {
 			delete(o.byTarget[target], id)
 			delete(o.where, id)
 			o.unheard--
@@ -602,13 +610,16 @@ func (o *ExternalAlerts) alert(target, name string, same []keyed, seen []remedia
 		if other.State == Firing {
 			firing++
 		}
-		if cmp.Or(cmp.Compare(weight(other), weight(t)), other.StartsAt.Compare(t.StartsAt), cmp.Compare(other.Fingerprint, t.Fingerprint)) < 0 {
+		if cmp.Or(cmp.Compare(weight(other), weight(t)), other.StartsAt.Compare(t.StartsAt),
+			cmp.Compare(other.Fingerprint, t.Fingerprint)) < 0 {
 			t = other
 		}
 	}
 	a := rules.Alert{
-		Rule: name, Target: target, State: rules.Firing, Verdict: rules.Breach, Value: 1, Bound: 0.5, Above: true, SourceKind: remediate.SourceAlertmanager,
-		ActiveAt: t.StartsAt, FiredAt: t.StartsAt, EvaluatedAt: t.SeenAt, LastDataAt: t.SeenAt, Labels: plainMap(t.Labels), Annotations: plainMap(t.Annotations), Link: t.GeneratorURL,
+		Rule: name, Target: target, State: rules.Firing, Verdict: rules.Breach, Value: 1, Bound: 0.5, Above: true,
+		SourceKind: remediate.SourceAlertmanager,
+		ActiveAt:   t.StartsAt, FiredAt: t.StartsAt, EvaluatedAt: t.SeenAt, LastDataAt: t.SeenAt,
+		Labels: plainMap(t.Labels), Annotations: plainMap(t.Annotations), Link: t.GeneratorURL,
 	}
 	a.Keys = keysOf(same)
 	for _, x := range same {
@@ -621,23 +632,27 @@ func (o *ExternalAlerts) alert(target, name string, same []keyed, seen []remedia
 		a.Labels = map[string]string{model.AlertNameLabel: moreAlerts, "severity": string(t.Labels["severity"])}
 		a.Annotations, a.Link = nil, ""
 	}
-	text := strutil.Cut(cmp.Or(string(t.Annotations["summary"]), string(t.Annotations["description"]), alertName(t.AlertState)), maxText)
+	text := strutil.Cut(cmp.Or(string(t.Annotations["summary"]), string(t.Annotations["description"]),
+		alertName(t.AlertState)), maxText)
 	switch t.State {
 	case Resolved:
 		a.State, a.Verdict, a.Value, a.EvaluatedAt = rules.Inactive, rules.OK, 0, o.now()
 		a.Reason = fmt.Sprintf("%s says that it is over", cmp.Or(t.Sender, "Alertmanager"))
 		a.FiredAt = time.Time{}
 	case Lost:
-		a.Verdict, a.Reason = rules.NoData, fmt.Sprintf("%s has not repeated it since %s: nobody knows whether it is over", cmp.Or(t.Sender, "Alertmanager"), t.SeenAt.UTC().Format(time.RFC3339))
+		a.Verdict, a.Reason = rules.NoData, fmt.Sprintf("%s has not repeated it since %s: nobody knows whether it "+
+			"is over", cmp.Or(t.Sender, "Alertmanager"), t.SeenAt.UTC().Format(time.RFC3339))
 	case forgotten:
 		a.Verdict, a.Reason = rules.NoData, "it was told before the restart, and not repeated since"
 	default:
 		a.Reason = fmt.Sprintf("%s (told by %s)", text, cmp.Or(t.Sender, "Alertmanager"))
 		switch {
 		case name == moreAlerts:
-			a.Reason = fmt.Sprintf("%d alerts of further names fire, the first of them %s: %s (told by %s)", firing, alertName(t.AlertState), text, cmp.Or(t.Sender, "Alertmanager"))
+			a.Reason = fmt.Sprintf("%d alerts of further names fire, the first of them %s: %s (told by %s)", firing,
+				alertName(t.AlertState), text, cmp.Or(t.Sender, "Alertmanager"))
 		case firing > 1:
-			a.Reason = fmt.Sprintf("%s (told by %s; %d alerts of this name)", text, cmp.Or(t.Sender, "Alertmanager"), firing)
+			a.Reason = fmt.Sprintf("%s (told by %s; %d alerts of this name)", text, cmp.Or(t.Sender, "Alertmanager"),
+				firing)
 		}
 		o.weigh(&a, seen)
 	}

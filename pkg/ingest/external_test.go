@@ -26,7 +26,8 @@ func listener(t *testing.T) (*ExternalAlerts, *time.Time) {
 	return o, &now
 }
 
-var shop = []Workload{{Target: "shop", Namespace: "prod", Kind: "deployment", Name: "shop", Service: "shop-web"}, {Target: "cart", Namespace: "prod", Kind: "statefulset", Name: "cart"}}
+var shop = []Workload{{Target: "shop", Namespace: "prod", Kind: "deployment", Name: "shop", Service: "shop-web"},
+	{Target: "cart", Namespace: "prod", Kind: "statefulset", Name: "cart"}}
 
 func nobody(string, string) (string, string, bool) { return "", "", false }
 
@@ -42,7 +43,8 @@ func hint(state Status, name string, pairs ...string) AlertState {
 }
 
 var (
-	seenBad  = []remediate.Signal{{Source: "kubernetes", Known: true}, {Source: "probe", Known: true, Bad: true, At: noon}}
+	seenBad = []remediate.Signal{{Source: "kubernetes", Known: true},
+		{Source: "probe", Known: true, Bad: true, At: noon}}
 	seenWell = []remediate.Signal{{Source: "kubernetes", Known: true}, {Source: "probe", Known: true, At: noon}}
 )
 
@@ -58,7 +60,8 @@ func theOne(t *testing.T, o *ExternalAlerts, target string, seen []remediate.Sig
 
 func TestAHintIsWeighedAgainstOwnSight_INV16(t *testing.T) {
 	o, _ := listener(t)
-	targets, names := o.Take([]AlertState{hint(Firing, "QueueLong", "namespace", "prod", "deployment", "shop", "severity", "critical")})
+	targets, names := o.Take([]AlertState{hint(Firing,
+		"QueueLong", "namespace", "prod", "deployment", "shop", "severity", "critical")})
 	if fmt.Sprint(targets, names) != "[shop] [QueueLong]" {
 		t.Errorf("about %v %v", targets, names)
 	}
@@ -70,11 +73,14 @@ func TestAHintIsWeighedAgainstOwnSight_INV16(t *testing.T) {
 		says    string
 	}{
 		{"own eyes see it, too", seenBad, rules.Breach, noon, "the queue is long (told by am)"},
-		{"own eyes see nothing bad", seenWell, rules.Conflict, noon.Add(-time.Minute), "watchdog itself sees nothing bad"},
+		{"own eyes see nothing bad", seenWell, rules.Conflict, noon.Add(-time.Minute),
+			"watchdog itself sees nothing bad"},
 		{"own eyes see nothing", nil, rules.Breach, noon.Add(-time.Minute), "the queue is long"},
 	} {
 		a := theOne(t, o, "shop", c.seen)
-		if a.State != rules.Firing || a.Verdict != c.verdict || !a.EvaluatedAt.Equal(c.at) || !strings.Contains(a.Reason, c.says) || a.SourceKind != "alertmanager" || a.Labels["severity"] != "critical" {
+		if a.State != rules.Firing || a.Verdict != c.verdict || !a.EvaluatedAt.Equal(c.at) ||
+			!strings.Contains(a.Reason, c.says) || a.SourceKind != "alertmanager" ||
+			a.Labels["severity"] != "critical" {
 			t.Errorf("%s: %+v", c.name, a)
 		}
 	}
@@ -103,7 +109,8 @@ func TestTheEndOfAHint(t *testing.T) {
 // Of several alerts of one name the one that fires speaks; lost is not over.
 func TestSeveralHintsOfOneName(t *testing.T) {
 	o, _ := listener(t)
-	a, b := hint(Firing, "QueueLong", "target", "shop", "queue", "a"), hint(Firing, "QueueLong", "target", "shop", "queue", "b")
+	a, b := hint(Firing, "QueueLong", "target", "shop", "queue", "a"), hint(Firing,
+		"QueueLong", "target", "shop", "queue", "b")
 	o.Take([]AlertState{a, b})
 	if x := theOne(t, o, "shop", seenBad); !strings.Contains(x.Reason, "2 alerts of this name") {
 		t.Errorf("%+v", x)
@@ -115,7 +122,8 @@ func TestSeveralHintsOfOneName(t *testing.T) {
 	}
 	b.State = Lost
 	o.Take([]AlertState{b})
-	if x := theOne(t, o, "shop", seenBad); x.State != rules.Firing || x.Verdict != rules.NoData || !strings.Contains(x.Reason, "nobody knows whether it is over") {
+	if x := theOne(t, o, "shop", seenBad); x.State != rules.Firing || x.Verdict != rules.NoData ||
+		!strings.Contains(x.Reason, "nobody knows whether it is over") {
 		t.Errorf("lost: %+v", x)
 	}
 }
@@ -124,11 +132,13 @@ func TestSeveralHintsOfOneName(t *testing.T) {
 func TestAHintOutlivesTheReplicaThatHeardIt(t *testing.T) {
 	o, _ := listener(t)
 	open := []incident.Incident{{Target: incident.Target{Name: "shop"}, Alerts: []incident.Alert{
-		{Rule: "QueueLong", Source: remediate.SourceAlertmanager, Firing: true, Severity: incident.P1, ActiveAt: noon.Add(-time.Hour)},
+		{Rule: "QueueLong", Source: remediate.SourceAlertmanager, Firing: true, Severity: incident.P1,
+			ActiveAt: noon.Add(-time.Hour)},
 		{Rule: "error_rate", Source: "app", Firing: true},
 	}}}
 	o.Restore(open, nil, nil)
-	if a := theOne(t, o, "shop", seenBad); a.State != rules.Firing || a.Verdict != rules.NoData || a.Labels["severity"] != "P1" {
+	if a := theOne(t, o, "shop", seenBad); a.State != rules.Firing || a.Verdict != rules.NoData ||
+		a.Labels["severity"] != "P1" {
 		t.Errorf("%+v", a)
 	}
 	over := hint(Resolved, "QueueLong", "namespace", "prod", "service", "shop-web")
@@ -184,7 +194,8 @@ func TestEachSenderHasRoomOfItsOwn_S07(t *testing.T) {
 	if firing != 200 {
 		t.Errorf("the collective incident has %d of 200 alerts", firing)
 	}
-	if other, _ := o.Take([]AlertState{from("am", "NodeDown")}); fmt.Sprint(other) != "[not watched: NodeDown in billing]" {
+	if other, _ := o.Take([]AlertState{from("am",
+		"NodeDown")}); fmt.Sprint(other) != "[not watched: NodeDown in billing]" {
 		t.Errorf("an alert of another sender is about %q", other)
 	}
 	if watched, _ := o.Take([]AlertState{hint(Firing, "Slow", "target", "shop")}); fmt.Sprint(watched) != "[shop]" {
@@ -201,7 +212,8 @@ func TestEachSenderHasRoomOfItsOwn_S07(t *testing.T) {
 	}
 	o.Take(flood)
 	*now = now.Add(hintShown)
-	if again, _ := o.Take([]AlertState{from("evil", "New")}); fmt.Sprint(again) != "[not watched: more alerts of evil]" {
+	if again, _ := o.Take([]AlertState{from("evil",
+		"New")}); fmt.Sprint(again) != "[not watched: more alerts of evil]" {
 		t.Errorf("a new name shortly after the flood is about %q", again)
 	}
 	*now = now.Add(time.Minute)
@@ -260,9 +272,10 @@ func TestASuccessorDoesNotHearAgainWhatIsCalm_S07(t *testing.T) {
 	if incident.FlapCalm >= hintShown {
 		t.Error("an incident waits longer for a calm than the names of its alerts are remembered")
 	}
-	waits := incident.Incident{CalmSince: noon.Add(-time.Minute), Target: incident.Target{Name: "not watched: DiskFull in billing"}, Alerts: []incident.Alert{
-		{Rule: "DiskFull", Source: remediate.SourceAlertmanager, Keys: []string{identity(h.Key())}},
-	}}
+	waits := incident.Incident{CalmSince: noon.Add(-time.Minute),
+		Target: incident.Target{Name: "not watched: DiskFull in billing"}, Alerts: []incident.Alert{
+			{Rule: "DiskFull", Source: remediate.SourceAlertmanager, Keys: []string{identity(h.Key())}},
+		}}
 	o.Restore([]incident.Incident{waits}, nil, nil)
 	if all := o.AlertsOf(waits.Target.Name, nil); len(all) != 0 {
 		t.Errorf("it is heard again: %+v", all)
@@ -295,20 +308,23 @@ func TestWhoMayPostCannotMakeAnIncidentTooLargeToBeStored_SEC32(t *testing.T) {
 			all = append(all, a.Rule)
 			size += len(a.Rule) + len(a.Reason)
 		}
-		if len(all) != maxNames+1 || size > 20_000 || !slices.Contains(all, "QueueLong") || !slices.Contains(all, moreAlerts) {
+		if len(all) != maxNames+1 || size > 20_000 || !slices.Contains(all, "QueueLong") ||
+			!slices.Contains(all, moreAlerts) {
 			t.Errorf("%d alerts with %d bytes: %q", len(all), size, all)
 		}
 		return all
 	}
 	told := names()
 	for _, a := range o.AlertsOf("shop", seenWell) {
-		if a.Rule == moreAlerts && (!strings.HasPrefix(a.Reason, "9981 alerts of further names fire") || a.Labels["alertname"] != moreAlerts) {
+		if a.Rule == moreAlerts && (!strings.HasPrefix(a.Reason, "9981 alerts of further names fire") ||
+			a.Labels["alertname"] != moreAlerts) {
 			t.Errorf("%q %v", a.Reason, a.Labels)
 		}
 	}
 	// Another replica, which knows the incident only, takes them up again.
 	other, _ := listener(t)
-	other.Restore([]incident.Incident{{Target: incident.Target{Name: "shop"}, Alerts: []incident.Alert{{Rule: moreAlerts, Source: remediate.SourceAlertmanager, Firing: true}}}}, nil, nil)
+	other.Restore([]incident.Incident{{Target: incident.Target{Name: "shop"},
+		Alerts: []incident.Alert{{Rule: moreAlerts, Source: remediate.SourceAlertmanager, Firing: true}}}}, nil, nil)
 	other.Take(flood)
 	for i := range flood {
 		flood[i].State = Resolved
@@ -337,7 +353,8 @@ func TestAReloadFindsThePlaceOfAHintAnew(t *testing.T) {
 	if len(o.AlertsOf("not watched: QueueLong in other", nil)) != 1 {
 		t.Fatal("it is nowhere")
 	}
-	o.Use(NewResolver(append(slices.Clone(shop), Workload{Target: "new", Namespace: "other", Kind: "deployment", Name: "new"}), nobody))
+	o.Use(NewResolver(append(slices.Clone(shop), Workload{Target: "new", Namespace: "other", Kind: "deployment",
+		Name: "new"}), nobody))
 	if len(o.AlertsOf("new", nil)) != 1 || len(o.AlertsOf("not watched: QueueLong in other", nil)) != 0 {
 		t.Error("it is still where it was")
 	}
@@ -346,11 +363,13 @@ func TestAReloadFindsThePlaceOfAHintAnew(t *testing.T) {
 // Of several hints of one name each one's labels are known.
 func TestTheLabelsOfAllHintsAreKnown(t *testing.T) {
 	o, _ := listener(t)
-	a, b, c := hint(Firing, "QueueLong", "target", "shop", "queue", "a"), hint(Firing, "QueueLong", "target", "shop", "queue", "b"), hint(Firing, "QueueLong", "target", "shop", "queue", "c")
+	a, b, c := hint(Firing, "QueueLong", "target", "shop", "queue", "a"), hint(Firing,
+		"QueueLong", "target", "shop", "queue", "b"), hint(Firing, "QueueLong", "target", "shop", "queue", "c")
 	o.Take([]AlertState{a, b, c})
 	c.State = Lost
 	o.Take([]AlertState{c})
-	if x := theOne(t, o, "shop", seenBad); len(x.Others) != 1 || x.Others[0].Get("queue") == x.Labels["queue"] || x.Others[0].Get("queue") == "c" {
+	if x := theOne(t, o, "shop", seenBad); len(x.Others) != 1 || x.Others[0].Get("queue") == x.Labels["queue"] ||
+		x.Others[0].Get("queue") == "c" {
 		t.Errorf("%v and %v", x.Labels, x.Others)
 	}
 }
@@ -360,8 +379,13 @@ func TestTheLabelsOfAllHintsAreKnown(t *testing.T) {
 func TestAnAlertThatNamesAPodWaitsForItsOwner_X01(t *testing.T) {
 	synced := false
 	o := NewExternalAlerts(func() time.Time { return noon })
-	o.Use(NewResolver(shop, func(_, pod string) (string, string, bool) { return "deployment", "shop", synced && pod == "strange" }))
-	targets, _ := o.Take([]AlertState{hint(Firing, "ByPod", "namespace", "prod", "pod", "strange"), hint(Firing, "ByName", "namespace", "prod", "deployment", "shop"), hint(Firing, "OfNode", "node", "n1"), hint(Firing, "Short", "namespace", "prod", "pod", "strange")})
+	o.Use(NewResolver(shop, func(_, pod string) (string, string, bool) {
+		return "deployment", "shop", synced &&
+			pod == "strange"
+	}))
+	targets, _ := o.Take([]AlertState{hint(Firing, "ByPod", "namespace", "prod", "pod", "strange"),
+		hint(Firing, "ByName", "namespace", "prod", "deployment", "shop"), hint(Firing, "OfNode", "node", "n1"),
+		hint(Firing, "Short", "namespace", "prod", "pod", "strange")})
 	if fmt.Sprint(targets) != "[not watched: OfNode shop]" {
 		t.Errorf("before the owners are known it is about %q", targets)
 	}
@@ -398,7 +422,8 @@ func TestAnAlertKeepsItsTarget_X02(t *testing.T) {
 func incidentOf(o *ExternalAlerts, target string, phase incident.Phase) incident.Incident {
 	i := incident.Incident{Target: incident.Target{Name: target}, Phase: phase, ResolvedAt: noon}
 	for _, a := range o.AlertsOf(target, nil) {
-		i.Alerts = append(i.Alerts, incident.Alert{Rule: a.Rule, Source: a.SourceKind, Firing: a.State == rules.Firing, Keys: a.Keys, ActiveAt: a.ActiveAt, Labels: a.Labels})
+		i.Alerts = append(i.Alerts, incident.Alert{Rule: a.Rule, Source: a.SourceKind, Firing: a.State == rules.Firing,
+			Keys: a.Keys, ActiveAt: a.ActiveAt, Labels: a.Labels})
 	}
 	return i
 }
@@ -406,7 +431,8 @@ func incidentOf(o *ExternalAlerts, target string, phase incident.Phase) incident
 // TestASuccessorKnowsEachAlertOfAnIncident_X01: it has heard none of them itself, and
 // the pods that they named are gone.
 func TestASuccessorKnowsEachAlertOfAnIncident_X01(t *testing.T) {
-	a, b := hint(Firing, "Down", "namespace", "prod", "pod", "strange-1"), hint(Firing, "Down", "namespace", "prod", "pod", "strange-2")
+	a, b := hint(Firing, "Down", "namespace", "prod", "pod", "strange-1"), hint(Firing,
+		"Down", "namespace", "prod", "pod", "strange-2")
 	first := NewExternalAlerts(func() time.Time { return noon })
 	first.Use(NewResolver(shop, func(string, string) (string, string, bool) { return "deployment", "shop", true }))
 	first.Synced()
@@ -462,7 +488,8 @@ func TestAnEndThatWasAcceptedIsNotLost_X01(t *testing.T) {
 // TestAnEndBeforeItCameBackIsNoEnd_S07: this replica heard that the alert was over, and
 // another one that it fires again.
 func TestAnEndBeforeItCameBackIsNoEnd_S07(t *testing.T) {
-	a, b := hint(Firing, "Down", "namespace", "prod", "pod", "strange-1"), hint(Firing, "Down", "namespace", "prod", "pod", "strange-2")
+	a, b := hint(Firing, "Down", "namespace", "prod", "pod", "strange-1"), hint(Firing,
+		"Down", "namespace", "prod", "pod", "strange-2")
 	store := NewStore(Limits{})
 	for _, s := range []Status{Firing, Resolved} {
 		for _, x := range []Alert{a.Alert, b.Alert} {
@@ -551,7 +578,8 @@ func TestWhatCameBackBeforeAnEarlierEndWasToldIsNotOver_S07(t *testing.T) {
 // not hide it, and a successor calls each as the incident does.
 func TestTheWorseOfTwoAlertsOfOneNameSpeaksForItself_X70(t *testing.T) {
 	o, _ := listener(t)
-	warning, critical := hint(Firing, "Filling", "target", "shop", "severity", "warning"), hint(Firing, "Filling", "target", "shop", "severity", "critical")
+	warning, critical := hint(Firing, "Filling", "target", "shop", "severity", "warning"), hint(Firing,
+		"Filling", "target", "shop", "severity", "critical")
 	critical.StartsAt = noon
 	o.Take([]AlertState{warning})
 	o.Take([]AlertState{critical})
@@ -587,7 +615,9 @@ func TestADroppedAlertIsLeftAside_X33_X75(t *testing.T) {
 	dropping.Drops = func(l map[string]string) bool { return l["severity"] == "none" }
 	o.Use(dropping)
 	w := hint(Firing, "Watchdog", "severity", "none")
-	if targets, _ := o.Take([]AlertState{w, hint(Firing, "Down", "target", "shop", "severity", "critical")}); fmt.Sprint(targets) != "[shop]" || len(o.Unwatched()) != 0 {
+	if targets, _ := o.Take([]AlertState{w, hint(Firing,
+		"Down", "target", "shop", "severity", "critical")}); fmt.Sprint(targets) != "[shop]" ||
+		len(o.Unwatched()) != 0 {
 		t.Errorf("about %q, and unwatched are %q", targets, o.Unwatched())
 	}
 	if all := o.Labels(); len(all) != 2 {

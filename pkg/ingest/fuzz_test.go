@@ -27,11 +27,13 @@ func FuzzDecode(f *testing.F) {
 		}
 		b := NewStore(Limits{})
 		for _, a := range p.Alerts {
-			if len(a.Labels) == 0 || len(a.Labels) > maxLabels || !plainWord(a.Fingerprint) || a.StartsAt.After(t0.Add(maxAhead)) {
+			if len(a.Labels) == 0 || len(a.Labels) > maxLabels || !plainWord(a.Fingerprint) ||
+				a.StartsAt.After(t0.Add(maxAhead)) {
 				t.Fatalf("%+v was taken", a)
 			}
 			for n, v := range a.Labels {
-				if len(v) > maxValue || !utf8.ValidString(string(v)) || strings.ContainsFunc(string(n)+string(v), unicode.IsControl) {
+				if len(v) > maxValue || !utf8.ValidString(string(v)) ||
+					strings.ContainsFunc(string(n)+string(v), unicode.IsControl) {
 					t.Fatalf("label %q=%q was taken", n, v)
 				}
 			}
@@ -77,12 +79,14 @@ func FuzzReplay(f *testing.F) {
 			left = left[k+1:]
 		}
 		for n, l := range all {
-			if begin := n / 2 * frameLen; (begin+frameLen <= from || begin >= to) && !slices.Contains(lines, l) && !bytes.Contains(with, magic[:]) {
+			if begin := n / 2 * frameLen; (begin+frameLen <= from || begin >= to) && !slices.Contains(lines, l) &&
+				!bytes.Contains(with, magic[:]) {
 				t.Fatalf("%q was not touched and is not read: %q", l, lines)
 			}
 		}
 		again, foundAgain, err := readAround(t, dir)
-		if err != nil || foundAgain.torn != 0 || len(foundAgain.damage) != len(found.damage) || !slices.Equal(again, lines) {
+		if err != nil || foundAgain.torn != 0 || len(foundAgain.damage) != len(found.damage) ||
+			!slices.Equal(again, lines) {
 			t.Fatalf("%d lines, %+v; the second time %d lines, %+v, %v", len(lines), found, len(again), foundAgain, err)
 		}
 	})

@@ -73,12 +73,14 @@ func Open(o Options) (*Ingester, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Ingester{o: o, store: b, journal: j, damage: found.damage, opened: now, metrics: newMetrics(o.Registerer, b), turn: make(chan struct{}, 1), news: map[Key]AlertState{}, poke: make(chan struct{}, 1)}
+	i := &Ingester{o: o, store: b, journal: j, damage: found.damage, opened: now, metrics: newMetrics(o.Registerer, b),
+		turn: make(chan struct{}, 1), news: map[Key]AlertState{}, poke: make(chan struct{}, 1)}
 	firing, over := b.Counts()
 	o.Logger.Info("journal of accepted alerts read", "dir", o.Dir, "firing", firing, "over", over)
 	if found.torn > 0 {
 		i.metrics.torn.Add(float64(found.torn))
-		o.Logger.Warn("the end of the journal of accepted alerts was half written, as a crash leaves it; nothing of it had been acknowledged", "dir", o.Dir, "bytes", found.torn)
+		o.Logger.Warn("the end of the journal of accepted alerts was half written, as a crash leaves it; nothing of "+
+			"it had been acknowledged", "dir", o.Dir, "bytes", found.torn)
 	}
 	i.metrics.damaged.Add(float64(len(found.damage)))
 	logDamage(o.Logger, found.damage)
@@ -247,7 +249,8 @@ func (i *Ingester) compact() {
 	}
 	if err != nil {
 		i.metrics.snapshots.WithLabelValues("failed").Inc()
-		i.o.Logger.Warn("the journal of accepted alerts was not made short; it goes on growing", "dir", i.o.Dir, "err", err)
+		i.o.Logger.Warn("the journal of accepted alerts was not made short; it goes on growing", "dir", i.o.Dir,
+			"err", err)
 		return
 	}
 	i.metrics.snapshots.WithLabelValues("ok").Inc()

@@ -24,7 +24,8 @@ import (
 // opened is an ingester in dir with a clock that stands still.
 func opened(t testing.TB, dir string, change ...func(*Options)) *Ingester {
 	t.Helper()
-	o := Options{Dir: dir, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Now: func() time.Time { return t0 }}
+	o := Options{Dir: dir, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+		Now: func() time.Time { return t0 }}
 	for _, c := range change {
 		c(&o)
 	}
@@ -308,12 +309,15 @@ func TestADamagedJournalIsSaidOnceAndMadeWhole_S24(t *testing.T) {
 	if got := testutil.ToFloat64(i.metrics.damaged); got != 1 {
 		t.Errorf("%v damaged places are counted", got)
 	}
-	for _, want := range []string{"level=ERROR", "file=" + path, fmt.Sprintf("offset=%d bytes=%d", ends[0], ends[1]-ends[0]), "kept=" + filepath.Join(dir, "damaged-segment-000000000001")} {
+	for _, want := range []string{"level=ERROR", "file=" + path,
+		fmt.Sprintf("offset=%d bytes=%d", ends[0], ends[1]-ends[0]), "kept=" +
+			filepath.Join(dir, "damaged-segment-000000000001")} {
 		if strings.Count(log.String(), want) != 1 {
 			t.Errorf("not once in the log: %s\n%s", want, &log)
 		}
 	}
-	if what, since := i.lost(now), i.opened; !strings.Contains(what, fmt.Sprintf("byte %d: %d bytes cannot be read", ends[0], ends[1]-ends[0])) || since != t0 {
+	if what, since := i.lost(now), i.opened; !strings.Contains(what,
+		fmt.Sprintf("byte %d: %d bytes cannot be read", ends[0], ends[1]-ends[0])) || since != t0 {
 		t.Errorf("%q since %s", what, since)
 	}
 	now = t0.Add(12 * time.Hour)
@@ -334,7 +338,8 @@ func TestADamagedJournalIsSaidOnceAndMadeWhole_S24(t *testing.T) {
 	if n := len(i.Store().Firing()); n != 3 {
 		t.Errorf("%d alerts fire after the next start, want 3", n)
 	}
-	if kept, err := os.ReadFile(filepath.Join(dir, "damaged-segment-000000000001")); err != nil || !bytes.Equal(kept, b) {
+	if kept, err := os.ReadFile(filepath.Join(dir, "damaged-segment-000000000001")); err != nil ||
+		!bytes.Equal(kept, b) {
 		t.Errorf("the damaged file is not kept: %d bytes, %v", len(kept), err)
 	}
 }

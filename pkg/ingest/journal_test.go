@@ -56,7 +56,8 @@ func written(t testing.TB, dir string, n int) []byte {
 		t.Fatal(err)
 	}
 	for i := range n {
-		if err := j.append([][]byte{fmt.Appendf(nil, `{"n":%d}`, i), fmt.Appendf(nil, `{"n":"%d again"}`, i)}); err != nil {
+		if err := j.append([][]byte{fmt.Appendf(nil, `{"n":%d}`, i),
+			fmt.Appendf(nil, `{"n":"%d again"}`, i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -98,7 +99,8 @@ func TestAFlippedBitCostsOneFrameAndNeverTheStart_S24(t *testing.T) {
 		all = append(all, strings.TrimSpace(l))
 	}
 	frameLen, dir := len(whole)/4, inFolder(t, whole)
-	path, kept := filepath.Join(dir, fmt.Sprintf(segmentName, 1)), filepath.Join(dir, "damaged-"+fmt.Sprintf(segmentName, 1))
+	path, kept := filepath.Join(dir, fmt.Sprintf(segmentName, 1)), filepath.Join(dir,
+		"damaged-"+fmt.Sprintf(segmentName, 1))
 	for bit := range 8 * len(whole) {
 		at, n := bit/8, bit/8/frameLen
 		b := slices.Clone(whole)
@@ -108,7 +110,11 @@ func TestAFlippedBitCostsOneFrameAndNeverTheStart_S24(t *testing.T) {
 			t.Fatal(err)
 		}
 		var lines []string
-		if _, err := replayFile(path, func(l []byte) error { lines = append(lines, string(l)); return nil }); err != nil || !slices.Equal(lines, want) {
+		if _, err := replayFile(path, func(l []byte) error {
+			lines = append(lines,
+				string(l))
+			return nil
+		}); err != nil || !slices.Equal(lines, want) {
 			t.Fatalf("bit %d, in frame %d: %q, %v; want %q", bit, n, lines, err, want)
 		}
 		if bit%8 != at%8 {
@@ -122,10 +128,12 @@ func TestAFlippedBitCostsOneFrameAndNeverTheStart_S24(t *testing.T) {
 			t.Fatalf("a start with bit %d, in frame %d: %q, %v; want %q", bit, n, lines, err, want)
 		case n == 3 && (len(f.damage) != 0 || f.torn != frameLen):
 			t.Fatalf("bit %d, in the last frame: %+v", bit, f)
-		case n < 3 && (len(f.damage) != 1 || f.torn != 0 || f.damage[0].at != int64(n*frameLen) || f.damage[0].bytes != int64(frameLen) || f.damage[0].missing != 0):
+		case n < 3 && (len(f.damage) != 1 || f.torn != 0 || f.damage[0].at != int64(n*frameLen) ||
+			f.damage[0].bytes != int64(frameLen) || f.damage[0].missing != 0):
 			t.Fatalf("bit %d, in frame %d of %d bytes: %+v", bit, n, frameLen, f)
 		case n < 3 && (f.damage[0].kept != kept || !bytes.Equal(copied, b)):
-			t.Fatalf("bit %d, in frame %d: %d of %d bytes are kept in %s", bit, n, len(copied), len(b), f.damage[0].kept)
+			t.Fatalf("bit %d, in frame %d: %d of %d bytes are kept in %s", bit, n, len(copied), len(b),
+				f.damage[0].kept)
 		}
 	}
 }
@@ -176,7 +184,8 @@ func TestAMissingFrameIsNoticed_F52(t *testing.T) {
 			}
 			continue
 		}
-		if len(f.damage) != 1 || f.damage[0].at != int64(n*frameLen) || f.damage[0].missing != int64(frameLen) || f.damage[0].bytes != 0 {
+		if len(f.damage) != 1 || f.damage[0].at != int64(n*frameLen) || f.damage[0].missing != int64(frameLen) ||
+			f.damage[0].bytes != 0 {
 			t.Errorf("without frame %d: %+v", n, f)
 		}
 	}
@@ -193,7 +202,8 @@ func TestAnOlderFrameBehindANewerOneIsNotReadAgain_S24(t *testing.T) {
 		"at the end":    {slices.Concat(whole, whole[:half]), half},
 	} {
 		lines, f, err := readAround(t, inFolder(t, tc.b))
-		if err != nil || len(lines) != 4 || lines[3] != `{"n":"1 again"}` || len(f.damage) != 1 || f.damage[0].bytes != int64(tc.damage) || f.torn != 0 {
+		if err != nil || len(lines) != 4 || lines[3] != `{"n":"1 again"}` || len(f.damage) != 1 ||
+			f.damage[0].bytes != int64(tc.damage) || f.torn != 0 {
 			t.Errorf("%s: %q, %+v, %v", name, lines, f, err)
 		}
 	}
@@ -222,17 +232,21 @@ func TestAMissingSegmentAndADamagedSnapshotAreSaidAndTheRestIsUsed_S24(t *testin
 		lines      int
 		spoil      func(dir string) error
 	}{
-		{"a segment in the middle is gone", "segment-000000000002 is missing", 2, func(dir string) error { return os.Remove(filepath.Join(dir, "segment-000000000002")) }},
-		{"a segment before the last is torn", "segment-000000000001, byte 0: 20 bytes cannot be read", 2, func(dir string) error { return os.Truncate(filepath.Join(dir, "segment-000000000001"), 20) }},
+		{"a segment in the middle is gone", "segment-000000000002 is missing", 2,
+			func(dir string) error { return os.Remove(filepath.Join(dir, "segment-000000000002")) }},
+		{"a segment before the last is torn", "segment-000000000001, byte 0: 20 bytes cannot be read", 2,
+			func(dir string) error { return os.Truncate(filepath.Join(dir, "segment-000000000001"), 20) }},
 		{"a snapshot is torn", "snapshot-000000000001, byte 0: 1 bytes cannot be read", 2, func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, "snapshot-000000000001"), []byte("x"), 0o600)
 		}},
-		{"a snapshot is torn and no segment is there", "snapshot-000000000009, byte 0: 1 bytes cannot be read", 0, func(dir string) error {
-			return os.WriteFile(filepath.Join(dir, "snapshot-000000000009"), []byte("x"), 0o600)
-		}},
-		{"a number is far ahead", "segment-000000000005 and the 999999999993 files after it are missing", 3, func(dir string) error {
-			return os.WriteFile(filepath.Join(dir, "segment-999999999999"), nil, 0o600)
-		}},
+		{"a snapshot is torn and no segment is there", "snapshot-000000000009, byte 0: 1 bytes cannot be read", 0,
+			func(dir string) error {
+				return os.WriteFile(filepath.Join(dir, "snapshot-000000000009"), []byte("x"), 0o600)
+			}},
+		{"a number is far ahead", "segment-000000000005 and the 999999999993 files after it are missing", 3,
+			func(dir string) error {
+				return os.WriteFile(filepath.Join(dir, "segment-999999999999"), nil, 0o600)
+			}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "j")
@@ -249,7 +263,8 @@ func TestAMissingSegmentAndADamagedSnapshotAreSaidAndTheRestIsUsed_S24(t *testin
 				t.Fatal(err)
 			}
 			lines, f, err := readAround(t, dir)
-			if err != nil || len(lines) != tc.lines || len(f.damage) != 1 || !strings.HasSuffix(f.damage[0].String(), tc.want) {
+			if err != nil || len(lines) != tc.lines || len(f.damage) != 1 ||
+				!strings.HasSuffix(f.damage[0].String(), tc.want) {
 				t.Errorf("%d lines, %v, %v, want %d lines and %q", len(lines), f.damage, err, tc.lines, tc.want)
 			}
 		})
@@ -384,7 +399,8 @@ func TestWhatIsNotOnDiskIsRefusedAndTheJournalHealsWhenItCan_F50_F51(t *testing.
 				t.Fatal(err)
 			}
 			for range 3 {
-				if err := j.append([][]byte{[]byte("refused")}); !errors.Is(err, ErrNotWritable) || !strings.Contains(err.Error(), "free the disk") {
+				if err := j.append([][]byte{[]byte("refused")}); !errors.Is(err, ErrNotWritable) ||
+					!strings.Contains(err.Error(), "free the disk") {
 					t.Errorf("while it is ill: %v", err)
 				}
 				now = now.Add(healEvery)
@@ -399,7 +415,8 @@ func TestWhatIsNotOnDiskIsRefusedAndTheJournalHealsWhenItCan_F50_F51(t *testing.
 			if err := j.close(); err != nil {
 				t.Fatal(err)
 			}
-			if lines, torn, err := replayed(t, dir); err != nil || torn != 0 || !slices.Equal(lines, []string{"before", "after", "and on"}) {
+			if lines, torn, err := replayed(t, dir); err != nil || torn != 0 ||
+				!slices.Equal(lines, []string{"before", "after", "and on"}) {
 				t.Errorf("on disk: %q, %d torn, %v", lines, torn, err)
 			}
 		})
@@ -408,7 +425,8 @@ func TestWhatIsNotOnDiskIsRefusedAndTheJournalHealsWhenItCan_F50_F51(t *testing.
 
 func TestBetweenTwoTriesToHealNothingIsTouched(t *testing.T) {
 	now, made := t0, 0
-	j, _, err := openJournal(filepath.Join(t.TempDir(), "j"), func() time.Time { return now }, func([]byte) error { return nil })
+	j, _, err := openJournal(filepath.Join(t.TempDir(), "j"), func() time.Time { return now },
+		func([]byte) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

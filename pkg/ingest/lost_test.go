@@ -16,7 +16,8 @@ func TestADamagedJournalOfAlertsPages_S24(t *testing.T) {
 	}
 	i.damage = []damage{{file: "segment-000000000001", at: 71, bytes: 71}}
 	a := i.Alarm(began.Add(time.Hour))
-	if !a.Firing || a.Severity != incident.P1 || !a.ActiveAt.Equal(began) || len(a.Ladder) != 1 || a.Ladder[0].Action != "page" || !strings.Contains(a.Reason, "byte 71: 71 bytes cannot be read") {
+	if !a.Firing || a.Severity != incident.P1 || !a.ActiveAt.Equal(began) || len(a.Ladder) != 1 ||
+		a.Ladder[0].Action != "page" || !strings.Contains(a.Reason, "byte 71: 71 bytes cannot be read") {
 		t.Errorf("a damaged one: %+v", a)
 	}
 	if a := i.Alarm(began.Add(4 * time.Hour)); a.Firing {

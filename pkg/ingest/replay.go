@@ -39,7 +39,8 @@ func openJournal(dir string, now func() time.Time, take func(line []byte) error)
 		err = fileutil.SyncDir(dir)
 	}
 	if err != nil {
-		return nil, found{}, errors.Join(fmt.Errorf("open the journal of accepted alerts in %s: %w", dir, err), lock.Close())
+		return nil, found{}, errors.Join(fmt.Errorf("open the journal of accepted alerts in %s: %w", dir, err),
+			lock.Close())
 	}
 	return j, f, nil
 }
@@ -137,7 +138,8 @@ func replayFile(path string, take func([]byte) error) (r fileReplay, err error) 
 				return r, err
 			}
 			if err == nil {
-				r.damage = append(r.damage, damage{file: path, at: r.end, bytes: skipped, missing: max(0, at-next-skipped)})
+				r.damage = append(r.damage, damage{file: path, at: r.end, bytes: skipped,
+					missing: max(0, at-next-skipped)})
 				r.end += skipped
 				_, err = f.Seek(r.end+headerLen+int64(len(content)), io.SeekStart)
 				in.Reset(f)
@@ -169,7 +171,8 @@ func readFrom(f *os.File, from int64) ([]byte, error) {
 // unusable is the error of a file that the disk does not give, or whose whole frames
 // hold what this version cannot read. That is no damage that can be read around.
 func unusable(path string, err error) error {
-	return fmt.Errorf("%s: %w. Check the volume, keep the folder for later (mv %[3]s %[3]s.damaged), and start again: senders repeat what still fires", path, err, filepath.Dir(path))
+	return fmt.Errorf("%s: %w. Check the volume, keep the folder for later (mv %[3]s %[3]s.damaged), and start "+
+		"again: senders repeat what still fires", path, err, filepath.Dir(path))
 }
 
 // files are the numbers of the files of a journal.

@@ -38,7 +38,8 @@ func (r *Resolver) drops(h AlertState) bool { return r.Drops != nil && r.Drops(p
 // NewResolver returns the resolver of the configured targets. owner is asked for
 // the workload of a pod; nil: only names say whose a pod is.
 func NewResolver(all []Workload, owner PodOwner) *Resolver {
-	r := &Resolver{names: map[string]bool{}, workloads: map[string]string{}, services: map[string]string{}, inside: map[string][]Workload{}, owner: owner}
+	r := &Resolver{names: map[string]bool{}, workloads: map[string]string{}, services: map[string]string{},
+		inside: map[string][]Workload{}, owner: owner}
 	for _, w := range all {
 		r.names[w.Target] = true
 		r.workloads[w.Namespace+"/"+w.Kind+"/"+w.Name] = w.Target
@@ -89,10 +90,13 @@ func (m meant) workload() bool {
 // exporter's own, and those of the object are called exported_*: these win as far
 // as they name an object.
 func (r *Resolver) read(l labels.Labels) meant {
-	m := meant{l.Get("target"), l.Get("namespace"), l.Get("deployment"), l.Get("statefulset"), l.Get("daemonset"), l.Get("pod"), l.Get("service")}
+	m := meant{l.Get("target"), l.Get("namespace"), l.Get("deployment"), l.Get("statefulset"), l.Get("daemonset"),
+		l.Get("pod"), l.Get("service")}
 	if ns := l.Get("exported_namespace"); ns != "" {
-		x := meant{m.target, ns, l.Get("exported_deployment"), l.Get("exported_statefulset"), l.Get("exported_daemonset"), l.Get("exported_pod"), l.Get("exported_service")}
-		x.deployment, x.statefulset, x.daemonset = cmp.Or(x.deployment, m.deployment), cmp.Or(x.statefulset, m.statefulset), cmp.Or(x.daemonset, m.daemonset)
+		x := meant{m.target, ns, l.Get("exported_deployment"), l.Get("exported_statefulset"),
+			l.Get("exported_daemonset"), l.Get("exported_pod"), l.Get("exported_service")}
+		x.deployment, x.statefulset, x.daemonset = cmp.Or(x.deployment, m.deployment), cmp.Or(x.statefulset,
+			m.statefulset), cmp.Or(x.daemonset, m.daemonset)
 		if x.workload() {
 			return x
 		}
@@ -104,7 +108,8 @@ func (r *Resolver) byWorkload(m meant) string {
 	if r.names[m.target] {
 		return m.target
 	}
-	for _, w := range []struct{ kind, name string }{{"deployment", m.deployment}, {"statefulset", m.statefulset}, {"daemonset", m.daemonset}} {
+	for _, w := range []struct{ kind, name string }{{"deployment", m.deployment}, {"statefulset", m.statefulset},
+		{"daemonset", m.daemonset}} {
 		if t := r.workloads[m.namespace+"/"+w.kind+"/"+w.name]; t != "" && m.namespace != "" {
 			return t
 		}
@@ -149,7 +154,8 @@ func podNameOf(kind, name, pod string) bool {
 	switch {
 	case kind == "deployment" && len(pod) == maxPodName && !ok:
 		// The hash, and perhaps the end of the name, was cut.
-		return strings.HasPrefix(name+"-", pod[:maxPodName-generatedLen]) && generatedName(pod[maxPodName-generatedLen:])
+		return strings.HasPrefix(name+"-", pod[:maxPodName-generatedLen]) &&
+			generatedName(pod[maxPodName-generatedLen:])
 	case !ok:
 		return false
 	case kind == "deployment":

@@ -75,12 +75,14 @@ func TestTheOwnerOfAPodCountsMoreThanItsName_X03(t *testing.T) {
 		return "", "", false
 	}
 	r := NewResolver(shopAndOthers, owner)
-	for pod, want := range map[string]string{"cart-bcdfg-x2x9z": "not watched: A in shop", "strange": "cart", "cart-db-0": "cart-db"} {
+	for pod, want := range map[string]string{"cart-bcdfg-x2x9z": "not watched: A in shop", "strange": "cart",
+		"cart-db-0": "cart-db"} {
 		if got, _ := r.Target(of("namespace=shop,pod=" + pod)); got != want {
 			t.Errorf("%s: %q, want %q", pod, got, want)
 		}
 	}
-	if !r.NeedsOwner(of("namespace=shop,pod=x")) || r.NeedsOwner(of("namespace=shop,pod=x,deployment=cart")) || r.NeedsOwner(of("namespace=other,pod=x")) || r.NeedsOwner(of("namespace=shop")) {
+	if !r.NeedsOwner(of("namespace=shop,pod=x")) || r.NeedsOwner(of("namespace=shop,pod=x,deployment=cart")) ||
+		r.NeedsOwner(of("namespace=other,pod=x")) || r.NeedsOwner(of("namespace=shop")) {
 		t.Error("who needs an owner is wrong")
 	}
 }
@@ -93,7 +95,8 @@ func TestLabelsOfAnExporterAreNotTheObjects_X61(t *testing.T) {
 		"namespace=monitoring,pod=kube-state-metrics-7d9f8c6b5-x2x9z,exported_namespace=shop,exported_pod=cart-db-0": "cart-db",
 		"namespace=monitoring,pod=kube-state-metrics-7d9f8c6b5-x2x9z,exported_namespace=shop,deployment=cart":        "cart",
 		"namespace=monitoring,service=kube-state-metrics,exported_namespace=shop,exported_service=cart":              "cart",
-		"namespace=monitoring,pod=kube-state-metrics-7d9f8c6b5-x2x9z,exported_namespace=other,exported_pod=x":        "not watched: A in other",
+		"namespace=monitoring,pod=kube-state-metrics-7d9f8c6b5-x2x9z,exported_namespace=other," +
+			"exported_pod=x": "not watched: A in other",
 		"namespace=monitoring,pod=kube-state-metrics-7d9f8c6b5-x2x9z,exported_namespace=a-tenant-of-the-application": "metrics",
 		"namespace=monitoring,pod=kube-state-metrics-7d9f8c6b5-x2x9z":                                                "metrics",
 	} {

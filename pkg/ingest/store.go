@@ -227,7 +227,8 @@ func (b *Store) expire(now time.Time) []AlertState {
 				h.State = Lost
 				lost = append(lost, h)
 			}
-			b.set(k, &entry{state: Lost, start: e.start, seen: e.seen, written: now, line: encode(record{Key: k, State: Lost, Start: e.start, Seen: e.seen})})
+			b.set(k, &entry{state: Lost, start: e.start, seen: e.seen, written: now,
+				line: encode(record{Key: k, State: Lost, Start: e.start, Seen: e.seen})})
 		case e.state != Firing && silent >= b.limits.Expire+b.limits.Retain:
 			b.set(k, nil)
 		}

@@ -23,7 +23,8 @@ type says struct {
 }
 
 func (s says) alert() Alert {
-	a := Alert{Fingerprint: "f", Status: s.status, Labels: model.LabelSet{"alertname": "A"}, StartsAt: t0.Add(time.Duration(s.start) * minute), ReceivedAt: t0.Add(time.Duration(s.at) * minute)}
+	a := Alert{Fingerprint: "f", Status: s.status, Labels: model.LabelSet{"alertname": "A"},
+		StartsAt: t0.Add(time.Duration(s.start) * minute), ReceivedAt: t0.Add(time.Duration(s.at) * minute)}
 	if s.status == Resolved {
 		a.EndsAt = t0.Add(time.Duration(s.end) * minute)
 	}
@@ -53,18 +54,32 @@ func TestTheTimesOfAnAlertDecideNotTheOrderOfItsMessages_INV16(t *testing.T) {
 		story []says
 		end   Status
 	}{
-		{"it fires, is repeated, and resolves", []says{{1, Firing, 0, 0, fires}, {2, Firing, 0, 0, duplicate}, {3, Resolved, 0, 3, resolves}, {4, Resolved, 0, 3, duplicate}}, Resolved},
+		{"it fires, is repeated, and resolves", []says{{1, Firing, 0, 0, fires}, {2, Firing, 0, 0, duplicate},
+			{3, Resolved, 0, 3, resolves}, {4, Resolved, 0, 3, duplicate}}, Resolved},
 		{"resolved comes before firing (F-84)", []says{{3, Resolved, 0, 3, early}, {3, Firing, 0, 0, stale}}, Resolved},
-		{"an older resolved does not cancel a newer firing", []says{{1, Firing, 0, 0, fires}, {10, Firing, 9, 0, fires}, {11, Resolved, 0, 5, stale}}, Firing},
-		{"an older firing does not come back after a newer resolved", []says{{10, Firing, 9, 0, fires}, {12, Resolved, 9, 12, resolves}, {13, Firing, 0, 0, stale}}, Resolved},
-		{"an older firing beside a newer one changes nothing", []says{{10, Firing, 9, 0, fires}, {11, Firing, 0, 0, duplicate}, {12, Resolved, 9, 12, resolves}}, Resolved},
-		{"a resolved that was missed: the next one begins anew", []says{{1, Firing, 0, 0, fires}, {30, Firing, 29, 0, fires}, {40, Resolved, 29, 40, resolves}}, Resolved},
-		{"two servers that began apart: the earlier start ends both", []says{{2, Firing, 2, 0, fires}, {3, Firing, 0, 0, duplicate}, {9, Resolved, 0, 9, resolves}, {9, Firing, 2, 0, stale}}, Resolved},
-		{"the firing was missed, and its next episode is known", []says{{9, Resolved, 5, 9, early}, {12, Firing, 11, 0, fires}}, Firing},
-		{"only the ends are heard", []says{{9, Resolved, 5, 9, early}, {19, Resolved, 15, 19, early}, {20, Firing, 5, 0, stale}, {21, Firing, 15, 0, stale}}, Resolved},
-		{"yesterday's messages are sent again (F-83)", []says{{0, Firing, 0, 0, fires}, {5, Resolved, 0, 5, resolves}, {1440, Firing, 0, 0, stale}, {1440, Resolved, 0, 5, duplicate}}, Resolved},
-		{"yesterday's again, over a newer episode", []says{{0, Firing, 0, 0, fires}, {5, Resolved, 0, 5, resolves}, {1430, Firing, 1430, 0, fires}, {1440, Firing, 0, 0, duplicate}, {1441, Resolved, 0, 5, stale}}, Firing},
-		{"Alertmanager ended it while Prometheus was away; it goes on with its old start", []says{{0, Firing, 0, 0, fires}, {5, Resolved, 0, 5, resolves}, {8, Firing, 0, 0, stale}, {9, Firing, 0, 0, stale}, {18, Firing, 0, 0, fires}}, Firing},
+		{"an older resolved does not cancel a newer firing",
+			[]says{{1, Firing, 0, 0, fires}, {10, Firing, 9, 0, fires}, {11, Resolved, 0, 5, stale}}, Firing},
+		{"an older firing does not come back after a newer resolved",
+			[]says{{10, Firing, 9, 0, fires}, {12, Resolved, 9, 12, resolves}, {13, Firing, 0, 0, stale}}, Resolved},
+		{"an older firing beside a newer one changes nothing",
+			[]says{{10, Firing, 9, 0, fires}, {11, Firing, 0, 0, duplicate}, {12, Resolved, 9, 12, resolves}},
+			Resolved},
+		{"a resolved that was missed: the next one begins anew",
+			[]says{{1, Firing, 0, 0, fires}, {30, Firing, 29, 0, fires}, {40, Resolved, 29, 40, resolves}}, Resolved},
+		{"two servers that began apart: the earlier start ends both",
+			[]says{{2, Firing, 2, 0, fires}, {3, Firing, 0, 0, duplicate}, {9, Resolved, 0, 9, resolves},
+				{9, Firing, 2, 0, stale}}, Resolved},
+		{"the firing was missed, and its next episode is known",
+			[]says{{9, Resolved, 5, 9, early}, {12, Firing, 11, 0, fires}}, Firing},
+		{"only the ends are heard", []says{{9, Resolved, 5, 9, early}, {19, Resolved, 15, 19, early},
+			{20, Firing, 5, 0, stale}, {21, Firing, 15, 0, stale}}, Resolved},
+		{"yesterday's messages are sent again (F-83)", []says{{0, Firing, 0, 0, fires}, {5, Resolved, 0, 5, resolves},
+			{1440, Firing, 0, 0, stale}, {1440, Resolved, 0, 5, duplicate}}, Resolved},
+		{"yesterday's again, over a newer episode", []says{{0, Firing, 0, 0, fires}, {5, Resolved, 0, 5, resolves},
+			{1430, Firing, 1430, 0, fires}, {1440, Firing, 0, 0, duplicate}, {1441, Resolved, 0, 5, stale}}, Firing},
+		{"Alertmanager ended it while Prometheus was away; it goes on with its old start",
+			[]says{{0, Firing, 0, 0, fires}, {5, Resolved, 0, 5, resolves}, {8, Firing, 0, 0, stale},
+				{9, Firing, 0, 0, stale}, {18, Firing, 0, 0, fires}}, Firing},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := NewStore(Limits{})
@@ -173,13 +188,15 @@ func TestABookThatIsFullRefusesWholeRequestsAndGoesOnWithWhatItHolds(t *testing.
 	if err := try(labelled(1, Firing), labelled(2, Firing)); err != nil {
 		t.Fatal(err)
 	}
-	if err := try(labelled(3, Firing), labelled(4, Firing)); !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "4 of at most 3") {
+	if err := try(labelled(3, Firing), labelled(4, Firing)); !errors.Is(err, ErrFull) ||
+		!strings.Contains(err.Error(), "4 of at most 3") {
 		t.Errorf("one too many: %v", err)
 	}
 	if n, _ := b.Counts(); n != 2 {
 		t.Errorf("%d fire; a request is taken whole or not at all", n)
 	}
-	for _, alerts := range [][]Alert{{labelled(3, Firing)}, {labelled(1, Firing)}, {labelled(2, Resolved)}, {labelled(4, Firing)}} {
+	for _, alerts := range [][]Alert{{labelled(3, Firing)}, {labelled(1, Firing)}, {labelled(2, Resolved)},
+		{labelled(4, Firing)}} {
 		if err := try(alerts...); err != nil {
 			t.Errorf("%v: %v", alerts, err)
 		}

@@ -40,7 +40,8 @@ func survey(body []byte) error {
 			counts[depth]++
 			total++
 			if counts[depth] > maxMembers {
-				return fmt.Errorf("an object of the body has more than %d members; an alert may have %d labels", maxMembers, maxLabels)
+				return fmt.Errorf("an object of the body has more than %d members; an alert may have %d labels",
+					maxMembers, maxLabels)
 			}
 			if total > maxTotal {
 				return fmt.Errorf("the body has more than %d members; send fewer alerts at once (max_alerts)", maxTotal)
@@ -50,7 +51,8 @@ func survey(body []byte) error {
 				continue
 			}
 			if counts[depth]++; counts[depth] >= maxAlerts {
-				return fmt.Errorf("the body has more than %d alerts; send fewer at once (max_alerts: %d)", maxAlerts, maxAlerts)
+				return fmt.Errorf("the body has more than %d alerts; send fewer at once (max_alerts: %d)", maxAlerts,
+					maxAlerts)
 			}
 		}
 	}

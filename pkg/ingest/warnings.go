@@ -67,7 +67,9 @@ func marked(s string, n int) string {
 }
 
 // first are the names that are kept when there are too many.
-var first = []model.LabelName{model.AlertNameLabel, "severity", "target", "namespace", "deployment", "statefulset", "daemonset", "pod", "service", "summary", "description", "message", "runbook_url", "dashboard", "dashboard_url"}
+var first = []model.LabelName{model.AlertNameLabel,
+	"severity", "target", "namespace", "deployment", "statefulset", "daemonset", "pod", "service", "summary",
+	"description", "message", "runbook_url", "dashboard", "dashboard_url"}
 
 // clean returns the texts as they are kept, and what was unusual about them. Of
 // labels every bit counts, for they say which alert it is; annotations are for people.

@@ -135,7 +135,10 @@ func (a *api) read(w http.ResponseWriter, r *http.Request) {
 	last := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
 	kind := map[string]string{"pods": "v1/Pod", "services": "v1/Service", "replicasets": "apps/v1/ReplicaSet",
 		"deployments": "apps/v1/Deployment", "horizontalpodautoscalers": "autoscaling/v2/HorizontalPodAutoscaler",
-		"poddisruptionbudgets": "policy/v1/PodDisruptionBudget", "endpointslices": "discovery.k8s.io/v1/EndpointSlice", "events": "v1/Event", "incidents": "watchdog.io/v1alpha1/Incident", "ledgers": "watchdog.io/v1alpha1/Ledger", "maintenancewindows": "watchdog.io/v1alpha1/MaintenanceWindow"}[last]
+		"poddisruptionbudgets": "policy/v1/PodDisruptionBudget", "endpointslices": "discovery.k8s.io/v1/EndpointSlice",
+		"events": "v1/Event", "incidents": "watchdog.io/v1alpha1/Incident",
+		"ledgers":            "watchdog.io/v1alpha1/Ledger",
+		"maintenancewindows": "watchdog.io/v1alpha1/MaintenanceWindow"}[last]
 	if kind == "" {
 		refuse(w, http.StatusNotFound, "NotFound", last+" not found")
 		return

@@ -30,8 +30,10 @@ func (r *Reader) hpa(ctx context.Context, target incident.Target) (*remediate.HP
 	for i := range list.Items {
 		if h := &list.Items[i]; scales(h, target.Kind, target.Workload) {
 			found := &remediate.HPA{
-				Name: h.Name, UID: string(h.UID), ResourceVersion: h.ResourceVersion, Min: minReplicas(h), Max: int(h.Spec.MaxReplicas),
-				Current: int(h.Status.CurrentReplicas), Desired: int(h.Status.DesiredReplicas), Annotations: h.Annotations, Owner: ownerOfAutoscaler(h.ObjectMeta),
+				Name: h.Name, UID: string(h.UID), ResourceVersion: h.ResourceVersion, Min: minReplicas(h),
+				Max:     int(h.Spec.MaxReplicas),
+				Current: int(h.Status.CurrentReplicas), Desired: int(h.Status.DesiredReplicas),
+				Annotations: h.Annotations, Owner: ownerOfAutoscaler(h.ObjectMeta),
 			}
 			if h.DeletionTimestamp != nil {
 				found.Deleting = h.DeletionTimestamp.Time

@@ -58,8 +58,10 @@ func decodeWorkload(kind string, raw []byte) (remediate.Workload, *metav1.LabelS
 
 func deployment(d *appsv1.Deployment) remediate.Workload {
 	w := remediate.Workload{
-		Observed: d.Status.ObservedGeneration, Desired: replicas(d.Spec.Replicas), Ready: int(d.Status.ReadyReplicas), Updated: int(d.Status.UpdatedReplicas),
-		Available: int(d.Status.AvailableReplicas), Unavailable: int(d.Status.UnavailableReplicas), Paused: d.Spec.Paused,
+		Observed: d.Status.ObservedGeneration, Desired: replicas(d.Spec.Replicas), Ready: int(d.Status.ReadyReplicas),
+		Updated:   int(d.Status.UpdatedReplicas),
+		Available: int(d.Status.AvailableReplicas), Unavailable: int(d.Status.UnavailableReplicas),
+		Paused:   d.Spec.Paused,
 		Recreate: d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType,
 		DeclaredStartup: declaredStartup(d.Spec.Template.Spec,
 			d.Spec.MinReadySeconds), ProgressDeadline: progressDeadline(d), Stalled: stalled(d),
@@ -73,7 +75,8 @@ func deployment(d *appsv1.Deployment) remediate.Workload {
 func statefulSet(s *appsv1.StatefulSet) remediate.Workload {
 	desired := replicas(s.Spec.Replicas)
 	return remediate.Workload{
-		Observed: s.Status.ObservedGeneration, Desired: desired, Ready: int(s.Status.ReadyReplicas), Updated: int(s.Status.UpdatedReplicas),
+		Observed: s.Status.ObservedGeneration, Desired: desired, Ready: int(s.Status.ReadyReplicas),
+		Updated:   int(s.Status.UpdatedReplicas),
 		Available: int(s.Status.AvailableReplicas), Unavailable: max(0,
 			desired-int(s.Status.AvailableReplicas)), MaxUnavailable: 1,
 		DeclaredStartup: declaredStartup(s.Spec.Template.Spec, s.Spec.MinReadySeconds),
@@ -82,7 +85,8 @@ func statefulSet(s *appsv1.StatefulSet) remediate.Workload {
 
 func daemonSet(d *appsv1.DaemonSet) remediate.Workload {
 	return remediate.Workload{
-		Observed: d.Status.ObservedGeneration, Desired: int(d.Status.DesiredNumberScheduled), Ready: int(d.Status.NumberReady), Updated: int(d.Status.UpdatedNumberScheduled),
+		Observed: d.Status.ObservedGeneration, Desired: int(d.Status.DesiredNumberScheduled),
+		Ready: int(d.Status.NumberReady), Updated: int(d.Status.UpdatedNumberScheduled),
 		Available: int(d.Status.NumberAvailable), Unavailable: int(d.Status.NumberUnavailable), MaxUnavailable: 1,
 		DeclaredStartup: declaredStartup(d.Spec.Template.Spec, d.Spec.MinReadySeconds),
 	}
@@ -148,8 +152,10 @@ func decodeRevisions(items []json.RawMessage, ownerUID string) ([]remediate.Revi
 			return nil, fmt.Errorf("replicaset %s: %w", rs.Name, err)
 		}
 		all = append(all, remediate.Revision{
-			Number: revisionNumber(&rs), Name: rs.Name, UID: string(rs.UID), CreatedAt: rs.CreationTimestamp.Time, Replicas: replicas(rs.Spec.Replicas),
-			Ready: int(rs.Status.ReadyReplicas), Images: images(rs.Spec.Template.Spec), Template: template, Annotations: rs.Annotations,
+			Number: revisionNumber(&rs), Name: rs.Name, UID: string(rs.UID), CreatedAt: rs.CreationTimestamp.Time,
+			Replicas: replicas(rs.Spec.Replicas),
+			Ready:    int(rs.Status.ReadyReplicas), Images: images(rs.Spec.Template.Spec), Template: template,
+			Annotations: rs.Annotations,
 		})
 	}
 	slices.SortFunc(all, func(a, b remediate.Revision) int {

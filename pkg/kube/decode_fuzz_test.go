@@ -10,7 +10,10 @@ import (
 // numbers that decide over pods stay sensible, and what is shown to people of a
 // pod template holds no value of a variable.
 func FuzzWorkload(f *testing.F) {
-	f.Add("deployment", `{"metadata":{"uid":"u1","resourceVersion":"7","managedFields":[{"manager":"kubectl","operation":"Update","fieldsV1":{"f:spec":{"f:replicas":{}}}}]},"spec":{"replicas":4,"strategy":{"rollingUpdate":{"maxUnavailable":"50%","maxSurge":0}},"template":{"spec":{"containers":[{"name":"a","image":"i","env":[{"name":"A","value":"SECRETVALUE"}]}]}}}}`)
+	f.Add("deployment", `{"metadata":{"uid":"u1","resourceVersion":"7","managedFields":[{"manager":"kubectl",`+
+		`"operation":"Update","fieldsV1":{"f:spec":{"f:replicas":{}}}}]},"spec":{"replicas":4,`+
+		`"strategy":{"rollingUpdate":{"maxUnavailable":"50%","maxSurge":0}},`+
+		`"template":{"spec":{"containers":[{"name":"a","image":"i","env":[{"name":"A","value":"SECRETVALUE"}]}]}}}}`)
 	f.Add("statefulset", `{"spec":{"replicas":0,"template":{"metadata":{"annotations":{"a":"SECRETVALUE"}}}}}`)
 	f.Add("daemonset", `{"status":{"numberReady":3},"spec":{"template":{"metadata":{"labels":{"pod-template-hash":"x"}}}}}`)
 	f.Fuzz(func(t *testing.T, kind, raw string) {

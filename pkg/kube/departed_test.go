@@ -15,9 +15,11 @@ func TestTheOwnerOfADeletedPodIsRemembered_X03(t *testing.T) {
 	a, c := newAPI(t)
 	shop(a)
 	a.put("/api/v1/namespaces/shop/pods/gone",
-		`{"metadata":{"name":"gone","namespace":"shop","uid":"gone","ownerReferences":[{"kind":"ReplicaSet","name":"cart-7","uid":"rs1","controller":true}]},"spec":{"containers":[]},"status":{"phase":"Running"}}`)
+		`{"metadata":{"name":"gone","namespace":"shop","uid":"gone","ownerReferences":[{"kind":"ReplicaSet",`+
+			`"name":"cart-7","uid":"rs1","controller":true}]},"spec":{"containers":[]},"status":{"phase":"Running"}}`)
 	a.put("/apis/apps/v1/namespaces/shop/replicasets/cart-7",
-		`{"metadata":{"name":"cart-7","namespace":"shop","uid":"rs7","ownerReferences":[{"kind":"Deployment","name":"cart","uid":"u1","controller":true}]}}`)
+		`{"metadata":{"name":"cart-7","namespace":"shop","uid":"rs7","ownerReferences":[{"kind":"Deployment",`+
+			`"name":"cart","uid":"u1","controller":true}]}}`)
 	w := watching(t, a, c)
 	s := w.scopes["shop"]
 	owner := func() string {

@@ -126,7 +126,8 @@ func (e *Events) event(inc incident.Incident, entry incident.Entry, kind, reason
 		ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace,
 			Name: fmt.Sprintf("%s.wd%x.%x", t.Workload, entry.At.UnixNano(), e.seq.Add(1))},
 		InvolvedObject: corev1.ObjectReference{
-			APIVersion: "apps/v1", Kind: kindName(t.Kind), Namespace: t.Namespace, Name: t.Workload, UID: types.UID(t.UID),
+			APIVersion: "apps/v1", Kind: kindName(t.Kind), Namespace: t.Namespace, Name: t.Workload,
+			UID: types.UID(t.UID),
 		},
 		Reason: reason, Type: kind, Message: strutil.Shorten(fmt.Sprintf("%s (incident %s)", entry.Text, inc.ID),
 			eventMessage),

@@ -25,7 +25,9 @@ func (c *Client) HoldTarget(ctx context.Context, namespace, kind, name string, b
 	if by.By != "" {
 		reason += " (" + by.By + ")"
 	}
-	hold := map[string]any{remediate.HoldAnnotation: reason, remediate.HoldSinceAnnotation: time.Now().UTC().Format(time.RFC3339), remediate.HoldUntilAnnotation: nil, holdSource: nil}
+	hold := map[string]any{remediate.HoldAnnotation: reason,
+		remediate.HoldSinceAnnotation: time.Now().UTC().Format(time.RFC3339), remediate.HoldUntilAnnotation: nil,
+		holdSource: nil}
 	if !by.Until.IsZero() {
 		hold[remediate.HoldUntilAnnotation] = by.Until.UTC().Format(time.RFC3339)
 	}
@@ -48,7 +50,8 @@ func (c *Client) ResumeTarget(ctx context.Context, namespace, kind, name string)
 			return false, nil
 		}
 	}
-	return true, c.annotate(ctx, namespace, kind, name, map[string]any{remediate.HoldAnnotation: nil, remediate.HoldSinceAnnotation: nil, remediate.HoldUntilAnnotation: nil, holdSource: nil})
+	return true, c.annotate(ctx, namespace, kind, name, map[string]any{remediate.HoldAnnotation: nil,
+		remediate.HoldSinceAnnotation: nil, remediate.HoldUntilAnnotation: nil, holdSource: nil})
 }
 
 // holdSource is the annotation that says by which way a hold came that watchdog wrote for

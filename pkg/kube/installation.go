@@ -100,7 +100,8 @@ func (o *Occupied) Why() string {
 	if other == nil || *other == "" {
 		return ""
 	}
-	return fmt.Sprintf("the namespace %s belongs to the watchdog installation %q: uninstall it, or install %q in a namespace of its own", o.namespace, *other, o.installation)
+	return fmt.Sprintf("the namespace %s belongs to the watchdog installation %q: uninstall it, or install %q in a "+
+		"namespace of its own", o.namespace, *other, o.installation)
 }
 
 // observed are leases whose reads are shown to an occupation.

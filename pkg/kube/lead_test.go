@@ -71,7 +71,8 @@ func TestAFollowerWritesNothing(t *testing.T) {
 	a, c := newAPI(t)
 	plan := cart(a)
 	now := time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
-	a.put(leasePath, `{"metadata":{"name":"watchdog","namespace":"watchdog"},"spec":{"holderIdentity":"other","leaseDurationSeconds":15,"renewTime":"`+now+`","acquireTime":"`+now+`"}}`)
+	a.put(leasePath, `{"metadata":{"name":"watchdog","namespace":"watchdog"},"spec":{"holderIdentity":"other",`+
+		`"leaseDurationSeconds":15,"renewTime":"`+now+`","acquireTime":"`+now+`"}}`)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	known := make(chan string, 1)

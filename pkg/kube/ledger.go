@@ -47,7 +47,9 @@ func (s *Store) Ledger(ctx context.Context) (incident.Ledger, string, error) {
 	}
 	l, err := decodeLedger(o)
 	if err != nil {
-		return incident.Ledger{}, "", fmt.Errorf("read ledger %s/%s: %w; watchdog takes no actions until it can read it", s.namespace, ledgerName, err)
+		return incident.Ledger{}, "",
+			fmt.Errorf("read ledger %s/%s: %w; watchdog takes no actions until it can read it", s.namespace, ledgerName,
+				err)
 	}
 	return l, o.Metadata.ResourceVersion, nil
 }

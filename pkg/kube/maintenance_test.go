@@ -60,7 +60,8 @@ func TestAWindowThatCannotBeReadHidesNoOther(t *testing.T) {
 	a.put(windowsPath+"bad",
 		`{"apiVersion":"watchdog.io/v1alpha1","kind":"MaintenanceWindow","spec":{"from":"tomorrow"}}`)
 	a.put(windowsPath+"good",
-		`{"apiVersion":"watchdog.io/v1alpha1","kind":"MaintenanceWindow","spec":{"from":"2026-01-01T12:00:00Z","until":"2026-01-01T13:00:00Z"}}`)
+		`{"apiVersion":"watchdog.io/v1alpha1","kind":"MaintenanceWindow","spec":{"from":"2026-01-01T12:00:00Z",`+
+			`"until":"2026-01-01T13:00:00Z"}}`)
 	all, odd, err := NewStore(c, "watchdog").Windows(t.Context())
 	if err != nil || len(all) != 1 || all[0].Name != "good" || odd == nil ||
 		!strings.Contains(odd.Error(), "watchdog/bad") || !strings.Contains(odd.Error(), "has no effect") {

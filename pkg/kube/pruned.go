@@ -16,12 +16,14 @@ import (
 
 // ErrOldDefinition says that the cluster's CustomResourceDefinition is older than this
 // watchdog: what it does not know the API server drops, and answers yes.
-var ErrOldDefinition = errors.New("the CustomResourceDefinitions of watchdog.io are older than this watchdog; Helm does not upgrade them: apply the chart's crds/ (see Upgrading in the chart's README)")
+var ErrOldDefinition = errors.New("the CustomResourceDefinitions of watchdog.io are older than this watchdog; Helm " +
+	"does not upgrade them: apply the chart's crds/ (see Upgrading in the chart's README)")
 
 // write patches what people write in a ledger or an incident. It is refused rather than
 // dropped in part: a word of which the API server kept nothing was said to nobody.
 func (s *Store) write(ctx context.Context, resource, name string, patch []byte) error {
-	u, err := s.resource(resource).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldValidation: metav1.FieldValidationStrict})
+	u, err := s.resource(resource).Patch(ctx, name, types.MergePatchType, patch,
+		metav1.PatchOptions{FieldValidation: metav1.FieldValidationStrict})
 	if err != nil {
 		if unknownField(err) {
 			return fmt.Errorf("no change was made: %w (%w)", ErrOldDefinition, err)
@@ -92,7 +94,8 @@ const everyPart = `{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","metad
 	"public":{"publish":true,"holdUntil":"2026-01-01T00:00:00Z","reason":"x","by":"x","at":"2026-01-01T00:00:00Z","source":"x"},
 	"severity":{"to":"P1","reason":"x","by":"x","at":"2026-01-01T00:00:00Z","source":"x"},
 	"notes":{"x":{"as":"decision","reason":"x","by":"x","at":"2026-01-01T00:00:00Z","source":"x"}},
-	"approvals":{"x":{"x":{"plan":"x","denied":true,"reason":"x","by":"x","at":"2026-01-01T00:00:00Z","source":"x"}}}},"status":{"phase":"open"}}`
+	"approvals":{"x":{"x":{"plan":"x","denied":true,"reason":"x","by":"x",
+		"at":"2026-01-01T00:00:00Z","source":"x"}}}},"status":{"phase":"open"}}`
 
 // CheckDefinition asks the API server, without a write, whether it would keep everything
 // that people may write, and a status apart from it. ErrOldDefinition says that it would not.
@@ -107,7 +110,8 @@ func (s *Store) checkIncidents(ctx context.Context) error {
 	if err := u.UnmarshalJSON([]byte(everyPart)); err != nil {
 		return fmt.Errorf("encode the check of the incidents' definition: %w", err)
 	}
-	made, err := s.resource("incidents").Create(ctx, u, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
+	made, err := s.resource("incidents").Create(ctx, u, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll},
+		FieldValidation: metav1.FieldValidationStrict})
 	switch {
 	case unknownField(err):
 		return fmt.Errorf("%w (%w)", ErrOldDefinition, err)

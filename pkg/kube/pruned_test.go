@@ -16,19 +16,24 @@ const thisLedger = "/apis/watchdog.io/v1alpha1/namespaces/watchdog/ledgers/watch
 
 // X54: an old definition drops what it does not know, and the answer is yes.
 func TestAWordThatAnOldDefinitionDropsIsNotSaid_X54(t *testing.T) {
-	word := responder.Patch{Acked: incident.Attribution{By: "alice", At: time.Now(), Severity: incident.P1}, Notes: map[string]incident.Note{"n": {As: "decision"}}}
+	word := responder.Patch{Acked: incident.Attribution{By: "alice", At: time.Now(), Severity: incident.P1},
+		Notes: map[string]incident.Note{"n": {As: "decision"}}}
 	by := incident.Attribution{Reason: "why", By: "ada", At: time.Now(), Until: time.Now().Add(time.Hour)}
 	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request) bool{
 		"strict validation refuses it": func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method != http.MethodPatch || r.URL.Query().Get("fieldValidation") != "Strict" {
 				return false
 			}
-			refuse(w, http.StatusBadRequest, "BadRequest", `strict decoding error: unknown field "spec.acknowledged.severity"`)
+			refuse(w, http.StatusBadRequest,
+				"BadRequest", `strict decoding error: unknown field "spec.acknowledged.severity"`)
 			return true
 		},
 		"the field is dropped without a word": func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method == http.MethodPatch {
-				reply(w, http.StatusOK, map[string]any{"apiVersion": "watchdog.io/v1alpha1", "kind": "Ledger", "metadata": map[string]any{"name": "watchdog"}, "spec": map[string]any{"acknowledged": map[string]any{"by": "alice", "at": "2026-01-01T00:00:00Z"}}})
+				reply(w, http.StatusOK, map[string]any{"apiVersion": "watchdog.io/v1alpha1", "kind": "Ledger",
+					"metadata": map[string]any{"name": "watchdog"},
+					"spec": map[string]any{"acknowledged": map[string]any{"by": "alice",
+						"at": "2026-01-01T00:00:00Z"}}})
 			}
 			return r.Method == http.MethodPatch
 		},
@@ -38,7 +43,8 @@ func TestAWordThatAnOldDefinitionDropsIsNotSaid_X54(t *testing.T) {
 			a.put(thisLedger, `{"apiVersion":"watchdog.io/v1alpha1","kind":"Ledger","spec":{}}`)
 			a.answer = answer
 			s := NewStore(c, "watchdog")
-			for what, err := range map[string]error{"say": s.Patch(t.Context(), "a", word, "101"), "hold": s.HoldAll(t.Context(), by)} {
+			for what, err := range map[string]error{"say": s.Patch(t.Context(), "a", word, "101"),
+				"hold": s.HoldAll(t.Context(), by)} {
 				if !errors.Is(err, ErrOldDefinition) {
 					t.Errorf("%s: %v", what, err)
 				}
@@ -58,17 +64,20 @@ func TestAWordThatAnOldDefinitionDropsIsNotSaid_X54(t *testing.T) {
 		_, _, version, err := s.Incident(t.Context(), "a")
 		return errors.Join(err, s.Patch(t.Context(), "a", w, version))
 	}
-	if err := errors.Join(s.CheckDefinition(t.Context()), say(word), s.HoldAll(t.Context(), by), s.ResumeAll(t.Context())); err != nil {
+	if err := errors.Join(s.CheckDefinition(t.Context()), say(word), s.HoldAll(t.Context(), by),
+		s.ResumeAll(t.Context())); err != nil {
 		t.Errorf("a definition that knows all: %v", err)
 	}
 	if _, err := a.get(theseIncidents + "definition-check")["spec"]; err {
 		t.Error("the check wrote something")
 	}
 	a.oldDefinition = true
-	if err := s.CheckDefinition(t.Context()); !errors.Is(err, ErrOldDefinition) || !strings.Contains(err.Error(), "no status sub-resource") {
+	if err := s.CheckDefinition(t.Context()); !errors.Is(err, ErrOldDefinition) ||
+		!strings.Contains(err.Error(), "no status sub-resource") {
 		t.Errorf("incidents of an old definition: %v", err)
 	}
-	if _, err := s.SaveIncident(t.Context(), incident.New("b", shopCart, time.Now()), ""); !errors.Is(err, ErrOldDefinition) {
+	if _, err := s.SaveIncident(t.Context(), incident.New("b", shopCart, time.Now()), ""); !errors.Is(err,
+		ErrOldDefinition) {
 		t.Errorf("%v", err)
 	}
 }
@@ -80,7 +89,9 @@ func TestTheShippedDefinitionKnowsEveryWord_X54(t *testing.T) {
 		fields     []string
 	}{
 		{"ledgers", everyWord, []string{"hold:", "until:", "lifted:", "undo:", "source:"}},
-		{"incidents", everyPart, []string{"acknowledged:", "severity:", "public:", "holdUntil:", "publish:", "to:", "notes:", "as:", "approvals:", "plan:", "denied:", "source:", "status:"}},
+		{"incidents", everyPart, []string{"acknowledged:",
+			"severity:", "public:", "holdUntil:", "publish:", "to:", "notes:", "as:", "approvals:", "plan:", "denied:",
+			"source:", "status:"}},
 	} {
 		b, err := os.ReadFile("../../deploy/helm/watchdog/crds/" + tt.file + ".yaml")
 		if err != nil {
@@ -102,7 +113,8 @@ func TestTheKillSwitchEndsByItself_X103(t *testing.T) {
 	_, c := newAPI(t)
 	s := NewStore(c, "watchdog")
 	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
-	if err := s.HoldAll(t.Context(), incident.Attribution{Reason: "why", By: "ada", At: time.Now(), Until: until}); err != nil {
+	if err := s.HoldAll(t.Context(), incident.Attribution{Reason: "why", By: "ada", At: time.Now(),
+		Until: until}); err != nil {
 		t.Fatal(err)
 	}
 	l, _, err := s.Ledger(t.Context())
@@ -127,8 +139,12 @@ func TestTheKillSwitchEndsByItself_X103(t *testing.T) {
 func TestHoldsAreFound_A3(t *testing.T) {
 	a, c := newAPI(t)
 	a.answer = func(w http.ResponseWriter, r *http.Request) bool {
-		list := map[string]string{"/api/v1/namespaces": `{"metadata":{"name":"billing","annotations":{"watchdog.io/hold":"freeze"}}},{"metadata":{"name":"shop"}}`,
-			"/apis/apps/v1/deployments":  `{"metadata":{"namespace":"shop","name":"cart","annotations":{"watchdog.io/hold":"why (ada)","watchdog.io/hold-since":"2026-03-06T10:00:00Z","watchdog.io/hold-until":"2026-03-06T13:00:00Z"}}},{"metadata":{"namespace":"shop","name":"old","annotations":{"watchdog.io/hold":"why","watchdog.io/hold-until":"2026-03-06T11:00:00Z"}}}`,
+		list := map[string]string{"/api/v1/namespaces": `{"metadata":{"name":"billing",` +
+			`"annotations":{"watchdog.io/hold":"freeze"}}},{"metadata":{"name":"shop"}}`,
+			"/apis/apps/v1/deployments": `{"metadata":{"namespace":"shop","name":"cart",` +
+				`"annotations":{"watchdog.io/hold":"why (ada)","watchdog.io/hold-since":"2026-03-06T10:00:00Z",` +
+				`"watchdog.io/hold-until":"2026-03-06T13:00:00Z"}}},{"metadata":{"namespace":"shop","name":"old",` +
+				`"annotations":{"watchdog.io/hold":"why","watchdog.io/hold-until":"2026-03-06T11:00:00Z"}}}`,
 			"/apis/apps/v1/statefulsets": ``}[r.URL.Path]
 		if r.URL.Path == "/apis/apps/v1/daemonsets" {
 			refuse(w, http.StatusForbidden, "Forbidden", "no")

@@ -17,42 +17,58 @@ var shopCart = incident.Target{Name: "cart", Namespace: "shop", Kind: "deploymen
 func shop(a *api) {
 	a.put("/api/v1/namespaces/shop",
 		`{"metadata":{"name":"shop","annotations":{"watchdog.io/hold":"moving"}},"status":{"phase":"Active"}}`)
-	a.put(cartPath, `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"cart","namespace":"shop","uid":"u1","generation":4,"labels":{"a":"b"},
+	a.put(cartPath, `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"cart","namespace":"shop","uid":"u1","generation":4,
+		"labels":{"a":"b"},
 		"managedFields":[
 			{"manager":"kubectl-edit","time":"2026-01-01T10:00:00Z","fieldsV1":{"f:spec":{"f:template":{"f:spec":{}}}}},
 			{"manager":"kubectl","subresource":"scale","time":"2026-01-01T11:00:00Z","fieldsV1":{"f:spec":{"f:replicas":{}}}},
 			{"manager":"kube-controller-manager","time":"2026-01-01T12:00:00Z","fieldsV1":{"f:status":{}}}]},
-		"spec":{"replicas":3,"selector":{"matchLabels":{"app":"cart"}},"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":"25%","maxUnavailable":"50%"}},
-			"template":{"metadata":{"labels":{"app":"cart"}},"spec":{"futureField":123456789012345,"containers":[{"name":"c","image":"cart:2"}]}}},
+		"spec":{"replicas":3,"selector":{"matchLabels":{"app":"cart"}},"strategy":{"type":"RollingUpdate",
+			"rollingUpdate":{"maxSurge":"25%","maxUnavailable":"50%"}},
+			"template":{"metadata":{"labels":{"app":"cart"}},"spec":{"futureField":123456789012345,
+				"containers":[{"name":"c","image":"cart:2"}]}}},
 		"status":{"observedGeneration":4,"readyReplicas":2,"updatedReplicas":3,"availableReplicas":2,"unavailableReplicas":1}}`)
 	rs := func(name, uid, number, owner string) {
-		a.put("/apis/apps/v1/namespaces/shop/replicasets/"+name, `{"metadata":{"name":"`+name+`","uid":"`+uid+`","labels":{"app":"cart"},"annotations":{"deployment.kubernetes.io/revision":"`+number+`"},"ownerReferences":[{"kind":"Deployment","name":"cart","uid":"`+owner+`","controller":true}]},
-			"spec":{"replicas":1,"template":{"metadata":{"labels":{"app":"cart","pod-template-hash":"x"}},"spec":{"futureField":123456789012345,"containers":[{"name":"c","image":"cart:`+number+`"}]}}},"status":{"readyReplicas":1}}`)
+		a.put("/apis/apps/v1/namespaces/shop/replicasets/"+name, `{"metadata":{"name":"`+name+`","uid":"`+uid+`","labels":{"app":"cart"},
+			"annotations":{"deployment.kubernetes.io/revision":"`+number+`"},
+			"ownerReferences":[{"kind":"Deployment","name":"cart","uid":"`+owner+`","controller":true}]},
+			"spec":{"replicas":1,"template":{"metadata":{"labels":{"app":"cart","pod-template-hash":"x"}},
+				"spec":{"futureField":123456789012345,"containers":[{"name":"c","image":"cart:`+number+`"}]}}},
+				"status":{"readyReplicas":1}}`)
 	}
 	rs("cart-1", "rs1", "9", "u1")
 	rs("cart-2", "rs2", "10", "u1")
 	rs("cart-other", "rs3", "11", "somebody else")
 	pod := func(name, owner, phase, status string) {
-		a.put("/api/v1/namespaces/shop/pods/"+name, `{"metadata":{"name":"`+name+`","uid":"`+name+`","labels":{"app":"cart"},"annotations":{"kubectl.kubernetes.io/last-applied-configuration":"hunter2"},"ownerReferences":[{"kind":"ReplicaSet","uid":"`+owner+`","controller":true}]},
-			"spec":{"nodeName":"n1","containers":[{"name":"c","env":[{"name":"PASSWORD","value":"hunter2"}]}]},"status":{"phase":"`+phase+`",`+status+`}}`)
+		a.put("/api/v1/namespaces/shop/pods/"+name, `{"metadata":{"name":"`+name+`","uid":"`+name+`","labels":{"app":"cart"},
+			"annotations":{"kubectl.kubernetes.io/last-applied-configuration":"hunter2"},
+			"ownerReferences":[{"kind":"ReplicaSet","uid":"`+owner+`","controller":true}]},
+			"spec":{"nodeName":"n1","containers":[{"name":"c","env":[{"name":"PASSWORD","value":"hunter2"}]}]},
+				"status":{"phase":"`+phase+`",`+status+`}}`)
 	}
 	pod("a", "rs1", "Running", `"conditions":[{"type":"Ready","status":"True"}]`)
 	pod("b", "rs2", "Running",
-		`"containerStatuses":[{"name":"c","restartCount":4,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]`)
+		`"containerStatuses":[{"name":"c","restartCount":4,"state":{"waiting":{"reason":"CrashLoopBackOff"}},`+
+			`"lastState":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]`)
 	pod("c", "rs2", "Failed", `"reason":"Evicted"`)
 	pod("d", "rs3", "Running", `"conditions":[]`)
 	a.put("/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/other",
 		`{"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"StatefulSet","name":"cart"},"maxReplicas":5}}`)
 	a.put("/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/cart",
-		`{"metadata":{"name":"cart","uid":"h1"},"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"cart"},"maxReplicas":5},"status":{"currentReplicas":3,"desiredReplicas":4}}`)
+		`{"metadata":{"name":"cart","uid":"h1"},"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment",`+
+			`"name":"cart"},"maxReplicas":5},"status":{"currentReplicas":3,"desiredReplicas":4}}`)
 	a.put("/apis/policy/v1/namespaces/shop/poddisruptionbudgets/cart",
 		`{"metadata":{"name":"cart"},"spec":{"selector":{"matchLabels":{"app":"cart"}}},"status":{"disruptionsAllowed":1}}`)
 	a.put("/apis/policy/v1/namespaces/shop/poddisruptionbudgets/db",
 		`{"metadata":{"name":"db"},"spec":{"selector":{"matchLabels":{"app":"db"}}}}`)
 	a.put("/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices/v4",
-		`{"metadata":{"name":"v4","labels":{"kubernetes.io/service-name":"cart"}},"addressType":"IPv4","endpoints":[{"addresses":["10.0.0.1"],"conditions":{"ready":true},"targetRef":{"kind":"Pod","name":"a"}},{"addresses":["10.0.0.2"],"conditions":{"ready":false},"targetRef":{"kind":"Pod","name":"b"}}]}`)
+		`{"metadata":{"name":"v4","labels":{"kubernetes.io/service-name":"cart"}},"addressType":"IPv4",`+
+			`"endpoints":[{"addresses":["10.0.0.1"],"conditions":{"ready":true},"targetRef":{"kind":"Pod",`+
+			`"name":"a"}},{"addresses":["10.0.0.2"],"conditions":{"ready":false},"targetRef":{"kind":"Pod",`+
+			`"name":"b"}}]}`)
 	a.put("/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices/v6",
-		`{"metadata":{"name":"v6","labels":{"kubernetes.io/service-name":"cart"}},"addressType":"IPv6","endpoints":[{"addresses":["::1"],"conditions":{"ready":true},"targetRef":{"kind":"Pod","name":"a"}}]}`)
+		`{"metadata":{"name":"v6","labels":{"kubernetes.io/service-name":"cart"}},"addressType":"IPv6",`+
+			`"endpoints":[{"addresses":["::1"],"conditions":{"ready":true},"targetRef":{"kind":"Pod","name":"a"}}]}`)
 }
 
 func TestAWorkloadIsReadWithAllThatBelongsToIt(t *testing.T) {
@@ -151,15 +167,21 @@ func TestOwnersAreRecognised(t *testing.T) {
 			""},
 		"argo cd": {`{"annotations":{"argocd.argoproj.io/tracking-id":"shop:apps/Deployment:shop/cart"}}`,
 			"Argo CD application shop"},
-		"argo cd, by label": {`{"labels":{"app.kubernetes.io/instance":"shop"},"annotations":{"argocd.argoproj.io/sync-wave":"1"}}`, "Argo CD application shop"},
-		"flux":              {`{"labels":{"kustomize.toolkit.fluxcd.io/name":"shop","kustomize.toolkit.fluxcd.io/namespace":"apps"}}`, "Flux kustomization apps/shop"},
-		"flux helm":         {`{"labels":{"helm.toolkit.fluxcd.io/name":"shop","helm.toolkit.fluxcd.io/namespace":"apps"}}`, "Flux helm release apps/shop"},
-		"rollout":           {`{"ownerReferences":[{"apiVersion":"argoproj.io/v1alpha1","kind":"Rollout","name":"shop","controller":true}]}`, "Rollout shop"},
+		"argo cd, by label": {`{"labels":{"app.kubernetes.io/instance":"shop"},` +
+			`"annotations":{"argocd.argoproj.io/sync-wave":"1"}}`, "Argo CD application shop"},
+		"flux": {`{"labels":{"kustomize.toolkit.fluxcd.io/name":"shop",` +
+			`"kustomize.toolkit.fluxcd.io/namespace":"apps"}}`, "Flux kustomization apps/shop"},
+		"flux helm": {`{"labels":{"helm.toolkit.fluxcd.io/name":"shop",` +
+			`"helm.toolkit.fluxcd.io/namespace":"apps"}}`, "Flux helm release apps/shop"},
+		"rollout": {`{"ownerReferences":[{"apiVersion":"argoproj.io/v1alpha1","kind":"Rollout",` +
+			`"name":"shop","controller":true}]}`, "Rollout shop"},
 		"olm": {`{"ownerReferences":[{"kind":"ClusterServiceVersion","name":"op.v1"}]}`,
 			"OLM ClusterServiceVersion op.v1"},
-		"flagger":          {`{"ownerReferences":[{"apiVersion":"flagger.app/v1beta1","kind":"Canary","name":"shop","controller":true}]}`, "Flagger canary shop"},
-		"an operator":      {`{"ownerReferences":[{"kind":"Kafka","name":"k","controller":true}]}`, "Kafka k"},
-		"argo, by manager": {`{"managedFields":[{"manager":"argocd-controller","fieldsV1":{"f:spec":{"f:template":{}}}}]}`, "Argo CD (field manager argocd-controller)"},
+		"flagger": {`{"ownerReferences":[{"apiVersion":"flagger.app/v1beta1","kind":"Canary","name":"shop",` +
+			`"controller":true}]}`, "Flagger canary shop"},
+		"an operator": {`{"ownerReferences":[{"kind":"Kafka","name":"k","controller":true}]}`, "Kafka k"},
+		"argo, by manager": {`{"managedFields":[{"manager":"argocd-controller",` +
+			`"fieldsV1":{"f:spec":{"f:template":{}}}}]}`, "Argo CD (field manager argocd-controller)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, _, err := decodeWorkload("deployment", []byte(`{"metadata":`+test.meta+`,"spec":{"template":{}}}`))

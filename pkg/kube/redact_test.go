@@ -11,13 +11,19 @@ import (
 
 // A secret in any of these places of a pod is in no evidence (S16).
 func TestAPodInABundleHoldsNoValueThatMayBeSecret_S16_SEC22(t *testing.T) {
-	container := `{"name":"app","image":"shop:2","command":["/bin/server","CANARY","--token","CANARY","-pCANARY","--port=8080CANARY"],"args":["CANARY","--db-password=CANARY","--verbose","-v","sh -c 'x CANARY'"],
-"env":[{"name":"LEVEL","value":"CANARY"},{"name":"FROM","valueFrom":{"secretKeyRef":{"name":"db","key":"password"}}}],"ports":[{"containerPort":80}],
+	container := `{"name":"app","image":"shop:2","command":["/bin/server","CANARY","--token","CANARY","-pCANARY","--port=8080CANARY"],
+"args":["CANARY","--db-password=CANARY","--verbose","-v","sh -c 'x CANARY'"],
+"env":[{"name":"LEVEL","value":"CANARY"},{"name":"FROM","valueFrom":{"secretKeyRef":{"name":"db","key":"password"}}}],
+"ports":[{"containerPort":80}],
 "livenessProbe":{"httpGet":{"path":"/health?key=CANARY","port":80,"httpHeaders":[{"name":"X-Key","value":"CANARY"}]}},
-"readinessProbe":{"exec":{"command":["/probe","CANARY"]}},"startupProbe":{"httpGet":{"path":"/ready","port":80,"httpHeaders":[{"name":"Cookie","value":"CANARY"}]}},
-"lifecycle":{"postStart":{"exec":{"command":["curl","-H","X: CANARY"]}},"preStop":{"httpGet":{"path":"/stop?t=CANARY","port":80,"httpHeaders":[{"name":"A","value":"CANARY"}]}}}}`
+"readinessProbe":{"exec":{"command":["/probe","CANARY"]}},
+"startupProbe":{"httpGet":{"path":"/ready","port":80,"httpHeaders":[{"name":"Cookie","value":"CANARY"}]}},
+"lifecycle":{"postStart":{"exec":{"command":["curl","-H","X: CANARY"]}},
+"preStop":{"httpGet":{"path":"/stop?t=CANARY","port":80,"httpHeaders":[{"name":"A","value":"CANARY"}]}}}}`
 	spec := `{"initContainers":[` + container + `],"containers":[` + container + `],"ephemeralContainers":[` + container + `],
-"volumes":[{"name":"a","csi":{"driver":"d","volumeAttributes":{"password":"CANARY"}}},{"name":"b","flexVolume":{"driver":"d","options":{"x":"CANARY"}}},{"name":"c","secret":{"secretName":"db"}}]}`
+"volumes":[{"name":"a","csi":{"driver":"d","volumeAttributes":{"password":"CANARY"}}},
+{"name":"b","flexVolume":{"driver":"d","options":{"x":"CANARY"}}},
+{"name":"c","secret":{"secretName":"db"}}]}`
 	var p corev1.Pod
 	if err := json.Unmarshal([]byte(`{"metadata":{"name":"a","annotations":{"x":"CANARY"}},"spec":`+spec+`}`),
 		&p); err != nil {

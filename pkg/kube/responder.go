@@ -42,7 +42,8 @@ func (r Responder) Hold(ctx context.Context, o responder.Object, by incident.Att
 	err := r.c.HoldTarget(ctx, o.Namespace, o.Kind, o.Name, by)
 	if by.Source != "" && apierrors.IsForbidden(err) {
 		// It never acts there itself, so it has no right to mark the workload.
-		return &responder.Refused{Reason: fmt.Sprintf("watchdog may not mark %s (chart value actions); use `watchdog hold %s`", o, o)}
+		return &responder.Refused{Reason: fmt.Sprintf("watchdog may not mark %s (chart value actions); use "+
+			"`watchdog hold %s`", o, o)}
 	}
 	return notThere(o, err)
 }
@@ -56,7 +57,8 @@ func (r Responder) Resume(ctx context.Context, o responder.Object, by incident.A
 		case err != nil:
 			return false, notThere(o, err)
 		case held && !through:
-			return false, &responder.Refused{Reason: fmt.Sprintf("the hold on %s was not set through watchdog; lift it with your own rights: `watchdog resume %s`", o, o)}
+			return false, &responder.Refused{Reason: fmt.Sprintf("the hold on %s was not set through watchdog; lift "+
+				"it with your own rights: `watchdog resume %s`", o, o)}
 		case !held:
 			return false, nil
 		}

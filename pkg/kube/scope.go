@@ -195,7 +195,8 @@ func trim(o any) (any, error) {
 	case *appsv1.Deployment:
 		x.Annotations, x.Spec.Template = held(x.Annotations), probesOf(x.Spec.Template)
 	case *appsv1.StatefulSet:
-		x.Annotations, x.Spec.Template, x.Spec.VolumeClaimTemplates = held(x.Annotations), probesOf(x.Spec.Template), nil
+		x.Annotations, x.Spec.Template, x.Spec.VolumeClaimTemplates = held(x.Annotations), probesOf(x.Spec.Template),
+			nil
 	case *appsv1.DaemonSet:
 		x.Annotations, x.Spec.Template = held(x.Annotations), probesOf(x.Spec.Template)
 	}

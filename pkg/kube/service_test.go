@@ -54,7 +54,9 @@ func TestThatServicesMayNotBeReadIsToldAndStopsNothingElse_X20(t *testing.T) {
 func TestAnAutoscalerOfKEDAHasAnyName_X23(t *testing.T) {
 	a, c := newAPI(t)
 	shop(a)
-	a.put("/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/cart", `{"metadata":{"name":"cart","uid":"h1","labels":{"argocd.argoproj.io/instance":"shop"},"ownerReferences":[{"apiVersion":"keda.sh/v1alpha1","kind":"ScaledObject","name":"cart-scaling","controller":true}]},
+	a.put("/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/cart",
+		`{"metadata":{"name":"cart","uid":"h1","labels":{"argocd.argoproj.io/instance":"shop"},
+		"ownerReferences":[{"apiVersion":"keda.sh/v1alpha1","kind":"ScaledObject","name":"cart-scaling","controller":true}]},
 		"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"cart"},"maxReplicas":5}}`)
 	w, err := NewReader(c).Workload(t.Context(), shopCart, "")
 	if err != nil || w.HPA.Owner != "ScaledObject cart-scaling" {

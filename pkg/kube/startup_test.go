@@ -70,7 +70,8 @@ func TestWhatIsDeletedOrWaitsIsCountedForNothing_X21_X22(t *testing.T) {
 	pod := func(reason, message string, age time.Duration) *corev1.Pod {
 		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(now.Add(-age))},
 			Status: corev1.PodStatus{
-				ContainerStatuses: []corev1.ContainerStatus{{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}}}}}
+				ContainerStatuses: []corev1.ContainerStatus{{State: corev1.ContainerState{
+					Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}}}}}
 	}
 	deleted := pod("CrashLoopBackOff", "", time.Hour)
 	deleted.DeletionTimestamp = &metav1.Time{Time: now}

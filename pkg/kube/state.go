@@ -243,7 +243,8 @@ func (st *WorkloadState) count(pods []*corev1.Pod, w remediate.Workload, now tim
 
 func cannotStart(reason string) bool {
 	switch reason {
-	case "CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerError", "CreateContainerConfigError", "RunContainerError":
+	case "CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName",
+		"CreateContainerError", "CreateContainerConfigError", "RunContainerError":
 		return true
 	}
 	return false

@@ -230,7 +230,8 @@ func (s *Store) swapStatus(ctx context.Context, id, version string, revision int
 			if err != nil || revisionOf(o.Status) != 0 || (len(o.Status) > 0) != (version != "") {
 				return fmt.Errorf("patch incidents %s/%s: %w", s.namespace, id, incident.ErrConflict)
 			}
-			test = map[string]any{"op": "replace", "path": "/metadata/resourceVersion", "value": o.Metadata.ResourceVersion}
+			test = map[string]any{"op": "replace", "path": "/metadata/resourceVersion",
+				"value": o.Metadata.ResourceVersion}
 		}
 		patch, err := json.Marshal([]map[string]any{test, {"op": "add", "path": "/status", "value": status}})
 		if err != nil {
@@ -247,13 +248,15 @@ func (s *Store) swapStatus(ctx context.Context, id, version string, revision int
 		}
 		return explain(r, err)
 	}
-	return fmt.Errorf("patch incidents/status %s/%s: people wrote on the incident %d times meanwhile; it is tried again", s.namespace, id, swapAttempts)
+	return fmt.Errorf("patch incidents/status %s/%s: people wrote on the incident %d times meanwhile; it is tried again",
+		s.namespace, id, swapAttempts)
 }
 
 func (s *Store) patchStatus(ctx context.Context, id string, patch []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	_, err := s.resource("incidents").Patch(ctx, id, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: FieldManager}, "status")
+	_, err := s.resource("incidents").Patch(ctx, id, types.JSONPatchType, patch,
+		metav1.PatchOptions{FieldManager: FieldManager}, "status")
 	return err
 }
 

@@ -22,9 +22,12 @@ import (
 // a panic, and no op out of it leads to a write without id, uid and version.
 func FuzzStoredObjects(f *testing.F) {
 	f.Add(`{"hold":{"reason":"migration"}}`,
-		`{"ops":[{"id":"op1","plan":{"action":"scale","object":{"group":"apps","version":"v1","resource":"deployments","namespace":"shop","name":"cart","uid":"u1","resourceVersion":"7"},"patch":"eyJzcGVjIjp7InJlcGxpY2FzIjozfX0="}}]}`)
+		`{"ops":[{"id":"op1","plan":{"action":"scale","object":{"group":"apps","version":"v1",`+
+			`"resource":"deployments","namespace":"shop","name":"cart","uid":"u1","resourceVersion":"7"},`+
+			`"patch":"eyJzcGVjIjp7InJlcGxpY2FzIjozfX0="}}]}`)
 	f.Add(`{"hold":"stop it"}`,
-		`{"id":"01k3","phase":"open","lead":"errors","alerts":[{"rule":"errors","severity":"P1","firing":true,"verdict":"BREACH","ladder":[{"action":"restart","class":3}],"next":0}]}`)
+		`{"id":"01k3","phase":"open","lead":"errors","alerts":[{"rule":"errors","severity":"P1","firing":true,`+
+			`"verdict":"BREACH","ladder":[{"action":"restart","class":3}],"next":0}]}`)
 	f.Add(`{}`, `{"id":"01k3","phase":"acting","op":{"id":"op1","phase":"sent","sends":1,"plan":{"class":3}},"receipts":{"slack":{}}}`)
 	s := &sender{}
 	c, err := connect(&rest.Config{Host: "http://127.0.0.1:1", Transport: s, QPS: -1})

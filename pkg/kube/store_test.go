@@ -77,7 +77,8 @@ func TestAHoldAndAReservationCannotMissEachOther(t *testing.T) { // INV-25
 	if err != nil || version == "" {
 		t.Fatalf("a missing ledger is made: %q, %v", version, err)
 	}
-	if err := s.HoldAll(t.Context(), incident.Attribution{Reason: "datacentre move", By: "ada", At: time.Now()}); err != nil {
+	if err := s.HoldAll(t.Context(), incident.Attribution{Reason: "datacentre move", By: "ada",
+		At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	l.Ops = append(l.Ops, incident.Op{ID: "op1"})
@@ -170,7 +171,9 @@ func TestTargetsAreHeldByOneAnnotationAndNothingElse(t *testing.T) {
 		m, _ := a.get(path)["metadata"].(map[string]any)["annotations"].(map[string]any)
 		return m
 	}
-	if err := errors.Join(c.HoldTarget(t.Context(), "shop", "deployment", "cart", incident.Attribution{Reason: "migration", By: "ada"}), c.HoldTarget(t.Context(), "shop", "", "", incident.Attribution{Reason: "freeze"})); err != nil {
+	if err := errors.Join(c.HoldTarget(t.Context(),
+		"shop", "deployment", "cart", incident.Attribution{Reason: "migration", By: "ada"}),
+		c.HoldTarget(t.Context(), "shop", "", "", incident.Attribution{Reason: "freeze"})); err != nil {
 		t.Fatal(err)
 	}
 	got := maps.Clone(annotations(cartPath))
@@ -193,7 +196,8 @@ func TestTargetsAreHeldByOneAnnotationAndNothingElse(t *testing.T) {
 	if d := cmp.Diff(map[string]any{"keep": "me"}, annotations(cartPath)); d != "" {
 		t.Error(d)
 	}
-	if err := c.HoldTarget(t.Context(), "shop", "deployment", "gone", incident.Attribution{Reason: "x"}); err == nil || !strings.Contains(err.Error(), "not found") {
+	if err := c.HoldTarget(t.Context(), "shop", "deployment", "gone", incident.Attribution{Reason: "x"}); err == nil ||
+		!strings.Contains(err.Error(), "not found") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -75,7 +75,8 @@ func TestAWatchedWorkloadIsAnsweredFromMemory(t *testing.T) {
 	a, c := newAPI(t)
 	shop(a)
 	pod := a.get("/api/v1/namespaces/shop/pods/a")
-	pod["spec"].(map[string]any)["containers"].([]any)[0].(map[string]any)["resources"] = map[string]any{"limits": map[string]any{"cpu": "1"}, "requests": map[string]any{"memory": "128Mi"}}
+	pod["spec"].(map[string]any)["containers"].([]any)[0].(map[string]any)["resources"] =
+		map[string]any{"limits": map[string]any{"cpu": "1"}, "requests": map[string]any{"memory": "128Mi"}}
 	meta := a.get("/apis/apps/v1/namespaces/shop/deployments/cart")["metadata"].(map[string]any)
 	annotations, _ := meta["annotations"].(map[string]any)
 	if annotations == nil {
@@ -94,7 +95,8 @@ func TestAWatchedWorkloadIsAnsweredFromMemory(t *testing.T) {
 	got.ObservedAt = time.Time{}
 	usage := got.Usage // see TestUsageIsByContainer_X95
 	want := WorkloadState{
-		Desired: 3, Ready: 2, Updated: 3, Unavailable: 1, RolloutInProgress: true, Restarts: 4, Waiting: map[string]int{"CrashLoopBackOff": 1}, NewestWaiting: 1,
+		Desired: 3, Ready: 2, Updated: 3, Unavailable: 1, RolloutInProgress: true, Restarts: 4,
+		Waiting: map[string]int{"CrashLoopBackOff": 1}, NewestWaiting: 1,
 		EndpointsReady: 1, HasEndpoints: true, Endpoints: map[string]int{"cart": 1}, HPA: &HPAState{Min: 1, Max: 5,
 			Current: 3}, Usage: usage, PodRestarts: got.PodRestarts, Revision: "rs2", RevisionNumber: 10,
 		Hold:             "migration",
@@ -232,7 +234,8 @@ func TestUsageIsByContainer_X95(t *testing.T) {
 	var pods []*corev1.Pod
 	for _, name := range []string{"a", "b", "unmeasured"} {
 		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app",
-			Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1000Mi")}}}, {Name: "unbounded"}}}}
+			Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{
+				corev1.ResourceMemory: resource.MustParse("1000Mi")}}}, {Name: "unbounded"}}}}
 		p.Name = name
 		pods = append(pods, p)
 	}

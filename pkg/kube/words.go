@@ -25,16 +25,19 @@ func (s *Store) Incident(ctx context.Context, id string) (incident.Incident, inc
 	o, err := s.get(ctx, "incidents", id)
 	switch {
 	case apierrors.IsNotFound(err), err == nil && len(o.Status) == 0:
-		return incident.Incident{}, incident.Words{}, "", fmt.Errorf("get incidents %s/%s: %w", s.namespace, id, responder.ErrNoIncident)
+		return incident.Incident{}, incident.Words{}, "", fmt.Errorf("get incidents %s/%s: %w", s.namespace, id,
+			responder.ErrNoIncident)
 	case err != nil:
 		return incident.Incident{}, incident.Words{}, "", explain(s.request("get", "incidents", id), err)
 	}
 	st, err := decodeIncident(o)
 	if err != nil {
-		return incident.Incident{}, incident.Words{}, "", fmt.Errorf("read incident %s/%s: %w; delete it or repair it", s.namespace, id, err)
+		return incident.Incident{}, incident.Words{}, "", fmt.Errorf("read incident %s/%s: %w; delete it or repair it",
+			s.namespace, id, err)
 	}
 	if st.Newer {
-		return incident.Incident{}, incident.Words{}, "", fmt.Errorf("read incident %s/%s: %w; use its command line", s.namespace, id, incident.ErrNewer)
+		return incident.Incident{}, incident.Words{}, "", fmt.Errorf("read incident %s/%s: %w; use its command line",
+			s.namespace, id, incident.ErrNewer)
 	}
 	return st.Incident, st.Words, o.Metadata.ResourceVersion, nil
 }

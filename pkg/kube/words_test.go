@@ -21,8 +21,9 @@ var wordsAt = time.Date(2026, 3, 6, 1, 20, 0, 0, time.UTC)
 // X40: of an earlier acknowledgement nothing stays beside the one that follows it.
 func TestAWordReplacesTheOneBeforeIt_X40(t *testing.T) {
 	b, err := json.Marshal(spec(responder.Patch{
-		Acked:  incident.Attribution{By: "bob", At: wordsAt, Severity: incident.P0},
-		Graded: incident.Grade{Attribution: incident.Attribution{By: "bob", Reason: "checkout", At: wordsAt}, To: incident.P0},
+		Acked: incident.Attribution{By: "bob", At: wordsAt, Severity: incident.P0},
+		Graded: incident.Grade{Attribution: incident.Attribution{By: "bob", Reason: "checkout", At: wordsAt},
+			To: incident.P0},
 		Public: incident.PublicWord{Attribution: incident.Attribution{By: "bob", At: wordsAt}},
 	}))
 	want := `{"acknowledged":{"at":"2026-03-06T01:20:00Z","by":"bob","reason":null,"severity":"P0","source":null},` +
@@ -55,7 +56,8 @@ func TestAPersonAndTheLeaderDoNotLoseEachOthersWrites_SEC09(t *testing.T) {
 		t.Fatalf("%+v, %v", words, err)
 	}
 	ack := func(by, version string) error {
-		return s.Patch(t.Context(), "01a1", responder.Patch{Acked: incident.Attribution{By: by, At: wordsAt, Source: "slack"}}, version)
+		return s.Patch(t.Context(), "01a1",
+			responder.Patch{Acked: incident.Attribution{By: by, At: wordsAt, Source: "slack"}}, version)
 	}
 	if err := ack("alice", version); err != nil {
 		t.Fatal(err)
@@ -77,7 +79,8 @@ func TestAPersonAndTheLeaderDoNotLoseEachOthersWrites_SEC09(t *testing.T) {
 	if err != nil || words.Acked.By != "alice" || words.Acked.Source != "slack" || got.Phase != incident.Acting {
 		t.Errorf("%+v, %s, %v", words, got.Phase, err)
 	}
-	if err := s.Patch(t.Context(), "01zz", responder.Patch{Acked: incident.Attribution{By: "eve", At: wordsAt}}, "1"); !errors.Is(err, responder.ErrNoIncident) {
+	if err := s.Patch(t.Context(), "01zz", responder.Patch{Acked: incident.Attribution{By: "eve", At: wordsAt}},
+		"1"); !errors.Is(err, responder.ErrNoIncident) {
 		t.Errorf("what is not there: %v", err)
 	}
 }
@@ -109,7 +112,8 @@ func TestPeopleWriteNoStatus(t *testing.T) {
 	a, c := newAPI(t)
 	s := NewStore(c, "watchdog")
 	storedIncident(t, s, "01a1")
-	if err := s.write(t.Context(), "incidents", "01a1", []byte(`{"status":{"phase":"resolved"},"spec":{"notes":{"n":{"reason":"x"}}}}`)); err != nil {
+	if err := s.write(t.Context(), "incidents", "01a1",
+		[]byte(`{"status":{"phase":"resolved"},"spec":{"notes":{"n":{"reason":"x"}}}}`)); err != nil {
 		t.Fatal(err)
 	}
 	if got := a.get(theseIncidents + "01a1"); got["status"].(map[string]any)["phase"] != "open" {
@@ -131,7 +135,8 @@ func TestAnIncidentWithoutAStatusWasNeverStored(t *testing.T) {
 		refuse(w, http.StatusInternalServerError, "InternalError", "etcd is away")
 		return true
 	}
-	if _, err := s.SaveIncident(t.Context(), i, ""); err == nil || errors.Is(err, incident.ErrConflict) || a.get(theseIncidents+"01a1") == nil {
+	if _, err := s.SaveIncident(t.Context(), i, ""); err == nil || errors.Is(err, incident.ErrConflict) ||
+		a.get(theseIncidents+"01a1") == nil {
 		t.Fatalf("%v", err)
 	}
 	if all, err := s.Incidents(t.Context()); err != nil || len(all) != 0 {
@@ -144,8 +149,10 @@ func TestAnIncidentWithoutAStatusWasNeverStored(t *testing.T) {
 	if _, err := s.SaveIncident(t.Context(), i, ""); err != nil {
 		t.Errorf("its maker does not go on with it: %v", err)
 	}
-	a.put(theseIncidents+"01a2", `{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","spec":{"target":{"name":"x"}}}`)
-	if err := s.Prepare(t.Context()); err != nil || a.get(theseIncidents+"01a2") != nil || a.get(theseIncidents+"01a1") == nil {
+	a.put(theseIncidents+"01a2",
+		`{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","spec":{"target":{"name":"x"}}}`)
+	if err := s.Prepare(t.Context()); err != nil || a.get(theseIncidents+"01a2") != nil ||
+		a.get(theseIncidents+"01a1") == nil {
 		t.Errorf("%v", err)
 	}
 }
@@ -154,7 +161,8 @@ func TestAnIncidentWithoutAStatusWasNeverStored(t *testing.T) {
 func TestAnIncidentOfAnEarlierVersionIsReplacedOnce(t *testing.T) {
 	a, c := newAPI(t)
 	s := NewStore(c, "watchdog")
-	a.put(theseIncidents+"01a1", `{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","spec":{"target":{"name":"cart"}},"status":{"id":"01a1","phase":"open"}}`)
+	a.put(theseIncidents+"01a1",
+		`{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","spec":{"target":{"name":"cart"}},"status":{"id":"01a1","phase":"open"}}`)
 	all, err := s.Incidents(t.Context())
 	if err != nil || len(all) != 1 {
 		t.Fatal(all, err)
@@ -187,16 +195,19 @@ func TestWordsInALedgerOfAnEarlierVersionAreMovedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.put(thisLedger, `{"apiVersion":"watchdog.io/v1alpha1","kind":"Ledger","status":{"spent":[]},"spec":{"hold":{"reason":"move"},
-		"acked":{"01a1":{"by":"alice","at":"2026-03-06T01:20:00Z","via":"slack"},"01b1":{"by":"bob","at":"2026-03-06T01:20:00Z"},"01zz":{"by":"bob","at":"2026-03-06T01:20:00Z"}},
+		"acked":{"01a1":{"by":"alice","at":"2026-03-06T01:20:00Z","via":"slack"},
+			"01b1":{"by":"bob","at":"2026-03-06T01:20:00Z"},"01zz":{"by":"bob","at":"2026-03-06T01:20:00Z"}},
 		"notes":{"01a1":{"n1":{"reason":"old"},"n2":{"reason":"new","at":"2026-03-06T01:20:00Z"}}},
-		"approved":{"op1":{"alice":{"plan":"x","at":"2026-03-06T01:20:00Z"},"bob":{"plan":"x","denied":true,"at":"2026-03-06T01:20:00Z"}},"op2":{"eve":{"plan":"y"}}}}}`)
+		"approved":{"op1":{"alice":{"plan":"x","at":"2026-03-06T01:20:00Z"},
+			"bob":{"plan":"x","denied":true,"at":"2026-03-06T01:20:00Z"}},"op2":{"eve":{"plan":"y"}}}}}`)
 	for range 2 {
 		if err := s.Prepare(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	w, err := s.Words(t.Context(), "01a1")
-	if err != nil || w.Acked.By != "alice" || len(w.Notes) != 1 || w.Notes["n2"].Reason != "new" || len(w.Approved["op1"]) != 1 || !w.Approved["op1"]["bob"].Denied {
+	if err != nil || w.Acked.By != "alice" || len(w.Notes) != 1 || w.Notes["n2"].Reason != "new" ||
+		len(w.Approved["op1"]) != 1 || !w.Approved["op1"]["bob"].Denied {
 		t.Errorf("%+v, %v", w, err)
 	}
 	if w, err := s.Words(t.Context(), "01b1"); err != nil || !w.Acked.At.IsZero() {
@@ -213,8 +224,10 @@ func TestAHoldEndsTheWayItBegan(t *testing.T) {
 	a, c := newAPI(t)
 	r := NewResponder(c, NewStore(c, "watchdog"))
 	o := responder.Object{Namespace: "shop", Kind: "deployment", Name: "cart"}
-	a.put("/apis/apps/v1/namespaces/shop/deployments/cart", `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"namespace":"shop"}}`)
-	own, through := incident.Attribution{By: "ada", Reason: "migration"}, incident.Attribution{By: "bob", Reason: "why", Source: "slack"}
+	a.put("/apis/apps/v1/namespaces/shop/deployments/cart",
+		`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"namespace":"shop"}}`)
+	own, through := incident.Attribution{By: "ada", Reason: "migration"}, incident.Attribution{By: "bob", Reason: "why",
+		Source: "slack"}
 	no := (*responder.Refused)(nil)
 	if err := r.Hold(t.Context(), o, own); err != nil {
 		t.Fatal(err)
@@ -237,7 +250,8 @@ func TestAHoldEndsTheWayItBegan(t *testing.T) {
 	if was, err := r.Resume(t.Context(), o, through); err != nil || was {
 		t.Errorf("%v, %v", was, err)
 	}
-	if err := r.Hold(t.Context(), responder.Object{Namespace: "shop", Kind: "deployment", Name: "gone"}, own); !errors.As(err, &no) || !strings.Contains(no.Reason, "no deployment gone in namespace shop") {
+	if err := r.Hold(t.Context(), responder.Object{Namespace: "shop", Kind: "deployment", Name: "gone"},
+		own); !errors.As(err, &no) || !strings.Contains(no.Reason, "no deployment gone in namespace shop") {
 		t.Errorf("%v", err)
 	}
 }

@@ -19,7 +19,8 @@ const cartPath = "/apis/apps/v1/namespaces/shop/deployments/cart"
 // cart stores a deployment and returns a plan that scales it.
 func cart(a *api) incident.Plan {
 	version := a.put(cartPath,
-		`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"cart","namespace":"shop","uid":"u1","annotations":{"keep":"me"}},"spec":{"replicas":3}}`)
+		`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"cart","namespace":"shop","uid":"u1",`+
+			`"annotations":{"keep":"me"}},"spec":{"replicas":3}}`)
 	return incident.Plan{
 		Action: "scale", Patch: []byte(`{"spec":{"replicas":4}}`),
 		Object: incident.Object{Group: "apps", Version: "v1", Resource: "deployments", Namespace: "shop", Name: "cart",
@@ -43,7 +44,8 @@ func TestAWriteIsOneRequestThatNamesUIDAndVersionAndCarriesTheOp(t *testing.T) {
 	}
 	var body, want any
 	_ = json.Unmarshal(sent[0].body, &body)
-	_ = json.Unmarshal([]byte(`{"spec":{"replicas":4},"metadata":{"uid":"u1","resourceVersion":"`+plan.Object.ResourceVersion+`","annotations":{"watchdog.io/op":"op1","watchdog.io/managed-by":"watchdog"}}}`), &want)
+	_ = json.Unmarshal([]byte(`{"spec":{"replicas":4},"metadata":{"uid":"u1","resourceVersion":"`+plan.Object.ResourceVersion+
+		`","annotations":{"watchdog.io/op":"op1","watchdog.io/managed-by":"watchdog"}}}`), &want)
 	if d := cmp.Diff(want, body); d != "" {
 		t.Error(d)
 	}
@@ -178,7 +180,8 @@ func TestAnObjectMadeAnewCarriesNothingOfOurs(t *testing.T) {
 func TestAJobIsCreatedOnce(t *testing.T) {
 	a, c := newAPI(t)
 	job := incident.Plan{
-		Action: "job", Create: []byte(`{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"watchdog-gc-op1","namespace":"shop","labels":{"watchdog.io/op":"op1"}}}`),
+		Action: "job", Create: []byte(`{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"watchdog-gc-op1",` +
+			`"namespace":"shop","labels":{"watchdog.io/op":"op1"}}}`),
 		Object: incident.Object{Group: "batch", Version: "v1", Resource: "jobs", Namespace: "shop",
 			Name: "watchdog-gc-op1"},
 	}
@@ -248,16 +251,20 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	plan := cart(a)
 	a.answer = func(w http.ResponseWriter, _ *http.Request) bool { refuse(w, 403, "Forbidden", "no"); return true }
 	_, err := NewWriter(c, "w").Write(t.Context(), "op1", plan)
-	if want := `patch deployments.apps shop/cart: forbidden: grant the verb "patch" on "deployments.apps" in namespace "shop"`; err == nil || !strings.HasPrefix(err.Error(), want) {
+	if want := `patch deployments.apps shop/cart: forbidden: grant the verb "patch" on "deployments.apps" in ` +
+		`namespace "shop"`; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v", err)
 	}
 	for _, said := range []string{
-		`deployments.apps "cart" is forbidden: ValidatingAdmissionPolicy 'watchdog.ops.workloads' with binding 'b' denied request: an image of another repository`,
+		`deployments.apps "cart" is forbidden: ValidatingAdmissionPolicy 'watchdog.ops.workloads' with binding 'b' ` +
+			`denied request: an image of another repository`,
 		`admission webhook "gate" denied the request: frozen`,
 	} {
 		a.answer = func(w http.ResponseWriter, _ *http.Request) bool { refuse(w, 403, "Forbidden", said); return true }
 		o, err := NewWriter(c, "w").Write(t.Context(), "op1", plan)
-		if want := `patch deployments.apps shop/cart: denied by an admission policy or webhook, not by RBAC: make the change manually`; o != incident.Denied || err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), said) {
+		if want := `patch deployments.apps shop/cart: denied by an admission policy or webhook, not by RBAC: make ` +
+			`the change manually`; o != incident.Denied || err == nil ||
+			!strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), said) {
 			t.Errorf("%s: got %v", o, err)
 		}
 	}

@@ -9,8 +9,10 @@ import (
 // FuzzSpec: whatever somebody writes into an object, it either has no effect or is a
 // window whose phase, span and effects agree with each other at every moment.
 func FuzzSpec(f *testing.F) {
-	f.Add([]byte(`{"from":"2026-03-01T12:00:00Z","until":"2026-03-01T13:00:00Z","targets":["shop"],"page":"hold","remediate":"safe_only","deploy":"required","sla":"exclude"}`), int64(1800))
-	f.Add([]byte(`{"from":"2026-03-01T12:00:00Z","until":"2026-03-01T13:00:00Z","ended":{"at":"2026-03-01T11:00:00Z"},"extended":[{"until":"2026-03-01T12:30:00Z"}]}`), int64(-1))
+	f.Add([]byte(`{"from":"2026-03-01T12:00:00Z","until":"2026-03-01T13:00:00Z","targets":["shop"],"page":"hold",`+
+		`"remediate":"safe_only","deploy":"required","sla":"exclude"}`), int64(1800))
+	f.Add([]byte(`{"from":"2026-03-01T12:00:00Z","until":"2026-03-01T13:00:00Z",`+
+		`"ended":{"at":"2026-03-01T11:00:00Z"},"extended":[{"until":"2026-03-01T12:30:00Z"}]}`), int64(-1))
 	f.Add([]byte(`{"from":"0001-01-01T00:00:00Z","until":"9999-12-31T23:59:59Z"}`), int64(0))
 	f.Fuzz(func(t *testing.T, text []byte, offset int64) {
 		var s Spec

@@ -37,14 +37,17 @@ func TestWhereThePageDriftsIsSaidOfEachComponent(t *testing.T) {
 		text string
 		want map[string]bool
 	}{
-		"nowhere":                  {board{}, "", map[string]bool{"page": false, "c1": false}},
-		"one component":            {board{drifts: []Drift{{Component: "c1", Text: "a"}}}, "a", map[string]bool{"page": false, "c1": true}},
-		"the page, and one of old": {board{drifts: []Drift{{Text: "a"}, {Component: "old", Text: "b"}}}, "a; b", map[string]bool{"page": true, "c1": false, "old": true}},
-		"the page cannot be read":  {board{err: errors.New("500")}, "", map[string]bool{}},
+		"nowhere": {board{}, "", map[string]bool{"page": false, "c1": false}},
+		"one component": {board{drifts: []Drift{{Component: "c1", Text: "a"}}},
+			"a", map[string]bool{"page": false, "c1": true}},
+		"the page, and one of old": {board{drifts: []Drift{{Text: "a"}, {Component: "old", Text: "b"}}}, "a; b",
+			map[string]bool{"page": true, "c1": false, "old": true}},
+		"the page cannot be read": {board{err: errors.New("500")}, "", map[string]bool{}},
 	} {
 		reg := prometheus.NewRegistry()
 		text, err := NewDriftWatch(reg).Look(t.Context(), []Notifier{c.page}, nil)
-		if got := driftGauges(t, reg); text != c.text || !maps.Equal(got, c.want) || (err != nil) != (c.page.err != nil) {
+		if got := driftGauges(t, reg); text != c.text || !maps.Equal(got, c.want) ||
+			(err != nil) != (c.page.err != nil) {
 			t.Errorf("%s: %q %v %v", name, text, got, err)
 		}
 	}

@@ -73,13 +73,15 @@ func Tried(i incident.Incident) bool {
 // Next says what watchdog will do, or what it wants of the reader.
 func Next(i incident.Incident) string {
 	if r := i.Asked; r != nil {
-		return fmt.Sprintf("watchdog asks to do this, until %s: %s. To allow it: `%s`; to forbid it: `watchdog deny %s --reason WHY`", r.Until.UTC().Format("15:04 UTC, 2 Jan"), r.Plan.Summary, i.ApproveCommand(), i.ID)
+		return fmt.Sprintf("watchdog asks to do this, until %s: %s. To allow it: `%s`; to forbid it: `watchdog deny "+
+			"%s --reason WHY`", r.Until.UTC().Format("15:04 UTC, 2 Jan"), r.Plan.Summary, i.ApproveCommand(), i.ID)
 	}
 	if i.Target.Kind == Rehearsal && i.Phase != incident.Resolved {
 		return "Nothing is wrong, and nothing is asked of you."
 	}
 	if !i.CalmSince.IsZero() && i.Phase != incident.Resolved {
-		return fmt.Sprintf("Nothing fires any more. It came back before, so this stays open until it has been calm for %s.", incident.FlapCalm)
+		return fmt.Sprintf("Nothing fires any more. It came back before, so this stays open until it has been calm "+
+			"for %s.", incident.FlapCalm)
 	}
 	switch i.Phase {
 	case incident.Resolved:
@@ -94,12 +96,14 @@ func Next(i incident.Incident) string {
 			return "watchdog keeps its hands off while people work on this."
 		}
 		if i.Paged {
-			return "A person holds this, and it is still in breach. watchdog only watches; please look, or lift the hold with `watchdog resume`."
+			return "A person holds this, and it is still in breach. watchdog only watches; please look, or lift the " +
+				"hold with `watchdog resume`."
 		}
 		return "A person holds this. watchdog only watches; `watchdog resume` lifts the hold."
 	case incident.Frozen:
 		if i.Shared {
-			return "More than this is the matter; it is told as an incident of its own. watchdog does nothing meanwhile."
+			return "More than this is the matter; it is told as an incident of its own. watchdog does nothing " +
+				"meanwhile."
 		}
 		return "watchdog does not act while it cannot trust what it sees."
 	case incident.Verifying:
@@ -142,11 +146,13 @@ func Answered(i incident.Incident) string {
 	case i.Unanswered > 0:
 		return fmt.Sprintf("Nobody has acknowledged this; deadlines missed: %d. `watchdog ack %s`", i.Unanswered, i.ID)
 	case !i.AckBy.IsZero() && !i.AckedBefore.At.IsZero():
-		return fmt.Sprintf("%s; to be acknowledged by %s: `watchdog ack %s`", outgrown(i), i.AckBy.UTC().Format("15:04:05 UTC, 2 Jan"), i.ID)
+		return fmt.Sprintf("%s; to be acknowledged by %s: `watchdog ack %s`", outgrown(i),
+			i.AckBy.UTC().Format("15:04:05 UTC, 2 Jan"), i.ID)
 	case !i.AckedBefore.At.IsZero():
 		return fmt.Sprintf("%s: `watchdog ack %s`", outgrown(i), i.ID)
 	case !i.AckBy.IsZero():
-		return fmt.Sprintf("To be acknowledged by %s: `watchdog ack %s`", i.AckBy.UTC().Format("15:04:05 UTC, 2 Jan"), i.ID)
+		return fmt.Sprintf("To be acknowledged by %s: `watchdog ack %s`", i.AckBy.UTC().Format("15:04:05 UTC, 2 Jan"),
+			i.ID)
 	}
 	return ""
 }
@@ -157,7 +163,8 @@ func outgrown(i incident.Incident) string {
 	if i.AckedBefore.By != "" {
 		who = i.AckedBefore.By
 	}
-	return fmt.Sprintf("%s acknowledged this as %s; it is %s now and needs a new acknowledgement", who, i.AckedBefore.Severity, i.Severity)
+	return fmt.Sprintf("%s acknowledged this as %s; it is %s now and needs a new acknowledgement", who,
+		i.AckedBefore.Severity, i.Severity)
 }
 
 // Maintained says by what window the target is in maintenance; "": by none.

@@ -57,7 +57,8 @@ func Description(a incident.Alert) string {
 
 // linkNames are annotations that hold a link, and what it leads to.
 var linkNames = []struct{ annotation, name string }{
-	{"runbook_url", "Runbook"}, {"runbook", "Runbook"}, {"dashboard", "Dashboard"}, {"dashboard_url", "Dashboard"}, {"dashboardURL", "Dashboard"}, {"panelURL", "Panel"},
+	{"runbook_url", "Runbook"}, {"runbook", "Runbook"}, {"dashboard", "Dashboard"}, {"dashboard_url", "Dashboard"},
+	{"dashboardURL", "Dashboard"}, {"panelURL", "Panel"},
 }
 
 // alertLinks are the links of what fires. Only whole links to the web are kept: an
@@ -66,7 +67,8 @@ func alertLinks(i incident.Incident) []config.Link {
 	var all []config.Link
 	add := func(name, text string) {
 		u, err := url.Parse(text)
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || strings.ContainsAny(text, " <>|\"\n") {
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil ||
+			strings.ContainsAny(text, " <>|\"\n") {
 			return
 		}
 		if len(all) < maxAlertLinks && !slices.ContainsFunc(all, func(l config.Link) bool { return l.URL == text }) {

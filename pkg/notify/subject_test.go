@@ -10,7 +10,8 @@ import (
 // TestEveryMessageSaysWhichObjectItIsAbout_X71: the data that all templates are given.
 func TestEveryMessageSaysWhichObjectItIsAbout_X71(t *testing.T) {
 	i := notifytest.Filling()
-	notifytest.SaysItsObject(t, notifytest.JSON(t, TemplateData("hook", i, NewQuickReference(&config.Config{}).Of(i), "firing", MaxText)))
+	notifytest.SaysItsObject(t, notifytest.JSON(t, TemplateData("hook", i, NewQuickReference(&config.Config{}).Of(i),
+		"firing", MaxText)))
 }
 
 // TestNothingIsSaidOfWhatIsNoWorkload_X80: such an incident has no kind and no name.

@@ -51,7 +51,8 @@ func ParseTemplate(text string, shared ...string) (*Template, error) {
 // parseText reads a template beside the names that Alertmanager has by default, which
 // any file of the user's may define anew.
 func parseText(text string, shared ...string) (*template.Template, error) {
-	t := template.New("body").Option("missingkey=zero").Funcs(template.FuncMap(amtemplate.DefaultFuncs)).Funcs(template.FuncMap{alive: forever})
+	t := template.New("body").Option("missingkey=zero").Funcs(template.FuncMap(amtemplate.DefaultFuncs)).
+		Funcs(template.FuncMap{alive: forever})
 	_, err := t.New("alertmanager").Parse(alertmanagerNames)
 	if err == nil {
 		_, err = t.Parse(text)
@@ -69,7 +70,8 @@ var alertmanagerNames string
 
 // ParseHTML is parseBody for a page: what is filled in is escaped for its place.
 func ParseHTML(text string, shared ...string) (*Template, error) {
-	t := htmltemplate.New("body").Option("missingkey=zero").Funcs(htmltemplate.FuncMap(amtemplate.DefaultFuncs)).Funcs(htmltemplate.FuncMap{alive: forever})
+	t := htmltemplate.New("body").Option("missingkey=zero").Funcs(htmltemplate.FuncMap(amtemplate.DefaultFuncs)).
+		Funcs(htmltemplate.FuncMap{alive: forever})
 	_, err := t.New("alertmanager").Parse(alertmanagerNames)
 	if err == nil {
 		_, err = t.Parse(text)
@@ -120,7 +122,8 @@ func watch(tree *parse.Tree, n parse.Node) {
 	case *parse.RangeNode:
 		branch(&n.BranchNode)
 		// A condition, not a value: nothing is written, whatever place of a page this is.
-		call := template.Must(template.New("").Funcs(template.FuncMap{alive: forever}).Parse("{{if " + alive + "}}{{end}}"))
+		call := template.Must(template.New("").Funcs(template.FuncMap{alive: forever}).Parse("{{if " + alive +
+			"}}{{end}}"))
 		n.List.Nodes = append([]parse.Node{call.Root.Nodes[0]}, n.List.Nodes...)
 	}
 }

@@ -19,20 +19,27 @@ const (
 // TemplateData is the incident in the words of Alertmanager: one alert per rule.
 func TemplateData(receiver string, i incident.Incident, quick QuickReference, state string, limit int) *template.Data {
 	text := func(s string) string { return strutil.Shorten(strutil.Visible(s), limit) }
-	common := template.KV{"incident": i.ID, "target": i.Target.Name, "namespace": i.Target.Namespace, "workload": i.Target.Workload, "incident_severity": string(i.Severity)}
-	notes := template.KV{"headline": text(Headline(i)), "next": text(Next(i)), "phase": Status(i), "why": "watchdog why " + i.ID}
+	common := template.KV{"incident": i.ID, "target": i.Target.Name, "namespace": i.Target.Namespace,
+		"workload": i.Target.Workload, "incident_severity": string(i.Severity)}
+	notes := template.KV{"headline": text(Headline(i)), "next": text(Next(i)), "phase": Status(i),
+		"why": "watchdog why " + i.ID}
 	var links []string
 	for _, l := range quick.Links {
 		links = append(links, l.Name+": "+l.URL)
 	}
-	for name, v := range map[string]string{"contacts": strings.Join(quick.Contacts, "; "), "links": strings.Join(links, "; "), "reason": Reason(i), "answer": Answered(i), "maintenance": Maintained(i), "done": strings.Join(Actions(i), "; ")} {
+	for name, v := range map[string]string{"contacts": strings.Join(quick.Contacts, "; "),
+		"links": strings.Join(links, "; "), "reason": Reason(i), "answer": Answered(i), "maintenance": Maintained(i),
+		"done": strings.Join(Actions(i), "; ")} {
 		if v != "" {
 			notes[name] = text(v)
 		}
 	}
-	d := &template.Data{Receiver: receiver, Status: state, GroupLabels: template.KV{"incident": i.ID}, CommonLabels: common, CommonAnnotations: notes, RouteLabels: template.KV{}, Alerts: template.Alerts{}}
+	d := &template.Data{Receiver: receiver, Status: state, GroupLabels: template.KV{"incident": i.ID},
+		CommonLabels: common, CommonAnnotations: notes, RouteLabels: template.KV{}, Alerts: template.Alerts{}}
 	for _, a := range i.Alerts {
-		x := template.Alert{Status: "resolved", Labels: template.KV{"alertname": a.Rule, "severity": string(a.Severity)}, Annotations: template.KV{"summary": text(cmp.Or(a.Was, a.Reason))}, StartsAt: a.ActiveAt, Fingerprint: Digest([]string{i.ID, a.Rule})}
+		x := template.Alert{Status: "resolved", Labels: template.KV{"alertname": a.Rule,
+			"severity": string(a.Severity)}, Annotations: template.KV{"summary": text(cmp.Or(a.Was, a.Reason))},
+			StartsAt: a.ActiveAt, Fingerprint: Digest([]string{i.ID, a.Rule})}
 		if a.Firing {
 			x.Status = "firing"
 		} else {

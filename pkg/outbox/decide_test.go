@@ -54,39 +54,50 @@ func TestWhatIsDoneWithAnItem(t *testing.T) {
 	}{
 		{"an incident goes to a receiver of people", waiting(), policy{}, send, firstTime, 0},
 		{"the canary's own receiver does not hear of it", waiting(), policy{canary: true}, drop, notItsCanary, 0},
-		{"the canary goes to its own receiver", waiting(func(it *item) { it.incident.Target.Name = incident.Canary }), policy{canary: true}, send, firstTime, 0},
-		{"the canary goes to nobody else", waiting(func(it *item) { it.incident.Target.Name = incident.Canary }), policy{}, drop, notItsCanary, 0},
+		{"the canary goes to its own receiver", waiting(func(it *item) { it.incident.Target.Name = incident.Canary }),
+			policy{canary: true}, send, firstTime, 0},
+		{"the canary goes to nobody else", waiting(func(it *item) { it.incident.Target.Name = incident.Canary }),
+			policy{}, drop, notItsCanary, 0},
 		{"another replica leads", waiting(known), policy{yielded: true}, drop, anotherLeads, 0},
 		{"the queue is full and this is the least urgent", waiting(), policy{crowded: true}, drop, queueFull, 0},
 		{"this state was refused for good", waiting(noted), policy{}, drop, wasRefused, 0},
 		{"this state was told", waiting(known, done), policy{}, leave, upToDate, 0},
 		{"the breaker is open", waiting(), policy{quiet: noon.Add(time.Minute)}, later, leftAlone, time.Minute},
 		{"the breaker was open until now", waiting(), policy{quiet: noon}, send, firstTime, 0},
-		{"the breaker counts for what was told before, too", waiting(known), policy{quiet: noon.Add(1)}, later, leftAlone, 1},
+		{"the breaker counts for what was told before, too", waiting(known), policy{quiet: noon.Add(1)}, later,
+			leftAlone, 1},
 		{"the receiver itself waits", waiting(ownWish), policy{}, later, ownWait, time.Second},
 		{"an attempt failed a moment ago", waiting(triedTwice), policy{}, later, backsOff, time.Second},
-		{"an attempt failed, and its pause is over", waiting(triedTwice, func(it *item) { it.notBefore = noon }), policy{}, send, firstTime, 0},
-		{"a silence is no reason to leave out the end of what was told", waiting(known, hushed), policy{}, send, keptUpToDate, 0},
+		{"an attempt failed, and its pause is over", waiting(triedTwice, func(it *item) { it.notBefore = noon }),
+			policy{}, send, firstTime, 0},
+		{"a silence is no reason to leave out the end of what was told", waiting(known, hushed), policy{}, send,
+			keptUpToDate, 0},
 		{"another replica told it, as the incident's receipt says", waiting(hushed, func(it *item) {
 			it.incident.Receipts = map[string]incident.Receipt{"mail": {State: "firing", At: noon}}
 		}), policy{}, send, keptUpToDate, 0},
 		{"the target is in maintenance", waiting(maintained), policy{}, leave, inMaintenance, 0},
-		{"maintenance is no reason to leave out what was told before", waiting(maintained, known), policy{}, send, keptUpToDate, 0},
+		{"maintenance is no reason to leave out what was told before", waiting(maintained, known), policy{}, send,
+			keptUpToDate, 0},
 		{"all that fires is silenced", waiting(hushed), policy{}, leave, silenced, 0},
-		{"it is silenced, and the target in maintenance as well", waiting(hushed, maintained), policy{}, leave, silenced, 0},
+		{"it is silenced, and the target in maintenance as well", waiting(hushed, maintained), policy{}, leave,
+			silenced, 0},
 		{"a fallback is told of nothing that is silenced", waiting(hushed), policy{fallback: true}, leave, silenced, 0},
 		{"its step has not come", waiting(), policy{step: 1, named: true}, leave, stepNotReached, 0},
-		{"its step has not come, and it was told before the severity changed", waiting(known), policy{step: 1, named: true}, send, keptUpToDate, 0},
+		{"its step has not come, and it was told before the severity changed", waiting(known),
+			policy{step: 1, named: true}, send, keptUpToDate, 0},
 		{"its step has come", waiting(atStep(1)), policy{step: 1, named: true}, send, stepReached, 0},
 		{"its step is the first", waiting(), policy{named: true}, send, stepReached, 0},
 		{"a fallback whose step has come does not look at its primary", waiting(atStep(1)),
 			policy{step: 1, named: true, fallback: true, primary: &side{item: waiting(done)}}, send, stepReached, 0},
 		{"the primary is not configured", waiting(), policy{fallback: true}, send, primaryAbsent, 0},
 		{"the primary took it", waiting(), standsInFor(waiting(known, done), policy{}), leave, primaryHasIt, 0},
-		{"the primary took it, and its thread waits", waiting(), standsInFor(waiting(known, func(it *item) { it.since = time.Time{} }), policy{}), leave, primaryHasIt, 0},
-		{"the primary took it, and the fallback was told before", waiting(known), standsInFor(waiting(known, done), policy{}), send, keptUpToDate, 0},
+		{"the primary took it, and its thread waits", waiting(),
+			standsInFor(waiting(known, func(it *item) { it.since = time.Time{} }), policy{}), leave, primaryHasIt, 0},
+		{"the primary took it, and the fallback was told before", waiting(known),
+			standsInFor(waiting(known, done), policy{}), send, keptUpToDate, 0},
 		{"the primary refused it", waiting(), standsInFor(waiting(noted), policy{}), send, primaryRefused, 0},
-		{"the primary may still take it", waiting(), standsInFor(waiting(), policy{}), later, primaryMayTake, fallbackAfter},
+		{"the primary may still take it", waiting(), standsInFor(waiting(), policy{}), later, primaryMayTake,
+			fallbackAfter},
 		{"the primary may still take it, and the fallback's step has not come", waiting(), func() policy {
 			p := standsInFor(waiting(), policy{})
 			p.step, p.named = 1, true
@@ -97,15 +108,19 @@ func TestWhatIsDoneWithAnItem(t *testing.T) {
 			p.step, p.named = 1, true
 			return p
 		}(), send, primaryFails, 0},
-		{"the primary fails for long enough", waiting(), standsInFor(waiting(longAgo), policy{}), send, primaryFails, 0},
+		{"the primary fails for long enough", waiting(), standsInFor(waiting(longAgo), policy{}), send, primaryFails,
+			0},
 		{"of a chain, the first took it", waiting(), chain(waiting(known, done)), leave, primaryHasIt, 0},
-		{"of a chain, the first may still take it: the second's time has not begun", waiting(), chain(waiting()), later, primaryMayTake, 2 * fallbackAfter},
-		{"of a chain, the first refused it, and the second may still take it", waiting(), chain(waiting(noted)), later, primaryMayTake, fallbackAfter},
-		{"of a chain, a step names the second: it is to be told itself", waiting(), standsInFor(waiting(longAgo), func() policy {
-			p := standsInFor(waiting(known, done), policy{})
-			p.named = true
-			return p
-		}()), send, primaryFails, 0},
+		{"of a chain, the first may still take it: the second's time has not begun", waiting(), chain(waiting()), later,
+			primaryMayTake, 2 * fallbackAfter},
+		{"of a chain, the first refused it, and the second may still take it", waiting(), chain(waiting(noted)), later,
+			primaryMayTake, fallbackAfter},
+		{"of a chain, a step names the second: it is to be told itself", waiting(),
+			standsInFor(waiting(longAgo), func() policy {
+				p := standsInFor(waiting(known, done), policy{})
+				p.named = true
+				return p
+			}()), send, primaryFails, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := decide(tt.it, tt.p, noon)
@@ -114,7 +129,8 @@ func TestWhatIsDoneWithAnItem(t *testing.T) {
 				want.at = noon.Add(tt.after)
 			}
 			if d != want {
-				t.Errorf("%s, because %s, at %s, in doubt %v; want %s, because %s, at %s", d.verb, d.reason, d.at, d.doubt, want.verb, want.reason, want.at)
+				t.Errorf("%s, because %s, at %s, in doubt %v; want %s, because %s, at %s", d.verb, d.reason, d.at,
+					d.doubt, want.verb, want.reason, want.at)
 			}
 			seen[tt.reason] = true
 		})

@@ -27,7 +27,8 @@ func TestAPageWhoseAnswerWasLostIsResolved_INV42(t *testing.T) {
 		if err := os.WriteFile(file, []byte(strings.Repeat("k", 32)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p, err := pagerduty.New("pagerduty", &config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: file, Severities: []incident.Severity{incident.P1}}, notify.QuickReference{})
+		p, err := pagerduty.New("pagerduty", &config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: file,
+			Severities: []incident.Severity{incident.P1}}, notify.QuickReference{})
 		if err != nil {
 			t.Fatal(err)
 		}

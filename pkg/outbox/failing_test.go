@@ -58,7 +58,8 @@ func TestWhichReceiversFail(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			tc.m.name = "pagerduty"
-			x, err := New(Options{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Delivered: func(string, string, incident.Receipt) {}})
+			x, err := New(Options{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler),
+				Registerer: prometheus.NewRegistry(), Delivered: func(string, string, incident.Receipt) {}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,7 +93,8 @@ func TestWhichReceiversFail(t *testing.T) {
 }
 
 func TestWhoPages(t *testing.T) {
-	pd, slack, canary, phone := &moody{name: "pagerduty"}, &moody{name: "slack"}, notify.NewCanary(nil), &fallenBack{moody{name: "phone"}}
+	pd, slack, canary, phone := &moody{name: "pagerduty"}, &moody{name: "slack"}, notify.NewCanary(nil),
+		&fallenBack{moody{name: "phone"}}
 	for _, tc := range []struct {
 		all  []notify.Notifier
 		want []string
@@ -112,10 +114,13 @@ func TestTheCanaryReachesItsOwnReceiverAlone(t *testing.T) {
 	for _, tc := range []struct {
 		target, receiver string
 		heard            bool
-	}{{"shop", "slack", true}, {"shop", notify.CanaryReceiver, false}, {incident.Canary, "slack", false}, {incident.Canary, notify.CanaryReceiver, true}} {
-		arriving := item{receiver: tc.receiver, incident: incident.Incident{Target: incident.Target{Name: tc.target}}, waits: true}
+	}{{"shop", "slack", true}, {"shop", notify.CanaryReceiver, false}, {incident.Canary, "slack", false},
+		{incident.Canary, notify.CanaryReceiver, true}} {
+		arriving := item{receiver: tc.receiver, incident: incident.Incident{Target: incident.Target{Name: tc.target}},
+			waits: true}
 		x := &Outbox{}
-		if (decide(arriving, x.policy(&lane{out: x, name: tc.receiver}, arriving.incident), time.Now()).verb == drop) == tc.heard {
+		if (decide(arriving, x.policy(&lane{out: x, name: tc.receiver}, arriving.incident),
+			time.Now()).verb == drop) == tc.heard {
 			t.Errorf("%+v", tc)
 		}
 	}
@@ -123,7 +128,8 @@ func TestTheCanaryReachesItsOwnReceiverAlone(t *testing.T) {
 
 // What was told, but for its thread, hides nothing that was not told.
 func TestAThreadThatWaitsHidesNoReceiverThatFails(t *testing.T) {
-	for _, queue := range [][]*item{{{fails: 1, since: notifytest.T0}, {fails: 1}}, {{fails: 1}, {fails: 1, since: notifytest.T0}}} {
+	for _, queue := range [][]*item{{{fails: 1, since: notifytest.T0}, {fails: 1}},
+		{{fails: 1}, {fails: 1, since: notifytest.T0}}} {
 		l := &lane{queue: queue}
 		if since := l.failing(notifytest.T0.Add(time.Minute)); !since.Equal(notifytest.T0) {
 			t.Errorf("it fails since %s", since)

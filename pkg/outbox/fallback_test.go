@@ -66,7 +66,8 @@ func TestAFallbackIsToldWhenThePrimaryIsDead_INV42(t *testing.T) {
 			time.Sleep(10 * time.Minute)
 			synctest.Wait()
 			if tc.within == 0 && spare.count() > 0 || tc.within > 0 && (spare.count() != 1 || at > tc.within) {
-				t.Errorf("a primary that %s: the fallback was told %d times, first after %s", tc.name, spare.count(), at)
+				t.Errorf("a primary that %s: the fallback was told %d times, first after %s", tc.name, spare.count(),
+					at)
 			}
 			// Who was told of the beginning hears of the end, and nobody else does.
 			i = notifytest.Over(i)
@@ -118,7 +119,8 @@ func TestAChainOfFallbacks_INV42(t *testing.T) {
 			time.Sleep(10 * time.Minute)
 			synctest.Wait()
 			if (second.count() == 20) != tc.second || (third.count() == 20) != (tc.third > 0) || at > tc.third {
-				t.Errorf("dead %v: the second was told %d times, the third %d, first after %s", tc.dead, second.count(), third.count(), at)
+				t.Errorf("dead %v: the second was told %d times, the third %d, first after %s", tc.dead, second.count(),
+					third.count(), at)
 			}
 		})
 	}

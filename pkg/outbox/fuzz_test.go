@@ -48,12 +48,14 @@ func (r scripted) Notify(ctx context.Context, i incident.Incident, prev incident
 }
 
 // asked checks that an attempt may be made, and answers by the script.
-func (s *stage) asked(receiver string, i incident.Incident, prev incident.Receipt, doubt bool) (incident.Receipt, error) {
+func (s *stage) asked(receiver string, i incident.Incident, prev incident.Receipt,
+	doubt bool) (incident.Receipt, error) {
 	key, now := receiver+" "+i.ID, time.Now()
 	last := s.tries[key]
 	switch {
 	case last.failed && now.Before(last.until):
-		s.t.Errorf("%s is sent again %s after an attempt that may have arrived, before its pause is over", key, last.until.Sub(now))
+		s.t.Errorf("%s is sent again %s after an attempt that may have arrived, before its pause is over", key,
+			last.until.Sub(now))
 	case doubt != last.failed:
 		s.t.Errorf("%s: in doubt %v, and the attempt before failed: %v", key, doubt, last.failed)
 	case !notify.Told(prev) && i.Silenced() != "":
@@ -66,7 +68,8 @@ func (s *stage) asked(receiver string, i incident.Incident, prev incident.Receip
 	if len(s.answers) > 0 {
 		answer, s.answers = s.answers[0], s.answers[1:]
 	}
-	s.log = append(s.log, fmt.Sprintf("%s: %s is sent, in doubt %v, answer %d", now.Sub(notifytest.T0), key, doubt, answer%8))
+	s.log = append(s.log, fmt.Sprintf("%s: %s is sent, in doubt %v, answer %d", now.Sub(notifytest.T0), key, doubt,
+		answer%8))
 	s.tries[key] = try{}
 	told := incident.Receipt{Ref: i.ID, State: string(i.Phase)}
 	wait := max(time.Duration(answer/8)*time.Second, 1)
@@ -158,7 +161,8 @@ func (s *stage) settle() {
 				s.check(l, id, it)
 			}
 			if a, wait := l.next(); a != nil {
-				s.log = append(s.log, fmt.Sprintf("%s: %s %s: %s, %s", time.Since(notifytest.T0), name, a.incident.ID, a.verb, a.reason))
+				s.log = append(s.log, fmt.Sprintf("%s: %s %s: %s, %s", time.Since(notifytest.T0), name, a.incident.ID,
+					a.verb, a.reason))
 				l.act(s.t.Context(), *a)
 				s.jitter = s.jitter || l.breaker.open()
 				acted = true
@@ -189,7 +193,8 @@ func (s *stage) check(l *lane, id string, it *item) {
 	if !it.waits && d.verb != leave && d.verb != drop {
 		s.t.Errorf("%s %s does not wait, and is %s", l.name, id, d.verb)
 	}
-	for _, held := range []policy{{canary: !p.canary}, {canary: p.canary, yielded: true}, {canary: p.canary, crowded: true}} {
+	for _, held := range []policy{{canary: !p.canary}, {canary: p.canary, yielded: true},
+		{canary: p.canary, crowded: true}} {
 		for _, at := range []time.Time{now, now.Add(time.Hour)} {
 			if decide(*it, held, at).verb != drop {
 				s.t.Errorf("%s %s is dropped, and told later", l.name, id)
@@ -217,8 +222,10 @@ func playTwice(t *testing.T, script []byte) {
 	for range 2 {
 		synctest.Test(t, func(t *testing.T) {
 			time.Sleep(time.Until(notifytest.T0))
-			s := &stage{t: t, names: []string{"primary", "spare", "third", "boss"}, newest: map[string]incident.Incident{}, tries: map[string]try{}, gone: map[string]incident.Incident{}}
-			s.x = outbox(t, t.TempDir(), nil, scripted{s, "primary", ""}, scripted{s, "spare", "primary"}, scripted{s, "third", "spare"}, scripted{s, "boss", ""})
+			s := &stage{t: t, names: []string{"primary", "spare", "third", "boss"},
+				newest: map[string]incident.Incident{}, tries: map[string]try{}, gone: map[string]incident.Incident{}}
+			s.x = outbox(t, t.TempDir(), nil, scripted{s, "primary", ""}, scripted{s, "spare", "primary"},
+				scripted{s, "third", "spare"}, scripted{s, "boss", ""})
 			s.x.Escalate(Steps(&config.Config{Response: []config.Response{{Severity: incident.P1, Steps: []config.Step{
 				{Receivers: []string{"primary"}}, {Receivers: []string{"boss"}}, {Receivers: []string{"third"}},
 			}}}}))

@@ -69,7 +69,8 @@ func TestAPrimaryThatIsDeadForAnHour_G14(t *testing.T) {
 			return nil
 		}
 		x := outbox(t, t.TempDir(), nil, primary, spare, other)
-		x.keep = func(file string, b []byte) error { return os.WriteFile(file, b, 0o600) } // an hour's fsyncs take a minute
+		// an hour's fsyncs take a minute
+		x.keep = func(file string, b []byte) error { return os.WriteFile(file, b, 0o600) }
 		stop := notifytest.Running(t, x)
 		decided := map[string]time.Time{}
 		all := int(time.Hour / time.Second)
@@ -90,7 +91,8 @@ func TestAPrimaryThatIsDeadForAnHour_G14(t *testing.T) {
 				told = primary.opened[id] // it was back in time
 			}
 			if len(told) != 1 || len(other.opened[id]) != 1 || len(primary.opened[id]) > 1 {
-				t.Fatalf("%s: opened %d times at the fallback, %d at another receiver, %d at the primary", id, len(spare.opened[id]), len(other.opened[id]), len(primary.opened[id]))
+				t.Fatalf("%s: opened %d times at the fallback, %d at another receiver, %d at the primary", id,
+					len(spare.opened[id]), len(other.opened[id]), len(primary.opened[id]))
 			}
 			slowest, slowestOther = max(slowest, told[0].Sub(at)), max(slowestOther, other.opened[id][0].Sub(at))
 		}

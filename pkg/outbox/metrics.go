@@ -24,9 +24,16 @@ func (m *metrics) zeroes(receiver string) {
 func newMetrics(r prometheus.Registerer) *metrics {
 	f := promauto.With(r)
 	return &metrics{
-		sent:    f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "notifications_total", Help: "Attempts to notify a receiver, by result: ok, retry, refused, dropped; or not attempted: silenced, or yielded to another leader."}, []string{"receiver", "result"}),
-		queue:   f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "notification_queue_length", Help: "Incidents with an undelivered message for the receiver."}, []string{"receiver"}),
-		open:    f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "notification_breaker_open", Help: "1 while a receiver fails repeatedly and watchdog tries one message at a time."}, []string{"receiver"}),
-		success: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "notification_last_success_timestamp_seconds", Help: "Time at which a receiver last accepted a message."}, []string{"receiver"}),
+		sent: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "notifications_total",
+			Help: "Attempts to notify a receiver, by result: ok, retry, refused, dropped; or not attempted: " +
+				"silenced, or yielded to another leader."}, []string{"receiver", "result"}),
+		queue: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "notification_queue_length",
+			Help: "Incidents with an undelivered message for the receiver."}, []string{"receiver"}),
+		open: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "notification_breaker_open",
+			Help: "1 while a receiver fails repeatedly and watchdog tries one message at a time."},
+			[]string{"receiver"}),
+		success: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog",
+			Name: "notification_last_success_timestamp_seconds",
+			Help: "Time at which a receiver last accepted a message."}, []string{"receiver"}),
 	}
 }

@@ -61,15 +61,20 @@ func oneSide(t testing.TB, kind string) (*recorders.Recorder, notify.Notifier) {
 	var r config.Receivers
 	switch kind {
 	case recorders.PagerDuty:
-		r.PagerDuty = &config.PagerDuty{URL: url + "/pagerduty", RoutingKeyFile: secret(strings.Repeat("k", 32)), Severities: all, ChangeEvents: true}
+		r.PagerDuty = &config.PagerDuty{URL: url + "/pagerduty", RoutingKeyFile: secret(strings.Repeat("k", 32)),
+			Severities: all, ChangeEvents: true}
 	case recorders.Slack:
-		r.Slack = &config.Slack{URL: url + "/slack/api/", TokenFile: secret("xoxb-1"), Channel: "#incidents", Severities: all}
+		r.Slack = &config.Slack{URL: url + "/slack/api/", TokenFile: secret("xoxb-1"), Channel: "#incidents",
+			Severities: all}
 	case recorders.Statuspage:
-		r.Statuspage = &config.Statuspage{URL: url + "/statuspage", PageID: "p1", TokenFile: secret("sp"), Publish: "auto", PendingFor: model.Duration(time.Second), Severities: all}
+		r.Statuspage = &config.Statuspage{URL: url + "/statuspage", PageID: "p1", TokenFile: secret("sp"),
+			Publish: "auto", PendingFor: model.Duration(time.Second), Severities: all}
 	case recorders.Webhook:
 		r.Webhooks = []config.Webhook{{Name: kind, URL: url + "/webhook/x", Severities: all}}
 	case recorders.Email:
-		r.Emails = []config.Email{{Name: "mail", Smarthost: notifytest.MailServer(t, rec, recorders.SMTPOptions{TLS: conf}), From: "watchdog@example.com", To: []string{"a@example.com"}, TLS: config.StartTLS, Severities: all}}
+		r.Emails = []config.Email{{Name: "mail", Smarthost: notifytest.MailServer(t, rec,
+			recorders.SMTPOptions{TLS: conf}), From: "watchdog@example.com", To: []string{"a@example.com"},
+			TLS: config.StartTLS, Severities: all}}
 	default:
 		t.Fatalf("oneSide does not know how to configure %q: give it a case", kind)
 	}
@@ -106,7 +111,8 @@ var faults = []answers{
 func (a answers) in(kind string) answers {
 	if kind == recorders.Email {
 		a.after = 0 // SMTP does not say when
-		a.says = map[recorders.Mode]string{recorders.Limited: "450", recorders.Broken: "451", recorders.Applied500: "451"}[a.mode]
+		a.says = map[recorders.Mode]string{recorders.Limited: "450", recorders.Broken: "451",
+			recorders.Applied500: "451"}[a.mode]
 	}
 	if kind == recorders.Slack && a.mode == recorders.Limited {
 		a.says = "rate limit"
@@ -135,8 +141,10 @@ func TestEachReceiverWithEachFault(t *testing.T) {
 				if f == nil {
 					f = &notify.Failure{}
 				}
-				if (err == nil) != a.taken || f.Final != a.final || f.After != a.after || a.says != "" && !strings.Contains(fmt.Sprint(err), a.says) {
-					t.Fatalf("%v: final %v, after %s; want taken %v, final %v, after %s, %q", err, f.Final, f.After, a.taken, a.final, a.after, a.says)
+				if (err == nil) != a.taken || f.Final != a.final || f.After != a.after || a.says != "" &&
+					!strings.Contains(fmt.Sprint(err), a.says) {
+					t.Fatalf("%v: final %v, after %s; want taken %v, final %v, after %s, %q", err, f.Final, f.After,
+						a.taken, a.final, a.after, a.says)
 				}
 				if notify.Told(r) != a.taken {
 					t.Errorf("receipt %+v", r)
@@ -148,7 +156,8 @@ func TestEachReceiverWithEachFault(t *testing.T) {
 				if got := len(rec.Requests(kind)) == 1; got != (a.taken || a.twice) {
 					t.Errorf("the other side has %v", rec.Requests(kind))
 				}
-				// Once it is well, it is told; where there is a key, or it is looked for, an answer that was lost is one incident.
+				// Once it is well, it is told; where there is a key, or it is looked for, an answer that was lost is
+				// one incident.
 				rec.Set(kind, recorders.OK)
 				_, err = n.Notify(t.Context(), notifytest.Trouble(), r)
 				if quiet := kind == recorders.Statuspage && a.after > 0; quiet != (err != nil) {
@@ -195,7 +204,8 @@ func TestAFaultOfOneReceiverIsNobodyElses_INV43(t *testing.T) {
 				x.Tell(i)
 				has := func(kind string, n int) {
 					t.Helper()
-					if err := all[kind].WaitFor(ctx, func(s recorders.Snapshot) bool { return len(s.Of(kind)) >= n }); err != nil {
+					if err := all[kind].WaitFor(ctx,
+						func(s recorders.Snapshot) bool { return len(s.Of(kind)) >= n }); err != nil {
 						t.Errorf("%s: %v", kind, err)
 					}
 				}
@@ -209,7 +219,8 @@ func TestAFaultOfOneReceiverIsNobodyElses_INV43(t *testing.T) {
 					if ill == recorders.PagerDuty || ill == recorders.Webhook {
 						tries = 2 // what may be refused for its size is sent once more, shorter
 					}
-					if err := all[ill].WaitFor(ctx, func(recorders.Snapshot) bool { return all[ill].Attempts(ill) == tries }); err != nil {
+					if err := all[ill].WaitFor(ctx,
+						func(recorders.Snapshot) bool { return all[ill].Attempts(ill) == tries }); err != nil {
 						t.Error(err)
 					}
 				}

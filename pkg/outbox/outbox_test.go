@@ -60,7 +60,8 @@ func outbox(t testing.TB, dir string, delivered func(string, string, incident.Re
 	if delivered == nil {
 		delivered = func(string, string, incident.Receipt) {}
 	}
-	x, err := New(Options{Dir: dir, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Delivered: delivered})
+	x, err := New(Options{Dir: dir, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+		Delivered: delivered})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,11 @@ func outbox(t testing.TB, dir string, delivered func(string, string, incident.Re
 
 func TestAHungReceiverDelaysNobody_INV43(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hung := &fake{name: "hung", do: func(ctx context.Context, _ incident.Incident) error { <-ctx.Done(); return ctx.Err() }}
+		hung := &fake{name: "hung", do: func(ctx context.Context,
+			_ incident.Incident) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}}
 		good := &fake{name: "good"}
 		x := outbox(t, t.TempDir(), nil, hung, good)
 		stop := notifytest.Running(t, x)
@@ -289,7 +294,8 @@ func TestTheOthersQuietIsKeptAfterAnOwnWait(t *testing.T) {
 			i.UpdatedAt = i.UpdatedAt.Add(time.Second)
 		}
 		synctest.Wait()
-		if want := []time.Duration{0, 15 * time.Second, 75 * time.Second}; !slices.Equal(tries[:min(len(tries), 3)], want) {
+		if want := []time.Duration{0, 15 * time.Second, 75 * time.Second}; !slices.Equal(tries[:min(len(tries), 3)],
+			want) {
 			t.Errorf("tries at %v, want %v", tries, want)
 		}
 	})

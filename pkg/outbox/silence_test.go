@@ -8,7 +8,8 @@ import (
 )
 
 func TestNobodyHearsOfAnIncidentInMaintenance(t *testing.T) {
-	i := incident.Incident{ID: "01a", Phase: incident.Open, Alerts: []incident.Alert{{Rule: "errors", Firing: true}}, Maintenance: incident.Maintenance{Window: "w", Held: "w"}}
+	i := incident.Incident{ID: "01a", Phase: incident.Open, Alerts: []incident.Alert{{Rule: "errors", Firing: true}},
+		Maintenance: incident.Maintenance{Window: "w", Held: "w"}}
 	held := item{receiver: "x", incident: i, waits: true}
 	known := held
 	known.receipt.Ref = "1"

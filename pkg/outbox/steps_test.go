@@ -32,7 +32,8 @@ func TestAReceiverIsToldFromItsStepOn(t *testing.T) {
 		{"boss", incident.P1, 5, incident.Receipt{}, false},
 		{"boss", incident.P0, 0, incident.Receipt{}, false},
 	} {
-		it := item{receiver: tt.receiver, incident: incident.Incident{Severity: tt.severity, Step: tt.step}, waits: true, receipt: tt.prev}
+		it := item{receiver: tt.receiver, incident: incident.Incident{Severity: tt.severity, Step: tt.step},
+			waits: true, receipt: tt.prev}
 		d := decide(it, x.policy(&lane{out: x, name: tt.receiver}, it.incident), time.Now())
 		if got := d.reason == stepNotReached; got != tt.early {
 			t.Errorf("%s at step %d of a %s: early %v", tt.receiver, tt.step, tt.severity, got)
@@ -65,7 +66,8 @@ func TestAFallbackThatAStepNames_INV42(t *testing.T) {
 				}
 				return nil
 			}}, spare)
-			c := &config.Config{Response: []config.Response{{Severity: incident.P1, Steps: []config.Step{{Receivers: []string{"primary"}}, {Receivers: []string{"x"}}}}}}
+			c := &config.Config{Response: []config.Response{{Severity: incident.P1,
+				Steps: []config.Step{{Receivers: []string{"primary"}}, {Receivers: []string{"x"}}}}}}
 			if tt.named >= 0 {
 				s := &c.Response[0].Steps[tt.named]
 				s.Receivers = append(s.Receivers, "spare")
@@ -88,10 +90,14 @@ func TestAFallbackThatAStepNames_INV42(t *testing.T) {
 // fallback is told, although the receiver that it stands in for took it.
 func TestTheFallbackOfAFallbackThatAStepNames_INV42(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		second := standIn{fake: &fake{name: "second", do: func(context.Context, incident.Incident) error { return errors.New("down") }}}
+		second := standIn{fake: &fake{name: "second", do: func(context.Context,
+			incident.Incident) error {
+			return errors.New("down")
+		}}}
 		third := standIn{fake: &fake{name: "third"}, other: "second"}
 		x := outbox(t, t.TempDir(), nil, &fake{name: "primary"}, second, third)
-		x.Escalate(Steps(&config.Config{Response: []config.Response{{Severity: incident.P1, Steps: []config.Step{{Receivers: []string{"primary"}}, {Receivers: []string{"second"}}}}}}))
+		x.Escalate(Steps(&config.Config{Response: []config.Response{{Severity: incident.P1,
+			Steps: []config.Step{{Receivers: []string{"primary"}}, {Receivers: []string{"second"}}}}}}))
 		defer notifytest.Running(t, x)()
 		i := notifytest.Trouble()
 		x.Tell(i)

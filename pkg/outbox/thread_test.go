@@ -36,7 +36,11 @@ func TestAThreadThatFailsDoesNotRepeatTheMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &halting{}
 		var kept []incident.Receipt
-		x, err := New(Options{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Delivered: func(_, _ string, r incident.Receipt) { kept = append(kept, r) }})
+		x, err := New(Options{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler),
+			Registerer: prometheus.NewRegistry(), Delivered: func(_, _ string,
+				r incident.Receipt) {
+				kept = append(kept, r)
+			}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +63,8 @@ func TestAThreadThatFailsDoesNotRepeatTheMessage(t *testing.T) {
 
 // Whoever stands in for a receiver is not told because a thread waits for its turn.
 func TestAThreadThatWaitsIsNoReasonForTheFallback(t *testing.T) {
-	for name, f := range map[string]notify.Failure{"waits": {After: time.Second, Told: true}, "is refused": {Final: true, Told: true}} {
+	for name, f := range map[string]notify.Failure{"waits": {After: time.Second, Told: true},
+		"is refused": {Final: true, Told: true}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				good := &threadless{f: f}

@@ -21,8 +21,11 @@ const (
 )
 
 var (
-	labelsFirst      = []string{"alertname", "severity", "namespace", "target", "deployment", "statefulset", "daemonset", "pod", "container", "service", "node", "persistentvolumeclaim", "job", "instance", "cluster"}
-	annotationsFirst = []string{"summary", "description", "message", "runbook_url", "dashboard", "dashboard_url", "dashboardURL", "panelURL"}
+	labelsFirst = []string{"alertname",
+		"severity", "namespace", "target", "deployment", "statefulset", "daemonset", "pod", "container", "service",
+		"node", "persistentvolumeclaim", "job", "instance", "cluster"}
+	annotationsFirst = []string{"summary",
+		"description", "message", "runbook_url", "dashboard", "dashboard_url", "dashboardURL", "panelURL"}
 )
 
 // fitting keeps what fits of a map, what says most first, then by name. A link that
@@ -62,9 +65,10 @@ func described(a incident.Alert, x rules.Alert) incident.Alert {
 // told is the ladder of an alert that means no target: nothing can be done about it
 // but to call a person, at once and with the reason.
 func told(ladder []incident.Rung, x rules.Alert) []incident.Rung {
-	if _, unwatched := ingest.Unwatched(x.Target); !unwatched || !slices.ContainsFunc(ladder, func(r incident.Rung) bool {
-		return r.Action != incident.ActionPage && r.Action != incident.ActionCapture
-	}) {
+	if _, unwatched := ingest.Unwatched(x.Target); !unwatched ||
+		!slices.ContainsFunc(ladder, func(r incident.Rung) bool {
+			return r.Action != incident.ActionPage && r.Action != incident.ActionCapture
+		}) {
 		return ladder
 	}
 	var said []string
@@ -83,5 +87,6 @@ func told(ladder []incident.Rung, x rules.Alert) []incident.Rung {
 			acts = append(acts, string(r.Action))
 		}
 	}
-	return []incident.Rung{{Action: incident.ActionPage, Class: remediate.ClassOf("page"), Why: fmt.Sprintf("no target is meant by %s, so %s cannot be done", by, strings.Join(acts, ", "))}}
+	return []incident.Rung{{Action: incident.ActionPage, Class: remediate.ClassOf("page"),
+		Why: fmt.Sprintf("no target is meant by %s, so %s cannot be done", by, strings.Join(acts, ", "))}}
 }

@@ -17,10 +17,14 @@ func TestAnIncidentKeepsWhatAnAlertSaysOfItself_X71(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := rules.Alert{Rule: "Full", Target: "shop", State: rules.Firing, SourceKind: "alertmanager", Link: "http://p/graph", Keys: []string{"k"},
-		Labels: map[string]string{"alertname": "Full", "persistentvolumeclaim": "data-0"}, Annotations: map[string]string{"description": "2% free", "runbook_url": "https://r/1", "zz": strings.Repeat("x", 5000), "far": "https://r/" + strings.Repeat("x", 5000)}}
+	x := rules.Alert{Rule: "Full", Target: "shop", State: rules.Firing, SourceKind: "alertmanager",
+		Link: "http://p/graph", Keys: []string{"k"},
+		Labels: map[string]string{"alertname": "Full", "persistentvolumeclaim": "data-0"},
+		Annotations: map[string]string{"description": "2% free", "runbook_url": "https://r/1",
+			"zz": strings.Repeat("x", 5000), "far": "https://r/" + strings.Repeat("x", 5000)}}
 	a := p.View([]rules.Alert{x}, nil).Alerts[0]
-	if a.Labels["persistentvolumeclaim"] != "data-0" || a.Annotations["description"] != "2% free" || a.Annotations["runbook_url"] != "https://r/1" || a.Link != "http://p/graph" || fmt.Sprint(a.Keys) != "[k]" {
+	if a.Labels["persistentvolumeclaim"] != "data-0" || a.Annotations["description"] != "2% free" ||
+		a.Annotations["runbook_url"] != "https://r/1" || a.Link != "http://p/graph" || fmt.Sprint(a.Keys) != "[k]" {
 		t.Errorf("%+v", a)
 	}
 	if n := len(a.Annotations["zz"]); n == 0 || n > maxKeptAnnotation {
@@ -40,7 +44,8 @@ func TestAnIncidentKeepsWhatAnAlertSaysOfItself_X71(t *testing.T) {
 			size += len(k) + len(v)
 		}
 	}
-	if size > maxKeptLabelBytes+maxKeptNoteBytes || a.Labels["alertname"] != "Full" || a.Labels["persistentvolumeclaim"] != "data-0" || a.Annotations["description"] == "" {
+	if size > maxKeptLabelBytes+maxKeptNoteBytes || a.Labels["alertname"] != "Full" ||
+		a.Labels["persistentvolumeclaim"] != "data-0" || a.Annotations["description"] == "" {
 		t.Errorf("%d bytes are kept: %+v", size, a)
 	}
 }
@@ -51,16 +56,20 @@ func TestAnAlertThatMeansNoTargetPagesAtOnce_X72(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := rules.Alert{Rule: "Down", Target: "not watched: Down in prod", State: rules.Firing, Verdict: rules.Breach, SourceKind: "alertmanager", Labels: map[string]string{"alertname": "Down", "team": "shop", "namespace": "prod", "node": "n1"}}
+	x := rules.Alert{Rule: "Down", Target: "not watched: Down in prod", State: rules.Firing, Verdict: rules.Breach,
+		SourceKind: "alertmanager", Labels: map[string]string{"alertname": "Down", "team": "shop", "namespace": "prod",
+			"node": "n1"}}
 	a := p.View([]rules.Alert{x}, nil).Alerts[0]
-	if want := `no target is meant by namespace="prod", so capture, restart cannot be done`; len(a.Ladder) != 1 || a.Ladder[0].Action != "page" || a.Ladder[0].Why != want {
+	if want := `no target is meant by namespace="prod", so capture, restart cannot be done`; len(a.Ladder) != 1 ||
+		a.Ladder[0].Action != "page" || a.Ladder[0].Why != want {
 		t.Errorf("%+v, want %q", a.Ladder, want)
 	}
 	x.Target = "shop"
 	if a := p.View([]rules.Alert{x}, nil).Alerts[0]; len(a.Ladder) != 3 {
 		t.Errorf("of a target: %+v", a.Ladder)
 	}
-	i, _ := incident.Step(incident.New("1", incident.Target{Name: "x"}, noon), incident.Tick{At: noon, Alerts: []incident.Alert{a}}, incident.DefaultPolicy())
+	i, _ := incident.Step(incident.New("1", incident.Target{Name: "x"}, noon),
+		incident.Tick{At: noon, Alerts: []incident.Alert{a}}, incident.DefaultPolicy())
 	if !i.Paged || !strings.HasPrefix(i.PageReason, "no target is meant by") {
 		t.Errorf("paged %v: %s", i.Paged, i.PageReason)
 	}

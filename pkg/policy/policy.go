@@ -66,7 +66,8 @@ func (p *Policy) With(l Live) *Policy {
 
 // New builds the policy of a configuration, or says everything that is wrong with it.
 func New(cfg *config.Config) (*Policy, error) {
-	p := &Policy{cfg: cfg, ladders: map[string][]incident.Rung{}, damping: dampings(cfg), named: map[string]bool{}, zero: map[string]bool{}, jobs: map[string]json.RawMessage{}}
+	p := &Policy{cfg: cfg, ladders: map[string][]incident.Rung{}, damping: dampings(cfg), named: map[string]bool{},
+		zero: map[string]bool{}, jobs: map[string]json.RawMessage{}}
 	return p, cfg.HideIn(errors.Join(p.readJobs(), p.makeResponse(), p.makeRules(), p.readGroups(), p.makeSLOs()))
 }
 
@@ -90,8 +91,11 @@ func (p *Policy) View(alerts []rules.Alert, looks []probes.Status) engine.Snapsh
 			x.Reason += whoScaled(looks)
 		}
 		v.Alerts = append(v.Alerts, described(incident.Alert{
-			Rule: x.Rule, Severity: how.severity, Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict), Reason: x.Reason,
-			Value: x.Value, Bound: x.Bound, Above: x.Above, Unit: x.Unit, Usual: x.Usual, Noise: x.Noise, Recent: x.Rising, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Lookback: p.lookback(x), Ladder: told(how.ladder, x), Silenced: silenced,
+			Rule: x.Rule, Severity: how.severity, Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict),
+			Reason: x.Reason,
+			Value:  x.Value, Bound: x.Bound, Above: x.Above, Unit: x.Unit, Usual: x.Usual, Noise: x.Noise,
+			Recent: x.Rising, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt,
+			Lookback: p.lookback(x), Ladder: told(how.ladder, x), Silenced: silenced,
 		}, x))
 	}
 	return v
@@ -156,7 +160,8 @@ func (p *Policy) makeRules() error {
 func rule(t config.Threshold, cfg *config.Config) (rules.Threshold, error) {
 	r := rules.Threshold{
 		Name: t.Name, Severity: string(t.Severity), Expr: t.Expr, Window: time.Duration(t.Window), Source: t.Source,
-		For: time.Duration(t.For), ClearFor: time.Duration(t.ClearFor), Targets: t.Targets, Staleness: staleness(cfg, t.Source),
+		For: time.Duration(t.For), ClearFor: time.Duration(t.ClearFor), Targets: t.Targets,
+		Staleness: staleness(cfg, t.Source),
 	}
 	if len(r.Targets) == 0 {
 		for _, target := range cfg.Targets {
@@ -213,7 +218,9 @@ func staleness(cfg *config.Config, source string) time.Duration {
 func ladder(rungs []config.Rung) []incident.Rung {
 	var l []incident.Rung
 	for i, r := range rungs {
-		l = append(l, incident.Rung{Action: r.Action, Class: remediate.ClassOf(r.Action), Settle: time.Duration(r.Options.Settle), Verify: time.Duration(r.Options.Verify), Attempts: r.Options.Attempts, Index: i})
+		l = append(l, incident.Rung{Action: r.Action, Class: remediate.ClassOf(r.Action),
+			Settle: time.Duration(r.Options.Settle), Verify: time.Duration(r.Options.Verify),
+			Attempts: r.Options.Attempts, Index: i})
 	}
 	return l
 }
@@ -261,13 +268,16 @@ func (p *Policy) Setup() *engine.Setup {
 	s := &engine.Setup{
 		Config: c.Hash, Targets: map[string]engine.TargetSetup{}, Rung: p.rung,
 		Settings: remediate.Settings{
-			AvailabilityFloor: c.Guards.AvailabilityFloor.Value, MaxUnhealthy: c.Budget.MaxUnhealthy.Value, StormFrom: c.Budget.StormFrom, OutageTolerance: time.Duration(c.Guards.OutageTolerance),
+			AvailabilityFloor: c.Guards.AvailabilityFloor.Value, MaxUnhealthy: c.Budget.MaxUnhealthy.Value,
+			StormFrom: c.Budget.StormFrom, OutageTolerance: time.Duration(c.Guards.OutageTolerance),
 			SuspectWindow: time.Duration(c.Guards.SuspectWindow), GoodAfter: time.Duration(c.Guards.GoodAfter),
-			HumanChange: time.Duration(c.Guards.HumanChange), OwnChange: time.Duration(c.Guards.OwnChange), StartupGrace: time.Duration(c.Guards.StartupGrace), MaxReplicas: c.Guards.MaxReplicas,
+			HumanChange: time.Duration(c.Guards.HumanChange), OwnChange: time.Duration(c.Guards.OwnChange),
+			StartupGrace: time.Duration(c.Guards.StartupGrace), MaxReplicas: c.Guards.MaxReplicas,
 			StaleAfter: max(10*time.Second, 3*time.Duration(c.EvaluationInterval)),
 		},
 		Limits: incident.Limits{
-			PerTarget: rate(c.Budget.PerTarget), PerNamespace: rate(c.Budget.PerNamespace), Cluster: rate(c.Budget.Cluster), Pods: rate(c.Budget.Pods),
+			PerTarget: rate(c.Budget.PerTarget), PerNamespace: rate(c.Budget.PerNamespace),
+			Cluster: rate(c.Budget.Cluster), Pods: rate(c.Budget.Pods),
 			Concurrent: c.Budget.Concurrent, Cooldown: time.Duration(c.Guards.Cooldown),
 			Quarantine: rate(c.Guards.Quarantine), MinInterval: time.Duration(c.Budget.MinInterval),
 		},
@@ -283,7 +293,8 @@ func (p *Policy) Setup() *engine.Setup {
 	for _, t := range c.Targets {
 		kind, name, _ := strings.Cut(t.Workload, "/")
 		mode, who := lowest([]ceiling{{c.Mode, "the configuration's mode"}, {t.Mode, "target " + t.Name}})
-		s.Targets[t.Name] = engine.TargetSetup{Target: incident.Target{Name: t.Name, Namespace: t.Namespace, Kind: kind, Workload: name}, Service: t.Service, Mode: mode, ModeWhy: who}
+		s.Targets[t.Name] = engine.TargetSetup{Target: incident.Target{Name: t.Name, Namespace: t.Namespace, Kind: kind,
+			Workload: name}, Service: t.Service, Mode: mode, ModeWhy: who}
 	}
 	return s
 }
@@ -299,7 +310,8 @@ func (p *Policy) rung(target string, alert incident.Alert, index int) engine.Run
 	x, known := p.alertOf(target, alert)
 	how := p.handling(x)
 	if ti < 0 || !known || index >= len(how.options) {
-		return engine.Rung{Mode: incident.Observe, ModeWhy: "the configuration has no such rule, target or rung any more"}
+		return engine.Rung{Mode: incident.Observe,
+			ModeWhy: "the configuration has no such rule, target or rung any more"}
 	}
 	t, o := p.cfg.Targets[ti], how.options[index].Options
 	modes := []ceiling{{p.cfg.Mode, "the configuration's mode"}, {t.Mode, "target " + t.Name}, {how.mode, how.who}}
@@ -309,7 +321,9 @@ func (p *Policy) rung(target string, alert incident.Alert, index int) engine.Run
 	low, who := lowest(modes)
 	return engine.Rung{
 		Mode: low, ModeWhy: who,
-		Options: remediate.Options{By: o.By, AtLeast: o.AtLeast, Max: o.Max, Lease: time.Duration(o.Lease), Job: p.jobs[o.Template], JobName: o.Template, JobAllow: p.cfg.JobTemplates[o.Template].Allow, SingleSource: how.singleSource, Approvals: o.Approvals, CoolOff: time.Duration(o.CoolOff)},
+		Options: remediate.Options{By: o.By, AtLeast: o.AtLeast, Max: o.Max, Lease: time.Duration(o.Lease),
+			Job: p.jobs[o.Template], JobName: o.Template, JobAllow: p.cfg.JobTemplates[o.Template].Allow,
+			SingleSource: how.singleSource, Approvals: o.Approvals, CoolOff: time.Duration(o.CoolOff)},
 	}
 }
 
@@ -335,7 +349,8 @@ func (p *Policy) handling(x rules.Alert) handling {
 		return handling{severity: incident.Severity(x.Severity)}
 	}
 	t := p.cfg.Thresholds[i]
-	return handling{incident.Severity(x.Severity), p.ladders[t.Name], t.Ladder, t.Mode, "rule " + t.Name, t.SingleSource}
+	return handling{incident.Severity(x.Severity), p.ladders[t.Name], t.Ladder, t.Mode, "rule " + t.Name,
+		t.SingleSource}
 }
 
 // threshold is the index of the threshold of a name, or -1.

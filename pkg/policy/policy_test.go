@@ -25,7 +25,8 @@ func TestTheLowestModeWinsAndItIsSaidWhoseItIs_INV48(t *testing.T) {
 		{"auto", "auto", "auto", "", incident.Auto, "everything"},
 	} {
 		b := &Policy{cfg: &config.Config{Mode: tc.global, Targets: []config.Target{{Name: "shop", Mode: tc.target}},
-			Thresholds: []config.Threshold{{Name: "cpu", Mode: tc.rule, Ladder: []config.Rung{{Action: "scale", Options: config.RungOptions{Mode: tc.rung}}}}}}}
+			Thresholds: []config.Threshold{{Name: "cpu", Mode: tc.rule,
+				Ladder: []config.Rung{{Action: "scale", Options: config.RungOptions{Mode: tc.rung}}}}}}}
 		if got := b.rung("shop", incident.Alert{Rule: "cpu"}, 0); got.Mode != tc.want || got.ModeWhy != tc.who {
 			t.Errorf("%+v: %s by %q", tc, got.Mode, got.ModeWhy)
 		}
@@ -51,7 +52,8 @@ thresholds:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := b.Rules[0]; !r.Above || r.Bound != 0.001 || r.Clear != 0.0005 || r.For != 5*time.Minute || len(r.Floor) != 1 || r.SourceKind != "app" || r.Targets[0] != "shop" {
+	if r := b.Rules[0]; !r.Above || r.Bound != 0.001 || r.Clear != 0.0005 || r.For != 5*time.Minute ||
+		len(r.Floor) != 1 || r.SourceKind != "app" || r.Targets[0] != "shop" {
 		t.Errorf("%+v", r)
 	}
 	if r := b.Rules[1]; r.Above || r.Bound != 2 || r.Clear != 2 {

@@ -11,9 +11,11 @@ import (
 
 // RemoteOptions say how the configured server is asked, by the daemon and by every command.
 func RemoteOptions(p *config.Prometheus) promql.RemoteOptions {
-	o := promql.RemoteOptions{URL: p.URL, Timeout: time.Duration(p.Timeout), BearerTokenFile: p.BearerTokenFile, CAFile: p.CAFile}
+	o := promql.RemoteOptions{URL: p.URL, Timeout: time.Duration(p.Timeout), BearerTokenFile: p.BearerTokenFile,
+		CAFile: p.CAFile}
 	if b := p.BasicAuth; b != nil {
-		o.HTTP.BasicAuth = &promconfig.BasicAuth{Username: b.Username, UsernameFile: b.UsernameFile, PasswordFile: b.PasswordFile}
+		o.HTTP.BasicAuth = &promconfig.BasicAuth{Username: b.Username, UsernameFile: b.UsernameFile,
+			PasswordFile: b.PasswordFile}
 	}
 	if a := p.Authorization; a != nil {
 		o.HTTP.Authorization = &promconfig.Authorization{Type: a.Type, CredentialsFile: a.CredentialsFile}
@@ -25,7 +27,8 @@ func RemoteOptions(p *config.Prometheus) promql.RemoteOptions {
 		}
 	}
 	if t := p.TLSConfig; t != nil {
-		o.HTTP.TLSConfig = promconfig.TLSConfig{CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile, ServerName: t.ServerName, InsecureSkipVerify: t.InsecureSkipVerify}
+		o.HTTP.TLSConfig = promconfig.TLSConfig{CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile,
+			ServerName: t.ServerName, InsecureSkipVerify: t.InsecureSkipVerify}
 	}
 	return o
 }

@@ -39,7 +39,8 @@ func (p *Policy) name(g rules.Group) error {
 	var errs []error
 	for _, name := range g.AlertNames() {
 		if p.threshold(name) >= 0 {
-			errs = append(errs, fmt.Errorf("%s: group %q: the alert %s has the name of a threshold; rename one of them", g.File, g.Name, name))
+			errs = append(errs, fmt.Errorf("%s: group %q: the alert %s has the name of a threshold; rename one of them",
+				g.File, g.Name, name))
 		}
 		p.named[name] = true
 	}
@@ -83,7 +84,8 @@ func (p *Policy) Target(owner ingest.PodOwner) *ingest.Resolver {
 	var all []ingest.Workload
 	for _, t := range p.cfg.Targets {
 		kind, name, _ := strings.Cut(t.Workload, "/")
-		all = append(all, ingest.Workload{Target: t.Name, Namespace: t.Namespace, Kind: kind, Name: name, Service: t.Service})
+		all = append(all, ingest.Workload{Target: t.Name, Namespace: t.Namespace, Kind: kind, Name: name,
+			Service: t.Service})
 	}
 	r := ingest.NewResolver(all, owner)
 	r.Drops = p.cfg.Drops

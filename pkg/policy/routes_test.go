@@ -22,9 +22,12 @@ func TestARouteDecidesWhatIsDoneAboutAnAlert(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	down := rules.Alert{Rule: "Down", Target: "shop", State: rules.Firing, Labels: map[string]string{"alertname": "Down", "team": "shop", "severity": "critical"}}
-	slow := rules.Alert{Rule: "Slow", Target: "shop", State: rules.Firing, Labels: map[string]string{"alertname": "Slow", "severity": "warning"}}
-	other := rules.Alert{Rule: "Down", Target: "cart", State: rules.Firing, Labels: map[string]string{"alertname": "Down", "team": "db", "severity": "critical"}}
+	down := rules.Alert{Rule: "Down", Target: "shop", State: rules.Firing,
+		Labels: map[string]string{"alertname": "Down", "team": "shop", "severity": "critical"}}
+	slow := rules.Alert{Rule: "Slow", Target: "shop", State: rules.Firing,
+		Labels: map[string]string{"alertname": "Slow", "severity": "warning"}}
+	other := rules.Alert{Rule: "Down", Target: "cart", State: rules.Firing,
+		Labels: map[string]string{"alertname": "Down", "team": "db", "severity": "critical"}}
 	p = p.With(Live{AlertsOf: func(target string) []rules.Alert {
 		return map[string][]rules.Alert{"shop": {down, slow}, "cart": {other}}[target]
 	}})
@@ -34,13 +37,16 @@ func TestARouteDecidesWhatIsDoneAboutAnAlert(t *testing.T) {
 		rungs    int
 	}{{incident.P0, 3}, {incident.P2, 0}, {incident.P1, 1}} {
 		if a := v.Alerts[i]; a.Severity != want.severity || len(a.Ladder) != want.rungs {
-			t.Errorf("%s: severity %s and %d rungs, want %s and %d", a.Rule, a.Severity, len(a.Ladder), want.severity, want.rungs)
+			t.Errorf("%s: severity %s and %d rungs, want %s and %d", a.Rule, a.Severity, len(a.Ladder), want.severity,
+				want.rungs)
 		}
 	}
-	if r := p.rung("shop", incident.Alert{Rule: "Down"}, 1); r.Mode != incident.Auto || r.Options.SingleSource != "it is down" {
+	if r := p.rung("shop", incident.Alert{Rule: "Down"}, 1); r.Mode != incident.Auto ||
+		r.Options.SingleSource != "it is down" {
 		t.Errorf("restart of shop: %+v", r)
 	}
-	for what, r := range map[string]struct{ target, rule string }{"a target in observe": {"cart", "Down"}, "no route": {"shop", "Slow"}, "an alert that is gone": {"shop", "Gone"}} {
+	for what, r := range map[string]struct{ target, rule string }{"a target in observe": {"cart", "Down"},
+		"no route": {"shop", "Slow"}, "an alert that is gone": {"shop", "Gone"}} {
 		if got := p.rung(r.target, incident.Alert{Rule: r.rule}, 0); got.Mode != incident.Observe || got.ModeWhy == "" {
 			t.Errorf("%s: %+v", what, got)
 		}
@@ -87,15 +93,18 @@ func TestLabelsAreToldToBeATargets(t *testing.T) {
 		if got != c.want || watched != c.watched {
 			t.Errorf("%s is %q, %v; want %q, %v", c.labels, got, watched, c.want, c.watched)
 		}
-		if other, ok := Other(got); ok == watched || !watched && (other.Mode != incident.Observe || other.Target.Name != got) {
+		if other, ok := Other(got); ok == watched || !watched &&
+			(other.Mode != incident.Observe || other.Target.Name != got) {
 			t.Errorf("%s: %+v, %v", got, other, ok)
 		}
 	}
 }
 
 func TestAnAlertAndAThresholdOfOneNameAreRefused(t *testing.T) {
-	conf := strings.Replace(policyfile.Routed, "thresholds: []", "thresholds: [{name: Down, expr: x, above: 1, for: 1m, severity: P1, ladder: [page]}]", 1)
-	if _, err := policyOf(t, conf, policyfile.Rules); err == nil || !strings.Contains(err.Error(), "the alert Down has the name of a threshold") {
+	conf := strings.Replace(policyfile.Routed, "thresholds: []",
+		"thresholds: [{name: Down, expr: x, above: 1, for: 1m, severity: P1, ladder: [page]}]", 1)
+	if _, err := policyOf(t, conf, policyfile.Rules); err == nil ||
+		!strings.Contains(err.Error(), "the alert Down has the name of a threshold") {
 		t.Errorf("error: %v", err)
 	}
 }
@@ -105,7 +114,8 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // TestADroppedAlertOfARuleFileIsNotShown_X75: the engine never hears of it.
 func TestADroppedAlertOfARuleFileIsNotShown_X75(t *testing.T) {
 	conf := strings.Replace(policyfile.Routed, "routes:", "routes:\n  - matchers: ['team=\"dev\"']\n    drop: true", 1)
-	p, err := policyOf(t, conf, policyfile.Rules+"      - {alert: Watchdog, expr: \"vector(1)\", labels: {severity: none}}\n")
+	p, err := policyOf(t, conf, policyfile.Rules+"      - {alert: Watchdog, expr: \"vector(1)\", labels: {severity: "+
+		"none}}\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +126,8 @@ func TestADroppedAlertOfARuleFileIsNotShown_X75(t *testing.T) {
 		}
 		return x
 	}
-	v := p.View([]rules.Alert{alert("Watchdog", "severity", "none"), alert("Down", "team", "dev", "severity", "critical"), alert("Slow", "severity", "warning")}, nil)
+	v := p.View([]rules.Alert{alert("Watchdog", "severity", "none"),
+		alert("Down", "team", "dev", "severity", "critical"), alert("Slow", "severity", "warning")}, nil)
 	if len(v.Alerts) != 1 || v.Alerts[0].Rule != "Slow" {
 		t.Errorf("%+v", v.Alerts)
 	}
@@ -128,14 +139,17 @@ func TestOnlyWhatFiresIsSilenced(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = p.With(Live{Silenced: func(x rules.Alert) string { return "silenced by " + x.Rule }})
-	v := p.View([]rules.Alert{{Rule: "Down", Target: "shop", State: rules.Firing}, {Rule: "Slow", Target: "shop", State: rules.Pending}}, nil)
+	v := p.View([]rules.Alert{{Rule: "Down", Target: "shop", State: rules.Firing},
+		{Rule: "Slow", Target: "shop", State: rules.Pending}}, nil)
 	if v.Alerts[0].Silenced != "silenced by Down" || v.Alerts[1].Silenced != "" {
 		t.Errorf("%+v", v.Alerts)
 	}
 }
 
 func TestSilencedAlertsMayBeRemediatedIfTheFileSaysSo(t *testing.T) {
-	for text, want := range map[string]bool{"": false, "alertmanager: { silences: { urls: [\"http://am:9093\"] } }": false, "alertmanager: { silences: { urls: [\"http://am:9093\"], silenced_alerts: remediate } }": true} {
+	for text, want := range map[string]bool{"": false,
+		"alertmanager: { silences: { urls: [\"http://am:9093\"] } }":                             false,
+		"alertmanager: { silences: { urls: [\"http://am:9093\"], silenced_alerts: remediate } }": true} {
 		p, err := policyOf(t, text+policyfile.Routed, policyfile.Rules)
 		if err != nil {
 			t.Fatal(err)

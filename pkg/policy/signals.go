@@ -49,7 +49,8 @@ const witnessed = 10 * time.Minute
 func judged(s remediate.Signal, alerts []rules.Alert) remediate.Signal {
 	looks := s.Source == "probe" || s.Source == "kubernetes"
 	for _, x := range alerts {
-		if x.SourceKind != s.Source || incident.Verdict(x.Verdict).Unknown() || looks && (x.Verdict != rules.Breach || x.Lookback > witnessed) {
+		if x.SourceKind != s.Source || incident.Verdict(x.Verdict).Unknown() || looks &&
+			(x.Verdict != rules.Breach || x.Lookback > witnessed) {
 			continue
 		}
 		s.Known = true
@@ -94,7 +95,9 @@ func Firing(open []incident.Incident) []rules.Alert {
 	for _, i := range open {
 		for _, x := range i.Alerts {
 			if x.Firing {
-				alerts = append(alerts, rules.Alert{Rule: x.Rule, Target: i.Target.Name, Severity: string(x.Severity), State: rules.Firing, Verdict: rules.NoData, Value: x.Value, ActiveAt: x.ActiveAt, FiredAt: x.ActiveAt})
+				alerts = append(alerts, rules.Alert{Rule: x.Rule, Target: i.Target.Name, Severity: string(x.Severity),
+					State: rules.Firing, Verdict: rules.NoData, Value: x.Value, ActiveAt: x.ActiveAt,
+					FiredAt: x.ActiveAt})
 			}
 		}
 	}

@@ -13,7 +13,8 @@ import (
 func Objectives(cfg *config.Config) []rules.SLO {
 	var all []rules.SLO
 	for _, s := range cfg.SLOs {
-		o := rules.SLO{Name: s.Name, Objective: s.Objective.Value, Window: time.Duration(s.Window), Bad: s.Bad, All: s.All, MinEvents: s.MinEvents, Targets: s.Targets, Source: s.Source, File: cfg.File}
+		o := rules.SLO{Name: s.Name, Objective: s.Objective.Value, Window: time.Duration(s.Window), Bad: s.Bad,
+			All: s.All, MinEvents: s.MinEvents, Targets: s.Targets, Source: s.Source, File: cfg.File}
 		if s.Metric != "" {
 			bound := time.Duration(0)
 			if s.Max != nil {

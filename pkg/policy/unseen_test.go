@@ -18,7 +18,8 @@ targets: [{name: cart, namespace: shop, workload: deployment/cart, probes: [{htt
 prometheus: {url: 'http://p:9090'}
 thresholds:
   - {name: burn, source: prometheus, expr: 'sum by (target) (rate(e[1h]))', above: 0.1, for: 2m, severity: P1, ladder: [rollback, page]}
-  - {name: hand, source: prometheus, expr: 'sum by (target) (rate(e[1h]))', above: 0.1, for: 2m, severity: P1, ladder: [{rollback: {verify: 10m}}, page]}
+  - {name: hand, source: prometheus, expr: 'sum by (target) (rate(e[1h]))', above: 0.1, for: 2m, severity: P1,
+      ladder: [{rollback: {verify: 10m}}, page]}
   - {name: now, source: prometheus, expr: 'sum by (target) (e)', above: 0.1, for: 2m, severity: P1, ladder: [rollback, page]}
 routes: [{matchers: [severity="critical"], ladder: [rollback, page]}]
 `))
@@ -29,13 +30,15 @@ routes: [{matchers: [severity="critical"], ladder: [rollback, page]}]
 	if err != nil {
 		t.Fatal(err)
 	}
-	for rule, want := range map[string]time.Duration{"burn": 2 * time.Hour, "hand": 10 * time.Minute, "now": 10 * time.Minute} {
+	for rule, want := range map[string]time.Duration{"burn": 2 * time.Hour, "hand": 10 * time.Minute,
+		"now": 10 * time.Minute} {
 		if got := p.Ladder(rule)[0].Verify; got != want {
 			t.Errorf("%s: %s, want %s", rule, got, want)
 		}
 	}
 	for span, want := range map[time.Duration]time.Duration{0: 10 * time.Minute, 15 * time.Minute: 30 * time.Minute} {
-		x := rules.Alert{Rule: "CartErrors", SourceKind: remediate.SourceAlertmanager, Labels: map[string]string{"alertname": "CartErrors", "severity": "critical"}, Span: span}
+		x := rules.Alert{Rule: "CartErrors", SourceKind: remediate.SourceAlertmanager,
+			Labels: map[string]string{"alertname": "CartErrors", "severity": "critical"}, Span: span}
 		if ladder := p.handling(x).ladder; ladder[0].Verify != want {
 			t.Errorf("an alert with a route that looks back %s: %s, want %s", span, ladder[0].Verify, want)
 		}
@@ -61,11 +64,15 @@ func TestTheLinkOfAnOutsideAlertSaysHowFarItLooksBack_X14(t *testing.T) {
 // TestItIsSaidWhatNobodyCanSee_X11: the probe, and why it has no answer.
 func TestItIsSaidWhatNobodyCanSee_X11(t *testing.T) {
 	at := time.Unix(0, 0).Add(time.Hour)
-	alerts := []rules.Alert{{Rule: "errors", Verdict: rules.NoData, Reason: "errors: no series for this target", LastDataAt: at}, {Rule: "never", Verdict: rules.NoData},
-		{Rule: unseenRule, State: rules.Firing, Verdict: rules.Breach, Reason: "probes and rules without an answer 2 > 0 for 20m0s"}}
-	looks := []probes.Status{{Probe: "health", State: probes.Unknown, Detail: "status 404 Not Found: check the probe's url", At: at}, {Probe: "front", State: probes.OK, At: at}}
+	alerts := []rules.Alert{{Rule: "errors", Verdict: rules.NoData, Reason: "errors: no series for this target",
+		LastDataAt: at}, {Rule: "never", Verdict: rules.NoData},
+		{Rule: unseenRule, State: rules.Firing, Verdict: rules.Breach,
+			Reason: "probes and rules without an answer 2 > 0 for 20m0s"}}
+	looks := []probes.Status{{Probe: "health", State: probes.Unknown,
+		Detail: "status 404 Not Found: check the probe's url", At: at}, {Probe: "front", State: probes.OK, At: at}}
 	got := unanswered(alerts, looks)[2].Reason
-	if want := "probes and rules without an answer 2 > 0 for 20m0s: probe health (status 404 Not Found: check the probe's url); rule errors (errors: no series for this target)"; got != want {
+	if want := "probes and rules without an answer 2 > 0 for 20m0s: probe health (status 404 Not Found: check the " +
+		"probe's url); rule errors (errors: no series for this target)"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 	if strings.Contains(alerts[2].Reason, "health") {

@@ -15,15 +15,18 @@ import (
 // The source whose rule is in breach does not say good, though its look finds nothing wrong.
 func TestARuleInBreachIsAWitness_X91(t *testing.T) {
 	now := time.Now()
-	looks := []probes.Status{{Kind: "kubernetes", Probe: "kubernetes", Damped: probes.OK, Detail: "3 of 3 ready", At: now}}
+	looks := []probes.Status{{Kind: "kubernetes", Probe: "kubernetes", Damped: probes.OK, Detail: "3 of 3 ready",
+		At: now}}
 	for name, tt := range map[string]struct {
 		alert rules.Alert
 		bad   bool
 	}{
-		"memory above its bound":     {rules.Alert{Rule: "memory", Verdict: rules.Breach, Reason: "memory 90% > 85%"}, true},
-		"memory below":               {rules.Alert{Rule: "memory", Verdict: rules.OK}, false},
-		"memory not known":           {rules.Alert{Rule: "memory", Verdict: rules.NoData}, false},
-		"restarts half an hour back": {rules.Alert{Rule: "restarts", Verdict: rules.Breach, Lookback: 30 * time.Minute}, false},
+		"memory above its bound": {rules.Alert{Rule: "memory", Verdict: rules.Breach, Reason: "memory 90% > 85%"},
+			true},
+		"memory below":     {rules.Alert{Rule: "memory", Verdict: rules.OK}, false},
+		"memory not known": {rules.Alert{Rule: "memory", Verdict: rules.NoData}, false},
+		"restarts half an hour back": {rules.Alert{Rule: "restarts", Verdict: rules.Breach, Lookback: 30 * time.Minute},
+			false},
 	} {
 		tt.alert.SourceKind, tt.alert.EvaluatedAt = "kubernetes", now
 		for _, s := range Signals([]rules.Alert{tt.alert}, looks) {
@@ -36,7 +39,8 @@ func TestARuleInBreachIsAWitness_X91(t *testing.T) {
 
 // The shipped memory ladder may restart in mode auto: the kubelet is its one witness, and says so.
 func TestTheShippedMemoryRuleNamesThePodAndMayRestart_X91_X95(t *testing.T) {
-	cfg, err := config.Parse("x.yaml", []byte("mode: auto\ntargets: [{name: cart, mode: auto, namespace: shop, workload: deployment/cart}]\nthresholds: [{metric: memory, mode: auto}]\n"))
+	cfg, err := config.Parse("x.yaml", []byte("mode: auto\ntargets: [{name: cart, mode: auto, namespace: shop, "+
+		"workload: deployment/cart}]\nthresholds: [{metric: memory, mode: auto}]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,8 +49,12 @@ func TestTheShippedMemoryRuleNamesThePodAndMayRestart_X91_X95(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	looks := []probes.Status{{Kind: "kubernetes", Probe: "kubernetes", Damped: probes.OK, At: now, Usage: []probes.Usage{{Pod: "cart-a", Container: "app", CPU: .1, Memory: .31}, {Pod: "cart-b", Container: "app", CPU: .1, Memory: .99}}}}
-	v := p.View([]rules.Alert{{Rule: "memory", Target: "cart", State: rules.Firing, Verdict: rules.Breach, Reason: "memory 97% > 85% for 10m0s", SourceKind: "kubernetes", Bound: .85, Above: true, EvaluatedAt: now}}, looks)
+	looks := []probes.Status{{Kind: "kubernetes", Probe: "kubernetes", Damped: probes.OK, At: now,
+		Usage: []probes.Usage{{Pod: "cart-a", Container: "app", CPU: .1, Memory: .31},
+			{Pod: "cart-b", Container: "app", CPU: .1, Memory: .99}}}}
+	v := p.View([]rules.Alert{{Rule: "memory", Target: "cart", State: rules.Firing, Verdict: rules.Breach,
+		Reason: "memory 97% > 85% for 10m0s", SourceKind: "kubernetes", Bound: .85, Above: true, EvaluatedAt: now}},
+		looks)
 	if got := v.Alerts[0].Reason; !strings.Contains(got, "pod cart-b, container app; 1 of 2 containers above 85%") {
 		t.Errorf("%q", got)
 	}

@@ -45,7 +45,8 @@ func Kinds() []Kind {
 			Writes: []string{"watchdog_sla_"}, make: makes(NewSLA)},
 		{Name: "agents", Help: "reads how many agents are active", Source: SourceApp,
 			Writes: []string{"watchdog_agents_"}, make: makes(NewAgents)},
-		{Name: "http", Help: "makes a plain request, judged by status and time", Source: SourceProbe, make: makes(NewHTTP)},
+		{Name: "http", Help: "makes a plain request, judged by status and time", Source: SourceProbe,
+			make: makes(NewHTTP)},
 		{Name: "tcp", Help: "opens a connection and closes it", Source: SourceProbe, make: makes(NewTCP)},
 	}
 }
@@ -67,7 +68,8 @@ func makes[O any, P interface {
 	return func(options config.ProbeOptions, resolver *net.Resolver) (Probe, error) {
 		own, ok := options.(P)
 		if !ok {
-			return nil, fmt.Errorf("its options are of type %T; the row of the kind in probes.Kinds wants %T", options, own)
+			return nil, fmt.Errorf("its options are of type %T; the row of the kind in probes.Kinds wants %T", options,
+				own)
 		}
 		return build(*own, resolver)
 	}

@@ -93,7 +93,8 @@ func TestALookMeansWhatTheTableSays(t *testing.T) {
 			says: "nested deeper"},
 		{name: "redirect to metadata", conf: from(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://169.254.169.254/latest?token=secret", http.StatusFound)
-		}), health: Unknown, http: Unknown, says: `302 Found: redirect to "http://169.254.169.254/latest" not followed`},
+		}), health: Unknown, http: Unknown,
+			says: `302 Found: redirect to "http://169.254.169.254/latest" not followed`},
 		{name: "not HTTP", conf: raw("http",
 			func(c net.Conn) { c.Read(make([]byte, 9999)); fmt.Fprint(c, "SSH-2.0-OpenSSH\r\n\r\n") }), health: Unknown,
 			http: Unknown, says: "malformed HTTP"},
@@ -149,7 +150,8 @@ func TestALookMeansWhatTheTableSays(t *testing.T) {
 		{name: "unspecified", conf: url("http://0.0.0.0:1/health"), health: Unknown, http: Unknown,
 			says: "unspecified"},
 		{name: "name of metadata", conf: url("http://rebind.test./health"),
-			resolver: fakeDNS(t, map[string]net.IP{"rebind.test": net.IPv4(169, 254, 169, 254)}), health: Unknown, http: Unknown, says: "link-local"},
+			resolver: fakeDNS(t, map[string]net.IP{"rebind.test": net.IPv4(169, 254, 169, 254)}), health: Unknown,
+			http: Unknown, says: "link-local"},
 		{name: "no token file", conf: func(t *testing.T) config.HTTPClient {
 			return config.HTTPClient{URL: "http://127.0.0.1:1/", BearerTokenFile: filepath.Join(t.TempDir(), "none")}
 		}, health: Unknown, http: Unknown, says: "bearer_token_file"},

@@ -23,9 +23,12 @@ func ConditionOf(expr string) (Condition, bool) {
 		return Condition{}, false
 	}
 	holds := map[parser.ItemType]func(v float64) bool{
-		parser.GTR: func(v float64) bool { return v > c.Bound }, parser.GTE: func(v float64) bool { return v >= c.Bound },
-		parser.LSS: func(v float64) bool { return v < c.Bound }, parser.LTE: func(v float64) bool { return v <= c.Bound },
-		parser.EQLC: func(v float64) bool { return v == c.Bound }, parser.NEQ: func(v float64) bool { return v != c.Bound },
+		parser.GTR:  func(v float64) bool { return v > c.Bound },
+		parser.GTE:  func(v float64) bool { return v >= c.Bound },
+		parser.LSS:  func(v float64) bool { return v < c.Bound },
+		parser.LTE:  func(v float64) bool { return v <= c.Bound },
+		parser.EQLC: func(v float64) bool { return v == c.Bound },
+		parser.NEQ:  func(v float64) bool { return v != c.Bound },
 	}[c.Op]
 	return Condition{Value: c.Value, Holds: holds}, holds != nil
 }
@@ -66,11 +69,13 @@ func TopComparison(tree parser.Expr) *Comparison {
 	if !ok || left.Type() != parser.ValueTypeVector {
 		return nil
 	}
-	return &Comparison{Value: left.String(), Bound: bound, Above: op == parser.GTR || op == parser.GTE, Below: op == parser.LSS || op == parser.LTE, Op: op}
+	return &Comparison{Value: left.String(), Bound: bound, Above: op == parser.GTR || op == parser.GTE,
+		Below: op == parser.LSS || op == parser.LTE, Op: op}
 }
 
 // mirrored are the comparisons that change when their sides do.
-var mirrored = map[parser.ItemType]parser.ItemType{parser.GTR: parser.LSS, parser.LSS: parser.GTR, parser.GTE: parser.LTE, parser.LTE: parser.GTE}
+var mirrored = map[parser.ItemType]parser.ItemType{parser.GTR: parser.LSS, parser.LSS: parser.GTR,
+	parser.GTE: parser.LTE, parser.LTE: parser.GTE}
 
 // literal returns the number that an expression is.
 func literal(e parser.Expr) (float64, bool) {

@@ -67,9 +67,10 @@ func secured(c config.TLSConfig, t *http.Transport) (http.RoundTripper, error) {
 		return nil, err
 	}
 	conf.RootCAs = pool
-	return config.NewTLSRoundTripper(conf, config.TLSRoundTripperSettings{CA: secretFile(c.CAFile)}, func(conf *tls.Config) (http.RoundTripper, error) {
-		own := t.Clone()
-		own.TLSClientConfig = conf
-		return own, nil
-	})
+	return config.NewTLSRoundTripper(conf, config.TLSRoundTripperSettings{CA: secretFile(c.CAFile)},
+		func(conf *tls.Config) (http.RoundTripper, error) {
+			own := t.Clone()
+			own.TLSClientConfig = conf
+			return own, nil
+		})
 }

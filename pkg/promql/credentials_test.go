@@ -39,12 +39,20 @@ func TestAServerBehindAuthenticationIsAsked_X60(t *testing.T) {
 		http config.HTTPClientConfig
 		want string
 	}{
-		"basic auth, name in the file":    {config.HTTPClientConfig{BasicAuth: &config.BasicAuth{Username: "alice", PasswordFile: password}}, "alice:new||"},
-		"basic auth, both in files":       {config.HTTPClientConfig{BasicAuth: &config.BasicAuth{UsernameFile: user, PasswordFile: password}}, "alice:new||"},
-		"a scheme of its own":             {config.HTTPClientConfig{Authorization: &config.Authorization{Type: "Token", CredentialsFile: password}}, "|Token new|"},
-		"a tenant by value":               {config.HTTPClientConfig{HTTPHeaders: &config.Headers{Headers: map[string]config.Header{"X-Scope-OrgID": {Values: []string{"team-a"}}}}}, "||team-a"},
-		"a tenant from a file":            {config.HTTPClientConfig{HTTPHeaders: &config.Headers{Headers: map[string]config.Header{"X-Scope-OrgID": {Files: []string{password}}}}}, "||new"},
-		"basic auth and a tenant by file": {config.HTTPClientConfig{BasicAuth: &config.BasicAuth{Username: "a", PasswordFile: password}, HTTPHeaders: &config.Headers{Headers: map[string]config.Header{"X-Scope-OrgID": {Files: []string{user}}}}}, "a:new||alice"},
+		"basic auth, name in the file": {config.HTTPClientConfig{BasicAuth: &config.BasicAuth{Username: "alice",
+			PasswordFile: password}}, "alice:new||"},
+		"basic auth, both in files": {config.HTTPClientConfig{BasicAuth: &config.BasicAuth{UsernameFile: user,
+			PasswordFile: password}}, "alice:new||"},
+		"a scheme of its own": {config.HTTPClientConfig{Authorization: &config.Authorization{Type: "Token",
+			CredentialsFile: password}}, "|Token new|"},
+		"a tenant by value": {config.HTTPClientConfig{HTTPHeaders: &config.Headers{
+			Headers: map[string]config.Header{"X-Scope-OrgID": {Values: []string{"team-a"}}}}}, "||team-a"},
+		"a tenant from a file": {config.HTTPClientConfig{HTTPHeaders: &config.Headers{
+			Headers: map[string]config.Header{"X-Scope-OrgID": {Files: []string{password}}}}}, "||new"},
+		"basic auth and a tenant by file": {config.HTTPClientConfig{BasicAuth: &config.BasicAuth{Username: "a",
+			PasswordFile: password},
+			HTTPHeaders: &config.Headers{Headers: map[string]config.Header{"X-Scope-OrgID": {Files: []string{user}}}}},
+			"a:new||alice"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			put(t, password, "old\n")
@@ -84,7 +92,8 @@ func TestCredentialsAreNotCarriedElsewhere_X60(t *testing.T) {
 	srv := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
 	defer srv.Close()
 	password := put(t, filepath.Join(t.TempDir(), "password"), "secret")
-	q := remoteOf(t, RemoteOptions{URL: srv.URL, HTTP: config.HTTPClientConfig{BasicAuth: &config.BasicAuth{Username: "a", PasswordFile: password}}})
+	q := remoteOf(t, RemoteOptions{URL: srv.URL,
+		HTTP: config.HTTPClientConfig{BasicAuth: &config.BasicAuth{Username: "a", PasswordFile: password}}})
 	if _, err := q(t.Context(), "x", start); err == nil || stolen {
 		t.Errorf("redirect followed: %t, error %v", stolen, err)
 	}
@@ -103,32 +112,40 @@ func TestAServerThatWantsAClientCertificateIsAsked_X60(t *testing.T) {
 	srv.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: asked}
 	srv.StartTLS()
 	defer srv.Close()
-	ca := put(t, filepath.Join(dir, "ca.crt"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})))
+	ca := put(t, filepath.Join(dir, "ca.crt"),
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})))
 
 	if _, err := remoteOf(t, RemoteOptions{URL: srv.URL, CAFile: ca})(t.Context(), "x", start); err == nil {
 		t.Error("without a client certificate: no error")
 	}
 	good := config.TLSConfig{CAFile: ca, CertFile: cert, KeyFile: key}
-	if _, err := remoteOf(t, RemoteOptions{URL: srv.URL, HTTP: config.HTTPClientConfig{TLSConfig: good}})(t.Context(), "x", start); err != nil || who != "watchdog" {
+	if _, err := remoteOf(t, RemoteOptions{URL: srv.URL, HTTP: config.HTTPClientConfig{TLSConfig: good}})(t.Context(),
+		"x", start); err != nil || who != "watchdog" {
 		t.Errorf("asked as %q: %v", who, err)
 	}
 	named := good
 	named.ServerName = "elsewhere.example"
-	if _, err := remoteOf(t, RemoteOptions{URL: srv.URL, HTTP: config.HTTPClientConfig{TLSConfig: named}})(t.Context(), "x", start); err == nil || !strings.Contains(err.Error(), "elsewhere.example") {
+	if _, err := remoteOf(t, RemoteOptions{URL: srv.URL, HTTP: config.HTTPClientConfig{TLSConfig: named}})(t.Context(),
+		"x", start); err == nil || !strings.Contains(err.Error(), "elsewhere.example") {
 		t.Errorf("the server's name is not compared: %v", err)
 	}
-	if _, err := NewRemote(RemoteOptions{URL: srv.URL, HTTP: config.HTTPClientConfig{TLSConfig: config.TLSConfig{CertFile: cert}}}); err == nil {
+	if _, err := NewRemote(RemoteOptions{URL: srv.URL,
+		HTTP: config.HTTPClientConfig{TLSConfig: config.TLSConfig{CertFile: cert}}}); err == nil {
 		t.Error("a certificate without its key is taken")
 	}
 }
 
 // The authorities are renewed under a running process.
 func TestTheAuthoritiesAreReadAgain_X60(t *testing.T) {
-	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, emptyVector) }))
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_,
+			_ = io.WriteString(w, emptyVector)
+	}))
 	defer srv.Close()
 	dir := t.TempDir()
 	_, _, other := newCertificate(t, dir, "other")
-	ca := put(t, filepath.Join(dir, "ca.crt"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: other.Raw})))
+	ca := put(t, filepath.Join(dir, "ca.crt"),
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: other.Raw})))
 	q := remoteOf(t, RemoteOptions{URL: srv.URL, CAFile: ca})
 	if _, err := q(t.Context(), "x", start); err == nil {
 		t.Fatal("an unknown authority is trusted")
@@ -145,7 +162,9 @@ func newCertificate(t *testing.T, dir, name string) (certFile, keyFile string, l
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true,
+		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
 	template.Subject.CommonName = name
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -158,6 +177,8 @@ func newCertificate(t *testing.T, dir, name string) (certFile, keyFile string, l
 	if leaf, err = x509.ParseCertificate(der); err != nil {
 		t.Fatal(err)
 	}
-	return put(t, filepath.Join(dir, name+".crt"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))),
-		put(t, filepath.Join(dir, name+".key"), string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: bytes}))), leaf
+	return put(t, filepath.Join(dir, name+".crt"),
+			string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))),
+		put(t, filepath.Join(dir, name+".key"),
+			string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: bytes}))), leaf
 }

@@ -42,7 +42,8 @@ func TestAPartialAnswerIsAnError_X13(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ask(context.Background(), "up", start, start.Add(time.Minute), time.Minute); !errors.Is(err, ErrPartial) {
+	if _, err := ask(context.Background(), "up", start, start.Add(time.Minute), time.Minute); !errors.Is(err,
+		ErrPartial) {
 		t.Errorf("a range: %v", err)
 	}
 }

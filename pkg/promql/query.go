@@ -94,7 +94,8 @@ func NewLocal(q promstorage.Queryable, opts LocalOptions) QueryFunc {
 	}
 }
 
-func askEngine(ctx context.Context, engine *promql.Engine, q promstorage.Queryable, expr string, at time.Time) ([]Point, error) {
+func askEngine(ctx context.Context, engine *promql.Engine, q promstorage.Queryable, expr string,
+	at time.Time) ([]Point, error) {
 	query, err := engine.NewInstantQuery(ctx, q, nil, expr, at)
 	return execute(ctx, expr, query, err, func(vector promql.Vector) []Point {
 		points := make([]Point, len(vector))
@@ -107,7 +108,8 @@ func askEngine(ctx context.Context, engine *promql.Engine, q promstorage.Queryab
 
 // execute runs a query that was made, or not, and converts its answer of type T. With
 // PromQL's own warnings there is an answer and an error.
-func execute[T parser.Value, R any](ctx context.Context, expr string, query promql.Query, err error, convert func(T) R) (out R, _ error) {
+func execute[T parser.Value, R any](ctx context.Context, expr string, query promql.Query, err error,
+	convert func(T) R) (out R, _ error) {
 	if err != nil {
 		return out, fmt.Errorf("evaluate %s: %w", Brief(expr), err)
 	}
@@ -122,14 +124,16 @@ func execute[T parser.Value, R any](ctx context.Context, expr string, query prom
 	}
 	out = convert(value)
 	if warnings, _ := result.Warnings.AsStrings(expr, 0, 0); len(warnings) > 0 {
-		return out, fmt.Errorf("evaluate %s: %w: %w: %s", Brief(expr), ErrPartial, errAnnotated, strings.Join(warnings, "; "))
+		return out, fmt.Errorf("evaluate %s: %w: %w: %s", Brief(expr), ErrPartial, errAnnotated,
+			strings.Join(warnings, "; "))
 	}
 	return out, nil
 }
 
 // WrongType is the error of an expression that gives something else than an instant vector.
 func WrongType(expr, got string) error {
-	return fmt.Errorf("evaluate %s: the result is a %s, an instant vector with one value per target is Needed", Brief(expr), got)
+	return fmt.Errorf("evaluate %s: the result is a %s, an instant vector with one value per target is Needed",
+		Brief(expr), got)
 }
 
 // Brief shortens an expression to one line of a message.
@@ -157,11 +161,13 @@ func Experimental(tree parser.Expr) error {
 		switch n := n.(type) {
 		case *parser.Call:
 			if n.Func.Experimental {
-				err = fmt.Errorf("the function %s is experimental; the embedded engine does not take it, ask your server (source: prometheus, or prometheus.rule_files)", n.Func.Name)
+				err = fmt.Errorf("the function %s is experimental; the embedded engine does not take it, ask your "+
+					"server (source: prometheus, or prometheus.rule_files)", n.Func.Name)
 			}
 		case *parser.AggregateExpr:
 			if n.Op.IsExperimentalAggregator() {
-				err = fmt.Errorf("the aggregation %s is experimental; the embedded engine does not take it, ask your server (source: prometheus, or prometheus.rule_files)", n.Op)
+				err = fmt.Errorf("the aggregation %s is experimental; the embedded engine does not take it, ask "+
+					"your server (source: prometheus, or prometheus.rule_files)", n.Op)
 			}
 		}
 		return nil

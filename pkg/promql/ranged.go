@@ -82,18 +82,22 @@ func NewRemoteRange(opts RemoteOptions) (RangeFunc, error) {
 	return r.queryRange, nil
 }
 
-func (r *remote) queryRange(ctx context.Context, expr string, start, end time.Time, step time.Duration) ([]Line, error) {
+func (r *remote) queryRange(ctx context.Context, expr string, start, end time.Time,
+	step time.Duration) ([]Line, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	value, warnings, _, err := r.api.QueryRange(ctx, expr, promv1.Range{Start: start, End: end, Step: step}, promv1.WithTimeout(r.timeout))
+	value, warnings, _, err := r.api.QueryRange(ctx, expr, promv1.Range{Start: start, End: end, Step: step},
+		promv1.WithTimeout(r.timeout))
 	if err != nil {
 		if errors.Is(err, errTooLarge) {
 			return nil, fmt.Errorf("ask prometheus for %s: %w", Brief(expr), err)
 		}
 		return nil, remoteError(expr, err)
 	}
-	if partial := slices.ContainsFunc(warnings, func(w string) bool { return !strings.HasPrefix(w, "PromQL ") }); partial {
-		return nil, fmt.Errorf("ask prometheus for %s: %w: %.200s", Brief(expr), ErrPartial, strings.Join(warnings, "; "))
+	if partial := slices.ContainsFunc(warnings,
+		func(w string) bool { return !strings.HasPrefix(w, "PromQL ") }); partial {
+		return nil, fmt.Errorf("ask prometheus for %s: %w: %.200s", Brief(expr), ErrPartial,
+			strings.Join(warnings, "; "))
 	}
 	matrix, ok := value.(model.Matrix)
 	if !ok {
@@ -111,7 +115,8 @@ func (r *remote) queryRange(ctx context.Context, expr string, start, end time.Ti
 		lines = append(lines, l.inOrder())
 	}
 	if len(warnings) > 0 {
-		return lines, fmt.Errorf("ask prometheus for %s: %w: %w: %.200s", Brief(expr), ErrPartial, errAnnotated, strings.Join(warnings, "; "))
+		return lines, fmt.Errorf("ask prometheus for %s: %w: %w: %.200s", Brief(expr), ErrPartial, errAnnotated,
+			strings.Join(warnings, "; "))
 	}
 	return lines, nil
 }

@@ -81,7 +81,8 @@ func newRemote(opts RemoteOptions, transport http.RoundTripper) (*remote, error)
 	if err != nil {
 		return nil, err
 	}
-	client, err := api.NewClient(api.Config{Address: opts.URL, Client: httpclient.New(&bounded{next: transport, tokenFile: opts.BearerTokenFile}, 0)})
+	client, err := api.NewClient(api.Config{Address: opts.URL,
+		Client: httpclient.New(&bounded{next: transport, tokenFile: opts.BearerTokenFile}, 0)})
 	if err != nil {
 		return nil, fmt.Errorf("make prometheus client: %w", err)
 	}
@@ -157,7 +158,8 @@ func (r *remote) query(ctx context.Context, expr string, at time.Time) ([]Point,
 	defer cancel()
 	release, err := r.take(ctx, expr)
 	if err != nil {
-		return nil, fmt.Errorf("ask prometheus for %s: %w: the previous query is still under way: %w", Brief(expr), ErrSource, err)
+		return nil, fmt.Errorf("ask prometheus for %s: %w: the previous query is still under way: %w", Brief(expr),
+			ErrSource, err)
 	}
 	defer release()
 	value, warnings, _, err := r.api.Query(ctx, expr, at, promv1.WithTimeout(r.timeout))
@@ -166,14 +168,17 @@ func (r *remote) query(ctx context.Context, expr string, at time.Time) ([]Point,
 	}
 	vector, ok := value.(model.Vector)
 	switch {
-	case len(warnings) > 0 && (!ok || slices.ContainsFunc(warnings, func(w string) bool { return !strings.HasPrefix(w, "PromQL ") })):
-		return nil, fmt.Errorf("ask prometheus for %s: %w: %.200s", Brief(expr), ErrPartial, strings.Join(warnings, "; "))
+	case len(warnings) > 0 && (!ok || slices.ContainsFunc(warnings,
+		func(w string) bool { return !strings.HasPrefix(w, "PromQL ") })):
+		return nil, fmt.Errorf("ask prometheus for %s: %w: %.200s", Brief(expr), ErrPartial,
+			strings.Join(warnings, "; "))
 	case !ok:
 		return nil, WrongType(expr, typeName(value))
 	}
 	points, err := remotePoints(expr, vector, at)
 	if err == nil && len(warnings) > 0 {
-		err = fmt.Errorf("ask prometheus for %s: %w: %w: %.200s", Brief(expr), ErrPartial, errAnnotated, strings.Join(warnings, "; "))
+		err = fmt.Errorf("ask prometheus for %s: %w: %w: %.200s", Brief(expr), ErrPartial, errAnnotated,
+			strings.Join(warnings, "; "))
 	}
 	return points, err
 }
@@ -234,7 +239,8 @@ func remotePoints(expr string, vector model.Vector, at time.Time) ([]Point, erro
 			return nil, fmt.Errorf("ask prometheus for %s: %w: asked for %s, answered for %s", Brief(expr), ErrSource,
 				at.UTC().Format(time.RFC3339), s.Timestamp.Time().UTC().Format(time.RFC3339))
 		}
-		points = append(points, Point{Labels: storage.LabelsOf(s.Metric), Value: float64(s.Value), Histogram: s.Histogram != nil})
+		points = append(points, Point{Labels: storage.LabelsOf(s.Metric), Value: float64(s.Value),
+			Histogram: s.Histogram != nil})
 	}
 	return points, nil
 }

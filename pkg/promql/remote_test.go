@@ -30,7 +30,8 @@ func remoteOf(t testing.TB, opts RemoteOptions) QueryFunc {
 // F-60…F-64: whatever a server answers but a whole vector is an error, and the
 // error tells a server in trouble from an expression it does not like.
 func TestAnswersThatAreNoWholeVectorAreErrors(t *testing.T) {
-	vector := fmt.Sprintf(`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"target":"a"},"value":[%d,"1"]}]}`, start.Unix())
+	vector := fmt.Sprintf(`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"target":"a"},`+
+		`"value":[%d,"1"]}]}`, start.Unix())
 	for _, tc := range []struct {
 		name   string
 		status int
@@ -41,14 +42,18 @@ func TestAnswersThatAreNoWholeVectorAreErrors(t *testing.T) {
 		{"status error with 200", 200, `{"status":"error","errorType":"internal","error":"boom"}`, "boom", true},
 		{"a warning", 200, vector + `,"warnings":["store 3 unreachable"]}`, "partial: store 3", false},
 		{"truncated", 200, vector[:60], "bad_response", true},
-		{"a scalar", 200, fmt.Sprintf(`{"status":"success","data":{"resultType":"scalar","result":[%d,"1"]}}`, start.Unix()), "scalar", false},
+		{"a scalar", 200, fmt.Sprintf(`{"status":"success","data":{"resultType":"scalar","result":[%d,"1"]}}`,
+			start.Unix()), "scalar", false},
 		{"a matrix", 200, `{"status":"success","data":{"resultType":"matrix","result":[]}}`, "matrix", false},
 		{"no data at all", 200, `{"status":"success"}`, "none", false},
 		{"an empty answer", 200, ``, "bad_response", true},
-		{"an answer for another time", 200, strings.Replace(vector, strconv.FormatInt(start.Unix(), 10), "1700000000", 1) + `}`, "answered for 2023-11-14", true},
-		{"a null sample", 200, `{"status":"success","data":{"resultType":"vector","result":[null]}}`, "empty sample", true},
+		{"an answer for another time", 200, strings.Replace(vector, strconv.FormatInt(start.Unix(), 10),
+			"1700000000", 1) + `}`, "answered for 2023-11-14", true},
+		{"a null sample", 200, `{"status":"success","data":{"resultType":"vector","result":[null]}}`, "empty sample",
+			true},
 		{"50 MB", 200, strings.Repeat(" ", 9<<20), "larger than 8 MiB", true},
-		{"bad expression", 400, `{"status":"error","errorType":"bad_data","error":"parse error"}`, "bad_data: parse error", false},
+		{"bad expression", 400, `{"status":"error","errorType":"bad_data","error":"parse error"}`,
+			"bad_data: parse error", false},
 		{"many to many", 422, `{"status":"error","errorType":"execution","error":"many-to-many"}`, "execution", false},
 		{"unavailable", 503, `{"status":"error","errorType":"unavailable","error":"shutting down"}`, "503", true},
 		{"bad gateway", 502, `<html>`, "502", true},
@@ -152,7 +157,8 @@ func TestARemoteSourceThatCannotWorkDoesNotLoad(t *testing.T) {
 	if err := os.WriteFile(junk, []byte("junk"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range []RemoteOptions{{}, {URL: "prometheus:9090"}, {URL: "ftp://x"}, {URL: "https://x", CAFile: junk}, {URL: "https://x", CAFile: junk + "?"}} {
+	for _, o := range []RemoteOptions{{}, {URL: "prometheus:9090"}, {URL: "ftp://x"}, {URL: "https://x", CAFile: junk},
+		{URL: "https://x", CAFile: junk + "?"}} {
 		if _, err := NewRemote(o); err == nil {
 			t.Errorf("%+v: no error", o)
 		}

@@ -27,7 +27,8 @@ func TestNarrowingLimitsEverySelector(t *testing.T) {
 		want    string
 	}{
 		{`x`, []string{"a"}, `x{target="a"}`},
-		{`sum by (target) (rate(x{code="500"}[5m])) / y offset 1m`, []string{"a"}, `sum by (target) (rate(x{code="500",target="a"}[5m])) / y{target="a"} offset 1m`},
+		{`sum by (target) (rate(x{code="500"}[5m])) / y offset 1m`, []string{"a"},
+			`sum by (target) (rate(x{code="500",target="a"}[5m])) / y{target="a"} offset 1m`},
 		{`x{target="b"}`, []string{"a"}, `x{target="a",target="b"}`},
 		{`x`, []string{"a.b", `c"} or y{z="`}, `x{target=~"a\\.b|c\"\\} or y\\{z=\""}`},
 	} {

@@ -10,7 +10,9 @@ import (
 
 // secretKey matches a whole key of a document that names a secret, also in camel case:
 // password, DB_PASSWORD, apiKey, serviceAccountToken.
-var secretKey = regexp.MustCompile(`(?i)^[a-z0-9._-]*(?:authorization|password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)(?:[_-][a-z0-9]+)*$`)
+var secretKey = regexp.MustCompile(
+	`(?i)^[a-z0-9._-]*(?:authorization|password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|` +
+		`private[_-]?key|credentials?)(?:[_-][a-z0-9]+)*$`)
 
 // document redacts the values of one JSON document, which stays one: what is an object
 // or a list under a key like serviceAccountToken is looked into, not cut off. It

@@ -32,7 +32,8 @@ func knows(t *testing.T, contents ...string) (*Known, func(int, string)) {
 
 func TestASecretThatWasReadIsHiddenInEveryForm_SEC21(t *testing.T) {
 	for _, secret := range []string{
-		"xoxb-1234567890-abcdef", "no shape at all 47", `with "quotes" & <tags>`, "Zürich/straße+47=", "eight8ch", "https://hooks.example.com/services/T0/B0/s3cr3tpath",
+		"xoxb-1234567890-abcdef", "no shape at all 47", `with "quotes" & <tags>`,
+		"Zürich/straße+47=", "eight8ch", "https://hooks.example.com/services/T0/B0/s3cr3tpath",
 	} {
 		k, _ := knows(t, secret+"\n")
 		plain, _ := json.Marshal(map[string]string{"text": "it says: " + secret + "!"})
@@ -59,7 +60,8 @@ func TestASecretThatWasReadIsHiddenInEveryForm_SEC21(t *testing.T) {
 
 func TestWhatIdentifiesAHookIsHiddenWithoutItsHost_SEC21(t *testing.T) {
 	k, _ := knows(t, "https://hooks.example.com/services/T0/B0/s3cr3tpath")
-	if got := k.Text(`Post "/services/T0/B0/s3cr3tpath": connection refused by hooks.example.com`); strings.Contains(got, "s3cr3t") || !strings.Contains(got, "hooks.example.com") {
+	got := k.Text(`Post "/services/T0/B0/s3cr3tpath": connection refused by hooks.example.com`)
+	if strings.Contains(got, "s3cr3t") || !strings.Contains(got, "hooks.example.com") {
 		t.Errorf("%q", got)
 	}
 }

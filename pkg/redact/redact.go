@@ -16,7 +16,8 @@ type pattern struct {
 }
 
 // name is what a secret is called, with what stands before and behind.
-const name = `(?:[a-z0-9]+[_-])*(?:authorization|password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)(?:[_-][a-z0-9]+)*`
+const name = `(?:[a-z0-9]+[_-])*(?:authorization|password|passwd|passphrase|pwd|secret|token|api[_-]?key|` +
+	`access[_-]?key|private[_-]?key|credentials?)(?:[_-][a-z0-9]+)*`
 
 // patterns in the order in which they are applied. What is named comes before
 // what is only known by its form: the other way round, a form takes the name of

@@ -33,10 +33,11 @@ func TestSecretsDoNotLeave_SEC22(t *testing.T) {
 
 // X98: every pod has a projected token, whose name is no secret.
 func TestADocumentStaysOne_X98(t *testing.T) {
+	const projected = `{"sources":[{"serviceAccountToken":{"expirationSeconds":3607,"path":"token"}}]}`
 	for text, want := range map[string]string{
-		`{"sources":[{"serviceAccountToken":{"expirationSeconds":3607,"path":"token"}}]}`: `{"sources":[{"serviceAccountToken":{"expirationSeconds":3607,"path":"token"}}]}`,
-		`{"password":"CANARY","n":1}`:                            `{"n":1,"password":"<redacted>"}`,
-		`{"apiToken":12345}`:                                     `{"apiToken":"<redacted>"}`,
+		projected:                     projected,
+		`{"password":"CANARY","n":1}`: `{"n":1,"password":"<redacted>"}`,
+		`{"apiToken":12345}`:          `{"apiToken":"<redacted>"}`,
 		`{"automountServiceAccountToken":false,"tokens":null}`:   `{"automountServiceAccountToken":false,"tokens":null}`,
 		`{"args":["--password=CANARY","-v"],"a":"<b>&"}`:         `{"a":"<b>&","args":["--password=<redacted>","-v"]}`,
 		`["postgres://u:CANARY@db/x",18446744073709551615]`:      `["postgres://<redacted>@db/x",18446744073709551615]`,
@@ -54,7 +55,8 @@ func TestADocumentStaysOne_X98(t *testing.T) {
 
 func TestOrdinaryLinesStay(t *testing.T) {
 	for _, s := range []string{
-		"ERROR database connection refused: dial tcp 10.0.0.1:5432", "GET /health 200 12ms", "token bucket is empty", "agent-system v2.1.5 starting on 127.244.0.3",
+		"ERROR database connection refused: dial tcp 10.0.0.1:5432", "GET /health 200 12ms", "token bucket is empty",
+		"agent-system v2.1.5 starting on 127.244.0.3",
 		"http://agent-system-service.agent-system/health",
 	} {
 		if got := Text(s); got != s {

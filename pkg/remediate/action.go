@@ -124,10 +124,12 @@ func unfit(f Facts, action incident.Action) *incident.Answer {
 		a := hold(incident.Skip, "%s is a %q; %s works on deployments only", w.Target, w.Target.Kind, action)
 		return &a
 	case w.Desired == 0:
-		a := hold(incident.Skip, "%s is scaled to 0 replicas: somebody switched it off, %s does not switch it on", w.Target, action)
+		a := hold(incident.Skip, "%s is scaled to 0 replicas: somebody switched it off, %s does not switch it on",
+			w.Target, action)
 		return &a
 	case w.Paused:
-		a := hold(incident.Skip, "%s is paused (spec.paused): %s would have no effect until somebody resumes it", w.Target, action)
+		a := hold(incident.Skip, "%s is paused (spec.paused): %s would have no effect until somebody resumes it",
+			w.Target, action)
 		return &a
 	}
 	return nil
@@ -135,6 +137,7 @@ func unfit(f Facts, action incident.Action) *incident.Answer {
 
 // deployment is the address of the workload itself.
 func deployment(w Workload) incident.Object {
-	return incident.Object{Group: "apps", Version: "v1", Resource: "deployments", Namespace: w.Target.Namespace, Name: w.Target.Workload,
-		UID: w.Target.UID, ResourceVersion: w.ResourceVersion}
+	return incident.Object{Group: "apps", Version: "v1", Resource: "deployments", Namespace: w.Target.Namespace,
+		Name: w.Target.Workload,
+		UID:  w.Target.UID, ResourceVersion: w.ResourceVersion}
 }

@@ -82,7 +82,8 @@ func Worst(answers []incident.Answer) (worst incident.Answer, retryAt time.Time)
 		if a.Hold == incident.Wait && a.RetryAt.After(retryAt) {
 			retryAt = a.RetryAt
 		}
-		if w := cmp.Compare(weight(a.Hold), weight(worst.Hold)); w > 0 || w == 0 && a.Hold == incident.Wait && a.RetryAt.After(worst.RetryAt) {
+		if w := cmp.Compare(weight(a.Hold), weight(worst.Hold)); w > 0 || w == 0 && a.Hold == incident.Wait &&
+			a.RetryAt.After(worst.RetryAt) {
 			worst = a
 		}
 	}
@@ -102,7 +103,8 @@ func unpromised(answers []incident.Answer) string {
 // weight orders holds; one that is not known weighs most, because it cannot be
 // understood.
 func weight(h incident.Hold) int {
-	order := []incident.Hold{"", incident.Ask, incident.Wait, incident.Advise, incident.Skip, incident.HandOver, incident.Freeze, incident.Suppress}
+	order := []incident.Hold{"", incident.Ask, incident.Wait, incident.Advise, incident.Skip, incident.HandOver,
+		incident.Freeze, incident.Suppress}
 	if i := slices.Index(order, h); i >= 0 {
 		return i
 	}

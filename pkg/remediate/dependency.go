@@ -23,6 +23,7 @@ func dependencyDown(f Facts, action incident.Action) *incident.Answer {
 	if len(down) > 1 {
 		verb = "are"
 	}
-	a := hold(incident.Skip, "%s %s unhealthy (%d of %d dependencies): a %s of the app cannot repair it", strings.Join(down, ", "), verb, len(down), len(f.Dependencies), action)
+	a := hold(incident.Skip, "%s %s unhealthy (%d of %d dependencies): a %s of the app cannot repair it",
+		strings.Join(down, ", "), verb, len(down), len(f.Dependencies), action)
 	return &a
 }

@@ -40,9 +40,11 @@ func named(w Workload, t *incident.Template) (json.RawMessage, error) {
 	k := slices.IndexFunc(w.Revisions, func(r Revision) bool { return r.UID == t.UID })
 	switch {
 	case k < 0:
-		return nil, fmt.Errorf("the ReplicaSet %s of %s, whose pod template is to be written, is gone: %w", t.UID, w.Target, ErrMoved)
+		return nil, fmt.Errorf("the ReplicaSet %s of %s, whose pod template is to be written, is gone: %w", t.UID,
+			w.Target, ErrMoved)
 	case sum(w.Revisions[k].Template) != t.Sum:
-		return nil, fmt.Errorf("the pod template of ReplicaSet %s of %s is not the one that the plan names: %w", w.Revisions[k].Name, w.Target, ErrMoved)
+		return nil, fmt.Errorf("the pod template of ReplicaSet %s of %s is not the one that the plan names: %w",
+			w.Revisions[k].Name, w.Target, ErrMoved)
 	}
 	return w.Revisions[k].Template, nil
 }

@@ -23,7 +23,8 @@ func filled(t *testing.T, p incident.Plan, w Workload) incident.Plan {
 // secretive is a pod template that holds secrets wherever one can.
 func secretive(image, canary string) json.RawMessage {
 	r := strings.NewReplacer("IMAGE", image, "CANARY", canary)
-	return json.RawMessage(r.Replace(`{"metadata":{"labels":{"app":"agent-system"},"annotations":{"vault":"CANARY-annotation"}},"spec":{"hostAliases":[{"ip":"10.0.0.1","hostnames":["CANARY-host"]}],
+	return json.RawMessage(r.Replace(`{"metadata":{"labels":{"app":"agent-system"},"annotations":{"vault":"CANARY-annotation"}},
+		"spec":{"hostAliases":[{"ip":"10.0.0.1","hostnames":["CANARY-host"]}],
 "volumes":[{"name":"v","csi":{"driver":"d","volumeAttributes":{"password":"CANARY-volume"}}}],
 "containers":[{"name":"app","image":"IMAGE","command":["run","--token=CANARY-command"],"args":["CANARY-arg"],
 "env":[{"name":"PASSWORD","value":"CANARY-env"},{"name":"a.resources.b","value":"CANARY-dotted"},{"name":"x.image","value":"CANARY-image"}],
@@ -47,13 +48,17 @@ func TestARollbackPlanHoldsNoValueOfATemplate_S05_SEC21(t *testing.T) {
 	if strings.Contains(string(b), "s3cret") {
 		t.Errorf("a secret is in the plan: %s", b)
 	}
-	for _, want := range []string{"spec.containers.app.image from agent-system:v2.2.0 to agent-system:v2.1.5", "spec.containers.app.env.PASSWORD.value changed", "spec.containers.app.args changed", "spec.containers.app.livenessProbe.httpGet.httpHeaders.Authorization.value changed", "metadata.annotations.vault changed"} {
+	for _, want := range []string{"spec.containers.app.image from agent-system:v2.2.0 to agent-system:v2.1.5",
+		"spec.containers.app.env.PASSWORD.value changed", "spec.containers.app.args changed",
+		"spec.containers.app.livenessProbe.httpGet.httpHeaders.Authorization.value changed",
+		"metadata.annotations.vault changed"} {
 		if !slices.Contains(p.Changes, want) {
 			t.Errorf("%q is not said:\n%s", want, strings.Join(p.Changes, "\n"))
 		}
 	}
 	// What is sent is the whole of it, and the templates of other days are not.
-	if sent := filled(t, p, f.Workload); !strings.Contains(string(sent.Patch), "s3cret-old-env") || sent.Hash != p.Hash {
+	if sent := filled(t, p, f.Workload); !strings.Contains(string(sent.Patch), "s3cret-old-env") ||
+		sent.Hash != p.Hash {
 		t.Errorf("sent: %s", sent.Patch)
 	}
 }
@@ -86,11 +91,13 @@ func TestManyChangesAreCut(t *testing.T) {
 	for _, c := range "abcdefghijklmnopqrstuvwxyz" {
 		env = append(env, `{"name":"`+string(c)+`","value":"1"}`)
 	}
-	all := changes(json.RawMessage(`{"spec":{"containers":[{"name":"app"}]}}`), json.RawMessage(`{"spec":{"containers":[{"name":"app","env":[`+strings.Join(env, ",")+`]}],"x":1}}`))
+	all := changes(json.RawMessage(`{"spec":{"containers":[{"name":"app"}]}}`),
+		json.RawMessage(`{"spec":{"containers":[{"name":"app","env":[`+strings.Join(env, ",")+`]}],"x":1}}`))
 	if len(all) != 2 || all[0] != "spec.containers.app.env added" {
 		t.Errorf("%v", all)
 	}
-	all = changes(json.RawMessage(`{"spec":{"containers":[{"name":"app","env":[{"name":"z0","value":"1"}]}]}}`), json.RawMessage(`{"spec":{"containers":[{"name":"app","env":[`+strings.Join(env, ",")+`]}]}}`))
+	all = changes(json.RawMessage(`{"spec":{"containers":[{"name":"app","env":[{"name":"z0","value":"1"}]}]}}`),
+		json.RawMessage(`{"spec":{"containers":[{"name":"app","env":[`+strings.Join(env, ",")+`]}]}}`))
 	if len(all) != maxChanges+1 || all[maxChanges] != "7 more" {
 		t.Errorf("%d: %v", len(all), all[len(all)-1])
 	}

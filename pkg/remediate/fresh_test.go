@@ -27,14 +27,23 @@ func TestMoreOfAReleaseThatCameUpBadIsNoRemedy(t *testing.T) {
 	}{
 		{"a restart before a rollback", freshly("restart", "restart", "rollback", "page"), nil, true},
 		{"a restart with nothing stronger behind it", freshly("restart", "restart", "page"), nil, false},
-		{"a restart long after the release came up", freshly("restart", "restart", "rollback", "page"), func(f *Facts) { f.Alert.ActiveAt = f.Now.Add(-time.Minute) }, false},
-		{"a restart of a release that was seen healthy", freshly("restart", "restart", "rollback", "page"), func(f *Facts) { f.Records[0].GoodAt = f.Alert.ActiveAt.Add(-time.Second) }, false},
-		{"a restart of a release that was seen healthy, by a rule that looks back", freshly("restart", "restart", "rollback", "page"), func(f *Facts) { f.Records[0].GoodAt, f.Alert.Lookback = f.Alert.ActiveAt.Add(-time.Second), time.Hour }, false},
-		{"a restart where no other revision is known to be good", freshly("restart", "restart", "rollback", "page"), func(f *Facts) { f.Records = f.Records[:1] }, false},
+		{"a restart long after the release came up", freshly("restart", "restart", "rollback", "page"),
+			func(f *Facts) { f.Alert.ActiveAt = f.Now.Add(-time.Minute) }, false},
+		{"a restart of a release that was seen healthy", freshly("restart", "restart", "rollback", "page"),
+			func(f *Facts) { f.Records[0].GoodAt = f.Alert.ActiveAt.Add(-time.Second) }, false},
+		{"a restart of a release that was seen healthy, by a rule that looks back",
+			freshly("restart", "restart", "rollback", "page"),
+			func(f *Facts) { f.Records[0].GoodAt, f.Alert.Lookback = f.Alert.ActiveAt.Add(-time.Second), time.Hour },
+			false},
+		{"a restart where no other revision is known to be good", freshly("restart", "restart", "rollback", "page"),
+			func(f *Facts) { f.Records = f.Records[:1] }, false},
 		{"a scale before a rollback", freshly("scale", "scale", "rollback", "page"), nil, true},
-		{"a scale before a rollback, and the pods are busy", freshly("scale", "scale", "rollback", "page"), func(f *Facts) { f.CPU = &busy }, false},
-		{"a scale with nothing behind it, and the pods are not busy", freshly("scale", "scale", "page"), func(f *Facts) { f.CPU = &most }, true},
-		{"a scale with nothing behind it, and nobody knows how busy the pods are", freshly("scale", "scale", "page"), nil, false},
+		{"a scale before a rollback, and the pods are busy", freshly("scale", "scale", "rollback", "page"),
+			func(f *Facts) { f.CPU = &busy }, false},
+		{"a scale with nothing behind it, and the pods are not busy", freshly("scale", "scale", "page"),
+			func(f *Facts) { f.CPU = &most }, true},
+		{"a scale with nothing behind it, and nobody knows how busy the pods are", freshly("scale", "scale", "page"),
+			nil, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.change != nil {
@@ -70,7 +79,8 @@ func TestAReleaseThatWasSeenHealthyIsNoSuspect_X21(t *testing.T) {
 
 func TestHowBusyThePodsAreDecidesWhetherMoreOfThemHelp(t *testing.T) {
 	idle, busy := 0.4, 0.95
-	ladder := []incident.Rung{{Action: "scale"}, {Action: "restart", Index: 1}, {Action: "rollback", Index: 2}, {Action: "page", Index: 3}}
+	ladder := []incident.Rung{{Action: "scale"}, {Action: "restart", Index: 1}, {Action: "rollback", Index: 2},
+		{Action: "page", Index: 3}}
 	for _, c := range []struct {
 		name   string
 		action incident.Action
@@ -80,11 +90,14 @@ func TestHowBusyThePodsAreDecidesWhetherMoreOfThemHelp(t *testing.T) {
 	}{
 		{"busy pods are added to", "scale", &busy, nil, ""},
 		{"that pods are idle proves nothing: threads and connections run short, too", "scale", &idle, nil, ""},
-		{"a restart takes capacity from busy pods", "restart", &busy, nil, "what is short is capacity, and a restart adds none"},
+		{"a restart takes capacity from busy pods", "restart", &busy, nil,
+			"what is short is capacity, and a restart adds none"},
 		{"a restart of idle pods", "restart", &idle, nil, ""},
-		{"a restart of busy pods that nothing but a person follows", "restart", &busy, func(f *Facts) { f.Alert.Ladder = ladder[:2] }, ""},
+		{"a restart of busy pods that nothing but a person follows", "restart", &busy,
+			func(f *Facts) { f.Alert.Ladder = ladder[:2] }, ""},
 		{"a rollback adds no capacity", "rollback", &busy, nil, "what is short is capacity, and a rollback adds none"},
-		{"a release that keeps its pods busy from its first moment on", "rollback", &busy, func(f *Facts) { f.Workload.Revisions[0].CreatedAt = f.Alert.ActiveAt.Add(-time.Minute) }, ""},
+		{"a release that keeps its pods busy from its first moment on", "rollback", &busy,
+			func(f *Facts) { f.Workload.Revisions[0].CreatedAt = f.Alert.ActiveAt.Add(-time.Minute) }, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := facts(c.action)

@@ -41,7 +41,8 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 			but = append(but, name+" is no person, and does not count")
 		case seen[strings.ToLower(who)]:
 			// A name of the configuration and one of an identity provider may differ in this alone.
-			but = append(but, name+" differs from another name in the case of its letters only, and does not count twice")
+			but = append(but, name+" differs from another name in the case of its letters only, and does not count "+
+				"twice")
 		default:
 			yes, latest, seen[strings.ToLower(who)] = append(yes, name), newer(latest, word.At), true
 		}
@@ -62,15 +63,18 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 	}
 	switch {
 	case over && (len(yes) < need || !latest.Before(r.Until)):
-		return hold(incident.Ask, "the request for approval of plan %.12s ended at %s", p.Hash, r.Until.UTC().Format(time.RFC3339))
+		return hold(incident.Ask, "the request for approval of plan %.12s ended at %s", p.Hash,
+			r.Until.UTC().Format(time.RFC3339))
 	case late:
-		return hold(incident.Ask, "plan %.12s was approved, and could not be done until %s after %s, when the request ended: that is too late", p.Hash, lateUse+f.Options.CoolOff, r.Until.UTC().Format(time.RFC3339))
+		return hold(incident.Ask, "plan %.12s was approved, and could not be done until %s after %s, when the "+
+			"request ended: that is too late", p.Hash, lateUse+f.Options.CoolOff, r.Until.UTC().Format(time.RFC3339))
 	case len(yes) < need && len(but) > 0:
 		return hold(incident.Ask, "%s; %s", strings.Join(but, "; "), count)
 	case len(yes) < need:
 		return hold(incident.Ask, "mode approve (%s): %s", cmp.Or(f.ModeWhy, "not set by anything"), count)
 	case f.Now.Before(cool):
-		a := hold(incident.Wait, "%s; it waits until %s for somebody who objects", count, cool.UTC().Format(time.RFC3339))
+		a := hold(incident.Wait, "%s; it waits until %s for somebody who objects", count,
+			cool.UTC().Format(time.RFC3339))
 		a.RetryAt = cool
 		return a
 	}

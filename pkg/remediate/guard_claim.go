@@ -5,7 +5,8 @@ import "watchdog.io/watchdog/pkg/incident"
 // oursToManage: two installations never manage the same target (INV-29).
 func oursToManage(f Facts, _ incident.Plan) incident.Answer {
 	claimed, object := f.Workload.Annotations[ClaimAnnotation], f.Workload.Target.Kind+" "+f.Workload.Target.Workload
-	if h := f.Workload.HPA; h != nil && (claimed == "" || claimed == f.Installation) && h.Annotations[ClaimAnnotation] != "" {
+	if h := f.Workload.HPA; h != nil && (claimed == "" || claimed == f.Installation) &&
+		h.Annotations[ClaimAnnotation] != "" {
 		claimed, object = h.Annotations[ClaimAnnotation], "hpa "+h.Name
 	}
 	switch claimed {
@@ -14,6 +15,8 @@ func oursToManage(f Facts, _ incident.Plan) incident.Answer {
 	case f.Installation:
 		return pass("claimed by this installation, %s", quote(claimed))
 	}
-	return hold(incident.HandOver, "%s=%s: another installation manages %s, this one is %s; if it is gone: `kubectl -n %s annotate %s %s-`",
-		ClaimAnnotation, quote(claimed), f.Workload.Target, quote(f.Installation), f.Workload.Target.Namespace, object, ClaimAnnotation)
+	return hold(incident.HandOver, "%s=%s: another installation manages %s, this one is %s; if it is gone: `kubectl "+
+		"-n %s annotate %s %s-`",
+		ClaimAnnotation, quote(claimed), f.Workload.Target, quote(f.Installation), f.Workload.Target.Namespace, object,
+		ClaimAnnotation)
 }

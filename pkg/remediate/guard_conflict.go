@@ -28,8 +28,10 @@ func notUndone(f Facts, p incident.Plan) incident.Answer {
 		if !undone(f.Workload, m) {
 			continue
 		}
-		return hold(incident.HandOver, "watchdog changed %s from %s to %s %s ago (op %s), and it is back: %s; nothing is tried a second time within %s. Make the change where that controller takes it from",
-			m.Field, m.From, m.To, max(0, f.Now.Sub(m.At)).Round(time.Second), m.Op, lastWriter(f.Workload, m), f.Settings.OwnChange)
+		return hold(incident.HandOver, "watchdog changed %s from %s to %s %s ago (op %s), and it is back: %s; "+
+			"nothing is tried a second time within %s. Make the change where that controller takes it from",
+			m.Field, m.From, m.To, max(0, f.Now.Sub(m.At)).Round(time.Second), m.Op, lastWriter(f.Workload, m),
+			f.Settings.OwnChange)
 	}
 	return pass("0 of %d own changes within %s were undone", n, f.Settings.OwnChange)
 }

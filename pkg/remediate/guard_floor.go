@@ -13,7 +13,8 @@ func aboveFloor(f Facts, p incident.Plan) incident.Answer {
 	w := f.Workload
 	need := floorOf(f)
 	worst, how := worstCase(f, p)
-	numbers := fmt.Sprintf("%d of %d replicas are ready, %d at worst (%s), %d must stay", w.Ready, w.Desired, worst, how, need)
+	numbers := fmt.Sprintf("%d of %d replicas are ready, %d at worst (%s), %d must stay", w.Ready, w.Desired, worst,
+		how, need)
 	best := max(0, w.Desired-w.MaxUnavailable)
 	if w.Recreate {
 		best = 0
@@ -49,7 +50,8 @@ func worstCase(f Facts, p incident.Plan) (int, string) {
 	case w.Recreate:
 		return 0, "strategy Recreate"
 	case p.Action == incident.ActionRollback && currentDown(f):
-		return min(w.Ready, max(0, w.Desired-w.MaxUnavailable)), fmt.Sprintf("maxUnavailable %d, pods that are not ready go first", w.MaxUnavailable)
+		return min(w.Ready, max(0, w.Desired-w.MaxUnavailable)), fmt.Sprintf("maxUnavailable %d, pods that are not "+
+			"ready go first", w.MaxUnavailable)
 	}
 	return w.Ready - min(w.Ready, max(0, w.MaxUnavailable)), fmt.Sprintf("maxUnavailable %d", w.MaxUnavailable)
 }

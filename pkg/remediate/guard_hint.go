@@ -14,7 +14,10 @@ func confirmed(f Facts, _ incident.Plan) incident.Answer {
 	}
 	bad, good := witnesses(f.Signals, f.Now, f.Settings.StaleAfter)
 	if len(bad) == 0 {
-		return hold(incident.Wait, "%s was told from outside; of watchdog's own sources %d say bad and %d say good (%s)", quote(f.Alert.Rule), len(bad), len(good), orNone(good))
+		return hold(incident.Wait,
+			"%s was told from outside; of watchdog's own sources %d say bad and %d say good (%s)", quote(f.Alert.Rule),
+			len(bad), len(good), orNone(good))
 	}
-	return pass("%s was told from outside; %d of watchdog's own sources say bad (%s)", quote(f.Alert.Rule), len(bad), strings.Join(bad, ", "))
+	return pass("%s was told from outside; %d of watchdog's own sources say bad (%s)", quote(f.Alert.Rule), len(bad),
+		strings.Join(bad, ", "))
 }

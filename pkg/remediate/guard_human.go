@@ -22,7 +22,8 @@ func noHumanChange(f Facts, _ incident.Plan) incident.Answer {
 		if m.At.Before(opened) || window > 0 && f.Now.Sub(m.At) >= window {
 			continue
 		}
-		return hold(incident.HandOver, "%s changed %s %s; hands off for %s", m.Name, fieldsOf(m), sinceOpened(f, m.At), window)
+		return hold(incident.HandOver, "%s changed %s %s; hands off for %s", m.Name, fieldsOf(m), sinceOpened(f, m.At),
+			window)
 	}
 	return pass("0 of %d managers changed replicas or template since the incident opened, within %s", n, window)
 }

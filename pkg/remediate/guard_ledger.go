@@ -14,6 +14,9 @@ func ledgerAnswers(f Facts, p incident.Plan) []incident.Answer {
 		return []incident.Answer{answer("ledger", "", "asked from class C2 on; %s is C%d", p.Action, p.Class)}
 	}
 	l := f.Ledger
-	l.Spent = slices.DeleteFunc(slices.Clone(l.Spent), func(s incident.Spent) bool { return f.OpID != "" && s.Op == f.OpID })
+	l.Spent = slices.DeleteFunc(slices.Clone(l.Spent), func(s incident.Spent) bool {
+		return f.OpID != "" &&
+			s.Op == f.OpID
+	})
 	return l.Check(incident.Op{ID: f.OpID, Incident: f.Incident.ID, Rule: f.Alert.Rule, Plan: p}, f.Now, f.Limits)
 }

@@ -11,9 +11,11 @@ func notInMaintenance(f Facts, p incident.Plan) incident.Answer {
 	case s.Why == "":
 		return pass("0 maintenance windows suspend actions on the target")
 	case p.Class < s.From && p.Action != incident.ActionRevert:
-		return pass("%s; actions of class C%d and above are suspended, %s is C%d", oneLine(s.Why), s.From, p.Action, p.Class)
+		return pass("%s; actions of class C%d and above are suspended, %s is C%d", oneLine(s.Why), s.From, p.Action,
+			p.Class)
 	}
-	a := hold(incident.Suppress, "%s; actions of class C%d and above are suspended, %s is C%d", oneLine(s.Why), s.From, p.Action, p.Class)
+	a := hold(incident.Suppress, "%s; actions of class C%d and above are suspended, %s is C%d", oneLine(s.Why), s.From,
+		p.Action, p.Class)
 	a.RetryAt = s.Until
 	return a
 }

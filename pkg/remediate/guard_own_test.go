@@ -13,7 +13,8 @@ func acted(t *testing.T, action incident.Action) (Facts, incident.Plan) {
 	f := facts(action)
 	f.Settings.OwnChange = time.Hour
 	p := mustPlan(t, f)
-	f.Ledger.Moves = []incident.Move{{Op: "op-1", Object: p.Object.UID, Field: p.Field, From: p.Before, To: p.After, Was: p.Was, At: f.Now}}
+	f.Ledger.Moves = []incident.Move{{Op: "op-1", Object: p.Object.UID, Field: p.Field, From: p.Before, To: p.After,
+		Was: p.Was, At: f.Now}}
 	f.Now = f.Now.Add(10 * time.Minute)
 	f.Incident.OpenedAt, f.Alert.ActiveAt, f.Alert.EvaluatedAt = f.Now, f.Now, f.Now
 	f.Signals[0].At, f.Signals[1].At = f.Now, f.Now
@@ -25,9 +26,11 @@ func acted(t *testing.T, action incident.Action) (Facts, incident.Plan) {
 func TestWhatSomebodyUndidIsNotDoneAgain_INV28(t *testing.T) {
 	for _, action := range []incident.Action{"scale", "restart", "rollback"} {
 		f, _ := acted(t, action)
-		f.Workload.Managers = append(f.Workload.Managers, Manager{Name: "argocd-controller", At: f.Now.Add(-12 * time.Minute), Replicas: true, Template: true})
+		f.Workload.Managers = append(f.Workload.Managers, Manager{Name: "argocd-controller",
+			At: f.Now.Add(-12 * time.Minute), Replicas: true, Template: true})
 		_, answers := Consider(f)
-		checkHeld(t, answers, "control conflict", incident.HandOver, `"argocd-controller" wrote it last; nothing is tried a second time within 1h`)
+		checkHeld(t, answers, "control conflict", incident.HandOver,
+			`"argocd-controller" wrote it last; nothing is tried a second time within 1h`)
 		f.Now = f.Now.Add(time.Hour)
 		f.Incident.OpenedAt, f.Alert.ActiveAt, f.Alert.EvaluatedAt = f.Now, f.Now, f.Now
 		if _, answers := Consider(f); guardHold(answers, "control conflict") != "" {
@@ -45,7 +48,8 @@ func TestWhatStandsIsNoConflict_INV28(t *testing.T) {
 	}
 	// Our own end of the lease is no conflict either.
 	f, p := acted(t, "scale")
-	f.Ledger.Moves = append(f.Ledger.Moves, incident.Move{Op: "op-1r", Object: p.Object.UID, Field: p.Field, From: "5", To: "4", At: f.Now})
+	f.Ledger.Moves = append(f.Ledger.Moves, incident.Move{Op: "op-1r", Object: p.Object.UID, Field: p.Field, From: "5",
+		To: "4", At: f.Now})
 	_, answers := Consider(f)
 	if guardHold(answers, "control conflict") != "" {
 		t.Errorf("held: %+v", holding(answers))
@@ -60,7 +64,8 @@ func TestWhatStandsIsNoConflict_INV28(t *testing.T) {
 
 func TestNoFieldGoesToAndFro_INV23(t *testing.T) {
 	f, p := acted(t, "scale")
-	f.Ledger.Moves = append(f.Ledger.Moves, incident.Move{Op: "op-1r", Object: p.Object.UID, Field: p.Field, From: "5", To: "4", At: f.Now.Add(-time.Minute)})
+	f.Ledger.Moves = append(f.Ledger.Moves, incident.Move{Op: "op-1r", Object: p.Object.UID, Field: p.Field, From: "5",
+		To: "4", At: f.Now.Add(-time.Minute)})
 	_, answers := Consider(f)
 	checkHeld(t, answers, "oscillation", incident.HandOver, "moved spec.replicas from 5 to 4 1m0s ago")
 	f.Options.By = "50%"
@@ -84,7 +89,8 @@ func TestTheStartAfterOurOwnRestartIsNoNewFault_INV10(t *testing.T) {
 	f.Workload.Template = template("agent-system:v2.2.0", RestartedAtAnnotation, "2026-03-01T12:00:00Z")
 	f.Workload.Revisions[0].Template = f.Workload.Template
 	_, answers := Consider(f)
-	checkHeld(t, answers, "settling", incident.Wait, "the breach began 10m0s after watchdog replaced the pods (op op-1)")
+	checkHeld(t, answers, "settling", incident.Wait,
+		"the breach began 10m0s after watchdog replaced the pods (op op-1)")
 	// The breach that the restart was for, and one that comes later, are none.
 	for _, began := range []time.Duration{-11 * time.Minute, 6 * time.Minute} {
 		g := f

@@ -28,9 +28,11 @@ func ownField(f Facts, p incident.Plan) incident.Answer {
 	}
 	if h.Owner != "" && p.Object.Resource == autoscalers {
 		if name, ok := strings.CutPrefix(h.Owner, "ScaledObject "); ok {
-			return hold(incident.Skip, "KEDA owns HPA %s through ScaledObject %s and would undo a %s; instead: raise minReplicaCount of ScaledObject %s", h.Name, name, p.Action, name)
+			return hold(incident.Skip, "KEDA owns HPA %s through ScaledObject %s and would undo a %s; instead: "+
+				"raise minReplicaCount of ScaledObject %s", h.Name, name, p.Action, name)
 		}
-		return hold(incident.Skip, "%s owns HPA %s and would undo a %s; instead: %s", h.Owner, h.Name, p.Action, nativeRoute(h.Owner))
+		return hold(incident.Skip, "%s owns HPA %s and would undo a %s; instead: %s", h.Owner, h.Name, p.Action,
+			nativeRoute(h.Owner))
 	}
 	return pass("HPA %s owns the replicas (%d to %d); the plan writes %s", h.Name, h.Min, h.Max, p.Object.Resource)
 }

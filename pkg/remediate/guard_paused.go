@@ -8,7 +8,8 @@ func notPaused(f Facts, p incident.Plan) incident.Answer {
 	case !writesWorkload(p):
 		return besides(p)
 	case f.Workload.Paused:
-		return hold(incident.Skip, "spec.paused is true: a %s would wait until somebody resumes the deployment", p.Action)
+		return hold(incident.Skip, "spec.paused is true: a %s would wait until somebody resumes the deployment",
+			p.Action)
 	}
 	return pass("spec.paused is false")
 }

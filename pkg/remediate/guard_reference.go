@@ -37,10 +37,13 @@ func referencesThere(f Facts, p incident.Plan) incident.Answer {
 func lacks(f Facts, n Reference, current Revision) string {
 	if n.Kind == secret {
 		used, err := References(current.Template)
-		if err == nil && started(f.Workload, current) && slices.ContainsFunc(used, func(u Reference) bool { return u.Kind == secret && u.Name == n.Name && covers(u.Keys, n.Keys) }) {
+		if err == nil && started(f.Workload, current) && slices.ContainsFunc(used,
+			func(u Reference) bool { return u.Kind == secret && u.Name == n.Name && covers(u.Keys, n.Keys) }) {
 			return ""
 		}
-		return fmt.Sprintf("which cannot be checked: watchdog reads no Secrets, and no pod of the present revision has started with it. If it is there, `kubectl -n %s rollout undo deployment/%s`", f.Workload.Target.Namespace, f.Workload.Target.Workload)
+		return fmt.Sprintf("which cannot be checked: watchdog reads no Secrets, and no pod of the present revision "+
+			"has started with it. If it is there, `kubectl -n %s rollout undo deployment/%s`",
+			f.Workload.Target.Namespace, f.Workload.Target.Workload)
 	}
 	k := slices.IndexFunc(f.References, func(r Reference) bool { return r.Kind == n.Kind && r.Name == n.Name })
 	switch {

@@ -11,11 +11,13 @@ import (
 
 // labelled is a template whose pods carry further labels; with is one with more in its spec.
 func labelled(image, labels string) json.RawMessage {
-	return json.RawMessage(fmt.Sprintf(`{"metadata":{"labels":{"app":"agent-system"%s}},"spec":{"containers":[{"name":"app","image":%q}]}}`, labels, image))
+	return json.RawMessage(fmt.Sprintf(`{"metadata":{"labels":{"app":"agent-system"%s}},`+
+		`"spec":{"containers":[{"name":"app","image":%q}]}}`, labels, image))
 }
 
 func withSpec(image, spec string) json.RawMessage {
-	return json.RawMessage(fmt.Sprintf(`{"metadata":{"labels":{"app":"agent-system"}},"spec":{"containers":[{"name":"app","image":%q%s}}`, image, spec))
+	return json.RawMessage(fmt.Sprintf(`{"metadata":{"labels":{"app":"agent-system"}},`+
+		`"spec":{"containers":[{"name":"app","image":%q%s}}`, image, spec))
 }
 
 // release gives the present revision and the one to go back to their templates.
@@ -29,7 +31,8 @@ func TestRollbackLooksAtWhatTheOldRevisionNeeds(t *testing.T) {
 	selected := func(selector map[string]string) func(*Facts) {
 		return func(f *Facts) {
 			release(f, labelled(v2, `,"version":"v2"`), labelled(v1, `,"version":"v1"`))
-			f.Workload.Services = []Service{{Name: "all", Selector: map[string]string{"app": "agent-system"}, Ready: 4}, {Name: "front", Selector: selector, Ready: 4}}
+			f.Workload.Services = []Service{{Name: "all", Selector: map[string]string{"app": "agent-system"}, Ready: 4},
+				{Name: "front", Selector: selector, Ready: 4}}
 		}
 	}
 	needs := func(now, before string, found ...Reference) func(*Facts) {
@@ -52,22 +55,28 @@ func TestRollbackLooksAtWhatTheOldRevisionNeeds(t *testing.T) {
 		hold   incident.Hold
 		text   string
 	}{
-		{"X20 the Service selects the new version only", selected(map[string]string{"app": "agent-system", "version": "v2"}), "service selector", incident.HandOver,
-			"Service front selects version=v2, and the pods of revision 3 (agent-system:v2.1.5) carry version=v1: it has 4 ready endpoints of the workload, and would have none"},
+		{"X20 the Service selects the new version only",
+			selected(map[string]string{"app": "agent-system", "version": "v2"}), "service selector", incident.HandOver,
+			"Service front selects version=v2, and the pods of revision 3 (agent-system:v2.1.5) carry version=v1: " +
+				"it has 4 ready endpoints of the workload, and would have none"},
 		{"X20 the old pods have no such label", func(f *Facts) {
 			selected(map[string]string{"tier": "web"})(f)
 			release(f, labelled(v2, `,"tier":"web"`), labelled(v1, ``))
 		}, "service selector", incident.HandOver, "carry no label tier"},
-		{"X20 Services may not be read", func(f *Facts) { f.Workload.NoServices = "list services: forbidden" }, "service selector", incident.HandOver, "list services: forbidden"},
+		{"X20 Services may not be read", func(f *Facts) { f.Workload.NoServices = "list services: forbidden" },
+			"service selector", incident.HandOver, "list services: forbidden"},
 		{"X20 every Service selects both", selected(map[string]string{"app": "agent-system"}), "", "", ""},
 
 		{"X24 nothing but an annotation differs", func(f *Facts) {
 			release(f, template(v1, "deployed", "today"), template(v1, "deployed", "yesterday"))
 			f.Workload.Revisions = f.Workload.Revisions[:2]
-		}, "plan", incident.HandOver, "none of 1 other revisions is known to be good: 3 (agent-system:v2.1.5) differs from the current one in annotations and dates only: the same images would be started again"},
+		}, "plan", incident.HandOver, "none of 1 other revisions is known to be good: 3 (agent-system:v2.1.5) " +
+			"differs from the current one in annotations and dates only: the same images would be started again"},
 		{"X24 nothing but a date in a label and a variable differs", func(f *Facts) {
 			at := func(d, n string) json.RawMessage {
-				return json.RawMessage(`{"metadata":{"labels":{"app":"a","date":"` + d + `"}},"spec":{"containers":[{"name":"app","image":"app:latest","env":[{"name":"DEPLOYED","value":"` + n + `"},{"name":"B","value":"1"}]}]}}`)
+				return json.RawMessage(`{"metadata":{"labels":{"app":"a","date":"` + d +
+					`"}},"spec":{"containers":[{"name":"app","image":"app:latest","env":[{"name":"DEPLOYED","value":"` +
+					n + `"},{"name":"B","value":"1"}]}]}}`)
 			}
 			release(f, at("20260301-114500", "2026-03-01T11:45:00Z"), at("1772193600", "1772193600000"))
 			f.Workload.Revisions = f.Workload.Revisions[:2]
@@ -76,27 +85,43 @@ func TestRollbackLooksAtWhatTheOldRevisionNeeds(t *testing.T) {
 			f.Workload.Revisions[2].Template = template("app:latest", "deployed", "1")
 			f.Workload.Revisions[1].Template = template("app:latest", "deployed", "2")
 			f.Records[1].GoodAt = time.Time{}
-		}, "plan", incident.HandOver, "2 (agent-system:v2.1.4) would start what revision 3 (agent-system:v2.1.5) started since, which is not known to be good"},
+		}, "plan", incident.HandOver, "2 (agent-system:v2.1.4) would start what revision 3 (agent-system:v2.1.5) " +
+			"started since, which is not known to be good"},
 		{"X24 a variable differs that is no date", func(f *Facts) {
 			at := func(n string) json.RawMessage {
-				return json.RawMessage(`{"metadata":{"labels":{"app":"a"}},"spec":{"containers":[{"name":"app","image":"app:latest","env":[{"name":"POOL","value":"` + n + `"}]}]}}`)
+				return json.RawMessage(`{"metadata":{"labels":{"app":"a"}},"spec":{"containers":[{"name":"app",` +
+					`"image":"app:latest","env":[{"name":"POOL","value":"` + n + `"}]}]}}`)
 			}
 			release(f, at("20"), at("30"))
 		}, "", "", ""},
 
-		{"X25 the ConfigMap was pruned", needs(`}]`, envFrom, Reference{Kind: configMap, Name: "cfg-1", Gone: true}), "references", incident.HandOver,
+		{"X25 the ConfigMap was pruned", needs(`}]`, envFrom, Reference{Kind: configMap, Name: "cfg-1", Gone: true}),
+			"references", incident.HandOver,
 			"the pods of revision 3 (agent-system:v2.1.5) need ConfigMap cfg-1, which is gone: they would not start"},
-		{"X25 its key was dropped", needs(`}]`, key, Reference{Kind: configMap, Name: "cfg-1", Keys: []string{"a"}, MissingKeys: []string{"a"}}), "references", incident.HandOver, "ConfigMap cfg-1, which has no key a"},
-		{"X25 it could not be looked for", needs(`}]`, envFrom, Reference{Kind: configMap, Name: "cfg-1", Unknown: "get configmaps: forbidden"}), "references", incident.HandOver, "could not be looked for: get configmaps: forbidden"},
+		{"X25 its key was dropped", needs(`}]`, key, Reference{Kind: configMap, Name: "cfg-1", Keys: []string{"a"},
+			MissingKeys: []string{"a"}}), "references", incident.HandOver, "ConfigMap cfg-1, which has no key a"},
+		{"X25 it could not be looked for", needs(`}]`, envFrom,
+			Reference{Kind: configMap, Name: "cfg-1", Unknown: "get configmaps: forbidden"}),
+			"references", incident.HandOver, "could not be looked for: get configmaps: forbidden"},
 		{"X25 nobody looked", needs(`}]`, envFrom), "references", incident.HandOver, "was not looked for"},
 		{"X25 it is there", needs(`}]`, envFrom, cfg), "", "", ""},
-		{"X25 it is optional", needs(`}]`, `,"envFrom":[{"configMapRef":{"name":"cfg-1","optional":true}}]}]`), "", "", ""},
-		{"X25 a volume's claim is gone", needs(`}]`, `}],"volumes":[{"name":"d","persistentVolumeClaim":{"claimName":"disk"}}]`, Reference{Kind: volumeClaim, Name: "disk", Gone: true}), "references", incident.HandOver, "PersistentVolumeClaim disk, which is gone"},
-		{"X25 a projected ConfigMap is gone", needs(`}]`, `}],"volumes":[{"name":"d","projected":{"sources":[{"configMap":{"name":"cfg-1"}}]}}]`, Reference{Kind: configMap, Name: "cfg-1", Gone: true}), "references", incident.HandOver, "ConfigMap cfg-1"},
-		{"X25 the account is gone", needs(`}]`, `}],"serviceAccountName":"old"`, Reference{Kind: serviceAccount, Name: "old", Gone: true}), "references", incident.HandOver, "ServiceAccount old, which is gone"},
+		{"X25 it is optional", needs(`}]`, `,"envFrom":[{"configMapRef":{"name":"cfg-1","optional":true}}]}]`),
+			"", "", ""},
+		{"X25 a volume's claim is gone", needs(`}]`,
+			`}],"volumes":[{"name":"d","persistentVolumeClaim":{"claimName":"disk"}}]`,
+			Reference{Kind: volumeClaim, Name: "disk", Gone: true}), "references", incident.HandOver,
+			"PersistentVolumeClaim disk, which is gone"},
+		{"X25 a projected ConfigMap is gone", needs(`}]`,
+			`}],"volumes":[{"name":"d","projected":{"sources":[{"configMap":{"name":"cfg-1"}}]}}]`,
+			Reference{Kind: configMap, Name: "cfg-1", Gone: true}), "references", incident.HandOver, "ConfigMap cfg-1"},
+		{"X25 the account is gone", needs(`}]`, `}],"serviceAccountName":"old"`,
+			Reference{Kind: serviceAccount, Name: "old", Gone: true}), "references", incident.HandOver,
+			"ServiceAccount old, which is gone"},
 		{"X25 a Secret that the present pods use, too", needs(own, own), "", "", ""},
-		{"X25 a Secret that only the old pods use", needs(`}]`, own), "references", incident.HandOver, "need Secret s-1, which cannot be checked: watchdog reads no Secrets"},
-		{"X25 a key of it that the present pods do not use", needs(own, ownKey), "references", incident.HandOver, "Secret s-1"},
+		{"X25 a Secret that only the old pods use", needs(`}]`, own), "references", incident.HandOver,
+			"need Secret s-1, which cannot be checked: watchdog reads no Secrets"},
+		{"X25 a key of it that the present pods do not use", needs(own, ownKey), "references", incident.HandOver,
+			"Secret s-1"},
 		{"X25 a Secret of the present pods, none of which has started", func(f *Facts) {
 			needs(own, own)(f)
 			lost(f, 4)
@@ -104,7 +129,9 @@ func TestRollbackLooksAtWhatTheOldRevisionNeeds(t *testing.T) {
 				f.Workload.Pods[k].Waiting = "CreateContainerConfigError"
 			}
 		}, "references", incident.HandOver, "no pod of the present revision has started with it"},
-		{"X25 a volume's Secret that only the old pods use", needs(`}]`, `}],"volumes":[{"name":"d","secret":{"secretName":"tls-1"}}]`), "references", incident.HandOver, "Secret tls-1"},
+		{"X25 a volume's Secret that only the old pods use",
+			needs(`}]`, `}],"volumes":[{"name":"d","secret":{"secretName":"tls-1"}}]`), "references", incident.HandOver,
+			"Secret tls-1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := facts("rollback")
@@ -123,9 +150,11 @@ func TestRollbackLooksAtWhatTheOldRevisionNeeds(t *testing.T) {
 
 func TestWhatIsLookedForDependsOnTheRung_X25(t *testing.T) {
 	f := facts("rollback")
-	spec := `,"envFrom":[{"configMapRef":{"name":"cfg"}},{"secretRef":{"name":"s"}}]}],"volumes":[{"name":"d","persistentVolumeClaim":{"claimName":"disk"}}]`
+	spec := `,"envFrom":[{"configMapRef":{"name":"cfg"}},{"secretRef":{"name":"s"}}]}],"volumes":[{"name":"d",` +
+		`"persistentVolumeClaim":{"claimName":"disk"}}]`
 	release(&f, withSpec("agent-system:v2.2.0", spec), withSpec("agent-system:v2.1.5", spec))
-	for action, want := range map[incident.Action]string{"rollback": "[ConfigMap cfg PersistentVolumeClaim disk]", "restart": "[PersistentVolumeClaim disk]", "scale": "[]"} {
+	for action, want := range map[incident.Action]string{"rollback": "[ConfigMap cfg PersistentVolumeClaim disk]",
+		"restart": "[PersistentVolumeClaim disk]", "scale": "[]"} {
 		f.Rung.Action = action
 		if got := fmt.Sprint(Needs(f)); got != want {
 			t.Errorf("%s: %s, want %s", action, got, want)
@@ -138,7 +167,8 @@ func TestWhatIsBeingDeletedIsNotWritten_X27(t *testing.T) {
 		f := facts(action)
 		f.Workload.Deleting, f.Workload.Finalizers = f.Now.Add(-time.Minute), []string{"foregroundDeletion"}
 		_, answers := Consider(f)
-		checkHeld(t, answers, "deletion", incident.HandOver, `shop/deployment/agent-system is being deleted since 2026-03-01T11:59:00Z (it is kept by "foregroundDeletion")`)
+		checkHeld(t, answers, "deletion", incident.HandOver,
+			`shop/deployment/agent-system is being deleted since 2026-03-01T11:59:00Z (it is kept by "foregroundDeletion")`)
 	}
 	f := facts("scale")
 	f.Workload.HPA = hpa()
@@ -157,7 +187,9 @@ func TestAnAutoscalerThatKEDAMadeIsItsOwn_X23(t *testing.T) {
 	f.Workload.HPA = hpa()
 	f.Workload.HPA.Owner = "ScaledObject cart-scaling"
 	_, answers := Consider(f)
-	checkHeld(t, answers, "other owner", incident.Skip, "KEDA owns HPA agent-system-hpa through ScaledObject cart-scaling and would undo a scale; instead: raise minReplicaCount of ScaledObject cart-scaling")
+	checkHeld(t, answers, "other owner", incident.Skip,
+		"KEDA owns HPA agent-system-hpa through ScaledObject cart-scaling and would undo a scale; instead: raise "+
+			"minReplicaCount of ScaledObject cart-scaling")
 	f.Workload.HPA.Owner = "Flux kustomization apps/shop"
 	_, answers = Consider(f)
 	checkHeld(t, answers, "other owner", incident.Skip, "Flux kustomization apps/shop owns HPA agent-system-hpa")
@@ -186,7 +218,8 @@ func TestTheAgeOfARevisionCountsFromWhenItBecameThePresentOne_X26(t *testing.T) 
 	// A restart of it, longer ago, with another release in between, is not its beginning.
 	f.Records[0].CurrentAt = f.Now.Add(-15 * time.Minute)
 	old := f.Workload.Revisions[0]
-	old.UID, old.Number, old.Template, old.CreatedAt = "u-1", 1, template("agent-system:v2.2.0", RestartedAtAnnotation, "x"), f.Now.Add(-40*time.Hour)
+	old.UID, old.Number, old.Template, old.CreatedAt = "u-1", 1, template("agent-system:v2.2.0", RestartedAtAnnotation,
+		"x"), f.Now.Add(-40*time.Hour)
 	f.Workload.Revisions = append(f.Workload.Revisions, old)
 	mustPlan(t, f)
 }
@@ -223,12 +256,16 @@ func TestWhatWasRestoredLongAgoIsNoReasonToHandOver_X26(t *testing.T) {
 
 func TestWhoeverDeploysAgainWhatWasRolledBackIsNamed_A8(t *testing.T) {
 	f := redeployed()
-	f.Records[0].RestoredBy, f.Records[0].CurrentAt, f.Records[0].RolledBackAt = "kubectl-set", f.Now.Add(-15*time.Minute), f.Now.Add(-40*time.Minute)
+	f.Records[0].RestoredBy, f.Records[0].CurrentAt, f.Records[0].RolledBackAt = "kubectl-set",
+		f.Now.Add(-15*time.Minute), f.Now.Add(-40*time.Minute)
 	_, answers := Consider(f)
-	checkHeld(t, answers, "plan", incident.HandOver, "revision 4 (agent-system:v2.2.0) was rolled back by watchdog at 2026-03-01T11:20:00Z, and kubectl-set deployed it again: it is not rolled back a second time")
+	checkHeld(t, answers, "plan", incident.HandOver,
+		"revision 4 (agent-system:v2.2.0) was rolled back by watchdog at 2026-03-01T11:20:00Z, and kubectl-set "+
+			"deployed it again: it is not rolled back a second time")
 	f.Records[0].RolledBackAt = time.Time{}
 	_, answers = Consider(f)
-	checkHeld(t, answers, "plan", incident.HandOver, "is an older one that kubectl-set made the present one again: that may be a rollback")
+	checkHeld(t, answers, "plan", incident.HandOver,
+		"is an older one that kubectl-set made the present one again: that may be a rollback")
 }
 
 // harmed is the world after a rollback that took endpoints away.
@@ -249,12 +286,15 @@ func TestARollbackThatDidHarmIsTakenBack_X20(t *testing.T) {
 	if h, reason, _ := Held(answers); h != "" {
 		t.Fatalf("held: %s", reason)
 	}
-	if want := "take the rollback of shop/deployment/agent-system back, from revision 3 (agent-system:v2.1.5) to 4 (agent-system:v2.2.0) again: op " + opID + " did harm"; p.Summary != want || p.Action != incident.ActionRevert {
+	if want := "take the rollback of shop/deployment/agent-system back, from revision 3 (agent-system:v2.1.5) to 4 " +
+		"(agent-system:v2.2.0) again: op " + opID + " did harm"; p.Summary != want ||
+		p.Action != incident.ActionRevert {
 		t.Errorf("%s: %q", p.Action, p.Summary)
 	}
 	hash := Hash(p)
 	p = filled(t, p, f.Workload)
-	if string(p.Patch) != `{"spec":{"template":{"spec":{"containers":[{"image":"agent-system:v2.2.0","name":"app"}]}}}}` || p.Object.ResourceVersion != "2001" || p.Is != lease.Plan.Was || p.Hash != hash {
+	if string(p.Patch) != `{"spec":{"template":{"spec":{"containers":[{"image":"agent-system:v2.2.0","name":"app"}]}}}}` ||
+		p.Object.ResourceVersion != "2001" || p.Is != lease.Plan.Was || p.Hash != hash {
 		t.Errorf("%+v, patch %s", p, p.Patch)
 	}
 	f.Workload.ResourceVersion = "2002"
@@ -270,12 +310,17 @@ func TestARollbackThatDidHarmIsLeftToWhoeverCameLater_X20(t *testing.T) {
 		hold   incident.Hold
 		text   string
 	}{
-		{"another template", func(f *Facts) { f.Workload.Template = template("agent-system:v2.3.0") }, incident.Skip, "is not the one of revision 3"},
+		{"another template", func(f *Facts) { f.Workload.Template = template("agent-system:v2.3.0") }, incident.Skip,
+			"is not the one of revision 3"},
 		{"made anew", func(f *Facts) { f.Workload.Target.UID = "other" }, incident.Skip, "another object now"},
-		{"a person's hold", func(f *Facts) { f.Workload.Annotations = map[string]string{HoldAnnotation: "wait"} }, incident.Suppress, "wait"},
-		{"the kill switch", func(f *Facts) { f.Ledger.Hold = &incident.Attribution{By: "eve"} }, incident.Suppress, "eve"},
-		{"the old template is gone", func(f *Facts) { f.Workload.Revisions = f.Workload.Revisions[1:] }, incident.HandOver, "by hand"},
-		{"the old template is another one", func(f *Facts) { f.Workload.Revisions[0].Template = template("evil:v1") }, incident.HandOver, "by hand"},
+		{"a person's hold", func(f *Facts) { f.Workload.Annotations = map[string]string{HoldAnnotation: "wait"} },
+			incident.Suppress, "wait"},
+		{"the kill switch", func(f *Facts) { f.Ledger.Hold = &incident.Attribution{By: "eve"} }, incident.Suppress,
+			"eve"},
+		{"the old template is gone", func(f *Facts) { f.Workload.Revisions = f.Workload.Revisions[1:] },
+			incident.HandOver, "by hand"},
+		{"the old template is another one", func(f *Facts) { f.Workload.Revisions[0].Template = template("evil:v1") },
+			incident.HandOver, "by hand"},
 		{"an earlier version's inverse that leads elsewhere", func(f *Facts) {
 			f.Ledger.Leases[0].Plan.Back = nil
 			f.Ledger.Leases[0].Plan.Inverse = []byte(`{"spec":{"template":{"spec":{"hostNetwork":true}}}}`)

@@ -21,7 +21,8 @@ func stillSelected(f Facts, p incident.Plan) incident.Answer {
 	case refusal != nil, !p.Changeful():
 		return pass("there is no revision to go back to")
 	case f.Workload.NoServices != "":
-		return hold(incident.HandOver, "which Services select the pods could not be read, and so not whether they would select those of revision %s: %s", describe(to), f.Workload.NoServices)
+		return hold(incident.HandOver, "which Services select the pods could not be read, and so not whether they "+
+			"would select those of revision %s: %s", describe(to), f.Workload.NoServices)
 	}
 	labels, err := templateLabels(to.Template)
 	if err != nil {
@@ -40,11 +41,14 @@ func stillSelected(f Facts, p incident.Plan) incident.Answer {
 			if !ok {
 				pods = "no label " + key
 			}
-			return hold(incident.HandOver, "Service %s selects %s=%s, and the pods of revision %s carry %s: it has %d ready endpoints of the workload, and would have none. Let it select both, then roll back by hand",
+			return hold(incident.HandOver,
+				"Service %s selects %s=%s, and the pods of revision %s carry %s: it has %d ready endpoints of the "+
+					"workload, and would have none. Let it select both, then roll back by hand",
 				s.Name, clip(key), clip(want), describe(to), clip(pods), s.Ready)
 		}
 	}
-	return pass("%d Services select the pods, with %d ready endpoints, and would select those of revision %s", len(f.Workload.Services), ready, describe(to))
+	return pass("%d Services select the pods, with %d ready endpoints, and would select those of revision %s",
+		len(f.Workload.Services), ready, describe(to))
 }
 
 func templateLabels(template json.RawMessage) (map[string]string, error) {

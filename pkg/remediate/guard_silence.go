@@ -11,5 +11,6 @@ func notSilenced(f Facts, _ incident.Plan) incident.Answer {
 	case f.Settings.RemediateSilenced:
 		return pass("%s is %s; silenced_alerts: remediate allows to act", quote(f.Alert.Rule), f.Alert.Silenced)
 	}
-	return hold(incident.Suppress, "%s is %s; expire the silence to let watchdog act", quote(f.Alert.Rule), f.Alert.Silenced)
+	return hold(incident.Suppress, "%s is %s; expire the silence to let watchdog act", quote(f.Alert.Rule),
+		f.Alert.Silenced)
 }

@@ -23,7 +23,8 @@ func freshEvidence(f Facts, _ incident.Plan) incident.Answer {
 	}
 	age := f.Now.Sub(at).Round(time.Millisecond)
 	if !fresh(at, f.Now, limit) {
-		return hold(incident.Freeze, "%s was evaluated %s ago; at most %s old, and at most %s ahead, is wanted", f.Alert.Rule, age, limit, clockSkew)
+		return hold(incident.Freeze, "%s was evaluated %s ago; at most %s old, and at most %s ahead, is wanted",
+			f.Alert.Rule, age, limit, clockSkew)
 	}
 	return pass("%s was evaluated %s ago, at most %s is wanted", f.Alert.Rule, age, limit)
 }

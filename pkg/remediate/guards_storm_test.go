@@ -23,7 +23,8 @@ func TestFewTargetsInTroubleAreNoStorm(t *testing.T) {
 	} {
 		s := Settings{MaxUnhealthy: 0.3, StormFrom: tc.from}
 		if got := float64(tc.sick) > Believed(s, tc.watched); got != tc.storm {
-			t.Errorf("%s: a storm: %v, want %v (at most %g are believed)", tc.name, got, tc.storm, Believed(s, tc.watched))
+			t.Errorf("%s: a storm: %v, want %v (at most %g are believed)", tc.name, got, tc.storm,
+				Believed(s, tc.watched))
 		}
 	}
 }

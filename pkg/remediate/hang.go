@@ -36,7 +36,9 @@ func wouldHang(f Facts) *incident.Answer {
 	if len(why) == 0 {
 		return nil
 	}
-	a := hold(incident.Skip, "a restart of %s may never end: it starts a new pod before it ends an old one (maxUnavailable 0), and %s. Allow one to be unavailable, or use the strategy Recreate, then restart by hand", w.Target, list(why))
+	a := hold(incident.Skip, "a restart of %s may never end: it starts a new pod before it ends an old one "+
+		"(maxUnavailable 0), and %s. Allow one to be unavailable, or use the strategy Recreate, then restart by hand",
+		w.Target, list(why))
 	return &a
 }
 

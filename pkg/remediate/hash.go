@@ -26,7 +26,8 @@ func Hash(p incident.Plan) string {
 		// Left out where there is none, so that plans of earlier versions keep their hash.
 		Revision *incident.Template `json:"revision,omitempty"`
 		Back     *incident.Template `json:"back,omitempty"`
-	}{p.Action, p.Object, p.Target.String() + " " + p.Target.UID, canonical(p.Patch), canonical(p.Create), canonical(p.Inverse), p.Lease, p.Revision, p.Back})
+	}{p.Action, p.Object, p.Target.String() + " " + p.Target.UID, canonical(p.Patch), canonical(p.Create),
+		canonical(p.Inverse), p.Lease, p.Revision, p.Back})
 	if err != nil {
 		return ""
 	}

@@ -20,7 +20,8 @@ func TestAHoldEndsByItself_X103(t *testing.T) {
 		{"empty is a hold, too", map[string]string{HoldAnnotation: ""}, true},
 		{"before its end", map[string]string{HoldAnnotation: "why", HoldUntilAnnotation: "2026-03-06T12:00:01Z"}, true},
 		{"after its end", map[string]string{HoldAnnotation: "why", HoldUntilAnnotation: "2026-03-06T12:00:00Z"}, false},
-		{"an end in another zone", map[string]string{HoldAnnotation: "why", HoldUntilAnnotation: "2026-03-06T13:30:00+01:00"}, true},
+		{"an end in another zone", map[string]string{HoldAnnotation: "why",
+			HoldUntilAnnotation: "2026-03-06T13:30:00+01:00"}, true},
 		{"an end that is none", map[string]string{HoldAnnotation: "why", HoldUntilAnnotation: "tomorrow"}, true},
 		{"an end of nothing", map[string]string{HoldUntilAnnotation: "2027-01-01T00:00:00Z"}, false},
 	} {

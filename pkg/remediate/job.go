@@ -18,7 +18,8 @@ const OpLabel = OpAnnotation
 func planJob(f Facts) (incident.Plan, *incident.Answer) {
 	w := f.Workload
 	if f.OpID == "" {
-		return refuse(incident.HandOver, "plan job %s: the op has no id, so the job could not be found again", f.Options.JobName)
+		return refuse(incident.HandOver, "plan job %s: the op has no id, so the job could not be found again",
+			f.Options.JobName)
 	}
 	doc, err := vetJob(f.Options.Job, []string{w.Target.Namespace}, f.Options.JobAllow)
 	if err != nil {
@@ -31,8 +32,9 @@ func planJob(f Facts) (incident.Plan, *incident.Answer) {
 	}
 	return incident.Plan{
 		Summary: fmt.Sprintf("run job %s as %s/%s for %s", f.Options.JobName, w.Target.Namespace, name, w.Target),
-		Object:  incident.Object{Group: "batch", Version: "v1", Resource: "jobs", Namespace: w.Target.Namespace, Name: name},
-		Create:  create, Field: "job", Before: "none", After: name, Price: 1,
+		Object: incident.Object{Group: "batch", Version: "v1", Resource: "jobs", Namespace: w.Target.Namespace,
+			Name: name},
+		Create: create, Field: "job", Before: "none", After: name, Price: 1,
 	}, nil
 }
 

@@ -66,13 +66,16 @@ func FuzzJob(f *testing.F) {
 			}
 		}
 		labels, _ := got.Metadata["labels"].(map[string]any)
-		if got.APIVersion != "batch/v1" || got.Kind != "Job" || got.Metadata["namespace"] != "shop" || got.Metadata["name"] != plan.Object.Name || labels[OpLabel] != id {
+		if got.APIVersion != "batch/v1" || got.Kind != "Job" || got.Metadata["namespace"] != "shop" ||
+			got.Metadata["name"] != plan.Object.Name || labels[OpLabel] != id {
 			t.Fatalf("created %s", plan.Create)
 		}
-		if !label.MatchString(plan.Object.Name) || len(plan.Object.Name) > 63 || plan.Object.Namespace != "shop" || plan.Object.Resource != "jobs" || len(plan.Patch) > 0 {
+		if !label.MatchString(plan.Object.Name) || len(plan.Object.Name) > 63 || plan.Object.Namespace != "shop" ||
+			plan.Object.Resource != "jobs" || len(plan.Patch) > 0 {
 			t.Fatalf("object %+v", plan.Object)
 		}
-		if s := got.Spec; s.ActiveDeadlineSeconds <= 0 || s.BackoffLimit == nil || *s.BackoffLimit < 0 || *s.BackoffLimit > maxBackoff || len(s.Template.Spec.Containers) == 0 {
+		if s := got.Spec; s.ActiveDeadlineSeconds <= 0 || s.BackoffLimit == nil || *s.BackoffLimit < 0 ||
+			*s.BackoffLimit > maxBackoff || len(s.Template.Spec.Containers) == 0 {
 			t.Fatalf("it does not end by itself: %s", plan.Create)
 		}
 		for _, c := range append(got.Spec.Template.Spec.InitContainers, got.Spec.Template.Spec.Containers...) {

@@ -12,14 +12,16 @@ import (
 
 func TestJobIsMadeUnderADeterministicName(t *testing.T) {
 	p := mustPlan(t, facts("job"))
-	if p.Object.Name != "watchdog-clean-00abcdef" || p.Object.Namespace != "shop" || p.Object.Resource != "jobs" || p.Object.Group != "batch" || p.Class != incident.C2 || len(p.Patch) > 0 {
+	if p.Object.Name != "watchdog-clean-00abcdef" || p.Object.Namespace != "shop" || p.Object.Resource != "jobs" ||
+		p.Object.Group != "batch" || p.Class != incident.C2 || len(p.Patch) > 0 {
 		t.Errorf("plan %+v", p.Object)
 	}
 	var got struct{ Metadata any }
 	if err := json.Unmarshal(p.Create, &got); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]any{"name": "watchdog-clean-00abcdef", "namespace": "shop", "labels": map[string]any{"team": "a", "watchdog.io/op": opID}}
+	want := map[string]any{"name": "watchdog-clean-00abcdef", "namespace": "shop",
+		"labels": map[string]any{"team": "a", "watchdog.io/op": opID}}
 	if d := cmp.Diff(any(want), got.Metadata); d != "" {
 		t.Error(d)
 	}
@@ -56,10 +58,13 @@ func TestJobRefuses(t *testing.T) {
 		text string
 	}{
 		{"trap 9: tty", replace(`"name":"clean",`, `"name":"clean","tty":true,`), "container clean wants a terminal"},
-		{"trap 9: stdin", replace(`"name":"clean",`, `"name":"clean","stdin":true,`), "container clean wants a terminal"},
-		{"trap 9: stdin in an init container", replace(`"containers"`, `"initContainers":[{"name":"i","stdin":true}],"containers"`), "container i wants a terminal"},
+		{"trap 9: stdin", replace(`"name":"clean",`, `"name":"clean","stdin":true,`),
+			"container clean wants a terminal"},
+		{"trap 9: stdin in an init container", replace(`"containers"`,
+			`"initContainers":[{"name":"i","stdin":true}],"containers"`), "container i wants a terminal"},
 		{"trap 9: literal secret", replace(`"DAYS"`, `"Api_Token"`), "literal secret in env Api_Token"},
-		{"trap 9: password in a URL", replace(`$(URL)`, `postgres://u:hunter2@db/x`), "a postgres:// URL holds a password"},
+		{"trap 9: password in a URL", replace(`$(URL)`, `postgres://u:hunter2@db/x`),
+			"a postgres:// URL holds a password"},
 		{"trap 7: unresolved variable", replace(`tool:1`, `tool:${BUILD_VERSION}`), "${BUILD_VERSION} is not resolved"},
 		{"trap 7: unresolved variable in a key", replace(`"team":`, `"${TEAM}":`), "${TEAM}"},
 		{"no deadline", replace(`"activeDeadlineSeconds":60,`, ``), "activeDeadlineSeconds is missing"},
@@ -68,17 +73,29 @@ func TestJobRefuses(t *testing.T) {
 		{"another namespace", replace(`"name":"x"`, `"namespace":"kube-system"`), "kube-system"},
 		{"no Job", replace(`"kind":"Job"`, `"kind":"CronJob"`), "batch/v1 CronJob"},
 		{"no containers", json.RawMessage(`{"apiVersion":"batch/v1","kind":"Job","spec":{}}`), "0 containers"},
-		{"X96: privileged", replace(`"name":"clean",`, `"name":"clean","securityContext":{"privileged":true},`), "container clean is privileged (job_templates: allow: [privileged]"},
-		{"X96: escalation", replace(`"name":"clean",`, `"name":"clean","securityContext":{"allowPrivilegeEscalation":true},`), "allows privilege escalation"},
-		{"X96: a capability", replace(`"name":"clean",`, `"name":"clean","securityContext":{"capabilities":{"add":["SYS_ADMIN"]}},`), "adds the capabilities SYS_ADMIN"},
-		{"X96: a folder of the node", replace(`"containers"`, `"volumes":[{"name":"v","hostPath":{"path":"/"}}],"containers"`), "the volume v is the node's folder / (job_templates: allow: [host]"},
+		{"X96: privileged", replace(`"name":"clean",`, `"name":"clean","securityContext":{"privileged":true},`),
+			"container clean is privileged (job_templates: allow: [privileged]"},
+		{"X96: escalation", replace(`"name":"clean",`,
+			`"name":"clean","securityContext":{"allowPrivilegeEscalation":true},`), "allows privilege escalation"},
+		{"X96: a capability", replace(`"name":"clean",`,
+			`"name":"clean","securityContext":{"capabilities":{"add":["SYS_ADMIN"]}},`),
+			"adds the capabilities SYS_ADMIN"},
+		{"X96: a folder of the node", replace(`"containers"`,
+			`"volumes":[{"name":"v","hostPath":{"path":"/"}}],"containers"`),
+			"the volume v is the node's folder / (job_templates: allow: [host]"},
 		{"X96: the node's network", replace(`"containers"`, `"hostNetwork":true,"containers"`), "it uses hostNetwork"},
-		{"X96: a port of the node", replace(`"name":"clean",`, `"name":"clean","ports":[{"hostPort":22}],`), "takes the node's port 22"},
-		{"X96: another account", replace(`"containers"`, `"serviceAccountName":"cluster-admin","containers"`), "runs as the service account cluster-admin"},
-		{"X96: another account by its old name", replace(`"containers"`, `"serviceAccount":"cluster-admin","containers"`), "runs as the service account cluster-admin"},
-		{"X96: many pods", replace(`"backoffLimit":1,`, `"backoffLimit":1,"parallelism":1000,`), "spec.parallelism is 1000"},
-		{"X96: a shell", replace(`"args":["--url=$(URL)"]`, `"command":["/bin/bash","-ec","rm -rf /x"]`), "container clean runs a shell (/bin/bash -ec)"},
-		{"X96: a shell by env", replace(`"args":["--url=$(URL)"]`, `"command":["/usr/bin/env","sh"],"args":["-c","x"]`), "runs a shell"},
+		{"X96: a port of the node", replace(`"name":"clean",`, `"name":"clean","ports":[{"hostPort":22}],`),
+			"takes the node's port 22"},
+		{"X96: another account", replace(`"containers"`, `"serviceAccountName":"cluster-admin","containers"`),
+			"runs as the service account cluster-admin"},
+		{"X96: another account by its old name", replace(`"containers"`,
+			`"serviceAccount":"cluster-admin","containers"`), "runs as the service account cluster-admin"},
+		{"X96: many pods", replace(`"backoffLimit":1,`, `"backoffLimit":1,"parallelism":1000,`),
+			"spec.parallelism is 1000"},
+		{"X96: a shell", replace(`"args":["--url=$(URL)"]`, `"command":["/bin/bash","-ec","rm -rf /x"]`),
+			"container clean runs a shell (/bin/bash -ec)"},
+		{"X96: a shell by env", replace(`"args":["--url=$(URL)"]`, `"command":["/usr/bin/env","sh"],"args":["-c","x"]`),
+			"runs a shell"},
 		{"nothing", nil, "read manifest"},
 		{"null", json.RawMessage(`null`), "no object"},
 		{"two documents", append(goodJob(), goodJob()...), "read manifest"},
@@ -101,7 +118,8 @@ func TestJobRefuses(t *testing.T) {
 // with it.
 func TestJobRunsWithWhatItsTemplateIsAllowed(t *testing.T) {
 	f := facts("job")
-	f.Options.Job = json.RawMessage(strings.Replace(string(goodJob()), `"containers":[{"name":"clean",`, `"serviceAccountName":"cleaner","containers":[{"name":"clean","command":["sh","-c","x"],`, 1))
+	f.Options.Job = json.RawMessage(strings.Replace(string(goodJob()), `"containers":[{"name":"clean",`,
+		`"serviceAccountName":"cleaner","containers":[{"name":"clean","command":["sh","-c","x"],`, 1))
 	f.Options.JobAllow = []string{AllowShell}
 	_, answers := Consider(f)
 	checkHeld(t, answers, "plan", incident.Skip, "service account cleaner")

@@ -131,6 +131,7 @@ func judgeRecord(r *Record, healthy bool, now time.Time, goodAfter time.Duration
 }
 
 func sameRecord(a, b Record) bool {
-	return a.UID == b.UID && a.Number == b.Number && a.RestoredBy == b.RestoredBy && a.Startup == b.Startup && a.CurrentAt.Equal(b.CurrentAt) && a.SeenAt.Equal(b.SeenAt) &&
+	return a.UID == b.UID && a.Number == b.Number && a.RestoredBy == b.RestoredBy && a.Startup == b.Startup &&
+		a.CurrentAt.Equal(b.CurrentAt) && a.SeenAt.Equal(b.SeenAt) &&
 		a.HealthySince.Equal(b.HealthySince) && a.GoodAt.Equal(b.GoodAt) && a.RolledBackAt.Equal(b.RolledBackAt)
 }

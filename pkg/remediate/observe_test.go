@@ -94,7 +94,8 @@ func TestARollbackOfOursIsRemembered(t *testing.T) {
 	next, changed := Observe(f.Records, f.Workload, false, f.Now, f.Settings)
 	restored, _ := record(next, "u-3")
 	left, _ := record(next, "u-4")
-	if !changed || restored.RestoredBy != "op op-9" || restored.Number != 5 || !left.RolledBackAt.Equal(f.Now) || f.Records[0].RolledBackAt.Equal(f.Now) {
+	if !changed || restored.RestoredBy != "op op-9" || restored.Number != 5 || !left.RolledBackAt.Equal(f.Now) ||
+		f.Records[0].RolledBackAt.Equal(f.Now) {
 		t.Errorf("changed %v: restored %+v, left %+v", changed, restored, left)
 	}
 	if again, changed := Observe(next, f.Workload, false, f.Now.Add(time.Minute), f.Settings); changed {
@@ -134,9 +135,11 @@ func TestARevisionIsRestoredThoughWhatCameBetweenWasNeverSeen(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	template := json.RawMessage(`{"spec":{"containers":[{"name":"app","image":"app:v1"}]}}`)
 	w := Workload{Generation: 3, Observed: 3, Desired: 1, Ready: 1, Updated: 1, Available: 1, Template: template,
-		Annotations: map[string]string{OpAnnotation: "op1"}, Managers: []Manager{{Name: "watchdog", At: now, Template: true}},
-		Revisions: []Revision{{Number: 4, UID: "rs1", Template: template}, {Number: 3, UID: "rs2"}}}
-	next, changed := Observe([]Record{{UID: "rs1", Number: 2, SeenAt: now.Add(-time.Hour), GoodAt: now.Add(-time.Hour)}}, w, false, now, Settings{GoodAfter: time.Minute})
+		Annotations: map[string]string{OpAnnotation: "op1"},
+		Managers:    []Manager{{Name: "watchdog", At: now, Template: true}},
+		Revisions:   []Revision{{Number: 4, UID: "rs1", Template: template}, {Number: 3, UID: "rs2"}}}
+	next, changed := Observe([]Record{{UID: "rs1", Number: 2, SeenAt: now.Add(-time.Hour),
+		GoodAt: now.Add(-time.Hour)}}, w, false, now, Settings{GoodAfter: time.Minute})
 	if rec, ok := record(next, "rs1"); !changed || !ok || rec.RestoredBy != "op op1" {
 		t.Errorf("changed %t, records %+v", changed, next)
 	}

@@ -42,7 +42,8 @@ func TestRecheckBindsThePlanToTheFreshRead(t *testing.T) {
 			t.Errorf("%s: held: %s", action, reason)
 		}
 		want := map[string]string{"scale": "1002", "restart": "1002", "rollback": "1002", "hpa": "56"}[action]
-		if got.Object.ResourceVersion != want || got.Hash != p.Hash || string(filled(t, got, f.Workload).Patch) != string(filled(t, p, f.Workload).Patch) {
+		if got.Object.ResourceVersion != want || got.Hash != p.Hash ||
+			string(filled(t, got, f.Workload).Patch) != string(filled(t, p, f.Workload).Patch) {
 			t.Errorf("%s: resourceVersion %q, want %q; %+v", action, got.Object.ResourceVersion, want, got)
 		}
 	}
@@ -59,7 +60,8 @@ func TestRecheckRefuses(t *testing.T) {
 		{"F-105 replicas changed by others", "scale", func(f *Facts) {
 			f.Workload.Desired, f.Workload.Ready, f.Workload.Available, f.Workload.Updated = 3, 3, 3, 3
 		}, incident.Wait, "spec.replicas was 4 when planned, now spec.replicas is 3"},
-		{"an HPA appeared", "scale", func(f *Facts) { f.Workload.HPA = hpa() }, incident.HandOver, "planned for uid u-deploy, now it is uid u-hpa"},
+		{"an HPA appeared", "scale", func(f *Facts) { f.Workload.HPA = hpa() }, incident.HandOver,
+			"planned for uid u-deploy, now it is uid u-hpa"},
 		{"F-16 made anew", "restart", func(f *Facts) { f.Workload.Target.UID = "u-new" }, incident.HandOver, "u-new"},
 		{"F-108 deployed in between", "restart", func(f *Facts) {
 			f.Workload.Template = template("agent-system:v2.2.1")
@@ -79,11 +81,16 @@ func TestRecheckRefuses(t *testing.T) {
 			r[0].Number = 5
 			f.Workload.Template = r[0].Template
 		}, incident.Skip, "no suspect"},
-		{"INV-12 F-71 recovered in between", "restart", func(f *Facts) { f.Alert.Verdict = incident.OK }, incident.Wait, "recovered"},
-		{"F-104 held in between", "rollback", func(f *Facts) { f.Workload.Annotations = map[string]string{HoldAnnotation: "stop"} }, incident.Suppress, "stop"},
-		{"F-104 kill switch in between", "scale", func(f *Facts) { f.Ledger.Hold = &incident.Attribution{} }, incident.Suppress, "on hold"},
+		{"INV-12 F-71 recovered in between", "restart", func(f *Facts) { f.Alert.Verdict = incident.OK }, incident.Wait,
+			"recovered"},
+		{"F-104 held in between", "rollback",
+			func(f *Facts) { f.Workload.Annotations = map[string]string{HoldAnnotation: "stop"} }, incident.Suppress,
+			"stop"},
+		{"F-104 kill switch in between", "scale", func(f *Facts) { f.Ledger.Hold = &incident.Attribution{} },
+			incident.Suppress, "on hold"},
 		{"the manifest changed in between", "job", func(f *Facts) {
-			f.Options.Job = []byte(string(slices.Replace(slices.Clone([]byte(f.Options.Job)), 0, 1, []byte(`{"x":1,`)...)))
+			f.Options.Job = []byte(string(slices.Replace(slices.Clone([]byte(f.Options.Job)), 0, 1,
+				[]byte(`{"x":1,`)...)))
 			f.OpID = "01JQ0000000000000000000000"
 		}, incident.Wait, "the workload changed since"},
 	} {
@@ -132,7 +139,8 @@ func TestThePlanHashChangesWithEveryParameter(t *testing.T) {
 		t.Errorf("the hash changed with what is no parameter: %s, %s", Hash(same), base.Hash)
 	}
 	for _, change := range []func(*Facts){
-		func(f *Facts) { f.Options.By = "50%" }, func(f *Facts) { f.Options.Lease = time.Minute }, func(f *Facts) { f.Workload.HPA = hpa() },
+		func(f *Facts) { f.Options.By = "50%" }, func(f *Facts) { f.Options.Lease = time.Minute },
+		func(f *Facts) { f.Workload.HPA = hpa() },
 	} {
 		f := facts("scale")
 		change(&f)

@@ -16,7 +16,8 @@ func planRestart(f Facts) (incident.Plan, *incident.Answer) {
 	}
 	w := f.Workload
 	if w.Recreate {
-		return refuse(incident.Skip, "the strategy of %s is Recreate: a restart stops all %d replicas at once", w.Target, w.Desired)
+		return refuse(incident.Skip, "the strategy of %s is Recreate: a restart stops all %d replicas at once",
+			w.Target, w.Desired)
 	}
 	if a := wouldHang(f); a != nil {
 		return incident.Plan{}, a
@@ -43,8 +44,9 @@ func planRestart(f Facts) (incident.Plan, *incident.Answer) {
 		before = "never"
 	}
 	return incident.Plan{
-		Summary: fmt.Sprintf("restart the %d pods of %s, at most %d unavailable and %d extra at a time", w.Desired, w.Target, w.MaxUnavailable, w.MaxSurge),
-		Object:  deployment(w), Patch: patch,
+		Summary: fmt.Sprintf("restart the %d pods of %s, at most %d unavailable and %d extra at a time", w.Desired,
+			w.Target, w.MaxUnavailable, w.MaxSurge),
+		Object: deployment(w), Patch: patch,
 		// The template's fingerprint makes a deploy between decision and write show.
 		Field: "restartedAt", Before: fmt.Sprintf("%s (template %s)", before, fingerprint(w.Template)), After: at,
 		Was:   fingerprint(w.Template),

@@ -26,7 +26,8 @@ func Revert(f Facts, lease incident.Lease) (incident.Plan, []incident.Answer) {
 	var a incident.Answer
 	var object incident.Object
 	if err != nil || errAfter != nil {
-		a = hold(incident.HandOver, "op %s of %s left no inverse that can be read: %s is to be set back by hand", lease.Op, was.Target, was.Field)
+		a = hold(incident.HandOver, "op %s of %s left no inverse that can be read: %s is to be set back by hand",
+			lease.Op, was.Target, was.Field)
 	} else {
 		object, a = stillHolds(f, was.Object, was.Field, was.After, was.Target)
 	}
@@ -37,7 +38,8 @@ func Revert(f Facts, lease incident.Lease) (incident.Plan, []incident.Answer) {
 	plan.Object, plan.Patch = object, was.Inverse
 	plan.Field, plan.Before, plan.After = was.Field, was.After, strconv.Itoa(back)
 	plan.Price = max(0, after-back)
-	plan.Summary = fmt.Sprintf("set %s of %s %s back from %s to %d: %s", was.Field, object.Resource, object.Name, was.After, back, WhyReverted(f.Ledger, lease))
+	plan.Summary = fmt.Sprintf("set %s of %s %s back from %s to %d: %s", was.Field, object.Resource, object.Name,
+		was.After, back, WhyReverted(f.Ledger, lease))
 	plan.Hash = Hash(plan)
 	return plan, append([]incident.Answer{a}, ask(revertGuards(), f, plan)...)
 }
@@ -62,7 +64,8 @@ func anyUID(t incident.Target) incident.Target {
 
 // stillHolds answers whether the field of the object still holds the value, and
 // returns the object as it is now.
-func stillHolds(f Facts, object incident.Object, field, value string, target incident.Target) (incident.Object, incident.Answer) {
+func stillHolds(f Facts, object incident.Object, field, value string,
+	target incident.Target) (incident.Object, incident.Answer) {
 	w := f.Workload
 	now := leverOf(w)
 	if w.Target.UID == "" {
@@ -72,13 +75,16 @@ func stillHolds(f Facts, object incident.Object, field, value string, target inc
 		return object, hold(incident.Skip, "HPA %s now owns spec.replicas of %s: it is left to it", w.HPA.Name, target)
 	}
 	if now.field != field {
-		return object, hold(incident.Skip, "%s %s, whose %s was %s, is gone: there is nothing to set back", object.Resource, object.Name, field, value)
+		return object, hold(incident.Skip, "%s %s, whose %s was %s, is gone: there is nothing to set back",
+			object.Resource, object.Name, field, value)
 	}
 	if now.object.UID != object.UID || now.object.Name != object.Name {
-		return object, hold(incident.Skip, "%s %s is another object now (uid %s, was %s): it is left as it is", object.Resource, object.Name, now.object.UID, object.UID)
+		return object, hold(incident.Skip, "%s %s is another object now (uid %s, was %s): it is left as it is",
+			object.Resource, object.Name, now.object.UID, object.UID)
 	}
 	if have := strconv.Itoa(now.value); have != value {
-		return object, hold(incident.Skip, "%s of %s %s is %s, not the %s that watchdog wrote: %s; it is left as it is", field, object.Resource, object.Name, have, value, changedBy(f, field))
+		return object, hold(incident.Skip, "%s of %s %s is %s, not the %s that watchdog wrote: %s; it is left as it is",
+			field, object.Resource, object.Name, have, value, changedBy(f, field))
 	}
 	return now.object, pass("%s of %s %s still is %s", field, object.Resource, object.Name, value)
 }

@@ -14,16 +14,20 @@ func revertTemplate(f Facts, lease incident.Lease) (incident.Plan, []incident.An
 	was := lease.Plan
 	object, a := stillStands(f, was.Object, was.Is, was.After)
 	if a.Hold == "" && !undoes(f.Workload, was) {
-		a = hold(incident.HandOver, "op %s of %s left no inverse that leads back to its template: it is to be deployed again by hand", lease.Op, was.Target)
+		a = hold(incident.HandOver, "op %s of %s left no inverse that leads back to its template: it is to be "+
+			"deployed again by hand", lease.Op, was.Target)
 	}
 	a.Guard = "lease"
 	if a.Hold != "" {
 		return incident.Plan{}, []incident.Answer{a}
 	}
 	plan := incident.Plan{
-		Action: incident.ActionRevert, Class: was.Class, Target: was.Target, Object: object, Patch: was.Inverse, Revision: was.Back,
-		Field: was.Field, Before: was.After, After: was.Before, Was: was.Is, Is: was.Was, Price: f.Workload.Desired + f.Workload.MaxSurge,
-		Summary: fmt.Sprintf("take the rollback of %s back, from revision %s to %s again: %s", was.Target, was.After, was.Before, WhyReverted(f.Ledger, lease)),
+		Action: incident.ActionRevert, Class: was.Class, Target: was.Target, Object: object, Patch: was.Inverse,
+		Revision: was.Back,
+		Field:    was.Field, Before: was.After, After: was.Before, Was: was.Is, Is: was.Was, Price: f.Workload.Desired +
+			f.Workload.MaxSurge,
+		Summary: fmt.Sprintf("take the rollback of %s back, from revision %s to %s again: %s", was.Target, was.After,
+			was.Before, WhyReverted(f.Ledger, lease)),
 	}
 	plan.Hash = Hash(plan)
 	return plan, append([]incident.Answer{a}, ask(revertGuards(), f, plan)...)
@@ -37,9 +41,12 @@ func stillStands(f Facts, object incident.Object, template, revision string) (in
 	case w.Target.UID == "":
 		return object, hold(incident.Wait, "%s could not be identified: the read gave no uid", w.Target)
 	case w.Target.UID != object.UID:
-		return object, hold(incident.Skip, "%s is another object now (uid %s, was %s): it is left as it is", w.Target, w.Target.UID, object.UID)
+		return object, hold(incident.Skip, "%s is another object now (uid %s, was %s): it is left as it is", w.Target,
+			w.Target.UID, object.UID)
 	case fingerprint(w.Template) != template:
-		return object, hold(incident.Skip, "the template of %s is not the one of revision %s that watchdog gave it: %s; it is left as it is", w.Target, revision, lastWriter(w, incident.Move{Was: template}))
+		return object, hold(incident.Skip,
+			"the template of %s is not the one of revision %s that watchdog gave it: %s; it is left as it is", w.Target,
+			revision, lastWriter(w, incident.Move{Was: template}))
 	}
 	return deployment(w), pass("the template of %s still is that of revision %s", w.Target, revision)
 }

@@ -42,7 +42,9 @@ func TestRevertGoesBackToWhatWasBefore(t *testing.T) {
 		if autoscaled {
 			rv, patch, before, after = "77", `{"spec":{"minReplicas":2}}`, "5", "2"
 		}
-		if p.Action != incident.ActionRevert || string(p.Patch) != patch || p.Before != before || p.After != after || p.Object.ResourceVersion != rv || p.Object.UID != lease.Plan.Object.UID || p.Hash != Hash(p) || p.Lease != 0 {
+		if p.Action != incident.ActionRevert || string(p.Patch) != patch || p.Before != before || p.After != after ||
+			p.Object.ResourceVersion != rv || p.Object.UID != lease.Plan.Object.UID || p.Hash != Hash(p) ||
+			p.Lease != 0 {
 			t.Errorf("plan %+v, patch %s", p, p.Patch)
 		}
 		f.Workload.ResourceVersion = "2002"
@@ -63,31 +65,46 @@ func TestRevertYields(t *testing.T) {
 	}{
 		{"INV-26 a person scaled since", false, func(f *Facts) {
 			f.Workload.Desired = 9
-			f.Workload.Managers = append(f.Workload.Managers, Manager{Name: "kubectl-scale", At: f.Now.Add(-time.Minute), Replicas: true})
-		}, incident.Skip, "spec.replicas of deployments agent-system is 9, not the 5 that watchdog wrote: kubectl-scale changed it 1m0s ago"},
-		{"already set back", false, func(f *Facts) { f.Workload.Desired = 4; f.Workload.Managers = nil }, incident.Skip, "somebody unknown"},
+			f.Workload.Managers = append(f.Workload.Managers,
+				Manager{Name: "kubectl-scale", At: f.Now.Add(-time.Minute), Replicas: true})
+		}, incident.Skip, "spec.replicas of deployments agent-system is 9, not the 5 that watchdog wrote: " +
+			"kubectl-scale changed it 1m0s ago"},
+		{"already set back", false, func(f *Facts) { f.Workload.Desired = 4; f.Workload.Managers = nil }, incident.Skip,
+			"somebody unknown"},
 		{"a later op of ours", false, func(f *Facts) {
-			f.Workload.Desired, f.Workload.Managers, f.Workload.Annotations = 7, []Manager{{Name: "watchdog", At: f.Now, Replicas: true}}, map[string]string{OpAnnotation: "op-2"}
+			f.Workload.Desired, f.Workload.Managers, f.Workload.Annotations = 7, []Manager{{Name: "watchdog", At: f.Now,
+				Replicas: true}}, map[string]string{OpAnnotation: "op-2"}
 		}, incident.Skip, "op op-2"},
-		{"minReplicas changed", true, func(f *Facts) { f.Workload.HPA.Min = 6 }, incident.Skip, "spec.minReplicas of horizontalpodautoscalers agent-system-hpa is 6"},
+		{"minReplicas changed", true, func(f *Facts) { f.Workload.HPA.Min = 6 }, incident.Skip,
+			"spec.minReplicas of horizontalpodautoscalers agent-system-hpa is 6"},
 		{"minReplicas changed by an op", true, func(f *Facts) {
 			f.Workload.HPA.Min, f.Workload.HPA.Annotations = 6, map[string]string{OpAnnotation: "op-3"}
 		}, incident.Skip, "op op-3"},
 		{"the HPA is gone", true, func(f *Facts) { f.Workload.HPA = nil }, incident.Skip, "is gone"},
-		{"the HPA is another", true, func(f *Facts) { f.Workload.HPA.UID = "u-x" }, incident.Skip, "another object now"},
+		{"the HPA is another", true, func(f *Facts) { f.Workload.HPA.UID = "u-x" }, incident.Skip,
+			"another object now"},
 		{"an HPA came", false, func(f *Facts) { f.Workload.HPA = hpa() }, incident.Skip, "now owns spec.replicas"},
-		{"the deployment was made anew", false, func(f *Facts) { f.Workload.Target.UID = "u-x" }, incident.Skip, "another object now"},
+		{"the deployment was made anew", false, func(f *Facts) { f.Workload.Target.UID = "u-x" }, incident.Skip,
+			"another object now"},
 		{"nothing was read", false, func(f *Facts) { f.Workload = Workload{} }, incident.Wait, "no uid"},
-		{"hold", false, func(f *Facts) { f.Workload.Annotations = map[string]string{HoldAnnotation: "x"} }, incident.Suppress, "hold"},
-		{"INV-30 in maintenance", false, func(f *Facts) { f.Suspended = Suspension{From: incident.C3, Why: "in maintenance until 03:00 UTC"} }, incident.Suppress, "in maintenance until 03:00 UTC"},
+		{"hold", false, func(f *Facts) { f.Workload.Annotations = map[string]string{HoldAnnotation: "x"} },
+			incident.Suppress, "hold"},
+		{"INV-30 in maintenance", false, func(f *Facts) {
+			f.Suspended = Suspension{From: incident.C3,
+				Why: "in maintenance until 03:00 UTC"}
+		}, incident.Suppress, "in maintenance until 03:00 UTC"},
 		{"kill switch", false, func(f *Facts) { f.Ledger.Hold = &incident.Attribution{} }, incident.Suppress, "hold"},
 		{"an op in flight", false, func(f *Facts) {
 			f.Ledger.Ops = []incident.Op{{ID: "o", Plan: incident.Plan{Target: f.Workload.Target}}}
 		}, incident.Wait, "in flight"},
-		{"INV-47 observe", false, func(f *Facts) { f.Mode = incident.Observe }, incident.Advise, "would have done: set spec.replicas"},
+		{"INV-47 observe", false, func(f *Facts) { f.Mode = incident.Observe }, incident.Advise,
+			"would have done: set spec.replicas"},
 		{"blind", false, func(f *Facts) { f.Blind = "x" }, incident.Freeze, "trust"},
-		{"Argo CD came", false, func(f *Facts) { f.Workload.Owner = "Argo CD application shop" }, incident.Skip, "Argo CD"},
-		{"another installation", false, func(f *Facts) { f.Workload.Annotations = map[string]string{ClaimAnnotation: "b"} }, incident.HandOver, "another installation"},
+		{"Argo CD came", false, func(f *Facts) { f.Workload.Owner = "Argo CD application shop" }, incident.Skip,
+			"Argo CD"},
+		{"another installation", false,
+			func(f *Facts) { f.Workload.Annotations = map[string]string{ClaimAnnotation: "b"} }, incident.HandOver,
+			"another installation"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f, lease := leased(t, tc.autoscaled)

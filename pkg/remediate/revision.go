@@ -48,7 +48,8 @@ func sameRelease(a, b Revision) bool {
 // only by restarts.
 func releasedAt(f Facts, current Revision) time.Time {
 	var first time.Time
-	newestFirst := slices.SortedFunc(slices.Values(f.Workload.Revisions), func(a, b Revision) int { return cmp.Compare(b.Number, a.Number) })
+	newestFirst := slices.SortedFunc(slices.Values(f.Workload.Revisions),
+		func(a, b Revision) int { return cmp.Compare(b.Number, a.Number) })
 	for _, r := range newestFirst {
 		switch {
 		case r.Number > current.Number:

@@ -23,7 +23,8 @@ func planRollback(f Facts) (incident.Plan, *incident.Answer) {
 	}
 	current, ok := currentRevision(w)
 	if !ok {
-		return refuse(incident.Wait, "none of the %d ReplicaSets has the template of generation %d (observed %d): the controller has not caught up", len(w.Revisions), w.Generation, w.Observed)
+		return refuse(incident.Wait, "none of the %d ReplicaSets has the template of generation %d (observed %d): "+
+			"the controller has not caught up", len(w.Revisions), w.Generation, w.Observed)
 	}
 	for _, check := range []func(Facts, Revision) *incident.Answer{onceOnly, notRestored, suspect} {
 		if a := check(f, current); a != nil {
@@ -48,9 +49,11 @@ func planRollback(f Facts) (incident.Plan, *incident.Answer) {
 		return refuse(incident.HandOver, "plan rollback of %s to revision %s: %v", w.Target, describe(to), err)
 	}
 	return incident.Plan{
-		Summary: fmt.Sprintf("roll back %s from revision %s to revision %s, known good since %s", w.Target, describe(current), describe(to), rec.GoodAt.UTC().Format(time.RFC3339)),
-		Object:  deployment(w), Revision: templateOf(to), Back: templateOf(current), Changes: changes(w.Template, to.Template),
-		Field: "revision", Before: describe(current), After: describe(to),
+		Summary: fmt.Sprintf("roll back %s from revision %s to revision %s, known good since %s", w.Target,
+			describe(current), describe(to), rec.GoodAt.UTC().Format(time.RFC3339)),
+		Object: deployment(w), Revision: templateOf(to), Back: templateOf(current),
+		Changes: changes(w.Template, to.Template),
+		Field:   "revision", Before: describe(current), After: describe(to),
 		Was: fingerprint(w.Template), Is: fingerprint(to.Template),
 		Price: w.Desired + w.MaxSurge,
 	}, nil
@@ -84,13 +87,17 @@ func notRestored(f Facts, current Revision) *incident.Answer {
 		if !ok || rec.RestoredBy == "" || !sameRelease(r, current) {
 			continue
 		}
-		a := hold(incident.HandOver, "revision %s is an older one that %s made the present one again: that may be a rollback, and a rollback is never rolled back", describe(current), clip(rec.RestoredBy))
+		a := hold(incident.HandOver, "revision %s is an older one that %s made the present one again: that may be a "+
+			"rollback, and a rollback is never rolled back", describe(current), clip(rec.RestoredBy))
 		switch {
 		case strings.HasPrefix(rec.RestoredBy, "op "):
-			a = hold(incident.HandOver, "revision %s was itself restored by a rollback (%s): a rollback is never rolled back", describe(current), clip(rec.RestoredBy))
+			a = hold(incident.HandOver, "revision %s was itself restored by a rollback (%s): a rollback is never "+
+				"rolled back", describe(current), clip(rec.RestoredBy))
 			a.Code = incident.CodeRestored
 		case !rec.RolledBackAt.IsZero():
-			a = hold(incident.HandOver, "revision %s was rolled back by watchdog at %s, and %s deployed it again: it is not rolled back a second time", describe(current), rec.RolledBackAt.UTC().Format(time.RFC3339), clip(rec.RestoredBy))
+			a = hold(incident.HandOver, "revision %s was rolled back by watchdog at %s, and %s deployed it again: "+
+				"it is not rolled back a second time", describe(current), rec.RolledBackAt.UTC().Format(time.RFC3339),
+				clip(rec.RestoredBy))
 		}
 		return &a
 	}
@@ -115,16 +122,21 @@ func suspect(f Facts, current Revision) *incident.Answer {
 	released, began := releasedAt(f, current), f.Alert.ActiveAt
 	var a incident.Answer
 	if m, own := restartedBy(f); own && began.After(m.At) {
-		a = hold(incident.Skip, "the deploy is no suspect: the breach began %s after watchdog itself restarted the pods (op %s), and revision %s is of that restart", began.Sub(m.At).Round(time.Second), m.Op, describe(current))
+		a = hold(incident.Skip, "the deploy is no suspect: the breach began %s after watchdog itself restarted the "+
+			"pods (op %s), and revision %s is of that restart", began.Sub(m.At).Round(time.Second), m.Op,
+			describe(current))
 		return &a
 	}
 	switch after := began.Sub(released); {
 	case released.IsZero() || began.IsZero():
-		a = hold(incident.Skip, "the deploy is no suspect: when revision %s came up or when the breach began is not known", describe(current))
+		a = hold(incident.Skip, "the deploy is no suspect: when revision %s came up or when the breach began is not "+
+			"known", describe(current))
 	case after < 0:
-		a = hold(incident.Skip, "the deploy is no suspect: the breach began %s before revision %s", (-after).Round(time.Second), describe(current))
+		a = hold(incident.Skip, "the deploy is no suspect: the breach began %s before revision %s",
+			(-after).Round(time.Second), describe(current))
 	case after > f.Settings.SuspectWindow:
-		a = hold(incident.Skip, "the deploy is no suspect: the breach began %s after revision %s, more than %s", after.Round(time.Second), describe(current), f.Settings.SuspectWindow)
+		a = hold(incident.Skip, "the deploy is no suspect: the breach began %s after revision %s, more than %s",
+			after.Round(time.Second), describe(current), f.Settings.SuspectWindow)
 		a.Code = incident.CodeBreachIsLater
 	default:
 		// A rule that looks back sees a breach that much too late.
@@ -132,7 +144,8 @@ func suspect(f Facts, current Revision) *incident.Answer {
 		if !good || !rec.GoodAt.Before(began.Add(-f.Alert.Lookback)) {
 			return nil
 		}
-		a = hold(incident.Skip, "the deploy is no suspect: revision %s was seen healthy for %s, and the breach began %s after that", describe(current), f.Settings.GoodAfter, began.Sub(rec.GoodAt).Round(time.Second))
+		a = hold(incident.Skip, "the deploy is no suspect: revision %s was seen healthy for %s, and the breach "+
+			"began %s after that", describe(current), f.Settings.GoodAfter, began.Sub(rec.GoodAt).Round(time.Second))
 	}
 	return &a
 }
@@ -141,7 +154,8 @@ func suspect(f Facts, current Revision) *incident.Answer {
 // long enough and was not rolled back since. A restart in between does not make it another.
 func knownGood(f Facts, current Revision) (Record, bool) {
 	for _, r := range f.Workload.Revisions {
-		if rec, ok := record(f.Records, r.UID); ok && !rec.GoodAt.IsZero() && rec.RolledBackAt.IsZero() && sameRelease(r, current) {
+		if rec, ok := record(f.Records, r.UID); ok && !rec.GoodAt.IsZero() && rec.RolledBackAt.IsZero() &&
+			sameRelease(r, current) {
 			return rec, true
 		}
 	}
@@ -161,7 +175,8 @@ func restartedBy(f Facts) (incident.Move, bool) {
 
 // lastGood returns the newest revision to go back to, or what is known of each.
 func lastGood(f Facts, current Revision) (Revision, Record, *incident.Answer) {
-	revisions := slices.SortedFunc(slices.Values(f.Workload.Revisions), func(a, b Revision) int { return int(b.Number - a.Number) })
+	revisions := slices.SortedFunc(slices.Values(f.Workload.Revisions),
+		func(a, b Revision) int { return int(b.Number - a.Number) })
 	var known []string
 	for _, r := range revisions {
 		if r.UID == current.UID {
@@ -173,7 +188,8 @@ func lastGood(f Facts, current Revision) (Revision, Record, *incident.Answer) {
 		}
 		known = append(known, fmt.Sprintf("%s %s", describe(r), why))
 	}
-	a := hold(incident.HandOver, "there is no revision to go back to from %s: no other revision exists", describe(current))
+	a := hold(incident.HandOver, "there is no revision to go back to from %s: no other revision exists",
+		describe(current))
 	if len(known) > 0 {
 		a = hold(incident.HandOver, "none of %d other revisions is known to be good: %s", len(known), list(known))
 	}
@@ -186,7 +202,8 @@ func goodness(f Facts, r, current Revision) (Record, string) {
 		return Record{}, "differs from the current one by restarts only"
 	}
 	if startsTheSame(r, current) {
-		return Record{}, "differs from the current one in annotations and dates only: the same images would be started again"
+		return Record{}, "differs from the current one in annotations and dates only: the same images would be " +
+			"started again"
 	}
 	for _, other := range f.Workload.Revisions {
 		if rec, ok := record(f.Records, other.UID); ok && !rec.RolledBackAt.IsZero() && sameRelease(other, r) {
@@ -194,8 +211,10 @@ func goodness(f Facts, r, current Revision) (Record, string) {
 		}
 	}
 	for _, other := range f.Workload.Revisions {
-		if newer, ok := record(f.Records, other.UID); other.Number > r.Number && !sameRelease(other, r) && startsTheSame(other, r) && (!ok || newer.GoodAt.IsZero() || !newer.RolledBackAt.IsZero()) {
-			return Record{}, fmt.Sprintf("would start what revision %s started since, which is not known to be good", describe(other))
+		if newer, ok := record(f.Records, other.UID); other.Number > r.Number && !sameRelease(other, r) &&
+			startsTheSame(other, r) && (!ok || newer.GoodAt.IsZero() || !newer.RolledBackAt.IsZero()) {
+			return Record{}, fmt.Sprintf("would start what revision %s started since, which is not known to be good",
+				describe(other))
 		}
 	}
 	rec, ok := record(f.Records, r.UID)

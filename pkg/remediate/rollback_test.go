@@ -20,22 +20,30 @@ func TestTrap20RollbackGoesToTheNewestGoodRevision(t *testing.T) {
 	if string(p.Patch) != `{"spec":{"template":{"spec":{"containers":[{"image":"agent-system:v2.1.5","name":"app"}]}}}}` {
 		t.Errorf("patch %s", p.Patch)
 	}
-	if p.Field != "revision" || p.Before != "4 (agent-system:v2.2.0)" || p.After != "3 (agent-system:v2.1.5)" || p.Class != incident.C4 || p.Price != 5 || p.Revision.UID != "u-3" || p.Back.UID != "u-4" || p.Is == "" || p.Lease != 0 {
+	if p.Field != "revision" || p.Before != "4 (agent-system:v2.2.0)" || p.After != "3 (agent-system:v2.1.5)" ||
+		p.Class != incident.C4 || p.Price != 5 || p.Revision.UID != "u-3" || p.Back.UID != "u-4" || p.Is == "" ||
+		p.Lease != 0 {
 		t.Errorf("plan %+v", p)
 	}
-	if want := "roll back shop/deployment/agent-system from revision 4 (agent-system:v2.2.0) to revision 3 (agent-system:v2.1.5), known good since 2026-02-27T13:00:00Z"; p.Summary != want {
+	if want := "roll back shop/deployment/agent-system from revision 4 (agent-system:v2.2.0) to revision 3 " +
+		"(agent-system:v2.1.5), known good since 2026-02-27T13:00:00Z"; p.Summary != want {
 		t.Errorf("summary %q", p.Summary)
 	}
 }
 
 func TestTrap20RollbackPassesOverRevisionsThatAreNotGood(t *testing.T) {
 	for name, change := range map[string]func(*Facts){
-		"never good":       func(f *Facts) { f.Records[1].GoodAt = time.Time{} },
-		"never seen":       func(f *Facts) { f.Records = append(f.Records[:1], f.Records[2]) },
-		"rolled back":      func(f *Facts) { f.Records[1].RolledBackAt = f.Now.Add(-time.Hour) },
-		"F-109 it is gone": func(f *Facts) { f.Workload.Revisions = append(f.Workload.Revisions[:1], f.Workload.Revisions[2]) },
+		"never good":  func(f *Facts) { f.Records[1].GoodAt = time.Time{} },
+		"never seen":  func(f *Facts) { f.Records = append(f.Records[:1], f.Records[2]) },
+		"rolled back": func(f *Facts) { f.Records[1].RolledBackAt = f.Now.Add(-time.Hour) },
+		"F-109 it is gone": func(f *Facts) {
+			f.Workload.Revisions = append(f.Workload.Revisions[:1],
+				f.Workload.Revisions[2])
+		},
 		"a restart of it was rolled back": func(f *Facts) {
-			f.Workload.Revisions = append(f.Workload.Revisions, Revision{Number: 1, UID: "u-1", Template: template("agent-system:v2.1.5", RestartedAtAnnotation, "x"), CreatedAt: f.Now.Add(-200 * time.Hour)})
+			f.Workload.Revisions = append(f.Workload.Revisions,
+				Revision{Number: 1, UID: "u-1", Template: template("agent-system:v2.1.5", RestartedAtAnnotation, "x"),
+					CreatedAt: f.Now.Add(-200 * time.Hour)})
 			f.Records = append(f.Records, Record{UID: "u-1", RolledBackAt: f.Now.Add(-time.Hour)})
 		},
 	} {
@@ -56,17 +64,29 @@ func TestRollbackRefuses(t *testing.T) {
 		hold   incident.Hold
 		text   string
 	}{
-		{"INV-31 none is good", func(f *Facts) { f.Records = f.Records[:1] }, incident.HandOver, "none of 2 other revisions is known to be good: 3 (agent-system:v2.1.5) was never seen running; 2 (agent-system:v2.1.4)"},
-		{"F-109 no history", func(f *Facts) { f.Workload.Revisions = f.Workload.Revisions[:1] }, incident.HandOver, "no other revision exists"},
-		{"INV-32 the breach came long after", func(f *Facts) { f.Workload.Revisions[0].CreatedAt = f.Now.Add(-3 * time.Hour) }, incident.Skip, "2h50m0s after revision 4 (agent-system:v2.2.0), more than 30m0s"},
-		{"INV-32 the breach came before", func(f *Facts) { f.Workload.Revisions[0].CreatedAt = f.Now.Add(-8 * time.Minute) }, incident.Skip, "2m0s before"},
-		{"INV-32 nobody knows when it began", func(f *Facts) { f.Alert.ActiveAt = time.Time{} }, incident.Skip, "not known"},
+		{"INV-31 none is good", func(f *Facts) { f.Records = f.Records[:1] }, incident.HandOver,
+			"none of 2 other revisions is known to be good: 3 (agent-system:v2.1.5) was never seen running; 2 " +
+				"(agent-system:v2.1.4)"},
+		{"F-109 no history", func(f *Facts) { f.Workload.Revisions = f.Workload.Revisions[:1] }, incident.HandOver,
+			"no other revision exists"},
+		{"INV-32 the breach came long after",
+			func(f *Facts) { f.Workload.Revisions[0].CreatedAt = f.Now.Add(-3 * time.Hour) }, incident.Skip,
+			"2h50m0s after revision 4 (agent-system:v2.2.0), more than 30m0s"},
+		{"INV-32 the breach came before",
+			func(f *Facts) { f.Workload.Revisions[0].CreatedAt = f.Now.Add(-8 * time.Minute) }, incident.Skip,
+			"2m0s before"},
+		{"INV-32 nobody knows when it began", func(f *Facts) { f.Alert.ActiveAt = time.Time{} }, incident.Skip,
+			"not known"},
 		{"INV-32 a restart does not make an old release suspect", func(f *Facts) {
-			f.Workload.Revisions[0].Template = template("agent-system:v2.1.5", RestartedAtAnnotation, "2026-03-01T11:45:00Z")
+			f.Workload.Revisions[0].Template = template("agent-system:v2.1.5", RestartedAtAnnotation,
+				"2026-03-01T11:45:00Z")
 			f.Workload.Template = f.Workload.Revisions[0].Template
 		}, incident.Skip, "47h50m0s after"},
-		{"INV-34 no-rollback", func(f *Facts) { f.Workload.Annotations = map[string]string{NoRollbackAnnotation: "schema 12"} }, incident.Skip, "schema 12"},
-		{"INV-33 restored by us", func(f *Facts) { f.Records[0].RestoredBy = "op 1" }, incident.HandOver, "never rolled back"},
+		{"INV-34 no-rollback",
+			func(f *Facts) { f.Workload.Annotations = map[string]string{NoRollbackAnnotation: "schema 12"} },
+			incident.Skip, "schema 12"},
+		{"INV-33 restored by us", func(f *Facts) { f.Records[0].RestoredBy = "op 1" }, incident.HandOver,
+			"never rolled back"},
 		{"INV-33 restored by us and restarted since", func(f *Facts) {
 			f.Workload.Template = template("agent-system:v2.2.0", RestartedAtAnnotation, "now")
 			restarted := f.Workload.Revisions[0]
@@ -79,8 +99,12 @@ func TestRollbackRefuses(t *testing.T) {
 			f.Incident.Attempts = []incident.Attempt{{Action: "rollback", Verdict: incident.NoEffect}}
 		}, incident.HandOver, "1 of 1 rollbacks"},
 		{"the database is down", func(f *Facts) { f.Dependencies[0].Up = false }, incident.Skip, "checks.database"},
-		{"the template cannot be read", func(f *Facts) { f.Workload.Revisions[1].Template = []byte(`[1]`) }, incident.HandOver, "no object"},
-		{"not a deployment", func(f *Facts) { f.Workload.Target.Kind, f.Incident.Target.Kind = "statefulset", "statefulset" }, incident.Skip, "deployments only"},
+		{"the template cannot be read", func(f *Facts) { f.Workload.Revisions[1].Template = []byte(`[1]`) },
+			incident.HandOver, "no object"},
+		{"not a deployment", func(f *Facts) {
+			f.Workload.Target.Kind, f.Incident.Target.Kind = "statefulset",
+				"statefulset"
+		}, incident.Skip, "deployments only"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := facts("rollback")
@@ -122,7 +146,8 @@ func TestARestartDoesNotHideTheSuspect(t *testing.T) {
 	if p.After != "3 (agent-system:v2.1.5)" {
 		t.Errorf("goes to %s", p.After)
 	}
-	if string(p.Patch) != `{"spec":{"template":{"metadata":{"annotations":null},"spec":{"containers":[{"image":"agent-system:v2.1.5","name":"app"}]}}}}` {
+	if string(p.Patch) != `{"spec":{"template":{"metadata":{"annotations":null},`+
+		`"spec":{"containers":[{"image":"agent-system:v2.1.5","name":"app"}]}}}}` {
 		t.Errorf("patch %s", p.Patch)
 	}
 }
@@ -131,7 +156,8 @@ func TestARestartDoesNotHideTheSuspect(t *testing.T) {
 func TestTheCurrentRevisionIsKnownByTemplateNotByNumber(t *testing.T) {
 	w := facts("rollback").Workload
 	w.Template = template("agent-system:v2.1.5")
-	w.Revisions[1].Template = []byte(`{"spec":{"containers":[{"image":"agent-system:v2.1.5","name":"app"}]},"metadata":{"labels":{"app":"agent-system","pod-template-hash":"abc"}}}`)
+	w.Revisions[1].Template = []byte(`{"spec":{"containers":[{"image":"agent-system:v2.1.5","name":"app"}]},` +
+		`"metadata":{"labels":{"app":"agent-system","pod-template-hash":"abc"}}}`)
 	if r, ok := currentRevision(w); !ok || r.UID != "u-3" {
 		t.Errorf("current is %+v", r)
 	}

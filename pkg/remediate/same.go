@@ -76,5 +76,6 @@ func date(v any) bool {
 		return true
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
-	return err == nil && (len(s) == 10 && n > 1_400_000_000 && n < 3_000_000_000 || len(s) == 13 && n > 1_400_000_000_000 && n < 3_000_000_000_000)
+	return err == nil && (len(s) == 10 && n > 1_400_000_000 && n < 3_000_000_000 || len(s) == 13 &&
+		n > 1_400_000_000_000 && n < 3_000_000_000_000)
 }

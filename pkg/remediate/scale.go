@@ -41,7 +41,8 @@ func planScale(f Facts) (incident.Plan, *incident.Answer) {
 		return refuse(incident.Skip, "%v", err)
 	}
 	if want <= l.now {
-		return refuse(incident.Skip, "%d replicas already, at least %d are asked for: a scale up never lowers", l.now, want)
+		return refuse(incident.Skip, "%d replicas already, at least %d are asked for: a scale up never lowers", l.now,
+			want)
 	}
 	limit, why := ceiling(f)
 	if limit <= l.now || limit <= l.value {
@@ -61,8 +62,9 @@ type lever struct {
 func leverOf(w Workload) lever {
 	if h := w.HPA; h != nil {
 		return lever{
-			object: incident.Object{Group: "autoscaling", Version: "v2", Resource: autoscalers, Namespace: w.Target.Namespace,
-				Name: h.Name, UID: h.UID, ResourceVersion: h.ResourceVersion},
+			object: incident.Object{Group: "autoscaling", Version: "v2", Resource: autoscalers,
+				Namespace: w.Target.Namespace,
+				Name:      h.Name, UID: h.UID, ResourceVersion: h.ResourceVersion},
 			field: minReplicasField, value: h.Min, now: max(h.Desired, h.Current, h.Min, w.Desired),
 		}
 	}
@@ -77,7 +79,8 @@ func (l lever) plan(f Facts, value int) incident.Plan {
 	}
 	what := fmt.Sprintf("scale %s from %d to %d replicas for %s", f.Workload.Target, l.now, value, lease)
 	if l.field == minReplicasField {
-		what = fmt.Sprintf("scale %s from %d to %d replicas by raising the minimum of HPA %s from %d, for %s", f.Workload.Target, l.now, value, l.object.Name, l.value, lease)
+		what = fmt.Sprintf("scale %s from %d to %d replicas by raising the minimum of HPA %s from %d, for %s",
+			f.Workload.Target, l.now, value, l.object.Name, l.value, lease)
 	}
 	return incident.Plan{
 		Summary: what, Object: l.object,

@@ -33,7 +33,8 @@ func StartupTime(w Workload, records []Record) time.Duration {
 func observedStartup(pods []Pod) time.Duration {
 	var took []time.Duration
 	for _, p := range pods {
-		if d := p.ReadyAt.Sub(p.CreatedAt); p.Ready && !p.Terminating && p.Restarts == 0 && !p.ReadyAt.IsZero() && !p.CreatedAt.IsZero() && d > 0 && d < mostStartup {
+		if d := p.ReadyAt.Sub(p.CreatedAt); p.Ready && !p.Terminating && p.Restarts == 0 && !p.ReadyAt.IsZero() &&
+			!p.CreatedAt.IsZero() && d > 0 && d < mostStartup {
 			took = append(took, d)
 		}
 	}
@@ -90,5 +91,6 @@ func hopelessPull(message string) bool {
 	if says("toomanyrequests", "too many requests", "429", "rate limit", "pull qps exceeded") {
 		return false
 	}
-	return says("not found", "notfound", "manifest unknown", "does not exist", "unauthorized", "authorization failed", "denied", "forbidden", "invalid reference", "no matching manifest", "no basic auth credentials")
+	return says("not found", "notfound", "manifest unknown", "does not exist", "unauthorized", "authorization failed",
+		"denied", "forbidden", "invalid reference", "no matching manifest", "no basic auth credentials")
 }

@@ -15,7 +15,8 @@ func added(f *Facts, age time.Duration, change func(*Pod)) {
 	f.Workload.Desired += 2
 	f.Workload.Updated += 2
 	for range 2 {
-		p := Pod{Name: "added", Revision: "u-4", Scheduled: true, CreatedAt: f.Now.Add(-age), StartedAt: f.Now.Add(-age)}
+		p := Pod{Name: "added", Revision: "u-4", Scheduled: true, CreatedAt: f.Now.Add(-age),
+			StartedAt: f.Now.Add(-age)}
 		change(&p)
 		f.Workload.Pods = append(f.Workload.Pods, p)
 	}
@@ -35,13 +36,18 @@ func TestPodsThatWaitForANodeOrARegistryDoNotFail_X21(t *testing.T) {
 		{"no node for 20 seconds: one may be on its way", 20 * time.Second, noNode, ""},
 		{"no node for a start-up time: it failed", 3 * time.Minute, noNode, "unschedulable"},
 		{"the registry throttles", time.Minute, pull(throttled), ""},
-		{"the registry throttles for longer than a start-up time", 4 * time.Minute, pull(throttled), "ImagePullBackOff"},
+		{"the registry throttles for longer than a start-up time", 4 * time.Minute, pull(throttled),
+			"ImagePullBackOff"},
 		{"a kubelet that does not say why it backs off", time.Minute, pull(`Back-off pulling image "shop:v3"`), ""},
 		{"the registry is not reached", time.Minute, pull("ErrImagePull: dial tcp: i/o timeout"), ""},
-		{"there is no such image: waiting does not help", 5 * time.Second, pull(`ErrImagePull: failed to resolve reference "shop:v3": shop:v3: not found`), "ImagePullBackOff"},
-		{"nobody may have the image", 5 * time.Second, pull("ErrImagePull: pull access denied, repository does not exist or may require authorization"), "ImagePullBackOff"},
+		{"there is no such image: waiting does not help", 5 * time.Second,
+			pull(`ErrImagePull: failed to resolve reference "shop:v3": shop:v3: not found`), "ImagePullBackOff"},
+		{"nobody may have the image", 5 * time.Second,
+			pull("ErrImagePull: pull access denied, repository does not exist or may require authorization"),
+			"ImagePullBackOff"},
 		{"a container that is being created", time.Minute, func(p *Pod) { p.Waiting = "ContainerCreating" }, ""},
-		{"a missing ConfigMap is no wait", 5 * time.Second, func(p *Pod) { p.Waiting = "CreateContainerConfigError" }, "CreateContainerConfigError"},
+		{"a missing ConfigMap is no wait", 5 * time.Second, func(p *Pod) { p.Waiting = "CreateContainerConfigError" },
+			"CreateContainerConfigError"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := facts("scale")
@@ -81,7 +87,8 @@ func TestTerminatingPodsBlockNothing_X22(t *testing.T) {
 		t.Run(string(action), func(t *testing.T) {
 			f := facts(action)
 			for range 3 {
-				f.Workload.Pods = append(f.Workload.Pods, Pod{Name: "old", Revision: "u-3", Scheduled: true, Terminating: true, StartedAt: f.Now.Add(-time.Hour), Node: "gone"})
+				f.Workload.Pods = append(f.Workload.Pods, Pod{Name: "old", Revision: "u-3", Scheduled: true,
+					Terminating: true, StartedAt: f.Now.Add(-time.Hour), Node: "gone"})
 			}
 			_, answers := Consider(f)
 			if hold, reason, _ := Held(answers); hold != "" {
@@ -96,7 +103,8 @@ func TestTerminatingPodsBlockNothing_X22(t *testing.T) {
 	t.Run("a pod of a dead node is no pod that has to move first", func(t *testing.T) {
 		f := facts("restart")
 		lost(&f, 1)
-		f.Workload.Pods = append(f.Workload.Pods, Pod{Name: "dead", Revision: "u-4", Scheduled: true, Terminating: true, StartedAt: f.Now.Add(-time.Hour)})
+		f.Workload.Pods = append(f.Workload.Pods, Pod{Name: "dead", Revision: "u-4", Scheduled: true, Terminating: true,
+			StartedAt: f.Now.Add(-time.Hour)})
 		if a := noRollout(f, incident.Plan{Action: "restart", Class: incident.C3}); a.Hold != "" {
 			t.Errorf("held: %s", a.Reason)
 		}
@@ -125,10 +133,14 @@ func TestTheStartupTimeComesFromTheWorkload_X102(t *testing.T) {
 		want    time.Duration
 	}{
 		{"nothing is known: three minutes", Workload{}, nil, 3 * time.Minute},
-		{"pods that start in a moment may still wait for a node", Workload{Pods: []Pod{ready(5 * time.Second)}}, nil, 3 * time.Minute},
-		{"pods took four minutes: twice that", Workload{Pods: []Pod{ready(4 * time.Minute), ready(4 * time.Minute), ready(3 * time.Minute)}}, nil, 8 * time.Minute},
+		{"pods that start in a moment may still wait for a node", Workload{Pods: []Pod{ready(5 * time.Second)}}, nil,
+			3 * time.Minute},
+		{"pods took four minutes: twice that",
+			Workload{Pods: []Pod{ready(4 * time.Minute), ready(4 * time.Minute), ready(3 * time.Minute)}}, nil,
+			8 * time.Minute},
 		{"readiness that came back tells nothing", Workload{Pods: []Pod{flapped, restarted}}, nil, 3 * time.Minute},
-		{"pods of earlier revisions tell, too", Workload{}, []Record{{Startup: 5 * time.Minute}, {Startup: time.Minute}}, 10 * time.Minute},
+		{"pods of earlier revisions tell, too", Workload{}, []Record{{Startup: 5 * time.Minute},
+			{Startup: time.Minute}}, 10 * time.Minute},
 		{"the startup probe allows more", Workload{DeclaredStartup: 15 * time.Minute}, nil, 15 * time.Minute},
 		{"nobody is believed for hours", Workload{DeclaredStartup: 5 * time.Hour}, nil, 30 * time.Minute},
 	} {
@@ -171,7 +183,8 @@ func restartedBefore(action incident.Action) Facts {
 	for k := range f.Workload.Pods {
 		f.Workload.Pods[k].Revision = "u-5"
 	}
-	f.Ledger.Moves = []incident.Move{{Op: "op0", Object: f.Workload.Target.UID, Field: "restartedAt", From: "never", To: stamp, Was: "other", At: at}}
+	f.Ledger.Moves = []incident.Move{{Op: "op0", Object: f.Workload.Target.UID, Field: "restartedAt", From: "never",
+		To: stamp, Was: "other", At: at}}
 	return f
 }
 

@@ -17,7 +17,8 @@ const templateHashLabel = "pod-template-hash"
 // canonicalTemplate returns the pod template as JSON with sorted keys, without
 // nulls (which mean absence) and without the controller's hash label.
 func canonicalTemplate(raw json.RawMessage, ignoreRestarts bool) ([]byte, error) {
-	return templates.get(canonicalKey{string(raw), ignoreRestarts}, func() ([]byte, error) { return canonicalForm(raw, ignoreRestarts) })
+	return templates.get(canonicalKey{string(raw), ignoreRestarts},
+		func() ([]byte, error) { return canonicalForm(raw, ignoreRestarts) })
 }
 
 func canonicalForm(raw json.RawMessage, ignoreRestarts bool) ([]byte, error) {

@@ -14,7 +14,8 @@ import (
 // always is a patch.
 func FuzzRollbackPatch(f *testing.F) {
 	f.Add(uint64(1), `{"a":1}`, `{"a":2}`)
-	f.Add(uint64(2), `{"metadata":{"annotations":{"x":"y"},"creationTimestamp":null}}`, `{"metadata":{},"spec":{"l":[{"a":null},null,{}]}}`)
+	f.Add(uint64(2), `{"metadata":{"annotations":{"x":"y"},"creationTimestamp":null}}`,
+		`{"metadata":{},"spec":{"l":[{"a":null},null,{}]}}`)
 	f.Add(uint64(3), `{"a":{"b":[1,2]}}`, `{"a":[{"b":1e400}]}`)
 	f.Fuzz(func(t *testing.T, seed uint64, rawA, rawB string) {
 		r := rand.New(rand.NewPCG(seed, 7))
@@ -92,7 +93,8 @@ func randomValue(r *rand.Rand, depth int, object bool) any {
 	case 0:
 		m := map[string]any{}
 		for range r.IntN(4) {
-			m[fmt.Sprint([]string{"k", "annotations", "~1/", ""}[r.IntN(4)], r.IntN(4))] = randomValue(r, depth-1, false)
+			m[fmt.Sprint([]string{"k", "annotations", "~1/", ""}[r.IntN(4)], r.IntN(4))] = randomValue(r, depth-1,
+				false)
 		}
 		return m
 	case 1:

@@ -101,7 +101,8 @@ func vetJob(raw json.RawMessage, namespaces, allow []string) (map[string]any, er
 		wrong = append(wrong, fmt.Errorf("it is a %s %s, not a batch/v1 Job", m.APIVersion, m.Kind))
 	}
 	if m.Metadata.Namespace != "" && !slices.Contains(namespaces, m.Metadata.Namespace) {
-		wrong = append(wrong, fmt.Errorf("it names the namespace %s, the target's is %s", m.Metadata.Namespace, strings.Join(namespaces, " or ")))
+		wrong = append(wrong, fmt.Errorf("it names the namespace %s, the target's is %s", m.Metadata.Namespace,
+			strings.Join(namespaces, " or ")))
 	}
 	for _, c := range m.containers() {
 		wrong = append(wrong, c.unattended(), c.literalSecret())
@@ -137,14 +138,16 @@ func (m manifest) restricted(allow []string) []error {
 	var wrong []error
 	refuse := func(allowance, format string, args ...any) {
 		if !slices.Contains(allow, allowance) {
-			wrong = append(wrong, fmt.Errorf(format+" (job_templates: allow: [%s] would permit it)", append(args, allowance)...))
+			wrong = append(wrong, fmt.Errorf(format+" (job_templates: allow: [%s] would permit it)",
+				append(args, allowance)...))
 		}
 	}
 	pod := m.Spec.Template.Spec
 	if a := cmp.Or(pod.ServiceAccount, pod.OldAccount, "default"); a != "default" {
 		refuse(AllowServiceAccount, "it runs as the service account %s, with that account's rights", a)
 	}
-	for name, on := range map[string]bool{"hostIPC": pod.HostIPC, "hostNetwork": pod.HostNetwork, "hostPID": pod.HostPID} {
+	for name, on := range map[string]bool{"hostIPC": pod.HostIPC, "hostNetwork": pod.HostNetwork,
+		"hostPID": pod.HostPID} {
 		if on {
 			refuse(AllowHost, "it uses %s", name)
 		}
@@ -175,7 +178,8 @@ func (c container) restricted(refuse func(allowance, format string, args ...any)
 			refuse(AllowPrivileged, "container %s allows privilege escalation", c.Name)
 		}
 		if s.Capabilities != nil && len(s.Capabilities.Add) > 0 {
-			refuse(AllowPrivileged, "container %s adds the capabilities %s", c.Name, strings.Join(s.Capabilities.Add, ", "))
+			refuse(AllowPrivileged, "container %s adds the capabilities %s", c.Name,
+				strings.Join(s.Capabilities.Add, ", "))
 		}
 	}
 	for _, p := range c.Ports {
@@ -184,7 +188,8 @@ func (c container) restricted(refuse func(allowance, format string, args ...any)
 		}
 	}
 	if argv := slices.Concat(c.Command, c.Args); shell(argv) {
-		refuse(AllowShell, "container %s runs a shell (%s): what it does cannot be read from its arguments", c.Name, clip(strings.Join(argv[:2], " ")))
+		refuse(AllowShell, "container %s runs a shell (%s): what it does cannot be read from its arguments", c.Name,
+			clip(strings.Join(argv[:2], " ")))
 	}
 }
 
@@ -233,7 +238,8 @@ func (c container) literalSecret() error {
 	secret := regexp.MustCompile(`(?i)PASSWORD|TOKEN|SECRET|KEY`)
 	for _, e := range c.Env {
 		if e.Value != "" && secret.MatchString(e.Name) {
-			return fmt.Errorf("container %s holds a literal secret in env %s: use valueFrom.secretKeyRef or envFrom", c.Name, e.Name)
+			return fmt.Errorf("container %s holds a literal secret in env %s: use valueFrom.secretKeyRef or envFrom",
+				c.Name, e.Name)
 		}
 	}
 	return nil

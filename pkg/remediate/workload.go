@@ -42,7 +42,8 @@ type Workload struct {
 	// HPA scales the workload; nil if none does.
 	HPA *HPA
 	// Owner is the controller that owns the workload's fields, if it is not a
-	// person or a plain kubectl: "Argo CD application shop", "Flux kustomization apps/shop", "Rollout shop". Empty: none.
+	// person or a plain kubectl: "Argo CD application shop", "Flux kustomization apps/shop", "Rollout shop". Empty:
+	// none.
 	Owner string
 	// Managers are the field managers of spec.replicas and spec.template, newest first.
 	Managers []Manager

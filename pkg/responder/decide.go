@@ -152,7 +152,8 @@ func ack(inc incident.Incident, w incident.Words, by incident.Attribution) (Patc
 		return Patch{}, "", refuse("incident %s is resolved: there is nothing to acknowledge", inc.ID)
 	}
 	if had := owner(inc, w); !had.At.IsZero() {
-		return Patch{}, "", refuse("%s was acknowledged by %s at %s", inc.ID, cmp.Or(had.By, "somebody"), had.At.UTC().Format("2006-01-02 15:04:05 UTC"))
+		return Patch{}, "", refuse("%s was acknowledged by %s at %s", inc.ID, cmp.Or(had.By, "somebody"),
+			had.At.UTC().Format("2006-01-02 15:04:05 UTC"))
 	}
 	by.Severity = inc.Severity
 	return Patch{Acked: by}, fmt.Sprintf("%s %s: yours", inc.ID, inc.Title()), nil
@@ -193,7 +194,8 @@ func answer(inc incident.Incident, w incident.Words, r Request, by incident.Attr
 	if err := unfit(asked, w, r); err != nil {
 		return Patch{}, "", err
 	}
-	p := Patch{Approved: map[string]map[string]incident.Approval{asked.Op: {r.By: {Attribution: by, Plan: asked.Plan.Hash, Denied: r.Action == Deny}}}}
+	p := Patch{Approved: map[string]map[string]incident.Approval{asked.Op: {r.By: {Attribution: by,
+		Plan: asked.Plan.Hash, Denied: r.Action == Deny}}}}
 	if owner(inc, w).At.IsZero() && outgrown(inc, r) == nil {
 		p.Acked = by
 		p.Acked.Severity = inc.Severity
@@ -218,13 +220,17 @@ func unfit(asked incident.Request, w incident.Words, r Request) error {
 	plan := strings.ToLower(r.Plan)
 	switch had, said := w.Approved[asked.Op][r.By]; {
 	case r.Action == Approve && len(plan) < LeastOfPlan:
-		return refuse("not approved: name the plan by at least %d characters of its hash: %.12s", LeastOfPlan, asked.Plan.Hash)
+		return refuse("not approved: name the plan by at least %d characters of its hash: %.12s", LeastOfPlan,
+			asked.Plan.Hash)
 	case r.Op != "" && r.Op != asked.Op:
-		return refuse("not %s: that was another request; now it is about plan %.12s: %s", verb(r.Action), asked.Plan.Hash, asked.Plan.Summary)
+		return refuse("not %s: that was another request; now it is about plan %.12s: %s", verb(r.Action),
+			asked.Plan.Hash, asked.Plan.Summary)
 	case plan != "" && !strings.HasPrefix(asked.Plan.Hash, plan):
-		return refuse("not %s: the plan is %.12s now, and not %.12q: %s", verb(r.Action), asked.Plan.Hash, r.Plan, asked.Plan.Summary)
+		return refuse("not %s: the plan is %.12s now, and not %.12q: %s", verb(r.Action), asked.Plan.Hash, r.Plan,
+			asked.Plan.Summary)
 	case !r.At.Before(asked.Until):
-		return refuse("not %s: the request ended at %s", verb(r.Action), asked.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
+		return refuse("not %s: the request ended at %s", verb(r.Action),
+			asked.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
 	case r.Action == Approve && strings.EqualFold(r.By, asked.By):
 		return refuse("not approved: %s asked for this, and somebody else has to approve it", r.By)
 	case r.Action == Approve && asked.Quorum > 1 && strings.HasPrefix(r.By, "system:serviceaccount:"):
@@ -240,17 +246,20 @@ func unfit(asked incident.Request, w incident.Words, r Request) error {
 func Pending(inc incident.Incident, w incident.Words) (incident.Request, error) {
 	r := inc.Asked
 	if r == nil {
-		return incident.Request{}, refuse("incident %s (%s) asks for no approval; `watchdog why %s` says where it stands", inc.ID, inc.Phase, inc.ID)
+		return incident.Request{}, refuse("incident %s (%s) asks for no approval; `watchdog why %s` says where it "+
+			"stands", inc.ID, inc.Phase, inc.ID)
 	}
 	for who, a := range w.Approved[r.Op] {
 		if a.Denied {
-			return incident.Request{}, refuse("this was denied by %s at %s; watchdog does not ask for it again in this incident", who, a.At.UTC().Format("15:04:05 UTC"))
+			return incident.Request{}, refuse("this was denied by %s at %s; watchdog does not ask for it again in "+
+				"this incident", who, a.At.UTC().Format("15:04:05 UTC"))
 		}
 	}
 	return *r, nil
 }
 
-func grade(inc incident.Incident, w incident.Words, to incident.Severity, by incident.Attribution) (Patch, string, error) {
+func grade(inc incident.Incident, w incident.Words, to incident.Severity,
+	by incident.Attribution) (Patch, string, error) {
 	switch {
 	case !slices.Contains([]incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}, to):
 		return Patch{}, "", refuse("%q is no severity: use P0, P1, P2 or P3", to)
@@ -262,7 +271,8 @@ func grade(inc incident.Incident, w incident.Words, to incident.Severity, by inc
 		return Patch{}, "", refuse("a severity is changed with a reason: the next person will ask")
 	}
 	by.At = after(by.At, time.Second, inc.Graded.At, w.Graded.At)
-	return Patch{Graded: incident.Grade{Attribution: by, To: to}}, fmt.Sprintf("%s %s: from %s to %s", inc.ID, inc.Title(), inc.Severity, to), nil
+	return Patch{Graded: incident.Grade{Attribution: by, To: to}}, fmt.Sprintf("%s %s: from %s to %s", inc.ID,
+		inc.Title(), inc.Severity, to), nil
 }
 
 // after returns a time after all that came before: the last word counts, and by its time
@@ -295,7 +305,8 @@ func note(inc incident.Incident, w incident.Words, r Request, by incident.Attrib
 	case inc.Phase == incident.Resolved:
 		return Patch{}, "", refuse("incident %s is resolved: write it into its review", inc.ID)
 	case len(inc.Noted) >= incident.MaxNotes:
-		return Patch{}, "", refuse("incident %s has %d notes, and takes no more: write it into its review", inc.ID, len(inc.Noted))
+		return Patch{}, "", refuse("incident %s has %d notes, and takes no more: write it into its review", inc.ID,
+			len(inc.Noted))
 	case waiting >= maxWaiting:
 		return Patch{}, "", refuse("%d notes of %s wait to be taken over: is watchdog down?", waiting, inc.ID)
 	}
@@ -312,12 +323,14 @@ func noteID(r Request) string {
 
 // publish lets the public read of the incident, or holds its page. Who once said yes to
 // publishing has said so for the whole incident.
-func publish(inc incident.Incident, before incident.PublicWord, r Request, by incident.Attribution) (Patch, string, error) {
+func publish(inc incident.Incident, before incident.PublicWord, r Request,
+	by incident.Attribution) (Patch, string, error) {
 	by.At = after(r.At.UTC().Truncate(time.Millisecond), time.Millisecond, before.At, inc.Public.At)
 	p := incident.PublicWord{Attribution: by, Publish: before.Publish || inc.Public.Publish, HoldUntil: r.Until}
 	switch {
 	case inc.Phase == incident.Resolved && inc.Receipts[incident.PublicReceiver].Ref == "":
-		return Patch{}, "", refuse("incident %s is over and was never published: there is nothing to do on the status page", inc.ID)
+		return Patch{}, "", refuse("incident %s is over and was never published: there is nothing to do on the "+
+			"status page", inc.ID)
 	case r.Release && !before.Held(r.At) && !inc.Public.Held(r.At):
 		return Patch{}, "", refuse("nobody holds the status page for incident %s", inc.ID)
 	case r.Release:
@@ -325,7 +338,8 @@ func publish(inc incident.Incident, before incident.PublicWord, r Request, by in
 	case r.Until.IsZero():
 		p.Publish = true
 	case !r.Until.After(r.At):
-		return Patch{}, "", refuse("the page cannot be held until %s: that is in the past", r.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
+		return Patch{}, "", refuse("the page cannot be held until %s: that is in the past",
+			r.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
 	case strings.TrimSpace(r.Reason) == "":
 		return Patch{}, "", refuse("a hold of the status page needs a reason: the next person will ask")
 	}

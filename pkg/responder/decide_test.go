@@ -21,8 +21,10 @@ const hash = "3f9a1c77d0e2aaaaaaaaaaaaaaaaaaaa"
 
 func asking(by string) incident.Incident {
 	return incident.Incident{
-		ID: "01a1", Target: incident.Target{Name: "shop", Workload: "web"}, Phase: incident.Open, Severity: incident.P1, Lead: "errors", OpenedAt: now.Add(-time.Hour),
-		Asked: &incident.Request{Op: "op1", Plan: incident.Plan{Summary: "roll back shop", Hash: hash}, Until: now.Add(time.Minute), By: by, Quorum: 2},
+		ID: "01a1", Target: incident.Target{Name: "shop", Workload: "web"}, Phase: incident.Open, Severity: incident.P1,
+		Lead: "errors", OpenedAt: now.Add(-time.Hour),
+		Asked: &incident.Request{Op: "op1", Plan: incident.Plan{Summary: "roll back shop", Hash: hash},
+			Until: now.Add(time.Minute), By: by, Quorum: 2},
 	}
 }
 
@@ -38,8 +40,10 @@ func decide(all []incident.Incident, w incident.Words, r Request) (Patch, string
 func incidents() []incident.Incident {
 	return []incident.Incident{
 		asking(""),
-		{ID: "01a2", Target: incident.Target{Name: "cart"}, Phase: incident.Escalated, Severity: incident.P2, OpenedAt: now, Receipts: map[string]incident.Receipt{"slack": {Ref: "c/1", Severity: incident.P3}}},
-		{ID: "01b1", Target: incident.Target{Name: "cart"}, Phase: incident.Resolved, Severity: incident.P2, OpenedAt: now.Add(-2 * time.Hour)},
+		{ID: "01a2", Target: incident.Target{Name: "cart"}, Phase: incident.Escalated, Severity: incident.P2,
+			OpenedAt: now, Receipts: map[string]incident.Receipt{"slack": {Ref: "c/1", Severity: incident.P3}}},
+		{ID: "01b1", Target: incident.Target{Name: "cart"}, Phase: incident.Resolved, Severity: incident.P2,
+			OpenedAt: now.Add(-2 * time.Hour)},
 	}
 }
 
@@ -51,15 +55,32 @@ func TestAWordIsTaken(t *testing.T) {
 		says  string // JSON of what is written
 		text  string
 	}{
-		{"ack", Request{Action: Ack, Incident: "01a2", Reason: "on it"}, incident.Words{}, `{"Acked":{"by":"alice","reason":"on it","at":"2026-03-06T01:20:00Z","severity":"P2"}}`, "yours"},
-		{"ack of a graver severity than before (X40)", Request{Action: Ack, Incident: "01a2"}, incident.Words{Acked: incident.Attribution{By: "bob", At: now, Severity: incident.P3}}, `{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P2"}}`, "yours"},
-		{"ack of the page as it is", Request{Action: Ack, Incident: "01a2", Source: "pagerduty", Key: "01a2/P2"}, incident.Words{}, `{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","source":"pagerduty","severity":"P2"}}`, "yours"},
-		{"ack by target", Request{Action: Ack, Incident: "cart"}, incident.Words{}, `{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P2"}}`, "yours"},
-		{"a yes takes the incident on", Request{Action: Approve, Incident: "01A1", Plan: "3F9A1C"}, incident.Words{}, `{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P1"},"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`, "(1 of 2)"},
-		{"the second yes", Request{Action: Approve, Incident: "01a1", Plan: hash}, incident.Words{Acked: yes.Attribution, Approved: map[string]map[string]incident.Approval{"op1": {"bob": yes}}}, `{"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`, "(2 of 2)"},
-		{"a no after one's own yes", Request{Action: Deny, Incident: "01a1"}, incident.Words{Acked: yes.Attribution, Approved: map[string]map[string]incident.Approval{"op1": {"alice": yes}}}, `{"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `","denied":true}}}}`, "denied by alice"},
-		{"severity", Request{Action: Grade, Incident: "01a2", To: incident.P3, Reason: "staging"}, incident.Words{}, `{"Graded":{"by":"alice","reason":"staging","at":"2026-03-06T01:20:00Z","to":"P3"}}`, "from P2 to P3"},
-		{"note", Request{Action: Note, Incident: "01a2", As: incident.Hypothesis, Reason: "an index", ID: "n1"}, incident.Words{}, `{"Notes":{"n1":{"by":"alice","reason":"an index","at":"2026-03-06T01:20:00Z","as":"hypothesis"}}}`, "noted"},
+		{"ack", Request{Action: Ack, Incident: "01a2", Reason: "on it"}, incident.Words{},
+			`{"Acked":{"by":"alice","reason":"on it","at":"2026-03-06T01:20:00Z","severity":"P2"}}`, "yours"},
+		{"ack of a graver severity than before (X40)", Request{Action: Ack, Incident: "01a2"},
+			incident.Words{Acked: incident.Attribution{By: "bob", At: now, Severity: incident.P3}},
+			`{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P2"}}`, "yours"},
+		{"ack of the page as it is", Request{Action: Ack, Incident: "01a2", Source: "pagerduty", Key: "01a2/P2"},
+			incident.Words{}, `{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","source":"pagerduty","severity":"P2"}}`, "yours"},
+		{"ack by target", Request{Action: Ack, Incident: "cart"}, incident.Words{},
+			`{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P2"}}`, "yours"},
+		{"a yes takes the incident on", Request{Action: Approve, Incident: "01A1", Plan: "3F9A1C"}, incident.Words{},
+			`{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P1"},` +
+				`"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`, "(1 of 2)"},
+		{"the second yes", Request{Action: Approve, Incident: "01a1", Plan: hash},
+			incident.Words{Acked: yes.Attribution,
+				Approved: map[string]map[string]incident.Approval{"op1": {"bob": yes}}},
+			`{"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`,
+			"(2 of 2)"},
+		{"a no after one's own yes", Request{Action: Deny, Incident: "01a1"},
+			incident.Words{Acked: yes.Attribution,
+				Approved: map[string]map[string]incident.Approval{"op1": {"alice": yes}}},
+			`{"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash +
+				`","denied":true}}}}`, "denied by alice"},
+		{"severity", Request{Action: Grade, Incident: "01a2", To: incident.P3, Reason: "staging"}, incident.Words{},
+			`{"Graded":{"by":"alice","reason":"staging","at":"2026-03-06T01:20:00Z","to":"P3"}}`, "from P2 to P3"},
+		{"note", Request{Action: Note, Incident: "01a2", As: incident.Hypothesis, Reason: "an index", ID: "n1"},
+			incident.Words{}, `{"Notes":{"n1":{"by":"alice","reason":"an index","at":"2026-03-06T01:20:00Z","as":"hypothesis"}}}`, "noted"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.word.By, tt.word.At = "alice", now
@@ -101,18 +122,26 @@ func TestARefusalSaysWhyAndWritesNothing(t *testing.T) {
 		want  string
 	}{
 		{Request{Action: Ack, Incident: "01b1"}, incident.Words{}, "resolved: there is nothing to acknowledge"},
-		{Request{Action: Ack, Incident: "01a2"}, incident.Words{Acked: yes.Attribution}, "acknowledged by bob at 2026-03-06 01:19:00 UTC"},
+		{Request{Action: Ack, Incident: "01a2"}, incident.Words{Acked: yes.Attribution},
+			"acknowledged by bob at 2026-03-06 01:19:00 UTC"},
 		{Request{Action: Ack, Incident: "01a"}, incident.Words{}, "2 incidents begin with"},
-		{Request{Action: Ack, Incident: "01a2", Source: "pagerduty", Key: "01a2/P3"}, incident.Words{}, "told as P3, and is P2 now"}, // X40
+		// X40
+		{Request{Action: Ack, Incident: "01a2", Source: "pagerduty", Key: "01a2/P3"}, incident.Words{},
+			"told as P3, and is P2 now"},
 		{Request{Action: Ack, Incident: "01a2", Source: "slack"}, incident.Words{}, "told as P3, and is P2 now"},
 		{Request{Action: Ack, Incident: "zz"}, incident.Words{}, `no incident "zz"`},
 		{Request{Action: Ack, Incident: ""}, incident.Words{}, `no incident ""`},
 		{Request{Action: Approve, Incident: "01a1"}, incident.Words{}, "name the plan by at least 6 characters"},
 		{Request{Action: Approve, Incident: "01a1", Plan: "3f9a1"}, incident.Words{}, "name the plan by at least 6"},
-		{Request{Action: Approve, Incident: "01a1", Plan: "0123456789"}, incident.Words{}, "the plan is 3f9a1c77d0e2 now"},
-		{Request{Action: Approve, Incident: "01a1", Plan: hash, At: now.Add(time.Minute)}, incident.Words{}, "the request ended at 2026-03-06 01:21:00"},
-		{Request{Action: Approve, Incident: "01a1", Plan: hash}, incident.Words{Approved: map[string]map[string]incident.Approval{"op1": {"alice": yes}}}, "that counts once"},
-		{Request{Action: Approve, Incident: "01a1", Plan: hash}, incident.Words{Approved: map[string]map[string]incident.Approval{"op1": {"bob": denied}}}, "denied by bob"},
+		{Request{Action: Approve, Incident: "01a1", Plan: "0123456789"}, incident.Words{},
+			"the plan is 3f9a1c77d0e2 now"},
+		{Request{Action: Approve, Incident: "01a1", Plan: hash, At: now.Add(time.Minute)}, incident.Words{},
+			"the request ended at 2026-03-06 01:21:00"},
+		{Request{Action: Approve, Incident: "01a1", Plan: hash},
+			incident.Words{Approved: map[string]map[string]incident.Approval{"op1": {"alice": yes}}},
+			"that counts once"},
+		{Request{Action: Approve, Incident: "01a1", Plan: hash},
+			incident.Words{Approved: map[string]map[string]incident.Approval{"op1": {"bob": denied}}}, "denied by bob"},
 		{Request{Action: Approve, Incident: "01a2", Plan: hash}, incident.Words{}, "asks for no approval"},
 		{Request{Action: Deny, Incident: "01a2"}, incident.Words{}, "asks for no approval"},
 		{Request{Action: Grade, Incident: "01a2", To: "P9", Reason: "x"}, incident.Words{}, "no severity"},
@@ -122,7 +151,8 @@ func TestARefusalSaysWhyAndWritesNothing(t *testing.T) {
 		{Request{Action: Note, Incident: "01a2", Reason: " "}, incident.Words{}, "empty"},
 		{Request{Action: Note, Incident: "01a2", Reason: "x", As: "gossip"}, incident.Words{}, "not \"gossip\""},
 		{Request{Action: Note, Incident: "01b1", Reason: "x"}, incident.Words{}, "into its review"},
-		{Request{Action: Note, Incident: "01a2", Reason: strings.Repeat("x", 1025)}, incident.Words{}, "longer than 1024"},
+		{Request{Action: Note, Incident: "01a2", Reason: strings.Repeat("x", 1025)}, incident.Words{},
+			"longer than 1024"},
 		{Request{Action: "sing", Incident: "01a2"}, incident.Words{}, "not an action"},
 	} {
 		if tt.word.By = "alice"; tt.word.At.IsZero() {
@@ -134,7 +164,8 @@ func TestARefusalSaysWhyAndWritesNothing(t *testing.T) {
 			t.Errorf("%+v: %v, %q; want %q", tt.word, err, text, tt.want)
 		}
 	}
-	if _, _, err := decide(incidents(), incident.Words{}, Request{Action: Ack, Incident: "01a2"}); err == nil || !strings.Contains(err.Error(), "cannot identify") {
+	if _, _, err := decide(incidents(), incident.Words{}, Request{Action: Ack, Incident: "01a2"}); err == nil ||
+		!strings.Contains(err.Error(), "cannot identify") {
 		t.Errorf("nobody said it, and it counts: %v", err)
 	}
 }
@@ -142,13 +173,16 @@ func TestARefusalSaysWhyAndWritesNothing(t *testing.T) {
 // Whoever asked for an action does not approve it (SEC-08).
 func TestWhoAskedDoesNotApprove_SEC08(t *testing.T) {
 	all := []incident.Incident{asking("alice")}
-	if _, _, err := decide(all, incident.Words{}, Request{Action: Approve, Incident: "01a1", Plan: hash, By: "alice", At: now}); err == nil || !strings.Contains(err.Error(), "somebody else") {
+	if _, _, err := decide(all, incident.Words{}, Request{Action: Approve, Incident: "01a1", Plan: hash, By: "alice",
+		At: now}); err == nil || !strings.Contains(err.Error(), "somebody else") {
 		t.Errorf("%v", err)
 	}
-	if _, _, err := decide(all, incident.Words{}, Request{Action: Approve, Incident: "01a1", Plan: hash, By: "system:serviceaccount:ci:bot", At: now}); err == nil || !strings.Contains(err.Error(), "is a program") {
+	if _, _, err := decide(all, incident.Words{}, Request{Action: Approve, Incident: "01a1", Plan: hash,
+		By: "system:serviceaccount:ci:bot", At: now}); err == nil || !strings.Contains(err.Error(), "is a program") {
 		t.Errorf("a program is one of two people: %v", err)
 	}
-	if _, _, err := decide(all, incident.Words{}, Request{Action: Approve, Incident: "01a1", Plan: hash, By: "bob", At: now}); err != nil {
+	if _, _, err := decide(all, incident.Words{}, Request{Action: Approve, Incident: "01a1", Plan: hash, By: "bob",
+		At: now}); err != nil {
 		t.Error(err)
 	}
 }
@@ -174,7 +208,8 @@ func TestNotesThatNobodyTakesOverDoNotPileUp(t *testing.T) {
 func TestEachWordHasAnIDOfItsOwn_X90(t *testing.T) {
 	ids := map[string]bool{}
 	for _, w := range []Request{
-		{As: incident.Hypothesis, Reason: "an index"}, {As: incident.Decision, Reason: "an index"}, {Reason: "an index"}, {Reason: "a lock"},
+		{As: incident.Hypothesis, Reason: "an index"}, {As: incident.Decision, Reason: "an index"},
+		{Reason: "an index"}, {Reason: "a lock"},
 		{Reason: "an index", By: "bob"}, {Reason: "an index", At: now.Add(time.Millisecond)},
 	} {
 		w.Action, w.Incident = Note, "01a2"

@@ -134,15 +134,18 @@ func TestOfTwoWhoAcknowledgeAtOnceOneHasIt(t *testing.T) {
 		for k, r := range []*replica{a, b} {
 			g.Go(func() {
 				time.Sleep(time.Duration(k) * time.Millisecond)
-				texts[k], errs[k] = r.Do(t.Context(), Person{Name: [2]string{"alice", "bob"}[k]}, Request{Action: Ack, Incident: "01a2"})
+				texts[k], errs[k] = r.Do(t.Context(), Person{Name: [2]string{"alice", "bob"}[k]},
+					Request{Action: Ack, Incident: "01a2"})
 			})
 		}
 		g.Wait()
 		no := (*Refused)(nil)
-		if errs[0] != nil || !strings.HasSuffix(texts[0], "yours") || !errors.As(errs[1], &no) || !strings.Contains(no.Reason, "was acknowledged by alice") {
+		if errs[0] != nil || !strings.HasSuffix(texts[0], "yours") || !errors.As(errs[1], &no) ||
+			!strings.Contains(no.Reason, "was acknowledged by alice") {
 			t.Errorf("%q %v, %q %v", texts[0], errs[0], texts[1], errs[1])
 		}
-		if f.patched != 1 || f.words.Acked.By != "alice" || results(a) != "applied" || results(b) != "applied overtaken refused" {
+		if f.patched != 1 || f.words.Acked.By != "alice" || results(a) != "applied" ||
+			results(b) != "applied overtaken refused" {
 			t.Errorf("%d writes, %s; on record %q and %q", f.patched, f.words.Acked.By, results(a), results(b))
 		}
 	})
@@ -173,8 +176,10 @@ func TestWithoutTheAPIServerNothingIsApplied(t *testing.T) {
 	for _, action := range []Action{Ack, Note, Approve, Deny, Grade, Publish, Hold, Resume, Undo} {
 		f := &fake{inc: incidents()[1], down: errors.New("connection refused")}
 		r := newReplica(f)
-		_, err := r.Do(t.Context(), Person{Name: "alice"}, Request{Action: action, Incident: "01a1", Plan: hash, To: incident.P0, Reason: "x"})
-		if no := (*Refused)(nil); err == nil || errors.As(err, &no) || r.counts[string(action)+" "+Failed] != 1 || !strings.HasSuffix(results(r), Failed) {
+		_, err := r.Do(t.Context(), Person{Name: "alice"}, Request{Action: action, Incident: "01a1", Plan: hash,
+			To: incident.P0, Reason: "x"})
+		if no := (*Refused)(nil); err == nil || errors.As(err, &no) || r.counts[string(action)+" "+Failed] != 1 ||
+			!strings.HasSuffix(results(r), Failed) {
 			t.Errorf("%s: %v, %v, %q", action, err, r.counts, results(r))
 		}
 	}
@@ -185,8 +190,10 @@ func TestWhatCannotBeRecordedIsNotApplied(t *testing.T) {
 		f := &fake{inc: incidents()[1], ledger: leased()}
 		r := newReplica(f)
 		r.broken = errors.New("disk is full")
-		_, err := r.Do(t.Context(), Person{Name: "alice"}, Request{Action: action, Incident: "01a1", Plan: hash, To: incident.P0, Reason: "x"})
-		if err == nil || !strings.Contains(err.Error(), "could not write the audit record; the request was not applied") || f.patched != 0 || len(f.said) != 0 {
+		_, err := r.Do(t.Context(), Person{Name: "alice"}, Request{Action: action, Incident: "01a1", Plan: hash,
+			To: incident.P0, Reason: "x"})
+		if err == nil || !strings.Contains(err.Error(),
+			"could not write the audit record; the request was not applied") || f.patched != 0 || len(f.said) != 0 {
 			t.Errorf("%s: %v, %d patches, %q", action, err, f.patched, f.said)
 		}
 	}
@@ -197,7 +204,9 @@ func leased() incident.Ledger {
 	web := incident.Target{Name: "shop", Namespace: "shop", Kind: "deployment", Workload: "web"}
 	cart := incident.Target{Name: "cart", Namespace: "shop", Kind: "deployment", Workload: "cart"}
 	return incident.Ledger{
-		Leases:      []incident.Lease{{Op: "op8", Incident: "01a1", Plan: incident.Plan{Summary: "scale shop", Target: web}}, {Op: "op9", Incident: "01c3", Plan: incident.Plan{Summary: "scale cart", Target: cart}}},
+		Leases: []incident.Lease{{Op: "op8", Incident: "01a1",
+			Plan: incident.Plan{Summary: "scale shop", Target: web}},
+			{Op: "op9", Incident: "01c3", Plan: incident.Plan{Summary: "scale cart", Target: cart}}},
 		Quarantines: []incident.Quarantine{{Target: web.String(), Op: "op7"}},
 	}
 }
@@ -211,17 +220,27 @@ func TestUndoHoldAndResumeTakeTheSameRoad(t *testing.T) {
 		said  string // what is written
 		text  string // of the answer or the refusal
 	}{
-		{"undo of an incident", Request{Action: Undo, Incident: "01a1", Reason: "too much"}, false, "undo op8 by alice: too much", "scale shop: will be set back by the leader"},
-		{"undo of a workload", Request{Action: Undo, Incident: "shop/cart", Reason: "too much"}, false, "undo op9 by alice: too much", "scale cart: will be set back"},
+		{"undo of an incident", Request{Action: Undo, Incident: "01a1", Reason: "too much"}, false,
+			"undo op8 by alice: too much", "scale shop: will be set back by the leader"},
+		{"undo of a workload", Request{Action: Undo, Incident: "shop/cart", Reason: "too much"}, false,
+			"undo op9 by alice: too much", "scale cart: will be set back"},
 		{"undo without a reason", Request{Action: Undo, Incident: "01a1"}, false, "", "undo needs a reason"},
-		{"undo of what means several", Request{Action: Undo, Incident: "0", Reason: "x"}, false, "", "give more of the id"},
-		{"undo of nothing", Request{Action: Undo, Incident: "zz", Reason: "x"}, false, "", "with a lease are: op8 (scale shop); op9 (scale cart)"},
-		{"hold of an object", Request{Action: Hold, Object: web, Reason: "migration"}, false, "hold shop/web by alice: migration", "held, until somebody resumes it"},
-		{"hold of an incident's workload", Request{Action: Hold, Incident: "01a1"}, false, "hold shop/web by alice: said about incident 01a1", "shop/web: held"},
-		{"resume of an incident's workload", Request{Action: Resume, Incident: "01a1"}, false, "resume shop/web; lift shop/deployment/web op7", "its hold and its quarantine are lifted"},
-		{"resume of what is in quarantine only", Request{Action: Resume, Object: web}, true, "resume shop/web; lift shop/deployment/web op7", "its quarantine is lifted"},
-		{"resume of what is not held", Request{Action: Resume, Object: Object{Namespace: "shop"}}, true, "resume shop", "was not on hold"},
-		{"hold of everything", Request{Action: Hold, All: true, Reason: "move"}, false, "hold all by alice: move", "everything: held"},
+		{"undo of what means several", Request{Action: Undo, Incident: "0", Reason: "x"}, false,
+			"", "give more of the id"},
+		{"undo of nothing", Request{Action: Undo, Incident: "zz", Reason: "x"}, false,
+			"", "with a lease are: op8 (scale shop); op9 (scale cart)"},
+		{"hold of an object", Request{Action: Hold, Object: web, Reason: "migration"}, false,
+			"hold shop/web by alice: migration", "held, until somebody resumes it"},
+		{"hold of an incident's workload", Request{Action: Hold, Incident: "01a1"}, false,
+			"hold shop/web by alice: said about incident 01a1", "shop/web: held"},
+		{"resume of an incident's workload", Request{Action: Resume, Incident: "01a1"}, false,
+			"resume shop/web; lift shop/deployment/web op7", "its hold and its quarantine are lifted"},
+		{"resume of what is in quarantine only", Request{Action: Resume, Object: web}, true,
+			"resume shop/web; lift shop/deployment/web op7", "its quarantine is lifted"},
+		{"resume of what is not held", Request{Action: Resume, Object: Object{Namespace: "shop"}}, true, "resume shop",
+			"was not on hold"},
+		{"hold of everything", Request{Action: Hold, All: true, Reason: "move"}, false, "hold all by alice: move",
+			"everything: held"},
 		{"resume of what nobody holds", Request{Action: Resume, All: true}, false, "", "everything: was not on hold"},
 	} {
 		i := incidents()[0]
@@ -232,7 +251,8 @@ func TestUndoHoldAndResumeTakeTheSameRoad(t *testing.T) {
 		if err != nil {
 			text = err.Error()
 		}
-		if got := strings.Join(f.said, "; "); got != tt.said || !strings.Contains(text, tt.text) || len(r.records) == 0 && tt.said != "" {
+		if got := strings.Join(f.said, "; "); got != tt.said || !strings.Contains(text, tt.text) ||
+			len(r.records) == 0 && tt.said != "" {
 			t.Errorf("%s: wrote %q, said %q (%d records)", tt.name, got, text, len(r.records))
 		}
 	}

@@ -37,7 +37,8 @@ const (
 )
 
 var rights = map[Action]string{
-	Ack: RightAck, Grade: RightAck, Approve: RightAnswer, Deny: RightAnswer, Hold: RightHold, Resume: RightHold, Note: RightComment, Publish: RightPublish, Undo: RightUndo,
+	Ack: RightAck, Grade: RightAck, Approve: RightAnswer, Deny: RightAnswer, Hold: RightHold, Resume: RightHold,
+	Note: RightComment, Publish: RightPublish, Undo: RightUndo,
 }
 
 // Errors of a Cluster.
@@ -53,7 +54,8 @@ const (
 	Applied   = "applied"
 	Declined  = "refused"   // by what Decide says
 	Forbidden = "forbidden" // they may not
-	Failed    = "failed"    // the cluster did not respond, or nothing could be recorded: not applied, as far as is known
+	// the cluster did not respond, or nothing could be recorded: not applied, as far as is known
+	Failed = "failed"
 	// Overtaken: somebody else wrote first. It was not applied, and is decided once more.
 	Overtaken = "overtaken"
 )
@@ -227,7 +229,8 @@ func (s *Service) word(ctx context.Context, r Request, i incident.Incident) (tex
 			return "", target, err
 		}
 		// The record says that what it said before was not to be.
-		_ = s.o.Record(AuditEvent{Request: r, Target: target, Result: Overtaken, Text: "somebody else wrote first; it is decided once more"})
+		_ = s.o.Record(AuditEvent{Request: r, Target: target, Result: Overtaken,
+			Text: "somebody else wrote first; it is decided once more"})
 	}
 	return "", target, fmt.Errorf("%w %d times while this was applied; try again", ErrChanged, tries)
 }
@@ -334,7 +337,8 @@ func why(i incident.Incident) string {
 		lines = append(lines, "a person was asked for: "+i.PageReason)
 	}
 	if i.Asked != nil {
-		lines = append(lines, fmt.Sprintf("asks for approval until %s UTC: %s (plan %.12s)", i.Asked.Until.UTC().Format("15:04:05"), i.Asked.Plan.Summary, i.Asked.Plan.Hash))
+		lines = append(lines, fmt.Sprintf("asks for approval until %s UTC: %s (plan %.12s)",
+			i.Asked.Until.UTC().Format("15:04:05"), i.Asked.Plan.Summary, i.Asked.Plan.Hash))
 	}
 	if i.Considered != "" {
 		lines = append(lines, "considered: "+i.Considered)

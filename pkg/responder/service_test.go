@@ -35,14 +35,17 @@ func newBench() (*bench, *Service) {
 func TestAnUnverifiedPersonMayOnlyAcknowledge(t *testing.T) {
 	_, d := newBench()
 	p := Person{Name: "pagerduty: Eve", Unverified: true}
-	for _, w := range []Request{{Action: Grade, To: incident.P0, Reason: "x"}, {Action: Note, Reason: "x"}, {Action: Approve, Plan: hash}, {Action: Deny}, {Action: Hold}, {Action: Resume}, {Action: Undo, Reason: "x"}, {Action: Publish}} {
+	for _, w := range []Request{{Action: Grade, To: incident.P0, Reason: "x"}, {Action: Note, Reason: "x"},
+		{Action: Approve, Plan: hash}, {Action: Deny}, {Action: Hold}, {Action: Resume}, {Action: Undo, Reason: "x"},
+		{Action: Publish}} {
 		w.Incident = "01a1"
 		var no *Refused
 		if _, err := d.Do(t.Context(), p, w); !errors.As(err, &no) || !no.Forbidden {
 			t.Errorf("%s: %v", w.Action, err)
 		}
 	}
-	if text, err := d.Do(t.Context(), p, Request{Action: Ack, Incident: "01a1"}); err != nil || !strings.Contains(text, "yours") {
+	if text, err := d.Do(t.Context(), p, Request{Action: Ack, Incident: "01a1"}); err != nil ||
+		!strings.Contains(text, "yours") {
 		t.Errorf("%q, %v", text, err)
 	}
 }
@@ -76,19 +79,25 @@ func TestANameIsOne(t *testing.T) {
 
 func TestWhySaysFirstWhatHolds(t *testing.T) {
 	i := asking("")
-	i.Answers = []incident.Answer{{Guard: "budget", Reason: "0 of 3"}, {Guard: "approval", Hold: incident.Ask, Reason: "nobody yet"}}
-	if text := why(i); strings.Index(text, "approval (ask): nobody yet") > strings.Index(text, "budget (passes): 0 of 3") || !strings.Contains(text, "plan 3f9a1c77d0e2") {
+	i.Answers = []incident.Answer{{Guard: "budget", Reason: "0 of 3"},
+		{Guard: "approval", Hold: incident.Ask, Reason: "nobody yet"}}
+	if text := why(i); strings.Index(text, "approval (ask): nobody yet") > strings.Index(text,
+		"budget (passes): 0 of 3") || !strings.Contains(text, "plan 3f9a1c77d0e2") {
 		t.Error(text)
 	}
 }
 
 func TestAButtonIsReadBackAsItWas(t *testing.T) {
-	for _, b := range []Button{{Ack, "01a1", "", ""}, {Approve, "01a1", "op1", hash}, {Deny, "01a1", "op1", hash}, {Hold, "01a1", "", ""}, {Resume, "01a1", "", ""}, {Publish, "01a1", "", ""}, {Undo, "01a1", "", ""}, {Why, "01a1", "", ""}} {
+	for _, b := range []Button{{Ack, "01a1", "", ""}, {Approve, "01a1", "op1", hash}, {Deny, "01a1", "op1", hash},
+		{Hold, "01a1", "", ""}, {Resume, "01a1", "", ""}, {Publish, "01a1", "", ""}, {Undo, "01a1", "", ""},
+		{Why, "01a1", "", ""}} {
 		if got, ok := ParseButton(b.ActionID(), b.Value()); !ok || got != b {
 			t.Errorf("%+v became %+v, %v", b, got, ok)
 		}
 	}
-	for _, tt := range [][2]string{{"watchdog_approve", "01a1//"}, {"watchdog_approve", "01a1/op1/3f9"}, {"watchdog_deny", "01a1/op1/"}, {"watchdog_ack", "//"}, {"watchdog_ack", "01a1"}, {"ack", "01a1//"}, {"watchdog_grade", "01a1//"}, {"watchdog_ack", strings.Repeat("x", 600) + "//"}} {
+	for _, tt := range [][2]string{{"watchdog_approve", "01a1//"}, {"watchdog_approve", "01a1/op1/3f9"},
+		{"watchdog_deny", "01a1/op1/"}, {"watchdog_ack", "//"}, {"watchdog_ack", "01a1"}, {"ack", "01a1//"},
+		{"watchdog_grade", "01a1//"}, {"watchdog_ack", strings.Repeat("x", 600) + "//"}} {
 		if got, ok := ParseButton(tt[0], tt[1]); ok {
 			t.Errorf("%q is %+v", tt, got)
 		}

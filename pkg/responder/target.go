@@ -21,7 +21,8 @@ func (s *Service) workload(ctx context.Context, r Request, i incident.Incident) 
 	case o.Name == "":
 		return "", i.Target.String(), refuse("incident %s has no workload to hold or resume", i.ID)
 	case r.Action == Hold && i.Phase == incident.Resolved:
-		return "", i.Target.String(), refuse("incident %s is resolved: hold its workload with `watchdog hold %s`", i.ID, o)
+		return "", i.Target.String(), refuse("incident %s is resolved: hold its workload with `watchdog hold %s`", i.ID,
+			o)
 	}
 	r.Reason = cmp.Or(r.Reason, "said about incident "+i.ID)
 	return s.object(ctx, r, o)
@@ -164,7 +165,8 @@ func undoable(l incident.Ledger, word string) ([]incident.Lease, error) {
 	}
 	slices.Sort(standing)
 	if len(standing) == 0 {
-		return nil, refuse("nothing of %q can be taken back: no change of watchdog has a lease now; after a restart nothing is left to undo, and a rollback is undone by deploying again", word)
+		return nil, refuse("nothing of %q can be taken back: no change of watchdog has a lease now; after a restart "+
+			"nothing is left to undo, and a rollback is undone by deploying again", word)
 	}
 	return nil, refuse("nothing of %q can be taken back; with a lease are: %s", word, strings.Join(standing, "; "))
 }

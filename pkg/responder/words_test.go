@@ -19,12 +19,14 @@ func TestAnIncidentIsNotFilledWithWords(t *testing.T) {
 	}{{10, true, true}, {80, false, true}, {200, false, false}} {
 		for n := len(w.Notes); n < tt.notes; n++ {
 			id := fmt.Sprint(n)
-			w.Notes[id] = incident.Note{Attribution: incident.Attribution{Reason: strings.Repeat("x", maxText), At: now}}
+			w.Notes[id] = incident.Note{Attribution: incident.Attribution{Reason: strings.Repeat("x", maxText),
+				At: now}}
 			all[0].Noted, all[1].Noted = []string{}, []string{}
 		}
 		for verb, taken := range map[Action]bool{Note: tt.note, Ack: tt.ack, Deny: true} {
 			r := Request{Action: verb, Incident: "01a1", By: "alice", At: now, Reason: "x"}
-			if _, _, err := decide(all, w, r); (err == nil) != taken || err != nil && !strings.Contains(err.Error(), "KiB") {
+			if _, _, err := decide(all, w, r); (err == nil) != taken || err != nil &&
+				!strings.Contains(err.Error(), "KiB") {
 				t.Errorf("%s with %d notes: %v", verb, tt.notes, err)
 			}
 		}
@@ -53,7 +55,9 @@ func TestTheLastWordOnTheSeverityCounts(t *testing.T) {
 			if taken {
 				all[1].Graded, all[1].Severity = first, first.To
 			}
-			p, _, err := decide(all, incident.Words{Graded: first}, Request{Action: Grade, Incident: "01a2", To: incident.P0, Reason: "all of them", By: "alice", At: now.Add(300 * time.Millisecond)})
+			p, _, err := decide(all, incident.Words{Graded: first},
+				Request{Action: Grade, Incident: "01a2", To: incident.P0, Reason: "all of them", By: "alice",
+					At: now.Add(300 * time.Millisecond)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +70,8 @@ func TestTheLastWordOnTheSeverityCounts(t *testing.T) {
 }
 
 func TestWhatIsSaidOfTheStatusPage(t *testing.T) {
-	before := incident.PublicWord{Attribution: incident.Attribution{By: "bob", At: now.Add(time.Hour)}, Publish: true, HoldUntil: now.Add(2 * time.Hour)}
+	before := incident.PublicWord{Attribution: incident.Attribution{By: "bob", At: now.Add(time.Hour)}, Publish: true,
+		HoldUntil: now.Add(2 * time.Hour)}
 	for _, tt := range []struct {
 		name    string
 		before  incident.PublicWord
@@ -76,12 +81,17 @@ func TestWhatIsSaidOfTheStatusPage(t *testing.T) {
 		want    string // of the refusal
 	}{
 		{"a yes", incident.PublicWord{}, Request{Incident: "01a1"}, true, false, ""},
-		{"a hold keeps an earlier yes", before, Request{Incident: "01a1", Until: now.Add(3 * time.Hour), Reason: "legal"}, true, true, ""},
+		{"a hold keeps an earlier yes", before, Request{Incident: "01a1", Until: now.Add(3 * time.Hour),
+			Reason: "legal"}, true, true, ""},
 		{"a release ends the hold", before, Request{Incident: "01a1", Release: true}, true, false, ""},
-		{"a hold takes a reason", incident.PublicWord{}, Request{Incident: "01a1", Until: now.Add(time.Hour)}, false, false, "needs a reason"},
-		{"a hold ends in the future", incident.PublicWord{}, Request{Incident: "01a1", Until: now, Reason: "x"}, false, false, "in the past"},
-		{"a release takes a hold", incident.PublicWord{}, Request{Incident: "01a1", Release: true}, false, false, "nobody holds"},
-		{"what is over and was never published stays so", incident.PublicWord{}, Request{Incident: "01b1"}, false, false, "never published"},
+		{"a hold takes a reason", incident.PublicWord{}, Request{Incident: "01a1", Until: now.Add(time.Hour)}, false,
+			false, "needs a reason"},
+		{"a hold ends in the future", incident.PublicWord{}, Request{Incident: "01a1", Until: now, Reason: "x"}, false,
+			false, "in the past"},
+		{"a release takes a hold", incident.PublicWord{}, Request{Incident: "01a1", Release: true}, false, false,
+			"nobody holds"},
+		{"what is over and was never published stays so", incident.PublicWord{}, Request{Incident: "01b1"}, false,
+			false, "never published"},
 	} {
 		tt.r.Action, tt.r.By, tt.r.At = Publish, "alice", now
 		p, text, err := decide(incidents(), incident.Words{Public: tt.before}, tt.r)
@@ -91,7 +101,8 @@ func TestWhatIsSaidOfTheStatusPage(t *testing.T) {
 			}
 			continue
 		}
-		if w := p.Public; err != nil || w.Publish != tt.publish || w.Held(now.Add(90*time.Minute)) != tt.held || !w.At.After(tt.before.At) || !strings.Contains(text, "by alice") {
+		if w := p.Public; err != nil || w.Publish != tt.publish || w.Held(now.Add(90*time.Minute)) != tt.held ||
+			!w.At.After(tt.before.At) || !strings.Contains(text, "by alice") {
 			t.Errorf("%s: %+v, %q, %v", tt.name, p.Public, text, err)
 		}
 	}
@@ -99,7 +110,8 @@ func TestWhatIsSaidOfTheStatusPage(t *testing.T) {
 
 func TestUndoFindsWhatHasALease(t *testing.T) {
 	lease := func(op, inc, workload string) incident.Lease {
-		return incident.Lease{Op: op, Incident: inc, Plan: incident.Plan{Summary: "scale " + workload, Target: incident.Target{Name: workload, Namespace: "shop", Kind: "deployment", Workload: workload}}}
+		return incident.Lease{Op: op, Incident: inc, Plan: incident.Plan{Summary: "scale " + workload,
+			Target: incident.Target{Name: workload, Namespace: "shop", Kind: "deployment", Workload: workload}}}
 	}
 	l := incident.Ledger{Leases: []incident.Lease{lease("01x1", "01i1", "cart"), lease("01x2", "01i2", "web")}}
 	for word, want := range map[string]string{"01X1": "01x1", "01i2": "01x2", "shop/cart": "01x1", "web": "01x2"} {
@@ -107,12 +119,14 @@ func TestUndoFindsWhatHasALease(t *testing.T) {
 			t.Errorf("%s: %+v, %v", word, got, err)
 		}
 	}
-	for word, want := range map[string]string{"01x": "give more of the id", "shop/api": "with a lease are: 01x1 (scale cart); 01x2 (scale web)"} {
+	for word, want := range map[string]string{"01x": "give more of the id",
+		"shop/api": "with a lease are: 01x1 (scale cart); 01x2 (scale web)"} {
 		if _, err := undoable(l, word); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", word, err)
 		}
 	}
-	if _, err := undoable(incident.Ledger{}, "01x"); err == nil || !strings.Contains(err.Error(), "no change of watchdog has a lease now") {
+	if _, err := undoable(incident.Ledger{}, "01x"); err == nil ||
+		!strings.Contains(err.Error(), "no change of watchdog has a lease now") {
 		t.Error(err)
 	}
 }

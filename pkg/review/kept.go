@@ -46,7 +46,8 @@ func (r Review) Close(by string, at time.Time) (Kept, error) {
 	}
 	return Kept{
 		Notes:  Notes{RootCause: r.RootCause, Impact: r.Impact, Lessons: r.Lessons, ActionItems: r.ActionItems},
-		Target: r.Target, Title: r.Title, Before: r.Before, Severity: r.Severity, Ended: r.Ended, Closed: incident.Attribution{By: by, At: at},
+		Target: r.Target, Title: r.Title, Before: r.Before, Severity: r.Severity, Ended: r.Ended,
+		Closed: incident.Attribution{By: by, At: at},
 	}, nil
 }
 

@@ -111,7 +111,8 @@ func (r Review) SVG() template.HTML {
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s over the incident">`, width, height,
 		template.HTMLEscapeString(p.Name))
 	for step, k := nice(high-low), math.Ceil(low/nice(high-low)); k*step <= high && k < math.Ceil(low/step)+10; k++ {
-		fmt.Fprintf(&b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" class="grid"/><text x="%d" y="%.1f" class="side">%.4g</text>`, left, width-right, y(k*step), y(k*step), left-6, y(k*step)+4, k*step)
+		fmt.Fprintf(&b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" class="grid"/><text x="%d" y="%.1f" `+
+			`class="side">%.4g</text>`, left, width-right, y(k*step), y(k*step), left-6, y(k*step)+4, k*step)
 	}
 	if !math.IsNaN(p.Bound) {
 		fmt.Fprintf(&b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" class="bound"/>`, left, width-right, y(p.Bound),
@@ -135,7 +136,9 @@ func (r Review) SVG() template.HTML {
 			anchor, shift = "end", -4
 		}
 		head := line * m.row
-		fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%.1f" class="mark"/><text x="%.1f" y="%d" text-anchor="%s" class="name">%s</text>`, m.x, m.x, head, bottom, m.x+shift, head+11, anchor, template.HTMLEscapeString(m.Name))
+		fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%.1f" class="mark"/><text x="%.1f" y="%d" `+
+			`text-anchor="%s" class="name">%s</text>`, m.x,
+			m.x, head, bottom, m.x+shift, head+11, anchor, template.HTMLEscapeString(m.Name))
 	}
 	each := stepOf(to.Sub(from))
 	for t := from.Truncate(each); !t.After(to); t = t.Add(each) {
@@ -146,7 +149,8 @@ func (r Review) SVG() template.HTML {
 		if each >= 12*time.Hour {
 			text = t.UTC().Format("2 Jan 15:04")
 		}
-		fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f" class="grid"/><text x="%.1f" y="%.1f" class="foot">%s</text>`, x(t), x(t), bottom, bottom+4, x(t), bottom+18, text)
+		fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f" class="grid"/><text x="%.1f" y="%.1f" `+
+			`class="foot">%s</text>`, x(t), x(t), bottom, bottom+4, x(t), bottom+18, text)
 	}
 	fmt.Fprintf(&b, `<text x="%d" y="%d" class="foot">%s, UTC</text></svg>`, width/2, height-4,
 		template.HTMLEscapeString(p.Name))

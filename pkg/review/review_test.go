@@ -31,7 +31,8 @@ var cart = incident.Target{Name: "cart", Namespace: "shop", Kind: "deployment", 
 // rolledBack is a bad release that was rolled back, with somebody looking on.
 func rolledBack() incident.Incident {
 	return incident.Incident{
-		ID: "01aaa", Target: cart, Phase: incident.Resolved, Severity: incident.P1, Lead: "error_rate", OpenedAt: at(60), ResolvedAt: at(400), Paged: true,
+		ID: "01aaa", Target: cart, Phase: incident.Resolved, Severity: incident.P1, Lead: "error_rate",
+		OpenedAt: at(60), ResolvedAt: at(400), Paged: true,
 		Alerts: []incident.Alert{{Rule: "error_rate", Severity: incident.P1, Was: "12% of 340 requests failed",
 			Bound: 0.01, Above: true, Unit: "ratio", Recent: []float64{0.12, 0.31, 0.2}, Usual: 0.001,
 			ActiveAt: at(0)}},
@@ -44,7 +45,8 @@ func rolledBack() incident.Incident {
 			{At: at(90), Kind: "planned", Text: "roll back"}, {At: at(92), Kind: "acted",
 				Text: "roll back"}, {At: at(100), Kind: "paged", Text: "held for 10m"},
 			{At: at(120), Kind: "acknowledged", Text: "by alice: looking"},
-			{At: at(300), Kind: "verdict", Text: "rollback: helped"}, {At: at(400), Kind: "resolved", Text: "no rule fires any more"}},
+			{At: at(300), Kind: "verdict", Text: "rollback: helped"},
+			{At: at(400), Kind: "resolved", Text: "no rule fires any more"}},
 		Receipts: map[string]incident.Receipt{"slack": {State: "resolved", At: at(401)},
 			"pagerduty": {State: "resolved", At: at(402)}},
 	}
@@ -54,7 +56,8 @@ func rolledBack() incident.Incident {
 // to be more than words.
 func unanswered() incident.Incident {
 	i := incident.Incident{
-		ID: "01bbb", Target: cart, Phase: incident.Escalated, Severity: incident.P0, Lead: "health", OpenedAt: at(0), UpdatedAt: at(3600), Paged: true, PageReason: "the ladder says page", Unanswered: 3, Dropped: 40,
+		ID: "01bbb", Target: cart, Phase: incident.Escalated, Severity: incident.P0, Lead: "health", OpenedAt: at(0),
+		UpdatedAt: at(3600), Paged: true, PageReason: "the ladder says page", Unanswered: 3, Dropped: 40,
 		Alerts: []incident.Alert{{Rule: "health", Severity: incident.P0, Firing: true, Source: "alertmanager",
 			Reason: "<script>alert(1)</script> | [x](http://evil) `a` *b* <!channel>\n# no\x1b[31m"}},
 		Answers: []incident.Answer{{Guard: "hold", Hold: incident.Suppress, Reason: "a_b | c\nd"},
@@ -72,7 +75,9 @@ func unanswered() incident.Incident {
 func own() incident.Incident {
 	return incident.Incident{ID: "01ccc", Target: incident.Target{Name: incident.Self}, Phase: incident.Resolved,
 		Severity: incident.P2, Lead: "storm", OpenedAt: at(0), ResolvedAt: at(20),
-		Alerts: []incident.Alert{{Rule: "storm", Severity: incident.P2, Was: "8 of 10 targets are in breach"}}, Timeline: []incident.Entry{{At: at(0), Kind: "firing", Text: "storm"}, {At: at(20), Kind: "resolved", Text: "over"}}}
+		Alerts: []incident.Alert{{Rule: "storm", Severity: incident.P2, Was: "8 of 10 targets are in breach"}},
+		Timeline: []incident.Entry{{At: at(0), Kind: "firing", Text: "storm"},
+			{At: at(20), Kind: "resolved", Text: "over"}}}
 }
 
 func picture() *Picture {

@@ -64,7 +64,8 @@ func (m *Manager) Series() []model.Metric {
 		for k, v := range x.Labels {
 			series[model.LabelName(k)] = model.LabelValue(v)
 		}
-		for k, v := range map[model.LabelName]string{model.MetricNameLabel: "ALERTS", model.AlertNameLabel: x.Name(), "alertstate": string(x.State), storage.TargetLabel: x.Target, "verdict": string(x.Verdict)} {
+		for k, v := range map[model.LabelName]string{model.MetricNameLabel: "ALERTS", model.AlertNameLabel: x.Name(),
+			"alertstate": string(x.State), storage.TargetLabel: x.Target, "verdict": string(x.Verdict)} {
 			series[k] = model.LabelValue(v)
 		}
 		out = append(out, series)
@@ -90,7 +91,8 @@ func (c *compiled) labels(target string, s State) map[string]string {
 func (c *compiled) alert(target string, s State, l map[string]string) Alert {
 	return Alert{
 		Rule: c.Name, Target: target, Severity: c.Severity, State: s.State, Verdict: s.Verdict, Reason: c.Reason(s),
-		Value: s.Value, Bound: c.Bound, Above: c.Above, Unit: c.Unit, SourceKind: c.SourceKind, Lookback: c.lookback, Usual: s.Usual, Noise: s.Noise, Rising: s.Rising,
+		Value: s.Value, Bound: c.Bound, Above: c.Above, Unit: c.Unit, SourceKind: c.SourceKind, Lookback: c.lookback,
+		Usual: s.Usual, Noise: s.Noise, Rising: s.Rising,
 		ActiveAt: s.ActiveAt, FiredAt: s.FiredAt, EvaluatedAt: s.EvaluatedAt, LastDataAt: s.LastDataAt,
 		Labels: l, Span: c.span,
 	}

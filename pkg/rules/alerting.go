@@ -59,7 +59,8 @@ var errSameLabels = errors.New("vector contains metrics with the same labelset a
 //
 // It differs from Prometheus in one thing: an alert that fires and whose data is
 // gone goes on firing with an unknown verdict, as silence is no recovery.
-func advance(r *Rule, limit int, active, now map[uint64]Instance, gone func(Instance) sight, at time.Time) (next map[uint64]Instance, ended []Instance, err error) {
+func advance(r *Rule, limit int, active, now map[uint64]Instance, gone func(Instance) sight,
+	at time.Time) (next map[uint64]Instance, ended []Instance, err error) {
 	next = make(map[uint64]Instance, len(now))
 	for id, a := range now {
 		a.State, a.ActiveAt = Pending, at

@@ -17,7 +17,8 @@ import (
 func runbook(targets []string) []Threshold {
 	row := func(metric string, bound, clear float64, floor ...FloorSpec) Threshold {
 		b, _ := LookupBuiltin(metric)
-		r, err := b.Apply(Threshold{Name: metric, Severity: "P2", Bound: bound, Clear: clear, For: 5 * time.Minute, ClearFor: 10 * time.Minute, Targets: targets, Floor: floor})
+		r, err := b.Apply(Threshold{Name: metric, Severity: "P2", Bound: bound, Clear: clear, For: 5 * time.Minute,
+			ClearFor: 10 * time.Minute, Targets: targets, Floor: floor})
 		if err != nil {
 			panic(err)
 		}
@@ -44,7 +45,8 @@ func filled(n int) (*storage.Store, []string, time.Time) {
 		target := "t" + strconv.Itoa(i)
 		targets = append(targets, target)
 		add := func(name string, v float64, pairs ...string) {
-			batch = append(batch, one(now, v, name, append([]string{"target", target, "namespace", "prod"}, pairs...)...))
+			batch = append(batch, one(now, v, name, append([]string{"target", target, "namespace", "prod"},
+				pairs...)...))
 		}
 		add("watchdog_sla_response_time_seconds", .3, "quantile", "0.95")
 		add("watchdog_sla_response_time_seconds", .4, "quantile", "0.99")
@@ -109,7 +111,8 @@ func BenchmarkAppended(b *testing.B) {
 			b.Run(fmt.Sprintf("targets=%d/of=%d", some, n), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					if _, err := j.evaluate(b.Context(), memoize(src.ask), j.of(Local), targets[:some], now); err != nil {
+					if _, err := j.evaluate(b.Context(), memoize(src.ask), j.of(Local), targets[:some],
+						now); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -131,15 +134,21 @@ func BenchmarkGroup(b *testing.B) {
 			for ; now.Before(start.Add(10 * time.Minute)); now = now.Add(15 * time.Second) {
 				var all []*model.Sample
 				for k := range 1000 {
-					all = append(all, &model.Sample{Metric: model.Metric{"__name__": "load", "target": model.LabelValue(fmt.Sprint("t", k))}, Value: model.SampleValue(float64(k%10+1) / 10), Timestamp: model.TimeFromUnixNano(now.UnixNano())})
+					all = append(all, &model.Sample{Metric: model.Metric{"__name__": "load",
+						"target": model.LabelValue(fmt.Sprint("t", k))}, Value: model.SampleValue(float64(k%10+1) / 10),
+						Timestamp: model.TimeFromUnixNano(now.UnixNano())})
 				}
 				s.Append(all)
 			}
 			expr := "avg by (target) (avg_over_time(load[5m])) > " + c.bound
 			ask := promql.NewLocal(s, promql.LocalOptions{})
-			g, err := NewManager(Options{Local: ask, Target: func(l labels.Labels) (string, bool) { return l.Get("target"), true }, Now: func() time.Time { return now }})
+			g, err := NewManager(Options{Local: ask, Target: func(l labels.Labels) (string,
+				bool) {
+				return l.Get("target"), true
+			}, Now: func() time.Time { return now }})
 			if err == nil {
-				_, err = g.Update(Config{Groups: []Group{{Name: "g", File: "f", Source: Local, Rules: []Rule{{Alert: "A", Expr: expr}}}}})
+				_, err = g.Update(Config{Groups: []Group{{Name: "g", File: "f", Source: Local,
+					Rules: []Rule{{Alert: "A", Expr: expr}}}}})
 			}
 			if err != nil {
 				b.Fatal(err)

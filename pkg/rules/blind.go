@@ -68,7 +68,8 @@ func (b *breaker) step(fault error, had int, lost []*cell, dark int) {
 		for _, c := range lost {
 			c.lost = true
 		}
-		b.reason = fmt.Sprintf("%d of %d alerts lost their data in one round, for instance %s on %s", len(lost), had, lost[0].rule.Name, lost[0].target)
+		b.reason = fmt.Sprintf("%d of %d alerts lost their data in one round, for instance %s on %s", len(lost), had,
+			lost[0].rule.Name, lost[0].target)
 		b.dark, b.open, b.good = dark+len(lost), true, 0
 	case fault != nil:
 		b.reason = fault.Error()

@@ -64,7 +64,8 @@ func builtins() []Builtin {
 		{Metric: "memory", What: "memory", Unit: "ratio", Above: true, SourceKind: "kubernetes",
 			Expr: `max by (target) (avg_over_time(watchdog_workload_memory_usage_ratio[$window]))`},
 		{Metric: "disk", What: "disk", Unit: "ratio", Above: true, SourceKind: "prometheus",
-			Hint: `max by (target) (label_replace(kubelet_volume_stats_used_bytes / kubelet_volume_stats_capacity_bytes, "target", "$1", "persistentvolumeclaim", "data-(.+)"))`},
+			Hint: `max by (target) (label_replace(kubelet_volume_stats_used_bytes / ` +
+				`kubelet_volume_stats_capacity_bytes, "target", "$1", "persistentvolumeclaim", "data-(.+)"))`},
 		{Metric: "active_agents", What: "active agents", Above: false, SourceKind: "app",
 			Expr: `min by (target) (watchdog_agents_active)`},
 		{Metric: "no_agents", What: "active agents", Above: false, SourceKind: "app",
@@ -79,7 +80,9 @@ func builtins() []Builtin {
 			Expr: `max by (target) (watchdog_workload_scaled_to_zero)`},
 		{Metric: "system_down", What: "two probes fail and nothing is ready", Above: true, SourceKind: "probe",
 			Expr: `(sum by (target) (1 - watchdog_probe_healthy) >= bool 2)` +
-				` * on (target) ((min by (target) (watchdog_workload_endpoints_ready) or min by (target) (watchdog_workload_replicas_ready)) * on (target) min by (target) (watchdog_workload_replicas_ready) == bool 0)` +
+				` * on (target) ((min by (target) (watchdog_workload_endpoints_ready) or min by (target) ` +
+				`(watchdog_workload_replicas_ready)) * on (target) min by (target) ` +
+				`(watchdog_workload_replicas_ready) == bool 0)` +
 				` * on (target) (min by (target) (watchdog_workload_replicas_desired) > bool 0)`},
 		{Metric: "rollout_stalled", What: "stalled rollout", Above: true, SourceKind: "kubernetes",
 			Expr: `max by (target) (watchdog_workload_rollout_stalled)`},
@@ -88,17 +91,20 @@ func builtins() []Builtin {
 		{Metric: "dependency", What: "dependencies down", Above: true, SourceKind: "app", EverySeries: true,
 			Expr: `sum by (target) (1 - watchdog_dependency_up{check!="agents"})`},
 		// What cannot be seen says nothing of the target: it is no trouble that counts.
-		{Metric: "unseen", What: "probes and rules without an answer", Above: true, SourceKind: "watchdog", Aside: true, Unseen: true,
-			Expr: `sum by (target) (watchdog_probe_unknown)`},
+		{Metric: "unseen", What: "probes and rules without an answer", Above: true, SourceKind: "watchdog", Aside: true,
+			Unseen: true,
+			Expr:   `sum by (target) (watchdog_probe_unknown)`},
 	}
 }
 
 // Apply fills the fields of r that the row decides and r leaves open.
 func (b Builtin) Apply(r Threshold) (Threshold, error) {
 	if b.Expr == "" {
-		return r, fmt.Errorf("metric %s has no built-in expression: give expr with one value per label target, for instance %s", b.Metric, b.Hint)
+		return r, fmt.Errorf("metric %s has no built-in expression: give expr with one value per label target, for "+
+			"instance %s", b.Metric, b.Hint)
 	}
-	r.Expr, r.What, r.Unit, r.Above, r.EverySeries, r.Aside, r.Unseen = b.Expr, b.What, b.Unit, b.Above, b.EverySeries, b.Aside, b.Unseen
+	r.Expr, r.What, r.Unit, r.Above, r.EverySeries, r.Aside, r.Unseen = b.Expr, b.What, b.Unit, b.Above, b.EverySeries,
+		b.Aside, b.Unseen
 	if r.SourceKind == "" {
 		r.SourceKind = b.SourceKind
 	}
@@ -121,7 +127,8 @@ func MinRate(perSecond float64) FloorSpec {
 // longer than the rule's.
 func MinRequests(n float64, window time.Duration) FloorSpec {
 	return FloorSpec{
-		Expr: fmt.Sprintf(`sum by (target) (avg_over_time(watchdog_sla_requests[$window]) / avg_over_time(watchdog_sla_window_seconds[$window])) * %g`, window.Seconds()),
-		Min:  n, Unit: "requests in " + model.Duration(window).String(), Text: "number of requests",
+		Expr: fmt.Sprintf(`sum by (target) (avg_over_time(watchdog_sla_requests[$window]) / `+
+			`avg_over_time(watchdog_sla_window_seconds[$window])) * %g`, window.Seconds()),
+		Min: n, Unit: "requests in " + model.Duration(window).String(), Text: "number of requests",
 	}
 }

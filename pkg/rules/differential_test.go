@@ -37,7 +37,8 @@ func TestGroupsAgreeWithPrometheus(t *testing.T) {
 	for seed := range worlds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { differ(t, seed, &total) })
 	}
-	t.Logf("%d evaluations of rules, %d of them with alerts; %d began to fire, %d ended, %d recorded series compared; no difference", total.evaluations, total.active, total.fired, total.ended, total.recorded)
+	t.Logf("%d evaluations of rules, %d of them with alerts; %d began to fire, %d ended, %d recorded series "+
+		"compared; no difference", total.evaluations, total.active, total.fired, total.ended, total.recorded)
 	if total.fired < int(worlds) || total.ended < int(worlds) || total.recorded < int(worlds) {
 		t.Error("too little happened to prove anything")
 	}
@@ -49,9 +50,12 @@ type tally struct{ evaluations, active, fired, ended, recorded int }
 var expressions = []string{
 	`m > $n`, `m < $n`, `$n > m`, `-m < -$n`, `(m >= $n)`, `m == $n`, `m != $n`, `m > bool $n`,
 	`sum by (target) (m) > $n`, `avg without (pod) (m) > $n`, `rate(c[2m]) > $n / 10`, `increase(c[3m]) > $n`,
-	`avg_over_time(m[1m]) > $n`, `max_over_time(m[2m:15s]) > $n`, `m > $n and on (target, pod) k > 2`, `m > $n or k > 4`,
-	`m unless on (target) k > 3`, `absent(nothing)`, `m offset 1m > $n`, `m - k > 0`, `m > on (target, pod) k`, `recorded > $n`,
-	`topk(2, m) > $n`, `count by (target) (m > $n) > 1`, `quantile by (target) (0.9, m) > $n`, `m{pod="a"} > $n`, `$n`, `m > scalar(count(k))`, `histogram_quantile(0.5, m)`,
+	`avg_over_time(m[1m]) > $n`, `max_over_time(m[2m:15s]) > $n`, `m > $n and on (target, pod) k > 2`,
+	`m > $n or k > 4`,
+	`m unless on (target) k > 3`, `absent(nothing)`, `m offset 1m > $n`, `m - k > 0`, `m > on (target, pod) k`,
+	`recorded > $n`,
+	`topk(2, m) > $n`, `count by (target) (m > $n) > 1`, `quantile by (target) (0.9, m) > $n`, `m{pod="a"} > $n`, `$n`,
+	`m > scalar(count(k))`, `histogram_quantile(0.5, m)`,
 }
 
 func differ(t *testing.T, seed uint64, total *tally) {
@@ -73,7 +77,8 @@ func differ(t *testing.T, seed uint64, total *tally) {
 	// Watchdog's side.
 	store := storeAt(&now, storage.Options{Retention: 12 * time.Hour, MaxSamples: 1 << 20})
 	ours, err := NewManager(Options{
-		Local: promql.NewLocal(store, promql.LocalOptions{}), Append: store.Append, Now: func() time.Time { return now },
+		Local: promql.NewLocal(store, promql.LocalOptions{}), Append: store.Append,
+		Now:    func() time.Time { return now },
 		Target: byLabel,
 	})
 	if err != nil {
@@ -107,13 +112,15 @@ func differ(t *testing.T, seed uint64, total *tally) {
 				bad = theirs.Rules()[i].LastError()
 			}
 			if (bad != nil) != (r.err != nil) {
-				t.Fatalf("seed %d, %s, rule %d %s: watchdog's error: %v, Prometheus': %v", seed, now.Sub(base), i, r.Expr, r.err, bad)
+				t.Fatalf("seed %d, %s, rule %d %s: watchdog's error: %v, Prometheus': %v", seed, now.Sub(base), i,
+					r.Expr, r.err, bad)
 			}
 			if r.Alert == "" {
 				continue
 			}
 			if d := cmp.Diff(want, ourAlerts(r)); d != "" {
-				t.Fatalf("seed %d, %s, rule %d %s for %s keep %s (-Prometheus +watchdog):\n%s", seed, now.Sub(base), i, r.Expr, r.For, r.KeepFiringFor, d)
+				t.Fatalf("seed %d, %s, rule %d %s for %s keep %s (-Prometheus +watchdog):\n%s", seed, now.Sub(base), i,
+					r.Expr, r.For, r.KeepFiringFor, d)
 			}
 			firing := map[string]bool{}
 			for _, a := range r.active {
@@ -158,7 +165,8 @@ func randomRule(rnd *rand.Rand, i int, interval time.Duration) Rule {
 		if i > 0 {
 			name = fmt.Sprint("other", i)
 		}
-		return Rule{Record: name, Expr: []string{"m * 2", "sum by (target) (m)", "m > 3", "k or m", expr}[rnd.IntN(5)], Labels: labels.FromStrings("from", fmt.Sprint("r", i))}
+		return Rule{Record: name, Expr: []string{"m * 2", "sum by (target) (m)", "m > 3", "k or m", expr}[rnd.IntN(5)],
+			Labels: labels.FromStrings("from", fmt.Sprint("r", i))}
 	}
 	r := Rule{Alert: fmt.Sprint("A", i), Expr: expr, For: time.Duration(rnd.IntN(5)) * interval}
 	if rnd.IntN(2) == 0 {
@@ -168,18 +176,22 @@ func randomRule(rnd *rand.Rand, i int, interval time.Duration) Rule {
 	case 0:
 		r.Labels = labels.FromStrings("severity", "critical")
 	case 1:
-		r.Labels = labels.FromStrings("level", `{{ if gt $value 4.0 }}high{{ else }}low{{ end }}`, "of", "{{ $labels.pod }}")
+		r.Labels = labels.FromStrings("level", `{{ if gt $value 4.0 }}high{{ else }}low{{ end }}`,
+			"of", "{{ $labels.pod }}")
 	}
-	r.Annotations = labels.FromStrings("summary", `{{ $labels.target }} has {{ $value | humanize }}, {{ with query "count(m)" }}{{ . | first | value }}{{ end }} series`)
+	r.Annotations = labels.FromStrings("summary",
+		`{{ $labels.target }} has {{ $value | humanize }}, {{ with query "count(m)" }}{{ . | first | value }}{{ end }} series`)
 	return r
 }
 
 func promGroup(t *testing.T, g Group, db *teststorage.TestStorage) *prom.Group {
 	t.Helper()
-	engine := promengine.NewEngine(promengine.EngineOpts{MaxSamples: 50_000_000, Timeout: time.Minute, LookbackDelta: promql.Lookback, EnableAtModifier: true, EnableNegativeOffset: true, Parser: promql.NewParser(),
+	engine := promengine.NewEngine(promengine.EngineOpts{MaxSamples: 50_000_000, Timeout: time.Minute,
+		LookbackDelta: promql.Lookback, EnableAtModifier: true, EnableNegativeOffset: true, Parser: promql.NewParser(),
 		NoStepSubqueryIntervalFn: func(int64) int64 { return (15 * time.Second).Milliseconds() }})
 	opts := &prom.ManagerOptions{
-		QueryFunc: prom.EngineQueryFunc(engine, db), Context: t.Context(), Appendable: db, Queryable: db, ExternalURL: &url.URL{}, Logger: slog.New(slog.DiscardHandler), Parser: promql.NewParser(),
+		QueryFunc: prom.EngineQueryFunc(engine, db), Context: t.Context(), Appendable: db, Queryable: db,
+		ExternalURL: &url.URL{}, Logger: slog.New(slog.DiscardHandler), Parser: promql.NewParser(),
 		NotifyFunc: func(context.Context, string, ...*prom.Alert) {},
 	}
 	var rs []prom.Rule
@@ -192,9 +204,11 @@ func promGroup(t *testing.T, g Group, db *teststorage.TestStorage) *prom.Group {
 			rs = append(rs, prom.NewRecordingRule(r.Record, tree, r.Labels))
 			continue
 		}
-		rs = append(rs, prom.NewAlertingRule(r.Alert, tree, r.For, r.KeepFiringFor, r.Labels, r.Annotations, labels.EmptyLabels(), "", true, opts.Logger))
+		rs = append(rs, prom.NewAlertingRule(r.Alert, tree, r.For, r.KeepFiringFor, r.Labels, r.Annotations,
+			labels.EmptyLabels(), "", true, opts.Logger))
 	}
-	return prom.NewGroup(prom.GroupOptions{Name: g.Name, File: g.File, Interval: g.Interval, Limit: g.Limit, Rules: rs, QueryOffset: &g.QueryOffset, Opts: opts})
+	return prom.NewGroup(prom.GroupOptions{Name: g.Name, File: g.File, Interval: g.Interval, Limit: g.Limit, Rules: rs,
+		QueryOffset: &g.QueryOffset, Opts: opts})
 }
 
 func promAlerts(r *prom.AlertingRule) string {
@@ -217,7 +231,8 @@ func ourAlerts(r *ruleState) string {
 }
 
 func line(l, notes labels.Labels, state string, v float64, active, fired time.Time) string {
-	return fmt.Sprintf("%s %s %s active %s fired %s", l, notes, state, active.Format(time.TimeOnly), fired.Format(time.TimeOnly))
+	return fmt.Sprintf("%s %s %s active %s fired %s", l, notes, state, active.Format(time.TimeOnly),
+		fired.Format(time.TimeOnly))
 }
 
 func sorted(lines []string) string {

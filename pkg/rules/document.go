@@ -38,11 +38,14 @@ func sections(path string, text []byte) ([]section, error) {
 		kind := scalar(d, "kind")
 		switch {
 		case kind == "" && empty:
-			return nil, fmt.Errorf("%s:%d:%d: the first YAML document is empty, and Prometheus reads no other: remove the \"---\" before it", path, d.Line, d.Column)
+			return nil, fmt.Errorf("%s:%d:%d: the first YAML document is empty, and Prometheus reads no other: "+
+				"remove the \"---\" before it", path, d.Line, d.Column)
 		case kind == "" && len(docs) == 1:
 			all = append(all, section{text: text, root: d})
 		case kind == "":
-			return nil, fmt.Errorf("%s:%d:%d: more than one YAML document; a Prometheus rule file is one document (several are read if all are PrometheusRule manifests)", path, max(1, docs[max(1, i)].Line), max(1, docs[max(1, i)].Column))
+			return nil, fmt.Errorf("%s:%d:%d: more than one YAML document; a Prometheus rule file is one document "+
+				"(several are read if all are PrometheusRule manifests)", path, max(1, docs[max(1, i)].Line),
+				max(1, docs[max(1, i)].Column))
 		case strings.HasSuffix(kind, "List"):
 			items := field(d, "items")
 			if items == nil || items.Kind != yaml.SequenceNode {
@@ -90,7 +93,8 @@ func documents(text []byte) (all []*yaml.Node, empty bool, err error) {
 // manifest takes the rules out of a PrometheusRule manifest.
 func manifest(path string, text []byte, m *yaml.Node) (section, error) {
 	if kind := scalar(m, "kind"); kind != "PrometheusRule" {
-		return section{}, fmt.Errorf("%s:%d:%d: the manifest is a %s; a rule file is a Prometheus rule file or a PrometheusRule", path, m.Line, m.Column, cmp.Or(kind, "document without a kind"))
+		return section{}, fmt.Errorf("%s:%d:%d: the manifest is a %s; a rule file is a Prometheus rule file or a "+
+			"PrometheusRule", path, m.Line, m.Column, cmp.Or(kind, "document without a kind"))
 	}
 	spec := field(m, "spec")
 	if spec == nil || spec.Kind != yaml.MappingNode {
@@ -134,9 +138,12 @@ var siblings = map[string]map[string]string{
 	"file": {"namespace": "Mimir"},
 	"group": {
 		"partial_response_strategy": "Thanos",
-		"source_tenants":            "Mimir", "evaluation_delay": "Mimir", "align_evaluation_time_on_interval": "Mimir", "remote_write": "Mimir",
-		"type": "vmalert", "concurrency": "vmalert", "params": "vmalert", "headers": "vmalert", "notifier_headers": "vmalert", "tenant": "vmalert",
-		"eval_offset": "vmalert", "eval_delay": "vmalert", "eval_alignment": "vmalert", "extra_filter_labels": "vmalert", "debug": "vmalert",
+		"source_tenants":            "Mimir", "evaluation_delay": "Mimir", "align_evaluation_time_on_interval": "Mimir",
+		"remote_write": "Mimir",
+		"type":         "vmalert", "concurrency": "vmalert", "params": "vmalert", "headers": "vmalert",
+		"notifier_headers": "vmalert", "tenant": "vmalert",
+		"eval_offset": "vmalert", "eval_delay": "vmalert", "eval_alignment": "vmalert",
+		"extra_filter_labels": "vmalert", "debug": "vmalert",
 	},
 	"rule": {"debug": "vmalert", "update_entries_limit": "vmalert"},
 }
@@ -163,11 +170,13 @@ func (s section) unknown(path string) (ignored []Ignored, errs []error) {
 			switch {
 			case k.Tag == "!!merge" || slices.Contains(known, k.Value):
 			case k.Value == "type" && by != "" && v.Value != "prometheus" && v.Value != "":
-				errs = append(errs, fmt.Errorf("%s:%d:%d: the group's type is %s; only rules in PromQL can be evaluated", path, k.Line, k.Column, v.Value))
+				errs = append(errs, fmt.Errorf("%s:%d:%d: the group's type is %s; only rules in PromQL can be evaluated",
+					path, k.Line, k.Column, v.Value))
 			case by != "":
 				ignored = append(ignored, Ignored{k.Line, k.Value, by})
 			default:
-				errs = append(errs, fmt.Errorf("%s:%d:%d: unknown field %q in a %s; expected one of: %s", path, k.Line, k.Column, k.Value, what, strings.Join(known, ", ")))
+				errs = append(errs, fmt.Errorf("%s:%d:%d: unknown field %q in a %s; expected one of: %s", path, k.Line,
+					k.Column, k.Value, what, strings.Join(known, ", ")))
 			}
 		}
 	}

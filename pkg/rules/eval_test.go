@@ -55,7 +55,8 @@ func TestAnAlertFiresAfterForAndClearsOnTheClearSideOnly(t *testing.T) {
 		{"the bound itself is no breach", latency(), []float64{.5, .5, .5}, "iii"},
 		{"between the bounds it goes on firing", latency(), []float64{.6, .6, .6, .45, .45, .45, .45}, "ppfffff"},
 		{"the clear side clears after its time", latency(), []float64{.6, .6, .6, .3, .3, .3, .3}, "ppfffii"},
-		{"a value between the bounds restarts clearing", latency(), []float64{.6, .6, .6, .3, .3, .45, .3, .3, .3}, "ppffffffi"},
+		{"a value between the bounds restarts clearing", latency(), []float64{.6, .6, .6, .3, .3, .45, .3, .3, .3},
+			"ppffffffi"},
 		{"no data does not clear", latency(), []float64{.6, .6, .6, .3, no, no, no, no, .3}, "ppfffffff"},
 		{"only time seen on both ends clears", latency(), []float64{.6, .6, .6, .3, no, .3, .3, .3}, "ppfffffi"},
 		{"for and clear_for of nothing act at once", at0, []float64{.6, .3, .6}, "fif"},
@@ -160,7 +161,8 @@ func TestAnUnknownObservationNeverFiresAndNeverClears(t *testing.T) {
 				t.Fatalf("%s moved the alert from %q to %q", o.Unknown, prev.State, s.State)
 			}
 			if s.Held > prev.Held || s.ClearHeld > prev.ClearHeld {
-				t.Fatalf("%s was counted: held %s → %s, clear %s → %s", o.Unknown, prev.Held, s.Held, prev.ClearHeld, s.ClearHeld)
+				t.Fatalf("%s was counted: held %s → %s, clear %s → %s", o.Unknown, prev.Held, s.Held, prev.ClearHeld,
+					s.ClearHeld)
 			}
 		}
 	}

@@ -17,7 +17,8 @@ import (
 
 // shorthands are what users of Prometheus may write in the templates of labels
 // and annotations.
-const shorthands = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}"
+const shorthands = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := " +
+	".ExternalURL}}{{$value := .Value}}"
 
 // expander fills in the templates of one rule at one evaluation.
 type expander struct {
@@ -32,7 +33,8 @@ type expander struct {
 
 // instance makes the alert that a series of the expression means.
 func (e *expander) instance(r *Rule, p promql.Point) Instance {
-	data := template.AlertTemplateData(p.Labels.Map(), e.external, e.url.String(), promengine.Sample{Metric: p.Labels, F: p.Value, T: e.at.UnixMilli()})
+	data := template.AlertTemplateData(p.Labels.Map(), e.external, e.url.String(),
+		promengine.Sample{Metric: p.Labels, F: p.Value, T: e.at.UnixMilli()})
 	lb := labels.NewBuilder(p.Labels)
 	lb.Del(model.MetricNameLabel)
 	r.Labels.Range(func(l labels.Label) { lb.Set(l.Name, e.expand(l.Value, data)) })
@@ -48,7 +50,8 @@ func (e *expander) expand(text string, data any) string {
 	if !strings.Contains(text, "{{") {
 		return text
 	}
-	t := template.NewTemplateExpander(e.ctx, shorthands+text, "__alert_"+e.rule, data, model.TimeFromUnixNano(e.at.UnixNano()), e.query, e.url, nil)
+	t := template.NewTemplateExpander(e.ctx, shorthands+text, "__alert_"+e.rule, data,
+		model.TimeFromUnixNano(e.at.UnixNano()), e.query, e.url, nil)
 	out, err := t.Expand()
 	if err != nil {
 		return fmt.Sprintf("<error expanding template: %s>", err)

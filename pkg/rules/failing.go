@@ -36,11 +36,15 @@ func (m *Manager) Failing() []Failure {
 	for _, s := range m.groups {
 		for _, r := range s.rules {
 			if r.err != nil && !blind[s.Source] {
-				all = append(all, Failure{Group: s.Name, Rule: r.name(), Interval: s.Interval, Since: r.failing, Err: r.err})
+				all = append(all, Failure{Group: s.Name, Rule: r.name(), Interval: s.Interval, Since: r.failing,
+					Err: r.err})
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Failure) int { return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Rule, b.Rule)) })
+	slices.SortStableFunc(all, func(a, b Failure) int {
+		return cmp.Or(cmp.Compare(a.Group, b.Group),
+			cmp.Compare(a.Rule, b.Rule))
+	})
 	return all
 }
 
@@ -51,7 +55,8 @@ func (m *Manager) unevaluated(s *groupState, r *ruleState, err error) {
 	if r.err != nil {
 		level = slog.LevelDebug
 	}
-	m.o.Logger.Log(context.Background(), level, "rule not evaluated", "group", s.Name, "file", s.File, "rule", r.name(), "err", err)
+	m.o.Logger.Log(context.Background(), level, "rule not evaluated", "group", s.Name, "file", s.File, "rule", r.name(),
+		"err", err)
 }
 
 // unanswered notes whether a threshold's questions could be answered at a moment. It logs

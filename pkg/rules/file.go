@@ -100,7 +100,8 @@ func ParseFile(path string, text []byte, source string) ([]Group, error) {
 				more[i].Manifest = part.manifest
 			}
 			if slices.ContainsFunc(groups, func(g Group) bool { return g.key() == more[i].key() }) {
-				bad = append(bad, fmt.Errorf("%s:%d: duplicate group %q in the PrometheusRule %s", path, part.root.Line, more[i].Name, part.manifest))
+				bad = append(bad, fmt.Errorf("%s:%d: duplicate group %q in the PrometheusRule %s", path, part.root.Line,
+					more[i].Name, part.manifest))
 			}
 		}
 		groups, errs = append(groups, more...), append(errs, bad...)
@@ -133,8 +134,9 @@ func (s section) parse(path, source string) ([]Group, []error) {
 		}
 		for ri, r := range g.Rules {
 			rule := Rule{
-				Record: r.Record, Alert: r.Alert, Expr: r.Expr, For: time.Duration(r.For), KeepFiringFor: time.Duration(r.KeepFiringFor),
-				Labels: labels.FromMap(merged(g.Labels, r.Labels)), Annotations: labels.FromMap(r.Annotations),
+				Record: r.Record, Alert: r.Alert, Expr: r.Expr, For: time.Duration(r.For),
+				KeepFiringFor: time.Duration(r.KeepFiringFor),
+				Labels:        labels.FromMap(merged(g.Labels, r.Labels)), Annotations: labels.FromMap(r.Annotations),
 			}
 			if gi < len(lines) && ri < len(lines[gi]) {
 				rule.Line = lines[gi][ri] + s.above
@@ -155,7 +157,8 @@ func checkGroups(groups []Group) []error {
 	for _, g := range groups {
 		for _, r := range g.Rules {
 			bad := func(format string, args ...any) {
-				errs = append(errs, fmt.Errorf("%s:%d: group %q, %q: %w", g.File, r.Line, g.Name, r.Alert+r.Record, fmt.Errorf(format, args...)))
+				errs = append(errs, fmt.Errorf("%s:%d: group %q, %q: %w", g.File, r.Line, g.Name, r.Alert+r.Record,
+					fmt.Errorf(format, args...)))
 			}
 			tree, err := promql.NewParser().ParseExpr(r.Expr)
 			if err != nil {

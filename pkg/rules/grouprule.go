@@ -24,8 +24,10 @@ import (
 type TargetFunc func(labels.Labels) (target string, watched bool)
 
 // TargetLabels are the labels that say of which target a series is.
-var TargetLabels = []string{storage.TargetLabel, "namespace", "deployment", "statefulset", "daemonset", "pod", "service",
-	"exported_namespace", "exported_deployment", "exported_statefulset", "exported_daemonset", "exported_pod", "exported_service"}
+var TargetLabels = []string{storage.TargetLabel,
+	"namespace", "deployment", "statefulset", "daemonset", "pod", "service",
+	"exported_namespace", "exported_deployment", "exported_statefulset", "exported_daemonset", "exported_pod",
+	"exported_service"}
 
 var targetLabels = strings.Join(TargetLabels, ", ")
 
@@ -61,7 +63,8 @@ func newRuleState(r Rule) (*ruleState, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rule %q: expr %s: %w", r.Alert+r.Record, promql.Brief(r.Expr), err)
 	}
-	s := &ruleState{Rule: r, title: r.Alert, expr: r.Expr, cond: promql.TopComparison(tree), alerts: map[string]Alert{}, ended: map[string]ending{}}
+	s := &ruleState{Rule: r, title: r.Alert, expr: r.Expr, cond: promql.TopComparison(tree), alerts: map[string]Alert{},
+		ended: map[string]ending{}}
 	r.Labels.Range(func(l labels.Label) { s.renames = s.renames || slices.Contains(TargetLabels, l.Name) })
 	if tree.Type() == parser.ValueTypeScalar {
 		s.expr = "vector(" + r.Expr + ")"
@@ -153,8 +156,10 @@ func (m *missing) sight(a Instance) sight {
 		if m.err != nil {
 			break
 		}
-		if s := m.data(sel); m.err == nil && !s.vague && !s.targets[a.Target] && (a.Watched || len(s.targets) == 0) && !m.silent(sel, a) && m.err == nil {
-			return sight{verdict: NoData, reason: fmt.Sprintf("no data for %s: that says nothing of recovery", promql.Brief(sel))}
+		if s := m.data(sel); m.err == nil && !s.vague && !s.targets[a.Target] && (a.Watched || len(s.targets) == 0) &&
+			!m.silent(sel, a) && m.err == nil {
+			return sight{verdict: NoData, reason: fmt.Sprintf("no data for %s: that says nothing of recovery",
+				promql.Brief(sel))}
 		}
 	}
 	if m.err != nil {
@@ -246,9 +251,11 @@ func (r *ruleState) fresh(q *question, now map[uint64]Instance) {
 			case math.IsInf(age, 0):
 				a.Verdict, a.Reason = Stale, "no sample of "+promql.Brief(sel)
 			case age > q.limit.Seconds():
-				a.Verdict, a.Reason = Stale, fmt.Sprintf("newest sample of %s is %s old, limit %s", promql.Brief(sel), ago(age), short(q.limit))
+				a.Verdict, a.Reason = Stale, fmt.Sprintf("newest sample of %s is %s old, limit %s", promql.Brief(sel),
+					ago(age), short(q.limit))
 			case age < -storage.FutureLimit.Seconds():
-				a.Verdict, a.Reason = Error, fmt.Sprintf("newest sample of %s is %s ahead of the clock", promql.Brief(sel), ago(-age))
+				a.Verdict, a.Reason = Error, fmt.Sprintf("newest sample of %s is %s ahead of the clock",
+					promql.Brief(sel), ago(-age))
 			}
 			now[id] = a
 		}
@@ -319,7 +326,8 @@ func (r *ruleState) endings(next map[uint64]Instance, ended []Instance, at time.
 }
 
 // shown turns instances and endings into one alert per target.
-func (r *ruleState) shown(source string, next map[uint64]Instance, ended map[string]ending, gone func(Instance) sight, at time.Time) map[string]Alert {
+func (r *ruleState) shown(source string, next map[uint64]Instance, ended map[string]ending, gone func(Instance) sight,
+	at time.Time) map[string]Alert {
 	all := map[string]Alert{}
 	for target, instances := range byTargetOf(next) {
 		all[target] = r.alert(source, instances, at)
@@ -356,7 +364,8 @@ func (r *ruleState) alert(source string, all []Instance, at time.Time) Alert {
 	w := worst(all, r.cond)
 	a := Alert{
 		Rule: r.title, Target: w.Target, State: w.State, Verdict: w.Verdict, SourceKind: sourceKind(source),
-		ActiveAt: w.ActiveAt, FiredAt: w.FiredAt, EvaluatedAt: at, LastDataAt: at, Labels: w.Labels.Map(), Annotations: w.Annotations.Map(), Span: r.span, Lookback: r.reach + defaultStaleness,
+		ActiveAt: w.ActiveAt, FiredAt: w.FiredAt, EvaluatedAt: at, LastDataAt: at, Labels: w.Labels.Map(),
+		Annotations: w.Annotations.Map(), Span: r.span, Lookback: r.reach + defaultStaleness,
 	}
 	firing := 0
 	for _, i := range all {
@@ -398,7 +407,8 @@ func (r *ruleState) reason(w Instance, firing int) string {
 	}
 	switch {
 	case w.Verdict == OK && r.cond != nil && w.Value != r.cond.Bound:
-		return fmt.Sprintf("%s gives %s: %s holds no more", promql.Brief(r.cond.Value), number(w.Value), promql.Brief(r.Expr))
+		return fmt.Sprintf("%s gives %s: %s holds no more", promql.Brief(r.cond.Value), number(w.Value),
+			promql.Brief(r.Expr))
 	case w.Verdict == OK:
 		return promql.Brief(r.Expr) + " gives nothing any more"
 	case firing > 1:

@@ -59,7 +59,10 @@ func (m *Manager) Hurry(alerts []string) {
 	}
 	m.mu.Lock()
 	for _, s := range m.groups {
-		if slices.ContainsFunc(s.rules, func(r *ruleState) bool { return r.Alert != "" && slices.Contains(alerts, r.Alert) }) {
+		if slices.ContainsFunc(s.rules, func(r *ruleState) bool {
+			return r.Alert != "" &&
+				slices.Contains(alerts, r.Alert)
+		}) {
 			s.hurried = true
 		}
 	}
@@ -171,13 +174,21 @@ type groupMetrics struct {
 func newGroupMetrics(reg prometheus.Registerer) *groupMetrics {
 	f, by := promauto.With(reg), []string{"rule_group"}
 	return &groupMetrics{
-		iterations: f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "rule_group_iterations_total", Help: "Evaluations of a group of a rule file."}, by),
-		missed:     f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "rule_group_iterations_missed_total", Help: "Evaluations of a group that were missed because the previous one took too long."}, by),
-		failures:   f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "rule_group_rule_failures_total", Help: "Rules of a group that could not be evaluated."}, by),
-		duration:   f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "rule_group_last_duration_seconds", Help: "Duration of the last evaluation of a group."}, by),
-		last:       f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "rule_group_last_evaluation_timestamp_seconds", Help: "Time of the last evaluation of a group."}, by),
-		interval:   f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "rule_group_interval_seconds", Help: "The interval of a group."}, by),
-		rules:      f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "rule_group_rules", Help: "Rules in a group."}, by),
+		iterations: f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "rule_group_iterations_total",
+			Help: "Evaluations of a group of a rule file."}, by),
+		missed: f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace,
+			Name: "rule_group_iterations_missed_total",
+			Help: "Evaluations of a group that were missed because the previous one took too long."}, by),
+		failures: f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "rule_group_rule_failures_total",
+			Help: "Rules of a group that could not be evaluated."}, by),
+		duration: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "rule_group_last_duration_seconds",
+			Help: "Duration of the last evaluation of a group."}, by),
+		last: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace,
+			Name: "rule_group_last_evaluation_timestamp_seconds", Help: "Time of the last evaluation of a group."}, by),
+		interval: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "rule_group_interval_seconds",
+			Help: "The interval of a group."}, by),
+		rules: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "rule_group_rules",
+			Help: "Rules in a group."}, by),
 	}
 }
 

@@ -260,7 +260,8 @@ func (m *Manager) eval(ctx context.Context, s *groupState, at time.Time) []strin
 func (m *Manager) question(ctx context.Context, s *Group, r *ruleState, at time.Time) *question {
 	ask := tolerant(m.asker(s.Source))
 	return &question{
-		ctx: ctx, ask: ask, at: at, offset: s.QueryOffset, target: m.o.Target, limit: cmp.Or(s.Staleness, m.o.Staleness, stalenessOf(s.Source)),
+		ctx: ctx, ask: ask, at: at, offset: s.QueryOffset, target: m.o.Target,
+		limit:  cmp.Or(s.Staleness, m.o.Staleness, stalenessOf(s.Source)),
 		expand: expander{ctx: ctx, rule: r.Alert, at: at, ask: ask, url: m.url, external: m.o.ExternalLabels},
 	}
 }
@@ -368,8 +369,10 @@ func (m *Manager) seedRule(r *ruleState) {
 			continue
 		}
 		placeholder := Instance{
-			Labels: labels.FromMap(map[string]string{model.AlertNameLabel: r.Alert, storage.TargetLabel: k.target}), Target: k.target, Watched: true, State: Firing, Value: a.Value,
-			ActiveAt: a.ActiveAt, FiredAt: a.FiredAt, Verdict: NoData, Reason: "it fired before the restart and was not evaluated yet",
+			Labels: labels.FromMap(map[string]string{model.AlertNameLabel: r.Alert, storage.TargetLabel: k.target}),
+			Target: k.target, Watched: true, State: Firing, Value: a.Value,
+			ActiveAt: a.ActiveAt, FiredAt: a.FiredAt, Verdict: NoData,
+			Reason: "it fired before the restart and was not evaluated yet",
 		}
 		if r.seeded == nil {
 			r.seeded = map[uint64]Instance{}
@@ -385,7 +388,8 @@ func (m *Manager) seedRule(r *ruleState) {
 // fires speaks.
 func worstByName(all []Alert) []Alert {
 	slices.SortStableFunc(all, func(a, b Alert) int {
-		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Rule, b.Rule), cmp.Compare(order(a), order(b)), cmp.Compare(a.Severity, b.Severity))
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Rule, b.Rule), cmp.Compare(order(a), order(b)),
+			cmp.Compare(a.Severity, b.Severity))
 	})
 	var first []Alert
 	for _, a := range all {

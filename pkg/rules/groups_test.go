@@ -78,7 +78,8 @@ func (b *bench) want(target, rule string, state AlertState, verdict Verdict) Ale
 	for _, a := range b.groups.AlertsOf(target) {
 		if a.Rule == rule {
 			if a.State != state || a.Verdict != verdict {
-				b.t.Fatalf("%s: %s on %s is %s and %s (%s), want %s and %s", b.now.Format(time.TimeOnly), rule, target, a.State, a.Verdict, a.Reason, state, verdict)
+				b.t.Fatalf("%s: %s on %s is %s and %s (%s), want %s and %s", b.now.Format(time.TimeOnly), rule, target,
+					a.State, a.Verdict, a.Reason, state, verdict)
 			}
 			return a
 		}
@@ -115,7 +116,8 @@ func TestAnAlertOfARuleFileFiresAndEnds(t *testing.T) {
 	b.want("shop", "QueueTooLong", Pending, Breach)
 	told := b.step(queue("shop", 140))
 	a := b.want("shop", "QueueTooLong", Firing, Breach)
-	if a.Reason != "queue of shop holds 140 (value 140)" || a.Bound != 100 || !a.Above || a.Labels["team"] != "shop" || a.Labels["severity"] != "warning" || len(told) != 1 {
+	if a.Reason != "queue of shop holds 140 (value 140)" || a.Bound != 100 || !a.Above || a.Labels["team"] != "shop" ||
+		a.Labels["severity"] != "warning" || len(told) != 1 {
 		t.Errorf("%+v, told of %v", a, told)
 	}
 	b.step(queue("shop", 90))
@@ -153,7 +155,8 @@ func TestSilenceIsNoRecovery_INV10(t *testing.T) {
 }
 
 func staleMark() float64 {
-	return float64(storage.StaleMarkers(map[uint64]labels.Labels{0: labels.FromStrings("__name__", "x")}, time.Time{})[0].Value)
+	return float64(storage.StaleMarkers(map[uint64]labels.Labels{0: labels.FromStrings("__name__", "x")},
+		time.Time{})[0].Value)
 }
 
 // A pod that is replaced takes its series with it; the target's other pods go on.
@@ -311,7 +314,8 @@ func TestTheLabelsOfAllThatFiresAreKnown(t *testing.T) {
 	for range 4 {
 		b.step(queue("shop", 120, "queue", "a"), queue("shop", 250, "queue", "b"), queue("shop", 20, "queue", "c"))
 	}
-	for name, want := range map[string]string{"QueueTooLong": "map[a warning:1 b warning:1]", "QueueTooLong (critical)": "map[b critical:1]"} {
+	for name, want := range map[string]string{"QueueTooLong": "map[a warning:1 b warning:1]",
+		"QueueTooLong (critical)": "map[b critical:1]"} {
 		a := b.want("shop", name, Firing, Breach)
 		got := map[string]int{}
 		for _, set := range append(a.Others, labels.FromMap(a.Labels)) {

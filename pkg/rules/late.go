@@ -105,7 +105,8 @@ func (m *Manager) withUnseen(rule *compiled, index map[string]int, seen []Observ
 			case c.rule.Aside:
 			case s.Quiet || s.Verdict != "" && !s.Verdict.Unknown():
 				seen = true
-			case s.State != Firing && !s.LastDataAt.IsZero() && s.Verdict != "" && !m.source(c.rule.Source).breaker.open:
+			case s.State != Firing && !s.LastDataAt.IsZero() && s.Verdict != "" &&
+				!m.source(c.rule.Source).breaker.open:
 				n++
 			}
 		}

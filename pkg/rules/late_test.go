@@ -25,7 +25,8 @@ func serverWith(t *testing.T, rules ...Threshold) *server {
 	t.Helper()
 	s := &server{t: t, now: start}
 	s.store = storeAt(&s.now, storage.Options{})
-	s.judge = newManager(t, Options{Remote: promql.NewLocal(s.store, promql.LocalOptions{}), Interval: 15 * time.Second, Now: func() time.Time { return s.now }})
+	s.judge = newManager(t, Options{Remote: promql.NewLocal(s.store, promql.LocalOptions{}), Interval: 15 * time.Second,
+		Now: func() time.Time { return s.now }})
 	if _, err := s.judge.Update(Config{Thresholds: rules}); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,9 @@ func (s *server) end(name string, pairs ...string) {
 func (s *server) alert() Alert { return s.judge.AlertsOf("a")[0] }
 
 func diskRule() Threshold {
-	return Threshold{Name: "disk", Expr: `max by (target) (disk_used{job="node"})`, Source: Prometheus, SourceKind: "prometheus", Above: true, Bound: 0.9, Clear: 0.8, For: time.Minute, ClearFor: time.Minute, Targets: []string{"a"}}
+	return Threshold{Name: "disk", Expr: `max by (target) (disk_used{job="node"})`, Source: Prometheus,
+		SourceKind: "prometheus", Above: true, Bound: 0.9, Clear: 0.8, For: time.Minute, ClearFor: time.Minute,
+		Targets: []string{"a"}}
 }
 
 // TestAHealthySourceIsFreshHoweverSeldomItIsScraped_X10: watchdog's own interval says nothing of the server's.
@@ -119,19 +122,24 @@ func TestASourceThatIsGoneIsBlindness_X10(t *testing.T) {
 // never had any.
 func TestWhatNobodyCanSeeIsCounted_X11(t *testing.T) {
 	row, _ := LookupBuiltin("unseen")
-	unseen, err := row.Apply(Threshold{Name: "unseen", For: time.Minute, ClearFor: time.Minute, Targets: []string{"a", "b"}})
+	unseen, err := row.Apply(Threshold{Name: "unseen", For: time.Minute, ClearFor: time.Minute,
+		Targets: []string{"a", "b"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &server{t: t, now: start}
 	s.store = storeAt(&s.now, storage.Options{})
 	remote := storeAt(&s.now, storage.Options{})
-	s.judge = newManager(t, Options{Local: promql.NewLocal(s.store, promql.LocalOptions{}), Remote: promql.NewLocal(remote, promql.LocalOptions{}), Interval: 15 * time.Second, Now: func() time.Time { return s.now }})
+	s.judge = newManager(t, Options{Local: promql.NewLocal(s.store, promql.LocalOptions{}),
+		Remote: promql.NewLocal(remote, promql.LocalOptions{}), Interval: 15 * time.Second,
+		Now: func() time.Time { return s.now }})
 	// Two more see all the while, so that one that lost its data is no blindness.
 	other := func(name, metric string) Threshold {
-		return Threshold{Name: name, Expr: "max by (target) (" + metric + ")", Above: true, Bound: 1, Clear: 1, For: time.Minute, Targets: []string{"a", "b"}, Source: Prometheus}
+		return Threshold{Name: name, Expr: "max by (target) (" + metric + ")", Above: true, Bound: 1, Clear: 1,
+			For: time.Minute, Targets: []string{"a", "b"}, Source: Prometheus}
 	}
-	if _, err := s.judge.Update(Config{Thresholds: []Threshold{unseen, other("kept", "kept"), other("kept2", "kept"), other("lost", "lost"), other("never", "never")}}); err != nil {
+	if _, err := s.judge.Update(Config{Thresholds: []Threshold{unseen, other("kept", "kept"), other("kept2", "kept"),
+		other("lost", "lost"), other("never", "never")}}); err != nil {
 		t.Fatal(err)
 	}
 	value := func(target string) string {
@@ -149,7 +157,8 @@ func TestWhatNobodyCanSeeIsCounted_X11(t *testing.T) {
 			if target == "a" && at >= 5*time.Minute {
 				unknown = 1
 			}
-			s.store.Append([]*model.Sample{one(s.now, unknown, "watchdog_probe_unknown", "target", target, "probe", "front")})
+			s.store.Append([]*model.Sample{one(s.now, unknown, "watchdog_probe_unknown", "target", target,
+				"probe", "front")})
 			remote.Append([]*model.Sample{one(s.now, 0, "kept", "target", target)})
 			if at < 10*time.Minute || target == "a" {
 				remote.Append([]*model.Sample{one(s.now, 0, "lost", "target", target)})

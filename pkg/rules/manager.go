@@ -105,7 +105,8 @@ func NewManager(o Options) (*Manager, error) {
 		return nil, fmt.Errorf("external URL %q: %w", o.ExternalURL, err)
 	}
 	m := &Manager{
-		o: o, url: u, metrics: newMetrics(o.Registerer), groupMetrics: newGroupMetrics(o.Registerer), changed: make(chan struct{}, 1),
+		o: o, url: u, metrics: newMetrics(o.Registerer), groupMetrics: newGroupMetrics(o.Registerer),
+		changed:  make(chan struct{}, 1),
 		byTarget: map[string][]*cell{}, restored: map[key]Alert{},
 	}
 	for name, ask := range map[string]promql.QueryFunc{Local: o.Local, Prometheus: o.Remote} {
@@ -263,7 +264,10 @@ func (m *Manager) Unhealthy() []string {
 	defer m.mu.Unlock()
 	found := news{}
 	for t, cells := range m.byTarget {
-		if slices.ContainsFunc(cells, func(c *cell) bool { return c.state.State == Firing && c.state.Verdict == Breach && !c.rule.Aside }) {
+		if slices.ContainsFunc(cells, func(c *cell) bool {
+			return c.state.State == Firing &&
+				c.state.Verdict == Breach && !c.rule.Aside
+		}) {
 			found[t] = struct{}{}
 		}
 	}
@@ -413,7 +417,8 @@ func (m *Manager) rulesNow(ctx context.Context, target string) ([]Alert, error) 
 		for _, r := range s.rules {
 			if _, ok := r.alerts[target]; ok {
 				c := *r
-				c.active, c.seeded, c.ended, c.alerts = maps.Clone(r.active), maps.Clone(r.seeded), maps.Clone(r.ended), maps.Clone(r.alerts)
+				c.active, c.seeded, c.ended, c.alerts = maps.Clone(r.active), maps.Clone(r.seeded), maps.Clone(r.ended),
+					maps.Clone(r.alerts)
 				ask = append(ask, one{&s.Group, r, c})
 			}
 		}

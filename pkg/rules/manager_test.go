@@ -27,7 +27,8 @@ type mixed struct {
 	fail  map[string]error // what questions that contain the text answer
 }
 
-const mixedFile = `groups: [{name: queue, rules: [{alert: QueueTooLong, expr: queue_length > 10, labels: {severity: critical}}, {record: twice, expr: queue_length * 2}]}]`
+const mixedFile = `groups: [{name: queue, rules: [{alert: QueueTooLong, expr: queue_length > 10, labels: {severity: ` +
+	`critical}}, {record: twice, expr: queue_length * 2}]}]`
 
 func newMixed(t *testing.T, registerer prometheus.Registerer) *mixed {
 	t.Helper()
@@ -35,7 +36,8 @@ func newMixed(t *testing.T, registerer prometheus.Registerer) *mixed {
 	m.store = storeAt(&m.now, storage.Options{})
 	local := promql.NewLocal(m.store, promql.LocalOptions{})
 	m.Manager = newManager(t, Options{
-		Registerer: registerer, Append: m.store.Append, Target: byLabel, Interval: 15 * time.Second, Now: func() time.Time { return m.now },
+		Registerer: registerer, Append: m.store.Append, Target: byLabel, Interval: 15 * time.Second,
+		Now: func() time.Time { return m.now },
 		Local: func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
 			for text, err := range m.fail {
 				if strings.Contains(expr, text) {
@@ -55,10 +57,12 @@ func (m *mixed) load(file string) (removed []Alert) {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	slo := SLO{Name: "orders", Objective: 0.99, Window: time.Hour, Bad: "orders_bad", All: "orders", Source: Local, File: "watchdog.yaml"}
+	slo := SLO{Name: "orders", Objective: 0.99, Window: time.Hour, Bad: "orders_bad", All: "orders", Source: Local,
+		File: "watchdog.yaml"}
 	x := level("load", "a")
 	x.For = 0
-	removed, err = m.Update(Config{File: "watchdog.yaml", Thresholds: []Threshold{x}, Groups: append(groups, slo.Groups()...)})
+	removed, err = m.Update(Config{File: "watchdog.yaml", Thresholds: []Threshold{x},
+		Groups: append(groups, slo.Groups()...)})
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -68,7 +72,9 @@ func (m *mixed) load(file string) (removed []Alert) {
 // step moves the clock by 15s, takes values of the target a, and evaluates.
 func (m *mixed) step(load, queue float64) {
 	m.now = m.now.Add(15 * time.Second)
-	m.store.Append([]*model.Sample{one(m.now, load, "load", "target", "a"), one(m.now, queue, "queue_length", "target", "a"), one(m.now, 0, "orders_bad", "target", "a"), one(m.now, 1, "orders", "target", "a")})
+	m.store.Append([]*model.Sample{one(m.now, load, "load", "target", "a"),
+		one(m.now, queue, "queue_length", "target", "a"), one(m.now, 0, "orders_bad", "target", "a"),
+		one(m.now, 1, "orders", "target", "a")})
 	m.EvalThresholds(m.t.Context())
 	m.EvalDue(m.t.Context())
 }
@@ -115,10 +121,12 @@ func TestTheManagerSpeaksForThresholdsAndRules(t *testing.T) {
 	for _, g := range m.Report() {
 		groups = append(groups, fmt.Sprintf("%s in %s: %d rules", g.Name, g.File, len(g.Rules)))
 	}
-	if d := cmp.Diff([]string{"thresholds in watchdog.yaml: 1 rules", "queue in queue.yaml: 2 rules", "slo orders in watchdog.yaml: 3 rules", "slo orders over days in watchdog.yaml: 3 rules"}, groups); d != "" {
+	if d := cmp.Diff([]string{"thresholds in watchdog.yaml: 1 rules", "queue in queue.yaml: 2 rules",
+		"slo orders in watchdog.yaml: 3 rules", "slo orders over days in watchdog.yaml: 3 rules"}, groups); d != "" {
 		t.Error(d)
 	}
-	if r := m.Report()[0].Rules[0]; r.Alert != "load" || !strings.HasSuffix(r.Expr, " > 10") || len(r.Alive) != 1 || r.Alive[0].State != Firing {
+	if r := m.Report()[0].Rules[0]; r.Alert != "load" || !strings.HasSuffix(r.Expr, " > 10") || len(r.Alive) != 1 ||
+		r.Alive[0].State != Firing {
 		t.Errorf("the threshold is reported as %+v", r)
 	}
 }
@@ -149,7 +157,8 @@ func TestAlertsOfRulesAreCounted(t *testing.T) {
 	if removed := m.load("groups: []"); len(removed) != 1 || removed[0].Rule != "QueueTooLong" {
 		t.Errorf("removed: %+v", removed)
 	}
-	if n, err := testutil.GatherAndCount(reg, "watchdog_alerts"); err != nil || n != 8 { // of load and of the three pairs of windows
+	// of load and of the three pairs of windows
+	if n, err := testutil.GatherAndCount(reg, "watchdog_alerts"); err != nil || n != 8 {
 		t.Errorf("%d series are left, %v", n, err)
 	}
 }
@@ -210,7 +219,8 @@ func TestARuleThatFailsIsNamed(t *testing.T) {
 	m := newMixed(t, nil)
 	groups, err := ParseFile("queue.yaml", []byte(mixedFile), Local)
 	if err == nil {
-		_, err = m.Update(Config{Thresholds: []Threshold{level("load", "a"), level("orders", "a")}, Groups: groups}) // one that is lost of two is no blindness
+		// one that is lost of two is no blindness
+		_, err = m.Update(Config{Thresholds: []Threshold{level("load", "a"), level("orders", "a")}, Groups: groups})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -230,7 +240,8 @@ func TestARuleThatFailsIsNamed(t *testing.T) {
 			t.Errorf("%s since %s, want about %s", f.Rule, f.Since, since)
 		}
 	}
-	if d := cmp.Diff([]string{"queue QueueTooLong: many-to-many", "queue twice: many-to-many", "thresholds load: too many samples"}, got); d != "" {
+	if d := cmp.Diff([]string{"queue QueueTooLong: many-to-many", "queue twice: many-to-many",
+		"thresholds load: too many samples"}, got); d != "" {
 		t.Error(d)
 	}
 	m.fail["orders"] = errors.New("too many samples")
@@ -251,8 +262,10 @@ func TestAConfigurationIsTakenAsAWhole(t *testing.T) {
 	m := newMixed(t, nil)
 	before := len(m.Report())
 	for name, c := range map[string]Config{
-		"a threshold": {Thresholds: []Threshold{{Name: "bad", Expr: "sum("}}, Groups: []Group{{Name: "new", File: "f", Source: Local}}},
-		"a rule":      {Thresholds: []Threshold{level("z", "a")}, Groups: []Group{{Name: "new", File: "f", Source: Local, Rules: []Rule{{Alert: "A", Expr: "sum("}}}}},
+		"a threshold": {Thresholds: []Threshold{{Name: "bad", Expr: "sum("}},
+			Groups: []Group{{Name: "new", File: "f", Source: Local}}},
+		"a rule": {Thresholds: []Threshold{level("z", "a")},
+			Groups: []Group{{Name: "new", File: "f", Source: Local, Rules: []Rule{{Alert: "A", Expr: "sum("}}}}},
 	} {
 		if _, err := m.Update(c); err == nil {
 			t.Errorf("%s: no error", name)

@@ -22,13 +22,25 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	f := promauto.With(reg)
 	buckets := []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 	return &metrics{
-		evaluations: f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "rule_evaluations_total", Help: "Evaluations of a rule, each over one or more targets."}, []string{"rule"}),
-		failures:    f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "rule_evaluation_failures_total", Help: "Evaluations of a rule whose query failed."}, []string{"rule"}),
-		duration:    f.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "rule_evaluation_duration_seconds", Help: "Duration of one evaluation of a rule.", Buckets: buckets}, []string{"source"}),
-		rounds:      f.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "rule_round_duration_seconds", Help: "Duration of one evaluation of all rules of a source.", Buckets: buckets}, []string{"source"}),
-		missed:      f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "rule_rounds_missed_total", Help: "Evaluations of all rules that were missed because the previous one took too long."}, []string{"source"}),
-		alerts:      f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "alerts", Help: "Alerts that are pending or firing, by rule: thresholds, rule files and objectives."}, []string{"rule", "state"}),
-		blind:       f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "monitoring_blind", Help: "1 while watchdog cannot trust the data of a source."}, []string{"source"}),
+		evaluations: f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "rule_evaluations_total",
+			Help: "Evaluations of a rule, each over one or more targets."}, []string{"rule"}),
+		failures: f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace,
+			Name: "rule_evaluation_failures_total", Help: "Evaluations of a rule whose query failed."},
+			[]string{"rule"}),
+		duration: f.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace,
+			Name: "rule_evaluation_duration_seconds", Help: "Duration of one evaluation of a rule.", Buckets: buckets},
+			[]string{"source"}),
+		rounds: f.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace,
+			Name: "rule_round_duration_seconds", Help: "Duration of one evaluation of all rules of a source.",
+			Buckets: buckets}, []string{"source"}),
+		missed: f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "rule_rounds_missed_total",
+			Help: "Evaluations of all rules that were missed because the previous one took too long."},
+			[]string{"source"}),
+		alerts: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "alerts",
+			Help: "Alerts that are pending or firing, by rule: thresholds, rule files and objectives."},
+			[]string{"rule", "state"}),
+		blind: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "monitoring_blind",
+			Help: "1 while watchdog cannot trust the data of a source."}, []string{"source"}),
 	}
 }
 

@@ -23,7 +23,8 @@ type reading struct {
 // observe asks the rule's questions at one moment for the targets in index and
 // returns their observations by position. The error, if any, is already in the
 // observations; it is returned for the caller's own account.
-func (c *compiled) observe(ctx context.Context, ask promql.QueryFunc, index map[string]int, at time.Time) ([]Observation, error) {
+func (c *compiled) observe(ctx context.Context, ask promql.QueryFunc, index map[string]int,
+	at time.Time) ([]Observation, error) {
 	a := &answers{index: index}
 	err := a.gather(ctx, ask, c, at)
 	out := make([]Observation, len(index))
@@ -115,7 +116,8 @@ func (a *answers) judge(c *compiled, i int, at time.Time) Observation {
 	}
 	for k, f := range c.Floor {
 		if a.floors[k][i].n == 0 {
-			return Observation{Unknown: NoData, Reason: f.Text + ": no series for this target, so the floor cannot be checked"}
+			return Observation{Unknown: NoData, Reason: f.Text +
+				": no series for this target, so the floor cannot be checked"}
 		}
 	}
 	if o, bad := a.stale(c, i, at); bad {
@@ -131,7 +133,8 @@ func (a *answers) judge(c *compiled, i int, at time.Time) Observation {
 
 func (a *answers) absent(c *compiled) string {
 	if a.strange > 0 {
-		return fmt.Sprintf("%s: the expression gives %d series without the label target, and none for this target", c.What, a.strange)
+		return fmt.Sprintf("%s: the expression gives %d series without the label target, and none for this target",
+			c.What, a.strange)
 	}
 	return c.What + ": no series for this target"
 }
@@ -162,11 +165,14 @@ func (a *answers) stale(c *compiled, i int, at time.Time) (Observation, bool) {
 		}
 		switch {
 		case math.IsInf(age, 0):
-			return Observation{Unknown: Stale, Reason: c.What + ": a part of the expression got no sample within the lookback: " + promql.Brief(c.fresh[k])}, true
+			return Observation{Unknown: Stale, Reason: c.What +
+				": a part of the expression got no sample within the lookback: " + promql.Brief(c.fresh[k])}, true
 		case age > c.Staleness.Seconds():
-			return Observation{Unknown: Stale, Reason: fmt.Sprintf("%s: newest sample is %s old, limit %s", c.What, ago(age), short(c.Staleness))}, true
+			return Observation{Unknown: Stale, Reason: fmt.Sprintf("%s: newest sample is %s old, limit %s", c.What,
+				ago(age), short(c.Staleness))}, true
 		case age < -storage.FutureLimit.Seconds():
-			return Observation{Unknown: Error, Reason: fmt.Sprintf("%s: newest sample is %s ahead of the clock", c.What, ago(-age))}, true
+			return Observation{Unknown: Error, Reason: fmt.Sprintf("%s: newest sample is %s ahead of the clock", c.What,
+				ago(-age))}, true
 		}
 	}
 	return Observation{}, false
@@ -187,7 +193,8 @@ func (f FloorSpec) below(r reading) (Observation, bool) {
 	case r.fault() != "":
 		return Observation{Unknown: Error, Reason: f.Text + ": " + r.fault()}, true
 	case r.value < f.Min:
-		return Observation{Unknown: NoData, Quiet: true, Reason: fmt.Sprintf("%s%s is below the floor of %s%s", number(r.value), unit, number(f.Min), unit)}, true
+		return Observation{Unknown: NoData, Quiet: true, Reason: fmt.Sprintf("%s%s is below the floor of %s%s",
+			number(r.value), unit, number(f.Min), unit)}, true
 	}
 	return Observation{}, false
 }

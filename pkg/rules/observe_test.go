@@ -39,10 +39,12 @@ func TestOnlyAFreshFiniteSingleValueAboveItsFloorIsJudged(t *testing.T) {
 	put := func(age time.Duration, v float64, name string, pairs ...string) {
 		s.Append([]*model.Sample{one(now.Add(-age), v, name, pairs...)})
 	}
-	for target, v := range map[string]float64{"good": .3, "bad": .9, "nan": math.NaN(), "inf": math.Inf(1), "minus": math.Inf(-1), "quiet": .9, "unfloored": .9, "nanfloor": .9} {
+	for target, v := range map[string]float64{"good": .3, "bad": .9, "nan": math.NaN(), "inf": math.Inf(1),
+		"minus": math.Inf(-1), "quiet": .9, "unfloored": .9, "nanfloor": .9} {
 		put(time.Second, v, "p95", "target", target)
 	}
-	for target, v := range map[string]float64{"good": 20, "bad": 20, "nan": 20, "inf": 20, "minus": 20, "two": 20, "old": 20, "quiet": .3, "nanfloor": math.NaN()} {
+	for target, v := range map[string]float64{"good": 20, "bad": 20, "nan": 20, "inf": 20, "minus": 20, "two": 20,
+		"old": 20, "quiet": .3, "nanfloor": math.NaN()} {
 		put(time.Second, v, "rps", "target", target)
 	}
 	put(time.Second, .3, "p95", "target", "two", "probe", "1")
@@ -52,7 +54,8 @@ func TestOnlyAFreshFiniteSingleValueAboveItsFloorIsJudged(t *testing.T) {
 	r := latency()
 	r.Expr, r.Staleness = "p95", 2*time.Minute
 	r.Floor = []FloorSpec{{Expr: "rps", Min: 1, Unit: "rps", Text: "request rate"}}
-	r.Targets = []string{"good", "bad", "nan", "inf", "minus", "two", "old", "quiet", "unfloored", "nanfloor", "missing"}
+	r.Targets = []string{"good", "bad", "nan", "inf", "minus", "two", "old", "quiet", "unfloored", "nanfloor",
+		"missing"}
 	want := map[string]string{
 		"good":      "OK: p95 300ms, not > 500ms",
 		"bad":       "BREACH: p95 900ms > 500ms for 0s",
@@ -86,7 +89,8 @@ func TestAWindowDoesNotHideThatSamplesStopped(t *testing.T) {
 	r := latency()
 	r.Expr, r.Staleness = "avg_over_time(p95[$window])", 45*time.Second
 	q := promql.NewLocal(s, promql.LocalOptions{Lookback: 2 * time.Minute})
-	for after, want := range map[time.Duration]string{0: "BREACH", 45 * time.Second: "BREACH", 46 * time.Second: "STALE", 3 * time.Minute: "STALE", 6 * time.Minute: "NO_DATA"} {
+	for after, want := range map[time.Duration]string{0: "BREACH", 45 * time.Second: "BREACH",
+		46 * time.Second: "STALE", 3 * time.Minute: "STALE", 6 * time.Minute: "NO_DATA"} {
 		if got := observed(t, q, r, now.Add(after))["a"]; !strings.HasPrefix(got, want) {
 			t.Errorf("after %s: %s, want %s", after, got, want)
 		}
@@ -121,7 +125,8 @@ func TestAHistogramAndASeriesWithoutTargetAreSaidSo(t *testing.T) {
 	nameless := func(context.Context, string, time.Time) ([]promql.Point, error) {
 		return []promql.Point{{Value: .1}}, nil
 	}
-	if got := observed(t, nameless, r, start)["a"]; !strings.HasPrefix(got, "NO_DATA: p95: the expression gives 1 series without the label target") {
+	if got := observed(t, nameless, r, start)["a"]; !strings.HasPrefix(got,
+		"NO_DATA: p95: the expression gives 1 series without the label target") {
 		t.Error(got)
 	}
 	failing := func(context.Context, string, time.Time) ([]promql.Point, error) { return nil, errors.New("refused") }
@@ -182,8 +187,9 @@ func TestBuiltinsJudgeTheProbesSamples(t *testing.T) {
 				one(now, 50, "watchdog_sla_window_seconds", "target", target),
 			})
 		}
-		r, err := b.Apply(Threshold{Name: metric, Bound: row.bound, Clear: row.bound, Targets: []string{"good", "bad", "nan", "none"},
-			Floor: []FloorSpec{MinRate(2), MinRequests(600, 5*time.Minute)}})
+		r, err := b.Apply(Threshold{Name: metric, Bound: row.bound, Clear: row.bound,
+			Targets: []string{"good", "bad", "nan", "none"},
+			Floor:   []FloorSpec{MinRate(2), MinRequests(600, 5*time.Minute)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,7 +200,8 @@ func TestBuiltinsJudgeTheProbesSamples(t *testing.T) {
 			}
 		}
 		r.Floor = []FloorSpec{MinRequests(601, 5*time.Minute)}
-		if got := observed(t, promql.NewLocal(s, promql.LocalOptions{}), r, now)["bad"]; got != "NO_DATA: 600 requests in 5m is below the floor of 601 requests in 5m" {
+		if got := observed(t, promql.NewLocal(s, promql.LocalOptions{}), r,
+			now)["bad"]; got != "NO_DATA: 600 requests in 5m is below the floor of 601 requests in 5m" {
 			t.Errorf("%s under its floor: %s", metric, got)
 		}
 	}

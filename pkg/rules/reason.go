@@ -20,7 +20,8 @@ func (r *Threshold) Reason(s State) string {
 	case s.Silent:
 		return r.What + ": its series are written no more, and what wrote them is up"
 	case s.State == Firing && !s.ClearSince.IsZero():
-		return fmt.Sprintf("%s, on the clear side of %s for %s of %s", value, r.quantity(r.Clear), short(s.ClearHeld), short(r.ClearFor))
+		return fmt.Sprintf("%s, on the clear side of %s for %s of %s", value, r.quantity(r.Clear), short(s.ClearHeld),
+			short(r.ClearFor))
 	case s.State == Firing:
 		return fmt.Sprintf("%s, not yet on the clear side of %s", value, r.quantity(r.Clear))
 	}

@@ -25,16 +25,19 @@ func prometheusOver(t testing.TB, q promql.QueryFunc) *httptest.Server {
 		points, err := q(r.Context(), r.FormValue("query"), time.UnixMilli(int64(math.Round(sec*1000))))
 		if err != nil {
 			w.WriteHeader(http.StatusUnprocessableEntity)
-			_ = json.NewEncoder(w).Encode(map[string]any{"status": "error", "errorType": "execution", "error": err.Error()})
+			_ = json.NewEncoder(w).Encode(map[string]any{"status": "error", "errorType": "execution",
+				"error": err.Error()})
 			return
 		}
 		result := []any{}
 		for _, p := range points {
 			m := map[string]string{}
 			p.Labels.Range(func(l labels.Label) { m[l.Name] = l.Value })
-			result = append(result, map[string]any{"metric": m, "value": []any{sec, strconv.FormatFloat(p.Value, 'g', -1, 64)}})
+			result = append(result, map[string]any{"metric": m,
+				"value": []any{sec, strconv.FormatFloat(p.Value, 'g', -1, 64)}})
 		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": map[string]any{"resultType": "vector", "result": result}})
+		_ = json.NewEncoder(w).Encode(map[string]any{"status": "success",
+			"data": map[string]any{"resultType": "vector", "result": result}})
 	}))
 	t.Cleanup(srv.Close)
 	return srv
@@ -53,17 +56,20 @@ func remoteOf(t testing.TB, opts promql.RemoteOptions) promql.QueryFunc {
 type canned []byte
 
 func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: 200, Request: r, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(c)))}, nil
+	return &http.Response{StatusCode: 200, Request: r, Header: http.Header{},
+		Body: io.NopCloser(strings.NewReader(string(c)))}, nil
 }
 
 // INV-15: no answer makes the evaluation fail otherwise than with a verdict, and
 // none but a finite number of this moment is judged.
 func FuzzRemoteResponse(f *testing.F) {
-	ok := fmt.Sprintf(`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"target":"a"},"value":[%d,"%%s"]}]}}`, start.Unix())
+	ok := fmt.Sprintf(`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"target":"a"},`+
+		`"value":[%d,"%%s"]}]}}`, start.Unix())
 	for _, v := range []string{"1", "NaN", "+Inf", "-Inf", "x", ""} {
 		f.Add([]byte(fmt.Sprintf(ok, v)))
 	}
-	f.Add([]byte(`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"target":"a"},"histogram":[1,{"count":"1","sum":"1","buckets":[]}]}]}}`))
+	f.Add([]byte(`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"target":"a"},` +
+		`"histogram":[1,{"count":"1","sum":"1","buckets":[]}]}]}}`))
 	f.Add([]byte(`{"status":"success","data":{"resultType":"scalar","result":[1,"1"]},"warnings":["w"]}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -73,7 +79,8 @@ func FuzzRemoteResponse(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ask, err := promql.NewRemote(promql.RemoteOptions{URL: "http://prometheus", Timeout: time.Second, Transport: canned(body)})
+		ask, err := promql.NewRemote(promql.RemoteOptions{URL: "http://prometheus", Timeout: time.Second,
+			Transport: canned(body)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,7 +41,8 @@ func (m *Manager) Report() []GroupReport {
 	for _, s := range m.groups {
 		r := GroupReport{Group: s.Group, At: s.at, Took: s.took}
 		for _, x := range s.rules {
-			alive := slices.SortedFunc(maps.Values(x.active), func(a, b Instance) int { return labels.Compare(a.Labels, b.Labels) })
+			alive := slices.SortedFunc(maps.Values(x.active),
+				func(a, b Instance) int { return labels.Compare(a.Labels, b.Labels) })
 			r.Rules = append(r.Rules, RuleReport{Rule: x.Rule, At: x.at, Took: x.took, Err: x.err, Alive: alive})
 		}
 		all = append(all, r)
@@ -65,7 +66,8 @@ func (m *Manager) reportThresholds() GroupReport {
 // report is the threshold as a rule of Prometheus, with its window filled in.
 func (c *compiled) report() RuleReport {
 	expr := fmt.Sprintf("%s %s %g", strings.TrimSpace(c.value), c.sign(), c.Bound)
-	r := RuleReport{Rule: Rule{Alert: c.Name, Expr: expr, For: c.For, KeepFiringFor: c.ClearFor, Labels: labels.FromStrings("severity", c.Severity)}}
+	r := RuleReport{Rule: Rule{Alert: c.Name, Expr: expr, For: c.For, KeepFiringFor: c.ClearFor,
+		Labels: labels.FromStrings("severity", c.Severity)}}
 	if c.Aside {
 		return r
 	}
@@ -81,8 +83,10 @@ func (c *compiled) report() RuleReport {
 		}
 		a := x.alert()
 		r.Alive = append(r.Alive, Instance{
-			Labels: labels.FromMap(a.Labels), Annotations: labels.FromStrings("reason", a.Reason, "verdict", string(a.Verdict)),
-			Target: a.Target, Watched: true, State: a.State, Value: a.Value, ActiveAt: a.ActiveAt, FiredAt: a.FiredAt, Verdict: a.Verdict, Reason: a.Reason,
+			Labels: labels.FromMap(a.Labels), Annotations: labels.FromStrings("reason", a.Reason,
+				"verdict", string(a.Verdict)),
+			Target: a.Target, Watched: true, State: a.State, Value: a.Value, ActiveAt: a.ActiveAt, FiredAt: a.FiredAt,
+			Verdict: a.Verdict, Reason: a.Reason,
 		})
 	}
 	return r

@@ -85,7 +85,8 @@ func (m *Manager) round(ctx context.Context, s *source) news {
 
 // evaluate asks the rules' questions and moves their alerts on; targets nil
 // means all. The error joins the failures that concern the source itself.
-func (m *Manager) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*compiled, targets []string, at time.Time) (news, error) {
+func (m *Manager) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*compiled, targets []string,
+	at time.Time) (news, error) {
 	var (
 		mu    sync.Mutex
 		found = news{}
@@ -95,7 +96,8 @@ func (m *Manager) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*c
 	g.SetLimit(concurrency)
 	// What nobody can see shows once the others have been looked at.
 	last := slices.DeleteFunc(slices.Clone(rules), func(c *compiled) bool { return !c.Unseen })
-	for k, c := range slices.Concat(slices.DeleteFunc(slices.Clone(rules), func(c *compiled) bool { return c.Unseen }), last) {
+	for k, c := range slices.Concat(slices.DeleteFunc(slices.Clone(rules), func(c *compiled) bool { return c.Unseen }),
+		last) {
 		index := c.scope(targets)
 		if len(index) == 0 {
 			continue
@@ -138,7 +140,8 @@ func (c *compiled) scope(targets []string) map[string]int {
 
 // ask observes the targets in index; if some is set they are few among many, and
 // the questions are narrowed to them where that gives the same answers.
-func (c *compiled) ask(ctx context.Context, ask promql.QueryFunc, index map[string]int, some bool, at time.Time) ([]Observation, error) {
+func (c *compiled) ask(ctx context.Context, ask promql.QueryFunc, index map[string]int, some bool,
+	at time.Time) ([]Observation, error) {
 	start := time.Now()
 	if some && c.narrowable && len(index) <= promql.MaxTargets {
 		ask = narrowed(ask, index)
@@ -218,14 +221,16 @@ func (s *source) plan(c *cell, interval time.Duration) {
 // tell logs a step of one alert; one aside is no news for the log.
 func (m *Manager) tell(c *cell, prev State) {
 	if prev.State == c.state.State {
-		m.o.Logger.Debug("verdict changed", "rule", c.rule.Name, "target", c.target, "verdict", c.state.Verdict, "reason", c.rule.Reason(c.state))
+		m.o.Logger.Debug("verdict changed", "rule", c.rule.Name, "target", c.target, "verdict", c.state.Verdict,
+			"reason", c.rule.Reason(c.state))
 		return
 	}
 	level := slog.LevelInfo
 	if c.rule.Aside {
 		level = slog.LevelDebug
 	}
-	m.o.Logger.Log(context.Background(), level, "alert "+string(c.state.State), "rule", c.rule.Name, "target", c.target, "was", prev.State, "reason", c.rule.Reason(c.state))
+	m.o.Logger.Log(context.Background(), level, "alert "+string(c.state.State), "rule", c.rule.Name, "target", c.target,
+		"was", prev.State, "reason", c.rule.Reason(c.state))
 }
 
 // memoize answers the same question of one round once, as rules share floors

@@ -77,7 +77,8 @@ func TestWhatIsTooOldOrAnotherRulesIsNotTakenUp(t *testing.T) {
 	}{
 		"after two hours": {2 * time.Hour, queueFile},
 		"from the future": {-time.Hour, queueFile},
-		"another rule":    {time.Minute, "groups: [{name: queue, rules: [{alert: Other, expr: queue_length > 100, for: 30s}]}]"},
+		"another rule": {time.Minute, "groups: [{name: queue, rules: [{alert: Other, expr: queue_length > 100, " +
+			"for: 30s}]}]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			next := newBench(t, c.file)
@@ -96,7 +97,8 @@ func TestAThresholdsPendingAlertGoesOnAfterARestart(t *testing.T) {
 	r := level("x", "a")
 	r.For, r.Staleness = time.Minute, 2*time.Minute
 	start := func() *Manager {
-		j := newManager(t, Options{Local: promql.NewLocal(store, promql.LocalOptions{}), Now: func() time.Time { return now }})
+		j := newManager(t, Options{Local: promql.NewLocal(store, promql.LocalOptions{}),
+			Now: func() time.Time { return now }})
 		if _, err := j.Update(Config{Thresholds: []Threshold{r}}); err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +116,8 @@ func TestAThresholdsPendingAlertGoesOnAfterARestart(t *testing.T) {
 	}
 	s := save(t, j)
 	var held Saved
-	if err := json.Unmarshal([]byte(s), &held); err != nil || len(held.Thresholds) != 1 || held.Thresholds[0].State.Held != 45*time.Second {
+	if err := json.Unmarshal([]byte(s), &held); err != nil || len(held.Thresholds) != 1 ||
+		held.Thresholds[0].State.Held != 45*time.Second {
 		t.Fatalf("saved %+v", s)
 	}
 	j = start()

@@ -75,7 +75,8 @@ func (s SLO) Groups() []Group {
 	days := Group{Name: "slo " + s.Name + " over days", File: s.File, Source: s.Source, Interval: slow}
 	if s.Source != Prometheus {
 		own := labels.FromStrings("slo", s.Name)
-		fast.Rules = []Rule{{Record: SLOAll, Expr: s.counted(s.only(s.All)), Labels: own}, {Record: SLOBad, Expr: s.counted(s.only(s.Bad)), Labels: own}}
+		fast.Rules = []Rule{{Record: SLOAll, Expr: s.counted(s.only(s.All)), Labels: own},
+			{Record: SLOBad, Expr: s.counted(s.only(s.Bad)), Labels: own}}
 		days.Rules = []Rule{{Record: SLOBudget, Expr: s.Remaining(s.Window), Labels: own}}
 	}
 	for _, b := range burns {
@@ -101,8 +102,10 @@ func (s SLO) alert(b burn) Rule {
 	return Rule{
 		Alert: BurnAlert, Expr: expr, For: 2 * minute,
 		Labels: labels.FromStrings("slo", s.Name, "severity", b.severity, "window", text(b.long)),
-		Annotations: labels.FromStrings("summary", fmt.Sprintf("%s of {{ $labels.target }} burns its error budget more than %g times too fast: {{ $value | humanizePercentage }} bad in %s, objective %s",
-			s.Name, b.rate, text(b.long), percent(s.Objective))),
+		Annotations: labels.FromStrings("summary",
+			fmt.Sprintf("%s of {{ $labels.target }} burns its error budget more than %g times too fast: {{ $value | "+
+				"humanizePercentage }} bad in %s, objective %s",
+				s.Name, b.rate, text(b.long), percent(s.Objective))),
 	}
 }
 
@@ -123,7 +126,8 @@ func (s SLO) only(expr string) string {
 // in which either number is none (a quantile of no requests is NaN) is in neither sum: one
 // such minute would make a sum NaN for as long as its window reaches (X15).
 func (s SLO) counted(expr string) string {
-	return fmt.Sprintf("(%s) unless on (target) (max by (target) (max_over_time(%s[1m])) == 1) unless on (target) (%s) unless on (target) (%s)", expr, SLOExcluded, noNumber(s.only(s.All)), noNumber(s.only(s.Bad)))
+	return fmt.Sprintf("(%s) unless on (target) (max by (target) (max_over_time(%s[1m])) == 1) unless on (target) "+
+		"(%s) unless on (target) (%s)", expr, SLOExcluded, noNumber(s.only(s.All)), noNumber(s.only(s.Bad)))
 }
 
 // noNumber is PromQL for the series of an expression whose value is NaN or infinite: only
@@ -228,11 +232,16 @@ func SelfReport(file string, tolerance float64) Group {
 		}
 	}
 	return Group{Name: "self report", File: file, Source: Local, Interval: minute, Rules: []Rule{
-		rule("uptime", `abs(min by (target) (watchdog_sla_uptime_ratio) - min by (target) (avg_over_time(watchdog_probe_healthy[5m]))) > `+t+` and on (target) min by (target) (watchdog_sla_window_seconds) <= 600`,
+		rule("uptime", `abs(min by (target) (watchdog_sla_uptime_ratio) - min by (target) `+
+			`(avg_over_time(watchdog_probe_healthy[5m]))) > `+t+` and on (target) min by (target) `+
+			`(watchdog_sla_window_seconds) <= 600`,
 			`the application says of its uptime something else than watchdog's probes, by {{ $value | humanizePercentage }}`),
-		rule("errors", `max by (target) (1 - avg_over_time(probe_success[5m])) - on (target) max by (target) (avg_over_time(watchdog_sla_error_ratio[5m])) > `+t,
+		rule("errors", `max by (target) (1 - avg_over_time(probe_success[5m])) - on (target) max by (target) `+
+			`(avg_over_time(watchdog_sla_error_ratio[5m])) > `+t,
 			`more of watchdog's looks fail than the application admits of its requests, by {{ $value | humanizePercentage }}`),
-		rule("latency", `min by (target) (quantile_over_time(0.5, probe_duration_seconds[5m])) > on (target) max by (target) (watchdog_sla_response_time_seconds{quantile="0.95"}) + 0.25`,
-			`half of watchdog's looks take longer ({{ $value | humanizeDuration }}) than the application says that 95 % of its requests do`),
+		rule("latency", `min by (target) (quantile_over_time(0.5, probe_duration_seconds[5m])) > on (target) max by `+
+			`(target) (watchdog_sla_response_time_seconds{quantile="0.95"}) + 0.25`,
+			`half of watchdog's looks take longer ({{ $value | humanizeDuration }}) than the application says that `+
+				`95 % of its requests do`),
 	}}
 }

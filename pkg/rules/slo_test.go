@@ -33,8 +33,10 @@ func (b *bench) minutes(n int, requests, failing float64) {
 	for range n {
 		b.now = b.now.Add(45 * time.Second) // a step adds 15s
 		b.step(
-			one(b.now, requests, "watchdog_sla_requests", "target", "shop"), one(b.now, 60, "watchdog_sla_window_seconds", "target", "shop"),
-			one(b.now, failing, "watchdog_sla_error_ratio", "target", "shop"), one(b.now, 1, "watchdog_probe_healthy", "target", "shop"),
+			one(b.now, requests, "watchdog_sla_requests", "target", "shop"),
+			one(b.now, 60, "watchdog_sla_window_seconds", "target", "shop"),
+			one(b.now, failing, "watchdog_sla_error_ratio", "target", "shop"),
+			one(b.now, 1, "watchdog_probe_healthy", "target", "shop"),
 			one(b.now, 0.1, "watchdog_sla_response_time_seconds", "target", "shop", "quantile", "0.95"),
 		)
 	}
@@ -51,7 +53,8 @@ func (b *bench) value(expr string) float64 {
 
 func errorsSLO() SLO {
 	bad, all, _ := BuiltinSLO("errors", 0)
-	return SLO{Name: "errors", Objective: 0.999, Window: 30 * 24 * time.Hour, Bad: bad, All: all, MinEvents: 100, Source: Local, File: "watchdog.yaml"}
+	return SLO{Name: "errors", Objective: 0.999, Window: 30 * 24 * time.Hour, Bad: bad, All: all, MinEvents: 100,
+		Source: Local, File: "watchdog.yaml"}
 }
 
 // 0.1 % of errors are allowed. 2 % burn the budget 20 times too fast: in two
@@ -66,10 +69,13 @@ func TestABudgetThatBurnsFastIsToldInMinutes(t *testing.T) {
 	for n := 1; ; n++ {
 		if all := b.groups.AlertsOf("shop"); len(all) > 0 && all[0].State == Firing && all[0].Labels["window"] == "1h" {
 			if n < 40 || n > 60 {
-				t.Errorf("2%% of errors fire after %d minutes; 14.4 times the budget over an hour are reached after 44", n)
+				t.Errorf("2%% of errors fire after %d minutes; 14.4 times the budget over an hour are reached after 44",
+					n)
 			}
 			a := all[0]
-			if a.Rule != BurnAlert || a.Labels["severity"] != "P1" || a.Labels["slo"] != "errors" || a.Labels["window"] != "1h" || !strings.Contains(a.Reason, "errors of shop burns its error budget more than 14.4 times too fast") {
+			if a.Rule != BurnAlert || a.Labels["severity"] != "P1" || a.Labels["slo"] != "errors" ||
+				a.Labels["window"] != "1h" || !strings.Contains(a.Reason,
+				"errors of shop burns its error budget more than 14.4 times too fast") {
 				t.Errorf("%+v", a)
 			}
 			break
@@ -139,14 +145,17 @@ func TestADamagedFileOfEventsIsRefused(t *testing.T) {
 func TestAvailabilityAndLatencyCountTime(t *testing.T) {
 	bad, all, _ := BuiltinSLO("availability", 0)
 	late, every, _ := BuiltinSLO("latency", 500*time.Millisecond)
-	b := promise(t, SLO{Name: "up", Objective: 0.9995, Window: 30 * 24 * time.Hour, Bad: bad, All: all, Source: Local}, SLO{Name: "fast", Objective: 0.99, Window: 30 * 24 * time.Hour, Bad: late, All: every, Source: Local})
+	b := promise(t, SLO{Name: "up", Objective: 0.9995, Window: 30 * 24 * time.Hour, Bad: bad, All: all, Source: Local},
+		SLO{Name: "fast", Objective: 0.99, Window: 30 * 24 * time.Hour, Bad: late, All: every, Source: Local})
 	b.minutes(10, 1000, 0)
 	for range 2 {
 		b.now = b.now.Add(45 * time.Second)
-		b.step(one(b.now, 0, "watchdog_probe_healthy", "target", "shop"), one(b.now, 0.9, "watchdog_sla_response_time_seconds", "target", "shop", "quantile", "0.95"))
+		b.step(one(b.now, 0, "watchdog_probe_healthy", "target", "shop"),
+			one(b.now, 0.9, "watchdog_sla_response_time_seconds", "target", "shop", "quantile", "0.95"))
 	}
 	for _, slo := range []string{"up", "fast"} {
-		if all, bad := b.value(`sum_over_time(`+SLOAll+`{slo="`+slo+`"}[1h])`), b.value(`sum_over_time(`+SLOBad+`{slo="`+slo+`"}[1h])`); all != 12 || bad != 2 {
+		if all, bad := b.value(`sum_over_time(`+SLOAll+`{slo="`+slo+`"}[1h])`),
+			b.value(`sum_over_time(`+SLOBad+`{slo="`+slo+`"}[1h])`); all != 12 || bad != 2 {
 			t.Errorf("%s: %v of %v minutes bad, want 2 of 12", slo, bad, all)
 		}
 	}
@@ -158,7 +167,9 @@ func TestASelfReportThatDiffersIsAnAlert(t *testing.T) {
 	b.use([]Group{SelfReport("watchdog.yaml", 0.05)})
 	step := func(uptime, healthy float64) {
 		b.now = b.now.Add(45 * time.Second)
-		b.step(one(b.now, uptime, "watchdog_sla_uptime_ratio", "target", "shop"), one(b.now, 60, "watchdog_sla_window_seconds", "target", "shop"), one(b.now, healthy, "watchdog_probe_healthy", "target", "shop"))
+		b.step(one(b.now, uptime, "watchdog_sla_uptime_ratio", "target", "shop"),
+			one(b.now, 60, "watchdog_sla_window_seconds", "target", "shop"),
+			one(b.now, healthy, "watchdog_probe_healthy", "target", "shop"))
 	}
 	for range 30 {
 		step(1, 1)
@@ -184,14 +195,17 @@ func TestTheTimeOfAMaintenanceWindowSpendsNoBudget(t *testing.T) {
 			for range 3 { // watchdog says it more often than events are counted
 				b.step(one(b.now, value, SLOExcluded, "target", "shop"))
 			}
-			b.step(one(b.now, value, SLOExcluded, "target", "shop"), one(b.now, 1000, "watchdog_sla_requests", "target", "shop"), one(b.now, 60, "watchdog_sla_window_seconds", "target", "shop"),
+			b.step(one(b.now, value, SLOExcluded, "target", "shop"),
+				one(b.now, 1000, "watchdog_sla_requests", "target", "shop"),
+				one(b.now, 60, "watchdog_sla_window_seconds", "target", "shop"),
 				one(b.now, failing, "watchdog_sla_error_ratio", "target", "shop"))
 		}
 	}
 	b.minutes(60, 1000, 0)
 	events, spent := b.value(`sum_over_time(`+SLOAll+`[3h])`), b.value(`sum_over_time(`+SLOBad+`[3h])`)
 	excluded(10, 1, 1)
-	if more, worse := b.value(`sum_over_time(`+SLOAll+`[3h])`)-events, b.value(`sum_over_time(`+SLOBad+`[3h])`)-spent; more > 1000 || worse > 0 {
+	if more, worse := b.value(`sum_over_time(`+SLOAll+`[3h])`)-events,
+		b.value(`sum_over_time(`+SLOBad+`[3h])`)-spent; more > 1000 || worse > 0 {
 		t.Errorf("%v events counted in the window, %v of them bad", more, worse)
 	}
 	if v := b.value(SLOBudget); v != 1 {

@@ -65,7 +65,8 @@ func (c *compiled) inherit(old *cell) bool {
 	}
 	switch {
 	case judgesAlike(c.Threshold, old.rule.Threshold):
-		c.cells[i].state, c.cells[i].seen, c.cells[i].lost, c.cells[i].samples = old.state, old.seen, old.lost, old.samples
+		c.cells[i].state, c.cells[i].seen, c.cells[i].lost, c.cells[i].samples = old.state, old.seen, old.lost,
+			old.samples
 	case old.state.State == Firing:
 		c.cells[i].state = awaiting(old.state, "the rule changed and was not evaluated yet")
 	}
@@ -111,7 +112,8 @@ func (m *Manager) seedThreshold(c *cell) {
 	}
 	c.rule.series.move(c.state.State, Firing)
 	c.restored = m.o.Now()
-	c.state = awaiting(State{Value: a.Value, ActiveAt: a.ActiveAt, FiredAt: a.FiredAt}, "it fired before the restart and was not evaluated yet")
+	c.state = awaiting(State{Value: a.Value, ActiveAt: a.ActiveAt, FiredAt: a.FiredAt},
+		"it fired before the restart and was not evaluated yet")
 }
 
 func (m *Manager) source(name string) *source {

@@ -104,7 +104,8 @@ func (w *world) is(rule, target string, state AlertState, verdict Verdict) {
 	for _, a := range w.judge.AlertsOf(target) {
 		if a.Rule == rule {
 			if a.State != state || a.Verdict != verdict {
-				w.t.Errorf("%s of %s is %s %s (%s), want %s %s", rule, target, a.State, a.Verdict, a.Reason, state, verdict)
+				w.t.Errorf("%s of %s is %s %s (%s), want %s %s", rule, target, a.State, a.Verdict, a.Reason, state,
+					verdict)
 			}
 			return
 		}
@@ -113,7 +114,8 @@ func (w *world) is(rule, target string, state AlertState, verdict Verdict) {
 }
 
 func level(name string, targets ...string) Threshold {
-	return Threshold{Name: name, Severity: "P2", Expr: name, Above: true, Bound: 10, Clear: 10, For: 30 * time.Second, Targets: targets}
+	return Threshold{Name: name, Severity: "P2", Expr: name, Above: true, Bound: 10, Clear: 10, For: 30 * time.Second,
+		Targets: targets}
 }
 
 func TestASampleIsJudgedAtOnceAndForEndsOnTime(t *testing.T) {

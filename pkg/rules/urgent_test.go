@@ -49,8 +49,11 @@ func TestTheSystemIsDown_X94(t *testing.T) {
 	put("one-probe", []float64{0, 1}, 3, 0, 0)
 	put("well", []float64{1, 1}, 3, 3, 3)
 	put("scaled-to-zero", []float64{0, 0}, 0, 0, 0)
-	got := observed(t, promql.NewLocal(s, promql.LocalOptions{}), builtin(t, "system_down", Threshold{Targets: []string{"down", "unreachable", "no-service", "serving", "one-probe", "well", "scaled-to-zero"}}), now)
-	for target, want := range map[string]string{"down": "BREACH", "unreachable": "BREACH", "no-service": "BREACH", "serving": "OK", "one-probe": "OK", "well": "OK", "scaled-to-zero": "OK"} {
+	got := observed(t, promql.NewLocal(s, promql.LocalOptions{}),
+		builtin(t, "system_down", Threshold{Targets: []string{"down",
+			"unreachable", "no-service", "serving", "one-probe", "well", "scaled-to-zero"}}), now)
+	for target, want := range map[string]string{"down": "BREACH", "unreachable": "BREACH", "no-service": "BREACH",
+		"serving": "OK", "one-probe": "OK", "well": "OK", "scaled-to-zero": "OK"} {
 		if !strings.HasPrefix(got[target], want+":") {
 			t.Errorf("%s: %s, want %s", target, got[target], want)
 		}
@@ -73,7 +76,8 @@ func TestWhatAnExpressionLooksBackTo_A0(t *testing.T) {
 			t.Errorf("%s: %s, want %s", expr, got, want)
 		}
 	}
-	c, err := compile(builtin(t, "error_rate", Threshold{Window: 2 * time.Minute, Staleness: 45 * time.Second, Targets: []string{"a"}}))
+	c, err := compile(builtin(t, "error_rate", Threshold{Window: 2 * time.Minute, Staleness: 45 * time.Second,
+		Targets: []string{"a"}}))
 	if err != nil || c.cells[0].alert().Lookback != 2*time.Minute+45*time.Second {
 		t.Errorf("%v, %v", err, c.cells[0].alert().Lookback)
 	}

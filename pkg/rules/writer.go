@@ -49,7 +49,9 @@ func writers(selector string, series labels.Labels) []string {
 		return nil
 	}
 	up := func(more ...*labels.Matcher) string {
-		return (&parser.VectorSelector{Name: "up", LabelMatchers: append([]*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "up")}, more...)}).String()
+		return (&parser.VectorSelector{Name: "up",
+			LabelMatchers: append([]*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel,
+				"up")}, more...)}).String()
 	}
 	wide := slices.Concat(job, cluster)
 	if len(instance) == 0 {

@@ -31,9 +31,12 @@ func TestSilenceOfWhatIsUpIsRecovery_X12(t *testing.T) {
 		{name: "the exporter is up", up: func(time.Duration) float64 { return 1 }, ends: 10 * time.Minute},
 		{name: "the exporter is down", up: func(time.Duration) float64 { return 0 }, never: true},
 		{name: "the exporter is gone", up: func(time.Duration) float64 { return -1 }, never: true},
-		{name: "its instance is gone, and another one is up", up: func(time.Duration) float64 { return -1 }, other: true, ends: 10 * time.Minute},
-		{name: "its instance is down, and another one is up", up: func(time.Duration) float64 { return 0 }, other: true, never: true},
-		{name: "the exporter of another job is up", up: func(time.Duration) float64 { return 1 }, job: "other", never: true},
+		{name: "its instance is gone, and another one is up", up: func(time.Duration) float64 { return -1 },
+			other: true, ends: 10 * time.Minute},
+		{name: "its instance is down, and another one is up", up: func(time.Duration) float64 { return 0 }, other: true,
+			never: true},
+		{name: "the exporter of another job is up", up: func(time.Duration) float64 { return 1 }, job: "other",
+			never: true},
 		{name: "the exporter was down for two minutes", up: func(after time.Duration) float64 {
 			if after < 2*time.Minute {
 				return 0
@@ -50,7 +53,8 @@ func TestSilenceOfWhatIsUpIsRecovery_X12(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			file := "groups: [{name: g, rules: [{alert: Waiting, expr: 'max_over_time(waiting{reason=\"CrashLoopBackOff\",job=\"ksm\"}[5m]) >= 1', for: 1m}]}]"
+			file := "groups: [{name: g, rules: [{alert: Waiting, expr: " +
+				"'max_over_time(waiting{reason=\"CrashLoopBackOff\",job=\"ksm\"}[5m]) >= 1', for: 1m}]}]"
 			parsed, err := ParseFile("r.yaml", []byte(file), Prometheus)
 			if err == nil {
 				_, err = groups.Update(Config{Groups: parsed})
@@ -59,7 +63,9 @@ func TestSilenceOfWhatIsUpIsRecovery_X12(t *testing.T) {
 				t.Fatal(err)
 			}
 			judge := newManager(t, Options{Remote: ask, Now: clock})
-			if _, err := judge.Update(Config{Thresholds: []Threshold{{Name: "waiting", Expr: `sum by (target) (waiting{job="ksm"})`, Source: Prometheus, Above: true, For: time.Minute, ClearFor: time.Minute, Targets: []string{"a"}}}}); err != nil {
+			if _, err := judge.Update(Config{Thresholds: []Threshold{{Name: "waiting",
+				Expr: `sum by (target) (waiting{job="ksm"})`, Source: Prometheus, Above: true, For: time.Minute,
+				ClearFor: time.Minute, Targets: []string{"a"}}}}); err != nil {
 				t.Fatal(err)
 			}
 			job := tc.job
@@ -87,7 +93,8 @@ func TestSilenceOfWhatIsUpIsRecovery_X12(t *testing.T) {
 				if after < 0 {
 					put(1, "waiting", "target", "a", "job", "ksm", "instance", "1", "reason", "CrashLoopBackOff")
 				} else if after == 0 {
-					put(endMark(), "waiting", "target", "a", "job", "ksm", "instance", "1", "reason", "CrashLoopBackOff")
+					put(endMark(), "waiting", "target", "a", "job", "ksm", "instance", "1", "reason",
+						"CrashLoopBackOff")
 				}
 				groups.EvalGroups(context.Background(), now)
 				judge.EvalThresholds(context.Background())
@@ -95,7 +102,8 @@ func TestSilenceOfWhatIsUpIsRecovery_X12(t *testing.T) {
 					t.Fatalf("%s after the end it is blindness: %s", after, why)
 				}
 				for k, alerts := range [][]Alert{groups.AlertsOf("a"), judge.AlertsOf("a")} {
-					if fires := slices.ContainsFunc(alerts, func(a Alert) bool { return a.State == Firing }); after > 0 && !fires && ended[k] == 0 {
+					if fires := slices.ContainsFunc(alerts,
+						func(a Alert) bool { return a.State == Firing }); after > 0 && !fires && ended[k] == 0 {
 						ended[k] = after
 					}
 					for _, a := range alerts {
@@ -127,8 +135,10 @@ func TestWhoWritesASeries_X12(t *testing.T) {
 	}{
 		{`waiting{job="ksm",reason="x"}`, labels.EmptyLabels(), []string{`up{job="ksm"}`}},
 		{`waiting{job=~"ksm|k",cluster="c"}`, labels.EmptyLabels(), []string{`up{cluster="c",job=~"ksm|k"}`}},
-		{`waiting`, labels.FromStrings("job", "ksm", "instance", "1"), []string{`up{instance="1",job="ksm"}`, `up{job="ksm"}`}},
-		{`waiting{job="ksm"}`, labels.FromStrings("instance", "1"), []string{`up{instance="1",job="ksm"}`, `up{job="ksm"}`}},
+		{`waiting`, labels.FromStrings("job", "ksm", "instance", "1"),
+			[]string{`up{instance="1",job="ksm"}`, `up{job="ksm"}`}},
+		{`waiting{job="ksm"}`, labels.FromStrings("instance", "1"),
+			[]string{`up{instance="1",job="ksm"}`, `up{job="ksm"}`}},
 		{`waiting{job!="ksm"}`, labels.EmptyLabels(), nil},
 		{`waiting`, labels.EmptyLabels(), nil},
 	} {

@@ -21,11 +21,14 @@ func TestRead(t *testing.T) {
 	if s, err := Read(write("token", " s3cret\n")); s != "s3cret" || err != nil {
 		t.Errorf("%q, %v", s, err)
 	}
-	if _, err := Read(filepath.Join(dir, "nowhere")); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "is the Secret there, with this key?") {
+	if _, err := Read(filepath.Join(dir, "nowhere")); !errors.Is(err, fs.ErrNotExist) ||
+		!strings.Contains(err.Error(), "is the Secret there, with this key?") {
 		t.Errorf("%v", err)
 	}
-	for name, file := range map[string]string{"is empty": write("empty", " \n"), "larger than 1 MiB": write("large", strings.Repeat("x", maxSize+1)), "is a directory": dir} {
-		if s, err := Read(file); err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), file) || s != "" {
+	for name, file := range map[string]string{"is empty": write("empty", " \n"),
+		"larger than 1 MiB": write("large", strings.Repeat("x", maxSize+1)), "is a directory": dir} {
+		if s, err := Read(file); err == nil || !strings.Contains(err.Error(), name) ||
+			!strings.Contains(err.Error(), file) || s != "" {
 			t.Errorf("%s: %q, %v", name, s, err)
 		}
 	}
@@ -33,7 +36,8 @@ func TestRead(t *testing.T) {
 	if _, err := Read("/dev/zero"); err == nil {
 		t.Error("/dev/zero is a secret")
 	}
-	if _, err := Authorities(write("ca", "no certificate, s3cret")); err == nil || strings.Contains(err.Error(), "s3cret") {
+	if _, err := Authorities(write("ca", "no certificate, s3cret")); err == nil ||
+		strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("%v", err)
 	}
 }

@@ -16,7 +16,8 @@ func TestWhatIsBeyondABoundIsSaid_SEC29(t *testing.T) {
 	r := prometheus.NewRegistry()
 	samples := promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: "watchdog_store_samples_refused_total"},
 		[]string{"reason"})
-	connections := promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: "watchdog_http_refused_connections_total"}, []string{"listener", "reason"})
+	connections := promauto.With(r).NewCounterVec(
+		prometheus.CounterOpts{Name: "watchdog_http_refused_connections_total"}, []string{"listener", "reason"})
 	webhooks := promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: "watchdog_webhook_requests_total"},
 		[]string{"result"})
 	b, now := &Bounds{}, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)

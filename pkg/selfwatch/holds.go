@@ -43,7 +43,8 @@ type Hold struct {
 func NewHolds(r prometheus.Registerer, now func() time.Time) *Holds {
 	return &Holds{now: now, since: map[string]time.Time{},
 		oldest: promauto.With(r).NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "hold_age_seconds",
-			Help: "Age of the oldest hold that the leader knows: of a target, or of everything (the kill switch). 0: none."}, []string{"scope"})}
+			Help: "Age of the oldest hold that the leader knows: of a target, or of everything (the kill switch). " +
+				"0: none."}, []string{"scope"})}
 }
 
 // Alarm is the reminder, as part of watchdog's own incident, and brings the metric up to date.

@@ -22,7 +22,9 @@ const (
 // incident: what they would raise is not raised, be they thresholds, rules of a file or
 // objectives.
 func RulesFailing(all []rules.Failure, now time.Time) incident.Alert {
-	a := incident.Alert{Rule: "rules_failing", Severity: incident.P2, Verdict: incident.OK, Reason: "all rules can be evaluated", Source: "watchdog", EvaluatedAt: now, Ladder: []incident.Rung{{Action: incident.ActionPage, Class: incident.C1}}}
+	a := incident.Alert{Rule: "rules_failing", Severity: incident.P2, Verdict: incident.OK,
+		Reason: "all rules can be evaluated", Source: "watchdog", EvaluatedAt: now,
+		Ladder: []incident.Rung{{Action: incident.ActionPage, Class: incident.C1}}}
 	var named []string
 	more := 0
 	for _, f := range all {
@@ -38,13 +40,15 @@ func RulesFailing(all []rules.Failure, now time.Time) incident.Alert {
 			continue
 		}
 		// When it began, not for how long: news is told again.
-		named = append(named, fmt.Sprintf("%s of group %q since %s UTC (%s)", f.Rule, f.Group, f.Since.UTC().Format("15:04"), strutil.Shorten(f.Err.Error(), maxFailure)))
+		named = append(named, fmt.Sprintf("%s of group %q since %s UTC (%s)", f.Rule, f.Group,
+			f.Since.UTC().Format("15:04"), strutil.Shorten(f.Err.Error(), maxFailure)))
 	}
 	if more > 0 {
 		named = append(named, fmt.Sprintf("%d more", more))
 	}
 	if a.Firing {
-		a.Reason = "rules cannot be evaluated, so what they watch for is not seen: " + strings.Join(named, "; ") + ": correct the expression, or look at what answers it"
+		a.Reason = "rules cannot be evaluated, so what they watch for is not seen: " + strings.Join(named, "; ") +
+			": correct the expression, or look at what answers it"
 	}
 	return a
 }

@@ -14,7 +14,8 @@ import (
 func TestARuleThatCannotBeEvaluatedIsTold(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	failed := func(rule string, ago, interval time.Duration) rules.Failure {
-		return rules.Failure{Group: "queue", Rule: rule, Interval: interval, Since: now.Add(-ago), Err: errors.New("many-to-many matching not allowed")}
+		return rules.Failure{Group: "queue", Rule: rule, Interval: interval, Since: now.Add(-ago),
+			Err: errors.New("many-to-many matching not allowed")}
 	}
 	var many []rules.Failure
 	for k := range 7 {
@@ -28,9 +29,11 @@ func TestARuleThatCannotBeEvaluatedIsTold(t *testing.T) {
 	}{
 		{name: "all rules can be evaluated"},
 		{name: "it has just begun", all: []rules.Failure{failed("QueueTooLong", time.Minute, 15*time.Second)}},
-		{name: "it lasts", all: []rules.Failure{failed("QueueTooLong", failingFor, 15*time.Second)}, since: failingFor, text: []string{`QueueTooLong of group "queue" since 11:55 UTC (many-to-many`}},
+		{name: "it lasts", all: []rules.Failure{failed("QueueTooLong", failingFor, 15*time.Second)}, since: failingFor,
+			text: []string{`QueueTooLong of group "queue" since 11:55 UTC (many-to-many`}},
 		{name: "an hourly rule failed once", all: []rules.Failure{failed("QueueTooLong", 30*time.Minute, time.Hour)}},
-		{name: "an hourly rule failed twice", all: []rules.Failure{failed("QueueTooLong", time.Hour, time.Hour)}, since: time.Hour, text: []string{"QueueTooLong"}},
+		{name: "an hourly rule failed twice", all: []rules.Failure{failed("QueueTooLong", time.Hour, time.Hour)},
+			since: time.Hour, text: []string{"QueueTooLong"}},
 		{name: "many", all: many, since: 16 * time.Minute, text: []string{"Rule0", "Rule4", "2 more"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

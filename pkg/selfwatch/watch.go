@@ -89,14 +89,17 @@ type Watch struct {
 func NewWatch(o WatchOptions) *Watch {
 	w := &Watch{o: o}
 	w.canary = NewCanary(CanaryOptions{
-		Logger: o.Logger.With("component", "canary"), Registerer: o.Registry, Now: o.Now, Append: w.append, Stored: w.stored, Judged: w.judged, Leading: o.Leading,
+		Logger: o.Logger.With("component", "canary"), Registerer: o.Registry, Now: o.Now, Append: w.append,
+		Stored: w.stored, Judged: w.judged, Leading: o.Leading,
 		Broken: func(why string) { o.Engine().CanaryFailed(why) },
 	})
-	w.heart = NewHeartbeat(HeartbeatOptions{Logger: o.Logger.With("component", "heartbeat"), Registerer: o.Registry, Leading: o.Leading, Fit: w.fit})
+	w.heart = NewHeartbeat(HeartbeatOptions{Logger: o.Logger.With("component", "heartbeat"), Registerer: o.Registry,
+		Leading: o.Leading, Fit: w.fit})
 	w.sink = notify.NewCanary(w.canary.Arrived)
 	w.leader = engine.NewLeaderlessNotifier(o.Installation, o.Outbox.Tell)
 	w.follower = engine.NewBlindFollower(o.Installation, o.Replica, o.Outbox.Tell)
-	w.unpaged = promauto.With(o.Registry).NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "cannot_page", Help: "1 while every receiver that pages has failed to accept messages of this replica for 5 minutes."})
+	w.unpaged = promauto.With(o.Registry).NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "cannot_page",
+		Help: "1 while every receiver that pages has failed to accept messages of this replica for 5 minutes."})
 	return w
 }
 
@@ -116,13 +119,15 @@ func (w *Watch) Use(pagers []string, canary time.Duration, b *Beat) {
 // CanaryRule fires as long as the canary's last sample says so.
 func CanaryRule() rules.Threshold {
 	return rules.Threshold{
-		Name: canaryName, Severity: string(incident.P3), Expr: "max by (target) (" + canaryName + ")", What: "canary", Above: true, SourceKind: "watchdog",
+		Name: canaryName, Severity: string(incident.P3), Expr: "max by (target) (" + canaryName + ")", What: "canary",
+		Above: true, SourceKind: "watchdog",
 		Targets: []string{incident.Canary}, Aside: true,
 	}
 }
 
 func (w *Watch) append(at time.Time, v float64) {
-	w.o.Samples.Append([]*model.Sample{{Metric: model.Metric{model.MetricNameLabel: canaryName, "target": incident.Canary}, Value: model.SampleValue(v), Timestamp: model.TimeFromUnixNano(at.UnixNano())}})
+	w.o.Samples.Append([]*model.Sample{{Metric: model.Metric{model.MetricNameLabel: canaryName,
+		"target": incident.Canary}, Value: model.SampleValue(v), Timestamp: model.TimeFromUnixNano(at.UnixNano())}})
 }
 
 func (w *Watch) stored(ctx context.Context, v float64) bool {
@@ -272,7 +277,8 @@ func (w *Watch) fit() (reason, why string) {
 	}{
 		{"unfit", w.o.Engine().Unfit()},
 		{"record", w.unrecorded()},
-		{"evaluation", longer(fmt.Sprintf("the rule group %q was last evaluated", last.Group), now.Sub(last.At), roundsMissed*last.Interval)},
+		{"evaluation", longer(fmt.Sprintf("the rule group %q was last evaluated", last.Group), now.Sub(last.At),
+			roundsMissed*last.Interval)},
 		{"blind", w.blind()},
 		{"store", longer("the ledger was last read", heard, storeSilence)},
 		{"receivers", cannotPage},

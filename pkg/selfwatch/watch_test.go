@@ -128,13 +128,15 @@ func newChain(t *testing.T) *chain {
 		return time.Now()
 	}})
 	local := promql.NewLocal(samples, promql.LocalOptions{})
-	c.rules, err = rules.NewManager(rules.Options{Interval: interval, Append: samples.Append, Target: func(l labels.Labels) (string, bool) { return l.Get("target"), true }, Local: func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
-		if is("judge")() || is("groups")() && !strings.Contains(expr, canaryName) {
-			<-ctx.Done()
-			return nil, ctx.Err()
-		}
-		return local(ctx, expr, at)
-	}})
+	c.rules, err = rules.NewManager(rules.Options{Interval: interval, Append: samples.Append,
+		Target: func(l labels.Labels) (string, bool) { return l.Get("target"), true },
+		Local: func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
+			if is("judge")() || is("groups")() && !strings.Contains(expr, canaryName) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return local(ctx, expr, at)
+		}})
 	if err == nil {
 		_, err = c.rules.Update(rules.Config{Thresholds: []rules.Threshold{CanaryRule()}})
 	}
@@ -143,32 +145,38 @@ func newChain(t *testing.T) *chain {
 	}
 	c.samples = samples
 	samples.OnAppend(c.rules.Appended)
-	c.outbox, err = outbox.New(outbox.Options{Dir: filepath.Join(t.TempDir(), "outbox"), Logger: logger, Registerer: prometheus.NewRegistry(), Delivered: func(id, receiver string, r incident.Receipt) {
-		if !c.own.Delivered(id, receiver, r) {
-			c.engine.Delivered(id, receiver, r)
-		}
-	}})
+	c.outbox, err = outbox.New(outbox.Options{Dir: filepath.Join(t.TempDir(), "outbox"), Logger: logger,
+		Registerer: prometheus.NewRegistry(), Delivered: func(id, receiver string, r incident.Receipt) {
+			if !c.own.Delivered(id, receiver, r) {
+				c.engine.Delivered(id, receiver, r)
+			}
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.own = NewWatch(WatchOptions{
 		Logger: logger, Registry: c.registry, Now: time.Now, Installation: "watchdog", Replica: "watchdog-0",
-		Samples: samples, Local: local, Rules: c.rules, Outbox: c.outbox, Engine: func() Engine { return c.engine }, Leading: c.leading.Load,
+		Samples: samples, Local: local, Rules: c.rules, Outbox: c.outbox, Engine: func() Engine { return c.engine },
+		Leading:  c.leading.Load,
 		Recorded: func() error { return nil }, Answered: func() time.Time { return time.UnixMilli(c.answered.Load()) },
 		Bounds: &Bounds{}, Secrets: &redact.Known{},
 	})
-	c.outbox.Replace([]notify.Notifier{c.human, &ear{name: notify.CanaryReceiver, Notifier: c.own.Sink(), cut: is("outbox")}})
+	c.outbox.Replace([]notify.Notifier{c.human, &ear{name: notify.CanaryReceiver, Notifier: c.own.Sink(),
+		cut: is("outbox")}})
 	id := 0
 	c.engine = engine.New(engine.Options{
-		Logger: logger, Registerer: prometheus.NewRegistry(), Store: c.shelf, Tell: c.own.Tell, Audit: func(audit.Record) error { return nil },
+		Logger: logger, Registerer: prometheus.NewRegistry(), Store: c.shelf, Tell: c.own.Tell,
+		Audit: func(audit.Record) error { return nil },
 		NewID: func() string { id++; return "i" + string(rune('a'+id)) }, Policy: incident.DefaultPolicy(),
 	})
-	c.engine.Use(&engine.Setup{Installation: "watchdog", Canary: true, FleetHealth: func() engine.FleetHealth { return engine.FleetHealth{} }, Snapshot: func(target string) engine.Snapshot {
-		for is("engine")() && target == incident.Canary {
-			time.Sleep(time.Second)
-		}
-		return seenOf(c.rules.AlertsOf(target))
-	}})
+	c.engine.Use(&engine.Setup{Installation: "watchdog", Canary: true,
+		FleetHealth: func() engine.FleetHealth { return engine.FleetHealth{} },
+		Snapshot: func(target string) engine.Snapshot {
+			for is("engine")() && target == incident.Canary {
+				time.Sleep(time.Second)
+			}
+			return seenOf(c.rules.AlertsOf(target))
+		}})
 	return c
 }
 
@@ -176,8 +184,10 @@ func newChain(t *testing.T) *chain {
 func seenOf(alerts []rules.Alert) (s engine.Snapshot) {
 	for _, x := range alerts {
 		s.Alerts = append(s.Alerts, incident.Alert{
-			Rule: x.Rule, Severity: incident.Severity(x.Severity), Firing: x.State == rules.Firing, Verdict: incident.Verdict(x.Verdict), Reason: x.Reason,
-			Value: x.Value, Bound: x.Bound, Above: x.Above, Source: x.SourceKind, ActiveAt: x.ActiveAt, EvaluatedAt: x.EvaluatedAt, Lookback: x.Lookback,
+			Rule: x.Rule, Severity: incident.Severity(x.Severity), Firing: x.State == rules.Firing,
+			Verdict: incident.Verdict(x.Verdict), Reason: x.Reason,
+			Value: x.Value, Bound: x.Bound, Above: x.Above, Source: x.SourceKind, ActiveAt: x.ActiveAt,
+			EvaluatedAt: x.EvaluatedAt, Lookback: x.Lookback,
 		})
 	}
 	return s
@@ -330,7 +340,8 @@ func TestThatNobodyCanBePagedIsToldByWhoStillHears_INV45(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		c.cut.Store("pager")
-		c.outbox.Tell(incident.Incident{ID: "x", Target: incident.Target{Name: "shop"}, Severity: incident.P0, UpdatedAt: time.Now()})
+		c.outbox.Tell(incident.Incident{ID: "x", Target: incident.Target{Name: "shop"}, Severity: incident.P0,
+			UpdatedAt: time.Now()})
 		time.Sleep(muteFor + 30*time.Second)
 		synctest.Wait()
 		if testutil.ToFloat64(c.own.unpaged) != 1 || c.fitness() != "receivers" {
@@ -342,7 +353,8 @@ func TestThatNobodyCanBePagedIsToldByWhoStillHears_INV45(t *testing.T) {
 		c.cut.Store("")
 		time.Sleep(3 * time.Minute)
 		synctest.Wait()
-		if testutil.ToFloat64(c.own.unpaged) != 0 || c.fitness() != "" || c.human.says(incident.Self).Phase != incident.Resolved {
+		if testutil.ToFloat64(c.own.unpaged) != 0 || c.fitness() != "" ||
+			c.human.says(incident.Self).Phase != incident.Resolved {
 			t.Errorf("not over: %q, %+v", c.fitness(), c.human.says(incident.Self))
 		}
 	})
@@ -352,11 +364,13 @@ func TestThatNobodyCanBePagedIsToldByWhoStillHears_INV45(t *testing.T) {
 // samples of the target shop.
 func fileAndObjective(t *testing.T) (file, objective []rules.Group) {
 	t.Helper()
-	file, err := rules.ParseFile("queue.yaml", []byte("groups: [{name: queue, rules: [{alert: QueueTooLong, expr: queue_length > 10}]}]"), rules.Local)
+	file, err := rules.ParseFile("queue.yaml",
+		[]byte("groups: [{name: queue, rules: [{alert: QueueTooLong, expr: queue_length > 10}]}]"), rules.Local)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return file, rules.SLO{Name: "orders", Objective: 0.99, Window: time.Hour, Bad: "orders_bad", All: "orders", Source: rules.Local, File: "watchdog.yaml"}.Groups()
+	return file, rules.SLO{Name: "orders", Objective: 0.99, Window: time.Hour, Bad: "orders_bad", All: "orders",
+		Source: rules.Local, File: "watchdog.yaml"}.Groups()
 }
 
 // A group of a rule file, or of an objective, that is evaluated no more is a blind spot
@@ -367,7 +381,8 @@ func TestAGroupThatIsNotEvaluatedEndsTheHeartbeat_W16(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newChain(t)
-				if _, err := c.rules.Update(rules.Config{Thresholds: []rules.Threshold{CanaryRule()}, Groups: groups}); err != nil {
+				if _, err := c.rules.Update(rules.Config{Thresholds: []rules.Threshold{CanaryRule()},
+					Groups: groups}); err != nil {
 					t.Fatal(err)
 				}
 				c.leading.Store(true)
@@ -399,15 +414,18 @@ func TestTheLeaderlessMessageNamesWhatAllRulesSee_INV45(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChain(t)
 		file, objective := fileAndObjective(t)
-		load := rules.Threshold{Name: "load", Severity: "P2", Expr: "load", Above: true, Bound: 10, Clear: 10, Targets: []string{"shop"}}
-		if _, err := c.rules.Update(rules.Config{Thresholds: []rules.Threshold{CanaryRule(), load}, Groups: append(file, objective...)}); err != nil {
+		load := rules.Threshold{Name: "load", Severity: "P2", Expr: "load", Above: true, Bound: 10, Clear: 10,
+			Targets: []string{"shop"}}
+		if _, err := c.rules.Update(rules.Config{Thresholds: []rules.Threshold{CanaryRule(), load},
+			Groups: append(file, objective...)}); err != nil {
 			t.Fatal(err)
 		}
 		c.run(t)
 		for range 4 * 60 { // an hour in which all goes wrong: half of an objective's long window
 			at := model.TimeFromUnixNano(time.Now().UnixNano())
 			for _, name := range []model.LabelValue{"load", "queue_length", "orders", "orders_bad"} {
-				c.samples.Append([]*model.Sample{{Metric: model.Metric{model.MetricNameLabel: name, "target": "shop"}, Value: 11, Timestamp: at}})
+				c.samples.Append([]*model.Sample{{Metric: model.Metric{model.MetricNameLabel: name, "target": "shop"},
+					Value: 11, Timestamp: at}})
 			}
 			time.Sleep(15 * time.Second)
 		}

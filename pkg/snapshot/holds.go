@@ -8,7 +8,8 @@ func (r *Reader) Holds() []selfwatch.Hold {
 	var all []selfwatch.Hold
 	for name, ts := range r.targets {
 		if s, ok := r.state(name); ok && s.Hold != "" {
-			all = append(all, selfwatch.Hold{What: name, Reason: s.Hold, Since: s.HoldSince, Lift: ts.Target.Namespace + "/" + ts.Target.Workload})
+			all = append(all, selfwatch.Hold{What: name, Reason: s.Hold, Since: s.HoldSince, Lift: ts.Target.Namespace +
+				"/" + ts.Target.Workload})
 		}
 	}
 	return all

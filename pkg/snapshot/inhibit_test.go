@@ -8,7 +8,8 @@ import (
 
 // TestAnInhibitedAlertIsQuietWhileItsSourceFires_X75: for every alert of a name.
 func TestAnInhibitedAlertIsQuietWhileItsSourceFires_X75(t *testing.T) {
-	cfg := policyfile.Load(t, policyfile.Routed+"\ninhibit_rules:\n  - {source_matchers: ['alertname=\"NodeDown\"'], target_matchers: ['severity=\"warning\"'], equal: [node]}\n", policyfile.Rules)
+	cfg := policyfile.Load(t, policyfile.Routed+"\ninhibit_rules:\n  - {source_matchers: "+
+		"['alertname=\"NodeDown\"'], target_matchers: ['severity=\"warning\"'], equal: [node]}\n", policyfile.Rules)
 	n := inhibitors{of: cfg.InhibitRules}
 	sources := []map[string]string{{"alertname": "NodeDown", "node": "n1"}, {"alertname": "Other", "node": "n2"}}
 	asked := 0
@@ -18,7 +19,8 @@ func TestAnInhibitedAlertIsQuietWhileItsSourceFires_X75(t *testing.T) {
 	if asked != 1 {
 		t.Errorf("asked %d times in one moment", asked)
 	}
-	if why := n.by(map[string]string{"alertname": "Slow", "severity": "warning", "node": "n1"}); why != "inhibited by NodeDown (inhibit_rules, rule 1)" {
+	if why := n.by(map[string]string{"alertname": "Slow", "severity": "warning",
+		"node": "n1"}); why != "inhibited by NodeDown (inhibit_rules, rule 1)" {
 		t.Errorf("%q", why)
 	}
 	if why := n.by(map[string]string{"alertname": "Slow", "severity": "warning", "node": "n2"}); why != "" {

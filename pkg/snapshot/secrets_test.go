@@ -20,11 +20,14 @@ func TestWhatTheEngineSeesHoldsNoSecret_SEC21(t *testing.T) {
 	known.Read(file)
 	given := map[string]string{"summary": "refused: no-shape-at-all-47", "other": "well"}
 	v := engine.Snapshot{
-		Alerts:  []incident.Alert{{Rule: "front", Reason: "HTTP 400: no-shape-at-all-47", Annotations: given, Labels: map[string]string{"job": "shop"}}},
+		Alerts: []incident.Alert{{Rule: "front", Reason: "HTTP 400: no-shape-at-all-47", Annotations: given,
+			Labels: map[string]string{"job": "shop"}}},
 		Signals: []remediate.Signal{{Detail: "front: HTTP 400: no-shape-at-all-47"}},
 	}
 	clean(&v, known.Text)
-	if x := v.Alerts[0]; x.Reason != "HTTP 400: [redacted]" || x.Annotations["summary"] != "refused: [redacted]" || x.Annotations["other"] != "well" || x.Labels["job"] != "shop" || v.Signals[0].Detail != "front: HTTP 400: [redacted]" {
+	if x := v.Alerts[0]; x.Reason != "HTTP 400: [redacted]" || x.Annotations["summary"] != "refused: [redacted]" ||
+		x.Annotations["other"] != "well" || x.Labels["job"] != "shop" ||
+		v.Signals[0].Detail != "front: HTTP 400: [redacted]" {
 		t.Errorf("%+v", v)
 	}
 	if given["summary"] != "refused: no-shape-at-all-47" {

@@ -72,7 +72,8 @@ type Reader struct {
 // New returns the reader of a configuration and its policy. remote asks the configured
 // Prometheus-compatible server; nil: there is none.
 func New(cfg *config.Config, p *policy.Policy, remote promql.QueryFunc, s Sources) *Reader {
-	r := &Reader{Sources: s, cfg: cfg, remote: remote, targets: p.Setup().Targets, resolver: p.Target(s.Watcher.OwnerOfPod), inhibit: inhibitors{of: cfg.InhibitRules}}
+	r := &Reader{Sources: s, cfg: cfg, remote: remote, targets: p.Setup().Targets,
+		resolver: p.Target(s.Watcher.OwnerOfPod), inhibit: inhibitors{of: cfg.InhibitRules}}
 	r.policy = p.With(policy.Live{AlertsOf: r.routed, Silenced: r.quietBy})
 	return r
 }

@@ -20,8 +20,9 @@ func (w Workloads) Workload(namespace, kind, name string) (probes.Workload, erro
 		return probes.Workload{}, err
 	}
 	seen := probes.Workload{
-		Desired: s.Desired, Ready: s.Ready, Updated: s.Updated, Unavailable: s.Unavailable, RolloutInProgress: s.RolloutInProgress,
-		Restarts: s.Restarts, Waiting: s.Waiting, NewestWaiting: s.NewestWaiting, EndpointsReady: s.EndpointsReady,
+		Desired: s.Desired, Ready: s.Ready, Updated: s.Updated, Unavailable: s.Unavailable,
+		RolloutInProgress: s.RolloutInProgress,
+		Restarts:          s.Restarts, Waiting: s.Waiting, NewestWaiting: s.NewestWaiting, EndpointsReady: s.EndpointsReady,
 		HasEndpoints: s.HasEndpoints, PodRestarts: s.PodRestarts, Stalled: s.NoProgress, ScaledBy: s.ScaledBy,
 		ObservedAt: w.Now().Add(-time.Since(s.ObservedAt)),
 	}

@@ -27,7 +27,8 @@ func storeAt(now *time.Time, opts Options) *Store {
 
 // engine is Prometheus' own.
 func engine() *promql.Engine {
-	return promql.NewEngine(promql.EngineOpts{MaxSamples: 50_000_000, Timeout: time.Minute, LookbackDelta: 5 * time.Minute})
+	return promql.NewEngine(promql.EngineOpts{MaxSamples: 50_000_000, Timeout: time.Minute,
+		LookbackDelta: 5 * time.Minute})
 }
 
 // vector asks the store an expression that gives an instant vector.

@@ -164,7 +164,8 @@ func (s *Store) Fits(look []*model.Sample) (fit []*model.Sample, err error) {
 		fit = append(fit, p)
 	}
 	if over > 0 {
-		err = fmt.Errorf("%d new names are not stored: this probe has %d series of the last %s, the most that are allowed; use the same check names and version in each answer",
+		err = fmt.Errorf("%d new names are not stored: this probe has %d series of the last %s, the most that are "+
+			"allowed; use the same check names and version in each answer",
 			over, MaxSeriesPerProbe, model.Duration(s.opts.Retention))
 	}
 	return fit, err

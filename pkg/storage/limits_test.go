@@ -46,7 +46,8 @@ func TestNewNamesEachTimeAreNotStored_S12(t *testing.T) {
 		if crowded := round >= 5; (err != nil) != crowded {
 			t.Fatalf("look %d: got %v", round, err)
 		}
-		if round == 19 && err.Error() != "99 new names are not stored: this probe has 500 series of the last 2h, the most that are allowed; use the same check names and version in each answer" {
+		if round == 19 && err.Error() != "99 new names are not stored: this probe has 500 series of the last 2h, "+
+			"the most that are allowed; use the same check names and version in each answer" {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -56,7 +57,8 @@ func TestNewNamesEachTimeAreNotStored_S12(t *testing.T) {
 	if n := refusedFor(s, "too_many_names"); n != 20*99+1-MaxSeriesPerProbe {
 		t.Errorf("%v refused", n)
 	}
-	if got := ask(t, s, `timestamp(watchdog_dependency_up{check="database"})`, now); got["shop"] != float64(now.Unix()) {
+	if got := ask(t, s, `timestamp(watchdog_dependency_up{check="database"})`,
+		now); got["shop"] != float64(now.Unix()) {
 		t.Errorf("the known check goes on: got %v", got)
 	}
 }
@@ -67,7 +69,8 @@ func TestTheStoreRefusesNewNamesOfWhoeverDoesNotAsk_S12(t *testing.T) {
 	for round := range 60 {
 		now = now.Add(time.Second)
 		s.Append(healthLook(now, "shop", "health", madeUp(round, 100)...))
-		s.Append([]*model.Sample{one(now, 1, "ALERTS", "target", "shop", "path", strings.Repeat("x", round)), one(now, 1, "ALERTS", "target", "shop", "path", fmt.Sprint(round))})
+		s.Append([]*model.Sample{one(now, 1, "ALERTS", "target", "shop", "path", strings.Repeat("x", round)),
+			one(now, 1, "ALERTS", "target", "shop", "path", fmt.Sprint(round))})
 	}
 	if n := s.shares[shareKey{"shop", "health"}].count; n != MaxSeriesPerProbe {
 		t.Errorf("%d series of the probe", n)
@@ -91,10 +94,12 @@ func TestAnApplicationTakesNoRoomFromOthers_S12(t *testing.T) {
 		s.Append(healthLook(now, "shop", "health", madeUp(round, 100)...))
 	}
 	for name, look := range map[string][]*model.Sample{
-		"Kubernetes on the same target": {one(now, 1, "watchdog_workload_waiting_pods", "target", "shop", "probe", "kubernetes", "reason", "CrashLoopBackOff")},
-		"another target":                healthLook(now, "cart", "health", "database"),
-		"what has no names":             {one(now, 1, "watchdog_probe_healthy", "target", "shop", "probe", "health")},
-		"an objective of the target":    {one(now, 1, "slo:events_bad:count1m", "target", "shop", "slo", "availability")},
+		"Kubernetes on the same target": {one(now, 1,
+			"watchdog_workload_waiting_pods", "target", "shop", "probe", "kubernetes", "reason", "CrashLoopBackOff")},
+		"another target":    healthLook(now, "cart", "health", "database"),
+		"what has no names": {one(now, 1, "watchdog_probe_healthy", "target", "shop", "probe", "health")},
+		"an objective of the target": {one(now, 1,
+			"slo:events_bad:count1m", "target", "shop", "slo", "availability")},
 	} {
 		before := s.Len()
 		fit, err := s.Fits(look)
@@ -131,16 +136,19 @@ func TestAFullStoreKeepsAQuarterForWhatHasNoNames_S12(t *testing.T) {
 		s.Append(fit)
 	}
 	if err != nil || s.Len() != 75 || refusedFor(s, "too_many_series") != 25 {
-		t.Errorf("%d series, %v refused, error %v: it is not this probe's fault", s.Len(), refusedFor(s, "too_many_series"), err)
+		t.Errorf("%d series, %v refused, error %v: it is not this probe's fault", s.Len(),
+			refusedFor(s, "too_many_series"), err)
 	}
-	s.Append([]*model.Sample{one(now, 1, "watchdog_canary", "target", "watchdog canary"), one(now, 1, "probe_success", "target", "shop", "probe", "http")})
+	s.Append([]*model.Sample{one(now, 1, "watchdog_canary", "target", "watchdog canary"),
+		one(now, 1, "probe_success", "target", "shop", "probe", "http")})
 	if s.Len() != 77 {
 		t.Errorf("%d series: the canary and probe_success are refused", s.Len())
 	}
 }
 
 func TestTheNumberOfSeriesFollowsTheMemoryLimit_S12(t *testing.T) {
-	for limit, want := range map[int64]int{math.MaxInt64: 500_000, 8 << 30: 500_000, 512 << 20: 262_144, 256 << 20: 131_072, 64 << 20: 32_768} {
+	for limit, want := range map[int64]int{math.MaxInt64: 500_000, 8 << 30: 500_000, 512 << 20: 262_144,
+		256 << 20: 131_072, 64 << 20: 32_768} {
 		if got := maxSeriesWithin(limit); got != want {
 			t.Errorf("%d MiB: %d series, want %d", limit>>20, got, want)
 		}
@@ -175,7 +183,8 @@ func BenchmarkSeriesOfOneSample(b *testing.B) {
 		s := storeAt(&now, Options{})
 		for i := range n {
 			name := fmt.Sprintf("%s%d", strings.Repeat("x", 100), i)
-			s.Append([]*model.Sample{one(now, 1, "watchdog_dependency_up", "target", fmt.Sprint("t", i/400), "probe", "health", "check", name)})
+			s.Append([]*model.Sample{one(now, 1, "watchdog_dependency_up", "target", fmt.Sprint("t", i/400),
+				"probe", "health", "check", name)})
 		}
 		runtime.GC()
 		runtime.ReadMemStats(&after)

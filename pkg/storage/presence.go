@@ -23,7 +23,8 @@ func (p *Presence) Samples(series []model.Metric, at time.Time) []*model.Sample 
 	}
 	var samples []*model.Sample
 	add := func(m model.Metric, v float64) {
-		samples = append(samples, &model.Sample{Metric: m, Value: model.SampleValue(v), Timestamp: model.TimeFromUnixNano(at.UnixNano())})
+		samples = append(samples, &model.Sample{Metric: m, Value: model.SampleValue(v),
+			Timestamp: model.TimeFromUnixNano(at.UnixNano())})
 	}
 	for _, m := range now {
 		add(m, 1)

@@ -25,7 +25,8 @@ type querier struct {
 
 // Select returns the series that match. What it returns is a snapshot: it does
 // not change while the store goes on.
-func (q *querier) Select(_ context.Context, sortSeries bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+func (q *querier) Select(_ context.Context, sortSeries bool, hints *storage.SelectHints,
+	matchers ...*labels.Matcher) storage.SeriesSet {
 	mint, maxt := q.mint, q.maxt
 	if hints != nil {
 		mint, maxt = hints.Start, hints.End
@@ -116,7 +117,8 @@ func matches(sr *series, matchers []*labels.Matcher) bool {
 }
 
 // LabelValues returns the sorted values of a label over the matching series.
-func (q *querier) LabelValues(ctx context.Context, name string, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+func (q *querier) LabelValues(ctx context.Context, name string, hints *storage.LabelHints,
+	matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
 	return q.distinct(ctx, hints, matchers, func(l labels.Labels, add func(string)) {
 		if v := l.Get(name); v != "" {
 			add(v)
@@ -125,13 +127,15 @@ func (q *querier) LabelValues(ctx context.Context, name string, hints *storage.L
 }
 
 // LabelNames returns the sorted label names of the matching series.
-func (q *querier) LabelNames(ctx context.Context, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+func (q *querier) LabelNames(ctx context.Context, hints *storage.LabelHints,
+	matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
 	return q.distinct(ctx, hints, matchers, func(l labels.Labels, add func(string)) {
 		l.Range(func(l labels.Label) { add(l.Name) })
 	}), nil, nil
 }
 
-func (q *querier) distinct(ctx context.Context, hints *storage.LabelHints, matchers []*labels.Matcher, each func(labels.Labels, func(string))) []string {
+func (q *querier) distinct(ctx context.Context, hints *storage.LabelHints, matchers []*labels.Matcher,
+	each func(labels.Labels, func(string))) []string {
 	var found []string
 	for set := q.Select(ctx, false, nil, matchers...); set.Next(); {
 		each(set.At().Labels(), func(v string) { found = append(found, v) })

@@ -165,7 +165,8 @@ func (s *Store) find(m model.Metric) *series {
 
 func (s *Store) create(m model.Metric) *series {
 	lset := LabelsOf(m)
-	sr := &series{lset: lset, id: m.FastFingerprint(), name: lset.Get(model.MetricNameLabel), target: lset.Get(TargetLabel), share: s.join(m)}
+	sr := &series{lset: lset, id: m.FastFingerprint(), name: lset.Get(model.MetricNameLabel),
+		target: lset.Get(TargetLabel), share: s.join(m)}
 	f := s.byName[sr.name]
 	if f == nil {
 		f = &family{byTarget: map[string][]*series{}}

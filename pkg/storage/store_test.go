@@ -23,7 +23,8 @@ func TestTheEngineSeesWhatWasAppended(t *testing.T) {
 	s := storeAt(&now, Options{})
 	for range 20 {
 		now = now.Add(15 * time.Second)
-		s.Append([]*model.Sample{one(now, float64(now.Unix()-start.Unix()), "x", "target", "a"), one(now, 1, "x", "target", "b"), one(now, 7, "y", "target", "a")})
+		s.Append([]*model.Sample{one(now, float64(now.Unix()-start.Unix()), "x", "target", "a"),
+			one(now, 1, "x", "target", "b"), one(now, 7, "y", "target", "a")})
 	}
 	for expr, want := range map[string]map[string]float64{
 		`x`:                              {"a": 300, "b": 1},
@@ -103,7 +104,8 @@ func TestAppendTellsWhichTargetsGotSamples(t *testing.T) {
 	s := storeAt(&now, Options{})
 	var told []string
 	s.OnAppend(func(targets []string) { told = targets })
-	s.Append([]*model.Sample{one(now, 1, "x", "target", "b"), one(now, 1, "y", "target", "b"), one(now, 1, "x", "target", "a"), one(now, 1, "x")})
+	s.Append([]*model.Sample{one(now, 1, "x", "target", "b"), one(now, 1, "y", "target", "b"),
+		one(now, 1, "x", "target", "a"), one(now, 1, "x")})
 	if d := cmp.Diff([]string{"a", "b"}, told); d != "" {
 		t.Error(d)
 	}
@@ -117,7 +119,8 @@ func TestReadersAndWritersDoNotDisturbEachOther(t *testing.T) {
 	for w := range 2 {
 		wg.Go(func() {
 			for i := range 300 {
-				s.Append([]*model.Sample{one(base.Add(time.Duration(i)*time.Millisecond), 1, "x", "target", strconv.Itoa(w))})
+				s.Append([]*model.Sample{one(base.Add(time.Duration(i)*time.Millisecond), 1,
+					"x", "target", strconv.Itoa(w))})
 				if i%100 == 0 {
 					s.Forget("0")
 				}
@@ -157,7 +160,8 @@ func BenchmarkAppend(b *testing.B) {
 			s := storeAt(&now, Options{})
 			batch := make([]*model.Sample, series)
 			for i := range batch {
-				batch[i] = one(now, 1, "watchdog_sla_requests", "target", "t"+strconv.Itoa(i), "probe", "sla", "namespace", "prod")
+				batch[i] = one(now, 1, "watchdog_sla_requests", "target", "t"+strconv.Itoa(i),
+					"probe", "sla", "namespace", "prod")
 			}
 			b.ReportAllocs()
 			for b.Loop() {

@@ -40,7 +40,8 @@ func Shorten(s string, n int) string {
 // no UTF-8.
 func Visible(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' ||
+			r == unicode.ReplacementChar {
 			return ' '
 		}
 		return r

@@ -52,7 +52,8 @@ func FuzzStrings(f *testing.F) {
 	f.Add("a\x1b[31m\u202e…\xff", 5)
 	f.Fuzz(func(t *testing.T, s string, n int) {
 		n = 3 + max(0, n)%1000
-		if got := Cut(s, n); len(got) > max(n, 0) || utf8.ValidString(s) && !utf8.ValidString(got) || !strings.HasPrefix(s, strings.TrimSuffix(got, mark)) {
+		if got := Cut(s, n); len(got) > max(n, 0) || utf8.ValidString(s) && !utf8.ValidString(got) ||
+			!strings.HasPrefix(s, strings.TrimSuffix(got, mark)) {
 			t.Errorf("%q in %d bytes: %q", s, n, got)
 		}
 		if got := Shorten(s, n); utf8.RuneCountInString(got) > n {

@@ -62,7 +62,8 @@ func TestWhenAWindowBeginsAndEnds(t *testing.T) {
 		if n%4 == 1 { // long ones
 			w.first, w.last, w.begin, w.end = 0, 6, rnd.IntN(6*60), 18*60+rnd.IntN(6*60)
 		}
-		at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(rnd.Int64N(int64(2 * 365 * 24 * time.Hour))))
+		at := time.Date(2026, 1, 1, 0, 0, 0, 0,
+			time.UTC).Add(time.Duration(rnd.Int64N(int64(2 * 365 * 24 * time.Hour))))
 		if n%2 == 0 {
 			_, change := time.Date(2026, time.Month(1+rnd.IntN(24)), 1, 0, 0, 0, 0, zone).ZoneBounds()
 			if change.IsZero() {
@@ -75,11 +76,13 @@ func TestWhenAWindowBeginsAndEnds(t *testing.T) {
 				within++
 			}
 		}
-		c, err := New([]Interval{{Weekdays: []string{days[w.first] + ":" + days[w.last]}, Times: []Times{{clock(w.begin), clock(w.end)}}, Location: name}})
+		c, err := New([]Interval{{Weekdays: []string{days[w.first] + ":" + days[w.last]},
+			Times: []Times{{clock(w.begin), clock(w.end)}}, Location: name}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		what := fmt.Sprintf("case %d: %s %s:%s %s-%s at %s", n, name, days[w.first], days[w.last], clock(w.begin), clock(w.end), at.In(zone))
+		what := fmt.Sprintf("case %d: %s %s:%s %s-%s at %s", n, name, days[w.first], days[w.last], clock(w.begin),
+			clock(w.end), at.In(zone))
 		if c.Contains(at) != w.in(at) {
 			t.Errorf("%s: in the window: %v", what, c.Contains(at))
 		}
@@ -97,7 +100,8 @@ func TestWhenAWindowBeginsAndEnds(t *testing.T) {
 			crossing++
 		}
 	}
-	t.Logf("%d windows in %d time zones: %d active, %d with a change of the clock between beginning and end, %d over the hour that is skipped or comes twice", cases, len(zones), active, crossing, within)
+	t.Logf("%d windows in %d time zones: %d active, %d with a change of the clock between beginning and end, %d "+
+		"over the hour that is skipped or comes twice", cases, len(zones), active, crossing, within)
 	if active < 300 || crossing < 200 {
 		t.Errorf("only %d of the cases are active, and %d cross a change of the clock", active, crossing)
 	}
@@ -135,7 +139,8 @@ func TestWhatNeverChangesHasNoEdge(t *testing.T) {
 }
 
 func BenchmarkNext(b *testing.B) {
-	c, err := New([]Interval{{Weekdays: []string{"sunday"}, Times: []Times{{"02:00", "04:00"}}, Location: "Europe/Berlin"}})
+	c, err := New([]Interval{{Weekdays: []string{"sunday"}, Times: []Times{{"02:00", "04:00"}},
+		Location: "Europe/Berlin"}})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -9,11 +9,13 @@ import (
 
 // zones: summer time to the north and to the south, none, half an hour of it, and
 // offsets that are no full hours.
-var zones = []string{"UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Sydney", "Australia/Lord_Howe"}
+var zones = []string{"UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Sydney",
+	"Australia/Lord_Howe"}
 
 // reference counts the same time day by day: it knows when each working day
 // begins and ends, and nothing of minutes.
-func reference(zone *time.Location, first, last time.Weekday, begin, end int, from time.Time, d time.Duration) time.Time {
+func reference(zone *time.Location, first, last time.Weekday, begin, end int, from time.Time,
+	d time.Duration) time.Time {
 	y, m, day := from.In(zone).Date()
 	for n := 0; ; n++ {
 		noon := time.Date(y, m, day+n, 12, 0, 0, 0, zone)
@@ -50,19 +52,23 @@ func TestAfter(t *testing.T) {
 			begin = 4 + rnd.IntN(10)
 			end = begin + 1 + rnd.IntN(24-begin)
 		}
-		from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(rnd.Int64N(int64(2 * 365 * 24 * time.Hour))))
+		from := time.Date(2026, 1, 1, 0, 0, 0, 0,
+			time.UTC).Add(time.Duration(rnd.Int64N(int64(2 * 365 * 24 * time.Hour))))
 		if n%3 == 0 { // around the change to and from summer time
-			from = time.Date(2026, []time.Month{3, 4, 10, 11}[rnd.IntN(4)], 1+rnd.IntN(31), rnd.IntN(24), rnd.IntN(60), 0, 0, zone)
+			from = time.Date(2026, []time.Month{3, 4, 10, 11}[rnd.IntN(4)], 1+rnd.IntN(31), rnd.IntN(24), rnd.IntN(60),
+				0, 0, zone)
 		}
 		d := time.Duration(rnd.Int64N(int64(40 * time.Hour)))
 		times := fmt.Sprintf("%02d:00-%02d:00", begin, end)
-		c, err := New([]Interval{{Weekdays: []string{days[first] + ":" + days[last]}, Times: []Times{{fmt.Sprintf("%02d:00", begin), fmt.Sprintf("%02d:00", end)}}, Location: name}})
+		c, err := New([]Interval{{Weekdays: []string{days[first] + ":" + days[last]},
+			Times: []Times{{fmt.Sprintf("%02d:00", begin), fmt.Sprintf("%02d:00", end)}}, Location: name}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		got, want := c.After(from, d), reference(zone, first, last, begin, end, from, d)
 		if !got.Equal(want) {
-			t.Errorf("%s %s:%s %s: %s after %s is %s, want %s", name, days[first], days[last], times, d, from.In(zone), got.In(zone), want)
+			t.Errorf("%s %s:%s %s: %s after %s is %s, want %s", name, days[first], days[last], times, d, from.In(zone),
+				got.In(zone), want)
 		}
 		if _, a := from.In(zone).Zone(); a != offset(want.In(zone)) {
 			shifts++
@@ -93,7 +99,8 @@ func TestNever(t *testing.T) {
 	if got := always.After(from, time.Hour); !got.Equal(from.Add(time.Hour)) || !always.Contains(from) {
 		t.Errorf("without intervals: %s", got)
 	}
-	for _, bad := range []Interval{{Weekdays: []string{"funday"}}, {Times: []Times{{"9:00", "25:00"}}}, {Times: []Times{{"17:00", "09:00"}}}, {Location: "Mars/Olympus"}} {
+	for _, bad := range []Interval{{Weekdays: []string{"funday"}}, {Times: []Times{{"9:00", "25:00"}}},
+		{Times: []Times{{"17:00", "09:00"}}}, {Location: "Mars/Olympus"}} {
 		if _, err := New([]Interval{bad}); err == nil {
 			t.Errorf("%+v is taken", bad)
 		}
@@ -101,7 +108,8 @@ func TestNever(t *testing.T) {
 }
 
 func BenchmarkAfter(b *testing.B) {
-	c, err := New([]Interval{{Weekdays: []string{"monday:friday"}, Times: []Times{{"09:00", "17:00"}}, Location: "Europe/Berlin"}})
+	c, err := New([]Interval{{Weekdays: []string{"monday:friday"}, Times: []Times{{"09:00", "17:00"}},
+		Location: "Europe/Berlin"}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -120,13 +128,16 @@ func TestTheLastDayOfEachMonthIsItsLast_X41(t *testing.T) {
 				t.Fatal(err)
 			}
 			last := time.Date(2025, time.Month(month+2), 0, 12, 0, 0, 0, at)
-			for days, want := range map[string][3]bool{"-1": {false, true, false}, "-2:-1": {true, true, false}, "1": {false, false, true}} {
+			for days, want := range map[string][3]bool{"-1": {false, true, false}, "-2:-1": {true, true, false},
+				"1": {false, false, true}} {
 				c, err := New([]Interval{{DaysOfMonth: []string{days}, Location: zone}})
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := [3]bool{c.Contains(last.AddDate(0, 0, -1)), c.Contains(last), c.Contains(last.AddDate(0, 0, 1))}; got != want {
-					t.Errorf("%s, %s, days %s around the last day: %v, want %v", zone, last.Format("January 2006"), days, got, want)
+				if got := [3]bool{c.Contains(last.AddDate(0, 0, -1)), c.Contains(last),
+					c.Contains(last.AddDate(0, 0, 1))}; got != want {
+					t.Errorf("%s, %s, days %s around the last day: %v, want %v", zone, last.Format("January 2006"),
+						days, got, want)
 				}
 			}
 		}

@@ -31,7 +31,8 @@ import (
 	"watchdog.io/watchdog/pkg/ingest"
 )
 
-const oneAlert = `{"version":"4","groupKey":"g","receiver":"r","alerts":[{"status":"firing","labels":{"alertname":"A"},"startsAt":"2026-01-01T12:00:00Z"}]}`
+const oneAlert = `{"version":"4","groupKey":"g","receiver":"r","alerts":[{"status":"firing",` +
+	`"labels":{"alertname":"A"},"startsAt":"2026-01-01T12:00:00Z"}]}`
 
 // hook is a webhook with one sender, "am", whose token is "secret". What it
 // accepts is in taken, unless refuse is set.

@@ -271,7 +271,8 @@ func slowConnections(t *testing.T, addresses int) {
 	ask("the kubelet", http.MethodGet, "http://"+pages+"/-/ready", "")
 	ask("the kubelet at the port for health", http.MethodGet, "http://"+health+"/-/healthy", "")
 	ask("Alertmanager", http.MethodPost, "http://"+pages+AlertmanagerPath,
-		fmt.Sprintf(`{"version":"4","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"x"},"startsAt":%q}]}`, time.Now().Format(time.RFC3339)))
+		fmt.Sprintf(`{"version":"4","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"x"},`+
+			`"startsAt":%q}]}`, time.Now().Format(time.RFC3339)))
 	for _, listener := range []string{"web", "metrics"} {
 		if testutil.ToFloat64(o.RefusedConnections.WithLabelValues(listener, madeRoom)) == 0 {
 			t.Errorf("%s: the strangers have all %d connections", listener, maxConnections+50)

@@ -178,7 +178,8 @@ func (a fake) start() time.Time { return a.flood.began.Add(time.Duration((a.step
 
 func (a fake) labels() model.LabelSet {
 	return model.LabelSet{
-		"alertname": "HighErrorRate", "n": model.LabelValue(strconv.Itoa(a.n)), "namespace": "shop", "deployment": model.LabelValue("cart-" + strconv.Itoa(a.n%100)),
+		"alertname": "HighErrorRate", "n": model.LabelValue(strconv.Itoa(a.n)), "namespace": "shop",
+		"deployment": model.LabelValue("cart-" + strconv.Itoa(a.n%100)),
 		"pod": model.LabelValue(fmt.Sprintf("cart-%d-6d5f7c9b8-x%04d", a.n%100,
 			a.n)), "severity": "critical", "cluster": "eu-1",
 	}
@@ -191,8 +192,13 @@ func (a fake) alert() string {
 		status, end = "resolved", a.start().Add(time.Second).Format(time.RFC3339Nano)
 	}
 	l := a.labels()
-	return fmt.Sprintf(`{"status":%q,"labels":{"alertname":%q,"n":%q,"namespace":%q,"deployment":%q,"pod":%q,"severity":%q,"cluster":%q},"annotations":{"summary":"31%% of the requests to cart fail","runbook":"https://runbooks.example/cart"},"startsAt":%q,"endsAt":%q,"generatorURL":"http://prometheus.monitoring:9090/graph?g0.expr=rate%%28http_requests_total%%5B5m%%5D%%29+%%3E+0.3&g0.tab=1","fingerprint":%q}`,
-		status, l["alertname"], l["n"], l["namespace"], l["deployment"], l["pod"], l["severity"], l["cluster"], a.start().Format(time.RFC3339Nano), end, fmt.Sprintf("%016x", a.n))
+	return fmt.Sprintf(`{"status":%q,"labels":{"alertname":%q,"n":%q,"namespace":%q,"deployment":%q,"pod":%q,`+
+		`"severity":%q,"cluster":%q},"annotations":{"summary":"31%% of the requests to cart fail",`+
+		`"runbook":"https://runbooks.example/cart"},"startsAt":%q,"endsAt":%q,`+
+		`"generatorURL":"http://prometheus.monitoring:9090/`+
+		`graph?g0.expr=rate%%28http_requests_total%%5B5m%%5D%%29+%%3E+0.3&g0.tab=1","fingerprint":%q}`,
+		status, l["alertname"], l["n"], l["namespace"], l["deployment"], l["pod"], l["severity"], l["cluster"],
+		a.start().Format(time.RFC3339Nano), end, fmt.Sprintf("%016x", a.n))
 }
 
 // toWatchdog is a post of Alertmanager with one alert, or with several.
@@ -202,7 +208,9 @@ func toWatchdog(all ...fake) []byte {
 		alerts[i] = a.alert()
 	}
 	return posted(AlertmanagerPath, `{"receiver":"watchdog","status":"firing","alerts":[`+strings.Join(alerts,
-		",")+`],"groupLabels":{"alertname":"HighErrorRate"},"commonLabels":{"alertname":"HighErrorRate","namespace":"shop"},"commonAnnotations":{},"externalURL":"http://alertmanager:9093","version":"4","groupKey":"{}:{alertname=\"HighErrorRate\"}","truncatedAlerts":0}`)
+		",")+`],"groupLabels":{"alertname":"HighErrorRate"},"commonLabels":{"alertname":"HighErrorRate",`+
+		`"namespace":"shop"},"commonAnnotations":{},"externalURL":"http://alertmanager:9093","version":"4",`+
+		`"groupKey":"{}:{alertname=\"HighErrorRate\"}","truncatedAlerts":0}`)
 }
 
 func posted(path, body string) []byte {

@@ -95,7 +95,8 @@ func (f *Forward) send(r *http.Request, authorization string, body []byte) (answ
 		return answer{}, fmt.Errorf("read the leader's response: %w", err)
 	}
 	switch resp.StatusCode {
-	case http.StatusOK, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusServiceUnavailable:
+	case http.StatusOK, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+		http.StatusServiceUnavailable:
 	case http.StatusUnauthorized:
 		// The sender is known here: by a certificate, which cannot be passed on, or by a
 		// token that the leader has not read yet. A 401 would end the sender's tries.

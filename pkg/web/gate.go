@@ -72,7 +72,8 @@ func NewGate(o GateOptions) *Gate {
 	g.refused = promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog",
 		Subsystem: "http", Name: "refused_requests_total",
 		Help: "Rejected reads and reloads, by reason: unauthenticated (no or an unknown token), forbidden " +
-			"(RBAC), unavailable (the Kubernetes API does not respond), host (a browser with an unknown host name: possible " +
+			"(RBAC), unavailable (the Kubernetes API does not respond), host (a browser with an unknown host name: " +
+			"possible " +
 			"DNS rebinding)."}, []string{"reason"})
 	for _, reason := range []string{noProof, noRight, noAnswer, foreignHost} {
 		g.refused.WithLabelValues(reason)

@@ -70,8 +70,10 @@ func gated(t *testing.T, set func() GateSettings, bend ...func(*GateOptions)) (h
 
 // behindTheGate are all pages that say something of the cluster.
 var behindTheGate = []string{
-	"/metrics", "/api/v1/targets", "/api/v1/incidents", "/api/v1/incidents/i1", "/api/v1/rules", "/api/v1/alerts", "/api/v1/query?query=1",
-	"/api/v1/query_range?query=1&start=0&end=1&step=1", "/api/v1/series?match[]=up", "/api/v1/labels", "/api/v1/label/job/values", "/api/v1/metadata",
+	"/metrics", "/api/v1/targets", "/api/v1/incidents", "/api/v1/incidents/i1", "/api/v1/rules", "/api/v1/alerts",
+	"/api/v1/query?query=1",
+	"/api/v1/query_range?query=1&start=0&end=1&step=1",
+	"/api/v1/series?match[]=up", "/api/v1/labels", "/api/v1/label/job/values", "/api/v1/metadata",
 	"/api/v1/status/buildinfo", "/api/v1/format_query?query=1", "/debug/pprof/cmdline",
 }
 
@@ -164,9 +166,12 @@ func TestAStrangersPageReadsAndChangesNothing_S04(t *testing.T) {
 	password, _ := gated(t, func() GateSettings { return GateSettings{} },
 		func(o *GateOptions) { o.WebConfig = config })
 	for host, want := range map[string]int{
-		"evil.example": 421, "evil.example:9095": 421, "watchdog.evil.example": 421, "svc": 200, "x.svc.evil.example": 421, "": 421, "127.0.0.1.evil.example": 421,
-		"localhost": 200, "localhost:9095": 200, "127.0.0.1:9095": 200, "[::1]:9095": 200, "fd00::7": 200, "10.0.0.7:9095": 200, "watchdog": 200,
-		"watchdog.watchdog.svc": 200, "watchdog.watchdog.svc:9095": 200, "watchdog.watchdog.svc.cluster.local.": 200, "Watchdog.Example.COM": 200, "watchdog.ops:9095": 200,
+		"evil.example": 421, "evil.example:9095": 421, "watchdog.evil.example": 421, "svc": 200,
+		"x.svc.evil.example": 421, "": 421, "127.0.0.1.evil.example": 421,
+		"localhost": 200, "localhost:9095": 200, "127.0.0.1:9095": 200, "[::1]:9095": 200, "fd00::7": 200,
+		"10.0.0.7:9095": 200, "watchdog": 200,
+		"watchdog.watchdog.svc": 200, "watchdog.watchdog.svc:9095": 200, "watchdog.watchdog.svc.cluster.local.": 200,
+		"Watchdog.Example.COM": 200, "watchdog.ops:9095": 200,
 	} {
 		as := func(r *http.Request) { r.Host = host }
 		if w := askWith(open, http.MethodGet, "/api/v1/incidents", "", as); w.Code != want {
@@ -239,7 +244,8 @@ func TestMetricsAreReadByAddressOrAKnownName_S04(t *testing.T) {
 
 func BenchmarkReadBehindTheGate(b *testing.B) {
 	g := NewGate(GateOptions{
-		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Settings: func() GateSettings { return GateSettings{} },
+		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+		Settings: func() GateSettings { return GateSettings{} },
 		Who: func(context.Context, string) (responder.Person, error) {
 			return responder.Person{Name: "alice"},
 				nil

@@ -15,7 +15,8 @@ func TestAnOddAlertIsCountedAndLoggedOnce_X05(t *testing.T) {
 	var log bytes.Buffer
 	h := newHook(t, func(o *AlertmanagerOptions) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 	good := `{"status":"firing","labels":{"alertname":"A","severity":"critical"},"startsAt":"2026-01-01T12:00:00Z"}`
-	odd := `{"status":"firing","labels":{},"startsAt":"2026-01-01T12:00:00Z"},{"status":"firing","labels":{"alertname":"B","x":"\u001b[31mred"},"startsAt":"2026-01-01T12:00:00Z"}`
+	odd := `{"status":"firing","labels":{},"startsAt":"2026-01-01T12:00:00Z"},{"status":"firing",` +
+		`"labels":{"alertname":"B","x":"\u001b[31mred"},"startsAt":"2026-01-01T12:00:00Z"}`
 	for range 3 {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, post(`{"version":"4","groupKey":"g","receiver":"r","alerts":[`+odd+`,`+good+`]}`))
@@ -27,7 +28,8 @@ func TestAnOddAlertIsCountedAndLoggedOnce_X05(t *testing.T) {
 		t.Errorf("%+v", h.taken)
 	}
 	if err := testutil.GatherAndCompare(h.reg, strings.NewReader(`
-# HELP watchdog_webhook_odd_alerts_total Alerts that were changed or rejected: cleaned (control characters removed, long texts truncated) or dropped (unreadable). The rest of their group was accepted.
+# HELP watchdog_webhook_odd_alerts_total Alerts that were changed or rejected: cleaned (control characters removed, `+
+		`long texts truncated) or dropped (unreadable). The rest of their group was accepted.
 # TYPE watchdog_webhook_odd_alerts_total counter
 watchdog_webhook_odd_alerts_total{result="cleaned"} 3
 watchdog_webhook_odd_alerts_total{result="dropped"} 3

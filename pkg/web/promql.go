@@ -90,8 +90,10 @@ func failed(err error) error {
 func (a *PromQL) register(mux *http.ServeMux) {
 	asked := make(seats, maxAsked)
 	for path, answer := range map[string]func(*http.Request) (any, annotations.Annotations, error){
-		"/api/v1/query": a.query, "/api/v1/query_range": a.queryRange, "/api/v1/series": a.series, "/api/v1/labels": a.labelNames,
-		"/api/v1/label/{name}/values": a.labelValues, "/api/v1/metadata": a.metadata, "/api/v1/status/buildinfo": a.buildInfo, "/api/v1/format_query": a.format,
+		"/api/v1/query": a.query, "/api/v1/query_range": a.queryRange, "/api/v1/series": a.series,
+		"/api/v1/labels":              a.labelNames,
+		"/api/v1/label/{name}/values": a.labelValues, "/api/v1/metadata": a.metadata,
+		"/api/v1/status/buildinfo": a.buildInfo, "/api/v1/format_query": a.format,
 	} {
 		h := func(w http.ResponseWriter, r *http.Request) {
 			r.Body = http.MaxBytesReader(w, r.Body, maxForm)

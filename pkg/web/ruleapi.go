@@ -55,7 +55,8 @@ func Value(v float64) string { return strconv.FormatFloat(v, 'e', -1, 64) }
 func RuleGroups(report []rules.GroupReport) []RuleGroup {
 	all := make([]RuleGroup, 0, len(report))
 	for _, g := range report {
-		out := RuleGroup{Name: g.Name, File: g.File, Rules: []Rule{}, Interval: g.Interval.Seconds(), Limit: g.Limit, EvaluationTime: g.Took.Seconds(), LastEvaluation: g.At}
+		out := RuleGroup{Name: g.Name, File: g.File, Rules: []Rule{}, Interval: g.Interval.Seconds(), Limit: g.Limit,
+			EvaluationTime: g.Took.Seconds(), LastEvaluation: g.At}
 		for _, r := range g.Rules {
 			out.Rules = append(out.Rules, ruleOf(r))
 		}
@@ -66,7 +67,8 @@ func RuleGroups(report []rules.GroupReport) []RuleGroup {
 
 func ruleOf(r rules.RuleReport) Rule {
 	out := Rule{
-		Name: r.Alert + r.Record, Query: r.Expr, Labels: r.Labels.Map(), Health: "ok", EvaluationTime: r.Took.Seconds(), LastEvaluation: r.At, Type: "recording",
+		Name: r.Alert + r.Record, Query: r.Expr, Labels: r.Labels.Map(), Health: "ok", EvaluationTime: r.Took.Seconds(),
+		LastEvaluation: r.At, Type: "recording",
 	}
 	switch {
 	case r.Err != nil:
@@ -77,10 +79,12 @@ func ruleOf(r rules.RuleReport) Rule {
 	if r.Record != "" {
 		return out
 	}
-	out.Type, out.State, out.Annotations, out.Alerts = "alerting", string(rules.Inactive), r.Annotations.Map(), []Alert{}
+	out.Type, out.State, out.Annotations, out.Alerts = "alerting", string(rules.Inactive), r.Annotations.Map(),
+		[]Alert{}
 	out.Duration, out.KeepFiringFor = inSeconds(r.For), inSeconds(r.KeepFiringFor)
 	for _, x := range r.Alive {
-		out.Alerts = append(out.Alerts, Alert{Labels: x.Labels.Map(), Annotations: x.Annotations.Map(), State: string(x.State), ActiveAt: x.ActiveAt, Value: Value(x.Value)})
+		out.Alerts = append(out.Alerts, Alert{Labels: x.Labels.Map(), Annotations: x.Annotations.Map(),
+			State: string(x.State), ActiveAt: x.ActiveAt, Value: Value(x.Value)})
 		if x.State == rules.Firing || out.State == string(rules.Inactive) {
 			out.State = string(x.State)
 		}

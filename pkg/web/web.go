@@ -86,7 +86,10 @@ func Handler(o Options) http.Handler {
 	})))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		text(w, http.StatusOK, "watchdog\n\n/metrics\n/-/healthy\n/-/ready\n/-/reload "+
-			"(POST)\n/api/v1/targets\n/api/v1/incidents\n/api/v1/incidents/{id}\n/api/v1/rules\n/api/v1/alerts\n/api/v1/query\n/api/v1/query_range\n/api/v1/openapi.json\n/api/v1/incidents/{id}/{ack,approve,deny,hold,severity,notes} (POST)\n/webhook/alertmanager (POST)\n/webhook/slack (POST)\n/webhook/pagerduty (POST)\n")
+			"(POST)\n/api/v1/targets\n/api/v1/incidents\n/api/v1/incidents/{id}\n/api/v1/rules\n/api/v1/alerts\n/api/"+
+			"v1/query\n/api/v1/query_range\n/api/v1/openapi.json\n/api/v1/incidents/{id}/{ack,approve,deny,hold,"+
+			"severity,notes} (POST)\n/webhook/alertmanager (POST)\n/webhook/slack (POST)\n/webhook/pagerduty "+
+			"(POST)\n")
 	})
 	mux.HandleFunc("GET /api/v1/openapi.json", openAPI)
 	if o.Alertmanager != nil {
@@ -170,7 +173,8 @@ func serveOn(ctx context.Context, o Options, l net.Listener, configFile string) 
 func serve(ctx context.Context, o Options, l net.Listener, h http.Handler, configFile string) error {
 	defer l.Close()
 	srv := &http.Server{
-		Handler: whole(h), ConnContext: withConnection, ConnState: idleAgain, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		Handler: whole(h), ConnContext: withConnection, ConnState: idleAgain, ReadHeaderTimeout: headerTimeout,
+		ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(o.Logger.Handler(),
 			slog.LevelWarn),
 		Protocols: new(http.Protocols),

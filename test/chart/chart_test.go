@@ -385,11 +385,13 @@ func TestTheNetworkLetsInAndOutWhatIsNeeded_S04_SEC14(t *testing.T) {
 	const named = `
 config:
   targets:
-    - { name: shop, namespace: shop, workload: deployment/shop, probes: [{ http: { name: front, url: "http://shop.front/" } }, { http: { name: outside, url: "http://status.example.com:8080/x" } }] }
+    - { name: shop, namespace: shop, workload: deployment/shop, probes: [{ http: { name: front, url: "http://shop.front/" } },
+        { http: { name: outside, url: "http://status.example.com:8080/x" } }] }
   prometheus: { url: "http://prometheus-operated.monitoring.svc:9090" }
   receivers:
     slack: { token_file: /t, channel: "#c" }
-    webhooks: [{ name: v6, url: "https://[fd00::5]:8443/x" }, { name: here, url: "http://bridge:5000/" }, { name: plain, url: "http://hooks.example.net/" }]
+    webhooks: [{ name: v6, url: "https://[fd00::5]:8443/x" }, { name: here, url: "http://bridge:5000/" },
+      { name: plain, url: "http://hooks.example.net/" }]
     emails: [{ name: m, smarthost: "mail.example.com:587", from: a@example.com, to: [b@example.com] }]
 `
 	spec := at(find(t, render(t, named), "NetworkPolicy", "wd-watchdog"), "spec")

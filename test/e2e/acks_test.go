@@ -32,10 +32,12 @@ var incidentsResource = schema.GroupVersionResource{Group: "watchdog.io", Versio
 func TestTwoWhoAcknowledgeAtOnce(t *testing.T) {
 	s := stage(t, "acks")
 	installText(t, s, config(t, s, "agents"))
-	if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "scale", "deployment", "watchdog", "--replicas=0"); err != nil {
+	if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog,
+		"scale", "deployment", "watchdog", "--replicas=0"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if out, err := s.Run(within(t, time.Minute), "", "kubectl", "-n", s.Watchdog, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=watchdog", "--timeout=60s"); err != nil {
+	if out, err := s.Run(within(t, time.Minute), "", "kubectl", "-n", s.Watchdog,
+		"wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=watchdog", "--timeout=60s"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	names := [2]string{"alice", "bob"}
@@ -64,10 +66,12 @@ func TestTwoWhoAcknowledgeAtOnce(t *testing.T) {
 			has = 1
 		}
 		by := "system:serviceaccount:" + s.Namespace + ":" + names[has]
-		if errs[has] != nil || !strings.Contains(out[has], "yours") || errs[1-has] == nil || !strings.Contains(out[1-has], "was acknowledged by "+by) {
+		if errs[has] != nil || !strings.Contains(out[has], "yours") || errs[1-has] == nil ||
+			!strings.Contains(out[1-has], "was acknowledged by "+by) {
 			t.Fatalf("%s: %s: %q %v, %s: %q %v", id, names[0], out[0], errs[0], names[1], out[1], errs[1])
 		}
-		o, err := s.Testbed.Dynamic.Resource(incidentsResource).Namespace(s.Watchdog).Get(t.Context(), id, metav1.GetOptions{})
+		o, err := s.Testbed.Dynamic.Resource(incidentsResource).Namespace(s.Watchdog).Get(t.Context(), id,
+			metav1.GetOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,11 +92,13 @@ func TestTwoWhoAcknowledgeAtOnce(t *testing.T) {
 func accountOf(t *testing.T, s *demo.Scene, name string) string {
 	t.Helper()
 	accounts := s.Testbed.Kube.CoreV1().ServiceAccounts(s.Namespace)
-	if _, err := accounts.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {
+	if _, err := accounts.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}},
+		metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, role := range []string{"watchdog-cli", "watchdog-reader"} {
-		if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "create", "rolebinding", name+"-"+role, "--role="+role, "--serviceaccount="+s.Namespace+":"+name); err != nil {
+		if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "create", "rolebinding", name+"-"+role,
+			"--role="+role, "--serviceaccount="+s.Namespace+":"+name); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
@@ -101,7 +107,8 @@ func accountOf(t *testing.T, s *demo.Scene, name string) string {
 		t.Fatal(err)
 	}
 	c := clientcmdapi.NewConfig()
-	c.Clusters["x"] = &clientcmdapi.Cluster{Server: s.Testbed.Config.Host, CertificateAuthority: s.Testbed.Config.CAFile, CertificateAuthorityData: s.Testbed.Config.CAData}
+	c.Clusters["x"] = &clientcmdapi.Cluster{Server: s.Testbed.Config.Host,
+		CertificateAuthority: s.Testbed.Config.CAFile, CertificateAuthorityData: s.Testbed.Config.CAData}
 	c.AuthInfos["x"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
 	c.Contexts["x"] = &clientcmdapi.Context{Cluster: "x", AuthInfo: "x"}
 	c.CurrentContext = "x"
@@ -116,7 +123,8 @@ func accountOf(t *testing.T, s *demo.Scene, name string) string {
 func openIncident(t *testing.T, s *demo.Scene, id string) {
 	t.Helper()
 	at := time.Now().UTC().Format(time.RFC3339)
-	target := map[string]any{"name": "agents", "namespace": s.Namespace, "kind": "deployment", "workload": "agent-system"}
+	target := map[string]any{"name": "agents", "namespace": s.Namespace, "kind": "deployment",
+		"workload": "agent-system"}
 	o := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "watchdog.io/v1alpha1", "kind": "Incident", "metadata": map[string]any{"name": id},
 		"spec": map[string]any{"target": target, "openedAt": at},
@@ -126,7 +134,8 @@ func openIncident(t *testing.T, s *demo.Scene, id string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made.Object["status"] = map[string]any{"id": id, "target": target, "phase": "escalated", "severity": "P1", "lead": "errors", "openedAt": at, "updatedAt": at, "format": int64(1), "revision": int64(1)}
+	made.Object["status"] = map[string]any{"id": id, "target": target, "phase": "escalated", "severity": "P1",
+		"lead": "errors", "openedAt": at, "updatedAt": at, "format": int64(1), "revision": int64(1)}
 	if _, err := incidents.UpdateStatus(t.Context(), made, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -149,8 +158,10 @@ func patches(t *testing.T, s *demo.Scene) (accepted map[string]int, lost int) {
 			return accepted, lost // a line without an end is still being written
 		}
 		var r request
-		if json.Unmarshal(line, &r) != nil || r.Stage != "ResponseComplete" || r.Verb != "patch" || r.ObjectRef.Resource != "incidents" ||
-			r.ObjectRef.Namespace != s.Watchdog || !strings.HasPrefix(r.User.Username, "system:serviceaccount:"+s.Namespace+":") {
+		if json.Unmarshal(line, &r) != nil || r.Stage != "ResponseComplete" || r.Verb != "patch" ||
+			r.ObjectRef.Resource != "incidents" ||
+			r.ObjectRef.Namespace != s.Watchdog || !strings.HasPrefix(r.User.Username,
+			"system:serviceaccount:"+s.Namespace+":") {
 			continue
 		}
 		switch {

@@ -21,16 +21,21 @@ func TestAPersonApproves(t *testing.T) {
 	if err := s.Fault("agents"); err != nil {
 		t.Fatal(err)
 	}
-	asked, err := s.WaitIncident(within(t, time.Minute), "asks", func(i incident.Incident) bool { return i.Asked != nil && i.Paged })
+	asked, err := s.WaitIncident(within(t, time.Minute),
+		"asks", func(i incident.Incident) bool { return i.Asked != nil && i.Paged })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := s.Testbed.Watchdog(t.Context(), "approve", asked.ID, "--plan", "0123456789ab", "-n", s.Watchdog); err == nil || !strings.Contains(out, "not approved: the plan is "+asked.Asked.Plan.Hash[:12]) {
+	if out, err := s.Testbed.Watchdog(t.Context(), "approve", asked.ID,
+		"--plan", "0123456789ab", "-n", s.Watchdog); err == nil ||
+		!strings.Contains(out, "not approved: the plan is "+asked.Asked.Plan.Hash[:12]) {
 		t.Errorf("another plan: %v\n%s", err, out)
 	}
 	// Who writes it by hand is not believed either.
-	word := fmt.Sprintf(`{"spec":{"approvals":{%q:{"eve":{"plan":"0123456789ab","by":"eve","at":"2026-01-01T00:00:00Z"}}}}}`, asked.Asked.Op)
-	if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "patch", "incident", asked.ID, "--type", "merge", "-p", word); err != nil {
+	word := fmt.Sprintf(`{"spec":{"approvals":{%q:{"eve":{"plan":"0123456789ab","by":"eve",`+
+		`"at":"2026-01-01T00:00:00Z"}}}}}`, asked.Asked.Op)
+	if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "patch", "incident", asked.ID,
+		"--type", "merge", "-p", word); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if _, err := s.WaitIncident(within(t, time.Minute), "refuses the word", func(i incident.Incident) bool {
@@ -42,14 +47,16 @@ func TestAPersonApproves(t *testing.T) {
 	}
 	kill9(t, s, leader(t, s))
 	wantEffects(t, s, 0)
-	if out, err := s.Testbed.Watchdog(t.Context(), "approve", asked.ID, "--plan", asked.Asked.Plan.Hash[:12], "--reason", "go", "-n", s.Watchdog); err != nil {
+	if out, err := s.Testbed.Watchdog(t.Context(), "approve", asked.ID, "--plan", asked.Asked.Plan.Hash[:12],
+		"--reason", "go", "-n", s.Watchdog); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	done, err := s.WaitIncident(within(t, 90*time.Second), "resolved", finished)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(done.Attempts) != 1 || done.Attempts[0].OpID != asked.Asked.Op || done.Acked.At.IsZero() || !strings.HasSuffix(done.Acked.By, "admin") {
+	if len(done.Attempts) != 1 || done.Attempts[0].OpID != asked.Asked.Op || done.Acked.At.IsZero() ||
+		!strings.HasSuffix(done.Acked.By, "admin") {
 		t.Errorf("attempts %+v, taken on by %+v", done.Attempts, done.Acked)
 	}
 	if r := wantEffects(t, s, 1); len(r) == 1 {
@@ -57,12 +64,16 @@ func TestAPersonApproves(t *testing.T) {
 	}
 	told(t, s, 1, true)
 	out, err := s.Testbed.Watchdog(t.Context(), "review", asked.ID, "-n", s.Watchdog)
-	for _, part := range []string{"# Post-Incident Review - " + s.Namespace + "/deployment/agent-system", "**approved** 1 of 1 approvals of plan", "| recovered | " + done.ResolvedAt.UTC().Format(time.DateTime), "**helped**"} {
+	for _, part := range []string{"# Post-Incident Review - " + s.Namespace + "/deployment/agent-system",
+		"**approved** 1 of 1 approvals of plan", "| recovered | " + done.ResolvedAt.UTC().Format(time.DateTime),
+		"**helped**"} {
 		if err != nil || !strings.Contains(out, part) {
 			t.Errorf("the review (%v) lacks %q:\n%s", err, part, out)
 		}
 	}
-	if out, err := s.Testbed.Watchdog(t.Context(), "review", asked.ID, "--check", "-n", s.Watchdog); err == nil || !strings.Contains(out, "missing:\n  - root cause analysis\n  - impact assessment\n  - action items for prevention") {
+	if out, err := s.Testbed.Watchdog(t.Context(), "review", asked.ID, "--check", "-n", s.Watchdog); err == nil ||
+		!strings.Contains(out, "missing:\n  - root cause analysis\n  - impact assessment\n  - action items for "+
+			"prevention") {
 		t.Errorf("complete without a person's words: %v\n%s", err, out)
 	}
 }
@@ -74,14 +85,17 @@ func TestAPersonDenies(t *testing.T) {
 	if err := s.Fault("agents"); err != nil {
 		t.Fatal(err)
 	}
-	asked, err := s.WaitIncident(within(t, time.Minute), "asks", func(i incident.Incident) bool { return i.Asked != nil })
+	asked, err := s.WaitIncident(within(t, time.Minute),
+		"asks", func(i incident.Incident) bool { return i.Asked != nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := s.Testbed.Watchdog(t.Context(), "deny", asked.ID, "--reason", "the queue is being drained", "-n", s.Watchdog); err != nil {
+	if out, err := s.Testbed.Watchdog(t.Context(), "deny", asked.ID, "--reason", "the queue is being drained",
+		"-n", s.Watchdog); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	end, err := s.WaitIncident(within(t, time.Minute), "escalated", func(i incident.Incident) bool { return i.Phase == incident.Escalated })
+	end, err := s.WaitIncident(within(t, time.Minute),
+		"escalated", func(i incident.Incident) bool { return i.Phase == incident.Escalated })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +104,8 @@ func TestAPersonDenies(t *testing.T) {
 	}) {
 		t.Errorf("%+v %+v", end.Asked, end.Timeline)
 	}
-	if out, err := s.Testbed.Watchdog(t.Context(), "approve", asked.ID, "--plan", asked.Asked.Plan.Hash[:12], "-n", s.Watchdog); err == nil || !strings.Contains(out, "asks for no approval") {
+	if out, err := s.Testbed.Watchdog(t.Context(), "approve", asked.ID, "--plan", asked.Asked.Plan.Hash[:12],
+		"-n", s.Watchdog); err == nil || !strings.Contains(out, "asks for no approval") {
 		t.Errorf("approved afterwards: %v\n%s", err, out)
 	}
 	wantEffects(t, s, 0)

@@ -29,7 +29,8 @@ func leftAlone(t *testing.T, s *demo.Scene, says ...string) incident.Incident {
 		t.Fatal(err)
 	}
 	for _, r := range attempts(t, s) {
-		t.Errorf("watchdog tried to write: %s %s %s (HTTP %d)", r.Verb, r.RequestURI, r.RequestObject, r.ResponseStatus.Code)
+		t.Errorf("watchdog tried to write: %s %s %s (HTTP %d)", r.Verb, r.RequestURI, r.RequestObject,
+			r.ResponseStatus.Code)
 	}
 	for _, text := range says {
 		if !explains(inc, text) {
@@ -46,9 +47,11 @@ func TestARollbackThatTheServiceWouldNotSelectIsNotDone_X20(t *testing.T) {
 	install(t, s, "release")
 	good(t, s)
 	kubectl(t, s.Namespace, "", "patch", "deployment", "agent-system", "-p",
-		`{"spec":{"template":{"metadata":{"labels":{"version":"v2"}},"spec":{"containers":[{"name":"agent-system","image":"agent-system:v2.2.0"}]}}}}`)
+		`{"spec":{"template":{"metadata":{"labels":{"version":"v2"}},"spec":{"containers":[{"name":"agent-system",`+
+			`"image":"agent-system:v2.2.0"}]}}}}`)
 	rolledOut(t, s)
-	kubectl(t, s.Namespace, "", "patch", "service", "agent-system-service", "-p", `{"spec":{"selector":{"version":"v2"}}}`)
+	kubectl(t, s.Namespace, "", "patch", "service", "agent-system-service", "-p",
+		`{"spec":{"selector":{"version":"v2"}}}`)
 	users(t, s)
 	leftAlone(t, s, "Service agent-system-service selects version=v2")
 	if n := readyEndpoints(t, s.Namespace, "agent-system-service"); n != 3 {
@@ -61,7 +64,8 @@ func TestARollbackThatTheServiceWouldNotSelectIsNotDone_X20(t *testing.T) {
 func TestAnAutoscalerOfAScaledObjectIsNotWritten_X23(t *testing.T) {
 	s := stage(t, "scaled-object")
 	scaledObject(t, s.Namespace, "agent-system", "agent-system-autoscaler", 3, 8)
-	installText(t, s, replaced(t, config(t, s, "agents"), "- restart: { settle: 3s, verify: 60s }", "- scale: { by: 1, max: 8, lease: 1h, settle: 1s, verify: 4s }"))
+	installText(t, s, replaced(t, config(t, s, "agents"), "- restart: { settle: 3s, verify: 60s }",
+		"- scale: { by: 1, max: 8, lease: 1h, settle: 1s, verify: 4s }"))
 	good(t, s)
 	if err := s.Fault("agents"); err != nil {
 		t.Fatal(err)
@@ -80,12 +84,16 @@ func TestARollbackToAPrunedConfigMapIsNotDone_X25(t *testing.T) {
 	kubectl(t, s.Namespace, "", "create", "serviceaccount", "agent")
 	claim(t, s.Namespace, "data")
 	kubectl(t, s.Namespace, "", "patch", "deployment", "agent-system", "-p",
-		`{"spec":{"template":{"spec":{"serviceAccountName":"agent","volumes":[{"name":"data","persistentVolumeClaim":{"claimName":"data"}}],"containers":[{"name":"agent-system","envFrom":[{"configMapRef":{"name":"agent-config-v1"}}]}]}}}}`)
+		`{"spec":{"template":{"spec":{"serviceAccountName":"agent","volumes":[{"name":"data",`+
+			`"persistentVolumeClaim":{"claimName":"data"}}],"containers":[{"name":"agent-system",`+
+			`"envFrom":[{"configMapRef":{"name":"agent-config-v1"}}]}]}}}}`)
 	rolledOut(t, s)
 	install(t, s, "release")
 	good(t, s)
 	kubectl(t, s.Namespace, "", "patch", "deployment", "agent-system", "-p",
-		`{"spec":{"template":{"spec":{"serviceAccountName":"default","serviceAccount":"default","volumes":[{"name":"data","$patch":"delete"}],"containers":[{"name":"agent-system","image":"agent-system:v2.2.0","envFrom":[{"configMapRef":{"name":"agent-config-v2"}}]}]}}}}`)
+		`{"spec":{"template":{"spec":{"serviceAccountName":"default","serviceAccount":"default",`+
+			`"volumes":[{"name":"data","$patch":"delete"}],"containers":[{"name":"agent-system",`+
+			`"image":"agent-system:v2.2.0","envFrom":[{"configMapRef":{"name":"agent-config-v2"}}]}]}}}}`)
 	rolledOut(t, s)
 	kubectl(t, s.Namespace, "", "delete", "configmap", "agent-config-v1")
 	users(t, s)
@@ -126,7 +134,9 @@ func TestATargetThatIsBeingDeletedIsNotWritten_X27(t *testing.T) {
 		t.Run(cascade, func(t *testing.T) {
 			s := stage(t, "deleted-"+cascade)
 			t.Cleanup(func() {
-				_, _ = tb.Run(contextForCleanup(), "", "kubectl", "-n", s.Namespace, "patch", "deployment", "agent-system", "--type=json", "-p", `[{"op":"remove","path":"/metadata/finalizers"}]`)
+				_, _ = tb.Run(contextForCleanup(), "", "kubectl", "-n", s.Namespace,
+					"patch", "deployment", "agent-system", "--type=json", "-p",
+					`[{"op":"remove","path":"/metadata/finalizers"}]`)
 			})
 			text := replaced(t, config(t, s, "agents"), "thresholds:\n", `thresholds:
   - metric: health
@@ -142,7 +152,8 @@ func TestATargetThatIsBeingDeletedIsNotWritten_X27(t *testing.T) {
 `)
 			installText(t, s, text)
 			good(t, s)
-			kubectl(t, s.Namespace, "", "patch", "deployment", "agent-system", "-p", `{"metadata":{"finalizers":["agent-system.test/keep"]}}`)
+			kubectl(t, s.Namespace, "", "patch", "deployment", "agent-system", "-p",
+				`{"metadata":{"finalizers":["agent-system.test/keep"]}}`)
 			kubectl(t, s.Namespace, "", "delete", "deployment", "agent-system", "--cascade="+cascade, "--wait=false")
 			if cascade == "background" { // its pods go on, and fall ill
 				if err := s.Fault("agents"); err != nil {

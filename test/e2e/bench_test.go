@@ -32,7 +32,9 @@ const runs = 50
 //	go test -tags integration -run '^$' -bench DetectionToAction -benchtime 1x ./test/e2e
 func BenchmarkDetectionToAction(b *testing.B) {
 	s := benchScene(b, "latency", func(text string) string {
-		return strings.NewReplacer("for: 10s", "for: 1s", "clear_for: 5s", "clear_for: 1s", "settle: 3s", "settle: 100ms", "cooldown: 30s", "cooldown: 1ms\n  quarantine: 100000/1h", "interval: 1s, timeout: 1s", "interval: 200ms, timeout: 200ms").Replace(text) +
+		return strings.NewReplacer("for: 10s", "for: 1s", "clear_for: 5s", "clear_for: 1s", "settle: 3s",
+			"settle: 100ms", "cooldown: 30s", "cooldown: 1ms\n  quarantine: 100000/1h", "interval: 1s, timeout: 1s",
+			"interval: 200ms, timeout: 200ms").Replace(text) +
 			"budget: { per_target: 1000/1h, per_namespace: 1000/1h, cluster: 1000/1h, min_interval: 1ms }\n"
 	})
 	measured := map[string]bool{}
@@ -55,7 +57,8 @@ func BenchmarkDetectionToAction(b *testing.B) {
 				b.Fatal(err)
 			}
 			inc, err = s.WaitIncident(b.Context(), fmt.Sprintf("resolved, run %d", n), func(i incident.Incident) bool {
-				return i.ID == inc.ID && i.Phase == incident.Resolved && len(i.Attempts) == 1 && i.Attempts[0].Verdict == incident.Helped
+				return i.ID == inc.ID && i.Phase == incident.Resolved && len(i.Attempts) == 1 &&
+					i.Attempts[0].Verdict == incident.Helped
 			})
 			if err != nil {
 				b.Fatal(err)
@@ -100,7 +103,8 @@ func written(b *testing.B, s *demo.Scene, inc incident.Incident) time.Time {
 func BenchmarkMemory(b *testing.B) {
 	for _, targets := range []int{1, 1000} {
 		b.Run(fmt.Sprintf("targets=%d", targets), func(b *testing.B) {
-			s := benchScene(b, fmt.Sprintf("memory-%d", targets), func(text string) string { return manyTargets(text, targets) })
+			s := benchScene(b, fmt.Sprintf("memory-%d", targets),
+				func(text string) string { return manyTargets(text, targets) })
 			for b.Loop() {
 				// Several rounds of probes and rules.
 				<-time.After(100 * time.Second)
@@ -120,7 +124,9 @@ func BenchmarkMemory(b *testing.B) {
 func BenchmarkWebhook(b *testing.B) {
 	const connections, distinct, lasts = 64, 40_000, 30 * time.Second
 	s := benchScene(b, "webhook", func(text string) string {
-		return text[:strings.Index(text, "thresholds:")] + "thresholds: []\nalertmanager: { senders: [{ name: flood, token_file: /etc/watchdog/secrets/alertmanager/alertmanager }] }\n"
+		return text[:strings.Index(text, "thresholds:")] +
+			"thresholds: []\nalertmanager: { senders: [{ name: flood, token_file: " +
+			"/etc/watchdog/secrets/alertmanager/alertmanager }] }\n"
 	})
 	url, err := s.WatchdogURL(b.Context(), "/webhook/alertmanager")
 	if err != nil {
@@ -168,7 +174,11 @@ func postPod(client *http.Client, url string, n int, over bool) string {
 	if over {
 		status, end = "resolved", time.Now().UTC().Format(time.RFC3339)
 	}
-	body := fmt.Sprintf(`{"version":"4","groupKey":"g","receiver":"w","status":%[1]q,"alerts":[{"status":%[1]q,"labels":{"alertname":"PodErrors","pod":"agent-system-6d5f7c9b8-x%[2]d","target":"agent-system","severity":"critical","cluster":"eu-1"},"annotations":{"summary":"31%% of the requests fail","runbook":"https://runbooks.example/pods"},"startsAt":%[3]q,"endsAt":%[4]q,"generatorURL":"http://prometheus.monitoring:9090/graph?g0.expr=up","fingerprint":"%016[2]x"}]}`,
+	body := fmt.Sprintf(`{"version":"4","groupKey":"g","receiver":"w","status":%[1]q,"alerts":[{"status":%[1]q,`+
+		`"labels":{"alertname":"PodErrors","pod":"agent-system-6d5f7c9b8-x%[2]d","target":"agent-system",`+
+		`"severity":"critical","cluster":"eu-1"},"annotations":{"summary":"31%% of the requests fail",`+
+		`"runbook":"https://runbooks.example/pods"},"startsAt":%[3]q,"endsAt":%[4]q,`+
+		`"generatorURL":"http://prometheus.monitoring:9090/graph?g0.expr=up","fingerprint":"%016[2]x"}]}`,
 		status, n, began.Format(time.RFC3339), end)
 	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
@@ -227,7 +237,8 @@ func benchScene(b *testing.B, name string, edit func(string) string) *demo.Scene
 
 func leaderOf(b *testing.B, s *demo.Scene) string {
 	b.Helper()
-	out, err := s.Run(b.Context(), "", "kubectl", "-n", s.Watchdog, "get", "lease", "watchdog", "-o", "jsonpath={.spec.holderIdentity}")
+	out, err := s.Run(b.Context(), "", "kubectl", "-n", s.Watchdog,
+		"get", "lease", "watchdog", "-o", "jsonpath={.spec.holderIdentity}")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -29,7 +29,8 @@ const realBounces = 50
 // with it the disk: what was done and told must be known from the API server.
 func TestBouncingWatchdogOverAnUnchangedWorldDoesNothing_INV07(t *testing.T) {
 	s := stage(t, "bounce")
-	text := replaced(t, config(t, s, "release"), "- rollback: { settle: 3s, verify: 60s }", "- scale: { by: 1, max: 8, lease: 1h, settle: 1s, verify: 4s }")
+	text := replaced(t, config(t, s, "release"), "- rollback: { settle: 3s, verify: 60s }",
+		"- scale: { by: 1, max: 8, lease: 1h, settle: 1s, verify: 4s }")
 	installText(t, s, text+"api: { read: anybody }\n") // the test reads of a leader that is seconds old
 	good(t, s)
 	url, err := s.URL(t.Context(), "/work")
@@ -58,7 +59,8 @@ func TestBouncingWatchdogOverAnUnchangedWorldDoesNothing_INV07(t *testing.T) {
 	}
 	// The thread says it last: there is a pause between two messages to one channel.
 	if err := s.Receivers.WaitFor(within(t, 20*time.Second), func(all recorders.Snapshot) bool {
-		return slices.ContainsFunc(all.Requests, func(q recorders.Request) bool { return strings.Contains(q.String(), "*paged*") })
+		return slices.ContainsFunc(all.Requests,
+			func(q recorders.Request) bool { return strings.Contains(q.String(), "*paged*") })
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +95,8 @@ func TestBouncingWatchdogOverAnUnchangedWorldDoesNothing_INV07(t *testing.T) {
 		t.Fatal(err)
 	}
 	if after.Generation != before.Generation || *after.Spec.Replicas != 4 {
-		t.Errorf("generation %d became %d, with %d replicas; want it as it was, with 4", before.Generation, after.Generation, *after.Spec.Replicas)
+		t.Errorf("generation %d became %d, with %d replicas; want it as it was, with 4", before.Generation,
+			after.Generation, *after.Spec.Replicas)
 	}
 	all, err := s.Incidents(t.Context())
 	if err != nil || len(all) != 1 || all[0].ID != inc.ID || all[0].Phase != incident.Escalated {
@@ -115,14 +118,16 @@ func news(t *testing.T, all []recorders.Request) {
 func bothReady(t *testing.T, s *demo.Scene) {
 	t.Helper()
 	ctx := within(t, time.Minute)
-	w, err := tb.Kube.CoreV1().Pods(s.Watchdog).Watch(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=watchdog"})
+	w, err := tb.Kube.CoreV1().Pods(s.Watchdog).Watch(ctx,
+		metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=watchdog"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Stop()
 	for {
 		n := 0
-		pods, err := tb.Kube.CoreV1().Pods(s.Watchdog).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=watchdog"})
+		pods, err := tb.Kube.CoreV1().Pods(s.Watchdog).List(ctx,
+			metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=watchdog"})
 		if err != nil {
 			t.Fatal(err)
 		}

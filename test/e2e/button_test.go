@@ -17,17 +17,22 @@ import (
 func TestAPersonApprovesByButton_F99(t *testing.T) {
 	s := stage(t, "button")
 	text := replaced(t, config(t, s, "agents"), "- restart: {", "- restart: { mode: approve,")
-	text = replaced(t, text, `channel: "#incidents" }`, `channel: "#incidents", interaction: { app_token_file: /etc/watchdog/secrets/slack/slack-app, users: [{ id: U0ALICE, user: alice@example.com }, { id: U0CAROL, user: carol@example.com }] } }`)
+	text = replaced(t, text, `channel: "#incidents" }`,
+		`channel: "#incidents", interaction: { app_token_file: /etc/watchdog/secrets/slack/slack-app, users: [{ id: `+
+			`U0ALICE, user: alice@example.com }, { id: U0CAROL, user: carol@example.com }] } }`)
 	installText(t, s, text)
-	for role, user := range map[string]string{"watchdog-approver": "alice@example.com", "watchdog-responder": "carol@example.com"} {
-		if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "create", "rolebinding", role, "--role="+role, "--user="+user); err != nil {
+	for role, user := range map[string]string{"watchdog-approver": "alice@example.com",
+		"watchdog-responder": "carol@example.com"} {
+		if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "create", "rolebinding", role,
+			"--role="+role, "--user="+user); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
 	if err := s.Fault("agents"); err != nil {
 		t.Fatal(err)
 	}
-	asked, err := s.WaitIncident(within(t, time.Minute), "asks", func(i incident.Incident) bool { return i.Asked != nil && i.Paged })
+	asked, err := s.WaitIncident(within(t, time.Minute),
+		"asks", func(i incident.Incident) bool { return i.Asked != nil && i.Paged })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +85,8 @@ func TestAPersonApprovesByButton_F99(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(done.Attempts) != 1 || done.Attempts[0].OpID != asked.Asked.Op || done.Acked.By != "alice@example.com" || done.Acked.Source != "slack" {
+	if len(done.Attempts) != 1 || done.Attempts[0].OpID != asked.Asked.Op || done.Acked.By != "alice@example.com" ||
+		done.Acked.Source != "slack" {
 		t.Errorf("attempts %+v, taken on by %+v", done.Attempts, done.Acked)
 	}
 	if r := wantEffects(t, s, 1); len(r) == 1 {

@@ -65,42 +65,60 @@ func TestNoPlantedSecretLeavesTheProcess_SEC21(t *testing.T) {
 	}
 	// Those of watchdog itself, in files.
 	args := []string{"kubectl", "-n", s.Watchdog, "create", "secret", "generic", "planted"}
-	for _, key := range []string{"slack", "statuspage", "probe", "prometheus-password", "silences", "bearer", "sender", "reader", "signing", "pagerduty-webhook", "tenant"} {
+	for _, key := range []string{"slack", "statuspage", "probe", "prometheus-password", "silences", "bearer", "sender",
+		"reader", "signing", "pagerduty-webhook", "tenant"} {
 		args = append(args, "--from-literal="+key+"="+plant("file "+key))
 	}
-	args = append(args, "--from-literal=pagerduty="+plant("file pagerduty"), "--from-literal=hook="+side.URL+"/hook/"+plant("URL of a webhook, its path"), "--from-literal=heartbeat="+side.URL+"/heartbeat/"+plant("URL of the heartbeat"), "--from-literal=hook-query="+side.URL+"/query?code="+plant("URL of a webhook, its query"))
+	args = append(args, "--from-literal=pagerduty="+plant("file pagerduty"),
+		"--from-literal=hook="+side.URL+"/hook/"+plant("URL of a webhook, its path"),
+		"--from-literal=heartbeat="+side.URL+"/heartbeat/"+plant("URL of the heartbeat"),
+		"--from-literal=hook-query="+side.URL+"/query?code="+plant("URL of a webhook, its query"))
 	keys := plant("audit key") + strings.Repeat("0", 64)
 	if _, err := s.Run(t.Context(), "", "kubectl", "create", "namespace", s.Watchdog); err != nil {
 		t.Fatal(err)
 	}
-	for _, a := range [][]string{args, {"kubectl", "-n", s.Watchdog, "create", "secret", "generic", "audit", "--from-literal=keys=" + keys}} {
+	for _, a := range [][]string{args, {"kubectl", "-n", s.Watchdog,
+		"create", "secret", "generic", "audit", "--from-literal=keys=" + keys}} {
 		if out, err := s.Run(t.Context(), "", a...); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
 	// Those of the application: environment, arguments, headers of probes, annotations, its log.
 	env := []string{"kubectl", "-n", s.Namespace, "set", "env", "deployment/agent-system"}
-	for _, name := range []string{"DB_PASSWORD", "API_KEY", "AUTH_TOKEN", "CLIENT_SECRET", "SMTP_PASSWD", "SIGNING_KEY", "ACCESS_KEY", "OAUTH_CREDENTIALS"} {
+	for _, name := range []string{"DB_PASSWORD",
+		"API_KEY", "AUTH_TOKEN", "CLIENT_SECRET", "SMTP_PASSWD", "SIGNING_KEY", "ACCESS_KEY", "OAUTH_CREDENTIALS"} {
 		env = append(env, name+"="+plant("environment "+name))
 	}
-	env = append(env, "DATABASE_URL=postgres://app:"+plant("password in a URL of the environment")+"@db/app", "UPSTREAM=https://user:"+plant("another password in a URL")+"@upstream/", "SENTRY_DSN=https://"+plant("key in a URL of the environment")+"@sentry/1", "GREETING="+plant("environment, under a plain name"))
+	env = append(env, "DATABASE_URL=postgres://app:"+plant("password in a URL of the environment")+"@db/app",
+		"UPSTREAM=https://user:"+plant("another password in a URL")+"@upstream/",
+		"SENTRY_DSN=https://"+plant("key in a URL of the environment")+"@sentry/1",
+		"GREETING="+plant("environment, under a plain name"))
 	if out, err := s.Run(t.Context(), "", env...); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	var arguments []string
-	for _, name := range []string{"--db-password=%s", "--api-token=%s", "--secret=%s", "--auth-header=Bearer %s", "--license-key=%s"} {
+	for _, name := range []string{"--db-password=%s", "--api-token=%s", "--secret=%s", "--auth-header=Bearer %s",
+		"--license-key=%s"} {
 		arguments = append(arguments, fmt.Sprintf("%q", fmt.Sprintf(name, plant("argument "+name))))
 	}
-	headers := fmt.Sprintf(`[{"name":"Authorization","value":"Bearer %s"},{"name":"X-Api-Key","value":"%s"},{"name":"Cookie","value":"session=%s"}]`, plant("header of a probe"), plant("another header of a probe"), plant("cookie of a probe"))
-	patch := fmt.Sprintf(`{"metadata":{"annotations":{"example.com/api-token":%q}},"spec":{"template":{"metadata":{"annotations":{"example.com/password":%q}},"spec":{"containers":[{"name":"agent-system","args":[%s],"readinessProbe":{"httpGet":{"httpHeaders":%s}}}]}}}}`, plant("annotation of the workload"), plant("annotation of its pods"), strings.Join(arguments, ","), headers)
-	if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Namespace, "patch", "deployment", "agent-system", "--type=strategic", "-p", patch); err != nil {
+	headers := fmt.Sprintf(`[{"name":"Authorization","value":"Bearer %s"},{"name":"X-Api-Key","value":"%s"},`+
+		`{"name":"Cookie","value":"session=%s"}]`,
+		plant("header of a probe"), plant("another header of a probe"), plant("cookie of a probe"))
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{"example.com/api-token":%q}},`+
+		`"spec":{"template":{"metadata":{"annotations":{"example.com/password":%q}},`+
+		`"spec":{"containers":[{"name":"agent-system","args":[%s],"readinessProbe":{"httpGet":{"httpHeaders":%s}}}]}}}}`,
+		plant("annotation of the workload"), plant("annotation of its pods"), strings.Join(arguments, ","), headers)
+	if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Namespace,
+		"patch", "deployment", "agent-system", "--type=strategic", "-p", patch); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if err := s.RolledOut(within(t, time.Minute), 3); err != nil {
 		t.Fatal(err)
 	}
 	// Those in the configuration, which belong into files, and are there all the same.
-	text := s.Addressed(strings.NewReplacer("ECHO", side.URL, "INLINE1", plant("header of a probe in the configuration"), "INLINE2", plant("header of a webhook in the configuration")).Replace(canaryConfig))
+	text := s.Addressed(strings.NewReplacer("ECHO", side.URL,
+		"INLINE1", plant("header of a probe in the configuration"),
+		"INLINE2", plant("header of a webhook in the configuration")).Replace(canaryConfig))
 	if n != 40 {
 		t.Fatalf("%d secrets are planted, want 40", n)
 	}
@@ -108,9 +126,10 @@ func TestNoPlantedSecretLeavesTheProcess_SEC21(t *testing.T) {
 	if err := s.Fault("agents"); err != nil {
 		t.Fatal(err)
 	}
-	inc, err := s.WaitIncident(within(t, 90*time.Second), "that a person was to be told of", func(i incident.Incident) bool {
-		return i.Target.Name == "agent-system" && i.Paged // nothing is done while Prometheus cannot be asked
-	})
+	inc, err := s.WaitIncident(within(t, 90*time.Second), "that a person was to be told of",
+		func(i incident.Incident) bool {
+			return i.Target.Name == "agent-system" && i.Paged // nothing is done while Prometheus cannot be asked
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,12 +137,15 @@ func TestNoPlantedSecretLeavesTheProcess_SEC21(t *testing.T) {
 	until(t, "every other side to have been asked", time.Minute, func() bool {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		return !slices.ContainsFunc([]string{"probe", "prometheus", "slack", "pagerduty", "statuspage", "hook", "query", "bearer", "silences"}, func(p string) bool { return e.paths[p] == 0 })
+		return !slices.ContainsFunc([]string{"probe",
+			"prometheus", "slack", "pagerduty", "statuspage", "hook", "query", "bearer", "silences"},
+			func(p string) bool { return e.paths[p] == 0 })
 	})
 	token := account(t, s, "reads", "watchdog-reader")
 	outputs := map[string]string{}
 	for _, ip := range pods(t, s) {
-		for _, path := range []string{"/api/v1/incidents", "/api/v1/targets", "/api/v1/rules", "/api/v1/alerts", "/api/v1/series?match[]={__name__!=''}", "/metrics"} {
+		for _, path := range []string{"/api/v1/incidents",
+			"/api/v1/targets", "/api/v1/rules", "/api/v1/alerts", "/api/v1/series?match[]={__name__!=''}", "/metrics"} {
 			outputs[ip+path] = fetch(t, "http://"+ip+":9095"+path, &http.Client{Transport: withToken(token)})
 		}
 	}
@@ -137,7 +159,9 @@ func TestNoPlantedSecretLeavesTheProcess_SEC21(t *testing.T) {
 		}
 	}
 	for name, args := range map[string][]string{
-		"status": {"status", "-n", s.Watchdog}, "why": {"why", inc.ID, "-n", s.Watchdog}, "review": {"review", inc.ID, "-n", s.Watchdog, "-o", "json"}, "incidents": {"incidents", "-n", s.Watchdog, "-o", "json"},
+		"status": {"status", "-n", s.Watchdog}, "why": {"why", inc.ID, "-n", s.Watchdog},
+		"review":    {"review", inc.ID, "-n", s.Watchdog, "-o", "json"},
+		"incidents": {"incidents", "-n", s.Watchdog, "-o", "json"},
 	} {
 		out, err := s.Testbed.Watchdog(t.Context(), args...)
 		outputs["watchdog "+name] = fmt.Sprint(out, err)
@@ -175,7 +199,8 @@ func TestNoPlantedSecretLeavesTheProcess_SEC21(t *testing.T) {
 	}
 	e.mu.Lock()
 	// PagerDuty's and Slack's protocols have the secret in the body, too.
-	protocol := strings.NewReplacer(`"routing_key":"`+planted["file pagerduty"]+`"`, "", "token="+planted["file slack"], "")
+	protocol := strings.NewReplacer(`"routing_key":"`+planted["file pagerduty"]+`"`, "", "token="+planted["file slack"],
+		"")
 	for i, b := range e.bodies {
 		outputs[fmt.Sprintf("message %d", i)] = protocol.Replace(b)
 	}
@@ -185,7 +210,8 @@ func TestNoPlantedSecretLeavesTheProcess_SEC21(t *testing.T) {
 		for _, output := range slices.Sorted(maps.Keys(outputs)) {
 			for _, form := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret))} {
 				if i := strings.Index(outputs[output], form); i >= 0 {
-					t.Errorf("%s is in %s: …%s…", where, output, outputs[output][max(0, i-120):min(len(outputs[output]), i+len(form)+20)])
+					t.Errorf("%s is in %s: …%s…", where, output,
+						outputs[output][max(0, i-120):min(len(outputs[output]), i+len(form)+20)])
 				}
 			}
 		}
@@ -204,18 +230,24 @@ targets:
     probes:
       - health: { url: "http://agent-system-service.NAMESPACE/health", interval: 1s, timeout: 1s }
       - agents: { url: "http://agent-system-service.NAMESPACE/api/v2/agents/status", interval: 1s, timeout: 1s }
-      - http:   { name: echo, url: "ECHO/probe", interval: 1s, timeout: 1s, bearer_token_file: /etc/watchdog/secrets/planted/probe, headers: { X-Api-Key: INLINE1 } }
+      - http:   { name: echo, url: "ECHO/probe", interval: 1s, timeout: 1s,
+          bearer_token_file: /etc/watchdog/secrets/planted/probe, headers: { X-Api-Key: INLINE1 } }
 guards: { cooldown: 30s, good_after: 5s, suspect_window: 5m, wait_limit: 60s }
-prometheus: { url: "ECHO/prometheus", basic_auth: { username: u, password_file: /etc/watchdog/secrets/planted/prometheus-password }, http_headers: { X-Tenant-Key: { files: [/etc/watchdog/secrets/planted/tenant] } } }
+prometheus: { url: "ECHO/prometheus", basic_auth: { username: u, password_file: /etc/watchdog/secrets/planted/prometheus-password },
+    http_headers: { X-Tenant-Key: { files: [/etc/watchdog/secrets/planted/tenant] } } }
 alertmanager:
   senders: [{ name: am, token_file: /etc/watchdog/secrets/planted/sender }]
   silences: { urls: ["ECHO/silences"], interval: 5s, bearer_token_file: /etc/watchdog/secrets/planted/silences }
 api: { read_token_files: [/etc/watchdog/secrets/planted/reader] }
 heartbeat: { url_file: /etc/watchdog/secrets/planted/heartbeat, interval: 10s }
 receivers:
-  pagerduty:  { url: "ECHO/pagerduty", routing_key_file: /etc/watchdog/secrets/planted/pagerduty, webhook: { secret_files: [/etc/watchdog/secrets/planted/pagerduty-webhook], acknowledge: anybody } }
-  slack:      { url: "ECHO/slack/api/", token_file: /etc/watchdog/secrets/planted/slack, channel: "#incidents", interaction: { signing_secret_file: /etc/watchdog/secrets/planted/signing, users: [{ id: U0CANARY1, user: alice@example.com }] } }
-  statuspage: { url: "ECHO/statuspage", page_id: demo, token_file: /etc/watchdog/secrets/planted/statuspage, publish: auto, pending_for: 2s, clear_after: 1s, min_update_interval: 1s }
+  pagerduty:  { url: "ECHO/pagerduty", routing_key_file: /etc/watchdog/secrets/planted/pagerduty,
+      webhook: { secret_files: [/etc/watchdog/secrets/planted/pagerduty-webhook], acknowledge: anybody } }
+  slack:      { url: "ECHO/slack/api/", token_file: /etc/watchdog/secrets/planted/slack, channel: "#incidents",
+      interaction: { signing_secret_file: /etc/watchdog/secrets/planted/signing,
+      users: [{ id: U0CANARY1, user: alice@example.com }] } }
+  statuspage: { url: "ECHO/statuspage", page_id: demo, token_file: /etc/watchdog/secrets/planted/statuspage, publish: auto,
+      pending_for: 2s, clear_after: 1s, min_update_interval: 1s }
   webhooks:
     - { name: hook, url_file: /etc/watchdog/secrets/planted/hook }
     - { name: query, url_file: /etc/watchdog/secrets/planted/hook-query }

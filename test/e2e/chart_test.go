@@ -21,7 +21,8 @@ func TestTheChartIsTakenByTheAPIServer(t *testing.T) {
 			if out, err := tb.Run(t.Context(), "", "helm", "lint", "--strict", chart, "-f", c); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			out, err := tb.Run(t.Context(), "", "helm", "template", "watchdog", chart, "-n", "default", "-f", c, "--include-crds")
+			out, err := tb.Run(t.Context(), "", "helm", "template", "watchdog", chart, "-n", "default", "-f", c,
+				"--include-crds")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -33,13 +34,16 @@ func TestTheChartIsTakenByTheAPIServer(t *testing.T) {
 				}
 			}
 			// Only the namespace default exists in this cluster.
-			text := strings.NewReplacer("namespace: shop\n", "namespace: default\n", "namespace: data\n", "namespace: default\n").Replace(strings.Join(docs, "\n---"))
-			if _, err := tb.Run(t.Context(), text, "kubectl", "apply", "--dry-run=server", "--validate=strict", "-f", "-"); err != nil {
+			text := strings.NewReplacer("namespace: shop\n", "namespace: default\n", "namespace: data\n",
+				"namespace: default\n").Replace(strings.Join(docs, "\n---"))
+			if _, err := tb.Run(t.Context(), text,
+				"kubectl", "apply", "--dry-run=server", "--validate=strict", "-f", "-"); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	if _, err := tb.Run(t.Context(), "", "helm", "template", "watchdog", chart, "--set", "replicsa=3"); err == nil || !strings.Contains(err.Error(), "replicsa") {
+	if _, err := tb.Run(t.Context(), "", "helm", "template", "watchdog", chart, "--set", "replicsa=3"); err == nil ||
+		!strings.Contains(err.Error(), "replicsa") {
 		t.Errorf("a misspelt value is taken: %v", err)
 	}
 }

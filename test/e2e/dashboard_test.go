@@ -31,7 +31,8 @@ var idle = map[string]string{
 func TestTheDashboardShowsAnIncident(t *testing.T) {
 	s := stage(t, "dashboard")
 	// A group of rules, so that the panels of groups have something to show.
-	s.Values = map[string]any{"extraFiles": map[string]any{"rules.yaml": "groups: [{name: g, rules: [{alert: Down, expr: probe_success == 0, for: 1h}]}]"}}
+	s.Values = map[string]any{"extraFiles": map[string]any{"rules.yaml": "groups: [{name: g, rules: [{alert: Down, " +
+		"expr: probe_success == 0, for: 1h}]}]"}}
 	installText(t, s, config(t, s, "release")+"\nrule_files: [/etc/watchdog/rules.yaml]\n")
 	good(t, s)
 	dir, addr := t.TempDir(), free(t)
@@ -43,7 +44,8 @@ func TestTheDashboardShowsAnIncident(t *testing.T) {
 scrape_configs:
   - { job_name: watchdog, static_configs: [{ targets: [%s] }] }
 `, strings.Join(targets, ", ")))
-	process(t, dir, "prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path="+filepath.Join(dir, "tsdb"), "--web.listen-address="+addr)
+	process(t, dir, "prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path="+filepath.Join(dir, "tsdb"),
+		"--web.listen-address="+addr)
 	ready(t, "http://"+addr+"/-/ready")
 	target, err := s.URL(t.Context(), "/work")
 	if err != nil {
@@ -79,7 +81,8 @@ scrape_configs:
 func points(t *testing.T, addr, expr string) int {
 	t.Helper()
 	now := time.Now()
-	text := fetch(t, fmt.Sprintf("http://%s/api/v1/query_range?query=%s&start=%d&end=%d&step=5", addr, url.QueryEscape(expr), now.Add(-5*time.Minute).Unix(), now.Unix()))
+	text := fetch(t, fmt.Sprintf("http://%s/api/v1/query_range?query=%s&start=%d&end=%d&step=5", addr,
+		url.QueryEscape(expr), now.Add(-5*time.Minute).Unix(), now.Unix()))
 	var doc struct {
 		Status, Error string
 		Data          struct{ Result []struct{ Values []any } }
@@ -112,7 +115,8 @@ func documented(t *testing.T, s *demo.Scene) {
 	}
 	for _, ip := range pods(t, s) {
 		for _, m := range typed.FindAllStringSubmatch(fetch(t, "http://"+ip+":9096/metrics"), -1) {
-			if name := m[1]; !known[name] && !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") && !strings.HasPrefix(name, "promhttp_") {
+			if name := m[1]; !known[name] && !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") &&
+				!strings.HasPrefix(name, "promhttp_") {
 				t.Errorf("docs/metrics.md does not have %s", name)
 				known[name] = true
 			}

@@ -58,9 +58,11 @@ func BenchmarkEveryFloodAtOnce(b *testing.B) {
 		return strings.NewReplacer(
 			"targets:", "targets:"+targets.String(), "severity: P1", "severity: P0", "for: 10s", "for: 5s",
 			"      - capture\n      - restart: { settle: 3s, verify: 60s }\n", "",
-			channel, channel+", interaction: { signing_secret_file: "+secret+", users: [{ id: U0ALICE01, user: alice@example.com }] }",
+			channel, channel+", interaction: { signing_secret_file: "+secret+", users: [{ id: U0ALICE01, user: "+
+				"alice@example.com }] }",
 			key, key+", webhook: { secret_files: ["+secret+"], acknowledge: anybody }",
-		).Replace(text) + "alertmanager: { senders: [{ name: flood, token_file: /etc/watchdog/secrets/alertmanager/alertmanager }] }\n"
+		).Replace(text) + "alertmanager: { senders: [{ name: flood, token_file: " +
+			"/etc/watchdog/secrets/alertmanager/alertmanager }] }\n"
 	})
 	before := replicas(b, s)
 	token := account(b, s, "reads", "watchdog-reader")
@@ -104,7 +106,8 @@ func BenchmarkEveryFloodAtOnce(b *testing.B) {
 			}
 			rss := memory(b, r.pid, "VmHWM")
 			fds, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", r.pid))
-			b.Logf("%s: most resident memory %.0f MiB, %d descriptors, goroutines %s", r.pod, rss, len(fds), sampleOf(b, r.ip, "go_goroutines"))
+			b.Logf("%s: most resident memory %.0f MiB, %d descriptors, goroutines %s", r.pod, rss, len(fds),
+				sampleOf(b, r.ip, "go_goroutines"))
 			most = max(most, rss)
 		}
 		f.report(b)
@@ -130,7 +133,9 @@ type replica struct {
 
 func replicas(b *testing.B, s *demo.Scene) []replica {
 	b.Helper()
-	out, err := s.Run(b.Context(), "", "kubectl", "-n", s.Watchdog, "get", "pods", "-l", "app.kubernetes.io/name=watchdog", "-o", `jsonpath={range .items[*]}{.metadata.name} {.status.podIP}{"\n"}{end}`)
+	out, err := s.Run(b.Context(), "", "kubectl", "-n", s.Watchdog,
+		"get", "pods", "-l", "app.kubernetes.io/name=watchdog", "-o",
+		`jsonpath={range .items[*]}{.metadata.name} {.status.podIP}{"\n"}{end}`)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -181,11 +186,15 @@ func hostileDocuments(w http.ResponseWriter, r *http.Request) {
 	at := time.Now().UTC().Format(time.RFC3339)
 	switch r.URL.Path {
 	case "/health":
-		fmt.Fprintf(w, `{"status":"healthy","timestamp":%q,"version":"v%d","uptime":1,"checks":{%s}}`, at, n, list(func(i int) string { return fmt.Sprintf(`"check-%d-%d":"healthy"`, n, i) }))
+		fmt.Fprintf(w, `{"status":"healthy","timestamp":%q,"version":"v%d","uptime":1,"checks":{%s}}`, at, n,
+			list(func(i int) string { return fmt.Sprintf(`"check-%d-%d":"healthy"`, n, i) }))
 	case "/sla":
-		fmt.Fprintf(w, `{"timestamp":%q,"window_seconds":60,"requests":1200,"uptime_percent":99.98,"response_time_ms":{"p50":20,"p95":480,"p99":900},"error_rate_percent":0.02,%s}`, at, list(func(i int) string { return fmt.Sprintf(`"metric_%d_%d":%d`, n, i, i) }))
+		fmt.Fprintf(w, `{"timestamp":%q,"window_seconds":60,"requests":1200,"uptime_percent":99.98,`+
+			`"response_time_ms":{"p50":20,"p95":480,"p99":900},"error_rate_percent":0.02,%s}`, at,
+			list(func(i int) string { return fmt.Sprintf(`"metric_%d_%d":%d`, n, i, i) }))
 	default:
-		fmt.Fprintf(w, `{"timestamp":%q,"agents":[%s]}`, at, list(func(i int) string { return fmt.Sprintf(`{"id":"agent-%d-%d","status":"active"}`, n, i) }))
+		fmt.Fprintf(w, `{"timestamp":%q,"agents":[%s]}`, at,
+			list(func(i int) string { return fmt.Sprintf(`{"id":"agent-%d-%d","status":"active"}`, n, i) }))
 	}
 }
 
@@ -206,24 +215,32 @@ func (f *floods) start(ip, token string) {
 		if over {
 			status, end = "resolved", time.Now().UTC().Format(time.RFC3339)
 		}
-		return fmt.Sprintf(`{"version":"4","groupKey":"g%[2]d","receiver":"w","status":%[1]q,"alerts":[{"status":%[1]q,"labels":{"alertname":%[5]q,"n":"%[2]d","severity":"critical"},"annotations":{"summary":"forged <!channel>"},"startsAt":%[3]q,"endsAt":%[4]q}]}`,
+		return fmt.Sprintf(`{"version":"4","groupKey":"g%[2]d","receiver":"w","status":%[1]q,`+
+			`"alerts":[{"status":%[1]q,"labels":{"alertname":%[5]q,"n":"%[2]d","severity":"critical"},`+
+			`"annotations":{"summary":"forged <!channel>"},"startsAt":%[3]q,"endsAt":%[4]q}]}`,
 			status, n, began.Format(time.RFC3339), end, name)
 	}
 	f.requests("forged alerts", 16, func(n int) (string, string, string, http.Header) {
-		return http.MethodPost, main + "/webhook/alertmanager", alert(n, "Forged", false), http.Header{"Authorization": {"Bearer guess" + strconv.Itoa(n)}}
+		return http.MethodPost, main + "/webhook/alertmanager", alert(n,
+			"Forged", false), http.Header{"Authorization": {"Bearer guess" + strconv.Itoa(n)}}
 	})
 	f.requests("alerts of a sender that went mad", 16, func(n int) (string, string, string, http.Header) {
-		return http.MethodPost, main + "/webhook/alertmanager", alert(n, "Mad", n%3 == 2), http.Header{"Authorization": {sender}}
+		return http.MethodPost, main + "/webhook/alertmanager", alert(n,
+			"Mad", n%3 == 2), http.Header{"Authorization": {sender}}
 	})
 	f.requests("40 alerts that flap", 4, func(n int) (string, string, string, http.Header) {
-		return http.MethodPost, main + "/webhook/alertmanager", alert(n/2%40, "Flapping", n%2 == 1), http.Header{"Authorization": {sender}}
+		return http.MethodPost, main + "/webhook/alertmanager", alert(n/2%40,
+			"Flapping", n%2 == 1), http.Header{"Authorization": {sender}}
 	})
-	costly := strings.Repeat(`{"status":"firing","startsAt":"2026-01-01T12:00:00Z","labels":{"n":"0"`+strings.Repeat(`,"a":""`, 60)+`}},`, 7000)
+	costly := strings.Repeat(`{"status":"firing","startsAt":"2026-01-01T12:00:00Z","labels":{"n":"0"`+
+		strings.Repeat(`,"a":""`, 60)+`}},`, 7000)
 	f.requests("bodies that cost memory", 4, func(int) (string, string, string, http.Header) {
-		return http.MethodPost, main + "/webhook/alertmanager", `{"version":"4","alerts":[` + strings.TrimSuffix(costly, ",") + `]}`, http.Header{"Authorization": {sender}}
+		return http.MethodPost, main + "/webhook/alertmanager", `{"version":"4","alerts":[` +
+			strings.TrimSuffix(costly, ",") + `]}`, http.Header{"Authorization": {sender}}
 	})
 	f.requests("reads with unknown tokens", 16, func(n int) (string, string, string, http.Header) {
-		return http.MethodGet, main + "/api/v1/incidents", "", http.Header{"Authorization": {"Bearer unknown" + strconv.Itoa(n)}}
+		return http.MethodGet, main + "/api/v1/incidents", "", http.Header{"Authorization": {"Bearer unknown" +
+			strconv.Itoa(n)}}
 	})
 	questions := []string{
 		"/api/v1/query?query=count_over_time(vector(1)[9000000s:1s])",
@@ -241,9 +258,11 @@ func (f *floods) start(ip, token string) {
 	large := strings.Repeat("payload=", 6000) // within the limit, so that the signature is checked
 	f.requests("forged clicks and events", 8, func(n int) (string, string, string, http.Header) {
 		if n%2 == 0 {
-			return http.MethodPost, main + "/webhook/pagerduty", large, http.Header{"X-PagerDuty-Signature": {"v1=" + strings.Repeat("0", 64)}}
+			return http.MethodPost, main +
+				"/webhook/pagerduty", large, http.Header{"X-PagerDuty-Signature": {"v1=" + strings.Repeat("0", 64)}}
 		}
-		return http.MethodPost, main + "/webhook/slack", large, http.Header{"X-Slack-Signature": {"v0=" + strings.Repeat("0", 64)}, "X-Slack-Request-Timestamp": {strconv.FormatInt(time.Now().Unix(), 10)}}
+		return http.MethodPost, main + "/webhook/slack", large, http.Header{"X-Slack-Signature": {"v0=" +
+			strings.Repeat("0", 64)}, "X-Slack-Request-Timestamp": {strconv.FormatInt(time.Now().Unix(), 10)}}
 	})
 	f.requests("reads of metrics", 8, func(int) (string, string, string, http.Header) {
 		return http.MethodGet, "http://" + ip + ":9096/metrics", "", nil
@@ -273,7 +292,8 @@ func (f *floods) count(flood, answer string) {
 // requests sends what next returns over n connections until the floods end.
 func (f *floods) requests(flood string, n int, next func(k int) (method, url, body string, header http.Header)) {
 	dialer := net.Dialer{LocalAddr: f.address(), Timeout: 5 * time.Second}
-	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: n}}
+	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: dialer.DialContext,
+		MaxIdleConnsPerHost: n}}
 	for c := range n {
 		f.all.Go(func() {
 			for k := c; f.ctx.Err() == nil; k += n {

@@ -41,7 +41,8 @@ type gate struct {
 	on    func(n int) (allow bool) // n counts from 1
 }
 
-var deployments = admission.Rule{APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"}}
+var deployments = admission.Rule{APIGroups: []string{"apps"}, APIVersions: []string{"v1"},
+	Resources: []string{"deployments"}}
 
 // putGate puts the gate before the scene's deployment.
 func putGate(t *testing.T, s *demo.Scene, on func(n int) bool) *gate {
@@ -64,13 +65,16 @@ func putGateBefore(t *testing.T, s *demo.Scene, what admission.Rule, on func(n i
 	url := "https://" + l.Addr().String() + "/"
 	fail, none, timeout := admission.Fail, admission.SideEffectClassNone, int32(20)
 	name := "gate-" + s.Name
-	hook := &admission.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: name}, Webhooks: []admission.ValidatingWebhook{{
-		Name: "gate.watchdog.test", ClientConfig: admission.WebhookClientConfig{URL: &url, CABundle: pemCert},
-		Rules:             []admission.RuleWithOperations{{Operations: []admission.OperationType{admission.Update, admission.Create}, Rule: what}},
-		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": s.Namespace}},
-		MatchConditions:   []admission.MatchCondition{{Name: "watchdog", Expression: "request.userInfo.username == 'system:serviceaccount:" + s.Watchdog + ":watchdog'"}},
-		FailurePolicy:     &fail, SideEffects: &none, AdmissionReviewVersions: []string{"v1"}, TimeoutSeconds: &timeout,
-	}}}
+	hook := &admission.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: name},
+		Webhooks: []admission.ValidatingWebhook{{
+			Name: "gate.watchdog.test", ClientConfig: admission.WebhookClientConfig{URL: &url, CABundle: pemCert},
+			Rules: []admission.RuleWithOperations{{Operations: []admission.OperationType{admission.Update,
+				admission.Create}, Rule: what}},
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": s.Namespace}},
+			MatchConditions: []admission.MatchCondition{{Name: "watchdog",
+				Expression: "request.userInfo.username == 'system:serviceaccount:" + s.Watchdog + ":watchdog'"}},
+			FailurePolicy: &fail, SideEffects: &none, AdmissionReviewVersions: []string{"v1"}, TimeoutSeconds: &timeout,
+		}}}
 	hooks := tb.Kube.AdmissionregistrationV1().ValidatingWebhookConfigurations()
 	if _, err := hooks.Create(t.Context(), hook, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
@@ -97,7 +101,8 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	allow := g.on(n)
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
-		"response": map[string]any{"uid": review.Request.UID, "allowed": allow, "status": map[string]any{"code": 403, "message": "the gate is shut"}}})
+		"response": map[string]any{"uid": review.Request.UID, "allowed": allow,
+			"status": map[string]any{"code": 403, "message": "the gate is shut"}}})
 }
 
 func (g *gate) times() int {
@@ -112,13 +117,17 @@ func selfSigned(t *testing.T) (tls.Certificate, []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "gate"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "gate"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage:    x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return tls.Certificate{Certificate: [][]byte{der},
+		PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
 // kill9 sends SIGKILL to the process of a watchdog pod, as the kernel would.
@@ -180,7 +189,8 @@ func pidOf(s *demo.Scene, pod string) int {
 	all, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, f := range all {
 		env, err := os.ReadFile(f)
-		if err != nil || !bytes.Contains(env, []byte("POD_NAME="+pod+"\x00")) || !bytes.Contains(env, []byte("POD_NAMESPACE="+s.Watchdog+"\x00")) {
+		if err != nil || !bytes.Contains(env, []byte("POD_NAME="+pod+"\x00")) ||
+			!bytes.Contains(env, []byte("POD_NAMESPACE="+s.Watchdog+"\x00")) {
 			continue
 		}
 		pid, _ := strconv.Atoi(strings.Split(f, "/")[2])

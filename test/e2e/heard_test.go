@@ -35,7 +35,10 @@ func firing(name string, since time.Time, labels ...string) []byte {
 	for i := 0; i+1 < len(labels); i += 2 {
 		fmt.Fprintf(&more, ",%q:%q", labels[i], labels[i+1])
 	}
-	return fmt.Appendf(nil, `{"version":"4","groupKey":%[1]q,"receiver":"watchdog","status":"firing","alerts":[{"status":"firing","labels":{"alertname":%[1]q,"severity":"critical"%[2]s},"annotations":{"summary":"as seen from outside"},"startsAt":%[3]q,"endsAt":"0001-01-01T00:00:00Z","fingerprint":%[1]q}]}`,
+	return fmt.Appendf(nil,
+		`{"version":"4","groupKey":%[1]q,"receiver":"watchdog","status":"firing","alerts":[{"status":"firing",`+
+			`"labels":{"alertname":%[1]q,"severity":"critical"%[2]s},"annotations":{"summary":"as seen from outside"},`+
+			`"startsAt":%[3]q,"endsAt":"0001-01-01T00:00:00Z","fingerprint":%[1]q}]}`,
 		name, more.String(), since.UTC().Format(time.RFC3339))
 }
 
@@ -50,7 +53,8 @@ func accepted(t *testing.T, url string, body []byte) {
 // podNames are the living pods of the application.
 func podNames(t *testing.T, s *demo.Scene) []string {
 	t.Helper()
-	all, err := tb.Kube.CoreV1().Pods(s.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app=agent-system"})
+	all, err := tb.Kube.CoreV1().Pods(s.Namespace).List(t.Context(),
+		metav1.ListOptions{LabelSelector: "app=agent-system"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +112,8 @@ guards:
 	for _, a := range alerts {
 		accepted(t, url, a)
 	}
-	if err := s.Receivers.WaitFor(within(t, 30*time.Second), func(recorders.Snapshot) bool { return len(s.Receivers.PagerDutyIncidents()) >= len(alerts) }); err != nil {
+	if err := s.Receivers.WaitFor(within(t, 30*time.Second),
+		func(recorders.Snapshot) bool { return len(s.Receivers.PagerDutyIncidents()) >= len(alerts) }); err != nil {
 		all, _ := s.Incidents(t.Context())
 		for _, i := range all {
 			t.Logf("incident of %s: %s, paged %v", i.Target.Name, i.Phase, i.Paged)
@@ -148,18 +153,20 @@ func TestAnAlertOnAPodThatIsGoneIsItsWorkloads_X03(t *testing.T) {
 	for name, pod := range map[string]string{"GoneBefore": before, "GoneSince": since} {
 		accepted(t, url, firing(name, time.Now(), "namespace", s.Namespace, "pod", pod))
 	}
-	inc, err := s.WaitIncident(within(t, time.Minute), "the Deployment's, with both alerts, or nobody's", func(i incident.Incident) bool {
-		_, one := i.Alert("GoneBefore")
-		_, other := i.Alert("GoneSince")
-		return i.Target.Name != "agent-system" || one && other
-	})
+	inc, err := s.WaitIncident(within(t, time.Minute), "the Deployment's, with both alerts, or nobody's",
+		func(i incident.Incident) bool {
+			_, one := i.Alert("GoneBefore")
+			_, other := i.Alert("GoneSince")
+			return i.Target.Name != "agent-system" || one && other
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if inc.Target.Name != "agent-system" {
 		t.Errorf("an incident of its own: %q", inc.Target.Name)
 	}
-	if _, err := s.WaitIncident(within(t, 90*time.Second), "told to a person", func(i incident.Incident) bool { return i.Paged || i.Phase == incident.Escalated }); err != nil {
+	if _, err := s.WaitIncident(within(t, 90*time.Second), "told to a person",
+		func(i incident.Incident) bool { return i.Paged || i.Phase == incident.Escalated }); err != nil {
 		t.Fatal(err)
 	}
 	if got := attempts(t, s); len(got) != 0 {

@@ -109,7 +109,8 @@ func TestTheInstallOfTheReadme(t *testing.T) {
 		secret := ""
 		for line := range strings.Lines(block(t, "helm install", "kubectl create namespace")) {
 			line = strings.ReplaceAll(strings.TrimSpace(line), "values.yaml", values)
-			line = strings.ReplaceAll(strings.ReplaceAll(line, "-n watchdog ", "-n "+ns+" "), "create namespace watchdog", "create namespace "+ns)
+			line = strings.ReplaceAll(strings.ReplaceAll(line, "-n watchdog ", "-n "+ns+" "),
+				"create namespace watchdog", "create namespace "+ns)
 			line = strings.ReplaceAll(line, "deploy/helm/watchdog", filepath.Join(root, "deploy", "helm", "watchdog"))
 			args := strings.Fields(line)
 			switch {
@@ -133,15 +134,18 @@ func TestTheInstallOfTheReadme(t *testing.T) {
 		}
 		if !tc.secret {
 			run(strings.Fields(secret)...)
-			eventually(t, 3*time.Minute, "both pods have the files of the Secret that was made later", func(context.Context) (string, bool) {
-				found, _ := filepath.Glob(filepath.Join(tb.Dir, "roots", "*", "watchdog", "etc", "watchdog", "secrets", "slack", "token"))
-				return fmt.Sprint(found), len(found) >= 2
-			})
+			eventually(t, 3*time.Minute, "both pods have the files of the Secret that was made later",
+				func(context.Context) (string, bool) {
+					found, _ := filepath.Glob(filepath.Join(tb.Dir,
+						"roots", "*", "watchdog", "etc", "watchdog", "secrets", "slack", "token"))
+					return fmt.Sprint(found), len(found) >= 2
+				})
 			run("kubectl", "-n", ns, "rollout", "status", "deployment/watchdog", "--timeout=60s")
 		}
 		// Its pods end before their rights do: see strike.
 		run("kubectl", "-n", ns, "scale", "deployment", "watchdog", "--replicas=0")
-		run("kubectl", "-n", ns, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=watchdog", "--timeout=60s")
+		run("kubectl", "-n", ns, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=watchdog",
+			"--timeout=60s")
 		run("helm", "uninstall", "watchdog", "-n", ns, "--wait")
 		run("kubectl", "delete", "namespace", ns, "--wait=false")
 	}
@@ -154,11 +158,13 @@ func TestAWrongNamespaceIsNotQuiet_A2(t *testing.T) {
 	install(t, s, "agents")
 	for _, args := range [][]string{{"status"}, {"incidents"}, {"hold", "--all", "--reason", "x"}} {
 		out, err := tb.Watchdog(t.Context(), append(args, "-n", "default")...)
-		if err == nil || !strings.Contains(out, "watchdog is not installed in namespace default") || !strings.Contains(out, s.Watchdog) {
+		if err == nil || !strings.Contains(out, "watchdog is not installed in namespace default") ||
+			!strings.Contains(out, s.Watchdog) {
 			t.Errorf("%v: %v\n%s", args, err, out)
 		}
 	}
-	if out, err := tb.Run(t.Context(), "", "kubectl", "-n", "default", "get", "ledgers", "-o", "name"); err != nil || strings.TrimSpace(out) != "" {
+	if out, err := tb.Run(t.Context(), "", "kubectl", "-n", "default", "get", "ledgers", "-o", "name"); err != nil ||
+		strings.TrimSpace(out) != "" {
 		t.Errorf("a read created %q (%v)", out, err)
 	}
 }
@@ -168,12 +174,15 @@ func TestAWrongNamespaceIsNotQuiet_A2(t *testing.T) {
 func TestARefusedConfigurationIsLoud_A5(t *testing.T) {
 	s := stage(t, "refused")
 	install(t, s, "agents")
-	bad := replaced(t, config(t, s, "agents"), "workload: deployment/agent-system", "workload: statefulset/agent-system")
+	bad := replaced(t, config(t, s, "agents"), "workload: deployment/agent-system",
+		"workload: statefulset/agent-system")
 	s.Values = map[string]any{"check": map[string]any{"enabled": true, "strict": false}}
-	if err := s.InstallWatchdog(within(t, 3*time.Minute), bad, quickLease...); err == nil || !strings.Contains(err.Error(), "pre-upgrade") {
+	if err := s.InstallWatchdog(within(t, 3*time.Minute), bad, quickLease...); err == nil ||
+		!strings.Contains(err.Error(), "pre-upgrade") {
 		t.Errorf("the check lets it pass: %v", err)
 	}
-	if out, err := tb.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "get", "configmap", "watchdog", "-o", "yaml"); err != nil || strings.Contains(out, "statefulset/agent-system") {
+	if out, err := tb.Run(t.Context(), "", "kubectl", "-n", s.Watchdog,
+		"get", "configmap", "watchdog", "-o", "yaml"); err != nil || strings.Contains(out, "statefulset/agent-system") {
 		t.Errorf("the refused configuration is installed: %v\n%s", err, out)
 	}
 	s.Values = nil
@@ -212,11 +221,14 @@ func TestASecondReleaseInANamespace_X52(t *testing.T) {
 	s := stage(t, "second")
 	install(t, s, "agents")
 	chart := filepath.Join(root, "deploy", "helm", "watchdog")
-	if _, err := tb.Run(within(t, 2*time.Minute), "", "helm", "install", "other", chart, "-n", s.Watchdog, "--set", "image.repository=watchdog", "--set", "image.tag=dev", "--set", "listenAddress=$(POD_IP):9095", "--wait", "--timeout", "20s"); err == nil {
+	if _, err := tb.Run(within(t, 2*time.Minute), "", "helm", "install", "other", chart, "-n", s.Watchdog,
+		"--set", "image.repository=watchdog", "--set", "image.tag=dev", "--set", "listenAddress=$(POD_IP):9095",
+		"--wait", "--timeout", "20s"); err == nil {
 		t.Error("the second release became ready")
 	}
 	eventually(t, time.Minute, "it says why", func(ctx context.Context) (string, bool) {
-		out, _ := tb.Run(ctx, "", "kubectl", "-n", s.Watchdog, "logs", "-l", "app.kubernetes.io/instance=other", "--tail=50")
+		out, _ := tb.Run(ctx, "", "kubectl", "-n", s.Watchdog,
+			"logs", "-l", "app.kubernetes.io/instance=other", "--tail=50")
 		return out, strings.Contains(out, "belongs to the watchdog installation")
 	})
 	out, err := tb.Watchdog(t.Context(), "status", "-n", s.Watchdog)
@@ -236,7 +248,10 @@ func TestPasswordsOnThePagesDoNotKillThePods_X53(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The hash is bcrypt's of "right".
-	if _, err := tb.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "create", "secret", "generic", "web", "--from-literal=web-config.yml=basic_auth_users: { am: $2a$04$EYckXo.i17n5FN4jdYZ7MeOHl8xzNc7qEAOFhiYqRXSWf/1jyiOlu }"); err != nil {
+	if _, err := tb.Run(t.Context(), "", "kubectl", "-n", s.Watchdog,
+		"create", "secret", "generic", "web",
+		"--from-literal=web-config.yml=basic_auth_users: { am: "+
+			"$2a$04$EYckXo.i17n5FN4jdYZ7MeOHl8xzNc7qEAOFhiYqRXSWf/1jyiOlu }"); err != nil {
 		t.Fatal(err)
 	}
 	install(t, s, "agents", "web.existingSecret=web")
@@ -244,7 +259,9 @@ func TestPasswordsOnThePagesDoNotKillThePods_X53(t *testing.T) {
 	if err != nil || !strings.Contains(out, "leader      watchdog-") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if out, err := tb.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "get", "pods", "-o", "jsonpath={.items[*].status.containerStatuses[0].restartCount}"); err != nil || strings.Trim(out, "0 \n") != "" {
+	if out, err := tb.Run(t.Context(), "", "kubectl", "-n", s.Watchdog,
+		"get", "pods", "-o", "jsonpath={.items[*].status.containerStatuses[0].restartCount}"); err != nil ||
+		strings.Trim(out, "0 \n") != "" {
 		t.Errorf("restarts: %s %v", out, err)
 	}
 }

@@ -77,7 +77,8 @@ func strike(t *testing.T, s *demo.Scene) {
 	s.Close()
 	// Its pods end before their rights do, so that no refusal at the very end looks like one in the middle.
 	_, _ = s.Run(ctx, "", "kubectl", "-n", s.Watchdog, "scale", "deployment", "watchdog", "--replicas=0")
-	_, _ = s.Run(ctx, "", "kubectl", "-n", s.Watchdog, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=watchdog", "--timeout=20s")
+	_, _ = s.Run(ctx, "", "kubectl", "-n", s.Watchdog,
+		"wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=watchdog", "--timeout=20s")
 	if _, err := s.Run(ctx, "", "helm", "uninstall", "watchdog", "-n", s.Watchdog, "--ignore-not-found"); err != nil {
 		t.Log(err)
 	}

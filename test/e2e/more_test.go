@@ -52,21 +52,26 @@ func config(t *testing.T, s *demo.Scene, name string) string {
 func TestScalingGoesThroughTheAutoscaler_INV27(t *testing.T) {
 	s := stage(t, "hpa")
 	autoscaled(t, s)
-	text := replaced(t, config(t, s, "agents"), "- restart: { settle: 3s, verify: 60s }", "- scale: { by: 1, max: 8, lease: 8s, settle: 1s, verify: 4s }")
+	text := replaced(t, config(t, s, "agents"), "- restart: { settle: 3s, verify: 60s }",
+		"- scale: { by: 1, max: 8, lease: 8s, settle: 1s, verify: 4s }")
 	installText(t, s, text)
 	good(t, s)
 	if err := s.Fault("agents"); err != nil {
 		t.Fatal(err)
 	}
 	// One more replica does not bring the agents of the others back: a person is asked.
-	if _, err := s.WaitIncident(within(t, time.Minute), "escalated", func(i incident.Incident) bool { return i.Phase == incident.Escalated }); err != nil {
+	if _, err := s.WaitIncident(within(t, time.Minute),
+		"escalated", func(i incident.Incident) bool { return i.Phase == incident.Escalated }); err != nil {
 		t.Fatal(err)
 	}
 	// The lease's own incident is a person's now: the lease ends all the same.
-	if err := s.WaitDeployment(within(t, 90*time.Second), "the autoscaler's minimum to be back", func(*appsDeployment) bool {
-		h, err := tb.Kube.AutoscalingV2().HorizontalPodAutoscalers(s.Namespace).Get(t.Context(), "agent-system-hpa", metav1.GetOptions{})
-		return err == nil && h.Spec.MinReplicas != nil && *h.Spec.MinReplicas == 3 && strings.HasSuffix(h.Annotations["watchdog.io/op"], "r")
-	}); err != nil {
+	if err := s.WaitDeployment(within(t, 90*time.Second), "the autoscaler's minimum to be back",
+		func(*appsDeployment) bool {
+			h, err := tb.Kube.AutoscalingV2().HorizontalPodAutoscalers(s.Namespace).Get(t.Context(),
+				"agent-system-hpa", metav1.GetOptions{})
+			return err == nil && h.Spec.MinReplicas != nil && *h.Spec.MinReplicas == 3 &&
+				strings.HasSuffix(h.Annotations["watchdog.io/op"], "r")
+		}); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range wantEffects(t, s, 2) {
@@ -83,17 +88,21 @@ func autoscaled(t *testing.T, s *demo.Scene) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Run(t.Context(), strings.ReplaceAll(string(hpa), "namespace: agent-system", "namespace: "+s.Namespace), "kubectl", "apply", "-f", "-"); err != nil {
+	if _, err := s.Run(t.Context(), strings.ReplaceAll(string(hpa), "namespace: agent-system",
+		"namespace: "+s.Namespace), "kubectl", "apply", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
 }
 
-const jobManifest = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: clean}\nspec:\n  activeDeadlineSeconds: 60\n  backoffLimit: 0\n  template:\n    spec:\n      restartPolicy: Never\n      containers: [{name: clean, image: \"tools:v1\"}]\n"
+const jobManifest = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: clean}\nspec:\n  activeDeadlineSeconds: 60\n " +
+	" backoffLimit: 0\n  template:\n    spec:\n      restartPolicy: Never\n      containers: [{name: clean, image: " +
+	"\"tools:v1\"}]\n"
 
 // TestAJobIsRunOnce: the job rung creates one vetted Job and waits for its effect.
 func TestAJobIsRunOnce(t *testing.T) {
 	s := stage(t, "job")
-	text := replaced(t, config(t, s, "agents"), "- restart: { settle: 3s, verify: 60s }", "- job: { template: clean, settle: 1s, verify: 5s }") +
+	text := replaced(t, config(t, s, "agents"), "- restart: { settle: 3s, verify: 60s }",
+		"- job: { template: clean, settle: 1s, verify: 5s }") +
 		"job_templates:\n  clean: { file: clean.yaml }\n"
 	s.Values = map[string]any{"extraFiles": map[string]any{"clean.yaml": jobManifest}}
 	installText(t, s, text, "actions.job=true")
@@ -196,9 +205,10 @@ func TestABadConfigurationChangesNothing_INV46(t *testing.T) {
 	if err := s.Fault("agents"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.WaitIncident(within(t, time.Minute), "escalated under the new configuration", func(i incident.Incident) bool {
-		return i.Phase == incident.Escalated && explains(i, "mode observe")
-	}); err != nil {
+	if _, err := s.WaitIncident(within(t, time.Minute), "escalated under the new configuration",
+		func(i incident.Incident) bool {
+			return i.Phase == incident.Escalated && explains(i, "mode observe")
+		}); err != nil {
 		t.Fatal(err)
 	}
 	wantEffects(t, s, 1)
@@ -211,7 +221,8 @@ func swap(t *testing.T, s *demo.Scene, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "patch", "configmap", "watchdog", "--type", "merge", "-p", string(patch)); err != nil {
+	if _, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog,
+		"patch", "configmap", "watchdog", "--type", "merge", "-p", string(patch)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -224,7 +235,8 @@ func awaitMetric(t *testing.T, s *demo.Scene, name string, value float64) {
 	defer tick.Stop()
 	for {
 		ok := 0
-		pods, err := tb.Kube.CoreV1().Pods(s.Watchdog).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=watchdog"})
+		pods, err := tb.Kube.CoreV1().Pods(s.Watchdog).List(ctx,
+			metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=watchdog"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -267,7 +279,10 @@ func TestTheSameRuleOverPrometheus_F60(t *testing.T) {
 	s := stage(t, "prometheus")
 	url, stop := startPrometheus(t, s)
 	text := config(t, s, "release")
-	text = replaced(t, text, "guards:", "prometheus: { url: \""+url+"\" }\nguards:", "metric: error_rate\n", "name: errors\n    source: prometheus\n    expr: |\n      label_replace((sum(rate(http_requests_total{code=\"500\"}[10s])) or vector(0)) / sum(rate(http_requests_total[10s])), \"target\", \"agent-system\", \"\", \"\")\n")
+	text = replaced(t, text, "guards:", "prometheus: { url: \""+url+"\" }\nguards:", "metric: error_rate\n",
+		"name: errors\n    source: prometheus\n    expr: |\n      "+
+			"label_replace((sum(rate(http_requests_total{code=\"500\"}[10s])) or vector(0)) / "+
+			"sum(rate(http_requests_total[10s])), \"target\", \"agent-system\", \"\", \"\")\n")
 	text = dropLine(text, "min_requests:")
 	target, err := s.URL(t.Context(), "/work")
 	if err != nil {
@@ -298,7 +313,8 @@ func awaitMetricAtLeast(t *testing.T, s *demo.Scene, prefix string, value float6
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		pods, err := tb.Kube.CoreV1().Pods(s.Watchdog).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=watchdog"})
+		pods, err := tb.Kube.CoreV1().Pods(s.Watchdog).List(ctx,
+			metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=watchdog"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -351,13 +367,15 @@ func startPrometheus(t *testing.T, s *demo.Scene) (url string, stop func()) {
 	l.Close()
 	dir := t.TempDir()
 	// Pods come and go with each release; the file lists those of the moment.
-	conf := fmt.Sprintf("global: {scrape_interval: 1s}\nscrape_configs: [{job_name: agent-system, file_sd_configs: [{files: [%q], refresh_interval: 1s}]}]\n", filepath.Join(dir, "pods.json"))
+	conf := fmt.Sprintf("global: {scrape_interval: 1s}\nscrape_configs: [{job_name: agent-system, file_sd_configs: "+
+		"[{files: [%q], refresh_interval: 1s}]}]\n", filepath.Join(dir, "pods.json"))
 	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(conf), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan struct{})
 	go listPods(t, s, filepath.Join(dir, "pods.json"), done)
-	cmd := exec.Command(program, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr)
+	cmd := exec.Command(program, "--config.file="+filepath.Join(dir, "prometheus.yml"),
+		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -387,7 +405,8 @@ func listPods(t *testing.T, s *demo.Scene, file string, done <-chan struct{}) {
 				if p.Status.PodIP != "" && p.DeletionTimestamp == nil {
 					targets = append(targets, map[string]any{
 						"targets": []string{"127." + strings.SplitN(p.Status.PodIP, ".", 2)[1] + ":8080"},
-						"labels":  map[string]string{"namespace": s.Namespace, "deployment": "agent-system", "pod": p.Name},
+						"labels": map[string]string{"namespace": s.Namespace, "deployment": "agent-system",
+							"pod": p.Name},
 					})
 				}
 			}
@@ -407,19 +426,23 @@ func listPods(t *testing.T, s *demo.Scene, file string, done <-chan struct{}) {
 func TestOldIncidentsAreForgotten(t *testing.T) {
 	s := stage(t, "retention")
 	install(t, s, "agents", "replicas=1")
-	resource := tb.Dynamic.Resource(schema.GroupVersionResource{Group: "watchdog.io", Version: "v1alpha1", Resource: "incidents"}).Namespace(s.Watchdog)
+	resource := tb.Dynamic.Resource(schema.GroupVersionResource{Group: "watchdog.io", Version: "v1alpha1",
+		Resource: "incidents"}).Namespace(s.Watchdog)
 	old := time.Now().Add(-48 * time.Hour).UTC()
 	for i := range 201 {
 		id := fmt.Sprintf("old%05d", i)
-		inc := incident.New(id, incident.Target{Name: "agent-system", Namespace: s.Namespace, Kind: "deployment", Workload: "agent-system"}, old)
+		inc := incident.New(id, incident.Target{Name: "agent-system", Namespace: s.Namespace, Kind: "deployment",
+			Workload: "agent-system"}, old)
 		inc.Phase, inc.ResolvedAt, inc.Severity = incident.Resolved, old, incident.P3
 		var status map[string]any
 		b, _ := json.Marshal(inc)
 		if err := json.Unmarshal(b, &status); err != nil {
 			t.Fatal(err)
 		}
-		o := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "watchdog.io/v1alpha1", "kind": "Incident", "metadata": map[string]any{"name": id},
-			"spec": map[string]any{"target": map[string]any{"name": "agent-system", "namespace": s.Namespace, "kind": "deployment", "workload": "agent-system"}, "openedAt": old.Format(time.RFC3339)}}}
+		o := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "watchdog.io/v1alpha1", "kind": "Incident",
+			"metadata": map[string]any{"name": id},
+			"spec": map[string]any{"target": map[string]any{"name": "agent-system", "namespace": s.Namespace,
+				"kind": "deployment", "workload": "agent-system"}, "openedAt": old.Format(time.RFC3339)}}}
 		made, err := resource.Create(t.Context(), o, metav1.CreateOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -430,13 +453,15 @@ func TestOldIncidentsAreForgotten(t *testing.T) {
 		}
 	}
 	// A new process reads them all.
-	if _, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "delete", "pod", "-l", "app.kubernetes.io/name=watchdog"); err != nil {
+	if _, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog,
+		"delete", "pod", "-l", "app.kubernetes.io/name=watchdog"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Fault("agents"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.WaitIncident(within(t, 90*time.Second), "resolved", func(i incident.Incident) bool { return finished(i) && len(i.Attempts) > 0 }); err != nil {
+	if _, err := s.WaitIncident(within(t, 90*time.Second),
+		"resolved", func(i incident.Incident) bool { return finished(i) && len(i.Attempts) > 0 }); err != nil {
 		t.Fatal(err)
 	}
 	ctx := within(t, 20*time.Second)

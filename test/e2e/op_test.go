@@ -17,7 +17,8 @@ import (
 )
 
 // quickLease makes a takeover cost seconds.
-var quickLease = []string{"leaderElection.leaseDuration=3s", "leaderElection.renewDeadline=2s", "leaderElection.retryPeriod=500ms"}
+var quickLease = []string{"leaderElection.leaseDuration=3s",
+	"leaderElection.renewDeadline=2s", "leaderElection.retryPeriod=500ms"}
 
 func contextForCleanup() context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -49,7 +50,8 @@ func install(t *testing.T, s *demo.Scene, config string, set ...string) {
 func installText(t *testing.T, s *demo.Scene, text string, set ...string) {
 	t.Helper()
 	text = strings.ReplaceAll(text, "for: 10s", "for: 3s")
-	if err := s.InstallWatchdog(within(t, 2*time.Minute), text, append(slices.Clone(quickLease), set...)...); err != nil {
+	if err := s.InstallWatchdog(within(t, 2*time.Minute), text,
+		append(slices.Clone(quickLease), set...)...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -69,7 +71,8 @@ func TestKillNineBetweenIntentAndAct_F32(t *testing.T) {
 		kill9(t, s, dead)
 		// Its node is gone too: nobody comes back under its name.
 		now := int64(0)
-		if err := tb.Kube.CoreV1().Pods(s.Watchdog).Delete(context.Background(), dead, metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
+		if err := tb.Kube.CoreV1().Pods(s.Watchdog).Delete(context.Background(), dead,
+			metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
 			t.Error(err)
 		}
 		return false
@@ -111,13 +114,17 @@ func TestKillNineAfterActOfOtherLevers_F33(t *testing.T) {
 		prepare    func(t *testing.T, s *demo.Scene)
 		what       admission.Rule
 	}{
-		{"kill-hpa", "- scale: { by: 1, max: 8, lease: 1h, settle: 1s, verify: 8s }", autoscaled, admission.Rule{APIGroups: []string{"autoscaling"}, APIVersions: []string{"*"}, Resources: []string{"horizontalpodautoscalers"}}},
-		{"kill-job", "- job: { template: clean, settle: 1s, verify: 8s }", func(*testing.T, *demo.Scene) {}, admission.Rule{APIGroups: []string{"batch"}, APIVersions: []string{"v1"}, Resources: []string{"jobs"}}},
+		{"kill-hpa", "- scale: { by: 1, max: 8, lease: 1h, settle: 1s, verify: 8s }", autoscaled,
+			admission.Rule{APIGroups: []string{"autoscaling"}, APIVersions: []string{"*"},
+				Resources: []string{"horizontalpodautoscalers"}}},
+		{"kill-job", "- job: { template: clean, settle: 1s, verify: 8s }", func(*testing.T, *demo.Scene) {},
+			admission.Rule{APIGroups: []string{"batch"}, APIVersions: []string{"v1"}, Resources: []string{"jobs"}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := stage(t, tc.name)
 			tc.prepare(t, s)
-			text := replaced(t, config(t, s, "agents"), "- restart: { settle: 3s, verify: 60s }", tc.rung) + "job_templates:\n  clean: { file: clean.yaml }\n"
+			text := replaced(t, config(t, s, "agents"), "- restart: { settle: 3s, verify: 60s }", tc.rung) +
+				"job_templates:\n  clean: { file: clean.yaml }\n"
 			s.Values = map[string]any{"extraFiles": map[string]any{"clean.yaml": jobManifest}}
 			installText(t, s, text, "actions.job=true")
 			good(t, s)
@@ -126,7 +133,8 @@ func TestKillNineAfterActOfOtherLevers_F33(t *testing.T) {
 				t.Fatal(err)
 			}
 			kill()
-			inc, err := s.WaitIncident(within(t, 2*time.Minute), "judged by the successor", func(i incident.Incident) bool { return len(i.Attempts) > 0 })
+			inc, err := s.WaitIncident(within(t, 2*time.Minute), "judged by the successor",
+				func(i incident.Incident) bool { return len(i.Attempts) > 0 })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -168,10 +176,12 @@ func oneEffect(t *testing.T, s *demo.Scene, inc incident.Incident) {
 // TestAGracefulStopHandsOver: SIGTERM, as in a rolling update of watchdog itself.
 func TestAGracefulStopHandsOver_F42(t *testing.T) {
 	s := stage(t, "handover")
-	install(t, s, "agents", "leaderElection.leaseDuration=60s", "leaderElection.renewDeadline=40s", "leaderElection.retryPeriod=500ms")
+	install(t, s, "agents", "leaderElection.leaseDuration=60s", "leaderElection.renewDeadline=40s",
+		"leaderElection.retryPeriod=500ms")
 	first := leader(t, s)
 	start := time.Now()
-	if _, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "delete", "pod", first, "--wait=true"); err != nil {
+	if _, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "delete", "pod", first,
+		"--wait=true"); err != nil {
 		t.Fatal(err)
 	}
 	// After its grace period of 30 s it would be killed, and release nothing.

@@ -27,7 +27,9 @@ func peopled(t *testing.T, s *demo.Scene) string {
 	text := replaced(t, config(t, s, "release"),
 		"severity: P1", "severity: P0",
 		"- rollback: {", "- rollback: { mode: approve,",
-		`channel: "#incidents" }`, `channel: "#incidents", interaction: { signing_secret_file: /etc/watchdog/secrets/slack/signing, users: [{ id: U0ALICE01, user: alice@example.com }, { id: U0MALLORY, user: mallory@example.com }] } }`,
+		`channel: "#incidents" }`,
+		`channel: "#incidents", interaction: { signing_secret_file: /etc/watchdog/secrets/slack/signing, users: `+
+			`[{ id: U0ALICE01, user: alice@example.com }, { id: U0MALLORY, user: mallory@example.com }] } }`,
 		"publish: auto", "publish: ask",
 		"receivers:\n", `api: { control: true }
 contacts:
@@ -62,7 +64,8 @@ func TestAPersonIsWokenAndAllowsTheRollback(t *testing.T) {
 		}
 		return out
 	}
-	if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "create", "rolebinding", "alice", "--role=watchdog-approver", "--user=alice@example.com"); err != nil {
+	if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog,
+		"create", "rolebinding", "alice", "--role=watchdog-approver", "--user=alice@example.com"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	url, err := s.URL(t.Context(), "/work")
@@ -76,12 +79,14 @@ func TestAPersonIsWokenAndAllowsTheRollback(t *testing.T) {
 	}
 
 	// The page, and nobody answers.
-	asked, err := s.WaitIncident(within(t, 90*time.Second), "asks, and nobody answers", func(i incident.Incident) bool { return i.Asked != nil && i.Unanswered > 0 })
+	asked, err := s.WaitIncident(within(t, 90*time.Second), "asks, and nobody answers",
+		func(i incident.Incident) bool { return i.Asked != nil && i.Unanswered > 0 })
 	if err != nil {
 		t.Fatal(err)
 	}
 	toldTo(t, s, "lead", 1)
-	if lead := s.Receivers.Snapshot().Of(recorders.Webhook); len(lead) == 0 || !strings.Contains(string(lead[len(lead)-1].Body), "Call engineering lead: +49 30 7654321") {
+	if lead := s.Receivers.Snapshot().Of(recorders.Webhook); len(lead) == 0 ||
+		!strings.Contains(string(lead[len(lead)-1].Body), "Call engineering lead: +49 30 7654321") {
 		t.Errorf("the lead is not told whom to call: %+v", lead)
 	}
 
@@ -121,7 +126,8 @@ func TestAPersonIsWokenAndAllowsTheRollback(t *testing.T) {
 	if r := wantEffects(t, s, 1); len(r) == 1 {
 		conditional(t, r[0])
 	}
-	if len(done.Attempts) != 1 || done.Attempts[0].OpID != asked.Asked.Op || done.Attempts[0].Verdict != incident.Helped || done.Acked.By != "alice@example.com" || done.Unanswered != 1 {
+	if len(done.Attempts) != 1 || done.Attempts[0].OpID != asked.Asked.Op ||
+		done.Attempts[0].Verdict != incident.Helped || done.Acked.By != "alice@example.com" || done.Unanswered != 1 {
 		t.Errorf("attempts %+v, taken on by %+v, %d unanswered", done.Attempts, done.Acked, done.Unanswered)
 	}
 	if err := s.RolledOut(within(t, time.Minute), 3); err != nil {
@@ -135,8 +141,10 @@ func TestAPersonIsWokenAndAllowsTheRollback(t *testing.T) {
 	over := func(all recorders.Snapshot) bool {
 		public := s.Receivers.StatuspageIncidents()
 		pages := s.Receivers.PagerDutyIncidents()
-		return len(public) == 1 && slices.ContainsFunc(all.Of(recorders.Statuspage), func(q recorders.Request) bool { return q.Action == "resolved" }) &&
-			len(pages) == 1 && slices.ContainsFunc(all.Of(recorders.PagerDuty), func(q recorders.Request) bool { return q.Action == "resolve" })
+		return len(public) == 1 && slices.ContainsFunc(all.Of(recorders.Statuspage),
+			func(q recorders.Request) bool { return q.Action == "resolved" }) &&
+			len(pages) == 1 && slices.ContainsFunc(all.Of(recorders.PagerDuty),
+			func(q recorders.Request) bool { return q.Action == "resolve" })
 	}
 	if err := s.Receivers.WaitFor(within(t, 30*time.Second), over); err != nil {
 		t.Error(err)
@@ -145,17 +153,21 @@ func TestAPersonIsWokenAndAllowsTheRollback(t *testing.T) {
 
 	review := run("review", asked.ID)
 	for _, part := range []string{
-		"**unanswered** nobody acknowledged this P0", "**approved** 1 of 1 approvals of plan", `by alice\@example.com (slack)`, "**hypothesis**", "**helped**", "| recovered | " + done.ResolvedAt.UTC().Format(time.DateTime), "statuspage", "slack",
+		"**unanswered** nobody acknowledged this P0", "**approved** 1 of 1 approvals of plan",
+		`by alice\@example.com (slack)`, "**hypothesis**", "**helped**", "| recovered | " +
+			done.ResolvedAt.UTC().Format(time.DateTime), "statuspage", "slack",
 	} {
 		if !strings.Contains(review, part) {
 			t.Errorf("the review lacks %q:\n%s", part, review)
 		}
 	}
 	notes := filepath.Join(t.TempDir(), "notes.yaml")
-	if err := os.WriteFile(notes, []byte("impact: a third of the requests failed for half a minute\n"), 0o600); err != nil {
+	if err := os.WriteFile(notes, []byte("impact: a third of the requests failed for half a minute\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := s.Testbed.Watchdog(t.Context(), "review", "close", asked.ID, "--notes", notes, "-n", s.Watchdog); err == nil || !strings.Contains(out, "root cause") {
+	if out, err := s.Testbed.Watchdog(t.Context(), "review", "close", asked.ID, "--notes", notes,
+		"-n", s.Watchdog); err == nil || !strings.Contains(out, "root cause") {
 		t.Errorf("a P0 was closed without its root cause: %v\n%s", err, out)
 	}
 }
@@ -237,13 +249,16 @@ func hypothesis(t *testing.T, s *demo.Scene, i incident.Incident) {
 		b, _ := io.ReadAll(resp.Body)
 		return resp.StatusCode, string(b)
 	}
-	if code, text := say("notes", token, `{"text":"v2.2.0 fails a third of its requests","as":"hypothesis"}`); code != http.StatusOK {
+	if code, text := say("notes", token,
+		`{"text":"v2.2.0 fails a third of its requests","as":"hypothesis"}`); code != http.StatusOK {
 		t.Errorf("a note: HTTP %d %s", code, text)
 	}
-	if code, text := say("approve", token, fmt.Sprintf(`{"plan":%q}`, i.Asked.Plan.Hash)); code != http.StatusForbidden || !strings.Contains(text, "incidents/approval") {
+	if code, text := say("approve", token, fmt.Sprintf(`{"plan":%q}`,
+		i.Asked.Plan.Hash)); code != http.StatusForbidden || !strings.Contains(text, "incidents/approval") {
 		t.Errorf("who may only comment approves: HTTP %d %s", code, text)
 	}
-	if code, text := say("notes", theirs, `{"text":"x"}`); code != http.StatusUnauthorized || !strings.Contains(text, "--audience watchdog") {
+	if code, text := say("notes", theirs, `{"text":"x"}`); code != http.StatusUnauthorized ||
+		!strings.Contains(text, "--audience watchdog") {
 		t.Errorf("a token for the API server (S22): HTTP %d %s", code, text)
 	}
 	if code, text := say("ack", "x"+token, `{}`); code != http.StatusUnauthorized {

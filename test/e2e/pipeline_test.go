@@ -36,7 +36,8 @@ func tutorial(t *testing.T, s *demo.Scene, file string, pairs ...string) string 
 	if !ok || !closed {
 		t.Fatalf("docs/prometheus.md has no block %s", file)
 	}
-	block = strings.NewReplacer("namespace: agent-system", "namespace: "+s.Namespace, ".agent-system/", "."+s.Namespace+"/").Replace(block)
+	block = strings.NewReplacer("namespace: agent-system", "namespace: "+s.Namespace,
+		".agent-system/", "."+s.Namespace+"/").Replace(block)
 	return replaced(t, block, pairs...)
 }
 
@@ -61,7 +62,8 @@ func TestFromScrapeToResolved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(inc.Attempts) != 1 || inc.Attempts[0].Action != "rollback" || inc.Attempts[0].Verdict != incident.Helped || inc.Attempts[0].Rule != "AgentSystemErrors" {
+	if len(inc.Attempts) != 1 || inc.Attempts[0].Action != "rollback" || inc.Attempts[0].Verdict != incident.Helped ||
+		inc.Attempts[0].Rule != "AgentSystemErrors" {
 		t.Errorf("attempts %+v", inc.Attempts)
 	}
 	if inc.Severity != incident.P1 || !explains(inc, "of the requests to agent-system fail") {
@@ -69,7 +71,8 @@ func TestFromScrapeToResolved(t *testing.T) {
 	}
 	wantEffects(t, s, 1)
 	// Both the firing and the resolved notification were taken.
-	until(t, "the webhook to have taken the alert and its end", time.Minute, func() bool { return watched.accepted(t) >= 2 })
+	until(t, "the webhook to have taken the alert and its end", time.Minute,
+		func() bool { return watched.accepted(t) >= 2 })
 
 	// watchdog speaks Prometheus' API itself.
 	api, err := s.WatchdogURL(t.Context(), "/api/v1/query?query=probe_success")
@@ -113,17 +116,21 @@ routes:
 	}
 	for i := range 300 {
 		name := fmt.Sprint("Evil", i%30)
-		if code := post(t, url, demo.WebhookToken, alertPost([]string{"firing", "resolved"}[i%3/2], name, s.Namespace)); code != http.StatusOK {
+		if code := post(t, url, demo.WebhookToken, alertPost([]string{"firing", "resolved"}[i%3/2], name,
+			s.Namespace)); code != http.StatusOK {
 			t.Fatalf("post %d: %d", i, code)
 		}
 	}
-	if _, err := s.WaitIncident(within(t, time.Minute), "open because of what was posted, and held", func(i incident.Incident) bool {
-		return i.Target.Name == "agent-system" && i.Phase != incident.Resolved && explains(i, "watchdog itself sees nothing bad")
-	}); err != nil {
+	if _, err := s.WaitIncident(within(t, time.Minute), "open because of what was posted, and held",
+		func(i incident.Incident) bool {
+			return i.Target.Name == "agent-system" && i.Phase != incident.Resolved &&
+				explains(i, "watchdog itself sees nothing bad")
+		}); err != nil {
 		t.Fatal(err)
 	}
 	// Long enough for every rung to have been considered.
-	if _, err := s.WaitIncident(within(t, 2*time.Minute), "told to a person", func(i incident.Incident) bool { return i.Target.Name == "agent-system" && i.Paged }); err != nil {
+	if _, err := s.WaitIncident(within(t, 2*time.Minute), "told to a person",
+		func(i incident.Incident) bool { return i.Target.Name == "agent-system" && i.Paged }); err != nil {
 		t.Fatal(err)
 	}
 	if got := attempts(t, s); len(got) != 0 {
@@ -145,7 +152,8 @@ func watchThrough(t *testing.T, s *demo.Scene) *monitoring {
 	dir := t.TempDir()
 	rules := tutorial(t, s, "rules.yaml")
 	m.serve(t, dir, rules)
-	values := tutorial(t, s, "values.yaml", "http://prometheus.monitoring:9090", "http://"+m.prometheus, "secrets/alertmanager/token", "secrets/alertmanager/alertmanager")
+	values := tutorial(t, s, "values.yaml", "http://prometheus.monitoring:9090", "http://"+m.prometheus,
+		"secrets/alertmanager/token", "secrets/alertmanager/alertmanager")
 	var doc struct {
 		Config map[string]any `yaml:"config"`
 	}
@@ -172,8 +180,10 @@ func watchThrough(t *testing.T, s *demo.Scene) *monitoring {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "token"), demo.WebhookToken)
-	write(t, filepath.Join(dir, "alertmanager.yml"), tutorial(t, s, "alertmanager.yml", "http://watchdog.watchdog:9095", url))
-	process(t, dir, "alertmanager", "--config.file=alertmanager.yml", "--storage.path="+filepath.Join(dir, "am"), "--web.listen-address="+m.alertmanager, "--cluster.listen-address=")
+	write(t, filepath.Join(dir, "alertmanager.yml"), tutorial(t, s,
+		"alertmanager.yml", "http://watchdog.watchdog:9095", url))
+	process(t, dir, "alertmanager", "--config.file=alertmanager.yml", "--storage.path="+filepath.Join(dir, "am"),
+		"--web.listen-address="+m.alertmanager, "--cluster.listen-address=")
 	ready(t, "http://"+m.alertmanager+"/-/ready")
 	return m
 }
@@ -194,7 +204,8 @@ scrape_configs:
 	done := make(chan struct{})
 	go listPods(t, m.scene, pods, done)
 	t.Cleanup(func() { close(done) })
-	process(t, dir, "prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path="+filepath.Join(dir, "tsdb"), "--web.listen-address="+m.prometheus)
+	process(t, dir, "prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path="+filepath.Join(dir, "tsdb"),
+		"--web.listen-address="+m.prometheus)
 	ready(t, "http://"+m.prometheus+"/-/ready")
 }
 
@@ -207,7 +218,8 @@ func (m *monitoring) accepted(t *testing.T) int {
 // pods are the addresses of the scene's watchdogs.
 func pods(t *testing.T, s *demo.Scene) []string {
 	t.Helper()
-	out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "get", "pods", "-l", "app.kubernetes.io/name=watchdog", "-o", "jsonpath={.items[*].status.podIP}")
+	out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog,
+		"get", "pods", "-l", "app.kubernetes.io/name=watchdog", "-o", "jsonpath={.items[*].status.podIP}")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +243,8 @@ func process(t *testing.T, dir, name string, args ...string) {
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	log, err := os.OpenFile(filepath.Join(logs, filepath.Base(t.Name())+"-"+name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	log, err := os.OpenFile(filepath.Join(logs, filepath.Base(t.Name())+"-"+name+".log"),
+		os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +326,10 @@ func write(t *testing.T, path, text string) {
 }
 
 func alertPost(status, name, namespace string) []byte {
-	return fmt.Appendf(nil, `{"version":"4","groupKey":"g","receiver":"w","status":%[1]q,"alerts":[{"status":%[1]q,"labels":{"alertname":%[2]q,"namespace":%[3]q,"deployment":"agent-system","severity":"critical"},"annotations":{"summary":"do something"},"startsAt":%[4]q,"endsAt":"0001-01-01T00:00:00Z","fingerprint":""}]}`,
+	return fmt.Appendf(nil,
+		`{"version":"4","groupKey":"g","receiver":"w","status":%[1]q,"alerts":[{"status":%[1]q,`+
+			`"labels":{"alertname":%[2]q,"namespace":%[3]q,"deployment":"agent-system","severity":"critical"},`+
+			`"annotations":{"summary":"do something"},"startsAt":%[4]q,"endsAt":"0001-01-01T00:00:00Z","fingerprint":""}]}`,
 		status, name, namespace, time.Now().UTC().Format(time.RFC3339))
 }
 

@@ -54,7 +54,9 @@ func TestNobodyReadsWithoutTheRight_S04(t *testing.T) {
 	installText(t, s, text)
 	may, mayNot := account(t, s, "may", "watchdog-reader"), account(t, s, "may-not")
 	// The resource exists in RBAC only, so that kubectl create role would not find it.
-	role := fmt.Sprintf("{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: reloads, namespace: %s}, rules: [{apiGroups: [watchdog.io], resources: [configurations], verbs: [update]}]}", s.Watchdog)
+	role := fmt.Sprintf("{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: reloads, "+
+		"namespace: %s}, rules: [{apiGroups: [watchdog.io], resources: [configurations], verbs: [update]}]}",
+		s.Watchdog)
 	if out, err := s.Run(t.Context(), role, "kubectl", "apply", "-f", "-"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -81,11 +83,13 @@ func TestNobodyReadsWithoutTheRight_S04(t *testing.T) {
 	}
 	for _, ip := range replicas {
 		pages, open := "http://"+ip+":9095", "http://"+ip+":9096"
-		for _, path := range []string{"/metrics", "/api/v1/incidents", "/api/v1/targets", "/api/v1/rules", "/api/v1/alerts", "/api/v1/query?query=up"} {
+		for _, path := range []string{"/metrics",
+			"/api/v1/incidents", "/api/v1/targets", "/api/v1/rules", "/api/v1/alerts", "/api/v1/query?query=up"} {
 			for who, tt := range map[string]struct {
 				token string
 				want  int
-			}{"nobody": {"", 401}, "an unknown token": {"x", 401}, "who may not": {mayNot, 403}, "who only reloads": {reloads, 403}, "who may": {may, 200}} {
+			}{"nobody": {"", 401}, "an unknown token": {"x", 401}, "who may not": {mayNot, 403},
+				"who only reloads": {reloads, 403}, "who may": {may, 200}} {
 				if got, text := ask(http.MethodGet, pages+path, tt.token); got != tt.want {
 					t.Errorf("%s: GET %s%s: %d %.200s, want %d", who, ip, path, got, text, tt.want)
 				}
@@ -96,9 +100,11 @@ func TestNobodyReadsWithoutTheRight_S04(t *testing.T) {
 				t.Errorf("%s: POST /-/reload: %d %.200s, want %d", ip, got, text, want)
 			}
 		}
-		for path, want := range map[string]int{"/metrics": 200, "/-/healthy": 200, "/-/ready": 200, "/api/v1/incidents": 404, "/webhook/alertmanager": 404} {
+		for path, want := range map[string]int{"/metrics": 200, "/-/healthy": 200, "/-/ready": 200,
+			"/api/v1/incidents": 404, "/webhook/alertmanager": 404} {
 			if got, text := ask(http.MethodGet, open+path, ""); got != want {
-				t.Errorf("%s: GET %s without a token on the port of the metrics: %d %.200s, want %d", ip, path, got, text, want)
+				t.Errorf("%s: GET %s without a token on the port of the metrics: %d %.200s, want %d", ip, path, got,
+					text, want)
 			}
 		}
 	}
@@ -123,7 +129,8 @@ func TestNobodyReadsWithoutTheRight_S04(t *testing.T) {
 	}
 	t.Logf("500 reads by one token in %s", took.Round(time.Millisecond))
 	// A right that is taken away is gone within ten seconds.
-	if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog, "delete", "rolebinding", "may-watchdog-reader"); err != nil {
+	if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog,
+		"delete", "rolebinding", "may-watchdog-reader"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	until(t, "the right to be gone", 10*time.Second, func() bool {

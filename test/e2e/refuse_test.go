@@ -29,7 +29,8 @@ func TestShouldNotAct(t *testing.T) {
 			edit: func(c string) string { return strings.Replace(c, "mode: auto", "mode: observe", 1) },
 		},
 		{
-			name: "target-observe", config: "agents", brk: fault("agents"), phase: incident.Escalated, says: "target agent-system",
+			name: "target-observe", config: "agents", brk: fault("agents"), phase: incident.Escalated,
+			says: "target agent-system",
 			edit: func(c string) string {
 				return strings.Replace(c, "    mode: auto\n    namespace", "    mode: observe\n    namespace", 1)
 			},
@@ -39,17 +40,21 @@ func TestShouldNotAct(t *testing.T) {
 			edit: func(c string) string { return strings.Replace(c, "mode: auto", "mode: suggest", 1) },
 		},
 		{
-			name: "kill-switch", config: "agents", brk: fault("agents"), phase: incident.Suppressed, says: "data centre move",
+			name: "kill-switch", config: "agents", brk: fault("agents"), phase: incident.Suppressed,
+			says: "data centre move",
 			before: func(t *testing.T, s *demo.Scene) {
-				if _, err := s.Testbed.Watchdog(t.Context(), "hold", "--all", "--reason", "data centre move", "-n", s.Watchdog); err != nil {
+				if _, err := s.Testbed.Watchdog(t.Context(), "hold", "--all", "--reason", "data centre move",
+					"-n", s.Watchdog); err != nil {
 					t.Fatal(err)
 				}
 			},
 		},
 		{
-			name: "namespace-hold", config: "agents", brk: fault("agents"), phase: incident.Suppressed, says: "held from kubectl",
+			name: "namespace-hold", config: "agents", brk: fault("agents"), phase: incident.Suppressed,
+			says: "held from kubectl",
 			before: func(t *testing.T, s *demo.Scene) {
-				if _, err := s.Run(t.Context(), "", "kubectl", "annotate", "namespace", s.Namespace, "watchdog.io/hold=held from kubectl"); err != nil {
+				if _, err := s.Run(t.Context(), "", "kubectl", "annotate", "namespace", s.Namespace,
+					"watchdog.io/hold=held from kubectl"); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -57,13 +62,15 @@ func TestShouldNotAct(t *testing.T) {
 		{
 			name: "other-owner", config: "agents", brk: fault("agents"), phase: incident.Escalated, says: "Argo CD",
 			before: func(t *testing.T, s *demo.Scene) {
-				if err := s.Annotate(t.Context(), "argocd.argoproj.io/tracking-id", "shop:apps/Deployment:x/agent-system"); err != nil {
+				if err := s.Annotate(t.Context(),
+					"argocd.argoproj.io/tracking-id", "shop:apps/Deployment:x/agent-system"); err != nil {
 					t.Fatal(err)
 				}
 			},
 		},
 		{
-			name: "other-installation", config: "agents", brk: fault("agents"), phase: incident.Escalated, says: "another-watchdog",
+			name: "other-installation", config: "agents", brk: fault("agents"), phase: incident.Escalated,
+			says: "another-watchdog",
 			before: func(t *testing.T, s *demo.Scene) {
 				if err := s.Annotate(t.Context(), "watchdog.io/managed-by", "another-watchdog"); err != nil {
 					t.Fatal(err)
@@ -75,7 +82,8 @@ func TestShouldNotAct(t *testing.T) {
 			edit: func(c string) string { return strings.Replace(c, "good_after: 5s", "good_after: 1h", 1) },
 		},
 		{
-			name: "no-rollback-mark", config: "crash", brk: release("v2.2.1"), phase: incident.Escalated, says: "no-rollback",
+			name: "no-rollback-mark", config: "crash", brk: release("v2.2.1"), phase: incident.Escalated,
+			says: "no-rollback",
 			before: func(t *testing.T, s *demo.Scene) {
 				good(t, s)
 				if err := s.Annotate(t.Context(), "watchdog.io/no-rollback", "schema v7"); err != nil {
@@ -92,7 +100,8 @@ func TestShouldNotAct(t *testing.T) {
 			edit: func(c string) string { return c + "budget: { per_target: 0/1h }\n" },
 		},
 		{
-			name: "not-suspect", config: "health-rollback", brk: fault("redis"), phase: incident.Escalated, says: "page", before: good,
+			name: "not-suspect", config: "health-rollback", brk: fault("redis"), phase: incident.Escalated,
+			says: "page", before: good,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -113,9 +122,10 @@ func TestShouldNotAct(t *testing.T) {
 				tc.before(t, s)
 			}
 			tc.brk(t, s)
-			inc, err := s.WaitIncident(within(t, 90*time.Second), string(tc.phase)+" and saying "+tc.says, func(i incident.Incident) bool {
-				return i.Phase == tc.phase && explains(i, tc.says)
-			})
+			inc, err := s.WaitIncident(within(t, 90*time.Second), string(tc.phase)+" and saying "+tc.says,
+				func(i incident.Incident) bool {
+					return i.Phase == tc.phase && explains(i, tc.says)
+				})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -31,12 +31,16 @@ receivers:
 	if err := s.Fault("agents"); err != nil {
 		t.Fatal(err)
 	}
-	asked, err := s.WaitIncident(within(t, time.Minute), "paged", func(i incident.Incident) bool { return i.Paged && !i.AckBy.IsZero() })
+	asked, err := s.WaitIncident(within(t, time.Minute), "paged", func(i incident.Incident) bool {
+		return i.Paged &&
+			!i.AckBy.IsZero()
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	kill9(t, s, leader(t, s))
-	late, err := s.WaitIncident(within(t, time.Minute), "unanswered", func(i incident.Incident) bool { return i.Unanswered > 0 })
+	late, err := s.WaitIncident(within(t, time.Minute),
+		"unanswered", func(i incident.Incident) bool { return i.Unanswered > 0 })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,15 +50,18 @@ receivers:
 			told = e.At
 		}
 	}
-	if off := told.Sub(asked.AckBy); off < 0 || off > 10*time.Second || late.ID != asked.ID || late.Unanswered != 1 || late.Step != 1 {
+	if off := told.Sub(asked.AckBy); off < 0 || off > 10*time.Second || late.ID != asked.ID || late.Unanswered != 1 ||
+		late.Step != 1 {
 		t.Errorf("due %s, told %s later; %d unanswered, step %d", asked.AckBy, off, late.Unanswered, late.Step)
 	}
-	t.Logf("told %s after the deadline; its leader was killed in between", told.Sub(asked.AckBy).Round(time.Millisecond))
+	t.Logf("told %s after the deadline; its leader was killed in between",
+		told.Sub(asked.AckBy).Round(time.Millisecond))
 	toldTo(t, s, "lead", 1)
 	if out, err := s.Testbed.Watchdog(t.Context(), "ack", asked.ID, "--reason", "mine", "-n", s.Watchdog); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	mine, err := s.WaitIncident(within(t, time.Minute), "acknowledged", func(i incident.Incident) bool { return !i.Acked.At.IsZero() })
+	mine, err := s.WaitIncident(within(t, time.Minute),
+		"acknowledged", func(i incident.Incident) bool { return !i.Acked.At.IsZero() })
 	if err != nil || !mine.AckBy.IsZero() || mine.Unanswered != 1 {
 		t.Errorf("next deadline %s, %d unanswered (%v)", mine.AckBy, mine.Unanswered, err)
 	}
@@ -75,7 +82,8 @@ func toldTo(t *testing.T, s *demo.Scene, name string, n int) {
 		}
 		return len(seen)
 	}
-	if err := s.Receivers.WaitFor(within(t, 15*time.Second), func(all recorders.Snapshot) bool { return keys(all) >= n }); err != nil {
+	if err := s.Receivers.WaitFor(within(t, 15*time.Second),
+		func(all recorders.Snapshot) bool { return keys(all) >= n }); err != nil {
 		t.Error(err)
 	}
 	if got := keys(s.Receivers.Snapshot()); got != n {

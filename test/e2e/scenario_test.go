@@ -58,11 +58,14 @@ func told(t *testing.T, s *demo.Scene, pages int, published bool) {
 		posts = 1
 	}
 	err := s.Receivers.WaitFor(within(t, 15*time.Second), func(recorders.Snapshot) bool {
-		return len(s.Receivers.PagerDutyIncidents()) == pages && len(s.Receivers.SlackMessages()) == 1 && len(s.Receivers.StatuspageIncidents()) == posts
+		return len(s.Receivers.PagerDutyIncidents()) == pages && len(s.Receivers.SlackMessages()) == 1 &&
+			len(s.Receivers.StatuspageIncidents()) == posts
 	})
 	if err != nil {
-		t.Errorf("%d incidents at PagerDuty, want %d; %d Slack messages, want one that is edited; %d incidents on the status page, want %d. What came:\n%s",
-			len(s.Receivers.PagerDutyIncidents()), pages, len(s.Receivers.SlackMessages()), len(s.Receivers.StatuspageIncidents()), posts, strings.Join(came(s), "\n"))
+		t.Errorf("%d incidents at PagerDuty, want %d; %d Slack messages, want one that is edited; %d incidents on "+
+			"the status page, want %d. What came:\n%s",
+			len(s.Receivers.PagerDutyIncidents()), pages, len(s.Receivers.SlackMessages()),
+			len(s.Receivers.StatuspageIncidents()), posts, strings.Join(came(s), "\n"))
 	}
 }
 

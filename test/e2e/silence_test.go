@@ -29,7 +29,8 @@ func startAlertmanager(t *testing.T, peers ...string) (address, gossip string) {
 	dir := t.TempDir()
 	address, gossip = free(t), free(t)
 	write(t, filepath.Join(dir, "alertmanager.yml"), "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n")
-	args := []string{"--config.file=alertmanager.yml", "--storage.path=" + filepath.Join(dir, "am"), "--web.listen-address=" + address, "--cluster.listen-address=" + gossip, "--cluster.settle-timeout=1s"}
+	args := []string{"--config.file=alertmanager.yml", "--storage.path=" + filepath.Join(dir, "am"),
+		"--web.listen-address=" + address, "--cluster.listen-address=" + gossip, "--cluster.settle-timeout=1s"}
 	for _, p := range peers {
 		args = append(args, "--cluster.peer="+p)
 	}
@@ -58,7 +59,8 @@ func silenceOn(t *testing.T, text string) alertmanager.Window {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return alertmanager.Window{Key: "maintenance/" + strings.ToLower(t.Name()), Comment: "the database moves", Matchers: m, EndsAt: time.Now().Add(time.Hour)}
+	return alertmanager.Window{Key: "maintenance/" + strings.ToLower(t.Name()), Comment: "the database moves",
+		Matchers: m, EndsAt: time.Now().Add(time.Hour)}
 }
 
 // alive are the silences that are in force or will be.
@@ -100,10 +102,13 @@ func TestSilencesOfARealAlertmanager(t *testing.T) {
 	}
 	until(t, "the other peer to have the silence", 20*time.Second, func() bool { return len(alive(t, second)) == 1 })
 	got := alive(t, second)[0]
-	if got.ID != made.ID || got.State != "active" || got.Matchers.String() != w.Matchers.String() || got.CreatedBy != "watchdog e2e" || got.EndsAt.Sub(w.EndsAt).Abs() > time.Millisecond || got.EndsAt.Location() != time.UTC {
+	if got.ID != made.ID || got.State != "active" || got.Matchers.String() != w.Matchers.String() ||
+		got.CreatedBy != "watchdog e2e" || got.EndsAt.Sub(w.EndsAt).Abs() > time.Millisecond ||
+		got.EndsAt.Location() != time.UTC {
 		t.Errorf("%+v, want %s until %s", got, w.Matchers, w.EndsAt)
 	}
-	if !got.Matches(map[string]string{"target": "shop", "severity": "P2"}) || got.Matches(map[string]string{"target": "shop", "severity": "P2", "pod": "canary-1"}) {
+	if !got.Matches(map[string]string{"target": "shop", "severity": "P2"}) ||
+		got.Matches(map[string]string{"target": "shop", "severity": "P2", "pod": "canary-1"}) {
 		t.Error("it silences something else")
 	}
 
@@ -112,11 +117,13 @@ func TestSilencesOfARealAlertmanager(t *testing.T) {
 	if err != nil || longer.ID != made.ID {
 		t.Errorf("extended: %v %v", longer, err)
 	}
-	until(t, "the first to hear of it", 20*time.Second, func() bool { return alive(t, first)[0].EndsAt.After(w.EndsAt.Add(59 * time.Minute)) })
+	until(t, "the first to hear of it", 20*time.Second,
+		func() bool { return alive(t, first)[0].EndsAt.After(w.EndsAt.Add(59 * time.Minute)) })
 	if err := first.Expire(t.Context(), w.Key); err != nil {
 		t.Error(err)
 	}
-	until(t, "it to be over at both", 20*time.Second, func() bool { return len(alive(t, first))+len(alive(t, second)) == 0 })
+	until(t, "it to be over at both", 20*time.Second,
+		func() bool { return len(alive(t, first))+len(alive(t, second)) == 0 })
 	if err := both.Expire(t.Context(), w.Key); err != nil {
 		t.Errorf("expired twice: %v", err)
 	}
@@ -129,7 +136,8 @@ func TestSilencesOfARealAlertmanager(t *testing.T) {
 	if _, err := first.Extend(t.Context(), w.Key, w.EndsAt.Add(time.Hour)); err != nil {
 		t.Error(err)
 	}
-	if all := alive(t, first); len(all) != 1 || all[0].State != "pending" || !all[0].EndsAt.After(w.EndsAt.Add(59*time.Minute)) {
+	if all := alive(t, first); len(all) != 1 || all[0].State != "pending" ||
+		!all[0].EndsAt.After(w.EndsAt.Add(59*time.Minute)) {
 		t.Errorf("%+v", all)
 	}
 	if err := first.Expire(t.Context(), w.Key); err != nil || len(alive(t, first)) != 0 {
@@ -190,9 +198,11 @@ func TestASilencedAlertIsLeftAloneAndPagesWhenTheSilenceEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	installText(t, s, config(t, s, "release")+fmt.Sprintf("alertmanager: { silences: { urls: [\"http://127.0.0.1:1\", \"http://%s\"], interval: 1s, timeout: 2s } }\n", address))
+	installText(t, s, config(t, s, "release")+fmt.Sprintf("alertmanager: { silences: { urls: "+
+		"[\"http://127.0.0.1:1\", \"http://%s\"], interval: 1s, timeout: 2s } }\n", address))
 	good(t, s)
-	until(t, "both replicas to know of the silence", 30*time.Second, func() bool { return total(t, s, "watchdog_silences ") == 2 })
+	until(t, "both replicas to know of the silence", 30*time.Second,
+		func() bool { return total(t, s, "watchdog_silences ") == 2 })
 	users, err := s.URL(t.Context(), "/work")
 	if err != nil {
 		t.Fatal(err)
@@ -201,14 +211,16 @@ func TestASilencedAlertIsLeftAloneAndPagesWhenTheSilenceEnds(t *testing.T) {
 	if err := s.Release(t.Context(), "v2.2.0"); err != nil { // fails 30 % of its requests
 		t.Fatal(err)
 	}
-	inc, err := s.WaitIncident(within(t, time.Minute), "recorded and held because of the silence", func(i incident.Incident) bool {
-		return i.Target.Name == "agent-system" && i.Phase == incident.Suppressed && explains(i, "silenced by "+made.ID)
-	})
+	inc, err := s.WaitIncident(within(t, time.Minute), "recorded and held because of the silence",
+		func(i incident.Incident) bool {
+			return i.Target.Name == "agent-system" && i.Phase == incident.Suppressed && explains(i, "silenced by "+made.ID)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
 	why, err := s.Testbed.Watchdog(t.Context(), "why", inc.ID, "-n", s.Watchdog)
-	want := fmt.Sprintf(`error_rate: silenced by %s until %s by eve "the database moves`, made.ID, w.EndsAt.UTC().Format(time.RFC3339))
+	want := fmt.Sprintf(`error_rate: silenced by %s until %s by eve "the database moves`, made.ID,
+		w.EndsAt.UTC().Format(time.RFC3339))
 	if err != nil || !strings.Contains(why, want) {
 		t.Errorf("watchdog why does not say %q: %v\n%s", want, err, why)
 	}
@@ -237,7 +249,8 @@ func TestASilencedAlertIsLeftAloneAndPagesWhenTheSilenceEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(inc.Attempts) != 1 || inc.Attempts[0].Action != "rollback" || inc.Attempts[0].Verdict != incident.Helped || !explains(inc, "error_rate is not silenced any more") {
+	if len(inc.Attempts) != 1 || inc.Attempts[0].Action != "rollback" || inc.Attempts[0].Verdict != incident.Helped ||
+		!explains(inc, "error_rate is not silenced any more") {
 		t.Errorf("attempts %+v; %+v", inc.Attempts, inc.Timeline)
 	}
 	wantEffects(t, s, 1)

@@ -37,7 +37,8 @@ func TestPodsThatEndSlowlyBlockNoRollback_X22(t *testing.T) {
 	s := stage(t, "slow-end")
 	t.Cleanup(func() { forget(t, s) })
 	kubectl(t, s.Namespace, "", "patch", "deployment", "agent-system", "-p",
-		`{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":240,"containers":[{"name":"agent-system","lifecycle":{"preStop":{"sleep":{"seconds":240}}}}]}}}}`)
+		`{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":240,"containers":[{"name":"agent-system",`+
+			`"lifecycle":{"preStop":{"sleep":{"seconds":240}}}}]}}}}`)
 	rolledOut(t, s)
 	install(t, s, "release")
 	good(t, s)
@@ -88,9 +89,10 @@ func TestAPodOfADeadNodeBlocksNoRollback_X22(t *testing.T) {
 // rolledBack waits until the release was rolled back, once, and that helped.
 func rolledBack(t *testing.T, s *demo.Scene) {
 	t.Helper()
-	inc, err := s.WaitIncident(within(t, 90*time.Second), "rolled back, or given to a person", func(i incident.Incident) bool {
-		return i.Phase == incident.Resolved || i.Phase == incident.Escalated
-	})
+	inc, err := s.WaitIncident(within(t, 90*time.Second), "rolled back, or given to a person",
+		func(i incident.Incident) bool {
+			return i.Phase == incident.Resolved || i.Phase == incident.Escalated
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +119,8 @@ func terminating(t *testing.T, s *demo.Scene) int {
 
 // forget removes pods without waiting for anything.
 func forget(t *testing.T, s *demo.Scene) {
-	if out, err := tb.Run(contextForCleanup(), "", "kubectl", "-n", s.Namespace, "delete", "deployments,pods", "--all", "--force", "--grace-period=0", "--wait=false"); err != nil {
+	if out, err := tb.Run(contextForCleanup(), "", "kubectl", "-n", s.Namespace,
+		"delete", "deployments,pods", "--all", "--force", "--grace-period=0", "--wait=false"); err != nil {
 		t.Log(err, out)
 	}
 }

@@ -26,7 +26,8 @@ const stolen = "stolen"
 // thief is a client with the token of the scene's watchdog.
 func thief(t *testing.T, s *demo.Scene) *kubernetes.Clientset {
 	t.Helper()
-	r, err := tb.Kube.CoreV1().ServiceAccounts(s.Watchdog).CreateToken(t.Context(), "watchdog", &authentication.TokenRequest{}, metav1.CreateOptions{})
+	r, err := tb.Kube.CoreV1().ServiceAccounts(s.Watchdog).CreateToken(t.Context(),
+		"watchdog", &authentication.TokenRequest{}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,9 @@ func rich(t *testing.T, s *demo.Scene) {
 		kubectl(t, s.Namespace, "", "create", "secret", "generic", secret, "--from-literal=password=x")
 	}
 	kubectl(t, s.Namespace, "", "create", "configmap", "settings", "--from-literal=LEVEL=info")
-	kubectl(t, s.Namespace, "", "patch", "deployment", "agent-system", "-p", `{"spec":{"template":{"metadata":{"annotations":{"checksum/config":"1","container.security.test/agent-system":"strict"}},"spec":{
+	kubectl(t, s.Namespace, "", "patch", "deployment", "agent-system", "-p",
+		`{"spec":{"template":{"metadata":{"annotations":{"checksum/config":"1",
+		"container.security.test/agent-system":"strict"}},"spec":{
 	  "volumes":[{"name":"db","secret":{"secretName":"db-2456789bcd"}}],
 	  "containers":[{"name":"agent-system","envFrom":[{"configMapRef":{"name":"settings"}}],"env":[
 	    {"name":"RELEASE","value":"1"},{"name":"JAVA_TOOL_OPTIONS","value":"-Xmx64m"},
@@ -66,7 +69,8 @@ func TestTheStolenTokenIsWorthLittle_S03_SEC10(t *testing.T) {
 	s := stage(t, stolen)
 	rich(t, s)
 	s.Values = map[string]any{"extraFiles": map[string]any{"clean.yaml": jobManifest}}
-	installText(t, s, config(t, s, "agents")+"api: { control: true }\njob_templates:\n  clean: { file: clean.yaml }\n", "actions.job=true")
+	installText(t, s, config(t, s, "agents")+"api: { control: true }\njob_templates:\n  clean: { file: clean.yaml }\n",
+		"actions.job=true")
 	k := thief(t, s)
 	eventually(t, time.Minute, "the policies to be in force", func(ctx context.Context) (string, bool) {
 		err := patchIt("deployments", `{"spec":{"replicas":0}}`)(ctx, k, s, metav1.DryRunAll)
@@ -108,8 +112,11 @@ func TestTheStolenTokenIsWorthLittle_S03_SEC10(t *testing.T) {
 
 	// Somebody grants more than the chart does: what changes something is refused all the same.
 	for _, ns := range []string{s.Namespace, s.Watchdog} {
-		if _, err := tb.Kube.RbacV1().RoleBindings(ns).Create(t.Context(), &rbac.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "too-much"},
-			RoleRef: rbac.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "admin"}, Subjects: []rbac.Subject{{Kind: "ServiceAccount", Name: "watchdog", Namespace: s.Watchdog}}}, metav1.CreateOptions{}); err != nil {
+		if _, err := tb.Kube.RbacV1().RoleBindings(ns).Create(t.Context(),
+			&rbac.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "too-much"},
+				RoleRef:  rbac.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "admin"},
+				Subjects: []rbac.Subject{{Kind: "ServiceAccount", Name: "watchdog", Namespace: s.Watchdog}}},
+			metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,7 +136,9 @@ func TestTheStolenTokenIsWorthLittle_S03_SEC10(t *testing.T) {
 		t.Errorf("%d attempts refused", refused)
 	}
 	after, err := s.Deployment(t.Context())
-	if err != nil || after.Generation != before.Generation || fmt.Sprint(after.Annotations, after.Labels, after.Finalizers) != fmt.Sprint(before.Annotations, before.Labels, before.Finalizers) {
+	if err != nil || after.Generation != before.Generation ||
+		fmt.Sprint(after.Annotations, after.Labels, after.Finalizers) != fmt.Sprint(before.Annotations, before.Labels,
+			before.Finalizers) {
 		t.Errorf("something was changed (%v): %+v", err, after)
 	}
 	witnessed(t, s, refused)
@@ -169,7 +178,8 @@ func witnessed(t *testing.T, s *demo.Scene, refused int) {
 			t.Errorf("kept: %s %s %s", r.Verb, r.RequestURI, r.RequestObject)
 		}
 	}
-	t.Logf("the audit log: %d requests refused by a policy, %d for want of a right; %d attempts were refused", denied, forbidden, refused)
+	t.Logf("the audit log: %d requests refused by a policy, %d for want of a right; %d attempts were refused", denied,
+		forbidden, refused)
 	if denied < 30 || forbidden == 0 {
 		t.Error("the audit log does not show them")
 	}
@@ -206,12 +216,16 @@ func TestARollbackThatThePolicyRefusesIsAPersons_S03(t *testing.T) {
 	install(t, s, "release")
 	good(t, s)
 	users(t, s)
-	kubectl(t, s.Namespace, "", "patch", "deployment", "agent-system", "-p", `{"spec":{"template":{"spec":{"containers":[{"name":"agent-system","image":"agent-system:v2.2.0","env":[{"name":"OLD_SETTING","$patch":"delete"}]}]}}}}`)
-	inc, err := s.WaitIncident(within(t, 2*time.Minute), "a person's", func(i incident.Incident) bool { return i.Phase == incident.Escalated && i.Paged })
+	kubectl(t, s.Namespace, "", "patch", "deployment", "agent-system", "-p",
+		`{"spec":{"template":{"spec":{"containers":[{"name":"agent-system","image":"agent-system:v2.2.0",`+
+			`"env":[{"name":"OLD_SETTING","$patch":"delete"}]}]}}}}`)
+	inc, err := s.WaitIncident(within(t, 2*time.Minute), "a person's",
+		func(i incident.Incident) bool { return i.Phase == incident.Escalated && i.Paged })
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"denied by an admission policy or webhook", "make the change manually", "would give a container a variable"} {
+	for _, want := range []string{"denied by an admission policy or webhook", "make the change manually",
+		"would give a container a variable"} {
 		if !strings.Contains(inc.PageReason, want) {
 			t.Errorf("the page does not say %q: %s", want, inc.PageReason)
 		}
@@ -230,21 +244,26 @@ func TestARollbackThatDropsASecretIsDone_S03(t *testing.T) {
 	for _, v := range []string{"settings-v1", "settings-v2"} {
 		kubectl(t, s.Namespace, "", "create", "configmap", v, "--from-literal=LEVEL=info")
 	}
-	kubectl(t, s.Namespace, "", "patch", "deployment", "agent-system", "-p", `{"spec":{"template":{"spec":{"containers":[{"name":"agent-system","env":[{"name":"RELEASE","value":"1"}],"envFrom":[{"configMapRef":{"name":"settings-v1"}}]}]}}}}`)
+	kubectl(t, s.Namespace, "", "patch", "deployment", "agent-system", "-p",
+		`{"spec":{"template":{"spec":{"containers":[{"name":"agent-system","env":[{"name":"RELEASE","value":"1"}],`+
+			`"envFrom":[{"configMapRef":{"name":"settings-v1"}}]}]}}}}`)
 	rolledOut(t, s)
 	install(t, s, "release")
 	good(t, s)
 	users(t, s)
-	kubectl(t, s.Namespace, "", "patch", "deployment", "agent-system", "-p", `{"spec":{"template":{"metadata":{"labels":{"version":"v2"}},"spec":{
+	kubectl(t, s.Namespace, "", "patch", "deployment", "agent-system", "-p",
+		`{"spec":{"template":{"metadata":{"labels":{"version":"v2"}},"spec":{
 	  "volumes":[{"name":"new","secret":{"secretName":"new"}}],
 	  "containers":[{"name":"agent-system","image":"agent-system:v2.2.0","ports":[{"containerPort":8081}],
-	    "env":[{"name":"RELEASE","value":"2"},{"name":"NEW","value":"1"}],"envFrom":[{"configMapRef":{"name":"settings-v2"}}],"resources":{"requests":{"cpu":"50m"}}}]}}}}`)
+	    "env":[{"name":"RELEASE","value":"2"},{"name":"NEW","value":"1"}],
+	    	"envFrom":[{"configMapRef":{"name":"settings-v2"}}],"resources":{"requests":{"cpu":"50m"}}}]}}}}`)
 	rolledBack(t, s)
 	d, err := s.Deployment(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := d.Spec.Template.Spec; len(c.Volumes) != 0 || len(c.Containers[0].Env) != 2 || c.Containers[0].Image != "agent-system:v2.1.5" {
+	if c := d.Spec.Template.Spec; len(c.Volumes) != 0 || len(c.Containers[0].Env) != 2 ||
+		c.Containers[0].Image != "agent-system:v2.1.5" {
 		t.Errorf("it has %+v", c)
 	}
 }

@@ -54,9 +54,10 @@ func secondNode(t *testing.T) (die func()) {
 	t.Cleanup(func() { _ = tb.Kube.CoreV1().Nodes().Delete(contextForCleanup(), "node-2", metav1.DeleteOptions{}) })
 	until(t, "node-2 to be ready", time.Minute, func() bool {
 		n, err := tb.Kube.CoreV1().Nodes().Get(t.Context(), "node-2", metav1.GetOptions{})
-		return err == nil && len(n.Spec.Taints) == 0 && slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
-			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-		})
+		return err == nil && len(n.Spec.Taints) == 0 && slices.ContainsFunc(n.Status.Conditions,
+			func(c corev1.NodeCondition) bool {
+				return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+			})
 	})
 	return die
 }
@@ -86,7 +87,8 @@ func push(t *testing.T, name, image string) {
 // readyEndpoints counts the ready addresses behind a Service.
 func readyEndpoints(t *testing.T, namespace, service string) int {
 	t.Helper()
-	all, err := tb.Kube.DiscoveryV1().EndpointSlices(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: discovery.LabelServiceName + "=" + service})
+	all, err := tb.Kube.DiscoveryV1().EndpointSlices(namespace).List(t.Context(),
+		metav1.ListOptions{LabelSelector: discovery.LabelServiceName + "=" + service})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +122,10 @@ func TestTheTestbedMakesTrouble(t *testing.T) {
 	space := func(t *testing.T) string {
 		name := "trouble-" + strings.ToLower(filepath.Base(t.Name()))
 		kubectl(t, "default", "", "create", "namespace", name)
-		t.Cleanup(func() { _ = tb.Kube.CoreV1().Namespaces().Delete(contextForCleanup(), name, metav1.DeleteOptions{}) })
+		t.Cleanup(func() {
+			_ = tb.Kube.CoreV1().Namespaces().Delete(contextForCleanup(), name,
+				metav1.DeleteOptions{})
+		})
 		until(t, "the ServiceAccount", time.Minute, func() bool {
 			_, err := tb.Kube.CoreV1().ServiceAccounts(name).Get(t.Context(), "default", metav1.GetOptions{})
 			return err == nil
@@ -128,7 +133,8 @@ func TestTheTestbedMakesTrouble(t *testing.T) {
 		return name
 	}
 	pod := func(t *testing.T, ns, name, spec string) {
-		kubectl(t, ns, fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: %s, labels: {app: %s}}\nspec: %s\n", name, name, spec), "apply", "-f", "-")
+		kubectl(t, ns, fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: %s, labels: {app: %s}}\nspec: %s\n",
+			name, name, spec), "apply", "-f", "-")
 	}
 	get := func(t *testing.T, ns, name string) corev1.Pod {
 		p, err := tb.Kube.CoreV1().Pods(ns).Get(t.Context(), name, metav1.GetOptions{})
@@ -138,7 +144,8 @@ func TestTheTestbedMakesTrouble(t *testing.T) {
 		return *p
 	}
 	runs := func(t *testing.T, ns, name string) {
-		until(t, name+" to run", 30*time.Second, func() bool { return get(t, ns, name).Status.Phase == corev1.PodRunning })
+		until(t, name+" to run", 30*time.Second,
+			func() bool { return get(t, ns, name).Status.Phase == corev1.PodRunning })
 	}
 	deploy := func(t *testing.T, ns, name string, replicas int) {
 		kubectl(t, ns, "", "create", "deployment", name, "--image=trouble:idle", fmt.Sprintf("--replicas=%d", replicas))
@@ -167,10 +174,13 @@ func TestTheTestbedMakesTrouble(t *testing.T) {
 	t.Run("a-config-map-is-missing", func(t *testing.T) {
 		t.Parallel()
 		ns := space(t)
-		pod(t, ns, "env", `{containers: [{name: c, image: "trouble:deaf", envFrom: [{configMapRef: {name: gone}}]}], terminationGracePeriodSeconds: 0}`)
+		pod(t, ns, "env", `{containers: [{name: c, image: "trouble:deaf", envFrom: [{configMapRef: {name: gone}}]}], `+
+			`terminationGracePeriodSeconds: 0}`)
 		until(t, "CreateContainerConfigError", 30*time.Second, func() bool {
 			s := get(t, ns, "env").Status.ContainerStatuses
-			return len(s) == 1 && s[0].State.Waiting != nil && s[0].State.Waiting.Reason == "CreateContainerConfigError" && s[0].State.Waiting.Message == `configmap "gone" not found`
+			return len(s) == 1 && s[0].State.Waiting != nil &&
+				s[0].State.Waiting.Reason == "CreateContainerConfigError" &&
+				s[0].State.Waiting.Message == `configmap "gone" not found`
 		})
 		kubectl(t, ns, "", "create", "configmap", "gone", "--from-literal=A=1")
 		runs(t, ns, "env")
@@ -179,9 +189,10 @@ func TestTheTestbedMakesTrouble(t *testing.T) {
 		t.Parallel()
 		ns := space(t)
 		for name, spec := range map[string]string{
-			"deaf":  `{terminationGracePeriodSeconds: 3, containers: [{name: c, image: "trouble:deaf"}]}`,
-			"sleep": `{terminationGracePeriodSeconds: 30, containers: [{name: c, image: "trouble:idle", lifecycle: {preStop: {sleep: {seconds: 2}}}}]}`,
-			"idle":  `{terminationGracePeriodSeconds: 30, containers: [{name: c, image: "trouble:slow-stop"}]}`,
+			"deaf": `{terminationGracePeriodSeconds: 3, containers: [{name: c, image: "trouble:deaf"}]}`,
+			"sleep": `{terminationGracePeriodSeconds: 30, containers: [{name: c, image: "trouble:idle", lifecycle: ` +
+				`{preStop: {sleep: {seconds: 2}}}}]}`,
+			"idle": `{terminationGracePeriodSeconds: 30, containers: [{name: c, image: "trouble:slow-stop"}]}`,
 		} {
 			pod(t, ns, name, spec)
 		}
@@ -213,7 +224,9 @@ func TestTheTestbedMakesTrouble(t *testing.T) {
 		})
 		deploy(t, ns, "web", 2)
 		until(t, "ReplicaFailure", 30*time.Second, func() bool {
-			return strings.Contains(kubectl(t, ns, "", "get", "deployment", "web", "-o", `jsonpath={.status.conditions[?(@.type=="ReplicaFailure")].message}`), "exceeded quota: few")
+			return strings.Contains(kubectl(t, ns,
+				"", "get", "deployment", "web", "-o",
+				`jsonpath={.status.conditions[?(@.type=="ReplicaFailure")].message}`), "exceeded quota: few")
 		})
 	})
 	t.Run("a-scaled-object-owns-its-autoscaler", func(t *testing.T) {
@@ -227,7 +240,8 @@ func TestTheTestbedMakesTrouble(t *testing.T) {
 		})
 		kubectl(t, ns, "", "patch", "hpa", "web-autoscaler", "-p", `{"spec":{"minReplicas":4}}`)
 		until(t, "the minimum to be put back", 30*time.Second, func() bool {
-			h, err := tb.Kube.AutoscalingV2().HorizontalPodAutoscalers(ns).Get(t.Context(), "web-autoscaler", metav1.GetOptions{})
+			h, err := tb.Kube.AutoscalingV2().HorizontalPodAutoscalers(ns).Get(t.Context(),
+				"web-autoscaler", metav1.GetOptions{})
 			o := metav1.GetControllerOf(h)
 			return err == nil && *h.Spec.MinReplicas == 2 && o != nil && o.Kind == "ScaledObject"
 		})
@@ -241,11 +255,14 @@ func TestTheTestbedMakesTrouble(t *testing.T) {
 		})
 		kubectl(t, ns, "", "patch", "deployment", "web", "-p", `{"metadata":{"finalizers":["testbed/keep"]}}`)
 		kubectl(t, ns, "", "delete", "deployment", "web", "--cascade=foreground", "--wait=false")
-		until(t, "its pod to be gone", 30*time.Second, func() bool { return kubectl(t, ns, "", "get", "pods", "-o", "name") == "" })
-		if d, err := tb.Kube.AppsV1().Deployments(ns).Get(t.Context(), "web", metav1.GetOptions{}); err != nil || d.DeletionTimestamp == nil {
+		until(t, "its pod to be gone", 30*time.Second,
+			func() bool { return kubectl(t, ns, "", "get", "pods", "-o", "name") == "" })
+		if d, err := tb.Kube.AppsV1().Deployments(ns).Get(t.Context(), "web", metav1.GetOptions{}); err != nil ||
+			d.DeletionTimestamp == nil {
 			t.Errorf("the deployment: %v", err)
 		}
-		kubectl(t, ns, "", "patch", "deployment", "web", "--type=json", "-p", `[{"op":"remove","path":"/metadata/finalizers"}]`)
+		kubectl(t, ns, "", "patch", "deployment", "web", "--type=json", "-p",
+			`[{"op":"remove","path":"/metadata/finalizers"}]`)
 		until(t, "it to go", 30*time.Second, func() bool {
 			_, err := tb.Kube.AppsV1().Deployments(ns).Get(t.Context(), "web", metav1.GetOptions{})
 			return apierrors.IsNotFound(err)

@@ -69,7 +69,10 @@ func TestVerbsUsedAreVerbsGranted_SEC11(t *testing.T) {
 // granted reads the rules of the chart as rendered with every action on.
 func granted(t *testing.T) map[string]bool {
 	t.Helper()
-	out, err := tb.Run(t.Context(), "", "helm", "template", "watchdog", filepath.Join(root, "deploy", "helm", "watchdog"), "-n", "watchdog", "--set", "actions.scale=true", "--set", "actions.restart=true", "--set", "actions.rollback=true", "--set", "actions.job=true", "--set", "rbac.namespaces={shop}")
+	out, err := tb.Run(t.Context(), "", "helm", "template", "watchdog",
+		filepath.Join(root, "deploy", "helm", "watchdog"),
+		"-n", "watchdog", "--set", "actions.scale=true", "--set", "actions.restart=true", "--set",
+		"actions.rollback=true", "--set", "actions.job=true", "--set", "rbac.namespaces={shop}")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +91,8 @@ func granted(t *testing.T) map[string]bool {
 		if err != nil || json.Unmarshal(b, &o) != nil {
 			continue
 		}
-		if strings.HasSuffix(o.Metadata.Name, "-responder") || strings.HasSuffix(o.Metadata.Name, "-approver") || strings.HasSuffix(o.Metadata.Name, "-reader") || strings.HasSuffix(o.Metadata.Name, "-cli") {
+		if strings.HasSuffix(o.Metadata.Name, "-responder") || strings.HasSuffix(o.Metadata.Name, "-approver") ||
+			strings.HasSuffix(o.Metadata.Name, "-reader") || strings.HasSuffix(o.Metadata.Name, "-cli") {
 			continue // for people, to be bound to them
 		}
 		for _, r := range o.Rules {

@@ -26,9 +26,11 @@ import (
 var t0 = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 func trouble() incident.Incident {
-	i := incident.New("01inc", incident.Target{Name: "shop", Namespace: "shop-prod", Kind: "deployment", Workload: "shop"}, t0)
+	i := incident.New("01inc", incident.Target{Name: "shop", Namespace: "shop-prod", Kind: "deployment",
+		Workload: "shop"}, t0)
 	i.Severity, i.Lead, i.Paged, i.PageReason = incident.P1, "errors", true, "the ladder says page"
-	i.Alerts = []incident.Alert{{Rule: "errors", Severity: incident.P1, Firing: true, Was: "31% fail <b>é</b>\r\nBcc: everybody@example.com"}}
+	i.Alerts = []incident.Alert{{Rule: "errors", Severity: incident.P1, Firing: true,
+		Was: "31% fail <b>é</b>\r\nBcc: everybody@example.com"}}
 	i.Timeline = []incident.Entry{{At: t0, Kind: "firing", Text: "errors: 31% fail"}}
 	return i
 }
@@ -47,7 +49,8 @@ func file(t *testing.T, text []byte) string {
 
 func receiver(t *testing.T, e config.Email) notify.Notifier {
 	t.Helper()
-	e.Name, e.From, e.Severities = "mail", "watchdog <watchdog@example.com>", []incident.Severity{incident.P0, incident.P1}
+	e.Name, e.From, e.Severities = "mail", "watchdog <watchdog@example.com>", []incident.Severity{incident.P0,
+		incident.P1}
 	if e.To == nil {
 		e.To = []string{"oncall@example.com"}
 	}
@@ -62,22 +65,33 @@ func TestMail(t *testing.T) {
 	other, err := recorders.NewAuthority()
 	must(t, err)
 	server := start(t, authority)
-	ca, stranger, right, wrong := file(t, authority.PEM()), file(t, other.PEM()), file(t, []byte(password)), file(t, []byte("wrong"))
+	ca, stranger, right, wrong := file(t, authority.PEM()), file(t, other.PEM()), file(t, []byte(password)), file(t,
+		[]byte("wrong"))
 	for _, tc := range []struct {
 		name string
 		e    config.Email
 		want string // in the error; empty: it is delivered
 		stay bool   // the error is final
 	}{
-		{"STARTTLS and a password", config.Email{Smarthost: server.starttls, TLS: config.StartTLS, CAFile: ca, Username: username, PasswordFile: right}, "", false},
-		{"implicit TLS and a password", config.Email{Smarthost: server.implicit, TLS: config.ImplicitTLS, CAFile: ca, Username: username, PasswordFile: right}, "", false},
-		{"two recipients, one of whom is unknown", config.Email{Smarthost: server.starttls, TLS: config.StartTLS, CAFile: ca, Username: username, PasswordFile: right, To: []string{"gone@example.com", "lead@example.com"}}, "", false},
-		{"a wrong password", config.Email{Smarthost: server.starttls, TLS: config.StartTLS, CAFile: ca, Username: username, PasswordFile: wrong}, "535", true},
-		{"no password", config.Email{Smarthost: server.starttls, TLS: config.StartTLS, CAFile: ca}, "give a password first", true},
-		{"a certificate that nobody vouches for", config.Email{Smarthost: server.starttls, TLS: config.StartTLS, CAFile: stranger, Username: username, PasswordFile: right}, "unknown authority", false},
-		{"the same with implicit TLS", config.Email{Smarthost: server.implicit, TLS: config.ImplicitTLS, CAFile: stranger, Username: username, PasswordFile: right}, "unknown authority", false},
-		{"a password in plain text", config.Email{Smarthost: server.starttls, TLS: config.NoTLS, Username: username, PasswordFile: right}, "does not support SMTP AUTH", false},
-		{"an unknown recipient", config.Email{Smarthost: server.starttls, TLS: config.StartTLS, CAFile: ca, Username: username, PasswordFile: right, To: []string{"gone@example.com"}}, "nobody of that name", true},
+		{"STARTTLS and a password", config.Email{Smarthost: server.starttls, TLS: config.StartTLS, CAFile: ca,
+			Username: username, PasswordFile: right}, "", false},
+		{"implicit TLS and a password", config.Email{Smarthost: server.implicit, TLS: config.ImplicitTLS, CAFile: ca,
+			Username: username, PasswordFile: right}, "", false},
+		{"two recipients, one of whom is unknown", config.Email{Smarthost: server.starttls, TLS: config.StartTLS,
+			CAFile: ca, Username: username, PasswordFile: right, To: []string{"gone@example.com", "lead@example.com"}},
+			"", false},
+		{"a wrong password", config.Email{Smarthost: server.starttls, TLS: config.StartTLS, CAFile: ca,
+			Username: username, PasswordFile: wrong}, "535", true},
+		{"no password", config.Email{Smarthost: server.starttls, TLS: config.StartTLS, CAFile: ca},
+			"give a password first", true},
+		{"a certificate that nobody vouches for", config.Email{Smarthost: server.starttls, TLS: config.StartTLS,
+			CAFile: stranger, Username: username, PasswordFile: right}, "unknown authority", false},
+		{"the same with implicit TLS", config.Email{Smarthost: server.implicit, TLS: config.ImplicitTLS,
+			CAFile: stranger, Username: username, PasswordFile: right}, "unknown authority", false},
+		{"a password in plain text", config.Email{Smarthost: server.starttls, TLS: config.NoTLS, Username: username,
+			PasswordFile: right}, "does not support SMTP AUTH", false},
+		{"an unknown recipient", config.Email{Smarthost: server.starttls, TLS: config.StartTLS, CAFile: ca,
+			Username: username, PasswordFile: right, To: []string{"gone@example.com"}}, "nobody of that name", true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			n := receiver(t, tc.e)
@@ -97,15 +111,19 @@ func TestMail(t *testing.T) {
 				t.Fatal(err)
 			}
 			last := read(t, server.next(t))
-			if strings.Contains(tc.name, "unknown") != strings.Contains(r.Error, "not taken for gone@example.com: 550") {
+			if strings.Contains(tc.name, "unknown") != strings.Contains(r.Error,
+				"not taken for gone@example.com: 550") {
 				t.Errorf("%+v", r)
 			}
-			first.check(t, "P1 shop: errors (31% fail <b>é</b>  Bcc: everybody@example.com)", "", "P1 open", "the ladder says page", "12:00:00")
-			last.check(t, "Re: P1 shop: errors (31% fail <b>é</b>  Bcc: everybody@example.com)", "<watchdog.01inc@example.com>", "P1 resolved", "Nothing is asked of you")
+			first.check(t, "P1 shop: errors (31% fail <b>é</b>  Bcc: everybody@example.com)", "", "P1 open",
+				"the ladder says page", "12:00:00")
+			last.check(t, "Re: P1 shop: errors (31% fail <b>é</b>  Bcc: everybody@example.com)",
+				"<watchdog.01inc@example.com>", "P1 resolved", "Nothing is asked of you")
 		})
 	}
 	t.Run("a mail that is too large", func(t *testing.T) {
-		n := receiver(t, config.Email{Smarthost: server.starttls, TLS: config.StartTLS, CAFile: ca, Username: username, PasswordFile: right, Text: "{{ range 2000 }}a line that says nothing at all, many times\n{{ end }}"})
+		n := receiver(t, config.Email{Smarthost: server.starttls, TLS: config.StartTLS, CAFile: ca, Username: username,
+			PasswordFile: right, Text: "{{ range 2000 }}a line that says nothing at all, many times\n{{ end }}"})
 		if _, err := n.Notify(t.Context(), trouble(), incident.Receipt{}); err != nil {
 			t.Fatal(err)
 		}
@@ -155,10 +173,12 @@ func (l letter) check(t *testing.T, subject, inReplyTo string, words ...string) 
 	t.Helper()
 	got, err := new(mime.WordDecoder).DecodeHeader(l.header.Get("Subject"))
 	must(t, err)
-	if got != subject || l.header.Get("In-Reply-To") != inReplyTo || l.header.Get("References") != inReplyTo || l.header.Get("Auto-Submitted") != "auto-generated" || l.header.Get("Bcc") != "" {
+	if got != subject || l.header.Get("In-Reply-To") != inReplyTo || l.header.Get("References") != inReplyTo ||
+		l.header.Get("Auto-Submitted") != "auto-generated" || l.header.Get("Bcc") != "" {
 		t.Errorf("%q: %v", got, l.header)
 	}
-	if id := l.header.Get("Message-Id"); !strings.HasPrefix(id, "<watchdog.01inc") || (id == "<watchdog.01inc@example.com>") != (inReplyTo == "") {
+	if id := l.header.Get("Message-Id"); !strings.HasPrefix(id, "<watchdog.01inc") ||
+		(id == "<watchdog.01inc@example.com>") != (inReplyTo == "") {
 		t.Errorf("Message-ID %s", id)
 	}
 	for name, text := range map[string]string{"text": l.text, "html": l.html} {

@@ -116,7 +116,8 @@ func start(t *testing.T, authority *recorders.Authority) *exim {
 	file := filepath.Join(dir, "exim.conf")
 	f, err := os.Create(file)
 	must(t, err)
-	must(t, eximConfig.Execute(f, map[string]any{"Path": eximPath, "Dir": dir, "StartTLS": one, "Implicit": two, "User": owner}))
+	must(t, eximConfig.Execute(f, map[string]any{"Path": eximPath, "Dir": dir, "StartTLS": one, "Implicit": two,
+		"User": owner}))
 	must(t, f.Close())
 	s.delivered, err = fsnotify.NewWatcher()
 	must(t, err)

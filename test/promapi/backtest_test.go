@@ -24,7 +24,8 @@ targets:
   - {name: y, namespace: apps, workload: deployment/y, mode: auto}
   - {name: z, namespace: apps, workload: deployment/z, mode: auto}
 thresholds:
-  - {name: local, mode: auto, expr: "avg by (target) (m)", above: 6, clear_below: 5, for: 30s, severity: P2, ladder: [{scale: {by: 1, max: 6, lease: 1h}}, page]}
+  - {name: local, mode: auto, expr: "avg by (target) (m)", above: 6, clear_below: 5, for: 30s, severity: P2,
+      ladder: [{scale: {by: 1, max: 6, lease: 1h}}, page]}
   - {name: remote, source: prometheus, mode: auto, expr: "max by (target) (rate(c[2m]))", above: 0.2, for: 1m, severity: P3, ladder: [page]}
 routes:
   - matchers: ['severity="critical"']
@@ -56,7 +57,8 @@ func TestBacktestOfThreeSources(t *testing.T) {
 	}
 	var first *backtest.Report
 	for _, from := range []string{blocks, recording, serve(t, blocks)} {
-		out, err := exec.Command("../../bin/watchdog", "backtest", filepath.Join(dir, "watchdog.yaml"), "--from", from, "-o", "json",
+		out, err := exec.Command("../../bin/watchdog", "backtest", filepath.Join(dir, "watchdog.yaml"), "--from", from,
+			"-o", "json",
 			"--begin", end.Add(-50*time.Minute).Format(time.RFC3339), "--end", end.Format(time.RFC3339)).Output()
 		if err != nil {
 			t.Fatalf("%s: %v", from, err)

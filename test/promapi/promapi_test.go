@@ -32,18 +32,32 @@ import (
 
 // questions are asked of both; $end is the time of the last sample, $start an hour before.
 var questions = []string{
-	"query?query=up&time=$end", "query?query=sum(m)&time=$end", "query?query=m>4&time=$end", "query?query=1&time=$end", `query?query="text"&time=$end`, "query?query=m[1m]&time=$end",
-	"query?query=rate(c[5m])&time=$end", "query?query=topk(2,m)&time=$end", "query?query=quantile(0.9,m)&time=$end", "query?query=nothing&time=$end", "query?query=absent(nothing)&time=$end",
-	"query?query=m&time=$start", "query?query=m&time=0", "query?query=m+offset+10m&time=$end", "query?query=max_over_time(m[30m:1m])&time=$end", "query?query=m/on(target,pod)c&time=$end",
-	"query?query=-m&time=$end", "query?query=m/0&time=$end", "query?query=0/0*m&time=$end", "query?query=label_replace(m,%22x%22,%22$1%22,%22pod%22,%22(.*)%22)&time=$end",
-	"query_range?query=m&start=$start&end=$end&step=60", "query_range?query=sum+by(target)(rate(c[2m]))&start=$start&end=$end&step=1m", "query_range?query=m>5&start=$start&end=$end&step=30",
+	"query?query=up&time=$end", "query?query=sum(m)&time=$end", "query?query=m>4&time=$end", "query?query=1&time=$end",
+	`query?query="text"&time=$end`, "query?query=m[1m]&time=$end",
+	"query?query=rate(c[5m])&time=$end", "query?query=topk(2,m)&time=$end", "query?query=quantile(0.9,m)&time=$end",
+	"query?query=nothing&time=$end", "query?query=absent(nothing)&time=$end",
+	"query?query=m&time=$start", "query?query=m&time=0", "query?query=m+offset+10m&time=$end",
+	"query?query=max_over_time(m[30m:1m])&time=$end", "query?query=m/on(target,pod)c&time=$end",
+	"query?query=-m&time=$end", "query?query=m/0&time=$end", "query?query=0/0*m&time=$end",
+	"query?query=label_replace(m,%22x%22,%22$1%22,%22pod%22,%22(.*)%22)&time=$end",
+	"query_range?query=m&start=$start&end=$end&step=60",
+	"query_range?query=sum+by(target)(rate(c[2m]))&start=$start&end=$end&step=1m",
+	"query_range?query=m>5&start=$start&end=$end&step=30",
 	"query_range?query=nothing&start=$start&end=$end&step=60", "query_range?query=1&start=$start&end=$end&step=600",
-	"series?match[]=m&start=$start&end=$end", "series?match[]={target=%22x%22}&match[]=c&start=$start&end=$end", "series?match[]=nothing&start=$start&end=$end",
-	"labels?start=$start&end=$end", "labels?match[]=m&start=$start&end=$end", "label/target/values?start=$start&end=$end", "label/__name__/values?start=$start&end=$end", "label/nothing/values?start=$start&end=$end",
+	"series?match[]=m&start=$start&end=$end",
+	"series?match[]={target=%22x%22}&match[]=c&start=$start&end=$end",
+	"series?match[]=nothing&start=$start&end=$end",
+	"labels?start=$start&end=$end", "labels?match[]=m&start=$start&end=$end",
+	"label/target/values?start=$start&end=$end",
+	"label/__name__/values?start=$start&end=$end", "label/nothing/values?start=$start&end=$end",
 	// What is wrong.
-	"query?query=sum(", "query?query=", "query?query=m&time=yesterday", "query?query=m&timeout=soon", "query?query=m[5m]+1&time=$end", "query?query=m%20%2B%20on(target)%20c&time=$end",
-	"query_range?query=m&start=$end&end=$start&step=60", "query_range?query=m&start=$start&end=$end&step=0", "query_range?query=m&start=$start&end=$end&step=-1", "query_range?query=m&start=$start&end=$end&step=0.1",
-	"query_range?query=m&start=$start&end=$end", "query_range?query=m&end=$end&step=60", "query_range?query=m[5m]&start=$start&end=$end&step=60",
+	"query?query=sum(", "query?query=", "query?query=m&time=yesterday", "query?query=m&timeout=soon",
+	"query?query=m[5m]+1&time=$end", "query?query=m%20%2B%20on(target)%20c&time=$end",
+	"query_range?query=m&start=$end&end=$start&step=60",
+	"query_range?query=m&start=$start&end=$end&step=0",
+	"query_range?query=m&start=$start&end=$end&step=-1", "query_range?query=m&start=$start&end=$end&step=0.1",
+	"query_range?query=m&start=$start&end=$end",
+	"query_range?query=m&end=$end&step=60", "query_range?query=m[5m]&start=$start&end=$end&step=60",
 	"series", "series?match[]={}", "series?match[]=m{", "labels?match[]=m{", "label/target/values?match[]={}",
 }
 
@@ -55,7 +69,8 @@ func TestTheAPIAnswersAsPrometheusDoes(t *testing.T) {
 	ours := ours(t, samples)
 	differences := 0
 	for _, q := range questions {
-		q = strings.NewReplacer("$end", fmt.Sprint(end.Unix()), "$start", fmt.Sprint(end.Add(-time.Hour).Unix())).Replace(q)
+		q = strings.NewReplacer("$end", fmt.Sprint(end.Unix()),
+			"$start", fmt.Sprint(end.Add(-time.Hour).Unix())).Replace(q)
 		wantStatus, want := ask(t, theirs, q)
 		gotStatus, got := ask(t, ours, q)
 		if d := cmp.Diff(want, got); d != "" || wantStatus != gotStatus {
@@ -76,7 +91,9 @@ func history(end time.Time) []*model.Sample {
 			for at := end.Add(-time.Hour); !at.After(end); at = at.Add(15 * time.Second) {
 				c += float64(rnd.IntN(5))
 				for name, v := range map[string]float64{"m": float64(rnd.IntN(80)) / 10, "c": c, "up": 1} {
-					all = append(all, &model.Sample{Metric: model.Metric{"__name__": model.LabelValue(name), "target": model.LabelValue(target), "pod": model.LabelValue(pod)}, Value: model.SampleValue(v), Timestamp: model.TimeFromUnix(at.Unix())})
+					all = append(all, &model.Sample{Metric: model.Metric{"__name__": model.LabelValue(name),
+						"target": model.LabelValue(target), "pod": model.LabelValue(pod)}, Value: model.SampleValue(v),
+						Timestamp: model.TimeFromUnix(at.Unix())})
 				}
 			}
 		}
@@ -88,7 +105,9 @@ func ours(t *testing.T, samples []*model.Sample) string {
 	t.Helper()
 	store := storage.New(storage.Options{Retention: 24 * time.Hour})
 	store.Append(samples)
-	h := web.Handler(web.Options{Gatherer: prometheus.NewRegistry(), PromQL: &web.PromQL{Engine: promql.NewEngine(promql.LocalOptions{}), Queryable: store, Parser: promql.NewParser(), Now: time.Now}})
+	h := web.Handler(web.Options{Gatherer: prometheus.NewRegistry(),
+		PromQL: &web.PromQL{Engine: promql.NewEngine(promql.LocalOptions{}), Queryable: store,
+			Parser: promql.NewParser(), Now: time.Now}})
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	return s.URL
@@ -106,7 +125,8 @@ func recorded(t *testing.T, samples []*model.Sample) (recording, blocks string) 
 		fmt.Fprintf(f, "# TYPE %s unknown\n", name)
 		for _, s := range samples {
 			if string(s.Metric["__name__"]) == name {
-				fmt.Fprintf(f, "%s{target=%q,pod=%q} %v %d\n", name, s.Metric["target"], s.Metric["pod"], float64(s.Value), s.Timestamp.Unix())
+				fmt.Fprintf(f, "%s{target=%q,pod=%q} %v %d\n", name, s.Metric["target"], s.Metric["pod"],
+					float64(s.Value), s.Timestamp.Unix())
 			}
 		}
 	}
@@ -114,7 +134,8 @@ func recorded(t *testing.T, samples []*model.Sample) (recording, blocks string) 
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("promtool", "tsdb", "create-blocks-from", "openmetrics", f.Name(), filepath.Join(dir, "data")).CombinedOutput(); err != nil {
+	if out, err := exec.Command("promtool", "tsdb", "create-blocks-from", "openmetrics", f.Name(),
+		filepath.Join(dir, "data")).CombinedOutput(); err != nil {
 		t.Fatalf("promtool (run hack/need): %v\n%s", err, out)
 	}
 	return f.Name(), filepath.Join(dir, "data")
@@ -128,7 +149,8 @@ func serve(t *testing.T, blocks string) string {
 	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte("global: {}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("../../bin/prometheus", "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+blocks, "--web.listen-address="+addr)
+	cmd := exec.Command("../../bin/prometheus", "--config.file="+filepath.Join(dir, "prometheus.yml"),
+		"--storage.tsdb.path="+blocks, "--web.listen-address="+addr)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -65,7 +65,8 @@ func TestAlertsOfARealPrometheus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := rules.NewManager(rules.Options{Remote: ask, AsPrometheus: true, Target: func(l labels.Labels) (string, bool) { return l.Get("target"), true }})
+	g, err := rules.NewManager(rules.Options{Remote: ask, AsPrometheus: true,
+		Target: func(l labels.Labels) (string, bool) { return l.Get("target"), true }})
 	if err == nil {
 		_, err = g.Update(rules.Config{Groups: groups})
 	}
@@ -96,11 +97,13 @@ func TestAlertsOfARealPrometheus(t *testing.T) {
 			compared += len(want)
 			if !maps.Equal(got, want) {
 				differences++
-				t.Errorf("%s at %s:\nwatchdog   %v\nPrometheus %v", name, at, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+				t.Errorf("%s at %s:\nwatchdog   %v\nPrometheus %v", name, at, slices.Sorted(maps.Keys(got)),
+					slices.Sorted(maps.Keys(want)))
 			}
 		}
 	}
-	t.Logf("%d evaluations, %d alerts, %d differences", len(evaluated["live"])+len(evaluated["many"]), compared, differences)
+	t.Logf("%d evaluations, %d alerts, %d differences", len(evaluated["live"])+len(evaluated["many"]), compared,
+		differences)
 	if compared < 100 {
 		t.Error("too little happened to show anything")
 	}
@@ -112,7 +115,8 @@ func theirAlerts(t *testing.T, url string, at time.Time, group string) map[strin
 	all := map[string]bool{}
 	for l, points := range raw(t, url, "ALERTS", at, time.Second) {
 		for _, p := range points {
-			if p.Timestamp == model.TimeFromUnixNano(at.UnixNano()) && (l.Get("alertname") == "TooMany") == (group == "many") {
+			if p.Timestamp == model.TimeFromUnixNano(at.UnixNano()) &&
+				(l.Get("alertname") == "TooMany") == (group == "many") {
 				all[labels.NewBuilder(l).Del("__name__").Labels().String()] = true
 			}
 		}
@@ -161,7 +165,8 @@ func judging(t *testing.T, dir string, d time.Duration) (string, map[string][]ti
 	t.Cleanup(app.Close)
 	for name, text := range map[string]string{
 		"rules.yaml": liveRules,
-		"prometheus.yml": fmt.Sprintf("global: {scrape_interval: 1s}\nrule_files: [rules.yaml]\nscrape_configs: [{job_name: app, static_configs: [{targets: [%q]}]}]\n",
+		"prometheus.yml": fmt.Sprintf("global: {scrape_interval: 1s}\nrule_files: [rules.yaml]\nscrape_configs: "+
+			"[{job_name: app, static_configs: [{targets: [%q]}]}]\n",
 			strings.TrimPrefix(app.URL, "http://")),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -169,7 +174,8 @@ func judging(t *testing.T, dir string, d time.Duration) (string, map[string][]ti
 		}
 	}
 	addr := address(t)
-	cmd := exec.Command("../../bin/prometheus", "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr)
+	cmd := exec.Command("../../bin/prometheus", "--config.file="+filepath.Join(dir, "prometheus.yml"),
+		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -59,13 +59,15 @@ func Open(o Options) (*Recorder, error) {
 	}
 	r := &Recorder{o: o, log: log, test: log.Try, changed: make(chan struct{})}
 	f := promauto.With(o.Registerer)
-	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Name: "audit_writable", Help: "1 while the audit log can be written; without it watchdog takes no action."}, func() float64 {
+	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Name: "audit_writable",
+		Help: "1 while the audit log can be written; without it watchdog takes no action."}, func() float64 {
 		if r.Closed() != nil {
 			return 0
 		}
 		return 1
 	})
-	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Name: "audit_sequence", Help: "Sequence number of the last record of the audit log."}, func() float64 { return float64(log.Tip().Seq) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Name: "audit_sequence",
+		Help: "Sequence number of the last record of the audit log."}, func() float64 { return float64(log.Tip().Seq) })
 	if log.Damage() != "" {
 		o.Logger.Error("watchdog only watches from now on", "reason", log.Damage())
 	}

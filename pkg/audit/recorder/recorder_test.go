@@ -45,9 +45,12 @@ func TestAReplicaThatCannotRecordDoesNotLead_S09(t *testing.T) {
 			err         error
 			news        bool
 			terms, over int
-		}{{nil, false, 1, 0}, {full, true, 1, 1}, {full, false, 1, 1}, {nil, true, 2, 1}, {nil, false, 2, 1}, {full, true, 2, 2}} {
-			if news := look(step.err); news != step.news || terms != step.terms || over != step.over || !errors.Is(r.Closed(), step.err) {
-				t.Errorf("%v: news %v, %d terms, %d over, closed %v; want %+v", step.err, news, terms, over, r.Closed(), step)
+		}{{nil, false, 1, 0}, {full, true, 1, 1}, {full, false, 1, 1}, {nil, true, 2, 1}, {nil, false, 2, 1},
+			{full, true, 2, 2}} {
+			if news := look(step.err); news != step.news || terms != step.terms || over != step.over ||
+				!errors.Is(r.Closed(), step.err) {
+				t.Errorf("%v: news %v, %d terms, %d over, closed %v; want %+v", step.err, news, terms, over, r.Closed(),
+					step)
 			}
 		}
 		stop()

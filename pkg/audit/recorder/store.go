@@ -47,7 +47,8 @@ func (s *Store) SaveIncident(ctx context.Context, inc incident.Incident, version
 // records are so anchored outside their folder, without a request of their own.
 func (s *Store) SwapLedger(ctx context.Context, l incident.Ledger, version string) (string, error) {
 	if tip := s.r.log.Tip(); tip.Seq > 0 {
-		l = l.WithAnchor(tip.Log, incident.Anchor{Seq: tip.Seq, Hash: tip.Hash, Key: tip.Key, At: time.Now().UTC().Truncate(time.Second)})
+		l = l.WithAnchor(tip.Log, incident.Anchor{Seq: tip.Seq, Hash: tip.Hash, Key: tip.Key,
+			At: time.Now().UTC().Truncate(time.Second)})
 	}
 	return s.Store.SwapLedger(ctx, l, version)
 }
@@ -76,7 +77,8 @@ func (s *Store) Note(ctx context.Context) {
 		return // somebody else wrote it: tried again in a minute
 	}
 	if err != nil {
-		s.r.o.Logger.Warn("the ledger was not told how far the audit record has come; tried again in a minute", "err", err)
+		s.r.o.Logger.Warn("the ledger was not told how far the audit record has come; tried again in a minute",
+			"err", err)
 		return
 	}
 	s.noted = tip.Seq

@@ -201,9 +201,11 @@ func TestASilenceFollowsItsWindow(t *testing.T) {
 	}
 	d.change("db", func(s *maintenance.Spec) { s.Until = s.Until.Add(time.Hour) }).after(time.Minute).want("extended",
 		`maintenance/db/targets {target=~"shop"} until 14:00`)
-	d.change("db", func(s *maintenance.Spec) { s.Until = s.Until.Add(-30 * time.Minute) }).after(time.Minute).want("made shorter", `maintenance/db/targets {target=~"shop"} until 13:30`)
+	d.change("db", func(s *maintenance.Spec) { s.Until = s.Until.Add(-30 * time.Minute) }).after(time.Minute).want("made shorter",
+		`maintenance/db/targets {target=~"shop"} until 13:30`)
 	d.lead()
-	d.change("db", func(s *maintenance.Spec) { s.Ended = &maintenance.Word{At: d.clock.at} }).after(time.Minute).want("ended under another leader", "")
+	d.change("db", func(s *maintenance.Spec) { s.Ended = &maintenance.Word{At: d.clock.at} }).
+		after(time.Minute).want("ended under another leader", "")
 	if s := d.stored["db"].Status; len(s.Silences) != 0 || s.Phase != maintenance.Ended || s.Problem != "" {
 		t.Errorf("%+v", s)
 	}
@@ -252,7 +254,8 @@ func TestWhichAlertsAWindowSilences(t *testing.T) {
 		"a whole namespace": {[]string{"shop", "cart"},
 			`maintenance/x/namespaces {namespace=~"shop",target=""} until 13:00; maintenance/x/targets {target=~"cart|shop"} until 13:00`},
 		"everything": {nil,
-			`maintenance/x/namespaces {namespace=~"post|shop",target=""} until 13:00; maintenance/x/targets {target=~"cart|mail|shop"} until 13:00`},
+			`maintenance/x/namespaces {namespace=~"post|shop",target=""} until 13:00; maintenance/x/targets ` +
+				`{target=~"cart|mail|shop"} until 13:00`},
 		"a target that is none": {[]string{"gone"}, ""},
 	} {
 		d := newWard(t)
@@ -293,7 +296,8 @@ func TestAnAlertmanagerThatDoesNotAnswerIsAskedAgain(t *testing.T) {
 
 func recurring(t *testing.T) maintenance.Window {
 	t.Helper()
-	c, err := timeinterval.New([]timeinterval.Interval{{Times: []timeinterval.Times{{StartTime: "13:00", EndTime: "14:00"}}}})
+	c, err := timeinterval.New([]timeinterval.Interval{{Times: []timeinterval.Times{{StartTime: "13:00",
+		EndTime: "14:00"}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,8 +315,10 @@ func TestEachTimeOfARecurringWindowIsItsOwn(t *testing.T) {
 	d.after(23*time.Hour).want("a day later",
 		`maintenance/nightly/20260302T130000Z/targets {target=~"shop"} until 14:00`)
 	want := []string{
-		"maintenance/nightly/20260301T130000Z scheduled Database maintenance until 14:00", "maintenance/nightly/20260301T130000Z in_progress Database maintenance until 14:00",
-		"maintenance/nightly/20260302T130000Z scheduled Database maintenance until 14:00", "maintenance/nightly/20260301T130000Z completed Database maintenance until 14:00",
+		"maintenance/nightly/20260301T130000Z scheduled Database maintenance until 14:00",
+		"maintenance/nightly/20260301T130000Z in_progress Database maintenance until 14:00",
+		"maintenance/nightly/20260302T130000Z scheduled Database maintenance until 14:00",
+		"maintenance/nightly/20260301T130000Z completed Database maintenance until 14:00",
 		"maintenance/nightly/20260302T130000Z in_progress Database maintenance until 14:00",
 	}
 	if !slices.Equal(d.page.told, want) {

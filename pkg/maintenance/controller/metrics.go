@@ -12,7 +12,8 @@ var (
 	endsDesc = prometheus.NewDesc("watchdog_maintenance_ends_timestamp_seconds",
 		"End of the active maintenance window.", []string{"window"}, nil)
 	heldDesc = prometheus.NewDesc("watchdog_maintenance_held_pages",
-		"Incidents whose notifications are held by the maintenance window; exported by the leader.", []string{"window"}, nil)
+		"Incidents whose notifications are held by the maintenance window; exported by the leader.", []string{"window"},
+		nil)
 	excludedDesc = prometheus.NewDesc("watchdog_maintenance_excluded",
 		"1 while the target is excluded from error budgets.", []string{"target"}, nil)
 )

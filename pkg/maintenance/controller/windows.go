@@ -97,7 +97,8 @@ func text(err error) string {
 
 // Look takes what the cluster has of windows now, and returns the targets of those in force
 // if that is something else than at the look before. One goroutine calls it.
-func (w *Windows) Look(ctx context.Context, read func(context.Context) (stored []kube.StoredWindow, odd, err error)) (news []string) {
+func (w *Windows) Look(ctx context.Context, read func(context.Context) (stored []kube.StoredWindow, odd,
+	err error)) (news []string) {
 	stored, odd, err := read(ctx)
 	if ctx.Err() != nil {
 		return nil

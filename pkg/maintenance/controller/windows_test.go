@@ -150,7 +150,8 @@ func TestAlarmsFireAndEnd(t *testing.T) {
 	for _, c := range []struct {
 		after time.Duration
 		want  string
-	}{{79 * time.Minute, ""}, {80 * time.Minute, "maintenance_ending P3 0"}, {100 * time.Minute, "maintenance_overrun P2 1"}, {30 * time.Hour, "maintenance_overrun P2 1"}} {
+	}{{79 * time.Minute, ""}, {80 * time.Minute, "maintenance_ending P3 0"},
+		{100 * time.Minute, "maintenance_overrun P2 1"}, {30 * time.Hour, "maintenance_overrun P2 1"}} {
 		if got := firing(c.after); got != c.want {
 			t.Errorf("after %s: %q, want %q", c.after, got, c.want)
 		}
@@ -195,7 +196,8 @@ func TestEveryHeldPageIsAccountedFor(t *testing.T) {
 			stored = append(stored, s)
 		}
 		if n%3 == 0 {
-			c, err := timeinterval.New([]timeinterval.Interval{{Times: []timeinterval.Times{{StartTime: "13:00", EndTime: "13:20"},
+			c, err := timeinterval.New([]timeinterval.Interval{{Times: []timeinterval.Times{{StartTime: "13:00",
+				EndTime: "13:20"},
 				{StartTime: "14:00", EndTime: "14:45"}}}})
 			if err != nil {
 				t.Fatal(err)

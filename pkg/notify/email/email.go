@@ -72,7 +72,10 @@ func New(c config.Email, about notify.QuickReference, now func() time.Time) (*Em
 		name, text, ours string
 		parse            func(string, ...string) (*notify.Template, error)
 		to               **notify.Template
-	}{{"subject", c.Subject, "", notify.ParseTemplate, &l.subject}, {"html", c.HTML, emailHTML, notify.ParseHTML, &l.html}, {"text", c.Text, emailText, notify.ParseTemplate, &l.text}, {"text", "", emailText, notify.ParseTemplate, &l.plain}} {
+	}{{"subject", c.Subject, "", notify.ParseTemplate, &l.subject},
+		{"html", c.HTML, emailHTML, notify.ParseHTML, &l.html},
+		{"text", c.Text, emailText, notify.ParseTemplate, &l.text},
+		{"text", "", emailText, notify.ParseTemplate, &l.plain}} {
 		if p.text == "" {
 			p.text = p.ours
 		}
@@ -114,7 +117,8 @@ func (l *Email) Notify(ctx context.Context, i incident.Incident, prev incident.R
 	if prev.Ref != "" && !notify.Rings(i, prev) {
 		subject = prev.Ref
 	}
-	return incident.Receipt{Ref: subject, State: state, Digest: d, Error: missed, Severity: notify.Graver(prev.Severity, i.Severity)}, nil
+	return incident.Receipt{Ref: subject, State: state, Digest: d, Error: missed,
+		Severity: notify.Graver(prev.Severity, i.Severity)}, nil
 }
 
 // mailData is what a template of a mail sees: Alertmanager's data, and the incident
@@ -164,7 +168,9 @@ func (mailData) Parts(s string) []mailPart {
 func (l *Email) data(i incident.Incident, limit int) mailData {
 	text := func(s string) string { return strutil.Shorten(strutil.Visible(s), limit) }
 	quick := l.reference.Of(i)
-	d := mailData{Data: notify.TemplateData(l.name, i, quick, notify.Firing(i), limit), Headline: text(notify.Headline(i)), Next: text(notify.Next(i)), Answer: text(notify.Answered(i)), Reason: text(notify.Reason(i)),
+	d := mailData{Data: notify.TemplateData(l.name, i, quick, notify.Firing(i), limit),
+		Headline: text(notify.Headline(i)), Next: text(notify.Next(i)),
+		Answer: text(notify.Answered(i)), Reason: text(notify.Reason(i)),
 		Contacts: quick.Contacts, Links: quick.Links, Target: text(i.Target.String()), OpenedAt: i.OpenedAt.UTC(), ID: text(i.ID)}
 	for _, kv := range []template.KV{d.GroupLabels, d.CommonLabels, d.CommonAnnotations} {
 		clean(kv)
@@ -182,7 +188,8 @@ func (l *Email) data(i incident.Incident, limit int) mailData {
 		d.Note = "This mail is shortened: the mail server refused it for its size."
 	}
 	for _, e := range lines {
-		d.Timeline = append(d.Timeline, mailEntry{e.At.UTC(), strutil.Shorten(strutil.Visible(string(e.Kind)+": "+e.Text), min(limit, 240))})
+		d.Timeline = append(d.Timeline, mailEntry{e.At.UTC(),
+			strutil.Shorten(strutil.Visible(string(e.Kind)+": "+e.Text), min(limit, 240))})
 	}
 	return d
 }
@@ -196,7 +203,8 @@ func (l *Email) write(ctx context.Context, i incident.Incident, prev incident.Re
 	data := l.data(i, limit)
 	short := limit <= notify.MaxTextShort
 	failed := func(part string, err error) {
-		data.Note = strings.TrimSpace(data.Note + " " + strutil.Visible(fmt.Sprintf("The %s template of receiver %s failed: %v", part, l.name, err)))
+		data.Note = strings.TrimSpace(data.Note + " " +
+			strutil.Visible(fmt.Sprintf("The %s template of receiver %s failed: %v", part, l.name, err)))
 	}
 	first := subjectOf(string(i.Severity) + " " + i.Title())
 	subject := first
@@ -290,5 +298,6 @@ const mailLines = 8
 
 // Texts are the user's templates.
 func Texts(c *config.Email) []notify.Text {
-	return notify.Texts(notify.Text{Option: "subject", Text: c.Subject}, notify.Text{Option: "html", Text: c.HTML}, notify.Text{Option: "text", Text: c.Text})
+	return notify.Texts(notify.Text{Option: "subject", Text: c.Subject},
+		notify.Text{Option: "html", Text: c.HTML}, notify.Text{Option: "text", Text: c.Text})
 }

@@ -33,14 +33,16 @@ func postOffice(t *testing.T, o recorders.SMTPOptions, c config.Email) (*recorde
 	t.Helper()
 	rec := recorders.New(recorders.Options{SlowBy: time.Millisecond})
 	address := notifytest.MailServer(t, rec, o)
-	c.Name, c.Smarthost, c.From, c.Severities = "mail", address, "watchdog <watchdog@example.com>", []incident.Severity{incident.P0, incident.P1}
+	c.Name, c.Smarthost, c.From, c.Severities = "mail", address, "watchdog <watchdog@example.com>",
+		[]incident.Severity{incident.P0, incident.P1}
 	if c.To == nil {
 		c.To = []string{"oncall@example.com"}
 	}
 	if c.TLS == "" {
 		c.TLS = config.StartTLS
 	}
-	quick := notify.QuickReference{Contacts: []string{"Lead <b>: +49 30 1234567"}, Links: []config.Link{{Name: "dash<board>", URL: "https://grafana.example.com/d/x?a=1&b=2"}}}
+	quick := notify.QuickReference{Contacts: []string{"Lead <b>: +49 30 1234567"},
+		Links: []config.Link{{Name: "dash<board>", URL: "https://grafana.example.com/d/x?a=1&b=2"}}}
 	l, err := New(c, quick, time.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -136,14 +138,19 @@ func TestAMailThreadPerIncident(t *testing.T) {
 		if k == 0 {
 			subject, thread = strings.TrimPrefix(subject, "Re: "), ""
 		}
-		if q.Summary != subject || get("In-Reply-To") != thread || get("References") != thread || k == 0 && q.Key != "<watchdog.01inc@example.com>" {
+		if q.Summary != subject || get("In-Reply-To") != thread || get("References") != thread || k == 0 &&
+			q.Key != "<watchdog.01inc@example.com>" {
 			t.Errorf("mail %d: %q in reply to %q, is %s", k, q.Summary, get("In-Reply-To"), q.Key)
 		}
-		if get("Auto-Submitted") != "auto-generated" || get("X-Watchdog-Incident") != "01inc" || get("From") != `"watchdog" <watchdog@example.com>` || get("To") != "<oncall@example.com>" || (get("Importance") == "high") != (k < 2) {
+		if get("Auto-Submitted") != "auto-generated" || get("X-Watchdog-Incident") != "01inc" ||
+			get("From") != `"watchdog" <watchdog@example.com>` || get("To") != "<oncall@example.com>" ||
+			(get("Importance") == "high") != (k < 2) {
 			t.Errorf("mail %d: %v", k, h)
 		}
 		for name, body := range map[string]string{"text": text, "html": unescape.UnescapeString(html)} {
-			want := []string{"P1 open: shop", "watchdog is investigating", "roll back shop to revision 4: no effect", "error rate 31%", "12:00:00", "watchdog why 01inc", "+49 30 1234567", "https://grafana.example.com/d/x?a=1"}
+			want := []string{"P1 open: shop", "watchdog is investigating", "roll back shop to revision 4: no effect",
+				"error rate 31%", "12:00:00", "watchdog why 01inc", "+49 30 1234567",
+				"https://grafana.example.com/d/x?a=1"}
 			if k == 2 {
 				want = []string{"P1 resolved: shop", "Over after 1m0s. Nothing is asked of you."}
 			}
@@ -180,16 +187,24 @@ func TestAMailThatIsRefused(t *testing.T) {
 		want   string // in the error; empty: it is taken
 		final  bool
 	}{
-		"STARTTLS and a password":      {server: recorders.SMTPOptions{User: "u", Password: "p"}, c: config.Email{Username: "u", PasswordFile: password("p")}},
-		"implicit TLS and a password":  {server: recorders.SMTPOptions{User: "u", Password: "p", Implicit: true}, c: config.Email{TLS: config.ImplicitTLS, Username: "u", PasswordFile: password("p")}},
-		"plain text on loopback":       {plain: true, c: config.Email{TLS: config.NoTLS}},
-		"a wrong password":             {server: recorders.SMTPOptions{User: "u", Password: "p"}, c: config.Email{Username: "u", PasswordFile: password("q")}, want: "535", final: true},
-		"no password":                  {server: recorders.SMTPOptions{User: "u", Password: "p"}, want: "530", final: true},
-		"a server without passwords":   {c: config.Email{Username: "u", PasswordFile: password("p")}, want: "does not support SMTP AUTH"},
-		"a server without STARTTLS":    {plain: true, want: "does not offer STARTTLS"},
-		"STARTTLS where TLS is meant":  {c: config.Email{TLS: config.ImplicitTLS}, want: "first record does not look like a TLS handshake"},
-		"an unknown recipient":         {server: recorders.SMTPOptions{Unknown: []string{"oncall@example.com"}}, want: "recipient oncall@example.com: 550", final: true},
-		"one of two recipients":        {server: recorders.SMTPOptions{Unknown: []string{"a@example.com"}}, c: config.Email{To: []string{"a@example.com", "b@example.com"}}},
+		"STARTTLS and a password": {server: recorders.SMTPOptions{User: "u", Password: "p"},
+			c: config.Email{Username: "u", PasswordFile: password("p")}},
+		"implicit TLS and a password": {server: recorders.SMTPOptions{User: "u", Password: "p", Implicit: true},
+			c: config.Email{TLS: config.ImplicitTLS, Username: "u", PasswordFile: password("p")}},
+		"plain text on loopback": {plain: true, c: config.Email{TLS: config.NoTLS}},
+		"a wrong password": {server: recorders.SMTPOptions{User: "u", Password: "p"},
+			c: config.Email{Username: "u", PasswordFile: password("q")}, want: "535", final: true},
+		"no password": {server: recorders.SMTPOptions{User: "u", Password: "p"}, want: "530",
+			final: true},
+		"a server without passwords": {c: config.Email{Username: "u", PasswordFile: password("p")},
+			want: "does not support SMTP AUTH"},
+		"a server without STARTTLS": {plain: true, want: "does not offer STARTTLS"},
+		"STARTTLS where TLS is meant": {c: config.Email{TLS: config.ImplicitTLS},
+			want: "first record does not look like a TLS handshake"},
+		"an unknown recipient": {server: recorders.SMTPOptions{Unknown: []string{"oncall@example.com"}},
+			want: "recipient oncall@example.com: 550", final: true},
+		"one of two recipients": {server: recorders.SMTPOptions{Unknown: []string{"a@example.com"}},
+			c: config.Email{To: []string{"a@example.com", "b@example.com"}}},
 		"a server that nobody vouches": {c: config.Email{CAFile: notifytest.Stranger(t)}, want: "unknown authority"},
 	} {
 		o := tc.server
@@ -202,7 +217,8 @@ func TestAMailThatIsRefused(t *testing.T) {
 		switch {
 		case tc.want == "" && (err != nil || len(rec.Requests(recorders.Email)) != 1):
 			t.Errorf("%s: %v", name, err)
-		case tc.want != "" && (!errors.As(err, &f) || f.Final != tc.final || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "mail mail about incident 01inc")):
+		case tc.want != "" && (!errors.As(err, &f) || f.Final != tc.final || !strings.Contains(err.Error(), tc.want) ||
+			!strings.Contains(err.Error(), "mail mail about incident 01inc")):
 			t.Errorf("%s: %v", name, err)
 		case tc.want != "" && len(rec.Requests(recorders.Email)) != 0:
 			t.Errorf("%s: something was sent", name)
@@ -236,7 +252,8 @@ func TestAMailServerThatHangsIsLeftInTime_INV43(t *testing.T) {
 	l.post.port = silent.Addr().(*net.TCPAddr).Port
 	ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if _, err := l.Notify(ctx, notifytest.Trouble(), incident.Receipt{}); err == nil || !strings.Contains(err.Error(), "no answer in time") {
+	if _, err := l.Notify(ctx, notifytest.Trouble(), incident.Receipt{}); err == nil ||
+		!strings.Contains(err.Error(), "no answer in time") {
 		t.Errorf("%v", err)
 	}
 }
@@ -253,13 +270,16 @@ func TestAMailThatIsTooLargeIsShortenedOnce(t *testing.T) {
 	if len(all) != 1 || rec.Attempts(recorders.Email) != 2 {
 		t.Fatalf("%d taken of %d", len(all), rec.Attempts(recorders.Email))
 	}
-	if _, text, html := parts(t, all[0]); html != "" || !strings.Contains(text, "refused it for its size") || !strings.Contains(text, "P1 open: shop") {
+	if _, text, html := parts(t, all[0]); html != "" || !strings.Contains(text, "refused it for its size") ||
+		!strings.Contains(text, "P1 open: shop") {
 		t.Errorf("%s", text)
 	}
 }
 
 func TestATemplateOfAMail(t *testing.T) {
-	rec, l := secured(t, config.Email{Subject: "[{{ .Status | toUpper }}] {{ .CommonLabels.target }}\nBcc: all@example.com", HTML: `<p title="{{ .CommonAnnotations.headline }}">{{ range .Alerts }}{{ .Annotations.summary }}{{ end }}</p>`, Text: "{{ .Headline }}"})
+	rec, l := secured(t, config.Email{Subject: "[{{ .Status | toUpper }}] {{ .CommonLabels.target }}\nBcc: " +
+		"all@example.com", HTML: `<p title="{{ .CommonAnnotations.headline }}">{{ range .Alerts }}{{ ` +
+		`.Annotations.summary }}{{ end }}</p>`, Text: "{{ .Headline }}"})
 	i := notifytest.Trouble()
 	i.Alerts[0].Was = `<script>alert(1)</script>" onload="x`
 	notifytest.Tell(t, l, i, incident.Receipt{})
@@ -271,15 +291,18 @@ func TestATemplateOfAMail(t *testing.T) {
 	if text != `P1 open: shop: error_rate (<script>alert(1)</script>" onload="x)` {
 		t.Errorf("%q", text)
 	}
-	if strings.Contains(html, "<script") || strings.Contains(html, `" onload`) || !strings.Contains(html, "&lt;script&gt;") {
+	if strings.Contains(html, "<script") || strings.Contains(html, `" onload`) ||
+		!strings.Contains(html, "&lt;script&gt;") {
 		t.Error(html)
 	}
 }
 
 // A template that fails costs the dress and not the page.
 func TestATemplateOfAMailThatFails(t *testing.T) {
-	for name, bad := range map[string]string{"a field": `{{ .Nothing }}`, "a panic": `{{ index .Alerts 7 }}`, "an empty loop": `{{ range 100000000000 }}{{ end }}`, "much": `{{ range 1000000 }}xxxxxxxxxx{{ end }}`} {
-		for part, c := range map[string]config.Email{"subject": {Subject: bad}, "html": {HTML: "<p>" + bad}, "text": {Text: bad}} {
+	for name, bad := range map[string]string{"a field": `{{ .Nothing }}`, "a panic": `{{ index .Alerts 7 }}`,
+		"an empty loop": `{{ range 100000000000 }}{{ end }}`, "much": `{{ range 1000000 }}xxxxxxxxxx{{ end }}`} {
+		for part, c := range map[string]config.Email{"subject": {Subject: bad}, "html": {HTML: "<p>" + bad},
+			"text": {Text: bad}} {
 			rec, l := secured(t, c)
 			for _, b := range []*notify.Template{l.subject, l.html, l.text} {
 				if b != nil {
@@ -289,7 +312,9 @@ func TestATemplateOfAMailThatFails(t *testing.T) {
 			notifytest.Tell(t, l, notifytest.Trouble(), incident.Receipt{})
 			q := rec.Requests(recorders.Email)[0]
 			_, text, html := parts(t, q)
-			if html != "" || !strings.Contains(text, "P1 open: shop") || !strings.Contains(text, "The "+part+" template of receiver mail failed") || !strings.HasPrefix(q.Summary, "P1 shop") {
+			if html != "" || !strings.Contains(text, "P1 open: shop") ||
+				!strings.Contains(text, "The "+part+" template of receiver mail failed") ||
+				!strings.HasPrefix(q.Summary, "P1 shop") {
 				t.Errorf("%s in %s: %q\n%s\n%s", name, part, q.Summary, text, html)
 			}
 		}
@@ -305,7 +330,8 @@ func TestATemplateOfAMailThatFails(t *testing.T) {
 // FuzzMail: text from elsewhere adds no header, no line, no markup and no recipient,
 // and the mail stays one that servers take (SEC-20).
 func FuzzMail(f *testing.F) {
-	l, err := New(config.Email{Name: "mail", Smarthost: "127.0.0.1:25", TLS: config.NoTLS, From: "watchdog@example.com", To: []string{"a@example.com"}}, notify.QuickReference{}, func() time.Time { return notifytest.T0 })
+	l, err := New(config.Email{Name: "mail", Smarthost: "127.0.0.1:25", TLS: config.NoTLS, From: "watchdog@example.com",
+		To: []string{"a@example.com"}}, notify.QuickReference{}, func() time.Time { return notifytest.T0 })
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -329,7 +355,10 @@ func FuzzMail(f *testing.F) {
 			t.Fatal(err)
 		}
 		header, plain, html := parts(t, recorders.Request{Body: body})
-		known := []string{"Auto-Submitted", "Content-Transfer-Encoding", "Content-Type", "Date", "From", "Importance", "In-Reply-To", "Message-Id", "Mime-Version", "Priority", "References", "Subject", "To", "X-Auto-Response-Suppress", "X-Msmail-Priority", "X-Priority", "X-Watchdog-Incident"}
+		known := []string{"Auto-Submitted",
+			"Content-Transfer-Encoding", "Content-Type", "Date", "From", "Importance", "In-Reply-To", "Message-Id",
+			"Mime-Version", "Priority", "References", "Subject", "To", "X-Auto-Response-Suppress", "X-Msmail-Priority",
+			"X-Priority", "X-Watchdog-Incident"}
 		for name, values := range header {
 			if !slices.Contains(known, name) || len(values) != 1 {
 				t.Fatalf("header %s: %q", name, values)
@@ -339,7 +368,8 @@ func FuzzMail(f *testing.F) {
 		if err != nil || subject != strutil.Visible(subject) {
 			t.Fatalf("subject %q: %v", subject, err)
 		}
-		if strings.Count(plain, "\n") > 60 || strutil.Visible(strings.ReplaceAll(plain, "\n", "")) != strings.ReplaceAll(plain, "\n", "") {
+		if strings.Count(plain, "\n") > 60 ||
+			strutil.Visible(strings.ReplaceAll(plain, "\n", "")) != strings.ReplaceAll(plain, "\n", "") {
 			t.Fatalf("text %q", plain)
 		}
 		if text == "" {
@@ -374,7 +404,8 @@ func tagged(html string) string {
 
 // A command in a mail is shown as one, and a back quote that a stranger wrote as itself.
 func TestCommandsInAMailAreShownAsCommands(t *testing.T) {
-	l, err := New(config.Email{Name: "m", Smarthost: "127.0.0.1:25", From: "w@example.com", To: []string{"o@example.com"}, TLS: "none"}, notify.QuickReference{}, time.Now)
+	l, err := New(config.Email{Name: "m", Smarthost: "127.0.0.1:25", From: "w@example.com",
+		To: []string{"o@example.com"}, TLS: "none"}, notify.QuickReference{}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -393,11 +424,13 @@ func TestCommandsInAMailAreShownAsCommands(t *testing.T) {
 // Mail servers throw away what has the Message-ID of another mail: what a replica says
 // of itself has the same id each time, and yet is news.
 func TestASecondCutOffIsAnotherMail_INV45(t *testing.T) {
-	l, err := New(config.Email{Name: "mail", Smarthost: "127.0.0.1:25", From: "watchdog@example.com", To: []string{"ops@example.com"}}, notify.QuickReference{}, time.Now)
+	l, err := New(config.Email{Name: "mail", Smarthost: "127.0.0.1:25", From: "watchdog@example.com",
+		To: []string{"ops@example.com"}}, notify.QuickReference{}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := incident.Incident{ID: "leaderless-watchdog", Target: incident.Target{Name: incident.Self}, OpenedAt: notifytest.T0}
+	i := incident.Incident{ID: "leaderless-watchdog", Target: incident.Target{Name: incident.Self},
+		OpenedAt: notifytest.T0}
 	first, _ := l.ids(i, incident.Receipt{})
 	root, _ := l.ids(i, incident.Receipt{State: "firing"})
 	i.OpenedAt = notifytest.T0.Add(time.Hour)
@@ -422,7 +455,8 @@ func TestAMailOfAGraverSeverityHasASubjectOfItsOwn_X40(t *testing.T) {
 		subjects = append(subjects, m.Header.Get("Subject"))
 	}
 	title := "shop: error_rate (error rate 31% > 5% for 10s)"
-	if want := []string{"P1 " + title, "Re: P1 " + title, "P0 (was P1) " + title, "Re: P0 (was P1) " + title}; !slices.Equal(subjects, want) {
+	if want := []string{"P1 " + title, "Re: P1 " + title, "P0 (was P1) " + title, "Re: P0 (was P1) " +
+		title}; !slices.Equal(subjects, want) {
 		t.Errorf("%q\nwant %q", subjects, want)
 	}
 }
@@ -446,7 +480,9 @@ func TestAlertmanagersDefaultPageOfAMailIsThere_X43(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := b.Execute(context.Background(), mailData{Data: notify.TemplateData("mail", notifytest.Trouble(), notify.QuickReference{}, "firing", notify.MaxText)}); err != nil || !strings.Contains(got, "31% &gt; 5%") {
+	if got, err := b.Execute(context.Background(),
+		mailData{Data: notify.TemplateData("mail", notifytest.Trouble(), notify.QuickReference{},
+			"firing", notify.MaxText)}); err != nil || !strings.Contains(got, "31% &gt; 5%") {
 		t.Errorf("%q, %v", got, err)
 	}
 }

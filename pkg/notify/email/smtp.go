@@ -37,7 +37,8 @@ func newSmarthost(c config.Email) (smarthost, error) {
 	if err != nil {
 		return smarthost{}, fmt.Errorf("smarthost: %w", err)
 	}
-	s := smarthost{host: host, mode: c.TLS, username: c.Username, hello: c.Hello, tls: &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}}
+	s := smarthost{host: host, mode: c.TLS, username: c.Username, hello: c.Hello,
+		tls: &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}}
 	if s.port, err = strconv.Atoi(port); err != nil {
 		return s, fmt.Errorf("smarthost: %w", err)
 	}
@@ -79,7 +80,8 @@ func (s smarthost) client(ctx context.Context) (*mail.Client, func(), error) {
 	if s.mode != config.StartTLS {
 		policy = mail.NoTLS
 	}
-	o := []mail.Option{mail.WithPort(s.port), mail.WithTimeout(notify.AttemptTimeout), mail.WithDialContextFunc(dial), mail.WithTLSPolicy(policy), mail.WithTLSConfig(s.tls), mail.WithoutNoop()}
+	o := []mail.Option{mail.WithPort(s.port), mail.WithTimeout(notify.AttemptTimeout), mail.WithDialContextFunc(dial),
+		mail.WithTLSPolicy(policy), mail.WithTLSConfig(s.tls), mail.WithoutNoop()}
 	if s.hello != "" {
 		o = append(o, mail.WithHELO(s.hello))
 	}
@@ -92,7 +94,9 @@ func (s smarthost) client(ctx context.Context) (*mail.Client, func(), error) {
 			return nil, stop, err
 		}
 		// In plain text these are refused by the client itself, but for loopback.
-		o = append(o, mail.WithUsername(s.username), mail.WithPassword(password), mail.WithOpportunisticSMTPAuth(mail.SMTPAuthSCRAMSHA256, mail.SMTPAuthPlain, mail.SMTPAuthLogin, mail.SMTPAuthCramMD5))
+		o = append(o, mail.WithUsername(s.username), mail.WithPassword(password),
+			mail.WithOpportunisticSMTPAuth(mail.SMTPAuthSCRAMSHA256, mail.SMTPAuthPlain, mail.SMTPAuthLogin,
+				mail.SMTPAuthCramMD5))
 	}
 	c, err := mail.NewClient(s.host, o...)
 	return c, func() { stop() }, err
@@ -100,7 +104,8 @@ func (s smarthost) client(ctx context.Context) (*mail.Client, func(), error) {
 
 // send hands the mail over. If the server takes it for some recipients only, those
 // get it, and missed names the others: who can be told is told.
-func (s smarthost) send(ctx context.Context, from string, to []*netmail.Address, m *mail.Msg) (missed string, err error) {
+func (s smarthost) send(ctx context.Context, from string, to []*netmail.Address,
+	m *mail.Msg) (missed string, err error) {
 	client, hangUp, err := s.client(ctx)
 	if err != nil {
 		return "", err

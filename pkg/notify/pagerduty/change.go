@@ -29,9 +29,11 @@ func (p *PagerDuty) Changed(ctx context.Context, c notify.Change) error {
 		details["cause"] = strutil.Shorten(strutil.Visible(c.Cause), maxDetail)
 	}
 	client, h := p.client()
-	_, err = client.CreateChangeEventWithContext(ctx, pagerduty.ChangeEvent{RoutingKey: key, Payload: pagerduty.ChangeEventPayload{
-		Summary: strutil.Shorten(c.String(), maxSummary), Source: c.Target.String(), Timestamp: c.At.UTC().Format("2006-01-02T15:04:05.000Z"), CustomDetails: details,
-	}})
+	_, err = client.CreateChangeEventWithContext(ctx, pagerduty.ChangeEvent{RoutingKey: key,
+		Payload: pagerduty.ChangeEventPayload{
+			Summary: strutil.Shorten(c.String(), maxSummary), Source: c.Target.String(),
+			Timestamp: c.At.UTC().Format("2006-01-02T15:04:05.000Z"), CustomDetails: details,
+		}})
 	if err != nil {
 		return pagerDutyError("of a change of "+c.Target.String(), err, h).Failure
 	}

@@ -21,7 +21,8 @@ type Event struct {
 // A pager rings when a page begins, and adds a trigger for an open page to that page's
 // log, also when somebody has acknowledged it. So each severity has a key of its own: a
 // graver one begins a new page, and ends the one before (INV-60, INV-42).
-func Events(i incident.Incident, prev incident.Receipt, takes []incident.Severity, doubt bool) ([]Event, incident.Receipt) {
+func Events(i incident.Incident, prev incident.Receipt, takes []incident.Severity,
+	doubt bool) ([]Event, incident.Receipt) {
 	state := "triggered"
 	switch {
 	case i.Phase == incident.Resolved:
@@ -82,5 +83,6 @@ var severities = []incident.Severity{incident.P0, incident.P1, incident.P2, inci
 
 // raised reports whether the severity may have changed since the incident began.
 func raised(i incident.Incident) bool {
-	return i.Dropped > 0 || slices.ContainsFunc(i.Timeline, func(e incident.Entry) bool { return e.Kind == incident.KindSeverity })
+	return i.Dropped > 0 || slices.ContainsFunc(i.Timeline,
+		func(e incident.Entry) bool { return e.Kind == incident.KindSeverity })
 }

@@ -19,7 +19,8 @@ func TestAGraverSeverityIsAPageOfItsOwn_INV60(t *testing.T) {
 	grave.Severity, grave.AckedBefore = incident.P0, alice
 	grave.Timeline = []incident.Entry{{Kind: "severity"}}
 	again := grave
-	again.Acked, again.AckedBefore = incident.Attribution{By: "alice", At: notifytest.T0, Severity: incident.P0}, incident.Attribution{}
+	again.Acked, again.AckedBefore = incident.Attribution{By: "alice", At: notifytest.T0,
+		Severity: incident.P0}, incident.Attribution{}
 	over := func(i incident.Incident) incident.Incident { i.Phase = incident.Resolved; return i }
 	told := func(state, ref string, s incident.Severity) incident.Receipt {
 		return incident.Receipt{Ref: ref, State: state, Severity: s}
@@ -34,18 +35,26 @@ func TestAGraverSeverityIsAPageOfItsOwn_INV60(t *testing.T) {
 	}{
 		{"the first page", minor, incident.Receipt{}, false, "trigger i/P2", "i/P2"},
 		{"somebody took it on", acked, told("triggered", "i/P2", "P2"), false, "acknowledge i/P2", "i/P2"},
-		{"graver than what somebody took on", grave, told("acknowledged", "i/P2", "P2"), false, "trigger i/P0, resolve i/P2", "i/P0"},
-		{"graver than what nobody took on", grave, told("triggered", "i/P2", "P2"), false, "trigger i/P0, resolve i/P2", "i/P0"},
-		{"the same once more, as the end of the old page was not taken", grave, told("triggered", "i/P2", "P2"), true, "trigger i/P0, resolve i/P2, resolve i/P1, resolve i/P3", "i/P0"},
-		{"graver before the first page arrived for certain", grave, incident.Receipt{}, true, "trigger i/P0, resolve i/P1, resolve i/P2, resolve i/P3", "i/P0"},
+		{"graver than what somebody took on", grave, told("acknowledged", "i/P2", "P2"), false,
+			"trigger i/P0, resolve i/P2", "i/P0"},
+		{"graver than what nobody took on", grave, told("triggered", "i/P2", "P2"), false, "trigger i/P0, resolve i/P2",
+			"i/P0"},
+		{"the same once more, as the end of the old page was not taken", grave, told("triggered", "i/P2", "P2"), true,
+			"trigger i/P0, resolve i/P2, resolve i/P1, resolve i/P3", "i/P0"},
+		{"graver before the first page arrived for certain", grave, incident.Receipt{}, true,
+			"trigger i/P0, resolve i/P1, resolve i/P2, resolve i/P3", "i/P0"},
 		{"taken on once more", again, told("triggered", "i/P0", "P0"), false, "acknowledge i/P0", "i/P0"},
-		{"taken on as what it is before the pager heard of that", again, told("acknowledged", "i/P2", "P2"), false, "acknowledge i/P2", "i/P2"},
+		{"taken on as what it is before the pager heard of that", again, told("acknowledged", "i/P2", "P2"), false,
+			"acknowledge i/P2", "i/P2"},
 		{"less grave than it was", minor, told("triggered", "i/P0", "P0"), false, "trigger i/P0", "i/P0"},
 		{"over", over(grave), told("triggered", "i/P0", "P0"), false, "resolve i/P0", "i/P0"},
-		{"over, and the graver page may be there", over(grave), told("triggered", "i/P2", "P2"), false, "resolve i/P2, resolve i/P0", "i/P2"},
+		{"over, and the graver page may be there", over(grave), told("triggered", "i/P2", "P2"), false,
+			"resolve i/P2, resolve i/P0", "i/P2"},
 		{"told by an older version", minor, told("triggered", "i", ""), false, "trigger i", "i"},
-		{"told by an older version, taken on, and graver", grave, told("acknowledged", "i", ""), false, "trigger i/P0, resolve i", "i/P0"},
-		{"told by an older version, and over", over(minor), told("triggered", "i", ""), false, "resolve i, resolve i/P2", "i"},
+		{"told by an older version, taken on, and graver", grave, told("acknowledged", "i", ""), false,
+			"trigger i/P0, resolve i", "i/P0"},
+		{"told by an older version, and over", over(minor), told("triggered", "i", ""), false,
+			"resolve i, resolve i/P2", "i"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			events, next := Events(tt.i, tt.prev, []incident.Severity{"P0", "P1", "P2"}, tt.doubt)
@@ -56,7 +65,8 @@ func TestAGraverSeverityIsAPageOfItsOwn_INV60(t *testing.T) {
 			if all := strings.Join(got, ", "); all != tt.want || next.Ref != tt.ref {
 				t.Errorf("told: %s; receipt of %s; want: %s; of %s", all, next.Ref, tt.want, tt.ref)
 			}
-			if more, same := Events(tt.i, next, []incident.Severity{"P0", "P1", "P2"}, false); len(more) > 0 || same != next {
+			if more, same := Events(tt.i, next, []incident.Severity{"P0", "P1", "P2"}, false); len(more) > 0 ||
+				same != next {
 				t.Errorf("told again: %v", more)
 			}
 		})
@@ -73,7 +83,8 @@ func TestPagerDutyRingsForAGraverSeverityAndHasOneOpenIncident_X40(t *testing.T)
 		t.Fatalf("%+v", all)
 	}
 	body := string(rec.Requests(recorders.PagerDuty)[2].Body)
-	for _, part := range []string{`"severity":"critical"`, `"page_before":"01inc/P1"`, "alice acknowledged this as P1; it is P0 now"} {
+	for _, part := range []string{`"severity":"critical"`, `"page_before":"01inc/P1"`,
+		"alice acknowledged this as P1; it is P0 now"} {
 		if !strings.Contains(body, part) {
 			t.Errorf("no %s in %s", part, body)
 		}

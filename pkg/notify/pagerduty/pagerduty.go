@@ -51,7 +51,8 @@ func New(name string, c *config.PagerDuty, about notify.QuickReference) (*PagerD
 	if err != nil {
 		return nil, err
 	}
-	p := &PagerDuty{name: name, url: c.URL, key: key, takes: c.Severities, reference: about, changes: c.ChangeEvents, details: map[string]*notify.Template{}}
+	p := &PagerDuty{name: name, url: c.URL, key: key, takes: c.Severities, reference: about, changes: c.ChangeEvents,
+		details: map[string]*notify.Template{}}
 	if c.Description != "" {
 		if p.summary, err = notify.ParseTemplate(c.Description, about.Shared...); err != nil {
 			return nil, fmt.Errorf("description: %w", err)
@@ -83,7 +84,8 @@ func (h *heeded) Do(req *http.Request) (*http.Response, error) {
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, notify.MaxAnswer))
 	resp.Body.Close()
-	h.said, resp.Body = strutil.Shorten(strutil.Visible(strings.TrimSpace(string(b))), 200), io.NopCloser(bytes.NewReader(b))
+	h.said, resp.Body = strutil.Shorten(strutil.Visible(strings.TrimSpace(string(b))),
+		200), io.NopCloser(bytes.NewReader(b))
 	return resp, err
 }
 
@@ -138,17 +140,20 @@ func (p *PagerDuty) Notify(ctx context.Context, i incident.Incident, prev incide
 }
 
 // applyTemplates fills in the user's templates. One that fails leaves ours, and says so.
-func (p *PagerDuty) applyTemplates(ctx context.Context, i incident.Incident, quick notify.QuickReference, to *pagerduty.V2Payload) {
+func (p *PagerDuty) applyTemplates(ctx context.Context, i incident.Incident, quick notify.QuickReference,
+	to *pagerduty.V2Payload) {
 	if p.summary == nil && len(p.details) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, notify.TemplateTime) // for all of them: the page has to leave in time
 	defer cancel()
-	data, details := notify.TemplateData(p.name, i, quick, notify.Firing(i), notify.MaxText), to.Details.(map[string]any)
+	data, details := notify.TemplateData(p.name, i, quick, notify.Firing(i),
+		notify.MaxText), to.Details.(map[string]any)
 	if p.summary != nil {
 		switch text, err := p.summary.Execute(ctx, data); {
 		case err != nil:
-			details["template"] = strutil.Shorten(fmt.Sprintf("the description of receiver %s failed: %v", p.name, err), maxDetail)
+			details["template"] = strutil.Shorten(fmt.Sprintf("the description of receiver %s failed: %v", p.name, err),
+				maxDetail)
 		case strings.TrimSpace(text) != "":
 			to.Summary = strutil.Shorten(strutil.Visible(strings.TrimSpace(text)), maxSummary)
 		}
@@ -163,8 +168,10 @@ func (p *PagerDuty) applyTemplates(ctx context.Context, i incident.Incident, qui
 }
 
 func payload(i incident.Incident, quick notify.QuickReference) *pagerduty.V2Payload {
-	level := map[incident.Severity]string{incident.P0: "critical", incident.P1: "error", incident.P2: "warning", incident.P3: "info"}[i.Severity]
-	details := map[string]any{"incident": i.ID, "phase": notify.Status(i), "target": i.Target.String(), "next": notify.Next(i), "why": "watchdog why " + i.ID}
+	level := map[incident.Severity]string{incident.P0: "critical", incident.P1: "error", incident.P2: "warning",
+		incident.P3: "info"}[i.Severity]
+	details := map[string]any{"incident": i.ID, "phase": notify.Status(i), "target": i.Target.String(),
+		"next": notify.Next(i), "why": "watchdog why " + i.ID}
 	if m := notify.Maintained(i); m != "" {
 		details["maintenance"] = strutil.Shorten(strutil.Visible(m), maxDetail)
 	}
@@ -183,7 +190,8 @@ func payload(i incident.Incident, quick notify.QuickReference) *pagerduty.V2Payl
 	if a := notify.Actions(i); len(a) > 0 {
 		details["done"] = a
 	}
-	return &pagerduty.V2Payload{Summary: strutil.Shorten(strutil.Visible(string(i.Severity)+" "+i.Title()), maxSummary), Source: i.Target.String(), Severity: level, Timestamp: i.OpenedAt.UTC().Format("2006-01-02T15:04:05.000Z"),
+	return &pagerduty.V2Payload{Summary: strutil.Shorten(strutil.Visible(string(i.Severity)+" "+i.Title()), maxSummary),
+		Source: i.Target.String(), Severity: level, Timestamp: i.OpenedAt.UTC().Format("2006-01-02T15:04:05.000Z"),
 		Component: i.Target.Workload, Group: i.Target.Namespace, Class: i.Lead, Details: details}
 }
 
@@ -218,7 +226,9 @@ func shorten(i incident.Incident, e *pagerduty.V2Event) bool {
 	for _, s := range []*string{&p.Summary, &p.Source, &p.Component, &p.Group, &p.Class} {
 		*s = strutil.Shorten(*s, notify.MaxTextShort)
 	}
-	details := map[string]any{"incident": strutil.Shorten(i.ID, notify.MaxTextShort), "next": strutil.Shorten(notify.Next(i), notify.MaxTextShort), "why": "watchdog why " + strutil.Shorten(i.ID, notify.MaxTextShort), "shortened": "PagerDuty does not take the whole event"}
+	details := map[string]any{"incident": strutil.Shorten(i.ID, notify.MaxTextShort),
+		"next": strutil.Shorten(notify.Next(i), notify.MaxTextShort), "why": "watchdog why " +
+			strutil.Shorten(i.ID, notify.MaxTextShort), "shortened": "PagerDuty does not take the whole event"}
 	if d, ok := e.Payload.Details.(map[string]any); ok && d["shortened"] != nil {
 		return false
 	}
@@ -244,7 +254,8 @@ func pagerDutyError(what string, err error, h *heeded) failed {
 	case errors.As(err, &api):
 		status = api.StatusCode
 	}
-	final := status >= 400 && status < 500 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout
+	final := status >= 400 && status < 500 && status != http.StatusTooManyRequests &&
+		status != http.StatusRequestTimeout
 	if h.said != "" {
 		err = fmt.Errorf("%w: %s", err, h.said)
 	}

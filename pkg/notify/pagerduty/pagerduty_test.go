@@ -55,7 +55,9 @@ func TestAnEventThatIsTooLargeIsSentShorter_F92(t *testing.T) {
 		t.Fatalf("%d taken of %d", len(all), rec.Attempts(recorders.PagerDuty))
 	}
 	for _, q := range all[:2] {
-		if len(q.Body) > 2<<10 || !strings.Contains(q.Summary, "P1 shop") || !strings.Contains(string(q.Body), "watchdog why 01inc") || !strings.Contains(string(q.Body), "does not take the whole event") {
+		if len(q.Body) > 2<<10 || !strings.Contains(q.Summary, "P1 shop") ||
+			!strings.Contains(string(q.Body), "watchdog why 01inc") ||
+			!strings.Contains(string(q.Body), "does not take the whole event") {
 			t.Errorf("%d bytes: %.300s", len(q.Body), q.Body)
 		}
 	}

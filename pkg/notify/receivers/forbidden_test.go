@@ -21,11 +21,14 @@ func TestNoReceiverConnectsToAMetadataService_S20(t *testing.T) {
 	const url = "http://169.254.169.254"
 	all := []incident.Severity{incident.P0, incident.P1}
 	ns, err := FromConfig(&config.Config{Receivers: config.Receivers{
-		PagerDuty:  &config.PagerDuty{URL: url, RoutingKeyFile: secret, Severities: all},
-		Slack:      &config.Slack{URL: url + "/", TokenFile: secret, Channel: "#incidents", Severities: all},
-		Statuspage: &config.Statuspage{URL: url, PageID: "p1", TokenFile: secret, ComponentID: "c1", Publish: "auto", Severities: all},
-		Webhooks:   []config.Webhook{{Name: "hook", URL: url, Severities: all}, {Name: "hook with a ca_file", URL: url, CAFile: notifytest.Stranger(t), Severities: all}},
-		Emails:     []config.Email{{Name: "mail", Smarthost: "169.254.169.254:25", From: "watchdog@example.com", To: []string{"a@example.com"}, TLS: config.StartTLS, Severities: all}},
+		PagerDuty: &config.PagerDuty{URL: url, RoutingKeyFile: secret, Severities: all},
+		Slack:     &config.Slack{URL: url + "/", TokenFile: secret, Channel: "#incidents", Severities: all},
+		Statuspage: &config.Statuspage{URL: url, PageID: "p1", TokenFile: secret, ComponentID: "c1", Publish: "auto",
+			Severities: all},
+		Webhooks: []config.Webhook{{Name: "hook", URL: url, Severities: all},
+			{Name: "hook with a ca_file", URL: url, CAFile: notifytest.Stranger(t), Severities: all}},
+		Emails: []config.Email{{Name: "mail", Smarthost: "169.254.169.254:25", From: "watchdog@example.com",
+			To: []string{"a@example.com"}, TLS: config.StartTLS, Severities: all}},
 	}}, time.Now)
 	if err != nil {
 		t.Fatal(err)

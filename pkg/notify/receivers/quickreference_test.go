@@ -56,10 +56,12 @@ func TestTheQuickReferenceIsOnEveryUrgentMessage(t *testing.T) {
 	for k, q := range told {
 		text := string(q.Body)
 		urgent := k < 6
-		if strings.Contains(text, "+49 30 1234567") != urgent || strings.Contains(text, "wiki.example.com/runbook") != urgent {
+		if strings.Contains(text, "+49 30 1234567") != urgent ||
+			strings.Contains(text, "wiki.example.com/runbook") != urgent {
 			t.Errorf("%s, message %d: %s", q.Receiver, k, text)
 		}
-		if q.Receiver == recorders.Slack && (strings.Contains(text, "<!channel") || strings.Contains(text, "|board") || strings.Contains(text, "<2>")) {
+		if q.Receiver == recorders.Slack && (strings.Contains(text, "<!channel") || strings.Contains(text, "|board") ||
+			strings.Contains(text, "<2>")) {
 			t.Errorf("foreign markup: %s", text)
 		}
 	}

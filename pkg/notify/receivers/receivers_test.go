@@ -44,7 +44,8 @@ func TestOneIncidentEverywhereFromBeginningToEnd_INV42(t *testing.T) {
 			t.Errorf("%s: told twice of the same", n.Name())
 		}
 		helped := i
-		helped.Attempts = []incident.Attempt{{Action: "rollback", Summary: "roll back", Verdict: incident.Helped, EndedAt: notifytest.T0}}
+		helped.Attempts = []incident.Attempt{{Action: "rollback", Summary: "roll back", Verdict: incident.Helped,
+			EndedAt: notifytest.T0}}
 		helped.Phase = incident.Verifying
 		r = notifytest.Tell(t, n, helped, r)
 		r = notifytest.Tell(t, n, notifytest.Over(helped), r)
@@ -52,7 +53,8 @@ func TestOneIncidentEverywhereFromBeginningToEnd_INV42(t *testing.T) {
 			t.Errorf("%s: told twice of the end", n.Name())
 		}
 	}
-	for name, side := range map[string]map[string]recorders.Incident{"PagerDuty": rec.PagerDutyIncidents(), "status page": rec.StatuspageIncidents()} {
+	for name, side := range map[string]map[string]recorders.Incident{"PagerDuty": rec.PagerDutyIncidents(),
+		"status page": rec.StatuspageIncidents()} {
 		if len(side) != 1 {
 			t.Errorf("%s has %d incidents", name, len(side))
 		}
@@ -129,13 +131,15 @@ func TestAMissingSecretIsAnErrorAtEachUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := secret.Reveal(); err == nil || !strings.Contains(err.Error(), "secret file "+file+": file does not exist; is the Secret there, with this key?") {
+	if _, err := secret.Reveal(); err == nil || !strings.Contains(err.Error(),
+		"secret file "+file+": file does not exist; is the Secret there, with this key?") {
 		t.Error(err)
 	}
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := FromConfig(cfg, time.Now); err == nil || !strings.Contains(err.Error(), "receiver slack: secret file "+file+" is empty") {
+	if _, err := FromConfig(cfg, time.Now); err == nil || !strings.Contains(err.Error(),
+		"receiver slack: secret file "+file+" is empty") {
 		t.Errorf("an empty one is no error at start: %v", err)
 	}
 }
@@ -143,7 +147,8 @@ func TestAMissingSecretIsAnErrorAtEachUse(t *testing.T) {
 func TestEachWayOfFailingIsToldApart(t *testing.T) {
 	rec, ns := sides(t)
 	for _, n := range ns {
-		for mode, final := range map[recorders.Mode]bool{recorders.Limited: false, recorders.Broken: false, recorders.Reset: false, recorders.Applied500: false} {
+		for mode, final := range map[recorders.Mode]bool{recorders.Limited: false, recorders.Broken: false,
+			recorders.Reset: false, recorders.Applied500: false} {
 			rec.Set(n.Name(), mode)
 			_, err := n.Notify(t.Context(), notifytest.Trouble(), incident.Receipt{})
 			var f *notify.Failure
@@ -189,7 +194,8 @@ func TestAnUnansweredIncidentIsToldAgainAndAnAcknowledgedOneIsPassedOn(t *testin
 		if again := notifytest.Tell(t, n, i, taken); again != taken || taken == missed {
 			t.Errorf("%s: the acknowledgement was told %+v, then %+v", n.Name(), taken, again)
 		}
-		if r = notifytest.Tell(t, n, notifytest.Over(i), taken); n.Name() == "pagerduty" && (taken.State != "acknowledged" || r.State != "resolved") {
+		if r = notifytest.Tell(t, n, notifytest.Over(i), taken); n.Name() == "pagerduty" &&
+			(taken.State != "acknowledged" || r.State != "resolved") {
 			t.Errorf("PagerDuty was told %s, then %s", taken.State, r.State)
 		}
 	}
@@ -210,7 +216,8 @@ func TestAnUnansweredIncidentIsToldAgainAndAnAcknowledgedOneIsPassedOn(t *testin
 	if want := []string{"trigger", "trigger", "acknowledge", "resolve"}; !slices.Equal(told, want) {
 		t.Errorf("PagerDuty got %v, want %v", told, want)
 	}
-	for k, want := range []string{"To be acknowledged by 13:00:00 UTC, 1 Jan", "deadlines missed: 1", "acknowledged by alice", "acknowledged by alice"} {
+	for k, want := range []string{"To be acknowledged by 13:00:00 UTC, 1 Jan", "deadlines missed: 1",
+		"acknowledged by alice", "acknowledged by alice"} {
 		if k >= len(shown) || !strings.Contains(shown[k], want) || strings.Contains(shown[k], "<!channel>") {
 			t.Errorf("message %d does not say %q; all are\n%s", k, want, strings.Join(shown, "\n"))
 		}

@@ -31,12 +31,14 @@ func dressed(t *testing.T, files, title, text string) *recorders.Recorder {
 		t.Fatal(err)
 	}
 	urgent := []incident.Severity{incident.P1}
-	page := config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: file, Severities: urgent, Description: title, Details: map[string]string{"firing": text}}
+	page := config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: file, Severities: urgent, Description: title,
+		Details: map[string]string{"firing": text}}
 	ns, err := FromConfig(&config.Config{
 		TemplateTexts: []config.RuleText{{Text: []byte(files)}},
 		Receivers: config.Receivers{
 			PagerDuty: &page, Pagers: []config.Pager{{Name: "lead", PagerDuty: page}},
-			Slack: &config.Slack{URL: srv.URL + "/slack/api", TokenFile: token, Channel: "#x", Severities: urgent, Title: title, Text: text},
+			Slack: &config.Slack{URL: srv.URL + "/slack/api", TokenFile: token, Channel: "#x", Severities: urgent,
+				Title: title, Text: text},
 		},
 	}, time.Now)
 	if err != nil {
@@ -54,7 +56,9 @@ func dressed(t *testing.T, files, title, text string) *recorders.Recorder {
 
 func TestTemplatesOfAlertmanagersUsersDressMessages(t *testing.T) {
 	rec := dressed(t, `{{ define "my.title" }}[{{ .Status | toUpper }}:{{ .Alerts.Firing | len }}] {{ .CommonLabels.target }}{{ end }}
-{{ define "my.text" }}{{ range .Alerts.Firing }}*{{ .Labels.alertname }}* {{ .Annotations.summary }}{{ end }} <https://wiki.example/{{ .CommonLabels.incident }}|wiki>{{ end }}`, `{{ template "my.title" . }}`, `{{ template "my.text" . }}`)
+{{ define "my.text" }}{{ range .Alerts.Firing }}*{{ .Labels.alertname }}* {{ .Annotations.summary }}{{ end }} `+
+		"<https://wiki.example/{{ .CommonLabels.incident }}|wiki>{{ end }}", `{{ template "my.title" . }}`,
+		`{{ template "my.text" . }}`)
 	pages := rec.Requests(recorders.PagerDuty)
 	if len(pages) != 2 {
 		t.Fatalf("%d pages, want one for each service", len(pages))
@@ -69,7 +73,8 @@ func TestTemplatesOfAlertmanagersUsersDressMessages(t *testing.T) {
 		if err := json.Unmarshal(q.Body, &e); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.HasPrefix(e.Payload.Summary, "[FIRING:1] ") || !strings.Contains(e.Payload.Details["firing"].(string), "<!channel>") || e.Payload.Details["next"] == nil {
+		if !strings.HasPrefix(e.Payload.Summary, "[FIRING:1] ") ||
+			!strings.Contains(e.Payload.Details["firing"].(string), "<!channel>") || e.Payload.Details["next"] == nil {
 			t.Errorf("PagerDuty: %q, %v", e.Payload.Summary, e.Payload.Details)
 		}
 	}
@@ -78,13 +83,16 @@ func TestTemplatesOfAlertmanagersUsersDressMessages(t *testing.T) {
 		t.Fatalf("%d posts", len(posts))
 	}
 	blocks := slackBlocks(t, posts[0])
-	if !strings.Contains(blocks, "[FIRING:1]") || !strings.Contains(blocks, "<https://wiki.example/") || strings.Contains(blocks, "<!channel>") || strings.Contains(blocks, "<https://evil.example") {
+	if !strings.Contains(blocks, "[FIRING:1]") || !strings.Contains(blocks, "<https://wiki.example/") ||
+		strings.Contains(blocks, "<!channel>") || strings.Contains(blocks, "<https://evil.example") {
 		t.Errorf("Slack: the template's own link, and nothing of the alert's: %s", blocks)
 	}
 }
 
 func TestATemplateThatFailsLeavesAPlainMessageThatSaysSo(t *testing.T) {
-	for name, text := range map[string]string{"fails": `{{ index .Alerts 99 }}`, "loops": `{{ range $i, $x := .Alerts }}{{ range 1000000000 }}{{ end }}{{ end }}`, "is long": `{{ range 300000 }}x{{ end }}`} {
+	for name, text := range map[string]string{"fails": `{{ index .Alerts 99 }}`,
+		"loops":   `{{ range $i, $x := .Alerts }}{{ range 1000000000 }}{{ end }}{{ end }}`,
+		"is long": `{{ range 300000 }}x{{ end }}`} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rec := dressed(t, "", text, text)
@@ -92,10 +100,12 @@ func TestATemplateThatFailsLeavesAPlainMessageThatSaysSo(t *testing.T) {
 			if len(pages) != 2 || len(posts) != 1 {
 				t.Fatalf("%d pages, %d posts", len(pages), len(posts))
 			}
-			if b := string(pages[0].Body); !strings.Contains(b, "the description of receiver pagerduty failed") || !strings.Contains(pages[0].Summary, notifytest.Trouble().Target.Name) {
+			if b := string(pages[0].Body); !strings.Contains(b, "the description of receiver pagerduty failed") ||
+				!strings.Contains(pages[0].Summary, notifytest.Trouble().Target.Name) {
 				t.Errorf("PagerDuty: %s", b)
 			}
-			if b := slackBlocks(t, posts[0]); !strings.Contains(b, "the template text of receiver slack failed") || !strings.Contains(b, notifytest.Trouble().Lead) {
+			if b := slackBlocks(t, posts[0]); !strings.Contains(b, "the template text of receiver slack failed") ||
+				!strings.Contains(b, notifytest.Trouble().Lead) {
 				t.Errorf("Slack: %s", b)
 			}
 		})

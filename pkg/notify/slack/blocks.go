@@ -24,7 +24,8 @@ const (
 
 // slackMessage returns the fallback line and the blocks. They hold nothing that
 // changes without news, so that a quiet incident is not edited.
-func slackMessage(i incident.Incident, quick notify.QuickReference, buttons bool, now time.Time) (text string, blocks []slack.Block) {
+func slackMessage(i incident.Incident, quick notify.QuickReference, buttons bool,
+	now time.Time) (text string, blocks []slack.Block) {
 	blocks = append(blocks,
 		slack.NewHeaderBlock(slack.NewTextBlockObject(slack.PlainTextType, slackHeader(i), true, false)),
 		slack.NewSectionBlock(markdown(slackBody(i, now)), nil, nil))
@@ -36,7 +37,8 @@ func slackMessage(i incident.Incident, quick notify.QuickReference, buttons bool
 			blocks = append(blocks, slack.NewActionBlock("buttons", all...))
 		}
 	}
-	place := fmt.Sprintf("`watchdog why %s`  ·  %s  ·  since %s UTC", escape(i.ID), escape(i.Target.String()), i.OpenedAt.UTC().Format("2006-01-02 15:04:05"))
+	place := fmt.Sprintf("`watchdog why %s`  ·  %s  ·  since %s UTC", escape(i.ID), escape(i.Target.String()),
+		i.OpenedAt.UTC().Format("2006-01-02 15:04:05"))
 	notes := []slack.MixedElement{markdown(cutMarkup(place, maxQuick))}
 	for _, line := range quickLines(quick) {
 		notes = append(notes, markdown(line))
@@ -53,7 +55,8 @@ func markdown(text string) *slack.TextBlockObject {
 // slackHeader is plain text, in which nothing is a link or a mention. What could
 // look like markup in it is left out all the same.
 func slackHeader(i incident.Incident) string {
-	name := everybody.ReplaceAllString(strings.NewReplacer("&", " ", "<", " ", ">", " ", ":", " ").Replace(strutil.Visible(i.Target.Name)), "@\u200b$1")
+	name := everybody.ReplaceAllString(strings.NewReplacer("&", " ", "<", " ", ">", " ",
+		":", " ").Replace(strutil.Visible(i.Target.Name)), "@\u200b$1")
 	return strutil.Shorten(fmt.Sprintf("%s %s %s: %s", icon(i), i.Severity, notify.Status(i), name), maxHeader)
 }
 
@@ -92,16 +95,19 @@ func slackNext(i incident.Incident) string {
 	if i.Asked == nil {
 		return notify.Next(i)
 	}
-	return fmt.Sprintf("watchdog asks for your word until %s. By hand: `%s`, or `watchdog deny %s --reason WHY`", i.Asked.Until.UTC().Format("15:04 UTC, 2 Jan"), i.ApproveCommand(), i.ID)
+	return fmt.Sprintf("watchdog asks for your word until %s. By hand: `%s`, or `watchdog deny %s --reason WHY`",
+		i.Asked.Until.UTC().Format("15:04 UTC, 2 Jan"), i.ApproveCommand(), i.ID)
 }
 
 // slackPlan is what somebody has to know who says yes.
 func slackPlan(r incident.Request) string {
 	p := r.Plan
-	lines := []string{fmt.Sprintf("*Plan* `%s`: %s", escape(fmt.Sprintf("%.12s", p.Hash)), escape(strutil.Shorten(p.Summary, 600)))}
+	lines := []string{fmt.Sprintf("*Plan* `%s`: %s", escape(fmt.Sprintf("%.12s", p.Hash)),
+		escape(strutil.Shorten(p.Summary, 600)))}
 	object := fmt.Sprintf("%s %s/%s", p.Object.Resource, p.Object.Namespace, p.Object.Name)
 	if p.Field != "" {
-		object += fmt.Sprintf(": %s from %s to %s", p.Field, strutil.Shorten(p.Before, 100), strutil.Shorten(p.After, 100))
+		object += fmt.Sprintf(": %s from %s to %s", p.Field, strutil.Shorten(p.Before, 100),
+			strutil.Shorten(p.After, 100))
 	}
 	lines = append(lines, escape(strutil.Shorten(object, 600)))
 	facts := []string{fmt.Sprintf("disturbs %d pods at worst", p.Price)}
@@ -133,15 +139,18 @@ func slackButtons(i incident.Incident) []slack.BlockElement {
 	b := responder.Button{Incident: i.ID}
 	button := func(verb responder.Action, label string, style slack.Style) *slack.ButtonBlockElement {
 		b.Action = verb
-		e := slack.NewButtonBlockElement(b.ActionID(), b.Value(), slack.NewTextBlockObject(slack.PlainTextType, label, false, false))
+		e := slack.NewButtonBlockElement(b.ActionID(), b.Value(),
+			slack.NewTextBlockObject(slack.PlainTextType, label, false, false))
 		e.Style = style
 		return e
 	}
 	var all []slack.BlockElement
 	if r := i.Asked; r != nil {
 		b.Op, b.Plan = r.Op, r.Plan.Hash
-		yes, no := button(responder.Approve, "Approve", slack.StylePrimary), button(responder.Deny, "Deny", slack.StyleDanger)
-		yes.Confirm = confirm("Approve this plan?", escape(strutil.Shorten(r.Plan.Summary, 200))+"\n"+escape(fmt.Sprintf("Plan %.12s", r.Plan.Hash)), "Approve")
+		yes, no := button(responder.Approve, "Approve", slack.StylePrimary), button(responder.Deny,
+			"Deny", slack.StyleDanger)
+		yes.Confirm = confirm("Approve this plan?",
+			escape(strutil.Shorten(r.Plan.Summary, 200))+"\n"+escape(fmt.Sprintf("Plan %.12s", r.Plan.Hash)), "Approve")
 		no.Confirm = confirm("Deny this plan?", "watchdog does not ask for it again in this incident.", "Deny")
 		all = append(all, yes, no)
 		b.Op, b.Plan = "", ""
@@ -156,19 +165,22 @@ func slackButtons(i incident.Incident) []slack.BlockElement {
 	}
 	if i.Target.Workload != "" && !i.OnHoldSince.IsZero() {
 		resume := button(responder.Resume, "Resume", slack.StyleDefault)
-		resume.Confirm = confirm("Resume this workload?", "watchdog may act on it again. Its quarantine is lifted, too.", "Resume")
+		resume.Confirm = confirm("Resume this workload?",
+			"watchdog may act on it again. Its quarantine is lifted, too.", "Resume")
 		all = append(all, resume)
 	}
 	if slices.ContainsFunc(i.Attempts, func(a incident.Attempt) bool {
 		return a.Action == incident.ActionScale && a.Verdict != incident.Aborted
 	}) {
 		undo := button(responder.Undo, "Undo", slack.StyleDanger)
-		undo.Confirm = confirm("Take back what watchdog changed?", "It is set back now instead of at the end of its lease.", "Undo")
+		undo.Confirm = confirm("Take back what watchdog changed?",
+			"It is set back now instead of at the end of its lease.", "Undo")
 		all = append(all, undo)
 	}
 	if strings.HasPrefix(i.Receipts[incident.PublicReceiver].State, incident.Proposed) && !i.Public.Publish {
 		publish := button(responder.Publish, "Publish", slack.StyleDefault)
-		publish.Confirm = confirm("Publish this incident?", "What is proposed is posted on the public status page, and so is what follows.", "Publish")
+		publish.Confirm = confirm("Publish this incident?",
+			"What is proposed is posted on the public status page, and so is what follows.", "Publish")
 		all = append(all, publish)
 	}
 	return append(all, button(responder.Why, "Why?", slack.StyleDefault))
@@ -178,7 +190,8 @@ func confirm(title, text, yes string) *slack.ConfirmationBlockObject {
 	plain := func(s string) *slack.TextBlockObject {
 		return slack.NewTextBlockObject(slack.PlainTextType, s, false, false)
 	}
-	return slack.NewConfirmationBlockObject(plain(title), markdown(cutMarkup(text, maxConfirm)), plain(yes), plain("Cancel"))
+	return slack.NewConfirmationBlockObject(plain(title), markdown(cutMarkup(text, maxConfirm)), plain(yes),
+		plain("Cancel"))
 }
 
 // quickLines is the quick reference as Slack shows it: whole links only.
@@ -212,7 +225,8 @@ func slackThread(i incident.Incident, told int) (string, int) {
 	var lines []string
 	for _, e := range i.Timeline[min(len(i.Timeline), max(0, told-i.Dropped)):] {
 		if !slices.Contains(quiet, e.Kind) {
-			lines = append(lines, fmt.Sprintf("`%s` *%s* %s", e.At.UTC().Format(time.TimeOnly), escape(strutil.Shorten(string(e.Kind), 40)), escape(strutil.Shorten(e.Text, 300))))
+			lines = append(lines, fmt.Sprintf("`%s` *%s* %s", e.At.UTC().Format(time.TimeOnly),
+				escape(strutil.Shorten(string(e.Kind), 40)), escape(strutil.Shorten(e.Text, 300))))
 		}
 	}
 	if told >= all || len(lines) == 0 {

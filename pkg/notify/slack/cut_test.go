@@ -45,7 +45,8 @@ func TestAMessageInSlackIsWholeHoweverLongItIs_X45(t *testing.T) {
 		i.Attempts = append(i.Attempts, incident.Attempt{Summary: strings.Repeat("a&", 90), Verdict: incident.NoEffect})
 	}
 	body := slackBody(i, notifytest.T0)
-	if rest := strings.TrimSuffix(body, "…"); html.EscapeString(html.UnescapeString(rest)) != strings.ReplaceAll(rest, "'", "&#39;") || len([]rune(body)) > maxSection {
+	rest := strings.TrimSuffix(body, "…")
+	if html.EscapeString(html.UnescapeString(rest)) != strings.ReplaceAll(rest, "'", "&#39;") || len([]rune(body)) > maxSection {
 		t.Errorf("%d characters, ending in %q", len([]rune(body)), body[len(body)-40:])
 	}
 }

@@ -22,10 +22,13 @@ func FuzzSlackText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, phase, severity byte) {
 		i := notifytest.Foreign(text, phase, severity)
 		if severity&16 != 0 {
-			i.Asked = &incident.Request{Op: text, Plan: incident.Plan{Summary: text, Hash: text, Field: text, Before: text, After: text, Object: incident.Object{Resource: text, Namespace: text, Name: text}}, Quorum: 2, Why: text}
+			i.Asked = &incident.Request{Op: text, Plan: incident.Plan{Summary: text, Hash: text, Field: text,
+				Before: text, After: text, Object: incident.Object{Resource: text, Namespace: text, Name: text}},
+				Quorum: 2, Why: text}
 		}
 		for _, s := range slackShown(t, i) {
-			if s == "" || strings.ContainsAny(s, "<>") || mention.MatchString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' || r == 0x7f }) {
+			if s == "" || strings.ContainsAny(s, "<>") || mention.MatchString(s) ||
+				strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' || r == 0x7f }) {
 				t.Fatalf("markup from elsewhere: %q", s)
 			}
 			if n := strings.Count(s, "\n"); n > 20 {

@@ -54,7 +54,8 @@ func New(c *config.Slack, about notify.QuickReference, now func() time.Time) (*S
 	if !strings.HasSuffix(url, "/") {
 		url += "/"
 	}
-	s := &Slack{url: url, token: token, channel: c.Channel, takes: c.Severities, reference: about, buttons: c.Interaction != nil, now: now}
+	s := &Slack{url: url, token: token, channel: c.Channel, takes: c.Severities, reference: about,
+		buttons: c.Interaction != nil, now: now}
 	for _, t := range []struct {
 		name, text string
 		to         **notify.Template
@@ -118,7 +119,8 @@ func (s *Slack) Notify(ctx context.Context, i incident.Incident, prev incident.R
 		if err != nil {
 			return was, slackError(i, err)
 		}
-		now = incident.Receipt{Ref: channel + "/" + stamp, State: notify.Status(i), Digest: d, Told: prev.Told, Severity: prev.Severity}
+		now = incident.Receipt{Ref: channel + "/" + stamp, State: notify.Status(i), Digest: d, Told: prev.Told,
+			Severity: prev.Severity}
 		if !call {
 			now.Severity = notify.Graver(prev.Severity, i.Severity)
 		}
@@ -152,11 +154,13 @@ func slackCall(i incident.Incident) string {
 // message in the channel.
 func (s *Slack) reply(ctx context.Context, api *slack.Client, i incident.Incident, ref, text string, call bool) error {
 	if wait := s.nextReply(); wait > 0 {
-		return &notify.Failure{Err: fmt.Errorf("the thread of incident %s goes on in a moment: one message per %s", i.ID, replyPause), After: wait, Own: true, Told: true}
+		return &notify.Failure{Err: fmt.Errorf("the thread of incident %s goes on in a moment: one message per %s",
+			i.ID, replyPause), After: wait, Own: true, Told: true}
 	}
 	channel, stamp, _ := strings.Cut(ref, "/")
 	section := slack.NewSectionBlock(markdown(text), nil, nil)
-	options := []slack.MsgOption{slack.MsgOptionTS(stamp), slack.MsgOptionText(cutMarkup(strings.ReplaceAll(text, "\n", " "), 300), false), slack.MsgOptionBlocks(section)}
+	options := []slack.MsgOption{slack.MsgOptionTS(stamp),
+		slack.MsgOptionText(cutMarkup(strings.ReplaceAll(text, "\n", " "), 300), false), slack.MsgOptionBlocks(section)}
 	if call {
 		options = append(options, slack.MsgOptionBroadcast())
 	}
@@ -212,7 +216,8 @@ func escapeURL(s string) string {
 // messageGone: somebody deleted it, or Slack's settings forbid to edit one that is old.
 func messageGone(err error) bool {
 	var answer slack.SlackErrorResponse
-	return errors.As(err, &answer) && slices.Contains([]string{"message_not_found", "cant_update_message", "edit_window_closed"}, answer.Err)
+	return errors.As(err, &answer) && slices.Contains([]string{"message_not_found",
+		"cant_update_message", "edit_window_closed"}, answer.Err)
 }
 
 func slackError(i incident.Incident, err error) *notify.Failure {
@@ -225,7 +230,8 @@ func slackError(i incident.Incident, err error) *notify.Failure {
 		f.After = limited.RetryAfter
 	case errors.As(err, &answer):
 		// Slack's own words: channel_not_found, invalid_auth, … do not mend themselves quickly.
-		f.Final = !strings.Contains(answer.Err, "internal_error") && !strings.Contains(answer.Err, "service_unavailable") && !strings.Contains(answer.Err, "ratelimited")
+		f.Final = !strings.Contains(answer.Err, "internal_error") &&
+			!strings.Contains(answer.Err, "service_unavailable") && !strings.Contains(answer.Err, "ratelimited")
 	case errors.As(err, &code):
 		f.Final = code.Code >= 400 && code.Code < 500 && code.Code != 429
 	}

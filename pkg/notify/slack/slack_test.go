@@ -21,8 +21,11 @@ import (
 )
 
 func TestTheQuickReferenceInSlackHoldsWholeLinksOnly(t *testing.T) {
-	long := notify.QuickReference{Contacts: []string{strings.Repeat("x", 5000)}, Links: []config.Link{{Name: "a", URL: "https://a.example.com/" + strings.Repeat("a", 500)}, {Name: "b", URL: "https://b.example.com/" + strings.Repeat("b", 500)}}}
-	if quick := quickLines(long); len(quick) != 2 || len([]rune(quick[0])) > maxQuick || !strings.HasSuffix(quick[1], "|a>") {
+	long := notify.QuickReference{Contacts: []string{strings.Repeat("x", 5000)},
+		Links: []config.Link{{Name: "a", URL: "https://a.example.com/" + strings.Repeat("a", 500)},
+			{Name: "b", URL: "https://b.example.com/" + strings.Repeat("b", 500)}}}
+	if quick := quickLines(long); len(quick) != 2 || len([]rune(quick[0])) > maxQuick ||
+		!strings.HasSuffix(quick[1], "|a>") {
 		t.Errorf("%q", quick)
 	}
 }
@@ -46,7 +49,8 @@ func TestSlackTellsTheChannelOfAGraverSeverity_X40(t *testing.T) {
 		}
 		if fields["reply_broadcast"] == "true" {
 			n++
-			if text := fields["blocks"]; !strings.Contains(text, "This is P0 now") || !strings.Contains(text, "watchdog ack 01inc") {
+			if text := fields["blocks"]; !strings.Contains(text, "This is P0 now") ||
+				!strings.Contains(text, "watchdog ack 01inc") {
 				t.Errorf("%s", text)
 			}
 		}
@@ -58,7 +62,8 @@ func TestSlackTellsTheChannelOfAGraverSeverity_X40(t *testing.T) {
 
 func TestAMessageInSlackSaysThatItsTargetIsInMaintenance(t *testing.T) {
 	_, body := slackTexts(notifytest.InMaintenance(), notify.QuickReference{})
-	if !strings.Contains(body, "This is in maintenance until 2026-03-01 12:42 UTC, by &lt;alice&gt;: move") || !strings.Contains(body, "watchdog keeps its hands off while people work on this") {
+	if !strings.Contains(body, "This is in maintenance until 2026-03-01 12:42 UTC, by &lt;alice&gt;: move") ||
+		!strings.Contains(body, "watchdog keeps its hands off while people work on this") {
 		t.Errorf("Slack: %s", body)
 	}
 }
@@ -152,7 +157,9 @@ func slackShown(t *testing.T, i incident.Incident) []string {
 func asks() incident.Incident {
 	i := notifytest.Trouble()
 	i.Paged, i.PageReason = true, "approval is needed"
-	i.Asked = &incident.Request{Op: "op1", Until: notifytest.T0.Add(time.Hour), Quorum: 1, Plan: incident.Plan{Action: "rollback", Summary: "roll back shop <!channel>", Hash: strings.Repeat("3f9a", 8), Object: incident.Object{Resource: "deployments", Namespace: "shop-prod", Name: "shop"}, Price: 3}}
+	i.Asked = &incident.Request{Op: "op1", Until: notifytest.T0.Add(time.Hour), Quorum: 1,
+		Plan: incident.Plan{Action: "rollback", Summary: "roll back shop <!channel>", Hash: strings.Repeat("3f9a", 8),
+			Object: incident.Object{Resource: "deployments", Namespace: "shop-prod", Name: "shop"}, Price: 3}}
 	return i
 }
 
@@ -186,7 +193,8 @@ func buttons(t *testing.T, i incident.Incident, on bool) map[responder.Action]re
 			if !ok {
 				t.Fatalf("%s %s is not understood", e.ActionID, e.Value)
 			}
-			if x.Action == responder.Approve && (e.Confirm == nil || !strings.Contains(e.Confirm.Text.Text, "roll back shop &lt;!channel&gt;")) {
+			if x.Action == responder.Approve && (e.Confirm == nil ||
+				!strings.Contains(e.Confirm.Text.Text, "roll back shop &lt;!channel&gt;")) {
 				t.Errorf("approved without the plan being shown: %+v", e)
 			}
 			found[x.Action] = x
@@ -206,8 +214,10 @@ func TestOnlyTheButtonsThatMakeSense(t *testing.T) {
 		want []responder.Action
 	}{
 		{"open", notifytest.Trouble(), true, []responder.Action{responder.Ack, responder.Hold, responder.Why}},
-		{"asked", asks(), true, []responder.Action{responder.Ack, responder.Approve, responder.Deny, responder.Hold, responder.Why}},
-		{"asked and taken on", acked, true, []responder.Action{responder.Approve, responder.Deny, responder.Hold, responder.Why}},
+		{"asked", asks(), true, []responder.Action{responder.Ack, responder.Approve, responder.Deny, responder.Hold,
+			responder.Why}},
+		{"asked and taken on", acked, true, []responder.Action{responder.Approve, responder.Deny, responder.Hold,
+			responder.Why}},
 		{"on hold", held, true, []responder.Action{responder.Ack, responder.Why}},
 		{"over", notifytest.Over(notifytest.Trouble()), true, nil},
 		{"nobody hears them", asks(), false, nil},
@@ -221,7 +231,8 @@ func TestOnlyTheButtonsThatMakeSense(t *testing.T) {
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
-		if b, ok := found[responder.Approve]; ok && (b.Op != "op1" || b.Plan != tt.inc.Asked.Plan.Hash || b.Incident != "01inc") {
+		if b, ok := found[responder.Approve]; ok && (b.Op != "op1" || b.Plan != tt.inc.Asked.Plan.Hash ||
+			b.Incident != "01inc") {
 			t.Errorf("%s: a yes to %+v", tt.name, b)
 		}
 	}
@@ -237,7 +248,9 @@ func newSlack(t *testing.T) (*recorders.Recorder, *Slack) {
 	if err := os.WriteFile(file, []byte("xoxb-1"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	n, err := New(&config.Slack{URL: srv.URL + "/slack/api", TokenFile: file, Channel: "#x", Severities: []incident.Severity{incident.P1}, Interaction: &config.SlackInteraction{}}, notify.QuickReference{}, time.Now)
+	n, err := New(&config.Slack{URL: srv.URL + "/slack/api", TokenFile: file, Channel: "#x",
+		Severities: []incident.Severity{incident.P1}, Interaction: &config.SlackInteraction{}}, notify.QuickReference{},
+		time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +262,8 @@ func TestTheTimelineIsAThreadToldOnce(t *testing.T) {
 	i := asks()
 	r := notifytest.Tell(t, n, i, incident.Receipt{})
 	more := func(kind incident.Kind) {
-		i.Timeline = append(i.Timeline, incident.Entry{At: notifytest.T0, Kind: kind, Text: "text of " + string(kind) + " <!channel>"})
+		i.Timeline = append(i.Timeline, incident.Entry{At: notifytest.T0, Kind: kind, Text: "text of " + string(kind) +
+			" <!channel>"})
 	}
 	more("asked")
 	more("held")
@@ -261,7 +275,8 @@ func TestTheTimelineIsAThreadToldOnce(t *testing.T) {
 	i.Acked = incident.Attribution{By: "alice", At: notifytest.T0}
 	waits, err := n.Notify(t.Context(), i, r)
 	var f *notify.Failure
-	if !errors.As(err, &f) || f.After <= 0 || f.After > time.Second || f.Final || !f.Told || waits.Told != 3 || waits.Digest == r.Digest {
+	if !errors.As(err, &f) || f.After <= 0 || f.After > time.Second || f.Final || !f.Told || waits.Told != 3 ||
+		waits.Digest == r.Digest {
 		t.Fatalf("%+v, %v", waits, err)
 	}
 	more("approved")
@@ -276,7 +291,8 @@ func TestTheTimelineIsAThreadToldOnce(t *testing.T) {
 		if strings.Contains(string(q.Body), "<!channel") {
 			t.Errorf("markup: %s", q.Body)
 		}
-		if q.Action == "reply" && (strings.Contains(string(q.Body), "firing") || strings.Contains(string(q.Body), "held")) {
+		if q.Action == "reply" && (strings.Contains(string(q.Body), "firing") ||
+			strings.Contains(string(q.Body), "held")) {
 			t.Errorf("told before, or of no use: %s", q.Body)
 		}
 	}
@@ -300,7 +316,8 @@ func TestAMessageThatIsGoneIsPostedAnew(t *testing.T) {
 	gone := first
 	gone.Ref = channel + "/1.000001"
 	i.Paged, i.PageReason, i.Phase = true, "the ladder says page", incident.Escalated
-	i.Timeline = append(i.Timeline, incident.Entry{At: notifytest.T0.Add(time.Minute), Kind: "paged", Text: "the ladder says page"})
+	i.Timeline = append(i.Timeline, incident.Entry{At: notifytest.T0.Add(time.Minute), Kind: "paged",
+		Text: "the ladder says page"})
 	again := notifytest.Tell(t, s, i, gone)
 	posts := 0
 	for _, q := range rec.Requests(recorders.Slack) {
@@ -308,10 +325,12 @@ func TestAMessageThatIsGoneIsPostedAnew(t *testing.T) {
 			posts++
 		}
 	}
-	if posts != 2 || again.Ref == gone.Ref || again.Ref == first.Ref || again.Told != len(i.Timeline) || again.State != "needs a person" {
+	if posts != 2 || again.Ref == gone.Ref || again.Ref == first.Ref || again.Told != len(i.Timeline) ||
+		again.State != "needs a person" {
 		t.Errorf("%d posts, receipt %+v", posts, again)
 	}
-	if end := notifytest.Tell(t, s, notifytest.Over(i), gone); end.State != "resolved" || len(rec.Requests(recorders.Slack)) != 2 {
+	if end := notifytest.Tell(t, s, notifytest.Over(i), gone); end.State != "resolved" ||
+		len(rec.Requests(recorders.Slack)) != 2 {
 		t.Errorf("the end: %+v, %d requests", end, len(rec.Requests(recorders.Slack)))
 	}
 }
@@ -319,7 +338,8 @@ func TestAMessageThatIsGoneIsPostedAnew(t *testing.T) {
 func TestSlackShowsWhatIsProposedAndHowToSayYes(t *testing.T) {
 	i := notifytest.Trouble()
 	i.Receipts = map[string]incident.Receipt{incident.PublicReceiver: {State: incident.Proposed + "investigating"}}
-	if _, body := slackTexts(i, notify.QuickReference{}); !strings.Contains(body, "\nStatus page: not posted; proposed is \"investigating\". To post it: `watchdog publish 01inc`\n") {
+	if _, body := slackTexts(i, notify.QuickReference{}); !strings.Contains(body,
+		"\nStatus page: not posted; proposed is \"investigating\". To post it: `watchdog publish 01inc`\n") {
 		t.Error(body)
 	}
 	i.Phase = incident.Resolved

@@ -114,7 +114,8 @@ func (p *Client) list(ctx context.Context, what string) ([]entry, error) {
 	var all []entry
 	for n := 1; n <= maxPages; n++ {
 		var some []entry
-		if err := p.send(ctx, http.MethodGet, fmt.Sprintf("%s/incidents/%s?page=%d&per_page=%d", p.path(), what, n, perPage), nil, &some); err != nil {
+		if err := p.send(ctx, http.MethodGet, fmt.Sprintf("%s/incidents/%s?page=%d&per_page=%d", p.path(), what, n,
+			perPage), nil, &some); err != nil {
 			return nil, err
 		}
 		all = append(all, some...)
@@ -164,7 +165,8 @@ func (p *Client) put(ctx context.Context, id string, body map[string]any) (strin
 
 func (p *Client) send(ctx context.Context, method, path string, body, answer any) error {
 	if left := p.pace.left(p.now()); left > 0 {
-		return &notify.Failure{Err: fmt.Errorf("status page: %s %s: not sent: it asked for quiet for %s more", method, path, left.Round(time.Second)), After: left}
+		return &notify.Failure{Err: fmt.Errorf("status page: %s %s: not sent: it asked for quiet for %s more", method,
+			path, left.Round(time.Second)), After: left}
 	}
 	token, err := p.token.Reveal()
 	if err != nil {
@@ -207,7 +209,8 @@ func (p *Client) send(ctx context.Context, method, path string, body, answer any
 }
 
 func (p *Client) refused(resp *http.Response, method, path string, text []byte) error {
-	f := &notify.Failure{Err: fmt.Errorf("status page: %s %s: %s: %s", method, path, resp.Status, strutil.Shorten(strutil.Visible(string(text)), 200))}
+	f := &notify.Failure{Err: fmt.Errorf("status page: %s %s: %s: %s", method, path, resp.Status,
+		strutil.Shorten(strutil.Visible(string(text)), 200))}
 	limited := resp.StatusCode == 420 || resp.StatusCode == http.StatusTooManyRequests
 	f.Final = resp.StatusCode/100 == 4 && !limited && resp.StatusCode != http.StatusRequestTimeout
 	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && n >= 0 {

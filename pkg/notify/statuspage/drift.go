@@ -65,7 +65,8 @@ func (s *Statuspage) differ(there []entry, status map[string]string, all []incid
 	troubled := slices.ContainsFunc(there, func(p entry) bool { return !p.maintenance() })
 	for _, i := range all {
 		x, part := measured(i), s.components.of(i.Target.Name)
-		if x.Status == "" || x.Status == resolved || i.Target.Name == incident.Self || !notify.Wanted(i, s.takes) && !i.Public.Publish || s.mem.said(i, part.ID, now).Held(now) || i.Silenced() != "" {
+		if x.Status == "" || x.Status == resolved || i.Target.Name == incident.Self || !notify.Wanted(i, s.takes) &&
+			!i.Public.Publish || s.mem.said(i, part.ID, now).Held(now) || i.Silenced() != "" {
 			continue
 		}
 		if part.ID == "" && troubled || part.ID != "" && status[part.ID] != operational {
@@ -75,8 +76,10 @@ func (s *Statuspage) differ(there []entry, status map[string]string, all []incid
 		if s.mode == "ask" && i.Receipts[s.Name()].Ref == "" {
 			why = fmt.Sprintf("; nobody has said `watchdog publish %s`", i.ID)
 		}
-		found = append(found, differs{notify.Drift{Component: part.ID, Text: fmt.Sprintf("the status page says operational%s while incident %s on %s goes on since %s UTC%s",
-			ofPart(part.ID), i.ID, i.Target.Name, i.OpenedAt.UTC().Format("15:04:05"), why)}, "down " + i.ID, i.OpenedAt})
+		found = append(found, differs{notify.Drift{Component: part.ID,
+			Text: fmt.Sprintf("the status page says operational%s while incident %s on %s goes on since %s UTC%s",
+				ofPart(part.ID), i.ID, i.Target.Name, i.OpenedAt.UTC().Format("15:04:05"), why)}, "down " + i.ID,
+			i.OpenedAt})
 	}
 	for _, p := range there {
 		o := p.ours()
@@ -85,7 +88,9 @@ func (s *Statuspage) differ(there []entry, status map[string]string, all []incid
 		}) {
 			continue
 		}
-		d := differs{notify.Drift{Component: o.Component, Text: fmt.Sprintf("the status page shows trouble%s (entry %s) although incident %s is over", ofPart(o.Component), p.ID, o.Incident)}, "over " + p.ID, time.Time{}}
+		d := differs{notify.Drift{Component: o.Component,
+			Text: fmt.Sprintf("the status page shows trouble%s (entry %s) although incident %s is over",
+				ofPart(o.Component), p.ID, o.Incident)}, "over " + p.ID, time.Time{}}
 		if k := slices.IndexFunc(all, func(i incident.Incident) bool { return i.ID == o.Incident }); k >= 0 {
 			if s.mem.said(all[k], o.Component, now).Held(now) {
 				continue

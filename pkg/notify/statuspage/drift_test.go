@@ -20,23 +20,27 @@ func TestEveryDriftIsFound_W15(t *testing.T) {
 		return b
 	}
 	measures := map[string]func(*incident.Incident){
-		"down":            func(*incident.Incident) {},
-		"being fixed":     func(i *incident.Incident) { i.Op = &incident.Op{AppliedAt: notifytest.T0} },
-		"cannot be seen":  func(i *incident.Incident) { i.Phase = incident.Frozen },
-		"no data":         func(i *incident.Incident) { i.Alerts[0].Verdict = incident.NoData },
-		"silenced":        func(i *incident.Incident) { i.Alerts[0].Silenced = "by 0d1a" },
-		"of no severity":  func(i *incident.Incident) { i.Severity = incident.P3 },
-		"held":            func(i *incident.Incident) { i.Public.HoldUntil = now.Add(time.Hour) },
-		"held before":     func(i *incident.Incident) { i.Public.HoldUntil = now.Add(-time.Hour) },
-		"over":            func(i *incident.Incident) { i.Phase = incident.Resolved },
-		"over and held":   func(i *incident.Incident) { i.Phase, i.Public.HoldUntil = incident.Resolved, now.Add(time.Hour) },
+		"down":           func(*incident.Incident) {},
+		"being fixed":    func(i *incident.Incident) { i.Op = &incident.Op{AppliedAt: notifytest.T0} },
+		"cannot be seen": func(i *incident.Incident) { i.Phase = incident.Frozen },
+		"no data":        func(i *incident.Incident) { i.Alerts[0].Verdict = incident.NoData },
+		"silenced":       func(i *incident.Incident) { i.Alerts[0].Silenced = "by 0d1a" },
+		"of no severity": func(i *incident.Incident) { i.Severity = incident.P3 },
+		"held":           func(i *incident.Incident) { i.Public.HoldUntil = now.Add(time.Hour) },
+		"held before":    func(i *incident.Incident) { i.Public.HoldUntil = now.Add(-time.Hour) },
+		"over":           func(i *incident.Incident) { i.Phase = incident.Resolved },
+		"over and held": func(i *incident.Incident) {
+			i.Phase, i.Public.HoldUntil = incident.Resolved,
+				now.Add(time.Hour)
+		},
 		"watchdog's own":  func(i *incident.Incident) { i.Target.Name = incident.Self },
 		"of another part": func(i *incident.Incident) { i.Target.Name = "cart" },
 	}
 	pages := map[string][]entry{
-		"empty":            nil,
-		"ours":             {{ID: "sp1", Status: "investigating", RawMeta: meta("01inc")}},
-		"somebody else's":  {{ID: "sp2", Status: "investigating", RawMeta: json.RawMessage(`{"x":{"y":1}}`), Components: []component{{ID: "c1"}}}},
+		"empty": nil,
+		"ours":  {{ID: "sp1", Status: "investigating", RawMeta: meta("01inc")}},
+		"somebody else's": {{ID: "sp2", Status: "investigating", RawMeta: json.RawMessage(`{"x":{"y":1}}`),
+			Components: []component{{ID: "c1"}}}},
 		"ours of the past": {{ID: "sp3", Status: "investigating", RawMeta: meta("gone")}},
 		"a maintenance":    {{ID: "sp4", Status: "in_progress"}},
 	}
@@ -53,24 +57,28 @@ func TestEveryDriftIsFound_W15(t *testing.T) {
 		for measured, change := range measures {
 			for pageName, there := range pages {
 				for _, status := range []string{"operational", "partial_outage", underMaintenance} {
-					for _, lasted := range []time.Duration{4 * time.Minute, 6 * time.Minute, 14 * time.Minute, 16 * time.Minute} {
+					for _, lasted := range []time.Duration{4 * time.Minute, 6 * time.Minute, 14 * time.Minute,
+						16 * time.Minute} {
 						i := notifytest.Trouble()
 						i.OpenedAt, i.ResolvedAt = now.Add(-lasted), now.Add(-lasted)
 						change(&i)
 						all := []incident.Incident{i}
 						s.mem = newMemory(time.Now())
-						first := s.mem.lasting(s.differ(there, map[string]string{"c1": status, "c2": status}, all, now), now)
+						first := s.mem.lasting(s.differ(there, map[string]string{"c1": status, "c2": status}, all, now),
+							now)
 						got := first
 						// What it cannot know the age of must be seen for as long.
 						if pageName == "ours of the past" {
 							later := now.Add(5*time.Minute + time.Second)
-							got = s.mem.lasting(s.differ(there, map[string]string{"c1": status, "c2": status}, nil, later), later)
+							got = s.mem.lasting(s.differ(there, map[string]string{"c1": status, "c2": status}, nil,
+								later), later)
 							if len(got) != 1 {
 								t.Errorf("%s, page %s, %s: %v", measured, pageName, status, got)
 							}
 							got = first
 						}
-						down := map[string]bool{"down": true, "being fixed": true, "held before": true, "of another part": true}[measured] && lasted > 5*time.Minute
+						down := map[string]bool{"down": true, "being fixed": true, "held before": true,
+							"of another part": true}[measured] && lasted > 5*time.Minute
 						quiet := status == "operational"
 						if !parts {
 							quiet = pageName == "empty" || pageName == "a maintenance"
@@ -82,7 +90,8 @@ func TestEveryDriftIsFound_W15(t *testing.T) {
 							alarms++
 						}
 						if (len(got) > 0) != want {
-							t.Errorf("%s for %s, page %s, component %s, parts %v: %v, want an alarm: %v", measured, lasted, pageName, status, parts, got, want)
+							t.Errorf("%s for %s, page %s, component %s, parts %v: %v, want an alarm: %v", measured,
+								lasted, pageName, status, parts, got, want)
 						}
 					}
 				}
@@ -100,7 +109,8 @@ func TestADriftSaysWhatToDo(t *testing.T) {
 	i := notifytest.Trouble()
 	now := i.OpenedAt.Add(10 * time.Minute)
 	d := s.mem.lasting(s.differ(nil, map[string]string{"c1": "operational"}, []incident.Incident{i}, now), now)
-	if len(d) != 1 || d[0].Text != "the status page says operational of component c1 while incident 01inc on shop goes on since 12:00:00 UTC; nobody has said `watchdog publish 01inc`" {
+	if len(d) != 1 || d[0].Text != "the status page says operational of component c1 while incident 01inc on shop "+
+		"goes on since 12:00:00 UTC; nobody has said `watchdog publish 01inc`" {
 		t.Errorf("%v", d)
 	}
 }

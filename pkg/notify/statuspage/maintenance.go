@@ -64,7 +64,8 @@ func (s *Statuspage) Maintain(ctx context.Context, m notify.ScheduledMaintenance
 		return nil // it is over there, or never was
 	}
 	body := map[string]any{
-		"name": m.Name, "status": maintenanceStates[max(rank, now)], "scheduled_for": m.From.UTC().Format(time.RFC3339), "scheduled_until": m.Until.UTC().Format(time.RFC3339),
+		"name": m.Name, "status": maintenanceStates[max(rank, now)], "scheduled_for": m.From.UTC().Format(time.RFC3339),
+		"scheduled_until": m.Until.UTC().Format(time.RFC3339),
 		// watchdog says itself when it begins and ends.
 		"scheduled_auto_in_progress": false, "scheduled_auto_completed": false,
 		"metadata": metadata{ours{Maintenance: mark}},
@@ -83,7 +84,8 @@ func (s *Statuspage) Maintain(ctx context.Context, m notify.ScheduledMaintenance
 }
 
 // maintained sets the components' status: a trouble of theirs counts for more.
-func (s *Statuspage) maintained(ctx context.Context, m notify.ScheduledMaintenance, state, id string, body map[string]any) error {
+func (s *Statuspage) maintained(ctx context.Context, m notify.ScheduledMaintenance, state, id string,
+	body map[string]any) error {
 	status := underMaintenance
 	switch state {
 	case scheduled:

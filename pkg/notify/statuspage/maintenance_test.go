@@ -30,7 +30,9 @@ func TestAMaintenanceIsAnnouncedOnce(t *testing.T) {
 	for _, mode := range []recorders.Mode{recorders.OK, recorders.Applied500, recorders.PerSecond} {
 		synctest.Test(t, func(t *testing.T) {
 			rec, s, d := aPage(t, nil)
-			m := notify.ScheduledMaintenance{Key: "shop-prod/CANARY", Name: "Database upgrade", Body: "We upgrade a database.", From: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour), Components: []string{"c1", "c2"}}
+			m := notify.ScheduledMaintenance{Key: "shop-prod/CANARY", Name: "Database upgrade",
+				Body: "We upgrade a database.", From: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour),
+				Components: []string{"c1", "c2"}}
 			for k, state := range maintenanceStates {
 				rec.Set(recorders.Statuspage, mode)
 				if mode == recorders.Applied500 {
@@ -46,7 +48,8 @@ func TestAMaintenanceIsAnnouncedOnce(t *testing.T) {
 				if len(e) != 1 || e[0].Status != state || e[0].Updates != k+1 || e[0].Name != m.Name {
 					t.Fatalf("%q %s: %+v", mode, state, e)
 				}
-				want := map[string]string{scheduled: "", inProgress: underMaintenance, verifying: underMaintenance, completed: operational}[state]
+				want := map[string]string{scheduled: "", inProgress: underMaintenance, verifying: underMaintenance,
+					completed: operational}[state]
 				if got := rec.StatuspageComponents(); got["c1"] != want || got["c2"] != want {
 					t.Errorf("%q %s: %v", mode, state, got)
 				}
@@ -63,7 +66,8 @@ func TestAMaintenanceIsAnnouncedOnce(t *testing.T) {
 func TestAMaintenanceThatMovesIsMoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec, s, _ := aPage(t, nil)
-		m := notify.ScheduledMaintenance{Key: "a", Name: "Upgrade", From: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour)}
+		m := notify.ScheduledMaintenance{Key: "a", Name: "Upgrade", From: time.Now().Add(time.Hour),
+			Until: time.Now().Add(2 * time.Hour)}
 		maintaining(t, s, m, scheduled)
 		other := m
 		other.Key = "b"
@@ -71,7 +75,8 @@ func TestAMaintenanceThatMovesIsMoved(t *testing.T) {
 		m.Until = m.Until.Add(time.Hour)
 		maintaining(t, s, m, scheduled)
 		e := rec.Page()
-		if len(e) != 2 || e[0].Until != m.Until.UTC().Format(time.RFC3339) || e[1].Until != other.Until.UTC().Format(time.RFC3339) || e[0].Updates != 2 || e[1].Updates != 1 {
+		if len(e) != 2 || e[0].Until != m.Until.UTC().Format(time.RFC3339) ||
+			e[1].Until != other.Until.UTC().Format(time.RFC3339) || e[0].Updates != 2 || e[1].Updates != 1 {
 			t.Errorf("%+v", e)
 		}
 		// One that was never announced does not end.
@@ -85,7 +90,8 @@ func TestAMaintenanceThatMovesIsMoved(t *testing.T) {
 
 func TestTroubleDuringAMaintenanceCountsForMore(t *testing.T) {
 	newsday(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *Statuspage) {
-		m := notify.ScheduledMaintenance{Key: "a", Name: "Upgrade", From: time.Now(), Until: time.Now().Add(2 * time.Hour), Components: []string{"c1"}}
+		m := notify.ScheduledMaintenance{Key: "a", Name: "Upgrade", From: time.Now(),
+			Until: time.Now().Add(2 * time.Hour), Components: []string{"c1"}}
 		maintaining(t, s, m, inProgress)
 		reads(t, rec, "maintenance", "in_progress under_maintenance")
 		r.say("x", same)
@@ -103,7 +109,8 @@ func TestTroubleDuringAMaintenanceCountsForMore(t *testing.T) {
 
 func TestNothingIsAnnouncedWhilePublishIsOff(t *testing.T) {
 	rec, s, _ := aPage(t, func(c *config.Statuspage) { c.Publish = "off" })
-	if err := s.Maintain(t.Context(), notify.ScheduledMaintenance{Key: "a"}, scheduled); err != nil || len(rec.Page()) != 0 {
+	if err := s.Maintain(t.Context(), notify.ScheduledMaintenance{Key: "a"}, scheduled); err != nil ||
+		len(rec.Page()) != 0 {
 		t.Errorf("%v %v", err, rec.Page())
 	}
 }

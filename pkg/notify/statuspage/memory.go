@@ -47,7 +47,8 @@ type view struct {
 }
 
 func newMemory(now time.Time) *memory {
-	return &memory{began: now, all: map[string]*subject{}, changed: map[string]time.Time{}, drifts: map[string]time.Time{}, holds: map[string]hold{}}
+	return &memory{began: now, all: map[string]*subject{}, changed: map[string]time.Time{},
+		drifts: map[string]time.Time{}, holds: map[string]hold{}}
 }
 
 // keepMoments bounds a history; what is older has lasted.
@@ -81,7 +82,8 @@ func (m *memory) learn(i incident.Incident, state publicState, part, ref string,
 		case id == i.ID || o.ref == "":
 		case o.ref == ref && o.opened.After(x.opened):
 			v.heir = id // also if it is over by now: it says so itself
-		case x.ref == "" && o.ended && o.component == part && o.published.Status != resolved && (before == nil || o.opened.After(before.opened)):
+		case x.ref == "" && o.ended && o.component == part && o.published.Status != resolved &&
+			(before == nil || o.opened.After(before.opened)):
 			before = o
 		}
 	}

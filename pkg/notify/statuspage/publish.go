@@ -120,7 +120,8 @@ func decide(q question, now time.Time) decision {
 		return d
 	}
 	if q.Word.Held(now) {
-		return decision{After: q.Word.HoldUntil.Sub(now), Why: fmt.Sprintf("%s: %s holds the page until %s UTC", next.Status, cmp.Or(q.Word.By, "somebody"), q.Word.HoldUntil.UTC().Format("15:04:05"))}
+		return decision{After: q.Word.HoldUntil.Sub(now), Why: fmt.Sprintf("%s: %s holds the page until %s UTC",
+			next.Status, cmp.Or(q.Word.By, "somebody"), q.Word.HoldUntil.UTC().Format("15:04:05"))}
 	}
 	if was.Status == "" && q.Ask && !q.Word.Publish && !(q.Automatic != nil && q.Automatic(next)) {
 		return decision{Propose: next, After: wait, Why: "the first post waits for a person's word"}
@@ -130,7 +131,8 @@ func decide(q question, now time.Time) decision {
 		last = q.Changed
 	}
 	if left := last.Add(q.Damping.MinUpdateInterval).Sub(now); !last.IsZero() && left > 0 {
-		return decision{After: left, Why: fmt.Sprintf("%s: the page changed %s ago, and changes once in %s", next.Status, now.Sub(last).Round(time.Second), q.Damping.MinUpdateInterval)}
+		return decision{After: left, Why: fmt.Sprintf("%s: the page changed %s ago, and changes once in %s",
+			next.Status, now.Sub(last).Round(time.Second), q.Damping.MinUpdateInterval)}
 	}
 	return decision{Post: next}
 }

@@ -43,38 +43,68 @@ func TestWhatThePublicReadsNext(t *testing.T) {
 		q    question
 		want decision
 	}{
-		"nothing was measured":                      {question{}, decision{}},
-		"trouble has not lasted":                    {question{Measured: run(now, looking, 29)}, decision{After: time.Second}},
-		"trouble has lasted":                        {question{Measured: run(now, looking, 30)}, decision{Post: looking}},
-		"it began anew in between":                  {question{Measured: run(now, looking, 300, well, 5, looking, 10)}, decision{After: 20 * time.Second}},
-		"it could not be seen in between":           {question{Measured: run(now, looking, 300, nothing, 5, looking, 10)}, decision{After: 20 * time.Second}},
-		"it cannot be seen now":                     {question{Measured: run(now, looking, 300, nothing, 60)}, decision{}},
-		"the step is new, the trouble is not":       {question{Measured: run(now, looking, 60, found, 10)}, decision{Post: looking}},
-		"the step was taken back and again":         {question{Measured: run(now, looking, 60, found, 60, looking, 60, found, 10), Published: ago(looking, 900)}, decision{After: 20 * time.Second}},
-		"the furthest step that lasted":             {question{Measured: run(now, looking, 60, found, 40, watching, 31)}, decision{Post: watching}},
-		"never backwards":                           {question{Measured: run(now, looking, 600), Published: ago(watching, 900)}, decision{}},
-		"worse, and not backwards":                  {question{Measured: run(now, looking, 60, worse, 60), Published: ago(watching, 900)}, decision{Post: publicState{"monitoring", "major_outage"}}},
-		"milder is no news before the end":          {question{Measured: run(now, worse, 60, looking, 600), Published: ago(worse, 900)}, decision{}},
-		"the end has not lasted":                    {question{Measured: run(now, looking, 60, well, 299), Published: ago(looking, 900)}, decision{After: time.Second}},
-		"the end has lasted":                        {question{Measured: run(now, looking, 60, well, 300), Published: ago(looking, 900)}, decision{Post: well}},
-		"what was never published does not end":     {question{Measured: run(now, looking, 10, well, 900)}, decision{}},
-		"what is over stays over":                   {question{Measured: run(now, looking, 900), Published: ago(well, 900)}, decision{}},
-		"the page changed a moment ago":             {question{Measured: run(now, looking, 60, found, 60), Published: ago(looking, 60)}, decision{After: 4 * time.Minute}},
-		"another incident changed the component":    {question{Measured: run(now, looking, 60), Changed: now.Add(-time.Minute)}, decision{After: 4 * time.Minute}},
-		"a person holds the first post":             {question{Measured: run(now, looking, 60), Word: hold}, decision{After: time.Hour}},
-		"a person holds the end":                    {question{Measured: run(now, well, 900), Published: ago(looking, 900), Word: hold}, decision{After: time.Hour}},
-		"a hold that is over":                       {question{Measured: run(now, looking, 60), Word: incident.PublicWord{HoldUntil: now}}, decision{Post: looking}},
-		"asked, and nobody said anything":           {question{Measured: run(now, looking, 60), Ask: true}, decision{Propose: looking}},
-		"asked, a yes":                              {question{Measured: run(now, looking, 60), Ask: true, Word: yes}, decision{Post: looking}},
-		"a yes does not wait for the hold-down":     {question{Measured: run(now, looking, 1), Ask: true, Word: yes}, decision{Post: looking}},
-		"a yes to what cannot be seen":              {question{Measured: run(now, nothing, 60), Ask: true, Word: yes}, decision{}},
-		"asked, an automatic text":                  {question{Measured: run(now, looking, 60), Ask: true, Automatic: func(x publicState) bool { return x == looking }}, decision{Post: looking}},
-		"asked, the automatic text is of another":   {question{Measured: run(now, found, 60), Ask: true, Automatic: func(x publicState) bool { return x == looking }}, decision{Propose: found}},
-		"asked once, the rest follows":              {question{Measured: run(now, found, 60), Published: ago(looking, 900), Ask: true}, decision{Post: found}},
-		"a hold counts for more than a proposal":    {question{Measured: run(now, looking, 60), Ask: true, Word: hold}, decision{After: time.Hour}},
-		"only the latest is told after a pause":     {question{Measured: run(now, looking, 60, found, 60, watching, 60, well, 400), Published: ago(looking, 900)}, decision{Post: well}},
-		"a proposal says when more may be said":     {question{Measured: run(now, looking, 60, found, 10), Ask: true}, decision{Propose: looking, After: 20 * time.Second}},
-		"an old receipt without a time is believed": {question{Measured: run(now, found, 60), Published: published{publicState{"investigating", ""}, time.Time{}}}, decision{Post: found}},
+		"nothing was measured": {question{}, decision{}},
+		"trouble has not lasted": {question{Measured: run(now, looking, 29)},
+			decision{After: time.Second}},
+		"trouble has lasted": {question{Measured: run(now, looking, 30)},
+			decision{Post: looking}},
+		"it began anew in between": {question{Measured: run(now, looking, 300, well, 5, looking, 10)},
+			decision{After: 20 * time.Second}},
+		"it could not be seen in between": {question{Measured: run(now, looking, 300, nothing, 5, looking,
+			10)}, decision{After: 20 * time.Second}},
+		"it cannot be seen now": {question{Measured: run(now, looking, 300, nothing, 60)},
+			decision{}},
+		"the step is new, the trouble is not": {question{Measured: run(now, looking, 60, found, 10)},
+			decision{Post: looking}},
+		"the step was taken back and again": {question{Measured: run(now, looking, 60, found, 60, looking, 60,
+			found, 10), Published: ago(looking, 900)}, decision{After: 20 * time.Second}},
+		"the furthest step that lasted": {question{Measured: run(now, looking, 60, found, 40, watching,
+			31)}, decision{Post: watching}},
+		"never backwards": {question{Measured: run(now, looking, 600),
+			Published: ago(watching, 900)}, decision{}},
+		"worse, and not backwards": {question{Measured: run(now, looking, 60, worse, 60),
+			Published: ago(watching, 900)}, decision{Post: publicState{"monitoring", "major_outage"}}},
+		"milder is no news before the end": {question{Measured: run(now, worse, 60, looking, 600),
+			Published: ago(worse, 900)}, decision{}},
+		"the end has not lasted": {question{Measured: run(now, looking, 60, well, 299),
+			Published: ago(looking, 900)}, decision{After: time.Second}},
+		"the end has lasted": {question{Measured: run(now, looking, 60, well, 300),
+			Published: ago(looking, 900)}, decision{Post: well}},
+		"what was never published does not end": {question{Measured: run(now, looking, 10, well, 900)}, decision{}},
+		"what is over stays over": {question{Measured: run(now, looking, 900),
+			Published: ago(well, 900)}, decision{}},
+		"the page changed a moment ago": {question{Measured: run(now, looking, 60, found, 60),
+			Published: ago(looking, 60)}, decision{After: 4 * time.Minute}},
+		"another incident changed the component": {question{Measured: run(now, looking, 60),
+			Changed: now.Add(-time.Minute)}, decision{After: 4 * time.Minute}},
+		"a person holds the first post": {question{Measured: run(now, looking, 60), Word: hold},
+			decision{After: time.Hour}},
+		"a person holds the end": {question{Measured: run(now, well, 900),
+			Published: ago(looking, 900), Word: hold}, decision{After: time.Hour}},
+		"a hold that is over": {question{Measured: run(now, looking, 60),
+			Word: incident.PublicWord{HoldUntil: now}}, decision{Post: looking}},
+		"asked, and nobody said anything": {question{Measured: run(now, looking, 60), Ask: true},
+			decision{Propose: looking}},
+		"asked, a yes": {question{Measured: run(now, looking, 60), Ask: true, Word: yes},
+			decision{Post: looking}},
+		"a yes does not wait for the hold-down": {question{Measured: run(now, looking, 1), Ask: true, Word: yes},
+			decision{Post: looking}},
+		"a yes to what cannot be seen": {question{Measured: run(now, nothing, 60), Ask: true, Word: yes},
+			decision{}},
+		"asked, an automatic text": {question{Measured: run(now, looking, 60), Ask: true,
+			Automatic: func(x publicState) bool { return x == looking }}, decision{Post: looking}},
+		"asked, the automatic text is of another": {question{Measured: run(now, found, 60), Ask: true,
+			Automatic: func(x publicState) bool { return x == looking }}, decision{Propose: found}},
+		"asked once, the rest follows": {question{Measured: run(now, found, 60),
+			Published: ago(looking, 900), Ask: true}, decision{Post: found}},
+		"a hold counts for more than a proposal": {question{Measured: run(now, looking, 60), Ask: true, Word: hold},
+			decision{After: time.Hour}},
+		"only the latest is told after a pause": {question{Measured: run(now, looking, 60, found, 60, watching, 60,
+			well, 400), Published: ago(looking, 900)}, decision{Post: well}},
+		"a proposal says when more may be said": {question{Measured: run(now, looking, 60, found, 10), Ask: true},
+			decision{Propose: looking, After: 20 * time.Second}},
+		"an old receipt without a time is believed": {question{Measured: run(now, found, 60),
+			Published: published{publicState{"investigating", ""}, time.Time{}}}, decision{Post: found}},
 	} {
 		c.q.Damping = calmly
 		got := decide(c.q, now)
@@ -164,7 +194,8 @@ func (tr trace) follow(t *testing.T, by damping) (read []change, says publicStat
 		if x == nothing {
 			t.Fatalf("second %d: %+v is posted while nothing can be seen", second, d.Post)
 		}
-		if was := q.Published; was.Status != "" && (d.Post.rank() < was.rank() || d.Post.Status != "resolved" && d.Post.weight() < was.weight()) {
+		if was := q.Published; was.Status != "" && (d.Post.rank() < was.rank() || d.Post.Status != "resolved" &&
+			d.Post.weight() < was.weight()) {
 			t.Fatalf("second %d: %+v after %+v", second, d.Post, was)
 		}
 		read = append(read, change{now, d.Post})
@@ -186,7 +217,8 @@ func TestAThousandFlappingTraces_W15(t *testing.T) {
 		eager := calmly
 		eager.MinUpdateInterval = 0
 		if every, _ := tr.follow(t, eager); len(every) > real {
-			t.Errorf("seed %d: without the pause between changes the public would read %d of %d: %v", seed, len(every), real, every)
+			t.Errorf("seed %d: without the pause between changes the public would read %d of %d: %v", seed, len(every),
+				real, every)
 		} else {
 			eagerly += len(every)
 		}
@@ -212,7 +244,9 @@ func TestAThousandFlappingTraces_W15(t *testing.T) {
 		}
 		reads, reals = reads+len(read), reals+real
 	}
-	t.Logf("1000 traces of 1h20m: %d changes measured, %d of them lasted, %d read by the public (%d without the pause between changes); none backwards, never two within %s", changes, reals, reads, eagerly, calmly.MinUpdateInterval)
+	t.Logf("1000 traces of 1h20m: %d changes measured, %d of them lasted, %d read by the public (%d without the "+
+		"pause between changes); none backwards, never two within %s", changes, reals, reads, eagerly,
+		calmly.MinUpdateInterval)
 }
 
 // FuzzDecide: whatever was measured and posted, nothing is posted too soon,
@@ -250,7 +284,8 @@ func FuzzDecide(f *testing.F) {
 			t.Fatalf("posted %+v", d.Post)
 		case p.Status == "" && (q.Ask && !q.Word.Publish || d.Post.Status == "resolved"):
 			t.Fatalf("first posted %+v", d.Post)
-		case p.Status != "" && (d.Post.rank() < p.rank() || d.Post == p.publicState || now.Sub(p.At) < calmly.MinUpdateInterval):
+		case p.Status != "" && (d.Post.rank() < p.rank() || d.Post == p.publicState ||
+			now.Sub(p.At) < calmly.MinUpdateInterval):
 			t.Fatalf("posted %+v after %+v", d.Post, p)
 		case d.Post.Status == "resolved" && (last.publicState != well || now.Sub(last.At) < calmly.ClearAfter):
 			t.Fatalf("posted the end after %s of %+v", now.Sub(last.At), last)

@@ -46,9 +46,12 @@ func New(c *config.Statuspage, now func() time.Time) (*Statuspage, error) {
 		return nil, err
 	}
 	return &Statuspage{
-		Client: Client{client: notify.HTTPClient(), url: strings.TrimSuffix(c.URL, "/"), id: c.PageID, token: token, now: now, pace: newPace()},
-		mode:   string(c.Publish), takes: c.Severities, templates: words, components: components{c.ComponentID, c.Components}, mem: newMemory(now()),
-		damping: damping{PendingFor: time.Duration(c.PendingFor), ClearAfter: time.Duration(c.ClearAfter), MinUpdateInterval: time.Duration(c.MinUpdateInterval)},
+		Client: Client{client: notify.HTTPClient(), url: strings.TrimSuffix(c.URL, "/"), id: c.PageID, token: token,
+			now: now, pace: newPace()},
+		mode: string(c.Publish), takes: c.Severities, templates: words,
+		components: components{c.ComponentID, c.Components}, mem: newMemory(now()),
+		damping: damping{PendingFor: time.Duration(c.PendingFor), ClearAfter: time.Duration(c.ClearAfter),
+			MinUpdateInterval: time.Duration(c.MinUpdateInterval)},
 	}, nil
 }
 
@@ -92,9 +95,11 @@ func measured(i incident.Incident) publicState {
 		return publicState{}
 	case i.Phase == incident.Resolved:
 		return publicState{resolved, operational}
-	case i.Phase == incident.Frozen, !slices.ContainsFunc(i.Alerts, func(a incident.Alert) bool { return a.Firing && !a.Verdict.Unknown() }):
+	case i.Phase == incident.Frozen, !slices.ContainsFunc(i.Alerts,
+		func(a incident.Alert) bool { return a.Firing && !a.Verdict.Unknown() }):
 		return publicState{}
-	case i.Phase == incident.Verifying && slices.ContainsFunc(i.Attempts, func(a incident.Attempt) bool { return a.Verdict == incident.Helped }):
+	case i.Phase == incident.Verifying && slices.ContainsFunc(i.Attempts,
+		func(a incident.Attempt) bool { return a.Verdict == incident.Helped }):
 		return publicState{"monitoring", impactOf(i)}
 	case i.Op != nil && !i.Op.AppliedAt.IsZero():
 		return publicState{"identified", impactOf(i)}
@@ -157,7 +162,8 @@ func (s *Statuspage) Notify(ctx context.Context, i incident.Incident, prev incid
 	i.Severity = ownSeverity(i)
 	was, state, part := publishedIn(prev), measured(i), s.components.of(i.Target.Name)
 	word := s.mem.said(i, part.ID, now)
-	if prev.Ref == "" && (i.Phase == incident.Resolved || i.Target.Name == incident.Self || !notify.Wanted(i, s.takes) && !i.Public.Publish) {
+	if prev.Ref == "" && (i.Phase == incident.Resolved || i.Target.Name == incident.Self ||
+		!notify.Wanted(i, s.takes) && !i.Public.Publish) {
 		s.mem.forget(i.ID)
 		return prev, nil
 	}
@@ -170,13 +176,15 @@ func (s *Statuspage) Notify(ctx context.Context, i incident.Incident, prev incid
 	seen := s.mem.learn(i, state, part.ID, prev.Ref, was, now)
 	if seen.heir != "" && i.Phase == incident.Resolved && was.Status != resolved {
 		s.mem.forget(i.ID)
-		return incident.Receipt{Ref: prev.Ref, State: "goes on as incident " + seen.heir, Digest: published{publicState{resolved, was.Impact}, was.At}.String()}, nil
+		return incident.Receipt{Ref: prev.Ref, State: "goes on as incident " + seen.heir,
+			Digest: published{publicState{resolved, was.Impact}, was.At}.String()}, nil
 	}
 	if prev.Ref == "" && state.Status != "" && seen.ref != "" {
 		// The trouble before is not over for the public: it goes on.
 		return incident.Receipt{Ref: seen.ref, State: seen.published.Status, Digest: seen.published.String()}, nil
 	}
-	q := question{Measured: seen.history, Published: was, Changed: seen.changed, Damping: s.damping, Ask: s.mode == "ask", Automatic: s.automatic(i), Word: word}
+	q := question{Measured: seen.history, Published: was, Changed: seen.changed, Damping: s.damping,
+		Ask: s.mode == "ask", Automatic: s.automatic(i), Word: word}
 	if len(confirmed(i)) == 0 {
 		q.Ask, q.Automatic = true, nil
 	}
@@ -207,7 +215,8 @@ func (s *Statuspage) automatic(i incident.Incident) func(publicState) bool {
 
 // post brings the page to the state. It looks first: an answer that was lost may
 // have been a yes, and the public does not read the same thing twice.
-func (s *Statuspage) post(ctx context.Context, i incident.Incident, prev incident.Receipt, part config.StatuspageComponent, next publicState) (incident.Receipt, error) {
+func (s *Statuspage) post(ctx context.Context, i incident.Incident, prev incident.Receipt,
+	part config.StatuspageComponent, next publicState) (incident.Receipt, error) {
 	there, err := s.unresolved(ctx)
 	if err != nil {
 		return prev, err
@@ -232,7 +241,8 @@ func (s *Statuspage) post(ctx context.Context, i incident.Incident, prev inciden
 	id := ""
 	if k >= 0 {
 		now := publicState{there[k].Status, there[k].ours().Impact}
-		if id = there[k].ID; now.rank() >= next.rank() && now.weight() >= next.weight() && there[k].ours().Incident == i.ID {
+		if id = there[k].ID; now.rank() >= next.rank() && now.weight() >= next.weight() &&
+			there[k].ours().Incident == i.ID {
 			return receipt(id, now.Status, now), nil
 		}
 		next.Status = publicStates[max(next.rank(), now.rank())]
@@ -245,12 +255,14 @@ func (s *Statuspage) post(ctx context.Context, i incident.Incident, prev inciden
 			return prev, err
 		}
 		if left := last.Add(s.damping.MinUpdateInterval).Sub(s.now()); left > 0 {
-			return prev, &notify.Failure{Err: errors.New("status page: the page changed a moment ago"), After: left, Own: true}
+			return prev, &notify.Failure{Err: errors.New("status page: the page changed a moment ago"), After: left,
+				Own: true}
 		}
 	}
 	w := s.templates.of(i.Severity, next.Status)
 	about := facts{Component: part.Name, Since: i.OpenedAt.UTC().Format("15:04 UTC")}
-	body := map[string]any{"status": next.Status, "body": w.body.fill(about), "metadata": metadata{ours{Incident: i.ID, Component: part.ID, Impact: next.Impact}}}
+	body := map[string]any{"status": next.Status, "body": w.body.fill(about),
+		"metadata": metadata{ours{Incident: i.ID, Component: part.ID, Impact: next.Impact}}}
 	if id == "" {
 		body["name"] = w.name.fill(about)
 	}

@@ -92,8 +92,10 @@ func aPage(t testing.TB, change func(*config.Statuspage)) (*recorders.Recorder, 
 	if err := os.WriteFile(file, []byte("sp"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := &config.Statuspage{URL: "http://status.test/statuspage", PageID: "p1", TokenFile: file, Publish: "auto", ComponentID: "c1", Severities: []incident.Severity{incident.P0, incident.P1},
-		PendingFor: model.Duration(30 * time.Second), ClearAfter: model.Duration(5 * time.Minute), MinUpdateInterval: model.Duration(5 * time.Minute)}
+	c := &config.Statuspage{URL: "http://status.test/statuspage", PageID: "p1", TokenFile: file, Publish: "auto",
+		ComponentID: "c1", Severities: []incident.Severity{incident.P0, incident.P1},
+		PendingFor: model.Duration(30 * time.Second), ClearAfter: model.Duration(5 * time.Minute),
+		MinUpdateInterval: model.Duration(5 * time.Minute)}
 	if change != nil {
 		change(c)
 	}
@@ -128,7 +130,8 @@ func newNewsroom(t *testing.T, n notify.Notifier) *newsroom {
 		})
 	}
 	var err error
-	r.x, err = outbox.New(outbox.Options{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Delivered: deliver})
+	r.x, err = outbox.New(outbox.Options{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler),
+		Registerer: prometheus.NewRegistry(), Delivered: deliver})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +165,8 @@ func (r *newsroom) receipt(id string) incident.Receipt {
 }
 
 // newsday runs a story in virtual time.
-func newsday(t *testing.T, change func(*config.Statuspage), story func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *Statuspage)) {
+func newsday(t *testing.T, change func(*config.Statuspage), story func(t *testing.T, r *newsroom,
+	rec *recorders.Recorder, s *Statuspage)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		rec, s, _ := aPage(t, change)
@@ -341,32 +345,34 @@ func TestTheWorstOfSeveralIncidentsIsTheComponents(t *testing.T) {
 // An answer may be lost after the page took the message, and the process with it:
 // the public reads it once all the same (F-91, runbook defect 18).
 func TestAnAnswerThatIsLostIsNoSecondPost(t *testing.T) {
-	for _, mode := range []recorders.Mode{recorders.Applied500, recorders.Broken, recorders.Reset, recorders.Hang, recorders.Limited, recorders.Calm} {
-		newsday(t, func(c *config.Statuspage) { c.MinUpdateInterval = model.Duration(time.Second) }, func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *Statuspage) {
-			ill := func() {
-				rec.Set(recorders.Statuspage, mode)
-				time.Sleep(40 * time.Second)
-				s.mem.mu.Lock() // nothing but the page itself remembers
-				clear(s.mem.all)
-				clear(s.mem.changed)
-				s.mem.mu.Unlock()
-				rec.Set(recorders.Statuspage, recorders.OK)
-				time.Sleep(3 * time.Minute)
-			}
-			r.say("a", same)
-			ill()
-			reads(t, rec, string(mode)+", first post", "investigating partial_outage")
-			r.say("a", func(i *incident.Incident) { i.Op = &incident.Op{AppliedAt: time.Now()} })
-			ill()
-			reads(t, rec, string(mode)+", an update", "identified partial_outage")
-			r.end("a")
-			time.Sleep(5 * time.Minute)
-			ill()
-			reads(t, rec, string(mode)+", the end", "resolved operational")
-			if n := rec.Page()[0].Updates; n != 3 {
-				t.Errorf("%s: the public read %d texts", mode, n)
-			}
-		})
+	for _, mode := range []recorders.Mode{recorders.Applied500, recorders.Broken, recorders.Reset, recorders.Hang,
+		recorders.Limited, recorders.Calm} {
+		newsday(t, func(c *config.Statuspage) { c.MinUpdateInterval = model.Duration(time.Second) },
+			func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *Statuspage) {
+				ill := func() {
+					rec.Set(recorders.Statuspage, mode)
+					time.Sleep(40 * time.Second)
+					s.mem.mu.Lock() // nothing but the page itself remembers
+					clear(s.mem.all)
+					clear(s.mem.changed)
+					s.mem.mu.Unlock()
+					rec.Set(recorders.Statuspage, recorders.OK)
+					time.Sleep(3 * time.Minute)
+				}
+				r.say("a", same)
+				ill()
+				reads(t, rec, string(mode)+", first post", "investigating partial_outage")
+				r.say("a", func(i *incident.Incident) { i.Op = &incident.Op{AppliedAt: time.Now()} })
+				ill()
+				reads(t, rec, string(mode)+", an update", "identified partial_outage")
+				r.end("a")
+				time.Sleep(5 * time.Minute)
+				ill()
+				reads(t, rec, string(mode)+", the end", "resolved operational")
+				if n := rec.Page()[0].Updates; n != 3 {
+					t.Errorf("%s: the public read %d texts", mode, n)
+				}
+			})
 	}
 }
 
@@ -383,7 +389,8 @@ func TestAPostWhoseAnswerWasLostIsEnded(t *testing.T) {
 			r.end("a")
 			rec.Set(recorders.Statuspage, recorders.OK)
 			time.Sleep(20 * time.Minute)
-			want := map[recorders.Mode]string{recorders.Applied500: "resolved operational", recorders.Broken: " operational"}[mode]
+			want := map[recorders.Mode]string{recorders.Applied500: "resolved operational",
+				recorders.Broken: " operational"}[mode]
 			if got := onPage(rec); got != want && !(mode == recorders.Broken && len(rec.Page()) == 0) {
 				t.Errorf("%s: the page says %q, want %q", mode, got, want)
 			}
@@ -397,7 +404,8 @@ func TestThePagesPaceIsKeptAndTheLatestIsTold_F94(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var targets []config.StatuspageComponent
 		for n := range 25 {
-			targets = append(targets, config.StatuspageComponent{Target: fmt.Sprint("t", n), ID: fmt.Sprint("c", n), Name: "Part"})
+			targets = append(targets, config.StatuspageComponent{Target: fmt.Sprint("t", n), ID: fmt.Sprint("c", n),
+				Name: "Part"})
 		}
 		rec, s, d := aPage(t, func(c *config.Statuspage) { c.Components, c.ComponentID = targets, "" })
 		rec.Set(recorders.Statuspage, recorders.PerSecond)
@@ -442,7 +450,8 @@ func TestThePagesPaceIsKeptAndTheLatestIsTold_F94(t *testing.T) {
 		if open != len(down) {
 			t.Errorf("%d entries are open, %d incidents", open, len(down))
 		}
-		t.Logf("150 changes of 25 components in 3 min: %d requests, %d of them told the public something; %d incidents go on, as many entries are open", len(d.at), posts, open)
+		t.Logf("150 changes of 25 components in 3 min: %d requests, %d of them told the public something; %d "+
+			"incidents go on, as many entries are open", len(d.at), posts, open)
 	})
 }
 
@@ -510,7 +519,8 @@ func TestWhatEndedUnseenIsNotCalledWell(t *testing.T) {
 		reads(t, rec, "the rule was taken away", "investigating partial_outage")
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if d, err := s.Drifts(t.Context(), []incident.Incident{r.is["a"]}); err != nil || len(d) != 1 || d[0].Component != "c1" {
+		if d, err := s.Drifts(t.Context(), []incident.Incident{r.is["a"]}); err != nil || len(d) != 1 ||
+			d[0].Component != "c1" {
 			t.Errorf("%v %v", d, err)
 		}
 	})
@@ -526,7 +536,8 @@ func FuzzStatusPageText(f *testing.F) {
 		now := notifytest.T0.Add(time.Minute)
 		rec, s, d := aPage(t, func(c *config.Statuspage) {
 			c.Components = []config.StatuspageComponent{{Target: text, ID: "c1", Name: "Checkout"}}
-			c.Templates = []config.StatuspageTemplate{{State: "identified", Body: "{{ .Component }} has been slow since {{.Since}}."}}
+			c.Templates = []config.StatuspageTemplate{{State: "identified",
+				Body: "{{ .Component }} has been slow since {{.Since}}."}}
 		})
 		s.now = func() time.Time { return now }
 		s.pace.limit.SetLimit(rate.Inf)
@@ -546,7 +557,8 @@ func FuzzStatusPageText(f *testing.F) {
 			}
 		}
 		last := -1
-		allowed := []string{plainly["investigating"], "Checkout has been slow since 12:00 UTC.", plainly["monitoring"], plainly["resolved"]}
+		allowed := []string{plainly["investigating"], "Checkout has been slow since 12:00 UTC.", plainly["monitoring"],
+			plainly["resolved"]}
 		for _, q := range rec.Requests(recorders.Statuspage) {
 			var b struct {
 				Incident struct {
@@ -562,16 +574,20 @@ func FuzzStatusPageText(f *testing.F) {
 				t.Fatalf("%v: %s", err, q.Body)
 			}
 			i, rank := b.Incident, slices.Index(publicStates, b.Incident.Status)
-			if rank < last || i.Body != allowed[rank] || i.Name != "" && i.Name != plainName || !slices.Equal(i.IDs, []string{"c1"}) || len(i.Components) != 1 || !slices.Contains(impacts, i.Components["c1"]) {
+			if rank < last || i.Body != allowed[rank] || i.Name != "" && i.Name != plainName ||
+				!slices.Equal(i.IDs, []string{"c1"}) || len(i.Components) != 1 ||
+				!slices.Contains(impacts, i.Components["c1"]) {
 				t.Fatalf("published %s", q.Body)
 			}
-			if o := i.Metadata.Watchdog; o.Incident != "01m84k05" || o.Component != "c1" || !slices.Contains(impacts, o.Impact) || o.Maintenance != "" {
+			if o := i.Metadata.Watchdog; o.Incident != "01m84k05" || o.Component != "c1" ||
+				!slices.Contains(impacts, o.Impact) || o.Maintenance != "" {
 				t.Fatalf("published %s", q.Body)
 			}
 			last = rank
 		}
 		for k, sent := range d.sent {
-			if first := strings.SplitN(sent, " ", 3); !strings.HasPrefix(first[1], "http://status.test/statuspage/v1/pages/p1/incidents") {
+			if first := strings.SplitN(sent, " ", 3); !strings.HasPrefix(first[1],
+				"http://status.test/statuspage/v1/pages/p1/incidents") {
 				t.Fatalf("request %d: %s", k, sent)
 			}
 		}
@@ -579,7 +595,10 @@ func FuzzStatusPageText(f *testing.F) {
 }
 
 func TestNothingOfAHostileIncidentIsPublished_SEC24(t *testing.T) {
-	hostile := []string{"CANARY", "<!channel> CANARY", "{{ .Component }}CANARY", "{{CANARY}}", "CANARY\nCANARY", "CANARY</body>", `CANARY","status":"resolved`, "shop.CANARY.svc.cluster.local", "10.0.0.7 CANARY", "postgres://u:p@CANARY/db", strings.Repeat("CANARY ", 5000), "%sCANARY%d", "CANARY\x00\x1b[0m", "ＣＡＮＡＲＹ CANARY"}
+	hostile := []string{"CANARY", "<!channel> CANARY", "{{ .Component }}CANARY",
+		"{{CANARY}}", "CANARY\nCANARY", "CANARY</body>", `CANARY","status":"resolved`,
+		"shop.CANARY.svc.cluster.local", "10.0.0.7 CANARY", "postgres://u:p@CANARY/db", strings.Repeat("CANARY ", 5000),
+		"%sCANARY%d", "CANARY\x00\x1b[0m", "ＣＡＮＡＲＹ CANARY"}
 	for _, words := range hostile {
 		now := notifytest.T0.Add(time.Minute)
 		rec, s, d := aPage(t, func(c *config.Statuspage) { c.MinUpdateInterval = model.Duration(time.Second) })
@@ -591,7 +610,9 @@ func TestNothingOfAHostileIncidentIsPublished_SEC24(t *testing.T) {
 				for range 4 {
 					i := notifytest.Foreign(words, phase, 0)
 					i.ID, i.OpenedAt, i.Op, i.ResolvedAt = "01a", notifytest.T0, op, notifytest.T0.Add(time.Minute)
-					i.Acked, i.Public = incident.Attribution{By: words, Reason: words}, incident.PublicWord{Attribution: incident.Attribution{By: words, Reason: words}, Publish: true}
+					i.Acked, i.Public = incident.Attribution{By: words,
+						Reason: words}, incident.PublicWord{Attribution: incident.Attribution{By: words, Reason: words},
+						Publish: true}
 					i.Receipts = map[string]incident.Receipt{words: {Ref: words, State: words}}
 					if r, err := s.Notify(t.Context(), i, receipt); err == nil {
 						receipt = r
@@ -631,7 +652,10 @@ func TestATextMayHoldTheFactsAndNothingElse_SEC24(t *testing.T) {
 			t.Errorf("%s: %q, %v", text, got, err)
 		}
 	}
-	if _, err := newPublicTemplates([]config.StatuspageTemplate{{State: "resolved", Body: "{{ .Target }}"}}); err == nil || err.Error() != "templates[0].body: {{.Target}} is not for the public; beside plain words there may be {{ .Component }} and {{ .Since }}" {
+	if _, err := newPublicTemplates([]config.StatuspageTemplate{{State: "resolved",
+		Body: "{{ .Target }}"}}); err == nil ||
+		err.Error() != "templates[0].body: {{.Target}} is not for the public; beside plain words there may be {{ "+
+			".Component }} and {{ .Since }}" {
 		t.Error(err)
 	}
 }
@@ -645,7 +669,8 @@ func TestASeveritysOwnTextCountsForMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := facts{}
-	for s, want := range map[incident.Severity]string{incident.P0: "Outage Hm. true", incident.P1: "Degraded service Hm. false"} {
+	for s, want := range map[incident.Severity]string{incident.P0: "Outage Hm. true",
+		incident.P1: "Degraded service Hm. false"} {
 		x := w.of(s, "investigating")
 		if got := fmt.Sprint(x.name.fill(f), " ", x.body.fill(f), " ", x.automatic); got != want {
 			t.Errorf("%s: %s, want %s", s, got, want)
@@ -654,22 +679,23 @@ func TestASeveritysOwnTextCountsForMore(t *testing.T) {
 }
 
 func TestThePageIsReadBack(t *testing.T) {
-	newsday(t, func(c *config.Statuspage) { c.PendingFor = model.Duration(time.Hour) }, func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *Statuspage) {
-		r.say("a", same)
-		time.Sleep(10 * time.Minute)
-		r.mu.Lock()
-		all := []incident.Incident{r.is["a"]}
-		r.mu.Unlock()
-		d, err := s.Drifts(t.Context(), all)
-		if err != nil || len(d) != 1 || d[0].Component != "c1" || strings.Contains(d[0].Text, "publish") {
-			t.Errorf("%v %v", d, err)
-		}
-		time.Sleep(time.Hour)
-		reads(t, rec, "published", "investigating partial_outage")
-		if d, err = s.Drifts(t.Context(), all); err != nil || len(d) != 0 {
-			t.Errorf("%v %v", d, err)
-		}
-	})
+	newsday(t, func(c *config.Statuspage) { c.PendingFor = model.Duration(time.Hour) },
+		func(t *testing.T, r *newsroom, rec *recorders.Recorder, s *Statuspage) {
+			r.say("a", same)
+			time.Sleep(10 * time.Minute)
+			r.mu.Lock()
+			all := []incident.Incident{r.is["a"]}
+			r.mu.Unlock()
+			d, err := s.Drifts(t.Context(), all)
+			if err != nil || len(d) != 1 || d[0].Component != "c1" || strings.Contains(d[0].Text, "publish") {
+				t.Errorf("%v %v", d, err)
+			}
+			time.Sleep(time.Hour)
+			reads(t, rec, "published", "investigating partial_outage")
+			if d, err = s.Drifts(t.Context(), all); err != nil || len(d) != 0 {
+				t.Errorf("%v %v", d, err)
+			}
+		})
 }
 
 func TestAPersonMayPublishWhatIsOfNoSeverity(t *testing.T) {
@@ -695,7 +721,8 @@ func TestAPageThatRefusesIsNotAskedAgain(t *testing.T) {
 		r.say("a", same)
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if got := r.receipt("a"); !strings.Contains(got.Error, "401 Unauthorized: Could not authenticate") || len(d.sent) > 2 {
+		if got := r.receipt("a"); !strings.Contains(got.Error, "401 Unauthorized: Could not authenticate") ||
+			len(d.sent) > 2 {
 			t.Errorf("%+v after %d requests", got, len(d.sent))
 		}
 	})
@@ -704,7 +731,8 @@ func TestAPageThatRefusesIsNotAskedAgain(t *testing.T) {
 // S06, INV-44: whoever may post alerts does not tell the public.
 func TestThePublicHearsOnlyOfWhatWatchdogItselfSees_S06(t *testing.T) {
 	alert := func(rule, source string, s incident.Severity) incident.Alert {
-		return incident.Alert{Rule: rule, Severity: s, Firing: true, Verdict: incident.Breach, Reason: "bad", Was: "bad", Source: source}
+		return incident.Alert{Rule: rule, Severity: s, Firing: true, Verdict: incident.Breach, Reason: "bad",
+			Was: "bad", Source: source}
 	}
 	forged, seen := alert("Forged", incident.SourceAlertmanager, incident.P0), alert("errors", "app", incident.P1)
 	newsday(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, _ *Statuspage) {

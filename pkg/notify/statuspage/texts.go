@@ -41,7 +41,8 @@ const plainName = "Degraded service"
 func newPublicTemplates(all []config.StatuspageTemplate) (publicTemplates, error) {
 	w := publicTemplates{"": {}}
 	for state, body := range plainly {
-		w[""][state] = publicTemplate{text{&parse.TextNode{Text: []byte(plainName)}}, text{&parse.TextNode{Text: []byte(body)}}, false}
+		w[""][state] = publicTemplate{text{&parse.TextNode{Text: []byte(plainName)}},
+			text{&parse.TextNode{Text: []byte(body)}}, false}
 	}
 	// What is for any severity comes first: the others begin with it.
 	for _, n := range order(all) {

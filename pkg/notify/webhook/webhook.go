@@ -52,7 +52,9 @@ var _ notify.Fallback = (*Webhook)(nil)
 
 // New returns the receiver of a configured webhook, or what is wrong with its secrets or addresses.
 func New(c config.Webhook, about notify.QuickReference) (*Webhook, error) {
-	h := &Webhook{name: c.Name, fallback: c.FallbackFor, url: c.URL, headers: c.Headers, contentType: cmp.Or(c.ContentType, "application/json"), takes: c.Severities, reference: about, client: notify.HTTPClient()}
+	h := &Webhook{name: c.Name, fallback: c.FallbackFor, url: c.URL, headers: c.Headers,
+		contentType: cmp.Or(c.ContentType, "application/json"), takes: c.Severities, reference: about,
+		client: notify.HTTPClient()}
 	for _, s := range []struct {
 		file string
 		to   **notify.Secret
@@ -133,7 +135,9 @@ func (h *Webhook) send(ctx context.Context, i incident.Incident, state string, l
 		}
 		if err != nil {
 			// A page without its dress goes out all the same.
-			text = fmt.Sprintf(`{"text":%s}`, quoted(fmt.Sprintf("%s\n%s\n(the body template of receiver %s failed: %v)", notify.Headline(i), notify.Next(i), h.name, err)))
+			text = fmt.Sprintf(`{"text":%s}`,
+				quoted(fmt.Sprintf("%s\n%s\n(the body template of receiver %s failed: %v)", notify.Headline(i),
+					notify.Next(i), h.name, err)))
 		}
 		body = []byte(text)
 	}
@@ -145,7 +149,8 @@ func (h *Webhook) send(ctx context.Context, i incident.Incident, state string, l
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return 0, &notify.Failure{Err: fmt.Errorf("tell %s of incident %s: %w", h.name, i.ID, h.hide(err, url)), Final: true}
+		return 0, &notify.Failure{Err: fmt.Errorf("tell %s of incident %s: %w", h.name, i.ID, h.hide(err, url)),
+			Final: true}
 	}
 	req.Header.Set("Content-Type", h.contentType)
 	req.Header.Set("User-Agent", "watchdog")
@@ -168,8 +173,10 @@ func (h *Webhook) send(ctx context.Context, i incident.Incident, state string, l
 	if resp.StatusCode/100 == 2 {
 		return resp.StatusCode, nil
 	}
-	f := &notify.Failure{Err: fmt.Errorf("tell %s of incident %s: %s: %s", h.name, i.ID, resp.Status, strutil.Shorten(strutil.Visible(h.without(string(text), req.URL)), 200))}
-	f.Final = resp.StatusCode/100 < 5 && resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusRequestTimeout
+	f := &notify.Failure{Err: fmt.Errorf("tell %s of incident %s: %s: %s", h.name, i.ID, resp.Status,
+		strutil.Shorten(strutil.Visible(h.without(string(text), req.URL)), 200))}
+	f.Final = resp.StatusCode/100 < 5 && resp.StatusCode != http.StatusTooManyRequests &&
+		resp.StatusCode != http.StatusRequestTimeout
 	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
 		f.After = time.Duration(n) * time.Second
 	}

@@ -117,8 +117,11 @@ func TestAWebhookIsToldWhatAPersonWouldActOn(t *testing.T) {
 	if err := json.Unmarshal(all[0].Body, &m); err != nil {
 		t.Fatal(err)
 	}
-	if m.Version != "4" || m.GroupKey != "watchdog/01aaa" || len(m.Alerts) != 2 || m.Alerts[0].Status != "firing" || m.Alerts[1].Status != "resolved" || m.Alerts[0].Labels["alertname"] != "errors" ||
-		m.Alerts[0].Annotations["summary"] != `12% "failed" <!channel>  [31m` || m.CommonLabels["workload"] != "cart" || !strings.Contains(m.CommonAnnotations["headline"], "P1 needs a person") || m.CommonAnnotations["reason"] != "the ladder says page" {
+	if m.Version != "4" || m.GroupKey != "watchdog/01aaa" || len(m.Alerts) != 2 || m.Alerts[0].Status != "firing" ||
+		m.Alerts[1].Status != "resolved" || m.Alerts[0].Labels["alertname"] != "errors" ||
+		m.Alerts[0].Annotations["summary"] != `12% "failed" <!channel>  [31m` || m.CommonLabels["workload"] != "cart" ||
+		!strings.Contains(m.CommonAnnotations["headline"], "P1 needs a person") ||
+		m.CommonAnnotations["reason"] != "the ladder says page" {
 		t.Errorf("%s", all[0].Body)
 	}
 	other := notifytest.Outage()
@@ -177,7 +180,8 @@ func TestASecretURLIsNotShown(t *testing.T) {
 	if err := os.WriteFile(file, []byte("http://127.0.0.1:1/T0PSECRET"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Notify(t.Context(), notifytest.Outage(), incident.Receipt{}); err == nil || strings.Contains(err.Error(), "T0PSECRET") {
+	if _, err := h.Notify(t.Context(), notifytest.Outage(), incident.Receipt{}); err == nil ||
+		strings.Contains(err.Error(), "T0PSECRET") {
 		t.Errorf("%v", err)
 	}
 }
@@ -185,9 +189,12 @@ func TestASecretURLIsNotShown(t *testing.T) {
 // A template that does not come to an end, or fails, costs the dress and not the page.
 func TestATemplateThatFails(t *testing.T) {
 	for name, body := range map[string]string{
-		"a field that is not there": `{{ .Nothing }}`, "an error in a function": `{{ reReplaceAll "(" "" "x" }}`, "a panic": `{{ index .Alerts 7 }}`,
-		"an empty loop": `{{ range 100000000000 }}{{ end }}`, "loops in loops": `{{ range 1000000 }}{{ range 1000000 }}{{ end }}{{ end }}`,
-		"much": `{{ range 1000000 }}xxxxxxxxxx{{ end }}`, "itself": `{{ define "a" }}{{ template "a" }}{{ end }}{{ template "a" }}`,
+		"a field that is not there": `{{ .Nothing }}`, "an error in a function": `{{ reReplaceAll "(" "" "x" }}`,
+		"a panic":        `{{ index .Alerts 7 }}`,
+		"an empty loop":  `{{ range 100000000000 }}{{ end }}`,
+		"loops in loops": `{{ range 1000000 }}{{ range 1000000 }}{{ end }}{{ end }}`,
+		"much":           `{{ range 1000000 }}xxxxxxxxxx{{ end }}`,
+		"itself":         `{{ define "a" }}{{ template "a" }}{{ end }}{{ template "a" }}`,
 	} {
 		r, h := receiver(t, config.Webhook{Body: body})
 		h.body.Limit = 50 * time.Millisecond
@@ -196,7 +203,9 @@ func TestATemplateThatFails(t *testing.T) {
 			continue
 		}
 		var m struct{ Text string }
-		if err := json.Unmarshal(r.Requests(recorders.Webhook)[0].Body, &m); err != nil || !strings.Contains(m.Text, "P1 needs a person: cart") || !strings.Contains(m.Text, "the body template of receiver x failed") {
+		if err := json.Unmarshal(r.Requests(recorders.Webhook)[0].Body, &m); err != nil ||
+			!strings.Contains(m.Text, "P1 needs a person: cart") ||
+			!strings.Contains(m.Text, "the body template of receiver x failed") {
 			t.Errorf("%s: %v %s", name, err, m.Text)
 		}
 	}
@@ -245,7 +254,9 @@ func TestRecipes(t *testing.T) {
 			if err := json.Unmarshal(q.Body, &v); err != nil || bytes.Contains(q.Body, []byte("template of receiver")) {
 				t.Errorf("%s: %v %s", w.Name, err, q.Body)
 			}
-			for _, key := range map[string][]string{"automation": {"version", "alerts"}, "jsm": {"version", "status", "groupKey", "alerts", "commonLabels"}, "teams": {"type", "attachments"}, "discord": {"embeds", "allowed_mentions"}, "ntfy": {"topic", "title", "message", "priority"}}[w.Name] {
+			for _, key := range map[string][]string{"automation": {"version", "alerts"},
+				"jsm": {"version", "status", "groupKey", "alerts", "commonLabels"}, "teams": {"type", "attachments"},
+				"discord": {"embeds", "allowed_mentions"}, "ntfy": {"topic", "title", "message", "priority"}}[w.Name] {
 				if v[key] == nil {
 					t.Errorf("%s: no %s in %s", w.Name, key, q.Body)
 				}
@@ -270,17 +281,20 @@ func TestAURLFromAFileIsInNoError_SEC21(t *testing.T) {
 	host := strings.TrimPrefix(srv.URL, "http://")
 	for _, url := range []string{
 		srv.URL + "/hooks/s3cr3t", srv.URL + "/hooks/s3cr3t?x=1", srv.URL + "/?key=s3cr3t",
-		"http://127.0.0.1:1/s3cr3t", "http://user:pass@127.0.0.1:1/s3cr3t", "HTTP://127.0.0.1:1/s3cr3t", "http://127.0.0.1:1/a b/s3cr3t", "http://" + host + "/\ts3cr3t", "://s3cr3t", "ftp://" + host + "/s3cr3t",
+		"http://127.0.0.1:1/s3cr3t", "http://user:pass@127.0.0.1:1/s3cr3t", "HTTP://127.0.0.1:1/s3cr3t",
+		"http://127.0.0.1:1/a b/s3cr3t", "http://" + host + "/\ts3cr3t", "://s3cr3t", "ftp://" + host + "/s3cr3t",
 	} {
 		file := filepath.Join(t.TempDir(), "url")
 		if err := os.WriteFile(file, []byte(url), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		h, err := New(config.Webhook{Name: "teams", URLFile: file, Severities: []incident.Severity{incident.P1}}, notify.QuickReference{})
+		h, err := New(config.Webhook{Name: "teams", URLFile: file, Severities: []incident.Severity{incident.P1}},
+			notify.QuickReference{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.Notify(t.Context(), notifytest.Trouble(), incident.Receipt{}); err == nil || strings.Contains(err.Error(), "s3cr3t") {
+		if _, err := h.Notify(t.Context(), notifytest.Trouble(), incident.Receipt{}); err == nil ||
+			strings.Contains(err.Error(), "s3cr3t") {
 			t.Errorf("%q: %v", url, err)
 		}
 	}

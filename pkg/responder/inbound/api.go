@@ -126,7 +126,8 @@ func (a api) who(w http.ResponseWriter, r *http.Request) (responder.Person, bool
 		failUnread(w, http.StatusUnauthorized, err.Error())
 	default:
 		a.o.Logger.Error("request refused: cannot authenticate its token", "err", err)
-		failUnread(w, http.StatusServiceUnavailable, "cannot authenticate the token: the Kubernetes API did not respond; try again")
+		failUnread(w, http.StatusServiceUnavailable,
+			"cannot authenticate the token: the Kubernetes API did not respond; try again")
 	}
 	return responder.Person{}, false
 }
@@ -149,7 +150,8 @@ func parseSaid(body []byte, members []string) (said, error) {
 		return s, errors.New("the body is more than one JSON object")
 	}
 	// encoding/json would take other cases of letters for the same name.
-	fields := map[string]*string{"reason": &s.Reason, "plan": &s.Plan, "op": &s.Op, "to": &s.To, "as": &s.As, "text": &s.Text, "id": &s.ID, "until": &s.Until, "release": &s.Release}
+	fields := map[string]*string{"reason": &s.Reason, "plan": &s.Plan, "op": &s.Op, "to": &s.To, "as": &s.As,
+		"text": &s.Text, "id": &s.ID, "until": &s.Until, "release": &s.Release}
 	taken := map[string]*string{}
 	for _, m := range members {
 		taken[m] = fields[m]
@@ -157,7 +159,8 @@ func parseSaid(body []byte, members []string) (said, error) {
 	for name, v := range names {
 		f := taken[name]
 		if f == nil {
-			return said{}, fmt.Errorf("%q is not a field of this body; expected one of: %s", shown(name, maxID), strings.Join(members, ", "))
+			return said{}, fmt.Errorf("%q is not a field of this body; expected one of: %s", shown(name, maxID),
+				strings.Join(members, ", "))
 		}
 		if err := json.Unmarshal(v, f); err != nil || string(v) == "null" {
 			return said{}, fmt.Errorf("%q must be a text", name)
@@ -167,7 +170,8 @@ func parseSaid(body []byte, members []string) (said, error) {
 }
 
 func (s said) request(action responder.Action, id string) (responder.Request, error) {
-	r := responder.Request{Action: action, Incident: id, Reason: s.Reason, Plan: s.Plan, Op: s.Op, To: incident.Severity(strings.ToUpper(s.To)), As: s.As, ID: s.ID, Source: SourceAPI}
+	r := responder.Request{Action: action, Incident: id, Reason: s.Reason, Plan: s.Plan, Op: s.Op,
+		To: incident.Severity(strings.ToUpper(s.To)), As: s.As, ID: s.ID, Source: SourceAPI}
 	if action == responder.Note {
 		r.Reason = s.Text
 	}
@@ -198,6 +202,7 @@ func (a api) answer(w http.ResponseWriter, text string, err error) {
 		fail(w, http.StatusConflict, no.Reason)
 	default:
 		a.o.Logger.Error("request not applied", "err", err)
-		fail(w, http.StatusServiceUnavailable, "the request was not applied: the Kubernetes API did not respond; try again")
+		fail(w, http.StatusServiceUnavailable,
+			"the request was not applied: the Kubernetes API did not respond; try again")
 	}
 }

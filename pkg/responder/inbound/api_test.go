@@ -15,7 +15,8 @@ import (
 // post sends a word by HTTP and returns the status and what was said.
 func (s *stage) post(t *testing.T, what, token, body string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.server.URL+"/api/v1/incidents/"+what, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.server.URL+"/api/v1/incidents/"+what,
+		strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,8 +54,10 @@ func TestWordsByHTTP_SEC03(t *testing.T) {
 		{"approve", "01a1/approve", alice, `{"plan":"3f9a1c77d0e2"}`, nil, 200, "approved by alice@example.com", 1},
 		{"approve without the plan", "01a1/approve", alice, `{}`, nil, 409, "name the plan", 0},
 		{"approve another plan", "01a1/approve", alice, `{"plan":"aaaaaaaa"}`, nil, 409, "the plan is 3f9a1c77d0e2", 0},
-		{"approve another request", "01a1/approve", alice, `{"plan":"3f9a1c77d0e2","op":"op0"}`, nil, 409, "another request", 0},
-		{"approve without the right", "01a1/approve", carol, `{"plan":"3f9a1c77d0e2"}`, nil, 403, "may not update incidents/approval", 0},
+		{"approve another request", "01a1/approve", alice, `{"plan":"3f9a1c77d0e2","op":"op0"}`, nil, 409,
+			"another request", 0},
+		{"approve without the right", "01a1/approve", carol, `{"plan":"3f9a1c77d0e2"}`, nil, 403,
+			"may not update incidents/approval", 0},
 		{"deny", "01a1/deny", alice, `{"reason":"no"}`, nil, 200, "denied by alice@example.com", 1},
 		{"severity", "01a1/severity", alice, `{"to":"p2","reason":"staging"}`, nil, 200, "from P1 to P2", 1},
 		{"severity without a reason", "01a1/severity", alice, `{"to":"P2"}`, nil, 409, "with a reason", 0},
@@ -65,15 +68,18 @@ func TestWordsByHTTP_SEC03(t *testing.T) {
 		{"nobody's token", "01a1/ack", "stolen", `{}`, nil, 401, "nobody's", 0},
 		{"a token without end", "01a1/ack", strings.Repeat("x", maxToken+1), `{}`, nil, 401, "Bearer", 0},
 		{"the API server is away", "01a1/ack", alice, `{}`, errors.New("away"), 503, "did not respond", 0},
-		{"a member that is none", "01a1/ack", alice, `{"by":"bob"}`, nil, 400, `"by" is not a field of this body; expected one of: reason`, 0},
+		{"a member that is none", "01a1/ack", alice, `{"by":"bob"}`, nil, 400,
+			`"by" is not a field of this body; expected one of: reason`, 0},
 		{"a member of another word", "01a1/ack", alice, `{"plan":"3f9a1c77d0e2"}`, nil, 400, "not a field", 0},
 		{"a member in other letters", "01a1/ack", alice, `{"Reason":"x"}`, nil, 400, "not a field", 0},
 		{"a number", "01a1/ack", alice, `{"reason":1}`, nil, 400, "must be a text", 0},
 		{"two bodies", "01a1/ack", alice, `{}{}`, nil, 400, "more than one", 0},
 		{"a list", "01a1/ack", alice, `[]`, nil, 400, "no JSON object", 0},
 		{"half a body", "01a1/ack", alice, `{"reason":"x`, nil, 400, "no JSON object", 0},
-		{"a body without end", "01a1/ack", alice, `{"reason":"` + strings.Repeat("x", maxBody) + `"}`, nil, 413, "too large", 0},
-		{"a text without end", "01a1/ack", alice, `{"reason":"` + strings.Repeat("x", 2000) + `"}`, nil, 409, "longer than 1024", 0},
+		{"a body without end", "01a1/ack", alice, `{"reason":"` + strings.Repeat("x", maxBody) + `"}`, nil, 413,
+			"too large", 0},
+		{"a text without end", "01a1/ack", alice, `{"reason":"` + strings.Repeat("x", 2000) + `"}`, nil, 409,
+			"longer than 1024", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStage(t)
@@ -90,7 +96,8 @@ func TestANoteHasItsWritersName(t *testing.T) {
 	s := newStage(t)
 	s.post(t, "01a1/notes", "token-of-alice", `{"text":"one","id":"n"}`)
 	s.post(t, "01a1/notes", "token-of-bob", `{"text":"two","id":"n"}`)
-	if n := s.words["01a1"].Notes; len(n) != 2 || n["api-alice@example.com-n"].Reason != "one" || n["api-bob@example.com-n"].By != "bob@example.com" {
+	if n := s.words["01a1"].Notes; len(n) != 2 || n["api-alice@example.com-n"].Reason != "one" ||
+		n["api-bob@example.com-n"].By != "bob@example.com" {
 		t.Errorf("%+v", n)
 	}
 	if got, _ := s.post(t, "01a1/ack", "token-of-alice", ``); got != 200 || s.words["01a1"].Acked.Source != SourceAPI {
@@ -100,7 +107,8 @@ func TestANoteHasItsWritersName(t *testing.T) {
 
 func TestAnotherContentTypeIsRefused(t *testing.T) {
 	s := newStage(t)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.server.URL+"/api/v1/incidents/01a1/ack", strings.NewReader("reason=x"))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.server.URL+"/api/v1/incidents/01a1/ack",
+		strings.NewReader("reason=x"))
 	if err != nil {
 		t.Fatal(err)
 	}

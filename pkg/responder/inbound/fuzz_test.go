@@ -37,7 +37,8 @@ func FuzzPagerDutyEvent(f *testing.F) {
 		if err == nil && (e.Event.ID == "" || len(e.Event.ID) > maxID || e.Event.Type == "") {
 			t.Fatalf("%+v", e)
 		}
-		if s := shown(e.Event.Data.Content, 100); len(s) > 100 || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		if s := shown(e.Event.Data.Content, 100); len(s) > 100 || !utf8.ValidString(s) ||
+			strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			t.Fatalf("%q", s)
 		}
 	})

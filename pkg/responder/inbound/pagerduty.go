@@ -147,7 +147,8 @@ func (p *pagerDuty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, map[string]any{"status": "success", "data": map[string]string{"text": text}})
 	default:
 		p.events.forget(ev.Event.ID)
-		p.o.Logger.Error("webhook of PagerDuty not applied; PagerDuty will send it again", "event", ev.Event.ID, "err", err)
+		p.o.Logger.Error("webhook of PagerDuty not applied; PagerDuty will send it again", "event", ev.Event.ID,
+			"err", err)
 		fail(w, http.StatusServiceUnavailable, "the Kubernetes API did not respond")
 	}
 }
@@ -194,10 +195,12 @@ func (p *pagerDuty) hear(ctx context.Context, set *PagerDutySettings, ev event) 
 	switch {
 	case known:
 	case set.Anybody && w.Action == responder.Ack:
-		who = responder.Person{Unverified: true, Name: "pagerduty: " + shown(e.Agent.Summary, 100) + " (" + e.Agent.ID + ")"}
+		who = responder.Person{Unverified: true, Name: "pagerduty: " + shown(e.Agent.Summary, 100) + " (" + e.Agent.ID +
+			")"}
 	default:
 		w.By = "pagerduty user " + e.Agent.ID
-		return "", p.o.Service.Refuse(w, fmt.Sprintf("PagerDuty user %s is nobody that watchdog knows (receivers.pagerduty.webhook.users)", e.Agent.ID))
+		return "", p.o.Service.Refuse(w, fmt.Sprintf("PagerDuty user %s is nobody that watchdog knows "+
+			"(receivers.pagerduty.webhook.users)", e.Agent.ID))
 	}
 	return p.o.Service.Do(ctx, who, w)
 }

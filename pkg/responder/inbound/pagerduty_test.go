@@ -16,14 +16,17 @@ import (
 func webhook(id, kind, user, data string, at time.Time) string {
 	agent := "null"
 	if user != "" {
-		agent = fmt.Sprintf(`{"html_url":"https://acme.pagerduty.com/users/%[1]s","id":%[1]q,"self":"https://api.pagerduty.com/users/%[1]s","summary":"Tenex Engineer","type":"user_reference"}`, user)
+		agent = fmt.Sprintf(`{"html_url":"https://acme.pagerduty.com/users/%[1]s","id":%[1]q,`+
+			`"self":"https://api.pagerduty.com/users/%[1]s","summary":"Tenex Engineer","type":"user_reference"}`, user)
 	}
-	return fmt.Sprintf(`{"event":{"id":%q,"event_type":%q,"resource_type":"incident","occurred_at":%q,"agent":%s,"client":null,"data":%s}}`, id, kind, at.Format(time.RFC3339Nano), agent, data)
+	return fmt.Sprintf(`{"event":{"id":%q,"event_type":%q,"resource_type":"incident","occurred_at":%q,"agent":%s,`+
+		`"client":null,"data":%s}}`, id, kind, at.Format(time.RFC3339Nano), agent, data)
 }
 
 const (
 	pdIncident = `{"id":"PGR0VU2","type":"incident","number":2,"status":"acknowledged","incident_key":"01a1","title":"P1 shop: errors"}`
-	pdNote     = `{"id":"PNOTE1","type":"incident_note","incident":{"id":"PGR0VU2","summary":"P1 shop: errors","type":"incident_reference"},"content":"the index\nis gone","trimmed":false}`
+	pdNote     = `{"id":"PNOTE1","type":"incident_note","incident":{"id":"PGR0VU2","summary":"P1 shop: errors",` +
+		`"type":"incident_reference"},"content":"the index\nis gone","trimmed":false}`
 )
 
 func (s *stage) pagerDuty(t *testing.T, body string, secrets ...string) int {
@@ -34,7 +37,8 @@ func (s *stage) pagerDuty(t *testing.T, body string, secrets ...string) int {
 		m.Write([]byte(body))
 		signatures = append(signatures, "v1="+hex.EncodeToString(m.Sum(nil)))
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.server.URL+PagerDutyPath, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.server.URL+PagerDutyPath,
+		strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +50,8 @@ func (s *stage) pagerDuty(t *testing.T, body string, secrets ...string) int {
 func TestAnAcknowledgementOfALesserPageIsNone_X40(t *testing.T) {
 	for key, want := range map[string]int{"01a1/P1": 1, "01a1/P3": 0, "01a1": 1} {
 		s := newStage(t)
-		s.pagerDuty(t, webhook("E1", "incident.acknowledged", "PALICE", strings.ReplaceAll(pdIncident, `"incident_key":"01a1"`, `"incident_key":"`+key+`"`), t0), "new")
+		s.pagerDuty(t, webhook("E1", "incident.acknowledged", "PALICE",
+			strings.ReplaceAll(pdIncident, `"incident_key":"01a1"`, `"incident_key":"`+key+`"`), t0), "new")
 		if (!s.words["01a1"].Acked.At.IsZero()) != (want == 1) {
 			t.Errorf("%s: %+v", key, s.words)
 		}
@@ -84,15 +89,20 @@ func TestWhoOnlyPagerDutyKnows(t *testing.T) {
 		acked   string
 		counts  string
 	}{
-		{"is refused", false, webhook("E1", "incident.acknowledged", "PEVE", pdIncident, t0), "", "pagerduty ack forbidden"},
-		{"takes it on if the configuration says so", true, webhook("E1", "incident.acknowledged", "PEVE", pdIncident, t0), "pagerduty: Tenex Engineer (PEVE)", "pagerduty ack applied"},
-		{"writes nothing down", true, webhook("E1", "incident.resolved", "PEVE", pdIncident, t0), "", "pagerduty note forbidden"},
-		{"a service is nobody", true, strings.Replace(webhook("E1", "incident.acknowledged", "PEVE", pdIncident, t0), "user_reference", "service_reference", 1), "", ""},
+		{"is refused", false, webhook("E1", "incident.acknowledged", "PEVE", pdIncident, t0),
+			"", "pagerduty ack forbidden"},
+		{"takes it on if the configuration says so", true, webhook("E1", "incident.acknowledged", "PEVE", pdIncident,
+			t0), "pagerduty: Tenex Engineer (PEVE)", "pagerduty ack applied"},
+		{"writes nothing down", true, webhook("E1", "incident.resolved", "PEVE", pdIncident, t0),
+			"", "pagerduty note forbidden"},
+		{"a service is nobody", true, strings.Replace(webhook("E1", "incident.acknowledged", "PEVE", pdIncident, t0),
+			"user_reference", "service_reference", 1), "", ""},
 		{"an integration is nobody", true, webhook("E1", "incident.acknowledged", "", pdIncident, t0), "", ""},
 	} {
 		s := newStage(t)
 		s.pd.Anybody = tt.anybody
-		if got := s.pagerDuty(t, tt.body, "new"); got != 200 || s.words["01a1"].Acked.By != tt.acked || tt.counts != "" && s.counts[tt.counts] != 1 {
+		if got := s.pagerDuty(t, tt.body, "new"); got != 200 || s.words["01a1"].Acked.By != tt.acked ||
+			tt.counts != "" && s.counts[tt.counts] != 1 {
 			t.Errorf("%s: %d, %+v, %v", tt.name, got, s.words, s.counts)
 		}
 	}
@@ -107,15 +117,20 @@ func TestAWebhookThatProvesNothingChangesNothing(t *testing.T) {
 	}{
 		{"forged", good, []string{"another"}, 401},
 		{"unsigned", good, nil, 401},
-		{"old", webhook("E1", "incident.acknowledged", "PALICE", pdIncident, t0.Add(-time.Hour-time.Second)), []string{"new"}, 401},
-		{"of the future", webhook("E1", "incident.acknowledged", "PALICE", pdIncident, t0.Add(6*time.Minute)), []string{"new"}, 401},
+		{"old", webhook("E1", "incident.acknowledged", "PALICE", pdIncident, t0.Add(-time.Hour-time.Second)),
+			[]string{"new"}, 401},
+		{"of the future", webhook("E1", "incident.acknowledged", "PALICE", pdIncident, t0.Add(6*time.Minute)),
+			[]string{"new"}, 401},
 		{"without a time", strings.Replace(good, `"occurred_at"`, `"then"`, 1), []string{"new"}, 401},
 		{"no event", `{}`, []string{"new"}, 400},
 		{"no JSON", `{"event":`, []string{"new"}, 400},
 		{"huge", strings.Repeat(" ", maxVendorBody+1), []string{"new"}, 413},
-		{"about nothing of ours", webhook("E1", "incident.acknowledged", "PALICE", `{"id":"P1","incident_key":"someone-elses"}`, t0), []string{"new"}, 200},
-		{"of a kind that is no word", webhook("E1", "incident.escalated", "PALICE", pdIncident, t0), []string{"new"}, 200},
-		{"a note of an incident that is not known", webhook("E1", "incident.annotated", "PALICE", pdNote, t0), []string{"new"}, 200},
+		{"about nothing of ours", webhook("E1", "incident.acknowledged", "PALICE",
+			`{"id":"P1","incident_key":"someone-elses"}`, t0), []string{"new"}, 200},
+		{"of a kind that is no word", webhook("E1", "incident.escalated", "PALICE", pdIncident, t0), []string{"new"},
+			200},
+		{"a note of an incident that is not known", webhook("E1", "incident.annotated", "PALICE", pdNote, t0),
+			[]string{"new"}, 200},
 	} {
 		s := newStage(t)
 		if got := s.pagerDuty(t, tt.body, tt.secrets...); got != tt.want || s.writes != 0 {
@@ -176,7 +191,8 @@ func TestAPersonHasAPace(t *testing.T) {
 		t.Errorf("%d refused for the pace, %v", refused, s.counts)
 	}
 	s.now = t0.Add(2 * time.Second)
-	if got := s.pagerDuty(t, webhook("E20", "incident.resolved", "PALICE", pdIncident, t0), "new"); got != 200 || s.counts["pagerduty note applied"] != 1 {
+	if got := s.pagerDuty(t, webhook("E20", "incident.resolved", "PALICE", pdIncident, t0), "new"); got != 200 ||
+		s.counts["pagerduty note applied"] != 1 {
 		t.Errorf("%d after a pause, %v", got, s.counts)
 	}
 }

@@ -56,7 +56,8 @@ type Slack struct {
 
 // NewSlack returns the ear; it is the handler of SlackPath.
 func NewSlack(o SlackOptions) *Slack {
-	return &Slack{o: o, bodies: newOnce(2*slackAge, maxSeen), clicks: newOnce(time.Hour, maxSeen), room: make(chan struct{}, maxClicks)}
+	return &Slack{o: o, bodies: newOnce(2*slackAge, maxSeen), clicks: newOnce(time.Hour, maxSeen),
+		room: make(chan struct{}, maxClicks)}
 }
 
 const (
@@ -135,7 +136,8 @@ func slackFresh(signature, stamp string, now time.Time) bool {
 // slackSigned follows Slack's "Verifying requests": version 0, over the version, the
 // time and the raw body.
 func slackSigned(secrets []string, signature, stamp string, body []byte, now time.Time) bool {
-	return slackFresh(signature, stamp, now) && signed(secrets, []string{strings.TrimPrefix(signature, "v0=")}, "v0:", stamp, ":", string(body))
+	return slackFresh(signature, stamp, now) && signed(secrets, []string{strings.TrimPrefix(signature, "v0=")},
+		"v0:", stamp, ":", string(body))
 }
 
 // click is one press of one button.
@@ -187,7 +189,8 @@ func parseClick(b []byte) (c click, ok bool, err error) {
 	if !ours {
 		return c, false, nil
 	}
-	c = click{user: p.User.ID, channel: p.Container.ChannelID, thread: p.Container.ThreadTS, button: button, id: p.User.ID + " " + a.ActionID + " " + a.Value + " " + a.ActionTS}
+	c = click{user: p.User.ID, channel: p.Container.ChannelID, thread: p.Container.ThreadTS, button: button,
+		id: p.User.ID + " " + a.ActionID + " " + a.Value + " " + a.ActionTS}
 	if c.channel == "" {
 		c.channel = p.Channel.ID
 	}
@@ -229,7 +232,8 @@ func (s *Slack) say(ctx context.Context, set *SlackSettings, c click) string {
 	if err := s.clicks.first(c.id, s.o.Now()); err != nil {
 		return ""
 	}
-	w := responder.Request{Action: c.button.Action, Incident: c.button.Incident, Op: c.button.Op, Plan: c.button.Plan, Source: SourceSlack}
+	w := responder.Request{Action: c.button.Action, Incident: c.button.Incident, Op: c.button.Op, Plan: c.button.Plan,
+		Source: SourceSlack}
 	if w.Action == responder.Undo {
 		w.Reason = "by button in Slack"
 	}
@@ -237,7 +241,8 @@ func (s *Slack) say(ctx context.Context, set *SlackSettings, c click) string {
 	if !known {
 		// Their id is no name: it is on record as what it is.
 		w.By = "slack user " + c.user
-		return "Refused: " + s.o.Service.Refuse(w, fmt.Sprintf("Slack user %s is not listed in receivers.slack.interaction.users", c.user)).Error()
+		return "Refused: " + s.o.Service.Refuse(w,
+			fmt.Sprintf("Slack user %s is not listed in receivers.slack.interaction.users", c.user)).Error()
 	}
 	var text string
 	var err error
@@ -268,14 +273,17 @@ func (s *Slack) tell(ctx context.Context, set *SlackSettings, c click, text stri
 		api := slack.New(token[0], slack.OptionAPIURL(set.URL), slack.OptionHTTPClient(httpclient.New(nil, wordTime)))
 		r := []rune(text)
 		// Plain text: nothing in it is a link or a mention.
-		block := slack.NewSectionBlock(slack.NewTextBlockObject(slack.PlainTextType, string(r[:min(len(r), maxTold)]), false, false), nil, nil)
-		options := []slack.MsgOption{slack.MsgOptionText(string(r[:min(len(r), 150)]), true), slack.MsgOptionBlocks(block)}
+		block := slack.NewSectionBlock(slack.NewTextBlockObject(slack.PlainTextType, string(r[:min(len(r), maxTold)]),
+			false, false), nil, nil)
+		options := []slack.MsgOption{slack.MsgOptionText(string(r[:min(len(r), 150)]), true),
+			slack.MsgOptionBlocks(block)}
 		if c.thread != "" {
 			options = append(options, slack.MsgOptionTS(c.thread))
 		}
 		_, err = api.PostEphemeralContext(ctx, c.channel, c.user, options...)
 	}
 	if err != nil {
-		s.o.Logger.Warn("cannot tell a person the result of their click", "user", c.user, "incident", c.button.Incident, "err", err)
+		s.o.Logger.Warn("cannot tell a person the result of their click", "user", c.user, "incident", c.button.Incident,
+			"err", err)
 	}
 }

@@ -20,7 +20,11 @@ import (
 
 // The example of Slack's documentation, "Verifying requests from Slack".
 func TestSlacksOwnExampleOfASignature_SEC06(t *testing.T) {
-	body := []byte("token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c")
+	body := []byte(
+		"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&" +
+			"channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&" +
+			"response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&" +
+			"trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c")
 	const stamp, signature = "1531420618", "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503"
 	at := time.Unix(1531420618, 0)
 	secrets := []string{"8f742231b10e8888abcd99yyyzzz85a5"}
@@ -78,7 +82,8 @@ func TestWhatProvesNothingChangesNothing_SEC06(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStage(t)
-			req, err := press("U0ALICE", responder.Approve, "1").Request(t.Context(), s.server.URL+SlackPath, secret, t0)
+			req, err := press("U0ALICE", responder.Approve, "1").Request(t.Context(), s.server.URL+SlackPath, secret,
+				t0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -106,21 +111,46 @@ func TestOneClickIsOneDecision_F99(t *testing.T) {
 		no     []string          // who denied
 		told   map[string]string // what the last answer to somebody says
 	}{
-		{"once", nil, []recorders.Click{press("U0ALICE", responder.Approve, "1")}, 1, []string{"alice@example.com"}, nil, map[string]string{"U0ALICE": "approved by alice@example.com: roll back shop"}},
-		{"twice", nil, []recorders.Click{press("U0ALICE", responder.Approve, "1"), press("U0ALICE", responder.Approve, "2")}, 1, []string{"alice@example.com"}, nil, map[string]string{"U0ALICE": "that counts once"}},
-		{"the same press, sent again by Slack with another signature", nil, []recorders.Click{press("U0ALICE", responder.Ack, "1"), press("U0ALICE", responder.Ack, "1")}, 1, nil, nil, map[string]string{"U0ALICE": "yours"}},
-		{"no after yes, by another", nil, []recorders.Click{press("U0ALICE", responder.Approve, "1"), press("U0BOB", responder.Deny, "1")}, 2, []string{"alice@example.com"}, []string{"bob@example.com"}, map[string]string{"U0BOB": "denied by bob@example.com"}},
-		{"yes after no", nil, []recorders.Click{press("U0BOB", responder.Deny, "1"), press("U0ALICE", responder.Approve, "1")}, 1, nil, []string{"bob@example.com"}, map[string]string{"U0ALICE": "denied by bob@example.com"}},
-		{"two take it on", nil, []recorders.Click{press("U0ALICE", responder.Ack, "1"), press("U0BOB", responder.Ack, "1")}, 1, nil, nil, map[string]string{"U0ALICE": "yours", "U0BOB": "acknowledged by alice@example.com"}},
-		{"after the request ended", later(time.Hour), []recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0, nil, nil, map[string]string{"U0ALICE": "the request ended"}},
-		{"after the incident", func(s *stage) { s.all[0].Phase, s.all[0].Asked = incident.Resolved, nil }, []recorders.Click{press("U0ALICE", responder.Approve, "1"), press("U0ALICE", responder.Ack, "2")}, 0, nil, nil, map[string]string{"U0ALICE": "resolved: there is nothing to acknowledge"}},
-		{"the plan has changed", func(s *stage) { s.all[0].Asked.Plan.Hash = strings.Repeat("b", 32) }, []recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0, nil, nil, map[string]string{"U0ALICE": "the plan is bbbbbbbbbbbb now"}},
-		{"the same plan is asked again", func(s *stage) { s.all[0].Asked.Op = "op2" }, []recorders.Click{press("U0ALICE", responder.Approve, "1"), press("U0ALICE", responder.Deny, "2")}, 0, nil, nil, map[string]string{"U0ALICE": "that was another request"}},
-		{"by somebody who may not", nil, []recorders.Click{press("U0CAROL", responder.Approve, "1")}, 0, nil, nil, map[string]string{"U0CAROL": "carol@example.com may not"}},
-		{"by somebody who asked for it", func(s *stage) { s.all[0].Asked.By = "alice@example.com" }, []recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0, nil, nil, map[string]string{"U0ALICE": "somebody else has to approve"}},
-		{"by a stranger", nil, []recorders.Click{press("U0EVE", responder.Approve, "1")}, 0, nil, nil, map[string]string{"U0EVE": "not listed in receivers"}},
-		{"when the API server is away", func(s *stage) { s.down = errors.New("refused") }, []recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0, nil, nil, map[string]string{"U0ALICE": "was not applied"}},
-		{"why, by somebody who may nothing else", nil, []recorders.Click{press("U0CAROL", responder.Why, "1")}, 0, nil, nil, map[string]string{"U0CAROL": "01a1 shop: errors"}},
+		{"once", nil, []recorders.Click{press("U0ALICE", responder.Approve, "1")}, 1, []string{"alice@example.com"},
+			nil, map[string]string{"U0ALICE": "approved by alice@example.com: roll back shop"}},
+		{"twice", nil, []recorders.Click{press("U0ALICE", responder.Approve, "1"),
+			press("U0ALICE", responder.Approve, "2")}, 1, []string{"alice@example.com"}, nil,
+			map[string]string{"U0ALICE": "that counts once"}},
+		{"the same press, sent again by Slack with another signature", nil,
+			[]recorders.Click{press("U0ALICE", responder.Ack, "1"), press("U0ALICE", responder.Ack, "1")}, 1, nil, nil,
+			map[string]string{"U0ALICE": "yours"}},
+		{"no after yes, by another", nil, []recorders.Click{press("U0ALICE", responder.Approve, "1"),
+			press("U0BOB", responder.Deny, "1")}, 2, []string{"alice@example.com"}, []string{"bob@example.com"},
+			map[string]string{"U0BOB": "denied by bob@example.com"}},
+		{"yes after no", nil, []recorders.Click{press("U0BOB", responder.Deny, "1"),
+			press("U0ALICE", responder.Approve, "1")}, 1, nil, []string{"bob@example.com"},
+			map[string]string{"U0ALICE": "denied by bob@example.com"}},
+		{"two take it on", nil, []recorders.Click{press("U0ALICE", responder.Ack, "1"),
+			press("U0BOB", responder.Ack, "1")}, 1, nil, nil,
+			map[string]string{"U0ALICE": "yours", "U0BOB": "acknowledged by alice@example.com"}},
+		{"after the request ended", later(time.Hour), []recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0,
+			nil, nil, map[string]string{"U0ALICE": "the request ended"}},
+		{"after the incident", func(s *stage) { s.all[0].Phase, s.all[0].Asked = incident.Resolved, nil },
+			[]recorders.Click{press("U0ALICE", responder.Approve, "1"), press("U0ALICE", responder.Ack, "2")}, 0, nil,
+			nil, map[string]string{"U0ALICE": "resolved: there is nothing to acknowledge"}},
+		{"the plan has changed", func(s *stage) { s.all[0].Asked.Plan.Hash = strings.Repeat("b", 32) },
+			[]recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0, nil, nil,
+			map[string]string{"U0ALICE": "the plan is bbbbbbbbbbbb now"}},
+		{"the same plan is asked again", func(s *stage) { s.all[0].Asked.Op = "op2" },
+			[]recorders.Click{press("U0ALICE", responder.Approve, "1"), press("U0ALICE", responder.Deny, "2")}, 0, nil,
+			nil, map[string]string{"U0ALICE": "that was another request"}},
+		{"by somebody who may not", nil, []recorders.Click{press("U0CAROL", responder.Approve, "1")}, 0, nil, nil,
+			map[string]string{"U0CAROL": "carol@example.com may not"}},
+		{"by somebody who asked for it", func(s *stage) { s.all[0].Asked.By = "alice@example.com" },
+			[]recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0, nil, nil,
+			map[string]string{"U0ALICE": "somebody else has to approve"}},
+		{"by a stranger", nil, []recorders.Click{press("U0EVE", responder.Approve, "1")}, 0, nil, nil,
+			map[string]string{"U0EVE": "not listed in receivers"}},
+		{"when the API server is away", func(s *stage) { s.down = errors.New("refused") },
+			[]recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0, nil, nil,
+			map[string]string{"U0ALICE": "was not applied"}},
+		{"why, by somebody who may nothing else", nil, []recorders.Click{press("U0CAROL", responder.Why, "1")}, 0, nil,
+			nil, map[string]string{"U0CAROL": "01a1 shop: errors"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStage(t)
@@ -193,9 +223,11 @@ func TestOfManyWhoTakeItOnAtOnceOneDoes_SEC09(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, user := range []string{"U0ALICE", "U0BOB", "U0DAVE"} {
 		// A replica of its own: what one remembers the others do not.
-		service := responder.New(responder.Options{Cluster: s, May: s.may, Record: s.record, Count: s.count, Now: s.clock})
+		service := responder.New(responder.Options{Cluster: s, May: s.may, Record: s.record, Count: s.count,
+			Now: s.clock})
 		wg.Go(func() {
-			_, _ = service.Do(context.Background(), s.set.Users[user], responder.Request{Action: responder.Ack, Incident: "01a1"})
+			_, _ = service.Do(context.Background(), s.set.Users[user],
+				responder.Request{Action: responder.Ack, Incident: "01a1"})
 		})
 	}
 	wg.Wait()
@@ -249,7 +281,8 @@ func TestClicksComeBySocket(t *testing.T) {
 		if err := s.recorder.ClickBySocket(ctx, c); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.recorder.WaitFor(ctx, func(recorders.Snapshot) bool { return len(s.told(c.User)) == 1 }); err != nil {
+		if err := s.recorder.WaitFor(ctx,
+			func(recorders.Snapshot) bool { return len(s.told(c.User)) == 1 }); err != nil {
 			t.Fatal(err)
 		}
 		if k == 0 {
@@ -260,7 +293,8 @@ func TestClicksComeBySocket(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if s.words["01a1"].Acked.By != "alice@example.com" || s.words["01a1"].Approved["op1"]["bob@example.com"].Plan != hash {
+	if s.words["01a1"].Acked.By != "alice@example.com" ||
+		s.words["01a1"].Approved["op1"]["bob@example.com"].Plan != hash {
 		t.Errorf("%+v", s.words)
 	}
 }

@@ -52,8 +52,10 @@ func (s *Slack) connect(ctx context.Context, set *SlackSettings) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	api := slack.New("", slack.OptionAppLevelToken(app[0]), slack.OptionAPIURL(set.URL), slack.OptionHTTPClient(httpclient.New(nil, wordTime)))
-	client := socketmode.New(api, socketmode.OptionDialer(socketDialer()), socketmode.OptionLog(log.New(io.Discard, "", 0)))
+	api := slack.New("", slack.OptionAppLevelToken(app[0]), slack.OptionAPIURL(set.URL),
+		slack.OptionHTTPClient(httpclient.New(nil, wordTime)))
+	client := socketmode.New(api, socketmode.OptionDialer(socketDialer()),
+		socketmode.OptionLog(log.New(io.Discard, "", 0)))
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)
@@ -66,7 +68,8 @@ func (s *Slack) connect(ctx context.Context, set *SlackSettings) error {
 	if gone {
 		return nil
 	}
-	return fmt.Errorf("Slack refuses the socket: is app_token_file an app-level token (xapp-…) with connections:write? %w", err)
+	return fmt.Errorf("Slack refuses the socket: is app_token_file an app-level token (xapp-…) with "+
+		"connections:write? %w", err)
 }
 
 // socketDialer connects to the address that Slack names for the socket. Otherwise it is as
@@ -121,7 +124,8 @@ func (s *Slack) interact(ctx context.Context, client *socketmode.Client, set *Sl
 	if err == nil && ok {
 		go func() {
 			if !s.work(ctx, set, c) {
-				s.o.Logger.Warn("a click in Slack was dropped: there are too many at once", "user", c.user, "incident", c.button.Incident)
+				s.o.Logger.Warn("a click in Slack was dropped: there are too many at once", "user", c.user,
+					"incident", c.button.Incident)
 			}
 		}()
 	}

@@ -52,13 +52,18 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{now: t0, version: 1, counts: map[string]int{}, words: map[string]incident.Words{}, recorder: recorders.New(recorders.Options{}), mayNot: map[string][]string{
-		"carol@example.com": {responder.RightAnswer, responder.RightHold},
-	}}
+	s := &stage{now: t0, version: 1, counts: map[string]int{}, words: map[string]incident.Words{},
+		recorder: recorders.New(recorders.Options{}), mayNot: map[string][]string{
+			"carol@example.com": {responder.RightAnswer, responder.RightHold},
+		}}
 	s.all = []incident.Incident{
-		{ID: "01a1", Target: incident.Target{Name: "shop", Namespace: "shop", Kind: "deployment", Workload: "web"}, Phase: incident.Open, Severity: incident.P1, Lead: "errors", OpenedAt: t0,
-			Asked: &incident.Request{Op: "op1", Plan: incident.Plan{Summary: "roll back shop", Hash: hash}, Until: t0.Add(time.Hour), Quorum: 1}, Answers: []incident.Answer{{Guard: "budget", Reason: "0 of 3"}, {Guard: "approval", Hold: incident.Ask, Reason: "nobody has answered"}}},
-		{ID: "01b2", Target: incident.Target{Name: "cart"}, Phase: incident.Resolved, Severity: incident.P2, OpenedAt: t0},
+		{ID: "01a1", Target: incident.Target{Name: "shop", Namespace: "shop", Kind: "deployment", Workload: "web"},
+			Phase: incident.Open, Severity: incident.P1, Lead: "errors", OpenedAt: t0,
+			Asked: &incident.Request{Op: "op1", Plan: incident.Plan{Summary: "roll back shop", Hash: hash},
+				Until: t0.Add(time.Hour), Quorum: 1}, Answers: []incident.Answer{{Guard: "budget", Reason: "0 of 3"},
+				{Guard: "approval", Hold: incident.Ask, Reason: "nobody has answered"}}},
+		{ID: "01b2", Target: incident.Target{Name: "cart"}, Phase: incident.Resolved, Severity: incident.P2,
+			OpenedAt: t0},
 	}
 	there := httptest.NewServer(s.recorder)
 	t.Cleanup(there.Close)
@@ -69,17 +74,23 @@ func newStage(t *testing.T) *stage {
 		}
 		return Secrets(f)
 	}
-	s.set = &SlackSettings{URL: there.URL + "/slack/api/", Token: file("xoxb-1"), SigningSecret: file(secret), Users: map[string]responder.Person{
-		"U0ALICE": {Name: "alice@example.com"}, "U0BOB": {Name: "bob@example.com"}, "U0CAROL": {Name: "carol@example.com"},
-	}}
-	s.pd = &PagerDutySettings{Secrets: func() ([]string, error) { return []string{"old", "new"}, nil }, Users: map[string]responder.Person{"PALICE": {Name: "alice@example.com"}}}
+	s.set = &SlackSettings{URL: there.URL + "/slack/api/", Token: file("xoxb-1"), SigningSecret: file(secret),
+		Users: map[string]responder.Person{
+			"U0ALICE": {Name: "alice@example.com"}, "U0BOB": {Name: "bob@example.com"},
+			"U0CAROL": {Name: "carol@example.com"},
+		}}
+	s.pd = &PagerDutySettings{Secrets: func() ([]string, error) { return []string{"old", "new"}, nil },
+		Users: map[string]responder.Person{"PALICE": {Name: "alice@example.com"}}}
 	service := responder.New(responder.Options{Cluster: s, May: s.may, Record: s.record, Count: s.count, Now: s.clock})
 	logger := slog.New(slog.DiscardHandler)
-	s.slack = NewSlack(SlackOptions{Logger: logger, Service: service, Now: s.clock, Settings: func() *SlackSettings { return s.set }, Connected: func(bool) {}})
+	s.slack = NewSlack(SlackOptions{Logger: logger, Service: service, Now: s.clock,
+		Settings: func() *SlackSettings { return s.set }, Connected: func(bool) {}})
 	mux := http.NewServeMux()
 	mux.Handle("POST "+SlackPath, s.slack)
-	mux.Handle("POST "+PagerDutyPath, PagerDuty(PagerDutyOptions{Logger: logger, Service: service, Now: s.clock, Settings: func() *PagerDutySettings { return s.pd }}))
-	for pattern, h := range API(APIOptions{Logger: logger, Service: service, On: func() bool { return true }, Who: s.who, Unknown: func(err error) bool { return errors.Is(err, errNobody) }}) {
+	mux.Handle("POST "+PagerDutyPath, PagerDuty(PagerDutyOptions{Logger: logger, Service: service, Now: s.clock,
+		Settings: func() *PagerDutySettings { return s.pd }}))
+	for pattern, h := range API(APIOptions{Logger: logger, Service: service, On: func() bool { return true },
+		Who: s.who, Unknown: func(err error) bool { return errors.Is(err, errNobody) }}) {
 		mux.Handle(pattern, h)
 	}
 	s.server = httptest.NewServer(mux)
@@ -111,7 +122,8 @@ func (s *stage) Incidents(context.Context) (all []incident.Incident, err error) 
 	return all, err
 }
 
-func (s *stage) Incident(_ context.Context, id string) (i incident.Incident, w incident.Words, version string, err error) {
+func (s *stage) Incident(_ context.Context,
+	id string) (i incident.Incident, w incident.Words, version string, err error) {
 	err = s.locked(func() {
 		i = s.all[slices.IndexFunc(s.all, func(i incident.Incident) bool { return i.ID == id })]
 		w, version = s.words[id], strconv.Itoa(s.version)
@@ -199,7 +211,8 @@ func (s *stage) who(_ context.Context, token string) (p responder.Person, err er
 // press is a click of somebody on a button as notify makes them.
 func press(user string, verb responder.Action, id string) recorders.Click {
 	b := responder.Button{Action: verb, Incident: "01a1", Op: "op1", Plan: hash}
-	return recorders.Click{User: user, Action: b.ActionID(), Value: b.Value(), Channel: "C01234567", Message: "1.000001", ID: id}
+	return recorders.Click{User: user, Action: b.ActionID(), Value: b.Value(), Channel: "C01234567",
+		Message: "1.000001", ID: id}
 }
 
 // click posts it, signed, and returns the status.

@@ -35,20 +35,31 @@ var strangers = []struct {
 }{
 	{"Slack: no signature", SlackPath, http.Header{"X-Slack-Request-Timestamp": {now()}}, 100, 401},
 	{"Slack: no time", SlackPath, http.Header{"X-Slack-Signature": {"v0=" + sum}}, 100, 401},
-	{"Slack: an old time", SlackPath, http.Header{"X-Slack-Signature": {"v0=" + sum}, "X-Slack-Request-Timestamp": {strconv.FormatInt(t0.Unix()-301, 10)}}, 100, 401},
-	{"Slack: a time to come", SlackPath, http.Header{"X-Slack-Signature": {"v0=" + sum}, "X-Slack-Request-Timestamp": {strconv.FormatInt(t0.Unix()+301, 10)}}, 100, 401},
-	{"Slack: another version", SlackPath, http.Header{"X-Slack-Signature": {"v1=" + sum}, "X-Slack-Request-Timestamp": {now()}}, 100, 401},
-	{"Slack: half a signature", SlackPath, http.Header{"X-Slack-Signature": {"v0=" + sum[:32]}, "X-Slack-Request-Timestamp": {now()}}, 100, 401},
-	{"Slack: no hex", SlackPath, http.Header{"X-Slack-Signature": {"v0=" + strings.Repeat("z", 64)}, "X-Slack-Request-Timestamp": {now()}}, 100, 401},
-	{"Slack: too large", SlackPath, http.Header{"X-Slack-Signature": {"v0=" + sum}, "X-Slack-Request-Timestamp": {now()}}, maxVendorBody + 1, 413},
+	{"Slack: an old time", SlackPath, http.Header{"X-Slack-Signature": {"v0=" + sum},
+		"X-Slack-Request-Timestamp": {strconv.FormatInt(t0.Unix()-301, 10)}}, 100, 401},
+	{"Slack: a time to come", SlackPath, http.Header{"X-Slack-Signature": {"v0=" + sum},
+		"X-Slack-Request-Timestamp": {strconv.FormatInt(t0.Unix()+301, 10)}}, 100, 401},
+	{"Slack: another version", SlackPath, http.Header{"X-Slack-Signature": {"v1=" + sum},
+		"X-Slack-Request-Timestamp": {now()}}, 100, 401},
+	{"Slack: half a signature", SlackPath, http.Header{"X-Slack-Signature": {"v0=" + sum[:32]},
+		"X-Slack-Request-Timestamp": {now()}}, 100, 401},
+	{"Slack: no hex", SlackPath, http.Header{"X-Slack-Signature": {"v0=" + strings.Repeat("z", 64)},
+		"X-Slack-Request-Timestamp": {now()}}, 100, 401},
+	{"Slack: too large", SlackPath, http.Header{"X-Slack-Signature": {"v0=" + sum},
+		"X-Slack-Request-Timestamp": {now()}}, maxVendorBody + 1, 413},
 	{"PagerDuty: no signature", PagerDutyPath, nil, 100, 401},
 	{"PagerDuty: another version", PagerDutyPath, http.Header{"X-Pagerduty-Signature": {"v2=" + sum}}, 100, 401},
-	{"PagerDuty: half a signature", PagerDutyPath, http.Header{"X-Pagerduty-Signature": {"v1=" + sum[:32] + ",v1="}}, 100, 401},
-	{"PagerDuty: too large", PagerDutyPath, http.Header{"X-Pagerduty-Signature": {"v1=" + sum}}, maxVendorBody + 1, 413},
+	{"PagerDuty: half a signature", PagerDutyPath, http.Header{"X-Pagerduty-Signature": {"v1=" + sum[:32] + ",v1="}},
+		100, 401},
+	{"PagerDuty: too large", PagerDutyPath, http.Header{"X-Pagerduty-Signature": {"v1=" + sum}}, maxVendorBody + 1,
+		413},
 	{"HTTP: no token", "/api/v1/incidents/01a1/ack", http.Header{"Content-Type": {"application/json"}}, 100, 401},
-	{"HTTP: nobody's token", "/api/v1/incidents/01a1/ack", http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer stolen"}}, 100, 401},
-	{"HTTP: another type", "/api/v1/incidents/01a1/ack", http.Header{"Content-Type": {"text/plain"}, "Authorization": {"Bearer token-of-alice"}}, 100, 415},
-	{"HTTP: too large", "/api/v1/incidents/01a1/ack", http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer token-of-alice"}}, maxBody + 1, 413},
+	{"HTTP: nobody's token", "/api/v1/incidents/01a1/ack", http.Header{"Content-Type": {"application/json"},
+		"Authorization": {"Bearer stolen"}}, 100, 401},
+	{"HTTP: another type", "/api/v1/incidents/01a1/ack", http.Header{"Content-Type": {"text/plain"},
+		"Authorization": {"Bearer token-of-alice"}}, 100, 415},
+	{"HTTP: too large", "/api/v1/incidents/01a1/ack", http.Header{"Content-Type": {"application/json"},
+		"Authorization": {"Bearer token-of-alice"}}, maxBody + 1, 413},
 }
 
 // sum has the shape of a signature, and now is the time of the stage.
@@ -92,14 +103,16 @@ func TestWhoSendsNoBodyIsAnsweredAtOnce_S11(t *testing.T) {
 			if err := tt.header.Write(&header); err != nil {
 				t.Fatal(err)
 			}
-			fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: watchdog\r\nContent-Length: %d\r\n%s\r\n", tt.path, tt.length, header.String())
+			fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: watchdog\r\nContent-Length: %d\r\n%s\r\n", tt.path, tt.length,
+				header.String())
 			in := bufio.NewReader(c)
 			resp, err := http.ReadResponse(in, nil)
 			if err != nil {
 				t.Fatalf("not answered: %v", err)
 			}
 			_, _ = io.Copy(io.Discard, resp.Body)
-			if _, err := in.ReadByte(); resp.StatusCode != tt.want || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			if _, err := in.ReadByte(); resp.StatusCode != tt.want || err == nil ||
+				errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("%d, and then %v", resp.StatusCode, err)
 			}
 		})

@@ -26,8 +26,9 @@ func TestOverdueReviewsAndWhatIsKeptForThem(t *testing.T) {
 	r := New(prometheus.NewRegistry(), func(_ context.Context, id string) (json.RawMessage, string, error) {
 		asked[id]++
 		return map[string]json.RawMessage{
-			"written": json.RawMessage(`{"actionItems":[{"what":"a","owner":"b","due":"2026-03-03"},{"what":"a","owner":"b","due":"2026-06-03"}]}`),
-			"done":    json.RawMessage(`{"actionItems":[{"what":"a","owner":"b","due":"2026-03-03","done":true}]}`),
+			"written": json.RawMessage(`{"actionItems":[{"what":"a","owner":"b","due":"2026-03-03"},{"what":"a",` +
+				`"owner":"b","due":"2026-06-03"}]}`),
+			"done": json.RawMessage(`{"actionItems":[{"what":"a","owner":"b","due":"2026-03-03","done":true}]}`),
 		}[id], "1", fault
 	})
 	for _, tc := range []struct {

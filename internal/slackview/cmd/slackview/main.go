@@ -53,7 +53,8 @@ func run(ctx context.Context) error {
 		Links:    []config.Link{{Name: "dashboard", URL: "https://grafana.example.com/d/shop"}},
 		Runbook:  &config.Runbook{URL: "https://wiki.example.com/runbook"},
 		Receivers: config.Receivers{Slack: &config.Slack{
-			URL: srv.URL + "/slack/api/", TokenFile: token, Channel: "#incidents", Severities: []incident.Severity{incident.P1, incident.P2}, Interaction: &config.SlackInteraction{},
+			URL: srv.URL + "/slack/api/", TokenFile: token, Channel: "#incidents",
+			Severities: []incident.Severity{incident.P1, incident.P2}, Interaction: &config.SlackInteraction{},
 		}},
 	}, time.Now)
 	if err != nil {
@@ -126,11 +127,14 @@ func asking() []incident.Incident {
 	i = note(i, "01:14:52", "note", "by bob@example.com (api): checkout only, search is fine")
 	i.Paged, i.PageReason = true, "approval is needed"
 	i.Asked = &incident.Request{
-		Op: "op1", Rule: "error_rate", At: at("01:14:20"), Until: at("01:44:20"), Quorum: 1, Why: "nobody has answered yet",
+		Op: "op1", Rule: "error_rate", At: at("01:14:20"), Until: at("01:44:20"), Quorum: 1,
+		Why: "nobody has answered yet",
 		Plan: incident.Plan{Action: "rollback",
 			Summary: "roll back shop/deployment/shop to revision 41 (image shop:2.13.4)", Hash: "3f9a1c77d0e2" +
 				strings.Repeat("a", 20), Price: 3,
-			Object: incident.Object{Group: "apps", Version: "v1", Resource: "deployments", Namespace: "shop", Name: "shop"}, Field: "image of container shop", Before: "shop:2.14.0", After: "shop:2.13.4", Inverse: []byte("{}")},
+			Object: incident.Object{Group: "apps", Version: "v1", Resource: "deployments", Namespace: "shop",
+				Name: "shop"}, Field: "image of container shop", Before: "shop:2.14.0", After: "shop:2.13.4",
+			Inverse: []byte("{}")},
 	}
 	return []incident.Incident{first, i}
 }
