@@ -84,7 +84,7 @@ FUZZTIME ?= 30s
 fuzz: ## run every fuzz target for FUZZTIME (30s), one per core at a time
 	@hack/fuzz $(FUZZTIME)
 
-check: ## check gofmt, go vet, go.mod and module checksums
+check: lint ## check gofmt, go vet, golangci-lint, go.mod and module checksums
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }
 	go vet ./...
 	go vet -tags integration ./test/...
@@ -92,10 +92,8 @@ check: ## check gofmt, go vet, go.mod and module checksums
 	go mod tidy -diff
 	go mod verify
 
-LINT_FROM ?= main
-
-lint: bin/golangci-lint ## golangci-lint with .golangci.yml, on what changed since main; LINT_FROM= for all of it
-	bin/golangci-lint run $(if $(LINT_FROM),--new-from-rev $(LINT_FROM)) ./...
+lint: bin/golangci-lint ## golangci-lint with .golangci.yml; a part of check
+	bin/golangci-lint run ./...
 
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 vuln: ## report known vulnerabilities in code that is called (queries vuln.go.dev)
