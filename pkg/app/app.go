@@ -14,12 +14,10 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
@@ -250,15 +248,9 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 			a.outbox.Changed(notify.Change{Target: r.Target, Revision: r.Revision.Number, Images: r.Revision.Images,
 				Cause: r.Revision.Annotations["kubernetes.io/change-cause"], At: r.At})
 		},
-		Observed: func(inc incident.Incident, e incident.Entry) {
-			inc, e.Text = redact.Value(o.Secrets, inc), o.Secrets.Text(e.Text)
-			o.Logger.Info(e.Text, "incident", inc.ID, "target", inc.Target.String(), "what", e.Kind, "phase", inc.Phase,
-				"severity", inc.Severity)
-			events.Tell(inc, e)
-		},
+		Observed: recorder.Timeline(o.Logger, o.Secrets, events.Tell),
 		Restored: a.restore,
 		Keep:     a.reviews.Keep,
-		NewID:    func() string { return strings.ToLower(ulid.Make().String()) },
 		Now:      a.clock.Now,
 		Policy:   incident.DefaultPolicy(),
 		Unfit:    cmp.Or(unfit, a.record.Damage()),

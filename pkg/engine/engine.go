@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/util/workqueue"
 
@@ -51,6 +52,9 @@ type Engine struct {
 func New(o Options) *Engine {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.NewID == nil {
+		o.NewID = func() string { return strings.ToLower(ulid.Make().String()) }
 	}
 	if o.Observed == nil {
 		o.Observed = func(incident.Incident, incident.Entry) {}

@@ -110,10 +110,11 @@ type Options struct {
 	Keep func(incident.Incident) bool
 	// Restored is told of the incidents found at start, before anything is judged.
 	Restored func([]incident.Incident)
-	NewID    func() string
-	Now      func() time.Time
-	Policy   incident.Policy
-	Workers  int
+	// NewID makes the id of an incident or op. Default: a ULID in lower case.
+	NewID   func() string
+	Now     func() time.Time
+	Policy  incident.Policy
+	Workers int
 }
 
 // Setup is what a configuration decides. It is replaced as a whole by a reload.
