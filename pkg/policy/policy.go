@@ -78,7 +78,7 @@ func (p *Policy) Ladder(rule string) []incident.Rung { return p.ladders[rule] }
 func (p *Policy) View(alerts []rules.Alert, looks []probes.Status) engine.Snapshot {
 	v := engine.Snapshot{Signals: Signals(alerts, looks), Alerts: make([]incident.Alert, 0, len(alerts))}
 	for _, x := range unanswered(alerts, looks) {
-		if p.Dropped(x) {
+		if p.Dropped(x) || p.unknown(x) {
 			continue
 		}
 		how := p.handling(x)
@@ -99,6 +99,14 @@ func (p *Policy) View(alerts []rules.Alert, looks []probes.Status) engine.Snapsh
 		}, x))
 	}
 	return v
+}
+
+// unknown reports whether an alert is of a rule that this configuration does not have: while
+// a reload hands the parts theirs, the rules may be newer than what the engine is shown by. An
+// alert without a ladder is only told and never acted on, so it waits for its own
+// configuration, which wakes all targets.
+func (p *Policy) unknown(x rules.Alert) bool {
+	return p.live.AlertsOf != nil && !p.routed(x) && p.threshold(x.Rule) < 0 && x.Target != incident.Canary
 }
 
 // elsewhere is how far an alert of Alertmanager is taken to look back: what is usual

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"watchdog.io/watchdog/internal/policyfile"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
@@ -130,6 +132,29 @@ func TestADroppedAlertOfARuleFileIsNotShown_X75(t *testing.T) {
 		alert("Down", "team", "dev", "severity", "critical"), alert("Slow", "severity", "warning")}, nil)
 	if len(v.Alerts) != 1 || v.Alerts[0].Rule != "Slow" {
 		t.Errorf("%+v", v.Alerts)
+	}
+}
+
+// While a reload hands the parts theirs, the rules may be newer than what the engine is shown
+// by: an alert without a ladder would be told once and then never be paged for.
+func TestAnAlertOfANewerConfigurationWaitsForIt(t *testing.T) {
+	p, err := policyOf(t, policyfile.Routed, policyfile.Rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = p.With(Live{AlertsOf: func(string) []rules.Alert { return nil }})
+	critical := map[string]string{"alertname": "New", "severity": "critical"}
+	v := p.View([]rules.Alert{
+		{Rule: "New", Target: "shop", State: rules.Firing, Labels: critical},
+		{Rule: "Down", Target: "shop", State: rules.Firing, Labels: map[string]string{"alertname": "Down", "severity": "critical"}},
+		{Rule: "New", Target: "shop", State: rules.Firing, Labels: critical, SourceKind: remediate.SourceAlertmanager},
+	}, nil)
+	var shown []string
+	for _, a := range v.Alerts {
+		shown = append(shown, a.Rule+a.Source)
+	}
+	if want := []string{"Down", "New" + remediate.SourceAlertmanager}; !slices.Equal(shown, want) {
+		t.Errorf("shown %q, want %q", shown, want)
 	}
 }
 
