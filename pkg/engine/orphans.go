@@ -143,17 +143,22 @@ func (e *Engine) supersede(ctx context.Context, s incident.Stored, by string) er
 	if err != nil {
 		return fmt.Errorf("store incident %s: %w", inc.ID, err)
 	}
-	last := inc.Timeline[len(inc.Timeline)-1]
-	if err := e.o.Audit(audit.Record{At: last.At, Kind: string(last.Kind), Incident: inc.ID,
-		Target: inc.Target.String(), Actor: "watchdog", Text: last.Text}); err != nil {
-		e.o.Logger.Warn("end of a superseded incident not recorded", "incident", inc.ID, "err", err)
-	}
 	e.mu.Lock()
 	e.closed[inc.ID] = newEntry(incident.Stored{Incident: inc, Version: version})
 	e.mu.Unlock()
+	e.tellEnd(inc)
+	return nil
+}
+
+// tellEnd records and tells the end of an incident that is not worked any more.
+func (e *Engine) tellEnd(inc incident.Incident) {
+	last := inc.Timeline[len(inc.Timeline)-1]
+	if err := e.o.Audit(audit.Record{At: last.At, Kind: string(last.Kind), Incident: inc.ID,
+		Target: inc.Target.String(), Actor: "watchdog", Text: last.Text}); err != nil {
+		e.o.Logger.Warn("end of an incident not recorded", "incident", inc.ID, "err", err)
+	}
 	e.o.Observed(inc, last)
 	e.o.Tell(inc)
-	return nil
 }
 
 // switchToDuplicate lets the incident with an op be worked instead of the present one, which

@@ -40,7 +40,7 @@ func (e *Engine) reconcile(ctx context.Context, name string, setup *Setup, share
 	// An incident is in the store before anything is done about it.
 	if c.entry.version == "" {
 		if err := e.put(ctx, name, c.entry, inc); err != nil {
-			return 0, err
+			return 0, e.keepOpening(name, c.entry, inc, err)
 		}
 	}
 

@@ -78,6 +78,19 @@ func (e *Engine) put(ctx context.Context, name string, en *entry, inc incident.I
 	return nil
 }
 
+// keepOpening keeps a new incident that could not be stored, and returns why it could not: the next pass stores it
+// under the same id. After a conflict reload has taken what is stored.
+func (e *Engine) keepOpening(name string, en *entry, inc incident.Incident, failed error) error {
+	if !errors.Is(failed, incident.ErrConflict) {
+		e.change(name, func(t *targetState) {
+			if t.open == nil || t.open == en {
+				en.inc, en.unsaved, t.open = inc, true, en
+			}
+		})
+	}
+	return failed
+}
+
 // record appends to the audit record what was decided, and the timeline's new entries.
 func (e *Engine) record(en *entry, inc incident.Incident) error {
 	if r, news := en.scribe.Pending(inc); news {
@@ -116,8 +129,10 @@ func (e *Engine) reload(ctx context.Context, name, id string) error {
 	if err != nil {
 		return fmt.Errorf("read ledger after a conflict: %w", err)
 	}
+	found := false
 	for _, s := range stored {
 		if s.Incident.ID == id {
+			found = true
 			for _, op := range ledger.Ops {
 				if op.Incident == id && op.Plan.Action != incident.ActionRevert {
 					s.Incident = incident.Adopt(s.Incident, op, e.o.Now())
@@ -135,7 +150,36 @@ func (e *Engine) reload(ctx context.Context, name, id string) error {
 			e.o.Tell(s.Incident)
 		}
 	}
+	if !found {
+		e.deleted(name, id, ledger)
+	}
 	return fmt.Errorf("incident %s: %w; read again", id, incident.ErrConflict)
+}
+
+// deleted ends an open incident that somebody deleted from the store, for its receivers too: what still fires is
+// opened anew. One with an op goes on, under its id.
+func (e *Engine) deleted(name, id string, l incident.Ledger) {
+	var gone *entry
+	e.change(name, func(t *targetState) {
+		if t.open == nil || t.open.inc.ID != id {
+			return
+		}
+		gone, t.open = t.open, nil
+		delete(e.receipts, id)
+		delete(e.responderInput, id)
+		for _, op := range l.Ops {
+			if op.Incident == id && op.Plan.Action != incident.ActionRevert {
+				t.open = &entry{inc: incident.Adopt(incident.New(id, op.Plan.Target, e.o.Now()), op, e.o.Now())}
+			}
+		}
+		if t.open != nil {
+			gone = nil
+		}
+		e.metrics.incidents(e.open())
+	})
+	if gone != nil && gone.version != "" {
+		e.tellEnd(incident.Deleted(gone.inc, e.o.Now()))
+	}
 }
 
 // withReceipts returns the incident with the deliveries that came in since it

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -257,6 +258,7 @@ type stage struct {
 	whole   FleetHealth
 	unfit   string
 
+	instead  Store    // of the world; nil: the world itself
 	released []string // uids
 	response incident.Response
 }
@@ -327,7 +329,7 @@ var opIDs atomic.Int64
 // start builds a new engine over the same world: what a restart does.
 func (s *stage) start(ctx context.Context, done chan<- error) {
 	s.engine = New(Options{
-		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Cluster: s.world, Store: s.world,
+		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Cluster: s.world, Store: cmp.Or[Store](s.instead, s.world),
 		Audit: func(r audit.Record) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()

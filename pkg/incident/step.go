@@ -95,6 +95,16 @@ func Adopt(i Incident, op Op, at time.Time) Incident {
 // Supersede ends an incident that a replica opened which no longer led: another
 // incident on the same target goes on. An op of it must have been adopted there.
 func Supersede(i Incident, by string, at time.Time) Incident {
+	return end(i, "incident "+by+" is about the same target and goes on", at)
+}
+
+// Deleted ends an incident that somebody deleted from the store.
+func Deleted(i Incident, at time.Time) Incident {
+	return end(i, "somebody deleted this incident from the store; what still fires is opened as a new one", at)
+}
+
+// end ends an incident that is not worked any more.
+func end(i Incident, text string, at time.Time) Incident {
 	s := &step{i: i.clone(), at: at}
 	for k := range s.i.Alerts {
 		s.i.Alerts[k].Firing = false
@@ -102,7 +112,7 @@ func Supersede(i Incident, by string, at time.Time) Incident {
 	s.i.Op, s.i.Asked = nil, nil
 	s.enter(Resolved)
 	s.i.ResolvedAt, s.i.NextAt, s.i.HeldSince, s.i.CalmSince = at, time.Time{}, time.Time{}, time.Time{}
-	s.note(KindSuperseded, "incident "+by+" is about the same target and goes on")
+	s.note(KindSuperseded, text)
 	return s.i
 }
 
