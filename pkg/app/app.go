@@ -106,6 +106,7 @@ type App struct {
 	access      *kube.Access
 	gate        *web.Gate
 	occupied    *kube.Occupied
+	blocked     selfwatch.Blocked
 	stored      *kube.Cache
 	custom      *kube.Store // what the engine's store is over
 	slack       *inbound.Slack
@@ -234,7 +235,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		Samples: a.samples, Local: a.local, Rules: a.rules,
 		Dropped: func(x rules.Alert) bool { return a.built.Load().Dropped(x) }, Outbox: a.outbox,
 		Engine: func() selfwatch.Engine { return a.engine }, Leading: a.leading.Load,
-		Recorded: a.record.Closed, Answered: a.store.Answered, Bounds: &a.bounds, Secrets: o.Secrets,
+		Recorded: a.record.Closed, Answered: a.store.Answered, Unstored: a.unstored, Bounds: &a.bounds, Secrets: o.Secrets,
 	})
 	a.reviews = overdue.New(a.registry, store.Review)
 	events := kube.NewEvents(a.client, o.Logger.With("component", "events"),
@@ -291,7 +292,7 @@ func (a *App) run(ctx context.Context) error {
 	g.Go(func() error { a.silences.Run(ctx); return nil })
 	g.Go(func() error { a.keepWindows(ctx); return nil })
 	g.Go(func() error { every(ctx, controller.Look, a.whileLeading(a.maintenance.Reconcile)); return nil })
-	g.Go(func() error { a.checkDefinition(ctx); return nil })
+	g.Go(func() error { every(ctx, sweepEvery, a.whileLeading(a.sweep)); return nil })
 	g.Go(func() error { every(ctx, notify.DriftEvery, a.comparePage); return nil })
 	g.Go(func() error { return a.slack.Run(ctx) })
 	g.Go(func() error {
@@ -356,24 +357,7 @@ func (a *App) lead(ctx context.Context) error {
 		defer a.metrics.leader.Set(0)
 		defer a.leading.Store(false)
 		defer a.followWords(ctx)()
-		for ctx.Err() == nil {
-			err := a.checkRecord(ctx)
-			if err == nil {
-				err = a.custom.Prepare(ctx)
-			}
-			if err == nil {
-				err = a.engine.Run(ctx)
-			}
-			if err == nil {
-				return
-			}
-			a.o.Logger.Error("cannot work as the leader yet; tried again", "err", err)
-			a.metrics.blocked.Inc()
-			select {
-			case <-ctx.Done():
-			case <-time.After(retryLead):
-			}
-		}
+		a.work(ctx)
 	})
 	select {
 	case err := <-wrong:
@@ -410,11 +394,9 @@ const ownersWait = 30 * time.Second
 // agreeTimeout bounds the question for the API server's time.
 const agreeTimeout = 3 * time.Second
 
-// retryLead is how long a new leader waits after the API server did not give it its state.
-const retryLead = 2 * time.Second
-
 // restore seeds the rules with the alerts of open incidents: a cold start is not a recovery.
 func (a *App) restore(open []incident.Incident) {
+	a.blocked.Take(nil) // the engine has read its state
 	a.rules.Restore(policy.Firing(open))
 	var resolved []incident.Incident
 	for _, i := range a.engine.Incidents() {

@@ -1,10 +1,10 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"time"
 
-	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/notify"
 )
 
@@ -50,12 +50,49 @@ func (a *App) watchReviews(ctx context.Context) {
 	}
 }
 
-// checkDefinition says once at the start if the cluster would drop what people say. It
-// goes on all the same: what it needs itself is kept.
-func (a *App) checkDefinition(ctx context.Context) {
-	if err := kube.NewStore(a.client, a.o.Namespace).CheckDefinition(ctx); err != nil && ctx.Err() == nil {
-		a.o.Logger.Warn("what people say to watchdog may not be kept: acknowledgements, notes, severities, holds",
-			"err", err)
+// retryLead is how long a new leader waits after the API server did not give it its state.
+const retryLead = 2 * time.Second
+
+// work leads until ctx ends. It does not begin before the store is ready: an API server that
+// drops what the engine stores would make it act, and tell nobody.
+func (a *App) work(ctx context.Context) {
+	defer a.blocked.Take(nil)
+	for ctx.Err() == nil {
+		err := a.checkRecord(ctx)
+		if err == nil {
+			err = a.custom.Prepare(ctx)
+		}
+		if err == nil {
+			err = a.engine.Run(ctx)
+		}
+		if err == nil {
+			return
+		}
+		a.blocked.Take(err)
+		a.o.Logger.Error("cannot work as the leader yet; tried again", "err", err)
+		a.metrics.blocked.Inc()
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryLead):
+		}
+	}
+}
+
+// unstored says why this replica, which leads, stores no incidents; empty: it does.
+func (a *App) unstored() string { return cmp.Or(a.blocked.Why(), a.store.Unstored()) }
+
+const (
+	// sweepEvery is how often the leader looks for objects that were made and never stored, and
+	// sweepAfter how old they are by then: the second half of storing one takes seconds.
+	sweepEvery = time.Minute
+	sweepAfter = 2 * time.Minute
+)
+
+// sweep deletes what a leader made and could not store.
+func (a *App) sweep(ctx context.Context) {
+	if err := a.custom.Sweep(ctx, a.clock.Now().Add(-sweepAfter)); err != nil && ctx.Err() == nil {
+		a.o.Logger.Warn("incidents that were created and never stored could not be deleted; tried again",
+			"in", sweepEvery, "err", err)
 	}
 }
 

@@ -37,6 +37,8 @@ func (a *App) watchLeader(ctx context.Context) {
 			why = a.occupied.Why()
 		case err != nil:
 			why = err.Error()
+		case a.blocked.Why() != "":
+			why = a.blocked.Why()
 		case holder == "" && unrecorded != "":
 			why = "this replica does not stand for it: " + unrecorded
 		case holder == "":

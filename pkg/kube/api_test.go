@@ -122,6 +122,15 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			refuse(w, http.StatusNotFound, "NotFound", "gone")
 			return
 		}
+		var o struct {
+			Preconditions struct{ ResourceVersion string }
+		}
+		_ = json.Unmarshal(body, &o)
+		is := a.objects[r.URL.Path]["metadata"].(map[string]any)["resourceVersion"]
+		if v := o.Preconditions.ResourceVersion; v != "" && v != is {
+			refuse(w, http.StatusConflict, "Conflict", "the object has been modified")
+			return
+		}
 		delete(a.objects, r.URL.Path)
 		reply(w, http.StatusOK, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Success"})
 	}
@@ -232,7 +241,9 @@ func (a *api) change(w http.ResponseWriter, r *http.Request, body []byte) {
 		refuse(w, http.StatusConflict, "Conflict", "the object has been modified")
 		return
 	}
-	a.keep(path, next)
+	if r.URL.Query().Get("dryRun") == "" {
+		a.keep(path, next)
+	}
 	reply(w, http.StatusOK, next)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -14,10 +15,14 @@ import (
 	"watchdog.io/watchdog/pkg/responder"
 )
 
-// Prepare makes the store ready for a new leader, before it reads the incidents: what was
-// made and never stored goes, and words of an earlier version come to where they belong.
+// Prepare makes the store ready for a new leader, before it reads the incidents: the API
+// server must keep what is stored, what was made and never stored goes, and words of an
+// earlier version come to where they belong.
 func (s *Store) Prepare(ctx context.Context) error {
-	if err := s.Sweep(ctx); err != nil {
+	if err := s.CheckDefinition(ctx); err != nil {
+		return err
+	}
+	if err := s.Sweep(ctx, time.Time{}); err != nil {
 		return err
 	}
 	return s.MoveWords(ctx)

@@ -86,6 +86,9 @@ const everyWord = `{"spec":{
 	"hold":{"reason":"x","by":"x","at":"2026-01-01T00:00:00Z","source":"x","until":"2026-01-01T00:00:00Z"},"lifted":{"x":"x"},
 	"undo":{"x":{"reason":"x","by":"x","at":"2026-01-01T00:00:00Z","source":"x"}}}}`
 
+// checkName is that of the incident which is never made.
+const checkName = "definition-check"
+
 // everyPart is an incident with every field that people write, and a status, which an API
 // server with the status sub-resource drops.
 const everyPart = `{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","metadata":{"name":"definition-check"},"spec":{
@@ -98,9 +101,31 @@ const everyPart = `{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","metad
 		"at":"2026-01-01T00:00:00Z","source":"x"}}}},"status":{"phase":"open"}}`
 
 // CheckDefinition asks the API server, without a write, whether it would keep everything
-// that people may write, and a status apart from it. ErrOldDefinition says that it would not.
+// that people may write, and a status apart from it, and whether it lets this watchdog write
+// that. ErrOldDefinition says that it would not keep it. Where an admission webhook takes no
+// dry run, nothing is known, and that is no error.
 func (s *Store) CheckDefinition(ctx context.Context) error {
-	return errors.Join(s.checkLedgers(ctx), s.checkIncidents(ctx))
+	return errors.Join(s.checkLedgers(ctx), s.checkIncidents(ctx), s.checkStatus(ctx))
+}
+
+// checkStatus asks whether a status may be written, with a dry run on an incident that is not
+// there: who has the right is told that it is not.
+func (s *Store) checkStatus(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	_, err := s.resource("incidents").Patch(ctx, checkName, types.JSONPatchType,
+		[]byte(`[{"op":"add","path":"/status","value":{}}]`), metav1.PatchOptions{DryRun: []string{metav1.DryRunAll},
+			FieldManager: FieldManager}, "status")
+	if err == nil || apierrors.IsNotFound(err) || takesNoDryRun(err) {
+		return nil
+	}
+	return explain(s.request("patch", "incidents/status", checkName), err)
+}
+
+// takesNoDryRun tells that an admission webhook has side effects, so that the API server
+// refuses the dry run.
+func takesNoDryRun(err error) bool {
+	return apierrors.IsBadRequest(err) && strings.Contains(err.Error(), "does not support dry run")
 }
 
 func (s *Store) checkIncidents(ctx context.Context) error {
@@ -113,10 +138,12 @@ func (s *Store) checkIncidents(ctx context.Context) error {
 	made, err := s.resource("incidents").Create(ctx, u, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll},
 		FieldValidation: metav1.FieldValidationStrict})
 	switch {
+	case takesNoDryRun(err):
+		return nil
 	case unknownField(err):
 		return fmt.Errorf("%w (%w)", ErrOldDefinition, err)
 	case err != nil:
-		return explain(s.request("create", "incidents", "definition-check"), err)
+		return missingKind(s.request("create", "incidents", checkName), err)
 	case made.Object["status"] != nil:
 		return fmt.Errorf("%w (incidents have no status sub-resource)", ErrOldDefinition)
 	}
@@ -129,8 +156,8 @@ func (s *Store) checkLedgers(ctx context.Context) error {
 	_, err := s.resource("ledgers").Patch(ctx, ledgerName, types.MergePatchType, []byte(everyWord),
 		metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
 	switch {
-	case err == nil || apierrors.IsNotFound(err):
-		return nil // no ledger yet: the next start asks again
+	case err == nil || apierrors.IsNotFound(err) || takesNoDryRun(err):
+		return nil // without a ledger, the next leader asks again
 	case unknownField(err):
 		return fmt.Errorf("%w (%w)", ErrOldDefinition, err)
 	}

@@ -82,6 +82,50 @@ func TestAWordThatAnOldDefinitionDropsIsNotSaid_X54(t *testing.T) {
 	}
 }
 
+// A new leader asks first: under an old definition, or without the right to write a status, no
+// write of it would be kept, and nobody would be told of anything.
+func TestALeaderWhoseWritesWouldNotBeKeptDoesNotBegin_X54(t *testing.T) {
+	for name, tt := range map[string]struct {
+		old    bool
+		answer func(w http.ResponseWriter, r *http.Request) bool
+		want   string // "" is that it begins
+	}{
+		"all is well":       {},
+		"an old definition": {old: true, want: "apply the chart's crds/"},
+		"no right to patch incidents/status": {want: "incidents/status", answer: func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, "/status") {
+				return false
+			}
+			refuse(w, http.StatusForbidden, "Forbidden", "no right")
+			return true
+		}},
+		"a webhook that takes no dry run, and so nothing is known": {answer: func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Query().Get("dryRun") == "" {
+				return false
+			}
+			refuse(w, http.StatusBadRequest, "BadRequest", `admission webhook "labels.example.org" does not support dry run`)
+			return true
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, c := newAPI(t)
+			a.put(thisLedger, `{"apiVersion":"watchdog.io/v1alpha1","kind":"Ledger","spec":{}}`)
+			a.put(theseIncidents+"01a2", `{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","spec":{"target":{"name":"x"}}}`)
+			a.oldDefinition, a.answer = tt.old, tt.answer
+			err := NewStore(c, "watchdog").Prepare(t.Context())
+			if (err != nil) != (tt.want != "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+			if swept := a.get(theseIncidents+"01a2") == nil; swept != (tt.want == "") {
+				t.Errorf("swept: %v", swept)
+			}
+			if a.get(thisLedger)["spec"].(map[string]any)["hold"] != nil {
+				t.Error("the check wrote something")
+			}
+		})
+	}
+}
+
 // What CheckDefinition asks for is what the shipped definition has.
 func TestTheShippedDefinitionKnowsEveryWord_X54(t *testing.T) {
 	for _, tt := range []struct {

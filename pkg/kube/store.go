@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -284,9 +285,10 @@ func revisionOf(status json.RawMessage) int64 {
 	return head.Revision
 }
 
-// Sweep deletes the objects that were made and never stored: who made them ended in
-// between. Only a new leader calls it, before it opens any.
-func (s *Store) Sweep(ctx context.Context) error {
+// Sweep deletes the objects that were made before a moment and never stored: who made them
+// ended in between, or stored something else since. A new leader calls it with the zero time,
+// for all of them, before it opens any. One whose status comes between list and delete stays.
+func (s *Store) Sweep(ctx context.Context, before time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	list, err := s.resource("incidents").List(ctx, metav1.ListOptions{})
@@ -297,8 +299,14 @@ func (s *Store) Sweep(ctx context.Context) error {
 		if status, _ := o.Object["status"].(map[string]any); len(status) > 0 {
 			continue
 		}
-		if err := s.DeleteIncident(ctx, o.GetName()); err != nil {
-			return err
+		if !before.IsZero() && !o.GetCreationTimestamp().Time.Before(before) {
+			continue
+		}
+		version := o.GetResourceVersion()
+		err := s.resource("incidents").Delete(ctx, o.GetName(),
+			metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &version}})
+		if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+			return explain(s.request("delete", "incidents", o.GetName()), err)
 		}
 	}
 	return nil

@@ -3,8 +3,10 @@ package kube
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -153,6 +155,43 @@ func TestAnIncidentWithoutAStatusWasNeverStored(t *testing.T) {
 		`{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","spec":{"target":{"name":"x"}}}`)
 	if err := s.Prepare(t.Context()); err != nil || a.get(theseIncidents+"01a2") != nil ||
 		a.get(theseIncidents+"01a1") == nil {
+		t.Errorf("%v", err)
+	}
+}
+
+// Sweep lists, the status of an earlier leader comes, Sweep deletes: what is stored stays.
+func TestWhatIsStoredWhileASweepIsUnderWayStays(t *testing.T) {
+	a, c := newAPI(t)
+	s, earlier := NewStore(c, "watchdog"), NewStore(c, "watchdog")
+	i := incident.New("01a1", shopCart, wordsAt)
+	if err := earlier.open(t.Context(), i); err != nil {
+		t.Fatal(err)
+	}
+	a.put(theseIncidents+"01a2", `{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","spec":{"target":{"name":"x"}}}`)
+	var once sync.Once
+	a.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodDelete {
+			once.Do(func() {
+				if _, err := earlier.SaveIncident(t.Context(), i, ""); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		return false
+	}
+	if err := s.Sweep(t.Context(), time.Time{}); err != nil || a.get(theseIncidents+"01a1") == nil || a.get(theseIncidents+"01a2") != nil {
+		t.Errorf("%v", err)
+	}
+}
+
+// A leader sweeps while it opens incidents: what was made a moment ago is not left over.
+func TestASweepLeavesWhatWasMadeAMomentAgo(t *testing.T) {
+	a, c := newAPI(t)
+	s := NewStore(c, "watchdog")
+	for id, made := range map[string]time.Time{"01a1": wordsAt, "01a2": wordsAt.Add(time.Minute)} {
+		a.put(theseIncidents+id, fmt.Sprintf(`{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","metadata":{"creationTimestamp":%q},"spec":{"target":{"name":"x"}}}`, made.Format(time.RFC3339)))
+	}
+	if err := s.Sweep(t.Context(), wordsAt.Add(time.Minute)); err != nil || a.get(theseIncidents+"01a1") != nil || a.get(theseIncidents+"01a2") == nil {
 		t.Errorf("%v", err)
 	}
 }

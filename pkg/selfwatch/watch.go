@@ -65,6 +65,8 @@ type WatchOptions struct {
 	Recorded func() error
 	// Answered is when the ledger was last read.
 	Answered func() time.Time
+	// Unstored says why the leader cannot store incidents, of which it then tells nobody; empty: it can.
+	Unstored func() string
 	Bounds   *Bounds
 	Secrets  *redact.Known
 }
@@ -281,6 +283,7 @@ func (w *Watch) fit() (reason, why string) {
 			roundsMissed*last.Interval)},
 		{"blind", w.blind()},
 		{"store", longer("the ledger was last read", heard, storeSilence)},
+		{"store", w.o.Unstored()},
 		{"receivers", cannotPage},
 		{"canary", w.canary.Why()},
 	} {

@@ -110,6 +110,7 @@ type chain struct {
 	leading  atomic.Bool
 	answered atomic.Int64
 	cut      atomic.Value // the link that is cut
+	unstored atomic.Value // why incidents cannot be stored
 	human    *ear
 	shelf    *shelf
 }
@@ -118,6 +119,7 @@ func newChain(t *testing.T) *chain {
 	c := &chain{registry: prometheus.NewRegistry(), shelf: &shelf{saved: map[string]incident.Incident{}}}
 	logger, interval := slog.New(slog.DiscardHandler), 15*time.Second
 	c.cut.Store("")
+	c.unstored.Store("")
 	is := func(link string) func() bool { return func() bool { return c.cut.Load() == link } }
 	c.human = &ear{name: "slack", cut: is("nobody")}
 	var err error
@@ -159,7 +161,8 @@ func newChain(t *testing.T) *chain {
 		Samples: samples, Local: local, Rules: c.rules, Outbox: c.outbox, Engine: func() Engine { return c.engine },
 		Leading:  c.leading.Load,
 		Recorded: func() error { return nil }, Answered: func() time.Time { return time.UnixMilli(c.answered.Load()) },
-		Bounds: &Bounds{}, Secrets: &redact.Known{},
+		Unstored: func() string { return c.unstored.Load().(string) },
+		Bounds:   &Bounds{}, Secrets: &redact.Known{},
 	})
 	c.outbox.Replace([]notify.Notifier{c.human, &ear{name: notify.CanaryReceiver, Notifier: c.own.Sink(),
 		cut: is("outbox")}})
@@ -289,6 +292,25 @@ func TestEachLinkThatIsCutIsFoundWithinTwoIntervals_W16(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Reads that work are not enough: nobody is told of an incident that cannot be stored.
+func TestALeaderThatCannotStoreIncidentsSendsNoHeartbeat_W16(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChain(t)
+		c.leading.Store(true)
+		c.run(t)
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		c.unstored.Store("incident 01a1 could not be stored")
+		if r, why := c.own.fit(); r != "store" || why != "incident 01a1 could not be stored" {
+			t.Errorf("%s: %s", r, why)
+		}
+		c.unstored.Store("")
+		if r, why := c.own.fit(); r != "" {
+			t.Errorf("%s: %s", r, why)
+		}
+	})
 }
 
 // failures names the links at which canaries were lost.

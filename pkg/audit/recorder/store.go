@@ -24,6 +24,7 @@ type Store struct {
 	r        *Recorder
 	now      func() time.Time
 	answered atomic.Int64 // when the ledger last answered, in milliseconds
+	unstored unstored
 
 	// Of Note, which one goroutine calls.
 	noted   uint64
@@ -40,8 +41,15 @@ func (s *Store) Answered() time.Time { return time.UnixMilli(s.answered.Load()) 
 
 // SaveIncident implements engine.Store.
 func (s *Store) SaveIncident(ctx context.Context, inc incident.Incident, version string) (string, error) {
-	return s.Store.SaveIncident(ctx, redact.Value(s.r.o.Secrets, inc), version)
+	version, err := s.Store.SaveIncident(ctx, redact.Value(s.r.o.Secrets, inc), version)
+	if ctx.Err() == nil { // else this replica ceased to lead
+		s.unstored.take(inc.ID, err, s.now())
+	}
+	return version, err
 }
+
+// Unstored says which incident could not be stored for a minute, and why; empty: all could.
+func (s *Store) Unstored() string { return s.unstored.why(s.now()) }
 
 // SwapLedger notes in the ledger, too, how far the audit record has come: each op's
 // records are so anchored outside their folder, without a request of their own.
