@@ -46,3 +46,31 @@ func BenchmarkPage(b *testing.B) {
 	b.ReportMetric(took[len(took)/2].Seconds(), "p50-s")
 	b.ReportMetric(took[len(took)*99/100].Seconds(), "p99-s")
 }
+
+// BenchmarkNext is what a lane costs the others each time it looks for what is to be done: it
+// holds the outbox's lock meanwhile. 10,000 incidents wait for a fallback of a fallback.
+func BenchmarkNext(b *testing.B) {
+	x := outbox(b, b.TempDir(), nil, &fake{name: "primary"}, standIn{fake: &fake{name: "spare"}},
+		standIn{fake: &fake{name: "third"}, other: "spare"})
+	for k := range maxQueued {
+		x.Tell(many(k))
+	}
+	for _, name := range []string{"primary", "third"} {
+		l := x.lanes[name]
+		for what, change := range map[string]func(*item){
+			"new":      func(it *item) { it.fails, it.notBefore = 0, time.Time{} },
+			"back off": func(it *item) { it.fails, it.notBefore = 1, time.Now().Add(time.Hour) },
+		} {
+			b.Run(name+"/"+what, func(b *testing.B) {
+				for b.Loop() {
+					b.StopTimer()
+					for _, it := range l.queue {
+						change(it)
+					}
+					b.StartTimer()
+					l.next()
+				}
+			})
+		}
+	}
+}

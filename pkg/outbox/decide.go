@@ -24,12 +24,12 @@ type item struct {
 }
 
 // told reports whether the receiver was told of the incident, by whichever replica.
-func (it item) told() bool { return notify.Told(it.newest()) }
+func (it *item) told() bool { return notify.Told(it.newest(&it.incident)) }
 
 // newest is the later of our receipt and the one on the incident, which may come
 // from another replica.
-func (it item) newest() incident.Receipt {
-	if theirs := it.incident.Receipts[it.receiver]; theirs.At.After(it.receipt.At) {
+func (it *item) newest(i *incident.Incident) incident.Receipt {
+	if theirs := i.Receipts[it.receiver]; theirs.At.After(it.receipt.At) {
 		return theirs
 	}
 	return it.receipt
@@ -38,7 +38,7 @@ func (it item) newest() incident.Receipt {
 // before reports whether one that is due is tried before another: what was tried least
 // comes first, and of that what is worst. If some messages are such that the other side
 // cannot bear them, the others do not wait behind them.
-func (it item) before(o item) bool {
+func (it *item) before(o *item) bool {
 	return cmp.Or(cmp.Compare(it.fails, o.fails), cmp.Compare(it.incident.Severity, o.incident.Severity)) < 0
 }
 
@@ -51,13 +51,17 @@ type policy struct {
 	step    int       // of the escalation, from which on the receiver is told; 0: from the beginning
 	named   bool      // a step names it
 
-	fallback bool  // the receiver is told only of what another one could not be told
-	primary  *side // that other one's view of the incident; nil: there is no such receiver
+	// primary returns what the receiver has of the incident for which this one stands in: it is
+	// told only of what that one could not be told. nil: it stands in for none. It is a
+	// function because it is wanted last, and seldom. It returns nil if there is no such receiver.
+	primary func() *side
 }
 
-// side is an incident on its way to another receiver.
+// side is an incident on its way to another receiver. Its incident is as the one that asks
+// knows it.
 type side struct {
-	item
+	*item
+	incident *incident.Incident
 	policy
 }
 
@@ -116,11 +120,11 @@ const fallbackAfter = 30 * time.Second
 //
 // What a receiver was once told of, it hears to the end: silences, steps and fallbacks
 // hold back beginnings only.
-func decide(it item, p policy, now time.Time) decision {
+func decide(it *item, p policy, now time.Time) decision {
 	yes := func(why reason) decision { return decision{verb: send, reason: why, doubt: it.doubt} }
 	no := func(v verb, why reason) decision { return decision{verb: v, reason: why} }
 	wait := func(at time.Time, why reason) decision { return decision{verb: later, reason: why, at: at} }
-	i := it.incident
+	i := &it.incident
 	switch {
 	case p.canary != (i.Target.Name == incident.Canary):
 		return no(drop, notItsCanary)
@@ -140,21 +144,21 @@ func decide(it item, p policy, now time.Time) decision {
 		return wait(it.notBefore, backsOff)
 	case it.told():
 		return yes(keptUpToDate)
-	case i.Silenced() != "" && i.Silenced() == i.Maintenance.Held:
-		return no(leave, inMaintenance)
 	case i.Silenced() != "":
-		return no(leave, silenced)
-	case i.Step < p.step && !p.fallback:
+		return no(leave, heldBack(i))
+	case i.Step < p.step && p.primary == nil:
 		return no(leave, stepNotReached)
 	case p.named && i.Step >= p.step:
 		return yes(stepReached)
-	case !p.fallback:
-		return yes(firstTime)
 	case p.primary == nil:
-		return yes(primaryAbsent)
+		return yes(firstTime)
 	}
 	// A fallback is told of what was not taken also before its step.
-	since, has := p.primary.owed()
+	primary := p.primary()
+	if primary == nil {
+		return yes(primaryAbsent)
+	}
+	since, has := primary.owed()
 	switch at := since.Add(fallbackAfter); {
 	case has:
 		return no(leave, primaryHasIt)
@@ -166,17 +170,29 @@ func decide(it item, p policy, now time.Time) decision {
 	return yes(primaryFails)
 }
 
+// heldBack is why an incident that is silenced is.
+func heldBack(i *incident.Incident) reason {
+	if i.Silenced() == i.Maintenance.Held {
+		return inMaintenance
+	}
+	return silenced
+}
+
 // owed is from when on a receiver fails to take an incident; zero: it has refused it.
 // has: it took it, or does not want it. The time of one that is a fallback itself begins
 // when its turn does.
-func (s side) owed() (since time.Time, has bool) {
+func (s *side) owed() (since time.Time, has bool) {
 	switch {
 	case s.since.IsZero():
 		return time.Time{}, !s.refused
-	case s.told(), s.named && s.incident.Step >= s.step, !s.fallback, s.primary == nil:
+	case notify.Told(s.newest(s.incident)), s.named && s.incident.Step >= s.step, s.primary == nil:
 		return s.since, false // it is to be told itself
 	}
-	first, has := s.primary.owed()
+	primary := s.primary()
+	if primary == nil {
+		return s.since, false
+	}
+	first, has := primary.owed()
 	if has {
 		return time.Time{}, true
 	}

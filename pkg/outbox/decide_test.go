@@ -37,12 +37,13 @@ func atStep(n int) func(*item) {
 
 // standsInFor is the policy of a fallback before the item of its primary.
 func standsInFor(primary item, p policy) policy {
-	return policy{fallback: true, primary: &side{primary, p}}
+	return policy{primary: func() *side { return &side{&primary, &primary.incident, p} }}
 }
 
 func TestWhatIsDoneWithAnItem(t *testing.T) {
 	seen := map[reason]bool{}
 	longAgo := func(it *item) { it.since = noon.Add(-fallbackAfter) }
+	absent := func() *side { return nil }
 	chain := func(first item) policy { return standsInFor(waiting(), standsInFor(first, policy{})) }
 	for _, tt := range []struct {
 		name   string
@@ -81,15 +82,15 @@ func TestWhatIsDoneWithAnItem(t *testing.T) {
 		{"all that fires is silenced", waiting(hushed), policy{}, leave, silenced, 0},
 		{"it is silenced, and the target in maintenance as well", waiting(hushed, maintained), policy{}, leave,
 			silenced, 0},
-		{"a fallback is told of nothing that is silenced", waiting(hushed), policy{fallback: true}, leave, silenced, 0},
+		{"a fallback is told of nothing that is silenced", waiting(hushed), policy{primary: absent}, leave, silenced, 0},
 		{"its step has not come", waiting(), policy{step: 1, named: true}, leave, stepNotReached, 0},
 		{"its step has not come, and it was told before the severity changed", waiting(known),
 			policy{step: 1, named: true}, send, keptUpToDate, 0},
 		{"its step has come", waiting(atStep(1)), policy{step: 1, named: true}, send, stepReached, 0},
 		{"its step is the first", waiting(), policy{named: true}, send, stepReached, 0},
 		{"a fallback whose step has come does not look at its primary", waiting(atStep(1)),
-			policy{step: 1, named: true, fallback: true, primary: &side{item: waiting(done)}}, send, stepReached, 0},
-		{"the primary is not configured", waiting(), policy{fallback: true}, send, primaryAbsent, 0},
+			policy{step: 1, named: true, primary: func() *side { panic("it is asked for") }}, send, stepReached, 0},
+		{"the primary is not configured", waiting(), policy{primary: absent}, send, primaryAbsent, 0},
 		{"the primary took it", waiting(), standsInFor(waiting(known, done), policy{}), leave, primaryHasIt, 0},
 		{"the primary took it, and its thread waits", waiting(),
 			standsInFor(waiting(known, func(it *item) { it.since = time.Time{} }), policy{}), leave, primaryHasIt, 0},
@@ -123,7 +124,7 @@ func TestWhatIsDoneWithAnItem(t *testing.T) {
 			}()), send, primaryFails, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			d := decide(tt.it, tt.p, noon)
+			d := decide(&tt.it, tt.p, noon)
 			want := decision{verb: tt.verb, reason: tt.reason, doubt: tt.verb == send && tt.it.doubt}
 			if tt.verb == later {
 				want.at = noon.Add(tt.after)
@@ -177,11 +178,11 @@ func TestWhatIsTriedFirst(t *testing.T) {
 		{"what is worse", of(incident.P0, 0), of(incident.P1, 0)},
 		{"what was tried less, although it is less grave", of(incident.P3, 1), of(incident.P0, 2)},
 	} {
-		if !tt.first.before(tt.then) || tt.then.before(tt.first) {
+		if !tt.first.before(&tt.then) || tt.then.before(&tt.first) {
 			t.Error(tt.name)
 		}
 	}
-	if a := of(incident.P1, 0); a.before(a) {
+	if a := of(incident.P1, 0); a.before(&a) {
 		t.Error("of what is alike, the older one is first, by its place in the queue")
 	}
 }

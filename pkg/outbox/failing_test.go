@@ -119,8 +119,7 @@ func TestTheCanaryReachesItsOwnReceiverAlone(t *testing.T) {
 		arriving := item{receiver: tc.receiver, incident: incident.Incident{Target: incident.Target{Name: tc.target}},
 			waits: true}
 		x := &Outbox{}
-		if (decide(arriving, x.policy(&lane{out: x, name: tc.receiver}, arriving.incident),
-			time.Now()).verb == drop) == tc.heard {
+		if (x.decide(&lane{out: x, name: tc.receiver}, &arriving, time.Now()).verb == drop) == tc.heard {
 			t.Errorf("%+v", tc)
 		}
 	}

@@ -179,9 +179,9 @@ func (s *stage) settle() {
 
 // check holds what is true of every decision.
 func (s *stage) check(l *lane, id string, it *item) {
-	p, now := s.x.policy(l, it.incident), time.Now()
-	d := decide(*it, p, now)
-	if again := decide(*it, s.x.policy(l, it.incident), now); again != d {
+	p, now := s.x.policy(l, &it.incident), time.Now()
+	d := decide(it, p, now)
+	if again := s.x.decide(l, it, now); again != d {
 		s.t.Errorf("%s %s: %v, then %v", l.name, id, d, again)
 	}
 	if d.verb == later && !d.at.After(now) {
@@ -196,7 +196,7 @@ func (s *stage) check(l *lane, id string, it *item) {
 	for _, held := range []policy{{canary: !p.canary}, {canary: p.canary, yielded: true},
 		{canary: p.canary, crowded: true}} {
 		for _, at := range []time.Time{now, now.Add(time.Hour)} {
-			if decide(*it, held, at).verb != drop {
+			if decide(it, held, at).verb != drop {
 				s.t.Errorf("%s %s is dropped, and told later", l.name, id)
 			}
 		}

@@ -80,9 +80,9 @@ func (l *lane) put(i incident.Incident, now time.Time) {
 	l.unsaved[i.ID] = true
 	if len(l.queue) > maxQueued {
 		it := leastUrgent(l.queue)
-		p := l.out.policy(l, it.incident)
+		p := l.out.policy(l, &it.incident)
 		p.crowded = true
-		l.drop(it, decide(*it, p, now))
+		l.drop(it, decide(it, p, now))
 	}
 	l.gauge()
 	l.poke()
@@ -152,12 +152,9 @@ func (l *lane) run(ctx context.Context) {
 	defer l.flush(0)
 	for {
 		a, wait := l.next()
-		switch {
-		case a == nil:
-			l.flush(0)
-		case time.Since(l.flushed) >= flushTime:
+		if a != nil && time.Since(l.flushed) >= flushTime {
 			l.flush(flushTime) // what waits is on disk before it is tried, unless much does
-			continue           // and something else may be more urgent meanwhile
+			a, wait = l.next() // something else may be more urgent meanwhile
 		}
 		if a != nil {
 			l.act(ctx, *a)
@@ -166,6 +163,7 @@ func (l *lane) run(ctx context.Context) {
 			}
 			continue
 		}
+		l.flush(0)
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -195,10 +193,10 @@ func (l *lane) next() (*attempt, time.Duration) {
 	var due *item
 	var what decision
 	for _, it := range l.queue {
-		if due != nil && !it.before(*due) {
+		if due != nil && !it.before(due) {
 			continue
 		}
-		d := decide(*it, l.out.policy(l, it.incident), now)
+		d := l.out.decide(l, it, now)
 		if d.verb == later {
 			wait = min(wait, d.at.Sub(now))
 			switch d.reason {
@@ -217,7 +215,7 @@ func (l *lane) next() (*attempt, time.Duration) {
 	if due == nil {
 		return nil, wait
 	}
-	return &attempt{what, due.incident, due.newest(), l.notifier}, 0
+	return &attempt{what, due.incident, due.newest(&due.incident), l.notifier}, 0
 }
 
 // act does what was decided, and stores what came back.

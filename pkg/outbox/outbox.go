@@ -104,8 +104,8 @@ func (x *Outbox) Tell(i incident.Incident) {
 	defer x.mu.Unlock()
 	now := time.Now()
 	for _, l := range x.lanes {
-		arriving := item{receiver: l.name, incident: i, waits: true}
-		if decide(arriving, x.policy(l, i), now).verb != drop {
+		arriving := &item{receiver: l.name, incident: i, waits: true}
+		if x.decide(l, arriving, now).verb != drop {
 			l.put(i, now)
 		}
 	}
@@ -120,9 +120,9 @@ func (x *Outbox) Yield(own func(id string) bool) {
 	now := time.Now()
 	for _, l := range x.lanes {
 		for _, it := range append([]*item(nil), l.queue...) {
-			p := x.policy(l, it.incident)
+			p := x.policy(l, &it.incident)
 			p.yielded = !own(it.incident.ID)
-			if d := decide(*it, p, now); d.verb == drop {
+			if d := decide(it, p, now); d.verb == drop {
 				l.drop(it, d)
 			}
 		}
@@ -131,26 +131,35 @@ func (x *Outbox) Yield(own func(id string) bool) {
 	}
 }
 
+// decide says what a lane is to do with an item; the lock must be held.
+func (x *Outbox) decide(l *lane, it *item, now time.Time) decision {
+	return decide(it, x.policy(l, &it.incident), now)
+}
+
 // policy is what a decision about an incident depends on, beside the lane's item; the
-// lock must be held.
-func (x *Outbox) policy(l *lane, i incident.Incident) policy {
+// lock must be held, also while its primary is asked for.
+func (x *Outbox) policy(l *lane, i *incident.Incident) policy {
 	p := policy{canary: l.name == notify.CanaryReceiver, quiet: l.breaker.quiet}
 	if x.from != nil {
 		p.step, p.named = x.from(l.name, i.Severity)
 	}
-	other := notify.StandsInFor(l.notifier)
-	if p.fallback = other != ""; !p.fallback {
-		return p
-	}
-	if o := x.lanes[other]; o != nil {
-		theirs := item{receiver: other}
-		if it := o.items[i.ID]; it != nil {
-			theirs = *it
-		}
-		theirs.incident = i // as the one that asks knows it
-		p.primary = &side{theirs, x.policy(o, i)}
+	if other := notify.StandsInFor(l.notifier); other != "" {
+		p.primary = func() *side { return x.side(other, i) }
 	}
 	return p
+}
+
+// side is what the lane of a receiver has of an incident; nil: there is no such receiver.
+func (x *Outbox) side(receiver string, i *incident.Incident) *side {
+	l := x.lanes[receiver]
+	if l == nil {
+		return nil
+	}
+	it := l.items[i.ID]
+	if it == nil {
+		it = &item{receiver: receiver}
+	}
+	return &side{it, i, x.policy(l, i)}
 }
 
 // Pending returns how many incidents wait per receiver.
@@ -213,7 +222,7 @@ func (x *Outbox) ready() int {
 	n, now := 0, time.Now()
 	for _, l := range x.lanes {
 		for _, it := range l.queue {
-			if decide(*it, x.policy(l, it.incident), now).verb != later {
+			if x.decide(l, it, now).verb != later {
 				n++
 			}
 		}

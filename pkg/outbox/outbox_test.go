@@ -300,3 +300,29 @@ func TestTheOthersQuietIsKeptAfterAnOwnWait(t *testing.T) {
 		}
 	})
 }
+
+// A lane that takes longer to find what is to be done than it may write to disk at a time
+// sends all the same.
+func TestALaneThatIsSlowToDecideSends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var slow atomic.Bool
+		f := &fake{name: "f"}
+		x := outbox(t, t.TempDir(), nil, f)
+		x.Escalate(func(string, incident.Severity) (int, bool) {
+			if slow.Load() {
+				time.Sleep(2 * flushTime)
+			}
+			return 0, false
+		})
+		x.Tell(notifytest.Trouble())
+		slow.Store(true)
+		stop := notifytest.Running(t, x)
+		time.Sleep(time.Minute)
+		if n := f.count(); n != 1 {
+			t.Errorf("told %d times", n)
+		}
+		slow.Store(false)
+		time.Sleep(time.Minute) // the lock is free again
+		stop()
+	})
+}

@@ -13,7 +13,7 @@ func TestNobodyHearsOfAnIncidentInMaintenance(t *testing.T) {
 	held := item{receiver: "x", incident: i, waits: true}
 	known := held
 	known.receipt.Ref = "1"
-	if decide(held, policy{}, time.Now()).reason != inMaintenance || decide(known, policy{}, time.Now()).verb != send {
+	if decide(&held, policy{}, time.Now()).reason != inMaintenance || decide(&known, policy{}, time.Now()).verb != send {
 		t.Error("who was told is kept up to date, and nobody else hears of it")
 	}
 }

@@ -32,9 +32,9 @@ func TestAReceiverIsToldFromItsStepOn(t *testing.T) {
 		{"boss", incident.P1, 5, incident.Receipt{}, false},
 		{"boss", incident.P0, 0, incident.Receipt{}, false},
 	} {
-		it := item{receiver: tt.receiver, incident: incident.Incident{Severity: tt.severity, Step: tt.step},
+		it := &item{receiver: tt.receiver, incident: incident.Incident{Severity: tt.severity, Step: tt.step},
 			waits: true, receipt: tt.prev}
-		d := decide(it, x.policy(&lane{out: x, name: tt.receiver}, it.incident), time.Now())
+		d := x.decide(&lane{out: x, name: tt.receiver}, it, time.Now())
 		if got := d.reason == stepNotReached; got != tt.early {
 			t.Errorf("%s at step %d of a %s: early %v", tt.receiver, tt.step, tt.severity, got)
 		}
