@@ -91,6 +91,7 @@ const (
 	ownWait        reason = "the receiver itself waits"
 	backsOff       reason = "the last attempt failed"
 	keptUpToDate   reason = "the receiver was told of the incident before"
+	mayHaveArrived reason = "the incident is over, and an attempt that failed may have opened it there"
 	inMaintenance  reason = "the target is in maintenance"
 	silenced       reason = "all that fires is silenced"
 	stepNotReached reason = "its step of the escalation has not come"
@@ -119,7 +120,7 @@ const fallbackAfter = 30 * time.Second
 // give the same decision, and all that holds a message back meets here.
 //
 // What a receiver was once told of, it hears to the end: silences, steps and fallbacks
-// hold back beginnings only.
+// hold back beginnings only. What it may have been told of, it hears the end of.
 func decide(it *item, p policy, now time.Time) decision {
 	yes := func(why reason) decision { return decision{verb: send, reason: why, doubt: it.doubt} }
 	no := func(v verb, why reason) decision { return decision{verb: v, reason: why} }
@@ -144,6 +145,8 @@ func decide(it *item, p policy, now time.Time) decision {
 		return wait(it.notBefore, backsOff)
 	case it.told():
 		return yes(keptUpToDate)
+	case it.doubt && i.Phase == incident.Resolved:
+		return yes(mayHaveArrived)
 	case i.Silenced() != "":
 		return no(leave, heldBack(i))
 	case i.Step < p.step && p.primary == nil:

@@ -29,6 +29,8 @@ func hushed(it *item) {
 func maintained(it *item) { it.incident.Maintenance = incident.Maintenance{Window: "w", Held: "w"} }
 func triedTwice(it *item) { it.fails, it.doubt, it.notBefore = 2, true, noon.Add(time.Second) }
 func ownWish(it *item)    { it.own, it.notBefore = true, noon.Add(time.Second) }
+func overNow(it *item)    { it.incident = notifytest.Over(it.incident) }
+func inDoubt(it *item)    { it.doubt = true }
 func done(it *item)       { it.waits, it.since = false, time.Time{} }
 func noted(it *item)      { done(it); it.refused = true }
 func atStep(n int) func(*item) {
@@ -83,6 +85,13 @@ func TestWhatIsDoneWithAnItem(t *testing.T) {
 		{"it is silenced, and the target in maintenance as well", waiting(hushed, maintained), policy{}, leave,
 			silenced, 0},
 		{"a fallback is told of nothing that is silenced", waiting(hushed), policy{primary: absent}, leave, silenced, 0},
+		{"it may have arrived, and it is over", waiting(inDoubt, overNow), policy{}, send, mayHaveArrived, 0},
+		{"it may have arrived, and the primary took it: the fallback's page ends, too", waiting(inDoubt, overNow),
+			standsInFor(waiting(known), policy{}), send, mayHaveArrived, 0},
+		{"it may have arrived, and it is over before the step", waiting(inDoubt, overNow),
+			policy{step: 1, named: true}, send, mayHaveArrived, 0},
+		{"it may have arrived, and it is not over: the primary took it", waiting(inDoubt),
+			standsInFor(waiting(known, done), policy{}), leave, primaryHasIt, 0},
 		{"its step has not come", waiting(), policy{step: 1, named: true}, leave, stepNotReached, 0},
 		{"its step has not come, and it was told before the severity changed", waiting(known),
 			policy{step: 1, named: true}, send, keptUpToDate, 0},

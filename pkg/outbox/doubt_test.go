@@ -1,11 +1,15 @@
 package outbox
 
 import (
+	"context"
+	"errors"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"watchdog.io/watchdog/internal/notifytest"
@@ -70,4 +74,54 @@ func attemptNow(t *testing.T, l *lane, id string) {
 		t.Fatalf("nothing is to be done for %s", wait)
 	}
 	l.act(t.Context(), *a)
+}
+
+// A fallback that failed to answer may have the page. The primary takes the incident, so the
+// fallback is left out of it until the end: that it is told, and nothing of it is left.
+func TestWhatAFallbackMayHaveIsResolvedThere_INV42(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var primaryDown, spareDown atomic.Bool
+		primaryDown.Store(true)
+		spareDown.Store(true)
+		answer := func(down *atomic.Bool) error {
+			if down.Load() {
+				return errors.New("no answer")
+			}
+			return nil
+		}
+		primary := &fake{name: "primary", do: func(context.Context, incident.Incident) error {
+			return answer(&primaryDown)
+		}}
+		inDoubt := false
+		spare := standIn{fake: &fake{name: "spare", do: func(ctx context.Context, _ incident.Incident) error {
+			inDoubt = notify.InDoubt(ctx)
+			return answer(&spareDown)
+		}}}
+		dir := t.TempDir()
+		x := outbox(t, dir, nil, primary, spare)
+		stop := notifytest.Running(t, x)
+		i := notifytest.Trouble()
+		i.UpdatedAt = notifytest.T0
+		x.Tell(i)
+		time.Sleep(35 * time.Second) // both have tried
+		primaryDown.Store(false)
+		time.Sleep(5 * time.Minute)
+		spareDown.Store(false)
+		time.Sleep(5 * time.Minute)
+		if primary.count() != 1 || spare.count() != 0 {
+			t.Fatalf("the primary was told %d times, the fallback %d", primary.count(), spare.count())
+		}
+		i = notifytest.Over(i)
+		i.UpdatedAt = notifytest.T0.Add(time.Hour)
+		x.Tell(i)
+		time.Sleep(5 * time.Minute)
+		stop()
+		if n := spare.count(); n != 1 || spare.told[0].Phase != incident.Resolved || !inDoubt {
+			t.Errorf("of the end the fallback was told %d times, in doubt %v", n, inDoubt)
+		}
+		files, err := filepath.Glob(filepath.Join(dir, "*", "*.json"))
+		if n := len(x.lanes["spare"].items); n != 0 || len(files) != 0 || err != nil {
+			t.Errorf("%d items and %q are left, err %v", n, files, err)
+		}
+	})
 }
