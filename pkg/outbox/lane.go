@@ -264,10 +264,15 @@ type outcome struct {
 	failure *notify.Failure // of err
 	changed bool            // there is something new to remember
 	retry   bool            // it is tried again
+	dropped bool            // it was taken out of the queue meanwhile: nothing is owed any more
 }
 
 // again books an attempt that did not tell all of it, and is made again; the lock must be held.
 func (l *lane) again(r *outcome) {
+	if it := l.items[r.incident.ID]; it == nil || !it.waits {
+		l.dropped(r)
+		return
+	}
 	it, f, now := l.item(r.incident.ID), r.failure, time.Now()
 	if f != nil && f.Told {
 		it.since = time.Time{}
@@ -280,7 +285,7 @@ func (l *lane) again(r *outcome) {
 	}
 	if f != nil && f.Own {
 		// Unless there is news already.
-		if it.waits && it.incident.UpdatedAt.Equal(r.incident.UpdatedAt) {
+		if it.incident.UpdatedAt.Equal(r.incident.UpdatedAt) {
 			l.putOff(it, now.Add(f.After), true)
 		}
 		return
@@ -292,6 +297,18 @@ func (l *lane) again(r *outcome) {
 	// News of the incident waits too: the other side asked for quiet.
 	l.putOff(it, now.Add(pause(f, it.fails)), false)
 	l.breaker.failed(f, now)
+}
+
+// dropped books an attempt that failed after its item was taken out of the queue: what of it
+// is to be kept, drop has decided; the lock must be held.
+func (l *lane) dropped(r *outcome) {
+	r.retry, r.dropped = false, true
+	if r.changed {
+		r.receipt.At = time.Now().UTC().Truncate(time.Millisecond)
+		l.item(r.incident.ID).receipt = r.receipt
+		l.unsaved[r.incident.ID] = true
+	}
+	l.breaker.failed(r.failure, time.Now())
 }
 
 // settle books what needs no further attempt: it was told, left or refused; the lock must be held.
@@ -336,6 +353,8 @@ func (l *lane) report(r outcome) {
 	log, sent := l.out.o.Logger, l.out.metrics.sent
 	about := []any{"receiver", l.name, "incident", r.incident.ID}
 	switch f := r.failure; {
+	case r.dropped:
+		log.Debug("not told, and not owed any more", append(about, "err", r.err)...)
 	case r.retry && f != nil && f.Own && !r.changed:
 		log.Debug("told later", append(about, "reason", r.err)...)
 		return // nothing was told, and nothing is to be remembered

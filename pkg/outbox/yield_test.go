@@ -10,6 +10,7 @@ import (
 
 	"watchdog.io/watchdog/internal/notifytest"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/notify"
 )
 
 // A replica that led keeps a page that its receiver did not take. The incident is
@@ -48,4 +49,66 @@ func TestWhatAnotherLeaderTellsIsNotToldByThisOne_INV42(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An attempt that fails after its incident was forgotten does not bring it back, neither in
+// memory nor on disk. What it told all the same is remembered.
+func TestAnAttemptThatFailsLaterBringsNothingBack_INV42(t *testing.T) {
+	toldInPart := incident.Receipt{Ref: "1", State: "firing"}
+	for _, tc := range []struct {
+		name    string
+		receipt incident.Receipt // that the attempt brings
+		failure error
+		items   int // that are left
+	}{
+		{"it told nothing", incident.Receipt{}, errors.New("down"), 0},
+		{"the receiver itself waits", incident.Receipt{},
+			&notify.Failure{Err: errors.New("not yet"), After: time.Second, Own: true}, 0},
+		{"it told the message, and not its thread", toldInPart,
+			&notify.Failure{Err: errors.New("429"), After: time.Second, Told: true}, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dir := t.TempDir()
+				var delivered []incident.Receipt
+				late := &slowToFail{receipt: tc.receipt, err: tc.failure}
+				x := outbox(t, dir, func(_, _ string, r incident.Receipt) { delivered = append(delivered, r) }, late)
+				stop := notifytest.Running(t, x)
+				x.Tell(notifytest.Trouble())
+				time.Sleep(time.Second)
+				x.Yield(func(string) bool { return false })
+				time.Sleep(time.Hour)
+				stop()
+				if late.tries != 1 || len(delivered) != tc.items {
+					t.Errorf("tried %d times; handed on %+v", late.tries, delivered)
+				}
+				for when, x := range map[string]*Outbox{"now": x, "after a restart": outbox(t, dir, nil, late)} {
+					l := x.lanes[late.Name()]
+					if len(l.items) != tc.items || len(l.queue) != 0 {
+						t.Errorf("%s: %d items, of which %d wait; want %d, none", when, len(l.items), len(l.queue), tc.items)
+					}
+					for _, it := range l.items {
+						if it.receipt.Ref != tc.receipt.Ref || it.doubt || it.fails != 0 {
+							t.Errorf("%s: %+v, in doubt %v, %d failures", when, it.receipt, it.doubt, it.fails)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// slowToFail answers after five seconds.
+type slowToFail struct {
+	receipt incident.Receipt
+	err     error
+	tries   int
+}
+
+func (*slowToFail) Name() string { return "slow" }
+
+func (s *slowToFail) Notify(context.Context, incident.Incident, incident.Receipt) (incident.Receipt, error) {
+	s.tries++
+	time.Sleep(5 * time.Second)
+	return s.receipt, s.err
 }
