@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -38,5 +39,43 @@ func TestAFullQueueKeepsWhatIsUrgent(t *testing.T) {
 		if it := l.items[id]; it == nil || !it.waits {
 			t.Errorf("%q is gone", id)
 		}
+	}
+}
+
+// What a full queue drops the receiver may have, if it was tried: it hears of the end.
+func TestWhatAFullQueueDropsMayHaveArrived_INV42(t *testing.T) {
+	for _, tc := range []struct {
+		name         string
+		inFlight     bool // it is dropped while it is tried, not between two attempts
+		over, doubts bool
+	}{
+		{"between two attempts", false, false, true},
+		{"during the attempt", true, false, true},
+		{"its end is dropped: nothing comes after it", false, true, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := outbox(t, t.TempDir(), nil, &fake{name: "f"}).lanes["f"]
+			oldest := notifytest.Trouble()
+			if tc.over {
+				oldest = notifytest.Over(oldest)
+			}
+			l.put(oldest, notifytest.T0)
+			a, _ := l.next()
+			fail := func() { l.store(*a, a.prev, errors.New("500, after it was taken")) }
+			if !tc.inFlight {
+				fail()
+			}
+			for n := range maxQueued {
+				i := many(n)
+				i.Severity = incident.P0
+				l.put(i, notifytest.T0)
+			}
+			if tc.inFlight {
+				fail()
+			}
+			if it := l.items[oldest.ID]; (it != nil) != tc.doubts || it != nil && (it.waits || !it.doubt || it.fails > 0) {
+				t.Errorf("what is left of it: %v; in doubt and not waiting: %v", it != nil, tc.doubts)
+			}
+		})
 	}
 }

@@ -31,6 +31,7 @@ type lane struct {
 	queue    []*item          // those that wait, in the order in which they came
 	owned    int              // of these, how many wait because the receiver wishes it
 	unsaved  map[string]bool  // incidents of which the disk has something old
+	trying   string           // the incident that the receiver is being told of
 	breaker  breaker
 	flushed  time.Time // known to the lane's own goroutine only
 }
@@ -98,14 +99,14 @@ func (l *lane) putOff(it *item, until time.Time, own bool) {
 
 var leastFirst = []incident.Severity{incident.P3, incident.P2, incident.P1, incident.P0}
 
-// leastUrgent is what makes room: a resolved incident that was never told, else the oldest
+// leastUrgent is what makes room: a resolved incident of which nothing was told, else the oldest
 // of the least severity.
 func leastUrgent(queue []*item) *item {
 	var found *item
 	least := 0
 	for _, it := range queue {
 		urgent := 1 + slices.Index(leastFirst, it.incident.Severity)
-		if it.incident.Phase == incident.Resolved && !it.told() {
+		if it.incident.Phase == incident.Resolved && !it.told() && !it.doubt {
 			urgent = -1
 		}
 		if found == nil || urgent < least {
@@ -126,11 +127,14 @@ func (l *lane) count(d decision) {
 	}
 }
 
-// drop takes an item out of the queue, and forgets all of it but what the receiver was told.
+// drop takes an item out of the queue, and forgets all of it but what the receiver was told
+// and, unless another replica tells it from now on, that it may have been told.
 func (l *lane) drop(it *item, d decision) {
+	tried, goesOn := it.doubt || l.trying == it.incident.ID, it.incident.Phase != incident.Resolved
 	l.dequeue(it)
 	l.putOff(it, time.Time{}, false)
-	it.since, it.fails, it.doubt, it.refused = time.Time{}, 0, false, false
+	it.doubt = d.reason == queueFull && tried && goesOn
+	it.since, it.fails, it.refused = time.Time{}, 0, false
 	l.saved(it)
 	l.count(d)
 }
@@ -215,6 +219,9 @@ func (l *lane) next() (*attempt, time.Duration) {
 	if due == nil {
 		return nil, wait
 	}
+	if what.verb == send {
+		l.trying = due.incident.ID
+	}
 	return &attempt{what, due.incident, due.newest(&due.incident), l.notifier}, 0
 }
 
@@ -243,6 +250,7 @@ func (l *lane) act(ctx context.Context, a attempt) {
 // store books what came of a decision, and tells who wants to know.
 func (l *lane) store(a attempt, receipt incident.Receipt, err error) {
 	l.out.mu.Lock()
+	l.trying = ""
 	r := outcome{attempt: a, receipt: receipt, err: err, changed: receipt != a.prev}
 	errors.As(err, &r.failure)
 	r.retry = err != nil && !(r.failure != nil && r.failure.Final)
