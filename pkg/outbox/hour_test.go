@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -69,8 +68,7 @@ func TestAPrimaryThatIsDeadForAnHour_G14(t *testing.T) {
 			return nil
 		}
 		x := outbox(t, t.TempDir(), nil, primary, spare, other)
-		// an hour's fsyncs take a minute
-		x.keep = func(file string, b []byte) error { return os.WriteFile(file, b, 0o600) }
+		x.keep = func(string, []byte) error { return nil } // nobody reads what an hour writes, and it takes long
 		stop := notifytest.Running(t, x)
 		decided := map[string]time.Time{}
 		all := int(time.Hour / time.Second)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"golang.org/x/time/rate"
 
 	"watchdog.io/watchdog/internal/notifytest"
 	"watchdog.io/watchdog/internal/recorders"
@@ -23,6 +24,7 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/notify/receivers"
+	"watchdog.io/watchdog/pkg/notify/statuspage"
 )
 
 // kinds are the receivers, as the table and the recorders name them.
@@ -81,6 +83,9 @@ func oneSide(t testing.TB, kind string) (*recorders.Recorder, notify.Notifier) {
 	ns, err := receivers.FromConfig(&config.Config{Receivers: r}, time.Now)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if s, ok := ns[0].(*statuspage.Statuspage); ok {
+		s.SetPace(rate.Inf) // it asks once a second
 	}
 	return rec, ns[0]
 }
