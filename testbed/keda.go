@@ -216,7 +216,8 @@ func (so scaledObject) autoscaler() (*autoscaling.HorizontalPodAutoscaler, error
 		percent := int32(value)
 		h.Spec.Metrics = append(h.Spec.Metrics, autoscaling.MetricSpec{Type: autoscaling.ResourceMetricSourceType,
 			Resource: &autoscaling.ResourceMetricSource{Name: v1.ResourceName(t.Type),
-				Target: autoscaling.MetricTarget{Type: autoscaling.UtilizationMetricType, AverageUtilization: &percent}}})
+				Target: autoscaling.MetricTarget{Type: autoscaling.UtilizationMetricType,
+					AverageUtilization: &percent}}})
 	}
 	if len(h.Spec.Metrics) == 0 {
 		return nil, errors.New("no triggers")

@@ -11,9 +11,10 @@ import (
 func TestALevelThatIsNoNumberIsNotMet_X15(t *testing.T) {
 	url := prometheusOf(t, map[string]float64{
 		`slo:events_bad:count1m{slo="errors"`: math.NaN(), `count_over_time(slo:events:count1m{slo="errors"`: 43200,
-		`sum_over_time(slo:events:count1m{slo="errors"`: math.NaN(),
-		`slo:events_bad:count1m{slo="availability"`:     0, `count_over_time(slo:events:count1m{slo="availability"`: 1440,
-		`sum_over_time(slo:events:count1m{slo="availability"`: 1440,
+		`sum_over_time(slo:events:count1m{slo="errors"`:         math.NaN(),
+		`slo:events_bad:count1m{slo="availability"`:             0,
+		`count_over_time(slo:events:count1m{slo="availability"`: 1440,
+		`sum_over_time(slo:events:count1m{slo="availability"`:   1440,
 	})
 	out, err := report(t, "--url", url)
 	if err == nil || err.Error() != "1 of 2 objectives missed" ||

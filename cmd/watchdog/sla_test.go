@@ -46,9 +46,10 @@ func report(t *testing.T, args ...string) (string, error) {
 func TestTheReportSaysWhatIsLeftOfTheBudget(t *testing.T) {
 	url := prometheusOf(t, map[string]float64{
 		`slo:events_bad:count1m{slo="errors"`: 500, `count_over_time(slo:events:count1m{slo="errors"`: 43200,
-		`sum_over_time(slo:events:count1m{slo="errors"`: 1_000_000,
-		`slo:events_bad:count1m{slo="availability"`:     30, `count_over_time(slo:events:count1m{slo="availability"`: 1440,
-		`sum_over_time(slo:events:count1m{slo="availability"`: 1440,
+		`sum_over_time(slo:events:count1m{slo="errors"`:         1_000_000,
+		`slo:events_bad:count1m{slo="availability"`:             30,
+		`count_over_time(slo:events:count1m{slo="availability"`: 1440,
+		`sum_over_time(slo:events:count1m{slo="availability"`:   1440,
 	})
 	out, err := report(t, "--url", url)
 	if err == nil || err.Error() != "1 of 2 objectives missed" {

@@ -91,8 +91,9 @@ func Catalogue() []Failure {
 			happens: func(target string, from, _ time.Duration) []Happening {
 				var all []Happening
 				for k := range 10 {
-					all = append(all, Happening{At: from + time.Duration(k)*3*time.Minute, What: "glitch", Target: target,
-						For: 40 * time.Second})
+					all = append(all, Happening{At: from + time.Duration(k)*3*time.Minute, What: "glitch",
+						Target: target,
+						For:    40 * time.Second})
 				}
 				return all
 			}},

@@ -12,7 +12,8 @@ func TestMatchersAreAlertmanagers(t *testing.T) {
 	for text, want := range map[string]bool{
 		`severity="critical"`: true, `severity=critical`: true, ` severity = critical `: true,
 		`severity!="critical"`: false,
-		`team=~"we."`:          true, `team=~"we"`: false, `team!~"a|b"`: true, `missing=""`: true, `missing!=""`: false,
+		`team=~"we."`:          true, `team=~"we"`: false, `team!~"a|b"`: true, `missing=""`: true,
+		`missing!=""`:   false,
 		`missing=~".*"`: true, `missing=~".+"`: false,
 		`path="a \"b\""`: true, `"team"="web"`: true,
 		// X78

@@ -146,7 +146,8 @@ func TestAnAlertOfANewerConfigurationWaitsForIt(t *testing.T) {
 	critical := map[string]string{"alertname": "New", "severity": "critical"}
 	v := p.View([]rules.Alert{
 		{Rule: "New", Target: "shop", State: rules.Firing, Labels: critical},
-		{Rule: "Down", Target: "shop", State: rules.Firing, Labels: map[string]string{"alertname": "Down", "severity": "critical"}},
+		{Rule: "Down", Target: "shop", State: rules.Firing, Labels: map[string]string{"alertname": "Down",
+			"severity": "critical"}},
 		{Rule: "New", Target: "shop", State: rules.Firing, Labels: critical, SourceKind: remediate.SourceAlertmanager},
 	}, nil)
 	var shown []string

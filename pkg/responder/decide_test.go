@@ -66,7 +66,8 @@ func TestAWordIsTaken(t *testing.T) {
 			`{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P2"}}`, "yours"},
 		{"a yes takes the incident on", Request{Action: Approve, Incident: "01A1", Plan: "3F9A1C"}, incident.Words{},
 			`{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P1"},` +
-				`"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`, "(1 of 2)"},
+				`"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`,
+			"(1 of 2)"},
 		{"the second yes", Request{Action: Approve, Incident: "01a1", Plan: hash},
 			incident.Words{Acked: yes.Attribution,
 				Approved: map[string]map[string]incident.Approval{"op1": {"bob": yes}}},

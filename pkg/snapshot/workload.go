@@ -22,8 +22,9 @@ func (w Workloads) Workload(namespace, kind, name string) (probes.Workload, erro
 	seen := probes.Workload{
 		Desired: s.Desired, Ready: s.Ready, Updated: s.Updated, Unavailable: s.Unavailable,
 		RolloutInProgress: s.RolloutInProgress,
-		Restarts:          s.Restarts, Waiting: s.Waiting, NewestWaiting: s.NewestWaiting, EndpointsReady: s.EndpointsReady,
-		HasEndpoints: s.HasEndpoints, PodRestarts: s.PodRestarts, Stalled: s.NoProgress, ScaledBy: s.ScaledBy,
+		Restarts:          s.Restarts, Waiting: s.Waiting, NewestWaiting: s.NewestWaiting,
+		EndpointsReady: s.EndpointsReady,
+		HasEndpoints:   s.HasEndpoints, PodRestarts: s.PodRestarts, Stalled: s.NoProgress, ScaledBy: s.ScaledBy,
 		ObservedAt: w.Now().Add(-time.Since(s.ObservedAt)),
 	}
 	for _, u := range s.Usage {

@@ -213,7 +213,8 @@ func TestASilencedAlertIsLeftAloneAndPagesWhenTheSilenceEnds(t *testing.T) {
 	}
 	inc, err := s.WaitIncident(within(t, time.Minute), "recorded and held because of the silence",
 		func(i incident.Incident) bool {
-			return i.Target.Name == "agent-system" && i.Phase == incident.Suppressed && explains(i, "silenced by "+made.ID)
+			return i.Target.Name == "agent-system" && i.Phase == incident.Suppressed &&
+				explains(i, "silenced by "+made.ID)
 		})
 	if err != nil {
 		t.Fatal(err)

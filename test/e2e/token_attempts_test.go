@@ -98,7 +98,8 @@ func meta(metadata string) asks {
 func jobOf(name, spec, pod string) asks {
 	return createIt("jobs",
 		fmt.Sprintf(`{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":%q,"labels":{"watchdog.io/op":"x"}},`+
-			`"spec":{"activeDeadlineSeconds":60,"backoffLimit":0,%s"template":{"spec":{"restartPolicy":"Never",%s}}}}`, name, spec, pod))
+			`"spec":{"activeDeadlineSeconds":60,"backoffLimit":0,%s"template":{"spec":{"restartPolicy":"Never",%s}}}}`,
+			name, spec, pod))
 }
 
 const toolsV1 = `"containers":[{"name":"clean","image":"tools:v1"}]`
@@ -112,7 +113,8 @@ func theft() []attempt {
 		{name: "image of a longer name", do: its(`"image":"agent-system-evil:v2.1.5"`), says: "another repository"},
 		{name: "image by digest, elsewhere",
 			do: its(`"image":"evil.example/` +
-				`agent-system@sha256:0000000000000000000000000000000000000000000000000000000000000000"`), says: "another repository"},
+				`agent-system@sha256:0000000000000000000000000000000000000000000000000000000000000000"`),
+			says: "another repository"},
 		{name: "privileged", do: its(`"securityContext":{"privileged":true}`), says: "security context"},
 		{name: "privilege escalation", do: its(`"securityContext":{"allowPrivilegeEscalation":true}`),
 			says: "security context"},
@@ -218,7 +220,8 @@ func theft() []attempt {
 			says: "not those of its template"},
 		attempt{name: "Job with a Secret",
 			do: jobOf("watchdog-clean-00abcdef", "",
-				`"volumes":[{"name":"s","secret":{"secretName":"other"}}],`+toolsV1), says: "not those of its template"},
+				`"volumes":[{"name":"s","secret":{"secretName":"other"}}],`+toolsV1),
+			says: "not those of its template"},
 		attempt{name: "Job of another account",
 			do:   jobOf("watchdog-clean-00abcdef", "", `"serviceAccountName":"admin",`+toolsV1),
 			says: "not those of its template"},

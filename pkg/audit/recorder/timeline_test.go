@@ -24,7 +24,8 @@ func TestAnEntryOfTheTimelineCarriesNoSecret_SEC21(t *testing.T) {
 
 	observe(incident.Incident{ID: "i1", PageReason: "the key " + secret}, incident.Entry{Text: "refused: " + secret})
 
-	if out := log.String() + strings.Join(told, " "); strings.Contains(out, secret) || len(told) != 2 || !strings.Contains(log.String(), "i1") {
+	if out := log.String() + strings.Join(told, " "); strings.Contains(out, secret) || len(told) != 2 ||
+		!strings.Contains(log.String(), "i1") {
 		t.Errorf("logged %q, told %q", log.String(), told)
 	}
 }
