@@ -190,7 +190,7 @@ func TestARefusedConfigurationIsLoud_A5(t *testing.T) {
 	eventually(t, 3*time.Minute, "status says that it is refused", func(ctx context.Context) (string, bool) {
 		out, _ := tb.Watchdog(ctx, "status", "-n", s.Watchdog)
 		first, _, _ := strings.Cut(out, "\n")
-		return out, strings.HasPrefix(first, "config      REFUSED") && strings.Contains(first, "only deployments")
+		return out, strings.HasPrefix(first, "config      REFUSED") && strings.Contains(first, "Deployments only")
 	})
 	eventually(t, time.Minute, "an Event on the Deployment", func(ctx context.Context) (string, bool) {
 		out, _ := tb.Run(ctx, "", "kubectl", "-n", s.Watchdog, "describe", "deployment", "watchdog")

@@ -32,14 +32,14 @@ func TestMaintenanceHoldsPagesAndHands_INV30(t *testing.T) {
 	}
 	backedUp(t, s, "dump", 3*time.Hour)
 	if out, err := run("start", "db", "--for", "1h", "--target", "agent-system", "--page", "hold", "--silence",
-		"--reason", "upgrade"); err == nil || !strings.Contains(out, "4 of 4 rows are not met") {
+		"--reason", "upgrade"); err == nil || !strings.Contains(out, "4 of 4 checklist items are not met") {
 		t.Errorf("started without the checklist: %v\n%s", err, out)
 	}
 	if out, err := run("start", "db", "--for", "1h", "--target", "agent-system", "--page", "hold", "--deploy",
 		"forbidden", "--silence", "--reason", "upgrade", "--backup", s.Namespace+"/dump",
 		"--standby", "bob", "--override"); err != nil || !strings.Contains(out,
 		s.Namespace+"/dump succeeded 3h0m0s ago") || !strings.Contains(out,
-		"no rollback of agent-system was seen to help") {
+		"no successful rollback of agent-system") {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	until(t, "both replicas to know of the window", 30*time.Second, func() bool {
