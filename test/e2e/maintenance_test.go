@@ -69,7 +69,7 @@ func TestMaintenanceHoldsPagesAndHands_INV30(t *testing.T) {
 	kill9(t, s, leader(t, s))
 	until(t, "another leader to account for the page", time.Minute, func() bool {
 		out, err := run("list")
-		return err == nil && strings.Contains(out, "1 (0 told, 0 well again)") &&
+		return err == nil && strings.Contains(out, "1 (0 delivered, 0 resolved)") &&
 			total(t, s, `watchdog_maintenance_held_pages{window="db"} `) >= 1
 	})
 	if all := s.Receivers.Snapshot().Requests; len(all) != 0 {
@@ -126,7 +126,7 @@ func TestMaintenanceHoldsPagesAndHands_INV30(t *testing.T) {
 	until(t, "the silences to be over", 30*time.Second, func() bool { return len(alive(t, silences)) == 0 })
 	until(t, "the account to be closed", 30*time.Second, func() bool {
 		out, err := run("list", "--ended")
-		return err == nil && strings.Contains(out, "ended") && strings.Contains(out, "0 (1 told, 0 well again)")
+		return err == nil && strings.Contains(out, "ended") && strings.Contains(out, "0 (1 delivered, 0 resolved)")
 	})
 }
 
