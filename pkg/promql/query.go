@@ -132,7 +132,7 @@ func execute[T parser.Value, R any](ctx context.Context, expr string, query prom
 
 // WrongType is the error of an expression that gives something else than an instant vector.
 func WrongType(expr, got string) error {
-	return fmt.Errorf("evaluate %s: the result is a %s, an instant vector with one value per target is Needed",
+	return fmt.Errorf("evaluate %s: the result is a %s, an instant vector with one value per target is needed",
 		Brief(expr), got)
 }
 

@@ -78,6 +78,13 @@ func TestAnswersThatAreNoWholeVectorAreErrors(t *testing.T) {
 	}
 }
 
+func TestAResultThatIsNoVectorIsNamed(t *testing.T) {
+	const want = "evaluate scalar(x): the result is a scalar, an instant vector with one value per target is needed"
+	if got := WrongType(" scalar(x)", "scalar").Error(); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestASlowServerIsCutOff(t *testing.T) {
 	stop := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,7 +1,7 @@
 // Package slack tells a Slack channel of incidents.
 //
 // It owns the message, its buttons and its thread, and Slack's limits and markup. It
-// leaves what a click means to pkg/hear and pkg/responder.
+// leaves what a click means to pkg/responder/inbound and pkg/responder.
 //
 // Its one rule: one incident is one message, edited in place; what comes from elsewhere
 // is escaped, so that it mentions nobody and makes no link.
