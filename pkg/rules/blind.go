@@ -105,11 +105,16 @@ func (m *Manager) report(s *source, was bool) {
 	}
 }
 
-// showBlind sets the metric of each source: what Blind says of it.
+// showBlind notes of each source what Blind says of it, and sets its metric.
 func (m *Manager) showBlind() {
 	for _, s := range m.sources {
+		was := s.blind
+		s.blind = s.breaker.open || m.unanswering(s.name) != nil
+		if was && !s.blind {
+			s.sighted = m.o.Now()
+		}
 		v := 0.0
-		if s.breaker.open || m.unanswering(s.name) != nil {
+		if s.blind {
 			v = 1
 		}
 		m.metrics.blind.WithLabelValues(s.name).Set(v)

@@ -103,6 +103,12 @@ func judgesAlike(a, b Threshold) bool {
 	return reflect.DeepEqual(a, b)
 }
 
+// asksAs reports whether two rules ask the same of the same source.
+func (c *compiled) asksAs(o *compiled) bool {
+	return c.Source == o.Source && c.value == o.value && slices.Equal(c.floors, o.floors) &&
+		slices.Equal(c.fresh, o.fresh)
+}
+
 // Check returns why the rule would not load, or nil. It needs no source.
 func Check(r Threshold) error {
 	_, err := compile(r)

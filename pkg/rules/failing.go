@@ -11,33 +11,29 @@ import (
 // Failure is a rule whose evaluations fail.
 type Failure struct {
 	Group, Rule string
-	// Interval is that of its evaluations, Since the first of those in a row that failed.
-	Interval time.Duration
-	Since    time.Time
+	// Since is the first evaluation of those in a row that failed, Last the last; the same
+	// if there was one.
+	Since, Last time.Time
 	// Err is the last one's.
 	Err error
 }
 
 // Failing returns the thresholds and rules whose last evaluation failed, by group and
-// name, but for those of a source that is blind: that says why already.
+// name, but for those of a source that is blind: that says why already. Evaluations from
+// before the source was seen again do not count: the outage may be why they failed.
 func (m *Manager) Failing() []Failure {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	blind := map[string]bool{}
-	for _, s := range m.sources {
-		blind[s.name] = s.breaker.open || m.unanswering(s.name) != nil
-	}
 	var all []Failure
 	for _, c := range m.thresholds {
-		if f := c.failing.Load(); f != nil && !blind[c.Source] {
+		if f := c.failing.Load(); f != nil && m.counts(c.Source, f.Since) {
 			all = append(all, *f)
 		}
 	}
 	for _, s := range m.groups {
 		for _, r := range s.rules {
-			if r.err != nil && !blind[s.Source] {
-				all = append(all, Failure{Group: s.Name, Rule: r.name(), Interval: s.Interval, Since: r.failing,
-					Err: r.err})
+			if r.err != nil && m.counts(s.Source, r.failing) {
+				all = append(all, Failure{Group: s.Name, Rule: r.name(), Since: r.failing, Last: r.at, Err: r.err})
 			}
 		}
 	}
@@ -46,6 +42,13 @@ func (m *Manager) Failing() []Failure {
 			cmp.Compare(a.Rule, b.Rule))
 	})
 	return all
+}
+
+// counts reports whether a failure at a moment is the rule's own: its source is not blind
+// and was not since.
+func (m *Manager) counts(source string, at time.Time) bool {
+	s := m.source(source)
+	return !s.blind && !at.Before(s.sighted)
 }
 
 // unevaluated logs a rule of a group that could not be evaluated: once, until it can be
@@ -69,10 +72,14 @@ func (m *Manager) unanswered(c *compiled, err error, at time.Time) {
 		c.failing.Store(nil)
 		m.o.Logger.Info("rule evaluated again", "rule", c.Name, "source", c.Source)
 	case err != nil:
-		f := &Failure{Group: thresholdGroup, Rule: c.Name, Interval: m.o.Interval, Since: at, Err: err}
-		if was != nil {
+		f := &Failure{Group: thresholdGroup, Rule: c.Name, Since: at, Last: at, Err: err}
+		m.mu.Lock()
+		sighted := m.source(c.Source).sighted
+		m.mu.Unlock()
+		if was != nil && !was.Since.Before(sighted) {
 			f.Since = was.Since
-		} else {
+		}
+		if was == nil {
 			m.o.Logger.Warn("rule not evaluated", "rule", c.Name, "source", c.Source, "err", err)
 		}
 		c.failing.Store(f)

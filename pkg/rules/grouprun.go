@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// groupConcurrency is how many groups are evaluated at once.
+// groupConcurrency is how many groups of one source are evaluated at once.
 const groupConcurrency = 4
 
 // runGroups evaluates each group at once, and then at its interval, until ctx ends. A
@@ -18,7 +18,6 @@ const groupConcurrency = 4
 func (m *Manager) runGroups(ctx context.Context, notify func(targets []string)) {
 	var running sync.WaitGroup
 	defer running.Wait()
-	places := make(chan struct{}, groupConcurrency)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -30,6 +29,7 @@ func (m *Manager) runGroups(ctx context.Context, notify func(targets []string)) 
 		}
 		now := m.o.Now()
 		for _, s := range m.due(now) {
+			places := m.source(s.Source).places
 			running.Go(func() {
 				select {
 				case places <- struct{}{}:

@@ -46,13 +46,13 @@ func (m *Manager) carryGroups(next []*groupState) (removed []Alert, ended []*mod
 		var heir *groupState
 		if i := slices.IndexFunc(next, func(n *groupState) bool { return n.key() == old.key() }); i >= 0 {
 			heir = next[i]
-			heir.at, heir.next, heir.done, heir.loaded, heir.fault = old.at, old.next, old.done, old.loaded, old.fault
+			heir.goOn(old)
 		} else {
 			m.groupMetrics.forget(old.key())
 		}
 		for _, r := range old.rules {
 			m.uncount(r)
-			if heir.inherit(r) {
+			if heir.inherit(old, r) {
 				continue
 			}
 			for _, a := range r.alerts {
@@ -62,8 +62,39 @@ func (m *Manager) carryGroups(next []*groupState) (removed []Alert, ended []*mod
 			}
 			ended = append(ended, storage.StaleMarkers(r.recorded, m.o.Now())...)
 		}
+		heir.hurry()
 	}
 	return removed, ended
+}
+
+// goOn takes up the turns of the group's former self; of one that asked another source
+// nothing is known.
+func (g *groupState) goOn(old *groupState) {
+	if g.Source != old.Source {
+		return
+	}
+	g.at, g.next, g.done, g.loaded, g.fault = old.at, old.next, old.done, old.loaded, old.fault
+	g.hurried = old.hurried
+}
+
+// hurry has the group evaluated at once if it has a rule that was not yet: a corrected
+// rule does not wait for the next turn, which may be an hour away.
+func (g *groupState) hurry() {
+	if g == nil || g.at.IsZero() {
+		return
+	}
+	for _, r := range g.rules {
+		g.hurried = g.hurried || r.at.IsZero() && g.evaluates(r)
+	}
+}
+
+// evaluates reports whether a rule of the group is watchdog's to evaluate: what a server
+// records is its own work.
+func (g *groupState) evaluates(r *ruleState) bool { return r.Record == "" || g.Source != Prometheus }
+
+// asksAlike reports whether a rule's last evaluation in one group says how it goes in another.
+func asksAlike(a, b *Group) bool {
+	return a.Source == b.Source && a.QueryOffset == b.QueryOffset && a.Limit == b.Limit
 }
 
 // useGroups makes next the groups in force.
@@ -179,7 +210,7 @@ func sources(selectors []string, recorded map[string][]string, seen map[string]b
 }
 
 // inherit lets the rule's successor go on where it was; false if there is none.
-func (g *groupState) inherit(old *ruleState) bool {
+func (g *groupState) inherit(from *groupState, old *ruleState) bool {
 	if g == nil {
 		return false
 	}
@@ -191,7 +222,9 @@ func (g *groupState) inherit(old *ruleState) bool {
 				a.Rule = r.title
 				r.alerts[target] = a
 			}
-			r.err, r.failing, r.at, r.took = old.err, old.failing, old.at, old.took
+			if r.Expr == old.Expr && asksAlike(&g.Group, &from.Group) {
+				r.err, r.failing, r.at, r.took = old.err, old.failing, old.at, old.took
+			}
 			return true
 		}
 	}
@@ -217,7 +250,7 @@ func (m *Manager) eval(ctx context.Context, s *groupState, at time.Time) []strin
 		if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return nil
 		}
-		if r.Record != "" && s.Source == Prometheus {
+		if !s.evaluates(r) {
 			continue
 		}
 		begun := time.Now()
@@ -240,7 +273,7 @@ func (m *Manager) eval(ctx context.Context, s *groupState, at time.Time) []strin
 			found[t] = struct{}{}
 		}
 		m.mu.Lock()
-		if err != nil && r.err == nil {
+		if err != nil && (r.err == nil || r.failing.Before(m.source(s.Source).sighted)) {
 			r.failing = at
 		}
 		r.err, r.at, r.took = err, at, time.Since(begun)

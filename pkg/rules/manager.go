@@ -72,7 +72,7 @@ type Manager struct {
 	url          *url.URL
 	metrics      *metrics
 	groupMetrics *groupMetrics
-	sources      []*source     // of the thresholds
+	sources      []*source
 	changed      chan struct{} // it may be another group's turn
 
 	mu         sync.Mutex
@@ -209,6 +209,7 @@ func (m *Manager) Restore(alerts []Alert) {
 	for _, s := range m.groups {
 		for _, r := range s.rules {
 			m.seedRule(r)
+			m.count(r)
 		}
 	}
 }

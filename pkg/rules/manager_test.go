@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -161,6 +162,68 @@ func TestAlertsOfRulesAreCounted(t *testing.T) {
 	if n, err := testutil.GatherAndCount(reg, "watchdog_alerts"); err != nil || n != 8 {
 		t.Errorf("%d series are left, %v", n, err)
 	}
+}
+
+// An alert that a restart brings back is counted at once, whether its rule is in force or
+// comes later.
+func TestAlertsThatAreBroughtBackAreCounted(t *testing.T) {
+	m := newMixed(t, prometheus.NewRegistry())
+	m.Restore([]Alert{{Rule: "QueueTooLong", Target: "a", State: Firing}, {Rule: "Later", Target: "a", State: Firing}})
+	firing := func(rule string) float64 {
+		return testutil.ToFloat64(m.metrics.alerts.WithLabelValues(rule, "firing"))
+	}
+	if firing("QueueTooLong") != 1 {
+		t.Errorf("in force: %v", firing("QueueTooLong"))
+	}
+	m.load(strings.ReplaceAll(mixedFile, "QueueTooLong", "Later"))
+	if firing("Later") != 1 {
+		t.Errorf("it came later: %v", firing("Later"))
+	}
+}
+
+// A server that hangs does not hold up the groups that ask watchdog's own store.
+func TestSlowGroupsOfOneSourceDoNotDelayTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := func(ctx context.Context, _ string, _ time.Time) ([]promql.Point, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		answer := func(context.Context, string, time.Time) ([]promql.Point, error) { return nil, nil }
+		m := newManager(t, Options{Registerer: prometheus.NewRegistry(), Local: answer, Remote: hang, Target: byLabel})
+		local, err := ParseFile("l.yaml", []byte("groups: [{name: local, interval: 2s, rules: [{alert: L, expr: y}]}]"),
+			Local)
+		if err != nil {
+			t.Fatal(err)
+		}
+		groups := local
+		for k := range groupConcurrency + 2 {
+			remote, err := ParseFile(fmt.Sprintf("r%d.yaml", k), []byte("groups: [{name: r, interval: 10s, rules: "+
+				"[{alert: R, expr: x}]}]"), Prometheus)
+			if err != nil {
+				t.Fatal(err)
+			}
+			groups = append(remote, groups...)
+		}
+		if _, err := m.Update(Config{Groups: groups}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); m.Run(ctx, func([]string) {}) }()
+		for range 60 {
+			time.Sleep(time.Second) // the bubble's clock: no real time passes
+			synctest.Wait()
+			all := m.Report()
+			if at := all[len(all)-1].At; time.Since(at) > 2*time.Second {
+				t.Fatalf("the local group was evaluated %s ago", time.Since(at))
+			}
+		}
+		if n := testutil.ToFloat64(m.groupMetrics.missed.WithLabelValues(local[0].File + ";local")); n != 0 {
+			t.Errorf("it missed %v turns", n)
+		}
+		cancel()
+		<-done
+	})
 }
 
 // watchdog_monitoring_blind is 1 also while a source answers no group of a rule file.

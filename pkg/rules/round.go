@@ -24,18 +24,22 @@ type source struct {
 	ask  promql.QueryFunc
 	// kick asks for a round now; wake says that there are pokes.
 	kick, wake chan struct{}
+	// places are taken by the groups that are evaluated now.
+	places chan struct{}
 
 	// Below is guarded by Manager.mu.
 	poked   map[string]struct{}
 	due     map[*cell]time.Time // when a pending alert's `for` will be complete
 	breaker breaker
 	judged  time.Time // when the last round ended
+	blind   bool      // what Blind says of it
+	sighted time.Time // when that ended last
 }
 
 func newSource(name string, ask promql.QueryFunc) *source {
 	return &source{
 		name: name, ask: ask,
-		kick: make(chan struct{}, 1), wake: make(chan struct{}, 1),
+		kick: make(chan struct{}, 1), wake: make(chan struct{}, 1), places: make(chan struct{}, groupConcurrency),
 		poked: map[string]struct{}{}, due: map[*cell]time.Time{},
 	}
 }
@@ -110,7 +114,10 @@ func (m *Manager) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*c
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return nil
 			}
-			m.unanswered(c, err, at)
+			// An answer about some targets says nothing of a question about all.
+			if targets == nil || err != nil {
+				m.unanswered(c, err, at)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			if errors.Is(err, promql.ErrSource) && fault == nil {

@@ -39,9 +39,10 @@ func (m *Manager) carryThresholds(next []*compiled) (removed []Alert) {
 	}
 	for _, old := range m.thresholds {
 		c := names[old.Name]
-		if c == nil {
+		switch {
+		case c == nil:
 			m.metrics.forget(old.Name)
-		} else {
+		case c.asksAs(old):
 			c.failing.Store(old.failing.Load())
 		}
 		for _, cell := range old.cells {

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// failingFor is how long the evaluations of a rule must fail until people are told. Of
-	// one that is evaluated less often a second failure is awaited.
+	// failingFor is how long the evaluations of a rule must fail until people are told. A
+	// second failure is awaited of every rule, however seldom it is evaluated.
 	failingFor = 5 * time.Minute
 	maxFailing = 5   // that are named
 	maxFailure = 200 // bytes of the error of each
@@ -28,7 +28,7 @@ func RulesFailing(all []rules.Failure, now time.Time) incident.Alert {
 	var named []string
 	more := 0
 	for _, f := range all {
-		if now.Sub(f.Since) < max(failingFor, f.Interval) {
+		if now.Sub(f.Since) < failingFor || !f.Last.After(f.Since) {
 			continue
 		}
 		if !a.Firing || f.Since.Before(a.ActiveAt) {

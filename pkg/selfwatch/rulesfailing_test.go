@@ -13,8 +13,8 @@ import (
 
 func TestARuleThatCannotBeEvaluatedIsTold(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	failed := func(rule string, ago, interval time.Duration) rules.Failure {
-		return rules.Failure{Group: "queue", Rule: rule, Interval: interval, Since: now.Add(-ago),
+	failed := func(rule string, since, last time.Duration) rules.Failure {
+		return rules.Failure{Group: "queue", Rule: rule, Since: now.Add(-since), Last: now.Add(-last),
 			Err: errors.New("many-to-many matching not allowed")}
 	}
 	var many []rules.Failure
@@ -28,11 +28,14 @@ func TestARuleThatCannotBeEvaluatedIsTold(t *testing.T) {
 		text  []string
 	}{
 		{name: "all rules can be evaluated"},
-		{name: "it has just begun", all: []rules.Failure{failed("QueueTooLong", time.Minute, 15*time.Second)}},
-		{name: "it lasts", all: []rules.Failure{failed("QueueTooLong", failingFor, 15*time.Second)}, since: failingFor,
+		{name: "it has just begun", all: []rules.Failure{failed("QueueTooLong", time.Minute, 0)}},
+		{name: "it lasts", all: []rules.Failure{failed("QueueTooLong", failingFor, 0)}, since: failingFor,
 			text: []string{`QueueTooLong of group "queue" since 11:55 UTC (many-to-many`}},
-		{name: "an hourly rule failed once", all: []rules.Failure{failed("QueueTooLong", 30*time.Minute, time.Hour)}},
-		{name: "an hourly rule failed twice", all: []rules.Failure{failed("QueueTooLong", time.Hour, time.Hour)},
+		{name: "an hourly rule failed once", all: []rules.Failure{failed("QueueTooLong", 30*time.Minute,
+			30*time.Minute)}},
+		{name: "an hourly rule failed once, and its second evaluation has begun",
+			all: []rules.Failure{failed("QueueTooLong", time.Hour, time.Hour)}},
+		{name: "an hourly rule failed twice", all: []rules.Failure{failed("QueueTooLong", time.Hour, 0)},
 			since: time.Hour, text: []string{"QueueTooLong"}},
 		{name: "many", all: many, since: 16 * time.Minute, text: []string{"Rule0", "Rule4", "2 more"}},
 	} {
