@@ -111,6 +111,9 @@ type App struct {
 	custom      *kube.Store // what the engine's store is over
 	slack       *inbound.Slack
 
+	// watchFailures counts interruptions of the watch of incidents.
+	watchFailures prometheus.Counter
+
 	refusal   selfwatch.Refusal
 	missing   selfwatch.Missing
 	bounds    selfwatch.Bounds

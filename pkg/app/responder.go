@@ -100,6 +100,8 @@ func (a *App) openResponder() error {
 			"failed)."}, []string{"source", "action", "result"})
 	socket := f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "slack_socket_connected",
 		Help: "1 while watchdog is connected to Slack by Socket Mode."})
+	a.watchFailures = f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "incident_watch_failures_total",
+		Help: "Interruptions of the leader's watch of incidents; responder actions are read once a minute meanwhile."})
 	logger := a.o.Logger.With("component", "responder")
 	a.responder = responder.New(responder.Options{
 		Cluster: kube.NewResponder(client, store),
@@ -134,6 +136,7 @@ func (a *App) followWords(ctx context.Context) (wait func()) {
 	var all sync.WaitGroup
 	all.Go(func() {
 		a.custom.Follow(ctx, a.engine.WordsChanged, func(err error) {
+			a.watchFailures.Inc()
 			a.o.Logger.Warn("watch of incidents interrupted; retrying", "component", "responder", "err", err)
 		})
 	})

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,6 +54,44 @@ func (o oldWords) of(i incident.Incident) incident.Words {
 	return w
 }
 
+// renameVia gives the field source its name where an earlier version called it via: in
+// what somebody said at some time. What is no JSON stays as it is: its reader says so.
+func renameVia(raw json.RawMessage) json.RawMessage {
+	if !bytes.Contains(raw, []byte(`"via":`)) {
+		return raw
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var all any
+	if d.Decode(&all) != nil {
+		return raw
+	}
+	renameIn(all)
+	renamed, err := json.Marshal(all)
+	if err != nil {
+		return raw
+	}
+	return renamed
+}
+
+func renameIn(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, x := range v {
+			renameIn(x)
+		}
+	case map[string]any:
+		via, is := v["via"].(string)
+		if _, said := v["at"].(string); is && said && v["source"] == nil {
+			v["source"] = via
+			delete(v, "via")
+		}
+		for _, x := range v {
+			renameIn(x)
+		}
+	}
+}
+
 // MoveWords moves what people said in the ledger of an earlier version to the incidents
 // that are open, once: then the ledger has nothing of it any more. What stands on an
 // incident already stays. A new leader calls it before it reads the incidents.
@@ -65,7 +104,7 @@ func (s *Store) MoveWords(ctx context.Context) error {
 		return explain(s.request("get", "ledgers", ledgerName), err)
 	}
 	var old oldWords
-	if json.Unmarshal(o.Spec, &old) != nil {
+	if json.Unmarshal(renameVia(o.Spec), &old) != nil {
 		return nil // whoever reads the ledger says so
 	}
 	if len(old.Acked)+len(old.Graded)+len(old.Notes)+len(old.Public)+len(old.Approved) == 0 {

@@ -154,6 +154,9 @@ func decodeIncident(o object) (incident.Stored, error) {
 		return st, nil
 	}
 	var status incidentStatus
+	if revisionOf(o.Status) == 0 {
+		o.Status = renameVia(o.Status)
+	}
 	if err := json.Unmarshal(o.Status, &status); err != nil {
 		return st, fmt.Errorf("decode status: %w", err)
 	}

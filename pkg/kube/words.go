@@ -130,7 +130,7 @@ type follower struct {
 }
 
 // ChangedWords is what is known of people's words without a request. It is nothing before Follow
-// has listed the incidents.
+// has listed the incidents, and nothing old while they cannot be watched.
 func (s *Store) ChangedWords(context.Context) map[string]incident.Words {
 	s.follower.mu.Lock()
 	defer s.follower.mu.Unlock()
@@ -145,11 +145,13 @@ func (s *Store) Follow(ctx context.Context, heard func(), failed func(error)) {
 			heard()
 		}
 	}
+	s.forget()
 	i := cache.NewSharedIndexInformer(incidentStream{s}, &unstructured.Unstructured{}, 0, cache.Indexers{})
 	// None of these can fail before the informer runs.
 	_ = i.SetTransform(onlySpec)
 	_ = i.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
 		if ctx.Err() == nil {
+			s.forget() // it is old from now on: what is read with the incidents counts
 			failed(explain(s.request("watch", "incidents", ""), err))
 		}
 	})
@@ -167,6 +169,13 @@ func (s *Store) Follow(ctx context.Context, heard func(), failed func(error)) {
 		},
 	})
 	i.RunWithContext(ctx)
+}
+
+// forget forgets what the watch has told.
+func (s *Store) forget() {
+	s.follower.mu.Lock()
+	defer s.follower.mu.Unlock()
+	s.follower.all = nil
 }
 
 // onlySpec drops what the status holds: it may be large, and the leader wrote it itself.

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -293,4 +294,63 @@ func TestAHoldEndsTheWayItBegan(t *testing.T) {
 		own); !errors.As(err, &no) || !strings.Contains(no.Reason, "no deployment gone in namespace shop") {
 		t.Errorf("%v", err)
 	}
+}
+
+// What an earlier version called via is called source: in the ledger's words and in a status.
+func TestAWordOfAnEarlierVersionKeepsItsSource(t *testing.T) {
+	a, c := newAPI(t)
+	s := NewStore(c, "watchdog")
+	storedIncident(t, s, "01a1")
+	a.put(thisLedger, `{"apiVersion":"watchdog.io/v1alpha1","kind":"Ledger",
+		"spec":{"acked":{"01a1":{"by":"alice","at":"2026-03-06T01:20:00Z","via":"pagerduty"}}}}`)
+	if err := s.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := s.Words(t.Context(), "01a1"); err != nil || w.Acked.Source != "pagerduty" {
+		t.Errorf("in the ledger: %+v, %v", w.Acked, err)
+	}
+	a.put(theseIncidents+"01b1", `{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","spec":{"target":{"name":"cart"}},
+		"status":{"id":"01b1","phase":"open","acked":{"by":"bob","at":"2026-03-06T01:20:00Z","via":"slack"},
+		"alerts":[{"labels":{"via":"lan"}}]}}`)
+	i, _, _, err := s.Incident(t.Context(), "01b1")
+	if err != nil || i.Acked.Source != "slack" || i.Alerts[0].Labels["via"] != "lan" {
+		t.Errorf("in a status: %+v, %+v, %v", i.Acked, i.Alerts, err)
+	}
+}
+
+// A watch that fails tells nothing old: what is read with the incidents counts then.
+func TestAWatchThatFailsTellsNothingOld(t *testing.T) {
+	a, c := newAPI(t)
+	s := NewStore(c, "watchdog")
+	storedIncident(t, s, "01a1")
+	if err := s.Patch(t.Context(), "01a1", responder.Patch{Acked: incident.Attribution{By: "ada", At: wordsAt}},
+		a.get(theseIncidents + "01a1")["metadata"].(map[string]any)["resourceVersion"].(string)); err != nil {
+		t.Fatal(err)
+	}
+	s.follower.all = map[string]incident.Words{"01zz": {}} // of an earlier time as the leader
+	a.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Get("watch") == "" {
+			return false
+		}
+		refuse(w, http.StatusForbidden, "Forbidden", "no right to watch")
+		return true
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	heard, failed, done := make(chan bool, 100), make(chan error, 100), make(chan struct{})
+	go func() {
+		s.Follow(ctx, func() {
+			_, earlier := s.ChangedWords(ctx)["01zz"]
+			heard <- earlier
+		}, func(err error) { failed <- err })
+		close(done)
+	}()
+	if <-heard {
+		t.Error("what an earlier watch told is told")
+	}
+	<-failed
+	if all := s.ChangedWords(t.Context()); len(all) != 0 {
+		t.Errorf("told from before: %+v", all)
+	}
+	cancel()
+	<-done
 }

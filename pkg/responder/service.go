@@ -188,11 +188,7 @@ func (s *Service) apply(ctx context.Context, r Request) (text, target string, er
 	case (r.Action == Hold || r.Action == Resume) && r.Incident == "":
 		return s.object(ctx, r, r.Object)
 	}
-	all, err := s.incidents(ctx, r.At)
-	if err != nil {
-		return "", "", err
-	}
-	i, err := Pick(all, r.Incident)
+	i, err := s.find(ctx, r.Incident, r.At)
 	if err != nil {
 		return "", "", err
 	}
@@ -278,15 +274,31 @@ func (s *Service) refuse(r Request, target string, err error) error {
 func (s *Service) Why(ctx context.Context, id string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all, err := s.incidents(ctx, s.o.Now())
-	if err != nil {
-		return "", err
-	}
-	i, err := Pick(all, id)
+	i, err := s.find(ctx, id, s.o.Now())
 	if err != nil {
 		return "", err
 	}
 	return why(i), nil
+}
+
+// wholeID is how long the id of an incident is.
+const wholeID = 26
+
+// find returns the incident that a request names. A button and a page give the whole id:
+// then no other incident is read.
+func (s *Service) find(ctx context.Context, word string, now time.Time) (incident.Incident, error) {
+	other := func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') }
+	if id := strings.ToLower(word); len(id) == wholeID && !strings.ContainsFunc(id, other) {
+		i, _, _, err := s.o.Cluster.Incident(ctx, id)
+		if !errors.Is(err, ErrNoIncident) {
+			return i, err
+		}
+	}
+	all, err := s.incidents(ctx, now)
+	if err != nil {
+		return incident.Incident{}, err
+	}
+	return Pick(all, word)
 }
 
 // incidents lists them, or serves what was listed a moment ago.

@@ -130,3 +130,21 @@ func TestAFloodOfWordsIsOnRecordOnce(t *testing.T) {
 		t.Errorf("%d records a moment later", n)
 	}
 }
+
+// A button and a page name the whole incident: no other is read for them.
+func TestAWholeIDIsReadAlone(t *testing.T) {
+	b, d := newBench()
+	b.inc.ID = "01j9zq4m8k3v7t2w5x6y0abcde"
+	for _, id := range []string{b.inc.ID, strings.ToUpper(b.inc.ID)} {
+		text, err := d.Do(t.Context(), Person{Name: "alice"},
+			Request{Action: Note, Incident: id, Reason: "an index " + id})
+		if err != nil || !strings.Contains(text, b.inc.ID) || b.lists != 0 {
+			t.Errorf("%q, %v; listed %d times", text, err, b.lists)
+		}
+	}
+	if _, err := d.Do(t.Context(), Person{Name: "alice"},
+		Request{Action: Note, Incident: "01j9zq4m8k3v7t2w5x6y0abcdf", Reason: "x"}); err == nil ||
+		!strings.Contains(err.Error(), "no incident") || b.lists != 1 {
+		t.Errorf("%v; listed %d times", err, b.lists)
+	}
+}
