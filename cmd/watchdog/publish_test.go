@@ -92,7 +92,7 @@ func TestTheLastWordToThePublicCounts(t *testing.T) {
 			{ID: "01a", Phase: incident.Open, Public: first}} {
 			w, err := publishing{holdFor: time.Hour, reason: "r"}.decided(inc, first, now)
 			inc.Public = first
-			if err != nil || !inc.News(incident.Words{Public: w}) {
+			if err != nil || !inc.News(incident.Words{Public: w}, time.Now()) {
 				t.Errorf("first %s ahead: the second is no news: %+v, %v", ahead, w, err)
 			}
 		}

@@ -85,9 +85,8 @@ func (e *Engine) rereadClosed(ctx context.Context, id string) error {
 
 // writeReceipts stores deliveries for an incident that is already resolved.
 func (e *Engine) writeReceipts(ctx context.Context, id string) error {
-	return e.updateClosed(ctx, id, false, func(inc incident.Incident) (incident.Incident,
-		bool) {
-		return inc.WithWord(e.word(id), e.o.Now())
+	return e.updateClosed(ctx, id, false, func(inc incident.Incident) (incident.Incident, bool) {
+		return inc.WithLate(e.said(id), e.o.Now())
 	})
 }
 

@@ -128,8 +128,8 @@ func (e *Engine) facts(ctx context.Context, c *claim, inc incident.Incident, opI
 		f.Options, f.Mode, f.ModeWhy = r.Options, r.Mode, r.ModeWhy
 	}
 	if incident.Lowest(f.Mode) == incident.Approve {
-		if f.Words, err = e.o.Store.Words(ctx, inc.ID); err != nil {
-			return f, fmt.Errorf("read the answers to incident %s: %w", inc.ID, err)
+		if f.Words, err = e.answers(ctx, c, inc, opID); err != nil {
+			return f, err
 		}
 	}
 	if needs := remediate.Needs(f); len(needs) > 0 {
@@ -228,6 +228,9 @@ func (e *Engine) act(ctx context.Context, c *claim, inc incident.Incident) (inci
 	}
 	rec := audit.Record{At: e.o.Now(), Kind: "act", Incident: inc.ID, Op: op.ID, Target: op.Plan.Target.String(),
 		Actor: "watchdog", Text: op.Plan.Summary, Plan: op.Plan.Hash, Data: decision.Act(inc)}
+	if no := e.deniedSince(ctx, c, inc); no != nil {
+		return *no, nil
+	}
 	if err := e.o.Audit(rec); err != nil {
 		return incident.Acted{At: e.o.Now(), Outcome: incident.Unsent, Reason: "not recorded, so not done: " +
 			err.Error()}, nil
@@ -255,6 +258,32 @@ func (e *Engine) act(ctx context.Context, c *claim, inc incident.Incident) (inci
 			"outcome", outcome, "err", err)
 	}
 	return incident.Acted{At: e.o.Now(), Outcome: outcome, Reason: reason}, nil
+}
+
+// deniedSince reads, for an op that needs an approval, the answers once more. The incident is stored as being sent
+// by now, so that nobody's no is taken any more: what was taken stands there, also one that came after the guard had
+// looked. Nil: nobody said no.
+func (e *Engine) deniedSince(ctx context.Context, c *claim, inc incident.Incident) *incident.Acted {
+	alert, index := subject(inc, c.snapshot)
+	if index >= len(alert.Ladder) {
+		return nil
+	}
+	if r := c.setup.Rung(c.target.Target.Name, alert, index); incident.Lowest(r.Mode) != incident.Approve {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	w, err := e.answers(ctx, c, inc, inc.Op.ID)
+	if err != nil {
+		return &incident.Acted{At: e.o.Now(), Outcome: incident.Unsent, Reason: "not sent: " + err.Error()}
+	}
+	if who, a, denied := w.Denial(inc.Op.ID); denied {
+		return &incident.Acted{
+			At: e.o.Now(), Outcome: incident.Unsent, Hold: incident.Skip,
+			Reason: fmt.Sprintf("denied by %s at %s", incident.Name(who), a.At.UTC().Format(time.RFC3339)),
+		}
+	}
+	return nil
 }
 
 // fill returns the plan as it is to be sent, with the pod template that it names. If

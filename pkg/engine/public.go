@@ -1,14 +1,5 @@
 package engine
 
-import "watchdog.io/watchdog/pkg/incident"
-
-// word is a person's word on what the public reads of an incident.
-func (e *Engine) word(id string) incident.PublicWord {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.responderInput[id].Public
-}
-
 // Drifted says in what the public page has not told what is measured for too
 // long; empty: in nothing. It is told with an incident of watchdog's own.
 func (e *Engine) Drifted(what string) {

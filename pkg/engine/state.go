@@ -78,6 +78,8 @@ type entry struct {
 	// unsaved: inc is ahead of what is stored, because storing it failed.
 	unsaved bool
 	scribe  *decision.Scribe // nil: decisions are not written down
+	// answers are those of people that are on record.
+	answers map[string]bool
 }
 
 func newEntry(s incident.Stored) *entry {

@@ -137,9 +137,9 @@ func TestANoteAtTheLastMomentCounts(t *testing.T) {
 	})
 }
 
-// What is said by command line while nobody hears it is on record once the leader takes it
-// over, under the person's name; what a replica heard is on record already.
-func TestTheLeaderRecordsWhatNoReplicaHeard(t *testing.T) {
+// What is said is on record once the leader takes it over, under the person's name: also
+// what claims to have come by a replica, which may be nobody's claim but the person's.
+func TestTheLeaderRecordsWhatItTakesOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(newWorld(), "page")
 		s.sick = sickWhile(func(*world) bool { return true })
@@ -163,11 +163,128 @@ func TestTheLeaderRecordsWhatNoReplicaHeard(t *testing.T) {
 				by[r.Actor]++
 			}
 		}
-		if want := map[string]int{"alice": 1, "bob": 1, "dora": 1}; !maps.Equal(by, want) {
+		if want := map[string]int{"alice": 1, "bob": 1, "carol": 1, "dora": 1}; !maps.Equal(by, want) {
 			t.Errorf("on record: %v, want %v", by, want)
 		}
 		if i := s.only(); i.Acked.By != "alice" || i.Severity != incident.P0 || len(i.Noted) != 2 {
 			t.Errorf("%+v, %s, %q", i.Acked, i.Severity, i.Noted)
+		}
+	})
+}
+
+// answer is what a person says of what the incident asks.
+func (s *stage) answer(id, op, who, plan string, denied bool) {
+	s.patch(id, incident.Words{Approved: map[string]map[string]incident.Approval{op: {who: {
+		Attribution: incident.Attribution{By: who, At: time.Now(), Source: "slack"}, Plan: plan, Denied: denied}}}})
+}
+
+// saving is a store that lets something happen before each write of an incident.
+type saving struct {
+	*world
+	before func(i incident.Incident)
+	deaf   bool // the watch tells nothing
+}
+
+func (s *saving) SaveIncident(ctx context.Context, i incident.Incident, version string) (string, error) {
+	s.before(i)
+	return s.world.SaveIncident(ctx, i, version)
+}
+
+func (s *saving) ChangedWords(ctx context.Context) map[string]incident.Words {
+	if s.deaf {
+		return nil
+	}
+	return s.world.ChangedWords(ctx)
+}
+
+// runOver runs an engine over another store for d.
+func runOver(t *testing.T, s *stage, store Store, d time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	s.instead = store
+	done := make(chan error, 1)
+	s.start(ctx, done)
+	s.engine.Wake("shop")
+	time.Sleep(d)
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A no that is taken after the guard has looked, until the incident is stored as being
+// sent, keeps the op from being sent. Each answer is on record.
+func TestANoThatIsTakenAfterTheLastLookCounts(t *testing.T) {
+	for _, says := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStage(newWorld(), "scale", "page")
+			s.mode = incident.Approve
+			s.sick = sickWhile(func(w *world) bool { return w.replicas < 4 })
+			yes := false
+			runOver(t, s, &saving{world: s.world, before: func(i incident.Incident) {
+				switch {
+				case i.Asked != nil && !yes:
+					yes = true
+					s.answer(i.ID, i.Asked.Op, "ada", i.Asked.Plan.Hash, false)
+				case says && i.Op != nil && i.Op.Phase == incident.Sent:
+					s.answer(i.ID, i.Op.ID, "dora", i.Op.Plan.Hash, true)
+				}
+			}}, 10*time.Minute)
+			i := s.only()
+			if n := len(s.accepted()); says && (n != 0 || !i.Paged) || !says && n != 1 {
+				t.Errorf("denied %v: %d writes, paged %v", says, n, i.Paged)
+			}
+			by := map[string]int{}
+			for _, r := range s.audits {
+				if r.Kind == "responder" {
+					by[r.Actor+" "+r.Text]++
+				}
+			}
+			want := map[string]int{"ada approved by ada (slack)": 1}
+			if says {
+				want["dora denied by dora (slack)"] = 1
+			}
+			if !maps.Equal(by, want) || says && !s.audited("denied by dora at") {
+				t.Errorf("on record: %v, want %v", by, want)
+			}
+		})
+	}
+}
+
+// Without a watch words are heard with the next read of the incidents.
+func TestWithoutAWatchWordsAreHeardWithinAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(newWorld(), "page")
+		s.sick = sickWhile(func(*world) bool { return true })
+		var id string
+		time.AfterFunc(time.Minute, func() {
+			id = s.only().ID
+			by := incident.Attribution{By: "dora", Reason: "checkout", At: time.Now()}
+			s.patch(id, incident.Words{Graded: incident.Grade{Attribution: by, To: incident.P0},
+				Notes: map[string]incident.Note{"n1": {Attribution: by}}})
+		})
+		runOver(t, s, &saving{world: s.world, before: func(incident.Incident) {}, deaf: true}, 2*time.Minute+10*time.Second)
+		if i := s.only(); i.Severity != incident.P0 || len(i.Noted) != 1 {
+			t.Errorf("%s, notes %q", i.Severity, i.Noted)
+		}
+	})
+}
+
+// A word just before the write that resolves the incident is on its timeline and on record.
+func TestAWordJustBeforeTheEndIsTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(newWorld(), "page")
+		ends, said := time.Now().Add(time.Minute), false
+		s.sick = sickWhile(func(*world) bool { return time.Now().Before(ends) })
+		runOver(t, s, &saving{world: s.world, before: func(i incident.Incident) {
+			if i.Phase == incident.Resolved && !said {
+				said = true
+				s.patch(i.ID, incident.Words{Notes: map[string]incident.Note{
+					"n1": {Attribution: incident.Attribution{By: "bob", Reason: "an index", At: time.Now()}}}})
+			}
+		}}, 10*time.Minute)
+		if i := s.only(); i.Phase != incident.Resolved || len(i.Noted) != 1 || !s.audited("by bob: an index") {
+			t.Errorf("%s, notes %q", i.Phase, i.Noted)
 		}
 	})
 }

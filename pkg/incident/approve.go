@@ -3,6 +3,7 @@ package incident
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -36,6 +37,24 @@ type Approval struct {
 	// Plan is the hash of the plan that the word is about.
 	Plan   string `json:"plan"`
 	Denied bool   `json:"denied,omitempty"`
+}
+
+// String is the answer in one line.
+func (a Approval) String() string {
+	if a.Denied {
+		return "denied " + a.text()
+	}
+	return "approved " + a.text()
+}
+
+// Denial returns the first no, by name, to the request of an op; false: nobody said no.
+func (w Words) Denial(op string) (who string, a Approval, denied bool) {
+	for _, name := range slices.Sorted(maps.Keys(w.Approved[op])) {
+		if a := w.Approved[op][name]; a.Denied {
+			return name, a, true
+		}
+	}
+	return "", Approval{}, false
 }
 
 // DefaultApproval is how long a request waits when the policy does not say.

@@ -134,7 +134,7 @@ func known(s Severity) bool { return s == P0 || s == P1 || s == P2 || s == P3 }
 // answered to this (INV-60): people are asked again, and the clocks of the response
 // begin anew.
 func (s *step) graver(was Severity) {
-	if !s.i.Severity.Worse(was) || was == "" {
+	if !s.i.Severity.Worse(was) || was == "" || s.i.Phase == Resolved && s.i.Op == nil {
 		return
 	}
 	had := s.i.Acked

@@ -107,6 +107,8 @@ type Acted struct {
 	At      time.Time
 	Outcome Outcome
 	Reason  string
+	// Hold is, of what was not sent, what follows for the ladder; empty: it waits.
+	Hold Hold `json:",omitempty"`
 }
 
 // Found is the answer to the effect Find. Known is false if the target could not be read.

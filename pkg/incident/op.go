@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -250,7 +251,7 @@ func (s *step) acted(e Acted) {
 		op.Hold = HandOver
 	case Unsent:
 		op.Sends--
-		s.abort(Wait, e.Reason)
+		s.abort(cmp.Or(e.Hold, Wait), e.Reason)
 	default:
 		op.Phase = InDoubt
 		s.i.NextAt = s.at.Add(s.p.Retry / 5)

@@ -45,7 +45,7 @@ const UpdateEvery = 30 * time.Minute
 // WithWord takes a person's newer word over. Also the end of a hold that comes
 // after the incident is over must reach the page.
 func (i Incident) WithWord(w PublicWord, at time.Time) (Incident, bool) {
-	if !w.At.After(i.Public.At) {
+	if !follows(w.At, i.Public.At, at) {
 		return i, false
 	}
 	s := &step{i: i.clone(), at: at}

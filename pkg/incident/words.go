@@ -47,6 +47,26 @@ const (
 // MaxNotes bounds the notes that one incident takes over.
 const MaxNotes = 50
 
+// MaxKey is, in bytes, the longest id of a note, and the longest name that a yes counts
+// of. Whoever may patch incidents can write any, and what is longer is nothing that
+// watchdog has written.
+const MaxKey = 400
+
+// Name is a person's name as it is told.
+func Name(who string) string { return clip(who, maxBy) }
+
+// maxWordAhead is how far ahead of watchdog's clock the time of a word may lie. The next word
+// needs a later one, so a word of the far future would be the last for ever.
+const maxWordAhead = 24 * time.Hour
+
+// Ahead reports whether a word's time is not believed yet.
+func Ahead(word, now time.Time) bool { return word.After(now.Add(maxWordAhead)) }
+
+// follows reports whether a word is later than the one that was taken over.
+func follows(word, before, now time.Time) bool {
+	return !word.IsZero() && !Ahead(word, now) && (word.After(before) || Ahead(before, now))
+}
+
 // With returns the words with those of more that are not empty: of an acknowledgement, a
 // severity and a word to the public the new one, of notes and answers all.
 func (w Words) With(more Words) Words {
@@ -83,16 +103,32 @@ func (w Words) With(more Words) Words {
 }
 
 // News reports whether there is something in the words that i has not taken over.
-func (i Incident) News(w Words) bool {
-	if i.Acked.At.IsZero() && i.AnsweredBy(w.Acked) || i.regraded(w.Graded) || w.Public.At.After(i.Public.At) {
+func (i Incident) News(w Words, now time.Time) bool {
+	if i.Acked.At.IsZero() && i.AnsweredBy(w.Acked) || i.regraded(w.Graded, now) ||
+		follows(w.Public.At, i.Public.At, now) {
 		return true
 	}
-	return len(i.Noted) < MaxNotes && slices.ContainsFunc(slices.Collect(maps.Keys(w.Notes)),
-		func(id string) bool { return !slices.Contains(i.Noted, id) })
+	return slices.ContainsFunc(slices.Collect(maps.Keys(w.Notes)), i.newNote)
 }
 
-func (i Incident) regraded(g Grade) bool {
-	return known(g.To) && g.At.After(i.Graded.At)
+func (i Incident) newNote(id string) bool {
+	return len(i.Noted) < MaxNotes && len(id) <= MaxKey && !slices.Contains(i.Noted, id)
+}
+
+func (i Incident) regraded(g Grade, now time.Time) bool {
+	return known(g.To) && follows(g.At, i.Graded.At, now)
+}
+
+// WithLate takes over what was said of an incident that is over: a moment before it ended,
+// or of the public page since. It is told, and nothing follows from it.
+func (i Incident) WithLate(w Words, at time.Time) (Incident, bool) {
+	if !i.News(w, at) {
+		return i, false
+	}
+	s := &step{i: i.clone(), at: at}
+	s.listen(w)
+	s.i, _ = s.i.WithWord(w.Public, at)
+	return s.i, true
 }
 
 // listen takes over what people have said.
@@ -116,7 +152,7 @@ func (s *step) listen(w Words) {
 		return cmp.Or(w.Notes[a].At.Compare(w.Notes[b].At), strings.Compare(a, b))
 	})
 	for _, id := range ids {
-		if n := w.Notes[id]; len(s.i.Noted) < MaxNotes && !slices.Contains(s.i.Noted, id) {
+		if n := w.Notes[id]; s.i.newNote(id) {
 			s.i.Noted = append(slices.Clone(s.i.Noted), id)
 			if n.Attribution = n.Bounded(); n.As != Hypothesis && n.As != Decision {
 				n.As = "" // other kinds of entries are watchdog's own
@@ -131,7 +167,7 @@ func (s *step) listen(w Words) {
 
 // regrade takes over what a person says of the severity.
 func (s *step) regrade(g Grade) {
-	if !s.i.regraded(g) {
+	if !s.i.regraded(g, s.at) {
 		return
 	}
 	was := s.i.Severity
@@ -147,8 +183,8 @@ func (g Grade) from(was Severity) string {
 }
 
 // SeverityBy is how grave the incident is once the word of a person is taken over.
-func (i Incident) SeverityBy(g Grade) Severity {
-	if i.regraded(g) {
+func (i Incident) SeverityBy(g Grade, now time.Time) Severity {
+	if i.regraded(g, now) {
 		return g.To
 	}
 	return i.Severity

@@ -31,10 +31,13 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 		word.Attribution = word.Bounded()
 		name := spoken(who, word)
 		switch {
-		case word.Denied:
+		case word.Denied: // whatever it is called: a no counts
 			return hold(incident.Skip, "denied by %s at %s", name, word.At.UTC().Format(time.RFC3339))
 		case word.Plan != p.Hash:
 			but = append(but, fmt.Sprintf("%s approved plan %.12s, and this is plan %.12s", name, word.Plan, p.Hash))
+		case len(who) > incident.MaxKey:
+			but = append(but, fmt.Sprintf("the name %.16s… is longer than %d bytes, and does not count",
+				who, incident.MaxKey))
 		case strings.EqualFold(who, requester(f)):
 			but = append(but, name+" asked for it, and does not count")
 		case need > 1 && strings.HasPrefix(who, "system:serviceaccount:"):
@@ -98,7 +101,7 @@ func requester(f Facts) string {
 }
 
 func spoken(who string, word incident.Approval) string {
-	name := cmp.Or(who, word.By, "somebody")
+	name := cmp.Or(incident.Name(who), word.By, "somebody")
 	if word.Reason != "" {
 		name += " (" + word.Reason + ")"
 	}

@@ -657,3 +657,20 @@ func TestAQuorumApproves_SEC08(t *testing.T) {
 		})
 	}
 }
+
+// A name that no API server knows counts for no yes and is told shortly; a no counts.
+func TestANameWithoutEndCountsForANoOnly(t *testing.T) {
+	for _, denied := range []bool{false, true} {
+		f := facts("scale")
+		f.Mode = incident.Approve
+		p, _ := Consider(f)
+		name := strings.Repeat("e", 300<<10)
+		f.Words.Approved = map[string]map[string]incident.Approval{f.OpID: {name: {Plan: p.Hash, Denied: denied}}}
+		_, answers := Consider(f)
+		h, reason, _ := Held(answers)
+		if want := map[bool]incident.Hold{true: incident.Skip, false: incident.Ask}[denied]; h != want ||
+			len(reason) > 1000 {
+			t.Errorf("denied %v: %s, %d bytes", denied, h, len(reason))
+		}
+	}
+}

@@ -113,7 +113,7 @@ func Decide(inc incident.Incident, w incident.Words, r Request) (Patch, string, 
 	if len(r.Reason) > maxText {
 		return none, "", refuse("the text is longer than %d bytes", maxText)
 	}
-	inc.Severity = inc.SeverityBy(w.Graded)
+	inc.Severity = inc.SeverityBy(w.Graded, r.At)
 	if n := size(w); n > maxWords && (r.Action == Note || r.Action != Deny && n > 2*maxWords) {
 		return none, "", refuse("incident %s holds %d KiB of responders' texts, and takes no more", inc.ID, n>>10)
 	}
@@ -187,6 +187,9 @@ func outgrown(inc incident.Incident, r Request) error {
 
 // answer is a yes or no to what an incident asks. Who answers has taken it on.
 func answer(inc incident.Incident, w incident.Words, r Request, by incident.Attribution) (Patch, string, error) {
+	if inc.Asked == nil && r.Action == Deny {
+		inc.Asked = unsent(inc, w, r.At)
+	}
 	asked, err := Pending(inc, w)
 	if err != nil {
 		return Patch{}, "", err
@@ -249,13 +252,24 @@ func Pending(inc incident.Incident, w incident.Words) (incident.Request, error) 
 		return incident.Request{}, refuse("incident %s (%s) asks for no approval; `watchdog why %s` says where it "+
 			"stands", inc.ID, inc.Phase, inc.ID)
 	}
-	for who, a := range w.Approved[r.Op] {
-		if a.Denied {
-			return incident.Request{}, refuse("this was denied by %s at %s; watchdog does not ask for it again in "+
-				"this incident", who, a.At.UTC().Format("15:04:05 UTC"))
-		}
+	if who, a, denied := w.Denial(r.Op); denied {
+		return incident.Request{}, refuse("this was denied by %s at %s; watchdog does not ask for it again in "+
+			"this incident", who, a.At.UTC().Format("15:04:05 UTC"))
 	}
 	return *r, nil
+}
+
+// unsent is the request of an op that was approved, as long as the incident does not say
+// that it is being sent: until then a no still counts.
+func unsent(inc incident.Incident, w incident.Words, at time.Time) *incident.Request {
+	op := inc.Op
+	before := []incident.OpPhase{incident.Reserving, incident.Intent, incident.Evidenced}
+	if op == nil || len(w.Approved[op.ID]) == 0 || !slices.Contains(before, op.Phase) {
+		return nil
+	}
+	return &incident.Request{
+		Op: op.ID, Rule: op.Rule, Rung: op.Rung, Plan: op.Plan, At: op.PlannedAt, Until: at.Add(time.Second), By: op.By,
+	}
 }
 
 func grade(inc incident.Incident, w incident.Words, to incident.Severity,
@@ -280,7 +294,7 @@ func grade(inc incident.Incident, w incident.Words, to incident.Severity,
 // after one by a clock that was ahead.
 func after(at time.Time, by time.Duration, before ...time.Time) time.Time {
 	for _, b := range before {
-		if !at.After(b) {
+		if !at.After(b) && !incident.Ahead(b, at) {
 			at = b.Add(by)
 		}
 	}

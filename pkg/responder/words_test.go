@@ -1,6 +1,7 @@
 package responder
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -62,7 +63,7 @@ func TestTheLastWordOnTheSeverityCounts(t *testing.T) {
 				t.Fatal(err)
 			}
 			all[1].Graded = first
-			if !all[1].News(p) {
+			if !all[1].News(p, now) {
 				t.Errorf("first %s ahead, taken over %v: the second is no news: %+v", ahead, taken, p.Graded)
 			}
 		}
@@ -128,5 +129,54 @@ func TestUndoFindsWhatHasALease(t *testing.T) {
 	if _, err := undoable(incident.Ledger{}, "01x"); err == nil ||
 		!strings.Contains(err.Error(), "no change of watchdog has a lease now") {
 		t.Error(err)
+	}
+}
+
+// Who says it in the far future has not the last word for ever.
+func TestAWordOfTheFarFutureIsNotTheLast(t *testing.T) {
+	far := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	for _, taken := range []bool{false, true} {
+		all := incidents()
+		first := incident.Grade{Attribution: incident.Attribution{By: "eve", At: far}, To: incident.P3}
+		public := incident.PublicWord{Attribution: incident.Attribution{By: "eve", At: far}}
+		if taken { // by an earlier version
+			all[1].Graded, all[1].Severity, all[1].Public = first, first.To, public
+		}
+		w := incident.Words{Graded: first, Public: public}
+		if all[1].News(w, now) {
+			t.Error("the word of the far future is taken over")
+		}
+		r := Request{Action: Grade, Incident: "01a2", To: incident.P0, Reason: "x", By: "alice", At: now}
+		p, _, err := decide(all, w, r)
+		if _, bad := json.Marshal(p); err != nil || bad != nil || all[1].SeverityBy(p.Graded, now) != incident.P0 {
+			t.Errorf("taken %v: %+v, %v, %v", taken, p, err, bad)
+		}
+		r.Action = Publish
+		p, _, err = decide(all, w, r)
+		if _, bad := json.Marshal(p); err != nil || bad != nil || !all[1].News(p, now) {
+			t.Errorf("taken %v: %+v, %v, %v", taken, p, err, bad)
+		}
+	}
+}
+
+// Until an approved op is stored as being sent, a no counts; after that it is refused.
+func TestANoIsTakenUntilTheOpIsBeingSent(t *testing.T) {
+	yes := incident.Words{Approved: map[string]map[string]incident.Approval{"op1": {"bob": {Plan: hash}}}}
+	for phase, want := range map[incident.OpPhase]bool{
+		incident.Reserving: true, incident.Intent: true, incident.Evidenced: true, incident.Sent: false,
+		incident.InDoubt: false, incident.Settling: false,
+	} {
+		i := asking("")
+		i.Op, i.Asked = &incident.Op{ID: "op1", Plan: i.Asked.Plan, Phase: phase}, nil
+		p, _, err := Decide(i, yes, Request{Action: Deny, Incident: "01a1", By: "dora", At: now})
+		if got := p.Approved["op1"]["dora"].Denied; got != want || (err == nil) != want {
+			t.Errorf("%s: denied %v, %v", phase, got, err)
+		}
+		if _, _, err := Decide(i, yes, Request{Action: Approve, Plan: hash, By: "dora", At: now}); err == nil {
+			t.Errorf("%s: a yes is taken", phase)
+		}
+		if _, _, err := Decide(i, incident.Words{}, Request{Action: Deny, By: "dora", At: now}); err == nil {
+			t.Errorf("%s: a no to what nobody was asked is taken", phase)
+		}
 	}
 }
