@@ -28,7 +28,8 @@ func TestALeaderUnderAnOldDefinitionIsBlocked_X54(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		switch {
 		case strings.Contains(r.URL.Path, "/leases") && r.Method != http.MethodGet:
-			fmt.Fprint(w, `{"kind":"Lease","apiVersion":"coordination.k8s.io/v1","metadata":{"name":"watchdog","resourceVersion":"1"},"spec":{}}`)
+			fmt.Fprint(w, `{"kind":"Lease","apiVersion":"coordination.k8s.io/v1","metadata":{"name":"watchdog",`+
+				`"resourceVersion":"1"},"spec":{}}`)
 		case r.Method == http.MethodPost && r.URL.Path == own+"/incidents" && r.URL.Query().Get("dryRun") == "All":
 			if _, _ = w.Write(body); checks.Add(1) == 2 { // the status is kept: it is no sub-resource
 				again <- struct{}{}
@@ -43,10 +44,14 @@ func TestALeaderUnderAnOldDefinitionIsBlocked_X54(t *testing.T) {
 	defer api.Close()
 	dir := t.TempDir()
 	kubeconfig := filepath.Join(dir, "kubeconfig")
-	if err := os.WriteFile(kubeconfig, fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":%q}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}],"users":[{"name":"c","user":{}}]}`, api.URL), 0o600); err != nil {
+	if err := os.WriteFile(kubeconfig, fmt.Appendf(nil,
+		`{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":%q}}],`+
+			`"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}],"users":[{"name":"c","user":{}}]}`,
+		api.URL), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a, err := newApp(Options{DataDir: dir, Namespace: "watchdog", Identity: "w-1", Kubeconfig: kubeconfig, Logger: slog.New(slog.DiscardHandler)}, 15*time.Second)
+	a, err := newApp(Options{DataDir: dir, Namespace: "watchdog", Identity: "w-1", Kubeconfig: kubeconfig,
+		Logger: slog.New(slog.DiscardHandler)}, 15*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +61,8 @@ func TestALeaderUnderAnOldDefinitionIsBlocked_X54(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- a.lead(ctx) }()
 	<-again // it tries again, and has said why by now
-	if why := a.unstored(); !strings.Contains(why, "apply the chart's crds/") || testutil.ToFloat64(a.metrics.blocked) == 0 {
+	if why := a.unstored(); !strings.Contains(why, "apply the chart's crds/") ||
+		testutil.ToFloat64(a.metrics.blocked) == 0 {
 		t.Errorf("blocked: %q", why)
 	}
 	cancel()

@@ -329,7 +329,8 @@ var opIDs atomic.Int64
 // start builds a new engine over the same world: what a restart does.
 func (s *stage) start(ctx context.Context, done chan<- error) {
 	s.engine = New(Options{
-		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Cluster: s.world, Store: cmp.Or[Store](s.instead, s.world),
+		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Cluster: s.world,
+		Store: cmp.Or[Store](s.instead, s.world),
 		Audit: func(r audit.Record) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()

@@ -168,7 +168,8 @@ func TestWhatIsStoredWhileASweepIsUnderWayStays(t *testing.T) {
 	if err := earlier.open(t.Context(), i); err != nil {
 		t.Fatal(err)
 	}
-	a.put(theseIncidents+"01a2", `{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","spec":{"target":{"name":"x"}}}`)
+	a.put(theseIncidents+"01a2",
+		`{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","spec":{"target":{"name":"x"}}}`)
 	var once sync.Once
 	a.answer = func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodDelete {
@@ -180,7 +181,8 @@ func TestWhatIsStoredWhileASweepIsUnderWayStays(t *testing.T) {
 		}
 		return false
 	}
-	if err := s.Sweep(t.Context(), time.Time{}); err != nil || a.get(theseIncidents+"01a1") == nil || a.get(theseIncidents+"01a2") != nil {
+	if err := s.Sweep(t.Context(), time.Time{}); err != nil || a.get(theseIncidents+"01a1") == nil ||
+		a.get(theseIncidents+"01a2") != nil {
 		t.Errorf("%v", err)
 	}
 }
@@ -190,9 +192,12 @@ func TestASweepLeavesWhatWasMadeAMomentAgo(t *testing.T) {
 	a, c := newAPI(t)
 	s := NewStore(c, "watchdog")
 	for id, made := range map[string]time.Time{"01a1": wordsAt, "01a2": wordsAt.Add(time.Minute)} {
-		a.put(theseIncidents+id, fmt.Sprintf(`{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","metadata":{"creationTimestamp":%q},"spec":{"target":{"name":"x"}}}`, made.Format(time.RFC3339)))
+		a.put(theseIncidents+id,
+			fmt.Sprintf(`{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","metadata":{"creationTimestamp":%q},`+
+				`"spec":{"target":{"name":"x"}}}`, made.Format(time.RFC3339)))
 	}
-	if err := s.Sweep(t.Context(), wordsAt.Add(time.Minute)); err != nil || a.get(theseIncidents+"01a1") != nil || a.get(theseIncidents+"01a2") == nil {
+	if err := s.Sweep(t.Context(), wordsAt.Add(time.Minute)); err != nil || a.get(theseIncidents+"01a1") != nil ||
+		a.get(theseIncidents+"01a2") == nil {
 		t.Errorf("%v", err)
 	}
 }

@@ -38,14 +38,22 @@ func TestAnIncidentThatCannotBeStoredIsNoticed_W16(t *testing.T) {
 		asked time.Duration // after the last of them
 		want  string
 	}{
-		"it fails for less than a minute":                      {saves: []save{{0, "a", no}, {50 * time.Second, "a", no}}},
-		"it fails for a minute":                                {saves: []save{{0, "a", no}, {30 * time.Second, "a", no}, {30 * time.Second, "a", no}}, want: "incident a could not be stored since 12:00:00 UTC"},
-		"it fails for a minute, and others do not":             {saves: []save{{0, "a", no}, {30 * time.Second, "b", nil}, {30 * time.Second, "a", no}, {0, "b", nil}}, want: "incident a"},
-		"it failed for a minute and is stored":                 {saves: []save{{0, "a", no}, {time.Minute, "a", no}, {time.Second, "a", nil}}},
-		"another leader wrote it, and it is read again":        {saves: []save{{0, "a", no}, {time.Minute, "a", no}, {time.Second, "a", conflict}}},
-		"nobody tries it any more":                             {saves: []save{{0, "a", no}, {time.Minute, "a", no}}, asked: 3 * time.Minute},
-		"it failed long ago, and once more":                    {saves: []save{{0, "a", no}, {time.Hour, "a", no}}},
-		"this replica ceased to lead while the answer was due": {ctx: ended, saves: []save{{0, "a", no}, {time.Minute, "a", no}}},
+		"it fails for less than a minute": {saves: []save{{0, "a", no},
+			{50 * time.Second, "a", no}}},
+		"it fails for a minute": {saves: []save{{0, "a", no},
+			{30 * time.Second, "a", no}, {30 * time.Second, "a", no}},
+			want: "incident a could not be stored since 12:00:00 UTC"},
+		"it fails for a minute, and others do not": {saves: []save{{0, "a", no},
+			{30 * time.Second, "b", nil}, {30 * time.Second, "a", no}, {0, "b", nil}}, want: "incident a"},
+		"it failed for a minute and is stored": {saves: []save{{0, "a", no}, {time.Minute, "a", no},
+			{time.Second, "a", nil}}},
+		"another leader wrote it, and it is read again": {saves: []save{{0, "a", no}, {time.Minute, "a", no},
+			{time.Second, "a", conflict}}},
+		"nobody tries it any more": {saves: []save{{0, "a", no}, {time.Minute, "a", no}},
+			asked: 3 * time.Minute},
+		"it failed long ago, and once more": {saves: []save{{0, "a", no}, {time.Hour, "a", no}}},
+		"this replica ceased to lead while the answer was due": {ctx: ended,
+			saves: []save{{0, "a", no}, {time.Minute, "a", no}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := time.Date(2026, 3, 6, 12, 0, 0, 0, time.UTC)
