@@ -128,8 +128,7 @@ func (s shape) reference() string {
 	var b strings.Builder
 	b.WriteString(`# Configuration
 
-One YAML file. ` + "`watchdog check FILE`" + ` says everything that is wrong with one,
-	with line and what would be right;
+One YAML file. ` + "`watchdog check FILE`" + ` says everything that is wrong with one, with line and what would be right;
 ` + "`configs/`" + ` has an example per feature; ` +
 		"`configs/watchdog.schema.json`" + ` is the JSON schema for editors. The running daemon loads a
 changed file by itself, on SIGHUP and on ` + "`POST /-/reload`" +
@@ -137,8 +136,7 @@ changed file by itself, on SIGHUP and on ` + "`POST /-/reload`" +
 restart.
 
 Unknown fields are errors. Secrets are never in the file: ` + "`*_file`" + ` options name files that are read at each use. Nothing in
-the file is expanded from the environment. A 0 where none can be meant is an error,
-	too: leave the option out for its default.
+the file is expanded from the environment. A 0 where none can be meant is an error, too: leave the option out for its default.
 
 This page is generated from the comments in ` + "`pkg/config/types.go`" + ` (` + "`go test ./pkg/config -run Reference -update`" + `).
 

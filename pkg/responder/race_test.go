@@ -36,8 +36,11 @@ func (f *fake) step() error {
 }
 
 func (f *fake) Incidents(context.Context) ([]incident.Incident, error) {
+	f.mu.Lock()
 	f.lists++
-	return append(incidents(), f.inc), f.step()
+	all := append(incidents(), f.inc)
+	f.mu.Unlock()
+	return all, f.step()
 }
 
 func (f *fake) Incident(_ context.Context, id string) (incident.Incident, incident.Words, string, error) {
