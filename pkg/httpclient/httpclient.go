@@ -68,9 +68,6 @@ func newTransport(o Options, after, answer time.Duration) *http.Transport {
 // share its connections.
 var shared = NewTransport(Options{})
 
-// Shared returns the transport that clients share.
-func Shared() *http.Transport { return shared }
-
 // New returns a client on a transport, or with nil on the shared one. It follows no
 // redirects: a token must not travel to another host. timeout bounds one request; 0: its
 // context does.

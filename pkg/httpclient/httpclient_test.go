@@ -150,7 +150,7 @@ func TestADeadConnectionIsLeftForANewOne_INV77(t *testing.T) {
 }
 
 func TestEveryTransportIsTried_X101(t *testing.T) {
-	for name, tr := range map[string]*http.Transport{"shared": Shared(),
+	for name, tr := range map[string]*http.Transport{"shared": shared,
 		"own": NewTransport(Options{MaxConnsPerHost: 8}), "of a client": New(nil, 0).Transport.(*http.Transport)} {
 		if tr.HTTP2 == nil || tr.HTTP2.SendPingTimeout != 15*time.Second || tr.HTTP2.PingTimeout != 5*time.Second ||
 			!tr.ForceAttemptHTTP2 {

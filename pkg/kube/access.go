@@ -12,7 +12,6 @@ import (
 
 	authentication "k8s.io/api/authentication/v1"
 	authorization "k8s.io/api/authorization/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"watchdog.io/watchdog/pkg/responder"
@@ -117,9 +116,6 @@ func (a *Access) turn(ctx context.Context) (back func(), err error) {
 		return nil, errBusy
 	}
 }
-
-// Forbidden reports whether an error is the API server's no to watchdog itself.
-func Forbidden(err error) bool { return apierrors.IsForbidden(err) }
 
 // May returns nil if the person may update the sub-resource of incidents in
 // watchdog's namespace, *responder.Refused if not, and another error if that cannot

@@ -97,19 +97,10 @@ func (p *pagerDuty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		failUnread(w, http.StatusUnauthorized, errForged.Error())
 		return
 	}
-	secrets, err := set.Secrets()
-	if err != nil {
-		p.o.Logger.Error("a webhook of PagerDuty was refused because it cannot be checked", "err", err)
-		failUnread(w, http.StatusServiceUnavailable, "signatures cannot be checked now; the log says why")
-		return
-	}
-	body, err := readBody(w, r, maxVendorBody)
-	if errors.Is(err, errTooLarge) {
-		failUnread(w, http.StatusRequestEntityTooLarge, err.Error())
-		return
-	}
-	if err != nil || !signed(secrets, signatures, string(body)) {
-		fail(w, http.StatusUnauthorized, errForged.Error())
+	body, ok := signedBody(w, r, p.o.Logger, "pagerduty", set.Secrets, func(secrets []string, body []byte) bool {
+		return signed(secrets, signatures, string(body))
+	})
+	if !ok {
 		return
 	}
 	ev, err := parseEvent(body)

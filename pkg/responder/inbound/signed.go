@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +17,28 @@ var errForged = errors.New("the signature, the time or the body is not right, or
 
 // errBusy says that more came within a short time than can be told apart.
 var errBusy = errors.New("too many requests within a few minutes to recognise a replayed one; try again later")
+
+// signedBody reads the body of a vendor's request and returns it if genuine says that one of
+// the secrets signed it. If not, it answers the request, and ok is false.
+func signedBody(w http.ResponseWriter, r *http.Request, l *slog.Logger, vendor string, read func() ([]string, error),
+	genuine func(secrets []string, body []byte) bool) (body []byte, ok bool) {
+	secrets, err := read()
+	if err != nil {
+		l.Error("cannot check the signature of a request; it was refused", "vendor", vendor, "err", err)
+		failUnread(w, http.StatusServiceUnavailable, "signatures cannot be checked now; the log says why")
+		return nil, false
+	}
+	body, err = readBody(w, r, maxVendorBody)
+	switch {
+	case errors.Is(err, errTooLarge):
+		failUnread(w, http.StatusRequestEntityTooLarge, err.Error())
+		return nil, false
+	case err != nil || !genuine(secrets, body):
+		fail(w, http.StatusUnauthorized, errForged.Error())
+		return nil, false
+	}
+	return body, true
+}
 
 // signed reports whether one of the signatures is that of one of the secrets over
 // the parts. It takes the same time whichever it is, and however much of it fits.

@@ -82,19 +82,10 @@ func (s *Slack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		failUnread(w, http.StatusUnauthorized, errForged.Error())
 		return
 	}
-	secrets, err := set.SigningSecret()
-	if err != nil {
-		s.o.Logger.Error("a click in Slack was refused because it cannot be checked", "err", err)
-		failUnread(w, http.StatusServiceUnavailable, "signatures cannot be checked now; the log says why")
-		return
-	}
-	body, err := readBody(w, r, maxVendorBody)
-	if errors.Is(err, errTooLarge) {
-		failUnread(w, http.StatusRequestEntityTooLarge, err.Error())
-		return
-	}
-	if err != nil || !slackSigned(secrets, signature, stamp, body, s.o.Now()) {
-		fail(w, http.StatusUnauthorized, errForged.Error())
+	body, ok := signedBody(w, r, s.o.Logger, "slack", set.SigningSecret, func(secrets []string, body []byte) bool {
+		return slackSigned(secrets, signature, stamp, body, s.o.Now())
+	})
+	if !ok {
 		return
 	}
 	// One body signed for one moment has one signature, whatever the case of its letters.

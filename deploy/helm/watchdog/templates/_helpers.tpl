@@ -256,7 +256,7 @@ README; nothing else is granted.
 {{- end -}}
 
 {{/* "true" if responders can use anything other than the command line. */}}
-{{- define "watchdog.hears" -}}
+{{- define "watchdog.respondersOnline" -}}
 {{- $c := .Values.config -}}
 {{- if or (include "watchdog.control" .) (include "watchdog.at" (list $c "receivers" "slack" "interaction")) (include "watchdog.at" (list $c "receivers" "pagerduty" "webhook")) }}true{{ end -}}
 {{- end -}}
