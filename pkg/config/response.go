@@ -8,11 +8,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/timeinterval"
 )
-
-// weekdays is the calendar that is there without being defined.
-const weekdays = "weekdays"
 
 // phases are those of the runbook (4.2).
 var phases = []ResponsePhase{
@@ -50,30 +46,6 @@ func (c *Config) setResponse() {
 	}
 }
 
-// Calendar returns the calendar of the name; an empty one counts all time.
-func (c *Config) Calendar(name string) (*timeinterval.Calendar, error) {
-	var all []timeinterval.Interval
-	if name == weekdays {
-		all = []timeinterval.Interval{{Weekdays: []string{"monday:friday"}}}
-	}
-	for _, t := range c.TimeIntervals {
-		if t.Name != name {
-			continue
-		}
-		all = nil
-		for _, i := range t.TimeIntervals {
-			n := timeinterval.Interval{Weekdays: i.Weekdays, DaysOfMonth: i.DaysOfMonth, Months: i.Months,
-				Years:    i.Years,
-				Location: i.Location}
-			for _, x := range i.Times {
-				n.Times = append(n.Times, timeinterval.Times(x))
-			}
-			all = append(all, n)
-		}
-	}
-	return timeinterval.New(all)
-}
-
 func (v *validator) response(c *Config) {
 	names := map[string]bool{weekdays: true}
 	seen := map[string]bool{}
@@ -102,12 +74,6 @@ func (v *validator) response(c *Config) {
 		v.during(a, r.During, names)
 		v.steps(a, r, c, names)
 		v.phases(a, r.Phases)
-	}
-}
-
-func (v *validator) during(a at, name string, names map[string]bool) {
-	if name != "" && !names[name] {
-		v.fail(a.key("during"), "unknown time interval %q", name)
 	}
 }
 
