@@ -91,17 +91,17 @@ func TestTheAuditRecordIsReplayed_SEC40(t *testing.T) {
 		not  string
 	}{
 		{[]string{good, "--key-file", keyFile}, 0, []string{"all records are sealed with a key",
-			"1 decision of 1 incident replayed: all the same"}, "difference"},
-		{[]string{export, "--key-file", keyFile}, 0, []string{"1 decision of 1 incident replayed: all the same"},
+			"1 decision of 1 incident replayed: all identical"}, "difference"},
+		{[]string{export, "--key-file", keyFile}, 0, []string{"1 decision of 1 incident replayed: all identical"},
 			"difference"},
 		{[]string{changed, "--key-file", keyFile}, 1,
-			[]string{`record 3, incident i1: decision 1 of 1: the tick gave something else: recorded "escalated", ` +
+			[]string{`record 3, incident i1: decision 1 of 1: event tick gave another result: recorded "escalated", ` +
 				`replayed`, "replay audit log in " + changed + ": 1 difference; either", "the image that wrote it"},
-			"all the same"},
-		{[]string{old, "--key-file", keyFile}, 0, []string{"no decision was replayed",
-			"2 records on incidents without a decision"}, "all the same"},
+			"all identical"},
+		{[]string{old, "--key-file", keyFile}, 0, []string{"no decisions replayed",
+			"2 records on incidents without replayable decisions"}, "all identical"},
 		{[]string{newer, "--key-file", keyFile}, 0,
-			[]string{fmt.Sprintf("1 record of decisions not replayed, this version cannot: format 99, and it knows %d",
+			[]string{fmt.Sprintf("1 record of decisions not replayed: format 99, this version reads format %d",
 				decision.Format)},
 			"difference"},
 		{[]string{torn, "--key-file", keyFile}, 1, []string{"hash does not match the content", "is not intact"}, ""},

@@ -135,7 +135,7 @@ func TestEveryActionIsKnownEverywhere(t *testing.T) {
 }
 
 // olderGuards are the files of guards that are older than the rule that a guard has a mutant, and the ledger's.
-var olderGuards = []string{"silence", "maintenance", "stale", "hint", "settling", "paused", "target", "disruption",
+var olderGuards = []string{"silence", "maintenance", "stale", "external_alert", "settling", "paused", "target", "disruption",
 	"ledger"}
 
 // TestEveryGuardIsKnownEverywhere walks remediate.Guards.
@@ -170,17 +170,17 @@ func remediation() string {
 	var b strings.Builder
 	b.WriteString(`# Actions and guards
 
-What a ladder can do, and what is asked before it does. This page is made from the tables ` +
+What a ladder can do, and which guards must allow it. This page is generated from the tables ` +
 		"`remediate.Actions` and `remediate.Guards`" + `:
 ` + "`go test ./internal/house -run KnownEverywhere -update`" + `.
 
 ## Actions
 
-The class says how much an action can hurt: C0 takes evidence, C1 calls a person, C2 adds, C3 replaces pods, C4 changes what runs. ` +
-		`From C2 on it needs
-the chart's value ` + "`actions.NAME`" + `, which brings its rights. [Options](configuration.md#rungoptions), [approvals](approvals.md).
+The class states how disruptive an action is: C0 captures evidence, C1 pages a person, C2 adds, C3 replaces pods, C4 changes what runs. ` +
+		`C2 and above need
+the chart's value ` + "`actions.NAME`" + `, which grants its rights. [Options](configuration.md#rungoptions), [approvals](approvals.md).
 
-| action | class | what it does | options | rights beyond looking | simulated |
+| action | class | what it does | options | rights beyond reading | simulated |
 |---|---|---|---|---|---|
 `)
 	for _, a := range remediate.Actions() {
@@ -198,11 +198,11 @@ the chart's value ` + "`actions.NAME`" + `, which brings its rights. [Options](c
 	b.WriteString(`
 ## Guards
 
-Each answers with its reason and its number, also when it lets pass; one that cannot tell holds. ` +
+Each guard answers with its reason and its figures, also when it passes; one that cannot decide holds. ` +
 		"`watchdog why`" + ` shows all of them. The ledger's own
 limits come first: ` + codes(remediate.LedgerGuardNames()) + `.
 
-| guard | asked from | lets pass if | before a lease is taken back |
+| guard | from class | passes if | also before a revert |
 |---|---|---|---|
 `)
 	for _, g := range remediate.Guards() {

@@ -284,7 +284,7 @@ func Outage() incident.Incident {
 	at := time.Date(2026, 3, 6, 1, 15, 0, 0, time.UTC)
 	return incident.Incident{ID: "01aaa", Target: incident.Target{Name: "cart", Namespace: "shop", Kind: "deployment",
 		Workload: "cart"}, Phase: incident.Escalated, Severity: incident.P1, Lead: "errors", Paged: true,
-		PageReason: "the ladder says page", OpenedAt: at,
+		PageReason: "the ladder reached page", OpenedAt: at,
 		Alerts: []incident.Alert{{Rule: "errors", Severity: incident.P1, Firing: true,
 			Reason: `12% "failed" <!channel>` + "\n\x1b[31m", ActiveAt: at},
 			{Rule: "slow", Severity: incident.P2, Reason: "well", ActiveAt: at, EvaluatedAt: at.Add(time.Minute)}}}

@@ -389,7 +389,7 @@ func (m *alertmanager) seen(r *replica, target string, v engine.Snapshot) engine
 // other answers for names that are no target.
 func (m *alertmanager) other(name string) (engine.TargetSetup, bool) {
 	t, ok := ingest.Unwatched(name)
-	return engine.TargetSetup{Target: t, Mode: incident.Observe, ModeWhy: "no target is meant"}, ok
+	return engine.TargetSetup{Target: t, Mode: incident.Observe, ModeWhy: "not a target of the configuration"}, ok
 }
 
 // toldOf hears what people are told, and holds INV-57 and INV-75 against it.

@@ -163,7 +163,7 @@ func eventOf(name string, v any) (incident.Event, error) {
 	case "released":
 		return as[incident.Released](v)
 	}
-	return nil, fmt.Errorf("there is no event %.40q", name)
+	return nil, fmt.Errorf("unknown event %.40q", name)
 }
 
 // as reads a value, and refuses what it has no place for.

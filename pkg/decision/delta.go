@@ -37,7 +37,7 @@ func parse(b []byte) (any, error) {
 		return nil, err
 	}
 	if d.More() {
-		return nil, errors.New("something follows the JSON value")
+		return nil, errors.New("unexpected data after the JSON value")
 	}
 	return v, nil
 }
@@ -175,13 +175,13 @@ func apply(a, d any) (any, error) {
 	case map[string]any:
 		if v, is := d[whole]; is {
 			if len(d) != 1 {
-				return nil, errors.New("a value has something beside it")
+				return nil, errors.New("a value has additional members")
 			}
 			return v, nil
 		}
 		old, is := a.(map[string]any)
 		if !is {
-			return nil, errors.New("members of what is no object are changed")
+			return nil, errors.New("members are changed, but the value is not an object")
 		}
 		out := maps.Clone(old)
 		for k, c := range d {
@@ -199,11 +199,11 @@ func apply(a, d any) (any, error) {
 	case []any:
 		old, is := a.([]any)
 		if !is {
-			return nil, errors.New("items of what is no list are taken")
+			return nil, errors.New("items are copied, but the value is not a list")
 		}
 		return unscript(old, d)
 	}
-	return nil, errors.New("it is neither a value nor a change")
+	return nil, errors.New("neither a value nor a change")
 }
 
 func unscript(old, d []any) (any, error) {
@@ -212,11 +212,11 @@ func unscript(old, d []any) (any, error) {
 		switch c := c.(type) {
 		case []any:
 			if len(c) != 2 {
-				return nil, fmt.Errorf("a range of a list has %d numbers", len(c))
+				return nil, fmt.Errorf("a list range has %d numbers, expected 2", len(c))
 			}
 			from, n := number(c[0]), number(c[1])
 			if from < 0 || n < 0 || from > len(old) || n > len(old)-from {
-				return nil, fmt.Errorf("items are taken that a list of %d has not", len(old))
+				return nil, fmt.Errorf("a list range is out of bounds: the list has %d items", len(old))
 			}
 			out = append(out, old[from:from+n]...)
 		case map[string]any:
@@ -226,7 +226,7 @@ func unscript(old, d []any) (any, error) {
 			}
 			k := number(c["@"])
 			if k < 0 || k >= len(old) || len(c) != 2 {
-				return nil, fmt.Errorf("an item is changed that a list of %d has not", len(old))
+				return nil, fmt.Errorf("a changed item is out of bounds: the list has %d items", len(old))
 			}
 			v, err := apply(old[k], c["d"])
 			if err != nil {
@@ -234,7 +234,7 @@ func unscript(old, d []any) (any, error) {
 			}
 			out = append(out, v)
 		default:
-			return nil, errors.New("an item of a list is neither taken nor given")
+			return nil, errors.New("a list item is neither copied, changed nor given")
 		}
 		if len(out) > maxItems {
 			return nil, fmt.Errorf("a list has more than %d items", maxItems)

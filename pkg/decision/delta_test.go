@@ -71,14 +71,14 @@ func TestWhatHardlyDiffersIsShort(t *testing.T) {
 
 func TestAChangeThatFitsNothingIsRefused(t *testing.T) {
 	for _, c := range []struct{ old, change, want string }{
-		{`{}`, `{"a":{"b":1}}`, "members of what is no object"},
-		{`{"a":1}`, `{"a":[[0,1]]}`, "items of what is no list"},
-		{`[1]`, `[[0,2]]`, "that a list of 1 has not"},
-		{`[1]`, `[[1,-1]]`, "that a list of 1 has not"},
+		{`{}`, `{"a":{"b":1}}`, "the value is not an object"},
+		{`{"a":1}`, `{"a":[[0,1]]}`, "the value is not a list"},
+		{`[1]`, `[[0,2]]`, "out of bounds: the list has 1 items"},
+		{`[1]`, `[[1,-1]]`, "out of bounds: the list has 1 items"},
 		{`[1]`, `[[0,1,2]]`, "3 numbers"},
-		{`[1]`, `[{"@":1,"d":2}]`, "that a list of 1 has not"},
-		{`[1]`, `[1]`, "neither taken nor given"},
-		{`[1]`, `{"=":1,"a":2}`, "something beside it"},
+		{`[1]`, `[{"@":1,"d":2}]`, "out of bounds: the list has 1 items"},
+		{`[1]`, `[1]`, "neither copied, changed nor given"},
+		{`[1]`, `{"=":1,"a":2}`, "additional members"},
 		{`[1]`, `null`, "neither a value nor a change"},
 		{`[1,2,3,4,5,6,7,8,9,10]`, `[` + strings.TrimSuffix(strings.Repeat("[0,10],", 1001), ",") + `]`,
 			"more than 10000 items"},

@@ -133,7 +133,7 @@ func (p *Replay) decisions(r audit.Record) {
 		Format int `json:"format"`
 	}
 	if err := json.Unmarshal(r.Data, &format); err != nil || format.Format <= 0 {
-		p.differs(r, fmt.Sprintf("it holds no decision that can be read: %v",
+		p.differs(r, fmt.Sprintf("cannot read its decisions: %v",
 			errors.Join(err, fmt.Errorf("format %d", format.Format))), "", "")
 		t.lose("an earlier record of the incident cannot be read")
 		return
@@ -150,7 +150,7 @@ func (p *Replay) decisions(r audit.Record) {
 	dec := json.NewDecoder(bytes.NewReader(r.Data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&d); err != nil {
-		p.differs(r, fmt.Sprintf("it holds no decision that can be read: %v", err), "", "")
+		p.differs(r, fmt.Sprintf("cannot read its decisions: %v", err), "", "")
 		t.lose("an earlier record of the incident cannot be read")
 		return
 	}
@@ -163,7 +163,7 @@ func (p *Replay) decisions(r audit.Record) {
 func (p *Replay) step(r audit.Record, t *thread, name string, x step) {
 	fail := func(what, wanted, got string) {
 		p.differs(r, name+": "+what, wanted, got)
-		t.lose("it goes on from a decision that differs")
+		t.lose("it follows a decision that differs")
 	}
 	switch {
 	case x.Left != "":
@@ -178,21 +178,21 @@ func (p *Replay) step(r audit.Record, t *thread, name string, x step) {
 	case t.lost != "":
 	case t.sum == "" && p.first > 1:
 		if !x.Full {
-			p.leave(t, "it goes on from a decision in a file that is gone")
+			p.leave(t, "it follows a decision in a file that no longer exists")
 			return
 		}
 	case x.After != t.sum:
-		fail("it goes on from another state than the decision before it gave", x.After, t.sum)
+		fail("its state is not the one that the previous decision produced", x.After, t.sum)
 		return
 	}
 	given, err := t.unfold(x)
 	if err != nil {
-		fail(fmt.Sprintf("what it was given cannot be read: %v", err), "", "")
+		fail(fmt.Sprintf("cannot read its input: %v", err), "", "")
 		return
 	}
 	q, err := question(given)
 	if err != nil {
-		fail(fmt.Sprintf("what it was given cannot be read: %v", err), "", "")
+		fail(fmt.Sprintf("cannot read its input: %v", err), "", "")
 		return
 	}
 	t.lost = ""
@@ -215,16 +215,16 @@ func (p *Replay) step(r audit.Record, t *thread, name string, x step) {
 	}
 	after, err := tree(reduced(next))
 	if err != nil {
-		fail(fmt.Sprintf("the state after it cannot be written: %v", err), "", "")
+		fail(fmt.Sprintf("cannot encode the resulting state: %v", err), "", "")
 		return
 	}
 	got := outcomeOf(next, effects, sum(after))
 	if wanted, is := x.Got.String(), got.String(); wanted != is {
-		fail("the "+q.name+" gave something else", wanted, is)
+		fail("event "+q.name+" gave another result", wanted, is)
 		return
 	}
 	if x.Got.State != got.State {
-		fail("the "+q.name+" gave another state", x.Got.State, got.State+": "+last(next, entries(q.state)))
+		fail("event "+q.name+" gave another state", x.Got.State, got.State+": "+last(next, entries(q.state)))
 		return
 	}
 	t.given, t.sum, t.after = maps.Clone(given), got.State, next
@@ -243,7 +243,7 @@ func last(i incident.Incident, before int) string {
 		said = append(said, string(e.Kind)+": "+e.Text)
 	}
 	if len(said) == 0 {
-		return "it adds nothing to the timeline"
+		return "nothing added to the timeline"
 	}
 	return strings.Join(said, "; ")
 }
@@ -256,7 +256,7 @@ func (t *thread) unfold(x step) (map[string]any, error) {
 	}
 	if !x.Full {
 		if t.given == nil {
-			return nil, errors.New("it says what has changed since a state that no record gives")
+			return nil, errors.New("it is a change of a state that no record gives")
 		}
 		if v, err = apply(t.given, v); err != nil {
 			return nil, err
@@ -265,7 +265,7 @@ func (t *thread) unfold(x step) (map[string]any, error) {
 	given, is := v.(map[string]any)
 	switch {
 	case !is:
-		return nil, errors.New("it is no object")
+		return nil, errors.New("not a JSON object")
 	case !fits(given):
 		return nil, fmt.Errorf("it unfolds to more than %d bytes", maxSize)
 	}
@@ -285,7 +285,7 @@ func question(given map[string]any) (q asked, err error) {
 	q.name, _ = given[itsKind].(string)
 	for name := range given {
 		if !slices.Contains([]string{itsKind, itsState, itsPolicy, itsAsked, itsTick, itsEvent}, name) {
-			return q, fmt.Errorf("a Step is not given %.40q", name)
+			return q, fmt.Errorf("unknown input %.40q", name)
 		}
 	}
 	if q.state, err = as[incident.Incident](given[itsState]); err != nil {
@@ -319,12 +319,12 @@ func question(given map[string]any) (q asked, err error) {
 func (q asked) ask() (next incident.Incident, effects []incident.Effect, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("the core panicked on its %s: %v", q.name, r)
+			err = fmt.Errorf("the core panicked on event %s: %v", q.name, r)
 		}
 	}()
 	next, effects = incident.Step(q.state, q.event, q.policy)
 	if q.answer != nil && len(q.answer.unknown) > 0 {
-		err = fmt.Errorf("the %s asked for %s, which was not asked for then", q.name, q.answer.unknown[0])
+		err = fmt.Errorf("event %s asked for %s, which is not on record", q.name, q.answer.unknown[0])
 	}
 	return next, effects, err
 }
@@ -333,7 +333,7 @@ func (q asked) ask() (next incident.Incident, effects []incident.Effect, err err
 func weighed(e incident.Event) (what, wanted, got string) {
 	check := func(plan incident.Plan, answers []incident.Answer, h incident.Hold, reason string, retryAt time.Time) {
 		if hash := remediate.Hash(plan); plan.Hash != "" && plan.Hash != hash {
-			what, wanted, got = "the plan's hash is another one", plan.Hash, hash
+			what, wanted, got = "the plan has another hash", plan.Hash, hash
 		}
 		if len(answers) == 0 {
 			return // the target could not be read
@@ -344,9 +344,9 @@ func weighed(e incident.Event) (what, wanted, got string) {
 				if h == "" {
 					return "pass"
 				}
-				return fmt.Sprintf("%s: %s (again at %s)", h, reason, at.UTC().Format(time.RFC3339))
+				return fmt.Sprintf("%s: %s (retry at %s)", h, reason, at.UTC().Format(time.RFC3339))
 			}
-			what, wanted, got = "the guards' answers mean something else", say(h, reason, retryAt), say(hold, why, at)
+			what, wanted, got = "the guards' answers have another result", say(h, reason, retryAt), say(hold, why, at)
 		}
 	}
 	switch e := e.(type) {
@@ -373,12 +373,12 @@ func (p *Replay) act(r audit.Record) {
 	case t.lost != "":
 		p.Without++
 	case op == nil || op.Phase != incident.Sent:
-		p.differs(r, "no decision before it sends op "+r.Op, r.Text, "")
+		p.differs(r, "no preceding decision sends op "+r.Op, r.Text, "")
 	case op.Plan.Hash != r.Plan || op.Plan.Summary != r.Text || remediate.Hash(op.Plan) != r.Plan:
-		p.differs(r, "another plan was decided", fmt.Sprintf("%s (%.12s)", r.Text, r.Plan),
+		p.differs(r, "the decision has another plan", fmt.Sprintf("%s (%.12s)", r.Text, r.Plan),
 			fmt.Sprintf("%s (%.12s)", op.Plan.Summary, op.Plan.Hash))
 	case !bytes.Equal(r.Data, Act(t.after)):
-		p.differs(r, "it was not decided so: the plan, the answers, the configuration or the evidence is another one",
+		p.differs(r, "it does not match the decision: the plan, answers, configuration or evidence differs",
 			"", "")
 	}
 }
@@ -386,7 +386,7 @@ func (p *Replay) act(r audit.Record) {
 // undecided counts a record behind which no decision stands, or names it if there must be one.
 func (p *Replay) undecided(r audit.Record) {
 	if p.written {
-		p.differs(r, "no decision before it gives that", r.Kind+": "+r.Text, "")
+		p.differs(r, "no preceding decision produced it", r.Kind+": "+r.Text, "")
 		return
 	}
 	p.Without++
@@ -405,10 +405,10 @@ func (p *Replay) line(r audit.Record) {
 	case t.lost != "":
 		p.Without++
 	case len(t.said) == 0:
-		p.differs(r, "no decision before it gives that", r.Kind+": "+r.Text, "")
+		p.differs(r, "no preceding decision produced it", r.Kind+": "+r.Text, "")
 	default:
 		want := t.said[0]
-		p.differs(r, "the decision before it gives something else", line(r.At, r.Kind, r.Text),
+		p.differs(r, "the preceding decision produced something else", line(r.At, r.Kind, r.Text),
 			line(want.At, string(want.Kind), want.Text))
 		if string(want.Kind) == r.Kind {
 			t.said = t.said[1:]
@@ -427,23 +427,23 @@ func (r Report) Summary() []string {
 	switch n := len(r.Differences); n {
 	case 0:
 		if r.Decisions == 0 {
-			all = append(all, "no decision was replayed")
+			all = append(all, "no decisions replayed")
 			break
 		}
-		all = append(all, count+"all the same")
+		all = append(all, count+"all identical")
 	default:
 		all = append(all, count+many(n, "difference"))
 	}
 	for _, f := range slices.Sorted(maps.Keys(r.Foreign)) {
-		all = append(all, fmt.Sprintf("%s of decisions not replayed, this version cannot: format %d, and it knows %d",
+		all = append(all, fmt.Sprintf("%s of decisions not replayed: format %d, this version reads format %d",
 			many(r.Foreign[f], "record"), f, Format))
 	}
 	for _, why := range slices.Sorted(maps.Keys(r.Left)) {
 		all = append(all, fmt.Sprintf("%s not replayed: %s", many(r.Left[why], "decision"), why))
 	}
 	if r.Without > 0 {
-		all = append(all, fmt.Sprintf("%s on incidents without a decision that can be replayed: earlier versions "+
-			"wrote none", many(r.Without, "record")))
+		all = append(all, fmt.Sprintf("%s on incidents without replayable decisions: earlier versions wrote none",
+			many(r.Without, "record")))
 	}
 	return all
 }

@@ -45,7 +45,7 @@ func (s *Scribe) note(i incident.Incident, e incident.Event, p incident.Policy, 
 	x, err := s.write(i, e, p, asked, next, effects)
 	if err != nil {
 		s.given, s.state = nil, ""
-		x = step{Left: fmt.Sprintf("the %s cannot be written down: %v", nameOf(e), err)}
+		x = step{Left: fmt.Sprintf("cannot encode event %s: %v", nameOf(e), err)}
 	}
 	if s.at = next.UpdatedAt; len(s.steps) == 0 {
 		s.texts = nil
@@ -117,7 +117,7 @@ func (s *Scribe) Pending(i incident.Incident) (audit.Record, bool) {
 	}
 	b, err := json.Marshal(data{Format, s.steps})
 	if err == nil && len(b) > maxData {
-		err = fmt.Errorf("%d Steps need %d bytes, and at most %d are kept", len(s.steps), len(b), maxData)
+		err = fmt.Errorf("%d steps need %d bytes, more than the limit of %d", len(s.steps), len(b), maxData)
 	}
 	if err != nil {
 		s.given, s.state = nil, ""

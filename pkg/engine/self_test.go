@@ -118,7 +118,7 @@ func TestUndoTakesBackAtOnceAndForGood(t *testing.T) {
 			t.Fatal(err)
 		}
 		play(t, s, 30*time.Minute)
-		if s.replicas != 3 || len(s.accepted()) != 2 || !s.audited("anna asked for it (the database)") {
+		if s.replicas != 3 || len(s.accepted()) != 2 || !s.audited("requested by anna (the database)") {
 			t.Fatalf("%d replicas after %v", s.replicas, s.accepted())
 		}
 	})

@@ -24,7 +24,7 @@ func TestARollbackThatTookTheEndpointsAwayIsTakenBack_X20(t *testing.T) {
 			!strings.Contains(i.PageReason, "Service shop has 0 ready endpoints") {
 			t.Errorf("attempts %+v, page %q", i.Attempts, i.PageReason)
 		}
-		if !s.audited("take the rollback of shop/deployment/shop back") {
+		if !s.audited("revert the rollback of shop/deployment/shop") {
 			t.Error("the record does not say that it was taken back")
 		}
 		l, _, err := s.Ledger(t.Context())

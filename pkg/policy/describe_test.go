@@ -60,7 +60,7 @@ func TestAnAlertThatMeansNoTargetPagesAtOnce_X72(t *testing.T) {
 		SourceKind: "alertmanager", Labels: map[string]string{"alertname": "Down", "team": "shop", "namespace": "prod",
 			"node": "n1"}}
 	a := p.View([]rules.Alert{x}, nil).Alerts[0]
-	if want := `no target is meant by namespace="prod", so capture, restart cannot be done`; len(a.Ladder) != 1 ||
+	if want := `no target matches namespace="prod", so capture, restart is not possible`; len(a.Ladder) != 1 ||
 		a.Ladder[0].Action != "page" || a.Ladder[0].Why != want {
 		t.Errorf("%+v, want %q", a.Ladder, want)
 	}
@@ -70,7 +70,7 @@ func TestAnAlertThatMeansNoTargetPagesAtOnce_X72(t *testing.T) {
 	}
 	i, _ := incident.Step(incident.New("1", incident.Target{Name: "x"}, noon),
 		incident.Tick{At: noon, Alerts: []incident.Alert{a}}, incident.DefaultPolicy())
-	if !i.Paged || !strings.HasPrefix(i.PageReason, "no target is meant by") {
+	if !i.Paged || !strings.HasPrefix(i.PageReason, "no target matches") {
 		t.Errorf("paged %v: %s", i.Paged, i.PageReason)
 	}
 }

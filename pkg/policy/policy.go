@@ -181,7 +181,7 @@ func rule(t config.Threshold, cfg *config.Config) (rules.Threshold, error) {
 		bound, clear = t.Below, t.ClearAbove
 	}
 	if bound == nil {
-		return r, errors.New("neither above nor below is given")
+		return r, errors.New("set above or below")
 	}
 	r.Bound, r.Clear, r.Unit = bound.Value, bound.Value, bound.Unit
 	if clear != nil {
@@ -319,7 +319,7 @@ func (p *Policy) rung(target string, alert incident.Alert, index int) engine.Run
 	how := p.handling(x)
 	if ti < 0 || !known || index >= len(how.options) {
 		return engine.Rung{Mode: incident.Observe,
-			ModeWhy: "the configuration has no such rule, target or rung any more"}
+			ModeWhy: "the configuration no longer has this rule, target or rung"}
 	}
 	t, o := p.cfg.Targets[ti], how.options[index].Options
 	modes := []ceiling{{p.cfg.Mode, "the configuration's mode"}, {t.Mode, "target " + t.Name}, {how.mode, how.who}}
@@ -389,7 +389,7 @@ type ceiling struct {
 }
 
 func lowest(all []ceiling) (incident.Mode, string) {
-	low, who := incident.Auto, "everything"
+	low, who := incident.Auto, "set everywhere"
 	for _, c := range all {
 		if l := incident.Lowest(low, c.mode); l != low {
 			low, who = l, c.who

@@ -22,7 +22,7 @@ func TestTheLowestModeWinsAndItIsSaidWhoseItIs_INV48(t *testing.T) {
 		{"auto", "auto", "", "", incident.Observe, "rule cpu"},
 		{"auto", "auto", "auto", "observe", incident.Observe, "rung 1 of rule cpu"},
 		{"auto", "suggest", "auto", "", incident.Suggest, "target shop"},
-		{"auto", "auto", "auto", "", incident.Auto, "everything"},
+		{"auto", "auto", "auto", "", incident.Auto, "set everywhere"},
 	} {
 		b := &Policy{cfg: &config.Config{Mode: tc.global, Targets: []config.Target{{Name: "shop", Mode: tc.target}},
 			Thresholds: []config.Threshold{{Name: "cpu", Mode: tc.rule,

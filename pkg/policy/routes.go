@@ -39,7 +39,7 @@ func (p *Policy) name(g rules.Group) error {
 	var errs []error
 	for _, name := range g.AlertNames() {
 		if p.threshold(name) >= 0 {
-			errs = append(errs, fmt.Errorf("%s: group %q: the alert %s has the name of a threshold; rename one of them",
+			errs = append(errs, fmt.Errorf("%s: group %q: alert %s has the same name as a threshold; rename one of them",
 				g.File, g.Name, name))
 		}
 		p.named[name] = true

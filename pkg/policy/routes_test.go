@@ -106,7 +106,7 @@ func TestAnAlertAndAThresholdOfOneNameAreRefused(t *testing.T) {
 	conf := strings.Replace(policyfile.Routed, "thresholds: []",
 		"thresholds: [{name: Down, expr: x, above: 1, for: 1m, severity: P1, ladder: [page]}]", 1)
 	if _, err := policyOf(t, conf, policyfile.Rules); err == nil ||
-		!strings.Contains(err.Error(), "the alert Down has the name of a threshold") {
+		!strings.Contains(err.Error(), "alert Down has the same name as a threshold") {
 		t.Errorf("error: %v", err)
 	}
 }

@@ -108,7 +108,7 @@ func Firing(open []incident.Incident) []rules.Alert {
 // told, and nothing is ever done.
 func Other(name string) (engine.TargetSetup, bool) {
 	t, ok := ingest.Unwatched(name)
-	return engine.TargetSetup{Target: t, Mode: incident.Observe, ModeWhy: "no target of the configuration is meant"}, ok
+	return engine.TargetSetup{Target: t, Mode: incident.Observe, ModeWhy: "not a target of the configuration"}, ok
 }
 
 // minRetention is how long samples are kept at least.

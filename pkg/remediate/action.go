@@ -51,23 +51,23 @@ func Actions() []Action {
 	patch := Right{"apps", "deployments", []string{"patch"}}
 	return []Action{
 		{Name: incident.ActionCapture, Class: incident.C0, plan: planCapture, Verb: "capture", Past: "captured",
-			Help: "takes evidence: objects, events and the last lines of logs"},
+			Help: "captures evidence: objects, events and the last log lines"},
 		{Name: incident.ActionScale, Class: incident.C2, plan: planScale, Verb: "scale", Past: "scaled",
-			Help:    "adds replicas for the time of a lease",
+			Help:    "adds replicas for the duration of a lease",
 			Options: slices.Concat([]string{"by", "at_least", "max", "lease"}, tried),
 			Rights:  []Right{patch, {"autoscaling", autoscalers, []string{"get", "patch"}}}},
 		{Name: incident.ActionRestart, Class: incident.C3, plan: planRestart, Verb: "restart", Past: "restarted",
 			Help:    "replaces all pods through the rollout strategy",
 			Options: tried, Rights: []Right{patch}},
 		{Name: incident.ActionRollback, Class: incident.C4, plan: planRollback, Verb: "roll back", Past: "rolled back",
-			Help:    "goes back to the newest revision that was seen healthy for long enough",
+			Help:    "rolls back to the newest revision that was healthy for long enough",
 			Options: []string{"only_if", "settle", "verify", "mode", "approvals", "cool_off"}, Rights: []Right{patch}},
 		{Name: incident.ActionJob, Class: incident.C2, plan: planJob, Verb: "run a job", Past: "ran a job",
-			Help:    "runs a vetted Job of job_templates in the target's namespace",
+			Help:    "runs a vetted Job from job_templates in the target's namespace",
 			Options: slices.Concat([]string{"template"}, tried), Beside: true,
 			Rights: []Right{{"batch", "jobs", []string{"get", "create"}}}},
 		{Name: incident.ActionPage, Class: incident.C1, plan: planPage, Verb: "page", Past: "paged",
-			Help: "hands the incident to a person; the last rung"},
+			Help: "hands the incident over to a person; the last rung"},
 	}
 }
 
@@ -121,14 +121,14 @@ func unfit(f Facts, action incident.Action) *incident.Answer {
 	w := f.Workload
 	switch {
 	case w.Target.Kind != "deployment":
-		a := hold(incident.Skip, "%s is a %q; %s works on deployments only", w.Target, w.Target.Kind, action)
+		a := hold(incident.Skip, "%s is a %q; %s supports Deployments only", w.Target, w.Target.Kind, action)
 		return &a
 	case w.Desired == 0:
-		a := hold(incident.Skip, "%s is scaled to 0 replicas: somebody switched it off, %s does not switch it on",
+		a := hold(incident.Skip, "%s is scaled to 0 replicas, which means it was turned off; %s does not turn it on",
 			w.Target, action)
 		return &a
 	case w.Paused:
-		a := hold(incident.Skip, "%s is paused (spec.paused): %s would have no effect until somebody resumes it",
+		a := hold(incident.Skip, "%s is paused (spec.paused): %s would have no effect until it is resumed",
 			w.Target, action)
 		return &a
 	}

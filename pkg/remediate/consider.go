@@ -34,7 +34,7 @@ func Consider(f Facts) (incident.Plan, []incident.Answer) {
 func planFor(f Facts) (incident.Plan, incident.Answer) {
 	action, ok := ActionOf(f.Rung.Action)
 	if !ok {
-		return incident.Plan{}, answer("plan", incident.HandOver, "there is no action called %q; watchdog knows %s",
+		return incident.Plan{}, answer("plan", incident.HandOver, "unknown action %q; expected one of: %s",
 			f.Rung.Action, strings.Join(ActionNames(), ", "))
 	}
 	plan, refusal := action.plan(f)
@@ -44,7 +44,7 @@ func planFor(f Facts) (incident.Plan, incident.Answer) {
 	}
 	plan.Action, plan.Class, plan.Target = action.Name, action.Class, target(f)
 	plan.Hash = Hash(plan)
-	return plan, answer("plan", "", "%s; it disturbs %d pods at worst", plan.Summary, plan.Price)
+	return plan, answer("plan", "", "%s; disrupts at most %d pods", plan.Summary, plan.Price)
 }
 
 // target is the incident's target with the uid that was just read.
@@ -94,7 +94,7 @@ func Worst(answers []incident.Answer) (worst incident.Answer, retryAt time.Time)
 func unpromised(answers []incident.Answer) string {
 	for _, a := range answers {
 		if a.Hold == incident.Wait {
-			return "; mode auto would wait, too: " + a.Guard + ": " + a.Reason
+			return "; mode auto would also wait: " + a.Guard + ": " + a.Reason
 		}
 	}
 	return ""

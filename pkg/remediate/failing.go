@@ -86,7 +86,8 @@ func failingPods(f Facts, why string) *incident.Answer {
 	if n == 0 {
 		return nil
 	}
-	a := hold(incident.Skip, "%d of %d pods of revision %s fail (%s): %s", n, of, describe(current), list(reasons), why)
+	a := hold(incident.Skip, "%d of %d pods of revision %s are failing (%s): %s", n, of, describe(current),
+		list(reasons), why)
 	a.Code = incident.CodePodsFail
 	return &a
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrMoved is returned by Fill when the workload is not what the plan was made for.
-var ErrMoved = errors.New("it changed since the plan was made")
+var ErrMoved = errors.New("the workload changed since the plan was made")
 
 // templateOf names the template of a revision.
 func templateOf(r Revision) *incident.Template {
@@ -25,7 +25,7 @@ func Fill(p incident.Plan, w Workload) (incident.Plan, error) {
 		return p, nil
 	}
 	if fingerprint(w.Template) != p.Was {
-		return p, fmt.Errorf("the pod template of %s is not the one of revision %s: %w", p.Target, p.Before, ErrMoved)
+		return p, fmt.Errorf("the pod template of %s no longer matches revision %s: %w", p.Target, p.Before, ErrMoved)
 	}
 	to, err := named(w, p.Revision)
 	if err != nil {
@@ -40,10 +40,10 @@ func named(w Workload, t *incident.Template) (json.RawMessage, error) {
 	k := slices.IndexFunc(w.Revisions, func(r Revision) bool { return r.UID == t.UID })
 	switch {
 	case k < 0:
-		return nil, fmt.Errorf("the ReplicaSet %s of %s, whose pod template is to be written, is gone: %w", t.UID,
+		return nil, fmt.Errorf("ReplicaSet %s of %s, whose pod template the plan would write, no longer exists: %w", t.UID,
 			w.Target, ErrMoved)
 	case sum(w.Revisions[k].Template) != t.Sum:
-		return nil, fmt.Errorf("the pod template of ReplicaSet %s of %s is not the one that the plan names: %w",
+		return nil, fmt.Errorf("the pod template of ReplicaSet %s of %s does not match the plan: %w",
 			w.Revisions[k].Name, w.Target, ErrMoved)
 	}
 	return w.Revisions[k].Template, nil

@@ -22,8 +22,8 @@ func capacity(f Facts, action incident.Action) *incident.Answer {
 		return nil
 	}
 	if action == incident.ActionRollback || action == incident.ActionRestart && rollbackFollows(f) {
-		a := hold(incident.Skip, "the pods use %.0f %% of their CPU, and the breach did not begin as the release "+
-			"came up: what is short is capacity, and a %s adds none", 100**f.CPU, action)
+		a := hold(incident.Skip, "the pods use %.0f%% of their CPU, and the breach did not begin during the rollout "+
+			"of the release: capacity is short, and a %s adds none", 100**f.CPU, action)
 		return &a
 	}
 	return nil
@@ -62,8 +62,8 @@ func freshRelease(f Facts, action incident.Action) *incident.Answer {
 	if idle && *f.CPU >= busyCPU || !idle && !rollbackFollows(f) {
 		return nil
 	}
-	a := hold(incident.Skip, "the breach began %s after revision %s came up, which nobody has seen healthy for %s: "+
-		"a %s only gives more of the same release", after.Round(time.Second), describe(current), f.Settings.GoodAfter,
+	a := hold(incident.Skip, "the breach began %s after revision %s was deployed, which was never healthy for %s: "+
+		"a %s only starts more pods of the same release", after.Round(time.Second), describe(current), f.Settings.GoodAfter,
 		action)
 	return &a
 }

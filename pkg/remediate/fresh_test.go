@@ -51,7 +51,7 @@ func TestMoreOfAReleaseThatCameUpBadIsNoRemedy(t *testing.T) {
 			}
 			_, answers := Consider(c.f)
 			if c.skip {
-				checkHeld(t, answers, "plan", incident.Skip, "which nobody has seen healthy for 10m0s")
+				checkHeld(t, answers, "plan", incident.Skip, "which was never healthy for 10m0s")
 				return
 			}
 			if hold, reason, _ := Held(answers); hold != "" {
@@ -65,7 +65,7 @@ func TestAReleaseThatWasSeenHealthyIsNoSuspect_X21(t *testing.T) {
 	f := facts("rollback")
 	f.Records[0].GoodAt = f.Alert.ActiveAt.Add(-time.Minute)
 	_, answers := Consider(f)
-	checkHeld(t, answers, "plan", incident.Skip, "was seen healthy for 10m0s, and the breach began 1m0s after that")
+	checkHeld(t, answers, "plan", incident.Skip, "was healthy for 10m0s, and the breach began 1m0s after that")
 	t.Run("unless the rule looks back to before that", func(t *testing.T) {
 		f.Alert.Lookback = 2 * time.Minute
 		mustPlan(t, f)
@@ -91,11 +91,11 @@ func TestHowBusyThePodsAreDecidesWhetherMoreOfThemHelp(t *testing.T) {
 		{"busy pods are added to", "scale", &busy, nil, ""},
 		{"that pods are idle proves nothing: threads and connections run short, too", "scale", &idle, nil, ""},
 		{"a restart takes capacity from busy pods", "restart", &busy, nil,
-			"what is short is capacity, and a restart adds none"},
+			"capacity is short, and a restart adds none"},
 		{"a restart of idle pods", "restart", &idle, nil, ""},
 		{"a restart of busy pods that nothing but a person follows", "restart", &busy,
 			func(f *Facts) { f.Alert.Ladder = ladder[:2] }, ""},
-		{"a rollback adds no capacity", "rollback", &busy, nil, "what is short is capacity, and a rollback adds none"},
+		{"a rollback adds no capacity", "rollback", &busy, nil, "capacity is short, and a rollback adds none"},
 		{"a release that keeps its pods busy from its first moment on", "rollback", &busy,
 			func(f *Facts) { f.Workload.Revisions[0].CreatedAt = f.Alert.ActiveAt.Add(-time.Minute) }, ""},
 	} {

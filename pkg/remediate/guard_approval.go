@@ -17,10 +17,10 @@ import (
 // changed since and a word that was taken back both count.
 func approved(f Facts, p incident.Plan) incident.Answer {
 	if incident.Lowest(f.Mode) != incident.Approve {
-		return pass("mode %s asks for no approval", incident.Lowest(f.Mode))
+		return pass("mode %s needs no approval", incident.Lowest(f.Mode))
 	}
 	if p.Hash == "" {
-		return hold(incident.Ask, "there is no plan that could be approved")
+		return hold(incident.Ask, "there is no plan to approve")
 	}
 	words := f.Words.Approved[f.OpID]
 	need, yes, latest := max(1, f.Options.Approvals), []string{}, time.Time{}
@@ -34,18 +34,17 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 		case word.Denied: // whatever it is called: a no counts
 			return hold(incident.Skip, "denied by %s at %s", name, word.At.UTC().Format(time.RFC3339))
 		case word.Plan != p.Hash:
-			but = append(but, fmt.Sprintf("%s approved plan %.12s, and this is plan %.12s", name, word.Plan, p.Hash))
+			but = append(but, fmt.Sprintf("%s approved plan %.12s, this is plan %.12s", name, word.Plan, p.Hash))
 		case len(who) > incident.MaxKey:
-			but = append(but, fmt.Sprintf("the name %.16s… is longer than %d bytes, and does not count",
+			but = append(but, fmt.Sprintf("the name %.16s… is longer than %d bytes, so the approval does not count",
 				who, incident.MaxKey))
 		case strings.EqualFold(who, requester(f)):
-			but = append(but, name+" asked for it, and does not count")
+			but = append(but, name+" requested the action, so their approval does not count")
 		case need > 1 && strings.HasPrefix(who, "system:serviceaccount:"):
-			but = append(but, name+" is no person, and does not count")
+			but = append(but, name+" is a service account, so its approval does not count")
 		case seen[strings.ToLower(who)]:
 			// A name of the configuration and one of an identity provider may differ in this alone.
-			but = append(but, name+" differs from another name in the case of its letters only, and does not count "+
-				"twice")
+			but = append(but, name+" differs from another approver only in case, and counts once")
 		default:
 			yes, latest, seen[strings.ToLower(who)] = append(yes, name), newer(latest, word.At), true
 		}
@@ -66,17 +65,17 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 	}
 	switch {
 	case over && (len(yes) < need || !latest.Before(r.Until)):
-		return hold(incident.Ask, "the request for approval of plan %.12s ended at %s", p.Hash,
+		return hold(incident.Ask, "the approval request for plan %.12s expired at %s", p.Hash,
 			r.Until.UTC().Format(time.RFC3339))
 	case late:
-		return hold(incident.Ask, "plan %.12s was approved, and could not be done until %s after %s, when the "+
-			"request ended: that is too late", p.Hash, lateUse+f.Options.CoolOff, r.Until.UTC().Format(time.RFC3339))
+		return hold(incident.Ask, "the approval of plan %.12s expired: the plan could not be executed within %s "+
+			"after the request expired at %s", p.Hash, lateUse+f.Options.CoolOff, r.Until.UTC().Format(time.RFC3339))
 	case len(yes) < need && len(but) > 0:
 		return hold(incident.Ask, "%s; %s", strings.Join(but, "; "), count)
 	case len(yes) < need:
-		return hold(incident.Ask, "mode approve (%s): %s", cmp.Or(f.ModeWhy, "not set by anything"), count)
+		return hold(incident.Ask, "mode approve (%s): %s", cmp.Or(f.ModeWhy, "not set"), count)
 	case f.Now.Before(cool):
-		a := hold(incident.Wait, "%s; it waits until %s for somebody who objects", count,
+		a := hold(incident.Wait, "%s; waiting until %s for objections", count,
 			cool.UTC().Format(time.RFC3339))
 		a.RetryAt = cool
 		return a

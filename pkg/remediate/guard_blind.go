@@ -5,7 +5,7 @@ import "watchdog.io/watchdog/pkg/incident"
 // seeing: while watchdog cannot trust what it sees it only tells (INV-13).
 func seeing(f Facts, _ incident.Plan) incident.Answer {
 	if f.Blind != "" {
-		return hold(incident.Freeze, "watchdog cannot trust what it sees: %s", f.Blind)
+		return hold(incident.Freeze, "watchdog cannot trust its data: %s", f.Blind)
 	}
-	return pass("0 reasons to distrust what is seen")
+	return pass("0 reasons to distrust the data")
 }

@@ -15,8 +15,8 @@ func oursToManage(f Facts, _ incident.Plan) incident.Answer {
 	case f.Installation:
 		return pass("claimed by this installation, %s", quote(claimed))
 	}
-	return hold(incident.HandOver, "%s=%s: another installation manages %s, this one is %s; if it is gone: `kubectl "+
-		"-n %s annotate %s %s-`",
+	return hold(incident.HandOver, "%s=%s: another installation manages %s, this one is %s; if the other no longer "+
+		"exists, run `kubectl -n %s annotate %s %s-`",
 		ClaimAnnotation, quote(claimed), f.Workload.Target, quote(f.Installation), f.Workload.Target.Namespace, object,
 		ClaimAnnotation)
 }

@@ -28,12 +28,12 @@ func notUndone(f Facts, p incident.Plan) incident.Answer {
 		if !undone(f.Workload, m) {
 			continue
 		}
-		return hold(incident.HandOver, "watchdog changed %s from %s to %s %s ago (op %s), and it is back: %s; "+
-			"nothing is tried a second time within %s. Make the change where that controller takes it from",
+		return hold(incident.HandOver, "watchdog changed %s from %s to %s %s ago (op %s), and the change was undone: "+
+			"%s; no second attempt within %s. Make the change at that controller's source",
 			m.Field, m.From, m.To, max(0, f.Now.Sub(m.At)).Round(time.Second), m.Op, lastWriter(f.Workload, m),
 			f.Settings.OwnChange)
 	}
-	return pass("0 of %d own changes within %s were undone", n, f.Settings.OwnChange)
+	return pass("0 of %d changes by watchdog within %s were undone", n, f.Settings.OwnChange)
 }
 
 // ownMoves are watchdog's changes to the workload or its autoscaler within OwnChange, oldest first.
@@ -69,7 +69,7 @@ func lastWriter(w Workload, m incident.Move) string {
 		}
 	}
 	if last.Name == "" {
-		return "somebody unknown set it back"
+		return "last writer unknown"
 	}
-	return quote(last.Name) + " wrote it last"
+	return "last written by " + quote(last.Name)
 }

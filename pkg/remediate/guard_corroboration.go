@@ -13,15 +13,15 @@ import (
 // disturbed (INV-11), unless the rule waives that. A webhook is no source (INV-16).
 func corroborated(f Facts, _ incident.Plan) incident.Answer {
 	bad, good := witnesses(f.Signals, f.Now, f.Settings.StaleAfter)
-	said := fmt.Sprintf("%d of 2 sources say bad (%s)", len(bad), orNone(bad))
+	said := fmt.Sprintf("%d of 2 sources report unhealthy (%s)", len(bad), orNone(bad))
 	if len(good) > 0 {
-		said += fmt.Sprintf("; against it %d say good (%s)", len(good), strings.Join(good, ", "))
+		said += fmt.Sprintf("; %d report healthy (%s)", len(good), strings.Join(good, ", "))
 	}
 	switch {
 	case len(bad) >= 2:
 		return pass("%s", said)
 	case f.Options.SingleSource != "":
-		return pass("%s; the second source is waived by the rule: %s", said, quote(f.Options.SingleSource))
+		return pass("%s; the rule waives the second source: %s", said, quote(f.Options.SingleSource))
 	}
 	return hold(incident.Wait, "%s", said)
 }

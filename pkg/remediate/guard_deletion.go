@@ -15,14 +15,14 @@ func notDeleted(f Facts, p incident.Plan) incident.Answer {
 	if !w.Deleting.IsZero() {
 		why := ""
 		if len(w.Finalizers) > 0 {
-			why = fmt.Sprintf(" (it is kept by %s)", quote(strings.Join(w.Finalizers, ", ")))
+			why = fmt.Sprintf(" (finalizers %s)", quote(strings.Join(w.Finalizers, ", ")))
 		}
-		return hold(incident.HandOver, "%s is being deleted since %s%s: nothing is written to it any more", w.Target,
+		return hold(incident.HandOver, "%s has been terminating since %s%s; watchdog does not write to it", w.Target,
 			w.Deleting.UTC().Format(time.RFC3339), why)
 	}
 	if h := w.HPA; h != nil && !h.Deleting.IsZero() && p.Object.Resource == autoscalers {
-		return hold(incident.Skip, "HPA %s is being deleted since %s: nothing is written to it any more", h.Name,
+		return hold(incident.Skip, "HPA %s has been terminating since %s; watchdog does not write to it", h.Name,
 			h.Deleting.UTC().Format(time.RFC3339))
 	}
-	return pass("no deletion of %s has begun", w.Target)
+	return pass("%s is not being deleted", w.Target)
 }

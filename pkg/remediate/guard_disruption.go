@@ -17,8 +17,8 @@ func disruptionAllowed(f Facts, p incident.Plan) incident.Answer {
 		if !takesNoReady(f, p) {
 			return hold(incident.Wait, "PodDisruptionBudget %s allows %d disruptions now", b.Name, b.Allowed)
 		}
-		lowest = fmt.Sprintf("; %s allows %d, but the rollback takes none of the %d ready pods", b.Name, b.Allowed,
+		lowest = fmt.Sprintf("; %s allows %d, but the rollback removes none of the %d ready pods", b.Name, b.Allowed,
 			f.Workload.Ready)
 	}
-	return pass("%d PodDisruptionBudgets looked at%s", len(f.Workload.Budgets), lowest)
+	return pass("%d PodDisruptionBudgets checked%s", len(f.Workload.Budgets), lowest)
 }

@@ -13,7 +13,7 @@ func aboveFloor(f Facts, p incident.Plan) incident.Answer {
 	w := f.Workload
 	need := floorOf(f)
 	worst, how := worstCase(f, p)
-	numbers := fmt.Sprintf("%d of %d replicas are ready, %d at worst (%s), %d must stay", w.Ready, w.Desired, worst,
+	numbers := fmt.Sprintf("%d of %d replicas are ready, %d in the worst case (%s), minimum %d", w.Ready, w.Desired, worst,
 		how, need)
 	best := max(0, w.Desired-w.MaxUnavailable)
 	if w.Recreate {
@@ -23,11 +23,11 @@ func aboveFloor(f Facts, p incident.Plan) incident.Answer {
 	case worst >= need:
 		return pass("%s", numbers)
 	case takesNoReady(f, p):
-		return pass("below the floor already, and a rolling rollback makes it no worse: %s", numbers)
+		return pass("already below the floor, and a rolling rollback makes it no worse: %s", numbers)
 	case best < need:
-		return hold(incident.Skip, "the strategy never leaves enough: %s", numbers)
+		return hold(incident.Skip, "the rollout strategy never keeps enough replicas ready: %s", numbers)
 	}
-	return hold(incident.Wait, "too few are ready now: %s", numbers)
+	return hold(incident.Wait, "too few replicas are ready: %s", numbers)
 }
 
 // floorOf is the number of replicas that must stay ready.
@@ -50,8 +50,8 @@ func worstCase(f Facts, p incident.Plan) (int, string) {
 	case w.Recreate:
 		return 0, "strategy Recreate"
 	case p.Action == incident.ActionRollback && currentDown(f):
-		return min(w.Ready, max(0, w.Desired-w.MaxUnavailable)), fmt.Sprintf("maxUnavailable %d, pods that are not "+
-			"ready go first", w.MaxUnavailable)
+		return min(w.Ready, max(0, w.Desired-w.MaxUnavailable)), fmt.Sprintf("maxUnavailable %d, unready pods are "+
+			"replaced first", w.MaxUnavailable)
 	}
 	return w.Ready - min(w.Ready, max(0, w.MaxUnavailable)), fmt.Sprintf("maxUnavailable %d", w.MaxUnavailable)
 }

@@ -7,18 +7,18 @@ import "watchdog.io/watchdog/pkg/incident"
 func noHold(f Facts, _ incident.Plan) incident.Answer {
 	w := f.Workload
 	if h, ok := HoldOf(w.Annotations, f.Now); ok {
-		return hold(incident.Suppress, "%s carries %s=%s%s; remove the annotation to let watchdog act", w.Target,
+		return hold(incident.Suppress, "%s has the annotation %s=%s%s; remove it to let watchdog act", w.Target,
 			HoldAnnotation, quote(h.Reason), h.ends())
 	}
 	if h, ok := HoldOf(w.NamespaceAnnotations, f.Now); ok {
-		return hold(incident.Suppress, "the namespace %s carries %s=%s%s; remove the annotation to let watchdog act",
+		return hold(incident.Suppress, "namespace %s has the annotation %s=%s%s; remove it to let watchdog act",
 			w.Target.Namespace, HoldAnnotation, quote(h.Reason), h.ends())
 	}
 	if w.HPA != nil {
 		if h, ok := HoldOf(w.HPA.Annotations, f.Now); ok {
-			return hold(incident.Suppress, "HPA %s carries %s=%s%s; remove the annotation to let watchdog act",
+			return hold(incident.Suppress, "HPA %s has the annotation %s=%s%s; remove it to let watchdog act",
 				w.HPA.Name, HoldAnnotation, quote(h.Reason), h.ends())
 		}
 	}
-	return pass("0 annotations %s on the workload and its namespace", HoldAnnotation)
+	return pass("0 %s annotations on the workload and its namespace", HoldAnnotation)
 }

@@ -22,10 +22,10 @@ func noHumanChange(f Facts, _ incident.Plan) incident.Answer {
 		if m.At.Before(opened) || window > 0 && f.Now.Sub(m.At) >= window {
 			continue
 		}
-		return hold(incident.HandOver, "%s changed %s %s; hands off for %s", m.Name, fieldsOf(m), sinceOpened(f, m.At),
+		return hold(incident.HandOver, "%s changed %s %s; no actions for %s", m.Name, fieldsOf(m), sinceOpened(f, m.At),
 			window)
 	}
-	return pass("0 of %d managers changed replicas or template since the incident opened, within %s", n, window)
+	return pass("0 of %d field managers changed replicas or template since the incident opened, within %s", n, window)
 }
 
 // sinceOpened says when something happened, by the incident. The API server's clock
@@ -39,7 +39,7 @@ func sinceOpened(f Facts, at time.Time) string {
 	if ago := f.Now.Sub(at).Round(time.Second); ago > 0 {
 		return fmt.Sprintf("%s ago, %s after the incident opened", ago, after)
 	}
-	return fmt.Sprintf("a moment ago, %s after the incident opened", after)
+	return fmt.Sprintf("just now, %s after the incident opened", after)
 }
 
 // machine reports whether the field manager is Kubernetes' own controller or watchdog.

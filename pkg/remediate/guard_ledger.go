@@ -11,7 +11,7 @@ import (
 // is not held against it.
 func ledgerAnswers(f Facts, p incident.Plan) []incident.Answer {
 	if p.Class < incident.C2 {
-		return []incident.Answer{answer("ledger", "", "asked from class C2 on; %s is C%d", p.Action, p.Class)}
+		return []incident.Answer{answer("ledger", "", "applies to class C2 and above; %s is C%d", p.Action, p.Class)}
 	}
 	l := f.Ledger
 	l.Spent = slices.DeleteFunc(slices.Clone(l.Spent), func(s incident.Spent) bool {

@@ -9,7 +9,7 @@ import (
 // modeAllows: modes auto and approve act, of which the latter asks for a person's
 // word as well; every other mode tells what would be done (INV-47, INV-48).
 func modeAllows(f Facts, p incident.Plan) incident.Answer {
-	why := cmp.Or(f.ModeWhy, "not set by anything")
+	why := cmp.Or(f.ModeWhy, "not set")
 	mode := incident.Lowest(f.Mode)
 	if mode == incident.Auto || mode == incident.Approve {
 		return pass("mode %s (%s)", mode, why)

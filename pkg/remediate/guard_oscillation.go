@@ -15,9 +15,10 @@ func notBackAndForth(f Facts, p incident.Plan) incident.Answer {
 		if m.Op == f.OpID || m.Object != p.Object.UID || m.Field != p.Field || m.From != p.After {
 			continue
 		}
-		return hold(incident.HandOver, "watchdog itself moved %s from %s to %s %s ago (op %s): back to %s within %s "+
-			"would be to and fro", m.Field, m.From, m.To, f.Now.Sub(m.At).Round(time.Second), m.Op, p.After,
+		return hold(incident.HandOver, "watchdog changed %s from %s to %s %s ago (op %s); changing it back to %s "+
+			"within %s would oscillate", m.Field, m.From, m.To, f.Now.Sub(m.At).Round(time.Second), m.Op, p.After,
 			f.Settings.OwnChange)
 	}
-	return pass("0 of %d own changes within %s moved %s away from %s", len(own), f.Settings.OwnChange, p.Field, p.After)
+	return pass("0 of %d changes by watchdog within %s moved %s away from %s", len(own), f.Settings.OwnChange, p.Field,
+		p.After)
 }

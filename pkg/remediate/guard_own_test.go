@@ -30,7 +30,7 @@ func TestWhatSomebodyUndidIsNotDoneAgain_INV28(t *testing.T) {
 			At: f.Now.Add(-12 * time.Minute), Replicas: true, Template: true})
 		_, answers := Consider(f)
 		checkHeld(t, answers, "control conflict", incident.HandOver,
-			`"argocd-controller" wrote it last; nothing is tried a second time within 1h`)
+			`last written by "argocd-controller"; no second attempt within 1h`)
 		f.Now = f.Now.Add(time.Hour)
 		f.Incident.OpenedAt, f.Alert.ActiveAt, f.Alert.EvaluatedAt = f.Now, f.Now, f.Now
 		if _, answers := Consider(f); guardHold(answers, "control conflict") != "" {
@@ -67,7 +67,7 @@ func TestNoFieldGoesToAndFro_INV23(t *testing.T) {
 	f.Ledger.Moves = append(f.Ledger.Moves, incident.Move{Op: "op-1r", Object: p.Object.UID, Field: p.Field, From: "5",
 		To: "4", At: f.Now.Add(-time.Minute)})
 	_, answers := Consider(f)
-	checkHeld(t, answers, "oscillation", incident.HandOver, "moved spec.replicas from 5 to 4 1m0s ago")
+	checkHeld(t, answers, "oscillation", incident.HandOver, "watchdog changed spec.replicas from 5 to 4 1m0s ago")
 	f.Options.By = "50%"
 	if _, answers := Consider(f); len(holding(answers)) > 0 {
 		t.Errorf("another number is no oscillation: %+v", holding(answers))

@@ -52,5 +52,5 @@ func nativeRoute(owner string) string {
 	case strings.HasPrefix(o, "olm"), strings.HasPrefix(o, "clusterserviceversion"), strings.HasPrefix(o, "operator"):
 		return "the operator's Subscription and its custom resource"
 	}
-	return "change it where that owner reads it from"
+	return "change it at that owner's source"
 }

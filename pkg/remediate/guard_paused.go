@@ -8,7 +8,7 @@ func notPaused(f Facts, p incident.Plan) incident.Answer {
 	case !writesWorkload(p):
 		return besides(p)
 	case f.Workload.Paused:
-		return hold(incident.Skip, "spec.paused is true: a %s would wait until somebody resumes the deployment",
+		return hold(incident.Skip, "spec.paused is true: a %s would have no effect until the Deployment is resumed",
 			p.Action)
 	}
 	return pass("spec.paused is false")

@@ -15,22 +15,22 @@ import (
 // a pod of it has started, is there; of any other nobody can tell.
 func referencesThere(f Facts, p incident.Plan) incident.Answer {
 	if p.Action != incident.ActionRollback {
-		return pass("a %s refers to nothing that the pods do not refer to already", p.Action)
+		return pass("a %s adds no references", p.Action)
 	}
 	to, current, refusal := destination(f)
 	if refusal != nil || !p.Changeful() {
-		return pass("there is no revision to go back to")
+		return pass("there is no revision to roll back to")
 	}
 	needs, err := References(to.Template)
 	if err != nil {
-		return hold(incident.HandOver, "what revision %s refers to cannot be read: %v", describe(to), err)
+		return hold(incident.HandOver, "cannot read the references of revision %s: %v", describe(to), err)
 	}
 	for _, n := range needs {
 		if why := lacks(f, n, current); why != "" {
 			return hold(incident.HandOver, "the pods of revision %s need %s, %s", describe(to), n, why)
 		}
 	}
-	return pass("%d of %d objects that the pods of revision %s need are there", len(needs), len(needs), describe(to))
+	return pass("%d of %d objects that the pods of revision %s need exist", len(needs), len(needs), describe(to))
 }
 
 // lacks says why an object cannot be relied upon; "" if it can.
@@ -41,18 +41,18 @@ func lacks(f Facts, n Reference, current Revision) string {
 			func(u Reference) bool { return u.Kind == secret && u.Name == n.Name && covers(u.Keys, n.Keys) }) {
 			return ""
 		}
-		return fmt.Sprintf("which cannot be checked: watchdog reads no Secrets, and no pod of the present revision "+
-			"has started with it. If it is there, `kubectl -n %s rollout undo deployment/%s`",
+		return fmt.Sprintf("which cannot be checked: watchdog reads no Secrets, and no pod of the current revision "+
+			"has started with it. If it exists, run `kubectl -n %s rollout undo deployment/%s`",
 			f.Workload.Target.Namespace, f.Workload.Target.Workload)
 	}
 	k := slices.IndexFunc(f.References, func(r Reference) bool { return r.Kind == n.Kind && r.Name == n.Name })
 	switch {
 	case k < 0:
-		return "which was not looked for"
+		return "which was not checked"
 	case f.References[k].Unknown != "":
-		return "which could not be looked for: " + f.References[k].Unknown
+		return "which could not be read: " + f.References[k].Unknown
 	case f.References[k].Gone:
-		return "which is gone: they would not start"
+		return "which no longer exists: they would not start"
 	case len(f.References[k].MissingKeys) > 0:
 		return fmt.Sprintf("which has no key %s: they would not start", list(f.References[k].MissingKeys))
 	}

@@ -11,7 +11,7 @@ import (
 // which a rollback ends, and pods that were lost long after the rollout was complete.
 func noRollout(f Facts, p incident.Plan) incident.Answer {
 	w := f.Workload
-	numbers := fmt.Sprintf("generation %d observed of %d; of %d replicas %d are updated, %d available, %d pods exist",
+	numbers := fmt.Sprintf("observed generation %d of %d; of %d replicas, %d are updated, %d available; %d pods exist",
 		w.Observed, w.Generation, w.Desired, w.Updated, w.Available, w.living())
 	if n := len(w.Pods) - w.living(); n > 0 {
 		numbers += fmt.Sprintf(" and %d are terminating", n)
@@ -24,22 +24,22 @@ func noRollout(f Facts, p incident.Plan) incident.Answer {
 	}
 	current, ok := currentRevision(w)
 	if !ok || w.Observed < w.Generation {
-		return hold(incident.Wait, "the controller has not seen the newest generation: %s", numbers)
+		return hold(incident.Wait, "the controller has not observed the latest generation: %s", numbers)
 	}
 	failing, of, reasons := failures(f, current)
 	switch {
 	case p.Action == incident.ActionRollback && onlyNodes(w, current, reasons):
-		return hold(incident.Wait, "a rollout is in progress, and what it waits for is no fault of the release: %d "+
-			"of %d pods of revision %s found no node (%s); %s", failing, of, describe(current), list(reasons), numbers)
+		return hold(incident.Wait, "a rollout is in progress and the release is not what blocks it: %d of %d pods "+
+			"of revision %s have no node (%s); %s", failing, of, describe(current), list(reasons), numbers)
 	case p.Action == incident.ActionRollback && failing > 0:
-		return pass("the rollout in progress is the suspect: %d of %d pods of revision %s fail (%s); %s", failing, of,
+		return pass("the rollout in progress is the suspect: %d of %d pods of revision %s are failing (%s); %s", failing, of,
 			describe(current), list(reasons), numbers)
 	case p.Action == incident.ActionRollback && stuck(f, current):
 		return pass("the rollout in progress is the suspect: %d of %d pods of revision %s are not ready after %s; %s",
 			unready(w, current), of, describe(current), startup(f), numbers)
 	case p.Action != incident.ActionRollback && allMoved(w, current) && stuck(f, current):
-		return pass("no rollout: all %d pods are of revision %s, %d are not ready after %s; %s", of, describe(current),
-			unready(w, current), startup(f), numbers)
+		return pass("no rollout in progress: all %d pods are of revision %s, %d are not ready after %s; %s", of,
+			describe(current), unready(w, current), startup(f), numbers)
 	}
 	return hold(incident.Wait, "a rollout is in progress: %s", numbers)
 }

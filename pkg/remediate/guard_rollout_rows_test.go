@@ -57,12 +57,12 @@ func TestRollbackLooksAtWhatTheOldRevisionNeeds(t *testing.T) {
 	}{
 		{"X20 the Service selects the new version only",
 			selected(map[string]string{"app": "agent-system", "version": "v2"}), "service selector", incident.HandOver,
-			"Service front selects version=v2, and the pods of revision 3 (agent-system:v2.1.5) carry version=v1: " +
-				"it has 4 ready endpoints of the workload, and would have none"},
+			"Service front selects version=v2, but the pods of revision 3 (agent-system:v2.1.5) have version=v1: " +
+				"it has 4 ready endpoints of the workload and would have none"},
 		{"X20 the old pods have no such label", func(f *Facts) {
 			selected(map[string]string{"tier": "web"})(f)
 			release(f, labelled(v2, `,"tier":"web"`), labelled(v1, ``))
-		}, "service selector", incident.HandOver, "carry no label tier"},
+		}, "service selector", incident.HandOver, "have no label tier"},
 		{"X20 Services may not be read", func(f *Facts) { f.Workload.NoServices = "list services: forbidden" },
 			"service selector", incident.HandOver, "list services: forbidden"},
 		{"X20 every Service selects both", selected(map[string]string{"app": "agent-system"}), "", "", ""},
@@ -71,7 +71,7 @@ func TestRollbackLooksAtWhatTheOldRevisionNeeds(t *testing.T) {
 			release(f, template(v1, "deployed", "today"), template(v1, "deployed", "yesterday"))
 			f.Workload.Revisions = f.Workload.Revisions[:2]
 		}, "plan", incident.HandOver, "none of 1 other revisions is known to be good: 3 (agent-system:v2.1.5) " +
-			"differs from the current one in annotations and dates only: the same images would be started again"},
+			"differs from the current one only in annotations and dates: it would start the same images"},
 		{"X24 nothing but a date in a label and a variable differs", func(f *Facts) {
 			at := func(d, n string) json.RawMessage {
 				return json.RawMessage(`{"metadata":{"labels":{"app":"a","date":"` + d +
@@ -80,13 +80,13 @@ func TestRollbackLooksAtWhatTheOldRevisionNeeds(t *testing.T) {
 			}
 			release(f, at("20260301-114500", "2026-03-01T11:45:00Z"), at("1772193600", "1772193600000"))
 			f.Workload.Revisions = f.Workload.Revisions[:2]
-		}, "plan", incident.HandOver, "in annotations and dates only"},
+		}, "plan", incident.HandOver, "only in annotations and dates"},
 		{"X24 the tag was moved since, to what was never good", func(f *Facts) {
 			f.Workload.Revisions[2].Template = template("app:latest", "deployed", "1")
 			f.Workload.Revisions[1].Template = template("app:latest", "deployed", "2")
 			f.Records[1].GoodAt = time.Time{}
-		}, "plan", incident.HandOver, "2 (agent-system:v2.1.4) would start what revision 3 (agent-system:v2.1.5) " +
-			"started since, which is not known to be good"},
+		}, "plan", incident.HandOver, "2 (agent-system:v2.1.4) would start the same as revision 3 (agent-system:v2.1.5), " +
+			"which is not known to be good"},
 		{"X24 a variable differs that is no date", func(f *Facts) {
 			at := func(n string) json.RawMessage {
 				return json.RawMessage(`{"metadata":{"labels":{"app":"a"}},"spec":{"containers":[{"name":"app",` +
@@ -97,26 +97,26 @@ func TestRollbackLooksAtWhatTheOldRevisionNeeds(t *testing.T) {
 
 		{"X25 the ConfigMap was pruned", needs(`}]`, envFrom, Reference{Kind: configMap, Name: "cfg-1", Gone: true}),
 			"references", incident.HandOver,
-			"the pods of revision 3 (agent-system:v2.1.5) need ConfigMap cfg-1, which is gone: they would not start"},
+			"the pods of revision 3 (agent-system:v2.1.5) need ConfigMap cfg-1, which no longer exists: they would not start"},
 		{"X25 its key was dropped", needs(`}]`, key, Reference{Kind: configMap, Name: "cfg-1", Keys: []string{"a"},
 			MissingKeys: []string{"a"}}), "references", incident.HandOver, "ConfigMap cfg-1, which has no key a"},
 		{"X25 it could not be looked for", needs(`}]`, envFrom,
 			Reference{Kind: configMap, Name: "cfg-1", Unknown: "get configmaps: forbidden"}),
-			"references", incident.HandOver, "could not be looked for: get configmaps: forbidden"},
-		{"X25 nobody looked", needs(`}]`, envFrom), "references", incident.HandOver, "was not looked for"},
+			"references", incident.HandOver, "could not be read: get configmaps: forbidden"},
+		{"X25 nobody looked", needs(`}]`, envFrom), "references", incident.HandOver, "was not checked"},
 		{"X25 it is there", needs(`}]`, envFrom, cfg), "", "", ""},
 		{"X25 it is optional", needs(`}]`, `,"envFrom":[{"configMapRef":{"name":"cfg-1","optional":true}}]}]`),
 			"", "", ""},
 		{"X25 a volume's claim is gone", needs(`}]`,
 			`}],"volumes":[{"name":"d","persistentVolumeClaim":{"claimName":"disk"}}]`,
 			Reference{Kind: volumeClaim, Name: "disk", Gone: true}), "references", incident.HandOver,
-			"PersistentVolumeClaim disk, which is gone"},
+			"PersistentVolumeClaim disk, which no longer exists"},
 		{"X25 a projected ConfigMap is gone", needs(`}]`,
 			`}],"volumes":[{"name":"d","projected":{"sources":[{"configMap":{"name":"cfg-1"}}]}}]`,
 			Reference{Kind: configMap, Name: "cfg-1", Gone: true}), "references", incident.HandOver, "ConfigMap cfg-1"},
 		{"X25 the account is gone", needs(`}]`, `}],"serviceAccountName":"old"`,
 			Reference{Kind: serviceAccount, Name: "old", Gone: true}), "references", incident.HandOver,
-			"ServiceAccount old, which is gone"},
+			"ServiceAccount old, which no longer exists"},
 		{"X25 a Secret that the present pods use, too", needs(own, own), "", "", ""},
 		{"X25 a Secret that only the old pods use", needs(`}]`, own), "references", incident.HandOver,
 			"need Secret s-1, which cannot be checked: watchdog reads no Secrets"},
@@ -128,7 +128,7 @@ func TestRollbackLooksAtWhatTheOldRevisionNeeds(t *testing.T) {
 			for k := range f.Workload.Pods {
 				f.Workload.Pods[k].Waiting = "CreateContainerConfigError"
 			}
-		}, "references", incident.HandOver, "no pod of the present revision has started with it"},
+		}, "references", incident.HandOver, "no pod of the current revision has started with it"},
 		{"X25 a volume's Secret that only the old pods use",
 			needs(`}]`, `}],"volumes":[{"name":"d","secret":{"secretName":"tls-1"}}]`), "references", incident.HandOver,
 			"Secret tls-1"},
@@ -168,13 +168,13 @@ func TestWhatIsBeingDeletedIsNotWritten_X27(t *testing.T) {
 		f.Workload.Deleting, f.Workload.Finalizers = f.Now.Add(-time.Minute), []string{"foregroundDeletion"}
 		_, answers := Consider(f)
 		checkHeld(t, answers, "deletion", incident.HandOver,
-			`shop/deployment/agent-system is being deleted since 2026-03-01T11:59:00Z (it is kept by "foregroundDeletion")`)
+			`shop/deployment/agent-system has been terminating since 2026-03-01T11:59:00Z (finalizers "foregroundDeletion")`)
 	}
 	f := facts("scale")
 	f.Workload.HPA = hpa()
 	f.Workload.HPA.Deleting = f.Now
 	_, answers := Consider(f)
-	checkHeld(t, answers, "deletion", incident.Skip, "HPA agent-system-hpa is being deleted")
+	checkHeld(t, answers, "deletion", incident.Skip, "HPA agent-system-hpa has been terminating")
 	f, lease := leased(t, false)
 	f.Workload.Deleting = f.Now
 	if _, answers := Revert(f, lease); guardHold(answers, "deletion") != incident.HandOver {
@@ -251,7 +251,7 @@ func TestWhatWasRestoredLongAgoIsNoReasonToHandOver_X26(t *testing.T) {
 	f := redeployed()
 	f.Records[0].RestoredBy, f.Records[0].CurrentAt = "op 1", f.Now.Add(-40*time.Hour)
 	_, answers := Consider(f)
-	checkHeld(t, answers, "plan", incident.Skip, "the deploy is no suspect")
+	checkHeld(t, answers, "plan", incident.Skip, "the release is not the suspect")
 }
 
 func TestWhoeverDeploysAgainWhatWasRolledBackIsNamed_A8(t *testing.T) {
@@ -260,12 +260,12 @@ func TestWhoeverDeploysAgainWhatWasRolledBackIsNamed_A8(t *testing.T) {
 		f.Now.Add(-15*time.Minute), f.Now.Add(-40*time.Minute)
 	_, answers := Consider(f)
 	checkHeld(t, answers, "plan", incident.HandOver,
-		"revision 4 (agent-system:v2.2.0) was rolled back by watchdog at 2026-03-01T11:20:00Z, and kubectl-set "+
-			"deployed it again: it is not rolled back a second time")
+		"watchdog rolled back revision 4 (agent-system:v2.2.0) at 2026-03-01T11:20:00Z, and kubectl-set "+
+			"deployed it again: watchdog does not roll it back twice")
 	f.Records[0].RolledBackAt = time.Time{}
 	_, answers = Consider(f)
 	checkHeld(t, answers, "plan", incident.HandOver,
-		"is an older one that kubectl-set made the present one again: that may be a rollback")
+		"was made current again by kubectl-set, which may be a rollback")
 }
 
 // harmed is the world after a rollback that took endpoints away.
@@ -286,8 +286,8 @@ func TestARollbackThatDidHarmIsTakenBack_X20(t *testing.T) {
 	if h, reason, _ := Held(answers); h != "" {
 		t.Fatalf("held: %s", reason)
 	}
-	if want := "take the rollback of shop/deployment/agent-system back, from revision 3 (agent-system:v2.1.5) to 4 " +
-		"(agent-system:v2.2.0) again: op " + opID + " did harm"; p.Summary != want ||
+	if want := "revert the rollback of shop/deployment/agent-system, from revision 3 (agent-system:v2.1.5) to 4 " +
+		"(agent-system:v2.2.0): op " + opID + " was harmful"; p.Summary != want ||
 		p.Action != incident.ActionRevert {
 		t.Errorf("%s: %q", p.Action, p.Summary)
 	}
@@ -311,20 +311,20 @@ func TestARollbackThatDidHarmIsLeftToWhoeverCameLater_X20(t *testing.T) {
 		text   string
 	}{
 		{"another template", func(f *Facts) { f.Workload.Template = template("agent-system:v2.3.0") }, incident.Skip,
-			"is not the one of revision 3"},
-		{"made anew", func(f *Facts) { f.Workload.Target.UID = "other" }, incident.Skip, "another object now"},
+			"is no longer that of revision 3"},
+		{"made anew", func(f *Facts) { f.Workload.Target.UID = "other" }, incident.Skip, "is now another object"},
 		{"a person's hold", func(f *Facts) { f.Workload.Annotations = map[string]string{HoldAnnotation: "wait"} },
 			incident.Suppress, "wait"},
 		{"the kill switch", func(f *Facts) { f.Ledger.Hold = &incident.Attribution{By: "eve"} }, incident.Suppress,
 			"eve"},
 		{"the old template is gone", func(f *Facts) { f.Workload.Revisions = f.Workload.Revisions[1:] },
-			incident.HandOver, "by hand"},
+			incident.HandOver, "manually"},
 		{"the old template is another one", func(f *Facts) { f.Workload.Revisions[0].Template = template("evil:v1") },
-			incident.HandOver, "by hand"},
+			incident.HandOver, "manually"},
 		{"an earlier version's inverse that leads elsewhere", func(f *Facts) {
 			f.Ledger.Leases[0].Plan.Back = nil
 			f.Ledger.Leases[0].Plan.Inverse = []byte(`{"spec":{"template":{"spec":{"hostNetwork":true}}}}`)
-		}, incident.HandOver, "by hand"},
+		}, incident.HandOver, "manually"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f, _ := harmed(t)

@@ -14,19 +14,19 @@ import (
 // (INV-56). The labels of a pod come from its template, and a release may move a selector.
 func stillSelected(f Facts, p incident.Plan) incident.Answer {
 	if p.Action != incident.ActionRollback {
-		return pass("a %s leaves the labels of the pods as they are", p.Action)
+		return pass("a %s does not change pod labels", p.Action)
 	}
 	to, _, refusal := destination(f)
 	switch {
 	case refusal != nil, !p.Changeful():
-		return pass("there is no revision to go back to")
+		return pass("there is no revision to roll back to")
 	case f.Workload.NoServices != "":
-		return hold(incident.HandOver, "which Services select the pods could not be read, and so not whether they "+
-			"would select those of revision %s: %s", describe(to), f.Workload.NoServices)
+		return hold(incident.HandOver, "cannot tell whether the Services would select the pods of revision %s: "+
+			"%s", describe(to), f.Workload.NoServices)
 	}
 	labels, err := templateLabels(to.Template)
 	if err != nil {
-		return hold(incident.HandOver, "the labels of revision %s cannot be read: %v", describe(to), err)
+		return hold(incident.HandOver, "cannot read the labels of revision %s: %v", describe(to), err)
 	}
 	ready := 0
 	for _, s := range f.Workload.Services {
@@ -42,8 +42,8 @@ func stillSelected(f Facts, p incident.Plan) incident.Answer {
 				pods = "no label " + key
 			}
 			return hold(incident.HandOver,
-				"Service %s selects %s=%s, and the pods of revision %s carry %s: it has %d ready endpoints of the "+
-					"workload, and would have none. Let it select both, then roll back by hand",
+				"Service %s selects %s=%s, but the pods of revision %s have %s: it has %d ready endpoints of the "+
+					"workload and would have none. Change the selector to match both, then roll back manually",
 				s.Name, clip(key), clip(want), describe(to), clip(pods), s.Ready)
 		}
 	}

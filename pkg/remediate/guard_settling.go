@@ -20,7 +20,7 @@ func settledDown(f Facts, _ incident.Plan) incident.Answer {
 			continue
 		}
 		a := hold(incident.Wait, "the breach began %s after watchdog replaced the pods (op %s): for %s that may be "+
-			"their start", began.Round(time.Second), m.Op, grace)
+			"their startup", began.Round(time.Second), m.Op, grace)
 		a.RetryAt = m.At.Add(grace)
 		return a
 	}

@@ -9,7 +9,7 @@ func notSilenced(f Facts, _ incident.Plan) incident.Answer {
 	case f.Alert.Silenced == "":
 		return pass("0 silences match %s", quote(f.Alert.Rule))
 	case f.Settings.RemediateSilenced:
-		return pass("%s is %s; silenced_alerts: remediate allows to act", quote(f.Alert.Rule), f.Alert.Silenced)
+		return pass("%s is %s; silenced_alerts: remediate allows actions", quote(f.Alert.Rule), f.Alert.Silenced)
 	}
 	return hold(incident.Suppress, "%s is %s; expire the silence to let watchdog act", quote(f.Alert.Rule),
 		f.Alert.Silenced)

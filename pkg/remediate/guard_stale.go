@@ -19,12 +19,12 @@ func fresh(at, now time.Time, limit time.Duration) bool {
 func freshEvidence(f Facts, _ incident.Plan) incident.Answer {
 	at, limit := f.Alert.EvaluatedAt, f.Settings.StaleAfter
 	if at.IsZero() {
-		return hold(incident.Freeze, "%s was never evaluated; at most %s old is wanted", f.Alert.Rule, limit)
+		return hold(incident.Freeze, "%s was never evaluated (limit %s)", f.Alert.Rule, limit)
 	}
 	age := f.Now.Sub(at).Round(time.Millisecond)
 	if !fresh(at, f.Now, limit) {
-		return hold(incident.Freeze, "%s was evaluated %s ago; at most %s old, and at most %s ahead, is wanted",
+		return hold(incident.Freeze, "%s was evaluated %s ago (limit %s, clock skew %s)",
 			f.Alert.Rule, age, limit, clockSkew)
 	}
-	return pass("%s was evaluated %s ago, at most %s is wanted", f.Alert.Rule, age, limit)
+	return pass("%s was evaluated %s ago (limit %s)", f.Alert.Rule, age, limit)
 }

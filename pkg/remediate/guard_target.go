@@ -8,11 +8,11 @@ func sameTarget(f Facts, p incident.Plan) incident.Answer {
 	want, have := f.Incident.Target, f.Workload.Target
 	switch {
 	case have.UID == "":
-		return hold(incident.HandOver, "%s could not be identified: the read gave no uid", want)
+		return hold(incident.HandOver, "cannot identify %s: the API server returned no uid", want)
 	case want.Workload != "" && want.String() != have.String():
 		return hold(incident.HandOver, "the incident is about %s, but %s was read", want, have)
 	case want.UID != "" && want.UID != have.UID:
-		return hold(incident.HandOver, "%s was deleted and made anew: its uid was %s, now it is %s", want, want.UID,
+		return hold(incident.HandOver, "%s was deleted and recreated: its uid was %s, now it is %s", want, want.UID,
 			have.UID)
 	case f.Workload.NamespaceTerminating:
 		return hold(incident.HandOver, "the namespace %s is terminating", have.Namespace)

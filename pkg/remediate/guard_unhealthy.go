@@ -10,12 +10,12 @@ func fewUnhealthy(f Facts, _ incident.Plan) incident.Answer {
 	limit := Believed(f.Settings, f.Watched)
 	switch {
 	case float64(f.Unhealthy) > limit:
-		return hold(incident.Freeze, "%d of %d watched targets are in breach, at most %.4g are believed: a shared "+
-			"cause, or watchdog's own", f.Unhealthy, f.Watched, limit)
+		return hold(incident.Freeze, "%d of %d watched targets are in breach (limit %.4g): a shared cause, or a fault "+
+			"in monitoring", f.Unhealthy, f.Watched, limit)
 	case f.Storm != "":
-		return hold(incident.Freeze, "a storm is on, and not over before it is calm: %s", f.Storm)
+		return hold(incident.Freeze, "storm in progress: %s", f.Storm)
 	}
-	return pass("%d of %d watched targets are in breach, at most %.4g are believed", f.Unhealthy, f.Watched, limit)
+	return pass("%d of %d watched targets are in breach (limit %.4g)", f.Unhealthy, f.Watched, limit)
 }
 
 // Believed is how many of the watched targets may be in breach before it is no

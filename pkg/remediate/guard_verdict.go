@@ -13,10 +13,10 @@ func inBreach(f Facts, _ incident.Plan) incident.Answer {
 	case a.Verdict == incident.OK:
 		return hold(incident.Wait, "%s recovered: %g, bound %g", a.Rule, a.Value, a.Bound)
 	case a.Verdict != incident.Breach:
-		return hold(incident.Freeze, "%s is %s, not BREACH: %s", a.Rule, cmp.Or(string(a.Verdict), "not judged"),
+		return hold(incident.Freeze, "%s is %s, not BREACH: %s", a.Rule, cmp.Or(string(a.Verdict), "not evaluated"),
 			cmp.Or(a.Reason, "no reason given"))
 	case !a.Firing:
-		return hold(incident.Wait, "%s is in breach but does not fire yet: %g, bound %g", a.Rule, a.Value, a.Bound)
+		return hold(incident.Wait, "%s is in breach but not firing yet: %g, bound %g", a.Rule, a.Value, a.Bound)
 	}
 	return pass("%s is BREACH: %g, bound %g", a.Rule, a.Value, a.Bound)
 }

@@ -30,36 +30,36 @@ const CorroborationGuard = "corroboration"
 // metrics, reports and the documents follow. The ledger's own limits come before them.
 func Guards() []Guard {
 	return []Guard{
-		{"target", incident.C0, true, "the object that was read is the one that the incident is about", sameTarget},
-		{"deletion", incident.C2, true, "nothing that is being deleted is written", notDeleted},
-		{"hold", incident.C2, true, "no person holds the workload, its namespace or its autoscaler", noHold},
-		{"silence", incident.C2, false, "the alert is not silenced, unless silenced_alerts says remediate",
+		{"target", incident.C0, true, "the object that was read is the incident's target", sameTarget},
+		{"deletion", incident.C2, true, "the object is not being deleted", notDeleted},
+		{"hold", incident.C2, true, "there is no hold on the workload, its namespace or its autoscaler", noHold},
+		{"silence", incident.C2, false, "the alert is not silenced, or silenced_alerts is remediate",
 			notSilenced},
-		{"maintenance", incident.C2, true, "no maintenance window forbids it", notInMaintenance},
-		{"mode", incident.C2, true, "the lowest of the modes that apply is approve or auto", modeAllows},
-		{incident.ApprovalGuard, incident.C2, false, "in mode approve, enough people said yes to this very plan",
+		{"maintenance", incident.C2, true, "no maintenance window suspends the action", notInMaintenance},
+		{"mode", incident.C2, true, "the effective mode is approve or auto", modeAllows},
+		{incident.ApprovalGuard, incident.C2, false, "in mode approve, enough people approved exactly this plan",
 			approved},
 		{"claim", incident.C2, true, "no other installation of watchdog manages the workload", oursToManage},
-		{"verdict", incident.C2, false, "the rule still fires and says BREACH", inBreach},
-		{"stale evidence", incident.C2, false, "the rule was judged a moment ago", freshEvidence},
-		{"blind", incident.C2, true, "watchdog can trust what it sees", seeing},
-		{"max unhealthy", incident.C2, false, "not too many targets are in breach at once: that is a storm",
+		{"verdict", incident.C2, false, "the rule still fires with verdict BREACH", inBreach},
+		{"stale evidence", incident.C2, false, "the rule was evaluated recently", freshEvidence},
+		{"blind", incident.C2, true, "watchdog can trust its data", seeing},
+		{"max unhealthy", incident.C2, false, "there is no storm: not too many targets are in breach at once",
 			fewUnhealthy},
-		{"hint", incident.C2, false, "for what another system says, a source of watchdog's own says bad, too",
+		{"external_alert", incident.C2, false, "for an external alert, one of watchdog's own sources reports unhealthy, too",
 			confirmed},
-		{CorroborationGuard, incident.C3, false, "two kinds of sources say bad, unless single_source waives it",
+		{CorroborationGuard, incident.C3, false, "two kinds of sources report unhealthy, unless single_source waives this",
 			corroborated},
 		{"other owner", incident.C2, true, "no other controller owns the field that would be written", ownField},
-		{"human change", incident.C2, false, "no person changed the workload a moment ago", noHumanChange},
-		{"control conflict", incident.C2, false, "nobody undid the same change of watchdog's", notUndone},
-		{"oscillation", incident.C2, false, "the field does not go back and forth", notBackAndForth},
-		{"settling", incident.C3, false, "the pods that watchdog itself replaced had the time to start", settledDown},
+		{"human change", incident.C2, false, "nobody changed the workload while the incident is open", noHumanChange},
+		{"control conflict", incident.C2, false, "nobody undid the same change by watchdog", notUndone},
+		{"oscillation", incident.C2, false, "the field does not oscillate", notBackAndForth},
+		{"settling", incident.C3, false, "pods that watchdog replaced had time to start", settledDown},
 		{"paused", incident.C2, false, "the Deployment is not paused", notPaused},
 		{"rollout", incident.C2, false, "no rollout is in progress", noRollout},
-		{"service selector", incident.C4, false, "every Service that has ready endpoints of it still selects its pods",
+		{"service selector", incident.C4, false, "every Service with ready endpoints of the workload still selects its pods",
 			stillSelected},
 		{"references", incident.C4, false,
-			"the ConfigMaps, Secrets and accounts that the older template names still exist", referencesThere},
+			"the ConfigMaps, Secrets and service accounts that the older template references still exist", referencesThere},
 		{"availability floor", incident.C3, false, "enough replicas stay ready in the worst case", aboveFloor},
 		{"disruption budget", incident.C3, false, "no PodDisruptionBudget forbids it", disruptionAllowed},
 	}
@@ -92,7 +92,7 @@ func revertGuards() []Guard {
 func ask(list []Guard, f Facts, p incident.Plan) []incident.Answer {
 	answers := ledgerAnswers(f, p)
 	for _, g := range list {
-		a := pass("asked from class C%d on; %s is C%d", g.From, p.Action, p.Class)
+		a := pass("applies to class C%d and above; %s is C%d", g.From, p.Action, p.Class)
 		if p.Class >= g.From {
 			a = g.ask(f, p)
 		}

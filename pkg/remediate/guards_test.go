@@ -119,14 +119,14 @@ func TestGuardsHold(t *testing.T) {
 			word := f.Words.Approved[f.OpID]["eve"]
 			word.At = f.Now
 			f.Words.Approved[f.OpID]["eve"] = word
-		}, "approval", incident.Ask, "ended at"},
+		}, "approval", incident.Ask, "expired at"},
 		{"approved in time, and held until long after", "scale", func(f *Facts) {
 			approval(f, "scale", f.OpID, false)
 			f.Incident.Asked = &incident.Request{Op: f.OpID, At: at(f, 2*time.Hour), Until: at(f, time.Hour)}
 			word := f.Words.Approved[f.OpID]["eve"]
 			word.At = at(f, 90*time.Minute)
 			f.Words.Approved[f.OpID]["eve"] = word
-		}, "approval", incident.Ask, "that is too late"},
+		}, "approval", incident.Ask, "could not be executed within"},
 		{"INV-48 no mode", "job", func(f *Facts) { f.Mode = "" }, "mode", incident.Advise, "mode observe"},
 		{"INV-29 another installation", "scale",
 			func(f *Facts) { f.Workload.Annotations = map[string]string{ClaimAnnotation: "staging"} },
@@ -142,20 +142,20 @@ func TestGuardsHold(t *testing.T) {
 		{"INV-08 conflict", "rollback", func(f *Facts) { f.Alert.Verdict = incident.Conflict },
 			"verdict", incident.Freeze, "CONFLICT"},
 		{"INV-08 never judged", "restart", func(f *Facts) { f.Alert.Verdict = "" }, "verdict", incident.Freeze,
-			"not judged"},
+			"not evaluated"},
 		{"not firing yet", "restart", func(f *Facts) { f.Alert.Firing = false }, "verdict", incident.Wait,
-			"does not fire"},
+			"not firing yet"},
 		{"INV-09 stale", "scale", func(f *Facts) { f.Alert.EvaluatedAt = at(f, 46*time.Second) }, "stale evidence",
 			incident.Freeze, "46s ago"},
 		{"INV-09 from the future", "job", func(f *Facts) { f.Alert.EvaluatedAt = at(f, -31*time.Second) },
-			"stale evidence", incident.Freeze, "ahead"},
+			"stale evidence", incident.Freeze, "-31s ago"},
 		{"never evaluated", "scale", func(f *Facts) { f.Alert.EvaluatedAt = time.Time{} }, "stale evidence",
 			incident.Freeze, "never"},
 		{"INV-13 blind", "scale", func(f *Facts) { f.Blind = "the canary query fails" }, "blind", incident.Freeze,
 			"canary"},
 		{"INV-14 storm", "restart", func(f *Facts) { f.Unhealthy = 4 }, "max unhealthy", incident.Freeze, "4 of 10"},
 		{"INV-14 two of two", "rollback", func(f *Facts) { f.Watched, f.Unhealthy = 2, 2 }, "max unhealthy",
-			incident.Freeze, "at most 1"},
+			incident.Freeze, "limit 1"},
 		{"INV-14 share is no number", "restart", func(f *Facts) {
 			f.Settings.MaxUnhealthy, f.Unhealthy = math.NaN(),
 				2
@@ -165,17 +165,17 @@ func TestGuardsHold(t *testing.T) {
 		{"INV-11 one source twice", "rollback", func(f *Facts) { f.Signals[1].Source = "probe" },
 			"corroboration", incident.Wait, "1 of 2"},
 		{"F-68 the sources contradict", "restart", func(f *Facts) { f.Signals[1].Bad = false },
-			"corroboration", incident.Wait, "1 say good (prometheus)"},
+			"corroboration", incident.Wait, "1 report healthy (prometheus)"},
 		{"INV-16 a webhook is no source", "restart", func(f *Facts) { f.Signals[0].Source = "alertmanager" },
 			"corroboration", incident.Wait, "1 of 2"},
 		{"INV-16 told from outside, and own eyes see nothing", "scale", func(f *Facts) {
 			f.Alert.Source = SourceAlertmanager
 			f.Signals[0].Bad, f.Signals[1].Bad = false, false
-		}, "hint", incident.Wait, "0 say bad and 2 say good"},
+		}, "external_alert", incident.Wait, "0 report unhealthy and 2 healthy"},
 		{"INV-16 told from outside, and nobody looks", "job", func(f *Facts) {
 			f.Alert.Source,
 				f.Signals = SourceAlertmanager, nil
-		}, "hint", incident.Wait, "0 say bad and 0 say good (none)"},
+		}, "external_alert", incident.Wait, "0 report unhealthy and 0 healthy (none)"},
 		{"the second source cannot tell", "restart", func(f *Facts) { f.Signals[0].Known = false },
 			"corroboration", incident.Wait, "1 of 2"},
 		{"the second source is old", "restart", func(f *Facts) { f.Signals[0].At = at(f, time.Minute) },
@@ -202,7 +202,7 @@ func TestGuardsHold(t *testing.T) {
 			f.Workload.Managers = append(f.Workload.Managers,
 				Manager{Name: "kubectl-edit", At: at(f, 40*time.Second), Template: true})
 		}, "human change", incident.HandOver,
-			"kubectl-edit changed spec.template 40s ago, 4m20s after the incident opened; hands off for 10m0s"},
+			"kubectl-edit changed spec.template 40s ago, 4m20s after the incident opened; no actions for 10m0s"},
 		{"INV-26 a person scales", "job", func(f *Facts) {
 			f.Workload.Managers = append(f.Workload.Managers,
 				Manager{Name: "kubectl", At: at(f, 5*time.Minute), Replicas: true})
@@ -216,10 +216,10 @@ func TestGuardsHold(t *testing.T) {
 				append(pods(2, "u-4"), pods(2, "u-3")...)
 		}, "rollout", incident.Wait, "2 are updated"},
 		{"F-108 generation not observed", "restart", func(f *Facts) { f.Workload.Generation = 8 },
-			"rollout", incident.Wait, "7 observed of 8"},
+			"rollout", incident.Wait, "observed generation 7 of 8"},
 		{"F-108 a crash loop of a template that is gone already",
 			"rollback", func(f *Facts) { crashing(f, 4); f.Workload.Generation = 8 }, "rollout", incident.Wait,
-			"7 observed of 8"},
+			"observed generation 7 of 8"},
 		{"a rollback before the first pod had time", "rollback", func(f *Facts) {
 			f.Workload.Pods, f.Workload.Updated, f.Workload.Revisions[0].CreatedAt = pods(4,
 				"u-3"), 0, f.Now.Add(-2*time.Minute)
@@ -231,15 +231,15 @@ func TestGuardsHold(t *testing.T) {
 			"in progress"},
 		{"INV-19 too few stay ready (trap 17: the last healthy agent)",
 			"restart", func(f *Facts) { f.Workload.Desired, f.Workload.Ready, f.Workload.Pods = 1, 1, pods(1, "u-4") },
-			"availability floor", incident.Skip, "0 at worst"},
+			"availability floor", incident.Skip, "0 in the worst case"},
 		{"INV-19 too few are ready now (trap 17)", "restart", func(f *Facts) { lost(f, 2) }, "availability floor",
-			incident.Wait, "2 of 4 replicas are ready, 1 at worst"},
+			incident.Wait, "2 of 4 replicas are ready, 1 in the worst case"},
 		{"INV-19 nothing is ready", "restart", func(f *Facts) { lost(f, 4) }, "availability floor", incident.Wait,
 			"0 of 4"},
 		{"INV-19 Recreate with ready pods", "rollback", func(f *Facts) { f.Workload.Recreate = true },
 			"availability floor", incident.Skip, "Recreate"},
 		{"floor above all", "restart", func(f *Facts) { f.Settings.AvailabilityFloor = math.NaN() },
-			"availability floor", incident.Skip, "4 must stay"},
+			"availability floor", incident.Skip, "minimum 4"},
 		{"F-24 disruption budget", "restart",
 			func(f *Facts) { f.Workload.Budgets = []Budget{{"pdb-a", 1}, {"pdb-b", 0}} }, "disruption budget",
 			incident.Wait, "pdb-b allows 0"},
@@ -307,13 +307,13 @@ func TestGuardsLetPassAndSayWhy(t *testing.T) {
 		}, "corroboration", "only prometheus sees memory"},
 		{"the contradiction is named", "restart", func(f *Facts) {
 			f.Signals = append(f.Signals, Signal{Source: "kubernetes", Known: true, At: f.Now})
-		}, "corroboration", "1 say good (kubernetes)"},
+		}, "corroboration", "1 report healthy (kubernetes)"},
 		{"INV-16 own eyes see it, too", "scale", func(f *Facts) {
 			f.Alert.Source, f.Signals = SourceAlertmanager,
 				f.Signals[:1]
-		}, "hint", "1 of watchdog's own sources say bad"},
+		}, "external_alert", "1 of watchdog's own sources report unhealthy"},
 		{"one source is enough to scale", "scale", func(f *Facts) { f.Signals = nil },
-			"corroboration", "from class C3"},
+			"corroboration", "class C3 and above"},
 		{"a deploy before the incident is no meddling", "rollback", func(f *Facts) {}, "human change", "0 of 1"},
 		{"what was long ago in a long incident", "scale", func(f *Facts) {
 			f.Incident.OpenedAt = f.Now.Add(-2 * time.Hour)
@@ -329,7 +329,7 @@ func TestGuardsLetPassAndSayWhy(t *testing.T) {
 		{"rollback ends the rollout that crashes although a pod still starts", "rollback", func(f *Facts) {
 			crashing(f, 2)
 			f.Workload.Pods[1].Waiting, f.Workload.Pods[1].LastExit = "", ""
-		}, "rollout", "1 of 4 pods of revision 4 (agent-system:v2.2.0) fail (CrashLoopBackOff, exit 1 (Error))"},
+		}, "rollout", "1 of 4 pods of revision 4 (agent-system:v2.2.0) are failing (CrashLoopBackOff, exit 1 (Error))"},
 		{"rollback ends the rollout that makes no pod at all",
 			"rollback", func(f *Facts) { f.Workload.Pods, f.Workload.Updated = pods(4, "u-3"), 0 },
 			"rollout", "0 of 0 pods"},
@@ -357,7 +357,7 @@ func TestGuardsLetPassAndSayWhy(t *testing.T) {
 		{"Recreate and all down", "rollback", func(f *Facts) { f.Workload.Recreate = true; crashing(f, 4) },
 			"availability floor", "no worse"},
 		{"a rollback at the floor takes no ready pod", "rollback", func(f *Facts) { crashing(f, 2) },
-			"availability floor", "2 at worst"},
+			"availability floor", "2 in the worst case"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := facts(tc.action)
@@ -387,7 +387,7 @@ func TestACaptureIsHeldByNothing(t *testing.T) {
 
 func TestPageHandsOver(t *testing.T) {
 	p, answers := Consider(facts("page"))
-	checkHeld(t, answers, "plan", incident.HandOver, "the ladder says page")
+	checkHeld(t, answers, "plan", incident.HandOver, "the ladder reached page")
 	if p.Summary != "" || p.Patch != nil {
 		t.Errorf("a page has a plan: %+v", p)
 	}
@@ -446,7 +446,7 @@ func TestHeldTakesTheWeightiestAndTheLatestRetry(t *testing.T) {
 		{[]incident.Answer{w(late), w(early)}, incident.Wait, "w: wait 13:00", late},
 		{[]incident.Answer{w(early), w(late)}, incident.Wait, "w: wait 13:00", late},
 		{[]incident.Answer{of(incident.Advise), w(late)}, incident.Advise,
-			"g: two lines; mode auto would wait, too: w: wait 13:00", late},
+			"g: two lines; mode auto would also wait: w: wait 13:00", late},
 		{[]incident.Answer{of(incident.Advise), of(incident.Skip)}, incident.Skip, "g: two lines", time.Time{}},
 		{[]incident.Answer{of(incident.HandOver), of(incident.Skip)}, incident.HandOver, "g: two lines", time.Time{}},
 		{[]incident.Answer{of(incident.HandOver), of(incident.Freeze)}, incident.Freeze, "g: two lines", time.Time{}},
@@ -611,13 +611,13 @@ func TestAQuorumApproves_SEC08(t *testing.T) {
 		{"one", "", []say{{"alice", false}}, incident.Ask, "1 of 2 approvals of plan"},
 		{"two", "", []say{{"alice", false}, {"bob", false}}, incident.Wait, "2 of 2 approvals of plan"},
 		{"one and a program", "", []say{{"alice", false}, {"system:serviceaccount:ci:deployer", false}}, incident.Ask,
-			"is no person, and does not count; 1 of 2"},
+			"is a service account, so its approval does not count; 1 of 2"},
 		{"one and who asked for it", "bob", []say{{"alice", false}, {"bob", false}}, incident.Ask,
-			"bob (why not) asked for it, and does not count; 1 of 2"},
+			"bob (why not) requested the action, so their approval does not count; 1 of 2"},
 		{"one under two names", "", []say{{"alice@example.com", false}, {"Alice@example.com", false}}, incident.Ask,
-			"does not count twice; 1 of 2"},
+			"counts once; 1 of 2"},
 		{"one and who asked for it, by another name", "Bob", []say{{"alice", false}, {"bob", false}}, incident.Ask,
-			"asked for it, and does not count; 1 of 2"},
+			"requested the action, so their approval does not count; 1 of 2"},
 		{"three, of whom one asked", "bob", []say{{"alice", false}, {"bob", false}, {"eve", false}}, incident.Wait,
 			"2 of 2"},
 		{"two, and one objects", "", []say{{"alice", false}, {"bob", false}, {"eve", true}}, incident.Skip,

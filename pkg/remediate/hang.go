@@ -23,7 +23,7 @@ func wouldHang(f Facts) *incident.Answer {
 		why = append(why, err.Error())
 	}
 	if len(ports) > 0 {
-		why = append(why, "host port "+list(ports)+" is taken on every node that runs an old one")
+		why = append(why, "host port "+list(ports)+" is in use on every node that runs an old pod")
 	}
 	needs, _ := References(w.Template)
 	for _, n := range needs {
@@ -36,8 +36,8 @@ func wouldHang(f Facts) *incident.Answer {
 	if len(why) == 0 {
 		return nil
 	}
-	a := hold(incident.Skip, "a restart of %s may never end: it starts a new pod before it ends an old one "+
-		"(maxUnavailable 0), and %s. Allow one to be unavailable, or use the strategy Recreate, then restart by hand",
+	a := hold(incident.Skip, "a restart of %s may never complete: it starts a new pod before it stops an old "+
+		"one (maxUnavailable 0), and %s. Allow one unavailable pod, or use strategy Recreate, then restart manually",
 		w.Target, list(why))
 	return &a
 }
@@ -47,17 +47,17 @@ func exclusive(f Facts, n Reference) string {
 	k := slices.IndexFunc(f.References, func(r Reference) bool { return r.Kind == n.Kind && r.Name == n.Name })
 	switch {
 	case k < 0:
-		return n.String() + " was not looked at"
+		return n.String() + " was not checked"
 	case f.References[k].Unknown != "":
-		return n.String() + " could not be looked at: " + f.References[k].Unknown
+		return n.String() + " could not be read: " + f.References[k].Unknown
 	case f.References[k].Gone:
-		return n.String() + " is gone"
+		return n.String() + " no longer exists"
 	}
 	modes := f.References[k].AccessModes
 	if slices.ContainsFunc(modes, func(m string) bool { return strings.HasSuffix(m, "Many") }) {
 		return ""
 	}
-	return fmt.Sprintf("%s (%s) stays with the node of the old one", n, orNone(modes))
+	return fmt.Sprintf("%s (%s) stays attached to the old pod's node", n, orNone(modes))
 }
 
 // hostPorts are the ports of its node that a pod of the template takes.

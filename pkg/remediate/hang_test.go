@@ -20,15 +20,15 @@ func TestARestartThatWouldHangIsNotBegun_X28(t *testing.T) {
 		text  string // empty: it is planned
 	}{
 		{"a volume of one node", volume, []Reference{claim("ReadWriteOnce")},
-			"PersistentVolumeClaim disk (ReadWriteOnce) stays with the node of the old one"},
+			"PersistentVolumeClaim disk (ReadWriteOnce) stays attached to the old pod's node"},
 		{"a volume of one pod", volume, []Reference{claim("ReadWriteOncePod")},
 			"PersistentVolumeClaim disk (ReadWriteOncePod)"},
 		{"a volume that many may write", volume, []Reference{claim("ReadWriteOnce", "ReadWriteMany")}, ""},
 		{"a volume that could not be looked at", volume,
-			[]Reference{{Kind: volumeClaim, Name: "disk", Unknown: "forbidden"}}, "could not be looked at: forbidden"},
-		{"a volume that nobody looked at", volume, nil, "was not looked at"},
+			[]Reference{{Kind: volumeClaim, Name: "disk", Unknown: "forbidden"}}, "could not be read: forbidden"},
+		{"a volume that nobody looked at", volume, nil, "was not checked"},
 		{"a port of the node", `,"ports":[{"containerPort":80,"hostPort":8080}]}]`, nil,
-			"host port 8080 is taken on every node that runs an old one"},
+			"host port 8080 is in use on every node that runs an old pod"},
 		{"the node's network", `,"ports":[{"containerPort":9100}]}],"hostNetwork":true`, nil, "host port 9100"},
 		{"a port of its own", `,"ports":[{"containerPort":80}]}]`, nil, ""},
 	} {
@@ -55,14 +55,14 @@ func TestAForeignClaimSaysHowToTakeOver_A7(t *testing.T) {
 	f.Workload.Annotations = map[string]string{ClaimAnnotation: "staging"}
 	_, answers := Consider(f)
 	checkHeld(t, answers, "claim", incident.HandOver,
-		"if it is gone: `kubectl -n shop annotate deployment agent-system watchdog.io/managed-by-`")
+		"if the other no longer exists, run `kubectl -n shop annotate deployment agent-system watchdog.io/managed-by-`")
 	// An autoscaler's own claim counts, whoever has the workload.
 	f.Workload.Annotations[ClaimAnnotation] = "main"
 	f.Workload.HPA = hpa()
 	f.Workload.HPA.Annotations = map[string]string{ClaimAnnotation: "staging"}
 	_, answers = Consider(f)
 	checkHeld(t, answers, "claim", incident.HandOver,
-		"if it is gone: `kubectl -n shop annotate hpa agent-system-hpa watchdog.io/managed-by-`")
+		"if the other no longer exists, run `kubectl -n shop annotate hpa agent-system-hpa watchdog.io/managed-by-`")
 }
 
 func TestNothingHappenedInTheFuture_X29(t *testing.T) {
@@ -70,7 +70,7 @@ func TestNothingHappenedInTheFuture_X29(t *testing.T) {
 	f.Workload.Managers[0].At = f.Now.Add(3 * time.Second)
 	_, answers := Consider(f)
 	checkHeld(t, answers, "human change", incident.HandOver,
-		"kubectl-client-side-apply changed spec.replicas and spec.template a moment ago, 5m3s after the incident opened")
+		"kubectl-client-side-apply changed spec.replicas and spec.template just now, 5m3s after the incident opened")
 	f.Incident.OpenedAt = f.Now.Add(-200 * time.Millisecond)
 	f.Workload.Managers[0].At = f.Incident.OpenedAt.Truncate(time.Second)
 	_, answers = Consider(f)

@@ -23,12 +23,12 @@ func planJob(f Facts) (incident.Plan, *incident.Answer) {
 	}
 	doc, err := vetJob(f.Options.Job, []string{w.Target.Namespace}, f.Options.JobAllow)
 	if err != nil {
-		return refuse(incident.Skip, "job %s is not run: %v", f.Options.JobName, err)
+		return refuse(incident.Skip, "cannot run job %s: %v", f.Options.JobName, err)
 	}
 	name := jobName(f.Options.JobName, f.OpID)
 	create, err := json.Marshal(identified(doc, name, w.Target.Namespace, f.OpID))
 	if err != nil {
-		return refuse(incident.Skip, "job %s is not run: write manifest: %v", f.Options.JobName, err)
+		return refuse(incident.Skip, "cannot run job %s: encode manifest: %v", f.Options.JobName, err)
 	}
 	return incident.Plan{
 		Summary: fmt.Sprintf("run job %s as %s/%s for %s", f.Options.JobName, w.Target.Namespace, name, w.Target),

@@ -4,6 +4,6 @@ import "watchdog.io/watchdog/pkg/incident"
 
 // planPage hands the incident to a person.
 func planPage(f Facts) (incident.Plan, *incident.Answer) {
-	return refuse(incident.HandOver, "the ladder says page (rung %d of %d)", f.Rung.Index+1,
+	return refuse(incident.HandOver, "the ladder reached page (rung %d of %d)", f.Rung.Index+1,
 		max(len(f.Alert.Ladder), f.Rung.Index+1))
 }

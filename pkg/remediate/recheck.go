@@ -36,11 +36,11 @@ func refit(f Facts, planned incident.Plan) (incident.Plan, incident.Answer) {
 		a.Hold = incident.HandOver
 		a.Reason = "planned for uid " + planned.Object.UID + ", now it is uid " + again.Object.UID
 	case planned.Before != again.Before || planned.Field != again.Field:
-		a = answer(a.Guard, incident.Wait, "%s was %s when planned, now %s is %s: decided anew", planned.Field,
+		a = answer(a.Guard, incident.Wait, "%s was %s when planned, now %s is %s; the action is planned again", planned.Field,
 			planned.Before, again.Field, again.Before)
 	case Hash(planned) != Hash(again):
 		a = answer(a.Guard, incident.Wait,
-			"the workload changed since: planned again, the change would be to %s, not %s (hash %.12s, was %.12s)",
+			"the workload changed since the plan was made: a new plan would change it to %s, not %s (hash %.12s, was %.12s)",
 			again.After, planned.After, Hash(again), Hash(planned))
 	default:
 		a = answer(a.Guard, "", "%s is still %s; resourceVersion %s, was %s when planned", planned.Field,

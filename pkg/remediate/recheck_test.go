@@ -80,7 +80,7 @@ func TestRecheckRefuses(t *testing.T) {
 			r[1].Number, r[0], r[1] = 5, r[1], r[0]
 			r[0].Number = 5
 			f.Workload.Template = r[0].Template
-		}, incident.Skip, "no suspect"},
+		}, incident.Skip, "not the suspect"},
 		{"INV-12 F-71 recovered in between", "restart", func(f *Facts) { f.Alert.Verdict = incident.OK }, incident.Wait,
 			"recovered"},
 		{"F-104 held in between", "rollback",

@@ -25,7 +25,7 @@ func planRestart(f Facts) (incident.Plan, *incident.Answer) {
 	if a := dependencyDown(f, incident.ActionRestart); a != nil {
 		return incident.Plan{}, a
 	}
-	if a := failingPods(f, "Kubernetes restarts them already, another restart changes nothing"); a != nil {
+	if a := failingPods(f, "Kubernetes already restarts them, another restart changes nothing"); a != nil {
 		return incident.Plan{}, a
 	}
 	if a := capacity(f, incident.ActionRestart); a != nil {

@@ -26,7 +26,7 @@ func TestRestartRefuses(t *testing.T) {
 		{"an external API is down (trap 17)", func(f *Facts) {
 			f.Dependencies = append(f.Dependencies, Dependency{Check: "checks.openai", Known: true})
 		}, "checks.openai is unhealthy"},
-		{"crash loop", func(f *Facts) { f.Workload.Pods[1].Waiting = "CrashLoopBackOff" }, "restarts them already"},
+		{"crash loop", func(f *Facts) { f.Workload.Pods[1].Waiting = "CrashLoopBackOff" }, "already restarts them"},
 		{"image pull", func(f *Facts) { f.Workload.Pods[1].Waiting = "ErrImagePull" }, "ErrImagePull"},
 		{"not a deployment", func(f *Facts) {
 			f.Workload.Target.Kind, f.Incident.Target.Kind = "daemonset",

@@ -26,7 +26,7 @@ func Revert(f Facts, lease incident.Lease) (incident.Plan, []incident.Answer) {
 	var a incident.Answer
 	var object incident.Object
 	if err != nil || errAfter != nil {
-		a = hold(incident.HandOver, "op %s of %s left no inverse that can be read: %s is to be set back by hand",
+		a = hold(incident.HandOver, "op %s on %s has no readable inverse; revert %s manually",
 			lease.Op, was.Target, was.Field)
 	} else {
 		object, a = stillHolds(f, was.Object, was.Field, was.After, was.Target)
@@ -38,7 +38,7 @@ func Revert(f Facts, lease incident.Lease) (incident.Plan, []incident.Answer) {
 	plan.Object, plan.Patch = object, was.Inverse
 	plan.Field, plan.Before, plan.After = was.Field, was.After, strconv.Itoa(back)
 	plan.Price = max(0, after-back)
-	plan.Summary = fmt.Sprintf("set %s of %s %s back from %s to %d: %s", was.Field, object.Resource, object.Name,
+	plan.Summary = fmt.Sprintf("revert %s of %s %s from %s to %d: %s", was.Field, object.Resource, object.Name,
 		was.After, back, WhyReverted(f.Ledger, lease))
 	plan.Hash = Hash(plan)
 	return plan, append([]incident.Answer{a}, ask(revertGuards(), f, plan)...)
@@ -47,12 +47,12 @@ func Revert(f Facts, lease incident.Lease) (incident.Plan, []incident.Answer) {
 // WhyReverted says why the lease is taken back: a person's word, or its end.
 func WhyReverted(l incident.Ledger, lease incident.Lease) string {
 	if m, ok := l.Undo[lease.Op]; ok {
-		return fmt.Sprintf("%s asked for it (%s)", cmp.Or(m.By, "somebody"), cmp.Or(clip(m.Reason), "no reason given"))
+		return fmt.Sprintf("requested by %s (%s)", cmp.Or(m.By, "somebody"), cmp.Or(clip(m.Reason), "no reason given"))
 	}
 	if lease.Plan.Lease == 0 {
-		return fmt.Sprintf("op %s did harm", lease.Op)
+		return fmt.Sprintf("op %s was harmful", lease.Op)
 	}
-	return fmt.Sprintf("the lease of op %s ended %s", lease.Op, lease.ExpiresAt.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("the lease of op %s expired at %s", lease.Op, lease.ExpiresAt.UTC().Format(time.RFC3339))
 }
 
 // anyUID leaves the question of identity to stillHolds: an autoscaler outlives
@@ -69,24 +69,24 @@ func stillHolds(f Facts, object incident.Object, field, value string,
 	w := f.Workload
 	now := leverOf(w)
 	if w.Target.UID == "" {
-		return object, hold(incident.Wait, "%s could not be identified: the read gave no uid", target)
+		return object, hold(incident.Wait, "cannot identify %s: the API server returned no uid", target)
 	}
 	if field == replicasField && w.HPA != nil {
-		return object, hold(incident.Skip, "HPA %s now owns spec.replicas of %s: it is left to it", w.HPA.Name, target)
+		return object, hold(incident.Skip, "HPA %s now owns spec.replicas of %s; left unchanged", w.HPA.Name, target)
 	}
 	if now.field != field {
-		return object, hold(incident.Skip, "%s %s, whose %s was %s, is gone: there is nothing to set back",
+		return object, hold(incident.Skip, "%s %s, whose %s was %s, no longer exists: nothing to revert",
 			object.Resource, object.Name, field, value)
 	}
 	if now.object.UID != object.UID || now.object.Name != object.Name {
-		return object, hold(incident.Skip, "%s %s is another object now (uid %s, was %s): it is left as it is",
+		return object, hold(incident.Skip, "%s %s is now another object (uid %s, was %s); left unchanged",
 			object.Resource, object.Name, now.object.UID, object.UID)
 	}
 	if have := strconv.Itoa(now.value); have != value {
-		return object, hold(incident.Skip, "%s of %s %s is %s, not the %s that watchdog wrote: %s; it is left as it is",
+		return object, hold(incident.Skip, "%s of %s %s is %s, not the %s that watchdog wrote: %s; left unchanged",
 			field, object.Resource, object.Name, have, value, changedBy(f, field))
 	}
-	return now.object, pass("%s of %s %s still is %s", field, object.Resource, object.Name, value)
+	return now.object, pass("%s of %s %s is still %s", field, object.Resource, object.Name, value)
 }
 
 // changedBy names who wrote the field last, as far as the object tells.
@@ -102,7 +102,7 @@ func changedBy(f Facts, field string) string {
 		}
 	}
 	if last.Name == "" || last.Name == "watchdog" {
-		return "last written by " + cmp.Or(quoteNonEmpty("op", annotations[OpAnnotation]), "somebody unknown")
+		return "last written by " + cmp.Or(quoteNonEmpty("op", annotations[OpAnnotation]), "an unknown writer")
 	}
 	return fmt.Sprintf("%s changed it %s ago", last.Name, max(0, f.Now.Sub(last.At)).Round(time.Second))
 }

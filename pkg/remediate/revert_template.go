@@ -14,8 +14,8 @@ func revertTemplate(f Facts, lease incident.Lease) (incident.Plan, []incident.An
 	was := lease.Plan
 	object, a := stillStands(f, was.Object, was.Is, was.After)
 	if a.Hold == "" && !undoes(f.Workload, was) {
-		a = hold(incident.HandOver, "op %s of %s left no inverse that leads back to its template: it is to be "+
-			"deployed again by hand", lease.Op, was.Target)
+		a = hold(incident.HandOver, "op %s on %s has no inverse that restores its template; redeploy it "+
+			"manually", lease.Op, was.Target)
 	}
 	a.Guard = "lease"
 	if a.Hold != "" {
@@ -26,7 +26,7 @@ func revertTemplate(f Facts, lease incident.Lease) (incident.Plan, []incident.An
 		Revision: was.Back,
 		Field:    was.Field, Before: was.After, After: was.Before, Was: was.Is, Is: was.Was, Price: f.Workload.Desired +
 			f.Workload.MaxSurge,
-		Summary: fmt.Sprintf("take the rollback of %s back, from revision %s to %s again: %s", was.Target, was.After,
+		Summary: fmt.Sprintf("revert the rollback of %s, from revision %s to %s: %s", was.Target, was.After,
 			was.Before, WhyReverted(f.Ledger, lease)),
 	}
 	plan.Hash = Hash(plan)
@@ -39,16 +39,16 @@ func stillStands(f Facts, object incident.Object, template, revision string) (in
 	w := f.Workload
 	switch {
 	case w.Target.UID == "":
-		return object, hold(incident.Wait, "%s could not be identified: the read gave no uid", w.Target)
+		return object, hold(incident.Wait, "cannot identify %s: the API server returned no uid", w.Target)
 	case w.Target.UID != object.UID:
-		return object, hold(incident.Skip, "%s is another object now (uid %s, was %s): it is left as it is", w.Target,
+		return object, hold(incident.Skip, "%s is now another object (uid %s, was %s); left unchanged", w.Target,
 			w.Target.UID, object.UID)
 	case fingerprint(w.Template) != template:
 		return object, hold(incident.Skip,
-			"the template of %s is not the one of revision %s that watchdog gave it: %s; it is left as it is", w.Target,
+			"the template of %s is no longer that of revision %s, which watchdog wrote: %s; left unchanged", w.Target,
 			revision, lastWriter(w, incident.Move{Was: template}))
 	}
-	return deployment(w), pass("the template of %s still is that of revision %s", w.Target, revision)
+	return deployment(w), pass("the template of %s is still that of revision %s", w.Target, revision)
 }
 
 // undoes reports whether the plan's inverse leads from the present template to the

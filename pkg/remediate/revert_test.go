@@ -70,7 +70,7 @@ func TestRevertYields(t *testing.T) {
 		}, incident.Skip, "spec.replicas of deployments agent-system is 9, not the 5 that watchdog wrote: " +
 			"kubectl-scale changed it 1m0s ago"},
 		{"already set back", false, func(f *Facts) { f.Workload.Desired = 4; f.Workload.Managers = nil }, incident.Skip,
-			"somebody unknown"},
+			"an unknown writer"},
 		{"a later op of ours", false, func(f *Facts) {
 			f.Workload.Desired, f.Workload.Managers, f.Workload.Annotations = 7, []Manager{{Name: "watchdog", At: f.Now,
 				Replicas: true}}, map[string]string{OpAnnotation: "op-2"}
@@ -80,12 +80,12 @@ func TestRevertYields(t *testing.T) {
 		{"minReplicas changed by an op", true, func(f *Facts) {
 			f.Workload.HPA.Min, f.Workload.HPA.Annotations = 6, map[string]string{OpAnnotation: "op-3"}
 		}, incident.Skip, "op op-3"},
-		{"the HPA is gone", true, func(f *Facts) { f.Workload.HPA = nil }, incident.Skip, "is gone"},
+		{"the HPA is gone", true, func(f *Facts) { f.Workload.HPA = nil }, incident.Skip, "no longer exists"},
 		{"the HPA is another", true, func(f *Facts) { f.Workload.HPA.UID = "u-x" }, incident.Skip,
-			"another object now"},
+			"is now another object"},
 		{"an HPA came", false, func(f *Facts) { f.Workload.HPA = hpa() }, incident.Skip, "now owns spec.replicas"},
 		{"the deployment was made anew", false, func(f *Facts) { f.Workload.Target.UID = "u-x" }, incident.Skip,
-			"another object now"},
+			"is now another object"},
 		{"nothing was read", false, func(f *Facts) { f.Workload = Workload{} }, incident.Wait, "no uid"},
 		{"hold", false, func(f *Facts) { f.Workload.Annotations = map[string]string{HoldAnnotation: "x"} },
 			incident.Suppress, "hold"},
@@ -98,7 +98,7 @@ func TestRevertYields(t *testing.T) {
 			f.Ledger.Ops = []incident.Op{{ID: "o", Plan: incident.Plan{Target: f.Workload.Target}}}
 		}, incident.Wait, "in flight"},
 		{"INV-47 observe", false, func(f *Facts) { f.Mode = incident.Observe }, incident.Advise,
-			"would have done: set spec.replicas"},
+			"would have done: revert spec.replicas"},
 		{"blind", false, func(f *Facts) { f.Blind = "x" }, incident.Freeze, "trust"},
 		{"Argo CD came", false, func(f *Facts) { f.Workload.Owner = "Argo CD application shop" }, incident.Skip,
 			"Argo CD"},

@@ -87,16 +87,16 @@ func notRestored(f Facts, current Revision) *incident.Answer {
 		if !ok || rec.RestoredBy == "" || !sameRelease(r, current) {
 			continue
 		}
-		a := hold(incident.HandOver, "revision %s is an older one that %s made the present one again: that may be a "+
-			"rollback, and a rollback is never rolled back", describe(current), clip(rec.RestoredBy))
+		a := hold(incident.HandOver, "the older revision %s was made current again by %s, which may be a rollback: "+
+			"watchdog never rolls back a rollback", describe(current), clip(rec.RestoredBy))
 		switch {
 		case strings.HasPrefix(rec.RestoredBy, "op "):
-			a = hold(incident.HandOver, "revision %s was itself restored by a rollback (%s): a rollback is never "+
-				"rolled back", describe(current), clip(rec.RestoredBy))
+			a = hold(incident.HandOver, "revision %s was itself restored by a rollback (%s): watchdog never rolls "+
+				"back a rollback", describe(current), clip(rec.RestoredBy))
 			a.Code = incident.CodeRestored
 		case !rec.RolledBackAt.IsZero():
-			a = hold(incident.HandOver, "revision %s was rolled back by watchdog at %s, and %s deployed it again: "+
-				"it is not rolled back a second time", describe(current), rec.RolledBackAt.UTC().Format(time.RFC3339),
+			a = hold(incident.HandOver, "watchdog rolled back revision %s at %s, and %s deployed it again: "+
+				"watchdog does not roll it back twice", describe(current), rec.RolledBackAt.UTC().Format(time.RFC3339),
 				clip(rec.RestoredBy))
 		}
 		return &a
@@ -108,7 +108,7 @@ func notRestored(f Facts, current Revision) *incident.Answer {
 func destination(f Facts) (to, current Revision, refusal *incident.Answer) {
 	current, ok := currentRevision(f.Workload)
 	if !ok {
-		a := hold(incident.Wait, "the present revision is not known")
+		a := hold(incident.Wait, "the current revision is unknown")
 		return Revision{}, Revision{}, &a
 	}
 	to, _, refusal = lastGood(f, current)
@@ -122,20 +122,21 @@ func suspect(f Facts, current Revision) *incident.Answer {
 	released, began := releasedAt(f, current), f.Alert.ActiveAt
 	var a incident.Answer
 	if m, own := restartedBy(f); own && began.After(m.At) {
-		a = hold(incident.Skip, "the deploy is no suspect: the breach began %s after watchdog itself restarted the "+
-			"pods (op %s), and revision %s is of that restart", began.Sub(m.At).Round(time.Second), m.Op,
+		a = hold(incident.Skip, "the release is not the suspect: the breach began %s after watchdog restarted the "+
+			"pods (op %s), which created revision %s", began.Sub(m.At).Round(time.Second), m.Op,
 			describe(current))
 		return &a
 	}
 	switch after := began.Sub(released); {
 	case released.IsZero() || began.IsZero():
-		a = hold(incident.Skip, "the deploy is no suspect: when revision %s came up or when the breach began is not "+
-			"known", describe(current))
+		a = hold(incident.Skip, "the release is not the suspect: unknown when revision %s was deployed or when the "+
+			"breach began", describe(current))
 	case after < 0:
-		a = hold(incident.Skip, "the deploy is no suspect: the breach began %s before revision %s",
+		a = hold(incident.Skip, "the release is not the suspect: the breach began %s before revision %s was deployed",
 			(-after).Round(time.Second), describe(current))
 	case after > f.Settings.SuspectWindow:
-		a = hold(incident.Skip, "the deploy is no suspect: the breach began %s after revision %s, more than %s",
+		a = hold(incident.Skip, "the release is not the suspect: the breach began %s after revision %s was deployed, "+
+			"more than %s",
 			after.Round(time.Second), describe(current), f.Settings.SuspectWindow)
 		a.Code = incident.CodeBreachIsLater
 	default:
@@ -144,7 +145,7 @@ func suspect(f Facts, current Revision) *incident.Answer {
 		if !good || !rec.GoodAt.Before(began.Add(-f.Alert.Lookback)) {
 			return nil
 		}
-		a = hold(incident.Skip, "the deploy is no suspect: revision %s was seen healthy for %s, and the breach "+
+		a = hold(incident.Skip, "the release is not the suspect: revision %s was healthy for %s, and the breach "+
 			"began %s after that", describe(current), f.Settings.GoodAfter, began.Sub(rec.GoodAt).Round(time.Second))
 	}
 	return &a
@@ -188,7 +189,7 @@ func lastGood(f Facts, current Revision) (Revision, Record, *incident.Answer) {
 		}
 		known = append(known, fmt.Sprintf("%s %s", describe(r), why))
 	}
-	a := hold(incident.HandOver, "there is no revision to go back to from %s: no other revision exists",
+	a := hold(incident.HandOver, "there is no revision to roll back to from %s: no other revision exists",
 		describe(current))
 	if len(known) > 0 {
 		a = hold(incident.HandOver, "none of %d other revisions is known to be good: %s", len(known), list(known))
@@ -199,30 +200,30 @@ func lastGood(f Facts, current Revision) (Revision, Record, *incident.Answer) {
 // goodness returns the record of a revision that may be gone back to, or why not.
 func goodness(f Facts, r, current Revision) (Record, string) {
 	if sameRelease(r, current) {
-		return Record{}, "differs from the current one by restarts only"
+		return Record{}, "differs from the current one only by restarts"
 	}
 	if startsTheSame(r, current) {
-		return Record{}, "differs from the current one in annotations and dates only: the same images would be " +
-			"started again"
+		return Record{}, "differs from the current one only in annotations and dates: it would start the same " +
+			"images"
 	}
 	for _, other := range f.Workload.Revisions {
 		if rec, ok := record(f.Records, other.UID); ok && !rec.RolledBackAt.IsZero() && sameRelease(other, r) {
-			return Record{}, "was rolled back itself at " + rec.RolledBackAt.UTC().Format(time.RFC3339)
+			return Record{}, "was itself rolled back at " + rec.RolledBackAt.UTC().Format(time.RFC3339)
 		}
 	}
 	for _, other := range f.Workload.Revisions {
 		if newer, ok := record(f.Records, other.UID); other.Number > r.Number && !sameRelease(other, r) &&
 			startsTheSame(other, r) && (!ok || newer.GoodAt.IsZero() || !newer.RolledBackAt.IsZero()) {
-			return Record{}, fmt.Sprintf("would start what revision %s started since, which is not known to be good",
+			return Record{}, fmt.Sprintf("would start the same as revision %s, which is not known to be good",
 				describe(other))
 		}
 	}
 	rec, ok := record(f.Records, r.UID)
 	switch {
 	case !ok:
-		return Record{}, "was never seen running"
+		return Record{}, "was never observed running"
 	case rec.GoodAt.IsZero():
-		return Record{}, fmt.Sprintf("was never seen healthy for %s", f.Settings.GoodAfter)
+		return Record{}, fmt.Sprintf("was never healthy for %s", f.Settings.GoodAfter)
 	}
 	return rec, ""
 }

@@ -65,18 +65,18 @@ func TestRollbackRefuses(t *testing.T) {
 		text   string
 	}{
 		{"INV-31 none is good", func(f *Facts) { f.Records = f.Records[:1] }, incident.HandOver,
-			"none of 2 other revisions is known to be good: 3 (agent-system:v2.1.5) was never seen running; 2 " +
+			"none of 2 other revisions is known to be good: 3 (agent-system:v2.1.5) was never observed running; 2 " +
 				"(agent-system:v2.1.4)"},
 		{"F-109 no history", func(f *Facts) { f.Workload.Revisions = f.Workload.Revisions[:1] }, incident.HandOver,
 			"no other revision exists"},
 		{"INV-32 the breach came long after",
 			func(f *Facts) { f.Workload.Revisions[0].CreatedAt = f.Now.Add(-3 * time.Hour) }, incident.Skip,
-			"2h50m0s after revision 4 (agent-system:v2.2.0), more than 30m0s"},
+			"2h50m0s after revision 4 (agent-system:v2.2.0) was deployed, more than 30m0s"},
 		{"INV-32 the breach came before",
 			func(f *Facts) { f.Workload.Revisions[0].CreatedAt = f.Now.Add(-8 * time.Minute) }, incident.Skip,
 			"2m0s before"},
 		{"INV-32 nobody knows when it began", func(f *Facts) { f.Alert.ActiveAt = time.Time{} }, incident.Skip,
-			"not known"},
+			"unknown when"},
 		{"INV-32 a restart does not make an old release suspect", func(f *Facts) {
 			f.Workload.Revisions[0].Template = template("agent-system:v2.1.5", RestartedAtAnnotation,
 				"2026-03-01T11:45:00Z")
@@ -86,7 +86,7 @@ func TestRollbackRefuses(t *testing.T) {
 			func(f *Facts) { f.Workload.Annotations = map[string]string{NoRollbackAnnotation: "schema 12"} },
 			incident.Skip, "schema 12"},
 		{"INV-33 restored by us", func(f *Facts) { f.Records[0].RestoredBy = "op 1" }, incident.HandOver,
-			"never rolled back"},
+			"never rolls back a rollback"},
 		{"INV-33 restored by us and restarted since", func(f *Facts) {
 			f.Workload.Template = template("agent-system:v2.2.0", RestartedAtAnnotation, "now")
 			restarted := f.Workload.Revisions[0]
@@ -94,13 +94,13 @@ func TestRollbackRefuses(t *testing.T) {
 			f.Workload.Revisions = append([]Revision{restarted}, f.Workload.Revisions...)
 			f.Workload.Pods = pods(4, "u-5")
 			f.Records[0].RestoredBy = "op 1"
-		}, incident.HandOver, "never rolled back"},
+		}, incident.HandOver, "never rolls back a rollback"},
 		{"INV-33 one in this incident already", func(f *Facts) {
 			f.Incident.Attempts = []incident.Attempt{{Action: "rollback", Verdict: incident.NoEffect}}
 		}, incident.HandOver, "1 of 1 rollbacks"},
 		{"the database is down", func(f *Facts) { f.Dependencies[0].Up = false }, incident.Skip, "checks.database"},
 		{"the template cannot be read", func(f *Facts) { f.Workload.Revisions[1].Template = []byte(`[1]`) },
-			incident.HandOver, "no object"},
+			incident.HandOver, "not a JSON object"},
 		{"not a deployment", func(f *Facts) {
 			f.Workload.Target.Kind, f.Incident.Target.Kind = "statefulset",
 				"statefulset"

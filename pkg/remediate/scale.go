@@ -41,12 +41,12 @@ func planScale(f Facts) (incident.Plan, *incident.Answer) {
 		return refuse(incident.Skip, "%v", err)
 	}
 	if want <= l.now {
-		return refuse(incident.Skip, "%d replicas already, at least %d are asked for: a scale up never lowers", l.now,
+		return refuse(incident.Skip, "already at %d replicas, at least %d are requested: scale never removes replicas", l.now,
 			want)
 	}
 	limit, why := ceiling(f)
 	if limit <= l.now || limit <= l.value {
-		return refuse(incident.Skip, "%d replicas are wanted, but %s (%d now)", want, why, l.now)
+		return refuse(incident.Skip, "%d replicas are requested, but %s (currently %d)", want, why, l.now)
 	}
 	return l.plan(f, min(want, limit)), nil
 }
@@ -107,7 +107,7 @@ func (l lever) original(ledger incident.Ledger) int {
 // wanted returns how many replicas the options ask for, starting from now.
 func wanted(now int, o Options) (int, error) {
 	if o.By == "" && o.AtLeast <= 0 {
-		return 0, fmt.Errorf("the rung says neither `by` nor `at_least`: there is nothing to scale to")
+		return 0, fmt.Errorf("the rung sets neither `by` nor `at_least`: nothing to scale to")
 	}
 	want := o.AtLeast
 	if o.By != "" {
@@ -126,7 +126,7 @@ func increase(now int, by string) (int, error) {
 	number, percent := strings.CutSuffix(strings.TrimSpace(by), "%")
 	n, err := strconv.Atoi(number)
 	if err != nil || n <= 0 || n > limit {
-		return 0, fmt.Errorf("`by: %s` is no number of replicas to add: write 25%% or 2", by)
+		return 0, fmt.Errorf("invalid `by: %s`: use a percentage or a number of replicas, such as 25%% or 2", by)
 	}
 	if percent {
 		return max(1, int(math.Ceil(float64(now)*float64(n)/100))), nil
@@ -141,7 +141,7 @@ func ceiling(f Facts) (int, string) {
 		limit, why = o, fmt.Sprintf("the rung's max is %d", o)
 	}
 	if h := f.Workload.HPA; h != nil && h.Max <= limit {
-		limit, why = h.Max, fmt.Sprintf("HPA %s is bound to its maximum %d", h.Name, h.Max)
+		limit, why = h.Max, fmt.Sprintf("HPA %s allows at most %d", h.Name, h.Max)
 		if max(h.Current, h.Desired) >= h.Max {
 			why = fmt.Sprintf("HPA is at its maximum %d", h.Max)
 		}

@@ -75,8 +75,8 @@ func TestScaleRefuses(t *testing.T) {
 		text   string
 	}{
 		{"trap 2: at least 3 of 4 would lower", func(f *Facts) { f.Options = Options{AtLeast: 3} },
-			"4 replicas already"},
-		{"trap 2: at least 4 of 4", func(f *Facts) { f.Options = Options{AtLeast: 4} }, "4 replicas already"},
+			"already at 4 replicas"},
+		{"trap 2: at least 4 of 4", func(f *Facts) { f.Options = Options{AtLeast: 4} }, "already at 4 replicas"},
 		{"INV-20 at the rung's max", func(f *Facts) { f.Options.Max = 4 }, "the rung's max is 4"},
 		{"INV-20 above the rung's max", func(f *Facts) { f.Options.Max = 2 }, "the rung's max is 2"},
 		{"INV-20 at the hard cap", func(f *Facts) { f.Settings.MaxReplicas = 4 }, "max_replicas is 4"},
@@ -84,14 +84,14 @@ func TestScaleRefuses(t *testing.T) {
 		{"trap 3: HPA at its maximum", func(f *Facts) { f.Workload.HPA = hpa(); f.Workload.HPA.Desired = 10 },
 			"HPA is at its maximum 10"},
 		{"HPA minimum above what is allowed", func(f *Facts) { f.Workload.HPA = hpa(); f.Workload.HPA.Min = 21 },
-			"21 now"},
+			"currently 21"},
 		{"neither by nor at_least", func(f *Facts) { f.Options = Options{} }, "neither"},
 		{"by is no number", func(f *Facts) { f.Options.By = "lots" }, "by: lots"},
 		{"by is negative", func(f *Facts) { f.Options.By = "-25%" }, "-25%"},
 		{"by is zero", func(f *Facts) { f.Options.By = "0" }, "by: 0"},
 		{"by is beyond belief", func(f *Facts) { f.Options.By = "99999999999" }, "99999999999"},
 		{"map 13: crash loop", func(f *Facts) { f.Workload.Pods[0].Waiting = "CrashLoopBackOff" },
-			"1 of 4 pods of revision 4 (agent-system:v2.2.0) fail (CrashLoopBackOff): scaling adds load and fixes " +
+			"1 of 4 pods of revision 4 (agent-system:v2.2.0) are failing (CrashLoopBackOff): scaling adds load and fixes " +
 				"nothing"},
 		{"map 13: image pull", func(f *Facts) { f.Workload.Pods[0].Waiting = "ImagePullBackOff" }, "ImagePullBackOff"},
 		{"map 13: crash loop between two crashes",

@@ -193,7 +193,7 @@ func TestARevisionOfWatchdogsOwnRestartIsNoSuspect_X102(t *testing.T) {
 		f := restartedBefore("rollback")
 		f.Alert.ActiveAt = f.Now.Add(-3 * time.Minute)
 		_, answers := Consider(f)
-		checkHeld(t, answers, "plan", incident.Skip, "watchdog itself restarted the pods")
+		checkHeld(t, answers, "plan", incident.Skip, "watchdog restarted the pods")
 	})
 	t.Run("the breach is older than the restart: the release stays a suspect", func(t *testing.T) {
 		f := restartedBefore("rollback")
@@ -203,7 +203,7 @@ func TestARevisionOfWatchdogsOwnRestartIsNoSuspect_X102(t *testing.T) {
 		f := restartedBefore("rollback")
 		f.Workload.Revisions = append(f.Workload.Revisions[:1:1], f.Workload.Revisions[2:]...)
 		_, answers := Consider(f)
-		checkHeld(t, answers, "plan", incident.Skip, "no suspect")
+		checkHeld(t, answers, "plan", incident.Skip, "not the suspect")
 	})
 }
 
@@ -213,5 +213,5 @@ func TestPodsThatStartSlowlyHaveTheirTimeToSettle_X102(t *testing.T) {
 	f.Alert.ActiveAt = f.Now.Add(-3 * time.Minute)
 	f.Workload.DeclaredStartup = 6 * time.Minute
 	_, answers := Consider(f)
-	checkHeld(t, answers, "settling", incident.Wait, "for 6m0s that may be their start")
+	checkHeld(t, answers, "settling", incident.Wait, "for 6m0s that may be their startup")
 }

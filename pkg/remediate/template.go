@@ -42,7 +42,7 @@ func decodeTemplate(raw json.RawMessage) (map[string]any, error) {
 	}
 	doc, ok := v.(map[string]any)
 	if !ok {
-		return nil, errors.New("read pod template: it is no object")
+		return nil, errors.New("read pod template: not a JSON object")
 	}
 	return withoutNulls(doc).(map[string]any), nil
 }
@@ -101,7 +101,7 @@ func templatePatch(from, to json.RawMessage) ([]byte, error) {
 		return nil, fmt.Errorf("try merge patch of the template: %w", err)
 	}
 	if got, err = unwrapTemplate(got); err != nil || !bytes.Equal(got, b) {
-		return nil, errors.Join(errors.New("try merge patch of the template: it does not yield the revision's template"), err)
+		return nil, errors.Join(errors.New("try merge patch of the template: the result is not the revision's template"), err)
 	}
 	return patch, nil
 }

@@ -94,14 +94,14 @@ func vetJob(raw json.RawMessage, namespaces, allow []string) (map[string]any, er
 	}
 	doc, ok := v.(map[string]any)
 	if !ok {
-		return nil, errors.New("read manifest: it is no object")
+		return nil, errors.New("read manifest: not a JSON object")
 	}
 	wrong := append([]error{m.bounded(), unresolved(doc), credentials(doc)}, m.restricted(allow)...)
 	if m.APIVersion != "batch/v1" || m.Kind != "Job" {
 		wrong = append(wrong, fmt.Errorf("it is a %s %s, not a batch/v1 Job", m.APIVersion, m.Kind))
 	}
 	if m.Metadata.Namespace != "" && !slices.Contains(namespaces, m.Metadata.Namespace) {
-		wrong = append(wrong, fmt.Errorf("it names the namespace %s, the target's is %s", m.Metadata.Namespace,
+		wrong = append(wrong, fmt.Errorf("its namespace is %s, not the target's (%s)", m.Metadata.Namespace,
 			strings.Join(namespaces, " or ")))
 	}
 	for _, c := range m.containers() {
@@ -138,13 +138,13 @@ func (m manifest) restricted(allow []string) []error {
 	var wrong []error
 	refuse := func(allowance, format string, args ...any) {
 		if !slices.Contains(allow, allowance) {
-			wrong = append(wrong, fmt.Errorf(format+" (job_templates: allow: [%s] would permit it)",
+			wrong = append(wrong, fmt.Errorf(format+" (to permit it: `job_templates: allow: [%s]`)",
 				append(args, allowance)...))
 		}
 	}
 	pod := m.Spec.Template.Spec
 	if a := cmp.Or(pod.ServiceAccount, pod.OldAccount, "default"); a != "default" {
-		refuse(AllowServiceAccount, "it runs as the service account %s, with that account's rights", a)
+		refuse(AllowServiceAccount, "it runs as service account %s, with that account's permissions", a)
 	}
 	for name, on := range map[string]bool{"hostIPC": pod.HostIPC, "hostNetwork": pod.HostNetwork,
 		"hostPID": pod.HostPID} {
@@ -154,12 +154,12 @@ func (m manifest) restricted(allow []string) []error {
 	}
 	for _, v := range pod.Volumes {
 		if v.HostPath != nil {
-			refuse(AllowHost, "the volume %s is the node's folder %s", v.Name, v.HostPath.Path)
+			refuse(AllowHost, "volume %s mounts the node's directory %s", v.Name, v.HostPath.Path)
 		}
 	}
 	for what, n := range map[string]*int64{"completions": m.Spec.Completions, "parallelism": m.Spec.Parallelism} {
 		if n != nil && *n > 1 {
-			refuse(AllowParallel, "spec.%s is %d: it may run one pod", what, *n)
+			refuse(AllowParallel, "spec.%s is %d, more than 1 pod", what, *n)
 		}
 	}
 	for _, c := range m.containers() {
@@ -184,11 +184,11 @@ func (c container) restricted(refuse func(allowance, format string, args ...any)
 	}
 	for _, p := range c.Ports {
 		if p.HostPort > 0 {
-			refuse(AllowHost, "container %s takes the node's port %d", c.Name, p.HostPort)
+			refuse(AllowHost, "container %s uses host port %d", c.Name, p.HostPort)
 		}
 	}
 	if argv := slices.Concat(c.Command, c.Args); shell(argv) {
-		refuse(AllowShell, "container %s runs a shell (%s): what it does cannot be read from its arguments", c.Name,
+		refuse(AllowShell, "container %s runs a shell (%s), whose commands cannot be vetted", c.Name,
 			clip(strings.Join(argv[:2], " ")))
 	}
 }
@@ -214,11 +214,11 @@ func shell(argv []string) bool {
 func (m manifest) bounded() error {
 	var wrong []error
 	if d := m.Spec.ActiveDeadlineSeconds; d == nil || *d <= 0 {
-		wrong = append(wrong, errors.New("spec.activeDeadlineSeconds is missing: it might run for ever"))
+		wrong = append(wrong, errors.New("spec.activeDeadlineSeconds is missing: the Job could run forever"))
 	}
 	switch b := m.Spec.BackoffLimit; {
 	case b == nil:
-		wrong = append(wrong, fmt.Errorf("spec.backoffLimit is missing: Kubernetes takes 6, more than %d", maxBackoff))
+		wrong = append(wrong, fmt.Errorf("spec.backoffLimit is missing: Kubernetes defaults to 6, more than %d", maxBackoff))
 	case *b > maxBackoff:
 		wrong = append(wrong, fmt.Errorf("spec.backoffLimit is %d, more than %d", *b, maxBackoff))
 	case *b < 0:
@@ -229,7 +229,7 @@ func (m manifest) bounded() error {
 
 func (c container) unattended() error {
 	if c.TTY || c.Stdin {
-		return fmt.Errorf("container %s wants a terminal (tty or stdin): nobody sits there", c.Name)
+		return fmt.Errorf("container %s requests a terminal (tty or stdin), but runs unattended", c.Name)
 	}
 	return nil
 }
@@ -238,7 +238,7 @@ func (c container) literalSecret() error {
 	secret := regexp.MustCompile(`(?i)PASSWORD|TOKEN|SECRET|KEY`)
 	for _, e := range c.Env {
 		if e.Value != "" && secret.MatchString(e.Name) {
-			return fmt.Errorf("container %s holds a literal secret in env %s: use valueFrom.secretKeyRef or envFrom",
+			return fmt.Errorf("container %s contains a literal secret in env %s: use valueFrom.secretKeyRef or envFrom",
 				c.Name, e.Name)
 		}
 	}
@@ -248,7 +248,7 @@ func (c container) literalSecret() error {
 // unresolved finds variables that nobody substituted.
 func unresolved(doc map[string]any) error {
 	if s := find(doc, regexp.MustCompile(`\$\{[^}]*\}?`)); s != "" {
-		return fmt.Errorf("the variable %s is not resolved", clip(s))
+		return fmt.Errorf("variable %s is not substituted", clip(s))
 	}
 	return nil
 }
@@ -257,7 +257,7 @@ func unresolved(doc map[string]any) error {
 func credentials(doc map[string]any) error {
 	if s := find(doc, regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:[^/\s@$]+@`)); s != "" {
 		scheme, _, _ := strings.Cut(s, "://")
-		return fmt.Errorf("a %s:// URL holds a password: use a Secret", scheme)
+		return fmt.Errorf("a %s:// URL contains a password: use a Secret", scheme)
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func rolledBack() incident.Incident {
 func unanswered() incident.Incident {
 	i := incident.Incident{
 		ID: "01bbb", Target: cart, Phase: incident.Escalated, Severity: incident.P0, Lead: "health", OpenedAt: at(0),
-		UpdatedAt: at(3600), Paged: true, PageReason: "the ladder says page", Unanswered: 3, Dropped: 40,
+		UpdatedAt: at(3600), Paged: true, PageReason: "the ladder reached page", Unanswered: 3, Dropped: 40,
 		Alerts: []incident.Alert{{Rule: "health", Severity: incident.P0, Firing: true, Source: "alertmanager",
 			Reason: "<script>alert(1)</script> | [x](http://evil) `a` *b* <!channel>\n# no\x1b[31m"}},
 		Answers: []incident.Answer{{Guard: "hold", Hold: incident.Suppress, Reason: "a_b | c\nd"},

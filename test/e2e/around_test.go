@@ -97,7 +97,7 @@ func TestARollbackToAPrunedConfigMapIsNotDone_X25(t *testing.T) {
 	rolledOut(t, s)
 	kubectl(t, s.Namespace, "", "delete", "configmap", "agent-config-v1")
 	users(t, s)
-	leftAlone(t, s, "need ConfigMap agent-config-v1, which is gone")
+	leftAlone(t, s, "need ConfigMap agent-config-v1, which no longer exists")
 }
 
 // claim makes a PersistentVolumeClaim that is bound, as nothing in the testbed binds one.

@@ -28,7 +28,7 @@ var t0 = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 func trouble() incident.Incident {
 	i := incident.New("01inc", incident.Target{Name: "shop", Namespace: "shop-prod", Kind: "deployment",
 		Workload: "shop"}, t0)
-	i.Severity, i.Lead, i.Paged, i.PageReason = incident.P1, "errors", true, "the ladder says page"
+	i.Severity, i.Lead, i.Paged, i.PageReason = incident.P1, "errors", true, "the ladder reached page"
 	i.Alerts = []incident.Alert{{Rule: "errors", Severity: incident.P1, Firing: true,
 		Was: "31% fail <b>é</b>\r\nBcc: everybody@example.com"}}
 	i.Timeline = []incident.Entry{{At: t0, Kind: "firing", Text: "errors: 31% fail"}}
@@ -116,7 +116,7 @@ func TestMail(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 			first.check(t, "P1 shop: errors (31% fail <b>é</b>  Bcc: everybody@example.com)", "", "P1 open",
-				"the ladder says page", "12:00:00")
+				"the ladder reached page", "12:00:00")
 			last.check(t, "Re: P1 shop: errors (31% fail <b>é</b>  Bcc: everybody@example.com)",
 				"<watchdog.01inc@example.com>", "P1 resolved", "Nothing is asked of you")
 		})

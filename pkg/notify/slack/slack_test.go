@@ -315,9 +315,9 @@ func TestAMessageThatIsGoneIsPostedAnew(t *testing.T) {
 	channel, _, _ := strings.Cut(first.Ref, "/")
 	gone := first
 	gone.Ref = channel + "/1.000001"
-	i.Paged, i.PageReason, i.Phase = true, "the ladder says page", incident.Escalated
+	i.Paged, i.PageReason, i.Phase = true, "the ladder reached page", incident.Escalated
 	i.Timeline = append(i.Timeline, incident.Entry{At: notifytest.T0.Add(time.Minute), Kind: "paged",
-		Text: "the ladder says page"})
+		Text: "the ladder reached page"})
 	again := notifytest.Tell(t, s, i, gone)
 	posts := 0
 	for _, q := range rec.Requests(recorders.Slack) {

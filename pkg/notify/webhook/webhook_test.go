@@ -121,7 +121,7 @@ func TestAWebhookIsToldWhatAPersonWouldActOn(t *testing.T) {
 		m.Alerts[1].Status != "resolved" || m.Alerts[0].Labels["alertname"] != "errors" ||
 		m.Alerts[0].Annotations["summary"] != `12% "failed" <!channel>  [31m` || m.CommonLabels["workload"] != "cart" ||
 		!strings.Contains(m.CommonAnnotations["headline"], "P1 needs a person") ||
-		m.CommonAnnotations["reason"] != "the ladder says page" {
+		m.CommonAnnotations["reason"] != "the ladder reached page" {
 		t.Errorf("%s", all[0].Body)
 	}
 	other := notifytest.Outage()

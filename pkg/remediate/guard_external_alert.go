@@ -15,9 +15,9 @@ func confirmed(f Facts, _ incident.Plan) incident.Answer {
 	bad, good := witnesses(f.Signals, f.Now, f.Settings.StaleAfter)
 	if len(bad) == 0 {
 		return hold(incident.Wait,
-			"%s was told from outside; of watchdog's own sources %d say bad and %d say good (%s)", quote(f.Alert.Rule),
-			len(bad), len(good), orNone(good))
+			"%s is an external alert; of watchdog's own sources, %d report unhealthy and %d healthy (%s)",
+			quote(f.Alert.Rule), len(bad), len(good), orNone(good))
 	}
-	return pass("%s was told from outside; %d of watchdog's own sources say bad (%s)", quote(f.Alert.Rule), len(bad),
-		strings.Join(bad, ", "))
+	return pass("%s is an external alert; %d of watchdog's own sources report unhealthy (%s)", quote(f.Alert.Rule),
+		len(bad), strings.Join(bad, ", "))
 }
