@@ -10,8 +10,8 @@ import (
 
 // TestWhyOfAFrozenIncidentSaysWhatTheStormIs_A6: since when it lasts, and when it is over.
 func TestWhyOfAFrozenIncidentSaysWhatTheStormIs_A6(t *testing.T) {
-	const storm = "2 of 73 watched targets are in breach, at most 21.9 are believed (a storm since 18:41:00, calm " +
-		"since 18:45:00, over at 18:50:00 UTC if it stays calm)"
+	const storm = "2 of 73 watched targets are in breach, limit 21.9 (storm since 18:41:00, calm " +
+		"since 18:45:00, ends at 18:50:00 UTC if it stays calm)"
 	i := sample()
 	i.Phase, i.Shared, i.Answers = incident.Frozen, true, nil
 	self := incident.Incident{ID: "01self", Phase: incident.Escalated, Target: incident.Target{Name: incident.Self},

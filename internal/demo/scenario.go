@@ -132,7 +132,7 @@ func ship(version string) func(context.Context, *Scene) error {
 
 func resolved(i incident.Incident) bool { return i.Phase == incident.Resolved }
 
-// helped: an action helped and no rule fires any more.
+// helped: an action helped and no rule is firing.
 func helped(i incident.Incident) bool {
 	return i.Phase == incident.Resolved && slices.ContainsFunc(i.Attempts,
 		func(a incident.Attempt) bool { return a.Verdict == incident.Helped })

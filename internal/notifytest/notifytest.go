@@ -148,7 +148,7 @@ func Trouble() incident.Incident {
 // Over is i, resolved a minute after its start.
 func Over(i incident.Incident) incident.Incident {
 	i.Phase, i.ResolvedAt = incident.Resolved, T0.Add(time.Minute)
-	i.Timeline = append(i.Timeline, incident.Entry{At: i.ResolvedAt, Kind: "resolved", Text: "no rule fires any more"})
+	i.Timeline = append(i.Timeline, incident.Entry{At: i.ResolvedAt, Kind: "resolved", Text: "no rule is firing"})
 	return i
 }
 

@@ -34,7 +34,7 @@ func (e *Engine) canary() error {
 	policy.Response = nil // nobody is to answer
 	next, effects := incident.Step(*now, incident.Tick{At: e.o.Now(), Alerts: snapshot.Alerts}, policy)
 	if len(effects) > 0 || next.Paged {
-		return fmt.Errorf("the canary asks for %v: it may ask for nothing", effects)
+		return fmt.Errorf("the canary incident returned effects %v: it must not have any", effects)
 	}
 	fresh := len(next.Timeline) != len(now.Timeline)
 	e.mu.Lock()

@@ -77,7 +77,7 @@ func TestAFollowerThatCannotSeeSaysSo_INV45(t *testing.T) {
 		}
 	}
 	if i := told[0]; i.Paged || i.Severity != incident.P2 ||
-		!strings.Contains(i.PageReason, "watchdog-1, which does not lead, could not take over: prometheus: "+
+		!strings.Contains(i.PageReason, "follower watchdog-1 could not take over: prometheus: "+
 			"connection refused") {
 		t.Errorf("%+v", i)
 	}

@@ -56,7 +56,7 @@ func (c *Clock) Agree(server time.Time, early bool) (off time.Duration, err erro
 		return off, nil
 	}
 	if !early {
-		return off, fmt.Errorf("the clock of this host is off by %s from the API server's: starting again with the "+
+		return off, fmt.Errorf("the host clock differs from the API server's by %s: restarting with the "+
 			"API server's time", off.Round(time.Second))
 	}
 	c.offset.Store(int64(-off))

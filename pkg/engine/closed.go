@@ -46,13 +46,13 @@ func (e *Engine) updateClosed(ctx context.Context, id string, onRecord bool,
 		}
 		e.keepReceipts(inc)
 		if !errors.Is(err, incident.ErrConflict) {
-			return fmt.Errorf("store what is new of incident %s, which is over: %w", id, err)
+			return fmt.Errorf("update resolved incident %s: %w", id, err)
 		}
 		if err := e.rereadClosed(ctx, id); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("incident %s: %w %d times in a row", id, incident.ErrConflict, swapAttempts)
+	return fmt.Errorf("incident %s: %w, %d times in a row", id, incident.ErrConflict, swapAttempts)
 }
 
 // rereadClosed reads an incident that is over from the store, or forgets it if it is not

@@ -176,7 +176,7 @@ func (e *Engine) swap(ctx context.Context, change func(incident.Ledger) (inciden
 			return fmt.Errorf("write ledger: %w", err)
 		}
 	}
-	return fmt.Errorf("write ledger: lost %d times in a row to other writers", swapAttempts)
+	return fmt.Errorf("write ledger: %d conflicts in a row with other writers", swapAttempts)
 }
 
 // refusal carries a ledger's answer through swap.
@@ -232,15 +232,15 @@ func (e *Engine) act(ctx context.Context, c *claim, inc incident.Incident) (inci
 		return *no, nil
 	}
 	if err := e.o.Audit(rec); err != nil {
-		return incident.Acted{At: e.o.Now(), Outcome: incident.Unsent, Reason: "not recorded, so not done: " +
+		return incident.Acted{At: e.o.Now(), Outcome: incident.Unsent, Reason: "not sent, audit record failed: " +
 			err.Error()}, nil
 	}
 	if err := ctx.Err(); err != nil {
-		return incident.Acted{At: e.o.Now(), Outcome: incident.Unsent, Reason: "this replica no longer leads"}, nil
+		return incident.Acted{At: e.o.Now(), Outcome: incident.Unsent, Reason: "this replica is no longer the leader"}, nil
 	}
 	if age := e.o.Now().Sub(op.LookedAt); age > maxLookAge || age < 0 {
 		return incident.Acted{At: e.o.Now(), Outcome: incident.Unsent,
-			Reason: fmt.Sprintf("the last look at the target was %s ago, at most %s is allowed before a write",
+			Reason: fmt.Sprintf("the last check of the target was %s ago; at most %s is allowed before a write",
 				age.Round(time.Second), maxLookAge)}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
@@ -254,7 +254,7 @@ func (e *Engine) act(ctx context.Context, c *claim, inc incident.Incident) (inci
 	rec.At, rec.Kind, rec.Text, rec.Data = e.o.Now(), "outcome", strings.TrimSuffix(string(outcome)+": "+reason,
 		": "), nil
 	if err := e.o.Audit(rec); err != nil {
-		e.o.Logger.Error("outcome of an op not recorded; nothing more is done until it can be", "op", op.ID,
+		e.o.Logger.Error("could not record the outcome of an op; no further actions until it is recorded", "op", op.ID,
 			"outcome", outcome, "err", err)
 	}
 	return incident.Acted{At: e.o.Now(), Outcome: outcome, Reason: reason}, nil
@@ -297,7 +297,7 @@ func (e *Engine) fill(ctx context.Context, plan incident.Plan,
 	defer cancel()
 	w, err := e.o.Cluster.Workload(ctx, plan.Target, service)
 	if err != nil {
-		return plan, incident.Unsent, fmt.Errorf("read the pod template that is to be written: %w", err)
+		return plan, incident.Unsent, fmt.Errorf("read the pod template to write: %w", err)
 	}
 	filled, err := remediate.Fill(plan, w)
 	if errors.Is(err, remediate.ErrMoved) {
@@ -311,7 +311,7 @@ func (e *Engine) find(ctx context.Context, _ *claim, inc incident.Incident) (inc
 	defer cancel()
 	applied, err := e.o.Cluster.Find(ctx, inc.Op.ID, inc.Op.Plan)
 	if err != nil {
-		e.o.Logger.Warn("outcome of an op is still in doubt", "op", inc.Op.ID, "target", inc.Target.String(),
+		e.o.Logger.Warn("outcome of an op still unknown", "op", inc.Op.ID, "target", inc.Target.String(),
 			"err", err)
 	}
 	return incident.Found{At: e.o.Now(), Known: err == nil, Applied: applied}, nil

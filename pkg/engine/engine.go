@@ -219,7 +219,7 @@ func (e *Engine) work(ctx context.Context, q workqueue.TypedRateLimitingInterfac
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
-			e.o.Logger.Warn("step not finished; it will be tried again", "name", name, "err", err)
+			e.o.Logger.Warn("reconcile failed; will retry", "name", name, "err", err)
 			q.AddRateLimited(name)
 		default:
 			q.Forget(name)
@@ -237,9 +237,9 @@ func (e *Engine) due(ctx context.Context, name string) (next time.Duration, err 
 		// A panic in a decision must not take the daemon and its pages down (INV-52).
 		if r := recover(); r != nil {
 			e.metrics.panics.Inc()
-			err = fmt.Errorf("panic while working %s: %v", name, r)
-			e.Distrust(fmt.Sprintf("a decision on %s panicked (%v): this is a bug; restart watchdog once it is "+
-				"understood", name, r))
+			err = fmt.Errorf("panic while reconciling %s: %v", name, r)
+			e.Distrust(fmt.Sprintf("a decision on %s panicked (%v): this is a bug; restart watchdog once the "+
+				"cause is known", name, r))
 		}
 	}()
 	switch {

@@ -182,7 +182,7 @@ func TestTheEndOfASilenceIsTold(t *testing.T) {
 		s.sick = sickWhile(func(*world) bool { return true })
 		play(t, s, time.Minute)
 		if i := s.only(); !i.Paged || i.Silenced() == "" ||
-			!s.audited("nobody is told while all that fires is silenced") {
+			!s.audited("no notifications while all firing alerts are silenced") {
 			t.Fatalf("paged %v, silenced %q", i.Paged, i.Silenced())
 		}
 		s.mu.Lock()

@@ -48,7 +48,7 @@ func (e *Engine) Distrust(why string) {
 	e.global.unfit = cmp.Or(e.global.unfit, why)
 	e.mu.Unlock()
 	if fresh {
-		e.o.Logger.Error("watchdog only watches from now on", "reason", why)
+		e.o.Logger.Error("watchdog takes no further actions", "reason", why)
 		e.Wake(Self)
 	}
 }
@@ -109,7 +109,7 @@ func (e *Engine) shared(g globalState) string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if self := e.targets[Self]; self != nil && self.open != nil {
-		return what + "; told with incident " + self.open.inc.ID
+		return what + "; see incident " + self.open.inc.ID
 	}
 	return what
 }
@@ -180,7 +180,7 @@ func (b *blindness) blindText() string {
 	if b.seesSince.IsZero() {
 		return b.blindWhy
 	}
-	return fmt.Sprintf("%s; it gives data again since %s, and the incident ends at %s UTC if that lasts", b.blindWhy,
+	return fmt.Sprintf("%s; data is back since %s, the incident resolves at %s UTC if that lasts", b.blindWhy,
 		clock(b.seesSince), clock(b.seesSince.Add(blindCalm)))
 }
 
@@ -196,14 +196,14 @@ func (b *blindness) blindExtent() incident.Extent {
 // ends. Moments are told, not spans: each change
 // of what it says is stored and told again.
 func (g *globalState) stormText(fleet FleetHealth, limit float64) string {
-	text := fmt.Sprintf("%d of %d watched targets are in breach, at most %.4g are believed", fleet.Unhealthy,
+	text := fmt.Sprintf("%d of %d watched targets are in breach, limit %.4g", fleet.Unhealthy,
 		fleet.Watched, limit)
 	if g.calmSince.IsZero() {
-		return fmt.Sprintf("%s: a shared cause, or watchdog's own eyes (since %s UTC; what counts as a storm: "+
-			"budget.max_unhealthy and budget.storm_from)", text, clock(g.stormSince))
+		return fmt.Sprintf("%s: they share a cause, or monitoring is broken (since %s UTC; storm limit: "+
+			"budget.max_unhealthy, budget.storm_from)", text, clock(g.stormSince))
 	}
-	return fmt.Sprintf("%s (a storm since %s, calm since %s, over at %s UTC if it stays calm; what counts as a "+
-		"storm: budget.max_unhealthy and budget.storm_from)", text, clock(g.stormSince), clock(g.calmSince),
+	return fmt.Sprintf("%s (storm since %s, calm since %s, ends at %s UTC if it stays calm; storm limit: "+
+		"budget.max_unhealthy, budget.storm_from)", text, clock(g.stormSince), clock(g.calmSince),
 		clock(g.calmSince.Add(stormCalm)))
 }
 

@@ -64,7 +64,7 @@ func TestAFlappingSourceIsGoneOnWithByTheNextLeader_X10(t *testing.T) {
 	now := time.Unix(0, 0)
 	b.resumeBlind("prometheus: connection refused", now)
 	if b.see("", time.Minute, now.Add(time.Second)); !b.toldBlind ||
-		!strings.Contains(b.blindText(), "it gives data again since 00:00:01, and the incident ends at 00:05:01 UTC "+
+		!strings.Contains(b.blindText(), "data is back since 00:00:01, the incident resolves at 00:05:01 UTC "+
 			"if that lasts") {
 		t.Errorf("%v: %s", b.toldBlind, b.blindText())
 	}
@@ -77,15 +77,15 @@ func TestAFlappingSourceIsGoneOnWithByTheNextLeader_X10(t *testing.T) {
 func TestTheTextOfAStormIsOfNow_A4(t *testing.T) {
 	w := globalState{stormSince: time.Unix(60, 0)}
 	if got := w.stormText(FleetHealth{Watched: 73, Unhealthy: 30}, 21.9); !strings.Contains(got,
-		"30 of 73 watched targets are in breach, at most 21.9 are believed") ||
+		"30 of 73 watched targets are in breach, limit 21.9") ||
 		!strings.Contains(got, "since 00:01:00 UTC") || !strings.Contains(got,
-		"budget.max_unhealthy and budget.storm_from") {
+		"budget.max_unhealthy, budget.storm_from") {
 		t.Error(got)
 	}
 	w.calmSince = time.Unix(300, 0)
 	if got := w.stormText(FleetHealth{Watched: 73, Unhealthy: 2}, 21.9); !strings.Contains(got,
 		"2 of 73 watched targets") || !strings.Contains(got,
-		"a storm since 00:01:00, calm since 00:05:00, over at 00:10:00 UTC if it stays calm") {
+		"storm since 00:01:00, calm since 00:05:00, ends at 00:10:00 UTC if it stays calm") {
 		t.Error(got)
 	}
 }

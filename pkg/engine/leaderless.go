@@ -39,7 +39,7 @@ func (c *LeaderlessNotifier) Look(now time.Time, why string, firing []string) {
 	slices.Sort(firing)
 	t := trouble{why: why, named: slices.Clone(firing[:min(len(firing), maxNamed)])}
 	t.more = len(firing) - len(t.named)
-	text := fmt.Sprintf("nobody leads watchdog (%s): nothing is done, and only what is urgent is told", why)
+	text := fmt.Sprintf("watchdog has no leader (%s): no remediation; only urgent alerts are sent", why)
 	if len(t.named) > 0 {
 		text += "; in breach: " + strings.Join(t.named, ", ")
 	}
@@ -65,8 +65,8 @@ func NewBlindFollower(installation, replica string, tell func(incident.Incident)
 // Look takes why this replica cannot see or not record what it would do; empty: it can, or
 // it leads.
 func (s *BlindFollower) Look(now time.Time, why string) {
-	text := fmt.Sprintf("replica %s, which does not lead, could not take over: %s; if it had to now, nothing would "+
-		"be done", s.replica, why)
+	text := fmt.Sprintf("follower %s could not take over: %s; after a failover watchdog would take no "+
+		"actions", s.replica, why)
 	s.look(now, trouble{why: why}, text)
 }
 

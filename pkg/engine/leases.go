@@ -78,7 +78,7 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 			return err
 		} else if applied {
 			return e.ended(ctx, l, id, incident.KindReverted,
-				fmt.Sprintf("%s is back from %s to %s: %s", l.Plan.Field, l.Plan.After, l.Plan.Before,
+				fmt.Sprintf("reverted %s from %s to %s: %s", l.Plan.Field, l.Plan.After, l.Plan.Before,
 					remediate.WhyReverted(ledger, l)))
 		}
 	}
@@ -95,9 +95,9 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 	switch hold {
 	case "":
 	case incident.Skip, incident.HandOver:
-		return e.ended(ctx, l, id, incident.KindYielded, "the lease ended and nothing was reverted: "+reason)
+		return e.ended(ctx, l, id, incident.KindYielded, "lease expired, change not reverted: "+reason)
 	default:
-		e.o.Logger.Info("lease not reverted yet", "op", l.Op, "reason", reason)
+		e.o.Logger.Info("lease not yet reverted", "op", l.Op, "reason", reason)
 		return nil
 	}
 	op := incident.Op{ID: id, Incident: l.Incident, Plan: plan, PlannedAt: e.o.Now()}
@@ -111,7 +111,7 @@ func (e *Engine) revert(ctx context.Context, setup *Setup, ledger incident.Ledge
 func (e *Engine) reserveRevert(ctx context.Context, l incident.Lease, op incident.Op, limits incident.Limits) error {
 	return e.swap(ctx, func(cur incident.Ledger) (incident.Ledger, error) {
 		if !cur.Leased(l.Op) {
-			return cur, fmt.Errorf("the lease of op %s was ended by somebody else", l.Op)
+			return cur, fmt.Errorf("the lease of op %s has already ended", l.Op)
 		}
 		next, no := cur.Reserve(op, e.o.Now(), limits)
 		if no != nil {
@@ -135,7 +135,7 @@ func (e *Engine) sendRevert(ctx context.Context, l incident.Lease, op incident.O
 		Text: op.Plan.Summary, Plan: op.Plan.Hash,
 	}
 	if err := e.o.Audit(rec); err != nil {
-		return fmt.Errorf("not recorded, so not done: %w", err)
+		return fmt.Errorf("not sent, audit record failed: %w", err)
 	}
 	bounded, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
@@ -149,7 +149,7 @@ func (e *Engine) sendRevert(ctx context.Context, l incident.Lease, op incident.O
 	case outcome == incident.Denied && op.Plan.Is != "":
 		// An admission policy that refuses this template does so each time.
 		return e.ended(ctx, l, op.ID, incident.KindYielded,
-			fmt.Sprintf("the rollback was not taken back, and a person has to: %v", err))
+			fmt.Sprintf("the rollback was not reverted, revert it manually: %v", err))
 	}
 	return fmt.Errorf("%s: %w", outcome, err)
 }

@@ -41,7 +41,7 @@ func (e *Engine) load(ctx context.Context) error {
 	e.resumeGlobal(open[Self])
 	e.mu.Unlock()
 	e.announce(open, closed)
-	e.o.Logger.Info("state read", "open", len(open), "resolved", len(closed), "ops", len(ledger.Ops),
+	e.o.Logger.Info("state loaded", "open", len(open), "resolved", len(closed), "ops", len(ledger.Ops),
 		"leases", len(ledger.Leases))
 	return nil
 }
@@ -58,7 +58,7 @@ func (e *Engine) loadLedger(ctx context.Context) (incident.Ledger, error) {
 		return incident.Ledger{}, fmt.Errorf("read ledger: %w", err)
 	}
 	if _, ahead := ledger.Sane(e.o.Now()); ahead {
-		e.o.Logger.Warn("the ledger holds times that lie ahead: a leader's clock was wrong; they count from now on")
+		e.o.Logger.Warn("the ledger holds times in the future: a leader's clock was wrong; resetting them to now")
 		err = e.swap(ctx, func(l incident.Ledger) (incident.Ledger, error) {
 			ledger, _ = l.Sane(e.o.Now())
 			return ledger, nil

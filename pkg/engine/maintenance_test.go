@@ -61,7 +61,7 @@ func TestAWindowThatTakesTooLongIsWatchdogsOwnIncident(t *testing.T) {
 		s := newStage(newWorld(), "page")
 		s.sick = sickWhile(func(*world) bool { return false })
 		alarm := func(rule string, sev incident.Severity, firing bool, ladder ...incident.Rung) incident.Alert {
-			a := incident.Alert{Rule: rule, Severity: sev, Firing: firing, Verdict: incident.OK, Reason: "no more",
+			a := incident.Alert{Rule: rule, Severity: sev, Firing: firing, Verdict: incident.OK, Reason: "no longer firing",
 				Source: "watchdog", EvaluatedAt: time.Now(), Ladder: ladder}
 			if firing {
 				a.Verdict, a.Reason = incident.Breach, "window db"

@@ -49,7 +49,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Response phases that ended without their requirement, by severity."}, []string{"severity"}),
 	}
 	m.flaps = f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "incident_flaps_total",
-		Help: "External alerts that fired again in an incident that was kept open for flapping; nobody was paged again."})
+		Help: "External alerts that fired again in an incident kept open for flapping, without a new page."})
 	m.gone = f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "incidents_deleted_total",
 		Help: "Resolved incidents deleted to make room for newer ones, by subject (watched, unwatched) and their " +
 			"review (open; none: closed or not needed)."}, []string{"about", "review"})

@@ -98,7 +98,7 @@ func TestAnOpenIncidentThatIsDeletedIsOpenedAnew(t *testing.T) {
 				t.Errorf("the new one: %+v", i)
 			}
 		}
-		if open != 1 || over != 1 || len(s.stored(t)) != 1 || !s.audited("deleted this incident") {
+		if open != 1 || over != 1 || len(s.stored(t)) != 1 || !s.audited("this incident was deleted") {
 			t.Errorf("%d open, %d over, %d stored", open, over, len(s.stored(t)))
 		}
 	})

@@ -156,7 +156,7 @@ func (e *Engine) tellEnd(inc incident.Incident) {
 	last := inc.Timeline[len(inc.Timeline)-1]
 	if err := e.o.Audit(audit.Record{At: last.At, Kind: string(last.Kind), Incident: inc.ID,
 		Target: inc.Target.String(), Actor: "watchdog", Text: last.Text}); err != nil {
-		e.o.Logger.Warn("end of an incident not recorded", "incident", inc.ID, "err", err)
+		e.o.Logger.Warn("could not record the end of an incident", "incident", inc.ID, "err", err)
 	}
 	e.o.Observed(inc, last)
 	e.o.Tell(inc)
@@ -224,8 +224,8 @@ func (e *Engine) withoutNewerVersion(all []incident.Stored) (own []incident.Stor
 	}
 	e.mu.Unlock()
 	if len(newer) > 0 {
-		e.Distrust(fmt.Sprintf("a newer watchdog stored incidents (on %s): its state is not guessed at; run that "+
-			"version, or delete what it stored", oneOf(slices.Sorted(maps.Keys(newer)))))
+		e.Distrust(fmt.Sprintf("a newer version of watchdog stored incidents (on %s): run that version, or "+
+			"delete those incidents", oneOf(slices.Sorted(maps.Keys(newer)))))
 	}
 	return own
 }

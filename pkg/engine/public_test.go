@@ -61,7 +61,7 @@ func TestAWordOnTheStatusPageReachesTheReceivers(t *testing.T) {
 				n++
 			}
 		}
-		if n != 2 || !s.audited("to be published, by alice") || !s.audited("by bob") {
+		if n != 2 || !s.audited("publication approved, by alice") || !s.audited("by bob") {
 			t.Errorf("%d records", n)
 		}
 	})

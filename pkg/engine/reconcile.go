@@ -161,7 +161,7 @@ func (e *Engine) perform(ctx context.Context, c *claim, inc incident.Incident,
 		inc, more = c.entry.scribe.Step(inc, event, e.policy(c.setup))
 		effects = append(effects[1:], more...)
 	}
-	return inc, fmt.Errorf("incident %s did not come to rest after %d effects", inc.ID, maxEffects)
+	return inc, fmt.Errorf("incident %s did not settle after %d effects", inc.ID, maxEffects)
 }
 
 func (e *Engine) policy(s *Setup) incident.Policy {
@@ -198,7 +198,7 @@ func (e *Engine) progress(ctx context.Context, i incident.Incident, workload inc
 	}
 	r, err := e.o.Cluster.Job(ctx, i.Op.Plan.Object)
 	if err != nil {
-		e.o.Logger.Warn("Job not read", "incident", i.ID, "job", i.Op.Plan.Object.Namespace+"/"+i.Op.Plan.Object.Name,
+		e.o.Logger.Warn("could not read Job", "incident", i.ID, "job", i.Op.Plan.Object.Namespace+"/"+i.Op.Plan.Object.Name,
 			"err", err)
 		return incident.Rollout{OfJob: true}
 	}

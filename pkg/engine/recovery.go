@@ -76,7 +76,7 @@ func (e *Engine) recovery(i incident.Incident) (verdict, text string) {
 		for _, id := range slices.Sorted(maps.Keys(m)) {
 			o := m[id].inc
 			if after := o.OpenedAt.Sub(i.ResolvedAt); o.RelapseOf == i.ID {
-				return "relapsed", fmt.Sprintf("incident %s opened on the same target %s after this one was over", o.ID,
+				return "relapsed", fmt.Sprintf("incident %s opened on the same target %s after this one resolved", o.ID,
 					after.Round(time.Second))
 			}
 		}

@@ -29,7 +29,7 @@ func TestTheTimeAfterAnIncidentIsWatched(t *testing.T) {
 		text    string
 	}{
 		{"it stays well", 0, "lasting", "no relapse within 1h0m0s"},
-		{"it comes back", 12 * time.Minute, "relapsed", "opened on the same target 12m0s after this one was over"},
+		{"it comes back", 12 * time.Minute, "relapsed", "opened on the same target 12m0s after this one resolved"},
 		{"it comes back much later", 61 * time.Minute, "lasting", "no relapse"},
 	} {
 		synctest.Test(t, func(t *testing.T) {

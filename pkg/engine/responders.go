@@ -129,7 +129,7 @@ func takenOver(inc incident.Incident, at time.Time, action, text string, by inci
 func (e *Engine) answers(ctx context.Context, c *claim, inc incident.Incident, op string) (incident.Words, error) {
 	w, err := e.o.Store.Words(ctx, inc.ID)
 	if err != nil {
-		return w, fmt.Errorf("read the answers to incident %s: %w", inc.ID, err)
+		return w, fmt.Errorf("read the approvals of incident %s: %w", inc.ID, err)
 	}
 	for _, who := range slices.Sorted(maps.Keys(w.Approved[op])) {
 		a := w.Approved[op][who]
@@ -145,7 +145,7 @@ func (e *Engine) answers(ctx context.Context, c *claim, inc incident.Incident, o
 			r.Plan = a.Plan
 		}
 		if err := e.o.Audit(r); err != nil {
-			return w, fmt.Errorf("record what %s answered to incident %s: %w", a.By, inc.ID, err)
+			return w, fmt.Errorf("record the answer of %s to incident %s: %w", a.By, inc.ID, err)
 		}
 		if c.entry.answers == nil {
 			c.entry.answers = map[string]bool{}

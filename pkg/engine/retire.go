@@ -31,7 +31,7 @@ func (e *Engine) retire(ctx context.Context) {
 	e.mu.Unlock()
 	for _, i := range append(e.beyond(watched, keepClosed), e.beyond(others, keepUnwatched)...) {
 		if err := e.o.Store.DeleteIncident(ctx, i.ID); err != nil {
-			e.o.Logger.Warn("old incident not deleted; tried again later", "incident", i.ID, "err", err)
+			e.o.Logger.Warn("could not delete an old incident; will retry", "incident", i.ID, "err", err)
 			return
 		}
 		e.metrics.deleted(i, e.keeps(i))

@@ -56,7 +56,7 @@ func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 		e.change(name, func(t *targetState) { t.revision = &now })
 	}
 	if err := errors.Join(errs...); err != nil {
-		e.o.Logger.Warn("revision records not brought up to date; tried again", "err", err)
+		e.o.Logger.Warn("could not update revision records; will retry", "err", err)
 	}
 	return revisionLook, nil
 }
@@ -133,7 +133,7 @@ func (e *Engine) observe(ctx context.Context, setup *Setup, ts TargetSetup, seen
 			return err == nil, err
 		}
 	}
-	return false, fmt.Errorf("write revision records: lost %d times in a row to other writers", swapAttempts)
+	return false, fmt.Errorf("write revision records: %d conflicts in a row with other writers", swapAttempts)
 }
 
 // Release is a new rollout of a target: the revision that became its newest.

@@ -104,7 +104,7 @@ func (e *Engine) record(en *entry, inc incident.Incident) error {
 	for _, t := range fresh {
 		if r, said := e.saidBy(inc, t); said {
 			if err := e.o.Audit(r); err != nil {
-				return fmt.Errorf("record what %s said of incident %s: %w", r.Actor, inc.ID, err)
+				return fmt.Errorf("record the action of %s on incident %s: %w", r.Actor, inc.ID, err)
 			}
 		}
 		if err := e.o.Audit(audit.Record{At: t.At, Kind: string(t.Kind), Incident: inc.ID, Target: inc.Target.String(),
@@ -153,7 +153,7 @@ func (e *Engine) reload(ctx context.Context, name, id string) error {
 	if !found {
 		e.deleted(name, id, ledger)
 	}
-	return fmt.Errorf("incident %s: %w; read again", id, incident.ErrConflict)
+	return fmt.Errorf("incident %s: %w; re-reading it", id, incident.ErrConflict)
 }
 
 // deleted ends an open incident that somebody deleted from the store, for its receivers too: what still fires is

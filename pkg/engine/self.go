@@ -30,7 +30,7 @@ func (e *Engine) reconcileSelf(ctx context.Context) (time.Duration, error) {
 func (e *Engine) selfSnapshot(setup *Setup) Snapshot {
 	g, now := e.refresh(setup), e.o.Now()
 	rule := func(name, text string, firing bool, since time.Time) incident.Alert {
-		a := incident.Alert{Rule: name, Severity: incident.P1, Firing: firing, Verdict: incident.OK, Reason: "no more",
+		a := incident.Alert{Rule: name, Severity: incident.P1, Firing: firing, Verdict: incident.OK, Reason: "no longer firing",
 			Source: "watchdog", ActiveAt: since, EvaluatedAt: now,
 			Ladder: []incident.Rung{{Action: incident.ActionPage, Class: incident.C1}}}
 		if text != "" {

@@ -26,7 +26,7 @@ func TestAStormIsOnePageAndNoAction_W3(t *testing.T) {
 			t.Fatalf("writes %v", got)
 		}
 		if !own.Paged || !strings.Contains(own.Title(),
-			"storm (4 of 10 watched targets are in breach, at most 3 are believed") {
+			"storm (4 of 10 watched targets are in breach, limit 3") {
 			t.Fatalf("watchdog's own incident: %s, paged %v", own.Title(), own.Paged)
 		}
 		if one.Paged || one.Phase != incident.Frozen || !one.Shared {
@@ -98,7 +98,7 @@ func TestStateOfANewerWatchdogIsLeftAlone_INV49(t *testing.T) {
 			t.Fatalf("writes %v, and the newer incident is now %s", got, s.objects["i/new"])
 		}
 		if own := s.about(Self); !own.Paged || !strings.Contains(own.Title(),
-			"a newer watchdog stored incidents (on shop)") || s.about("shop").ID != "" {
+			"a newer version of watchdog stored incidents (on shop)") || s.about("shop").ID != "" {
 			t.Fatalf("own incident: %s, paged %v; on the target: %+v", own.Title(), own.Paged, s.about("shop"))
 		}
 	})
@@ -135,8 +135,8 @@ func TestTheNextLeaderKnowsWhyItWasBlind_X10(t *testing.T) {
 			play(t, s, time.Minute)
 			a, _ := s.about(Self).Alert("blind")
 			if !a.Firing || !strings.HasPrefix(a.Reason,
-				"prometheus: connection refused; it gives data again since ") ||
-				strings.Count(a.Reason, "again since") != 1 {
+				"prometheus: connection refused; data is back since ") ||
+				strings.Count(a.Reason, "is back since") != 1 {
 				t.Fatalf("firing %v: %s", a.Firing, a.Reason)
 			}
 		}

@@ -66,7 +66,7 @@ func TestATakeBackThatAPolicyRefusesIsTriedOnce_S03(t *testing.T) {
 		if s.denied != 1 || s.template != "good" || !i.Paged {
 			t.Errorf("refused %d times, template %s, paged %v", s.denied, s.template, i.Paged)
 		}
-		if !s.audited("yielded the rollback was not taken back, and a person has to: an admission policy refuses it") {
+		if !s.audited("yielded the rollback was not reverted, revert it manually: an admission policy refuses it") {
 			t.Error("the record does not say that it was not taken back")
 		}
 		l, _, err := s.Ledger(t.Context())

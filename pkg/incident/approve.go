@@ -83,7 +83,7 @@ func (s *step) ask(e Considered) {
 		until := s.at.Add(cmp.Or(s.p.Approval, DefaultApproval))
 		s.i.Asked = &Request{Op: e.OpID, Rule: lead.Rule, Rung: lead.Next, Plan: e.Plan, At: s.at, Until: until,
 			Quorum: max(1, e.Quorum), CoolOff: e.CoolOff, Why: e.Reason}
-		text := fmt.Sprintf("approval is needed until %s: %s (plan %.12s)",
+		text := fmt.Sprintf("approval required until %s: %s (plan %.12s)",
 			until.UTC().Format("2006-01-02 15:04:05 UTC"), e.Plan.Summary, e.Plan.Hash)
 		if s.i.Paged {
 			s.note(KindAsked, text)
@@ -92,7 +92,7 @@ func (s *step) ask(e Considered) {
 		}
 	case !s.at.Before(r.Until):
 		s.i.Asked = nil
-		s.end(fmt.Sprintf("not done: %s: nobody approved it within %s (%s)", e.Plan.Summary, r.Until.Sub(r.At),
+		s.end(fmt.Sprintf("not done: %s: not approved within %s (%s)", e.Plan.Summary, r.Until.Sub(r.At),
 			e.Reason), true)
 		return
 	case r.Why != e.Reason:

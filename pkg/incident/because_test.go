@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// X97, A4: "the ladder of errors says page" was all that a page said; what helps stood
+// X97, A4: "page is the next rung of the ladder of errors" was all that a page said; what helps stood
 // in the thread only.
 func TestAPageSaysFirstWhatHelps_X97(t *testing.T) {
 	owner := "Argo CD application shop owns the workload and would undo a rollback; instead: change it in Git, or " +
@@ -19,10 +19,10 @@ func TestAPageSaysFirstWhatHelps_X97(t *testing.T) {
 		{"the last rung was left out", []Action{"restart", "rollback", "page"},
 			[]Considered{{Hold: Skip, Reason: "restart: it does not help here"},
 				{Hold: Skip, Reason: owner, Plan: Plan{Summary: "roll back shop"}}}, owner +
-				" (not done: roll back shop); the ladder of errors says page"},
+				" (not done: roll back shop); page is the next rung of the ladder of errors"},
 		{"no rung is left", []Action{"rollback"}, []Considered{{Hold: Skip, Reason: owner}}, owner +
 			"; the ladder of errors is exhausted after 1 rungs"},
-		{"there was nothing to leave out", []Action{"page"}, nil, "the ladder of errors says page"},
+		{"there was nothing to leave out", []Action{"page"}, nil, "page is the next rung of the ladder of errors"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := breach("errors", P1, 5, tt.ladder...)

@@ -103,12 +103,12 @@ func (s *step) answer() bool {
 	s.i.Unanswered++
 	due := s.i.AckBy
 	s.i.AckBy = s.p.Response.Due(s.i.Severity, s.i.Unanswered-s.i.AckFrom, s.at)
-	text := fmt.Sprintf("nobody acknowledged this %s by %s, deadline %d; ", s.i.Severity,
+	text := fmt.Sprintf("no acknowledgement of this %s by %s (deadline %d);  ", s.i.Severity,
 		due.UTC().Format("2006-01-02 15:04:05 UTC"), s.i.Unanswered)
 	if s.i.AckBy.IsZero() {
-		text += "it was the last"
+		text += "no further deadline"
 	} else {
-		text += "the next is " + s.i.AckBy.UTC().Format("2006-01-02 15:04:05 UTC")
+		text += "next deadline " + s.i.AckBy.UTC().Format("2006-01-02 15:04:05 UTC")
 	}
 	s.note(KindUnanswered, text)
 	return true
@@ -145,8 +145,8 @@ func (s *step) graver(was Severity) {
 	if void {
 		s.i.AckedBefore, s.i.Acked = had, Attribution{}
 		s.i.AckBy, s.i.AckFor, s.i.AckFrom = time.Time{}, "", s.i.Unanswered
-		s.note(KindUnacknowledged, fmt.Sprintf("%s acknowledged this as %s; it is %s now and needs a new "+
-			"acknowledgement", or(had.By, "somebody"), had.Severity, s.i.Severity))
+		s.note(KindUnacknowledged, fmt.Sprintf("%s acknowledged this as %s; severity is now %s, "+
+			"acknowledge again", or(had.By, "somebody"), had.Severity, s.i.Severity))
 	}
 	if void || s.i.Stage > 0 {
 		s.i.Stage = 0
@@ -195,9 +195,9 @@ func (s *step) phase() bool {
 func how(n Need, id string) string {
 	switch n {
 	case NeedsHypothesis:
-		return fmt.Sprintf("`watchdog note %s --as hypothesis TEXT` says what may be the cause", id)
+		return fmt.Sprintf("record a possible cause with `watchdog note %s --as hypothesis TEXT`", id)
 	case NeedsDecision:
-		return fmt.Sprintf("`watchdog note %s --as decision TEXT` says what is to be done: a hotfix, or a rollback", id)
+		return fmt.Sprintf("record a hotfix or rollback decision with `watchdog note %s --as decision TEXT`", id)
 	}
-	return fmt.Sprintf("`watchdog ack %s` takes it on", id)
+	return fmt.Sprintf("acknowledge with `watchdog ack %s`", id)
 }

@@ -184,10 +184,12 @@ func TestAPhaseThatBringsNothingAsksFurtherPeople(t *testing.T) {
 			"investigate ended after 1h0m0s without: acknowledged, hypothesis;",
 			"decide ended after 2h0m0s without: decision;"}},
 		{"taken on, and nothing found", Words{Acked: alice}, 2,
-			[]string{"investigate ended after 1h0m0s without: hypothesis; `watchdog note i1 --as hypothesis TEXT`",
+			[]string{"investigate ended after 1h0m0s without: hypothesis; record a possible cause with `watchdog note i1" +
+				" --as hypothesis TEXT`",
 				"decide ended after"}},
 		{"a hypothesis", Words{Acked: alice, Notes: idea}, 1,
-			[]string{"decide ended after 2h0m0s without: decision; `watchdog note i1 --as decision TEXT`"}},
+			[]string{"decide ended after 2h0m0s without: decision; record a hotfix or rollback decision with " +
+				"`watchdog note i1 --as decision TEXT`"}},
 		{"a decision", Words{Acked: alice, Notes: fix}, 0, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -29,8 +29,8 @@ func (s *step) cutOff(e Tick) bool {
 		return true
 	}
 	op.TakeBack = true
-	s.finish(Harmed, fmt.Sprintf("%s after the action Service %s has %d ready endpoints of the workload, %d before, "+
-		"though %d pods are ready",
+	s.finish(Harmed, fmt.Sprintf("%s after the action, Service %s has %d ready endpoints of the workload (before: %d), "+
+		"although %d pods are ready",
 		s.at.Sub(op.AppliedAt).Round(time.Second), service, now, op.EndpointsThen[service], e.Rollout.Ready))
 	return true
 }

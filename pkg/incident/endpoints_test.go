@@ -40,7 +40,7 @@ func TestFewerEndpointsAreHarm_X20_INV56(t *testing.T) {
 			s.after(time.Second).tick(endpoints(0), a).want(Verifying, Release)
 			op := s.inc.Op
 			if op.Verdict != Harmed || !op.TakeBack || !strings.Contains(op.Reason,
-				"Service shop has 0 ready endpoints of the workload, 3 before, though 3 pods are ready") {
+				"Service shop has 0 ready endpoints of the workload (before: 3), although 3 pods are ready") {
 				t.Errorf("%s: %s", op.Verdict, op.Reason)
 			}
 			s.step(Released{At: s.at}).want(Escalated)

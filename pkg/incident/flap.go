@@ -30,8 +30,8 @@ func (s *step) over(told bool) {
 	case s.i.CalmSince.IsZero():
 		s.i.CalmSince, s.i.UpdatedAt = s.at, s.at
 		if !slices.ContainsFunc(s.i.Timeline, func(e Entry) bool { return e.Kind == KindFlapping }) {
-			s.note(KindFlapping, fmt.Sprintf("nothing fires any more, but it came back after incident %s: this one "+
-				"stays open until it has been calm for %s", s.i.RelapseOf, FlapCalm))
+			s.note(KindFlapping, fmt.Sprintf("no alert is firing, but the target relapsed after incident %s: this "+
+				"incident stays open until no alert has fired for %s", s.i.RelapseOf, FlapCalm))
 		}
 	case s.at.Sub(s.i.CalmSince) >= FlapCalm:
 		s.resolve()

@@ -243,7 +243,7 @@ const (
 	Suppressed Phase = "suppressed" // a person holds the target
 	Frozen     Phase = "frozen"     // watchdog cannot see, or too much is broken at once
 	Escalated  Phase = "escalated"  // a person must act; watchdog only watches, unless something else fires
-	Resolved   Phase = "resolved"   // no rule fires any more
+	Resolved   Phase = "resolved"   // no rule is firing
 )
 
 // OpVerdict is what came of an op.

@@ -270,7 +270,7 @@ func (l Ledger) checkHold(now time.Time) Answer {
 		return Answer{Guard: "kill switch", Reason: "not set"}
 	}
 	return Answer{Guard: "kill switch", Hold: Suppress,
-		Reason: fmt.Sprintf("everything is on hold since %s by %s: %s; lift it with `watchdog resume --all`",
+		Reason: fmt.Sprintf("all actions on hold since %s by %s: %s; resume with `watchdog resume --all`",
 			l.Hold.At.UTC().Format(time.RFC3339), or(l.Hold.By, "somebody"), or(l.Hold.Reason, "no reason given"))}
 }
 
@@ -302,7 +302,7 @@ func (l Ledger) checkCooldown(op Op, now time.Time, lim Limits) Answer {
 	a := Answer{Guard: "cooldown", Reason: fmt.Sprintf("the last op for another incident on the target ended %s "+
 		"ago; cooldown is %s", since.Round(time.Second), need)}
 	if n > 1 {
-		a.Reason += fmt.Sprintf(" after %d of them in %s", n, lim.Quarantine.Per)
+		a.Reason += fmt.Sprintf(" after %d such incidents in %s", n, lim.Quarantine.Per)
 	}
 	if since < need {
 		a.Hold, a.RetryAt = Wait, last.Add(need)
@@ -346,7 +346,7 @@ func (l Ledger) checkRate(name string, r Rate, now time.Time, counts func(Spent)
 func (l Ledger) checkPods(op Op, r Rate, now time.Time) Answer {
 	a := Answer{Guard: "budget of pods"}
 	if r.Per <= 0 {
-		a.Reason = "no limit on pods is set"
+		a.Reason = "no limit on pods"
 		return a
 	}
 	var used []Spent
@@ -357,12 +357,12 @@ func (l Ledger) checkPods(op Op, r Rate, now time.Time) Answer {
 			used = append(used, s)
 		}
 	}
-	a.Reason = fmt.Sprintf("%d of %d pods disturbed in %s, and %d more by this", n, r.Count, r.Per, op.Plan.Price)
+	a.Reason = fmt.Sprintf("%d of %d pods disturbed in %s; this op adds %d", n, r.Count, r.Per, op.Plan.Price)
 	switch {
 	case op.Plan.Price <= 0 || n+op.Plan.Price <= r.Count:
 		return a
 	case n == 0 && r.Count > 0:
-		a.Reason += "; it is larger than the budget, and the first"
+		a.Reason += "; larger than the budget, allowed because no other op used it"
 		return a
 	}
 	a.Hold = Wait

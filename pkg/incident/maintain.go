@@ -19,12 +19,12 @@ func (s *step) maintained(now Maintenance) {
 	}
 	switch {
 	case now.Held != "" && now.Held != was.Held:
-		s.note(KindMaintenance, now.Held+"; nobody is told before it is over")
+		s.note(KindMaintenance, now.Held+"; notifications are held until it ends")
 	case now.Held == "" && was.Held != "":
-		s.note(KindHeard, "no maintenance window keeps people from being told any more")
+		s.note(KindHeard, "no maintenance window holds notifications any longer")
 	case now.Window != "":
 		s.note(KindMaintenance, now.Window)
 	default:
-		s.note(KindMaintenance, "over")
+		s.note(KindMaintenance, "ended")
 	}
 }

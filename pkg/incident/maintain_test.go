@@ -66,7 +66,7 @@ func TestAWindowThatHoldsNoPagesIsOnlySaid(t *testing.T) {
 	s.after(time.Minute).step(Tick{At: s.at, Alerts: []Alert{a}, Maintenance: longer})
 	s.after(time.Minute).step(Tick{At: s.at, Alerts: []Alert{a}, Maintenance: longer})
 	s.after(time.Minute).step(Tick{At: s.at, Alerts: []Alert{a}})
-	if got, want := said(s.inc, "maintenance"), []string{loud.Window, longer.Window, "over"}; !slices.Equal(got, want) {
+	if got, want := said(s.inc, "maintenance"), []string{loud.Window, longer.Window, "ended"}; !slices.Equal(got, want) {
 		t.Errorf("the timeline says %q, want %q", got, want)
 	}
 }

@@ -106,7 +106,7 @@ func (s *step) held(h Hold, plan, reason string, retryAt time.Time) {
 
 func (s *step) wait(text, reason string, retryAt time.Time) {
 	if retryAt.Sub(s.at) > s.p.WaitLimit {
-		s.escalate(fmt.Sprintf("%s; that is longer than a person should wait (%s)", text, s.p.WaitLimit))
+		s.escalate(fmt.Sprintf("%s; the wait exceeds the limit of %s", text, s.p.WaitLimit))
 		return
 	}
 	s.noteOnce(KindHeld, text)
@@ -117,7 +117,7 @@ func (s *step) wait(text, reason string, retryAt time.Time) {
 	}
 	s.waiting(reason)
 	if s.at.Sub(s.i.HeldSince) >= s.p.WaitLimit {
-		s.end("the rung could not be taken in time", false)
+		s.end("the rung was not executed in time", false)
 	}
 }
 
@@ -201,8 +201,8 @@ func (s *step) rechecked(e Rechecked) {
 		s.i.Answers = e.Answers
 	}
 	if e.Hold == "" && op.Sends >= s.p.Sends {
-		e.Hold, e.Reason = HandOver, fmt.Sprintf("sent %d times and never applied: the object changes too often, or "+
-			"the API server does not answer", op.Sends)
+		e.Hold, e.Reason = HandOver, fmt.Sprintf("sent %d times, never applied: the object changes too often or "+
+			"the API server does not respond", op.Sends)
 	}
 	if e.Hold != "" {
 		s.abort(e.Hold, e.Reason)
@@ -255,8 +255,7 @@ func (s *step) acted(e Acted) {
 	default:
 		op.Phase = InDoubt
 		s.i.NextAt = s.at.Add(s.p.Retry / 5)
-		s.note(KindInDoubt, fmt.Sprintf("no answer that proves anything to op %s: %s; the target will be read "+
-			"before anything else", op.ID, e.Reason))
+		s.note(KindInDoubt, fmt.Sprintf("outcome of op %s unknown: %s; re-reading the target first", op.ID, e.Reason))
 	}
 }
 
@@ -342,7 +341,7 @@ func (s *step) released() {
 			s.enter(Verifying) // nobody is needed for what is over
 			break
 		}
-		s.escalate("the action's effect cannot be told: " + done.Reason)
+		s.escalate("the effect of the action is unknown: " + done.Reason)
 	}
 	s.lead()
 }

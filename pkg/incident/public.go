@@ -22,12 +22,12 @@ func (w PublicWord) Held(now time.Time) bool { return now.Before(w.HoldUntil) }
 
 // String is the word in one line.
 func (w PublicWord) String() string {
-	what := "the hold is lifted"
+	what := "hold lifted"
 	switch {
 	case !w.HoldUntil.IsZero():
-		what = "nothing changes there until " + w.HoldUntil.UTC().Format("15:04:05 UTC, 2 Jan")
+		what = "no updates until " + w.HoldUntil.UTC().Format("15:04:05 UTC, 2 Jan")
 	case w.Publish:
-		what = "to be published"
+		what = "publication approved"
 	}
 	what += ", by " + cmp.Or(w.By, "somebody")
 	if w.Reason != "" {
@@ -70,7 +70,7 @@ func (s *step) publish(w PublicWord) {
 		}
 	}
 	if s.at.Sub(last) >= UpdateEvery {
-		s.note(KindUpdateDue, fmt.Sprintf("the public was last told %s ago: write an update on the status page",
+		s.note(KindUpdateDue, fmt.Sprintf("last status page update was %s ago: post an update",
 			s.at.Sub(told.At).Round(time.Minute)))
 	}
 }
@@ -87,7 +87,7 @@ func (i Incident) PublicLine(now time.Time) string {
 	case i.Public.Held(now) && (waits || r.Ref != "" || i.Phase != Resolved):
 		return "Status page: " + i.Public.String()
 	case waits && i.Phase != Resolved && !i.Public.Publish:
-		return fmt.Sprintf("Status page: not posted; proposed is %q. To post it: `watchdog publish %s`", what, i.ID)
+		return fmt.Sprintf("Status page: not posted; proposed: %q. Post it with `watchdog publish %s`", what, i.ID)
 	case r.Ref != "":
 		return "Status page: " + r.State
 	}

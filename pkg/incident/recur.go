@@ -80,11 +80,11 @@ func (l Ledger) checkQuarantine(op Op, now time.Time, r Rate) Answer {
 	switch {
 	case on && q.Incident != op.Incident:
 		return Answer{Guard: "quarantine", Hold: HandOver,
-			Reason: fmt.Sprintf("watchdog had to act in %d incidents on %s within %s: the cause is still there; "+
-				"when it is mended, `watchdog resume %s/%s`",
+			Reason: fmt.Sprintf("quarantined: watchdog acted in %d incidents on %s within %s; fix the cause, "+
+				"then run `watchdog resume %s/%s`",
 				q.Cycles, t, r.Per, op.Plan.Target.Namespace, op.Plan.Target.Workload)}
 	case r.Count <= 0:
-		return Answer{Guard: "quarantine", Reason: "no limit on incidents with an action is set"}
+		return Answer{Guard: "quarantine", Reason: "no limit on incidents with an action"}
 	}
 	return Answer{Guard: "quarantine", Reason: fmt.Sprintf("%d of %d incidents with an action on the target in %s",
 		l.cycles(t, op.Incident, now, r.Per), r.Count, r.Per)}
@@ -127,7 +127,7 @@ func (l Ledger) lifted() Ledger {
 // follows from the op, so that asking again gives the same answer.
 func (l Ledger) checkMinInterval(op Op, now time.Time, least time.Duration) Answer {
 	if least <= 0 || op.Plan.Class < C3 {
-		return Answer{Guard: "min interval", Reason: fmt.Sprintf("asked from class C3 on; %s is C%d", op.Plan.Action,
+		return Answer{Guard: "min interval", Reason: fmt.Sprintf("applies to class C3 and above; %s is C%d", op.Plan.Action,
 			op.Plan.Class)}
 	}
 	h := fnv.New32a()
@@ -143,7 +143,7 @@ func (l Ledger) checkMinInterval(op Op, now time.Time, least time.Duration) Answ
 		need.Round(time.Second))}
 	if since := now.Sub(last); !last.IsZero() && since < need {
 		a.Hold, a.RetryAt = Wait, last.Add(need)
-		a.Reason = fmt.Sprintf("another disruptive op began %s ago; they begin at least %s apart",
+		a.Reason = fmt.Sprintf("another disruptive op began %s ago; the minimum interval is %s",
 			since.Round(time.Second), need.Round(time.Second))
 	}
 	return a

@@ -20,7 +20,7 @@ func TestThePauseBetweenIncidentsDoubles_INV22(t *testing.T) {
 	refused(t, l, opOn("o2", "i2", "a", "n"), t0.Add(4*time.Minute), "cooldown", "cooldown is 5m0s")
 	l = after(t, l, "o2", "i2", t0.Add(6*time.Minute))
 	refused(t, l, opOn("o3", "i3", "a", "n"), t0.Add(15*time.Minute),
-		"cooldown", "cooldown is 10m0s after 2 of them in 6h0m0s")
+		"cooldown", "cooldown is 10m0s after 2 such incidents in 6h0m0s")
 	l = after(t, l, "o3", "i3", t0.Add(17*time.Minute))
 	refused(t, l, opOn("o4", "i4", "a", "n"), t0.Add(36*time.Minute), "cooldown", "cooldown is 20m0s")
 	// What is out of the window no longer counts.

@@ -199,7 +199,7 @@ func TestAScaleThatWasSetBackHasNotHelped_W2(t *testing.T) {
 			s.after(10*time.Second).tick(setBack, a).want(Verifying)
 			s.after(50*time.Second).tick(setBack, c.a).want(Verifying, Release)
 			if s.inc.Op.Verdict != Unclear || !strings.Contains(s.inc.Op.Reason,
-				"3 replicas are wanted, not the 5 that were asked for") {
+				"3 replicas are specified, the action set 5") {
 				t.Errorf("verdict %q: %s", s.inc.Op.Verdict, s.inc.Op.Reason)
 			}
 		})
@@ -263,7 +263,7 @@ func TestBudgetsCountPods_X100(t *testing.T) {
 			t.Fatal(no)
 		}
 		_, no = reserve(l, op("3", 50), t0.Add(20*time.Minute))
-		if no == nil || no.Hold != Wait || no.Reason != "100 of 100 pods disturbed in 1h0m0s, and 50 more by this" ||
+		if no == nil || no.Hold != Wait || no.Reason != "100 of 100 pods disturbed in 1h0m0s; this op adds 50" ||
 			!no.RetryAt.Equal(t0.Add(time.Hour)) {
 			t.Fatalf("got %+v", no)
 		}

@@ -88,19 +88,19 @@ func Adopt(i Incident, op Op, at time.Time) Incident {
 	// Whoever reserved it may be sending it at this moment.
 	op.Phase, op.Sends, op.SentAt = InDoubt, max(1, op.Sends), at
 	s.i.Op, s.i.Phase = &op, Acting
-	s.note(KindAdopted, fmt.Sprintf("op %s stands in the ledger: looking whether it was applied", op.ID))
+	s.note(KindAdopted, fmt.Sprintf("op %s is in the ledger: checking whether it was applied", op.ID))
 	return s.i
 }
 
 // Supersede ends an incident that a replica opened which no longer led: another
 // incident on the same target goes on. An op of it must have been adopted there.
 func Supersede(i Incident, by string, at time.Time) Incident {
-	return end(i, "incident "+by+" is about the same target and goes on", at)
+	return end(i, "incident "+by+" on the same target continues", at)
 }
 
 // Deleted ends an incident that somebody deleted from the store.
 func Deleted(i Incident, at time.Time) Incident {
-	return end(i, "somebody deleted this incident from the store; what still fires is opened as a new one", at)
+	return end(i, "this incident was deleted from the store; alerts that still fire open a new one", at)
 }
 
 // end ends an incident that is not worked any more.
@@ -120,7 +120,7 @@ func end(i Incident, text string, at time.Time) Incident {
 func Relapsed(i Incident, of string, ago time.Duration) Incident {
 	s := &step{i: i.clone(), at: i.OpenedAt}
 	s.i.RelapseOf = of
-	s.note(KindRelapse, fmt.Sprintf("incident %s on the same target was over for %s only", of, ago.Round(time.Second)))
+	s.note(KindRelapse, fmt.Sprintf("incident %s on the same target resolved only %s ago", of, ago.Round(time.Second)))
 	return s.i
 }
 
@@ -272,7 +272,7 @@ func (s *step) silenced(a Alert, was string) {
 	case a.Silenced != "":
 		s.noteRule(KindSilenced, a.Rule, a.Rule+": "+a.Silenced)
 	default:
-		s.noteRule(KindHeard, a.Rule, a.Rule+" is not silenced any more")
+		s.noteRule(KindHeard, a.Rule, a.Rule+" is no longer silenced")
 	}
 }
 
@@ -377,7 +377,7 @@ func (s *step) leading() int {
 	return slices.IndexFunc(s.i.Alerts, func(a Alert) bool { return a.Rule == s.i.Lead })
 }
 
-// quiet reports whether no rule fires any more. Unknown is not quiet: a rule
+// quiet reports whether no rule is firing. Unknown is not quiet: a rule
 // that cannot see keeps firing until it has seen the recovery.
 func (s *step) quiet() bool {
 	return !slices.ContainsFunc(s.i.Alerts, func(a Alert) bool { return a.Firing })
@@ -386,7 +386,7 @@ func (s *step) quiet() bool {
 func (s *step) resolve() {
 	s.enter(Resolved)
 	s.i.ResolvedAt, s.i.NextAt, s.i.HeldSince, s.i.Asked = s.at, time.Time{}, time.Time{}, nil
-	s.note(KindResolved, fmt.Sprintf("no rule fires any more, %s after the incident opened",
+	s.note(KindResolved, fmt.Sprintf("no rule is firing, %s after the incident opened",
 		s.at.Sub(s.i.OpenedAt).Round(time.Second)))
 }
 
@@ -419,11 +419,11 @@ func (s *step) climb() {
 		return
 	}
 	if n := s.useless(); s.p.StopLoss > 0 && n >= s.p.StopLoss {
-		s.escalate(fmt.Sprintf("stop-loss: %d of at most %d actions brought no improvement", n, s.p.StopLoss))
+		s.escalate(fmt.Sprintf("stop-loss: %d actions without improvement (limit %d)", n, s.p.StopLoss))
 		return
 	}
 	if len(lead.Ladder) == 0 {
-		s.end(fmt.Sprintf("nothing is configured to be done about %s: it is only told", lead.Rule), false)
+		s.end(fmt.Sprintf("no action is configured for %s: notification only", lead.Rule), false)
 		return
 	}
 	if lead.Next >= len(lead.Ladder) {
@@ -433,7 +433,7 @@ func (s *step) climb() {
 	}
 	switch next := lead.Ladder[lead.Next]; next.Action {
 	case ActionPage:
-		s.end(s.because(lead, cmp.Or(next.Why, "the ladder of "+lead.Rule+" says page")), true)
+		s.end(s.because(lead, cmp.Or(next.Why, "page is the next rung of the ladder of "+lead.Rule)), true)
 	case ActionCapture:
 		s.enter(Acting)
 		s.do(Capture)
@@ -494,9 +494,9 @@ func (s *step) page(reason string) {
 	switch {
 	case s.i.Silenced() == "":
 	case s.i.Maintenance.Held != "":
-		reason += "; nobody is told before maintenance is over"
+		reason += "; notifications are held until maintenance ends"
 	default:
-		reason += "; nobody is told while all that fires is silenced"
+		reason += "; no notifications while all firing alerts are silenced"
 	}
 	s.note(KindPaged, reason)
 }

@@ -277,7 +277,7 @@ func TestStopLossEndsTheLadder_INV21(t *testing.T) {
 		s.step(Released{At: s.at}).after(time.Second).tick(steady, a)
 	}
 	s.want(Escalated)
-	if !strings.Contains(s.inc.PageReason, "stop-loss: 2 of at most 2") {
+	if !strings.Contains(s.inc.PageReason, "stop-loss: 2 actions without improvement (limit 2)") {
 		t.Fatal(s.inc.PageReason)
 	}
 }
@@ -469,7 +469,7 @@ func TestWhenAllLaddersHaveEndedAPersonMustAct(t *testing.T) {
 			pages++
 		}
 	}
-	if !s.inc.Paged || pages != 2 || s.inc.PageReason != "the ladder of a says page" {
+	if !s.inc.Paged || pages != 2 || s.inc.PageReason != "page is the next rung of the ladder of a" {
 		t.Errorf("paged %v for %q, %d lines", s.inc.Paged, s.inc.PageReason, pages)
 	}
 	b.Firing, b.Verdict = false, OK
@@ -524,7 +524,7 @@ func TestASilencedAlertHidesNoOther(t *testing.T) {
 			said = append(said, e.Text)
 		}
 	}
-	want := "[errors: silenced by a cpu: silenced by b errors is not silenced any more cpu is not silenced any more " +
+	want := "[errors: silenced by a cpu: silenced by b errors is no longer silenced cpu is no longer silenced " +
 		"cpu: silenced by b]"
 	if fmt.Sprint(said) != want {
 		t.Errorf("the timeline says %q, want %s", said, want)
@@ -534,7 +534,7 @@ func TestASilencedAlertHidesNoOther(t *testing.T) {
 func TestAPageWhileAllIsSilencedSaysSo(t *testing.T) {
 	s := tell(t, silenced(breach("errors", P1, 5, "page"), "silenced by a")).want(Escalated)
 	if last := s.inc.Timeline[len(s.inc.Timeline)-1].Text; !s.inc.Paged ||
-		strings.Contains(s.inc.PageReason, "silenced") || !strings.Contains(last, "nobody is told while") {
+		strings.Contains(s.inc.PageReason, "silenced") || !strings.Contains(last, "no notifications while") {
 		t.Errorf("paged %v: %s; %s", s.inc.Paged, s.inc.PageReason, last)
 	}
 }

@@ -14,8 +14,8 @@ type Stored struct {
 
 // ErrConflict says that a stored object was changed or deleted by somebody else since it
 // was read, or that one to be created exists.
-var ErrConflict = errors.New("changed by somebody else since it was read")
+var ErrConflict = errors.New("modified by another client since it was read")
 
 // ErrNewer says that a stored object was written by a newer watchdog: nothing in it may
 // be guessed at, and nothing written (INV-49).
-var ErrNewer = errors.New("written by a newer watchdog")
+var ErrNewer = errors.New("written by a newer version of watchdog")

@@ -31,7 +31,7 @@ func (s *step) settle(e Tick) {
 	if op.RolledAt.IsZero() && e.Rollout.Known && e.Rollout.Done && !op.undone(e.Rollout) {
 		op.RolledAt = s.at
 		if took := s.at.Sub(op.AppliedAt).Round(100 * time.Millisecond); e.Rollout.OfJob {
-			s.note(KindComplete, fmt.Sprintf("Job %s is complete %s after it was made", op.Plan.Object.Name, took))
+			s.note(KindComplete, fmt.Sprintf("Job %s completed %s after it was created", op.Plan.Object.Name, took))
 		} else {
 			s.note(KindRolledOut, fmt.Sprintf("complete %s after the write; %d replicas ready", took, e.Rollout.Ready))
 		}
@@ -42,8 +42,7 @@ func (s *step) settle(e Tick) {
 		op.well(a)
 	}
 	if !s.at.Before(op.AppliedAt.Add(op.Verify)) && op.comes(e.Rollout, s.at) {
-		s.noteOnce(KindRolling, fmt.Sprintf("%s after the write %s: nothing is judged until then, or until %s have "+
-			"passed",
+		s.noteOnce(KindRolling, fmt.Sprintf("%s after the write, %s: no verdict until it completes or %s have passed",
 			s.at.Sub(op.AppliedAt).Round(time.Second), op.unfinished(e.Rollout), op.deadline(e.Rollout)))
 	}
 	if s.cutOff(e) {
@@ -113,10 +112,10 @@ func (op *Op) undone(r Rollout) bool {
 // unfinished says what of the action is not complete.
 func (op *Op) unfinished(r Rollout) string {
 	if r.OfJob {
-		return fmt.Sprintf("Job %s has not ended", op.Plan.Object.Name)
+		return fmt.Sprintf("Job %s has not finished", op.Plan.Object.Name)
 	}
 	if op.undone(r) {
-		return fmt.Sprintf("%d replicas are wanted, not the %s that were asked for", r.Replicas, op.Plan.After)
+		return fmt.Sprintf("%d replicas are specified, the action set %s", r.Replicas, op.Plan.After)
 	}
 	return fmt.Sprintf("the rollout is not complete (%d replicas ready)", r.Ready)
 }
@@ -169,37 +168,37 @@ func judge(op Op, i Incident, e Tick, at time.Time, p Policy) (verdict OpVerdict
 	moved := a.gain(then, now) > a.Noise || a.Noise == 0
 	switch {
 	case e.Rollout.OfJob && e.Rollout.Stalled != "":
-		return NoEffect, fmt.Sprintf("%s after it was made %s", took, e.Rollout.Stalled)
+		return NoEffect, fmt.Sprintf("%s after it was created, %s", took, e.Rollout.Stalled)
 	case ok && a.Verdict == OK && op.Well >= looks && op.byItself():
-		return ByItself, fmt.Sprintf("%s holds no more since %s before the first pod of the action was ready", op.Rule,
+		return ByItself, fmt.Sprintf("%s cleared %s before the first pod of the action was ready", op.Rule,
 			op.TookAt.Sub(op.WellAt).Round(100*time.Millisecond))
 	case ok && a.Verdict == OK && op.Well >= looks && moved:
-		return Helped, fmt.Sprintf("%s holds no more %s after the action, in %d looks: %s", op.Rule, took, op.Well,
+		return Helped, fmt.Sprintf("%s cleared %s after the action, in %d checks: %s", op.Rule, took, op.Well,
 			a.Reason)
 	case ok && a.Verdict == Breach && len(op.After) >= looks && harmed(a, op, then, now):
-		return Harmed, fmt.Sprintf("%s after the action %s is much further off than before (%.4g, was %.4g): %s", took,
+		return Harmed, fmt.Sprintf("%s after the action, %s is far worse than before (%.4g, was %.4g): %s", took,
 			op.Rule, now, then, a.Reason)
 	case !late:
 		return "", ""
 	case op.RolledAt.IsZero() && e.Rollout.Known && !e.Rollout.OfJob && e.Rollout.Ready < op.ReadyThen:
-		return Harmed, fmt.Sprintf("%s after the action the rollout is not complete and %d replicas are ready, %d "+
-			"before", took, e.Rollout.Ready, op.ReadyThen)
+		return Harmed, fmt.Sprintf("%s after the action, the rollout is not complete and %d replicas are ready "+
+			"(before: %d)", took, e.Rollout.Ready, op.ReadyThen)
 	case op.RolledAt.IsZero() && op.undone(e.Rollout):
-		return Unclear, fmt.Sprintf("%s after the action %s: it had no time to help", took, op.unfinished(e.Rollout))
+		return Unclear, fmt.Sprintf("%s after the action, %s: it had no time to take effect", took, op.unfinished(e.Rollout))
 	case !ok || a.Verdict.Unknown():
-		return Unclear, fmt.Sprintf("%s after the action %s is %s: %s", took, op.Rule, a.Verdict, a.Reason)
+		return Unclear, fmt.Sprintf("%s after the action, %s is %s: %s", took, op.Rule, a.Verdict, a.Reason)
 	case a.Verdict == OK && op.RolledAt.IsZero():
-		return Unclear, fmt.Sprintf("%s after the action %s holds no more, but %s", took, op.Rule,
+		return Unclear, fmt.Sprintf("%s after the action, %s has cleared, but %s", took, op.Rule,
 			op.unfinished(e.Rollout))
 	case a.Verdict == OK && op.Well < looks:
-		return Unclear, fmt.Sprintf("%s after the action %s holds no more, but only in the last %d looks", took,
+		return Unclear, fmt.Sprintf("%s after the action, %s has cleared, but only in the last %d checks", took,
 			op.Rule, op.Well)
 	case a.Verdict == OK:
-		return Unclear, fmt.Sprintf("%s after the action %s holds no more, but it moved from %.4g to %.4g only, and "+
-			"before the incident it strayed by %.4g from %.4g: that may be chance", took, op.Rule, then, now, a.Noise,
+		return Unclear, fmt.Sprintf("%s after the action, %s has cleared, but moved only from %.4g to %.4g; before "+
+			"the incident it deviated by %.4g from %.4g, so this may be noise", took, op.Rule, then, now, a.Noise,
 			a.Usual)
 	}
-	return NoEffect, fmt.Sprintf("%s after the action %s still holds: %s", took, op.Rule, a.Reason)
+	return NoEffect, fmt.Sprintf("%s after the action, %s is still in breach: %s", took, op.Rule, a.Reason)
 }
 
 // harmed reports whether the action made it worse: by more than the values strayed

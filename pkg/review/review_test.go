@@ -46,7 +46,7 @@ func rolledBack() incident.Incident {
 				Text: "roll back"}, {At: at(100), Kind: "paged", Text: "held for 10m"},
 			{At: at(120), Kind: "acknowledged", Text: "by alice: looking"},
 			{At: at(300), Kind: "verdict", Text: "rollback: helped"},
-			{At: at(400), Kind: "resolved", Text: "no rule fires any more"}},
+			{At: at(400), Kind: "resolved", Text: "no rule is firing"}},
 		Receipts: map[string]incident.Receipt{"slack": {State: "resolved", At: at(401)},
 			"pagerduty": {State: "resolved", At: at(402)}},
 	}

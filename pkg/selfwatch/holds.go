@@ -81,7 +81,7 @@ func (h *Holds) Alarm(targets func() []Hold, everything *incident.Attribution) i
 	for scope, age := range ages {
 		h.oldest.WithLabelValues(scope).Set(age.Seconds())
 	}
-	a := incident.Alert{Rule: "forgotten_hold", Severity: incident.P3, Verdict: incident.OK, Reason: "no more",
+	a := incident.Alert{Rule: "forgotten_hold", Severity: incident.P3, Verdict: incident.OK, Reason: "no longer firing",
 		Source: "watchdog", EvaluatedAt: now}
 	if len(old) == 0 {
 		h.began = time.Time{}

@@ -119,7 +119,7 @@ func TestMaintenanceHoldsPagesAndHands_INV30(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(inc.Attempts) != 1 || inc.Attempts[0].Action != "rollback" || inc.Attempts[0].Verdict != incident.Helped ||
-		!explains(inc, "no maintenance window keeps people from being told any more") {
+		!explains(inc, "no maintenance window holds notifications any longer") {
 		t.Errorf("%+v\n%v", inc.Attempts, inc.Timeline)
 	}
 	wantEffects(t, s, 1)

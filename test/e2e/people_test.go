@@ -153,7 +153,7 @@ func TestAPersonIsWokenAndAllowsTheRollback(t *testing.T) {
 
 	review := run("review", asked.ID)
 	for _, part := range []string{
-		"**unanswered** nobody acknowledged this P0", "**approved** 1 of 1 approvals of plan",
+		"**unanswered** no acknowledgement of this P0", "**approved** 1 of 1 approvals of plan",
 		`by alice\@example.com (slack)`, "**hypothesis**", "**helped**", "| recovered | " +
 			done.ResolvedAt.UTC().Format(time.DateTime), "statuspage", "slack",
 	} {

@@ -53,7 +53,7 @@ func TestStateOfANewerVersionIsLeftAlone_INV49(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, _ := inc.Alert("unfit"); !strings.Contains(a.Reason, "a newer watchdog stored incidents (on agent-system)") {
+	if a, _ := inc.Alert("unfit"); !strings.Contains(a.Reason, "a newer version of watchdog stored incidents (on agent-system)") {
 		t.Errorf("it says %q", a.Reason)
 	}
 	told(t, s, 1, false)

@@ -251,7 +251,7 @@ func TestASilencedAlertIsLeftAloneAndPagesWhenTheSilenceEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(inc.Attempts) != 1 || inc.Attempts[0].Action != "rollback" || inc.Attempts[0].Verdict != incident.Helped ||
-		!explains(inc, "error_rate is not silenced any more") {
+		!explains(inc, "error_rate is no longer silenced") {
 		t.Errorf("attempts %+v; %+v", inc.Attempts, inc.Timeline)
 	}
 	wantEffects(t, s, 1)

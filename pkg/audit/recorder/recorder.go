@@ -69,7 +69,7 @@ func Open(o Options) (*Recorder, error) {
 	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Name: "audit_sequence",
 		Help: "Sequence number of the last record of the audit log."}, func() float64 { return float64(log.Tip().Seq) })
 	if log.Damage() != "" {
-		o.Logger.Error("watchdog only watches from now on", "reason", log.Damage())
+		o.Logger.Error("watchdog takes no further actions", "reason", log.Damage())
 	}
 	return r, nil
 }

@@ -215,7 +215,7 @@ func (w *Windows) Alarms(hold func(target string) string) []incident.Alert {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	rule := func(name string, severity incident.Severity, text string, ladder ...incident.Rung) incident.Alert {
-		a := incident.Alert{Rule: name, Severity: severity, Verdict: incident.OK, Reason: "no more", Source: "watchdog",
+		a := incident.Alert{Rule: name, Severity: severity, Verdict: incident.OK, Reason: "no longer firing", Source: "watchdog",
 			EvaluatedAt: now, Ladder: ladder}
 		if text == "" {
 			delete(w.since, name)

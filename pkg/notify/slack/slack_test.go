@@ -339,7 +339,7 @@ func TestSlackShowsWhatIsProposedAndHowToSayYes(t *testing.T) {
 	i := notifytest.Trouble()
 	i.Receipts = map[string]incident.Receipt{incident.PublicReceiver: {State: incident.Proposed + "investigating"}}
 	if _, body := slackTexts(i, notify.QuickReference{}); !strings.Contains(body,
-		"\nStatus page: not posted; proposed is \"investigating\". To post it: `watchdog publish 01inc`\n") {
+		"\nStatus page: not posted; proposed: \"investigating\". Post it with `watchdog publish 01inc`\n") {
 		t.Error(body)
 	}
 	i.Phase = incident.Resolved

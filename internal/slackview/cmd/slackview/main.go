@@ -111,7 +111,7 @@ func over() []incident.Incident {
 	acted.Phase, acted.Op = incident.Verifying, &incident.Op{AppliedAt: at("00:41:26"),
 		Plan: incident.Plan{Summary: "scale cart/deployment/cart from 4 to 5 replicas"}}
 	done := note(acted, "00:46:30", "verdict", "scale: helped (p95 340ms, below 400ms for 2m)")
-	done = note(done, "00:48:40", "resolved", "no rule fires any more, 7m30s after the incident opened")
+	done = note(done, "00:48:40", "resolved", "no rule is firing, 7m30s after the incident opened")
 	done.Phase, done.ResolvedAt, done.Op = incident.Resolved, at("00:48:40"), nil
 	done.Attempts = []incident.Attempt{{Action: "scale", Summary: "scale cart/deployment/cart from 4 to 5 replicas",
 		Verdict: incident.Helped}}
@@ -122,7 +122,7 @@ func over() []incident.Incident {
 func asking() []incident.Incident {
 	first := fresh("01m869s2", "shop", "error_rate", "31% > 5% for 1m", incident.P1, at("01:14:05"))
 	first.AckBy = at("02:14:20")
-	i := note(first, "01:14:20", "paged", "approval is needed until 2026-03-06 01:44:20 UTC: roll back "+
+	i := note(first, "01:14:20", "paged", "approval required until 2026-03-06 01:44:20 UTC: roll back "+
 		"shop/deployment/shop to revision 41 (plan 3f9a1c77d0e2)")
 	i = note(i, "01:14:52", "note", "by bob@example.com (api): checkout only, search is fine")
 	i.Paged, i.PageReason = true, "approval is needed"
