@@ -173,33 +173,33 @@ func TestADecisionThatWasChangedIsFound_SEC40(t *testing.T) {
 		what   string
 	}{
 		"the verdict of a rule":      {inDecision(`"verdict":"BREACH"`, `"verdict":"OK"`), "gave"},
-		"the phase that was decided": {inDecision(`"phase":"acting"`, `"phase":"escalated"`), "gave something else"},
+		"the phase that was decided": {inDecision(`"phase":"acting"`, `"phase":"escalated"`), "gave another result"},
 		"the effect that was decided": {inDecision(`"effects":["reserve"]`, `"effects":["act"]`),
-			"gave something else"},
+			"gave another result"},
 		"the state after": {inDecision(`"effects":["reserve"],"state":"`,
 			`"effects":["reserve"],"state":"0`), "gave another state"},
 		"what a guard said": {inDecision(`"guard":"mode"`, `"guard":"mode","hold":"advise"`),
-			"the guards' answers mean something else"},
-		"what the plan writes": {inDecision(`"inverse":"`, `"inverse":"AAAA`), "the plan's hash is another one"},
+			"the guards' answers have another result"},
+		"what the plan writes": {inDecision(`"inverse":"`, `"inverse":"AAAA`), "the plan has another hash"},
 		"how the write was answered": {inDecision(`"Outcome":"unknown"`, `"Outcome":"applied"`),
-			"gave something else"},
-		"a deadline":             {inDecision(`"P1 1 `, `"P1 7 `), "which was not asked for then"},
-		"what the timeline says": {inText("verdict", "scale: no effect"), "gives something else"},
+			"gave another result"},
+		"a deadline":             {inDecision(`"P1 1 `, `"P1 7 `), "which is not on record"},
+		"what the timeline says": {inText("verdict", "scale: no effect"), "produced something else"},
 		"with what it was done": {once(func(r *audit.Record) bool {
 			if r.Kind == "act" {
 				r.Data = bytes.Replace(r.Data, []byte(`"guard":"mode"`), []byte(`"guard":"code"`), 1)
 			}
 			return false
-		}), "was not decided so"},
-		"what was done": {inText("act", "scale to 40 replicas"), "another plan was decided"},
+		}), "it does not match the decision"},
+		"what was done": {inText("act", "scale to 40 replicas"), "the decision has another plan"},
 		"that a person was paged": {once(func(r *audit.Record) bool { return r.Kind == "paged" }),
-			"gives something else"},
+			"produced something else"},
 		"that nothing was decided": {once(func(r *audit.Record) bool { return r.Kind == decision.Kind }), ""},
 		"an action that nobody decided": {once(func(r *audit.Record) bool {
 			r.Op += map[bool]string{true: "x"}[r.Kind == "act"]
 			r.Text += map[bool]string{true: " "}[r.Kind == "act"]
 			return false
-		}), "no decision before it sends op"},
+		}), "no preceding decision sends op"},
 		"the incident that a decision is about": {once(func(r *audit.Record) bool {
 			r.Incident += map[bool]string{true: "x"}[r.Kind == decision.Kind]
 			return false
