@@ -42,21 +42,7 @@ func TestALeaderUnderAnOldDefinitionIsBlocked_X54(t *testing.T) {
 		}
 	}))
 	defer api.Close()
-	dir := t.TempDir()
-	kubeconfig := filepath.Join(dir, "kubeconfig")
-	if err := os.WriteFile(kubeconfig, fmt.Appendf(nil,
-		`{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":%q}}],`+
-			`"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}],"users":[{"name":"c","user":{}}]}`,
-		api.URL), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	a, err := newApp(Options{DataDir: dir, Namespace: "watchdog", Identity: "w-1", Kubeconfig: kubeconfig,
-		Logger: slog.New(slog.DiscardHandler)}, 15*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.record.Close()
-	defer a.ingester.Close()
+	a := appAt(t, api.URL, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- a.lead(ctx) }()
@@ -72,4 +58,43 @@ func TestALeaderUnderAnOldDefinitionIsBlocked_X54(t *testing.T) {
 	if why := a.unstored(); why != "" {
 		t.Errorf("it does not lead any more: %q", why)
 	}
+}
+
+// A replica that is stopped while it starts to lead logs no error: nothing failed.
+func TestAStopWhileItStartsToLeadIsNoError(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	api := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+	}))
+	defer api.Close()
+	var logged strings.Builder
+	a := appAt(t, api.URL, slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelError})))
+	a.work(ctx)
+	if n := testutil.ToFloat64(a.metrics.blocked); logged.Len() > 0 || n != 0 {
+		t.Errorf("%v failures, logged: %s", n, logged.String())
+	}
+}
+
+// appAt returns an app whose API server is at an address.
+func appAt(t *testing.T, api string, l *slog.Logger) *App {
+	t.Helper()
+	dir := t.TempDir()
+	kubeconfig := filepath.Join(dir, "kubeconfig")
+	if err := os.WriteFile(kubeconfig, fmt.Appendf(nil,
+		`{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":%q}}],`+
+			`"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}],"users":[{"name":"c","user":{}}]}`,
+		api), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a, err := newApp(Options{DataDir: dir, Namespace: "watchdog", Identity: "w-1", Kubeconfig: kubeconfig, Logger: l},
+		15*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		a.record.Close()
+		a.ingester.Close()
+	})
+	return a
 }

@@ -16,7 +16,7 @@ func (a *App) comparePage(ctx context.Context) {
 	}
 	text, err := a.drift.Look(ctx, a.built.Load().notifiers, a.engine.Incidents())
 	if err != nil {
-		a.o.Logger.Warn("the status page cannot be compared with what is measured; tried again",
+		a.o.Logger.Warn("cannot compare the status page with the measured state; retrying",
 			"in", notify.DriftEvery, "err", err)
 		return
 	}
@@ -38,7 +38,7 @@ func (a *App) watchReviews(ctx context.Context) {
 			a.reviews.Reset()
 			wait = firstReviewLook
 		} else if err := a.reviews.Look(ctx, a.engine.Incidents(), a.clock.Now()); err != nil && ctx.Err() == nil {
-			a.o.Logger.Warn("reviews not read; tried again later", "err", err)
+			a.o.Logger.Warn("cannot read reviews; retrying", "err", err)
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -65,11 +65,11 @@ func (a *App) work(ctx context.Context) {
 		if err == nil {
 			err = a.engine.Run(ctx)
 		}
-		if err == nil {
+		if err == nil || ctx.Err() != nil { // a stop is no failure, whatever it interrupted
 			return
 		}
 		a.blocked.Take(err)
-		a.o.Logger.Error("cannot work as the leader yet; tried again", "err", err)
+		a.o.Logger.Error("cannot start to lead; retrying", "in", retryLead, "err", err)
 		a.metrics.blocked.Inc()
 		select {
 		case <-ctx.Done():
@@ -91,7 +91,7 @@ const (
 // sweep deletes what a leader made and could not store.
 func (a *App) sweep(ctx context.Context) {
 	if err := a.custom.Sweep(ctx, a.clock.Now().Add(-sweepAfter)); err != nil && ctx.Err() == nil {
-		a.o.Logger.Warn("incidents that were created and never stored could not be deleted; tried again",
+		a.o.Logger.Warn("cannot delete incidents that were created and never stored; retrying",
 			"in", sweepEvery, "err", err)
 	}
 }
