@@ -82,7 +82,8 @@ var mayImport = map[string][]string{
 	"pkg/maintenance": {},
 	"pkg/maintenance/controller": {"pkg/alertmanager", "pkg/engine", "pkg/incident", "pkg/kube", "pkg/maintenance",
 		"pkg/notify", "pkg/remediate", "pkg/rules", "pkg/strutil"},
-	"pkg/responder/inbound": {"pkg/httpclient", "pkg/incident", "pkg/responder", "pkg/strutil", "pkg/secretfile"},
+	"pkg/responder/inbound": {"pkg/config", "pkg/httpclient", "pkg/incident", "pkg/responder", "pkg/strutil",
+		"pkg/secretfile"},
 
 	"pkg/alertmanager": {"pkg/httpclient", "pkg/strutil"},
 }

@@ -19,6 +19,7 @@ import (
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/promql"
+	"watchdog.io/watchdog/pkg/responder/inbound"
 	"watchdog.io/watchdog/pkg/rules"
 	"watchdog.io/watchdog/pkg/selfwatch"
 	"watchdog.io/watchdog/pkg/snapshot"
@@ -38,7 +39,7 @@ type compiled struct {
 type built struct {
 	*compiled
 	notifiers []notify.Notifier
-	inbound   inboundSettings
+	inbound   inbound.Settings
 	// alertmanager is whose silences are honoured; nil: nobody's.
 	alertmanager *alertmanager.Client
 	beat         *selfwatch.Beat // nil: no heartbeat is sent
@@ -88,12 +89,12 @@ func (c *compiled) makeTargets(deps probes.Deps) error {
 // build compiles a configuration, and makes what it becomes in this process.
 func (a *App) build(cfg *config.Config) (*built, error) {
 	c, err := compile(cfg, snapshot.Workloads{Watcher: a.watcher, Now: a.clock.Now}.Workload)
-	b := &built{compiled: c, inbound: newInboundSettings(cfg)}
+	b := &built{compiled: c, inbound: inbound.NewSettings(cfg)}
 	var errs [4]error
 	b.notifiers, errs[0] = receivers.FromConfig(cfg, a.clock.Now)
 	b.beat, errs[1] = makeBeat(cfg.Heartbeat)
 	b.alertmanager, errs[2] = newAlertmanager(cfg.Alertmanager, a.o.Namespace, a.clock.Now)
-	errs[3] = b.inbound.check()
+	errs[3] = b.inbound.Check()
 	if err := errors.Join(err, cfg.HideIn(errors.Join(errs[:]...))); err != nil {
 		return nil, err
 	}
@@ -129,7 +130,7 @@ func (a *App) prepare(cfg *config.Config) (swap func(), err error) {
 		return nil, err
 	}
 	if time.Duration(cfg.EvaluationInterval) != a.interval {
-		return nil, fmt.Errorf("%s: evaluation_interval cannot change from %s to %s while watchdog runs; restart it",
+		return nil, fmt.Errorf("%s: evaluation_interval cannot change from %s to %s at runtime; restart watchdog",
 			cfg.File, a.interval, cfg.EvaluationInterval)
 	}
 	next, err := a.rules.Compile(rules.Config{File: cfg.File,

@@ -23,12 +23,12 @@ func (a *App) openGate() error {
 	a.gate = web.NewGate(web.GateOptions{
 		Logger: a.o.Logger.With("component", "web"), Registerer: a.registry, WebConfig: a.o.WebConfig,
 		Settings: func() web.GateSettings {
-			api := a.built.Load().inbound.api
+			api := a.built.Load().cfg.API
 			return web.GateSettings{Open: api.Read == config.ReadAnybody, TokenFiles: api.ReadTokenFiles,
 				Hosts: a.hosts()}
 		},
 		Who: func(ctx context.Context, token string) (responder.Person, error) {
-			return access.Who(ctx, token, a.built.Load().inbound.api.Audiences)
+			return access.Who(ctx, token, a.built.Load().cfg.API.Audiences)
 		},
 		Unknown: func(err error) bool { return errors.Is(err, kube.ErrUnknown) },
 		MayRead: access.MayRead, MayReload: access.MayReload,
@@ -39,7 +39,7 @@ func (a *App) openGate() error {
 // hosts are the names by which browsers may read: the configuration's, and this
 // release's Service in its namespace, as other namespaces write it.
 func (a *App) hosts() []string {
-	all := a.built.Load().inbound.api.Hosts
+	all := a.built.Load().cfg.API.Hosts
 	if a.o.Installation == "" {
 		return all
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 
@@ -12,80 +11,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"watchdog.io/watchdog/pkg/audit"
-	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/responder"
 	"watchdog.io/watchdog/pkg/responder/inbound"
 	"watchdog.io/watchdog/pkg/strutil"
 )
 
-// inboundSettings is what a configuration says of how people's words come.
-type inboundSettings struct {
-	slack     *inbound.SlackSettings
-	pagerDuty *inbound.PagerDutySettings
-	api       *config.API
-}
-
-func newInboundSettings(cfg *config.Config) inboundSettings {
-	h := inboundSettings{api: cfg.API}
-	if s := cfg.Receivers.Slack; s != nil && s.Interaction != nil {
-		h.slack = &inbound.SlackSettings{URL: slashed(s.URL), Token: inbound.Secrets(s.TokenFile),
-			Users: persons(s.Interaction.Users)}
-		if f := s.Interaction.SigningSecretFile; f != "" {
-			h.slack.SigningSecret = inbound.Secrets(f)
-		}
-		if f := s.Interaction.AppTokenFile; f != "" {
-			h.slack.AppToken = inbound.Secrets(f)
-		}
-	}
-	if p := cfg.Receivers.PagerDuty; p != nil && p.Webhook != nil {
-		h.pagerDuty = &inbound.PagerDutySettings{Secrets: inbound.Secrets(p.Webhook.SecretFiles...),
-			Users: persons(p.Webhook.Users), Anybody: p.Webhook.Acknowledge == "anybody"}
-	}
-	return h
-}
-
-// check reads every secret once: one that is missing is an error now, not when
-// somebody clicks.
-func (h inboundSettings) check() error {
-	var errs []error
-	read := func(what string, secret func() ([]string, error)) {
-		if secret == nil {
-			return
-		}
-		if _, err := secret(); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", what, err))
-		}
-	}
-	if h.slack != nil {
-		read("receivers.slack.interaction.signing_secret_file", h.slack.SigningSecret)
-		read("receivers.slack.interaction.app_token_file", h.slack.AppToken)
-	}
-	if h.pagerDuty != nil {
-		read("receivers.pagerduty.webhook.secret_files", h.pagerDuty.Secrets)
-	}
-	return errors.Join(errs...)
-}
-
-func slashed(url string) string {
-	if url != "" && url[len(url)-1] != '/' {
-		return url + "/"
-	}
-	return url
-}
-
-// persons are people as the API server would know them if they had logged in.
-func persons(all []config.Person) map[string]responder.Person {
-	m := map[string]responder.Person{}
-	for _, p := range all {
-		m[p.ID] = responder.Person{Name: p.User, Groups: append([]string{"system:authenticated"}, p.Groups...)}
-	}
-	return m
-}
-
-// openResponder makes the service, on every replica. What it writes are people's words, so it
+// openResponder makes the service, on every replica. It writes what responders request, so it
 // has a client of its own: no lease guards it, as none guards the command line, and a
-// flood of words takes nothing from the daemon's share of requests.
+// flood of requests takes nothing from the daemon's share of API requests.
 func (a *App) openResponder() error {
 	client, err := kube.Connect(a.o.Kubeconfig, "")
 	if err != nil {
@@ -122,7 +56,7 @@ func (a *App) openResponder() error {
 	})
 	a.slack = inbound.NewSlack(inbound.SlackOptions{
 		Logger: a.o.Logger.With("component", "slack"), Service: a.responder, Now: a.clock.Now,
-		Settings: func() *inbound.SlackSettings { return a.built.Load().inbound.slack },
+		Settings: func() *inbound.SlackSettings { return a.built.Load().inbound.Slack },
 		Connected: func(yes bool) {
 			socket.Set(map[bool]float64{true: 1}[yes])
 		},
@@ -130,7 +64,7 @@ func (a *App) openResponder() error {
 	return nil
 }
 
-// followWords watches what people write on incidents, for the leader, until ctx ends. It
+// followWords watches what responders write on incidents, for the leader, until ctx ends. It
 // returns what waits for that.
 func (a *App) followWords(ctx context.Context) (wait func()) {
 	var all sync.WaitGroup
@@ -163,15 +97,15 @@ func (a *App) inboundHandlers() map[string]http.Handler {
 	all := inbound.API(inbound.APIOptions{
 		Logger: logger, Service: a.responder,
 		Who: func(ctx context.Context, token string) (responder.Person, error) {
-			return a.access.Who(ctx, token, a.built.Load().inbound.api.Audiences)
+			return a.access.Who(ctx, token, a.built.Load().cfg.API.Audiences)
 		},
 		Unknown: func(err error) bool { return errors.Is(err, kube.ErrUnknown) },
-		On:      func() bool { return a.built.Load().inbound.api.Control },
+		On:      func() bool { return a.built.Load().cfg.API.Control },
 	})
 	all["POST "+inbound.SlackPath] = a.slack
 	all["POST "+inbound.PagerDutyPath] = inbound.PagerDuty(inbound.PagerDutyOptions{
 		Logger: logger, Service: a.responder, Now: a.clock.Now,
-		Settings: func() *inbound.PagerDutySettings { return a.built.Load().inbound.pagerDuty },
+		Settings: func() *inbound.PagerDutySettings { return a.built.Load().inbound.PagerDuty },
 	})
 	return all
 }

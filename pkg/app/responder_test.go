@@ -287,18 +287,3 @@ func TestTheDescriptionOfTheAPIIsComplete(t *testing.T) {
 		t.Errorf("described: %v\ntaken: %v", described, taken)
 	}
 }
-
-func TestASecretOfAButtonThatIsMissingIsAnErrorAtStart(t *testing.T) {
-	cfg := &config.Config{Receivers: config.Receivers{
-		Slack: &config.Slack{Interaction: &config.SlackInteraction{SigningSecretFile: "/nowhere/a",
-			AppTokenFile: "/nowhere/b"}},
-		PagerDuty: &config.PagerDuty{Webhook: &config.PagerDutyWebhook{SecretFiles: []string{"/nowhere/c"}}},
-	}}
-	err := newInboundSettings(cfg).check()
-	for _, want := range []string{"signing_secret_file: secret file /nowhere/a: file does not exist",
-		"app_token_file", "/nowhere/c"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v does not say %q", err, want)
-		}
-	}
-}
