@@ -42,7 +42,7 @@ func (l *lived) options(o replay.Options, alerts int) replay.Options {
 			}
 		}
 	}
-	o.Told = func(at time.Time, i incident.Incident) {
+	o.Notified = func(at time.Time, i incident.Incident) {
 		b, err := json.Marshal(i)
 		l.lines = append(l.lines, fmt.Sprintf("%s told %s %v", at.Format(time.RFC3339Nano), b, err))
 	}

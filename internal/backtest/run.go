@@ -47,7 +47,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	life, err := replay.New(replay.Options{
 		Config: o.Config, Begin: begin, Local: k.counted(past.Local), Remote: k.counted(past.Remote),
 		Append: past.Append,
-		Judged: k.judged, Told: k.told, Did: k.did,
+		Judged: k.judged, Notified: k.notified, Did: k.did,
 	})
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 	}
 	for _, i := range life.Incidents() {
-		k.told(end, i)
+		k.notified(end, i)
 	}
 	if v := life.Violations(); len(v) > 0 {
 		return nil, fmt.Errorf("watchdog broke a promise of its own, which is a bug: %s after %s: %s", v[0].Invariant,
@@ -218,8 +218,8 @@ func (k *keeper) rule(name string) *Rule {
 	return k.rules[name]
 }
 
-// told follows an incident: every guard's answers, and the page.
-func (k *keeper) told(at time.Time, i incident.Incident) {
+// notified follows an incident: every guard's answers, and the page.
+func (k *keeper) notified(at time.Time, i incident.Incident) {
 	in := k.incidents[i.ID]
 	if in == nil {
 		in = &Incident{ID: fmt.Sprintf("%d", len(k.incidents)+1), Target: i.Target.Name, Opened: i.OpenedAt.UTC()}

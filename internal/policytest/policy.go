@@ -64,7 +64,7 @@ func (f *File) begin(t *Test, p *played) error {
 		Interval: time.Duration(f.EvaluationInterval), Lockstep: true,
 		Workloads: map[string]replay.Workload{},
 		Did:       func(_ time.Time, id string, plan incident.Plan) { p.ops = append(p.ops, done{id, plan}) },
-		Told:      func(_ time.Time, i incident.Incident) { p.note(i) },
+		Notified:  func(_ time.Time, i incident.Incident) { p.note(i) },
 	}
 	for _, w := range t.Workloads {
 		o.Workloads[w.Target] = replay.Workload{Replicas: w.Replicas, Owner: w.Owner, Annotations: w.Annotations}
@@ -184,7 +184,7 @@ func (p *played) guard(all *failures, x PolicyTest, want ExpGuard) {
 		}
 	}
 	if last == nil || len(last.Answers) == 0 {
-		all.add(x.EvalTime, "exp_guards: nothing was planned for %s yet, so no guard was asked", want.Target)
+		all.add(x.EvalTime, "exp_guards: nothing was planned for %s yet, so no guard was evaluated", want.Target)
 		return
 	}
 	var names []string

@@ -38,9 +38,9 @@ type Options struct {
 	// Happens are what people and releases do.
 	Happens []sim.Happening
 
-	Judged func(at time.Time, targets []string, m *rules.Manager)
-	Told   func(at time.Time, i incident.Incident)
-	Did    func(at time.Time, opID string, p incident.Plan)
+	Judged   func(at time.Time, targets []string, m *rules.Manager)
+	Notified func(at time.Time, i incident.Incident)
+	Did      func(at time.Time, opID string, p incident.Plan)
 }
 
 // Workload is what the cluster holds of a target when the replay begins.
@@ -65,7 +65,7 @@ func New(o Options) (*sim.Life, error) {
 		Begin: o.Begin, Local: o.Local, Remote: o.Remote, Append: o.Append,
 		Groups: slices.Concat(compiled.Groups, compiled.SLOs), Target: target,
 		Severity: func(l map[string]string) string { return string(o.Config.SeverityOf(l)) }, Lockstep: o.Lockstep,
-		Judged: o.Judged, Told: o.Told, Did: o.Did,
+		Judged: o.Judged, Notified: o.Notified, Did: o.Did,
 	}
 	past.Looks = looks(o.Config, o.Local, o.Remote, target)
 	var manager *rules.Manager // of the past, once it is played

@@ -46,7 +46,7 @@ func TestAThousandBouncesOverAnUnchangedWorld_INV07(t *testing.T) {
 			w.clock.run(epoch.Add(s.Length))
 			settledAsMeant(t, w)
 
-			before, told, first := census(w), len(people.heard()), terms
+			before, notified, first := census(w), len(people.received()), terms
 			did := map[string]int{}
 			for n := 0; n < bounces; {
 				what := disturb(w)
@@ -78,7 +78,7 @@ func TestAThousandBouncesOverAnUnchangedWorld_INV07(t *testing.T) {
 				t.Errorf("%s: %s", v.Invariant, v.Text)
 			}
 			var news []string
-			for _, q := range people.heard()[told:] {
+			for _, q := range people.received()[notified:] {
 				news = append(news, fmt.Sprintf("%s %s %s: %s", q.Receiver, q.Action, q.Key, q.Body))
 			}
 			if len(news) > 0 {
@@ -196,7 +196,7 @@ func disturb(w *World) string {
 
 // people are the receivers of production, with the vendors' recorders behind
 // them. What a replica's outbox knows dies with the process, as if its disk were
-// gone too: what was told must be known from the incident's receipts.
+// gone too: what was sent must be known from the incident's receipts.
 type people struct {
 	t     *testing.T
 	rec   *recorders.Recorder
@@ -240,8 +240,8 @@ func newPeople(t *testing.T, w *World) *people {
 	return p
 }
 
-// heard is everything that reached PagerDuty and Slack.
-func (p *people) heard() []recorders.Request { return p.rec.Snapshot().Requests }
+// received is everything that reached PagerDuty and Slack.
+func (p *people) received() []recorders.Request { return p.rec.Snapshot().Requests }
 
 // tell queues the incident for every receiver, as the outbox does.
 func (p *people) tell(l *link, i incident.Incident) {
@@ -275,7 +275,7 @@ func (p *people) deliver(l *link, of *lane, n notify.Notifier, i incident.Incide
 	next, err := n.Notify(context.Background(), i, prev)
 	var f *notify.Failure
 	switch {
-	case errors.As(err, &f) && f.Told:
+	case errors.As(err, &f) && f.Delivered:
 		// The thread waits for its turn.
 		l.w.clock.after(f.After, -1, func() {
 			if l.alive() {

@@ -78,10 +78,10 @@ type externalAlert struct {
 	app    *app // nil: it means no target
 	began  time.Time
 	ended  time.Time // zero: it fires
-	// told are the incidents in which people were told that it fires, but for those that
+	// reportedIn are the incidents in which its firing was reported, but for those that
 	// were over when it last came back.
-	told []string
-	back int // how often it has come back
+	reportedIn []string
+	back       int // how often it has come back
 	// accepted is when each replica first had on its disk that it fires, since it last
 	// came back: what another one has accepted, a leader does not know.
 	accepted map[int]time.Time
@@ -206,7 +206,7 @@ func (m *alertmanager) comeBack(a *externalAlert) {
 	a.back++
 	a.began, a.ended = m.w.clock.now, time.Time{}
 	a.accepted, a.over, a.said = map[int]time.Time{}, map[int]bool{}, map[string]bool{}
-	a.told = slices.DeleteFunc(a.told, func(id string) bool { return !m.open(id) })
+	a.reportedIn = slices.DeleteFunc(a.reportedIn, func(id string) bool { return !m.open(id) })
 	m.w.say("external alert %s comes back", a.name)
 	m.fire(a)
 }
@@ -392,8 +392,8 @@ func (m *alertmanager) other(name string) (engine.TargetSetup, bool) {
 	return engine.TargetSetup{Target: t, Mode: incident.Observe, ModeWhy: "not a target of the configuration"}, ok
 }
 
-// toldOf hears what people are told, and holds INV-57 and INV-75 against it.
-func (m *alertmanager) toldOf(i incident.Incident) {
+// notified checks what receivers get against INV-57 and INV-75.
+func (m *alertmanager) notified(i incident.Incident) {
 	if m == nil || superseded(i) {
 		return
 	}
@@ -415,18 +415,18 @@ func (m *alertmanager) toldOf(i incident.Incident) {
 			}
 			a.said[i.ID] = true
 		}
-		if !x.Firing || slices.Contains(a.told, i.ID) {
+		if !x.Firing || slices.Contains(a.reportedIn, i.ID) {
 			continue
 		}
 		// What nobody holds any more, as hundreds of incidents ended since, cannot be known to be over.
-		if slices.ContainsFunc(a.told, func(id string) bool {
+		if slices.ContainsFunc(a.reportedIn, func(id string) bool {
 			return m.w.incidents[id] != nil &&
 				(a.back == 0 || m.open(id))
 		}) {
 			m.w.oracle.violate("INV-57", "alert %s is told a second time, in incident %s on %s after %s", a.name, i.ID,
-				i.Target.Name, strings.Join(a.told, ", "))
+				i.Target.Name, strings.Join(a.reportedIn, ", "))
 		}
-		a.told = append(a.told, i.ID)
+		a.reportedIn = append(a.reportedIn, i.ID)
 		if a.app != nil && i.Target.Name != a.app.name {
 			m.w.oracle.violate("INV-75", "alert %s names a %s of %s, and incident %s is about %q", a.name, a.Names,
 				a.app.name, i.ID, i.Target.Name)
@@ -459,9 +459,9 @@ func (m *alertmanager) check() {
 		if !accepted || now.Sub(at) < undisturbed || !a.ended.IsZero() {
 			continue
 		}
-		fires := slices.ContainsFunc(a.told, func(id string) bool { x, _ := live[id].Alert(a.name); return x.Firing })
+		fires := slices.ContainsFunc(a.reportedIn, func(id string) bool { x, _ := live[id].Alert(a.name); return x.Firing })
 		switch {
-		case len(a.told) == 0:
+		case len(a.reportedIn) == 0:
 			m.w.oracle.violate("INV-57", "alert %s was accepted %s ago and fires, and nobody was told", a.name,
 				now.Sub(at).Round(time.Second))
 		case !fires:
@@ -478,7 +478,7 @@ func (m *alertmanager) check() {
 		if state, _ := m.nodes[m.w.lead].book.State(m.key(a)); state != ingest.Resolved || !a.over[m.w.lead] {
 			continue
 		}
-		for _, id := range a.told {
+		for _, id := range a.reportedIn {
 			if x, _ := live[id].Alert(a.name); x.Firing {
 				m.w.oracle.violate("INV-57", "alert %s has been over for %s, and incident %s still says that it fires",
 					a.name, now.Sub(a.ended).Round(time.Second), id)

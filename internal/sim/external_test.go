@@ -82,7 +82,7 @@ func once(t *testing.T, w *World) {
 			pages++
 		}
 	}
-	for _, i := range w.oracle.tolds {
+	for _, i := range w.oracle.lastSent {
 		if _, ours := i.Alert(a.name); ours && i.Phase == incident.Resolved {
 			ends++
 			if late := i.ResolvedAt.Sub(a.ended); late > 5*time.Minute || late < 0 {
@@ -90,8 +90,8 @@ func once(t *testing.T, w *World) {
 			}
 		}
 	}
-	if len(a.told) != 1 || pages != 1 || ends != 1 {
-		t.Errorf("told in %d incidents, with %d pages and %d ends", len(a.told), pages, ends)
+	if len(a.reportedIn) != 1 || pages != 1 || ends != 1 {
+		t.Errorf("told in %d incidents, with %d pages and %d ends", len(a.reportedIn), pages, ends)
 	}
 }
 
@@ -128,18 +128,18 @@ func TestAnAlertThatComesBackIsToldInTwoIncidents_S07(t *testing.T) {
 				for _, v := range w.oracle.violations {
 					t.Errorf("at %s: %s: %s", v.At, v.Invariant, v.Text)
 				}
-				a, told, ends := w.external.all[0], 0, 0
-				for _, i := range w.oracle.tolds {
+				a, reportedIn, ends := w.external.all[0], 0, 0
+				for _, i := range w.oracle.lastSent {
 					if _, ours := i.Alert(a.name); ours {
-						told++
+						reportedIn++
 						if i.Phase == incident.Resolved &&
 							!i.ResolvedAt.Before(a.ended.Add(incident.FlapCalm)) == (i.RelapseOf != "") {
 							ends++
 						}
 					}
 				}
-				if pages := len(w.oracle.calls); a.back != 5 || told != 2 || pages != 2 || ends != 2 {
-					t.Errorf("it came back %d times; told in %d incidents, with %d pages and %d ends", a.back, told,
+				if pages := len(w.oracle.calls); a.back != 5 || reportedIn != 2 || pages != 2 || ends != 2 {
+					t.Errorf("it came back %d times; told in %d incidents, with %d pages and %d ends", a.back, reportedIn,
 						pages, ends)
 					t.Log(Story(s))
 				}

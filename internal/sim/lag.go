@@ -162,12 +162,12 @@ func (o *oracle) woken(i incident.Incident) {
 	}
 	c, cured := o.cures[a]
 	now := o.w.clock.now
-	toldOf := func(x incident.Alert) bool {
+	reported := func(x incident.Alert) bool {
 		return x.Source == remediate.SourceAlertmanager && (x.Rule == i.Lead || x.Firing &&
 			slices.Contains(o.because[i.ID].rules, x.Rule))
 	}
 	switch {
-	case slices.ContainsFunc(i.Alerts, toldOf):
+	case slices.ContainsFunc(i.Alerts, reported):
 		// What others say is told, whatever watchdog sees (INV-57).
 	case !cured || now.Sub(c.at) > wakeful:
 	case a.sick() != "" || a.well.IsZero() || a.well.After(c.at):

@@ -74,7 +74,7 @@ func newRules(o rules.Options, c rules.Config) *rules.Manager {
 
 func (l *lens) add(e probes.Entry) {
 	l.looks[e.Target] = append(l.looks[e.Target], &sampler{Entry: e, damper: probes.NewDamper(e.Damping),
-		last: probes.Status{Target: e.Target, Probe: e.Name, Kind: e.Kind, Detail: "not looked at yet"}})
+		last: probes.Status{Target: e.Target, Probe: e.Name, Kind: e.Kind, Detail: "not probed yet"}})
 }
 
 func (l *lens) local() promql.QueryFunc { return l.ask }

@@ -130,22 +130,22 @@ func (m *mishaps) distort(w *remediate.Workload) {
 
 // hear is the receivers' end of what watchdog tells.
 func (w *World) hear(i incident.Incident) {
-	if p := w.past(); p != nil && p.Told != nil {
-		p.Told(w.clock.now, i)
+	if p := w.past(); p != nil && p.Notified != nil {
+		p.Notified(w.clock.now, i)
 	}
 	if w.clock.now.Before(w.mishaps.deaf) {
-		w.unheard[i.ID] = i
+		w.undelivered[i.ID] = i
 		return
 	}
-	w.oracle.told(i)
+	w.oracle.notified(i)
 }
 
 // listen hands over what waited for a receiver.
 func (w *World) listen() {
-	for _, id := range sorted(w.unheard) {
-		w.oracle.told(w.unheard[id])
+	for _, id := range sorted(w.undelivered) {
+		w.oracle.notified(w.undelivered[id])
 	}
-	clear(w.unheard)
+	clear(w.undelivered)
 }
 
 // scaler is a HorizontalPodAutoscaler: the object, and what it does.

@@ -407,7 +407,7 @@ func (x Expect) rest(w *World, wrong func(string, ...any)) {
 		}
 	}
 	for _, text := range x.Says {
-		if !w.told(text) {
+		if !w.reports(text) {
 			wrong("no incident says %q", text)
 		}
 	}
@@ -418,8 +418,8 @@ func (x Expect) rest(w *World, wrong func(string, ...any)) {
 	}
 }
 
-// told reports whether the text is on some incident's timeline.
-func (w *World) told(text string) bool {
+// reports says whether the text is on some incident's timeline.
+func (w *World) reports(text string) bool {
 	for _, i := range w.oracle.last {
 		if slices.ContainsFunc(i.Timeline, func(t incident.Entry) bool { return strings.Contains(t.Text, text) }) {
 			return true

@@ -57,7 +57,7 @@ type oracle struct {
 	kill     time.Time // since when the kill switch is set; zero: it is not
 	opened   map[string]time.Time
 	last     map[string]incident.Incident // as last stored
-	tolds    map[string]incident.Incident // as last told
+	lastSent map[string]incident.Incident // as it was last sent
 	pages    map[string]bool
 	cycles   map[*app]cycles
 	troubled time.Time // when watchdog itself was last disturbed
@@ -83,7 +83,7 @@ func newOracle(w *World) *oracle {
 	return &oracle{w: w, byOp: map[string]int{}, reserved: map[string]incident.Op{}, audit: map[string]bool{},
 		holds: map[*app]time.Time{}, edits: map[*app]time.Time{}, claims: map[*app]time.Time{},
 		approved: map[string][]incident.Approval{}, asked: map[string]bool{}, opened: map[string]time.Time{},
-		last: map[string]incident.Incident{}, tolds: map[string]incident.Incident{}, pages: map[string]bool{},
+		last: map[string]incident.Incident{}, lastSent: map[string]incident.Incident{}, pages: map[string]bool{},
 		undone: map[*app]map[bool]time.Time{}, cycles: map[*app]cycles{}, restored: map[*app]map[int]bool{},
 		waits: map[string]time.Time{}}
 }
@@ -574,15 +574,15 @@ func (o *oracle) rungs(i incident.Incident) {
 	}
 }
 
-func (o *oracle) told(i incident.Incident) {
+func (o *oracle) notified(i incident.Incident) {
 	o.hears(i)
-	o.tolds[i.ID] = i
+	o.lastSent[i.ID] = i
 	if o.w.pager != nil {
-		o.w.pager.told(i)
+		o.w.pager.notified(i)
 	}
-	o.w.external.toldOf(i)
+	o.w.external.notified(i)
 	if o.w.scenario.Policy.Own != nil && i.Phase == incident.Escalated {
-		o.w.score.heard(i) // a plan that a mode left to people is told, too
+		o.w.score.notified(i) // a plan that a mode left to people is told, too
 	}
 	if i.Paged && !o.pages[i.ID] {
 		o.pages[i.ID] = true
@@ -617,8 +617,8 @@ func (o *oracle) alone(x incident.Lease) bool {
 	return true
 }
 
-// toldAsOne reports whether somebody was paged for what is bigger than one target.
-func (o *oracle) toldAsOne() bool {
+// pagedAsOne reports whether somebody was paged for what is bigger than one target.
+func (o *oracle) pagedAsOne() bool {
 	for id := range o.pages {
 		if i := o.last[id]; i.Target.Name == incident.Self && i.Phase != incident.Resolved {
 			return true
@@ -658,7 +658,7 @@ func (o *oracle) end() {
 		case o.w.clock.now.Sub(o.opened[i.ID]) < settled:
 			continue
 		case i.Phase == incident.Resolved || i.Phase == incident.Escalated || i.Phase == incident.Suppressed || i.Paged:
-		case i.Shared && o.toldAsOne():
+		case i.Shared && o.pagedAsOne():
 		case strings.HasPrefix(string(i.Phase), string(incident.Verifying)) && i.Op == nil:
 			// It waits for the end of a recovery.
 		default:
@@ -669,9 +669,9 @@ func (o *oracle) end() {
 			o.w.scenario.Policy.Own == nil {
 			o.violate("INV-42", "incident %s on %s is a person's, and nobody was paged", i.ID, i.Target.Name)
 		}
-		told, ok := o.tolds[i.ID]
-		if !ok || told.Phase != i.Phase {
-			o.violate("INV-42", "incident %s is %s, and receivers last heard %q", i.ID, i.Phase, told.Phase)
+		notified, ok := o.lastSent[i.ID]
+		if !ok || notified.Phase != i.Phase {
+			o.violate("INV-42", "incident %s is %s, and receivers last heard %q", i.ID, i.Phase, notified.Phase)
 		}
 	}
 }

@@ -71,8 +71,8 @@ func (p *pager) cut() {
 	p.alive = p.w.clock.now.Add(lost)
 }
 
-// told is an incident on its way to the pager.
-func (p *pager) told(i incident.Incident) {
+// notified is an incident on its way to the pager.
+func (p *pager) notified(i incident.Incident) {
 	if x := p.waits[i.ID]; x != nil {
 		x.incident = i
 		return

@@ -33,11 +33,11 @@ type Past struct {
 	Lockstep bool
 	// Looks says what probes saw of a target, for the guards. Nil: nothing is known.
 	Looks func(target string, at time.Time) []probes.Status
-	// Judged is told of the targets with news after each evaluation, Told of what the
+	// Judged is told of the targets with news after each evaluation, Notified of what the
 	// receivers hear, Did of each write that took effect. All may be nil.
-	Judged func(at time.Time, targets []string, m *rules.Manager)
-	Told   func(at time.Time, i incident.Incident)
-	Did    func(at time.Time, opID string, p incident.Plan)
+	Judged   func(at time.Time, targets []string, m *rules.Manager)
+	Notified func(at time.Time, i incident.Incident)
+	Did      func(at time.Time, opID string, p incident.Plan)
 }
 
 // past is where the world's samples come from; nil: from its applications.
@@ -90,30 +90,30 @@ func (h *hindsight) every() time.Duration {
 
 func (h *hindsight) round() []string {
 	ctx, now, p := context.Background(), h.r.now(), h.own.Past
-	var told []string
+	var changed []string
 	h.wholeAt = time.Time{}
 	turn := !now.Before(h.next)
 	if turn {
 		h.next = now.Truncate(h.own.Interval).Add(h.own.Interval)
 		if p.Lockstep {
-			told = h.rules.EvalGroups(ctx, now)
+			changed = h.rules.EvalGroups(ctx, now)
 		}
-		told = append(told, h.rules.EvalThresholds(ctx)...)
+		changed = append(changed, h.rules.EvalThresholds(ctx)...)
 	}
 	if !p.Lockstep {
-		told = append(told, h.rules.EvalDue(ctx)...)
+		changed = append(changed, h.rules.EvalDue(ctx)...)
 	}
-	told = unique(told)
+	changed = unique(changed)
 	if turn {
 		clear(h.views)
 	}
-	for _, t := range told {
+	for _, t := range changed {
 		delete(h.views, t)
 	}
 	if p.Judged != nil {
-		p.Judged(now, told, h.rules)
+		p.Judged(now, changed, h.rules)
 	}
-	return told
+	return changed
 }
 
 func unique(names []string) []string {

@@ -54,7 +54,7 @@ func newWorld(s *Scenario, trace func(at time.Duration, text string)) *World {
 	}
 	w := &World{scenario: s, epoch: begin, clock: newClock(begin), dice: rand.New(rand.NewPCG(s.Seed, 1)),
 		byName: map[string]*app{}, namespaces: map[string]map[string]string{}, lead: -1, records: map[string]*stored{},
-		incidents: map[string]*stored{}, words: map[string]said{}, unheard: map[string]incident.Incident{}}
+		incidents: map[string]*stored{}, words: map[string]said{}, undelivered: map[string]incident.Incident{}}
 	if trace != nil {
 		w.trace = func(at time.Time, text string) { trace(at.Sub(w.epoch), text) }
 	}

@@ -177,11 +177,11 @@ func (s *score) opened(incident.Incident) { s.Incidents++ }
 
 func (s *score) paged(i incident.Incident) {
 	s.Pages++
-	s.heard(i)
+	s.notified(i)
 }
 
-// heard marks what is open on the incident's target: somebody knows of it.
-func (s *score) heard(i incident.Incident) {
+// notified marks what is open on the incident's target: somebody knows of it.
+func (s *score) notified(i incident.Incident) {
 	for _, a := range s.w.apps {
 		if concerns(i, a) {
 			for _, ep := range s.open[a] {

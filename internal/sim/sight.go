@@ -72,7 +72,7 @@ func (s *sight) restore(open []incident.Incident) {
 			if st[k].State != rules.Firing {
 				delete(s.views, i.Target.Name)
 				st[k] = rules.State{State: rules.Firing, Verdict: rules.NoData,
-					Unknown: "it fired before the restart and was not evaluated yet", Value: x.Value,
+					Unknown: "firing before the restart, not evaluated since", Value: x.Value,
 					ActiveAt: x.ActiveAt, FiredAt: x.ActiveAt}
 			}
 		}

@@ -63,8 +63,8 @@ type spell struct {
 // clock is off.
 type unseen struct {
 	spell
-	told  bool
-	pages int
+	reported bool
+	pages    int
 }
 
 // sourceWords are the happenings of sources.

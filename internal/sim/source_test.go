@@ -22,12 +22,12 @@ func TestSourcesSwarm(t *testing.T) {
 		played++
 		r := Run(s, nil)
 		incidents += r.Score.Incidents
-		told := map[string]bool{}
+		notified := map[string]bool{}
 		for _, v := range r.Violations {
-			if !told[v.Invariant] || len(v.Text) > 0 && os.Getenv("SIM_ALL") != "" {
+			if !notified[v.Invariant] || len(v.Text) > 0 && os.Getenv("SIM_ALL") != "" {
 				t.Errorf("seed %d (%+v): %s after %s: %s", seed, *s.Sources, v.Invariant, v.At, v.Text)
 			}
-			told[v.Invariant] = true
+			notified[v.Invariant] = true
 		}
 	}
 	t.Logf("%d worlds, %d incidents, %s", played, incidents, time.Since(began).Round(time.Second))

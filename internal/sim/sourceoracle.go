@@ -15,8 +15,8 @@ const (
 	tolerated = 2 * time.Minute
 	// lingers is how long after the end of trouble an alert about it may still fire, and a page may come.
 	lingers = 12 * time.Minute
-	// toldWithin is how long after unseenAfter what nobody can see must have been told.
-	toldWithin = 10 * time.Minute
+	// reportWithin is how long after unseenAfter what nobody can see must have been told.
+	reportWithin = 10 * time.Minute
 )
 
 // sourceTrouble is which trouble a rule over sources is about.
@@ -101,7 +101,7 @@ func (o *oracle) hears(i incident.Incident) {
 	if u == nil || !ok || !a.Firing {
 		return
 	}
-	u.told = true
+	u.reported = true
 	if i.Paged && !o.pages[i.ID] && only(i, "unseen") {
 		if u.pages++; u.pages > 1 {
 			o.violate("INV-59", "the probe of %s cannot be answered since %s, and people were called for it %d times",
@@ -124,10 +124,10 @@ func (o *oracle) unseen() {
 	s, now := o.w.sources, o.w.clock.now
 	for _, u := range s.unseen {
 		since := later(later(u.from, o.w.led), o.w.down)
-		if u.told || !now.Before(u.until) || o.w.lead < 0 || now.Sub(since) < unseenAfter+toldWithin {
+		if u.reported || !now.Before(u.until) || o.w.lead < 0 || now.Sub(since) < unseenAfter+reportWithin {
 			continue
 		}
-		u.told = true
+		u.reported = true
 		o.violate("INV-59", "the probe of %s cannot be answered since %s, and nobody was told", u.target,
 			now.Sub(u.from).Round(time.Second))
 	}

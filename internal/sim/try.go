@@ -391,7 +391,7 @@ func helps(action incident.Action, causes string) bool {
 // grade compares what became of a failure with what is expected.
 func (w *World) grade(o *Outcome, f Failure, useful, strong bool, useless []string) {
 	set := func(g Grade, format string, args ...any) { o.Grade, o.Verdict = g, fmt.Sprintf(format, args...) }
-	told := o.Paged || o.Would != ""
+	notified := o.Paged || o.Would != ""
 	cured := func(g Grade, verdict string) { o.Cured, o.Grade, o.Verdict = true, g, verdict }
 	switch {
 	case len(w.oracle.violations) > 0:
@@ -420,7 +420,7 @@ func (w *World) grade(o *Outcome, f Failure, useful, strong bool, useless []stri
 		o.Why = ""
 	case o.Rule == "":
 		set(Missed, "missed: %s", w.unseen())
-	case told:
+	case notified:
 		set(Good, "told")
 	case useful && o.Well:
 		cured(Good, "cured")

@@ -29,11 +29,11 @@ type World struct {
 	ledger    stored
 	records   map[string]*stored
 
-	outages []outage
-	sources *sources // nil: there are none
-	mishaps mishaps
-	unheard map[string]incident.Incident // the newest of what a hanging receiver was told
-	night   map[string]time.Time         // until when an application has next to no users, by name
+	outages     []outage
+	sources     *sources // nil: there are none
+	mishaps     mishaps
+	undelivered map[string]incident.Incident // the newest of what a hanging receiver was sent
+	night       map[string]time.Time         // until when an application has next to no users, by name
 	// In a trial: when the failure begins, and what each rule saw of it.
 	began   time.Time
 	noticed map[string]*notice

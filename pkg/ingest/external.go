@@ -48,7 +48,7 @@ const moreAlerts = "more alerts"
 // An alert keeps its target for as long as that is configured: the pod that it named
 // may be replaced meanwhile, and incidents must not move.
 type ExternalAlerts struct {
-	// Crowded, if set, is told of a sender when its alerts begin to be taken together.
+	// Crowded, if set, is called with a sender when its alerts begin to share one incident.
 	Crowded func(sender string)
 
 	now func() time.Time
@@ -62,14 +62,14 @@ type ExternalAlerts struct {
 	apart map[string]map[named]string
 	// opener is the sender whose alert was the first on each target.
 	opener map[string]string
-	// unheard is how many alerts only an incident knows of.
-	unheard int
+	// unreported is how many alerts no sender has reported: only an incident knows of them.
+	unreported int
 	// waiting are alerts that name a pod, until it is known whose pods are whose.
 	waiting map[string]AlertState
 	synced  bool
 	// aside are alerts that fire and are dropped by the configuration.
 	aside map[string]AlertState
-	// over is when alerts ended that another leader has heard the end of.
+	// over is when alerts ended of which another leader received the end.
 	over map[string]ending
 }
 
@@ -110,7 +110,7 @@ func (o *ExternalAlerts) Use(r *Resolver) {
 	defer o.mu.Unlock()
 	o.resolver = r
 	old := o.byTarget
-	o.byTarget, o.where, o.unheard = map[string]map[string]*externalAlert{}, map[string]string{}, 0
+	o.byTarget, o.where, o.unreported = map[string]map[string]*externalAlert{}, map[string]string{}, 0
 	for _, name := range slices.Sorted(maps.Keys(old)) {
 		_, unwatched := Unwatched(name)
 		for _, id := range slices.Sorted(maps.Keys(old[name])) {
@@ -255,10 +255,10 @@ func (o *ExternalAlerts) place(name, id string, h *externalAlert) {
 		}
 	}
 	if was := o.byTarget[name][id]; was != nil && was.State == forgotten {
-		o.unheard--
+		o.unreported--
 	}
 	if h.State == forgotten {
-		o.unheard++
+		o.unreported++
 	}
 	o.byTarget[name][id], o.where[id] = h, name
 	o.tellApart(name, h)
@@ -268,8 +268,8 @@ func (o *ExternalAlerts) place(name, id string, h *externalAlert) {
 // severities are two, or the milder would hide the worse.
 type named struct{ name, severity string }
 
-// unheardOf reports whether no alert that is told apart has the severity.
-func unheardOf(all map[named]string, severity string) bool {
+// newSeverity reports whether no distinguished alert has the severity.
+func newSeverity(all map[named]string, severity string) bool {
 	for n := range all {
 		if n.severity == severity {
 			return false
@@ -287,7 +287,7 @@ func (o *ExternalAlerts) tellApart(target string, h *externalAlert) {
 	}
 	n := h.name()
 	if _, known := all[n]; known || len(all) >= maxNames && !(len(all) < maxNames+graverNames &&
-		unheardOf(all, n.severity)) {
+		newSeverity(all, n.severity)) {
 		return
 	}
 	if older, known := all[named{n.name, anySeverity}]; known && n.severity != anySeverity {
@@ -296,7 +296,7 @@ func (o *ExternalAlerts) tellApart(target string, h *externalAlert) {
 			adopted = adopted || x.severity != anySeverity && shown == older
 		}
 		if !adopted {
-			all[n] = older // the first that is heard has its severity
+			all[n] = older // the first that is received has its severity
 			return
 		}
 	}
@@ -330,9 +330,9 @@ func (o *ExternalAlerts) Take(changed []AlertState) (targets, names []string) {
 				}
 				continue
 			case known && ended.covers(h):
-				continue // this replica's disk does not know what another one has heard
+				continue // this replica's disk does not know what another one received
 			case h.State != Firing && !o.awaited(h):
-				continue // the end of what was never heard of
+				continue // the end of an alert that was never received
 			case h.State == Firing && !o.synced && o.resolver.NeedsOwner(labelsOf(h.Labels)):
 				o.waiting[id] = h
 				continue
@@ -357,10 +357,10 @@ func (o *ExternalAlerts) Take(changed []AlertState) (targets, names []string) {
 // restart or on another replica.
 const forgotten Status = "forgotten"
 
-// Restore takes up the external alerts of open incidents: until they are heard of
-// again, nothing is known of them. What the store has heard the end of is over, unless
+// Restore takes up the external alerts of open incidents: until they are received
+// again, nothing is known of them. An alert whose end the store has is over, unless
 // it came back since then, and so is what ended in an incident that is resolved: another
-// leader has heard that.
+// leader received that.
 func (o *ExternalAlerts) Restore(open, resolved []incident.Incident, store *Store) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -423,7 +423,7 @@ func (o *ExternalAlerts) keepNames(i incident.Incident) {
 	}
 }
 
-// ending is the end of an alert that another leader has heard.
+// ending is the end of an alert that another leader received.
 type ending struct {
 	at    time.Time // when its incident was over, or calm
 	began time.Time // the last beginning that the incident knows; zero: it is not known
@@ -463,7 +463,7 @@ func (o *ExternalAlerts) ended(all []incident.Incident) {
 			delete(o.byTarget[name], id)
 			delete(o.where, id)
 			if t.State == forgotten {
-				o.unheard--
+				o.unreported--
 			}
 		}
 	}
@@ -495,7 +495,7 @@ func (o *ExternalAlerts) firing(target, rule string) bool {
 // awaited reports whether the end of an alert is that of one which only an
 // incident knows of, and which it does not identify.
 func (o *ExternalAlerts) awaited(h AlertState) bool {
-	if o.unheard == 0 {
+	if o.unreported == 0 {
 		return false
 	}
 	for id, t := range o.byTarget[o.find(h)] {
@@ -510,9 +510,9 @@ func (o *ExternalAlerts) awaited(h AlertState) bool {
 // older version stored it.
 func unidentified(id string) bool { return strings.HasPrefix(id, "rule ") }
 
-// settle drops what only an incident knew of, now that the alert was heard of.
+// settle drops what only an incident knew of, now that the alert was received.
 func (o *ExternalAlerts) settle(target, rule, but string) {
-	if o.unheard == 0 {
+	if o.unreported == 0 {
 		return // and thousands of others need not be looked at
 	}
 	for id, t := range o.byTarget[target] {
@@ -520,7 +520,7 @@ func (o *ExternalAlerts) settle(target, rule, but string) {
 			(t.shown == rule || alertName(t.AlertState) == rule) {
 			delete(o.byTarget[target], id)
 			delete(o.where, id)
-			o.unheard--
+			o.unreported--
 		}
 	}
 }
@@ -543,7 +543,7 @@ func (o *ExternalAlerts) forget(now time.Time) {
 }
 
 func alertName(h AlertState) string {
-	return cmp.Or(strutil.Cut(string(h.Labels[model.AlertNameLabel]), maxAlertName), "alert without a name")
+	return cmp.Or(strutil.Cut(string(h.Labels[model.AlertNameLabel]), maxAlertName), "unnamed alert")
 }
 
 // shownAs is the name under which an alert on a target is shown.
@@ -584,7 +584,7 @@ type keyed struct {
 const maxKeys = 50
 
 // keysOf are the identities of the alerts in order, without those that are over as long
-// as others are not: a successor would wait for ends that were heard already.
+// as others are not: a successor would wait for ends that were received already.
 func keysOf(all []keyed) []string {
 	var ids, over []string
 	for _, x := range all {
@@ -637,21 +637,21 @@ func (o *ExternalAlerts) alert(target, name string, same []keyed, seen []remedia
 	switch t.State {
 	case Resolved:
 		a.State, a.Verdict, a.Value, a.EvaluatedAt = rules.Inactive, rules.OK, 0, o.now()
-		a.Reason = fmt.Sprintf("%s says that it is over", cmp.Or(t.Sender, "Alertmanager"))
+		a.Reason = fmt.Sprintf("resolved by %s", cmp.Or(t.Sender, "Alertmanager"))
 		a.FiredAt = time.Time{}
 	case Lost:
-		a.Verdict, a.Reason = rules.NoData, fmt.Sprintf("%s has not repeated it since %s: nobody knows whether it "+
-			"is over", cmp.Or(t.Sender, "Alertmanager"), t.SeenAt.UTC().Format(time.RFC3339))
+		a.Verdict, a.Reason = rules.NoData, fmt.Sprintf("%s has not repeated it since %s; it may have resolved",
+			cmp.Or(t.Sender, "Alertmanager"), t.SeenAt.UTC().Format(time.RFC3339))
 	case forgotten:
-		a.Verdict, a.Reason = rules.NoData, "it was told before the restart, and not repeated since"
+		a.Verdict, a.Reason = rules.NoData, "received before the restart, and not repeated since"
 	default:
-		a.Reason = fmt.Sprintf("%s (told by %s)", text, cmp.Or(t.Sender, "Alertmanager"))
+		a.Reason = fmt.Sprintf("%s (reported by %s)", text, cmp.Or(t.Sender, "Alertmanager"))
 		switch {
 		case name == moreAlerts:
-			a.Reason = fmt.Sprintf("%d alerts of further names fire, the first of them %s: %s (told by %s)", firing,
-				alertName(t.AlertState), text, cmp.Or(t.Sender, "Alertmanager"))
+			a.Reason = fmt.Sprintf("%d alerts with other names are firing, the first of them %s: %s (reported by %s)",
+				firing, alertName(t.AlertState), text, cmp.Or(t.Sender, "Alertmanager"))
 		case firing > 1:
-			a.Reason = fmt.Sprintf("%s (told by %s; %d alerts of this name)", text, cmp.Or(t.Sender, "Alertmanager"),
+			a.Reason = fmt.Sprintf("%s (reported by %s; %d alerts of this name)", text, cmp.Or(t.Sender, "Alertmanager"),
 				firing)
 		}
 		o.weigh(&a, seen)
@@ -671,7 +671,7 @@ func (o *ExternalAlerts) weigh(a *rules.Alert, seen []remediate.Signal) {
 		known = known || s.Known
 	}
 	if known {
-		a.Verdict, a.Reason = rules.Conflict, a.Reason+"; watchdog itself sees nothing bad"
+		a.Verdict, a.Reason = rules.Conflict, a.Reason+"; watchdog's own data shows no problem"
 	}
 }
 

@@ -72,9 +72,9 @@ func TestAHintIsWeighedAgainstOwnSight_INV16(t *testing.T) {
 		at      time.Time
 		says    string
 	}{
-		{"own eyes see it, too", seenBad, rules.Breach, noon, "the queue is long (told by am)"},
+		{"own eyes see it, too", seenBad, rules.Breach, noon, "the queue is long (reported by am)"},
 		{"own eyes see nothing bad", seenWell, rules.Conflict, noon.Add(-time.Minute),
-			"watchdog itself sees nothing bad"},
+			"watchdog's own data shows no problem"},
 		{"own eyes see nothing", nil, rules.Breach, noon.Add(-time.Minute), "the queue is long"},
 	} {
 		a := theOne(t, o, "shop", c.seen)
@@ -123,7 +123,7 @@ func TestSeveralHintsOfOneName(t *testing.T) {
 	b.State = Lost
 	o.Take([]AlertState{b})
 	if x := theOne(t, o, "shop", seenBad); x.State != rules.Firing || x.Verdict != rules.NoData ||
-		!strings.Contains(x.Reason, "nobody knows whether it is over") {
+		!strings.Contains(x.Reason, "it may have resolved") {
 		t.Errorf("lost: %+v", x)
 	}
 }
@@ -314,9 +314,9 @@ func TestWhoMayPostCannotMakeAnIncidentTooLargeToBeStored_SEC32(t *testing.T) {
 		}
 		return all
 	}
-	told := names()
+	shown := names()
 	for _, a := range o.AlertsOf("shop", seenWell) {
-		if a.Rule == moreAlerts && (!strings.HasPrefix(a.Reason, "9981 alerts of further names fire") ||
+		if a.Rule == moreAlerts && (!strings.HasPrefix(a.Reason, "9981 alerts with other names are firing") ||
 			a.Labels["alertname"] != moreAlerts) {
 			t.Errorf("%q %v", a.Reason, a.Labels)
 		}
@@ -341,7 +341,7 @@ func TestWhoMayPostCannotMakeAnIncidentTooLargeToBeStored_SEC32(t *testing.T) {
 	o.Take([]AlertState{hint(Firing, "Other", "target", "shop")})
 	o.Use(o.resolver)
 	for _, a := range o.AlertsOf("shop", seenWell) {
-		if a.Rule != moreAlerts && !slices.Contains(told, a.Rule) {
+		if a.Rule != moreAlerts && !slices.Contains(shown, a.Rule) {
 			t.Errorf("%s is told apart as well", a.Rule)
 		}
 	}

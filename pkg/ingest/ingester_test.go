@@ -183,7 +183,7 @@ func TestRunTellsWhatChangedOutsideOfEveryLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var i *Ingester
 		var mu sync.Mutex // a tick of the fake clock orders nothing for the race detector
-		var told []string
+		var received []string
 		began := time.Now()
 		begin := func(n int, s Status) Alert {
 			a := labelled(n, s)
@@ -195,7 +195,7 @@ func TestRunTellsWhatChangedOutsideOfEveryLock(t *testing.T) {
 			o.Changed = func(all []AlertState) {
 				mu.Lock()
 				for _, h := range all {
-					told = append(told, fmt.Sprint(h.Labels["n"], " ", h.State))
+					received = append(received, fmt.Sprint(h.Labels["n"], " ", h.State))
 				}
 				mu.Unlock()
 				// None of these may wait for the one that tells.
@@ -213,10 +213,10 @@ func TestRunTellsWhatChangedOutsideOfEveryLock(t *testing.T) {
 			synctest.Wait()
 			mu.Lock()
 			defer mu.Unlock()
-			if fmt.Sprint(told) != fmt.Sprint(all) {
-				t.Errorf("told %v, want %v", told, all)
+			if fmt.Sprint(received) != fmt.Sprint(all) {
+				t.Errorf("told %v, want %v", received, all)
 			}
-			told = nil
+			received = nil
 		}
 		accept(t, i, begin(1, Firing))
 		want("1 firing")

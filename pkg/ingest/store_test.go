@@ -101,22 +101,22 @@ func TestTheTimesOfAnAlertDecideNotTheOrderOfItsMessages_INV16(t *testing.T) {
 func TestAnyOrderEndsInTheSameState_INV16(t *testing.T) {
 	messages := []says{{0, Firing, 0, 0, ""}, {5, Resolved, 0, 5, ""}, {9, Firing, 9, 0, ""}, {14, Resolved, 9, 14, ""}}
 	for _, last := range []int{2, 3} { // the newest message that there is
-		var order func(left []says, told []says)
-		order = func(left, told []says) {
+		var order func(left []says, sent []says)
+		order = func(left, sent []says) {
 			if len(left) > 0 {
 				for i := range left {
-					order(slices.Concat(left[:i], left[i+1:]), append(slices.Clone(told), left[i]))
+					order(slices.Concat(left[:i], left[i+1:]), append(slices.Clone(sent), left[i]))
 				}
 				return
 			}
 			b := NewStore(Limits{})
-			for _, s := range slices.Concat(told, told[:1]) {
+			for _, s := range slices.Concat(sent, sent[:1]) {
 				d := newDraft(b, t0.Add(20*minute))
 				d.take(s.alert())
 				b.put(d.changed)
 			}
 			if got, _ := b.State(messages[0].alert().Key()); got != messages[last].status {
-				t.Errorf("after %v it is %s, want %s", told, got, messages[last].status)
+				t.Errorf("after %v it is %s, want %s", sent, got, messages[last].status)
 			}
 		}
 		order(messages[:last+1], nil)

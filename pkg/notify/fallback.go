@@ -4,10 +4,10 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// Fallback is a receiver that is told only of what another one could not be told.
+// Fallback is a receiver that is notified only of what another one does not accept.
 type Fallback interface {
 	Notifier
-	// FallbackFor names the other receiver; "": it is told of everything.
+	// FallbackFor names the other receiver; "": it is notified of everything.
 	FallbackFor() string
 }
 
@@ -19,5 +19,5 @@ func StandsInFor(n Notifier) string {
 	return ""
 }
 
-// Told reports whether a receiver was told of the incident at all.
-func Told(r incident.Receipt) bool { return r.Ref != "" || r.State != "" }
+// Notified reports whether a receiver was notified of the incident at all.
+func Notified(r incident.Receipt) bool { return r.Ref != "" || r.State != "" }

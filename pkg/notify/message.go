@@ -73,49 +73,49 @@ func Tried(i incident.Incident) bool {
 // Next says what watchdog will do, or what it wants of the reader.
 func Next(i incident.Incident) string {
 	if r := i.Asked; r != nil {
-		return fmt.Sprintf("watchdog asks to do this, until %s: %s. To allow it: `%s`; to forbid it: `watchdog deny "+
-			"%s --reason WHY`", r.Until.UTC().Format("15:04 UTC, 2 Jan"), r.Plan.Summary, i.ApproveCommand(), i.ID)
+		return fmt.Sprintf("Approval requested until %s: %s. To approve: `%s`; to deny: `watchdog deny %s --reason WHY`",
+			r.Until.UTC().Format("15:04 UTC, 2 Jan"), r.Plan.Summary, i.ApproveCommand(), i.ID)
 	}
 	if i.Target.Kind == Rehearsal && i.Phase != incident.Resolved {
-		return "Nothing is wrong, and nothing is asked of you."
+		return "This is a test. No action is required."
 	}
 	if !i.CalmSince.IsZero() && i.Phase != incident.Resolved {
-		return fmt.Sprintf("Nothing fires any more. It came back before, so this stays open until it has been calm "+
+		return fmt.Sprintf("No alert is firing. It recurred before, so the incident stays open until no alert has fired "+
 			"for %s.", incident.FlapCalm)
 	}
 	switch i.Phase {
 	case incident.Resolved:
-		return fmt.Sprintf("Over after %s. Nothing is asked of you.", i.ResolvedAt.Sub(i.OpenedAt).Round(time.Second))
+		return fmt.Sprintf("Resolved after %s. No action is required.", i.ResolvedAt.Sub(i.OpenedAt).Round(time.Second))
 	case incident.Escalated:
-		return "watchdog does nothing more here. Please take over."
+		return "watchdog takes no further action. Please take over."
 	case incident.Suppressed:
 		if a, _ := i.Alert(i.Lead); a.Silenced != "" {
-			return fmt.Sprintf("watchdog only watches: %s is %s.", a.Rule, a.Silenced)
+			return fmt.Sprintf("watchdog takes no action: %s is %s.", a.Rule, a.Silenced)
 		}
 		if i.Maintenance.Window != "" && heldBy(i, "maintenance") {
-			return "watchdog keeps its hands off while people work on this."
+			return "watchdog takes no action during maintenance."
 		}
 		if i.Paged {
-			return "A person holds this, and it is still in breach. watchdog only watches; please look, or lift the " +
-				"hold with `watchdog resume`."
+			return "The target is on hold and still in breach. watchdog takes no action; investigate, or lift the hold " +
+				"with `watchdog resume`."
 		}
-		return "A person holds this. watchdog only watches; `watchdog resume` lifts the hold."
+		return "The target is on hold. watchdog takes no action; `watchdog resume` lifts the hold."
 	case incident.Frozen:
 		if i.Shared {
-			return "More than this is the matter; it is told as an incident of its own. watchdog does nothing " +
+			return "Part of a wider problem, tracked in a separate incident. watchdog takes no action on this target " +
 				"meanwhile."
 		}
-		return "watchdog does not act while it cannot trust what it sees."
+		return "watchdog takes no action while it cannot trust its data."
 	case incident.Verifying:
 		if !Tried(i) {
-			return also(i, "It is recovering: nothing was done, and watchdog waits until it is over.")
+			return also(i, "The target is recovering without an action; waiting for it to be healthy.")
 		}
-		return also(i, "watchdog waits whether it helped.")
+		return also(i, "Waiting to see whether the action helped.")
 	}
 	if i.Op != nil {
-		return also(i, "watchdog works on it: "+i.Op.Plan.Summary+".")
+		return also(i, "In progress: "+i.Op.Plan.Summary+".")
 	}
-	return also(i, "watchdog is investigating; nothing is under way.")
+	return also(i, "watchdog is investigating; no action is in progress.")
 }
 
 // also adds that a person was asked for, although watchdog goes on.
@@ -123,7 +123,7 @@ func also(i incident.Incident, what string) string {
 	if !i.Paged {
 		return what
 	}
-	return fmt.Sprintf("A person was paged (%s). Meanwhile %s goes on: %s", i.PageReason, i.Lead, what)
+	return fmt.Sprintf("The on-call was paged (%s). Remediation of %s continues: %s", i.PageReason, i.Lead, what)
 }
 
 // Asked is the op that a person is asked to approve; "": none.
@@ -144,14 +144,14 @@ func Answered(i incident.Incident) string {
 	case i.Phase == incident.Resolved:
 		return ""
 	case i.Unanswered > 0:
-		return fmt.Sprintf("Nobody has acknowledged this; deadlines missed: %d. `watchdog ack %s`", i.Unanswered, i.ID)
+		return fmt.Sprintf("Not acknowledged; deadlines missed: %d. `watchdog ack %s`", i.Unanswered, i.ID)
 	case !i.AckBy.IsZero() && !i.AckedBefore.At.IsZero():
-		return fmt.Sprintf("%s; to be acknowledged by %s: `watchdog ack %s`", outgrown(i),
+		return fmt.Sprintf("%s by %s: `watchdog ack %s`", outgrown(i),
 			i.AckBy.UTC().Format("15:04:05 UTC, 2 Jan"), i.ID)
 	case !i.AckedBefore.At.IsZero():
 		return fmt.Sprintf("%s: `watchdog ack %s`", outgrown(i), i.ID)
 	case !i.AckBy.IsZero():
-		return fmt.Sprintf("To be acknowledged by %s: `watchdog ack %s`", i.AckBy.UTC().Format("15:04:05 UTC, 2 Jan"),
+		return fmt.Sprintf("Acknowledge by %s: `watchdog ack %s`", i.AckBy.UTC().Format("15:04:05 UTC, 2 Jan"),
 			i.ID)
 	}
 	return ""
@@ -163,7 +163,7 @@ func outgrown(i incident.Incident) string {
 	if i.AckedBefore.By != "" {
 		who = i.AckedBefore.By
 	}
-	return fmt.Sprintf("%s acknowledged this as %s; it is %s now and needs a new acknowledgement", who,
+	return fmt.Sprintf("%s acknowledged this as %s; it is now %s and requires a new acknowledgement", who,
 		i.AckedBefore.Severity, i.Severity)
 }
 

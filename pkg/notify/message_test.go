@@ -16,7 +16,7 @@ func TestWhatIsToldUnderASilenceSaysSo(t *testing.T) {
 	}
 	i.Alerts = append(i.Alerts, incident.Alert{Rule: "cpu", Firing: true, Ended: true})
 	i.Alerts[0].Silenced = "silenced by 0d1a"
-	if got := Next(i); got != "watchdog only watches: error_rate is silenced by 0d1a." {
+	if got := Next(i); got != "watchdog takes no action: error_rate is silenced by 0d1a." {
 		t.Error(got)
 	}
 }

@@ -139,7 +139,7 @@ func (b *Template) Execute(ctx context.Context, data any) (text string, err erro
 	var w limited
 	err = b.fill(&w, data, func() (string, error) {
 		if time.Now().After(until) {
-			return "", fmt.Errorf("it takes longer than %s", b.Limit)
+			return "", fmt.Errorf("execution exceeds %s", b.Limit)
 		}
 		return "", ctx.Err()
 	})
@@ -149,7 +149,7 @@ func (b *Template) Execute(ctx context.Context, data any) (text string, err erro
 // limited is a buffer that takes so much and no more.
 type limited struct{ bytes.Buffer }
 
-var errMuch = errors.New("it writes more than 256 KiB")
+var errMuch = errors.New("output exceeds 256 KiB")
 
 func (l *limited) Write(p []byte) (int, error) {
 	if l.Len()+len(p) > templateSize {

@@ -8,19 +8,19 @@ import (
 	"watchdog.io/watchdog/pkg/notify"
 )
 
-// Limits of telling of changes: nobody waits for it, and no page waits behind it.
+// Limits of notifications of changes: nobody waits for it, and no page waits behind it.
 const (
 	maxChanges  = 64
 	changeTries = 3
 )
 
 // Changed passes a change on to the receivers that want it, as well as it can: what
-// is too much, or cannot be told soon, is left out. It never blocks.
+// is too much, or cannot be sent soon, is left out. It never blocks.
 func (x *Outbox) Changed(c notify.Change) {
 	select {
 	case x.changes <- c:
 	default:
-		x.o.Logger.Warn("a change is not told: too many wait", "change", c.String())
+		x.o.Logger.Warn("change notification dropped: too many are queued", "change", c.String())
 	}
 }
 
@@ -68,6 +68,6 @@ func (x *Outbox) tellChange(ctx context.Context, t notify.ChangeTaker, c notify.
 		}
 	}
 	if err != nil {
-		x.o.Logger.Warn("a change is not told", "receiver", t.Name(), "change", c.String(), "err", err)
+		x.o.Logger.Warn("change notification failed; not retried", "receiver", t.Name(), "change", c.String(), "err", err)
 	}
 }

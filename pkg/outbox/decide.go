@@ -8,23 +8,23 @@ import (
 	"watchdog.io/watchdog/pkg/notify"
 )
 
-// item is one incident on its way to one receiver: what is to be told, what was told,
-// and what came of the attempts.
+// item is one incident on its way to one receiver: what is to be sent, what was sent,
+// and the results of the attempts.
 type item struct {
 	receiver  string
 	incident  incident.Incident // the newest state, while it waits
 	waits     bool              // the newest state is in the queue
-	receipt   incident.Receipt  // the newest of this outbox, until the incident is over and told
-	since     time.Time         // since when the receiver is owed what it was not told; zero: nothing is owed
+	receipt   incident.Receipt  // the newest of this outbox, until the incident is resolved and sent
+	since     time.Time         // since when the receiver misses something; zero: it misses nothing
 	notBefore time.Time         // no attempt is made before
-	own       bool              // that is the receiver's own wish, and news of the incident ends it
+	own       bool              // that is the receiver's own delay, and news of the incident ends it
 	fails     int               // attempts that failed in a row
 	doubt     bool              // one of them may have arrived all the same, and no later one was answered
 	refused   bool              // the newest state that was tried was refused for good
 }
 
-// told reports whether the receiver was told of the incident, by whichever replica.
-func (it *item) told() bool { return notify.Told(it.newest(&it.incident)) }
+// notified reports whether the receiver was notified of the incident, by whichever replica.
+func (it *item) notified() bool { return notify.Notified(it.newest(&it.incident)) }
 
 // newest is the later of our receipt and the one on the incident, which may come
 // from another replica.
@@ -48,11 +48,11 @@ type policy struct {
 	yielded bool      // another replica leads, and the incident is not this one's own
 	crowded bool      // more waits than the queue holds, and this is the least urgent
 	quiet   time.Time // the receiver is left alone until then: the breaker is open, or it asked for it
-	step    int       // of the escalation, from which on the receiver is told; 0: from the beginning
+	step    int       // of the escalation, from which on the receiver is notified; 0: from the beginning
 	named   bool      // a step names it
 
-	// primary returns what the receiver has of the incident for which this one stands in: it is
-	// told only of what that one could not be told. nil: it stands in for none. It is a
+	// primary returns what the receiver has of the incident for which this one is the fallback:
+	// it is notified only of what that one does not accept. nil: it is no fallback. It is a
 	// function because it is wanted last, and seldom. It returns nil if there is no such receiver.
 	primary func() *side
 }
@@ -71,7 +71,7 @@ type verb int
 const (
 	send  verb = iota // hand the incident to the receiver
 	later             // ask again at a known time
-	leave             // as things are, nothing is to be told: it is taken out of the queue, and news asks again
+	leave             // as things are, nothing is to be sent: it is taken out of the queue, and news asks again
 	drop              // this state is none of this queue's any more, whatever else changes
 )
 
@@ -82,26 +82,26 @@ type reason string
 
 // The reasons, in the order in which decide asks.
 const (
-	notItsCanary   reason = "the canary is for its own receiver, and for no other"
-	anotherLeads   reason = "another replica leads and tells it"
-	queueFull      reason = "more waits than the queue holds, and this is the least urgent"
-	wasRefused     reason = "the receiver refused this state for good"
-	upToDate       reason = "the receiver knows the newest state"
-	leftAlone      reason = "the receiver failed several times in a row, or asked for quiet"
-	ownWait        reason = "the receiver itself waits"
+	notItsCanary   reason = "the canary goes to its own receiver only"
+	anotherLeads   reason = "another replica leads and sends it"
+	queueFull      reason = "the queue is full, and this is the least urgent incident in it"
+	wasRefused     reason = "the receiver rejected this state permanently"
+	upToDate       reason = "the receiver has the newest state"
+	leftAlone      reason = "the receiver failed repeatedly, or asked for a pause"
+	ownWait        reason = "the receiver delays it"
 	backsOff       reason = "the last attempt failed"
-	keptUpToDate   reason = "the receiver was told of the incident before"
-	mayHaveArrived reason = "the incident is over, and an attempt that failed may have opened it there"
+	keptUpToDate   reason = "the receiver was notified of the incident before"
+	mayHaveArrived reason = "the incident is resolved, and a failed attempt may have opened it there"
 	inMaintenance  reason = "the target is in maintenance"
-	silenced       reason = "all that fires is silenced"
-	stepNotReached reason = "its step of the escalation has not come"
-	stepReached    reason = "its step of the escalation has come"
-	primaryAbsent  reason = "the receiver that it stands in for is not there"
-	primaryHasIt   reason = "the receiver that it stands in for took it, or does not want it"
-	primaryRefused reason = "the receiver that it stands in for refused it"
-	primaryMayTake reason = "the receiver that it stands in for may still take it"
-	primaryFails   reason = "the receiver that it stands in for does not take it"
-	firstTime      reason = "the receiver was not told yet"
+	silenced       reason = "all firing alerts are silenced"
+	stepNotReached reason = "its escalation step has not been reached"
+	stepReached    reason = "its escalation step has been reached"
+	primaryAbsent  reason = "its primary receiver is not configured"
+	primaryHasIt   reason = "its primary receiver accepted it, or does not want it"
+	primaryRefused reason = "its primary receiver rejected it"
+	primaryMayTake reason = "its primary receiver may still accept it"
+	primaryFails   reason = "its primary receiver does not accept it"
+	firstTime      reason = "the receiver has not been notified yet"
 )
 
 // decision is what is done with an item, and why.
@@ -113,14 +113,14 @@ type decision struct {
 }
 
 // fallbackAfter is how long a receiver may fail to take an incident until its
-// fallback is told. With an attempt's own time it keeps within a minute (INV-42).
+// fallback is notified. With an attempt's own time it keeps within a minute (INV-42).
 const fallbackAfter = 30 * time.Second
 
 // decide says what is done with an item now. It is pure: the same item, policy and time
 // give the same decision, and all that holds a message back meets here.
 //
-// What a receiver was once told of, it hears to the end: silences, steps and fallbacks
-// hold back beginnings only. What it may have been told of, it hears the end of.
+// A receiver that was notified of an incident gets all of it: silences, steps and fallbacks
+// hold back beginnings only. One that may have been notified is sent the end.
 func decide(it *item, p policy, now time.Time) decision {
 	yes := func(why reason) decision { return decision{verb: send, reason: why, doubt: it.doubt} }
 	no := func(v verb, why reason) decision { return decision{verb: v, reason: why} }
@@ -143,7 +143,7 @@ func decide(it *item, p policy, now time.Time) decision {
 		return wait(it.notBefore, ownWait)
 	case now.Before(it.notBefore):
 		return wait(it.notBefore, backsOff)
-	case it.told():
+	case it.notified():
 		return yes(keptUpToDate)
 	case it.doubt && i.Phase == incident.Resolved:
 		return yes(mayHaveArrived)
@@ -156,7 +156,7 @@ func decide(it *item, p policy, now time.Time) decision {
 	case p.primary == nil:
 		return yes(firstTime)
 	}
-	// A fallback is told of what was not taken also before its step.
+	// A fallback is notified of what was not accepted also before its step.
 	primary := p.primary()
 	if primary == nil {
 		return yes(primaryAbsent)
@@ -188,8 +188,8 @@ func (s *side) owed() (since time.Time, has bool) {
 	switch {
 	case s.since.IsZero():
 		return time.Time{}, !s.refused
-	case notify.Told(s.newest(s.incident)), s.named && s.incident.Step >= s.step, s.primary == nil:
-		return s.since, false // it is to be told itself
+	case notify.Notified(s.newest(s.incident)), s.named && s.incident.Step >= s.step, s.primary == nil:
+		return s.since, false // it is to be notified itself
 	}
 	primary := s.primary()
 	if primary == nil {

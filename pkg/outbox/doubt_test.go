@@ -116,7 +116,7 @@ func TestWhatAFallbackMayHaveIsResolvedThere_INV42(t *testing.T) {
 		x.Tell(i)
 		time.Sleep(5 * time.Minute)
 		stop()
-		if n := spare.count(); n != 1 || spare.told[0].Phase != incident.Resolved || !inDoubt {
+		if n := spare.count(); n != 1 || spare.notified[0].Phase != incident.Resolved || !inDoubt {
 			t.Errorf("of the end the fallback was told %d times, in doubt %v", n, inDoubt)
 		}
 		files, err := filepath.Glob(filepath.Join(dir, "*", "*.json"))

@@ -15,9 +15,9 @@ import (
 func TestAFullQueueKeepsWhatIsUrgent(t *testing.T) {
 	x := outbox(t, t.TempDir(), nil, &fake{name: "f"})
 	l := x.lanes["f"]
-	put := func(id string, s incident.Severity, phase incident.Phase, told bool) {
+	put := func(id string, s incident.Severity, phase incident.Phase, notified bool) {
 		i := incident.Incident{ID: id, Severity: s, Phase: phase, UpdatedAt: notifytest.T0}
-		if told {
+		if notified {
 			i.Receipts = map[string]incident.Receipt{"f": {State: "triggered", At: notifytest.T0.Add(time.Second)}}
 		}
 		l.put(i, notifytest.T0)

@@ -6,8 +6,8 @@ import "time"
 // counts as failing although no attempt has ended.
 const stuckAfter = time.Minute
 
-// Failing returns the receivers that do not take what they are told, each with since
-// when. One that has nothing to be told is not among them.
+// Failing returns the receivers that do not accept notifications, each with since
+// when. One to which nothing is to be sent is not among them.
 func (x *Outbox) Failing() map[string]time.Time {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -20,8 +20,8 @@ func (x *Outbox) Failing() map[string]time.Time {
 	return all
 }
 
-// failing is since when the oldest of what could not be told waits, or since when
-// what was told is refused; zero: the receiver takes what it is told.
+// failing is since when the oldest notification waits, or since when notifications
+// are rejected; zero: the receiver accepts them.
 func (l *lane) failing(now time.Time) time.Time {
 	var since, took time.Time
 	earlier := func(t time.Time) {

@@ -173,7 +173,7 @@ func TestABusyFallbackIsNotOneThatFails(t *testing.T) {
 		x.Tell(many(99))
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		for _, i := range third.told {
+		for _, i := range third.notified {
 			if i.ID == many(99).ID {
 				t.Error("the third was told of what the primary took")
 			}

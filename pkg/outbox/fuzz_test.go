@@ -58,7 +58,7 @@ func (s *stage) asked(receiver string, i incident.Incident, prev incident.Receip
 			last.until.Sub(now))
 	case doubt != last.failed:
 		s.t.Errorf("%s: in doubt %v, and the attempt before failed: %v", key, doubt, last.failed)
-	case !notify.Told(prev) && i.Silenced() != "":
+	case !notify.Notified(prev) && i.Silenced() != "":
 		s.t.Errorf("%s is sent although it is held back: %s", key, i.Silenced())
 	}
 	if was, dropped := s.gone[key]; dropped && was.UpdatedAt.Equal(i.UpdatedAt) {
@@ -71,7 +71,7 @@ func (s *stage) asked(receiver string, i incident.Incident, prev incident.Receip
 	s.log = append(s.log, fmt.Sprintf("%s: %s is sent, in doubt %v, answer %d", now.Sub(notifytest.T0), key, doubt,
 		answer%8))
 	s.tries[key] = try{}
-	told := incident.Receipt{Ref: i.ID, State: string(i.Phase)}
+	notified := incident.Receipt{Ref: i.ID, State: string(i.Phase)}
 	wait := max(time.Duration(answer/8)*time.Second, 1)
 	switch answer % 8 {
 	case 1, 2:
@@ -79,7 +79,7 @@ func (s *stage) asked(receiver string, i incident.Incident, prev incident.Receip
 		return prev, &notify.Failure{Err: errors.New("429, or 500 after it was taken"), After: wait}
 	case 3:
 		s.tries[key] = try{true, now.Add(wait)}
-		return told, &notify.Failure{Err: errors.New("the thread is refused for now"), After: wait, Told: true}
+		return notified, &notify.Failure{Err: errors.New("the thread is refused for now"), After: wait, Delivered: true}
 	case 4:
 		return prev, &notify.Failure{Err: errors.New("400"), Final: true}
 	case 5:
@@ -87,9 +87,9 @@ func (s *stage) asked(receiver string, i incident.Incident, prev incident.Receip
 		return prev, &notify.Failure{Err: errors.New("not yet"), After: wait, Own: true}
 	case 6:
 		s.tries[key] = try{failed: last.failed}
-		return told, &notify.Failure{Err: errors.New("the thread waits"), After: wait, Own: true, Told: true}
+		return notified, &notify.Failure{Err: errors.New("the thread waits"), After: wait, Own: true, Delivered: true}
 	}
-	return told, nil
+	return notified, nil
 }
 
 // play runs a script of pairs: what happens, and with how much.

@@ -84,15 +84,15 @@ func TestAPrimaryThatIsDeadForAnHour_G14(t *testing.T) {
 		synctest.Wait()
 		slowest, slowestOther := time.Duration(0), time.Duration(0)
 		for id, at := range decided {
-			told := spare.opened[id]
-			if at.Sub(begin) >= time.Hour-fallbackAfter && len(told) == 0 {
-				told = primary.opened[id] // it was back in time
+			notified := spare.opened[id]
+			if at.Sub(begin) >= time.Hour-fallbackAfter && len(notified) == 0 {
+				notified = primary.opened[id] // it was back in time
 			}
-			if len(told) != 1 || len(other.opened[id]) != 1 || len(primary.opened[id]) > 1 {
+			if len(notified) != 1 || len(other.opened[id]) != 1 || len(primary.opened[id]) > 1 {
 				t.Fatalf("%s: opened %d times at the fallback, %d at another receiver, %d at the primary", id,
 					len(spare.opened[id]), len(other.opened[id]), len(primary.opened[id]))
 			}
-			slowest, slowestOther = max(slowest, told[0].Sub(at)), max(slowestOther, other.opened[id][0].Sub(at))
+			slowest, slowestOther = max(slowest, notified[0].Sub(at)), max(slowestOther, other.opened[id][0].Sub(at))
 		}
 		if slowest > time.Minute || slowestOther > 0 {
 			t.Errorf("the fallback took up to %s, another receiver up to %s", slowest, slowestOther)

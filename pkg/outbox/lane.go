@@ -31,7 +31,7 @@ type lane struct {
 	queue    []*item          // those that wait, in the order in which they came
 	owned    int              // of these, how many wait because the receiver wishes it
 	unsaved  map[string]bool  // incidents of which the disk has something old
-	trying   string           // the incident that the receiver is being told of
+	trying   string           // the incident that is being sent
 	breaker  breaker
 	flushed  time.Time // known to the lane's own goroutine only
 }
@@ -99,14 +99,14 @@ func (l *lane) putOff(it *item, until time.Time, own bool) {
 
 var leastFirst = []incident.Severity{incident.P3, incident.P2, incident.P1, incident.P0}
 
-// leastUrgent is what makes room: a resolved incident of which nothing was told, else the oldest
+// leastUrgent is what makes room: a resolved incident that was never sent, else the oldest
 // of the least severity.
 func leastUrgent(queue []*item) *item {
 	var found *item
 	least := 0
 	for _, it := range queue {
 		urgent := 1 + slices.Index(leastFirst, it.incident.Severity)
-		if it.incident.Phase == incident.Resolved && !it.told() && !it.doubt {
+		if it.incident.Phase == incident.Resolved && !it.notified() && !it.doubt {
 			urgent = -1
 		}
 		if found == nil || urgent < least {
@@ -127,8 +127,8 @@ func (l *lane) count(d decision) {
 	}
 }
 
-// drop takes an item out of the queue, and forgets all of it but what the receiver was told
-// and, unless another replica tells it from now on, that it may have been told.
+// drop takes an item out of the queue, and forgets all of it but the last receipt
+// and, unless another replica notifies from now on, that the receiver may have been notified.
 func (l *lane) drop(it *item, d decision) {
 	tried, goesOn := it.doubt || l.trying == it.incident.ID, it.incident.Phase != incident.Resolved
 	l.dequeue(it)
@@ -230,7 +230,7 @@ func (l *lane) act(ctx context.Context, a attempt) {
 	switch a.verb {
 	case leave, drop:
 		// Of what is silenced, the engine hands the incident on when the silence ends.
-		l.out.o.Logger.Debug("not told", "receiver", l.name, "incident", a.incident.ID, "reason", a.reason)
+		l.out.o.Logger.Debug("not notified", "receiver", l.name, "incident", a.incident.ID, "reason", a.reason)
 		l.store(a, a.prev, nil)
 	case send:
 		limit := notify.AttemptTimeout
@@ -247,7 +247,7 @@ func (l *lane) act(ctx context.Context, a attempt) {
 	}
 }
 
-// store books what came of a decision, and tells who wants to know.
+// store records the result of a decision, and reports it.
 func (l *lane) store(a attempt, receipt incident.Receipt, err error) {
 	l.out.mu.Lock()
 	l.trying = ""
@@ -275,18 +275,18 @@ type outcome struct {
 	dropped bool            // it was taken out of the queue meanwhile: nothing is owed any more
 }
 
-// again books an attempt that did not tell all of it, and is made again; the lock must be held.
+// again records an attempt that did not deliver all of it, and is made again; the lock must be held.
 func (l *lane) again(r *outcome) {
 	if it := l.items[r.incident.ID]; it == nil || !it.waits {
 		l.dropped(r)
 		return
 	}
 	it, f, now := l.item(r.incident.ID), r.failure, time.Now()
-	if f != nil && f.Told {
+	if f != nil && f.Delivered {
 		it.since = time.Time{}
 	}
 	if r.changed {
-		// What was told is remembered, or it would be told again with the rest.
+		// What was sent is remembered, or it would be sent again with the rest.
 		r.receipt.At = now.UTC().Truncate(time.Millisecond)
 		it.receipt = r.receipt
 		l.unsaved[r.incident.ID] = true
@@ -319,7 +319,7 @@ func (l *lane) dropped(r *outcome) {
 	l.breaker.failed(r.failure, time.Now())
 }
 
-// settle books what needs no further attempt: it was told, left or refused; the lock must be held.
+// settle books what needs no further attempt: it was sent, left or rejected; the lock must be held.
 func (l *lane) settle(r *outcome) {
 	it, now := l.item(r.incident.ID), time.Now()
 	l.putOff(it, time.Time{}, false)
@@ -327,7 +327,7 @@ func (l *lane) settle(r *outcome) {
 	if r.verb == send {
 		it.doubt = false // it was answered; of what was left, nobody has asked
 	}
-	it.refused = r.err != nil && !r.failure.Told
+	it.refused = r.err != nil && !r.failure.Delivered
 	if it.waits {
 		if it.incident.UpdatedAt.Equal(r.incident.UpdatedAt) {
 			l.dequeue(it)
@@ -336,7 +336,7 @@ func (l *lane) settle(r *outcome) {
 		}
 	}
 	if r.err != nil {
-		progress := r.changed // some of it was told before the rest was refused
+		progress := r.changed // some of it was sent before the rest was rejected
 		r.receipt.Error = strutil.Shorten(r.err.Error(), 300)
 		if !progress {
 			r.receipt.Digest = r.prev.Digest
@@ -362,19 +362,19 @@ func (l *lane) report(r outcome) {
 	about := []any{"receiver", l.name, "incident", r.incident.ID}
 	switch f := r.failure; {
 	case r.dropped:
-		log.Debug("not told, and not owed any more", append(about, "err", r.err)...)
+		log.Debug("notification failed; no longer needed", append(about, "err", r.err)...)
 	case r.retry && f != nil && f.Own && !r.changed:
-		log.Debug("told later", append(about, "reason", r.err)...)
-		return // nothing was told, and nothing is to be remembered
+		log.Debug("notification delayed", append(about, "reason", r.err)...)
+		return // nothing was sent, and nothing is to be remembered
 	case r.retry && f != nil && f.After > 0:
-		log.Debug("told later", append(about, "reason", r.err)...)
+		log.Debug("notification delayed", append(about, "reason", r.err)...)
 	case r.retry:
 		sent.WithLabelValues(l.name, "retry").Inc()
-		log.Warn("not told; tried again", append(about, "err", r.err)...)
+		log.Warn("notification failed; retrying", append(about, "err", r.err)...)
 	case r.err != nil:
 		sent.WithLabelValues(l.name, "refused").Inc()
 		l.out.hurry(l.name, r.incident.ID)
-		log.Error("refused; not tried again until the incident changes", append(about, "err", r.err)...)
+		log.Error("notification rejected; not retried until the incident changes", append(about, "err", r.err)...)
 	case r.changed:
 		sent.WithLabelValues(l.name, "ok").Inc()
 		l.out.metrics.success.WithLabelValues(l.name).SetToCurrentTime()

@@ -25,12 +25,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	f := promauto.With(r)
 	return &metrics{
 		sent: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "notifications_total",
-			Help: "Attempts to notify a receiver, by result: ok, retry, refused, dropped; or not attempted: " +
-				"silenced, or yielded to another leader."}, []string{"receiver", "result"}),
+			Help: "Notifications by receiver and result: ok, retry, refused, dropped (queue full), silenced, or " +
+				"yielded (another replica leads)."}, []string{"receiver", "result"}),
 		queue: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "notification_queue_length",
 			Help: "Incidents with an undelivered message for the receiver."}, []string{"receiver"}),
 		open: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog", Name: "notification_breaker_open",
-			Help: "1 while a receiver fails repeatedly and watchdog tries one message at a time."},
+			Help: "1 while watchdog sends one message at a time to a receiver that fails repeatedly."},
 			[]string{"receiver"}),
 		success: f.NewGaugeVec(prometheus.GaugeOpts{Namespace: "watchdog",
 			Name: "notification_last_success_timestamp_seconds",

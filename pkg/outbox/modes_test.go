@@ -151,7 +151,7 @@ func TestEachReceiverWithEachFault(t *testing.T) {
 					t.Fatalf("%v: final %v, after %s; want taken %v, final %v, after %s, %q", err, f.Final, f.After,
 						a.taken, a.final, a.after, a.says)
 				}
-				if notify.Told(r) != a.taken {
+				if notify.Notified(r) != a.taken {
 					t.Errorf("receipt %+v", r)
 				}
 				wait := pause(f, 1)

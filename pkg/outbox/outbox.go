@@ -1,12 +1,12 @@
 // Package outbox stands between the engine and the receivers: a queue per receiver, with
 // retries, on disk.
 //
-// It owns when a receiver is told: silences, steps of an escalation, fallbacks, retries
-// and the breaker. It leaves what is said to the receivers, and what an incident is to the
+// It owns when a receiver is notified: silences, steps of an escalation, fallbacks, retries
+// and the breaker. It leaves the message to the receivers, and what an incident is to the
 // engine.
 //
-// Its one rule: it holds the newest state of each incident that a receiver has not been
-// told yet, and no receiver waits for another. What is done with it is decided by one pure
+// Its one rule: it holds the newest state of each incident that a receiver has not
+// got yet, and no receiver waits for another. What is done with it is decided by one pure
 // function, decide; the rest collects what it needs, does it, and stores what came back.
 package outbox
 
@@ -43,7 +43,7 @@ type Options struct {
 }
 
 // Outbox holds, per receiver, the newest state of each incident that it has not
-// been told yet. Receivers do not wait for each other (INV-43).
+// got yet. Receivers do not wait for each other (INV-43).
 type Outbox struct {
 	o       Options
 	metrics *metrics
@@ -111,9 +111,9 @@ func (x *Outbox) Tell(i incident.Incident) {
 	}
 }
 
-// Yield forgets what waits, but for the incidents that the caller says are this
-// replica's own: another replica leads and tells all of it. What is left here would be
-// told one day in the state that it once had, as a page that nobody ever resolves.
+// Yield drops what waits, but for the incidents that are this replica's own: another
+// replica leads and notifies of all others. What is left here would be sent one day in an
+// old state, as a page that nobody ever resolves.
 func (x *Outbox) Yield(own func(id string) bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -207,7 +207,7 @@ func (x *Outbox) drain() {
 		}
 		select {
 		case <-limit.C:
-			x.o.Logger.Warn("stopped with messages not delivered; they are kept and the next leader tells them",
+			x.o.Logger.Warn("stopped with undelivered notifications; they stay on disk, and the next leader notifies",
 				"waiting", waiting)
 			return
 		case <-tick.C:

@@ -29,8 +29,8 @@ type fake struct {
 	name string
 	do   func(context.Context, incident.Incident) error
 
-	mu   sync.Mutex
-	told []incident.Incident
+	mu       sync.Mutex
+	notified []incident.Incident
 }
 
 var _ notify.Notifier = (*fake)(nil)
@@ -45,14 +45,14 @@ func (f *fake) Notify(ctx context.Context, i incident.Incident, prev incident.Re
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.told = append(f.told, i)
+	f.notified = append(f.notified, i)
 	return incident.Receipt{Ref: "r", Digest: string(i.Phase)}, nil
 }
 
 func (f *fake) count() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.told)
+	return len(f.notified)
 }
 
 func outbox(t testing.TB, dir string, delivered func(string, string, incident.Receipt), ns ...notify.Notifier) *Outbox {
@@ -121,7 +121,7 @@ func TestOnlyTheNewestStateIsTold(t *testing.T) {
 		down.Store(false)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if f.count() != 1 || f.told[0].Phase != incident.Resolved {
+		if f.count() != 1 || f.notified[0].Phase != incident.Resolved {
 			t.Errorf("%d told", f.count())
 		}
 		if x.Pending()["f"] != 0 {
@@ -242,7 +242,7 @@ func TestWhatIsSilencedIsToldWhenTheSilenceEnds(t *testing.T) {
 		dir := t.TempDir()
 		x := outbox(t, dir, nil, f)
 		stop := notifytest.Running(t, x)
-		told := func(want int, when string) {
+		notified := func(want int, when string) {
 			t.Helper()
 			synctest.Wait()
 			if f.count() != want || x.Pending()["f"] != 0 {
@@ -251,22 +251,22 @@ func TestWhatIsSilencedIsToldWhenTheSilenceEnds(t *testing.T) {
 		}
 		i := notifytest.Trouble()
 		x.Tell(hush(i, 0, "silenced by a"))
-		told(0, "silenced from the beginning")
+		notified(0, "silenced from the beginning")
 		i.Paged = true
 		x.Tell(hush(i, time.Minute, "silenced by a"))
-		told(0, "a person must act, and it is silenced")
+		notified(0, "a person must act, and it is silenced")
 		stop()
 		x = outbox(t, dir, nil, f)
 		defer notifytest.Running(t, x)()
-		told(0, "after a restart")
+		notified(0, "after a restart")
 		x.Tell(hush(i, 2*time.Minute, ""))
-		told(1, "the silence is over")
+		notified(1, "the silence is over")
 		x.Tell(hush(i, 3*time.Minute, "silenced by b"))
-		told(2, "silenced after it was told")
+		notified(2, "silenced after it was told")
 		other := notifytest.Over(hush(i, 0, "silenced by a"))
 		other.ID, other.Alerts[0].Firing = "other", false
 		x.Tell(other)
-		told(3, "resolved: the receiver itself says nothing of what it never heard of")
+		notified(3, "resolved: the receiver itself says nothing of what it never heard of")
 	})
 }
 

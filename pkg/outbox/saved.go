@@ -54,7 +54,7 @@ func (l *lane) flush(limit time.Duration) {
 			g.Go(func() error { return l.write(l.entry(id)) })
 		}
 		if err := g.Wait(); err != nil {
-			l.out.o.Logger.Error("outbox not on disk; telling goes on from memory", "receiver", l.name, "err", err)
+			l.out.o.Logger.Error("cannot write the outbox to disk; notifying from memory", "receiver", l.name, "err", err)
 			l.out.mu.Lock()
 			for _, id := range batch {
 				l.unsaved[id] = true
@@ -126,7 +126,7 @@ func (l *lane) restore() {
 			err = json.Unmarshal(b, &k)
 		}
 		if err != nil || k.ID == "" {
-			l.out.o.Logger.Warn("outbox of an earlier process cannot be read; the incidents themselves are told again",
+			l.out.o.Logger.Warn("cannot read an outbox file of an earlier process; its incident is notified again",
 				"file", file, "err", err)
 			continue
 		}

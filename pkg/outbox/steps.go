@@ -7,7 +7,7 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// Steps returns from which step of an escalation on a receiver is told of an
+// Steps returns from which step of an escalation on a receiver is notified of an
 // incident of a severity; 0, as are all that no step names: from the beginning. named
 // says whether a step names it.
 func Steps(c *config.Config) func(receiver string, s incident.Severity) (step int, named bool) {

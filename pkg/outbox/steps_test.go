@@ -15,7 +15,7 @@ import (
 func TestAReceiverIsToldFromItsStepOn(t *testing.T) {
 	x := &Outbox{}
 	x.Escalate(Steps(notifytest.Escalation()))
-	told := incident.Receipt{State: "firing"}
+	notified := incident.Receipt{State: "firing"}
 	for _, tt := range []struct {
 		receiver string
 		severity incident.Severity
@@ -27,7 +27,7 @@ func TestAReceiverIsToldFromItsStepOn(t *testing.T) {
 		{"slack", incident.P1, 0, incident.Receipt{}, false},
 		{"mail", incident.P1, 0, incident.Receipt{}, true},
 		{"mail", incident.P1, 1, incident.Receipt{}, false},
-		{"mail", incident.P1, 0, told, false},
+		{"mail", incident.P1, 0, notified, false},
 		{"boss", incident.P1, 1, incident.Receipt{}, true},
 		{"boss", incident.P1, 5, incident.Receipt{}, false},
 		{"boss", incident.P0, 0, incident.Receipt{}, false},
@@ -45,11 +45,11 @@ func TestAReceiverIsToldFromItsStepOn(t *testing.T) {
 // receiver does not take, and from its step on of what that one took.
 func TestAFallbackThatAStepNames_INV42(t *testing.T) {
 	for _, tt := range []struct {
-		name  string
-		named int // step that names it
-		dead  bool
-		step  int
-		told  bool
+		name     string
+		named    int // step that names it
+		dead     bool
+		step     int
+		notified bool
 	}{
 		{"its receiver is dead before the step", 1, true, 0, true},
 		{"its receiver works before the step", 1, false, 0, false},
@@ -79,8 +79,8 @@ func TestAFallbackThatAStepNames_INV42(t *testing.T) {
 			x.Tell(i)
 			time.Sleep(time.Minute)
 			synctest.Wait()
-			if told := spare.count() > 0; told != tt.told {
-				t.Errorf("%s: told %v", tt.name, told)
+			if notified := spare.count() > 0; notified != tt.notified {
+				t.Errorf("%s: told %v", tt.name, notified)
 			}
 		})
 	}

@@ -63,8 +63,8 @@ func TestAThreadThatFailsDoesNotRepeatTheMessage(t *testing.T) {
 
 // Whoever stands in for a receiver is not told because a thread waits for its turn.
 func TestAThreadThatWaitsIsNoReasonForTheFallback(t *testing.T) {
-	for name, f := range map[string]notify.Failure{"waits": {After: time.Second, Told: true},
-		"is refused": {Final: true, Told: true}} {
+	for name, f := range map[string]notify.Failure{"waits": {After: time.Second, Delivered: true},
+		"is refused": {Final: true, Delivered: true}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				good := &threadless{f: f}

@@ -41,8 +41,8 @@ func TestWhatAnotherLeaderTellsIsNotToldByThisOne_INV42(t *testing.T) {
 			time.Sleep(10 * time.Minute)
 			synctest.Wait()
 			stop()
-			if pager.count() != 1 || pager.told[0].ID != own.ID {
-				t.Errorf("hangs %v: told %+v", hangs, pager.told)
+			if pager.count() != 1 || pager.notified[0].ID != own.ID {
+				t.Errorf("hangs %v: told %+v", hangs, pager.notified)
 			}
 			if n := outbox(t, dir, nil, pager).Pending()["pager"]; n != 0 {
 				t.Errorf("hangs %v: %d wait after a restart", hangs, n)
@@ -54,7 +54,7 @@ func TestWhatAnotherLeaderTellsIsNotToldByThisOne_INV42(t *testing.T) {
 // An attempt that fails after its incident was forgotten does not bring it back, neither in
 // memory nor on disk. What it told all the same is remembered.
 func TestAnAttemptThatFailsLaterBringsNothingBack_INV42(t *testing.T) {
-	toldInPart := incident.Receipt{Ref: "1", State: "firing"}
+	partial := incident.Receipt{Ref: "1", State: "firing"}
 	for _, tc := range []struct {
 		name    string
 		receipt incident.Receipt // that the attempt brings
@@ -62,10 +62,10 @@ func TestAnAttemptThatFailsLaterBringsNothingBack_INV42(t *testing.T) {
 		items   int // that are left
 	}{
 		{"it told nothing", incident.Receipt{}, errors.New("down"), 0},
-		{"the receiver itself waits", incident.Receipt{},
+		{"the receiver delays it", incident.Receipt{},
 			&notify.Failure{Err: errors.New("not yet"), After: time.Second, Own: true}, 0},
-		{"it told the message, and not its thread", toldInPart,
-			&notify.Failure{Err: errors.New("429"), After: time.Second, Told: true}, 1},
+		{"it told the message, and not its thread", partial,
+			&notify.Failure{Err: errors.New("429"), After: time.Second, Delivered: true}, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

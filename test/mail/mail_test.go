@@ -112,7 +112,7 @@ func TestMail(t *testing.T) {
 			}
 			last := read(t, server.next(t))
 			if strings.Contains(tc.name, "unknown") != strings.Contains(r.Error,
-				"not taken for gone@example.com: 550") {
+				"rejected for gone@example.com: 550") {
 				t.Errorf("%+v", r)
 			}
 			first.check(t, "P1 shop: errors (31% fail <b>é</b>  Bcc: everybody@example.com)", "", "P1 open",

@@ -185,7 +185,7 @@ func (l *Email) data(i incident.Incident, limit int) mailData {
 	lines := i.Timeline[max(0, len(i.Timeline)-mailLines):]
 	if limit <= notify.MaxTextShort {
 		d.Did, lines = d.Did[max(0, len(d.Did)-2):], lines[max(0, len(lines)-2):]
-		d.Note = "This mail is shortened: the mail server refused it for its size."
+		d.Note = "This mail is shortened: the mail server rejected the full text as too large."
 	}
 	for _, e := range lines {
 		d.Timeline = append(d.Timeline, mailEntry{e.At.UTC(),

@@ -152,7 +152,7 @@ func TestAMailThreadPerIncident(t *testing.T) {
 				"error rate 31%", "12:00:00", "watchdog why 01inc", "+49 30 1234567",
 				"https://grafana.example.com/d/x?a=1"}
 			if k == 2 {
-				want = []string{"P1 resolved: shop", "Over after 1m0s. Nothing is asked of you."}
+				want = []string{"P1 resolved: shop", "Resolved after 1m0s. No action is required."}
 			}
 			for _, w := range want {
 				if !strings.Contains(body, w) {
@@ -223,7 +223,7 @@ func TestAMailThatIsRefused(t *testing.T) {
 		case tc.want != "" && len(rec.Requests(recorders.Email)) != 0:
 			t.Errorf("%s: something was sent", name)
 		}
-		if (name == "one of two recipients") != strings.Contains(r.Error, "not taken for a@example.com: 550") {
+		if (name == "one of two recipients") != strings.Contains(r.Error, "rejected for a@example.com: 550") {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
@@ -237,7 +237,7 @@ func TestAMailServerThatHangsIsLeftInTime_INV43(t *testing.T) {
 	began := time.Now()
 	_, err := l.Notify(ctx, notifytest.Trouble(), incident.Receipt{})
 	var f *notify.Failure
-	if !errors.As(err, &f) || f.Final || !strings.Contains(err.Error(), "no answer in time") {
+	if !errors.As(err, &f) || f.Final || !strings.Contains(err.Error(), ": timeout (") {
 		t.Errorf("%v", err)
 	}
 	if took := time.Since(began); took > 5*time.Second {
@@ -253,7 +253,7 @@ func TestAMailServerThatHangsIsLeftInTime_INV43(t *testing.T) {
 	ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if _, err := l.Notify(ctx, notifytest.Trouble(), incident.Receipt{}); err == nil ||
-		!strings.Contains(err.Error(), "no answer in time") {
+		!strings.Contains(err.Error(), ": timeout (") {
 		t.Errorf("%v", err)
 	}
 }
@@ -270,7 +270,7 @@ func TestAMailThatIsTooLargeIsShortenedOnce(t *testing.T) {
 	if len(all) != 1 || rec.Attempts(recorders.Email) != 2 {
 		t.Fatalf("%d taken of %d", len(all), rec.Attempts(recorders.Email))
 	}
-	if _, text, html := parts(t, all[0]); html != "" || !strings.Contains(text, "refused it for its size") ||
+	if _, text, html := parts(t, all[0]); html != "" || !strings.Contains(text, "rejected the full text as too large") ||
 		!strings.Contains(text, "P1 open: shop") {
 		t.Errorf("%s", text)
 	}

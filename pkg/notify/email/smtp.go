@@ -145,7 +145,7 @@ func (s smarthost) send(ctx context.Context, from string, to []*netmail.Address,
 	// It is taken; how the conversation ends changes nothing.
 	_ = conn.Quit()
 	if len(refused) > 0 {
-		missed = strutil.Shorten("not taken for "+strings.Join(refused, "; "), 300)
+		missed = strutil.Shorten("rejected for "+strings.Join(refused, "; "), 300)
 	}
 	return missed, nil
 }
@@ -156,9 +156,9 @@ func (s smarthost) because(ctx context.Context, err error) error {
 	server := net.JoinHostPort(s.host, strconv.Itoa(s.port))
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("%s: no answer in time (%w)", server, ctx.Err())
+		return fmt.Errorf("%s: timeout (%w)", server, ctx.Err())
 	case strings.Contains(err.Error(), "does not support STARTTLS"):
-		return fmt.Errorf("%s does not offer STARTTLS, and nothing is sent to it in plain text", server)
+		return fmt.Errorf("%s does not offer STARTTLS; plaintext is not allowed", server)
 	}
 	return fmt.Errorf("%s: %w", server, err)
 }

@@ -84,7 +84,7 @@ func TestPagerDutyRingsForAGraverSeverityAndHasOneOpenIncident_X40(t *testing.T)
 	}
 	body := string(rec.Requests(recorders.PagerDuty)[2].Body)
 	for _, part := range []string{`"severity":"critical"`, `"page_before":"01inc/P1"`,
-		"alice acknowledged this as P1; it is P0 now"} {
+		"alice acknowledged this as P1; it is now P0"} {
 		if !strings.Contains(body, part) {
 			t.Errorf("no %s in %s", part, body)
 		}

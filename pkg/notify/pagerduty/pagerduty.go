@@ -1,4 +1,4 @@
-// Package pagerduty pages people by PagerDuty's Events API v2.
+// Package pagerduty pages the on-call by PagerDuty's Events API v2.
 //
 // It owns the events of an incident, their keys and their limits, and change events. It
 // leaves what people answer in PagerDuty to pkg/responder/inbound.
@@ -228,7 +228,7 @@ func shorten(i incident.Incident, e *pagerduty.V2Event) bool {
 	}
 	details := map[string]any{"incident": strutil.Shorten(i.ID, notify.MaxTextShort),
 		"next": strutil.Shorten(notify.Next(i), notify.MaxTextShort), "why": "watchdog why " +
-			strutil.Shorten(i.ID, notify.MaxTextShort), "shortened": "PagerDuty does not take the whole event"}
+			strutil.Shorten(i.ID, notify.MaxTextShort), "shortened": "PagerDuty rejected the full event"}
 	if d, ok := e.Payload.Details.(map[string]any); ok && d["shortened"] != nil {
 		return false
 	}
@@ -259,7 +259,7 @@ func pagerDutyError(what string, err error, h *heeded) failed {
 	if h.said != "" {
 		err = fmt.Errorf("%w: %s", err, h.said)
 	}
-	f := &notify.Failure{Err: fmt.Errorf("tell PagerDuty %s: %w", what, err), Final: final}
+	f := &notify.Failure{Err: fmt.Errorf("notify PagerDuty %s: %w", what, err), Final: final}
 	if !final {
 		f.After = h.after
 	}

@@ -57,7 +57,7 @@ func TestAnEventThatIsTooLargeIsSentShorter_F92(t *testing.T) {
 	for _, q := range all[:2] {
 		if len(q.Body) > 2<<10 || !strings.Contains(q.Summary, "P1 shop") ||
 			!strings.Contains(string(q.Body), "watchdog why 01inc") ||
-			!strings.Contains(string(q.Body), "does not take the whole event") {
+			!strings.Contains(string(q.Body), "rejected the full event") {
 			t.Errorf("%d bytes: %.300s", len(q.Body), q.Body)
 		}
 	}

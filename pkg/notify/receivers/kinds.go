@@ -42,7 +42,7 @@ func Kinds() []Kind {
 	return []Kind{
 		{
 			Name: "pagerduty", Title: "PagerDuty", Sections: []string{"pagerduty", "pagers"}, Wakes: true,
-			Help:         "pages people: one page per incident and severity, by the Events API v2",
+			Help:         "pages the on-call: one alert per incident and severity, Events API v2",
 			Acknowledged: "202 for each event",
 			build: func(r config.Receiver, s Shared) (notify.Notifier, error) {
 				return pagerduty.New(r.Name, pager(r), s.Reference)
@@ -51,7 +51,7 @@ func Kinds() []Kind {
 		},
 		{
 			Name: "slack", Title: "Slack", Sections: []string{"slack"},
-			Help:         "tells the team: one message per incident, edited in place, with a thread",
+			Help:         "posts one message per incident, edited in place, with a thread",
 			Acknowledged: "200 with `ok: true`, and the time stamp of the message",
 			build: func(r config.Receiver, s Shared) (notify.Notifier, error) {
 				return slack.New(r.Options.(*config.Slack), s.Reference, s.Now)
@@ -60,7 +60,7 @@ func Kinds() []Kind {
 		},
 		{
 			Name: "webhook", Title: "Webhooks", Sections: []string{"webhooks"}, Wakes: true,
-			Help:         "tells anything that takes a POST, in Alertmanager's words or in yours",
+			Help:         "sends a POST in Alertmanager's webhook format, or with a template",
 			Acknowledged: "any 2xx",
 			build: func(r config.Receiver, s Shared) (notify.Notifier, error) {
 				return webhook.New(*r.Options.(*config.Webhook), s.Reference)
@@ -69,7 +69,7 @@ func Kinds() []Kind {
 		},
 		{
 			Name: "email", Title: "E-mail", Sections: []string{"emails"},
-			Help:         "tells people by mail: one thread per incident",
+			Help:         "sends mail: one thread per incident",
 			Acknowledged: "250 after the text, from the mail server, for at least one recipient",
 			build: func(r config.Receiver, s Shared) (notify.Notifier, error) {
 				return email.New(*r.Options.(*config.Email), s.Reference, s.Now)
@@ -78,7 +78,7 @@ func Kinds() []Kind {
 		},
 		{
 			Name: "statuspage", Title: "Status page", Sections: []string{"statuspage"},
-			Help:         "tells the public, once people have said so",
+			Help:         "posts to the public status page, once a person has published the incident",
 			Acknowledged: "any 2xx, with the id of the entry",
 			build: func(r config.Receiver, s Shared) (notify.Notifier, error) {
 				return statuspage.New(r.Options.(*config.Statuspage), s.Now)

@@ -55,7 +55,7 @@ func Undefined(cfg *config.Config) []string {
 		for _, r := range configured(cfg, k) {
 			for _, t := range k.texts(r) {
 				for _, name := range notify.UndefinedNames(t.Text, shared) {
-					all = append(all, fmt.Sprintf("receivers %s: %s calls the template %q, which is defined nowhere",
+					all = append(all, fmt.Sprintf("receivers %s: %s calls the template %q, which is not defined",
 						r.Name, t.Option, name))
 				}
 			}

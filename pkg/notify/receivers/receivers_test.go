@@ -216,7 +216,7 @@ func TestAnUnansweredIncidentIsToldAgainAndAnAcknowledgedOneIsPassedOn(t *testin
 	if want := []string{"trigger", "trigger", "acknowledge", "resolve"}; !slices.Equal(told, want) {
 		t.Errorf("PagerDuty got %v, want %v", told, want)
 	}
-	for k, want := range []string{"To be acknowledged by 13:00:00 UTC, 1 Jan", "deadlines missed: 1",
+	for k, want := range []string{"Acknowledge by 13:00:00 UTC, 1 Jan", "deadlines missed: 1",
 		"acknowledged by alice", "acknowledged by alice"} {
 		if k >= len(shown) || !strings.Contains(shown[k], want) || strings.Contains(shown[k], "<!channel>") {
 			t.Errorf("message %d does not say %q; all are\n%s", k, want, strings.Join(shown, "\n"))

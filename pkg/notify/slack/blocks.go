@@ -95,7 +95,7 @@ func slackNext(i incident.Incident) string {
 	if i.Asked == nil {
 		return notify.Next(i)
 	}
-	return fmt.Sprintf("watchdog asks for your word until %s. By hand: `%s`, or `watchdog deny %s --reason WHY`",
+	return fmt.Sprintf("Approval requested until %s. On the command line: `%s`, or `watchdog deny %s --reason WHY`",
 		i.Asked.Until.UTC().Format("15:04 UTC, 2 Jan"), i.ApproveCommand(), i.ID)
 }
 
@@ -110,16 +110,16 @@ func slackPlan(r incident.Request) string {
 			strutil.Shorten(p.After, 100))
 	}
 	lines = append(lines, escape(strutil.Shorten(object, 600)))
-	facts := []string{fmt.Sprintf("disturbs %d pods at worst", p.Price)}
+	facts := []string{fmt.Sprintf("disrupts %d pods at worst", p.Price)}
 	if p.Lease > 0 {
-		facts = append(facts, fmt.Sprintf("taken back after %s", p.Lease))
+		facts = append(facts, fmt.Sprintf("reverted after %s", p.Lease))
 	} else if p.Is != "" {
-		facts = append(facts, "taken back if it costs pods or endpoints")
+		facts = append(facts, "reverted if pods or endpoints are lost")
 	} else if p.Undoable() {
 		facts = append(facts, "can be undone")
 	}
 	if r.Quorum > 1 {
-		facts = append(facts, fmt.Sprintf("needs %d people", r.Quorum))
+		facts = append(facts, fmt.Sprintf("requires %d approvers", r.Quorum))
 	}
 	if r.CoolOff > 0 {
 		facts = append(facts, fmt.Sprintf("waits %s for objections", r.CoolOff))
@@ -151,7 +151,7 @@ func slackButtons(i incident.Incident) []slack.BlockElement {
 			"Deny", slack.StyleDanger)
 		yes.Confirm = confirm("Approve this plan?",
 			escape(strutil.Shorten(r.Plan.Summary, 200))+"\n"+escape(fmt.Sprintf("Plan %.12s", r.Plan.Hash)), "Approve")
-		no.Confirm = confirm("Deny this plan?", "watchdog does not ask for it again in this incident.", "Deny")
+		no.Confirm = confirm("Deny this plan?", "watchdog will not request it again in this incident.", "Deny")
 		all = append(all, yes, no)
 		b.Op, b.Plan = "", ""
 	}
@@ -160,27 +160,27 @@ func slackButtons(i incident.Incident) []slack.BlockElement {
 	}
 	if i.Target.Workload != "" && i.Target.Kind != "" && i.Phase != incident.Suppressed {
 		hold := button(responder.Hold, "Hold", slack.StyleDefault)
-		hold.Confirm = confirm("Hold this workload?", "watchdog only watches it until somebody resumes it.", "Hold")
+		hold.Confirm = confirm("Hold this workload?", "watchdog takes no action on it until the hold is lifted.", "Hold")
 		all = append(all, hold)
 	}
 	if i.Target.Workload != "" && !i.OnHoldSince.IsZero() {
 		resume := button(responder.Resume, "Resume", slack.StyleDefault)
 		resume.Confirm = confirm("Resume this workload?",
-			"watchdog may act on it again. Its quarantine is lifted, too.", "Resume")
+			"Lifts the hold and the quarantine; watchdog may act on it again.", "Resume")
 		all = append(all, resume)
 	}
 	if slices.ContainsFunc(i.Attempts, func(a incident.Attempt) bool {
 		return a.Action == incident.ActionScale && a.Verdict != incident.Aborted
 	}) {
 		undo := button(responder.Undo, "Undo", slack.StyleDanger)
-		undo.Confirm = confirm("Take back what watchdog changed?",
-			"It is set back now instead of at the end of its lease.", "Undo")
+		undo.Confirm = confirm("Revert the change?",
+			"watchdog reverts its change now instead of when the lease expires.", "Undo")
 		all = append(all, undo)
 	}
 	if strings.HasPrefix(i.Receipts[incident.PublicReceiver].State, incident.Proposed) && !i.Public.Publish {
 		publish := button(responder.Publish, "Publish", slack.StyleDefault)
 		publish.Confirm = confirm("Publish this incident?",
-			"What is proposed is posted on the public status page, and so is what follows.", "Publish")
+			"The proposed post and all later updates appear on the public status page.", "Publish")
 		all = append(all, publish)
 	}
 	return append(all, button(responder.Why, "Why?", slack.StyleDefault))

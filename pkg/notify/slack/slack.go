@@ -86,7 +86,7 @@ func (s *Slack) Notify(ctx context.Context, i incident.Incident, prev incident.R
 		// The first message says what has happened so far; its thread is what follows.
 		prev.Told = i.Dropped + len(i.Timeline)
 	}
-	thread, told := slackThread(i, prev.Told)
+	thread, sent := slackThread(i, prev.Told)
 	// An edit of the message notifies nobody (INV-60).
 	call := prev.Ref != "" && notify.Rings(i, prev)
 	if prev.Digest == d && thread == "" && !call {
@@ -107,10 +107,10 @@ func (s *Slack) Notify(ctx context.Context, i incident.Incident, prev incident.R
 		}
 		switch {
 		case exists && messageGone(err) && i.Phase == incident.Resolved:
-			now.State, now.Digest, now.Told = notify.Status(i), d, told
+			now.State, now.Digest, now.Told = notify.Status(i), d, sent
 			return now, nil // nobody has it before their eyes
 		case exists && messageGone(err):
-			prev.Told, thread, told = i.Dropped+len(i.Timeline), "", i.Dropped+len(i.Timeline)
+			prev.Told, thread, sent = i.Dropped+len(i.Timeline), "", i.Dropped+len(i.Timeline)
 			fallthrough
 		case !exists:
 			call = false // a new message notifies by itself
@@ -134,7 +134,7 @@ func (s *Slack) Notify(ctx context.Context, i incident.Incident, prev incident.R
 			return now, err
 		}
 	}
-	now.Told, now.Severity = told, notify.Graver(prev.Severity, i.Severity)
+	now.Told, now.Severity = sent, notify.Graver(prev.Severity, i.Severity)
 	return now, nil
 }
 
@@ -154,8 +154,8 @@ func slackCall(i incident.Incident) string {
 // message in the channel.
 func (s *Slack) reply(ctx context.Context, api *slack.Client, i incident.Incident, ref, text string, call bool) error {
 	if wait := s.nextReply(); wait > 0 {
-		return &notify.Failure{Err: fmt.Errorf("the thread of incident %s goes on in a moment: one message per %s",
-			i.ID, replyPause), After: wait, Own: true, Told: true}
+		return &notify.Failure{Err: fmt.Errorf("thread of incident %s delayed: at most one message per %s",
+			i.ID, replyPause), After: wait, Own: true, Delivered: true}
 	}
 	channel, stamp, _ := strings.Cut(ref, "/")
 	section := slack.NewSectionBlock(markdown(text), nil, nil)
@@ -166,7 +166,7 @@ func (s *Slack) reply(ctx context.Context, api *slack.Client, i incident.Inciden
 	}
 	if _, _, err := api.PostMessageContext(ctx, channel, options...); err != nil {
 		f := slackError(i, err)
-		f.Told = true
+		f.Delivered = true
 		return f
 	}
 	return nil
@@ -221,7 +221,7 @@ func messageGone(err error) bool {
 }
 
 func slackError(i incident.Incident, err error) *notify.Failure {
-	f := &notify.Failure{Err: fmt.Errorf("tell Slack of incident %s: %w", i.ID, err)}
+	f := &notify.Failure{Err: fmt.Errorf("notify Slack of incident %s: %w", i.ID, err)}
 	var limited *slack.RateLimitedError
 	var answer slack.SlackErrorResponse
 	var code slack.StatusCodeError

@@ -63,7 +63,7 @@ func TestSlackTellsTheChannelOfAGraverSeverity_X40(t *testing.T) {
 func TestAMessageInSlackSaysThatItsTargetIsInMaintenance(t *testing.T) {
 	_, body := slackTexts(notifytest.InMaintenance(), notify.QuickReference{})
 	if !strings.Contains(body, "This is in maintenance until 2026-03-01 12:42 UTC, by &lt;alice&gt;: move") ||
-		!strings.Contains(body, "watchdog keeps its hands off while people work on this") {
+		!strings.Contains(body, "watchdog takes no action during maintenance") {
 		t.Errorf("Slack: %s", body)
 	}
 }
@@ -275,7 +275,7 @@ func TestTheTimelineIsAThreadToldOnce(t *testing.T) {
 	i.Acked = incident.Attribution{By: "alice", At: notifytest.T0}
 	waits, err := n.Notify(t.Context(), i, r)
 	var f *notify.Failure
-	if !errors.As(err, &f) || f.After <= 0 || f.After > time.Second || f.Final || !f.Told || waits.Told != 3 ||
+	if !errors.As(err, &f) || f.After <= 0 || f.After > time.Second || f.Final || !f.Delivered || waits.Told != 3 ||
 		waits.Digest == r.Digest {
 		t.Fatalf("%+v, %v", waits, err)
 	}

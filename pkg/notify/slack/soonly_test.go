@@ -22,22 +22,22 @@ func TestReceiversSayOnlyWhatIsSo_A4(t *testing.T) {
 		next   string
 	}{
 		{"evidence is taken, in mode observe as well", incident.Incident{Phase: incident.Acting},
-			"open", ":mag:", "watchdog is investigating; nothing is under way."},
+			"open", ":mag:", "watchdog is investigating; no action is in progress."},
 		{"an action is on its way", incident.Incident{Phase: incident.Acting, Op: op},
-			"acting", ":wrench:", "watchdog works on it: restart shop."},
+			"acting", ":wrench:", "In progress: restart shop."},
 		{"it recovers by itself", incident.Incident{Phase: incident.Verifying},
-			"recovering", ":mag:", "It is recovering: nothing was done, and watchdog waits until it is over."},
+			"recovering", ":mag:", "The target is recovering without an action; waiting for it to be healthy."},
 		{"it flaps, and is calm (S07)", incident.Incident{Phase: incident.Escalated, Paged: true,
 			CalmSince: notifytest.T0}, "recovering", ":rotating_light:",
-			"Nothing fires any more. It came back before, so this stays open until it has been calm for 10m0s."},
+			"No alert is firing. It recurred before, so the incident stays open until no alert has fired for 10m0s."},
 		{"it flapped, and is over (S07)", incident.Incident{Phase: incident.Resolved, Paged: true,
 			OpenedAt: notifytest.T0.Add(-time.Hour), CalmSince: notifytest.T0.Add(-incident.FlapCalm),
 			ResolvedAt: notifytest.T0}, "resolved", ":white_check_mark:",
-			"Over after 1h0m0s. Nothing is asked of you."},
+			"Resolved after 1h0m0s. No action is required."},
 		{"after an action", incident.Incident{Phase: incident.Verifying, Attempts: done},
-			"verifying", ":wrench:", "watchdog waits whether it helped."},
+			"verifying", ":wrench:", "Waiting to see whether the action helped."},
 		{"just opened", incident.Incident{Phase: incident.Open},
-			"open", ":mag:", "watchdog is investigating; nothing is under way."},
+			"open", ":mag:", "watchdog is investigating; no action is in progress."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if s, i, n := notify.Status(tt.i), icon(tt.i), notify.Next(tt.i); s != tt.status || i != tt.icon ||

@@ -155,7 +155,7 @@ func (p *Client) put(ctx context.Context, id string, body map[string]any) (strin
 		return "", err
 	}
 	if id == "" && answer.ID == "" {
-		return "", fmt.Errorf("status page: %s %s: the answer names no id", method, path)
+		return "", fmt.Errorf("status page: %s %s: the response has no id", method, path)
 	}
 	if id != "" {
 		return id, nil
@@ -165,8 +165,8 @@ func (p *Client) put(ctx context.Context, id string, body map[string]any) (strin
 
 func (p *Client) send(ctx context.Context, method, path string, body, answer any) error {
 	if left := p.pace.left(p.now()); left > 0 {
-		return &notify.Failure{Err: fmt.Errorf("status page: %s %s: not sent: it asked for quiet for %s more", method,
-			path, left.Round(time.Second)), After: left}
+		return &notify.Failure{Err: fmt.Errorf("status page: %s %s: not sent: rate limited by the page for another %s",
+			method, path, left.Round(time.Second)), After: left}
 	}
 	token, err := p.token.Reveal()
 	if err != nil {
@@ -188,7 +188,7 @@ func (p *Client) send(ctx context.Context, method, path string, body, answer any
 	// Without it Statuspage reads the body as a form (runbook defect 18).
 	req.Header.Set("Content-Type", "application/json")
 	if err := p.pace.limit.Wait(ctx); err != nil {
-		return fmt.Errorf("status page: %s %s: not sent, too many requests wait: %w", method, path, err)
+		return fmt.Errorf("status page: %s %s: not sent: too many queued requests: %w", method, path, err)
 	}
 	resp, err := p.client.Do(req)
 	if err != nil {
@@ -203,7 +203,7 @@ func (p *Client) send(ctx context.Context, method, path string, body, answer any
 		err = json.Unmarshal(text, answer)
 	}
 	if err != nil {
-		return fmt.Errorf("status page: %s %s: answer: %w", method, path, err)
+		return fmt.Errorf("status page: %s %s: response: %w", method, path, err)
 	}
 	return nil
 }

@@ -74,10 +74,10 @@ func (s *Statuspage) differ(there []entry, status map[string]string, all []incid
 		}
 		why := ""
 		if s.mode == "ask" && i.Receipts[s.Name()].Ref == "" {
-			why = fmt.Sprintf("; nobody has said `watchdog publish %s`", i.ID)
+			why = fmt.Sprintf("; not published: run `watchdog publish %s`", i.ID)
 		}
 		found = append(found, differs{notify.Drift{Component: part.ID,
-			Text: fmt.Sprintf("the status page says operational%s while incident %s on %s goes on since %s UTC%s",
+			Text: fmt.Sprintf("the status page shows operational%s, but incident %s on %s has been open since %s UTC%s",
 				ofPart(part.ID), i.ID, i.Target.Name, i.OpenedAt.UTC().Format("15:04:05"), why)}, "down " + i.ID,
 			i.OpenedAt})
 	}
@@ -89,7 +89,7 @@ func (s *Statuspage) differ(there []entry, status map[string]string, all []incid
 			continue
 		}
 		d := differs{notify.Drift{Component: o.Component,
-			Text: fmt.Sprintf("the status page shows trouble%s (entry %s) although incident %s is over",
+			Text: fmt.Sprintf("the status page shows an open entry%s (%s), but incident %s is resolved",
 				ofPart(o.Component), p.ID, o.Incident)}, "over " + p.ID, time.Time{}}
 		if k := slices.IndexFunc(all, func(i incident.Incident) bool { return i.ID == o.Incident }); k >= 0 {
 			if s.mem.said(all[k], o.Component, now).Held(now) {

@@ -109,8 +109,8 @@ func TestADriftSaysWhatToDo(t *testing.T) {
 	i := notifytest.Trouble()
 	now := i.OpenedAt.Add(10 * time.Minute)
 	d := s.mem.lasting(s.differ(nil, map[string]string{"c1": "operational"}, []incident.Incident{i}, now), now)
-	if len(d) != 1 || d[0].Text != "the status page says operational of component c1 while incident 01inc on shop "+
-		"goes on since 12:00:00 UTC; nobody has said `watchdog publish 01inc`" {
+	if len(d) != 1 || d[0].Text != "the status page shows operational of component c1, but incident 01inc on shop "+
+		"has been open since 12:00:00 UTC; not published: run `watchdog publish 01inc`" {
 		t.Errorf("%v", d)
 	}
 }

@@ -38,7 +38,7 @@ func (s *Statuspage) Maintain(ctx context.Context, m notify.ScheduledMaintenance
 	}
 	rank := slices.Index(maintenanceStates, state)
 	if rank < 0 || m.Key == "" {
-		return fmt.Errorf("status page: maintenance %q: unknown state %q, or no key", m.Name, state)
+		return fmt.Errorf("status page: maintenance %q: unknown state %q, or missing key", m.Name, state)
 	}
 	if len(m.Components) == 0 {
 		m.Components = s.components.among(m.Targets)

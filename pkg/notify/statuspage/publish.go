@@ -115,23 +115,23 @@ func decide(q question, now time.Time) decision {
 	if next.Status == "" || next == was.publicState || was.Status == resolved {
 		d := decision{After: wait}
 		if wait > 0 {
-			d.Why = fmt.Sprintf("what is measured must last %s longer", wait.Round(time.Second))
+			d.Why = fmt.Sprintf("the measured state must last another %s", wait.Round(time.Second))
 		}
 		return d
 	}
 	if q.Word.Held(now) {
-		return decision{After: q.Word.HoldUntil.Sub(now), Why: fmt.Sprintf("%s: %s holds the page until %s UTC",
+		return decision{After: q.Word.HoldUntil.Sub(now), Why: fmt.Sprintf("%s: page held by %s until %s UTC",
 			next.Status, cmp.Or(q.Word.By, "somebody"), q.Word.HoldUntil.UTC().Format("15:04:05"))}
 	}
 	if was.Status == "" && q.Ask && !q.Word.Publish && !(q.Automatic != nil && q.Automatic(next)) {
-		return decision{Propose: next, After: wait, Why: "the first post waits for a person's word"}
+		return decision{Propose: next, After: wait, Why: "the first post waits for `watchdog publish`"}
 	}
 	last := was.At
 	if q.Changed.After(last) {
 		last = q.Changed
 	}
 	if left := last.Add(q.Damping.MinUpdateInterval).Sub(now); !last.IsZero() && left > 0 {
-		return decision{After: left, Why: fmt.Sprintf("%s: the page changed %s ago, and changes once in %s",
+		return decision{After: left, Why: fmt.Sprintf("%s: the page changed %s ago; minimum interval %s",
 			next.Status, now.Sub(last).Round(time.Second), q.Damping.MinUpdateInterval)}
 	}
 	return decision{Post: next}

@@ -1,4 +1,4 @@
-// Package statuspage tells the public of incidents, by Statuspage.
+// Package statuspage publishes incidents on a status page of Atlassian Statuspage.
 //
 // It owns the step from what is measured to what is published, the public's texts, the
 // requests, planned maintenance, and the comparison of the page with the incidents. It
@@ -73,9 +73,9 @@ func (*Statuspage) Patience() time.Duration { return 4 * notify.AttemptTimeout }
 // What names the page.
 func (s *Statuspage) What() string {
 	if s.mode != "ask" && s.mode != "auto" {
-		return "page " + s.id + " can be read with the token; publish is off"
+		return "page " + s.id + " is readable with the token; publish is off"
 	}
-	return "page " + s.id + " can be read with the token"
+	return "page " + s.id + " is readable with the token"
 }
 
 // Reach reads the page's component, or the page.
@@ -176,7 +176,7 @@ func (s *Statuspage) Notify(ctx context.Context, i incident.Incident, prev incid
 	seen := s.mem.learn(i, state, part.ID, prev.Ref, was, now)
 	if seen.heir != "" && i.Phase == incident.Resolved && was.Status != resolved {
 		s.mem.forget(i.ID)
-		return incident.Receipt{Ref: prev.Ref, State: "goes on as incident " + seen.heir,
+		return incident.Receipt{Ref: prev.Ref, State: "continues as incident " + seen.heir,
 			Digest: published{publicState{resolved, was.Impact}, was.At}.String()}, nil
 	}
 	if prev.Ref == "" && state.Status != "" && seen.ref != "" {
@@ -234,7 +234,7 @@ func (s *Statuspage) post(ctx context.Context, i incident.Incident, prev inciden
 		// Over: by an answer that was lost, or by somebody's hand. It is not opened again.
 		state := resolved
 		if next.Status != resolved {
-			state = "resolved on the page by somebody else"
+			state = "resolved on the page by another user"
 		}
 		return receipt(prev.Ref, state, publicState{resolved, operational}), nil
 	}
@@ -255,8 +255,8 @@ func (s *Statuspage) post(ctx context.Context, i incident.Incident, prev inciden
 			return prev, err
 		}
 		if left := last.Add(s.damping.MinUpdateInterval).Sub(s.now()); left > 0 {
-			return prev, &notify.Failure{Err: errors.New("status page: the page changed a moment ago"), After: left,
-				Own: true}
+			return prev, &notify.Failure{Err: errors.New("status page: the page changed within the minimum interval"),
+				After: left, Own: true}
 		}
 	}
 	w := s.templates.of(i.Severity, next.Status)

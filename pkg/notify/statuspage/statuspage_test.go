@@ -501,7 +501,7 @@ func TestWhatSomebodyResolvedOnThePageIsNotOpenedAgain(t *testing.T) {
 		r.say("a", func(i *incident.Incident) { i.Op = &incident.Op{AppliedAt: time.Now()} })
 		time.Sleep(10 * time.Minute)
 		reads(t, rec, "by hand", "resolved operational")
-		if got := r.receipt("a").State; got != "resolved on the page by somebody else" {
+		if got := r.receipt("a").State; got != "resolved on the page by another user" {
 			t.Error(got)
 		}
 	})
@@ -654,8 +654,8 @@ func TestATextMayHoldTheFactsAndNothingElse_SEC24(t *testing.T) {
 	}
 	if _, err := newPublicTemplates([]config.StatuspageTemplate{{State: "resolved",
 		Body: "{{ .Target }}"}}); err == nil ||
-		err.Error() != "templates[0].body: {{.Target}} is not for the public; beside plain words there may be {{ "+
-			".Component }} and {{ .Since }}" {
+		err.Error() != "templates[0].body: {{.Target}} is not allowed in a status page text; only {{ "+
+			".Component }} and {{ .Since }} are allowed beside plain text" {
 		t.Error(err)
 	}
 }

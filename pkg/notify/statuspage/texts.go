@@ -98,7 +98,7 @@ func publicText(s string) (text, error) {
 		return nil, err
 	}
 	if len(t.Templates()) > 1 || t.Tree == nil {
-		return nil, fmt.Errorf("a public text defines no templates; %s", mayHold)
+		return nil, fmt.Errorf("status page texts cannot define templates; %s", mayHold)
 	}
 	for _, n := range t.Root.Nodes {
 		switch n := n.(type) {
@@ -109,12 +109,12 @@ func publicText(s string) (text, error) {
 				continue
 			}
 		}
-		return nil, fmt.Errorf("%s is not for the public; %s", n, mayHold)
+		return nil, fmt.Errorf("%s is not allowed in a status page text; %s", n, mayHold)
 	}
 	return t.Root.Nodes, nil
 }
 
-const mayHold = "beside plain words there may be {{ .Component }} and {{ .Since }}"
+const mayHold = "only {{ .Component }} and {{ .Since }} are allowed beside plain text"
 
 // fact is the fact that an action shows; empty: it is something else.
 func fact(a *parse.ActionNode) string {

@@ -131,7 +131,7 @@ func (h *Webhook) send(ctx context.Context, i incident.Incident, state string, l
 	if h.body != nil {
 		text, err := h.body.Execute(ctx, data)
 		if err == nil && strings.Contains(h.contentType, "json") && !json.Valid([]byte(text)) {
-			err = errors.New("what it makes is no JSON: a text needs toJson, or a quote in it ends the string")
+			err = errors.New("the result is not valid JSON: pass texts through toJson, which escapes quotes")
 		}
 		if err != nil {
 			// A page without its dress goes out all the same.
@@ -149,7 +149,7 @@ func (h *Webhook) send(ctx context.Context, i incident.Incident, state string, l
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return 0, &notify.Failure{Err: fmt.Errorf("tell %s of incident %s: %w", h.name, i.ID, h.hide(err, url)),
+		return 0, &notify.Failure{Err: fmt.Errorf("notify %s of incident %s: %w", h.name, i.ID, h.hide(err, url)),
 			Final: true}
 	}
 	req.Header.Set("Content-Type", h.contentType)
@@ -166,14 +166,14 @@ func (h *Webhook) send(ctx context.Context, i incident.Incident, state string, l
 	}
 	resp, err := h.client.Do(req)
 	if err != nil {
-		return 0, fmt.Errorf("tell %s of incident %s: %w", h.name, i.ID, h.hide(err, url))
+		return 0, fmt.Errorf("notify %s of incident %s: %w", h.name, i.ID, h.hide(err, url))
 	}
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, notify.MaxAnswer))
 	if resp.StatusCode/100 == 2 {
 		return resp.StatusCode, nil
 	}
-	f := &notify.Failure{Err: fmt.Errorf("tell %s of incident %s: %s: %s", h.name, i.ID, resp.Status,
+	f := &notify.Failure{Err: fmt.Errorf("notify %s of incident %s: %s: %s", h.name, i.ID, resp.Status,
 		strutil.Shorten(strutil.Visible(h.without(string(text), req.URL)), 200))}
 	f.Final = resp.StatusCode/100 < 5 && resp.StatusCode != http.StatusTooManyRequests &&
 		resp.StatusCode != http.StatusRequestTimeout

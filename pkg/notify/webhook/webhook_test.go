@@ -45,7 +45,7 @@ func TestABodyThatIsNoJSONIsAFailedTemplate_X42(t *testing.T) {
 			if len(all) != 1 {
 				t.Fatalf("%d requests", len(all))
 			}
-			if failed := strings.Contains(all[0], "no JSON"); failed != tt.plain {
+			if failed := strings.Contains(all[0], "not valid JSON"); failed != tt.plain {
 				t.Errorf("%s", all[0])
 			}
 			if !json.Valid([]byte(all[0])) {
