@@ -192,9 +192,9 @@ func TestHoldAndResumeSayWhatIsSo_A6(t *testing.T) {
 		"resume a namespace that is not":    {"resume shop -n ops", "shop: was not on hold", 0, false},
 		"resume everything that is not":     {"resume --all -n ops", "everything: was not on hold", 0, false},
 		"resume what is held":               {"resume shop/held -n ops", "shop/held: resumed", 0, true},
-		"hold, wherever watchdog lives":     {"hold shop/cart --reason r -n default", "shop/cart: held", 0, true},
+		"hold, wherever watchdog lives":     {"hold shop/cart --reason r -n default", "shop/cart: on hold", 0, true},
 		"resume, wherever watchdog lives":   {"resume shop/held -n default", "shop/held: resumed", 0, true},
-		"hold without a word for the next ": {"hold shop/cart", "hold needs --reason", exitMisused, false},
+		"hold without a word for the next ": {"hold shop/cart", "hold requires --reason", exitMisused, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := ops(t)

@@ -34,7 +34,7 @@ under it for guards.hold_limit (30m) pages a person. Without this command:
 			"centre move\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			if strings.TrimSpace(reason) == "" {
-				return misused{errors.New("hold needs --reason: the next person will ask")}
+				return misused{errors.New("hold requires --reason")}
 			}
 			if long < 0 || c.Flags().Changed("for") && long < time.Minute {
 				return misused{errors.New("--for is how long the hold lasts, at least 1m")}

@@ -71,7 +71,7 @@ func (p publishing) check() error {
 	case p.holdFor < 0:
 		return misused{fmt.Errorf("--hold-for %s lies in the past", p.holdFor)}
 	case n == 1 && !p.release && strings.TrimSpace(p.reason) == "":
-		return misused{errors.New("a hold needs --reason: the next person will ask")}
+		return misused{errors.New("a hold requires --reason")}
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ that cost ready pods or the endpoints of a Service.`,
 		Args:    exactly(1, "an incident, an op, or NAMESPACE/DEPLOYMENT"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if strings.TrimSpace(reason) == "" {
-				return misused{errors.New("undo needs --reason: the next person will ask")}
+				return misused{errors.New("undo requires --reason")}
 			}
 			return f.ask(c, responder.Request{Action: responder.Undo, Incident: args[0], Reason: reason})
 		},

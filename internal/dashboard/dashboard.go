@@ -29,110 +29,110 @@ const selector = `job=~"$job", instance=~"$instance"`
 
 func one(expr, legend string) []Query { return []Query{{expr, legend}} }
 
-// Rows are all panels, in the order in which a person on call asks.
+// Rows are all panels, in the order in which the on-call needs them.
 func Rows() []Row {
 	return []Row{
-		{"What is wrong now", []Panel{
-			{Title: "Targets", About: "Targets of the configuration in use.", Kind: "stat", Unit: "short",
+		{"Current state", []Panel{
+			{Title: "Targets", About: "Targets in the current configuration.", Kind: "stat", Unit: "short",
 				Queries: one(`max(watchdog_targets{SEL})`, "targets")},
-			{Title: "Open incidents", About: "Incidents that are not resolved, as the leader counts them.",
+			{Title: "Open incidents", About: "Incidents that are not resolved, counted by the leader.",
 				Kind: "stat", Unit: "short", Queries: one(`max by () (sum by (instance) (watchdog_incidents{SEL}))`,
 					"open")},
-			{Title: "Leaders", About: "Replicas that lead. Not 1 for longer than a change of leaders takes: nobody " +
-				"acts, or two believe that they do.", Kind: "stat", Unit: "short",
+			{Title: "Leaders", About: "Replicas that lead. If this is not 1 for longer than a leader election takes, " +
+				"watchdog takes no action (0), or two replicas believe that they lead (2).", Kind: "stat", Unit: "short",
 				Queries: one(`sum(watchdog_leader{SEL})`, "leaders")},
-			{Title: "Blind", About: "Sources that watchdog cannot trust at the moment. While there is one, nothing " +
-				"is done.", Kind: "stat", Unit: "short",
+			{Title: "Blind", About: "Sources of data that watchdog cannot trust now. While there is one, watchdog takes " +
+				"no action.", Kind: "stat", Unit: "short",
 				Queries: one(`sum(max by (source) (watchdog_monitoring_blind{SEL}))`, "sources")},
 			{Title: "Incidents by phase", About: "Escalated: a person must act. Frozen: watchdog does not trust " +
-				"what it sees. Suppressed: a person holds the target.", Kind: "timeseries", Unit: "short",
+				"its data. Suppressed: the target is on hold, silenced or in maintenance.", Kind: "timeseries", Unit: "short",
 				Queries: one(`max by (phase) (watchdog_incidents{SEL})`, "{{phase}}")},
-			{Title: "Alerts that fire", About: "Alerts that fire, by rule, over all targets: of thresholds, rule " +
-				"files and objectives.", Kind: "timeseries", Unit: "short",
+			{Title: "Firing alerts", About: "Firing alerts of all targets, by rule: thresholds, rule files and " +
+				"SLOs.", Kind: "timeseries", Unit: "short",
 				Queries: one(`max by (rule) (watchdog_alerts{SEL, state="firing"}) > 0`, "{{rule}}")},
-			{Title: "Unhealthy probes", About: "Probes of a target that are bad after damping.", Kind: "timeseries",
+			{Title: "Unhealthy probes", About: "Unhealthy probes per target, after damping.", Kind: "timeseries",
 				Unit: "short", Queries: one(`sum by (target) (1 - min by (target, probe) (watchdog_probe_healthy{SEL}))`, "{{target}}")},
-			{Title: "Ready by wanted pods", About: "Of each watched workload.", Kind: "timeseries", Unit: "percentunit",
+			{Title: "Ready pods", About: "Ready pods divided by desired pods, per target.", Kind: "timeseries", Unit: "percentunit",
 				Queries: one(`min by (target) (watchdog_workload_ready_ratio{SEL})`, "{{target}}")},
 		}},
-		{"What watchdog did about it", []Panel{
+		{"Remediation", []Panel{
 			{Title: "Writes by outcome", About: "Writes sent for actions, by action and outcome. Conflicted: " +
-				"somebody was faster, nothing was written.", Kind: "timeseries", Unit: "short",
+				"the object changed first, nothing was written.", Kind: "timeseries", Unit: "short",
 				Queries: one(`sum by (action, outcome) (increase(watchdog_ops_total{SEL}[$__rate_interval]))`,
 					"{{action}} {{outcome}}")},
-			{Title: "Verdicts on actions", About: "What watchdog made of the effect of its actions.",
+			{Title: "Verdicts on actions", About: "Verdicts on the effect of actions, by action.",
 				Kind: "timeseries", Unit: "short",
 				Queries: one(`sum by (action, verdict) (increase(watchdog_op_verdicts_total{SEL}[$__rate_interval]))`,
 					"{{action}}: {{verdict}}")},
-			{Title: "Guards that held", About: "Plans that a guard held, by guard and what it said. watchdog why ID " +
-				"has the number that decided.", Kind: "timeseries", Unit: "short",
+			{Title: "Guards that held", About: "Plans that a guard held, by guard and answer. watchdog why ID " +
+				"shows the reason and its figures.", Kind: "timeseries", Unit: "short",
 				Queries: one(`sum by (guard, hold) (increase(watchdog_plans_held_total{SEL}[$__rate_interval]))`,
 					"{{guard}}: {{hold}}")},
-			{Title: "Changes on lease", About: "Changes that will be taken back when their lease ends.",
+			{Title: "Changes on lease", About: "Changes that watchdog reverts when their lease expires.",
 				Kind: "timeseries", Unit: "short", Queries: one(`max(watchdog_leases{SEL})`, "leases")},
 		}},
-		{"Who was told", []Panel{
-			{Title: "Messages by receiver and result",
-				About: "Attempts to tell a receiver. Retry and refused: look at the receiver.", Kind: "timeseries",
+		{"Notifications", []Panel{
+			{Title: "Notifications by receiver and result",
+				About: "Notifications by result. For retry and refused, check the receiver.", Kind: "timeseries",
 				Unit: "short", Queries: one(`sum by (receiver, result) `+
 					`(increase(watchdog_notifications_total{SEL}[$__rate_interval]))`, "{{receiver}} {{result}}")},
-			{Title: "Waiting to be told", About: "Incidents that a receiver has not been told of yet. It must come " +
-				"back to 0.", Kind: "timeseries", Unit: "short",
+			{Title: "Notification queue", About: "Incidents with an undelivered notification. It must return " +
+				"to 0.", Kind: "timeseries", Unit: "short",
 				Queries: one(`max by (receiver) (watchdog_notification_queue_length{SEL})`, "{{receiver}}")},
-			{Title: "Time since a receiver took a message",
-				About: "Only a receiver that has something to take can refuse it: long is not wrong by itself.",
+			{Title: "Time since the last accepted notification",
+				About: "A long time alone is not a problem: there may have been nothing to send.",
 				Kind:  "timeseries", Unit: "s",
 				Queries: one(`time() - max by (receiver) (watchdog_notification_last_success_timestamp_seconds{SEL} > 0)`, "{{receiver}}")},
-			{Title: "Alertmanager's webhooks",
-				About: "Posts of Alertmanager and Grafana, by result. Anything but accepted and forwarded: " +
-					"docs/webhook.md.", Kind: "timeseries", Unit: "reqps",
+			{Title: "Alertmanager webhooks",
+				About: "Webhook requests of Alertmanager and Grafana, by result. For results other than accepted " +
+					"and forwarded, see docs/webhook.md.", Kind: "timeseries", Unit: "reqps",
 				Queries: one(`sum by (result) (rate(watchdog_webhook_requests_total{SEL}[$__rate_interval]))`,
 					"{{result}}")},
 		}},
-		{"Can it see", []Panel{
-			{Title: "Looks that could not be made",
-				About: "Probes of a target whose last look could not be made or understood: neither good nor bad.",
+		{"Monitoring", []Panel{
+			{Title: "Probes without a result",
+				About: "Probes whose last run had no usable result: neither ok nor bad.",
 				Kind:  "timeseries", Unit: "short",
 				Queries: one(`sum by (target) (max by (target, probe) (watchdog_probe_unknown{SEL}))`, "{{target}}")},
-			{Title: "How long looks take", About: "The slowest replica counts.", Kind: "timeseries", Unit: "s",
+			{Title: "Probe duration", About: "Duration of the last probe, on the slowest replica.", Kind: "timeseries", Unit: "s",
 				Queries: one(`max by (target, probe) (probe_duration_seconds{SEL})`, "{{target}} {{probe}}")},
-			{Title: "Failed evaluations", About: "Rules whose question could not be answered: their verdict is " +
-				"ERROR, and nothing is done.", Kind: "timeseries", Unit: "short", Queries: []Query{
+			{Title: "Failed evaluations", About: "Rules whose query failed: their verdict is ERROR, which " +
+				"leads to no action.", Kind: "timeseries", Unit: "short", Queries: []Query{
 				{`sum by (rule) (increase(watchdog_rule_evaluation_failures_total{SEL}[$__rate_interval]))`,
 					"{{rule}}"},
 				{`sum by (rule_group) (increase(watchdog_rule_group_rule_failures_total{SEL}[$__rate_interval]))`,
 					"{{rule_group}}"},
 			}},
-			{Title: "Time to judge", About: "The 99th percentile of a round over all thresholds.", Kind: "timeseries",
+			{Title: "Evaluation duration", About: "99th percentile of one evaluation of all thresholds.", Kind: "timeseries",
 				Unit: "s", Queries: one(`histogram_quantile(0.99, sum by (source, le) `+
 					`(rate(watchdog_rule_round_duration_seconds_bucket{SEL}[$__rate_interval])))`, "{{source}}")},
-			{Title: "Silence of the API server",
-				About: "Time since it was last heard on the watch that has been silent the longest.",
+			{Title: "Watch silence",
+				About: "Time since the last message of the API server, on the watch that has been silent the longest.",
 				Kind:  "timeseries", Unit: "s",
 				Queries: one(`max by (instance) (watchdog_kube_watch_silence_seconds{SEL})`, "{{instance}}")},
-			{Title: "Series and refused samples", About: "Samples that the embedded store refused, by reason.",
+			{Title: "Series and rejected samples", About: "Series in the embedded store, and rejected samples by reason.",
 				Kind: "timeseries", Unit: "short", Queries: []Query{
 					{`max by (instance) (watchdog_store_series{SEL})`, "series {{instance}}"},
 					{`sum by (reason) (increase(watchdog_store_samples_refused_total{SEL}[$__rate_interval]))`,
-						"refused: {{reason}}"},
+						"rejected: {{reason}}"},
 				}},
 		}},
-		{"watchdog itself", []Panel{
-			{Title: "Configuration", About: "1 if the last attempt to load the configuration succeeded; at 0 the " +
-				"one before goes on.", Kind: "timeseries", Unit: "short",
+		{"watchdog", []Panel{
+			{Title: "Configuration", About: "1 if the last reload succeeded; at 0 watchdog keeps the " +
+				"previous configuration.", Kind: "timeseries", Unit: "short",
 				Queries: one(`min by (instance) (watchdog_config_last_reload_successful{SEL})`, "{{instance}}")},
-			{Title: "CPU", About: "Cores used.", Kind: "timeseries", Unit: "short",
+			{Title: "CPU", About: "CPU cores in use.", Kind: "timeseries", Unit: "short",
 				Queries: one(`sum by (instance) (rate(process_cpu_seconds_total{SEL}[$__rate_interval]))`,
 					"{{instance}}")},
-			{Title: "Memory", About: "Resident.", Kind: "timeseries", Unit: "bytes",
+			{Title: "Memory", About: "Resident memory.", Kind: "timeseries", Unit: "bytes",
 				Queries: one(`max by (instance) (process_resident_memory_bytes{SEL})`, "{{instance}}")},
 			{Title: "Panics and failed starts",
-				About: "Panics that were caught: each is a bug, and watchdog only watches afterwards. Failed " +
-					"starts: a leader could not read its state.", Kind: "timeseries", Unit: "short", Queries: []Query{
+				About: "Recovered panics: each is a bug, and watchdog takes no action afterwards. Failed " +
+					"starts: a new leader could not read its state.", Kind: "timeseries", Unit: "short", Queries: []Query{
 					{`sum(increase(watchdog_panics_recovered_total{SEL}[$__rate_interval]))`, "panics"},
 					{`sum(increase(watchdog_leader_start_failures_total{SEL}[$__rate_interval]))`, "failed starts"},
 				}},
-			{Title: "Clock", About: "How far the host's clock was ahead of the API server's when the process began.",
+			{Title: "Clock skew", About: "Offset of the host's clock from the API server's at startup; positive if ahead.",
 				Kind: "timeseries", Unit: "s", Queries: one(`max by (instance) (watchdog_clock_skew_seconds{SEL})`,
 					"{{instance}}")},
 			{Title: "Versions", About: "Replicas by version.", Kind: "timeseries", Unit: "short",

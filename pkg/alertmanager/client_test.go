@@ -382,7 +382,7 @@ func TestASilenceIsToldInOneLine(t *testing.T) {
 		t.Error(got)
 	}
 	if got := (Silence{ID: "0d1a",
-		EndsAt: noon}).String(); got != `silenced by 0d1a until 2026-03-01T12:00:00Z by nobody named ""` {
+		EndsAt: noon}).String(); got != `silenced by 0d1a until 2026-03-01T12:00:00Z by unknown ""` {
 		t.Error(got)
 	}
 }

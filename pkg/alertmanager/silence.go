@@ -53,7 +53,7 @@ func (s Silence) in(at time.Time) bool {
 // String says for the record who silenced what until when.
 func (s Silence) String() string {
 	return fmt.Sprintf("silenced by %s until %s by %s %q", plain(s.ID), s.EndsAt.UTC().Format(time.RFC3339),
-		cmp.Or(plain(s.CreatedBy), "nobody named"), plain(s.Comment))
+		cmp.Or(plain(s.CreatedBy), "unknown"), plain(s.Comment))
 }
 
 // maxShown bounds what is shown of a text that somebody else wrote.

@@ -108,21 +108,21 @@ func (w *Watch) look(ctx context.Context, c *Client) {
 	if err != nil {
 		w.metrics.failures.Inc()
 		if !w.failing {
-			w.o.Logger.Warn("Alertmanager does not say which silences are in force; those last known count for a "+
-				"while, then nothing is silenced", "known", len(w.silences), "for", w.keep, "err", err)
+			w.o.Logger.Warn("cannot read silences from Alertmanager; using the last known ones for a while, then "+
+				"none", "known", len(w.silences), "for", w.keep, "err", err)
 		}
 		w.failing = true
 		return
 	}
 	if w.failing || w.at.IsZero() {
-		w.o.Logger.Info("silences of Alertmanager are honoured", "silences", len(silences))
+		w.o.Logger.Info("reading silences from Alertmanager", "silences", len(silences))
 	}
 	said := ""
 	if odd != nil {
 		said = odd.Error()
 	}
 	if said != "" && said != w.odd {
-		w.o.Logger.Warn("some silences are not honoured", "err", odd)
+		w.o.Logger.Warn("ignoring some silences", "err", odd)
 	}
 	if w.o.Ignore != nil {
 		silences = slices.DeleteFunc(silences, w.o.Ignore)

@@ -141,7 +141,7 @@ func TestWhatWasLastKnownCountsForAWhile(t *testing.T) {
 		if says(w) != "" || w.count() != 0 {
 			t.Error("it counts although nobody has answered for long")
 		}
-		if n := strings.Count(log.String(), "does not say which silences"); n != 1 {
+		if n := strings.Count(log.String(), "cannot read silences from Alertmanager"); n != 1 {
 			t.Errorf("said %d times:\n%s", n, log)
 		}
 		line.down.Store(false)

@@ -24,11 +24,11 @@ func (a *App) keepState(ctx context.Context) {
 	var keeping sync.WaitGroup
 	keeping.Go(func() {
 		a.keep(ctx, saveAlerts, a.saveAlerts,
-			"pending alerts cannot be saved: after a restart they would begin their `for` again")
+			"cannot save pending alerts; after a restart their `for` would start again")
 	})
 	keeping.Go(func() {
 		a.keep(ctx, saveEvents, a.saveEvents,
-			"the events of objectives cannot be saved: after a restart their past would be missing")
+			"cannot save the events of SLOs; after a restart their history would be lost")
 	})
 	keeping.Wait()
 }

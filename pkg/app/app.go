@@ -148,10 +148,10 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	if err := a.resumeAlerts(); err != nil {
-		o.Logger.Warn("alerts that were pending begin their `for` again", "err", err)
+		o.Logger.Warn("cannot restore pending alerts; their `for` starts again", "err", err)
 	}
 	if err := a.resumeEvents(); err != nil {
-		o.Logger.Warn("the error budgets begin anew", "err", err)
+		o.Logger.Warn("cannot restore the events of SLOs; the error budgets start again", "err", err)
 	}
 	return a.run(ctx)
 }
@@ -274,7 +274,7 @@ func (a *App) run(ctx context.Context) error {
 	// The leader's work and the outbox outlive the signal by a moment, on contexts
 	// of their own: an op that is being sent gets its answer, and what is queued is told.
 	if err := a.agree(ctx, true); err != nil {
-		a.o.Logger.Warn("the API server's time is not known yet; the clock of this host is used until it is",
+		a.o.Logger.Warn("cannot read the API server's time yet; using the clock of this host",
 			"err", err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
@@ -312,7 +312,7 @@ func (a *App) run(ctx context.Context) error {
 		every(ctx, secretsEvery, func(context.Context) { a.readSecrets(a.built.Load().cfg) })
 		return nil
 	})
-	a.o.Logger.Info("watchdog runs", "version", version.Version, "config", a.o.ConfigFile,
+	a.o.Logger.Info("watchdog started", "version", version.Version, "config", a.o.ConfigFile,
 		"targets", len(a.built.Load().cfg.Targets), "mode", a.built.Load().cfg.Mode)
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -384,7 +384,7 @@ func (a *App) agree(ctx context.Context, early bool) error {
 	off, err := a.clock.Agree(server, early)
 	a.metrics.skew.Set(off.Seconds())
 	if err == nil && off.Abs() > time.Minute {
-		a.o.Logger.Error("the clock of this host is wrong: watchdog uses the API server's time",
+		a.o.Logger.Error("the clock of this host is wrong; using the API server's time",
 			"off", off.Round(time.Second))
 	}
 	return err
@@ -427,7 +427,7 @@ func (a *App) pages() web.Options {
 				return errors.New(why)
 			}
 			if a.leader.Load() == nil {
-				return errors.New("no leader is known yet")
+				return errors.New("no known leader yet")
 			}
 			return a.record.Closed()
 		},

@@ -40,7 +40,7 @@ func (a *App) watchLeader(ctx context.Context) {
 		case a.blocked.Why() != "":
 			why = a.blocked.Why()
 		case holder == "" && unrecorded != "":
-			why = "this replica does not stand for it: " + unrecorded
+			why = "this replica is not a candidate: " + unrecorded
 		case holder == "":
 			why = "the lease is free"
 		case now.Sub(changed) > staleLease:

@@ -25,7 +25,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return &metrics{
 		leader: gauge("leader", "1 if this replica leads."),
 		blocked: f.NewCounter(prometheus.CounterOpts{Namespace: "watchdog", Name: "leader_start_failures_total",
-			Help: "Times that a new leader could not read its state from the API server."}),
+			Help: "Failed attempts of a new leader to read its state from the API server."}),
 		loaded: gauge("config_last_reload_successful", "1 if the last attempt to load the configuration succeeded."),
 		loadedAt: gauge("config_last_reload_success_timestamp_seconds",
 			"Time of the last successful load of a configuration."),

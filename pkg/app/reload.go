@@ -38,7 +38,7 @@ func (a *App) Reload() error {
 		if b := a.built.Load(); b != nil && b.cfg.Hash == cfg.Hash {
 			a.metrics.reloaded(nil)
 			if a.refusal.Take(nil, a.clock.Now()) {
-				a.o.Logger.Info("the configuration is the one in use again", "file", a.o.ConfigFile)
+				a.o.Logger.Info("the configuration file matches the running configuration again", "file", a.o.ConfigFile)
 			}
 			return nil
 		}
@@ -48,7 +48,7 @@ func (a *App) Reload() error {
 	news := a.refusal.Take(err, a.clock.Now())
 	if err != nil {
 		if news {
-			a.o.Logger.Error("configuration not loaded; the old one stays", "file", a.o.ConfigFile, "err", err)
+			a.o.Logger.Error("reload failed, keeping the previous configuration", "file", a.o.ConfigFile, "err", err)
 		}
 		return err
 	}
@@ -71,7 +71,7 @@ func (a *App) use(cfg *config.Config) error {
 func taken(at time.Time, b *built) audit.Record {
 	c := b.cfg
 	return audit.Record{At: at, Kind: "config", Actor: "watchdog",
-		Text: fmt.Sprintf("configuration %s is taken up: mode %s, %d targets, %d thresholds, %d rule groups",
+		Text: fmt.Sprintf("configuration %s loaded: mode %s, %d targets, %d thresholds, %d rule groups",
 			cmp.Or(c.Hash, "-"), c.Mode, len(c.Targets), len(c.Thresholds), len(b.Groups)), Data: decision.Begun()}
 }
 
@@ -107,7 +107,7 @@ func (a *App) watchConfig(ctx context.Context) error {
 		case <-w.Events:
 			settled.Reset(quiet)
 		case err := <-w.Errors:
-			a.o.Logger.Warn("watching the configuration; files are compared every 30s, and SIGHUP and /-/reload "+
+			a.o.Logger.Warn("cannot watch the configuration; comparing files every 30s; SIGHUP and /-/reload "+
 				"still work", "err", err)
 		case <-settled.C:
 			_ = a.Reload()

@@ -17,8 +17,8 @@ import (
 func (a *App) newExternalAlerts() *ingest.ExternalAlerts {
 	x := ingest.NewExternalAlerts(a.clock.Now)
 	x.Crowded = func(sender string) {
-		a.o.Logger.Warn("a sender has opened as many incidents about what is not watched as it may; its further "+
-			"alerts are told in one incident", "sender", sender)
+		a.o.Logger.Warn("a sender has reached its limit of incidents for unwatched targets; its further alerts "+
+			"share one incident", "sender", sender)
 	}
 	promauto.With(a.registry).NewGaugeFunc(prometheus.GaugeOpts{Namespace: "watchdog", Subsystem: "ingest",
 		Name: "together", Help: "Firing alerts for unwatched targets that share one incident per sender, because " +

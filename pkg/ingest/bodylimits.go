@@ -44,14 +44,14 @@ func survey(body []byte) error {
 					maxMembers, maxLabels)
 			}
 			if total > maxTotal {
-				return fmt.Errorf("the body has more than %d members; send fewer alerts at once (max_alerts)", maxTotal)
+				return fmt.Errorf("the body has more than %d members; send fewer alerts per request (max_alerts)", maxTotal)
 			}
 		case ',':
 			if opened[depth] != '[' {
 				continue
 			}
 			if counts[depth]++; counts[depth] >= maxAlerts {
-				return fmt.Errorf("the body has more than %d alerts; send fewer at once (max_alerts: %d)", maxAlerts,
+				return fmt.Errorf("the body has more than %d alerts; send fewer per request (max_alerts: %d)", maxAlerts,
 					maxAlerts)
 			}
 		}

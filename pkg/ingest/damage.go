@@ -78,11 +78,11 @@ func logDamage(l *slog.Logger, all []damage) {
 		if d.keepErr != nil {
 			attrs = append(attrs, "not_kept", d.keepErr)
 		}
-		l.Error("the journal of accepted alerts is damaged; the rest of it is used, and alerts may be missing until "+
+		l.Error("the journal of accepted alerts is damaged; using the rest of it; alerts may be missing until "+
 			"their senders repeat them", attrs...)
 	}
 	if more := len(all) - maxDamageLines; more > 0 {
-		l.Error("the journal of accepted alerts is damaged at more places", "places", more)
+		l.Error("the journal of accepted alerts is damaged in further places", "places", more)
 	}
 }
 
@@ -91,14 +91,14 @@ func logDamage(l *slog.Logger, all []damage) {
 func (i *Ingester) Alarm(now time.Time) incident.Alert {
 	a := incident.Alert{
 		Rule: "alerts_lost", Severity: incident.P1, Verdict: incident.OK,
-		Reason: "all accepted alerts are known, or had the time to be repeated",
+		Reason: "all accepted alerts are known, or their senders had time to repeat them",
 		Source: "watchdog", EvaluatedAt: now,
 		Ladder: []incident.Rung{{Action: incident.ActionPage, Class: incident.C1}},
 	}
 	if what := i.lost(now); what != "" {
 		a.Firing, a.Verdict, a.ActiveAt = true, incident.Breach, i.opened
 		a.Reason = "the journal of accepted alerts is damaged, so alerts may be missing until their senders repeat " +
-			"them: " + what + ". Look at Alertmanager for what fires, and check the volume"
+			"them: " + what + ". Check Alertmanager for firing alerts, and check the volume"
 	}
 	return a
 }

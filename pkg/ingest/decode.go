@@ -80,7 +80,7 @@ func Decode(body []byte, sender string, now time.Time) (Payload, error) {
 	grafana := p.Version == "1" && p.OrgID != nil
 	switch {
 	case p.Version != "4" && !grafana:
-		return Payload{}, fmt.Errorf("version %q of the payload is not known; send version 4 of Alertmanager's "+
+		return Payload{}, fmt.Errorf("unknown payload version %q; send version 4 of Alertmanager's "+
 			"webhook (or Grafana's)", strutil.Cut(p.Version, 20))
 	case len(p.Alerts) == 0 && malformed != nil:
 		return Payload{}, malformed
@@ -128,7 +128,7 @@ func (in alert) check(now time.Time) (Alert, []string, error) {
 	}
 	labels, odd := in.Labels.clean("label", true)
 	if len(labels) == 0 {
-		return Alert{}, nil, errors.New("it has no labels, so nothing says which alert it is")
+		return Alert{}, nil, errors.New("the alert has no labels, so it cannot be identified")
 	}
 	annotations, more := in.Annotations.clean("annotation", false)
 	odd = append(odd, more...)

@@ -84,9 +84,9 @@ func TestWhatIsNoWebhookIsRefusedAndSaidWhy_F81(t *testing.T) {
 		{"nothing", "", "not an Alertmanager webhook"},
 		{"half of it", `{"version":"4","alerts":[{`, "not an Alertmanager webhook"},
 		{"something after it", one(plain) + "x", "not an Alertmanager webhook"},
-		{"an old version", strings.Replace(one(plain), `"4"`, `"3"`, 1), `version "3" of the payload is not known`},
+		{"an old version", strings.Replace(one(plain), `"4"`, `"3"`, 1), `unknown payload version "3"`},
 		{"Grafana's version without its organisation", strings.Replace(one(plain), `"4"`, `"1"`, 1),
-			`version "1" of the payload is not known`},
+			`unknown payload version "1"`},
 		{"a version that is a number", strings.Replace(one(plain), `"4"`, `4`, 1), "cannot unmarshal number"},
 		{"no alerts", `{"version":"4","alerts":[]}`, "the payload has no alerts"},
 		{"truncated below zero", `{"version":"4","truncatedAlerts":-1,"alerts":[{` + plain + `}]}`, "truncatedAlerts"},
@@ -200,19 +200,19 @@ func TestOneOddAlertCostsNoOther_X05(t *testing.T) {
 		right            func(Alert) bool
 	}{
 		{"a colour in a label", at + `,"labels":{"alertname":"B","msg":"\u001b[31mred\u001b[0m"}`, 1, 0,
-			`label "msg" has control characters`, func(a Alert) bool { return a.Labels["msg"] == "red" }},
+			`label "msg" had control characters`, func(a Alert) bool { return a.Labels["msg"] == "red" }},
 		{"a line break in a label", at + `,"labels":{"alertname":"B","msg":"a\nb"}`, 1, 0,
-			`label "msg" has control characters`, func(a Alert) bool { return a.Labels["msg"] == "a b" }},
-		{"a NUL in a label", at + `,"labels":{"alertname":"B\u0000"}`, 1, 0, `label "alertname" has control characters`,
+			`label "msg" had control characters`, func(a Alert) bool { return a.Labels["msg"] == "a b" }},
+		{"a NUL in a label", at + `,"labels":{"alertname":"B\u0000"}`, 1, 0, `label "alertname" had control characters`,
 			func(a Alert) bool { return a.Labels["alertname"] == "B " }},
 		{"a label of 2 KiB", at + `,"labels":{"alertname":"B","msg":"` + strings.Repeat("ä", 1024) + `"}`, 1, 0,
-			`label "msg" has 2048 bytes and was cut`, func(a Alert) bool {
+			`label "msg" has 2048 bytes and was truncated`, func(a Alert) bool {
 				return len(a.Labels["msg"]) <= maxValue &&
 					len(a.Labels["msg"]) > 1000
 			}},
 		{"a bell and colours in an annotation", at +
 			`,"labels":{"alertname":"B"},"annotations":{"summary":"\u001b[1mtwo\u001b[m\nlines\u0007"}`, 1, 0,
-			`annotation "summary" has control characters`,
+			`annotation "summary" had control characters`,
 			func(a Alert) bool { return a.Annotations["summary"] == "two\nlines " }},
 		{"a label and an annotation without a name", at + `,"labels":{"alertname":"B","":"1"},"annotations":{"":"1"}`,
 			1, 0, "label without a name", func(a Alert) bool { return len(a.Labels) == 1 && len(a.Annotations) == 0 }},

@@ -16,7 +16,7 @@ const (
 	resolves  outcome = "resolved"  // news: what fired is over
 	duplicate outcome = "duplicate" // known already
 	stale     outcome = "stale"     // about a time before what is known
-	early     outcome = "early"     // it is over, and was never heard to fire
+	early     outcome = "early"     // resolved, and never received as firing
 
 	refusedFull       outcome = "refused_full"
 	refusedUnwritable outcome = "refused_unwritable"
@@ -57,7 +57,7 @@ func (d *draft) takeAll(b *Store, alerts []Alert) error {
 	firing, bytes := b.size()
 	firing, bytes = firing+d.firing+part.firing, bytes+d.bytes+part.bytes
 	if part.firing > 0 && (firing > b.limits.Firing || bytes > b.limits.Bytes) {
-		return fmt.Errorf("%w: with these %d there would be %d of at most %d, in %d of at most %d MiB", ErrFull,
+		return fmt.Errorf("%w: with these %d there would be %d (limit %d) in %d MiB (limit %d)", ErrFull,
 			len(alerts), firing, b.limits.Firing, bytes>>20, b.limits.Bytes>>20)
 	}
 	d.add(part)
@@ -123,7 +123,7 @@ func (d *draft) takeResolved(k Key, was *entry, a Alert) outcome {
 	e := &entry{state: Resolved, start: a.StartsAt, end: end, seen: d.now}
 	switch {
 	case was == nil:
-		// Not heard here: another leader may have, and stored an incident.
+		// Not received here: another leader may have it, and stored an incident.
 		d.set(k, was, e, nil)
 		d.news = append(d.news, AlertState{Alert: a, State: Resolved, SeenAt: d.now})
 		return early

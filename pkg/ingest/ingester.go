@@ -11,7 +11,7 @@ import (
 )
 
 // ErrClosed is returned by Accept after Close.
-var ErrClosed = errors.New("the ingester of alerts is closed")
+var ErrClosed = errors.New("the alert ingester is closed")
 
 // Options are the edges of an ingester.
 type Options struct {
@@ -79,8 +79,8 @@ func Open(o Options) (*Ingester, error) {
 	o.Logger.Info("journal of accepted alerts read", "dir", o.Dir, "firing", firing, "over", over)
 	if found.torn > 0 {
 		i.metrics.torn.Add(float64(found.torn))
-		o.Logger.Warn("the end of the journal of accepted alerts was half written, as a crash leaves it; nothing of "+
-			"it had been acknowledged", "dir", o.Dir, "bytes", found.torn)
+		o.Logger.Warn("removed an incomplete record at the end of the journal of accepted alerts, left by a crash; none "+
+			"of it had been acknowledged", "dir", o.Dir, "bytes", found.torn)
 	}
 	i.metrics.damaged.Add(float64(len(found.damage)))
 	logDamage(o.Logger, found.damage)
@@ -249,7 +249,7 @@ func (i *Ingester) compact() {
 	}
 	if err != nil {
 		i.metrics.snapshots.WithLabelValues("failed").Inc()
-		i.o.Logger.Warn("the journal of accepted alerts was not made short; it goes on growing", "dir", i.o.Dir,
+		i.o.Logger.Warn("cannot compact the journal of accepted alerts; it keeps growing", "dir", i.o.Dir,
 			"err", err)
 		return
 	}

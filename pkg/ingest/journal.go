@@ -85,7 +85,7 @@ func (j *journal) append(lines [][]byte) error {
 }
 
 func (j *journal) fail(err error) error {
-	j.broken = fmt.Errorf("%w in %s: %w; free the disk or replace the volume; it is tried again every %s",
+	j.broken = fmt.Errorf("%w in %s: %w; free the disk or replace the volume; retried every %s",
 		ErrNotWritable, j.dir, err, healEvery)
 	return j.broken
 }

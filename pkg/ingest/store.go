@@ -56,7 +56,7 @@ type AlertState struct {
 	SeenAt time.Time
 }
 
-// Store is the present state of every alert that was heard of. Many may read it;
+// Store is the present state of every alert that was received. Many may read it;
 // what changes it goes through a draft, one at a time.
 type Store struct {
 	limits Limits
@@ -115,7 +115,7 @@ func (b *Store) Firing() []AlertState {
 	return all
 }
 
-// State returns what is known of the alert, and false when it was never heard of
+// State returns what is known of the alert, and false when it was never received
 // or is forgotten.
 func (b *Store) State(k Key) (Status, bool) {
 	b.mu.RLock()
@@ -251,15 +251,15 @@ func (b *Store) lines() [][]byte {
 func (b *Store) restore(line []byte, now time.Time) error {
 	var r record
 	if err := json.Unmarshal(line, &r); err != nil {
-		return fmt.Errorf("a record cannot be read: %w", err)
+		return fmt.Errorf("invalid record: %w", err)
 	}
 	switch {
 	case r.State != Firing && r.State != Resolved && r.State != Lost:
-		return fmt.Errorf("a record of an alert that is %q", strutil.Cut(string(r.State), 20))
+		return fmt.Errorf("invalid record: unknown state %q", strutil.Cut(string(r.State), 20))
 	case (r.State == Firing) != (r.Alert != nil):
-		return fmt.Errorf("a record of a %s alert must have the alert if and only if it fires", r.State)
+		return fmt.Errorf("invalid record: a %s alert must be included if and only if it fires", r.State)
 	case r.Alert != nil && r.Alert.Key() != r.Key:
-		return errors.New("a record whose alert is another than its key says")
+		return errors.New("invalid record: the alert does not match its key")
 	}
 	if r.Seen.After(now) {
 		r.Seen = now // the clock was ahead when it was written

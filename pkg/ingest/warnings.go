@@ -82,7 +82,7 @@ func (t texts) clean(what string, isLabel bool) (texts, []string) {
 	for _, name := range slices.Sorted(maps.Keys(t)) {
 		value, n := string(t[name]), marked(oneLine(string(name)), maxName)
 		if n == "" {
-			odd = append(odd, fmt.Sprintf("%s without a name was left out", what))
+			odd = append(odd, fmt.Sprintf("%s without a name was dropped", what))
 			continue
 		}
 		kept := value
@@ -93,9 +93,9 @@ func (t texts) clean(what string, isLabel bool) (texts, []string) {
 		}
 		switch {
 		case len(kept) < len(value) && len(value) > maxValue:
-			odd = append(odd, fmt.Sprintf("%s %q has %d bytes and was cut", what, strutil.Cut(n, 60), len(value)))
+			odd = append(odd, fmt.Sprintf("%s %q has %d bytes and was truncated", what, strutil.Cut(n, 60), len(value)))
 		case n != string(name) || kept != value:
-			odd = append(odd, fmt.Sprintf("%s %q has control characters, which were removed", what, strutil.Cut(n, 60)))
+			odd = append(odd, fmt.Sprintf("%s %q had control characters, which were removed", what, strutil.Cut(n, 60)))
 		}
 		out[model.LabelName(n)] = model.LabelValue(kept)
 	}

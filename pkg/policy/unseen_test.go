@@ -67,11 +67,11 @@ func TestItIsSaidWhatNobodyCanSee_X11(t *testing.T) {
 	alerts := []rules.Alert{{Rule: "errors", Verdict: rules.NoData, Reason: "errors: no series for this target",
 		LastDataAt: at}, {Rule: "never", Verdict: rules.NoData},
 		{Rule: unseenRule, State: rules.Firing, Verdict: rules.Breach,
-			Reason: "probes and rules without an answer 2 > 0 for 20m0s"}}
+			Reason: "probes and rules without a result 2 > 0 for 20m0s"}}
 	looks := []probes.Status{{Probe: "health", State: probes.Unknown,
 		Detail: "status 404 Not Found: check the probe's url", At: at}, {Probe: "front", State: probes.OK, At: at}}
 	got := unanswered(alerts, looks)[2].Reason
-	if want := "probes and rules without an answer 2 > 0 for 20m0s: probe health (status 404 Not Found: check the " +
+	if want := "probes and rules without a result 2 > 0 for 20m0s: probe health (status 404 Not Found: check the " +
 		"probe's url); rule errors (errors: no series for this target)"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}

@@ -46,7 +46,7 @@ func judgeHTTP(what string, got answer, statuses []int, limit time.Duration) err
 	case !wanted:
 		return &badError{fmt.Sprintf("%s: status %s", what, statusText(got.status))}
 	case limit > 0 && got.elapsed > limit:
-		return &badError{fmt.Sprintf("%s: answered in %s, more than %s", what, got.elapsed.Round(time.Millisecond),
+		return &badError{fmt.Sprintf("%s: response took %s, limit %s", what, got.elapsed.Round(time.Millisecond),
 			limit)}
 	}
 	return nil

@@ -41,11 +41,11 @@ func Kinds() []Kind {
 	return []Kind{
 		{Name: "health", Help: "reads the health document: status, checks, version", Source: SourceProbe,
 			Writes: []string{"watchdog_health_", "watchdog_dependency_"}, make: makes(NewHealth)},
-		{Name: "sla", Help: "reads the application's own account of its service level", Source: SourceApp,
+		{Name: "sla", Help: "reads the service level that the application reports", Source: SourceApp,
 			Writes: []string{"watchdog_sla_"}, make: makes(NewSLA)},
-		{Name: "agents", Help: "reads how many agents are active", Source: SourceApp,
+		{Name: "agents", Help: "reads the number of active agents", Source: SourceApp,
 			Writes: []string{"watchdog_agents_"}, make: makes(NewAgents)},
-		{Name: "http", Help: "makes a plain request, judged by status and time", Source: SourceProbe,
+		{Name: "http", Help: "sends an HTTP request; checks status and duration", Source: SourceProbe,
 			make: makes(NewHTTP)},
 		{Name: "tcp", Help: "opens a connection and closes it", Source: SourceProbe, make: makes(NewTCP)},
 	}

@@ -47,7 +47,7 @@ func newSlot(entry Entry, first time.Time) *slot {
 		entry:  entry,
 		next:   first,
 		damper: NewDamper(entry.Damping),
-		status: Status{Target: entry.Target, Probe: entry.Name, Kind: entry.Kind, Detail: "not looked at yet"},
+		status: Status{Target: entry.Target, Probe: entry.Name, Kind: entry.Kind, Detail: "not probed yet"},
 	}
 }
 
@@ -149,7 +149,7 @@ func (s *Scheduler) fit(sl *slot, seen Status, samples []*model.Sample) (Status,
 	seen.Detail = oneLine(detail)
 	if !sl.warned {
 		sl.warned = true
-		s.opts.Logger.Warn("an application uses new names in each answer; they are not stored", "target", seen.Target,
+		s.opts.Logger.Warn("the application uses new names in every response; they are not stored", "target", seen.Target,
 			"probe", seen.Probe, "err", err)
 	}
 	return seen, fit

@@ -115,7 +115,7 @@ func Decide(inc incident.Incident, w incident.Words, r Request) (Patch, string, 
 	}
 	inc.Severity = inc.SeverityBy(w.Graded, r.At)
 	if n := size(w); n > maxWords && (r.Action == Note || r.Action != Deny && n > 2*maxWords) {
-		return none, "", refuse("incident %s holds %d KiB of responders' texts, and takes no more", inc.ID, n>>10)
+		return none, "", refuse("incident %s already holds %d KiB of responders' texts; the limit is reached", inc.ID, n>>10)
 	}
 	if r.Action == Ack {
 		if err := outgrown(inc, r); err != nil {
@@ -182,7 +182,8 @@ func outgrown(inc incident.Incident, r Request) error {
 	if inc.Phase == incident.Resolved || !inc.Severity.Worse(shown) {
 		return nil
 	}
-	return refuse("%s was told as %s, and is %s now: look again, and acknowledge that", inc.ID, shown, inc.Severity)
+	return refuse("%s was notified as %s and is now %s: check it, and acknowledge it as %[3]s", inc.ID, shown,
+		inc.Severity)
 }
 
 // answer is a yes or no to what an incident asks. Who answers has taken it on.
@@ -226,20 +227,20 @@ func unfit(asked incident.Request, w incident.Words, r Request) error {
 		return refuse("not approved: name the plan by at least %d characters of its hash: %.12s", LeastOfPlan,
 			asked.Plan.Hash)
 	case r.Op != "" && r.Op != asked.Op:
-		return refuse("not %s: that was another request; now it is about plan %.12s: %s", verb(r.Action),
+		return refuse("not %s: the request has changed; the current plan is %.12s: %s", verb(r.Action),
 			asked.Plan.Hash, asked.Plan.Summary)
 	case plan != "" && !strings.HasPrefix(asked.Plan.Hash, plan):
-		return refuse("not %s: the plan is %.12s now, and not %.12q: %s", verb(r.Action), asked.Plan.Hash, r.Plan,
+		return refuse("not %s: the current plan is %.12s, not %.12q: %s", verb(r.Action), asked.Plan.Hash, r.Plan,
 			asked.Plan.Summary)
 	case !r.At.Before(asked.Until):
-		return refuse("not %s: the request ended at %s", verb(r.Action),
+		return refuse("not %s: the request expired at %s", verb(r.Action),
 			asked.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
 	case r.Action == Approve && strings.EqualFold(r.By, asked.By):
-		return refuse("not approved: %s asked for this, and somebody else has to approve it", r.By)
+		return refuse("not approved: %s requested this; another person must approve it", r.By)
 	case r.Action == Approve && asked.Quorum > 1 && strings.HasPrefix(r.By, "system:serviceaccount:"):
-		return refuse("not approved: %d people must say yes, and %s is a program", asked.Quorum, r.By)
+		return refuse("not approved: %d people must approve, and %s is a program", asked.Quorum, r.By)
 	case r.Action == Approve && said && had.Plan == asked.Plan.Hash:
-		return refuse("%s approved this at %s; that counts once", r.By, had.At.UTC().Format("15:04:05 UTC"))
+		return refuse("%s already approved this at %s", r.By, had.At.UTC().Format("15:04:05 UTC"))
 	}
 	return nil
 }
@@ -249,11 +250,11 @@ func unfit(asked incident.Request, w incident.Words, r Request) error {
 func Pending(inc incident.Incident, w incident.Words) (incident.Request, error) {
 	r := inc.Asked
 	if r == nil {
-		return incident.Request{}, refuse("incident %s (%s) asks for no approval; `watchdog why %s` says where it "+
+		return incident.Request{}, refuse("incident %s (%s) does not request approval; `watchdog why %s` shows where it "+
 			"stands", inc.ID, inc.Phase, inc.ID)
 	}
 	if who, a, denied := w.Denial(r.Op); denied {
-		return incident.Request{}, refuse("this was denied by %s at %s; watchdog does not ask for it again in "+
+		return incident.Request{}, refuse("this was denied by %s at %s; watchdog will not request it again in "+
 			"this incident", who, a.At.UTC().Format("15:04:05 UTC"))
 	}
 	return *r, nil
@@ -276,13 +277,13 @@ func grade(inc incident.Incident, w incident.Words, to incident.Severity,
 	by incident.Attribution) (Patch, string, error) {
 	switch {
 	case !slices.Contains([]incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}, to):
-		return Patch{}, "", refuse("%q is no severity: use P0, P1, P2 or P3", to)
+		return Patch{}, "", refuse("invalid severity %q: use P0, P1, P2 or P3", to)
 	case inc.Phase == incident.Resolved:
 		return Patch{}, "", refuse("incident %s is resolved: its severity stays %s", inc.ID, inc.Severity)
 	case inc.Severity == to:
-		return Patch{}, "", refuse("incident %s is a %s", inc.ID, to)
+		return Patch{}, "", refuse("incident %s is already a %s", inc.ID, to)
 	case by.Reason == "":
-		return Patch{}, "", refuse("a severity is changed with a reason: the next person will ask")
+		return Patch{}, "", refuse("a reason is required to change the severity")
 	}
 	by.At = after(by.At, time.Second, inc.Graded.At, w.Graded.At)
 	return Patch{Graded: incident.Grade{Attribution: by, To: to}}, fmt.Sprintf("%s %s: from %s to %s", inc.ID,
@@ -313,16 +314,16 @@ func note(inc incident.Incident, w incident.Words, r Request, by incident.Attrib
 	}
 	switch {
 	case !slices.Contains([]string{"", incident.Hypothesis, incident.Decision}, r.As):
-		return Patch{}, "", refuse("a note is a hypothesis, a decision, or neither; not %q", r.As)
+		return Patch{}, "", refuse("invalid note kind %q: use hypothesis or decision, or omit it", r.As)
 	case strings.TrimSpace(r.Reason) == "":
 		return Patch{}, "", refuse("the note is empty")
 	case inc.Phase == incident.Resolved:
 		return Patch{}, "", refuse("incident %s is resolved: write it into its review", inc.ID)
 	case len(inc.Noted) >= incident.MaxNotes:
-		return Patch{}, "", refuse("incident %s has %d notes, and takes no more: write it into its review", inc.ID,
+		return Patch{}, "", refuse("incident %s already has %d notes, the maximum: write it into its review", inc.ID,
 			len(inc.Noted))
 	case waiting >= maxWaiting:
-		return Patch{}, "", refuse("%d notes of %s wait to be taken over: is watchdog down?", waiting, inc.ID)
+		return Patch{}, "", refuse("%d notes of %s are not processed yet: check that watchdog is running", waiting, inc.ID)
 	}
 	notes := map[string]incident.Note{cmp.Or(r.ID, noteID(r)): {Attribution: by, As: r.As}}
 	return Patch{Notes: notes}, fmt.Sprintf("%s %s: noted", inc.ID, inc.Title()), nil
@@ -343,19 +344,19 @@ func publish(inc incident.Incident, before incident.PublicWord, r Request,
 	p := incident.PublicWord{Attribution: by, Publish: before.Publish || inc.Public.Publish, HoldUntil: r.Until}
 	switch {
 	case inc.Phase == incident.Resolved && inc.Receipts[incident.PublicReceiver].Ref == "":
-		return Patch{}, "", refuse("incident %s is over and was never published: there is nothing to do on the "+
+		return Patch{}, "", refuse("incident %s is resolved and was never published: there is nothing to do on the "+
 			"status page", inc.ID)
 	case r.Release && !before.Held(r.At) && !inc.Public.Held(r.At):
-		return Patch{}, "", refuse("nobody holds the status page for incident %s", inc.ID)
+		return Patch{}, "", refuse("the status page is not on hold for incident %s", inc.ID)
 	case r.Release:
 		p.HoldUntil = time.Time{}
 	case r.Until.IsZero():
 		p.Publish = true
 	case !r.Until.After(r.At):
-		return Patch{}, "", refuse("the page cannot be held until %s: that is in the past",
+		return Patch{}, "", refuse("cannot hold the page until %s: the time is in the past",
 			r.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
 	case strings.TrimSpace(r.Reason) == "":
-		return Patch{}, "", refuse("a hold of the status page needs a reason: the next person will ask")
+		return Patch{}, "", refuse("a reason is required to hold the status page")
 	}
 	return Patch{Public: p}, fmt.Sprintf("%s %s: %s", inc.ID, inc.Title(), p), nil
 }
@@ -379,7 +380,7 @@ func Pick(all []incident.Incident, word string) (incident.Incident, error) {
 	case len(begin) == 1:
 		return begin[0], nil
 	case len(begin) > 1:
-		return incident.Incident{}, refuse("%d incidents begin with %q; give more of the id", len(begin), word)
+		return incident.Incident{}, refuse("%d incidents match %q; give more of the id", len(begin), word)
 	case len(of) > 0:
 		return slices.MaxFunc(of, func(a, b incident.Incident) int { return a.OpenedAt.Compare(b.OpenedAt) }), nil
 	}

@@ -224,18 +224,18 @@ func TestUndoHoldAndResumeTakeTheSameRoad(t *testing.T) {
 		text  string // of the answer or the refusal
 	}{
 		{"undo of an incident", Request{Action: Undo, Incident: "01a1", Reason: "too much"}, false,
-			"undo op8 by alice: too much", "scale shop: will be set back by the leader"},
+			"undo op8 by alice: too much", "scale shop: the leader will revert it"},
 		{"undo of a workload", Request{Action: Undo, Incident: "shop/cart", Reason: "too much"}, false,
 			"undo op9 by alice: too much", "scale cart: will be set back"},
 		{"undo without a reason", Request{Action: Undo, Incident: "01a1"}, false, "", "undo needs a reason"},
 		{"undo of what means several", Request{Action: Undo, Incident: "0", Reason: "x"}, false,
 			"", "give more of the id"},
 		{"undo of nothing", Request{Action: Undo, Incident: "zz", Reason: "x"}, false,
-			"", "with a lease are: op8 (scale shop); op9 (scale cart)"},
+			"", "changes with a lease: op8 (scale shop); op9 (scale cart)"},
 		{"hold of an object", Request{Action: Hold, Object: web, Reason: "migration"}, false,
-			"hold shop/web by alice: migration", "held, until somebody resumes it"},
+			"hold shop/web by alice: migration", "on hold until resumed"},
 		{"hold of an incident's workload", Request{Action: Hold, Incident: "01a1"}, false,
-			"hold shop/web by alice: said about incident 01a1", "shop/web: held"},
+			"hold shop/web by alice: requested in incident 01a1", "shop/web: on hold"},
 		{"resume of an incident's workload", Request{Action: Resume, Incident: "01a1"}, false,
 			"resume shop/web; lift shop/deployment/web op7", "its hold and its quarantine are lifted"},
 		{"resume of what is in quarantine only", Request{Action: Resume, Object: web}, true,
@@ -243,7 +243,7 @@ func TestUndoHoldAndResumeTakeTheSameRoad(t *testing.T) {
 		{"resume of what is not held", Request{Action: Resume, Object: Object{Namespace: "shop"}}, true, "resume shop",
 			"was not on hold"},
 		{"hold of everything", Request{Action: Hold, All: true, Reason: "move"}, false, "hold all by alice: move",
-			"everything: held"},
+			"everything: on hold"},
 		{"resume of what nobody holds", Request{Action: Resume, All: true}, false, "", "everything: was not on hold"},
 	} {
 		i := incidents()[0]

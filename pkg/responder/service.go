@@ -138,7 +138,7 @@ func (s *Service) Do(ctx context.Context, p Person, r Request) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ok, first := s.paced(r.By, r.At); !ok {
-		err := refuse("%s sends requests too fast; wait a moment and try again", r.By)
+		err := refuse("too many requests by %s; wait a moment and try again", r.By)
 		if !first {
 			// Once is on record: whoever has any account must not be able to fill it.
 			s.o.Count(r.Source, r.Action, Declined)
@@ -206,7 +206,7 @@ func (s *Service) word(ctx context.Context, r Request, i incident.Incident) (tex
 	for range tries {
 		inc, words, version, err := s.o.Cluster.Incident(ctx, i.ID)
 		if errors.Is(err, ErrNoIncident) {
-			return "", target, refuse("incident %s is not stored any more", i.ID)
+			return "", target, refuse("incident %s no longer exists", i.ID)
 		}
 		if err != nil {
 			return "", target, err
@@ -226,7 +226,7 @@ func (s *Service) word(ctx context.Context, r Request, i incident.Incident) (tex
 		}
 		// The record says that what it said before was not to be.
 		_ = s.o.Record(AuditEvent{Request: r, Target: target, Result: Overtaken,
-			Text: "somebody else wrote first; it is decided once more"})
+			Text: "the incident was changed concurrently; retrying"})
 	}
 	return "", target, fmt.Errorf("%w %d times while this was applied; try again", ErrChanged, tries)
 }
@@ -346,10 +346,10 @@ func (s *Service) paced(name string, now time.Time) (ok, first bool) {
 func why(i incident.Incident) string {
 	lines := []string{fmt.Sprintf("%s %s: %s", i.ID, i.Title(), i.Phase)}
 	if i.PageReason != "" {
-		lines = append(lines, "a person was asked for: "+i.PageReason)
+		lines = append(lines, "paged: "+i.PageReason)
 	}
 	if i.Asked != nil {
-		lines = append(lines, fmt.Sprintf("asks for approval until %s UTC: %s (plan %.12s)",
+		lines = append(lines, fmt.Sprintf("approval requested until %s UTC: %s (plan %.12s)",
 			i.Asked.Until.UTC().Format("15:04:05"), i.Asked.Plan.Summary, i.Asked.Plan.Hash))
 	}
 	if i.Considered != "" {
@@ -365,7 +365,7 @@ func why(i incident.Incident) string {
 		lines = append(lines, fmt.Sprintf("%s (%s): %s", a.Guard, said, a.Reason))
 	}
 	if len(i.Answers) == 0 {
-		lines = append(lines, "no action was planned, so no guard was asked")
+		lines = append(lines, "no action was planned, so no guard was evaluated")
 	}
 	return strings.Join(lines, "\n")
 }

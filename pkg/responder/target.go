@@ -24,7 +24,7 @@ func (s *Service) workload(ctx context.Context, r Request, i incident.Incident) 
 		return "", i.Target.String(), refuse("incident %s is resolved: hold its workload with `watchdog hold %s`", i.ID,
 			o)
 	}
-	r.Reason = cmp.Or(r.Reason, "said about incident "+i.ID)
+	r.Reason = cmp.Or(r.Reason, "requested in incident "+i.ID)
 	return s.object(ctx, r, o)
 }
 
@@ -102,15 +102,15 @@ func (s *Service) everything(ctx context.Context, r Request) (text, target strin
 // heldUntil says for how long something is held.
 func heldUntil(r Request) string {
 	if r.Until.IsZero() {
-		return "held, until somebody resumes it"
+		return "on hold until resumed"
 	}
-	return "held until " + r.Until.UTC().Format("2006-01-02 15:04 UTC")
+	return "on hold until " + r.Until.UTC().Format("2006-01-02 15:04 UTC")
 }
 
 // undo asks the leader to take back what watchdog changed.
 func (s *Service) undo(ctx context.Context, r Request) (text, target string, err error) {
 	if strings.TrimSpace(r.Reason) == "" {
-		return "", "", refuse("undo needs a reason: the next person will ask")
+		return "", "", refuse("a reason is required to undo")
 	}
 	l, err := s.o.Cluster.Ledger(ctx)
 	if err != nil {
@@ -122,7 +122,7 @@ func (s *Service) undo(ctx context.Context, r Request) (text, target string, err
 	}
 	var lines []string
 	for _, x := range leases {
-		lines, target = append(lines, x.Plan.Summary+": will be set back by the leader"), x.Plan.Target.String()
+		lines, target = append(lines, x.Plan.Summary+": the leader will revert it"), x.Plan.Target.String()
 	}
 	text = strings.Join(lines, "\n")
 	if err := s.record(r, target, text); err != nil {
@@ -155,7 +155,7 @@ func undoable(l incident.Ledger, word string) ([]incident.Lease, error) {
 	}
 	switch {
 	case len(ids) > 1:
-		return nil, refuse("%d changes belong to something that begins with %q: give more of the id", len(found), word)
+		return nil, refuse("%d changes match %q: give more of the id", len(found), word)
 	case len(found) > 0:
 		return found, nil
 	}
@@ -165,8 +165,8 @@ func undoable(l incident.Ledger, word string) ([]incident.Lease, error) {
 	}
 	slices.Sort(standing)
 	if len(standing) == 0 {
-		return nil, refuse("nothing of %q can be taken back: no change of watchdog has a lease now; after a restart "+
-			"nothing is left to undo, and a rollback is undone by deploying again", word)
+		return nil, refuse("nothing to revert for %q: no change of watchdog has a lease now; a restart leaves nothing "+
+			"to undo, and a rollback is undone by deploying again", word)
 	}
-	return nil, refuse("nothing of %q can be taken back; with a lease are: %s", word, strings.Join(standing, "; "))
+	return nil, refuse("nothing to revert for %q; changes with a lease: %s", word, strings.Join(standing, "; "))
 }

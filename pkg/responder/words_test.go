@@ -90,8 +90,8 @@ func TestWhatIsSaidOfTheStatusPage(t *testing.T) {
 		{"a hold ends in the future", incident.PublicWord{}, Request{Incident: "01a1", Until: now, Reason: "x"}, false,
 			false, "in the past"},
 		{"a release takes a hold", incident.PublicWord{}, Request{Incident: "01a1", Release: true}, false, false,
-			"nobody holds"},
-		{"what is over and was never published stays so", incident.PublicWord{}, Request{Incident: "01b1"}, false,
+			"is not on hold"},
+		{"what is resolved and was never published stays so", incident.PublicWord{}, Request{Incident: "01b1"}, false,
 			false, "never published"},
 	} {
 		tt.r.Action, tt.r.By, tt.r.At = Publish, "alice", now
@@ -121,7 +121,7 @@ func TestUndoFindsWhatHasALease(t *testing.T) {
 		}
 	}
 	for word, want := range map[string]string{"01x": "give more of the id",
-		"shop/api": "with a lease are: 01x1 (scale cart); 01x2 (scale web)"} {
+		"shop/api": "changes with a lease: 01x1 (scale cart); 01x2 (scale web)"} {
 		if _, err := undoable(l, word); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", word, err)
 		}

@@ -37,20 +37,20 @@ func (r Review) before(all []Revision) []string {
 			good = x
 		}
 	}
-	text := fmt.Sprintf("Revision %d was in use, seen first at %s UTC, %s", used.Number, stamp(used.SeenAt),
+	text := fmt.Sprintf("Revision %d was in use, first seen at %s UTC, %s", used.Number, stamp(used.SeenAt),
 		apart(began.Sub(used.SeenAt)))
 	if !used.GoodAt.IsZero() && !used.GoodAt.After(r.Opened) {
-		text += "; it counted as good before"
+		text += "; it was known to be good"
 	}
 	lines := []string{text}
 	if !used.RolledBackAt.IsZero() {
-		lines = append(lines, fmt.Sprintf("watchdog rolled revision %d back at %s UTC", used.Number,
+		lines = append(lines, fmt.Sprintf("watchdog rolled back revision %d at %s UTC", used.Number,
 			stamp(used.RolledBackAt)))
 	}
 	if good == nil {
-		return append(lines, "No revision before it is known that counted as good")
+		return append(lines, "No earlier good revision is known")
 	}
-	lines = append(lines, fmt.Sprintf("The last good revision before it is %d, good since %s UTC", good.Number,
+	lines = append(lines, fmt.Sprintf("Last good revision before it: %d, good since %s UTC", good.Number,
 		stamp(good.GoodAt)))
 	if len(used.Images) > 0 && len(good.Images) > 0 {
 		lines = append(lines, "Images: "+images(good.Images, used.Images))
@@ -63,9 +63,9 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 func apart(d time.Duration) string {
 	d = d.Round(time.Second)
 	if d < 0 {
-		return (-d).String() + " after it began"
+		return (-d).String() + " after the incident began"
 	}
-	return d.String() + " before it began"
+	return d.String() + " before the incident began"
 }
 
 // images is the difference of two revisions' images.

@@ -25,7 +25,7 @@ svg { width: 100%; margin: 1rem 0 } .grid { stroke: #e6eaf0 } .side { text-ancho
 <p class="sub"><b class="severity {{.Severity}}">{{.Severity}}</b> {{.Title}} · {{.ID}}</p>
 <table class="facts">
 <tr><th>Date</th><td>{{day .Opened}}</td></tr>
-<tr><th>Duration</th><td>{{if .Ended.IsZero}}not over{{else}}{{.Duration}}{{end}}</td></tr>
+<tr><th>Duration</th><td>{{if .Ended.IsZero}}ongoing{{else}}{{.Duration}}{{end}}</td></tr>
 <tr><th>Impact</th><td>{{with .Impact}}{{.}}{{else}}<span class="todo">to be filled in</span>{{end}}</td></tr>
 {{if not .Due.IsZero}}<tr><th>Review due</th><td>{{day .Due}}</td></tr>{{end}}
 </table>
@@ -33,20 +33,20 @@ svg { width: 100%; margin: 1rem 0 } .grid { stroke: #e6eaf0 } .side { text-ancho
 <table><tr><th></th><th>at (UTC)</th><th>after</th><th>from</th></tr>
 {{range .Marks}}<tr><td>{{.Name}}</td>{{if .At.IsZero}}<td colspan="3">{{.None}}</td>{{else}}<td class="t">{{when .At}}</td><td class="t">{{.After}}</td><td class="n">{{if .Row}}<a href="#row-{{.Row}}">[{{.Row}}]</a>{{end}}</td>{{end}}</tr>
 {{end}}</table>
-<p>What the rules saw:</p><ul>{{range .Measured}}<li>{{.}}</li>{{end}}</ul>
-<h2>What changed before</h2>
-<ul>{{range .Before}}<li>{{.}}</li>{{else}}<li>It is not known.</li>{{end}}</ul>
+<p>Measurements:</p><ul>{{range .Measured}}<li>{{.}}</li>{{end}}</ul>
+<h2>Changes before the incident</h2>
+<ul>{{range .Before}}<li>{{.}}</li>{{else}}<li>Unknown.</li>{{end}}</ul>
 <h2>Timeline</h2>
 <table>{{range .Rows}}{{if and $.Dropped (eq .N (add 11 $.Dropped))}}<tr><td></td><td colspan="3">… {{$.Dropped}} entries are only in the audit record</td></tr>{{end}}
 <tr id="row-{{.N}}"><td class="n">[{{.N}}]</td><td class="t">{{clock .At}}</td><td class="w">{{.Kind}}</td><td>{{.Text}}</td></tr>{{end}}
 </table>
-<h2>What was done</h2>
-<ul>{{range .Done}}<li>{{.Summary}}: <b>{{.Verdict}}</b>{{with .Reason}} ({{.}}){{end}}{{if .Row}} <a href="#row-{{.Row}}">[{{.Row}}]</a>{{end}}</li>{{else}}<li>Nothing was done.</li>{{end}}</ul>
-<h2>What was not done, and why</h2>
-<ul>{{range .Refused}}<li><a href="#row-{{.N}}">[{{.N}}]</a> {{.Text}}</li>{{else}}<li>Nothing was held back.</li>{{end}}
-{{range .Last}}<li>last answer of the guard {{.Guard}}: {{.Hold}}: {{.Reason}}</li>{{end}}</ul>
-<h2>Who was told</h2>
-<ul>{{range .Told}}<li>{{.Receiver}}: {{.State}}{{if not .At.IsZero}}, {{when .At}} UTC{{end}}{{with .Error}}, failed: {{.}}{{end}}</li>{{else}}<li>Nobody.</li>{{end}}</ul>
+<h2>Actions</h2>
+<ul>{{range .Done}}<li>{{.Summary}}: <b>{{.Verdict}}</b>{{with .Reason}} ({{.}}){{end}}{{if .Row}} <a href="#row-{{.Row}}">[{{.Row}}]</a>{{end}}</li>{{else}}<li>None.</li>{{end}}</ul>
+<h2>Actions not taken, and why</h2>
+<ul>{{range .Refused}}<li><a href="#row-{{.N}}">[{{.N}}]</a> {{.Text}}</li>{{else}}<li>None.</li>{{end}}
+{{range .Last}}<li>last answer of guard {{.Guard}}: {{.Hold}}: {{.Reason}}</li>{{end}}</ul>
+<h2>Notifications</h2>
+<ul>{{range .Told}}<li>{{.Receiver}}: {{.State}}{{if not .At.IsZero}}, {{when .At}} UTC{{end}}{{with .Error}}, failed: {{.}}{{end}}</li>{{else}}<li>None.</li>{{end}}</ul>
 <h2>Root Cause</h2>
 {{if .RootCause}}{{range lines .RootCause}}<p>{{.}}</p>{{end}}{{else}}<p class="todo">to be filled in</p>{{end}}
 <h2>Lessons</h2>

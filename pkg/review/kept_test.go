@@ -151,15 +151,15 @@ func TestWhatChangedBefore(t *testing.T) {
 		says []string
 	}{
 		{"nothing is known", nil, nil},
-		{"a release just before", []Revision{old, bad}, []string{"Revision 7 was in use", "46s before it began",
-			"watchdog rolled revision 7 back", "last good revision before it is 6", "Images: shop:1 became shop:2"}},
+		{"a release just before", []Revision{old, bad}, []string{"Revision 7 was in use", "46s before the incident began",
+			"watchdog rolled back revision 7", "Last good revision before it: 6", "Images: shop:1 became shop:2"}},
 		{"only the old one", []Revision{old}, []string{"Revision 6 was in use",
-			"48h0m0s before it began; it counted as good before", "No revision before it is known"}},
+			"48h0m0s before the incident began; it was known to be good", "No earlier good revision is known"}},
 		{"one that came later", []Revision{old, {Number: 8, SeenAt: at(9999)}}, []string{"Revision 6 was in use"}},
 		{"the same images", []Revision{old, {Number: 7, SeenAt: ago(time.Minute), Images: old.Images}},
 			[]string{"Images: the same"}},
 		{"images that are not known any more", []Revision{old, {Number: 7, SeenAt: ago(time.Minute)}},
-			[]string{"last good revision before it is 6"}},
+			[]string{"Last good revision before it: 6"}},
 	} {
 		r := Of(i, Notes{}, nil)
 		r.Remember(tc.all)

@@ -55,7 +55,7 @@ var markdown = template.Must(template.New("markdown").Funcs(functions).Funcs(tem
 
 **Incident**: {{literal .ID}}, {{.Severity}}: {{literal .Title}}  
 **Date**: {{day .Opened}}  
-**Duration**: {{if .Ended.IsZero}}not over{{else}}{{.Duration}}{{end}}  
+**Duration**: {{if .Ended.IsZero}}ongoing{{else}}{{.Duration}}{{end}}  
 **Impact**: {{if .Impact}}{{literal .Impact}}{{else}}_to be filled in_{{end}}
 {{- if not .Due.IsZero}}  
 **Review due**: {{day .Due}}{{end}}
@@ -64,29 +64,29 @@ var markdown = template.Must(template.New("markdown").Funcs(functions).Funcs(tem
 |---|---|---|---|
 {{range .Marks}}| {{.Name}} | {{if .At.IsZero}}{{literal .None}} | | {{else}}{{when .At}} | {{.After}} | {{if .Row}}[{{.Row}}]{{end}} {{end}}|
 {{end}}
-What the rules saw:
+Measurements:
 {{range .Measured}}- {{literal .}}
 {{end}}
-## What changed before
+## Changes before the incident
 {{range .Before}}- {{literal .}}
-{{else}}It is not known.
+{{else}}Unknown.
 {{end}}
 ## Timeline
 {{range .Rows}}{{if and $.Dropped (eq .N (add 11 $.Dropped))}}- … {{$.Dropped}} entries are only in the audit record
 {{end}}- [{{.N}}] {{clock .At}} UTC: **{{literal (print .Kind)}}** {{literal .Text}}
 {{end}}
-## What was done
+## Actions
 {{range .Done}}- {{literal .Summary}}: **{{literal (print .Verdict)}}**{{if .Reason}} ({{literal .Reason}}){{end}}{{if .Row}} [{{.Row}}]{{end}}
-{{else}}Nothing was done.
+{{else}}None.
 {{end}}
-## What was not done, and why
+## Actions not taken, and why
 {{range .Refused}}- [{{.N}}] {{literal .Text}}
-{{else}}Nothing was held back.
-{{end}}{{range .Last}}- last answer of the guard {{literal .Guard}}: {{.Hold}}: {{literal .Reason}}
+{{else}}None.
+{{end}}{{range .Last}}- last answer of guard {{literal .Guard}}: {{.Hold}}: {{literal .Reason}}
 {{end}}
-## Who was told
+## Notifications
 {{range .Told}}- {{literal .Receiver}}: {{literal .State}}{{if not .At.IsZero}}, {{when .At}} UTC{{end}}{{if .Error}}, failed: {{literal .Error}}{{end}}
-{{else}}Nobody.
+{{else}}None.
 {{end}}
 ## Root Cause
 {{if .RootCause}}{{range lines .RootCause}}{{literal .}}

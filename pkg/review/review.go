@@ -230,19 +230,19 @@ func (r Review) marks(i incident.Incident) []Mark {
 	acted, actedRow := applied(func(a incident.Attempt) bool { return a.Verdict != incident.Aborted })
 	helped, helpedRow := applied(func(a incident.Attempt) bool { return a.Verdict == incident.Helped })
 	paged := first("paged")
-	needed := "nobody was needed"
+	needed := "not paged"
 	if i.Paged {
-		needed = "somebody was; when is only in the audit record"
+		needed = "paged; the time is only in the audit record"
 	}
-	unanswered := "nobody was asked to"
+	unanswered := "not required"
 	if i.Paged || i.Unanswered > 0 {
 		unanswered = fmt.Sprintf("not acknowledged; deadlines missed: %d", i.Unanswered)
 	}
 	return []Mark{
 		mark("began", began, 0, ""),
 		mark("detected", i.OpenedAt, first("firing"), ""),
-		mark("first action", acted, actedRow, "nothing was done"),
-		mark("a person was asked", at(paged), paged, needed),
+		mark("first action", acted, actedRow, "no action taken"),
+		mark("paged", at(paged), paged, needed),
 		mark("acknowledged", cmp.Or(i.AckedBefore.At, i.Acked.At), first("acknowledged"), unanswered),
 		mark("mitigated", helped, helpedRow, "no action helped"),
 		mark("recovered", i.ResolvedAt, first("resolved"), "not yet"),

@@ -187,7 +187,7 @@ func TestEveryTimeHasItsRow(t *testing.T) {
 	}
 	r := Of(rolledBack(), Notes{}, later)
 	want := map[string]time.Duration{"detected": time.Minute, "first action": 92 * time.Second,
-		"a person was asked": 100 * time.Second, "acknowledged": 2 * time.Minute, "mitigated": 92 * time.Second,
+		"paged": 100 * time.Second, "acknowledged": 2 * time.Minute, "mitigated": 92 * time.Second,
 		"recovered": 400 * time.Second}
 	for _, m := range r.Marks {
 		if m.After != want[m.Name] {

@@ -101,7 +101,7 @@ func (m *Manager) report(s *source, was bool) {
 	case s.breaker.open && !was:
 		m.o.Logger.Warn("monitoring is blind", "source", s.name, "reason", s.breaker.reason)
 	case was && !s.breaker.open:
-		m.o.Logger.Info("monitoring sees again", "source", s.name)
+		m.o.Logger.Info("monitoring recovered", "source", s.name)
 	}
 }
 

@@ -78,7 +78,7 @@ func builtins() []Builtin {
 			Expr: `max by (target) (watchdog_workload_crash_looping_pods)`},
 		{Metric: "scaled_to_zero", What: "scaled to zero", Above: true, SourceKind: "kubernetes",
 			Expr: `max by (target) (watchdog_workload_scaled_to_zero)`},
-		{Metric: "system_down", What: "two probes fail and nothing is ready", Above: true, SourceKind: "probe",
+		{Metric: "system_down", What: "two probes fail and no pod is ready", Above: true, SourceKind: "probe",
 			Expr: `(sum by (target) (1 - watchdog_probe_healthy) >= bool 2)` +
 				` * on (target) ((min by (target) (watchdog_workload_endpoints_ready) or min by (target) ` +
 				`(watchdog_workload_replicas_ready)) * on (target) min by (target) ` +
@@ -91,7 +91,7 @@ func builtins() []Builtin {
 		{Metric: "dependency", What: "dependencies down", Above: true, SourceKind: "app", EverySeries: true,
 			Expr: `sum by (target) (1 - watchdog_dependency_up{check!="agents"})`},
 		// What cannot be seen says nothing of the target: it is no trouble that counts.
-		{Metric: "unseen", What: "probes and rules without an answer", Above: true, SourceKind: "watchdog", Aside: true,
+		{Metric: "unseen", What: "probes and rules without a result", Above: true, SourceKind: "watchdog", Aside: true,
 			Unseen: true,
 			Expr:   `sum by (target) (watchdog_probe_unknown)`},
 	}
@@ -100,8 +100,8 @@ func builtins() []Builtin {
 // Apply fills the fields of r that the row decides and r leaves open.
 func (b Builtin) Apply(r Threshold) (Threshold, error) {
 	if b.Expr == "" {
-		return r, fmt.Errorf("metric %s has no built-in expression: give expr with one value per label target, for "+
-			"instance %s", b.Metric, b.Hint)
+		return r, fmt.Errorf("metric %s has no built-in expression: set expr, with one value per label target, for "+
+			"example %s", b.Metric, b.Hint)
 	}
 	r.Expr, r.What, r.Unit, r.Above, r.EverySeries, r.Aside, r.Unseen = b.Expr, b.What, b.Unit, b.Above, b.EverySeries,
 		b.Aside, b.Unseen

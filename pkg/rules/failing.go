@@ -58,8 +58,8 @@ func (m *Manager) unevaluated(s *groupState, r *ruleState, err error) {
 	if r.err != nil {
 		level = slog.LevelDebug
 	}
-	m.o.Logger.Log(context.Background(), level, "rule not evaluated", "group", s.Name, "file", s.File, "rule", r.name(),
-		"err", err)
+	m.o.Logger.Log(context.Background(), level, "rule evaluation failed", "group", s.Name, "file", s.File,
+		"rule", r.name(), "err", err)
 }
 
 // unanswered notes whether a threshold's questions could be answered at a moment. It logs
@@ -70,7 +70,7 @@ func (m *Manager) unanswered(c *compiled, err error, at time.Time) {
 	switch {
 	case err == nil && was != nil:
 		c.failing.Store(nil)
-		m.o.Logger.Info("rule evaluated again", "rule", c.Name, "source", c.Source)
+		m.o.Logger.Info("rule evaluation recovered", "rule", c.Name, "source", c.Source)
 	case err != nil:
 		f := &Failure{Group: thresholdGroup, Rule: c.Name, Since: at, Last: at, Err: err}
 		m.mu.Lock()
@@ -80,7 +80,7 @@ func (m *Manager) unanswered(c *compiled, err error, at time.Time) {
 			f.Since = was.Since
 		}
 		if was == nil {
-			m.o.Logger.Warn("rule not evaluated", "rule", c.Name, "source", c.Source, "err", err)
+			m.o.Logger.Warn("rule evaluation failed", "rule", c.Name, "source", c.Source, "err", err)
 		}
 		c.failing.Store(f)
 	}

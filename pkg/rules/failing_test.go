@@ -59,7 +59,7 @@ func TestAPartialAnswerIsLoggedOnce_X13(t *testing.T) {
 		groups.EvalGroups(t.Context(), now)
 		now = now.Add(15 * time.Second)
 	}
-	if n := strings.Count(out.String(), "rule not evaluated"); n != 6 {
+	if n := strings.Count(out.String(), "rule evaluation failed"); n != 6 {
 		t.Errorf("logged %d times, want once for each of two rules in each of three spells:\n%s", n, out.String())
 	}
 }

@@ -158,7 +158,7 @@ func (m *missing) sight(a Instance) sight {
 		}
 		if s := m.data(sel); m.err == nil && !s.vague && !s.targets[a.Target] && (a.Watched || len(s.targets) == 0) &&
 			!m.silent(sel, a) && m.err == nil {
-			return sight{verdict: NoData, reason: fmt.Sprintf("no data for %s: that says nothing of recovery",
+			return sight{verdict: NoData, reason: fmt.Sprintf("no data for %s: recovery cannot be confirmed",
 				promql.Brief(sel))}
 		}
 	}
@@ -407,10 +407,10 @@ func (r *ruleState) reason(w Instance, firing int) string {
 	}
 	switch {
 	case w.Verdict == OK && r.cond != nil && w.Value != r.cond.Bound:
-		return fmt.Sprintf("%s gives %s: %s holds no more", promql.Brief(r.cond.Value), number(w.Value),
+		return fmt.Sprintf("%s is %s: %s is no longer true", promql.Brief(r.cond.Value), number(w.Value),
 			promql.Brief(r.Expr))
 	case w.Verdict == OK:
-		return promql.Brief(r.Expr) + " gives nothing any more"
+		return promql.Brief(r.Expr) + " returns no result any more"
 	case firing > 1:
 		return fmt.Sprintf("%s (value %s; %d alerts of this name)", text, number(w.Value), firing)
 	}

@@ -405,7 +405,7 @@ func (m *Manager) seedRule(r *ruleState) {
 			Labels: labels.FromMap(map[string]string{model.AlertNameLabel: r.Alert, storage.TargetLabel: k.target}),
 			Target: k.target, Watched: true, State: Firing, Value: a.Value,
 			ActiveAt: a.ActiveAt, FiredAt: a.FiredAt, Verdict: NoData,
-			Reason: "it fired before the restart and was not evaluated yet",
+			Reason: "firing before the restart, not evaluated since",
 		}
 		if r.seeded == nil {
 			r.seeded = map[uint64]Instance{}

@@ -371,7 +371,7 @@ func (m *Manager) EvalNow(ctx context.Context, target string) ([]Alert, error) {
 		return nil, err
 	}
 	if alerts = append(thresholds, alerts...); len(alerts) == 0 {
-		return nil, fmt.Errorf("judge target %q: no rule names it", target)
+		return nil, fmt.Errorf("evaluate target %q: no rule names it", target)
 	}
 	return alerts, nil
 }
@@ -400,7 +400,7 @@ func (m *Manager) thresholdsNow(ctx context.Context, target string) ([]Alert, er
 	}
 	_ = g.Wait() // the functions return no errors
 	if err := ctx.Err(); err != nil {
-		return nil, errors.Join(fmt.Errorf("judge target %q", target), err)
+		return nil, errors.Join(fmt.Errorf("evaluate target %q", target), err)
 	}
 	return alerts, nil
 }
@@ -430,7 +430,7 @@ func (m *Manager) rulesNow(ctx context.Context, target string) ([]Alert, error) 
 	for i := range ask {
 		a, err := ask[i].copy.lookAt(m.question(ctx, ask[i].group, ask[i].rule, at), ask[i].group.Source, target)
 		if ctx.Err() != nil {
-			return nil, errors.Join(fmt.Errorf("judge target %q", target), ctx.Err())
+			return nil, errors.Join(fmt.Errorf("evaluate target %q", target), ctx.Err())
 		}
 		if err != nil {
 			a.Verdict, a.Reason, a.EvaluatedAt = Error, err.Error(), at

@@ -143,9 +143,9 @@ func (a *answers) absent(c *compiled) string {
 func (r reading) fault() string {
 	switch {
 	case r.n > 1:
-		return fmt.Sprintf("%d series for this target, one is needed", r.n)
+		return fmt.Sprintf("%d series for this target, expected one", r.n)
 	case r.histogram:
-		return "the value is a histogram, a number is needed"
+		return "the value is a histogram, expected a number"
 	case !finite(r.value):
 		return fmt.Sprintf("the value is %v", r.value)
 	}

@@ -62,7 +62,7 @@ func TestOnlyAFreshFiniteSingleValueAboveItsFloorIsJudged(t *testing.T) {
 		"nan":       "ERROR: p95: the value is NaN",
 		"inf":       "ERROR: p95: the value is +Inf",
 		"minus":     "ERROR: p95: the value is -Inf",
-		"two":       "ERROR: p95: 2 series for this target, one is needed",
+		"two":       "ERROR: p95: 2 series for this target, expected one",
 		"old":       "STALE: p95: newest sample is 3m0s old, limit 2m0s",
 		"quiet":     "NO_DATA: 0.3 rps is below the floor of 1 rps",
 		"unfloored": "NO_DATA: request rate: no series for this target, so the floor cannot be checked",
@@ -209,15 +209,15 @@ func TestBuiltinsJudgeTheProbesSamples(t *testing.T) {
 
 func TestRulesThatCannotBeJudgedDoNotLoad(t *testing.T) {
 	for want, change := range map[string]func(*Threshold){
-		"no name":                    func(r *Threshold) { r.Name = "" },
-		"parse error":                func(r *Threshold) { r.Expr = "sum(" },
-		"the result is a scalar":     func(r *Threshold) { r.Expr = "1" },
-		"the result is a matrix":     func(r *Threshold) { r.Expr = "x[5m]" },
-		"breaching side":             func(r *Threshold) { r.Clear = .6 },
-		"bound or clear bound":       func(r *Threshold) { r.Bound = math.NaN() },
-		"a duration is negative":     func(r *Threshold) { r.For = -1 },
-		`source "thanos" is neither`: func(r *Threshold) { r.Source = "thanos" },
-		"unknown function":           func(r *Threshold) { r.Floor = []FloorSpec{{Expr: "nope(x)"}} },
+		"name is missing":                func(r *Threshold) { r.Name = "" },
+		"parse error":                    func(r *Threshold) { r.Expr = "sum(" },
+		"the result is a scalar":         func(r *Threshold) { r.Expr = "1" },
+		"the result is a matrix":         func(r *Threshold) { r.Expr = "x[5m]" },
+		"breaching side":                 func(r *Threshold) { r.Clear = .6 },
+		"bound or clear bound":           func(r *Threshold) { r.Bound = math.NaN() },
+		"durations must not be negative": func(r *Threshold) { r.For = -1 },
+		`source "thanos" is neither`:     func(r *Threshold) { r.Source = "thanos" },
+		"unknown function":               func(r *Threshold) { r.Floor = []FloorSpec{{Expr: "nope(x)"}} },
 	} {
 		r := latency()
 		change(&r)

@@ -18,7 +18,7 @@ func (r *Threshold) Reason(s State) string {
 	case s.Verdict == Breach:
 		return fmt.Sprintf("%s %s %s for %s", value, r.sign(), r.quantity(r.Bound), short(s.Held))
 	case s.Silent:
-		return r.What + ": its series are written no more, and what wrote them is up"
+		return r.What + ": its series are no longer written, although their source is up"
 	case s.State == Firing && !s.ClearSince.IsZero():
 		return fmt.Sprintf("%s, on the clear side of %s for %s of %s", value, r.quantity(r.Clear), short(s.ClearHeld),
 			short(r.ClearFor))

@@ -66,7 +66,7 @@ func (m *Manager) Save(w io.Writer) error {
 func (m *Manager) Resume(r io.Reader) error {
 	var s Saved
 	if err := json.NewDecoder(r).Decode(&s); err != nil {
-		return fmt.Errorf("read the alerts of before the restart: %w", err)
+		return fmt.Errorf("read saved alerts: %w", err)
 	}
 	down := m.o.Now().Sub(s.At)
 	if down > outage {
@@ -90,7 +90,7 @@ func (m *Manager) resumeThresholds(all []SavedThreshold) {
 			c.rule.series.move(c.state.State, Pending)
 			c.state = t.State
 			// Nobody looked since, so what was seen last and what is seen next do not join.
-			c.state.Verdict, c.state.Unknown = NoData, "it was pending before the restart and was not evaluated yet"
+			c.state.Verdict, c.state.Unknown = NoData, "pending before the restart, not evaluated since"
 		}
 	}
 }
@@ -113,7 +113,7 @@ func (r *ruleState) resume(a Instance, source string, down time.Duration) {
 	if a.State == Pending {
 		a.ActiveAt = a.ActiveAt.Add(down)
 	}
-	a.Verdict, a.Reason = NoData, "it was "+string(a.State)+" before the restart and was not evaluated yet"
+	a.Verdict, a.Reason = NoData, string(a.State)+" before the restart, not evaluated since"
 	if r.active == nil {
 		r.active = map[uint64]Instance{}
 	}

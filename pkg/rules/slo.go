@@ -135,7 +135,8 @@ func (s SLO) Check() error {
 		}
 	}
 	if s.Objective <= 0 || s.Objective >= 1 {
-		return fmt.Errorf("slo %q: the objective %s leaves no budget, or all", s.Name, percent(s.Objective))
+		return fmt.Errorf("slo %q: invalid objective %s: it must be above 0%% and below 100%%", s.Name,
+			percent(s.Objective))
 	}
 	return nil
 }
@@ -176,13 +177,15 @@ func SelfReport(file string, tolerance float64) Group {
 		rule("uptime", `abs(min by (target) (watchdog_sla_uptime_ratio) - min by (target) `+
 			`(avg_over_time(watchdog_probe_healthy[5m]))) > `+t+` and on (target) min by (target) `+
 			`(watchdog_sla_window_seconds) <= 600`,
-			`the application says of its uptime something else than watchdog's probes, by {{ $value | humanizePercentage }}`),
+			`the uptime reported by the application differs from watchdog's probes by `+
+				`{{ $value | humanizePercentage }}`),
 		rule("errors", `max by (target) (1 - avg_over_time(probe_success[5m])) - on (target) max by (target) `+
 			`(avg_over_time(watchdog_sla_error_ratio[5m])) > `+t,
-			`more of watchdog's looks fail than the application admits of its requests, by {{ $value | humanizePercentage }}`),
+			`the failure ratio of watchdog's probes exceeds the error ratio reported by the application by `+
+				`{{ $value | humanizePercentage }}`),
 		rule("latency", `min by (target) (quantile_over_time(0.5, probe_duration_seconds[5m])) > on (target) max by `+
 			`(target) (watchdog_sla_response_time_seconds{quantile="0.95"}) + 0.25`,
-			`half of watchdog's looks take longer ({{ $value | humanizeDuration }}) than the application says that `+
-				`95 % of its requests do`),
+			`the median duration of watchdog's probes ({{ $value | humanizeDuration }}) exceeds the 95th percentile `+
+				`reported by the application`),
 	}}
 }

@@ -104,13 +104,13 @@ func (r Threshold) check() error {
 		errs = append(errs, fmt.Errorf("rule %q: "+format, append([]any{r.Name}, args...)...))
 	}
 	if r.Name == "" {
-		bad("it has no name")
+		bad("name is missing")
 	}
 	if r.Source != Local && r.Source != Prometheus {
 		bad("source %q is neither %s nor %s", r.Source, Local, Prometheus)
 	}
 	if r.For < 0 || r.ClearFor < 0 {
-		bad("a duration is negative")
+		bad("durations must not be negative")
 	}
 	if !finite(r.Bound) || !finite(r.Clear) {
 		bad("bound or clear bound is not a number")
@@ -119,7 +119,7 @@ func (r Threshold) check() error {
 		bad("the clear bound %s is on the breaching side of %s", r.quantity(r.Clear), r.quantity(r.Bound))
 	}
 	if len(r.Targets) > maxRuleTargets {
-		bad("it has more than %d targets", maxRuleTargets)
+		bad("more than %d targets", maxRuleTargets)
 	}
 	return errors.Join(errs...)
 }

@@ -21,7 +21,7 @@ func (m *Manager) compileThresholds(rules []Threshold) ([]*compiled, error) {
 			errs = append(errs, err)
 			continue
 		case names[c.Name]:
-			errs = append(errs, fmt.Errorf("rule %q: a second rule has this name", c.Name))
+			errs = append(errs, fmt.Errorf("rule %q: duplicate name", c.Name))
 		case m.source(c.Source) == nil:
 			errs = append(errs, fmt.Errorf("rule %q: source %s is not configured", c.Name, c.Source))
 		}
@@ -69,7 +69,7 @@ func (c *compiled) inherit(old *cell) bool {
 		c.cells[i].state, c.cells[i].seen, c.cells[i].lost, c.cells[i].samples = old.state, old.seen, old.lost,
 			old.samples
 	case old.state.State == Firing:
-		c.cells[i].state = awaiting(old.state, "the rule changed and was not evaluated yet")
+		c.cells[i].state = awaiting(old.state, "the rule has changed and was not evaluated yet")
 	}
 	return true
 }
@@ -114,7 +114,7 @@ func (m *Manager) seedThreshold(c *cell) {
 	c.rule.series.move(c.state.State, Firing)
 	c.restored = m.o.Now()
 	c.state = awaiting(State{Value: a.Value, ActiveAt: a.ActiveAt, FiredAt: a.FiredAt},
-		"it fired before the restart and was not evaluated yet")
+		"firing before the restart, not evaluated since")
 }
 
 func (m *Manager) source(name string) *source {

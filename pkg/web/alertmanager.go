@@ -133,7 +133,7 @@ func (h *alertmanager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // leader's when the request was passed on.
 func (h *alertmanager) take(w http.ResponseWriter, r *http.Request) (answer, error) {
 	if r.Method != http.MethodPost {
-		return answer{}, refusal{http.StatusMethodNotAllowed, "unsupported", "alerts are posted", 0}
+		return answer{}, refusal{http.StatusMethodNotAllowed, "unsupported", "send alerts with POST", 0}
 	}
 	sender, err := h.senders.of(r)
 	switch {
@@ -177,7 +177,7 @@ func enter(ctx context.Context, room *semaphore.Weighted, n int64) (release func
 	defer cancel()
 	if err := room.Acquire(wait, n); err != nil {
 		return nil, refusal{http.StatusServiceUnavailable, "busy",
-			"as many alerts as there is room for are being accepted already", time.Second}
+			"too many alerts are being accepted at once; retry", time.Second}
 	}
 	return func() { room.Release(n) }, nil
 }
@@ -201,12 +201,12 @@ func (h *alertmanager) accept(ctx context.Context, body []byte, sender string) e
 	case errors.Is(err, ingest.ErrFull):
 		return refusal{http.StatusServiceUnavailable, "full", err.Error(), time.Minute}
 	case ctx.Err() != nil:
-		return refusal{http.StatusServiceUnavailable, "canceled", "the request ended before its alerts were on disk",
+		return refusal{http.StatusServiceUnavailable, "canceled", "the request was canceled before its alerts were on disk",
 			time.Second}
 	default:
 		h.o.Logger.Debug("Rejected a webhook", "sender", sender, "err", err)
 		return refusal{http.StatusServiceUnavailable, "unwritable",
-			"alerts cannot be put on disk now; the log and watchdog_ingest_journal_failures_total say more",
+			"cannot write alerts to disk; see the log and watchdog_ingest_journal_failures_total",
 			5 * time.Second}
 	}
 }
@@ -241,7 +241,7 @@ func acceptable(r *http.Request) error {
 	case r.Header.Get("Content-Encoding") != "" && r.Header.Get("Content-Encoding") != "identity":
 		// No sender of this protocol compresses, and a small body that becomes a huge one is an attack.
 		return refusal{http.StatusUnsupportedMediaType, "unsupported",
-			"compressed bodies are not taken; send no Content-Encoding", 0}
+			"compressed bodies are not supported; send no Content-Encoding", 0}
 	case r.ContentLength > maxBody:
 		return tooLarge
 	}
@@ -249,7 +249,7 @@ func acceptable(r *http.Request) error {
 }
 
 var tooLarge = refusal{http.StatusRequestEntityTooLarge, "too_large",
-	fmt.Sprintf("the body is larger than %d MiB; send fewer alerts at once (max_alerts)", maxBody>>20), 0}
+	fmt.Sprintf("the body is larger than %d MiB; send fewer alerts per request (max_alerts)", maxBody>>20), 0}
 
 // read returns the body, if it arrives in time and is not too large.
 func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
@@ -273,7 +273,7 @@ func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, refusal{http.StatusRequestTimeout, "slow",
 			fmt.Sprintf("the body did not arrive within %s", bodyTime), 0}
 	case err != nil:
-		return nil, refusal{http.StatusBadRequest, "malformed", "the body ended before its time", 0}
+		return nil, refusal{http.StatusBadRequest, "malformed", "the body is incomplete", 0}
 	}
 	// Or the server would take what is still to come on this connection for late.
 	_ = conn.SetReadDeadline(time.Time{})

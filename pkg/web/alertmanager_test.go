@@ -135,18 +135,18 @@ func TestEachBadWebhookIsRefusedWithItsReasonAndCounted_F81(t *testing.T) {
 			401, "invalid or missing", "unauthenticated"},
 		{"malformed", post("{"), 400, "not an Alertmanager webhook", "malformed"},
 		{"a wrong version", post(strings.Replace(oneAlert, `"4"`, `"<script>"`, 1)), 400,
-			`version \"\u003cscript\u003e\" of the payload`, "malformed"},
+			`unknown payload version \"\u003cscript\u003e\"`, "malformed"},
 		{"deeply nested", post(strings.Repeat("[", 100_000)), 400, "nested more than 32", "malformed"},
 		{"an empty body", post(""), 400, "not an Alertmanager webhook", "malformed"},
 		{"shorter than it says", post(oneAlert, func(r *http.Request) { r.ContentLength = 1000 }), 400,
-			"ended before its time", "malformed"},
+			"the body is incomplete", "malformed"},
 		{"a form", post("a=b", header("Content-Type", "application/x-www-form-urlencoded")), 415,
 			"must be application/json", "unsupported"},
 		{"no type", post(oneAlert, func(r *http.Request) { r.Header.Del("Content-Type") }), 415,
 			"must be application/json", "unsupported"},
-		{"another method", post(oneAlert, func(r *http.Request) { r.Method = "PUT" }), 405, "alerts are posted",
+		{"another method", post(oneAlert, func(r *http.Request) { r.Method = "PUT" }), 405, "send alerts with POST",
 			"unsupported"},
-		{"a bomb", post(zipped(1<<24), header("Content-Encoding", "gzip")), 415, "compressed bodies are not taken",
+		{"a bomb", post(zipped(1<<24), header("Content-Encoding", "gzip")), 415, "compressed bodies are not supported",
 			"unsupported"},
 		{"huge, and it says so", post("{}", func(r *http.Request) { r.ContentLength = maxBody + 1 }), 413,
 			"larger than 16 MiB", "too_large"},
@@ -185,9 +185,9 @@ func TestWhatMayPassIsToldToBeSentAgain(t *testing.T) {
 		err                       error
 	}{
 		{"no room", "no room for more firing alerts", "full", "60", fmt.Errorf("%w: with these 2", ingest.ErrFull)},
-		{"a full disk, whose path is not told", "cannot be put on disk now", "unwritable", "5",
+		{"a full disk, whose path is not shown", "cannot write alerts to disk", "unwritable", "5",
 			fmt.Errorf("%w in /data/secret: no space left on device", ingest.ErrNotWritable)},
-		{"the end of the process", "cannot be put on disk now", "unwritable", "5", ingest.ErrClosed},
+		{"the end of the process", "cannot write alerts to disk", "unwritable", "5", ingest.ErrClosed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newHook(t)

@@ -140,7 +140,7 @@ func (g *Gate) admit(r *http.Request, reads bool) *refusal {
 	}
 	g.once("Rejecting requests: cannot check the sender's rights with the API server", err)
 	return &refusal{status: http.StatusServiceUnavailable, reason: noAnswer,
-		text: "the API server cannot be asked what you may; try again"}
+		text: "cannot check your permissions: the Kubernetes API did not respond; try again"}
 }
 
 // bySharedProof reports whether the request may read by what is not one person's: a read
@@ -159,7 +159,7 @@ func (g *Gate) bySharedProof(r *http.Request, set GateSettings) (bool, *refusal)
 	}
 	_, err := known.of(r)
 	if errors.Is(err, errCannotTell) {
-		g.once("a file that says who may read cannot be used", err)
+		g.once("cannot use a file of readers' credentials", err)
 	}
 	switch {
 	case err != nil && !set.Open:
@@ -183,7 +183,7 @@ func (g *Gate) who(r *http.Request, token string) (responder.Person, *refusal) {
 	g.once("Rejecting requests: cannot check tokens with the API server", err)
 	return p, &refusal{status: http.StatusServiceUnavailable, reason: noAnswer,
 		text: "cannot authenticate the token: the Kubernetes API did not respond; try again; a token of " +
-			"api.read_token_files needs no answer"}
+			"api.read_token_files works without the API"}
 }
 
 // refuse answers, counts, and logs the first of each reason.
@@ -231,8 +231,8 @@ func ownHost(hostport string, more []string) bool {
 }
 
 func foreign(host string) string {
-	return fmt.Sprintf("%.100q is no name by which watchdog is known, so a stranger's page may be asking by it: add "+
-		"the name to api.hosts", host)
+	return fmt.Sprintf("%.100q is not a known host name of watchdog; rejected to prevent DNS rebinding: add the name to "+
+		"api.hosts", host)
 }
 
 // strangersPages refuses what would change something and what a browser sends because a

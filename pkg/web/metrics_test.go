@@ -25,7 +25,7 @@ func TestHealthIsAskedWithoutAPassword_X53(t *testing.T) {
 	var ready atomic.Bool
 	o := Options{Logger: slog.New(slog.DiscardHandler), Ready: func() error {
 		if !ready.Load() {
-			return errors.New("no leader is known yet")
+			return errors.New("no known leader yet")
 		}
 		return nil
 	}}
@@ -60,7 +60,7 @@ func TestHealthIsAskedWithoutAPassword_X53(t *testing.T) {
 		t.Errorf("alive: %d", status)
 	}
 	if status, text := get(health + "/-/ready"); status != http.StatusServiceUnavailable ||
-		!strings.Contains(text, "no leader is known yet") {
+		!strings.Contains(text, "no known leader yet") {
 		t.Errorf("not ready: %d %s", status, text)
 	}
 	ready.Store(true)

@@ -26,9 +26,9 @@ func NewForward(l *slog.Logger, webConfig string, leader func() (base string, se
 		Leader: leader, Client: httpclient.New(toReplicas(webConfig), forwardTimeout),
 		Readable: func(leader string) {
 			warned.Do(func() {
-				l.Warn("senders' credentials are passed on to the leader in plain HTTP, and who can read the "+
-					"network can post alerts with them; "+
-					"let the replicas reach each other by TLS (chart value web.tls, or an https URL in --advertise-url)", "leader", leader)
+				l.Warn("forwarding senders' credentials to the leader over plain HTTP: anyone who can read the "+
+					"network traffic can post alerts with them; use TLS between replicas (chart value web.tls, "+
+					"or an https URL in --advertise-url)", "leader", leader)
 			})
 		},
 	}

@@ -28,7 +28,7 @@ func TestAPersonApproves(t *testing.T) {
 	}
 	if out, err := s.Testbed.Watchdog(t.Context(), "approve", asked.ID,
 		"--plan", "0123456789ab", "-n", s.Watchdog); err == nil ||
-		!strings.Contains(out, "not approved: the plan is "+asked.Asked.Plan.Hash[:12]) {
+		!strings.Contains(out, "not approved: the current plan is "+asked.Asked.Plan.Hash[:12]) {
 		t.Errorf("another plan: %v\n%s", err, out)
 	}
 	// Who writes it by hand is not believed either.
@@ -105,7 +105,7 @@ func TestAPersonDenies(t *testing.T) {
 		t.Errorf("%+v %+v", end.Asked, end.Timeline)
 	}
 	if out, err := s.Testbed.Watchdog(t.Context(), "approve", asked.ID, "--plan", asked.Asked.Plan.Hash[:12],
-		"-n", s.Watchdog); err == nil || !strings.Contains(out, "asks for no approval") {
+		"-n", s.Watchdog); err == nil || !strings.Contains(out, "does not request approval") {
 		t.Errorf("approved afterwards: %v\n%s", err, out)
 	}
 	wantEffects(t, s, 0)

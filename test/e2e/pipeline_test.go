@@ -124,7 +124,7 @@ routes:
 	if _, err := s.WaitIncident(within(t, time.Minute), "open because of what was posted, and held",
 		func(i incident.Incident) bool {
 			return i.Target.Name == "agent-system" && i.Phase != incident.Resolved &&
-				explains(i, "watchdog itself sees nothing bad")
+				explains(i, "watchdog's own data shows no problem")
 		}); err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func (a api) word(verb responder.Action, members ...string) http.Handler {
 			failUnread(w, http.StatusRequestEntityTooLarge, err.Error())
 			return
 		case err != nil:
-			fail(w, http.StatusBadRequest, "the body ended before its time")
+			fail(w, http.StatusBadRequest, "the body is incomplete")
 			return
 		}
 		s, err := parseSaid(body, members)
@@ -144,7 +144,7 @@ func parseSaid(body []byte, members []string) (said, error) {
 	var names map[string]json.RawMessage
 	d := json.NewDecoder(bytes.NewReader(body))
 	if err := d.Decode(&names); err != nil {
-		return s, fmt.Errorf("the body is no JSON object: %w", err)
+		return s, fmt.Errorf("the body is not a JSON object: %w", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return s, errors.New("the body is more than one JSON object")
@@ -163,7 +163,7 @@ func parseSaid(body []byte, members []string) (said, error) {
 				strings.Join(members, ", "))
 		}
 		if err := json.Unmarshal(v, f); err != nil || string(v) == "null" {
-			return said{}, fmt.Errorf("%q must be a text", name)
+			return said{}, fmt.Errorf("%q must be a string", name)
 		}
 	}
 	return s, nil
@@ -178,15 +178,15 @@ func (s said) request(action responder.Action, id string) (responder.Request, er
 	if s.Until != "" {
 		until, err := time.Parse(time.RFC3339, s.Until)
 		if err != nil {
-			return r, fmt.Errorf("\"until\" must be a time as in RFC 3339: %w", err)
+			return r, fmt.Errorf("\"until\" must be an RFC 3339 time: %w", err)
 		}
 		r.Until = until
 	}
 	if r.Release = s.Release == "true"; s.Release != "" && !r.Release {
-		return r, errors.New("\"release\" must be \"true\", or left out")
+		return r, errors.New("\"release\" must be \"true\" or omitted")
 	}
 	if r.Release && !r.Until.IsZero() {
-		return r, errors.New("\"until\" and \"release\" exclude each other")
+		return r, errors.New("\"until\" and \"release\" are mutually exclusive")
 	}
 	return r, nil
 }

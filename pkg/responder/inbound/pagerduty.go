@@ -138,7 +138,7 @@ func (p *pagerDuty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, map[string]any{"status": "success", "data": map[string]string{"text": text}})
 	default:
 		p.events.forget(ev.Event.ID)
-		p.o.Logger.Error("webhook of PagerDuty not applied; PagerDuty will send it again", "event", ev.Event.ID,
+		p.o.Logger.Error("PagerDuty webhook not applied; PagerDuty will retry", "event", ev.Event.ID,
 			"err", err)
 		fail(w, http.StatusServiceUnavailable, "the Kubernetes API did not respond")
 	}
@@ -151,7 +151,7 @@ func parseEvent(body []byte) (event, error) {
 	}
 	e := ev.Event
 	if e.ID == "" || e.Type == "" || len(e.ID) > maxID || len(e.Data.IncidentKey) > maxKey || len(e.Data.ID) > maxID {
-		return ev, errors.New("not a webhook of version 3: event.id and event.event_type are needed")
+		return ev, errors.New("not a webhook of version 3: event.id and event.event_type are required")
 	}
 	return ev, nil
 }
@@ -173,14 +173,14 @@ func (p *pagerDuty) hear(ctx context.Context, set *PagerDutySettings, ev event) 
 	case "incident.annotated":
 		w.Action, w.Reason = responder.Note, shown(e.Data.Content, 1000)
 	default:
-		return "nothing follows from " + shown(e.Type, maxID), nil
+		return "ignored: event type " + shown(e.Type, maxID), nil
 	}
 	if key == "" {
-		return "no incident of watchdog's", nil
+		return "ignored: not an incident of watchdog", nil
 	}
 	if e.Agent == nil || e.Agent.Type != "user_reference" || len(e.Agent.ID) > maxID {
 		// An integration: watchdog's own event comes back as one.
-		return "not said by a person", nil
+		return "ignored: not by a user", nil
 	}
 	who, known := set.Users[e.Agent.ID]
 	switch {
@@ -190,7 +190,7 @@ func (p *pagerDuty) hear(ctx context.Context, set *PagerDutySettings, ev event) 
 			")"}
 	default:
 		w.By = "pagerduty user " + e.Agent.ID
-		return "", p.o.Service.Refuse(w, fmt.Sprintf("PagerDuty user %s is nobody that watchdog knows "+
+		return "", p.o.Service.Refuse(w, fmt.Sprintf("PagerDuty user %s is not listed "+
 			"(receivers.pagerduty.webhook.users)", e.Agent.ID))
 	}
 	return p.o.Service.Do(ctx, who, w)

@@ -183,7 +183,7 @@ func TestAPersonHasAPace(t *testing.T) {
 	}
 	refused := 0
 	for _, r := range s.records {
-		if strings.Contains(r.Text, "too fast") {
+		if strings.Contains(r.Text, "too many requests") {
 			refused++
 		}
 	}

@@ -13,10 +13,10 @@ import (
 )
 
 // errForged is all that whoever cannot prove themselves is told.
-var errForged = errors.New("the signature, the time or the body is not right, or this came before")
+var errForged = errors.New("invalid signature, timestamp or body, or a replayed request")
 
 // errBusy says that more came within a short time than can be told apart.
-var errBusy = errors.New("too many requests within a few minutes to recognise a replayed one; try again later")
+var errBusy = errors.New("too many requests within a few minutes to detect replays; try again later")
 
 // signedBody reads the body of a vendor's request and returns it if genuine says that one of
 // the secrets signed it. If not, it answers the request, and ok is false.
@@ -24,8 +24,8 @@ func signedBody(w http.ResponseWriter, r *http.Request, l *slog.Logger, vendor s
 	genuine func(secrets []string, body []byte) bool) (body []byte, ok bool) {
 	secrets, err := read()
 	if err != nil {
-		l.Error("cannot check the signature of a request; it was refused", "vendor", vendor, "err", err)
-		failUnread(w, http.StatusServiceUnavailable, "signatures cannot be checked now; the log says why")
+		l.Error("request refused: cannot check its signature", "vendor", vendor, "err", err)
+		failUnread(w, http.StatusServiceUnavailable, "cannot check signatures; see the log for the cause")
 		return nil, false
 	}
 	body, err = readBody(w, r, maxVendorBody)

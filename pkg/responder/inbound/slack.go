@@ -164,17 +164,17 @@ type payload struct {
 func parseClick(b []byte) (c click, ok bool, err error) {
 	var p payload
 	if err := json.Unmarshal(b, &p); err != nil {
-		return c, false, fmt.Errorf("the payload is not as Slack sends it: %w", err)
+		return c, false, fmt.Errorf("not a valid Slack payload: %w", err)
 	}
 	if p.Type != "block_actions" || len(p.Actions) == 0 {
 		return c, false, nil
 	}
 	if len(p.Actions) > 1 {
-		return c, false, errors.New("one click is one action")
+		return c, false, errors.New("the payload must have exactly one action")
 	}
 	a := p.Actions[0]
 	if p.User.ID == "" || len(p.User.ID) > maxID || len(a.ActionTS) > maxID {
-		return c, false, errors.New("the payload names nobody")
+		return c, false, errors.New("the payload has no user")
 	}
 	button, ours := responder.ParseButton(a.ActionID, a.Value)
 	if !ours {
@@ -274,7 +274,7 @@ func (s *Slack) tell(ctx context.Context, set *SlackSettings, c click, text stri
 		_, err = api.PostEphemeralContext(ctx, c.channel, c.user, options...)
 	}
 	if err != nil {
-		s.o.Logger.Warn("cannot tell a person the result of their click", "user", c.user, "incident", c.button.Incident,
+		s.o.Logger.Warn("cannot report the result of a click", "user", c.user, "incident", c.button.Incident,
 			"err", err)
 	}
 }

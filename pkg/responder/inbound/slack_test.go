@@ -115,7 +115,7 @@ func TestOneClickIsOneDecision_F99(t *testing.T) {
 			nil, map[string]string{"U0ALICE": "approved by alice@example.com: roll back shop"}},
 		{"twice", nil, []recorders.Click{press("U0ALICE", responder.Approve, "1"),
 			press("U0ALICE", responder.Approve, "2")}, 1, []string{"alice@example.com"}, nil,
-			map[string]string{"U0ALICE": "that counts once"}},
+			map[string]string{"U0ALICE": "already approved this"}},
 		{"the same press, sent again by Slack with another signature", nil,
 			[]recorders.Click{press("U0ALICE", responder.Ack, "1"), press("U0ALICE", responder.Ack, "1")}, 1, nil, nil,
 			map[string]string{"U0ALICE": "yours"}},
@@ -128,22 +128,22 @@ func TestOneClickIsOneDecision_F99(t *testing.T) {
 		{"two take it on", nil, []recorders.Click{press("U0ALICE", responder.Ack, "1"),
 			press("U0BOB", responder.Ack, "1")}, 1, nil, nil,
 			map[string]string{"U0ALICE": "yours", "U0BOB": "acknowledged by alice@example.com"}},
-		{"after the request ended", later(time.Hour), []recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0,
-			nil, nil, map[string]string{"U0ALICE": "the request ended"}},
+		{"after the request expired", later(time.Hour), []recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0,
+			nil, nil, map[string]string{"U0ALICE": "the request expired"}},
 		{"after the incident", func(s *stage) { s.all[0].Phase, s.all[0].Asked = incident.Resolved, nil },
 			[]recorders.Click{press("U0ALICE", responder.Approve, "1"), press("U0ALICE", responder.Ack, "2")}, 0, nil,
 			nil, map[string]string{"U0ALICE": "resolved: there is nothing to acknowledge"}},
 		{"the plan has changed", func(s *stage) { s.all[0].Asked.Plan.Hash = strings.Repeat("b", 32) },
 			[]recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0, nil, nil,
-			map[string]string{"U0ALICE": "the plan is bbbbbbbbbbbb now"}},
+			map[string]string{"U0ALICE": "the current plan is bbbbbbbbbbbb"}},
 		{"the same plan is asked again", func(s *stage) { s.all[0].Asked.Op = "op2" },
 			[]recorders.Click{press("U0ALICE", responder.Approve, "1"), press("U0ALICE", responder.Deny, "2")}, 0, nil,
-			nil, map[string]string{"U0ALICE": "that was another request"}},
+			nil, map[string]string{"U0ALICE": "the request has changed"}},
 		{"by somebody who may not", nil, []recorders.Click{press("U0CAROL", responder.Approve, "1")}, 0, nil, nil,
 			map[string]string{"U0CAROL": "carol@example.com may not"}},
 		{"by somebody who asked for it", func(s *stage) { s.all[0].Asked.By = "alice@example.com" },
 			[]recorders.Click{press("U0ALICE", responder.Approve, "1")}, 0, nil, nil,
-			map[string]string{"U0ALICE": "somebody else has to approve"}},
+			map[string]string{"U0ALICE": "another person must approve"}},
 		{"by a stranger", nil, []recorders.Click{press("U0EVE", responder.Approve, "1")}, 0, nil, nil,
 			map[string]string{"U0EVE": "not listed in receivers"}},
 		{"when the API server is away", func(s *stage) { s.down = errors.New("refused") },
@@ -246,7 +246,7 @@ func TestHoldGoesToTheWorkload(t *testing.T) {
 	s := newStage(t)
 	s.click(t, press("U0CAROL", responder.Hold, "1"))
 	s.click(t, press("U0ALICE", responder.Hold, "1"))
-	if len(s.holds) != 1 || s.holds[0] != "shop/deployment/web by alice@example.com: said about incident 01a1" {
+	if len(s.holds) != 1 || s.holds[0] != "shop/deployment/web by alice@example.com: requested in incident 01a1" {
 		t.Errorf("%q", s.holds)
 	}
 	if told := s.told("U0CAROL"); len(told) != 1 || !strings.Contains(told[0], "may not update incidents/hold") {

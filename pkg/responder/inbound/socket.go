@@ -28,7 +28,7 @@ func (s *Slack) Run(ctx context.Context) error {
 		rest := socketPoll
 		if set := s.o.Settings(); set != nil && set.AppToken != nil {
 			if err := s.connect(ctx, set); err != nil {
-				s.o.Logger.Error("clicks in Slack are not heard by socket; it is tried again", "err", err)
+				s.o.Logger.Error("Slack Socket Mode disconnected; clicks are not received; retrying", "err", err)
 				rest = socketRest
 			}
 			s.o.Connected(false)
@@ -68,8 +68,8 @@ func (s *Slack) connect(ctx context.Context, set *SlackSettings) error {
 	if gone {
 		return nil
 	}
-	return fmt.Errorf("Slack refuses the socket: is app_token_file an app-level token (xapp-…) with "+
-		"connections:write? %w", err)
+	return fmt.Errorf("Slack rejected the Socket Mode connection: check that app_token_file is an app-level token "+
+		"(xapp-…) with connections:write: %w", err)
 }
 
 // socketDialer connects to the address that Slack names for the socket. Otherwise it is as
@@ -102,7 +102,7 @@ func (s *Slack) hear(ctx context.Context, cancel func(), client *socketmode.Clie
 			case socketmode.EventTypeInteractive:
 				s.interact(ctx, client, set, e.Request)
 			case socketmode.EventTypeErrorBadMessage:
-				s.o.Logger.Warn("Slack sent something by the socket that is not understood")
+				s.o.Logger.Warn("ignored an unknown Socket Mode message from Slack")
 			}
 		}
 	}
@@ -116,7 +116,7 @@ func (s *Slack) interact(ctx context.Context, client *socketmode.Client, set *Sl
 	}
 	c, ok, err := parseClick(r.Payload)
 	if err != nil {
-		s.o.Logger.Warn("Slack sent a click by the socket that is not understood", "err", err)
+		s.o.Logger.Warn("ignored an invalid click from Slack", "err", err)
 	}
 	if err := client.AckCtx(ctx, r.EnvelopeID, nil); err != nil {
 		return
@@ -124,7 +124,7 @@ func (s *Slack) interact(ctx context.Context, client *socketmode.Client, set *Sl
 	if err == nil && ok {
 		go func() {
 			if !s.work(ctx, set, c) {
-				s.o.Logger.Warn("a click in Slack was dropped: there are too many at once", "user", c.user,
+				s.o.Logger.Warn("dropped a click from Slack: too many concurrent clicks", "user", c.user,
 					"incident", c.button.Incident)
 			}
 		}()
