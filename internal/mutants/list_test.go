@@ -98,7 +98,7 @@ var mutants = []mutant{
 	{"a forgotten hold keeps a breach from everybody (X103)", "pkg/incident/hold.go", "	if held := s.at.Sub(s.i.OnHoldSince); s.p.HoldLimit > 0 &&", "	if held := s.at.Sub(s.i.OnHoldSince); s.p.HoldLimit < 0 &&"},
 	// External alerts (X01, X02, X03).
 	{"a new leader does not work what is not watched (X01)", "pkg/engine/engine.go", "	for _, n := range setup.others() {", "	for _, n := range setup.others()[:0] {"},
-	{"a resolved alert that another leader received is ignored (X01)", "pkg/ingest/draft.go", "	case was == nil:\n		// Not heard here: another leader may have, and stored an incident.\n		d.set(k, was, e, nil)\n		d.news = append(d.news, AlertState{Alert: a, State: Resolved, SeenAt: d.now})", "	case was == nil:\n		d.set(k, was, e, nil)"},
+	{"a resolved alert that another leader received is ignored (X01)", "pkg/ingest/draft.go", "	case was == nil:\n		// Not received here: another leader may have it, and stored an incident.\n		d.set(k, was, e, nil)\n		d.news = append(d.news, AlertState{Alert: a, State: Resolved, SeenAt: d.now})", "	case was == nil:\n		d.set(k, was, e, nil)"},
 	{"nobody reads the name of a pod that is gone (X03)", "pkg/ingest/resolve.go", "if len(w.Name) > length && podNameOf", "if len(w.Name) > length+1000 && podNameOf"},
 	{"one odd alert costs its whole group (X05)", "pkg/ingest/decode.go", "			odd.Dropped++\n			odd.note(n, err.Error())", "			return Payload{}, err"},
 	{"severity falls by itself", "pkg/incident/step.go", "	if a.Severity.Worse(s.i.Severity) {", "	if a.Severity != s.i.Severity {"},

@@ -128,8 +128,8 @@ func TestARefusalSaysWhyAndWritesNothing(t *testing.T) {
 		{Request{Action: Ack, Incident: "01a"}, incident.Words{}, "2 incidents match"},
 		// X40
 		{Request{Action: Ack, Incident: "01a2", Source: "pagerduty", Key: "01a2/P3"}, incident.Words{},
-			"told as P3, and is P2 now"},
-		{Request{Action: Ack, Incident: "01a2", Source: "slack"}, incident.Words{}, "told as P3, and is P2 now"},
+			"notified as P3 and is now P2"},
+		{Request{Action: Ack, Incident: "01a2", Source: "slack"}, incident.Words{}, "notified as P3 and is now P2"},
 		{Request{Action: Ack, Incident: "zz"}, incident.Words{}, `no incident "zz"`},
 		{Request{Action: Ack, Incident: ""}, incident.Words{}, `no incident ""`},
 		{Request{Action: Approve, Incident: "01a1"}, incident.Words{}, "name the plan by at least 6 characters"},
@@ -145,12 +145,12 @@ func TestARefusalSaysWhyAndWritesNothing(t *testing.T) {
 			incident.Words{Approved: map[string]map[string]incident.Approval{"op1": {"bob": denied}}}, "denied by bob"},
 		{Request{Action: Approve, Incident: "01a2", Plan: hash}, incident.Words{}, "does not request approval"},
 		{Request{Action: Deny, Incident: "01a2"}, incident.Words{}, "does not request approval"},
-		{Request{Action: Grade, Incident: "01a2", To: "P9", Reason: "x"}, incident.Words{}, "no severity"},
-		{Request{Action: Grade, Incident: "01a2", To: incident.P1}, incident.Words{}, "with a reason"},
-		{Request{Action: Grade, Incident: "01a2", To: incident.P2, Reason: "x"}, incident.Words{}, "is a P2"},
+		{Request{Action: Grade, Incident: "01a2", To: "P9", Reason: "x"}, incident.Words{}, "invalid severity"},
+		{Request{Action: Grade, Incident: "01a2", To: incident.P1}, incident.Words{}, "a reason is required"},
+		{Request{Action: Grade, Incident: "01a2", To: incident.P2, Reason: "x"}, incident.Words{}, "is already a P2"},
 		{Request{Action: Grade, Incident: "01b1", To: incident.P1, Reason: "x"}, incident.Words{}, "stays P2"},
 		{Request{Action: Note, Incident: "01a2", Reason: " "}, incident.Words{}, "empty"},
-		{Request{Action: Note, Incident: "01a2", Reason: "x", As: "gossip"}, incident.Words{}, "not \"gossip\""},
+		{Request{Action: Note, Incident: "01a2", Reason: "x", As: "gossip"}, incident.Words{}, "invalid note kind \"gossip\""},
 		{Request{Action: Note, Incident: "01b1", Reason: "x"}, incident.Words{}, "into its review"},
 		{Request{Action: Note, Incident: "01a2", Reason: strings.Repeat("x", 1025)}, incident.Words{},
 			"longer than 1024"},
@@ -175,7 +175,7 @@ func TestARefusalSaysWhyAndWritesNothing(t *testing.T) {
 func TestWhoAskedDoesNotApprove_SEC08(t *testing.T) {
 	all := []incident.Incident{asking("alice")}
 	if _, _, err := decide(all, incident.Words{}, Request{Action: Approve, Incident: "01a1", Plan: hash, By: "alice",
-		At: now}); err == nil || !strings.Contains(err.Error(), "somebody else") {
+		At: now}); err == nil || !strings.Contains(err.Error(), "another person") {
 		t.Errorf("%v", err)
 	}
 	if _, _, err := decide(all, incident.Words{}, Request{Action: Approve, Incident: "01a1", Plan: hash,
@@ -194,7 +194,7 @@ func TestNotesThatNobodyTakesOverDoNotPileUp(t *testing.T) {
 		l.Notes[fmt.Sprint(n)] = incident.Note{}
 	}
 	w := Request{Action: Note, Incident: "01a2", Reason: "x", By: "alice", At: now}
-	if _, _, err := decide(incidents(), l, w); err == nil || !strings.Contains(err.Error(), "is watchdog down") {
+	if _, _, err := decide(incidents(), l, w); err == nil || !strings.Contains(err.Error(), "not processed yet") {
 		t.Error(err)
 	}
 	all := incidents()

@@ -41,7 +41,7 @@ func TestAnIncidentThatTakesNoMoreNotesSaysSo(t *testing.T) {
 		all[1].Noted = append(all[1].Noted, fmt.Sprint(n))
 	}
 	r := Request{Action: Note, Incident: "01a2", Reason: "x", By: "alice", At: now}
-	if _, text, err := decide(all, incident.Words{}, r); err == nil || !strings.Contains(err.Error(), "takes no more") {
+	if _, text, err := decide(all, incident.Words{}, r); err == nil || !strings.Contains(err.Error(), "the maximum") {
 		t.Errorf("%q, %v", text, err)
 	}
 }
@@ -86,7 +86,7 @@ func TestWhatIsSaidOfTheStatusPage(t *testing.T) {
 			Reason: "legal"}, true, true, ""},
 		{"a release ends the hold", before, Request{Incident: "01a1", Release: true}, true, false, ""},
 		{"a hold takes a reason", incident.PublicWord{}, Request{Incident: "01a1", Until: now.Add(time.Hour)}, false,
-			false, "needs a reason"},
+			false, "a reason is required"},
 		{"a hold ends in the future", incident.PublicWord{}, Request{Incident: "01a1", Until: now, Reason: "x"}, false,
 			false, "in the past"},
 		{"a release takes a hold", incident.PublicWord{}, Request{Incident: "01a1", Release: true}, false, false,
