@@ -20,7 +20,7 @@ the id, or a target's name for its newest incident.`,
 		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if reason == "" {
-				return misused{errors.New("deny needs --reason: the next person will ask")}
+				return misused{errors.New("deny requires --reason")}
 			}
 			return f.ask(c, responder.Request{Action: responder.Deny, Incident: args[0], Plan: plan, Reason: reason})
 		},

@@ -30,9 +30,9 @@ lowered is not raised again by a rule that had fired before.`,
 			to := incident.Severity(strings.ToUpper(args[1]))
 			switch {
 			case !slices.Contains(severities, to):
-				return misused{fmt.Errorf("%q is no severity: use P0, P1, P2 or P3", args[1])}
+				return misused{fmt.Errorf("invalid severity %q: use P0, P1, P2 or P3", args[1])}
 			case strings.TrimSpace(reason) == "":
-				return misused{errors.New("severity needs --reason: the next person will ask")}
+				return misused{errors.New("severity requires --reason")}
 			}
 			return f.ask(c, responder.Request{Action: responder.Grade, Incident: args[0], To: to, Reason: reason})
 		},
