@@ -95,7 +95,7 @@ func TestWhatIsNoWebhookIsRefusedAndSaidWhy_F81(t *testing.T) {
 		{"a status that does not exist",
 			one(`"status":"<b>pending</b>","labels":{"a":"1"},"startsAt":"2026-01-01T12:00:00Z"`),
 			`alerts[0]: status "<b>pending</b>" is neither`},
-		{"no labels", one(`"status":"firing","labels":{},"startsAt":"2026-01-01T12:00:00Z"`), "it has no labels"},
+		{"no labels", one(`"status":"firing","labels":{},"startsAt":"2026-01-01T12:00:00Z"`), "the alert has no labels"},
 		{"no start", one(`"status":"firing","labels":{"a":"1"}`), "startsAt is missing"},
 		{"a start that is no time", one(`"status":"firing","labels":{"a":"1"},"startsAt":"yesterday"`),
 			"not an Alertmanager webhook"},
@@ -224,7 +224,7 @@ func TestOneOddAlertCostsNoOther_X05(t *testing.T) {
 		{"200 annotations", at + `,"labels":{"alertname":"B"},"annotations":{` + many(199, `"a%d":"1"`) +
 			`,"summary":"s"}`, 1, 0, "it has 200 annotations",
 			func(a Alert) bool { return len(a.Annotations) == 64 && a.Annotations["summary"] == "s" }},
-		{"no labels", at + `,"labels":{}`, 0, 1, "it has no labels", nil},
+		{"no labels", at + `,"labels":{}`, 0, 1, "the alert has no labels", nil},
 		{"a label that is a number", at + `,"labels":{"alertname":"B","n":5}`, 0, 1, "cannot unmarshal number", nil},
 		{"a start that is no time", `"status":"firing","startsAt":"yesterday","labels":{"alertname":"B"}`, 0, 1,
 			"cannot parse", nil},

@@ -189,7 +189,7 @@ func TestABookThatIsFullRefusesWholeRequestsAndGoesOnWithWhatItHolds(t *testing.
 		t.Fatal(err)
 	}
 	if err := try(labelled(3, Firing), labelled(4, Firing)); !errors.Is(err, ErrFull) ||
-		!strings.Contains(err.Error(), "4 of at most 3") {
+		!strings.Contains(err.Error(), "4 (limit 3)") {
 		t.Errorf("one too many: %v", err)
 	}
 	if n, _ := b.Counts(); n != 2 {
