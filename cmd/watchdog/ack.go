@@ -12,7 +12,7 @@ func newAck() *cobra.Command {
 		Use:   "ack ID",
 		Short: "Say that an incident is yours: nobody else is asked any more",
 		Long: `Ack takes an incident on. Its deadline for an answer ends, and PagerDuty and Slack are
-told who has it. The first word counts. watchdog goes on as before: to make it
+shown who has it. The first one counts. watchdog goes on as before: to make it
 keep its hands off, hold the workload. ID may be a unique beginning of the id, or
 a target's name for its newest incident.
 

@@ -409,7 +409,7 @@ func (m *alertmanager) notified(i incident.Incident) {
 		case accepted && x.Firing && a.ended.IsZero():
 			for id := range a.said {
 				if id != i.ID && m.w.incidents[id] != nil {
-					m.w.oracle.violate("INV-57", "alert %s fires, and is told in incident %s on %s after %s", a.name,
+					m.w.oracle.violate("INV-57", "alert %s fires, and is reported in incident %s on %s after %s", a.name,
 						i.ID, i.Target.Name, id)
 				}
 			}
@@ -423,7 +423,7 @@ func (m *alertmanager) notified(i incident.Incident) {
 			return m.w.incidents[id] != nil &&
 				(a.back == 0 || m.open(id))
 		}) {
-			m.w.oracle.violate("INV-57", "alert %s is told a second time, in incident %s on %s after %s", a.name, i.ID,
+			m.w.oracle.violate("INV-57", "alert %s is reported a second time, in incident %s on %s after %s", a.name, i.ID,
 				i.Target.Name, strings.Join(a.reportedIn, ", "))
 		}
 		a.reportedIn = append(a.reportedIn, i.ID)
@@ -462,7 +462,7 @@ func (m *alertmanager) check() {
 		fires := slices.ContainsFunc(a.reportedIn, func(id string) bool { x, _ := live[id].Alert(a.name); return x.Firing })
 		switch {
 		case len(a.reportedIn) == 0:
-			m.w.oracle.violate("INV-57", "alert %s was accepted %s ago and fires, and nobody was told", a.name,
+			m.w.oracle.violate("INV-57", "alert %s was accepted %s ago and fires, and no receiver was notified", a.name,
 				now.Sub(at).Round(time.Second))
 		case !fires:
 			m.w.oracle.violate("INV-57", "alert %s fires, and no incident that is open says so", a.name)

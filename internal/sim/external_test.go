@@ -91,7 +91,7 @@ func once(t *testing.T, w *World) {
 		}
 	}
 	if len(a.reportedIn) != 1 || pages != 1 || ends != 1 {
-		t.Errorf("told in %d incidents, with %d pages and %d ends", len(a.reportedIn), pages, ends)
+		t.Errorf("reported in %d incidents, with %d pages and %d ends", len(a.reportedIn), pages, ends)
 	}
 }
 
@@ -139,7 +139,7 @@ func TestAnAlertThatComesBackIsToldInTwoIncidents_S07(t *testing.T) {
 					}
 				}
 				if pages := len(w.oracle.calls); a.back != 5 || reportedIn != 2 || pages != 2 || ends != 2 {
-					t.Errorf("it came back %d times; told in %d incidents, with %d pages and %d ends", a.back, reportedIn,
+					t.Errorf("it came back %d times; reported in %d incidents, with %d pages and %d ends", a.back, reportedIn,
 						pages, ends)
 					t.Log(Story(s))
 				}

@@ -26,7 +26,7 @@ func (o *oracle) forgotten(i incident.Incident) {
 		return
 	}
 	if held := o.w.clock.now.Sub(since); held > limit+holdSlack {
-		o.violate("INV-65", "%s on %s (incident %s) has been in breach under a hold for %s, and nobody was told",
+		o.violate("INV-65", "%s on %s (incident %s) has been in breach under a hold for %s, and no receiver was notified",
 			i.Lead, i.Target.Name, i.ID, held.Round(time.Second))
 	}
 }

@@ -328,7 +328,7 @@ func (x Exhibit) Play(seed uint64) Visit {
 		wrong("%d harmful actions", v.Score.Harmful)
 	}
 	if v.Score.Missed > 0 {
-		wrong("%d times nothing was done and nobody told", v.Score.Missed)
+		wrong("%d failures with neither action nor notification", v.Score.Missed)
 	}
 	x.Expect.counts(v, on, wrong)
 	x.Expect.calls(w, wrong)

@@ -671,7 +671,7 @@ func (o *oracle) end() {
 		}
 		notified, ok := o.lastSent[i.ID]
 		if !ok || notified.Phase != i.Phase {
-			o.violate("INV-42", "incident %s is %s, and receivers last heard %q", i.ID, i.Phase, notified.Phase)
+			o.violate("INV-42", "incident %s is %s, and receivers were last notified of %q", i.ID, i.Phase, notified.Phase)
 		}
 	}
 }

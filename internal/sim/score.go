@@ -168,7 +168,7 @@ func (s *score) close(ep *episode) {
 	s.Episodes++
 	if !ep.acted && !ep.paged {
 		s.Missed++
-		s.w.say("MISSED: %s of %s for %s, nothing was done and nobody told", ep.cause, ep.app.name,
+		s.w.say("MISSED: %s of %s for %s: no action and no notification", ep.cause, ep.app.name,
 			s.w.clock.now.Sub(ep.at).Round(time.Second))
 	}
 }

@@ -128,7 +128,7 @@ func (o *oracle) unseen() {
 			continue
 		}
 		u.reported = true
-		o.violate("INV-59", "the probe of %s cannot be answered since %s, and nobody was told", u.target,
+		o.violate("INV-59", "the probe of %s cannot be answered since %s, and no receiver was notified", u.target,
 			now.Sub(u.from).Round(time.Second))
 	}
 }

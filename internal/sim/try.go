@@ -407,7 +407,7 @@ func (w *World) grade(o *Outcome, f Failure, useful, strong bool, useless []stri
 	case f.want >= mustNotAct && o.Would != "":
 		set(Needless, "needless: %s", o.Would)
 	case f.want >= mustNotAct && o.Paged:
-		set(Good, "told")
+		set(Good, "notified")
 	case f.want >= mustNotAct:
 		set(Good, "nothing to do, nothing done")
 	case useful && o.Well && f.want == mustCure && o.Paged && o.PagedAfter > o.WellAfter:
@@ -421,7 +421,7 @@ func (w *World) grade(o *Outcome, f Failure, useful, strong bool, useless []stri
 	case o.Rule == "":
 		set(Missed, "missed: %s", w.unseen())
 	case notified:
-		set(Good, "told")
+		set(Good, "notified")
 	case useful && o.Well:
 		cured(Good, "cured")
 	default:
