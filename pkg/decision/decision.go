@@ -1,13 +1,13 @@
-// Package decision writes down what the core decided and what it was given, so that the
-// same can be asked again.
+// Package decision records the inputs and results of the core's decisions, so that they
+// can be replayed.
 //
-// It owns the format: one record holds the Steps that led to one write of an incident, each
-// with the complete state, event and policy, as far as they differ from what the record
-// before it gave, and with the outcome. It leaves the log to audit, the decisions to
-// incident, and what the guards look at to nobody: their answers are part of the event.
+// It owns the format: one record has the Steps that led to one write of an incident, each
+// with its complete state, event and policy, encoded as the difference to the previous
+// record, and with its result. It leaves the log to audit and the decisions to incident. The
+// input of the guards is not recorded: their answers are part of the event.
 //
-// Its one rule: writing down changes no decision. A Step that cannot be written down is
-// taken all the same, and the record says that it is missing.
+// Its one rule: recording changes no decision. A Step that cannot be recorded is taken
+// nevertheless, and the record states that it is missing.
 package decision
 
 import (
@@ -23,23 +23,23 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// Format is the version of what a record of this package means. It rises with every change
-// after which Step answers the same question in another way, or a record is read in
-// another way: TestARecordOfThisFormatIsReplayed fails then.
+// Format is the version of the records of this package. It increases with every change
+// after which Step returns another result for the same input, or a record is read
+// differently: TestARecordOfThisFormatIsReplayed fails then.
 const Format = 3
 
 // Kind is the kind of the audit records that hold decisions.
 const Kind = "decision"
 
 const (
-	// fullEvery is after how many decisions a state is written in full again, so that a
-	// record can be replayed although older files are gone.
+	// fullEvery is after how many decisions a state is recorded in full again, so that a
+	// record can be replayed without older files.
 	fullEvery = 16
 	// maxData bounds a record; the log takes 1 MiB.
 	maxData = 256 << 10
 )
 
-// data is what a record holds.
+// data is the content of a record.
 type data struct {
 	Format int    `json:"format"`
 	Steps  []step `json:"steps"`
@@ -47,17 +47,17 @@ type data struct {
 
 // step is one Step that decided something.
 type step struct {
-	// Left says why it cannot be replayed; empty: it can.
+	// Left is why it cannot be replayed; empty: it can.
 	Left string `json:"left,omitempty"`
-	// After is the sum of the state that an earlier record of the incident gave; empty:
-	// this process has recorded none. Full: Given stands alone, else it is what changes.
+	// After is the sum of the state that the previous record of the incident produced; empty:
+	// this process has recorded none. Full: Given is complete, else it is a difference.
 	After string          `json:"after,omitempty"`
 	Full  bool            `json:"full,omitempty"`
 	Given json.RawMessage `json:"given,omitempty"`
 	Got   outcome         `json:"got,omitzero"`
 }
 
-// outcome is what a Step answered.
+// outcome is the result of a Step.
 type outcome struct {
 	Phase   incident.Phase    `json:"phase"`
 	Op      string            `json:"op,omitempty"` // its id and phase
@@ -73,14 +73,15 @@ func outcomeOf(i incident.Incident, effects []incident.Effect, sum string) outco
 	return o
 }
 
-// Act is the data of the record of an action: the plan of the incident's op, and what let it pass.
+// Act is the data of the record of an action: the plan of the incident's op, and the answers
+// that allowed it.
 func Act(i incident.Incident) json.RawMessage {
 	b, _ := json.Marshal(map[string]any{"plan": i.Op.Plan, "answers": i.Answers, "config": i.Op.Config,
 		"evidence": i.Op.Evidence})
 	return b
 }
 
-// String is the outcome for people.
+// String is the outcome as text.
 func (o outcome) String() string {
 	s := string(o.Phase)
 	if o.Op != "" {
@@ -92,17 +93,17 @@ func (o outcome) String() string {
 	return s
 }
 
-// Names of what a Step is given.
+// Names of the inputs of a Step.
 const (
 	itsKind   = "kind"
 	itsState  = "state"
 	itsPolicy = "policy"
-	itsAsked  = "asked" // what Step asked of the response's deadlines, with the answers
-	itsTick   = "tick"  // the last tick, from which the next one hardly differs
-	itsEvent  = "event" // the last event that is no tick: the guards say much the same twice
+	itsAsked  = "asked" // the response's deadlines that Step asked for
+	itsTick   = "tick"  // the last tick: the next one hardly differs
+	itsEvent  = "event" // the last other event: the answers of guards hardly differ
 )
 
-// reduced is the incident without what Step never looks at: what receivers were told.
+// reduced is the incident without what Step never reads: most receipts.
 func reduced(i incident.Incident) incident.Incident {
 	told, is := i.Receipts[incident.PublicReceiver]
 	if i.Receipts = nil; is {
@@ -111,8 +112,8 @@ func reduced(i incident.Incident) incident.Incident {
 	return i
 }
 
-// decides reports whether a Step decided something, and did not only take over what is
-// measured, or ask for the next look.
+// decides reports whether a Step decided something, and did not only store measurements
+// or schedule the next check.
 func decides(a, b incident.Incident) bool {
 	op := func(i incident.Incident) string {
 		if i.Op == nil {
@@ -126,22 +127,22 @@ func decides(a, b incident.Incident) bool {
 		(a.Asked == nil) != (b.Asked == nil)
 }
 
-// entries is how many lines the timeline has had.
+// entries is the number of lines of the timeline, including dropped ones.
 func entries(i incident.Incident) int { return len(i.Timeline) + i.Dropped }
 
-// sum names a state.
+// sum is the hash of a state.
 func sum(state any) string {
 	b, _ := json.Marshal(state)
 	h := sha256.Sum256(b)
 	return hex.EncodeToString(h[:16])
 }
 
-// nameOf is how a record calls an event.
+// nameOf is the name of an event in a record.
 func nameOf(e incident.Event) string {
 	return strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", e), "incident."))
 }
 
-// eventOf reads an event.
+// eventOf decodes an event.
 func eventOf(name string, v any) (incident.Event, error) {
 	switch name {
 	case "tick":
@@ -166,7 +167,7 @@ func eventOf(name string, v any) (incident.Event, error) {
 	return nil, fmt.Errorf("unknown event %.40q", name)
 }
 
-// as reads a value, and refuses what it has no place for.
+// as decodes a value, and refuses unknown fields.
 func as[T any](v any) (T, error) {
 	var out T
 	b, err := json.Marshal(v)
@@ -179,8 +180,8 @@ func as[T any](v any) (T, error) {
 	return out, err
 }
 
-// response answers for the deadlines of a response. Recording: it asks the real one and
-// keeps the answers. Replaying: it knows those alone.
+// response returns the deadlines of a response. When recording, it asks the real one and
+// stores the results; when replaying, it knows only those.
 type response struct {
 	of      incident.Response
 	Dues    map[string]time.Time        `json:"dues,omitempty"`

@@ -11,16 +11,16 @@ import (
 	"strconv"
 )
 
-// Bounds of what a record may unfold to.
+// Bounds of a decoded record.
 const (
 	maxItems = 10_000
 	maxSize  = 8 << 20
 )
 
-// whole marks a value that is written as it is, instead of as what changes another.
+// whole marks a complete value, as opposed to a difference.
 const whole = "="
 
-// tree is the value as JSON reads it: maps, lists, strings, numbers as they are written.
+// tree is the value as decoded from JSON: maps, lists, strings, and numbers as written.
 func tree(v any) (any, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -42,14 +42,14 @@ func parse(b []byte) (any, error) {
 	return v, nil
 }
 
-// delta returns what makes b of a, and false if they are equal:
+// delta returns the difference that turns a into b, and false if they are equal:
 //
-//   - text, a number, true or false: that is the value now
-//   - {"=": value}: that is the value now
-//   - null: it is gone, among the members of an object
-//   - {"member": delta, …}: what changes of an object
-//   - [[from, n], {"@": k, "d": delta}, {"=": value}, …]: a list, of n items of the old one
-//     from one on, the item k with a change, or a new one
+//   - text, a number, true or false: the new value
+//   - {"=": value}: the new value
+//   - null: the member of the object is removed
+//   - {"member": delta, …}: the changed members of an object
+//   - [[from, n], {"@": k, "d": delta}, {"=": value}, …]: a list, of n items copied from the old
+//     one, item k of it with a change, or a new item
 func delta(a, b any) (any, bool) {
 	switch b := b.(type) {
 	case map[string]any:
@@ -93,7 +93,7 @@ func literal(v any) any {
 	return map[string]any{whole: v}
 }
 
-// script writes a list as what it takes from the old one.
+// script encodes a list as copies from the old one.
 func script(a, b []any) (any, bool) {
 	if reflect.DeepEqual(a, b) {
 		return nil, false
@@ -128,7 +128,7 @@ func script(a, b []any) (any, bool) {
 	return out, true
 }
 
-// nameIn is what an item is known by in its list.
+// nameIn identifies an item in its list.
 func nameIn(m map[string]any) string {
 	for _, k := range []string{"rule", "guard"} {
 		if name, is := m[k].(string); is {
@@ -149,7 +149,7 @@ func after(places []int, next int) (int, bool) {
 }
 
 // like finds the item of a that v is a later state of: an alert of the same rule, an answer
-// of the same guard, or what stands at the same place.
+// of the same guard, or the item at the same position.
 func like(a []any, v any, next int) int {
 	m, is := v.(map[string]any)
 	if !is || reserved(m) {
@@ -167,7 +167,7 @@ func like(a []any, v any, next int) int {
 	return -1
 }
 
-// apply makes of a what d says. It changes nothing of either.
+// apply applies the difference d to a. It modifies neither.
 func apply(a, d any) (any, error) {
 	switch d := d.(type) {
 	case string, json.Number, bool:
@@ -243,7 +243,7 @@ func unscript(old, d []any) (any, error) {
 	return out, nil
 }
 
-// number reads a place in a list; -1: it is none.
+// number decodes an index of a list; -1: not an index.
 func number(v any) int {
 	n, is := v.(json.Number)
 	if !is {
@@ -256,10 +256,10 @@ func number(v any) int {
 	return k
 }
 
-// fits reports whether the value is no larger than what a record may unfold to.
+// fits reports whether the value is within the bound of a decoded record.
 func fits(v any) bool { return rest(v, maxSize) > 0 }
 
-// rest is what of the budget is left once the value is counted.
+// rest is what remains of the budget after the value.
 func rest(v any, budget int) int {
 	budget--
 	switch v := v.(type) {

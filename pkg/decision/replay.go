@@ -15,13 +15,13 @@ import (
 	"watchdog.io/watchdog/pkg/remediate"
 )
 
-// Difference is a place where the record says something else than the core does.
+// Difference is a place where the record and the core differ.
 type Difference struct {
 	Seq      uint64 `json:"seq"` // of the record
 	Incident string `json:"incident"`
 	What     string `json:"what"`
-	Wanted   string `json:"wanted,omitempty"` // what the record says
-	Got      string `json:"got,omitempty"`    // what the core says
+	Wanted   string `json:"wanted,omitempty"` // in the record
+	Got      string `json:"got,omitempty"`    // from the core
 }
 
 // String is the difference on one line.
@@ -38,20 +38,20 @@ type Report struct {
 	Decisions   int          `json:"decisions"` // replayed
 	Incidents   int          `json:"incidents"` // of those
 	Differences []Difference `json:"differences,omitempty"`
-	// Without are records on incidents behind which no decision stands that could be
-	// replayed: earlier versions wrote none.
+	// Without counts records of incidents without replayable decisions: earlier
+	// versions wrote none.
 	Without int `json:"without"`
-	// Foreign are the records of decisions in other formats, by format.
+	// Foreign counts records of decisions in other formats, by format.
 	Foreign map[int]int `json:"foreign,omitempty"`
-	// Left are decisions that could not be replayed, by the reason.
+	// Left counts decisions that could not be replayed, by reason.
 	Left map[string]int `json:"left,omitempty"`
 }
 
-// Replay asks the core again. Hand it the records of a log in their order.
+// Replay passes recorded inputs to the core again. Add the records of a log in order.
 type Replay struct {
 	Report
 	first   uint64 // number of the first record
-	written bool   // the process that writes says that it records decisions
+	written bool   // the process that writes the log records decisions
 	threads map[string]*thread
 }
 
@@ -61,29 +61,29 @@ type thread struct {
 	writes  bool           // its decisions are recorded
 	given   map[string]any // nil: unknown
 	sum     string
-	lost    string            // why what goes on from the last decision cannot be replayed
-	said    []incident.Entry  // what decisions added to the timeline, and is to follow on record
+	lost    string            // why decisions after the last one cannot be replayed
+	said    []incident.Entry  // what decisions added to the timeline, expected in the next records
 	after   incident.Incident // after the last decision
 }
 
-// lose says why what goes on from here cannot be replayed.
+// lose records why later decisions of the thread cannot be replayed.
 func (t *thread) lose(why string) {
 	t.given, t.said, t.after, t.lost = nil, nil, incident.Incident{}, why
 }
 
-// begun is a configuration's record's data: whoever wrote it records decisions.
+// begun is the data of a configuration's record: its writer records decisions.
 type begun struct {
 	Decisions int `json:"decisions"`
 }
 
-// Begun is the data of the record of a configuration that is taken up.
+// Begun is the data of the record of a loaded configuration.
 func Begun() json.RawMessage { b, _ := json.Marshal(begun{Format}); return b }
 
-// outside are the lines of a timeline that no Step gives: what is done to an incident
-// between Steps, or once it is over.
+// outside are the kinds of timeline entries that no Step produces: changes of an incident
+// between Steps, or after it is resolved.
 var outside = []string{"adopted", "superseded", "relapse", "recovery", "status page", "reverted", "yielded"}
 
-// Add takes the next record.
+// Add processes the next record.
 func (p *Replay) Add(r audit.Record) {
 	if p.threads == nil {
 		p.threads, p.first = map[string]*thread{}, r.Seq
@@ -171,7 +171,7 @@ func (p *Replay) step(r audit.Record, t *thread, name string, x step) {
 		t.sum = ""
 		return
 	case x.Full && x.After == "":
-		t.said = nil // another process begins: what the last one still had to write is lost
+		t.said = nil // another process begins: what the last one had not written is lost
 	case t.lost != "" && !x.Full:
 		p.leave(t, t.lost)
 		return
@@ -232,11 +232,11 @@ func (p *Replay) step(r audit.Record, t *thread, name string, x step) {
 	t.said = append(t.said, next.Timeline[len(next.Timeline)-min(len(next.Timeline),
 		entries(next)-entries(q.state)):]...)
 	if next.Phase == incident.Resolved && next.Op == nil {
-		t.given = nil // nothing goes on from it but a full one
+		t.given = nil // only a full one follows it
 	}
 }
 
-// last is what a Step said.
+// last is what a Step added to the timeline.
 func last(i incident.Incident, before int) string {
 	var said []string
 	for _, e := range i.Timeline[len(i.Timeline)-min(len(i.Timeline), max(0, entries(i)-before)):] {
@@ -248,7 +248,7 @@ func last(i incident.Incident, before int) string {
 	return strings.Join(said, "; ")
 }
 
-// unfold is what the Step was given, in full.
+// unfold is the complete input of the Step.
 func (t *thread) unfold(x step) (map[string]any, error) {
 	v, err := parse(x.Given)
 	if err != nil {
@@ -272,7 +272,7 @@ func (t *thread) unfold(x step) (map[string]any, error) {
 	return given, nil
 }
 
-// asked is one question to the core.
+// asked is one input of the core.
 type asked struct {
 	name   string
 	state  incident.Incident
@@ -315,7 +315,7 @@ func question(given map[string]any) (q asked, err error) {
 	return q, nil
 }
 
-// ask asks the core. What a forged record holds may be nothing that the core ever sees.
+// ask calls the core. A forged record may contain what the core never receives.
 func (q asked) ask() (next incident.Incident, effects []incident.Effect, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -329,7 +329,8 @@ func (q asked) ask() (next incident.Incident, effects []incident.Effect, err err
 	return next, effects, err
 }
 
-// weighed holds what an event says of the guards' answers, and of a plan, against them.
+// weighed compares an event's result of the guards' answers, and its plan's hash, with the
+// recomputed ones.
 func weighed(e incident.Event) (what, wanted, got string) {
 	check := func(plan incident.Plan, answers []incident.Answer, h incident.Hold, reason string, retryAt time.Time) {
 		if hash := remediate.Hash(plan); plan.Hash != "" && plan.Hash != hash {
@@ -358,7 +359,7 @@ func weighed(e incident.Event) (what, wanted, got string) {
 	return what, wanted, got
 }
 
-// act holds the record of an action against the op that was decided.
+// act compares the record of an action with the op that was decided.
 func (p *Replay) act(r audit.Record) {
 	t := p.threads[r.Incident]
 	var op *incident.Op
@@ -367,7 +368,7 @@ func (p *Replay) act(r audit.Record) {
 	}
 	switch {
 	case op == nil && len(r.Data) == 0:
-		// The end of a lease: no Step decides it.
+		// The expiry of a lease: no Step decides it.
 	case t == nil || !t.writes:
 		p.undecided(r)
 	case t.lost != "":
@@ -383,7 +384,7 @@ func (p *Replay) act(r audit.Record) {
 	}
 }
 
-// undecided counts a record behind which no decision stands, or names it if there must be one.
+// undecided counts a record without a decision, or reports it if there must be one.
 func (p *Replay) undecided(r audit.Record) {
 	if p.written {
 		p.differs(r, "no preceding decision produced it", r.Kind+": "+r.Text, "")
@@ -392,7 +393,7 @@ func (p *Replay) undecided(r audit.Record) {
 	p.Without++
 }
 
-// line holds a line of an incident's timeline against what the decisions gave.
+// line compares a line of an incident's timeline with what the decisions produced.
 func (p *Replay) line(r audit.Record) {
 	t := p.threads[r.Incident]
 	switch {
@@ -420,7 +421,7 @@ func line(at time.Time, what, text string) string {
 	return at.UTC().Format(time.RFC3339Nano) + " " + what + ": " + text
 }
 
-// Summary is the report in one line for each thing that it counts.
+// Summary is the report, one line for each count.
 func (r Report) Summary() []string {
 	all := []string{}
 	count := fmt.Sprintf("%s of %s replayed: ", many(r.Decisions, "decision"), many(r.Incidents, "incident"))

@@ -11,13 +11,13 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// Scribe writes down the decisions on one incident. The zero value has written none; nil
-// writes nothing down. It is for one goroutine.
+// Scribe records the decisions on one incident. The zero value has recorded none; nil
+// records nothing. It is for one goroutine.
 type Scribe struct {
-	given map[string]any // to the last Step, but with the state after it
+	given map[string]any // the input of the last Step, with the state after it
 	state string         // sum of that state
 	since int            // decisions since the last full one
-	steps []step         // not on record yet
+	steps []step         // not recorded yet
 	texts []string
 	at    time.Time
 }
@@ -39,7 +39,7 @@ func (s *Scribe) Step(i incident.Incident, e incident.Event, p incident.Policy) 
 	return next, effects
 }
 
-// note keeps a Step until it is on record.
+// note keeps a Step until it is recorded.
 func (s *Scribe) note(i incident.Incident, e incident.Event, p incident.Policy, asked *response, next incident.Incident,
 	effects []incident.Effect) {
 	x, err := s.write(i, e, p, asked, next, effects)
@@ -110,7 +110,7 @@ func (s *Scribe) write(i incident.Incident, e incident.Event, p incident.Policy,
 	return x, nil
 }
 
-// Pending is the record of what is not on record yet, and false if all is.
+// Pending is the record of the Steps that are not recorded yet, and false if there are none.
 func (s *Scribe) Pending(i incident.Incident) (audit.Record, bool) {
 	if s == nil || len(s.steps) == 0 {
 		return audit.Record{}, false
@@ -127,5 +127,5 @@ func (s *Scribe) Pending(i incident.Incident) (audit.Record, bool) {
 		Text: strings.Join(s.texts, "; "), Data: b}, true
 }
 
-// Written says that what was pending is on record.
+// Written marks the pending Steps as recorded.
 func (s *Scribe) Written() { s.steps = nil }

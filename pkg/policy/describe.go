@@ -28,8 +28,8 @@ var (
 		"description", "message", "runbook_url", "dashboard", "dashboard_url", "dashboardURL", "panelURL"}
 )
 
-// fitting keeps what fits of a map, what says most first, then by name. A link that
-// would have to be cut is left out, for half of one leads nowhere.
+// fitting keeps the entries of a map that fit, the most informative first, then by name. A
+// link that would have to be cut is left out, because half a link is useless.
 func fitting(m map[string]string, first []string, most, each, bytes int) map[string]string {
 	if len(m) == 0 {
 		return nil
@@ -51,7 +51,7 @@ func fitting(m map[string]string, first []string, most, each, bytes int) map[str
 	return out
 }
 
-// described adds to an alert of an incident what it is about, for people.
+// described adds the alert's labels, annotations and link to an alert of an incident.
 func described(a incident.Alert, x rules.Alert) incident.Alert {
 	a.Labels = fitting(x.Labels, labelsFirst, maxKeptLabels, maxKeptLabel, maxKeptLabelBytes)
 	a.Annotations = fitting(x.Annotations, annotationsFirst, maxKeptAnnotations, maxKeptAnnotation, maxKeptNoteBytes)
@@ -62,8 +62,8 @@ func described(a incident.Alert, x rules.Alert) incident.Alert {
 	return a
 }
 
-// told is the ladder of an alert that means no target: nothing can be done about it
-// but to call a person, at once and with the reason.
+// told is the ladder of an alert that matches no target: the only action is to page a
+// person, immediately and with the reason.
 func told(ladder []incident.Rung, x rules.Alert) []incident.Rung {
 	if _, unwatched := ingest.Unwatched(x.Target); !unwatched ||
 		!slices.ContainsFunc(ladder, func(r incident.Rung) bool {

@@ -1,8 +1,8 @@
-// Package policy is what follows from a configuration alone: which rules there are, by
-// which ladder, mode and route an alert is treated, and what the engine is shown of a target.
+// Package policy compiles a configuration: its rules, the ladder, mode and route of each
+// alert, and the engine's view of a target.
 //
-// It owns the compiled configuration. Its one rule: it asks nobody and keeps nothing, so
-// that the daemon, the simulation and the backtest share it.
+// It owns the compiled configuration. Its one rule: no I/O and no state, so that the daemon,
+// the simulation and the backtest share it.
 package policy
 
 import (
@@ -27,8 +27,8 @@ import (
 	"watchdog.io/watchdog/pkg/rules"
 )
 
-// Policy is what follows from a configuration alone: what is judged, and what may
-// be done about it. The running program and the simulation share it.
+// Policy is a compiled configuration: what is evaluated, and what may be done about
+// it. The running program and the simulation share it.
 type Policy struct {
 	Rules []rules.Threshold
 	// Groups are those of the rule files, SLOs the groups of the objectives.
@@ -39,7 +39,7 @@ type Policy struct {
 	cfg     *config.Config
 	ladders map[string][]incident.Rung // by threshold
 	routes  [][]incident.Rung          // by route
-	damping map[string]time.Duration   // by target: how long its probes go on saying bad when all is well
+	damping map[string]time.Duration   // by target: how long its probes keep reporting bad after recovery
 	zero    map[string]bool            // thresholds about workloads scaled to zero
 	named   map[string]bool            // alerts of rule files and objectives
 	jobs    map[string]json.RawMessage
@@ -47,24 +47,24 @@ type Policy struct {
 	response *response
 }
 
-// Live is what is known of alerts while a policy is applied.
+// Live is the current state of alerts, for a policy that is applied.
 type Live struct {
-	// AlertsOf returns the alerts of a target: the labels of those that are no thresholds'
-	// say by which route they are treated. Nil: there are none.
+	// AlertsOf returns the alerts of a target: the labels of those that are not from
+	// thresholds select their route. Nil: there are none.
 	AlertsOf func(target string) []rules.Alert
-	// Silenced says by what an alert that fires is silenced; empty: by nothing. Nil:
-	// there are no silences.
+	// Silenced names the silence of a firing alert; empty: it is not silenced. Nil: there
+	// are no silences.
 	Silenced func(rules.Alert) string
 }
 
-// With returns the policy as it is applied where something is known of alerts.
+// With returns the policy with the current state of alerts.
 func (p *Policy) With(l Live) *Policy {
 	applied := *p
 	applied.live = l
 	return &applied
 }
 
-// New builds the policy of a configuration, or says everything that is wrong with it.
+// New builds the policy of a configuration, or returns everything that is wrong with it.
 func New(cfg *config.Config) (*Policy, error) {
 	p := &Policy{cfg: cfg, ladders: map[string][]incident.Rung{}, damping: dampings(cfg), named: map[string]bool{},
 		zero: map[string]bool{}, jobs: map[string]json.RawMessage{}}
@@ -74,7 +74,7 @@ func New(cfg *config.Config) (*Policy, error) {
 // Ladder returns the rungs of a rule.
 func (p *Policy) Ladder(rule string) []incident.Rung { return p.ladders[rule] }
 
-// View is what the engine is shown of a target, but for what only the cluster knows.
+// View is the engine's view of a target, without what only the cluster knows.
 func (p *Policy) View(alerts []rules.Alert, looks []probes.Status) engine.Snapshot {
 	v := engine.Snapshot{Signals: Signals(alerts, looks), Alerts: make([]incident.Alert, 0, len(alerts))}
 	for _, x := range unanswered(alerts, looks) {
@@ -101,16 +101,16 @@ func (p *Policy) View(alerts []rules.Alert, looks []probes.Status) engine.Snapsh
 	return v
 }
 
-// unknown reports whether an alert is of a rule that this configuration does not have: while
-// a reload hands the parts theirs, the rules may be newer than what the engine is shown by. An
-// alert without a ladder is only told and never acted on, so it waits for its own
-// configuration, which wakes all targets.
+// unknown reports whether an alert is of a rule that this configuration does not have: during
+// a reload the rules may be newer than the policy of the engine. An alert without a ladder
+// only notifies and never acts, so it waits for its own configuration, which wakes all
+// targets.
 func (p *Policy) unknown(x rules.Alert) bool {
 	return p.live.AlertsOf != nil && !p.routed(x) && p.threshold(x.Rule) < 0 && x.Target != incident.Canary
 }
 
-// elsewhere is how far an alert of Alertmanager is taken to look back: what is usual
-// for rules and for the pause between its notifications.
+// elsewhere is the assumed lookback of an alert of Alertmanager: the usual one of rules,
+// and of the interval between its notifications.
 const elsewhere = 5 * time.Minute
 
 func (p *Policy) lookback(x rules.Alert) time.Duration {
@@ -123,8 +123,8 @@ func (p *Policy) lookback(x rules.Alert) time.Duration {
 	return x.Lookback
 }
 
-// dampings are how long the probes of each target go on saying bad when all is well: a look
-// that is not due yet, and as many good ones as they want.
+// dampings are how long the probes of each target keep reporting bad after recovery: until
+// the next check is due, and for as many good results as they require.
 func dampings(cfg *config.Config) map[string]time.Duration {
 	all := map[string]time.Duration{}
 	for _, t := range cfg.Targets {
@@ -136,7 +136,7 @@ func dampings(cfg *config.Config) map[string]time.Duration {
 	return all
 }
 
-// whoScaled is what the look at the workload says of who scaled it to zero.
+// whoScaled is the workload probe's detail about who scaled the workload to zero.
 func whoScaled(looks []probes.Status) string {
 	for _, l := range looks {
 		if l.Kind == probes.KindKubernetes && l.Facts[probes.FactScaledBy] != "" {
@@ -204,8 +204,8 @@ func rule(t config.Threshold, cfg *config.Config) (rules.Threshold, error) {
 	return r, nil
 }
 
-// staleness is how old a sample may be. Of watchdog's own it follows the slowest probe:
-// three of its intervals. How often a server scrapes is the server's business.
+// staleness is how old a sample may be. For watchdog's own samples it is three intervals
+// of the slowest probe. For a server it is configured, because its scrape interval is its own.
 func staleness(cfg *config.Config, source string) time.Duration {
 	if source == rules.Prometheus {
 		if cfg.Prometheus == nil {
@@ -269,8 +269,8 @@ func (p *Policy) namespaces() []string {
 	return slices.Compact(all)
 }
 
-// Setup is what the file decides of an engine's setup; how to look at the world
-// is left to whoever has one.
+// Setup is the part of an engine's setup that the file determines; access to the
+// cluster is added by the caller.
 func (p *Policy) Setup() *engine.Setup {
 	c := p.cfg
 	s := &engine.Setup{
@@ -311,8 +311,8 @@ func rate(r config.Rate) incident.Rate {
 	return incident.Rate{Count: r.Count, Per: time.Duration(r.Per)}
 }
 
-// rung finds how one rung of an alert's ladder is set up: the lowest mode wins, and it is
-// said whose it is.
+// rung returns the setup of one rung of an alert's ladder: the lowest mode applies, with
+// its origin.
 func (p *Policy) rung(target string, alert incident.Alert, index int) engine.Rung {
 	ti := slices.IndexFunc(p.cfg.Targets, func(t config.Target) bool { return t.Name == target })
 	x, known := p.alertOf(target, alert)
@@ -335,8 +335,8 @@ func (p *Policy) rung(target string, alert incident.Alert, index int) engine.Run
 	}
 }
 
-// handling is what the file says is done about an alert. All of it comes from one place:
-// the threshold that judged it, or the route that its labels match.
+// handling is what the file configures for an alert. All of it comes from one place:
+// the threshold that raised it, or the route that its labels match.
 type handling struct {
 	severity     incident.Severity
 	ladder       []incident.Rung
@@ -346,8 +346,8 @@ type handling struct {
 	singleSource string
 }
 
-// handling finds what is done about an alert. One that a threshold did not judge is only
-// ever its route's, whatever its name.
+// handling finds what is configured for an alert. An alert that no threshold raised is
+// handled by its route only, whatever its name.
 func (p *Policy) handling(x rules.Alert) handling {
 	if p.routed(x) {
 		return p.route(x)
@@ -366,7 +366,7 @@ func (p *Policy) threshold(name string) int {
 	return slices.IndexFunc(p.cfg.Thresholds, func(t config.Threshold) bool { return t.Name == name })
 }
 
-// alertOf finds what an incident's alert is now, and whether there still is such a one.
+// alertOf finds the current state of an incident's alert, and whether it still exists.
 func (p *Policy) alertOf(target string, a incident.Alert) (rules.Alert, bool) {
 	if a.Source != remediate.SourceAlertmanager && p.threshold(a.Rule) >= 0 {
 		return rules.Alert{Rule: a.Rule, Target: target}, true
@@ -398,12 +398,12 @@ func lowest(all []ceiling) (incident.Mode, string) {
 	return low, who
 }
 
-// AlertName is the name of an alert as its rule or sender gives it. Rule may say more:
-// alerts of one name and different severities are told apart.
+// AlertName is the name of an alert from its rule or sender. Rule may contain more, to
+// distinguish alerts of one name and different severities.
 func AlertName(x rules.Alert) string { return x.Name() }
 
-// Dropped reports whether an alert of a rule file is left aside, with all others of
-// its name on the target. Those of other systems were, before they came so far.
+// Dropped reports whether an alert of a rule file is dropped, with all others of its name
+// on the target. External alerts are dropped earlier.
 func (p *Policy) Dropped(x rules.Alert) bool {
 	if !p.named[AlertName(x)] || x.Labels["severity"] == "" && len(p.cfg.Routes) == 0 || !p.cfg.Drops(x.Labels) {
 		return false

@@ -9,7 +9,7 @@ import (
 	"watchdog.io/watchdog/pkg/promql"
 )
 
-// RemoteOptions say how the configured server is asked, by the daemon and by every command.
+// RemoteOptions are the options to query the configured server, for the daemon and all commands.
 func RemoteOptions(p *config.Prometheus) promql.RemoteOptions {
 	o := promql.RemoteOptions{URL: p.URL, Timeout: time.Duration(p.Timeout), BearerTokenFile: p.BearerTokenFile,
 		CAFile: p.CAFile}

@@ -16,11 +16,11 @@ type response map[incident.Severity]answers
 // answers are the deadlines of one severity.
 type answers struct {
 	steps  []answer // at least one
-	repeat *int     // further deadlines after the last step's; nil: without end
+	repeat *int     // further deadlines after the last step's; nil: unlimited
 	phases []incident.Stage
 }
 
-// answer is how much of which time somebody has to acknowledge.
+// answer is the deadline for an acknowledgement, and the calendar in which it counts.
 type answer struct {
 	within time.Duration
 	during *timeinterval.Calendar
@@ -40,7 +40,7 @@ func (r *response) Due(s incident.Severity, step int, from time.Time) time.Time 
 	return now.during.After(from, now.within)
 }
 
-// Phases returns what the response to one severity must have brought by when.
+// Phases returns what the response to one severity must have produced by when.
 func (r *response) Phases(s incident.Severity) []incident.Stage { return (*r)[s].phases }
 
 func (p *Policy) makeResponse() error {

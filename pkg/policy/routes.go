@@ -34,7 +34,7 @@ func (p *Policy) readGroups() error {
 	return errors.Join(errs...)
 }
 
-// name takes up the names of a group's alerts.
+// name registers the names of a group's alerts.
 func (p *Policy) name(g rules.Group) error {
 	var errs []error
 	for _, name := range g.AlertNames() {
@@ -47,13 +47,13 @@ func (p *Policy) name(g rules.Group) error {
 	return errors.Join(errs...)
 }
 
-// routed reports whether a route decides about an alert: a rule file, an objective or
+// routed reports whether a route handles an alert: a rule file, an objective or
 // another system raised it.
 func (p *Policy) routed(x rules.Alert) bool {
 	return x.SourceKind == remediate.SourceAlertmanager || p.named[AlertName(x)]
 }
 
-// route finds what is done about an alert by its labels.
+// route finds what is configured for an alert by its labels.
 func (p *Policy) route(x rules.Alert) handling {
 	h := handling{severity: p.cfg.SeverityOf(x.Labels)}
 	if i := p.cfg.RouteOf(x.Labels); i >= 0 {
@@ -64,9 +64,9 @@ func (p *Policy) route(x rules.Alert) handling {
 	return h
 }
 
-// External is what other systems say of a target, but for alerts of rules that watchdog
-// evaluates itself, which are among own. Those that are named like a threshold get a name
-// of their own: an incident tells its alerts apart by name.
+// External are the external alerts of a target, without alerts of rules that watchdog
+// evaluates itself, which are among own. Those with the name of a threshold are renamed,
+// because an incident distinguishes its alerts by name.
 func (p *Policy) External(all, own []rules.Alert) []rules.Alert {
 	all = slices.DeleteFunc(all, func(h rules.Alert) bool {
 		return slices.ContainsFunc(own, func(x rules.Alert) bool { return p.routed(x) && AlertName(x) == AlertName(h) })

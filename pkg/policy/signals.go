@@ -14,9 +14,9 @@ import (
 	"watchdog.io/watchdog/pkg/rules"
 )
 
-// Signals says what each kind of source makes of the target (INV-11): what
-// watchdog's own probes see, what the application says of its users' traffic,
-// what Kubernetes reports, and what Prometheus measured.
+// Signals returns the state of the target by kind of source (INV-11): watchdog's own
+// probes, what the application reports of its users' traffic, what Kubernetes
+// reports, and what Prometheus measured.
 func Signals(alerts []rules.Alert, looks []probes.Status) []remediate.Signal {
 	var all []remediate.Signal
 	for _, kind := range []string{"probe", "kubernetes"} {
@@ -41,11 +41,11 @@ func Signals(alerts []rules.Alert, looks []probes.Status) []remediate.Signal {
 	return all
 }
 
-// witnessed is how far a rule may look back to say what is bad now.
+// witnessed is the longest lookback of a rule that shows the current state.
 const witnessed = 10 * time.Minute
 
-// judged adds what rules make of the source: one that is in breach says bad, also
-// where the look itself finds nothing wrong (memory near its limit).
+// judged adds the rules of the source: a rule in breach makes it bad, even if the
+// probe itself finds no fault (memory near its limit).
 func judged(s remediate.Signal, alerts []rules.Alert) remediate.Signal {
 	looks := s.Source == "probe" || s.Source == "kubernetes"
 	for _, x := range alerts {
@@ -65,7 +65,7 @@ func judged(s remediate.Signal, alerts []rules.Alert) remediate.Signal {
 }
 
 // sourceOf maps a probe's kind to its kind of source. What sla and agents read is the
-// application's word, and no look of a probe: rules judge it.
+// application's own report, not a check by a probe: rules evaluate it.
 func sourceOf(kind string) string {
 	if kind == probes.KindKubernetes {
 		return kind
@@ -76,7 +76,7 @@ func sourceOf(kind string) string {
 	return probes.SourceProbe
 }
 
-// Dependencies asks the samples for the health document's checks of the target.
+// Dependencies queries the samples of the health document's checks of the target.
 func Dependencies(ctx context.Context, ask promql.QueryFunc, target string, at time.Time) []remediate.Dependency {
 	points, err := ask(ctx, fmt.Sprintf("watchdog_dependency_up{target=%q,check!=\"agents\"}", target), at)
 	if err != nil {
@@ -104,18 +104,18 @@ func Firing(open []incident.Incident) []rules.Alert {
 	return alerts
 }
 
-// Other is the setup of what alerts are about that concern no target: people are
-// told, and nothing is ever done.
+// Other is the setup for alerts that concern no target: they notify, and never lead to an
+// action.
 func Other(name string) (engine.TargetSetup, bool) {
 	t, ok := ingest.Unwatched(name)
 	return engine.TargetSetup{Target: t, Mode: incident.Observe, ModeWhy: "not a target of the configuration"}, ok
 }
 
-// minRetention is how long samples are kept at least.
+// minRetention is the minimum time that samples are kept.
 const minRetention = 15 * time.Minute
 
-// Retention is as long as some rule looks back, and a little longer: a sample may
-// be a minute old before it is asked for.
+// Retention is the longest lookback of a rule, plus a minute: a sample may be a minute
+// old before it is queried.
 func Retention(all []rules.Threshold, groups []rules.Group) time.Duration {
 	d := minRetention
 	for _, r := range all {

@@ -27,7 +27,7 @@ func Objectives(cfg *config.Config) []rules.SLO {
 	return all
 }
 
-// makeSLOs turns the objectives, and the comparison with what applications say of
+// makeSLOs turns the objectives, and the comparison with what applications report about
 // themselves, into groups of rules.
 func (p *Policy) makeSLOs() error {
 	var errs []error
@@ -47,7 +47,7 @@ func (p *Policy) makeSLOs() error {
 	return errors.Join(errs...)
 }
 
-// Kept says for how long the events of objectives are kept.
+// Kept returns how long the events of objectives are kept.
 func Kept(cfg *config.Config) map[string]time.Duration {
 	longest := time.Duration(0)
 	for _, o := range Objectives(cfg) {

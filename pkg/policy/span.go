@@ -10,7 +10,7 @@ import (
 	"watchdog.io/watchdog/pkg/rules"
 )
 
-// Bounds of what is read from the link of an alert that somebody else sent.
+// Bounds of what is read from the link of an external alert.
 const (
 	maxLinkSpan = 6 * time.Hour
 	maxLinkCall = 32 // opening brackets

@@ -15,9 +15,9 @@ import (
 // minStaleness is the least age at which a sample is too old for the rules of a file.
 const minStaleness = 2 * time.Minute
 
-// patient gives the rungs of a ladder at least twice the time that the alert's expression
-// looks back, unless the file says how long an effect is awaited: before that, a cure that
-// worked at once looks like none.
+// patient gives the rungs of a ladder at least twice the lookback of the alert's
+// expression to verify, unless the file sets it: before that, an action that helped
+// immediately appears to have no effect.
 func patient(ladder []incident.Rung, of []config.Rung, span time.Duration) []incident.Rung {
 	later := func(k int) bool { return k < len(of) && of[k].Options.VerifyByDefault() && ladder[k].Verify < 2*span }
 	for k := range ladder {
@@ -35,11 +35,11 @@ func patient(ladder []incident.Rung, of []config.Rung, span time.Duration) []inc
 	return ladder
 }
 
-// unseenRule is the rule about what nobody can see.
+// unseenRule is the rule about probes and rules without data.
 const unseenRule = "unseen"
 
-// unanswered says in the words of the rule about the unseen what it is that nobody can
-// see, and why.
+// unanswered adds to the reason of the rule `unseen` which probes and rules have no data,
+// and why.
 func unanswered(alerts []rules.Alert, looks []probes.Status) []rules.Alert {
 	k := slices.IndexFunc(alerts, func(a rules.Alert) bool { return a.Rule == unseenRule && a.Verdict == rules.Breach })
 	if k < 0 {

@@ -9,29 +9,29 @@ import (
 // autoscalers is the resource of HorizontalPodAutoscalers.
 const autoscalers = "horizontalpodautoscalers"
 
-// Action is one row of Actions: one kind of remedy, and all that the rest of watchdog
-// must know of it.
+// Action is one row of Actions: one kind of action, and everything that the rest of watchdog
+// must know about it.
 type Action struct {
-	// Name is the word in a ladder, in the chart's value `actions` and in metrics.
+	// Name identifies it in a ladder, in the chart's value `actions` and in metrics.
 	Name incident.Action
-	// Help says in one line what it does.
+	// Help describes it in one line.
 	Help string
-	// Class is how much it can hurt. What is of class C2 or above writes, and needs the
+	// Class is how disruptive it is. Actions of class C2 and above write, and need the
 	// value `actions` of the chart.
 	Class incident.Class
 	// Options are the keys that its rung takes in a file (config.RungOptions).
 	Options []string
-	// Rights are what the chart grants for it beyond looking.
+	// Rights are what the chart grants for it beyond reading.
 	Rights []Right
-	// Beside says that it writes nothing of the workload itself.
+	// Beside is true if it does not write the workload itself.
 	Beside bool
-	// Verb and Past say in reports what would be done, and what was: "roll back", "rolled back".
+	// Verb and Past name it in reports, before and after: "roll back", "rolled back".
 	Verb, Past string
 	// NotSimulated says why the simulator does not play it; empty: it does (internal/sim/plays.go).
 	NotSimulated string
 
-	// plan says what would be written, or answers why the action cannot help here; it decides
-	// nothing about whether now is the moment, which is the guards' business.
+	// plan returns what would be written, or an answer that explains why the action cannot help here.
+	// Whether now is the right moment is up to the guards.
 	plan func(Facts) (incident.Plan, *incident.Answer)
 }
 
@@ -44,9 +44,9 @@ type Right struct {
 // tried are the options of every rung whose effect is judged and that may be tried again.
 var tried = []string{"settle", "verify", "attempts", "mode", "approvals", "cool_off"}
 
-// Actions returns every kind of remedy: the one table that ladders, metrics, reports, the
-// simulator, the chart's rights and the documents follow. internal/house walks it and says
-// what is missing where. `revert` is not among them: it takes back what one of them did.
+// Actions returns every kind of action: the one table behind ladders, metrics, reports, the
+// simulator, the chart's rights and the documents. internal/house checks each row in all of
+// them. `revert` is not among them: it reverts what one of them did.
 func Actions() []Action {
 	patch := Right{"apps", "deployments", []string{"patch"}}
 	return []Action{
@@ -83,7 +83,7 @@ func ActionOf(name incident.Action) (Action, bool) {
 // Writes reports whether the action changes the cluster.
 func (a Action) Writes() bool { return a.Class >= incident.C2 }
 
-// Did says what a plan of the action did: scaled 3→4.
+// Did describes what a plan of the action did: scaled 3→4.
 func (a Action) Did(p incident.Plan) string {
 	if p.Lease > 0 {
 		return a.Past + " " + p.Before + "→" + p.After
@@ -91,7 +91,7 @@ func (a Action) Did(p incident.Plan) string {
 	return a.Past
 }
 
-// ActionNames are the words that a ladder may have.
+// ActionNames are the names that a ladder may contain.
 func ActionNames() []string {
 	var names []string
 	for _, a := range Actions() {
@@ -100,8 +100,8 @@ func ActionNames() []string {
 	return names
 }
 
-// ClassOf returns how much the action can hurt. An action that is not known
-// gets the class that the guards are strictest with.
+// ClassOf returns the class of an action. An unknown action gets the class that the guards
+// treat most strictly.
 func ClassOf(action incident.Action) incident.Class {
 	if a, ok := ActionOf(action); ok {
 		return a.Class
@@ -115,8 +115,8 @@ func refuse(h incident.Hold, format string, args ...any) (incident.Plan, *incide
 	return incident.Plan{}, &a
 }
 
-// unfit answers for every action that writes the workload: watchdog knows how to
-// write Deployments only, and one that is scaled to zero was switched off by somebody.
+// unfit answers for every action that writes the workload: watchdog writes Deployments only,
+// and a workload that is scaled to zero was turned off on purpose.
 func unfit(f Facts, action incident.Action) *incident.Answer {
 	w := f.Workload
 	switch {

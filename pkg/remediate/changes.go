@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// maxChanges bounds what is said of a change.
+// maxChanges bounds the description of a change.
 const maxChanges = 20
 
-// changes says in which fields two pod templates differ. Values are shown only of
-// images and resources: any other may hold a secret.
+// changes lists the fields in which two pod templates differ. Only the values of images and
+// resources are shown: any other may contain a secret.
 func changes(from, to json.RawMessage) []string {
 	a, errA := decodeTemplate(from)
 	b, errB := decodeTemplate(to)
@@ -54,7 +54,7 @@ func differences(path []string, a, b any) []string {
 	return all
 }
 
-// different says that two values are not the same, and what they are if they may be seen.
+// different describes the difference of two values, with the values if they may be shown.
 func different(path []string, a, b any) []string {
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)

@@ -16,7 +16,7 @@ import (
 //
 // The guards are asked even if no plan could be made: a ladder never goes back
 // down, so a rung must not be skipped while a person holds the target or
-// watchdog cannot see.
+// watchdog is blind.
 func Consider(f Facts) (incident.Plan, []incident.Answer) {
 	then := f
 	if r := f.Incident.Asked; r != nil && r.Op == f.OpID {
@@ -30,7 +30,7 @@ func Consider(f Facts) (incident.Plan, []incident.Answer) {
 	return plan, append([]incident.Answer{answer}, ask(Guards(), f, plan)...)
 }
 
-// planFor returns the rung's plan, or the answer that says why there is none.
+// planFor returns the rung's plan, or the answer that explains why there is none.
 func planFor(f Facts) (incident.Plan, incident.Answer) {
 	action, ok := ActionOf(f.Rung.Action)
 	if !ok {
@@ -90,7 +90,7 @@ func Worst(answers []incident.Answer) (worst incident.Answer, retryAt time.Time)
 	return worst, retryAt
 }
 
-// unpromised says why mode auto would not do either what is advised.
+// unpromised explains why mode auto would not take the advised action either.
 func unpromised(answers []incident.Answer) string {
 	for _, a := range answers {
 		if a.Hold == incident.Wait {
@@ -100,8 +100,7 @@ func unpromised(answers []incident.Answer) string {
 	return ""
 }
 
-// weight orders holds; one that is not known weighs most, because it cannot be
-// understood.
+// weight orders holds; an unknown one weighs most, because its meaning is unknown.
 func weight(h incident.Hold) int {
 	order := []incident.Hold{"", incident.Ask, incident.Wait, incident.Advise, incident.Skip, incident.HandOver,
 		incident.Freeze, incident.Suppress}
@@ -113,7 +112,7 @@ func weight(h incident.Hold) int {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// answer is what one guard says. With an empty hold it lets the plan pass.
+// answer is the answer of one guard. With an empty hold the plan passes.
 func answer(guard string, hold incident.Hold, format string, args ...any) incident.Answer {
 	return incident.Answer{Guard: guard, Hold: hold, Reason: fmt.Sprintf(format, args...)}
 }

@@ -6,9 +6,9 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// dependencyDown answers if the health document knows something outside the
-// workload to be down: whatever is done to the workload cannot repair that, and
-// costs the capacity that is left.
+// dependencyDown answers if the health document reports a dependency outside the
+// workload as down: no action on the workload can repair that, and each costs
+// remaining capacity.
 func dependencyDown(f Facts, action incident.Action) *incident.Answer {
 	var down []string
 	for _, d := range f.Dependencies {

@@ -7,8 +7,8 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// Facts are everything a plan and its guards may look at: read once, fresh,
-// handed over as values.
+// Facts are the whole input of a plan and its guards: read once, immediately before,
+// and passed as values.
 type Facts struct {
 	Now      time.Time
 	OpID     string // the op that the plan is for
@@ -21,26 +21,26 @@ type Facts struct {
 	ModeWhy  string
 	Workload Workload
 	Ledger   incident.Ledger
-	// Words are what people have said of the incident, read with the rest.
+	// Words are the acknowledgements and approvals of the incident, read with the rest.
 	Words   incident.Words
 	Limits  incident.Limits
 	Signals []Signal
-	// CPU is the share of its CPU that the workload uses; nil: not known.
+	// CPU is the share of its CPU that the workload uses; nil: unknown.
 	CPU *float64
 	// Dependencies are the health document's checks of things that are not the workload.
 	Dependencies []Dependency
 	// Watched targets, and how many of them are in breach now.
 	Watched   int
 	Unhealthy int
-	// Blind says why watchdog cannot trust what it sees, or itself; empty: it can.
+	// Blind explains why watchdog cannot trust its data, or itself; empty: it can.
 	Blind string
-	// Storm says what is wrong with more than this target; empty: nothing.
+	// Storm describes a fault of more than this target; empty: none.
 	Storm string
-	// Suspended is what maintenance windows forbid now.
+	// Suspended is what maintenance windows suspend now.
 	Suspended Suspension
-	// Records are what is known of the workload's revisions.
+	// Records are the records of the workload's revisions.
 	Records []Record
-	// References are what the template needs that the rung would bring up, looked at.
+	// References are the objects that the template of the rung needs, as they were read.
 	References []Reference
 	Settings   Settings
 	// Installation names this installation of watchdog, for the claim on a target (INV-29).
@@ -58,10 +58,10 @@ type Options struct {
 	JobName string
 	// JobAllow are the allowances of the template (JobAllowances).
 	JobAllow []string
-	// SingleSource waives the second source of evidence and says why (INV-11).
+	// SingleSource waives the second source of evidence and gives the reason (INV-11).
 	SingleSource string
-	// Approvals is how many people must say yes in mode approve, and CoolOff how long
-	// it then still waits for a no.
+	// Approvals is how many people must approve in mode approve, and CoolOff how long
+	// watchdog then still waits for a denial.
 	Approvals int
 	CoolOff   time.Duration
 }
@@ -70,44 +70,44 @@ type Options struct {
 type Settings struct {
 	AvailabilityFloor float64 // share of desired replicas, 0…1
 	MaxUnhealthy      float64 // share of watched targets, 0…1
-	// StormFrom is how many targets must be in breach at the least for a storm,
-	// whatever their share.
+	// StormFrom is the minimum number of targets in breach for a storm, whatever
+	// their share.
 	StormFrom int
-	// OutageTolerance is how long monitoring may give nothing before people are told.
+	// OutageTolerance is how long monitoring may return no data before on-call is notified.
 	OutageTolerance time.Duration
 	SuspectWindow   time.Duration
 	GoodAfter       time.Duration
 	HumanChange     time.Duration
-	// OwnChange is how long watchdog's own changes are remembered: what somebody
-	// undid is not done again, and no field goes back and forth.
+	// OwnChange is how long watchdog's own changes are remembered: a change that was undone
+	// is not repeated, and no field oscillates.
 	OwnChange time.Duration
-	// StartupGrace is how long after watchdog replaced pods a new breach may be
-	// their start.
+	// StartupGrace is how long after watchdog replaced pods their startup may cause
+	// a breach.
 	StartupGrace time.Duration
 	MaxReplicas  int
 	// StaleAfter is how old the leading alert's evaluation may be (INV-12).
 	StaleAfter time.Duration
-	// RemediateSilenced allows to act because of an alert that is silenced.
+	// RemediateSilenced allows actions for a silenced alert.
 	RemediateSilenced bool
 }
 
-// Suspension says from which class on actions are suspended, why and until when. The
-// zero value: none are.
+// Suspension states from which class on actions are suspended, why and until when. The
+// zero value suspends none.
 type Suspension struct {
 	From  incident.Class
 	Why   string    // "in maintenance until 03:00 UTC, 42m left, by alice: database upgrade"
 	Until time.Time // zero: not known
 }
 
-// SourceAlertmanager is the source of an alert that another system told of. It is
-// a hint, and no witness (INV-16).
+// SourceAlertmanager is the source of an external alert, which is not evidence
+// for an action (INV-16).
 const SourceAlertmanager = incident.SourceAlertmanager
 
-// Signal is what one kind of source says of the target.
+// Signal is what one kind of source reports about the target.
 type Signal struct {
 	Source string // probe, app, kubernetes, prometheus
 	Bad    bool
-	Known  bool // false: the source cannot tell
+	Known  bool // false: the source has no answer
 	Detail string
 	At     time.Time
 }

@@ -75,8 +75,8 @@ func stuck(f Facts, revision Revision) bool {
 	return waiting
 }
 
-// failingPods answers if pods of the current revision fail in a way that more of
-// them, or new ones of the same revision, would only repeat.
+// failingPods answers if pods of the current revision fail in a way that more or
+// new pods of the same revision would only repeat.
 func failingPods(f Facts, why string) *incident.Answer {
 	current, ok := currentRevision(f.Workload)
 	if !ok {

@@ -17,9 +17,9 @@ func templateOf(r Revision) *incident.Template {
 	return &incident.Template{UID: r.UID, Sum: sum(r.Template)}
 }
 
-// Fill returns the plan with the merge patch that it stands for, made of the workload as
-// it is now. What is filled in is sent, and never stored, shown or told: pod templates
-// hold what may be secret. A plan that needs no filling is returned as it is.
+// Fill returns the plan with its merge patch, computed from the current workload. The patch
+// is only sent, never stored, shown or logged: pod templates may contain secrets. A plan
+// without a revision is returned unchanged.
 func Fill(p incident.Plan, w Workload) (incident.Plan, error) {
 	if p.Revision == nil {
 		return p, nil

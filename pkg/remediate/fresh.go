@@ -7,13 +7,13 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// busyCPU is the share of their CPU above which pods are short of capacity. That they use
-// less proves nothing: threads, connections and disks run short, too.
+// busyCPU is the share of their CPU above which pods are short of capacity. Lower use
+// proves nothing: threads, connections and disks run short, too.
 const busyCPU = 0.9
 
-// capacity answers if the pods are busy, and that speaks against the action: new pods, or
-// those of an older release, do not make up for capacity that is short. Where nobody knows
-// how busy the pods are, and for a restart that nothing but a person follows, it has no answer.
+// capacity answers if the pods are busy and the action does not help against that: neither new
+// pods nor those of an older release add capacity. It has no answer if CPU use is unknown, or
+// for a restart that no rollback follows.
 func capacity(f Facts, action incident.Action) *incident.Answer {
 	if f.CPU == nil {
 		return nil
@@ -40,10 +40,10 @@ func risen(f Facts) bool {
 	return !released.IsZero() && after >= 0 && after <= startup(f)
 }
 
-// freshRelease answers if the breach began while a new release was coming up: new pods of
-// it, or more of them, only repeat what it does. A rollback is what the ladder then has.
+// freshRelease answers if the breach began while a new release was coming up: new or more
+// pods of the same release only repeat the fault. The ladder's rollback is the remedy then.
 //
-// Where it is known how busy the pods are, that decides about more of them.
+// Where CPU use is known, it decides whether more pods help.
 func freshRelease(f Facts, action incident.Action) *incident.Answer {
 	current, ok := currentRevision(f.Workload)
 	if !ok || suspect(f, current) != nil || notRestored(f, current) != nil || onceOnly(f, current) != nil {
@@ -53,8 +53,8 @@ func freshRelease(f Facts, action incident.Action) *incident.Answer {
 	if after > startup(f) {
 		return nil
 	}
-	// A rule that looks back leaves a release a suspect for longer. That is reason enough to go
-	// back, and none to withhold pods from a release that was seen healthy.
+	// A rule that looks back leaves a release a suspect for longer. That is reason enough to roll
+	// back, but not to withhold pods from a release that was healthy.
 	if rec, good := knownGood(f, current); good && rec.GoodAt.Before(f.Alert.ActiveAt) {
 		return nil
 	}

@@ -11,10 +11,10 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// approved: in mode approve people have said yes to exactly this plan, for exactly
-// this op: as many of them as the rung wants, none of them who asked for it, and
-// nobody no. It is asked again a moment before the write, so that a plan that
-// changed since and a word that was taken back both count.
+// approved: in mode approve, people have approved exactly this plan for exactly this op:
+// as many as the rung requires, not counting who requested it, and nobody denied it. It is
+// checked again immediately before the write, so that a changed plan and a withdrawn
+// approval both count.
 func approved(f Facts, p incident.Plan) incident.Answer {
 	if incident.Lowest(f.Mode) != incident.Approve {
 		return pass("mode %s needs no approval", incident.Lowest(f.Mode))
@@ -31,7 +31,7 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 		word.Attribution = word.Bounded()
 		name := spoken(who, word)
 		switch {
-		case word.Denied: // whatever it is called: a no counts
+		case word.Denied: // a denial counts whatever the name
 			return hold(incident.Skip, "denied by %s at %s", name, word.At.UTC().Format(time.RFC3339))
 		case word.Plan != p.Hash:
 			but = append(but, fmt.Sprintf("%s approved plan %.12s, this is plan %.12s", name, word.Plan, p.Hash))
@@ -43,7 +43,7 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 		case need > 1 && strings.HasPrefix(who, "system:serviceaccount:"):
 			but = append(but, name+" is a service account, so its approval does not count")
 		case seen[strings.ToLower(who)]:
-			// A name of the configuration and one of an identity provider may differ in this alone.
+			// The name in the configuration and that of an identity provider may differ only in case.
 			but = append(but, name+" differs from another approver only in case, and counts once")
 		default:
 			yes, latest, seen[strings.ToLower(who)] = append(yes, name), newer(latest, word.At), true
@@ -83,12 +83,12 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 	return pass("%s at %s", count, latest.UTC().Format(time.RFC3339))
 }
 
-// lateUse is how long after the end of its request an approved plan may still be done:
-// what holds it for longer, a person's hold or the kill switch, makes it an old word.
+// lateUse is how long after the end of its request an approved plan may still be executed.
+// If a hold or the kill switch holds it for longer, the approval has expired.
 // It is longer than a rung may be refused with Wait.
 const lateUse = 15 * time.Minute
 
-// requester is who asked for the action; empty: watchdog itself did.
+// requester is who requested the action; empty: watchdog itself.
 func requester(f Facts) string {
 	switch {
 	case f.Incident.Op != nil && f.Incident.Op.ID == f.OpID:

@@ -2,7 +2,7 @@ package remediate
 
 import "watchdog.io/watchdog/pkg/incident"
 
-// seeing: while watchdog cannot trust what it sees it only tells (INV-13).
+// seeing: while watchdog cannot trust its data, it only reports (INV-13).
 func seeing(f Facts, _ incident.Plan) incident.Answer {
 	if f.Blind != "" {
 		return hold(incident.Freeze, "watchdog cannot trust its data: %s", f.Blind)

@@ -7,9 +7,9 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// notUndone: what watchdog changed and somebody set back is not done a second
-// time (INV-28). Whoever undid it, a controller or a person, will do so again, and
-// each round disturbs the pods twice.
+// notUndone: a change by watchdog that was undone is not repeated (INV-28). The
+// controller or person who undid it would do so again, and each round disrupts
+// the pods twice.
 func notUndone(f Facts, p incident.Plan) incident.Answer {
 	if !writesWorkload(p) {
 		return besides(p)

@@ -9,8 +9,8 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// corroborated: two different kinds of source must say bad before anything is
-// disturbed (INV-11), unless the rule waives that. A webhook is no source (INV-16).
+// corroborated: two different kinds of source must report the target unhealthy before
+// pods are disrupted (INV-11), unless the rule waives that. A webhook is not a source (INV-16).
 func corroborated(f Facts, _ incident.Plan) incident.Answer {
 	bad, good := witnesses(f.Signals, f.Now, f.Settings.StaleAfter)
 	said := fmt.Sprintf("%d of 2 sources report unhealthy (%s)", len(bad), orNone(bad))
@@ -26,8 +26,8 @@ func corroborated(f Facts, _ incident.Plan) incident.Answer {
 	return hold(incident.Wait, "%s", said)
 }
 
-// witnesses returns the kinds of source that say bad now, and those that only say
-// good. What is old, not known, or of a kind that does not look itself, is no witness.
+// witnesses returns the kinds of source that report unhealthy now, and those that only report
+// healthy. A stale or unknown signal, or one of a kind that does not observe itself, does not count.
 func witnesses(signals []Signal, now time.Time, staleAfter time.Duration) (bad, good []string) {
 	for _, kind := range []string{"app", "kubernetes", "probe", "prometheus"} {
 		var details []string

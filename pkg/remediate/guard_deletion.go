@@ -8,8 +8,8 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// notDeleted: what is being deleted is not written (INV-67). It stays readable for
-// as long as a finalizer keeps it, and a write would be lost with it or, worse, start pods anew.
+// notDeleted: an object that is being deleted is not written (INV-67). It stays readable while
+// a finalizer keeps it, and a write would be lost with it or, worse, start new pods.
 func notDeleted(f Facts, p incident.Plan) incident.Answer {
 	w := f.Workload
 	if !w.Deleting.IsZero() {

@@ -6,8 +6,8 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// disruptionAllowed: a PodDisruptionBudget that allows nothing is a word of the
-// application's owner, although rolling updates do not have to ask it (F-24).
+// disruptionAllowed: a PodDisruptionBudget that allows no disruption is a decision of the
+// application's owner, although rolling updates do not have to respect it (F-24).
 func disruptionAllowed(f Facts, p incident.Plan) incident.Answer {
 	lowest := ""
 	for _, b := range f.Workload.Budgets {

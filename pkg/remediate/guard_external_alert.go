@@ -6,8 +6,8 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// confirmed: what another system told of is a hint; watchdog must see for itself
-// that the target is in trouble (INV-16).
+// confirmed: an external alert is not evidence; one of watchdog's own sources must
+// report the target unhealthy (INV-16).
 func confirmed(f Facts, _ incident.Plan) incident.Answer {
 	if f.Alert.Source != SourceAlertmanager {
 		return pass("%s is watchdog's own rule", quote(f.Alert.Rule))

@@ -8,7 +8,7 @@ import (
 )
 
 // aboveFloor: in the worst case of the action enough replicas stay ready, and
-// never less than one (INV-19).
+// at least one (INV-19).
 func aboveFloor(f Facts, p incident.Plan) incident.Answer {
 	w := f.Workload
 	need := floorOf(f)
@@ -40,10 +40,10 @@ func floorOf(f Facts) int {
 	return max(1, int(math.Ceil(share*float64(f.Workload.Desired)-1e-9)))
 }
 
-// worstCase is how few replicas may be ready while the action is under way. A
-// rolling update takes ready pods only down to desired − maxUnavailable, and the
-// pods of a failing revision first; where pods are all alike that cannot be
-// relied upon, and maxUnavailable is counted against what is ready.
+// worstCase is how few replicas may be ready while the action is in progress. A
+// rolling update stops ready pods only down to desired − maxUnavailable, and the
+// pods of a failing revision first; where all pods are alike that is not
+// guaranteed, and maxUnavailable is subtracted from the ready pods.
 func worstCase(f Facts, p incident.Plan) (int, string) {
 	w := f.Workload
 	switch {

@@ -2,8 +2,8 @@ package remediate
 
 import "watchdog.io/watchdog/pkg/incident"
 
-// noHold: a person's annotation on the workload, its namespace or its autoscaler
-// forbids every op (INV-25). An empty value is a hold too.
+// noHold: a hold annotation on the workload, its namespace or its autoscaler
+// forbids every op (INV-25), also with an empty value.
 func noHold(f Facts, _ incident.Plan) incident.Answer {
 	w := f.Workload
 	if h, ok := HoldOf(w.Annotations, f.Now); ok {

@@ -8,8 +8,8 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// noHumanChange: who changes the workload while the incident is open is working
-// on it (INV-26). A change before that is how deploys arrive.
+// noHumanChange: a person who changes the workload while the incident is open is working
+// on it (INV-26). An earlier change is an ordinary deploy.
 func noHumanChange(f Facts, _ incident.Plan) incident.Answer {
 	window, n := f.Settings.HumanChange, 0
 	// managedFields count in whole seconds.
@@ -28,9 +28,9 @@ func noHumanChange(f Facts, _ incident.Plan) incident.Answer {
 	return pass("0 of %d field managers changed replicas or template since the incident opened, within %s", n, window)
 }
 
-// sinceOpened says when something happened, by the incident. The API server's clock
-// and this one's differ, and its times are whole seconds: it may lie ahead of now, or
-// a moment before the incident.
+// sinceOpened describes a time relative to the opening of the incident. The API server's clock
+// may differ from this one, and its times are whole seconds: the time may lie in the future,
+// or just before the incident.
 func sinceOpened(f Facts, at time.Time) string {
 	if before := f.Incident.OpenedAt.Sub(at).Round(time.Second); before > 0 {
 		return fmt.Sprintf("%s before the incident opened", before)

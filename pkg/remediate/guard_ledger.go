@@ -7,8 +7,8 @@ import (
 )
 
 // ledgerAnswers are the kill switch, single flight, cooldown and budgets, as the
-// ledger itself would answer a reservation now. What the op has reserved already
-// is not held against it.
+// ledger itself would answer a reservation now. The op's own reservation does not
+// count against it.
 func ledgerAnswers(f Facts, p incident.Plan) []incident.Answer {
 	if p.Class < incident.C2 {
 		return []incident.Answer{answer("ledger", "", "applies to class C2 and above; %s is C%d", p.Action, p.Class)}

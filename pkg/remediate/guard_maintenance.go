@@ -2,9 +2,9 @@ package remediate
 
 import "watchdog.io/watchdog/pkg/incident"
 
-// notInMaintenance: people are at work on the target, and what watchdog sees may be
-// their doing (INV-30). A window suspends all actions, or those that do more than add;
-// what a lease takes back is not adding.
+// notInMaintenance: people work on the target, and may cause what watchdog observes (INV-30).
+// A window suspends all actions, or those that do more than add; reverting a lease does
+// not add.
 func notInMaintenance(f Facts, p incident.Plan) incident.Answer {
 	s := f.Suspended
 	switch {

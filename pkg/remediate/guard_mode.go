@@ -6,8 +6,8 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// modeAllows: modes auto and approve act, of which the latter asks for a person's
-// word as well; every other mode tells what would be done (INV-47, INV-48).
+// modeAllows: modes auto and approve act, the latter after an approval; every other mode
+// only reports what watchdog would have done (INV-47, INV-48).
 func modeAllows(f Facts, p incident.Plan) incident.Answer {
 	why := cmp.Or(f.ModeWhy, "not set")
 	mode := incident.Lowest(f.Mode)

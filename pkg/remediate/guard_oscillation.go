@@ -6,9 +6,9 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// notBackAndForth: no field is set to a value that watchdog itself moved it away
-// from a short while ago (INV-23). Capacity that a lease gave back and that is
-// wanted again at once is a decision about size, and a person's.
+// notBackAndForth: no field is set back to a value that watchdog recently changed (INV-23).
+// If capacity is needed again right after its lease expired, the size of the workload is
+// a person's decision.
 func notBackAndForth(f Facts, p incident.Plan) incident.Answer {
 	own := ownMoves(f)
 	for _, m := range own {

@@ -6,9 +6,9 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// ownField: fields that another controller owns are left to it, because it would
-// undo the write, and so disturb the pods twice (INV-27, INV-28). An autoscaler's
-// replicas are no such case: scale writes the autoscaler.
+// ownField: watchdog does not write fields that another controller owns, because the controller
+// would undo the write and so disrupt the pods twice (INV-27, INV-28). Replicas owned by an
+// autoscaler are no such case: scale writes the autoscaler.
 func ownField(f Facts, p incident.Plan) incident.Answer {
 	if !writesWorkload(p) {
 		return besides(p)
@@ -37,7 +37,7 @@ func ownField(f Facts, p incident.Plan) incident.Answer {
 	return pass("HPA %s owns the replicas (%d to %d); the plan writes %s", h.Name, h.Min, h.Max, p.Object.Resource)
 }
 
-// nativeRoute is what a person does where the owner decides.
+// nativeRoute is what a person can do instead, by owner.
 func nativeRoute(owner string) string {
 	o := strings.ToLower(owner)
 	switch {

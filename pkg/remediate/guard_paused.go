@@ -2,7 +2,7 @@ package remediate
 
 import "watchdog.io/watchdog/pkg/incident"
 
-// notPaused: a paused Deployment takes no new template; whoever paused it decides.
+// notPaused: a paused Deployment does not roll out a new template; the person who paused it decides.
 func notPaused(f Facts, p incident.Plan) incident.Answer {
 	switch {
 	case !writesWorkload(p):

@@ -7,12 +7,12 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// referencesThere: what the pods of the revision that a rollback goes back to need
-// for their start must be there still (INV-31, INV-66). Tools that give each release a
-// ConfigMap of its own prune the old ones.
+// referencesThere: the objects that pods of the rollback's revision need to start must
+// still exist (INV-31, INV-66). Tools that give each release a ConfigMap of its own prune
+// the old ones.
 //
-// Secrets are never read. One that the present revision names too, and with which
-// a pod of it has started, is there; of any other nobody can tell.
+// Secrets are never read. One that the current revision references too, and with which one
+// of its pods has started, exists; any other cannot be checked.
 func referencesThere(f Facts, p incident.Plan) incident.Answer {
 	if p.Action != incident.ActionRollback {
 		return pass("a %s adds no references", p.Action)
@@ -33,7 +33,7 @@ func referencesThere(f Facts, p incident.Plan) incident.Answer {
 	return pass("%d of %d objects that the pods of revision %s need exist", len(needs), len(needs), describe(to))
 }
 
-// lacks says why an object cannot be relied upon; "" if it can.
+// lacks explains why an object may be missing; "" if it exists.
 func lacks(f Facts, n Reference, current Revision) string {
 	if n.Kind == secret {
 		used, err := References(current.Template)
@@ -59,21 +59,21 @@ func lacks(f Facts, n Reference, current Revision) string {
 	return ""
 }
 
-// covers reports whether all the keys wanted are among those used; an object used
-// as a whole proves none of its keys.
+// covers reports whether all required keys are among those used; an object used as a whole
+// proves none of its keys.
 func covers(used, wanted []string) bool {
 	return !slices.ContainsFunc(wanted, func(k string) bool { return !slices.Contains(used, k) })
 }
 
 // started reports whether the containers of some pod of the revision were started,
-// so that everything that it refers to was there.
+// so that everything that it references existed.
 func started(w Workload, r Revision) bool {
 	return slices.ContainsFunc(podsOf(w, r), func(p Pod) bool {
 		return p.Ready || p.Waiting == "CrashLoopBackOff" || p.Scheduled && p.Waiting == "" && !p.StartedAt.IsZero()
 	})
 }
 
-// Needs are the objects that must be looked for before the rung can be considered.
+// Needs are the objects that must be read before the rung can be considered.
 func Needs(f Facts) []Reference {
 	var needs []Reference
 	switch f.Rung.Action {

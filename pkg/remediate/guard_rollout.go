@@ -6,9 +6,9 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// noRollout: nothing is started while the controller still moves pods (INV-19,
-// INV-30). Two things only look like it: the rollout that is the trouble itself,
-// which a rollback ends, and pods that were lost long after the rollout was complete.
+// noRollout: no action starts while a rollout is in progress (INV-19, INV-30). There are
+// two exceptions: a rollout that is itself the fault, which a rollback ends, and pods
+// that were lost long after the rollout was complete.
 func noRollout(f Facts, p incident.Plan) incident.Answer {
 	w := f.Workload
 	numbers := fmt.Sprintf("observed generation %d of %d; of %d replicas, %d are updated, %d available; %d pods exist",
@@ -49,7 +49,7 @@ func allMoved(w Workload, current Revision) bool {
 	return w.Updated >= w.Desired && len(podsOf(w, current)) == w.living() && w.living() == w.Desired
 }
 
-// onlyNodes reports whether the pods of the revision fail for want of a node alone while
+// onlyNodes reports whether the pods of the revision fail only because they have no node, while
 // others of it are ready: that is no fault of the release.
 func onlyNodes(w Workload, current Revision, reasons []string) bool {
 	return len(reasons) == 1 && reasons[0] == unschedulable && len(podsOf(w, current)) > unready(w, current)

@@ -9,9 +9,9 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// stillSelected: every Service that selects the present pods must select those of
-// the revision that a rollback goes back to, or it would lose its endpoints
-// (INV-56). The labels of a pod come from its template, and a release may move a selector.
+// stillSelected: every Service that selects the current pods must select those of
+// the rollback's revision, or it would lose its endpoints (INV-56). The labels of a pod
+// come from its template, and a release may change a selector.
 func stillSelected(f Facts, p incident.Plan) incident.Answer {
 	if p.Action != incident.ActionRollback {
 		return pass("a %s does not change pod labels", p.Action)

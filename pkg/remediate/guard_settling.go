@@ -6,9 +6,9 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// settledDown: what began shortly after watchdog replaced the pods may be their
-// start and not a new fault (INV-10). Replacing them again would begin it anew. Pods that
-// take longer to start than the configured time have as long as they take.
+// settledDown: a breach that began shortly after watchdog replaced the pods may be caused by
+// their startup (INV-10), and replacing them again would restart it. Pods that take longer to
+// start than the configured time get their startup time.
 func settledDown(f Facts, _ incident.Plan) incident.Answer {
 	grace := f.Settings.StartupGrace
 	if grace > 0 {

@@ -2,8 +2,8 @@ package remediate
 
 import "watchdog.io/watchdog/pkg/incident"
 
-// notSilenced: who silenced an alert knows of the trouble and is at work on it.
-// Unless the configuration says otherwise, watchdog keeps its hands off (INV-30).
+// notSilenced: a person who silenced an alert knows about the fault and works on it.
+// Unless configured otherwise, watchdog takes no action (INV-30).
 func notSilenced(f Facts, _ incident.Plan) incident.Answer {
 	switch {
 	case f.Alert.Silenced == "":

@@ -6,16 +6,16 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// clockSkew is how far in the future a moment may lie before it is not believed (INV-09).
+// clockSkew is how far in the future a timestamp may lie (INV-09).
 const clockSkew = 30 * time.Second
 
-// fresh reports whether something seen at a moment may still be used.
+// fresh reports whether an observation of that time may still be used.
 func fresh(at, now time.Time, limit time.Duration) bool {
 	age := now.Sub(at)
 	return !at.IsZero() && age <= limit && age >= -clockSkew
 }
 
-// freshEvidence: the leading alert was judged a short while ago (INV-09, INV-12).
+// freshEvidence: the leading alert was evaluated recently (INV-09, INV-12).
 func freshEvidence(f Facts, _ incident.Plan) incident.Answer {
 	at, limit := f.Alert.EvaluatedAt, f.Settings.StaleAfter
 	if at.IsZero() {

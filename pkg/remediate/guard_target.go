@@ -2,8 +2,8 @@ package remediate
 
 import "watchdog.io/watchdog/pkg/incident"
 
-// sameTarget: the plan is for the very object that the incident is about, it can
-// be written conditionally (INV-03), and its namespace is not going away (F-16, F-23).
+// sameTarget: the plan is for the incident's own object, a conditional write is possible
+// (INV-03), and its namespace is not terminating (F-16, F-23).
 func sameTarget(f Facts, p incident.Plan) incident.Answer {
 	want, have := f.Incident.Target, f.Workload.Target
 	switch {

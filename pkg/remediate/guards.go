@@ -7,27 +7,27 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// Guard is one row of Guards: one question that must be answered before anything is done.
+// Guard is one row of Guards: one check that must allow an op.
 type Guard struct {
 	// Name is the label guard of metrics, and what `why`, exp_guards and --assert call it.
 	Name string
-	// From is the lowest class of action that the guard is asked of.
+	// From is the lowest class of action that the guard applies to.
 	From incident.Class
-	// Reverts says that it is asked before a lease is taken back, too. Going back to what a person
-	// had set needs no proof of trouble; a person's word and another's claim still count.
+	// Reverts is true if it applies to reverts, too. Restoring what a person had set needs no
+	// evidence of a fault; holds and the claims of other installations still count.
 	Reverts bool
-	// Help says in one line when it lets pass.
+	// Help states in one line when it passes.
 	Help string
 
-	// ask always gives a reason, with the numbers compared. It never changes the plan.
+	// ask always returns a reason, with the figures compared. It never changes the plan.
 	ask func(Facts, incident.Plan) incident.Answer
 }
 
-// CorroborationGuard is the guard that wants two kinds of sources to say bad.
+// CorroborationGuard is the guard that requires two kinds of sources to report unhealthy.
 const CorroborationGuard = "corroboration"
 
-// Guards returns every guard in the order in which the answers are told: the one table that
-// metrics, reports and the documents follow. The ledger's own limits come before them.
+// Guards returns every guard in the order of their answers: the one table behind metrics,
+// reports and the documents. The ledger's own limits come first.
 func Guards() []Guard {
 	return []Guard{
 		{"target", incident.C0, true, "the object that was read is the incident's target", sameTarget},
@@ -65,7 +65,7 @@ func Guards() []Guard {
 	}
 }
 
-// GuardNames are the names of the guards, but for those of the ledger.
+// GuardNames are the names of the guards, except those of the ledger.
 func GuardNames() []string {
 	var names []string
 	for _, g := range Guards() {
@@ -74,7 +74,7 @@ func GuardNames() []string {
 	return names
 }
 
-// LedgerGuardNames are the names of the ledger's own limits, which are told with the guards.
+// LedgerGuardNames are the names of the ledger's own limits, which are reported with the guards.
 func LedgerGuardNames() []string {
 	var names []string
 	for _, a := range ledgerAnswers(Facts{}, incident.Plan{Class: incident.C5}) {
@@ -83,7 +83,7 @@ func LedgerGuardNames() []string {
 	return names
 }
 
-// revertGuards returns the guards of undoing a lease.
+// revertGuards returns the guards that apply to reverts.
 func revertGuards() []Guard {
 	return slices.DeleteFunc(Guards(), func(g Guard) bool { return !g.Reverts })
 }

@@ -9,9 +9,9 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// wouldHang answers if a restart could stand still half way: the strategy starts a
-// new pod before an old one ends, and both want what only one of them can have. On
-// which nodes there is room is not known, so that it cannot be told to work either.
+// wouldHang answers if a restart could get stuck half way: the strategy starts a new
+// pod before it stops an old one, and both need what only one of them can have. Which
+// nodes have room is unknown, so nothing proves that it would work either.
 func wouldHang(f Facts) *incident.Answer {
 	w := f.Workload
 	if w.MaxUnavailable > 0 || w.Recreate {
@@ -42,7 +42,7 @@ func wouldHang(f Facts) *incident.Answer {
 	return &a
 }
 
-// exclusive says why two pods may not have the volume at once; "" if they may.
+// exclusive explains why two pods cannot mount the volume at once; "" if they can.
 func exclusive(f Facts, n Reference) string {
 	k := slices.IndexFunc(f.References, func(r Reference) bool { return r.Kind == n.Kind && r.Name == n.Name })
 	switch {

@@ -12,7 +12,7 @@ import (
 // Hash returns the SHA-256 in hex that binds audit and approval to exactly this
 // plan: its action, the object with its uid, and everything that would be
 // written. The resourceVersion is left out, because it changes with every status
-// update and says nothing of what will be done.
+// update and does not affect the action.
 func Hash(p incident.Plan) string {
 	p.Object.ResourceVersion = ""
 	b, err := json.Marshal(struct {
@@ -36,7 +36,7 @@ func Hash(p incident.Plan) string {
 }
 
 // canonical makes documents equal that differ only in spacing or order of keys;
-// what is not JSON stands for itself.
+// anything that is not JSON is kept as it is.
 func canonical(doc []byte) any {
 	if len(doc) == 0 {
 		return nil

@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// Annotations beside HoldAnnotation. Without them, as by kubectl annotate, a hold has no
-// end and nobody knows its age.
+// Annotations beside HoldAnnotation. Without them, as after kubectl annotate, a hold has no
+// end and its age is unknown.
 const (
 	HoldSinceAnnotation = "watchdog.io/hold-since" // RFC 3339
 	HoldUntilAnnotation = "watchdog.io/hold-until" // RFC 3339
 )
 
-// Hold is a person's hold on an object, as its annotations say.
+// Hold is a hold on an object, from its annotations.
 type Hold struct {
 	Reason string
-	Since  time.Time // zero: not known
-	Until  time.Time // zero: until somebody lifts it
+	Since  time.Time // zero: unknown
+	Until  time.Time // zero: until it is lifted
 }
 
-// HoldOf returns the hold that an object's annotations say, if one is in force. An end
-// that cannot be read is none.
+// HoldOf returns the hold in an object's annotations, if one is in force. An unreadable end
+// counts as none.
 func HoldOf(annotations map[string]string, now time.Time) (Hold, bool) {
 	reason, ok := annotations[HoldAnnotation]
 	if !ok {
@@ -36,7 +36,7 @@ func HoldOf(annotations map[string]string, now time.Time) (Hold, bool) {
 	return h, h.Until.IsZero() || now.Before(h.Until)
 }
 
-// ends says when the hold ends, for a sentence.
+// ends describes when the hold ends, for use in a sentence.
 func (h Hold) ends() string {
 	if h.Until.IsZero() {
 		return ""

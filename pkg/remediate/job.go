@@ -14,7 +14,7 @@ import (
 // OpLabel is the label on a Job that carries the id of the op that made it.
 const OpLabel = OpAnnotation
 
-// planJob runs a vetted manifest beside the target.
+// planJob runs a vetted manifest in the target's namespace.
 func planJob(f Facts) (incident.Plan, *incident.Answer) {
 	w := f.Workload
 	if f.OpID == "" {

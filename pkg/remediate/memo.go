@@ -2,8 +2,8 @@ package remediate
 
 import "sync"
 
-// templates remembers the canonical forms of the pod templates seen last: the
-// same few are compared at every look.
+// templates caches the canonical forms of recent pod templates: the same few are
+// compared at every check.
 var templates = memo[canonicalKey, []byte]{limit: 1000}
 
 type canonicalKey struct {
@@ -11,8 +11,8 @@ type canonicalKey struct {
 	ignoreRestarts bool
 }
 
-// memo keeps the results of a pure function; with limit of them it starts over.
-// Whoever gets a result must not change it.
+// memo caches the results of a pure function; at limit entries it starts over.
+// Callers must not modify a result.
 type memo[K comparable, V any] struct {
 	limit int
 	mu    sync.Mutex

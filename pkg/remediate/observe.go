@@ -10,13 +10,13 @@ import (
 const maxRecords = 50
 
 // Observe updates the revision records from a workload read. healthy means that
-// no rule is in breach and the rollout is complete. changed says whether next
-// must be written. Records of revisions that no longer exist are forgotten; a
+// no rule is in breach and the rollout is complete. changed reports whether next
+// must be written. Records of revisions that no longer exist are dropped; a
 // read without any revision changes nothing, because it proves nothing.
 //
-// A known revision that becomes current again under a higher number was restored
-// by a rollback, ours or a person's: the record says by what, and the revision
-// that ours left is marked as rolled back. Being healthy for GoodAfter anew clears that mark.
+// A known revision that becomes current again under a higher number was restored by a
+// rollback, of watchdog or a person: the record names it, and a revision that watchdog rolled
+// back is marked as such. Being healthy for GoodAfter again clears that mark.
 func Observe(records []Record, w Workload, healthy bool, now time.Time, s Settings) (next []Record, changed bool) {
 	current, ok := currentRevision(w)
 	if !ok || w.Observed < w.Generation {
@@ -38,7 +38,7 @@ func Observe(records []Record, w Workload, healthy bool, now time.Time, s Settin
 	return next, true
 }
 
-// restored marks a rollback that happened since the last look.
+// restored records a rollback since the last read.
 func restored(records []Record, current Revision, w Workload, now time.Time) []Record {
 	newest := -1
 	for i, r := range records {
@@ -77,8 +77,8 @@ func restorer(w Workload) (by string, ours bool) {
 	return clip(cmp.Or(last.Name, "somebody")), false
 }
 
-// templateWritten is when the template was last written, as far as the object tells;
-// zero if that is not after the moment given, or lies ahead.
+// templateWritten is when the template was last written, according to the object's field
+// managers; zero if that is not after the given time, or in the future.
 func templateWritten(w Workload, after, now time.Time) time.Time {
 	var last time.Time
 	for _, m := range w.Managers {
@@ -92,7 +92,7 @@ func templateWritten(w Workload, after, now time.Time) time.Time {
 	return last
 }
 
-// followed gives every ReplicaSet a record with its present number, and no other.
+// followed returns one record per ReplicaSet, with its current number.
 func followed(records []Record, current Revision, w Workload, now time.Time) []Record {
 	var next []Record
 	for _, r := range w.Revisions {
@@ -103,7 +103,7 @@ func followed(records []Record, current Revision, w Workload, now time.Time) []R
 		if !ok {
 			rec = Record{UID: r.UID, SeenAt: now}
 			if r.UID == current.UID {
-				// Its ReplicaSet may be older than the deploy that made it the present one.
+				// Its ReplicaSet may be older than the deploy that made it current.
 				rec.CurrentAt = templateWritten(w, r.CreatedAt, now)
 			}
 		}

@@ -6,11 +6,10 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// Recheck is asked on a fresh read immediately before the write. It asks the same
-// guards, and in addition whether the plan still fits: planned again from the
-// fresh facts it must be the same plan, on the same object (uid), from the same
-// Before value. It returns the plan with the fresh resourceVersion, or, if it no
-// longer fits, as it was.
+// Recheck runs on a fresh read immediately before the write. It asks the same
+// guards, and checks that the plan still fits: a new plan from the fresh facts must
+// be the same, on the same object (uid), from the same Before value. It returns the
+// plan with the fresh resourceVersion, or, if it no longer fits, unchanged.
 //
 // Facts.OpID must be the op's id, and Facts.Rung and Options those it was planned with.
 func Recheck(f Facts, planned incident.Plan) (incident.Plan, []incident.Answer) {
@@ -26,7 +25,7 @@ func Recheck(f Facts, planned incident.Plan) (incident.Plan, []incident.Answer) 
 	return planned, append([]incident.Answer{fits}, ask(Guards(), f, planned)...)
 }
 
-// refit plans again as of the moment of the first plan and compares.
+// refit plans again as of the time of the first plan and compares.
 func refit(f Facts, planned incident.Plan) (incident.Plan, incident.Answer) {
 	again, a := planFor(asOf(f, planned))
 	a.Guard = "still fits"
@@ -49,7 +48,7 @@ func refit(f Facts, planned incident.Plan) (incident.Plan, incident.Answer) {
 	return again, a
 }
 
-// asOf gives the facts the moment of a plan that writes it: a restart does.
+// asOf sets the time of the facts to that of a plan that writes it, as a restart does.
 func asOf(f Facts, planned incident.Plan) Facts {
 	if at, err := time.Parse(time.RFC3339, planned.After); err == nil && planned.Action == incident.ActionRestart {
 		f.Now = at
@@ -57,7 +56,7 @@ func asOf(f Facts, planned incident.Plan) Facts {
 	return f
 }
 
-// recheckRevert asks again whether what a lease wrote still stands.
+// recheckRevert checks again whether the change of a lease is still in place.
 func recheckRevert(f Facts, planned incident.Plan) (incident.Plan, []incident.Answer) {
 	f.Incident.Target = anyUID(planned.Target)
 	if planned.Is != "" {

@@ -11,11 +11,11 @@ import (
 type Reference struct {
 	Kind string // ConfigMap, Secret, PersistentVolumeClaim, ServiceAccount
 	Name string
-	// Keys are those that must be in it, of a ConfigMap or Secret.
+	// Keys are the required keys of a ConfigMap or Secret.
 	Keys []string
 
-	// What a look at it found. MissingKeys are those of Keys that are not there;
-	// Unknown says why it could not be looked at.
+	// What reading it found. MissingKeys are those of Keys that do not exist;
+	// Unknown is why it could not be read.
 	Gone        bool
 	MissingKeys []string
 	Unknown     string
@@ -93,9 +93,9 @@ type keyed struct {
 	Optional bool `json:"optional"`
 }
 
-// References returns what a pod template needs for its pods to start, each object
-// once. What is optional is not needed. Neither is a pull secret: the kubelet
-// starts a pod without one, and the image decides.
+// References returns the objects that a pod template needs for its pods to start, each
+// once. Optional references are left out, and so are pull secrets: the kubelet starts
+// a pod without one, and the image decides.
 func References(template json.RawMessage) ([]Reference, error) {
 	var t podTemplate
 	if err := json.Unmarshal(template, &t); err != nil {

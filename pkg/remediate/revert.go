@@ -9,11 +9,11 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// Revert plans the undoing of a lease, and asks the guards that concern it:
-// kill switch, single flight, target, hold, mode, claim, blind and other owner. It is planned
-// only while the field still holds what the lease's op wrote; otherwise an answer
-// says Skip and who changed it, and the lease is to be forgotten: whoever came
-// later wins.
+// Revert plans the revert of a lease, and asks the guards that apply to it:
+// kill switch, single flight, target, hold, mode, claim, blind and other owner. It plans
+// only while the field still has the value that the lease's op wrote; otherwise the
+// answer is Skip with who changed it, and the lease is to be dropped: the later
+// change wins.
 func Revert(f Facts, lease incident.Lease) (incident.Plan, []incident.Answer) {
 	was := lease.Plan
 	f.Incident.Target = anyUID(was.Target)
@@ -44,7 +44,7 @@ func Revert(f Facts, lease incident.Lease) (incident.Plan, []incident.Answer) {
 	return plan, append([]incident.Answer{a}, ask(revertGuards(), f, plan)...)
 }
 
-// WhyReverted says why the lease is taken back: a person's word, or its end.
+// WhyReverted explains why the change is reverted: a request, harm, or the end of its lease.
 func WhyReverted(l incident.Ledger, lease incident.Lease) string {
 	if m, ok := l.Undo[lease.Op]; ok {
 		return fmt.Sprintf("requested by %s (%s)", cmp.Or(m.By, "somebody"), cmp.Or(clip(m.Reason), "no reason given"))
@@ -55,15 +55,15 @@ func WhyReverted(l incident.Ledger, lease incident.Lease) string {
 	return fmt.Sprintf("the lease of op %s expired at %s", lease.Op, lease.ExpiresAt.UTC().Format(time.RFC3339))
 }
 
-// anyUID leaves the question of identity to stillHolds: an autoscaler outlives
+// anyUID leaves the check of identity to stillHolds: an autoscaler outlives
 // the workload that it scales.
 func anyUID(t incident.Target) incident.Target {
 	t.UID = ""
 	return t
 }
 
-// stillHolds answers whether the field of the object still holds the value, and
-// returns the object as it is now.
+// stillHolds answers whether the field of the object still has the value, and
+// returns the current object.
 func stillHolds(f Facts, object incident.Object, field, value string,
 	target incident.Target) (incident.Object, incident.Answer) {
 	w := f.Workload
@@ -89,7 +89,7 @@ func stillHolds(f Facts, object incident.Object, field, value string,
 	return now.object, pass("%s of %s %s is still %s", field, object.Resource, object.Name, value)
 }
 
-// changedBy names who wrote the field last, as far as the object tells.
+// changedBy names the last writer of the field, according to the object's field managers.
 func changedBy(f Facts, field string) string {
 	annotations := f.Workload.Annotations
 	if field == minReplicasField {

@@ -8,8 +8,8 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// revertTemplate plans the undoing of a rollback that did harm: the template goes
-// back to what it was, if it still is the one that watchdog wrote.
+// revertTemplate plans the revert of a harmful rollback: it restores the previous
+// template, if the current one is still the one that watchdog wrote.
 func revertTemplate(f Facts, lease incident.Lease) (incident.Plan, []incident.Answer) {
 	was := lease.Plan
 	object, a := stillStands(f, was.Object, was.Is, was.After)
@@ -34,7 +34,7 @@ func revertTemplate(f Facts, lease incident.Lease) (incident.Plan, []incident.An
 }
 
 // stillStands answers whether the workload still has the template of the given
-// fingerprint, which watchdog gave it, and returns the object as it is now.
+// fingerprint, which watchdog wrote, and returns the current object.
 func stillStands(f Facts, object incident.Object, template, revision string) (incident.Object, incident.Answer) {
 	w := f.Workload
 	switch {
@@ -51,14 +51,14 @@ func stillStands(f Facts, object incident.Object, template, revision string) (in
 	return deployment(w), pass("the template of %s is still that of revision %s", w.Target, revision)
 }
 
-// undoes reports whether the plan's inverse leads from the present template to the
+// undoes reports whether the plan's inverse turns the current template into the
 // one before the plan.
 func undoes(w Workload, plan incident.Plan) bool {
 	if plan.Back != nil {
 		to, err := named(w, plan.Back)
 		return err == nil && fingerprint(to) == plan.Was
 	}
-	// As versions before the revision's name stored it.
+	// As stored by versions that did not name the revision.
 	now, err := canonicalTemplate(w.Template, false)
 	if err != nil {
 		return false

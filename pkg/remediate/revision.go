@@ -43,9 +43,9 @@ func sameRelease(a, b Revision) bool {
 	return a.UID == b.UID || equalTemplates(a.Template, b.Template, true)
 }
 
-// releasedAt returns when the revision's release last became the present one: the
-// first of the revisions, without another release in between, that differ from it
-// only by restarts.
+// releasedAt returns when the revision's release last became current: the first of
+// the revisions, without another release in between, that differ from it only by
+// restarts.
 func releasedAt(f Facts, current Revision) time.Time {
 	var first time.Time
 	newestFirst := slices.SortedFunc(slices.Values(f.Workload.Revisions),
@@ -64,9 +64,9 @@ func releasedAt(f Facts, current Revision) time.Time {
 	return first
 }
 
-// currentSince is when the revision last became the present one. Its ReplicaSet
-// may be much older: who deploys an old template again gets the old ReplicaSet. If
-// nothing was recorded, its creation stands in, or when it was first seen.
+// currentSince is when the revision last became current. Its ReplicaSet may be much
+// older: deploying an old template again reuses the old ReplicaSet. Without a record,
+// it is the creation of the ReplicaSet, or when it was first observed.
 func currentSince(records []Record, r Revision) time.Time {
 	rec, _ := record(records, r.UID)
 	switch {
@@ -87,7 +87,7 @@ func record(records []Record, uid string) (Record, bool) {
 	return Record{}, false
 }
 
-// describe names a revision for people: "3 (agent-system:v2.1.5)".
+// describe names a revision for display: "3 (agent-system:v2.1.5)".
 func describe(r Revision) string {
 	images := make([]string, 0, len(r.Images))
 	for _, i := range r.Images {
@@ -108,7 +108,7 @@ func shortImage(image string) string {
 	return s
 }
 
-// list joins what a sentence enumerates, bounded.
+// list joins items for a sentence, bounded.
 func list(items []string) string {
 	const limit = 5
 	if len(items) > limit {
@@ -117,8 +117,8 @@ func list(items []string) string {
 	return strings.Join(items, "; ")
 }
 
-// equalTemplates compares two pod templates by content, with restarts set aside
-// if asked to. Templates that cannot be read are equal to nothing.
+// equalTemplates compares two pod templates by content, ignoring restarts if requested.
+// An unreadable template equals no other.
 func equalTemplates(a, b json.RawMessage, ignoreRestarts bool) bool {
 	x, errX := canonicalTemplate(a, ignoreRestarts)
 	y, errY := canonicalTemplate(b, ignoreRestarts)

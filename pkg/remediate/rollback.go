@@ -10,9 +10,9 @@ import (
 )
 
 // planRollback gives the workload the template of the newest revision that watchdog
-// itself has seen healthy for long enough (INV-31). Its inverse goes to what broke
-// and so has no lease: it is for a rollback that itself took pods or endpoints away,
-// and no second rollback (INV-33, INV-56).
+// itself observed healthy for long enough (INV-31). Its inverse restores the broken release
+// and so has no lease: it is for a rollback that itself removed pods or endpoints,
+// and is not a second rollback (INV-33, INV-56).
 func planRollback(f Facts) (incident.Plan, *incident.Answer) {
 	if a := unfit(f, incident.ActionRollback); a != nil {
 		return incident.Plan{}, a
@@ -75,9 +75,9 @@ func onceOnly(f Facts, _ Revision) *incident.Answer {
 }
 
 // notRestored: never roll back a rollback (INV-33). A restart in between does not
-// make it another release. Of what others deployed again nobody can tell whether
-// they went back or only ran a pipeline anew, so that it is a person's. A release
-// that has been the present one for long is no suspect, whatever brought it.
+// make it another release. If others deployed a revision again, it may be a rollback
+// or just another run of a pipeline, so a person decides. A release that has been
+// current for long is not a suspect, whatever its origin.
 func notRestored(f Facts, current Revision) *incident.Answer {
 	if f.Alert.ActiveAt.Sub(releasedAt(f, current)) > f.Settings.SuspectWindow {
 		return nil
@@ -104,7 +104,7 @@ func notRestored(f Facts, current Revision) *incident.Answer {
 	return nil
 }
 
-// destination is the revision that a rollback would go back to, and the present one.
+// destination is the revision that a rollback would restore, and the current one.
 func destination(f Facts) (to, current Revision, refusal *incident.Answer) {
 	current, ok := currentRevision(f.Workload)
 	if !ok {
@@ -115,9 +115,9 @@ func destination(f Facts) (to, current Revision, refusal *incident.Answer) {
 	return to, current, refusal
 }
 
-// suspect: the breach must have begun soon after the release came up (INV-32). One that
-// began only after watchdog's own restart points at the restart, whose revision is no
-// release (INV-63).
+// suspect: the breach must have begun soon after the release was deployed (INV-32). If it
+// began only after watchdog's own restart, the restart is the suspect, and its revision is
+// not a release (INV-63).
 func suspect(f Facts, current Revision) *incident.Answer {
 	released, began := releasedAt(f, current), f.Alert.ActiveAt
 	var a incident.Answer
@@ -140,7 +140,7 @@ func suspect(f Facts, current Revision) *incident.Answer {
 			after.Round(time.Second), describe(current), f.Settings.SuspectWindow)
 		a.Code = incident.CodeBreachIsLater
 	default:
-		// A rule that looks back sees a breach that much too late.
+		// A rule that looks back detects a breach that much later.
 		rec, good := knownGood(f, current)
 		if !good || !rec.GoodAt.Before(began.Add(-f.Alert.Lookback)) {
 			return nil
@@ -151,8 +151,8 @@ func suspect(f Facts, current Revision) *incident.Answer {
 	return &a
 }
 
-// knownGood returns the record that says that the revision's release was seen healthy for
-// long enough and was not rolled back since. A restart in between does not make it another.
+// knownGood returns the record which shows that the revision's release was healthy for long
+// enough and was not rolled back since. A restart does not make it another release.
 func knownGood(f Facts, current Revision) (Record, bool) {
 	for _, r := range f.Workload.Revisions {
 		if rec, ok := record(f.Records, r.UID); ok && !rec.GoodAt.IsZero() && rec.RolledBackAt.IsZero() &&
@@ -163,7 +163,7 @@ func knownGood(f Facts, current Revision) (Record, bool) {
 	return Record{}, false
 }
 
-// restartedBy returns watchdog's own restart, if the present template is of it.
+// restartedBy returns watchdog's own restart, if the current template is from it.
 func restartedBy(f Facts) (incident.Move, bool) {
 	at := templateAnnotation(f.Workload.Template, RestartedAtAnnotation)
 	for _, m := range f.Ledger.Moves {
@@ -174,7 +174,7 @@ func restartedBy(f Facts) (incident.Move, bool) {
 	return incident.Move{}, false
 }
 
-// lastGood returns the newest revision to go back to, or what is known of each.
+// lastGood returns the newest revision that is known to be good, or why there is none.
 func lastGood(f Facts, current Revision) (Revision, Record, *incident.Answer) {
 	revisions := slices.SortedFunc(slices.Values(f.Workload.Revisions),
 		func(a, b Revision) int { return int(b.Number - a.Number) })
@@ -197,7 +197,7 @@ func lastGood(f Facts, current Revision) (Revision, Record, *incident.Answer) {
 	return Revision{}, Record{}, &a
 }
 
-// goodness returns the record of a revision that may be gone back to, or why not.
+// goodness returns the record of a revision that is known to be good, or why it is not.
 func goodness(f Facts, r, current Revision) (Record, string) {
 	if sameRelease(r, current) {
 		return Record{}, "differs from the current one only by restarts"

@@ -11,7 +11,7 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// defaultLease bounds a scale whose rung names no lease: nothing of ours stays for ever.
+// defaultLease bounds a scale whose rung sets no lease: no change of watchdog is permanent.
 const defaultLease = 2 * time.Hour
 
 // The fields that scale writes, as leases name them.
@@ -20,7 +20,7 @@ const (
 	minReplicasField = "spec.minReplicas"
 )
 
-// planScale adds replicas for the time of a lease. It never lowers (INV-20), and it
+// planScale adds replicas for the duration of a lease. It never removes any (INV-20), and it
 // writes the autoscaler's minimum where an autoscaler owns the replicas (INV-27).
 func planScale(f Facts) (incident.Plan, *incident.Answer) {
 	if a := unfit(f, incident.ActionScale); a != nil {
@@ -56,7 +56,7 @@ type lever struct {
 	object incident.Object
 	field  string
 	value  int // what the field holds
-	now    int // how many replicas are asked for now, by whoever
+	now    int // how many replicas are requested now, by workload or autoscaler
 }
 
 func leverOf(w Workload) lever {
@@ -90,9 +90,9 @@ func (l lever) plan(f Facts, value int) incident.Plan {
 	}
 }
 
-// original is the value to go back to. If what the field holds is itself leased,
-// that is what the earlier lease would go back to: otherwise the later of two
-// leases would make the earlier one last for ever.
+// original is the value to revert to. If the field's value is itself leased, that is the
+// value that the earlier lease would revert to: otherwise the later of two leases would
+// make the earlier one permanent.
 func (l lever) original(ledger incident.Ledger) int {
 	for _, x := range ledger.Leases {
 		if x.Plan.Object.UID == l.object.UID && x.Plan.Field == l.field && x.Plan.After == strconv.Itoa(l.value) {

@@ -6,17 +6,16 @@ import (
 	"time"
 )
 
-// How long a pod may take to become ready, by its workload. A node that is still being
-// provisioned and an image that is pulled slowly come first for every workload; nobody is
-// believed for longer than mostStartup.
+// Bounds of the time that a pod may take to become ready. Every workload may wait for a
+// node to be provisioned and an image to be pulled; none gets more than mostStartup.
 const (
 	leastStartup = 3 * time.Minute
 	mostStartup  = 30 * time.Minute
 )
 
 // StartupTime is how long a pod of the workload may take to become ready before it counts
-// as failing: twice what its pods were seen to take, what its probes allow, and three
-// minutes at least. Records are what is known of earlier revisions' pods.
+// as failing: twice what its pods were observed to take, what its probes allow, and at least
+// three minutes. Records have the startup times of earlier revisions' pods.
 func StartupTime(w Workload, records []Record) time.Duration {
 	seen := time.Duration(0)
 	for _, r := range records {
@@ -28,8 +27,8 @@ func StartupTime(w Workload, records []Record) time.Duration {
 	return min(mostStartup, max(leastStartup, w.DeclaredStartup, 2*seen))
 }
 
-// observedStartup is the median of what the ready pods took from their creation on; 0: none
-// tells. A pod that restarted or was ready before does not tell: its readiness is younger.
+// observedStartup is the median time from creation to ready of the ready pods; 0: unknown.
+// A pod that restarted does not count: it became ready later than at its first start.
 func observedStartup(pods []Pod) time.Duration {
 	var took []time.Duration
 	for _, p := range pods {
@@ -47,9 +46,9 @@ func observedStartup(pods []Pod) time.Duration {
 
 func startup(f Facts) time.Duration { return StartupTime(f.Workload, f.Records) }
 
-// Failure names why the pod cannot become ready by itself; empty if it may. A pod that
-// waits for a node or for a registry may for as long as a pod of its workload takes to
-// start: a node is provisioned, a registry lets it through again.
+// Failure names why the pod cannot become ready by itself; empty if it can. A pod may wait
+// for a node or a registry as long as a pod of its workload takes to start: the node may be
+// provisioned, and the registry may recover.
 func Failure(p Pod, now time.Time, startup time.Duration) string {
 	began := p.StartedAt
 	if began.IsZero() {
@@ -77,12 +76,12 @@ func Failure(p Pod, now time.Time, startup time.Duration) string {
 	return ""
 }
 
-// unschedulable is the failure of a pod that found no node in time.
+// unschedulable is the failure of a pod that was not scheduled in time.
 const unschedulable = "unschedulable"
 
-// hopelessPull reports whether what the kubelet says of a pull proves that waiting does not
-// help: there is no such image, or nobody may have it. A registry that throttles, does not
-// answer or says nothing may let it through the next time.
+// hopelessPull reports whether the kubelet's message about a pull proves that waiting does not
+// help: the image does not exist, or access is denied. If the registry throttles, does not
+// respond or gives no reason, the next pull may succeed.
 func hopelessPull(message string) bool {
 	m := strings.ToLower(message)
 	says := func(of ...string) bool {

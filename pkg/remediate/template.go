@@ -81,8 +81,8 @@ func dropKey(template map[string]any, section, key string) {
 
 // templatePatch returns the JSON merge patch of a Deployment that turns the pod
 // template from into the template to; what only from has becomes null. The patch
-// is applied once here and its outcome compared: a merge patch cannot say
-// everything, and what it cannot say must not be sent.
+// is applied once here and its result compared: a merge patch cannot express every
+// change, and must not be sent if it does not.
 func templatePatch(from, to json.RawMessage) ([]byte, error) {
 	a, err := canonicalTemplate(from, false)
 	if err != nil {

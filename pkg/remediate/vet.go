@@ -17,7 +17,7 @@ import (
 // maxBackoff is how often the pods of a Job may fail before it gives up.
 const maxBackoff = 3
 
-// manifest is what of a Job is looked at before it may run.
+// manifest is the part of a Job that is vetted before it may run.
 type manifest struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
@@ -73,8 +73,8 @@ type container struct {
 	} `json:"env"`
 }
 
-// VetJob returns everything that is wrong with a Job template, or nil: the same that
-// would be said when it is about to run. namespaces are those of the targets.
+// VetJob returns everything that is wrong with a Job template, or nil: the same check as
+// immediately before a run. namespaces are those of the targets.
 func VetJob(raw json.RawMessage, namespaces, allow []string) error {
 	_, err := vetJob(raw, namespaces, allow)
 	return err
@@ -84,7 +84,7 @@ func VetJob(raw json.RawMessage, namespaces, allow []string) error {
 func vetJob(raw json.RawMessage, namespaces, allow []string) (map[string]any, error) {
 	var m manifest
 	// As the API server reads it: encoding/json would take "STDIN" for "stdin", and
-	// what is looked at would not be what runs.
+	// what is vetted would not be what runs.
 	if err := utiljson.Unmarshal(raw, &m); err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
 	}
@@ -121,7 +121,7 @@ func (m manifest) containers() []container {
 }
 
 // Allowances of a Job template: what is refused unless the configuration allows it by
-// name. With them a Job could do more than what its namespace's ordinary pods can.
+// name. With them a Job can do more than the ordinary pods of its namespace.
 const (
 	AllowPrivileged     = "privileged"      // privileged, allowPrivilegeEscalation, added capabilities
 	AllowHost           = "host"            // hostPath, hostNetwork, hostPID, hostIPC, hostPort
@@ -133,7 +133,7 @@ const (
 // JobAllowances are all of them.
 var JobAllowances = []string{AllowPrivileged, AllowHost, AllowServiceAccount, AllowParallel, AllowShell}
 
-// restricted are the reasons for which the Job may not run without an allowance.
+// restricted are the reasons why the Job may not run without an allowance.
 func (m manifest) restricted(allow []string) []error {
 	var wrong []error
 	refuse := func(allowance, format string, args ...any) {
@@ -210,7 +210,7 @@ func shell(argv []string) bool {
 	return false
 }
 
-// bounded: a Job must end by itself.
+// bounded: a Job must terminate by itself.
 func (m manifest) bounded() error {
 	var wrong []error
 	if d := m.Spec.ActiveDeadlineSeconds; d == nil || *d <= 0 {
@@ -245,7 +245,7 @@ func (c container) literalSecret() error {
 	return nil
 }
 
-// unresolved finds variables that nobody substituted.
+// unresolved finds variables that were not substituted.
 func unresolved(doc map[string]any) error {
 	if s := find(doc, regexp.MustCompile(`\$\{[^}]*\}?`)); s != "" {
 		return fmt.Errorf("variable %s is not substituted", clip(s))

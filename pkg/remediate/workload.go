@@ -7,9 +7,9 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// Workload is what one fresh, consistent read says of a target: the object
-// itself from a quorum GET, and what belongs to it. Guards and plans look at
-// nothing else of the cluster.
+// Workload is one fresh, consistent read of a target: the object itself from a
+// quorum GET, and what belongs to it. Guards and plans use no other data of the
+// cluster.
 type Workload struct {
 	Target          incident.Target
 	ResourceVersion string
@@ -52,7 +52,7 @@ type Workload struct {
 	// Budgets are the PodDisruptionBudgets that select the pods.
 	Budgets []Budget
 	// Services are those of the namespace whose selector matches the labels of the
-	// present template, whichever the configuration names; NoServices says why they
+	// current template, whichever the configuration names; NoServices is why they
 	// could not be read.
 	Services   []Service
 	NoServices string
@@ -62,8 +62,8 @@ type Workload struct {
 	DeclaredStartup time.Duration
 	// ProgressDeadline is how long a rollout may make no progress; 0: the kind has none.
 	ProgressDeadline time.Duration
-	// Stalled says why the controller cannot bring the pods that are wanted: the deadline
-	// has passed, or a quota forbids them. Empty: it can, as far as it says.
+	// Stalled is why the controller cannot create the desired pods: the deadline has
+	// passed, or a quota forbids them. Empty: it reports no reason.
 	Stalled string
 	ReadAt  time.Time
 }
@@ -74,8 +74,8 @@ func (w Workload) RolloutInProgress() bool {
 	return w.Observed < w.Generation || w.Updated < w.Desired || w.Available < w.Desired || w.living() > w.Desired
 }
 
-// living is the number of pods that are not being deleted. One that is may stay for long,
-// on a node that is gone for ever, and takes no part in a rollout any more.
+// living is the number of pods that are not terminating. A terminating pod may stay for
+// long, on a lost node, and no longer takes part in a rollout.
 func (w Workload) living() int {
 	n := 0
 	for _, p := range w.Pods {
@@ -119,8 +119,8 @@ type HPA struct {
 	Current         int
 	Desired         int
 	Annotations     map[string]string
-	// Owner is the controller that wrote it and would write it again: "ScaledObject
-	// shop". Empty: none is known.
+	// Owner is the controller that would overwrite a change: "ScaledObject shop".
+	// Empty: none is known.
 	Owner string
 	// Deleting is since when it is being deleted; zero: it is not.
 	Deleting time.Time
@@ -149,7 +149,7 @@ type Pod struct {
 	Ready    bool
 	Restarts int
 	// Waiting is the reason of a waiting container: CrashLoopBackOff, ImagePullBackOff, …
-	// WaitingFor is what the kubelet says of it.
+	// WaitingFor is the kubelet's message.
 	Waiting     string
 	WaitingFor  string
 	Terminating bool

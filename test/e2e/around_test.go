@@ -160,7 +160,7 @@ func TestATargetThatIsBeingDeletedIsNotWritten_X27(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			leftAlone(t, s, "is being deleted since")
+			leftAlone(t, s, "has been terminating since")
 		})
 	}
 }
