@@ -166,7 +166,7 @@ func TestAViewerIsNotToldThatNothingIsInstalled_A2(t *testing.T) {
 	f = newFakeCluster(t, map[string]string{"/apis/coordination.k8s.io/v1/leases": emptyLeases,
 		"/apis/watchdog.io/v1alpha1/ledgers": emptyLedgers})
 	if code, out := f.watchdog("incidents"); code != exitFailed ||
-		!strings.Contains(out, "found in: nowhere that you may see") {
+		!strings.Contains(out, "found in: no namespace that you can list") {
 		t.Errorf("exit %d: %s", code, out)
 	}
 }

@@ -206,7 +206,7 @@ func TestAButtonOnTheMessageBecomesAWordOnTheIncident(t *testing.T) {
 			told = append(told, q.Key+" "+q.Summary)
 		}
 	}
-	if len(told) != 3 || !strings.Contains(told[0], "U0CAROL Refused: carol@example.com may not") ||
+	if len(told) != 3 || !strings.Contains(told[0], "U0CAROL Refused: carol@example.com is not allowed") ||
 		!strings.Contains(told[1], "U0EVE Refused: Slack user U0EVE is not listed") ||
 		!strings.Contains(told[2], "U0ALICE approved by alice@example.com") {
 		t.Errorf("%q", told)

@@ -220,7 +220,7 @@ func (l *Log) write(r Record) (Record, error) {
 		return r, err
 	}
 	if len(line) > maxRecord {
-		return r, fmt.Errorf("audit record of %d bytes is larger than %d", len(line), maxRecord)
+		return r, fmt.Errorf("audit record too large: %d bytes; the limit is %d", len(line), maxRecord)
 	}
 	if _, err := l.file.Write(line); err != nil {
 		return r, l.fail(err)
@@ -265,7 +265,7 @@ func (l *Log) heal() error {
 	}
 	l.file = f
 	gap := Record{At: l.now(), Kind: gapKind, Actor: "watchdog",
-		Text: fmt.Sprintf("no records could be written since %s: %v", l.since.UTC().Format(time.RFC3339), l.broken)}
+		Text: fmt.Sprintf("the audit log was not writable since %s: %v", l.since.UTC().Format(time.RFC3339), l.broken)}
 	if err := l.begin(); err != nil {
 		return err
 	}

@@ -128,7 +128,7 @@ func TestAChangedRecordIsKeptAndSaid_S08(t *testing.T) {
 				1)
 		},
 		"the first one": func(b []byte) []byte {
-			return bytes.Replace(b, []byte("begins"), []byte("behind"),
+			return bytes.Replace(b, []byte("start of"), []byte("start on"),
 				1)
 		},
 		"an empty line":        func(b []byte) []byte { return append(b, '\n') },
@@ -225,7 +225,7 @@ func TestALogHealsWhenItsDiskDoes_S09_F50_F51(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 			if b, _ := os.ReadFile(filepath.Join(dir, fileName)); !bytes.Contains(b,
-				[]byte("no records could be written since")) {
+				[]byte("the audit log was not writable since")) {
 				t.Errorf("the gap is not in the record: %s", b)
 			}
 		})

@@ -97,7 +97,7 @@ func (l *Log) header() Record {
 	s := l.keys.seal()
 	s.Log = l.id
 	data, _ := json.Marshal(s)
-	return Record{At: l.now(), Kind: headerKind, Actor: "watchdog", Text: "a file of the audit record begins",
+	return Record{At: l.now(), Kind: headerKind, Actor: "watchdog", Text: "start of an audit log file",
 		Data: data}
 }
 

@@ -58,7 +58,7 @@ func VerifyFolder(dir string, keys Keys, tips ...Tip) (Report, error) {
 func verifyAll(dir fs.FS, keys Keys, tips []Tip) (Report, error) {
 	v, err := verify(dir, keys, tips)
 	if err == nil && len(keys) > 0 && v.Records > 0 && v.header.Algorithm != keyed {
-		v.fault(fileName, 0, "its records are not sealed with a key, and keys were given")
+		v.fault(fileName, 0, "records are not sealed with a key, but keys were given")
 	}
 	return v.Report, err
 }
@@ -102,7 +102,7 @@ func (v *verifier) file(dir fs.FS, name string, last bool) error {
 	err := lines(dir, name, func(line []byte, whole bool) error {
 		if n++; !whole {
 			if !last {
-				v.fault(name, n, "it ends in the middle of a record")
+				v.fault(name, n, "the file ends in the middle of a record")
 				return errFault
 			}
 			return nil
@@ -216,10 +216,10 @@ func (v *verifier) missing() {
 		case v.Records > 0 && t.Seq < v.first:
 			// Rotated away since.
 		case t.Seq > v.Tip.Seq:
-			v.fault(fileName, 0, "records %d to %d are missing at the end: they were noted elsewhere", v.Tip.Seq+1,
+			v.fault(fileName, 0, "records %d to %d are missing at the end: an anchor names a later record", v.Tip.Seq+1,
 				t.Seq)
 		default:
-			v.fault(fileName, 0, "record %d is another one than was noted elsewhere", t.Seq)
+			v.fault(fileName, 0, "record %d does not match its anchor", t.Seq)
 		}
 	}
 }

@@ -162,7 +162,7 @@ func TestACutEndIsSeenByWhatWasNotedElsewhere_S08_SEC26(t *testing.T) {
 		{"nothing was noted", bytes.Join(lines[:4], nil), Tip{}, ""},
 		{"another log's", b, other, ""},
 		{"the end is gone", bytes.Join(lines[:4], nil), tip, "records 5 to 7 are missing at the end"},
-		{"written anew since", b, Tip{Log: tip.Log, Seq: 3, Hash: "0000"}, "record 3 is another one"},
+		{"written anew since", b, Tip{Log: tip.Log, Seq: 3, Hash: "0000"}, "record 3 does not match its anchor"},
 	} {
 		touched := filepath.Join(t.TempDir(), "audit")
 		write(t, touched, map[string][]byte{fileName: tc.left})

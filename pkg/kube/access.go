@@ -164,7 +164,7 @@ func (a *Access) allowed(ctx context.Context, p responder.Person, right authoriz
 	k := known[string]{}
 	if !r.Status.Allowed || r.Status.Denied {
 		k.no = &responder.Refused{Forbidden: true,
-			Reason: fmt.Sprintf("%s may not: the request needs the verb %s on %s of the group %s in namespace %s (a "+
+			Reason: fmt.Sprintf("%s is not allowed: the request needs the verb %s on %s of the group %s in namespace %s (a "+
 				"Role as in %s)", p.Name, right.Verb, on, group, a.namespace, doc)}
 	}
 	remember(a, a.rights, key, k)

@@ -87,10 +87,10 @@ func NewOccupied(log *slog.Logger, namespace, installation string) *Occupied {
 func (o *Occupied) Take(other string) {
 	o.other.Store(&other)
 	if other == "" {
-		o.log.Info("the namespace belongs to no other installation any more")
+		o.log.Info("the namespace no longer belongs to another installation")
 		return
 	}
-	o.log.Error("this installation does nothing", "reason", o.Why())
+	o.log.Error("this installation takes no actions", "reason", o.Why())
 }
 
 // Why says why this installation cannot work here; empty: it can. Two installations in one

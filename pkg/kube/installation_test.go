@@ -127,7 +127,7 @@ func TestAnEventOnItsOwnDeploymentHasItsUID_A5(t *testing.T) {
 	self := incident.Target{Name: incident.Self, Namespace: "ops", Kind: "deployment", Workload: "wd"}
 	own := incident.New("01own", incident.Target{Name: incident.Self}, time.Now())
 	NewEvents(c, discard(), self).Tell(own, incident.Entry{At: time.Now(), Kind: "firing",
-		Text: "config_refused: the configuration was refused"})
+		Text: "config_refused: reload failed"})
 	var ev struct {
 		Type, Message  string
 		InvolvedObject map[string]string

@@ -28,7 +28,7 @@ func (c *Client) Installed(ctx context.Context, namespace string) error {
 	if lease == nil || ledger == nil || !apierrors.IsNotFound(lease) && !apierrors.IsNotFound(ledger) {
 		return nil
 	}
-	where := "nowhere that you may see"
+	where := "no namespace that you can list"
 	if all := c.installations(ctx); len(all) > 0 {
 		where = strings.Join(all, ", ")
 	}

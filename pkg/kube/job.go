@@ -21,7 +21,7 @@ func (r *Reader) Job(ctx context.Context, o incident.Object) (incident.Rollout, 
 	defer cancel()
 	j, err := r.c.batch.Jobs(o.Namespace).Get(ctx, o.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return incident.Rollout{Known: true, Stalled: fmt.Sprintf("Job %s is gone, and its end was not seen",
+		return incident.Rollout{Known: true, Stalled: fmt.Sprintf("Job %s is gone, its result is unknown",
 			o.Name)}, nil
 	}
 	if err != nil {
@@ -41,7 +41,7 @@ func jobState(j *batchv1.Job) incident.Rollout {
 		case c.Type == batchv1.JobComplete:
 			s.Done = true
 		case c.Type == batchv1.JobFailed:
-			s.Stalled = fmt.Sprintf("Job %s has failed: %s (%s)", j.Name, c.Message, c.Reason)
+			s.Stalled = fmt.Sprintf("Job %s failed: %s (%s)", j.Name, c.Message, c.Reason)
 		}
 	}
 	return s

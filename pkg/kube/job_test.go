@@ -24,7 +24,7 @@ func TestWhatBecameOfAJob_X96(t *testing.T) {
 		"at work":  {nil, false, ""},
 		"complete": {condition(batchv1.JobComplete, corev1.ConditionTrue), true, ""},
 		"failed": {condition(batchv1.JobFailed, corev1.ConditionTrue), false,
-			"Job clean has failed: Job has reached the specified backoff limit (BackoffLimitExceeded)"},
+			"Job clean failed: Job has reached the specified backoff limit (BackoffLimitExceeded)"},
 		"not failed":       {condition(batchv1.JobFailed, corev1.ConditionFalse), false, ""},
 		"about to fail":    {condition(batchv1.JobFailureTarget, corev1.ConditionTrue), false, ""},
 		"criteria are met": {condition(batchv1.JobSuccessCriteriaMet, corev1.ConditionTrue), false, ""},

@@ -232,7 +232,7 @@ func (c *Client) Lease(ctx context.Context, namespace string) (holder string, re
 	return holder, renewed, nil
 }
 
-// Leader returns the name of the replica that leads, or "nobody" with why.
+// Leader returns the name of the leading replica, or "none" and why.
 func (c *Client) Leader(ctx context.Context, namespace string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -242,12 +242,12 @@ func (c *Client) Leader(ctx context.Context, namespace string) (string, error) {
 	}
 	s := l.Spec
 	if s.HolderIdentity == nil || *s.HolderIdentity == "" {
-		return "nobody: the lease is free", nil
+		return "none: the lease is free", nil
 	}
 	holder, _ := Replica(*s.HolderIdentity)
 	if s.RenewTime != nil && s.LeaseDurationSeconds != nil {
 		if ends := s.RenewTime.Add(time.Duration(*s.LeaseDurationSeconds) * time.Second); time.Now().After(ends) {
-			return fmt.Sprintf("nobody: the lease of %s ended %s", holder, ends.UTC().Format(time.RFC3339)), nil
+			return fmt.Sprintf("none: the lease of %s expired %s", holder, ends.UTC().Format(time.RFC3339)), nil
 		}
 	}
 	return holder, nil

@@ -119,7 +119,7 @@ func (s *Store) MoveWords(ctx context.Context) error {
 			continue
 		}
 		if err := s.moveWords(ctx, st.Incident.ID, old); err != nil {
-			return fmt.Errorf("move what people said of incident %s from the ledger: %w", st.Incident.ID, err)
+			return fmt.Errorf("migrate the responder actions of incident %s from the ledger: %w", st.Incident.ID, err)
 		}
 	}
 	return s.mark(ctx, map[string]any{"acked": nil, "graded": nil, "notes": nil, "public": nil, "approved": nil})

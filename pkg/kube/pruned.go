@@ -133,7 +133,7 @@ func (s *Store) checkIncidents(ctx context.Context) error {
 	defer cancel()
 	u := &unstructured.Unstructured{}
 	if err := u.UnmarshalJSON([]byte(everyPart)); err != nil {
-		return fmt.Errorf("encode the check of the incidents' definition: %w", err)
+		return fmt.Errorf("encode the check of the incidents CRD: %w", err)
 	}
 	made, err := s.resource("incidents").Create(ctx, u, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll},
 		FieldValidation: metav1.FieldValidationStrict})

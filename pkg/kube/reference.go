@@ -38,7 +38,7 @@ func (r *Reader) reference(ctx context.Context, namespace string, ref remediate.
 	resource := map[string]string{"ConfigMap": "configmaps", "PersistentVolumeClaim": "persistentvolumeclaims",
 		"ServiceAccount": "serviceaccounts"}[ref.Kind]
 	if resource == "" {
-		ref.Unknown = fmt.Sprintf("watchdog reads no %ss", ref.Kind)
+		ref.Unknown = fmt.Sprintf("watchdog does not read %ss", ref.Kind)
 		return ref
 	}
 	accept := metadataOnly

@@ -36,13 +36,13 @@ func (r Responder) Ledger(ctx context.Context) (incident.Ledger, error) {
 func (r Responder) Hold(ctx context.Context, o responder.Object, by incident.Attribution) error {
 	if by.Source != "" {
 		if held, through, err := r.held(ctx, o); err == nil && held && !through {
-			return &responder.Refused{Reason: fmt.Sprintf("%s is on hold already: `watchdog status` shows it", o)}
+			return &responder.Refused{Reason: fmt.Sprintf("%s is already on hold: see `watchdog status`", o)}
 		}
 	}
 	err := r.c.HoldTarget(ctx, o.Namespace, o.Kind, o.Name, by)
 	if by.Source != "" && apierrors.IsForbidden(err) {
 		// It never acts there itself, so it has no right to mark the workload.
-		return &responder.Refused{Reason: fmt.Sprintf("watchdog may not mark %s (chart value actions); use "+
+		return &responder.Refused{Reason: fmt.Sprintf("watchdog is not allowed to annotate %s (chart value actions); use "+
 			"`watchdog hold %s`", o, o)}
 	}
 	return notThere(o, err)
@@ -58,7 +58,7 @@ func (r Responder) Resume(ctx context.Context, o responder.Object, by incident.A
 			return false, notThere(o, err)
 		case held && !through:
 			return false, &responder.Refused{Reason: fmt.Sprintf("the hold on %s was not set through watchdog; lift "+
-				"it with your own rights: `watchdog resume %s`", o, o)}
+				"it with your own permissions: `watchdog resume %s`", o, o)}
 		case !held:
 			return false, nil
 		}

@@ -68,7 +68,7 @@ func wordsOf(o object) (incident.Words, error) {
 func (s *Store) Patch(ctx context.Context, id string, p responder.Patch, version string) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": version}, "spec": spec(p)})
 	if err != nil {
-		return fmt.Errorf("encode what is written on incident %s: %w", id, err)
+		return fmt.Errorf("encode the update of incident %s: %w", id, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

@@ -47,7 +47,7 @@ type WorkloadState struct {
 	// ObservedAt is when the API server was last heard on the quietest of the
 	// watches that this was read from.
 	ObservedAt time.Time
-	// Hold is what the hold annotation on the workload says, "it gives no reason" if
+	// Hold is what the hold annotation on the workload says, "no reason given" if
 	// that is empty; empty: there is none.
 	Hold string
 	// HoldSince is when the hold was set; zero: not known.
@@ -126,7 +126,7 @@ func (s *scope) state(x Watched, now time.Time) (WorkloadState, error) {
 		Waiting: map[string]int{}}
 	st.Op, st.ScaledBy = w.Annotations[remediate.OpAnnotation], w.Annotations[scaledByAnnotation]
 	if h, held := remediate.HoldOf(w.Annotations, now); held {
-		st.Hold, st.HoldSince = cmp.Or(h.Reason, "it gives no reason"), h.Since
+		st.Hold, st.HoldSince = cmp.Or(h.Reason, "no reason given"), h.Since
 	}
 	owners := []string{uid}
 	if x.Kind == "deployment" {

@@ -252,7 +252,7 @@ func (s *Store) swapStatus(ctx context.Context, id, version string, revision int
 		}
 		return explain(r, err)
 	}
-	return fmt.Errorf("patch incidents/status %s/%s: people wrote on the incident %d times meanwhile; it is tried again",
+	return fmt.Errorf("patch incidents/status %s/%s: it changed %d times during the write; will retry",
 		s.namespace, id, swapAttempts)
 }
 

@@ -38,12 +38,12 @@ func Check(windows []Window, now time.Time, hold func(target string) string) Ala
 					w.words(), w.Name))
 			}
 			if more := w.Extended(); more > 0 && now.After(w.First) {
-				still = append(still, fmt.Sprintf("window %s was planned to end at %s and is extended until %s%s",
+				still = append(still, fmt.Sprintf("window %s was planned to end at %s, extended until %s%s",
 					w.Name, clock(w.First, now), clock(w.Until, now), w.words()))
 			}
 		case Overrun:
-			overrun = append(overrun, fmt.Sprintf("the time of window %s was up at %s and nobody has said that the "+
-				"work is over%s; people are told again and watchdog acts again; extend it (`watchdog maintenance "+
+			overrun = append(overrun, fmt.Sprintf("window %s reached its end at %s and nobody ended it%s; "+
+				"notifications and actions have resumed; extend it (`watchdog maintenance "+
 				"extend %s --for …`) or end it (`watchdog maintenance end %s`)", w.Name, clock(w.Until, now), w.words(),
 				w.Name, w.Name))
 			still = append(still, w.forgotten(w.Until, now, hold)...)

@@ -152,10 +152,10 @@ func MayDeploy(windows []Window, target string, now time.Time) (bool, string) {
 	case inside != nil:
 		return true, fmt.Sprintf("window %s allows it: %s", inside.Name, inside.Left(now))
 	case next != nil:
-		return false, fmt.Sprintf("%s may be deployed in a window only; the next one is %s, %s to %s", target,
+		return false, fmt.Sprintf("%s may only be deployed in a window; the next one is %s, %s to %s", target,
 			next.Name, clock(next.Begin, now), clock(next.End, now))
 	case required != "":
-		return false, fmt.Sprintf("%s may be deployed in window %s only, which does not occur within a year", target,
+		return false, fmt.Sprintf("%s may only be deployed in window %s, which does not occur within a year", target,
 			required)
 	}
 	return true, fmt.Sprintf("no window restricts deploys of %s now", target)

@@ -18,7 +18,7 @@ func (b *Blocked) Take(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.why = ""; err != nil {
-		b.why = "this replica holds the lease and cannot work as the leader: " + strutil.Shorten(err.Error(), maxRefusal)
+		b.why = "this replica holds the lease but cannot work as the leader: " + strutil.Shorten(err.Error(), maxRefusal)
 	}
 }
 

@@ -98,12 +98,12 @@ func (b *Bounds) Alarm(now time.Time) incident.Alert {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	a := incident.Alert{Rule: "beyond_bounds", Severity: incident.P3, Verdict: incident.OK,
-		Reason: "nothing is refused", Source: "watchdog", EvaluatedAt: now}
+		Reason: "no limit is exceeded", Source: "watchdog", EvaluatedAt: now}
 	if len(b.refused) > 0 {
 		slices.Sort(b.refused)
 		a.Firing, a.Verdict, a.ActiveAt = true, incident.Breach, b.since
-		a.Reason = "what is beyond watchdog's bounds is refused, everything else goes on: " +
-			strings.Join(b.refused, ", ") + ": the log names who sends it"
+		a.Reason = "limits exceeded, the excess is rejected: " +
+			strings.Join(b.refused, ", ") + "; the log names the senders"
 	}
 	return a
 }

@@ -72,7 +72,7 @@ func NewCanary(o CanaryOptions) *Canary {
 		success: f.NewGauge(prometheus.GaugeOpts{Namespace: "watchdog", Name: "canary_last_success_timestamp_seconds",
 			Help: "Time at which a canary last arrived; 0: never on this replica."}),
 		failed: f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "canary_failed_total",
-			Help: "Canaries that did not arrive, by the first stage that they did not pass: samples, judge, engine, " +
+			Help: "Canaries that were not delivered, by the first stage that they did not pass: samples, judge, engine, " +
 				"outbox."}, []string{"link"}),
 	}
 	for _, l := range []string{LinkSamples, LinkJudge, LinkEngine, LinkOutbox} {
@@ -216,21 +216,21 @@ func (c *Canary) landed(began time.Time) {
 	c.latency.Set(now.Sub(began).Seconds())
 	c.success.Set(float64(now.UnixMilli()) / 1000)
 	if was != "" {
-		c.o.Logger.Info("the canary arrives again")
+		c.o.Logger.Info("canary delivered again")
 	}
 	c.o.Broken("")
 }
 
 func (c *Canary) lost(link string) {
-	why := fmt.Sprintf("an alert made to try watchdog out did not get from a sample to a receiver within %s: it was "+
-		"lost at %q of samples, judge, engine, outbox", c.limit(), link)
+	why := fmt.Sprintf("the canary, a synthetic alert, was not delivered within %s: it was "+
+		"lost at %q (stages: samples, judge, engine, outbox)", c.limit(), link)
 	c.mu.Lock()
 	fresh := c.broken == ""
 	c.broken = why
 	c.mu.Unlock()
 	c.failed.WithLabelValues(link).Inc()
 	if fresh {
-		c.o.Logger.Error("the canary did not arrive", "link", link)
+		c.o.Logger.Error("canary not delivered", "link", link)
 	}
 	c.o.Broken(why)
 }
@@ -255,9 +255,9 @@ func (c *Canary) Why() string {
 	case c.broken != "":
 		return c.broken
 	case c.last.IsZero():
-		return "no alert has got from a sample to a receiver yet since this replica leads"
+		return "no canary was delivered since this replica became leader"
 	case c.o.Now().Sub(c.last) > 2*c.interval:
-		return fmt.Sprintf("the last alert that got from a sample to a receiver is %s old",
+		return fmt.Sprintf("the last delivered canary is %s old",
 			c.o.Now().Sub(c.last).Round(time.Second))
 	}
 	return ""

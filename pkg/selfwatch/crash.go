@@ -27,7 +27,7 @@ func WatchCrashes(dir string, now time.Time) (unfit string, err error) {
 	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
 		if err := os.Rename(path, filepath.Join(dir,
 			"crash-"+info.ModTime().UTC().Format("20060102T150405.000")+".txt")); err != nil {
-			return "", fmt.Errorf("keep the last words of a crash: %w", err)
+			return "", fmt.Errorf("keep crash output: %w", err)
 		}
 	}
 	kept, err := filepath.Glob(filepath.Join(dir, "crash-*.txt"))
@@ -46,23 +46,23 @@ func WatchCrashes(dir string, now time.Time) (unfit string, err error) {
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return "", fmt.Errorf("prepare for the last words of a crash: %w", err)
+		return "", fmt.Errorf("prepare the crash output file: %w", err)
 	}
 	defer f.Close()
 	if err := debug.SetCrashOutput(f, debug.CrashOptions{}); err != nil {
-		return "", fmt.Errorf("prepare for the last words of a crash: %w", err)
+		return "", fmt.Errorf("prepare the crash output file: %w", err)
 	}
 	if n < maxCrashes {
 		return "", nil
 	}
-	return fmt.Sprintf("it crashed %d times within %s, last with %q; see %s, and restart it without these files to "+
-		"let it act again", n, crashWindow, firstLine(kept[len(kept)-1]), filepath.Join(dir, "crash-*.txt")), nil
+	return fmt.Sprintf("watchdog crashed %d times within %s, last with %q; see %s; to resume actions, "+
+		"delete these files and restart", n, crashWindow, firstLine(kept[len(kept)-1]), filepath.Join(dir, "crash-*.txt")), nil
 }
 
 func firstLine(path string) string {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return "words that cannot be read"
+		return "unreadable output"
 	}
 	line, _, _ := strings.Cut(string(b), "\n")
 	return line

@@ -151,7 +151,7 @@ func (h *Heartbeat) once(ctx context.Context, b *Beat) bool {
 	if err := h.send(ctx, b); err != nil {
 		if ctx.Err() == nil {
 			h.sent.WithLabelValues("failed").Inc()
-			h.o.Logger.Warn("heartbeat not taken; it is sent again before the next one", "interval", b.Interval, "err",
+			h.o.Logger.Warn("heartbeat failed; will retry before the next one", "interval", b.Interval, "err",
 				err)
 		}
 		return false
@@ -178,9 +178,9 @@ func (h *Heartbeat) say(reason, why string) {
 		return
 	}
 	if reason != "" {
-		h.o.Logger.Warn("no heartbeat is sent", "reason", reason, "why", why)
+		h.o.Logger.Warn("heartbeat withheld", "reason", reason, "why", why)
 	} else {
-		h.o.Logger.Info("heartbeats are sent again")
+		h.o.Logger.Info("heartbeats resumed")
 	}
 	h.said = reason
 }
@@ -208,7 +208,7 @@ func (h *Heartbeat) send(ctx context.Context, b *Beat) error {
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
 	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("send heartbeat to %s: it answers %s", req.URL.Host, resp.Status)
+		return fmt.Errorf("send heartbeat to %s: unexpected response %s", req.URL.Host, resp.Status)
 	}
 	return nil
 }

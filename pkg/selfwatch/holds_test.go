@@ -17,7 +17,7 @@ func TestAForgottenHoldIsTold_X103(t *testing.T) {
 	now := begin
 	h := NewHolds(prometheus.NewRegistry(), func() time.Time { return now })
 	all := []Hold{{What: "cart", Reason: "migration (ada)", Since: begin, Lift: "shop/cart"},
-		{What: "front", Reason: "it gives no reason", Lift: "shop/front"}}
+		{What: "front", Reason: "no reason given", Lift: "shop/front"}}
 	kill := &incident.Attribution{Reason: "data centre move", At: begin.Add(12 * time.Hour)}
 	alarm := func(after time.Duration, everything *incident.Attribution, targets ...Hold) incident.Alert {
 		now = begin.Add(after)

@@ -60,11 +60,11 @@ func (m *Missing) Alarm(cfg *config.Config, now time.Time) incident.Alert {
 		m.looked, m.text = now, text
 	}
 	a := incident.Alert{Rule: "secret_missing", Severity: incident.P2, Verdict: incident.OK,
-		Reason: "all files of credentials are there", Source: "watchdog", EvaluatedAt: now,
+		Reason: "all credential files exist", Source: "watchdog", EvaluatedAt: now,
 		Ladder: []incident.Rung{{Action: incident.ActionPage, Class: incident.C1}}}
 	if m.text != "" && now.Sub(m.since) >= missingFor {
 		a.Firing, a.Verdict, a.ActiveAt = true, incident.Breach, m.since
-		a.Reason = "files of credentials do not exist: " + m.text + ": create the Secret, or correct the option"
+		a.Reason = "credential files do not exist: " + m.text + "; create the Secret or correct the option"
 	}
 	return a
 }

@@ -54,7 +54,7 @@ func (r *Refusal) Alarm(now time.Time) incident.Alert {
 		Reason: "the configuration is loaded", Source: "watchdog", EvaluatedAt: now}
 	if r.text != "" && now.Sub(r.since) >= refusedFor {
 		a.Firing, a.Verdict, a.ActiveAt = true, incident.Breach, r.since
-		a.Reason = "the configuration was refused and the previous one stays in use: " + r.text
+		a.Reason = "reload failed, keeping the previous configuration: " + r.text
 	}
 	return a
 }

@@ -27,7 +27,7 @@ func TestARefusedConfigurationIsToldUntilOneIsLoaded_A5(t *testing.T) {
 	if !a.Firing || a.Severity != incident.P3 || !a.ActiveAt.Equal(now) || len(a.Ladder) != 0 {
 		t.Errorf("%+v", a)
 	}
-	for _, want := range []string{"refused", "previous one stays in use",
+	for _, want := range []string{"reload failed", "keeping the previous configuration",
 		"targets[60].workload: only deployments can be acted upon", "and 2 more"} {
 		if !strings.Contains(a.Reason, want) {
 			t.Errorf("no %q in %q", want, a.Reason)

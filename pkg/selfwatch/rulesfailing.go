@@ -23,7 +23,7 @@ const (
 // objectives.
 func RulesFailing(all []rules.Failure, now time.Time) incident.Alert {
 	a := incident.Alert{Rule: "rules_failing", Severity: incident.P2, Verdict: incident.OK,
-		Reason: "all rules can be evaluated", Source: "watchdog", EvaluatedAt: now,
+		Reason: "all rules evaluate", Source: "watchdog", EvaluatedAt: now,
 		Ladder: []incident.Rung{{Action: incident.ActionPage, Class: incident.C1}}}
 	var named []string
 	more := 0
@@ -47,8 +47,8 @@ func RulesFailing(all []rules.Failure, now time.Time) incident.Alert {
 		named = append(named, fmt.Sprintf("%d more", more))
 	}
 	if a.Firing {
-		a.Reason = "rules cannot be evaluated, so what they watch for is not seen: " + strings.Join(named, "; ") +
-			": correct the expression, or look at what answers it"
+		a.Reason = "rules fail to evaluate and cannot fire: " + strings.Join(named, "; ") +
+			"; correct the expression or check the data source"
 	}
 	return a
 }

@@ -27,7 +27,7 @@ func TestARuleThatCannotBeEvaluatedIsTold(t *testing.T) {
 		since time.Duration // 0: it does not fire
 		text  []string
 	}{
-		{name: "all rules can be evaluated"},
+		{name: "all rules evaluate"},
 		{name: "it has just begun", all: []rules.Failure{failed("QueueTooLong", time.Minute, 0)}},
 		{name: "it lasts", all: []rules.Failure{failed("QueueTooLong", failingFor, 0)}, since: failingFor,
 			text: []string{`QueueTooLong of group "queue" since 11:55 UTC (many-to-many`}},

@@ -155,7 +155,7 @@ func (w *Watch) Tell(i incident.Incident) {
 // replica sees in breach.
 func (w *Watch) Leaderless(now time.Time, why string) {
 	if blind := w.blind(); why != "" && blind != "" {
-		why += "; and this replica cannot see: " + blind
+		why += "; this replica also has no data: " + blind
 	}
 	w.leader.Look(now, why, w.firing())
 }
@@ -242,9 +242,9 @@ func (w *Watch) paging(now time.Time) string {
 	defer w.mu.Unlock()
 	was := w.cannotPage
 	if w.cannotPage = unpaged(w.pagers, failing, now); w.cannotPage != "" && was == "" {
-		w.o.Logger.Error("nobody can be paged", "why", w.cannotPage)
+		w.o.Logger.Error("no receiver can page", "why", w.cannotPage)
 	} else if w.cannotPage == "" && was != "" {
-		w.o.Logger.Info("people can be paged again")
+		w.o.Logger.Info("paging works again")
 	}
 	return w.cannotPage
 }
@@ -263,7 +263,7 @@ func unpaged(pagers []string, failing map[string]time.Time, now time.Time) strin
 	if len(texts) == 0 {
 		return ""
 	}
-	return "no receiver that pages takes what it is told: " + strings.Join(texts, ", ")
+	return "every receiver that pages fails: " + strings.Join(texts, ", ")
 }
 
 // fit says for which reason no heartbeat is to be sent.
@@ -299,7 +299,7 @@ func longer(what string, d, limit time.Duration) string {
 	if d <= limit {
 		return ""
 	}
-	return fmt.Sprintf("%s %s ago, at most %s is well", what, d.Round(time.Second), limit)
+	return fmt.Sprintf("%s %s ago (limit %s)", what, d.Round(time.Second), limit)
 }
 
 // unrecorded says why nothing can be recorded; empty: it can.

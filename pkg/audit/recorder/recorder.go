@@ -97,9 +97,9 @@ func (r *Recorder) Closed() error {
 func (r *Recorder) Look() bool {
 	switch news, why := r.try(); {
 	case news && why != nil:
-		r.o.Logger.Error("the audit record cannot be written: this replica does not lead until it can", "err", why)
+		r.o.Logger.Error("the audit log is not writable: this replica cannot lead until it is", "err", why)
 	case news:
-		r.o.Logger.Info("the audit record can be written again")
+		r.o.Logger.Info("the audit log is writable again")
 	default:
 		return why == nil
 	}

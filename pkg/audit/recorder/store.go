@@ -85,7 +85,7 @@ func (s *Store) Note(ctx context.Context) {
 		return // somebody else wrote it: tried again in a minute
 	}
 	if err != nil {
-		s.r.o.Logger.Warn("the ledger was not told how far the audit record has come; tried again in a minute",
+		s.r.o.Logger.Warn("could not anchor the audit log in the ledger; will retry in a minute",
 			"err", err)
 		return
 	}
@@ -101,14 +101,14 @@ func (s *Store) Check(ctx context.Context) (why string, err error) {
 		return "", nil // whoever leads then only watches
 	}
 	if err != nil {
-		return "", fmt.Errorf("read what the ledger noted of the audit record: %w", err)
+		return "", fmt.Errorf("read the audit log anchor from the ledger: %w", err)
 	}
 	var tips []audit.Tip
 	for log, x := range l.Anchors {
 		tips = append(tips, audit.Tip{Log: log, Seq: x.Seq, Hash: x.Hash, Key: x.Key})
 	}
 	if why, err = s.r.log.Verify(tips...); err != nil {
-		return "", fmt.Errorf("read the audit record: %w", err)
+		return "", fmt.Errorf("read the audit log: %w", err)
 	}
 	return why, nil
 }

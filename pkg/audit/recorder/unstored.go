@@ -63,6 +63,6 @@ func (u *unstored) why(now time.Time) string {
 	if id == "" {
 		return ""
 	}
-	return fmt.Sprintf("incident %s could not be stored since %s UTC, and nobody is told what is new of it: %v",
+	return fmt.Sprintf("incident %s could not be stored since %s UTC, its updates are not sent: %v",
 		id, oldest.since.UTC().Format("15:04:05"), oldest.err)
 }

@@ -121,7 +121,7 @@ func (t *Controller) Reconcile(ctx context.Context) {
 		next := s.Status
 		w, err := s.Spec.Window(s.Name, s.Status)
 		if err != nil {
-			next.Problem = "it has no effect: " + err.Error()
+			next.Problem = "the window has no effect: " + err.Error()
 			t.store(ctx, s, next)
 			continue
 		}
@@ -191,7 +191,7 @@ func (t *Controller) store(ctx context.Context, s kube.StoredWindow, next mainte
 		return
 	}
 	if _, err := t.save(ctx, s.Name, s.Version, next); err != nil {
-		t.log.Debug("status of a maintenance window not stored; tried again", "window", s.Name, "err", err)
+		t.log.Debug("could not store the status of a maintenance window; will retry", "window", s.Name, "err", err)
 		return
 	}
 	if was.Phase != next.Phase {
@@ -249,7 +249,7 @@ func (t *Controller) silence(ctx context.Context, w maintenance.Window, key stri
 	client, targets := t.client, t.targets
 	t.mu.Unlock()
 	if client == nil {
-		return nil, fmt.Errorf("no silence was made: the configuration has no alertmanager.silences")
+		return nil, fmt.Errorf("no silence created: alertmanager.silences is not configured")
 	}
 	var ids []string
 	var gone error
@@ -272,7 +272,7 @@ func (t *Controller) silence(ctx context.Context, w maintenance.Window, key stri
 			t.made[key] = had
 		}
 		if had.id == "" {
-			gone = fmt.Errorf("silence %s is gone: somebody ended it, or Alertmanager lost it; it is not made again",
+			gone = fmt.Errorf("silence %s is gone (expired manually or lost by Alertmanager); it is not recreated",
 				key)
 			continue
 		}
@@ -381,7 +381,7 @@ func (t *Controller) expireOne(ctx context.Context, key string) error {
 		return nil // the one that had it is gone from the configuration
 	}
 	if t.now().Before(t.later[key]) {
-		return fmt.Errorf("silence %s is not ended yet", key)
+		return fmt.Errorf("silence %s has not expired yet", key)
 	}
 	err := c.Expire(ctx, key)
 	if delete(t.later, key); err != nil {
@@ -419,7 +419,7 @@ func (t *Controller) announce(ctx context.Context, next toldPublic, was string) 
 	later := "public/" + next.m.Key
 	if err := t.page().Maintain(ctx, next.m, next.state); err != nil {
 		t.later[later] = t.now().Add(tendAgain)
-		return was, fmt.Errorf("the public was not told that it is %s: %w", next.state, err)
+		return was, fmt.Errorf("could not set the status page to %s: %w", next.state, err)
 	}
 	delete(t.later, later)
 	t.told[next.m.Key] = next

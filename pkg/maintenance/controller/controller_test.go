@@ -228,7 +228,7 @@ func TestASilenceThatAPersonEndedIsNotMadeAgain(t *testing.T) {
 	d.change("db", func(s *maintenance.Spec) { s.Until = s.Until.Add(time.Hour) }).after(checkSilences).want("extended",
 		"")
 	if s := d.stored["db"].Status; !strings.Contains(s.Problem,
-		"silence maintenance/db/targets is gone: somebody ended it") {
+		"silence maintenance/db/targets is gone (expired manually") {
 		t.Errorf("%+v", s)
 	}
 	d.change("db", func(s *maintenance.Spec) { s.Ended = &maintenance.Word{At: d.clock.at} }).after(time.Second)
@@ -336,7 +336,7 @@ func TestThePublicHearsOfEachChangeOnce(t *testing.T) {
 	d.page.down = true
 	d.after(0)
 	if st := d.stored["db"].Status; st.Public != "" || !strings.Contains(st.Problem,
-		"the public was not told that it is scheduled: 500") {
+		"could not set the status page to scheduled: 500") {
 		t.Errorf("%+v", st)
 	}
 	d.page.down = false
@@ -417,7 +417,7 @@ func TestAWindowThatMakesNoSenseSaysSo(t *testing.T) {
 	d.stored["db"] = storedWindow("db", noon, noon.Add(-time.Hour), holdAll)
 	d.after(0)
 	if s := d.stored["db"].Status; !strings.Contains(s.Problem,
-		"it has no effect: until 2026-03-01T11:00:00Z is not after from") {
+		"the window has no effect: until 2026-03-01T11:00:00Z is not after from") {
 		t.Errorf("%+v", s)
 	}
 }

@@ -67,7 +67,7 @@ func (w *Windows) Take(stored []kube.StoredWindow, odd, err error) {
 	defer w.once.Do(func() { close(w.looked) })
 	if err != nil {
 		if !w.failing {
-			w.log.Warn("maintenance windows of the cluster are not read; those last known stay until they end", "known",
+			w.log.Warn("could not read maintenance windows from the cluster; the last known ones apply until they end", "known",
 				len(w.cluster), "err", err)
 		}
 		w.failing = true
