@@ -88,5 +88,5 @@ func told(ladder []incident.Rung, x rules.Alert) []incident.Rung {
 		}
 	}
 	return []incident.Rung{{Action: incident.ActionPage, Class: remediate.ClassOf("page"),
-		Why: fmt.Sprintf("no target matches %s, so %s is not possible", by, strings.Join(acts, ", "))}}
+		Why: fmt.Sprintf("no target matches %s: cannot run %s", by, strings.Join(acts, ", "))}}
 }

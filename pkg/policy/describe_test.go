@@ -60,7 +60,7 @@ func TestAnAlertThatMeansNoTargetPagesAtOnce_X72(t *testing.T) {
 		SourceKind: "alertmanager", Labels: map[string]string{"alertname": "Down", "team": "shop", "namespace": "prod",
 			"node": "n1"}}
 	a := p.View([]rules.Alert{x}, nil).Alerts[0]
-	if want := `no target matches namespace="prod", so capture, restart is not possible`; len(a.Ladder) != 1 ||
+	if want := `no target matches namespace="prod": cannot run capture, restart`; len(a.Ladder) != 1 ||
 		a.Ladder[0].Action != "page" || a.Ladder[0].Why != want {
 		t.Errorf("%+v, want %q", a.Ladder, want)
 	}

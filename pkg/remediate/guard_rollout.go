@@ -29,8 +29,8 @@ func noRollout(f Facts, p incident.Plan) incident.Answer {
 	failing, of, reasons := failures(f, current)
 	switch {
 	case p.Action == incident.ActionRollback && onlyNodes(w, current, reasons):
-		return hold(incident.Wait, "a rollout is in progress and the release is not what blocks it: %d of %d pods "+
-			"of revision %s have no node (%s); %s", failing, of, describe(current), list(reasons), numbers)
+		return hold(incident.Wait, "a rollout is in progress, blocked by scheduling and not by the release: %d of "+
+			"%d pods of revision %s have no node (%s); %s", failing, of, describe(current), list(reasons), numbers)
 	case p.Action == incident.ActionRollback && failing > 0:
 		return pass("the rollout in progress is the suspect: %d of %d pods of revision %s are failing (%s); %s", failing, of,
 			describe(current), list(reasons), numbers)

@@ -85,7 +85,7 @@ func TestRollbackLooksAtWhatTheOldRevisionNeeds(t *testing.T) {
 			f.Workload.Revisions[2].Template = template("app:latest", "deployed", "1")
 			f.Workload.Revisions[1].Template = template("app:latest", "deployed", "2")
 			f.Records[1].GoodAt = time.Time{}
-		}, "plan", incident.HandOver, "2 (agent-system:v2.1.4) would start the same as revision 3 (agent-system:v2.1.5), " +
+		}, "plan", incident.HandOver, "2 (agent-system:v2.1.4) would start the same pods as revision 3 (agent-system:v2.1.5), " +
 			"which is not known to be good"},
 		{"X24 a variable differs that is no date", func(f *Facts) {
 			at := func(n string) json.RawMessage {

@@ -19,7 +19,7 @@ func settledDown(f Facts, _ incident.Plan) incident.Answer {
 		if m.Was == "" || began < 0 || began >= grace || f.Now.Sub(m.At) >= grace {
 			continue
 		}
-		a := hold(incident.Wait, "the breach began %s after watchdog replaced the pods (op %s): for %s that may be "+
+		a := hold(incident.Wait, "the breach began %s after watchdog replaced the pods (op %s): for %s this may be "+
 			"their startup", began.Round(time.Second), m.Op, grace)
 		a.RetryAt = m.At.Add(grace)
 		return a

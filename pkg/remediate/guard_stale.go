@@ -23,7 +23,7 @@ func freshEvidence(f Facts, _ incident.Plan) incident.Answer {
 	}
 	age := f.Now.Sub(at).Round(time.Millisecond)
 	if !fresh(at, f.Now, limit) {
-		return hold(incident.Freeze, "%s was evaluated %s ago (limit %s, clock skew %s)",
+		return hold(incident.Freeze, "%s was evaluated %s ago (limit %s, allowed clock skew %s)",
 			f.Alert.Rule, age, limit, clockSkew)
 	}
 	return pass("%s was evaluated %s ago (limit %s)", f.Alert.Rule, age, limit)

@@ -214,7 +214,7 @@ func goodness(f Facts, r, current Revision) (Record, string) {
 	for _, other := range f.Workload.Revisions {
 		if newer, ok := record(f.Records, other.UID); other.Number > r.Number && !sameRelease(other, r) &&
 			startsTheSame(other, r) && (!ok || newer.GoodAt.IsZero() || !newer.RolledBackAt.IsZero()) {
-			return Record{}, fmt.Sprintf("would start the same as revision %s, which is not known to be good",
+			return Record{}, fmt.Sprintf("would start the same pods as revision %s, which is not known to be good",
 				describe(other))
 		}
 	}

@@ -213,5 +213,5 @@ func TestPodsThatStartSlowlyHaveTheirTimeToSettle_X102(t *testing.T) {
 	f.Alert.ActiveAt = f.Now.Add(-3 * time.Minute)
 	f.Workload.DeclaredStartup = 6 * time.Minute
 	_, answers := Consider(f)
-	checkHeld(t, answers, "settling", incident.Wait, "for 6m0s that may be their startup")
+	checkHeld(t, answers, "settling", incident.Wait, "for 6m0s this may be their startup")
 }
