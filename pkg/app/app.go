@@ -272,7 +272,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 // run starts the long-lived parts; each ends with ctx.
 func (a *App) run(ctx context.Context) error {
 	// The leader's work and the outbox outlive the signal by a moment, on contexts
-	// of their own: an op that is being sent gets its answer, and what is queued is told.
+	// of their own: an op that is being sent gets its answer, and what is queued is sent.
 	if err := a.agree(ctx, true); err != nil {
 		a.o.Logger.Warn("cannot read the API server's time yet; using the clock of this host",
 			"err", err)

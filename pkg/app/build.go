@@ -40,7 +40,7 @@ type built struct {
 	*compiled
 	notifiers []notify.Notifier
 	inbound   inbound.Settings
-	// alertmanager is whose silences are honoured; nil: nobody's.
+	// alertmanager is the one whose silences count; nil: none.
 	alertmanager *alertmanager.Client
 	beat         *selfwatch.Beat // nil: no heartbeat is sent
 	snapshot     *snapshot.Reader

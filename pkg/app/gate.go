@@ -12,8 +12,8 @@ import (
 	"watchdog.io/watchdog/pkg/web"
 )
 
-// openGate makes what says who may read, on every replica. It has a client of its own: a
-// flood of unknown tokens takes nothing from the share of requests of people's words.
+// openGate makes the check of who may read, on every replica. It has a client of its own: a
+// flood of unknown tokens takes nothing from the requests of responders.
 func (a *App) openGate() error {
 	client, err := kube.Connect(a.o.Kubeconfig, "")
 	if err != nil {

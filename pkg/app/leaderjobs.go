@@ -8,7 +8,7 @@ import (
 	"watchdog.io/watchdog/pkg/notify"
 )
 
-// comparePage compares the public page with what is measured while this replica leads.
+// comparePage compares the status page with the measured state while this replica leads.
 func (a *App) comparePage(ctx context.Context) {
 	if !a.leading.Load() {
 		a.drift.Reset()
@@ -54,7 +54,7 @@ func (a *App) watchReviews(ctx context.Context) {
 const retryLead = 2 * time.Second
 
 // work leads until ctx ends. It does not begin before the store is ready: an API server that
-// drops what the engine stores would make it act, and tell nobody.
+// drops what the engine stores would make it act, and notify nobody.
 func (a *App) work(ctx context.Context) {
 	defer a.blocked.Take(nil)
 	for ctx.Err() == nil {

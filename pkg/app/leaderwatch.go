@@ -11,15 +11,15 @@ import (
 const (
 	leaderLook    = 10 * time.Second
 	leaderTimeout = 5 * time.Second
-	// staleLease is how long a lease may stay as it is before it counts as nobody's.
+	// staleLease is how long a lease may stay unrenewed before it counts as free.
 	staleLease = 30 * time.Second
 	// yieldAfter is how long another replica must lead until it has told what this one
 	// still keeps for the receivers.
 	yieldAfter = 30 * time.Second
 )
 
-// watchLeader looks whether somebody leads, and lets this replica speak for itself
-// if nobody does. It never ends by an error: it is what is left when all else fails.
+// watchLeader watches whether a replica leads, and lets this one notify by itself if none
+// does. It never ends with an error: it is the last resort when all else fails.
 func (a *App) watchLeader(ctx context.Context) {
 	tick := time.NewTicker(leaderLook)
 	defer tick.Stop()
@@ -44,7 +44,7 @@ func (a *App) watchLeader(ctx context.Context) {
 		case holder == "":
 			why = "the lease is free"
 		case now.Sub(changed) > staleLease:
-			// Since, not for how long: news is told again.
+			// Since, not for how long: a changed text is sent again.
 			why = fmt.Sprintf("%s holds the lease and has not renewed it since %s UTC", holder,
 				changed.UTC().Format("15:04:05"))
 		}

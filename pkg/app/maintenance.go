@@ -39,7 +39,7 @@ func (a *App) useWindows(b *built) {
 	a.maintenance.Use(silencerOf(b), publisherOf(b.notifiers), b.setup.Targets)
 }
 
-// publisherOf is the receiver that tells the public, nil without one.
+// publisherOf is the receiver for the status page, nil without one.
 func publisherOf(all []notify.Notifier) controller.Publisher {
 	for _, n := range all {
 		if m, ok := n.(notify.Maintainer); ok {

@@ -21,7 +21,7 @@ const (
 	// quiet is how long the configuration's folders must be at rest before they are
 	// read: an editor or the kubelet touches several files in a row (F-102).
 	quiet = 300 * time.Millisecond
-	// compare is how often all files are read and compared, for what no event tells of:
+	// compare is how often all files are read and compared, for what no event reports:
 	// network file systems, links, more folders than can be watched.
 	compare = 30 * time.Second
 )
@@ -56,7 +56,7 @@ func (a *App) Reload() error {
 	return nil
 }
 
-// use takes a configuration up, or says why it cannot be; then nothing has changed.
+// use installs a configuration, or says why it cannot; then nothing has changed.
 func (a *App) use(cfg *config.Config) error {
 	a.readSecrets(cfg)
 	swap, err := a.prepare(cfg)
@@ -130,7 +130,7 @@ func (a *App) follow(w *fsnotify.Watcher) {
 	}
 }
 
-// comparison finds out what no event told of.
+// comparison finds changes that no event reported.
 type comparison struct {
 	sum     func() string // of the files of the configuration in use
 	refused func() bool   // the last reload failed

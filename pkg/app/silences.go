@@ -8,7 +8,7 @@ import (
 )
 
 // firstSilences is how long a new process waits for the silences before it leads:
-// an incident whose opening was kept quiet would else be told.
+// otherwise it would notify of an incident whose opening was silenced.
 const firstSilences = 10 * time.Second
 
 // newAlertmanager returns the client of the Alertmanager whose silences are

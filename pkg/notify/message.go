@@ -32,7 +32,7 @@ func Headline(i incident.Incident) string {
 	return fmt.Sprintf("%s %s: %s", i.Severity, Status(i), i.Title())
 }
 
-// Status is the incident's phase in the words of somebody who was just woken.
+// Status is the incident's phase, as the on-call needs it.
 func Status(i incident.Incident) string {
 	if i.Asked != nil {
 		return "needs approval"
@@ -70,7 +70,7 @@ func Tried(i incident.Incident) bool {
 	return len(i.Attempts) > 0 || i.Op != nil && !i.Op.AppliedAt.IsZero()
 }
 
-// Next says what watchdog will do, or what it wants of the reader.
+// Next says what watchdog will do, or what the reader has to do.
 func Next(i incident.Incident) string {
 	if r := i.Asked; r != nil {
 		return fmt.Sprintf("Approval requested until %s: %s. To approve: `%s`; to deny: `watchdog deny %s --reason WHY`",
@@ -134,7 +134,7 @@ func Asked(i incident.Incident) string {
 	return i.Asked.Op
 }
 
-// Answered says who took the incident on, or that nobody did in time.
+// Answered says who acknowledged the incident, or that nobody did in time.
 func Answered(i incident.Incident) string {
 	switch {
 	case !i.Acked.At.IsZero() && i.Acked.By != "":
@@ -157,7 +157,7 @@ func Answered(i incident.Incident) string {
 	return ""
 }
 
-// outgrown says whose acknowledgement counts no more, because the incident is graver now.
+// outgrown says whose acknowledgement no longer counts, because the severity is higher now.
 func outgrown(i incident.Incident) string {
 	who := "Somebody"
 	if i.AckedBefore.By != "" {
@@ -167,7 +167,7 @@ func outgrown(i incident.Incident) string {
 		i.AckedBefore.Severity, i.Severity)
 }
 
-// Maintained says by what window the target is in maintenance; "": by none.
+// Maintained names the target's maintenance window; "": none.
 func Maintained(i incident.Incident) string {
 	if i.Phase == incident.Resolved || i.Maintenance.Window == "" {
 		return ""
@@ -208,7 +208,7 @@ func Reason(i incident.Incident) string {
 	return ""
 }
 
-// Firing is the incident's state in Alertmanager's words.
+// Firing is the incident's state as Alertmanager names it.
 func Firing(i incident.Incident) string {
 	if i.Phase == incident.Resolved {
 		return "resolved"
@@ -217,12 +217,12 @@ func Firing(i incident.Incident) string {
 }
 
 // News is a fingerprint of what a person would act on; while it stays the same,
-// whoever was told is not told again.
+// a receiver that has it is not notified again.
 func News(i incident.Incident) string {
 	return Digest([]any{Firing(i), i.Severity, i.Lead, i.PageReason, i.Unanswered, i.Step, i.Acked.By, Asked(i)})
 }
 
-// Wanted reports whether a receiver that takes these severities hears of i.
+// Wanted reports whether a receiver that takes these severities is notified of i.
 func Wanted(i incident.Incident, severities []incident.Severity) bool {
 	return slices.Contains(severities, i.Severity)
 }

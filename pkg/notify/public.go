@@ -7,16 +7,16 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// Public is a receiver that the public reads: nothing is tried out on it.
+// Public is a public receiver: no test notification is sent to it.
 type Public interface {
 	Notifier
-	// What says what Reach shows.
+	// What describes what Reach shows.
 	What() string
-	// Reach tries whether it could be told, and changes nothing.
+	// Reach checks whether it can be reached, and changes nothing.
 	Reach(ctx context.Context) error
 }
 
-// Drift is where the page has not said for too long what is measured.
+// Drift is where the page has differed from the measured state for too long.
 type Drift struct {
 	Component string // the page's id; empty: the page as a whole
 	Text      string // for the team

@@ -14,8 +14,8 @@ func Graver(a, b incident.Severity) incident.Severity {
 	return cmp.Or(b, a)
 }
 
-// Rings reports whether a receiver that was told before must call people again: the
-// incident is graver than whatever it was told, so that what people answered is no
+// Rings reports whether a receiver that was notified before must page again: the
+// severity is higher than what it was notified of, so that the earlier answer is no
 // answer to this. Receipts of older versions do not say how grave it was.
 func Rings(i incident.Incident, prev incident.Receipt) bool {
 	if prev.Severity == "" {

@@ -2,8 +2,8 @@ package responder
 
 import "strings"
 
-// Button is what a button beside an incident means: which word, about what. It is
-// part of what a person is shown, so it says nothing of who they are.
+// Button is what a button beside an incident means: which action, on what. It is
+// part of a message that many people see, so it does not identify the person.
 type Button struct {
 	Action   Action
 	Incident string

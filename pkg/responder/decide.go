@@ -1,11 +1,11 @@
 // Package responder is what a responder may do about an incident: acknowledge it, answer
-// a plan, change its severity, write down what they found, say what the public reads, and
+// a plan, change its severity, add notes, publish it on the status page, and
 // hold, resume or undo what watchdog does to its target.
 //
 // It owns which request is applied, from whom, and the reason when it is not: Decide
-// says so for what stands on the incident, and a Service does what is around it. It
+// decides by the incident alone, and a Service reads, writes and records around it. It
 // leaves to others how a request arrives (command line, HTTP, Slack, PagerDuty), who the
-// person is, and what follows from it: it is written down, and the core takes it from
+// person is, and what follows from it: it is stored on the incident, and the core reads it
 // there.
 //
 // Its one rule: every refusal says why, and a request that is refused changes nothing.
@@ -78,7 +78,7 @@ type Object struct{ Namespace, Kind, Name string }
 // String is how people name it.
 func (o Object) String() string { return strings.TrimSuffix(o.Namespace+"/"+o.Name, "/") }
 
-// Patch is the part of an incident's words that one request writes.
+// Patch is the part of an incident's responder state that one request writes.
 type Patch = incident.Words
 
 // Refused is a request that is not applied. It changes nothing.
@@ -96,15 +96,15 @@ func refuse(format string, args ...any) error { return &Refused{Reason: fmt.Spri
 // LeastOfPlan is how much of a hash names a plan.
 const LeastOfPlan = 6
 
-// Bounds of what a person says, in bytes: of one text, and of all words on one incident,
+// Bounds of responders' texts, in bytes: of one text, and of all texts on one incident,
 // which the leader reads whenever one is added.
 const (
 	maxText  = 1024
 	maxWords = 64 << 10
 )
 
-// Decide decides on a request about an incident and what was said of it before: what is
-// to be written for it, and one line that tells the person the result. It is pure.
+// Decide decides on a request about an incident by what responders wrote before: what is
+// to be written for it, and one line with the result for the person. It is pure.
 func Decide(inc incident.Incident, w incident.Words, r Request) (Patch, string, error) {
 	none := Patch{}
 	if r.By == "" {
@@ -171,7 +171,7 @@ func owner(inc incident.Incident, w incident.Words) incident.Attribution {
 }
 
 // outgrown refuses an acknowledgement of an incident that has become graver since the
-// person was told of it: what they saw is not what they would take on.
+// person was notified of it: what they saw is not what they would acknowledge.
 func outgrown(inc incident.Incident, r Request) error {
 	shown := inc.Severity
 	if _, of, ok := strings.Cut(r.Key, "/"); ok {
@@ -290,9 +290,8 @@ func grade(inc incident.Incident, w incident.Words, to incident.Severity,
 		inc.Title(), inc.Severity, to), nil
 }
 
-// after returns a time after all that came before: the last word counts, and by its time
-// it is known. A word is the last because it is written last, also within one second, and
-// after one by a clock that was ahead.
+// after returns a time after all earlier ones: the last request counts, and its time shows
+// which one that is, also within one second, and after a request by a clock that was ahead.
 func after(at time.Time, by time.Duration, before ...time.Time) time.Time {
 	for _, b := range before {
 		if !at.After(b) && !incident.Ahead(b, at) {
@@ -336,8 +335,8 @@ func noteID(r Request) string {
 	return fmt.Sprintf("%s-%x", r.At.UTC().Format("20060102T150405.000000000"), sum[:6])
 }
 
-// publish lets the public read of the incident, or holds its page. Who once said yes to
-// publishing has said so for the whole incident.
+// publish publishes the incident on the status page, or holds the page. It is published as
+// a whole: with all later updates.
 func publish(inc incident.Incident, before incident.PublicWord, r Request,
 	by incident.Attribution) (Patch, string, error) {
 	by.At = after(r.At.UTC().Truncate(time.Millisecond), time.Millisecond, before.At, inc.Public.At)

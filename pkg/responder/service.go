@@ -43,9 +43,9 @@ var rights = map[Action]string{
 
 // Errors of a Cluster.
 var (
-	// ErrChanged says that the incident was written by somebody else since it was read.
+	// ErrChanged says that the incident has changed since it was read.
 	ErrChanged = errors.New("the incident has changed")
-	// ErrNoIncident says that the incident is not there, or not any more.
+	// ErrNoIncident says that the incident does not exist, or no longer exists.
 	ErrNoIncident = errors.New("no such incident")
 )
 
@@ -56,7 +56,7 @@ const (
 	Forbidden = "forbidden" // they may not
 	// the cluster did not respond, or nothing could be recorded: not applied, as far as is known
 	Failed = "failed"
-	// Overtaken: somebody else wrote first. It was not applied, and is decided once more.
+	// Overtaken: the incident changed first. It was not applied, and is decided once more.
 	Overtaken = "overtaken"
 )
 
@@ -71,13 +71,13 @@ type AuditEvent struct {
 // Cluster is what a service reads and writes.
 type Cluster interface {
 	Incidents(ctx context.Context) ([]incident.Incident, error)
-	// Incident returns one incident, what people have said of it, and the version of
-	// both; Patch adds to what they have said, and says ErrChanged if that is not the
-	// version any more.
+	// Incident returns one incident, what responders wrote on it, and the version of
+	// both; Patch adds to what they wrote, and returns ErrChanged if the version has
+	// changed.
 	Incident(ctx context.Context, id string) (incident.Incident, incident.Words, string, error)
 	Patch(ctx context.Context, id string, p Patch, version string) error
 	Ledger(ctx context.Context) (incident.Ledger, error)
-	// Undo asks for an op to be taken back, Lift ends a quarantine.
+	// Undo requests that an op is reverted, Lift ends a quarantine.
 	Undo(ctx context.Context, op string, by incident.Attribution) error
 	Lift(ctx context.Context, target, op string) error
 	// Hold keeps watchdog's hands off an object, until by.Until if that is set; Resume
@@ -93,7 +93,7 @@ type Cluster interface {
 type Options struct {
 	Cluster Cluster
 	// May returns nil if the person has the right, *Refused if not, and another
-	// error if that cannot be told, which is a no as well.
+	// error if that is unknown, which is a no as well.
 	May func(ctx context.Context, p Person, right string) error
 	// Record writes the audit record. What cannot be recorded is not applied.
 	Record func(AuditEvent) error
@@ -199,7 +199,7 @@ func (s *Service) apply(ctx context.Context, r Request) (text, target string, er
 }
 
 // word writes on the incident, by compare-and-swap: of two who acknowledge it at the same
-// moment one has it, and the other is told who. When only the leader wrote meanwhile, the
+// moment one has it, and the other gets that person's name. When only the leader wrote meanwhile, the
 // same is decided once more.
 func (s *Service) word(ctx context.Context, r Request, i incident.Incident) (text, target string, err error) {
 	target = i.Target.String()
@@ -224,7 +224,7 @@ func (s *Service) word(ctx context.Context, r Request, i incident.Incident) (tex
 		case !errors.Is(err, ErrChanged):
 			return "", target, err
 		}
-		// The record says that what it said before was not to be.
+		// Record that the earlier decision was not applied.
 		_ = s.o.Record(AuditEvent{Request: r, Target: target, Result: Overtaken,
 			Text: "the incident was changed concurrently; retrying"})
 	}
@@ -321,7 +321,7 @@ type pace struct {
 	over bool // since the last request that was in the pace
 }
 
-// paced takes one request from the person's pace, and says of one that is too much
+// paced takes one request from the person's rate, and says of one that is too much
 // whether it is the first.
 func (s *Service) paced(name string, now time.Time) (ok, first bool) {
 	p := s.pace[name]

@@ -136,7 +136,7 @@ func (s *Service) undo(ctx context.Context, r Request) (text, target string, err
 	return text, target, nil
 }
 
-// undoable returns the leases that the word means: those of an op or an incident
+// undoable returns the leases that the name means: those of an op or an incident
 // by the beginning of its id, or of a workload.
 func undoable(l incident.Ledger, word string) ([]incident.Lease, error) {
 	var found []incident.Lease

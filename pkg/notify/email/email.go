@@ -1,7 +1,7 @@
-// Package email tells people of incidents by mail.
+// Package email notifies of incidents by mail.
 //
 // It owns the mail (headers, thread, both bodies) and the conversation with the mail
-// server. It leaves the words to pkg/notify, and to the user's templates.
+// server. It leaves the texts to pkg/notify, and to the user's templates.
 //
 // Its one rule: one incident is one thread, and text from elsewhere adds no header, no
 // markup and no recipient.
@@ -122,7 +122,7 @@ func (l *Email) Notify(ctx context.Context, i incident.Incident, prev incident.R
 }
 
 // mailData is what a template of a mail sees: Alertmanager's data, and the incident
-// in the words of the other receivers.
+// in the texts of the other receivers.
 type mailData struct {
 	*template.Data
 	Headline string

@@ -103,7 +103,7 @@ func (s smarthost) client(ctx context.Context) (*mail.Client, func(), error) {
 }
 
 // send hands the mail over. If the server takes it for some recipients only, those
-// get it, and missed names the others: who can be told is told.
+// get it, and missed names the others: every recipient that can be reached is.
 func (s smarthost) send(ctx context.Context, from string, to []*netmail.Address,
 	m *mail.Msg) (missed string, err error) {
 	client, hangUp, err := s.client(ctx)
@@ -172,7 +172,7 @@ func smtpCode(err error) int {
 	return 0
 }
 
-// final: 5xx is a mail server's word for what stays so.
+// final: with 5xx a mail server rejects permanently.
 func final(err error) bool { return smtpCode(err) >= 500 }
 
 // tooLarge: by the code, or by the enhanced code that servers give with another one.

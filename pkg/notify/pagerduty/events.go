@@ -7,15 +7,15 @@ import (
 	"watchdog.io/watchdog/pkg/notify"
 )
 
-// Event is one thing that a pager is told of an incident, in the words of
+// Event is one event of an incident for a pager, as defined by
 // PagerDuty's Events API v2: trigger, acknowledge or resolve of a dedup key.
 type Event struct {
 	Action string
 	Key    string
 }
 
-// Events decides what a pager that takes the given severities is told of an incident
-// after what the receipt says it was told before, and the receipt that follows once it
+// Events decides which events of an incident a pager that takes the given severities gets,
+// after those on the receipt, and the receipt that follows once it
 // has taken all of it. doubt: an attempt before may have arrived.
 //
 // A pager rings when a page begins, and adds a trigger for an open page to that page's

@@ -196,7 +196,7 @@ func payload(i incident.Incident, quick notify.QuickReference) *pagerduty.V2Payl
 }
 
 // send sends an event. One that is too large, or is refused as if it were, is sent
-// with the least that says what is the matter (F-92).
+// with the minimum that identifies the incident (F-92).
 func (p *PagerDuty) send(ctx context.Context, i incident.Incident, e *pagerduty.V2Event) error {
 	if b, err := json.Marshal(e); err != nil || len(b) > maxEvent {
 		shorten(i, e)
@@ -242,7 +242,7 @@ type failed struct {
 	size bool
 }
 
-// pagerDutyError tells a refusal that stays from one that passes. The library
+// pagerDutyError distinguishes permanent rejections from temporary ones. The library
 // answers with one of two types, whatever the body said.
 func pagerDutyError(what string, err error, h *heeded) failed {
 	status := 0

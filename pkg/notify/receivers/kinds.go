@@ -15,13 +15,13 @@ import (
 
 // Kind is one kind of receiver. Whoever adds one adds a package below pkg/notify, a row
 // here and its options in pkg/config (receiver.go); TestEveryReceiverIsKnownEverywhere
-// says what else must know it.
+// reports what else must know it.
 type Kind struct {
 	Name     string   // of its package, and of its recorder in tests
 	Title    string   // as documents call it
 	Sections []string // its keys below receivers in a configuration
-	Help     string   // whom it tells, and how
-	// Acknowledged is which answer counts as: told.
+	Help     string   // what it does
+	// Acknowledged is which answer counts as delivered.
 	Acknowledged string
 	Wakes        bool // it may wake somebody
 

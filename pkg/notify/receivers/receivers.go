@@ -1,10 +1,10 @@
 // Package receivers knows all kinds of receivers.
 //
 // It owns the table of them (Kinds) and the building of those that a configuration names.
-// It leaves what each does to its own package, and when it is told to pkg/outbox.
+// It leaves what each does to its own package, and when it is notified to pkg/outbox.
 //
-// Its one rule: what is true of every kind is read from the table; who has no row is told
-// of nothing.
+// Its one rule: what is true of every kind is read from the table; a kind without a row is
+// not notified.
 package receivers
 
 import (
@@ -42,9 +42,9 @@ func configured(cfg *config.Config, k Kind) []config.Receiver {
 	})
 }
 
-// Undefined says of each text of the configuration that calls a template which nobody
-// defines where it stands and what it calls. Such a text loads, and fails when it is
-// sent: watchdog's own words go out in its place.
+// Undefined names each text of the configuration that calls an undefined template, and the
+// template. Such a text loads, and fails when it is sent: watchdog's own text is sent in its
+// place.
 func Undefined(cfg *config.Config) []string {
 	shared := notify.NewQuickReference(cfg).Shared
 	var all []string

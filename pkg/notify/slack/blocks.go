@@ -83,14 +83,14 @@ func slackBody(i incident.Incident, now time.Time) string {
 	for _, a := range all[max(0, len(all)-5):] {
 		fmt.Fprintf(&b, "• %s\n", escape(strutil.Shorten(a, 200)))
 	}
-	// Why it is asked is said beside the plan.
+	// The reason of the request is shown beside the plan.
 	if r := notify.Reason(i); r != "" && i.Asked == nil {
 		fmt.Fprintf(&b, "_Why:_ %s\n", escape(strutil.Shorten(r, 400)))
 	}
 	return cutMarkup(strings.TrimSuffix(b.String(), "\n"), maxSection)
 }
 
-// slackNext leaves to the plan's own section what is asked.
+// slackNext leaves the plan to its own section.
 func slackNext(i incident.Incident) string {
 	if i.Asked == nil {
 		return notify.Next(i)
@@ -99,7 +99,7 @@ func slackNext(i incident.Incident) string {
 		i.Asked.Until.UTC().Format("15:04 UTC, 2 Jan"), i.ApproveCommand(), i.ID)
 }
 
-// slackPlan is what somebody has to know who says yes.
+// slackPlan is what an approver has to know.
 func slackPlan(r incident.Request) string {
 	p := r.Plan
 	lines := []string{fmt.Sprintf("*Plan* `%s`: %s", escape(fmt.Sprintf("%.12s", p.Hash)),
@@ -131,7 +131,7 @@ func slackPlan(r incident.Request) string {
 	return cutMarkup(strings.Join(lines, "\n"), maxSection)
 }
 
-// slackButtons are the words that make sense now.
+// slackButtons are the actions that make sense now.
 func slackButtons(i incident.Incident) []slack.BlockElement {
 	if i.Phase == incident.Resolved {
 		return nil
@@ -218,7 +218,7 @@ func quickLines(a notify.QuickReference) []string {
 	return lines
 }
 
-// slackThread returns what the timeline has to say beyond its first told entries, and
+// slackThread returns the entries of the timeline beyond the first told ones, and
 // how many those are then. Much at once is one message.
 func slackThread(i incident.Incident, told int) (string, int) {
 	all := i.Dropped + len(i.Timeline)

@@ -1,4 +1,4 @@
-// Package slack tells a Slack channel of incidents.
+// Package slack posts incidents in a Slack channel.
 //
 // It owns the message, its buttons and its thread, and Slack's limits and markup. It
 // leaves what a click means to pkg/responder/inbound and pkg/responder.
@@ -141,7 +141,7 @@ func (s *Slack) Notify(ctx context.Context, i incident.Incident, prev incident.R
 // replyPause is what Slack asks for between two messages to one channel.
 const replyPause = time.Second
 
-// slackCall is what the whole channel is told of an incident that has become graver.
+// slackCall is the message to the whole channel about a higher severity.
 func slackCall(i incident.Incident) string {
 	text := fmt.Sprintf(":rotating_light: *This is %s now.* %s", i.Severity, escape(strutil.Shorten(i.Title(), 300)))
 	if a := notify.Answered(i); a != "" {

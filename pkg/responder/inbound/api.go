@@ -20,19 +20,19 @@ import (
 	"watchdog.io/watchdog/pkg/responder"
 )
 
-// APIOptions are the edges of the HTTP API for words.
+// APIOptions are the edges of the HTTP API for responder actions.
 type APIOptions struct {
 	Logger  *slog.Logger
 	Service Service
 	// Who returns whose bearer token it is; errors for which Unknown says so are the
-	// caller's, all others mean that it cannot be told now.
+	// caller's, all others mean that it is unknown now.
 	Who     func(ctx context.Context, token string) (responder.Person, error)
 	Unknown func(error) bool
-	// On reports whether the API takes words.
+	// On reports whether the API accepts requests.
 	On func() bool
 }
 
-// api takes words by HTTP.
+// api accepts responder actions by HTTP.
 type api struct{ o APIOptions }
 
 // API returns the handlers of the API, by pattern.

@@ -1,13 +1,12 @@
 // Package inbound is how requests of responders reach watchdog other than by command line:
 // the buttons of its Slack messages, PagerDuty's webhooks, and its own HTTP API.
 //
-// It owns the proof that a request is from whom it says (a signature over its raw
-// body, a token), its freshness, and who the person is by a list that the
-// configuration holds. It leaves to responder.Service what they may and what becomes of
-// the request.
+// It owns the authentication of requests (a signature over the raw body, a token), their
+// freshness, and who the person is by the configuration's list of users. It leaves to
+// responder.Service what they are allowed to do and what becomes of the request.
 //
-// Its one rule: a request that proves nothing changes nothing, and is told nothing
-// but that.
+// Its one rule: a request that is not authenticated changes nothing, and gets no other answer
+// than that.
 package inbound
 
 import (

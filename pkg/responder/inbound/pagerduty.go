@@ -18,7 +18,7 @@ import (
 // PagerDutyPath is where PagerDuty's webhooks (version 3) go.
 const PagerDutyPath = "/webhook/pagerduty"
 
-// PagerDutySettings are what the configuration says of PagerDuty's webhooks.
+// PagerDutySettings are the configuration of PagerDuty's webhooks.
 type PagerDutySettings struct {
 	// Secrets are those of the webhook subscription, the old and the new one while it
 	// is changed.
@@ -29,7 +29,7 @@ type PagerDutySettings struct {
 	Anybody bool
 }
 
-// PagerDutyOptions are the edges of the ear for PagerDuty.
+// PagerDutyOptions are the edges of PagerDuty's handler.
 type PagerDutyOptions struct {
 	Logger   *slog.Logger
 	Service  Service
@@ -90,7 +90,7 @@ func (p *pagerDuty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		failUnread(w, http.StatusNotFound, "receivers.pagerduty.webhook is not set")
 		return
 	}
-	// What the headers tell comes first: a stranger's body is not read. They hold no
+	// Headers are checked first: the body of an unauthenticated request is not read. They hold no
 	// time; the event itself does.
 	signatures := versioned(r.Header.Get("X-PagerDuty-Signature"), "v1=")
 	if len(signatures) == 0 {
@@ -159,7 +159,7 @@ func parseEvent(body []byte) (event, error) {
 // maxKey is PagerDuty's own limit for a dedup key.
 const maxKey = 255
 
-// hear says the word that an event is. Events that are none are taken note of.
+// hear applies the action that an event stands for. Others are only recorded.
 func (p *pagerDuty) hear(ctx context.Context, set *PagerDutySettings, ev event) (string, error) {
 	e := ev.Event
 	key := p.ours(ev)
@@ -197,7 +197,7 @@ func (p *pagerDuty) hear(ctx context.Context, set *PagerDutySettings, ev event) 
 }
 
 // ours returns the incident that an event is about. Only events of an incident name
-// it by our key; a note names PagerDuty's id, which those before told.
+// it by our key; a note names PagerDuty's id, which earlier events connect with our key.
 func (p *pagerDuty) ours(ev event) string {
 	d := ev.Event.Data
 	p.mu.Lock()

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// errForged is all that whoever cannot prove themselves is told.
+// errForged is the only answer to a request that is not authenticated.
 var errForged = errors.New("invalid signature, timestamp or body, or a replayed request")
 
-// errBusy says that more came within a short time than can be told apart.
+// errBusy says that more requests came within a short time than can be remembered.
 var errBusy = errors.New("too many requests within a few minutes to detect replays; try again later")
 
 // signedBody reads the body of a vendor's request and returns it if genuine says that one of

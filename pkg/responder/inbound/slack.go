@@ -21,7 +21,7 @@ import (
 // SlackPath is where Slack posts the clicks on buttons.
 const SlackPath = "/webhook/slack"
 
-// SlackSettings are what the configuration says of Slack's buttons.
+// SlackSettings are the configuration of Slack's buttons.
 type SlackSettings struct {
 	URL   string // Slack's API
 	Token func() ([]string, error)
@@ -34,18 +34,18 @@ type SlackSettings struct {
 	Users map[string]responder.Person
 }
 
-// SlackOptions are the edges of the ear for Slack.
+// SlackOptions are the edges of Slack's handler.
 type SlackOptions struct {
 	Logger  *slog.Logger
 	Service Service
 	// Settings returns those in use; nil: the buttons are off.
 	Settings func() *SlackSettings
 	Now      func() time.Time
-	// Connected is told whether the socket is open.
+	// Connected is called with whether the socket is open.
 	Connected func(bool)
 }
 
-// Slack hears clicks, by signed requests and by a socket. It is safe for use by
+// Slack receives clicks, by signed requests and by a socket. It is safe for use by
 // several goroutines.
 type Slack struct {
 	o      SlackOptions
@@ -54,7 +54,7 @@ type Slack struct {
 	room   chan struct{}
 }
 
-// NewSlack returns the ear; it is the handler of SlackPath.
+// NewSlack returns the handler of SlackPath.
 func NewSlack(o SlackOptions) *Slack {
 	return &Slack{o: o, bodies: newOnce(2*slackAge, maxSeen), clicks: newOnce(time.Hour, maxSeen),
 		room: make(chan struct{}, maxClicks)}
@@ -75,7 +75,7 @@ func (s *Slack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		failUnread(w, http.StatusNotFound, "receivers.slack.interaction.signing_secret_file is not set")
 		return
 	}
-	// What the headers tell comes first: a stranger's body is not read.
+	// Headers are checked first: the body of an unauthenticated request is not read.
 	signature := r.Header.Get("X-Slack-Signature")
 	stamp := r.Header.Get("X-Slack-Request-Timestamp")
 	if !slackFresh(signature, stamp, s.o.Now()) {
@@ -190,8 +190,8 @@ func parseClick(b []byte) (c click, ok bool, err error) {
 
 const maxID = 64
 
-// work does what a click is for, and tells the person. It waits for that as long as
-// Slack has patience; the word itself is not given up then. It returns false when
+// work does what a click is for, and answers the person. It waits for that as long as
+// Slack waits; the action itself is not given up then. It returns false when
 // there is no room.
 func (s *Slack) work(ctx context.Context, set *SlackSettings, c click) bool {
 	select {
@@ -218,7 +218,7 @@ func (s *Slack) work(ctx context.Context, set *SlackSettings, c click) bool {
 	return true
 }
 
-// say returns what the person is to be told; "": this click was told before.
+// say returns the answer for the person; "": this click was answered before.
 func (s *Slack) say(ctx context.Context, set *SlackSettings, c click) string {
 	if err := s.clicks.first(c.id, s.o.Now()); err != nil {
 		return ""

@@ -43,7 +43,7 @@ func (s *Slack) Run(ctx context.Context) error {
 	return nil
 }
 
-// connect hears what comes by the socket until the settings change or ctx ends. What
+// connect receives clicks by the socket until the settings change or ctx ends. What
 // breaks is connected again by the library; an error is Slack's refusal.
 func (s *Slack) connect(ctx context.Context, set *SlackSettings) error {
 	app, err := set.AppToken()
