@@ -104,15 +104,15 @@ func printPlan(w io.Writer, r incident.Request) {
 		fmt.Fprintf(w, "undo     %s\n", p.Inverse)
 	}
 	if p.Lease > 0 {
-		fmt.Fprintf(w, "lease    taken back after %s\n", p.Lease)
+		fmt.Fprintf(w, "lease    reverted after %s\n", p.Lease)
 	}
-	fmt.Fprintf(w, "disturbs %d pods at worst\nplan     %s\nuntil    %s\n", p.Price, p.Hash,
+	fmt.Fprintf(w, "disrupts %d pods at worst\nplan     %s\nuntil    %s\n", p.Price, p.Hash,
 		r.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
 	if r.Quorum > 1 {
-		fmt.Fprintf(w, "needs    %d people, none of whom asked for it\n", r.Quorum)
+		fmt.Fprintf(w, "needs    %d approvers other than the requester\n", r.Quorum)
 	}
 	if r.CoolOff > 0 {
-		fmt.Fprintf(w, "cool-off %s after the last of them, in which anybody may deny it\n", r.CoolOff)
+		fmt.Fprintf(w, "cool-off %s after the last approval, in which anybody with the right can deny it\n", r.CoolOff)
 	}
 	if r.Why != "" {
 		fmt.Fprintf(w, "now      %s\n", r.Why)

@@ -14,7 +14,7 @@ func newUndo() *cobra.Command {
 	reason := ""
 	c := &cobra.Command{
 		Use:   "undo (INCIDENT | OP | NAMESPACE/DEPLOYMENT) --reason WHY",
-		Short: "Take back what watchdog changed, now instead of at the end of its lease",
+		Short: "Revert a change of watchdog now, before its lease expires",
 		Long: `Undo tells the leader to set back a change of watchdog that has a lease, such as
 a scale. The word is kept in watchdog's ledger, so it survives restarts; the
 change is set back only while the field still holds what watchdog wrote, and

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// Status is what the sender says of an alert.
+// Status is the state of an alert as its sender reports it.
 type Status string
 
 // The two statuses of the protocol.
@@ -20,13 +20,13 @@ const (
 )
 
 // Lost is the state of an alert that fired and was not repeated for too long:
-// nobody knows. No sender says it, and it is never a recovery.
+// unknown. No sender reports it, and it is never a recovery.
 const Lost Status = "lost"
 
-// Alert is one alert as a sender told it.
+// Alert is one alert as a sender reported it.
 type Alert struct {
 	// Fingerprint is the sender's, or computed from the labels when it sent none.
-	// It is for people and for links; Key tells alerts apart.
+	// It is for people and for links; Key identifies alerts.
 	Fingerprint  string         `json:"fingerprint"`
 	Receiver     string         `json:"receiver,omitempty"`
 	GroupKey     string         `json:"groupKey,omitempty"`

@@ -30,7 +30,7 @@ const (
 type Payload struct {
 	Alerts []Alert
 	// Truncated is how many alerts of the group the sender left out (max_alerts).
-	// They are neither firing nor resolved by that: an absent alert says nothing.
+	// They are neither firing nor resolved by that: an absent alert has no meaning.
 	Truncated uint64
 	// Warnings is what had to be changed or left out.
 	Warnings Warnings

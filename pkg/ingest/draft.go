@@ -91,7 +91,7 @@ func (d *draft) takeFiring(k Key, was *entry, a Alert) outcome {
 	case was == nil || was.state == Lost:
 	case was.state == Firing && !a.StartsAt.After(was.start):
 		// An earlier start is one alert of two Prometheus servers, of which
-		// Alertmanager tells the earlier once it knows both.
+		// Alertmanager sends the earlier one once it knows both.
 		d.repeat(k, was, a)
 		return duplicate
 	case was.state == Resolved && !a.StartsAt.After(was.start) && !d.insists(k, was):
@@ -102,7 +102,7 @@ func (d *draft) takeFiring(k Key, was *entry, a Alert) outcome {
 	return fires
 }
 
-// insists: the sender says once more that what was over fires.
+// insists: the sender reports once more that a resolved alert fires.
 func (d *draft) insists(k Key, was *entry) bool {
 	if !was.echo.IsZero() && d.now.Sub(was.echo) >= echoAfter {
 		return true
@@ -171,7 +171,7 @@ func (d *draft) keep(k Key, was, e *entry) {
 	d.changed[k] = e
 }
 
-// lines returns what the journal is to be told, one record for each alert.
+// lines returns what the journal is to hold, one record for each alert.
 func (d *draft) lines() [][]byte {
 	lines := make([][]byte, 0, len(d.unsaved))
 	for k := range d.unsaved {

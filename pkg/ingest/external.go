@@ -26,14 +26,14 @@ const (
 	// within hintShown, and maxOfAll how many all senders together may; who may post
 	// alerts cannot open any number of them.
 	maxUnwatched, maxOfAll = 100, 500
-	// maxNames is how many names of alerts are told apart on one target; those beyond
+	// maxNames is how many names of alerts are distinguished on one target; those beyond
 	// are taken together. An incident has to fit into an object of the API server, or
 	// whoever posts enough names would keep watchdog from working on that target.
 	maxNames = 20
-	// graverNames is how many more are told apart for a severity that none of them has: a
+	// graverNames is how many more are distinguished for a severity that none of them has: a
 	// grave alert is not hidden among many that are less so.
 	graverNames = 5
-	// maxText and maxAlertName are bytes of what a sender says that go into an incident.
+	// maxText and maxAlertName are bytes of a sender's texts that go into an incident.
 	maxText, maxAlertName, maxSeverity = 300, 200, 40
 )
 
@@ -57,8 +57,8 @@ type ExternalAlerts struct {
 	resolver *Resolver
 	byTarget map[string]map[string]*externalAlert // by target and identity
 	where    map[string]string                    // the target of each identity
-	// apart are the names that are told apart on each target, by name and severity:
-	// those that came first, for as long as anything is told of the target.
+	// apart are the names that are distinguished on each target, by name and severity:
+	// those that came first, for as long as the target has any alert.
 	apart map[string]map[named]string
 	// opener is the sender whose alert was the first on each target.
 	opener map[string]string
@@ -81,10 +81,10 @@ type externalAlert struct {
 	older   bool   // an older version stored that incident: nobody knows the alert's severity
 }
 
-// anySeverity stands for the severity of an alert that nobody knows.
+// anySeverity stands for the severity of an alert whose severity is unknown.
 const anySeverity = "?"
 
-// name is by what the alert is told apart from others on its target.
+// name distinguishes the alert from others on its target.
 func (t *externalAlert) name() named {
 	n := named{alertName(t.AlertState), strutil.Cut(string(t.Labels["severity"]), maxSeverity)}
 	if t.older {
@@ -555,7 +555,7 @@ func (o *ExternalAlerts) shownAs(target string, t *externalAlert) string {
 }
 
 // AlertsOf returns what other systems say of a target, one alert for each name as
-// far as names are told apart, weighed against what watchdog itself sees of it.
+// far as names are distinguished, compared with watchdog's own data.
 func (o *ExternalAlerts) AlertsOf(target string, seen []remediate.Signal) []rules.Alert {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -628,7 +628,7 @@ func (o *ExternalAlerts) alert(target, name string, same []keyed, seen []remedia
 		}
 	}
 	if name == moreAlerts {
-		// Of all these only how bad they are is said; a route cannot mean one of them.
+		// Of all these only the severity is reported; a route cannot match one of them.
 		a.Labels = map[string]string{model.AlertNameLabel: moreAlerts, "severity": string(t.Labels["severity"])}
 		a.Annotations, a.Link = nil, ""
 	}
@@ -659,8 +659,8 @@ func (o *ExternalAlerts) alert(target, name string, same []keyed, seen []remedia
 	return a
 }
 
-// weigh holds a hint against watchdog's own signals: one that says bad makes it
-// news of this moment, and if all say good, the sources contradict each other.
+// weigh compares an external alert with watchdog's own signals: one that is bad confirms it
+// as of now, and if all are good, the sources contradict each other.
 func (o *ExternalAlerts) weigh(a *rules.Alert, seen []remediate.Signal) {
 	known := false
 	for _, s := range seen {

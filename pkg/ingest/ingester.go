@@ -24,15 +24,15 @@ type Options struct {
 	// Changed takes the alerts whose state is another: firing, resolved, lost. It is
 	// called by Run, one call at a time and outside of every lock; of an alert that
 	// changed again meanwhile it gets the last state only. What changed while nothing
-	// ran is not told: read Store.Firing when starting.
+	// ran is not reported: read Store.Firing when starting.
 	Changed func([]AlertState)
 }
 
 const (
 	maxCommit   = 20_000 // alerts in one fsync, which bounds its size; at least one request
 	expireEvery = 10 * time.Second
-	// A journal is made short when it is this many times larger than what it says;
-	// below a segment nobody gains by that.
+	// A journal is compacted when it is this many times larger than its content;
+	// below one segment that gains nothing.
 	compactFactor = 4
 )
 
@@ -176,7 +176,7 @@ func (i *Ingester) next() []*request {
 	return batch
 }
 
-// tell leaves the news for Run.
+// tell leaves the changes for Run.
 func (i *Ingester) tell(news []AlertState) {
 	if len(news) == 0 || i.o.Changed == nil {
 		return
@@ -192,7 +192,7 @@ func (i *Ingester) tell(news []AlertState) {
 	}
 }
 
-// Run tells what changed, notices what was lost, and keeps the journal short, until
+// Run reports what changed, notices what was lost, and compacts the journal, until
 // ctx ends. Accept works without it.
 func (i *Ingester) Run(ctx context.Context) error {
 	tick := time.NewTicker(expireEvery)
@@ -235,7 +235,7 @@ func (i *Ingester) expire() {
 }
 
 // compact writes a snapshot when the journal was damaged, so that the next start finds
-// a whole one, and when it has grown far beyond what it says. Only
+// a whole one, and when it has grown far beyond its content. Only
 // its beginning takes the turn; alerts are accepted meanwhile.
 func (i *Ingester) compact() {
 	i.turn <- struct{}{}

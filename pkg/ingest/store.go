@@ -52,7 +52,7 @@ type AlertState struct {
 	Alert
 	// State is Firing, Resolved or Lost.
 	State Status
-	// SeenAt is when a sender last said so, to the minute.
+	// SeenAt is when a sender last reported it, to the minute.
 	SeenAt time.Time
 }
 
@@ -93,7 +93,7 @@ func NewStore(l Limits) *Store {
 	return &Store{limits: l.withDefaults(), entries: map[Key]*entry{}}
 }
 
-// Firing returns the alerts that fire as far as anybody said, oldest first.
+// Firing returns the alerts that fire as last reported, oldest first.
 func (b *Store) Firing() []AlertState {
 	b.mu.RLock()
 	var lines [][]byte

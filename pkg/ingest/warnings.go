@@ -19,7 +19,7 @@ import (
 // maxWarnings is how many oddities of one payload are described; the others are counted.
 const maxWarnings = 5
 
-// Warnings is what was unusual in a payload. One alert that nobody can read must not cost
+// Warnings is what was unusual in a payload. One unreadable alert must not cost
 // those beside it: Alertmanager does not send a group again that was refused.
 type Warnings struct {
 	Cleaned int      // alerts of which text was changed or cut

@@ -24,14 +24,14 @@ func (x *Outbox) Changed(c notify.Change) {
 	}
 }
 
-func (x *Outbox) tellChanges(ctx context.Context) {
+func (x *Outbox) notifyChanges(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case c := <-x.changes:
 			for _, t := range x.changeTakers() {
-				x.tellChange(ctx, t, c)
+				x.notifyChange(ctx, t, c)
 			}
 		}
 	}
@@ -49,7 +49,7 @@ func (x *Outbox) changeTakers() []notify.ChangeTaker {
 	return all
 }
 
-func (x *Outbox) tellChange(ctx context.Context, t notify.ChangeTaker, c notify.Change) {
+func (x *Outbox) notifyChange(ctx context.Context, t notify.ChangeTaker, c notify.Change) {
 	var err error
 	for n := range changeTries {
 		once, cancel := context.WithTimeout(ctx, notify.AttemptTimeout)

@@ -183,7 +183,7 @@ func (x *Outbox) Run(ctx context.Context) error {
 		x.start(l)
 	}
 	x.mu.Unlock()
-	x.wg.Go(func() { x.tellChanges(ctx) })
+	x.wg.Go(func() { x.notifyChanges(ctx) })
 	<-ctx.Done()
 	x.drain()
 	cancel()
@@ -239,7 +239,7 @@ func (x *Outbox) start(l *lane) {
 	x.wg.Go(func() { l.run(ctx) })
 }
 
-// hurry lets the fallbacks of a receiver look at an incident now: it was refused there.
+// hurry lets the fallbacks of a receiver decide on an incident now: it was rejected there.
 func (x *Outbox) hurry(name, id string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

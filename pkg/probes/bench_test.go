@@ -17,8 +17,8 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 )
 
-// BenchmarkHTTPProbes looks at a real server on loopback, one connection per
-// look. The server runs in the same process, so the CPU seconds include it.
+// BenchmarkHTTPProbes probes a real server on loopback, one connection per
+// check. The server runs in the same process, so the CPU seconds include it.
 func BenchmarkHTTPProbes(b *testing.B) {
 	at := time.Now()
 	probe, err := NewHealth(config.HealthProbe{
@@ -41,7 +41,7 @@ func BenchmarkHTTPProbes(b *testing.B) {
 }
 
 // BenchmarkScheduler runs 1,000 targets that answer after 5 ms; one iteration
-// is one look.
+// is one check.
 func BenchmarkScheduler(b *testing.B) {
 	const targets = 1000
 	var looks atomic.Int64

@@ -10,9 +10,9 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// SamplesCollector returns a collector for the samples of the last looks, with
+// SamplesCollector returns a collector for the samples of the last checks, with
 // target and probe labels and under the same names as in the local store. A
-// look older than two intervals is left out: better no value than an old one.
+// check older than two intervals is left out: better no value than an old one.
 func (s *Scheduler) SamplesCollector() prometheus.Collector {
 	described := map[string]*prometheus.Desc{}
 	for _, known := range knownSamples() {

@@ -1,15 +1,15 @@
-// Package probes looks: a moment in, samples out.
+// Package probes checks targets: a moment in, samples out.
 //
 // It owns the ways of looking at a target (one file per kind: health, sla,
-// agents, http, tcp, kubernetes), when each look happens (Scheduler) and how
-// single looks are smoothed (Damper). It leaves judging to rules, which read
+// agents, http, tcp, kubernetes), when each check happens (Scheduler) and how
+// single checks are smoothed (Damper). It leaves judging to rules, which read
 // the samples, and the reading of the cluster to whoever hands in a
 // WorkloadFunc.
 //
-// Its one rule: "could not look" is never "looks fine" and never "looks bad".
-// A look that could not be made or not be understood is Unknown.
+// Its one rule: "could not check" is never "ok" and never "bad".
+// A check that could not be made or not be understood is Unknown.
 //
-// # What a look means
+// # What a check means
 //
 //	what happened                                             health  sla, agents  http         tcp
 //	connected / answered as asked                             OK      OK           OK           OK
@@ -40,6 +40,6 @@
 // pkg/httpclient refuses link-local, metadata, unspecified, multicast and
 // broadcast addresses after resolution, in whatever notation they come;
 // loopback and private ones are allowed. Proxies from the environment are ignored: a proxy
-// would resolve the name where this check cannot see it. Every look opens a
+// would resolve the name where this check cannot see it. Every probe opens a
 // connection of its own, so that it may reach any endpoint of a Service.
 package probes

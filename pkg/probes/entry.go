@@ -15,12 +15,12 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 )
 
-// Entry is one probe of one target and when it looks.
+// Entry is one probe of one target and when it checks.
 type Entry struct {
 	Target string // label target
 	Name   string // label probe; unique within the target
 	Kind   string // a name of Kinds, or KindKubernetes
-	// Interval is the time between looks; Timeout bounds one (default Interval).
+	// Interval is the time between checks; Timeout bounds one (default Interval).
 	Interval time.Duration
 	Timeout  time.Duration
 	Damping  NofM

@@ -196,9 +196,9 @@ func (d healthDocument) summary() string {
 
 // starts counts the starts of processes that uptimes give away.
 //
-// Behind a Service each look may reach another pod, so an uptime that is lower
+// Behind a Service each check may reach another pod, so an uptime that is lower
 // than the last one proves nothing. A process that started after the newest
-// start known, and after the first look, does.
+// start known, and after the first check, does.
 type starts struct {
 	mu     sync.Mutex
 	newest time.Time

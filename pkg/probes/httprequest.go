@@ -180,14 +180,14 @@ func (c *client) build(ca []byte) (*http.Client, error) {
 
 type lookKey struct{}
 
-// withLook lets dial find the look's own context: the one that http.Transport
+// withLook lets dial find the check's own context: the one that http.Transport
 // hands to dial does not end with the request, and a handshake that hangs
-// would outlive its look for good.
+// would outlive its check for good.
 func withLook(ctx context.Context) context.Context {
 	return context.WithValue(ctx, lookKey{}, ctx)
 }
 
-// dial opens a connection that dies with its look.
+// dial opens a connection that dies with its check.
 func (c *client) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if look, ok := ctx.Value(lookKey{}).(context.Context); ok {
 		ctx = httptrace.WithClientTrace(look, httptrace.ContextClientTrace(ctx))
@@ -200,7 +200,7 @@ func (c *client) dial(ctx context.Context, network, address string) (net.Conn, e
 	return connection, nil
 }
 
-// interrupted prefers the end of the look over what that end did to the connection.
+// interrupted prefers the end of the check over what that end did to the connection.
 func interrupted(ctx context.Context, err error) error {
 	if ended := ctx.Err(); ended != nil {
 		return ended

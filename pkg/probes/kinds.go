@@ -14,7 +14,7 @@ const (
 	SourceApp   = "app"   // the application, of itself
 )
 
-// KindKubernetes is the kind of the look at the workload that every target has. It is in
+// KindKubernetes is the kind of the check of the workload that every target has. It is in
 // no file, and so no row of Kinds.
 const KindKubernetes = "kubernetes"
 
@@ -22,7 +22,7 @@ const KindKubernetes = "kubernetes"
 type Kind struct {
 	// Name is the key in a file (a field of config.Probe) and the label kind of metrics.
 	Name string
-	// Help says in one line how it looks.
+	// Help says in one line how it checks.
 	Help string
 	// Source is who speaks through the samples that it writes: probe or app.
 	Source string

@@ -19,7 +19,7 @@ import (
 // and Forbidden can be told.
 type WorkloadFunc func(namespace, kind, name string) (Workload, error)
 
-// Workload is what a look needs to know of a workload and its pods.
+// Workload is what a check needs to know of a workload and its pods.
 type Workload struct {
 	Desired     int
 	Ready       int

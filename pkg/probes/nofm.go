@@ -2,7 +2,7 @@ package probes
 
 import "fmt"
 
-// NofM says how many looks it takes to believe: Failures of the last Window
+// NofM says how many checks it takes to believe: Failures of the last Window
 // make a probe bad, Successes in a row make it good again.
 type NofM struct {
 	Failures  int // default 3
@@ -34,24 +34,24 @@ func (n NofM) validate() error {
 	return nil
 }
 
-// Damper smooths looks by N-of-M. It starts Unknown. An unknown look takes its
+// Damper smooths checks by N-of-M. It starts Unknown. An unknown check takes its
 // place in the window but counts neither way: it is no failure, and it neither
-// lengthens nor breaks a row of successes. A window full of unknown looks makes
+// lengthens nor breaks a row of successes. A window full of unknown checks makes
 // the state Unknown.
 type Damper struct {
 	rule      NofM
 	state     State
-	window    []State // the last looks, oldest first, at most rule.Window
+	window    []State // the last checks, oldest first, at most rule.Window
 	successes int     // since the last failure
 }
 
 // NewDamper returns a Damper; zero numbers take their defaults.
 func NewDamper(rule NofM) *Damper { return &Damper{rule: rule.withDefaults()} }
 
-// State returns the damped state as of the last look.
+// State returns the damped state as of the last check.
 func (d *Damper) State() State { return d.state }
 
-// Add takes one look and returns the damped state that follows.
+// Add takes one check and returns the damped state that follows.
 func (d *Damper) Add(look State) State {
 	if len(d.window) == d.rule.Window {
 		d.window = append(d.window[:0], d.window[1:]...)

@@ -24,7 +24,7 @@ type badError struct{ reason string }
 
 func (e *badError) Error() string { return e.reason }
 
-// outcome turns a failed look into its result.
+// outcome turns a failed check into its result.
 func outcome(err error) (Result, error) {
 	if bad, ok := errors.AsType[*badError](err); ok {
 		return Result{State: Bad, Detail: oneLine(bad.reason)}, nil
@@ -32,7 +32,7 @@ func outcome(err error) (Result, error) {
 	return Result{}, err
 }
 
-// phase is how far a look had come; it decides what a timeout means.
+// phase is how far a check had come; it decides what a timeout means.
 type phase int32
 
 const (

@@ -10,18 +10,18 @@ import (
 	"watchdog.io/watchdog/pkg/strutil"
 )
 
-// Probe looks once. The samples carry metric name and labels but neither target
+// Probe checks once. The samples carry metric name and labels but neither target
 // nor probe label (the Scheduler adds them); they belong to the caller. An error
-// means "could not look or could not be understood" and counts as Unknown.
+// means "could not check or could not be understood" and counts as Unknown.
 // A Probe is safe for concurrent use and returns soon after ctx ends.
 type Probe func(ctx context.Context, at time.Time) (Result, error)
 
-// State is what one look, or several looks smoothed, say of a target.
+// State is what one check, or several checks smoothed, say of a target.
 type State uint8
 
 // The states; the zero value is Unknown.
 const (
-	Unknown State = iota // could not look, or not understood
+	Unknown State = iota // could not check, or not understood
 	OK
 	Bad
 )
@@ -56,7 +56,7 @@ func (s *State) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Result is what one look saw.
+// Result is what one check saw.
 type Result struct {
 	State State
 	// Detail is one line for people.

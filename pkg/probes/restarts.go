@@ -15,7 +15,7 @@ type restartCounter struct {
 }
 
 // keepGone is how many more pods than exist are remembered: one that is missing in
-// one look and back in the next did not restart.
+// one check and back in the next did not restart.
 const keepGone = 200
 
 func (c *restartCounter) count(w Workload) float64 {

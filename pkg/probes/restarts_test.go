@@ -21,7 +21,7 @@ func TestRestartsAreCountedAcrossPods_X32(t *testing.T) {
 	for k, step := range []struct {
 		what string
 		pods map[string]int
-		more float64 // than the look before
+		more float64 // than the check before
 	}{
 		{"ten restarts each, months ago", map[string]int{"a": 10, "b": 10, "c": 10}, 30},
 		{"nothing", map[string]int{"a": 10, "b": 10, "c": 10}, 0},

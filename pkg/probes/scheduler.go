@@ -20,31 +20,31 @@ import (
 type Options struct {
 	Logger     *slog.Logger          // nil: silent
 	Registerer prometheus.Registerer // nil: metrics are kept to itself
-	// Workers is how many looks run at once as a rule (default 32). While looks
+	// Workers is how many checks run at once as a rule (default 32). While checks
 	// have to wait because all of those are busy, more are added, up to
 	// MaxInFlight (default 256).
 	Workers     int
 	MaxInFlight int
-	// Append takes the samples of one look. It is called from many goroutines
-	// at once and must be quick; per probe, calls come in the order of the looks.
+	// Append takes the samples of one check. It is called from many goroutines
+	// at once and must be quick; per probe, calls come in the order of the checks.
 	Append func([]*model.Sample)
-	// Fits returns the samples of one look for which there is room. An error says that the
+	// Fits returns the samples of one check for which there is room. An error says that the
 	// application has used too many names. nil: all fit. It must be quick.
 	Fits func([]*model.Sample) ([]*model.Sample, error)
-	// Now is the time that looks and samples bear; default time.Now.
+	// Now is the time that checks and samples bear; default time.Now.
 	Now func() time.Time
 }
 
-// patience is how long a look waits for one of the Workers before one more is added.
+// patience is how long a check waits for one of the Workers before one more is added.
 const patience = 100 * time.Millisecond
 
 // Scheduler gives every entry its turn once per interval. One goroutine keeps
-// the turns; workers look, and end when there is nothing left to look at.
+// the turns; workers check, and end when there is nothing left to check.
 type Scheduler struct {
 	opts    Options
 	metrics *metrics
 	wake    chan struct{}
-	outside chan struct{} // bounds the looks of LookNow
+	outside chan struct{} // bounds the checks of LookNow
 
 	mu      sync.Mutex
 	slots   map[key]*slot
@@ -93,7 +93,7 @@ func NewScheduler(opts Options) (*Scheduler, error) {
 
 // Set replaces the entries. Entries that are the same as before keep their
 // turn, their state and their Probe; what is gone or changed is forgotten, and
-// the outcome of its running look with it. An error changes nothing.
+// the outcome of its running check with it. An error changes nothing.
 func (s *Scheduler) Set(entries []Entry) error {
 	swap, err := s.Prepare(entries)
 	if err != nil {
@@ -160,7 +160,7 @@ func check(entries []Entry) (map[key]Entry, error) {
 	return wanted, errors.Join(errs...)
 }
 
-// Run looks until ctx ends, then waits for the looks in flight, which end soon
+// Run checks until ctx ends, then waits for the checks in flight, which end soon
 // because their context has ended. What they found is dropped. It returns nil,
 // or an error at once if it runs already.
 func (s *Scheduler) Run(ctx context.Context) error {
@@ -241,7 +241,7 @@ func (s *Scheduler) advance(sl *slot, now time.Time) {
 	sl.next = sl.next.Add((missed + 1) * sl.entry.Interval)
 }
 
-// staff starts workers for looks that wait: freely up to Workers, beyond that
+// staff starts workers for checks that wait: freely up to Workers, beyond that
 // only for those that have waited too long.
 func (s *Scheduler) staff(ctx context.Context, now time.Time) {
 	for len(s.ready) > 0 && s.working < s.opts.MaxInFlight {
@@ -254,7 +254,7 @@ func (s *Scheduler) staff(ctx context.Context, now time.Time) {
 		s.workers.Go(func() {
 			for sl := first; sl != nil; sl = s.release(ctx, sl) {
 				s.metrics.delay.Observe(s.opts.Now().Sub(sl.due).Seconds())
-				s.look(ctx, sl, true)
+				s.check(ctx, sl, true)
 			}
 		})
 	}
@@ -268,7 +268,7 @@ func (s *Scheduler) take() *slot {
 	return sl
 }
 
-// release ends a look and returns what its worker looks at next, if anything.
+// release ends a check and returns what its worker checks next, if anything.
 func (s *Scheduler) release(ctx context.Context, done *slot) *slot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -281,18 +281,18 @@ func (s *Scheduler) release(ctx context.Context, done *slot) *slot {
 	return nil
 }
 
-// Status is the last look at one entry.
+// Status is the last check of one entry.
 type Status struct {
 	Target string `json:"target"`
 	Probe  string `json:"probe"`
 	Kind   string `json:"kind"`
-	// State is the last look's, Damped what N-of-M makes of the last ones.
+	// State is the last check's, Damped what N-of-M makes of the last ones.
 	State  State             `json:"state"`
 	Damped State             `json:"damped"`
 	Detail string            `json:"detail"`
 	Facts  map[string]string `json:"facts,omitempty"`
 	Usage  []Usage           `json:"-"`
-	// At is when the look began; zero: not looked at yet.
+	// At is when the check began; zero: not checked yet.
 	At       time.Time     `json:"at,omitzero"`
 	Duration time.Duration `json:"duration,omitempty"`
 }
@@ -331,8 +331,8 @@ func (s *Scheduler) of(target string) []*slot {
 }
 
 // LookNow performs all probes of one target at once, appends their samples and
-// returns what they saw. These looks are evidence of this moment: they leave
-// the damped states alone, which are made of looks an interval apart. It fails
+// returns what they saw. These checks are evidence of this moment: they leave
+// the damped states alone, which are made of checks an interval apart. It fails
 // if the target has no probes or ctx ends first.
 func (s *Scheduler) LookNow(ctx context.Context, target string) ([]Status, error) {
 	slots := s.of(target)
@@ -345,7 +345,7 @@ func (s *Scheduler) LookNow(ctx context.Context, target string) ([]Status, error
 		looks.Go(func() {
 			select {
 			case s.outside <- struct{}{}:
-				seen[i] = s.look(ctx, sl, false)
+				seen[i] = s.check(ctx, sl, false)
 				<-s.outside
 			case <-ctx.Done():
 			}

@@ -13,7 +13,7 @@ import (
 	"watchdog.io/watchdog/pkg/strutil"
 )
 
-// slot is an entry in the scheduler: its place in the turns and its last look.
+// slot is an entry in the scheduler: its place in the turns and its last check.
 type slot struct {
 	entry Entry
 
@@ -24,8 +24,8 @@ type slot struct {
 
 	mu      sync.Mutex
 	gone    bool
-	begun   uint64     // looks begun
-	shown   uint64     // the look that status and samples come from
+	begun   uint64     // checks begun
+	shown   uint64     // the check that status and samples come from
 	stamped model.Time // of the last samples
 	warned  bool       // of new names for which there is no room
 	damper  *Damper
@@ -63,7 +63,7 @@ func (sl *slot) last() Status {
 	return sl.status
 }
 
-// begin returns the number of a new look.
+// begin returns the number of a new check.
 func (sl *slot) begin() uint64 {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
@@ -71,9 +71,9 @@ func (sl *slot) begin() uint64 {
 	return sl.begun
 }
 
-// look looks once. A look that is cut off because ctx ended saw nothing and
+// check checks once. A check that is cut off because ctx ended saw nothing and
 // leaves no trace; one that exceeds its own timeout is the probe's to judge.
-func (s *Scheduler) look(ctx context.Context, sl *slot, counts bool) Status {
+func (s *Scheduler) check(ctx context.Context, sl *slot, counts bool) Status {
 	number, at, began := sl.begin(), s.opts.Now(), time.Now()
 	bounded, cancel := context.WithTimeout(ctx, sl.entry.Timeout)
 	result := ask(bounded, s.opts.Logger, sl.entry, at)
@@ -107,8 +107,8 @@ func ask(ctx context.Context, logger *slog.Logger, entry Entry, at time.Time) (r
 	return result
 }
 
-// record makes a look the last one and hands its samples on, in the order in
-// which looks began: a slow look must not overwrite a newer one.
+// record makes a check the last one and hands its samples on, in the order in
+// which checks began: a slow check must not overwrite a newer one.
 func (s *Scheduler) record(sl *slot, number uint64, seen Status, samples []*model.Sample, counts bool) Status {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
@@ -155,7 +155,7 @@ func (s *Scheduler) fit(sl *slot, seen Status, samples []*model.Sample) (Status,
 	return seen, fit
 }
 
-// stamp keeps a second look within one millisecond: a series holds one sample
+// stamp keeps a second check within one millisecond: a series holds one sample
 // per millisecond. A clock that was set back is left alone.
 func (sl *slot) stamp(samples []*model.Sample, at model.Time) {
 	if at <= sl.stamped && sl.stamped-at < model.Time(time.Second/time.Millisecond) {
@@ -167,14 +167,14 @@ func (sl *slot) stamp(samples []*model.Sample, at model.Time) {
 	}
 }
 
-// Samples are what a look leaves: what the probe saw and what every look leaves,
+// Samples are what a check leaves: what the probe saw and what every check leaves,
 // with the labels that tell one entry from another.
 func (e Entry) Samples(seen Status, of []*model.Sample) []*model.Sample {
 	return e.labelled(append(of, common(seen, seen.At)...))
 }
 
-// common are the samples that every look leaves. What is unknown has no value:
-// neither success nor duration, for a quick failure to look is no quick answer.
+// common are the samples that every check leaves. What is unknown has no value:
+// neither success nor duration, for a quick failure to check is no quick answer.
 func common(seen Status, at time.Time) []*model.Sample {
 	samples := []*model.Sample{newSample(at, "watchdog_probe_unknown", truth(seen.State == Unknown))}
 	if seen.State != Unknown {

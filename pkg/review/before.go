@@ -16,7 +16,7 @@ type Revision struct {
 	Images       []string  // empty: not known any more
 }
 
-// before says what changed before the incident, as far as the revisions tell: which
+// before says what changed before the incident, as far as the revisions show: which
 // was in use when it began, and what is different from the last good one.
 func (r Review) before(all []Revision) []string {
 	began := r.Marks[0].At

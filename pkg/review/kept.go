@@ -19,7 +19,7 @@ type Kept struct {
 	Ended    time.Time         `json:"ended"`
 	// Before is what had changed, while it was known still.
 	Before []string `json:"before,omitempty"`
-	// Closed says who held that the review is complete, and when.
+	// Closed says who closed the review as complete, and when.
 	Closed incident.Attribution `json:"closed"`
 }
 
@@ -35,7 +35,7 @@ func Decode(id string, text json.RawMessage) (*Kept, error) {
 	return k, nil
 }
 
-// Close returns what is kept of a review that is complete, or says what is missing.
+// Close returns what is stored of a complete review, or what is missing.
 // Only a P0 or P1 must be complete.
 func (r Review) Close(by string, at time.Time) (Kept, error) {
 	if r.Ended.IsZero() {

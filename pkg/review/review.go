@@ -70,7 +70,7 @@ type Review struct {
 	Picture *Picture `json:"-"`
 }
 
-// Link is a page to look at.
+// Link is a page for the reader.
 type Link struct {
 	Name string `json:"name"`
 	URL  string `json:"url"`
@@ -101,7 +101,7 @@ type Attempt struct {
 	Row int `json:"row,omitempty"`
 }
 
-// Told is what a receiver was last told.
+// Told is the last notification of a receiver.
 type Told struct {
 	Receiver string `json:"receiver"`
 	incident.Receipt

@@ -29,8 +29,8 @@ type Forward struct {
 	// token along. A certificate that they ask for is its own:
 	// one that the sender showed cannot be passed on, its Authorization header is.
 	Client *http.Client
-	// Readable is told when the credentials of a sender are passed on to a leader in plain
-	// HTTP; nil: nobody is.
+	// Readable is called when the credentials of a sender are forwarded to a leader in plain
+	// HTTP; nil: it is not reported.
 	Readable func(leader string)
 }
 
@@ -43,7 +43,7 @@ func (f *Forward) leads() bool {
 	return self
 }
 
-// answer is what the leader said to a webhook.
+// answer is the leader's response to a webhook.
 type answer struct {
 	status     int
 	retryAfter string
@@ -57,7 +57,7 @@ func readable(base string) bool {
 }
 
 // send passes the body on, with the sender's credentials. An error means that
-// nobody knows whether the leader has it; sent again it does no harm.
+// it is unknown whether the leader has it; a repeated request does no harm.
 func (f *Forward) send(r *http.Request, authorization string, body []byte) (answer, error) {
 	if r.Header.Get(forwardedHeader) != "" {
 		return answer{}, errors.New("the replica that forwarded this request considers this one the leader, but it " +

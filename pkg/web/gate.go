@@ -27,14 +27,14 @@ type GateOptions struct {
 	// WebConfig is the file that Serve was given: its users and client certificates may read.
 	WebConfig string
 	// Who returns whose Kubernetes token it is; errors for which Unknown says so are the
-	// caller's, all others mean that it cannot be told now.
+	// caller's, all others mean that it is unknown now.
 	Who     func(ctx context.Context, token string) (responder.Person, error)
 	Unknown func(error) bool
-	// MayRead and MayReload return nil, *responder.Refused, or that it cannot be told now.
+	// MayRead and MayReload return nil, *responder.Refused, or that it is unknown now.
 	MayRead, MayReload func(context.Context, responder.Person) error
 }
 
-// GateSettings are what the configuration says of who may read.
+// GateSettings are the configuration of who may read.
 type GateSettings struct {
 	// Open lets everybody read who reaches the port.
 	Open bool
@@ -236,7 +236,7 @@ func foreign(host string) string {
 }
 
 // strangersPages refuses what would change something and what a browser sends because a
-// page of another origin told it to.
+// page of another origin requested it.
 func strangersPages(next http.Handler) http.Handler {
 	return http.NewCrossOriginProtection().Handler(next)
 }

@@ -28,7 +28,7 @@ type PromQL struct {
 	// Parser reads the matchers of match[].
 	Parser parser.Parser
 	Now    func() time.Time
-	// Version is what buildinfo says.
+	// Version is that of buildinfo.
 	Version string
 }
 

@@ -10,7 +10,7 @@ import (
 	"watchdog.io/watchdog/pkg/rules"
 )
 
-// RuleGroup is a group of rules in the words of Prometheus' API.
+// RuleGroup is a group of rules in the format of Prometheus' API.
 type RuleGroup struct {
 	Name           string    `json:"name"`
 	File           string    `json:"file"`
@@ -51,7 +51,7 @@ type Alert struct {
 // Value is a sample's value as Prometheus' API writes it in alerts.
 func Value(v float64) string { return strconv.FormatFloat(v, 'e', -1, 64) }
 
-// RuleGroups are a manager's groups in the words of Prometheus' API.
+// RuleGroups are a manager's groups in the format of Prometheus' API.
 func RuleGroups(report []rules.GroupReport) []RuleGroup {
 	all := make([]RuleGroup, 0, len(report))
 	for _, g := range report {

@@ -28,7 +28,7 @@ var (
 	errCannotTell = errors.New("cannot check credentials; see the log of watchdog")
 )
 
-// senders tells who posts. Without a proof nobody is let in: there is no anonymous
+// senders authenticates who posts. Without authentication nothing is accepted: there is no anonymous
 // sender.
 type senders struct {
 	tokens    func() []Sender

@@ -47,10 +47,10 @@ type Options struct {
 	// Alertmanager takes webhooks at AlertmanagerPath; nil: there is no such page.
 	Alertmanager http.Handler
 	// PromQL answers questions over watchdog's own samples, and Rules what is judged,
-	// in the words of Prometheus' API; nil: there are no such pages.
+	// in the format of Prometheus' API; nil: there are no such pages.
 	PromQL *PromQL
 	Rules  func() []RuleGroup
-	// Words are the pages by which people's words come, by pattern.
+	// Words are the pages that take responder actions, by pattern.
 	Words map[string]http.Handler
 	// RefusedConnections counts connections beyond the limits; nil: they are not counted.
 	RefusedConnections *prometheus.CounterVec
@@ -61,7 +61,7 @@ type Options struct {
 }
 
 // Limits of the server. Nothing that watchdog serves needs more. An answer may take
-// longer than its request: a word waits up to 20 s for the API server, a profile takes 30 s.
+// longer than its request: an action waits up to 20 s for the API server, a profile takes 30 s.
 const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 15 * time.Second

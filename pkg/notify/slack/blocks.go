@@ -218,19 +218,19 @@ func quickLines(a notify.QuickReference) []string {
 	return lines
 }
 
-// slackThread returns the entries of the timeline beyond the first told ones, and
+// slackThread returns the entries of the timeline beyond the first posted ones, and
 // how many those are then. Much at once is one message.
-func slackThread(i incident.Incident, told int) (string, int) {
+func slackThread(i incident.Incident, posted int) (string, int) {
 	all := i.Dropped + len(i.Timeline)
 	var lines []string
-	for _, e := range i.Timeline[min(len(i.Timeline), max(0, told-i.Dropped)):] {
+	for _, e := range i.Timeline[min(len(i.Timeline), max(0, posted-i.Dropped)):] {
 		if !slices.Contains(quiet, e.Kind) {
 			lines = append(lines, fmt.Sprintf("`%s` *%s* %s", e.At.UTC().Format(time.TimeOnly),
 				escape(strutil.Shorten(string(e.Kind), 40)), escape(strutil.Shorten(e.Text, 300))))
 		}
 	}
-	if told >= all || len(lines) == 0 {
-		return "", max(told, all)
+	if posted >= all || len(lines) == 0 {
+		return "", max(posted, all)
 	}
 	if n := len(lines) - threadLines; n > 0 {
 		lines = append(lines[:threadLines], fmt.Sprintf("and %d more: `watchdog why %s`", n, escape(i.ID)))

@@ -39,20 +39,20 @@ type api struct{ o APIOptions }
 func API(o APIOptions) map[string]http.Handler {
 	a := api{o}
 	return map[string]http.Handler{
-		"POST /api/v1/incidents/{id}/ack":      a.word(responder.Ack, "reason"),
-		"POST /api/v1/incidents/{id}/approve":  a.word(responder.Approve, "plan", "op", "reason"),
-		"POST /api/v1/incidents/{id}/deny":     a.word(responder.Deny, "plan", "op", "reason"),
-		"POST /api/v1/incidents/{id}/severity": a.word(responder.Grade, "to", "reason"),
-		"POST /api/v1/incidents/{id}/notes":    a.word(responder.Note, "text", "as", "id"),
-		"POST /api/v1/incidents/{id}/publish":  a.word(responder.Publish, "reason", "until", "release"),
-		"POST /api/v1/incidents/{id}/hold":     a.word(responder.Hold, "reason", "until"),
-		"POST /api/v1/incidents/{id}/resume":   a.word(responder.Resume, "reason"),
-		"POST /api/v1/incidents/{id}/undo":     a.word(responder.Undo, "reason"),
+		"POST /api/v1/incidents/{id}/ack":      a.action(responder.Ack, "reason"),
+		"POST /api/v1/incidents/{id}/approve":  a.action(responder.Approve, "plan", "op", "reason"),
+		"POST /api/v1/incidents/{id}/deny":     a.action(responder.Deny, "plan", "op", "reason"),
+		"POST /api/v1/incidents/{id}/severity": a.action(responder.Grade, "to", "reason"),
+		"POST /api/v1/incidents/{id}/notes":    a.action(responder.Note, "text", "as", "id"),
+		"POST /api/v1/incidents/{id}/publish":  a.action(responder.Publish, "reason", "until", "release"),
+		"POST /api/v1/incidents/{id}/hold":     a.action(responder.Hold, "reason", "until"),
+		"POST /api/v1/incidents/{id}/resume":   a.action(responder.Resume, "reason"),
+		"POST /api/v1/incidents/{id}/undo":     a.action(responder.Undo, "reason"),
 	}
 }
 
-// said is the body of a request, of which each verb takes some members.
-type said struct {
+// apiBody is the body of a request, of which each action takes some members.
+type apiBody struct {
 	Reason string `json:"reason"`
 	Plan   string `json:"plan"`
 	Op     string `json:"op"`
@@ -65,7 +65,7 @@ type said struct {
 	Release string `json:"release"`
 }
 
-func (a api) word(verb responder.Action, members ...string) http.Handler {
+func (a api) action(verb responder.Action, members ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !a.o.On() {
 			failUnread(w, http.StatusNotFound, "responder actions are disabled: api.control is not set")
@@ -88,22 +88,22 @@ func (a api) word(verb responder.Action, members ...string) http.Handler {
 			fail(w, http.StatusBadRequest, "the body is incomplete")
 			return
 		}
-		s, err := parseSaid(body, members)
-		var word responder.Request
+		s, err := parseBody(body, members)
+		var action responder.Request
 		if err == nil {
-			word, err = s.request(verb, r.PathValue("id"))
+			action, err = s.request(verb, r.PathValue("id"))
 		}
 		if err != nil {
 			fail(w, http.StatusBadRequest, err.Error())
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), wordTime)
+		ctx, cancel := context.WithTimeout(r.Context(), actionTime)
 		defer cancel()
 		if verb == responder.Note {
 			// Nobody writes over another's note, nor over an own one by chance.
-			word.ID = "api-" + p.Name + "-" + cmp.Or(shown(word.ID, maxID), strconv.FormatUint(rand.Uint64(), 36))
+			action.ID = "api-" + p.Name + "-" + cmp.Or(shown(action.ID, maxID), strconv.FormatUint(rand.Uint64(), 36))
 		}
-		text, err := a.o.Service.Do(ctx, p, word)
+		text, err := a.o.Service.Do(ctx, p, action)
 		a.answer(w, text, err)
 	})
 }
@@ -135,9 +135,9 @@ func (a api) who(w http.ResponseWriter, r *http.Request) (responder.Person, bool
 // maxToken is above what an API server issues.
 const maxToken = 16 << 10
 
-// parseSaid reads a body: one JSON object with no other members, or nothing.
-func parseSaid(body []byte, members []string) (said, error) {
-	var s said
+// parseBody reads a body: one JSON object with no other members, or nothing.
+func parseBody(body []byte, members []string) (apiBody, error) {
+	var s apiBody
 	if len(bytes.TrimSpace(body)) == 0 {
 		return s, nil
 	}
@@ -159,17 +159,17 @@ func parseSaid(body []byte, members []string) (said, error) {
 	for name, v := range names {
 		f := taken[name]
 		if f == nil {
-			return said{}, fmt.Errorf("%q is not a field of this body; expected one of: %s", shown(name, maxID),
+			return apiBody{}, fmt.Errorf("%q is not a field of this body; expected one of: %s", shown(name, maxID),
 				strings.Join(members, ", "))
 		}
 		if err := json.Unmarshal(v, f); err != nil || string(v) == "null" {
-			return said{}, fmt.Errorf("%q must be a string", name)
+			return apiBody{}, fmt.Errorf("%q must be a string", name)
 		}
 	}
 	return s, nil
 }
 
-func (s said) request(action responder.Action, id string) (responder.Request, error) {
+func (s apiBody) request(action responder.Action, id string) (responder.Request, error) {
 	r := responder.Request{Action: action, Incident: id, Reason: s.Reason, Plan: s.Plan, Op: s.Op,
 		To: incident.Severity(strings.ToUpper(s.To)), As: s.As, ID: s.ID, Source: SourceAPI}
 	if action == responder.Note {

@@ -40,7 +40,7 @@ const (
 	maxVendorBody = 256 << 10
 	maxBody       = 16 << 10
 	bodyTime      = 5 * time.Second
-	wordTime      = 20 * time.Second
+	actionTime    = 20 * time.Second
 )
 
 var errTooLarge = errors.New("the body is too large")

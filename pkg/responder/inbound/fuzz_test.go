@@ -48,9 +48,9 @@ func FuzzPagerDutyEvent(f *testing.F) {
 func FuzzAPIBody(f *testing.F) {
 	f.Add([]byte(`{"plan":"3f9a1c77d0e2"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := parseSaid(b, []string{"plan", "reason"})
+		s, err := parseBody(b, []string{"plan", "reason"})
 		if err != nil {
-			if s != (said{}) {
+			if s != (apiBody{}) {
 				t.Fatalf("refused, and yet %+v", s)
 			}
 			return
@@ -58,7 +58,7 @@ func FuzzAPIBody(f *testing.F) {
 		if s.Op+s.To+s.As+s.Text+s.ID != "" {
 			t.Fatalf("%+v", s)
 		}
-		if s != (said{}) && !json.Valid(b) {
+		if s != (apiBody{}) && !json.Valid(b) {
 			t.Fatalf("%q is no JSON, and yet %+v", b, s)
 		}
 	})

@@ -33,7 +33,7 @@ type PagerDutySettings struct {
 type PagerDutyOptions struct {
 	Logger   *slog.Logger
 	Service  Service
-	Settings func() *PagerDutySettings // nil: PagerDuty is not heard
+	Settings func() *PagerDutySettings // nil: no webhook
 	Now      func() time.Time
 }
 
@@ -125,9 +125,9 @@ func (p *pagerDuty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusUnauthorized, err.Error())
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), wordTime)
+	ctx, cancel := context.WithTimeout(r.Context(), actionTime)
 	defer cancel()
-	text, err := p.hear(ctx, set, ev)
+	text, err := p.apply(ctx, set, ev)
 	no := (*responder.Refused)(nil)
 	switch {
 	case err == nil, errors.As(err, &no):
@@ -159,8 +159,8 @@ func parseEvent(body []byte) (event, error) {
 // maxKey is PagerDuty's own limit for a dedup key.
 const maxKey = 255
 
-// hear applies the action that an event stands for. Others are only recorded.
-func (p *pagerDuty) hear(ctx context.Context, set *PagerDutySettings, ev event) (string, error) {
+// apply applies the action that an event stands for. Others are only recorded.
+func (p *pagerDuty) apply(ctx context.Context, set *PagerDutySettings, ev event) (string, error) {
 	e := ev.Event
 	key := p.ours(ev)
 	id, _, _ := strings.Cut(key, "/") // the rest is the severity of the page

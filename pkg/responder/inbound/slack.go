@@ -203,10 +203,10 @@ func (s *Slack) work(ctx context.Context, set *SlackSettings, c click) bool {
 	go func() {
 		defer close(done)
 		defer func() { <-s.room }()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wordTime)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), actionTime)
 		defer cancel()
-		if text := s.say(ctx, set, c); text != "" {
-			s.tell(ctx, set, c, text)
+		if text := s.result(ctx, set, c); text != "" {
+			s.respond(ctx, set, c, text)
 		}
 	}()
 	limit := time.NewTimer(slackPatience)
@@ -218,8 +218,8 @@ func (s *Slack) work(ctx context.Context, set *SlackSettings, c click) bool {
 	return true
 }
 
-// say returns the answer for the person; "": this click was answered before.
-func (s *Slack) say(ctx context.Context, set *SlackSettings, c click) string {
+// result returns the answer for the person; "": this click was answered before.
+func (s *Slack) result(ctx context.Context, set *SlackSettings, c click) string {
 	if err := s.clicks.first(c.id, s.o.Now()); err != nil {
 		return ""
 	}
@@ -254,17 +254,17 @@ func (s *Slack) say(ctx context.Context, set *SlackSettings, c click) string {
 	return "Your click was not applied: the Kubernetes API did not respond. Try again, or use the CLI."
 }
 
-// maxTold is below Slack's limit for one section.
-const maxTold = 2900
+// maxResponse is below Slack's limit for one section.
+const maxResponse = 2900
 
-// tell answers so that only the person sees it.
-func (s *Slack) tell(ctx context.Context, set *SlackSettings, c click, text string) {
+// respond answers so that only the person sees it.
+func (s *Slack) respond(ctx context.Context, set *SlackSettings, c click, text string) {
 	token, err := set.Token()
 	if err == nil {
-		api := slack.New(token[0], slack.OptionAPIURL(set.URL), slack.OptionHTTPClient(httpclient.New(nil, wordTime)))
+		api := slack.New(token[0], slack.OptionAPIURL(set.URL), slack.OptionHTTPClient(httpclient.New(nil, actionTime)))
 		r := []rune(text)
 		// Plain text: nothing in it is a link or a mention.
-		block := slack.NewSectionBlock(slack.NewTextBlockObject(slack.PlainTextType, string(r[:min(len(r), maxTold)]),
+		block := slack.NewSectionBlock(slack.NewTextBlockObject(slack.PlainTextType, string(r[:min(len(r), maxResponse)]),
 			false, false), nil, nil)
 		options := []slack.MsgOption{slack.MsgOptionText(string(r[:min(len(r), 150)]), true),
 			slack.MsgOptionBlocks(block)}

@@ -53,18 +53,18 @@ func (s *Slack) connect(ctx context.Context, set *SlackSettings) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	api := slack.New("", slack.OptionAppLevelToken(app[0]), slack.OptionAPIURL(set.URL),
-		slack.OptionHTTPClient(httpclient.New(nil, wordTime)))
+		slack.OptionHTTPClient(httpclient.New(nil, actionTime)))
 	client := socketmode.New(api, socketmode.OptionDialer(socketDialer()),
 		socketmode.OptionLog(log.New(io.Discard, "", 0)))
-	heard := make(chan struct{})
+	ended := make(chan struct{})
 	go func() {
-		defer close(heard)
-		s.hear(ctx, cancel, client, set)
+		defer close(ended)
+		s.receive(ctx, cancel, client, set)
 	}()
 	err = client.RunContext(ctx)
 	gone := ctx.Err() != nil
 	cancel()
-	<-heard
+	<-ended
 	if gone {
 		return nil
 	}
@@ -81,7 +81,7 @@ func socketDialer() *websocket.Dialer {
 	}
 }
 
-func (s *Slack) hear(ctx context.Context, cancel func(), client *socketmode.Client, set *SlackSettings) {
+func (s *Slack) receive(ctx context.Context, cancel func(), client *socketmode.Client, set *SlackSettings) {
 	tick := time.NewTicker(socketPoll)
 	defer tick.Stop()
 	for {
