@@ -20,7 +20,7 @@ const (
 )
 
 // Lost is the state of an alert that fired and was not repeated for too long:
-// unknown. No sender reports it, and it is never a recovery.
+// it is unknown whether it is over. No sender reports this state, and it is never a recovery.
 const Lost Status = "lost"
 
 // Alert is one alert as a sender reported it.
