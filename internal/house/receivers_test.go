@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/notify/receivers"
 )
@@ -23,7 +24,7 @@ func TestEveryReceiverIsKnownEverywhere(t *testing.T) {
 		return string(b)
 	}
 	page, example := read("docs/receivers.md"), exampleSections(t)
-	var sections []string
+	var kinds, sections []string
 	for _, k := range receivers.Kinds() {
 		wants := func(holds bool, format string, args ...any) {
 			t.Helper()
@@ -39,9 +40,11 @@ func TestEveryReceiverIsKnownEverywhere(t *testing.T) {
 			k.Name)
 		wants(read("pkg/notify/"+k.Name+"/"+k.Name+"_test.go") != "", "put its tests into pkg/notify/%s/%s_test.go",
 			k.Name, k.Name)
-		wants(strings.Contains(read("internal/recorders/recorders.go"), ` = "`+k.Name+`"`),
-			"give it a recorder in internal/recorders, whose name is %q: its tests, the table of faults "+
-				"(pkg/outbox/modes_test.go) and the demo need one", k.Name)
+		kinds = append(kinds, k.Name)
+		wants(slices.Contains(recorders.Receivers(), k.Name),
+			"give it a recorder in internal/recorders and its name %q a place in recorders.Receivers: its tests, those of "+
+				"all receivers (pkg/notify/receivers/contract_test.go, pkg/outbox/modes_test.go) and the demo need one",
+			k.Name)
 		wants(strings.Contains(page, receiverRow(k)), "give it this row in the first table of docs/receivers.md:\n%s",
 			receiverRow(k))
 		for _, s := range k.Sections {
@@ -56,6 +59,11 @@ func TestEveryReceiverIsKnownEverywhere(t *testing.T) {
 			wants(inSchema(t, read("deploy/helm/watchdog/values.schema.json"), s),
 				"bring the chart's schema up to date: go test -tags integration ./test/chart -run Schema -update")
 			wants(example[s], "give configs/receivers.yaml an example of %s", s)
+		}
+	}
+	for _, name := range recorders.Receivers() {
+		if !slices.Contains(kinds, name) {
+			t.Errorf("recorders.Receivers names %q: remove it, or give it a row in receivers.Kinds", name)
 		}
 	}
 	for _, s := range config.ReceiverSections() {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -150,30 +149,6 @@ func Over(i incident.Incident) incident.Incident {
 	i.Phase, i.ResolvedAt = incident.Resolved, T0.Add(time.Minute)
 	i.Timeline = append(i.Timeline, incident.Entry{At: i.ResolvedAt, Kind: "resolved", Text: "no rule is firing"})
 	return i
-}
-
-// Sides starts the recorders of three receivers, and returns the configuration for them.
-func Sides(t testing.TB) (*recorders.Recorder, *config.Config) {
-	t.Helper()
-	rec := recorders.New(recorders.Options{})
-	srv := httptest.NewServer(rec)
-	t.Cleanup(srv.Close)
-	secret := func(text string) string {
-		f := filepath.Join(t.TempDir(), "secret")
-		if err := os.WriteFile(f, []byte(text+"\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return f
-	}
-	all := []incident.Severity{incident.P0, incident.P1}
-	return rec, &config.Config{Receivers: config.Receivers{
-		PagerDuty: &config.PagerDuty{URL: srv.URL + "/pagerduty", RoutingKeyFile: secret(strings.Repeat("k", 32)),
-			Severities: all},
-		Slack: &config.Slack{URL: srv.URL + "/slack/api/", TokenFile: secret("xoxb-1"), Channel: "#incidents",
-			Severities: all},
-		Statuspage: &config.Statuspage{URL: srv.URL + "/statuspage", PageID: "p1", TokenFile: secret("sp"),
-			Publish: "auto", Severities: all},
-	}}
 }
 
 // Teller is a receiver, for tests of the contract's own package, too.

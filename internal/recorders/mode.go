@@ -51,10 +51,9 @@ func (r *Recorder) setMode(w http.ResponseWriter, req *http.Request) {
 	if m == "ok" {
 		m = OK
 	}
-	if receivers := []string{PagerDuty, Slack, Statuspage, Webhook, Email}; !slices.Contains(receivers, receiver) ||
-		!slices.Contains(allModes(), m) {
+	if !slices.Contains(Receivers(), receiver) || !slices.Contains(allModes(), m) {
 		answer(w, http.StatusBadRequest, map[string]string{"error": fmt.Sprintf("receiver=%q mode=%q; receiver is "+
-			"one of %v, mode ok or one of %v", receiver, m, receivers, allModes()[1:])})
+			"one of %v, mode ok or one of %v", receiver, m, Receivers(), allModes()[1:])})
 		return
 	}
 	r.Set(receiver, m)

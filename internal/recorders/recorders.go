@@ -30,6 +30,9 @@ const (
 	Email      = "email"
 )
 
+// Receivers returns the names of all receivers; internal/house compares them with receivers.Kinds.
+func Receivers() []string { return []string{PagerDuty, Slack, Statuspage, Webhook, Email} }
+
 // Options of a Recorder; the zero value is fit for use.
 type Options struct {
 	// OnRequest, if set, is told of each request that was recorded, possibly by
@@ -42,7 +45,7 @@ type Options struct {
 // Request is one message that arrived and was understood.
 type Request struct {
 	At       time.Time `json:"at"`
-	Receiver string    `json:"receiver"` // pagerduty, slack, statuspage, webhook, email
+	Receiver string    `json:"receiver"` // one of Receivers
 	// PagerDuty: trigger, acknowledge, resolve, change; Slack: post, reply, update, ephemeral; Statuspage: the
 	// incident's status, or component; e-mail: mail
 	Action string `json:"action"`

@@ -2,92 +2,29 @@ package outbox
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"log"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/prometheus/common/model"
-	"golang.org/x/time/rate"
-
 	"watchdog.io/watchdog/internal/notifytest"
 	"watchdog.io/watchdog/internal/recorders"
-	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/notify/receivers"
-	"watchdog.io/watchdog/pkg/notify/statuspage"
 )
-
-// kinds are the receivers, as the table and the recorders name them.
-var kinds = func() (all []string) {
-	for _, k := range receivers.Kinds() {
-		all = append(all, k.Name)
-	}
-	return all
-}()
 
 // oneSide is one receiver over TLS, with a server of its own.
 func oneSide(t testing.TB, kind string) (*recorders.Recorder, notify.Notifier) {
 	t.Helper()
-	rec := recorders.New(recorders.Options{SlowBy: 10 * time.Millisecond})
-	conf, err := rec.TLS(notifytest.Authority)
+	rec, cfg := notifytest.Side(t, kind)
+	ns, err := receivers.FromConfig(cfg, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := ""
-	if kind != recorders.Email {
-		srv := httptest.NewUnstartedServer(rec)
-		srv.Listener = tls.NewListener(srv.Listener, conf)
-		srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of refused handshakes
-		srv.Start()
-		t.Cleanup(srv.Close)
-		url = "https" + strings.TrimPrefix(srv.URL, "http")
-	}
-	secret := func(text string) string {
-		f := filepath.Join(t.TempDir(), "secret")
-		if err := os.WriteFile(f, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return f
-	}
-	all := []incident.Severity{incident.P0, incident.P1}
-	var r config.Receivers
-	switch kind {
-	case recorders.PagerDuty:
-		r.PagerDuty = &config.PagerDuty{URL: url + "/pagerduty", RoutingKeyFile: secret(strings.Repeat("k", 32)),
-			Severities: all, ChangeEvents: true}
-	case recorders.Slack:
-		r.Slack = &config.Slack{URL: url + "/slack/api/", TokenFile: secret("xoxb-1"), Channel: "#incidents",
-			Severities: all}
-	case recorders.Statuspage:
-		r.Statuspage = &config.Statuspage{URL: url + "/statuspage", PageID: "p1", TokenFile: secret("sp"),
-			Publish: "auto", PendingFor: model.Duration(time.Second), Severities: all}
-	case recorders.Webhook:
-		r.Webhooks = []config.Webhook{{Name: kind, URL: url + "/webhook/x", Severities: all}}
-	case recorders.Email:
-		r.Emails = []config.Email{{Name: "mail", Smarthost: notifytest.MailServer(t, rec,
-			recorders.SMTPOptions{TLS: conf}), From: "watchdog@example.com", To: []string{"a@example.com"},
-			TLS: config.StartTLS, Severities: all}}
-	default:
-		t.Fatalf("oneSide does not know how to configure %q: give it a case", kind)
-	}
-	ns, err := receivers.FromConfig(&config.Config{Receivers: r}, time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s, ok := ns[0].(*statuspage.Statuspage); ok {
-		s.SetPace(rate.Inf) // it asks once a second
-	}
-	return rec, ns[0]
+	return rec, notifytest.Unpaced(ns)[0]
 }
 
 // answers is what each fault means: for a receiver that has it, for all others.
@@ -128,9 +65,9 @@ func (a answers) in(kind string) answers {
 // TestEachReceiverWithEachFault asks every receiver once, and reads what it makes of
 // the answer: whether it is tried again, and when.
 func TestEachReceiverWithEachFault(t *testing.T) {
-	for _, kind := range kinds {
+	for _, k := range receivers.Kinds() {
 		for _, a := range faults {
-			a := a.in(kind)
+			kind, a := k.Name, a.in(k.Name)
 			t.Run(fmt.Sprintf("%s %s", kind, a.mode), func(t *testing.T) {
 				t.Parallel()
 				rec, n := oneSide(t, kind)
@@ -173,7 +110,7 @@ func TestEachReceiverWithEachFault(t *testing.T) {
 					for _, q := range rec.Requests(kind) {
 						keys[q.Key] = true
 					}
-					if one := kind != recorders.Slack; one != (len(keys) == 1) {
+					if k.Keyed != (len(keys) == 1) {
 						t.Errorf("the other side has %d: %v", len(keys), keys)
 					}
 				}
@@ -185,21 +122,21 @@ func TestEachReceiverWithEachFault(t *testing.T) {
 // TestAFaultOfOneReceiverIsNobodyElses runs all receivers in an outbox, one of them
 // ill: the others are told meanwhile, and it is told once it is well.
 func TestAFaultOfOneReceiverIsNobodyElses_INV43(t *testing.T) {
-	for _, ill := range kinds {
+	for _, k := range receivers.Kinds() {
 		for _, a := range faults {
 			if !slices.Contains([]recorders.Mode{recorders.Hang, recorders.Refused, recorders.Expired}, a.mode) {
 				continue // to the outbox they are like one of these
 			}
-			a := a.in(ill)
+			ill, a := k.Name, a.in(k.Name)
 			t.Run(fmt.Sprintf("%s %s", ill, a.mode), func(t *testing.T) {
 				t.Parallel()
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 				defer cancel()
 				all := map[string]*recorders.Recorder{}
 				var ns []notify.Notifier
-				for _, kind := range kinds {
-					rec, n := oneSide(t, kind)
-					all[kind], ns = rec, append(ns, n)
+				for _, k := range receivers.Kinds() {
+					rec, n := oneSide(t, k.Name)
+					all[k.Name], ns = rec, append(ns, n)
 				}
 				all[ill].Set(ill, a.mode)
 				x := outbox(t, t.TempDir(), nil, ns...)
@@ -214,15 +151,15 @@ func TestAFaultOfOneReceiverIsNobodyElses_INV43(t *testing.T) {
 						t.Errorf("%s: %v", kind, err)
 					}
 				}
-				for _, kind := range kinds {
+				for kind := range all {
 					if kind != ill {
 						has(kind, 1)
 					}
 				}
 				if a.final && ill != recorders.Statuspage { // that is read first, which is no attempt
 					tries := 1
-					if ill == recorders.PagerDuty || ill == recorders.Webhook {
-						tries = 2 // what may be refused for its size is sent once more, shorter
+					if k.Shortens {
+						tries = 2
 					}
 					if err := all[ill].WaitFor(ctx,
 						func(recorders.Snapshot) bool { return all[ill].Attempts(ill) == tries }); err != nil {

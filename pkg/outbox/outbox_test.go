@@ -14,14 +14,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 
 	"watchdog.io/watchdog/internal/notifytest"
 	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/notify/receivers"
-	"watchdog.io/watchdog/pkg/notify/statuspage"
 )
 
 // fake is a receiver in memory, for the outbox.
@@ -198,12 +196,7 @@ func threeSides(t *testing.T) (*recorders.Recorder, []notify.Notifier) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range ns {
-		if s, ok := n.(*statuspage.Statuspage); ok {
-			s.SetPace(rate.Inf)
-		}
-	}
-	return rec, ns
+	return rec, notifytest.Unpaced(ns)
 }
 
 func TestAReceiptFromAnotherReplicaIsBelieved(t *testing.T) {

@@ -24,6 +24,10 @@ type Kind struct {
 	// Acknowledged is which answer counts as delivered.
 	Acknowledged string
 	Wakes        bool // it may wake somebody
+	// Keyed: the other side knows a message by its key, so that one whose answer was lost arrives once.
+	Keyed bool
+	// Shortens: a refusal by 400 may be for the size, so that the message is sent once more, with less in it.
+	Shortens bool
 
 	// build makes a receiver of options of the kind.
 	build func(r config.Receiver, shared Shared) (notify.Notifier, error)
@@ -42,6 +46,7 @@ func Kinds() []Kind {
 	return []Kind{
 		{
 			Name: "pagerduty", Title: "PagerDuty", Sections: []string{"pagerduty", "pagers"}, Wakes: true,
+			Keyed: true, Shortens: true,
 			Help:         "pages the on-call: one alert per incident and severity, Events API v2",
 			Acknowledged: "202 for each event",
 			build: func(r config.Receiver, s Shared) (notify.Notifier, error) {
@@ -60,6 +65,7 @@ func Kinds() []Kind {
 		},
 		{
 			Name: "webhook", Title: "Webhooks", Sections: []string{"webhooks"}, Wakes: true,
+			Keyed: true, Shortens: true,
 			Help:         "sends a POST in Alertmanager's webhook format, or with a template",
 			Acknowledged: "any 2xx",
 			build: func(r config.Receiver, s Shared) (notify.Notifier, error) {
@@ -68,7 +74,7 @@ func Kinds() []Kind {
 			texts: func(r config.Receiver) []notify.Text { return webhook.Texts(r.Options.(*config.Webhook)) },
 		},
 		{
-			Name: "email", Title: "E-mail", Sections: []string{"emails"},
+			Name: "email", Title: "E-mail", Sections: []string{"emails"}, Keyed: true,
 			Help:         "sends mail: one thread per incident",
 			Acknowledged: "250 after the text, from the mail server, for at least one recipient",
 			build: func(r config.Receiver, s Shared) (notify.Notifier, error) {
@@ -77,7 +83,7 @@ func Kinds() []Kind {
 			texts: func(r config.Receiver) []notify.Text { return email.Texts(r.Options.(*config.Email)) },
 		},
 		{
-			Name: "statuspage", Title: "Status page", Sections: []string{"statuspage"},
+			Name: "statuspage", Title: "Status page", Sections: []string{"statuspage"}, Keyed: true,
 			Help:         "posts to the public status page, once a person has published the incident",
 			Acknowledged: "any 2xx, with the id of the entry",
 			build: func(r config.Receiver, s Shared) (notify.Notifier, error) {

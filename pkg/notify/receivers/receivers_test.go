@@ -9,14 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"watchdog.io/watchdog/internal/notifytest"
 	"watchdog.io/watchdog/internal/recorders"
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
-	"watchdog.io/watchdog/pkg/notify/statuspage"
 )
 
 // sides starts the three receivers and returns the notifiers for them.
@@ -27,12 +24,7 @@ func sides(t *testing.T) (*recorders.Recorder, []notify.Notifier) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range ns {
-		if s, ok := n.(*statuspage.Statuspage); ok {
-			s.SetPace(rate.Inf)
-		}
-	}
-	return rec, ns
+	return rec, notifytest.Unpaced(ns)
 }
 
 func TestOneIncidentEverywhereFromBeginningToEnd_INV42(t *testing.T) {
