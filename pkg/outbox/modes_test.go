@@ -88,6 +88,9 @@ func TestEachReceiverWithEachFault(t *testing.T) {
 					t.Fatalf("%v: final %v, after %s; want taken %v, final %v, after %s, %q", err, f.Final, f.After,
 						a.taken, a.final, a.after, a.says)
 				}
+				if got := rec.Attempts(kind) == 2; a.mode == recorders.Refused && got != k.Shortens {
+					t.Errorf("%d attempts although Shortens of its row in receivers.Kinds is %v", rec.Attempts(kind), k.Shortens)
+				}
 				if notify.Notified(r) != a.taken {
 					t.Errorf("receipt %+v", r)
 				}
@@ -111,7 +114,8 @@ func TestEachReceiverWithEachFault(t *testing.T) {
 						keys[q.Key] = true
 					}
 					if k.Keyed != (len(keys) == 1) {
-						t.Errorf("the other side has %d: %v", len(keys), keys)
+						t.Errorf("Keyed of its row in receivers.Kinds is %v; the other side has %d messages: %v", k.Keyed,
+							len(keys), keys)
 					}
 				}
 			})
