@@ -66,7 +66,7 @@ func (f *cluster) showPlan(c *cobra.Command, id string) error {
 	if err != nil {
 		return err
 	}
-	words, err := store.Words(ctx, inc.ID)
+	words, err := store.ResponderActions(ctx, inc.ID)
 	if err != nil {
 		return err
 	}

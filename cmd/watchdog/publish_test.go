@@ -10,14 +10,14 @@ import (
 )
 
 // decided is what comes of a command line.
-func (p publishing) decided(inc incident.Incident, before incident.PublicWord,
-	now time.Time) (incident.PublicWord, error) {
+func (p publishing) decided(inc incident.Incident, before incident.PublicAction,
+	now time.Time) (incident.PublicAction, error) {
 	r, err := p.request(inc.ID, now)
 	if err != nil {
-		return incident.PublicWord{}, err
+		return incident.PublicAction{}, err
 	}
 	r.By, r.At = "alice", now
-	w, _, err := responder.Decide(inc, incident.Words{Public: before}, r)
+	w, _, err := responder.Decide(inc, incident.ResponderActions{Public: before}, r)
 	return w.Public, err
 }
 
@@ -27,18 +27,18 @@ func TestAWordToThePublic(t *testing.T) {
 	over := incident.Incident{ID: "01a", Phase: incident.Resolved}
 	told := over
 	told.Receipts = map[string]incident.Receipt{incident.PublicReceiver: {Ref: "sp1"}}
-	yes, held := incident.PublicWord{Publish: true}, incident.PublicWord{Publish: true, HoldUntil: now.Add(time.Hour)}
+	yes, held := incident.PublicAction{Publish: true}, incident.PublicAction{Publish: true, HoldUntil: now.Add(time.Hour)}
 	for name, c := range map[string]struct {
 		p      publishing
 		inc    incident.Incident
-		before incident.PublicWord
+		before incident.PublicAction
 		yes    bool
 		until  time.Time
 		err    string
 	}{
-		"a yes":             {publishing{}, open, incident.PublicWord{}, true, time.Time{}, ""},
+		"a yes":             {publishing{}, open, incident.PublicAction{}, true, time.Time{}, ""},
 		"a yes ends a hold": {publishing{}, open, held, true, time.Time{}, ""},
-		"a hold": {publishing{holdFor: 2 * time.Hour, reason: "r"}, open, incident.PublicWord{},
+		"a hold": {publishing{holdFor: 2 * time.Hour, reason: "r"}, open, incident.PublicAction{},
 			false, now.Add(2 * time.Hour), ""},
 		"a hold keeps the yes": {publishing{holdFor: time.Hour, reason: "r"}, open, yes, true, now.Add(time.Hour),
 			""},
@@ -67,7 +67,7 @@ func TestAWordToThePublic(t *testing.T) {
 			"lies in the past"},
 	} {
 		err := c.p.check()
-		var w incident.PublicWord
+		var w incident.PublicAction
 		if err == nil {
 			w, err = c.p.decided(c.inc, c.before, now)
 		}
@@ -87,12 +87,12 @@ func TestAWordToThePublic(t *testing.T) {
 func TestTheLastWordToThePublicCounts(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	for _, ahead := range []time.Duration{0, -time.Minute, time.Hour} {
-		first := incident.PublicWord{Attribution: incident.Attribution{By: "bob", At: now.Add(ahead)}, Publish: true}
+		first := incident.PublicAction{Attribution: incident.Attribution{By: "bob", At: now.Add(ahead)}, Publish: true}
 		for _, inc := range []incident.Incident{{ID: "01a", Phase: incident.Open},
 			{ID: "01a", Phase: incident.Open, Public: first}} {
 			w, err := publishing{holdFor: time.Hour, reason: "r"}.decided(inc, first, now)
 			inc.Public = first
-			if err != nil || !inc.News(incident.Words{Public: w}, time.Now()) {
+			if err != nil || !inc.HasUpdates(incident.ResponderActions{Public: w}, time.Now()) {
 				t.Errorf("first %s ahead: the second is no news: %+v, %v", ahead, w, err)
 			}
 		}

@@ -25,7 +25,7 @@ func (w *World) requested(i incident.Incident) {
 			a.At = w.clock.now
 			w.say("a person answers the request of op %s: denied %t, plan %.12s", r.Op, a.Denied, a.Plan)
 			_, version := w.readWords(i.ID)
-			w.patch(i.ID, incident.Words{Approved: map[string]map[string]incident.Approval{r.Op: {a.By: a}}}, version)
+			w.patch(i.ID, incident.ResponderActions{Approved: map[string]map[string]incident.Approval{r.Op: {a.By: a}}}, version)
 			w.oracle.approved[r.Op] = append(w.oracle.approved[r.Op], a)
 		})
 	}

@@ -163,7 +163,7 @@ func (l *link) Incidents(context.Context) ([]incident.Stored, error) {
 			s.value, s.reread = i, true
 		}
 		all = append(all, incident.Stored{Incident: s.value.(incident.Incident), Version: s.label(),
-			Words: l.w.words[id].value})
+			Responders: l.w.words[id].value})
 	}
 	return all, nil
 }
@@ -195,20 +195,20 @@ func (l *link) DeleteIncident(_ context.Context, id string) error {
 	return nil
 }
 
-// Words reads what people have said of an incident.
-func (l *link) Words(_ context.Context, id string) (incident.Words, error) {
+// ResponderActions reads the responder actions on an incident.
+func (l *link) ResponderActions(_ context.Context, id string) (incident.ResponderActions, error) {
 	if err := l.call("reading the words on incident " + id); err != nil {
-		return incident.Words{}, err
+		return incident.ResponderActions{}, err
 	}
 	return l.w.words[id].value, nil
 }
 
-// ChangedWords is what the watch has told: nothing new while the API server is away.
-func (l *link) ChangedWords(context.Context) map[string]incident.Words {
+// ChangedResponderActions are those of the watch: nothing new while the API server is away.
+func (l *link) ChangedResponderActions(context.Context) map[string]incident.ResponderActions {
 	if !l.alive() || l.w.clock.now.Before(l.w.down) {
 		return nil
 	}
-	all := map[string]incident.Words{}
+	all := map[string]incident.ResponderActions{}
 	for id, s := range l.w.words {
 		all[id] = s.value
 	}

@@ -89,17 +89,17 @@ func (w *World) span(d time.Duration) time.Duration {
 // own, as what watchdog stores has.
 type said struct {
 	version int
-	value   incident.Words
+	value   incident.ResponderActions
 }
 
 // readWords returns what people have said of an incident, and its version.
-func (w *World) readWords(id string) (incident.Words, int) {
+func (w *World) readWords(id string) (incident.ResponderActions, int) {
 	return w.words[id].value, w.words[id].version
 }
 
 // patch is a person's compare-and-swap of an incident's spec. Nothing is said of one
 // that is not there.
-func (w *World) patch(id string, p incident.Words, version int) {
+func (w *World) patch(id string, p incident.ResponderActions, version int) {
 	if w.incidents[id] == nil {
 		return
 	}

@@ -359,7 +359,7 @@ func (a *App) lead(ctx context.Context) error {
 		a.metrics.leader.Set(1)
 		defer a.metrics.leader.Set(0)
 		defer a.leading.Store(false)
-		defer a.followWords(ctx)()
+		defer a.followResponders(ctx)()
 		a.work(ctx)
 	})
 	select {

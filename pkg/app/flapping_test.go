@@ -83,11 +83,13 @@ func (o *outsider) SaveIncident(_ context.Context, i incident.Incident, version 
 	return fmt.Sprint(o.version), nil
 }
 
-func (o *outsider) Words(context.Context, string) (incident.Words, error) {
-	return incident.Words{}, nil
+func (o *outsider) ResponderActions(context.Context, string) (incident.ResponderActions, error) {
+	return incident.ResponderActions{}, nil
 }
 
-func (o *outsider) ChangedWords(context.Context) map[string]incident.Words { return nil }
+func (o *outsider) ChangedResponderActions(context.Context) map[string]incident.ResponderActions {
+	return nil
+}
 
 func (o *outsider) DeleteIncident(_ context.Context, id string) error {
 	o.mu.Lock()

@@ -64,12 +64,12 @@ func (a *App) openResponder() error {
 	return nil
 }
 
-// followWords watches what responders write on incidents, for the leader, until ctx ends. It
+// followResponders watches what responders write on incidents, for the leader, until ctx ends. It
 // returns what waits for that.
-func (a *App) followWords(ctx context.Context) (wait func()) {
+func (a *App) followResponders(ctx context.Context) (wait func()) {
 	var all sync.WaitGroup
 	all.Go(func() {
-		a.custom.Follow(ctx, a.engine.WordsChanged, func(err error) {
+		a.custom.Follow(ctx, a.engine.RespondersChanged, func(err error) {
 			a.watchFailures.Inc()
 			a.o.Logger.Warn("watch of incidents interrupted; retrying", "component", "responder", "err", err)
 		})

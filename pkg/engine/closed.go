@@ -79,14 +79,14 @@ func (e *Engine) rereadClosed(ctx context.Context, id string) error {
 	}
 	delete(e.closed, id)
 	delete(e.receipts, id)
-	delete(e.responderInput, id)
+	delete(e.responders, id)
 	return nil
 }
 
 // writeReceipts stores deliveries for an incident that is already resolved.
 func (e *Engine) writeReceipts(ctx context.Context, id string) error {
 	return e.updateClosed(ctx, id, false, func(inc incident.Incident) (incident.Incident, bool) {
-		return inc.WithLate(e.said(id), e.o.Now())
+		return inc.WithLateActions(e.knownActions(id), e.o.Now())
 	})
 }
 

@@ -128,7 +128,7 @@ func (e *Engine) facts(ctx context.Context, c *claim, inc incident.Incident, opI
 		f.Options, f.Mode, f.ModeWhy = r.Options, r.Mode, r.ModeWhy
 	}
 	if incident.Lowest(f.Mode) == incident.Approve {
-		if f.Words, err = e.answers(ctx, c, inc, opID); err != nil {
+		if f.Responders, err = e.approvals(ctx, c, inc, opID); err != nil {
 			return f, err
 		}
 	}
@@ -273,7 +273,7 @@ func (e *Engine) deniedSince(ctx context.Context, c *claim, inc incident.Inciden
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	w, err := e.answers(ctx, c, inc, inc.Op.ID)
+	w, err := e.approvals(ctx, c, inc, inc.Op.ID)
 	if err != nil {
 		return &incident.Acted{At: e.o.Now(), Outcome: incident.Unsent, Reason: "not sent: " + err.Error()}
 	}

@@ -40,8 +40,8 @@ type Engine struct {
 	// receipts are deliveries not yet written down, by incident id: receivers also tell of
 	// incidents that this replica has not read, or that another leader works.
 	receipts       map[string]map[string]incident.Receipt
-	responderInput map[string]incident.Words // by incident id: what people say, as last read
-	killSwitch     *incident.Attribution     // as last read
+	responders     map[string]incident.ResponderActions // by incident id: what people say, as last read
+	killSwitch     *incident.Attribution                // as last read
 	global         globalState
 	canaryIncident *incident.Incident // nil: none is under way
 
@@ -66,7 +66,7 @@ func New(o Options) *Engine {
 	return &Engine{
 		o: o, metrics: newMetrics(o.Registerer),
 		targets: map[string]*targetState{}, closed: map[string]*entry{},
-		receipts: map[string]map[string]incident.Receipt{}, responderInput: map[string]incident.Words{},
+		receipts: map[string]map[string]incident.Receipt{}, responders: map[string]incident.ResponderActions{},
 		global: globalState{unfit: o.Unfit},
 	}
 }

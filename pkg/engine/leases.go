@@ -29,7 +29,7 @@ func (e *Engine) leases(ctx context.Context) (time.Duration, error) {
 		return 0, fmt.Errorf("read ledger: %w", err)
 	}
 	e.metrics.leases.Set(float64(len(ledger.Leases)))
-	e.listen(ctx, ledger)
+	e.pollResponders(ctx, ledger)
 	next := leaseLook
 	for _, op := range ledger.Ops {
 		// A revert without its lease: whoever ended the lease did not know of it.

@@ -34,7 +34,7 @@ func (e *Engine) load(ctx context.Context) error {
 	for name, en := range open {
 		e.changeLocked(name, func(t *targetState) { t.open = en })
 	}
-	e.closed, e.killSwitch, e.responderInput = closed, ledger.Hold, map[string]incident.Words{}
+	e.closed, e.killSwitch, e.responders = closed, ledger.Hold, map[string]incident.ResponderActions{}
 	for _, s := range stored {
 		e.remember(s)
 	}

@@ -31,16 +31,16 @@ type Cluster interface {
 }
 
 // Store keeps incidents, the ledger and the revision records. Every write is a
-// compare-and-swap on the version read; incident.ErrConflict says that it lost, and
-// incident.ErrNewer that nothing is guessed at (INV-49). What people say of an incident
-// is no new version of it.
+// compare-and-swap on the version read: it returns incident.ErrConflict if it lost, and
+// incident.ErrNewer for an object of a newer version (INV-49). Responder actions do not change
+// the version of an incident.
 type Store interface {
 	Incidents(ctx context.Context) ([]incident.Stored, error)
-	// Words reads what people have said of one incident at this moment. Heard is what
-	// is known of all words without a request, by incident; it is seconds old at most
-	// while the API server can be watched.
-	Words(ctx context.Context, id string) (incident.Words, error)
-	ChangedWords(ctx context.Context) map[string]incident.Words
+	// ResponderActions reads the responder actions on one incident now. ChangedResponderActions
+	// are those known without a request, by incident; they are seconds old at most while the
+	// API server can be watched.
+	ResponderActions(ctx context.Context, id string) (incident.ResponderActions, error)
+	ChangedResponderActions(ctx context.Context) map[string]incident.ResponderActions
 	SaveIncident(ctx context.Context, inc incident.Incident, version string) (string, error)
 	DeleteIncident(ctx context.Context, id string) error
 	Ledger(ctx context.Context) (incident.Ledger, string, error)

@@ -54,7 +54,7 @@ func (e *Engine) orphans(ctx context.Context) (time.Duration, error) {
 			}
 		}
 	}
-	e.poll(stored)
+	e.readResponders(stored)
 	for _, op := range ledger.Ops {
 		if op.Plan.Action != incident.ActionRevert && e.o.Now().Sub(op.PlannedAt) > orphanLook/2 {
 			e.assignOrphan(op)

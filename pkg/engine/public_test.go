@@ -11,11 +11,11 @@ import (
 )
 
 // say writes a person's word on the status page.
-func (s *stage) say(t *testing.T, id string, w incident.PublicWord) {
+func (s *stage) say(t *testing.T, id string, w incident.PublicAction) {
 	t.Helper()
 	t.Helper()
 	w.At = time.Now()
-	s.patch(id, incident.Words{Public: w})
+	s.patch(id, incident.ResponderActions{Public: w})
 }
 
 // The word reaches the receivers within seconds, also once the incident is over,
@@ -31,7 +31,7 @@ func TestAWordOnTheStatusPageReachesTheReceivers(t *testing.T) {
 		s.engine.Wake("shop")
 		time.Sleep(time.Minute)
 		id := s.only().ID
-		s.say(t, id, incident.PublicWord{Attribution: incident.Attribution{By: "alice"}, Publish: true})
+		s.say(t, id, incident.PublicAction{Attribution: incident.Attribution{By: "alice"}, Publish: true})
 		time.Sleep(15 * time.Second)
 		if w := s.only().Public; !w.Publish || w.By != "alice" {
 			t.Errorf("while it goes on: %+v", w)
@@ -45,7 +45,7 @@ func TestAWordOnTheStatusPageReachesTheReceivers(t *testing.T) {
 			t.Fatal(p)
 		}
 		until := time.Now().Add(time.Hour)
-		s.say(t, id, incident.PublicWord{Attribution: incident.Attribution{By: "bob"}, Publish: true, HoldUntil: until})
+		s.say(t, id, incident.PublicAction{Attribution: incident.Attribution{By: "bob"}, Publish: true, HoldUntil: until})
 		time.Sleep(15 * time.Second)
 		if w := s.only().Public; !w.HoldUntil.Equal(until) {
 			t.Errorf("once it is over: %+v", w)

@@ -131,7 +131,7 @@ func (e *Engine) tick(ctx context.Context, c *claim, shared string) incident.Tic
 	return incident.Tick{
 		At: e.o.Now(), Alerts: c.snapshot.Alerts, Rollout: e.progress(ctx, c.inc,
 			caughtUp(c.snapshot, c.inc.Op, e.o.Now())),
-		Shared: shared, Words: e.words(ctx, c.entry.inc), Maintenance: c.snapshot.Maintenance,
+		Shared: shared, Responders: e.responderActions(ctx, c.entry.inc), Maintenance: c.snapshot.Maintenance,
 	}
 }
 

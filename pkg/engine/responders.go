@@ -13,42 +13,42 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// listen takes over what people have said of incidents since, as far as the store has
-// heard of it, and wakes the incidents that it is news for.
-func (e *Engine) listen(ctx context.Context, ledger incident.Ledger) {
-	news := e.o.Store.ChangedWords(ctx)
+// pollResponders reads the responder actions that the store's watch has received, and wakes
+// the incidents with new ones.
+func (e *Engine) pollResponders(ctx context.Context, ledger incident.Ledger) {
+	news := e.o.Store.ChangedResponderActions(ctx)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.killSwitch = ledger.Hold
 	for id, w := range news {
-		e.responderInput[id] = w
+		e.responders[id] = w
 	}
-	e.wakeForWords()
+	e.wakeForResponders()
 }
 
-// wakeForWords wakes the incidents that what people have said is news for; e.mu is held.
-func (e *Engine) wakeForWords() {
+// wakeForResponders wakes the incidents with new responder actions; e.mu is held.
+func (e *Engine) wakeForResponders() {
 	if e.queue == nil {
 		return
 	}
 	now := e.o.Now()
 	for name, en := range e.open() {
-		w := e.responderInput[en.inc.ID]
+		w := e.responders[en.inc.ID]
 		waits := en.inc.Asked != nil && len(w.Approved[en.inc.Asked.Op]) > 0
-		if waits || en.inc.News(w, now) {
+		if waits || en.inc.HasUpdates(w, now) {
 			e.queue.Add(name)
 		}
 	}
 	for id, en := range e.closed {
-		// A hold of the status page may outlast its incident, and a word may have come just before its end.
-		if en.inc.News(e.responderInput[id], now) {
+		// A hold of the status page may outlast its incident, and an action may have come just before its end.
+		if en.inc.HasUpdates(e.responders[id], now) {
 			e.queue.Add(closedKey + id)
 		}
 	}
 }
 
-// poll takes over the words that were read with the incidents: the watch may not tell of them.
-func (e *Engine) poll(stored []incident.Stored) {
+// readResponders keeps the responder actions that were read with the incidents: the watch may lack them.
+func (e *Engine) readResponders(stored []incident.Stored) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, s := range stored {
@@ -57,7 +57,7 @@ func (e *Engine) poll(stored []incident.Stored) {
 			e.remember(s)
 		}
 	}
-	e.wakeForWords()
+	e.wakeForResponders()
 }
 
 // Hold returns the kill switch as it was last read, if it is set.
@@ -68,51 +68,50 @@ func (e *Engine) Hold() *incident.Attribution {
 	return incident.Ledger{Hold: e.killSwitch}.Held(now)
 }
 
-// WordsChanged wakes what takes over people's words. It never blocks.
-func (e *Engine) WordsChanged() { e.Wake(leasesKey) }
+// RespondersChanged wakes what reads responder actions. It never blocks.
+func (e *Engine) RespondersChanged() { e.Wake(leasesKey) }
 
-// words returns what people have said of the incident, for a Step: answers to plans are
-// for a guard, which reads them itself. When a deadline or the end of a phase has come
-// the store is asked first: nobody is told that no one answered while the answer stands
-// there.
-func (e *Engine) words(ctx context.Context, inc incident.Incident) incident.Words {
+// responderActions returns the responder actions on the incident for a Step, without approvals:
+// their guard reads those itself. At a deadline or the end of a phase the store is read
+// first: no acknowledgement that is stored is reported as missing.
+func (e *Engine) responderActions(ctx context.Context, inc incident.Incident) incident.ResponderActions {
 	due := func(at time.Time) bool { return !at.IsZero() && !e.o.Now().Before(at) }
 	if inc.ID != "" && (due(inc.AckBy) || due(inc.PhaseBy)) {
-		if w, err := e.o.Store.Words(ctx, inc.ID); err == nil {
+		if w, err := e.o.Store.ResponderActions(ctx, inc.ID); err == nil {
 			e.mu.Lock()
-			e.responderInput[inc.ID] = w
+			e.responders[inc.ID] = w
 			e.mu.Unlock()
 		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	w := e.responderInput[inc.ID]
+	w := e.responders[inc.ID]
 	w.Approved = nil
 	return w
 }
 
 // remember keeps what was read with the incidents; e.mu is held.
-func (e *Engine) remember(s incident.Stored) { e.responderInput[s.Incident.ID] = s.Words }
+func (e *Engine) remember(s incident.Stored) { e.responders[s.Incident.ID] = s.Responders }
 
-// said is what people have said of an incident, as far as it is known here.
-func (e *Engine) said(id string) incident.Words {
+// knownActions are the responder actions on an incident, as last read.
+func (e *Engine) knownActions(id string) incident.ResponderActions {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.responderInput[id]
+	return e.responders[id]
 }
 
-// saidBy returns the record of a person's word that the leader takes over. A replica that
-// heard it has recorded that, too; who writes on the incident themselves may claim any
-// source, so that is no reason to leave it out. False: the entry is no such word.
-func (e *Engine) saidBy(inc incident.Incident, t incident.Entry) (audit.Record, bool) {
-	by, ok := inc.SaidBy(t, e.said(inc.ID))
+// responderRecord returns the audit record of a responder action that the leader applies. The
+// replica that received the action has recorded it, too; but whoever writes to the incident
+// directly may claim any source. False: the entry records no responder action.
+func (e *Engine) responderRecord(inc incident.Incident, t incident.Entry) (audit.Record, bool) {
+	by, ok := inc.ResponderOf(t, e.knownActions(inc.ID))
 	if !ok {
 		return audit.Record{}, false
 	}
-	return takenOver(inc, t.At, string(t.Kind), t.Text, by), true
+	return actionRecord(inc, t.At, string(t.Kind), t.Text, by), true
 }
 
-func takenOver(inc incident.Incident, at time.Time, action, text string, by incident.Attribution) audit.Record {
+func actionRecord(inc incident.Incident, at time.Time, action, text string, by incident.Attribution) audit.Record {
 	data, err := json.Marshal(map[string]string{
 		"source": cmp.Or(by.Source, "cli"), "action": action, "result": "taken over", "reason": by.Reason,
 	})
@@ -124,10 +123,10 @@ func takenOver(inc incident.Incident, at time.Time, action, text string, by inci
 	}
 }
 
-// answers reads what people have answered to the request of an op. Each answer is on record before anything
-// follows from it; a new leader records again those that stand there.
-func (e *Engine) answers(ctx context.Context, c *claim, inc incident.Incident, op string) (incident.Words, error) {
-	w, err := e.o.Store.Words(ctx, inc.ID)
+// approvals reads the approvals and denials of an op. Each is in the audit log before it has an effect; a new
+// leader records those that are stored again.
+func (e *Engine) approvals(ctx context.Context, c *claim, inc incident.Incident, op string) (incident.ResponderActions, error) {
+	w, err := e.o.Store.ResponderActions(ctx, inc.ID)
 	if err != nil {
 		return w, fmt.Errorf("read the approvals of incident %s: %w", inc.ID, err)
 	}
@@ -140,7 +139,7 @@ func (e *Engine) answers(ctx context.Context, c *claim, inc incident.Incident, o
 		a.Attribution = a.Bounded()
 		a.By = incident.Name(who)
 		action := map[bool]string{true: "deny", false: "approve"}[a.Denied]
-		r := takenOver(inc, e.o.Now(), action, a.String(), a.Attribution)
+		r := actionRecord(inc, e.o.Now(), action, a.String(), a.Attribution)
 		if r.Op = op; len(a.Plan) <= incident.MaxKey {
 			r.Plan = a.Plan
 		}

@@ -90,7 +90,7 @@ func TestAnAnswerAtTheLastMomentCounts(t *testing.T) {
 		i := s.only()
 		go func() {
 			time.Sleep(time.Until(i.AckBy) - time.Millisecond)
-			s.patch(i.ID, incident.Words{Acked: incident.Attribution{By: "alice", At: time.Now()}})
+			s.patch(i.ID, incident.ResponderActions{Acked: incident.Attribution{By: "alice", At: time.Now()}})
 		}()
 		play(t, s, 3*time.Hour)
 		if i = s.only(); i.Acked.By != "alice" || i.Unanswered != 0 || !s.audited("by alice") {
@@ -127,7 +127,7 @@ func TestANoteAtTheLastMomentCounts(t *testing.T) {
 		i := s.only()
 		go func() {
 			time.Sleep(time.Until(i.PhaseBy) - time.Millisecond)
-			s.patch(i.ID, incident.Words{Notes: map[string]incident.Note{"n1": {
+			s.patch(i.ID, incident.ResponderActions{Notes: map[string]incident.Note{"n1": {
 				Attribution: incident.Attribution{By: "alice", At: time.Now()}, As: incident.Hypothesis}}})
 		}()
 		alone(t, s, half)
@@ -145,7 +145,7 @@ func TestTheLeaderRecordsWhatItTakesOver(t *testing.T) {
 		s.sick = sickWhile(func(*world) bool { return true })
 		alone(t, s, time.Minute)
 		id := s.only().ID
-		s.patch(id, incident.Words{
+		s.patch(id, incident.ResponderActions{
 			Acked: incident.Attribution{By: "alice", Reason: "on it", At: time.Now()},
 			Notes: map[string]incident.Note{
 				"n1": {Attribution: incident.Attribution{By: "bob", Reason: "an index", At: time.Now()}},
@@ -174,7 +174,7 @@ func TestTheLeaderRecordsWhatItTakesOver(t *testing.T) {
 
 // answer is what a person says of what the incident asks.
 func (s *stage) answer(id, op, who, plan string, denied bool) {
-	s.patch(id, incident.Words{Approved: map[string]map[string]incident.Approval{op: {who: {
+	s.patch(id, incident.ResponderActions{Approved: map[string]map[string]incident.Approval{op: {who: {
 		Attribution: incident.Attribution{By: who, At: time.Now(), Source: "slack"}, Plan: plan, Denied: denied}}}})
 }
 
@@ -190,11 +190,11 @@ func (s *saving) SaveIncident(ctx context.Context, i incident.Incident, version 
 	return s.world.SaveIncident(ctx, i, version)
 }
 
-func (s *saving) ChangedWords(ctx context.Context) map[string]incident.Words {
+func (s *saving) ChangedResponderActions(ctx context.Context) map[string]incident.ResponderActions {
 	if s.deaf {
 		return nil
 	}
-	return s.world.ChangedWords(ctx)
+	return s.world.ChangedResponderActions(ctx)
 }
 
 // runOver runs an engine over another store for d.
@@ -260,7 +260,7 @@ func TestWithoutAWatchWordsAreHeardWithinAMinute(t *testing.T) {
 		time.AfterFunc(time.Minute, func() {
 			id = s.only().ID
 			by := incident.Attribution{By: "dora", Reason: "checkout", At: time.Now()}
-			s.patch(id, incident.Words{Graded: incident.Grade{Attribution: by, To: incident.P0},
+			s.patch(id, incident.ResponderActions{Graded: incident.Grade{Attribution: by, To: incident.P0},
 				Notes: map[string]incident.Note{"n1": {Attribution: by}}})
 		})
 		runOver(t, s, &saving{world: s.world, before: func(incident.Incident) {}, deaf: true}, 2*time.Minute+10*time.Second)
@@ -279,7 +279,7 @@ func TestAWordJustBeforeTheEndIsTakenOver(t *testing.T) {
 		runOver(t, s, &saving{world: s.world, before: func(i incident.Incident) {
 			if i.Phase == incident.Resolved && !said {
 				said = true
-				s.patch(i.ID, incident.Words{Notes: map[string]incident.Note{
+				s.patch(i.ID, incident.ResponderActions{Notes: map[string]incident.Note{
 					"n1": {Attribution: incident.Attribution{By: "bob", Reason: "an index", At: time.Now()}}}})
 			}
 		}}, 10*time.Minute)

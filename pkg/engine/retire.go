@@ -37,7 +37,7 @@ func (e *Engine) retire(ctx context.Context) {
 		e.metrics.deleted(i, e.keeps(i))
 		e.mu.Lock()
 		delete(e.closed, i.ID)
-		delete(e.responderInput, i.ID)
+		delete(e.responders, i.ID)
 		e.mu.Unlock()
 	}
 }

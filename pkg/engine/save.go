@@ -102,7 +102,7 @@ func (e *Engine) record(en *entry, inc incident.Incident) error {
 	total := len(inc.Timeline) + inc.Dropped
 	fresh := inc.Timeline[len(inc.Timeline)-min(len(inc.Timeline), max(0, total-en.saved)):]
 	for _, t := range fresh {
-		if r, said := e.saidBy(inc, t); said {
+		if r, said := e.responderRecord(inc, t); said {
 			if err := e.o.Audit(r); err != nil {
 				return fmt.Errorf("record the action of %s on incident %s: %w", r.Actor, inc.ID, err)
 			}
@@ -166,7 +166,7 @@ func (e *Engine) deleted(name, id string, l incident.Ledger) {
 		}
 		gone, t.open = t.open, nil
 		delete(e.receipts, id)
-		delete(e.responderInput, id)
+		delete(e.responders, id)
 		for _, op := range l.Ops {
 			if op.Incident == id && op.Plan.Action != incident.ActionRevert {
 				t.open = &entry{inc: incident.Adopt(incident.New(id, op.Plan.Target, e.o.Now()), op, e.o.Now())}

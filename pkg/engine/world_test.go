@@ -46,8 +46,8 @@ type world struct {
 	manager     []remediate.Manager
 	services    func(w *world) []remediate.Service
 
-	objects map[string]string         // name → JSON
-	words   map[string]incident.Words // by incident
+	objects map[string]string                    // name → JSON
+	words   map[string]incident.ResponderActions // by incident
 	rv      map[string]int
 
 	// Faults.
@@ -67,7 +67,7 @@ type world struct {
 
 func newWorld() *world {
 	return &world{
-		replicas: 3, version: 1, template: "good", objects: map[string]string{}, words: map[string]incident.Words{},
+		replicas: 3, version: 1, template: "good", objects: map[string]string{}, words: map[string]incident.ResponderActions{},
 		rv: map[string]int{}, told: map[string]incident.Incident{}, opened: map[string]bool{},
 		sick: func(*world) bool { return false },
 		revisions: []remediate.Revision{{Number: 1, UID: "rs-good", Name: "shop-1",
@@ -193,7 +193,7 @@ func (w *world) Incidents(context.Context) ([]incident.Stored, error) {
 		var i incident.Incident
 		if name[0] == 'i' && json.Unmarshal([]byte(s), &i) == nil {
 			all = append(all, incident.Stored{Incident: i, Version: fmt.Sprint(w.rv[name]), Newer: i.Format > 1,
-				Words: w.words[i.ID]})
+				Responders: w.words[i.ID]})
 		}
 	}
 	return all, nil
@@ -203,20 +203,20 @@ func (w *world) SaveIncident(_ context.Context, i incident.Incident, version str
 	return w.put("i/"+i.ID, i, version)
 }
 
-func (w *world) Words(_ context.Context, id string) (incident.Words, error) {
+func (w *world) ResponderActions(_ context.Context, id string) (incident.ResponderActions, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.words[id], nil
 }
 
-func (w *world) ChangedWords(context.Context) map[string]incident.Words {
+func (w *world) ChangedResponderActions(context.Context) map[string]incident.ResponderActions {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return maps.Clone(w.words)
 }
 
 // patch is what a person writes on an incident.
-func (w *world) patch(id string, p incident.Words) {
+func (w *world) patch(id string, p incident.ResponderActions) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.words[id] = w.words[id].With(p)

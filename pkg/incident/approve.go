@@ -48,7 +48,7 @@ func (a Approval) String() string {
 }
 
 // Denial returns the first no, by name, to the request of an op; false: nobody said no.
-func (w Words) Denial(op string) (who string, a Approval, denied bool) {
+func (w ResponderActions) Denial(op string) (who string, a Approval, denied bool) {
 	for _, name := range slices.Sorted(maps.Keys(w.Approved[op])) {
 		if a := w.Approved[op][name]; a.Denied {
 			return name, a, true

@@ -43,7 +43,7 @@ func await(t *testing.T, a Alert, acked func(at time.Duration) Attribution, mome
 	for _, m := range moments {
 		a.EvaluatedAt = t0.Add(m)
 		i, _ = Step(i, Tick{At: t0.Add(m), Alerts: []Alert{a}, Rollout: Rollout{Known: true, Done: true, Ready: 3},
-			Words: Words{Acked: acked(m)}}, p)
+			Responders: ResponderActions{Acked: acked(m)}}, p)
 		b, err := json.Marshal(i)
 		if err != nil {
 			t.Fatal(err)
@@ -176,21 +176,21 @@ func TestAPhaseThatBringsNothingAsksFurtherPeople(t *testing.T) {
 		"n3": {Attribution: Attribution{By: "bob", Reason: "at the desk"}}}
 	for _, tt := range []struct {
 		name    string
-		words   Words
+		words   ResponderActions
 		steps   int
 		overdue []string
 	}{
-		{"nobody", Words{}, 3, []string{"stabilise ended after 15m0s without: evidence;",
+		{"nobody", ResponderActions{}, 3, []string{"stabilise ended after 15m0s without: evidence;",
 			"investigate ended after 1h0m0s without: acknowledged, hypothesis;",
 			"decide ended after 2h0m0s without: decision;"}},
-		{"taken on, and nothing found", Words{Acked: alice}, 2,
+		{"taken on, and nothing found", ResponderActions{Acked: alice}, 2,
 			[]string{"investigate ended after 1h0m0s without: hypothesis; record a possible cause with `watchdog note i1" +
 				" --as hypothesis TEXT`",
 				"decide ended after"}},
-		{"a hypothesis", Words{Acked: alice, Notes: idea}, 1,
+		{"a hypothesis", ResponderActions{Acked: alice, Notes: idea}, 1,
 			[]string{"decide ended after 2h0m0s without: decision; record a hotfix or rollback decision with " +
 				"`watchdog note i1 --as decision TEXT`"}},
-		{"a decision", Words{Acked: alice, Notes: fix}, 0, nil},
+		{"a decision", ResponderActions{Acked: alice, Notes: fix}, 0, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, i := DefaultPolicy(), New("i1", target, t0)
@@ -198,7 +198,7 @@ func TestAPhaseThatBringsNothingAsksFurtherPeople(t *testing.T) {
 			for at := time.Duration(0); at <= 3*time.Hour; at += 5 * time.Minute {
 				a := paged(P1)
 				a.EvaluatedAt = t0.Add(at)
-				w := Words{Notes: map[string]Note{}}
+				w := ResponderActions{Notes: map[string]Note{}}
 				if !tt.words.Acked.At.IsZero() && !tt.words.Acked.At.After(t0.Add(at)) {
 					w.Acked = tt.words.Acked
 				}
@@ -208,7 +208,7 @@ func TestAPhaseThatBringsNothingAsksFurtherPeople(t *testing.T) {
 					}
 				}
 				i, _ = Step(i, Tick{At: t0.Add(at), Alerts: []Alert{a},
-					Rollout: Rollout{Known: true, Done: true, Ready: 3}, Words: w}, p)
+					Rollout: Rollout{Known: true, Done: true, Ready: 3}, Responders: w}, p)
 				b, err := json.Marshal(i)
 				if err != nil {
 					t.Fatal(err)
@@ -246,19 +246,19 @@ func TestAPhaseThatBringsNothingAsksFurtherPeople(t *testing.T) {
 func TestOnlyAPersonLowersASeverity(t *testing.T) {
 	p, i := DefaultPolicy(), New("i1", target, t0)
 	at := time.Duration(0)
-	tick := func(w Words, alerts ...Alert) {
+	tick := func(w ResponderActions, alerts ...Alert) {
 		at += time.Minute
 		for k := range alerts {
 			alerts[k].EvaluatedAt = t0.Add(at)
 		}
-		i, _ = Step(i, Tick{At: t0.Add(at), Alerts: alerts, Rollout: Rollout{Known: true, Done: true}, Words: w}, p)
+		i, _ = Step(i, Tick{At: t0.Add(at), Alerts: alerts, Rollout: Rollout{Known: true, Done: true}, Responders: w}, p)
 	}
 	calm := func(a Alert) Alert { a.Firing, a.Verdict = false, OK; return a }
 	other := paged(P3)
 	other.Rule = "other"
-	low := Words{Graded: Grade{Attribution: Attribution{By: "alice", Reason: "staging", At: t0.Add(time.Minute)},
+	low := ResponderActions{Graded: Grade{Attribution: Attribution{By: "alice", Reason: "staging", At: t0.Add(time.Minute)},
 		To: P3}}
-	tick(Words{}, paged(P1), other)
+	tick(ResponderActions{}, paged(P1), other)
 	tick(low, paged(P1), other)
 	if i.Severity != P3 || i.Timeline[len(i.Timeline)-1].Text != "set from P1 to P3 by alice: staging" {
 		t.Fatalf("%s %+v", i.Severity, i.Timeline[len(i.Timeline)-1])
@@ -275,7 +275,7 @@ func TestOnlyAPersonLowersASeverity(t *testing.T) {
 	if i.Severity != P0 {
 		t.Fatalf("a new rule of P0 fires, and it is a %s", i.Severity)
 	}
-	tick(Words{Graded: Grade{Attribution: Attribution{By: "eve", At: t0.Add(time.Hour)}, To: "P9"}}, paged(P1), other,
+	tick(ResponderActions{Graded: Grade{Attribution: Attribution{By: "eve", At: t0.Add(time.Hour)}, To: "P9"}}, paged(P1), other,
 		worse)
 	if i.Severity != P0 {
 		t.Fatalf("%q is no severity", i.Severity)
@@ -321,12 +321,12 @@ func TestAGraverSeverityHasAllItsDeadlines(t *testing.T) {
 func TestAWordThatIsNoneFillsNothing(t *testing.T) {
 	long := Attribution{By: strings.Repeat("a", 1<<20), Reason: strings.Repeat("ä", 1<<20),
 		Source: strings.Repeat("v", 1<<20), At: t0}
-	w := Words{Acked: long, Graded: Grade{Attribution: long, To: P0}, Public: PublicWord{Attribution: long},
+	w := ResponderActions{Acked: long, Graded: Grade{Attribution: long, To: P0}, Public: PublicAction{Attribution: long},
 		Notes: map[string]Note{}}
 	for _, as := range []string{"", Hypothesis, "superseded", "resolved", strings.Repeat("x", 1<<20)} {
 		w.Notes[clip(as, 10)] = Note{Attribution: long, As: as}
 	}
-	i, _ := Step(New("i1", target, t0), Tick{At: t0.Add(time.Second), Alerts: []Alert{paged(P1)}, Words: w},
+	i, _ := Step(New("i1", target, t0), Tick{At: t0.Add(time.Second), Alerts: []Alert{paged(P1)}, Responders: w},
 		DefaultPolicy())
 	b, err := json.Marshal(i)
 	if err != nil || len(b) > 64<<10 {

@@ -10,11 +10,11 @@ import (
 // endpointsLag is how long a Service's endpoints may lag behind the pods.
 const endpointsLag = 10 * time.Second
 
-// cutOff judges an op by what the Services say: an act after which one of them has
-// fewer ready endpoints than before did harm, whatever the rule says (INV-56). It
+// lostEndpoints judges an op by the endpoints of Services: an action after which one of them
+// has fewer ready endpoints than before is harmful, whatever the rule says (INV-56). It
 // is judged once the rollout is complete and that has lasted, or at the deadline
-// of a rollout that never was. It reports whether nothing else is to be said now.
-func (s *step) cutOff(e Tick) bool {
+// of a rollout that never was. It reports whether the verdict is given or pending.
+func (s *step) lostEndpoints(e Tick) bool {
 	op := s.i.Op
 	service, now := fewer(op.EndpointsThen, e.Rollout)
 	overdue := op.RolledAt.IsZero() && !s.at.Before(op.AppliedAt.Add(op.Verify)) && !op.comes(e.Rollout, s.at)

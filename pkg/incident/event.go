@@ -15,8 +15,8 @@ type Tick struct {
 	// of its own: a storm, or that watchdog is blind. Nothing is done meanwhile, and
 	// nobody is paged a second time.
 	Shared string
-	// Words are what people have said of the incident.
-	Words Words
+	// Responders are the actions of responders on the incident. Recorded decisions have them as Words.
+	Responders ResponderActions `json:"Words"`
 	// Maintenance is what maintenance windows mean for the target now.
 	Maintenance Maintenance
 	// Rollout is what the workload does; Known is false if it could not be read.

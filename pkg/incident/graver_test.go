@@ -6,13 +6,13 @@ import (
 )
 
 // saying plays one tick with the given alerts and words.
-func saying(i Incident, at time.Duration, w Words, alerts ...Alert) Incident {
+func saying(i Incident, at time.Duration, w ResponderActions, alerts ...Alert) Incident {
 	p := DefaultPolicy()
 	p.Response = runbook
 	for k := range alerts {
 		alerts[k].EvaluatedAt = t0.Add(at)
 	}
-	i, _ = Step(i, Tick{At: t0.Add(at), Alerts: alerts, Rollout: Rollout{Known: true, Done: true}, Words: w}, p)
+	i, _ = Step(i, Tick{At: t0.Add(at), Alerts: alerts, Rollout: Rollout{Known: true, Done: true}, Responders: w}, p)
 	return i
 }
 
@@ -24,27 +24,27 @@ func TestAnAcknowledgementIsNoAnswerToAGraverSeverity_INV60(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		word   Attribution
-		raise  Words // what comes with the graver severity
+		raise  ResponderActions // what comes with the graver severity
 		alerts []Alert
 		acked  bool
 	}{
-		{"a graver rule fires", minor(time.Minute), Words{}, []Alert{paged(P2), down}, false},
+		{"a graver rule fires", minor(time.Minute), ResponderActions{}, []Alert{paged(P2), down}, false},
 		{"a person raises it", minor(time.Minute),
-			Words{Graded: Grade{Attribution: Attribution{By: "bob", At: t0.Add(3 * time.Hour)}, To: P0}},
+			ResponderActions{Graded: Grade{Attribution: Attribution{By: "bob", At: t0.Add(3 * time.Hour)}, To: P0}},
 			[]Alert{paged(P2)}, false},
 		{"the word does not say of what it was, as those of older versions",
-			Attribution{By: "alice", At: t0.Add(time.Minute)}, Words{}, []Alert{paged(P2), down}, false},
-		{"nothing graver fires", minor(time.Minute), Words{}, []Alert{paged(P2)}, true},
+			Attribution{By: "alice", At: t0.Add(time.Minute)}, ResponderActions{}, []Alert{paged(P2), down}, false},
+		{"nothing graver fires", minor(time.Minute), ResponderActions{}, []Alert{paged(P2)}, true},
 		{"a person lowers it", minor(time.Minute),
-			Words{Graded: Grade{Attribution: Attribution{By: "bob", At: t0.Add(3 * time.Hour)}, To: P3}},
+			ResponderActions{Graded: Grade{Attribution: Attribution{By: "bob", At: t0.Add(3 * time.Hour)}, To: P3}},
 			[]Alert{paged(P2)}, true},
 		{"who raised it acknowledged it after that", minor(time.Minute),
-			Words{Graded: Grade{Attribution: Attribution{By: "bob", At: t0.Add(3 * time.Hour)}, To: P0},
+			ResponderActions{Graded: Grade{Attribution: Attribution{By: "bob", At: t0.Add(3 * time.Hour)}, To: P0},
 				Acked: Attribution{By: "bob", At: t0.Add(3 * time.Hour), Severity: P0}}, []Alert{paged(P2)}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			i := saying(New("i1", target, t0), 0, Words{}, paged(P2))
-			i = saying(i, time.Minute, Words{Acked: tt.word}, paged(P2))
+			i := saying(New("i1", target, t0), 0, ResponderActions{}, paged(P2))
+			i = saying(i, time.Minute, ResponderActions{Acked: tt.word}, paged(P2))
 			if i.Acked.By != "alice" || !i.AckBy.IsZero() {
 				t.Fatalf("%+v", i.Acked)
 			}
@@ -70,7 +70,7 @@ func TestAnAcknowledgementIsNoAnswerToAGraverSeverity_INV60(t *testing.T) {
 			if i.Unanswered != 1 || i.Step != 1 {
 				t.Errorf("%d unanswered, step %d", i.Unanswered, i.Step)
 			}
-			w := Words{Acked: Attribution{By: "alice", At: t0.Add(3*time.Hour + 17*time.Minute), Severity: P0},
+			w := ResponderActions{Acked: Attribution{By: "alice", At: t0.Add(3*time.Hour + 17*time.Minute), Severity: P0},
 				Graded: tt.raise.Graded}
 			if i = saying(i, 3*time.Hour+17*time.Minute, w, tt.alerts...); i.Acked.At.IsZero() || !i.AckBy.IsZero() {
 				t.Errorf("the new word does not count: %+v", i)
@@ -84,9 +84,9 @@ func TestAnAcknowledgementIsNoAnswerToAGraverSeverity_INV60(t *testing.T) {
 func TestTheClocksBeginAnewForAGraverSeverity_X40(t *testing.T) {
 	down := paged(P0)
 	down.Rule = "down"
-	i := saying(New("i1", target, t0), 0, Words{}, paged(P2))
-	i = saying(i, 5*time.Hour, Words{}, paged(P2))
-	ack := Words{Acked: Attribution{By: "alice", At: t0.Add(5 * time.Hour), Severity: P2}}
+	i := saying(New("i1", target, t0), 0, ResponderActions{}, paged(P2))
+	i = saying(i, 5*time.Hour, ResponderActions{}, paged(P2))
+	ack := ResponderActions{Acked: Attribution{By: "alice", At: t0.Add(5 * time.Hour), Severity: P2}}
 	i = saying(i, 5*time.Hour, ack, paged(P2))
 	if i.Unanswered != 1 || i.Acked.By != "alice" {
 		t.Fatalf("%+v", i)

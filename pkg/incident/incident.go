@@ -508,7 +508,7 @@ type Incident struct {
 	Noted  []string `json:"noted,omitempty"`
 	Found  []string `json:"found,omitempty"`
 	// Public is a person's word on what the public reads.
-	Public PublicWord `json:"public,omitzero"`
+	Public PublicAction `json:"public,omitzero"`
 	// HandedOver: the whole incident is a person's, whatever else fires.
 	HandedOver bool `json:"handedOver,omitempty"`
 	// Shared: something bigger is the matter and told as an incident of its own.

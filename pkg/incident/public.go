@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// PublicWord is a person's word on what the public reads of an incident.
-type PublicWord struct {
+// PublicAction is a responder's action on the status page of an incident.
+type PublicAction struct {
 	Attribution
 	// Publish: the incident may be published.
 	Publish bool `json:"publish,omitempty"`
@@ -17,11 +17,11 @@ type PublicWord struct {
 	HoldUntil time.Time `json:"holdUntil,omitzero"`
 }
 
-// Held reports whether the person wants the page left as it is.
-func (w PublicWord) Held(now time.Time) bool { return now.Before(w.HoldUntil) }
+// Held reports whether updates of the page are on hold.
+func (w PublicAction) Held(now time.Time) bool { return now.Before(w.HoldUntil) }
 
-// String is the word in one line.
-func (w PublicWord) String() string {
+// String is the action in one line.
+func (w PublicAction) String() string {
 	what := "hold lifted"
 	switch {
 	case !w.HoldUntil.IsZero():
@@ -36,15 +36,15 @@ func (w PublicWord) String() string {
 	return what
 }
 
-// PublicReceiver is the receiver whose receipt says what the public reads.
+// PublicReceiver is the receiver of the status page.
 const PublicReceiver = "statuspage"
 
-// UpdateEvery is how often the public is owed a word about a P0.
+// UpdateEvery is how often the status page of a P0 is due for an update.
 const UpdateEvery = 30 * time.Minute
 
-// WithWord takes a person's newer word over. Also the end of a hold that comes
-// after the incident is over must reach the page.
-func (i Incident) WithWord(w PublicWord, at time.Time) (Incident, bool) {
+// WithPublicAction applies a newer action. The end of a hold must reach the page even after
+// the incident is resolved.
+func (i Incident) WithPublicAction(w PublicAction, at time.Time) (Incident, bool) {
 	if !follows(w.At, i.Public.At, at) {
 		return i, false
 	}
@@ -55,9 +55,9 @@ func (i Incident) WithWord(w PublicWord, at time.Time) (Incident, bool) {
 	return s.i, true
 }
 
-// publish takes the person's word over, and reminds of the next word to the public.
-func (s *step) publish(w PublicWord) {
-	s.i, _ = s.i.WithWord(w, s.at)
+// publish applies the action, and reminds of the next update of the status page.
+func (s *step) publish(w PublicAction) {
+	s.i, _ = s.i.WithPublicAction(w, s.at)
 	told := s.i.Receipts[PublicReceiver]
 	if s.i.Severity != P0 || s.i.Phase == Resolved || told.Ref == "" || told.At.IsZero() {
 		return
@@ -75,11 +75,11 @@ func (s *step) publish(w PublicWord) {
 	}
 }
 
-// Proposed begins the state of a receipt of PublicReceiver that waits for a person's word.
+// Proposed begins the state of a receipt of PublicReceiver that waits for a responder.
 const Proposed = "proposed: "
 
-// PublicLine says for the team how the status page stands, and what is wanted of
-// it; empty: nothing is told there.
+// PublicLine is the state of the status page for the team, and what is required of
+// it; empty: nothing is posted there.
 func (i Incident) PublicLine(now time.Time) string {
 	r := i.Receipts[PublicReceiver]
 	what, waits := strings.CutPrefix(r.State, Proposed)

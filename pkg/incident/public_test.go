@@ -51,8 +51,8 @@ func TestThePublicLineSaysWhatIsWantedOfWhom(t *testing.T) {
 	line("")
 	i.Receipts = map[string]Receipt{PublicReceiver: {State: Proposed + "investigating"}}
 	line("proposed: \"investigating\". Post it with `watchdog publish 01a`")
-	i.Public = PublicWord{Attribution: Attribution{By: "alice", Reason: "the text"}, HoldUntil: t0.Add(time.Hour)}
+	i.Public = PublicAction{Attribution: Attribution{By: "alice", Reason: "the text"}, HoldUntil: t0.Add(time.Hour)}
 	line("no updates until 13:00:00 UTC, 1 Jan, by alice: the text")
-	i.Public, i.Receipts = PublicWord{}, map[string]Receipt{PublicReceiver: {Ref: "sp1", State: "identified"}}
+	i.Public, i.Receipts = PublicAction{}, map[string]Receipt{PublicReceiver: {Ref: "sp1", State: "identified"}}
 	line("Status page: identified")
 }

@@ -9,30 +9,30 @@ import (
 	"time"
 )
 
-// Words are what people have said of one incident. They are its spec, which people
-// write and watchdog only reads, and the incident takes each over once.
-type Words struct {
-	// Acked is who took the incident on; zero: nobody did.
+// ResponderActions are the actions of responders on one incident. They are its spec, which
+// responders write and watchdog only reads; the incident applies each once.
+type ResponderActions struct {
+	// Acked is who acknowledged the incident; zero: nobody did.
 	Acked Attribution
-	// Graded is how grave a person says it is; zero: nobody did.
+	// Graded is the severity that a responder set; zero: nobody did.
 	Graded Grade
-	// Notes are what people wrote down, by the note's id.
+	// Notes are the notes of responders, by id.
 	Notes map[string]Note
-	// Public is what a person says of the status page; zero: nobody did.
-	Public PublicWord
-	// Approved is what people say of a plan, by the id of the op that asked for it and
-	// by who says it, so that nobody counts twice. The guard of approvals reads it, and
-	// Step does not.
+	// Public is the last action on the status page; zero: there is none.
+	Public PublicAction
+	// Approved are the approvals and denials of plans, by the id of the op that requires them
+	// and by responder, so that nobody counts twice. The approval guard reads them, Step
+	// does not.
 	Approved map[string]map[string]Approval `json:",omitempty"`
 }
 
-// Grade is a person's word on the severity: only a person lowers one.
+// Grade is a responder's change of the severity: only a person lowers one.
 type Grade struct {
 	Attribution
 	To Severity `json:"to"`
 }
 
-// Note is what a person wrote down; Reason is its text.
+// Note is a responder's note; Reason is its text.
 type Note struct {
 	Attribution
 	As string `json:"as,omitempty"`
@@ -44,32 +44,31 @@ const (
 	Decision   = "decision"   // what is to be done: a hotfix, a rollback
 )
 
-// MaxNotes bounds the notes that one incident takes over.
+// MaxNotes bounds the notes that one incident applies.
 const MaxNotes = 50
 
-// MaxKey is, in bytes, the longest id of a note, and the longest name that a yes counts
-// of. Whoever may patch incidents can write any, and what is longer is nothing that
-// watchdog has written.
+// MaxKey is the longest id of a note and the longest name of an approver, in bytes. Whoever
+// may patch incidents can write any; watchdog never writes a longer one.
 const MaxKey = 400
 
-// Name is a person's name as it is told.
+// Name is a responder's name as it is displayed.
 func Name(who string) string { return clip(who, maxBy) }
 
-// maxWordAhead is how far ahead of watchdog's clock the time of a word may lie. The next word
-// needs a later one, so a word of the far future would be the last for ever.
+// maxWordAhead is how far ahead of watchdog's clock the time of an action may lie. The next
+// action needs a later time, so one in the far future would be the last for ever.
 const maxWordAhead = 24 * time.Hour
 
-// Ahead reports whether a word's time is not believed yet.
+// Ahead reports whether an action's time is too far in the future.
 func Ahead(word, now time.Time) bool { return word.After(now.Add(maxWordAhead)) }
 
-// follows reports whether a word is later than the one that was taken over.
+// follows reports whether an action is later than the one that was applied.
 func follows(word, before, now time.Time) bool {
 	return !word.IsZero() && !Ahead(word, now) && (word.After(before) || Ahead(before, now))
 }
 
-// With returns the words with those of more that are not empty: of an acknowledgement, a
-// severity and a word to the public the new one, of notes and answers all.
-func (w Words) With(more Words) Words {
+// With merges more into the actions: a newer acknowledgement, severity and status page action
+// replaces the old one; notes and approvals are added.
+func (w ResponderActions) With(more ResponderActions) ResponderActions {
 	if !more.Acked.At.IsZero() {
 		w.Acked = more.Acked
 	}
@@ -102,8 +101,8 @@ func (w Words) With(more Words) Words {
 	return w
 }
 
-// News reports whether there is something in the words that i has not taken over.
-func (i Incident) News(w Words, now time.Time) bool {
+// HasUpdates reports whether there are actions that i has not applied.
+func (i Incident) HasUpdates(w ResponderActions, now time.Time) bool {
 	if i.Acked.At.IsZero() && i.AnsweredBy(w.Acked) || i.regraded(w.Graded, now) ||
 		follows(w.Public.At, i.Public.At, now) {
 		return true
@@ -119,21 +118,21 @@ func (i Incident) regraded(g Grade, now time.Time) bool {
 	return known(g.To) && follows(g.At, i.Graded.At, now)
 }
 
-// WithLate takes over what was said of an incident that is over: a moment before it ended,
-// or of the public page since. It is told, and nothing follows from it.
-func (i Incident) WithLate(w Words, at time.Time) (Incident, bool) {
-	if !i.News(w, at) {
+// WithLateActions applies actions on a resolved incident: from a moment before it resolved, or
+// on the status page since. They are recorded and have no other effect.
+func (i Incident) WithLateActions(w ResponderActions, at time.Time) (Incident, bool) {
+	if !i.HasUpdates(w, at) {
 		return i, false
 	}
 	s := &step{i: i.clone(), at: at}
-	s.listen(w)
-	s.i, _ = s.i.WithWord(w.Public, at)
+	s.applyResponders(w)
+	s.i, _ = s.i.WithPublicAction(w.Public, at)
 	return s.i, true
 }
 
-// listen takes over what people have said.
-func (s *step) listen(w Words) {
-	// In the order in which they were said: an acknowledgement is of what it was then.
+// applyResponders applies the actions of responders.
+func (s *step) applyResponders(w ResponderActions) {
+	// In their order in time: an acknowledgement applies to the severity at that time.
 	first := !w.Graded.At.IsZero() && !w.Acked.At.Before(w.Graded.At)
 	if first {
 		s.regrade(w.Graded)
@@ -165,7 +164,7 @@ func (s *step) listen(w Words) {
 	}
 }
 
-// regrade takes over what a person says of the severity.
+// regrade applies a responder's change of the severity.
 func (s *step) regrade(g Grade) {
 	if !s.i.regraded(g, s.at) {
 		return
@@ -177,12 +176,12 @@ func (s *step) regrade(g Grade) {
 	s.graver(was)
 }
 
-// from is what the timeline says of a severity that was another one.
+// from is the timeline entry of a change from another severity.
 func (g Grade) from(was Severity) string {
 	return fmt.Sprintf("set from %s to %s %s", was, g.To, g.text())
 }
 
-// SeverityBy is how grave the incident is once the word of a person is taken over.
+// SeverityBy is the severity of the incident once the change is applied.
 func (i Incident) SeverityBy(g Grade, now time.Time) Severity {
 	if i.regraded(g, now) {
 		return g.To
@@ -190,14 +189,14 @@ func (i Incident) SeverityBy(g Grade, now time.Time) Severity {
 	return i.Severity
 }
 
-// What of a person's word is taken over, in bytes. It may have been written by anything,
-// and an incident that is too large cannot be stored.
+// Limits of an action's texts, in bytes. Any client may have written them, and an incident
+// that is too large cannot be stored.
 const (
 	maxBy     = 253
 	maxReason = 1024
 )
 
-// Bounded is the word without what is too long to be one.
+// Bounded truncates texts that are too long.
 func (m Attribution) Bounded() Attribution {
 	m.By, m.Reason, m.Source = clip(m.By, maxBy), clip(m.Reason, maxReason), clip(m.Source, maxBy)
 	return m
@@ -211,9 +210,9 @@ func clip(s string, n int) string {
 	return strings.ToValidUTF8(s[:n], "")
 }
 
-// SaidBy returns whose word an entry of the timeline tells of, which was taken over from
-// w; false: it tells of nobody's.
-func (i Incident) SaidBy(e Entry, w Words) (Attribution, bool) {
+// ResponderOf returns who took the action that an entry of the timeline records, which was
+// applied from w; false: it records no responder action.
+func (i Incident) ResponderOf(e Entry, w ResponderActions) (Attribution, bool) {
 	var by Attribution
 	switch e.Kind {
 	case KindAcknowledged:
@@ -236,7 +235,7 @@ func (i Incident) SaidBy(e Entry, w Words) (Attribution, bool) {
 	return by, !by.At.IsZero()
 }
 
-// text is who said what.
+// text names the responder, the source and the reason.
 func (m Attribution) text() string {
 	text := "by " + cmp.Or(m.By, "somebody")
 	if m.Source != "" {

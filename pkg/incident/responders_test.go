@@ -10,16 +10,16 @@ import (
 func TestANoteWithAnEndlessIDIsNone(t *testing.T) {
 	longest := strings.Repeat("k", MaxKey)
 	said := Note{Attribution: Attribution{By: "eve", Reason: "x", At: t0}}
-	w := Words{Notes: map[string]Note{longest + "k": said}}
+	w := ResponderActions{Notes: map[string]Note{longest + "k": said}}
 	i := New("i1", target, t0)
-	if i.News(w, t0) {
+	if i.HasUpdates(w, t0) {
 		t.Error("it is news for ever")
 	}
 	w.Notes[longest] = said
-	if !i.News(w, t0) {
+	if !i.HasUpdates(w, t0) {
 		t.Error("the longest id is no news")
 	}
-	i, _ = Step(i, Tick{At: t0, Alerts: []Alert{paged(P1)}, Words: w}, DefaultPolicy())
+	i, _ = Step(i, Tick{At: t0, Alerts: []Alert{paged(P1)}, Responders: w}, DefaultPolicy())
 	if len(i.Noted) != 1 || i.Noted[0] != longest {
 		t.Errorf("%d notes", len(i.Noted))
 	}
@@ -31,16 +31,16 @@ func TestALateWordIsToldAndChangesNothing(t *testing.T) {
 	i := New("i1", target, t0)
 	i.Phase, i.Severity, i.ResolvedAt = Resolved, P2, t0
 	i.Acked = Attribution{By: "alice", At: t0, Severity: P2}
-	w := Words{Notes: map[string]Note{"n1": {Attribution: by}}, Graded: Grade{Attribution: by, To: P0},
-		Public: PublicWord{Attribution: by}}
-	i, news := i.WithLate(w, t0.Add(time.Second))
+	w := ResponderActions{Notes: map[string]Note{"n1": {Attribution: by}}, Graded: Grade{Attribution: by, To: P0},
+		Public: PublicAction{Attribution: by}}
+	i, news := i.WithLateActions(w, t0.Add(time.Second))
 	if !news || len(i.Noted) != 1 || i.Graded.By != "bob" || i.Public.By != "bob" {
 		t.Errorf("%v, %+v", news, i)
 	}
 	if i.Phase != Resolved || i.Acked.By != "alice" || entries(i, KindUnacknowledged) != 0 || len(i.Timeline) != 3 {
 		t.Errorf("%s, acknowledged by %q, %+v", i.Phase, i.Acked.By, i.Timeline)
 	}
-	if i, news = i.WithLate(w, t0.Add(time.Minute)); news || len(i.Timeline) != 3 {
+	if i, news = i.WithLateActions(w, t0.Add(time.Minute)); news || len(i.Timeline) != 3 {
 		t.Error("it is told twice")
 	}
 }

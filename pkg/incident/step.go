@@ -155,7 +155,7 @@ func (s *step) tick(e Tick) {
 	if !displaced {
 		s.merge(e.Alerts)
 	}
-	s.listen(e.Words)
+	s.applyResponders(e.Responders)
 	s.maintained(e.Maintenance)
 	s.i.Shared = e.Shared != ""
 	if !s.quiet() {
@@ -176,7 +176,7 @@ func (s *step) tick(e Tick) {
 		s.climb()
 	}
 	s.respond()
-	s.publish(e.Words.Public)
+	s.publish(e.Responders.Public)
 }
 
 // share waits for the end of what is told elsewhere.

@@ -6,16 +6,16 @@ import "errors"
 type Stored struct {
 	Incident Incident
 	Version  string
-	// Newer: a newer watchdog stored it. Only its ID and Target are known.
+	// Newer: a newer version of watchdog stored it. Only its ID and Target are known.
 	Newer bool
-	// Words are what people had said of it when it was read, which is its spec.
-	Words Words
+	// Responders are the actions of responders when it was read: its spec.
+	Responders ResponderActions
 }
 
-// ErrConflict says that a stored object was changed or deleted by somebody else since it
-// was read, or that one to be created exists.
+// ErrConflict says that a stored object was modified or deleted since it was read, or that
+// an object to be created exists.
 var ErrConflict = errors.New("modified by another client since it was read")
 
-// ErrNewer says that a stored object was written by a newer watchdog: nothing in it may
-// be guessed at, and nothing written (INV-49).
+// ErrNewer says that a stored object was written by a newer version of watchdog: it is
+// neither interpreted nor overwritten (INV-49).
 var ErrNewer = errors.New("written by a newer version of watchdog")

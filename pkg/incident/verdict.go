@@ -45,7 +45,7 @@ func (s *step) settle(e Tick) {
 		s.noteOnce(KindRolling, fmt.Sprintf("%s after the write, %s: no verdict until it completes or %s have passed",
 			s.at.Sub(op.AppliedAt).Round(time.Second), op.unfinished(e.Rollout), op.deadline(e.Rollout)))
 	}
-	if s.cutOff(e) {
+	if s.lostEndpoints(e) {
 		return
 	}
 	if verdict, reason := judge(*op, s.i, e, s.at, s.p); verdict != "" {

@@ -26,23 +26,24 @@ func (s *Store) Prepare(ctx context.Context) error {
 	if err := s.Sweep(ctx, time.Time{}); err != nil {
 		return err
 	}
-	return s.MoveWords(ctx)
+	return s.MigrateResponderActions(ctx)
 }
 
-// oldWords is what people said in the ledger of an earlier version, where the words on all
-// incidents stood.
-type oldWords struct {
+// ledgerActions are the responder actions in the ledger of an earlier version, which held those
+// on all incidents.
+type ledgerActions struct {
 	Acked    map[string]incident.Attribution         `json:"acked"`
 	Graded   map[string]incident.Grade               `json:"graded"`
 	Notes    map[string]map[string]incident.Note     `json:"notes"`
-	Public   map[string]incident.PublicWord          `json:"public"`
+	Public   map[string]incident.PublicAction        `json:"public"`
 	Approved map[string]map[string]incident.Approval `json:"approved"`
 }
 
-// of is what they say of one incident. A no stays one; a yes has to be given again, by
+// of returns the actions on one incident. A denial is kept; an approval must be given again, by
 // whoever may patch that incident.
-func (o oldWords) of(i incident.Incident) incident.Words {
-	w := incident.Words{Acked: o.Acked[i.ID], Graded: o.Graded[i.ID], Notes: o.Notes[i.ID], Public: o.Public[i.ID]}
+func (o ledgerActions) of(i incident.Incident) incident.ResponderActions {
+	w := incident.ResponderActions{Acked: o.Acked[i.ID], Graded: o.Graded[i.ID], Notes: o.Notes[i.ID],
+		Public: o.Public[i.ID]}
 	if i.Asked == nil {
 		return w
 	}
@@ -92,10 +93,10 @@ func renameIn(v any) {
 	}
 }
 
-// MoveWords moves what people said in the ledger of an earlier version to the incidents
-// that are open, once: then the ledger has nothing of it any more. What stands on an
-// incident already stays. A new leader calls it before it reads the incidents.
-func (s *Store) MoveWords(ctx context.Context) error {
+// MigrateResponderActions moves the responder actions in the ledger of an earlier version to the
+// open incidents, once, and deletes them from the ledger. Actions that are on an incident
+// already stay. A new leader calls it before it reads the incidents.
+func (s *Store) MigrateResponderActions(ctx context.Context) error {
 	o, err := s.get(ctx, "ledgers", ledgerName)
 	if apierrors.IsNotFound(err) {
 		return nil
@@ -103,7 +104,7 @@ func (s *Store) MoveWords(ctx context.Context) error {
 	if err != nil {
 		return explain(s.request("get", "ledgers", ledgerName), err)
 	}
-	var old oldWords
+	var old ledgerActions
 	if json.Unmarshal(renameVia(o.Spec), &old) != nil {
 		return nil // whoever reads the ledger says so
 	}
@@ -118,14 +119,14 @@ func (s *Store) MoveWords(ctx context.Context) error {
 		if st.Newer || st.Incident.Phase == incident.Resolved {
 			continue
 		}
-		if err := s.moveWords(ctx, st.Incident.ID, old); err != nil {
+		if err := s.migrateIncident(ctx, st.Incident.ID, old); err != nil {
 			return fmt.Errorf("migrate the responder actions of incident %s from the ledger: %w", st.Incident.ID, err)
 		}
 	}
 	return s.mark(ctx, map[string]any{"acked": nil, "graded": nil, "notes": nil, "public": nil, "approved": nil})
 }
 
-func (s *Store) moveWords(ctx context.Context, id string, old oldWords) error {
+func (s *Store) migrateIncident(ctx context.Context, id string, old ledgerActions) error {
 	for range swapAttempts {
 		i, now, version, err := s.Incident(ctx, id)
 		if errors.Is(err, responder.ErrNoIncident) {
@@ -142,7 +143,7 @@ func (s *Store) moveWords(ctx context.Context, id string, old oldWords) error {
 			w.Graded = incident.Grade{}
 		}
 		if !now.Public.At.IsZero() {
-			w.Public = incident.PublicWord{}
+			w.Public = incident.PublicAction{}
 		}
 		w.Notes = maps.Clone(w.Notes)
 		maps.DeleteFunc(w.Notes, func(note string, _ incident.Note) bool { return slices.Contains(i.Noted, note) })

@@ -19,52 +19,52 @@ import (
 	"watchdog.io/watchdog/pkg/responder"
 )
 
-// Incident reads one incident, what people have said of it, and the version of both, for
+// Incident reads one incident, the responder actions on it, and the version of both, for
 // Patch.
-func (s *Store) Incident(ctx context.Context, id string) (incident.Incident, incident.Words, string, error) {
+func (s *Store) Incident(ctx context.Context, id string) (incident.Incident, incident.ResponderActions, string, error) {
 	o, err := s.get(ctx, "incidents", id)
 	switch {
 	case apierrors.IsNotFound(err), err == nil && len(o.Status) == 0:
-		return incident.Incident{}, incident.Words{}, "", fmt.Errorf("get incidents %s/%s: %w", s.namespace, id,
+		return incident.Incident{}, incident.ResponderActions{}, "", fmt.Errorf("get incidents %s/%s: %w", s.namespace, id,
 			responder.ErrNoIncident)
 	case err != nil:
-		return incident.Incident{}, incident.Words{}, "", explain(s.request("get", "incidents", id), err)
+		return incident.Incident{}, incident.ResponderActions{}, "", explain(s.request("get", "incidents", id), err)
 	}
 	st, err := decodeIncident(o)
 	if err != nil {
-		return incident.Incident{}, incident.Words{}, "", fmt.Errorf("read incident %s/%s: %w; delete it or repair it",
+		return incident.Incident{}, incident.ResponderActions{}, "", fmt.Errorf("read incident %s/%s: %w; delete it or repair it",
 			s.namespace, id, err)
 	}
 	if st.Newer {
-		return incident.Incident{}, incident.Words{}, "", fmt.Errorf("read incident %s/%s: %w; use its command line",
+		return incident.Incident{}, incident.ResponderActions{}, "", fmt.Errorf("read incident %s/%s: %w; use its command line",
 			s.namespace, id, incident.ErrNewer)
 	}
-	return st.Incident, st.Words, o.Metadata.ResourceVersion, nil
+	return st.Incident, st.Responders, o.Metadata.ResourceVersion, nil
 }
 
-// Words reads what people have said of one incident. Of one that is not there nobody has
-// said anything.
-func (s *Store) Words(ctx context.Context, id string) (incident.Words, error) {
+// ResponderActions reads the responder actions on one incident. One that does not exist
+// has none.
+func (s *Store) ResponderActions(ctx context.Context, id string) (incident.ResponderActions, error) {
 	o, err := s.get(ctx, "incidents", id)
 	if apierrors.IsNotFound(err) {
-		return incident.Words{}, nil
+		return incident.ResponderActions{}, nil
 	}
 	if err != nil {
-		return incident.Words{}, explain(s.request("get", "incidents", id), err)
+		return incident.ResponderActions{}, explain(s.request("get", "incidents", id), err)
 	}
-	return wordsOf(o)
+	return actionsOf(o)
 }
 
-func wordsOf(o object) (incident.Words, error) {
+func actionsOf(o object) (incident.ResponderActions, error) {
 	var spec incidentSpec
 	if err := json.Unmarshal(o.Spec, &spec); err != nil {
-		return incident.Words{}, fmt.Errorf("read incident %s: decode spec: %w", o.Metadata.Name, err)
+		return incident.ResponderActions{}, fmt.Errorf("read incident %s: decode spec: %w", o.Metadata.Name, err)
 	}
-	return spec.words(), nil
+	return spec.actions(), nil
 }
 
-// Patch adds to what people have said of an incident of one version, or returns
-// responder.ErrChanged: of two who acknowledge it, the second is told that it is taken.
+// Patch adds responder actions to an incident of one version, or returns
+// responder.ErrChanged: of two responders who acknowledge it, the second one is refused.
 func (s *Store) Patch(ctx context.Context, id string, p responder.Patch, version string) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": version}, "spec": spec(p)})
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *Store) Patch(ctx context.Context, id string, p responder.Patch, version
 	return explain(s.request("patch", "incidents", id), err)
 }
 
-// spec is the part of an incident's spec that the words are.
+// spec is the part of an incident's spec that holds the actions.
 func spec(p responder.Patch) map[string]any {
 	all := map[string]any{}
 	if !p.Acked.At.IsZero() {
@@ -107,7 +107,7 @@ func spec(p responder.Patch) map[string]any {
 	return all
 }
 
-// whole is a word that may follow another one of its kind: a patch keeps of that what it
+// whole is an action with all its fields: a patch keeps those of the earlier action that it
 // does not name.
 func whole(m incident.Attribution, more map[string]any) map[string]any {
 	w := map[string]any{"at": m.At}
@@ -123,22 +123,22 @@ func whole(m incident.Attribution, more map[string]any) map[string]any {
 	return w
 }
 
-// follower keeps what people have said of all incidents, by watching them.
+// follower keeps the responder actions of all incidents, by watching them.
 type follower struct {
 	mu  sync.Mutex
-	all map[string]incident.Words
+	all map[string]incident.ResponderActions
 }
 
-// ChangedWords is what is known of people's words without a request. It is nothing before Follow
-// has listed the incidents, and nothing old while they cannot be watched.
-func (s *Store) ChangedWords(context.Context) map[string]incident.Words {
+// ChangedResponderActions are the responder actions known without a request: none before Follow
+// has listed the incidents, and none that are old while they cannot be watched.
+func (s *Store) ChangedResponderActions(context.Context) map[string]incident.ResponderActions {
 	s.follower.mu.Lock()
 	defer s.follower.mu.Unlock()
 	return maps.Clone(s.follower.all)
 }
 
-// Follow watches the incidents until ctx ends, and calls heard when people's words may
-// have changed. Of each object nothing but its words is kept.
+// Follow watches the incidents until ctx ends, and calls heard when responder actions may
+// have changed. Nothing else of an object is kept.
 func (s *Store) Follow(ctx context.Context, heard func(), failed func(error)) {
 	take := func(o any) {
 		if u, ok := o.(*unstructured.Unstructured); ok && s.follow(u) {
@@ -151,7 +151,7 @@ func (s *Store) Follow(ctx context.Context, heard func(), failed func(error)) {
 	_ = i.SetTransform(onlySpec)
 	_ = i.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
 		if ctx.Err() == nil {
-			s.forget() // it is old from now on: what is read with the incidents counts
+			s.forget() // stale from now on: what is read with the incidents counts
 			failed(explain(s.request("watch", "incidents", ""), err))
 		}
 	})
@@ -171,7 +171,7 @@ func (s *Store) Follow(ctx context.Context, heard func(), failed func(error)) {
 	i.RunWithContext(ctx)
 }
 
-// forget forgets what the watch has told.
+// forget forgets what the watch has received.
 func (s *Store) forget() {
 	s.follower.mu.Lock()
 	defer s.follower.mu.Unlock()
@@ -187,27 +187,27 @@ func onlySpec(o any) (any, error) {
 	return o, nil
 }
 
-// follow takes over what an object says, and reports whether that is news.
+// follow keeps the actions of an object, and reports whether they have changed.
 func (s *Store) follow(u *unstructured.Unstructured) bool {
 	o, err := decodeObject(u)
 	if err != nil {
 		return false
 	}
-	w, err := wordsOf(o)
+	w, err := actionsOf(o)
 	if err != nil {
 		return false // whoever reads the incident says so
 	}
 	s.follower.mu.Lock()
 	defer s.follower.mu.Unlock()
 	if s.follower.all == nil {
-		s.follower.all = map[string]incident.Words{}
+		s.follower.all = map[string]incident.ResponderActions{}
 	}
-	news := !sameWords(s.follower.all[u.GetName()], w)
+	news := !sameActions(s.follower.all[u.GetName()], w)
 	s.follower.all[u.GetName()] = w
 	return news
 }
 
-func sameWords(a, b incident.Words) bool {
+func sameActions(a, b incident.ResponderActions) bool {
 	x, err1 := json.Marshal(a)
 	y, err2 := json.Marshal(b)
 	return err1 == nil && err2 == nil && string(x) == string(y)

@@ -27,7 +27,7 @@ func TestAWordReplacesTheOneBeforeIt_X40(t *testing.T) {
 		Acked: incident.Attribution{By: "bob", At: wordsAt, Severity: incident.P0},
 		Graded: incident.Grade{Attribution: incident.Attribution{By: "bob", Reason: "checkout", At: wordsAt},
 			To: incident.P0},
-		Public: incident.PublicWord{Attribution: incident.Attribution{By: "bob", At: wordsAt}},
+		Public: incident.PublicAction{Attribution: incident.Attribution{By: "bob", At: wordsAt}},
 	}))
 	want := `{"acknowledged":{"at":"2026-03-06T01:20:00Z","by":"bob","reason":null,"severity":"P0","source":null},` +
 		`"public":{"at":"2026-03-06T01:20:00Z","by":"bob","holdUntil":null,"publish":false,"reason":null,"source":null},` +
@@ -250,12 +250,12 @@ func TestWordsInALedgerOfAnEarlierVersionAreMovedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w, err := s.Words(t.Context(), "01a1")
+	w, err := s.ResponderActions(t.Context(), "01a1")
 	if err != nil || w.Acked.By != "alice" || len(w.Notes) != 1 || w.Notes["n2"].Reason != "new" ||
 		len(w.Approved["op1"]) != 1 || !w.Approved["op1"]["bob"].Denied {
 		t.Errorf("%+v, %v", w, err)
 	}
-	if w, err := s.Words(t.Context(), "01b1"); err != nil || !w.Acked.At.IsZero() {
+	if w, err := s.ResponderActions(t.Context(), "01b1"); err != nil || !w.Acked.At.IsZero() {
 		t.Errorf("on what is over: %+v, %v", w, err)
 	}
 	want := map[string]any{"hold": map[string]any{"reason": "move"}}
@@ -311,7 +311,7 @@ func TestAWordOfAnEarlierVersionKeepsItsSource(t *testing.T) {
 	if err := s.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if w, err := s.Words(t.Context(), "01a1"); err != nil || w.Acked.Source != "pagerduty" {
+	if w, err := s.ResponderActions(t.Context(), "01a1"); err != nil || w.Acked.Source != "pagerduty" {
 		t.Errorf("in the ledger: %+v, %v", w.Acked, err)
 	}
 	a.put(theseIncidents+"01b1", `{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","spec":{"target":{"name":"cart"}},
@@ -332,7 +332,7 @@ func TestAWatchThatFailsTellsNothingOld(t *testing.T) {
 		a.get(theseIncidents + "01a1")["metadata"].(map[string]any)["resourceVersion"].(string)); err != nil {
 		t.Fatal(err)
 	}
-	s.follower.all = map[string]incident.Words{"01zz": {}} // of an earlier time as the leader
+	s.follower.all = map[string]incident.ResponderActions{"01zz": {}} // of an earlier time as the leader
 	a.answer = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Query().Get("watch") == "" {
 			return false
@@ -344,7 +344,7 @@ func TestAWatchThatFailsTellsNothingOld(t *testing.T) {
 	heard, failed, done := make(chan bool, 100), make(chan error, 100), make(chan struct{})
 	go func() {
 		s.Follow(ctx, func() {
-			_, earlier := s.ChangedWords(ctx)["01zz"]
+			_, earlier := s.ChangedResponderActions(ctx)["01zz"]
 			heard <- earlier
 		}, func(err error) { failed <- err })
 		close(done)
@@ -353,7 +353,7 @@ func TestAWatchThatFailsTellsNothingOld(t *testing.T) {
 		t.Error("what an earlier watch told is told")
 	}
 	<-failed
-	if all := s.ChangedWords(t.Context()); len(all) != 0 {
+	if all := s.ChangedResponderActions(t.Context()); len(all) != 0 {
 		t.Errorf("told from before: %+v", all)
 	}
 	cancel()

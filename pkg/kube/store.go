@@ -76,13 +76,13 @@ type incidentSpec struct {
 	OpenedAt     metav1.Time                             `json:"openedAt"`
 	Acknowledged *incident.Attribution                   `json:"acknowledged,omitempty"`
 	Severity     *incident.Grade                         `json:"severity,omitempty"`
-	Public       *incident.PublicWord                    `json:"public,omitempty"`
+	Public       *incident.PublicAction                  `json:"public,omitempty"`
 	Notes        map[string]incident.Note                `json:"notes,omitempty"`
 	Approvals    map[string]map[string]incident.Approval `json:"approvals,omitempty"`
 }
 
-func (s incidentSpec) words() incident.Words {
-	w := incident.Words{Notes: s.Notes, Approved: s.Approvals}
+func (s incidentSpec) actions() incident.ResponderActions {
+	w := incident.ResponderActions{Notes: s.Notes, Approved: s.Approvals}
 	if s.Acknowledged != nil {
 		w.Acked = *s.Acknowledged
 	}
@@ -160,7 +160,7 @@ func decodeIncident(o object) (incident.Stored, error) {
 	if err := json.Unmarshal(o.Status, &status); err != nil {
 		return st, fmt.Errorf("decode status: %w", err)
 	}
-	st.Incident, st.Words, st.Version = status.Incident, spec.words(), strconv.FormatInt(status.Revision, 10)
+	st.Incident, st.Responders, st.Version = status.Incident, spec.actions(), strconv.FormatInt(status.Revision, 10)
 	if st.Incident.ID != o.Metadata.Name {
 		return st, fmt.Errorf("decode status: its id is %q", st.Incident.ID)
 	}

@@ -21,10 +21,10 @@ type Facts struct {
 	ModeWhy  string
 	Workload Workload
 	Ledger   incident.Ledger
-	// Words are the acknowledgements and approvals of the incident, read with the rest.
-	Words   incident.Words
-	Limits  incident.Limits
-	Signals []Signal
+	// Responders are the acknowledgements and approvals of the incident, read with the rest.
+	Responders incident.ResponderActions
+	Limits     incident.Limits
+	Signals    []Signal
 	// CPU is the share of its CPU that the workload uses; nil: unknown.
 	CPU *float64
 	// Dependencies are the health document's checks of things that are not the workload.

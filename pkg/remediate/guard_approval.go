@@ -22,7 +22,7 @@ func approved(f Facts, p incident.Plan) incident.Answer {
 	if p.Hash == "" {
 		return hold(incident.Ask, "there is no plan to approve")
 	}
-	words := f.Words.Approved[f.OpID]
+	words := f.Responders.Approved[f.OpID]
 	need, yes, latest := max(1, f.Options.Approvals), []string{}, time.Time{}
 	var but []string
 	seen := map[string]bool{}

@@ -116,16 +116,16 @@ func TestGuardsHold(t *testing.T) {
 		{"approved when the request was over", "scale", func(f *Facts) {
 			approval(f, "scale", f.OpID, false)
 			f.Incident.Asked = &incident.Request{Op: f.OpID, Until: f.Now}
-			word := f.Words.Approved[f.OpID]["eve"]
+			word := f.Responders.Approved[f.OpID]["eve"]
 			word.At = f.Now
-			f.Words.Approved[f.OpID]["eve"] = word
+			f.Responders.Approved[f.OpID]["eve"] = word
 		}, "approval", incident.Ask, "expired at"},
 		{"approved in time, and held until long after", "scale", func(f *Facts) {
 			approval(f, "scale", f.OpID, false)
 			f.Incident.Asked = &incident.Request{Op: f.OpID, At: at(f, 2*time.Hour), Until: at(f, time.Hour)}
-			word := f.Words.Approved[f.OpID]["eve"]
+			word := f.Responders.Approved[f.OpID]["eve"]
 			word.At = at(f, 90*time.Minute)
-			f.Words.Approved[f.OpID]["eve"] = word
+			f.Responders.Approved[f.OpID]["eve"] = word
 		}, "approval", incident.Ask, "could not be executed within"},
 		{"INV-48 no mode", "job", func(f *Facts) { f.Mode = "" }, "mode", incident.Advise, "mode observe"},
 		{"INV-29 another installation", "scale",
@@ -543,7 +543,7 @@ func approval(f *Facts, action incident.Action, op string, denied bool) {
 	planned := facts(action)
 	planned.OpID = f.OpID
 	p, _ := Consider(planned)
-	f.Words.Approved = map[string]map[string]incident.Approval{op: {"eve": {Attribution: incident.Attribution{By: "eve",
+	f.Responders.Approved = map[string]map[string]incident.Approval{op: {"eve": {Attribution: incident.Attribution{By: "eve",
 		Reason: "now"}, Plan: p.Hash, Denied: denied}}}
 }
 
@@ -558,7 +558,7 @@ func TestAnApprovedPlanPasses(t *testing.T) {
 			t.Fatalf("%s: held by %q %s before anybody answered", action, h, reason)
 		}
 		f.Incident.Asked = &incident.Request{Op: f.OpID, Plan: p, At: f.Now, Until: f.Now.Add(time.Hour)}
-		f.Words.Approved = map[string]map[string]incident.Approval{
+		f.Responders.Approved = map[string]map[string]incident.Approval{
 			f.OpID: {"eve": {Attribution: incident.Attribution{By: "eve"}, Plan: p.Hash}}}
 		f.Now = f.Now.Add(3 * time.Second)
 		again, answers := Consider(f)
@@ -570,7 +570,7 @@ func TestAnApprovedPlanPasses(t *testing.T) {
 			t.Fatalf("%s: not sent: %+v", action, answers)
 		}
 		// A word that is taken back counts until the write.
-		f.Words.Approved[f.OpID] = map[string]incident.Approval{"bob": {Plan: p.Hash, Denied: true}}
+		f.Responders.Approved[f.OpID] = map[string]incident.Approval{"bob": {Plan: p.Hash, Denied: true}}
 		if _, answers = Recheck(f, again); passes(answers) {
 			t.Fatalf("%s: sent, and it was denied meanwhile", action)
 		}
@@ -633,7 +633,7 @@ func TestAQuorumApproves_SEC08(t *testing.T) {
 				words[s.who] = incident.Approval{Attribution: incident.Attribution{By: s.who, Reason: "why not"},
 					Plan: p.Hash, Denied: s.denied}
 			}
-			f.Words.Approved = map[string]map[string]incident.Approval{f.OpID: words}
+			f.Responders.Approved = map[string]map[string]incident.Approval{f.OpID: words}
 			_, answers := Consider(f)
 			hold, reason, retry := Held(answers)
 			if hold != tt.hold || !strings.Contains(reason, tt.want) {
@@ -665,7 +665,7 @@ func TestANameWithoutEndCountsForANoOnly(t *testing.T) {
 		f.Mode = incident.Approve
 		p, _ := Consider(f)
 		name := strings.Repeat("e", 300<<10)
-		f.Words.Approved = map[string]map[string]incident.Approval{f.OpID: {name: {Plan: p.Hash, Denied: denied}}}
+		f.Responders.Approved = map[string]map[string]incident.Approval{f.OpID: {name: {Plan: p.Hash, Denied: denied}}}
 		_, answers := Consider(f)
 		h, reason, _ := Held(answers)
 		if want := map[bool]incident.Hold{true: incident.Skip, false: incident.Ask}[denied]; h != want ||

@@ -79,7 +79,7 @@ type Object struct{ Namespace, Kind, Name string }
 func (o Object) String() string { return strings.TrimSuffix(o.Namespace+"/"+o.Name, "/") }
 
 // Patch is the part of an incident's responder state that one request writes.
-type Patch = incident.Words
+type Patch = incident.ResponderActions
 
 // Refused is a request that is not applied. It changes nothing.
 type Refused struct {
@@ -105,7 +105,7 @@ const (
 
 // Decide decides on a request about an incident by what responders wrote before: what is
 // to be written for it, and one line with the result for the person. It is pure.
-func Decide(inc incident.Incident, w incident.Words, r Request) (Patch, string, error) {
+func Decide(inc incident.Incident, w incident.ResponderActions, r Request) (Patch, string, error) {
 	none := Patch{}
 	if r.By == "" {
 		return none, "", refuse("cannot identify the caller")
@@ -139,7 +139,7 @@ func Decide(inc incident.Incident, w incident.Words, r Request) (Patch, string, 
 }
 
 // size is how much people have written about the incident.
-func size(w incident.Words) int {
+func size(w incident.ResponderActions) int {
 	b, err := json.Marshal(w)
 	if err != nil {
 		return 0
@@ -147,7 +147,7 @@ func size(w incident.Words) int {
 	return len(b)
 }
 
-func ack(inc incident.Incident, w incident.Words, by incident.Attribution) (Patch, string, error) {
+func ack(inc incident.Incident, w incident.ResponderActions, by incident.Attribution) (Patch, string, error) {
 	if inc.Phase == incident.Resolved {
 		return Patch{}, "", refuse("incident %s is resolved: there is nothing to acknowledge", inc.ID)
 	}
@@ -160,7 +160,7 @@ func ack(inc incident.Incident, w incident.Words, by incident.Attribution) (Patc
 }
 
 // owner is who acknowledged the incident, as far as anybody has written it down.
-func owner(inc incident.Incident, w incident.Words) incident.Attribution {
+func owner(inc incident.Incident, w incident.ResponderActions) incident.Attribution {
 	if !inc.Acked.At.IsZero() {
 		return inc.Acked
 	}
@@ -187,7 +187,7 @@ func outgrown(inc incident.Incident, r Request) error {
 }
 
 // answer is a yes or no to what an incident asks. Who answers has taken it on.
-func answer(inc incident.Incident, w incident.Words, r Request, by incident.Attribution) (Patch, string, error) {
+func answer(inc incident.Incident, w incident.ResponderActions, r Request, by incident.Attribution) (Patch, string, error) {
 	if inc.Asked == nil && r.Action == Deny {
 		inc.Asked = unsent(inc, w, r.At)
 	}
@@ -220,7 +220,7 @@ func answer(inc incident.Incident, w incident.Words, r Request, by incident.Attr
 func verb(a Action) string { return map[Action]string{Approve: "approved", Deny: "denied"}[a] }
 
 // unfit says why an answer does not fit what is asked; nil: it does.
-func unfit(asked incident.Request, w incident.Words, r Request) error {
+func unfit(asked incident.Request, w incident.ResponderActions, r Request) error {
 	plan := strings.ToLower(r.Plan)
 	switch had, said := w.Approved[asked.Op][r.By]; {
 	case r.Action == Approve && len(plan) < LeastOfPlan:
@@ -247,7 +247,7 @@ func unfit(asked incident.Request, w incident.Words, r Request) error {
 
 // Pending returns what the incident asks, if it still waits for an answer. A no may
 // follow a yes; a yes does not follow a no.
-func Pending(inc incident.Incident, w incident.Words) (incident.Request, error) {
+func Pending(inc incident.Incident, w incident.ResponderActions) (incident.Request, error) {
 	r := inc.Asked
 	if r == nil {
 		return incident.Request{}, refuse("incident %s (%s) does not request approval; `watchdog why %s` shows where it "+
@@ -262,7 +262,7 @@ func Pending(inc incident.Incident, w incident.Words) (incident.Request, error) 
 
 // unsent is the request of an op that was approved, as long as the incident does not say
 // that it is being sent: until then a no still counts.
-func unsent(inc incident.Incident, w incident.Words, at time.Time) *incident.Request {
+func unsent(inc incident.Incident, w incident.ResponderActions, at time.Time) *incident.Request {
 	op := inc.Op
 	before := []incident.OpPhase{incident.Reserving, incident.Intent, incident.Evidenced}
 	if op == nil || len(w.Approved[op.ID]) == 0 || !slices.Contains(before, op.Phase) {
@@ -273,7 +273,7 @@ func unsent(inc incident.Incident, w incident.Words, at time.Time) *incident.Req
 	}
 }
 
-func grade(inc incident.Incident, w incident.Words, to incident.Severity,
+func grade(inc incident.Incident, w incident.ResponderActions, to incident.Severity,
 	by incident.Attribution) (Patch, string, error) {
 	switch {
 	case !slices.Contains([]incident.Severity{incident.P0, incident.P1, incident.P2, incident.P3}, to):
@@ -304,7 +304,7 @@ func after(at time.Time, by time.Duration, before ...time.Time) time.Time {
 // maxWaiting is how many notes of one incident wait to be taken over.
 const maxWaiting = 20
 
-func note(inc incident.Incident, w incident.Words, r Request, by incident.Attribution) (Patch, string, error) {
+func note(inc incident.Incident, w incident.ResponderActions, r Request, by incident.Attribution) (Patch, string, error) {
 	waiting := 0
 	for id := range w.Notes {
 		if !slices.Contains(inc.Noted, id) {
@@ -337,10 +337,10 @@ func noteID(r Request) string {
 
 // publish publishes the incident on the status page, or holds the page. It is published as
 // a whole: with all later updates.
-func publish(inc incident.Incident, before incident.PublicWord, r Request,
+func publish(inc incident.Incident, before incident.PublicAction, r Request,
 	by incident.Attribution) (Patch, string, error) {
 	by.At = after(r.At.UTC().Truncate(time.Millisecond), time.Millisecond, before.At, inc.Public.At)
-	p := incident.PublicWord{Attribution: by, Publish: before.Publish || inc.Public.Publish, HoldUntil: r.Until}
+	p := incident.PublicAction{Attribution: by, Publish: before.Publish || inc.Public.Publish, HoldUntil: r.Until}
 	switch {
 	case inc.Phase == incident.Resolved && inc.Receipts[incident.PublicReceiver].Ref == "":
 		return Patch{}, "", refuse("incident %s is resolved and was never published: there is nothing to do on the "+

@@ -29,7 +29,7 @@ func asking(by string) incident.Incident {
 }
 
 // decide is Decide on the incident that the request means.
-func decide(all []incident.Incident, w incident.Words, r Request) (Patch, string, error) {
+func decide(all []incident.Incident, w incident.ResponderActions, r Request) (Patch, string, error) {
 	i, err := Pick(all, r.Incident)
 	if err != nil {
 		return Patch{}, "", err
@@ -51,37 +51,39 @@ func TestAWordIsTaken(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		word  Request
-		words incident.Words
+		words incident.ResponderActions
 		says  string // JSON of what is written
 		text  string
 	}{
-		{"ack", Request{Action: Ack, Incident: "01a2", Reason: "on it"}, incident.Words{},
+		{"ack", Request{Action: Ack, Incident: "01a2", Reason: "on it"}, incident.ResponderActions{},
 			`{"Acked":{"by":"alice","reason":"on it","at":"2026-03-06T01:20:00Z","severity":"P2"}}`, "yours"},
 		{"ack of a graver severity than before (X40)", Request{Action: Ack, Incident: "01a2"},
-			incident.Words{Acked: incident.Attribution{By: "bob", At: now, Severity: incident.P3}},
+			incident.ResponderActions{Acked: incident.Attribution{By: "bob", At: now, Severity: incident.P3}},
 			`{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P2"}}`, "yours"},
 		{"ack of the page as it is", Request{Action: Ack, Incident: "01a2", Source: "pagerduty", Key: "01a2/P2"},
-			incident.Words{}, `{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","source":"pagerduty","severity":"P2"}}`, "yours"},
-		{"ack by target", Request{Action: Ack, Incident: "cart"}, incident.Words{},
+			incident.ResponderActions{},
+			`{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","source":"pagerduty","severity":"P2"}}`, "yours"},
+		{"ack by target", Request{Action: Ack, Incident: "cart"}, incident.ResponderActions{},
 			`{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P2"}}`, "yours"},
-		{"a yes takes the incident on", Request{Action: Approve, Incident: "01A1", Plan: "3F9A1C"}, incident.Words{},
+		{"a yes takes the incident on", Request{Action: Approve, Incident: "01A1", Plan: "3F9A1C"}, incident.ResponderActions{},
 			`{"Acked":{"by":"alice","at":"2026-03-06T01:20:00Z","severity":"P1"},` +
 				`"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`,
 			"(1 of 2)"},
 		{"the second yes", Request{Action: Approve, Incident: "01a1", Plan: hash},
-			incident.Words{Acked: yes.Attribution,
+			incident.ResponderActions{Acked: yes.Attribution,
 				Approved: map[string]map[string]incident.Approval{"op1": {"bob": yes}}},
 			`{"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash + `"}}}}`,
 			"(2 of 2)"},
 		{"a no after one's own yes", Request{Action: Deny, Incident: "01a1"},
-			incident.Words{Acked: yes.Attribution,
+			incident.ResponderActions{Acked: yes.Attribution,
 				Approved: map[string]map[string]incident.Approval{"op1": {"alice": yes}}},
 			`{"Approved":{"op1":{"alice":{"by":"alice","at":"2026-03-06T01:20:00Z","plan":"` + hash +
 				`","denied":true}}}}`, "denied by alice"},
-		{"severity", Request{Action: Grade, Incident: "01a2", To: incident.P3, Reason: "staging"}, incident.Words{},
+		{"severity", Request{Action: Grade, Incident: "01a2", To: incident.P3, Reason: "staging"}, incident.ResponderActions{},
 			`{"Graded":{"by":"alice","reason":"staging","at":"2026-03-06T01:20:00Z","to":"P3"}}`, "from P2 to P3"},
 		{"note", Request{Action: Note, Incident: "01a2", As: incident.Hypothesis, Reason: "an index", ID: "n1"},
-			incident.Words{}, `{"Notes":{"n1":{"by":"alice","reason":"an index","at":"2026-03-06T01:20:00Z","as":"hypothesis"}}}`, "noted"},
+			incident.ResponderActions{},
+			`{"Notes":{"n1":{"by":"alice","reason":"an index","at":"2026-03-06T01:20:00Z","as":"hypothesis"}}}`, "noted"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.word.By, tt.word.At = "alice", now
@@ -119,42 +121,42 @@ func TestARefusalSaysWhyAndWritesNothing(t *testing.T) {
 	denied.Denied = true
 	for _, tt := range []struct {
 		word  Request
-		words incident.Words
+		words incident.ResponderActions
 		want  string
 	}{
-		{Request{Action: Ack, Incident: "01b1"}, incident.Words{}, "resolved: there is nothing to acknowledge"},
-		{Request{Action: Ack, Incident: "01a2"}, incident.Words{Acked: yes.Attribution},
+		{Request{Action: Ack, Incident: "01b1"}, incident.ResponderActions{}, "resolved: there is nothing to acknowledge"},
+		{Request{Action: Ack, Incident: "01a2"}, incident.ResponderActions{Acked: yes.Attribution},
 			"acknowledged by bob at 2026-03-06 01:19:00 UTC"},
-		{Request{Action: Ack, Incident: "01a"}, incident.Words{}, "2 incidents match"},
+		{Request{Action: Ack, Incident: "01a"}, incident.ResponderActions{}, "2 incidents match"},
 		// X40
-		{Request{Action: Ack, Incident: "01a2", Source: "pagerduty", Key: "01a2/P3"}, incident.Words{},
+		{Request{Action: Ack, Incident: "01a2", Source: "pagerduty", Key: "01a2/P3"}, incident.ResponderActions{},
 			"notified as P3 and is now P2"},
-		{Request{Action: Ack, Incident: "01a2", Source: "slack"}, incident.Words{}, "notified as P3 and is now P2"},
-		{Request{Action: Ack, Incident: "zz"}, incident.Words{}, `no incident "zz"`},
-		{Request{Action: Ack, Incident: ""}, incident.Words{}, `no incident ""`},
-		{Request{Action: Approve, Incident: "01a1"}, incident.Words{}, "name the plan by at least 6 characters"},
-		{Request{Action: Approve, Incident: "01a1", Plan: "3f9a1"}, incident.Words{}, "name the plan by at least 6"},
-		{Request{Action: Approve, Incident: "01a1", Plan: "0123456789"}, incident.Words{},
+		{Request{Action: Ack, Incident: "01a2", Source: "slack"}, incident.ResponderActions{}, "notified as P3 and is now P2"},
+		{Request{Action: Ack, Incident: "zz"}, incident.ResponderActions{}, `no incident "zz"`},
+		{Request{Action: Ack, Incident: ""}, incident.ResponderActions{}, `no incident ""`},
+		{Request{Action: Approve, Incident: "01a1"}, incident.ResponderActions{}, "name the plan by at least 6 characters"},
+		{Request{Action: Approve, Incident: "01a1", Plan: "3f9a1"}, incident.ResponderActions{}, "name the plan by at least 6"},
+		{Request{Action: Approve, Incident: "01a1", Plan: "0123456789"}, incident.ResponderActions{},
 			"the current plan is 3f9a1c77d0e2"},
-		{Request{Action: Approve, Incident: "01a1", Plan: hash, At: now.Add(time.Minute)}, incident.Words{},
+		{Request{Action: Approve, Incident: "01a1", Plan: hash, At: now.Add(time.Minute)}, incident.ResponderActions{},
 			"the request expired at 2026-03-06 01:21:00"},
 		{Request{Action: Approve, Incident: "01a1", Plan: hash},
-			incident.Words{Approved: map[string]map[string]incident.Approval{"op1": {"alice": yes}}},
+			incident.ResponderActions{Approved: map[string]map[string]incident.Approval{"op1": {"alice": yes}}},
 			"already approved this"},
 		{Request{Action: Approve, Incident: "01a1", Plan: hash},
-			incident.Words{Approved: map[string]map[string]incident.Approval{"op1": {"bob": denied}}}, "denied by bob"},
-		{Request{Action: Approve, Incident: "01a2", Plan: hash}, incident.Words{}, "does not request approval"},
-		{Request{Action: Deny, Incident: "01a2"}, incident.Words{}, "does not request approval"},
-		{Request{Action: Grade, Incident: "01a2", To: "P9", Reason: "x"}, incident.Words{}, "invalid severity"},
-		{Request{Action: Grade, Incident: "01a2", To: incident.P1}, incident.Words{}, "a reason is required"},
-		{Request{Action: Grade, Incident: "01a2", To: incident.P2, Reason: "x"}, incident.Words{}, "is already a P2"},
-		{Request{Action: Grade, Incident: "01b1", To: incident.P1, Reason: "x"}, incident.Words{}, "stays P2"},
-		{Request{Action: Note, Incident: "01a2", Reason: " "}, incident.Words{}, "empty"},
-		{Request{Action: Note, Incident: "01a2", Reason: "x", As: "gossip"}, incident.Words{}, "invalid note kind \"gossip\""},
-		{Request{Action: Note, Incident: "01b1", Reason: "x"}, incident.Words{}, "into its review"},
-		{Request{Action: Note, Incident: "01a2", Reason: strings.Repeat("x", 1025)}, incident.Words{},
+			incident.ResponderActions{Approved: map[string]map[string]incident.Approval{"op1": {"bob": denied}}}, "denied by bob"},
+		{Request{Action: Approve, Incident: "01a2", Plan: hash}, incident.ResponderActions{}, "does not request approval"},
+		{Request{Action: Deny, Incident: "01a2"}, incident.ResponderActions{}, "does not request approval"},
+		{Request{Action: Grade, Incident: "01a2", To: "P9", Reason: "x"}, incident.ResponderActions{}, "invalid severity"},
+		{Request{Action: Grade, Incident: "01a2", To: incident.P1}, incident.ResponderActions{}, "a reason is required"},
+		{Request{Action: Grade, Incident: "01a2", To: incident.P2, Reason: "x"}, incident.ResponderActions{}, "is already a P2"},
+		{Request{Action: Grade, Incident: "01b1", To: incident.P1, Reason: "x"}, incident.ResponderActions{}, "stays P2"},
+		{Request{Action: Note, Incident: "01a2", Reason: " "}, incident.ResponderActions{}, "empty"},
+		{Request{Action: Note, Incident: "01a2", Reason: "x", As: "gossip"}, incident.ResponderActions{}, "invalid note kind \"gossip\""},
+		{Request{Action: Note, Incident: "01b1", Reason: "x"}, incident.ResponderActions{}, "into its review"},
+		{Request{Action: Note, Incident: "01a2", Reason: strings.Repeat("x", 1025)}, incident.ResponderActions{},
 			"longer than 1024"},
-		{Request{Action: "sing", Incident: "01a2"}, incident.Words{}, "not an action"},
+		{Request{Action: "sing", Incident: "01a2"}, incident.ResponderActions{}, "not an action"},
 	} {
 		if tt.word.By = "alice"; tt.word.At.IsZero() {
 			tt.word.At = now
@@ -165,7 +167,7 @@ func TestARefusalSaysWhyAndWritesNothing(t *testing.T) {
 			t.Errorf("%+v: %v, %q; want %q", tt.word, err, text, tt.want)
 		}
 	}
-	if _, _, err := decide(incidents(), incident.Words{}, Request{Action: Ack, Incident: "01a2"}); err == nil ||
+	if _, _, err := decide(incidents(), incident.ResponderActions{}, Request{Action: Ack, Incident: "01a2"}); err == nil ||
 		!strings.Contains(err.Error(), "cannot identify") {
 		t.Errorf("nobody said it, and it counts: %v", err)
 	}
@@ -174,22 +176,22 @@ func TestARefusalSaysWhyAndWritesNothing(t *testing.T) {
 // Whoever asked for an action does not approve it (SEC-08).
 func TestWhoAskedDoesNotApprove_SEC08(t *testing.T) {
 	all := []incident.Incident{asking("alice")}
-	if _, _, err := decide(all, incident.Words{}, Request{Action: Approve, Incident: "01a1", Plan: hash, By: "alice",
+	if _, _, err := decide(all, incident.ResponderActions{}, Request{Action: Approve, Incident: "01a1", Plan: hash, By: "alice",
 		At: now}); err == nil || !strings.Contains(err.Error(), "another person") {
 		t.Errorf("%v", err)
 	}
-	if _, _, err := decide(all, incident.Words{}, Request{Action: Approve, Incident: "01a1", Plan: hash,
+	if _, _, err := decide(all, incident.ResponderActions{}, Request{Action: Approve, Incident: "01a1", Plan: hash,
 		By: "system:serviceaccount:ci:bot", At: now}); err == nil || !strings.Contains(err.Error(), "is a program") {
 		t.Errorf("a program is one of two people: %v", err)
 	}
-	if _, _, err := decide(all, incident.Words{}, Request{Action: Approve, Incident: "01a1", Plan: hash, By: "bob",
+	if _, _, err := decide(all, incident.ResponderActions{}, Request{Action: Approve, Incident: "01a1", Plan: hash, By: "bob",
 		At: now}); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestNotesThatNobodyTakesOverDoNotPileUp(t *testing.T) {
-	l := incident.Words{Notes: map[string]incident.Note{}}
+	l := incident.ResponderActions{Notes: map[string]incident.Note{}}
 	for n := range maxWaiting {
 		l.Notes[fmt.Sprint(n)] = incident.Note{}
 	}
@@ -220,7 +222,7 @@ func TestEachWordHasAnIDOfItsOwn_X90(t *testing.T) {
 		if w.At.IsZero() {
 			w.At = now
 		}
-		s, _, err := decide(incidents(), incident.Words{}, w)
+		s, _, err := decide(incidents(), incident.ResponderActions{}, w)
 		if err != nil {
 			t.Fatal(err)
 		}

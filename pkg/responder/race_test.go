@@ -18,7 +18,7 @@ type fake struct {
 	mu      sync.Mutex
 	takes   time.Duration
 	inc     incident.Incident
-	words   incident.Words
+	words   incident.ResponderActions
 	version int
 	lists   int
 	patched int
@@ -43,9 +43,9 @@ func (f *fake) Incidents(context.Context) ([]incident.Incident, error) {
 	return all, f.step()
 }
 
-func (f *fake) Incident(_ context.Context, id string) (incident.Incident, incident.Words, string, error) {
+func (f *fake) Incident(_ context.Context, id string) (incident.Incident, incident.ResponderActions, string, error) {
 	if err := f.step(); err != nil {
-		return incident.Incident{}, incident.Words{}, "", err
+		return incident.Incident{}, incident.ResponderActions{}, "", err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -54,7 +54,7 @@ func (f *fake) Incident(_ context.Context, id string) (incident.Incident, incide
 			return i, f.words, fmt.Sprint(f.version), nil
 		}
 	}
-	return incident.Incident{}, incident.Words{}, "", ErrNoIncident
+	return incident.Incident{}, incident.ResponderActions{}, "", ErrNoIncident
 }
 
 func (f *fake) Patch(_ context.Context, _ string, p Patch, version string) error {

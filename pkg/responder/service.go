@@ -74,7 +74,7 @@ type Cluster interface {
 	// Incident returns one incident, what responders wrote on it, and the version of
 	// both; Patch adds to what they wrote, and returns ErrChanged if the version has
 	// changed.
-	Incident(ctx context.Context, id string) (incident.Incident, incident.Words, string, error)
+	Incident(ctx context.Context, id string) (incident.Incident, incident.ResponderActions, string, error)
 	Patch(ctx context.Context, id string, p Patch, version string) error
 	Ledger(ctx context.Context) (incident.Ledger, error)
 	// Undo requests that an op is reverted, Lift ends a quarantine.

@@ -12,7 +12,7 @@ import (
 
 // What people say of one incident is bounded, and a no is taken all the same.
 func TestAnIncidentIsNotFilledWithWords(t *testing.T) {
-	w := incident.Words{Notes: map[string]incident.Note{}}
+	w := incident.ResponderActions{Notes: map[string]incident.Note{}}
 	all := incidents()
 	for _, tt := range []struct {
 		notes     int
@@ -41,7 +41,7 @@ func TestAnIncidentThatTakesNoMoreNotesSaysSo(t *testing.T) {
 		all[1].Noted = append(all[1].Noted, fmt.Sprint(n))
 	}
 	r := Request{Action: Note, Incident: "01a2", Reason: "x", By: "alice", At: now}
-	if _, text, err := decide(all, incident.Words{}, r); err == nil || !strings.Contains(err.Error(), "the maximum") {
+	if _, text, err := decide(all, incident.ResponderActions{}, r); err == nil || !strings.Contains(err.Error(), "the maximum") {
 		t.Errorf("%q, %v", text, err)
 	}
 }
@@ -56,14 +56,14 @@ func TestTheLastWordOnTheSeverityCounts(t *testing.T) {
 			if taken {
 				all[1].Graded, all[1].Severity = first, first.To
 			}
-			p, _, err := decide(all, incident.Words{Graded: first},
+			p, _, err := decide(all, incident.ResponderActions{Graded: first},
 				Request{Action: Grade, Incident: "01a2", To: incident.P0, Reason: "all of them", By: "alice",
 					At: now.Add(300 * time.Millisecond)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			all[1].Graded = first
-			if !all[1].News(p, now) {
+			if !all[1].HasUpdates(p, now) {
 				t.Errorf("first %s ahead, taken over %v: the second is no news: %+v", ahead, taken, p.Graded)
 			}
 		}
@@ -71,31 +71,31 @@ func TestTheLastWordOnTheSeverityCounts(t *testing.T) {
 }
 
 func TestWhatIsSaidOfTheStatusPage(t *testing.T) {
-	before := incident.PublicWord{Attribution: incident.Attribution{By: "bob", At: now.Add(time.Hour)}, Publish: true,
+	before := incident.PublicAction{Attribution: incident.Attribution{By: "bob", At: now.Add(time.Hour)}, Publish: true,
 		HoldUntil: now.Add(2 * time.Hour)}
 	for _, tt := range []struct {
 		name    string
-		before  incident.PublicWord
+		before  incident.PublicAction
 		r       Request
 		publish bool
 		held    bool
 		want    string // of the refusal
 	}{
-		{"a yes", incident.PublicWord{}, Request{Incident: "01a1"}, true, false, ""},
+		{"a yes", incident.PublicAction{}, Request{Incident: "01a1"}, true, false, ""},
 		{"a hold keeps an earlier yes", before, Request{Incident: "01a1", Until: now.Add(3 * time.Hour),
 			Reason: "legal"}, true, true, ""},
 		{"a release ends the hold", before, Request{Incident: "01a1", Release: true}, true, false, ""},
-		{"a hold takes a reason", incident.PublicWord{}, Request{Incident: "01a1", Until: now.Add(time.Hour)}, false,
+		{"a hold takes a reason", incident.PublicAction{}, Request{Incident: "01a1", Until: now.Add(time.Hour)}, false,
 			false, "a reason is required"},
-		{"a hold ends in the future", incident.PublicWord{}, Request{Incident: "01a1", Until: now, Reason: "x"}, false,
+		{"a hold ends in the future", incident.PublicAction{}, Request{Incident: "01a1", Until: now, Reason: "x"}, false,
 			false, "in the past"},
-		{"a release takes a hold", incident.PublicWord{}, Request{Incident: "01a1", Release: true}, false, false,
+		{"a release takes a hold", incident.PublicAction{}, Request{Incident: "01a1", Release: true}, false, false,
 			"is not on hold"},
-		{"what is resolved and was never published stays so", incident.PublicWord{}, Request{Incident: "01b1"}, false,
+		{"what is resolved and was never published stays so", incident.PublicAction{}, Request{Incident: "01b1"}, false,
 			false, "never published"},
 	} {
 		tt.r.Action, tt.r.By, tt.r.At = Publish, "alice", now
-		p, text, err := decide(incidents(), incident.Words{Public: tt.before}, tt.r)
+		p, text, err := decide(incidents(), incident.ResponderActions{Public: tt.before}, tt.r)
 		if tt.want != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%s: %v", tt.name, err)
@@ -138,12 +138,12 @@ func TestAWordOfTheFarFutureIsNotTheLast(t *testing.T) {
 	for _, taken := range []bool{false, true} {
 		all := incidents()
 		first := incident.Grade{Attribution: incident.Attribution{By: "eve", At: far}, To: incident.P3}
-		public := incident.PublicWord{Attribution: incident.Attribution{By: "eve", At: far}}
+		public := incident.PublicAction{Attribution: incident.Attribution{By: "eve", At: far}}
 		if taken { // by an earlier version
 			all[1].Graded, all[1].Severity, all[1].Public = first, first.To, public
 		}
-		w := incident.Words{Graded: first, Public: public}
-		if all[1].News(w, now) {
+		w := incident.ResponderActions{Graded: first, Public: public}
+		if all[1].HasUpdates(w, now) {
 			t.Error("the word of the far future is taken over")
 		}
 		r := Request{Action: Grade, Incident: "01a2", To: incident.P0, Reason: "x", By: "alice", At: now}
@@ -153,7 +153,7 @@ func TestAWordOfTheFarFutureIsNotTheLast(t *testing.T) {
 		}
 		r.Action = Publish
 		p, _, err = decide(all, w, r)
-		if _, bad := json.Marshal(p); err != nil || bad != nil || !all[1].News(p, now) {
+		if _, bad := json.Marshal(p); err != nil || bad != nil || !all[1].HasUpdates(p, now) {
 			t.Errorf("taken %v: %+v, %v, %v", taken, p, err, bad)
 		}
 	}
@@ -161,7 +161,7 @@ func TestAWordOfTheFarFutureIsNotTheLast(t *testing.T) {
 
 // Until an approved op is stored as being sent, a no counts; after that it is refused.
 func TestANoIsTakenUntilTheOpIsBeingSent(t *testing.T) {
-	yes := incident.Words{Approved: map[string]map[string]incident.Approval{"op1": {"bob": {Plan: hash}}}}
+	yes := incident.ResponderActions{Approved: map[string]map[string]incident.Approval{"op1": {"bob": {Plan: hash}}}}
 	for phase, want := range map[incident.OpPhase]bool{
 		incident.Reserving: true, incident.Intent: true, incident.Evidenced: true, incident.Sent: false,
 		incident.InDoubt: false, incident.Settling: false,
@@ -175,7 +175,7 @@ func TestANoIsTakenUntilTheOpIsBeingSent(t *testing.T) {
 		if _, _, err := Decide(i, yes, Request{Action: Approve, Plan: hash, By: "dora", At: now}); err == nil {
 			t.Errorf("%s: a yes is taken", phase)
 		}
-		if _, _, err := Decide(i, incident.Words{}, Request{Action: Deny, By: "dora", At: now}); err == nil {
+		if _, _, err := Decide(i, incident.ResponderActions{}, Request{Action: Deny, By: "dora", At: now}); err == nil {
 			t.Errorf("%s: a no to what nobody was asked is taken", phase)
 		}
 	}

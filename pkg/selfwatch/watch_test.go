@@ -41,11 +41,13 @@ func (s *shelf) SaveIncident(_ context.Context, i incident.Incident, _ string) (
 	s.saved[i.Target.Name] = i
 	return "1", nil
 }
-func (s *shelf) Words(context.Context, string) (incident.Words, error) {
-	return incident.Words{}, nil
+func (s *shelf) ResponderActions(context.Context, string) (incident.ResponderActions, error) {
+	return incident.ResponderActions{}, nil
 }
 
-func (s *shelf) ChangedWords(context.Context) map[string]incident.Words { return nil }
+func (s *shelf) ChangedResponderActions(context.Context) map[string]incident.ResponderActions {
+	return nil
+}
 
 func (s *shelf) DeleteIncident(context.Context, string) error { return nil }
 func (s *shelf) Ledger(context.Context) (incident.Ledger, string, error) {

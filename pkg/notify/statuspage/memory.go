@@ -22,7 +22,7 @@ type memory struct {
 // hold is a person's word that a component's part of the page stays as it is.
 type hold struct {
 	component string
-	word      incident.PublicWord
+	word      incident.PublicAction
 }
 
 // subject is one incident as it was seen.
@@ -121,7 +121,7 @@ func first(i incident.Incident, state publicState, now time.Time) []moment {
 
 // said takes a person's word on an incident over, and returns the word that counts
 // for it: a hold on one incident holds its component against the others, too.
-func (m *memory) said(i incident.Incident, part string, now time.Time) incident.PublicWord {
+func (m *memory) said(i incident.Incident, part string, now time.Time) incident.PublicAction {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if i.Public.Held(now) {

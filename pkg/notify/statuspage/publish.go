@@ -89,7 +89,7 @@ type question struct {
 	Damping   damping
 	Ask       bool                   // the first post waits for a person
 	Automatic func(publicState) bool // but not with these texts
-	Word      incident.PublicWord
+	Word      incident.PublicAction
 }
 
 // decision is what follows.

@@ -37,7 +37,7 @@ func TestWhatThePublicReadsNext(t *testing.T) {
 	ago := func(x publicState, seconds int) published {
 		return published{x, now.Add(-time.Duration(seconds) * time.Second)}
 	}
-	yes, hold := incident.PublicWord{Publish: true}, incident.PublicWord{HoldUntil: now.Add(time.Hour)}
+	yes, hold := incident.PublicAction{Publish: true}, incident.PublicAction{HoldUntil: now.Add(time.Hour)}
 	hold.By = "alice"
 	for name, c := range map[string]struct {
 		q    question
@@ -82,7 +82,7 @@ func TestWhatThePublicReadsNext(t *testing.T) {
 		"a person holds the end": {question{Measured: run(now, well, 900),
 			Published: ago(looking, 900), Word: hold}, decision{After: time.Hour}},
 		"a hold that is over": {question{Measured: run(now, looking, 60),
-			Word: incident.PublicWord{HoldUntil: now}}, decision{Post: looking}},
+			Word: incident.PublicAction{HoldUntil: now}}, decision{Post: looking}},
 		"asked, and nobody said anything": {question{Measured: run(now, looking, 60), Ask: true},
 			decision{Propose: looking}},
 		"asked, a yes": {question{Measured: run(now, looking, 60), Ask: true, Word: yes},
@@ -264,7 +264,7 @@ func FuzzDecide(f *testing.F) {
 			h = append(h, moment{at, states[int(steps[k])%len(states)]})
 		}
 		slices.Reverse(h)
-		q := question{Measured: h, Damping: calmly, Ask: flags&1 != 0, Word: incident.PublicWord{Publish: flags&2 != 0}}
+		q := question{Measured: h, Damping: calmly, Ask: flags&1 != 0, Word: incident.PublicAction{Publish: flags&2 != 0}}
 		if flags&4 != 0 {
 			q.Word.HoldUntil = now.Add(time.Minute)
 		}

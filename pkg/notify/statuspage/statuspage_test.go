@@ -208,7 +208,7 @@ func TestTheFirstPostWaitsForAPersonAndTheRestFollows(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		reads(t, rec, "an hour later", " ")
-		r.say("a", func(i *incident.Incident) { i.Public = incident.PublicWord{Publish: true} })
+		r.say("a", func(i *incident.Incident) { i.Public = incident.PublicAction{Publish: true} })
 		time.Sleep(5 * time.Second)
 		reads(t, rec, "a yes", "investigating major_outage")
 		r.say("a", func(i *incident.Incident) { i.Op = &incident.Op{AppliedAt: time.Now()} })
@@ -249,7 +249,7 @@ func TestAnAutomaticTextIsPostedWithoutAWord(t *testing.T) {
 func TestAPersonsHoldWinsUntilItEnds(t *testing.T) {
 	newsday(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, _ *Statuspage) {
 		hold := func(d time.Duration) func(*incident.Incident) {
-			return func(i *incident.Incident) { i.Public = incident.PublicWord{HoldUntil: time.Now().Add(d)} }
+			return func(i *incident.Incident) { i.Public = incident.PublicAction{HoldUntil: time.Now().Add(d)} }
 		}
 		r.say("a", hold(time.Hour))
 		time.Sleep(59 * time.Minute)
@@ -272,7 +272,7 @@ func TestAPersonsHoldWinsUntilItEnds(t *testing.T) {
 
 func TestAHoldCountsForTroubleThatComesBack(t *testing.T) {
 	newsday(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, _ *Statuspage) {
-		r.say("a", func(i *incident.Incident) { i.Public = incident.PublicWord{HoldUntil: time.Now().Add(time.Hour)} })
+		r.say("a", func(i *incident.Incident) { i.Public = incident.PublicAction{HoldUntil: time.Now().Add(time.Hour)} })
 		time.Sleep(time.Minute)
 		r.end("a")
 		time.Sleep(10 * time.Minute)
@@ -286,10 +286,12 @@ func TestAHoldCountsForTroubleThatComesBack(t *testing.T) {
 
 func TestAReleaseEndsAHoldAtOnce(t *testing.T) {
 	newsday(t, nil, func(t *testing.T, r *newsroom, rec *recorders.Recorder, _ *Statuspage) {
-		r.say("a", func(i *incident.Incident) { i.Public = incident.PublicWord{HoldUntil: time.Now().Add(24 * time.Hour)} })
+		r.say("a", func(i *incident.Incident) {
+			i.Public = incident.PublicAction{HoldUntil: time.Now().Add(24 * time.Hour)}
+		})
 		time.Sleep(time.Hour)
 		reads(t, rec, "held", " ")
-		r.say("a", func(i *incident.Incident) { i.Public = incident.PublicWord{} })
+		r.say("a", func(i *incident.Incident) { i.Public = incident.PublicAction{} })
 		time.Sleep(5 * time.Second)
 		reads(t, rec, "released", "investigating partial_outage")
 	})
@@ -611,7 +613,7 @@ func TestNothingOfAHostileIncidentIsPublished_SEC24(t *testing.T) {
 					i := notifytest.Foreign(words, phase, 0)
 					i.ID, i.OpenedAt, i.Op, i.ResolvedAt = "01a", notifytest.T0, op, notifytest.T0.Add(time.Minute)
 					i.Acked, i.Public = incident.Attribution{By: words,
-						Reason: words}, incident.PublicWord{Attribution: incident.Attribution{By: words, Reason: words},
+						Reason: words}, incident.PublicAction{Attribution: incident.Attribution{By: words, Reason: words},
 						Publish: true}
 					i.Receipts = map[string]incident.Receipt{words: {Ref: words, State: words}}
 					if r, err := s.Notify(t.Context(), i, receipt); err == nil {
@@ -742,7 +744,7 @@ func TestThePublicHearsOnlyOfWhatWatchdogItselfSees_S06(t *testing.T) {
 		if got := r.receipt("a"); got.State != "proposed: investigating" {
 			t.Errorf("%+v", got)
 		}
-		r.say("a", func(i *incident.Incident) { i.Public = incident.PublicWord{Publish: true} })
+		r.say("a", func(i *incident.Incident) { i.Public = incident.PublicAction{Publish: true} })
 		time.Sleep(time.Minute)
 		reads(t, rec, "a person says so", "investigating major_outage")
 	})

@@ -35,7 +35,7 @@ type stage struct {
 	now      time.Time
 	all      []incident.Incident
 	ledger   incident.Ledger
-	words    map[string]incident.Words // by incident
+	words    map[string]incident.ResponderActions // by incident
 	version  int
 	writes   int
 	holds    []string
@@ -52,7 +52,7 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{now: t0, version: 1, counts: map[string]int{}, words: map[string]incident.Words{},
+	s := &stage{now: t0, version: 1, counts: map[string]int{}, words: map[string]incident.ResponderActions{},
 		recorder: recorders.New(recorders.Options{}), mayNot: map[string][]string{
 			"carol@example.com": {responder.RightAnswer, responder.RightHold},
 		}}
@@ -123,7 +123,7 @@ func (s *stage) Incidents(context.Context) (all []incident.Incident, err error) 
 }
 
 func (s *stage) Incident(_ context.Context,
-	id string) (i incident.Incident, w incident.Words, version string, err error) {
+	id string) (i incident.Incident, w incident.ResponderActions, version string, err error) {
 	err = s.locked(func() {
 		i = s.all[slices.IndexFunc(s.all, func(i incident.Incident) bool { return i.ID == id })]
 		w, version = s.words[id], strconv.Itoa(s.version)
