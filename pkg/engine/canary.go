@@ -7,9 +7,8 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// canary works the alert by which watchdog tries itself out: what the rules say goes
-// through the same Step and to the same receivers' outbox as any other. It is kept in
-// memory alone: a thing of no consequence every few minutes is no record.
+// canary reconciles the synthetic alert: it goes through the same Step and to the same outbox as
+// any other. It is kept in memory only.
 func (e *Engine) canary() error {
 	setup := e.currentSetup()
 	if setup == nil || !setup.Canary {
@@ -48,8 +47,8 @@ func (e *Engine) canary() error {
 	return nil
 }
 
-// CanaryFailed makes this engine only watch until it is called with "": an alert that was
-// made to try watchdog out did not arrive (PEERS W16).
+// CanaryFailed stops all actions until it is called with "": the synthetic alert was not
+// delivered (PEERS W16).
 func (e *Engine) CanaryFailed(why string) {
 	e.mu.Lock()
 	changed := e.global.canaryFailed != why
@@ -63,8 +62,8 @@ func (e *Engine) CanaryFailed(why string) {
 	}
 }
 
-// CannotPage says why nobody can be paged, until it is called with "". Those who still hear
-// something are told with watchdog's own incident (INV-45).
+// CannotPage takes why nobody can be paged, until it is called with "". watchdog's own incident
+// notifies the receivers that still work (INV-45).
 func (e *Engine) CannotPage(why string) {
 	e.mu.Lock()
 	changed := e.global.cannotPage != why

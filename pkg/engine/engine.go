@@ -40,7 +40,7 @@ type Engine struct {
 	// receipts are deliveries not yet written down, by incident id: receivers also tell of
 	// incidents that this replica has not read, or that another leader works.
 	receipts       map[string]map[string]incident.Receipt
-	responders     map[string]incident.ResponderActions // by incident id: what people say, as last read
+	responders     map[string]incident.ResponderActions // by incident id, as last read
 	killSwitch     *incident.Attribution                // as last read
 	global         globalState
 	canaryIncident *incident.Incident // nil: none is under way
@@ -72,7 +72,7 @@ func New(o Options) *Engine {
 }
 
 // Use installs a configuration. Incidents, cooldowns and ops in flight survive it, and
-// its receivers hear of the incidents that are open.
+// its receivers are notified of the open incidents.
 func (e *Engine) Use(s *Setup) {
 	e.mu.Lock()
 	e.setup = s

@@ -12,8 +12,7 @@ import (
 const (
 	// stormCalm is how long things must be calm before a storm is over.
 	stormCalm = 5 * time.Minute
-	// blindFor is how long blindness lasts before a person hears of it, unless the settings say
-	// otherwise.
+	// blindFor is how long blindness lasts before a person is notified, by default.
 	blindFor = 30 * time.Second
 	// blindCalm is how long monitoring must see again before blindness is over: a source
 	// that comes and goes is one incident (X10).
@@ -29,13 +28,13 @@ type globalState struct {
 	blindness
 	// unfit says why watchdog does not trust itself any more; it ends with the process.
 	unfit string
-	// canaryFailed says why watchdog does not trust itself until it is tried out again, and
-	// cannotPage why it reaches nobody. Both are told from outside: see CanaryFailed and CannotPage.
+	// canaryFailed is why the canary was not delivered, and cannotPage why nobody can be paged.
+	// Both are set from outside: see CanaryFailed and CannotPage.
 	canaryFailed      string
 	canaryFailedSince time.Time
 	cannotPage        string
 	cannotPageSince   time.Time
-	// drift is where the public page does not say what is measured.
+	// drift is where the status page differs from what is measured.
 	drift      string
 	driftSince time.Time
 }
@@ -91,11 +90,10 @@ func (e *Engine) refresh(setup *Setup) globalState {
 	return *g
 }
 
-// frozen says why nothing may be done anywhere, for the guards.
+// frozen is why no action may be taken anywhere, for the guards.
 func (g globalState) frozen() string { return cmp.Or(g.unfit, g.canaryFailed, g.blind) }
 
-// shared says what is wrong with more than the target, once it is told as an
-// incident of its own.
+// shared describes a problem of more than the target, once it has an incident of its own.
 func (e *Engine) shared(g globalState) string {
 	what := ""
 	switch {
@@ -143,7 +141,7 @@ type blindness struct {
 	blindLast  time.Time // when it last gave nothing without a break until now; zero: it sees
 	blindSum   time.Duration
 	seesSince  time.Time
-	toldBlind  bool // people are told until it is over
+	toldBlind  bool // people are notified until it is over
 }
 
 // see takes what monitoring says at this moment. What is told is how long it gave nothing

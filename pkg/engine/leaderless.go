@@ -11,8 +11,8 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// leaderlessAfter is how long nobody may lead before a person hears of it, and blindFollowerAfter
-// how long a replica that follows may see nothing.
+// leaderlessAfter is how long there may be no leader before a person is notified, and
+// blindFollowerAfter how long a follower may be without data.
 const (
 	leaderlessAfter    = 2 * time.Minute
 	blindFollowerAfter = 5 * time.Minute
@@ -21,10 +21,9 @@ const (
 // maxNamed bounds how many targets a message names.
 const maxNamed = 10
 
-// LeaderlessNotifier tells of a replica while nobody leads: the API server cannot be
-// reached, or the lease is nobody's. Then no incident can be stored and nothing
-// is done; each replica says so itself, under an id that all share, so that a pager
-// holds one incident (INV-45, F-09).
+// LeaderlessNotifier notifies while there is no leader: the API server cannot be reached, or
+// the lease is free. Then no incident can be stored and no action taken; each replica
+// notifies by itself, with a common id, so that a pager has one incident (INV-45, F-09).
 type LeaderlessNotifier struct{ localAlert }
 
 // NewLeaderlessNotifier returns the notifier of one replica of the installation.
@@ -33,7 +32,7 @@ func NewLeaderlessNotifier(installation string, tell func(incident.Incident)) *L
 		installation, tell)}
 }
 
-// Look takes what is known now: why nobody leads (empty: somebody does), and the
+// Look takes what is known now: why there is no leader (empty: there is one), and the
 // targets that this replica sees in breach, each with its rule.
 func (c *LeaderlessNotifier) Look(now time.Time, why string, firing []string) {
 	slices.Sort(firing)
@@ -49,8 +48,8 @@ func (c *LeaderlessNotifier) Look(now time.Time, why string, firing []string) {
 	c.look(now, t, text)
 }
 
-// BlindFollower tells of a replica that follows and cannot see: if it had to take
-// over now, it would be blind. The leader's own blindness is told by its engine.
+// BlindFollower notifies of a follower without data, which would be blind after a failover.
+// The leader's engine reports its own blindness.
 type BlindFollower struct {
 	localAlert
 	replica string
@@ -70,7 +69,7 @@ func (s *BlindFollower) Look(now time.Time, why string) {
 	s.look(now, trouble{why: why}, text)
 }
 
-// trouble is what a replica says of itself, as data: it is told again when that changes.
+// trouble is what a replica reports of itself, as data: a change is sent again.
 type trouble struct {
 	why   string // empty: there is none
 	named []string
@@ -81,7 +80,7 @@ func (t trouble) equal(o trouble) bool {
 	return t.why == o.why && t.more == o.more && slices.Equal(t.named, o.named)
 }
 
-// localAlert tells, without a store, of something that lasts.
+// localAlert notifies of a lasting problem without a store.
 type localAlert struct {
 	id       string
 	rule     string

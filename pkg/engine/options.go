@@ -99,16 +99,16 @@ type Options struct {
 	NoDecisions bool
 	// Tell hands the complete incident to the receivers; it never blocks.
 	Tell func(incident.Incident)
-	// Observed is told of each new timeline entry: for Kubernetes Events and the log.
+	// Observed receives each new timeline entry: for Kubernetes Events and the log.
 	Observed func(incident.Incident, incident.Entry)
-	// Released, if set, is told of each new rollout of a Deployment; it never blocks.
+	// Released, if set, receives each new rollout of a Deployment; it never blocks.
 	Released func(Release)
-	// Unfit says from the start why this process is not to be trusted; empty: it is.
+	// Unfit is why this process must not act from the start; empty: it may.
 	Unfit string
 	// Keep says that an incident that is over must stay although newer ones push it
 	// out: up to twice as many. Nil: none must.
 	Keep func(incident.Incident) bool
-	// Restored is told of the incidents found at start, before anything is judged.
+	// Restored receives the incidents found at start, before the first evaluation.
 	Restored func([]incident.Incident)
 	// NewID makes the id of an incident or op. Default: a ULID in lower case.
 	NewID   func() string

@@ -12,7 +12,7 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// strayLook is how often the store is read for incidents that nobody works.
+// orphanLook is how often the store is read for incidents that no replica works.
 const orphanLook = time.Minute
 
 // orphans finds what a replica left that no longer led and did not know it yet:

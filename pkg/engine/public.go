@@ -1,7 +1,7 @@
 package engine
 
-// Drifted says in what the public page has not told what is measured for too
-// long; empty: in nothing. It is told with an incident of watchdog's own.
+// Drifted takes in what the status page has differed from what is measured for too long;
+// empty: in nothing. It is part of watchdog's own incident.
 func (e *Engine) Drifted(what string) {
 	e.mu.Lock()
 	began := what != "" && e.global.drift == ""

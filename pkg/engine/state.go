@@ -16,7 +16,7 @@ type targetState struct {
 	adopted   *incident.Op     // an op of the open incident that only the ledger knows
 	duplicate *incident.Stored // another incident on the target, which has an op
 	stale     string           // the version of the open incident that the store has, if it is not the one known here
-	renotify  bool             // the receivers are new: they are told of the open incident although nothing is new
+	renotify  bool             // the receivers are new: they are notified of the open incident although it is unchanged
 
 	newer bool // a newer watchdog stored an incident on the target: it is left alone
 }
@@ -78,7 +78,7 @@ type entry struct {
 	// unsaved: inc is ahead of what is stored, because storing it failed.
 	unsaved bool
 	scribe  *decision.Scribe // nil: decisions are not written down
-	// answers are those of people that are on record.
+	// answers are the approvals and denials in the audit log.
 	answers map[string]bool
 }
 

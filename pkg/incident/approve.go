@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Request is a plan that waits for a person's approval. It is for this one op: the
-// op that goes on has the request's id, so that an approval is used at most once.
+// Request is a plan that waits for a person's approval. It is for this one op,
+// which has the request's id: an approval is used at most once.
 type Request struct {
 	Op   string `json:"op"`
 	Rule string `json:"rule"`
@@ -18,23 +18,22 @@ type Request struct {
 	Plan  Plan      `json:"plan"`
 	At    time.Time `json:"at"`
 	Until time.Time `json:"until"`
-	// By is who asked for the action; they do not approve it. Quorum is how many
-	// people must say yes, and CoolOff how long it then still waits for a no.
+	// By is who requested the action; they may not approve it. Quorum is how many approvals
+	// are required, and CoolOff how long watchdog then still waits for a denial.
 	By      string        `json:"by,omitempty"`
 	Quorum  int           `json:"quorum,omitempty"`
 	CoolOff time.Duration `json:"coolOff,omitempty"`
-	// ReadyAt is since when as many have said yes: the cool-off counts from when
-	// watchdog saw it, whatever time the words bear.
+	// ReadyAt is when watchdog first saw the quorum: the cool-off starts then, whatever time
+	// the approvals have.
 	ReadyAt time.Time `json:"readyAt,omitzero"`
-	// Why is what still speaks against it: that nobody has answered, or that an
-	// answer does not fit.
+	// Why is what still blocks the plan: approvals are missing or do not match it.
 	Why string `json:"why,omitempty"`
 }
 
-// Approval is a person's word on a request.
+// Approval is an approval or denial of a request.
 type Approval struct {
 	Attribution
-	// Plan is the hash of the plan that the word is about.
+	// Plan is the hash of the plan that it is about.
 	Plan   string `json:"plan"`
 	Denied bool   `json:"denied,omitempty"`
 }
@@ -47,7 +46,7 @@ func (a Approval) String() string {
 	return "approved " + a.text()
 }
 
-// Denial returns the first no, by name, to the request of an op; false: nobody said no.
+// Denial returns the first denial, by name, of the request of an op; false: there is none.
 func (w ResponderActions) Denial(op string) (who string, a Approval, denied bool) {
 	for _, name := range slices.Sorted(maps.Keys(w.Approved[op])) {
 		if a := w.Approved[op][name]; a.Denied {
@@ -57,7 +56,7 @@ func (w ResponderActions) Denial(op string) (who string, a Approval, denied bool
 	return "", Approval{}, false
 }
 
-// DefaultApproval is how long a request waits when the policy does not say.
+// DefaultApproval is how long a request waits if the policy sets no time.
 const DefaultApproval = time.Hour
 
 // Asks reports whether the request is for the given rung of a rule.
@@ -65,7 +64,7 @@ func (i Incident) Asks(rule string, rung int) bool {
 	return i.Asked != nil && i.Asked.Rule == rule && i.Asked.Rung == rung
 }
 
-// ApproveCommand is what a person types to say yes to what is asked.
+// ApproveCommand is the command that approves the pending request.
 func (i Incident) ApproveCommand() string {
 	if i.Asked == nil {
 		return ""
@@ -104,8 +103,8 @@ func (s *step) ask(e Considered) {
 	s.i.NextAt = s.at.Add(s.p.Retry)
 }
 
-// answered ends a request: a person has said yes or no, or the plan is no longer one
-// to ask about. What only waits a moment keeps it.
+// answered ends a request that is approved, denied or obsolete. A plan that is held for a
+// short time keeps it.
 func (s *step) answered(e Considered) {
 	r := s.i.Asked
 	if r != nil && r.ReadyAt.IsZero() && slices.ContainsFunc(e.Answers,
@@ -123,5 +122,5 @@ func (s *step) answered(e Considered) {
 	}
 }
 
-// ApprovalGuard is the name of the guard that wants a person's word.
+// ApprovalGuard is the name of the guard that requires an approval.
 const ApprovalGuard = "approval"

@@ -1,7 +1,6 @@
 package incident
 
-// Canary is the name of the target that no workload stands behind: the alert on it
-// is made every few minutes to see whether an alert still gets from a sample to a
-// receiver. Nothing is ever done about it, nobody is told, and it is not stored. No
-// target of a configuration can have this name.
+// Canary is the name of the synthetic target: an alert on it every few minutes checks that
+// alerts get from a sample to a receiver. It leads to no action and no notification and is
+// not stored. No target of a configuration can have this name.
 const Canary = "watchdog canary"

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Response is by when people must answer.
+// Response has the deadlines of the response.
 type Response interface {
 	// Due returns the deadline for an acknowledgement of an incident of the severity:
 	// of the first asking (step 0) or a later one, that began at the given time. Zero:
@@ -31,10 +31,10 @@ type Need string
 
 // The needs, and what meets them.
 const (
-	NeedsAnswer     Need = "acknowledged" // somebody has taken the incident on
-	NeedsEvidence   Need = "evidence"     // evidence was captured, or an action applied, or somebody has taken it on
-	NeedsHypothesis Need = "hypothesis"   // a person wrote one down
-	NeedsDecision   Need = "decision"     // a person wrote one down, or an action helped
+	NeedsAnswer     Need = "acknowledged" // a responder acknowledged the incident
+	NeedsEvidence   Need = "evidence"     // evidence captured, an action applied, or acknowledged
+	NeedsHypothesis Need = "hypothesis"   // a responder noted one
+	NeedsDecision   Need = "decision"     // a responder noted one, or an action helped
 )
 
 // Needs are all of them.
@@ -56,19 +56,19 @@ func (n Need) met(i Incident) bool {
 	return false
 }
 
-// Awaited reports whether a person was asked and none has said yet that the
-// incident is theirs. A remedy under way puts the human step off, but for P0.
+// Awaited reports whether an acknowledgement is due. An action in progress postpones it,
+// except for P0.
 func (i Incident) Awaited() bool { return i.needed() && i.Acked.At.IsZero() }
 
-// needed reports whether the incident is for people, and one that they are told of.
+// needed reports whether the incident needs a person who is notified of it.
 func (i Incident) needed() bool {
 	return (i.Paged || i.Severity == P0) && i.Phase != Resolved && !i.Shared && i.Silenced() == ""
 }
 
 // respond keeps the clocks of the response. A deadline is set once and stored, so
-// that restarts and changes of leader neither lose nor repeat it; only a graver
-// severity moves it, and only to an earlier time. One that passes is told, the
-// next begins, and the next people are asked.
+// that restarts and changes of leader neither lose nor repeat it; only a higher
+// severity moves it, and only to an earlier time. When one passes, the next begins and the
+// next people are notified.
 func (s *step) respond() {
 	if s.p.Response == nil {
 		s.i.AckBy, s.i.AckFor, s.i.PhaseBy = time.Time{}, "", time.Time{}
@@ -123,7 +123,7 @@ func (i Incident) AnsweredBy(m Attribution) bool {
 		return false
 	case !before.At.IsZero() && m.At.Equal(before.At) && m.By == before.By &&
 		(!known(m.Severity) || m.Severity == before.Severity):
-		return false // the same word
+		return false // the same one
 	}
 	return true
 }

@@ -11,9 +11,8 @@ type Tick struct {
 	At time.Time
 	// Alerts are the rules' present views of the target, one per rule.
 	Alerts []Alert
-	// Shared says what is wrong with more than this target and told as an incident
-	// of its own: a storm, or that watchdog is blind. Nothing is done meanwhile, and
-	// nobody is paged a second time.
+	// Shared describes a problem of more than this target that has an incident of its own: a
+	// storm, or blindness. Meanwhile there are no actions and no second page.
 	Shared string
 	// Responders are the actions of responders on the incident. Recorded decisions have them as Words.
 	Responders ResponderActions `json:"Words"`
@@ -34,7 +33,7 @@ type Rollout struct {
 	LastReady time.Time
 	// Deadline is how long a rollout may make no progress; 0: not known.
 	Deadline time.Duration
-	// Stalled says why it will not be complete by itself; empty: it may be.
+	// Stalled is why it will not complete by itself; empty: it may.
 	Stalled string
 	// Endpoints are the ready endpoints that are pods of the workload, by Service; a
 	// Service that is not among them has none. Nil: not known.
@@ -43,7 +42,7 @@ type Rollout struct {
 	OfJob bool
 }
 
-// Considered is the answer to the effect Consider: a plan and what the guards say of it.
+// Considered is the answer to the effect Consider: a plan and the answers of the guards.
 type Considered struct {
 	At    time.Time
 	OpID  string
@@ -56,8 +55,8 @@ type Considered struct {
 	Hold      Hold // empty: the plan may go on
 	Reason    string
 	RetryAt   time.Time
-	// Quorum is how many people must approve the plan, and CoolOff how long it then
-	// still waits for somebody who objects; of rungs that ask.
+	// Quorum is how many approvals the plan requires, and CoolOff how long watchdog then still
+	// waits for a denial; of rungs that require approval.
 	Quorum  int
 	CoolOff time.Duration
 }
@@ -71,7 +70,7 @@ type Refused struct {
 	Answer Answer
 }
 
-// Captured says that evidence was taken; Gap tells what could not be had.
+// Captured says that evidence was taken; Gap is what is missing.
 type Captured struct {
 	At  time.Time
 	Ref string

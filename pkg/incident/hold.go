@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// holdGuards answer for a person who said hold, of one workload, a namespace or
-// everything. Windows of maintenance and silences have an end of their own.
+// holdGuards are the guards of holds on a workload, a namespace or everything. Maintenance
+// windows and silences expire by themselves.
 var holdGuards = []string{"hold", "kill switch"}
 
-// onHold starts or checks the clock of a person's hold: who set it may have forgotten
-// it, and nobody else knows what goes on under it. After HoldLimit a person is paged,
-// and the incident goes on waiting for the end of the hold (INV-65).
+// onHold starts or checks the clock of a person's hold: it may have been
+// forgotten, and it hides the breach from everybody else. After HoldLimit a person is paged,
+// and the incident keeps waiting for the end of the hold (INV-65).
 func (s *step) onHold(reason string) {
 	if !slices.ContainsFunc(s.i.Answers, func(a Answer) bool {
 		return a.Hold == Suppress &&

@@ -32,11 +32,11 @@ type Target struct {
 	UID      string `json:"uid,omitempty"`
 }
 
-// String returns namespace/kind/name, the form used in logs and messages; of what is
-// no workload, its name.
+// String returns namespace/kind/name, the form used in logs and messages; of a target
+// without workload, its name.
 func (t Target) String() string {
 	if t.Kind == "" && t.Workload == "" {
-		return t.Name // of what is no workload only its name says anything
+		return t.Name
 	}
 	return t.Namespace + "/" + t.Kind + "/" + t.Workload
 }
@@ -50,7 +50,7 @@ func (t Target) Watched() bool { return t.Kind != "" || t.Workload != "" || t.Na
 // one page. No target of a configuration can have this name.
 const Self = "watchdog itself"
 
-// Severity says how fast a person must answer; P0 is the worst.
+// Severity is how fast a person must respond; P0 is the worst.
 type Severity string
 
 // The severities of the runbook's response matrix (section 4.1).
@@ -70,9 +70,9 @@ type Mode string
 
 // Modes from the most careful to the freest.
 const (
-	Observe Mode = "observe" // look, judge and tell; say what would have been done
-	Suggest Mode = "suggest" // the same, and put the plan before a person
-	Approve Mode = "approve" // act inside the guardrails on a plan that a person approved
+	Observe Mode = "observe" // probe, evaluate and notify; report the plan
+	Suggest Mode = "suggest" // the same, and propose the plan to a person
+	Approve Mode = "approve" // act inside the guardrails once a person approved the plan
 	Auto    Mode = "auto"    // act inside the guardrails
 )
 
@@ -134,11 +134,11 @@ type Rung struct {
 	// Index is the rung's place in the configured ladder, by which remediate
 	// finds its options.
 	Index int `json:"index"`
-	// Why is said when the rung is taken, instead of that the ladder says so.
+	// Why is the reason given for the rung; empty: it is the next one of the ladder.
 	Why string `json:"why,omitempty"`
 }
 
-// SourceAlertmanager is the source of an alert that another system told of.
+// SourceAlertmanager is the source of external alerts.
 const SourceAlertmanager = "alertmanager"
 
 // Alert is one rule's condition on the incident's target.
@@ -180,8 +180,8 @@ type Alert struct {
 	Next int `json:"next"`
 	// Tries counts the attempts made on rung Next.
 	Tries int `json:"tries,omitempty"`
-	// Ended says that watchdog does no more because of this alert in this incident:
-	// its ladder is worked through, or only told. Other alerts' ladders go on.
+	// Ended: watchdog takes no more actions for this alert in this incident, because its ladder
+	// is exhausted or only notifies. Other alerts' ladders continue.
 	Ended bool `json:"ended,omitempty"`
 	// Labels, Annotations and Link are those of the alert that speaks, as far as they
 	// fit: what it is about, and where more is written. Link leads to its expression.
@@ -189,12 +189,11 @@ type Alert struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Link        string            `json:"link,omitempty"`
 	// Keys identify the alerts of another system that this one stands for: a
-	// successor knows by them what it hears again, and the end of which.
+	// successor recognizes repeated and resolved alerts by them.
 	Keys []string `json:"keys,omitempty"`
 	// Refused is why the last rung that was left out was: what helps a person most.
 	Refused string `json:"refused,omitempty"`
-	// Silenced says who told Alertmanager to be silent about it, and until when;
-	// empty: nobody did.
+	// Silenced names who silenced it at Alertmanager, and until when; empty: not silenced.
 	Silenced string `json:"silenced,omitempty"`
 	// Extent is how far a trouble reaches that is not of one target alone.
 	Extent Extent `json:"extent,omitzero"`
@@ -206,7 +205,7 @@ type Extent struct {
 	Unhealthy int       `json:"unhealthy,omitempty"`
 	Watched   int       `json:"watched,omitempty"`
 	Believed  float64   `json:"believed,omitempty"` // how many unhealthy targets are believed
-	CalmSince time.Time `json:"calmSince,omitzero"` // since when it would be over; zero: it goes on
+	CalmSince time.Time `json:"calmSince,omitzero"` // since when it is calm; zero: it is not
 }
 
 // Equal reports whether two extents are the same.
@@ -232,7 +231,7 @@ func (a Alert) gain(before, now float64) float64 {
 	return now - before
 }
 
-// Phase is where an incident stands.
+// Phase is the state of an incident.
 type Phase string
 
 // Phases of an incident.
@@ -299,7 +298,7 @@ type Plan struct {
 }
 
 // Template names the pod template of a revision. The template itself is read when it is
-// written: it may hold secrets, and plans are stored, shown and told.
+// written: it may hold secrets, and plans are stored, displayed and sent.
 type Template struct {
 	// UID is that of the ReplicaSet, and Sum the SHA-256 in hex of the template.
 	UID string `json:"uid"`
@@ -401,7 +400,7 @@ type Attempt struct {
 	Reason  string    `json:"reason,omitempty"`
 }
 
-// Answer is what one guard said of one plan, with its number.
+// Answer is one guard's answer to one plan, with its number.
 type Answer struct {
 	Guard string `json:"guard"`
 	// Hold is empty when the guard lets the plan pass.
@@ -432,20 +431,20 @@ const (
 	Wait     Hold = "wait"     // not now; ask again
 	Skip     Hold = "skip"     // this rung cannot help here; take the next one
 	Freeze   Hold = "freeze"   // watchdog itself cannot be trusted to act now
-	Suppress Hold = "suppress" // a person said no
+	Suppress Hold = "suppress" // a person denied it
 	HandOver Hold = "handover" // a person must decide
-	Advise   Hold = "advise"   // the mode allows no action: the plan is only told
+	Advise   Hold = "advise"   // the mode allows no action: the plan is only reported
 	Ask      Hold = "ask"      // a person must approve exactly this plan
 )
 
-// Receipt says how far a receiver has been told.
+// Receipt is the state of an incident at a receiver.
 type Receipt struct {
 	Ref    string `json:"ref,omitempty"`    // the receiver's own id: a Slack timestamp, a Statuspage id
-	Digest string `json:"digest,omitempty"` // hash of what was last told
-	State  string `json:"state,omitempty"`  // what it was told: triggered, resolved, …
-	// Severity is the gravest that it was told: a graver one has to ring again (INV-60).
+	Digest string `json:"digest,omitempty"` // hash of the last message
+	State  string `json:"state,omitempty"`  // its state there: triggered, resolved, …
+	// Severity is the worst severity sent: a worse one notifies audibly again (INV-60).
 	Severity Severity `json:"severity,omitempty"`
-	// how many entries of the timeline, of a receiver that tells them one by one
+	// how many entries of the timeline, of a receiver that sends them one by one
 	Told  int       `json:"told,omitempty"`
 	At    time.Time `json:"at,omitzero"`
 	Error string    `json:"error,omitempty"`
@@ -479,9 +478,8 @@ type Incident struct {
 	// Paged is set once a person must act; it is what makes receivers page.
 	Paged      bool   `json:"paged,omitempty"`
 	PageReason string `json:"pageReason,omitempty"`
-	// Acked is the word of the person who took the incident on. Until then AckBy is
-	// by when one must, for the severity AckFor, and Unanswered how many such
-	// deadlines have passed.
+	// Acked is the acknowledgement. Until there is one, AckBy is its deadline for the severity
+	// AckFor, and Unanswered how many deadlines have passed.
 	Acked      Attribution `json:"acked,omitzero"`
 	AckBy      time.Time   `json:"ackBy,omitzero"`
 	AckFor     Severity    `json:"ackFor,omitempty"`
@@ -502,16 +500,16 @@ type Incident struct {
 	Stage    int       `json:"stage,omitempty"`
 	Overdue  int       `json:"overdue,omitempty"`
 	PhaseBy  time.Time `json:"phaseBy,omitzero"`
-	// Graded is the last word of a person on the severity, Noted the ids of the notes
-	// that were taken over, and Found the kinds of them.
+	// Graded is the last change of the severity by a responder, Noted the ids of the applied
+	// notes, and Found their kinds.
 	Graded Grade    `json:"graded,omitzero"`
 	Noted  []string `json:"noted,omitempty"`
 	Found  []string `json:"found,omitempty"`
-	// Public is a person's word on what the public reads.
+	// Public is the last responder action on the status page.
 	Public PublicAction `json:"public,omitzero"`
 	// HandedOver: the whole incident is a person's, whatever else fires.
 	HandedOver bool `json:"handedOver,omitempty"`
-	// Shared: something bigger is the matter and told as an incident of its own.
+	// Shared: part of a wider problem, which has an incident of its own.
 	Shared bool `json:"shared,omitempty"`
 	// Maintenance is what maintenance windows mean for the target.
 	Maintenance Maintenance `json:"maintenance,omitzero"`
@@ -551,8 +549,8 @@ func (i Incident) Alert(rule string) (Alert, bool) {
 	return Alert{}, false
 }
 
-// Silenced says why nobody is told that the incident opened: all that fires is
-// silenced, or the target is in maintenance. Empty: people are told.
+// Silenced is why nobody is notified of the incident: all firing alerts are silenced, or the
+// target is in maintenance. Empty: people are notified.
 func (i Incident) Silenced() string {
 	why := ""
 	for _, a := range i.Alerts {

@@ -47,20 +47,20 @@ type Ledger struct {
 	Leases []Lease `json:"leases,omitempty"`
 	// Moves are the fields that watchdog changed lately.
 	Moves []Move `json:"moves,omitempty"`
-	// Quarantines are the targets that are left to people. Lifted is a person's
-	// word: by target, the op of the quarantine that they lift.
+	// Quarantines are the targets that are left to people. Lifted are
+	// those that a person lifted: by target, the op of the quarantine.
 	Quarantines []Quarantine      `json:"quarantines,omitempty"`
 	Lifted      map[string]string `json:"lifted,omitempty"`
-	// Undo is a person's word, too: the ops whose change is to be taken back now.
+	// Undo are the ops whose change a person wants reverted now.
 	Undo map[string]Attribution `json:"undo,omitempty"`
-	// Anchors are the last records of the replicas' audit records, by log: where such a
-	// record ends before its anchor, something was cut off (SEC-26).
+	// Anchors are the last records of the replicas' audit logs, by log: a log that ends before
+	// its anchor was truncated (SEC-26).
 	Anchors map[string]Anchor `json:"anchors,omitempty"`
 	// Format is the version of what is stored (INV-49).
 	Format int `json:"format,omitempty"`
 }
 
-// Anchor is the last record of an audit record when the ledger was written.
+// Anchor is the last record of an audit log when the ledger was written.
 type Anchor struct {
 	Seq  uint64 `json:"seq"`
 	Hash string `json:"hash"`
@@ -92,17 +92,17 @@ func (l Ledger) WithAnchor(log string, a Anchor) Ledger {
 	return l
 }
 
-// Attribution is a person's word with its reason.
+// Attribution is who did something, when and why.
 type Attribution struct {
 	By     string    `json:"by,omitempty"`
 	Reason string    `json:"reason,omitempty"`
 	At     time.Time `json:"at,omitzero"`
-	// Source is how the word came, if not by command line: slack, pagerduty, api.
+	// Source is how the action came, if not by command line: slack, pagerduty, api.
 	Source string `json:"source,omitempty"`
-	// Severity is, of an acknowledgement, how grave the incident was that somebody took
-	// on: it is no answer to a graver one.
+	// Severity is, of an acknowledgement, the severity at that time: it does not count for a
+	// worse one.
 	Severity Severity `json:"severity,omitempty"`
-	// Until is, of the kill switch, when it ends by itself; zero: when somebody lifts it.
+	// Until is, of the kill switch, when it expires; zero: it does not.
 	Until time.Time `json:"until,omitzero"`
 }
 

@@ -1,17 +1,16 @@
 package incident
 
 // Maintenance is what maintenance windows mean for a target at a moment. The zero
-// value: it is in none. What it says must not change from look to look.
+// value: it is in none. It must not change from evaluation to evaluation.
 type Maintenance struct {
-	// Window says until when, by whom and why the target is in maintenance.
+	// Window describes the window: until when, by whom and why.
 	Window string `json:"window,omitempty"`
-	// Held says the same of the window that keeps people from being told; empty:
-	// they are told.
+	// Held describes the window that holds notifications; empty: none does.
 	Held string `json:"held,omitempty"`
 }
 
-// maintained notes that a window began, changed or ended. What was held back is
-// told with the step in which nothing holds it any more, if something fires still.
+// maintained notes that a window began, changed or ended. Held notifications
+// are sent with the step after which no window holds them, if an alert still fires.
 func (s *step) maintained(now Maintenance) {
 	was := s.i.Maintenance
 	if s.i.Maintenance = now; now == was {
@@ -21,7 +20,7 @@ func (s *step) maintained(now Maintenance) {
 	case now.Held != "" && now.Held != was.Held:
 		s.note(KindMaintenance, now.Held+"; notifications are held until it ends")
 	case now.Held == "" && was.Held != "":
-		s.note(KindHeard, "no maintenance window holds notifications any longer")
+		s.note(KindUnmuted, "no maintenance window holds notifications any longer")
 	case now.Window != "":
 		s.note(KindMaintenance, now.Window)
 	default:

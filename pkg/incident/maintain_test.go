@@ -39,7 +39,7 @@ func TestAPageInMaintenanceIsHeldUntilItIsOver(t *testing.T) {
 		!s.inc.AckBy.Equal(s.at.Add(15*time.Minute)) {
 		t.Errorf("silenced %q, due %s: the deadline begins when people are told", s.inc.Silenced(), s.inc.AckBy)
 	}
-	if got := said(s.inc, "heard again"); len(got) != 1 {
+	if got := said(s.inc, "unmuted"); len(got) != 1 {
 		t.Errorf("the timeline says %q", got)
 	}
 }
@@ -49,7 +49,7 @@ func TestAnIncidentThatEndsInMaintenanceIsNobodysPage(t *testing.T) {
 	a := breach("errors", P1, 5, "page")
 	s.step(Tick{At: s.at, Alerts: []Alert{a}, Maintenance: nightly})
 	s.after(time.Minute).step(Tick{At: s.at, Alerts: []Alert{with(a, OK, false)}, Maintenance: nightly}).want(Resolved)
-	if len(said(s.inc, "heard again")) != 0 {
+	if len(said(s.inc, "unmuted")) != 0 {
 		t.Errorf("%v", s.inc.Timeline)
 	}
 }

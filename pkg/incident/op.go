@@ -91,7 +91,7 @@ func (s *step) held(h Hold, plan, reason string, retryAt time.Time) {
 	case Suppress:
 		s.noteOnce(KindHeld, text)
 		s.enter(Suppressed)
-		s.i.HeldSince = time.Time{} // a person's hold is no blindness to be told of
+		s.i.HeldSince = time.Time{} // a person's hold is not blindness
 		s.i.NextAt = s.at.Add(s.p.Retry)
 		s.onHold(reason)
 	case Freeze:

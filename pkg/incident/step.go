@@ -17,7 +17,7 @@ type Policy struct {
 	HoldLimit time.Duration
 	// StopLoss is how many ops without measured improvement end the ladder (INV-21).
 	StopLoss int
-	// Retry is how long to wait before asking again when nobody said how long.
+	// Retry is how long to wait before the next attempt if the answer has no time.
 	Retry time.Duration
 	// Late is how long after it was sent a write may still land at the API server.
 	Late time.Duration
@@ -32,7 +32,7 @@ type Policy struct {
 	Response Response
 }
 
-// DefaultHoldLimit is how long a breach under a hold is nobody else's.
+// DefaultHoldLimit is the default of Policy.HoldLimit.
 const DefaultHoldLimit = 30 * time.Minute
 
 // DefaultPolicy returns the numbers used in production. Late is above the API
@@ -179,7 +179,7 @@ func (s *step) tick(e Tick) {
 	s.publish(e.Responders.Public)
 }
 
-// share waits for the end of what is told elsewhere.
+// share waits for the end of a problem that has an incident of its own.
 func (s *step) share(what string) {
 	s.noteOnce(KindFrozen, what)
 	s.enter(Frozen)
@@ -187,7 +187,7 @@ func (s *step) share(what string) {
 }
 
 // merge takes over what the rules say now and keeps how far each ladder has been
-// worked. A rule that is gone no longer fires: that is said, never silent.
+// worked. A removed rule no longer fires, which is recorded.
 func (s *step) merge(now []Alert) {
 	for _, a := range now {
 		k := slices.IndexFunc(s.i.Alerts, func(o Alert) bool { return o.Rule == a.Rule })
@@ -272,7 +272,7 @@ func (s *step) silenced(a Alert, was string) {
 	case a.Silenced != "":
 		s.noteRule(KindSilenced, a.Rule, a.Rule+": "+a.Silenced)
 	default:
-		s.noteRule(KindHeard, a.Rule, a.Rule+" is no longer silenced")
+		s.noteRule(KindUnmuted, a.Rule, a.Rule+" is no longer silenced")
 	}
 }
 
@@ -363,7 +363,7 @@ func (s *step) follow(rule string) {
 func before(a, b Alert) bool {
 	switch {
 	case (a.Silenced == "") != (b.Silenced == ""):
-		return a.Silenced == "" // what people do not want to hear of hides nothing else
+		return a.Silenced == "" // a silenced alert hides no other
 	case a.Severity != b.Severity:
 		return a.Severity.Worse(b.Severity)
 	case !a.ActiveAt.Equal(b.ActiveAt):
@@ -464,7 +464,7 @@ func (s *step) helped(a Alert) bool {
 }
 
 // unseen waits for a lead that is firing but not in breach at this moment: it
-// recovers, or it cannot be seen. Blindness that lasts is told to a person.
+// recovers, or it cannot be seen. A person is paged if blindness lasts.
 func (s *step) unseen(lead Alert) {
 	if lead.Verdict == OK {
 		s.enter(Verifying)
@@ -486,7 +486,7 @@ func (s *step) waiting(reason string) {
 	}
 }
 
-// page asks for a person. The first reason stands; a further one is told beside it.
+// page pages a person. The first reason is kept; the timeline has the others.
 func (s *step) page(reason string) {
 	if !s.i.Paged {
 		s.i.Paged, s.i.PageReason = true, reason

@@ -520,7 +520,7 @@ func TestASilencedAlertHidesNoOther(t *testing.T) {
 	}
 	var said []string
 	for _, e := range s.inc.Timeline {
-		if e.Kind == "silenced" || e.Kind == "heard again" {
+		if e.Kind == "silenced" || e.Kind == "unmuted" {
 			said = append(said, e.Text)
 		}
 	}

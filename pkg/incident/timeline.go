@@ -20,14 +20,14 @@ type Entry struct {
 // Kind is what an entry of the timeline is about.
 type Kind string
 
-// Kinds of entries: what rules say,
+// Kinds of entries: of rules and silences,
 const (
 	KindFiring   Kind = "firing"
 	KindCleared  Kind = "cleared"
 	KindRemoved  Kind = "removed" // the rule is not configured any more
 	KindVerdict  Kind = "verdict" // a rule began or ceased to be blind; or what came of an op
 	KindSilenced Kind = "silenced"
-	KindHeard    Kind = "heard again" // not silenced, or not in maintenance, any more
+	KindUnmuted  Kind = "unmuted" // no longer silenced, or no longer in maintenance
 	KindSeverity Kind = "severity"
 )
 
@@ -48,8 +48,8 @@ const (
 	KindRolledOut Kind = "rolled out"
 	KindComplete  Kind = "job complete"
 	KindAdopted   Kind = "adopted"
-	KindReverted  Kind = "reverted" // a lease ended, and what it allowed was taken back
-	KindYielded   Kind = "yielded"  // a lease ended, and nothing was taken back
+	KindReverted  Kind = "reverted" // a lease expired, and its change was reverted
+	KindYielded   Kind = "yielded"  // a lease expired, and its change was not reverted
 )
 
 // of people,

@@ -18,7 +18,7 @@ const (
 	maxLooks = 20
 )
 
-// How long a rollout is waited for when nobody says its deadline, and at most.
+// How long a rollout without a deadline is waited for, and any rollout at most.
 const (
 	usualDeadline = 10 * time.Minute
 	mostDeadline  = 30 * time.Minute
@@ -103,7 +103,7 @@ func (op *Op) byItself() bool {
 func (op *Op) rolls() bool { return op.Plan.Action != ActionJob }
 
 // undone reports whether the workload wants fewer pods than the action asked for: somebody
-// has set them back, or the autoscaler that was told has not followed.
+// has reset them, or the autoscaler has not followed.
 func (op *Op) undone(r Rollout) bool {
 	want, err := strconv.Atoi(op.Plan.After)
 	return op.Plan.Action == ActionScale && err == nil && r.Known && 0 < r.Replicas && r.Replicas < want
