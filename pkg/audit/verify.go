@@ -48,7 +48,7 @@ var errFault = errors.New("fault")
 
 // VerifyFolder reads the log in dir, or in one file, from its first record to its last, and
 // reports each file that is not as it was written. That records are missing at the end can only
-// be told by tips that were noted elsewhere. The error is of the reading.
+// be detected by tips that were noted elsewhere. The error is of the reading.
 //
 // A running daemon may write meanwhile: a last record without its end is not looked at.
 func VerifyFolder(dir string, keys Keys, tips ...Tip) (Report, error) {

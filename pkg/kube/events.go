@@ -31,7 +31,7 @@ const (
 type Events struct {
 	c     *Client
 	log   *slog.Logger
-	self  incident.Target // where watchdog's own incident is told
+	self  incident.Target // for watchdog's own incident
 	limit *rate.Limiter
 	busy  chan struct{}
 	seq   atomic.Uint64

@@ -9,7 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// request names what was asked of the API server, in RBAC's words.
+// request names a request to the API server, in the terms of RBAC.
 type request struct {
 	verb, resource, namespace, name string
 }

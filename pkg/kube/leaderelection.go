@@ -51,10 +51,10 @@ type LeadOptions struct {
 	// belongs to another one, this replica does not stand for it: two installations
 	// in one namespace would share one ledger and its incidents. Empty: not compared.
 	Installation string
-	// Occupied is told which other installation the lease belongs to, and "" once it
+	// Occupied receives which other installation the lease belongs to, and "" once it
 	// does no more. Optional.
 	Occupied func(installation string)
-	// NewLeader is told who leads, this replica included. Optional.
+	// NewLeader receives who leads, this replica included. Optional.
 	NewLeader func(identity string)
 	Logger    *slog.Logger
 }
@@ -135,7 +135,7 @@ func (t *term) run(ctx, leading context.Context, work func(context.Context)) {
 	work(leading)
 }
 
-// drain lets no work begin any more and waits for what has begun.
+// drain starts no more work and waits for the work in progress.
 func (t *term) drain() {
 	t.mu.Lock()
 	t.ending = true

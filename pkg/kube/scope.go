@@ -133,7 +133,7 @@ func (s *scope) store(resource string) (cache.Indexer, time.Time, error) {
 	return i.GetIndexer(), at, nil
 }
 
-// oldest is when the quietest watch was last heard; zero if none was yet.
+// oldest is when the quietest watch last received something; zero: never.
 func (s *scope) oldest() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -25,8 +25,8 @@ type selecting struct {
 }
 
 // services reads the Services whose selector matches the labels of the template,
-// with their endpoints. That they may not be read is told and no error: what does
-// not depend on them goes on.
+// with their endpoints. That they may not be read is returned without an error: what
+// does not depend on them continues.
 func (r *Reader) services(ctx context.Context, namespace string, template json.RawMessage) (selecting, error) {
 	var t corev1.PodTemplateSpec
 	if err := json.Unmarshal(template, &t); err != nil {

@@ -16,7 +16,7 @@ import (
 	"watchdog.io/watchdog/pkg/remediate"
 )
 
-// WorkloadState is what the watches last said of a workload and its pods.
+// WorkloadState is the state of a workload and its pods, as last watched.
 type WorkloadState struct {
 	Desired     int
 	Ready       int
@@ -44,7 +44,7 @@ type WorkloadState struct {
 	NoProgress string
 	// Usage is by limit, or by request where there is no limit, of each container.
 	Usage []ContainerUsage
-	// ObservedAt is when the API server was last heard on the quietest of the
+	// ObservedAt is when the API server last sent something on the quietest of the
 	// watches that this was read from.
 	ObservedAt time.Time
 	// Hold is what the hold annotation on the workload says, "no reason given" if

@@ -97,7 +97,7 @@ func (s incidentSpec) actions() incident.ResponderActions {
 
 // incidentStatus is an incident as it is stored. The revision counts its writes: it is
 // the version that the next one must find. What people write in the spec does not change
-// it, so no word of theirs makes the leader lose a write.
+// it, so no action of theirs makes the leader lose a write.
 type incidentStatus struct {
 	incident.Incident
 	Revision int64 `json:"revision,omitempty"`
@@ -216,7 +216,7 @@ func (s *Store) open(ctx context.Context, inc incident.Incident) error {
 	return err
 }
 
-// swapAttempts is how often a write is sent that only people's words came before.
+// swapAttempts is how often a write is sent that only responder actions preceded.
 const swapAttempts = 8
 
 // swapStatus replaces the status of an incident if it is of the given revision: the API

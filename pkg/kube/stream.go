@@ -19,11 +19,11 @@ const (
 	watchCut = watchFor + 5*time.Second
 )
 
-// heard is when the API server was last heard on one stream.
+// heard is when the API server last sent something on one stream.
 type heard struct {
 	mu  sync.Mutex
 	at  time.Time
-	err error // why it cannot be heard; nil after each word
+	err error // why nothing is received; nil after each message
 }
 
 func (h *heard) now() {

@@ -31,7 +31,7 @@ func NewWriter(c *Client, installation string) *Writer {
 // Write sends exactly one request for the plan, carrying opID, and says what
 // became of it. It never sends again: an Unknown outcome is resolved by Find.
 //
-//   - Applied: the API server said yes.
+//   - Applied: the API server accepted it.
 //   - Conflicted: the object is not, or no longer, what the plan expects.
 //   - Denied: forbidden, invalid, or refused by admission.
 //   - Unsent: certainly never sent; the error says why.

@@ -5,7 +5,7 @@ import "slices"
 // Account follows the pages that a window holds: each ends as delivered, because what
 // it is about was still bad when nothing held it any more, or as resolved meanwhile.
 type Account struct {
-	// Held are the ids of the incidents that people have not been told of yet.
+	// Held are the ids of the incidents without notifications yet.
 	Held      []string `json:"held,omitempty"`
 	Delivered int      `json:"delivered,omitempty"`
 	Resolved  int      `json:"resolved,omitempty"`

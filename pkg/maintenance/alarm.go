@@ -8,21 +8,21 @@ import (
 )
 
 const (
-	// warnAt is the share of its time after which a window that is once is told.
+	// warnAt is the share of its time after which a one-off window is reported.
 	warnAt = 0.8
 	// heldAfter is how long after its window a target may still be on hold; a hold that
 	// stands after heldUntil has nothing to do with the window any more.
 	heldAfter, heldUntil = time.Hour, 7 * 24 * time.Hour
 )
 
-// Alarms are what is wrong with windows at a moment, in words; empty: nothing.
+// Alarms describe problems of windows at a moment; empty: none.
 type Alarms struct {
 	Ending  string // most of the time is over
-	Overrun string // the time is over, and nobody has said that the work is
+	Overrun string // the end has passed, and nobody ended the window
 	Still   string // extended past its first end, or over for long and a target still on hold
 }
 
-// Check looks for windows that take longer than was meant. hold returns by what a
+// Check finds windows that take longer than planned. hold returns by what a
 // target is kept on hold; empty: it is not.
 func Check(windows []Window, now time.Time, hold func(target string) string) Alarms {
 	var ending, overrun, still []string

@@ -18,7 +18,7 @@ type Spec struct {
 	Public  *Public `json:"public,omitempty"`
 	Reason  string  `json:"reason,omitempty"`
 	By      string  `json:"by,omitempty"`
-	// Communicated is where the window was made known, Standby who stands by.
+	// Communicated is where the window was announced, Standby who is on standby.
 	Communicated string   `json:"communicated,omitempty"`
 	Standby      []string `json:"standby,omitempty"`
 	// Override are the rows of the checklist that were not met when it was started.
@@ -29,7 +29,7 @@ type Spec struct {
 	Ended    *Word       `json:"ended,omitempty"`
 }
 
-// Word is what a person said, and when.
+// Word is who did something, when and why.
 type Word struct {
 	At     time.Time `json:"at"`
 	By     string    `json:"by,omitempty"`
@@ -49,7 +49,7 @@ type Status struct {
 	First time.Time `json:"firstUntil,omitzero"`
 	// Silences are the ids of the silences at Alertmanager.
 	Silences []string `json:"silences,omitempty"`
-	// Public is what the public was last told: scheduled, in_progress or completed.
+	// Public is the last state on the status page: scheduled, in_progress or completed.
 	Public string `json:"public,omitempty"`
 	// Pages accounts for the pages that the window held.
 	Pages Account `json:"pages"`

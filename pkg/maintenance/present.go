@@ -91,7 +91,7 @@ func later(a, b *Now) *Now {
 	return a
 }
 
-// String says until when, by whom and why, without what changes from look to look.
+// String is until when, by whom and why, without what changes from check to check.
 func (n Now) String() string {
 	until := "until further notice"
 	if !n.End.IsZero() {

@@ -20,7 +20,7 @@ type Page string
 // The effects on pages.
 const (
 	PageNormal Page = "normal"
-	PageHold   Page = "hold" // nobody is told before the window is over; what is still bad then is
+	PageHold   Page = "hold" // notifications wait for the end of the window, for what is still bad then
 )
 
 // Remediate is what watchdog may do to a target in a window.
@@ -92,7 +92,7 @@ func (e Effects) String() string {
 	return all[1:]
 }
 
-// Public is what the public is told of a window.
+// Public is the post of a window on the status page.
 type Public struct {
 	Name string `json:"name"`
 	Body string `json:"body,omitempty"`
@@ -112,7 +112,7 @@ type Window struct {
 	Recurs Calendar
 	From   time.Time
 	Until  time.Time
-	// Ended is when somebody said that the work is over; zero: nobody did.
+	// Ended is when a person ended the window; zero: not yet.
 	Ended time.Time
 	// First is when a window that is once was to end when it was first seen.
 	First time.Time
@@ -207,7 +207,7 @@ func clock(t, now time.Time) string {
 	return t.Format("2006-01-02 15:04 UTC")
 }
 
-// words are who and why.
+// words name who and why.
 func (w Window) words() string {
 	text := ""
 	if w.By != "" {

@@ -92,8 +92,8 @@ func refusals(g prometheus.Gatherer) map[string]float64 {
 	return all
 }
 
-// Alarm is the alert on it, part of watchdog's own incident: told, shown by `watchdog
-// status`, and not paged, because what is within the bounds goes on.
+// Alarm is the alert on it, part of watchdog's own incident: shown by `watchdog status` and not
+// paged, because everything within the limits continues.
 func (b *Bounds) Alarm(now time.Time) incident.Alert {
 	b.mu.Lock()
 	defer b.mu.Unlock()

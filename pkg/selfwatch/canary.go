@@ -23,13 +23,13 @@ const (
 const patience = 30 * time.Second
 
 // retryCanary is how soon the next canary flies after one that did not arrive, and
-// lookLeader how often a follower looks whether it leads.
+// lookLeader how often a follower checks whether it leads.
 const (
 	retryCanary = time.Minute
 	lookLeader  = time.Second
 )
 
-// CanaryOptions are the links of the chain, and who is told.
+// CanaryOptions are the links of the chain, and who is notified.
 type CanaryOptions struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
@@ -42,11 +42,11 @@ type CanaryOptions struct {
 	Judged func(since time.Time) bool
 	// Leading says whether this replica leads: nobody else's engine works.
 	Leading func() bool
-	// Broken is told which link is broken, and "" when an alert arrives.
+	// Broken receives which link is broken, and "" when an alert arrives.
 	Broken func(why string)
 }
 
-// Canary makes an alert every few minutes and looks whether it arrives.
+// Canary makes an alert every few minutes and checks that it arrives.
 type Canary struct {
 	o       CanaryOptions
 	arrived chan struct{}
@@ -186,14 +186,14 @@ func (c *Canary) cut(ctx context.Context, began time.Time) string {
 	return LinkSamples
 }
 
-// Stepped is told that the engine handed the canary's incident to the receivers.
+// Stepped notes that the engine handed the canary's incident to the receivers.
 func (c *Canary) Stepped() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stepped = true
 }
 
-// Arrived is told that a receiver took the canary's incident.
+// Arrived notes that a receiver accepted the canary's incident.
 func (c *Canary) Arrived() {
 	c.mu.Lock()
 	waited := !c.began.IsZero() && c.stepped

@@ -11,7 +11,7 @@ import (
 )
 
 // A process that panics again and again on what it reads must not act between
-// two of its crashes. The runtime writes the last words of a panic into a file of
+// two of its crashes. The runtime writes the output of a panic to a file of
 // the data directory; a process that was merely killed leaves none.
 const (
 	lastWords   = "crash.txt"
@@ -21,7 +21,7 @@ const (
 )
 
 // WatchCrashes says why this process must not be trusted to act, if it crashed too
-// often lately, and arranges for its own last words to be kept.
+// often lately, and keeps its own crash output.
 func WatchCrashes(dir string, now time.Time) (unfit string, err error) {
 	path := filepath.Join(dir, lastWords)
 	if info, err := os.Stat(path); err == nil && info.Size() > 0 {

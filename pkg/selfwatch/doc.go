@@ -4,7 +4,7 @@
 // It owns the canary, an alert that is made on purpose and must arrive, the heartbeat
 // to a dead man's switch, how often this process crashed, and alerts of watchdog's own
 // incident: a configuration that was refused, credentials that are missing, what is beyond a
-// bound, holds that were forgotten. What is looked at and who is told is handed to it as
+// bound, holds that were forgotten. What is checked and who is notified is passed to it as
 // functions.
 //
 // Its one rule: doubt is silence. The heartbeat is sent only while everything that

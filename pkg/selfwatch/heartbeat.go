@@ -36,12 +36,12 @@ type HeartbeatOptions struct {
 	Transport  http.RoundTripper // default: the one that clients share
 	// Leading says whether this replica leads: only the leader's heart beats.
 	Leading func() bool
-	// Fit says for which of Reasons, and in which words, watchdog is not fit; "": it is.
+	// Fit returns which of Reasons withholds the heartbeat, and details; "": none does.
 	Fit func() (reason, why string)
 }
 
 // Heartbeat tells a dead man's switch that watchdog can evaluate, act and page. When
-// it ends, whoever is behind the switch is told by somebody else.
+// it stops, the switch notifies people.
 type Heartbeat struct {
 	o        HeartbeatOptions
 	client   *http.Client
@@ -55,7 +55,7 @@ type Heartbeat struct {
 	said string // the reason that was logged last
 }
 
-// NewHeartbeat returns a heart that beats once it is told where to.
+// NewHeartbeat returns a heartbeat that starts once Use has set its URL.
 func NewHeartbeat(o HeartbeatOptions) *Heartbeat {
 	f := promauto.With(o.Registerer)
 	h := &Heartbeat{
@@ -89,7 +89,7 @@ func (h *Heartbeat) Use(b *Beat) {
 	}
 }
 
-// idle is how often a heart without a switch looks whether it is fit, for the metric.
+// idle is how often the metric is updated without a switch.
 const idle = time.Minute
 
 // tryAgain is how soon a heartbeat that was not taken is sent again, at the latest: the

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// missingFor is how long a file of credentials may be missing until people are told:
+	// missingFor is how long a file of credentials may be missing until people are notified:
 	// the kubelet mounts a Secret that is made later within two minutes.
 	missingFor = 3 * time.Minute
 	// missingLook is how often the files are looked for.
@@ -23,8 +23,7 @@ const (
 )
 
 // Missing are the files of credentials that the configuration names and that do not
-// exist. watchdog works without them; who is not told because of them must not be the
-// last to know.
+// exist. watchdog works without them, but then receivers may lack notifications.
 type Missing struct {
 	mu     sync.Mutex
 	looked time.Time

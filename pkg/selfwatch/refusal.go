@@ -11,11 +11,11 @@ import (
 	"watchdog.io/watchdog/pkg/strutil"
 )
 
-// refusedFor is how long a configuration must stay refused until people are told: a
+// refusedFor is how long a configuration must stay refused until people are notified: a
 // rule file may arrive a moment after the file that names it.
 const refusedFor = 10 * time.Second
 
-// maxRefusal bounds how much of an error is told.
+// maxRefusal bounds how much of an error is reported.
 const maxRefusal = 400
 
 // Refusal is a configuration that was not loaded: what runs is an older one.
@@ -45,7 +45,7 @@ func (r *Refusal) Stands() bool {
 	return r.text != ""
 }
 
-// Alarm is the alert on it, part of watchdog's own incident: the refused file is told
+// Alarm is the alert on it, part of watchdog's own incident: the refused file is reported
 // to people, shown by `watchdog status`, and written as an Event on the Deployment.
 func (r *Refusal) Alarm(now time.Time) incident.Alert {
 	r.mu.Lock()

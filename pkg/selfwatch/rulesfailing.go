@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// failingFor is how long the evaluations of a rule must fail until people are told. A
+	// failingFor is how long the evaluations of a rule must fail until people are notified. A
 	// second failure is awaited of every rule, however seldom it is evaluated.
 	failingFor = 5 * time.Minute
 	maxFailing = 5   // that are named
@@ -39,7 +39,7 @@ func RulesFailing(all []rules.Failure, now time.Time) incident.Alert {
 			more++
 			continue
 		}
-		// When it began, not for how long: news is told again.
+		// When it began, not for how long: each change is sent again.
 		named = append(named, fmt.Sprintf("%s of group %q since %s UTC (%s)", f.Rule, f.Group,
 			f.Since.UTC().Format("15:04"), strutil.Shorten(f.Err.Error(), maxFailure)))
 	}

@@ -38,14 +38,14 @@ const (
 	roundsMissed = 4
 )
 
-// Engine is what of the engine is watched and told.
+// Engine is the part of the engine that is watched and notified.
 type Engine interface {
 	CanaryFailed(why string)
 	CannotPage(why string)
 	Unfit() string
 }
 
-// WatchOptions are the parts that are watched, and who is told.
+// WatchOptions are the parts that are watched, and who is notified.
 type WatchOptions struct {
 	Logger   *slog.Logger
 	Registry *prometheus.Registry
@@ -58,21 +58,21 @@ type WatchOptions struct {
 	// Dropped says which alerts the configuration leaves aside; nil: none.
 	Dropped func(rules.Alert) bool
 	Outbox  *outbox.Outbox
-	// Engine returns the engine, which is made after the watch that it tells by.
+	// Engine returns the engine, which is created after the watch.
 	Engine  func() Engine
 	Leading func() bool
 	// Recorded says why this replica can record nothing.
 	Recorded func() error
 	// Answered is when the ledger was last read.
 	Answered func() time.Time
-	// Unstored says why the leader cannot store incidents, of which it then tells nobody; empty: it can.
+	// Unstored is why the leader cannot store incidents, whose updates are then not sent; empty: it can.
 	Unstored func() string
 	Bounds   *Bounds
 	Secrets  *redact.Known
 }
 
 // Watch is watchdog watching itself: the canary, the heartbeat, and the alerts
-// about itself that any replica can tell.
+// about itself that any replica can send.
 type Watch struct {
 	o        WatchOptions
 	canary   *Canary
@@ -151,7 +151,7 @@ func (w *Watch) Tell(i incident.Incident) {
 	w.o.Outbox.Tell(redact.Value(w.o.Secrets, i))
 }
 
-// Leaderless takes why nobody leads; empty: somebody does. What is told names what this
+// Leaderless takes why there is no leader; empty: there is one. The alert names what this
 // replica sees in breach.
 func (w *Watch) Leaderless(now time.Time, why string) {
 	if blind := w.blind(); why != "" && blind != "" {
@@ -178,10 +178,10 @@ func (w *Watch) blind() string {
 	return why
 }
 
-// LocalAlert reports whether an incident is one that this replica tells of itself, whoever leads.
+// LocalAlert reports whether an incident is one that this replica sends by itself, whoever leads.
 func (w *Watch) LocalAlert(id string) bool { return id == w.leader.ID() || id == w.follower.ID() }
 
-// Delivered takes the receipts of what this watch tells, and of the canary; it reports whether
+// Delivered takes the receipts of this watch's alerts and of the canary; it reports whether
 // the receipt was one of them.
 func (w *Watch) Delivered(id, receiver string, r incident.Receipt) bool {
 	switch {
@@ -205,7 +205,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// look tells what any replica can tell of itself.
+// look sends what any replica can report of itself.
 func (w *Watch) look(ctx context.Context) {
 	tick := time.NewTicker(selfLook)
 	defer tick.Stop()
@@ -225,7 +225,7 @@ func (w *Watch) look(ctx context.Context) {
 		blind := w.blind()
 		if leads {
 			w.o.Engine().CannotPage(cannotPage)
-			blind = "" // its engine tells
+			blind = "" // its engine reports it
 		} else {
 			w.o.Engine().CannotPage("") // nobody else's engine works
 			blind = cmp.Or(blind, w.unrecorded())
@@ -257,7 +257,7 @@ func unpaged(pagers []string, failing map[string]time.Time, now time.Time) strin
 		if !fails || now.Sub(since) < muteFor {
 			return ""
 		}
-		// The minute does not change: the text is what is told, and news is told again.
+		// The minute does not change: a changed text is sent again.
 		texts = append(texts, fmt.Sprintf("%s since %s UTC", name, since.UTC().Format("15:04")))
 	}
 	if len(texts) == 0 {

@@ -14,7 +14,7 @@ import (
 	"watchdog.io/watchdog/pkg/redact"
 )
 
-// notedAfter is how often the ledger and the log are told, at most, how far the record has come.
+// notedAfter is how often the log is anchored in the ledger, at most.
 const notedAfter = time.Minute
 
 // Store is the engine's store with what belongs to each write: no secret is stored, and the

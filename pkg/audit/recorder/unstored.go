@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// unstoredAfter is how long an incident may not be stored until that is told.
+	// unstoredAfter is how long storing an incident may fail until that is reported.
 	unstoredAfter = time.Minute
 	// unstoredAgain is how soon the engine tries again, at the latest: what was not tried for
 	// that long is another leader's, or was given up.

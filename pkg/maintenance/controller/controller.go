@@ -2,7 +2,7 @@
 // of them are in force.
 //
 // It owns the windows of the file and of the cluster, the silences that are made for them,
-// what the public is told of them, and the account of what was held. Its one rule: what a
+// their posts on the status page, and the account of what was held. Its one rule: what a
 // window asked for ends with it, also if the process that did it is gone.
 package controller
 
@@ -35,7 +35,7 @@ type Silencer interface {
 	Expire(ctx context.Context, key string) error
 }
 
-// Publisher tells the public. Maintain brings the page up to date with the state
+// Publisher posts on the status page. Maintain brings it up to date with the state
 // (scheduled, in_progress, completed); it may be called again with the same.
 type Publisher interface {
 	Maintain(ctx context.Context, m notify.ScheduledMaintenance, state string) error
@@ -45,7 +45,7 @@ const (
 	// silenceAhead is how long before its window a silence is made: Alertmanager
 	// keeps it pending until then.
 	silenceAhead = 5 * time.Minute
-	// publicAhead is how long before it the public hears of a recurring window.
+	// publicAhead is how long before its beginning a recurring window is posted.
 	publicAhead = 24 * time.Hour
 	// tendAgain is the pause after what failed; checkSilences is how soon a silence
 	// is looked after although nothing changed.
@@ -63,7 +63,7 @@ type Controller struct {
 	save      func(ctx context.Context, name, version string, st maintenance.Status) (string, error)
 
 	mu      sync.Mutex
-	public  Publisher // nil: nobody tells the public
+	public  Publisher // nil: there is no status page
 	client  Silencer  // nil: there is no Alertmanager
 	targets map[string]engine.TargetSetup
 
@@ -104,7 +104,7 @@ func (t *Controller) Use(c Silencer, p Publisher, targets map[string]engine.Targ
 	t.client, t.public, t.targets = c, p, targets
 }
 
-// page is whoever tells the public now.
+// page is the status page in use.
 func (t *Controller) page() Publisher {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -222,7 +222,7 @@ func account(was maintenance.Account, w maintenance.Window, phase maintenance.Ph
 	})
 }
 
-// unheard reports whether nobody has been told of the incident because its target is in
+// unheard reports whether there was no notification of the incident because its target is in
 // maintenance.
 func unheard(i incident.Incident) bool {
 	if i.Phase == incident.Resolved || i.Maintenance.Held == "" || i.Silenced() == "" {
@@ -283,7 +283,7 @@ func (t *Controller) silence(ctx context.Context, w maintenance.Window, key stri
 }
 
 // make sees to it that one silence is there and ends with the window. One that was there
-// before and is not any more was ended by somebody: that stands, and is ErrNone.
+// before and is gone was expired by somebody: it is not recreated, and the error is ErrNone.
 func (t *Controller) make(ctx context.Context, c Silencer, w alertmanager.Window, before bool,
 	now time.Time) (s alertmanager.Silence, err error) {
 	if !w.StartsAt.After(now) {
@@ -390,8 +390,8 @@ func (t *Controller) expireOne(ctx context.Context, key string) error {
 	return err
 }
 
-// publish tells the public of a window's span, if that is news, and returns what it was
-// last told.
+// publish posts a window's span on the status page, if it changed, and returns the state
+// posted last.
 func (t *Controller) publish(ctx context.Context, w maintenance.Window, key string, phase maintenance.Phase, begin,
 	end time.Time, was string) (string, error) {
 	if w.Public == nil || t.page() == nil {
@@ -410,7 +410,7 @@ func (t *Controller) publish(ctx context.Context, w maintenance.Window, key stri
 	case told && same(had, next), now.Before(t.later["public/"+key]):
 		return was, nil
 	case state == "completed" && (was == "completed" || was == "" && !told):
-		return was, nil // the public has never heard of it, or has heard that it is over
+		return was, nil // it was never posted, or posted as completed
 	}
 	return t.announce(ctx, next, was)
 }
@@ -426,13 +426,13 @@ func (t *Controller) announce(ctx context.Context, next toldPublic, was string) 
 	return next.state, nil
 }
 
-// same reports whether the public would be told the same.
+// same reports whether two posts are equal.
 func same(a, b toldPublic) bool {
 	return a.state == b.state && a.m.Name == b.m.Name && a.m.Body == b.m.Body && a.m.From.Equal(b.m.From) &&
 		a.m.Until.Equal(b.m.Until) && slices.Equal(a.m.Targets, b.m.Targets)
 }
 
-// over tells the public of the end of recurring windows, and forgets what is over.
+// over posts the end of recurring windows, and forgets them.
 func (t *Controller) over(ctx context.Context, now time.Time) {
 	for _, key := range slices.Sorted(maps.Keys(t.told)) {
 		had := t.told[key]

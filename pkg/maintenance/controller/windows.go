@@ -157,7 +157,7 @@ func (w *Windows) of(target string) maintenance.State {
 	return p.Of(target)
 }
 
-// Mean says what the windows mean for a target in the words of the core and of the guards.
+// Mean returns what the windows mean for a target, for the core and the guards.
 func (w *Windows) Mean(target string) (m incident.Maintenance, s remediate.Suspension) {
 	state := w.of(target)
 	if state.In != nil {
