@@ -121,7 +121,7 @@ func Catalogue() []Failure {
 				return Happening{At: from - time.Minute, What: "hold", Target: target}
 			})},
 		{Name: "bad release, a person at work", About: "a person changes the workload ten seconds after the rule fired",
-			Expect: "cured or told, and the person's change is left alone", Metrics: symptoms,
+			Expect: "cured or notified, and the person's change is left alone", Metrics: symptoms,
 			happens: release(func(target string, _, seen time.Duration) Happening {
 				return Happening{At: seen + 10*time.Second, What: "scale by hand", Target: target, Times: 1}
 			})},
