@@ -76,9 +76,11 @@ func (r *Recorder) effective(receiver string, now time.Time) Mode {
 	return OK
 }
 
-// behave answers as an ill receiver does, and reports whether it is a well one.
-func (r *Recorder) behave(w http.ResponseWriter, req *http.Request, receiver string, m Mode,
-	moded <-chan struct{}) bool {
+// behave answers as an ill receiver does, and reports whether it is a well one. A refusal repeats the request, as those
+// of many servers do: with the secrets in it.
+func (r *Recorder) behave(w http.ResponseWriter, req *http.Request, q *Request, m Mode, moded <-chan struct{}) bool {
+	receiver := q.Receiver
+	repeated := fmt.Sprintf(": %s %s %.80s", req.URL.RequestURI(), req.Header.Get("Authorization"), q.Body)
 	switch m {
 	case OK, TooLarge, Expired:
 		return true
@@ -101,15 +103,15 @@ func (r *Recorder) behave(w http.ResponseWriter, req *http.Request, receiver str
 	case Limited, Calm:
 		w.Header().Set("Retry-After", "1")
 		status, _ := strconv.Atoi(string(m))
-		answer(w, status, sorry(receiver, "rate limit exceeded"))
+		answer(w, status, sorry(receiver, "rate limit exceeded"+repeated))
 	case Refused:
 		status := http.StatusBadRequest
 		if receiver == Slack {
 			status = http.StatusOK // Slack's way of saying no
 		}
-		answer(w, status, sorry(receiver, "refused"))
+		answer(w, status, sorry(receiver, "refused"+repeated))
 	default:
-		answer(w, http.StatusInternalServerError, sorry(receiver, "internal error"))
+		answer(w, http.StatusInternalServerError, sorry(receiver, "internal error"+repeated))
 	}
 	return false
 }

@@ -119,7 +119,7 @@ func (r *Recorder) statuspageRead(w http.ResponseWriter, req *http.Request) {
 	if mode == Applied500 {
 		mode = OK // there is nothing to apply
 	}
-	if !r.behave(w, req, Statuspage, mode, moded) {
+	if !r.behave(w, req, &Request{Receiver: Statuspage}, mode, moded) {
 		return
 	}
 	s := r.Snapshot()

@@ -157,7 +157,7 @@ func (r *Recorder) take(w http.ResponseWriter, req *http.Request, q *Request, do
 	if mode.takes() && r.o.OnRequest != nil {
 		r.o.OnRequest(*q)
 	}
-	return r.behave(w, req, q.Receiver, mode, moded)
+	return r.behave(w, req, q, mode, moded)
 }
 
 // enter records the request if the mode lets it in, in one step with finding the mode.

@@ -28,7 +28,7 @@ func (p *PagerDuty) Changed(ctx context.Context, c notify.Change) error {
 	if c.Cause != "" {
 		details["cause"] = strutil.Shorten(strutil.Visible(c.Cause), maxDetail)
 	}
-	client, h := p.client()
+	client, h := p.client(key)
 	_, err = client.CreateChangeEventWithContext(ctx, pagerduty.ChangeEvent{RoutingKey: key,
 		Payload: pagerduty.ChangeEventPayload{
 			Summary: strutil.Shorten(c.String(), maxSummary), Source: c.Target.String(),

@@ -8,7 +8,6 @@
 package pagerduty
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,6 +69,7 @@ func New(name string, c *config.PagerDuty, about notify.QuickReference) (*PagerD
 // side asked to be left alone: the library passes on neither.
 type heeded struct {
 	*http.Client
+	key   string // is shown in no error
 	said  string
 	after time.Duration
 }
@@ -84,14 +84,15 @@ func (h *heeded) Do(req *http.Request) (*http.Response, error) {
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, notify.MaxAnswer))
 	resp.Body.Close()
-	h.said, resp.Body = strutil.Shorten(strutil.Visible(strings.TrimSpace(string(b))),
-		200), io.NopCloser(bytes.NewReader(b))
+	text := strings.TrimSpace(notify.Redact(string(b), h.key))
+	h.said, resp.Body = strutil.Shorten(strutil.Visible(text), 200), io.NopCloser(strings.NewReader(text))
 	return resp, err
 }
 
 // client returns the vendor's client for one request.
-func (p *PagerDuty) client() (*pagerduty.Client, *heeded) {
-	c, h := pagerduty.NewClient("", pagerduty.WithV2EventsAPIEndpoint(p.url)), &heeded{Client: notify.HTTPClient()}
+func (p *PagerDuty) client(key string) (*pagerduty.Client, *heeded) {
+	c := pagerduty.NewClient("", pagerduty.WithV2EventsAPIEndpoint(p.url))
+	h := &heeded{Client: notify.HTTPClient(), key: key}
 	c.HTTPClient = h
 	return c, h
 }
@@ -201,7 +202,7 @@ func (p *PagerDuty) send(ctx context.Context, i incident.Incident, e *pagerduty.
 	if b, err := json.Marshal(e); err != nil || len(b) > maxEvent {
 		shorten(i, e)
 	}
-	client, h := p.client()
+	client, h := p.client(e.RoutingKey)
 	_, err := client.ManageEventWithContext(ctx, e)
 	if err == nil {
 		return nil
@@ -210,7 +211,7 @@ func (p *PagerDuty) send(ctx context.Context, i incident.Incident, e *pagerduty.
 	if !f.size || !shorten(i, e) {
 		return f.Failure
 	}
-	client, h = p.client()
+	client, h = p.client(e.RoutingKey)
 	if _, err = client.ManageEventWithContext(ctx, e); err != nil {
 		return pagerDutyError("of incident "+i.ID, err, h).Failure
 	}

@@ -197,7 +197,7 @@ func (p *Client) send(ctx context.Context, method, path string, body, answer any
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, notify.MaxAnswer))
 	if resp.StatusCode/100 != 2 {
-		return p.refused(resp, method, path, text)
+		return p.refused(resp, method, path, notify.Redact(string(text), token))
 	}
 	if err == nil {
 		err = json.Unmarshal(text, answer)
@@ -208,9 +208,9 @@ func (p *Client) send(ctx context.Context, method, path string, body, answer any
 	return nil
 }
 
-func (p *Client) refused(resp *http.Response, method, path string, text []byte) error {
+func (p *Client) refused(resp *http.Response, method, path, text string) error {
 	f := &notify.Failure{Err: fmt.Errorf("status page: %s %s: %s: %s", method, path, resp.Status,
-		strutil.Shorten(strutil.Visible(string(text)), 200))}
+		strutil.Shorten(strutil.Visible(text), 200))}
 	limited := resp.StatusCode == 420 || resp.StatusCode == http.StatusTooManyRequests
 	f.Final = resp.StatusCode/100 == 4 && !limited && resp.StatusCode != http.StatusRequestTimeout
 	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && n >= 0 {

@@ -1,26 +1,20 @@
 // Package webhook posts incidents to any HTTP service.
 //
-// It owns the request: its body in the shape of Alertmanager's webhook or as the user's
-// template makes it, and what a refusal means. It leaves the data to pkg/notify.
+// It owns the body: in the shape of Alertmanager's webhook or as the user's template makes
+// it, and shorter once it is refused. It leaves the request and the data to pkg/notify.
 //
 // Its one rule: a body that cannot be made, or is too large, is sent with less in it; and
 // a URL from a file is a secret, in whatever form it comes back.
 package webhook
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	neturl "net/url"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/prometheus/alertmanager/template"
 
@@ -29,7 +23,6 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/notify"
 	"watchdog.io/watchdog/pkg/secretfile"
-	"watchdog.io/watchdog/pkg/strutil"
 )
 
 // Webhook posts an incident to any HTTP service, in the shape of Alertmanager's
@@ -147,78 +140,17 @@ func (h *Webhook) send(ctx context.Context, i incident.Incident, state string, l
 			return 0, err
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
-	if err != nil {
-		return 0, &notify.Failure{Err: fmt.Errorf("notify %s of incident %s: %w", h.name, i.ID, h.hide(err, url)),
-			Final: true}
-	}
-	req.Header.Set("Content-Type", h.contentType)
-	req.Header.Set("User-Agent", "watchdog")
+	p := notify.Post{Receiver: h.name, Incident: i.ID, URL: url, Secret: h.urlFile != nil,
+		Header: http.Header{"Content-Type": {h.contentType}}, Body: body}
 	for k, v := range h.headers {
-		req.Header.Set(k, v)
+		p.Header.Set(k, v)
 	}
 	if h.token != nil {
-		token, err := h.token.Reveal()
-		if err != nil {
+		if p.Token, err = h.token.Reveal(); err != nil {
 			return 0, err
 		}
-		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	resp, err := h.client.Do(req)
-	if err != nil {
-		return 0, fmt.Errorf("notify %s of incident %s: %w", h.name, i.ID, h.hide(err, url))
-	}
-	defer resp.Body.Close()
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, notify.MaxAnswer))
-	if resp.StatusCode/100 == 2 {
-		return resp.StatusCode, nil
-	}
-	f := &notify.Failure{Err: fmt.Errorf("notify %s of incident %s: %s: %s", h.name, i.ID, resp.Status,
-		strutil.Shorten(strutil.Visible(h.without(string(text), req.URL)), 200))}
-	f.Final = resp.StatusCode/100 < 5 && resp.StatusCode != http.StatusTooManyRequests &&
-		resp.StatusCode != http.StatusRequestTimeout
-	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
-		f.After = time.Duration(n) * time.Second
-	}
-	return resp.StatusCode, f
-}
-
-// hide takes a URL from a file out of an error: it is a secret. The client's own
-// errors hold it in other forms than the file's.
-func (h *Webhook) hide(err error, url string) error {
-	var u *neturl.Error
-	if h.urlFile == nil {
-		return err
-	}
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	return fmt.Errorf("%s", strings.ReplaceAll(err.Error(), url, "<redacted>"))
-}
-
-// secretPart is from how long on a part of a URL can be a secret.
-const secretPart = 6
-
-// without takes the parts of a URL from a file out of what the other side says: many
-// servers repeat what they do not find.
-func (h *Webhook) without(text string, u *neturl.URL) string {
-	if h.urlFile == nil {
-		return text
-	}
-	parts := []string{u.RequestURI(), u.RawQuery}
-	for _, form := range []string{u.Path, u.EscapedPath()} {
-		parts = append(append(parts, form), strings.Split(form, "/")...)
-	}
-	for name, values := range u.Query() {
-		parts = append(append(parts, name), values...)
-	}
-	slices.SortFunc(parts, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-	for _, p := range parts {
-		if len(p) >= secretPart {
-			text = strings.ReplaceAll(text, p, "<redacted>")
-		}
-	}
-	return text
+	return p.Send(ctx, h.client)
 }
 
 func quoted(s string) string {
