@@ -45,7 +45,7 @@ func Configure(t testing.TB, r *config.Receivers, kind, url, smarthost string) {
 		r.Statuspage = &config.Statuspage{URL: url + "/statuspage", PageID: "p1", TokenFile: secret(SecretMark),
 			Publish: "auto", Severities: urgent}
 	case recorders.Webhook:
-		r.Webhooks = append(r.Webhooks, config.Webhook{Name: kind, URLFile: secret(url + "/webhook/" + SecretMark),
+		r.Webhooks = append(r.Webhooks, config.Webhook{Name: kind, URLFile: secret(url + "/webhook/" + SecretMark + "-url"),
 			BearerTokenFile: secret(SecretMark + "-token"), Severities: urgent})
 	case recorders.Email:
 		r.Emails = append(r.Emails, config.Email{Name: "mail", Smarthost: smarthost, From: "watchdog@example.com",

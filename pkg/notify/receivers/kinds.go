@@ -28,6 +28,9 @@ type Kind struct {
 	Keyed bool
 	// Shortens: a refusal by 400 may be for the size, so that the message is sent once more, with less in it.
 	Shortens bool
+	// Shared: it is also notified of an incident that is part of another one. A message in a channel wakes nobody, and
+	// shows why watchdog leaves the target alone.
+	Shared bool
 
 	// build makes a receiver of options of the kind.
 	build func(r config.Receiver, shared Shared) (notify.Notifier, error)
@@ -55,7 +58,7 @@ func Kinds() []Kind {
 			texts: func(r config.Receiver) []notify.Text { return pagerduty.Texts(pager(r)) },
 		},
 		{
-			Name: "slack", Title: "Slack", Sections: []string{"slack"},
+			Name: "slack", Title: "Slack", Sections: []string{"slack"}, Shared: true,
 			Help:         "posts one message per incident, edited in place, with a thread",
 			Acknowledged: "200 with `ok: true`, and the time stamp of the message",
 			build: func(r config.Receiver, s Shared) (notify.Notifier, error) {

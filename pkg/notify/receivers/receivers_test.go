@@ -99,19 +99,6 @@ func TestThePublicReadsNoInternalName_INV44(t *testing.T) {
 	}
 }
 
-func TestAQuietIncidentIsNotEdited(t *testing.T) {
-	rec, ns := sides(t)
-	i := notifytest.Trouble()
-	for _, n := range ns {
-		r := notifytest.Tell(t, n, i, incident.Receipt{})
-		i.Alerts[0].Reason, i.UpdatedAt = "error rate 35% > 5%", notifytest.T0.Add(time.Hour)
-		notifytest.Tell(t, n, i, r)
-	}
-	if n := len(rec.Snapshot().Requests); n != 3 {
-		t.Errorf("%d messages for one state", n)
-	}
-}
-
 // A Secret that is gone must not end all watching at the next restart; pkg/app tells of it.
 func TestAMissingSecretIsAnErrorAtEachUse(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
@@ -152,18 +139,6 @@ func TestEachWayOfFailingIsToldApart(t *testing.T) {
 	}
 	if n := len(rec.PagerDutyIncidents()); n != 1 {
 		t.Errorf("%d incidents at PagerDuty after an answer was lost (F-91)", n)
-	}
-}
-
-func TestWhatWasNeverToldIsNotToldWhenItIsOver(t *testing.T) {
-	rec, ns := sides(t)
-	i := notifytest.Over(notifytest.Trouble())
-	i.Alerts[0].Firing, i.Paged = false, true
-	for _, n := range ns {
-		notifytest.Tell(t, n, i, incident.Receipt{})
-	}
-	if n := len(rec.Snapshot().Requests); n != 0 {
-		t.Errorf("%d messages about the end of what nobody heard of", n)
 	}
 }
 
