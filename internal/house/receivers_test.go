@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +25,11 @@ func TestEveryReceiverIsKnownEverywhere(t *testing.T) {
 		return string(b)
 	}
 	page, example := read("docs/receivers.md"), exampleSections(t)
+	mistaken := map[string]bool{}
+	for _, m := range regexp.MustCompile(`: receivers\.(\w+)`).FindAllStringSubmatch(
+		read("pkg/config/testdata/messages.golden"), -1) {
+		mistaken[m[1]] = true
+	}
 	var kinds, sections []string
 	for _, k := range receivers.Kinds() {
 		wants := func(holds bool, format string, args ...any) {
@@ -47,11 +53,14 @@ func TestEveryReceiverIsKnownEverywhere(t *testing.T) {
 			k.Name)
 		wants(strings.Contains(page, receiverRow(k)), "give it this row in the first table of docs/receivers.md:\n%s",
 			receiverRow(k))
+		wants(strings.Contains(page, "\n## "+k.Title+"\n"), "describe it in docs/receivers.md in a section ## %s", k.Title)
 		for _, s := range k.Sections {
 			sections = append(sections, s)
 			wants(slices.Contains(config.ReceiverSections(), s),
 				"give config.Receivers (pkg/config/types.go) a field with the YAML key %s; "+
 					"what must hold of its options are the methods of ReceiverOptions in pkg/config/receiver.go", s)
+			wants(mistaken[s], "give a mistake in its options a file pkg/config/testdata/bad-*.yaml: receivers.%s is in no "+
+				"message of messages.golden", s)
 			wants(strings.Contains(read("docs/configuration.md"), "\n| `"+s+"` |"),
 				"bring docs/configuration.md and the schema up to date: go test ./pkg/config -run Reference -update")
 			wants(inSchema(t, read("configs/watchdog.schema.json"), s),
