@@ -70,6 +70,9 @@ func TestEveryReceiverIsKnownEverywhere(t *testing.T) {
 			wants(example[s], "give configs/receivers.yaml an example of %s", s)
 		}
 	}
+	if row := pagingRow(); !strings.Contains(read("docs/check.md"), row) {
+		t.Errorf("the row no-pager of docs/check.md does not end in %q, as Wakes of receivers.Kinds says", row)
+	}
 	for _, name := range recorders.Receivers() {
 		if !slices.Contains(kinds, name) {
 			t.Errorf("recorders.Receivers names %q: remove it, or give it a row in receivers.Kinds", name)
@@ -86,6 +89,16 @@ func TestEveryReceiverIsKnownEverywhere(t *testing.T) {
 // receiverRow is the row of a kind in docs/receivers.md.
 func receiverRow(k receivers.Kind) string {
 	return fmt.Sprintf("| %s | `%s` | %s | %s |", k.Title, strings.Join(k.Sections, "`, `"), k.Help, k.Acknowledged)
+}
+
+// pagingRow is the end of docs/check.md's row about receivers that page.
+func pagingRow() string {
+	titles := map[bool][]string{}
+	for _, k := range receivers.Kinds() {
+		titles[k.Wakes] = append(titles[k.Wakes], k.Title)
+	}
+	return fmt.Sprintf("without a receiver that pages: %s; not %s |", strings.Join(titles[true], ", "),
+		strings.Join(titles[false], ", "))
 }
 
 // exampleSections are the kinds that configs/receivers.yaml shows.

@@ -15,6 +15,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/notify/receivers"
 	"watchdog.io/watchdog/pkg/policy"
 	"watchdog.io/watchdog/pkg/probes"
 	"watchdog.io/watchdog/pkg/promql"
@@ -334,8 +335,14 @@ func (c *checker) noPager() {
 		}
 	}
 	if len(who) > 0 {
-		c.add("receivers", "no receiver pages: there is no pagerduty and no webhook receiver, but %s would page",
-			strings.Join(who, ", "))
+		var waking []string
+		for _, k := range receivers.Kinds() {
+			if k.Wakes {
+				waking = append(waking, k.Sections...)
+			}
+		}
+		c.add("receivers", "no receiver pages, but %s would page; configure one of: %s", strings.Join(who, ", "),
+			strings.Join(waking, ", "))
 	}
 }
 
