@@ -3,6 +3,7 @@
 package house
 
 import (
+	"cmp"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -258,6 +259,45 @@ func TestTestsDoNotSleep(t *testing.T) {
 		})
 		if err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
+		}
+	}
+}
+
+var braces = regexp.MustCompile(`^(.*)\{(.*)\}$`)
+
+// TestTheTableOfPackagesSaysWhatEachImports compares the last column of docs/architecture.md with mayImport.
+func TestTheTableOfPackagesSaysWhatEachImports(t *testing.T) {
+	b, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(b), "| package | owns | imports of ours |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	named := map[string]bool{}
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.TrimSpace(line), " | ")
+		names, last := strings.Trim(cells[0], "| `"), strings.TrimSuffix(cells[len(cells)-1], " |")
+		packages := []string{names}
+		if m := braces.FindStringSubmatch(names); m != nil {
+			packages = strings.Split(m[1]+strings.ReplaceAll(m[2], ",", ","+m[1]), ",")
+		}
+		var want []string
+		for _, p := range packages {
+			named[p] = true
+			for _, i := range mayImport[p] {
+				want = append(want, strings.TrimPrefix(i, "pkg/"))
+			}
+		}
+		slices.Sort(want)
+		text := cmp.Or(strings.Join(slices.Compact(want), ", "), "nothing")
+		_, known := mayImport[packages[0]]
+		if last = strings.TrimSuffix(last, ", standard library only"); known && last != text && last != "all below" {
+			t.Errorf("docs/architecture.md: say in the last column of %s: %s", names, text)
+		}
+	}
+	for p := range mayImport {
+		if !named[p] {
+			t.Errorf("docs/architecture.md: give the table of packages a row for %s", p)
 		}
 	}
 }
