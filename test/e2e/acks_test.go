@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -32,6 +33,11 @@ var incidentsResource = schema.GroupVersionResource{Group: "watchdog.io", Versio
 func TestTwoWhoAcknowledgeAtOnce(t *testing.T) {
 	s := stage(t, "acks")
 	installText(t, s, config(t, s, "agents"))
+	// A leader creates the ledger. Without one, watchdog has never started there, as far as the CLI can tell.
+	eventually(t, time.Minute, "watchdog has started", func(ctx context.Context) (string, bool) {
+		out, err := s.Run(ctx, "", "kubectl", "-n", s.Watchdog, "get", "ledgers", "-o", "name")
+		return out, err == nil && strings.Contains(out, "ledger")
+	})
 	if out, err := s.Run(t.Context(), "", "kubectl", "-n", s.Watchdog,
 		"scale", "deployment", "watchdog", "--replicas=0"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
