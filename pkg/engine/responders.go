@@ -103,12 +103,11 @@ func (e *Engine) knownActions(id string) incident.ResponderActions {
 // responderRecord returns the audit record of a responder action that the leader applies. The
 // replica that received the action has recorded it, too; but whoever writes to the incident
 // directly may claim any source. False: the entry records no responder action.
-func (e *Engine) responderRecord(inc incident.Incident, t incident.Entry) (audit.Record, bool) {
-	by, ok := inc.ResponderOf(t, e.knownActions(inc.ID))
-	if !ok {
+func responderRecord(inc incident.Incident, t incident.Entry) (audit.Record, bool) {
+	if t.By.At.IsZero() {
 		return audit.Record{}, false
 	}
-	return actionRecord(inc, t.At, string(t.Kind), t.Text, by), true
+	return actionRecord(inc, t.At, string(t.Kind), t.Text, t.By), true
 }
 
 func actionRecord(inc incident.Incident, at time.Time, action, text string, by incident.Attribution) audit.Record {

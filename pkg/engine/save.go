@@ -102,7 +102,7 @@ func (e *Engine) record(en *entry, inc incident.Incident) error {
 	total := len(inc.Timeline) + inc.Dropped
 	fresh := inc.Timeline[len(inc.Timeline)-min(len(inc.Timeline), max(0, total-en.saved)):]
 	for _, t := range fresh {
-		if r, said := e.responderRecord(inc, t); said {
+		if r, said := responderRecord(inc, t); said {
 			if err := e.o.Audit(r); err != nil {
 				return fmt.Errorf("record the action of %s on incident %s: %w", r.Actor, inc.ID, err)
 			}

@@ -442,6 +442,8 @@ type Receipt struct {
 	Ref    string `json:"ref,omitempty"`    // the receiver's own id: a Slack timestamp, a Statuspage id
 	Digest string `json:"digest,omitempty"` // hash of the last message
 	State  string `json:"state,omitempty"`  // its state there: triggered, resolved, …
+	// Proposed: State is not there yet, it waits for a responder to publish it.
+	Proposed bool `json:"proposed,omitempty"`
 	// Severity is the worst severity sent: a worse one notifies audibly again (INV-60).
 	Severity Severity `json:"severity,omitempty"`
 	// how many entries of the timeline, of a receiver that sends them one by one

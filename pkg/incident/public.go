@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -51,7 +50,7 @@ func (i Incident) WithPublicAction(w PublicAction, at time.Time) (Incident, bool
 	s := &step{i: i.clone(), at: at}
 	w.Attribution = w.Bounded()
 	s.i.Public = w
-	s.note(KindPublic, w.String())
+	s.noteBy(KindPublic, w.String(), w.Attribution)
 	return s.i, true
 }
 
@@ -75,19 +74,15 @@ func (s *step) publish(w PublicAction) {
 	}
 }
 
-// Proposed begins the state of a receipt of PublicReceiver that waits for a responder.
-const Proposed = "proposed: "
-
 // PublicLine is the state of the status page for the team, and what is required of
 // it; empty: nothing is posted there.
 func (i Incident) PublicLine(now time.Time) string {
 	r := i.Receipts[PublicReceiver]
-	what, waits := strings.CutPrefix(r.State, Proposed)
 	switch {
-	case i.Public.Held(now) && (waits || r.Ref != "" || i.Phase != Resolved):
+	case i.Public.Held(now) && (r.Proposed || r.Ref != "" || i.Phase != Resolved):
 		return "Status page: " + i.Public.String()
-	case waits && i.Phase != Resolved && !i.Public.Publish:
-		return fmt.Sprintf("Status page: not posted; proposed: %q. Post it with `watchdog publish %s`", what, i.ID)
+	case r.Proposed && i.Phase != Resolved && !i.Public.Publish:
+		return fmt.Sprintf("Status page: not posted; proposed: %q. Post it with `watchdog publish %s`", r.State, i.ID)
 	case r.Ref != "":
 		return "Status page: " + r.State
 	}

@@ -16,7 +16,7 @@ func TestThePublicIsOwedAWordEveryHalfHour(t *testing.T) {
 		"a P0 on the page":     {P0, told, 3},
 		"a P1 on the page":     {P1, told, 0},
 		"a P0 that is nowhere": {P0, nil, 0},
-		"a P0 that is proposed": {P0, map[string]Receipt{PublicReceiver: {State: Proposed + "investigating", At: t0}},
+		"a P0 that is proposed": {P0, map[string]Receipt{PublicReceiver: {State: "investigating", Proposed: true, At: t0}},
 			0},
 	} {
 		i := New("i", Target{Name: "shop"}, t0)
@@ -49,7 +49,7 @@ func TestThePublicLineSaysWhatIsWantedOfWhom(t *testing.T) {
 		}
 	}
 	line("")
-	i.Receipts = map[string]Receipt{PublicReceiver: {State: Proposed + "investigating"}}
+	i.Receipts = map[string]Receipt{PublicReceiver: {State: "investigating", Proposed: true}}
 	line("proposed: \"investigating\". Post it with `watchdog publish 01a`")
 	i.Public = PublicAction{Attribution: Attribution{By: "alice", Reason: "the text"}, HoldUntil: t0.Add(time.Hour)}
 	line("no updates until 13:00:00 UTC, 1 Jan, by alice: the text")

@@ -142,7 +142,7 @@ func (s *step) applyResponders(w ResponderActions) {
 		if !known(s.i.Acked.Severity) {
 			s.i.Acked.Severity = s.i.Severity
 		}
-		s.note(KindAcknowledged, s.i.Acked.text())
+		s.noteBy(KindAcknowledged, s.i.Acked.text(), s.i.Acked)
 	}
 	if !first {
 		s.regrade(w.Graded)
@@ -159,7 +159,7 @@ func (s *step) applyResponders(w ResponderActions) {
 			if n.As != "" && !slices.Contains(s.i.Found, n.As) {
 				s.i.Found = append(slices.Clone(s.i.Found), n.As)
 			}
-			s.note(cmp.Or(Kind(n.As), KindNote), n.text())
+			s.noteBy(cmp.Or(Kind(n.As), KindNote), n.text(), n.Attribution)
 		}
 	}
 }
@@ -172,13 +172,8 @@ func (s *step) regrade(g Grade) {
 	was := s.i.Severity
 	g.Attribution = g.Bounded()
 	s.i.Graded, s.i.Severity = g, g.To
-	s.note(KindSeverity, g.from(was))
+	s.noteBy(KindSeverity, fmt.Sprintf("set from %s to %s %s", was, g.To, g.text()), g.Attribution)
 	s.graver(was)
-}
-
-// from is the timeline entry of a change from another severity.
-func (g Grade) from(was Severity) string {
-	return fmt.Sprintf("set from %s to %s %s", was, g.To, g.text())
 }
 
 // SeverityBy is the severity of the incident once the change is applied.
@@ -208,31 +203,6 @@ func clip(s string, n int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:n], "")
-}
-
-// ResponderOf returns who took the action that an entry of the timeline records, which was
-// applied from w; false: it records no responder action.
-func (i Incident) ResponderOf(e Entry, w ResponderActions) (Attribution, bool) {
-	var by Attribution
-	switch e.Kind {
-	case KindAcknowledged:
-		by = i.Acked
-	case KindSeverity:
-		for _, was := range []Severity{P0, P1, P2, P3} {
-			if e.Text == i.Graded.from(was) { // else a rule raised it
-				by = i.Graded.Attribution
-			}
-		}
-	case KindPublic:
-		by = i.Public.Attribution
-	case KindNote, Kind(Hypothesis), Kind(Decision):
-		for _, n := range w.Notes {
-			if n.Bounded().text() == e.Text {
-				by = n.Bounded()
-			}
-		}
-	}
-	return by, !by.At.IsZero()
 }
 
 // text names the responder, the source and the reason.

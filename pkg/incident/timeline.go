@@ -15,6 +15,8 @@ type Entry struct {
 	// Verdict is what came of an op, of a KindVerdict about one.
 	Verdict OpVerdict `json:"verdict,omitempty"`
 	Text    string    `json:"text"`
+	// By is the responder whose action the entry records; zero: watchdog itself acted.
+	By Attribution `json:"by,omitzero"`
 }
 
 // Kind is what an entry of the timeline is about.
@@ -79,6 +81,11 @@ const (
 const TimelineLimit = 120
 
 func (s *step) note(kind Kind, text string) { s.add(Entry{Kind: kind, Text: text}) }
+
+// noteBy is an entry about a responder's action.
+func (s *step) noteBy(kind Kind, text string, by Attribution) {
+	s.add(Entry{Kind: kind, Text: text, By: by})
+}
 
 // noteRule is an entry about a rule's alert.
 func (s *step) noteRule(kind Kind, rule, text string) {

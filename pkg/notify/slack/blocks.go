@@ -177,7 +177,7 @@ func slackButtons(i incident.Incident) []slack.BlockElement {
 			"watchdog reverts its change now instead of when the lease expires.", "Undo")
 		all = append(all, undo)
 	}
-	if strings.HasPrefix(i.Receipts[incident.PublicReceiver].State, incident.Proposed) && !i.Public.Publish {
+	if i.Receipts[incident.PublicReceiver].Proposed && !i.Public.Publish {
 		publish := button(responder.Publish, "Publish", slack.StyleDefault)
 		publish.Confirm = confirm("Publish this incident?",
 			"The proposed post and all later updates appear on the public status page.", "Publish")

@@ -337,7 +337,7 @@ func TestAMessageThatIsGoneIsPostedAnew(t *testing.T) {
 
 func TestSlackShowsWhatIsProposedAndHowToSayYes(t *testing.T) {
 	i := notifytest.Trouble()
-	i.Receipts = map[string]incident.Receipt{incident.PublicReceiver: {State: incident.Proposed + "investigating"}}
+	i.Receipts = map[string]incident.Receipt{incident.PublicReceiver: {State: "investigating", Proposed: true}}
 	if _, body := slackTexts(i, notify.QuickReference{}); !strings.Contains(body,
 		"\nStatus page: not posted; proposed: \"investigating\". Post it with `watchdog publish 01inc`\n") {
 		t.Error(body)

@@ -196,8 +196,8 @@ func (s *Statuspage) Notify(ctx context.Context, i incident.Incident, prev incid
 			s.mem.told(i.ID, part.ID, r)
 		}
 		return r, err
-	case d.Propose.Status != "" && prev.State != proposed+d.Propose.Status:
-		return incident.Receipt{State: proposed + d.Propose.Status, Digest: proposed + d.Propose.Status}, nil
+	case d.Propose.Status != "" && (!prev.Proposed || prev.State != d.Propose.Status):
+		return incident.Receipt{State: d.Propose.Status, Proposed: true, Digest: "proposed: " + d.Propose.Status}, nil
 	case d.After > 0:
 		return prev, &notify.Failure{Err: errors.New("status page: " + d.Why), After: d.After, Own: true}
 	case was.Status == resolved:
@@ -205,8 +205,6 @@ func (s *Statuspage) Notify(ctx context.Context, i incident.Incident, prev incid
 	}
 	return prev, nil
 }
-
-const proposed = incident.Proposed
 
 // automatic says of a state whether its text may be posted without a person's word.
 func (s *Statuspage) automatic(i incident.Incident) func(publicState) bool {

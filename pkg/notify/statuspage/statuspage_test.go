@@ -203,7 +203,7 @@ func TestTheFirstPostWaitsForAPersonAndTheRestFollows(t *testing.T) {
 		time.Sleep(time.Minute)
 		reads(t, rec, "asked", " ")
 		// Long before the 15 min that the runbook gives.
-		if got := r.receipt("a"); got.State != "proposed: investigating" || got.Ref != "" {
+		if got := r.receipt("a"); got.State != "investigating" || !got.Proposed || got.Ref != "" {
 			t.Errorf("%+v", got)
 		}
 		time.Sleep(time.Hour)
@@ -741,7 +741,7 @@ func TestThePublicHearsOnlyOfWhatWatchdogItselfSees_S06(t *testing.T) {
 		r.say("a", func(i *incident.Incident) { i.Severity, i.Alerts = incident.P0, []incident.Alert{forged} })
 		time.Sleep(time.Hour)
 		reads(t, rec, "nobody but the sender says so", " ")
-		if got := r.receipt("a"); got.State != "proposed: investigating" {
+		if got := r.receipt("a"); got.State != "investigating" || !got.Proposed {
 			t.Errorf("%+v", got)
 		}
 		r.say("a", func(i *incident.Incident) { i.Public = incident.PublicAction{Publish: true} })
