@@ -135,7 +135,7 @@ func TestEveryActionIsKnownEverywhere(t *testing.T) {
 }
 
 // olderGuards are the files of guards that are older than the rule that a guard has a mutant, and the ledger's.
-var olderGuards = []string{"silence", "maintenance", "stale", "external_alert", "settling", "paused", "target", "disruption",
+var olderGuards = []string{"silence", "maintenance", "stale", "externalalert", "settling", "paused", "target", "disruption",
 	"ledger"}
 
 // TestEveryGuardIsKnownEverywhere walks remediate.Guards.

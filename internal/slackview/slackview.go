@@ -7,6 +7,7 @@
 package slackview
 
 import (
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -149,20 +150,7 @@ func (b block) HTML() template.HTML {
 	return shown(*b.Text)
 }
 
-var page = template.Must(template.New("page").Parse(`<!doctype html><meta charset="utf-8"><style>
-body{margin:0;background:#fff;font:15px/1.46 Lato,"Helvetica Neue",Arial,"DejaVu Sans",sans-serif;color:#1d1c1d;width:860px}
-header{padding:12px 20px;border-bottom:1px solid #ddd;font-weight:700;font-size:18px}
-.m{display:flex;padding:10px 20px;gap:10px}.m+.m{border-top:1px solid #f2f2f2}
-.pic{width:36px;height:36px;border-radius:6px;background:#1264a3;color:#fff;display:flex;align-items:center;justify-content:center;font-weight:700;flex:none}
-.who b{font-weight:900}.who i{font:11px sans-serif;background:#e8e8e8;border-radius:3px;padding:1px 4px;color:#616061}.who span{color:#616061;font-size:12px;margin-left:6px}
-.b{margin:6px 0}.h{font-size:18px;font-weight:900;margin:4px 0}.c{color:#616061;font-size:12.5px;display:flex;flex-wrap:wrap;gap:2px 14px}
-code{font:12px/1.5 Menlo,Consolas,"DejaVu Sans Mono",monospace;color:#c01343;background:#f7f7f8;border:1px solid #ddd;border-radius:3px;padding:1px 3px}
-.a{display:flex;gap:8px;margin:10px 0}.a button{font:700 13px Lato,Arial,"DejaVu Sans",sans-serif;border:1px solid #bbb;border-radius:4px;background:#fff;padding:6px 12px;color:#1d1c1d}
-.a .primary{background:#007a5a;border-color:#007a5a;color:#fff}.a .danger{background:#e01e5a;border-color:#e01e5a;color:#fff}
-.t{margin:8px 0 2px;border-left:2px solid #ddd;padding-left:12px}.t .m{padding:4px 0;border:0}.t .pic{width:22px;height:22px;font-size:11px;border-radius:4px}
-.only{background:#fdf8ee}.only .eye{color:#616061;font-size:12px}a{color:#1264a3;text-decoration:none}
-</style><header># {{.Channel}}</header>
-{{define "m"}}<div class="m{{if .Only}} only{{end}}"><div class="pic">w</div><div style="flex:1;min-width:0">{{if .Only}}<div class="eye">👁 Only visible to you</div>{{end}}<div class="who"><b>watchdog</b> <i>APP</i><span>{{.At}}{{if .Edited}} (edited){{end}}</span></div>
-{{range .Blocks}}{{if eq .Type "header"}}<div class="b h">{{.HTML}}</div>{{else if eq .Type "section"}}<div class="b">{{.HTML}}</div>{{else if eq .Type "context"}}<div class="b c">{{range .Elements}}<span>{{.Note}}</span>{{end}}</div>{{else if eq .Type "actions"}}<div class="a">{{range .Elements}}<button class="{{.Style}}">{{.Label}}</button>{{end}}</div>{{end}}{{end}}
-{{if .Thread}}<div class="t">{{range .Thread}}{{template "m" .}}{{end}}</div>{{end}}</div></div>{{end}}
-{{range .Messages}}{{template "m" .}}{{end}}`))
+//go:embed page.html.tmpl
+var pageText string
+
+var page = template.Must(template.New("page").Parse(pageText))

@@ -103,7 +103,7 @@ func (s *step) answer() bool {
 	s.i.Unanswered++
 	due := s.i.AckBy
 	s.i.AckBy = s.p.Response.Due(s.i.Severity, s.i.Unanswered-s.i.AckFrom, s.at)
-	text := fmt.Sprintf("no acknowledgement of this %s by %s (deadline %d);  ", s.i.Severity,
+	text := fmt.Sprintf("no acknowledgement of this %s by %s (deadline %d); ", s.i.Severity,
 		due.UTC().Format("2006-01-02 15:04:05 UTC"), s.i.Unanswered)
 	if s.i.AckBy.IsZero() {
 		text += "no further deadline"

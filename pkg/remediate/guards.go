@@ -45,7 +45,7 @@ func Guards() []Guard {
 		{"blind", incident.C2, true, "watchdog can trust its data", seeing},
 		{"max unhealthy", incident.C2, false, "there is no storm: not too many targets are in breach at once",
 			fewUnhealthy},
-		{"external_alert", incident.C2, false, "for an external alert, one of watchdog's own sources also reports unhealthy",
+		{"external alert", incident.C2, false, "for an external alert, one of watchdog's own sources also reports unhealthy",
 			confirmed},
 		{CorroborationGuard, incident.C3, false, "two kinds of sources report unhealthy, unless single_source waives this",
 			corroborated},

@@ -171,11 +171,11 @@ func TestGuardsHold(t *testing.T) {
 		{"INV-16 told from outside, and own eyes see nothing", "scale", func(f *Facts) {
 			f.Alert.Source = SourceAlertmanager
 			f.Signals[0].Bad, f.Signals[1].Bad = false, false
-		}, "external_alert", incident.Wait, "0 report unhealthy and 2 healthy"},
+		}, "external alert", incident.Wait, "0 report unhealthy and 2 healthy"},
 		{"INV-16 told from outside, and nobody looks", "job", func(f *Facts) {
 			f.Alert.Source,
 				f.Signals = SourceAlertmanager, nil
-		}, "external_alert", incident.Wait, "0 report unhealthy and 0 healthy (none)"},
+		}, "external alert", incident.Wait, "0 report unhealthy and 0 healthy (none)"},
 		{"the second source cannot tell", "restart", func(f *Facts) { f.Signals[0].Known = false },
 			"corroboration", incident.Wait, "1 of 2"},
 		{"the second source is old", "restart", func(f *Facts) { f.Signals[0].At = at(f, time.Minute) },
@@ -311,7 +311,7 @@ func TestGuardsLetPassAndSayWhy(t *testing.T) {
 		{"INV-16 own eyes see it, too", "scale", func(f *Facts) {
 			f.Alert.Source, f.Signals = SourceAlertmanager,
 				f.Signals[:1]
-		}, "external_alert", "1 of watchdog's own sources report unhealthy"},
+		}, "external alert", "1 of watchdog's own sources report unhealthy"},
 		{"one source is enough to scale", "scale", func(f *Facts) { f.Signals = nil },
 			"corroboration", "class C3 and above"},
 		{"a deploy before the incident is no meddling", "rollback", func(f *Facts) {}, "human change", "0 of 1"},

@@ -1,6 +1,7 @@
 package review
 
 import (
+	_ "embed"
 	"io"
 	"strings"
 	"text/template"
@@ -51,56 +52,8 @@ func literal(s string) string {
 	return b.String()
 }
 
-var markdown = template.Must(template.New("markdown").Funcs(functions).Funcs(template.FuncMap{"literal": literal}).Parse(`# Post-Incident Review - {{literal .Target}}
+//go:embed review.md.tmpl
+var markdownText string
 
-**Incident**: {{literal .ID}}, {{.Severity}}: {{literal .Title}}  
-**Date**: {{day .Opened}}  
-**Duration**: {{if .Ended.IsZero}}ongoing{{else}}{{.Duration}}{{end}}  
-**Impact**: {{if .Impact}}{{literal .Impact}}{{else}}_to be filled in_{{end}}
-{{- if not .Due.IsZero}}  
-**Review due**: {{day .Due}}{{end}}
-
-| | at (UTC) | after | from |
-|---|---|---|---|
-{{range .Marks}}| {{.Name}} | {{if .At.IsZero}}{{literal .None}} | | {{else}}{{when .At}} | {{.After}} | {{if .Row}}[{{.Row}}]{{end}} {{end}}|
-{{end}}
-Measurements:
-{{range .Measured}}- {{literal .}}
-{{end}}
-## Changes before the incident
-{{range .Before}}- {{literal .}}
-{{else}}Unknown.
-{{end}}
-## Timeline
-{{range .Rows}}{{if and $.Dropped (eq .N (add 11 $.Dropped))}}- … {{$.Dropped}} entries are only in the audit record
-{{end}}- [{{.N}}] {{clock .At}} UTC: **{{literal (print .Kind)}}** {{literal .Text}}
-{{end}}
-## Actions
-{{range .Done}}- {{literal .Summary}}: **{{literal (print .Verdict)}}**{{if .Reason}} ({{literal .Reason}}){{end}}{{if .Row}} [{{.Row}}]{{end}}
-{{else}}None.
-{{end}}
-## Actions not taken, and why
-{{range .Refused}}- [{{.N}}] {{literal .Text}}
-{{else}}None.
-{{end}}{{range .Last}}- last answer of guard {{literal .Guard}}: {{.Hold}}: {{literal .Reason}}
-{{end}}
-## Notifications
-{{range .Told}}- {{literal .Receiver}}: {{literal .State}}{{if not .At.IsZero}}, {{when .At}} UTC{{end}}{{if .Error}}, failed: {{literal .Error}}{{end}}
-{{else}}None.
-{{end}}
-## Root Cause
-{{if .RootCause}}{{range lines .RootCause}}{{literal .}}
-{{end}}{{else}}_to be filled in_
-{{end}}
-## Lessons
-{{if .Lessons}}{{range lines .Lessons}}{{literal .}}
-{{end}}{{else}}_to be filled in_
-{{end}}
-## Action Items
-{{range $k, $a := .ActionItems}}{{add $k 1}}. [{{if .Done}}x{{else}} {{end}}] {{literal .What}} ({{literal .Owner}}, due {{literal .Due}})
-{{else}}_to be filled in_
-{{end}}{{if or .Contacts .Links}}
-## Quick reference
-{{range .Contacts}}- {{literal .}}
-{{end}}{{range .Links}}- {{literal .Name}}: <{{address .URL}}>
-{{end}}{{end}}`))
+var markdown = template.Must(template.New("markdown").Funcs(functions).
+	Funcs(template.FuncMap{"literal": literal}).Parse(markdownText))
