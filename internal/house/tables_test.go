@@ -113,8 +113,8 @@ func TestEveryActionIsKnownEverywhere(t *testing.T) {
 			"give the value actions in %svalues.yaml the key %s: false", chart, name)
 		wants(has(schema(t, chart+"values.schema.json"), "properties", "actions", "properties", name),
 			"give properties.actions in %svalues.schema.json the key %s", chart, name)
-		wants(strings.Contains(textOf(chart+"templates/_helpers.tpl"), "$act."+name),
-			"grant its Rights in watchdog.targetRules of %stemplates/_helpers.tpl if $act.%s; test/chart compares "+
+		wants(strings.Contains(textOf(chart+"templates/_rbac.tpl"), "$act."+name),
+			"grant its Rights in watchdog.targetRules of %stemplates/_rbac.tpl if $act.%s; test/chart compares "+
 				"them with its row", chart, name)
 		wants(strings.Contains(admission, "$act."+name) || strings.Contains(admission, `"actions" "`+name+`"`),
 			"let an admission policy of %stemplates take what it writes if $act.%s: without that the API server "+
@@ -135,7 +135,7 @@ func TestEveryActionIsKnownEverywhere(t *testing.T) {
 }
 
 // olderGuards are the files of guards that are older than the rule that a guard has a mutant, and the ledger's.
-var olderGuards = []string{"silence", "maintenance", "stale", "externalalert", "settling", "paused", "target", "disruption",
+var olderGuards = []string{"silence", "maintenance", "stale", "externalalert", "settling", "paused", "target", "pdb",
 	"ledger"}
 
 // TestEveryGuardIsKnownEverywhere walks remediate.Guards.

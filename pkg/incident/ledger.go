@@ -7,12 +7,6 @@ import (
 	"time"
 )
 
-// Rate is a count in a sliding window.
-type Rate struct {
-	Count int
-	Per   time.Duration
-}
-
 // Limits are what the ledger holds every reservation to (INV-17).
 type Limits struct {
 	PerTarget    Rate
@@ -280,100 +274,6 @@ func (l Ledger) checkSingleFlight(op Op) Answer {
 			other.Plan.Action, op.Plan.Target)}
 	}
 	return Answer{Guard: "single flight", Reason: "0 other ops in flight on the target"}
-}
-
-// checkCooldown looks at the target's other incidents only: within one incident
-// settling and verifying keep the rungs apart. The pause grows with each of them
-// (INV-22).
-func (l Ledger) checkCooldown(op Op, now time.Time, lim Limits) Answer {
-	last, target := time.Time{}, op.Plan.Target.String()
-	for _, s := range l.Spent {
-		if s.Target == target && s.Incident != op.Incident && s.EndedAt.After(last) {
-			last = s.EndedAt
-		}
-	}
-	if last.IsZero() {
-		return Answer{Guard: "cooldown", Reason: fmt.Sprintf("no op for another incident on the target yet; "+
-			"cooldown is %s", lim.Cooldown)}
-	}
-	n := l.cycles(target, op.Incident, now, lim.Quarantine.Per)
-	need := pause(lim.Cooldown, n, lim.Quarantine.Per)
-	since := max(0, now.Sub(last))
-	a := Answer{Guard: "cooldown", Reason: fmt.Sprintf("the last op for another incident on the target ended %s "+
-		"ago; cooldown is %s", since.Round(time.Second), need)}
-	if n > 1 {
-		a.Reason += fmt.Sprintf(" after %d such incidents in %s", n, lim.Quarantine.Per)
-	}
-	if since < need {
-		a.Hold, a.RetryAt = Wait, last.Add(need)
-	}
-	return a
-}
-
-func (l Ledger) checkConcurrent(op Op, limit int) Answer {
-	n := 0
-	for _, o := range l.Ops {
-		if o.ID != op.ID && o.Plan.Action != ActionRevert {
-			n++
-		}
-	}
-	a := Answer{Guard: "concurrent ops", Reason: fmt.Sprintf("%d of %d ops in flight in the cluster", n, limit)}
-	if n >= limit {
-		a.Hold = Wait
-	}
-	return a
-}
-
-func (l Ledger) checkRate(name string, r Rate, now time.Time, counts func(Spent) bool) Answer {
-	n, oldest := 0, now
-	for _, s := range l.Spent {
-		if counts(s) && (s.EndedAt.IsZero() || now.Sub(s.At) < r.Per) {
-			n++
-			if s.At.Before(oldest) {
-				oldest = s.At
-			}
-		}
-	}
-	a := Answer{Guard: name, Reason: fmt.Sprintf("%d of %d ops used in %s", n, r.Count, r.Per)}
-	if n >= r.Count {
-		a.Hold, a.RetryAt = Wait, oldest.Add(r.Per)
-	}
-	return a
-}
-
-// checkPods counts the pods that ops disturb, at worst. What one op disturbs is never
-// forbidden for its size alone: then a large workload could never be helped.
-func (l Ledger) checkPods(op Op, r Rate, now time.Time) Answer {
-	a := Answer{Guard: "budget of pods"}
-	if r.Per <= 0 {
-		a.Reason = "no limit on pods"
-		return a
-	}
-	var used []Spent
-	n := 0
-	for _, s := range l.Spent {
-		if s.Op != op.ID && s.Pods > 0 && (s.EndedAt.IsZero() || now.Sub(s.At) < r.Per) {
-			n += s.Pods
-			used = append(used, s)
-		}
-	}
-	a.Reason = fmt.Sprintf("%d of %d pods disturbed in %s; this op adds %d", n, r.Count, r.Per, op.Plan.Price)
-	switch {
-	case op.Plan.Price <= 0 || n+op.Plan.Price <= r.Count:
-		return a
-	case n == 0 && r.Count > 0:
-		a.Reason += "; larger than the budget, allowed because no other op used it"
-		return a
-	}
-	a.Hold = Wait
-	slices.SortFunc(used, func(x, y Spent) int { return x.At.Compare(y.At) })
-	for _, s := range used {
-		n -= s.Pods
-		if a.RetryAt = s.At.Add(r.Per); n+op.Plan.Price <= r.Count {
-			break
-		}
-	}
-	return a
 }
 
 func or(s, otherwise string) string {
