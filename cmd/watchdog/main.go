@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -15,12 +14,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-)
-
-// Exit codes.
-const (
-	exitFailed  = 1 // it could not be done, or the answer is no
-	exitMisused = 2 // a flag or argument is wrong
 )
 
 func main() {
@@ -44,18 +37,6 @@ func run(ctx context.Context, args []string) int {
 	fmt.Fprintln(root.ErrOrStderr(), "watchdog:", err)
 	return exitCode(err)
 }
-
-// exitCode is what an error means to the shell.
-func exitCode(err error) int {
-	var misuse misused
-	if errors.As(err, &misuse) {
-		return exitMisused
-	}
-	return exitFailed
-}
-
-// misused marks an error of the person who typed the command.
-type misused struct{ error }
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{

@@ -217,7 +217,7 @@ var mutants = []mutant{
 	{"an acknowledgement answers a graver severity (X40)", "pkg/incident/deadlines.go",
 		"	void := !had.At.IsZero() && s.i.Severity.Worse(had.Severity)",
 		"	void := !had.At.IsZero() && had.Severity == \"x\""},
-	{"a graver severity is the same page (X40)", "pkg/notify/pagerduty/events.go",
+	{"a graver severity is the same page (X40)", "pkg/notify/pagerduty/lifecycle.go",
 		"	case !open || state == \"triggered\" && notify.Rings(i, prev):",
 		"	case !open:"},
 	{"connections are not tried (X101)", "pkg/httpclient/httpclient.go",
@@ -235,7 +235,7 @@ var mutants = []mutant{
 			"		d.set(k, was, e, nil)\n" +
 			"		d.news = append(d.news, AlertState{Alert: a, State: Resolved, SeenAt: d.now})",
 		"	case was == nil:\n		d.set(k, was, e, nil)"},
-	{"nobody reads the name of a pod that is gone (X03)", "pkg/ingest/resolve.go",
+	{"nobody reads the name of a pod that is gone (X03)", "pkg/ingest/target.go",
 		"if len(w.Name) > length && podNameOf",
 		"if len(w.Name) > length+1000 && podNameOf"},
 	{"one odd alert costs its whole group (X05)", "pkg/ingest/decode.go",

@@ -119,18 +119,7 @@ func (p *PagerDuty) Notify(ctx context.Context, i incident.Incident, prev incide
 		return prev, err
 	}
 	for _, x := range events {
-		e := &pagerduty.V2Event{RoutingKey: key, DedupKey: x.Key, Action: x.Action, Client: "watchdog"}
-		if x.Action == "trigger" {
-			quick := p.reference.Of(i)
-			e.Payload = payload(i, quick)
-			if x.Key != prev.Ref && prev.Ref != "" {
-				e.Payload.Details.(map[string]any)["page_before"] = prev.Ref
-			}
-			p.applyTemplates(ctx, i, quick, e.Payload)
-			for _, l := range quick.Links {
-				e.Links = append(e.Links, map[string]string{"href": l.URL, "text": l.Name})
-			}
-		}
+		e := p.event(ctx, i, prev, x, key)
 		if err := p.send(ctx, i, e); err != nil {
 			return prev, err
 		}

@@ -43,6 +43,25 @@ func (p *PagerDuty) applyTemplates(ctx context.Context, i incident.Incident, qui
 	}
 }
 
+// event is the request for one event: of a page also its text, its details and its links.
+func (p *PagerDuty) event(ctx context.Context, i incident.Incident, prev incident.Receipt, x Event,
+	key string) *pagerduty.V2Event {
+	e := &pagerduty.V2Event{RoutingKey: key, DedupKey: x.Key, Action: x.Action, Client: "watchdog"}
+	if x.Action != "trigger" {
+		return e
+	}
+	quick := p.reference.Of(i)
+	e.Payload = payload(i, quick)
+	if x.Key != prev.Ref && prev.Ref != "" {
+		e.Payload.Details.(map[string]any)["page_before"] = prev.Ref
+	}
+	p.applyTemplates(ctx, i, quick, e.Payload)
+	for _, l := range quick.Links {
+		e.Links = append(e.Links, map[string]string{"href": l.URL, "text": l.Name})
+	}
+	return e
+}
+
 func payload(i incident.Incident, quick notify.QuickReference) *pagerduty.V2Payload {
 	level := map[incident.Severity]string{incident.P0: "critical", incident.P1: "error", incident.P2: "warning",
 		incident.P3: "info"}[i.Severity]
