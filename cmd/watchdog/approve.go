@@ -106,7 +106,7 @@ func printPlan(w io.Writer, r incident.Request) {
 	if p.Lease > 0 {
 		fmt.Fprintf(w, "lease    reverted after %s\n", p.Lease)
 	}
-	fmt.Fprintf(w, "disrupts %d pods at worst\nplan     %s\nuntil    %s\n", p.Price, p.Hash,
+	fmt.Fprintf(w, "disrupts at most %d pods\nplan     %s\nuntil    %s\n", p.Price, p.Hash,
 		r.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
 	if r.Quorum > 1 {
 		fmt.Fprintf(w, "needs    %d approvers other than the requester\n", r.Quorum)

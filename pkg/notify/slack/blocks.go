@@ -110,7 +110,7 @@ func slackPlan(r incident.Request) string {
 			strutil.Shorten(p.After, 100))
 	}
 	lines = append(lines, escape(strutil.Shorten(object, 600)))
-	facts := []string{fmt.Sprintf("disrupts %d pods at worst", p.Price)}
+	facts := []string{fmt.Sprintf("disrupts at most %d pods", p.Price)}
 	if p.Lease > 0 {
 		facts = append(facts, fmt.Sprintf("reverted after %s", p.Lease))
 	} else if p.Is != "" {
