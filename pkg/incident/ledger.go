@@ -7,25 +7,6 @@ import (
 	"time"
 )
 
-// Limits are what the ledger holds every reservation to (INV-17).
-type Limits struct {
-	PerTarget    Rate
-	PerNamespace Rate
-	Cluster      Rate
-	// Pods bounds the pods that ops disturb in the cluster; without a window there is no
-	// limit. One op that alone needs more is allowed while nothing else has used any.
-	Pods       Rate
-	Concurrent int
-	// Cooldown is the pause between incidents on one target; it doubles with each
-	// within the window of Quarantine.
-	Cooldown time.Duration
-	// Quarantine is in how many incidents watchdog may act on one target before it
-	// is left to people (INV-22). The zero value sets no limit.
-	Quarantine Rate
-	// MinInterval is the least time between the starts of two disruptive ops (INV-24).
-	MinInterval time.Duration
-}
-
 // Ledger is the one object that every op is reserved in, by compare-and-swap.
 // It holds the kill switch too, so that a reservation and a hold cannot miss
 // each other.
@@ -134,28 +115,6 @@ func (l Ledger) InFlight(target Target) (Op, bool) {
 		}
 	}
 	return Op{}, false
-}
-
-// Check answers whether op may be reserved now: one Answer per limit, each with
-// its numbers.
-func (l Ledger) Check(op Op, now time.Time, lim Limits) []Answer {
-	t := op.Plan.Target
-	answers := []Answer{l.checkHold(now), l.checkSingleFlight(op)}
-	if op.Plan.Action == ActionRevert {
-		return answers
-	}
-	return append(answers,
-		l.checkQuarantine(op, now, lim.Quarantine),
-		l.checkCooldown(op, now, lim),
-		l.checkMinInterval(op, now, lim.MinInterval),
-		l.checkConcurrent(op, lim.Concurrent),
-		l.checkRate("budget per target", lim.PerTarget, now,
-			func(s Spent) bool { return s.Op != op.ID && s.Target == t.String() }),
-		l.checkRate("budget per namespace", lim.PerNamespace, now,
-			func(s Spent) bool { return s.Op != op.ID && s.Namespace == t.Namespace }),
-		l.checkRate("budget of the cluster", lim.Cluster, now, func(s Spent) bool { return s.Op != op.ID }),
-		l.checkPods(op, lim.Pods, now),
-	)
 }
 
 // Reserve returns the ledger with op in it, or the answer that refuses it. The
