@@ -14,7 +14,7 @@ var seconds = map[string]edit{
 	"no data counts as breach": {"pkg/incident/step.go",
 		"	if lead.Verdict != Breach && !(lead.Verdict == Conflict",
 		"	if lead.Verdict == OK && !(lead.Verdict == Conflict"},
-	"a rollback is rolled back": {"pkg/remediate/rollback.go",
+	"a rollback is rolled back": {"pkg/remediate/suspect.go",
 		"		if !good || !rec.GoodAt",
 		"		if !good || rec.RestoredBy != \"\" || !rec.GoodAt"},
 	"a storm is not remembered": {"pkg/engine/globalstate.go",
@@ -121,7 +121,7 @@ var mutants = []mutant{
 	{"back to a revision that was never good", "pkg/remediate/rollback.go",
 		"	case rec.GoodAt.IsZero():",
 		"	case rec.UID == \"\":"},
-	{"a deploy stays suspect forever", "pkg/remediate/rollback.go",
+	{"a deploy stays suspect forever", "pkg/remediate/suspect.go",
 		"	case after > f.Settings.SuspectWindow:",
 		"	case after > 1000*f.Settings.SuspectWindow:"},
 	// Ladder, scale, leases.

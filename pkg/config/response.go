@@ -47,29 +47,15 @@ func (c *Config) setResponse() {
 }
 
 func (v *validator) response(c *Config) {
-	names := map[string]bool{weekdays: true}
-	seen := map[string]bool{}
-	for k, t := range c.TimeIntervals {
-		a := at{"time_intervals", k}
-		if t.Name == "" || seen[t.Name] {
-			v.fail(a.key("name"), "missing or duplicate time interval name %q", t.Name)
-		}
-		names[t.Name], seen[t.Name] = true, true
-		if len(t.TimeIntervals) == 0 {
-			v.fail(a.key("time_intervals"), "time_intervals is empty: it would match all times")
-		}
-		if _, err := c.Calendar(t.Name); err != nil {
-			v.fail(a, "%v", err)
-		}
-	}
-	told := map[incident.Severity]bool{}
+	names := v.timeIntervals(c)
+	seen := map[incident.Severity]bool{}
 	for k, r := range c.Response {
 		a := at{"response", k}
 		v.severity(a.key("severity"), r.Severity)
-		if told[r.Severity] {
+		if seen[r.Severity] {
 			v.fail(a.key("severity"), "duplicate severity %s", r.Severity)
 		}
-		told[r.Severity] = true
+		seen[r.Severity] = true
 		v.span(a.key("within"), time.Duration(r.Within), time.Second, 30*24*time.Hour)
 		v.during(a, r.During, names)
 		v.steps(a, r, c, names)

@@ -36,3 +36,23 @@ func (v *validator) during(a at, name string, names map[string]bool) {
 		v.fail(a.key("during"), "unknown time interval %q", name)
 	}
 }
+
+// timeIntervals checks the named intervals, and returns their names.
+func (v *validator) timeIntervals(c *Config) map[string]bool {
+	names := map[string]bool{weekdays: true}
+	seen := map[string]bool{}
+	for k, t := range c.TimeIntervals {
+		a := at{"time_intervals", k}
+		if t.Name == "" || seen[t.Name] {
+			v.fail(a.key("name"), "missing or duplicate time interval name %q", t.Name)
+		}
+		names[t.Name], seen[t.Name] = true, true
+		if len(t.TimeIntervals) == 0 {
+			v.fail(a.key("time_intervals"), "time_intervals is empty: it would match all times")
+		}
+		if _, err := c.Calendar(t.Name); err != nil {
+			v.fail(a, "%v", err)
+		}
+	}
+	return names
+}
