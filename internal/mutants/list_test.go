@@ -144,7 +144,7 @@ var mutants = []mutant{
 	{"a target that keeps coming back is never left to people", "pkg/incident/quarantine.go",
 		"	case on && q.Incident != op.Incident:",
 		"	case on && q.Incident == \"x\":"},
-	{"the pause between incidents does not grow", "pkg/incident/quarantine.go", "		d *= 2", "		d += 0"},
+	{"the pause between incidents does not grow", "pkg/incident/cooldown.go", "		d *= 2", "		d += 0"},
 	// Pods that take their time.
 	{"pods that are still starting are judged (X102)", "pkg/incident/verdict.go",
 		"	late = late && !op.comes(e.Rollout, at)",

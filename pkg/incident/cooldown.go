@@ -32,3 +32,12 @@ func (l Ledger) checkCooldown(op Op, now time.Time, lim Limits) Answer {
 	}
 	return a
 }
+
+// pause is the cooldown after the given number of cycles: it doubles with each.
+func pause(cooldown time.Duration, cycles int, longest time.Duration) time.Duration {
+	d := cooldown
+	for k := 1; k < cycles && d < longest; k++ {
+		d *= 2
+	}
+	return max(cooldown, min(d, longest))
+}

@@ -31,15 +31,6 @@ func (l Ledger) cycles(target, but string, now time.Time, window time.Duration) 
 	return len(seen)
 }
 
-// pause is the cooldown after the given number of cycles: it doubles with each.
-func pause(cooldown time.Duration, cycles int, longest time.Duration) time.Duration {
-	d := cooldown
-	for k := 1; k < cycles && d < longest; k++ {
-		d *= 2
-	}
-	return max(cooldown, min(d, longest))
-}
-
 // Quarantined returns the quarantine of the target that nobody has lifted.
 func (l Ledger) Quarantined(target string) (Quarantine, bool) {
 	for _, q := range l.Quarantines {

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
 // ErrFenced says that a request was not sent because this replica does not lead
@@ -98,4 +100,63 @@ func exempt(path string) bool {
 		return resource == "events"
 	}
 	return false
+}
+
+// guardedLock opens the fence with each renewal, counted from before the request
+// was sent, and gives up only a lease that is ours.
+type guardedLock struct {
+	resourcelock.Interface
+	fence    *fence
+	deadline time.Duration
+	holder   string // as last read or written; used by the elector's goroutine only
+	by       *occupation
+	retry    time.Duration
+}
+
+// Get waits as long as the lease belongs to another installation: it is not ours to
+// stand for, also while nobody holds it.
+func (l *guardedLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	for {
+		r, raw, err := l.Interface.Get(ctx)
+		if err == nil {
+			l.holder = r.HolderIdentity
+			other := l.by.other()
+			l.by.tell(other)
+			if other != "" && l.holder != l.Identity() {
+				select {
+				case <-ctx.Done():
+					return nil, nil, ctx.Err()
+				case <-time.After(l.retry):
+				}
+				continue
+			}
+		}
+		return r, raw, err
+	}
+}
+
+func (l *guardedLock) Create(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
+	return l.noted(r, func() error { return l.Interface.Create(ctx, r) })
+}
+
+func (l *guardedLock) Update(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
+	if r.HolderIdentity == "" {
+		l.fence.extend(time.Time{})
+		if l.holder != l.Identity() {
+			return errors.New("the lease was not released: another replica holds it")
+		}
+	}
+	return l.noted(r, func() error { return l.Interface.Update(ctx, r) })
+}
+
+func (l *guardedLock) noted(r resourcelock.LeaderElectionRecord, send func() error) error {
+	at := time.Now()
+	if err := send(); err != nil {
+		return err
+	}
+	l.holder = r.HolderIdentity
+	if r.HolderIdentity == l.Identity() {
+		l.fence.extend(at.Add(l.deadline))
+	}
+	return nil
 }

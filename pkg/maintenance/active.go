@@ -91,36 +91,6 @@ func later(a, b *Now) *Now {
 	return a
 }
 
-// String is until when, by whom and why, without what changes from check to check.
-func (n Now) String() string {
-	until := "until further notice"
-	if !n.End.IsZero() {
-		until = "until " + n.End.UTC().Format("2006-01-02 15:04 UTC")
-	}
-	return "in maintenance " + until + n.words()
-}
-
-// Left says the same for a decision of this moment, with how much time is left.
-func (n Now) Left(now time.Time) string {
-	if n.End.IsZero() {
-		return n.String()
-	}
-	return fmt.Sprintf("in maintenance until %s, %s left%s", clock(n.End, now), short(n.End.Sub(now)), n.words())
-}
-
-// short is a span in two units at most: 42m, 2h5m.
-func short(d time.Duration) string {
-	switch d = max(d, 0); {
-	case d < time.Minute:
-		return d.Round(time.Second).String()
-	case d < time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d.Truncate(time.Minute)%time.Hour == 0:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
-}
-
 // MayDeploy says whether the target may be deployed at a moment, and why. A window that
 // forbids counts more than one that is required.
 func MayDeploy(windows []Window, target string, now time.Time) (bool, string) {

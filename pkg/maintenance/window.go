@@ -8,7 +8,6 @@
 package maintenance
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -73,23 +72,6 @@ func (e Effects) Check() error {
 		return fmt.Errorf("sla: unknown value %q; expected one of: exclude, include", e.SLA)
 	}
 	return nil
-}
-
-// String names the effects that are not the first of their kind.
-func (e Effects) String() string {
-	all := ""
-	for _, x := range []struct{ name, value, none string }{
-		{"page", string(e.Page), string(PageNormal)}, {"remediate", string(e.Remediate), string(RemediateNormal)},
-		{"deploy", string(e.Deploy), string(DeployAny)}, {"sla", string(e.SLA), string(SLAInclude)},
-	} {
-		if x.value != "" && x.value != x.none {
-			all += " " + x.name + "=" + x.value
-		}
-	}
-	if all == "" {
-		return "none"
-	}
-	return all[1:]
 }
 
 // Public is the post of a window on the status page.
@@ -196,22 +178,4 @@ func (w Window) Extended() time.Duration {
 		return 0
 	}
 	return w.Until.Sub(w.First)
-}
-
-// clock is a moment in words; the date only where it is not today's.
-func clock(t, now time.Time) string {
-	t = t.UTC()
-	if t.Format(time.DateOnly) == now.UTC().Format(time.DateOnly) {
-		return t.Format("15:04 UTC")
-	}
-	return t.Format("2006-01-02 15:04 UTC")
-}
-
-// words name who and why.
-func (w Window) words() string {
-	text := ""
-	if w.By != "" {
-		text = ", by " + w.By
-	}
-	return text + ": " + cmp.Or(w.Reason, "window "+w.Name)
 }
