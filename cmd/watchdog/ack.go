@@ -10,14 +10,16 @@ func newAck() *cobra.Command {
 	f, reason := cluster{}, ""
 	c := &cobra.Command{
 		Use:   "ack ID",
-		Short: "Say that an incident is yours: nobody else is asked any more",
-		Long: `Ack takes an incident on. Its deadline for an answer ends, and PagerDuty and Slack are
-shown who has it. The first one counts. watchdog goes on as before: to make it
-keep its hands off, hold the workload. ID may be a unique beginning of the id, or
-a target's name for its newest incident.
+		Short: "Acknowledge an incident",
+		Long: `Ack acknowledges an incident: escalation stops, and PagerDuty and Slack show who has it.
+The first acknowledgement counts; later ones are refused with the name of its owner.
+watchdog continues its ladder. To stop it, use "watchdog hold".
 
-It is kept on the incident itself, so it works while watchdog is down. It takes the
-right to patch incidents in watchdog's namespace.`,
+ID is a unique prefix of the incident's ID, or the name of a target for its newest
+incident.
+
+Ack also works while watchdog is down. It requires the right to patch incidents in
+watchdog's namespace.`,
 		Example: "  watchdog ack 01m869s2 --reason \"looking at the database\"",
 		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {

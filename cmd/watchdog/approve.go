@@ -14,17 +14,19 @@ func newApprove() *cobra.Command {
 	f, plan, reason := cluster{}, "", ""
 	c := &cobra.Command{
 		Use:   "approve ID [--plan HASH]",
-		Short: "Allow a plan that watchdog asks about (mode approve)",
-		Long: `Approve allows one action, exactly as it was shown: --plan is the beginning of the
-plan's hash, at least 6 characters. Without it the plan is shown, and nothing is
-allowed. The word counts once, until the time that is shown; if the workload
-changes before, watchdog asks again. Every guard is asked a last time before the
-action, so an approved plan may still be held, and watchdog says why.
+		Short: "Approve a plan (mode approve)",
+		Long: `Approve allows one plan, exactly as shown: --plan is a prefix of its hash, at least 6
+characters. Without --plan, the command prints the plan and approves nothing. An approval
+is valid for one action and expires at the time shown. If the workload changes before
+that, watchdog asks again. All guards are checked again before the action; if one refuses,
+watchdog reports the reason.
 
-ID may be a unique beginning of the id, or a target's name for its newest incident.
-Who may patch incidents in watchdog's namespace may approve; the name that is
-recorded is the one by which the API server knows you. So it is with ack, deny, note,
-severity and publish. undo and hold --all take the right to patch ledgers there.`,
+ID is a unique prefix of the incident's ID, or the name of a target for its newest
+incident.
+
+It requires the right to patch incidents in watchdog's namespace, as do ack, deny, note,
+severity and publish; undo and hold --all require the right to patch ledgers. watchdog
+records your user name as the API server knows it.`,
 		Example: "  watchdog approve 01m869s2\n  watchdog approve 01m869s2 --plan 3f9a1c77d0e2 --reason \"the " +
 			"release of 14:02 did it\"",
 		Args: exactly(1, "one ID"),
@@ -45,8 +47,8 @@ severity and publish. undo and hold --all take the right to patch ledgers there.
 		},
 	}
 	f.register(c)
-	c.Flags().StringVar(&plan, "plan", "", "beginning of the plan's hash, as it was shown")
-	c.Flags().StringVar(&reason, "reason", "", "why; shown with the incident")
+	c.Flags().StringVar(&plan, "plan", "", "prefix of the plan's hash")
+	c.Flags().StringVar(&reason, "reason", "", "reason; shown with the incident")
 	return c
 }
 

@@ -163,7 +163,7 @@ func newAuditShow() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&want.Incident, "incident", "", "show records of this incident only")
 	f.StringVar(&want.Target, "target", "", "show records of targets whose namespace/kind/name contains this text only")
-	f.StringVar(&want.Kind, "kind", "", "show records of this kind only: act, outcome, word, config, paged, …")
+	f.StringVar(&want.Kind, "kind", "", "show records of this kind only: act, outcome, responder, config, paged, …")
 	f.StringVar(&want.Op, "op", "", "show records of this op only")
 	f.DurationVar(&since, "since", 0, "show records of this last period only: 2h")
 	f.StringVarP(&output, "output", "o", formatText, "text or json")

@@ -12,10 +12,12 @@ func newDeny() *cobra.Command {
 	f, plan, reason := cluster{}, "", ""
 	c := &cobra.Command{
 		Use:   "deny ID --reason WHY",
-		Short: "Forbid a plan that watchdog asks about (mode approve)",
-		Long: `Deny forbids the plan that an incident asks about, also after an approval, until the
-write. watchdog goes on with the ladder's next rung. ID may be a unique beginning of
-the id, or a target's name for its newest incident.`,
+		Short: "Deny a plan (mode approve)",
+		Long: `Deny rejects the plan that waits for approval. It also revokes an approval that has not
+been used yet. watchdog continues with the next rung of the ladder.
+
+ID is a unique prefix of the incident's ID, or the name of a target for its newest
+incident.`,
 		Example: "  watchdog deny 01m869s2 --reason \"the database is the cause\"",
 		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -26,7 +28,7 @@ the id, or a target's name for its newest incident.`,
 		},
 	}
 	f.register(c)
-	c.Flags().StringVar(&plan, "plan", "", "beginning of the plan's hash; default: whatever is asked now")
-	c.Flags().StringVar(&reason, "reason", "", "why; shown with the incident")
+	c.Flags().StringVar(&plan, "plan", "", "prefix of the plan's hash (default: the plan that waits for approval)")
+	c.Flags().StringVar(&reason, "reason", "", "reason; shown with the incident")
 	return c
 }

@@ -19,14 +19,16 @@ func newHold() *cobra.Command {
 	reason, all, long := "", false, time.Duration(0)
 	c := &cobra.Command{
 		Use:   "hold (NAMESPACE | NAMESPACE/DEPLOYMENT | --all) --reason WHY [--for DURATION]",
-		Short: "Forbid every action on a workload, a namespace, or everywhere",
-		Long: `Hold makes watchdog keep its hands off. It goes on looking and telling.
+		Short: "Stop all actions on a workload, on a namespace, or everywhere",
+		Long: `Hold stops all actions on a workload, on a namespace, or everywhere. watchdog continues to
+probe, evaluate rules and notify.
 
-A hold on a workload or a namespace is the annotation watchdog.io/hold on that
-object; --all sets the kill switch in watchdog's ledger. Both work while watchdog
-is down, and need only your own rights. With --for the hold ends by itself; without it,
-it is easily forgotten: ` + "`watchdog status`" + ` shows it with its age, and what stays in breach
-under it for guards.hold_limit (30m) pages a person. Without this command:
+A hold on a workload or namespace is the annotation watchdog.io/hold on that object; --all
+sets the kill switch in the ledger. Both work while watchdog is down and require only your
+own rights. With --for, the hold expires. Without it, ` + "`watchdog status`" + ` shows its age, and
+watchdog pages when a target stays in breach for guards.hold_limit (30m) under a hold.
+
+Without this command:
 
   kubectl annotate deployment NAME watchdog.io/hold="why"
   kubectl -n watchdog patch ledger watchdog --type merge -p '{"spec":{"hold":{"reason":"why"}}}'`,
@@ -47,8 +49,8 @@ under it for guards.hold_limit (30m) pages a person. Without this command:
 		},
 	}
 	f.register(c)
-	c.Flags().DurationVar(&long, "for", 0, "how long it lasts; without it, until somebody resumes")
-	c.Flags().StringVar(&reason, "reason", "", "why; shown wherever watchdog says that it did not act")
+	c.Flags().DurationVar(&long, "for", 0, "duration of the hold; default: until it is resumed")
+	c.Flags().StringVar(&reason, "reason", "", "reason; shown wherever watchdog reports that it did not act")
 	c.Flags().BoolVar(&all, "all", false, "hold everything")
 	return c
 }

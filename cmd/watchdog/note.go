@@ -12,10 +12,13 @@ func newNote() *cobra.Command {
 	f, as := cluster{}, ""
 	c := &cobra.Command{
 		Use:   "note ID TEXT",
-		Short: "Write something down on an incident's timeline",
-		Long: `Note adds a line to the timeline of an open incident, and so to its review.
---as hypothesis says what may be the cause, --as decision what is to be done: the
-phases of a response wait for them (docs/response.md).`,
+		Short: "Add a note to an incident's timeline",
+		Long: `Note adds an entry to the timeline of an open incident and to its review. --as hypothesis
+records a possible cause, --as decision what will be done; the phases of a response
+require them (docs/response.md).
+
+ID is a unique prefix of the incident's ID, or the name of a target for its newest
+incident.`,
 		Example: "  watchdog note 01m869s2 \"customers in Chile are not affected\"\n  watchdog note 01m869s2 --as " +
 			"hypothesis \"the release of 14:02 dropped an index\"",
 		Args: exactly(2, "one ID and one text"),

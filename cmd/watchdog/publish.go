@@ -22,15 +22,16 @@ func newPublish() *cobra.Command {
 	f, p := cluster{}, publishing{}
 	c := &cobra.Command{
 		Use:   "publish ID [--hold-for DURATION | --hold-until TIME | --release]",
-		Short: "Let an incident be published on the status page, or hold the page as it is",
-		Long: `Publish says yes to what watchdog proposes for the public status page (publish: ask).
-What follows in the same incident is posted by itself. The texts are those of the
-configuration; nothing of the incident is in them.
+		Short: "Publish an incident on the status page, or hold its updates",
+		Long: `Publish approves the proposed post on the public status page (publish: ask). Later updates
+of the same incident are posted without approval. The texts come from the configuration
+and contain nothing of the incident.
 
-With --hold-until or --hold-for nothing about the incident changes on the page until
-then, neither a post nor its end, whatever is measured; then the latest state is
-told. --release ends a hold. ID may be a unique beginning of the id, or a target's
-name for its newest incident.`,
+With --hold-until or --hold-for, the page is not updated until then, not even when the
+incident resolves. Afterwards the latest state is posted. --release ends a hold.
+
+ID is a unique prefix of the incident's ID, or the name of a target for its newest
+incident.`,
 		Example: "  watchdog publish 01m869s2\n  watchdog publish 01m869s2 --hold-for 2h --reason \"legal looks at " +
 			"the text\"\n  watchdog publish 01m869s2 --release",
 		Args: exactly(1, "one ID"),
@@ -46,9 +47,9 @@ name for its newest incident.`,
 		},
 	}
 	f.register(c)
-	c.Flags().StringVar(&p.reason, "reason", "", "why; shown with the incident, never to the public")
+	c.Flags().StringVar(&p.reason, "reason", "", "reason; shown with the incident, never on the status page")
 	c.Flags().StringVar(&p.until, "hold-until", "", "leave the page as it is until this time: "+momentHelp)
-	c.Flags().DurationVar(&p.holdFor, "hold-for", 0, "leave the page as it is for so long")
+	c.Flags().DurationVar(&p.holdFor, "hold-for", 0, "do not update the page for this long")
 	c.Flags().BoolVar(&p.release, "release", false, "end a hold")
 	return c
 }

@@ -20,10 +20,13 @@ func newSeverity() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "severity ID (P0 | P1 | P2 | P3) --reason WHY",
 		Short: "Change an incident's severity",
-		Long: `Severity raises or lowers the severity of an open incident. watchdog itself only
-raises it, when a graver rule fires. The deadline for an answer follows: a graver
-severity moves it to an earlier time, never to a later one. A severity that a person
-lowered is not raised again by a rule that had fired before.`,
+		Long: `Severity raises or lowers the severity of an open incident. watchdog itself only raises
+it, when a more severe rule fires. Raising the severity can move the acknowledgement
+deadline forward; lowering it does not extend the deadline. Rules that were already firing
+do not raise a severity that a responder lowered.
+
+ID is a unique prefix of the incident's ID, or the name of a target for its newest
+incident.`,
 		Example: "  watchdog severity 01m869s2 P3 --reason \"only the staging shop\"",
 		Args:    exactly(2, "one ID and one severity"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -38,6 +41,6 @@ lowered is not raised again by a rule that had fired before.`,
 		},
 	}
 	f.register(c)
-	c.Flags().StringVar(&reason, "reason", "", "why; shown with the incident")
+	c.Flags().StringVar(&reason, "reason", "", "reason; shown with the incident")
 	return c
 }

@@ -18,7 +18,7 @@ func newStatus() *cobra.Command {
 	f := cluster{}
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "Show who leads, what is on hold or in maintenance, what is in flight and what is open",
+		Short: "Show the leader, holds, maintenance windows, actions in progress and open incidents",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			client, store, err := f.store()

@@ -14,15 +14,15 @@ func newUndo() *cobra.Command {
 	reason := ""
 	c := &cobra.Command{
 		Use:   "undo (INCIDENT | OP | NAMESPACE/DEPLOYMENT) --reason WHY",
-		Short: "Revert a change of watchdog now, before its lease expires",
-		Long: `Undo tells the leader to set back a change of watchdog that has a lease, such as
-a scale. The word is kept in watchdog's ledger, so it survives restarts; the
-change is set back only while the field still holds what watchdog wrote, and
-watchdog does not make it again within guards.own_change.
+		Short: "Revert a change by watchdog before its lease expires",
+		Long: `Undo requests that the leader revert a change that has a lease, such as a scale. The
+request is stored in the ledger and survives restarts. The change is reverted only if the
+field still has the value that watchdog wrote; watchdog does not repeat the change within
+guards.own_change.
 
-A restart leaves nothing to take back. A rollback is taken back by deploying
-again: watchdog never rolls back a rollback. It takes its own back only where
-that cost ready pods or the endpoints of a Service.`,
+A restart cannot be undone. To undo a rollback, deploy the release again: watchdog never
+rolls back a rollback. It reverts its own rollback only if that cost ready pods or the
+endpoints of a Service.`,
 		Example: "  watchdog undo shop/cart --reason \"the extra replicas overload the database\"",
 		Args:    exactly(1, "an incident, an op, or NAMESPACE/DEPLOYMENT"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -33,6 +33,6 @@ that cost ready pods or the endpoints of a Service.`,
 		},
 	}
 	f.register(c)
-	c.Flags().StringVar(&reason, "reason", "", "why; recorded with the incident")
+	c.Flags().StringVar(&reason, "reason", "", "reason; recorded with the incident")
 	return c
 }
