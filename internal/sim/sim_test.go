@@ -51,7 +51,7 @@ func report(t *testing.T, r Report) {
 What the words mean: a world is one seed, with its own policy, targets, trouble and faults. "Violations" are broken promises
 of [safety.md](safety.md), as the oracle of internal/sim sees them. "Useful" actions can end the cause of the trouble, "needless" ones
 cannot, "harmful" ones disturb pods of a target that was well. "Missed" episodes could have been cured by the policy, with
-nothing in the way, and neither was anything done nor anybody told.
+nothing in the way, and watchdog neither acted nor notified anybody.
 `, r.Score.Incidents, time.Now().UTC().Format("2006-01-02"),
 		cmp.Or(os.Getenv("SIM_COMMIT"), "unknown"),
 		runtime.GOMAXPROCS(0), runtime.Version(), "```\n", r, "```\n")
