@@ -72,7 +72,7 @@ func TestAPersonApprovesByButton_F99(t *testing.T) {
 			t.Fatalf("%s was not told %q: %v", c.User, want, err)
 		}
 	}
-	click(button(responder.Approve, "U0CAROL", "1"), "carol@example.com may not")
+	click(button(responder.Approve, "U0CAROL", "1"), "carol@example.com is not allowed")
 	click(button(responder.Approve, "U0EVE", "2"), "not listed in receivers")
 	wantEffects(t, s, 0)
 	yes := button(responder.Approve, "U0ALICE", "3")

@@ -118,7 +118,7 @@ func TestMail(t *testing.T) {
 			first.check(t, "P1 shop: errors (31% fail <b>é</b>  Bcc: everybody@example.com)", "", "P1 open",
 				"the ladder reached page", "12:00:00")
 			last.check(t, "Re: P1 shop: errors (31% fail <b>é</b>  Bcc: everybody@example.com)",
-				"<watchdog.01inc@example.com>", "P1 resolved", "Nothing is asked of you")
+				"<watchdog.01inc@example.com>", "P1 resolved", "No action is required")
 		})
 	}
 	t.Run("a mail that is too large", func(t *testing.T) {
@@ -127,7 +127,7 @@ func TestMail(t *testing.T) {
 		if _, err := n.Notify(t.Context(), trouble(), incident.Receipt{}); err != nil {
 			t.Fatal(err)
 		}
-		if m := read(t, server.next(t)); !strings.Contains(m.text, "refused it for its size") {
+		if m := read(t, server.next(t)); !strings.Contains(m.text, "rejected the full text as too large") {
 			t.Error(m.text)
 		}
 	})
