@@ -20,9 +20,9 @@ import (
 
 // idle are panels that rightly show nothing in this test's world.
 var idle = map[string]string{
-	"Alertmanager's webhooks": "nobody posts here; TestFromScrapeToResolved does",
-	"CPU":                     "the testbed's pods have no /proc",
-	"Memory":                  "the testbed's pods have no /proc",
+	"Alertmanager webhooks": "nobody posts here; TestFromScrapeToResolved does",
+	"CPU":                   "the testbed's pods have no /proc",
+	"Memory":                "the testbed's pods have no /proc",
 }
 
 // TestTheDashboardShowsAnIncident: a real Prometheus scrapes a live watchdog that

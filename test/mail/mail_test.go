@@ -127,7 +127,7 @@ func TestMail(t *testing.T) {
 		if _, err := n.Notify(t.Context(), trouble(), incident.Receipt{}); err != nil {
 			t.Fatal(err)
 		}
-		if m := read(t, server.next(t)); !strings.Contains(m.text, "rejected the full text as too large") {
+		if m := read(t, server.next(t)); !strings.Contains(m.text, "the mail server rejected the full text") {
 			t.Error(m.text)
 		}
 	})
