@@ -313,8 +313,8 @@ func age(d time.Duration) string {
 	return fmt.Sprintf("%dd%02dh", int(d.Hours())/24, int(d.Hours())%24)
 }
 
-// heldBy says what keeps watchdog from considering anything for an incident, if that is
-// more than its target and told as an incident of its own.
+// heldBy returns why watchdog considers no action for an incident if the cause is a wider
+// problem, tracked in a separate incident; otherwise it returns "".
 func heldBy(i incident.Incident, all []incident.Incident) string {
 	if i.Phase != incident.Frozen || !i.Shared {
 		return ""

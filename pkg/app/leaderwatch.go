@@ -88,3 +88,11 @@ func (a *App) lease(ctx context.Context) (string, time.Time, error) {
 	defer cancel()
 	return a.client.Lease(ctx, a.o.Namespace)
 }
+
+// unrecorded says why nothing can be recorded; empty: it can.
+func (a *App) unrecorded() string {
+	if err := a.record.Closed(); err != nil {
+		return err.Error()
+	}
+	return ""
+}

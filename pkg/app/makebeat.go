@@ -25,11 +25,3 @@ func makeBeat(h *config.Heartbeat) (*selfwatch.Beat, error) {
 	}
 	return b, nil
 }
-
-// unrecorded says why nothing can be recorded; empty: it can.
-func (a *App) unrecorded() string {
-	if err := a.record.Closed(); err != nil {
-		return err.Error()
-	}
-	return ""
-}

@@ -32,7 +32,7 @@ func Guards() []Guard {
 	return []Guard{
 		{"target", incident.C0, true, "the object that was read is the incident's target", sameTarget},
 		{"deletion", incident.C2, true, "the object is not being deleted", notDeleted},
-		{"hold", incident.C2, true, "there is no hold on the workload, its namespace or its autoscaler", noHold},
+		{"hold", incident.C2, true, "no hold on the workload, its namespace or its autoscaler", noHold},
 		{"silence", incident.C2, false, "the alert is not silenced, or silenced_alerts is remediate",
 			notSilenced},
 		{"maintenance", incident.C2, true, "no maintenance window suspends the action", notInMaintenance},
@@ -43,7 +43,7 @@ func Guards() []Guard {
 		{"verdict", incident.C2, false, "the rule still fires with verdict BREACH", inBreach},
 		{"stale evidence", incident.C2, false, "the rule was evaluated recently", freshEvidence},
 		{"blind", incident.C2, true, "watchdog can trust its data", seeing},
-		{"max unhealthy", incident.C2, false, "there is no storm: not too many targets are in breach at once",
+		{"max unhealthy", incident.C2, false, "no storm: the number of targets in breach is within the limit",
 			fewUnhealthy},
 		{"external alert", incident.C2, false, "for an external alert, one of watchdog's own sources also reports unhealthy",
 			confirmed},
