@@ -135,6 +135,9 @@ func Rows() []Row {
 			{Title: "Clock skew", About: "Offset of the host's clock from the API server's at startup; positive if ahead.",
 				Kind: "timeseries", Unit: "s", Queries: one(`max by (instance) (watchdog_clock_skew_seconds{SEL})`,
 					"{{instance}}")},
+			{Title: "Requests to the API server", About: "Requests that each replica sends to the API server, by verb.",
+				Kind: "timeseries", Unit: "reqps", Queries: one(`sum by (instance, verb) `+
+					`(rate(watchdog_kube_requests_total{SEL}[$__rate_interval]))`, "{{instance}} {{verb}}")},
 			{Title: "Versions", About: "Replicas by version.", Kind: "timeseries", Unit: "short",
 				Queries: one(`count by (version) (watchdog_build_info{SEL})`, "{{version}}")},
 		}},

@@ -179,6 +179,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	if a.client, err = kube.Connect(o.Kubeconfig, ""); err != nil {
 		return nil, err
 	}
+	a.registry.MustRegister(a.client.Requests())
 	a.record, err = recorder.Open(recorder.Options{Dir: filepath.Join(o.DataDir, "audit"), KeysFile: o.AuditKeys,
 		Logger: o.Logger, Registerer: a.registry, Secrets: o.Secrets})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"watchdog.io/watchdog/pkg/kube"
 	"watchdog.io/watchdog/pkg/notify"
 )
 
@@ -37,7 +38,7 @@ func (a *App) watchReviews(ctx context.Context) {
 		if !a.leading.Load() {
 			a.reviews.Reset()
 			wait = firstReviewLook
-		} else if err := a.reviews.Look(ctx, a.engine.Incidents(), a.clock.Now()); err != nil && ctx.Err() == nil {
+		} else if err := a.reviews.Look(kube.Background(ctx), a.engine.Incidents(), a.clock.Now()); err != nil && ctx.Err() == nil {
 			a.o.Logger.Warn("cannot read reviews; retrying", "err", err)
 		}
 		timer := time.NewTimer(wait)
@@ -90,7 +91,7 @@ const (
 
 // sweep deletes what a leader made and could not store.
 func (a *App) sweep(ctx context.Context) {
-	if err := a.custom.Sweep(ctx, a.clock.Now().Add(-sweepAfter)); err != nil && ctx.Err() == nil {
+	if err := a.custom.Sweep(kube.Background(ctx), a.clock.Now().Add(-sweepAfter)); err != nil && ctx.Err() == nil {
 		a.o.Logger.Warn("cannot delete incidents that were created and never stored; retrying",
 			"in", sweepEvery, "err", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/version"
 	"k8s.io/client-go/dynamic"
 	appsv1 "k8s.io/client-go/kubernetes/typed/apps/v1"
@@ -21,14 +22,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/util/flowcontrol"
-)
-
-// Requests per second that one replica may send at most (INV-53). Watches and
-// the lease have their own budgets, so that neither waits behind the other.
-const (
-	requestQPS, requestBurst = 40, 80
-	watchQPS, watchBurst     = 40, 80
-	leaseQPS, leaseBurst     = 5, 10
 )
 
 // requestTimeout bounds every call that is no watch, retries included.
@@ -52,6 +45,7 @@ type Client struct {
 	dynamic     dynamic.Interface
 	watches     watchClients
 	fence       *fence
+	requests    *prometheus.CounterVec
 }
 
 // watchClients are the clients that lists and watches of informers go through.
@@ -97,17 +91,22 @@ func connect(cfg *rest.Config) (*Client, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.UserAgent = "watchdog/" + cmp.Or(version.Version, "dev")
 	cfg.WarningHandler = rest.NoWarnings{}
-	c := &Client{fence: &fence{}}
-	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return transport{next: next, fence: c.fence} })
+	c := &Client{fence: &fence{}, requests: newRequests()}
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return transport{next: next, fence: c.fence, requests: c.requests}
+	})
 	h, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make client for %s: %w", cfg.Host, err)
 	}
 	err = firstError(
-		func() error { return c.makeRequests(limited(cfg, requestQPS, requestBurst), h) },
-		func() error { return c.makeWatches(limited(cfg, watchQPS, watchBurst), h) },
+		func() error { return c.makeRequests(limited(cfg, newLanes()), h) },
+		func() error {
+			return c.makeWatches(limited(cfg, flowcontrol.NewTokenBucketRateLimiter(watchQPS, watchBurst)), h)
+		},
 		func() (err error) {
-			c.leases, err = coordinationv1.NewForConfigAndClient(limited(cfg, leaseQPS, leaseBurst), h)
+			c.leases, err = coordinationv1.NewForConfigAndClient(limited(cfg,
+				flowcontrol.NewTokenBucketRateLimiter(leaseQPS, leaseBurst)), h)
 			return err
 		},
 	)
@@ -115,12 +114,6 @@ func connect(cfg *rest.Config) (*Client, error) {
 		return nil, fmt.Errorf("make client for %s: %w", cfg.Host, err)
 	}
 	return c, nil
-}
-
-func limited(cfg *rest.Config, qps float32, burst int) *rest.Config {
-	own := rest.CopyConfig(cfg)
-	own.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(qps, burst)
-	return own
 }
 
 func (c *Client) makeRequests(cfg *rest.Config, h *http.Client) error {

@@ -94,7 +94,7 @@ func (e *Events) Tell(inc incident.Incident, entry incident.Entry) {
 	ev := e.event(inc, entry, kind, reason)
 	go func() {
 		defer func() { <-e.busy }()
-		ctx, cancel := context.WithTimeout(context.Background(), eventTimeout)
+		ctx, cancel := context.WithTimeout(Background(context.Background()), eventTimeout)
 		defer cancel()
 		if inc.Target.Name == incident.Self {
 			e.identify(ctx, ev)

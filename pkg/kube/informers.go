@@ -52,11 +52,8 @@ type scope struct {
 
 func newScope(c *Client, namespace string, log *slog.Logger, m *metrics) *scope {
 	return &scope{c: c, namespace: namespace, log: log, metrics: m, informers: map[string]*informer{},
-		usage: newUsage(c, namespace, log, m)}
+		usage: newUsage(namespace, log, m)}
 }
-
-// run follows the usage of the namespace's pods; the informers run beside it.
-func (s *scope) run(ctx context.Context) { s.usage.run(ctx) }
 
 // need adds the informers that the kinds ask for and returns the new ones.
 func (s *scope) need(kinds map[string]bool) []*informer {

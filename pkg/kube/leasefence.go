@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
@@ -53,8 +54,9 @@ func (c *Client) Unfence() {
 // transport is the innermost of the client: what passes it is on its way. So the
 // fence is asked after the rate limiter has let a request wait.
 type transport struct {
-	next  http.RoundTripper
-	fence *fence
+	next     http.RoundTripper
+	fence    *fence
+	requests *prometheus.CounterVec
 }
 
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -68,6 +70,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		sent.Store(true)
 	}
 	answer, err := t.next.RoundTrip(r)
+	t.count(r, answer)
 	noteDate(r.Context(), answer)
 	return answer, err
 }

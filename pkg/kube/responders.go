@@ -235,13 +235,8 @@ func (i incidentStream) ListWithContext(ctx context.Context, o metav1.ListOption
 }
 
 func (i incidentStream) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-	seconds := int64(watchFor / time.Second)
-	o.TimeoutSeconds, o.AllowWatchBookmarks = &seconds, true
-	ctx, cancel := context.WithTimeout(ctx, watchCut)
-	w, err := i.s.resource("incidents").Watch(ctx, o)
-	if err != nil {
-		cancel()
-		return nil, err
-	}
-	return listening{w, cancel}, nil
+	all := func(e watch.Event) (watch.Event, bool) { return e, true }
+	return listen(ctx, o, all, func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+		return i.s.resource("incidents").Watch(ctx, o)
+	})
 }

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -11,12 +12,13 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// A watch is asked for anew after watchFor. The API server sends a bookmark two
-// seconds before that, which proves that a quiet stream still delivers; a stream
-// that has stalled is cut after watchCut (F-12).
+// A watch is asked for anew after watchFor to twice that, so that many watches are few
+// requests. The API server sends a bookmark about once a minute, which proves that a quiet
+// stream still delivers; one that has been silent for watchSilent has stalled, and is cut
+// and asked for anew (F-12).
 const (
-	watchFor = 30 * time.Second
-	watchCut = watchFor + 5*time.Second
+	watchFor    = 5 * time.Minute
+	watchSilent = 80 * time.Second
 )
 
 // heard is when the API server last sent something on one stream.
@@ -78,16 +80,10 @@ func (s *stream) ListWithContext(ctx context.Context, o metav1.ListOptions) (run
 }
 
 func (s *stream) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-	seconds := int64(watchFor / time.Second)
-	o.Watch, o.TimeoutSeconds, o.AllowWatchBookmarks = true, &seconds, true
-	ctx, cancel := context.WithTimeout(ctx, watchCut)
-	w, err := s.client.Get().Namespace(s.namespace).Resource(s.resource).VersionedParams(&o,
-		metav1.ParameterCodec).Watch(ctx)
-	if err != nil {
-		cancel()
-		return nil, err
-	}
-	return listening{watch.Filter(w, s.listen), cancel}, nil
+	return listen(ctx, o, s.listen, func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+		return s.client.Get().Namespace(s.namespace).Resource(s.resource).VersionedParams(&o,
+			metav1.ParameterCodec).Watch(ctx)
+	})
 }
 
 // listen notes an event. Opening a watch proves nothing: a stalled path may
@@ -99,13 +95,36 @@ func (s *stream) listen(e watch.Event) (watch.Event, bool) {
 	return e, true
 }
 
-// listening frees the request's context with the watch.
+// listening is a watch that ends when it has been silent for watchSilent. It frees the
+// request's context with the watch.
 type listening struct {
 	watch.Interface
 	cancel context.CancelFunc
+	quiet  *time.Timer
+}
+
+// listen opens a bounded watch that passes each event to take.
+func listen(ctx context.Context, o metav1.ListOptions, take watch.FilterFunc,
+	open func(context.Context, metav1.ListOptions) (watch.Interface, error)) (watch.Interface, error) {
+	seconds := int64((watchFor + rand.N(watchFor)) / time.Second)
+	o.Watch, o.TimeoutSeconds, o.AllowWatchBookmarks = true, &seconds, true
+	ctx, cancel := context.WithCancel(ctx)
+	opening := time.AfterFunc(watchSilent, cancel)
+	w, err := open(ctx, o)
+	opening.Stop()
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	quiet := time.AfterFunc(watchSilent, w.Stop)
+	return listening{watch.Filter(w, func(e watch.Event) (watch.Event, bool) {
+		quiet.Reset(watchSilent)
+		return take(e)
+	}), cancel, quiet}, nil
 }
 
 func (l listening) Stop() {
-	l.cancel()
+	l.quiet.Stop()
 	l.Interface.Stop()
+	l.cancel()
 }

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"io"
 	"log/slog"
 	"time"
 
@@ -24,3 +25,5 @@ func inc(action incident.Action) incident.Incident {
 func entry(kind incident.Kind) incident.Entry {
 	return incident.Entry{At: time.Now(), Kind: kind, Text: string(kind)}
 }
+
+func textLog(to io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(to, nil)) }

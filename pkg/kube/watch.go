@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,8 +14,8 @@ import (
 )
 
 // StaleAfter is how long the API server may be silent before the watcher's word
-// of a workload counts as an error.
-const StaleAfter = time.Minute
+// of a workload counts as an error. A quiet watch gets a bookmark about once a minute.
+const StaleAfter = 90 * time.Second
 
 // Watched is one workload to keep in memory, with the Service whose endpoints
 // are counted (or none).
@@ -53,7 +55,8 @@ func NewWatcher(c *Client, o WatcherOptions) (*Watcher, error) {
 		w.log = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	w.metrics, err = newMetrics(o.Registerer, func() float64 { return w.silence().Seconds() })
+	w.metrics, err = newMetrics(o.Registerer, func() float64 { return w.silence().Seconds() },
+		func() float64 { return w.usageAge().Seconds() })
 	return w, err
 }
 
@@ -79,6 +82,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	w.mu.Lock()
 	w.ctx = ctx
 	w.adjust()
+	w.running.Go(func() { newMeter(w.c, w.log).run(ctx, w.usages) })
 	w.mu.Unlock()
 	<-ctx.Done()
 	w.mu.Lock()
@@ -107,7 +111,6 @@ func (w *Watcher) adjust() {
 			ctx, s.stop = context.WithCancel(w.ctx)
 			s.ctx = ctx
 			w.scopes[ns] = s
-			w.running.Go(func() { s.run(ctx) })
 		}
 		for _, i := range s.need(kinds) {
 			w.running.Go(func() { i.RunWithContext(s.ctx) })
@@ -141,4 +144,24 @@ func (w *Watcher) silence() time.Duration {
 		}
 	}
 	return longest
+}
+
+// usages are those of the namespaces that are watched, by name.
+func (w *Watcher) usages() []*usage {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []*usage
+	for _, ns := range slices.Sorted(maps.Keys(w.scopes)) {
+		all = append(all, w.scopes[ns].usage)
+	}
+	return all
+}
+
+// usageAge is how old the oldest usage of pods is.
+func (w *Watcher) usageAge() time.Duration {
+	oldest, now := time.Duration(0), time.Now()
+	for _, u := range w.usages() {
+		oldest = max(oldest, u.age(now))
+	}
+	return oldest
 }

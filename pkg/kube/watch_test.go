@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -67,7 +69,7 @@ func watching(t *testing.T, a *api, c *Client) *Watcher {
 			t.Fatal("not in step")
 		}
 	}
-	s.usage.refresh(ctx)
+	newMeter(c, discard()).round(ctx, w.usages())
 	return w
 }
 
@@ -126,7 +128,7 @@ func TestASilentWatchIsNotTrusted(t *testing.T) { // F-12
 	quiet.at = time.Now().Add(-StaleAfter - time.Second)
 	quiet.mu.Unlock()
 	st, err := w.State("shop", "deployment", "cart")
-	if err == nil || !strings.Contains(err.Error(), "stale: no response from the API server for 1m1s") ||
+	if err == nil || !strings.Contains(err.Error(), "stale: no response from the API server for 1m31s") ||
 		time.Since(st.ObservedAt) < StaleAfter {
 		t.Errorf("got %v, observed at %s", err, st.ObservedAt)
 	}
@@ -154,8 +156,9 @@ func TestEachWatchIsBoundedAndAsksForBookmarks(t *testing.T) { // F-12
 	for _, r := range a.requests {
 		if strings.Contains(r.query, "watch=true") {
 			n++
-			if !strings.Contains(r.query, "allowWatchBookmarks=true") ||
-				!strings.Contains(r.query, "timeoutSeconds=30") {
+			q, _ := url.ParseQuery(r.query)
+			if s, err := strconv.Atoi(q.Get("timeoutSeconds")); err != nil || s < 300 || s >= 600 ||
+				q.Get("allowWatchBookmarks") != "true" {
 				t.Errorf("%s?%s", r.path, r.query)
 			}
 		}
@@ -167,7 +170,7 @@ func TestEachWatchIsBoundedAndAsksForBookmarks(t *testing.T) { // F-12
 
 func TestAForbiddenWatchIsSaidAsSuch(t *testing.T) {
 	_, c := newAPI(t)
-	m, _ := newMetrics(nil, nil)
+	m, _ := newMetrics(nil, nil, nil)
 	s := newScope(c, "shop", discard(), m)
 	s.need(map[string]bool{"deployment": true})
 	i := s.informers["deployments"]
@@ -186,9 +189,9 @@ func TestWithoutAMetricsAPIUsageIsNotKnown(t *testing.T) {
 		http.NotFound(w, r)
 		return true
 	}
-	m, _ := newMetrics(nil, nil)
-	u := newUsage(c, "shop", discard(), m)
-	u.refresh(t.Context())
+	m, _ := newMetrics(nil, nil, nil)
+	u := newUsage("shop", discard(), m)
+	newMeter(c, discard()).round(t.Context(), []*usage{u})
 	if got := u.containers(nil, time.Now()); got != nil || u.absent == "" {
 		t.Errorf("got %v", got)
 	}

@@ -58,7 +58,7 @@ type Workload struct {
 type HPA struct{ Min, Max, Current int }
 
 const (
-	maxWorkloadAge = time.Minute
+	maxWorkloadAge = 90 * time.Second
 	maxReasons     = 20
 )
 
