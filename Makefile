@@ -26,6 +26,9 @@ bin/watchdog: $(SOURCES)
 bin/agent-system: $(SOURCES)
 	CGO_ENABLED=0 go build -trimpath -o $@ ./examples/$(notdir $@)
 
+bin/fleet: $(SOURCES)
+	CGO_ENABLED=0 go build -trimpath -o $@ ./internal/fleet/cmd/fleet
+
 bin/demo: $(SOURCES)
 	CGO_ENABLED=0 go build -trimpath -o $@ ./internal/demo/cmd/demo
 
@@ -50,7 +53,7 @@ demo: hack-need bin/watchdog bin/agent-system bin/demo bin/testbed ## watch watc
 test: SIM_INCIDENTS = 25000
 test: unit fuzz explore sim differential integration ## all tests that CI runs
 
-test-full: unit fuzz explore sim mutants differential integration reproducible ## all of test, with 100,000 simulated incidents, every mutant, and a second build of the release
+test-full: unit fuzz explore sim mutants differential integration reproducible soak ## all of test, with 100,000 simulated incidents, every mutant, a second build of the release, and an hour at rest
 
 unit: hack-need ## unit tests with the race detector, in random order; the explorer and many simulated worlds have targets of their own
 	go test -race -shuffle=on $$(go list ./... | grep -v /internal/explore)
@@ -119,10 +122,23 @@ release: ## build bin/watchdog from a clean commit, with its bill of materials, 
 	$(SUPPLYCHAIN) provenance bin/watchdog > bin/watchdog.intoto.json
 	cd bin && sha256sum watchdog watchdog.cdx.json watchdog.intoto.json | tee SHA256SUMS
 
-bench: bin/watchdog bin/agent-system bin/testbed bin/alertmanager ## run the benchmarks for docs/figures.md
+bench: bin/watchdog bin/agent-system bin/testbed bin/alertmanager bin/fleet ## run the benchmarks for docs/figures.md
 	go test -cpu 1 -run '^$$' -bench . -benchmem ./pkg/... | tee bin/bench.txt
 	go test -tags integration -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/e2e | tee -a bin/bench.txt
 	GOGC=400 go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./internal/backtest | tee -a bin/bench.txt
+	bin/fleet bench -warm 20s -window 30s | tee -a bin/bench.txt
+
+WARM ?= 30s
+WINDOW ?= 60s
+bench-fleet: bin/watchdog bin/fleet ## measure the daemon with 100, 1,000 and 10,000 targets, with stored incidents, and with targets that hang
+	bin/fleet bench -warm $(WARM) -window $(WINDOW) $(if $(PROFILES),-profiles $(PROFILES)) | tee bin/fleet.txt
+	bin/fleet bench -targets 10000 -hang 2000 -warm $(WARM) -window $(WINDOW) | tee -a bin/fleet.txt
+	bin/fleet takeover -incidents 2000,10000 -memory-limit 256 | tee -a bin/fleet.txt
+	bin/fleet takeover -incidents 2000,10000 -memory-limit 256 -open | tee -a bin/fleet.txt
+
+SOAK ?= 60m
+soak: bin/watchdog bin/fleet ## run the daemon with 1,000 targets for SOAK (60m), and fail if its memory grows; a part of make test-full
+	bin/fleet soak -targets 1000 -for $(SOAK) -report bin/soak.txt
 
 # The tag that the chart asks for.
 IMAGE := watchdog:$(shell awk '/^appVersion:/ {gsub(/"/, ""); print $$2}' deploy/helm/watchdog/Chart.yaml)
@@ -139,4 +155,4 @@ hack-need:
 hack-need-exim4:
 	@hack/need exim4
 
-.PHONY: help build testbed demo test test-full unit integration explore outside sim sim-million museum mutants differential fuzz check lint vuln reproducible sbom release bench image clean hack-need hack-need-exim4
+.PHONY: help build testbed demo test test-full unit integration explore outside sim sim-million museum mutants differential fuzz check lint vuln reproducible sbom release bench bench-fleet soak image clean hack-need hack-need-exim4

@@ -87,7 +87,7 @@ var testOnly = []string{
 	"testing", "net/http/httptest", "k8s.io/client-go/testing", "k8s.io/client-go/kubernetes/fake",
 	"github.com/prometheus/prometheus/promql/promqltest",
 	"github.com/google/go-cmp", module + "internal/demo", module + "internal/explore", module +
-		"internal/mutants", module + "internal/recorders", module + "test",
+		"internal/fleet", module + "internal/mutants", module + "internal/recorders", module + "test",
 }
 
 // environment are the variables that the daemon reads, each with the reason.

@@ -1,0 +1,72 @@
+package fleet
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strings"
+)
+
+// measure is one figure of a run.
+type measure struct {
+	name     string
+	value    float64 // NaN: not known
+	decimals int
+}
+
+// column are the figures of one run.
+type column struct {
+	name     string
+	measures []measure
+}
+
+// Table has a column for each run.
+type Table struct{ columns []column }
+
+// Add adds the figures of a run that did not fail.
+func (t *Table) Add(c column, err error) error {
+	if err == nil {
+		t.columns = append(t.columns, c)
+	}
+	return err
+}
+
+// Print writes the table in Markdown: a row for each measure, a column for each run, and the
+// factor from each run to the next if growth is wanted.
+func (t *Table) Print(w io.Writer, growth bool) {
+	if len(t.columns) == 0 {
+		return
+	}
+	heads := []string{""}
+	for i, c := range t.columns {
+		if growth && i > 0 {
+			heads = append(heads, "growth")
+		}
+		heads = append(heads, c.name)
+	}
+	fmt.Fprintf(w, "| %s |\n%s|\n", strings.Join(heads, " | "), strings.Repeat("|---", len(heads)))
+	for k, m := range t.columns[0].measures {
+		cells := []string{m.name}
+		for i, c := range t.columns {
+			if growth && i > 0 {
+				cells = append(cells, factor(t.columns[i-1].measures[k].value, c.measures[k].value))
+			}
+			cells = append(cells, c.measures[k].String())
+		}
+		fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
+	}
+}
+
+func (m measure) String() string {
+	if math.IsNaN(m.value) {
+		return "–"
+	}
+	return fmt.Sprintf("%.*f", m.decimals, m.value)
+}
+
+func factor(from, to float64) string {
+	if from <= 0 || math.IsNaN(from) || math.IsNaN(to) {
+		return ""
+	}
+	return fmt.Sprintf("× %.1f", to/from)
+}
