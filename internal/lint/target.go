@@ -4,12 +4,12 @@ import (
 	"slices"
 	"strings"
 
-	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/rules"
 )
 
 func (c *checker) noTarget() {
 	var idle, missing []string // of the shipped rules: one finding for all of them
+	with := c.targetsWith()
 	for _, r := range c.policy.Rules {
 		if r.Source != rules.Local {
 			continue
@@ -19,9 +19,8 @@ func (c *checker) noTarget() {
 			if !known || len(needs) == 0 {
 				continue
 			}
-			seen := slices.ContainsFunc(c.cfg.Targets, func(t config.Target) bool {
-				return slices.Contains(r.Targets, t.Name) &&
-					slices.ContainsFunc(t.Probes, func(p config.Probe) bool { return slices.Contains(needs, p.Kind()) })
+			seen := slices.ContainsFunc(r.Targets, func(t string) bool {
+				return slices.ContainsFunc(needs, func(kind string) bool { return with[kind][t] })
 			})
 			switch {
 			case seen || len(r.Targets) == 0:
@@ -40,4 +39,19 @@ func (c *checker) noTarget() {
 			"define your own thresholds", strings.Join(idle, ", "), strings.Join(slices.Compact(missing), ", "))
 	}
 	c.routes()
+}
+
+// targetsWith are the targets with a probe of each kind.
+func (c *checker) targetsWith() map[string]map[string]bool {
+	all := map[string]map[string]bool{}
+	for _, t := range c.cfg.Targets {
+		for i := range t.Probes {
+			kind := t.Probes[i].Kind()
+			if all[kind] == nil {
+				all[kind] = map[string]bool{}
+			}
+			all[kind][t.Name] = true
+		}
+	}
+	return all
 }
