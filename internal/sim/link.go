@@ -140,32 +140,51 @@ func (l *link) Capture(_ context.Context, t incident.Target, name string) (strin
 	return "evidence/" + name, "", nil
 }
 
-func (l *link) Incidents(context.Context) ([]incident.Stored, error) {
+func (l *link) EachIncident(_ context.Context, each func(incident.Stored) error) error {
 	if err := l.call("reading incidents"); err != nil {
-		return nil, err
+		return err
 	}
 	if l.w.clock.now.Before(l.w.mishaps.empty) {
-		return nil, nil
+		return nil
 	}
-	all := make([]incident.Stored, 0, len(l.w.incidents))
 	for _, id := range slices.Sorted(maps.Keys(l.w.incidents)) {
-		s := l.w.incidents[id]
-		if s.by != l && !s.reread && s.value.(incident.Incident).Phase != incident.Resolved {
-			// What another process stored is text: what does not survive that is lost.
-			b, err := json.Marshal(s.value)
-			var i incident.Incident
-			if err == nil {
-				err = json.Unmarshal(b, &i)
-			}
-			if err != nil {
-				return nil, err
-			}
-			s.value, s.reread = i, true
+		s, err := l.stored(id)
+		if err == nil {
+			err = each(s)
 		}
-		all = append(all, incident.Stored{Incident: s.value.(incident.Incident), Version: s.label(),
-			Responders: l.w.words[id].value})
+		if err != nil {
+			return err
+		}
 	}
-	return all, nil
+	return nil
+}
+
+func (l *link) StoredIncident(_ context.Context, id string) (s incident.Stored, found bool, err error) {
+	if err := l.call("reading incidents"); err != nil {
+		return s, false, err
+	}
+	if l.w.clock.now.Before(l.w.mishaps.empty) || l.w.incidents[id] == nil {
+		return s, false, nil
+	}
+	s, err = l.stored(id)
+	return s, err == nil, err
+}
+
+// stored reads an incident. What another process stored is text: what does not survive that is lost.
+func (l *link) stored(id string) (incident.Stored, error) {
+	s := l.w.incidents[id]
+	if s.by != l && !s.reread && s.value.(incident.Incident).Phase != incident.Resolved {
+		b, err := json.Marshal(s.value)
+		var i incident.Incident
+		if err == nil {
+			err = json.Unmarshal(b, &i)
+		}
+		if err != nil {
+			return incident.Stored{}, err
+		}
+		s.value, s.reread = i, true
+	}
+	return incident.Stored{Incident: s.value.(incident.Incident), Version: s.label(), Responders: l.w.words[id].value}, nil
 }
 
 func (l *link) SaveIncident(_ context.Context, i incident.Incident, version string) (string, error) {

@@ -402,13 +402,7 @@ const agreeTimeout = 3 * time.Second
 func (a *App) restore(open []incident.Incident) {
 	a.blocked.Take(nil) // the engine has read its state
 	a.rules.Restore(policy.Firing(open))
-	var resolved []incident.Incident
-	for _, i := range a.engine.Incidents() {
-		if i.Phase == incident.Resolved {
-			resolved = append(resolved, i)
-		}
-	}
-	a.external.Restore(open, resolved, a.ingester.Store())
+	a.external.Restore(open, a.engine.Resolved(), a.ingester.Store())
 }
 
 // askedSamples are how many samples one question to Prometheus' API may load: 16 bytes each,

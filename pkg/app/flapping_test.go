@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -70,6 +71,21 @@ func (o *outsider) Incidents(context.Context) ([]incident.Stored, error) {
 		err = json.Unmarshal(b, &all)
 	}
 	return all, err
+}
+
+func (o *outsider) EachIncident(ctx context.Context, each func(incident.Stored) error) error {
+	all, err := o.Incidents(ctx)
+	for _, s := range all {
+		err = cmp.Or(err, each(s))
+	}
+	return err
+}
+
+func (o *outsider) StoredIncident(_ context.Context, id string) (incident.Stored, bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s, ok := o.stored[id]
+	return s, ok, nil
 }
 
 func (o *outsider) SaveIncident(_ context.Context, i incident.Incident, version string) (string, error) {

@@ -129,3 +129,11 @@ func (s *Scribe) Pending(i incident.Incident) (audit.Record, bool) {
 
 // Written marks the pending Steps as recorded.
 func (s *Scribe) Written() { s.steps = nil }
+
+// Forget forgets what the next decision would be recorded as a difference to: it is recorded whole. What is not
+// recorded yet stays.
+func (s *Scribe) Forget() {
+	if s != nil {
+		s.given, s.state = nil, ""
+	}
+}

@@ -36,6 +36,7 @@ type Engine struct {
 	mu      sync.Mutex
 	setup   *Setup
 	targets map[string]*targetState // by name
+	worksOn map[string]string       // the targets of the open incidents, by incident id
 	closed  map[string]*entry       // by incident id: resolved ones that are kept
 	// receipts are deliveries not yet written down, by incident id: receivers also tell of
 	// incidents that this replica has not read, or that another leader works.
@@ -65,7 +66,7 @@ func New(o Options) *Engine {
 	o.Workers = cmp.Or(o.Workers, 4)
 	return &Engine{
 		o: o, metrics: newMetrics(o.Registerer),
-		targets: map[string]*targetState{}, closed: map[string]*entry{},
+		targets: map[string]*targetState{}, worksOn: map[string]string{}, closed: map[string]*entry{},
 		receipts: map[string]map[string]incident.Receipt{}, responders: map[string]incident.ResponderActions{},
 		global: globalState{unfit: o.Unfit},
 	}
@@ -106,13 +107,7 @@ func (e *Engine) Delivered(id, receiver string, r incident.Receipt) {
 		e.receipts[id] = map[string]incident.Receipt{}
 	}
 	e.receipts[id][receiver] = r
-	target := ""
-	for name, en := range e.open() {
-		if en.inc.ID == id {
-			target = name
-		}
-	}
-	q := e.queue
+	target, q := e.worksOn[id], e.queue
 	e.mu.Unlock()
 	if q == nil {
 		return
@@ -132,6 +127,18 @@ func (e *Engine) Incidents() []incident.Incident {
 	for _, en := range e.open() {
 		all = append(all, en.inc)
 	}
+	for _, en := range e.closed {
+		all = append(all, en.inc)
+	}
+	slices.SortFunc(all, func(a, b incident.Incident) int { return b.OpenedAt.Compare(a.OpenedAt) })
+	return all
+}
+
+// Resolved returns those in memory that are over, newest first.
+func (e *Engine) Resolved() []incident.Incident {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make([]incident.Incident, 0, len(e.closed))
 	for _, en := range e.closed {
 		all = append(all, en.inc)
 	}
@@ -159,6 +166,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	for range e.o.Workers {
 		g.Go(func() error { e.work(ctx, q); return nil })
 	}
+	g.Go(func() error { e.retireSlowly(ctx); return nil })
 	<-ctx.Done()
 	e.mu.Lock()
 	e.queue = nil

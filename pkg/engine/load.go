@@ -17,16 +17,25 @@ const renotifyWithin = 24 * time.Hour
 
 // load reads what earlier leaders left, and gives incidents the ops that only the ledger knows of.
 func (e *Engine) load(ctx context.Context) error {
-	stored, err := e.o.Store.Incidents(ctx)
+	var entries []*entry
+	responders, newer := map[string]incident.ResponderActions{}, map[string]bool{}
+	err := e.o.Store.EachIncident(ctx, func(s incident.Stored) error {
+		if s.Newer {
+			newer[s.Incident.Target.Name] = true
+			return nil
+		}
+		entries, responders[s.Incident.ID] = append(entries, newEntry(s)), s.Responders
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("read incidents: %w", err)
 	}
-	stored = e.withoutNewerVersion(stored)
+	e.leaveToNewer(newer)
 	ledger, err := e.loadLedger(ctx)
 	if err != nil {
 		return err
 	}
-	open, closed := sortOut(stored, ledger, e.o.Now())
+	open, closed := sortOut(entries, ledger, e.o.Now())
 	e.mu.Lock()
 	for name := range e.targets {
 		e.changeLocked(name, func(t *targetState) { t.open = nil })
@@ -34,10 +43,7 @@ func (e *Engine) load(ctx context.Context) error {
 	for name, en := range open {
 		e.changeLocked(name, func(t *targetState) { t.open = en })
 	}
-	e.closed, e.killSwitch, e.responders = closed, ledger.Hold, map[string]incident.ResponderActions{}
-	for _, s := range stored {
-		e.remember(s)
-	}
+	e.closed, e.killSwitch, e.responders = closed, ledger.Hold, responders
 	e.resumeGlobal(open[Self])
 	e.mu.Unlock()
 	e.announce(open, closed)
@@ -69,20 +75,19 @@ func (e *Engine) loadLedger(ctx context.Context) (incident.Ledger, error) {
 
 // sortOut finds the one incident that is to be worked on each target, by the target's name, and
 // those that are over, by id. Of several on a target it is the one with an op.
-func sortOut(stored []incident.Stored, ledger incident.Ledger, now time.Time) (open, closed map[string]*entry) {
+func sortOut(all []*entry, ledger incident.Ledger, now time.Time) (open, closed map[string]*entry) {
 	open, closed = map[string]*entry{}, map[string]*entry{}
 	byID := map[string]*entry{}
-	for _, s := range stored {
-		en := newEntry(s)
-		byID[s.Incident.ID] = en
-		if over(s.Incident) {
-			closed[s.Incident.ID] = en
+	for _, en := range all {
+		byID[en.inc.ID] = en
+		if over(en.inc) {
+			closed[en.inc.ID] = en
 			continue
 		}
-		if other := open[s.Incident.Target.Name]; other != nil && !olderWork(en.inc, other.inc) {
+		if other := open[en.inc.Target.Name]; other != nil && !olderWork(en.inc, other.inc) {
 			continue // a duplicate; see orphans
 		}
-		open[s.Incident.Target.Name] = en
+		open[en.inc.Target.Name] = en
 	}
 	for _, op := range ledger.Ops {
 		if op.Plan.Action == incident.ActionRevert {

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"iter"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
@@ -53,7 +51,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m.gone = f.NewCounterVec(prometheus.CounterOpts{Namespace: "watchdog", Name: "incidents_deleted_total",
 		Help: "Resolved incidents deleted to make room for newer ones, by subject (watched, unwatched) and their " +
 			"review (open; none: closed or not needed)."}, []string{"about", "review"})
-	m.incidents(func(func(string, *entry) bool) {})
+	for _, p := range []incident.Phase{incident.Open, incident.Acting, incident.Verifying, incident.Suppressed,
+		incident.Frozen, incident.Escalated} {
+		m.open.WithLabelValues(string(p))
+	}
 	m.zeroes()
 	return m
 }
@@ -97,14 +98,16 @@ func (m *metrics) zeroes() {
 	}
 }
 
-func (m *metrics) incidents(open iter.Seq2[string, *entry]) {
-	n := map[incident.Phase]int{}
-	for _, en := range open {
-		n[en.inc.Phase]++
+// moved counts an incident that is worked in its phase, and no longer in the one before; "": in none.
+func (m *metrics) moved(from, to incident.Phase) {
+	if from == to {
+		return
 	}
-	for _, p := range []incident.Phase{incident.Open, incident.Acting, incident.Verifying, incident.Suppressed,
-		incident.Frozen, incident.Escalated} {
-		m.open.WithLabelValues(string(p)).Set(float64(n[p]))
+	if from != "" {
+		m.open.WithLabelValues(string(from)).Dec()
+	}
+	if to != "" {
+		m.open.WithLabelValues(string(to)).Inc()
 	}
 }
 

@@ -35,7 +35,10 @@ type Cluster interface {
 // incident.ErrNewer for an object of a newer version (INV-49). Responder actions do not change
 // the version of an incident.
 type Store interface {
-	Incidents(ctx context.Context) ([]incident.Stored, error)
+	// EachIncident hands over all incidents, one after the other, so that they need not be in
+	// memory twice. StoredIncident reads one; false: it is not there.
+	EachIncident(ctx context.Context, each func(incident.Stored) error) error
+	StoredIncident(ctx context.Context, id string) (incident.Stored, bool, error)
 	// ResponderActions reads the responder actions on one incident now. ChangedResponderActions
 	// are those known without a request, by incident; they are seconds old at most while the
 	// API server can be watched.

@@ -21,11 +21,21 @@ const orphanLook = time.Minute
 // ends, or its page would stay open for ever. One with an op never ends: it is
 // worked, and the other ends.
 func (e *Engine) orphans(ctx context.Context) (time.Duration, error) {
-	stored, err := e.o.Store.Incidents(ctx)
+	var stored []incident.Stored // those that are not as they are known here
+	newer := map[string]bool{}
+	err := e.o.Store.EachIncident(ctx, func(s incident.Stored) error {
+		switch {
+		case s.Newer:
+			newer[s.Incident.Target.Name] = true
+		case !e.asKnown(s):
+			stored = append(stored, s)
+		}
+		return nil
+	})
 	if err != nil {
 		return 0, fmt.Errorf("read incidents: %w", err)
 	}
-	stored = e.withoutNewerVersion(stored)
+	e.leaveToNewer(newer)
 	ledger, _, err := e.o.Store.Ledger(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("read ledger: %w", err)
@@ -205,16 +215,22 @@ func olderWork(a, b incident.Incident) bool {
 	return a.OpenedAt.Before(b.OpenedAt)
 }
 
-// withoutNewerVersion takes out the incidents that a newer watchdog stored: their targets are
-// left alone (INV-49).
-func (e *Engine) withoutNewerVersion(all []incident.Stored) (own []incident.Stored) {
-	newer := map[string]bool{}
-	for _, s := range all {
-		if s.Newer {
-			newer[s.Incident.Target.Name] = true
-		}
+// asKnown reports whether an incident is stored as it is known here: there is nothing to do about
+// it. It keeps the responder actions on it.
+func (e *Engine) asKnown(s incident.Stored) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t := e.targets[s.Incident.Target.Name]
+	worked := t != nil && t.open != nil && t.open.inc.ID == s.Incident.ID
+	ended := e.closed[s.Incident.ID] != nil
+	if worked || ended {
+		e.remember(s)
 	}
-	own = slices.DeleteFunc(all, func(s incident.Stored) bool { return s.Newer })
+	return worked && (t.open.version == "" || t.open.version == s.Version) || !worked && (ended || over(s.Incident))
+}
+
+// leaveToNewer leaves the targets alone of which a newer watchdog stored an incident (INV-49).
+func (e *Engine) leaveToNewer(newer map[string]bool) {
 	e.mu.Lock()
 	for name := range e.targets {
 		e.changeLocked(name, func(t *targetState) { t.newer = false })
@@ -227,7 +243,6 @@ func (e *Engine) withoutNewerVersion(all []incident.Stored) (own []incident.Stor
 		e.Distrust(fmt.Sprintf("a newer version of watchdog stored incidents (on %s): run that version, or "+
 			"delete those incidents", oneOf(slices.Sorted(maps.Keys(newer)))))
 	}
-	return own
 }
 
 func oneOf(names []string) string {

@@ -32,9 +32,10 @@ func (e *Engine) recoveries(ctx context.Context) (time.Duration, error) {
 			due = append(due, en.inc)
 		}
 	}
+	relapses := e.relapses()
 	e.mu.Unlock()
 	for _, i := range due {
-		verdict, text := e.recovery(i)
+		verdict, text := e.recovery(i, relapses[i.ID])
 		if verdict == "" {
 			continue
 		}
@@ -50,19 +51,42 @@ func (e *Engine) recoveries(ctx context.Context) (time.Duration, error) {
 	return recoveryLook, nil
 }
 
-// recovery is the verdict on an incident that is over; empty while it is too early.
-func (e *Engine) recovery(i incident.Incident) (verdict, text string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	open := maps.Collect(e.open())
-	for _, m := range []map[string]*entry{open, e.closed} {
-		for _, id := range slices.Sorted(maps.Keys(m)) {
-			o := m[id].inc
-			if after := o.OpenedAt.Sub(i.ResolvedAt); o.RelapseOf == i.ID {
-				return "relapsed", fmt.Sprintf("incident %s opened on the same target %s after this one resolved", o.ID,
-					after.Round(time.Second))
+// relapses are the incidents that are a relapse of another, by that one: of several an open one, then the first by
+// target or id. The caller holds mu.
+func (e *Engine) relapses() map[string]*entry {
+	all := map[string]*entry{}
+	of := func(m map[string]*entry) {
+		for _, key := range slices.Sorted(maps.Keys(m)) {
+			if first := m[key].inc.RelapseOf; all[first] == nil {
+				all[first] = m[key]
 			}
 		}
+	}
+	open, closed := map[string]*entry{}, map[string]*entry{}
+	for name, en := range e.open() {
+		if en.inc.RelapseOf != "" {
+			open[name] = en
+		}
+	}
+	for id, en := range e.closed {
+		if en.inc.RelapseOf != "" {
+			closed[id] = en
+		}
+	}
+	of(open)
+	of(closed)
+	return all
+}
+
+// recovery is the verdict on an incident that is over; empty while it is too early. relapse is the incident that
+// came of it; nil: none did.
+func (e *Engine) recovery(i incident.Incident, relapse *entry) (verdict, text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if relapse != nil {
+		after := relapse.inc.OpenedAt.Sub(i.ResolvedAt)
+		return "relapsed", fmt.Sprintf("incident %s opened on the same target %s after this one resolved", relapse.inc.ID,
+			after.Round(time.Second))
 	}
 	if e.o.Now().Sub(i.ResolvedAt) < recoveryWatch {
 		return "", ""

@@ -58,9 +58,9 @@ func (e *Engine) updateClosed(ctx context.Context, id string, onRecord bool,
 // rereadClosed reads an incident that is over from the store, or forgets it if it is not
 // there any more.
 func (e *Engine) rereadClosed(ctx context.Context, id string) error {
-	stored, err := e.o.Store.Incidents(ctx)
+	s, found, err := e.o.Store.StoredIncident(ctx, id)
 	if err != nil {
-		return fmt.Errorf("read incidents after a conflict: %w", err)
+		return fmt.Errorf("read incident %s after a conflict: %w", id, err)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -68,14 +68,12 @@ func (e *Engine) rereadClosed(ctx context.Context, id string) error {
 	if en == nil {
 		return nil
 	}
-	for _, s := range stored {
-		if s.Incident.ID == id && !s.Newer {
-			next := newEntry(s)
-			next.saved = max(next.saved, en.saved) // what is on record stays there once
-			e.closed[id] = next
-			e.remember(s)
-			return nil
-		}
+	if found && !s.Newer {
+		next := newEntry(s)
+		next.saved = max(next.saved, en.saved) // what is on record stays there once
+		e.closed[id] = next
+		e.remember(s)
+		return nil
 	}
 	delete(e.closed, id)
 	delete(e.receipts, id)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"watchdog.io/watchdog/pkg/incident"
 )
@@ -17,8 +18,30 @@ const (
 	keepUnwatched = 100
 )
 
-// retire deletes the resolved incidents for which there is no room.
-func (e *Engine) retire(ctx context.Context) {
+// At most retireBatch incidents are deleted at once and each retirePause: what an earlier leader left, or
+// another version kept, may be thousands, and requests that act do not wait behind them.
+const (
+	retireBatch = 10
+	retirePause = time.Second
+	retireRetry = time.Minute // after a delete that failed
+)
+
+// retireSlowly deletes what a new leader found and has no room for.
+func (e *Engine) retireSlowly(ctx context.Context) {
+	for again := e.retire(ctx); again > 0 && ctx.Err() == nil; again = e.retire(ctx) {
+		timer := time.NewTimer(again)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+// retire deletes the resolved incidents for which there is no room, oldest first, and returns when to go
+// on; 0: there are no more.
+func (e *Engine) retire(ctx context.Context) (again time.Duration) {
 	e.mu.Lock()
 	var watched, others []incident.Incident
 	for _, en := range e.closed {
@@ -29,10 +52,13 @@ func (e *Engine) retire(ctx context.Context) {
 		}
 	}
 	e.mu.Unlock()
-	for _, i := range append(e.beyond(watched, keepClosed), e.beyond(others, keepUnwatched)...) {
+	old := append(e.beyond(watched, keepClosed), e.beyond(others, keepUnwatched)...)
+	for _, i := range old[:min(len(old), retireBatch)] {
 		if err := e.o.Store.DeleteIncident(ctx, i.ID); err != nil {
-			e.o.Logger.Warn("could not delete an old incident; will retry", "incident", i.ID, "err", err)
-			return
+			if ctx.Err() == nil {
+				e.o.Logger.Warn("could not delete an old incident; will retry", "incident", i.ID, "err", err)
+			}
+			return retireRetry
 		}
 		e.metrics.deleted(i, e.keeps(i))
 		e.mu.Lock()
@@ -40,6 +66,10 @@ func (e *Engine) retire(ctx context.Context) {
 		delete(e.responders, i.ID)
 		e.mu.Unlock()
 	}
+	if len(old) > retireBatch {
+		return retirePause
+	}
+	return 0
 }
 
 // beyond returns which of the resolved incidents go so that as many as the quota stay.

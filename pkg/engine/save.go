@@ -31,6 +31,9 @@ func (e *Engine) save(ctx context.Context, c *claim, inc incident.Incident, fail
 	} else if e.renotifyDue(c.name) {
 		e.o.Tell(inc)
 	}
+	if e.crowded() {
+		en.scribe.Forget()
+	}
 	if inc.Phase == incident.Escalated && c.was.Phase != incident.Escalated {
 		e.Wake(leasesKey) // a change that did harm is a person's now, and no longer kept for the incident
 	}
@@ -69,7 +72,6 @@ func (e *Engine) put(ctx context.Context, name string, en *entry, inc incident.I
 	} else {
 		e.changeLocked(name, func(t *targetState) { t.open = en })
 	}
-	e.metrics.incidents(e.open())
 	e.mu.Unlock()
 	e.o.Tell(inc)
 	if inc.Phase == incident.Resolved {
@@ -121,38 +123,33 @@ func (e *Engine) record(en *entry, inc incident.Incident) error {
 // reload reads an incident again, and the ops of it that the ledger knows, after somebody else wrote it.
 // Its error says that all is to begin anew with that.
 func (e *Engine) reload(ctx context.Context, name, id string) error {
-	stored, err := e.o.Store.Incidents(ctx)
+	s, found, err := e.o.Store.StoredIncident(ctx, id)
 	if err != nil {
-		return fmt.Errorf("read incidents after a conflict: %w", err)
+		return fmt.Errorf("read incident %s after a conflict: %w", id, err)
 	}
 	ledger, _, err := e.o.Store.Ledger(ctx)
 	if err != nil {
 		return fmt.Errorf("read ledger after a conflict: %w", err)
 	}
-	found := false
-	for _, s := range stored {
-		if s.Incident.ID == id {
-			found = true
-			for _, op := range ledger.Ops {
-				if op.Incident == id && op.Plan.Action != incident.ActionRevert {
-					s.Incident = incident.Adopt(s.Incident, op, e.o.Now())
-				}
-			}
-			en := newEntry(s)
-			e.change(name, func(t *targetState) {
-				e.remember(s)
-				if t.open = en; over(s.Incident) {
-					// It was resolved, and only the answer was lost; or another leader did
-					// it, and this one may have told an older state since.
-					t.open, e.closed[id] = nil, en
-				}
-			})
-			e.o.Tell(s.Incident)
-		}
-	}
 	if !found {
 		e.deleted(name, id, ledger)
+		return fmt.Errorf("incident %s: %w; re-reading it", id, incident.ErrConflict)
 	}
+	for _, op := range ledger.Ops {
+		if op.Incident == id && op.Plan.Action != incident.ActionRevert {
+			s.Incident = incident.Adopt(s.Incident, op, e.o.Now())
+		}
+	}
+	en := newEntry(s)
+	e.change(name, func(t *targetState) {
+		e.remember(s)
+		if t.open = en; over(s.Incident) {
+			// It was resolved, and only the answer was lost; or another leader did
+			// it, and this one may have told an older state since.
+			t.open, e.closed[id] = nil, en
+		}
+	})
+	e.o.Tell(s.Incident)
 	return fmt.Errorf("incident %s: %w; re-reading it", id, incident.ErrConflict)
 }
 
@@ -175,7 +172,6 @@ func (e *Engine) deleted(name, id string, l incident.Ledger) {
 		if t.open != nil {
 			gone = nil
 		}
-		e.metrics.incidents(e.open())
 	})
 	if gone != nil && gone.version != "" {
 		e.tellEnd(incident.Deleted(gone.inc, e.o.Now()))

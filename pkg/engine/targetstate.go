@@ -34,12 +34,41 @@ func (e *Engine) changeLocked(name string, how func(t *targetState)) {
 	if t == nil {
 		t = &targetState{}
 	}
+	was := t.open
 	how(t)
+	e.index(name, was, t.open)
 	if *t == (targetState{}) {
 		delete(e.targets, name)
 	} else {
 		e.targets[name] = t
 	}
+}
+
+// index brings up to date what is counted and looked up of the open incidents: a walk over all of them for each
+// change of one would take minutes in a storm of thousands. The caller holds mu.
+func (e *Engine) index(name string, was, is *entry) {
+	if was != nil && was != is {
+		e.metrics.moved(was.counted, "")
+		was.counted = ""
+		if e.worksOn[was.inc.ID] == name {
+			delete(e.worksOn, was.inc.ID)
+		}
+	}
+	if is != nil {
+		e.metrics.moved(is.counted, is.inc.Phase)
+		is.counted = is.inc.Phase
+		e.worksOn[is.inc.ID] = name
+	}
+}
+
+// crowdedFrom is from how many open incidents on each keeps no more than it must. What the next
+// decision would be recorded as a difference to takes 40 KB an incident.
+const crowdedFrom = 500
+
+func (e *Engine) crowded() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.worksOn) > crowdedFrom
 }
 
 // known returns what is known of a target.
@@ -77,6 +106,7 @@ type entry struct {
 	saved   int // timeline entries already recorded
 	// unsaved: inc is ahead of what is stored, because storing it failed.
 	unsaved bool
+	counted incident.Phase   // the phase in which the metrics count it; "": they do not
 	scribe  *decision.Scribe // nil: decisions are not written down
 	// answers are the approvals and denials in the audit log.
 	answers map[string]bool

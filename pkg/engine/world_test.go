@@ -199,6 +199,23 @@ func (w *world) Incidents(context.Context) ([]incident.Stored, error) {
 	return all, nil
 }
 
+func (w *world) EachIncident(ctx context.Context, each func(incident.Stored) error) error {
+	all, err := w.Incidents(ctx)
+	for _, s := range all {
+		err = cmp.Or(err, each(s))
+	}
+	return err
+}
+
+func (w *world) StoredIncident(ctx context.Context, id string) (incident.Stored, bool, error) {
+	all, err := w.Incidents(ctx)
+	k := slices.IndexFunc(all, func(s incident.Stored) bool { return s.Incident.ID == id })
+	if k < 0 {
+		return incident.Stored{}, false, err
+	}
+	return all[k], true, err
+}
+
 func (w *world) SaveIncident(_ context.Context, i incident.Incident, version string) (string, error) {
 	return w.put("i/"+i.ID, i, version)
 }

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -153,15 +155,21 @@ func (a *api) read(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	selector, _ := labels.Parse(r.URL.Query().Get("labelSelector"))
-	items := []any{}
-	for path, o := range a.objects {
-		if strings.HasPrefix(path, r.URL.Path+"/") && selector.Matches(labelsOf(o)) {
-			items = append(items, o)
+	items, next := []any{}, ""
+	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+	for _, path := range slices.Sorted(maps.Keys(a.objects)) {
+		if !strings.HasPrefix(path, r.URL.Path+"/") || !selector.Matches(labelsOf(a.objects[path])) ||
+			path <= r.URL.Query().Get("continue") {
+			continue
+		}
+		if items = append(items, a.objects[path]); len(items) == limit {
+			next = path
+			break
 		}
 	}
 	cut := strings.LastIndex(kind, "/")
 	reply(w, http.StatusOK, map[string]any{"kind": kind[cut+1:] + "List", "apiVersion": kind[:cut],
-		"metadata": map[string]any{"resourceVersion": strconv.Itoa(a.version)}, "items": items})
+		"metadata": map[string]any{"resourceVersion": strconv.Itoa(a.version), "continue": next}, "items": items})
 }
 
 func labelsOf(o map[string]any) labels.Set {

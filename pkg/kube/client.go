@@ -9,6 +9,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/version"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/dynamic"
 	appsv1 "k8s.io/client-go/kubernetes/typed/apps/v1"
 	authenticationv1 "k8s.io/client-go/kubernetes/typed/authentication/v1"
@@ -43,6 +47,7 @@ type Client struct {
 	identity    authenticationv1.AuthenticationV1Interface
 	access      authorizationv1.AuthorizationV1Interface
 	dynamic     dynamic.Interface
+	custom      rest.Interface // watchdog's own kinds, where dynamic costs too much memory
 	watches     watchClients
 	fence       *fence
 	requests    *prometheus.CounterVec
@@ -127,7 +132,20 @@ func (c *Client) makeRequests(cfg *rest.Config, h *http.Client) error {
 		func() (err error) { c.identity, err = authenticationv1.NewForConfigAndClient(cfg, h); return err },
 		func() (err error) { c.access, err = authorizationv1.NewForConfigAndClient(cfg, h); return err },
 		func() (err error) { c.dynamic, err = dynamic.NewForConfigAndClient(cfg, h); return err },
+		func() (err error) { c.custom, err = customClient(cfg, h); return err },
 	)
+}
+
+// customClient is a client for watchdog's own kinds that decodes into types of this package.
+func customClient(cfg *rest.Config, h *http.Client) (rest.Interface, error) {
+	own := rest.CopyConfig(cfg)
+	own.APIPath, own.GroupVersion = "/apis", &schema.GroupVersion{Group: group, Version: apiVersion}
+	scheme := runtime.NewScheme()
+	scheme.AddKnownTypeWithName(own.GroupVersion.WithKind("Incident"), &followed{})
+	metav1.AddToGroupVersion(scheme, *own.GroupVersion)
+	own.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	own.ContentType, own.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
+	return rest.RESTClientForConfigAndClient(own, h)
 }
 
 func (c *Client) makeWatches(cfg *rest.Config, h *http.Client) error {

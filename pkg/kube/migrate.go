@@ -111,16 +111,18 @@ func (s *Store) MigrateResponderActions(ctx context.Context) error {
 	if len(old.Acked)+len(old.Graded)+len(old.Notes)+len(old.Public)+len(old.Approved) == 0 {
 		return nil
 	}
-	all, err := s.Incidents(ctx)
-	if err != nil {
+	var open []string
+	if err := s.EachIncident(ctx, func(st incident.Stored) error {
+		if !st.Newer && st.Incident.Phase != incident.Resolved {
+			open = append(open, st.Incident.ID)
+		}
+		return nil
+	}); err != nil {
 		return err
 	}
-	for _, st := range all {
-		if st.Newer || st.Incident.Phase == incident.Resolved {
-			continue
-		}
-		if err := s.migrateIncident(ctx, st.Incident.ID, old); err != nil {
-			return fmt.Errorf("migrate the responder actions of incident %s from the ledger: %w", st.Incident.ID, err)
+	for _, id := range open {
+		if err := s.migrateIncident(ctx, id, old); err != nil {
+			return fmt.Errorf("migrate the responder actions of incident %s from the ledger: %w", id, err)
 		}
 	}
 	return s.mark(ctx, map[string]any{"acked": nil, "graded": nil, "notes": nil, "public": nil, "approved": nil})

@@ -1,16 +1,17 @@
 package kube
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -123,10 +124,19 @@ func whole(m incident.Attribution, more map[string]any) map[string]any {
 	return w
 }
 
-// follower keeps the responder actions of all incidents, by watching them.
+// follower keeps the responder actions of all incidents, and which were never stored, by
+// watching them.
 type follower struct {
-	mu  sync.Mutex
-	all map[string]incident.ResponderActions
+	mu    sync.Mutex
+	all   map[string]incident.ResponderActions
+	fresh map[string]unstored // those without a status
+}
+
+// neverStored are the incidents without a status; false: they are not watched.
+func (f *follower) neverStored() ([]unstored, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Values(f.fresh)), f.all != nil
 }
 
 // ChangedResponderActions are the responder actions known without a request: none before Follow
@@ -141,14 +151,14 @@ func (s *Store) ChangedResponderActions(context.Context) map[string]incident.Res
 // have changed. Nothing else of an object is kept.
 func (s *Store) Follow(ctx context.Context, heard func(), failed func(error)) {
 	take := func(o any) {
-		if u, ok := o.(*unstructured.Unstructured); ok && s.follow(u) {
+		if f, ok := o.(*followed); ok && s.follow(f) {
 			heard()
 		}
 	}
 	s.forget()
-	i := cache.NewSharedIndexInformer(incidentStream{s}, &unstructured.Unstructured{}, 0, cache.Indexers{})
+	i := cache.NewSharedIndexInformer(incidentStream{s}, &followed{}, 0, cache.Indexers{})
 	// None of these can fail before the informer runs.
-	_ = i.SetTransform(onlySpec)
+	_ = i.SetTransform(slim)
 	_ = i.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
 		if ctx.Err() == nil {
 			s.forget() // stale from now on: what is read with the incidents counts
@@ -161,9 +171,10 @@ func (s *Store) Follow(ctx context.Context, heard func(), failed func(error)) {
 			if gone, ok := o.(cache.DeletedFinalStateUnknown); ok {
 				o = gone.Obj
 			}
-			if u, ok := o.(*unstructured.Unstructured); ok {
+			if f, ok := o.(*followed); ok {
 				s.follower.mu.Lock()
-				delete(s.follower.all, u.GetName())
+				delete(s.follower.all, f.Name)
+				delete(s.follower.fresh, f.Name)
 				s.follower.mu.Unlock()
 			}
 		},
@@ -175,36 +186,82 @@ func (s *Store) Follow(ctx context.Context, heard func(), failed func(error)) {
 func (s *Store) forget() {
 	s.follower.mu.Lock()
 	defer s.follower.mu.Unlock()
-	s.follower.all = nil
+	s.follower.all, s.follower.fresh = nil, nil
 }
 
-// onlySpec drops what the status holds: it may be large, and the leader wrote it itself.
-func onlySpec(o any) (any, error) {
-	if u, ok := o.(*unstructured.Unstructured); ok {
-		delete(u.Object, "status")
-		u.SetManagedFields(nil)
+// followed is what is kept of an incident that is watched: its spec, and whether it has a status. What
+// the status holds is not decoded: it may be large, and the leader wrote it itself.
+type followed struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              json.RawMessage `json:"spec"`
+	Status            present         `json:"status"`
+}
+
+// present reports whether a field has anything in it.
+type present bool
+
+// UnmarshalJSON decodes nothing.
+func (p *present) UnmarshalJSON(b []byte) error {
+	switch text := string(bytes.TrimSpace(b[:min(len(b), len("null")+1)])); text {
+	case "null", "{}":
+		*p = false
+	default:
+		*p = true
+	}
+	return nil
+}
+
+// DeepCopyObject implements runtime.Object. Nobody changes what is followed.
+func (f *followed) DeepCopyObject() runtime.Object {
+	c := *f
+	return &c
+}
+
+func (f *followed) unstored() unstored {
+	return unstored{f.Name, f.ResourceVersion, f.CreationTimestamp.Time}
+}
+
+// followedList is a list of them.
+type followedList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata"`
+	Items           []followed `json:"items"`
+}
+
+// DeepCopyObject implements runtime.Object.
+func (l *followedList) DeepCopyObject() runtime.Object {
+	c := *l
+	c.Items = slices.Clone(l.Items)
+	return &c
+}
+
+// slim drops what nobody asks for.
+func slim(o any) (any, error) {
+	if f, ok := o.(*followed); ok {
+		f.ManagedFields, f.Labels, f.Annotations, f.OwnerReferences = nil, nil, nil, nil
 	}
 	return o, nil
 }
 
 // follow keeps the actions of an object, and reports whether they have changed.
-func (s *Store) follow(u *unstructured.Unstructured) bool {
-	o, err := decodeObject(u)
-	if err != nil {
-		return false
-	}
-	w, err := actionsOf(o)
-	if err != nil {
-		return false // whoever reads the incident says so
-	}
+func (s *Store) follow(f *followed) bool {
+	var spec incidentSpec
+	unreadable := len(f.Spec) == 0 || json.Unmarshal(f.Spec, &spec) != nil
 	s.follower.mu.Lock()
 	defer s.follower.mu.Unlock()
 	if s.follower.all == nil {
-		s.follower.all = map[string]incident.ResponderActions{}
+		s.follower.all, s.follower.fresh = map[string]incident.ResponderActions{}, map[string]unstored{}
 	}
-	news := !sameActions(s.follower.all[u.GetName()], w)
-	s.follower.all[u.GetName()] = w
-	return news
+	if delete(s.follower.fresh, f.Name); !f.Status {
+		s.follower.fresh[f.Name] = f.unstored()
+	}
+	if unreadable {
+		return false // whoever reads the incident says so
+	}
+	was, is := s.follower.all[f.Name], spec.actions()
+	s.follower.all[f.Name] = is
+	return !sameActions(was, is)
 }
 
 func sameActions(a, b incident.ResponderActions) bool {
@@ -228,15 +285,27 @@ func (i incidentStream) Watch(o metav1.ListOptions) (watch.Interface, error) {
 	return i.WatchWithContext(context.Background(), o)
 }
 
-func (i incidentStream) ListWithContext(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-	ctx, cancel := context.WithTimeout(ctx, 3*requestTimeout)
-	defer cancel()
-	return i.s.resource("incidents").List(ctx, o)
+// ListWithContext lists in pages of its own. What changed after the first of them, the watch tells: it
+// begins at the version of that.
+func (i incidentStream) ListWithContext(ctx context.Context, _ metav1.ListOptions) (runtime.Object, error) {
+	list := &followedList{}
+	version, err := i.s.eachObject(ctx, "incidents", func(raw json.RawMessage) (string, error) {
+		var f followed
+		if err := json.Unmarshal(raw, &f); err != nil {
+			return "", fmt.Errorf("read incident %s/%s: decode: %w", i.s.namespace, f.Name, err)
+		}
+		_, _ = slim(&f)
+		list.Items = append(list.Items, f)
+		return f.Name, nil
+	})
+	list.ResourceVersion = version
+	return list, err
 }
 
 func (i incidentStream) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 	all := func(e watch.Event) (watch.Event, bool) { return e, true }
 	return listen(ctx, o, all, func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-		return i.s.resource("incidents").Watch(ctx, o)
+		return i.s.c.custom.Get().Namespace(i.s.namespace).Resource("incidents").VersionedParams(&o,
+			metav1.ParameterCodec).Watch(ctx)
 	})
 }

@@ -112,35 +112,6 @@ func (s *Store) request(verb, resource, name string) request {
 	return request{verb, resource + "." + group, s.namespace, name}
 }
 
-// Incidents returns all incidents that are stored, in no order. An object that
-// cannot be read makes the whole call fail: half a memory is worse than none. One without
-// a status was made and never stored: nobody was told of it and nothing was done, and it
-// is as if it were not there (see Sweep).
-func (s *Store) Incidents(ctx context.Context) ([]incident.Stored, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	list, err := s.resource("incidents").List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, missingKind(s.request("list", "incidents", ""), err)
-	}
-	all := make([]incident.Stored, 0, len(list.Items))
-	for i := range list.Items {
-		o, err := decodeObject(&list.Items[i])
-		if err != nil {
-			return nil, fmt.Errorf("read incident %s/%s: %w", s.namespace, list.Items[i].GetName(), err)
-		}
-		if len(o.Status) == 0 {
-			continue
-		}
-		st, err := decodeIncident(o)
-		if err != nil {
-			return nil, fmt.Errorf("read incident %s/%s: %w; delete or correct it", s.namespace, o.Metadata.Name, err)
-		}
-		all = append(all, st)
-	}
-	return all, nil
-}
-
 // decodeIncident reads an incident, and refuses what no incident of ours can be:
 // it would be stored under another name, or climb a ladder from below its foot.
 func decodeIncident(o object) (incident.Stored, error) {
@@ -160,20 +131,27 @@ func decodeIncident(o object) (incident.Stored, error) {
 	if err := json.Unmarshal(o.Status, &status); err != nil {
 		return st, fmt.Errorf("decode status: %w", err)
 	}
-	st.Incident, st.Responders, st.Version = status.Incident, spec.actions(), strconv.FormatInt(status.Revision, 10)
-	if st.Incident.ID != o.Metadata.Name {
-		return st, fmt.Errorf("decode status: its id is %q", st.Incident.ID)
+	st.Incident, st.Responders, st.Version = status.Incident, spec.actions(), versionOf(status.Revision)
+	return st, plausible(st.Incident, o.Metadata.Name)
+}
+
+// plausible refuses what no incident of ours can be.
+func plausible(i incident.Incident, name string) error {
+	if i.ID != name {
+		return fmt.Errorf("decode status: its id is %q", i.ID)
 	}
-	for _, a := range st.Incident.Alerts {
+	for _, a := range i.Alerts {
 		if a.Next < 0 || a.Tries < 0 {
-			return st, fmt.Errorf("decode status: rule %s is at try %d of rung %d", a.Rule, a.Tries, a.Next)
+			return fmt.Errorf("decode status: rule %s is at try %d of rung %d", a.Rule, a.Tries, a.Next)
 		}
 	}
-	if op := st.Incident.Op; op != nil && op.ID == "" {
-		return st, errors.New("decode status: its op has no id")
+	if op := i.Op; op != nil && op.ID == "" {
+		return errors.New("decode status: its op has no id")
 	}
-	return st, nil
+	return nil
 }
+
+func versionOf(revision int64) string { return strconv.FormatInt(revision, 10) }
 
 // SaveIncident creates the incident (empty version) or replaces what was stored
 // under version. It returns the new version, or incident.ErrConflict.
@@ -199,7 +177,7 @@ func (s *Store) SaveIncident(ctx context.Context, inc incident.Incident, version
 	if err := s.swapStatus(ctx, inc.ID, version, revision, status); err != nil {
 		return "", err
 	}
-	return strconv.FormatInt(revision+1, 10), nil
+	return versionOf(revision + 1), nil
 }
 
 // open makes the object of a new incident. One that is there is its own, from a try whose
@@ -291,26 +269,54 @@ func revisionOf(status json.RawMessage) int64 {
 // Sweep deletes the objects that were made before a moment and never stored: who made them
 // ended in between, or stored something else since. A new leader calls it with the zero time,
 // for all of them, before it opens any. One whose status comes between list and delete stays.
+// While the incidents are watched, the watch says which those are, and nothing is listed.
 func (s *Store) Sweep(ctx context.Context, before time.Time) error {
+	all, watched := s.follower.neverStored()
+	if before.IsZero() || !watched {
+		var err error
+		if all, err = s.neverStored(ctx); err != nil {
+			return err
+		}
+	}
+	for _, o := range all {
+		if !before.IsZero() && !o.made.Before(before) {
+			continue
+		}
+		if err := s.deleteUnstored(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unstored is an incident without a status.
+type unstored struct {
+	name, version string
+	made          time.Time
+}
+
+// neverStored lists the incidents without a status.
+func (s *Store) neverStored(ctx context.Context) (all []unstored, err error) {
+	_, err = s.eachObject(ctx, "incidents", func(raw json.RawMessage) (string, error) {
+		var o followed
+		if err := json.Unmarshal(raw, &o); err != nil {
+			return "", fmt.Errorf("read incident %s/%s: decode: %w", s.namespace, o.Name, err)
+		}
+		if !o.Status {
+			all = append(all, o.unstored())
+		}
+		return o.Name, nil
+	})
+	return all, err
+}
+
+func (s *Store) deleteUnstored(ctx context.Context, o unstored) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	list, err := s.resource("incidents").List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return missingKind(s.request("list", "incidents", ""), err)
-	}
-	for _, o := range list.Items {
-		if status, _ := o.Object["status"].(map[string]any); len(status) > 0 {
-			continue
-		}
-		if !before.IsZero() && !o.GetCreationTimestamp().Time.Before(before) {
-			continue
-		}
-		version := o.GetResourceVersion()
-		err := s.resource("incidents").Delete(ctx, o.GetName(),
-			metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &version}})
-		if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
-			return explain(s.request("delete", "incidents", o.GetName()), err)
-		}
+	err := s.resource("incidents").Delete(ctx, o.name,
+		metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &o.version}})
+	if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+		return explain(s.request("delete", "incidents", o.name), err)
 	}
 	return nil
 }

@@ -34,7 +34,10 @@ type shelf struct {
 	saved map[string]incident.Incident
 }
 
-func (s *shelf) Incidents(context.Context) ([]incident.Stored, error) { return nil, nil }
+func (s *shelf) EachIncident(context.Context, func(incident.Stored) error) error { return nil }
+func (s *shelf) StoredIncident(context.Context, string) (incident.Stored, bool, error) {
+	return incident.Stored{}, false, nil
+}
 func (s *shelf) SaveIncident(_ context.Context, i incident.Incident, _ string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
