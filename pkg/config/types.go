@@ -298,6 +298,10 @@ type HTTPClient struct {
 	Headers            map[string]string `yaml:"headers,omitempty"`              // further request headers
 	// file with a bearer token, read at each attempt
 	BearerTokenFile string `yaml:"bearer_token_file,omitempty"`
+	// ReuseConnections keeps the connection of a GET or HEAD request for the next attempt, which costs less CPU. By
+	// default each attempt connects anew, as a new user does: it resolves the name, may reach any endpoint of the
+	// Service, and sees the certificate of today.
+	ReuseConnections bool `yaml:"reuse_connections,omitempty"`
 }
 
 // HealthProbe reads the health document of runbook 2.1. A response has at most 100 checks, and the names of checks and

@@ -271,11 +271,14 @@ func serveTLS(t *testing.T, handler http.HandlerFunc) config.HTTPClient {
 	server := httptest.NewTLSServer(handler)
 	t.Cleanup(server.Close)
 	file := filepath.Join(t.TempDir(), "ca.pem")
-	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	if err := os.WriteFile(file, block, 0o600); err != nil {
+	if err := os.WriteFile(file, certificatePEM(server), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return config.HTTPClient{URL: server.URL, CAFile: file}
+}
+
+func certificatePEM(server *httptest.Server) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 }
 
 func TestTCPMeansWhatTheTableSays(t *testing.T) {

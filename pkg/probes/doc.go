@@ -40,6 +40,7 @@
 // pkg/httpclient refuses link-local, metadata, unspecified, multicast and
 // broadcast addresses after resolution, in whatever notation they come;
 // loopback and private ones are allowed. Proxies from the environment are ignored: a proxy
-// would resolve the name where this check cannot see it. Every probe opens a
-// connection of its own, so that it may reach any endpoint of a Service.
+// would resolve the name where this check cannot see it. Each look opens a connection of its
+// own, as a new user does, so that it may reach any endpoint of a Service; with
+// reuse_connections it keeps the last one while the server does.
 package probes

@@ -10,13 +10,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/idna"
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/httpclient"
@@ -29,16 +29,18 @@ const (
 	maxFile   = 1 << 20
 )
 
-// client asks one URL, each time over a connection of its own.
+// client asks one URL, each time over a connection of its own unless it is to keep it.
 type client struct {
-	conf   config.HTTPClient
-	method string
-	url    *url.URL
-	dialer httpclient.Dialer
+	conf    config.HTTPClient
+	method  string
+	url     *url.URL
+	address string // host and port to connect to
+	dialer  httpclient.Dialer
 
 	mu   sync.Mutex
-	ca   []byte // the bytes that http was built with
-	http *http.Client
+	ca   []byte // the bytes that tls was made with
+	tls  *tls.Config
+	kept net.Conn // of the last request, if it can carry another one
 }
 
 func newClient(conf config.HTTPClient, method string, resolver *net.Resolver) (*client, error) {
@@ -52,7 +54,19 @@ func newClient(conf config.HTTPClient, method string, resolver *net.Resolver) (*
 	if method == "" {
 		method = http.MethodGet
 	}
-	return &client{conf: conf, method: method, url: u, dialer: newDialer(resolver)}, nil
+	return &client{conf: conf, method: method, url: u, address: address(u), dialer: newDialer(resolver)}, nil
+}
+
+// address is where a URL leads to: an ASCII host and a port.
+func address(u *url.URL) string {
+	host, port := u.Hostname(), u.Port()
+	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
+		host = ascii // else the lookup says what is wrong with it
+	}
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // what names the request in messages, without anything that may be secret.
@@ -80,30 +94,20 @@ func (c *client) fetch(ctx context.Context) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("%s: %w", c.what(), err)
 	}
-	asker, err := c.client()
+	conf, err := c.tlsConfig()
 	if err != nil {
 		return answer{}, fmt.Errorf("%s: %w", c.what(), err)
 	}
-	var at atomic.Int32
-	request = request.WithContext(httptrace.WithClientTrace(withLook(ctx), follow(&at)))
 	start := time.Now()
-	response, err := asker.Do(request)
-	if err != nil {
-		return answer{}, classify(c.what(), phase(at.Load()), interrupted(ctx, err))
+	got, during, err := c.again(ctx, request)
+	if errors.Is(err, errNoConnection) {
+		got, during, err = c.anew(ctx, request, conf)
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 	if err != nil {
-		return answer{}, classify(c.what(), reading, interrupted(ctx, err))
+		return answer{}, classify(c.what(), during, interrupted(ctx, err))
 	}
-	return answer{
-		status:    response.StatusCode,
-		mediaType: response.Header.Get("Content-Type"),
-		location:  location(response),
-		body:      body[:min(len(body), maxBody)],
-		tooLarge:  len(body) > maxBody,
-		elapsed:   time.Since(start),
-	}, nil
+	got.elapsed = time.Since(start)
+	return got, nil
 }
 
 func location(response *http.Response) string {
@@ -119,6 +123,7 @@ func (c *client) request(ctx context.Context) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+	request.Close = !c.conf.ReuseConnections || c.method != http.MethodGet && c.method != http.MethodHead
 	request.Header.Set("Accept", "application/json, */*;q=0.5")
 	request.Header.Set("User-Agent", "watchdog")
 	for name, value := range c.conf.Headers {
@@ -138,9 +143,9 @@ func (c *client) request(ctx context.Context) (*http.Request, error) {
 	return request, nil
 }
 
-// client returns the http.Client for the CA file as it is now: certificates
-// are renewed under a running process.
-func (c *client) client() (*http.Client, error) {
+// tlsConfig returns the TLS settings for the CA file as it is now: certificates are
+// renewed under a running process.
+func (c *client) tlsConfig() (*tls.Config, error) {
 	var ca []byte
 	if c.conf.CAFile != "" {
 		var err error
@@ -150,54 +155,51 @@ func (c *client) client() (*http.Client, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.http != nil && bytes.Equal(ca, c.ca) {
-		return c.http, nil
+	if c.tls != nil && bytes.Equal(ca, c.ca) {
+		return c.tls, nil
 	}
-	built, err := c.build(ca)
-	if err != nil {
-		return nil, err
-	}
-	c.http, c.ca = built, ca
-	return built, nil
-}
-
-func (c *client) build(ca []byte) (*http.Client, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.conf.InsecureSkipVerify}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.conf.InsecureSkipVerify,
+		ServerName: hostOf(c.address)}
 	if c.conf.CAFile != "" {
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(ca) {
+		if conf.RootCAs = authorities.of(c.conf.CAFile, ca); conf.RootCAs == nil {
 			return nil, fmt.Errorf("read ca_file %s: no certificate in PEM form", c.conf.CAFile)
 		}
 	}
-	return httpclient.New(&http.Transport{
-		DialContext:            c.dial,
-		TLSClientConfig:        conf,
-		DisableKeepAlives:      true,
-		DisableCompression:     true, // a small answer must not become a large one
-		MaxResponseHeaderBytes: maxHeader,
-	}, 0), nil
+	c.tls, c.ca = conf, ca
+	return conf, nil
 }
 
-type lookKey struct{}
-
-// withLook lets dial find the check's own context: the one that http.Transport
-// hands to dial does not end with the request, and a handshake that hangs
-// would outlive its check for good.
-func withLook(ctx context.Context) context.Context {
-	return context.WithValue(ctx, lookKey{}, ctx)
+func hostOf(address string) string {
+	host, _, _ := net.SplitHostPort(address) // made by net.JoinHostPort
+	return host
 }
 
-// dial opens a connection that dies with its check.
-func (c *client) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if look, ok := ctx.Value(lookKey{}).(context.Context); ok {
-		ctx = httptrace.WithClientTrace(look, httptrace.ContextClientTrace(ctx))
+// authorities are the certificate authorities of each CA file, as many probes name the same.
+var authorities = pools{byFile: map[string]pool{}}
+
+type pools struct {
+	mu     sync.Mutex
+	byFile map[string]pool
+}
+
+type pool struct {
+	pem  []byte
+	pool *x509.CertPool
+}
+
+// of returns the pool of a file with this content; nil: it has no certificate.
+func (p *pools) of(file string, pem []byte) *x509.CertPool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known := p.byFile[file]; known.pool != nil && bytes.Equal(known.pem, pem) {
+		return known.pool
 	}
-	connection, err := c.dialer.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
+	made := x509.NewCertPool()
+	if !made.AppendCertsFromPEM(pem) {
+		return nil
 	}
-	context.AfterFunc(ctx, func() { connection.Close() })
-	return connection, nil
+	p.byFile[file] = pool{pem, made}
+	return made
 }
 
 // interrupted prefers the end of the check over what that end did to the connection.
@@ -206,22 +208,6 @@ func interrupted(ctx context.Context, err error) error {
 		return ended
 	}
 	return err
-}
-
-// follow keeps the phase of a request in at.
-func follow(at *atomic.Int32) *httptrace.ClientTrace {
-	enter := func(p phase) { at.Store(int32(p)) }
-	return &httptrace.ClientTrace{
-		DNSStart: func(httptrace.DNSStartInfo) { enter(resolving) },
-		DNSDone: func(done httptrace.DNSDoneInfo) {
-			if done.Err == nil {
-				enter(connecting)
-			}
-		},
-		TLSHandshakeStart:    func() { enter(handshaking) },
-		GotConn:              func(httptrace.GotConnInfo) { enter(waiting) },
-		GotFirstResponseByte: func() { enter(reading) },
-	}
 }
 
 func readSmall(path string) ([]byte, error) {

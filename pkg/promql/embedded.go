@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/prometheus/model/histogram"
@@ -13,6 +14,8 @@ import (
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	promstorage "github.com/prometheus/prometheus/storage"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 // ErrSource marks errors that say something about the source as a whole (it
@@ -60,8 +63,13 @@ type LocalOptions struct {
 	MaxSamples int
 }
 
+// dropSpans gives the engine's tracing spans, several for each question, to nobody. The
+// tracer that OpenTelemetry has by default makes each of them.
+var dropSpans = sync.OnceFunc(func() { otel.SetTracerProvider(noop.NewTracerProvider()) })
+
 // NewEngine returns an embedded PromQL engine.
 func NewEngine(opts LocalOptions) *promql.Engine {
+	dropSpans()
 	if opts.Lookback <= 0 {
 		opts.Lookback = Lookback
 	}
@@ -82,7 +90,7 @@ func NewEngine(opts LocalOptions) *promql.Engine {
 		NoStepSubqueryIntervalFn: func(int64) int64 { return opts.SubqueryInterval.Milliseconds() },
 		EnableAtModifier:         true,
 		EnableNegativeOffset:     true,
-		Parser:                   NewParser(),
+		Parser:                   newParseCache(),
 	})
 }
 
@@ -96,6 +104,9 @@ func NewLocal(q promstorage.Queryable, opts LocalOptions) QueryFunc {
 
 func askEngine(ctx context.Context, engine *promql.Engine, q promstorage.Queryable, expr string,
 	at time.Time) ([]Point, error) {
+	if m := limit(ctx); m != nil {
+		q = limited{q, m}
+	}
 	query, err := engine.NewInstantQuery(ctx, q, nil, expr, at)
 	return execute(ctx, expr, query, err, func(vector promql.Vector) []Point {
 		points := make([]Point, len(vector))

@@ -386,13 +386,13 @@ func (m *Manager) thresholdsNow(ctx context.Context, target string) ([]Alert, er
 	}
 	m.mu.Unlock()
 	at := m.o.Now()
-	alerts := make([]Alert, len(cells))
+	alerts, alone := make([]Alert, len(cells)), promql.ForTargets(ctx, []string{target})
 	var g errgroup.Group
 	g.SetLimit(2 * concurrency)
 	for i, c := range cells {
 		g.Go(func() error {
 			// The error is in the observation.
-			seen, _ := c.rule.ask(ctx, m.source(c.rule.Source).ask, map[string]int{target: 0}, true, at)
+			seen, _ := c.rule.ask(alone, m.source(c.rule.Source).ask, map[string]int{target: 0}, at)
 			s := look(&c.rule.Threshold, states[i], seen[0], at)
 			alerts[i] = c.rule.alert(target, s, c.rule.labels(target, s))
 			return nil

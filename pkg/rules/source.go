@@ -17,6 +17,10 @@ import (
 // concurrency is how many rules of one source are evaluated at once.
 const concurrency = 2
 
+// worthAnother is from how many targets another goroutine pays for itself when the embedded
+// engine answers: for fewer the growth of its stack takes longer than the evaluation.
+const worthAnother = 500
+
 // source is one way of asking, with its own rounds, so that one that hangs does
 // not hold up the other.
 type source struct {
@@ -98,6 +102,9 @@ func (m *Manager) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*c
 		g     errgroup.Group
 	)
 	g.SetLimit(concurrency)
+	if targets != nil {
+		ctx = promql.ForTargets(ctx, targets)
+	}
 	// What nobody can see shows once the others have been looked at.
 	last := slices.DeleteFunc(slices.Clone(rules), func(c *compiled) bool { return !c.Unseen })
 	for k, c := range slices.Concat(slices.DeleteFunc(slices.Clone(rules), func(c *compiled) bool { return c.Unseen }),
@@ -109,8 +116,8 @@ func (m *Manager) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*c
 		if k >= len(rules)-len(last) {
 			_ = g.Wait()
 		}
-		g.Go(func() error {
-			seen, err := c.ask(ctx, ask, index, targets != nil, at)
+		one := func() error {
+			seen, err := c.ask(ctx, ask, index, at)
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return nil
 			}
@@ -125,7 +132,12 @@ func (m *Manager) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*c
 			}
 			m.apply(c, index, seen, at, found)
 			return nil
-		})
+		}
+		if c.Source == Local && len(index) < worthAnother {
+			_ = one() // returns no error
+			continue
+		}
+		g.Go(one)
 	}
 	_ = g.Wait() // the functions return no errors
 	return found, fault
@@ -145,13 +157,13 @@ func (c *compiled) scope(targets []string) map[string]int {
 	return index
 }
 
-// ask observes the targets in index; if some is set they are few among many, and
-// the questions are narrowed to them where that gives the same answers.
-func (c *compiled) ask(ctx context.Context, ask promql.QueryFunc, index map[string]int, some bool,
+// ask observes the targets in index. If ctx limits the questions to some targets, those are
+// the ones of index, and the limit holds where it gives the same answers.
+func (c *compiled) ask(ctx context.Context, ask promql.QueryFunc, index map[string]int,
 	at time.Time) ([]Observation, error) {
 	start := time.Now()
-	if some && c.narrowable && len(index) <= promql.MaxTargets {
-		ask = narrowed(ask, index)
+	if !c.narrowable {
+		ctx = promql.ForAll(ctx)
 	}
 	seen, err := c.observe(ctx, ask, index, at)
 	c.series.evaluations.Inc()
@@ -160,22 +172,6 @@ func (c *compiled) ask(ctx context.Context, ask promql.QueryFunc, index map[stri
 	}
 	c.series.duration.Observe(time.Since(start).Seconds())
 	return seen, err
-}
-
-// narrowed limits every question to the targets in index.
-func narrowed(ask promql.QueryFunc, index map[string]int) promql.QueryFunc {
-	targets := make([]string, 0, len(index))
-	for t := range index {
-		targets = append(targets, t)
-	}
-	slices.Sort(targets)
-	return func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
-		expr, err := promql.Narrow(expr, targets)
-		if err != nil {
-			return nil, err
-		}
-		return ask(ctx, expr, at)
-	}
 }
 
 // apply moves the alerts of one rule on.
@@ -243,19 +239,24 @@ func (m *Manager) tell(c *cell, prev State) {
 // memoize answers the same question of one round once, as rules share floors
 // and selectors.
 func memoize(ask promql.QueryFunc) promql.QueryFunc {
+	type question struct {
+		expr    string
+		limited bool
+	}
 	type answer struct {
 		once   sync.Once
 		points []promql.Point
 		err    error
 	}
 	var mu sync.Mutex
-	known := map[string]*answer{}
+	known := map[question]*answer{}
 	return func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
+		q := question{expr, promql.IsLimited(ctx)}
 		mu.Lock()
-		a := known[expr]
+		a := known[q]
 		if a == nil {
 			a = &answer{}
-			known[expr] = a
+			known[q] = a
 		}
 		mu.Unlock()
 		a.once.Do(func() { a.points, a.err = ask(ctx, expr, at) })
