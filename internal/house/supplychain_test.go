@@ -225,10 +225,13 @@ func TestWhatBuildsTheReleaseIsPinned_SEC36(t *testing.T) {
 	}
 }
 
-// directModules is the number that go.mod requires directly, as of v0.1.0. Each module is
+// directModules is the number that go.mod requires directly. Each module is
 // code that runs with watchdog's rights and an author whose account can be taken over:
 // one more is a decision, to be made here with its reason, and not a side effect.
-const directModules = 24
+//
+// There were 24 as of v0.1.0. OpenTelemetry's two came with Prometheus' engine already; they
+// are named to switch its tracing off, which took a tenth of each evaluation.
+const directModules = 26
 
 func TestDirectModulesStayWithinTheirBudget_SEC37(t *testing.T) {
 	n := 0

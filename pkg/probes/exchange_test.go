@@ -147,12 +147,14 @@ func TestResponsesOfSeveralHeads(t *testing.T) {
 func TestWhereAURLLeadsTo(t *testing.T) {
 	for url, want := range map[string]string{
 		"http://a/x": "a:80", "https://a": "a:443", "http://a:81": "a:81", "http://[::1]": "[::1]:80",
-		"http://bücher.example": "xn--bcher-kva.example:80",
 	} {
 		c, err := newClient(config.HTTPClient{URL: url}, "", nil)
 		if err != nil || c.address != want {
 			t.Errorf("%s: %s %v, want %s", url, c.address, err, want)
 		}
+	}
+	if _, err := newClient(config.HTTPClient{URL: "http://bücher.example"}, "", nil); err == nil {
+		t.Error("a host that is not ASCII is taken")
 	}
 }
 

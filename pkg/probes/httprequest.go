@@ -15,8 +15,7 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/net/idna"
+	"unicode/utf8"
 
 	"watchdog.io/watchdog/pkg/config"
 	"watchdog.io/watchdog/pkg/httpclient"
@@ -51,18 +50,18 @@ func newClient(conf config.HTTPClient, method string, resolver *net.Resolver) (*
 	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return nil, fmt.Errorf("invalid url %q; use http://host/path or https://host/path", u.Redacted())
 	}
+	if strings.ContainsFunc(u.Host, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return nil, fmt.Errorf("invalid url %q: write the host in its ASCII form (xn--…)", u.Redacted())
+	}
 	if method == "" {
 		method = http.MethodGet
 	}
 	return &client{conf: conf, method: method, url: u, address: address(u), dialer: newDialer(resolver)}, nil
 }
 
-// address is where a URL leads to: an ASCII host and a port.
+// address is where a URL leads to.
 func address(u *url.URL) string {
 	host, port := u.Hostname(), u.Port()
-	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
-		host = ascii // else the lookup says what is wrong with it
-	}
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}

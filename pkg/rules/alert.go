@@ -56,10 +56,7 @@ func (a Alert) Name() string { return cmp.Or(a.Labels[model.AlertNameLabel], a.R
 // target and the verdict.
 func (m *Manager) Series() []model.Metric {
 	var out []model.Metric
-	for _, x := range m.Alerts() {
-		if x.State != Pending && x.State != Firing {
-			continue
-		}
+	for _, x := range m.Active() {
 		series := model.Metric{"severity": model.LabelValue(x.Severity)}
 		for k, v := range x.Labels {
 			series[model.LabelName(k)] = model.LabelValue(v)

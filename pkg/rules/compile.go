@@ -19,9 +19,12 @@ type compiled struct {
 	value  string
 	floors []string
 	// needed are the selectors of all expressions, and fresh the questions for their newest samples.
-	needed   []string
-	fresh    []string
-	lookback time.Duration // of the value, with the greatest age of a sample
+	needed []string
+	// metrics are the names that all expressions ask for; anyMetric: one asks for no fixed name.
+	metrics   []string
+	anyMetric bool
+	fresh     []string
+	lookback  time.Duration // of the value, with the greatest age of a sample
 	// narrowable: the questions may be limited to some targets.
 	narrowable bool
 	span       time.Duration  // how far the expression looks back
@@ -48,8 +51,18 @@ type cell struct {
 	labels labels.Labels
 }
 
-// compile checks a rule and prepares its questions.
+// compile checks a rule and prepares its questions and its alerts.
 func compile(r Threshold) (*compiled, error) {
+	c, err := prepare(r)
+	if err != nil {
+		return nil, err
+	}
+	c.place(nil)
+	return c, nil
+}
+
+// prepare checks a rule and prepares its questions.
+func prepare(r Threshold) (*compiled, error) {
 	r = r.withDefaults()
 	if err := r.check(); err != nil {
 		return nil, err
@@ -71,6 +84,8 @@ func compile(r Threshold) (*compiled, error) {
 		c.narrowable = c.narrowable && promql.ByTarget(tree)
 		c.lookback = max(c.lookback, promql.LooksBackTo(tree)+r.Staleness)
 		selectors = append(selectors, promql.Needed(tree)...)
+		names, unnamed := promql.Metrics(expr)
+		c.metrics, c.anyMetric = append(c.metrics, names...), c.anyMetric || unnamed
 		return nil
 	}
 	if err := parse(c.value); err != nil {
@@ -88,13 +103,30 @@ func compile(r Threshold) (*compiled, error) {
 	for _, s := range c.needed {
 		c.fresh = append(c.fresh, freshness(s, r.EverySeries))
 	}
-	c.index = make(map[string]int, len(r.Targets))
-	c.cells = make([]*cell, len(r.Targets))
-	for i, t := range r.Targets {
-		c.index[t] = i
-		c.cells[i] = &cell{rule: c, target: t, state: State{State: Inactive}}
-	}
 	return c, nil
+}
+
+// alike is how many rules place looks back at.
+const alike = 32
+
+// place gives the rule a cell for each of its targets. Rules of the same targets, as those
+// that a configuration applies to all targets, share their names and their index.
+func (c *compiled) place(before []*compiled) {
+	before = before[max(0, len(before)-alike):]
+	if i := slices.IndexFunc(before, func(o *compiled) bool { return slices.Equal(o.Targets, c.Targets) }); i >= 0 {
+		c.Targets, c.index = before[i].Targets, before[i].index
+	} else {
+		c.index = make(map[string]int, len(c.Targets))
+		for i, t := range c.Targets {
+			c.index[t] = i
+		}
+	}
+	cells := make([]cell, len(c.Targets))
+	c.cells = make([]*cell, len(cells))
+	for i, t := range c.Targets {
+		cells[i] = cell{rule: c, target: t, state: State{State: Inactive}}
+		c.cells[i] = &cells[i]
+	}
 }
 
 // judgesAlike reports whether two rules differ at most in their targets.
@@ -111,6 +143,6 @@ func (c *compiled) asksAs(o *compiled) bool {
 
 // Check returns why the rule would not load, or nil. It needs no source.
 func Check(r Threshold) error {
-	_, err := compile(r)
+	_, err := prepare(r)
 	return err
 }

@@ -35,7 +35,7 @@ func (m *Manager) loop(ctx context.Context, s *source, notify func([]string)) {
 			gather.Reset(max(0, time.Until(last.Add(coalesce))))
 		case <-gather.C:
 			last = time.Now()
-			tell(m.partial(ctx, s, m.takePoked(s)))
+			tell(m.partial(ctx, s, s.arrivals.take()))
 		case <-due.C:
 			tell(m.partial(ctx, s, m.takeDue(s)))
 		}
@@ -68,32 +68,14 @@ func (m *Manager) align(s *source, planned time.Time) time.Time {
 	return next
 }
 
-// Appended says that the targets have new samples in the store of source Local.
-// It never blocks; the targets are judged within 50ms.
-func (m *Manager) Appended(targets []string) {
-	s := m.source(Local)
-	if s == nil || len(targets) == 0 {
-		return
-	}
-	m.mu.Lock()
-	for _, t := range targets {
-		if _, judged := m.byTarget[t]; judged {
-			s.poked[t] = struct{}{}
-		}
-	}
-	ready := len(s.poked) > 0
-	m.mu.Unlock()
-	if ready {
+// Appended says that a target has new samples in the store of source Local, and which
+// metrics have another value than before. It does not wait for evaluations. A target of
+// which a threshold asks what changed, or has an alert that is pending or fires, is judged
+// within 50ms; any other one in the next round, as it would be judged as before.
+func (m *Manager) Appended(target string, changed []string) {
+	if s := m.source(Local); s != nil && s.arrivals.add(target, changed) {
 		poke(s.wake)
 	}
-}
-
-func (m *Manager) takePoked(s *source) []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	targets := news(s.poked).list()
-	clear(s.poked)
-	return targets
 }
 
 // nextDue returns the earliest time at which a pending alert's `for` is complete.

@@ -79,6 +79,7 @@ type Manager struct {
 	file       string // of the thresholds
 	thresholds []*compiled
 	byTarget   map[string][]*cell
+	active     map[*cell]struct{} // those that are pending or fire
 	groups     []*groupState
 	restored   map[key]Alert
 }
@@ -107,7 +108,7 @@ func NewManager(o Options) (*Manager, error) {
 	m := &Manager{
 		o: o, url: u, metrics: newMetrics(o.Registerer), groupMetrics: newGroupMetrics(o.Registerer),
 		changed:  make(chan struct{}, 1),
-		byTarget: map[string][]*cell{}, restored: map[key]Alert{},
+		byTarget: map[string][]*cell{}, active: map[*cell]struct{}{}, restored: map[key]Alert{},
 	}
 	for name, ask := range map[string]promql.QueryFunc{Local: o.Local, Prometheus: o.Remote} {
 		if ask != nil {
@@ -219,7 +220,7 @@ func (m *Manager) Restore(alerts []Alert) {
 func (m *Manager) Alerts() []Alert {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var all, ofRules []Alert
+	var all []Alert
 	for _, cells := range m.byTarget {
 		for _, c := range cells {
 			if !c.rule.Aside {
@@ -227,15 +228,39 @@ func (m *Manager) Alerts() []Alert {
 			}
 		}
 	}
+	return append(inOrder(all), worstByName(m.ofRules())...)
+}
+
+// Active returns those of Alerts that are pending or fire, in the same order. It takes as
+// long as there are such alerts, however many targets are well.
+func (m *Manager) Active() []Alert {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []Alert
+	for c := range m.active {
+		if !c.rule.Aside {
+			all = append(all, c.alert())
+		}
+	}
+	ofRules := slices.DeleteFunc(worstByName(m.ofRules()), func(a Alert) bool { return !a.State.active() })
+	return append(inOrder(all), ofRules...)
+}
+
+func inOrder(all []Alert) []Alert {
 	slices.SortFunc(all, func(a, b Alert) int {
 		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Rule, b.Rule))
 	})
+	return all
+}
+
+// ofRules are the alerts of the rules of groups.
+func (m *Manager) ofRules() (all []Alert) {
 	for _, s := range m.groups {
 		for _, r := range s.rules {
-			ofRules = slices.AppendSeq(ofRules, maps.Values(r.alerts))
+			all = slices.AppendSeq(all, maps.Values(r.alerts))
 		}
 	}
-	return append(all, worstByName(ofRules)...)
+	return all
 }
 
 // AlertsOf returns the alerts of one target: those of thresholds, inactive ones too, in
@@ -264,12 +289,9 @@ func (m *Manager) Unhealthy() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	found := news{}
-	for t, cells := range m.byTarget {
-		if slices.ContainsFunc(cells, func(c *cell) bool {
-			return c.state.State == Firing &&
-				c.state.Verdict == Breach && !c.rule.Aside
-		}) {
-			found[t] = struct{}{}
+	for c := range m.active {
+		if c.state.State == Firing && c.state.Verdict == Breach && !c.rule.Aside {
+			found[c.target] = struct{}{}
 		}
 	}
 	for _, s := range m.groups {

@@ -87,8 +87,9 @@ func (m *Manager) resumeThresholds(all []SavedThreshold) {
 			if c.rule.Name != t.Rule || c.state.State == Firing || t.State.State != Pending {
 				continue
 			}
-			c.rule.series.move(c.state.State, Pending)
+			from := c.state.State
 			c.state = t.State
+			m.moved(c, from)
 			// Nobody looked since, so what was seen last and what is seen next do not join.
 			c.state.Verdict, c.state.Unknown = NoData, "pending before the restart, not evaluated since"
 		}

@@ -26,13 +26,14 @@ const worthAnother = 500
 type source struct {
 	name string
 	ask  promql.QueryFunc
-	// kick asks for a round now; wake says that there are pokes.
+	// kick asks for a round now; wake says that there are arrivals.
 	kick, wake chan struct{}
 	// places are taken by the groups that are evaluated now.
 	places chan struct{}
 
+	arrivals arrivals // since the last evaluation
+
 	// Below is guarded by Manager.mu.
-	poked   map[string]struct{}
 	due     map[*cell]time.Time // when a pending alert's `for` will be complete
 	breaker breaker
 	judged  time.Time // when the last round ended
@@ -44,7 +45,7 @@ func newSource(name string, ask promql.QueryFunc) *source {
 	return &source{
 		name: name, ask: ask,
 		kick: make(chan struct{}, 1), wake: make(chan struct{}, 1), places: make(chan struct{}, groupConcurrency),
-		poked: map[string]struct{}{}, due: map[*cell]time.Time{},
+		arrivals: arrivals{targets: map[string]struct{}{}, active: map[string]int{}}, due: map[*cell]time.Time{},
 	}
 }
 
@@ -194,7 +195,7 @@ func (m *Manager) apply(c *compiled, index map[string]int, seen []Observation, a
 		}
 		cell.state = Eval(&c.Threshold, prev, seen[i], at)
 		s.plan(cell, m.o.Interval)
-		c.series.move(prev.State, cell.state.State)
+		m.moved(cell, prev.State)
 		if changed(prev, cell.state) {
 			found[target] = struct{}{}
 			m.tell(cell, prev)
@@ -202,6 +203,21 @@ func (m *Manager) apply(c *compiled, index map[string]int, seen []Observation, a
 			found[target] = struct{}{}
 		}
 	}
+}
+
+// moved notes that an alert went from one state to the one that it has now.
+func (m *Manager) moved(c *cell, from AlertState) {
+	c.rule.series.move(from, c.state.State)
+	was, is := from.active(), c.state.State.active()
+	switch {
+	case was == is:
+		return
+	case is:
+		m.active[c] = struct{}{}
+	default:
+		delete(m.active, c)
+	}
+	m.source(c.rule.Source).arrivals.moved(c.target, is)
 }
 
 // fresh reports whether the alert was brought back after a restart so shortly ago

@@ -15,7 +15,7 @@ func (m *Manager) compileThresholds(rules []Threshold) ([]*compiled, error) {
 	names := map[string]bool{}
 	next := make([]*compiled, 0, len(rules))
 	for _, r := range rules {
-		c, err := compile(r)
+		c, err := prepare(r)
 		switch {
 		case err != nil:
 			errs = append(errs, err)
@@ -26,6 +26,7 @@ func (m *Manager) compileThresholds(rules []Threshold) ([]*compiled, error) {
 			errs = append(errs, fmt.Errorf("rule %q: source %s is not configured", c.Name, c.Source))
 		}
 		names[c.Name] = true
+		c.place(next)
 		next = append(next, c)
 	}
 	return next, errors.Join(errs...)
@@ -85,19 +86,20 @@ func awaiting(s State, why string) State {
 // useThresholds makes next the thresholds in force.
 func (m *Manager) useThresholds(next []*compiled) {
 	m.thresholds = next
-	m.byTarget = map[string][]*cell{}
+	m.byTarget, m.active = map[string][]*cell{}, map[*cell]struct{}{}
+	for _, s := range m.sources {
+		s.due = map[*cell]time.Time{}
+		s.arrivals.watch(next)
+	}
 	for _, c := range next {
 		c.series = m.metrics.of(c.Threshold)
 		c.series.pending.Set(0)
 		c.series.firing.Set(0)
 		for _, cell := range c.cells {
 			m.byTarget[cell.target] = append(m.byTarget[cell.target], cell)
-			c.series.move(Inactive, cell.state.State)
+			m.moved(cell, Inactive)
 			m.seedThreshold(cell)
 		}
-	}
-	for _, s := range m.sources {
-		s.due = map[*cell]time.Time{}
 	}
 }
 
@@ -111,10 +113,11 @@ func (m *Manager) seedThreshold(c *cell) {
 	if c.state.State == Firing {
 		return
 	}
-	c.rule.series.move(c.state.State, Firing)
+	from := c.state.State
 	c.restored = m.o.Now()
 	c.state = awaiting(State{Value: a.Value, ActiveAt: a.ActiveAt, FiredAt: a.FiredAt},
 		"firing before the restart, not evaluated since")
+	m.moved(c, from)
 }
 
 func (m *Manager) source(name string) *source {

@@ -26,3 +26,5 @@ const (
 	Pending  AlertState = "pending" // in breach, but not yet for long enough
 	Firing   AlertState = "firing"
 )
+
+func (s AlertState) active() bool { return s == Pending || s == Firing }

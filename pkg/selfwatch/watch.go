@@ -164,7 +164,7 @@ func (w *Watch) Leaderless(now time.Time, why string) {
 // but for alerts that the configuration leaves aside.
 func (w *Watch) firing() []string {
 	var all []string
-	for _, x := range w.o.Rules.Alerts() {
+	for _, x := range w.o.Rules.Active() {
 		if x.State == rules.Firing && (w.o.Dropped == nil || !w.o.Dropped(x)) {
 			all = append(all, x.Target+": "+x.Rule)
 		}

@@ -24,7 +24,7 @@ func (r *Reader) routed(target string) []rules.Alert {
 // unwatched are the names of what is not watched and has alerts.
 func (r *Reader) unwatched() []string {
 	all := r.External.Unwatched()
-	for _, x := range r.Rules.Alerts() {
+	for _, x := range r.Rules.Active() {
 		if _, other := ingest.Unwatched(x.Target); other && x.State == rules.Firing && !slices.Contains(all, x.Target) {
 			all = append(all, x.Target)
 		}

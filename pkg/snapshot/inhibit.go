@@ -70,7 +70,7 @@ func (r *Reader) inhibitedBy(x rules.Alert) string {
 // firingLabels are the labels of everything that fires.
 func (r *Reader) firingLabels() []map[string]string {
 	all := r.External.Labels()
-	for _, x := range r.Rules.Alerts() {
+	for _, x := range r.Rules.Active() {
 		if x.State != rules.Firing {
 			continue
 		}

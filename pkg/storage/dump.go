@@ -50,7 +50,7 @@ func (s *Store) longKept() []dumped {
 		}
 		for _, sr := range f.all {
 			d := dumped{Metric: metricOfLabels(sr)}
-			for _, c := range sr.between(sr.chunks[0].from, sr.last()) {
+			for _, c := range sr.between(math.MinInt64, math.MaxInt64) {
 				d.Chunks = append(d.Chunks, c.Bytes())
 			}
 			all = append(all, d)

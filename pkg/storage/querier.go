@@ -32,11 +32,10 @@ func (q *querier) Select(_ context.Context, sortSeries bool, hints *storage.Sele
 		mint, maxt = hints.Start, hints.End
 	}
 	set := &seriesSet{at: -1}
-	q.store.mu.RLock()
-	for candidates, rest := range q.store.candidates(matchers) {
-		set.series = slices.Grow(set.series, len(candidates))
-		for _, sr := range candidates {
-			if !matches(sr, rest) {
+	for _, list := range q.store.lists(matchers) {
+		set.series = slices.Grow(set.series, len(list.series))
+		for _, sr := range list.series {
+			if !matches(sr, list.rest) {
 				continue
 			}
 			if live := sr.between(mint, maxt); len(live) > 0 {
@@ -44,11 +43,29 @@ func (q *querier) Select(_ context.Context, sortSeries bool, hints *storage.Sele
 			}
 		}
 	}
-	q.store.mu.RUnlock()
 	if sortSeries {
 		slices.SortFunc(set.series, func(a, b view) int { return labels.Compare(a.lset, b.lset) })
 	}
 	return set
+}
+
+// list is some series and the matchers that are still to be checked.
+type list struct {
+	series []*series
+	rest   []*labels.Matcher
+}
+
+// lists are the candidates; the lock is held only while they are found.
+func (s *Store) lists(matchers []*labels.Matcher) []list {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var all []list
+	for candidates, rest := range s.candidates(matchers) {
+		if len(candidates) > 0 {
+			all = append(all, list{candidates, rest})
+		}
+	}
+	return all
 }
 
 // candidates yields lists of series that contain every match, each with the

@@ -3,6 +3,7 @@ package storage
 import (
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -30,17 +31,47 @@ type series struct {
 	name   string
 	target string
 	share  *share
-	chunks []chunk // never empty
+
+	mu     sync.Mutex
+	chunks []chunk // never empty once the series has a sample
 	count  int
 	app    chunkenc.Appender // of the last chunk
+	value  float64           // of the newest sample
 }
 
-// last returns the time of the newest sample.
-func (s *series) last() int64 { return s.chunks[len(s.chunks)-1].to }
+// silence is after how long without a sample even the same value is news.
+const silence = int64(time.Minute / time.Millisecond)
+
+// newest returns the time of the newest sample.
+func (s *series) newest() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last()
+}
+
+// last is newest for who has the lock.
+func (s *series) last() int64 {
+	if len(s.chunks) == 0 {
+		return math.MinInt64
+	}
+	return s.chunks[len(s.chunks)-1].to
+}
 
 // push appends a sample, and forgets whole chunks that are older than oldest or
-// not needed to have limit samples.
-func (s *series) push(t int64, v float64, oldest int64, limit int) {
+// not needed to have limit samples. It returns whether the value is another one than
+// before, or why the sample is refused.
+func (s *series) push(t int64, v float64, oldest int64, limit int) (changed bool, refused string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch last := s.last(); {
+	case t == last:
+		return false, "duplicate"
+	case t < last:
+		return false, "out_of_order"
+	default:
+		changed = len(s.chunks) == 0 || math.Float64bits(v) != math.Float64bits(s.value) || t-last > silence
+	}
+	s.value = v
 	size := min(chunkSamples, max(1, limit/4))
 	if n := len(s.chunks); n == 0 || s.chunks[n-1].data.NumSamples() >= size {
 		if n > 0 {
@@ -57,11 +88,14 @@ func (s *series) push(t int64, v float64, oldest int64, limit int) {
 		s.count -= s.chunks[0].data.NumSamples()
 		s.chunks = slices.Delete(s.chunks, 0, 1)
 	}
+	return changed, ""
 }
 
 // between returns the chunks that hold samples with mint <= t <= maxt, the last
 // one as a copy: what is returned does not change while the series goes on.
 func (s *series) between(mint, maxt int64) []*chunkenc.XORChunk {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var found []*chunkenc.XORChunk
 	for i, c := range s.chunks {
 		if c.to < mint || c.from > maxt {

@@ -26,6 +26,8 @@ type Store struct {
 	opts    Options
 	metrics *storeMetrics
 
+	// mu guards which series there are; each series guards its own samples. So samples are
+	// appended while questions are answered. A list of series is never changed in place.
 	mu       sync.RWMutex
 	byID     map[model.Fingerprint][]*series // more than one only on a hash collision
 	byName   map[string]*family
@@ -33,7 +35,7 @@ type Store struct {
 	shares   map[shareKey]*share
 	lastGC   time.Time
 	longer   map[string]time.Duration // retention by metric name, if longer than the others'
-	onAppend func(targets []string)
+	onAppend func(target string, changed []string)
 }
 
 // family is all series of one metric name.
@@ -66,9 +68,11 @@ func New(opts Options) *Store {
 	}
 }
 
-// OnAppend sets the function that is told, after each Append, which targets got
-// new samples: usually the rule manager's Appended. It must not block.
-func (s *Store) OnAppend(f func(targets []string)) {
+// OnAppend sets the function that is told, after each Append, of each target that got new
+// samples, and which of its metrics have another value than before, are new, or come again
+// after a minute of silence: usually the rule manager's Appended. It must not block, nor
+// keep the list.
+func (s *Store) OnAppend(f func(target string, changed []string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.onAppend = f
@@ -80,63 +84,104 @@ func (s *Store) OnAppend(f func(targets []string)) {
 // on series (MaxSeries, MaxSeriesPerProbe) is refused and counted by reason in watchdog_store_samples_refused_total.
 func (s *Store) Append(samples []*model.Sample) {
 	now := s.opts.Now()
-	var targets []string
-	s.mu.Lock()
-	for _, p := range samples {
-		sr, refused := s.append(p, now)
-		if refused != "" {
-			s.metrics.refused.WithLabelValues(refused).Inc()
-			continue
+	var told arrivals
+	s.mu.RLock()
+	unknown := s.appendAll(samples, now, &told)
+	due, tell := now.Sub(s.lastGC) >= gcInterval || now.Before(s.lastGC), s.onAppend
+	s.mu.RUnlock()
+	if len(unknown) > 0 || due {
+		s.mu.Lock()
+		for _, p := range unknown {
+			s.appendUnknown(p, now, &told)
 		}
-		if n := len(targets); sr.target != "" && (n == 0 || targets[n-1] != sr.target) {
-			targets = append(targets, sr.target)
+		if due {
+			s.collect(now)
 		}
+		s.metrics.series.Set(float64(s.count))
+		s.mu.Unlock()
 	}
-	if now.Sub(s.lastGC) >= gcInterval || now.Before(s.lastGC) {
-		s.collect(now)
-	}
-	s.metrics.series.Set(float64(s.count))
-	tell := s.onAppend
-	s.mu.Unlock()
 	s.metrics.samples.Add(float64(len(samples)))
-	slices.Sort(targets)
-	targets = slices.Compact(targets)
-	if tell != nil && len(targets) > 0 {
-		tell(targets)
+	if tell != nil {
+		for _, a := range told {
+			tell(a.target, a.changed)
+		}
 	}
 }
 
-// append stores one sample and returns its series, or the reason for refusing
-// it.
-func (s *Store) append(p *model.Sample, now time.Time) (*series, string) {
-	if p == nil || !sound(p.Metric) {
-		return nil, "invalid"
+// appendAll stores the samples of known series and returns those of unknown ones. It is
+// called with the lock for reading: it does not wait for questions, nor they for it.
+func (s *Store) appendAll(samples []*model.Sample, now time.Time, told *arrivals) (unknown []*model.Sample) {
+	for _, p := range samples {
+		if refused := s.unfit(p, now); refused != "" {
+			s.refuse(refused)
+		} else if sr := s.find(p.Metric); sr == nil {
+			unknown = append(unknown, p)
+		} else {
+			s.push(sr, p, now, told)
+		}
 	}
-	if p.Histogram != nil {
-		return nil, "histogram"
-	}
-	keep, most := s.kept(string(p.Metric[model.MetricNameLabel]))
-	t, oldest := int64(p.Timestamp), now.Add(-keep).UnixMilli()
-	if t > now.Add(FutureLimit).UnixMilli() {
-		return nil, "future"
-	}
-	if t < oldest {
-		return nil, "too_old"
-	}
+	return unknown
+}
+
+// appendUnknown stores a sample whose series was not known. It is called with the lock.
+func (s *Store) appendUnknown(p *model.Sample, now time.Time, told *arrivals) {
 	sr := s.find(p.Metric)
 	if sr == nil {
 		if reason := s.full(p.Metric, 0); reason != "" {
-			return nil, reason
+			s.refuse(reason)
+			return
 		}
 		sr = s.create(p.Metric)
-	} else if t <= sr.last() {
-		if t == sr.last() {
-			return nil, "duplicate"
-		}
-		return nil, "out_of_order"
 	}
-	sr.push(t, float64(p.Value), oldest, most)
-	return sr, ""
+	s.push(sr, p, now, told)
+}
+
+func (s *Store) push(sr *series, p *model.Sample, now time.Time, told *arrivals) {
+	keep, most := s.kept(sr.name)
+	changed, refused := sr.push(int64(p.Timestamp), float64(p.Value), now.Add(-keep).UnixMilli(), most)
+	if refused != "" {
+		s.refuse(refused)
+		return
+	}
+	told.add(sr, changed)
+}
+
+func (s *Store) refuse(reason string) { s.metrics.refused.WithLabelValues(reason).Inc() }
+
+// unfit is why a sample cannot be stored, whatever the store holds; empty: it can.
+func (s *Store) unfit(p *model.Sample, now time.Time) string {
+	switch {
+	case p == nil || !sound(p.Metric):
+		return "invalid"
+	case p.Histogram != nil:
+		return "histogram"
+	case int64(p.Timestamp) > now.Add(FutureLimit).UnixMilli():
+		return "future"
+	}
+	if keep, _ := s.kept(string(p.Metric[model.MetricNameLabel])); int64(p.Timestamp) < now.Add(-keep).UnixMilli() {
+		return "too_old"
+	}
+	return ""
+}
+
+// arrivals are what an Append tells of: the samples of one target usually come in a row.
+type arrivals []arrival
+
+type arrival struct {
+	target  string
+	changed []string // metrics
+}
+
+func (a *arrivals) add(sr *series, changed bool) {
+	if sr.target == "" {
+		return
+	}
+	if n := len(*a); n == 0 || (*a)[n-1].target != sr.target {
+		*a = append(*a, arrival{target: sr.target})
+	}
+	if last := &(*a)[len(*a)-1]; changed && !slices.Contains(last.changed, sr.name) {
+		last.changed = append(last.changed, sr.name)
+	}
 }
 
 // sound reports whether m can be stored: it has a name, and a bounded size.
@@ -192,7 +237,7 @@ func (s *Store) collect(now time.Time) {
 	s.lastGC = now
 	s.drop(func(sr *series) bool {
 		keep, _ := s.kept(sr.name)
-		return sr.last() < now.Add(-keep).UnixMilli()
+		return sr.newest() < now.Add(-keep).UnixMilli()
 	})
 }
 
@@ -208,7 +253,7 @@ func (s *Store) drop(dead func(*series) bool) {
 				s.unlink(f, sr)
 			}
 		}
-		f.all = slices.DeleteFunc(f.all, dead)
+		f.all = slices.DeleteFunc(slices.Clone(f.all), dead)
 		if len(f.all) == 0 {
 			delete(s.byName, name)
 		}
@@ -219,7 +264,7 @@ func (s *Store) drop(dead func(*series) bool) {
 // unlink takes sr out of every index but its family's list.
 func (s *Store) unlink(f *family, sr *series) {
 	is := func(o *series) bool { return o == sr }
-	if left := slices.DeleteFunc(f.byTarget[sr.target], is); len(left) > 0 {
+	if left := slices.DeleteFunc(slices.Clone(f.byTarget[sr.target]), is); len(left) > 0 {
 		f.byTarget[sr.target] = left
 	} else {
 		delete(f.byTarget, sr.target)

@@ -99,15 +99,31 @@ func TestTheStoreForgetsSilentSeriesAndOldSamples(t *testing.T) {
 	}
 }
 
-func TestAppendTellsWhichTargetsGotSamples(t *testing.T) {
+func TestAppendTellsWhatChanged(t *testing.T) {
 	now := start
 	s := storeAt(&now, Options{})
-	var told []string
-	s.OnAppend(func(targets []string) { told = targets })
-	s.Append([]*model.Sample{one(now, 1, "x", "target", "b"), one(now, 1, "y", "target", "b"),
-		one(now, 1, "x", "target", "a"), one(now, 1, "x")})
-	if d := cmp.Diff([]string{"a", "b"}, told); d != "" {
-		t.Error(d)
+	told := map[string][]string{}
+	s.OnAppend(func(target string, changed []string) { told[target] = changed })
+	for _, step := range []struct {
+		after time.Duration
+		b     float64
+		want  map[string][]string
+	}{
+		{0, 1, map[string][]string{"a": {"x"}, "b": {"x", "y"}}},
+		{15 * time.Second, 1, map[string][]string{"a": nil, "b": nil}},
+		{15 * time.Second, 2, map[string][]string{"a": nil, "b": {"y"}}},
+		{15 * time.Second, math.NaN(), map[string][]string{"a": nil, "b": {"y"}}},
+		{15 * time.Second, math.NaN(), map[string][]string{"a": nil, "b": nil}},
+		{61 * time.Second, math.NaN(), map[string][]string{"a": {"x"}, "b": {"x", "y"}}},
+		{0, 3, map[string][]string{}}, // refused, as there are samples of this moment
+	} {
+		now = now.Add(step.after)
+		clear(told)
+		s.Append([]*model.Sample{one(now, 1, "x", "target", "b"), one(now, step.b, "y", "target", "b"),
+			one(now, 1, "x", "target", "a"), one(now, 1, "x")})
+		if d := cmp.Diff(step.want, told); d != "" {
+			t.Errorf("%s later, %v: %s", step.after, step.b, d)
+		}
 	}
 }
 
