@@ -42,6 +42,15 @@ bin/alertmanager: hack/alertmanager test/tools/alertmanager/go.mod
 bin/prometheus: hack/prometheus test/tools/prometheus/go.mod
 	@hack/slow "building Prometheus (5 minutes on two cores, once)" hack/prometheus $@
 
+bin/promtool: hack/prometheus test/tools/prometheus/go.mod
+	@hack/slow "building promtool (2 minutes on two cores, once)" hack/prometheus $@ promtool
+
+bin/gatus: hack/gatus test/tools/gatus/go.mod
+	@hack/slow "building Gatus (3 minutes on two cores, once)" hack/gatus $@
+
+bin/blackbox_exporter: hack/blackbox_exporter test/tools/blackbox_exporter/go.mod
+	@hack/slow "building blackbox_exporter (a minute on two cores, once)" hack/blackbox_exporter $@
+
 bin/golangci-lint: hack/golangci-lint test/tools/golangci-lint/go.mod
 	@hack/slow "building golangci-lint (a minute on two cores, once)" hack/golangci-lint $@
 
@@ -136,6 +145,10 @@ bench-fleet: bin/watchdog bin/fleet ## measure the daemon with 100, 1,000 and 10
 	bin/fleet takeover -incidents 2000,10000 -memory-limit 256 | tee -a bin/fleet.txt
 	bin/fleet takeover -incidents 2000,10000 -memory-limit 256 -open | tee -a bin/fleet.txt
 
+bench-peers: bin/watchdog bin/fleet bin/gatus bin/blackbox_exporter bin/prometheus bin/promtool ## compare the cost of probing and of rule tests with other programs, in turns; 20 minutes
+	bin/fleet peers | tee bin/peers.txt
+	bin/fleet rules | tee -a bin/peers.txt
+
 SOAK ?= 60m
 soak: bin/watchdog bin/fleet ## run the daemon with 1,000 targets for SOAK (60m), and fail if its memory grows; a part of make test-full
 	bin/fleet soak -targets 1000 -for $(SOAK) -report bin/soak.txt
@@ -155,4 +168,4 @@ hack-need:
 hack-need-exim4:
 	@hack/need exim4
 
-.PHONY: help build testbed demo test test-full unit integration explore outside sim sim-million museum mutants differential fuzz check lint vuln reproducible sbom release bench bench-fleet soak image clean hack-need hack-need-exim4
+.PHONY: help build testbed demo test test-full unit integration explore outside sim sim-million museum mutants differential fuzz check lint vuln reproducible sbom release bench bench-fleet bench-peers soak image clean hack-need hack-need-exim4

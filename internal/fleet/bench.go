@@ -40,18 +40,17 @@ type moment struct {
 	requests map[string]int
 }
 
-func (x *scene) moment() (moment, error) {
-	m := moment{at: time.Now()}
-	u, err := x.daemon.usage()
-	if err != nil {
+// moment reads the metrics first, which may take seconds.
+func (x *scene) moment() (m moment, err error) {
+	if m.figures, err = x.figures(atRest); err != nil {
 		return m, err
 	}
 	st, err := x.state()
 	if err != nil {
 		return m, fmt.Errorf("ask the API server's stand-in: %w", err)
 	}
-	m.usage, m.requests = u, st.Requests
-	m.figures, err = x.figures(atRest)
+	m.requests, m.at = st.Requests, time.Now()
+	m.usage, err = x.daemon.usage()
 	return m, err
 }
 

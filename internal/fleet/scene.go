@@ -57,7 +57,7 @@ func open(ctx context.Context, s Setup) (*scene, error) {
 		}
 	}
 	x := &scene{Setup: s, kubeconfig: filepath.Join(s.Dir, kubeconfigFile), client: &http.Client{
-		Timeout: time.Minute, Transport: &http.Transport{
+		Timeout: longest, Transport: &http.Transport{
 			// The only server with TLS that is asked is the stand-in.
 			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}}}}
 	if x.api, err = start(ctx, s.Dir, "apiserver", self, nil, "apiserver", "-dir", s.Dir, "-targets",

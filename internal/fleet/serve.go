@@ -66,7 +66,7 @@ func ServeTargets(ctx context.Context, t *Targets, dir string) error {
 	if err := publish(filepath.Join(dir, portFile), []byte(strconv.Itoa(port))); err != nil {
 		return err
 	}
-	server := &http.Server{Handler: t, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: t, ReadHeaderTimeout: 10 * time.Second, ConnState: t.connection}
 	return serve(ctx, server, func() error { return server.Serve(l) })
 }
 

@@ -23,6 +23,7 @@ type Targets struct {
 	arrived  map[arrival]time.Time
 	gaps     []time.Duration
 	requests int
+	opened   int // connections
 }
 
 // arrival is what arrives regularly: requests for one path of one target.
@@ -113,9 +114,20 @@ func (t *Targets) note(target int, path string) {
 	t.requests++
 }
 
+// connection counts connections as they are opened.
+func (t *Targets) connection(_ net.Conn, s http.ConnState) {
+	if s == http.StateNew {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.opened++
+	}
+}
+
 // Arrivals tell how regularly targets that do not hang were asked, since they were last read.
 type Arrivals struct {
 	Requests int
+	// Connections are those that were opened.
+	Connections int
 	// Median, P99 and Worst are the times between two requests to the same URL, or since the last.
 	Median, P99, Worst time.Duration
 }
@@ -124,7 +136,7 @@ type Arrivals struct {
 func (t *Targets) take() Arrivals {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	a := Arrivals{Requests: t.requests}
+	a := Arrivals{Requests: t.requests, Connections: t.opened}
 	now := time.Now()
 	for x, last := range t.arrived {
 		if x.target >= t.Hang {
@@ -135,7 +147,7 @@ func (t *Targets) take() Arrivals {
 		slices.Sort(t.gaps)
 		a.Median, a.P99, a.Worst = t.gaps[n/2], t.gaps[n*99/100], max(a.Worst, t.gaps[n-1])
 	}
-	t.requests, t.gaps = 0, t.gaps[:0]
+	t.requests, t.opened, t.gaps = 0, 0, t.gaps[:0]
 	return a
 }
 

@@ -28,6 +28,9 @@ var commands = []command{
 	{"bench", "measure watchdog at rest, with fleets of several sizes", bench},
 	{"takeover", "measure how a leader takes over stored incidents", takeover},
 	{"soak", "run for long, and fail if memory grows", soak},
+	{"peers", "compare HTTP probing with other programs", peers},
+	{"rules", "compare `watchdog test` with `promtool test rules`", rules},
+	{"loop", "only ask the targets, until stdin ends", loop},
 	{"apiserver", "only serve the stand-in for the API server, until stdin ends", apiserver},
 	{"targets", "only serve the targets, until stdin ends", targets},
 }
@@ -110,16 +113,17 @@ func bench(ctx context.Context, f *flag.FlagSet, args []string) error {
 		return err
 	}
 	var table fleet.Table
+	defer table.Print(os.Stdout, true) // also what is known when a run fails
 	for _, n := range all {
 		err := each(b.Setup, strconv.Itoa(n), func(s fleet.Setup) error {
-			b.Setup, b.Setup.Targets = s, n
-			return table.Add(b.Run(ctx, os.Stdout))
+			one := b
+			one.Setup, one.Targets = s, n
+			return table.Add(one.Run(ctx, os.Stdout))
 		})
 		if err != nil {
 			return err
 		}
 	}
-	table.Print(os.Stdout, true)
 	return nil
 }
 
@@ -136,16 +140,17 @@ func takeover(ctx context.Context, f *flag.FlagSet, args []string) error {
 		return err
 	}
 	var table fleet.Table
+	defer table.Print(os.Stdout, true) // also what is known when a run fails
 	for _, n := range all {
 		err := each(t.Setup, strconv.Itoa(n), func(s fleet.Setup) error {
-			t.Setup, t.Setup.Incidents = s, n
-			return table.Add(t.Run(ctx))
+			one := t
+			one.Setup, one.Incidents = s, n
+			return table.Add(one.Run(ctx))
 		})
 		if err != nil {
 			return err
 		}
 	}
-	table.Print(os.Stdout, true)
 	return nil
 }
 
@@ -169,6 +174,46 @@ func soak(ctx context.Context, f *flag.FlagSet, args []string) error {
 		s.Setup = x
 		return s.Run(ctx, out)
 	})
+}
+
+func peers(ctx context.Context, f *flag.FlagSet, args []string) error {
+	p := fleet.Peers{}
+	world(f, &p.Setup)
+	f.IntVar(&p.Targets, "targets", 1000, "targets")
+	f.IntVar(&p.Rounds, "rounds", 3, "how often each is measured")
+	f.DurationVar(&p.Warm, "warm", 10*time.Second, "time before what is measured")
+	f.DurationVar(&p.Window, "window", 20*time.Second, "time that is measured")
+	f.StringVar(&p.Gatus, "gatus", "bin/gatus", "the program Gatus")
+	f.StringVar(&p.Blackbox, "blackbox", "bin/blackbox_exporter", "the program blackbox_exporter")
+	f.StringVar(&p.Prometheus, "prometheus", "bin/prometheus", "the program Prometheus")
+	_ = f.Parse(args)
+	return each(p.Setup, "peers", func(s fleet.Setup) error {
+		p.Setup = s
+		return p.Run(ctx, os.Stdout)
+	})
+}
+
+func rules(ctx context.Context, f *flag.FlagSet, args []string) error {
+	r, s := fleet.RuleTests{}, fleet.Setup{}
+	f.StringVar(&s.Watchdog, "watchdog", "bin/watchdog", "the program to measure")
+	f.StringVar(&r.Promtool, "promtool", "bin/promtool", "the program promtool")
+	f.IntVar(&r.Rounds, "rounds", 3, "how often each file is measured")
+	f.StringVar(&s.Dir, "dir", "", "folder for the files, which stay (default: a temporary one)")
+	_ = f.Parse(args)
+	r.Files, r.Watchdog = f.Args(), s.Watchdog
+	return each(s, "rules", func(s fleet.Setup) error {
+		r.Dir = s.Dir
+		return r.Run(ctx, os.Stdout)
+	})
+}
+
+func loop(ctx context.Context, f *flag.FlagSet, args []string) error {
+	n := f.Int("targets", 1000, "targets")
+	port := f.Int("port", 0, "their port")
+	keep := f.Bool("keep", false, "keep connections")
+	_ = f.Parse(args)
+	fleet.Loop(untilStdinEnds(ctx), *n, *port, *keep)
+	return nil
 }
 
 func apiserver(ctx context.Context, f *flag.FlagSet, args []string) error {
