@@ -167,7 +167,8 @@ func (l *lens) view(target string) engine.Snapshot {
 // rolled adds what only the cluster knows.
 func (a *app) rolled(v engine.Snapshot) engine.Snapshot {
 	v.Rollout, v.CPU = a.rollout(), a.cpu()
-	v.Revision = a.revisions[len(a.revisions)-1].UID
+	newest := a.revisions[len(a.revisions)-1]
+	v.Revision, v.RevisionNumber = newest.UID, newest.Number
 	return v
 }
 

@@ -77,6 +77,22 @@ func (l *link) Workload(_ context.Context, t incident.Target, _ string) (remedia
 	return a.workload(), nil
 }
 
+// Rollouts reads one after the other; each read may fail by itself.
+func (l *link) Rollouts(ctx context.Context, _ string,
+	targets []incident.Target) (map[string]remediate.Workload, error) {
+	all := map[string]remediate.Workload{}
+	var errs []error
+	for _, t := range targets {
+		w, err := l.Workload(ctx, t, "")
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		all[t.String()] = w
+	}
+	return all, errors.Join(errs...)
+}
+
 // Write sends one op's write. It may land and be answered, land unanswered, land
 // much later, land twice, or never.
 func (l *link) Write(_ context.Context, opID string, p incident.Plan) (incident.Outcome, error) {

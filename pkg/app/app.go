@@ -247,8 +247,9 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	a.occupied = kube.NewOccupied(o.Logger, o.Namespace, o.Installation)
 	a.engine = engine.New(engine.Options{
 		Logger: o.Logger.With("component", "engine"), Registerer: a.registry, Cluster: a.cluster, Store: a.store,
-		Audit: a.record.Append,
-		Tell:  a.own.Tell,
+		Audit:      a.record.Append,
+		Background: kube.Background,
+		Tell:       a.own.Tell,
 		Released: func(r engine.Release) {
 			a.outbox.Changed(notify.Change{Target: r.Target, Revision: r.Revision.Number, Images: r.Revision.Images,
 				Cause: r.Revision.Annotations["kubernetes.io/change-cause"], At: r.At})

@@ -60,6 +60,9 @@ func New(o Options) *Engine {
 	if o.Observed == nil {
 		o.Observed = func(incident.Incident, incident.Entry) {}
 	}
+	if o.Background == nil {
+		o.Background = func(ctx context.Context) context.Context { return ctx }
+	}
 	if o.Restored == nil {
 		o.Restored = func([]incident.Incident) {}
 	}

@@ -17,6 +17,10 @@ import (
 type Cluster interface {
 	// Workload reads the target afresh (a quorum read, no cache).
 	Workload(ctx context.Context, target incident.Target, service string) (remediate.Workload, error)
+	// Rollouts reads afresh, of Deployments of one namespace, what says which revision each
+	// has: the object, its ReplicaSets and its pods, by the target's String. One that cannot
+	// be read is left out, and the error says why.
+	Rollouts(ctx context.Context, namespace string, targets []incident.Target) (map[string]remediate.Workload, error)
 	// References looks for objects of the namespace that a pod template refers to,
 	// and returns them with what was found.
 	References(ctx context.Context, namespace string, refs []remediate.Reference) []remediate.Reference
@@ -62,8 +66,9 @@ type Snapshot struct {
 	// they forbid watchdog to do to it.
 	Maintenance incident.Maintenance
 	Suspended   remediate.Suspension
-	// Revision is the UID of the newest ReplicaSet.
-	Revision string
+	// Revision is the UID of the newest ReplicaSet, and RevisionNumber its number; 0: not known.
+	Revision       string
+	RevisionNumber int64
 	// Op is the id of the last op that the watches have seen on the workload; nil: they
 	// do not tell.
 	Op *string
@@ -106,6 +111,8 @@ type Options struct {
 	Observed func(incident.Incident, incident.Entry)
 	// Released, if set, receives each new rollout of a Deployment; it never blocks.
 	Released func(Release)
+	// Background, if set, marks the requests of a context as some that nothing waits for.
+	Background func(context.Context) context.Context
 	// Unfit is why this process must not act from the start; empty: it may.
 	Unfit string
 	// Keep says that an incident that is over must stay although newer ones push it

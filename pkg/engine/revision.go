@@ -17,43 +17,56 @@ const revisionLook = 2 * time.Second
 // revisionState is what decides whether a revision's record may have to change.
 type revisionState struct {
 	uid     string
+	number  int64
 	healthy bool
-	due     time.Time // when the present healthy stretch has lasted long enough; zero once written
+	due     time.Time // when the present healthy stretch has lasted long enough; zero: nothing is due
+}
+
+// sighting is a revision of a target as the watches and the rules have it now.
+type sighting struct {
+	target  TargetSetup
+	now     revisionState
+	looked  time.Time // when it was judged: reading may take long, and proves nothing of the time that it takes
+	release bool      // it is new since the last look
+	agreed  bool      // its records are up to date
+	live    *remediate.Workload
 }
 
 // revisions keeps the record of which revisions were good, so that a rollback
 // has somewhere to go (INV-31). The cluster is read and written only when a
-// revision appeared, became healthy or unhealthy, or has been healthy long enough.
+// revision appeared, became healthy or unhealthy, or has been healthy long enough;
+// after a start, when the records of its namespace do not have it so.
 func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 	setup := e.currentSetup()
 	if setup == nil {
 		return revisionLook, nil
 	}
-	var errs []error
+	news := map[string][]*sighting{} // by namespace
 	for _, name := range slices.Sorted(maps.Keys(setup.Targets)) {
 		ts := setup.Targets[name]
+		if ts.Target.Kind != "deployment" {
+			continue
+		}
 		snapshot := setup.Snapshot(name)
-		if ts.Target.Kind != "deployment" || !snapshot.Rollout.Known || snapshot.Revision == "" {
+		if !snapshot.Rollout.Known || snapshot.Revision == "" {
 			continue
 		}
-		looked := e.o.Now()
-		now := revisionState{uid: snapshot.Revision, healthy: healthy(snapshot, looked, setup.Settings.StaleAfter)}
+		s := &sighting{target: ts, looked: e.o.Now()}
+		s.now = revisionState{uid: snapshot.Revision, number: snapshot.RevisionNumber,
+			healthy: healthy(snapshot, s.looked, setup.Settings.StaleAfter)}
 		last := e.known(name).revision
-		due := last != nil && !last.due.IsZero() && !e.o.Now().Before(last.due)
-		if last != nil && !due && last.uid == now.uid && last.healthy == now.healthy {
+		due := last != nil && !last.due.IsZero() && !s.looked.Before(last.due)
+		if last != nil && !due && last.uid == s.now.uid && last.number == s.now.number && last.healthy == s.now.healthy {
 			continue
 		}
-		agreed, err := e.observe(ctx, setup, ts, now, looked)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		news[ts.Target.Namespace] = append(news[ts.Target.Namespace], s)
+	}
+	ctx = e.o.Background(ctx)
+	var errs []error
+	for _, namespace := range slices.Sorted(maps.Keys(news)) {
+		if err := e.observe(ctx, setup, namespace, news[namespace]); err != nil {
+			errs = append(errs, fmt.Errorf("namespace %s: %w", namespace, err))
 		}
-		if !agreed {
-			continue // read again at the next look
-		}
-		if now.healthy && !due {
-			now.due = looked.Add(setup.Settings.GoodAfter)
-		}
-		e.change(name, func(t *targetState) { t.revision = &now })
 	}
 	if err := errors.Join(errs...); err != nil {
 		e.o.Logger.Warn("could not update revision records; will retry", "err", err)
@@ -90,50 +103,124 @@ func healthy(v Snapshot, now time.Time, fresh time.Duration) bool {
 	return seen
 }
 
-// observe brings the target's revision records up to date. It does nothing, and
-// says so, unless what was judged and what is read now are the same revision: a
-// release must not inherit the good name of another.
-//
-// looked is when it was judged: reading may take long, and proves nothing of the
-// time that it takes.
-func (e *Engine) observe(ctx context.Context, setup *Setup, ts TargetSetup, seen revisionState,
-	looked time.Time) (agreed bool, err error) {
-	w, err := e.o.Cluster.Workload(ctx, ts.Target, ts.Service)
-	if err != nil {
-		return false, err
-	}
-	newest, ok := w.Newest()
-	if !ok || newest.UID != seen.uid {
-		return false, nil
-	}
-	rollout := false
-	defer func() {
-		if agreed && rollout && e.o.Released != nil {
-			e.o.Released(Release{Target: ts.Target, Revision: newest, At: looked})
-		}
-	}()
+// observe brings the revision records of a namespace up to date with what was seen there: one
+// read and, if something changes, one write for all of its targets. What did not agree is read
+// again at the next look.
+func (e *Engine) observe(ctx context.Context, setup *Setup, namespace string, seen []*sighting) error {
+	unread := error(nil)
 	for n := range swapAttempts {
-		all, version, err := e.o.Store.Records(ctx, ts.Target.Namespace)
+		all, version, err := e.o.Store.Records(ctx, namespace)
 		if err != nil {
-			return false, fmt.Errorf("read revision records: %w", err)
-		}
-		if n == 0 {
-			rollout = e.rollout(ts.Target.Name, all[ts.Target.String()], newest.UID)
-		}
-		next, changed := remediate.Observe(all[ts.Target.String()], w, seen.healthy, looked, setup.Settings)
-		if !changed {
-			return true, nil
+			return fmt.Errorf("read revision records: %w", err)
 		}
 		if all == nil {
 			all = map[string][]remediate.Record{}
 		}
-		all[ts.Target.String()] = next
-		if _, err = e.o.Store.SwapRecords(ctx, ts.Target.Namespace, all, version); err == nil ||
-			!errors.Is(err, incident.ErrConflict) {
-			return err == nil, err
+		if n == 0 {
+			unread = e.readRollouts(ctx, setup, namespace, seen, all)
+		}
+		if !observed(seen, all, setup.Settings) {
+			e.settle(seen, all, setup.Settings)
+			return unread
+		}
+		if err = e.swapRecords(ctx, namespace, all, version); err == nil {
+			e.settle(seen, all, setup.Settings)
+			return unread
+		}
+		if !errors.Is(err, incident.ErrConflict) {
+			return errors.Join(fmt.Errorf("write revision records: %w", err), unread)
 		}
 	}
-	return false, fmt.Errorf("write revision records: %d conflicts in a row with other writers", swapAttempts)
+	return errors.Join(fmt.Errorf("write revision records: %d conflicts in a row with other writers", swapAttempts),
+		unread)
+}
+
+// readRollouts reads the workloads whose records may have to change, and notes which
+// revisions are new. The error is of those that could not be read.
+func (e *Engine) readRollouts(ctx context.Context, setup *Setup, namespace string, seen []*sighting,
+	all map[string][]remediate.Record) error {
+	var unsettled []*sighting
+	var targets []incident.Target
+	for _, s := range seen {
+		records := all[s.target.Target.String()]
+		s.release = e.rollout(s.target.Target.Name, records, s.now.uid)
+		s.agreed = !s.release && remediate.Settled(records, s.now.uid, s.now.number, s.now.healthy, s.looked, setup.Settings)
+		if !s.agreed {
+			unsettled, targets = append(unsettled, s), append(targets, s.target.Target)
+		}
+	}
+	if len(targets) == 0 {
+		return nil
+	}
+	live, err := e.o.Cluster.Rollouts(ctx, namespace, targets)
+	for _, s := range unsettled {
+		if w, ok := live[s.target.Target.String()]; ok {
+			s.live = &w
+		}
+	}
+	return err
+}
+
+// observed puts into all records of a namespace what was seen of those workloads that were
+// read, and reports whether that changes any. It leaves a workload alone unless what was
+// judged and what was read are the same revision: a release must not inherit the good name
+// of another.
+func observed(seen []*sighting, all map[string][]remediate.Record, s remediate.Settings) (changed bool) {
+	for _, x := range seen {
+		if x.live == nil {
+			x.agreed = x.agreed && remediate.Settled(all[x.target.Target.String()], x.now.uid, x.now.number, x.now.healthy,
+				x.looked, s)
+			continue
+		}
+		newest, ok := x.live.Newest()
+		if x.agreed = ok && newest.UID == x.now.uid; !x.agreed {
+			continue
+		}
+		target := x.target.Target.String()
+		next, news := remediate.Observe(all[target], *x.live, x.now.healthy, x.looked, s)
+		if news {
+			all[target], changed = next, true
+		}
+	}
+	return changed
+}
+
+// settle takes note of what agreed with the records as they are now, and tells of releases.
+func (e *Engine) settle(seen []*sighting, all map[string][]remediate.Record, s remediate.Settings) {
+	for _, x := range seen {
+		if !x.agreed {
+			continue
+		}
+		if x.now.healthy {
+			x.now.due = remediate.GoodFrom(all[x.target.Target.String()], x.now.uid, x.looked, s)
+		}
+		e.change(x.target.Target.Name, func(t *targetState) { t.revision = &x.now })
+		if x.release && e.o.Released != nil {
+			newest, _ := x.live.Newest()
+			e.o.Released(Release{Target: x.target.Target, Revision: newest, At: x.looked})
+		}
+	}
+}
+
+// fewest are how many records of a workload stay when those of a namespace are too large for
+// one object.
+var fewest = []int{10, 5, 3, 2, 1}
+
+// swapRecords writes the records of a namespace. If they are too large for one object, older
+// revisions are left out, and no rollback goes to them.
+func (e *Engine) swapRecords(ctx context.Context, namespace string, all map[string][]remediate.Record,
+	version string) error {
+	_, err := e.o.Store.SwapRecords(ctx, namespace, all, version)
+	for _, n := range fewest {
+		if !errors.Is(err, incident.ErrTooLarge) {
+			return err
+		}
+		e.o.Logger.Warn("the revision records of a namespace are too large for one object: those of older revisions are "+
+			"left out, and watchdog does not roll back to them; lower revisionHistoryLimit of the deployments, or watch fewer",
+			"namespace", namespace, "workloads", len(all), "kept", n, "err", err)
+		_, err = e.o.Store.SwapRecords(ctx, namespace, remediate.Fewer(all, n), version)
+	}
+	return err
 }
 
 // Release is a new rollout of a target: the revision that became its newest.

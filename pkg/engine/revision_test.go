@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -36,6 +38,45 @@ func TestEachRolloutIsToldOnce(t *testing.T) {
 		told("a restart", "rs-two")
 		roll("three", 3)
 		told("a rollout while it was down", "rs-two", "rs-three")
+	})
+}
+
+// narrow is a store whose object of records holds few of them.
+type narrow struct {
+	*world
+	most   int
+	swaps  int
+	others int // writes of others that come in between
+}
+
+func (n *narrow) SwapRecords(ctx context.Context, ns string, all map[string][]remediate.Record,
+	version string) (string, error) {
+	n.swaps++
+	if n.others > 0 {
+		n.others--
+		return "", incident.ErrConflict
+	}
+	if len(all["shop/deployment/shop"]) > n.most {
+		return "", fmt.Errorf("store: %w", incident.ErrTooLarge)
+	}
+	return n.world.SwapRecords(ctx, ns, all, version)
+}
+
+func TestRecordsThatDoNotFitLoseTheOldest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(newWorld(), "page")
+		for n := range int64(12) {
+			s.revisions = append([]remediate.Revision{{Number: n + 2, UID: fmt.Sprintf("rs-%d", n), Name: "shop",
+				CreatedAt: time.Now(), Template: tmpl(fmt.Sprint(n))}}, s.revisions...)
+		}
+		s.template = "11"
+		store := &narrow{world: s.world, most: 5, others: 2}
+		s.instead = store
+		play(t, s, 50*time.Second)
+		all, _, _ := s.Records(t.Context(), "shop")
+		if r := all["shop/deployment/shop"]; len(r) != 5 || r[0].UID != "rs-11" || store.swaps != 2+3 {
+			t.Errorf("%d writes, kept %+v", store.swaps, r)
+		}
 	})
 }
 

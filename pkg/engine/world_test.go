@@ -102,6 +102,15 @@ func (w *world) Workload(context.Context, incident.Target, string) (remediate.Wo
 	}, nil
 }
 
+func (w *world) Rollouts(ctx context.Context, _ string,
+	targets []incident.Target) (map[string]remediate.Workload, error) {
+	all := map[string]remediate.Workload{}
+	for _, t := range targets {
+		all[t.String()], _ = w.Workload(ctx, t, "")
+	}
+	return all, nil
+}
+
 func (w *world) References(_ context.Context, _ string, refs []remediate.Reference) []remediate.Reference {
 	return refs
 }

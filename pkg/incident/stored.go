@@ -16,6 +16,9 @@ type Stored struct {
 // an object to be created exists.
 var ErrConflict = errors.New("modified by another client since it was read")
 
+// ErrTooLarge says that an object was not stored because it is larger than the API server takes.
+var ErrTooLarge = errors.New("object too large")
+
 // ErrNewer says that a stored object was written by a newer version of watchdog: it is
 // neither interpreted nor overwritten (INV-49).
 var ErrNewer = errors.New("written by a newer version of watchdog")

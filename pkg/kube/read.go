@@ -112,32 +112,44 @@ func listRaw(ctx context.Context, c rest.Interface, namespace, resource, selecto
 	return list.Items, nil
 }
 
-// belongings reads the ReplicaSets and pods of the workload.
+// belongings reads the ReplicaSets and pods of the workload, beside each other.
 func (r *Reader) belongings(ctx context.Context, target incident.Target,
 	selector *metav1.LabelSelector) ([]remediate.Revision, []corev1.Pod, error) {
 	s, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read selector of %s: %w", target, err)
 	}
+	g, ctx := errgroup.WithContext(ctx)
 	var revisions []remediate.Revision
-	owners := map[string]bool{target.UID: true}
 	if strings.EqualFold(target.Kind, "deployment") {
-		items, err := listRaw(ctx, r.c.apps.RESTClient(), target.Namespace, "replicasets", s.String())
+		g.Go(func() error {
+			items, err := listRaw(ctx, r.c.apps.RESTClient(), target.Namespace, "replicasets", s.String())
+			if err != nil {
+				return explain(request{"list", "replicasets.apps", target.Namespace, ""}, err)
+			}
+			if revisions, err = decodeRevisions(items, target.UID); err != nil {
+				return fmt.Errorf("read replicasets of %s: %w", target, err)
+			}
+			return nil
+		})
+	}
+	var pods []corev1.Pod
+	g.Go(func() error {
+		list, err := r.c.core.Pods(target.Namespace).List(ctx, metav1.ListOptions{LabelSelector: s.String()})
 		if err != nil {
-			return nil, nil, explain(request{"list", "replicasets.apps", target.Namespace, ""}, err)
+			return explain(request{"list", "pods", target.Namespace, ""}, err)
 		}
-		if revisions, err = decodeRevisions(items, target.UID); err != nil {
-			return nil, nil, fmt.Errorf("read replicasets of %s: %w", target, err)
-		}
-		for _, rev := range revisions {
-			owners[rev.UID] = true
-		}
+		pods = list.Items
+		return nil
+	})
+	if err := g.Wait(); err != nil {
+		return nil, nil, err
 	}
-	list, err := r.c.core.Pods(target.Namespace).List(ctx, metav1.ListOptions{LabelSelector: s.String()})
-	if err != nil {
-		return nil, nil, explain(request{"list", "pods", target.Namespace, ""}, err)
+	owners := map[string]bool{target.UID: true}
+	for _, rev := range revisions {
+		owners[rev.UID] = true
 	}
-	return revisions, slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return !owners[controllerOf(&p)] }), nil
+	return revisions, slices.DeleteFunc(pods, func(p corev1.Pod) bool { return !owners[controllerOf(&p)] }), nil
 }
 
 // controllerOf returns the UID of the object's controller, or "".

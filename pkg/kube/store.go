@@ -393,7 +393,7 @@ func encodeStatus(v any, limit int) (json.RawMessage, error) {
 		return nil, fmt.Errorf("encode: %w", err)
 	}
 	if len(b) > limit {
-		return nil, fmt.Errorf("object too large: %d KiB; the limit is %d KiB", len(b)>>10, limit>>10)
+		return nil, fmt.Errorf("%w: %d KiB; the limit is %d KiB", incident.ErrTooLarge, len(b)>>10, limit>>10)
 	}
 	return b, nil
 }

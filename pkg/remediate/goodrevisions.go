@@ -38,6 +38,60 @@ func Observe(records []Record, w Workload, healthy bool, now time.Time, s Settin
 	return next, true
 }
 
+// Settled reports whether Observe would leave the records of a workload as they are, for all
+// that the watches say: the revision that they saw is the newest on record, under its number,
+// with its health. Whoever asks need not read the workload. Number 0 is not known.
+func Settled(records []Record, uid string, number int64, healthy bool, now time.Time, s Settings) bool {
+	var newest Record
+	for _, r := range records {
+		if r.Number > newest.Number {
+			newest = r
+		}
+	}
+	if uid == "" || number == 0 || newest.UID != uid || newest.Number != number {
+		return false
+	}
+	if healthy && newest.Startup == 0 {
+		return false // its pods may tell by now
+	}
+	next := newest
+	judgeRecord(&next, healthy, now, s.GoodAfter)
+	return sameRecord(next, newest)
+}
+
+// GoodFrom is when a revision that stays healthy from now on will have been so for long
+// enough; zero: it needs no further look for that.
+func GoodFrom(records []Record, uid string, now time.Time, s Settings) time.Time {
+	r, _ := record(records, uid)
+	switch {
+	case r.HealthySince.IsZero():
+		return now.Add(s.GoodAfter)
+	case r.GoodAt.IsZero(), !r.RolledBackAt.IsZero() && r.HealthySince.After(r.RolledBackAt):
+		return r.HealthySince.Add(s.GoodAfter)
+	}
+	return time.Time{}
+}
+
+// Fewer leaves of each workload the n records of the newest revisions, and that of the newest
+// good one: one that is left out is no revision to roll back to.
+func Fewer(all map[string][]Record, n int) map[string][]Record {
+	kept := make(map[string][]Record, len(all))
+	for target, records := range all {
+		newestFirst := slices.SortedFunc(slices.Values(records),
+			func(a, b Record) int { return cmp.Compare(b.Number, a.Number) })
+		few := slices.Clone(newestFirst[:min(n, len(newestFirst))])
+		good := func(r Record) bool { return !r.GoodAt.IsZero() && r.RolledBackAt.IsZero() }
+		// The current one does not count: a rollback goes to another.
+		if !slices.ContainsFunc(few[min(1, len(few)):], good) {
+			if k := slices.IndexFunc(newestFirst[len(few):], good); k >= 0 {
+				few = append(few, newestFirst[len(few)+k])
+			}
+		}
+		kept[target] = few
+	}
+	return kept
+}
+
 // restored records a rollback since the last read.
 func restored(records []Record, current Revision, w Workload, now time.Time) []Record {
 	newest := -1

@@ -2,6 +2,8 @@ package remediate
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -142,5 +144,80 @@ func TestARevisionIsRestoredThoughWhatCameBetweenWasNeverSeen(t *testing.T) {
 		GoodAt: now.Add(-time.Hour)}}, w, false, now, Settings{GoodAfter: time.Minute})
 	if rec, ok := record(next, "rs1"); !changed || !ok || rec.RestoredBy != "op op1" {
 		t.Errorf("changed %t, records %+v", changed, next)
+	}
+}
+
+// What is settled by what the watches say is what a read of the workload would leave as it is (INV-31).
+func TestWhatIsSettledNeedsNoRead_INV31(t *testing.T) {
+	f := facts("rollback")
+	w, s, now := f.Workload, f.Settings, f.Now
+	for i := range w.Pods {
+		w.Pods[i].CreatedAt, w.Pods[i].ReadyAt = now.Add(-time.Hour), now.Add(-time.Hour+20*time.Second)
+	}
+	at := []time.Time{{}, now.Add(-2 * time.Hour), now.Add(-time.Minute), now.Add(time.Minute)}
+	settled := 0
+	for _, since := range at {
+		for _, good := range at {
+			for _, back := range at {
+				for _, healthy := range []bool{true, false} {
+					for _, number := range []int64{0, 3, 4, 5} {
+						records, _ := Observe(nil, w, healthy, now.Add(-3*time.Hour), s)
+						for i := range records {
+							if records[i].UID == "u-4" {
+								records[i].HealthySince, records[i].GoodAt, records[i].RolledBackAt = since, good, back
+							}
+						}
+						if !Settled(records, "u-4", number, healthy, now, s) {
+							continue
+						}
+						settled++
+						if next, changed := Observe(records, w, healthy, now, s); changed || number != 4 {
+							t.Fatalf("settled under number %d, healthy %v, and changed: %s", number, healthy,
+								cmp.Diff(records, next))
+						}
+						if healthy {
+							// Nothing changes before it is due.
+							due := GoodFrom(records, "u-4", now, s)
+							_, early := Observe(records, w, true, due.Add(-time.Second), s)
+							_, then := Observe(records, w, true, due, s)
+							_, ever := Observe(records, w, true, now.Add(24*time.Hour), s)
+							if !due.IsZero() && (early || !then) || due.IsZero() && ever {
+								t.Fatalf("due %s: changed before: %v, then: %v; %+v", due, early, then, records)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	if settled < 20 {
+		t.Errorf("%d of the cases are settled", settled)
+	}
+	records, _ := Observe(nil, w, true, now, s)
+	if Settled(records, "u-3", 4, true, now, s) || Settled(records, "", 4, true, now, s) ||
+		Settled(nil, "u-4", 4, true, now, s) {
+		t.Error("another revision has the good name of this one")
+	}
+}
+
+func TestFewerRecordsKeepWhatARollbackNeeds(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	var records []Record
+	for n := range int64(9) {
+		records = append(records, Record{UID: fmt.Sprint(n + 1), Number: n + 1})
+	}
+	records[1].GoodAt, records[3].GoodAt, records[8].GoodAt = now, now, now
+	records[6].GoodAt, records[6].RolledBackAt = now, now
+	for n, want := range map[int]string{1: "9 4", 3: "9 8 7 4", 6: "9 8 7 6 5 4", 20: "9 8 7 6 5 4 3 2 1"} {
+		var got []string
+		for _, r := range Fewer(map[string][]Record{"a": records}, n)["a"] {
+			got = append(got, r.UID)
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("%d: %s, want %s", n, s, want)
+		}
+	}
+	if got := Fewer(map[string][]Record{"none": nil}, 1)["none"]; len(got) != 0 {
+		t.Errorf("none: %v", got)
 	}
 }

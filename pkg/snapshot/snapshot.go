@@ -113,7 +113,8 @@ func (r *Reader) assemble(target string, alerts []rules.Alert, looks []probes.St
 	clean(&v, r.Secrets.Text)
 	v.Maintenance, v.Suspended = r.Windows.Mean(target)
 	if s, ok := r.state(target); ok {
-		v.Rollout, v.Revision, v.CPU, v.Op = s.Rollout(), s.Revision, busy(s.Usage), &s.Op
+		v.Rollout, v.CPU, v.Op = s.Rollout(), busy(s.Usage), &s.Op
+		v.Revision, v.RevisionNumber = s.Revision, s.RevisionNumber
 	}
 	return v
 }
