@@ -333,10 +333,12 @@ func TestAWatchThatFailsTellsNothingOld(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.follower.all = map[string]incident.ResponderActions{"01zz": {}} // of an earlier time as the leader
+	listed := make(chan struct{})
 	a.answer = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Query().Get("watch") == "" {
 			return false
 		}
+		<-listed // else the watch may fail before what was listed is told
 		refuse(w, http.StatusForbidden, "Forbidden", "no right to watch")
 		return true
 	}
@@ -352,6 +354,7 @@ func TestAWatchThatFailsTellsNothingOld(t *testing.T) {
 	if <-heard {
 		t.Error("what an earlier watch told is told")
 	}
+	close(listed)
 	<-failed
 	if all := s.ChangedResponderActions(t.Context()); len(all) != 0 {
 		t.Errorf("told from before: %+v", all)
