@@ -294,16 +294,18 @@ func (l *link) SwapRecords(_ context.Context, namespace string, r map[string][]r
 }
 
 // record is the audit record of the replica: on its own disk, not the API server's.
-func (l *link) record(r audit.Record) error {
+func (l *link) record(all ...audit.Record) error {
 	if !l.alive() {
 		return errDead
 	}
 	if l.w.chance(l.w.scenario.Faults.Disk) {
 		return errors.New("no space left on device")
 	}
-	l.w.oracle.audited(r)
-	if l.w.recorded != nil {
-		l.w.recorded(l.r, r)
+	for _, r := range all {
+		l.w.oracle.audited(r)
+		if l.w.recorded != nil {
+			l.w.recorded(l.r, r)
+		}
 	}
 	return nil
 }

@@ -146,7 +146,7 @@ func (w *World) takeOver(r *replica, life int) {
 			}
 		},
 		Restored: func(open []incident.Incident) { r.restored(open, e) }, NewID: w.newID, Now: r.now,
-		Policy: w.scenario.Policy.Core, Workers: 1,
+		Policy: w.scenario.Policy.Core, Workers: 1, InTurn: true,
 		Observed: func(i incident.Incident, t incident.Entry) {
 			if l.alive() {
 				w.say("%s on %s: %s: %s", i.ID, i.Target.Name, t.Kind, t.Text)

@@ -225,7 +225,7 @@ func (o *outsider) lead() {
 	o.registry = prometheus.NewRegistry()
 	o.engine = engine.New(engine.Options{
 		Logger: slog.New(slog.DiscardHandler), Registerer: o.registry, Store: o,
-		Audit: func(audit.Record) error { return nil }, Tell: o.tell,
+		Audit: func(...audit.Record) error { return nil }, Tell: o.tell,
 		Keep: overdue.New(prometheus.NewRegistry(), nil).Keep,
 		NewID: func() string {
 			o.mu.Lock()

@@ -187,15 +187,25 @@ func (l *Log) Damage() string { return l.damage }
 // Append writes r, with its place in the chain, and returns once it is on disk. After
 // an error nothing of it counts, and the next Append tries the disk again.
 func (l *Log) Append(r Record) (Record, error) {
+	written, err := l.AppendAll(r)
+	if err != nil {
+		return r, err
+	}
+	return written[0], nil
+}
+
+// AppendAll writes all records, with their places in the chain, and returns once they are on
+// disk: one sync for all of them. After an error none of them counts.
+func (l *Log) AppendAll(all ...Record) ([]Record, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.heal(); err != nil {
-		return r, err
+		return nil, err
 	}
 	if err := l.begin(); err != nil {
-		return r, err
+		return nil, err
 	}
-	return l.write(r)
+	return l.write(all...)
 }
 
 // begin starts a new file if it is time to.
@@ -212,25 +222,31 @@ func (l *Log) begin() error {
 	return err
 }
 
-// write puts one record on the disk. The lock is held.
-func (l *Log) write(r Record) (Record, error) {
-	r.Seq, r.Prev, r.At = l.seq+1, l.prev, r.At.UTC()
-	line, hash, err := l.keys.seal().line(r)
-	if err != nil {
-		return r, err
+// write puts records on the disk, in one piece. The lock is held.
+func (l *Log) write(all ...Record) ([]Record, error) {
+	var lines []byte
+	seq, prev, written := l.seq, l.prev, make([]Record, 0, len(all))
+	for _, r := range all {
+		r.Seq, r.Prev, r.At = seq+1, prev, r.At.UTC()
+		line, hash, err := l.keys.seal().line(r)
+		if err != nil {
+			return nil, err
+		}
+		if len(line) > maxRecord {
+			return nil, fmt.Errorf("audit record too large: %d bytes; the limit is %d", len(line), maxRecord)
+		}
+		r.Hash = hash
+		lines, written = append(lines, line...), append(written, r)
+		seq, prev = r.Seq, hash
 	}
-	if len(line) > maxRecord {
-		return r, fmt.Errorf("audit record too large: %d bytes; the limit is %d", len(line), maxRecord)
-	}
-	if _, err := l.file.Write(line); err != nil {
-		return r, l.fail(err)
+	if _, err := l.file.Write(lines); err != nil {
+		return nil, l.fail(err)
 	}
 	if err := l.file.Sync(); err != nil {
-		return r, l.fail(err)
+		return nil, l.fail(err)
 	}
-	r.Hash = hash
-	l.seq, l.prev, l.size = r.Seq, hash, l.size+int64(len(line))
-	return r, nil
+	l.seq, l.prev, l.size = seq, prev, l.size+int64(len(lines))
+	return written, nil
 }
 
 func (l *Log) fail(err error) error {

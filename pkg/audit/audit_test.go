@@ -232,6 +232,52 @@ func TestALogHealsWhenItsDiskDoes_S09_F50_F51(t *testing.T) {
 	}
 }
 
+// counted is a file that counts its syncs.
+type counted struct {
+	file
+	syncs *int
+}
+
+func (c counted) Sync() error {
+	*c.syncs++
+	return c.file.Sync()
+}
+
+func TestRecordsThatBelongTogetherAreOneSyncAndAllOrNone(t *testing.T) {
+	dir := t.TempDir() + "/audit"
+	l, err := Open(dir, Keys{key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := l.Append(Record{At: t0, Kind: "first"}); err != nil {
+		t.Fatal(err)
+	}
+	syncs := 0
+	l.file = counted{l.file, &syncs}
+	three, err := l.AppendAll(Record{At: t0, Kind: "a"}, Record{At: t0, Kind: "b"}, Record{At: t0, Kind: "c"})
+	if err != nil || syncs != 1 || len(three) != 3 || three[2].Prev != three[1].Hash || three[2].Hash != l.Tip().Hash {
+		t.Errorf("%d syncs, %v: %+v", syncs, err, three)
+	}
+	tip := l.Tip()
+	if _, err := l.AppendAll(Record{At: t0, Kind: "d"}, Record{At: t0, Text: strings.Repeat("x", maxRecord)}); err == nil ||
+		l.Tip() != tip {
+		t.Errorf("one that is too large: %v, %+v", err, l.Tip())
+	}
+	failed := error(errors.New("input/output error"))
+	l.file = badDisk{l.file, new(error), &failed}
+	if _, err := l.AppendAll(Record{At: t0, Kind: "e"}, Record{At: t0, Kind: "f"}); !errors.Is(err, ErrClosed) {
+		t.Errorf("without a sync: %v", err)
+	}
+	if err := l.Try(); err != nil {
+		t.Fatal(err)
+	}
+	// A header, the first, three, and the gap.
+	if r := whole(t, dir, Keys{key}, l.Tip()); len(r.Faults) > 0 || r.Records != 6 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestAKeyIsReplacedAndOldFilesStayVerified_SEC28(t *testing.T) {
 	dir := t.TempDir() + "/audit"
 	next := NewKey([]byte("another secret of more than 32 characters"))

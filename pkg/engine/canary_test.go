@@ -90,7 +90,7 @@ func TestTheCanaryIsToldAndNeitherStoredNorRecorded_W16(t *testing.T) {
 	e := New(Options{
 		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Cluster: w, Store: w,
 		Policy: incident.DefaultPolicy(),
-		Audit:  func(r audit.Record) error { t.Errorf("recorded: %+v", r); return nil },
+		Audit:  func(r ...audit.Record) error { t.Errorf("recorded: %+v", r); return nil },
 		Tell:   func(i incident.Incident) { told = append(told, i) },
 	})
 	setup := Setup{FleetHealth: func() FleetHealth { return FleetHealth{} }, Dependencies: nil,

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"watchdog.io/watchdog/pkg/audit"
 	"watchdog.io/watchdog/pkg/decision"
 	"watchdog.io/watchdog/pkg/incident"
@@ -18,6 +20,9 @@ const (
 	writeTimeout   = 15 * time.Second
 	captureTimeout = 10 * time.Second
 	swapAttempts   = 8
+	// maxReadAge is how old a read of the cluster may be that was begun ahead, beside something
+	// else, when it is judged.
+	maxReadAge = 200 * time.Millisecond
 	// maxLookAge is how old the last look may be when an op is sent (INV-12).
 	maxLookAge = 10 * time.Second
 )
@@ -50,10 +55,15 @@ func (e *Engine) consider(ctx context.Context, c *claim, inc incident.Incident) 
 	if lead, ok := inc.Alert(inc.Lead); ok {
 		asked = inc.Asks(lead.Rule, lead.Next)
 	}
-	facts, err := e.facts(ctx, c, inc, id, c.setup.Snapshot(c.target.Target.Name))
+	r, err := e.readAhead(ctx, c)
+	var facts remediate.Facts
+	if err == nil {
+		facts, err = e.facts(ctx, c, inc, id, c.setup.Snapshot(c.target.Target.Name), r)
+	}
 	if err != nil {
 		return incident.Considered{At: e.o.Now(), OpID: id, Hold: incident.Freeze, Reason: err.Error()}, nil
 	}
+	c.ledger = &r.ledger
 	var plan incident.Plan
 	var answers []incident.Answer
 	if asked {
@@ -81,13 +91,14 @@ func (e *Engine) consider(ctx context.Context, c *claim, inc incident.Incident) 
 // recheck looks again at everything a moment before the write (INV-12).
 func (e *Engine) recheck(ctx context.Context, c *claim, inc incident.Incident) (incident.Event, error) {
 	began := e.o.Now()
-	snapshot, err := c.setup.Fresh(ctx, c.target.Target.Name)
+	snapshot, r, err := e.again(ctx, c)
 	if err == nil {
 		var facts remediate.Facts
-		if facts, err = e.facts(ctx, c, inc, inc.Op.ID, snapshot); err == nil {
+		if facts, err = e.facts(ctx, c, inc, inc.Op.ID, snapshot, r); err == nil {
 			plan, answers := remediate.Recheck(facts, inc.Op.Plan)
 			hold, reason, retryAt := remediate.Held(answers)
 			e.metrics.answered(answers)
+			c.live = &r.workload
 			return incident.Rechecked{At: e.o.Now(), Looked: began, Plan: plan, Answers: answers, Hold: hold,
 				Reason: reason, RetryAt: retryAt}, nil
 		}
@@ -95,39 +106,124 @@ func (e *Engine) recheck(ctx context.Context, c *claim, inc incident.Incident) (
 	return incident.Rechecked{At: e.o.Now(), Hold: incident.Freeze, Reason: err.Error()}, nil
 }
 
-// facts reads everything a plan and its guards may look at.
-func (e *Engine) facts(ctx context.Context, c *claim, inc incident.Incident, opID string,
-	snapshot Snapshot) (remediate.Facts, error) {
+// again looks at the target and reads the cluster beside that. A look may take seconds: then
+// the cluster is read once more.
+func (e *Engine) again(ctx context.Context, c *claim) (Snapshot, reading, error) {
+	var snapshot Snapshot
+	var r reading
+	var looked time.Time
+	err := e.together(func() (err error) {
+		snapshot, err = c.setup.Fresh(ctx, c.target.Target.Name)
+		looked = e.o.Now()
+		return err
+	}, func() (err error) { r, err = e.read(ctx, c); return err })
+	if err == nil && looked.Sub(r.began) > maxReadAge {
+		r, err = e.read(ctx, c)
+	}
+	return snapshot, r, err
+}
+
+// reading is what a plan and its guards look at in the cluster, as of one moment.
+type reading struct {
+	workload remediate.Workload
+	ledger   versioned
+	records  []remediate.Record // of the target
+	began    time.Time
+}
+
+// versioned is a ledger under the version that it was read with.
+type versioned struct {
+	incident.Ledger
+	version string
+}
+
+// read reads the cluster, all parts beside each other.
+func (e *Engine) read(ctx context.Context, c *claim) (reading, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	w, err := e.o.Cluster.Workload(ctx, c.target.Target, c.target.Service)
-	if err != nil {
-		return remediate.Facts{}, err
+	r, target := reading{began: e.o.Now()}, c.target.Target
+	err := e.together(func() (err error) {
+		r.workload, err = e.o.Cluster.Workload(ctx, target, c.target.Service)
+		return err
+	}, func() (err error) {
+		if r.ledger.Ledger, r.ledger.version, err = e.o.Store.Ledger(ctx); err != nil {
+			return fmt.Errorf("read ledger: %w", err)
+		}
+		return nil
+	}, func() error {
+		all, _, err := e.o.Store.Records(ctx, target.Namespace)
+		if err != nil {
+			return fmt.Errorf("read revision records: %w", err)
+		}
+		r.records = all[target.String()]
+		return nil
+	})
+	return r, err
+}
+
+// readAhead returns what was read while the incident was stored, or reads it now.
+func (e *Engine) readAhead(ctx context.Context, c *claim) (reading, error) {
+	ahead := c.ahead
+	if c.ahead = nil; ahead != nil && e.o.Now().Sub(ahead.began) <= maxReadAge {
+		return *ahead, nil
 	}
-	ledger, _, err := e.o.Store.Ledger(ctx)
-	if err != nil {
-		return remediate.Facts{}, fmt.Errorf("read ledger: %w", err)
+	return e.read(ctx, c)
+}
+
+// together does all of them, beside each other if it may. A panic of one is that of the caller.
+func (e *Engine) together(all ...func() error) error {
+	if e.o.InTurn {
+		for _, do := range all {
+			if err := do(); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	records, _, err := e.o.Store.Records(ctx, c.target.Target.Namespace)
-	if err != nil {
-		return remediate.Facts{}, fmt.Errorf("read revision records: %w", err)
+	var g errgroup.Group
+	panics := make(chan any, len(all))
+	for _, do := range all {
+		g.Go(func() error {
+			defer func() {
+				if r := recover(); r != nil {
+					panics <- r
+				}
+			}()
+			return do()
+		})
 	}
+	err := g.Wait()
+	select {
+	case r := <-panics:
+		panic(r)
+	default:
+	}
+	return err
+}
+
+// facts are everything that a plan and its guards may look at.
+func (e *Engine) facts(ctx context.Context, c *claim, inc incident.Incident, opID string,
+	snapshot Snapshot, r reading) (remediate.Facts, error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
 	alert, index := subject(inc, snapshot)
 	global := e.refresh(c.setup)
 	fleet := c.setup.FleetHealth()
 	f := remediate.Facts{
-		Now: e.o.Now(), OpID: opID, Incident: inc, Alert: alert, Workload: w, Ledger: ledger, Limits: c.setup.Limits,
+		Now: e.o.Now(), OpID: opID, Incident: inc, Alert: alert, Workload: r.workload, Ledger: r.ledger.Ledger,
+		Limits:  c.setup.Limits,
 		Signals: snapshot.Signals, CPU: snapshot.CPU, Dependencies: c.setup.Dependencies(ctx, c.target.Target.Name),
 		Suspended: snapshot.Suspended,
 		Watched:   fleet.Watched, Unhealthy: fleet.Unhealthy, Blind: global.frozen(), Storm: global.storm,
-		Records: records[c.target.Target.String()], Settings: c.setup.Settings, Installation: c.setup.Installation,
+		Records: r.records, Settings: c.setup.Settings, Installation: c.setup.Installation,
 	}
 	if index < len(alert.Ladder) {
 		f.Rung = alert.Ladder[index]
-		r := c.setup.Rung(c.target.Target.Name, alert, index)
-		f.Options, f.Mode, f.ModeWhy = r.Options, r.Mode, r.ModeWhy
+		rung := c.setup.Rung(c.target.Target.Name, alert, index)
+		f.Options, f.Mode, f.ModeWhy = rung.Options, rung.Mode, rung.ModeWhy
 	}
 	if incident.Lowest(f.Mode) == incident.Approve {
+		var err error
 		if f.Responders, err = e.approvals(ctx, c, inc, opID); err != nil {
 			return f, err
 		}
@@ -159,16 +255,26 @@ func subject(inc incident.Incident, snapshot Snapshot) (alert incident.Alert, in
 
 // swap changes the ledger by compare-and-swap, reading it anew after each loss.
 func (e *Engine) swap(ctx context.Context, change func(incident.Ledger) (incident.Ledger, error)) error {
+	return e.swapFrom(ctx, nil, change)
+}
+
+// swapFrom is swap for a caller who has read the ledger; nil: it is read first.
+func (e *Engine) swapFrom(ctx context.Context, read *versioned,
+	change func(incident.Ledger) (incident.Ledger, error)) error {
 	for range swapAttempts {
-		l, version, err := e.o.Store.Ledger(ctx)
-		if err != nil {
-			return fmt.Errorf("read ledger: %w", err)
+		if read == nil {
+			read = &versioned{}
+			var err error
+			if read.Ledger, read.version, err = e.o.Store.Ledger(ctx); err != nil {
+				return fmt.Errorf("read ledger: %w", err)
+			}
 		}
-		next, err := change(l)
+		next, err := change(read.Ledger)
 		if err != nil {
 			return err
 		}
-		_, err = e.o.Store.SwapLedger(ctx, next, version)
+		_, err = e.o.Store.SwapLedger(ctx, next, read.version)
+		read = nil
 		if err == nil {
 			return nil
 		}
@@ -184,8 +290,12 @@ type refusal struct{ answer incident.Answer }
 
 func (r refusal) Error() string { return r.answer.Reason }
 
+// reserve puts the op into the ledger that the plan was considered with. If it has changed
+// since, the compare-and-swap fails, and it is read again.
 func (e *Engine) reserve(ctx context.Context, c *claim, inc incident.Incident) (incident.Event, error) {
-	err := e.swap(ctx, func(l incident.Ledger) (incident.Ledger, error) {
+	considered := c.ledger
+	c.ledger = nil
+	err := e.swapFrom(ctx, considered, func(l incident.Ledger) (incident.Ledger, error) {
 		next, no := l.Reserve(*inc.Op, e.o.Now(), c.setup.Limits)
 		if no != nil {
 			return l, refusal{*no}
@@ -222,7 +332,7 @@ func (e *Engine) capture(ctx context.Context, _ *claim, inc incident.Incident) (
 func (e *Engine) act(ctx context.Context, c *claim, inc incident.Incident) (incident.Event, error) {
 	op := *inc.Op
 	// Before the age of the last look is asked for: this may take its time.
-	plan, outcome, err := e.fill(ctx, op.Plan, c.target.Service)
+	plan, outcome, err := e.fill(ctx, op.Plan, c.target.Service, c.live)
 	if err != nil {
 		return incident.Acted{At: e.o.Now(), Outcome: outcome, Reason: err.Error()}, nil
 	}
@@ -287,19 +397,23 @@ func (e *Engine) deniedSince(ctx context.Context, c *claim, inc incident.Inciden
 }
 
 // fill returns the plan as it is to be sent, with the pod template that it names. If
-// that is not there any more, the outcome says so: nothing is sent.
-func (e *Engine) fill(ctx context.Context, plan incident.Plan,
-	service string) (incident.Plan, incident.Outcome, error) {
+// that is not there any more, the outcome says so: nothing is sent. live is the workload as
+// it was read for the recheck: the write succeeds only on that version of it. Nil: it is read.
+func (e *Engine) fill(ctx context.Context, plan incident.Plan, service string,
+	live *remediate.Workload) (incident.Plan, incident.Outcome, error) {
 	if plan.Revision == nil {
 		return plan, "", nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
-	w, err := e.o.Cluster.Workload(ctx, plan.Target, service)
-	if err != nil {
-		return plan, incident.Unsent, fmt.Errorf("read the pod template to write: %w", err)
+	if live == nil {
+		ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+		defer cancel()
+		w, err := e.o.Cluster.Workload(ctx, plan.Target, service)
+		if err != nil {
+			return plan, incident.Unsent, fmt.Errorf("read the pod template to write: %w", err)
+		}
+		live = &w
 	}
-	filled, err := remediate.Fill(plan, w)
+	filled, err := remediate.Fill(plan, *live)
 	if errors.Is(err, remediate.ErrMoved) {
 		return plan, incident.Conflicted, err
 	}

@@ -123,7 +123,7 @@ func (e *Engine) reserveRevert(ctx context.Context, l incident.Lease, op inciden
 
 // sendRevert records and sends the one write that ends a lease.
 func (e *Engine) sendRevert(ctx context.Context, l incident.Lease, op incident.Op, service string) error {
-	plan, outcome, err := e.fill(ctx, op.Plan, service)
+	plan, outcome, err := e.fill(ctx, op.Plan, service, nil)
 	if outcome == incident.Conflicted {
 		return nil // read again at the next look; the op stays the same
 	}

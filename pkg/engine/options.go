@@ -101,7 +101,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 	Cluster    Cluster
 	Store      Store
-	Audit      func(audit.Record) error
+	// Audit appends records, all or none; they are on disk when it returns.
+	Audit func(...audit.Record) error
 	// NoDecisions: the audit record does not get what `watchdog audit replay` needs. For
 	// simulations of many worlds, whose record nobody reads.
 	NoDecisions bool
@@ -111,6 +112,9 @@ type Options struct {
 	Observed func(incident.Incident, incident.Entry)
 	// Released, if set, receives each new rollout of a Deployment; it never blocks.
 	Released func(Release)
+	// InTurn: what does not depend on each other is read in turn all the same. For simulations,
+	// whose world is one thread.
+	InTurn bool
 	// Background, if set, marks the requests of a context as some that nothing waits for.
 	Background func(context.Context) context.Context
 	// Unfit is why this process must not act from the start; empty: it may.

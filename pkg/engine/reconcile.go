@@ -8,6 +8,7 @@ import (
 
 	"watchdog.io/watchdog/pkg/decision"
 	"watchdog.io/watchdog/pkg/incident"
+	"watchdog.io/watchdog/pkg/remediate"
 )
 
 // How soon an incident is looked at again when nothing else wakes it.
@@ -39,7 +40,7 @@ func (e *Engine) reconcile(ctx context.Context, name string, setup *Setup, share
 
 	// An incident is in the store before anything is done about it.
 	if c.entry.version == "" {
-		if err := e.put(ctx, name, c.entry, inc); err != nil {
+		if err := e.putFirst(ctx, c, inc, effects); err != nil {
 			return 0, e.keepOpening(name, c.entry, inc, err)
 		}
 	}
@@ -73,6 +74,10 @@ type claim struct {
 	entry    *entry            // its incident, as it is in memory and in the store
 	was      incident.Incident // the incident as it was in memory
 	inc      incident.Incident // the incident to go on from
+
+	ahead  *reading            // read while the incident was stored; nil: nothing was
+	ledger *versioned          // that the plan was considered with; nil: it is used, or of an earlier pass
+	live   *remediate.Workload // as the recheck read it; nil: there was none in this pass
 }
 
 // claim takes a target with its open incident, and brings that up to date with what another leader did. Without
@@ -107,6 +112,21 @@ func (e *Engine) claim(ctx context.Context, name string, setup *Setup) (c *claim
 	}
 	c.inc = e.withReceipts(c.inc)
 	return c, 0, nil
+}
+
+// putFirst stores a new incident. What is considered next is read beside that: reading does
+// nothing about the incident.
+func (e *Engine) putFirst(ctx context.Context, c *claim, inc incident.Incident, next []incident.Effect) error {
+	store := func() error { return e.put(ctx, c.name, c.entry, inc) }
+	if e.o.InTurn || len(next) == 0 || next[0] != incident.Consider {
+		return store()
+	}
+	return e.together(store, func() error {
+		if r, err := e.read(ctx, c); err == nil { // else it is read again
+			c.ahead = &r
+		}
+		return nil
+	})
 }
 
 // opened returns a new incident if an alert fires that no earlier incident's action has ended already; nil: none

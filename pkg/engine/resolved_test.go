@@ -36,7 +36,7 @@ func ended(t *testing.T, w *world, s Store) *Engine {
 	var mu sync.Mutex
 	e := New(Options{
 		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Store: s,
-		Audit: func(audit.Record) error { return nil },
+		Audit: func(...audit.Record) error { return nil },
 		Tell: func(i incident.Incident) {
 			mu.Lock()
 			defer mu.Unlock()

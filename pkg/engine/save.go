@@ -93,27 +93,34 @@ func (e *Engine) keepOpening(name string, en *entry, inc incident.Incident, fail
 	return failed
 }
 
-// record appends to the audit record what was decided, and the timeline's new entries.
+// record appends to the audit record what was decided, and the timeline's new entries: all of
+// it at once, or nothing.
 func (e *Engine) record(en *entry, inc incident.Incident) error {
-	if r, news := en.scribe.Pending(inc); news {
-		if err := e.o.Audit(r); err != nil {
-			return fmt.Errorf("record the decisions on incident %s: %w", inc.ID, err)
-		}
-		en.scribe.Written()
+	var all []audit.Record
+	decisions, news := en.scribe.Pending(inc)
+	if news {
+		all = append(all, decisions)
 	}
 	total := len(inc.Timeline) + inc.Dropped
 	fresh := inc.Timeline[len(inc.Timeline)-min(len(inc.Timeline), max(0, total-en.saved)):]
 	for _, t := range fresh {
 		if r, said := responderRecord(inc, t); said {
-			if err := e.o.Audit(r); err != nil {
-				return fmt.Errorf("record the action of %s on incident %s: %w", r.Actor, inc.ID, err)
-			}
+			all = append(all, r)
 		}
-		if err := e.o.Audit(audit.Record{At: t.At, Kind: string(t.Kind), Incident: inc.ID, Target: inc.Target.String(),
-			Actor: "watchdog", Text: t.Text}); err != nil {
-			return fmt.Errorf("record %q of incident %s: %w", t.Kind, inc.ID, err)
-		}
-		en.saved++
+		all = append(all, audit.Record{At: t.At, Kind: string(t.Kind), Incident: inc.ID, Target: inc.Target.String(),
+			Actor: "watchdog", Text: t.Text})
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	if err := e.o.Audit(all...); err != nil {
+		return fmt.Errorf("record what was decided on incident %s, and done: %w", inc.ID, err)
+	}
+	if news {
+		en.scribe.Written()
+	}
+	en.saved += len(fresh)
+	for _, t := range fresh {
 		e.metrics.responded(inc, t)
 		e.o.Observed(inc, t)
 	}

@@ -357,13 +357,13 @@ func (s *stage) start(ctx context.Context, done chan<- error) {
 	s.engine = New(Options{
 		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Cluster: s.world,
 		Store: cmp.Or[Store](s.instead, s.world),
-		Audit: func(r audit.Record) error {
+		Audit: func(all ...audit.Record) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			if s.auditFails || r.Kind == s.auditFailsOn {
+			if s.auditFails || slices.ContainsFunc(all, func(r audit.Record) bool { return r.Kind == s.auditFailsOn }) {
 				return errors.New("disk full")
 			}
-			s.audits = append(s.audits, r)
+			s.audits = append(s.audits, all...)
 			return nil
 		},
 		Tell: func(i incident.Incident) {

@@ -61,7 +61,7 @@ func TestRevisionsOfAThousandTargetsAreFewRequests_INV53(t *testing.T) {
 	start := func() *engine.Engine {
 		e := engine.New(engine.Options{
 			Logger: slog.New(slog.DiscardHandler), Cluster: acting{NewReader(c), NewWriter(c, "w")},
-			Store: NewStore(c, "w"), Audit: func(audit.Record) error { return nil }, Tell: func(incident.Incident) {},
+			Store: NewStore(c, "w"), Audit: func(...audit.Record) error { return nil }, Tell: func(incident.Incident) {},
 			Released: func(r engine.Release) { told = append(told, r.Target.Name) },
 			Now:      func() time.Time { return now },
 		})

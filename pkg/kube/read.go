@@ -30,6 +30,8 @@ func NewReader(c *Client) *Reader { return &Reader{c: c} }
 func (r *Reader) Workload(ctx context.Context, target incident.Target, service string) (remediate.Workload, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	// The Services of the namespace do not belong to it: they are listed beside it.
+	services := r.listServices(ctx, target.Namespace)
 	w, selector, err := r.object(ctx, target)
 	if err != nil {
 		return remediate.Workload{}, err
@@ -43,7 +45,10 @@ func (r *Reader) Workload(ctx context.Context, target incident.Target, service s
 	g.Go(func() (err error) { w.HPA, err = r.hpa(ctx, w.Target); return err })
 	g.Go(func() (err error) { w.Budgets, err = r.budgets(ctx, w.Target.Namespace, w.Template); return err })
 	var selected selecting
-	g.Go(func() (err error) { selected, err = r.services(ctx, w.Target.Namespace, w.Template); return err })
+	g.Go(func() (err error) {
+		selected, err = r.services(ctx, w.Target.Namespace, w.Template, services)
+		return err
+	})
 	if service != "" {
 		g.Go(func() (err error) { w.EndpointsReady, err = r.endpoints(ctx, target.Namespace, service); return err })
 	}

@@ -124,6 +124,31 @@ func TestAWorkloadIsReadWithAllThatBelongsToIt(t *testing.T) {
 	}
 }
 
+// A read that waits for one request after the other hangs here.
+func TestWhatBelongsToAWorkloadIsReadBesideEachOther(t *testing.T) {
+	a, c := newAPI(t)
+	shop(a)
+	began := map[string]chan struct{}{"services": make(chan struct{}), "replicasets": make(chan struct{}),
+		"pods": make(chan struct{}), "endpointslices": make(chan struct{})}
+	await := map[string][]string{"cart": {"services"}, "replicasets": {"pods", "endpointslices"},
+		"pods": {"replicasets", "endpointslices"}}
+	a.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		what := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
+		if ch, ok := began[what]; ok {
+			close(ch)
+		}
+		for _, other := range await[what] {
+			<-began[other]
+		}
+		return false
+	}
+	a.put("/api/v1/namespaces/shop/services/cart", `{"metadata":{"name":"cart"},"spec":{"selector":{"app":"cart"}}}`)
+	w, err := NewReader(c).Workload(t.Context(), shopCart, "")
+	if err != nil || len(w.Pods) != 2 || len(w.Services) != 1 {
+		t.Errorf("%d pods, services %+v, %v", len(w.Pods), w.Services, err)
+	}
+}
+
 func TestEveryReadIsAQuorumRead(t *testing.T) {
 	a, c := newAPI(t)
 	shop(a)

@@ -165,7 +165,7 @@ func TestWhatIsStoredWhileASweepIsUnderWayStays(t *testing.T) {
 	a, c := newAPI(t)
 	s, earlier := NewStore(c, "watchdog"), NewStore(c, "watchdog")
 	i := incident.New("01a1", shopCart, wordsAt)
-	if err := earlier.open(t.Context(), i); err != nil {
+	if _, err := earlier.open(t.Context(), i); err != nil {
 		t.Fatal(err)
 	}
 	a.put(theseIncidents+"01a2",

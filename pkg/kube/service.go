@@ -24,17 +24,34 @@ type selecting struct {
 	unknown  string
 }
 
-// services reads the Services whose selector matches the labels of the template,
+// listed is a list of Services that is under way.
+type listed struct {
+	list *corev1.ServiceList
+	err  error
+}
+
+// listServices lists the Services of a namespace, and does not wait for it.
+func (r *Reader) listServices(ctx context.Context, namespace string) <-chan listed {
+	answer := make(chan listed, 1)
+	go func() {
+		list, err := r.c.core.Services(namespace).List(ctx, metav1.ListOptions{})
+		answer <- listed{list, err}
+	}()
+	return answer
+}
+
+// services waits for the Services, and selects those whose selector matches the labels of the template,
 // with their endpoints. That they may not be read is returned without an error: what
 // does not depend on them continues.
-func (r *Reader) services(ctx context.Context, namespace string, template json.RawMessage) (selecting, error) {
+func (r *Reader) services(ctx context.Context, namespace string, template json.RawMessage,
+	under <-chan listed) (selecting, error) {
 	var t corev1.PodTemplateSpec
 	if err := json.Unmarshal(template, &t); err != nil {
 		return selecting{}, fmt.Errorf("read pod template: %w", err)
 	}
-	list, err := r.c.core.Services(namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		err = explain(request{"list", "services", namespace, ""}, err)
+	all := <-under
+	if all.err != nil {
+		err := explain(request{"list", "services", namespace, ""}, all.err)
 		if apierrors.IsForbidden(err) {
 			return selecting{unknown: err.Error()}, nil
 		}
@@ -42,7 +59,7 @@ func (r *Reader) services(ctx context.Context, namespace string, template json.R
 	}
 	var found selecting
 	var names []string
-	for _, s := range list.Items {
+	for _, s := range all.list.Items {
 		// One without a selector has endpoints that somebody else writes.
 		if len(s.Spec.Selector) == 0 || s.Spec.Type == corev1.ServiceTypeExternalName ||
 			!labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(t.Labels)) {
@@ -59,12 +76,12 @@ func (r *Reader) services(ctx context.Context, namespace string, template json.R
 	if err != nil {
 		return selecting{}, fmt.Errorf("select endpointslices of %s: %w", strings.Join(names, ", "), err)
 	}
-	all, err := r.c.discovery.EndpointSlices(namespace).List(ctx,
+	endpoints, err := r.c.discovery.EndpointSlices(namespace).List(ctx,
 		metav1.ListOptions{LabelSelector: labels.NewSelector().Add(*of).String()})
 	if err != nil {
 		return selecting{}, explain(request{"list", "endpointslices.discovery.k8s.io", namespace, ""}, err)
 	}
-	found.slices = all.Items
+	found.slices = endpoints.Items
 	return found, nil
 }
 

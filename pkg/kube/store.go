@@ -169,29 +169,31 @@ func (s *Store) SaveIncident(ctx context.Context, inc incident.Incident, version
 	if err != nil {
 		return "", fmt.Errorf("store incident %s: %w", inc.ID, err)
 	}
+	made := ""
 	if version == "" {
-		if err := s.open(ctx, inc); err != nil {
+		if made, err = s.open(ctx, inc); err != nil {
 			return "", err
 		}
 	}
-	if err := s.swapStatus(ctx, inc.ID, version, revision, status); err != nil {
+	if err := s.swapStatus(ctx, inc.ID, version, revision, made, status); err != nil {
 		return "", err
 	}
 	return versionOf(revision + 1), nil
 }
 
-// open makes the object of a new incident. One that is there is its own, from a try whose
-// second half failed; if it has a status it is another's, and swapStatus says so.
-func (s *Store) open(ctx context.Context, inc incident.Incident) error {
+// open makes the object of a new incident and returns its version; "" if it is there already:
+// it is its own, from a try whose second half failed; if it has a status it is another's, and
+// swapStatus says so.
+func (s *Store) open(ctx context.Context, inc incident.Incident) (string, error) {
 	spec, err := json.Marshal(incidentSpec{Target: inc.Target, OpenedAt: metav1.NewTime(inc.OpenedAt)})
 	if err != nil {
-		return fmt.Errorf("store incident %s: %w", inc.ID, err)
+		return "", fmt.Errorf("store incident %s: %w", inc.ID, err)
 	}
-	_, err = s.create(ctx, "incidents", object{Kind: "Incident", Metadata: metav1.ObjectMeta{Name: inc.ID}, Spec: spec})
+	made, err := s.create(ctx, "incidents", object{Kind: "Incident", Metadata: metav1.ObjectMeta{Name: inc.ID}, Spec: spec})
 	if errors.Is(err, incident.ErrConflict) {
-		return nil
+		return "", nil
 	}
-	return err
+	return made, err
 }
 
 // swapAttempts is how often a write is sent that only responder actions preceded.
@@ -199,12 +201,18 @@ const swapAttempts = 8
 
 // swapStatus replaces the status of an incident if it is of the given revision: the API
 // server tests that with the write. A status without a revision (none yet, with an empty
-// version, or one of an earlier version) is replaced under the object's version.
-func (s *Store) swapStatus(ctx context.Context, id, version string, revision int64, status json.RawMessage) error {
+// version, or one of an earlier version) is replaced under the object's version: made is that
+// of one that was just created, "" if it must be read.
+func (s *Store) swapStatus(ctx context.Context, id, version string, revision int64, made string,
+	status json.RawMessage) error {
 	r := s.request("patch", "incidents/status", id)
 	for range swapAttempts {
 		test := map[string]any{"op": "test", "path": "/status/revision", "value": revision}
-		if revision == 0 {
+		switch {
+		case made != "":
+			test = map[string]any{"op": "replace", "path": "/metadata/resourceVersion", "value": made}
+			made = ""
+		case revision == 0:
 			o, err := s.get(ctx, "incidents", id)
 			if err != nil && !apierrors.IsNotFound(err) {
 				return explain(s.request("get", "incidents", id), err)

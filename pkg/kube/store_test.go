@@ -201,3 +201,28 @@ func TestTargetsAreHeldByOneAnnotationAndNothingElse(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestOpeningAnIncidentIsTwoRequests(t *testing.T) {
+	a, c := newAPI(t)
+	s := NewStore(c, "watchdog")
+	i := incident.New("01a1", shopCart, wordsAt)
+	version, err := s.SaveIncident(t.Context(), i, "")
+	if err != nil || version != "1" || len(a.requests) != 2 || a.requests[1].method != http.MethodPatch {
+		t.Errorf("version %q, %v, %d requests", version, err, len(a.requests))
+	}
+	if _, err := s.SaveIncident(t.Context(), i, ""); !errors.Is(err, incident.ErrConflict) {
+		t.Errorf("it was opened twice: %v", err)
+	}
+	// A person writes the spec between the two: the status is tried again, on what is there then.
+	between := true
+	a.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPatch && between {
+			between = false
+			a.put(theseIncidents+"01a2", `{"apiVersion":"watchdog.io/v1alpha1","kind":"Incident","spec":{"target":{"name":"x"}}}`)
+		}
+		return false
+	}
+	if v, err := s.SaveIncident(t.Context(), incident.New("01a2", shopCart, wordsAt), ""); err != nil || v != "1" {
+		t.Errorf("version %q, %v", v, err)
+	}
+}

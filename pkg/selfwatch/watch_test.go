@@ -174,7 +174,7 @@ func newChain(t *testing.T) *chain {
 	id := 0
 	c.engine = engine.New(engine.Options{
 		Logger: logger, Registerer: prometheus.NewRegistry(), Store: c.shelf, Tell: c.own.Tell,
-		Audit: func(audit.Record) error { return nil },
+		Audit: func(...audit.Record) error { return nil },
 		NewID: func() string { id++; return "i" + string(rune('a'+id)) }, Policy: incident.DefaultPolicy(),
 	})
 	c.engine.Use(&engine.Setup{Installation: "watchdog", Canary: true,

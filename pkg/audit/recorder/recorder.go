@@ -74,9 +74,13 @@ func Open(o Options) (*Recorder, error) {
 	return r, nil
 }
 
-// Append appends to the record.
-func (r *Recorder) Append(x audit.Record) error {
-	_, err := r.log.Append(redact.Value(r.o.Secrets, x))
+// Append appends to the record, all or none.
+func (r *Recorder) Append(all ...audit.Record) error {
+	hidden := make([]audit.Record, 0, len(all))
+	for _, x := range all {
+		hidden = append(hidden, redact.Value(r.o.Secrets, x))
+	}
+	_, err := r.log.AppendAll(hidden...)
 	return err
 }
 
