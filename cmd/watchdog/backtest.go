@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"path"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -110,8 +109,6 @@ func (b *backtesting) run(c *cobra.Command, file string) error {
 	if err != nil {
 		return misused{err}
 	}
-	// Most of what a backtest allocates is gone a moment later.
-	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	report, err := b.play(c, cfg, source, begin, end)
 	if err != nil {
 		return err

@@ -24,22 +24,30 @@ func newIncidents() *cobra.Command {
 	f := cluster{}
 	open := false
 	c := &cobra.Command{
-		Use:     "incidents",
-		Short:   "List incidents, newest first",
+		Use:   "incidents",
+		Short: "List incidents, newest first",
+		Long: `Incidents lists the stored incidents, newest first. More than 250 are read from the API server in pages and
+printed as they arrive: then they are in the order of the API server, which is that of their IDs, oldest first.`,
 		Example: "  watchdog incidents\n  watchdog incidents --open\n  watchdog incidents show 01m869s2",
 		Args:    exactly(0, "no arguments; to show one incident, run watchdog incidents show ID"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			all, err := f.incidents(c)
+			_, store, err := f.store()
 			if err != nil {
 				return err
 			}
-			if open {
-				all = slices.DeleteFunc(all, func(i incident.Incident) bool { return i.Phase == incident.Resolved })
+			ctx, cancel := bounded(c)
+			defer cancel()
+			p := printer{out: c.OutOrStdout(), json: f.output == formatJSON}
+			err = store.EachIncident(ctx, func(s incident.Stored) error {
+				if open && s.Incident.Phase == incident.Resolved {
+					return nil
+				}
+				return p.add(s.Incident)
+			})
+			if err != nil {
+				return err
 			}
-			if f.output == formatJSON {
-				return printJSON(c.OutOrStdout(), all)
-			}
-			return table(c.OutOrStdout(), all, time.Now())
+			return p.end()
 		},
 	}
 	f.register(c)
@@ -118,15 +126,20 @@ func (f *cluster) incidents(c *cobra.Command) ([]incident.Incident, error) {
 }
 
 func list(ctx context.Context, store *kube.Store) ([]incident.Incident, error) {
-	stored, err := store.Incidents(ctx)
-	if err != nil {
+	return listed(ctx, store, func(i incident.Incident) incident.Incident { return i })
+}
+
+// listed lists the incidents, newest first, and keeps of each what kept returns.
+func listed(ctx context.Context, store *kube.Store,
+	kept func(incident.Incident) incident.Incident) ([]incident.Incident, error) {
+	all := []incident.Incident{}
+	if err := store.EachIncident(ctx, func(s incident.Stored) error {
+		all = append(all, kept(s.Incident))
+		return nil
+	}); err != nil {
 		return nil, err
 	}
-	all := make([]incident.Incident, 0, len(stored))
-	for _, s := range stored {
-		all = append(all, s.Incident)
-	}
-	slices.SortFunc(all, func(a, b incident.Incident) int { return b.OpenedAt.Compare(a.OpenedAt) })
+	newestFirst(all)
 	return all, nil
 }
 
@@ -151,13 +164,84 @@ func printJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
+// printed is how many incidents are printed at once: a page of the API server's.
+const printed = 250
+
+// printer prints incidents as they come: those of one page newest first, more in the order in which they come.
+type printer struct {
+	out     io.Writer
+	json    bool
+	page    []incident.Incident
+	printed int
+}
+
+func (p *printer) add(i incident.Incident) error {
+	if len(p.page) == printed {
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
+	p.page = append(p.page, i)
+	return nil
+}
+
+// end prints what is left.
+func (p *printer) end() error {
+	if p.printed > 0 {
+		if err := p.flush(); err != nil || !p.json {
+			return err
+		}
+		_, err := fmt.Fprintln(p.out, "\n]")
+		return err
+	}
+	newestFirst(p.page)
+	if p.json {
+		return printJSON(p.out, append([]incident.Incident{}, p.page...))
+	}
+	return table(p.out, p.page, time.Now())
+}
+
+// flush prints a page of several.
+func (p *printer) flush() error {
+	page, first := p.page, p.printed == 0
+	p.printed, p.page = p.printed+len(page), page[:0]
+	if !p.json {
+		return rows(p.out, page, first, time.Now())
+	}
+	for _, i := range page {
+		before := ",\n  "
+		if first {
+			before, first = "[\n  ", false
+		}
+		b, err := json.MarshalIndent(i, "  ", "  ")
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(p.out, "%s%s", before, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newestFirst(all []incident.Incident) {
+	slices.SortStableFunc(all, func(a, b incident.Incident) int { return b.OpenedAt.Compare(a.OpenedAt) })
+}
+
 func table(w io.Writer, all []incident.Incident, now time.Time) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(w, "no incidents")
 		return err
 	}
+	return rows(w, all, true, now)
+}
+
+// rows are the lines of a table, with or without its head.
+func rows(w io.Writer, all []incident.Incident, head bool, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ID\tSEVERITY\tPHASE\tTARGET\tRULE\tAGE\tANSWER\tLAST")
+	if head {
+		fmt.Fprintln(t, "ID\tSEVERITY\tPHASE\tTARGET\tRULE\tAGE\tANSWER\tLAST")
+	}
 	for _, i := range all {
 		last := ""
 		if n := len(i.Timeline); n > 0 {

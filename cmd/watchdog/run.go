@@ -135,6 +135,10 @@ func limitMemory(l *slog.Logger) {
 		l.Warn("Ignoring MEMORY_LIMIT_BYTES: not a number of bytes", "value", v)
 		return
 	}
-	debug.SetMemoryLimit(n * 9 / 10)
-	l.Debug("memory limit", "bytes", fmt.Sprint(n*9/10))
+	limit := n - max(n/10, min(n/2, outsideGo))
+	debug.SetMemoryLimit(limit)
+	l.Debug("memory limit", "bytes", fmt.Sprint(limit))
 }
+
+// outsideGo is what the process needs beyond what the Go runtime counts: the pages of the program itself.
+const outsideGo = 48 << 20

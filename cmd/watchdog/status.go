@@ -31,7 +31,11 @@ func newStatus() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all, err := list(ctx, store)
+			kept := brief
+			if f.output == formatJSON {
+				kept = func(i incident.Incident) incident.Incident { return i }
+			}
+			all, err := listed(ctx, store, kept)
 			if err != nil {
 				return err
 			}
@@ -57,6 +61,18 @@ func newStatus() *cobra.Command {
 	f.register(c)
 	f.registerOutput(c)
 	return c
+}
+
+// brief is what the table shows of an incident: of thousands, no more than that is kept.
+func brief(i incident.Incident) incident.Incident {
+	if n := len(i.Timeline); n > 1 {
+		i.Timeline = []incident.Entry{i.Timeline[n-1]}
+	}
+	if i.Target.Name != incident.Self {
+		i.Alerts = nil
+	}
+	i.Attempts, i.Answers, i.Receipts = nil, nil, nil
+	return i
 }
 
 // refused returns why the configuration was not loaded, and since when, as watchdog's

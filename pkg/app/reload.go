@@ -30,7 +30,7 @@ const (
 func (a *App) Reload() error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	cfg, err := config.Load(a.o.ConfigFile)
+	cfg, err := a.read()
 	if err == nil {
 		err = permitted(cfg, a.o)
 	}
@@ -54,6 +54,14 @@ func (a *App) Reload() error {
 	}
 	a.o.Logger.Info("configuration loaded", "file", a.o.ConfigFile, "hash", cfg.Hash[:12], "targets", len(cfg.Targets))
 	return nil
+}
+
+// read returns what the files say now; that is the configuration in use if they have the same bytes.
+func (a *App) read() (*config.Config, error) {
+	if b := a.built.Load(); b != nil && b.cfg.Unchanged() {
+		return b.cfg, nil
+	}
+	return config.Load(a.o.ConfigFile)
 }
 
 // use installs a configuration, or says why it cannot; then nothing has changed.

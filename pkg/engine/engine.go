@@ -126,27 +126,31 @@ func (e *Engine) Delivered(id, receiver string, r incident.Receipt) {
 func (e *Engine) Incidents() []incident.Incident {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var all []incident.Incident
+	all := make([]*entry, 0, len(e.worksOn)+len(e.closed))
 	for _, en := range e.open() {
-		all = append(all, en.inc)
+		all = append(all, en)
 	}
-	for _, en := range e.closed {
-		all = append(all, en.inc)
-	}
-	slices.SortFunc(all, func(a, b incident.Incident) int { return b.OpenedAt.Compare(a.OpenedAt) })
-	return all
+	return newestFirst(slices.AppendSeq(all, maps.Values(e.closed)))
 }
 
 // Resolved returns those in memory that are over, newest first.
 func (e *Engine) Resolved() []incident.Incident {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	all := make([]incident.Incident, 0, len(e.closed))
-	for _, en := range e.closed {
-		all = append(all, en.inc)
+	return newestFirst(slices.Collect(maps.Values(e.closed)))
+}
+
+// newestFirst sorts entries, and then copies each incident once.
+func newestFirst(all []*entry) []incident.Incident {
+	slices.SortFunc(all, func(a, b *entry) int { return b.inc.OpenedAt.Compare(a.inc.OpenedAt) })
+	var sorted []incident.Incident
+	if len(all) > 0 {
+		sorted = make([]incident.Incident, len(all))
 	}
-	slices.SortFunc(all, func(a, b incident.Incident) int { return b.OpenedAt.Compare(a.OpenedAt) })
-	return all
+	for k, en := range all {
+		sorted[k] = en.inc
+	}
+	return sorted
 }
 
 // Run works until ctx ends, as the leader. It returns an error only if the

@@ -110,19 +110,21 @@ func sortOut(all []*entry, ledger incident.Ledger, now time.Time) (open, closed 
 // everybody was told. Receivers that were told compare receipts and stay silent.
 func (e *Engine) announce(open, closed map[string]*entry) {
 	e.mu.Lock()
-	var all []incident.Incident
+	all := make([]incident.Incident, 0, len(open))
 	for _, name := range slices.Sorted(maps.Keys(open)) {
 		all = append(all, open[name].inc)
 	}
-	opened := len(all)
+	var ended []incident.Incident
 	for _, id := range slices.Sorted(maps.Keys(closed)) {
 		if inc := closed[id].inc; e.o.Now().Sub(inc.ResolvedAt) < renotifyWithin {
-			all = append(all, inc)
+			ended = append(ended, inc)
 		}
 	}
 	e.mu.Unlock()
-	e.o.Restored(all[:opened:opened])
-	for _, i := range all {
-		e.o.Tell(i)
+	e.o.Restored(all)
+	for _, some := range [][]incident.Incident{all, ended} {
+		for _, i := range some {
+			e.o.Tell(i)
+		}
 	}
 }

@@ -364,7 +364,7 @@ const forgotten Status = "forgotten"
 func (o *ExternalAlerts) Restore(open, resolved []incident.Incident, store *Store) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.ended(slices.Concat(resolved, open))
+	o.ended(resolved, open)
 	var ends map[string]time.Time
 	for _, i := range open {
 		for _, a := range i.Alerts {
@@ -438,20 +438,11 @@ func (e ending) covers(h AlertState) bool {
 // ended drops what ended while another replica led: the alerts of incidents that are
 // resolved, and of flapping ones that wait for a calm. What was accepted after a calm
 // began is no part of it, also if the replica died of that and the calm went on to its end.
-func (o *ExternalAlerts) ended(all []incident.Incident) {
+func (o *ExternalAlerts) ended(lists ...[]incident.Incident) {
 	clear(o.over)
-	for _, i := range all {
-		at := cmp.Or(i.CalmSince, i.ResolvedAt)
-		for _, a := range i.Alerts {
-			var last time.Time
-			if len(a.Keys) == 1 {
-				last = a.ActiveAt // of several it is that of the one which speaks
-			}
-			for _, id := range a.Keys {
-				if a.Source == remediate.SourceAlertmanager && !a.Firing && at.After(o.over[id].at) {
-					o.over[id] = ending{at, last}
-				}
-			}
+	for _, all := range lists {
+		for k := range all {
+			o.endings(&all[k])
 		}
 	}
 	for id, end := range o.over {
@@ -464,6 +455,22 @@ func (o *ExternalAlerts) ended(all []incident.Incident) {
 			delete(o.where, id)
 			if t.State == forgotten {
 				o.unreported--
+			}
+		}
+	}
+}
+
+// endings notes which alerts of an incident ended, and when.
+func (o *ExternalAlerts) endings(i *incident.Incident) {
+	at := cmp.Or(i.CalmSince, i.ResolvedAt)
+	for _, a := range i.Alerts {
+		var last time.Time
+		if len(a.Keys) == 1 {
+			last = a.ActiveAt // of several it is that of the one which speaks
+		}
+		for _, id := range a.Keys {
+			if a.Source == remediate.SourceAlertmanager && !a.Firing && at.After(o.over[id].at) {
+				o.over[id] = ending{at, last}
 			}
 		}
 	}

@@ -26,12 +26,14 @@ const (
 // nothing was done, and it is as if it were not there (see Sweep). If each returns an error,
 // EachIncident stops and returns it.
 func (s *Store) EachIncident(ctx context.Context, each func(incident.Stored) error) error {
+	texts := interner{}
 	_, err := s.eachObject(ctx, "incidents", func(raw json.RawMessage) (string, error) {
 		st, stored, err := readIncident(raw)
 		if err != nil {
 			return "", fmt.Errorf("read incident %s/%s: %w; delete or correct it", s.namespace, st.Incident.ID, err)
 		}
 		if stored {
+			texts.slim(&st.Incident)
 			err = each(st)
 		}
 		return st.Incident.ID, err
