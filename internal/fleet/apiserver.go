@@ -219,8 +219,12 @@ func (a *APIServer) list(w http.ResponseWriter, r *http.Request, c call) {
 	send(w, http.StatusOK, b.Bytes())
 }
 
-// bookmarkBefore is how long before its end a watch sends a bookmark, as the real one does.
-const bookmarkBefore = 2 * time.Second
+// bookmarkBefore is how long before its end a watch sends a bookmark, and bookmarkEvery how
+// often before that, as the real one does.
+const (
+	bookmarkBefore = 2 * time.Second
+	bookmarkEvery  = time.Minute
+)
 
 func (a *APIServer) watch(w http.ResponseWriter, r *http.Request, c call) {
 	q := r.URL.Query()
@@ -238,7 +242,7 @@ func (a *APIServer) watch(w http.ResponseWriter, r *http.Request, c call) {
 	ctx, cancel := context.WithTimeout(r.Context(), time.Duration(cmp.Or(seconds, 1800))*time.Second)
 	defer cancel()
 	end, _ := ctx.Deadline()
-	bookmark := time.NewTimer(time.Until(end.Add(-bookmarkBefore)))
+	bookmark := time.NewTimer(min(bookmarkEvery, time.Until(end.Add(-bookmarkBefore))))
 	defer bookmark.Stop()
 	s := watching{w: http.NewResponseController(w), out: w, resource: c.resource}
 	w.Header().Set("Content-Type", "application/json")
@@ -261,6 +265,9 @@ func (a *APIServer) watch(w http.ResponseWriter, r *http.Request, c call) {
 			return
 		case <-more:
 		case <-bookmark.C:
+			if left := time.Until(end.Add(-bookmarkBefore)); left > 0 {
+				bookmark.Reset(min(bookmarkEvery, left))
+			}
 			if q.Get("allowWatchBookmarks") == "true" {
 				s.send("BOOKMARK", c.resource.typed(fmt.Appendf(nil,
 					`{"metadata":{"resourceVersion":"%d","creationTimestamp":null}}`, from)))
