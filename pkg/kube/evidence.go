@@ -119,8 +119,11 @@ func (r *Reader) Evidence(ctx context.Context, target incident.Target, o Evidenc
 	b.json("revisions.json", w.Revisions)
 	w.Template, w.Annotations, w.Revisions = nil, nil, nil
 	b.json("workload.json", w)
+	// An action waits for this: the events are read beside the logs.
+	var g errgroup.Group
+	g.Go(func() error { r.captureEvents(ctx, b, target, about); return nil })
 	r.capturePods(ctx, b, target, worstFirst(pods))
-	r.captureEvents(ctx, b, target, about)
+	_ = g.Wait()
 	slices.Sort(b.b.Gaps)
 	return b.b, nil
 }
