@@ -40,10 +40,14 @@ type moment struct {
 	requests map[string]int
 }
 
-// moment reads the metrics first, which may take seconds.
+// moment reads the metrics first, which may take seconds. Without an answer they are not known.
 func (x *scene) moment() (m moment, err error) {
 	if m.figures, err = x.figures(atRest); err != nil {
-		return m, err
+		fmt.Fprintln(os.Stderr, err)
+		m.figures = map[string]float64{}
+		for name := range atRest {
+			m.figures[name] = math.NaN()
+		}
 	}
 	st, err := x.state()
 	if err != nil {

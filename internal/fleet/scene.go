@@ -179,10 +179,15 @@ func (x *scene) read(url string, into any) error {
 	return json.NewDecoder(resp.Body).Decode(into)
 }
 
+// scrape is how long the metrics may take; a Prometheus waits for 10 s.
+const scrape = 20 * time.Second
+
 // figures reads the daemon's metrics: the sum of each that is named, over the series whose text
 // contains one of the labels, if there are any.
 func (x *scene) figures(names map[string][]string) (map[string]float64, error) {
-	resp, err := x.client.Get("http://" + x.metrics + "/metrics")
+	client := *x.client
+	client.Timeout = scrape
+	resp, err := client.Get("http://" + x.metrics + "/metrics")
 	if err != nil {
 		return nil, fmt.Errorf("read the metrics of watchdog: %w", err)
 	}
