@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"errors"
 	"math"
 	"path/filepath"
 	"strings"
@@ -39,9 +40,9 @@ func TestATableShowsGrowth(t *testing.T) {
 	var b strings.Builder
 	var table Table
 	_ = table.Add(column{"100", []measure{{"RSS, MiB", 20, 0}, {"ready, s", math.NaN(), 1}}}, nil)
-	_ = table.Add(column{"1000", []measure{{"RSS, MiB", 50, 0}, {"ready, s", 1, 1}}}, nil)
+	_ = table.Add(column{"1000", []measure{{"RSS, MiB", 50, 0}}}, errors.New("it has ended"))
 	table.Print(&b, true)
-	want := "|  | 100 | growth | 1000 |\n|---|---|---|---|\n| RSS, MiB | 20 | × 2.5 | 50 |\n| ready, s | – |  | 1.0 |\n"
+	want := "|  | 100 | growth | 1000 |\n|---|---|---|---|\n| RSS, MiB | 20 | × 2.5 | 50 |\n| ready, s | – |  | – |\n"
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
 	}

@@ -1,9 +1,11 @@
 package fleet
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -23,9 +25,9 @@ type column struct {
 // Table has a column for each run.
 type Table struct{ columns []column }
 
-// Add adds the figures of a run that did not fail.
+// Add adds the figures of a run, also of one that failed later on.
 func (t *Table) Add(c column, err error) error {
-	if err == nil {
+	if len(c.measures) > 0 {
 		t.columns = append(t.columns, c)
 	}
 	return err
@@ -45,16 +47,25 @@ func (t *Table) Print(w io.Writer, growth bool) {
 		heads = append(heads, c.name)
 	}
 	fmt.Fprintf(w, "| %s |\n%s|\n", strings.Join(heads, " | "), strings.Repeat("|---", len(heads)))
-	for k, m := range t.columns[0].measures {
+	full := slices.MaxFunc(t.columns, func(a, b column) int { return cmp.Compare(len(a.measures), len(b.measures)) })
+	for k, m := range full.measures {
 		cells := []string{m.name}
 		for i, c := range t.columns {
 			if growth && i > 0 {
-				cells = append(cells, factor(t.columns[i-1].measures[k].value, c.measures[k].value))
+				cells = append(cells, factor(t.columns[i-1].at(k).value, c.at(k).value))
 			}
-			cells = append(cells, c.measures[k].String())
+			cells = append(cells, c.at(k).String())
 		}
 		fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
 	}
+}
+
+// at is not known for what a run did not come to.
+func (c column) at(k int) measure {
+	if k < len(c.measures) {
+		return c.measures[k]
+	}
+	return measure{value: math.NaN()}
 }
 
 func (m measure) String() string {
