@@ -38,43 +38,46 @@ func (c *samplesCollector) Collect(out chan<- prometheus.Metric) {
 	now := c.scheduler.opts.Now()
 	for _, sl := range c.scheduler.all() {
 		for _, r := range sl.recent(now) {
-			if metric, err := c.metric(r); err == nil {
+			if metric, err := c.metric(sl.entry, r); err == nil {
 				out <- metric
 			}
 		}
 	}
 }
 
-// kept is a sample as a slot keeps it: a model.Sample takes three times the room.
+// kept is a sample as a slot keeps it: a model.Sample takes several times the room.
 type kept struct {
 	name   string
-	labels []string // name, value, name, value, …, by name
+	labels []label // by name; without target and probe, which are those of the entry
 	value  float64
 }
+
+type label struct{ name, value string }
 
 // keepAll keeps each series once: a repeated one would spoil the whole scrape.
 func keepAll(samples []*model.Sample) []kept {
 	all := make([]kept, 0, len(samples))
-	seen := make(map[model.Fingerprint]bool, len(samples))
 	for _, s := range samples {
-		if print := s.Metric.Fingerprint(); !seen[print] {
-			seen[print] = true
-			all = append(all, keep(s))
+		k := keep(s)
+		if !slices.ContainsFunc(all, func(o kept) bool { return o.name == k.name && slices.Equal(o.labels, k.labels) }) {
+			all = append(all, k)
 		}
 	}
 	return all
 }
 
 func keep(s *model.Sample) kept {
-	r := kept{name: string(s.Metric[model.MetricNameLabel]), labels: make([]string, 0, 2*(len(s.Metric)-1)),
-		value: float64(s.Value)}
-	for _, label := range slices.Sorted(maps.Keys(s.Metric)) {
-		if label != model.MetricNameLabel {
-			r.labels = append(r.labels, string(label), string(s.Metric[label]))
+	k := kept{name: string(s.Metric[model.MetricNameLabel]), value: float64(s.Value)}
+	for name, value := range s.Metric {
+		if name != model.MetricNameLabel && name != targetLabel && name != probeLabel {
+			k.labels = append(k.labels, label{string(name), string(value)})
 		}
 	}
-	return r
+	slices.SortFunc(k.labels, byName)
+	return k
 }
+
+func byName(a, b label) int { return strings.Compare(a.name, b.name) }
 
 // recent returns the last samples.
 func (sl *slot) recent(now time.Time) []kept {
@@ -86,10 +89,12 @@ func (sl *slot) recent(now time.Time) []kept {
 	return sl.kept
 }
 
-func (c *samplesCollector) metric(r kept) (prometheus.Metric, error) {
-	var names, values []string
-	for i := 0; i < len(r.labels); i += 2 {
-		names, values = append(names, r.labels[i]), append(values, r.labels[i+1])
+func (c *samplesCollector) metric(of Entry, r kept) (prometheus.Metric, error) {
+	all := append(slices.Clone(r.labels), label{probeLabel, of.Name}, label{targetLabel, of.Target})
+	slices.SortFunc(all, byName)
+	names, values := make([]string, len(all)), make([]string, len(all))
+	for i, l := range all {
+		names[i], values[i] = l.name, l.value
 	}
 	desc, ok := c.described[r.name]
 	if !ok {
@@ -104,7 +109,7 @@ func (c *samplesCollector) metric(r kept) (prometheus.Metric, error) {
 
 func describe(name, help string, labels []string) *prometheus.Desc {
 	labels = slices.Clone(labels)
-	for _, added := range []string{"target", "probe"} {
+	for _, added := range []string{targetLabel, probeLabel} {
 		if !slices.Contains(labels, added) {
 			labels = append(labels, added)
 		}

@@ -2,7 +2,6 @@ package probes
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,7 +25,7 @@ type Entry struct {
 	Damping  NofM
 	Probe    Probe
 	// Hash tells one Probe from another: entries that are equal in everything
-	// but the function are taken for the same.
+	// but the function are taken for the same. It is no text.
 	Hash string
 }
 
@@ -161,14 +160,20 @@ func hash(kind string, conf any) string {
 		text = fmt.Append(nil, time.Now().UnixNano())
 	}
 	sum := sha256.Sum256(append([]byte(kind+"\n"), text...))
-	return hex.EncodeToString(sum[:])
+	return string(sum[:])
 }
+
+// The labels that every sample of a look has.
+const (
+	targetLabel = "target"
+	probeLabel  = "probe"
+)
 
 // labelled adds the labels that make samples of different entries distinct.
 func (e Entry) labelled(samples []*model.Sample) []*model.Sample {
 	for _, sample := range samples {
-		sample.Metric["target"] = model.LabelValue(e.Target)
-		sample.Metric["probe"] = model.LabelValue(e.Name)
+		sample.Metric[targetLabel] = model.LabelValue(e.Target)
+		sample.Metric[probeLabel] = model.LabelValue(e.Name)
 	}
 	return samples
 }

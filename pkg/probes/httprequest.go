@@ -145,6 +145,9 @@ func (c *client) request(ctx context.Context) (*http.Request, error) {
 // tlsConfig returns the TLS settings for the CA file as it is now: certificates are
 // renewed under a running process.
 func (c *client) tlsConfig() (*tls.Config, error) {
+	if c.url.Scheme != "https" && c.conf.CAFile == "" {
+		return nil, nil // it is not asked for
+	}
 	var ca []byte
 	if c.conf.CAFile != "" {
 		var err error

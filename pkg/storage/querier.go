@@ -33,9 +33,11 @@ func (q *querier) Select(_ context.Context, sortSeries bool, hints *storage.Sele
 	}
 	set := &seriesSet{at: -1}
 	for _, list := range q.store.lists(matchers) {
-		set.series = slices.Grow(set.series, len(list.series))
+		if list.name == "" {
+			set.series = slices.Grow(set.series, len(list.series))
+		}
 		for _, sr := range list.series {
-			if !matches(sr, list.rest) {
+			if !list.holds(sr) {
 				continue
 			}
 			if live := sr.between(mint, maxt); len(live) > 0 {
@@ -49,57 +51,43 @@ func (q *querier) Select(_ context.Context, sortSeries bool, hints *storage.Sele
 	return set
 }
 
-// list is some series and the matchers that are still to be checked.
+// list is some series, among them all of a name, and the matchers that are still to be
+// checked.
 type list struct {
 	series []*series
+	name   string // empty: that of each
 	rest   []*labels.Matcher
 }
 
-// lists are the candidates; the lock is held only while they are found.
-func (s *Store) lists(matchers []*labels.Matcher) []list {
+func (l list) holds(sr *series) bool {
+	return (l.name == "" || sr.name == l.name) && matches(sr, l.rest)
+}
+
+// lists returns lists that contain every match. The lock is held only while they are found.
+func (s *Store) lists(matchers []*labels.Matcher) (all []list) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	var all []list
-	for candidates, rest := range s.candidates(matchers) {
-		if len(candidates) > 0 {
-			all = append(all, list{candidates, rest})
+	names, rest := listed(model.MetricNameLabel, matchers)
+	if names == nil {
+		for _, f := range s.byName {
+			all = append(all, list{series: f.all, rest: matchers})
+		}
+		return all
+	}
+	targets, left := listed(TargetLabel, rest)
+	for _, name := range names {
+		f := s.byName[name]
+		switch {
+		case f == nil:
+		case targets == nil || slices.Contains(targets, ""):
+			all = append(all, list{series: f.all, rest: rest})
+		default:
+			for _, t := range targets {
+				all = append(all, list{s.byTarget[t], name, left})
+			}
 		}
 	}
 	return all
-}
-
-// candidates yields lists of series that contain every match, each with the
-// matchers that are still to be checked.
-func (s *Store) candidates(matchers []*labels.Matcher) func(yield func([]*series, []*labels.Matcher) bool) {
-	return func(yield func([]*series, []*labels.Matcher) bool) {
-		names, rest := listed(model.MetricNameLabel, matchers)
-		if names == nil {
-			for _, f := range s.byName {
-				if !yield(f.all, matchers) {
-					return
-				}
-			}
-			return
-		}
-		targets, left := listed(TargetLabel, rest)
-		for _, name := range names {
-			f := s.byName[name]
-			if f == nil {
-				continue
-			}
-			if targets == nil {
-				if !yield(f.all, rest) {
-					return
-				}
-				continue
-			}
-			for _, t := range targets {
-				if !yield(f.byTarget[t], left) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // listed returns the values that the first usable matcher on the label allows,

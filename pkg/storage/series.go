@@ -31,6 +31,7 @@ type series struct {
 	name   string
 	target string
 	share  *share
+	next   *series // of the same fingerprint, by collision
 
 	mu     sync.Mutex
 	chunks []chunk // never empty once the series has a sample

@@ -29,8 +29,9 @@ type Store struct {
 	// mu guards which series there are; each series guards its own samples. So samples are
 	// appended while questions are answered. A list of series is never changed in place.
 	mu       sync.RWMutex
-	byID     map[model.Fingerprint][]*series // more than one only on a hash collision
+	byID     map[model.Fingerprint]*series // the first; see series.next
 	byName   map[string]*family
+	byTarget map[string][]*series // of all names; none without a target
 	count    int
 	shares   map[shareKey]*share
 	lastGC   time.Time
@@ -39,10 +40,7 @@ type Store struct {
 }
 
 // family is all series of one metric name.
-type family struct {
-	all      []*series
-	byTarget map[string][]*series
-}
+type family struct{ all []*series }
 
 // New returns an empty store.
 func New(opts Options) *Store {
@@ -59,12 +57,13 @@ func New(opts Options) *Store {
 		opts.Now = time.Now
 	}
 	return &Store{
-		opts:    opts,
-		metrics: newStoreMetrics(opts.Registerer),
-		byID:    map[model.Fingerprint][]*series{},
-		byName:  map[string]*family{},
-		shares:  map[shareKey]*share{},
-		lastGC:  opts.Now(),
+		opts:     opts,
+		metrics:  newStoreMetrics(opts.Registerer),
+		byID:     map[model.Fingerprint]*series{},
+		byName:   map[string]*family{},
+		byTarget: map[string][]*series{},
+		shares:   map[shareKey]*share{},
+		lastGC:   opts.Now(),
 	}
 }
 
@@ -200,7 +199,7 @@ func sound(m model.Metric) bool {
 }
 
 func (s *Store) find(m model.Metric) *series {
-	for _, sr := range s.byID[m.FastFingerprint()] {
+	for sr := s.byID[m.FastFingerprint()]; sr != nil; sr = sr.next {
 		if sr.same(m) {
 			return sr
 		}
@@ -214,12 +213,14 @@ func (s *Store) create(m model.Metric) *series {
 		target: lset.Get(TargetLabel), share: s.join(m)}
 	f := s.byName[sr.name]
 	if f == nil {
-		f = &family{byTarget: map[string][]*series{}}
+		f = &family{}
 		s.byName[sr.name] = f
 	}
 	f.all = append(f.all, sr)
-	f.byTarget[sr.target] = append(f.byTarget[sr.target], sr)
-	s.byID[sr.id] = append(s.byID[sr.id], sr)
+	if sr.target != "" {
+		s.byTarget[sr.target] = append(s.byTarget[sr.target], sr)
+	}
+	sr.next, s.byID[sr.id] = s.byID[sr.id], sr
 	s.count++
 	return sr
 }
@@ -250,7 +251,7 @@ func (s *Store) drop(dead func(*series) bool) {
 		}
 		for _, sr := range f.all {
 			if dead(sr) {
-				s.unlink(f, sr)
+				s.unlink(sr)
 			}
 		}
 		f.all = slices.DeleteFunc(slices.Clone(f.all), dead)
@@ -262,16 +263,22 @@ func (s *Store) drop(dead func(*series) bool) {
 }
 
 // unlink takes sr out of every index but its family's list.
-func (s *Store) unlink(f *family, sr *series) {
+func (s *Store) unlink(sr *series) {
 	is := func(o *series) bool { return o == sr }
-	if left := slices.DeleteFunc(slices.Clone(f.byTarget[sr.target]), is); len(left) > 0 {
-		f.byTarget[sr.target] = left
+	if left := slices.DeleteFunc(slices.Clone(s.byTarget[sr.target]), is); len(left) > 0 {
+		s.byTarget[sr.target] = left
 	} else {
-		delete(f.byTarget, sr.target)
+		delete(s.byTarget, sr.target)
 	}
-	if left := slices.DeleteFunc(s.byID[sr.id], is); len(left) > 0 {
-		s.byID[sr.id] = left
-	} else {
+	var left *series // of its fingerprint, in any order
+	for o := s.byID[sr.id]; o != nil; {
+		next := o.next
+		if o != sr {
+			o.next, left = left, o
+		}
+		o = next
+	}
+	if s.byID[sr.id] = left; left == nil {
 		delete(s.byID, sr.id)
 	}
 	s.leave(sr.share)
