@@ -81,6 +81,7 @@ type App struct {
 	interval    time.Duration // between evaluations; fixed for the life of the process
 	clock       *engine.Clock
 	registry    *prometheus.Registry
+	probed      *prometheus.Registry // the probes' samples: as many as there are targets
 	client      *kube.Client
 	cluster     cluster
 	watcher     *kube.Watcher
@@ -117,6 +118,7 @@ type App struct {
 	refusal   selfwatch.Refusal
 	missing   selfwatch.Missing
 	bounds    selfwatch.Bounds
+	late      selfwatch.LateProbes
 	reloading sync.Mutex
 	built     atomic.Pointer[built]
 	leader    atomic.Pointer[string]
@@ -165,7 +167,8 @@ func newLooks(l *slog.Logger, r prometheus.Registerer, s *storage.Store,
 }
 
 func newApp(o Options, interval time.Duration) (*App, error) {
-	a := &App{o: o, interval: interval, clock: engine.HostClock(), registry: prometheus.NewRegistry()}
+	a := &App{o: o, interval: interval, clock: engine.HostClock(), registry: prometheus.NewRegistry(),
+		probed: prometheus.NewRegistry()}
 	a.registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("watchdog"))
 	a.metrics = newMetrics(a.registry)
@@ -194,7 +197,8 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 	if a.looks, err = newLooks(o.Logger, a.registry, a.samples, a.clock.Now); err != nil {
 		return nil, err
 	}
-	a.registry.MustRegister(a.looks.SamplesCollector())
+	a.late.Logger = o.Logger.With("component", "probes")
+	a.probed.MustRegister(a.looks.SamplesCollector())
 	current := snapshot.Current(func() *snapshot.Reader { return a.built.Load().snapshot })
 	a.rules, err = rules.NewManager(rules.Options{
 		Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: current.Remote,
@@ -240,6 +244,7 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		Dropped: func(x rules.Alert) bool { return a.built.Load().Dropped(x) }, Outbox: a.outbox,
 		Engine: func() selfwatch.Engine { return a.engine }, Leading: a.leading.Load,
 		Recorded: a.record.Closed, Answered: a.store.Answered, Unstored: a.unstored, Bounds: &a.bounds, Secrets: o.Secrets,
+		Late: &a.late, Skipped: a.looks.Skipped,
 	})
 	a.reviews = overdue.New(a.registry, store.Review)
 	events := kube.NewEvents(a.client, o.Logger.With("component", "events"),
@@ -412,7 +417,7 @@ const askedSamples = 500_000
 
 func (a *App) pages() web.Options {
 	return web.Options{
-		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry, Reload: a.Reload, Profiling: a.o.Profiling,
+		Logger: a.o.Logger.With("component", "web"), Gatherer: prometheus.Gatherers{a.registry, a.probed}, Reload: a.Reload, Profiling: a.o.Profiling,
 		Alertmanager: a.webhook(), Rules: func() []web.RuleGroup { return web.RuleGroups(a.rules.Report()) },
 		Words:              a.inboundHandlers(),
 		RefusedConnections: web.RefusedConnections(a.registry),
@@ -427,6 +432,7 @@ func (a *App) pages() web.Options {
 			}
 			return a.record.Closed()
 		},
+		Late:      a.late.Why,
 		Incidents: a.incidents, Gate: a.gate, Hosts: a.hosts, Hide: a.o.Secrets.Text,
 		Targets: func() any {
 			return map[string]any{"probes": a.looks.States(), "alerts": a.rules.Alerts()}

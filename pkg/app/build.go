@@ -117,7 +117,7 @@ func (a *App) sources() snapshot.Sources {
 func (a *App) ownAlerts(cfg *config.Config, s *snapshot.Reader) []incident.Alert {
 	now := a.clock.Now()
 	return append(a.windows.Alarms(s.HeldBy),
-		a.ingester.Alarm(now), a.refusal.Alarm(now), a.missing.Alarm(cfg, now), a.bounds.Alarm(now),
+		a.ingester.Alarm(now), a.refusal.Alarm(now), a.missing.Alarm(cfg, now), a.bounds.Alarm(now), a.late.Alarm(now),
 		selfwatch.RulesFailing(a.rules.Failing(), now), a.holds.Alarm(s.Holds, a.engine.Hold()))
 }
 

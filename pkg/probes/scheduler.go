@@ -22,7 +22,8 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: metrics are kept to itself
 	// Workers is how many checks run at once as a rule (default 32). While checks
 	// have to wait because all of those are busy, more are added, up to
-	// MaxInFlight (default 256).
+	// MaxInFlight (default 1,024). Checks that were slow the last time leave Workers of
+	// them free: thousands of targets that hang delay no other.
 	Workers     int
 	MaxInFlight int
 	// Append takes the samples of one check. It is called from many goroutines
@@ -38,6 +39,9 @@ type Options struct {
 // patience is how long a check waits for one of the Workers before one more is added.
 const patience = 100 * time.Millisecond
 
+// slowAfter is how long a check takes that counts as slow the next time.
+const slowAfter = time.Second
+
 // Scheduler gives every entry its turn once per interval. One goroutine keeps
 // the turns; workers check, and end when there is nothing left to check.
 type Scheduler struct {
@@ -51,8 +55,12 @@ type Scheduler struct {
 	targets map[string][]*slot // by target, each in the order of the names
 	turns   turns
 	ready   []*slot // whose turn has come, first come first served
+	slow    []*slot // the same, of those whose last check was slow
 	working int
+	slowly  int // of these, on slow ones
 	running bool
+	due     uint64 // turns that came
+	skipped uint64 // of these, those skipped because this process did not keep up
 	workers sync.WaitGroup
 }
 
@@ -75,7 +83,7 @@ func NewScheduler(opts Options) (*Scheduler, error) {
 		opts.Workers = 32
 	}
 	if opts.MaxInFlight <= 0 {
-		opts.MaxInFlight = 256
+		opts.MaxInFlight = 1024
 	}
 	opts.MaxInFlight = max(opts.MaxInFlight, opts.Workers)
 	metrics, err := newMetrics(opts.Registerer)
@@ -125,6 +133,7 @@ func (s *Scheduler) swap(wanted map[key]Entry) {
 	}
 	stays := func(sl *slot) bool { return s.slots[sl.entry.key()] == sl }
 	s.ready = slices.DeleteFunc(s.ready, func(sl *slot) bool { return !stays(sl) })
+	s.slow = slices.DeleteFunc(s.slow, func(sl *slot) bool { return !stays(sl) })
 	s.turns = slices.DeleteFunc(s.turns, func(sl *slot) bool { return !stays(sl) })
 	now := s.opts.Now()
 	for k, entry := range wanted {
@@ -195,10 +204,10 @@ func (s *Scheduler) leave() {
 	s.workers.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, waiting := range s.ready {
+	for _, waiting := range slices.Concat(s.ready, s.slow) {
 		waiting.busy = idle
 	}
-	s.ready, s.running = nil, false
+	s.ready, s.slow, s.running = nil, nil, false
 }
 
 // turn gives every entry whose time has come its turn and returns how long
@@ -216,9 +225,9 @@ func (s *Scheduler) turn(ctx context.Context, now time.Time) time.Duration {
 	if len(s.turns) > 0 {
 		sleep = s.turns[0].next.Sub(now)
 	}
-	if len(s.ready) > 0 {
+	if first := s.first(); first != nil {
 		// Past patience only a worker that ends can help, and it helps itself.
-		if wait := s.ready[0].due.Add(patience).Sub(now); wait > 0 {
+		if wait := first.due.Add(patience).Sub(now); wait > 0 {
 			sleep = min(sleep, wait)
 		}
 	}
@@ -226,59 +235,105 @@ func (s *Scheduler) turn(ctx context.Context, now time.Time) time.Duration {
 }
 
 func (s *Scheduler) queue(sl *slot) {
+	s.due++
 	if sl.busy != idle {
 		s.metrics.skipped.WithLabelValues(string(sl.busy)).Inc()
+		if sl.busy == waitingForWorker {
+			s.skipped++
+		}
 		return
 	}
 	sl.busy, sl.due = waitingForWorker, sl.next
-	s.ready = append(s.ready, sl)
+	if sl.slow {
+		s.slow = append(s.slow, sl)
+	} else {
+		s.ready = append(s.ready, sl)
+	}
 }
 
 // advance sets the next turn, leaving out those that were slept through.
 func (s *Scheduler) advance(sl *slot, now time.Time) {
 	missed := now.Sub(sl.next) / sl.entry.Interval
 	s.metrics.skipped.WithLabelValues("late").Add(float64(missed))
+	s.due, s.skipped = s.due+uint64(missed), s.skipped+uint64(missed)
 	sl.next = sl.next.Add((missed + 1) * sl.entry.Interval)
 }
 
 // staff starts workers for checks that wait: freely up to Workers, beyond that
 // only for those that have waited too long.
 func (s *Scheduler) staff(ctx context.Context, now time.Time) {
-	for len(s.ready) > 0 && s.working < s.opts.MaxInFlight {
-		if s.working >= s.opts.Workers && now.Sub(s.ready[0].due) < patience {
+	for s.working < s.opts.MaxInFlight {
+		waiting := s.first()
+		if waiting == nil || s.working >= s.opts.Workers && now.Sub(waiting.due) < patience {
 			return
 		}
 		s.working++
 		s.metrics.inFlight.Set(float64(s.working))
 		first := s.take()
 		s.workers.Go(func() {
-			for sl := first; sl != nil; sl = s.release(ctx, sl) {
+			for sl := first; sl != nil; {
 				s.metrics.delay.Observe(s.opts.Now().Sub(sl.due).Seconds())
+				began := time.Now()
 				s.check(ctx, sl, true)
+				sl = s.release(ctx, sl, time.Since(began))
 			}
 		})
 	}
 }
 
+// first returns what is to be checked next; nil: nothing, or only slow ones that have to
+// wait for another slow one.
+func (s *Scheduler) first() *slot {
+	switch {
+	case len(s.ready) > 0:
+		return s.ready[0]
+	case len(s.slow) > 0 && s.slowly < max(1, s.opts.MaxInFlight-s.opts.Workers):
+		return s.slow[0]
+	}
+	return nil
+}
+
+// take takes what first returns.
 func (s *Scheduler) take() *slot {
-	sl := s.ready[0]
-	s.ready[0] = nil
-	s.ready = s.ready[1:]
+	sl, queue := s.first(), &s.ready
+	if sl == nil {
+		return nil
+	}
+	if sl.slow {
+		queue = &s.slow
+		s.slowly++
+	}
+	(*queue)[0] = nil
+	*queue = (*queue)[1:]
 	sl.busy = running
 	return sl
 }
 
 // release ends a check and returns what its worker checks next, if anything.
-func (s *Scheduler) release(ctx context.Context, done *slot) *slot {
+func (s *Scheduler) release(ctx context.Context, done *slot, took time.Duration) *slot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	done.busy = idle
-	if len(s.ready) > 0 && ctx.Err() == nil {
-		return s.take()
+	if done.slow {
+		s.slowly--
+	}
+	done.busy, done.slow = idle, took >= slowAfter
+	if ctx.Err() == nil {
+		if next := s.take(); next != nil {
+			return next
+		}
 	}
 	s.working--
 	s.metrics.inFlight.Set(float64(s.working))
 	return nil
+}
+
+// Skipped returns how many turns of entries came since the start, and how many of them were
+// skipped because this process did not keep up. That a check takes longer than its interval
+// is the target's fault and does not count.
+func (s *Scheduler) Skipped() (skipped, due uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.skipped, s.due
 }
 
 // Status is the last check of one entry.

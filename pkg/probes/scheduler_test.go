@@ -135,6 +135,59 @@ func TestASlowTargetDelaysNobody(t *testing.T) {
 	})
 }
 
+// More targets hang than there are workers: after their first turn they wait for each other,
+// and nobody waits for them.
+func TestThousandsThatHangDelayNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		late := map[string]time.Duration{} // the longest time between two looks
+		last := map[string]time.Time{}
+		var entries []Entry
+		for i := range 1000 {
+			target := fmt.Sprintf("t%d", i)
+			probe := func(ctx context.Context, at time.Time) (Result, error) {
+				mu.Lock()
+				if was := last[target]; !was.IsZero() {
+					late[target] = max(late[target], at.Sub(was))
+				}
+				last[target] = at
+				mu.Unlock()
+				return Result{State: OK}, nil
+			}
+			if i%2 == 0 {
+				probe = func(ctx context.Context, _ time.Time) (Result, error) {
+					<-ctx.Done()
+					return Result{}, ctx.Err()
+				}
+			}
+			e := entry(target, 15*time.Second, probe)
+			e.Timeout = 5 * time.Second
+			entries = append(entries, e)
+		}
+		s, stop := start(t, Options{Workers: 4, MaxInFlight: 50}, entries...)
+		defer stop()
+		time.Sleep(time.Minute)
+		mu.Lock()
+		clear(late)
+		mu.Unlock()
+		time.Sleep(5 * time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		for target, d := range late {
+			if d > 15*time.Second+patience {
+				t.Errorf("%s was not looked at for %s", target, d)
+			}
+		}
+		if len(late) != 500 {
+			t.Errorf("%d targets that answer were looked at, want 500", len(late))
+		}
+		skipped, due := s.Skipped()
+		if share := float64(skipped) / float64(due); share < .05 || share > .5 {
+			t.Errorf("%d of %d turns were skipped, want those of targets that hang, but for what 46 workers do", skipped, due)
+		}
+	})
+}
+
 func TestNeverMoreInFlightThanAllowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, most atomic.Int64

@@ -21,6 +21,7 @@ type slot struct {
 	next time.Time // the next turn
 	due  time.Time // the turn being served
 	busy business
+	slow bool // the last check was
 
 	mu      sync.Mutex
 	gone    bool

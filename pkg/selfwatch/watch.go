@@ -68,7 +68,10 @@ type WatchOptions struct {
 	// Unstored is why the leader cannot store incidents, whose updates are then not sent; empty: it can.
 	Unstored func() string
 	Bounds   *Bounds
-	Secrets  *redact.Known
+	// Late is told how many turns of probes were skipped (Skipped) and how many there were.
+	Late    *LateProbes
+	Skipped func() (skipped, due uint64)
+	Secrets *redact.Known
 }
 
 // Watch is watchdog watching itself: the canary, the heartbeat, and the alerts
@@ -216,7 +219,9 @@ func (w *Watch) look(ctx context.Context) {
 		case <-tick.C:
 		}
 		leads, now := w.o.Leading(), w.o.Now()
+		skipped, due := w.o.Skipped()
 		w.o.Bounds.Look(w.o.Registry, now)
+		w.o.Late.Look(skipped, due, now)
 		cannotPage := w.paging(time.Now())
 		w.unpaged.Set(0)
 		if cannotPage != "" {

@@ -168,6 +168,7 @@ func newChain(t *testing.T) *chain {
 		Recorded: func() error { return nil }, Answered: func() time.Time { return time.UnixMilli(c.answered.Load()) },
 		Unstored: func() string { return c.unstored.Load().(string) },
 		Bounds:   &Bounds{}, Secrets: &redact.Known{},
+		Late: &LateProbes{Logger: slog.New(slog.DiscardHandler)}, Skipped: func() (skipped, due uint64) { return 0, 0 },
 	})
 	c.outbox.Replace([]notify.Notifier{c.human, &ear{name: notify.CanaryReceiver, Notifier: c.own.Sink(),
 		cut: is("outbox")}})

@@ -18,7 +18,11 @@ func registerHealth(mux *http.ServeMux, o Options) {
 			text(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
-		text(w, http.StatusOK, "watchdog is ready")
+		state := "watchdog is ready"
+		if late := o.Late; late != nil && late() != "" {
+			state += ", but late: " + late()
+		}
+		text(w, http.StatusOK, state)
 	})
 }
 

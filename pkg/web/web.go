@@ -33,6 +33,9 @@ type Options struct {
 	// Ready returns nil once the configuration is loaded and the leader is known;
 	// else an error that says what is missing.
 	Ready func() error
+	// Late says that probes are skipped; empty: they are not. It is shown beside readiness and
+	// takes nothing away from it: without endpoints, Alertmanager's alerts would not come in.
+	Late func() string
 	// Reload loads the configuration again; an error means that the old one stays.
 	Reload func() error
 	// Incidents returns the incidents, newest first.
