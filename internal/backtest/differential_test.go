@@ -109,7 +109,7 @@ func TestLiveAndBacktestAgree(t *testing.T) {
 		past := source.Relive(groups, time.Hour, end)
 		var fast lived
 		life, err := replay.New(fast.options(replay.Options{Config: cfg, Begin: begin, Local: past.Local,
-			Remote: past.Remote, Append: past.Append}, 4*targets))
+			Remote: past.Remote, Pages: past.Pages, Append: past.Append}, 4*targets))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +141,7 @@ func TestLiveAndBacktestAgree(t *testing.T) {
 			return ask(ctx, expr, at)
 		}
 		life, err = replay.New(slow.options(replay.Options{Config: cfg, Begin: begin, Local: live, Remote: live,
-			Append: func([]*model.Sample) {}}, 4*targets))
+			Append: func([]*model.Sample) {}, EveryPass: true}, 4*targets))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -46,7 +46,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	k := newKeeper(o.Config, compiled, begin)
 	life, err := replay.New(replay.Options{
 		Config: o.Config, Begin: begin, Local: k.counted(past.Local), Remote: k.counted(past.Remote),
-		Append: past.Append,
+		Pages: past.Pages, Append: past.Append,
 		Judged: k.judged, Notified: k.notified, Did: k.did,
 	})
 	if err != nil {

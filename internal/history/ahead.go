@@ -21,7 +21,7 @@ const window = 240
 // It is safe for concurrent use.
 type Ahead struct {
 	ask   promql.QueryFunc
-	over  promql.RangeFunc
+	over  rowsFunc
 	until time.Time // nothing is read beyond
 
 	mu    sync.Mutex
@@ -34,6 +34,10 @@ type Ahead struct {
 
 // NewAhead reads ahead over a source up to the given moment.
 func NewAhead(ask promql.QueryFunc, over promql.RangeFunc, until time.Time) *Ahead {
+	return newAhead(ask, rowsFrom(over), until)
+}
+
+func newAhead(ask promql.QueryFunc, over rowsFunc, until time.Time) *Ahead {
 	return &Ahead{ask: ask, over: over, until: until, asked: map[turn]*question{},
 		conditions: map[string]*promql.Condition{}, places: make(chan struct{}, runtime.GOMAXPROCS(0))}
 }
@@ -60,11 +64,9 @@ type question struct {
 
 // page is the answer to one question over a range.
 type page struct {
-	start   time.Time
-	step    time.Duration
-	columns [][]promql.Point
-	err     error
-	done    chan struct{}
+	promql.Page
+	err  error
+	done chan struct{}
 }
 
 // Query is a promql.QueryFunc. Expressions that compare the same with different
@@ -95,6 +97,32 @@ func (a *Ahead) Query(ctx context.Context, expr string, at time.Time) ([]promql.
 	return left, err
 }
 
+// Page returns the answers to a question that are known at a moment; nil: none are. Of an
+// expression that ends in a comparison they are those to what is compared, and c is the
+// comparison.
+func (a *Ahead) Page(expr string, at time.Time) (p *promql.Page, c *promql.Condition) {
+	a.mu.Lock()
+	if c = a.conditions[expr]; c != nil {
+		expr = c.Value
+	}
+	q := a.asked[turn{expr, at.Nanosecond()}]
+	a.mu.Unlock()
+	if q == nil {
+		return nil, nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.page.ready(at) {
+		if !q.next.ready(at) {
+			return nil, nil
+		}
+		q.page = q.next
+		q.next = a.read(context.Background(), expr, q.steps, q.page.end(), q.page.Step)
+	}
+	q.last, q.step, q.alone, q.answer = at, q.page.Step, false, nil
+	return &q.page.Page, c
+}
+
 func (a *Ahead) query(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
 	a.mu.Lock()
 	k := turn{expr, at.Nanosecond()}
@@ -110,7 +138,7 @@ func (a *Ahead) query(ctx context.Context, expr string, at time.Time) ([]promql.
 		return a.ask(ctx, expr, at)
 	}
 	if points, ok := q.page.at(at); ok {
-		q.last, q.step, q.alone, q.answer = at, q.page.step, false, nil
+		q.last, q.step, q.alone, q.answer = at, q.page.Step, false, nil
 		return points, nil
 	}
 	if q.next.covers(at) {
@@ -135,7 +163,7 @@ func (a *Ahead) query(ctx context.Context, expr string, at time.Time) ([]promql.
 func (a *Ahead) turn(ctx context.Context, expr string, q *question, at time.Time) ([]promql.Point, error) {
 	q.last, q.alone, q.answer = at, false, nil
 	if points, ok := q.page.at(at); ok {
-		q.next = a.read(ctx, expr, q.steps, q.page.end(), q.page.step)
+		q.next = a.read(ctx, expr, q.steps, q.page.end(), q.page.Step)
 		return points, nil
 	}
 	if q.page != nil {
@@ -164,18 +192,14 @@ func (a *Ahead) read(ctx context.Context, expr string, steps int, start time.Tim
 	if !end.After(start) {
 		return nil
 	}
-	p := &page{start: start, step: step, done: make(chan struct{})}
-	n := int(end.Sub(start)/step) + 1
-	p.columns = make([][]promql.Point, n)
+	p := &page{done: make(chan struct{})}
+	p.Start, p.Step, p.Steps = start, step, int(end.Sub(start)/step)+1
 	ctx = context.WithoutCancel(ctx) // it outlives the evaluation that it is begun in
 	a.under.Go(func() {
 		defer close(p.done)
 		a.places <- struct{}{}
 		defer func() { <-a.places }()
-		lines, err := a.over(ctx, expr, start, end, step)
-		if p.err = err; err == nil {
-			p.fill(lines)
-		}
+		p.Rows, p.err = a.over(ctx, expr, start, end, step)
 	})
 	return p
 }
@@ -183,60 +207,34 @@ func (a *Ahead) read(ctx context.Context, expr string, steps int, start time.Tim
 // Wait waits for what is being read: a source must not be closed before.
 func (a *Ahead) Wait() { a.under.Wait() }
 
-// fill turns series over time into answers at moments.
-func (p *page) fill(lines []promql.Line) {
-	counts, total := make([]int, len(p.columns)), 0
-	column := func(at int64) int {
-		k := int((at - p.start.UnixMilli()) / p.step.Milliseconds())
-		if k < 0 || k >= len(counts) {
-			return -1
-		}
-		return k
-	}
-	for _, l := range lines {
-		for _, d := range l.Points {
-			if k := column(d.At); k >= 0 {
-				counts[k]++
-				total++
-			}
-		}
-	}
-	room := make([]promql.Point, total)
-	for k, n := range counts {
-		p.columns[k], room = room[:0:n], room[n:]
-	}
-	for _, l := range lines {
-		for _, d := range l.Points {
-			if k := column(d.At); k >= 0 {
-				p.columns[k] = append(p.columns[k], promql.Point{Labels: l.Labels, Value: d.Value,
-					Histogram: d.Histogram})
-			}
-		}
-	}
-}
-
 func (p *page) covers(at time.Time) bool {
 	if p == nil {
 		return false
 	}
-	d := at.Sub(p.start)
-	return d >= 0 && d%p.step == 0 && int(d/p.step) < len(p.columns)
+	_, ok := p.Index(at)
+	return ok
+}
+
+// ready waits until the page is read; false if it does not cover the moment or could not be read.
+func (p *page) ready(at time.Time) bool {
+	if !p.covers(at) {
+		return false
+	}
+	<-p.done
+	return p.err == nil
 }
 
 // at returns the page's answer at a moment; false if it has none.
 func (p *page) at(at time.Time) ([]promql.Point, bool) {
-	if !p.covers(at) {
+	if !p.ready(at) {
 		return nil, false
 	}
-	<-p.done
-	if p.err != nil {
-		return nil, false
-	}
-	return p.columns[int(at.Sub(p.start)/p.step)], true
+	k, _ := p.Index(at)
+	return p.Points(k), true
 }
 
 // end is the first moment after the page.
-func (p *page) end() time.Time { return p.start.Add(time.Duration(len(p.columns)) * p.step) }
+func (p *page) end() time.Time { return p.At(p.Steps) }
 
 // shrink halves the window of a question whose answers are too large.
 func (q *question) shrink(err error) {

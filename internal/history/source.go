@@ -26,6 +26,8 @@ type Source struct {
 	// Begin and End are what it is known to hold; zero: unknown.
 	Begin, End time.Time
 	Close      func() error
+
+	rows rowsFunc // nil: Range is asked
 }
 
 // Extent says what the source holds, as far as that is known, in parentheses.
@@ -39,14 +41,17 @@ func (s *Source) Extent() string {
 // From makes a source of samples.
 func From(name string, raw promstorage.Queryable) *Source {
 	o := promql.LocalOptions{Timeout: 2 * time.Minute}
-	return &Source{Name: name, Raw: raw, Query: promql.NewLocal(raw, o), Range: promql.NewLocalRange(raw, o),
-		Close: func() error { return nil }}
+	over := promql.NewLocalRange(raw, o)
+	return &Source{Name: name, Raw: raw, Query: promql.NewLocal(raw, o), Range: over,
+		Close: func() error { return nil }, rows: ownRows(raw, over)}
 }
 
 // Past is a source together with what rules record while it is lived through again.
 type Past struct {
 	Local, Remote promql.QueryFunc
-	Append        func([]*model.Sample)
+	// Pages are the answers of both that are known ahead.
+	Pages  rules.PageFunc
+	Append func([]*model.Sample)
 	// Wait waits for what is being read ahead; the source can be closed then.
 	Wait func()
 }
@@ -54,7 +59,11 @@ type Past struct {
 // Relive prepares a source to be asked from begin until until by the given groups.
 func (s *Source) Relive(groups []rules.Group, keep time.Duration, until time.Time) Past {
 	ahead := NewAhead(s.Query, s.Range, until)
+	if s.rows != nil {
+		ahead = newAhead(s.Query, s.rows, until)
+	}
 	p := Past{Local: ahead.Query, Remote: ahead.Query, Append: func([]*model.Sample) {}, Wait: ahead.Wait}
+	p.Pages = func(_, expr string, at time.Time) (*promql.Page, *promql.Condition) { return ahead.Page(expr, at) }
 	recorded := map[string]bool{}
 	for _, g := range groups {
 		for _, r := range g.Rules {
@@ -90,6 +99,12 @@ func (s *Source) Relive(groups []rules.Group, keep time.Duration, until time.Tim
 			return both(ctx, expr, at)
 		}
 		return ahead.Query(ctx, expr, at)
+	}
+	p.Pages = func(source, expr string, at time.Time) (*promql.Page, *promql.Condition) {
+		if source == rules.Local && kind(expr) != onlyMeasured {
+			return nil, nil // what is recorded is not known ahead
+		}
+		return ahead.Page(expr, at)
 	}
 	p.Append = func(samples []*model.Sample) {
 		for _, x := range samples {

@@ -26,6 +26,8 @@ type Options struct {
 	Begin  time.Time
 	// Local answers rules of source local, Remote those of source prometheus.
 	Local, Remote promql.QueryFunc
+	// Pages, if set, knows answers of both ahead.
+	Pages rules.PageFunc
 	// Append takes what recording rules write. Nil: it is dropped.
 	Append func([]*model.Sample)
 	// Interval between evaluations. Default: the configuration's.
@@ -37,6 +39,9 @@ type Options struct {
 	Workloads map[string]Workload
 	// Happens are what people and releases do.
 	Happens []sim.Happening
+
+	// EveryPass leaves out no pass of the engine that would find nothing to do, for tests.
+	EveryPass bool
 
 	Judged   func(at time.Time, targets []string, m *rules.Manager)
 	Notified func(at time.Time, i incident.Incident)
@@ -62,10 +67,11 @@ func New(o Options) (*sim.Life, error) {
 	}
 	target := compiled.Target(nil).Target // of the past only names say whose a pod was
 	past := &sim.Past{
-		Begin: o.Begin, Local: o.Local, Remote: o.Remote, Append: o.Append,
+		Begin: o.Begin, Local: o.Local, Remote: o.Remote, Pages: o.Pages, Append: o.Append,
 		Groups: slices.Concat(compiled.Groups, compiled.SLOs), Target: target,
 		Severity: func(l map[string]string) string { return string(o.Config.SeverityOf(l)) }, Lockstep: o.Lockstep,
-		Judged: o.Judged, Notified: o.Notified, Did: o.Did,
+		EveryPass: o.EveryPass,
+		Judged:    o.Judged, Notified: o.Notified, Did: o.Did,
 	}
 	past.Looks = looks(o.Config, o.Local, o.Remote, target)
 	var manager *rules.Manager // of the past, once it is played

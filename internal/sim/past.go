@@ -22,6 +22,8 @@ type Past struct {
 	Begin time.Time
 	// Local and Remote answer the rules of the two sources, as of the moment asked for.
 	Local, Remote promql.QueryFunc
+	// Pages, if set, knows answers of both ahead.
+	Pages rules.PageFunc
 	// Append takes what recording rules write.
 	Append func([]*model.Sample)
 	// Groups are those of rule files and objectives, with their options' Target and Severity.
@@ -31,6 +33,8 @@ type Past struct {
 	// Lockstep evaluates every group at each interval of the policy, as promtool
 	// does, and not at turns of its own.
 	Lockstep bool
+	// EveryPass leaves out no pass of the engine that would find nothing to do, for tests.
+	EveryPass bool
 	// Looks says what probes saw of a target, for the guards. Nil: nothing is known.
 	Looks func(target string, at time.Time) []probes.Status
 	// Judged is told of the targets with news after each evaluation, Notified of what the
@@ -55,18 +59,27 @@ type hindsight struct {
 	r     *replica
 	own   *Own
 	// next is when the thresholds are judged again.
-	next time.Time
+	next   time.Time
+	turned time.Time // when they were judged last
 	// whole is what world said at wholeAt.
-	whole   engine.FleetHealth
-	wholeAt time.Time
-	views   map[string]engine.Snapshot // of targets without news since thresholds were judged
+	whole     engine.FleetHealth
+	wholeAt   time.Time
+	unhealthy int                        // targets, as of the last news
+	views     map[string]engine.Snapshot // of targets without news since thresholds were judged
+
+	// What rests and revised know; see there.
+	calm     map[string]bool            // no alert of the target fires: since its last news
+	steady   map[string]engine.Snapshot // of calm targets, whose thresholds alone have alerts
+	idle     map[string]time.Duration   // by name of a pass: when it was due again after one with nothing to do
+	revising bool                       // the pass under way is that of the revisions
 }
 
 func newHindsight(w *World, r *replica) *hindsight {
 	own, p := w.scenario.Policy.Own, w.scenario.Policy.Own.Past
-	h := &hindsight{w: w, r: r, own: own, next: p.Begin, views: map[string]engine.Snapshot{}}
+	h := &hindsight{w: w, r: r, own: own, next: p.Begin}
+	h.forget()
 	h.rules = newRules(
-		rules.Options{Local: p.Local, Remote: p.Remote, Append: p.Append, Target: p.Target, Severity: p.Severity,
+		rules.Options{Local: p.Local, Remote: p.Remote, Pages: p.Pages, Append: p.Append, Target: p.Target, Severity: p.Severity,
 			Interval: own.Interval, Now: r.now},
 		rules.Config{Thresholds: own.Rules, Groups: p.Groups},
 	)
@@ -94,6 +107,7 @@ func (h *hindsight) round() []string {
 	h.wholeAt = time.Time{}
 	turn := !now.Before(h.next)
 	if turn {
+		h.turned = now
 		h.next = now.Truncate(h.own.Interval).Add(h.own.Interval)
 		if p.Lockstep {
 			changed = h.rules.EvalGroups(ctx, now)
@@ -109,6 +123,11 @@ func (h *hindsight) round() []string {
 	}
 	for _, t := range changed {
 		delete(h.views, t)
+		delete(h.calm, t)
+		delete(h.steady, t)
+	}
+	if len(changed) > 0 {
+		h.countUnhealthy()
 	}
 	if p.Judged != nil {
 		p.Judged(now, changed, h.rules)
@@ -136,12 +155,25 @@ func (h *hindsight) rolled(target string, v engine.Snapshot) engine.Snapshot {
 }
 
 func (h *hindsight) view(target string) engine.Snapshot {
+	if h.revising {
+		return h.revised(target)
+	}
+	return h.rolled(target, h.seen(target))
+}
+
+// seen is what the rules and the probes say of a target.
+func (h *hindsight) seen(target string) engine.Snapshot {
 	v, known := h.views[target]
 	if !known {
 		v = h.own.View(h.rules.AlertsOf(target), h.looks(target))
 		h.views[target] = v
+		if slices.ContainsFunc(v.Alerts, func(a incident.Alert) bool { return a.Firing }) {
+			delete(h.calm, target)
+		} else {
+			h.calm[target] = true
+		}
 	}
-	return h.rolled(target, v)
+	return v
 }
 
 func (h *hindsight) fresh(target string) engine.Snapshot {
@@ -161,19 +193,34 @@ func (h *hindsight) world() engine.FleetHealth {
 }
 
 func (h *hindsight) count() engine.FleetHealth {
-	w := engine.FleetHealth{Watched: len(h.w.apps)}
-	for _, t := range h.rules.Unhealthy() {
-		if h.w.byName[t] != nil {
-			w.Unhealthy++
-		}
-	}
+	w := engine.FleetHealth{Watched: len(h.w.apps), Unhealthy: h.unhealthy}
 	if blind, why := h.rules.Blind(); blind {
 		w.Blind = why
 	}
 	return w
 }
 
-func (h *hindsight) restore(open []incident.Incident) { h.rules.Restore(h.own.Firing(open)) }
+// countUnhealthy counts anew after news: without any, nothing of it changes.
+func (h *hindsight) countUnhealthy() {
+	h.unhealthy = 0
+	for _, t := range h.rules.Unhealthy() {
+		if h.w.byName[t] != nil {
+			h.unhealthy++
+		}
+	}
+}
+
+// forget drops everything that is kept until there is news.
+func (h *hindsight) forget() {
+	h.views, h.steady = map[string]engine.Snapshot{}, map[string]engine.Snapshot{}
+	h.calm, h.idle = map[string]bool{}, map[string]time.Duration{}
+}
+
+func (h *hindsight) restore(open []incident.Incident) {
+	h.rules.Restore(h.own.Firing(open))
+	h.forget()
+	h.countUnhealthy()
+}
 
 // Life is a world of the past while it is lived through again.
 type Life struct{ w *World }

@@ -227,25 +227,20 @@ func (w *World) pass(r *replica, life int, name string) {
 	}
 	e := r.engine
 	w.score.Passes++
-	next, err := e.Pass(r.ctx, name)
+	next, err := r.work(e, name)
 	if !r.up || r.life != life || r.engine != e {
 		return
 	}
-	if name == "/orphans" {
-		// What it found is worked at once, as the engine's own queue would.
-		for _, n := range e.Names() {
-			if _, due := r.due[n]; !due && n != name {
-				w.clock.after(0, r.id, func() { w.pass(r, life, n) })
-			}
-		}
+	if name == orphansPass {
+		w.passOthers(r, life)
 	}
 	if err != nil {
 		next = 500*time.Millisecond + w.span(2*time.Second)
 	}
 	switch {
-	case name == "/revisions" && w.past() != nil:
+	case name == revisionsPass && w.past() != nil:
 		next = max(next, idle)
-	case name == "/revisions" || name == engine.Self:
+	case name == revisionsPass || name == engine.Self:
 		next = max(next, interval) // what they look at changes no more often
 	}
 	if next <= 0 {
@@ -259,6 +254,33 @@ func (w *World) pass(r *replica, life int, name string) {
 			w.pass(r, life, name)
 		}
 	})
+}
+
+// work lets the engine work one name.
+func (r *replica) work(e *engine.Engine, name string) (time.Duration, error) {
+	if h, ok := r.sight.(*hindsight); ok {
+		return h.pass(e, name)
+	}
+	return e.Pass(r.ctx, name)
+}
+
+// passOthers works at once what a look for orphans found, as the engine's own queue would.
+func (w *World) passOthers(r *replica, life int) {
+	if h, ok := r.sight.(*hindsight); ok {
+		w.clock.after(0, r.id, h.others(r.engine, func(n string) { w.pass(r, life, n) }))
+		return
+	}
+	for _, n := range r.engine.Names() {
+		if r.waits(n) {
+			w.clock.after(0, r.id, func() { w.pass(r, life, n) })
+		}
+	}
+}
+
+// waits reports whether a name is due only when it is woken.
+func (r *replica) waits(name string) bool {
+	_, due := r.due[name]
+	return !due && name != orphansPass
 }
 
 // reload is a configuration that changed in nothing that matters here: the

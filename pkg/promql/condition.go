@@ -10,6 +10,8 @@ import (
 type Condition struct {
 	Value string
 	Holds func(v float64) bool
+	// Ordered: it holds of no number between two of which it does not hold.
+	Ordered bool
 }
 
 // ConditionOf splits an expression; false if it ends in anything else.
@@ -30,7 +32,7 @@ func ConditionOf(expr string) (Condition, bool) {
 		parser.EQLC: func(v float64) bool { return v == c.Bound },
 		parser.NEQ:  func(v float64) bool { return v != c.Bound },
 	}[c.Op]
-	return Condition{Value: c.Value, Holds: holds}, holds != nil
+	return Condition{Value: c.Value, Holds: holds, Ordered: c.Above || c.Below}, holds != nil
 }
 
 // Comparison is the condition at the top of an expression: what is compared, and

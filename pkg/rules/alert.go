@@ -72,6 +72,7 @@ func (m *Manager) Series() []model.Metric {
 
 // alert is the public form of a cell.
 func (c *cell) alert() Alert {
+	c.settle()
 	if c.shared == nil || !labels.Equal(c.labels, c.state.Labels) {
 		c.shared, c.labels = c.rule.labels(c.target, c.state), c.state.Labels
 	}

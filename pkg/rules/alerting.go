@@ -78,7 +78,9 @@ func advance(r *Rule, limit int, active, now map[uint64]Instance, gone func(Inst
 		}
 		next[id] = a
 	}
-	for id, old := range active {
+	// In one order: of several that end at once on a target, one is shown.
+	for _, id := range slices.Sorted(maps.Keys(active)) {
+		old := active[id]
 		if _, ok := now[id]; ok {
 			continue
 		}

@@ -30,7 +30,12 @@ func (m *Manager) selfCheck(s *source, fault error) {
 		if c.Source != s.name || c.Aside {
 			continue
 		}
-		for _, cell := range c.cells {
+		cells := c.cells
+		if c.plan != nil {
+			// Those that rest saw and see what they did.
+			had, cells = had+c.plan.well, c.plan.busy
+		}
+		for _, cell := range cells {
 			data := !cell.state.Verdict.Unknown() || cell.state.Quiet
 			late := cell.late(s.judged)
 			gone := !data && !late && !m.troubled(cell)

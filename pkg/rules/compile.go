@@ -32,6 +32,7 @@ type compiled struct {
 	cells      []*cell
 	failing    atomic.Pointer[Failure] // its questions could not be answered last time; nil: they could
 	series     ruleMetrics
+	plan       *plan // nil: it is judged moment by moment
 }
 
 // cell is one alert: a rule on a target.
@@ -42,6 +43,7 @@ type cell struct {
 	// seen: the last round had data; lost: the data went away when the breaker opened.
 	seen bool
 	lost bool
+	rest resting
 	// samples is how far apart the samples of a server's series are.
 	samples spacing
 	// restored is when a restart brought the alert back.

@@ -52,6 +52,7 @@ type ruleState struct {
 	alerts   map[string]Alert    // by target: what the engine is shown, the ended ones too
 	recorded map[uint64]labels.Labels
 	counted  counted
+	silence  silence // as far as it is known
 	err      error
 	failing  time.Time // of the first evaluation in a row that failed
 	at       time.Time
@@ -312,7 +313,8 @@ func (r *ruleState) endings(next map[uint64]Instance, ended []Instance, at time.
 	for _, a := range ended {
 		all[a.Target] = ending{a, at}
 	}
-	for _, a := range r.active {
+	for _, id := range slices.Sorted(maps.Keys(r.active)) {
+		a := r.active[id]
 		if _, ok := all[a.Target]; !ok {
 			a.State = Inactive // its labels mean another target now, or it ended together with others
 			all[a.Target] = ending{a, at}

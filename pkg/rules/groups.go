@@ -250,7 +250,7 @@ func (m *Manager) eval(ctx context.Context, s *groupState, at time.Time) []strin
 		if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return nil
 		}
-		if !s.evaluates(r) {
+		if !s.evaluates(r) || m.nothing(r, s, at) {
 			continue
 		}
 		begun := time.Now()

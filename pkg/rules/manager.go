@@ -27,6 +27,8 @@ type Options struct {
 	// or group whose source is nil does not load.
 	Local  promql.QueryFunc
 	Remote promql.QueryFunc
+	// Pages, if set, knows answers ahead: of a past that is lived through again.
+	Pages PageFunc
 	// Append takes the series that recording rules of Local groups write.
 	Append func([]*model.Sample)
 	// Target says which target the labels of a rule's alert mean.
@@ -146,6 +148,7 @@ func (m *Manager) Compile(c Config) (*Compiled, error) {
 // are returned: their end is to be recorded as "rule removed", not as recovery.
 func (m *Manager) Apply(next *Compiled) (removed []Alert) {
 	m.mu.Lock()
+	m.unplan()
 	removed = m.carryThresholds(next.thresholds)
 	more, ended := m.carryGroups(next.groups)
 	removed = append(removed, more...)
@@ -197,6 +200,7 @@ func (m *Manager) Run(ctx context.Context, notify func(targets []string)) {
 func (m *Manager) Restore(alerts []Alert) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.unplan()
 	for _, a := range alerts {
 		if a.State == Firing {
 			m.restored[key{a.Rule, a.Target}] = a
@@ -404,6 +408,7 @@ func (m *Manager) thresholdsNow(ctx context.Context, target string) ([]Alert, er
 	cells := slices.Clone(m.byTarget[target])
 	states := make([]State, len(cells))
 	for i, c := range cells {
+		c.settle()
 		states[i] = c.state
 	}
 	m.mu.Unlock()

@@ -72,6 +72,7 @@ func (c *compiled) report() RuleReport {
 		return r
 	}
 	for _, x := range c.cells {
+		x.settle()
 		if x.state.EvaluatedAt.After(r.At) {
 			r.At = x.state.EvaluatedAt
 		}

@@ -96,12 +96,13 @@ func (m *Manager) round(ctx context.Context, s *source) news {
 // means all. The error joins the failures that concern the source itself.
 func (m *Manager) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*compiled, targets []string,
 	at time.Time) (news, error) {
-	var (
-		mu    sync.Mutex
-		found = news{}
-		fault error
-		g     errgroup.Group
-	)
+	if targets != nil && m.o.Pages != nil {
+		m.mu.Lock()
+		m.unplan()
+		m.mu.Unlock()
+	}
+	var g errgroup.Group
+	r := &round{found: news{}, busy: map[string]struct{}{}}
 	g.SetLimit(concurrency)
 	if targets != nil {
 		ctx = promql.ForTargets(ctx, targets)
@@ -117,6 +118,9 @@ func (m *Manager) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*c
 		if k >= len(rules)-len(last) {
 			_ = g.Wait()
 		}
+		if targets == nil && m.judgePaged(ctx, ask, c, at, r) {
+			continue
+		}
 		one := func() error {
 			seen, err := c.ask(ctx, ask, index, at)
 			if errors.Is(ctx.Err(), context.Canceled) {
@@ -126,12 +130,12 @@ func (m *Manager) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*c
 			if targets == nil || err != nil {
 				m.unanswered(c, err, at)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			if errors.Is(err, promql.ErrSource) && fault == nil {
-				fault = err
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if errors.Is(err, promql.ErrSource) && r.fault == nil {
+				r.fault = err
 			}
-			m.apply(c, index, seen, at, found)
+			m.apply(c, index, seen, at, r.found)
 			return nil
 		}
 		if c.Source == Local && len(index) < worthAnother {
@@ -141,7 +145,7 @@ func (m *Manager) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*c
 		g.Go(one)
 	}
 	_ = g.Wait() // the functions return no errors
-	return found, fault
+	return r.found, r.fault
 }
 
 // scope returns the rule's targets among the given ones, each with a position.
