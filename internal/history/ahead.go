@@ -11,8 +11,13 @@ import (
 	"watchdog.io/watchdog/pkg/promql"
 )
 
-// window is how many steps are read at once.
-const window = 240
+// window is how many steps are read at once; up to widest of them where samples are at hand
+// and the page holds no more than so many values.
+const (
+	window     = 240
+	widest     = 6 * window
+	mostValues = 1 << 16
+)
 
 // Ahead answers a question that comes again in equal steps out of ranges that it
 // reads ahead, the next one while the present one is used up. The answers are those
@@ -23,6 +28,7 @@ type Ahead struct {
 	ask   promql.QueryFunc
 	over  rowsFunc
 	until time.Time // nothing is read beyond
+	wide  bool      // pages may be larger than window
 
 	mu    sync.Mutex
 	asked map[turn]*question
@@ -87,6 +93,10 @@ func (a *Ahead) Query(ctx context.Context, expr string, at time.Time) ([]promql.
 	if c == nil {
 		return a.query(ctx, expr, at)
 	}
+	if p := a.known(c.Value, at); p != nil {
+		k, _ := p.Index(at)
+		return p.PointsWhere(k, c.Holds), nil
+	}
 	points, err := a.query(ctx, c.Value, at)
 	var left []promql.Point
 	for _, p := range points {
@@ -105,22 +115,29 @@ func (a *Ahead) Page(expr string, at time.Time) (p *promql.Page, c *promql.Condi
 	if c = a.conditions[expr]; c != nil {
 		expr = c.Value
 	}
+	a.mu.Unlock()
+	return a.known(expr, at), c
+}
+
+// known is Page for an expression as it is.
+func (a *Ahead) known(expr string, at time.Time) *promql.Page {
+	a.mu.Lock()
 	q := a.asked[turn{expr, at.Nanosecond()}]
 	a.mu.Unlock()
 	if q == nil {
-		return nil, nil
+		return nil
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.page.ready(at) {
 		if !q.next.ready(at) {
-			return nil, nil
+			return nil
 		}
 		q.page = q.next
-		q.next = a.read(context.Background(), expr, q.steps, q.page.end(), q.page.Step)
+		q.next = a.read(context.Background(), expr, a.widened(q), q.page.end(), q.page.Step)
 	}
 	q.last, q.step, q.alone, q.answer = at, q.page.Step, false, nil
-	return &q.page.Page, c
+	return &q.page.Page
 }
 
 func (a *Ahead) query(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
@@ -163,7 +180,7 @@ func (a *Ahead) query(ctx context.Context, expr string, at time.Time) ([]promql.
 func (a *Ahead) turn(ctx context.Context, expr string, q *question, at time.Time) ([]promql.Point, error) {
 	q.last, q.alone, q.answer = at, false, nil
 	if points, ok := q.page.at(at); ok {
-		q.next = a.read(ctx, expr, q.steps, q.page.end(), q.page.Step)
+		q.next = a.read(ctx, expr, a.widened(q), q.page.end(), q.page.Step)
 		return points, nil
 	}
 	if q.page != nil {
@@ -171,6 +188,14 @@ func (a *Ahead) turn(ctx context.Context, expr string, q *question, at time.Time
 		q.page = nil
 	}
 	return a.one(ctx, expr, q, at)
+}
+
+// widened is how many steps the page after the present one has.
+func (a *Ahead) widened(q *question) int {
+	if a.wide {
+		q.steps = max(window, min(widest, mostValues/max(1, len(q.page.Rows))))
+	}
+	return q.steps
 }
 
 // one asks for a moment alone.

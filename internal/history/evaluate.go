@@ -285,7 +285,20 @@ func (e *rowEvaluator) aggregate(x *parser.AggregateExpr) (vector, error) {
 		}
 		groups[g] = append(groups[g], i)
 	}
+	one := make([]float64, 1)
 	for g, members := range groups {
+		if len(members) == 1 {
+			// The input is nobody else's.
+			values := in.rows[members[0]].Values
+			for k, v := range values {
+				if !isNone(v) {
+					one[0] = v
+					values[k] = add(one)
+				}
+			}
+			out.rows[g].Values = values
+			continue
+		}
 		values := make([]float64, e.n)
 		gather := make([]float64, 0, len(members))
 		for k := range values {

@@ -132,7 +132,8 @@ func least(values []float64) float64 {
 }
 
 // change fills a row with rate, increase or delta at each step.
-func change(s *series, g grid, offset, length int64, isCounter, isRate bool, seconds float64, out []float64) (any bool) {
+func change(s *series, g grid, offset, length int64, isCounter, isRate bool, seconds float64,
+	out []float64) (any bool) {
 	w := span{s: s}
 	// resets[k] is how many resets there are up to sample k.
 	var resets []int32

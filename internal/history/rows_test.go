@@ -63,7 +63,8 @@ var usual = []string{
 	"0 > m", "m > bool 0", "m == m", "m != bool 0", "m <= 0", "m >= 1 + 2", "m - on (target, pod) m",
 	"sum by (target) (rate(c_total[4m])) / sum by (target) (rate(c_total[2m]))",
 	"avg by (target) (avg_over_time(m[3m])) > 0.5", "m / ignoring (pod) group_left sum by (target) (m)",
-	"max by (target) (m) < bool min by (target) (c_total)", "(sum by (target) (m) >= bool 2) * on (target) sum by (target) (m offset 1m)",
+	"max by (target) (m) < bool min by (target) (c_total)",
+	"(sum by (target) (m) >= bool 2) * on (target) sum by (target) (m offset 1m)",
 }
 
 // What is evaluated row by row is, to the last bit, what the engine says: of ranges, and of
@@ -73,7 +74,7 @@ func TestRowsAreTheEngines(t *testing.T) {
 	own := map[string]int{}
 	for world := range 6 {
 		s := From("wild", wild(dice, 3*time.Hour))
-		for k, q := range append(questions, usual...) {
+		for _, q := range append(questions, usual...) {
 			start := t0.Add(time.Duration(dice.IntN(3600*1000)) * time.Millisecond)
 			if world%2 == 0 {
 				start = start.Truncate(15 * time.Second)
@@ -83,9 +84,6 @@ func TestRowsAreTheEngines(t *testing.T) {
 			got, err := evaluateRows(t.Context(), s.Raw, q, gridOf(start, end, step))
 			lines, e := s.Range(t.Context(), q, start, end, step)
 			if err != nil {
-				if k >= len(questions) {
-					own[q] += 0
-				}
 				continue
 			}
 			own[q]++
@@ -122,7 +120,8 @@ func same(t *testing.T, q string, got, want []row) {
 		}
 		for k, v := range want[i].Values {
 			g := got[i].Values[k]
-			if math.Float64bits(g) != math.Float64bits(v) && (isNone(g) != isNone(v) || !math.IsNaN(g) || !math.IsNaN(v)) {
+			if math.Float64bits(g) != math.Float64bits(v) &&
+				(isNone(g) != isNone(v) || !math.IsNaN(g) || !math.IsNaN(v)) {
 				t.Fatalf("%s: %s at step %d is %v, the engine says %v", q, want[i].Labels, k, g, v)
 			}
 		}

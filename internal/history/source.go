@@ -61,6 +61,7 @@ func (s *Source) Relive(groups []rules.Group, keep time.Duration, until time.Tim
 	ahead := NewAhead(s.Query, s.Range, until)
 	if s.rows != nil {
 		ahead = newAhead(s.Query, s.rows, until)
+		ahead.wide = true
 	}
 	p := Past{Local: ahead.Query, Remote: ahead.Query, Append: func([]*model.Sample) {}, Wait: ahead.Wait}
 	p.Pages = func(_, expr string, at time.Time) (*promql.Page, *promql.Condition) { return ahead.Page(expr, at) }

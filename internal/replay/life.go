@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"watchdog.io/watchdog/internal/sim"
 	"watchdog.io/watchdog/pkg/config"
@@ -65,7 +67,7 @@ func New(o Options) (*sim.Life, error) {
 	if interval == 0 {
 		interval = time.Duration(o.Config.EvaluationInterval)
 	}
-	target := compiled.Target(nil).Target // of the past only names say whose a pod was
+	target := remembered(compiled.Target(nil).Target) // of the past only names say whose a pod was
 	past := &sim.Past{
 		Begin: o.Begin, Local: o.Local, Remote: o.Remote, Pages: o.Pages, Append: o.Append,
 		Groups: slices.Concat(compiled.Groups, compiled.SLOs), Target: target,
@@ -109,6 +111,29 @@ func New(o Options) (*sim.Life, error) {
 			Owner: w.Owner, Annotations: w.Annotations, Rollout: 30 * time.Second})
 	}
 	return sim.Relive(s), nil
+}
+
+// remembered remembers which target labels mean: nothing of it changes in a past.
+func remembered(target rules.TargetFunc) rules.TargetFunc {
+	type meaning struct {
+		labels  labels.Labels
+		target  string
+		watched bool
+	}
+	var mu sync.Mutex
+	known := map[uint64]meaning{}
+	return func(l labels.Labels) (string, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		h := l.Hash()
+		x, ok := known[h]
+		if !ok || !labels.Equal(x.labels, l) {
+			x.labels = l
+			x.target, x.watched = target(l)
+			known[h] = x
+		}
+		return x.target, x.watched
+	}
 }
 
 // seen are the metrics that say what probes saw: watchdog's own, which is damped,

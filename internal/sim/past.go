@@ -79,8 +79,8 @@ func newHindsight(w *World, r *replica) *hindsight {
 	h := &hindsight{w: w, r: r, own: own, next: p.Begin}
 	h.forget()
 	h.rules = newRules(
-		rules.Options{Local: p.Local, Remote: p.Remote, Pages: p.Pages, Append: p.Append, Target: p.Target, Severity: p.Severity,
-			Interval: own.Interval, Now: r.now},
+		rules.Options{Local: p.Local, Remote: p.Remote, Pages: p.Pages, Append: p.Append, Target: p.Target,
+			Severity: p.Severity, Interval: own.Interval, Now: r.now},
 		rules.Config{Thresholds: own.Rules, Groups: p.Groups},
 	)
 	if own.Seeing != nil {

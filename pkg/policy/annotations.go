@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -34,6 +35,9 @@ func fitting(m map[string]string, first []string, most, each, bytes int) map[str
 	if len(m) == 0 {
 		return nil
 	}
+	if fits(m, most, each, bytes) {
+		return maps.Clone(m)
+	}
 	out := map[string]string{}
 	for _, n := range ingest.Ordered(m, first) {
 		v, limit := m[n], each
@@ -49,6 +53,20 @@ func fitting(m map[string]string, first []string, most, each, bytes int) map[str
 		out[n] = v
 	}
 	return out
+}
+
+// fits reports whether all of it fits, whole.
+func fits(m map[string]string, most, each, bytes int) bool {
+	for n, v := range m {
+		limit := each
+		if strings.HasPrefix(v, "https://") || strings.HasPrefix(v, "http://") {
+			limit = maxKeptURL
+		}
+		if bytes -= len(n) + len(v); bytes < 0 || len(n) > each || len(v) > limit {
+			return false
+		}
+	}
+	return len(m) <= most
 }
 
 // described adds the alert's labels, annotations and link to an alert of an incident.

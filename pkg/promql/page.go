@@ -79,6 +79,17 @@ func (p *Page) Points(k int) []Point {
 	return points
 }
 
+// PointsWhere is the part of the answer at one step whose values pass.
+func (p *Page) PointsWhere(k int, holds func(v float64) bool) (points []Point) {
+	for i := range p.Rows {
+		r := &p.Rows[i]
+		if v := r.Values[k]; !IsNone(v) && (r.Histograms == nil || !r.Histograms[k]) && holds(v) {
+			points = append(points, Point{Labels: r.Labels, Value: v})
+		}
+	}
+	return points
+}
+
 // appendTo adds the row's point at a step, if there is one.
 func (r *Row) appendTo(points []Point, k int) []Point {
 	if IsNone(r.Values[k]) {

@@ -228,15 +228,19 @@ func (r *ruleState) fresh(q *question, now map[uint64]Instance) {
 	if len(now) == 0 {
 		return
 	}
+	wanted := map[string]bool{}
+	for _, a := range now {
+		wanted[a.Target] = true
+	}
 	for _, sel := range r.needed {
 		points, err := q.query("max by (" + targetLabels + ") (timestamp(" + sel + "))")
-		newest, any := map[string]float64{}, math.Inf(-1)
+		newest, any := make(map[string]float64, len(wanted)), math.Inf(-1)
 		for _, p := range points {
+			any = max(any, p.Value)
 			t, _ := r.targetOf(q, p.Labels)
-			if old, ok := newest[t]; !ok || p.Value > old {
+			if old, ok := newest[t]; wanted[t] && (!ok || p.Value > old) {
 				newest[t] = p.Value
 			}
-			any = max(any, p.Value)
 		}
 		for id, a := range now {
 			if a.Verdict != Breach {

@@ -246,6 +246,9 @@ func (m *Manager) eval(ctx context.Context, s *groupState, at time.Time) []strin
 	found := news{}
 	var fault error
 	failures := 0
+	m.mu.Lock()
+	m.kept.evaluated(false)
+	m.mu.Unlock()
 	for _, r := range s.rules {
 		if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return nil

@@ -84,6 +84,7 @@ type Manager struct {
 	active     map[*cell]struct{} // those that are pending or fire
 	groups     []*groupState
 	restored   map[key]Alert
+	kept       kept
 }
 
 // NewManager returns a Manager without rules.
@@ -149,6 +150,7 @@ func (m *Manager) Compile(c Config) (*Compiled, error) {
 func (m *Manager) Apply(next *Compiled) (removed []Alert) {
 	m.mu.Lock()
 	m.unplan()
+	m.kept = kept{}
 	removed = m.carryThresholds(next.thresholds)
 	more, ended := m.carryGroups(next.groups)
 	removed = append(removed, more...)
@@ -201,6 +203,7 @@ func (m *Manager) Restore(alerts []Alert) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.unplan()
+	m.kept = kept{}
 	for _, a := range alerts {
 		if a.State == Firing {
 			m.restored[key{a.Rule, a.Target}] = a
@@ -273,10 +276,21 @@ func (m *Manager) ofRules() (all []Alert) {
 func (m *Manager) AlertsOf(target string) []Alert {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.o.Pages != nil {
+		return m.kept.of(target, m.thresholdsOf, m.rulesOf)
+	}
+	return append(m.thresholdsOf(target), m.rulesOf(target)...)
+}
+
+func (m *Manager) thresholdsOf(target string) []Alert {
 	all := make([]Alert, 0, len(m.byTarget[target]))
 	for _, c := range m.byTarget[target] {
 		all = append(all, c.alert())
 	}
+	return all
+}
+
+func (m *Manager) rulesOf(target string) []Alert {
 	var ofRules []Alert
 	for _, s := range m.groups {
 		for _, r := range s.rules {
@@ -285,7 +299,7 @@ func (m *Manager) AlertsOf(target string) []Alert {
 			}
 		}
 	}
-	return append(all, worstByName(ofRules)...)
+	return worstByName(ofRules)
 }
 
 // Unhealthy returns the targets on which some alert fires on what it sees, sorted.

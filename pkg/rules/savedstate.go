@@ -83,6 +83,7 @@ func (m *Manager) Resume(r io.Reader) error {
 
 func (m *Manager) resumeThresholds(all []SavedThreshold) {
 	m.unplan()
+	m.kept = kept{}
 	for _, t := range all {
 		for _, c := range m.byTarget[t.Target] {
 			if c.rule.Name != t.Rule || c.state.State == Firing || t.State.State != Pending {

@@ -96,9 +96,12 @@ func (m *Manager) round(ctx context.Context, s *source) news {
 // means all. The error joins the failures that concern the source itself.
 func (m *Manager) evaluate(ctx context.Context, ask promql.QueryFunc, rules []*compiled, targets []string,
 	at time.Time) (news, error) {
-	if targets != nil && m.o.Pages != nil {
+	if m.o.Pages != nil {
 		m.mu.Lock()
-		m.unplan()
+		if targets != nil {
+			m.unplan()
+		}
+		m.kept.evaluated(true)
 		m.mu.Unlock()
 	}
 	var g errgroup.Group

@@ -85,7 +85,8 @@ func (m *Manager) judgePaged(ctx context.Context, ask promql.QueryFunc, c *compi
 		return false
 	}
 	blind := m.source(c.Source).breaker.open
-	r.all = r.all || c.Unseen && slices.ContainsFunc(m.thresholds, func(o *compiled) bool { return o.Source != c.Source })
+	r.all = r.all ||
+		c.Unseen && slices.ContainsFunc(m.thresholds, func(o *compiled) bool { return o.Source != c.Source })
 	if p.until <= p.next || c.Unseen && (blind || r.all || len(r.busy) > 0) {
 		p.wake(c, func(x *cell) bool {
 			_, busy := r.busy[x.target]
@@ -299,8 +300,8 @@ func (c *cell) restful() rest {
 			return zero
 		}
 		return well
-	case s.Verdict == NoData && c.rule.Source == Local && !c.seen && s.LastDataAt.IsZero() && c.samples.newest.IsZero() &&
-		s.Unknown == (&answers{}).absent(c.rule):
+	case s.Verdict == NoData && c.rule.Source == Local && !c.seen && s.LastDataAt.IsZero() &&
+		c.samples.newest.IsZero() && s.Unknown == (&answers{}).absent(c.rule):
 		return void
 	}
 	return awake

@@ -124,7 +124,8 @@ func TestPagesAreJudgedAsMoments(t *testing.T) {
 			{Name: "floored", Expr: "load", Above: true, Bound: 0.9, Clear: 0.9, For: time.Minute, Targets: names,
 				Floor: []FloorSpec{{Expr: "rps", Min: 5, Text: "rate"}}},
 			{Name: "missing", Expr: "missing", Above: true, Bound: 1, Clear: 1, For: time.Minute, Targets: names},
-			{Name: "unseen", Expr: "unknown", Above: true, Aside: true, Unseen: true, For: 5 * time.Minute, Targets: names},
+			{Name: "unseen", Expr: "unknown", Above: true, Aside: true, Unseen: true, For: 5 * time.Minute,
+				Targets: names},
 		}}
 		now := start
 		var judges [2]*Manager
@@ -157,7 +158,8 @@ func TestPagesAreJudgedAsMoments(t *testing.T) {
 				t.Fatalf("seed %d, moment %d: blind %v %s, want %v %s", seed, i, blind, why, should, reason)
 			}
 			if !slices.Equal(judges[0].Unhealthy(), judges[1].Unhealthy()) {
-				t.Fatalf("seed %d, moment %d: unhealthy %v, want %v", seed, i, judges[0].Unhealthy(), judges[1].Unhealthy())
+				t.Fatalf("seed %d, moment %d: unhealthy %v, want %v", seed, i, judges[0].Unhealthy(),
+					judges[1].Unhealthy())
 			}
 			for k, c := range judges[0].thresholds {
 				for n, x := range c.cells {
@@ -171,8 +173,8 @@ func TestPagesAreJudgedAsMoments(t *testing.T) {
 					y := judges[1].thresholds[k].cells[n]
 					if !reflect.DeepEqual(x.state, y.state) || x.seen != y.seen || x.lost != y.lost ||
 						c.Source == Prometheus && x.samples != y.samples {
-						t.Fatalf("seed %d, moment %d, %s on %s (%v):\n%+v\nwant\n%+v", seed, i, c.Name, x.target, x.rest, x.state,
-							y.state)
+						t.Fatalf("seed %d, moment %d, %s on %s (%v):\n%+v\nwant\n%+v", seed, i, c.Name, x.target, x.rest,
+							x.state, y.state)
 					}
 				}
 			}
