@@ -62,7 +62,7 @@ func (f *foreseen) page(_, expr string, at time.Time) (*promql.Page, *promql.Con
 // the news and the blindness of one that is judged moment by moment: with breaches and gaps of
 // any length, at the edges of pages too, and `for` that spans pages.
 func TestPagesAreJudgedAsMoments(t *testing.T) {
-	const pages, length, targets = 12, 40, 8
+	const pages, length, targets = 6, 80, 8
 	names := make([]string, targets)
 	for k := range names {
 		names[k] = fmt.Sprint("app", k)
