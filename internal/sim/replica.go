@@ -191,6 +191,10 @@ func (w *World) setup(r *replica) *engine.Setup {
 	s := &engine.Setup{
 		Config: "sim", Targets: map[string]engine.TargetSetup{},
 		Snapshot: func(t string) engine.Snapshot { return r.sight.view(t) },
+		Newest: func(t string) (string, int64) {
+			v := r.sight.view(t)
+			return v.Revision, v.RevisionNumber
+		},
 		Fresh: func(_ context.Context, t string) (engine.Snapshot, error) {
 			if w.chance(w.scenario.Faults.Slow) {
 				w.clock.wait(r.id, w.span(8*time.Second))

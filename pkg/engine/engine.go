@@ -43,6 +43,8 @@ type Engine struct {
 	receipts       map[string]map[string]incident.Receipt
 	responders     map[string]incident.ResponderActions // by incident id, as last read
 	killSwitch     *incident.Attribution                // as last read
+	woken          map[string]bool                      // targets, since revisions were last looked at
+	judged         map[string]time.Time                 // when revisions judged a target last; only revisions uses it
 	global         globalState
 	canaryIncident *incident.Incident // nil: none is under way
 
@@ -70,6 +72,7 @@ func New(o Options) *Engine {
 	return &Engine{
 		o: o, metrics: newMetrics(o.Registerer),
 		targets: map[string]*targetState{}, worksOn: map[string]string{}, closed: map[string]*entry{},
+		woken: map[string]bool{}, judged: map[string]time.Time{},
 		receipts: map[string]map[string]incident.Receipt{}, responders: map[string]incident.ResponderActions{},
 		global: globalState{unfit: o.Unfit},
 	}
@@ -94,6 +97,9 @@ func (e *Engine) Use(s *Setup) {
 func (e *Engine) Wake(targets ...string) {
 	e.mu.Lock()
 	q := e.queue
+	for _, t := range targets {
+		e.woken[t] = true
+	}
 	e.mu.Unlock()
 	if q == nil {
 		return

@@ -146,6 +146,9 @@ type Setup struct {
 	Snapshot    func(target string) Snapshot
 	Fresh       func(ctx context.Context, target string) (Snapshot, error)
 	FleetHealth func() FleetHealth
+	// Newest returns the UID and number of a target's newest revision, as Snapshot does, at
+	// less cost; empty: not known. Nil: Snapshot is asked.
+	Newest func(target string) (uid string, number int64)
 	// Own are further alerts on watchdog itself, those that do not fire among them;
 	// nil: there are none.
 	Own func() []incident.Alert

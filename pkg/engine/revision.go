@@ -12,7 +12,12 @@ import (
 	"watchdog.io/watchdog/pkg/remediate"
 )
 
-const revisionLook = 2 * time.Second
+const (
+	revisionLook = 2 * time.Second
+	// revisionJudge is how often it is judged anew whether a revision is healthy, if nothing has
+	// happened to its target: to judge ten thousand each time would take a fifth of a core.
+	revisionJudge = 15 * time.Second
+)
 
 // revisionState is what decides whether a revision's record may have to change.
 type revisionState struct {
@@ -42,11 +47,13 @@ func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 		return revisionLook, nil
 	}
 	news := map[string][]*sighting{} // by namespace
+	woken := e.takeWoken()
 	for _, name := range slices.Sorted(maps.Keys(setup.Targets)) {
 		ts := setup.Targets[name]
-		if ts.Target.Kind != "deployment" {
+		if ts.Target.Kind != "deployment" || !woken[name] && e.unchanged(setup, name) {
 			continue
 		}
+		e.judged[name] = e.o.Now()
 		snapshot := setup.Snapshot(name)
 		if !snapshot.Rollout.Known || snapshot.Revision == "" {
 			continue
@@ -72,6 +79,30 @@ func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 		e.o.Logger.Warn("could not update revision records; will retry", "err", err)
 	}
 	return revisionLook, nil
+}
+
+// takeWoken returns the targets that were woken since the last call: those whose alerts
+// changed, among others.
+func (e *Engine) takeWoken() map[string]bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	woken := e.woken
+	e.woken = map[string]bool{}
+	return woken
+}
+
+// unchanged reports whether a target's newest revision is the one that was judged a moment
+// ago, and nothing is due.
+func (e *Engine) unchanged(setup *Setup, name string) bool {
+	last, now := e.known(name).revision, e.o.Now()
+	if setup.Newest == nil || last == nil || !last.due.IsZero() && !now.Before(last.due) {
+		return false
+	}
+	if ago := now.Sub(e.judged[name]); ago < 0 || ago >= revisionJudge {
+		return false
+	}
+	uid, number := setup.Newest(name)
+	return uid == last.uid && number == last.number
 }
 
 // healthy: the rollout is complete and every rule that can see says OK, and said

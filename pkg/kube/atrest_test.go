@@ -58,6 +58,7 @@ func TestRevisionsOfAThousandTargetsAreFewRequests_INV53(t *testing.T) {
 	released := map[string]int64{} // revisions that the watches have seen, but for 1
 	healthy := true
 	var told []string
+	judged := 0
 	start := func() *engine.Engine {
 		e := engine.New(engine.Options{
 			Logger: slog.New(slog.DiscardHandler), Cluster: acting{NewReader(c), NewWriter(c, "w")},
@@ -67,7 +68,14 @@ func TestRevisionsOfAThousandTargetsAreFewRequests_INV53(t *testing.T) {
 		})
 		e.Use(&engine.Setup{Targets: targets, Settings: remediate.Settings{GoodAfter: 10 * time.Minute,
 			StaleAfter: time.Minute},
+			Newest: func(target string) (string, int64) {
+				if n := released[target]; n > 0 {
+					return fmt.Sprintf("rs-%s-%d", target, n), n
+				}
+				return "rs-" + target, 1
+			},
 			Snapshot: func(target string) engine.Snapshot {
+				judged++
 				v := engine.Snapshot{Rollout: incident.Rollout{Known: true, Done: true}, Revision: "rs-" + target,
 					RevisionNumber: 1, Signals: []remediate.Signal{{Source: "probe", Known: true, Bad: !healthy, At: now}}}
 				if n := released[target]; n > 0 {
@@ -109,6 +117,25 @@ func TestRevisionsOfAThousandTargetsAreFewRequests_INV53(t *testing.T) {
 	look(e, "another start, nothing changed", map[string]int{"GET ledgers": 10})
 	now = now.Add(time.Hour)
 	look(e, "nothing changed after it", none)
+	for _, step := range []struct {
+		what  string
+		after time.Duration
+		do    func()
+		want  int
+	}{
+		{"at once", 2 * time.Second, func() {}, 0},
+		{"an alert changed", 2 * time.Second, func() { e.Wake("app3", "app5") }, 2},
+		{"and no more", 2 * time.Second, func() {}, 0},
+		{"all in their turn", 9 * time.Second, func() {}, 998},
+		{"but for those judged since", 2 * time.Second, func() {}, 0},
+	} {
+		now, judged = now.Add(step.after), 0
+		step.do()
+		look(e, step.what, none)
+		if judged != step.want {
+			t.Errorf("%s: %d targets were judged, want %d", step.what, judged, step.want)
+		}
+	}
 
 	a.put("/apis/apps/v1/namespaces/ns7/replicasets/app7-2", `{"metadata":{"name":"app7-2","uid":"rs-app7-2",
 		"labels":{"app":"app7"},"annotations":{"deployment.kubernetes.io/revision":"2"},

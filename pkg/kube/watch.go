@@ -122,15 +122,42 @@ func (w *Watcher) adjust() {
 // error says that nothing can be said: not watched, not read yet, not found,
 // forbidden, or the API server has been silent for longer than StaleAfter.
 func (w *Watcher) State(namespace, kind, name string) (WorkloadState, error) {
-	kind = strings.ToLower(kind)
-	w.mu.Lock()
-	x, ok := w.watched[namespace+"/"+kind+"/"+name]
-	s := w.scopes[namespace]
-	w.mu.Unlock()
-	if !ok || s == nil {
-		return WorkloadState{}, fmt.Errorf("%s/%s/%s is not watched (yet)", namespace, kind, name)
+	s, x, err := w.find(namespace, kind, name)
+	if err != nil {
+		return WorkloadState{}, err
 	}
 	return s.state(x, time.Now())
+}
+
+// Newest returns what State says of a workload's newest revision, at less cost: its UID, empty
+// if it is not known, and its number.
+func (w *Watcher) Newest(namespace, kind, name string) (uid string, number int64) {
+	s, x, err := w.find(namespace, kind, name)
+	if err != nil {
+		return "", 0
+	}
+	v := &view{s: s}
+	_, owner, err := s.object(v, x)
+	if err != nil {
+		return "", 0
+	}
+	var st WorkloadState
+	if st.addRevisions(v, x, owner); v.err != nil {
+		return "", 0
+	}
+	return st.Revision, st.RevisionNumber
+}
+
+func (w *Watcher) find(namespace, kind, name string) (*scope, Watched, error) {
+	kind = strings.ToLower(kind)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	x, ok := w.watched[namespace+"/"+kind+"/"+name]
+	s := w.scopes[namespace]
+	if !ok || s == nil {
+		return nil, Watched{}, fmt.Errorf("%s/%s/%s is not watched (yet)", namespace, kind, name)
+	}
+	return s, x, nil
 }
 
 // silence is for how long the quietest watch has been silent.

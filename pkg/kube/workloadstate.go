@@ -114,6 +114,21 @@ func find[T any](v *view, resource, index, value string) []T {
 	return found
 }
 
+// addRevisions notes the newest revision of a workload and returns the UIDs of what may own
+// its pods: itself and, of a Deployment, its ReplicaSets.
+func (st *WorkloadState) addRevisions(v *view, x Watched, uid string) []string {
+	owners := []string{uid}
+	if x.Kind == "deployment" {
+		for _, rs := range find[*appsv1.ReplicaSet](v, "replicasets", byOwner, uid) {
+			owners = append(owners, string(rs.UID))
+			if n := revisionNumber(rs); n >= st.RevisionNumber {
+				st.Revision, st.RevisionNumber = string(rs.UID), n
+			}
+		}
+	}
+	return owners
+}
+
 // state puts together what is known of one workload. It costs as much as the
 // workload has pods and ReplicaSets, however many others there are.
 func (s *scope) state(x Watched, now time.Time) (WorkloadState, error) {
@@ -128,15 +143,7 @@ func (s *scope) state(x Watched, now time.Time) (WorkloadState, error) {
 	if h, held := remediate.HoldOf(w.Annotations, now); held {
 		st.Hold, st.HoldSince = cmp.Or(h.Reason, "no reason given"), h.Since
 	}
-	owners := []string{uid}
-	if x.Kind == "deployment" {
-		for _, rs := range find[*appsv1.ReplicaSet](v, "replicasets", byOwner, uid) {
-			owners = append(owners, string(rs.UID))
-			if n := revisionNumber(rs); n >= st.RevisionNumber {
-				st.Revision, st.RevisionNumber = string(rs.UID), n
-			}
-		}
-	}
+	owners := st.addRevisions(v, x, uid)
 	var pods []*corev1.Pod
 	for _, o := range owners {
 		pods = append(pods, find[*corev1.Pod](v, "pods", byOwner, o)...)

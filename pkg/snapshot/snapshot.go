@@ -82,6 +82,7 @@ func New(cfg *config.Config, p *policy.Policy, remote promql.QueryFunc, s Source
 func (r *Reader) Setup() *engine.Setup {
 	s := r.policy.Setup()
 	s.Snapshot, s.Fresh, s.FleetHealth, s.Dependencies = r.Of, r.Fresh, r.FleetHealth, r.dependencies
+	s.Newest = r.newest
 	s.Other, s.Others = policy.Other, r.unwatched
 	return s
 }
@@ -127,6 +128,15 @@ func (r *Reader) state(target string) (kube.WorkloadState, bool) {
 	}
 	s, err := r.Watcher.State(ts.Target.Namespace, ts.Target.Kind, ts.Target.Workload)
 	return s, err == nil
+}
+
+// newest is the newest revision of a target's workload.
+func (r *Reader) newest(target string) (uid string, number int64) {
+	ts, ok := r.targets[target]
+	if !ok {
+		return "", 0
+	}
+	return r.Watcher.Newest(ts.Target.Namespace, ts.Target.Kind, ts.Target.Workload)
 }
 
 // FleetHealth says how many targets are in trouble, and why nothing can be seen.
