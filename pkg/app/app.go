@@ -316,7 +316,7 @@ func (a *App) run(ctx context.Context) error {
 	g.Go(func() error { a.watchReviews(ctx); return nil })
 	g.Go(func() error { return a.watchConfig(ctx) })
 	g.Go(func() error {
-		every(ctx, secretsEvery, func(context.Context) { a.readSecrets(a.built.Load().cfg) })
+		every(ctx, secretsEvery, a.rereadSecrets)
 		return nil
 	})
 	a.o.Logger.Info("watchdog started", "version", version.Version, "config", a.o.ConfigFile,

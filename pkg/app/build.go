@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"watchdog.io/watchdog/pkg/alertmanager"
@@ -45,6 +46,7 @@ type built struct {
 	beat         *selfwatch.Beat // nil: no heartbeat is sent
 	snapshot     *snapshot.Reader
 	setup        *engine.Setup
+	secretFiles  func() []string
 }
 
 // Check compiles everything that can be compiled without a cluster, and throws it away.
@@ -98,6 +100,7 @@ func (a *App) build(cfg *config.Config) (*built, error) {
 	if err := errors.Join(err, cfg.HideIn(errors.Join(errs[:]...))); err != nil {
 		return nil, err
 	}
+	b.secretFiles = sync.OnceValue(func() []string { return a.secretFiles(cfg) })
 	b.snapshot = snapshot.New(cfg, b.Policy, b.remote, a.sources())
 	b.setup = b.snapshot.Setup()
 	b.setup.Installation, b.setup.Canary, b.setup.Own = a.o.Namespace, true,

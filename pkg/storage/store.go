@@ -86,14 +86,14 @@ func (s *Store) Append(samples []*model.Sample) {
 	var told arrivals
 	s.mu.RLock()
 	unknown := s.appendAll(samples, now, &told)
-	due, tell := now.Sub(s.lastGC) >= gcInterval || now.Before(s.lastGC), s.onAppend
+	due, tell := s.collectionDue(now), s.onAppend
 	s.mu.RUnlock()
 	if len(unknown) > 0 || due {
 		s.mu.Lock()
 		for _, p := range unknown {
 			s.appendUnknown(p, now, &told)
 		}
-		if due {
+		if s.collectionDue(now) { // another Append may have been first
 			s.collect(now)
 		}
 		s.metrics.series.Set(float64(s.count))
@@ -231,6 +231,10 @@ func (s *Store) Forget(target string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drop(func(sr *series) bool { return sr.target == target })
+}
+
+func (s *Store) collectionDue(now time.Time) bool {
+	return now.Sub(s.lastGC) >= gcInterval || now.Before(s.lastGC)
 }
 
 // collect drops the series that got no sample for the retention.
