@@ -428,13 +428,13 @@ func (h *history) addAll(from, last int, at func(int) time.Time, step time.Durat
 		return
 	}
 	k := from
-	for ; k <= last && h.n > 0 && at(k).Sub(h.at) < historyStep && !at(k).Before(h.at); k++ {
+	for ; k <= last && h.tooSoon(at(k)); k++ {
 	}
 	if k > last {
 		return
 	}
 	stride := int((historyStep + step - 1) / step)
-	size := len(h.values)
+	const size = historySize
 	if kept := (last-k)/stride + 1; kept > size {
 		// Only as many as there is room for are left in the end.
 		k += (kept - size) * stride
@@ -442,12 +442,9 @@ func (h *history) addAll(from, last int, at func(int) time.Time, step time.Durat
 		if n >= 2*size {
 			n = size + (n-size)%size
 		}
-		h.n = uint8(n)
+		h.n, h.same, h.values = uint8(n), float32(value(k)), nil
 	}
-	for ; k <= last; k += stride {
-		h.values[int(h.n)%size], h.at = float32(value(k)), at(k)
-		if h.n++; int(h.n) == 2*size {
-			h.n = uint8(size)
-		}
+	for mine := false; k <= last; k += stride {
+		mine = h.put(value(k), at(k), mine)
 	}
 }

@@ -171,7 +171,7 @@ func TestPagesAreJudgedAsMoments(t *testing.T) {
 					}
 					x.settle()
 					y := judges[1].thresholds[k].cells[n]
-					if !reflect.DeepEqual(x.state, y.state) || x.seen != y.seen || x.lost != y.lost ||
+					if !reflect.DeepEqual(spelledOut(x.state), spelledOut(y.state)) || x.seen != y.seen || x.lost != y.lost ||
 						c.Source == Prometheus && x.samples != y.samples {
 						t.Fatalf("seed %d, moment %d, %s on %s (%v):\n%+v\nwant\n%+v", seed, i, c.Name, x.target, x.rest,
 							x.state, y.state)
@@ -183,4 +183,11 @@ func TestPagesAreJudgedAsMoments(t *testing.T) {
 	if all := 20 * pages * length * 6 * targets; rested < all/3 {
 		t.Errorf("of %d judgements %d were left out", all, rested)
 	}
+}
+
+// spelledOut is a state whose history is written in the one way that all have.
+func spelledOut(s State) State {
+	all := s.well.all()
+	s.well.same, s.well.values = 0, &all
+	return s
 }
