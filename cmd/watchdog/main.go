@@ -62,8 +62,9 @@ Exit status: 0 success, 1 failure or a negative answer, 2 usage error.`,
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}",
 		`{{if and .Runnable (not (index .Annotations "group"))}}`, 1))
 	return group(root, newRun(), shortLived(newCheck()), newStatus(), newIncidents(), newWhy(), shortLived(newSimulate()),
-		shortLived(newTest()), shortLived(newBacktest()), newSLA(), newHold(), newResume(), newUndo(), newAck(), newNote(), newSeverity(), newApprove(),
-		newDeny(), newPublish(), newReview(), newAudit(), newNotify(), newMaintenance(), newVersion())
+		shortLived(newTest()), shortLived(newBacktest()), newSLA(), newHold(), newResume(), newUndo(), newAck(), newNote(),
+		newSeverity(), newApprove(), newDeny(), newPublish(), newReview(), newAudit(), newNotify(), newMaintenance(),
+		newVersion())
 }
 
 // group makes a command that does nothing without one of its own. A word that is none

@@ -59,7 +59,7 @@ func (x *scene) moment() (m moment, err error) {
 }
 
 // Run measures one size of a fleet.
-func (b Bench) Run(ctx context.Context, w io.Writer) (c column, err error) {
+func (b Bench) Run(ctx context.Context, w io.Writer) (c Column, err error) {
 	c.name = fmt.Sprint(b.Targets)
 	x, err := open(ctx, b.Setup)
 	if err != nil {
@@ -225,7 +225,7 @@ type Takeover struct {
 }
 
 // Run measures how a leader takes over what is stored, and how people list it.
-func (t Takeover) Run(ctx context.Context) (c column, err error) {
+func (t Takeover) Run(ctx context.Context) (c Column, err error) {
 	phase := "resolved"
 	if t.Open {
 		phase = "open"

@@ -39,8 +39,8 @@ func TestASoakSeesGrowth(t *testing.T) {
 func TestATableShowsGrowth(t *testing.T) {
 	var b strings.Builder
 	var table Table
-	_ = table.Add(column{"100", []measure{{"RSS, MiB", 20, 0}, {"ready, s", math.NaN(), 1}}}, nil)
-	_ = table.Add(column{"1000", []measure{{"RSS, MiB", 50, 0}}}, errors.New("it has ended"))
+	_ = table.Add(Column{"100", []measure{{"RSS, MiB", 20, 0}, {"ready, s", math.NaN(), 1}}}, nil)
+	_ = table.Add(Column{"1000", []measure{{"RSS, MiB", 50, 0}}}, errors.New("it has ended"))
 	table.Print(&b, true)
 	want := "|  | 100 | growth | 1000 |\n|---|---|---|---|\n| RSS, MiB | 20 | × 2.5 | 50 |\n| ready, s | – |  | – |\n"
 	if b.String() != want {

@@ -57,9 +57,9 @@ func (t target) meta(kind, name string, owner *metav1.OwnerReference) metav1.Obj
 		UID: types.UID(uid(kind+name, int(t))), Generation: 1,
 		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kube-controller-manager", Operation: "Update",
 			APIVersion: "v1", Time: &deployed, FieldsType: "FieldsV1", Subresource: "status",
-			FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:status":{"f:conditions":{".":{},"k:{\"type\":\"Ready\"}":` +
+			FieldsV1: metav1.NewFieldsV1(`{"f:status":{"f:conditions":{".":{},"k:{\"type\":\"Ready\"}":` +
 				`{".":{},"f:lastTransitionTime":{},"f:status":{},"f:type":{}}},"f:observedGeneration":{},` +
-				`"f:readyReplicas":{},"f:replicas":{}}}`)}}}}
+				`"f:readyReplicas":{},"f:replicas":{}}}`)}}}
 	if owner != nil {
 		m.OwnerReferences = []metav1.OwnerReference{*owner}
 	}

@@ -16,17 +16,17 @@ type measure struct {
 	decimals int
 }
 
-// column are the figures of one run.
-type column struct {
+// Column are the figures of one run.
+type Column struct {
 	name     string
 	measures []measure
 }
 
 // Table has a column for each run.
-type Table struct{ columns []column }
+type Table struct{ columns []Column }
 
 // Add adds the figures of a run, also of one that failed later on.
-func (t *Table) Add(c column, err error) error {
+func (t *Table) Add(c Column, err error) error {
 	if len(c.measures) > 0 {
 		t.columns = append(t.columns, c)
 	}
@@ -47,7 +47,7 @@ func (t *Table) Print(w io.Writer, growth bool) {
 		heads = append(heads, c.name)
 	}
 	fmt.Fprintf(w, "| %s |\n%s|\n", strings.Join(heads, " | "), strings.Repeat("|---", len(heads)))
-	full := slices.MaxFunc(t.columns, func(a, b column) int { return cmp.Compare(len(a.measures), len(b.measures)) })
+	full := slices.MaxFunc(t.columns, func(a, b Column) int { return cmp.Compare(len(a.measures), len(b.measures)) })
 	for k, m := range full.measures {
 		cells := []string{m.name}
 		for i, c := range t.columns {
@@ -61,7 +61,7 @@ func (t *Table) Print(w io.Writer, growth bool) {
 }
 
 // at is not known for what a run did not come to.
-func (c column) at(k int) measure {
+func (c Column) at(k int) measure {
 	if k < len(c.measures) {
 		return c.measures[k]
 	}

@@ -3,11 +3,11 @@ package history
 import (
 	"context"
 	"errors"
-
 	"math"
 	"slices"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/schema"
@@ -322,7 +322,7 @@ func groupLabels(l labels.Labels, without bool, grouping []string) labels.Labels
 	switch {
 	case without:
 		b.Del(grouping...)
-		b.Del(labels.MetricName)
+		b.Del(model.MetricNameLabel)
 	case len(grouping) > 0:
 		b.Keep(grouping...)
 	default:
@@ -452,7 +452,7 @@ func (e *rowEvaluator) matched(x *parser.BinaryExpr, l, r vector, do func(a, b f
 	}
 	names := slices.Clone(m.MatchingLabels)
 	if !m.On {
-		names = append(names, labels.MetricName)
+		names = append(names, model.MetricNameLabel)
 	}
 	slices.Sort(names)
 	var buf []byte

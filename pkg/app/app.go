@@ -417,7 +417,8 @@ const askedSamples = 500_000
 
 func (a *App) pages() web.Options {
 	return web.Options{
-		Logger: a.o.Logger.With("component", "web"), Gatherer: prometheus.Gatherers{a.registry, a.probed}, Reload: a.Reload, Profiling: a.o.Profiling,
+		Logger: a.o.Logger.With("component", "web"), Gatherer: prometheus.Gatherers{a.registry, a.probed},
+		Reload: a.Reload, Profiling: a.o.Profiling,
 		Alertmanager: a.webhook(), Rules: func() []web.RuleGroup { return web.RuleGroups(a.rules.Report()) },
 		Words:              a.inboundHandlers(),
 		RefusedConnections: web.RefusedConnections(a.registry),

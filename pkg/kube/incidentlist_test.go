@@ -96,16 +96,17 @@ func TestAListWhoseSnapshotExpiredBeginsAnew(t *testing.T) {
 // Half a list is no list.
 func TestAListThatBreaksOffIsAnError(t *testing.T) {
 	a, c := newAPI(t)
+	const item, incident01a1 = `{"items":[{"metadata":{"name":"01a1"},`, "read incident watchdog/01a1"
 	for text, want := range map[string]string{
 		`{"items":[{"metadata":{"name":"01a1"}},`: "unexpected EOF",
 		`{"items":[`:   "unexpected EOF",
 		`{"items":{}}`: "expected [",
 		`[]`:           "expected {",
-		`{"items":[{"metadata":{"name":"01a1"},"spec":{},"status":{"id":"01b1","revision":1}}]}`:         `read incident watchdog/01a1: decode status: its id is "01b1"`,
-		`{"items":[{"metadata":{"name":"01a1"},"status":{"id":"01a1","revision":1}}]}`:                   "read incident watchdog/01a1: decode spec",
-		`{"items":[{"metadata":{"name":"01a1"},"spec":{},"status":{"phase":7,"revision":1}}]}`:           "read incident watchdog/01a1: decode status",
-		`{"items":[{"metadata":{"name":"01a1"},"spec":{"target":7},"status":{"id":"01a1"}}]}`:            "read incident watchdog/01a1: decode spec",
-		`{"items":[{"metadata":{"name":"01a1"},"spec":{},"status":{"id":"01a1","op":{},"revision":1}}]}`: "its op has no id",
+		item + `"spec":{},"status":{"id":"01b1","revision":1}}]}`:         incident01a1 + `: decode status: its id is "01b1"`,
+		item + `"status":{"id":"01a1","revision":1}}]}`:                   incident01a1 + ": decode spec",
+		item + `"spec":{},"status":{"phase":7,"revision":1}}]}`:           incident01a1 + ": decode status",
+		item + `"spec":{"target":7},"status":{"id":"01a1"}}]}`:            incident01a1 + ": decode spec",
+		item + `"spec":{},"status":{"id":"01a1","op":{},"revision":1}}]}`: "its op has no id",
 	} {
 		a.answer = func(w http.ResponseWriter, _ *http.Request) bool {
 			w.Header().Set("Content-Type", "application/json")

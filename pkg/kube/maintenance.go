@@ -70,10 +70,7 @@ func (s *Store) ChangeWindow(ctx context.Context, name, version string, spec mai
 	if err != nil {
 		return fmt.Errorf("change maintenance window %s: %w", name, err)
 	}
-	patch, err := json.Marshal([]map[string]any{
-		{"op": "replace", "path": "/metadata/resourceVersion", "value": version},
-		{"op": "replace", "path": "/spec", "value": json.RawMessage(b)},
-	})
+	patch, err := patchOf(under(version), edit{"replace", "/spec", json.RawMessage(b)})
 	if err != nil {
 		return fmt.Errorf("change maintenance window %s: encode: %w", name, err)
 	}

@@ -82,10 +82,7 @@ func (s *Store) SaveReview(ctx context.Context, id string, review json.RawMessag
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	patch, err := json.Marshal([]map[string]any{
-		{"op": "replace", "path": "/metadata/resourceVersion", "value": version},
-		{"op": "add", "path": "/spec", "value": spec},
-	})
+	patch, err := patchOf(under(version), edit{"add", "/spec", spec})
 	if err != nil {
 		return fmt.Errorf("encode the review of incident %s: %w", id, err)
 	}

@@ -207,11 +207,10 @@ func (s *Store) swapStatus(ctx context.Context, id, version string, revision int
 	status json.RawMessage) error {
 	r := s.request("patch", "incidents/status", id)
 	for range swapAttempts {
-		test := map[string]any{"op": "test", "path": "/status/revision", "value": revision}
+		test := edit{"test", "/status/revision", revision}
 		switch {
 		case made != "":
-			test = map[string]any{"op": "replace", "path": "/metadata/resourceVersion", "value": made}
-			made = ""
+			test, made = under(made), ""
 		case revision == 0:
 			o, err := s.get(ctx, "incidents", id)
 			if err != nil && !apierrors.IsNotFound(err) {
@@ -220,10 +219,9 @@ func (s *Store) swapStatus(ctx context.Context, id, version string, revision int
 			if err != nil || revisionOf(o.Status) != 0 || (len(o.Status) > 0) != (version != "") {
 				return fmt.Errorf("patch incidents %s/%s: %w", s.namespace, id, incident.ErrConflict)
 			}
-			test = map[string]any{"op": "replace", "path": "/metadata/resourceVersion",
-				"value": o.Metadata.ResourceVersion}
+			test = under(o.Metadata.ResourceVersion)
 		}
-		patch, err := json.Marshal([]map[string]any{test, {"op": "add", "path": "/status", "value": status}})
+		patch, err := patchOf(test, edit{"add", "/status", status})
 		if err != nil {
 			return fmt.Errorf("encode incident %s: %w", id, err)
 		}
@@ -377,10 +375,7 @@ func (s *Store) create(ctx context.Context, resource string, o object) (string, 
 func (s *Store) swap(ctx context.Context, resource, name, version string, status json.RawMessage) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	patch, err := json.Marshal([]map[string]any{
-		{"op": "replace", "path": "/metadata/resourceVersion", "value": version},
-		{"op": "add", "path": "/status", "value": status},
-	})
+	patch, err := patchOf(under(version), edit{"add", "/status", status})
 	if err != nil {
 		return "", fmt.Errorf("encode %s %s: %w", resource, name, err)
 	}
