@@ -75,18 +75,19 @@ func TestANewLeaderDeletesWhatItHasNoRoomFor(t *testing.T) {
 		go func() { done <- e.Run(ctx) }()
 		for second, gone := range []int{10, 20, 30, 35 - owing, 35 - owing} {
 			synctest.Wait()
-			if len(s.gone) != gone {
-				t.Errorf("after %d seconds %d are deleted, want %d", second, len(s.gone), gone)
+			if is := len(s.deleted()); is != gone {
+				t.Errorf("after %d seconds %d are deleted, want %d", second, is, gone)
 			}
 			time.Sleep(retirePause)
 		}
+		deleted := s.deleted()
 		for _, id := range []string{"00010", "00012", "00035"} {
-			if s.gone[id] {
+			if deleted[id] {
 				t.Errorf("incident %s is deleted", id)
 			}
 		}
-		if len(e.Resolved()) != all-len(s.gone) || !s.gone["00000"] || !s.gone["00034"] {
-			t.Errorf("%d stay; deleted are %v", len(e.Resolved()), s.gone)
+		if len(e.Resolved()) != all-len(deleted) || !deleted["00000"] || !deleted["00034"] {
+			t.Errorf("%d stay; deleted are %v", len(e.Resolved()), deleted)
 		}
 		cancel()
 		if err := <-done; err != nil {

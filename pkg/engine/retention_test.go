@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -21,8 +22,17 @@ type shredder struct {
 }
 
 func (s *shredder) DeleteIncident(_ context.Context, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.gone[id] = true
 	return nil
+}
+
+// deleted are the ids of what is gone by now.
+func (s *shredder) deleted() map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.gone)
 }
 
 func TestWhatWaitsForItsReviewIsKeptUpToABound(t *testing.T) {
