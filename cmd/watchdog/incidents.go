@@ -35,10 +35,9 @@ printed as they arrive: then they are in the order of the API server, which is t
 			if err != nil {
 				return err
 			}
-			ctx, cancel := bounded(c)
-			defer cancel()
 			p := printer{out: c.OutOrStdout(), json: f.output == formatJSON}
-			err = store.EachIncident(ctx, func(s incident.Stored) error {
+			// Each page has its own timeout; all of them together take as long as who reads them.
+			err = store.EachIncident(c.Context(), func(s incident.Stored) error {
 				if open && s.Incident.Phase == incident.Resolved {
 					return nil
 				}

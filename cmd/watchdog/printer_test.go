@@ -13,8 +13,8 @@ import (
 	"watchdog.io/watchdog/pkg/incident"
 )
 
-// Up to a page, incidents are printed newest first, as ever. Of more, a page is printed as soon as it is
-// there, in the order in which they come.
+// A single page of incidents is printed newest first. Several pages are printed one by one, as they
+// arrive, in the order of the API server.
 func TestManyIncidentsArePrintedAsTheyCome(t *testing.T) {
 	opened := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	id := func(n int) string { return fmt.Sprintf("01%05d", n) }

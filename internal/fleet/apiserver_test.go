@@ -63,7 +63,7 @@ func TestAnInformerSyncsAndFollows(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := <-changed; got != "yes" {
-		t.Errorf("the watch told of %q", got)
+		t.Errorf("the watch sent %q", got)
 	}
 }
 

@@ -212,8 +212,8 @@ func (s *store) fillIncidents(n, targets int, open bool) error {
 	return errors.Join(errs...)
 }
 
-// storedIncident is an incident of usual size, 5 to 6 KB of JSON: somebody acknowledged it, and
-// nobody need be told of it any more.
+// storedIncident is an incident of usual size, 5 to 6 KB of JSON: somebody acknowledged it, and all
+// notifications were delivered.
 func storedIncident(n, targets int, open bool) incident.Incident {
 	at := time.Now().UTC().Truncate(time.Second).Add(-2*time.Hour - time.Duration(n)*time.Second)
 	about := incident.Target{Name: fmt.Sprintf("external-%05d", n)}

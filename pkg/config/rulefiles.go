@@ -52,7 +52,7 @@ func hashWith(hash string, all []RuleText) string {
 }
 
 // Unchanged reports whether the file and those that it names have the bytes that they had when they
-// were read: to find that out costs a hundredth of reading them again. False: they may not.
+// were read. To hash them takes far less than to parse them. False: they may not.
 func (c *Config) Unchanged() bool {
 	text, err := readRegular(c.File)
 	if err != nil {

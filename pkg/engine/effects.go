@@ -397,7 +397,7 @@ func (e *Engine) deniedSince(ctx context.Context, c *claim, inc incident.Inciden
 }
 
 // fill returns the plan as it is to be sent, with the pod template that it names. If
-// that is not there any more, the outcome says so: nothing is sent. live is the workload as
+// that template no longer exists, the outcome says so: nothing is sent. live is the workload as
 // it was read for the recheck: the write succeeds only on that version of it. Nil: it is read.
 func (e *Engine) fill(ctx context.Context, plan incident.Plan, service string,
 	live *remediate.Workload) (incident.Plan, incident.Outcome, error) {

@@ -98,7 +98,12 @@ func (e *Engine) Wake(targets ...string) {
 	e.mu.Lock()
 	q := e.queue
 	for _, t := range targets {
-		e.woken[t] = true
+		// Others come from outside, as many as anybody likes, and a replica that follows never takes them up.
+		if e.setup != nil {
+			if _, watched := e.setup.Targets[t]; watched {
+				e.woken[t] = true
+			}
+		}
 	}
 	e.mu.Unlock()
 	if q == nil {

