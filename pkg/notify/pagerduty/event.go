@@ -2,6 +2,7 @@ package pagerduty
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -71,7 +72,7 @@ func payload(i incident.Incident, quick notify.QuickReference) *pagerduty.V2Payl
 		details["maintenance"] = strutil.Shorten(strutil.Visible(m), maxDetail)
 	}
 	if a := notify.Answered(i); a != "" {
-		details["answer"] = a
+		details["answer"] = strutil.Shorten(a, maxDetail)
 	}
 	if r := notify.Reason(i); r != "" {
 		details["reason"] = strutil.Shorten(r, maxDetail)
@@ -83,6 +84,9 @@ func payload(i incident.Incident, quick notify.QuickReference) *pagerduty.V2Payl
 		details["alerts"] = all
 	}
 	if a := notify.Actions(i); len(a) > 0 {
+		for n := range a {
+			a[n] = strutil.Shorten(a[n], maxDetail)
+		}
 		details["done"] = a
 	}
 	return &pagerduty.V2Payload{Summary: strutil.Shorten(strutil.Visible(string(i.Severity)+" "+i.Title()), maxSummary),
@@ -90,8 +94,16 @@ func payload(i incident.Incident, quick notify.QuickReference) *pagerduty.V2Payl
 		Component: i.Target.Workload, Group: i.Target.Namespace, Class: i.Lead, Details: details}
 }
 
-// shorten leaves out of an event what may be long, and reports whether that changed it.
-func shorten(i incident.Incident, e *pagerduty.V2Event) bool {
+// fit keeps an event within PagerDuty's limit: one that is larger is reduced to what identifies the incident.
+func fit(i incident.Incident, e *pagerduty.V2Event) {
+	if b, err := json.Marshal(e); err != nil || len(b) > maxEvent {
+		shorten(i, e, fmt.Sprintf("the full event is larger than %d KiB, the most that PagerDuty takes", maxEvent>>10))
+	}
+}
+
+// shorten leaves out of an event what may be long, for the reason that the event then
+// gives, and reports whether that changed it.
+func shorten(i incident.Incident, e *pagerduty.V2Event, why string) bool {
 	if e.Payload == nil {
 		return false
 	}
@@ -101,7 +113,7 @@ func shorten(i incident.Incident, e *pagerduty.V2Event) bool {
 	}
 	details := map[string]any{"incident": strutil.Shorten(i.ID, notify.MaxTextShort),
 		"next": strutil.Shorten(notify.Next(i), notify.MaxTextShort), "why": "watchdog why " +
-			strutil.Shorten(i.ID, notify.MaxTextShort), "shortened": "PagerDuty rejected the full event"}
+			strutil.Shorten(i.ID, notify.MaxTextShort), "shortened": why}
 	if d, ok := e.Payload.Details.(map[string]any); ok && d["shortened"] != nil {
 		return false
 	}

@@ -9,7 +9,6 @@ package pagerduty
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -130,16 +129,14 @@ func (p *PagerDuty) Notify(ctx context.Context, i incident.Incident, prev incide
 // send sends an event. One that is too large, or is refused as if it were, is sent
 // with the minimum that identifies the incident (F-92).
 func (p *PagerDuty) send(ctx context.Context, i incident.Incident, e *pagerduty.V2Event) error {
-	if b, err := json.Marshal(e); err != nil || len(b) > maxEvent {
-		shorten(i, e)
-	}
+	fit(i, e)
 	client, h := p.client(e.RoutingKey)
 	_, err := client.ManageEventWithContext(ctx, e)
 	if err == nil {
 		return nil
 	}
 	f := pagerDutyError("of incident "+i.ID, err, h)
-	if !f.size || !shorten(i, e) {
+	if !f.size || !shorten(i, e, "PagerDuty rejected the full event") {
 		return f.Failure
 	}
 	client, h = p.client(e.RoutingKey)
