@@ -74,6 +74,11 @@ func compile(cfg *config.Config, workload func(namespace, kind, name string) (pr
 
 func (c *compiled) makeTargets(deps probes.Deps) error {
 	var errs []error
+	n := 0
+	for i := range c.cfg.Targets {
+		n += len(c.cfg.Targets[i].Probes) + 1
+	}
+	c.looks, c.workloads = make([]probes.Entry, 0, n), make([]kube.Watched, 0, len(c.cfg.Targets))
 	for i := range c.cfg.Targets {
 		t := &c.cfg.Targets[i]
 		kind, name, _ := strings.Cut(t.Workload, "/")

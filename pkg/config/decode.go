@@ -13,40 +13,37 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// decode is Parse without hiding secrets.
-func decode(name string, text []byte) (*Config, error) {
-	c := &Config{File: name}
+// decode is Parse without hiding secrets. root is what could be read of the document.
+func decode(name string, text []byte) (c *Config, root *yaml.Node, err error) {
+	c, root = &Config{File: name}, &yaml.Node{}
 	sum := sha256.Sum256(text)
 	c.Hash = hex.EncodeToString(sum[:])
-	root := &yaml.Node{}
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	if err := dec.Decode(root); err != nil && !errors.Is(err, io.EOF) {
-		return nil, decodeErrors(name, root, err)
+		return nil, root, decodeErrors(name, root, err)
 	}
 	second := &yaml.Node{}
 	if err := dec.Decode(second); !errors.Is(err, io.EOF) {
-		return nil, Errors{{File: name, Line: max(1, second.Line), Column: max(1, second.Column),
+		return nil, root, Errors{{File: name, Line: max(1, second.Line), Column: max(1, second.Column),
 			Message: "file has more than one YAML document; expected one"}}
 	}
 	v := &validator{file: name, root: root}
 	if len(root.Content) > 0 {
-		strict := yaml.NewDecoder(bytes.NewReader(text))
-		strict.KnownFields(true)
-		if err := strict.Decode(c); err != nil {
+		if err := root.Load(c, yaml.WithV3Defaults(), yaml.WithKnownFields()); err != nil {
 			v.problems = decodeErrors(name, root, err)
 		}
 		for _, p := range v.problems {
 			v.undecoded.add(p.Path)
 		}
 	}
-	v.zeroes(root, nil)
+	v.zeroes(root, make(at, 0, 16))
 	c.setDefaults()
 	v.config(c)
 	if len(v.problems) > 0 {
-		return nil, v.problems.inOrder()
+		return nil, root, v.problems.inOrder()
 	}
-	c.warnings = v.warnings
-	return c, nil
+	c.warnings, c.quoting = v.warnings, v.quoting
+	return c, root, nil
 }
 
 // undecoded are the places that could not be decoded. What is checked there would
@@ -101,7 +98,7 @@ var notZero = []string{"attempts", "clear_for", "concurrent", "cooldown", "evalu
 	"successes", "suspect_window", "timeout", "verify", "wait_limit", "window"}
 
 // zeroes reports every 0 that would silently become a default: `concurrent: 0`
-// must not end up as two ops at once.
+// must not end up as two ops at once. The places share one array, as a file has many.
 func (v *validator) zeroes(n *yaml.Node, a at) {
 	switch n.Kind {
 	case yaml.DocumentNode:
@@ -110,12 +107,12 @@ func (v *validator) zeroes(n *yaml.Node, a at) {
 		}
 	case yaml.SequenceNode:
 		for i, c := range n.Content {
-			v.zeroes(c, a.key(i))
+			v.zeroes(c, append(a, i))
 		}
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key, value := n.Content[i].Value, n.Content[i+1]
-			here := a.key(key)
+			here := append(a[:len(a):cap(a)], key)
 			switch {
 			case key == "headers", key == "http_headers", key == "clear_for" && !hasKey(n, "metric"):
 			case value.Kind == yaml.ScalarNode && slices.Contains(notZero, key) && isZero(value.Value):

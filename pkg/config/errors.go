@@ -61,7 +61,7 @@ func (e Errors) inOrder() Errors {
 // Secrets in these lines are hidden.
 func (e Errors) Excerpt(source []byte) string {
 	lines := strings.Split(string(source), "\n")
-	h := newHider(source, documents(source))
+	h := newHider(source, secretsOf(source))
 	var b strings.Builder
 	for _, p := range e {
 		fmt.Fprintln(&b, p)

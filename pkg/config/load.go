@@ -38,8 +38,9 @@ func Parse(name string, text []byte) (*Config, error) {
 	if len(text) > maxFile {
 		return nil, Errors{{File: name, Message: fmt.Sprintf("file is larger than %d MiB", maxFile>>20)}}
 	}
-	c, err := decode(name, text)
-	secrets := sync.OnceValue(func() *hider { return newHider(text, documents(text)) })
+	c, root, err := decode(name, text)
+	values := secretsIn(root)
+	secrets := sync.OnceValue(func() *hider { return newHider(text, values) })
 	var all Errors
 	if errors.As(err, &all) {
 		secrets().problems(all)
@@ -48,18 +49,18 @@ func Parse(name string, text []byte) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(c.warnings) > 0 {
+	if c.quoting {
 		secrets().problems(c.warnings)
 	}
 	c.secrets = secrets
 	return c, nil
 }
 
-// documents is what can be read of a file.
-func documents(text []byte) *yaml.Node {
+// secretsOf are the secrets in what can be read of a file.
+func secretsOf(text []byte) []string {
 	root := &yaml.Node{}
 	_ = yaml.Unmarshal(text, root) // the error is said where the file is read
-	return root
+	return secretsIn(root)
 }
 
 // Warnings are things that are allowed and probably not meant.

@@ -45,10 +45,7 @@ func probeKind(f reflect.StructField) string {
 // set returns the kinds that are set, and the options of the first.
 func (p *Probe) set() (kinds []string, first ProbeOptions) {
 	v := reflect.ValueOf(p).Elem()
-	for k := range v.NumField() {
-		if v.Field(k).IsNil() {
-			continue
-		}
+	for k := p.field(0); k >= 0; k = p.field(k + 1) {
 		if kinds = append(kinds, probeKind(v.Type().Field(k))); first == nil {
 			first, _ = v.Field(k).Interface().(ProbeOptions) // TestEveryProbeKindHasItsOptions
 		}
@@ -56,18 +53,34 @@ func (p *Probe) set() (kinds []string, first ProbeOptions) {
 	return kinds, first
 }
 
+// field is the index of the first kind that is set, from one on; -1: none is.
+func (p *Probe) field(from int) int {
+	v := reflect.ValueOf(p).Elem()
+	for k := from; k < v.NumField(); k++ {
+		if !v.Field(k).IsNil() {
+			return k
+		}
+	}
+	return -1
+}
+
 // Options returns the options of the kind that is set; nil if none is.
 func (p *Probe) Options() ProbeOptions {
-	_, o := p.set()
+	k := p.field(0)
+	if k < 0 {
+		return nil
+	}
+	o, _ := reflect.ValueOf(p).Elem().Field(k).Interface().(ProbeOptions)
 	return o
 }
 
 // Kind returns health, sla, agents, http or another of ProbeKinds; empty if no kind is set.
 func (p *Probe) Kind() string {
-	if kinds, _ := p.set(); len(kinds) > 0 {
-		return kinds[0]
+	k := p.field(0)
+	if k < 0 {
+		return ""
 	}
-	return ""
+	return probeKind(reflect.TypeFor[Probe]().Field(k))
 }
 
 // Look returns what the probe shares with all others; nil if no kind is set.

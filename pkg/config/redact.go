@@ -26,6 +26,9 @@ var (
 // secretKey reports whether a value under this key is taken for a secret: api_key,
 // routing_key, apiKey, X-Auth-Token, but not password_file, existingSecret.
 func secretKey(key string) bool {
+	if !mentionsSecret(key) {
+		return false
+	}
 	words := strings.FieldsFunc(strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return r
@@ -37,6 +40,17 @@ func secretKey(key string) bool {
 	}
 	return is(secretWords) && !is(plainWords)
 }
+
+// mentionsSecret reports whether a text may have one of secretWords in it: most have none,
+// and that is known fast.
+func mentionsSecret(text string) bool {
+	text = strings.ToLower(text)
+	return slices.ContainsFunc(secretStems, func(stem string) bool { return strings.Contains(text, stem) })
+}
+
+// secretStems are parts of all secretWords.
+var secretStems = []string{"key", "token", "secret", "pass", "pwd", "credential", "authorization", "bearer", "cookie",
+	"dsn"}
 
 var camel = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 
@@ -81,16 +95,15 @@ type hider struct {
 // maxSecrets bounds how many secrets a text is searched for.
 const maxSecrets = 10_000
 
-// newHider reads the text of a file, and root, as far as it is YAML.
-func newHider(text []byte, root *yaml.Node) *hider {
-	h := &hider{lines: strings.Split(string(text), "\n")}
+// newHider reads the text of a file; values are those that secretsIn found in it.
+func newHider(text []byte, values []string) *hider {
+	h := &hider{lines: strings.Split(string(text), "\n"), values: slices.Clone(values)}
 	h.keyed = secretSpans(h.lines)
 	for i, line := range h.lines {
 		for _, s := range h.keyed[i] {
 			h.learn(strings.Trim(strings.TrimSpace(line[s.from:s.to]), `"'`))
 		}
 	}
-	h.walk(root, false, map[*yaml.Node]bool{})
 	slices.SortFunc(h.values, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	if h.values = slices.Compact(h.values); len(h.values) > maxSecrets {
 		h.values, h.many = nil, true
@@ -120,12 +133,14 @@ func (h *hider) learn(value string) {
 	}
 }
 
-// walk learns the values under secret keys, also those that an alias stands for.
-func (h *hider) walk(n *yaml.Node, secret bool, seen map[*yaml.Node]bool) {
-	if n == nil || seen[n] && !secret {
-		return
-	}
-	seen[n] = true
+// secretsIn are the values under secret keys, also those that an alias stands for.
+func secretsIn(root *yaml.Node) []string {
+	h := &hider{}
+	h.walk(root, false)
+	return h.values
+}
+
+func (h *hider) walk(n *yaml.Node, secret bool) {
 	switch n.Kind {
 	case yaml.ScalarNode:
 		if secret {
@@ -138,11 +153,11 @@ func (h *hider) walk(n *yaml.Node, secret bool, seen map[*yaml.Node]bool) {
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key := n.Content[i].Value
-			h.walk(n.Content[i+1], secretKey(key) && !nested(key, n.Content[i+1]) || secret && !plainKey(key), seen)
+			h.walk(n.Content[i+1], secretKey(key) && !nested(key, n.Content[i+1]) || secret && !plainKey(key))
 		}
 	default:
 		for _, c := range n.Content {
-			h.walk(c, secret, seen)
+			h.walk(c, secret)
 		}
 	}
 }
@@ -228,7 +243,7 @@ func (c *Config) HideIn(err error) error { return hide(err, c.Hide) }
 // HideIn replaces the secrets that stand in another file of YAML, such as the manifest
 // of a Job, in an error that may quote it.
 func HideIn(file []byte, err error) error {
-	return hide(err, func(text string) string { return newHider(file, documents(file)).text(text) })
+	return hide(err, func(text string) string { return newHider(file, secretsOf(file)).text(text) })
 }
 
 func hide(err error, in func(string) string) error {

@@ -132,7 +132,7 @@ func TestAPartOfASecretIsNotQuotedAtItsPlace_S19(t *testing.T) {
 		{Path: "a.tokens[3]", Message: "not a number: `hunter`"},
 		{Line: 1, Column: 25, Path: "a.b", Message: `unknown unit "x"`},
 	}
-	newHider(text, documents(text)).problems(all)
+	newHider(text, secretsOf(text)).problems(all)
 	for i, want := range []string{`unknown unit "<hidden>" in duration "<hidden>"`,
 		`unknown unit "<hidden>" in duration "<hidden>"`, `not a number: "<hidden>"`, `unknown unit "x"`} {
 		if all[i].Message != want {
@@ -192,14 +192,14 @@ func TestKeysOfOrdinaryMeaningAreShown_S19(t *testing.T) {
 		"reply_to: somebody@example.com",
 		"text: basic auth is wanted",
 	} {
-		h := newHider([]byte(line), documents([]byte(line)))
+		h := newHider([]byte(line), secretsOf([]byte(line)))
 		if got := apply(line, h.spans(1)); got != line {
 			t.Errorf("%s is shown as %s", line, got)
 		}
 	}
 	text := "receivers:\n  slack:\n    authorization:\n      type: Bearer\n      credentials_file: /c\n    " +
 		"secret:\n      key_file: /k\n    token_file:\n      /t\n"
-	h := newHider([]byte(text), documents([]byte(text)))
+	h := newHider([]byte(text), secretsOf([]byte(text)))
 	for i, line := range strings.Split(text, "\n") {
 		if got := apply(line, h.spans(i+1)); got != line {
 			t.Errorf("%s is shown as %s", line, got)

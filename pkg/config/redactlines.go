@@ -142,6 +142,9 @@ func (s *lineScanner) keys(line string, from int) (all []span) {
 	if strings.TrimSpace(line) != "" {
 		s.named = false
 	}
+	if !named && !mentionsSecret(line[from:]) {
+		return nil
+	}
 	depth, counted := 0, 0 // of brackets that are open before counted
 	for from <= len(line) {
 		m := keyShape.FindStringSubmatchIndex(line[from:])

@@ -85,6 +85,7 @@ type Config struct {
 	RuleTexts []RuleText `yaml:"-"`
 
 	warnings []Problem
+	quoting  bool          // the warnings quote the file
 	secrets  func() *hider // what the file has that must not be shown; see Hide
 }
 

@@ -25,12 +25,13 @@ type validator struct {
 	undecoded undecoded
 	problems  Errors
 	warnings  []Problem
+	quoting   bool // warnings quote the file
 }
 
 // at is a place in the document: keys and indexes.
 type at []any
 
-func (a at) key(k any) at { return append(slices.Clone(a), k) }
+func (a at) key(k any) at { return append(a[:len(a):len(a)], k) }
 
 func (a at) String() string {
 	var b strings.Builder
@@ -105,10 +106,12 @@ func (v *validator) fail(a at, format string, args ...any) {
 }
 
 // warn adds a doubt that the log of the daemon shows, too; lint is its name in
-// `watchdog check`, which says it by that name only.
+// `watchdog check`, which says it by that name only. To find the secrets of a large file
+// takes time, so it is noted whether anything but a severity is quoted.
 func (v *validator) warn(a at, lint, format string, args ...any) {
 	p := v.problem(a, format, args...)
 	p.Lint = lint
+	v.quoting = v.quoting || slices.ContainsFunc(args, func(x any) bool { _, known := x.(incident.Severity); return !known })
 	v.warnings = append(v.warnings, p)
 }
 

@@ -40,6 +40,7 @@ type Policy struct {
 	ladders map[string][]incident.Rung // by threshold
 	routes  [][]incident.Rung          // by route
 	damping map[string]time.Duration   // by target: how long its probes keep reporting bad after recovery
+	slowest time.Duration              // interval of the probes
 	zero    map[string]bool            // thresholds about workloads scaled to zero
 	named   map[string]bool            // alerts of rule files and objectives
 	jobs    map[string]json.RawMessage
@@ -66,8 +67,8 @@ func (p *Policy) With(l Live) *Policy {
 
 // New builds the policy of a configuration, or returns everything that is wrong with it.
 func New(cfg *config.Config) (*Policy, error) {
-	p := &Policy{cfg: cfg, ladders: map[string][]incident.Rung{}, damping: dampings(cfg), named: map[string]bool{},
-		zero: map[string]bool{}, jobs: map[string]json.RawMessage{}}
+	p := &Policy{cfg: cfg, ladders: map[string][]incident.Rung{}, damping: dampings(cfg), slowest: slowest(cfg),
+		named: map[string]bool{}, zero: map[string]bool{}, jobs: map[string]json.RawMessage{}}
 	return p, cfg.HideIn(errors.Join(p.readJobs(), p.makeResponse(), p.makeRules(), p.readGroups(), p.makeSLOs()))
 }
 
@@ -148,8 +149,12 @@ func whoScaled(looks []probes.Status) string {
 
 func (p *Policy) makeRules() error {
 	var errs []error
+	all := make([]string, len(p.cfg.Targets))
+	for i := range p.cfg.Targets {
+		all[i] = p.cfg.Targets[i].Name
+	}
 	for _, t := range p.cfg.Thresholds {
-		r, err := rule(t, p.cfg)
+		r, err := p.rule(t, all)
 		if err == nil {
 			err = rules.Check(r)
 		}
@@ -164,17 +169,15 @@ func (p *Policy) makeRules() error {
 	return errors.Join(errs...)
 }
 
-// rule turns a threshold of the file into a rule.
-func rule(t config.Threshold, cfg *config.Config) (rules.Threshold, error) {
+// rule turns a threshold of the file into a rule. all are the names of all targets.
+func (p *Policy) rule(t config.Threshold, all []string) (rules.Threshold, error) {
 	r := rules.Threshold{
 		Name: t.Name, Severity: string(t.Severity), Expr: t.Expr, Window: time.Duration(t.Window), Source: t.Source,
 		For: time.Duration(t.For), ClearFor: time.Duration(t.ClearFor), Targets: t.Targets,
-		Staleness: staleness(cfg, t.Source),
+		Staleness: p.staleness(t.Source),
 	}
 	if len(r.Targets) == 0 {
-		for _, target := range cfg.Targets {
-			r.Targets = append(r.Targets, target.Name)
-		}
+		r.Targets = all
 	}
 	bound, clear := t.Above, t.ClearBelow
 	if r.Above = t.Above != nil; !r.Above {
@@ -206,20 +209,25 @@ func rule(t config.Threshold, cfg *config.Config) (rules.Threshold, error) {
 
 // staleness is how old a sample may be. For watchdog's own samples it is three intervals
 // of the slowest probe. For a server it is configured, because its scrape interval is its own.
-func staleness(cfg *config.Config, source string) time.Duration {
-	if source == rules.Prometheus {
-		if cfg.Prometheus == nil {
-			return 0
-		}
-		return time.Duration(cfg.Prometheus.Staleness)
+func (p *Policy) staleness(source string) time.Duration {
+	if source != rules.Prometheus {
+		return 3 * p.slowest
 	}
-	slowest := 15 * time.Second
-	for _, t := range cfg.Targets {
-		for _, p := range t.Probes {
-			slowest = max(slowest, time.Duration(p.Look().Interval))
+	if p.cfg.Prometheus == nil {
+		return 0
+	}
+	return time.Duration(p.cfg.Prometheus.Staleness)
+}
+
+// slowest is the longest interval of a probe, and at least the usual one.
+func slowest(cfg *config.Config) time.Duration {
+	longest := 15 * time.Second
+	for i := range cfg.Targets {
+		for k := range cfg.Targets[i].Probes {
+			longest = max(longest, time.Duration(cfg.Targets[i].Probes[k].Look().Interval))
 		}
 	}
-	return 3 * slowest
+	return longest
 }
 
 // ladder turns the file's rungs into the core's.

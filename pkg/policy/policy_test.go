@@ -94,3 +94,21 @@ func TestTwoProbesAreOneSourceAndTheApplicationsWordIsAnother_INV11(t *testing.T
 		t.Errorf("the unknown counts as known: %+v", got)
 	}
 }
+
+// Thousands of targets are not listed once more for each rule.
+func TestRulesOfAllTargetsShareTheirNames(t *testing.T) {
+	c, err := config.Parse("x.yaml", []byte("targets: [{name: b, namespace: shop, workload: deployment/b}, "+
+		"{name: a, namespace: shop, workload: deployment/a}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range p.Rules {
+		if len(r.Targets) != 2 || &r.Targets[0] != &p.Rules[0].Targets[0] {
+			t.Errorf("%s has its own list of targets: %v", r.Name, r.Targets)
+		}
+	}
+}

@@ -21,7 +21,7 @@ func (p *Policy) readGroups() error {
 			continue
 		}
 		for k := range groups {
-			groups[k].Staleness = max(minStaleness, staleness(p.cfg, groups[k].Source))
+			groups[k].Staleness = max(minStaleness, p.staleness(groups[k].Source))
 		}
 		p.Groups = append(p.Groups, groups...)
 	}

@@ -84,7 +84,7 @@ const (
 // once.
 func FromConfig(target *config.Target, deps Deps) ([]Entry, error) {
 	var (
-		entries []Entry
+		entries = make([]Entry, 0, len(target.Probes)+1)
 		errs    []error
 		names   = map[string]bool{}
 	)

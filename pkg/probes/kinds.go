@@ -37,25 +37,24 @@ type Kind struct {
 // Kinds returns every way of looking over the network: the one table that the
 // configuration, `watchdog check`, the simulator and the documents follow.
 // internal/house walks it and says what is missing where.
-func Kinds() []Kind {
-	return []Kind{
-		{Name: "health", Help: "reads the health document: status, checks, version", Source: SourceProbe,
-			Writes: []string{"watchdog_health_", "watchdog_dependency_"}, make: makes(NewHealth)},
-		{Name: "sla", Help: "reads the service level that the application reports", Source: SourceApp,
-			Writes: []string{"watchdog_sla_"}, make: makes(NewSLA)},
-		{Name: "agents", Help: "reads the number of active agents", Source: SourceApp,
-			Writes: []string{"watchdog_agents_"}, make: makes(NewAgents)},
-		{Name: "http", Help: "sends an HTTP request; checks status and duration", Source: SourceProbe,
-			make: makes(NewHTTP)},
-		{Name: "tcp", Help: "opens a connection and closes it", Source: SourceProbe, make: makes(NewTCP)},
-	}
+func Kinds() []Kind { return slices.Clone(kinds) }
+
+var kinds = []Kind{
+	{Name: "health", Help: "reads the health document: status, checks, version", Source: SourceProbe,
+		Writes: []string{"watchdog_health_", "watchdog_dependency_"}, make: makes(NewHealth)},
+	{Name: "sla", Help: "reads the service level that the application reports", Source: SourceApp,
+		Writes: []string{"watchdog_sla_"}, make: makes(NewSLA)},
+	{Name: "agents", Help: "reads the number of active agents", Source: SourceApp,
+		Writes: []string{"watchdog_agents_"}, make: makes(NewAgents)},
+	{Name: "http", Help: "sends an HTTP request; checks status and duration", Source: SourceProbe,
+		make: makes(NewHTTP)},
+	{Name: "tcp", Help: "opens a connection and closes it", Source: SourceProbe, make: makes(NewTCP)},
 }
 
 // KindOf returns the row of a kind; false: there is none.
 func KindOf(name string) (Kind, bool) {
-	all := Kinds()
-	if k := slices.IndexFunc(all, func(k Kind) bool { return k.Name == name }); k >= 0 {
-		return all[k], true
+	if k := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == name }); k >= 0 {
+		return kinds[k], true
 	}
 	return Kind{}, false
 }

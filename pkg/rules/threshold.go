@@ -21,6 +21,9 @@ const (
 // defaultStaleness is a rule's freshness limit unless it says otherwise.
 const defaultStaleness = 2 * time.Minute
 
+// defaultWindow is a rule's window unless it says otherwise.
+const defaultWindow = 5 * time.Minute
+
 // maxRuleTargets bounds the targets of one rule.
 const maxRuleTargets = 100_000
 
@@ -86,15 +89,27 @@ func (r Threshold) withDefaults() Threshold {
 	if r.Source == "" {
 		r.Source = Local
 	}
-	if r.Window <= 0 {
-		r.Window = 5 * time.Minute
-	}
+	r.Window = cmp.Or(max(0, r.Window), defaultWindow)
 	r.Staleness = cmp.Or(max(0, r.Staleness), stalenessOf(r.Source))
 	if r.What == "" {
 		r.What = r.Name
 	}
-	r.Targets = slices.Compact(slices.Sorted(slices.Values(r.Targets)))
+	if !sortedOnce(r.Targets) {
+		r.Targets = slices.Clone(r.Targets)
+		slices.Sort(r.Targets)
+		r.Targets = slices.Compact(r.Targets)
+	}
 	return r
+}
+
+// sortedOnce reports whether names are sorted and all different.
+func sortedOnce(names []string) bool {
+	for i := 1; i < len(names); i++ {
+		if names[i-1] >= names[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // check returns everything that is wrong with the rule's plain fields.
@@ -125,7 +140,10 @@ func (r Threshold) check() error {
 }
 
 // Text is the rule's expression with its window in it.
-func (r Threshold) Text() string { return r.withDefaults().expand(r.Expr) }
+func (r Threshold) Text() string {
+	r.Window = cmp.Or(max(0, r.Window), defaultWindow)
+	return r.expand(r.Expr)
+}
 
 // expand replaces $window in expr.
 func (r Threshold) expand(expr string) string {
