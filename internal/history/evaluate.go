@@ -54,6 +54,11 @@ func evaluateRows(ctx context.Context, raw promstorage.Queryable, expr string, g
 	if err != nil {
 		return nil, err
 	}
+	return evaluateTree(ctx, raw, tree, g)
+}
+
+// evaluateTree is evaluateRows for what is parsed already. It does not change the tree.
+func evaluateTree(ctx context.Context, raw promstorage.Queryable, tree parser.Expr, g grid) ([]row, error) {
 	e := &rowEvaluator{ctx: ctx, raw: raw, grid: g}
 	v, err := e.eval(tree)
 	if err != nil {
@@ -218,10 +223,11 @@ func (e *rowEvaluator) samples(matchers []*labels.Matcher, offset, before int64)
 	set := q.Select(e.ctx, false, &promstorage.SelectHints{Start: mint, End: maxt, Step: e.step}, matchers...)
 	var all []series
 	var it chunkenc.Iterator
+	usual := 0 // most series have as many samples as the one before
 	for set.Next() {
 		x := set.At()
 		it = x.Iterator(it)
-		s := series{labels: x.Labels()}
+		s := series{labels: x.Labels(), at: make([]int64, 0, usual), values: make([]float64, 0, usual)}
 		for kind := it.Next(); kind != chunkenc.ValNone; kind = it.Next() {
 			if kind != chunkenc.ValFloat {
 				return nil, errOther
@@ -236,6 +242,7 @@ func (e *rowEvaluator) samples(matchers []*labels.Matcher, offset, before int64)
 		if err := it.Err(); err != nil {
 			return nil, err
 		}
+		usual = len(s.at)
 		all = append(all, s)
 	}
 	if err := set.Err(); err != nil {
@@ -373,6 +380,8 @@ func (e *rowEvaluator) binary(x *parser.BinaryExpr) (vector, error) {
 	}
 	do, keeps := arithmetic[x.Op], comparisons[x.Op]
 	switch {
+	case x.Op == parser.LOR && !l.scalar && !r.scalar:
+		return e.either(x.VectorMatching, l, r)
 	case do == nil && keeps == nil:
 		return vector{}, errOther
 	case l.scalar && r.scalar && do != nil:
@@ -450,20 +459,7 @@ func (e *rowEvaluator) matched(x *parser.BinaryExpr, l, r vector, do func(a, b f
 	if m.Card != parser.CardOneToOne || m.FillValues.LHS != nil || m.FillValues.RHS != nil || len(m.Include) > 0 {
 		return vector{}, errOther
 	}
-	names := slices.Clone(m.MatchingLabels)
-	if !m.On {
-		names = append(names, model.MetricNameLabel)
-	}
-	slices.Sort(names)
-	var buf []byte
-	key := func(l labels.Labels) string {
-		if m.On {
-			buf = l.BytesWithLabels(buf, names...)
-		} else {
-			buf = l.BytesWithoutLabels(buf, names...)
-		}
-		return string(buf)
-	}
+	key := keyOf(m)
 	right := make(map[string]int, len(r.rows))
 	for i := range r.rows {
 		k := key(r.rows[i].Labels)
@@ -501,6 +497,60 @@ func (e *rowEvaluator) matched(x *parser.BinaryExpr, l, r vector, do func(a, b f
 		out.rows = append(out.rows, o)
 	}
 	return distinct(out)
+}
+
+// either has all of l, and of r what l has nothing alike to at that moment.
+func (e *rowEvaluator) either(m *parser.VectorMatching, l, r vector) (vector, error) {
+	key := keyOf(m)
+	alike, same := map[string][]int{}, map[uint64]int{}
+	for i := range l.rows {
+		k := key(l.rows[i].Labels)
+		alike[k] = append(alike[k], i)
+		same[l.rows[i].Labels.Hash()] = i
+	}
+	given := make([][]float64, len(l.rows)) // l as it is, as rows of the same labels are filled
+	for i := range l.rows {
+		given[i] = slices.Clone(l.rows[i].Values)
+	}
+	for j := range r.rows {
+		o := r.rows[j]
+		i, merges := same[o.Labels.Hash()]
+		into := o.Values
+		if merges {
+			into = l.rows[i].Values
+		}
+		for k, v := range o.Values {
+			taken := slices.ContainsFunc(alike[key(o.Labels)], func(i int) bool { return !isNone(given[i][k]) })
+			switch {
+			case !taken:
+				into[k] = v
+			case !merges:
+				into[k] = none
+			}
+		}
+		if !merges && slices.ContainsFunc(into, func(v float64) bool { return !isNone(v) }) {
+			l.rows = append(l.rows, o)
+		}
+	}
+	return distinct(l)
+}
+
+// keyOf tells by labels which rows of two sides are alike.
+func keyOf(m *parser.VectorMatching) func(labels.Labels) string {
+	names := slices.Clone(m.MatchingLabels)
+	if !m.On {
+		names = append(names, model.MetricNameLabel)
+	}
+	slices.Sort(names)
+	var buf []byte
+	return func(l labels.Labels) string {
+		if m.On {
+			buf = l.BytesWithLabels(buf, names...)
+		} else {
+			buf = l.BytesWithoutLabels(buf, names...)
+		}
+		return string(buf)
+	}
 }
 
 func matchedLabels(l labels.Labels, m *parser.VectorMatching, unname bool) labels.Labels {

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -64,6 +65,8 @@ var usual = []string{
 	"sum by (target) (rate(c_total[4m])) / sum by (target) (rate(c_total[2m]))",
 	"avg by (target) (avg_over_time(m[3m])) > 0.5", "m / ignoring (pod) group_left sum by (target) (m)",
 	"max by (target) (m) < bool min by (target) (c_total)",
+	"m or c_total", `m{pod="p0"} or on (target) m`, "m or m offset 5m", "(sum by (target) (m) > 0) or sum by (target) (m)",
+	"(min by (target) (m) or min by (target) (c_total)) * on (target) max by (target) (m)", "m > 0 or ignoring (pod) c_total",
 	"(sum by (target) (m) >= bool 2) * on (target) sum by (target) (m offset 1m)",
 }
 
@@ -74,6 +77,9 @@ func TestRowsAreTheEngines(t *testing.T) {
 	own := map[string]int{}
 	for world := range 6 {
 		s := From("wild", wild(dice, 3*time.Hour))
+		instant := Instant(s.Raw, func(_ context.Context, expr string, _ time.Time) ([]promql.Point, error) {
+			return nil, fmt.Errorf("%s was left to the engine", expr)
+		})
 		for _, q := range append(questions, usual...) {
 			start := t0.Add(time.Duration(dice.IntN(3600*1000)) * time.Millisecond)
 			if world%2 == 0 {
@@ -96,6 +102,10 @@ func TestRowsAreTheEngines(t *testing.T) {
 			for range 5 {
 				k := dice.IntN(g.n)
 				alone, err := s.Query(t.Context(), q, start.Add(time.Duration(k)*step))
+				again, failed := instant(t.Context(), q, start.Add(time.Duration(k)*step))
+				if a, b := text(again, failed), text(alone, err); a != b {
+					t.Fatalf("%s at step %d:\n%s\nat once\n%s", q, k, a, b)
+				}
 				if a, b := text((&promql.Page{Rows: got}).Points(k), nil), text(alone, err); a != b {
 					t.Fatalf("%s at step %d:\n%s\nalone\n%s", q, k, a, b)
 				}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/common/model"
 
+	"watchdog.io/watchdog/internal/history"
 	"watchdog.io/watchdog/pkg/engine"
 	"watchdog.io/watchdog/pkg/incident"
 	"watchdog.io/watchdog/pkg/probes"
@@ -41,7 +42,7 @@ func newLens(w *World, r *replica) *lens {
 	own := w.scenario.Policy.Own
 	l := &lens{w: w, r: r, own: own, looks: map[string][]*sampler{}, views: map[string]engine.Snapshot{}}
 	l.store = storage.New(storage.Options{Now: r.now, Retention: own.Retention})
-	l.ask = promql.NewLocal(l.store, promql.LocalOptions{})
+	l.ask = history.Instant(l.store, promql.NewLocal(l.store, promql.LocalOptions{}))
 	l.rules = newRules(rules.Options{Local: l.ask, Interval: own.Interval, Now: r.now},
 		rules.Config{Thresholds: own.Rules})
 	for _, a := range w.apps {
