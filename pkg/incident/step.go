@@ -186,11 +186,27 @@ func (s *step) share(what string) {
 	s.i.HeldSince = time.Time{}
 }
 
+// indexOf is where the alert of a rule is, or -1. It is looked for from a place on, at which
+// it is if alerts come in the same order each time.
+func indexOf(all []Alert, rule string, from int) int {
+	for n := range all {
+		k := (from + n) % len(all)
+		if all[k].Rule == rule {
+			return k
+		}
+	}
+	return -1
+}
+
 // merge takes over what the rules say now and keeps how far each ladder has been
 // worked. A removed rule no longer fires, which is recorded.
 func (s *step) merge(now []Alert) {
+	last := -1
 	for _, a := range now {
-		k := slices.IndexFunc(s.i.Alerts, func(o Alert) bool { return o.Rule == a.Rule })
+		k := indexOf(s.i.Alerts, a.Rule, last+1)
+		if k >= 0 {
+			last = k
+		}
 		if k < 0 {
 			if a.Firing {
 				a.Was, a.Recent = a.Reason, rising(a)
@@ -253,10 +269,9 @@ func (s *step) merge(now []Alert) {
 		}
 		s.silenced(a, old.Silenced)
 	}
-	for k, a := range s.i.Alerts {
-		if a.Firing && !slices.ContainsFunc(now, func(n Alert) bool { return n.Rule == a.Rule }) {
-			s.i.Alerts[k].Firing, s.i.Alerts[k].Verdict, s.i.Alerts[k].Reason = false, NoData,
-				"the rule was removed from the configuration"
+	for k := range s.i.Alerts {
+		if a := &s.i.Alerts[k]; a.Firing && indexOf(now, a.Rule, 0) < 0 {
+			a.Firing, a.Verdict, a.Reason = false, NoData, "the rule was removed from the configuration"
 			s.noteRule(KindRemoved, a.Rule, fmt.Sprintf("%s was removed from the configuration", a.Rule))
 		}
 	}

@@ -73,3 +73,44 @@ func firstAnswer(p *promql.Page, i int, c *promql.Condition, from, limit int) in
 	}
 	return limit
 }
+
+// page is the page that knows the answer to a question, and at which step; nil: none does.
+func (q *question) page(expr string) (*promql.Page, int) {
+	if q.pages == nil {
+		return nil, 0
+	}
+	at := q.at.Add(-q.offset)
+	page, condition := q.pages(q.source, expr, at)
+	if page == nil || condition != nil {
+		return nil, 0
+	}
+	k, ok := page.Index(at)
+	if !ok {
+		return nil, 0
+	}
+	return page, k
+}
+
+// pageTargets are the targets of the rows of a page.
+type pageTargets struct {
+	page    *promql.Page
+	targets []string
+}
+
+// targetsOn says of which target each row of a page is. All moments of a page have the same
+// rows, so it finds that out once. Pages are for who evaluates by one goroutine.
+func (r *ruleState) targetsOn(page *promql.Page, q *question, expr string) []string {
+	known := r.seenOf[expr]
+	if known.page == page {
+		return known.targets
+	}
+	known = pageTargets{page, make([]string, len(page.Rows))}
+	for i := range page.Rows {
+		known.targets[i], _ = r.targetOf(q, page.Rows[i].Labels)
+	}
+	if r.seenOf == nil {
+		r.seenOf = map[string]pageTargets{}
+	}
+	r.seenOf[expr] = known
+	return known.targets
+}

@@ -52,7 +52,8 @@ type ruleState struct {
 	alerts   map[string]Alert    // by target: what the engine is shown, the ended ones too
 	recorded map[uint64]labels.Labels
 	counted  counted
-	silence  silence // as far as it is known
+	silence  silence                // as far as it is known
+	seenOf   map[string]pageTargets // by question about the newest samples
 	err      error
 	failing  time.Time // of the first evaluation in a row that failed
 	at       time.Time
@@ -87,6 +88,8 @@ type question struct {
 	target TargetFunc
 	limit  time.Duration // the greatest age of a sample that may lead to an action
 	expand expander
+	source string
+	pages  PageFunc // nil: no answers are known ahead
 }
 
 func (q *question) query(expr string) ([]promql.Point, error) {
@@ -233,15 +236,7 @@ func (r *ruleState) fresh(q *question, now map[uint64]Instance) {
 		wanted[a.Target] = true
 	}
 	for _, sel := range r.needed {
-		points, err := q.query("max by (" + targetLabels + ") (timestamp(" + sel + "))")
-		newest, any := make(map[string]float64, len(wanted)), math.Inf(-1)
-		for _, p := range points {
-			any = max(any, p.Value)
-			t, _ := r.targetOf(q, p.Labels)
-			if old, ok := newest[t]; wanted[t] && (!ok || p.Value > old) {
-				newest[t] = p.Value
-			}
-		}
+		newest, any, err := r.newest(q, sel, wanted)
 		for id, a := range now {
 			if a.Verdict != Breach {
 				continue
@@ -265,6 +260,34 @@ func (r *ruleState) fresh(q *question, now map[uint64]Instance) {
 			now[id] = a
 		}
 	}
+}
+
+// newest returns when the newest samples of a selector are from, of the targets that are
+// wanted and of any.
+func (r *ruleState) newest(q *question, sel string, wanted map[string]bool) (newest map[string]float64, any float64,
+	err error) {
+	newest, any = make(map[string]float64, len(wanted)), math.Inf(-1)
+	add := func(target string, at float64) {
+		any = max(any, at)
+		if old, ok := newest[target]; wanted[target] && (!ok || at > old) {
+			newest[target] = at
+		}
+	}
+	expr := "max by (" + targetLabels + ") (timestamp(" + sel + "))"
+	if page, k := q.page(expr); page != nil {
+		for i, t := range r.targetsOn(page, q, expr) {
+			if v := page.Rows[i].Values[k]; !promql.IsNone(v) {
+				add(t, v)
+			}
+		}
+		return newest, any, nil
+	}
+	points, err := q.query(expr)
+	for _, p := range points {
+		t, _ := r.targetOf(q, p.Labels)
+		add(t, p.Value)
+	}
+	return newest, any, err
 }
 
 // adopt returns the alerts as they were before this evaluation, those brought

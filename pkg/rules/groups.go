@@ -298,6 +298,7 @@ func (m *Manager) question(ctx context.Context, s *Group, r *ruleState, at time.
 	return &question{
 		ctx: ctx, ask: ask, at: at, offset: s.QueryOffset, target: m.o.Target,
 		limit:  cmp.Or(s.Staleness, m.o.Staleness, stalenessOf(s.Source)),
+		source: s.Source, pages: m.o.Pages,
 		expand: expander{ctx: ctx, rule: r.Alert, at: at, ask: ask, url: m.url, external: m.o.ExternalLabels},
 	}
 }

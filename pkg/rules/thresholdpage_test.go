@@ -191,3 +191,77 @@ func spelledOut(s State) State {
 	s.well.same, s.well.values = 0, &all
 	return s
 }
+
+// How old the samples behind an alert of a group are is known from pages as it is from answers,
+// and nothing is asked for what a page knows.
+func TestTheNewestSamplesOfGroupsAreReadFromPages(t *testing.T) {
+	const pages, length = 3, 20
+	const value, newest = "load > 0.9", "max by (%s) (timestamp(load))"
+	times := fmt.Sprintf(newest, targetLabels)
+	f := &foreseen{start: start, length: length, rows: map[string][]promql.Row{}, pages: map[string]*promql.Page{},
+		broken: func(time.Time) bool { return false }}
+	for k := range 4 {
+		load := promql.Row{Labels: labels.FromStrings("target", fmt.Sprint("app", k)), Values: make([]float64, pages*length)}
+		at := promql.Row{Labels: load.Labels, Values: make([]float64, pages*length)}
+		for i := range load.Values {
+			load.Values[i], at.Values[i] = promql.None, float64(start.Add(time.Duration(i)*every).UnixMilli())/1000
+			if i%(7+k) > 1 {
+				load.Values[i] = 1
+			}
+			switch {
+			case i%length > 10+k:
+				at.Values[i] -= float64(200 * k) // more and more of them are too old
+			case i%13 == k:
+				at.Values[i] = promql.None
+			}
+		}
+		f.rows[value] = append(f.rows[value], load)
+		f.rows[times] = append(f.rows[times], at)
+	}
+	now, verdicts := start, map[Verdict]int{}
+	var managers [2]*Manager
+	for i := range managers {
+		o := Options{Remote: f.ask, Now: func() time.Time { return now }, Interval: every,
+			Target: func(l labels.Labels) (string, bool) { return l.Get("target"), true }}
+		if i == 0 {
+			o.Pages = func(source, expr string, at time.Time) (*promql.Page, *promql.Condition) {
+				if expr != times {
+					return nil, nil
+				}
+				return f.page(source, expr, at)
+			}
+			o.Remote = func(ctx context.Context, expr string, at time.Time) ([]promql.Point, error) {
+				if expr == times {
+					t.Errorf("%s is asked for", expr)
+				}
+				return f.ask(ctx, expr, at)
+			}
+		}
+		m, err := NewManager(o)
+		if err == nil {
+			_, err = m.Update(Config{Groups: []Group{{Name: "g", File: "g.yaml", Source: Prometheus, Interval: every,
+				Rules: []Rule{{Alert: "High", Expr: value}}}}})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		managers[i] = m
+	}
+	for i := range pages * length {
+		now = start.Add(time.Duration(i) * every)
+		var seen [2][]Alert
+		for k, m := range managers {
+			m.EvalGroups(t.Context(), now)
+			seen[k] = m.Alerts()
+		}
+		if !reflect.DeepEqual(seen[0], seen[1]) {
+			t.Fatalf("step %d: with pages\n%+v\nwithout\n%+v", i, seen[0], seen[1])
+		}
+		for _, a := range seen[0] {
+			verdicts[a.Verdict]++
+		}
+	}
+	if verdicts[Breach] == 0 || verdicts[Stale] == 0 {
+		t.Errorf("not all was seen: %v", verdicts)
+	}
+}
