@@ -60,11 +60,7 @@ func (f *cluster) showPlan(c *cobra.Command, id string) error {
 	}
 	ctx, cancel := bounded(c)
 	defer cancel()
-	all, err := list(ctx, store)
-	if err != nil {
-		return err
-	}
-	inc, err := responder.Pick(all, id)
+	inc, err := findIncident(ctx, store, id)
 	if err != nil {
 		return err
 	}

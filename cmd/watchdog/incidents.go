@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,8 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"watchdog.io/watchdog/pkg/incident"
-	"watchdog.io/watchdog/pkg/kube"
-	"watchdog.io/watchdog/pkg/responder"
 	"watchdog.io/watchdog/pkg/strutil"
 )
 
@@ -93,11 +90,13 @@ incident.`,
 		Example: "  watchdog why 01m869s2",
 		Args:    exactly(1, "one ID"),
 		RunE: func(c *cobra.Command, args []string) error {
-			all, err := f.incidents(c)
+			_, store, err := f.store()
 			if err != nil {
 				return err
 			}
-			inc, err := responder.Pick(all, args[0])
+			ctx, cancel := bounded(c)
+			defer cancel()
+			inc, err := findIncident(ctx, store, args[0])
 			if err != nil {
 				return err
 			}
@@ -106,48 +105,18 @@ incident.`,
 					"plan": inc.Considered, "answers": inc.Answers, "attempts": inc.Attempts,
 					"pageReason": inc.PageReason})
 			}
+			var all []incident.Incident
+			if frozenWith(inc) {
+				if all, err = listed(ctx, store, brief); err != nil {
+					return err
+				}
+			}
 			return why(c.OutOrStdout(), inc, all...)
 		},
 	}
 	f.register(c)
 	f.registerOutput(c)
 	return c
-}
-
-func (f *cluster) incidents(c *cobra.Command) ([]incident.Incident, error) {
-	_, store, err := f.store()
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := bounded(c)
-	defer cancel()
-	return list(ctx, store)
-}
-
-func list(ctx context.Context, store *kube.Store) ([]incident.Incident, error) {
-	return listed(ctx, store, func(i incident.Incident) incident.Incident { return i })
-}
-
-// listed lists the incidents, newest first, and keeps of each what kept returns.
-func listed(ctx context.Context, store *kube.Store,
-	kept func(incident.Incident) incident.Incident) ([]incident.Incident, error) {
-	all := []incident.Incident{}
-	if err := store.EachIncident(ctx, func(s incident.Stored) error {
-		all = append(all, kept(s.Incident))
-		return nil
-	}); err != nil {
-		return nil, err
-	}
-	newestFirst(all)
-	return all, nil
-}
-
-func (f *cluster) incident(c *cobra.Command, id string) (incident.Incident, error) {
-	all, err := f.incidents(c)
-	if err != nil {
-		return incident.Incident{}, err
-	}
-	return responder.Pick(all, id)
 }
 
 // What --output and --format take.
@@ -396,10 +365,13 @@ func age(d time.Duration) string {
 	return fmt.Sprintf("%dd%02dh", int(d.Hours())/24, int(d.Hours())%24)
 }
 
+// frozenWith reports whether the incident waits for the end of a wider problem, which is an incident of its own.
+func frozenWith(i incident.Incident) bool { return i.Phase == incident.Frozen && i.Shared }
+
 // heldBy returns why watchdog considers no action for an incident if the cause is a wider
 // problem, tracked in a separate incident; otherwise it returns "".
 func heldBy(i incident.Incident, all []incident.Incident) string {
-	if i.Phase != incident.Frozen || !i.Shared {
+	if !frozenWith(i) {
 		return ""
 	}
 	for _, o := range all {

@@ -28,11 +28,7 @@ func reviewed(ctx context.Context, client *kube.Client, store *kube.Store, word,
 	fail := func(err error) (incident.Incident, review.Review, string, error) {
 		return incident.Incident{}, review.Review{}, "", err
 	}
-	all, err := list(ctx, store)
-	if err != nil {
-		return fail(err)
-	}
-	inc, err := responder.Pick(all, word)
+	inc, err := findIncident(ctx, store, word)
 	if err != nil {
 		return fail(err)
 	}
@@ -180,12 +176,11 @@ unique prefix of the incident's ID.`,
 // keptReview finds what is kept of a review, also of an incident that is deleted by now.
 func keptReview(ctx context.Context, store *kube.Store, word string) (string, *review.Kept, string, error) {
 	id := word
-	all, err := list(ctx, store)
-	if err != nil {
-		return "", nil, "", err
-	}
-	if inc, err := responder.Pick(all, word); err == nil {
+	switch inc, err := findIncident(ctx, store, word); {
+	case err == nil:
 		id = inc.ID
+	case !errors.As(err, new(*responder.Refused)):
+		return "", nil, "", err
 	}
 	text, version, err := store.Review(ctx, id)
 	if err != nil {

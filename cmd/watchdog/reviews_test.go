@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ type shelf struct {
 	incidents []incident.Incident
 	ledgers   map[string]map[string]any
 	version   int
+	asked     []string // the incidents that were read, "list" for all
 }
 
 func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -42,12 +44,25 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(code, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason,
 			"code": code})
 	}
+	stored := func(i incident.Incident) map[string]any {
+		return map[string]any{"apiVersion": "watchdog.io/v1alpha1", "kind": "Incident",
+			"metadata": map[string]any{"name": i.ID}, "spec": map[string]any{}, "status": i}
+	}
+	one, single := strings.CutPrefix(path, "incidents/")
 	switch {
+	case single:
+		s.asked = append(s.asked, one)
+		k := slices.IndexFunc(s.incidents, func(i incident.Incident) bool { return i.ID == one })
+		if k < 0 {
+			status(404, "NotFound")
+			return
+		}
+		answer(200, stored(s.incidents[k]))
 	case path == "incidents":
+		s.asked = append(s.asked, "list")
 		items := []any{}
 		for _, i := range s.incidents {
-			items = append(items, map[string]any{"apiVersion": "watchdog.io/v1alpha1", "kind": "Incident",
-				"metadata": map[string]any{"name": i.ID}, "spec": map[string]any{}, "status": i})
+			items = append(items, stored(i))
 		}
 		answer(200, map[string]any{"kind": "IncidentList", "apiVersion": "watchdog.io/v1alpha1",
 			"metadata": map[string]any{}, "items": items})
@@ -94,6 +109,18 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// kubeconfig is a file that leads to an API server.
+func kubeconfig(t *testing.T, url string) string {
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	text := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"x","contexts":[{"name":"x",`+
+		`"context":{"cluster":"x","user":"x"}}],"clusters":[{"name":"x","cluster":{"server":%q}}],`+
+		`"users":[{"name":"x","user":{}}]}`, url)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 func TestAReviewFromTheListToItsLastActionItem(t *testing.T) {
 	over := sample()
 	over.Phase, over.ResolvedAt = incident.Resolved, time.Now().AddDate(0, 0, -30)
@@ -108,10 +135,7 @@ func TestAReviewFromTheListToItsLastActionItem(t *testing.T) {
 		}
 		return file
 	}
-	config := write("kubeconfig",
-		fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"x","contexts":[{"name":"x",`+
-			`"context":{"cluster":"x","user":"x"}}],"clusters":[{"name":"x","cluster":{"server":%q}}],`+
-			`"users":[{"name":"x","user":{}}]}`, srv.URL))
+	config := kubeconfig(t, srv.URL)
 	half := write("half.yaml", "root_cause: an index was dropped\n")
 	full := write("full.yaml", "root_cause: an index was dropped\nimpact: 12 % of requests\naction_items:\n  - { "+
 		"what: test migrations, owner: bob, due: 2026-02-01 }\n  - { what: alert on slow queries, owner: eve, due: "+

@@ -360,6 +360,17 @@ func publish(inc incident.Incident, before incident.PublicAction, r Request,
 	return Patch{Public: p}, fmt.Sprintf("%s %s: %s", inc.ID, inc.Title(), p), nil
 }
 
+// wholeID is how long the id of an incident is.
+const wholeID = 26
+
+// WholeID reports whether a word has the form of a whole id, and returns it as it is stored: who has a
+// whole id needs to read no other incident.
+func WholeID(word string) (id string, whole bool) {
+	other := func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') }
+	id = strings.ToLower(word)
+	return id, len(id) == wholeID && !strings.ContainsFunc(id, other)
+}
+
 // Pick finds the incident that a person means: by its id, a unique beginning of
 // it, or the name of a target or workload, whose newest it then is.
 func Pick(all []incident.Incident, word string) (incident.Incident, error) {

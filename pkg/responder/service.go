@@ -281,14 +281,10 @@ func (s *Service) Why(ctx context.Context, id string) (string, error) {
 	return why(i), nil
 }
 
-// wholeID is how long the id of an incident is.
-const wholeID = 26
-
 // find returns the incident that a request names. A button and a page give the whole id:
 // then no other incident is read.
 func (s *Service) find(ctx context.Context, word string, now time.Time) (incident.Incident, error) {
-	other := func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') }
-	if id := strings.ToLower(word); len(id) == wholeID && !strings.ContainsFunc(id, other) {
+	if id, whole := WholeID(word); whole {
 		i, _, _, err := s.o.Cluster.Incident(ctx, id)
 		if !errors.Is(err, ErrNoIncident) {
 			return i, err
