@@ -31,9 +31,11 @@ const runs = 30
 //
 //	go test -tags integration -run '^$' -bench DetectionToAction -benchtime 1x ./test/e2e
 func BenchmarkDetectionToAction(b *testing.B) {
+	// The cooldown doubles with each incident on the target, up to the period of the quarantine: with one of an hour,
+	// the eighteenth incident waits for more than a minute.
 	s := benchScene(b, "latency", func(text string) string {
 		return strings.NewReplacer("for: 10s", "for: 1s", "clear_for: 5s", "clear_for: 1s", "settle: 3s",
-			"settle: 100ms", "cooldown: 30s", "cooldown: 1ms\n  quarantine: 100000/1h\n  own_change: 1ms", "interval: 1s, timeout: 1s",
+			"settle: 100ms", "cooldown: 30s", "cooldown: 1ms\n  quarantine: 100000/1s\n  own_change: 1ms", "interval: 1s, timeout: 1s",
 			"interval: 200ms, timeout: 200ms").Replace(text) +
 			"budget: { per_target: 1000/1h, per_namespace: 1000/1h, cluster: 1000/1h, min_interval: 1ms }\n"
 	})
