@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -24,7 +23,7 @@ type departed struct {
 
 type departure struct {
 	at  time.Time
-	ref metav1.OwnerReference
+	ref controllerRef
 }
 
 // watch remembers what an informer sees deleted.
@@ -41,16 +40,12 @@ func (d *departed) deleted(resource string, o any, now time.Time) {
 	if unknown, ok := o.(cache.DeletedFinalStateUnknown); ok {
 		o = unknown.Obj
 	}
-	m, ok := o.(metav1.Object)
-	if !ok {
-		return
-	}
-	if ref := metav1.GetControllerOf(m); ref != nil {
-		d.add(resource+"/"+m.GetName(), *ref, now)
+	if k, ok := keptIn(o); ok && k.controller.kind != "" {
+		d.add(resource+"/"+k.name, k.controller, now)
 	}
 }
 
-func (d *departed) add(key string, ref metav1.OwnerReference, now time.Time) {
+func (d *departed) add(key string, ref controllerRef, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.all == nil {
@@ -72,17 +67,17 @@ func (d *departed) add(key string, ref metav1.OwnerReference, now time.Time) {
 	d.all[key] = departure{now, ref}
 }
 
-// controllerOf returns whose the object was; nil if that is not known any more.
-func (d *departed) controllerOf(key string, now time.Time) *metav1.OwnerReference {
+// controllerOf returns whose the object was; empty if that is not known any more.
+func (d *departed) controllerOf(key string, now time.Time) controllerRef {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	x, known := d.all[key]
 	if !known {
-		return nil
+		return controllerRef{}
 	}
 	if now.Sub(x.at) >= departedFor {
 		delete(d.all, key)
-		return nil
+		return controllerRef{}
 	}
-	return &x.ref
+	return x.ref
 }

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -57,12 +56,12 @@ func TestTheMemoryOfDeletedPodsIsBounded_X03(t *testing.T) {
 	var d departed
 	now := time.Now()
 	for k := range 3 * maxDeparted {
-		d.add(fmt.Sprint("pods/", k), metav1.OwnerReference{Name: "x"}, now.Add(time.Duration(k)*time.Millisecond))
+		d.add(fmt.Sprint("pods/", k), controllerRef{kind: "ReplicaSet", name: "x"}, now.Add(time.Duration(k)*time.Millisecond))
 	}
 	if len(d.all) > maxDeparted {
 		t.Errorf("%d are remembered", len(d.all))
 	}
-	if d.controllerOf(fmt.Sprint("pods/", 3*maxDeparted-1), now) == nil {
+	if d.controllerOf(fmt.Sprint("pods/", 3*maxDeparted-1), now).kind == "" {
 		t.Error("the last one is forgotten")
 	}
 }

@@ -14,26 +14,54 @@ func (r *Reader) endpoints(ctx context.Context, namespace, service string) (int,
 	if err != nil {
 		return 0, explain(request{"list", "endpointslices.discovery.k8s.io", namespace, ""}, err)
 	}
-	slicesOf := make([]*discoveryv1.EndpointSlice, 0, len(list.Items))
-	for i := range list.Items {
-		slicesOf = append(slicesOf, &list.Items[i])
+	return readyEndpoints(keepSlices(list.Items)), nil
+}
+
+// endpoint is one endpoint of a Service.
+type endpoint struct {
+	key   string // kind/name, the same in all slices; else its addresses
+	ready bool
+}
+
+// pod is the name of the pod that it is; empty: it is something else.
+func (e endpoint) pod() string {
+	name, ok := strings.CutPrefix(e.key, "Pod/")
+	if !ok {
+		return ""
 	}
-	return readyEndpoints(slicesOf), nil
+	return name
+}
+
+func endpointsOf(s *discoveryv1.EndpointSlice) []endpoint {
+	all := make([]endpoint, 0, len(s.Endpoints))
+	for _, e := range s.Endpoints {
+		x := endpoint{ready: e.Conditions.Ready == nil || *e.Conditions.Ready}
+		if e.TargetRef != nil {
+			x.key = e.TargetRef.Kind + "/" + e.TargetRef.Name
+		} else {
+			x.key = strings.Join(e.Addresses, ",")
+		}
+		all = append(all, x)
+	}
+	return all
+}
+
+func keepSlices(items []discoveryv1.EndpointSlice) []*keptSlice {
+	all := make([]*keptSlice, len(items))
+	for i := range items {
+		all[i] = keepSlice(&items[i])
+	}
+	return all
 }
 
 // readyEndpoints counts pods, not addresses: a dual-stack Service has each twice.
-func readyEndpoints(all []*discoveryv1.EndpointSlice) int {
+func readyEndpoints(all []*keptSlice) int {
 	ready := map[string]bool{}
 	for _, s := range all {
-		for _, e := range s.Endpoints {
-			if e.Conditions.Ready != nil && !*e.Conditions.Ready {
-				continue
+		for _, e := range s.endpoints {
+			if e.ready {
+				ready[e.key] = true
 			}
-			key := strings.Join(e.Addresses, ",")
-			if e.TargetRef != nil {
-				key = e.TargetRef.Kind + "/" + e.TargetRef.Name
-			}
-			ready[key] = true
 		}
 	}
 	return len(ready)

@@ -12,12 +12,9 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
-
-	"watchdog.io/watchdog/pkg/remediate"
 )
 
 // Names of the indexes by which a workload's belongings are found.
@@ -75,7 +72,7 @@ func (s *scope) need(kinds map[string]bool) []*informer {
 	owner := cache.Indexers{byOwner: ownerIndex}
 	add("", "pods", s.c.watches.core, &corev1.Pod{}, owner)
 	add("discovery.k8s.io", "endpointslices", s.c.watches.discovery, &discoveryv1.EndpointSlice{},
-		cache.Indexers{byService: serviceIndex, byPod: endpointPods})
+		cache.Indexers{byService: serviceIndex, byPod: podIndex})
 	add("autoscaling", "horizontalpodautoscalers", s.c.watches.autoscaling, &autoscalingv2.HorizontalPodAutoscaler{},
 		cache.Indexers{byTarget: targetIndex})
 	if kinds["deployment"] {
@@ -97,7 +94,7 @@ func (s *scope) inform(r request, resource string, client rest.Interface, exampl
 	i := &informer{request: r, heard: h, SharedIndexInformer: cache.NewSharedIndexInformer(&stream{client: client,
 		resource: resource, namespace: s.namespace, heard: h}, example, 0, indexers)}
 	// Neither can fail before the informer runs.
-	_ = i.SetTransform(trim)
+	_ = i.SetTransform(keep)
 	_ = i.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
 		if ctx.Err() != nil {
 			return
@@ -141,84 +138,4 @@ func (s *scope) oldest() time.Time {
 		}
 	}
 	return oldest
-}
-
-func ownerIndex(o any) ([]string, error) {
-	m, ok := o.(metav1.Object)
-	if !ok {
-		return nil, nil
-	}
-	if uid := controllerOf(m); uid != "" {
-		return []string{uid}, nil
-	}
-	return nil, nil
-}
-
-func serviceIndex(o any) ([]string, error) {
-	if e, ok := o.(*discoveryv1.EndpointSlice); ok && e.Labels[discoveryv1.LabelServiceName] != "" {
-		return []string{e.Labels[discoveryv1.LabelServiceName]}, nil
-	}
-	return nil, nil
-}
-
-func targetIndex(o any) ([]string, error) {
-	if h, ok := o.(*autoscalingv2.HorizontalPodAutoscaler); ok &&
-		strings.HasPrefix(h.Spec.ScaleTargetRef.APIVersion, "apps/") {
-		return []string{strings.ToLower(h.Spec.ScaleTargetRef.Kind) + "/" + h.Spec.ScaleTargetRef.Name}, nil
-	}
-	return nil, nil
-}
-
-// trim keeps of an object only what a state is made of: memory is paid per pod.
-func trim(o any) (any, error) {
-	m, ok := o.(metav1.Object)
-	if !ok {
-		return o, nil
-	}
-	by := scaledBy(o, m)
-	m.SetManagedFields(nil)
-	defer func() {
-		if by != "" {
-			m.SetAnnotations(merged(m.GetAnnotations(), scaledByAnnotation, by))
-		}
-	}()
-	switch x := o.(type) {
-	case *corev1.Pod:
-		x.Annotations, x.Labels = nil, nil
-		x.Spec = corev1.PodSpec{NodeName: x.Spec.NodeName, Containers: resourcesOf(x.Spec.Containers)}
-	case *appsv1.ReplicaSet:
-		x.Annotations = map[string]string{revisionAnnotation: x.Annotations[revisionAnnotation]}
-		x.Spec = appsv1.ReplicaSetSpec{Replicas: x.Spec.Replicas}
-	case *appsv1.Deployment:
-		x.Annotations, x.Spec.Template = held(x.Annotations), probesOf(x.Spec.Template)
-	case *appsv1.StatefulSet:
-		x.Annotations, x.Spec.Template, x.Spec.VolumeClaimTemplates = held(x.Annotations), probesOf(x.Spec.Template),
-			nil
-	case *appsv1.DaemonSet:
-		x.Annotations, x.Spec.Template = held(x.Annotations), probesOf(x.Spec.Template)
-	}
-	return o, nil
-}
-
-func resourcesOf(all []corev1.Container) []corev1.Container {
-	kept := make([]corev1.Container, 0, len(all))
-	for _, c := range all {
-		kept = append(kept, corev1.Container{Name: c.Name, Resources: c.Resources})
-	}
-	return kept
-}
-
-// held keeps of a workload's annotations the hold and the last op.
-func held(annotations map[string]string) map[string]string {
-	var kept map[string]string
-	for _, name := range []string{remediate.HoldAnnotation, remediate.HoldSinceAnnotation,
-		remediate.HoldUntilAnnotation, remediate.OpAnnotation} {
-		if v, ok := annotations[name]; ok {
-			if kept == nil {
-				kept = map[string]string{}
-			}
-			kept[name] = v
-		}
-	}
-	return kept
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"sync"
@@ -13,7 +14,6 @@ import (
 	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 const (
@@ -40,8 +40,13 @@ type usage struct {
 	absent string // the last error told
 }
 
-// podUsage is by pod and container.
-type podUsage map[string]map[string]corev1.ResourceList
+// podUsage is what containers use.
+type podUsage map[containerOf]used
+
+type containerOf struct{ pod, container string }
+
+// used is in cores and bytes; NaN: it is not known.
+type used struct{ cpu, memory float64 }
 
 func newUsage(namespace string, log *slog.Logger, m *metrics) *usage {
 	return &usage{namespace: namespace, log: log, metrics: m}
@@ -145,37 +150,80 @@ func (m *meter) read(ctx context.Context, namespace string) (map[string]podUsage
 	if namespace != "" {
 		path, where = "/apis/metrics.k8s.io/v1beta1/namespaces/"+namespace+"/pods", "namespace "+namespace
 	}
-	raw, err := m.c.core.RESTClient().Get().AbsPath(path).SetHeader("Accept", "application/json").Do(ctx).Raw()
+	body, err := m.c.core.RESTClient().Get().AbsPath(path).SetHeader("Accept", "application/json").Stream(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list pods.metrics.k8s.io in %s (is metrics-server installed?): %w", where, err)
 	}
-	var list struct {
-		Items []struct {
-			Metadata struct {
-				Name      string `json:"name"`
-				Namespace string `json:"namespace"`
-			} `json:"metadata"`
-			Containers []struct {
-				Name  string              `json:"name"`
-				Usage corev1.ResourceList `json:"usage"`
-			} `json:"containers"`
-		} `json:"items"`
-	}
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, fmt.Errorf("list pods.metrics.k8s.io in %s: decode: %w", where, err)
-	}
+	defer func() { _ = body.Close() }()
 	by := map[string]podUsage{}
-	for _, p := range list.Items {
-		of := cmp.Or(namespace, p.Metadata.Namespace)
+	err = eachItem(body, func(p podMetrics) {
+		of := one(cmp.Or(namespace, p.Metadata.Namespace))
 		if by[of] == nil {
 			by[of] = podUsage{}
 		}
-		by[of][p.Metadata.Name] = map[string]corev1.ResourceList{}
 		for _, c := range p.Containers {
-			by[of][p.Metadata.Name][c.Name] = c.Usage
+			by[of][containerOf{p.Metadata.Name, one(c.Name)}] = used{amount(c.Usage, corev1.ResourceCPU),
+				amount(c.Usage, corev1.ResourceMemory)}
 		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list pods.metrics.k8s.io in %s: decode: %w", where, err)
 	}
 	return by, nil
+}
+
+// podMetrics is one pod in an answer of the metrics API.
+type podMetrics struct {
+	Metadata struct {
+		Name      string `json:"name"`
+		Namespace string `json:"namespace"`
+	} `json:"metadata"`
+	Containers []struct {
+		Name  string              `json:"name"`
+		Usage corev1.ResourceList `json:"usage"`
+	} `json:"containers"`
+}
+
+// eachItem hands over the pods of a list as they come: all of a cluster take some MB.
+func eachItem(body io.Reader, take func(podMetrics)) error {
+	d := json.NewDecoder(body)
+	if err := expect(d, '{'); err != nil {
+		return err
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err == nil && key == "items" {
+			err = items(d, take)
+		} else if err == nil {
+			err = d.Decode(&json.RawMessage{})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return expect(d, '}')
+}
+
+func items(d *json.Decoder, take func(podMetrics)) error {
+	if begin, err := d.Token(); err != nil || begin == nil { // null
+		return err
+	}
+	for d.More() {
+		var p podMetrics
+		if err := d.Decode(&p); err != nil {
+			return err
+		}
+		take(p)
+	}
+	return expect(d, ']')
+}
+
+func amount(of corev1.ResourceList, name corev1.ResourceName) float64 {
+	q, ok := of[name]
+	if !ok {
+		return math.NaN()
+	}
+	return q.AsApproximateFloat64()
 }
 
 // ContainerUsage is what one container uses of what it may use; NaN: not known.
@@ -185,7 +233,7 @@ type ContainerUsage struct {
 }
 
 // containers returns what each container of the pods uses of what it may use.
-func (u *usage) containers(pods []*corev1.Pod, now time.Time) []ContainerUsage {
+func (u *usage) containers(pods []*keptPod, now time.Time) []ContainerUsage {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.at.IsZero() || now.Sub(u.at) > usageMaxAge {
@@ -193,32 +241,16 @@ func (u *usage) containers(pods []*corev1.Pod, now time.Time) []ContainerUsage {
 	}
 	var all []ContainerUsage
 	for _, p := range pods {
-		for _, c := range p.Spec.Containers {
-			x := ContainerUsage{p.Name, c.Name, u.ratio(p, c, corev1.ResourceCPU), u.ratio(p, c, corev1.ResourceMemory)}
+		for _, c := range p.bounds {
+			of, measured := u.pods[containerOf{p.name, c.container}]
+			if !measured {
+				continue
+			}
+			x := ContainerUsage{p.name, c.container, of.cpu / c.cpu, of.memory / c.memory}
 			if !math.IsNaN(x.CPU) || !math.IsNaN(x.Memory) {
 				all = append(all, x)
 			}
 		}
 	}
 	return all
-}
-
-// ratio is NaN for a container without a measurement or without a bound.
-func (u *usage) ratio(p *corev1.Pod, c corev1.Container, name corev1.ResourceName) float64 {
-	measured, ok := u.pods[p.Name][c.Name][name]
-	limit := limitOf(c, name)
-	if !ok || limit == nil || limit.IsZero() {
-		return math.NaN()
-	}
-	return measured.AsApproximateFloat64() / limit.AsApproximateFloat64()
-}
-
-func limitOf(c corev1.Container, name corev1.ResourceName) *resource.Quantity {
-	if q, ok := c.Resources.Limits[name]; ok {
-		return &q
-	}
-	if q, ok := c.Resources.Requests[name]; ok {
-		return &q
-	}
-	return nil
 }

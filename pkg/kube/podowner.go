@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -58,26 +57,23 @@ func (w *Watcher) AwaitSynced(ctx context.Context, most time.Duration) {
 
 func (s *scope) ownerOfPod(pod string) (kind, name string, ok bool) {
 	ref := s.controllerRef("pods", pod)
-	if ref != nil && ref.Kind == "ReplicaSet" {
-		ref = s.controllerRef("replicasets", ref.Name)
+	if ref.kind == "ReplicaSet" {
+		ref = s.controllerRef("replicasets", ref.name)
 	}
-	if ref == nil {
-		return "", "", false
-	}
-	return strings.ToLower(ref.Kind), ref.Name, true
+	return strings.ToLower(ref.kind), ref.name, ref.kind != ""
 }
 
 // controllerRef is the controller of an object in memory, or of one that was deleted
-// a short time ago; nil if there is none.
-func (s *scope) controllerRef(resource, name string) *metav1.OwnerReference {
+// a short time ago; empty if there is none.
+func (s *scope) controllerRef(resource, name string) controllerRef {
 	store, _, err := s.store(resource)
 	if err != nil {
-		return nil
+		return controllerRef{}
 	}
 	o, there, err := store.GetByKey(cache.NewObjectName(s.namespace, name).String())
-	m, isObject := o.(metav1.Object)
-	if err != nil || !there || !isObject {
+	k, known := keptIn(o)
+	if err != nil || !there || !known {
 		return s.departed.controllerOf(resource+"/"+name, time.Now())
 	}
-	return metav1.GetControllerOf(m)
+	return k.controller
 }

@@ -163,7 +163,7 @@ func TestUsageOfManyNamespacesIsOneRequest_INV53(t *testing.T) {
 				t.Errorf("%d requests, want %d", len(a.requests), tt.want)
 			}
 			for _, u := range all {
-				if len(u.pods["p"]) != 1 {
+				if len(u.pods) != 1 || u.pods[containerOf{"p", "c"}].cpu != .25 {
 					t.Errorf("namespace %s: %v, %s", u.namespace, u.pods, u.absent)
 				}
 			}

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -14,15 +13,8 @@ import (
 const scaledByAnnotation = "watchdog.io/scaled-by"
 
 // scaledBy names the field manager that wrote the number of replicas last, of a workload
-// that is scaled to zero: "kubectl-scale at 2026-03-01 12:00:05 UTC".
-func scaledBy(o any, m metav1.Object) string {
-	var wanted *int32
-	switch x := o.(type) {
-	case *appsv1.Deployment:
-		wanted = x.Spec.Replicas
-	case *appsv1.StatefulSet:
-		wanted = x.Spec.Replicas
-	}
+// of which none is wanted: "kubectl-scale at 2026-03-01 12:00:05 UTC".
+func scaledBy(wanted *int32, m metav1.Object) string {
 	if wanted == nil || *wanted > 0 {
 		return ""
 	}

@@ -25,12 +25,11 @@ func TestTheWatchesKeepWhoScaledToZero_X104(t *testing.T) {
 				{Manager: "kubectl-scale", Time: at(5), FieldsV1: fields(`{"f:spec":{"f:replicas":{}}}`)},
 				{Manager: "kubectl-annotate", Time: at(9), FieldsV1: fields(`{"f:metadata":{}}`)},
 			}}, Spec: appsv1.DeploymentSpec{Replicas: &c.replicas}}
-			kept, err := trim(d)
+			kept, err := keep(d)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := kept.(*appsv1.Deployment).Annotations[scaledByAnnotation]; got != c.want ||
-				len(d.ManagedFields) > 0 {
+			if got := kept.(*keptWorkload).Annotations[scaledByAnnotation]; got != c.want {
 				t.Errorf("kept %q, want %q", got, c.want)
 			}
 		})

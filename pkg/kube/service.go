@@ -20,7 +20,7 @@ import (
 // selecting is what a read says of the Services that select a template's pods.
 type selecting struct {
 	services []remediate.Service
-	slices   []discoveryv1.EndpointSlice
+	slices   []*keptSlice
 	unknown  string
 }
 
@@ -81,7 +81,7 @@ func (r *Reader) services(ctx context.Context, namespace string, template json.R
 	if err != nil {
 		return selecting{}, explain(request{"list", "endpointslices.discovery.k8s.io", namespace, ""}, err)
 	}
-	found.slices = endpoints.Items
+	found.slices = keepSlices(endpoints.Items)
 	return found, nil
 }
 
@@ -91,11 +91,7 @@ func (s selecting) counted(pods []corev1.Pod) []remediate.Service {
 	for _, p := range pods {
 		ours[p.Name] = true
 	}
-	all := make([]*discoveryv1.EndpointSlice, 0, len(s.slices))
-	for i := range s.slices {
-		all = append(all, &s.slices[i])
-	}
-	ready := readyPods(all, ours)
+	ready := readyPods(s.slices, ours)
 	for i := range s.services {
 		s.services[i].Ready = ready[s.services[i].Name]
 	}
@@ -103,46 +99,30 @@ func (s selecting) counted(pods []corev1.Pod) []remediate.Service {
 }
 
 // readyPods counts, by Service, the pods among ours that are ready endpoints.
-func readyPods(all []*discoveryv1.EndpointSlice, ours map[string]bool) map[string]int {
+func readyPods(all []*keptSlice, ours map[string]bool) map[string]int {
 	seen, ready := map[[2]string]bool{}, map[string]int{}
 	for _, s := range all {
-		service := s.Labels[discoveryv1.LabelServiceName]
-		for _, e := range s.Endpoints {
-			if service == "" || e.Conditions.Ready != nil && !*e.Conditions.Ready || e.TargetRef == nil ||
-				e.TargetRef.Kind != "Pod" || !ours[e.TargetRef.Name] {
+		for _, e := range s.endpoints {
+			pod := e.pod()
+			if s.service == "" || !e.ready || pod == "" || !ours[pod] {
 				continue
 			}
-			if key := [2]string{service, e.TargetRef.Name}; !seen[key] {
+			if key := [2]string{s.service, pod}; !seen[key] {
 				seen[key] = true
-				ready[service]++
+				ready[s.service]++
 			}
 		}
 	}
 	return ready
 }
 
-// endpointPods indexes an EndpointSlice by the pods among its endpoints.
-func endpointPods(o any) ([]string, error) {
-	s, ok := o.(*discoveryv1.EndpointSlice)
-	if !ok {
-		return nil, nil
-	}
-	var names []string
-	for _, e := range s.Endpoints {
-		if e.TargetRef != nil && e.TargetRef.Kind == "Pod" {
-			names = append(names, e.TargetRef.Name)
-		}
-	}
-	return names, nil
-}
-
 // endpoints counts the ready endpoints that are the pods given, by Service, from memory.
-func (v *view) endpoints(pods []*corev1.Pod) map[string]int {
-	ours, seen := map[string]bool{}, map[*discoveryv1.EndpointSlice]bool{}
-	var all []*discoveryv1.EndpointSlice
+func (v *view) endpoints(pods []*keptPod) map[string]int {
+	ours, seen := map[string]bool{}, map[*keptSlice]bool{}
+	var all []*keptSlice
 	for _, p := range pods {
-		ours[p.Name] = true
-		for _, s := range find[*discoveryv1.EndpointSlice](v, "endpointslices", byPod, p.Name) {
+		ours[p.name] = true
+		for _, s := range find[*keptSlice](v, "endpointslices", byPod, p.name) {
 			if !seen[s] {
 				seen[s] = true
 				all = append(all, s)

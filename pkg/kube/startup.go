@@ -70,23 +70,3 @@ func waitingFor(p *corev1.Pod, reason string) string {
 	}
 	return ""
 }
-
-// probesOf keeps of a template what declaredStartup asks for.
-func probesOf(t corev1.PodTemplateSpec) corev1.PodTemplateSpec {
-	var kept corev1.PodTemplateSpec
-	for _, c := range t.Spec.Containers {
-		if c.StartupProbe == nil && c.ReadinessProbe == nil {
-			continue
-		}
-		short := func(p *corev1.Probe) *corev1.Probe {
-			if p == nil {
-				return nil
-			}
-			return &corev1.Probe{InitialDelaySeconds: p.InitialDelaySeconds, PeriodSeconds: p.PeriodSeconds,
-				FailureThreshold: p.FailureThreshold}
-		}
-		kept.Spec.Containers = append(kept.Spec.Containers, corev1.Container{StartupProbe: short(c.StartupProbe),
-			ReadinessProbe: short(c.ReadinessProbe)})
-	}
-	return kept
-}

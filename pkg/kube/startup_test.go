@@ -22,11 +22,12 @@ func TestWhatAPodMayTakeIsReadFromItsProbes_X102(t *testing.T) {
 	if got := declaredStartup(spec, 15); got != 335*time.Second {
 		t.Errorf("got %s", got)
 	}
-	kept, err := trim(&appsv1.Deployment{Spec: appsv1.DeploymentSpec{Template: corev1.PodTemplateSpec{Spec: spec}}})
+	kept, err := keep(&appsv1.Deployment{Spec: appsv1.DeploymentSpec{MinReadySeconds: 15,
+		Template: corev1.PodTemplateSpec{Spec: spec}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := declaredStartup(kept.(*appsv1.Deployment).Spec.Template.Spec, 15); got != 335*time.Second {
+	if got := kept.(*keptWorkload).DeclaredStartup; got != 335*time.Second {
 		t.Errorf("the watches keep %s of it", got)
 	}
 	if got := declaredStartup(corev1.PodSpec{Containers: make([]corev1.Container, 1)}, 0); got != 0 {
@@ -87,9 +88,14 @@ func TestWhatIsDeletedOrWaitsIsCountedForNothing_X21_X22(t *testing.T) {
 		{"a crash loop", pod("CrashLoopBackOff", "", time.Second), 1, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := remediate.Workload{Pods: []remediate.Pod{describePod(c.pod)}}
+			kept, err := keep(c.pod)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := kept.(*keptPod)
+			w := remediate.Workload{Pods: []remediate.Pod{p.Pod}}
 			st := WorkloadState{Waiting: map[string]int{}}
-			st.count([]*corev1.Pod{c.pod}, w, now)
+			st.count([]*keptPod{p}, w, now)
 			n := 0
 			for _, k := range st.Waiting {
 				n += k

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
@@ -230,17 +232,16 @@ func TestEventsAreWrittenOnTheTargetAndOverTheRateDropped(t *testing.T) {
 }
 
 func TestUsageIsByContainer_X95(t *testing.T) {
-	u := &usage{at: time.Now(), pods: map[string]map[string]corev1.ResourceList{
-		"a": {"app": {corev1.ResourceMemory: resource.MustParse("990Mi")}},
-		"b": {"app": {corev1.ResourceMemory: resource.MustParse("310Mi")}},
-	}}
-	var pods []*corev1.Pod
+	u := &usage{at: time.Now(), pods: podUsage{{"a", "app"}: {math.NaN(), 990}, {"b", "app"}: {math.NaN(), 310}}}
+	var pods []*keptPod
 	for _, name := range []string{"a", "b", "unmeasured"} {
-		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app",
-			Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{
-				corev1.ResourceMemory: resource.MustParse("1000Mi")}}}, {Name: "unbounded"}}}}
-		p.Name = name
-		pods = append(pods, p)
+		p, err := keep(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PodSpec{
+			Containers: []corev1.Container{{Name: "app", Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{
+				corev1.ResourceMemory: resource.MustParse("1000")}}}, {Name: "unbounded"}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pods = append(pods, p.(*keptPod))
 	}
 	got := u.containers(pods, time.Now())
 	if len(got) != 2 || got[0].Pod != "a" || got[0].Memory != .99 || got[1].Memory != .31 || got[0].CPU == got[0].CPU {

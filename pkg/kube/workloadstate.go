@@ -5,10 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -119,10 +115,10 @@ func find[T any](v *view, resource, index, value string) []T {
 func (st *WorkloadState) addRevisions(v *view, x Watched, uid string) []string {
 	owners := []string{uid}
 	if x.Kind == "deployment" {
-		for _, rs := range find[*appsv1.ReplicaSet](v, "replicasets", byOwner, uid) {
-			owners = append(owners, string(rs.UID))
-			if n := revisionNumber(rs); n >= st.RevisionNumber {
-				st.Revision, st.RevisionNumber = string(rs.UID), n
+		for _, rs := range find[*keptReplicaSet](v, "replicasets", byOwner, uid) {
+			owners = append(owners, rs.uid)
+			if rs.number >= st.RevisionNumber {
+				st.Revision, st.RevisionNumber = rs.uid, rs.number
 			}
 		}
 	}
@@ -144,17 +140,16 @@ func (s *scope) state(x Watched, now time.Time) (WorkloadState, error) {
 		st.Hold, st.HoldSince = cmp.Or(h.Reason, "no reason given"), h.Since
 	}
 	owners := st.addRevisions(v, x, uid)
-	var pods []*corev1.Pod
+	var pods []*keptPod
 	for _, o := range owners {
-		pods = append(pods, find[*corev1.Pod](v, "pods", byOwner, o)...)
+		pods = append(pods, find[*keptPod](v, "pods", byOwner, o)...)
 	}
-	for _, h := range find[*autoscalingv2.HorizontalPodAutoscaler](v, "horizontalpodautoscalers", byTarget,
-		x.Kind+"/"+x.Name) {
-		st.HPA = &HPAState{Min: minReplicas(h), Max: int(h.Spec.MaxReplicas), Current: int(h.Status.CurrentReplicas)}
+	for _, h := range find[*keptAutoscaler](v, "horizontalpodautoscalers", byTarget, x.Kind+"/"+x.Name) {
+		st.HPA = &HPAState{Min: h.Min, Max: h.Max, Current: h.Current}
 	}
 	if x.Service != "" {
 		st.HasEndpoints = true
-		st.EndpointsReady = readyEndpoints(find[*discoveryv1.EndpointSlice](v, "endpointslices", byService, x.Service))
+		st.EndpointsReady = readyEndpoints(find[*keptSlice](v, "endpointslices", byService, x.Service))
 	}
 	pods = alive(pods)
 	st.Endpoints = v.endpoints(pods)
@@ -163,7 +158,7 @@ func (s *scope) state(x Watched, now time.Time) (WorkloadState, error) {
 	}
 	w.Pods = make([]remediate.Pod, len(pods))
 	for k, p := range pods {
-		w.Pods[k] = describePod(p)
+		w.Pods[k] = p.Pod
 		if at := w.Pods[k].ReadyAt; !w.Pods[k].Terminating && at.After(st.LastReady) {
 			st.LastReady = at
 		}
@@ -200,27 +195,16 @@ func (s *scope) object(v *view, x Watched) (remediate.Workload, string, error) {
 		return remediate.Workload{}, "", explain(request{"get", resource + ".apps", x.Namespace, x.Name},
 			apierrors.NewNotFound(schema.GroupResource{Group: "apps", Resource: resource}, x.Name))
 	}
-	switch d := o.(type) {
-	case *appsv1.Deployment:
-		w := deployment(d)
-		w.Generation, w.Annotations = d.Generation, d.Annotations
-		return w, string(d.UID), nil
-	case *appsv1.StatefulSet:
-		w := statefulSet(d)
-		w.Generation, w.Annotations = d.Generation, d.Annotations
-		return w, string(d.UID), nil
-	case *appsv1.DaemonSet:
-		w := daemonSet(d)
-		w.Generation, w.Annotations = d.Generation, d.Annotations
-		return w, string(d.UID), nil
+	if w, ok := o.(*keptWorkload); ok {
+		return w.Workload, w.uid, nil
 	}
 	return remediate.Workload{}, "", fmt.Errorf("read %s/%s/%s: a %T is in the store", x.Namespace, x.Kind, x.Name, o)
 }
 
-func alive(pods []*corev1.Pod) []*corev1.Pod {
-	var kept []*corev1.Pod
+func alive(pods []*keptPod) []*keptPod {
+	var kept []*keptPod
 	for _, p := range pods {
-		if !ended(p) {
+		if !p.ended {
 			kept = append(kept, p)
 		}
 	}
@@ -229,20 +213,20 @@ func alive(pods []*corev1.Pod) []*corev1.Pod {
 
 // count adds what the pods' containers say. Of a pod that is being deleted nothing is
 // expected any more, and one that waits for a registry may for as long as it takes to start.
-func (st *WorkloadState) count(pods []*corev1.Pod, w remediate.Workload, now time.Time) {
+func (st *WorkloadState) count(pods []*keptPod, w remediate.Workload, now time.Time) {
 	for k, p := range pods {
-		st.Restarts += restarts(p)
+		st.Restarts += p.Restarts
 		if st.PodRestarts == nil {
 			st.PodRestarts = map[string]int{}
 		}
-		st.PodRestarts[string(p.UID)] = restarts(p)
+		st.PodRestarts[p.uid] = p.Restarts
 		reason := w.Pods[k].Waiting
 		if reason == "" || w.Pods[k].Terminating {
 			continue
 		}
 		st.Waiting[reason]++
 		if cannotStart(reason) && remediate.Failure(w.Pods[k], now, remediate.StartupTime(w, nil)) != "" &&
-			(st.Revision == "" || controllerOf(p) == st.Revision) {
+			(st.Revision == "" || p.controller.uid == st.Revision) {
 			st.NewestWaiting++
 		}
 	}
