@@ -174,7 +174,7 @@ func (s *Store) Fits(look []*model.Sample) (fit []*model.Sample, err error) {
 // spare is room for the samples that every look leaves.
 const spare = 4
 
-// bytesPerSeries is what a series is estimated to take: 600 bytes with one sample
+// bytesPerSeries is what a series is estimated to take: 450 bytes with one sample
 // (go test -run '^$' -bench SeriesOfOneSample ./pkg/storage), and the rest for more samples.
 const bytesPerSeries = 1 << 10
 

@@ -60,7 +60,7 @@ type list struct {
 }
 
 func (l list) holds(sr *series) bool {
-	return (l.name == "" || sr.name == l.name) && matches(sr, l.rest)
+	return (l.name == "" || sr.name() == l.name) && matches(sr, l.rest)
 }
 
 // lists returns lists that contain every match. The lock is held only while they are found.

@@ -23,15 +23,25 @@ type chunk struct {
 	data     *chunkenc.XORChunk
 }
 
+// firstRoom is how many bytes a chunk begins with: most values seldom change, and of those it
+// is room for the first five samples or more.
+const firstRoom = 32
+
+// chunkHead is the length of a chunk without samples: their number.
+const chunkHead = 2
+
+func newChunk(from int64) chunk {
+	x := &chunkenc.XORChunk{}
+	x.Reset(make([]byte, chunkHead, firstRoom))
+	return chunk{from: from, data: x}
+}
+
 // series holds the samples of one label set, oldest first. Only the last chunk
 // changes.
 type series struct {
-	lset   labels.Labels
-	id     model.Fingerprint
-	name   string
-	target string
-	share  *share
-	next   *series // of the same fingerprint, by collision
+	lset  labels.Labels
+	share *share
+	next  *series // of the same fingerprint, by collision
 
 	mu     sync.Mutex
 	chunks []chunk // never empty once the series has a sample
@@ -39,6 +49,12 @@ type series struct {
 	app    chunkenc.Appender // of the last chunk
 	value  float64           // of the newest sample
 }
+
+func (s *series) name() string   { return s.lset.Get(model.MetricNameLabel) }
+func (s *series) target() string { return s.lset.Get(TargetLabel) }
+
+// id is the fingerprint of the metric.
+func (s *series) id() model.Fingerprint { return metricOfLabels(s).FastFingerprint() }
 
 // silence is after how long without a sample even the same value is news.
 const silence = int64(time.Minute / time.Millisecond)
@@ -78,7 +94,7 @@ func (s *series) push(t int64, v float64, oldest int64, limit int) (changed bool
 		if n > 0 {
 			s.chunks[n-1].data.Compact()
 		}
-		c := chunk{from: t, data: chunkenc.NewXORChunk()}
+		c := newChunk(t)
 		s.app, _ = c.data.Appender() // fails only on a chunk that cannot be read
 		s.chunks = append(s.chunks, c)
 	}

@@ -136,7 +136,7 @@ func (s *Store) appendUnknown(p *model.Sample, now time.Time, told *arrivals) {
 }
 
 func (s *Store) push(sr *series, p *model.Sample, now time.Time, told *arrivals) {
-	keep, most := s.kept(sr.name)
+	keep, most := s.kept(sr.name())
 	changed, refused := sr.push(int64(p.Timestamp), float64(p.Value), now.Add(-keep).UnixMilli(), most)
 	if refused != "" {
 		s.refuse(refused)
@@ -172,14 +172,15 @@ type arrival struct {
 }
 
 func (a *arrivals) add(sr *series, changed bool) {
-	if sr.target == "" {
+	target := sr.target()
+	if target == "" {
 		return
 	}
-	if n := len(*a); n == 0 || (*a)[n-1].target != sr.target {
-		*a = append(*a, arrival{target: sr.target})
+	if n := len(*a); n == 0 || (*a)[n-1].target != target {
+		*a = append(*a, arrival{target: target})
 	}
-	if last := &(*a)[len(*a)-1]; changed && !slices.Contains(last.changed, sr.name) {
-		last.changed = append(last.changed, sr.name)
+	if last := &(*a)[len(*a)-1]; changed && !slices.Contains(last.changed, sr.name()) {
+		last.changed = append(last.changed, sr.name())
 	}
 }
 
@@ -208,19 +209,18 @@ func (s *Store) find(m model.Metric) *series {
 }
 
 func (s *Store) create(m model.Metric) *series {
-	lset := LabelsOf(m)
-	sr := &series{lset: lset, id: m.FastFingerprint(), name: lset.Get(model.MetricNameLabel),
-		target: lset.Get(TargetLabel), share: s.join(m)}
-	f := s.byName[sr.name]
+	id := m.FastFingerprint()
+	sr := &series{lset: LabelsOf(m), share: s.join(m), next: s.byID[id]}
+	s.byID[id] = sr
+	f := s.byName[sr.name()]
 	if f == nil {
 		f = &family{}
-		s.byName[sr.name] = f
+		s.byName[sr.name()] = f
 	}
 	f.all = append(f.all, sr)
-	if sr.target != "" {
-		s.byTarget[sr.target] = append(s.byTarget[sr.target], sr)
+	if target := sr.target(); target != "" {
+		s.byTarget[target] = append(s.byTarget[target], sr)
 	}
-	sr.next, s.byID[sr.id] = s.byID[sr.id], sr
 	s.count++
 	return sr
 }
@@ -230,7 +230,7 @@ func (s *Store) create(m model.Metric) *series {
 func (s *Store) Forget(target string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.drop(func(sr *series) bool { return sr.target == target })
+	s.drop(func(sr *series) bool { return sr.target() == target })
 }
 
 func (s *Store) collectionDue(now time.Time) bool {
@@ -241,7 +241,7 @@ func (s *Store) collectionDue(now time.Time) bool {
 func (s *Store) collect(now time.Time) {
 	s.lastGC = now
 	s.drop(func(sr *series) bool {
-		keep, _ := s.kept(sr.name)
+		keep, _ := s.kept(sr.name())
 		return sr.newest() < now.Add(-keep).UnixMilli()
 	})
 }
@@ -269,21 +269,22 @@ func (s *Store) drop(dead func(*series) bool) {
 // unlink takes sr out of every index but its family's list.
 func (s *Store) unlink(sr *series) {
 	is := func(o *series) bool { return o == sr }
-	if left := slices.DeleteFunc(slices.Clone(s.byTarget[sr.target]), is); len(left) > 0 {
-		s.byTarget[sr.target] = left
+	target, id := sr.target(), sr.id()
+	if left := slices.DeleteFunc(slices.Clone(s.byTarget[target]), is); len(left) > 0 {
+		s.byTarget[target] = left
 	} else {
-		delete(s.byTarget, sr.target)
+		delete(s.byTarget, target)
 	}
 	var left *series // of its fingerprint, in any order
-	for o := s.byID[sr.id]; o != nil; {
+	for o := s.byID[id]; o != nil; {
 		next := o.next
 		if o != sr {
 			o.next, left = left, o
 		}
 		o = next
 	}
-	if s.byID[sr.id] = left; left == nil {
-		delete(s.byID, sr.id)
+	if s.byID[id] = left; left == nil {
+		delete(s.byID, id)
 	}
 	s.leave(sr.share)
 	s.count--
