@@ -17,7 +17,9 @@ func TestSimulatedProbesWriteTheSeriesOfTheRealOnes(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := make(chan *prometheus.Desc, 200)
-	s.SamplesCollector().Describe(known)
+	for _, c := range s.SamplesCollectors() {
+		c.Describe(known)
+	}
 	close(known)
 	var all strings.Builder
 	for d := range known {

@@ -81,7 +81,6 @@ type App struct {
 	interval    time.Duration // between evaluations; fixed for the life of the process
 	clock       *engine.Clock
 	registry    *prometheus.Registry
-	probed      *prometheus.Registry // the probes' samples: as many as there are targets
 	client      *kube.Client
 	cluster     cluster
 	watcher     *kube.Watcher
@@ -167,8 +166,7 @@ func newLooks(l *slog.Logger, r prometheus.Registerer, s *storage.Store,
 }
 
 func newApp(o Options, interval time.Duration) (*App, error) {
-	a := &App{o: o, interval: interval, clock: engine.HostClock(), registry: prometheus.NewRegistry(),
-		probed: prometheus.NewRegistry()}
+	a := &App{o: o, interval: interval, clock: engine.HostClock(), registry: prometheus.NewRegistry()}
 	a.registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("watchdog"))
 	a.metrics = newMetrics(a.registry)
@@ -198,7 +196,6 @@ func newApp(o Options, interval time.Duration) (*App, error) {
 		return nil, err
 	}
 	a.late.Logger = o.Logger.With("component", "probes")
-	a.probed.MustRegister(a.looks.SamplesCollector())
 	current := snapshot.Current(func() *snapshot.Reader { return a.built.Load().snapshot })
 	a.rules, err = rules.NewManager(rules.Options{
 		Logger: o.Logger.With("component", "rules"), Registerer: a.registry, Local: a.local, Remote: current.Remote,
@@ -417,8 +414,9 @@ const askedSamples = 500_000
 
 func (a *App) pages() web.Options {
 	return web.Options{
-		Logger: a.o.Logger.With("component", "web"), Gatherer: prometheus.Gatherers{a.registry, a.probed},
-		Reload: a.Reload, Profiling: a.o.Profiling,
+		Logger: a.o.Logger.With("component", "web"), Gatherer: a.registry,
+		Families: web.Families(a.looks.SamplesCollectors()),
+		Reload:   a.Reload, Profiling: a.o.Profiling,
 		Alertmanager: a.webhook(), Rules: func() []web.RuleGroup { return web.RuleGroups(a.rules.Report()) },
 		Words:              a.inboundHandlers(),
 		RefusedConnections: web.RefusedConnections(a.registry),

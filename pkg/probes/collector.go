@@ -10,26 +10,31 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// SamplesCollector returns a collector for the samples of the last checks, with
+// SamplesCollectors returns collectors for the samples of the last checks, one for each name, with
 // target and probe labels and under the same names as in the local store. A
 // check older than two intervals is left out: better no value than an old one.
-func (s *Scheduler) SamplesCollector() prometheus.Collector {
+func (s *Scheduler) SamplesCollectors() []prometheus.Collector {
 	described := map[string]*prometheus.Desc{}
 	for _, known := range knownSamples() {
 		described[known.name] = describe(known.name, known.help, known.labels)
 	}
-	return &samplesCollector{scheduler: s, described: described}
+	all := []prometheus.Collector{&samplesCollector{s, described, ""}}
+	for _, name := range slices.Sorted(maps.Keys(described)) {
+		all = append(all, &samplesCollector{s, described, name})
+	}
+	return all
 }
 
 type samplesCollector struct {
 	scheduler *Scheduler
 	described map[string]*prometheus.Desc
+	name      string // empty: all that are not described
 }
 
 // Describe implements prometheus.Collector.
 func (c *samplesCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, name := range slices.Sorted(maps.Keys(c.described)) {
-		out <- c.described[name]
+	if desc := c.described[c.name]; desc != nil {
+		out <- desc
 	}
 }
 
@@ -38,6 +43,9 @@ func (c *samplesCollector) Collect(out chan<- prometheus.Metric) {
 	now := c.scheduler.opts.Now()
 	for _, sl := range c.scheduler.all() {
 		for _, r := range sl.recent(now) {
+			if r.name != c.name && (c.name != "" || c.described[r.name] != nil) {
+				continue
+			}
 			if metric, err := c.metric(sl.entry, r); err == nil {
 				out <- metric
 			}

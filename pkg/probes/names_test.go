@@ -71,8 +71,8 @@ func TestALookWithoutRoomForItsNamesIsUnknownAndSaysSo_S12(t *testing.T) {
 				got[0].Value != model.SampleValue(truth(row.want == Unknown)) {
 				t.Errorf("watchdog_probe_unknown: got %v", got)
 			}
-			if n := testutil.CollectAndCount(s.SamplesCollector(), "watchdog_dependency_up"); n != 0 {
-				t.Errorf("%d new names are exported", n)
+			if n, err := testutil.GatherAndCount(exported(s), "watchdog_dependency_up"); n != 0 || err != nil {
+				t.Errorf("%d new names are exported, %v", n, err)
 			}
 			if n := strings.Count(log.String(), "level=WARN"); n != 1 {
 				t.Errorf("logged %d times:\n%s", n, &log)

@@ -427,20 +427,62 @@ watchdog_dependency_up{check="database",probe="p",target="t"} 1
 # TYPE watchdog_health_restarts_total counter
 watchdog_health_restarts_total{probe="p",target="t"} 4
 `
-		collector := s.SamplesCollector()
-		if err := testutil.CollectAndCompare(collector, strings.NewReader(want), "watchdog_dependency_up",
+		all := exported(s)
+		if err := testutil.GatherAndCompare(all, strings.NewReader(want), "watchdog_dependency_up",
 			"watchdog_health_restarts_total"); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(20 * time.Second)
-		if n := testutil.CollectAndCount(collector); n == 0 {
+		if n, _ := testutil.GatherAndCount(all); n == 0 {
 			t.Error("nothing is exported after two intervals")
 		}
 		time.Sleep(time.Second)
-		if n := testutil.CollectAndCount(collector); n != 0 {
+		if n, _ := testutil.GatherAndCount(all); n != 0 {
 			t.Errorf("%d old samples are exported", n)
 		}
 	})
+}
+
+// exported gathers the samples of all names.
+func exported(s *Scheduler) *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(s.SamplesCollectors()...)
+	return registry
+}
+
+// TestASampleIsExportedByOneCollector: each name by its own, and what is not known by another.
+func TestASampleIsExportedByOneCollector(t *testing.T) {
+	s, err := NewScheduler(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe := func(_ context.Context, at time.Time) (Result, error) {
+		return Result{State: OK, Samples: []*model.Sample{newSample(at, "watchdog_agents_active", 2),
+			newSample(at, "made_up", 1)}}, nil
+	}
+	if err := s.Set([]Entry{entry("t", time.Minute, probe)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.LookNow(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]int{}
+	for _, c := range s.SamplesCollectors() {
+		registry := prometheus.NewRegistry()
+		registry.MustRegister(c)
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			found[f.GetName()] += len(f.GetMetric())
+		}
+	}
+	want := map[string]int{"watchdog_agents_active": 1, "made_up": 1, "probe_success": 1, "probe_duration_seconds": 1,
+		"watchdog_probe_unknown": 1}
+	if d := cmp.Diff(want, found); d != "" {
+		t.Error(d)
+	}
 }
 
 func TestMetricsAreNamedAsPrometheusAsks(t *testing.T) {
@@ -449,9 +491,7 @@ func TestMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := registry.Register(s.SamplesCollector()); err != nil {
-		t.Fatal(err)
-	}
+	registry.MustRegister(s.SamplesCollectors()...)
 	everything := func(_ context.Context, at time.Time) (Result, error) {
 		result := Result{State: OK}
 		for _, known := range knownSamples() {

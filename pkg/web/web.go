@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"watchdog.io/watchdog/pkg/incident"
@@ -30,6 +29,8 @@ import (
 type Options struct {
 	Logger   *slog.Logger
 	Gatherer prometheus.Gatherer
+	// Families are gathered after it, one at a time.
+	Families []prometheus.Gatherer
 	// Ready returns nil once the configuration is loaded and the leader is known;
 	// else an error that says what is missing.
 	Ready func() error
@@ -153,10 +154,6 @@ func reads(o Options) http.Handler {
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	}
 	return mux
-}
-
-func registerMetrics(mux *http.ServeMux, o Options) {
-	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
 }
 
 // Serve listens on address until ctx ends. configFile is an exporter-toolkit web
