@@ -73,14 +73,12 @@ func (m *Manager) Series() []model.Metric {
 // alert is the public form of a cell.
 func (c *cell) alert() Alert {
 	c.settle()
-	if c.shared == nil || !labels.Equal(c.labels, c.state.Labels) {
-		c.shared, c.labels = c.rule.labels(c.target, c.state), c.state.Labels
-	}
-	return c.rule.alert(c.target, c.state, c.shared)
+	s := c.state()
+	return c.rule.alert(c.target, s, c.rule.labels(c.target, s))
 }
 
 func (c *compiled) labels(target string, s State) map[string]string {
-	m := map[string]string{}
+	m := make(map[string]string, s.Labels.Len()+3)
 	s.Labels.Range(func(l labels.Label) { m[l.Name] = l.Value })
 	m["alertname"], m[storage.TargetLabel], m["severity"] = c.Name, target, c.Severity
 	return m

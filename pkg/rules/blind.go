@@ -36,7 +36,8 @@ func (m *Manager) selfCheck(s *source, fault error) {
 			had, cells = had+c.plan.well, c.plan.busy
 		}
 		for _, cell := range cells {
-			data := !cell.state.Verdict.Unknown() || cell.state.Quiet
+			state := cell.state()
+			data := !state.Verdict.Unknown() || state.Quiet
 			late := cell.late(s.judged)
 			gone := !data && !late && !m.troubled(cell)
 			if cell.seen && (data || gone) {
@@ -62,7 +63,7 @@ func (m *Manager) selfCheck(s *source, fault error) {
 
 // troubled reports whether some rule says BREACH of the cell's target.
 func (m *Manager) troubled(c *cell) bool {
-	return slices.ContainsFunc(m.byTarget[c.target], func(o *cell) bool { return o.state.Verdict == Breach })
+	return slices.ContainsFunc(m.byTarget[c.target], func(o *cell) bool { return o.state().Verdict == Breach })
 }
 
 // step moves the breaker on by one round.

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"watchdog.io/watchdog/pkg/promql"
@@ -33,24 +32,6 @@ type compiled struct {
 	failing    atomic.Pointer[Failure] // its questions could not be answered last time; nil: they could
 	series     ruleMetrics
 	plan       *plan // nil: it is judged moment by moment
-}
-
-// cell is one alert: a rule on a target.
-type cell struct {
-	rule   *compiled
-	target string
-	state  State
-	// seen: the last round had data; lost: the data went away when the breaker opened.
-	seen bool
-	lost bool
-	rest resting
-	// samples is how far apart the samples of a server's series are.
-	samples spacing
-	// restored is when a restart brought the alert back.
-	restored time.Time
-	// shared is what alert last made of labels; nobody changes it.
-	shared map[string]string
-	labels labels.Labels
 }
 
 // compile checks a rule and prepares its questions and its alerts.
@@ -126,7 +107,7 @@ func (c *compiled) place(before []*compiled) {
 	cells := make([]cell, len(c.Targets))
 	c.cells = make([]*cell, len(cells))
 	for i, t := range c.Targets {
-		cells[i] = cell{rule: c, target: t, state: State{State: Inactive}}
+		cells[i] = cell{rule: c, target: t}
 		c.cells[i] = &cells[i]
 	}
 }

@@ -308,7 +308,7 @@ func (m *Manager) Unhealthy() []string {
 	defer m.mu.Unlock()
 	found := news{}
 	for c := range m.active {
-		if c.state.State == Firing && c.state.Verdict == Breach && !c.rule.Aside {
+		if c.is() == Firing && c.state().Verdict == Breach && !c.rule.Aside {
 			found[c.target] = struct{}{}
 		}
 	}
@@ -423,7 +423,7 @@ func (m *Manager) thresholdsNow(ctx context.Context, target string) ([]Alert, er
 	states := make([]State, len(cells))
 	for i, c := range cells {
 		c.settle()
-		states[i] = c.state
+		states[i] = c.state()
 	}
 	m.mu.Unlock()
 	at := m.o.Now()

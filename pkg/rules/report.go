@@ -73,13 +73,14 @@ func (c *compiled) report() RuleReport {
 	}
 	for _, x := range c.cells {
 		x.settle()
-		if x.state.EvaluatedAt.After(r.At) {
-			r.At = x.state.EvaluatedAt
+		s := x.state()
+		if s.EvaluatedAt.After(r.At) {
+			r.At = s.EvaluatedAt
 		}
-		if x.state.Verdict == Error {
-			r.Err = errors.New(x.state.Unknown)
+		if s.Verdict == Error {
+			r.Err = errors.New(s.Unknown)
 		}
-		if x.state.State != Pending && x.state.State != Firing {
+		if !s.State.active() {
 			continue
 		}
 		a := x.alert()

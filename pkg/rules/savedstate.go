@@ -43,8 +43,8 @@ func (m *Manager) Save(w io.Writer) error {
 	m.mu.Lock()
 	for _, r := range m.thresholds {
 		for _, c := range r.cells {
-			if c.state.State == Pending || c.state.State == Firing {
-				s.Thresholds = append(s.Thresholds, SavedThreshold{r.Name, c.target, c.state})
+			if c.is().active() {
+				s.Thresholds = append(s.Thresholds, SavedThreshold{r.Name, c.target, c.state()})
 			}
 		}
 	}
@@ -86,14 +86,14 @@ func (m *Manager) resumeThresholds(all []SavedThreshold) {
 	m.kept = kept{}
 	for _, t := range all {
 		for _, c := range m.byTarget[t.Target] {
-			if c.rule.Name != t.Rule || c.state.State == Firing || t.State.State != Pending {
+			if c.rule.Name != t.Rule || c.is() == Firing || t.State.State != Pending {
 				continue
 			}
-			from := c.state.State
-			c.state = t.State
-			m.moved(c, from)
+			from := c.is()
 			// Nobody looked since, so what was seen last and what is seen next do not join.
-			c.state.Verdict, c.state.Unknown = NoData, "pending before the restart, not evaluated since"
+			t.State.Verdict, t.State.Unknown = NoData, "pending before the restart, not evaluated since"
+			c.set(t.State)
+			m.moved(c, from)
 		}
 	}
 }

@@ -195,18 +195,19 @@ func (m *Manager) apply(c *compiled, index map[string]int, seen []Observation, a
 	}
 	for target, i := range index {
 		cell := c.cells[c.index[target]]
-		prev := cell.state
-		cell.samples.saw(seen[i], at)
+		prev := cell.state()
+		cell.saw(seen[i], at)
 		if seen[i].Unknown == NoData && cell.fresh(at) {
 			continue
 		}
-		cell.state = Eval(&c.Threshold, prev, seen[i], at)
-		s.plan(cell, m.o.Interval)
+		next := Eval(&c.Threshold, prev, seen[i], at)
+		cell.set(next)
+		s.plan(cell, next, m.o.Interval)
 		m.moved(cell, prev.State)
-		if changed(prev, cell.state) {
+		if changed(prev, next) {
 			found[target] = struct{}{}
-			m.tell(cell, prev)
-		} else if cell.state.State == Firing {
+			m.tell(cell, prev, next)
+		} else if next.State == Firing {
 			found[target] = struct{}{}
 		}
 	}
@@ -214,8 +215,8 @@ func (m *Manager) apply(c *compiled, index map[string]int, seen []Observation, a
 
 // moved notes that an alert went from one state to the one that it has now.
 func (m *Manager) moved(c *cell, from AlertState) {
-	c.rule.series.move(from, c.state.State)
-	was, is := from.active(), c.state.State.active()
+	c.rule.series.move(from, c.is())
+	was, is := from.active(), c.is().active()
 	switch {
 	case was == is:
 		return
@@ -230,33 +231,34 @@ func (m *Manager) moved(c *cell, from AlertState) {
 // fresh reports whether the alert was brought back after a restart so shortly ago
 // that no look at its target need have come in: to see nothing says nothing yet.
 func (c *cell) fresh(at time.Time) bool {
-	return c.state.State == Firing && c.state.EvaluatedAt.IsZero() && at.Sub(c.restored) < c.rule.Staleness
+	return c.restored != nil && c.is() == Firing && c.active.EvaluatedAt.IsZero() &&
+		at.Sub(*c.restored) < c.rule.Staleness
 }
 
 // plan notes when a pending alert's `for` will be complete, if that is before
 // the next round, so that it fires then and not at the round.
-func (s *source) plan(c *cell, interval time.Duration) {
-	left := c.rule.For - c.state.Held
-	if c.state.State == Pending && c.state.Verdict == Breach && left <= min(interval, c.rule.Staleness) {
-		s.due[c] = c.state.EvaluatedAt.Add(left)
+func (s *source) plan(c *cell, now State, interval time.Duration) {
+	left := c.rule.For - now.Held
+	if now.State == Pending && now.Verdict == Breach && left <= min(interval, c.rule.Staleness) {
+		s.due[c] = now.EvaluatedAt.Add(left)
 		return
 	}
 	delete(s.due, c)
 }
 
 // tell logs a step of one alert; one aside is no news for the log.
-func (m *Manager) tell(c *cell, prev State) {
-	if prev.State == c.state.State {
-		m.o.Logger.Debug("verdict changed", "rule", c.rule.Name, "target", c.target, "verdict", c.state.Verdict,
-			"reason", c.rule.Reason(c.state))
+func (m *Manager) tell(c *cell, prev, next State) {
+	if prev.State == next.State {
+		m.o.Logger.Debug("verdict changed", "rule", c.rule.Name, "target", c.target, "verdict", next.Verdict,
+			"reason", c.rule.Reason(next))
 		return
 	}
 	level := slog.LevelInfo
 	if c.rule.Aside {
 		level = slog.LevelDebug
 	}
-	m.o.Logger.Log(context.Background(), level, "alert "+string(c.state.State), "rule", c.rule.Name, "target", c.target,
-		"was", prev.State, "reason", c.rule.Reason(c.state))
+	m.o.Logger.Log(context.Background(), level, "alert "+string(next.State), "rule", c.rule.Name, "target", c.target,
+		"was", prev.State, "reason", c.rule.Reason(next))
 }
 
 // memoize answers the same question of one round once, as rules share floors

@@ -24,6 +24,17 @@ type spacing struct {
 	last, prev time.Duration // between the newest samples
 }
 
+// saw notes of a server's series what was observed at a moment.
+func (c *cell) saw(o Observation, at time.Time) {
+	if c.rule.Source != Prometheus {
+		return
+	}
+	if c.samples == nil {
+		c.samples = &spacing{}
+	}
+	c.samples.saw(o, at)
+}
+
 // saw takes what was observed at a moment.
 func (s *spacing) saw(o Observation, at time.Time) {
 	newest := o.Newest
@@ -47,17 +58,24 @@ const missable = 2.5
 // series comes less often than the server shows it. The exporter may still come back, so
 // watchdog is not blind for it.
 func (c *cell) late(now time.Time) bool {
-	newest := c.samples.newest
-	if newest.IsZero() {
-		newest = c.state.LastDataAt
-	}
-	if c.samples.silent.After(newest) {
-		newest = c.samples.silent
-	}
-	if c.rule.Source != Prometheus || newest.IsZero() {
+	if c.rule.Source != Prometheus {
 		return false
 	}
-	between := max(c.samples.last, c.samples.prev)
+	var samples spacing
+	if c.samples != nil {
+		samples = *c.samples
+	}
+	newest := samples.newest
+	if newest.IsZero() {
+		newest = c.state().LastDataAt
+	}
+	if samples.silent.After(newest) {
+		newest = samples.silent
+	}
+	if newest.IsZero() {
+		return false
+	}
+	between := max(samples.last, samples.prev)
 	return now.Sub(newest) <= max(c.rule.Staleness, time.Duration(missable*float64(between)))
 }
 
@@ -100,7 +118,7 @@ func (m *Manager) withUnseen(rule *compiled, index map[string]int, seen []Observ
 	for target, i := range index {
 		n, seen := 0, false
 		for _, c := range m.byTarget[target] {
-			s := c.state
+			s := c.state()
 			switch {
 			case c.rule.Aside:
 			case s.Quiet || s.Verdict != "" && !s.Verdict.Unknown():

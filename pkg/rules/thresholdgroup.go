@@ -47,7 +47,7 @@ func (m *Manager) carryThresholds(next []*compiled) (removed []Alert) {
 			c.failing.Store(old.failing.Load())
 		}
 		for _, cell := range old.cells {
-			if !c.inherit(cell) && cell.state.State == Firing {
+			if !c.inherit(cell) && cell.is() == Firing {
 				removed = append(removed, cell.alert())
 			}
 		}
@@ -67,10 +67,10 @@ func (c *compiled) inherit(old *cell) bool {
 	}
 	switch {
 	case judgesAlike(c.Threshold, old.rule.Threshold):
-		c.cells[i].state, c.cells[i].seen, c.cells[i].lost, c.cells[i].samples = old.state, old.seen, old.lost,
-			old.samples
-	case old.state.State == Firing:
-		c.cells[i].state = awaiting(old.state, "the rule has changed and was not evaluated yet")
+		c.cells[i].idle, c.cells[i].active = old.idle, old.active
+		c.cells[i].seen, c.cells[i].lost, c.cells[i].samples = old.seen, old.lost, old.samples
+	case old.is() == Firing:
+		c.cells[i].set(awaiting(old.state(), "the rule has changed and was not evaluated yet"))
 	}
 	return true
 }
@@ -110,13 +110,13 @@ func (m *Manager) seedThreshold(c *cell) {
 		return
 	}
 	delete(m.restored, key{c.rule.Name, c.target})
-	if c.state.State == Firing {
+	if c.is() == Firing {
 		return
 	}
-	from := c.state.State
-	c.restored = m.o.Now()
-	c.state = awaiting(State{Value: a.Value, ActiveAt: a.ActiveAt, FiredAt: a.FiredAt},
-		"firing before the restart, not evaluated since")
+	from, now := c.is(), m.o.Now()
+	c.restored = &now
+	c.set(awaiting(State{Value: a.Value, ActiveAt: a.ActiveAt, FiredAt: a.FiredAt},
+		"firing before the restart, not evaluated since"))
 	m.moved(c, from)
 }
 

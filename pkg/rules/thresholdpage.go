@@ -291,7 +291,7 @@ func (p *plan) reckon(c *compiled) {
 
 // restful is how a cell can rest by what it is now; awake: it cannot.
 func (c *cell) restful() rest {
-	s := &c.state
+	s := c.state()
 	switch {
 	case s.State != Inactive || s.Quiet || s.Silent || c.lost:
 		return awake
@@ -301,7 +301,7 @@ func (c *cell) restful() rest {
 		}
 		return well
 	case s.Verdict == NoData && c.rule.Source == Local && !c.seen && s.LastDataAt.IsZero() &&
-		c.samples.newest.IsZero() && s.Unknown == (&answers{}).absent(c.rule):
+		s.Unknown == (&answers{}).absent(c.rule):
 		return void
 	}
 	return awake
@@ -386,8 +386,9 @@ func (c *cell) settle() {
 	}
 	from, last := c.rest.from, p.next-1
 	c.rest.from = p.next
-	s := &c.state
+	s := c.state()
 	s.EvaluatedAt = p.at(last)
+	defer func() { c.set(s) }()
 	switch c.rest.how {
 	case void:
 		return
@@ -402,7 +403,7 @@ func (c *cell) settle() {
 	s.well.addAll(from, last, p.at, p.step, value)
 	if c.rule.Source == Prometheus {
 		for k := from; k <= last; k++ {
-			c.samples.saw(Observation{Newest: p.newest(c.target, k)}, p.at(k))
+			c.saw(Observation{Newest: p.newest(c.target, k)}, p.at(k))
 		}
 	}
 }

@@ -171,10 +171,10 @@ func TestPagesAreJudgedAsMoments(t *testing.T) {
 					}
 					x.settle()
 					y := judges[1].thresholds[k].cells[n]
-					if !reflect.DeepEqual(spelledOut(x.state), spelledOut(y.state)) || x.seen != y.seen || x.lost != y.lost ||
-						c.Source == Prometheus && x.samples != y.samples {
+					if !reflect.DeepEqual(spelledOut(x.state()), spelledOut(y.state())) || x.seen != y.seen || x.lost != y.lost ||
+						!reflect.DeepEqual(x.samples, y.samples) {
 						t.Fatalf("seed %d, moment %d, %s on %s (%v):\n%+v\nwant\n%+v", seed, i, c.Name, x.target, x.rest,
-							x.state, y.state)
+							x.state(), y.state())
 					}
 				}
 			}
