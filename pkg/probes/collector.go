@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
+	"unique"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
@@ -43,7 +45,7 @@ func (c *samplesCollector) Collect(out chan<- prometheus.Metric) {
 	now := c.scheduler.opts.Now()
 	for _, sl := range c.scheduler.all() {
 		for _, r := range sl.recent(now) {
-			if r.name != c.name && (c.name != "" || c.described[r.name] != nil) {
+			if name := r.of.Value().name; name != c.name && (c.name != "" || c.described[name] != nil) {
 				continue
 			}
 			if metric, err := c.metric(sl.entry, r); err == nil {
@@ -53,37 +55,64 @@ func (c *samplesCollector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// kept is a sample as a slot keeps it: a model.Sample takes several times the room.
+// kept is a sample as a slot keeps it: a model.Sample takes tens of times the room. All slots share their names.
 type kept struct {
-	name   string
-	labels []label // by name; without target and probe, which are those of the entry
-	value  float64
+	of    unique.Handle[sampleNames]
+	value float64
 }
 
-type label struct{ name, value string }
+// sampleNames are the name of a sample and its labels without target and probe, which are those of the entry.
+type sampleNames struct {
+	name   string
+	labels string // names and values in turn, by name, each with an end
+}
 
-// keepAll keeps each series once: a repeated one would spoil the whole scrape.
+// end is after each label's name and value: no text in UTF-8 has it.
+const end = "\xff"
+
+// keepAll keeps each series once: a repeated one would spoil the whole scrape. What is no UTF-8 is
+// left out, as it cannot be exported.
 func keepAll(samples []*model.Sample) []kept {
 	all := make([]kept, 0, len(samples))
 	for _, s := range samples {
-		k := keep(s)
-		if !slices.ContainsFunc(all, func(o kept) bool { return o.name == k.name && slices.Equal(o.labels, k.labels) }) {
+		k, ok := keep(s)
+		if ok && !slices.ContainsFunc(all, func(o kept) bool { return o.of == k.of }) {
 			all = append(all, k)
 		}
 	}
 	return all
 }
 
-func keep(s *model.Sample) kept {
-	k := kept{name: string(s.Metric[model.MetricNameLabel]), value: float64(s.Value)}
+func keep(s *model.Sample) (k kept, ok bool) {
+	var labels []label
 	for name, value := range s.Metric {
-		if name != model.MetricNameLabel && name != targetLabel && name != probeLabel {
-			k.labels = append(k.labels, label{string(name), string(value)})
+		if name == model.MetricNameLabel || name == targetLabel || name == probeLabel {
+			continue
 		}
+		if !utf8.ValidString(string(value)) {
+			return kept{}, false
+		}
+		labels = append(labels, label{string(name), string(value)})
 	}
-	slices.SortFunc(k.labels, byName)
-	return k
+	slices.SortFunc(labels, byName)
+	names := sampleNames{name: string(s.Metric[model.MetricNameLabel])}
+	for _, l := range labels {
+		names.labels += l.name + end + l.value + end
+	}
+	return kept{unique.Make(names), float64(s.Value)}, true
 }
+
+// all are the labels.
+func (n sampleNames) all() []label {
+	var all []label
+	parts := strings.Split(n.labels, end)
+	for i := 0; i+1 < len(parts); i += 2 {
+		all = append(all, label{parts[i], parts[i+1]})
+	}
+	return all
+}
+
+type label struct{ name, value string }
 
 func byName(a, b label) int { return strings.Compare(a.name, b.name) }
 
@@ -98,18 +127,19 @@ func (sl *slot) recent(now time.Time) []kept {
 }
 
 func (c *samplesCollector) metric(of Entry, r kept) (prometheus.Metric, error) {
-	all := append(slices.Clone(r.labels), label{probeLabel, of.Name}, label{targetLabel, of.Target})
+	sample := r.of.Value()
+	all := append(sample.all(), label{probeLabel, of.Name}, label{targetLabel, of.Target})
 	slices.SortFunc(all, byName)
 	names, values := make([]string, len(all)), make([]string, len(all))
 	for i, l := range all {
 		names[i], values[i] = l.name, l.value
 	}
-	desc, ok := c.described[r.name]
+	desc, ok := c.described[sample.name]
 	if !ok {
-		desc = describe(r.name, "A sample of a probe.", names)
+		desc = describe(sample.name, "A sample of a probe.", names)
 	}
 	kind := prometheus.GaugeValue
-	if strings.HasSuffix(r.name, "_total") {
+	if strings.HasSuffix(sample.name, "_total") {
 		kind = prometheus.CounterValue
 	}
 	return prometheus.NewConstMetric(desc, kind, r.value, values...)

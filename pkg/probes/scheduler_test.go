@@ -458,7 +458,7 @@ func TestASampleIsExportedByOneCollector(t *testing.T) {
 	}
 	probe := func(_ context.Context, at time.Time) (Result, error) {
 		return Result{State: OK, Samples: []*model.Sample{newSample(at, "watchdog_agents_active", 2),
-			newSample(at, "made_up", 1)}}, nil
+			newSample(at, "made_up", 1, "b", "", "a", "x y"), newSample(at, "made_up", 2, "a", "\xff")}}, nil
 	}
 	if err := s.Set([]Entry{entry("t", time.Minute, probe)}); err != nil {
 		t.Fatal(err)
@@ -476,6 +476,9 @@ func TestASampleIsExportedByOneCollector(t *testing.T) {
 		}
 		for _, f := range families {
 			found[f.GetName()] += len(f.GetMetric())
+			if text := f.String(); f.GetName() == "made_up" && !strings.Contains(text, `"x y"`) {
+				t.Errorf("its labels are lost: %s", text)
+			}
 		}
 	}
 	want := map[string]int{"watchdog_agents_active": 1, "made_up": 1, "probe_success": 1, "probe_duration_seconds": 1,
@@ -568,7 +571,8 @@ func TestEverySampleIsKnown(t *testing.T) {
 
 func labelNames(s *model.Sample) string {
 	var names []string
-	for _, l := range keep(s).labels {
+	k, _ := keep(s)
+	for _, l := range k.of.Value().all() {
 		names = append(names, l.name)
 	}
 	return strings.Join(names, ",")
