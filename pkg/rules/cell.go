@@ -56,7 +56,8 @@ func (c *cell) is() AlertState {
 
 func (c *cell) set(s State) {
 	if s.everActive() {
-		c.idle, c.active = idle{}, &s
+		kept := s // a copy, so that the state of an idle one stays on the stack
+		c.idle, c.active = idle{}, &kept
 		return
 	}
 	c.idle, c.active = idle{s.Verdict, s.Value, s.Labels, s.Unknown, s.Quiet, s.Silent, s.EvaluatedAt, s.LastDataAt,
