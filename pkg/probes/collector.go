@@ -43,7 +43,7 @@ func (c *samplesCollector) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *samplesCollector) Collect(out chan<- prometheus.Metric) {
 	now := c.scheduler.opts.Now()
-	for _, sl := range c.scheduler.all() {
+	for _, sl := range c.scheduler.unordered() {
 		for _, r := range sl.recent(now) {
 			if name := r.of.Value().name; name != c.name && (c.name != "" || c.described[name] != nil) {
 				continue

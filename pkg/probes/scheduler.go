@@ -378,6 +378,13 @@ func (s *Scheduler) all() []*slot {
 	return slots
 }
 
+// unordered returns every slot, for who sorts what it makes of them.
+func (s *Scheduler) unordered() []*slot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.slots))
+}
+
 // of returns the slots of a target. Set makes new lists and leaves old ones alone.
 func (s *Scheduler) of(target string) []*slot {
 	s.mu.Lock()
