@@ -26,6 +26,9 @@ func TestACellKeepsAllOfAState(t *testing.T) {
 	if c.set(calm); c.active != nil {
 		t.Error("an alert that was never active takes the room of one that was")
 	}
+	if n := testing.AllocsPerRun(10, func() { c.set(calm) }); n != 0 {
+		t.Errorf("to set the state of an idle alert takes %g allocations", n)
+	}
 	values := map[string]any{"State": Firing, "ActiveAt": evaluated, "FiredAt": evaluated, "ClearSince": evaluated,
 		"Held": time.Second, "ClearHeld": time.Second, "Usual": 1.0, "Noise": 1.0, "Rising": []float64{1}}
 	of := reflect.TypeFor[State]()
