@@ -67,7 +67,7 @@ test-full: unit fuzz explore sim mutants differential integration reproducible s
 unit: hack-need ## unit tests with the race detector, in random order; the explorer and many simulated worlds have targets of their own
 	go test -race -shuffle=on $$(go list ./... | grep -v /internal/explore)
 
-integration: hack-need-exim4 bin/watchdog bin/agent-system bin/testbed bin/prometheus bin/alertmanager ## tests on a real Kubernetes control plane
+integration: hack-need-servers bin/watchdog bin/agent-system bin/testbed bin/prometheus bin/alertmanager ## tests on a real Kubernetes control plane
 	go test -tags integration -count=1 -timeout 45m -v ./test/... | hack/failures
 
 explore: ## explore every state of the op protocol: crashes, lost leases, late writes, people
@@ -165,7 +165,7 @@ clean: ## remove build results
 hack-need:
 	@hack/need
 
-hack-need-exim4:
-	@hack/need exim4
+hack-need-servers:
+	@hack/need servers
 
-.PHONY: help build testbed demo test test-full unit integration explore outside sim sim-million museum mutants differential fuzz check lint vuln reproducible sbom release bench bench-fleet bench-peers soak image clean hack-need hack-need-exim4
+.PHONY: help build testbed demo test test-full unit integration explore outside sim sim-million museum mutants differential fuzz check lint vuln reproducible sbom release bench bench-fleet bench-peers soak image clean hack-need hack-need-servers

@@ -342,13 +342,13 @@ func section(file, heading string) string {
 }
 
 // heads reports whether the table of what a look means has a column for the kind.
+// heads reports whether a table of pkg/probes/doc.go has a column for a kind.
 func heads(kind string) bool {
 	for line := range strings.Lines(textOf("pkg/probes/doc.go")) {
-		if strings.Contains(line, "what happened") {
-			return slices.Contains(strings.FieldsFunc(line, func(r rune) bool {
-				return r == ' ' || r == ',' ||
-					r == '\n'
-			}), kind)
+		if strings.Contains(line, "what happened") && slices.Contains(strings.FieldsFunc(line, func(r rune) bool {
+			return r == ' ' || r == ',' || r == '\n'
+		}), kind) {
+			return true
 		}
 	}
 	return false

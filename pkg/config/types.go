@@ -274,6 +274,7 @@ type Probe struct {
 	Agents *AgentsProbe `yaml:"agents,omitempty"` // the agents' status, /api/v2/agents/status
 	HTTP   *HTTPProbe   `yaml:"http,omitempty"`   // any other request
 	TCP    *TCPProbe    `yaml:"tcp,omitempty"`    // a connection
+	Redis  *RedisProbe  `yaml:"redis,omitempty"`  // a Redis server: PING, memory, clients
 }
 
 // Look has the options of all probes.
@@ -346,6 +347,27 @@ type HTTPProbe struct {
 type TCPProbe struct {
 	Look    `yaml:",inline"`
 	Address string `yaml:"address"` // host:port
+}
+
+// TLSClient has the TLS options of the probes that ask a server other than HTTP.
+type TLSClient struct {
+	// TLS is verify (default), or none: plain text, which everybody on the network can read.
+	TLS string `yaml:"tls,omitempty"`
+	// file with the certificate authorities to trust instead of the system's
+	CAFile     string `yaml:"ca_file,omitempty"`
+	ServerName string `yaml:"server_name,omitempty"` // name in the certificate; default: the host in address
+	// accept any certificate
+	InsecureSkipVerify bool `yaml:"insecure_skip_verify,omitempty"`
+}
+
+// RedisProbe sends PING and INFO to a Redis server, and nothing else.
+type RedisProbe struct {
+	Look      `yaml:",inline"`
+	TLSClient `yaml:",inline"`
+	Address   string `yaml:"address"`            // host:port
+	Username  string `yaml:"username,omitempty"` // user of the server's ACL; default: the default user
+	// file with the password, read at each attempt; `tls: none` sends it in plain text
+	PasswordFile string `yaml:"password_file,omitempty"`
 }
 
 // Threshold is one rule. Metric names a row of the built-in table, or Expr

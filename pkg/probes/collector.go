@@ -188,6 +188,13 @@ func knownSamples() []knownSample {
 		known("watchdog_agents_active", "Active agents."),
 		known("watchdog_agents_desired", "Desired number of agents."),
 
+		known("redis_memory_used_bytes", "Memory that Redis uses."),
+		known("redis_memory_max_bytes", "Redis' maxmemory; 0: no limit."),
+		known("redis_mem_fragmentation_ratio", "Resident memory of Redis divided by the memory it uses."),
+		known("redis_connected_clients", "Clients that are connected to Redis."),
+		known("redis_config_maxclients", "Clients that may be connected to Redis."),
+		known("redis_evicted_keys_total", "Keys that Redis evicted because of maxmemory."),
+
 		known("watchdog_workload_replicas_desired", "Desired pods."),
 		known("watchdog_workload_replicas_ready", "Ready pods."),
 		known("watchdog_workload_replicas_updated", "Pods of the newest revision."),

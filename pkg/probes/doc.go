@@ -1,7 +1,7 @@
 // Package probes checks targets: a moment in, samples out.
 //
 // It owns the ways of looking at a target (one file per kind: health, sla,
-// agents, http, tcp, kubernetes), when each check happens (Scheduler) and how
+// agents, http, tcp, redis, kubernetes), when each check happens (Scheduler) and how
 // single checks are smoothed (Damper). It leaves judging to rules, which read
 // the samples, and the reading of the cluster to whoever hands in a
 // WorkloadFunc.
@@ -36,6 +36,21 @@
 // is Unknown, as it may be the probe that does not trust it. The http kind calls any status that is not in its list
 // Bad, except a
 // redirect. It stops reading a body at 1 MiB without complaint.
+//
+// Servers that speak another protocol are judged likewise:
+//
+//	what happened                                             redis
+//	answered as asked                                         OK
+//	connection refused, reset, closed before the answer ended Bad
+//	no answer in time (connect, handshake, answer)            Bad
+//	the server says that it cannot serve (loading, too many)  Bad
+//	wrong password, a right is missing                        Unknown
+//	PING answered, but INFO is not allowed                    OK
+//	not its protocol, an answer above 1 MiB                   Unknown
+//	certificate expired, or not yet valid                     Bad
+//	certificate wrong, not TLS, closed in the TLS handshake   Unknown
+//	name does not resolve, address that may not be asked      Unknown
+//	password or CA file unreadable                            Unknown
 //
 // pkg/httpclient refuses link-local, metadata, unspecified, multicast and
 // broadcast addresses after resolution, in whatever notation they come;

@@ -18,6 +18,9 @@ const (
 // no file, and so no row of Kinds.
 const KindKubernetes = "kubernetes"
 
+// noServer is why the simulator does not play what another server than the application answers.
+const noServer = "the simulated world has the application only"
+
 // Kind is one row of Kinds.
 type Kind struct {
 	// Name is the key in a file (a field of config.Probe) and the label kind of metrics.
@@ -49,6 +52,8 @@ var kinds = []Kind{
 	{Name: "http", Help: "sends an HTTP request; checks status and duration", Source: SourceProbe,
 		make: makes(NewHTTP)},
 	{Name: "tcp", Help: "opens a connection and closes it", Source: SourceProbe, make: makes(NewTCP)},
+	{Name: "redis", Help: "sends PING and INFO to a Redis server", Source: SourceProbe, Writes: []string{"redis_"},
+		NotSimulated: noServer, make: makes(NewRedis)},
 }
 
 // KindOf returns the row of a kind; false: there is none.

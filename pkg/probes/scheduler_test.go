@@ -555,6 +555,8 @@ func TestEverySampleIsKnown(t *testing.T) {
 	samples = append(samples, common(Status{State: OK, Damped: OK}, at)...)
 	samples = append(samples, newSample(at, "watchdog_agents_active", 1), newSample(at, "watchdog_agents_desired", 1),
 		newSample(at, "watchdog_workload_restarts_total", 1))
+	samples = append(samples, readRedisInfo([]byte("used_memory:1\nmaxmemory:1\nmem_fragmentation_ratio:1\n"+
+		"connected_clients:1\nmaxclients:1\nevicted_keys:1\n")).result(at).Samples...)
 	for _, sample := range samples {
 		name := string(sample.Metric[model.MetricNameLabel])
 		if labels, ok := known[name]; !ok || labels != labelNames(sample) {

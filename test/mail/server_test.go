@@ -90,7 +90,7 @@ plain:
 func start(t *testing.T, authority *recorders.Authority) *exim {
 	t.Helper()
 	if _, err := os.Stat(eximPath); err != nil {
-		t.Fatalf("%v: Exim is missing; `hack/need exim4` installs it on Debian", err)
+		t.Fatalf("%v: Exim is missing; `hack/need servers` installs it on Debian", err)
 	}
 	// Exim gives up root's rights while it works, and must reach its folder all the same.
 	dir, err := os.MkdirTemp("", "watchdog-exim-")

@@ -1,0 +1,57 @@
+package config
+
+import (
+	"net"
+	"strconv"
+	"strings"
+)
+
+// Ways in which a probe protects its connection.
+const (
+	VerifyTLS = "verify"
+	PlainText = "none"
+)
+
+// hostPort reports an address that is not host:port; example is one that is.
+func (v *validator) hostPort(a at, address, example string) {
+	if strings.ContainsAny(address, "@/") {
+		v.fail(a, "invalid address: use host:port without scheme, path and credentials, for example %s", example)
+		return
+	}
+	host, port, err := net.SplitHostPort(address)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
+		v.fail(a, "invalid address %q; use host:port, for example %s", address, example)
+	}
+}
+
+func (c *TLSClient) setDefaults() {
+	if c.TLS == "" {
+		c.TLS = VerifyTLS
+	}
+}
+
+func (c *TLSClient) check(v *validator, a at) {
+	switch c.TLS {
+	case VerifyTLS:
+	case PlainText:
+		for _, o := range []struct {
+			key string
+			set bool
+		}{{"ca_file", c.CAFile != ""}, {"server_name", c.ServerName != ""},
+			{"insecure_skip_verify", c.InsecureSkipVerify}} {
+			if o.set {
+				v.fail(a.key(o.key), "%s has no effect with tls: none; remove one of them", o.key)
+			}
+		}
+	default:
+		v.fail(a.key("tls"), "unknown value %q; expected one of: %s, %s", c.TLS, VerifyTLS, PlainText)
+	}
+}
+
+func (p *RedisProbe) check(v *validator, a at) {
+	v.hostPort(a.key("address"), p.Address, "redis.shop:6379")
+	p.TLSClient.check(v, a)
+	if p.Username != "" && p.PasswordFile == "" {
+		v.fail(a.key("password_file"), "username needs password_file")
+	}
+}
