@@ -24,6 +24,7 @@ var (
 		"websocket.Dialer{":     "NetDialContext: httpclient.Dialer{",
 		"socketmode.New(":       "socketmode.OptionDialer(",
 		"mail.NewClient(":       "mail.WithDialContextFunc(",
+		"pgconn.ConnectConfig(": ".DialFunc = ",
 		".NewClientFromConfig(": ".WithDialContextFunc(httpclient.Dialer{",
 	}
 )

@@ -55,3 +55,21 @@ func (p *RedisProbe) check(v *validator, a at) {
 		v.fail(a.key("password_file"), "username needs password_file")
 	}
 }
+
+func (p *PostgresProbe) setDefaults() {
+	p.TLSClient.setDefaults()
+	if p.Database == "" {
+		p.Database = "postgres"
+	}
+}
+
+func (p *PostgresProbe) check(v *validator, a at) {
+	v.hostPort(a.key("address"), p.Address, "postgres.shop:5432")
+	p.TLSClient.check(v, a)
+	if p.Username == "" {
+		v.fail(a.key("username"), "username is required: a role that may connect, and needs no other right")
+	}
+	if p.PasswordFile == "" {
+		v.fail(a.key("password_file"), "password_file is required: the file with the password of username")
+	}
+}

@@ -275,6 +275,8 @@ type Probe struct {
 	HTTP   *HTTPProbe   `yaml:"http,omitempty"`   // any other request
 	TCP    *TCPProbe    `yaml:"tcp,omitempty"`    // a connection
 	Redis  *RedisProbe  `yaml:"redis,omitempty"`  // a Redis server: PING, memory, clients
+	// a PostgreSQL server: version, connections
+	Postgres *PostgresProbe `yaml:"postgres,omitempty"`
 }
 
 // Look has the options of all probes.
@@ -368,6 +370,18 @@ type RedisProbe struct {
 	Username  string `yaml:"username,omitempty"` // user of the server's ACL; default: the default user
 	// file with the password, read at each attempt; `tls: none` sends it in plain text
 	PasswordFile string `yaml:"password_file,omitempty"`
+}
+
+// PostgresProbe logs in to a PostgreSQL server, reads its version and the number of connections in a read-only
+// transaction, and logs out. The user needs no rights besides CONNECT.
+type PostgresProbe struct {
+	Look      `yaml:",inline"`
+	TLSClient `yaml:",inline"`
+	Address   string `yaml:"address"`            // host:port
+	Username  string `yaml:"username"`           // role
+	Database  string `yaml:"database,omitempty"` // default postgres
+	// file with the password, read at each attempt; with `tls: none` it is never sent as plain text
+	PasswordFile string `yaml:"password_file"`
 }
 
 // Threshold is one rule. Metric names a row of the built-in table, or Expr

@@ -195,6 +195,9 @@ func knownSamples() []knownSample {
 		known("redis_config_maxclients", "Clients that may be connected to Redis."),
 		known("redis_evicted_keys_total", "Keys that Redis evicted because of maxmemory."),
 
+		known("watchdog_postgres_connections", "Client connections of the PostgreSQL server."),
+		known("pg_settings_max_connections", "Connections that the PostgreSQL server allows."),
+
 		known("watchdog_workload_replicas_desired", "Desired pods."),
 		known("watchdog_workload_replicas_ready", "Ready pods."),
 		known("watchdog_workload_replicas_updated", "Pods of the newest revision."),

@@ -1,7 +1,8 @@
 // Package probes checks targets: a moment in, samples out.
 //
 // It owns the ways of looking at a target (one file per kind: health, sla,
-// agents, http, tcp, redis, kubernetes), when each check happens (Scheduler) and how
+// agents, http, tcp, redis, postgres,
+// kubernetes), when each check happens (Scheduler) and how
 // single checks are smoothed (Damper). It leaves judging to rules, which read
 // the samples, and the reading of the cluster to whoever hands in a
 // WorkloadFunc.
@@ -39,18 +40,20 @@
 //
 // Servers that speak another protocol are judged likewise:
 //
-//	what happened                                             redis
-//	answered as asked                                         OK
-//	connection refused, reset, closed before the answer ended Bad
-//	no answer in time (connect, handshake, answer)            Bad
-//	the server says that it cannot serve (loading, too many)  Bad
-//	wrong password, a right is missing                        Unknown
-//	PING answered, but INFO is not allowed                    OK
-//	not its protocol, an answer above 1 MiB                   Unknown
-//	certificate expired, or not yet valid                     Bad
-//	certificate wrong, not TLS, closed in the TLS handshake   Unknown
-//	name does not resolve, address that may not be asked      Unknown
-//	password or CA file unreadable                            Unknown
+//	what happened                                             redis    postgres
+//	answered as asked                                         OK       OK
+//	connection refused, reset, closed before the answer ended Bad      Bad
+//	no answer in time (connect, handshake, answer)            Bad      Bad
+//	the server says that it cannot serve (loading, too many)  Bad      Bad
+//	wrong password, a right is missing                        Unknown  Unknown
+//	PING answered, but INFO is not allowed                    OK       -
+//	wants the password as plain text without TLS              -        Unknown
+//	no such database                                          -        Unknown
+//	not its protocol, an answer above 1 MiB, 2 MiB in all     Unknown  Unknown
+//	certificate expired, or not yet valid                     Bad      Bad
+//	certificate wrong, not TLS, closed in the TLS handshake   Unknown  Unknown
+//	name does not resolve, address that may not be asked      Unknown  Unknown
+//	password or CA file unreadable                            Unknown  Unknown
 //
 // pkg/httpclient refuses link-local, metadata, unspecified, multicast and
 // broadcast addresses after resolution, in whatever notation they come;

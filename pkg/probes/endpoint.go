@@ -74,7 +74,25 @@ func (e *endpoint) dial(ctx context.Context, during *progress) (net.Conn, error)
 	}
 	during.set(waiting)
 	context.AfterFunc(ctx, func() { connection.Close() })
-	return connection, nil
+	return &limited{connection, maxSent}, nil
+}
+
+// maxSent is how much a server may send in one check.
+const maxSent = 2 << 20
+
+// limited is a connection that gives up on a server that does not stop sending.
+type limited struct {
+	net.Conn
+	left int
+}
+
+func (l *limited) Read(b []byte) (int, error) {
+	if l.left == 0 {
+		return 0, fmt.Errorf("the server sent more than %d MiB", maxSent>>20)
+	}
+	n, err := l.Conn.Read(b[:min(len(b), l.left)])
+	l.left -= n
+	return n, err
 }
 
 // open connects, with TLS unless conf is nil. An error is not classified.

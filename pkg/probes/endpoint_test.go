@@ -63,9 +63,18 @@ func says(answer string) func(net.Conn) {
 
 // A server that is not asked by HTTP fails in the same ways whatever it speaks: these rows
 // are the ones of the second table of the package documentation.
-func failsAsTheTableSays(t *testing.T, build func(address string, conf config.TLSClient, resolver *net.Resolver) (Probe,
-	error), more ...endpointCase) {
+// greet is what a server says before the TLS handshake; nil: nothing.
+func failsAsTheTableSays(t *testing.T, greet func(net.Conn),
+	build func(address string, conf config.TLSClient, resolver *net.Resolver) (Probe, error), more ...endpointCase) {
 	t.Helper()
+	secured := func(conf *tls.Config, handle func(net.Conn)) func(net.Conn) {
+		return func(c net.Conn) {
+			if greet != nil {
+				greet(c)
+			}
+			secured(conf, handle)(c)
+		}
+	}
 	plain := config.TLSClient{TLS: config.PlainText}
 	expired, expiredCA := certified(t, time.Now().Add(-time.Hour))
 	other, otherCA := certified(t, time.Now().Add(time.Hour), "other.example")

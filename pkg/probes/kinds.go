@@ -54,6 +54,8 @@ var kinds = []Kind{
 	{Name: "tcp", Help: "opens a connection and closes it", Source: SourceProbe, make: makes(NewTCP)},
 	{Name: "redis", Help: "sends PING and INFO to a Redis server", Source: SourceProbe, Writes: []string{"redis_"},
 		NotSimulated: noServer, make: makes(NewRedis)},
+	{Name: "postgres", Help: "logs in to a PostgreSQL server; reads its version and connections", Source: SourceProbe,
+		Writes: []string{"pg_settings_", "watchdog_postgres_"}, NotSimulated: noServer, make: makes(NewPostgres)},
 }
 
 // KindOf returns the row of a kind; false: there is none.

@@ -48,7 +48,7 @@ func bulk(text string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(text), t
 func TestRedisFailsAsTheTableSays(t *testing.T) {
 	const pong = "+PONG\r\n"
 	file := secretIn(t, "geheim")
-	failsAsTheTableSays(t, func(address string, conf config.TLSClient, resolver *net.Resolver) (Probe, error) {
+	failsAsTheTableSays(t, nil, func(address string, conf config.TLSClient, resolver *net.Resolver) (Probe, error) {
 		return NewRedis(config.RedisProbe{Address: address, TLSClient: conf, PasswordFile: file}, resolver)
 	},
 		endpointCase{name: "wrong password", handle: redisSays("-WRONGPASS invalid username-password pair: <last>\r\n"),

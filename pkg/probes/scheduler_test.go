@@ -557,6 +557,11 @@ func TestEverySampleIsKnown(t *testing.T) {
 		newSample(at, "watchdog_workload_restarts_total", 1))
 	samples = append(samples, readRedisInfo([]byte("used_memory:1\nmaxmemory:1\nmem_fragmentation_ratio:1\n"+
 		"connected_clients:1\nmaxclients:1\nevicted_keys:1\n")).result(at).Samples...)
+	postgres, err := readPostgres([][]byte{{}, []byte("1"), []byte("1")}, "", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples = append(samples, postgres.Samples...)
 	for _, sample := range samples {
 		name := string(sample.Metric[model.MetricNameLabel])
 		if labels, ok := known[name]; !ok || labels != labelNames(sample) {
