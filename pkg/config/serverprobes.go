@@ -73,3 +73,7 @@ func (p *PostgresProbe) check(v *validator, a at) {
 		v.fail(a.key("password_file"), "password_file is required: the file with the password of username")
 	}
 }
+
+func (p *TLSProbe) check(v *validator, a at) {
+	v.hostPort(a.key("address"), p.Address, "shop.example.com:443")
+}

@@ -277,6 +277,7 @@ type Probe struct {
 	Redis  *RedisProbe  `yaml:"redis,omitempty"`  // a Redis server: PING, memory, clients
 	// a PostgreSQL server: version, connections
 	Postgres *PostgresProbe `yaml:"postgres,omitempty"`
+	TLS      *TLSProbe      `yaml:"tls,omitempty"` // the certificates that a server sends
 }
 
 // Look has the options of all probes.
@@ -382,6 +383,15 @@ type PostgresProbe struct {
 	Database  string `yaml:"database,omitempty"` // default postgres
 	// file with the password, read at each attempt; with `tls: none` it is never sent as plain text
 	PasswordFile string `yaml:"password_file"`
+}
+
+// TLSProbe connects, makes the TLS handshake, and checks the certificates: name, chain and dates.
+type TLSProbe struct {
+	Look    `yaml:",inline"`
+	Address string `yaml:"address"` // host:port
+	// file with the certificate authorities to trust instead of the system's
+	CAFile     string `yaml:"ca_file,omitempty"`
+	ServerName string `yaml:"server_name,omitempty"` // name in the certificate; default: the host in address
 }
 
 // Threshold is one rule. Metric names a row of the built-in table, or Expr

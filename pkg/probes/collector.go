@@ -198,6 +198,10 @@ func knownSamples() []knownSample {
 		known("watchdog_postgres_connections", "Client connections of the PostgreSQL server."),
 		known("pg_settings_max_connections", "Connections that the PostgreSQL server allows."),
 
+		known("probe_ssl_earliest_cert_expiry", "Unix time at which the first of the sent certificates expires."),
+		known("watchdog_tls_expiry_seconds", "Time until the first of the sent certificates expires; negative: expired."),
+		known("watchdog_tls_verified", "1 if name, chain and dates of the certificate are right, else 0."),
+
 		known("watchdog_workload_replicas_desired", "Desired pods."),
 		known("watchdog_workload_replicas_ready", "Ready pods."),
 		known("watchdog_workload_replicas_updated", "Pods of the newest revision."),

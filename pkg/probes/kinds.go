@@ -56,6 +56,8 @@ var kinds = []Kind{
 		NotSimulated: noServer, make: makes(NewRedis)},
 	{Name: "postgres", Help: "logs in to a PostgreSQL server; reads its version and connections", Source: SourceProbe,
 		Writes: []string{"pg_settings_", "watchdog_postgres_"}, NotSimulated: noServer, make: makes(NewPostgres)},
+	{Name: "tls", Help: "checks the certificates that a server sends, and when they expire", Source: SourceProbe,
+		Writes: []string{"probe_ssl_", "watchdog_tls_"}, NotSimulated: noServer, make: makes(NewTLS)},
 }
 
 // KindOf returns the row of a kind; false: there is none.

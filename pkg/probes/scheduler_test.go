@@ -2,6 +2,7 @@ package probes
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -562,6 +563,7 @@ func TestEverySampleIsKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	samples = append(samples, postgres.Samples...)
+	samples = append(samples, chainSamples(&x509.Certificate{}, nil, at)...)
 	for _, sample := range samples {
 		name := string(sample.Metric[model.MetricNameLabel])
 		if labels, ok := known[name]; !ok || labels != labelNames(sample) {
