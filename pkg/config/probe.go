@@ -173,6 +173,12 @@ func (p *HTTPProbe) check(v *validator, a at) {
 			v.fail(a.key("statuses").key(i), "invalid HTTP status %d; use 100 to 599", s)
 		}
 	}
+	if len(p.JSON) > 0 && p.Method == "HEAD" {
+		v.fail(a.key("json"), "a response to HEAD has no body; use GET, or remove json")
+	}
+	for i := range p.JSON {
+		p.JSON[i].check(v, a.key("json").key(i))
+	}
 }
 
 func (p *TCPProbe) check(v *validator, a at) {

@@ -344,6 +344,19 @@ type HTTPProbe struct {
 	Statuses []int `yaml:"statuses,omitempty"`
 	// MaxDuration is the maximum response time; default: the timeout.
 	MaxDuration model.Duration `yaml:"max_duration,omitempty"`
+	// JSON is what the response must say; all must hold.
+	JSON []JSONExpectation `yaml:"json,omitempty"`
+}
+
+// JSONExpectation is what one place of a JSON response must say. Another value is bad; a response that is not JSON, or
+// has nothing there, is unknown. Set equals or matches.
+type JSONExpectation struct {
+	// Path is a JSONPath as kubectl has it, for example `{.checks.database}`. All values it finds count.
+	Path string `yaml:"path"`
+	// Equals is the expected value: a text, or a number, true, false or null as JSON writes it.
+	Equals *string `yaml:"equals,omitempty"`
+	// Matches is a regular expression (RE2) for the whole value.
+	Matches string `yaml:"matches,omitempty"`
 }
 
 // TCPProbe opens a connection.

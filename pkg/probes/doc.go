@@ -22,6 +22,8 @@
 //	HTTP 3xx (never followed)                                 Unknown Unknown      Unknown or OK by statuses
 //	2xx with status other than "healthy"                      Bad     -            -            -
 //	2xx slower than max_duration                              -       -            Bad          -
+//	2xx with another value than json expects                  -       -            Bad          -
+//	2xx with json, and no JSON or nothing at the path         -       -            Unknown      -
 //	HTML, invalid JSON, missing field, absurd number          Unknown Unknown      -            -
 //	body larger than 1 MiB, nested deeper than 32             Unknown Unknown      -            -
 //	timestamp too far from now                                Unknown Unknown      -            -

@@ -11,17 +11,27 @@ import (
 	"watchdog.io/watchdog/pkg/config"
 )
 
-// NewHTTP returns the probe for a plain request, judged by status and time.
+// NewHTTP returns the probe for a plain request, judged by status, time and what its
+// body says.
 func NewHTTP(conf config.HTTPProbe, resolver *net.Resolver) (Probe, error) {
 	client, err := newClient(conf.HTTPClient, conf.Method, resolver)
 	if err != nil {
 		return nil, err
 	}
 	statuses, limit := slices.Clone(conf.Statuses), time.Duration(conf.MaxDuration)
+	expected := slices.Clone(conf.JSON)
+	for i := range expected {
+		if _, _, err := expected[i].Parse(); err != nil {
+			return nil, err
+		}
+	}
 	return func(ctx context.Context, _ time.Time) (Result, error) {
 		got, err := client.fetch(ctx)
 		if err == nil {
 			err = judgeHTTP(client.what(), got, statuses, limit)
+		}
+		if err == nil {
+			err = checkJSON(client.what(), got, expected)
 		}
 		result := Result{State: OK, Detail: fmt.Sprintf("status %s in %s", statusText(got.status),
 			got.elapsed.Round(time.Millisecond))}
