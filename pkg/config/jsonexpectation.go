@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -21,7 +22,7 @@ func (e *JSONExpectation) Parse() (*jsonpath.JSONPath, *regexp.Regexp, error) {
 func (e *JSONExpectation) path() (*jsonpath.JSONPath, error) {
 	parsed, err := jsonpath.Parse("path", e.Path)
 	if err == nil && (len(parsed.Root.Nodes) != 1 || !strings.HasPrefix(e.Path, "{")) {
-		err = fmt.Errorf("it must be one path in braces")
+		err = errors.New("it must be one path in braces")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("invalid JSONPath %q: %w; use for example {.checks.database}", e.Path, err)

@@ -118,7 +118,7 @@ func (s shape) word(kind string) string {
 // order in which a reader meets the parts of a file.
 var order = []string{"Config", "Prometheus", "BasicAuth", "Authorization", "HTTPHeader", "TLSConfig", "Alertmanager",
 	"Sender", "Silences", "Target", "Probe", "Look", "HTTPClient", "HealthProbe", "SLAProbe", "AgentsProbe",
-	"HTTPProbe", "JSONExpectation", "TCPProbe", "TLSClient", "RedisProbe", "PostgresProbe", "TLSProbe",
+	"HTTPProbe", "JSONExpectation", "TCPProbe", "TLSClient", "RedisProbe", "PostgresProbe", "TLSProbe", "DNSProbe",
 	"Threshold", "SLO", "SelfReport", "Route", "InhibitRule", "Rung", "RungOptions",
 	"JobTemplate", "Response", "Step", "ResponsePhase", "NamedTime", "TimeInterval", "TimeRange", "MaintenanceWindow",
 	"PublicNote", "Heartbeat", "Canary", "Contact", "Link", "Runbook", "Receivers", "PagerDuty", "Pager",

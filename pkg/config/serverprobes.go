@@ -2,6 +2,8 @@ package config
 
 import (
 	"net"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -76,4 +78,32 @@ func (p *PostgresProbe) check(v *validator, a at) {
 
 func (p *TLSProbe) check(v *validator, a at) {
 	v.hostPort(a.key("address"), p.Address, "shop.example.com:443")
+}
+
+// queryTypes are the records that a probe may ask for.
+var queryTypes = []string{"A", "AAAA", "CNAME", "SRV", "TXT"}
+
+func (p *DNSProbe) setDefaults() {
+	if p.QueryType == "" {
+		p.QueryType = "A"
+	}
+}
+
+func (p *DNSProbe) check(v *validator, a at) {
+	if p.QueryName == "" || len(p.QueryName) > 254 || strings.ContainsAny(p.QueryName, "/:@ ") {
+		v.fail(a.key("query_name"), "invalid query_name %q; use a name, for example shop.example.com", p.QueryName)
+	}
+	if !slices.Contains(queryTypes, p.QueryType) {
+		v.fail(a.key("query_type"), "unsupported query_type %q; expected one of: %s", p.QueryType,
+			strings.Join(queryTypes, ", "))
+	}
+	if p.Server != "" {
+		v.hostPort(a.key("server"), p.Server, "10.96.0.10:53")
+	}
+	for i, e := range p.Expect {
+		ip, err := netip.ParseAddr(e)
+		if p.QueryType == "A" && !(err == nil && ip.Is4()) || p.QueryType == "AAAA" && !(err == nil && ip.Is6()) {
+			v.fail(a.key("expect").key(i), "%q is not an answer of type %s", e, p.QueryType)
+		}
+	}
 }

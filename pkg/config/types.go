@@ -278,6 +278,7 @@ type Probe struct {
 	// a PostgreSQL server: version, connections
 	Postgres *PostgresProbe `yaml:"postgres,omitempty"`
 	TLS      *TLSProbe      `yaml:"tls,omitempty"` // the certificates that a server sends
+	DNS      *DNSProbe      `yaml:"dns,omitempty"` // a name that must resolve
 }
 
 // Look has the options of all probes.
@@ -405,6 +406,18 @@ type TLSProbe struct {
 	// file with the certificate authorities to trust instead of the system's
 	CAFile     string `yaml:"ca_file,omitempty"`
 	ServerName string `yaml:"server_name,omitempty"` // name in the certificate; default: the host in address
+}
+
+// DNSProbe resolves a name, as every program in the pod does: /etc/hosts and the search list of /etc/resolv.conf count.
+type DNSProbe struct {
+	Look      `yaml:",inline"`
+	QueryName string `yaml:"query_name"`           // name to resolve; with a final dot, without the search list
+	QueryType string `yaml:"query_type,omitempty"` // A, AAAA, CNAME, SRV or TXT; default A
+	// host:port of the name server to ask; default: those of /etc/resolv.conf
+	Server string `yaml:"server,omitempty"`
+	// Expect are answers that must be there: an address, a name, `priority weight port name` or a text. Default: any
+	// answer will do.
+	Expect []string `yaml:"expect,omitempty"`
 }
 
 // Threshold is one rule. Metric names a row of the built-in table, or Expr

@@ -202,6 +202,9 @@ func knownSamples() []knownSample {
 		known("watchdog_tls_expiry_seconds", "Time until the first of the sent certificates expires; negative: expired."),
 		known("watchdog_tls_verified", "1 if name, chain and dates of the certificate are right, else 0."),
 
+		known("probe_dns_lookup_time_seconds", "Duration of the lookup of the name."),
+		known("probe_dns_answer_rrs", "Answers to the lookup of the name."),
+
 		known("watchdog_workload_replicas_desired", "Desired pods."),
 		known("watchdog_workload_replicas_ready", "Ready pods."),
 		known("watchdog_workload_replicas_updated", "Pods of the newest revision."),

@@ -2,7 +2,7 @@
 //
 // It owns the ways of looking at a target (one file per kind: health, sla,
 // agents, http, tcp, redis, postgres,
-// tls, kubernetes), when each check happens (Scheduler) and how
+// tls, dns, kubernetes), when each check happens (Scheduler) and how
 // single checks are smoothed (Damper). It leaves judging to rules, which read
 // the samples, and the reading of the cluster to whoever hands in a
 // WorkloadFunc.
@@ -42,21 +42,25 @@
 //
 // Servers that speak another protocol are judged likewise:
 //
-//	what happened                                             redis    postgres tls
-//	answered as asked                                         OK       OK       OK
-//	connection refused, reset, closed before the answer ended Bad      Bad      Bad
-//	no answer in time (connect, handshake, answer)            Bad      Bad      Bad
-//	the server says that it cannot serve (loading, too many)  Bad      Bad      -
-//	wrong password, a right is missing                        Unknown  Unknown  -
-//	PING answered, but INFO is not allowed                    OK       -        -
-//	wants the password as plain text without TLS              -        Unknown  -
-//	no such database                                          -        Unknown  -
-//	not its protocol, an answer above 1 MiB, 2 MiB in all     Unknown  Unknown  -
-//	certificate expired, or not yet valid                     Bad      Bad      Bad
-//	certificate of another name                               Unknown  Unknown  Bad
-//	certificate wrong, not TLS, closed in the TLS handshake   Unknown  Unknown  Unknown
-//	name does not resolve, address that may not be asked      Unknown  Unknown  Unknown
-//	password or CA file unreadable                            Unknown  Unknown  Unknown
+//	what happened                                             redis    postgres tls      dns
+//	answered as asked                                         OK       OK       OK       OK
+//	connection refused, reset, closed before the answer ended Bad      Bad      Bad      Bad
+//	no answer in time (connect, handshake, answer)            Bad      Bad      Bad      Bad
+//	the server says that it cannot serve (loading, too many)  Bad      Bad      -        Bad
+//	wrong password, a right is missing                        Unknown  Unknown  -        -
+//	PING answered, but INFO is not allowed                    OK       -        -        -
+//	wants the password as plain text without TLS              -        Unknown  -        -
+//	no such database                                          -        Unknown  -        -
+//	not its protocol, an answer above 1 MiB, 2 MiB in all     Unknown  Unknown  -        Bad
+//	certificate expired, or not yet valid                     Bad      Bad      Bad      -
+//	certificate of another name                               Unknown  Unknown  Bad      -
+//	certificate wrong, not TLS, closed in the TLS handshake   Unknown  Unknown  Unknown  -
+//	name does not resolve, address that may not be asked      Unknown  Unknown  Unknown  see below
+//	password or CA file unreadable                            Unknown  Unknown  Unknown  -
+//
+// For dns, no such name, no record of the type, no answer in time and an answer without what is
+// expected are Bad: who cannot resolve the name cannot reach the service. A name server whose
+// address may not be asked, or whose own name does not resolve, is Unknown.
 //
 // pkg/httpclient refuses link-local, metadata, unspecified, multicast and
 // broadcast addresses after resolution, in whatever notation they come;

@@ -58,6 +58,8 @@ var kinds = []Kind{
 		Writes: []string{"pg_settings_", "watchdog_postgres_"}, NotSimulated: noServer, make: makes(NewPostgres)},
 	{Name: "tls", Help: "checks the certificates that a server sends, and when they expire", Source: SourceProbe,
 		Writes: []string{"probe_ssl_", "watchdog_tls_"}, NotSimulated: noServer, make: makes(NewTLS)},
+	{Name: "dns", Help: "resolves a name and compares the answers", Source: SourceProbe,
+		Writes: []string{"probe_dns_"}, NotSimulated: noServer, make: makes(NewDNS)},
 }
 
 // KindOf returns the row of a kind; false: there is none.

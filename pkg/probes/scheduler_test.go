@@ -563,6 +563,7 @@ func TestEverySampleIsKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	samples = append(samples, postgres.Samples...)
+	samples = append(samples, lookupSamples(time.Second, 1, at)...)
 	samples = append(samples, chainSamples(&x509.Certificate{}, nil, at)...)
 	for _, sample := range samples {
 		name := string(sample.Metric[model.MetricNameLabel])
