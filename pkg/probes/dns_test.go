@@ -29,14 +29,7 @@ func wire(name string) string {
 // nameServer answers every question over UDP with what answer returns, and over TCP likewise.
 func nameServer(t *testing.T, answer func(question []byte, kind uint16, tcp bool) []byte) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	socket, err := net.ListenPacket("udp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener, socket := bothAt(t)
 	done := make(chan struct{}, 2)
 	kind := func(q []byte) uint16 {
 		end := 12
@@ -76,6 +69,30 @@ func nameServer(t *testing.T, answer func(question []byte, kind uint16, tcp bool
 	}()
 	t.Cleanup(func() { socket.Close(); listener.Close(); <-done; <-done })
 	return listener.Addr().String()
+}
+
+// bothAt listens over TCP and UDP at one port, which is free for both.
+func bothAt(t *testing.T) (net.Listener, net.PacketConn) {
+	t.Helper()
+	var taken []net.Listener
+	defer func() {
+		for _, l := range taken {
+			l.Close()
+		}
+	}()
+	for range 100 {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		socket, err := net.ListenPacket("udp", listener.Addr().String())
+		if err == nil {
+			return listener, socket
+		}
+		taken = append(taken, listener)
+	}
+	t.Fatal("no port is free for both TCP and UDP")
+	return nil, nil
 }
 
 // answering is a message with a code and records, of which those of another type are left out.
