@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,7 +53,16 @@ func listen(t testing.TB, handle func(net.Conn)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
+	handleEach(t, listener, handle)
+	return listener.Addr().String()
+}
+
+// handleEach handles one connection after the other until the test ends. Then it closes the one that is open: who
+// connected may be another program, which had a server at this port before.
+func handleEach(t testing.TB, listener net.Listener, handle func(net.Conn)) {
+	var mu sync.Mutex
+	var open net.Conn
+	ended, done := false, make(chan struct{})
 	go func() {
 		defer close(done)
 		for {
@@ -60,12 +70,25 @@ func listen(t testing.TB, handle func(net.Conn)) string {
 			if err != nil {
 				return
 			}
+			mu.Lock()
+			open = connection
+			if ended {
+				connection.Close()
+			}
+			mu.Unlock()
 			handle(connection)
 			connection.Close()
 		}
 	}()
-	t.Cleanup(func() { listener.Close(); <-done })
-	return listener.Addr().String()
+	t.Cleanup(func() {
+		listener.Close()
+		mu.Lock()
+		if ended = true; open != nil {
+			open.Close()
+		}
+		mu.Unlock()
+		<-done
+	})
 }
 
 // until waits for the other side to close.
