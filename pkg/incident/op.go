@@ -1,35 +1,35 @@
 package incident
 
 import (
-	"cmp"
 	"fmt"
 	"time"
 )
 
-// resume asks again for whatever the op in flight is waiting for. It is what
-// makes a crash at any point harmless: the op's phase alone says what is next.
+// resume judges an applied op, and asks again for what any other waits for.
 func (s *step) resume(e Tick) {
-	op := s.i.Op
-	if op.Phase == Settling {
+	if s.i.Op.Phase == Settling {
 		s.settle(e)
 		return
 	}
-	if s.at.Before(s.i.NextAt) {
-		return
+	s.advanceOp(e)
+}
+
+// advanceOp gives the op an event, and follows what comes of it.
+func (s *step) advanceOp(e Event) {
+	owner := OpOwner{NextAt: s.i.NextAt, Policy: s.p}
+	if s.at.Sub(s.i.EvidenceAt) < evidenceAge {
+		// What the ladder's own capture rung took a moment ago is evidence enough.
+		owner.Evidence = s.i.Evidence
 	}
-	switch op.Phase {
-	case Reserving:
-		s.do(Reserve)
-	case Intent:
-		s.prepare()
-	case Evidenced:
-		s.do(Recheck)
-	case Sent, InDoubt:
-		op.Phase = InDoubt
-		s.do(Find)
-	case Finished:
-		s.do(Release)
+	r := s.i.Op.Step(e, owner)
+	*s.i.Op, s.i.NextAt = r.Op, r.NextAt
+	if r.Applied {
+		s.enter(Verifying)
 	}
+	for _, x := range r.Entries {
+		s.add(x)
+	}
+	s.effects = append(s.effects, r.Effects...)
 }
 
 // considered takes a plan on, or follows what its refusal means.
@@ -129,28 +129,12 @@ func (s *step) advance() {
 	}
 }
 
-func (s *step) reserved() {
+func (s *step) reserved(e Reserved) {
 	if s.i.Op == nil || s.i.Op.Phase != Reserving {
 		return
 	}
-	s.i.Op.Phase, s.i.OnHoldSince = Intent, time.Time{}
-	s.prepare()
-}
-
-// prepare takes evidence before anything that destroys it (class C3 and above).
-func (s *step) prepare() {
-	op := s.i.Op
-	if op.Plan.Class < C3 || op.Evidence != "" {
-		s.do(Recheck)
-		return
-	}
-	if s.i.Evidence != "" && s.at.Sub(s.i.EvidenceAt) < evidenceAge {
-		// What the ladder's own capture rung took a moment ago is evidence enough.
-		op.Evidence, op.Phase = s.i.Evidence, Evidenced
-		s.do(Recheck)
-		return
-	}
-	s.do(Capture)
+	s.i.OnHoldSince = time.Time{}
+	s.advanceOp(e)
 }
 
 func (s *step) refused(e Refused) {
@@ -167,139 +151,55 @@ func (s *step) captured(e Captured) {
 	if e.Ref != "" {
 		s.i.Evidence, s.i.EvidenceAt = e.Ref, s.at
 	}
-	text := e.Ref
-	if e.Gap != "" {
-		text += "; missing: " + e.Gap
+	if s.i.Op != nil {
+		s.advanceOp(e)
+		return
 	}
-	switch {
-	case s.i.Op == nil:
-		// The ladder's own capture rung.
-		k := s.leading()
-		if k < 0 || s.i.Phase != Acting || s.i.Alerts[k].Next >= len(s.i.Alerts[k].Ladder) ||
-			s.i.Alerts[k].Ladder[s.i.Alerts[k].Next].Action != ActionCapture {
-			return
-		}
-		s.note(KindCaptured, text)
-		s.advance()
-		s.enter(Open)
-		s.climb()
-	case s.i.Op.Phase == Intent:
-		s.note(KindCaptured, text)
-		s.i.Op.Evidence = or(e.Ref, "none: "+e.Gap)
-		s.i.Op.Phase = Evidenced
-		s.do(Recheck)
+	// The ladder's own capture rung.
+	k := s.leading()
+	if k < 0 || s.i.Phase != Acting || s.i.Alerts[k].Next >= len(s.i.Alerts[k].Ladder) ||
+		s.i.Alerts[k].Ladder[s.i.Alerts[k].Next].Action != ActionCapture {
+		return
 	}
+	s.note(KindCaptured, e.text())
+	s.advance()
+	s.enter(Open)
+	s.climb()
 }
 
-// rechecked sends the op, or lets it be for the reason found a moment before.
+// text is what was captured, and what is missing.
+func (e Captured) text() string {
+	if e.Gap != "" {
+		return e.Ref + "; missing: " + e.Gap
+	}
+	return e.Ref
+}
+
 func (s *step) rechecked(e Rechecked) {
-	op := s.i.Op
-	if op == nil || op.Phase != Intent && op.Phase != Evidenced || op.Plan.Class >= C3 && op.Evidence == "" {
+	if s.i.Op == nil || !s.i.Op.awaitsRecheck() {
 		return
 	}
 	if len(e.Answers) > 0 {
 		s.i.Answers = e.Answers
 	}
-	if e.Hold == "" && op.Sends >= s.p.Sends {
-		e.Hold, e.Reason = HandOver, fmt.Sprintf("sent %d times, never applied: the object changes too often or "+
-			"the API server does not respond", op.Sends)
-	}
-	if e.Hold != "" {
-		s.abort(e.Hold, e.Reason)
-		return
-	}
-	op.Plan.Object = e.Plan.Object
-	op.Phase, op.SentAt, op.LookedAt = Sent, s.at, e.Looked
-	op.Sends++
-	s.do(Act)
-}
-
-// abort ends an op that was not applied. One that was ever sent without an
-// answer may have landed since anybody looked: it stays in doubt until somebody
-// has looked after the last moment at which it could.
-func (s *step) abort(h Hold, reason string) {
-	op := s.i.Op
-	if op.Sends > 0 && !op.SentAt.IsZero() {
-		op.Phase = InDoubt
-		s.i.NextAt = s.at.Add(s.p.Retry)
-		return
-	}
-	s.finish(Aborted, reason)
-	op.Hold = h
+	s.advanceOp(e)
 }
 
 func (s *step) acted(e Acted) {
-	op := s.i.Op
-	if op == nil || op.Phase != Sent {
-		return
+	if s.i.Op != nil {
+		s.advanceOp(e)
 	}
-	switch e.Outcome {
-	case Applied:
-		s.applied()
-	case Conflicted:
-		// Even a conflict may be our own write, answered to a copy of the request.
-		op.Phase = InDoubt
-		s.note(KindConflict, or(e.Reason, "the object changed before the write"))
-		s.do(Find)
-	case Denied:
-		if op.Sends > 1 {
-			// This request did nothing; an earlier one of the same op may still land.
-			s.abort(HandOver, e.Reason)
-			return
-		}
-		s.finish(Aborted, e.Reason)
-		op.Hold = HandOver
-	case Unsent:
-		op.Sends--
-		s.abort(cmp.Or(e.Hold, Wait), e.Reason)
-	default:
-		op.Phase = InDoubt
-		s.i.NextAt = s.at.Add(s.p.Retry / 5)
-		s.note(KindInDoubt, fmt.Sprintf("outcome of op %s unknown: %s; re-reading the target first", op.ID, e.Reason))
-	}
-}
-
-func (s *step) applied() {
-	op := s.i.Op
-	op.Phase, op.AppliedAt = Settling, s.at
-	s.i.NextAt = time.Time{}
-	s.enter(Verifying)
-	s.note(KindActed, op.Plan.Summary)
 }
 
 func (s *step) found(e Found) {
-	op := s.i.Op
-	if op == nil || op.Phase != InDoubt {
-		return
-	}
-	switch {
-	case !e.Known:
-		s.i.NextAt = s.at.Add(s.p.Retry)
-	case e.Applied:
-		s.applied()
-	default:
-		// Not applied so far. The same op goes on with a fresh precondition: of this
-		// write and the one that may still be under way, at most one can land.
-		op.Phase = Evidenced
-		if s.at.Sub(op.SentAt) >= s.p.Late {
-			op.SentAt = time.Time{}
-		}
-		if op.Plan.Class >= C3 && op.Evidence == "" {
-			op.Phase = Intent
-		}
-		s.i.NextAt = time.Time{}
-		if op.Phase == Intent {
-			s.prepare()
-			return
-		}
-		s.do(Recheck)
+	if s.i.Op != nil {
+		s.advanceOp(e)
 	}
 }
 
 // finish judges the op; it stays until the ledger has let it go.
 func (s *step) finish(verdict OpVerdict, reason string) {
-	op := s.i.Op
-	op.Phase, op.Verdict, op.Reason = Finished, verdict, reason
+	s.i.Op.finish(verdict, reason)
 	s.i.NextAt = time.Time{}
 	s.do(Release)
 }

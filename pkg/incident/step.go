@@ -61,7 +61,7 @@ func Step(i Incident, e Event, p Policy) (Incident, []Effect) {
 	case Considered:
 		s.considered(e)
 	case Reserved:
-		s.reserved()
+		s.reserved(e)
 	case Refused:
 		s.refused(e)
 	case Captured:
