@@ -67,7 +67,7 @@ func (d *departed) add(key string, ref controllerRef, now time.Time) {
 	d.all[key] = departure{now, ref}
 }
 
-// controllerOf returns whose the object was; empty if that is not known any more.
+// controllerOf returns the controller of the deleted object; empty if it is no longer remembered.
 func (d *departed) controllerOf(key string, now time.Time) controllerRef {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -22,7 +22,7 @@ type kept struct {
 	controller           controllerRef
 }
 
-// controllerRef is whose an object is.
+// controllerRef is the controller of an object, its owner.
 type controllerRef struct{ kind, name, uid string }
 
 // GetObjectMeta tells the informers of which object this is.
@@ -128,7 +128,8 @@ func sharing(p remediate.Pod) remediate.Pod {
 	return p
 }
 
-// one is a text of which there is one in memory, however many objects have it.
+// one returns the copy of s that is in memory already, if another object needed it since the last garbage
+// collection: the handle that would keep it longer is not stored. A list's objects are decoded together.
 func one(s string) string { return unique.Make(s).Value() }
 
 func boundsOf(all []corev1.Container) []bounds {

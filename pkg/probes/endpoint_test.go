@@ -130,7 +130,7 @@ func failsAsTheTableSays(t *testing.T, greet func(net.Conn),
 				t.Errorf("the probe returned after %s, its timeout is %s", took, patience)
 			}
 			if strings.Contains(detail, "geheim") {
-				t.Errorf("the password is told: %s", detail)
+				t.Errorf("the message contains the password: %s", detail)
 			}
 		})
 	}

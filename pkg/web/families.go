@@ -37,7 +37,7 @@ func metrics(o Options) http.Handler {
 					continue
 				}
 				if encoder.Encode(f) != nil {
-					return // nobody reads it any more
+					return // the client has disconnected
 				}
 			}
 			if len(more) == 0 {

@@ -113,7 +113,7 @@ func look(t *testing.T, probe probes.Probe, within time.Duration) (probes.Result
 		text = err.Error()
 	}
 	if strings.Contains(text, password) {
-		t.Errorf("the password is told: %s", text)
+		t.Errorf("the message contains the password: %s", text)
 	}
 	t.Logf("%s: %s", r.State, text)
 	return r, text
